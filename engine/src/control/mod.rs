@@ -1,0 +1,1 @@
+//! The control thread, plain std: signals, reload, name resolution, the log writer.

@@ -1,0 +1,1 @@
+//! The life of one request and its response, as decisions.

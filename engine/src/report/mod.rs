@@ -1,0 +1,1 @@
+//! One finished exchange becomes one log line and a few counters.

@@ -1,0 +1,1 @@
+//! The data cores: the only room that knows monoio.

@@ -1,0 +1,1 @@
+//! rustls settings per server name and per upstream. Resumption never crosses a policy.

@@ -1,0 +1,15 @@
+//! HTTP/1.1 as bytes: heads, fields, body lengths, chunks. No policy, and no names of ours.
+//!
+//! Nothing in here knows a socket or a clock. Everything that two parsers could read in two ways is
+//! refused here, for requests and for responses alike.
+
+pub mod body;
+pub mod chunked;
+pub mod error;
+pub mod fields;
+pub mod framing;
+pub mod head;
+pub mod limits;
+pub mod span;
+pub mod target;
+pub mod write;
