@@ -1,0 +1,501 @@
+//! A connection as two halves over rented buffers, with a TLS session between them.
+//!
+//! The halves are used side by side (a body goes up while a response comes down) and share the
+//! session, which is never borrowed across an await. Every wait has a deadline; a deadline that
+//! passes shuts the descriptor, so a pending operation always completes and no buffer is lost.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
+use monoio::net::{TcpStream, UnixStream};
+
+use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
+use super::deadlines::{Deadlines, Shut, Timer};
+use super::fd::{Descriptor, Peek};
+use super::session::{Opened, RECORD_OVERHEAD_MAX, Session, SessionError, flush_pending};
+
+/// Why a connection cannot be used any further.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cut {
+    /// The peer ended it.
+    Ended,
+    /// The kernel said so.
+    Failed(io::ErrorKind),
+    /// Our deadline passed.
+    TimedOut,
+    /// TLS cannot go on.
+    Tls(SessionError),
+}
+
+enum ReadHalf {
+    Tcp(OwnedReadHalf<TcpStream>),
+    Unix(OwnedReadHalf<UnixStream>),
+}
+
+enum WriteHalf {
+    Tcp(OwnedWriteHalf<TcpStream>),
+    Unix(OwnedWriteHalf<UnixStream>),
+}
+
+/// The TLS session and what it wants sent in front of the next message.
+#[derive(Debug)]
+pub struct Security {
+    /// The session.
+    pub session: Session,
+    /// Protocol bytes waiting for the next send.
+    pub pending: Vec<u8>,
+}
+
+/// The receiving half.
+pub struct Reader {
+    half: ReadHalf,
+    descriptor: Descriptor,
+    timer: Timer,
+    /// Ciphertext as it came; unused by plaintext connections.
+    cipher: Option<Buffer>,
+    /// Plaintext that nobody has consumed yet.
+    pub plain: Option<Buffer>,
+    /// The peer said that nothing follows.
+    closed: bool,
+}
+
+/// The sending half.
+pub struct Writer {
+    half: WriteHalf,
+    descriptor: Descriptor,
+    timer: Timer,
+    output: Option<Buffer>,
+}
+
+/// One connection.
+pub struct Stream {
+    /// The receiving half.
+    pub reader: Reader,
+    /// The sending half.
+    pub writer: Writer,
+    /// What stands between the bytes and their meaning.
+    pub security: RefCell<Security>,
+    buffers: Rc<Buffers>,
+}
+
+impl Stream {
+    /// Over TCP, with the options every connection of ours has.
+    ///
+    /// # Errors
+    /// The kernel's; the connection is gone then.
+    pub fn tcp(
+        stream: TcpStream,
+        session: Session,
+        deadlines: &Deadlines,
+        buffers: &Rc<Buffers>,
+    ) -> io::Result<Self> {
+        let descriptor = Descriptor::of(&stream);
+        descriptor.close_on_exec()?;
+        descriptor.tcp_options()?;
+        let (read, write) = stream.into_split();
+        let halves = (ReadHalf::Tcp(read), WriteHalf::Tcp(write));
+        Ok(Self::new(halves, descriptor, session, (deadlines, buffers)))
+    }
+
+    /// Over a Unix socket.
+    #[must_use]
+    pub fn unix(
+        stream: UnixStream,
+        session: Session,
+        deadlines: &Deadlines,
+        buffers: &Rc<Buffers>,
+    ) -> Self {
+        let descriptor = Descriptor::of(&stream);
+        let (read, write) = stream.into_split();
+        let halves = (ReadHalf::Unix(read), WriteHalf::Unix(write));
+        Self::new(halves, descriptor, session, (deadlines, buffers))
+    }
+
+    fn new(
+        (read, write): (ReadHalf, WriteHalf),
+        descriptor: Descriptor,
+        session: Session,
+        (deadlines, buffers): (&Deadlines, &Rc<Buffers>),
+    ) -> Self {
+        Self {
+            reader: Reader {
+                half: read,
+                descriptor,
+                timer: deadlines.timer(),
+                cipher: None,
+                plain: None,
+                closed: false,
+            },
+            writer: Writer { half: write, descriptor, timer: deadlines.timer(), output: None },
+            security: RefCell::new(Security { session, pending: Vec::new() }),
+            buffers: Rc::clone(buffers),
+        }
+    }
+
+    /// Its descriptor, for as long as the stream lives.
+    #[must_use]
+    pub const fn descriptor(&self) -> Descriptor {
+        self.reader.descriptor
+    }
+
+    /// Is this pooled connection still open and silent?
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        let reader = &self.reader;
+        let unread = |slot: &Option<Buffer>| slot.as_ref().is_some_and(|held| !held.is_empty());
+        !reader.closed
+            && !unread(&reader.plain)
+            && !unread(&reader.cipher)
+            && reader.descriptor.peek() == Peek::Silent
+    }
+
+    /// Gives every empty buffer back: the connection is idle now.
+    pub fn settle(&mut self) {
+        self.reader.settle(&self.buffers);
+        self.writer.settle(&self.buffers);
+    }
+
+    /// Sends `close_notify` (or nothing, on plaintext) and ends our direction, without waiting.
+    pub async fn finish(&mut self, wait: Duration) {
+        {
+            let mut security = self.security.borrow_mut();
+            let Security { session, pending } = &mut *security;
+            session.close(pending);
+        }
+        // A peer that is gone does not care for our goodbye.
+        let _ = self.flush(wait).await;
+        self.writer.descriptor.shut_write();
+    }
+
+    /// Sends everything staged or pending.
+    ///
+    /// # Errors
+    /// The connection is cut.
+    pub async fn flush(&mut self, wait: Duration) -> Result<(), Cut> {
+        self.writer.stage_pending(&self.security, &self.buffers)?;
+        self.writer.flush(wait).await
+    }
+
+    /// Reads until more plaintext is there; how much there is now. Sends what TLS has to say first.
+    ///
+    /// # Errors
+    /// The connection is cut; [`Cut::Ended`] at its end.
+    pub async fn read_plain(&mut self, wait: Wait, limit: Size) -> Result<usize, Cut> {
+        self.reader.read_plain(&self.security, &self.buffers, (wait, limit)).await
+    }
+
+    /// Stages `bytes`, as many records as they need, sending whenever the buffer is full.
+    ///
+    /// # Errors
+    /// The connection is cut.
+    pub async fn write(&mut self, bytes: &[u8], wait: Duration) -> Result<(), Cut> {
+        for piece in bytes.chunks(PLAIN_BYTES_MAX) {
+            if !self.writer.has_room(&self.buffers) {
+                self.writer.flush(wait).await?;
+            }
+            self.writer.stage(piece, &self.security, &self.buffers)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        for mut slot in
+            [self.reader.cipher.take(), self.reader.plain.take(), self.writer.output.take()]
+        {
+            self.buffers.settle(&mut slot);
+        }
+    }
+}
+
+/// How long to wait, and what is shut when that was too long.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    /// How long.
+    pub time: Duration,
+    /// What is shut then.
+    pub shut: Shut,
+    /// Nothing is running yet: a small buffer will do.
+    pub idle: bool,
+}
+
+impl Reader {
+    fn settle(&mut self, buffers: &Buffers) {
+        for slot in [&mut self.cipher, &mut self.plain] {
+            if slot.as_ref().is_some_and(Buffer::is_empty) {
+                buffers.settle(slot);
+            }
+        }
+    }
+
+    /// Makes room in `slot` for at least `room` more bytes.
+    fn make_room(slot: &mut Option<Buffer>, buffers: &Buffers, first: Size, room: usize) {
+        let mut buffer = slot.take().unwrap_or_else(|| buffers.rent(first));
+        if buffer.spare() < room {
+            buffer.compact();
+        }
+        for size in [Size::Record, Size::Body] {
+            if buffer.spare() < room {
+                buffer = buffers.enlarge(buffer, size);
+            }
+        }
+        *slot = Some(buffer);
+    }
+
+    /// One receive into the buffer that takes bytes off the wire.
+    ///
+    /// # Errors
+    /// As [`Cut`] says.
+    pub async fn receive(&mut self, tls: bool, buffers: &Buffers, wait: Wait) -> Result<(), Cut> {
+        let slot = if tls { &mut self.cipher } else { &mut self.plain };
+        let first = if wait.idle { Size::Small } else { Size::Record };
+        Self::make_room(slot, buffers, first, 1);
+        let Some(buffer) = slot.take() else { return Err(Cut::Ended) };
+        if buffer.spare() == 0 {
+            *slot = Some(buffer);
+            return Err(Cut::Failed(io::ErrorKind::OutOfMemory));
+        }
+        self.timer.arm(wait.time, self.descriptor, wait.shut);
+        let (result, buffer) = match &mut self.half {
+            ReadHalf::Tcp(half) => half.read(buffer).await,
+            ReadHalf::Unix(half) => half.read(buffer).await,
+        };
+        self.timer.disarm();
+        let slot = if tls { &mut self.cipher } else { &mut self.plain };
+        *slot = Some(buffer);
+        match result {
+            Ok(0) if self.timer.fired() => Err(Cut::TimedOut),
+            Ok(0) => Err(Cut::Ended),
+            Ok(_) => Ok(()),
+            Err(_) if self.timer.fired() => Err(Cut::TimedOut),
+            Err(error) => Err(Cut::Failed(error.kind())),
+        }
+    }
+
+    /// The ciphertext buffer, for the handshake.
+    pub fn cipher(&mut self, buffers: &Buffers) -> &mut Buffer {
+        self.cipher.get_or_insert_with(|| buffers.rent(Size::Record))
+    }
+
+    /// Hands the next piece of plaintext (at most 2^14 bytes) to `take`, which says how much of it
+    /// it consumed; the rest is kept.
+    ///
+    /// # Errors
+    /// The peer broke the protocol.
+    pub fn next_piece(
+        &mut self,
+        security: &RefCell<Security>,
+        buffers: &Buffers,
+        take: impl FnOnce(&[u8]) -> usize,
+    ) -> Result<Opened<()>, Cut> {
+        if let Some(plain) = self.plain.as_mut().filter(|plain| !plain.is_empty()) {
+            let filled = plain.filled();
+            let piece = filled.get(..filled.len().min(PLAIN_BYTES_MAX)).unwrap_or_default();
+            let used = take(piece);
+            plain.consume(used);
+            return Ok(Opened::Data(()));
+        }
+        if self.closed {
+            return Ok(Opened::Closed);
+        }
+        let mut guard = security.borrow_mut();
+        let Security { session, pending } = &mut *guard;
+        let Some(cipher) = self.cipher.as_mut().filter(|_| session.is_tls()) else {
+            return Ok(Opened::More);
+        };
+        let kept = &mut self.plain;
+        let opened = session.open_next(cipher, pending, |payload| {
+            let used = take(payload);
+            if let Some(rest) = payload.get(used..).filter(|rest| !rest.is_empty()) {
+                kept.get_or_insert_with(|| buffers.rent(Size::Record)).append(rest);
+            }
+        });
+        self.note_closed(opened)
+    }
+
+    fn note_closed<R>(&mut self, opened: Result<Opened<R>, SessionError>) -> Result<Opened<R>, Cut> {
+        match opened {
+            Ok(Opened::Closed) => {
+                self.closed = true;
+                Ok(Opened::Closed)
+            }
+            Ok(opened) => Ok(opened),
+            Err(error) => Err(Cut::Tls(error)),
+        }
+    }
+
+    /// Reads until `plain` holds more than before; returns how much it holds.
+    async fn read_plain(
+        &mut self,
+        security: &RefCell<Security>,
+        buffers: &Buffers,
+        (wait, limit): (Wait, Size),
+    ) -> Result<usize, Cut> {
+        let tls = security.borrow().session.is_tls();
+        if !tls {
+            let full = self.plain.as_ref().is_some_and(|plain| plain.len() >= limit.bytes());
+            if full {
+                return Err(Cut::Failed(io::ErrorKind::OutOfMemory));
+            }
+            self.receive(false, buffers, wait).await?;
+            return Ok(self.plain.as_ref().map_or(0, Buffer::len));
+        }
+        let before = self.plain.as_ref().map_or(0, Buffer::len);
+        loop {
+            loop {
+                if self.open_into_plain(security, buffers)? {
+                    let now = self.plain.as_ref().map_or(0, Buffer::len);
+                    if now > before {
+                        return Ok(now);
+                    }
+                } else {
+                    break;
+                }
+            }
+            if self.closed {
+                return Err(Cut::Ended);
+            }
+            self.receive(true, buffers, wait).await?;
+        }
+    }
+
+    /// Opens one record behind what `plain` holds; `false` if no whole record is there.
+    fn open_into_plain(
+        &mut self,
+        security: &RefCell<Security>,
+        buffers: &Buffers,
+    ) -> Result<bool, Cut> {
+        let mut guard = security.borrow_mut();
+        let Security { session, pending } = &mut *guard;
+        let Some(cipher) = self.cipher.as_mut() else { return Ok(false) };
+        let plain = &mut self.plain;
+        let mut fits = true;
+        let opened = session.open_next(cipher, pending, |payload| {
+            Self::make_room(plain, buffers, Size::Record, payload.len());
+            fits = plain.as_mut().is_some_and(|plain| plain.append(payload) == payload.len());
+        });
+        if !fits {
+            // Heads are bounded far below a body buffer; only a caller's bug gets here.
+            return Err(Cut::Failed(io::ErrorKind::OutOfMemory));
+        }
+        Ok(matches!(self.note_closed(opened)?, Opened::Data(())))
+    }
+
+    /// Uses large buffers from here on: a body is flowing.
+    pub fn enlarge(&mut self, tls: bool, buffers: &Buffers) {
+        let slot = if tls { &mut self.cipher } else { &mut self.plain };
+        if let Some(buffer) = slot.take() {
+            *slot = Some(buffers.enlarge(buffer, Size::Body));
+        } else {
+            *slot = Some(buffers.rent(Size::Body));
+        }
+    }
+}
+
+impl Writer {
+    fn settle(&mut self, buffers: &Buffers) {
+        if self.output.as_ref().is_some_and(Buffer::is_empty) {
+            buffers.settle(&mut self.output);
+        }
+    }
+
+    /// Is there anything to send?
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        self.output.as_ref().is_some_and(|output| !output.is_empty())
+    }
+
+    /// Is there room for a full record (and a chunk's framing)?
+    pub fn has_room(&mut self, buffers: &Buffers) -> bool {
+        let output = self.output.get_or_insert_with(|| buffers.rent(Size::Record));
+        output.spare() >= PLAIN_BYTES_MAX + RECORD_OVERHEAD_MAX
+    }
+
+    /// Uses a large buffer from here on: a body is flowing.
+    pub fn enlarge(&mut self, buffers: &Buffers) {
+        let output = self.output.take().unwrap_or_else(|| buffers.rent(Size::Body));
+        self.output = Some(buffers.enlarge(output, Size::Body));
+    }
+
+    /// Appends `plain` (at most 2^14 bytes) as one record; ask [`Writer::has_room`] first.
+    ///
+    /// # Errors
+    /// TLS cannot go on, or there was no room.
+    pub fn stage(
+        &mut self,
+        plain: &[u8],
+        security: &RefCell<Security>,
+        buffers: &Buffers,
+    ) -> Result<(), Cut> {
+        let mut guard = security.borrow_mut();
+        let Security { session, pending } = &mut *guard;
+        let mut output = self.output.take().unwrap_or_else(|| buffers.rent(Size::Record));
+        let needed = plain.len() + RECORD_OVERHEAD_MAX + pending.len();
+        if output.spare() < needed {
+            output.compact();
+        }
+        if output.spare() < needed {
+            output = buffers.enlarge(output, Size::Body);
+        }
+        let sealed = session.seal(plain, pending, &mut output);
+        self.output = Some(output);
+        sealed.map_err(Cut::Tls)
+    }
+
+    /// Appends what TLS has to say, with nothing of ours.
+    fn stage_pending(
+        &mut self,
+        security: &RefCell<Security>,
+        buffers: &Buffers,
+    ) -> Result<(), Cut> {
+        let mut guard = security.borrow_mut();
+        if guard.pending.is_empty() {
+            return Ok(());
+        }
+        let mut output = self.output.take().unwrap_or_else(|| buffers.rent(Size::Record));
+        if output.spare() < guard.pending.len() {
+            output = buffers.enlarge(output, Size::Body);
+        }
+        let moved = flush_pending(&mut guard.pending, &mut output);
+        self.output = Some(output);
+        moved.map_err(Cut::Tls)
+    }
+
+    /// Sends everything staged.
+    ///
+    /// # Errors
+    /// The connection is cut.
+    pub async fn flush(&mut self, wait: Duration) -> Result<(), Cut> {
+        while self.has_output() {
+            let Some(output) = self.output.take() else { return Ok(()) };
+            self.timer.arm(wait, self.descriptor, Shut::Both);
+            let (result, mut output) = match &mut self.half {
+                WriteHalf::Tcp(half) => half.write(output).await,
+                WriteHalf::Unix(half) => half.write(output).await,
+            };
+            self.timer.disarm();
+            let sent = match result {
+                Ok(sent) => sent,
+                Err(error) => {
+                    output.clear();
+                    self.output = Some(output);
+                    return Err(if self.timer.fired() {
+                        Cut::TimedOut
+                    } else {
+                        Cut::Failed(error.kind())
+                    });
+                }
+            };
+            output.consume(sent);
+            self.output = Some(output);
+            if sent == 0 {
+                return Err(Cut::Ended);
+            }
+        }
+        Ok(())
+    }
+}
