@@ -31,6 +31,7 @@ struct Table {
     due: Vec<u32>,
     actions: Vec<Option<(Descriptor, Shut)>>,
     fired: Vec<bool>,
+    idle: Vec<bool>,
     free: Vec<u32>,
 }
 
@@ -56,9 +57,22 @@ impl Deadlines {
             table.due.push(NEVER);
             table.actions.push(None);
             table.fired.push(false);
+            table.idle.push(false);
             table.due.len() - 1
         };
         Timer { table: Rc::clone(&self.0), slot }
+    }
+
+    /// Connections that wait for nothing but a next request are due within `grace`.
+    pub fn hasten_idle(&self, grace: Duration) {
+        let mut guard = self.0.borrow_mut();
+        let table = &mut *guard;
+        let latest = table.now.saturating_add(ticks(grace)).min(NEVER - 1);
+        for (due, idle) in table.due.iter_mut().zip(&table.idle) {
+            if *idle && *due != NEVER {
+                *due = latest.min(*due);
+            }
+        }
     }
 
     /// One tick later: shuts what is due. Returns how many were.
@@ -91,12 +105,21 @@ impl Deadlines {
 impl Timer {
     /// From now on, `after` this long `descriptor` is shut.
     pub fn arm(&self, after: Duration, descriptor: Descriptor, shut: Shut) {
+        self.set(after, descriptor, (shut, false));
+    }
+
+    /// The same, for a connection that waits for nothing but a next request.
+    pub fn arm_idle(&self, after: Duration, descriptor: Descriptor, shut: Shut) {
+        self.set(after, descriptor, (shut, true));
+    }
+
+    fn set(&self, after: Duration, descriptor: Descriptor, (shut, idle): (Shut, bool)) {
         let mut table = self.table.borrow_mut();
-        // Rounded up, and one more: the current tick is partly over.
-        let ticks = after.as_millis().div_ceil(TICK.as_millis()) + 1;
-        let ticks = u32::try_from(ticks).unwrap_or(NEVER);
-        let due = table.now.saturating_add(ticks).min(NEVER - 1);
+        let due = table.now.saturating_add(ticks(after)).min(NEVER - 1);
         let slot = self.slot;
+        if let Some(entry) = table.idle.get_mut(slot) {
+            *entry = idle;
+        }
         if let Some(entry) = table.due.get_mut(slot) {
             *entry = due;
         }
@@ -121,6 +144,12 @@ impl Timer {
     pub fn fired(&self) -> bool {
         self.table.borrow().fired.get(self.slot).copied().unwrap_or(false)
     }
+}
+
+/// Rounded up, and one more: the current tick is partly over.
+fn ticks(time: Duration) -> u32 {
+    let ticks = time.as_millis().div_ceil(TICK.as_millis()) + 1;
+    u32::try_from(ticks).unwrap_or(NEVER)
 }
 
 impl Drop for Timer {

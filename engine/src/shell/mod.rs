@@ -1,8 +1,89 @@
 //! The data cores: the only room that knows monoio.
+//!
+//! Rules of this room. Buffers are rented and given away to the kernel; a future that holds one is
+//! driven to its end, never dropped. Every wait has a deadline. No borrow lives across an await.
+//! What can be decided without a socket is decided in `exchange`. Read [`connection`] first.
 
+pub mod accept;
 pub mod buffers;
 pub mod clock;
+pub mod connection;
+pub mod core;
 pub mod deadlines;
+pub mod driver;
 pub mod fd;
+pub mod handshake;
+pub mod panics;
 pub mod session;
 pub mod stream;
+pub mod worker;
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use ferrule_config::model::IoDriver;
+
+use crate::report::LogProducer;
+use crate::setup::CoreLink;
+
+/// How the cores are run. Fixed for the life of the process.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which kernel interface drives the sockets.
+    pub io_driver: IoDriver,
+    /// Submission queue entries of each ring.
+    pub ring_entries: u32,
+    /// One entry per worker: the core it is pinned to, if any.
+    pub cores: Vec<Option<usize>>,
+    /// Client connections that one core accepts.
+    pub max_connections_per_core: u32,
+}
+
+/// The running workers.
+#[derive(Debug)]
+pub struct Workers {
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Has every worker ended?
+    #[must_use]
+    pub fn all_ended(&self) -> bool {
+        self.threads.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Waits for every worker's thread.
+    pub fn join(self) {
+        for thread in self.threads {
+            // A worker that panicked outside its connections has said so on its way out.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts one worker per entry of `settings.cores`; links and logs are in the same order.
+///
+/// # Errors
+/// A thread could not be started, or the driver that was asked for is not to be had.
+pub fn start(
+    settings: &Settings,
+    links: Vec<Arc<CoreLink>>,
+    logs: Vec<LogProducer>,
+) -> io::Result<Workers> {
+    driver::check(settings.io_driver, settings.ring_entries)?;
+    let mut threads = Vec::new();
+    for ((pin, link), log) in settings.cores.iter().copied().zip(links).zip(logs) {
+        let seat = worker::Seat {
+            pin,
+            link,
+            log,
+            io_driver: settings.io_driver,
+            ring_entries: settings.ring_entries,
+            connections_max: settings.max_connections_per_core,
+        };
+        let name = format!("ferrule-{}", seat.link.core);
+        threads.push(std::thread::Builder::new().name(name).spawn(move || worker::run(seat))?);
+    }
+    Ok(Workers { threads })
+}

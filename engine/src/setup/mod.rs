@@ -1,0 +1,25 @@
+//! A file becomes one generation: plan and TLS settings, or every problem at once.
+//!
+//! A [`Generation`] is immutable and shared by reference count between the cores. What it takes to run
+//! it beside that (listeners, addresses of nodes) is handed over in one piece, see [`link`].
+
+pub mod addresses;
+pub mod link;
+
+use ferrule_config::Config;
+
+use crate::plan::Plan;
+
+pub use addresses::Addresses;
+pub use link::{CoreLink, Driver, Handover, Mailbox, OpenListener, Phase};
+
+/// One configuration in force.
+#[derive(Debug)]
+pub struct Generation {
+    /// 1 at start, one more with every reload that was taken.
+    pub number: u64,
+    /// The checked configuration.
+    pub config: Config,
+    /// The configuration compiled for lookup.
+    pub plan: Plan,
+}
