@@ -102,7 +102,31 @@ impl Deadlines {
     }
 }
 
+/// A slot's deadline, seen from outside its owner.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    table: Rc<RefCell<Table>>,
+    slot: usize,
+}
+
+impl Remote {
+    /// If the slot is armed: it is due within `within` at the latest.
+    pub fn hasten(&self, within: Duration) {
+        let mut table = self.table.borrow_mut();
+        let latest = table.now.saturating_add(ticks(within)).min(NEVER - 1);
+        if let Some(due) = table.due.get_mut(self.slot).filter(|due| **due != NEVER) {
+            *due = latest.min(*due);
+        }
+    }
+}
+
 impl Timer {
+    /// A view from outside; it must not be used once the timer is dropped and its slot reused.
+    #[must_use]
+    pub fn remote(&self) -> Remote {
+        Remote { table: Rc::clone(&self.table), slot: self.slot }
+    }
+
     /// From now on, `after` this long `descriptor` is shut.
     pub fn arm(&self, after: Duration, descriptor: Descriptor, shut: Shut) {
         self.set(after, descriptor, (shut, false));

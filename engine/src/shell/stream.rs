@@ -13,7 +13,7 @@ use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, S
 use monoio::net::{TcpStream, UnixStream};
 
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
-use super::deadlines::{Deadlines, Shut, Timer};
+use super::deadlines::{Deadlines, Remote, Shut, Timer};
 use super::fd::{Descriptor, Peek};
 use super::session::{Opened, RECORD_OVERHEAD_MAX, Session, SessionError, flush_pending};
 
@@ -135,6 +135,12 @@ impl Stream {
         }
     }
 
+    /// A way to shorten a wait of the receiving half from outside.
+    #[must_use]
+    pub fn read_remote(&self) -> Remote {
+        self.reader.timer.remote()
+    }
+
     /// Its descriptor, for as long as the stream lives.
     #[must_use]
     pub const fn descriptor(&self) -> Descriptor {
@@ -145,11 +151,7 @@ impl Stream {
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         let reader = &self.reader;
-        let unread = |slot: &Option<Buffer>| slot.as_ref().is_some_and(|held| !held.is_empty());
-        !reader.closed
-            && !unread(&reader.plain)
-            && !unread(&reader.cipher)
-            && reader.descriptor.peek() == Peek::Silent
+        !reader.closed && reader.is_drained() && reader.descriptor.peek() == Peek::Silent
     }
 
     /// Gives every empty buffer back: the connection is idle now.
@@ -158,7 +160,25 @@ impl Stream {
         self.writer.settle(&self.buffers);
     }
 
-    /// Sends `close_notify` (or nothing, on plaintext) and ends our direction, without waiting.
+    /// Its two directions, to be used side by side.
+    pub fn split(&mut self) -> (Source<'_>, Sink<'_>) {
+        let Self { reader, writer, security, buffers } = self;
+        let (security, buffers): (&RefCell<Security>, &Buffers) = (security, buffers);
+        let tls = security.borrow().session.is_tls();
+        (Source { reader, security, buffers, tls }, Sink { writer, security, buffers })
+    }
+
+    /// The receiving direction.
+    pub fn source(&mut self) -> Source<'_> {
+        self.split().0
+    }
+
+    /// The sending direction.
+    pub fn sink(&mut self) -> Sink<'_> {
+        self.split().1
+    }
+
+    /// Sends `close_notify` (nothing on plaintext) and ends our direction.
     pub async fn finish(&mut self, wait: Duration) {
         {
             let mut security = self.security.borrow_mut();
@@ -166,8 +186,116 @@ impl Stream {
             session.close(pending);
         }
         // A peer that is gone does not care for our goodbye.
-        let _ = self.flush(wait).await;
+        let _ = self.sink().flush(wait).await;
         self.writer.descriptor.shut_write();
+    }
+}
+
+/// The receiving direction of a stream.
+pub struct Source<'a> {
+    reader: &'a mut Reader,
+    security: &'a RefCell<Security>,
+    buffers: &'a Buffers,
+    tls: bool,
+}
+
+/// The sending direction of a stream.
+pub struct Sink<'a> {
+    writer: &'a mut Writer,
+    security: &'a RefCell<Security>,
+    buffers: &'a Buffers,
+}
+
+impl Source<'_> {
+    /// Reads until more plaintext is there; how much there is now.
+    ///
+    /// # Errors
+    /// The connection is cut; [`Cut::Ended`] at its end.
+    pub async fn read_plain(&mut self, wait: Wait) -> Result<usize, Cut> {
+        self.reader.read_plain(self.security, self.buffers, wait).await
+    }
+
+    /// One receive off the wire.
+    ///
+    /// # Errors
+    /// The connection is cut; [`Cut::Ended`] at its end.
+    pub async fn receive(&mut self, wait: Wait) -> Result<(), Cut> {
+        self.reader.receive(self.tls, self.buffers, wait).await
+    }
+
+    /// As [`Reader::next_piece`].
+    ///
+    /// # Errors
+    /// The peer broke the protocol.
+    pub fn next_piece(&mut self, take: impl FnOnce(&[u8]) -> usize) -> Result<Opened<()>, Cut> {
+        self.reader.next_piece(self.security, self.buffers, take)
+    }
+
+    /// Plaintext that nobody has consumed yet.
+    #[must_use]
+    pub fn plain(&self) -> &[u8] {
+        self.reader.plain.as_ref().map_or(&[], Buffer::filled)
+    }
+
+    /// So much of the plaintext is done with.
+    pub fn consume(&mut self, count: usize) {
+        if let Some(plain) = &mut self.reader.plain {
+            plain.consume(count);
+        }
+    }
+
+    /// Is there nothing that was received and not consumed, in any form?
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.reader.is_drained()
+    }
+
+    /// Uses a large buffer from here on: a body is flowing.
+    pub fn enlarge(&mut self) {
+        self.reader.enlarge(self.tls, self.buffers);
+    }
+
+    /// Is the end of this connection only an end if TLS says so?
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        self.tls
+    }
+}
+
+impl Sink<'_> {
+    /// Is there anything to send?
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        self.writer.has_output()
+    }
+
+    /// Is there room for a full record and a chunk's framing?
+    pub fn has_room(&mut self) -> bool {
+        self.writer.has_room(self.buffers)
+    }
+
+    /// Appends `plain` as records; ask [`Sink::has_room`] before every 2^14 bytes.
+    ///
+    /// # Errors
+    /// TLS cannot go on, or there was no room.
+    pub fn stage(&mut self, plain: &[u8]) -> Result<(), Cut> {
+        plain
+            .chunks(PLAIN_BYTES_MAX)
+            .try_for_each(|piece| self.writer.stage(piece, self.security, self.buffers))
+    }
+
+    /// Stages `bytes` of any length, sending whenever the buffer is full; the rest stays staged.
+    ///
+    /// # Errors
+    /// The connection is cut.
+    pub async fn write(&mut self, bytes: &[u8], wait: Duration) -> Result<(), Cut> {
+        for piece in bytes.chunks(PLAIN_BYTES_MAX) {
+            if !self.has_room() {
+                self.writer.flush(wait).await?;
+            }
+            self.stage(piece)?;
+        }
+        Ok(())
     }
 
     /// Sends everything staged or pending.
@@ -175,30 +303,13 @@ impl Stream {
     /// # Errors
     /// The connection is cut.
     pub async fn flush(&mut self, wait: Duration) -> Result<(), Cut> {
-        self.writer.stage_pending(&self.security, &self.buffers)?;
+        self.writer.stage_pending(self.security, self.buffers)?;
         self.writer.flush(wait).await
     }
 
-    /// Reads until more plaintext is there; how much there is now. Sends what TLS has to say first.
-    ///
-    /// # Errors
-    /// The connection is cut; [`Cut::Ended`] at its end.
-    pub async fn read_plain(&mut self, wait: Wait, limit: Size) -> Result<usize, Cut> {
-        self.reader.read_plain(&self.security, &self.buffers, (wait, limit)).await
-    }
-
-    /// Stages `bytes`, as many records as they need, sending whenever the buffer is full.
-    ///
-    /// # Errors
-    /// The connection is cut.
-    pub async fn write(&mut self, bytes: &[u8], wait: Duration) -> Result<(), Cut> {
-        for piece in bytes.chunks(PLAIN_BYTES_MAX) {
-            if !self.writer.has_room(&self.buffers) {
-                self.writer.flush(wait).await?;
-            }
-            self.writer.stage(piece, &self.security, &self.buffers)?;
-        }
-        Ok(())
+    /// Uses a large buffer from here on: a body is flowing.
+    pub fn enlarge(&mut self) {
+        self.writer.enlarge(self.buffers);
     }
 }
 
@@ -224,6 +335,12 @@ pub struct Wait {
 }
 
 impl Reader {
+    /// Nothing received is left unconsumed.
+    fn is_drained(&self) -> bool {
+        let drained = |slot: &Option<Buffer>| slot.as_ref().is_none_or(Buffer::is_empty);
+        drained(&self.plain) && drained(&self.cipher)
+    }
+
     fn settle(&mut self, buffers: &Buffers) {
         for slot in [&mut self.cipher, &mut self.plain] {
             if slot.as_ref().is_some_and(Buffer::is_empty) {
@@ -259,7 +376,11 @@ impl Reader {
             *slot = Some(buffer);
             return Err(Cut::Failed(io::ErrorKind::OutOfMemory));
         }
-        self.timer.arm(wait.time, self.descriptor, wait.shut);
+        if wait.idle {
+            self.timer.arm_idle(wait.time, self.descriptor, wait.shut);
+        } else {
+            self.timer.arm(wait.time, self.descriptor, wait.shut);
+        }
         let (result, buffer) = match &mut self.half {
             ReadHalf::Tcp(half) => half.read(buffer).await,
             ReadHalf::Unix(half) => half.read(buffer).await,
@@ -333,14 +454,10 @@ impl Reader {
         &mut self,
         security: &RefCell<Security>,
         buffers: &Buffers,
-        (wait, limit): (Wait, Size),
+        wait: Wait,
     ) -> Result<usize, Cut> {
         let tls = security.borrow().session.is_tls();
         if !tls {
-            let full = self.plain.as_ref().is_some_and(|plain| plain.len() >= limit.bytes());
-            if full {
-                return Err(Cut::Failed(io::ErrorKind::OutOfMemory));
-            }
             self.receive(false, buffers, wait).await?;
             return Ok(self.plain.as_ref().map_or(0, Buffer::len));
         }
@@ -412,7 +529,7 @@ impl Writer {
     /// Is there room for a full record (and a chunk's framing)?
     pub fn has_room(&mut self, buffers: &Buffers) -> bool {
         let output = self.output.get_or_insert_with(|| buffers.rent(Size::Record));
-        output.spare() >= PLAIN_BYTES_MAX + RECORD_OVERHEAD_MAX
+        output.spare() >= PLAIN_BYTES_MAX + 3 * RECORD_OVERHEAD_MAX
     }
 
     /// Uses a large buffer from here on: a body is flowing.
