@@ -5,6 +5,8 @@
 
 pub mod addresses;
 pub mod link;
+#[cfg(feature = "io")]
+pub mod listeners;
 
 use ferrule_config::Config;
 
