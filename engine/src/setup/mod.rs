@@ -13,7 +13,7 @@ use ferrule_config::Config;
 use crate::plan::Plan;
 
 pub use addresses::Addresses;
-pub use link::{CoreLink, Driver, Handover, Mailbox, OpenListener, Phase};
+pub use link::{CoreLink, Driver, Handover, Mailbox, News, OpenListener, Phase, Seen};
 
 /// One configuration in force.
 #[derive(Debug)]
