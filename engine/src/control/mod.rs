@@ -7,3 +7,7 @@ mod clock;
 pub mod diagnostics;
 pub mod log_output;
 pub mod log_writer;
+pub mod reload;
+pub mod resolve;
+pub mod signals;
+pub mod supervise;

@@ -8,7 +8,7 @@ pub mod link;
 #[cfg(feature = "io")]
 pub mod listeners;
 
-use ferrule_config::Config;
+use ferrule_config::{Config, Problems};
 
 use crate::plan::Plan;
 
@@ -24,4 +24,6 @@ pub struct Generation {
     pub config: Config,
     /// The configuration compiled for lookup.
     pub plan: Plan,
+    /// What is not wrong, but should be looked at. Holds no errors.
+    pub warnings: Problems,
 }
