@@ -14,6 +14,7 @@ pub mod route;
 pub mod sni;
 pub mod template;
 pub mod upstream;
+mod values;
 
 use ferrule_config::Config;
 use ferrule_config::model::{Http, Listen};
