@@ -48,6 +48,8 @@ pub enum Counter {
     ClientTimeouts,
     /// Deadlines that an upstream let pass.
     UpstreamTimeouts,
+    /// Responses cut off by a deadline after their head went out.
+    ResponseTimeouts,
     /// Bytes read from clients.
     ClientBytesIn,
     /// Bytes written to clients.
@@ -66,7 +68,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in declaration order.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Accepted,
         Self::AcceptedOverLimit,
         Self::AcceptFailed,
@@ -87,6 +89,7 @@ impl Counter {
         Self::UpstreamRetries,
         Self::ClientTimeouts,
         Self::UpstreamTimeouts,
+        Self::ResponseTimeouts,
         Self::ClientBytesIn,
         Self::ClientBytesOut,
         Self::UpstreamBytesIn,
@@ -132,6 +135,7 @@ impl Counter {
             Self::UpstreamRetries => "upstream_retries",
             Self::ClientTimeouts => "client_timeouts",
             Self::UpstreamTimeouts => "upstream_timeouts",
+            Self::ResponseTimeouts => "response_timeouts",
             Self::ClientBytesIn => "client_bytes_in",
             Self::ClientBytesOut => "client_bytes_out",
             Self::UpstreamBytesIn => "upstream_bytes_in",

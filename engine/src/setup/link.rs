@@ -16,9 +16,10 @@ use crate::report::Counters;
 pub struct CoreLink {
     /// Which core, counted from 0.
     pub core: u32,
-    /// What to serve. The first one is posted before the core starts.
+    /// What to serve. The first one is posted before the core starts. Read through
+    /// [`CoreLink::news`].
     pub generation: Mailbox<Handover>,
-    /// Newer addresses of the current generation's nodes.
+    /// Newer addresses of the current generation's nodes. Read through [`CoreLink::news`].
     pub addresses: Mailbox<Addresses>,
     /// Running, draining or stopping.
     pub phase: PhaseCell,
@@ -40,6 +41,15 @@ impl CoreLink {
     #[must_use]
     pub fn new(core: u32) -> Self {
         Self { core, ..Self::default() }
+    }
+
+    /// Core: what is new since the last look? Two loads if nothing is.
+    pub fn news(&self, seen: &mut Seen) -> News {
+        // Addresses first: control posts the addresses of a generation after the generation itself,
+        // so whoever has seen those addresses finds at least that generation in the other box.
+        let addresses = self.addresses.changed(&mut seen.addresses);
+        let handover = self.generation.changed(&mut seen.generation);
+        News { handover, addresses }
     }
 
     /// Core: I serve this generation from now on.
@@ -76,6 +86,23 @@ impl CoreLink {
     pub fn heartbeat(&self) -> u64 {
         self.heartbeat.load(Ordering::Relaxed)
     }
+}
+
+/// What a core has taken from its link so far; starts at nothing.
+#[derive(Debug, Default)]
+pub struct Seen {
+    generation: u64,
+    addresses: u64,
+}
+
+/// What a look at the link found. Take the handover first, then the addresses, if their
+/// [`Addresses::generation`] is the one served by then.
+#[derive(Debug)]
+pub struct News {
+    /// A new generation to serve.
+    pub handover: Option<Arc<Handover>>,
+    /// Newer addresses of a generation.
+    pub addresses: Option<Arc<Addresses>>,
 }
 
 /// The newest value posted, for one reader that looks often and takes rarely.
@@ -301,6 +328,17 @@ mod tests {
             cell.set(driver);
             assert_eq!(cell.get(), driver);
         }
+    }
+
+    #[test]
+    fn news_come_once() {
+        let link = CoreLink::new(0);
+        let mut seen = Seen::default();
+        link.addresses.post(Arc::new(Addresses::default()));
+        let news = link.news(&mut seen);
+        assert!(news.handover.is_none() && news.addresses.is_some());
+        let news = link.news(&mut seen);
+        assert!(news.handover.is_none() && news.addresses.is_none());
     }
 
     #[test]

@@ -5,13 +5,15 @@
 
 pub mod addresses;
 pub mod link;
+#[cfg(feature = "io")]
+pub mod listeners;
 
-use ferrule_config::Config;
+use ferrule_config::{Config, Problems};
 
 use crate::plan::Plan;
 
 pub use addresses::Addresses;
-pub use link::{CoreLink, Driver, Handover, Mailbox, OpenListener, Phase};
+pub use link::{CoreLink, Driver, Handover, Mailbox, News, OpenListener, Phase, Seen};
 
 /// One configuration in force.
 #[derive(Debug)]
@@ -22,4 +24,6 @@ pub struct Generation {
     pub config: Config,
     /// The configuration compiled for lookup.
     pub plan: Plan,
+    /// What is not wrong, but should be looked at. Holds no errors.
+    pub warnings: Problems,
 }
