@@ -54,6 +54,11 @@ impl Descriptor {
         let _ = shutdown(self.borrow(), Shutdown::Both);
     }
 
+    /// Closing it resets the connection: what was sent is not to be taken for the whole.
+    pub fn reset_on_close(self) {
+        let _ = sockopt::set_socket_linger(self.borrow(), Some(std::time::Duration::ZERO));
+    }
+
     /// Looks without reading.
     #[must_use]
     pub fn peek(self) -> Peek {

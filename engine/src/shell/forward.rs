@@ -208,7 +208,7 @@ fn render(
     out.clear();
     let route = plan.route(request.admission.route);
     request.core.clock.with_now(|now| {
-        let facts = client.facts(now, Some(client.request_facts(request.buf, scratch, &route.id)));
+        let facts = client.facts(now, Some(Client::request_facts(request.buf, scratch, &route.id)));
         let towards = Towards {
             node: node_plan,
             identity_block: &client.identity_block,

@@ -6,16 +6,21 @@
 
 pub mod accept;
 pub mod buffers;
+pub mod client;
 pub mod clock;
 pub mod connection;
 pub mod core;
 pub mod deadlines;
 pub mod driver;
 pub mod fd;
+pub mod forward;
 pub mod handshake;
 pub mod panics;
+pub mod relay;
+pub mod respond;
 pub mod session;
 pub mod stream;
+pub mod upstream;
 pub mod worker;
 
 use std::io;

@@ -69,7 +69,7 @@ pub async fn pump(
             source.receive(times.read).await
         };
         match received {
-            Ok(()) => {}
+            Ok(_) => {}
             // Plaintext has no other end; under TLS an end without close_notify is a cut.
             Err(Cut::Ended) if !source.is_tls() => return end(source, sink, flow, times).await,
             Err(cut) => return Err(PumpError::Source(cut)),

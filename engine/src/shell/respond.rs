@@ -5,7 +5,7 @@ use super::deadlines::Shut;
 use super::relay::{PumpError, Times, pump};
 use super::session::Opened;
 use super::stream::{Cut, Sink, Source, Wait};
-use crate::exchange::flow::{Flow, FlowError};
+use crate::exchange::flow::Flow;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::response::{
     Asked, Delivery, ResponseStep, admit_response, client_head, interim_head,
@@ -131,7 +131,7 @@ async fn read_head(
     memory: &mut Memory<'_>,
 ) -> Result<usize, RespondError> {
     let limits = answering.plan.head_limits();
-    let bad = |error| RespondError::Upstream(Failure::BadResponse, Refusal::bad_response(error));
+    let bad = |_| RespondError::Upstream(Failure::BadResponse, Refusal::BadResponse);
     let wait = Wait { time: answering.read_timeout, shut: Shut::Both, idle: false };
     let mut scan = HeadScan::default();
     loop {
@@ -192,12 +192,7 @@ async fn deliver(
             RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout)
         }
         PumpError::Source(_) => RespondError::Upstream(Failure::Lost, Refusal::UpstreamLost),
-        PumpError::Flow(FlowError::Malformed(error)) => {
-            RespondError::Upstream(Failure::BadResponse, Refusal::bad_response(error))
-        }
-        PumpError::Flow(FlowError::TooLarge) => {
-            RespondError::Upstream(Failure::BadResponse, Refusal::UpstreamLost)
-        }
+        PumpError::Flow(_) => RespondError::Upstream(Failure::BadResponse, Refusal::BadResponse),
     })
 }
 

@@ -60,6 +60,8 @@ pub struct Reader {
     pub plain: Option<Buffer>,
     /// The peer said that nothing follows.
     closed: bool,
+    /// The connection's end was read.
+    ended: bool,
 }
 
 /// The sending half.
@@ -79,6 +81,7 @@ pub struct Stream {
     /// What stands between the bytes and their meaning.
     pub security: RefCell<Security>,
     buffers: Rc<Buffers>,
+    aborted: bool,
 }
 
 impl Stream {
@@ -128,10 +131,12 @@ impl Stream {
                 cipher: None,
                 plain: None,
                 closed: false,
+                ended: false,
             },
             writer: Writer { half: write, descriptor, timer: deadlines.timer(), output: None },
             security: RefCell::new(Security { session, pending: Vec::new() }),
             buffers: Rc::clone(buffers),
+            aborted: false,
         }
     }
 
@@ -162,7 +167,7 @@ impl Stream {
 
     /// Its two directions, to be used side by side.
     pub fn split(&mut self) -> (Source<'_>, Sink<'_>) {
-        let Self { reader, writer, security, buffers } = self;
+        let Self { reader, writer, security, buffers, .. } = self;
         let (security, buffers): (&RefCell<Security>, &Buffers) = (security, buffers);
         let tls = security.borrow().session.is_tls();
         (Source { reader, security, buffers, tls }, Sink { writer, security, buffers })
@@ -178,8 +183,23 @@ impl Stream {
         self.split().1
     }
 
+    /// The peer must not take what it has for the whole: no `close_notify`, and a reset.
+    pub fn abort(&mut self) {
+        self.aborted = true;
+        self.reader.descriptor.reset_on_close();
+    }
+
+    /// May the peer still be sending, so that closing now would reset what it has not read yet?
+    #[must_use]
+    pub const fn lingers(&self) -> bool {
+        !self.aborted && !self.reader.ended
+    }
+
     /// Sends `close_notify` (nothing on plaintext) and ends our direction.
     pub async fn finish(&mut self, wait: Duration) {
+        if self.aborted {
+            return;
+        }
         {
             let mut security = self.security.borrow_mut();
             let Security { session, pending } = &mut *security;
@@ -215,11 +235,18 @@ impl Source<'_> {
         self.reader.read_plain(self.security, self.buffers, wait).await
     }
 
-    /// One receive off the wire.
+    /// Forgets everything received and not consumed.
+    pub fn discard(&mut self) {
+        for slot in [&mut self.reader.cipher, &mut self.reader.plain] {
+            self.buffers.settle(slot);
+        }
+    }
+
+    /// One receive off the wire; how many bytes.
     ///
     /// # Errors
     /// The connection is cut; [`Cut::Ended`] at its end.
-    pub async fn receive(&mut self, wait: Wait) -> Result<(), Cut> {
+    pub async fn receive(&mut self, wait: Wait) -> Result<usize, Cut> {
         self.reader.receive(self.tls, self.buffers, wait).await
     }
 
@@ -367,7 +394,12 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Cut`] says.
-    pub async fn receive(&mut self, tls: bool, buffers: &Buffers, wait: Wait) -> Result<(), Cut> {
+    pub async fn receive(
+        &mut self,
+        tls: bool,
+        buffers: &Buffers,
+        wait: Wait,
+    ) -> Result<usize, Cut> {
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         let first = if wait.idle { Size::Small } else { Size::Record };
         Self::make_room(slot, buffers, first, 1);
@@ -390,8 +422,11 @@ impl Reader {
         *slot = Some(buffer);
         match result {
             Ok(0) if self.timer.fired() => Err(Cut::TimedOut),
-            Ok(0) => Err(Cut::Ended),
-            Ok(_) => Ok(()),
+            Ok(0) => {
+                self.ended = true;
+                Err(Cut::Ended)
+            }
+            Ok(count) => Ok(count),
             Err(_) if self.timer.fired() => Err(Cut::TimedOut),
             Err(error) => Err(Cut::Failed(error.kind())),
         }

@@ -139,7 +139,7 @@ async fn connect(
     if tls.is_some() {
         let left = wanted.timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Both, idle: false };
-        drive(&mut stream, wait).await.map_err(|cut| match cut {
+        drive(core, &mut stream, wait, None).await.map_err(|cut| match cut {
             Cut::TimedOut => ConnectError::TimedOut,
             Cut::Tls(error) => ConnectError::Tls(error),
             Cut::Ended => ConnectError::Tls(SessionError::Closed),
