@@ -19,7 +19,7 @@ use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::exchange::reuse::{self, Bodies, ClientEnd};
 use crate::exchange::{Admission, admit};
-use crate::plan::ListenerId;
+use crate::plan::{Facts, ListenerId};
 use crate::report::{Counter, access_log};
 use crate::wire::head::{Method, parse_request};
 
@@ -209,12 +209,14 @@ fn report(
     outcome.request_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     outcome.request_bytes = u64::try_from(work.request.head.len).unwrap_or(u64::MAX);
     let Work { request, line, .. } = work;
-    line.clear();
     let route_id = outcome.route.map_or("", |route| &plan.route(route).id);
     core.clock.with_now(|now| {
         let request = (!buf.is_empty()).then(|| Client::request_facts(buf, request, route_id));
         let facts = client.facts(now, request);
-        access_log::line(plan, format, (&facts, &outcome), line);
+        let node = outcome.upstream.zip(outcome.node);
+        let node = node.and_then(|(up, node)| plan.upstream(up).nodes.get(node.0 as usize));
+        let log = outcome.log_facts(node.map_or("", |node| &node.text));
+        access_log::write_line(format, &Facts { log: Some(&log), ..facts }, line);
     });
     if !core.log.borrow_mut().push(line) {
         core.count(Counter::LogDropped);

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use rustls::ServerConfig;
 
@@ -92,13 +93,13 @@ pub struct Live {
     addresses: RefCell<Arc<Addresses>>,
     balancers: Vec<RefCell<Balancer>>,
     /// Server names seen, by listener, and what they lead to.
-    names: RefCell<HashMap<ListenerId, Names>>,
+    names: RefCell<HashMap<ListenerId, Names, RandomState>>,
     /// This core's own copies of the TLS settings, so that no two cores count references in one place.
-    configs: RefCell<HashMap<ServerId, Arc<ServerConfig>>>,
+    configs: RefCell<HashMap<ServerId, Arc<ServerConfig>, RandomState>>,
 }
 
 /// Server names of one listener and their server objects; the empty name is no name.
-type Names = HashMap<Box<str>, ServerId>;
+type Names = HashMap<Box<str>, ServerId, RandomState>;
 
 /// Server names that one core remembers per listener; a wildcard has more than anyone should hold.
 const NAMES_MAX: usize = 1_024;
@@ -181,13 +182,13 @@ impl Live {
 impl Core {
     /// A core that serves `live`.
     #[must_use]
-    pub fn new(link: Arc<CoreLink>, log: LogProducer, live: Live) -> Self {
+    pub fn new(link: Arc<CoreLink>, log: LogProducer, live: Live, seed: u64) -> Self {
         Self {
             link,
             buffers: Rc::new(Buffers::default()),
             deadlines: Deadlines::default(),
             clock: Clock::default(),
-            pool: RefCell::new(Pool::default()),
+            pool: RefCell::new(Pool::new(seed)),
             log: RefCell::new(log),
             open: Cell::new(0),
             draining: Cell::new(false),

@@ -133,7 +133,7 @@ async fn connect(
         Address::Unix(path) => {
             let connected = monoio::time::timeout(wanted.timeout, UnixStream::connect(path));
             let stream = connected.await.map_err(|_| ConnectError::TimedOut)?.map_err(failed)?;
-            Stream::unix(stream, session, &core.deadlines, &core.buffers).map_err(failed)?
+            Stream::unix(stream, session, &core.deadlines, &core.buffers)
         }
     };
     if tls.is_some() {

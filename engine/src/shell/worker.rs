@@ -78,7 +78,7 @@ async fn work(seat: Seat, driver: Driver) {
         return;
     };
     let seed = u64::from(seat.link.core);
-    let core = Core::new(Arc::clone(&seat.link), seat.log, Live::new(&first, seed));
+    let core = Core::new(Arc::clone(&seat.link), seat.log, Live::new(&first, seed), seed);
     let mut worker = Worker {
         core: Rc::new(core),
         running: HashMap::new(),
@@ -103,8 +103,8 @@ impl Worker {
             let core = &self.core;
             core.clock.refresh();
             core.deadlines.tick();
-            let now = core.clock.elapsed();
-            core.pool.borrow_mut().expire(now, drop);
+            let now_ms = u64::try_from(core.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+            core.pool.borrow_mut().expire(now_ms, drop);
             core.link.beat();
             core.link.set_connections(u64::from(core.open.get()));
             self.measure();
