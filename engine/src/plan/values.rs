@@ -1,7 +1,5 @@
 //! The values of variables, as bytes, escaped for where they go.
 
-use core::str;
-
 use super::facts::{Facts, LogFacts, RequestFacts, SessionFacts};
 use super::names::fold;
 use super::template::{Escape, Fact, FieldName};
