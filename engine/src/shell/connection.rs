@@ -20,8 +20,8 @@ use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::exchange::reuse::{self, Bodies, ClientEnd};
 use crate::exchange::{Admission, admit};
 use crate::plan::{Facts, ListenerId};
-use crate::report::{Counter, access_log};
-use crate::wire::head::{Method, parse_request};
+use crate::report::Counter;
+use crate::wire::head::{Method, Version, parse_request};
 
 /// How long a closing connection may take to hear our answer before it is cut: closing at once with
 /// unread bytes would reset it and lose the answer (RFC 9112, section 9.6).
@@ -52,11 +52,14 @@ pub async fn serve(core: &Rc<Core>, stream: TcpStream, peer: SocketAddr, listene
 async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Duration) -> bool {
     client.facts.requests += 1;
     let mut outcome = Outcome::default();
+    work.request.keep_after_refusal = false;
     let len = match read {
         HeadRead::Head(len) => len,
         HeadRead::Refuse(refusal) => {
             let to = (refusal, Bodies::RequestUnfinished);
+            // Nothing is known of the request; its answer is a whole one.
             work.request.head.method = Method::Get;
+            work.request.head.version = Version::Http11;
             let keep = refuse(client, work, to, &mut outcome).await;
             report(client, work, (&[], started), outcome);
             return keep;
@@ -74,7 +77,10 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
                 outcome.route = Some(admission.route);
                 outcome.upstream = Some(admission.upstream);
                 let way = (buf, behind);
-                pass(client, work, (&admission, way), (&mut consumed, &mut outcome)).await
+                let keep =
+                    pass(client, work, (&admission, way), (&mut consumed, &mut outcome)).await;
+                outcome.request_bytes += bytes(len);
+                keep
             }
             Err(refusal) => {
                 let unread = if work.request.keep_after_refusal {
@@ -113,7 +119,6 @@ fn decide(
     (buf, len): (&[u8], usize),
 ) -> Result<Admission, Refusal> {
     let scratch = &mut work.request;
-    scratch.keep_after_refusal = false;
     let limits = client.live.generation.plan.head_limits();
     parse_request(buf, len, limits, &mut scratch.head).map_err(Refusal::Malformed)?;
     handshake::follow_generation(client)?;
@@ -131,8 +136,7 @@ async fn pass(
     let request = Request { core: &core, live: &live, admission, buf, behind };
     match forward(&request, client, work, consumed, outcome).await {
         Forwarded::Delivered { keep_alive, bodies } => {
-            core.count(Counter::of_status(outcome.status));
-            reuse::client(end(client, keep_alive, bodies))
+            reuse::client(ClientEnd { announced: keep_alive, bodies })
         }
         Forwarded::Refuse(refusal, bodies) => {
             if bodies == Bodies::Complete {
@@ -141,26 +145,13 @@ async fn pass(
             refuse(client, work, (refusal, bodies), outcome).await
         }
         Forwarded::Cut => {
-            if outcome.ended == Ended::ClientLeft {
-                core.count(Counter::ClientAborts);
-            } else {
+            if outcome.ended != Ended::ClientLeft {
                 core.count(Counter::UpstreamLost);
             }
             // The client must not take what it has for the whole: no close_notify, no orderly end.
             client.stream.abort();
             false
         }
-    }
-}
-
-fn end(client: &Client, announced: bool, bodies: Bodies) -> ClientEnd {
-    let http = &client.live.generation.plan.http;
-    ClientEnd {
-        announced,
-        bodies,
-        requests: u32::try_from(client.facts.requests).unwrap_or(u32::MAX),
-        requests_max: http.keepalive_requests,
-        draining: false,
     }
 }
 
@@ -177,50 +168,43 @@ async fn refuse(
     let Work { request, out, .. } = work;
     out.clear();
     let body = client.core.clock.with_now(|now| {
-        let to = AnswerTo { method: request.head.method, keep_alive, http_date: now.http_date };
+        let to = AnswerTo {
+            method: request.head.method,
+            version: request.head.version,
+            keep_alive,
+            http_date: now.http_date,
+        };
         answer(refusal, &to, out)
     });
     outcome.status = refusal.status();
     outcome.ended = Ended::Refused(refusal);
-    outcome.body_bytes = u64::try_from(body).unwrap_or(u64::MAX);
-    outcome.sent_bytes += u64::try_from(out.len()).unwrap_or(u64::MAX);
-    client.core.count(Counter::Refusals);
-    client.core.count(Counter::of_status(outcome.status));
-    if matches!(refusal, Refusal::HeadTimeout | Refusal::BodyTimeout) {
-        client.core.count(Counter::ClientTimeouts);
-    } else if refusal == Refusal::UpstreamTimeout {
-        client.core.count(Counter::UpstreamTimeouts);
-    }
+    outcome.body_bytes = bytes(body);
+    outcome.sent_bytes += bytes(out.len());
     client.send_now(&work.out).await.is_ok() && keep_alive
 }
 
-/// One line for the access log.
+/// Counts the exchange and logs it.
 fn report(
     client: &Client,
-    work: &mut Work,
+    work: &Work,
     (buf, started): (&[u8], Duration),
     mut outcome: Outcome,
 ) {
     let core = &client.core;
     core.counters().add(Counter::ClientBytesOut, outcome.sent_bytes);
+    core.counters().add(Counter::ClientBytesIn, outcome.request_bytes);
     let plan = &client.live.generation.plan;
-    let Some(format) = &plan.access_log else { return };
     let took = core.clock.elapsed().saturating_sub(started);
     outcome.request_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    outcome.request_bytes = u64::try_from(work.request.head.len).unwrap_or(u64::MAX);
-    let Work { request, line, .. } = work;
     let route_id = outcome.route.map_or("", |route| &plan.route(route).id);
+    let node = outcome.upstream.zip(outcome.node);
+    let node = node.and_then(|(up, node)| plan.upstream(up).nodes.get(node.0 as usize));
+    let log = outcome.log_facts(node.map_or("", |node| &node.text));
     core.clock.with_now(|now| {
-        let request = (!buf.is_empty()).then(|| Client::request_facts(buf, request, route_id));
-        let facts = client.facts(now, request);
-        let node = outcome.upstream.zip(outcome.node);
-        let node = node.and_then(|(up, node)| plan.upstream(up).nodes.get(node.0 as usize));
-        let log = outcome.log_facts(node.map_or("", |node| &node.text));
-        access_log::write_line(format, &Facts { log: Some(&log), ..facts }, line);
+        let request = (!buf.is_empty()).then(|| Client::request_facts(buf, &work.request, route_id));
+        let facts = Facts { log: Some(&log), ..client.facts(now, request) };
+        core.reporter.borrow_mut().finished(core.counters(), plan, &facts, &outcome);
     });
-    if !core.log.borrow_mut().push(line) {
-        core.count(Counter::LogDropped);
-    }
 }
 
 /// Says goodbye and lets the client hear it.
@@ -239,4 +223,8 @@ async fn close(client: &mut Client) {
             Err(_) => return,
         }
     }
+}
+
+fn bytes(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
 }

@@ -17,7 +17,7 @@ use crate::exchange::balance::{Balancer, Tried};
 use crate::exchange::pool::Pool;
 use crate::identity::IdentityCache;
 use crate::plan::{ListenerId, NodeIndex, ServerId, UpstreamId};
-use crate::report::{Counter, Counters, LogProducer, RateLimit};
+use crate::report::{Counter, Counters, LogProducer, RateLimit, Reporter};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 use crate::wire::head::ResponseHead;
 
@@ -43,8 +43,6 @@ pub struct Work {
     pub gather: Vec<u8>,
     /// Pieces of a request body that is framed anew.
     pub upload: Vec<u8>,
-    /// A line of the access log.
-    pub line: Vec<u8>,
 }
 
 /// Diagnostics whose number a peer decides, and which are therefore limited.
@@ -70,8 +68,8 @@ pub struct Core {
     pub clock: Clock,
     /// Idle upstream connections.
     pub pool: RefCell<Pool<Stream>>,
-    /// Lines for the access log.
-    pub log: RefCell<LogProducer>,
+    /// What is done with every finished exchange.
+    pub reporter: RefCell<Reporter>,
     /// Client connections open now.
     pub open: Cell<u32>,
     /// Finish what is there and accept no more.
@@ -189,7 +187,7 @@ impl Core {
             deadlines: Deadlines::default(),
             clock: Clock::default(),
             pool: RefCell::new(Pool::new(seed)),
-            log: RefCell::new(log),
+            reporter: RefCell::new(Reporter::new(log)),
             open: Cell::new(0),
             draining: Cell::new(false),
             serial: Cell::new(0),
@@ -207,8 +205,8 @@ impl Core {
 
     /// Takes an exchange's memory back.
     pub fn return_work(&self, mut work: Box<Work>) {
-        let Work { out, gather, upload, line, .. } = &mut *work;
-        for scratch in [out, gather, upload, line] {
+        let Work { out, gather, upload, .. } = &mut *work;
+        for scratch in [out, gather, upload] {
             scratch.clear();
             if scratch.capacity() > SCRATCH_KEPT_BYTES {
                 scratch.shrink_to(SCRATCH_KEPT_BYTES);

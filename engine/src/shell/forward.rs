@@ -67,7 +67,7 @@ struct Failed {
 }
 
 /// What one try came to.
-enum Tried1 {
+enum Tryout {
     Done(Forwarded),
     Failed(Failed),
 }
@@ -94,8 +94,8 @@ pub async fn forward(
         let attempt =
             attempt(request, client, work, (node, fresh), (&mut *consumed, &mut *outcome)).await;
         let failed = match attempt {
-            Tried1::Done(forwarded) => return forwarded,
-            Tried1::Failed(failed) => failed,
+            Tryout::Done(forwarded) => return forwarded,
+            Tryout::Failed(failed) => failed,
         };
         last = failed.refusal;
         let decision = decide(Attempt {
@@ -110,7 +110,6 @@ pub async fn forward(
             Retry::SameNodeFresh => again = Some(node),
             Retry::NextNode => retries_left = retries_left.saturating_sub(1),
         }
-        request.core.count(Counter::UpstreamRetries);
         outcome.retries += 1;
     }
 }
@@ -131,12 +130,12 @@ async fn attempt(
     work: &mut Work,
     (node, fresh): (NodeIndex, bool),
     (consumed, outcome): (&mut usize, &mut Outcome),
-) -> Tried1 {
+) -> Tryout {
     let plan = &request.live.generation.plan;
     let upstream = plan.upstream(request.admission.upstream);
     let timeout = plan.route(request.admission.route).timeout;
     let Some(node_plan) = upstream.nodes.get(node.0 as usize) else {
-        return Tried1::Done(Forwarded::Refuse(Refusal::Internal, unread(request)));
+        return Tryout::Done(Forwarded::Refuse(Refusal::Internal, unread(request)));
     };
     let name = upstream_name(plan, request.admission, request.buf, node_plan);
     let wanted = Wanted {
@@ -148,7 +147,7 @@ async fn attempt(
     };
     let mut lease = match obtain(request.core, request.live, wanted).await {
         Ok(lease) => lease,
-        Err(error) => return Tried1::Failed(not_connected(request, &error)),
+        Err(error) => return Tryout::Failed(not_connected(request, &error)),
     };
     let mut flow = match render(request, client, work, node) {
         Ok((flow, used)) => {
@@ -157,12 +156,12 @@ async fn attempt(
         }
         Err(refusal) => {
             give_back(request.core, upstream, lease);
-            return Tried1::Done(Forwarded::Refuse(refusal, unread(request)));
+            return Tryout::Done(Forwarded::Refuse(refusal, unread(request)));
         }
     };
     let reused = lease.reused;
     let fail = |failure, refusal, sent| {
-        Tried1::Failed(Failed { failure, refusal, reused, sent, bodies: unread(request) })
+        Tryout::Failed(Failed { failure, refusal, reused, sent, bodies: unread(request) })
     };
     let mut sink = lease.stream.sink();
     let mut sent = sink.write(&work.out, timeout.send).await;
@@ -239,26 +238,24 @@ async fn exchange(
     work: &mut Work,
     (mut lease, flow): (Lease, &mut Flow),
     outcome: &mut Outcome,
-) -> Tried1 {
+) -> Tryout {
     let plan = &request.live.generation.plan;
     let upstream = plan.upstream(request.admission.upstream);
     let uploads = !flow.is_done();
-    let mut answering = Answering {
+    let answering = Answering {
         core: request.core,
         plan,
         method: request.admission.method,
         version: request.admission.version,
         keep_alive: client.may_keep(request.admission.keep_alive),
-        continue_sent: false,
         read_timeout: plan.route(request.admission.route).timeout.read,
     };
     let mut progress = Progress::default();
     let started = request.core.clock.elapsed();
     let (uploaded, responded) = if uploads {
         if request.admission.expect_continue && client.send_now(CONTINUE).await.is_err() {
-            return Tried1::Done(Forwarded::Cut);
+            return Tryout::Done(Forwarded::Cut);
         }
-        answering.continue_sent = request.admission.expect_continue;
         side_by_side(request, &answering, client, work, (&mut lease, flow, &mut progress)).await
     } else {
         let Work { response, out, gather, .. } = work;
@@ -270,13 +267,16 @@ async fn exchange(
         (Ok(()), responded)
     };
     note(request, &progress, started, outcome);
-    let bodies = bodies(&uploaded, flow.is_done(), responded.is_ok());
+    outcome.request_bytes += flow.data_bytes();
+    // What the client sent may have been read to its end without all of it reaching the upstream.
+    let bodies = bodies(flow.is_done(), responded.is_ok());
     match responded {
         Ok(()) => {
-            finish_upstream(request.core, upstream, lease, (&progress, bodies));
+            let sent = self::bodies(uploaded.is_ok() && flow.is_done(), true);
+            finish_upstream(request.core, upstream, lease, (&progress, sent));
             let keep_alive =
                 progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
-            Tried1::Done(Forwarded::Delivered { keep_alive, bodies })
+            Tryout::Done(Forwarded::Delivered { keep_alive, bodies })
         }
         Err(error) => failed((lease, uploads), error, (uploaded, &progress, bodies), outcome),
     }
@@ -299,10 +299,10 @@ fn note(
     }
 }
 
-fn bodies(uploaded: &Result<(), PumpError>, complete: bool, responded: bool) -> Bodies {
+const fn bodies(complete: bool, responded: bool) -> Bodies {
     if !responded {
         Bodies::ResponseUnfinished
-    } else if uploaded.is_ok() && complete {
+    } else if complete {
         Bodies::Complete
     } else {
         Bodies::RequestUnfinished
@@ -334,14 +334,14 @@ fn failed(
     error: RespondError,
     (uploaded, progress, bodies): (Result<(), PumpError>, &Progress, Bodies),
     outcome: &mut Outcome,
-) -> Tried1 {
+) -> Tryout {
     let client_fault = match &uploaded {
         Err(PumpError::Flow(FlowError::Malformed(error))) => Some(Refusal::Malformed(*error)),
         Err(PumpError::Flow(FlowError::TooLarge)) => Some(Refusal::BodyTooLarge),
         Err(PumpError::Source(Cut::TimedOut)) => Some(Refusal::BodyTimeout),
         Err(PumpError::Source(_)) => {
             outcome.ended = Ended::ClientLeft;
-            return Tried1::Done(Forwarded::Cut);
+            return Tryout::Done(Forwarded::Cut);
         }
         Err(PumpError::Sink(_)) | Ok(()) => None,
     };
@@ -350,23 +350,23 @@ fn failed(
     match error {
         RespondError::Client(_) => {
             outcome.ended = Ended::ClientLeft;
-            Tried1::Done(Forwarded::Cut)
+            Tryout::Done(Forwarded::Cut)
         }
         RespondError::Upstream(failure, _) if progress.begun => {
             outcome.ended = match failure {
                 Failure::Timeout => Ended::TimedOut,
                 Failure::Connect | Failure::Lost | Failure::BadResponse => Ended::ResponseCutOff,
             };
-            Tried1::Done(Forwarded::Cut)
+            Tryout::Done(Forwarded::Cut)
         }
         RespondError::Upstream(failure, refusal) => {
             let refusal = client_fault.unwrap_or(refusal);
             let bodies = if uploads { Bodies::RequestUnfinished } else { bodies };
             if client_fault.is_some() {
-                return Tried1::Done(Forwarded::Refuse(refusal, bodies));
+                return Tryout::Done(Forwarded::Refuse(refusal, bodies));
             }
             let sent = if uploads { Sent::Gone } else { Sent::Replayable };
-            Tried1::Failed(Failed { failure, refusal, reused, sent, bodies })
+            Tryout::Failed(Failed { failure, refusal, reused, sent, bodies })
         }
     }
 }
@@ -390,8 +390,7 @@ async fn side_by_side(
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
     let uploaded = Cell::new(false);
     let up = async {
-        let mut result =
-            pump(&mut from_client, &mut to_upstream, flow, times, upload).await;
+        let result = pump(&mut from_client, &mut to_upstream, flow, times, upload).await;
         uploaded.set(result.is_ok());
         if matches!(result, Err(PumpError::Source(_) | PumpError::Flow(_))) {
             // The request will never be whole: the upstream must not take it for that.
@@ -400,9 +399,7 @@ async fn side_by_side(
             // The upstream has stopped reading; it may have answered. Read on, so that the client
             // gets to see that answer, but not for ever.
             let wait = Wait { time: DRAIN_TIME, shut: Shut::Read, idle: false };
-            if drain(&mut from_client, flow, wait).await {
-                result = Ok(());
-            }
+            drain(&mut from_client, flow, wait).await;
         }
         result
     };

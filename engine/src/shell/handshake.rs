@@ -22,7 +22,7 @@ use crate::plan::{ListenerId, ServerId};
 use crate::report::Counter;
 use crate::tls::handshake::HandshakeNotes;
 use crate::tls::hello::{Hello, HelloError, HelloReader, UNRECOGNIZED_NAME, fatal_alert};
-use crate::wire::head::Method;
+use crate::wire::head::{Method, Version};
 
 /// How long a peer that we refuse may take to hear why.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
@@ -250,8 +250,12 @@ async fn refuse(client: &mut Client, failure: &Failure) {
     match failure {
         Failure::Hello(HelloError::PlainHttp) => {
             core.clock.with_now(|now| {
-                let to =
-                    AnswerTo { method: Method::Get, keep_alive: false, http_date: now.http_date };
+                let to = AnswerTo {
+                    method: Method::Get,
+                    version: Version::Http11,
+                    keep_alive: false,
+                    http_date: now.http_date,
+                };
                 answer(Refusal::PlainHttpOnTls, &to, &mut words);
             });
         }

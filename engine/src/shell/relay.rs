@@ -146,8 +146,8 @@ async fn end(
     sink.flush(times.write).await.map_err(PumpError::Sink)
 }
 
-/// Reads the rest of a body that nobody wants, up to a bound. True if it was complete.
-pub async fn drain(source: &mut Source<'_>, flow: &mut Flow, wait: Wait) -> bool {
+/// Reads the rest of a body that nobody wants, up to a bound; `flow` tells whether that was all.
+pub async fn drain(source: &mut Source<'_>, flow: &mut Flow, wait: Wait) {
     let drained = Cell::new(0_usize);
     while !flow.is_done() && drained.get() < DRAIN_BYTES_MAX {
         let broken = Cell::new(false);
@@ -164,8 +164,7 @@ pub async fn drain(source: &mut Source<'_>, flow: &mut Flow, wait: Wait) -> bool
         match opened {
             Ok(Opened::Data(())) if !broken.get() => {}
             Ok(Opened::More) if source.receive(wait).await.is_ok() => {}
-            _ => return false,
+            _ => return,
         }
     }
-    flow.is_done()
 }

@@ -31,8 +31,6 @@ pub struct Answering<'a> {
     pub version: Version,
     /// May the client connection live on, as far as the client and we are concerned?
     pub keep_alive: bool,
-    /// We answered `Expect: 100-continue` ourselves.
-    pub continue_sent: bool,
     /// How long the upstream may take for its next bytes.
     pub read_timeout: Duration,
 }
@@ -90,7 +88,6 @@ pub async fn respond(
                 method: answering.method,
                 version: answering.version,
                 keep_alive: answering.keep_alive,
-                continue_sent: answering.continue_sent,
                 interims,
                 http_date: now.http_date,
             };
