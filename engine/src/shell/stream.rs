@@ -403,21 +403,32 @@ impl Reader {
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         let first = if wait.idle { Size::Small } else { Size::Record };
         Self::make_room(slot, buffers, first, 1);
-        let Some(buffer) = slot.take() else { return Err(Cut::Ended) };
-        if buffer.spare() == 0 {
-            *slot = Some(buffer);
-            return Err(Cut::Failed(io::ErrorKind::OutOfMemory));
-        }
+        self.arm(wait);
+        let received = self.receive_armed(tls).await;
+        self.timer.disarm();
+        received
+    }
+
+    fn arm(&self, wait: Wait) {
         if wait.idle {
             self.timer.arm_idle(wait.time, self.descriptor, wait.shut);
         } else {
             self.timer.arm(wait.time, self.descriptor, wait.shut);
         }
+    }
+
+    /// One receive; the timer runs already and there is room.
+    async fn receive_armed(&mut self, tls: bool) -> Result<usize, Cut> {
+        let slot = if tls { &mut self.cipher } else { &mut self.plain };
+        let Some(buffer) = slot.take() else { return Err(Cut::Ended) };
+        if buffer.spare() == 0 {
+            *slot = Some(buffer);
+            return Err(Cut::Failed(io::ErrorKind::OutOfMemory));
+        }
         let (result, buffer) = match &mut self.half {
             ReadHalf::Tcp(half) => half.read(buffer).await,
             ReadHalf::Unix(half) => half.read(buffer).await,
         };
-        self.timer.disarm();
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         *slot = Some(buffer);
         match result {
@@ -496,22 +507,34 @@ impl Reader {
             self.receive(false, buffers, wait).await?;
             return Ok(self.plain.as_ref().map_or(0, Buffer::len));
         }
+        // One timer for all of it: bytes that make no record, and records that hold nothing, must
+        // not buy anybody time.
+        self.arm(wait);
+        let read = self.read_records(security, buffers, wait.idle).await;
+        self.timer.disarm();
+        read
+    }
+
+    async fn read_records(
+        &mut self,
+        security: &RefCell<Security>,
+        buffers: &Buffers,
+        idle: bool,
+    ) -> Result<usize, Cut> {
         let before = self.plain.as_ref().map_or(0, Buffer::len);
+        let first = if idle { Size::Small } else { Size::Record };
         loop {
-            loop {
-                if self.open_into_plain(security, buffers)? {
-                    let now = self.plain.as_ref().map_or(0, Buffer::len);
-                    if now > before {
-                        return Ok(now);
-                    }
-                } else {
-                    break;
+            while self.open_into_plain(security, buffers)? {
+                let now = self.plain.as_ref().map_or(0, Buffer::len);
+                if now > before {
+                    return Ok(now);
                 }
             }
             if self.closed {
                 return Err(Cut::Ended);
             }
-            self.receive(true, buffers, wait).await?;
+            Self::make_room(&mut self.cipher, buffers, first, 1);
+            self.receive_armed(true).await?;
         }
     }
 

@@ -16,6 +16,7 @@ use crate::exchange::pool::{Address, Idle, Identity, PoolKey, TlsIdentity};
 use crate::plan::{NodeIndex, NodePlan, UpstreamId, UpstreamPlan};
 use crate::report::Counter;
 use crate::tls::UpstreamTls;
+use crate::tls::client::reason;
 
 /// A connection for one request.
 pub struct Lease {
@@ -114,8 +115,8 @@ async fn connect(
     let session = match tls {
         None => Session::Plain,
         Some(tls) => {
-            let name = tls.server_name(wanted.name, &node.name);
-            let name = name.ok_or(ConnectError::Tls(SessionError::Closed))?;
+            let host = std::str::from_utf8(wanted.name).unwrap_or_default();
+            let name = tls.server_name(host, &node.name);
             let connection = UnbufferedClientConnection::new(tls.config.clone(), name)
                 .map_err(|error| ConnectError::Tls(SessionError::Tls(error)))?;
             Session::Client(Box::new(connection))
@@ -179,7 +180,7 @@ fn describe(error: &ConnectError) -> String {
         ConnectError::NoAddress => "its name has not been resolved".to_owned(),
         ConnectError::Failed(kind) => kind.to_string(),
         ConnectError::TimedOut => "it took too long".to_owned(),
-        ConnectError::Tls(SessionError::Tls(error)) => format!("TLS: {error}"),
+        ConnectError::Tls(SessionError::Tls(error)) => format!("TLS: {}", reason(error)),
         ConnectError::Tls(SessionError::Closed) => "TLS: it closed within the handshake".to_owned(),
         ConnectError::Tls(SessionError::Exhausted) => "TLS: no room".to_owned(),
     }
