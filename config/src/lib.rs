@@ -9,8 +9,11 @@
 mod check;
 mod defaults;
 mod describe;
+mod dump;
 mod raw;
+mod reference;
 mod render;
+mod schema;
 mod source;
 mod values;
 mod variables;
@@ -26,6 +29,8 @@ use toml::de::DeTable;
 
 pub use model::Config;
 pub use problem::{Place, Position, Problem, Problems, Severity};
+pub use reference::reference;
+pub use schema::schema;
 pub use variables::Listed;
 
 use source::Source;

@@ -64,7 +64,7 @@ impl Check<'_> {
                 self.problems.push_at(raw.at(key), raw.path(key), message, help);
             }
         }
-        let fallback_sni = self.fallback_sni(raw, servers);
+        let fallback_sni = self.fallback_sni(raw);
         Some(Listen {
             place: raw.place,
             address: self.address(raw, &raw.text("address")?)?,
@@ -102,7 +102,7 @@ impl Check<'_> {
         None
     }
 
-    fn fallback_sni(&mut self, raw: &Raw, servers: &[Server]) -> Option<String> {
+    fn fallback_sni(&mut self, raw: &Raw) -> Option<String> {
         let text = raw.text("fallback_sni").filter(|text| !text.text.is_empty())?;
         let path = raw.path("fallback_sni");
         let name = match values::dns_name(&text.text) {
@@ -112,11 +112,10 @@ impl Check<'_> {
                 return None;
             }
         };
-        let patterns = || servers.iter().flat_map(|server| &server.snis);
-        if patterns().any(|pattern| values::host_matches(pattern, &name)) {
+        if self.server_names.keys().any(|pattern| values::host_matches(pattern, &name)) {
             return Some(name);
         }
-        let names: Vec<_> = patterns().map(values::host_pattern_text).collect();
+        let names: Vec<_> = self.server_names.keys().map(values::host_pattern_text).collect();
         let help = match nearest(&name, names.iter().map(String::as_str)) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("configured names: {}", names.join(", ")),

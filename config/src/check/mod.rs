@@ -15,7 +15,7 @@ mod upstreams;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::model::{Config, Pem, PemSource, Upstream};
+use crate::model::{Config, HostPattern, Pem, PemSource, Upstream};
 use crate::problem::{Place, Problem, Problems};
 use crate::raw::{Raw, Text};
 use crate::values::{Wrong, nearest};
@@ -29,6 +29,8 @@ pub(crate) struct Check<'a> {
     upstreams: Vec<Upstream>,
     upstream_ids: Ids,
     client_certs: ssls::ClientCerts,
+    /// Every server name, and where it was first given; that of a broken object too.
+    server_names: BTreeMap<HostPattern, Place>,
     /// Identity headers as a naive reader may see their names.
     identity_names: BTreeSet<String>,
 }
@@ -41,6 +43,7 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         upstreams: Vec::new(),
         upstream_ids: Ids::new("upstreams"),
         client_certs: ssls::ClientCerts::default(),
+        server_names: BTreeMap::new(),
         identity_names: BTreeSet::new(),
     };
     let identity_headers = check.identity_headers(root);

@@ -7,7 +7,6 @@ use crate::check::{Check, Ids, is_off};
 use crate::model::{
     ClientAuth, ClientVerify, HostPattern, KeyPair, Pem, Protocols, Reject, Server,
 };
-use crate::problem::Place;
 use crate::raw::Raw;
 use crate::values::{self, nearest};
 use crate::words::{SslType, Version, Word};
@@ -25,7 +24,6 @@ impl Check<'_> {
         let mut ids = Ids::new("ssls");
         ids.claim(self.problems, raws.iter());
         let mut servers = Vec::new();
-        let mut names = BTreeMap::new();
         for (index, raw) in raws.iter().enumerate() {
             if is_off(raw) {
                 continue;
@@ -33,7 +31,7 @@ impl Check<'_> {
             let id = ids.name(raw, format!("ssls.{index}"));
             match raw.word("type") {
                 Some(SslType::Server) => {
-                    servers.extend(self.server(raw, &id, &mut names));
+                    servers.extend(self.server(raw, &id));
                     self.client_certs.servers.push(id);
                 }
                 Some(SslType::Client) => {
@@ -46,13 +44,8 @@ impl Check<'_> {
         servers
     }
 
-    fn server(
-        &mut self,
-        raw: &Raw,
-        id: &str,
-        names: &mut BTreeMap<HostPattern, Place>,
-    ) -> Option<Server> {
-        let snis = self.snis(raw, names);
+    fn server(&mut self, raw: &Raw, id: &str) -> Option<Server> {
+        let snis = self.snis(raw);
         let pairs = self.pairs(raw);
         let client = match raw.table("client") {
             Some(client) => Some(self.client_auth(client)),
@@ -73,7 +66,7 @@ impl Check<'_> {
         })
     }
 
-    fn snis(&mut self, raw: &Raw, names: &mut BTreeMap<HostPattern, Place>) -> Vec<HostPattern> {
+    fn snis(&mut self, raw: &Raw) -> Vec<HostPattern> {
         if !raw.has("sni") && !raw.has("snis") {
             let help = "the name clients ask for; \"*\" is every name";
             self.error(raw.place, raw.path("sni"), "`sni` is missing", help);
@@ -87,13 +80,13 @@ impl Check<'_> {
                     continue;
                 }
             };
-            if let Some(first) = names.get(&pattern) {
+            if let Some(first) = self.server_names.get(&pattern) {
                 let line = self.problems.position(*first).line;
                 let message = format!("the server name `{}` is taken by line {line}", text.text);
                 let help = Some("each name leads to one [[ssls]]".to_owned());
                 self.problems.push_at(text.place, path, message, help);
             } else {
-                names.insert(pattern.clone(), text.place);
+                self.server_names.insert(pattern.clone(), text.place);
             }
             snis.push(pattern);
         }
