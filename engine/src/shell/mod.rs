@@ -32,6 +32,12 @@ impl Workers {
         true
     }
 
+    /// Has any worker ended?
+    #[must_use]
+    pub const fn any_ended(&self) -> bool {
+        true
+    }
+
     /// Waits for every worker's thread.
     pub fn join(self) {}
 }
