@@ -39,6 +39,16 @@ pub fn start(writer: &LogWriter, level: Level) -> LevelSwitch {
     LevelSwitch(handle)
 }
 
+/// Writes every panic to the error log too. Standard error keeps getting it: if the process dies of it,
+/// the log writer may not come round any more.
+pub fn log_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tracing::error!("{panic}");
+        before(panic);
+    }));
+}
+
 const fn filter(level: Level) -> LevelFilter {
     match level {
         Level::Error => LevelFilter::ERROR,

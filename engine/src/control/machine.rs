@@ -2,7 +2,7 @@
 
 use std::io;
 
-use io_uring::IoUring;
+use io_uring::{Builder, IoUring};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
@@ -48,12 +48,7 @@ pub fn place_workers(runtime: &Runtime) -> Vec<Option<usize>> {
     place(runtime.workers, runtime.cpu_affinity, usable, &allowed_cores())
 }
 
-fn place(
-    workers: Option<u32>,
-    pin: bool,
-    usable: usize,
-    allowed: &[usize],
-) -> Vec<Option<usize>> {
+fn place(workers: Option<u32>, pin: bool, usable: usize, allowed: &[usize]) -> Vec<Option<usize>> {
     let asked = workers.and_then(|workers| usize::try_from(workers).ok());
     let count = asked.unwrap_or(usable).max(1);
     let quota = usable < allowed.len() && asked.is_none();
@@ -73,9 +68,9 @@ fn allowed_cores() -> Vec<usize> {
 /// What `io_uring` offers here, in words.
 #[must_use]
 pub fn io_uring_support() -> String {
-    let mut deferred = IoUring::builder();
+    let mut deferred: Builder = IoUring::builder();
     deferred.setup_single_issuer().setup_defer_taskrun();
-    let mut cooperative = IoUring::builder();
+    let mut cooperative: Builder = IoUring::builder();
     cooperative.setup_coop_taskrun();
     let mut reason = None;
     for (builder, words) in [

