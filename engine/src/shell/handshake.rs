@@ -12,7 +12,7 @@ use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
 use super::client::Client;
-use super::core::{Core, Live, LogCause};
+use super::core::{Core, LogCause};
 use super::deadlines::Shut;
 use super::session::{Progress, Session, SessionError};
 use super::stream::{Cut, Security, Stream, Wait};
@@ -20,7 +20,8 @@ use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::plan::facts::ConnectionFacts;
 use crate::plan::{ListenerId, ServerId};
 use crate::report::Counter;
-use crate::tls::handshake::HandshakeNotes;
+use crate::tls::HandshakeNotes;
+use crate::tls::facts::TlsFacts;
 use crate::tls::hello::{Hello, HelloError, HelloReader, UNRECOGNIZED_NAME, fatal_alert};
 use crate::wire::head::{Method, Version};
 
@@ -154,7 +155,7 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     let mut resumed = false;
     if let Session::Server(connection) = &client.stream.security.borrow().session {
         resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-        client.session = Some(crate::tls::facts::session(connection, &hello, &notes));
+        client.session = Some(TlsFacts::of(connection, &hello, &notes));
     }
     client.render_identity();
     core.count(if resumed { Counter::HandshakesResumed } else { Counter::HandshakesFull });
