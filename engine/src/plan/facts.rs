@@ -59,6 +59,8 @@ pub struct SessionFacts {
     pub server_name: String,
     /// `$ssl_session_reused`: `r` if true, else `.`
     pub reused: bool,
+    /// `$ssl_client_sigalg`; empty without a certificate or after resumption
+    pub client_sigalg: &'static str,
 }
 
 /// A request whose head is still in its buffer.

@@ -145,6 +145,7 @@ fn put_days_left(facts: &Facts<'_>, sink: &mut Sink<'_>) {
 fn session_value(fact: Fact, session: &SessionFacts) -> &[u8] {
     match fact {
         Fact::SessionAlpn => session.alpn.as_bytes(),
+        Fact::SessionClientSigalg => session.client_sigalg.as_bytes(),
         Fact::SessionCipher => session.cipher.as_bytes(),
         Fact::SessionCiphers => session.ciphers.as_bytes(),
         Fact::SessionCurve => session.curve.as_bytes(),

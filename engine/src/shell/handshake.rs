@@ -21,7 +21,7 @@ use crate::plan::facts::ConnectionFacts;
 use crate::plan::{ListenerId, ServerId};
 use crate::report::Counter;
 use crate::tls::HandshakeNotes;
-use crate::tls::facts::TlsFacts;
+use crate::tls::facts;
 use crate::tls::hello::{Hello, HelloError, HelloReader, UNRECOGNIZED_NAME, fatal_alert};
 use crate::wire::head::{Method, Version};
 
@@ -155,7 +155,7 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     let mut resumed = false;
     if let Session::Server(connection) = &client.stream.security.borrow().session {
         resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-        client.session = Some(TlsFacts::of(connection, &hello, &notes));
+        client.session = Some(facts::session(connection, &hello, &notes));
     }
     client.render_identity();
     core.count(if resumed { Counter::HandshakesResumed } else { Counter::HandshakesFull });
@@ -186,7 +186,7 @@ async fn read_hello(client: &mut Client, timeout: Duration) -> Result<Hello, Fai
 fn take_identity(client: &mut Client, server: ServerId) {
     let generation = &client.live.generation;
     let settings = generation.tls.servers.get(server.0 as usize);
-    let policy = settings.and_then(|settings| settings.policy.as_ref());
+    let policy = settings.and_then(|settings| settings.policy.as_deref());
     let security = client.stream.security.borrow();
     let Session::Server(connection) = &security.session else { return };
     let chain: Vec<&[u8]> =
