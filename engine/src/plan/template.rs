@@ -234,6 +234,7 @@ impl Fact {
             | Self::SessionCurve
             | Self::SessionCurves
             | Self::SessionProtocol
+            | Self::SessionClientSigalg
             | Self::SessionReused
             | Self::SessionServerName => true,
             Self::Args
@@ -270,6 +271,7 @@ impl Fact {
                 | Self::SessionCurve
                 | Self::SessionCurves
                 | Self::SessionProtocol
+                | Self::SessionClientSigalg
                 | Self::SessionReused
                 | Self::SessionServerName
         )

@@ -103,6 +103,7 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
         | Fact::SessionCurve
         | Fact::SessionCurves
         | Fact::SessionProtocol
+        | Fact::SessionClientSigalg
         | Fact::SessionReused
         | Fact::SessionServerName => {
             sink.put(facts.session.map(|session| session_value(fact, session)).unwrap_or_default());

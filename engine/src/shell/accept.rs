@@ -31,12 +31,7 @@ pub struct Accepting {
 
 /// Accepts until cancelled. The cancelled accept is awaited: a connection that won the race is
 /// served, never lost.
-pub async fn run(
-    core: Rc<Core>,
-    socket: TcpListener,
-    state: Rc<Accepting>,
-    cancel: CancelHandle,
-) {
+pub async fn run(core: Rc<Core>, socket: TcpListener, state: Rc<Accepting>, cancel: CancelHandle) {
     while !state.ending.get() {
         match socket.cancelable_accept(cancel.clone()).await {
             Ok((stream, peer)) => admit(&core, &state, stream, peer),
@@ -57,12 +52,7 @@ fn is_shortage(error: &std::io::Error) -> bool {
     matches!(error.raw_os_error(), Some(23 | 24 | 105 | 12))
 }
 
-fn admit(
-    core: &Rc<Core>,
-    state: &Accepting,
-    stream: TcpStream,
-    peer: std::net::SocketAddr,
-) {
+fn admit(core: &Rc<Core>, state: &Accepting, stream: TcpStream, peer: std::net::SocketAddr) {
     if core.open.get() >= state.connections_max {
         core.count(Counter::AcceptedOverLimit);
         return;

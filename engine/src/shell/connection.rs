@@ -184,12 +184,7 @@ async fn refuse(
 }
 
 /// Counts the exchange and logs it.
-fn report(
-    client: &Client,
-    work: &Work,
-    (buf, started): (&[u8], Duration),
-    mut outcome: Outcome,
-) {
+fn report(client: &Client, work: &Work, (buf, started): (&[u8], Duration), mut outcome: Outcome) {
     let core = &client.core;
     core.counters().add(Counter::ClientBytesOut, outcome.sent_bytes);
     core.counters().add(Counter::ClientBytesIn, outcome.request_bytes);
@@ -201,7 +196,8 @@ fn report(
     let node = node.and_then(|(up, node)| plan.upstream(up).nodes.get(node.0 as usize));
     let log = outcome.log_facts(node.map_or("", |node| &node.text));
     core.clock.with_now(|now| {
-        let request = (!buf.is_empty()).then(|| Client::request_facts(buf, &work.request, route_id));
+        let request =
+            (!buf.is_empty()).then(|| Client::request_facts(buf, &work.request, route_id));
         let facts = Facts { log: Some(&log), ..client.facts(now, request) };
         core.reporter.borrow_mut().finished(core.counters(), plan, &facts, &outcome);
     });

@@ -10,6 +10,7 @@ use super::relay::{PumpError, Times, drain, pump};
 use super::respond::{Answering, Memory, Progress, RespondError, respond};
 use super::stream::{Cut, Wait};
 use super::upstream::{ConnectError, Lease, Wanted, give_back, obtain};
+use crate::exchange::Admission;
 use crate::exchange::balance::Tried;
 use crate::exchange::flow::{Flow, FlowError, Framing};
 use crate::exchange::outcome::{Ended, Outcome};
@@ -17,7 +18,6 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::retry::{Attempt, Failure, Retry, Sent, decide};
 use crate::exchange::reuse::{self, Bodies, UpstreamEnd};
 use crate::exchange::rewrite::{Towards, upstream_head, upstream_name};
-use crate::exchange::Admission;
 use crate::plan::{NodeIndex, UpstreamPlan};
 use crate::report::Counter;
 use crate::wire::framing::BodyLength;
@@ -87,7 +87,8 @@ pub async fn forward(
     let mut last = Refusal::NoLiveNode;
     loop {
         let fresh = again.is_some();
-        let next = again.take().or_else(|| request.live.next_node(request.admission.upstream, &tried));
+        let next =
+            again.take().or_else(|| request.live.next_node(request.admission.upstream, &tried));
         let Some(node) = next else { return Forwarded::Refuse(last, unread(request)) };
         tried.insert(node);
         outcome.node = Some(node);
@@ -274,20 +275,14 @@ async fn exchange(
         Ok(()) => {
             let sent = self::bodies(uploaded.is_ok() && flow.is_done(), true);
             finish_upstream(request.core, upstream, lease, (&progress, sent));
-            let keep_alive =
-                progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
+            let keep_alive = progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
             Tryout::Done(Forwarded::Delivered { keep_alive, bodies })
         }
         Err(error) => failed((lease, uploads), error, (uploaded, &progress, bodies), outcome),
     }
 }
 
-fn note(
-    request: &Request<'_>,
-    progress: &Progress,
-    started: Duration,
-    outcome: &mut Outcome,
-) {
+fn note(request: &Request<'_>, progress: &Progress, started: Duration, outcome: &mut Outcome) {
     outcome.sent_bytes += progress.sent_bytes;
     outcome.body_bytes += progress.body_bytes;
     if let Some(delivery) = progress.delivery {

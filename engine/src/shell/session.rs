@@ -67,10 +67,7 @@ impl std::fmt::Debug for Session {
 /// Both of rustls's unbuffered connections, as one.
 trait Endpoint {
     type Data;
-    fn process<'c, 'i>(
-        &'c mut self,
-        input: &'i mut [u8],
-    ) -> UnbufferedStatus<'c, 'i, Self::Data>;
+    fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
     fn handshaking(&self) -> bool;
 }
 
@@ -187,10 +184,7 @@ impl Session {
 }
 
 /// Appends a chunk that rustls wants sent.
-fn encode<Data>(
-    chunk: &mut rustls::unbuffered::EncodeTlsData<'_, Data>,
-    pending: &mut Vec<u8>,
-) {
+fn encode<Data>(chunk: &mut rustls::unbuffered::EncodeTlsData<'_, Data>, pending: &mut Vec<u8>) {
     let start = pending.len();
     match chunk.encode(&mut []) {
         Ok(_) | Err(EncodeError::AlreadyEncoded) => {}

@@ -484,7 +484,10 @@ impl Reader {
         self.note_closed(opened)
     }
 
-    fn note_closed<R>(&mut self, opened: Result<Opened<R>, SessionError>) -> Result<Opened<R>, Cut> {
+    fn note_closed<R>(
+        &mut self,
+        opened: Result<Opened<R>, SessionError>,
+    ) -> Result<Opened<R>, Cut> {
         match opened {
             Ok(Opened::Closed) => {
                 self.closed = true;

@@ -12,7 +12,7 @@ use super::deadlines::Shut;
 use super::handshake::drive;
 use super::session::{Session, SessionError};
 use super::stream::{Cut, Stream, Wait};
-use crate::exchange::pool::{Address, Idle, Identity, PoolKey, TlsIdentity};
+use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
 use crate::plan::{NodeIndex, NodePlan, UpstreamId, UpstreamPlan};
 use crate::report::Counter;
 use crate::tls::UpstreamTls;
@@ -71,9 +71,9 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
     let tls = tls.and_then(Option::as_ref);
     let address = match &node.address {
         NodeAddress::Unix(path) => Address::Unix(path),
-        NodeAddress::Ip(_) | NodeAddress::Name { .. } => Address::Ip(
-            live.address(wanted.upstream, wanted.node).ok_or(ConnectError::NoAddress)?,
-        ),
+        NodeAddress::Ip(_) | NodeAddress::Name { .. } => {
+            Address::Ip(live.address(wanted.upstream, wanted.node).ok_or(ConnectError::NoAddress)?)
+        }
     };
     let tls_identity =
         tls.map(|tls| TlsIdentity { name: wanted.name, settings: tls.pool_identity() });
