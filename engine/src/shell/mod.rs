@@ -60,8 +60,8 @@ impl Workers {
 
     /// Has any worker ended?
     #[must_use]
-    pub const fn any_ended(&self) -> bool {
-        true
+    pub fn any_ended(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
     }
 
     /// Waits for every worker's thread.
