@@ -174,7 +174,7 @@ fn check_client(plan: &Plan, connection: &ConnectionView<'_>) -> Result<(), Refu
         (ClientVerify::Off, _) => Ok(()),
         (ClientVerify::On, Verdict::None) => Err(Refusal::NoCertificate),
         (ClientVerify::Optional | ClientVerify::OptionalNoCa, Verdict::None) => Ok(()),
-        (ClientVerify::OptionalNoCa, Verdict::Failed(failure)) if is_untrusted(failure.text()) => {
+        (ClientVerify::OptionalNoCa, Verdict::Failed(failure)) if failure.is_unknown_issuer() => {
             Ok(())
         }
         (_, Verdict::Failed(failure)) => Err(Refusal::BadCertificate(failure)),
@@ -184,19 +184,6 @@ fn check_client(plan: &Plan, connection: &ConnectionView<'_>) -> Result<(), Refu
             if expired { Err(Refusal::CertificateExpired) } else { Ok(()) }
         }
     }
-}
-
-/// The failures that nginx's `optional_no_ca` lets pass: nobody we know vouches for the chain.
-/// Whatever else may be wrong with a certificate is refused there too.
-fn is_untrusted(openssl_text: &str) -> bool {
-    matches!(
-        openssl_text,
-        "self-signed certificate"
-            | "self-signed certificate in certificate chain"
-            | "unable to get local issuer certificate"
-            | "unable to verify the first certificate"
-            | "certificate not trusted"
-    )
 }
 
 /// May it ask for this host on this connection? If a certificate means anything under either

@@ -3,10 +3,7 @@
 use super::facts::{Facts, LogFacts, RequestFacts, SessionFacts};
 use super::names::fold;
 use super::template::{Escape, Fact, FieldName};
-use crate::identity::Verdict;
 use crate::wire::head::Version;
-
-const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
 /// Takes the bytes of one value.
 pub(super) struct Sink<'a> {
@@ -100,6 +97,7 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
         Fact::SessionAlpn
         | Fact::SessionCipher
         | Fact::SessionCiphers
+        | Fact::SessionClientSigalg
         | Fact::SessionCurve
         | Fact::SessionCurves
         | Fact::SessionProtocol
@@ -134,11 +132,11 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
     }
 }
 
-/// Whole days until the certificate expires, 0 if it has; per request, because connections live on.
+/// Per request, because connections live on.
 fn put_days_left(facts: &Facts<'_>, sink: &mut Sink<'_>) {
-    if let Some(client) = facts.client.filter(|client| client.verdict != Verdict::None) {
-        let left = client.validity.1.saturating_sub(facts.now.unix_seconds);
-        sink.put_number(u64::try_from(left / SECONDS_PER_DAY).unwrap_or(0));
+    let left = facts.client.and_then(|client| client.days_remaining(facts.now.unix_seconds));
+    if let Some(days) = left.and_then(|days| u64::try_from(days).ok()) {
+        sink.put_number(days);
     }
 }
 
@@ -147,6 +145,7 @@ fn session_value(fact: Fact, session: &SessionFacts) -> &[u8] {
         Fact::SessionAlpn => session.alpn.as_bytes(),
         Fact::SessionCipher => session.cipher.as_bytes(),
         Fact::SessionCiphers => session.ciphers.as_bytes(),
+        Fact::SessionClientSigalg => session.client_sigalg.as_bytes(),
         Fact::SessionCurve => session.curve.as_bytes(),
         Fact::SessionCurves => session.curves.as_bytes(),
         Fact::SessionProtocol => session.protocol.as_bytes(),
