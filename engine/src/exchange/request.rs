@@ -358,7 +358,8 @@ mod tests {
             ["a.test", "same.test", "b.test", "opt.test", "any.test", "open.test", "off.test"];
         let class = |at: usize| [0, 0, 1, 2, 3, 4, 4][at];
         let status = |used: usize, host: &str| {
-            let policy = Some(plan.sni.policy(ServerId(used as u32)));
+            let used = ServerId(u32::try_from(used).unwrap());
+            let policy = Some(plan.sni.policy(used));
             let connection =
                 ConnectionView { listener: ListenerId(1), policy, client: Some(&good), now: 1000 };
             let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
