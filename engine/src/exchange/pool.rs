@@ -260,7 +260,7 @@ mod tests {
         pool.put(key, idle(2), &LIMITS, 50);
         let mut closed = Vec::new();
         pool.expire(99, |connection| closed.push(connection));
-        assert_eq!(closed, []);
+        assert!(closed.is_empty());
         pool.expire(100, |connection| closed.push(connection));
         assert_eq!(closed, [1]);
         pool.clear(|connection| closed.push(connection));
