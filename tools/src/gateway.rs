@@ -84,7 +84,7 @@ impl Setup {
 
     /// Replaces `@NAME@`.
     #[must_use]
-    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+    pub fn set(mut self, name: &str, value: &impl ToString) -> Self {
         self.values.insert(name.to_owned(), value.to_string());
         self
     }

@@ -67,7 +67,7 @@ impl Authority {
     pub fn server(&self, names: &[&str]) -> Leaf {
         let mut params = named(names.first().copied().unwrap_or("server"), names);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.sign(&params, key())
+        self.sign(&params, &key())
     }
 
     /// A server certificate for these names with this serial number and somebody else's key.
@@ -76,7 +76,7 @@ impl Authority {
         let mut params = named(names.first().copied().unwrap_or("server"), names);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.serial_number = Some(SerialNumber::from(serial));
-        self.sign(&params, KeyPair::from_pem(key_pem).expect("a PEM key"))
+        self.sign(&params, &KeyPair::from_pem(key_pem).expect("a PEM key"))
     }
 
     /// A client certificate with this common name.
@@ -84,11 +84,11 @@ impl Authority {
     pub fn client(&self, common_name: &str) -> Leaf {
         let mut params = named(common_name, &[]);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.sign(&params, key())
+        self.sign(&params, &key())
     }
 
-    fn sign(&self, params: &CertificateParams, key: KeyPair) -> Leaf {
-        let cert = params.signed_by(&key, &self.issuer).expect("parameters are complete");
+    fn sign(&self, params: &CertificateParams, key: &KeyPair) -> Leaf {
+        let cert = params.signed_by(key, &self.issuer).expect("parameters are complete");
         Leaf { cert_pem: cert.pem(), key_pem: key.serialize_pem() }
     }
 }
