@@ -1,7 +1,7 @@
 //! Processes we start: found, watched, and never left behind.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
@@ -138,7 +138,9 @@ pub fn free_port() -> u16 {
         let port = FIRST + u16::try_from(offset).expect("below COUNT");
         let path = std::env::temp_dir().join(format!("ferrule-port-{port}"));
         let Ok(lock) = File::create(&path) else { continue };
-        if lock.try_lock().is_err() || TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
+        // Asked by connecting: a listener of ours would for a moment live on in any child that another
+        // thread starts right now, and keep the port.
+        if lock.try_lock().is_err() || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
             continue;
         }
         TAKEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(lock);
