@@ -2,7 +2,7 @@
 //!
 //! Nothing in here is part of the proxy: throwaway certificates ([`pki`]), processes that never
 //! outlive us ([`process`], [`nginx`], [`gateway`]), blocking TLS ([`tls`]) and just enough HTTP/1.1
-//! to talk to a gateway and to stand behind one ([`http`], [`upstream`]).
+//! to talk to a gateway and to stand behind one ([`http`], [`upstream`], [`load`]).
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -13,6 +13,7 @@
 pub mod clock;
 pub mod gateway;
 pub mod http;
+pub mod load;
 pub mod nginx;
 pub mod pki;
 pub mod process;
