@@ -32,6 +32,7 @@ pub struct Setup {
     text: String,
     runtime: String,
     log: String,
+    level: &'static str,
     values: BTreeMap<String, String>,
     launcher: Vec<String>,
     binary: PathBuf,
@@ -69,6 +70,7 @@ impl Setup {
                  io_driver = \"{driver}\"\n"
             ),
             log: String::new(),
+            level: "debug",
             values: BTreeMap::new(),
             launcher: Vec::new(),
             binary: PathBuf::new(),
@@ -112,6 +114,13 @@ impl Setup {
         self
     }
 
+    /// Logs no more than production would.
+    #[must_use]
+    pub const fn quiet(mut self) -> Self {
+        self.level = "info";
+        self
+    }
+
     /// Starts it behind a launcher such as `taskset -c 0`.
     #[must_use]
     pub fn under(mut self, launcher: &[&str]) -> Self {
@@ -129,8 +138,8 @@ impl Setup {
     /// The whole file, with every `@NAME@` replaced.
     fn render(&mut self) -> String {
         let mut text = format!(
-            "[runtime]\n{}\n[log]\nerror = {{ path = \"stderr\", level = \"debug\" }}\n{}\n{}",
-            self.runtime, self.log, self.text
+            "[runtime]\n{}\n[log]\nerror = {{ path = \"stderr\", level = \"{}\" }}\n{}\n{}",
+            self.runtime, self.level, self.log, self.text
         );
         loop {
             let Some((before, rest)) = text.split_once('@') else { return text };
