@@ -13,7 +13,7 @@ use rustls::client::{Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 use rustls::{
     AlertDescription, ClientConfig, ClientConnection, HandshakeKind, NamedGroup, ProtocolVersion,
-    SupportedProtocolVersion,
+    SignatureScheme, SupportedProtocolVersion,
 };
 
 /// How to reach a TLS listener.
@@ -120,6 +120,13 @@ impl Dial {
     pub fn alpn(mut self, protocols: &[&str]) -> Self {
         let protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         Arc::make_mut(&mut self.config).alpn_protocols = protocols;
+        self
+    }
+
+    /// Can verify only signatures of these schemes.
+    #[must_use]
+    pub fn only(mut self, schemes: impl Fn(SignatureScheme) -> bool) -> Self {
+        tls::narrow(Arc::make_mut(&mut self.config), schemes);
         self
     }
 

@@ -1,5 +1,4 @@
 //! The kit against a real nginx: what the journeys ask of Ferrule, asked of the peer it follows.
-#![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
 use ferrule_tests::guides::{Version, as_openssl_prints, client_mtls};
 use ferrule_tests::{Authority, Dial, Leaf, Nginx, Shape, Upstream, echo, free_port, raw, scratch};

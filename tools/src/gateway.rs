@@ -174,6 +174,7 @@ impl Setup {
         command.arg(&file);
         let process = Process::start(command, &self.dir.join(format!("{}.log", self.name)));
         let mut gateway = Gateway { process, file, setup: self };
+        gateway.process.wait_for_output(0, "that it is ready", |text| text.contains(" ready: "));
         for port in gateway.listeners() {
             gateway.process.wait_for_port(port);
         }
@@ -255,7 +256,8 @@ pub enum Reloaded {
 }
 
 fn outcome(text: &str) -> Option<Reloaded> {
-    if text.contains("reload refused") {
+    // A refusal has a line for each reason, and this one last.
+    if text.contains("stays in force") {
         Some(Reloaded::Refused)
     } else if text.contains("reloaded") {
         Some(Reloaded::Taken)

@@ -72,9 +72,10 @@ impl Process {
     pub fn wait_for_output(&mut self, from: usize, what: &str, found: impl Fn(&str) -> bool) {
         let seen = poll(PATIENCE, || {
             let output = self.output();
-            output.get(from..).is_some_and(&found).then_some(())
+            let found = output.get(from..).is_some_and(&found);
+            (found || self.exited().is_some()).then_some(found)
         });
-        assert!(seen.is_some(), "{} never said {what}:\n{}", self.name, self.output());
+        assert!(seen == Some(true), "{} never said {what}:\n{}", self.name, self.output());
     }
 
     /// Sends a signal.

@@ -55,7 +55,7 @@ pub fn client(leaf: Option<&Leaf>, versions: &[&'static SupportedProtocolVersion
         .with_protocol_versions(versions)
         .expect("versions the provider has")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyServer(provider())));
+        .with_custom_certificate_verifier(Arc::new(AnyServer::new(|_| true)));
     let mut config = match leaf {
         Some(leaf) => {
             builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified(leaf))))
@@ -64,6 +64,11 @@ pub fn client(leaf: Option<&Leaf>, versions: &[&'static SupportedProtocolVersion
     };
     config.resumption = Resumption::disabled();
     config
+}
+
+/// Leaves only these signature schemes, so that a server has to choose another certificate.
+pub fn narrow(config: &mut ClientConfig, schemes: impl Fn(SignatureScheme) -> bool) {
+    config.dangerous().set_certificate_verifier(Arc::new(AnyServer::new(schemes)));
 }
 
 /// Settings of a server that requires a client certificate of `client_ca`, if there is one.
@@ -85,7 +90,15 @@ pub fn server(leaf: &Leaf, client_ca: Option<&str>) -> Arc<ServerConfig> {
 
 /// Takes any server certificate: who uses it looks at the certificate, or does not care.
 #[derive(Debug)]
-struct AnyServer(Arc<CryptoProvider>);
+struct AnyServer(Vec<SignatureScheme>);
+
+impl AnyServer {
+    fn new(schemes: impl Fn(SignatureScheme) -> bool) -> Self {
+        let mut all = provider().signature_verification_algorithms.supported_schemes();
+        all.retain(|scheme| schemes(*scheme));
+        Self(all)
+    }
+}
 
 impl ServerCertVerifier for AnyServer {
     fn verify_server_cert(
@@ -120,6 +133,6 @@ impl ServerCertVerifier for AnyServer {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.0.clone()
     }
 }
