@@ -173,14 +173,14 @@ on_both_drivers! {
             while client.request().is_some() && client.answer(name) {}
         });
         let upstream = Upstream::tls(tls::server(&leaf, Some(&authority.cert_pem)), script);
-        let mut text = String::from("[[listen]]\naddress = \"127.0.0.1:@front@\"\n");
-        for name in ["one", "two"] {
-            text.push_str(&format!(
+        let routes = ["one", "two"].map(|name| {
+            format!(
                 "[[routes]]\nuri = \"/{name}\"\n[routes.upstream]\nscheme = \"https\"\n\
                  nodes = {{ \"127.0.0.1:@upstream@\" = 1 }}\ntls = {{ client_cert = \"{name}.crt\", \
                  client_key = \"{name}.key\", ca = \"ca.crt\", server_name = \"up.test\" }}\n"
-            ));
-        }
+            )
+        });
+        let text = format!("[[listen]]\naddress = \"127.0.0.1:@front@\"\n{}", routes.concat());
         let gateway = Setup::new(dir, driver, &text).set("upstream", &upstream.port).start();
         for _ in 0..3 {
             for name in ["one", "two"] {
