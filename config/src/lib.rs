@@ -1,13 +1,108 @@
 //! The configuration file: text in, checked values or a full list of problems out.
 //!
-//! The way of a file: [`raw`] (field for field, with its place) → [`check`] (every problem, not only
-//! the first) → [`model`] (values that work). What needs cryptography (does this key match that
-//! certificate?) is checked by `ferrule-engine`, which adds its findings to the same
-//! [`problem::Problems`].
+//! The way of a file: `raw` (field for field, with its place) -> `check` (every problem, not only
+//! the first) -> [`model`] (values that work). What needs cryptography (does this key match that
+//! certificate?) is checked by `ferrule-engine`, which adds its findings to the same [`Problems`].
+//! What the file may hold is said once, in `describe`: the reader, [`schema`] and [`reference`]
+//! are made from it.
+
+mod check;
+mod defaults;
+mod describe;
+mod dump;
+mod raw;
+mod reference;
+mod render;
+mod schema;
+mod source;
+mod values;
+mod variables;
+mod words;
 
 pub mod model;
 pub mod problem;
 pub mod template;
 
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
 pub use model::Config;
-pub use problem::{Place, Problem, Problems};
+pub use problem::{Place, Position, Problem, Problems, Severity};
+pub use reference::reference;
+pub use schema::schema;
+pub use variables::Listed;
+
+use source::Source;
+
+/// No file is longer: places count in 32 bits, and nobody writes this much by hand.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// What a file gave: a configuration of every object that was whole, and everything that is wrong.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Best effort: an object with a problem may be missing, or stand here with defaults.
+    pub config: Config,
+    /// What is wrong so far. The engine adds what only certificates can tell.
+    pub problems: Problems,
+}
+
+impl Draft {
+    /// The configuration, if nothing is wrong with it. Warnings do not count; look at
+    /// [`Problems::warnings`] before.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn finish(self) -> Result<Config, Problems> {
+        if self.problems.is_empty() { Ok(self.config) } else { Err(self.problems) }
+    }
+}
+
+/// Reads a file. `env` is asked for the values of `${env:NAME}`.
+///
+/// # Errors
+/// The file cannot be read, or is not TOML. Everything else is in the draft.
+pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Draft, Problems> {
+    let size = std::fs::metadata(path).map(|metadata| metadata.len());
+    let text = size.and_then(|size| {
+        if size > FILE_BYTES_MAX {
+            return Err(std::io::Error::other("it is larger than any configuration"));
+        }
+        std::fs::read_to_string(path)
+    });
+    match text {
+        Ok(text) => read_text(path, text, env),
+        Err(error) => {
+            let mut problems = Problems::of(Source::new(path, ""));
+            let message = format!("the file cannot be read: {error}");
+            problems.push_at(Place::default(), "", message, None);
+            Err(problems)
+        }
+    }
+}
+
+/// Reads text as if it were the content of this file, which need not exist.
+///
+/// # Errors
+/// The text is not TOML. Everything else is in the draft.
+#[expect(clippy::needless_pass_by_value, reason = "the text belongs to the problems' source")]
+pub fn read_text(
+    path: &Path,
+    text: String,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Draft, Problems> {
+    let mut problems = Problems::of(Source::new(path, &text));
+    let (table, errors) = DeTable::parse_recoverable(&text);
+    for error in &errors {
+        let place = error.span().map(Place::of).unwrap_or_default();
+        problems.push_at(place, "", error.message(), None);
+    }
+    if !errors.is_empty() {
+        return Err(problems);
+    }
+    let mut reader = raw::Reader { text: &text, env, problems: &mut problems };
+    let root = reader.table(&describe::ROOT, table.get_ref(), Place::default(), String::new());
+    let file: PathBuf = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let config = check::check(&root, &file, &mut problems);
+    Ok(Draft { config, problems })
+}

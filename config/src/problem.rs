@@ -1,14 +1,37 @@
 //! What is wrong with a file, where, and what would be right.
+//!
+//! [`Problems`] collects everything in any order and shows it in the order of the file, for people
+//! or as JSON. Errors refuse the file; warnings do not.
 
 use std::fmt;
+use std::ops::Range;
+
+pub use crate::source::Position;
+use crate::source::Source;
 
 /// A place in the configuration file.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Place {
     /// First byte.
     pub start: u32,
     /// First byte behind it.
     pub end: u32,
+}
+
+impl Place {
+    pub(crate) fn of(range: Range<usize>) -> Self {
+        let offset = |at| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { start: offset(range.start), end: offset(range.end) }
+    }
+}
+
+/// Does it refuse the file?
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Severity {
+    /// Yes.
+    Error,
+    /// No, but somebody should look at it.
+    Warning,
 }
 
 /// One thing that is wrong.
@@ -24,23 +47,93 @@ pub struct Problem {
     pub help: Option<String>,
 }
 
-/// Everything that is wrong, in the order of the file.
+/// Everything that is wrong with one file.
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
-    list: Vec<Problem>,
+    source: Source,
+    errors: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 impl Problems {
-    /// Adds one.
-    pub fn push(&mut self, problem: Problem) {
-        self.list.push(problem);
+    pub(crate) const fn of(source: Source) -> Self {
+        Self { source, errors: Vec::new(), warnings: Vec::new() }
     }
 
-    /// Is nothing wrong?
+    pub(crate) const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Adds an error.
+    pub fn push(&mut self, problem: Problem) {
+        self.errors.push(problem);
+    }
+
+    /// Adds a warning.
+    pub fn warn(&mut self, problem: Problem) {
+        self.warnings.push(problem);
+    }
+
+    /// Adds an error from its parts.
+    pub fn push_at(
+        &mut self,
+        place: Place,
+        field: impl Into<String>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        self.push(Problem { place, field: field.into(), message: message.into(), help });
+    }
+
+    /// Takes what is at this place for a secret: it is never shown.
+    pub fn mask(&mut self, place: Place) {
+        self.source.mask(place);
+    }
+
+    /// Is there no error? (There may be warnings.)
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.errors.is_empty()
     }
+
+    /// How many errors there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// The errors, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        sorted(&self.errors).into_iter()
+    }
+
+    /// The warnings, in the order of the file.
+    pub fn warnings(&self) -> impl Iterator<Item = &Problem> {
+        sorted(&self.warnings).into_iter()
+    }
+
+    /// Errors and warnings, in the order of the file.
+    #[must_use]
+    pub fn all(&self) -> Vec<(Severity, &Problem)> {
+        let errors = self.errors.iter().map(|problem| (Severity::Error, problem));
+        let warnings = self.warnings.iter().map(|problem| (Severity::Warning, problem));
+        let mut all: Vec<_> = errors.chain(warnings).collect();
+        all.sort_by_key(|(severity, problem)| (problem.place.start, *severity));
+        all
+    }
+
+    /// The line and column where a problem starts.
+    #[must_use]
+    pub fn position(&self, place: Place) -> Position {
+        self.source.position(place)
+    }
+}
+
+/// In the order of the file; what was found first comes first at the same place.
+fn sorted(list: &[Problem]) -> Vec<&Problem> {
+    let mut list: Vec<_> = list.iter().collect();
+    list.sort_by_key(|problem| problem.place.start);
+    list
 }
 
 impl fmt::Display for Place {
@@ -48,3 +141,20 @@ impl fmt::Display for Place {
         write!(out, "{}..{}", self.start, self.end)
     }
 }
+
+impl fmt::Display for Severity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.render_human())
+    }
+}
+
+impl std::error::Error for Problems {}

@@ -1,12 +1,135 @@
 //! The `$variable` grammar, and the closed list of variables.
 //!
-//! `$name` or `${name}` is a variable, `$$` a dollar sign; everything else stands for itself.
+//! In: text. Out: a [`Template`], or where the text is wrong. `$name` or `${name}` is a variable,
+//! `$$` a dollar sign; everything else stands for itself. Writing a template out again (its
+//! `Display`) gives text that reads back to the same template.
+
+use std::fmt;
 
 /// Text with variables in it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Template {
     /// In order; no two texts side by side.
     pub pieces: Vec<Piece>,
+}
+
+impl Template {
+    /// The variables in it, in their order.
+    pub fn variables(&self) -> impl Iterator<Item = &Variable> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Variable(variable) => Some(variable),
+        })
+    }
+
+    /// Can its value never be anything but empty?
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    fn push_text(&mut self, text: &str) {
+        if let Some(Piece::Text(last)) = self.pieces.last_mut() {
+            last.push_str(text);
+        } else if !text.is_empty() {
+            self.pieces.push(Piece::Text(text.to_owned()));
+        }
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.write_str(&text.replace('$', "$$"))?,
+                Piece::Variable(variable) => write!(out, "${{{}}}", variable.name())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a text is not a template.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TemplateError {
+    /// The first byte that is wrong.
+    pub offset: usize,
+    /// How many bytes are meant.
+    pub len: usize,
+    /// What is wrong with them.
+    pub cause: TemplateCause,
+}
+
+/// What can be wrong with a template.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TemplateCause {
+    /// A `$` that starts no name; `$$` would be a dollar sign.
+    BareDollar,
+    /// A `${` without its `}`.
+    Unclosed,
+    /// There is no variable of this name.
+    UnknownVariable,
+    /// There is one in nginx, but not here: rustls has no accessor for the session id.
+    SessionId,
+}
+
+impl fmt::Display for TemplateCause {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::BareDollar => "a `$` that starts no variable",
+            Self::Unclosed => "a `${` without its `}`",
+            Self::UnknownVariable => "there is no such variable",
+            Self::SessionId => "`$ssl_session_id` does not exist here",
+        })
+    }
+}
+
+/// Reads a template.
+///
+/// # Errors
+/// The first place where the text is no template.
+pub fn parse(text: &str) -> Result<Template, TemplateError> {
+    let mut template = Template::default();
+    let mut offset = 0;
+    while let Some(rest) = text.get(offset..).filter(|rest| !rest.is_empty()) {
+        let Some(dollar) = rest.find('$') else {
+            template.push_text(rest);
+            break;
+        };
+        template.push_text(rest.get(..dollar).unwrap_or_default());
+        offset += dollar;
+        let behind = rest.get(dollar + 1..).unwrap_or_default();
+        if behind.starts_with('$') {
+            template.push_text("$");
+            offset += 2;
+            continue;
+        }
+        let (name, len) =
+            variable_name(behind).map_err(|cause| TemplateError { offset, len: 1, cause })?;
+        let fault = |cause| TemplateError { offset, len: len + 1, cause };
+        if name == "ssl_session_id" {
+            return Err(fault(TemplateCause::SessionId));
+        }
+        let variable =
+            Variable::parse(name).ok_or_else(|| fault(TemplateCause::UnknownVariable))?;
+        template.pieces.push(Piece::Variable(variable));
+        offset += len + 1;
+    }
+    Ok(template)
+}
+
+/// The name at the front of what stands behind a `$`, and how many bytes it takes with its braces.
+fn variable_name(behind: &str) -> Result<(&str, usize), TemplateCause> {
+    if let Some(inner) = behind.strip_prefix('{') {
+        let end = inner.find('}').ok_or(TemplateCause::Unclosed)?;
+        return Ok((inner.get(..end).unwrap_or_default(), end + 2));
+    }
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let len = behind.bytes().take_while(|byte| is_name(byte)).count();
+    match behind.get(..len) {
+        Some(name) if len > 0 => Ok((name, len)),
+        _ => Err(TemplateCause::BareDollar),
+    }
 }
 
 /// A part of a template.
@@ -145,4 +268,49 @@ pub enum Variable {
     UpstreamStatus,
     /// `$uri`: the path, normalised.
     Uri,
+}
+
+/// How long a variable's value stays the same.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scope {
+    /// As long as the client's connection: it may be rendered once and kept.
+    Connection,
+    /// For one request.
+    Request,
+    /// Known (or fit to be written) only when the request is over: for the access log alone.
+    Log,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_variables_alternate() {
+        let template = parse("a $$1 $scheme://${host}x$uri").unwrap();
+        let text = |text: &str| Piece::Text(text.to_owned());
+        assert_eq!(
+            template.pieces,
+            [
+                text("a $1 "),
+                Piece::Variable(Variable::Scheme),
+                text("://"),
+                Piece::Variable(Variable::Host),
+                text("x"),
+                Piece::Variable(Variable::Uri),
+            ]
+        );
+        assert_eq!(parse(&template.to_string()).unwrap(), template);
+    }
+
+    #[test]
+    fn faults_name_their_place() {
+        let fault = |text| parse(text).map_err(|error| (error.offset, error.len, error.cause));
+        assert_eq!(fault("a $"), Err((2, 1, TemplateCause::BareDollar)));
+        assert_eq!(fault("a $ b"), Err((2, 1, TemplateCause::BareDollar)));
+        assert_eq!(fault("${scheme"), Err((0, 1, TemplateCause::Unclosed)));
+        assert_eq!(fault("x$shceme."), Err((1, 7, TemplateCause::UnknownVariable)));
+        assert_eq!(fault("x${shceme}."), Err((1, 9, TemplateCause::UnknownVariable)));
+        assert_eq!(fault("$ssl_session_id"), Err((0, 15, TemplateCause::SessionId)));
+    }
 }

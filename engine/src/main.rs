@@ -1,8 +1,64 @@
 //! The `ferrule` binary: arguments, exit codes, and nothing else.
 
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ferrule_engine::control::boot::Boot;
+use ferrule_engine::control::cli::{self, Asked};
+use ferrule_engine::control::supervise::Cores;
+use ferrule_engine::setup::CoreLink;
+use ferrule_engine::shell::{self, Settings, Workers};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-fn main() {}
+fn main() -> ExitCode {
+    let file = match cli::obey(std::env::args_os()) {
+        Asked::Run(file) => file,
+        Asked::Done(code) => return code,
+    };
+    let mut boot = match Boot::prepare(&file) {
+        Ok(boot) => boot,
+        Err(code) => return code,
+    };
+    let settings = Settings {
+        io_driver: boot.runtime().io_driver,
+        ring_entries: boot.runtime().ring_entries,
+        cores: boot.cores().to_vec(),
+        max_connections_per_core: boot.max_connections_per_core(),
+    };
+    let links = boot.links().to_vec();
+    let logs = boot.take_logs();
+    let workers = match shell::start(settings, links.clone(), logs) {
+        Ok(workers) => workers,
+        Err(error) => return boot.fail(&error),
+    };
+    let running = Running { links, workers };
+    let code = boot.run(&running);
+    // Threads that did not end in time end with the process; waiting for them could last for ever.
+    if running.workers.all_ended() {
+        running.workers.join();
+    }
+    code
+}
+
+/// The data cores as control sees them.
+struct Running {
+    links: Vec<Arc<CoreLink>>,
+    workers: Workers,
+}
+
+impl Cores for Running {
+    fn links(&self) -> &[Arc<CoreLink>] {
+        &self.links
+    }
+
+    fn all_ended(&self) -> bool {
+        self.workers.all_ended()
+    }
+
+    fn any_ended(&self) -> bool {
+        self.workers.any_ended()
+    }
+}

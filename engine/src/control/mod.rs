@@ -1,1 +1,18 @@
-//! The control thread, plain std: signals, reload, name resolution, the log writer.
+//! The control thread and its helpers, plain std: signals, reload, name resolution, the log writer.
+//!
+//! Nothing here may touch a data core but through its [`CoreLink`](crate::setup::CoreLink), and no core
+//! ever waits for what runs here: a name that takes ten seconds or a full disk is our trouble alone.
+
+pub mod boot;
+mod check;
+pub mod cli;
+mod clock;
+pub mod diagnostics;
+mod inventory;
+pub mod log_output;
+pub mod log_writer;
+pub mod machine;
+pub mod reload;
+pub mod resolve;
+pub mod signals;
+pub mod supervise;

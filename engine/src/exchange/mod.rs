@@ -1,1 +1,25 @@
 //! The life of one request and its response, as decisions.
+//!
+//! In: bytes, a reading of the clock, what happened on a connection. Out: what to do about it. The
+//! head of a message stays in one buffer for the life of the exchange, and everything here borrows
+//! from it. A request goes [`request::admit`] → [`balance`], [`pool`] → [`rewrite::upstream_head`] →
+//! [`response::admit_response`] → [`response::client_head`] → [`reuse`]; bodies go through [`flow`];
+//! what fails goes to [`retry`] or ends as a [`Refusal`], and all of it as an [`Outcome`].
+
+pub mod balance;
+pub mod deadline;
+pub mod flow;
+pub mod hop;
+pub mod outcome;
+pub mod pool;
+mod pool_key;
+pub mod refusal;
+pub mod request;
+pub mod response;
+pub mod retry;
+pub mod reuse;
+pub mod rewrite;
+
+pub use outcome::Outcome;
+pub use refusal::Refusal;
+pub use request::{Admission, ConnectionView, Scratch, admit};

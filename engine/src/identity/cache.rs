@@ -1,5 +1,66 @@
 //! Identities of one core and one generation, shared by later connections of the same certificate.
 
+use std::rc::Rc;
+
+use hashbrown::HashMap;
+
+use super::chain::{self, ClientPolicy, Judgement, Verdict};
+use super::variables::Wanted;
+use super::{ClientIdentity, chain_digest};
+
+/// Identities held at once; beyond that all are dropped and the cache fills anew.
+const IDENTITIES_MAX: usize = 4096;
+
 /// Bounded; keyed by server policy and the digest of the whole chain.
 #[derive(Debug, Default)]
-pub struct IdentityCache {}
+pub struct IdentityCache {
+    held: HashMap<(u32, [u8; 32]), Held, foldhash::fast::RandomState>,
+    nobody: Option<Rc<ClientIdentity>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    identity: Rc<ClientIdentity>,
+    judgement: Judgement,
+}
+
+impl IdentityCache {
+    /// An empty cache, for one core and one generation.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The identity behind this chain (leaf first, as DER), judged by the policy of this server.
+    /// Without a policy nobody was asked for a certificate. Judged anew as soon as any date of the
+    /// chain or of an anchor has passed since.
+    #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
+    pub fn get_or_make(
+        &mut self,
+        server: u32,
+        chain: &[&[u8]],
+        policy: Option<&ClientPolicy>,
+        wanted: &Wanted,
+        now: i64,
+    ) -> Rc<ClientIdentity> {
+        let (Some(policy), false) = (policy, chain.is_empty()) else {
+            return Rc::clone(
+                self.nobody.get_or_insert_with(|| Rc::new(ClientIdentity::none(wanted))),
+            );
+        };
+        let key = (server, chain_digest(chain));
+        if let Some(held) = self.held.get(&key)
+            && (held.judgement.from..held.judgement.until).contains(&now)
+        {
+            return Rc::clone(&held.identity);
+        }
+        let judgement = chain::judge_for_a_while(chain, policy, now);
+        debug_assert!(judgement.verdict != Verdict::None, "the chain is not empty");
+        let identity = Rc::new(ClientIdentity::of(chain, judgement.verdict, wanted));
+        if self.held.len() >= IDENTITIES_MAX {
+            self.held.clear();
+        }
+        self.held.insert(key, Held { identity: Rc::clone(&identity), judgement });
+        identity
+    }
+}

@@ -1,14 +1,48 @@
-//! The verdict on a chain: path, depth, extended key usage, v1 leaves, and OpenSSL's words for it.
+//! The verdict on a client's chain: path, depth, extended key usage, v1 leaves.
+//!
+//! Two judges must agree before a v3 leaf is good: our own walk in OpenSSL's order, which also
+//! finds the words ([`super::path`]), and webpki. An X.509 v1 leaf, which webpki never accepts, is
+//! good only if a listed anchor issued it directly. A self-signed certificate that is itself listed is
+//! good as a client too, as with OpenSSL: its holder could issue itself any other.
+
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use ring::digest;
+use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+
+use super::certificate::Certificate;
+pub use super::failure::VerifyFailure;
+use super::path::{Path, Purpose, Sources};
+use super::signature;
+
+/// Certificates of one chain; the rest of a longer one is refused unread.
+const CHAIN_CERTIFICATES_MAX: usize = 10;
+/// Bytes of one chain.
+const CHAIN_BYTES_MAX: usize = 64 * 1024;
 
 /// Which clients a server name trusts. Compared and hashed by content.
 #[derive(Debug)]
 pub struct ClientPolicy {
-    /// DER of the trust anchors.
-    pub anchors: Vec<Vec<u8>>,
-    /// Intermediates allowed between leaf and anchor (OpenSSL's count).
-    pub depth: u32,
-    /// Accept v1 leaves issued directly by an anchor.
-    pub allow_v1: bool,
+    depth: u32,
+    allow_v1: bool,
+    anchors: Anchors,
+}
+
+/// Trust anchors, found by their subject.
+#[derive(Debug)]
+pub struct Anchors {
+    list: Vec<Vec<u8>>,
+    by_subject: HashMap<Vec<u8>, Vec<usize>, foldhash::fast::RandomState>,
+    /// Every `notBefore` and `notAfter`: the moments at which a verdict may change.
+    moments: Vec<i64>,
+}
+
+/// Why a list of trust anchors cannot be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PolicyError {
+    /// The anchor at this position is not a certificate.
+    NotACertificate(usize),
 }
 
 /// What verification said.
@@ -22,29 +56,229 @@ pub enum Verdict {
     Failed(VerifyFailure),
 }
 
-/// OpenSSL's reasons (`X509_verify_cert_error_string`); grows with the checks.
+/// A verdict and the time in which it stays the same.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum VerifyFailure {
-    /// `certificate has expired`
-    Expired,
-    /// `unable to get local issuer certificate`
-    NoLocalIssuer,
+pub struct Judgement {
+    /// What verification said.
+    pub verdict: Verdict,
+    /// First second at which it is so.
+    pub from: i64,
+    /// First second at which it may be different.
+    pub until: i64,
 }
 
-impl VerifyFailure {
-    /// OpenSSL's words, as they follow `FAILED:`.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Expired => "certificate has expired",
-            Self::NoLocalIssuer => "unable to get local issuer certificate",
+impl Anchors {
+    /// Keeps these certificates, once each.
+    ///
+    /// # Errors
+    /// If one is not a certificate.
+    pub fn new(ders: &[Vec<u8>]) -> Result<Self, PolicyError> {
+        let mut anchors =
+            Self { list: Vec::new(), by_subject: HashMap::default(), moments: Vec::new() };
+        for (at, der) in ders.iter().enumerate() {
+            let certificate = Certificate::parse(der).ok_or(PolicyError::NotACertificate(at))?;
+            if webpki::anchor_from_trusted_cert(&CertificateDer::from(der.as_slice())).is_err() {
+                return Err(PolicyError::NotACertificate(at));
+            }
+            if anchors.list.contains(der) {
+                continue;
+            }
+            anchors.by_subject.entry_ref(certificate.subject).or_default().push(anchors.list.len());
+            anchors.moments.extend(moments(&certificate));
+            anchors.list.push(der.clone());
         }
+        Ok(anchors)
+    }
+
+    /// The DER of each.
+    #[must_use]
+    pub fn ders(&self) -> &[Vec<u8>] {
+        &self.list
+    }
+
+    /// The anchors with this subject.
+    fn named(&self, subject: &[u8]) -> Vec<&[u8]> {
+        let places = self.by_subject.get(subject).map_or(&[][..], Vec::as_slice);
+        places.iter().filter_map(|at| self.list.get(*at)).map(Vec::as_slice).collect()
+    }
+
+    /// A digest of the set, whatever its order.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut digests: Vec<[u8; 32]> = self.list.iter().map(|der| sha256(&[der])).collect();
+        digests.sort_unstable();
+        let parts: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
+        sha256(&parts)
+    }
+
+    /// Examines a chain, leaf first, against these anchors.
+    ///
+    /// # Errors
+    /// In OpenSSL's words.
+    pub fn examine(&self, chain: &[&[u8]], rules: Rules) -> Result<(), VerifyFailure> {
+        let bytes: usize = chain.iter().map(|der| der.len()).sum();
+        let Some((leaf_der, rest)) = chain.split_first() else {
+            return Err(VerifyFailure::Unspecified);
+        };
+        if chain.len() > CHAIN_CERTIFICATES_MAX || bytes > CHAIN_BYTES_MAX {
+            return Err(VerifyFailure::Unspecified);
+        }
+        let leaf = Certificate::parse(leaf_der).ok_or(VerifyFailure::Unspecified)?;
+        let version = leaf.version;
+        let sources = Sources {
+            // What cannot be read cannot be an issuer.
+            peer: rest.iter().copied().filter_map(Certificate::parse).collect(),
+            anchors: &|subject| self.named(subject),
+            depth: rules.depth,
+            now: rules.now,
+        };
+        let path = Path::examine(leaf, sources, rules.purpose);
+        if let Some(failure) = path.failure {
+            return Err(failure);
+        }
+        if path.certificates.len() == 1 {
+            // Itself an anchor, and examined by the walk.
+            return Ok(());
+        }
+        if version < 3 {
+            let direct = path.certificates.len() == 2 && path.from_peer == 1;
+            return if direct && rules.allow_v1 { Ok(()) } else { Err(VerifyFailure::Application) };
+        }
+        second_opinion(&path, rules)
+    }
+}
+
+/// What a chain is held against, besides anchors.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Intermediates allowed.
+    pub depth: u32,
+    /// Accept v1 leaves issued directly by an anchor.
+    pub allow_v1: bool,
+    /// What the leaf must be good for.
+    pub purpose: Purpose,
+    /// Unix seconds.
+    pub now: i64,
+}
+
+impl ClientPolicy {
+    /// A policy over these anchors (DER).
+    ///
+    /// # Errors
+    /// If an anchor is not a certificate.
+    pub fn new(anchors: &[Vec<u8>], depth: u32, allow_v1: bool) -> Result<Self, PolicyError> {
+        Ok(Self { depth, allow_v1, anchors: Anchors::new(anchors)? })
+    }
+
+    /// The trust anchors.
+    #[must_use]
+    pub const fn anchors(&self) -> &Anchors {
+        &self.anchors
+    }
+
+    /// A digest of everything that decides: the set of anchors, the depth and whether v1 is allowed.
+    #[must_use]
+    pub fn scope(&self) -> [u8; 32] {
+        sha256(&[
+            b"client policy",
+            &self.anchors.digest(),
+            &self.depth.to_be_bytes(),
+            &[u8::from(self.allow_v1)],
+        ])
     }
 }
 
 /// Judges a client's chain, leaf first, as DER. `now` is Unix seconds.
 #[must_use]
 pub fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verdict {
-    let _ = (chain, policy, now);
-    unimplemented!("room identity")
+    if chain.is_empty() {
+        return Verdict::None;
+    }
+    let rules =
+        Rules { depth: policy.depth, allow_v1: policy.allow_v1, purpose: Purpose::Client, now };
+    match policy.anchors.examine(chain, rules) {
+        Ok(()) => Verdict::Success,
+        Err(failure) => Verdict::Failed(failure),
+    }
+}
+
+/// The same, with the time in which the verdict holds.
+#[must_use]
+pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
+    let verdict = judge(chain, policy, now);
+    let (mut from, mut until) = (i64::MIN, i64::MAX);
+    let of_chain = chain.iter().copied().filter_map(Certificate::parse);
+    let of_chain = of_chain.flat_map(|certificate| moments(&certificate).collect::<Vec<_>>());
+    for moment in policy.anchors.moments.iter().copied().chain(of_chain) {
+        if moment <= now {
+            from = from.max(moment);
+        } else {
+            until = until.min(moment);
+        }
+    }
+    Judgement { verdict, from, until }
+}
+
+fn moments(certificate: &Certificate<'_>) -> impl Iterator<Item = i64> + use<> {
+    [certificate.not_before.seconds(), certificate.not_after.seconds()].into_iter().flatten()
+}
+
+/// webpki, given exactly the path that was found.
+fn second_opinion(path: &Path<'_>, rules: Rules) -> Result<(), VerifyFailure> {
+    let certificates = path.certificates.as_slice();
+    let (Some(leaf), Some(root)) = (certificates.first(), certificates.last()) else {
+        return Err(VerifyFailure::Unspecified);
+    };
+    let root = CertificateDer::from(root.der);
+    let Ok(anchor) = webpki::anchor_from_trusted_cert(&root) else {
+        return Err(VerifyFailure::Application);
+    };
+    let anchors: [TrustAnchor<'_>; 1] = [anchor];
+    let between: Vec<CertificateDer<'_>> = certificates
+        .iter()
+        .take(certificates.len() - 1)
+        .skip(1)
+        .map(|certificate| CertificateDer::from(certificate.der))
+        .collect();
+    let usage = match rules.purpose {
+        Purpose::Client => webpki::KeyUsage::client_auth(),
+        Purpose::Server => webpki::KeyUsage::server_auth(),
+    };
+    let seconds = u64::try_from(rules.now).map_err(|_| VerifyFailure::Application)?;
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let leaf_der = CertificateDer::from(leaf.der);
+    let leaf = webpki::EndEntityCert::try_from(&leaf_der).map_err(|error| word(&error))?;
+    leaf.verify_for_usage(signature::ALGORITHMS, &anchors, &between, now, usage, None, None)
+        .map(|_| ())
+        .map_err(|error| word(&error))
+}
+
+/// OpenSSL's word for what webpki found, where it has one.
+fn word(error: &webpki::Error) -> VerifyFailure {
+    match error {
+        webpki::Error::InvalidSignatureForPublicKey
+        | webpki::Error::UnsupportedSignatureAlgorithmContext(_)
+        | webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            VerifyFailure::Signature
+        }
+        webpki::Error::NameConstraintViolation => VerifyFailure::Subtree,
+        webpki::Error::PathLenConstraintViolated => VerifyFailure::PathLength,
+        webpki::Error::UnsupportedCriticalExtension => VerifyFailure::CriticalExtension,
+        webpki::Error::EndEntityUsedAsCa => VerifyFailure::InvalidCa,
+        webpki::Error::RequiredEkuNotFoundContext(_) => VerifyFailure::Purpose,
+        _ => VerifyFailure::Application,
+    }
+}
+
+/// SHA-256 over parts, each with its length in front, so that no two lists look alike.
+#[must_use]
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        context.update(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    out
 }

@@ -2,13 +2,30 @@
 //!
 //! A [`ClientIdentity`] is made once per handshake and then only borrowed.
 
+pub mod alt_names;
 pub mod cache;
+pub mod certificate;
 pub mod chain;
+pub mod der;
+pub mod extensions;
+pub mod failure;
+pub mod name;
+pub mod path;
+mod render;
+pub mod short_names;
+pub mod signature;
+pub mod time;
 pub mod variables;
 
 pub use cache::IdentityCache;
-pub use chain::{ClientPolicy, Verdict};
+pub use chain::{ClientPolicy, PolicyError, Verdict, judge};
+pub use failure::VerifyFailure;
 pub use variables::{ClientValue, ClientValues, Wanted};
+
+use certificate::Certificate;
+use render::Rendering;
+
+const DAY: i64 = 86_400;
 
 /// Who the client is, as far as its certificate proves it.
 #[derive(Debug)]
@@ -21,4 +38,63 @@ pub struct ClientIdentity {
     pub leaf_sha256: [u8; 32],
     /// Every value that the configuration uses, rendered.
     pub values: ClientValues,
+}
+
+impl ClientIdentity {
+    /// The identity behind a chain, leaf first, as DER. A leaf that cannot be read has no values,
+    /// and fails whatever the verdict was.
+    #[must_use]
+    pub fn of(chain: &[&[u8]], verdict: Verdict, wanted: &Wanted) -> Self {
+        let Some((leaf_der, rest)) = chain.split_first() else { return Self::none(wanted) };
+        let leaf_sha256 = sha256(leaf_der);
+        let Some(leaf) = Certificate::parse(leaf_der) else {
+            let verdict = match verdict {
+                Verdict::Failed(failure) => Verdict::Failed(failure),
+                Verdict::None | Verdict::Success => Verdict::Failed(VerifyFailure::Unspecified),
+            };
+            let values = ClientValues::render(None, verdict, wanted);
+            return Self { verdict, validity: (0, 0), leaf_sha256, values };
+        };
+        let validity = (
+            leaf.not_before.seconds_lenient().unwrap_or(0),
+            leaf.not_after.seconds_lenient().unwrap_or(0),
+        );
+        let rendering = Rendering { leaf, rest, leaf_sha256 };
+        let values = ClientValues::render(Some(&rendering), verdict, wanted);
+        Self { verdict, validity, leaf_sha256, values }
+    }
+
+    /// Nobody: no certificate was sent, or none was asked for.
+    #[must_use]
+    pub fn none(wanted: &Wanted) -> Self {
+        Self {
+            verdict: Verdict::None,
+            validity: (0, 0),
+            leaf_sha256: [0; 32],
+            values: ClientValues::render(None, Verdict::None, wanted),
+        }
+    }
+
+    /// `$ssl_client_v_remain`: whole days until `notAfter`, 0 if less than one; `None` without a
+    /// certificate, for which the variable is empty.
+    #[must_use]
+    pub const fn days_remaining(&self, now: i64) -> Option<i64> {
+        match (self.verdict, self.validity) {
+            (Verdict::None, _) | (_, (0, 0)) => None,
+            (_, (_, end)) if end - now < DAY => Some(0),
+            (_, (_, end)) => Some((end - now) / DAY),
+        }
+    }
+}
+
+/// A digest of a whole chain: no two different chains share it.
+#[must_use]
+pub fn chain_digest(chain: &[&[u8]]) -> [u8; 32] {
+    chain::sha256(chain)
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    out
 }

@@ -1,1 +1,115 @@
-//! See the room's `mod.rs`.
+//! What a template may read: borrowed views, made for one rendering and never kept.
+
+use crate::identity::ClientIdentity;
+use crate::wire::head::RequestHead;
+use crate::wire::target::Target;
+
+/// Everything at once; what is not there renders as nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The client connection.
+    pub connection: &'a ConnectionFacts,
+    /// Its TLS session; `None` on plain HTTP.
+    pub session: Option<&'a SessionFacts>,
+    /// Who the client is; `None` on plain HTTP.
+    pub client: Option<&'a ClientIdentity>,
+    /// The request; `None` if no head was understood.
+    pub request: Option<RequestFacts<'a>>,
+    /// The time.
+    pub now: Now<'a>,
+    /// How it ended; in logs only.
+    pub log: Option<&'a LogFacts<'a>>,
+}
+
+/// A client connection, rendered once when it is accepted.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionFacts {
+    /// `$remote_addr`
+    pub remote_addr: String,
+    /// `$remote_port`
+    pub remote_port: String,
+    /// `$server_addr`
+    pub server_addr: String,
+    /// `$server_port`
+    pub server_port: String,
+    /// `$scheme` is `https`.
+    pub tls: bool,
+    /// `$connection`
+    pub serial: u64,
+    /// `$connection_requests`: requests so far, the current one included.
+    pub requests: u64,
+}
+
+/// A TLS session, rendered once after the handshake.
+#[derive(Clone, Debug, Default)]
+pub struct SessionFacts {
+    /// `$ssl_protocol`: `TLSv1.3`
+    pub protocol: &'static str,
+    /// `$ssl_cipher`, by OpenSSL's name
+    pub cipher: &'static str,
+    /// `$ssl_curve`, by OpenSSL's name
+    pub curve: &'static str,
+    /// `$ssl_ciphers`: the client's list
+    pub ciphers: String,
+    /// `$ssl_curves`: the client's list
+    pub curves: String,
+    /// `$ssl_alpn_protocol`
+    pub alpn: &'static str,
+    /// `$ssl_server_name`
+    pub server_name: String,
+    /// `$ssl_session_reused`: `r` if true, else `.`
+    pub reused: bool,
+}
+
+/// A request whose head is still in its buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFacts<'a> {
+    /// The buffer that the spans are of.
+    pub buf: &'a [u8],
+    /// The head.
+    pub head: &'a RequestHead,
+    /// The target, if it was understood.
+    pub target: Option<&'a Target>,
+    /// Lower case, without port.
+    pub host: &'a [u8],
+    /// Normalised.
+    pub path: &'a [u8],
+    /// The route taken; empty before there is one.
+    pub route_id: &'a str,
+}
+
+/// A reading of the clock, with the texts that the shell makes once a second.
+#[derive(Clone, Copy, Debug)]
+pub struct Now<'a> {
+    /// Seconds since 1970.
+    pub unix_seconds: i64,
+    /// 0..=999
+    pub millis: u16,
+    /// As in a `Date` field.
+    pub http_date: &'a str,
+    /// `$time_local`: `21/Nov/2026:22:55:28 +0000`
+    pub local: &'a str,
+    /// `$time_iso8601`: `2026-11-21T22:55:28+00:00`
+    pub iso8601: &'a str,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogFacts<'a> {
+    /// `$status`
+    pub status: u16,
+    /// `$bytes_sent`: to the client, heads included.
+    pub bytes_sent: u64,
+    /// `$body_bytes_sent`: to the client, without heads and framing.
+    pub body_bytes_sent: u64,
+    /// `$request_length`: from the client, heads included.
+    pub request_bytes: u64,
+    /// `$request_time`
+    pub request_ms: u64,
+    /// `$upstream_addr`; empty if none was asked.
+    pub upstream_addr: &'a str,
+    /// `$upstream_status`
+    pub upstream_status: Option<u16>,
+    /// `$upstream_response_time`
+    pub upstream_ms: Option<u64>,
+}

@@ -1,9 +1,35 @@
 //! The checked config compiled once for lookup. Immutable; shared by reference count between cores.
+//!
+//! In: a [`Config`]. Out: a [`Plan`], whose tables answer every question of the hot path without
+//! allocating: which server object a name means ([`sni`]), which route a request takes ([`route`]),
+//! what its headers become ([`headers`], [`template`]), and where it goes ([`upstream`]).
+//! Ids index the plan that gave them out, and no other one.
 
+pub mod access_log;
+pub mod client;
 pub mod facts;
+pub mod headers;
+pub mod names;
 pub mod route;
 pub mod sni;
 pub mod template;
+pub mod upstream;
+mod values;
+
+use ferrule_config::Config;
+use ferrule_config::model::{Http, Listen};
+
+use crate::identity::Wanted;
+use crate::wire::limits::HeadLimits;
+
+pub use facts::Facts;
+pub use headers::{HeaderRules, IdentityHeaders};
+pub use route::{Found, MethodSet, RouteTable};
+pub use sni::SniTable;
+pub use template::Template;
+pub use upstream::{NodePlan, UpstreamPlan};
+
+use template::Compiler;
 
 /// Index of a server object (`[[ssls]]` of type `server`).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -17,6 +43,10 @@ pub struct RouteId(pub u32);
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct UpstreamId(pub u32);
 
+/// Index of a node within its upstream.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct NodeIndex(pub u32);
+
 /// Index of a listener.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ListenerId(pub u32);
@@ -27,4 +57,148 @@ pub struct PolicyId(pub u32);
 
 /// Everything that a request may need to know, compiled.
 #[derive(Debug)]
-pub struct Plan {}
+pub struct Plan {
+    /// `[http]`, as it is.
+    pub http: Http,
+    /// Server names, for SNI and Host alike.
+    pub sni: SniTable,
+    /// Host and path to route.
+    pub table: RouteTable,
+    /// What is stripped from every request, and set last.
+    pub identity: IdentityHeaders,
+    /// Which values of a client certificate have to be rendered.
+    pub wanted: Wanted,
+    /// One line of the access log; `None` writes none.
+    pub access_log: Option<template::LineTemplate>,
+    listeners: Vec<ListenerPlan>,
+    routes: Vec<RoutePlan>,
+    upstreams: Vec<UpstreamPlan>,
+}
+
+/// A listener.
+#[derive(Debug)]
+pub struct ListenerPlan {
+    /// As configured.
+    pub listen: Listen,
+    /// What a missing or unknown server name means here; `None` refuses the handshake.
+    pub fallback: Option<ServerId>,
+}
+
+/// A route.
+#[derive(Debug)]
+pub struct RoutePlan {
+    /// Its id.
+    pub id: Box<str>,
+    /// Where it leads.
+    pub upstream: UpstreamId,
+    /// Taken off the path before it is sent upstream.
+    pub strip_prefix: Option<Box<[u8]>>,
+    /// The route's own, or its upstream's.
+    pub timeout: ferrule_config::model::UpstreamTimeout,
+    /// What happens to request fields.
+    pub headers: HeaderRules,
+}
+
+impl Plan {
+    /// Compiles a checked configuration.
+    #[must_use]
+    pub fn build(config: &Config) -> Self {
+        let sni = SniTable::build(&config.servers);
+        let mut compiler = Compiler::new(config.http.underscores_in_headers);
+        let strip = headers::strip_set(config);
+        compiler.hide(&strip);
+        let identity = IdentityHeaders::build(&config.identity_headers, strip, &mut compiler);
+        let upstreams: Vec<_> = config.upstreams.iter().map(UpstreamPlan::build).collect();
+        let routes = config
+            .routes
+            .iter()
+            .map(|route| {
+                let inherited = config.upstreams.get(route.upstream).map(|up| up.timeout);
+                RoutePlan {
+                    id: route.id.as_str().into(),
+                    upstream: UpstreamId(index(route.upstream)),
+                    strip_prefix: route.strip_prefix.as_ref().map(|text| text.as_bytes().into()),
+                    timeout: route.timeout.or(inherited).unwrap_or(upstream::TIMEOUT_DEFAULT),
+                    headers: HeaderRules::build(&route.headers, &mut compiler),
+                }
+            })
+            .collect();
+        let access_log =
+            config.log.access.as_ref().map(|log| access_log::compile(&log.format, &mut compiler));
+        let listeners = config
+            .listens
+            .iter()
+            .map(|listen| ListenerPlan {
+                fallback: listen
+                    .fallback_sni
+                    .as_ref()
+                    .and_then(|name| sni.resolve(name.as_bytes())),
+                listen: listen.clone(),
+            })
+            .collect();
+        Self {
+            http: config.http.clone(),
+            sni,
+            table: RouteTable::build(&config.routes),
+            identity,
+            wanted: compiler.into_wanted(),
+            access_log,
+            listeners,
+            routes,
+            upstreams,
+        }
+    }
+
+    /// A listener of this plan.
+    #[must_use]
+    pub fn listener(&self, id: ListenerId) -> &ListenerPlan {
+        &self.listeners[id.0 as usize]
+    }
+
+    /// Every listener, in the order of the file.
+    #[must_use]
+    pub fn listeners(&self) -> &[ListenerPlan] {
+        &self.listeners
+    }
+
+    /// A route of this plan.
+    #[must_use]
+    pub fn route(&self, id: RouteId) -> &RoutePlan {
+        &self.routes[id.0 as usize]
+    }
+
+    /// Every route, in the order of the file.
+    #[must_use]
+    pub fn routes(&self) -> &[RoutePlan] {
+        &self.routes
+    }
+
+    /// An upstream of this plan.
+    #[must_use]
+    pub fn upstream(&self, id: UpstreamId) -> &UpstreamPlan {
+        &self.upstreams[id.0 as usize]
+    }
+
+    /// Every upstream, in the order of the file.
+    #[must_use]
+    pub fn upstreams(&self) -> &[UpstreamPlan] {
+        &self.upstreams
+    }
+
+    /// The server object of a handshake with this server name on this listener; `None` is alert 112.
+    #[must_use]
+    pub fn server_for(&self, listener: ListenerId, name: Option<&[u8]>) -> Option<ServerId> {
+        name.and_then(|name| self.sni.resolve(name)).or(self.listener(listener).fallback)
+    }
+
+    /// What one request or response head may cost.
+    #[must_use]
+    pub const fn head_limits(&self) -> HeadLimits {
+        HeadLimits { head_bytes_max: self.http.head_bytes_max, fields_max: self.http.fields_max }
+    }
+}
+
+/// An index as the 32 bits that ids hold; the tables of a configuration file are far smaller.
+pub(crate) fn index(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}

@@ -1,1 +1,293 @@
-//! See the room's `mod.rs`.
+//! Host, path and method to route.
+//!
+//! The order is APISIX's (`radixtree_host_uri`): an exact host before the longest wildcard before
+//! routes without a host; within a host the exact path before the longest prefix; within a path the
+//! higher `priority`, then the earlier in the file. A candidate whose methods do not fit is passed
+//! over for the next one, down to the least specific. If something fitted but for its methods, the
+//! answer is 405 (with what would have fitted), otherwise 404.
+//!
+//! A wildcard host covers one label or more, as in APISIX. (Server names for TLS are another table,
+//! [`sni`](super::sni), where a wildcard is one label, as in certificates.)
+
+use ferrule_config::model::{HostPattern, Route, UriPattern};
+use hashbrown::HashMap;
+
+use super::names::Lower;
+use super::{RouteId, index};
+use crate::wire::head::Method;
+
+type Map<V> = HashMap<Box<[u8]>, V, foldhash::fast::FixedState>;
+
+/// Every route, by host and path.
+#[derive(Debug, Default)]
+pub struct RouteTable {
+    exact: Map<Paths>,
+    /// By what follows `*.`.
+    wildcard: Map<Paths>,
+    any: Paths,
+}
+
+/// What a lookup found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Found {
+    /// This route.
+    Route(RouteId),
+    /// Host and path are known, but with these methods only.
+    MethodNotAllowed(MethodSet),
+    /// No route has this host and path.
+    NotFound,
+}
+
+/// The paths of one host.
+#[derive(Debug, Default)]
+struct Paths {
+    exact: Map<Candidates>,
+    /// Sorted by text, so that the longest prefix of a path is found by bisection: it is the
+    /// path's predecessor in this order, or one of that one's ancestors.
+    prefixes: Vec<Prefix>,
+}
+
+#[derive(Debug)]
+struct Prefix {
+    text: Box<[u8]>,
+    /// The longest other prefix that this one starts with.
+    parent: Option<u32>,
+    routes: Candidates,
+}
+
+/// Routes with the same host and path, best first.
+type Candidates = Vec<Candidate>;
+
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    priority: i32,
+    methods: MethodSet,
+    route: RouteId,
+}
+
+impl RouteTable {
+    /// Compiles the routes.
+    #[must_use]
+    pub fn build(routes: &[Route]) -> Self {
+        let mut table = Self::default();
+        for (at, route) in routes.iter().enumerate() {
+            let candidate = Candidate {
+                priority: route.priority,
+                methods: MethodSet::of(&route.methods),
+                route: RouteId(index(at)),
+            };
+            if route.hosts.is_empty() {
+                table.any.add(&route.uris, candidate);
+            }
+            for host in &route.hosts {
+                let paths = match host {
+                    HostPattern::Any => &mut table.any,
+                    HostPattern::Exact(name) => {
+                        table.exact.entry(name.as_bytes().into()).or_default()
+                    }
+                    HostPattern::Wildcard(suffix) => {
+                        table.wildcard.entry(suffix.as_bytes().into()).or_default()
+                    }
+                };
+                paths.add(&route.uris, candidate);
+            }
+        }
+        table.exact.values_mut().for_each(Paths::finish);
+        table.wildcard.values_mut().for_each(Paths::finish);
+        table.any.finish();
+        table
+    }
+
+    /// The route of a request: host without port, path normalised.
+    #[must_use]
+    pub fn lookup(&self, host: &[u8], path: &[u8], method: Method) -> Found {
+        let mut search = Search { path, method, allowed: MethodSet::EMPTY };
+        let found = self.search_host(host, &mut search).or_else(|| self.any.search(&mut search));
+        match found {
+            Some(route) => Found::Route(route),
+            None if search.allowed == MethodSet::EMPTY => Found::NotFound,
+            None => Found::MethodNotAllowed(search.allowed),
+        }
+    }
+
+    fn search_host(&self, host: &[u8], search: &mut Search<'_>) -> Option<RouteId> {
+        if self.exact.is_empty() && self.wildcard.is_empty() {
+            return None;
+        }
+        let lower = Lower::of(host.strip_suffix(b".").unwrap_or(host))?;
+        let host = lower.as_bytes();
+        if let Some(route) = self.exact.get(host).and_then(|paths| paths.search(search)) {
+            return Some(route);
+        }
+        if self.wildcard.is_empty() {
+            return None;
+        }
+        // The suffixes get shorter from dot to dot: the first that is known is the longest.
+        memchr::memchr_iter(b'.', host)
+            .filter(|dot| *dot > 0)
+            .filter_map(|dot| self.wildcard.get(host.get(dot + 1..)?))
+            .find_map(|paths| paths.search(search))
+    }
+}
+
+/// A lookup under way.
+struct Search<'a> {
+    path: &'a [u8],
+    method: Method,
+    /// What the candidates passed over would have allowed.
+    allowed: MethodSet,
+}
+
+impl Search<'_> {
+    fn pick(&mut self, routes: &[Candidate]) -> Option<RouteId> {
+        for candidate in routes {
+            if candidate.methods.contains(self.method) {
+                return Some(candidate.route);
+            }
+            self.allowed = self.allowed.union(candidate.methods);
+        }
+        None
+    }
+}
+
+impl Paths {
+    fn add(&mut self, uris: &[UriPattern], candidate: Candidate) {
+        for uri in uris {
+            match uri {
+                UriPattern::Exact(text) => {
+                    self.exact.entry(text.as_bytes().into()).or_default().push(candidate);
+                }
+                UriPattern::Prefix(text) => self.prefixes.push(Prefix {
+                    text: text.as_bytes().into(),
+                    parent: None,
+                    routes: vec![candidate],
+                }),
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        // Both sorts are stable: among equals the order of the file stays.
+        self.prefixes.sort_by(|a, b| a.text.cmp(&b.text));
+        self.prefixes.dedup_by(|later, kept| {
+            let same = later.text == kept.text;
+            if same {
+                kept.routes.append(&mut later.routes);
+            }
+            same
+        });
+        for routes in
+            self.exact.values_mut().chain(self.prefixes.iter_mut().map(|prefix| &mut prefix.routes))
+        {
+            routes.sort_by_key(|candidate| core::cmp::Reverse(candidate.priority));
+        }
+        // The prefixes that the current one starts with, longest last.
+        let mut open: Vec<usize> = Vec::new();
+        for at in 0..self.prefixes.len() {
+            while let Some(last) = open.last() {
+                if self.prefixes[at].text.starts_with(&self.prefixes[*last].text) {
+                    break;
+                }
+                open.pop();
+            }
+            self.prefixes[at].parent = open.last().map(|last| index(*last));
+            open.push(at);
+        }
+    }
+
+    fn search(&self, search: &mut Search<'_>) -> Option<RouteId> {
+        if let Some(route) =
+            self.exact.get(search.path).and_then(|candidates| search.pick(candidates))
+        {
+            return Some(route);
+        }
+        let behind = self.prefixes.partition_point(|prefix| *prefix.text <= *search.path);
+        let mut at = behind.checked_sub(1);
+        while let Some(prefix) = at.and_then(|at| self.prefixes.get(at)) {
+            if search.path.starts_with(&prefix.text)
+                && let Some(route) = search.pick(&prefix.routes)
+            {
+                return Some(route);
+            }
+            at = prefix.parent.map(|parent| parent as usize);
+        }
+        None
+    }
+}
+
+/// A set of methods.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MethodSet(u16);
+
+/// In the order they are listed in `Allow`.
+const METHODS: [(Method, &str); 10] = [
+    (Method::Get, "GET"),
+    (Method::Head, "HEAD"),
+    (Method::Post, "POST"),
+    (Method::Put, "PUT"),
+    (Method::Delete, "DELETE"),
+    (Method::Options, "OPTIONS"),
+    (Method::Patch, "PATCH"),
+    (Method::Purge, "PURGE"),
+    (Method::Connect, "CONNECT"),
+    (Method::Trace, "TRACE"),
+];
+
+impl MethodSet {
+    /// None at all.
+    pub const EMPTY: Self = Self(0);
+    /// Every method, those without a name of ours included.
+    pub const ALL: Self = Self(u16::MAX);
+
+    /// The set of these names; no name at all means every method.
+    fn of(names: &[String]) -> Self {
+        if names.is_empty() {
+            return Self::ALL;
+        }
+        METHODS
+            .iter()
+            .filter(|(_, text)| names.iter().any(|name| name == text))
+            .fold(Self::EMPTY, |set, (method, _)| Self(set.0 | bit(*method)))
+    }
+
+    /// Is it in the set?
+    #[must_use]
+    pub const fn contains(self, method: Method) -> bool {
+        self.0 & bit(method) != 0
+    }
+
+    const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Appends the value of an `Allow` field: those that we would ever let through.
+    pub fn render(self, out: &mut Vec<u8>) {
+        let start = out.len();
+        let served =
+            METHODS.iter().filter(|(method, _)| !matches!(method, Method::Connect | Method::Trace));
+        for (method, text) in served {
+            if self.contains(*method) {
+                if out.len() > start {
+                    out.extend_from_slice(b", ");
+                }
+                out.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+}
+
+const fn bit(method: Method) -> u16 {
+    1 << match method {
+        Method::Connect => 0,
+        Method::Delete => 1,
+        Method::Get => 2,
+        Method::Head => 3,
+        Method::Options => 4,
+        Method::Patch => 5,
+        Method::Post => 6,
+        Method::Purge => 7,
+        Method::Put => 8,
+        Method::Trace => 9,
+        Method::Other => 10,
+    }
+}

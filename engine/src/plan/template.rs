@@ -1,1 +1,319 @@
-//! See the room's `mod.rs`.
+//! Templates as a list of pieces, rendered into a caller's buffer.
+//!
+//! In: a checked template. Out: a [`Template`] that knows whether it stays the same for all requests
+//! of a connection. Nothing is allocated by rendering but what the buffer needs to grow. Values from
+//! peers are as they came (or escaped, for logs); [`Template::render_value`] keeps those that would
+//! break a field line out of it.
+
+use ferrule_config::template::{self as config, Variable};
+
+use super::client::client_value;
+use super::facts::Facts;
+use super::names::{StripSet, fold};
+use super::values::{Sink, put_fact, put_field};
+use crate::identity::{ClientValue, Wanted};
+
+/// A compiled template.
+#[derive(Clone, Debug, Default)]
+pub struct Template {
+    pieces: Box<[Piece]>,
+}
+
+/// A template of a log line, with how its values are escaped.
+#[derive(Clone, Debug)]
+pub struct LineTemplate {
+    /// What a line holds, without a line feed at its end.
+    pub template: Template,
+    /// How values are escaped in it.
+    pub escape: Escape,
+}
+
+/// How the values (not the text between them) are escaped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Escape {
+    /// Not at all.
+    None,
+    /// As the inside of a JSON string.
+    Json,
+    /// As nginx does in logs: `\xHH` for quotes, backslashes and whatever is not printable ASCII;
+    /// `-` for nothing.
+    Log,
+}
+
+/// A part of a template.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Piece {
+    /// Itself.
+    Text(Box<[u8]>),
+    /// A value of the client's certificate, rendered once per connection.
+    Client(ClientValue),
+    /// A request field.
+    Field(FieldName),
+    /// Everything else.
+    Fact(Fact),
+}
+
+/// Which request field a `$http_` variable means.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct FieldName {
+    /// Folded: lower case, `-` for `_`.
+    pub(super) folded: Box<[u8]>,
+    /// Does a field whose name holds an underscore count?
+    pub(super) underscores: bool,
+}
+
+/// What is read from [`Facts`] beside fields and the certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fact {
+    Args,
+    BodyBytesSent,
+    BytesSent,
+    ClientDaysLeft,
+    Connection,
+    ConnectionRequests,
+    Host,
+    Msec,
+    RemoteAddr,
+    RemotePort,
+    Request,
+    RequestLength,
+    RequestMethod,
+    RequestTime,
+    RequestUri,
+    RouteId,
+    Scheme,
+    ServerAddr,
+    ServerPort,
+    ServerProtocol,
+    SessionAlpn,
+    SessionCipher,
+    SessionCiphers,
+    SessionCurve,
+    SessionCurves,
+    SessionProtocol,
+    SessionReused,
+    SessionServerName,
+    Status,
+    TimeIso8601,
+    TimeLocal,
+    UpstreamAddr,
+    UpstreamStatus,
+    UpstreamTime,
+    Uri,
+}
+
+/// Turns checked templates into compiled ones, and remembers what they need.
+#[derive(Debug, Default)]
+pub struct Compiler {
+    wanted: Wanted,
+    hidden: StripSet,
+    underscores: bool,
+}
+
+impl Compiler {
+    /// `underscores`: are field names with an underscore accepted?
+    #[must_use]
+    pub fn new(underscores: bool) -> Self {
+        Self { underscores, ..Self::default() }
+    }
+
+    /// Request fields that `$http_` variables must not see, because only we may send them.
+    pub fn hide(&mut self, names: &StripSet) {
+        self.hidden = names.clone();
+    }
+
+    /// Compiles a template.
+    pub fn compile(&mut self, template: &config::Template) -> Template {
+        let mut pieces: Vec<Piece> = Vec::with_capacity(template.pieces.len());
+        for piece in &template.pieces {
+            match piece {
+                config::Piece::Text(text) => pieces.push(Piece::Text(text.as_bytes().into())),
+                config::Piece::Variable(variable) => pieces.extend(self.variable(variable)),
+            }
+        }
+        Template { pieces: pieces.into() }
+    }
+
+    /// `None` for what is always empty.
+    fn variable(&mut self, variable: &Variable) -> Option<Piece> {
+        if let Some(value) = client_value(variable, &mut self.wanted) {
+            return Some(Piece::Client(value));
+        }
+        if let Variable::Http(name) = variable {
+            let folded: Box<[u8]> = name.bytes().map(fold).collect();
+            return (!self.hidden.matches(&folded))
+                .then_some(Piece::Field(FieldName { folded, underscores: self.underscores }));
+        }
+        fact(variable).map(Piece::Fact)
+    }
+
+    /// What the templates so far need from a client certificate.
+    #[must_use]
+    pub fn into_wanted(self) -> Wanted {
+        self.wanted
+    }
+}
+
+impl Template {
+    /// Is it the same for all requests of a connection?
+    #[must_use]
+    pub fn is_connection_scoped(&self) -> bool {
+        self.pieces.iter().all(|piece| match piece {
+            Piece::Text(_) | Piece::Client(_) => true,
+            Piece::Field(_) => false,
+            Piece::Fact(fact) => fact.is_connection_scoped(),
+        })
+    }
+
+    /// Appends the value for a header. Nothing is appended, and false returned, if it is empty or
+    /// holds a control byte other than a tab (RFC 9110, section 5.5).
+    pub fn render_value(&self, facts: &Facts<'_>, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        render(self, facts, out);
+        let value = out.get(start..).unwrap_or_default();
+        let fit = !value.is_empty() && value.iter().all(|byte| is_value_byte(*byte));
+        if !fit {
+            out.truncate(start);
+        }
+        fit
+    }
+}
+
+const fn is_value_byte(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
+/// Appends the rendered template.
+pub fn render(template: &Template, facts: &Facts<'_>, out: &mut Vec<u8>) {
+    render_escaped(template, facts, Escape::None, out);
+}
+
+/// Appends the rendered template, its values escaped.
+pub fn render_escaped(template: &Template, facts: &Facts<'_>, escape: Escape, out: &mut Vec<u8>) {
+    for piece in &template.pieces {
+        let mut sink = Sink::new(escape, out);
+        match piece {
+            Piece::Text(text) => {
+                sink.put_text(text);
+                continue;
+            }
+            Piece::Client(value) => {
+                sink.put(facts.client.map(|client| client.values.get(*value)).unwrap_or_default());
+            }
+            Piece::Field(name) => put_field(name, facts, &mut sink),
+            Piece::Fact(fact) => put_fact(*fact, facts, &mut sink),
+        }
+        sink.end_value();
+    }
+}
+
+/// Does a template read the TLS session or the client's certificate?
+pub(super) fn uses_session(template: &config::Template) -> bool {
+    template.pieces.iter().any(|piece| match piece {
+        config::Piece::Text(_) => false,
+        config::Piece::Variable(variable) => {
+            client_value(variable, &mut Wanted::default()).is_some()
+                || fact(variable).is_some_and(Fact::is_of_session)
+        }
+    })
+}
+
+impl Fact {
+    const fn is_connection_scoped(self) -> bool {
+        match self {
+            Self::Connection
+            | Self::RemoteAddr
+            | Self::RemotePort
+            | Self::Scheme
+            | Self::ServerAddr
+            | Self::ServerPort
+            | Self::SessionAlpn
+            | Self::SessionCipher
+            | Self::SessionCiphers
+            | Self::SessionCurve
+            | Self::SessionCurves
+            | Self::SessionProtocol
+            | Self::SessionReused
+            | Self::SessionServerName => true,
+            Self::Args
+            | Self::BodyBytesSent
+            | Self::BytesSent
+            | Self::ClientDaysLeft
+            | Self::ConnectionRequests
+            | Self::Host
+            | Self::Msec
+            | Self::Request
+            | Self::RequestLength
+            | Self::RequestMethod
+            | Self::RequestTime
+            | Self::RequestUri
+            | Self::RouteId
+            | Self::ServerProtocol
+            | Self::Status
+            | Self::TimeIso8601
+            | Self::TimeLocal
+            | Self::UpstreamAddr
+            | Self::UpstreamStatus
+            | Self::UpstreamTime
+            | Self::Uri => false,
+        }
+    }
+
+    const fn is_of_session(self) -> bool {
+        matches!(
+            self,
+            Self::ClientDaysLeft
+                | Self::SessionAlpn
+                | Self::SessionCipher
+                | Self::SessionCiphers
+                | Self::SessionCurve
+                | Self::SessionCurves
+                | Self::SessionProtocol
+                | Self::SessionReused
+                | Self::SessionServerName
+        )
+    }
+}
+
+/// The fact that a variable means; `None` for fields, for values of the certificate, and for
+/// `$ssl_early_data`, which is always empty.
+const fn fact(variable: &Variable) -> Option<Fact> {
+    Some(match variable {
+        Variable::Args => Fact::Args,
+        Variable::BodyBytesSent => Fact::BodyBytesSent,
+        Variable::BytesSent => Fact::BytesSent,
+        Variable::Connection => Fact::Connection,
+        Variable::ConnectionRequests => Fact::ConnectionRequests,
+        Variable::Host => Fact::Host,
+        Variable::Msec => Fact::Msec,
+        Variable::RemoteAddr => Fact::RemoteAddr,
+        Variable::RemotePort => Fact::RemotePort,
+        Variable::Request => Fact::Request,
+        Variable::RequestLength => Fact::RequestLength,
+        Variable::RequestMethod => Fact::RequestMethod,
+        Variable::RequestTime => Fact::RequestTime,
+        Variable::RequestUri => Fact::RequestUri,
+        Variable::RouteId => Fact::RouteId,
+        Variable::Scheme => Fact::Scheme,
+        Variable::ServerAddr => Fact::ServerAddr,
+        Variable::ServerPort => Fact::ServerPort,
+        Variable::ServerProtocol => Fact::ServerProtocol,
+        Variable::SslAlpnProtocol => Fact::SessionAlpn,
+        Variable::SslCipher => Fact::SessionCipher,
+        Variable::SslCiphers => Fact::SessionCiphers,
+        Variable::SslClientVRemain => Fact::ClientDaysLeft,
+        Variable::SslCurve => Fact::SessionCurve,
+        Variable::SslCurves => Fact::SessionCurves,
+        Variable::SslProtocol => Fact::SessionProtocol,
+        Variable::SslServerName => Fact::SessionServerName,
+        Variable::SslSessionReused => Fact::SessionReused,
+        Variable::Status => Fact::Status,
+        Variable::TimeIso8601 => Fact::TimeIso8601,
+        Variable::TimeLocal => Fact::TimeLocal,
+        Variable::UpstreamAddr => Fact::UpstreamAddr,
+        Variable::UpstreamResponseTime => Fact::UpstreamTime,
+        Variable::UpstreamStatus => Fact::UpstreamStatus,
+        Variable::Uri => Fact::Uri,
+        _ => return None,
+    })
+}

@@ -1,1 +1,19 @@
 //! One finished exchange becomes one log line and a few counters.
+//!
+//! A core renders its line into a buffer it keeps, pushes it into its own bounded ring and adds to its
+//! own counters. Nothing here waits, locks or allocates once warm; whoever reads does the work.
+
+pub mod access_log;
+pub mod counters;
+pub mod diagnostics;
+#[cfg(feature = "io")]
+pub mod log_ring;
+#[cfg(feature = "io")]
+pub mod reporter;
+
+pub use counters::{Counter, Counters, Snapshot};
+pub use diagnostics::RateLimit;
+#[cfg(feature = "io")]
+pub use log_ring::{LogConsumer, LogProducer, log_ring};
+#[cfg(feature = "io")]
+pub use reporter::Reporter;

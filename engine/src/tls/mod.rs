@@ -1,1 +1,72 @@
 //! rustls settings per server name and per upstream. Resumption never crosses a policy.
+//!
+//! Shared by everything: the crypto provider and the secrets behind tickets. Shared by nothing:
+//! trust, tickets' keys, sessions towards upstreams.
+
+pub mod client;
+pub mod facts;
+pub mod handshake;
+pub mod hello;
+mod keys;
+pub mod openssl_names;
+pub mod server;
+mod signatures;
+pub mod tickets;
+
+use std::sync::Arc;
+
+use ferrule_config::{Config, Problem, Problems};
+
+pub use client::{UpstreamFailure, UpstreamTls};
+pub use facts::TlsFacts;
+pub use handshake::HandshakeNotes;
+pub use hello::{Hello, HelloError, HelloReader};
+pub use server::{Gate, ServerTls};
+pub use tickets::TicketKeys;
+
+/// Everything that one generation needs for TLS.
+#[derive(Debug)]
+pub struct TlsSettings {
+    /// One per [`Config::servers`], in the same order.
+    pub servers: Vec<ServerTls>,
+    /// One per [`Config::upstreams`], in the same order; `None` for plain HTTP.
+    pub upstreams: Vec<Option<UpstreamTls>>,
+    /// What does not keep it from working, but should be looked at.
+    pub warnings: Vec<Problem>,
+}
+
+/// What is found while loading.
+struct Findings<'p> {
+    problems: &'p mut Problems,
+    warnings: Vec<Problem>,
+    now: i64,
+}
+
+impl TlsSettings {
+    /// Opens and matches every certificate and key that the configuration names. Pushes every
+    /// problem; only without any of ours do the lists line up with the configuration's. `now` is Unix seconds.
+    #[must_use]
+    pub fn load(
+        config: &Config,
+        keys: &Arc<TicketKeys>,
+        problems: &mut Problems,
+        now: i64,
+    ) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut found = Findings { problems, warnings: Vec::new(), now };
+        let servers = config
+            .servers
+            .iter()
+            .filter_map(|server| ServerTls::load(server, keys, &provider, &mut found))
+            .collect();
+        let upstreams = config
+            .upstreams
+            .iter()
+            .map(|upstream| {
+                let tls = upstream.tls.as_ref()?;
+                UpstreamTls::load(tls, &upstream.id, &provider, &mut found)
+            })
+            .collect();
+        Self { servers, upstreams, warnings: found.warnings }
+    }
+}

@@ -1,14 +1,18 @@
 //! One reader over the four kinds of body.
+//!
+//! In: a [`BodyLength`] and the bytes behind the head, in whatever pieces they come. Out: where the
+//! data is in each piece, and where the message ends. It never copies and never looks back.
 
 use core::ops::Range;
 
+use super::chunked::ChunkedReader;
 use super::error::WireError;
 use super::framing::BodyLength;
 
 /// Reads one body, in whatever pieces it comes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BodyReader {
-    length: BodyLength,
+    state: State,
 }
 
 /// What a step found.
@@ -22,32 +26,64 @@ pub struct Step {
     pub done: bool,
 }
 
+/// What is still to come.
+#[derive(Clone, Copy, Debug, Default)]
+enum State {
+    #[default]
+    Done,
+    /// So many bytes; never 0.
+    Length(u64),
+    /// Chunks; never complete ones.
+    Chunked(ChunkedReader),
+    UntilClose,
+}
+
 impl BodyReader {
     /// A reader at the start of a body.
     #[must_use]
     pub const fn new(length: BodyLength) -> Self {
-        Self { length }
+        let state = match length {
+            BodyLength::None | BodyLength::Length(0) => State::Done,
+            BodyLength::Length(remaining) => State::Length(remaining),
+            BodyLength::Chunked => State::Chunked(ChunkedReader::new()),
+            BodyLength::UntilClose => State::UntilClose,
+        };
+        Self { state }
     }
 
-    /// Is the body complete? At once for `None`, never for `UntilClose`.
+    /// Is the body complete? At once for `None` and `Length(0)`, never for `UntilClose`.
     #[must_use]
     pub const fn is_done(&self) -> bool {
-        unimplemented!()
+        matches!(self.state, State::Done)
     }
 
     /// Reads on: at most one contiguous piece of data a step. Called again until it consumes
     /// nothing or is done. With an empty input it consumes nothing.
     ///
     /// # Errors
-    /// A broken chunk or trailer; nothing after it may be trusted.
+    /// A broken chunk or trailer; nothing after it may be trusted. Data before the fault was
+    /// handed out by earlier steps, however the input was cut.
     pub fn step(&mut self, input: &[u8]) -> Result<Step, WireError> {
-        let _ = (&mut self.length, input);
-        unimplemented!("room wire")
+        let step = match &mut self.state {
+            State::Done => Step { done: true, ..Step::default() },
+            State::Length(remaining) => {
+                let take = usize::try_from(*remaining).map_or(input.len(), |n| n.min(input.len()));
+                *remaining = remaining.saturating_sub(take as u64);
+                Step { consumed: take, data: 0..take, done: *remaining == 0 }
+            }
+            State::Chunked(chunks) => chunks.step(input)?,
+            State::UntilClose => Step { consumed: input.len(), data: 0..input.len(), done: false },
+        };
+        debug_assert!(step.data.end <= step.consumed && step.consumed <= input.len());
+        if step.done {
+            self.state = State::Done;
+        }
+        Ok(step)
     }
 
     /// The connection ended: was the body complete (or delimited by just that)?
     #[must_use]
     pub const fn may_end_here(&self) -> bool {
-        unimplemented!()
+        matches!(self.state, State::Done | State::UntilClose)
     }
 }

@@ -1,1 +1,215 @@
 //! Chunked coding (RFC 9112, section 7.1): our own strict state machine, fed in any split.
+//!
+//! In: the bytes behind a head, in whatever pieces they come. Out: where the data is, and where the
+//! body ends. Sizes are hexadecimal digits alone, lines end with CRLF alone, and everything that is
+//! not data is bounded (`limits`). Extensions and trailers are checked and dropped: a recipient may
+//! ignore the ones (section 7.1.1) and discard the others (section 7.1.2). Data is never looked at.
+
+use super::body::Step;
+use super::error::WireError;
+use super::fields::{is_token_byte, is_value_byte};
+use super::limits::{
+    BODY_BYTES_MAX, CHUNK_EXTENSION_BYTES_MAX, CHUNK_EXTENSIONS_TOTAL_MAX, CHUNK_SIZE_DIGITS_MAX,
+    TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX,
+};
+
+/// Reads one chunked body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ChunkedReader {
+    state: State,
+    /// The size read so far, then the bytes of data still to come.
+    remaining: u64,
+    /// Digits of this size.
+    digits: u8,
+    /// Bytes of this chunk's extensions, the white space before them included.
+    extension_bytes: u16,
+    /// Bytes of all extensions.
+    extensions_total: u32,
+    trailer_bytes: u16,
+    trailer_fields: u8,
+}
+
+/// What the next byte is part of.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum State {
+    #[default]
+    Size,
+    /// White space behind the size; only an extension may follow it.
+    ExtensionGap,
+    Extension,
+    SizeLf,
+    Data,
+    DataCr,
+    DataLf,
+    /// The start of a line behind the last chunk: a trailer field or the end.
+    TrailerStart,
+    TrailerName,
+    TrailerValue,
+    TrailerLf,
+    EndLf,
+    Done,
+}
+
+impl ChunkedReader {
+    /// A reader at the start of a body.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            state: State::Size,
+            remaining: 0,
+            digits: 0,
+            extension_bytes: 0,
+            extensions_total: 0,
+            trailer_bytes: 0,
+            trailer_fields: 0,
+        }
+    }
+
+    /// Has the last chunk with its trailer section been read?
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// Reads on: past framing, over one piece of data, and past the framing behind that.
+    ///
+    /// # Errors
+    /// The first byte that breaks a rule. Where data comes before it in the same input, the data is
+    /// handed out first and the error comes with the next step, so the cut of the input never
+    /// decides how much data there was.
+    pub fn step(&mut self, input: &[u8]) -> Result<Step, WireError> {
+        let start = self.skip_framing(input)?;
+        if self.state != State::Data {
+            return Ok(Step { consumed: start, data: start..start, done: self.is_done() });
+        }
+        let rest = input.get(start..).unwrap_or_default();
+        let take = usize::try_from(self.remaining).map_or(rest.len(), |n| n.min(rest.len()));
+        self.remaining = self.remaining.saturating_sub(take as u64);
+        let mut end = start.saturating_add(take);
+        let data = start..end;
+        if self.remaining == 0 {
+            self.state = State::DataCr;
+            let mut ahead = *self;
+            if let Ok(framing) = ahead.skip_framing(input.get(end..).unwrap_or_default()) {
+                *self = ahead;
+                end = end.saturating_add(framing);
+            }
+        }
+        Ok(Step { consumed: end, data, done: self.is_done() })
+    }
+
+    /// Reads up to the next byte of data, the end of the body or the end of the input; returns how
+    /// many bytes that were.
+    fn skip_framing(&mut self, input: &[u8]) -> Result<usize, WireError> {
+        for (at, &byte) in input.iter().enumerate() {
+            if matches!(self.state, State::Data | State::Done) {
+                return Ok(at);
+            }
+            self.state = self.handle_byte(byte)?;
+        }
+        Ok(input.len())
+    }
+
+    /// One byte of framing; returns the state behind it.
+    fn handle_byte(&mut self, byte: u8) -> Result<State, WireError> {
+        match self.state {
+            State::Size => self.handle_size(byte),
+            State::ExtensionGap | State::Extension => self.handle_extension(byte),
+            State::SizeLf => {
+                line_feed(byte)?;
+                self.digits = 0;
+                self.extension_bytes = 0;
+                Ok(if self.remaining == 0 { State::TrailerStart } else { State::Data })
+            }
+            State::DataCr => match byte {
+                b'\r' => Ok(State::DataLf),
+                b'\n' => Err(WireError::BareLf),
+                _ => Err(WireError::MissingChunkEnd),
+            },
+            State::DataLf => line_feed(byte).map(|()| State::Size),
+            State::TrailerStart
+            | State::TrailerName
+            | State::TrailerValue
+            | State::TrailerLf
+            | State::EndLf => self.handle_trailer(byte),
+            // The callers stop at these.
+            State::Data | State::Done => Ok(self.state),
+        }
+    }
+
+    /// A digit of the size, or what may follow it.
+    fn handle_size(&mut self, byte: u8) -> Result<State, WireError> {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'A'..=b'F' => byte - b'A' + 10,
+            b'\n' => return Err(WireError::BareLf),
+            _ if self.digits == 0 => return Err(WireError::InvalidChunkSize),
+            b'\r' => return Ok(State::SizeLf),
+            b';' | b' ' | b'\t' => return self.handle_extension(byte),
+            _ => return Err(WireError::InvalidChunkSize),
+        };
+        self.digits = self.digits.saturating_add(1);
+        // At most 64 bits of digits, so nothing is shifted out (asserted in `limits`).
+        self.remaining = (self.remaining << 4) | u64::from(digit);
+        if self.digits > CHUNK_SIZE_DIGITS_MAX || self.remaining > BODY_BYTES_MAX {
+            return Err(WireError::ChunkSizeTooLarge);
+        }
+        Ok(State::Size)
+    }
+
+    /// A byte between the size and its CRLF. Quoted strings need no state of their own: nothing in
+    /// them may be a CR or LF, so the line ends where it ends without them.
+    fn handle_extension(&mut self, byte: u8) -> Result<State, WireError> {
+        let next = match (self.state, byte) {
+            (State::Extension, b'\r') => return Ok(State::SizeLf),
+            (_, b'\n') => return Err(WireError::BareLf),
+            (State::Extension, _) if is_value_byte(byte) => State::Extension,
+            (State::Extension, _) => return Err(WireError::InvalidChunkExtension),
+            (_, b';') => State::Extension,
+            (_, b' ' | b'\t') => State::ExtensionGap,
+            // White space with nothing behind it is no extension, and no part of a size.
+            _ => return Err(WireError::InvalidChunkSize),
+        };
+        self.extension_bytes = self.extension_bytes.saturating_add(1);
+        self.extensions_total = self.extensions_total.saturating_add(1);
+        if self.extension_bytes > CHUNK_EXTENSION_BYTES_MAX
+            || self.extensions_total > CHUNK_EXTENSIONS_TOTAL_MAX
+        {
+            return Err(WireError::ChunkExtensionsTooLong);
+        }
+        Ok(next)
+    }
+
+    /// A byte behind the last chunk.
+    fn handle_trailer(&mut self, byte: u8) -> Result<State, WireError> {
+        let next = match (self.state, byte) {
+            (State::EndLf, _) => return line_feed(byte).map(|()| State::Done),
+            (State::TrailerStart, b'\r') => return Ok(State::EndLf),
+            (State::TrailerLf, _) => line_feed(byte).map(|()| State::TrailerStart)?,
+            (_, b'\n') => return Err(WireError::BareLf),
+            (State::TrailerStart, b' ' | b'\t') => return Err(WireError::ObsoleteFold),
+            (State::TrailerStart, _) if is_token_byte(byte) => {
+                self.trailer_fields = self.trailer_fields.saturating_add(1);
+                State::TrailerName
+            }
+            (State::TrailerName, _) if is_token_byte(byte) => State::TrailerName,
+            (State::TrailerName, b':') => State::TrailerValue,
+            (State::TrailerName, b' ' | b'\t') => return Err(WireError::SpaceBeforeColon),
+            (State::TrailerValue, b'\r') => State::TrailerLf,
+            (State::TrailerValue, _) if is_value_byte(byte) => State::TrailerValue,
+            (State::TrailerValue, _) => return Err(WireError::InvalidFieldValue),
+            _ => return Err(WireError::InvalidFieldName),
+        };
+        self.trailer_bytes = self.trailer_bytes.saturating_add(1);
+        if self.trailer_bytes > TRAILER_BYTES_MAX || self.trailer_fields > TRAILER_FIELDS_MAX {
+            return Err(WireError::TrailersTooLarge);
+        }
+        Ok(next)
+    }
+}
+
+/// What has to follow a CR.
+const fn line_feed(byte: u8) -> Result<(), WireError> {
+    if byte == b'\n' { Ok(()) } else { Err(WireError::BareCr) }
+}

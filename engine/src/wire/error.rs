@@ -1,18 +1,244 @@
 //! What the bytes got wrong.
+//!
+//! One variant per cause, so that status, log word and fault follow from the type. None of them can
+//! be answered on a connection that lives on: behind a message that could be read in two ways
+//! nobody knows where the next one starts (RFC 9112, section 2.2).
 
-/// Why bytes are not a message we accept. One variant per cause; grows with the rules.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Why bytes are not a message we accept.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum WireError {
-    /// The head is larger than the limit.
+    /// The first byte can begin neither a request nor a response (RFC 9112, section 2.1).
+    NotHttp,
+    /// The head is larger than the limit (RFC 6585, section 5).
     HeadTooLarge,
-    /// The request line alone is larger than the limit.
+    /// The first line alone is larger than the limit (RFC 9112, section 3).
     TargetTooLong,
-    /// Not a head at all.
+    /// More field lines than the limit (RFC 6585, section 5).
+    TooManyFields,
+    /// Not a head at all: no end, or something behind its end.
     MalformedHead,
-    /// Two answers to where the body ends.
-    AmbiguousLength,
-    /// A transfer coding we do not know.
-    UnknownTransferCoding,
-    /// A version other than 1.0 and 1.1.
+    /// A line that ends with LF alone; we do not take the licence of RFC 9112, section 2.2.
+    BareLf,
+    /// A CR that no LF follows (RFC 9112, section 2.2).
+    BareCr,
+    /// Not `method SP target SP version` (RFC 9112, section 3).
+    MalformedRequestLine,
+    /// A method that is no token (RFC 9112, section 3.1).
+    InvalidMethod,
+    /// A version other than 1.0 and 1.1 (RFC 9112, section 2.3).
     UnsupportedVersion,
+    /// Not `version SP status [SP reason]` (RFC 9112, section 4).
+    MalformedStatusLine,
+    /// A status outside 100..=599 (RFC 9110, section 15).
+    InvalidStatus,
+    /// A control byte in a reason phrase (RFC 9112, section 4).
+    InvalidReason,
+    /// A field name that is no token, or no colon behind it (RFC 9112, section 5).
+    InvalidFieldName,
+    /// White space between a field name and its colon (RFC 9112, section 5.1).
+    SpaceBeforeColon,
+    /// A line that starts with white space (RFC 9112, sections 2.2 and 5.2).
+    ObsoleteFold,
+    /// A control byte in a field value (RFC 9110, section 5.5).
+    InvalidFieldValue,
+    /// A target that none of the four forms, or not the method's form, allows (RFC 9112, 3.2).
+    InvalidTarget,
+    /// A `#` in a target: fragments are not sent (RFC 9110, section 7.1).
+    FragmentInTarget,
+    /// A `%` without two hexadecimal digits in a path (RFC 3986, section 2.1).
+    BrokenEscape,
+    /// An encoded NUL, CR or LF in a path.
+    ForbiddenEscape,
+    /// A backslash in a path: some servers read it as a slash.
+    BackslashInPath,
+    /// A `.` or `..` segment, plain or encoded (RFC 3986, section 3.3).
+    DotSegment,
+    /// `user@` in an authority (RFC 9110, section 4.2.4).
+    UserinfoInAuthority,
+    /// An illegal host or port in a target (RFC 3986, section 3.2).
+    InvalidAuthority,
+    /// An HTTP/1.1 request without Host (RFC 9112, section 3.2).
+    MissingHost,
+    /// More than one Host field line (RFC 9112, section 3.2).
+    SeveralHosts,
+    /// A Host value that is no host (RFC 9112, section 3.2).
+    InvalidHost,
+    /// Both Content-Length and Transfer-Encoding (RFC 9112, section 6.3).
+    AmbiguousLength,
+    /// More than one Content-Length field line, equal or not (RFC 9112, section 6.3).
+    SeveralContentLengths,
+    /// A Content-Length that is not digits alone (RFC 9110, section 8.6).
+    InvalidContentLength,
+    /// A Content-Length above what we count to.
+    ContentLengthTooLarge,
+    /// A Transfer-Encoding that is no list of plain coding names (RFC 9112, section 7.1).
+    InvalidTransferEncoding,
+    /// Transfer-Encoding in an HTTP/1.0 message (RFC 9112, section 6.1).
+    TransferEncodingInHttp10,
+    /// The chunked coding is missing, repeated or not the last one (RFC 9112, section 6.3).
+    ChunkedNotLast,
+    /// A transfer coding we do not decode (RFC 9112, section 6.1).
+    UnknownTransferCoding,
+    /// A 1xx or 204 response that announces a body (RFC 9112, section 6.1; RFC 9110, 8.6).
+    UnexpectedBody,
+    /// A chunk size that is not hexadecimal digits alone (RFC 9112, section 7.1).
+    InvalidChunkSize,
+    /// A chunk size above what we count to, or with too many digits (RFC 9112, section 7.1).
+    ChunkSizeTooLarge,
+    /// A control byte in a chunk extension (RFC 9112, section 7.1.1).
+    InvalidChunkExtension,
+    /// Chunk extensions above the limit of a line or of a body (RFC 9112, section 7.1.1).
+    ChunkExtensionsTooLong,
+    /// Chunk data that is not followed by CRLF (RFC 9112, section 7.1).
+    MissingChunkEnd,
+    /// A trailer section above its limit (RFC 9112, section 7.1.2).
+    TrailersTooLarge,
+}
+
+impl WireError {
+    /// All of them, in order; for the reference and for tests.
+    pub const ALL: [Self; 43] = [
+        Self::NotHttp,
+        Self::HeadTooLarge,
+        Self::TargetTooLong,
+        Self::TooManyFields,
+        Self::MalformedHead,
+        Self::BareLf,
+        Self::BareCr,
+        Self::MalformedRequestLine,
+        Self::InvalidMethod,
+        Self::UnsupportedVersion,
+        Self::MalformedStatusLine,
+        Self::InvalidStatus,
+        Self::InvalidReason,
+        Self::InvalidFieldName,
+        Self::SpaceBeforeColon,
+        Self::ObsoleteFold,
+        Self::InvalidFieldValue,
+        Self::InvalidTarget,
+        Self::FragmentInTarget,
+        Self::BrokenEscape,
+        Self::ForbiddenEscape,
+        Self::BackslashInPath,
+        Self::DotSegment,
+        Self::UserinfoInAuthority,
+        Self::InvalidAuthority,
+        Self::MissingHost,
+        Self::SeveralHosts,
+        Self::InvalidHost,
+        Self::AmbiguousLength,
+        Self::SeveralContentLengths,
+        Self::InvalidContentLength,
+        Self::ContentLengthTooLarge,
+        Self::InvalidTransferEncoding,
+        Self::TransferEncodingInHttp10,
+        Self::ChunkedNotLast,
+        Self::UnknownTransferCoding,
+        Self::UnexpectedBody,
+        Self::InvalidChunkSize,
+        Self::ChunkSizeTooLarge,
+        Self::InvalidChunkExtension,
+        Self::ChunkExtensionsTooLong,
+        Self::MissingChunkEnd,
+        Self::TrailersTooLarge,
+    ];
+
+    /// The status of the answer when a client sent these bytes. Bytes of an upstream are a 502,
+    /// whatever was wrong with them.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::HeadTooLarge | Self::TooManyFields | Self::TrailersTooLarge => 431,
+            Self::TargetTooLong => 414,
+            Self::UnknownTransferCoding => 501,
+            Self::UnsupportedVersion => 505,
+            Self::NotHttp
+            | Self::MalformedHead
+            | Self::BareLf
+            | Self::BareCr
+            | Self::MalformedRequestLine
+            | Self::InvalidMethod
+            | Self::MalformedStatusLine
+            | Self::InvalidStatus
+            | Self::InvalidReason
+            | Self::InvalidFieldName
+            | Self::SpaceBeforeColon
+            | Self::ObsoleteFold
+            | Self::InvalidFieldValue
+            | Self::InvalidTarget
+            | Self::FragmentInTarget
+            | Self::BrokenEscape
+            | Self::ForbiddenEscape
+            | Self::BackslashInPath
+            | Self::DotSegment
+            | Self::UserinfoInAuthority
+            | Self::InvalidAuthority
+            | Self::MissingHost
+            | Self::SeveralHosts
+            | Self::InvalidHost
+            | Self::AmbiguousLength
+            | Self::SeveralContentLengths
+            | Self::InvalidContentLength
+            | Self::ContentLengthTooLarge
+            | Self::InvalidTransferEncoding
+            | Self::TransferEncodingInHttp10
+            | Self::ChunkedNotLast
+            | Self::UnexpectedBody
+            | Self::InvalidChunkSize
+            | Self::ChunkSizeTooLarge
+            | Self::InvalidChunkExtension
+            | Self::ChunkExtensionsTooLong
+            | Self::MissingChunkEnd => 400,
+        }
+    }
+
+    /// The word for the log.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NotHttp => "not-http",
+            Self::HeadTooLarge => "head-too-large",
+            Self::TargetTooLong => "target-too-long",
+            Self::TooManyFields => "too-many-fields",
+            Self::MalformedHead => "malformed-head",
+            Self::BareLf => "bare-lf",
+            Self::BareCr => "bare-cr",
+            Self::MalformedRequestLine => "malformed-request-line",
+            Self::InvalidMethod => "invalid-method",
+            Self::UnsupportedVersion => "unsupported-version",
+            Self::MalformedStatusLine => "malformed-status-line",
+            Self::InvalidStatus => "invalid-status",
+            Self::InvalidReason => "invalid-reason",
+            Self::InvalidFieldName => "invalid-field-name",
+            Self::SpaceBeforeColon => "space-before-colon",
+            Self::ObsoleteFold => "obsolete-fold",
+            Self::InvalidFieldValue => "invalid-field-value",
+            Self::InvalidTarget => "invalid-target",
+            Self::FragmentInTarget => "fragment-in-target",
+            Self::BrokenEscape => "broken-escape",
+            Self::ForbiddenEscape => "forbidden-escape",
+            Self::BackslashInPath => "backslash-in-path",
+            Self::DotSegment => "dot-segment",
+            Self::UserinfoInAuthority => "userinfo-in-authority",
+            Self::InvalidAuthority => "invalid-authority",
+            Self::MissingHost => "missing-host",
+            Self::SeveralHosts => "several-hosts",
+            Self::InvalidHost => "invalid-host",
+            Self::AmbiguousLength => "ambiguous-length",
+            Self::SeveralContentLengths => "several-content-lengths",
+            Self::InvalidContentLength => "invalid-content-length",
+            Self::ContentLengthTooLarge => "content-length-too-large",
+            Self::InvalidTransferEncoding => "invalid-transfer-encoding",
+            Self::TransferEncodingInHttp10 => "transfer-encoding-in-http10",
+            Self::ChunkedNotLast => "chunked-not-last",
+            Self::UnknownTransferCoding => "unknown-transfer-coding",
+            Self::UnexpectedBody => "unexpected-body",
+            Self::InvalidChunkSize => "invalid-chunk-size",
+            Self::ChunkSizeTooLarge => "chunk-size-too-large",
+            Self::InvalidChunkExtension => "invalid-chunk-extension",
+            Self::ChunkExtensionsTooLong => "chunk-extensions-too-long",
+            Self::MissingChunkEnd => "missing-chunk-end",
+            Self::TrailersTooLarge => "trailers-too-large",
+        }
+    }
 }

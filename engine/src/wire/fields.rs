@@ -1,4 +1,7 @@
 //! The field table of a head: spans, with the names that decide something already known.
+//!
+//! In: names and values that `head` has checked. Out: lookup by meaning or by name, and the
+//! elements of list-valued fields (RFC 9110, section 5.6.1) over all their lines.
 
 use super::span::Span;
 
@@ -13,12 +16,18 @@ pub enum Known {
     Date,
     /// `Expect`
     Expect,
+    /// `Forwarded`
+    Forwarded,
     /// `Host`
     Host,
     /// `Keep-Alive`
     KeepAlive,
+    /// `Max-Forwards`
+    MaxForwards,
     /// `Proxy-Connection`
     ProxyConnection,
+    /// `Referer`
+    Referer,
     /// `Server`
     Server,
     /// `TE`
@@ -29,6 +38,20 @@ pub enum Known {
     TransferEncoding,
     /// `Upgrade`
     Upgrade,
+    /// `User-Agent`
+    UserAgent,
+    /// `Via`
+    Via,
+    /// `X-Forwarded-For`
+    XForwardedFor,
+    /// `X-Forwarded-Host`
+    XForwardedHost,
+    /// `X-Forwarded-Port`
+    XForwardedPort,
+    /// `X-Forwarded-Proto`
+    XForwardedProto,
+    /// `X-Real-IP`
+    XRealIp,
     /// Every other name.
     Other,
 }
@@ -45,7 +68,7 @@ pub struct Field {
 }
 
 /// The fields of one head in their order; reused from head to head, so it allocates only to grow.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Fields {
     list: Vec<Field>,
 }
@@ -56,4 +79,154 @@ impl Fields {
     pub fn as_slice(&self) -> &[Field] {
         &self.list
     }
+
+    /// Forgets all fields and keeps the memory.
+    pub fn clear(&mut self) {
+        self.list.clear();
+    }
+
+    /// Appends a field.
+    pub fn push(&mut self, field: Field) {
+        self.list.push(field);
+    }
+
+    /// The first field with this meaning.
+    #[must_use]
+    pub fn find(&self, known: Known) -> Option<&Field> {
+        self.all(known).next()
+    }
+
+    /// All fields with this meaning, in order.
+    pub fn all(&self, known: Known) -> impl Iterator<Item = &Field> {
+        self.list.iter().filter(move |field| field.known == known)
+    }
+
+    /// The first field with this name in any case; `buf` is what the head was parsed from.
+    #[must_use]
+    pub fn named(&self, buf: &[u8], name: &[u8]) -> Option<&Field> {
+        self.list.iter().find(|field| eq_ignore_case(field.name.of(buf), name))
+    }
+
+    /// All fields with this name in any case, in order.
+    pub fn all_named<'a>(
+        &'a self,
+        buf: &'a [u8],
+        name: &'a [u8],
+    ) -> impl Iterator<Item = &'a Field> {
+        self.list.iter().filter(move |field| eq_ignore_case(field.name.of(buf), name))
+    }
+
+    /// The list elements of all fields with this meaning, in order.
+    pub fn items<'a>(&'a self, buf: &'a [u8], known: Known) -> impl Iterator<Item = &'a [u8]> {
+        self.all(known).flat_map(move |field| list_items(field.value.of(buf)))
+    }
+
+    /// Is `item` (in any case) one of the list elements of the fields with this meaning?
+    #[must_use]
+    pub fn has_item(&self, buf: &[u8], known: Known, item: &[u8]) -> bool {
+        self.items(buf, known).any(|found| eq_ignore_case(found, item))
+    }
+}
+
+/// What a field name means to us, in any case.
+#[must_use]
+pub fn known(name: &[u8]) -> Known {
+    // The length and the first letter leave one candidate, two at most; no hashing pays for that.
+    let first = name.first().map_or(0, u8::to_ascii_lowercase);
+    let (text, known): (&[u8], Known) = match (name.len(), first) {
+        (2, b't') => (b"te", Known::Te),
+        (3, b'v') => (b"via", Known::Via),
+        (4, b'd') => (b"date", Known::Date),
+        (4, b'h') => (b"host", Known::Host),
+        (6, b'e') => (b"expect", Known::Expect),
+        (6, b's') => (b"server", Known::Server),
+        (7, b'r') => (b"referer", Known::Referer),
+        (7, b't') => (b"trailer", Known::Trailer),
+        (7, b'u') => (b"upgrade", Known::Upgrade),
+        (9, b'f') => (b"forwarded", Known::Forwarded),
+        (9, b'x') => (b"x-real-ip", Known::XRealIp),
+        (10, b'c') => (b"connection", Known::Connection),
+        (10, b'k') => (b"keep-alive", Known::KeepAlive),
+        (10, b'u') => (b"user-agent", Known::UserAgent),
+        (12, b'm') => (b"max-forwards", Known::MaxForwards),
+        (14, b'c') => (b"content-length", Known::ContentLength),
+        (15, b'x') => (b"x-forwarded-for", Known::XForwardedFor),
+        (16, b'p') => (b"proxy-connection", Known::ProxyConnection),
+        (16, b'x') => match name.last() {
+            Some(b't' | b'T') if eq_ignore_case(name, b"x-forwarded-port") => {
+                (name, Known::XForwardedPort)
+            }
+            _ => (b"x-forwarded-host", Known::XForwardedHost),
+        },
+        (17, b't') => (b"transfer-encoding", Known::TransferEncoding),
+        (17, b'x') => (b"x-forwarded-proto", Known::XForwardedProto),
+        _ => return Known::Other,
+    };
+    if eq_ignore_case(name, text) { known } else { Known::Other }
+}
+
+/// The elements of a comma-separated list without surrounding white space; empty ones are skipped
+/// (RFC 9110, section 5.6.1.2). Quoted commas are not understood: no list we act on has them.
+pub fn list_items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(trim).filter(|item| !item.is_empty())
+}
+
+/// Without the spaces and tabs around it (OWS; RFC 9110, section 5.6.3).
+#[must_use]
+pub const fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = text {
+        text = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+/// The same letters, ASCII case aside.
+#[must_use]
+pub const fn eq_ignore_case(left: &[u8], right: &[u8]) -> bool {
+    left.eq_ignore_ascii_case(right)
+}
+
+/// Is this a byte of a token (RFC 9110, section 5.6.2)?
+#[must_use]
+pub const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+/// Is this a token: a legal method, field name or coding (RFC 9110, section 5.6.2)?
+#[must_use]
+pub fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().copied().all(is_token_byte)
+}
+
+/// May this byte stand in a field value or a reason phrase: a tab, a space, a visible character or
+/// one of 0x80 and above (RFC 9110, section 5.5)?
+#[must_use]
+pub const fn is_value_byte(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
+}
+
+/// May all of it stand in a field value?
+#[must_use]
+pub fn is_value(text: &[u8]) -> bool {
+    text.iter().copied().all(is_value_byte)
 }

@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod chunked;
+mod diagnose;
 pub mod error;
 pub mod fields;
 pub mod framing;

@@ -1,0 +1,190 @@
+//! `[identity_headers]`, and the `headers` of rules, services and routes.
+
+use std::collections::BTreeSet;
+
+use crate::check::Check;
+use crate::model::{HeaderOps, HeaderValue};
+use crate::problem::Place;
+use crate::raw::{Field, Raw, join};
+use crate::template::{Piece, Template, Variable};
+use crate::values::{Wrong, folded, is_token};
+
+/// Fields that say where a message ends, or live for one hop (RFC 9110, section 7.6.1; RFC 9112).
+const OURS: &[&str] = &[
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+impl Check<'_> {
+    pub(super) fn identity_headers(&mut self, root: &Raw) -> Vec<HeaderValue> {
+        let mut headers = Vec::new();
+        for field in root.fields("identity_headers") {
+            let path = join("identity_headers", &field.name);
+            let named = self.header_name(&field.name, field.place, &path);
+            if named && !self.identity_names.insert(folded(&field.name)) {
+                let wrong = Wrong::new("this name stands here twice, but for case, `-` and `_`");
+                self.wrong(field.place, &*path, wrong.help("upstreams may read both as one"));
+            }
+            for (place, template) in &field.values {
+                self.identity_value(template, *place, &path);
+                self.header_value(template, *place, &path);
+                let (name, value) = (field.name.clone(), template.clone());
+                headers.push(HeaderValue { place: field.place, name, value });
+            }
+        }
+        headers
+    }
+
+    /// What a client may write has no place in an identity.
+    fn identity_value(&mut self, template: &Template, place: Place, path: &str) {
+        for variable in template.variables().filter(|variable| variable.is_written_by_client()) {
+            let name = variable.name();
+            let wrong = Wrong::new(format!("`${name}` is what the client writes, as it likes"))
+                .help("use `headers.set` of a route or global rule for it");
+            self.wrong(place, path, wrong);
+        }
+    }
+
+    /// The changes of one object, in their order.
+    pub(super) fn headers(&mut self, raw: &Raw) -> Vec<HeaderOps> {
+        let mut steps = Vec::new();
+        for table in raw.tables("headers") {
+            let mut ops = HeaderOps::default();
+            // Setting a list is setting its first value and adding the others behind it.
+            let mut behind = HeaderOps::default();
+            let add = self.header_fields(table, "add");
+            let set = self.header_fields(table, "set");
+            for (field, values) in add {
+                ops.add.extend(values.into_iter().map(|value| header(field, value)));
+            }
+            for (field, values) in set {
+                let mut values = values.into_iter();
+                ops.set.extend(values.next().map(|value| header(field, value)));
+                behind.add.extend(values.map(|value| header(field, value)));
+            }
+            ops.remove = self.removed(table, &ops);
+            let nothing =
+                |ops: &HeaderOps| ops.add.is_empty() && ops.set.is_empty() && ops.remove.is_empty();
+            steps.extend([ops, behind].into_iter().filter(|ops| !nothing(ops)));
+        }
+        steps
+    }
+
+    fn header_fields<'r>(&mut self, raw: &'r Raw, key: &str) -> Vec<(&'r Field, Vec<Template>)> {
+        let mut names = BTreeSet::new();
+        let mut fields = Vec::new();
+        for field in raw.fields(key) {
+            let path = join(&raw.path(key), &field.name);
+            let named = self.changeable(&field.name, field.place, &path);
+            if named && !names.insert(field.name.to_ascii_lowercase()) {
+                let wrong = Wrong::new("this name stands here twice, but for case");
+                self.wrong(field.place, &*path, wrong.help("write a list of values"));
+            }
+            for (place, template) in &field.values {
+                self.header_value(template, *place, &path);
+            }
+            let values = field.values.iter().map(|(_, template)| template.clone());
+            fields.push((field, values.collect()));
+        }
+        fields
+    }
+
+    fn removed(&mut self, raw: &Raw, ops: &HeaderOps) -> Vec<String> {
+        let mut names = BTreeSet::new();
+        let mut removed = Vec::new();
+        for (index, text) in raw.texts("remove").iter().enumerate() {
+            let path = format!("{}[{index}]", raw.path("remove"));
+            if !self.changeable(&text.text, text.place, &path) {
+                continue;
+            }
+            let same = |value: &HeaderValue| value.name.eq_ignore_ascii_case(&text.text);
+            if ops.set.iter().chain(&ops.add).any(same) {
+                let wrong = Wrong::new(format!("`{}` is given and removed at once", text.text));
+                self.wrong(text.place, &*path, wrong.help("remove comes last: drop one of them"));
+            } else if !names.insert(text.text.to_ascii_lowercase()) {
+                self.wrong(text.place, &*path, Wrong::new("this name stands here twice"));
+            }
+            removed.push(text.text.clone());
+        }
+        removed
+    }
+
+    /// A name that rules, services and routes may change.
+    fn changeable(&mut self, name: &str, place: Place, path: &str) -> bool {
+        if self.identity_names.contains(&folded(name)) {
+            let wrong = Wrong::new(format!("`{name}` belongs to [identity_headers]"))
+                .help("those are set last: a change here would never be seen");
+            self.wrong(place, path, wrong);
+            return false;
+        }
+        self.header_name(name, place, path)
+    }
+
+    fn header_name(&mut self, name: &str, place: Place, path: &str) -> bool {
+        let lower = name.to_ascii_lowercase();
+        let wrong = if !is_token(name) {
+            Wrong::new(format!("{name:?} is not a header name"))
+                .help("letters, digits and `-`; no spaces, no `:`")
+        } else if lower == "host" {
+            Wrong::new("`Host` is not changed by `headers`")
+                .help("use `pass_host` and `upstream_host` of the upstream")
+        } else if OURS.contains(&lower.as_str()) {
+            Wrong::new(format!("`{name}` belongs to the gateway"))
+                .help("it says where a message ends, or is for one hop alone")
+        } else {
+            return true;
+        };
+        self.wrong(place, path, wrong);
+        false
+    }
+
+    fn header_value(&mut self, template: &Template, place: Place, path: &str) {
+        for piece in &template.pieces {
+            match piece {
+                Piece::Text(text) => {
+                    if text.chars().any(|letter| letter.is_control() && letter != '\t') {
+                        let wrong = Wrong::new("this value holds control characters");
+                        self.wrong(place, path, wrong.help("a header value is one line"));
+                    }
+                }
+                Piece::Variable(variable) => self.header_variable(variable, place, path),
+            }
+        }
+    }
+
+    fn header_variable(&mut self, variable: &Variable, place: Place, path: &str) {
+        let name = variable.name();
+        if !variable.allowed_in_headers() {
+            let instead = match variable {
+                Variable::SslClientCert | Variable::SslClientRawCert => {
+                    "it holds line feeds; `$ssl_client_escaped_cert` and \
+                     `$ssl_client_cert_rfc9440` do not"
+                }
+                Variable::Request => "use `$request_method` and `$request_uri`",
+                _ => "it is known only when the request is over",
+            };
+            let message = format!("`${name}` is for the access log only");
+            self.wrong(place, path, Wrong::new(message).help(instead));
+        }
+        let modern = match variable {
+            Variable::SslClientSDnLegacy => "ssl_client_s_dn",
+            Variable::SslClientIDnLegacy => "ssl_client_i_dn",
+            _ => return,
+        };
+        let message = format!(
+            "`${name}` is ambiguous: a `/` inside a value looks like the start of the next one"
+        );
+        self.warn(place, path.to_owned(), &message, &format!("`${modern}` is not"));
+    }
+}
+
+fn header(field: &Field, value: Template) -> HeaderValue {
+    HeaderValue { place: field.place, name: field.name.clone(), value }
+}

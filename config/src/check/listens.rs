@@ -1,0 +1,131 @@
+//! `[[listen]]`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::check::Check;
+use crate::model::{Listen, Server};
+use crate::problem::Place;
+use crate::raw::{Raw, Text};
+use crate::values::{self, nearest};
+use crate::words::SslType;
+
+impl Check<'_> {
+    pub(super) fn listens(&mut self, root: &Raw, servers: &[Server]) -> Vec<Listen> {
+        let raws = root.tables("listen");
+        if raws.is_empty() && root.has("listen") && !root.is_broken("listen") {
+            self.error(root.at("listen"), "listen", "this list is empty", "add a [[listen]]");
+        }
+        let mut taken = BTreeMap::new();
+        let listens: Vec<_> = raws
+            .iter()
+            .filter_map(|raw| {
+                let listen = self.listen(raw, root, servers);
+                if let Some(listen) = &listen {
+                    self.listen_once(raw, listen, &mut taken);
+                }
+                listen
+            })
+            .collect();
+        if !listens.is_empty() && !listens.iter().any(|listen| listen.tls) {
+            for server in servers {
+                let help = "set `tls = true` for a [[listen]]";
+                let message = "no listener speaks TLS: nobody will see this certificate";
+                self.warn(server.place, format!("ssls `{}`", server.id), message, help);
+            }
+        }
+        listens
+    }
+
+    fn listen_once(&mut self, raw: &Raw, listen: &Listen, taken: &mut BTreeMap<SocketAddr, Place>) {
+        // Port 0 is a new port each time.
+        if listen.address.port() == 0 {
+            return;
+        }
+        if let Some(first) = taken.get(&listen.address) {
+            let line = self.problems.position(*first).line;
+            let message = format!("line {line} listens on {} already", listen.address);
+            self.problems.push_at(raw.at("address"), raw.path("address"), message, None);
+        } else {
+            taken.insert(listen.address, raw.at("address"));
+        }
+    }
+
+    fn listen(&mut self, raw: &Raw, root: &Raw, servers: &[Server]) -> Option<Listen> {
+        let tls = raw.flag("tls");
+        if tls && servers.is_empty() && root.tables("ssls").iter().all(is_client) {
+            let message = "TLS needs a certificate, and there is none";
+            self.error(raw.at("tls"), raw.path("tls"), message, "add [[ssls]] of type \"server\"");
+        }
+        for key in ["handshake_timeout", "fallback_sni"] {
+            if !tls && raw.has(key) && !raw.is_broken("tls") {
+                let message = format!("`{key}` is for TLS only");
+                let help = Some("set `tls = true`, or take it out".to_owned());
+                self.problems.push_at(raw.at(key), raw.path(key), message, help);
+            }
+        }
+        let fallback_sni = self.fallback_sni(raw);
+        Some(Listen {
+            place: raw.place,
+            address: self.address(raw, &raw.text("address")?)?,
+            tls,
+            handshake_timeout: raw.duration("handshake_timeout"),
+            fallback_sni,
+        })
+    }
+
+    fn address(&mut self, raw: &Raw, text: &Text) -> Option<SocketAddr> {
+        if let Ok(address) = text.text.parse() {
+            return Some(address);
+        }
+        let written = &text.text;
+        let bare = written.trim_start_matches('[').trim_end_matches(']');
+        let help = if let Some(port) = written.strip_prefix(':') {
+            format!("write \"0.0.0.0:{port}\", or \"[::]:{port}\" for IPv6")
+        } else if written.parse::<u16>().is_ok() {
+            format!("write \"0.0.0.0:{written}\", or \"[::]:{written}\" for IPv6")
+        } else if let Some(port) = written.strip_prefix("*:") {
+            format!("write \"0.0.0.0:{port}\", or \"[::]:{port}\" for IPv6")
+        } else if written.starts_with("unix:") {
+            "only IPv4 and IPv6 addresses can be listened on".to_owned()
+        } else if bare.parse::<std::net::Ipv6Addr>().is_ok() {
+            format!("the port is missing: write \"[{bare}]:443\"")
+        } else if bare.parse::<std::net::Ipv4Addr>().is_ok() {
+            format!("the port is missing: write \"{bare}:443\"")
+        } else {
+            "write an address and a port, as \"0.0.0.0:443\" or \"[::]:443\"; names are not \
+             looked up here"
+                .to_owned()
+        };
+        let message = format!("`{written}` is not an address to listen on");
+        self.problems.push_at(text.place, raw.path("address"), message, Some(help));
+        None
+    }
+
+    fn fallback_sni(&mut self, raw: &Raw) -> Option<String> {
+        let text = raw.text("fallback_sni").filter(|text| !text.text.is_empty())?;
+        let path = raw.path("fallback_sni");
+        let name = match values::dns_name(&text.text) {
+            Ok(name) => name,
+            Err(wrong) => {
+                self.wrong(text.place, path, wrong);
+                return None;
+            }
+        };
+        if self.server_names.keys().any(|pattern| values::host_matches(pattern, &name)) {
+            return Some(name);
+        }
+        let names: Vec<_> = self.server_names.keys().map(values::host_pattern_text).collect();
+        let help = match nearest(&name, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("configured names: {}", names.join(", ")),
+        };
+        let message = format!("no [[ssls]] serves the name `{name}`");
+        self.problems.push_at(text.place, path, message, Some(help));
+        None
+    }
+}
+
+fn is_client(raw: &Raw) -> bool {
+    raw.word("type") == Some(SslType::Client)
+}

@@ -1,0 +1,90 @@
+//! `[runtime]`, `[http]` and `[log]`.
+
+use crate::check::Check;
+use crate::model::{AccessFormat, AccessLog, Http, IoDriver, Level, Log, LogTarget, Runtime};
+use crate::raw::{Raw, Text};
+use crate::template::Piece;
+
+/// Runs `read` on a table of the file, or on its defaults.
+fn with_table<T>(root: &Raw, key: &str, read: impl FnOnce(&Raw) -> T) -> T {
+    match root.table(key) {
+        Some(raw) => read(raw),
+        None => read(&root.absent_table(key)),
+    }
+}
+
+impl Check<'_> {
+    pub(super) fn runtime(&self, root: &Raw) -> Runtime {
+        with_table(root, "runtime", |raw| Runtime {
+            workers: raw.int_given("workers"),
+            cpu_affinity: raw.flag("cpu_affinity"),
+            ring_entries: raw.int("ring_entries"),
+            io_driver: raw.word("io_driver").unwrap_or(IoDriver::Auto),
+            max_connections: raw.int("max_connections"),
+            shutdown_timeout: raw.duration("shutdown_timeout"),
+        })
+    }
+
+    pub(super) fn http(&self, root: &Raw) -> Http {
+        with_table(root, "http", |raw| Http {
+            client_header_timeout: raw.duration("client_header_timeout"),
+            client_body_timeout: raw.duration("client_body_timeout"),
+            send_timeout: raw.duration("send_timeout"),
+            keepalive_timeout: raw.duration("keepalive_timeout"),
+            keepalive_requests: raw.int("keepalive_requests"),
+            client_max_body_size: Some(raw.size("client_max_body_size")).filter(|size| *size > 0),
+            head_bytes_max: u32::try_from(raw.size("large_client_header_buffers"))
+                .unwrap_or(u32::MAX),
+            fields_max: raw.int("max_headers"),
+            underscores_in_headers: raw.flag("underscores_in_headers"),
+        })
+    }
+
+    pub(super) fn log(&mut self, root: &Raw) -> Log {
+        with_table(root, "log", |log| {
+            let (error, level) = with_table(log, "error", |raw| {
+                let target = raw.text("path").and_then(|path| self.log_target(raw, &path));
+                (target, raw.word("level").unwrap_or(Level::Info))
+            });
+            Log {
+                error: error.unwrap_or(LogTarget::Stderr),
+                level,
+                access: log.table("access").and_then(|raw| self.access_log(raw)),
+                handshake_failures: log.flag("handshake_failures"),
+            }
+        })
+    }
+
+    fn access_log(&mut self, raw: &Raw) -> Option<AccessLog> {
+        let format = match raw.template("format") {
+            None => AccessFormat::Combined,
+            Some(template) => match template.pieces.as_slice() {
+                [Piece::Text(word)] if word == "combined" => AccessFormat::Combined,
+                [Piece::Text(word)] if word == "json" => AccessFormat::Json,
+                pieces => {
+                    if !pieces.iter().any(|piece| matches!(piece, Piece::Variable(_))) {
+                        let message = "this format has no variable: every line would be the same";
+                        let help = "\"combined\", \"json\", or a text with `$variables`";
+                        self.error(raw.at("format"), raw.path("format"), message, help);
+                    }
+                    AccessFormat::Text(template.clone())
+                }
+            },
+        };
+        let path = raw.text("path")?;
+        Some(AccessLog { target: self.log_target(raw, &path)?, format })
+    }
+
+    fn log_target(&mut self, raw: &Raw, path: &Text) -> Option<LogTarget> {
+        match path.text.as_str() {
+            "stderr" => Some(LogTarget::Stderr),
+            "stdout" => Some(LogTarget::Stdout),
+            "" => {
+                let help = "write a path, \"stderr\" or \"stdout\"";
+                self.error(path.place, raw.path("path"), "this is empty", help);
+                None
+            }
+            file => Some(LogTarget::File(self.path(file))),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Which routes can no request reach?
+//!
+//! An exact host or path beats a wildcard or prefix whatever the priority, so only routes with the
+//! very same host and path stand in each other's way: the one with the higher priority is asked
+//! first, then the earlier one, and it takes the methods it names.
+
+use std::collections::BTreeMap;
+
+use crate::check::Check;
+use crate::model::{HostPattern, Route, UriPattern};
+
+/// Where routes meet.
+type Spot<'a> = (&'a HostPattern, &'a UriPattern);
+
+/// What a route without hosts matches.
+const EVERY_HOST: &[HostPattern] = &[HostPattern::Any];
+
+impl Check<'_> {
+    pub(super) fn reach(&mut self, routes: &[Route]) {
+        let mut asked: Vec<&Route> = routes.iter().collect();
+        asked.sort_by_key(|route| std::cmp::Reverse(route.priority));
+        let mut taken: BTreeMap<Spot<'_>, Vec<&Route>> = BTreeMap::new();
+        for route in asked {
+            let covered = spots(route)
+                .map(|spot| taken.get(&spot).and_then(|before| covering(before, route)))
+                .collect::<Option<Vec<_>>>();
+            if let Some(first) = covered.as_ref().and_then(|covering| covering.first()) {
+                let line = self.problems.position(first.place).line;
+                let message = format!(
+                    "no request can reach this route: the one of line {line} takes every one"
+                );
+                let help = "narrow the other's methods, or give this one a higher priority";
+                self.error(route.place, format!("routes `{}`", route.id), &message, help);
+            }
+            for spot in spots(route) {
+                taken.entry(spot).or_default().push(route);
+            }
+        }
+    }
+}
+
+fn spots(route: &Route) -> impl Iterator<Item = Spot<'_>> {
+    let hosts = if route.hosts.is_empty() { EVERY_HOST } else { &route.hosts };
+    hosts.iter().flat_map(|host| route.uris.iter().map(move |uri| (host, uri)))
+}
+
+/// The first of the routes that together leave nothing for this one.
+fn covering<'a>(before: &[&'a Route], route: &Route) -> Option<&'a Route> {
+    let takes =
+        |other: &Route, method: &String| other.methods.is_empty() || other.methods.contains(method);
+    let covered = if route.methods.is_empty() {
+        before.iter().any(|other| other.methods.is_empty())
+    } else {
+        route.methods.iter().all(|method| before.iter().any(|other| takes(other, method)))
+    };
+    if !covered {
+        return None;
+    }
+    let whole = before.iter().find(|other| other.methods.is_empty());
+    whole.or_else(|| before.first()).copied()
+}

@@ -1,0 +1,213 @@
+//! `[[services]]`, `[[routes]]` and `[[global_rules]]`: merged, each route stands for itself.
+
+use std::collections::BTreeSet;
+
+use crate::check::upstreams::timeout;
+use crate::check::{Check, Ids, is_off};
+use crate::model::{HeaderOps, HostPattern, Route, UriPattern};
+use crate::raw::Raw;
+use crate::values::{self, Wrong};
+
+/// A service, ready to be merged.
+#[derive(Debug)]
+struct Service {
+    hosts: Vec<HostPattern>,
+    prefix: String,
+    strip: bool,
+    target: Target,
+    headers: Vec<HeaderOps>,
+}
+
+/// Where a service or route sends its requests.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    /// It does not say.
+    None,
+    /// It says it wrongly, and that was told.
+    Broken,
+    /// To the upstream of this index.
+    Upstream(usize),
+}
+
+impl Check<'_> {
+    pub(super) fn routes(&mut self, root: &Raw) -> Vec<Route> {
+        let inline = |key| root.tables(key).iter().filter_map(|raw: &Raw| raw.table("upstream"));
+        let inline = inline("services").chain(inline("routes"));
+        self.upstream_ids.claim(self.problems, inline);
+        let mut rule_ids = Ids::new("global_rules");
+        rule_ids.claim(self.problems, root.tables("global_rules").iter());
+        let rules = root.tables("global_rules").iter();
+        let global: Vec<_> = rules.flat_map(|raw| self.headers(raw)).collect();
+        let (services, service_ids) = self.services(root.tables("services"));
+        let mut ids = Ids::new("routes");
+        ids.claim(self.problems, root.tables("routes").iter());
+        let mut routes = Vec::new();
+        for (index, raw) in root.tables("routes").iter().enumerate() {
+            if is_off(raw) {
+                continue;
+            }
+            let id = ids.name(raw, format!("routes.{index}"));
+            let service = service_ids.find(self.problems, raw, "service_id");
+            let service = service.and_then(|index| services.get(index));
+            let made_up = format!("routes.{index}.upstream");
+            let target = self.target(raw, made_up);
+            routes.extend(self.route(raw, (id, target), service, &global));
+        }
+        if root.tables("routes").is_empty() && !root.is_broken("routes") {
+            let message = "there are no routes: every request is answered with 404";
+            self.warn(root.place, "routes".to_owned(), message, "add a [[routes]]");
+        }
+        self.reach(&routes);
+        routes
+    }
+
+    fn services(&mut self, raws: &[Raw]) -> (Vec<Service>, Ids) {
+        let mut ids = Ids::new("services");
+        ids.claim(self.problems, raws.iter());
+        let mut services = Vec::new();
+        for (index, raw) in raws.iter().enumerate() {
+            if let Some(id) = raw.text("id") {
+                ids.set(&id.text, services.len());
+            }
+            let prefix = self.path_prefix(raw);
+            let strip = raw.flag("strip_path_prefix");
+            if strip && !raw.has("path_prefix") {
+                let path = raw.path("strip_path_prefix");
+                let help = "set `path_prefix`";
+                self.error(raw.at("strip_path_prefix"), path, "there is nothing to strip", help);
+            }
+            services.push(Service {
+                hosts: self.hosts(raw),
+                prefix,
+                strip,
+                target: self.target(raw, format!("services.{index}.upstream")),
+                headers: self.headers(raw),
+            });
+        }
+        (services, ids)
+    }
+
+    fn path_prefix(&mut self, raw: &Raw) -> String {
+        let Some(text) = raw.text("path_prefix") else { return String::new() };
+        let checked = if text.text.len() > 1 && text.text.ends_with('/') {
+            let bare = text.text.trim_end_matches('/');
+            Err(Wrong::new("`path_prefix` ends with `/`").help(format!("write \"{bare}\"")))
+        } else if text.text == "/" {
+            Err(Wrong::new("`path_prefix` is every path").help("leave it out"))
+        } else {
+            values::path_text(&text.text, &text.text)
+        };
+        match checked {
+            Ok(()) => text.text,
+            Err(wrong) => {
+                self.wrong(text.place, raw.path("path_prefix"), wrong);
+                String::new()
+            }
+        }
+    }
+
+    fn target(&mut self, raw: &Raw, made_up: String) -> Target {
+        self.exclusive(raw, "upstream", "upstream_id");
+        let index = if raw.has("upstream_id") {
+            self.upstream_ids.find(self.problems, raw, "upstream_id")
+        } else if let Some(inline) = raw.table("upstream") {
+            self.add_upstream(inline, made_up)
+        } else if raw.has("upstream") {
+            None
+        } else {
+            return Target::None;
+        };
+        index.map_or(Target::Broken, Target::Upstream)
+    }
+
+    fn hosts(&mut self, raw: &Raw) -> Vec<HostPattern> {
+        let mut hosts = Vec::new();
+        for (text, path) in self.one_or_more(raw, "host", "hosts") {
+            match values::host_pattern(&text.text, true) {
+                Ok(pattern) if hosts.contains(&pattern) => {
+                    self.wrong(text.place, path, Wrong::new("this host stands here twice"));
+                }
+                Ok(pattern) => hosts.push(pattern),
+                Err(wrong) => self.wrong(text.place, path, wrong),
+            }
+        }
+        // No host at all is how every host is said inside.
+        if hosts == [HostPattern::Any] { Vec::new() } else { hosts }
+    }
+
+    fn route(
+        &mut self,
+        raw: &Raw,
+        (id, own): (String, Target),
+        service: Option<&Service>,
+        global: &[HeaderOps],
+    ) -> Option<Route> {
+        let uris = self.uris(raw, service.map_or("", |service| &service.prefix));
+        let mut hosts = self.hosts(raw);
+        if !raw.has("host") && !raw.has("hosts") {
+            hosts = service.map(|service| service.hosts.clone()).unwrap_or_default();
+        }
+        let own_headers = self.headers(raw);
+        let of_service = service.map(|service| service.headers.clone()).unwrap_or_default();
+        let headers = [global.to_vec(), of_service, own_headers].concat();
+        let target = match (own, service) {
+            (Target::None, Some(service)) => service.target,
+            (own, _) => own,
+        };
+        if matches!(target, Target::None) && (!raw.has("service_id") || service.is_some()) {
+            let help = "set `upstream`, `upstream_id` or `service_id` (of a service that has one)";
+            self.error(raw.place, raw.path("upstream"), "this route leads nowhere", help);
+        }
+        let Target::Upstream(upstream) = target else { return None };
+        let base = self.upstreams.get(upstream).map(|upstream| upstream.timeout);
+        let own_timeout = raw.table("timeout").map(|table| timeout(Some(table), base, raw));
+        let strip = service.filter(|service| service.strip && !service.prefix.is_empty());
+        (!uris.is_empty()).then(|| Route {
+            place: raw.place,
+            id,
+            hosts,
+            uris,
+            methods: raw
+                .words("methods")
+                .unwrap_or_default()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            priority: raw.int("priority"),
+            upstream,
+            strip_prefix: strip.map(|service| service.prefix.clone()),
+            timeout: own_timeout,
+            headers,
+        })
+    }
+
+    fn uris(&mut self, raw: &Raw, prefix: &str) -> Vec<UriPattern> {
+        if !raw.has("uri") && !raw.has("uris") {
+            let help = "the path, as \"/api/*\"; \"/*\" is every path";
+            self.error(raw.place, raw.path("uri"), "`uri` is missing", help);
+        }
+        let mut uris = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (text, path) in self.one_or_more(raw, "uri", "uris") {
+            match values::uri_pattern(&text.text) {
+                Ok(pattern) => {
+                    if text.text.contains("/:") {
+                        let message = "a `:name` in a path is no parameter: it stands for itself";
+                        self.warn(text.place, path.clone(), message, "use `*` at the end");
+                    }
+                    let joined = match pattern {
+                        UriPattern::Exact(rest) => UriPattern::Exact(format!("{prefix}{rest}")),
+                        UriPattern::Prefix(rest) => UriPattern::Prefix(format!("{prefix}{rest}")),
+                    };
+                    if seen.insert(joined.clone()) {
+                        uris.push(joined);
+                    } else {
+                        self.wrong(text.place, path, Wrong::new("this path stands here twice"));
+                    }
+                }
+                Err(wrong) => self.wrong(text.place, path, wrong),
+            }
+        }
+        uris
+    }
+}

@@ -1,0 +1,199 @@
+//! `[[ssls]]`: server names with their certificates and trusted clients, and our own client
+//! certificates.
+
+use std::collections::BTreeMap;
+
+use crate::check::{Check, Ids, is_off};
+use crate::model::{
+    ClientAuth, ClientVerify, HostPattern, KeyPair, Pem, Protocols, Reject, Server,
+};
+use crate::raw::Raw;
+use crate::values::{self, nearest};
+use crate::words::{SslType, Version, Word};
+
+/// `[[ssls]]` of type `client`, by id; `None` if one is not whole.
+#[derive(Debug, Default)]
+pub(super) struct ClientCerts {
+    by_id: BTreeMap<String, Option<KeyPair>>,
+    /// Ids of objects that are something else: a common mistake.
+    servers: Vec<String>,
+}
+
+impl Check<'_> {
+    pub(super) fn ssls(&mut self, raws: &[Raw]) -> Vec<Server> {
+        let mut ids = Ids::new("ssls");
+        ids.claim(self.problems, raws.iter());
+        let mut servers = Vec::new();
+        for (index, raw) in raws.iter().enumerate() {
+            if is_off(raw) {
+                continue;
+            }
+            let id = ids.name(raw, format!("ssls.{index}"));
+            match raw.word("type") {
+                Some(SslType::Server) => {
+                    servers.extend(self.server(raw, &id));
+                    self.client_certs.servers.push(id);
+                }
+                Some(SslType::Client) => {
+                    let pair = self.client_cert(raw);
+                    self.client_certs.by_id.insert(id, pair);
+                }
+                None => {}
+            }
+        }
+        servers
+    }
+
+    fn server(&mut self, raw: &Raw, id: &str) -> Option<Server> {
+        let snis = self.snis(raw);
+        let pairs = self.pairs(raw);
+        let client = match raw.table("client") {
+            Some(client) => Some(self.client_auth(client)),
+            None => None,
+        };
+        let protocols = self.protocols(raw);
+        if snis.is_empty() || pairs.is_empty() || raw.is_broken("client") {
+            return None;
+        }
+        Some(Server {
+            place: raw.place,
+            id: id.to_owned(),
+            snis,
+            pairs,
+            protocols,
+            session_tickets: raw.flag("session_tickets"),
+            client,
+        })
+    }
+
+    fn snis(&mut self, raw: &Raw) -> Vec<HostPattern> {
+        if !raw.has("sni") && !raw.has("snis") {
+            let help = "the name clients ask for; \"*\" is every name";
+            self.error(raw.place, raw.path("sni"), "`sni` is missing", help);
+        }
+        let mut snis = Vec::new();
+        for (text, path) in self.one_or_more(raw, "sni", "snis") {
+            let pattern = match values::host_pattern(&text.text, false) {
+                Ok(pattern) => pattern,
+                Err(wrong) => {
+                    self.wrong(text.place, path, wrong);
+                    continue;
+                }
+            };
+            if let Some(first) = self.server_names.get(&pattern) {
+                let line = self.problems.position(*first).line;
+                let message = format!("the server name `{}` is taken by line {line}", text.text);
+                let help = Some("each name leads to one [[ssls]]".to_owned());
+                self.problems.push_at(text.place, path, message, help);
+            } else {
+                self.server_names.insert(pattern.clone(), text.place);
+            }
+            snis.push(pattern);
+        }
+        snis
+    }
+
+    /// The certificates with their keys. None if one of them is not whole.
+    fn pairs(&mut self, raw: &Raw) -> Vec<KeyPair> {
+        let certs = self.certs_of(raw, "cert", "certs");
+        let keys = self.certs_of(raw, "key", "keys");
+        let (more, more_keys) = (raw.texts("certs").len(), raw.texts("keys").len());
+        let broken = ["cert", "certs", "key", "keys"].iter().any(|key| raw.is_broken(key));
+        if more != more_keys && !broken {
+            let at = if raw.has("keys") { "keys" } else { "certs" };
+            let message = format!("there are {more} further certificates and {more_keys} keys");
+            let help = Some("`certs` and `keys` go together, in the same order".to_owned());
+            self.problems.push_at(raw.at(at), raw.path(at), message, help);
+        }
+        if certs.len() != keys.len() {
+            return Vec::new();
+        }
+        certs.into_iter().zip(keys).map(|(cert, key)| KeyPair { cert, key }).collect()
+    }
+
+    fn certs_of(&mut self, raw: &Raw, one: &str, more: &str) -> Vec<Pem> {
+        let first = raw.text(one).and_then(|text| self.pem(&text, raw.path(one)));
+        let mut pems: Vec<_> = first.into_iter().collect();
+        pems.extend(self.pems(raw, more));
+        pems
+    }
+
+    fn client_cert(&mut self, raw: &Raw) -> Option<KeyPair> {
+        let for_servers =
+            ["sni", "snis", "certs", "keys", "ssl_protocols", "session_tickets", "client"];
+        for key in for_servers {
+            if raw.has(key) {
+                let message = format!("`{key}` is for `type = \"server\"` only");
+                let help = Some("this certificate is what upstreams are shown".to_owned());
+                self.problems.push_at(raw.at(key), raw.path(key), message, help);
+            }
+        }
+        if !raw.has("id") {
+            let help = "`client_cert_id` of an upstream refers to it";
+            self.error(raw.place, raw.path("id"), "`id` is missing", help);
+        }
+        let cert = raw.text("cert").and_then(|text| self.pem(&text, raw.path("cert")));
+        let key = raw.text("key").and_then(|text| self.pem(&text, raw.path("key")));
+        Some(KeyPair { cert: cert?, key: key? })
+    }
+
+    fn client_auth(&mut self, raw: &Raw) -> ClientAuth {
+        let ca = self.pems(raw, "ca");
+        let verify = raw.word("verify").unwrap_or(ClientVerify::On);
+        let needs_ca = matches!(verify, ClientVerify::On | ClientVerify::Optional);
+        if !raw.has("ca") && needs_ca {
+            let help = "name the authorities whose certificates are accepted; there is no default";
+            self.error(raw.place, raw.path("ca"), "`ca` is missing", help);
+        } else if raw.has("ca") && raw.texts("ca").is_empty() && !raw.is_broken("ca") {
+            let help = "name the authorities whose certificates are accepted";
+            self.error(raw.at("ca"), raw.path("ca"), "this list is empty: nobody is trusted", help);
+        }
+        for (index, text) in raw.texts("ca").iter().enumerate() {
+            if text.text == "system" {
+                let help = "name the authorities; a public one would let in whomever it certifies";
+                let path = format!("{}[{index}]", raw.path("ca"));
+                self.error(text.place, path, "clients are never trusted by system roots", help);
+            }
+        }
+        ClientAuth {
+            place: raw.place,
+            ca,
+            verify,
+            depth: raw.int("depth"),
+            reject: raw.word("reject").unwrap_or(Reject::Http),
+            allow_v1: raw.flag("allow_v1"),
+            send_ca_names: raw.flag("send_ca_names"),
+        }
+    }
+
+    pub(super) fn protocols(&self, raw: &Raw) -> Protocols {
+        let has = |version: Version| {
+            raw.words("ssl_protocols").is_none_or(|words| words.contains(&version.word()))
+        };
+        Protocols { tls12: has(Version::Tls12), tls13: has(Version::Tls13) }
+    }
+
+    /// The client certificate that an upstream refers to.
+    pub(super) fn client_cert_by_id(&mut self, raw: &Raw) -> Option<KeyPair> {
+        let id = raw.text("client_cert_id")?;
+        if let Some(pair) = self.client_certs.by_id.get(&id.text) {
+            return pair.clone();
+        }
+        let names = || self.client_certs.by_id.keys().map(String::as_str);
+        let help = if self.client_certs.servers.contains(&id.text) {
+            "that one is of type \"server\"".to_owned()
+        } else if let Some(near) = nearest(&id.text, names()) {
+            format!("did you mean \"{near}\"?")
+        } else {
+            let known = names().collect::<Vec<_>>().join(", ");
+            if known.is_empty() {
+                "there are none".to_owned()
+            } else {
+                format!("known ids: {known}")
+            }
+        };
+        let message = format!("there are no [[ssls]] of type \"client\" with the id `{}`", id.text);
+        self.problems.push_at(id.place, raw.path("client_cert_id"), message, Some(help));
+        None
+    }
+}

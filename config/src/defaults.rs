@@ -1,0 +1,45 @@
+//! Every default, each with its reason.
+
+use std::time::Duration;
+
+/// Submission entries of each ring: far above what one core has in flight, and 256 KiB of memory.
+pub(crate) const RING_ENTRIES: i64 = 4_096;
+/// Client connections: what 4 GB carry with room to spare.
+pub(crate) const MAX_CONNECTIONS: i64 = 100_000;
+/// A drain ends before the usual kill: systemd waits 90 s, Kubernetes 30 s.
+pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// nginx's 60 s; a slow head costs one buffer for that long.
+pub(crate) const CLIENT_HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// nginx's 60 s, between two reads.
+pub(crate) const CLIENT_BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// nginx's 60 s, between two writes.
+pub(crate) const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// APISIX's 60 s.
+pub(crate) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(60);
+/// nginx's 1000: per-connection state is renewed now and then.
+pub(crate) const KEEPALIVE_REQUESTS: i64 = 1_000;
+/// Unlimited, as in APISIX: bodies are streamed and never held.
+pub(crate) const CLIENT_MAX_BODY_SIZE: u64 = 0;
+/// nginx's 4 x 8k together: one head is held in one buffer.
+pub(crate) const HEAD_BYTES: u64 = 32 * 1_024;
+/// Browsers send 20 to 40 field lines.
+pub(crate) const MAX_HEADERS: i64 = 100;
+
+/// A handshake needs two round trips; a peer that takes longer holds a buffer for nothing.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// OpenSSL's count in nginx and APISIX: one intermediate certificate.
+pub(crate) const DEPTH: i64 = 1;
+
+/// APISIX's 60 s for connect, send and read.
+pub(crate) const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(60);
+/// APISIX's 320 idle connections; here of each core.
+pub(crate) const POOL_SIZE: i64 = 320;
+/// APISIX's 60 s; shorter than the 75 s of an nginx upstream, so that we close first.
+pub(crate) const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// APISIX's 1000.
+pub(crate) const POOL_REQUESTS: i64 = 1_000;
+/// A node's share.
+pub(crate) const WEIGHT: i64 = 1;
+/// APISIX tries every other node; with many nodes and long timeouts a client would wait for ever.
+pub(crate) const RETRIES_MAX_BY_DEFAULT: usize = 2;

@@ -1,0 +1,291 @@
+//! The tables of upstreams, services, routes and global rules.
+
+use crate::defaults;
+use crate::describe::tables::{DESC, ID_DOC, LABELS, NAME, PROTOCOLS, STATUS};
+use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
+use crate::describe::{flag, optional, required, seconds, with};
+use crate::model::{Scheme, UpstreamVerify};
+use crate::words::{HostMode, Word};
+
+static SCHEME: Words = Words { words: Scheme::WORDS, refused: refused::SCHEMES };
+static BALANCER: Words = Words { words: &["roundrobin"], refused: refused::BALANCERS };
+static HOST_MODE: Words = Words { words: HostMode::WORDS, refused: &[] };
+static UPSTREAM_VERIFY: Words = Words { words: UpstreamVerify::WORDS, refused: &[] };
+static METHODS: Words = Words {
+    words: &["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "PURGE"],
+    refused: refused::METHODS,
+};
+
+/// `[[upstreams]]`; the inline tables of services and routes are the same.
+pub(super) static UPSTREAMS: Table = Table {
+    name: "upstreams",
+    doc: "Where requests can go. Services and routes may hold one inline.",
+    keys: &[
+        optional("id", Kind::Id, "made from its position", ID_DOC),
+        NAME,
+        DESC,
+        LABELS,
+        with(
+            "type",
+            Kind::Word(&BALANCER),
+            Fallback::Text("roundrobin"),
+            "How a node is chosen: in turn, by weight.",
+        ),
+        with(
+            "scheme",
+            Kind::Word(&SCHEME),
+            Fallback::Text("http"),
+            "\"https\" speaks TLS to the nodes.",
+        ),
+        required(
+            "nodes",
+            Kind::Nodes(&NODE),
+            "`\"host:port\" = weight`, or a list of tables. A host is an address, a name (resolved again while the gateway runs) or `unix:/path`. Without a port: 80 or 443, by the scheme.",
+        ),
+        with(
+            "pass_host",
+            Kind::Word(&HOST_MODE),
+            Fallback::Text("pass"),
+            "Which `Host` the upstream sees: \"pass\" the client's, \"node\" the node's, \"rewrite\" that of `upstream_host`.",
+        ),
+        optional(
+            "upstream_host",
+            Kind::Text,
+            "needed by `pass_host = \"rewrite\"`",
+            "The `Host` of \"rewrite\".",
+        ),
+        optional(
+            "retries",
+            Kind::Int(0, 16),
+            "other nodes, at most 2",
+            "Further tries on other nodes after a failed connection.",
+        ),
+        optional("timeout", Kind::Table(&TIMEOUT), "its defaults", "How long to wait for a node."),
+        optional(
+            "keepalive_pool",
+            Kind::Table(&POOL),
+            "its defaults",
+            "Connections kept for later requests.",
+        ),
+        optional("tls", Kind::Table(&TLS), "needed by `scheme = \"https\"`", "TLS to the nodes."),
+    ],
+    refused: refused::IN_UPSTREAMS,
+};
+
+static NODE: Table = Table {
+    name: "upstreams.nodes",
+    doc: "One node, where `nodes` is a list.",
+    keys: &[
+        required("host", Kind::Text, "An address, a name or `unix:/path`."),
+        optional("port", Kind::Int(1, 65_535), "80 or 443, by the scheme", "Its port."),
+        with(
+            "weight",
+            Kind::Int(0, 1_000_000),
+            Fallback::Int(defaults::WEIGHT),
+            "Its share; 0 gets nothing.",
+        ),
+    ],
+    refused: refused::IN_NODES,
+};
+
+static TIMEOUT: Table = Table {
+    name: "upstreams.timeout",
+    doc: "How long to wait for a node: seconds, or text as \"1m 30s\".",
+    keys: &[
+        seconds("connect", defaults::UPSTREAM_TIMEOUT, "For the connection, TLS included."),
+        seconds("send", defaults::UPSTREAM_TIMEOUT, "Between two writes."),
+        seconds("read", defaults::UPSTREAM_TIMEOUT, "Between two reads."),
+    ],
+    refused: &[],
+};
+
+static POOL: Table = Table {
+    name: "upstreams.keepalive_pool",
+    doc: "Connections kept for later requests. They are shared only where address, TLS and identity are all the same.",
+    keys: &[
+        with(
+            "size",
+            Kind::Int(0, 100_000),
+            Fallback::Int(defaults::POOL_SIZE),
+            "Idle connections kept by each core; 0 keeps none.",
+        ),
+        seconds("idle_timeout", defaults::POOL_IDLE_TIMEOUT, "How long one may be idle."),
+        with(
+            "requests",
+            Kind::Int(1, 1_000_000_000),
+            Fallback::Int(defaults::POOL_REQUESTS),
+            "Requests on one connection.",
+        ),
+    ],
+    refused: &[],
+};
+
+static TLS: Table = Table {
+    name: "upstreams.tls",
+    doc: "TLS to the nodes.",
+    keys: &[
+        optional(
+            "client_cert",
+            Kind::Text,
+            "no certificate is shown",
+            "Our certificate and its chain, PEM: a path, or the text itself.",
+        ),
+        optional("client_key", Kind::Secret, "needed by `client_cert`", "Its private key."),
+        optional(
+            "client_cert_id",
+            Kind::Id,
+            "see `client_cert`",
+            "The id of an `[[ssls]]` of type \"client\", instead of `client_cert` and `client_key`.",
+        ),
+        optional(
+            "ca",
+            Kind::Texts,
+            "needed by `verify = \"full\"` and \"ca\"",
+            "Trusted certificate authorities, PEM; \"system\" is the operating system's store.",
+        ),
+        with(
+            "verify",
+            Kind::Word(&UPSTREAM_VERIFY),
+            Fallback::Text("full"),
+            "\"full\": chain and name. \"ca\": the chain alone. \"off\": nothing; warned about at every load.",
+        ),
+        optional(
+            "server_name",
+            Kind::Text,
+            "the `Host` sent upstream, else the node's host",
+            "The name sent as SNI, and checked by \"full\".",
+        ),
+        optional("ssl_protocols", Kind::Words(&PROTOCOLS), "both", "TLS versions."),
+    ],
+    refused: refused::IN_UPSTREAM_TLS,
+};
+
+const HOST: Key = optional(
+    "host",
+    Kind::Text,
+    "see `hosts`",
+    "A host: `name`, `*.name` (exactly one label in front) or `*`.",
+);
+const UPSTREAM: Key = optional(
+    "upstream",
+    Kind::Table(&UPSTREAMS),
+    "see `upstream_id`",
+    "An upstream of its own, as in `[[upstreams]]`.",
+);
+const UPSTREAM_ID: Key =
+    optional("upstream_id", Kind::Id, "see `upstream`", "The id of an `[[upstreams]]`.");
+const HEADERS_KEY: Key = optional(
+    "headers",
+    Kind::TableOrTables(&HEADERS),
+    "no changes",
+    "Changes of request headers; several tables are applied one after the other.",
+);
+
+/// `[[services]]`
+pub(super) static SERVICES: Table = Table {
+    name: "services",
+    doc: "What several routes have in common. What a route says itself wins; header changes of both are made, the service's first.",
+    keys: &[
+        required("id", Kind::Id, ID_DOC),
+        NAME,
+        DESC,
+        LABELS,
+        HOST,
+        optional("hosts", Kind::Texts, "every host", "Several of them."),
+        optional(
+            "path_prefix",
+            Kind::Text,
+            "none",
+            "Stands in front of the `uri` of each route, as \"/v1\".",
+        ),
+        flag(
+            "strip_path_prefix",
+            false,
+            "Take `path_prefix` off the path before it is sent upstream.",
+        ),
+        UPSTREAM,
+        UPSTREAM_ID,
+        HEADERS_KEY,
+    ],
+    refused: refused::IN_SERVICES,
+};
+
+/// `[[routes]]`
+pub(super) static ROUTES: Table = Table {
+    name: "routes",
+    doc: "Which requests go where. An exact host beats a wildcard, and that one no host; an exact path beats a prefix, a longer prefix a shorter one; then the higher priority wins, then the earlier route.",
+    keys: &[
+        optional("id", Kind::Id, "made from its position", ID_DOC),
+        NAME,
+        DESC,
+        LABELS,
+        STATUS,
+        optional(
+            "uri",
+            Kind::Text,
+            "see `uris`",
+            "A path, compared normalised; with `*` at its end, everything that starts so.",
+        ),
+        optional(
+            "uris",
+            Kind::Texts,
+            "see `uri`",
+            "Several of them. One of `uri` and `uris` is needed.",
+        ),
+        HOST,
+        optional("hosts", Kind::Texts, "the service's, else every host", "Several of them."),
+        optional("methods", Kind::Words(&METHODS), "every method", "Methods."),
+        with(
+            "priority",
+            Kind::Int(-1_000_000, 1_000_000),
+            Fallback::Int(0),
+            "Of routes with the same host and path, the higher is asked first.",
+        ),
+        optional("service_id", Kind::Id, "none", "The id of a `[[services]]`."),
+        UPSTREAM,
+        UPSTREAM_ID,
+        optional(
+            "timeout",
+            Kind::Table(&TIMEOUT),
+            "the upstream's",
+            "Replaces those of the upstream that it names.",
+        ),
+        HEADERS_KEY,
+    ],
+    refused: refused::IN_ROUTES,
+};
+
+/// `[[global_rules]]`
+pub(super) static GLOBAL_RULES: Table = Table {
+    name: "global_rules",
+    doc: "What holds for every route, before its service's and its own changes.",
+    keys: &[
+        optional("id", Kind::Id, "made from its position", ID_DOC),
+        NAME,
+        DESC,
+        LABELS,
+        HEADERS_KEY,
+    ],
+    refused: refused::IN_GLOBAL_RULES,
+};
+
+static HEADERS: Table = Table {
+    name: "headers",
+    doc: "Changes of request headers, in the order add, set, remove. Values may hold `$variables`.",
+    keys: &[
+        optional(
+            "add",
+            Kind::Fields(true),
+            "none",
+            "Added behind what is there: name = text, or a list of texts.",
+        ),
+        optional(
+            "set",
+            Kind::Fields(true),
+            "none",
+            "Replaces what is there; an empty value sends nothing.",
+        ),
+        optional("remove", Kind::Texts, "none", "Names taken out."),
+    ],
+    refused: &[],
+};

@@ -1,0 +1,157 @@
+//! Keys and words that are known, and refused: what later versions bring, and what never comes.
+//!
+//! They are never taken and ignored: a file that says `crl = ...` would look protected and not be.
+
+/// A key or word that is refused, and why.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The key or word.
+    pub(crate) name: &'static str,
+    /// Why.
+    pub(crate) why: Why,
+}
+
+/// Why something is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Why {
+    /// It will come.
+    NotYet,
+    /// It will not; the text says what to do instead.
+    Never(&'static str),
+}
+
+const fn later(name: &'static str) -> Refused {
+    Refused { name, why: Why::NotYet }
+}
+
+const fn never(name: &'static str, instead: &'static str) -> Refused {
+    Refused { name, why: Why::Never(instead) }
+}
+
+const PLUGINS: &str = "there are no plugins; each feature has a key of its own, and the importer \
+                       translates those of APISIX";
+const DISCOVERY: &str = "there is no service discovery; name the nodes, and a DNS name is resolved \
+                         again while the gateway runs";
+const HTTP1: &str = "only HTTP/1.1 is spoken, on both sides";
+const AUTH: &str = "clients are authenticated by their certificates alone";
+const ACME: &str = "certificates are read from files; let an ACME client write them";
+const CODE: &str = "the gateway runs no scripts";
+
+pub(crate) const IN_ROOT: &[Refused] = &[
+    later("metrics"),
+    later("admin"),
+    never("acme", ACME),
+    never("consumers", AUTH),
+    never("plugin_configs", PLUGINS),
+    never("plugins", PLUGINS),
+    never("protos", HTTP1),
+    never("secrets", "use `${env:NAME}` for values, and files for keys"),
+    never("stream_routes", "only HTTP is proxied"),
+];
+
+pub(crate) const IN_HTTP: &[Refused] =
+    &[later("server_tokens"), later("trusted_addresses"), later("via"), never("http2", HTTP1)];
+
+pub(crate) const IN_LISTEN: &[Refused] = &[
+    later("proxy_protocol"),
+    later("redirect_to_https"),
+    never("http2", HTTP1),
+    never("http3", HTTP1),
+    never("quic", HTTP1),
+];
+
+/// In `[identity_headers]`, which is no table of known keys.
+pub(crate) const PRESETS: &[Refused] = &[later("preset")];
+
+pub(crate) const IN_SSLS: &[Refused] = &[
+    later("ciphers"),
+    later("ssl_ciphers"),
+    later("ocsp_stapling"),
+    later("password_file"),
+    never("acme", ACME),
+    never("early_data", "a replayed request must not carry an identity"),
+];
+
+pub(crate) const IN_CLIENT: &[Refused] = &[
+    later("allow"),
+    later("crl"),
+    later("crl_expired"),
+    later("deny"),
+    later("ocsp"),
+    later("on_revoke"),
+    later("pins"),
+    later("skip_mtls_uri_regex"),
+];
+
+pub(crate) const IN_UPSTREAMS: &[Refused] = &[
+    later("checks"),
+    later("hash_on"),
+    later("key"),
+    later("proxy_protocol"),
+    later("retry_timeout"),
+    never("discovery_args", DISCOVERY),
+    never("discovery_type", DISCOVERY),
+    never("service_name", DISCOVERY),
+];
+
+pub(crate) const IN_UPSTREAM_TLS: &[Refused] = &[later("crl"), later("pins")];
+
+pub(crate) const IN_NODES: &[Refused] = &[later("priority"), later("metadata")];
+
+pub(crate) const IN_SERVICES: &[Refused] = &[
+    later("client"),
+    later("enable_websocket"),
+    later("limits"),
+    later("request_id"),
+    later("rewrite"),
+    later("timeout"),
+    never("plugins", PLUGINS),
+    never("script", CODE),
+];
+
+pub(crate) const IN_ROUTES: &[Refused] = &[
+    later("client"),
+    later("enable_websocket"),
+    later("limits"),
+    later("remote_addr"),
+    later("remote_addrs"),
+    later("request_id"),
+    later("response"),
+    later("rewrite"),
+    later("vars"),
+    never("filter_func", CODE),
+    never("plugin_config_id", PLUGINS),
+    never("plugins", PLUGINS),
+    never("script", CODE),
+];
+
+pub(crate) const IN_GLOBAL_RULES: &[Refused] = &[
+    later("client"),
+    later("limits"),
+    later("request_id"),
+    later("rewrite"),
+    never("plugins", PLUGINS),
+];
+
+pub(crate) const PROTOCOLS: &[Refused] = &[
+    never("TLSv1", "TLS 1.0 is broken (RFC 8996); allow TLSv1.2 and TLSv1.3"),
+    never("TLSv1.0", "TLS 1.0 is broken (RFC 8996); allow TLSv1.2 and TLSv1.3"),
+    never("TLSv1.1", "TLS 1.1 is broken (RFC 8996); allow TLSv1.2 and TLSv1.3"),
+    never("SSLv3", "SSL 3.0 is broken (RFC 7568); allow TLSv1.2 and TLSv1.3"),
+];
+
+pub(crate) const SCHEMES: &[Refused] = &[
+    never("grpc", HTTP1),
+    never("grpcs", HTTP1),
+    never("kafka", "only HTTP is proxied"),
+    never("tcp", "only HTTP is proxied"),
+    never("tls", "only HTTP is proxied; write \"https\" for HTTP over TLS"),
+    never("udp", "only HTTP is proxied"),
+];
+
+pub(crate) const BALANCERS: &[Refused] = &[later("chash"), later("ewma"), later("least_conn")];
+
+pub(crate) const METHODS: &[Refused] = &[
+    never("CONNECT", "it is always answered with 405: the gateway is no forward proxy"),
+    never("TRACE", "it is always answered with 405: it would show headers that others added"),
+];

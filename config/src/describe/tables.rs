@@ -1,0 +1,321 @@
+//! The tables of the process, the listeners and their certificates.
+
+use crate::defaults;
+use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
+use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
+use crate::describe::{duration, flag, optional, required, with};
+use crate::model::{ClientVerify, IoDriver, Level, Reject};
+use crate::words::{SslType, Version, Word};
+
+/// The whole file.
+pub(crate) static ROOT: Table = Table {
+    name: "",
+    doc: "The file is TOML. Relative paths start at its directory.",
+    keys: &[
+        optional(
+            "runtime",
+            Kind::Table(&RUNTIME),
+            "its defaults",
+            "Threads, rings and limits of the process.",
+        ),
+        optional("log", Kind::Table(&LOG), "its defaults", "Where logs go."),
+        optional(
+            "http",
+            Kind::Table(&HTTP),
+            "its defaults",
+            "How HTTP is spoken, on every listener.",
+        ),
+        required("listen", Kind::Tables(&LISTEN), "Where to listen."),
+        optional("ssls", Kind::Tables(&SSLS), "none", "Certificates, and the clients they trust."),
+        optional(
+            "identity_headers",
+            Kind::Fields(false),
+            "none",
+            "Headers that only the gateway may set: name = template. They are taken out of every request on every listener, in every spelling (case, `-` and `_`), and then set from the connection; an empty value sends nothing.",
+        ),
+        optional("upstreams", Kind::Tables(&UPSTREAMS), "none", "Where requests can go."),
+        optional(
+            "services",
+            Kind::Tables(&SERVICES),
+            "none",
+            "What several routes have in common.",
+        ),
+        optional("routes", Kind::Tables(&ROUTES), "none", "Which requests go where."),
+        optional(
+            "global_rules",
+            Kind::Tables(&GLOBAL_RULES),
+            "none",
+            "What holds for every route.",
+        ),
+    ],
+    refused: refused::IN_ROOT,
+};
+
+static IO_DRIVER: Words = Words { words: IoDriver::WORDS, refused: &[] };
+
+static RUNTIME: Table = Table {
+    name: "runtime",
+    doc: "Threads, rings and limits of the process. Changes here need a restart.",
+    keys: &[
+        with(
+            "workers",
+            Kind::AutoInt(1, 1024),
+            Fallback::Text("auto"),
+            "Data cores, each with its own thread, ring and connections; \"auto\" is one for each usable core.",
+        ),
+        flag("cpu_affinity", true, "Pin each worker to its core."),
+        with(
+            "io_driver",
+            Kind::Word(&IO_DRIVER),
+            Fallback::Text("auto"),
+            "Which kernel interface drives the sockets. \"auto\" takes io_uring where the kernel allows it, else epoll; \"io_uring\" refuses to start without it.",
+        ),
+        with(
+            "ring_entries",
+            Kind::Int(64, 32_768),
+            Fallback::Int(defaults::RING_ENTRIES),
+            "Submission queue entries of each ring.",
+        ),
+        with(
+            "max_connections",
+            Kind::Int(1, 10_000_000),
+            Fallback::Int(defaults::MAX_CONNECTIONS),
+            "Client connections, all cores together.",
+        ),
+        duration(
+            "shutdown_timeout",
+            defaults::SHUTDOWN_TIMEOUT,
+            "How long a drain may take before connections are cut.",
+        ),
+    ],
+    refused: &[],
+};
+
+static HTTP: Table = Table {
+    name: "http",
+    doc: "How HTTP is spoken, on every listener.",
+    keys: &[
+        duration(
+            "client_header_timeout",
+            defaults::CLIENT_HEADER_TIMEOUT,
+            "From the first byte of a request head to its end.",
+        ),
+        duration(
+            "client_body_timeout",
+            defaults::CLIENT_BODY_TIMEOUT,
+            "Between two reads of a request body.",
+        ),
+        duration("send_timeout", defaults::SEND_TIMEOUT, "Between two writes to a client."),
+        duration(
+            "keepalive_timeout",
+            defaults::KEEPALIVE_TIMEOUT,
+            "How long a client connection may be idle.",
+        ),
+        with(
+            "keepalive_requests",
+            Kind::Int(1, 1_000_000_000),
+            Fallback::Int(defaults::KEEPALIVE_REQUESTS),
+            "Requests on one client connection.",
+        ),
+        with(
+            "client_max_body_size",
+            Kind::Size(0, 1 << 50),
+            Fallback::Size(defaults::CLIENT_MAX_BODY_SIZE),
+            "Bytes of a request body; 0 is unlimited. More is answered with 413.",
+        ),
+        with(
+            "large_client_header_buffers",
+            Kind::Size(1 << 10, 64 << 10),
+            Fallback::Size(defaults::HEAD_BYTES),
+            "Bytes of one request head. More is answered with 431, a longer target with 414.",
+        ),
+        with(
+            "max_headers",
+            Kind::Int(8, 1_000),
+            Fallback::Int(defaults::MAX_HEADERS),
+            "Field lines of one request head. More is answered with 431.",
+        ),
+        flag(
+            "underscores_in_headers",
+            false,
+            "Take headers whose names have an underscore; they are dropped otherwise.",
+        ),
+    ],
+    refused: refused::IN_HTTP,
+};
+
+static LOG: Table = Table {
+    name: "log",
+    doc: "Where logs go. A path is a file, \"stderr\" or \"stdout\".",
+    keys: &[
+        optional(
+            "error",
+            Kind::Short(&LOG_ERROR, "path"),
+            "its defaults",
+            "Diagnostics: a table, or its path alone.",
+        ),
+        optional(
+            "access",
+            Kind::Short(&LOG_ACCESS, "path"),
+            "no access log",
+            "One line for each request: a table, or its path alone.",
+        ),
+        flag("handshake_failures", true, "One line for each failed handshake, in the error log."),
+    ],
+    refused: &[],
+};
+
+static LEVEL: Words = Words { words: Level::WORDS, refused: &[] };
+
+static LOG_ERROR: Table = Table {
+    name: "log.error",
+    doc: "Diagnostics.",
+    keys: &[
+        with("path", Kind::Text, Fallback::Text("stderr"), "Where the lines go."),
+        with(
+            "level",
+            Kind::Word(&LEVEL),
+            Fallback::Text("info"),
+            "The lowest level that is written.",
+        ),
+    ],
+    refused: &[],
+};
+
+static LOG_ACCESS: Table = Table {
+    name: "log.access",
+    doc: "One line for each request.",
+    keys: &[
+        required("path", Kind::Text, "Where the lines go."),
+        with(
+            "format",
+            Kind::Template,
+            Fallback::Text("combined"),
+            "\"combined\" (the Combined Log Format, and identity), \"json\", or a text with `$variables`.",
+        ),
+    ],
+    refused: &[],
+};
+
+static LISTEN: Table = Table {
+    name: "listen",
+    doc: "Where to listen.",
+    keys: &[
+        required("address", Kind::Text, "Address and port, as \"0.0.0.0:443\" or \"[::]:443\"."),
+        flag("tls", false, "Speak TLS. Needs at least one `[[ssls]]` of type \"server\"."),
+        duration(
+            "handshake_timeout",
+            defaults::HANDSHAKE_TIMEOUT,
+            "From accept to the end of the TLS handshake.",
+        ),
+        with(
+            "fallback_sni",
+            Kind::Text,
+            Fallback::Text(""),
+            "The server name assumed when a client sends none, or one that is not configured. Without it such a handshake ends with alert 112 (unrecognized_name).",
+        ),
+    ],
+    refused: refused::IN_LISTEN,
+};
+
+static SSL_TYPE: Words = Words { words: SslType::WORDS, refused: &[] };
+/// TLS versions.
+pub(super) static PROTOCOLS: Words = Words { words: Version::WORDS, refused: refused::PROTOCOLS };
+static STATUS_DOC: &str = "0 drops the object, as if it were not in the file.";
+pub(super) const STATUS: Key = with("status", Kind::Int(0, 1), Fallback::Int(1), STATUS_DOC);
+pub(super) const ID_DOC: &str = "A number, or up to 64 letters, digits, `-`, `_` and `.`.";
+pub(super) const NAME: Key = optional("name", Kind::Text, "none", "For people.");
+pub(super) const DESC: Key = optional("desc", Kind::Text, "none", "For people.");
+pub(super) const LABELS: Key = optional("labels", Kind::Labels, "none", "For people: name = text.");
+
+static SSLS: Table = Table {
+    name: "ssls",
+    doc: "A certificate. Of type \"server\": what clients are shown for some server names, and which clients are trusted there. Of type \"client\": what upstreams are shown.",
+    keys: &[
+        optional("id", Kind::Id, "made from its position", ID_DOC),
+        NAME,
+        DESC,
+        LABELS,
+        STATUS,
+        with(
+            "type",
+            Kind::Word(&SSL_TYPE),
+            Fallback::Text("server"),
+            "\"server\" for clients, \"client\" for upstreams.",
+        ),
+        optional(
+            "sni",
+            Kind::Text,
+            "see `snis`",
+            "A server name: `name`, `*.name` (exactly one label in front) or `*` (every name).",
+        ),
+        optional(
+            "snis",
+            Kind::Texts,
+            "see `sni`",
+            "Several of them. One of `sni` and `snis` is needed.",
+        ),
+        required(
+            "cert",
+            Kind::Text,
+            "The certificate and its chain, PEM: a path, or the text itself if it starts with `-----BEGIN`.",
+        ),
+        required("key", Kind::Secret, "Its private key, likewise."),
+        optional("certs", Kind::Texts, "none", "Further certificates, for further key types."),
+        optional("keys", Kind::Secrets, "none", "Their keys, in the same order."),
+        optional("ssl_protocols", Kind::Words(&PROTOCOLS), "both", "TLS versions."),
+        flag(
+            "session_tickets",
+            true,
+            "Let clients resume sessions. A ticket is bound to the policy it was made under.",
+        ),
+        optional(
+            "client",
+            Kind::Table(&CLIENT),
+            "no certificate is asked for",
+            "Which clients are trusted.",
+        ),
+    ],
+    refused: refused::IN_SSLS,
+};
+
+static CLIENT_VERIFY: Words = Words { words: ClientVerify::WORDS, refused: &[] };
+static REJECT: Words = Words { words: Reject::WORDS, refused: &[] };
+
+static CLIENT: Table = Table {
+    name: "ssls.client",
+    doc: "Which clients are trusted. There are no system roots here.",
+    keys: &[
+        optional(
+            "ca",
+            Kind::Texts,
+            "needed by `verify = \"on\"` and \"optional\"",
+            "Trusted certificate authorities, PEM: paths, or the text itself.",
+        ),
+        with(
+            "verify",
+            Kind::Word(&CLIENT_VERIFY),
+            Fallback::Text("on"),
+            "\"on\": a good certificate is required. \"optional\": it may be missing, but not bad. \"optional_no_ca\": it is asked for, and the upstream decides. \"off\": it is not asked for.",
+        ),
+        with(
+            "depth",
+            Kind::Int(0, 10),
+            Fallback::Int(defaults::DEPTH),
+            "Intermediate certificates allowed (OpenSSL's count: neither the leaf nor the authority).",
+        ),
+        with(
+            "reject",
+            Kind::Word(&REJECT),
+            Fallback::Text("http"),
+            "How a client that fails is told. \"http\": the handshake completes and a 400 says why. \"handshake\": a TLS alert.",
+        ),
+        flag(
+            "allow_v1",
+            true,
+            "Accept X.509 v1 certificates issued directly by a listed authority.",
+        ),
+        flag("send_ca_names", true, "Name the authorities when asking for the certificate."),
+    ],
+    refused: refused::IN_CLIENT,
+};

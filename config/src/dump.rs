@@ -1,0 +1,344 @@
+//! The effective configuration as TOML: defaults filled in, services merged, secrets redacted.
+//!
+//! What comes out reads back, and its dump is the same text, as long as no key was inline.
+
+use std::fmt::Display;
+
+use toml::Value;
+
+use crate::model::{
+    AccessFormat, ClientAuth, Config, HeaderOps, HeaderValue, KeyPair, Listen, LogTarget, Node,
+    NodeAddress, PassHost, Pem, PemSource, Protocols, Route, Server, Upstream, UpstreamCa,
+    UpstreamTimeout, UpstreamTls,
+};
+use crate::template::{Piece, Template};
+use crate::values::{duration_text, host_pattern_text, size_text, uri_pattern_text};
+use crate::words::{Version, Word};
+
+/// What stands where a secret was.
+const REDACTED: &str = "<redacted>";
+/// Parts of header names whose values open doors.
+const SECRET_NAMES: [&str; 6] = ["authorization", "cookie", "key", "password", "secret", "token"];
+
+impl Config {
+    /// The effective configuration as a file.
+    #[must_use]
+    pub fn dump(&self) -> String {
+        let mut out = Writer::default();
+        self.dump_process(&mut out);
+        if !self.identity_headers.is_empty() {
+            out.header("[identity_headers]");
+            for header in &self.identity_headers {
+                out.line(&quoted_key(&header.name), header_value(header));
+            }
+        }
+        for listen in &self.listens {
+            dump_listen(&mut out, listen);
+        }
+        for server in &self.servers {
+            dump_server(&mut out, server);
+        }
+        for upstream in &self.upstreams {
+            dump_upstream(&mut out, upstream);
+        }
+        let prefixes = self.dump_services(&mut out);
+        for route in &self.routes {
+            self.dump_route(&mut out, route, &prefixes);
+        }
+        out.text
+    }
+
+    fn dump_process(&self, out: &mut Writer) {
+        let (runtime, http, log) = (&self.runtime, &self.http, &self.log);
+        out.header("[runtime]");
+        match runtime.workers {
+            Some(workers) => out.line("workers", workers),
+            None => out.text_line("workers", "auto"),
+        }
+        out.line("cpu_affinity", runtime.cpu_affinity);
+        out.text_line("io_driver", runtime.io_driver.word());
+        out.line("ring_entries", runtime.ring_entries);
+        out.line("max_connections", runtime.max_connections);
+        out.text_line("shutdown_timeout", &duration_text(runtime.shutdown_timeout));
+        out.header("[log]");
+        let (path, level) = (text(&target_text(&log.error)), text(log.level.word()));
+        out.line("error", format!("{{ path = {path}, level = {level} }}"));
+        if let Some(access) = &log.access {
+            let path = text(&target_text(&access.target));
+            let format = match &access.format {
+                AccessFormat::Combined => text("combined"),
+                AccessFormat::Json => text("json"),
+                AccessFormat::Text(template) => text(&template.to_string()),
+            };
+            out.line("access", format!("{{ path = {path}, format = {format} }}"));
+        }
+        out.line("handshake_failures", log.handshake_failures);
+        out.header("[http]");
+        out.text_line("client_header_timeout", &duration_text(http.client_header_timeout));
+        out.text_line("client_body_timeout", &duration_text(http.client_body_timeout));
+        out.text_line("send_timeout", &duration_text(http.send_timeout));
+        out.text_line("keepalive_timeout", &duration_text(http.keepalive_timeout));
+        out.line("keepalive_requests", http.keepalive_requests);
+        out.text_line("client_max_body_size", &size_text(http.client_max_body_size.unwrap_or(0)));
+        out.text_line("large_client_header_buffers", &size_text(http.head_bytes_max.into()));
+        out.line("max_headers", http.fields_max);
+        out.line("underscores_in_headers", http.underscores_in_headers);
+    }
+
+    /// Routes are merged already; only a prefix that is stripped still needs a service.
+    fn dump_services<'a>(&'a self, out: &mut Writer) -> Vec<&'a str> {
+        let mut prefixes: Vec<&str> = Vec::new();
+        for prefix in self.routes.iter().filter_map(|route| route.strip_prefix.as_deref()) {
+            if !prefixes.contains(&prefix) {
+                prefixes.push(prefix);
+            }
+        }
+        for (index, prefix) in prefixes.iter().enumerate() {
+            out.header("[[services]]");
+            out.text_line("id", &format!("prefix.{index}"));
+            out.text_line("path_prefix", prefix);
+            out.line("strip_path_prefix", true);
+        }
+        prefixes
+    }
+
+    fn dump_route(&self, out: &mut Writer, route: &Route, prefixes: &[&str]) {
+        out.header("[[routes]]");
+        out.text_line("id", &route.id);
+        let strip = route.strip_prefix.as_deref();
+        let service = prefixes.iter().position(|prefix| Some(*prefix) == strip);
+        if let Some(index) = service {
+            out.text_line("service_id", &format!("prefix.{index}"));
+        }
+        if !route.hosts.is_empty() {
+            out.line("hosts", list(route.hosts.iter().map(host_pattern_text)));
+        }
+        let uris = route.uris.iter().map(uri_pattern_text);
+        let own = |uri: String| match strip.and_then(|prefix| uri.strip_prefix(prefix)) {
+            Some(rest) => rest.to_owned(),
+            None => uri,
+        };
+        out.line("uris", list(uris.map(own)));
+        if !route.methods.is_empty() {
+            out.line("methods", list(route.methods.iter().cloned()));
+        }
+        out.line("priority", route.priority);
+        if let Some(upstream) = self.upstreams.get(route.upstream) {
+            out.text_line("upstream_id", &upstream.id);
+        }
+        if let Some(timeout) = &route.timeout {
+            out.line("timeout", timeout_table(timeout));
+        }
+        for ops in &route.headers {
+            dump_headers(out, ops);
+        }
+    }
+}
+
+fn dump_listen(out: &mut Writer, listen: &Listen) {
+    out.header("[[listen]]");
+    out.text_line("address", &listen.address.to_string());
+    out.line("tls", listen.tls);
+    if listen.tls {
+        out.text_line("handshake_timeout", &duration_text(listen.handshake_timeout));
+        out.text_line("fallback_sni", listen.fallback_sni.as_deref().unwrap_or_default());
+    }
+}
+
+fn dump_server(out: &mut Writer, server: &Server) {
+    out.header("[[ssls]]");
+    out.text_line("id", &server.id);
+    out.text_line("type", "server");
+    out.line("snis", list(server.snis.iter().map(host_pattern_text)));
+    if let Some((first, more)) = server.pairs.split_first() {
+        out.text_line("cert", &pem_text(&first.cert));
+        out.text_line("key", &key_text(&first.key));
+        if !more.is_empty() {
+            out.line("certs", list(more.iter().map(|pair| pem_text(&pair.cert))));
+            out.line("keys", list(more.iter().map(|pair| key_text(&pair.key))));
+        }
+    }
+    out.line("ssl_protocols", protocols(server.protocols));
+    out.line("session_tickets", server.session_tickets);
+    if let Some(client) = &server.client {
+        dump_client(out, client);
+    }
+}
+
+fn dump_client(out: &mut Writer, client: &ClientAuth) {
+    out.header("[ssls.client]");
+    if !client.ca.is_empty() {
+        out.line("ca", list(client.ca.iter().map(pem_text)));
+    }
+    out.text_line("verify", client.verify.word());
+    out.line("depth", client.depth);
+    out.text_line("reject", client.reject.word());
+    out.line("allow_v1", client.allow_v1);
+    out.line("send_ca_names", client.send_ca_names);
+}
+
+fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
+    out.header("[[upstreams]]");
+    out.text_line("id", &upstream.id);
+    out.text_line("scheme", upstream.scheme.word());
+    let nodes: Vec<_> = upstream.nodes.iter().map(node_table).collect();
+    out.line("nodes", format!("[{}]", nodes.join(", ")));
+    match &upstream.pass_host {
+        PassHost::Pass => out.text_line("pass_host", "pass"),
+        PassHost::Node => out.text_line("pass_host", "node"),
+        PassHost::Rewrite(host) => {
+            out.text_line("pass_host", "rewrite");
+            out.text_line("upstream_host", host);
+        }
+    }
+    out.line("retries", upstream.retries);
+    out.line("timeout", timeout_table(&upstream.timeout));
+    let pool = &upstream.pool;
+    let idle = text(&duration_text(pool.idle_timeout));
+    let (size, requests) = (pool.size, pool.requests);
+    let table = format!("{{ size = {size}, idle_timeout = {idle}, requests = {requests} }}");
+    out.line("keepalive_pool", table);
+    if let Some(tls) = &upstream.tls {
+        dump_upstream_tls(out, tls);
+    }
+}
+
+fn dump_upstream_tls(out: &mut Writer, tls: &UpstreamTls) {
+    out.header("[upstreams.tls]");
+    if let Some(KeyPair { cert, key }) = &tls.client {
+        out.text_line("client_cert", &pem_text(cert));
+        out.text_line("client_key", &key_text(key));
+    }
+    match &tls.ca {
+        None => {}
+        Some(UpstreamCa::System) => out.text_line("ca", "system"),
+        Some(UpstreamCa::Files(files)) => out.line("ca", list(files.iter().map(pem_text))),
+    }
+    out.text_line("verify", tls.verify.word());
+    if let Some(name) = &tls.server_name {
+        out.text_line("server_name", name);
+    }
+    out.line("ssl_protocols", protocols(tls.protocols));
+}
+
+fn dump_headers(out: &mut Writer, ops: &HeaderOps) {
+    out.header("[[routes.headers]]");
+    for (key, values) in [("add", &ops.add), ("set", &ops.set)] {
+        let mut fields: Vec<(&str, Vec<String>)> = Vec::new();
+        for header in values {
+            let value = header_value(header);
+            match fields.last_mut() {
+                Some((name, values)) if *name == header.name => values.push(value),
+                _ => fields.push((&header.name, vec![value])),
+            }
+        }
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|(name, values)| format!("{} = [{}]", quoted_key(name), values.join(", ")))
+            .collect();
+        if !fields.is_empty() {
+            out.line(key, format!("{{ {} }}", fields.join(", ")));
+        }
+    }
+    if !ops.remove.is_empty() {
+        out.line("remove", list(ops.remove.iter().cloned()));
+    }
+}
+
+/// The value of a header; fixed text of one that opens doors is redacted.
+fn header_value(header: &HeaderValue) -> String {
+    let name = header.name.to_ascii_lowercase();
+    if !SECRET_NAMES.iter().any(|part| name.contains(part)) {
+        return text(&header.value.to_string());
+    }
+    let pieces = header.value.pieces.iter().map(|piece| match piece {
+        Piece::Text(_) => Piece::Text(REDACTED.to_owned()),
+        Piece::Variable(variable) => Piece::Variable(variable.clone()),
+    });
+    text(&Template { pieces: pieces.collect() }.to_string())
+}
+
+fn node_table(node: &Node) -> String {
+    let (host, port) = match &node.address {
+        NodeAddress::Ip(address) => (address.ip().to_string(), Some(address.port())),
+        NodeAddress::Name { host, port } => (host.clone(), Some(*port)),
+        NodeAddress::Unix(path) => (format!("unix:{}", path.display()), None),
+    };
+    let port = port.map(|port| format!("port = {port}, ")).unwrap_or_default();
+    format!("{{ host = {}, {port}weight = {} }}", text(&host), node.weight)
+}
+
+fn timeout_table(timeout: &UpstreamTimeout) -> String {
+    let part = |duration| text(&duration_text(duration));
+    format!(
+        "{{ connect = {}, send = {}, read = {} }}",
+        part(timeout.connect),
+        part(timeout.send),
+        part(timeout.read)
+    )
+}
+
+fn target_text(target: &LogTarget) -> String {
+    match target {
+        LogTarget::Stderr => "stderr".to_owned(),
+        LogTarget::Stdout => "stdout".to_owned(),
+        LogTarget::File(path) => path.display().to_string(),
+    }
+}
+
+fn protocols(protocols: Protocols) -> String {
+    let versions = [(protocols.tls12, Version::Tls12), (protocols.tls13, Version::Tls13)];
+    let spoken = versions.into_iter().filter(|(spoken, _)| *spoken);
+    list(spoken.map(|(_, version)| version.word().to_owned()))
+}
+
+fn pem_text(pem: &Pem) -> String {
+    match &pem.source {
+        PemSource::Inline(inline) => inline.clone(),
+        PemSource::Path(path) => path.display().to_string(),
+    }
+}
+
+fn key_text(pem: &Pem) -> String {
+    match &pem.source {
+        PemSource::Inline(_) => REDACTED.to_owned(),
+        PemSource::Path(path) => path.display().to_string(),
+    }
+}
+
+/// Text as TOML has it.
+fn text(text: &str) -> String {
+    Value::String(text.to_owned()).to_string()
+}
+
+fn list(texts: impl Iterator<Item = String>) -> String {
+    Value::Array(texts.map(Value::String).collect()).to_string()
+}
+
+fn quoted_key(name: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !name.is_empty() && name.bytes().all(bare) { name.to_owned() } else { format!("{name:?}") }
+}
+
+#[derive(Debug, Default)]
+struct Writer {
+    text: String,
+}
+
+impl Writer {
+    fn header(&mut self, header: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.text.push_str(header);
+        self.text.push('\n');
+    }
+
+    fn line(&mut self, key: &str, value: impl Display) {
+        self.text.push_str(&format!("{key} = {value}\n"));
+    }
+
+    fn text_line(&mut self, key: &str, value: &str) {
+        self.line(key, text(value));
+    }
+}

@@ -1,0 +1,208 @@
+//! Reads a table by its description: which keys there are, which there may not be.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::describe::{Key, Kind, Need, Refused, Table, Why};
+use crate::problem::{Place, Problems};
+use crate::raw::text::Use;
+use crate::raw::{Given, Raw, Value, join};
+use crate::values::nearest;
+
+/// What reading needs on its way.
+pub(crate) struct Reader<'a> {
+    /// The whole file.
+    pub(crate) text: &'a str,
+    /// The environment.
+    pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
+    /// What is wrong.
+    pub(crate) problems: &'a mut Problems,
+}
+
+impl Reader<'_> {
+    /// Reads a table.
+    pub(crate) fn table(
+        &mut self,
+        table: &'static Table,
+        found: &DeTable<'_>,
+        place: Place,
+        field: String,
+    ) -> Raw {
+        let mut given = BTreeMap::new();
+        for (name, value) in in_order(found) {
+            let path = join(&field, name.get_ref());
+            if let Some(key) = table.key(name.get_ref()) {
+                let value_place = Place::of(value.span());
+                let value = self.value(key.kind, value, &path);
+                given.insert(key.name, Given { place: value_place, value });
+            } else {
+                self.mask_unknown(name.get_ref(), value);
+                self.stranger(table, name.get_ref(), Place::of(name.span()), &path);
+            }
+        }
+        let missing =
+            |key: &&Key| matches!(key.need, Need::Required) && !given.contains_key(key.name);
+        for key in table.keys.iter().filter(missing) {
+            let message = format!("`{}` is missing", key.name);
+            self.problems.push_at(place, join(&field, key.name), message, Some(key.doc.to_owned()));
+        }
+        Raw { table, place, field, given }
+    }
+
+    /// A key that is not taken.
+    fn stranger(&mut self, table: &'static Table, name: &str, place: Place, path: &str) {
+        if let Some(refused) = table.refused.iter().find(|refused| refused.name == name) {
+            self.refuse(refused, place, path);
+            return;
+        }
+        let known = table.keys.iter().map(|key| key.name);
+        let deeper = table.keys.iter().find(|key| {
+            matches!(key.kind, Kind::Table(inner) | Kind::Short(inner, _) if inner.key(name).is_some())
+        });
+        let help = if let Some(near) = nearest(name, known.clone()) {
+            format!("did you mean `{near}`?")
+        } else if let Some(deeper) = deeper {
+            format!("did you mean `{}.{name}`?", deeper.name)
+        } else {
+            format!("known keys: {}", known.collect::<Vec<_>>().join(", "))
+        };
+        self.problems.push_at(place, path, format!("unknown key `{name}`"), Some(help));
+    }
+
+    pub(super) fn refuse(&mut self, refused: &Refused, place: Place, path: &str) {
+        let name = refused.name;
+        let (message, help) = match refused.why {
+            Why::NotYet => (
+                format!("`{name}` is not supported yet"),
+                "take it out: it is refused so that nobody relies on it".to_owned(),
+            ),
+            Why::Never(instead) => {
+                (format!("`{name}` is out of scope: {instead}"), "take it out".to_owned())
+            }
+        };
+        self.problems.push_at(place, path, message, Some(help));
+    }
+
+    /// What stands under a name that sounds like a private key is not shown.
+    fn mask_unknown(&mut self, name: &str, value: &Spanned<DeValue<'_>>) {
+        let name = name.to_ascii_lowercase();
+        let sounds_secret =
+            ["key", "pass", "secret", "token"].iter().any(|part| name.contains(part));
+        if sounds_secret && !value.get_ref().is_table() {
+            self.problems.mask(Place::of(value.span()));
+        }
+    }
+
+    pub(super) fn wrong_type(&mut self, value: &Spanned<DeValue<'_>>, field: &str, wanted: &str) {
+        let found = match value.get_ref() {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a float",
+            DeValue::Boolean(_) => "a boolean",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "an array",
+            DeValue::Table(_) => "a table",
+        };
+        let message = format!("this is {found}, and {wanted} is wanted");
+        self.problems.push_at(Place::of(value.span()), field, message, None);
+    }
+
+    fn value(&mut self, kind: Kind, value: &Spanned<DeValue<'_>>, field: &str) -> Value {
+        match kind {
+            Kind::Text => self.text_value(value, field, Use::Plain),
+            Kind::Secret => self.text_value(value, field, Use::Secret),
+            Kind::Texts => self.texts(value, field, Use::Plain),
+            Kind::Secrets => self.texts(value, field, Use::Secret),
+            Kind::Template => self.template_value(value, field),
+            Kind::Flag => self.flag(value, field),
+            Kind::Int(min, max) => self.int(value, field, min, max),
+            Kind::AutoInt(min, max) => self.auto_int(value, field, min, max),
+            Kind::Duration => self.duration(value, field, false),
+            Kind::Seconds => self.duration(value, field, true),
+            Kind::Size(min, max) => self.size(value, field, min, max),
+            Kind::Word(words) => self.word(value, field, words).map_or(Value::Broken, Value::Word),
+            Kind::Words(words) => self.words(value, field, words),
+            Kind::Id => self.id(value, field),
+            Kind::Table(table) => self.inner_table(table, value, field),
+            Kind::Short(table, key) => self.short(table, key, value, field),
+            Kind::Tables(table) => self.tables(table, value, field, false),
+            Kind::TableOrTables(table) => self.tables(table, value, field, true),
+            Kind::Labels => self.labels(value, field),
+            Kind::Fields(lists) => self.fields(value, field, lists),
+            Kind::Nodes(table) => self.nodes(table, value, field),
+        }
+    }
+
+    pub(super) fn inner_table(
+        &mut self,
+        table: &'static Table,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+    ) -> Value {
+        if let Some(found) = value.get_ref().as_table() {
+            return Value::Table(self.table(
+                table,
+                found,
+                Place::of(value.span()),
+                field.to_owned(),
+            ));
+        }
+        self.wrong_type(value, field, "a table");
+        Value::Broken
+    }
+
+    /// A table, or text that stands for one of its keys.
+    fn short(
+        &mut self,
+        table: &'static Table,
+        key: &'static str,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+    ) -> Value {
+        if value.get_ref().as_str().is_none() {
+            return self.inner_table(table, value, field);
+        }
+        let place = Place::of(value.span());
+        let text = self.text_value(value, field, Use::Plain);
+        let given = BTreeMap::from([(key, Given { place, value: text })]);
+        Value::Table(Raw { table, place, field: field.to_owned(), given })
+    }
+
+    fn tables(
+        &mut self,
+        table: &'static Table,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+        one: bool,
+    ) -> Value {
+        if let (true, Some(found)) = (one, value.get_ref().as_table()) {
+            let place = Place::of(value.span());
+            return Value::Tables(vec![self.table(table, found, place, field.to_owned())]);
+        }
+        let Some(array) = value.get_ref().as_array() else {
+            let header = format!("`[[{field}]]`");
+            let wanted = if one { "a table" } else { header.as_str() };
+            self.wrong_type(value, field, wanted);
+            return Value::Broken;
+        };
+        let mut tables = Vec::with_capacity(array.len());
+        for (index, item) in array.iter().enumerate() {
+            let path = format!("{field}[{index}]");
+            if let Value::Table(table) = self.inner_table(table, item, &path) {
+                tables.push(table);
+            }
+        }
+        Value::Tables(tables)
+    }
+}
+
+/// The entries of a table in the order of the file: the parser sorts them by name.
+pub(super) fn in_order<'a, 'i>(
+    table: &'a DeTable<'i>,
+) -> Vec<(&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(name, _)| name.span().start);
+    entries
+}

@@ -1,0 +1,346 @@
+//! Reads values by what their key takes.
+
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use crate::describe::{self, Table, Words};
+use crate::problem::Place;
+use crate::raw::reader::in_order;
+use crate::raw::text::Use;
+use crate::raw::{Field, RawNode, Reader, Text, Value, join};
+use crate::values::{self, Wrong, nearest};
+
+/// No wait is longer: sums of times never overflow.
+const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// APISIX's bound.
+const ID_BYTES_MAX: usize = 64;
+
+impl Reader<'_> {
+    fn wrong(&mut self, value: &Spanned<DeValue<'_>>, field: &str, wrong: Wrong) -> Value {
+        self.problems.push_at(Place::of(value.span()), field, wrong.message, wrong.help);
+        Value::Broken
+    }
+
+    pub(super) fn text_value(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+        purpose: Use,
+    ) -> Value {
+        self.string(value, field, purpose).map_or(Value::Broken, Value::Text)
+    }
+
+    pub(super) fn texts(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+        purpose: Use,
+    ) -> Value {
+        let one = |text| vec![Text { place: Place::of(value.span()), text }];
+        let Some(array) = value.get_ref().as_array() else {
+            return self
+                .string(value, field, purpose)
+                .map_or(Value::Broken, |text| Value::Texts(one(text)));
+        };
+        let mut texts = Vec::with_capacity(array.len());
+        for (index, item) in array.iter().enumerate() {
+            if let Some(text) = self.string(item, &format!("{field}[{index}]"), purpose) {
+                texts.push(Text { place: Place::of(item.span()), text });
+            }
+        }
+        if texts.len() < array.len() { Value::Broken } else { Value::Texts(texts) }
+    }
+
+    /// A number or flag may come from the environment, and is text then.
+    fn from_env(&mut self, value: &Spanned<DeValue<'_>>, field: &str) -> Option<Option<String>> {
+        let text = value.get_ref().as_str()?;
+        text.contains("${env:").then(|| self.string(value, field, Use::Plain))
+    }
+
+    pub(super) fn flag(&mut self, value: &Spanned<DeValue<'_>>, field: &str) -> Value {
+        if let Some(flag) = value.get_ref().as_bool() {
+            return Value::Flag(flag);
+        }
+        match self.from_env(value, field).map(|text| text.map(|text| text.parse())) {
+            Some(Some(Ok(flag))) => return Value::Flag(flag),
+            Some(None) => return Value::Broken,
+            Some(Some(Err(_))) | None => {}
+        }
+        self.wrong_type(value, field, "true or false");
+        Value::Broken
+    }
+
+    pub(super) fn int(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+        min: i64,
+        max: i64,
+    ) -> Value {
+        let number = match value.get_ref().as_integer() {
+            Some(integer) => i64::from_str_radix(integer.as_str(), integer.radix()).ok(),
+            None => match self.from_env(value, field) {
+                Some(None) => return Value::Broken,
+                Some(Some(text)) => text.parse().ok(),
+                None => {
+                    self.wrong_type(value, field, "an integer");
+                    return Value::Broken;
+                }
+            },
+        };
+        match number.filter(|number| (min..=max).contains(number)) {
+            Some(number) => Value::Int(number),
+            None => {
+                let wrong = Wrong::new("this number is out of range");
+                self.wrong(value, field, wrong.help(format!("from {min} to {max}")))
+            }
+        }
+    }
+
+    pub(super) fn auto_int(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+        min: i64,
+        max: i64,
+    ) -> Value {
+        match value.get_ref().as_str() {
+            Some("auto") => Value::Auto,
+            Some(text) if !text.contains("${env:") => {
+                let wrong = Wrong::new(format!("`{text}` is neither a number nor \"auto\""));
+                self.wrong(value, field, wrong.help(format!("\"auto\", or from {min} to {max}")))
+            }
+            _ => self.int(value, field, min, max),
+        }
+    }
+
+    pub(super) fn duration(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+        seconds: bool,
+    ) -> Value {
+        let number = match value.get_ref() {
+            DeValue::Integer(number) if seconds => number.as_str().parse::<f64>().ok(),
+            DeValue::Float(number) if seconds => number.as_str().parse::<f64>().ok(),
+            DeValue::Integer(number) => {
+                let wrong = Wrong::new("a duration needs a unit");
+                return self.wrong(value, field, wrong.help(format!("write \"{number}s\"")));
+            }
+            _ => None,
+        };
+        let duration = if let Some(number) = number {
+            Duration::try_from_secs_f64(number).map_err(|_| Wrong::new("this is not a duration"))
+        } else {
+            let Some(text) = self.string(value, field, Use::Plain) else { return Value::Broken };
+            values::duration(&text)
+        };
+        // Timers count in milliseconds: less than one is none.
+        match duration {
+            Ok(duration) if duration.as_millis() == 0 => {
+                let wrong = Wrong::new("this duration is nothing");
+                self.wrong(value, field, wrong.help("every wait has an end, and at least 1ms"))
+            }
+            Ok(duration) if duration > DURATION_MAX => {
+                let wrong = Wrong::new("this duration is too long");
+                self.wrong(value, field, wrong.help("at most 366d"))
+            }
+            Ok(duration) => Value::Duration(duration),
+            Err(wrong) => self.wrong(value, field, wrong),
+        }
+    }
+
+    pub(super) fn size(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+        min: u64,
+        max: u64,
+    ) -> Value {
+        let size = if let Some(integer) = value.get_ref().as_integer() {
+            u64::from_str_radix(integer.as_str(), integer.radix())
+                .map_err(|_| Wrong::new("a size is not negative"))
+        } else {
+            let Some(text) = self.string(value, field, Use::Plain) else { return Value::Broken };
+            values::size(&text)
+        };
+        match size {
+            Ok(size) if (min..=max).contains(&size) => Value::Size(size),
+            Ok(_) => {
+                let (min, max) = (values::size_text(min), values::size_text(max));
+                let wrong = Wrong::new("this size is out of range");
+                self.wrong(value, field, wrong.help(format!("from {min} to {max}")))
+            }
+            Err(wrong) => self.wrong(value, field, wrong),
+        }
+    }
+
+    pub(super) fn word(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+        words: &'static Words,
+    ) -> Option<&'static str> {
+        let text = self.string(value, field, Use::Plain)?;
+        if let Some(word) = words.words.iter().find(|word| **word == text) {
+            return Some(word);
+        }
+        if let Some(refused) = words.refused.iter().find(|refused| refused.name == text) {
+            self.refuse(refused, Place::of(value.span()), field);
+            return None;
+        }
+        let help = match nearest(&text, words.words.iter().copied()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("one of \"{}\"", words.words.join("\", \"")),
+        };
+        self.wrong(value, field, Wrong::new(format!("`{text}` is not known here")).help(help));
+        None
+    }
+
+    pub(super) fn words(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+        words: &'static Words,
+    ) -> Value {
+        let Some(array) = value.get_ref().as_array() else {
+            self.wrong_type(value, field, "an array of strings");
+            return Value::Broken;
+        };
+        let mut found = Vec::with_capacity(array.len());
+        for (index, item) in array.iter().enumerate() {
+            let path = format!("{field}[{index}]");
+            match self.word(item, &path, words) {
+                Some(word) if found.contains(&word) => {
+                    self.wrong(item, &path, Wrong::new(format!("`{word}` stands here twice")));
+                }
+                Some(word) => found.push(word),
+                None => {}
+            }
+        }
+        if found.len() < array.len() {
+            return Value::Broken;
+        }
+        if found.is_empty() {
+            let wrong = Wrong::new("this list is empty");
+            return self.wrong(value, field, wrong.help("leave the key out for the default"));
+        }
+        Value::Words(found)
+    }
+
+    pub(super) fn id(&mut self, value: &Spanned<DeValue<'_>>, field: &str) -> Value {
+        let text = match value.get_ref() {
+            DeValue::Integer(number) => number.to_string(),
+            _ => match self.string(value, field, Use::Plain) {
+                Some(text) => text,
+                None => return Value::Broken,
+            },
+        };
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if text.is_empty() || text.len() > ID_BYTES_MAX || !text.bytes().all(legal) {
+            let help = format!("up to {ID_BYTES_MAX} letters, digits, `-`, `_` and `.`");
+            return self.wrong(
+                value,
+                field,
+                Wrong::new(format!("`{text}` is not an id")).help(help),
+            );
+        }
+        Value::Id(text)
+    }
+
+    pub(super) fn labels(&mut self, value: &Spanned<DeValue<'_>>, field: &str) -> Value {
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong_type(value, field, "a table");
+            return Value::Broken;
+        };
+        for (name, item) in in_order(table) {
+            self.string(item, &join(field, name.get_ref()), Use::Plain);
+        }
+        Value::Labels
+    }
+
+    pub(super) fn fields(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+        lists: bool,
+    ) -> Value {
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong_type(value, field, "a table");
+            return Value::Broken;
+        };
+        let mut fields = Vec::with_capacity(table.len());
+        for (name, item) in in_order(table) {
+            let path = join(field, name.get_ref());
+            let refused = describe::PRESETS.iter().find(|refused| refused.name == name.get_ref());
+            if let Some(refused) = refused.filter(|_| !lists) {
+                self.refuse(refused, Place::of(name.span()), &path);
+                continue;
+            }
+            let mut values = Vec::new();
+            match item.get_ref().as_array() {
+                Some(array) if lists => {
+                    for (index, item) in array.iter().enumerate() {
+                        let template = self.template(item, &format!("{path}[{index}]"));
+                        values.extend(template.map(|template| (Place::of(item.span()), template)));
+                    }
+                }
+                _ => {
+                    let template = self.template(item, &path);
+                    values.extend(template.map(|template| (Place::of(item.span()), template)));
+                }
+            }
+            let name_place = Place::of(name.span());
+            fields.push(Field { place: name_place, name: name.get_ref().to_string(), values });
+        }
+        Value::Fields(fields)
+    }
+
+    pub(super) fn nodes(
+        &mut self,
+        table: &'static Table,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+    ) -> Value {
+        let mut nodes = Vec::new();
+        if let Some(map) = value.get_ref().as_table() {
+            for (name, item) in in_order(map) {
+                let path = join(field, name.get_ref());
+                let Value::Int(weight) = self.int(item, &path, 0, 1_000_000) else { continue };
+                nodes.push(RawNode {
+                    place: Place::of(name.span()),
+                    field: path,
+                    host: name.get_ref().to_string(),
+                    port: None,
+                    joined: true,
+                    weight: u32::try_from(weight).unwrap_or_default(),
+                });
+            }
+            return if nodes.len() < map.len() { Value::Broken } else { Value::Nodes(nodes) };
+        }
+        let Some(array) = value.get_ref().as_array() else {
+            self.wrong_type(
+                value,
+                field,
+                "a table `\"host:port\" = weight`, or an array of tables",
+            );
+            return Value::Broken;
+        };
+        for (index, item) in array.iter().enumerate() {
+            let path = format!("{field}[{index}]");
+            let Value::Table(node) = self.inner_table(table, item, &path) else { continue };
+            let Some(host) = node.text("host") else { continue };
+            nodes.push(RawNode {
+                place: host.place,
+                field: node.path("host"),
+                host: host.text,
+                port: node.int_given("port"),
+                joined: false,
+                weight: node.int("weight"),
+            });
+        }
+        if nodes.len() < array.len() { Value::Broken } else { Value::Nodes(nodes) }
+    }
+}

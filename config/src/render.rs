@@ -1,0 +1,94 @@
+//! Problems as text for people, and as JSON for programs.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use serde_json::json;
+
+use crate::problem::{Place, Problem, Problems, Severity};
+
+/// Lines of one problem's place that are shown: a PEM block is not worth more.
+const LINES_MAX: usize = 3;
+
+impl Problems {
+    /// As `rustc` shows its errors: file, line and column, the line itself, and help.
+    #[must_use]
+    pub fn render_human(&self) -> String {
+        let renderer = Renderer::plain();
+        let mut text = String::new();
+        for (severity, problem) in self.all() {
+            text.push_str(&renderer.render(&[self.group(severity, problem)]));
+            text.push_str("\n\n");
+        }
+        text
+    }
+
+    /// An array of objects, in the order of the file.
+    #[must_use]
+    pub fn render_json(&self) -> String {
+        let list = self.all().into_iter().map(|(severity, problem)| {
+            let position = self.position(problem.place);
+            json!({
+                "severity": severity.to_string(),
+                "file": self.source().file().display().to_string(),
+                "line": position.line,
+                "column": position.column,
+                "field": problem.field,
+                "message": problem.message,
+                "help": problem.help,
+                "text": self.source().line(problem.place),
+            })
+        });
+        let list = serde_json::Value::Array(list.collect());
+        format!("{list:#}")
+    }
+
+    /// One line for each problem, for a log: `file:line:column: field: message (help)`.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.all().into_iter().map(|(severity, problem)| {
+            let position = self.position(problem.place);
+            let file = self.source().file().display();
+            let field = if problem.field.is_empty() { "the file" } else { &problem.field };
+            let help = problem.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+            format!(
+                "{file}:{}:{}: {severity}: {field}: {}{help}",
+                position.line, position.column, problem.message
+            )
+        })
+    }
+
+    fn group<'a>(&'a self, severity: Severity, problem: &'a Problem) -> Group<'a> {
+        let level = match severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = if problem.field.is_empty() {
+            problem.message.clone()
+        } else {
+            format!("{}: {}", problem.field, problem.message)
+        };
+        let file = self.source().file().display().to_string();
+        let group = level.primary_title(title);
+        let text = self.source().masked();
+        let group = if text.is_empty() || problem.place == Place::default() {
+            group.element(Origin::path(file))
+        } else {
+            let span = AnnotationKind::Primary.span(self.shown(problem.place));
+            group.element(Snippet::source(text).path(file).annotation(span))
+        };
+        match &problem.help {
+            Some(help) => group.element(Level::HELP.message(help.as_str())),
+            None => group,
+        }
+    }
+
+    /// The part of a place that is shown: at most a few lines, and never nothing.
+    fn shown(&self, place: Place) -> std::ops::Range<usize> {
+        let text = self.source().masked();
+        let start = text.floor_char_boundary((place.start as usize).min(text.len()));
+        let end = text.floor_char_boundary((place.end as usize).min(text.len())).max(start);
+        let shown = text.get(start..end).unwrap_or_default();
+        let lines = shown.split_inclusive('\n').take(LINES_MAX);
+        let len: usize = lines.map(str::len).sum();
+        let cut = shown.get(..len).unwrap_or_default().trim_end().len();
+        start..start + cut
+    }
+}

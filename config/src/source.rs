@@ -1,0 +1,130 @@
+//! The text of the configuration file, for showing where a problem is.
+//!
+//! In: the file's name and text, and the places of its secrets. Out: lines and columns, and lines
+//! that are safe to show: private keys are masked by their PEM markers even where nothing else is
+//! known about the text (in a file that is not TOML, or under a key that does not exist).
+
+use std::path::{Path, PathBuf};
+
+use crate::problem::Place;
+
+/// What stands in front of the type of every PEM block.
+const BEGIN: &str = "-----BEGIN ";
+/// What stands in front of the type of every PEM block's last line.
+const END: &str = "-----END ";
+
+/// A line and a column, both from 1; columns count characters.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The character in it.
+    pub column: usize,
+}
+
+/// The file's name, and its text with every secret masked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Source {
+    file: PathBuf,
+    masked: String,
+}
+
+impl Source {
+    pub(crate) fn new(file: &Path, text: &str) -> Self {
+        let mut source = Self { file: file.to_owned(), masked: text.to_owned() };
+        for place in private_keys(text) {
+            source.mask(place);
+        }
+        source
+    }
+
+    /// Replaces what is there by stars, byte for byte, so that places and lines stay.
+    pub(crate) fn mask(&mut self, place: Place) {
+        let (start, end) = (place.start as usize, place.end as usize);
+        let (Some(front), Some(secret), Some(back)) =
+            (self.masked.get(..start), self.masked.get(start..end), self.masked.get(end..))
+        else {
+            return;
+        };
+        let stars =
+            secret.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { byte } else { b'*' });
+        let stars: String = stars.map(char::from).collect();
+        self.masked = format!("{front}{stars}{back}");
+    }
+
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The text; every secret that was made known is masked.
+    pub(crate) fn masked(&self) -> &str {
+        &self.masked
+    }
+
+    /// Where the place starts.
+    pub(crate) fn position(&self, place: Place) -> Position {
+        let front = self.front(place);
+        let line_start = front.rfind('\n').map_or(0, |feed| feed + 1);
+        Position {
+            line: front.matches('\n').count() + 1,
+            column: front.get(line_start..).unwrap_or_default().chars().count() + 1,
+        }
+    }
+
+    /// The line the place starts in.
+    pub(crate) fn line(&self, place: Place) -> &str {
+        let start = self.front(place).rfind('\n').map_or(0, |feed| feed + 1);
+        let line = self.masked.get(start..).unwrap_or_default();
+        line.lines().next().unwrap_or_default()
+    }
+
+    fn front(&self, place: Place) -> &str {
+        let end = self.masked.floor_char_boundary(place.start as usize);
+        self.masked.get(..end).unwrap_or(&self.masked)
+    }
+}
+
+/// Where PEM blocks of private keys are. One without an end reaches to the end of the text.
+fn private_keys(text: &str) -> Vec<Place> {
+    let mut places = Vec::new();
+    let mut offset = 0;
+    while let Some(begin) = text.get(offset..).and_then(|rest| rest.find(BEGIN)) {
+        let start = offset + begin;
+        let rest = text.get(start + BEGIN.len()..).unwrap_or_default();
+        let kind = rest.split("-----").next().unwrap_or_default();
+        let len = rest.find(END).map_or(rest.len(), |end| end);
+        if kind.contains("PRIVATE KEY") {
+            places.push(Place::of(start + BEGIN.len()..start + BEGIN.len() + len));
+        }
+        offset = start + BEGIN.len() + len.min(kind.len());
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_from_one_and_in_characters() {
+        let source = Source::new(Path::new("f"), "ab\n\u{e4}\u{f6}x = 1\n");
+        let at = |start| source.position(Place { start, end: start + 1 });
+        assert_eq!(at(0), Position { line: 1, column: 1 });
+        assert_eq!(at(3), Position { line: 2, column: 1 });
+        assert_eq!(at(7), Position { line: 2, column: 3 });
+        assert_eq!(at(999), Position { line: 3, column: 1 });
+        assert_eq!(source.line(Place { start: 7, end: 8 }), "\u{e4}\u{f6}x = 1");
+    }
+
+    #[test]
+    fn private_keys_are_masked_and_certificates_are_not() {
+        let text = "a\n-----BEGIN CERTIFICATE-----\nPUB\n-----END CERTIFICATE-----\n\
+                    -----BEGIN EC PRIVATE KEY-----\nSECRET\n-----END EC PRIVATE KEY-----\nb";
+        let source = Source::new(Path::new("f"), text);
+        assert!(source.masked().contains("PUB") && source.masked().ends_with("\nb"));
+        assert!(!source.masked().contains("SECRET"));
+        assert_eq!(source.masked().len(), text.len());
+        let cut = Source::new(Path::new("f"), "k = '-----BEGIN PRIVATE KEY-----\nSECRET");
+        assert!(!cut.masked().contains("SECRET"));
+    }
+}

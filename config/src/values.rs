@@ -1,0 +1,302 @@
+//! Small values as text: durations, sizes, names, host and path patterns.
+//!
+//! Each reader says what is wrong in one sentence; each writer gives text that reads back.
+
+use std::time::Duration;
+
+use crate::model::{HostPattern, UriPattern};
+
+/// What is wrong, and what would be right.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Wrong {
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Wrong {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// The units of a duration, the longest first.
+const UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// `30s`, `1m 30s`, `250ms`.
+pub(crate) fn duration(text: &str) -> Result<Duration, Wrong> {
+    let wrong = || {
+        Wrong::new(format!("`{text}` is not a duration"))
+            .help("write numbers with a unit, as \"30s\", \"1m 30s\" or \"250ms\"")
+    };
+    let mut total = 0_u64;
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Err(wrong());
+    }
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, behind) = rest.split_at_checked(digits).ok_or_else(wrong)?;
+        let letters = behind.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (unit, behind) = behind.split_at_checked(letters).ok_or_else(wrong)?;
+        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+        let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor));
+        total = part.and_then(|part| total.checked_add(part)).ok_or_else(wrong)?;
+        rest = behind.trim_start();
+    }
+    Ok(Duration::from_millis(total))
+}
+
+/// A duration as [`duration`] reads it, in its largest whole unit up to minutes.
+pub(crate) fn duration_text(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    if millis.is_multiple_of(1_000) {
+        format!("{}s", millis / 1_000)
+    } else {
+        format!("{millis}ms")
+    }
+}
+
+/// `512`, `32k`, `1m`, `2g`; powers of 1024, as nginx has them.
+pub(crate) fn size(text: &str) -> Result<u64, Wrong> {
+    let wrong = || {
+        Wrong::new(format!("`{text}` is not a size"))
+            .help("write a number of bytes, or \"32k\", \"1m\", \"2g\"")
+    };
+    let lower = text.trim().to_ascii_lowercase();
+    let (number, factor) = match lower.as_bytes().last() {
+        Some(b'k') => (lower.strip_suffix('k'), 1 << 10),
+        Some(b'm') => (lower.strip_suffix('m'), 1 << 20),
+        Some(b'g') => (lower.strip_suffix('g'), 1 << 30),
+        _ => (Some(lower.as_str()), 1_u64),
+    };
+    let number = number.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = number.and_then(|digits| digits.parse::<u64>().ok());
+    number.and_then(|number| number.checked_mul(factor)).ok_or_else(wrong)
+}
+
+/// A size as [`size`] reads it.
+pub(crate) fn size_text(bytes: u64) -> String {
+    for (unit, factor) in [("g", 1 << 30), ("m", 1 << 20), ("k", 1_u64 << 10)] {
+        if bytes > 0 && bytes.is_multiple_of(factor) {
+            return format!("{}{unit}", bytes / factor);
+        }
+    }
+    bytes.to_string()
+}
+
+/// A DNS name, lower case and without its trailing dot.
+pub(crate) fn dns_name(text: &str) -> Result<String, Wrong> {
+    let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    if !name.is_ascii() {
+        return Err(Wrong::new(format!("`{text}` holds characters beyond ASCII"))
+            .help("write internationalised names as they are sent: `xn--...`"));
+    }
+    if name.contains(':') {
+        return Err(Wrong::new(format!("`{text}` has a port, or is not a name"))
+            .help("write the name alone"));
+    }
+    let is_label = |label: &str| {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        (1..=63).contains(&label.len()) && label.bytes().all(legal)
+    };
+    if name.len() > 253 || !name.split('.').all(is_label) {
+        return Err(Wrong::new(format!("`{text}` is not a host name")));
+    }
+    Ok(name)
+}
+
+/// Does it look like an IPv4 or IPv6 address?
+pub(crate) fn is_address(text: &str) -> bool {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// `name`, `*.name` or `*`. Addresses are hosts, but never server names.
+pub(crate) fn host_pattern(text: &str, addresses: bool) -> Result<HostPattern, Wrong> {
+    if text == "*" {
+        return Ok(HostPattern::Any);
+    }
+    if is_address(text) {
+        return if !addresses {
+            Err(Wrong::new(format!("`{text}` is an address, and clients never send one as a name"))
+                .help("name it \"*\", or set `fallback_sni` of the listener"))
+        } else if text.contains(':') && !text.starts_with('[') {
+            Err(Wrong::new("an IPv6 address in a host stands in brackets")
+                .help(format!("write \"[{text}]\"")))
+        } else {
+            Ok(HostPattern::Exact(text.to_ascii_lowercase()))
+        };
+    }
+    if let Some(suffix) = text.strip_prefix("*.") {
+        return dns_name(suffix).map(HostPattern::Wildcard);
+    }
+    if text.contains('*') {
+        return Err(Wrong::new(format!("`{text}` has a `*` that is not its whole first label"))
+            .help("write \"*.example.com\" for one label in front, or \"*\" for every name"));
+    }
+    dns_name(text).map(HostPattern::Exact)
+}
+
+/// A host pattern as [`host_pattern`] reads it.
+pub(crate) fn host_pattern_text(pattern: &HostPattern) -> String {
+    match pattern {
+        HostPattern::Any => "*".to_owned(),
+        HostPattern::Exact(name) => name.clone(),
+        HostPattern::Wildcard(suffix) => format!("*.{suffix}"),
+    }
+}
+
+/// Does a pattern match this name? A wildcard stands for exactly one label.
+pub(crate) fn host_matches(pattern: &HostPattern, name: &str) -> bool {
+    match pattern {
+        HostPattern::Any => true,
+        HostPattern::Exact(exact) => exact == name,
+        HostPattern::Wildcard(suffix) => {
+            name.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == suffix)
+        }
+    }
+}
+
+/// `/path`, or `/path*` for everything that starts so.
+pub(crate) fn uri_pattern(text: &str) -> Result<UriPattern, Wrong> {
+    let path = text.strip_suffix('*').unwrap_or(text);
+    path_text(path, text)?;
+    Ok(if path.len() < text.len() {
+        UriPattern::Prefix(path.to_owned())
+    } else {
+        UriPattern::Exact(path.to_owned())
+    })
+}
+
+/// A path pattern as [`uri_pattern`] reads it.
+pub(crate) fn uri_pattern_text(pattern: &UriPattern) -> String {
+    match pattern {
+        UriPattern::Exact(path) => path.clone(),
+        UriPattern::Prefix(path) => format!("{path}*"),
+    }
+}
+
+/// A path that a normalised path can be equal to, or start with.
+pub(crate) fn path_text(path: &str, shown: &str) -> Result<(), Wrong> {
+    if !path.starts_with('/') {
+        return Err(Wrong::new(format!("`{shown}` does not start with `/`"))
+            .help(format!("write \"/{}\"", shown.trim_start_matches('/'))));
+    }
+    if path.contains('*') {
+        return Err(Wrong::new(format!("`{shown}` has a `*` that is not at its end")).help(
+            "a `*` at the end matches everything that starts so; there is no other wildcard",
+        ));
+    }
+    if path.contains('?') || path.contains('#') {
+        return Err(Wrong::new(format!("`{shown}` is more than a path"))
+            .help("leave the query out: it is never compared"));
+    }
+    if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Wrong::new(format!("`{shown}` holds characters that no path holds"))
+            .help("write them percent-encoded"));
+    }
+    // The last segment of a prefix goes on: a dot may start a name there.
+    let whole =
+        if shown.ends_with('*') { path.rsplit_once('/').map_or("", |(dir, _)| dir) } else { path };
+    let dots = whole.split('/').any(|segment| matches!(segment, "." | ".."));
+    if dots || path.contains("//") {
+        return Err(Wrong::new(format!("`{shown}` can match no request"))
+            .help("paths are compared without `.`, `..` and doubled slashes"));
+    }
+    Ok(())
+}
+
+/// Is it a field name (RFC 9110, section 5.1)?
+pub(crate) fn is_token(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(legal)
+}
+
+/// A field name as a naive reader may see it: without case, and `-` and `_` the same.
+pub(crate) fn folded(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
+}
+
+/// The nearest of these names, if one is near.
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_ascii_lowercase();
+    let scored = names
+        .map(|other| (strsim::damerau_levenshtein(&lower, &other.to_ascii_lowercase()), other));
+    let (distance, best) = scored.min_by_key(|(distance, _)| *distance)?;
+    (distance <= (name.len() / 3).clamp(1, 4)).then_some(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let ms = |text| duration(text).map(|duration| duration.as_millis()).ok();
+        assert_eq!(ms("30s"), Some(30_000));
+        assert_eq!(ms("1m 30s"), Some(90_000));
+        assert_eq!(ms("1h2m3s4ms"), Some(3_723_004));
+        for bad in
+            ["", " ", "30", "s", "1.5s", "-1s", "1x", "1s,", "99999999999999999999s", "\u{e4}"]
+        {
+            assert_eq!(ms(bad), None, "{bad}");
+        }
+        for text in ["0s", "90s", "1500ms"] {
+            assert_eq!(duration_text(duration(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("0"), Ok(0));
+        assert_eq!(size("32k"), Ok(32_768));
+        assert_eq!(size("1M"), Ok(1_048_576));
+        for bad in ["", "k", "-1", "1.5m", "1kb", "99999999999g"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+        for text in ["0", "1000", "32k", "1m", "3g"] {
+            assert_eq!(size_text(size(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        let pattern = |text| host_pattern(text, true).ok();
+        assert_eq!(pattern("*"), Some(HostPattern::Any));
+        assert_eq!(pattern("A.Example."), Some(HostPattern::Exact("a.example".to_owned())));
+        assert_eq!(pattern("*.Example"), Some(HostPattern::Wildcard("example".to_owned())));
+        assert_eq!(pattern("[::1]"), Some(HostPattern::Exact("[::1]".to_owned())));
+        for bad in ["", ".", "a..b", "a*", "*a.b", "a.*.b", "a:80", "::1", "a b", "\u{e4}.de"] {
+            assert_eq!(pattern(bad), None, "{bad}");
+        }
+        assert!(host_pattern("10.0.0.1", false).is_err());
+        let wildcard = HostPattern::Wildcard("a.b".to_owned());
+        assert!(host_matches(&wildcard, "x.a.b"));
+        assert!(!host_matches(&wildcard, "a.b") && !host_matches(&wildcard, "y.x.a.b"));
+    }
+
+    #[test]
+    fn uris() {
+        assert_eq!(uri_pattern("/a"), Ok(UriPattern::Exact("/a".to_owned())));
+        assert_eq!(uri_pattern("/a*"), Ok(UriPattern::Prefix("/a".to_owned())));
+        assert_eq!(uri_pattern("/*"), Ok(UriPattern::Prefix("/".to_owned())));
+        assert_eq!(uri_pattern("/.*"), Ok(UriPattern::Prefix("/.".to_owned())));
+        for bad in ["", "a", "*", "/a*b", "/a?b", "/a#", "/a b", "/a/../b", "/a//b", "/\u{e4}"] {
+            assert!(uri_pattern(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn near_names() {
+        let near = |name| nearest(name, ["client", "cert", "key"].into_iter());
+        assert_eq!(near("cleint"), Some("client"));
+        assert_eq!(near("Cert"), Some("cert"));
+        assert_eq!(near("something"), None);
+    }
+}

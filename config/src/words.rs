@@ -1,0 +1,108 @@
+//! Values that are one of a few words: the word in the file, and what it stands for.
+
+use crate::model::{ClientVerify, IoDriver, Level, Reject, Scheme, UpstreamVerify};
+
+/// A type whose values each have one word.
+pub(crate) trait Word: Copy + PartialEq + 'static {
+    /// The words, in the order of `VALUES`.
+    const WORDS: &'static [&'static str];
+    /// What they stand for.
+    const VALUES: &'static [Self];
+
+    /// The word of this value.
+    fn word(self) -> &'static str {
+        let index = Self::VALUES.iter().position(|value| *value == self);
+        index.and_then(|index| Self::WORDS.get(index)).copied().unwrap_or_default()
+    }
+}
+
+/// `ssls.type`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SslType {
+    /// What we present to clients.
+    Server,
+    /// What we present to upstreams.
+    Client,
+}
+
+/// `upstreams.pass_host`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum HostMode {
+    /// The client's.
+    Pass,
+    /// The node's.
+    Node,
+    /// `upstream_host`.
+    Rewrite,
+}
+
+/// A TLS version.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Version {
+    /// TLS 1.2.
+    Tls12,
+    /// TLS 1.3.
+    Tls13,
+}
+
+impl Word for IoDriver {
+    const WORDS: &'static [&'static str] = &["auto", "io_uring", "epoll"];
+    const VALUES: &'static [Self] = &[Self::Auto, Self::IoUring, Self::Epoll];
+}
+
+impl Word for Level {
+    const WORDS: &'static [&'static str] = &["error", "warn", "info", "debug"];
+    const VALUES: &'static [Self] = &[Self::Error, Self::Warn, Self::Info, Self::Debug];
+}
+
+impl Word for ClientVerify {
+    const WORDS: &'static [&'static str] = &["on", "optional", "optional_no_ca", "off"];
+    const VALUES: &'static [Self] = &[Self::On, Self::Optional, Self::OptionalNoCa, Self::Off];
+}
+
+impl Word for Reject {
+    const WORDS: &'static [&'static str] = &["http", "handshake"];
+    const VALUES: &'static [Self] = &[Self::Http, Self::Handshake];
+}
+
+impl Word for Scheme {
+    const WORDS: &'static [&'static str] = &["http", "https"];
+    const VALUES: &'static [Self] = &[Self::Http, Self::Https];
+}
+
+impl Word for UpstreamVerify {
+    const WORDS: &'static [&'static str] = &["full", "ca", "off"];
+    const VALUES: &'static [Self] = &[Self::Full, Self::Ca, Self::Off];
+}
+
+impl Word for SslType {
+    const WORDS: &'static [&'static str] = &["server", "client"];
+    const VALUES: &'static [Self] = &[Self::Server, Self::Client];
+}
+
+impl Word for HostMode {
+    const WORDS: &'static [&'static str] = &["pass", "node", "rewrite"];
+    const VALUES: &'static [Self] = &[Self::Pass, Self::Node, Self::Rewrite];
+}
+
+impl Word for Version {
+    const WORDS: &'static [&'static str] = &["TLSv1.2", "TLSv1.3"];
+    const VALUES: &'static [Self] = &[Self::Tls12, Self::Tls13];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs<T: Word>() -> bool {
+        T::WORDS.len() == T::VALUES.len()
+    }
+
+    #[test]
+    fn every_value_has_its_word() {
+        assert!(pairs::<IoDriver>() && pairs::<Level>() && pairs::<ClientVerify>());
+        assert!(pairs::<Reject>() && pairs::<Scheme>() && pairs::<UpstreamVerify>());
+        assert!(pairs::<SslType>() && pairs::<HostMode>() && pairs::<Version>());
+        assert_eq!(ClientVerify::OptionalNoCa.word(), "optional_no_ca");
+    }
+}

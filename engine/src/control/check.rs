@@ -1,0 +1,54 @@
+//! `ferrule check`: loads everything as `run` would, and says what it found.
+//!
+//! For people the summary goes to standard output and problems to standard error; as JSON everything
+//! is one object on standard output.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ferrule_config::Problems;
+use serde_json::{Value, json};
+
+use super::cli::{self, Format};
+use super::inventory::Inventory;
+use super::{boot, clock};
+use crate::setup;
+use crate::tls::tickets::TicketKeys;
+
+/// Checks a file. No socket is opened and no name is resolved.
+pub(crate) fn check(file: &Path, format: Format) -> ExitCode {
+    let now = clock::unix_seconds();
+    let tickets = Arc::new(TicketKeys::new());
+    let result = setup::load(file, &boot::environment, &tickets, 1, now);
+    match (result, format) {
+        (Ok(generation), Format::Human) => {
+            let warnings = generation.warnings.render_human();
+            if !warnings.trim().is_empty() {
+                cli::complain(warnings.trim_end());
+            }
+            let inventory = Inventory::of(&generation.config, now).human();
+            cli::print(&format!("{}: ok\n{inventory}", file.display()))
+        }
+        (Ok(generation), Format::Json) => {
+            let summary = Inventory::of(&generation.config, now).json();
+            cli::print(&answer(file, &generation.warnings, Some(&summary)))
+        }
+        (Err(problems), Format::Human) => cli::refuse(&problems),
+        (Err(problems), Format::Json) => {
+            cli::print(&answer(file, &problems, None));
+            ExitCode::from(cli::REFUSED)
+        }
+    }
+}
+
+fn answer(file: &Path, problems: &Problems, summary: Option<&Value>) -> String {
+    let list: Value = serde_json::from_str(&problems.render_json()).unwrap_or(Value::Null);
+    let answer = json!({
+        "ok": summary.is_some(),
+        "file": file.display().to_string(),
+        "problems": list,
+        "summary": summary,
+    });
+    format!("{answer:#}")
+}

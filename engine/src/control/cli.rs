@@ -1,0 +1,160 @@
+//! The command line: what is asked for, and the commands that need no core.
+//!
+//! Exit codes: 0 as asked; 1 the configuration is refused, every reason on standard error; 2 the
+//! command line is wrong; 3 the process cannot start, or a core was lost or did not stop.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use super::{boot, check, machine};
+
+/// The configuration is refused.
+pub(crate) const REFUSED: u8 = 1;
+/// The command line is wrong.
+const USAGE: u8 = 2;
+/// The process cannot start, or a core was lost or did not stop.
+pub(crate) const CANNOT_RUN: u8 = 3;
+
+/// A reverse proxy for mutual TLS.
+#[derive(Debug, Parser)]
+#[command(name = "ferrule", disable_version_flag = true)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+struct Arguments {
+    /// Check the configuration and exit (the same as `ferrule check`).
+    #[arg(short = 't', requires = "config")]
+    test: bool,
+    /// Print versions, and what this machine's kernel offers.
+    #[arg(short = 'V', long)]
+    version: bool,
+    #[command(flatten)]
+    check: OptionalCheck,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What `-t` takes.
+#[derive(clap::Args, Debug)]
+struct OptionalCheck {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", requires = "test")]
+    config: Option<PathBuf>,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value_t = Format::Human, requires = "test")]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve.
+    Run(File),
+    /// Check the configuration, every file it names included, and show what it holds.
+    Check {
+        #[command(flatten)]
+        file: File,
+        /// How the result is written.
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Print the configuration as it works out, every default filled in and secrets left out.
+    Dump(File),
+    /// Print the JSON Schema of the configuration file.
+    Schema,
+    /// Print the reference of the configuration file as Markdown.
+    #[command(hide = true)]
+    Reference,
+}
+
+#[derive(clap::Args, Debug)]
+struct File {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+}
+
+/// What is left to do.
+#[derive(Debug)]
+pub enum Asked {
+    /// Serve this file.
+    Run(PathBuf),
+    /// Nothing: it is done.
+    Done(ExitCode),
+}
+
+/// Understands the command line and does what needs no core.
+#[must_use]
+pub fn obey(arguments: impl IntoIterator<Item = OsString>) -> Asked {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are "errors" with an exit code of 0.
+            drop(error.print());
+            let code = u8::try_from(error.exit_code()).unwrap_or(USAGE);
+            return Asked::Done(ExitCode::from(code));
+        }
+    };
+    Asked::Done(match arguments.command {
+        Some(Command::Run(file)) => return Asked::Run(file.config),
+        Some(Command::Check { file, format }) => check::check(&file.config, format),
+        Some(Command::Dump(file)) => dump(&file.config),
+        Some(Command::Schema) => print(&ferrule_config::schema()),
+        Some(Command::Reference) => print(&ferrule_config::reference()),
+        None if arguments.version => print(&version()),
+        None => match arguments.check.config {
+            Some(config) => check::check(&config, arguments.check.format),
+            None => ExitCode::from(USAGE),
+        },
+    })
+}
+
+/// The file alone is read: what certificates hold is not shown.
+fn dump(file: &Path) -> ExitCode {
+    match ferrule_config::read(file, &boot::environment) {
+        Ok(draft) if draft.problems.is_empty() => print(&draft.config.dump()),
+        Ok(draft) => refuse(&draft.problems),
+        Err(problems) => refuse(&problems),
+    }
+}
+
+/// Shows every problem on standard error.
+pub(crate) fn refuse(problems: &ferrule_config::Problems) -> ExitCode {
+    complain(problems.render_human().trim_end());
+    ExitCode::from(REFUSED)
+}
+
+/// Writes text to standard output, with a line feed at its end.
+pub(crate) fn print(text: &str) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+        // Whoever reads may have had enough (`| head`).
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(CANNOT_RUN),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Writes text to standard error, with a line feed at its end.
+pub(crate) fn complain(text: &str) {
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
+fn version() -> String {
+    format!(
+        "ferrule {}\nio_uring: {}\nepoll: available\nTLS: rustls {}, ring {}",
+        env!("CARGO_PKG_VERSION"),
+        machine::io_uring_support(),
+        env!("FERRULE_RUSTLS"),
+        env!("FERRULE_RING"),
+    )
+}

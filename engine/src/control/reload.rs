@@ -1,0 +1,362 @@
+//! From a file to every core: the first load, and every reload.
+//!
+//! Everything that can fail comes first: the file, its certificates, the log files, the sockets. Then
+//! each core gets one handover that it takes between two rounds. What is refused changes nothing.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrule_config::Problems;
+use ferrule_config::model::Runtime;
+
+use super::clock;
+use super::diagnostics::LevelSwitch;
+use super::log_writer::{LogOutputs, LogWriter};
+use super::resolve::Resolver;
+use crate::setup::listeners::{BindError, Listeners, Prepared};
+use crate::setup::{CoreLink, Generation, Handover};
+
+/// How long a reload waits for names that were not known before. Traffic goes on meanwhile.
+pub const NAMES_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a reload waits for every core before it says which one is late.
+const CORES_PATIENCE: Duration = Duration::from_secs(5);
+/// How often the cores' acknowledgements are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Makes the generation of this number from the file as it is now.
+pub type Load = dyn Fn(u64) -> Result<Generation, Box<Problems>>;
+
+/// What it takes to put a generation into force.
+pub struct Reloader {
+    /// Reads the file.
+    pub load: Box<Load>,
+    /// The cores.
+    pub links: Vec<Arc<CoreLink>>,
+    /// The open sockets.
+    pub listeners: Listeners,
+    /// Names of nodes.
+    pub resolver: Resolver,
+    /// Both logs.
+    pub writer: LogWriter,
+    /// The level of diagnostics.
+    pub level: LevelSwitch,
+    /// What is in force.
+    pub current: Arc<Generation>,
+    /// `[runtime]` as the process was started with.
+    pub started_with: Runtime,
+    /// How often a reload was taken.
+    pub taken: u64,
+    /// How often a reload was refused.
+    pub refused: u64,
+}
+
+/// Why a reload changed nothing.
+#[derive(Debug)]
+pub enum Refused {
+    /// The file or its certificates are wrong.
+    Problems(Box<Problems>),
+    /// A log cannot be opened: its key in the file, and why.
+    Log(&'static str, io::Error),
+    /// New addresses cannot be listened on.
+    Bind(Vec<BindError>),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Problems(problems) => {
+                for (position, line) in problems.lines().enumerate() {
+                    let between = if position == 0 { "" } else { "\n" };
+                    write!(out, "{between}{line}")?;
+                }
+                Ok(())
+            }
+            Self::Log(key, error) => write!(out, "{key} cannot be opened: {error}"),
+            Self::Bind(errors) => {
+                for (position, error) in errors.iter().enumerate() {
+                    let between = if position == 0 { "" } else { "\n" };
+                    write!(out, "{between}{error}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Reloader {
+    /// `SIGHUP`: loads the file and puts it into force, or says why not. Either is logged.
+    pub fn reload(&mut self) {
+        let started = clock::monotonic();
+        match self.try_reload() {
+            Ok(late) => {
+                self.taken = self.taken.saturating_add(1);
+                tracing::info!(
+                    "reloaded generation {} in {} ms",
+                    self.current.number,
+                    started.elapsed().as_millis()
+                );
+                for core in late {
+                    tracing::warn!(core, "the core has not taken the new generation yet");
+                }
+            }
+            Err(refused) => {
+                self.refused = self.refused.saturating_add(1);
+                // One event for each reason: a log is read line by line.
+                for reason in refused.to_string().lines() {
+                    tracing::error!("reload refused: {reason}");
+                }
+                tracing::error!(
+                    "generation {} stays in force; {} reloads taken, {} refused so far",
+                    self.current.number,
+                    self.taken,
+                    self.refused
+                );
+            }
+        }
+    }
+
+    /// Returns the cores that have not acknowledged in time.
+    fn try_reload(&mut self) -> Result<Vec<u32>, Refused> {
+        let number = self.current.number.saturating_add(1);
+        let generation = Arc::new((self.load)(number).map_err(Refused::Problems)?);
+        let log = &generation.config.log;
+        let outputs = LogOutputs::open(log).map_err(|(key, error)| Refused::Log(key, error))?;
+        let prepared = self.listeners.prepare(&generation.config).map_err(Refused::Bind)?;
+        // From here on nothing can fail.
+        self.writer.redirect(outputs);
+        self.level.set(log.level);
+        warn_of_problems(&generation.warnings);
+        warn_of_fixed(&self.started_with, &generation.config.runtime);
+        self.hand_over(&generation, prepared);
+        self.current = generation;
+        Ok(wait_for_cores(&self.links, number, CORES_PATIENCE))
+    }
+
+    /// Posts one handover to every core.
+    pub fn hand_over(&mut self, generation: &Arc<Generation>, prepared: Prepared) {
+        let addresses = self.resolver.find(generation, NAMES_PATIENCE);
+        for (core, link) in self.links.iter().enumerate() {
+            link.generation.post(Arc::new(Handover {
+                generation: Arc::clone(generation),
+                listeners: prepared.of_core(core),
+                addresses: Arc::clone(&addresses),
+            }));
+        }
+        self.listeners.commit(prepared);
+        self.resolver.publish(generation, &addresses);
+    }
+}
+
+impl fmt::Debug for Reloader {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Reloader(generation {})", self.current.number)
+    }
+}
+
+/// Waits until every core serves this generation or a newer one; who does not in time?
+#[must_use]
+pub fn wait_for_cores(links: &[Arc<CoreLink>], number: u64, patience: Duration) -> Vec<u32> {
+    let started = clock::monotonic();
+    loop {
+        let late = links.iter().filter(|link| link.seen_generation() < number);
+        let late: Vec<u32> = late.map(|link| link.core).collect();
+        if late.is_empty() || started.elapsed() >= patience {
+            return late;
+        }
+        std::thread::park_timeout(LOOK_EVERY);
+    }
+}
+
+/// Writes the warnings of a load to the error log.
+pub fn warn_of_problems(warnings: &Problems) {
+    for line in warnings.lines() {
+        tracing::warn!("{line}");
+    }
+}
+
+/// Names what changed in the file but needs a restart.
+fn warn_of_fixed(started_with: &Runtime, now: &Runtime) {
+    for key in fixed_changes(started_with, now) {
+        tracing::warn!("{key} cannot change by a reload; it stays as it was until a restart");
+    }
+}
+
+fn fixed_changes(started_with: &Runtime, now: &Runtime) -> Vec<&'static str> {
+    [
+        ("runtime.workers", started_with.workers != now.workers),
+        ("runtime.cpu_affinity", started_with.cpu_affinity != now.cpu_affinity),
+        ("runtime.ring_entries", started_with.ring_entries != now.ring_entries),
+        ("runtime.io_driver", started_with.io_driver != now.io_driver),
+        ("runtime.max_connections", started_with.max_connections != now.max_connections),
+    ]
+    .into_iter()
+    .filter_map(|(key, changed)| changed.then_some(key))
+    .collect()
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::path::{Path, PathBuf};
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::control::{clock, diagnostics};
+    use crate::setup;
+    use crate::tls::tickets::TicketKeys;
+
+    /// A folder with a configuration file that listens on this address.
+    pub(crate) fn folder(listen: &str) -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ferrule.toml");
+        write(&file, listen, "");
+        (folder, file)
+    }
+
+    pub(crate) fn write(file: &Path, listen: &str, more: &str) {
+        let log = file.with_file_name("error.log");
+        let text = format!(
+            "[log]\nerror = {{ path = \"{}\" }}\n{more}\n[[listen]]\naddress = \"{listen}\"\n\
+             [[routes]]\nuri = \"/*\"\nupstream.nodes = {{ \"127.0.0.1:9\" = 1 }}\n",
+            log.display()
+        );
+        std::fs::write(file, text).unwrap();
+    }
+
+    /// A reloader of this file with two cores, its first generation handed over.
+    pub(crate) fn reloader(file: &Path) -> Reloader {
+        let tickets = Arc::new(TicketKeys::new());
+        let path = file.to_owned();
+        let load: Box<Load> = Box::new(move |number| {
+            setup::load(&path, &|_| None, &tickets, number, clock::unix_seconds())
+        });
+        let first = Arc::new(load(1).unwrap());
+        let links: Vec<Arc<CoreLink>> = (0..2).map(|core| Arc::new(CoreLink::new(core))).collect();
+        let outputs = LogOutputs::open(&first.config.log).unwrap();
+        let writer = LogWriter::start(outputs, Vec::new()).unwrap();
+        let listeners = Listeners::new(links.len());
+        let prepared = listeners.prepare(&first.config).unwrap();
+        let mut reloader = Reloader {
+            load,
+            resolver: Resolver::start(links.clone(), Box::new(|_| Ok(Vec::new()))).unwrap(),
+            level: diagnostics::start(&writer, first.config.log.level),
+            started_with: first.config.runtime.clone(),
+            current: Arc::clone(&first),
+            links,
+            listeners,
+            writer,
+            taken: 0,
+            refused: 0,
+        };
+        reloader.hand_over(&first, prepared);
+        reloader
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::testing::{folder, reloader, write};
+    use super::*;
+    use crate::setup::Seen;
+
+    /// Takes what is in the mailbox, as a core does.
+    fn take(link: &CoreLink, seen: &mut Seen) -> Option<Arc<Handover>> {
+        let handover = link.news(seen).handover?;
+        link.acknowledge(handover.generation.number);
+        Some(handover)
+    }
+
+    #[test]
+    fn a_refused_file_changes_nothing() {
+        let (_folder, file) = folder("127.0.0.1:0");
+        let mut reloader = reloader(&file);
+        let mut seen = Seen::default();
+        assert!(take(&reloader.links[0], &mut seen).is_some());
+        std::fs::write(&file, "[[listen]]\naddress = 7\nunknown = 1\n").unwrap();
+        let refused = reloader.try_reload().unwrap_err();
+        assert!(matches!(refused, Refused::Problems(_)));
+        assert!(refused.to_string().lines().count() >= 2, "{refused}");
+        reloader.reload();
+        assert_eq!((reloader.current.number, reloader.taken, reloader.refused), (1, 0, 1));
+        assert!(take(&reloader.links[0], &mut seen).is_none());
+    }
+
+    #[test]
+    fn an_address_in_use_refuses_the_reload() {
+        let (_folder, file) = folder("127.0.0.1:0");
+        let mut reloader = reloader(&file);
+        let mut seen = Seen::default();
+        assert!(take(&reloader.links[0], &mut seen).is_some());
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        write(&file, &other.local_addr().unwrap().to_string(), "");
+        let refused = reloader.try_reload().unwrap_err();
+        assert!(matches!(refused, Refused::Bind(ref errors) if errors.len() == 1));
+        assert!(refused.to_string().contains("another process"), "{refused}");
+        assert!(take(&reloader.links[0], &mut seen).is_none());
+        assert_eq!(reloader.current.number, 1);
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_opened_refuses_the_reload() {
+        let (folder, file) = folder("127.0.0.1:0");
+        let mut reloader = reloader(&file);
+        let access = folder.path().join("no/such/access.log");
+        write(&file, "127.0.0.1:0", &format!("access = {{ path = \"{}\" }}", access.display()));
+        assert!(matches!(reloader.try_reload(), Err(Refused::Log("log.access.path", _))));
+        assert_eq!(reloader.current.number, 1);
+    }
+
+    #[test]
+    fn a_taken_file_reaches_every_core_and_keeps_its_sockets() {
+        let (_folder, file) = folder("127.0.0.1:0");
+        let mut reloader = reloader(&file);
+        let mut seen = [Seen::default(), Seen::default()];
+        let links = reloader.links.clone();
+        let first: Vec<_> =
+            links.iter().zip(&mut seen).map(|(link, seen)| take(link, seen).unwrap()).collect();
+        let cores = std::thread::spawn(move || {
+            let mut second = Vec::new();
+            for (link, seen) in links.iter().zip(&mut seen) {
+                second.push(loop {
+                    if let Some(handover) = take(link, seen) {
+                        break handover;
+                    }
+                    std::thread::yield_now();
+                });
+            }
+            second
+        });
+        reloader.reload();
+        let second = cores.join().unwrap();
+        assert_eq!((reloader.current.number, reloader.taken, reloader.refused), (2, 1, 0));
+        for (old, new) in first.iter().zip(&second) {
+            assert_eq!((old.generation.number, new.generation.number), (1, 2));
+            assert!(Arc::ptr_eq(&old.listeners[0].socket, &new.listeners[0].socket));
+        }
+        assert!(!Arc::ptr_eq(&first[0].listeners[0].socket, &first[1].listeners[0].socket));
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_named() {
+        let (_folder, file) = folder("127.0.0.1:0");
+        let reloader = reloader(&file);
+        let mut now = reloader.started_with.clone();
+        assert!(fixed_changes(&reloader.started_with, &now).is_empty());
+        now.ring_entries += 1;
+        now.shutdown_timeout += Duration::from_secs(1);
+        assert_eq!(fixed_changes(&reloader.started_with, &now), ["runtime.ring_entries"]);
+    }
+
+    #[test]
+    fn late_cores_are_named() {
+        let links = [Arc::new(CoreLink::new(0)), Arc::new(CoreLink::new(1))];
+        links[0].acknowledge(3);
+        assert_eq!(wait_for_cores(&links, 3, Duration::ZERO), [1]);
+        links[1].acknowledge(4);
+        assert!(wait_for_cores(&links, 3, Duration::ZERO).is_empty());
+    }
+}

@@ -1,0 +1,116 @@
+//! Which fields end at this hop (RFC 9110, section 7.6.1), and what `Connection` says.
+//!
+//! A sender may name any field in `Connection` to have the next hop drop it, and has been seen to
+//! name those that the next hop or the application behind it relies on (CVE-2024-45410). So such
+//! names are not obeyed where the field is meant for every recipient; identity fields are not
+//! concerned at all, because they are stripped first and set last.
+
+use crate::wire::fields::{Fields, Known, eq_ignore_case};
+use crate::wire::head::Version;
+
+/// More names than anyone needs; every field is compared with every name, so they have to be few.
+const NOMINATIONS_MAX: usize = 64;
+
+/// Fields for every recipient that [`Known`] does not know.
+const END_TO_END: [&[u8]; 13] = [
+    b"authorization",
+    b"cache-control",
+    b"content-encoding",
+    b"content-language",
+    b"content-location",
+    b"content-range",
+    b"content-type",
+    b"cookie",
+    b"etag",
+    b"origin",
+    b"range",
+    b"set-cookie",
+    b"vary",
+];
+
+/// The names that one head's `Connection` fields ask to drop.
+#[derive(Clone, Copy, Debug)]
+pub struct Nominations<'a> {
+    fields: &'a Fields,
+    buf: &'a [u8],
+    any: bool,
+}
+
+impl<'a> Nominations<'a> {
+    /// Reads them; `None` if there are more than anyone needs.
+    #[must_use]
+    pub fn of(buf: &'a [u8], fields: &'a Fields) -> Option<Self> {
+        let mut count = 0_usize;
+        let mut any = false;
+        for item in fields.items(buf, Known::Connection) {
+            count = count.checked_add(1).filter(|count| *count <= NOMINATIONS_MAX)?;
+            any |= !eq_ignore_case(item, b"keep-alive") && !eq_ignore_case(item, b"close");
+        }
+        Some(Self { fields, buf, any })
+    }
+
+    /// Is the field with this name to be dropped?
+    #[must_use]
+    pub fn contain(&self, name: &[u8], known: Known) -> bool {
+        self.any
+            && !is_end_to_end(name, known)
+            && self.fields.has_item(self.buf, Known::Connection, name)
+    }
+}
+
+fn is_end_to_end(name: &[u8], known: Known) -> bool {
+    match known {
+        Known::Connection
+        | Known::KeepAlive
+        | Known::ProxyConnection
+        | Known::Te
+        | Known::Trailer
+        | Known::TransferEncoding
+        | Known::Upgrade => false,
+        Known::ContentLength
+        | Known::Date
+        | Known::Expect
+        | Known::Forwarded
+        | Known::Host
+        | Known::MaxForwards
+        | Known::Referer
+        | Known::Server
+        | Known::UserAgent
+        | Known::Via
+        | Known::XForwardedFor
+        | Known::XForwardedHost
+        | Known::XForwardedPort
+        | Known::XForwardedProto
+        | Known::XRealIp => true,
+        Known::Other => END_TO_END.iter().any(|other| eq_ignore_case(other, name)),
+    }
+}
+
+/// Does this field never pass: it is about this connection, or about framing, which is re-made?
+#[must_use]
+pub const fn ends_here(known: Known) -> bool {
+    matches!(
+        known,
+        Known::Connection
+            | Known::ContentLength
+            | Known::KeepAlive
+            | Known::ProxyConnection
+            | Known::Te
+            | Known::Trailer
+            | Known::TransferEncoding
+            | Known::Upgrade
+    )
+}
+
+/// Does the sender mean to keep the connection? HTTP/1.1 unless it says `close`, HTTP/1.0 only if it
+/// says `keep-alive` and not `close` (RFC 9112, section 9.3).
+#[must_use]
+pub fn keeps_alive(buf: &[u8], fields: &Fields, version: Version) -> bool {
+    if fields.has_item(buf, Known::Connection, b"close") {
+        return false;
+    }
+    match version {
+        Version::Http11 => true,
+        Version::Http10 => fields.has_item(buf, Known::Connection, b"keep-alive"),
+    }
+}

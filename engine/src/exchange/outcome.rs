@@ -1,0 +1,93 @@
+//! Plain data about a finished exchange.
+
+use super::refusal::Refusal;
+use crate::plan::facts::LogFacts;
+use crate::plan::{NodeIndex, RouteId, UpstreamId};
+
+/// What is known of an exchange when it is over.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Outcome {
+    /// The status sent; 0 if none was.
+    pub status: u16,
+    /// How it ended.
+    pub ended: Ended,
+    /// The route taken.
+    pub route: Option<RouteId>,
+    /// Its upstream.
+    pub upstream: Option<UpstreamId>,
+    /// The node that was asked last.
+    pub node: Option<NodeIndex>,
+    /// Tries beyond the first.
+    pub retries: u32,
+    /// From the client, heads included.
+    pub request_bytes: u64,
+    /// To the client, heads and framing included.
+    pub sent_bytes: u64,
+    /// To the client, body data only.
+    pub body_bytes: u64,
+    /// From the first byte of the head to the last byte sent.
+    pub request_ms: u64,
+    /// The upstream's status.
+    pub upstream_status: Option<u16>,
+    /// From the request's way upstream to the end of the response.
+    pub upstream_ms: Option<u64>,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Ended {
+    /// The upstream's response went out whole.
+    #[default]
+    Answered,
+    /// We answered ourselves.
+    Refused(Refusal),
+    /// The client left first.
+    ClientLeft,
+    /// The upstream's response was cut off after its head went out.
+    ResponseCutOff,
+    /// A timer ran out after the response head went out.
+    TimedOut,
+    /// We were told to stop.
+    Stopped,
+}
+
+impl Ended {
+    /// One word for logs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Answered => "ok",
+            Self::Refused(refusal) => refusal.word(),
+            Self::ClientLeft => "client_left",
+            Self::ResponseCutOff => "response_cut_off",
+            Self::TimedOut => "timed_out",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl Outcome {
+    /// The status to log: 499 as nginx has it if the client left before there was one.
+    #[must_use]
+    pub const fn status_logged(&self) -> u16 {
+        match self.ended {
+            Ended::ClientLeft if self.status == 0 => 499,
+            _ => self.status,
+        }
+    }
+
+    /// As a template reads it.
+    #[must_use]
+    pub const fn log_facts<'a>(&self, upstream_addr: &'a str) -> LogFacts<'a> {
+        LogFacts {
+            status: self.status_logged(),
+            bytes_sent: self.sent_bytes,
+            body_bytes_sent: self.body_bytes,
+            request_bytes: self.request_bytes,
+            request_ms: self.request_ms,
+            upstream_addr,
+            upstream_status: self.upstream_status,
+            upstream_ms: self.upstream_ms,
+        }
+    }
+}

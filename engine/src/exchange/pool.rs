@@ -1,0 +1,305 @@
+//! Idle upstream connections of one core, keyed by everything that makes them different.
+//!
+//! In: connections, and what they were made with. Out: one that was made with exactly the same. The
+//! pool never looks into a connection; whether one is still good is found out before it is used.
+
+use ferrule_config::model::KeepalivePool;
+
+use super::pool_key::KeyTable;
+pub use super::pool_key::{Address, Identity, PoolKey, TlsIdentity};
+
+/// A connection between two requests.
+#[derive(Debug)]
+pub struct Idle<C> {
+    /// The connection.
+    pub connection: C,
+    /// Requests it has served.
+    pub requests: u32,
+}
+
+/// The idle connections of one core.
+///
+/// Every connection stands in two lists: of its key, newest first, because the newest is the least
+/// likely to have been closed by the other side; and of its upstream, oldest first, because those go
+/// first when there are too many or their time is over. The lists are links between slots, so
+/// nothing moves and nothing is allocated once there are slots enough.
+#[derive(Debug)]
+pub struct Pool<C> {
+    slots: Vec<Slot<C>>,
+    /// The first of the empty slots, linked by `key_next`.
+    free: Link,
+    keys: KeyTable,
+    upstreams: Vec<UpstreamList>,
+    len: usize,
+}
+
+type Link = Option<u32>;
+
+#[derive(Debug)]
+struct Slot<C> {
+    idle: Option<Idle<C>>,
+    key: u32,
+    expires_ms: u64,
+    key_next: Link,
+    key_previous: Link,
+    newer: Link,
+    older: Link,
+}
+
+#[derive(Debug)]
+struct UpstreamList {
+    id: Box<str>,
+    len: u32,
+    oldest: Link,
+    newest: Link,
+}
+
+impl<C> Pool<C> {
+    /// An empty pool. The seed keeps clients from choosing names that collide.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: None,
+            keys: KeyTable::new(seed),
+            upstreams: Vec::new(),
+            len: 0,
+        }
+    }
+
+    /// The key of an identity; allocates only for one that was not there before. Their number is
+    /// bounded: one without idle connections is forgotten for a new one.
+    pub fn key(&mut self, identity: &Identity<'_>) -> PoolKey {
+        if let Some(key) = self.keys.find(identity) {
+            return key;
+        }
+        let upstream = self.upstreams.iter().position(|list| *list.id == *identity.upstream);
+        let upstream = upstream.unwrap_or_else(|| {
+            let id = identity.upstream.into();
+            self.upstreams.push(UpstreamList { id, len: 0, oldest: None, newest: None });
+            self.upstreams.len() - 1
+        });
+        self.keys.insert(identity, index(upstream))
+    }
+
+    /// The connection that was put back last.
+    pub fn take(&mut self, key: PoolKey) -> Option<Idle<C>> {
+        let newest = self.keys.current(key)?.newest?;
+        self.unlink(newest)
+    }
+
+    /// Puts a connection (back) in. What comes out has to be closed: the upstream's oldest one if
+    /// it has too many, or the very same one if it may not be kept.
+    pub fn put(
+        &mut self,
+        key: PoolKey,
+        idle: Idle<C>,
+        limits: &KeepalivePool,
+        now_ms: u64,
+    ) -> Option<C> {
+        let Some(entry) = self.keys.current(key) else { return Some(idle.connection) };
+        let upstream = entry.upstream;
+        if limits.size == 0 || idle.requests >= limits.requests || limits.idle_timeout.is_zero() {
+            return Some(idle.connection);
+        }
+        let list = self.upstreams.get(upstream as usize);
+        let oldest = list.filter(|list| list.len >= limits.size).and_then(|list| list.oldest);
+        let evicted = oldest.and_then(|oldest| self.unlink(oldest));
+        let idle_ms = u64::try_from(limits.idle_timeout.as_millis()).unwrap_or(u64::MAX);
+        self.link(key.at, upstream, idle, now_ms.saturating_add(idle_ms));
+        evicted.map(|idle| idle.connection)
+    }
+
+    /// Takes out every connection whose idle time is over.
+    pub fn expire(&mut self, now_ms: u64, mut close: impl FnMut(C)) {
+        for upstream in 0..self.upstreams.len() {
+            while let Some(oldest) = self.upstreams[upstream].oldest
+                && self.slots[oldest as usize].expires_ms <= now_ms
+                && let Some(idle) = self.unlink(oldest)
+            {
+                close(idle.connection);
+            }
+        }
+    }
+
+    /// Takes out every connection.
+    pub fn clear(&mut self, close: impl FnMut(C)) {
+        self.expire(u64::MAX, close);
+    }
+
+    /// Connections in it.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Is it empty?
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn link(&mut self, key: u32, upstream: u32, idle: Idle<C>, expires_ms: u64) {
+        let entry = &mut self.keys.entries[key as usize];
+        let list = &mut self.upstreams[upstream as usize];
+        let slot = Slot {
+            idle: Some(idle),
+            key,
+            expires_ms,
+            key_next: entry.newest,
+            key_previous: None,
+            newer: None,
+            older: list.newest,
+        };
+        let at = if let Some(at) = self.free {
+            self.free = self.slots[at as usize].key_next;
+            self.slots[at as usize] = slot;
+            at
+        } else {
+            self.slots.push(slot);
+            index(self.slots.len() - 1)
+        };
+        if let Some(next) = entry.newest.replace(at) {
+            self.slots[next as usize].key_previous = Some(at);
+        }
+        match list.newest.replace(at) {
+            Some(older) => self.slots[older as usize].newer = Some(at),
+            None => list.oldest = Some(at),
+        }
+        list.len += 1;
+        self.len += 1;
+    }
+
+    fn unlink(&mut self, at: u32) -> Option<Idle<C>> {
+        let slot = self.slots.get_mut(at as usize)?;
+        let idle = slot.idle.take()?;
+        let (key, next, previous) = (slot.key, slot.key_next, slot.key_previous);
+        let (newer, older) = (slot.newer, slot.older);
+        slot.key_next = self.free.replace(at);
+        let entry = &mut self.keys.entries[key as usize];
+        match previous {
+            Some(previous) => self.slots[previous as usize].key_next = next,
+            None => entry.newest = next,
+        }
+        if let Some(next) = next {
+            self.slots[next as usize].key_previous = previous;
+        }
+        let list = &mut self.upstreams[entry.upstream as usize];
+        match newer {
+            Some(newer) => self.slots[newer as usize].older = older,
+            None => list.newest = older,
+        }
+        match older {
+            Some(older) => self.slots[older as usize].newer = newer,
+            None => list.oldest = newer,
+        }
+        list.len -= 1;
+        self.len -= 1;
+        Some(idle)
+    }
+}
+
+fn index(at: usize) -> u32 {
+    // A core has far fewer descriptors than this.
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const LIMITS: KeepalivePool =
+        KeepalivePool { size: 3, idle_timeout: Duration::from_millis(100), requests: 10 };
+
+    fn identity(upstream: &str, port: u16) -> Identity<'_> {
+        Identity { upstream, address: Address::Ip(([127, 0, 0, 1], port).into()), tls: None }
+    }
+
+    fn idle(connection: u32) -> Idle<u32> {
+        Idle { connection, requests: 1 }
+    }
+
+    #[test]
+    fn the_newest_connection_of_a_key_is_taken_first() {
+        let mut pool = Pool::new(1);
+        let (a, b) = (pool.key(&identity("u", 1)), pool.key(&identity("u", 2)));
+        assert_eq!(pool.put(a, idle(1), &LIMITS, 0), None);
+        assert_eq!(pool.put(b, idle(2), &LIMITS, 0), None);
+        assert_eq!(pool.put(a, idle(3), &LIMITS, 0), None);
+        assert_eq!(pool.take(a).map(|idle| idle.connection), Some(3));
+        assert_eq!(pool.take(a).map(|idle| idle.connection), Some(1));
+        assert!(pool.take(a).is_none());
+        assert_eq!(pool.take(b).map(|idle| idle.connection), Some(2));
+        assert!(pool.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_of_the_upstream_makes_room_whatever_its_key() {
+        let mut pool = Pool::new(1);
+        let (a, b) = (pool.key(&identity("u", 1)), pool.key(&identity("u", 2)));
+        let other = pool.key(&identity("v", 1));
+        for (key, connection) in [(a, 1), (b, 2), (a, 3), (other, 9)] {
+            assert_eq!(pool.put(key, idle(connection), &LIMITS, 0), None);
+        }
+        assert_eq!(pool.put(b, idle(4), &LIMITS, 0), Some(1));
+        assert_eq!(pool.put(b, idle(5), &LIMITS, 0), Some(2));
+        assert_eq!(pool.len(), 4);
+        assert_eq!(pool.take(other).map(|idle| idle.connection), Some(9));
+    }
+
+    #[test]
+    fn idle_time_and_requests_are_bounded() {
+        let mut pool = Pool::new(1);
+        let key = pool.key(&identity("u", 1));
+        assert_eq!(pool.put(key, Idle { connection: 7, requests: 10 }, &LIMITS, 0), Some(7));
+        let none = KeepalivePool { size: 0, ..LIMITS };
+        assert_eq!(pool.put(key, idle(7), &none, 0), Some(7));
+        pool.put(key, idle(1), &LIMITS, 0);
+        pool.put(key, idle(2), &LIMITS, 50);
+        let mut closed = Vec::new();
+        pool.expire(99, |connection| closed.push(connection));
+        assert!(closed.is_empty());
+        pool.expire(100, |connection| closed.push(connection));
+        assert_eq!(closed, [1]);
+        pool.clear(|connection| closed.push(connection));
+        assert_eq!(closed, [1, 2]);
+        assert!(pool.is_empty());
+    }
+
+    /// Against a simple model, over a long run.
+    #[test]
+    fn the_lists_agree_with_a_plain_vector() {
+        let mut pool = Pool::new(1);
+        let keys: Vec<_> = (0..4).map(|port| pool.key(&identity("u", port))).collect();
+        let limits = KeepalivePool { size: 8, ..LIMITS };
+        let mut model: Vec<(usize, u32, u64)> = Vec::new();
+        let mut state = 7_u64;
+        for step in 0..5000_u32 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (key, now_ms) = ((state >> 33) as usize % 4, u64::from(step));
+            match (state >> 40) % 8 {
+                0..=3 => {
+                    let evicted = (model.len() == 8).then(|| model.remove(0).1);
+                    model.push((key, step, now_ms + 100));
+                    assert_eq!(pool.put(keys[key], idle(step), &limits, now_ms), evicted);
+                }
+                4..=6 => {
+                    let newest = model.iter().rposition(|entry| entry.0 == key);
+                    let wanted = newest.map(|at| model.remove(at).1);
+                    assert_eq!(pool.take(keys[key]).map(|idle| idle.connection), wanted);
+                }
+                _ => {
+                    let mut closed = Vec::new();
+                    pool.expire(now_ms, |connection| closed.push(connection));
+                    let (over, left) = model.iter().partition(|entry| entry.2 <= now_ms);
+                    model = left;
+                    let over: Vec<(usize, u32, u64)> = over;
+                    assert_eq!(closed, over.iter().map(|entry| entry.1).collect::<Vec<_>>());
+                }
+            }
+            assert_eq!(pool.len(), model.len());
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! A strict DER reader: definite lengths in their shortest form, single-byte tags.
+//!
+//! In: bytes from a peer. Out: borrowed pieces of them, or `None`. Nothing is copied or allocated.
+
+/// One element: its tag, its content and its whole encoding.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Element<'a> {
+    /// The identifier octet.
+    pub tag: u8,
+    /// The content.
+    pub content: &'a [u8],
+    /// Identifier, length and content.
+    pub whole: &'a [u8],
+}
+
+/// The tags this room reads.
+pub mod tag {
+    /// `BOOLEAN`
+    pub const BOOLEAN: u8 = 0x01;
+    /// `INTEGER`
+    pub const INTEGER: u8 = 0x02;
+    /// `BIT STRING`
+    pub const BIT_STRING: u8 = 0x03;
+    /// `OCTET STRING`
+    pub const OCTET_STRING: u8 = 0x04;
+    /// `OBJECT IDENTIFIER`
+    pub const OID: u8 = 0x06;
+    /// `UTCTime`
+    pub const UTC_TIME: u8 = 0x17;
+    /// `GeneralizedTime`
+    pub const GENERALIZED_TIME: u8 = 0x18;
+    /// `SEQUENCE`
+    pub const SEQUENCE: u8 = 0x30;
+    /// `SET`
+    pub const SET: u8 = 0x31;
+}
+
+/// Reads elements one after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Over these bytes.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// Is everything read?
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The tag of the next element.
+    #[must_use]
+    pub fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    /// The next element, whatever it is.
+    pub fn any(&mut self) -> Option<Element<'a>> {
+        let (&tag, rest) = self.rest.split_first()?;
+        if tag & 0x1f == 0x1f {
+            return None;
+        }
+        let (&first, mut rest) = rest.split_first()?;
+        let len = if first < 0x80 {
+            usize::from(first)
+        } else {
+            let count = usize::from(first & 0x7f);
+            if count == 0 || count > 4 {
+                return None;
+            }
+            let (digits, after) = rest.split_at_checked(count)?;
+            rest = after;
+            let len = digits.iter().fold(0_usize, |len, digit| (len << 8) | usize::from(*digit));
+            // The shortest form is the only form.
+            if len < 0x80 || digits.first() == Some(&0) {
+                return None;
+            }
+            len
+        };
+        let (content, after) = rest.split_at_checked(len)?;
+        let whole = self.rest.get(..self.rest.len() - after.len())?;
+        self.rest = after;
+        Some(Element { tag, content, whole })
+    }
+
+    /// The next element, which must have this tag.
+    pub fn element(&mut self, tag: u8) -> Option<Element<'a>> {
+        if self.peek()? == tag { self.any() } else { None }
+    }
+
+    /// The content of the next element, which must have this tag.
+    pub fn content(&mut self, tag: u8) -> Option<&'a [u8]> {
+        self.element(tag).map(|element| element.content)
+    }
+
+    /// A reader over the content of the next element, which must have this tag.
+    pub fn enter(&mut self, tag: u8) -> Option<Self> {
+        self.content(tag).map(Self::new)
+    }
+
+    /// The next element if it has this tag; the outer `None` means broken bytes.
+    pub fn optional(&mut self, tag: u8) -> Option<Option<Element<'a>>> {
+        if self.peek() == Some(tag) { self.any().map(Some) } else { Some(None) }
+    }
+
+    /// The content of a `BIT STRING` and the number of unused bits.
+    pub fn bits(&mut self) -> Option<(&'a [u8], u8)> {
+        let (&unused, bits) = self.content(tag::BIT_STRING)?.split_first()?;
+        (unused < 8 && (unused == 0 || !bits.is_empty())).then_some((bits, unused))
+    }
+}
+
+/// The only element of these bytes; nothing may follow it.
+#[must_use]
+pub fn only(bytes: &[u8], tag: u8) -> Option<Element<'_>> {
+    let mut reader = Reader::new(bytes);
+    let element = reader.element(tag)?;
+    reader.is_empty().then_some(element)
+}
+
+/// An object identifier in dotted form; `None` if it is broken or an arc exceeds 64 bits.
+#[must_use]
+pub fn dotted(oid: &[u8]) -> Option<String> {
+    let mut arcs: Vec<u64> = Vec::new();
+    let mut arc = 0_u64;
+    let mut fresh = true;
+    for byte in oid {
+        if fresh && *byte == 0x80 {
+            return None;
+        }
+        if arc >> 57 != 0 {
+            return None;
+        }
+        arc = (arc << 7) | u64::from(byte & 0x7f);
+        fresh = byte & 0x80 == 0;
+        if fresh {
+            if arcs.is_empty() {
+                let first = (arc / 40).min(2);
+                arcs.push(first);
+                arcs.push(arc - first * 40);
+            } else {
+                arcs.push(arc);
+            }
+            arc = 0;
+        }
+    }
+    if !fresh || arcs.is_empty() {
+        return None;
+    }
+    let mut text = String::new();
+    let mut number = itoa::Buffer::new();
+    for arc in arcs {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        text.push_str(number.format(arc));
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_shortest_length_is_read() {
+        let table: [(&[u8], Option<usize>); 8] = [
+            (&[0x04, 0x00], Some(0)),
+            (&[0x04, 0x01, 0xaa], Some(1)),
+            (&[0x04, 0x81, 0x01, 0xaa], None),
+            (&[0x04, 0x80, 0x00, 0x00], None),
+            (&[0x04, 0x02, 0xaa], None),
+            (&[0x1f, 0x01, 0x00], None),
+            (&[0x04, 0x85, 0, 0, 0, 0, 1, 0], None),
+            (&[0x04], None),
+        ];
+        for (bytes, expected) in table {
+            assert_eq!(Reader::new(bytes).any().map(|element| element.content.len()), expected);
+        }
+    }
+
+    #[test]
+    fn identifiers_are_dotted() {
+        assert_eq!(dotted(&[0x55, 0x04, 0x03]).as_deref(), Some("2.5.4.3"));
+        assert_eq!(
+            dotted(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d]).as_deref(),
+            Some("1.2.840.113549")
+        );
+        assert_eq!(dotted(&[0x88, 0x37]).as_deref(), Some("2.999"));
+        assert_eq!(dotted(&[0x55, 0x84]), None);
+        assert_eq!(dotted(&[]), None);
+    }
+}

@@ -1,0 +1,94 @@
+//! Why a chain does not verify, in OpenSSL's words.
+
+/// `OpenSSL`'s reasons (`X509_verify_cert_error_string`).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum VerifyFailure {
+    /// The chain ends below the trust anchors, at a certificate of theirs that is not self-signed.
+    NoIssuer,
+    /// A signature is wrong, or made in a way we do not verify.
+    Signature,
+    /// `notBefore` is in the future.
+    NotYetValid,
+    /// `notAfter` is in the past.
+    Expired,
+    /// `notBefore` cannot be read.
+    BadNotBefore,
+    /// `notAfter` cannot be read.
+    BadNotAfter,
+    /// The leaf is self-signed, and no anchor.
+    SelfSignedLeaf,
+    /// The chain ends in a self-signed certificate that is no anchor.
+    SelfSignedInChain,
+    /// The issuer of the last certificate is not known.
+    NoLocalIssuer,
+    /// The leaf alone, and its issuer is not known.
+    FirstCertificate,
+    /// More intermediates than `depth` allows.
+    ChainTooLong,
+    /// A certificate issued another one, but is no CA.
+    InvalidCa,
+    /// More intermediates than a CA allows below itself.
+    PathLength,
+    /// A certificate may not be used for TLS clients (or servers, upstream).
+    Purpose,
+    /// A CA's key usage does not include signing certificates.
+    NoCertSign,
+    /// A critical extension is not known.
+    CriticalExtension,
+    /// A name is outside a CA's name constraints.
+    Subtree,
+    /// Refused by a rule of ours that `OpenSSL` does not have: an X.509 v1 leaf where these are not
+    /// allowed, or what webpki refuses on top.
+    Application,
+    /// The leaf's key is too small.
+    LeafKeyTooSmall,
+    /// A CA's key is too small.
+    CaKeyTooSmall,
+    /// A signature uses a digest that is too weak.
+    WeakDigest,
+    /// The leaf is not a certificate, or the chain is too large to look at.
+    Unspecified,
+}
+
+impl VerifyFailure {
+    /// `OpenSSL`'s words, as they follow `FAILED:`.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::NoIssuer => "unable to get issuer certificate",
+            Self::Signature => "certificate signature failure",
+            Self::NotYetValid => "certificate is not yet valid",
+            Self::Expired => "certificate has expired",
+            Self::BadNotBefore => "format error in certificate's notBefore field",
+            Self::BadNotAfter => "format error in certificate's notAfter field",
+            Self::SelfSignedLeaf => "self-signed certificate",
+            Self::SelfSignedInChain => "self-signed certificate in certificate chain",
+            Self::NoLocalIssuer => "unable to get local issuer certificate",
+            Self::FirstCertificate => "unable to verify the first certificate",
+            Self::ChainTooLong => "certificate chain too long",
+            Self::InvalidCa => "invalid CA certificate",
+            Self::PathLength => "path length constraint exceeded",
+            Self::Purpose => "unsuitable certificate purpose",
+            Self::NoCertSign => "key usage does not include certificate signing",
+            Self::CriticalExtension => "unhandled critical extension",
+            Self::Subtree => "permitted subtree violation",
+            Self::Application => "application verification failure",
+            Self::LeafKeyTooSmall => "EE certificate key too weak",
+            Self::CaKeyTooSmall => "CA certificate key too weak",
+            Self::WeakDigest => "CA signature digest algorithm too weak",
+            Self::Unspecified => "unspecified certificate verification error",
+        }
+    }
+
+    /// Does `optional_no_ca` let it pass? As nginx: only what an unknown issuer explains.
+    #[must_use]
+    pub const fn is_unknown_issuer(self) -> bool {
+        matches!(
+            self,
+            Self::SelfSignedLeaf
+                | Self::SelfSignedInChain
+                | Self::NoLocalIssuer
+                | Self::FirstCertificate
+        )
+    }
+}

@@ -1,0 +1,213 @@
+//! Distinguished names as text, byte for byte as OpenSSL writes them.
+//!
+//! In: the DER of a `Name`. Out: RFC 2253 (`X509_NAME_print_ex`), the old one-line form
+//! (`X509_NAME_oneline`), or one attribute's value. Control bytes leave escaped or not at all.
+
+use super::der::{self, Element, Reader, tag};
+use super::short_names::short_name;
+
+/// One attribute of a name.
+#[derive(Clone, Copy, Debug)]
+struct Attribute<'a> {
+    oid: &'a [u8],
+    value: Element<'a>,
+    /// Stands in the same relative name as the attribute before it.
+    joined: bool,
+}
+
+/// How many bytes one character of a string type takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Width {
+    /// UTF-8, passed on as it is.
+    Utf8,
+    One,
+    Two,
+    Four,
+}
+
+const UPPER: &[u8; 16] = b"0123456789ABCDEF";
+
+/// Appends the name as `X509_NAME_print_ex(XN_FLAG_RFC2253)` does: last attribute first.
+/// Appends nothing if the name is broken.
+pub fn rfc2253(name: &[u8], out: &mut Vec<u8>) {
+    let Some(attributes) = attributes(name) else { return };
+    let start = out.len();
+    let mut separator: &[u8] = b"";
+    for attribute in attributes.iter().rev() {
+        out.extend_from_slice(separator);
+        let known = short_name(attribute.oid);
+        type_name(attribute.oid, out);
+        out.push(b'=');
+        let width = if known.is_some() { width(attribute.value.tag) } else { None };
+        let whole = match width {
+            Some(width) => escaped(attribute.value.content, width, out),
+            None => {
+                out.push(b'#');
+                for byte in attribute.value.whole {
+                    push_hex(*byte, out);
+                }
+                true
+            }
+        };
+        if !whole {
+            out.truncate(start);
+            return;
+        }
+        separator = if attribute.joined { b"+" } else { b"," };
+    }
+}
+
+/// Appends the name as `X509_NAME_oneline` does. Appends nothing if the name is broken.
+pub fn one_line(name: &[u8], out: &mut Vec<u8>) {
+    let Some(attributes) = attributes(name) else { return };
+    for attribute in attributes {
+        out.push(if attribute.joined { b'+' } else { b'/' });
+        type_name(attribute.oid, out);
+        out.push(b'=');
+        let content = attribute.value.content;
+        let kept = general_string_columns(&attribute.value);
+        for (at, byte) in content.iter().enumerate() {
+            if !kept[at % 4] {
+                continue;
+            }
+            match byte {
+                b' '..=b'~' => out.push(*byte),
+                _ => {
+                    out.extend_from_slice(b"\\x");
+                    push_hex(*byte, out);
+                }
+            }
+        }
+    }
+}
+
+/// Appends the first value of the attribute with this lower-case short name, as UTF-8. A value
+/// with a control character (NUL above all) is passed over in silence: it has no safe form.
+pub fn attribute(name: &[u8], lower_case: &str, out: &mut Vec<u8>) {
+    let Some(attributes) = attributes(name) else { return };
+    let start = out.len();
+    let wanted = attributes.iter().find(|attribute| {
+        short_name(attribute.oid).is_some_and(|name| name.eq_ignore_ascii_case(lower_case))
+    });
+    let Some(wanted) = wanted else { return };
+    let Some(width) = width(wanted.value.tag) else { return };
+    let clean = each_character(wanted.value.content, width, |bytes, _, _| {
+        out.extend_from_slice(bytes);
+    });
+    let safe = out.get(start..).is_some_and(|value| {
+        str::from_utf8(value).is_ok_and(|text| !text.chars().any(char::is_control))
+    });
+    if !(clean && safe) {
+        out.truncate(start);
+    }
+}
+
+/// Has the name an attribute of this encoded type?
+#[must_use]
+pub fn has_attribute(name: &[u8], oid: &[u8]) -> bool {
+    attributes(name).is_some_and(|list| list.iter().any(|attribute| attribute.oid == oid))
+}
+
+/// The attributes in the order of the encoding; `None` if the name is broken.
+fn attributes(name: &[u8]) -> Option<Vec<Attribute<'_>>> {
+    let mut list = Vec::new();
+    let mut relative_names = Reader::new(der::only(name, tag::SEQUENCE)?.content);
+    while !relative_names.is_empty() {
+        let mut set = relative_names.enter(tag::SET)?;
+        let mut joined = false;
+        while !set.is_empty() {
+            let mut pair = set.enter(tag::SEQUENCE)?;
+            let oid = pair.content(tag::OID)?;
+            let value = pair.any()?;
+            if !pair.is_empty() {
+                return None;
+            }
+            list.push(Attribute { oid, value, joined });
+            joined = true;
+        }
+    }
+    Some(list)
+}
+
+fn type_name(oid: &[u8], out: &mut Vec<u8>) {
+    match short_name(oid) {
+        Some(name) => out.extend_from_slice(name.as_bytes()),
+        None => out.extend_from_slice(der::dotted(oid).unwrap_or_default().as_bytes()),
+    }
+}
+
+/// `None` is a type that is dumped in hexadecimal.
+const fn width(tag: u8) -> Option<Width> {
+    match tag {
+        12 => Some(Width::Utf8),
+        // Numeric, printable, T61 (read as Latin-1, as OpenSSL does), IA5, both times, visible.
+        18..=20 | 22..=24 | 26 => Some(Width::One),
+        28 => Some(Width::Four),
+        30 => Some(Width::Two),
+        _ => None,
+    }
+}
+
+/// Calls back with the UTF-8 bytes of each character, and whether it is the first or the last.
+/// False if the string's length does not fit its type.
+fn each_character(content: &[u8], width: Width, mut each: impl FnMut(&[u8], bool, bool)) -> bool {
+    let step = match width {
+        Width::Utf8 | Width::One => 1,
+        Width::Two => 2,
+        Width::Four => 4,
+    };
+    if !content.len().is_multiple_of(step) {
+        return false;
+    }
+    let count = content.len() / step;
+    for (at, piece) in content.chunks_exact(step).enumerate() {
+        let (first, last) = (at == 0, at + 1 == count);
+        if width == Width::Utf8 {
+            each(piece, first, last);
+            continue;
+        }
+        let code = piece.iter().fold(0_u32, |code, byte| (code << 8) | u32::from(*byte));
+        // A surrogate or a number beyond Unicode is left out, as OpenSSL does.
+        if let Some(character) = char::from_u32(code) {
+            each(character.encode_utf8(&mut [0; 4]).as_bytes(), first, last);
+        }
+    }
+    true
+}
+
+/// RFC 2253 with control characters and everything beyond ASCII in hexadecimal.
+fn escaped(content: &[u8], width: Width, out: &mut Vec<u8>) -> bool {
+    each_character(content, width, |bytes, first, last| {
+        for byte in bytes {
+            match byte {
+                0..=0x1f | 0x7f.. => {
+                    out.push(b'\\');
+                    push_hex(*byte, out);
+                }
+                b'"' | b'+' | b',' | b';' | b'<' | b'>' | b'\\' => out.extend([b'\\', *byte]),
+                b' ' if first || last => out.extend(b"\\ "),
+                b'#' if first && !last => out.extend(b"\\#"),
+                _ => out.push(*byte),
+            }
+        }
+    })
+}
+
+/// Which of every four bytes of a `GeneralString` count: one that looks like four-byte characters
+/// is written by its last bytes.
+fn general_string_columns(value: &Element<'_>) -> [bool; 4] {
+    const GENERAL_STRING: u8 = 27;
+    if value.tag != GENERAL_STRING || !value.content.len().is_multiple_of(4) {
+        return [true; 4];
+    }
+    let mut used = [false; 4];
+    for (at, byte) in value.content.iter().enumerate() {
+        used[at % 4] |= *byte != 0;
+    }
+    if used[0] || used[1] || used[2] { [true; 4] } else { [false, false, false, true] }
+}
+
+fn push_hex(byte: u8, out: &mut Vec<u8>) {
+    out.push(UPPER[usize::from(byte >> 4)]);
+    out.push(UPPER[usize::from(byte & 15)]);
+}

@@ -1,0 +1,337 @@
+//! The way from a leaf to a trust anchor, built and examined in OpenSSL's order.
+//!
+//! nginx lets OpenSSL go on after every error and reports the last one, so this does the same:
+//! each check that fails overwrites what was found before. Of two candidates for an issuer the one
+//! that is valid now is taken, else the one that ends last. Bounded by the depth.
+
+use super::certificate::Certificate;
+use super::failure::VerifyFailure;
+use super::signature;
+
+/// What a leaf must be good for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// Present itself to us.
+    Client,
+    /// Be connected to by us.
+    Server,
+}
+
+/// A chain from the leaf towards an anchor.
+#[derive(Debug)]
+pub struct Path<'a> {
+    /// The leaf first.
+    pub certificates: Vec<Certificate<'a>>,
+    /// How many of them came from the peer; the others are anchors.
+    pub from_peer: usize,
+    /// The last thing that is wrong.
+    pub failure: Option<VerifyFailure>,
+}
+
+/// Where issuers come from.
+pub struct Sources<'a, 'p> {
+    /// What the peer sent behind its leaf.
+    pub peer: Vec<Certificate<'a>>,
+    /// DER of the anchors with this subject (tag and length included).
+    pub anchors: &'p dyn Fn(&[u8]) -> Vec<&'a [u8]>,
+    /// Intermediates allowed between leaf and anchor.
+    pub depth: u32,
+    /// Unix seconds.
+    pub now: i64,
+}
+
+impl<'a> Path<'a> {
+    /// Builds and examines the path of this leaf.
+    #[must_use]
+    pub fn examine(leaf: Certificate<'a>, mut sources: Sources<'a, '_>, purpose: Purpose) -> Self {
+        let now = sources.now;
+        let mut path = Self { certificates: vec![leaf], from_peer: 1, failure: None };
+        path.check_leaf_key();
+        path.build(&mut sources);
+        path.check_extensions(purpose);
+        path.check_strength();
+        path.check_signatures_and_times(now);
+        path.check_name_constraints();
+        path
+    }
+
+    fn fail(&mut self, failure: VerifyFailure) {
+        self.failure = Some(failure);
+    }
+
+    fn last(&self) -> Option<&Certificate<'a>> {
+        self.certificates.last()
+    }
+
+    fn check_leaf_key(&mut self) {
+        if self.last().is_some_and(|leaf| !signature::key_is_strong(leaf)) {
+            self.fail(VerifyFailure::LeafKeyTooSmall);
+        }
+    }
+
+    /// Anchors first, then what the peer sent; after the first anchor, anchors only.
+    fn build(&mut self, sources: &mut Sources<'a, '_>) {
+        // The anchor itself does not count.
+        let longest = usize::try_from(sources.depth).unwrap_or(usize::MAX).saturating_add(1);
+        let mut untrusted = true;
+        while let Some(current) = self.last() {
+            let room = self.certificates.len() <= longest;
+            let self_signed = current.self_signed();
+            let anchor = if room { anchor_for(current, sources) } else { None };
+            if let Some(anchor) = anchor {
+                if !self_signed {
+                    let root = anchor.self_signed();
+                    self.certificates.push(anchor);
+                    if root {
+                        return;
+                    }
+                    untrusted = false;
+                    continue;
+                }
+                // A self-signed certificate of the peer must be the anchor itself, not just
+                // carry its name.
+                if anchor.der == current.der {
+                    self.from_peer = self.from_peer.min(self.certificates.len() - 1);
+                    return;
+                }
+            }
+            if !untrusted {
+                break;
+            }
+            let issuer = if self_signed || !room { None } else { self.take_issuer(sources) };
+            match issuer {
+                Some(issuer) => {
+                    self.certificates.push(issuer);
+                    self.from_peer += 1;
+                }
+                None => break,
+            }
+        }
+        self.report_untrusted(longest);
+    }
+
+    /// The best issuer among what the peer sent, taken out of it.
+    fn take_issuer(&self, sources: &mut Sources<'a, '_>) -> Option<Certificate<'a>> {
+        let current = self.last()?;
+        let fits = |candidate: &Certificate<'_>| {
+            current.may_be_issued_by(candidate)
+                && !self.certificates.iter().any(|used| used.der == candidate.der)
+        };
+        let at = best(&sources.peer, fits, sources.now)?;
+        Some(sources.peer.swap_remove(at))
+    }
+
+    fn report_untrusted(&mut self, longest: usize) {
+        let count = self.certificates.len();
+        if count > longest {
+            self.fail(VerifyFailure::ChainTooLong);
+        }
+        let self_signed = self.last().is_some_and(Certificate::self_signed);
+        self.fail(match (self_signed, count) {
+            (true, 1) => VerifyFailure::SelfSignedLeaf,
+            (true, _) => VerifyFailure::SelfSignedInChain,
+            (false, _) if self.from_peer < count => VerifyFailure::NoIssuer,
+            (false, _) => VerifyFailure::NoLocalIssuer,
+        });
+    }
+
+    fn check_extensions(&mut self, purpose: Purpose) {
+        let count = self.certificates.len();
+        let mut below = 0_u32;
+        for at in 0..count {
+            let Some(certificate) = self.certificates.get(at) else { return };
+            let extensions = &certificate.extensions;
+            let must_be_ca = at > 0;
+            let ca = ca_kind(certificate);
+            let self_issued = certificate.self_issued();
+            let limit = extensions.basic.and_then(|basic| basic.path_len);
+            let findings = [
+                (extensions.unknown_critical, VerifyFailure::CriticalExtension),
+                (
+                    must_be_ca && (ca == Ca::No || (at + 1 < count && ca != Ca::Stated)),
+                    VerifyFailure::InvalidCa,
+                ),
+                (!fits_purpose(certificate, purpose, must_be_ca), VerifyFailure::Purpose),
+                (at > 1 && limit.is_some_and(|limit| below > limit), VerifyFailure::PathLength),
+            ];
+            if at > 0 && !self_issued {
+                below += 1;
+            }
+            for (wrong, failure) in findings {
+                if wrong {
+                    self.fail(failure);
+                }
+            }
+        }
+    }
+
+    fn check_strength(&mut self) {
+        let count = self.certificates.len();
+        for at in 0..count {
+            let Some(certificate) = self.certificates.get(at) else { return };
+            let small = at > 0 && !signature::key_is_strong(certificate);
+            let weak = at + 1 < count && signature::digest_is_weak(certificate);
+            if small {
+                self.fail(VerifyFailure::CaKeyTooSmall);
+            }
+            if weak {
+                self.fail(VerifyFailure::WeakDigest);
+            }
+        }
+    }
+
+    /// From the anchor down to the leaf. The dates of the anchor count, its signature does not.
+    fn check_signatures_and_times(&mut self, now: i64) {
+        let count = self.certificates.len();
+        let ends_self_signed = self.last().is_some_and(Certificate::self_signed);
+        if count == 1 && !ends_self_signed {
+            self.fail(VerifyFailure::FirstCertificate);
+        }
+        // Where nothing else is wrong, webpki checks the signatures of a v3 leaf's path anyway.
+        let left_to_webpki = self.failure.is_none()
+            && count > 1
+            && self.certificates.first().is_some_and(|leaf| leaf.version == 3)
+            && self
+                .certificates
+                .iter()
+                .all(|certificate| time_failures(certificate, now) == [None; 2]);
+        for at in (0..count).rev() {
+            let Some(certificate) = self.certificates.get(at) else { return };
+            let mut findings = [None; 2];
+            if let Some(issuer) = self.certificates.get(at + 1) {
+                if issuer.extensions.key_usage.is_some_and(|usage| !usage.cert_sign) {
+                    findings[0] = Some(VerifyFailure::NoCertSign);
+                }
+                if !left_to_webpki && !signature::issued(issuer, certificate) {
+                    findings[1] = Some(VerifyFailure::Signature);
+                }
+            } else if count > 1 && !ends_self_signed {
+                // OpenSSL has no issuer to hold this one against, and passes it over.
+                continue;
+            }
+            let findings = findings.into_iter().chain(time_failures(certificate, now));
+            for failure in findings.flatten() {
+                self.fail(failure);
+            }
+        }
+    }
+
+    /// webpki applies constraints to alternative names. Names that only OpenSSL would look at (the
+    /// subject of a leaf without alternative names, an address in the subject) are refused under
+    /// any constraint: whoever constrains names gives them.
+    fn check_name_constraints(&mut self) {
+        const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01];
+        let constrained = self
+            .certificates
+            .iter()
+            .skip(1)
+            .any(|certificate| certificate.extensions.name_constraints.is_some());
+        let unnamed = self.certificates.first().is_some_and(|leaf| {
+            leaf.extensions.alt_names.is_none()
+                || super::name::has_attribute(leaf.subject, EMAIL_ADDRESS)
+        });
+        if constrained && unnamed && self.failure.is_none() {
+            self.fail(VerifyFailure::Subtree);
+        }
+    }
+}
+
+/// May it issue, as OpenSSL's `X509_check_ca` sees it?
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ca {
+    /// It says so.
+    Stated,
+    /// It says nothing, but is old or its key usage implies it.
+    Tolerated,
+    No,
+}
+
+fn ca_kind(certificate: &Certificate<'_>) -> Ca {
+    const NETSCAPE_ANY_CA: u8 = 0x07;
+    let extensions = &certificate.extensions;
+    if extensions.key_usage.is_some_and(|usage| !usage.cert_sign) {
+        return Ca::No;
+    }
+    match extensions.basic {
+        Some(basic) if basic.ca => Ca::Stated,
+        Some(_) => Ca::No,
+        None if certificate.version == 1 && certificate.self_signed() => Ca::Tolerated,
+        None if extensions.key_usage.is_some() => Ca::Tolerated,
+        None if extensions.netscape.is_some_and(|kind| kind & NETSCAPE_ANY_CA != 0) => {
+            Ca::Tolerated
+        }
+        None => Ca::No,
+    }
+}
+
+fn fits_purpose(certificate: &Certificate<'_>, purpose: Purpose, must_be_ca: bool) -> bool {
+    let extensions = &certificate.extensions;
+    let extended_fits = extensions.extended.is_none_or(|usage| match purpose {
+        Purpose::Client => usage.client,
+        Purpose::Server => usage.server,
+    });
+    if !extended_fits {
+        return false;
+    }
+    let (netscape_leaf, netscape_ca) = match purpose {
+        Purpose::Client => (0x80, 0x04),
+        Purpose::Server => (0x40, 0x04),
+    };
+    if must_be_ca {
+        return match ca_kind(certificate) {
+            Ca::No => false,
+            Ca::Stated => true,
+            Ca::Tolerated => {
+                extensions.key_usage.is_some()
+                    || extensions.netscape.is_none_or(|kind| kind & netscape_ca != 0)
+            }
+        };
+    }
+    extensions.netscape.is_none_or(|kind| kind & netscape_leaf != 0)
+        && extensions.key_usage.is_none_or(|usage| match purpose {
+            Purpose::Client => usage.digital_signature || usage.key_agreement,
+            Purpose::Server => true,
+        })
+}
+
+fn time_failures(certificate: &Certificate<'_>, now: i64) -> [Option<VerifyFailure>; 2] {
+    let start = match certificate.not_before.seconds() {
+        None => Some(VerifyFailure::BadNotBefore),
+        Some(start) if now < start => Some(VerifyFailure::NotYetValid),
+        Some(_) => None,
+    };
+    let end = match certificate.not_after.seconds() {
+        None => Some(VerifyFailure::BadNotAfter),
+        Some(end) if end <= now => Some(VerifyFailure::Expired),
+        Some(_) => None,
+    };
+    [start, end]
+}
+
+/// The anchor that may have issued this certificate.
+fn anchor_for<'a>(current: &Certificate<'_>, sources: &Sources<'a, '_>) -> Option<Certificate<'a>> {
+    let mut candidates: Vec<Certificate<'a>> =
+        (sources.anchors)(current.issuer).into_iter().filter_map(Certificate::parse).collect();
+    let at = best(&candidates, |candidate| current.may_be_issued_by(candidate), sources.now)?;
+    Some(candidates.swap_remove(at))
+}
+
+/// The first candidate that is valid now, else the one that ends last.
+fn best(
+    candidates: &[Certificate<'_>],
+    fits: impl Fn(&Certificate<'_>) -> bool,
+    now: i64,
+) -> Option<usize> {
+    let mut latest: Option<(usize, i64)> = None;
+    for (at, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| fits(candidate)) {
+        let start = candidate.not_before.seconds().unwrap_or(i64::MAX);
+        let end = candidate.not_after.seconds().unwrap_or(i64::MIN);
+        if start <= now && now < end {
+            return Some(at);
+        }
+        if latest.is_none_or(|(_, best_end)| end > best_end) {
+            latest = Some((at, end));
+        }
+    }
+    latest.map(|(at, _)| at)
+}

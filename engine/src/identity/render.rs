@@ -1,0 +1,250 @@
+//! One value of a certificate as bytes: digests, serial, PEM, and the formats other proxies use.
+
+use ring::digest;
+
+use super::alt_names::{self, AltKind};
+use super::certificate::Certificate;
+use super::chain::Verdict;
+use super::name;
+use super::variables::ClientValue;
+
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const LOWER: &[u8; 16] = b"0123456789abcdef";
+const UPPER: &[u8; 16] = b"0123456789ABCDEF";
+/// Base64 characters on a line of PEM.
+const PEM_LINE: usize = 64;
+
+/// A leaf, and what came behind it.
+#[derive(Debug)]
+pub(super) struct Rendering<'a> {
+    /// The leaf.
+    pub(super) leaf: Certificate<'a>,
+    /// The chain as the client sent it, without the leaf.
+    pub(super) rest: &'a [&'a [u8]],
+    /// SHA-256 of the leaf.
+    pub(super) leaf_sha256: [u8; 32],
+}
+
+impl Rendering<'_> {
+    /// Appends this value.
+    pub(super) fn write(&self, value: ClientValue, verdict: Verdict, out: &mut Vec<u8>) {
+        let leaf = &self.leaf;
+        match value {
+            ClientValue::Verify | ClientValue::Attribute(_) => {}
+            ClientValue::Fingerprint => {
+                let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, leaf.der);
+                hex(sha1.as_ref(), LOWER, out);
+            }
+            ClientValue::FingerprintSha256 => hex(&self.leaf_sha256, LOWER, out),
+            ClientValue::Serial => serial(leaf.serial, out),
+            ClientValue::SDn => name::rfc2253(leaf.subject, out),
+            ClientValue::IDn => name::rfc2253(leaf.issuer, out),
+            ClientValue::SDnLegacy => name::one_line(leaf.subject, out),
+            ClientValue::IDnLegacy => name::one_line(leaf.issuer, out),
+            ClientValue::VStart => leaf.not_before.print(out),
+            ClientValue::VEnd => leaf.not_after.print(out),
+            ClientValue::EscapedCert => percent(&pem(leaf.der), out),
+            ClientValue::RawCert => out.extend_from_slice(&pem(leaf.der)),
+            ClientValue::Cert => folded(&pem(leaf.der), out),
+            ClientValue::SpkiSha256 => {
+                base64(digest::digest(&digest::SHA256, leaf.spki).as_ref(), out);
+            }
+            ClientValue::San => alt_names::all(self.alt_names(), out),
+            ClientValue::SanDns => alt_names::of_kind(self.alt_names(), AltKind::Dns, out),
+            ClientValue::SanUri => alt_names::of_kind(self.alt_names(), AltKind::Uri, out),
+            ClientValue::SanEmail => alt_names::of_kind(self.alt_names(), AltKind::Email, out),
+            ClientValue::SanIp => alt_names::of_kind(self.alt_names(), AltKind::Ip, out),
+            // The readers of these take their presence for proof, so they are given with it only.
+            ClientValue::SpiffeId
+            | ClientValue::CertRfc9440
+            | ClientValue::ChainRfc9440
+            | ClientValue::Xfcc => {
+                if verdict == Verdict::Success {
+                    self.write_proven(value, out);
+                }
+            }
+        }
+    }
+
+    /// Appends the first value of a subject attribute.
+    pub(super) fn write_attribute(&self, lower_case: &str, out: &mut Vec<u8>) {
+        name::attribute(self.leaf.subject, lower_case, out);
+    }
+
+    fn alt_names(&self) -> &[u8] {
+        self.leaf.extensions.alt_names.unwrap_or_default()
+    }
+
+    fn write_proven(&self, value: ClientValue, out: &mut Vec<u8>) {
+        match value {
+            ClientValue::SpiffeId => {
+                out.extend_from_slice(alt_names::spiffe_id(self.alt_names()).unwrap_or_default());
+            }
+            ClientValue::CertRfc9440 => byte_sequence(self.leaf.der, out),
+            ClientValue::ChainRfc9440 => {
+                for (at, der) in self.rest.iter().enumerate() {
+                    if at > 0 {
+                        out.extend_from_slice(b", ");
+                    }
+                    byte_sequence(der, out);
+                }
+            }
+            _ => self.write_xfcc(out),
+        }
+    }
+
+    /// One element of Envoy's `X-Forwarded-Client-Cert`: Hash, Subject, then URI and DNS names.
+    fn write_xfcc(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"Hash=");
+        hex(&self.leaf_sha256, LOWER, out);
+        out.extend_from_slice(b";Subject=\"");
+        // RFC 2253 has escaped the quotation marks.
+        name::rfc2253(self.leaf.subject, out);
+        out.push(b'"');
+        for (wanted, key) in [(AltKind::Uri, &b";URI="[..]), (AltKind::Dns, b";DNS=")] {
+            for (kind, name) in alt_names::names(self.alt_names()) {
+                if kind == wanted {
+                    out.extend_from_slice(key);
+                    quoted(name, out);
+                }
+            }
+        }
+    }
+}
+
+/// Two digits per byte, upper case, `-` in front of a negative number (`i2a_ASN1_INTEGER`), but
+/// never OpenSSL's line break, which no header could carry.
+fn serial(content: &[u8], out: &mut Vec<u8>) {
+    let negative = content.first().is_some_and(|first| first & 0x80 != 0);
+    let mut digits = content.to_vec();
+    if negative {
+        out.push(b'-');
+        let mut carry = true;
+        for byte in digits.iter_mut().rev() {
+            (*byte, carry) = (!*byte).overflowing_add(u8::from(carry));
+        }
+    }
+    let leading = digits.iter().take_while(|byte| **byte == 0).count();
+    match digits.get(leading..) {
+        None | Some([]) => out.extend_from_slice(b"00"),
+        Some(digits) => hex(digits, UPPER, out),
+    }
+}
+
+/// `-----BEGIN CERTIFICATE-----` and so on, with a line feed at the end.
+fn pem(der: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(der.len().div_ceil(3) * 4);
+    base64(der, &mut body);
+    let mut out = b"-----BEGIN CERTIFICATE-----\n".to_vec();
+    for line in body.chunks(PEM_LINE) {
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"-----END CERTIFICATE-----\n");
+    out
+}
+
+/// nginx's `$ssl_client_cert`: a tab in front of every line but the first, no line feed at the end.
+fn folded(pem: &[u8], out: &mut Vec<u8>) {
+    for byte in pem.strip_suffix(b"\n").unwrap_or(pem) {
+        out.push(*byte);
+        if *byte == b'\n' {
+            out.push(b'\t');
+        }
+    }
+}
+
+/// Everything but unreserved characters in hexadecimal.
+fn percent(text: &[u8], out: &mut Vec<u8>) {
+    for byte in text {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(*byte),
+            _ => {
+                out.push(b'%');
+                hex(&[*byte], UPPER, out);
+            }
+        }
+    }
+}
+
+/// A byte sequence of RFC 9651 (as RFC 9440 section 2.2 wants it).
+fn byte_sequence(der: &[u8], out: &mut Vec<u8>) {
+    out.push(b':');
+    base64(der, out);
+    out.push(b':');
+}
+
+/// In quotation marks if it holds what separates elements, pairs or values.
+fn quoted(value: &[u8], out: &mut Vec<u8>) {
+    if !value.iter().any(|byte| matches!(byte, b',' | b';' | b'=' | b'"')) {
+        out.extend_from_slice(value);
+        return;
+    }
+    out.push(b'"');
+    for byte in value {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(*byte);
+    }
+    out.push(b'"');
+}
+
+fn hex(bytes: &[u8], digits: &[u8; 16], out: &mut Vec<u8>) {
+    for byte in bytes {
+        out.push(digits[usize::from(byte >> 4)]);
+        out.push(digits[usize::from(byte & 15)]);
+    }
+}
+
+fn base64(bytes: &[u8], out: &mut Vec<u8>) {
+    for chunk in bytes.chunks(3) {
+        let at = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
+        let bits = (at(0) << 16) | (at(1) << 8) | at(2);
+        for place in 0..4 {
+            let digit = usize::try_from((bits >> (18 - 6 * place)) & 63).unwrap_or(0);
+            out.push(if place > chunk.len() { b'=' } else { BASE64[digit] });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl Fn(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn serials_are_openssls() {
+        let table: [(&[u8], &str); 7] = [
+            (&[0x00], "00"),
+            (&[0x01], "01"),
+            (&[0x00, 0xff], "FF"),
+            (&[0x00, 0xa1, 0x00], "A100"),
+            (&[0xe1], "-1F"),
+            (&[0xff, 0x00], "-0100"),
+            (&[0x80], "-80"),
+        ];
+        for (content, expected) in table {
+            assert_eq!(written(|out| serial(content, out)), expected, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn base64_is_padded() {
+        for (bytes, expected) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v")] {
+            assert_eq!(written(|out| base64(bytes.as_bytes(), out)), expected);
+        }
+        assert_eq!(written(|out| percent(b"a+/=\n~", out)), "a%2B%2F%3D%0A~");
+    }
+
+    #[test]
+    fn xfcc_values_are_quoted_where_needed() {
+        assert_eq!(written(|out| quoted(b"spiffe://a/b", out)), "spiffe://a/b");
+        assert_eq!(written(|out| quoted(b"a;b=\"c", out)), "\"a;b=\\\"c\"");
+    }
+}

@@ -1,0 +1,133 @@
+//! The built-in formats of the access log, made of the same pieces as a configured one.
+
+use ferrule_config::model::AccessFormat;
+use ferrule_config::template::{Piece, Template, Variable};
+
+use super::template::{Compiler, Escape, LineTemplate};
+
+/// Compiles a format.
+pub(super) fn compile(format: &AccessFormat, compiler: &mut Compiler) -> LineTemplate {
+    match format {
+        AccessFormat::Combined => {
+            LineTemplate { template: compiler.compile(&combined()), escape: Escape::Log }
+        }
+        AccessFormat::Json => {
+            LineTemplate { template: compiler.compile(&json()), escape: Escape::Json }
+        }
+        AccessFormat::Text(template) => {
+            LineTemplate { template: compiler.compile(template), escape: Escape::Log }
+        }
+    }
+}
+
+/// nginx's `combined`, and behind it, quoted: the verdict on the client's certificate, its
+/// fingerprint, the server name, the TLS version, and whether the session was resumed.
+///
+/// `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer"
+/// "$http_user_agent"`; there is no remote user here, so its place holds `-`.
+fn combined() -> Template {
+    let mut line = Line::default();
+    line.value(Variable::RemoteAddr);
+    line.text(" - - [");
+    line.value(Variable::TimeLocal);
+    line.text("] ");
+    line.quoted(Variable::Request);
+    line.text(" ");
+    line.value(Variable::Status);
+    line.text(" ");
+    line.value(Variable::BodyBytesSent);
+    for variable in [
+        Variable::Http("referer".into()),
+        Variable::Http("user_agent".into()),
+        Variable::SslClientVerify,
+        Variable::SslClientFingerprint,
+        Variable::SslServerName,
+        Variable::SslProtocol,
+        Variable::SslSessionReused,
+    ] {
+        line.text(" ");
+        line.quoted(variable);
+    }
+    line.template
+}
+
+/// One JSON object a line. Numbers that are always there are numbers, everything else is a string.
+fn json() -> Template {
+    let mut line = Line::default();
+    let strings = |line: &mut Line, members: Vec<(&str, Variable)>| {
+        for (name, variable) in members {
+            line.text(&format!(",\"{name}\":"));
+            line.quoted(variable);
+        }
+    };
+    line.text("{\"time\":");
+    line.quoted(Variable::TimeIso8601);
+    strings(
+        &mut line,
+        vec![
+            ("remote_addr", Variable::RemoteAddr),
+            ("remote_port", Variable::RemotePort),
+            ("method", Variable::RequestMethod),
+            ("uri", Variable::RequestUri),
+            ("protocol", Variable::ServerProtocol),
+            ("host", Variable::Host),
+        ],
+    );
+    for (name, variable) in [
+        ("status", Variable::Status),
+        ("request_length", Variable::RequestLength),
+        ("bytes_sent", Variable::BytesSent),
+        ("body_bytes_sent", Variable::BodyBytesSent),
+        ("request_time", Variable::RequestTime),
+        ("connection", Variable::Connection),
+        ("connection_requests", Variable::ConnectionRequests),
+    ] {
+        line.text(&format!(",\"{name}\":"));
+        line.value(variable);
+    }
+    strings(
+        &mut line,
+        vec![
+            ("route_id", Variable::RouteId),
+            ("upstream_addr", Variable::UpstreamAddr),
+            ("upstream_status", Variable::UpstreamStatus),
+            ("upstream_response_time", Variable::UpstreamResponseTime),
+            ("referer", Variable::Http("referer".into())),
+            ("user_agent", Variable::Http("user_agent".into())),
+            ("ssl_protocol", Variable::SslProtocol),
+            ("ssl_cipher", Variable::SslCipher),
+            ("ssl_server_name", Variable::SslServerName),
+            ("ssl_session_reused", Variable::SslSessionReused),
+            ("ssl_client_verify", Variable::SslClientVerify),
+            ("ssl_client_fingerprint", Variable::SslClientFingerprint),
+            ("ssl_client_s_dn", Variable::SslClientSDn),
+            ("ssl_client_serial", Variable::SslClientSerial),
+        ],
+    );
+    line.text("}");
+    line.template
+}
+
+#[derive(Default)]
+struct Line {
+    template: Template,
+}
+
+impl Line {
+    fn text(&mut self, text: &str) {
+        match self.template.pieces.last_mut() {
+            Some(Piece::Text(last)) => last.push_str(text),
+            _ => self.template.pieces.push(Piece::Text(text.to_owned())),
+        }
+    }
+
+    fn value(&mut self, variable: Variable) {
+        self.template.pieces.push(Piece::Variable(variable));
+    }
+
+    fn quoted(&mut self, variable: Variable) {
+        self.text("\"");
+        self.value(variable);
+        self.text("\"");
+    }
+}

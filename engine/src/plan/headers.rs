@@ -1,0 +1,145 @@
+//! Header rules, compiled: what is dropped, what is appended, and who the client is.
+//!
+//! The names of all changes are known when the configuration is read, so their order (global rules,
+//! service, route; in each add, then set, then remove) is played through once, here. What is left
+//! for a request is a set of names whose copies from the client go, and a list of fields to append.
+
+use ferrule_config::Config;
+use ferrule_config::model::{HeaderOps, HeaderValue};
+
+use super::facts::Facts;
+use super::names::{NameSet, StripSet};
+use super::template::{Compiler, Template, uses_session};
+
+/// A field to append.
+#[derive(Debug)]
+pub struct FieldPlan {
+    /// The name as configured.
+    pub name: Box<str>,
+    /// The value.
+    pub value: Template,
+}
+
+impl FieldPlan {
+    fn build(field: &HeaderValue, compiler: &mut Compiler) -> Self {
+        Self { name: field.name.as_str().into(), value: compiler.compile(&field.value) }
+    }
+
+    /// Appends the whole line, or nothing: an empty value sends nothing, and neither does one that
+    /// would break the line.
+    pub fn render(&self, facts: &Facts<'_>, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(self.name.as_bytes());
+        out.extend_from_slice(b": ");
+        if self.value.render_value(facts, out) {
+            out.extend_from_slice(b"\r\n");
+        } else {
+            out.truncate(start);
+        }
+    }
+}
+
+/// What one route does to request fields.
+#[derive(Debug, Default)]
+pub struct HeaderRules {
+    drop: NameSet,
+    append: Vec<FieldPlan>,
+}
+
+impl HeaderRules {
+    /// Plays the changes through in their order.
+    #[must_use]
+    pub fn build(ops: &[HeaderOps], compiler: &mut Compiler) -> Self {
+        let mut drop = NameSet::default();
+        let mut append: Vec<&HeaderValue> = Vec::new();
+        for op in ops {
+            append.extend(&op.add);
+            for field in &op.set {
+                // A set that names a field twice sends both: it replaces what was there before it.
+                drop.insert(&field.name);
+            }
+            append.retain(|known| {
+                !op.set.iter().any(|field| field.name.eq_ignore_ascii_case(&known.name))
+            });
+            append.extend(&op.set);
+            for name in &op.remove {
+                drop.insert(name);
+                append.retain(|known| !known.name.eq_ignore_ascii_case(name));
+            }
+        }
+        let append = append.into_iter().map(|field| FieldPlan::build(field, compiler)).collect();
+        Self { drop, append }
+    }
+
+    /// Does the client's field of this name go?
+    #[must_use]
+    pub fn drops(&self, name: &[u8]) -> bool {
+        self.drop.contains(name)
+    }
+
+    /// What is appended, in order.
+    #[must_use]
+    pub fn append(&self) -> &[FieldPlan] {
+        &self.append
+    }
+}
+
+/// The identity headers: stripped from every request on every listener, then set last.
+#[derive(Debug)]
+pub struct IdentityHeaders {
+    strip: StripSet,
+    connection: Vec<FieldPlan>,
+    request: Vec<FieldPlan>,
+}
+
+impl IdentityHeaders {
+    pub(super) fn build(fields: &[HeaderValue], strip: StripSet, compiler: &mut Compiler) -> Self {
+        let (connection, request) = fields
+            .iter()
+            .map(|field| FieldPlan::build(field, compiler))
+            .partition(|field| field.value.is_connection_scoped());
+        Self { strip, connection, request }
+    }
+
+    /// May a client's field of this name never reach an upstream?
+    #[must_use]
+    pub fn strips(&self, name: &[u8]) -> bool {
+        self.strip.matches(name)
+    }
+
+    /// Appends the lines that stay the same for all requests of a connection: rendered once after
+    /// the handshake and kept beside the connection.
+    pub fn render_block(&self, facts: &Facts<'_>, out: &mut Vec<u8>) {
+        for field in &self.connection {
+            field.render(facts, out);
+        }
+    }
+
+    /// Appends the lines that differ from request to request.
+    pub fn render_request(&self, facts: &Facts<'_>, out: &mut Vec<u8>) {
+        for field in &self.request {
+            field.render(facts, out);
+        }
+    }
+}
+
+/// The names that only we may send upstream: the configured ones, the field's usual ones, and every
+/// name that some route fills from the TLS session. The last ones go on all routes, because an
+/// application that trusts a name on one route trusts it on all.
+pub(super) fn strip_set(config: &Config) -> StripSet {
+    let mut strip = StripSet::default();
+    strip.insert_prefix("X-SSL-Client-");
+    strip.insert("X-Forwarded-Client-Cert");
+    strip.insert("Client-Cert");
+    strip.insert("Client-Cert-Chain");
+    for field in &config.identity_headers {
+        strip.insert(&field.name);
+    }
+    let set = config.routes.iter().flat_map(|route| &route.headers);
+    for field in set.flat_map(|ops| ops.add.iter().chain(&ops.set)) {
+        if uses_session(&field.value) {
+            strip.insert(&field.name);
+        }
+    }
+    strip
+}

@@ -1,0 +1,133 @@
+//! Names compared without case: lower-case copies on the stack, and sets of field names.
+
+use hashbrown::HashSet;
+
+/// No name of ours is longer: DNS ends at 253, and we accept no longer field names to act on.
+const NAME_BYTES_MAX: usize = 256;
+
+/// A short name in lower case, on the stack.
+pub(crate) struct Lower {
+    bytes: [u8; NAME_BYTES_MAX],
+    len: usize,
+}
+
+impl Lower {
+    /// `None` if the name is longer than any name we hold.
+    pub(crate) fn of(name: &[u8]) -> Option<Self> {
+        Self::mapped(name, |byte| byte.to_ascii_lowercase())
+    }
+
+    /// As [`Self::of`], and `_` becomes `-`.
+    pub(crate) fn folded(name: &[u8]) -> Option<Self> {
+        Self::mapped(name, fold)
+    }
+
+    fn mapped(name: &[u8], map: impl Fn(u8) -> u8) -> Option<Self> {
+        let mut bytes = [0; NAME_BYTES_MAX];
+        for (to, from) in bytes.get_mut(..name.len())?.iter_mut().zip(name) {
+            *to = map(*from);
+        }
+        Some(Self { bytes, len: name.len() })
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// Lower case, and `-` for `_`: applications read both spellings as one (CGI and its heirs).
+pub(crate) const fn fold(byte: u8) -> u8 {
+    match byte {
+        b'_' => b'-',
+        other => other.to_ascii_lowercase(),
+    }
+}
+
+/// Field names in every case and in both spellings, `-` and `_`.
+#[derive(Clone, Debug, Default)]
+pub struct StripSet {
+    names: HashSet<Box<[u8]>, foldhash::fast::FixedState>,
+    /// Names that start so, folded.
+    prefixes: Vec<Box<[u8]>>,
+    /// Bit n: some name has n bytes; the last bit stands for all longer ones.
+    lengths: u64,
+}
+
+impl StripSet {
+    /// Adds a name.
+    pub fn insert(&mut self, name: &str) {
+        let folded: Box<[u8]> = name.bytes().map(fold).collect();
+        self.lengths |= length_bit(folded.len());
+        self.names.insert(folded);
+    }
+
+    /// Adds every name that starts so.
+    pub fn insert_prefix(&mut self, prefix: &str) {
+        self.prefixes.push(prefix.bytes().map(fold).collect());
+    }
+
+    /// Is this name in the set, in any case and either spelling?
+    #[must_use]
+    pub fn matches(&self, name: &[u8]) -> bool {
+        let by_prefix = self.prefixes.iter().any(|prefix| {
+            name.len() >= prefix.len() && prefix.iter().zip(name).all(|(a, b)| *a == fold(*b))
+        });
+        by_prefix
+            || (self.lengths & length_bit(name.len()) != 0
+                && Lower::folded(name).is_some_and(|name| self.names.contains(name.as_bytes())))
+    }
+}
+
+fn length_bit(len: usize) -> u64 {
+    1 << len.min(63)
+}
+
+/// Field names in every case, as written otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct NameSet {
+    names: Vec<Box<[u8]>>,
+}
+
+impl NameSet {
+    /// Adds a name.
+    pub fn insert(&mut self, name: &str) {
+        if !self.contains(name.as_bytes()) {
+            self.names.push(name.as_bytes().into());
+        }
+    }
+
+    /// Is this name in the set? A handful of names at most, so they are simply compared.
+    #[must_use]
+    pub fn contains(&self, name: &[u8]) -> bool {
+        self.names.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_and_every_case_are_one_name() {
+        let mut set = StripSet::default();
+        set.insert("X-Client_Verify");
+        set.insert_prefix("X-SSL-Client-");
+        for name in ["X-Client-Verify", "x_client_verify", "X-CLIENT_verify"] {
+            assert!(set.matches(name.as_bytes()), "{name}");
+        }
+        for name in ["x-ssl-client-s-dn", "X_SSL_Client_Verify", "X-Ssl-Client-"] {
+            assert!(set.matches(name.as_bytes()), "{name}");
+        }
+        for name in ["X-Client-Verif", "X-Client-Verify2", "X-Ssl-Client", ""] {
+            assert!(!set.matches(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_longer_than_any_is_in_no_set() {
+        let mut set = StripSet::default();
+        set.insert(&"x".repeat(200));
+        assert!(set.matches(&[b'X'; 200]));
+        assert!(!set.matches(&[b'X'; 4000]));
+    }
+}

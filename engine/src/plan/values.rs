@@ -1,0 +1,247 @@
+//! The values of variables, as bytes, escaped for where they go.
+
+use super::facts::{Facts, LogFacts, RequestFacts, SessionFacts};
+use super::names::fold;
+use super::template::{Escape, Fact, FieldName};
+use crate::identity::Verdict;
+use crate::wire::head::Version;
+
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+
+/// Takes the bytes of one value.
+pub(super) struct Sink<'a> {
+    out: &'a mut Vec<u8>,
+    escape: Escape,
+    empty: bool,
+}
+
+impl<'a> Sink<'a> {
+    pub(super) const fn new(escape: Escape, out: &'a mut Vec<u8>) -> Self {
+        Self { out, escape, empty: true }
+    }
+
+    /// Text of the configuration: never escaped.
+    pub(super) fn put_text(&mut self, text: &[u8]) {
+        self.out.extend_from_slice(text);
+    }
+
+    /// Bytes of a value.
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        self.empty &= bytes.is_empty();
+        match self.escape {
+            Escape::None => self.out.extend_from_slice(bytes),
+            Escape::Json => escape_json(bytes, self.out),
+            Escape::Log => escape_log(bytes, self.out),
+        }
+    }
+
+    fn put_number(&mut self, number: u64) {
+        self.put(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    /// Milliseconds as seconds with three decimals.
+    fn put_millis(&mut self, millis: u64) {
+        self.put_number(millis / 1000);
+        self.put_decimals(millis % 1000);
+    }
+
+    fn put_decimals(&mut self, thousandths: u64) {
+        let digit = |unit: u64| b"0123456789"[(thousandths / unit % 10) as usize];
+        self.put(&[b'.', digit(100), digit(10), digit(1)]);
+    }
+
+    /// The value is complete.
+    pub(super) fn end_value(self) {
+        if self.empty && self.escape == Escape::Log {
+            self.out.push(b'-');
+        }
+    }
+}
+
+/// Puts every line of a request field, as one list (RFC 9110, section 5.3).
+pub(super) fn put_field(name: &FieldName, facts: &Facts<'_>, sink: &mut Sink<'_>) {
+    let Some(request) = facts.request else { return };
+    let separator: &[u8] = if *name.folded == *b"cookie" { b"; " } else { b", " };
+    let mut first = true;
+    for field in request.head.fields.as_slice() {
+        let found = field.name.of(request.buf);
+        if found.len() != name.folded.len()
+            || !name.folded.iter().zip(found).all(|(a, b)| *a == fold(*b))
+            || (!name.underscores && found.contains(&b'_'))
+        {
+            continue;
+        }
+        if !first {
+            sink.put(separator);
+        }
+        first = false;
+        sink.put(field.value.of(request.buf));
+    }
+}
+
+/// Puts everything that is neither a field nor a value of the client's certificate.
+pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
+    let connection = facts.connection;
+    match fact {
+        Fact::Connection => sink.put_number(connection.serial),
+        Fact::ConnectionRequests => sink.put_number(connection.requests),
+        Fact::RemoteAddr => sink.put(connection.remote_addr.as_bytes()),
+        Fact::RemotePort => sink.put(connection.remote_port.as_bytes()),
+        Fact::Scheme => sink.put(if connection.tls { b"https" } else { b"http" }),
+        Fact::ServerAddr => sink.put(connection.server_addr.as_bytes()),
+        Fact::ServerPort => sink.put(connection.server_port.as_bytes()),
+        Fact::Msec => {
+            sink.put_number(facts.now.unix_seconds.unsigned_abs());
+            sink.put_decimals(facts.now.millis.into());
+        }
+        Fact::TimeIso8601 => sink.put(facts.now.iso8601.as_bytes()),
+        Fact::TimeLocal => sink.put(facts.now.local.as_bytes()),
+        Fact::ClientDaysLeft => put_days_left(facts, sink),
+        Fact::SessionAlpn
+        | Fact::SessionCipher
+        | Fact::SessionCiphers
+        | Fact::SessionCurve
+        | Fact::SessionCurves
+        | Fact::SessionProtocol
+        | Fact::SessionReused
+        | Fact::SessionServerName => {
+            sink.put(facts.session.map(|session| session_value(fact, session)).unwrap_or_default());
+        }
+        Fact::Args
+        | Fact::Host
+        | Fact::Request
+        | Fact::RequestMethod
+        | Fact::RequestUri
+        | Fact::RouteId
+        | Fact::ServerProtocol
+        | Fact::Uri => {
+            if let Some(request) = &facts.request {
+                put_request_fact(fact, request, sink);
+            }
+        }
+        Fact::BodyBytesSent
+        | Fact::BytesSent
+        | Fact::RequestLength
+        | Fact::RequestTime
+        | Fact::Status
+        | Fact::UpstreamAddr
+        | Fact::UpstreamStatus
+        | Fact::UpstreamTime => {
+            if let Some(log) = facts.log {
+                put_log_fact(fact, log, sink);
+            }
+        }
+    }
+}
+
+/// Whole days until the certificate expires, 0 if it has; per request, because connections live on.
+fn put_days_left(facts: &Facts<'_>, sink: &mut Sink<'_>) {
+    if let Some(client) = facts.client.filter(|client| client.verdict != Verdict::None) {
+        let left = client.validity.1.saturating_sub(facts.now.unix_seconds);
+        sink.put_number(u64::try_from(left / SECONDS_PER_DAY).unwrap_or(0));
+    }
+}
+
+fn session_value(fact: Fact, session: &SessionFacts) -> &[u8] {
+    match fact {
+        Fact::SessionAlpn => session.alpn.as_bytes(),
+        Fact::SessionCipher => session.cipher.as_bytes(),
+        Fact::SessionCiphers => session.ciphers.as_bytes(),
+        Fact::SessionCurve => session.curve.as_bytes(),
+        Fact::SessionCurves => session.curves.as_bytes(),
+        Fact::SessionProtocol => session.protocol.as_bytes(),
+        Fact::SessionReused if session.reused => b"r",
+        Fact::SessionReused => b".",
+        Fact::SessionServerName => session.server_name.as_bytes(),
+        _ => b"",
+    }
+}
+
+fn put_request_fact(fact: Fact, request: &RequestFacts<'_>, sink: &mut Sink<'_>) {
+    let RequestFacts { buf, head, .. } = *request;
+    let version: &[u8] = match head.version {
+        Version::Http10 => b"HTTP/1.0",
+        Version::Http11 => b"HTTP/1.1",
+    };
+    match fact {
+        Fact::Args => {
+            sink.put(request.target.map(|target| target.query.of(buf)).unwrap_or_default());
+        }
+        Fact::Host => sink.put(request.host),
+        Fact::Request => {
+            sink.put(head.method_text.of(buf));
+            sink.put(b" ");
+            sink.put(head.target.of(buf));
+            sink.put(b" ");
+            sink.put(version);
+        }
+        Fact::RequestMethod => sink.put(head.method_text.of(buf)),
+        Fact::RequestUri => sink.put(head.target.of(buf)),
+        Fact::RouteId => sink.put(request.route_id.as_bytes()),
+        Fact::ServerProtocol => sink.put(version),
+        Fact::Uri => sink.put(request.path),
+        _ => {}
+    }
+}
+
+fn put_log_fact(fact: Fact, log: &LogFacts<'_>, sink: &mut Sink<'_>) {
+    match fact {
+        Fact::BodyBytesSent => sink.put_number(log.body_bytes_sent),
+        Fact::BytesSent => sink.put_number(log.bytes_sent),
+        Fact::RequestLength => sink.put_number(log.request_bytes),
+        Fact::RequestTime => sink.put_millis(log.request_ms),
+        Fact::Status => sink.put_number(log.status.into()),
+        Fact::UpstreamAddr => sink.put(log.upstream_addr.as_bytes()),
+        Fact::UpstreamStatus => {
+            if let Some(status) = log.upstream_status {
+                sink.put_number(status.into());
+            }
+        }
+        Fact::UpstreamTime => {
+            if let Some(millis) = log.upstream_ms {
+                sink.put_millis(millis);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// nginx's `escape=default`.
+fn escape_log(bytes: &[u8], out: &mut Vec<u8>) {
+    for byte in bytes {
+        match byte {
+            b'"' | b'\\' | 0x7f.. | ..=0x1f => {
+                out.extend_from_slice(&[b'\\', b'x', HEX[(byte >> 4) as usize], low_hex(*byte)]);
+            }
+            plain => out.push(*plain),
+        }
+    }
+}
+
+/// The inside of a JSON string (RFC 8259, section 7). Bytes that are not UTF-8 become U+FFFD.
+fn escape_json(bytes: &[u8], out: &mut Vec<u8>) {
+    for chunk in bytes.utf8_chunks() {
+        for byte in chunk.valid().bytes() {
+            match byte {
+                b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+                b'\n' => out.extend_from_slice(b"\\n"),
+                b'\r' => out.extend_from_slice(b"\\r"),
+                b'\t' => out.extend_from_slice(b"\\t"),
+                ..=0x1f | 0x7f => {
+                    out.extend_from_slice(b"\\u00");
+                    out.extend_from_slice(&[HEX[(byte >> 4) as usize], low_hex(byte)]);
+                }
+                plain => out.push(plain),
+            }
+        }
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice(char::REPLACEMENT_CHARACTER.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
+const fn low_hex(byte: u8) -> u8 {
+    HEX[(byte & 15) as usize]
+}

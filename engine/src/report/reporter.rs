@@ -1,0 +1,103 @@
+//! What a core does when an exchange is over: count it, and log it.
+
+use super::access_log;
+use super::counters::{Counter, Counters};
+use super::log_ring::LogProducer;
+use crate::exchange::outcome::{Ended, Outcome};
+use crate::exchange::refusal::Refusal;
+use crate::plan::Plan;
+use crate::plan::facts::Facts;
+
+/// A core's own end of the access log. Allocates nothing once its line buffer has grown.
+#[derive(Debug)]
+pub struct Reporter {
+    log: LogProducer,
+    line: Vec<u8>,
+}
+
+impl Reporter {
+    /// Lines go to this ring.
+    #[must_use]
+    pub const fn new(log: LogProducer) -> Self {
+        Self { log, line: Vec::new() }
+    }
+
+    /// One exchange is over. `facts.log` must be the outcome's, see [`Outcome::log_facts`].
+    pub fn finished(
+        &mut self,
+        counters: &Counters,
+        plan: &Plan,
+        facts: &Facts<'_>,
+        outcome: &Outcome,
+    ) {
+        count(counters, outcome);
+        if let Some(format) = &plan.access_log {
+            access_log::write_line(format, facts, &mut self.line);
+            if !self.log.push(&self.line) {
+                counters.add(Counter::LogDropped, 1);
+            }
+        }
+    }
+}
+
+/// Counts the outcome of one exchange. Bytes and upstream connections are counted where they are
+/// moved, opened and lost: an exchange that was tried again has seen more than its outcome tells.
+fn count(counters: &Counters, outcome: &Outcome) {
+    counters.add(Counter::of_status(outcome.status_logged()), 1);
+    if outcome.retries > 0 {
+        counters.add(Counter::UpstreamRetries, u64::from(outcome.retries));
+    }
+    match outcome.ended {
+        Ended::Answered | Ended::ResponseCutOff | Ended::Stopped => {}
+        Ended::Refused(refusal) => {
+            counters.add(Counter::Refusals, 1);
+            if matches!(refusal, Refusal::HeadTimeout | Refusal::BodyTimeout) {
+                counters.add(Counter::ClientTimeouts, 1);
+            } else if refusal == Refusal::UpstreamTimeout {
+                counters.add(Counter::UpstreamTimeouts, 1);
+            }
+        }
+        Ended::ClientLeft => counters.add(Counter::ClientAborts, 1),
+        Ended::TimedOut => counters.add(Counter::ResponseTimeouts, 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(outcome: &Outcome) -> Vec<(Counter, u64)> {
+        let counters = Counters::default();
+        count(&counters, outcome);
+        let all = Counter::ALL.into_iter().map(|counter| (counter, counters.get(counter)));
+        all.filter(|(_, value)| *value > 0).collect()
+    }
+
+    #[test]
+    fn an_answer_is_counted_by_its_status() {
+        let outcome = Outcome { status: 204, retries: 1, ..Outcome::default() };
+        let expected = [(Counter::Responses2xx, 1), (Counter::UpstreamRetries, 1)];
+        assert_eq!(counted(&outcome), expected);
+    }
+
+    #[test]
+    fn a_client_that_left_counts_as_499() {
+        let outcome = Outcome { ended: Ended::ClientLeft, ..Outcome::default() };
+        assert_eq!(counted(&outcome), [(Counter::Responses4xx, 1), (Counter::ClientAborts, 1)]);
+    }
+
+    #[test]
+    fn a_refusal_says_whose_deadline_passed() {
+        let refused = |refusal, status| {
+            counted(&Outcome { status, ended: Ended::Refused(refusal), ..Outcome::default() })
+        };
+        assert_eq!(
+            refused(Refusal::UpstreamTimeout, 504),
+            [(Counter::Responses5xx, 1), (Counter::Refusals, 1), (Counter::UpstreamTimeouts, 1)]
+        );
+        assert_eq!(
+            refused(Refusal::RouteNotFound, 404),
+            [(Counter::Responses4xx, 1), (Counter::Refusals, 1)]
+        );
+    }
+}

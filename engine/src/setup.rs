@@ -1,1 +1,0 @@
-//! A file becomes one generation: plan and TLS settings, or every problem at once.

@@ -1,0 +1,268 @@
+//! The listening sockets: one per address and core, opened once and kept.
+//!
+//! The kernel spreads connections over the sockets of one address (`SO_REUSEPORT`). Closing one resets
+//! what waits in its queue, so a reload opens only what is new and closes only what is gone; either all
+//! new addresses open or nothing changes. An IPv6 address listens for IPv6 alone, as in nginx.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrule_config::Config;
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+
+use super::OpenListener;
+use crate::plan::ListenerId;
+
+/// Connections that may wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// A peer that vanished is noticed after about two minutes of silence: 60 s, then 4 probes.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_PROBES: u32 = 4;
+
+/// Sent bytes that nobody acknowledges end the connection after this time.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
+
+/// Every open listening socket of the process, by address and core.
+#[derive(Debug)]
+pub struct Listeners {
+    cores: usize,
+    open: BTreeMap<SocketAddr, Vec<Arc<TcpListener>>>,
+}
+
+/// The sockets of the next generation: kept ones and new ones. Dropped unused, it closes the new ones.
+#[derive(Debug)]
+pub struct Prepared {
+    /// In the order of the configuration.
+    addresses: Vec<SocketAddr>,
+    sockets: BTreeMap<SocketAddr, Vec<Arc<TcpListener>>>,
+    opened: usize,
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug)]
+pub struct BindError {
+    /// The address, as configured.
+    pub address: SocketAddr,
+    /// What the kernel said.
+    pub error: io::Error,
+}
+
+impl std::fmt::Display for BindError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "cannot listen on {}: {}", self.address, self.error)?;
+        match self.error.kind() {
+            io::ErrorKind::PermissionDenied => write!(
+                out,
+                "; ports below net.ipv4.ip_unprivileged_port_start (1024 by default) need the \
+                 capability CAP_NET_BIND_SERVICE"
+            ),
+            io::ErrorKind::AddrInUse => write!(out, "; another process listens there"),
+            io::ErrorKind::AddrNotAvailable => {
+                write!(out, "; this machine has no interface with that address")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+impl Listeners {
+    /// None yet, for this many cores.
+    #[must_use]
+    pub const fn new(cores: usize) -> Self {
+        Self { cores, open: BTreeMap::new() }
+    }
+
+    /// Opens what the configuration names and is not open yet. Nothing that is open changes.
+    ///
+    /// # Errors
+    /// Every address that could not be opened; the others are closed again.
+    pub fn prepare(&self, config: &Config) -> Result<Prepared, Vec<BindError>> {
+        let addresses: Vec<SocketAddr> = config.listens.iter().map(|one| one.address).collect();
+        let mut sockets = BTreeMap::new();
+        let mut errors = Vec::new();
+        let fresh: BTreeSet<SocketAddr> =
+            addresses.iter().copied().filter(|address| !self.open.contains_key(address)).collect();
+        // Asked of all before one is opened: our own `0.0.0.0:443` must not stand in the way of our
+        // own `127.0.0.1:443`.
+        for address in fresh.iter().copied() {
+            if !self.shares_port(address)
+                && let Err(error) = probe(address)
+            {
+                errors.push(BindError { address, error });
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        for address in addresses.iter().copied() {
+            if let Some(kept) = self.open.get(&address) {
+                sockets.insert(address, kept.clone());
+                continue;
+            }
+            match open_all(address, self.cores) {
+                Ok(opened) => drop(sockets.insert(address, opened)),
+                Err(error) => errors.push(BindError { address, error }),
+            }
+        }
+        if errors.is_empty() {
+            Ok(Prepared { addresses, sockets, opened: fresh.len() })
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// Takes the prepared sockets over. Those of addresses that are gone close as soon as their cores
+    /// have let go of them too.
+    pub fn commit(&mut self, prepared: Prepared) {
+        self.open = prepared.sockets;
+    }
+
+    /// Is one of our own sockets on this port?
+    fn shares_port(&self, address: SocketAddr) -> bool {
+        self.open.keys().any(|open| open.port() == address.port())
+    }
+}
+
+impl Prepared {
+    /// The sockets of one core, in the order of the configuration.
+    #[must_use]
+    pub fn of_core(&self, core: usize) -> Vec<OpenListener> {
+        (0..)
+            .zip(&self.addresses)
+            .filter_map(|(index, address)| {
+                let socket = self.sockets.get(address)?.get(core)?;
+                Some(OpenListener {
+                    address: *address,
+                    listener: ListenerId(index),
+                    socket: Arc::clone(socket),
+                })
+            })
+            .collect()
+    }
+
+    /// Where we really listen: a configured port 0 is the port the kernel chose.
+    #[must_use]
+    pub fn bound(&self) -> Vec<SocketAddr> {
+        self.addresses
+            .iter()
+            .map(|address| {
+                self.sockets
+                    .get(address)
+                    .and_then(|sockets| sockets.first())
+                    .and_then(|socket| socket.local_addr().ok())
+                    .unwrap_or(*address)
+            })
+            .collect()
+    }
+
+    /// How many addresses are new.
+    #[must_use]
+    pub const fn opened(&self) -> usize {
+        self.opened
+    }
+}
+
+/// Does somebody else listen there? `SO_REUSEPORT` alone would let a second process of the same user
+/// take half of the connections without a word, so a socket without it asks first.
+fn probe(address: SocketAddr) -> io::Result<()> {
+    if address.port() == 0 {
+        return Ok(());
+    }
+    let socket = plain_socket(address)?;
+    socket.bind(&SockAddr::from(address))
+}
+
+fn plain_socket(address: SocketAddr) -> io::Result<Socket> {
+    // socket2 sets CLOEXEC.
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Connections of a former process in TIME_WAIT do not keep a restart from binding.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // `[::]:443` and `0.0.0.0:443` are two addresses that can be configured apart.
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+fn open_all(address: SocketAddr, cores: usize) -> io::Result<Vec<Arc<TcpListener>>> {
+    let first = open_one(address)?;
+    // Port 0: the kernel chooses once, the other cores follow.
+    let bound = first.local_addr()?;
+    let mut sockets = vec![Arc::new(first)];
+    while sockets.len() < cores {
+        sockets.push(Arc::new(open_one(bound)?));
+    }
+    Ok(sockets)
+}
+
+/// Left blocking: under `io_uring` kernels before 5.19 hand `EAGAIN` to an accept on a non-blocking
+/// socket. A core on epoll makes its own socket non-blocking.
+fn open_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = plain_socket(address)?;
+    socket.set_reuse_port(true)?;
+    // An accepted connection inherits these, which saves three system calls for each.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(KEEPALIVE_IDLE)
+            .with_interval(KEEPALIVE_INTERVAL)
+            .with_retries(KEEPALIVE_PROBES),
+    )?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use socket2::SockRef;
+
+    use super::*;
+
+    fn local() -> SocketAddr {
+        "127.0.0.1:0".parse().unwrap()
+    }
+
+    #[test]
+    fn every_core_listens_on_the_same_port() {
+        let sockets = open_all(local(), 3).unwrap();
+        let port = sockets[0].local_addr().unwrap();
+        assert!(sockets.iter().all(|socket| socket.local_addr().unwrap() == port));
+    }
+
+    #[test]
+    fn an_accepted_connection_inherits_the_options() {
+        let listener = open_one(local()).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let socket = SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED_MAX));
+    }
+
+    #[test]
+    fn an_address_of_another_listener_is_noticed() {
+        let other = open_one(local()).unwrap();
+        let error = probe(other.local_addr().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        let error = |kind| BindError { address: local(), error: io::Error::from(kind) }.to_string();
+        assert!(error(io::ErrorKind::PermissionDenied).contains("CAP_NET_BIND_SERVICE"));
+        assert!(error(io::ErrorKind::AddrInUse).contains("another process"));
+    }
+}

@@ -1,0 +1,345 @@
+//! One rustls configuration per upstream: whom we trust, what we present, what may be resumed.
+//!
+//! `full` checks chain and name (RFC 9525: alternative names only), `ca` the chain, `off` nothing
+//! but that the peer holds its key. Sessions are resumed within one upstream's settings only.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ferrule_config::model::{self, UpstreamCa, UpstreamVerify};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, DnsName, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme,
+};
+
+use super::{Findings, keys, server, signatures};
+use crate::identity::certificate::Certificate;
+use crate::identity::chain::{self, Anchors, Rules, VerifyFailure};
+use crate::identity::path::Purpose;
+
+/// Intermediates between an upstream's leaf and an anchor; chains are bounded by their length too.
+const DEPTH: u32 = 8;
+/// Sessions remembered per upstream.
+const SESSIONS_MAX: usize = 256;
+
+/// TLS towards the nodes of one upstream.
+#[derive(Debug)]
+pub struct UpstreamTls {
+    /// For every connection to one of its nodes.
+    pub config: Arc<ClientConfig>,
+    server_name: Option<ServerName<'static>>,
+    identity: [u8; 32],
+}
+
+/// Why an upstream's certificate was refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UpstreamFailure {
+    /// The chain is not good.
+    Chain(VerifyFailure),
+    /// The chain is good, but the certificate holds no alternative names to check
+    /// (`verify = "ca"` checks the chain only).
+    NoNames,
+    /// The chain is good, but the certificate is for other names.
+    WrongName,
+    /// It is no certificate.
+    Broken,
+}
+
+impl UpstreamFailure {
+    /// A few words for the log.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Chain(failure) => failure.text(),
+            Self::NoNames => "certificate without alternative names",
+            Self::WrongName => "certificate for another name",
+            Self::Broken => "broken certificate",
+        }
+    }
+}
+
+impl fmt::Display for UpstreamFailure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.text())
+    }
+}
+
+impl std::error::Error for UpstreamFailure {}
+
+/// A few words for the log about a handshake that failed.
+#[must_use]
+pub fn reason(error: &Error) -> &'static str {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => inner
+            .downcast_ref::<UpstreamFailure>()
+            .map_or("certificate refused", |failure| failure.text()),
+        Error::InvalidCertificate(CertificateError::BadSignature) => "bad handshake signature",
+        Error::InvalidCertificate(_) => "certificate refused",
+        Error::AlertReceived(_) => "alert from upstream",
+        Error::PeerIncompatible(_) => "nothing in common",
+        Error::InvalidMessage(_) => "not TLS",
+        Error::PeerMisbehaved(_) | Error::InappropriateMessage { .. } => "protocol violation",
+        Error::InappropriateHandshakeMessage { .. } | Error::DecryptError => "protocol violation",
+        _ => "handshake failed",
+    }
+}
+
+impl UpstreamTls {
+    /// Loads what the upstream names; pushes every problem.
+    pub(super) fn load(
+        upstream: &model::UpstreamTls,
+        id: &str,
+        provider: &Arc<CryptoProvider>,
+        found: &mut Findings<'_>,
+    ) -> Option<Self> {
+        let field = format!("upstreams[{id}].tls");
+        let anchors = load_anchors(upstream, &field, found);
+        let client = match &upstream.client {
+            Some(pair) => Some(keys::pair(pair, &format!("{field}.client"), provider, found)?),
+            None => None,
+        };
+        let name = match upstream.server_name.as_deref().map(name_of) {
+            Some(None) => {
+                let message = "is neither a host name nor an address".to_owned();
+                found.error(upstream.place, &format!("{field}.server_name"), message, None);
+                return None;
+            }
+            given => given.flatten(),
+        };
+        let anchors = anchors?;
+        let identity = pool_identity(upstream, &anchors, client.as_deref());
+        let versions = server::versions(upstream.protocols);
+        let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
+            .with_protocol_versions(&versions);
+        let builder = match builder {
+            Ok(builder) => builder.dangerous(),
+            Err(error) => {
+                found.error(upstream.place, &field, format!("cannot be used: {error}"), None);
+                return None;
+            }
+        };
+        let check =
+            UpstreamCheck { anchors, verify: upstream.verify, provider: Arc::clone(provider) };
+        let builder = builder.with_custom_certificate_verifier(Arc::new(check));
+        let mut config = match client {
+            Some(pair) => builder.with_client_cert_resolver(Arc::new(Presented { pair })),
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
+        config.enable_early_data = false;
+        Some(Self { config: Arc::new(config), server_name: name, identity })
+    }
+
+    /// The name to send and to check: the configured one, else the host sent upstream if it is a
+    /// name, else the node's host. An address is checked, but never sent. If nothing fits, the
+    /// unspecified address, which no certificate passes for.
+    #[must_use]
+    pub fn server_name(&self, host_sent: &str, node_host: &str) -> ServerName<'static> {
+        if let Some(name) = &self.server_name {
+            return name.clone();
+        }
+        match name_of(without_port(host_sent)) {
+            Some(name @ ServerName::DnsName(_)) => name,
+            _ => name_of(node_host)
+                .unwrap_or_else(|| ServerName::IpAddress(IpAddr::from([0; 4]).into())),
+        }
+    }
+
+    /// A digest of everything but the server name that tells its connections from those of
+    /// other upstreams: our certificate, whom we trust, how, and which versions.
+    #[must_use]
+    pub const fn pool_identity(&self) -> [u8; 32] {
+        self.identity
+    }
+}
+
+fn name_of(host: &str) -> Option<ServerName<'static>> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Some(ServerName::IpAddress(address.into()));
+    }
+    DnsName::try_from(bare.to_ascii_lowercase()).ok().map(ServerName::DnsName)
+}
+
+/// `example.com:8443` and `[::1]:8443` without their ports.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit())
+                && (!name.contains(':') || name.ends_with(']')) =>
+        {
+            name
+        }
+        _ => host,
+    }
+}
+
+fn load_anchors(
+    upstream: &model::UpstreamTls,
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Option<Anchors> {
+    let field = format!("{field}.ca");
+    let mut ders: Vec<Vec<u8>> = Vec::new();
+    match &upstream.ca {
+        None => {}
+        Some(UpstreamCa::System) => {
+            let usable = |der: &[u8]| Anchors::new(&[der.to_vec()]).is_ok();
+            let system = rustls_native_certs::load_native_certs().certs;
+            ders.extend(system.iter().filter(|der| usable(der)).map(|der| der.to_vec()));
+        }
+        Some(UpstreamCa::Files(list)) => {
+            for pem in list {
+                for der in keys::certificates(pem, &field, found) {
+                    server::warn_on_anchor(&der, pem, &field, found);
+                    ders.push(der.to_vec());
+                }
+            }
+        }
+    }
+    if ders.is_empty() && upstream.verify != UpstreamVerify::Off {
+        // A file that holds nothing has been named already.
+        if !matches!(upstream.ca, Some(UpstreamCa::Files(_))) {
+            let message = "there is no CA to verify this upstream with".to_owned();
+            found.error(upstream.place, &field, message, Some("a CA file, or \"system\""));
+        }
+        return None;
+    }
+    match Anchors::new(&ders) {
+        Ok(anchors) => Some(anchors),
+        Err(chain::PolicyError::NotACertificate(at)) => {
+            let message = format!("CA certificate {} cannot be used", at + 1);
+            found.error(upstream.place, &field, message, None);
+            None
+        }
+    }
+}
+
+fn pool_identity(
+    upstream: &model::UpstreamTls,
+    anchors: &Anchors,
+    client: Option<&CertifiedKey>,
+) -> [u8; 32] {
+    let leaf = client.and_then(|pair| pair.cert.first()).map_or(&[][..], AsRef::as_ref);
+    let key = Certificate::parse(leaf).map_or(&[][..], |leaf| leaf.spki);
+    let verify = match upstream.verify {
+        UpstreamVerify::Full => 0,
+        UpstreamVerify::Ca => 1,
+        UpstreamVerify::Off => 2,
+    };
+    let versions = [u8::from(upstream.protocols.tls12), u8::from(upstream.protocols.tls13)];
+    // The leaf too: a renewed certificate of the same key is another one to the upstream.
+    chain::sha256(&[b"upstream", key, leaf, &anchors.digest(), &[verify], &versions])
+}
+
+/// Our certificate, if the upstream can verify its key.
+#[derive(Debug)]
+struct Presented {
+    pair: Arc<CertifiedKey>,
+}
+
+impl ResolvesClientCert for Presented {
+    /// The CA names an upstream hints at are not held against our certificate: it is the only one
+    /// we have, and v1 certificates' chains are often incomplete.
+    fn resolve(
+        &self,
+        _root_hint_subjects: &[&[u8]],
+        schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        self.pair.key.choose_scheme(schemes).map(|_| Arc::clone(&self.pair))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// Looks at an upstream's certificate during the handshake.
+#[derive(Debug)]
+struct UpstreamCheck {
+    anchors: Anchors,
+    verify: UpstreamVerify,
+    provider: Arc<CryptoProvider>,
+}
+
+impl UpstreamCheck {
+    fn check(
+        &self,
+        presented: &[&[u8]],
+        name: &ServerName<'_>,
+        now: i64,
+    ) -> Result<(), UpstreamFailure> {
+        let leaf_der = presented.first().copied().unwrap_or_default();
+        let leaf = Certificate::parse(leaf_der).ok_or(UpstreamFailure::Broken)?;
+        if self.verify == UpstreamVerify::Off {
+            return Ok(());
+        }
+        let rules = Rules { depth: DEPTH, allow_v1: true, purpose: Purpose::Server, now };
+        self.anchors.examine(presented, rules).map_err(UpstreamFailure::Chain)?;
+        if self.verify == UpstreamVerify::Ca {
+            return Ok(());
+        }
+        if leaf.extensions.alt_names.is_none() {
+            return Err(UpstreamFailure::NoNames);
+        }
+        let unspecified = |name: &ServerName<'_>| matches!(name, ServerName::IpAddress(address) if IpAddr::from(*address).is_unspecified());
+        let leaf = CertificateDer::from(leaf_der);
+        let leaf = webpki::EndEntityCert::try_from(&leaf).map_err(|_| UpstreamFailure::Broken)?;
+        if unspecified(name) || leaf.verify_is_valid_for_subject_name(name).is_err() {
+            return Err(UpstreamFailure::WrongName);
+        }
+        Ok(())
+    }
+}
+
+impl ServerCertVerifier for UpstreamCheck {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let mut presented: Vec<&[u8]> = vec![end_entity];
+        presented.extend(intermediates.iter().map(AsRef::<[u8]>::as_ref));
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        match self.check(&presented, server_name, now) {
+            Ok(()) => Ok(ServerCertVerified::assertion()),
+            Err(failure) => {
+                let other = OtherError(Arc::new(failure));
+                Err(Error::InvalidCertificate(CertificateError::Other(other)))
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let supported = &self.provider.signature_verification_algorithms;
+        signatures::verify_tls12(message, cert, signed, supported)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let supported = &self.provider.signature_verification_algorithms;
+        signatures::verify_tls13(message, cert, signed, supported)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,103 @@
+//! What a finished handshake agreed on, in OpenSSL's words: the `$ssl_*` values that do not come
+//! from the certificate.
+
+use rustls::{CommonState, HandshakeKind, ProtocolVersion};
+
+use super::handshake::HandshakeNotes;
+use super::hello::Hello;
+use super::openssl_names;
+
+/// Made once per connection, after the handshake.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TlsFacts {
+    /// `$ssl_protocol`
+    pub protocol: &'static str,
+    /// `$ssl_cipher`
+    pub cipher: &'static str,
+    /// `$ssl_curve`; empty where none was used (a resumed TLS 1.2 session).
+    pub curve: &'static str,
+    /// `$ssl_alpn_protocol`
+    pub alpn: &'static str,
+    /// `$ssl_server_name`: lower case, without a trailing dot
+    pub server_name: String,
+    /// `$ssl_session_reused` is `r`, not `.`
+    pub reused: bool,
+    /// `$ssl_ciphers`
+    pub ciphers: String,
+    /// `$ssl_curves`
+    pub curves: String,
+    /// `$ssl_client_sigalg`
+    pub client_sigalg: &'static str,
+}
+
+impl TlsFacts {
+    /// The facts of a connection whose handshake is over.
+    #[must_use]
+    pub fn of(connection: &CommonState, hello: &Hello, notes: &HandshakeNotes) -> Self {
+        let group = connection.negotiated_key_exchange_group();
+        Self {
+            protocol: match connection.protocol_version() {
+                Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+                Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+                _ => "",
+            },
+            cipher: connection
+                .negotiated_cipher_suite()
+                .and_then(|suite| openssl_names::cipher(suite.suite().into()))
+                .unwrap_or_default(),
+            curve: group
+                .and_then(|group| openssl_names::curve(group.name().into()))
+                .unwrap_or_default(),
+            alpn: match connection.alpn_protocol() {
+                Some(b"http/1.1") => "http/1.1",
+                _ => "",
+            },
+            server_name: hello.sni.clone().unwrap_or_default(),
+            reused: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            ciphers: list(&hello.ciphers, openssl_names::cipher),
+            curves: list(&hello.curves, openssl_names::curve),
+            client_sigalg: notes.client_sigalg(),
+        }
+    }
+
+    /// `$ssl_session_reused`
+    #[must_use]
+    pub const fn session_reused(&self) -> &'static str {
+        if self.reused { "r" } else { "." }
+    }
+}
+
+/// Names with colons between them; a number without a name in hexadecimal, as nginx writes it.
+fn list(numbers: &[u16], name: fn(u16) -> Option<&'static str>) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut out = String::new();
+    for number in numbers {
+        if !out.is_empty() {
+            out.push(':');
+        }
+        if let Some(name) = name(*number) {
+            out.push_str(name);
+            continue;
+        }
+        out.push_str("0x");
+        for shift in [12, 8, 4, 0] {
+            out.push(char::from(DIGITS[usize::from((number >> shift) & 15)]));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_numbers_are_hexadecimal() {
+        let ciphers = [0x0a0a, 0x1301, 0xc02b, 0x00ff];
+        assert_eq!(
+            list(&ciphers, openssl_names::cipher),
+            "0x0a0a:TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:TLS_EMPTY_RENEGOTIATION_INFO_SCSV"
+        );
+        assert_eq!(list(&[0x11ec, 29, 23], openssl_names::curve), "0x11ec:X25519:prime256v1");
+    }
+}

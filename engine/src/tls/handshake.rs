@@ -1,0 +1,133 @@
+//! What a running handshake tells its surroundings, and hears from them.
+//!
+//! rustls calls verifiers, resolvers and ticketers without saying for which connection. A data core
+//! runs one handshake at a time, so its notes lie in a core-local cell while rustls runs, and
+//! with the connection otherwise ([`HandshakeNotes::during`]).
+
+use std::cell::RefCell;
+
+use rustls::SignatureScheme;
+
+use super::hello::normal_name;
+use crate::identity::VerifyFailure;
+
+/// The notes of one connection's handshake; kept with the connection until it is over.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HandshakeNotes {
+    server_name: Option<String>,
+    leaf_expiry: Option<i64>,
+    client_sigalg: Option<SignatureScheme>,
+    client_failure: Option<VerifyFailure>,
+    name_differs: bool,
+}
+
+struct Running {
+    notes: HandshakeNotes,
+    now: i64,
+}
+
+thread_local! {
+    static RUNNING: RefCell<Option<Running>> = const { RefCell::new(None) };
+}
+
+/// Clears the cell even if rustls panics.
+struct Cleared;
+
+impl Drop for Cleared {
+    fn drop(&mut self) {
+        RUNNING.with_borrow_mut(|running| *running = None);
+    }
+}
+
+impl HandshakeNotes {
+    /// Notes for a connection whose settings were chosen by this server name (see
+    /// [`super::hello::Hello::sni`]); rustls must come to the same one.
+    #[must_use]
+    pub fn new(server_name: Option<&str>) -> Self {
+        Self { server_name: server_name.map(normal_name), ..Self::default() }
+    }
+
+    /// Runs rustls (`process_tls_records`) with these notes at hand. `now` is Unix seconds.
+    /// No ticket is written or read outside of this.
+    pub fn during<R>(&mut self, now: i64, run: impl FnOnce() -> R) -> R {
+        let notes = std::mem::take(self);
+        RUNNING.with_borrow_mut(|running| *running = Some(Running { notes, now }));
+        let cleared = Cleared;
+        let result = run();
+        if let Some(running) = RUNNING.with_borrow_mut(Option::take) {
+            *self = running.notes;
+        }
+        drop(cleared);
+        result
+    }
+
+    /// rustls read another server name than we did; the handshake has failed.
+    #[must_use]
+    pub const fn name_differs(&self) -> bool {
+        self.name_differs
+    }
+
+    /// Why the client's chain ended the handshake (`reject = "handshake"`).
+    #[must_use]
+    pub const fn client_failure(&self) -> Option<VerifyFailure> {
+        self.client_failure
+    }
+
+    /// `$ssl_client_sigalg`, as OpenSSL names it; empty without a certificate or after resumption.
+    #[must_use]
+    pub const fn client_sigalg(&self) -> &'static str {
+        match self.client_sigalg {
+            Some(SignatureScheme::ECDSA_NISTP256_SHA256) => "ecdsa_secp256r1_sha256",
+            Some(SignatureScheme::ECDSA_NISTP384_SHA384) => "ecdsa_secp384r1_sha384",
+            Some(SignatureScheme::ED25519) => "ed25519",
+            Some(SignatureScheme::RSA_PSS_SHA256) => "rsa_pss_rsae_sha256",
+            Some(SignatureScheme::RSA_PSS_SHA384) => "rsa_pss_rsae_sha384",
+            Some(SignatureScheme::RSA_PSS_SHA512) => "rsa_pss_rsae_sha512",
+            Some(SignatureScheme::RSA_PKCS1_SHA256) => "rsa_pkcs1_sha256",
+            Some(SignatureScheme::RSA_PKCS1_SHA384) => "rsa_pkcs1_sha384",
+            Some(SignatureScheme::RSA_PKCS1_SHA512) => "rsa_pkcs1_sha512",
+            _ => "",
+        }
+    }
+}
+
+/// The client's leaf ends then: no ticket may live longer.
+pub(super) fn note_leaf_expiry(end: i64) {
+    with_running(|running| running.notes.leaf_expiry = Some(end));
+}
+
+/// The client's chain was refused during the handshake.
+pub(super) fn note_client_failure(failure: VerifyFailure) {
+    with_running(|running| running.notes.client_failure = Some(failure));
+}
+
+/// The client proved possession with this.
+pub(super) fn note_client_sigalg(scheme: SignatureScheme) {
+    with_running(|running| running.notes.client_sigalg = Some(scheme));
+}
+
+/// The time, and when the client's leaf ends; `None` outside of a handshake of ours.
+pub(super) fn time_and_leaf_expiry() -> Option<(i64, Option<i64>)> {
+    RUNNING.with_borrow(|running| {
+        running.as_ref().map(|running| (running.now, running.notes.leaf_expiry))
+    })
+}
+
+/// Has rustls read the name by which we chose? Outside of a handshake of ours there is no choice
+/// to compare with.
+pub(super) fn agrees_on_name(name: Option<&str>) -> bool {
+    RUNNING.with_borrow_mut(|running| {
+        let Some(running) = running else { return true };
+        let same = running.notes.server_name == name.map(normal_name);
+        running.notes.name_differs |= !same;
+        same
+    })
+}
+
+fn with_running(act: impl FnOnce(&mut Running)) {
+    RUNNING.with_borrow_mut(|running| {
+        if let Some(running) = running {
+            act(running);
+        }
+    });
+}

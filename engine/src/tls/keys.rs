@@ -1,0 +1,180 @@
+//! PEM text to chains and keys. Errors name the file, never the key.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use ferrule_config::model::{KeyPair, Pem, PemSource};
+use ferrule_config::{Place, Problem};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+
+use super::Findings;
+use crate::identity::certificate::Certificate;
+use crate::identity::signature;
+
+/// Bytes of one PEM file; a bundle of every public root is a tenth of it.
+const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// ring signs with no larger RSA key.
+const RSA_BITS_MAX: usize = 4096;
+/// `secp521r1`, tag and length included.
+const P521: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
+
+/// The certificates in these files, in their order; problems are pushed, and what can be read
+/// is returned.
+pub(super) fn certificates(
+    pem: &Pem,
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Vec<CertificateDer<'static>> {
+    let Some(text) = text(pem, field, found) else { return Vec::new() };
+    let mut list = Vec::new();
+    for item in CertificateDer::pem_slice_iter(&text) {
+        match item {
+            Ok(der) if Certificate::parse(&der).is_some() => list.push(der),
+            Ok(_) | Err(_) => {
+                let message = format!("certificate {} in {} is broken", list.len() + 1, name(pem));
+                found.error(pem.place, field, message, None);
+                return list;
+            }
+        }
+    }
+    if list.is_empty() {
+        let message = if text.trim_ascii().is_empty() {
+            format!("{} is empty", name(pem))
+        } else {
+            format!("there is no certificate in {}", name(pem))
+        };
+        let help = "a PEM block that starts with -----BEGIN CERTIFICATE-----";
+        found.error(pem.place, field, message, Some(help));
+    }
+    list
+}
+
+/// A chain and its key, ready to sign; problems are pushed. `field` names the object that holds it.
+pub(super) fn pair(
+    pair: &KeyPair,
+    field: &str,
+    provider: &CryptoProvider,
+    found: &mut Findings<'_>,
+) -> Option<Arc<CertifiedKey>> {
+    let chain = certificates(&pair.cert, &format!("{field}.cert"), found);
+    let key = private_key(&pair.key, &format!("{field}.key"), found);
+    let leaf_der = chain.first()?.clone();
+    let leaf = Certificate::parse(&leaf_der)?;
+    let place = pair.cert.place;
+    warn_on_dates(&leaf, &pair.cert, &format!("{field}.cert"), found);
+    if signature::rsa_bits(&leaf).is_some_and(|bits| bits > RSA_BITS_MAX) {
+        let message = format!("the RSA key of {} is larger than 4096 bits", name(&pair.cert));
+        found.error(place, field, message, Some("RSA up to 4096 bits, P-256, P-384 or Ed25519"));
+        return None;
+    }
+    if leaf.key_algorithm.ends_with(P521) {
+        let message = format!("the key of {} is on the curve P-521", name(&pair.cert));
+        found.error(place, field, message, Some("P-256, P-384, Ed25519 or RSA"));
+        return None;
+    }
+    let Ok(key) = provider.key_provider.load_private_key(key?) else {
+        let message = format!("the private key in {} is of a kind we cannot use", name(&pair.key));
+        let help = "RSA from 2048 to 4096 bits, P-256, P-384 or Ed25519";
+        found.error(pair.key.place, &format!("{field}.key"), message, Some(help));
+        return None;
+    };
+    let matches = key.public_key().is_some_and(|public| public.as_ref() == leaf.spki);
+    if !matches {
+        let message =
+            format!("the key in {} does not belong to {}", name(&pair.key), name(&pair.cert));
+        let help = "the certificate first in the file must be the key's own";
+        found.error(pair.key.place, &format!("{field}.key"), message, Some(help));
+        return None;
+    }
+    Some(Arc::new(CertifiedKey::new(chain, key)))
+}
+
+fn private_key(pem: &Pem, field: &str, found: &mut Findings<'_>) -> Option<PrivateKeyDer<'static>> {
+    let text = text(pem, field, found)?;
+    warn_on_mode(pem, field, found);
+    if let Ok(key) = PrivateKeyDer::from_pem_slice(&text) {
+        return Some(key);
+    }
+    let encrypted = contains(&text, b"ENCRYPTED");
+    let message = if encrypted {
+        format!("the private key in {} is encrypted", name(pem))
+    } else if text.trim_ascii().is_empty() {
+        format!("{} is empty", name(pem))
+    } else {
+        format!("there is no private key in {}", name(pem))
+    };
+    let help = if encrypted {
+        "a key without a pass phrase (openssl pkey -in KEY -out PLAIN), readable by us alone"
+    } else {
+        "a PEM block of type PRIVATE KEY, EC PRIVATE KEY or RSA PRIVATE KEY"
+    };
+    found.error(pem.place, field, message, Some(help));
+    None
+}
+
+/// How a message names this PEM text.
+pub(super) fn name(pem: &Pem) -> Cow<'_, str> {
+    match &pem.source {
+        PemSource::Inline(_) => Cow::Borrowed("the text given here"),
+        PemSource::Path(path) => Cow::Owned(path.display().to_string()),
+    }
+}
+
+fn text<'p>(pem: &'p Pem, field: &str, found: &mut Findings<'_>) -> Option<Cow<'p, [u8]>> {
+    let path = match &pem.source {
+        PemSource::Inline(text) => return Some(Cow::Borrowed(text.as_bytes())),
+        PemSource::Path(path) => path,
+    };
+    let too_large = std::fs::metadata(path).is_ok_and(|meta| meta.len() > PEM_BYTES_MAX);
+    if too_large {
+        found.error(pem.place, field, format!("{} is larger than 4 MiB", name(pem)), None);
+        return None;
+    }
+    match std::fs::read(path) {
+        Ok(text) => Some(Cow::Owned(text)),
+        Err(error) => {
+            found.error(pem.place, field, format!("cannot read {}: {error}", name(pem)), None);
+            None
+        }
+    }
+}
+
+fn warn_on_dates(leaf: &Certificate<'_>, pem: &Pem, field: &str, found: &mut Findings<'_>) {
+    let now = found.now;
+    if leaf.not_after.seconds().is_none_or(|end| end <= now) {
+        found.warning(pem.place, field, format!("the certificate in {} has expired", name(pem)));
+    } else if leaf.not_before.seconds().is_none_or(|start| now < start) {
+        let message = format!("the certificate in {} is not yet valid", name(pem));
+        found.warning(pem.place, field, message);
+    }
+}
+
+#[cfg(unix)]
+fn warn_on_mode(pem: &Pem, field: &str, found: &mut Findings<'_>) {
+    use std::os::unix::fs::PermissionsExt;
+    let PemSource::Path(path) = &pem.source else { return };
+    if std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
+        let message = format!("{} can be read by others than its owner", name(pem));
+        found.warning(pem.place, field, message);
+    }
+}
+
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    memchr::memmem::find(text, word).is_some()
+}
+
+impl Findings<'_> {
+    /// Refuses the file.
+    pub(super) fn error(&mut self, place: Place, field: &str, message: String, help: Option<&str>) {
+        let help = help.map(ToOwned::to_owned);
+        self.problems.push(Problem { place, field: field.to_owned(), message, help });
+    }
+
+    /// Does not refuse it.
+    pub(super) fn warning(&mut self, place: Place, field: &str, message: String) {
+        self.warnings.push(Problem { place, field: field.to_owned(), message, help: None });
+    }
+}

@@ -1,0 +1,382 @@
+//! One rustls configuration per `[[ssls]]` object, with its own client trust and its own tickets.
+//!
+//! With `reject = "handshake"` a chain is judged inside of the handshake. Otherwise the handshake
+//! only proves that the client holds the leaf's key, and the chain is judged right after it, so
+//! that a refused client can be told in HTTP. The judge is [`crate::identity::chain`] either way.
+
+use std::sync::Arc;
+
+use ferrule_config::model::{ClientAuth, ClientVerify, HostPattern, Protocols, Reject, Server};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    CertificateError, CipherSuite, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
+    SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
+};
+
+use super::tickets::{PolicyTicketer, TicketKeys};
+use super::{Findings, handshake, keys, signatures};
+use crate::identity::certificate::Certificate;
+use crate::identity::chain::{self, ClientPolicy, Verdict, VerifyFailure};
+
+/// Bytes of CA names in a `CertificateRequest`; its field holds 64 KiB.
+const CA_NAMES_BYTES_MAX: usize = 48 * 1024;
+
+/// What clients of one `[[ssls]]` object meet.
+#[derive(Debug)]
+pub struct ServerTls {
+    /// For every connection to one of its names.
+    pub config: Arc<ServerConfig>,
+    /// Which clients are trusted; `None` asks for no certificate.
+    pub policy: Option<Arc<ClientPolicy>>,
+    /// Must there be a certificate, and must it be good?
+    pub verify: ClientVerify,
+    /// How a client that fails is told.
+    pub reject: Reject,
+}
+
+/// May a client with this verdict go on?
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Gate {
+    /// Yes.
+    Pass,
+    /// No: there is no certificate (nginx's 496).
+    NoCertificate,
+    /// No: it is not good (nginx's 495).
+    BadCertificate,
+}
+
+impl ServerTls {
+    /// Loads what the object names; pushes every problem.
+    pub(super) fn load(
+        server: &Server,
+        keys: &Arc<TicketKeys>,
+        provider: &Arc<CryptoProvider>,
+        found: &mut Findings<'_>,
+    ) -> Option<Self> {
+        let field = format!("ssls[{}]", server.id);
+        let loaded: Vec<Option<Arc<CertifiedKey>>> =
+            server.pairs.iter().map(|pair| keys::pair(pair, &field, provider, found)).collect();
+        let asked = server.client.as_ref().filter(|client| client.verify != ClientVerify::Off);
+        let policy = match asked {
+            Some(client) => Some(load_policy(client, &field, found)?),
+            None => None,
+        };
+        let pairs: Vec<Arc<CertifiedKey>> = loaded.into_iter().collect::<Option<_>>()?;
+        let verify = asked.map_or(ClientVerify::Off, |client| client.verify);
+        let reject = asked.map_or(Reject::Http, |client| client.reject);
+        let scope = scope(server, policy.as_deref(), (verify, reject), &pairs);
+        let versions = versions(server.protocols);
+        let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
+            .with_protocol_versions(&versions);
+        let builder = match builder {
+            Ok(builder) => builder,
+            Err(error) => {
+                found.error(server.place, &field, format!("cannot be used: {error}"), None);
+                return None;
+            }
+        };
+        let builder = match (asked, &policy) {
+            (Some(client), Some(policy)) => builder.with_client_cert_verifier(Arc::new(
+                ClientCheck::new(client, Arc::clone(policy), provider, found),
+            )),
+            _ => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(Pairs { pairs }));
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.max_early_data_size = 0;
+        // Sessions by id would live on one core, and outlive the policy they were made under.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        if server.session_tickets {
+            config.ticketer = Arc::new(PolicyTicketer::new(Arc::clone(keys), scope));
+        } else {
+            config.send_tls13_tickets = 0;
+        }
+        Some(Self { config: Arc::new(config), policy, verify, reject })
+    }
+
+    /// May a client with this verdict go on? As nginx decides between 200, 495 and 496.
+    #[must_use]
+    pub const fn gate(&self, verdict: Verdict) -> Gate {
+        gate(self.verify, verdict)
+    }
+}
+
+const fn gate(verify: ClientVerify, verdict: Verdict) -> Gate {
+    match (verify, verdict) {
+        (ClientVerify::Off, _)
+        | (_, Verdict::Success)
+        | (ClientVerify::Optional | ClientVerify::OptionalNoCa, Verdict::None) => Gate::Pass,
+        (ClientVerify::On, Verdict::None) => Gate::NoCertificate,
+        (ClientVerify::OptionalNoCa, Verdict::Failed(failure)) if failure.is_unknown_issuer() => {
+            Gate::Pass
+        }
+        (_, Verdict::Failed(_)) => Gate::BadCertificate,
+    }
+}
+
+pub(super) fn versions(protocols: Protocols) -> Vec<&'static SupportedProtocolVersion> {
+    [(protocols.tls13, &TLS13), (protocols.tls12, &TLS12)]
+        .into_iter()
+        .filter_map(|(wanted, version)| wanted.then_some(version))
+        .collect()
+}
+
+fn load_policy(
+    client: &ClientAuth,
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Option<Arc<ClientPolicy>> {
+    let field = format!("{field}.client.ca");
+    let mut anchors: Vec<Vec<u8>> = Vec::new();
+    for pem in &client.ca {
+        for der in keys::certificates(pem, &field, found) {
+            warn_on_anchor(&der, pem, &field, found);
+            anchors.push(der.to_vec());
+        }
+    }
+    // Trust never defaults to anything.
+    if anchors.is_empty() && client.verify != ClientVerify::OptionalNoCa {
+        if client.ca.is_empty() {
+            let message = "no client can be trusted without a CA".to_owned();
+            found.error(client.place, &field, message, Some("the CA that issued your clients"));
+        }
+        return None;
+    }
+    match ClientPolicy::new(&anchors, client.depth, client.allow_v1) {
+        Ok(policy) => Some(Arc::new(policy)),
+        Err(chain::PolicyError::NotACertificate(at)) => {
+            let message = format!("CA certificate {} cannot be used", at + 1);
+            found.error(client.place, &field, message, None);
+            None
+        }
+    }
+}
+
+pub(super) fn warn_on_anchor(
+    der: &CertificateDer<'_>,
+    pem: &ferrule_config::model::Pem,
+    field: &str,
+    found: &mut Findings<'_>,
+) {
+    let Some(anchor) = Certificate::parse(der) else { return };
+    if anchor.not_after.seconds().is_none_or(|end| end <= found.now) {
+        let message = format!("a CA certificate in {} has expired", keys::name(pem));
+        found.warning(pem.place, field, message);
+    }
+}
+
+/// A digest of what decides whether a session may be resumed: contents, never a number of a
+/// generation, so that resumption works across reloads.
+fn scope(
+    server: &Server,
+    policy: Option<&ClientPolicy>,
+    rules: (ClientVerify, Reject),
+    pairs: &[Arc<CertifiedKey>],
+) -> [u8; 32] {
+    let mut names: Vec<String> = server
+        .snis
+        .iter()
+        .map(|name| match name {
+            HostPattern::Any => "*".to_owned(),
+            HostPattern::Exact(name) => name.clone(),
+            HostPattern::Wildcard(suffix) => format!("*.{suffix}"),
+        })
+        .collect();
+    names.sort_unstable();
+    let names: Vec<&[u8]> = names.iter().map(String::as_bytes).collect();
+    let leaves: Vec<&[u8]> =
+        pairs.iter().filter_map(|pair| pair.cert.first()).map(AsRef::as_ref).collect();
+    let (verify, reject) = rules;
+    let flags = [
+        match verify {
+            ClientVerify::On => 0,
+            ClientVerify::Optional => 1,
+            ClientVerify::OptionalNoCa => 2,
+            ClientVerify::Off => 3,
+        },
+        u8::from(reject == Reject::Handshake),
+        u8::from(server.protocols.tls12),
+        u8::from(server.protocols.tls13),
+    ];
+    chain::sha256(&[
+        b"server",
+        &chain::sha256(&names),
+        &policy.map_or([0; 32], ClientPolicy::scope),
+        &flags,
+        &chain::sha256(&leaves),
+    ])
+}
+
+/// Picks the first pair that the client can verify.
+#[derive(Debug)]
+struct Pairs {
+    pairs: Vec<Arc<CertifiedKey>>,
+}
+
+impl ResolvesServerCert for Pairs {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if !handshake::agrees_on_name(hello.server_name()) {
+            return None;
+        }
+        self.pairs
+            .iter()
+            .find(|pair| {
+                pair.key.choose_scheme(hello.signature_schemes()).is_some()
+                    && suites_allow(pair.key.algorithm(), hello.cipher_suites())
+            })
+            .map(Arc::clone)
+    }
+}
+
+/// A TLS 1.2 suite names the kind of key; a TLS 1.3 suite does not.
+fn suites_allow(key: SignatureAlgorithm, offered: &[CipherSuite]) -> bool {
+    use CipherSuite as Suite;
+    offered.iter().any(|suite| match suite {
+        Suite::TLS13_AES_128_GCM_SHA256
+        | Suite::TLS13_AES_256_GCM_SHA384
+        | Suite::TLS13_CHACHA20_POLY1305_SHA256 => true,
+        Suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+        | Suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
+        | Suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 => key == SignatureAlgorithm::RSA,
+        Suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+        | Suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
+        | Suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 => key != SignatureAlgorithm::RSA,
+        _ => false,
+    })
+}
+
+/// Looks at a client's certificate during the handshake.
+#[derive(Debug)]
+struct ClientCheck {
+    policy: Arc<ClientPolicy>,
+    verify: ClientVerify,
+    reject: Reject,
+    ca_names: Vec<DistinguishedName>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ClientCheck {
+    fn new(
+        client: &ClientAuth,
+        policy: Arc<ClientPolicy>,
+        provider: &Arc<CryptoProvider>,
+        found: &mut Findings<'_>,
+    ) -> Self {
+        let mut ca_names = Vec::new();
+        if client.send_ca_names {
+            let mut bytes = 0;
+            for anchor in policy.anchors().ders().iter().filter_map(|der| Certificate::parse(der)) {
+                bytes += anchor.subject.len() + 2;
+                ca_names.push(DistinguishedName::from(anchor.subject.to_vec()));
+            }
+            if bytes > CA_NAMES_BYTES_MAX {
+                let message = "the names of the CAs do not fit into a handshake".to_owned();
+                let help = "client.send_ca_names = false";
+                found.error(client.place, "ssls.client.ca", message, Some(help));
+            }
+        }
+        Self {
+            policy,
+            verify: client.verify,
+            reject: client.reject,
+            ca_names,
+            provider: Arc::clone(provider),
+        }
+    }
+}
+
+impl ClientCertVerifier for ClientCheck {
+    fn client_auth_mandatory(&self) -> bool {
+        self.reject == Reject::Handshake && self.verify == ClientVerify::On
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.ca_names
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let leaf = Certificate::parse(end_entity)
+            .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        // Without a readable end a ticket has none of its own.
+        handshake::note_leaf_expiry(leaf.not_after.seconds().unwrap_or(0));
+        if self.reject == Reject::Handshake {
+            let mut presented: Vec<&[u8]> = vec![end_entity];
+            presented.extend(intermediates.iter().map(AsRef::<[u8]>::as_ref));
+            let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+            let verdict = chain::judge(&presented, &self.policy, now);
+            if gate(self.verify, verdict) != Gate::Pass
+                && let Verdict::Failed(failure) = verdict
+            {
+                handshake::note_client_failure(failure);
+                return Err(Error::InvalidCertificate(alert_for(failure)));
+            }
+        }
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
+        let supported = &self.provider.signature_verification_algorithms;
+        let valid = signatures::verify_tls12(message, cert, signed, supported)?;
+        handshake::note_client_sigalg(signed.scheme);
+        Ok(valid)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
+        let supported = &self.provider.signature_verification_algorithms;
+        let valid = signatures::verify_tls13(message, cert, signed, supported)?;
+        handshake::note_client_sigalg(signed.scheme);
+        Ok(valid)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// The error whose alert tells the client most.
+const fn alert_for(failure: VerifyFailure) -> CertificateError {
+    match failure {
+        VerifyFailure::Expired | VerifyFailure::NotYetValid => CertificateError::Expired,
+        VerifyFailure::SelfSignedLeaf
+        | VerifyFailure::SelfSignedInChain
+        | VerifyFailure::NoLocalIssuer
+        | VerifyFailure::NoIssuer
+        | VerifyFailure::FirstCertificate
+        | VerifyFailure::ChainTooLong
+        | VerifyFailure::InvalidCa
+        | VerifyFailure::PathLength
+        | VerifyFailure::CaKeyTooSmall
+        | VerifyFailure::NoCertSign => CertificateError::UnknownIssuer,
+        VerifyFailure::Purpose => CertificateError::InvalidPurpose,
+        VerifyFailure::Application | VerifyFailure::Subtree => {
+            CertificateError::ApplicationVerificationFailure
+        }
+        VerifyFailure::Signature
+        | VerifyFailure::BadNotBefore
+        | VerifyFailure::BadNotAfter
+        | VerifyFailure::CriticalExtension
+        | VerifyFailure::LeafKeyTooSmall
+        | VerifyFailure::WeakDigest
+        | VerifyFailure::Unspecified => CertificateError::BadEncoding,
+    }
+}

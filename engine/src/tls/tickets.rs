@@ -1,0 +1,236 @@
+//! Session tickets that open under the policy they were made under, and under no other.
+//!
+//! One set of secrets for the whole process, new every hour, the last one kept; so tickets work on
+//! every core and across reloads. From a secret each policy derives its own key by its scope, a
+//! digest of contents. A ticket that does not open is a full handshake, never an error.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::hkdf;
+use ring::rand::{SecureRandom, SystemRandom};
+use rustls::server::ProducesTickets;
+
+use super::handshake;
+
+/// Seconds: a secret is used for so long, and so long a ticket lives.
+const TERM: i64 = 3600;
+const NAME_LEN: usize = 16;
+const EXPIRY_LEN: usize = 8;
+
+/// The secrets behind every ticket of the process. Created once; survives reloads.
+#[derive(Debug)]
+pub struct TicketKeys {
+    random: SystemRandom,
+    /// Taken for a few instructions per handshake, never on a request's path.
+    secrets: Mutex<Secrets>,
+}
+
+#[derive(Debug, Default)]
+struct Secrets {
+    current: Option<Secret>,
+    previous: Option<Secret>,
+}
+
+#[derive(Clone)]
+struct Secret {
+    /// Tells tickets of different secrets apart.
+    name: [u8; NAME_LEN],
+    bytes: [u8; 32],
+    born: i64,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Secret").field("born", &self.born).finish_non_exhaustive()
+    }
+}
+
+impl Default for TicketKeys {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TicketKeys {
+    /// No secret yet; the first handshake makes one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { random: SystemRandom::new(), secrets: Mutex::new(Secrets::default()) }
+    }
+
+    /// The secret to seal with.
+    fn current(&self, now: i64) -> Option<Secret> {
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        self.rotate(&mut secrets, now)?;
+        secrets.current.clone()
+    }
+
+    /// The secret with this name, if it is not too old.
+    fn named(&self, name: &[u8], now: i64) -> Option<Secret> {
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        self.rotate(&mut secrets, now)?;
+        [&secrets.current, &secrets.previous]
+            .into_iter()
+            .flatten()
+            .find(|secret| secret.name == name)
+            .cloned()
+    }
+
+    fn rotate(&self, secrets: &mut Secrets, now: i64) -> Option<()> {
+        let age = |secret: &Option<Secret>| secret.as_ref().map(|secret| now - secret.born);
+        if age(&secrets.current).is_some_and(|age| age < TERM) {
+            return Some(());
+        }
+        let mut fresh = Secret { name: [0; NAME_LEN], bytes: [0; 32], born: now };
+        self.random.fill(&mut fresh.name).ok()?;
+        self.random.fill(&mut fresh.bytes).ok()?;
+        let last = secrets.current.replace(fresh);
+        // Nothing sealed with an older one can still be alive.
+        secrets.previous = last.filter(|last| now - last.born < 2 * TERM);
+        Some(())
+    }
+
+    fn nonce(&self) -> Option<[u8; aead::NONCE_LEN]> {
+        let mut nonce = [0; aead::NONCE_LEN];
+        self.random.fill(&mut nonce).ok()?;
+        Some(nonce)
+    }
+}
+
+/// Tickets of one policy.
+#[derive(Debug)]
+pub struct PolicyTicketer {
+    keys: Arc<TicketKeys>,
+    scope: [u8; 32],
+}
+
+impl PolicyTicketer {
+    /// Tickets that open only under the same scope: a digest of everything that decides which
+    /// clients are trusted, and of what we present to them.
+    #[must_use]
+    pub const fn new(keys: Arc<TicketKeys>, scope: [u8; 32]) -> Self {
+        Self { keys, scope }
+    }
+
+    fn key(&self, secret: &Secret) -> Option<LessSafeKey> {
+        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"ferrule session ticket");
+        let scope = [&self.scope[..]];
+        let derived = salt.extract(&secret.bytes);
+        let derived = derived.expand(&scope, &aead::AES_256_GCM).ok()?;
+        Some(LessSafeKey::new(UnboundKey::from(derived)))
+    }
+}
+
+impl ProducesTickets for PolicyTicketer {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        u32::try_from(TERM).unwrap_or(0)
+    }
+
+    /// name, nonce, then sealed: the second it ends, and what rustls wants to remember.
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        let (now, leaf_expiry) = handshake::time_and_leaf_expiry()?;
+        let end = leaf_expiry.unwrap_or(i64::MAX).min(now.saturating_add(TERM));
+        if end <= now {
+            return None;
+        }
+        let secret = self.keys.current(now)?;
+        let nonce = self.keys.nonce()?;
+        // The leaf's own end goes along, so that a ticket made after resumption inherits it.
+        let mut sealed = end.to_be_bytes().to_vec();
+        sealed.extend_from_slice(&leaf_expiry.unwrap_or(i64::MAX).to_be_bytes());
+        sealed.extend_from_slice(plain);
+        let key = self.key(&secret)?;
+        let nonce_value = Nonce::assume_unique_for_key(nonce);
+        key.seal_in_place_append_tag(nonce_value, Aad::from(secret.name), &mut sealed).ok()?;
+        Some([&secret.name[..], &nonce, &sealed].concat())
+    }
+
+    fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
+        let (now, _) = handshake::time_and_leaf_expiry()?;
+        let (name, rest) = cipher.split_first_chunk::<NAME_LEN>()?;
+        let (nonce, sealed) = rest.split_first_chunk::<{ aead::NONCE_LEN }>()?;
+        let key = self.key(&self.keys.named(name, now)?)?;
+        let mut sealed = sealed.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let opened = key.open_in_place(nonce, Aad::from(*name), &mut sealed).ok()?;
+        let (end, rest) = opened.split_first_chunk::<EXPIRY_LEN>()?;
+        let (leaf_end, plain) = rest.split_first_chunk::<EXPIRY_LEN>()?;
+        let leaf_end = i64::from_be_bytes(*leaf_end);
+        if now >= i64::from_be_bytes(*end) {
+            return None;
+        }
+        if leaf_end != i64::MAX {
+            handshake::note_leaf_expiry(leaf_end);
+        }
+        Some(plain.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::handshake::{HandshakeNotes, note_leaf_expiry};
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn at<R>(now: i64, run: impl FnOnce() -> R) -> R {
+        HandshakeNotes::new(None).during(now, run)
+    }
+
+    #[test]
+    fn a_ticket_opens_under_its_own_scope_only() {
+        let keys = Arc::new(TicketKeys::new());
+        let ours = PolicyTicketer::new(Arc::clone(&keys), [1; 32]);
+        let same = PolicyTicketer::new(Arc::clone(&keys), [1; 32]);
+        let other = PolicyTicketer::new(keys, [2; 32]);
+        let ticket = at(NOW, || ours.encrypt(b"state")).unwrap();
+        assert_eq!(at(NOW, || ours.decrypt(&ticket)).unwrap(), b"state");
+        assert_eq!(at(NOW, || same.decrypt(&ticket)).unwrap(), b"state");
+        assert_eq!(at(NOW, || other.decrypt(&ticket)), None);
+        for index in 0..ticket.len() {
+            let mut broken = ticket.clone();
+            broken[index] ^= 1;
+            assert_eq!(at(NOW, || ours.decrypt(&broken)), None);
+            assert_eq!(at(NOW, || ours.decrypt(&ticket[..index])), None);
+        }
+    }
+
+    #[test]
+    fn a_ticket_ends_with_the_hour_and_with_the_leaf() {
+        let ticketer = PolicyTicketer::new(Arc::new(TicketKeys::new()), [0; 32]);
+        let plain = at(NOW, || ticketer.encrypt(b"x")).unwrap();
+        assert!(at(NOW + TERM - 1, || ticketer.decrypt(&plain)).is_some());
+        assert!(at(NOW + TERM, || ticketer.decrypt(&plain)).is_none());
+        let short = at(NOW, || {
+            note_leaf_expiry(NOW + 10);
+            ticketer.encrypt(b"x")
+        });
+        let short = short.unwrap();
+        assert!(at(NOW + 9, || ticketer.decrypt(&short)).is_some());
+        assert!(at(NOW + 10, || ticketer.decrypt(&short)).is_none());
+        // What is made after resumption inherits the end.
+        let again = at(NOW + 5, || {
+            ticketer.decrypt(&short).unwrap();
+            ticketer.encrypt(b"y").unwrap()
+        });
+        assert!(at(NOW + 10, || ticketer.decrypt(&again)).is_none());
+        let over = at(NOW, || {
+            note_leaf_expiry(NOW);
+            ticketer.encrypt(b"x")
+        });
+        assert!(over.is_none());
+    }
+
+    #[test]
+    fn outside_of_a_handshake_there_are_no_tickets() {
+        let ticketer = PolicyTicketer::new(Arc::new(TicketKeys::new()), [0; 32]);
+        assert_eq!(ticketer.encrypt(b"x"), None);
+        let ticket = at(NOW, || ticketer.encrypt(b"x")).unwrap();
+        assert_eq!(ticketer.decrypt(&ticket), None);
+    }
+}
