@@ -61,8 +61,6 @@ pub struct SessionFacts {
     pub client_sigalg: &'static str,
     /// `$ssl_session_reused`: `r` if true, else `.`
     pub reused: bool,
-    /// `$ssl_client_sigalg`; empty without a certificate or after resumption
-    pub client_sigalg: &'static str,
 }
 
 /// A request whose head is still in its buffer.

@@ -93,7 +93,6 @@ pub(super) enum Fact {
     SessionCurve,
     SessionCurves,
     SessionProtocol,
-    SessionClientSigalg,
     SessionReused,
     SessionServerName,
     Status,
@@ -230,7 +229,6 @@ impl Fact {
             | Self::SessionCurve
             | Self::SessionCurves
             | Self::SessionProtocol
-            | Self::SessionClientSigalg
             | Self::SessionReused
             | Self::SessionServerName => true,
             Self::Args

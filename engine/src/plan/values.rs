@@ -101,7 +101,6 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
         | Fact::SessionCurve
         | Fact::SessionCurves
         | Fact::SessionProtocol
-        | Fact::SessionClientSigalg
         | Fact::SessionReused
         | Fact::SessionServerName => {
             sink.put(facts.session.map(|session| session_value(fact, session)).unwrap_or_default());
@@ -144,7 +143,6 @@ fn put_days_left(facts: &Facts<'_>, sink: &mut Sink<'_>) {
 fn session_value(fact: Fact, session: &SessionFacts) -> &[u8] {
     match fact {
         Fact::SessionAlpn => session.alpn.as_bytes(),
-        Fact::SessionClientSigalg => session.client_sigalg.as_bytes(),
         Fact::SessionCipher => session.cipher.as_bytes(),
         Fact::SessionCiphers => session.ciphers.as_bytes(),
         Fact::SessionClientSigalg => session.client_sigalg.as_bytes(),

@@ -1,0 +1,99 @@
+//! One line for each request, in each format.
+
+use std::fs;
+use std::path::Path;
+
+use ferrule_tests::{
+    Authority, Dial, PATIENCE, Setup, Upstream, echo, on_both_drivers, poll, raw, scratch,
+};
+
+use crate::{PLAIN, write_ca};
+
+/// Waits until the log has this many lines.
+fn lines(path: &Path, count: usize) -> Vec<String> {
+    let found = poll(PATIENCE, || {
+        let text = fs::read_to_string(path).ok()?;
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        (lines.len() >= count && text.ends_with('\n')).then_some(lines)
+    });
+    found.expect("the lines arrive")
+}
+
+on_both_drivers! {
+    fn own_formats_hold_what_they_name(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
+        let path = scratch.path().join("access.log");
+        let format = "$request_method $request_uri $status $body_bytes_sent $host [$http_user_agent] $upstream_status";
+        let gateway = Setup::new(scratch.path(), driver, PLAIN)
+            .log_line(&format!("access = {{ path = \"access.log\", format = '{format}' }}"))
+            .set("upstream", &upstream.port).start();
+        let front = gateway.port("front");
+        let mut raw = raw::plain(front);
+        raw.send(b"GET /a?b HTTP/1.1\r\nHost: Some.Test\r\nUser-Agent: \"me\"\x7f\r\n\r\n").expect("a connection");
+        let first = raw.response("GET").expect("a response");
+        if first.status() == 400 {
+            // A control byte in a value may be refused; the log must be told either way.
+            let refused = lines(&path, 1);
+            assert!(refused[0].contains(" 400 "), "{refused:?}");
+            return;
+        }
+        let all = lines(&path, 1);
+        assert!(all[0].starts_with(&format!("GET /a?b 200 {} some.test [", first.body.len())), "{all:?}");
+        assert!(all[0].ends_with("] 200"), "{all:?}");
+        assert!(!all[0].contains('\x7f'), "{all:?}");
+    }
+
+    fn json_lines_are_json(driver) {
+        let scratch = scratch();
+        let dir = scratch.path();
+        let authority = Authority::new("ca");
+        write_ca(dir, "ca", &authority);
+        authority.server(&["a.test"]).write(dir, "server");
+        let upstream = Upstream::plain(echo());
+        let text = format!(
+            "{}\n[[ssls]]\nsni = \"a.test\"\ncert = \"server.crt\"\nkey = \"server.key\"\nclient.ca = \"ca.crt\"\n",
+            PLAIN.replace("@front@\"", "@front@\"\ntls = true")
+        );
+        let gateway = Setup::new(dir, driver, &text)
+            .log_line("access = { path = \"access.log\", format = \"json\" }")
+            .set("upstream", &upstream.port).start();
+        let front = gateway.port("front");
+        let dial = Dial::as_client("a.test", &authority.client("quote\" and \\ slash"));
+        assert_eq!(dial.get(front, "a.test", "/x").expect("an answer").status(), 200);
+        assert_eq!(Dial::new(Some("a.test")).get(front, "a.test", "/").expect("an answer").status(), 400);
+        let all = lines(&dir.join("access.log"), 2);
+        for line in &all {
+            let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            assert!(value.is_object(), "{line}");
+        }
+        assert!(all[0].contains("SUCCESS") && all[1].contains("NONE"), "{all:?}");
+    }
+
+    fn combined_lines_start_as_they_always_did(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
+        let gateway = Setup::new(scratch.path(), driver, PLAIN)
+            .log_line("access = \"access.log\"").set("upstream", &upstream.port).start();
+        let answer = raw::plain_get(gateway.port("front"), "x", "/some/path");
+        let all = lines(&scratch.path().join("access.log"), 1);
+        assert!(all[0].starts_with("127.0.0.1 - "), "{all:?}");
+        let wanted = format!("\"GET /some/path HTTP/1.1\" 200 {} ", answer.body.len());
+        assert!(all[0].contains(&wanted), "{all:?}");
+    }
+
+    /// Every request of every core is there once it is answered and the process has ended.
+    fn no_line_is_lost_at_the_end(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
+        let mut gateway = Setup::new(scratch.path(), driver, PLAIN)
+            .log_line("access = { path = \"access.log\", format = '$request_uri' }")
+            .set("upstream", &upstream.port).start();
+        let mut raw = raw::plain(gateway.port("front"));
+        for number in 0..500 {
+            assert_eq!(raw::get(&mut raw, "x", &format!("/{number}")).status(), 200);
+        }
+        drop(raw);
+        gateway.stop();
+        let all = lines(&scratch.path().join("access.log"), 500);
+        let wanted: Vec<String> = (0..500).map(|number| format!("/{number}")).collect();
+        assert_eq!(all, wanted);
+    }
+}

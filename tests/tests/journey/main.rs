@@ -1,0 +1,42 @@
+//! Promises to users, kept on real sockets by the real binary, on `io_uring` and on epoll.
+//!
+//! Every wait is bounded, every port and directory is the test's own.
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
+
+mod access_log;
+mod bodies;
+mod drain;
+mod guides;
+mod limits;
+mod misdirected;
+mod pool;
+mod reload;
+mod resume;
+mod rewrite;
+mod routing;
+mod sni;
+
+use std::fs;
+use std::path::Path;
+
+use ferrule_tests::{Authority, Driver, Gateway, Setup, Upstream};
+
+/// Everything to one plain upstream.
+const PLAIN: &str = r#"
+[[listen]]
+address = "127.0.0.1:@front@"
+
+[[routes]]
+uri = "/*"
+upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
+"#;
+
+/// A gateway with [`PLAIN`] in front of this upstream.
+fn plain_gateway(dir: &Path, driver: Driver, upstream: &Upstream) -> Gateway {
+    Setup::new(dir, driver, PLAIN).set("upstream", &upstream.port).start()
+}
+
+/// Writes an authority's certificate as `NAME.crt`.
+fn write_ca(dir: &Path, name: &str, authority: &Authority) {
+    fs::write(dir.join(format!("{name}.crt")), &authority.cert_pem).expect("a writable directory");
+}

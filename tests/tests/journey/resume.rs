@@ -1,0 +1,145 @@
+//! Sessions are resumed where the policy is the same, and nowhere else.
+
+use std::path::Path;
+
+use ferrule_tests::{
+    Authority, Dial, Driver, Gateway, Leaf, Reloaded, Setup, Upstream, echo, on_both_drivers,
+    scratch,
+};
+use rustls::SupportedProtocolVersion;
+use rustls::version::{TLS12, TLS13};
+
+use crate::write_ca;
+
+const CONFIG: &str = r#"
+[identity_headers]
+X-Client = "$ssl_client_s_dn"
+X-Reused = "$ssl_session_reused"
+
+[[listen]]
+address = "127.0.0.1:@front@"
+tls = true
+
+[[ssls]]
+sni = "open.test"
+cert = "server.crt"
+key = "server.key"
+
+[[ssls]]
+sni = "closed.test"
+cert = "server.crt"
+key = "server.key"
+client.ca = "clients.crt"
+
+[[ssls]]
+sni = "other.test"
+cert = "server.crt"
+key = "server.key"
+client.ca = "others.crt"
+
+[[routes]]
+uri = "/*"
+upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
+"#;
+
+struct Place {
+    scratch: tempfile::TempDir,
+    _upstream: Upstream,
+    gateway: Gateway,
+    client: Leaf,
+}
+
+fn start(driver: Driver) -> Place {
+    let scratch = scratch();
+    let dir = scratch.path();
+    let (clients, others) = (Authority::new("clients"), Authority::new("others"));
+    write_ca(dir, "clients", &clients);
+    write_ca(dir, "others", &others);
+    clients.server(&["open.test", "closed.test", "other.test"]).write(dir, "server");
+    let upstream = Upstream::plain(echo());
+    let gateway = Setup::new(dir, driver, CONFIG).set("upstream", &upstream.port).start();
+    Place { scratch, _upstream: upstream, gateway, client: clients.client("me") }
+}
+
+const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+
+impl Place {
+    fn dir(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// One request on a new connection: was the session resumed, and what was answered?
+    fn visit(&self, dial: &Dial, host: &str) -> (bool, u16, String) {
+        let mut raw = dial.connect(self.gateway.port("front")).expect("a handshake");
+        let resumed = raw.stream.is_resumed();
+        let answer = ferrule_tests::raw::get(&mut raw, host, "/");
+        (resumed, answer.status(), answer.text())
+    }
+}
+
+on_both_drivers! {
+    /// The identity is the same as on the first connection, and is judged again.
+    fn a_session_is_resumed_with_its_identity(driver) {
+        let place = start(driver);
+        for version in VERSIONS {
+            let dial = Dial::with(Some("closed.test"), Some(&place.client), &[version]).resuming();
+            let (resumed, status, first) = place.visit(&dial, "closed.test");
+            assert_eq!((resumed, status), (false, 200), "{version:?}");
+            assert!(first.contains("X-Client: CN=me\r\n"), "{first}");
+            assert!(first.contains("X-Reused: .\r\n"), "{first}");
+            let (resumed, status, second) = place.visit(&dial, "closed.test");
+            assert_eq!((resumed, status), (true, 200), "{version:?}");
+            assert!(second.contains("X-Client: CN=me\r\n"), "{second}");
+            assert!(second.contains("X-Reused: r\r\n"), "{second}");
+        }
+    }
+
+    /// A session made without a certificate opens no name that requires one, nor one of another CA.
+    fn a_session_does_not_cross_policies(driver) {
+        let place = start(driver);
+        for version in VERSIONS {
+            let none = Dial::with(Some("open.test"), None, &[version]).resuming();
+            assert_eq!(place.visit(&none, "open.test").1, 200);
+            let (resumed, status, _) = place.visit(&none.to("closed.test"), "closed.test");
+            assert_eq!((resumed, status), (false, 400), "{version:?}");
+
+            let with = Dial::with(Some("closed.test"), Some(&place.client), &[version]).resuming();
+            assert_eq!(place.visit(&with, "closed.test").1, 200);
+            let (resumed, status, _) = place.visit(&with.to("other.test"), "other.test");
+            assert_eq!((resumed, status), (false, 400), "{version:?}");
+        }
+    }
+
+    fn a_session_survives_a_reload_of_the_same_policy(driver) {
+        let mut place = start(driver);
+        let dials: Vec<Dial> = VERSIONS
+            .iter()
+            .map(|version| Dial::with(Some("closed.test"), Some(&place.client), &[version]).resuming())
+            .collect();
+        for dial in &dials {
+            assert_eq!(place.visit(dial, "closed.test").1, 200);
+        }
+        assert_eq!(place.gateway.signal_reload(), Reloaded::Taken);
+        for dial in &dials {
+            let (resumed, status, _) = place.visit(dial, "closed.test");
+            assert_eq!((resumed, status), (true, 200));
+        }
+    }
+
+    fn a_session_ends_with_its_authority(driver) {
+        let mut place = start(driver);
+        let dials: Vec<Dial> = VERSIONS
+            .iter()
+            .map(|version| Dial::with(Some("closed.test"), Some(&place.client), &[version]).resuming())
+            .collect();
+        for dial in &dials {
+            assert_eq!(place.visit(dial, "closed.test").1, 200);
+        }
+        write_ca(place.dir(), "clients", &Authority::new("a new authority"));
+        assert_eq!(place.gateway.signal_reload(), Reloaded::Taken);
+        for dial in &dials {
+            let (resumed, status, _) = place.visit(dial, "closed.test");
+            assert_eq!((resumed, status), (false, 400));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! On warm connections a request allocates nothing in our code.
+//!
+//! A whole data core runs in this process, started as `main` starts it, with a counting allocator
+//! around it. Plaintext: nothing at all. TLS: only what rustls allocates for each record, counted and
+//! bounded. Each case is a process of its own, because the control thread is set up once in a process.
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
+
+#[expect(unsafe_code, reason = "a global allocator cannot be had without")]
+mod counting;
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use ferrule_engine::control::boot::Boot;
+use ferrule_engine::shell::{self, Settings, Workers};
+use ferrule_tests::{
+    Authority, Dial, PATIENCE, Raw, Script, Upstream, free_port, poll, raw, scratch, tls,
+};
+
+use counting::{Counting, allocated, not_a_core, started_here_are_cores};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Names the case for the process that runs it.
+const CASE: &str = "FERRULE_NO_ALLOC_CASE";
+
+/// Enough for every buffer, table and ticket to be where it stays.
+const WARM_UP: usize = 300;
+const REQUESTS: u64 = 2_000;
+
+/// rustls: a plaintext and a ciphertext buffer for each record read and written, on both sides.
+const TLS_ALLOCATIONS_MAX: u64 = 12;
+
+#[test]
+fn plaintext_on_io_uring_allocates_nothing() {
+    in_own_process("plain io_uring");
+}
+
+#[test]
+fn plaintext_on_epoll_allocates_nothing() {
+    in_own_process("plain epoll");
+}
+
+#[test]
+fn tls_on_io_uring_allocates_only_in_rustls() {
+    in_own_process("tls io_uring");
+}
+
+#[test]
+fn tls_on_epoll_allocates_only_in_rustls() {
+    in_own_process("tls epoll");
+}
+
+fn in_own_process(case: &str) {
+    let own = std::env::current_exe().expect("our own path");
+    let done = Command::new(own)
+        .args(["--exact", "the_case_named_by_the_environment", "--nocapture"])
+        .env(CASE, case)
+        .output()
+        .expect("ourselves");
+    let text = [done.stdout, done.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(done.status.success() && text.contains("allocations per request"), "{case}:\n{text}");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how the parent process says which case is meant")]
+fn the_case_named_by_the_environment() {
+    let Ok(case) = std::env::var(CASE) else { return };
+    not_a_core();
+    let (kind, driver) = case.split_once(' ').expect("two words");
+    let allocations = measure(kind == "tls", driver);
+    let each = allocations.div_ceil(REQUESTS);
+    let note = format!("{case}: {allocations} allocations, {each} allocations per request");
+    let bound = if kind == "tls" { TLS_ALLOCATIONS_MAX } else { 0 };
+    assert!(each <= bound, "{note}");
+    // The parent looks for it; a case that did not run must not pass.
+    io::Write::write_all(&mut io::stdout(), note.as_bytes()).expect("standard output");
+}
+
+/// What the core allocated in all measured requests together.
+fn measure(tls: bool, driver: &str) -> u64 {
+    let scratch = scratch();
+    let front = free_port();
+    let (upstream, client) = around(scratch.path(), tls);
+    let file = scratch.path().join("ferrule.toml");
+    fs::write(&file, config(tls, driver, front, upstream.port)).expect("a writable directory");
+    let _worker = start_worker(&file);
+    let mut connection = match client {
+        Some(dial) => dial.connect(front).expect("a handshake"),
+        None => raw::plain(front),
+    };
+    for _ in 0..WARM_UP {
+        request(&mut connection);
+    }
+    let (before, bytes) = allocated();
+    for _ in 0..REQUESTS {
+        request(&mut connection);
+    }
+    let (after, more) = allocated();
+    assert_eq!(upstream.accepted(), 1, "one warm upstream connection");
+    assert!(before > 0 && bytes > 0, "a core that never allocated was not counted");
+    assert!(after == before || more > bytes);
+    after - before
+}
+
+fn request(connection: &mut Raw) {
+    let answer = raw::get(connection, "a.test", "/path?query");
+    assert_eq!(answer.status(), 200, "{answer:?}");
+}
+
+/// The upstream, and the client if it speaks TLS.
+fn around(dir: &Path, over_tls: bool) -> (Upstream, Option<Dial>) {
+    let script: Script = Arc::new(|client| {
+        not_a_core();
+        while client.request().is_some() && client.answer(b"ok") {}
+    });
+    if !over_tls {
+        return (Upstream::plain(script), None);
+    }
+    let authority = Authority::new("ca");
+    fs::write(dir.join("ca.crt"), &authority.cert_pem).expect("a writable directory");
+    authority.server(&["a.test"]).write(dir, "server");
+    authority.client("proxy").write(dir, "proxy");
+    let leaf = authority.server(&["up.test"]);
+    let upstream = Upstream::tls(tls::server(&leaf, Some(&authority.cert_pem)), script);
+    (upstream, Some(Dial::as_client("a.test", &authority.client("me"))))
+}
+
+fn config(over_tls: bool, driver: &str, front: u16, upstream: u16) -> String {
+    let (listen, ssls, to) = if over_tls {
+        (
+            "tls = true",
+            "[[ssls]]\nsni = \"a.test\"\ncert = \"server.crt\"\nkey = \"server.key\"\n\
+             client.ca = \"ca.crt\"\n",
+            "upstream.scheme = \"https\"\nupstream.tls = { client_cert = \"proxy.crt\", client_key = \
+             \"proxy.key\", ca = \"ca.crt\", server_name = \"up.test\" }\n",
+        )
+    } else {
+        ("", "", "")
+    };
+    format!(
+        "[runtime]\nworkers = 1\ncpu_affinity = false\nring_entries = 256\nio_driver = \"{driver}\"\n\
+         [http]\nkeepalive_requests = 1000000\n\
+         [identity_headers]\nX-Dn = \"$ssl_client_s_dn\"\nX-Remain = \"$ssl_client_v_remain\"\n\
+         [log]\nerror = \"stderr\"\naccess = {{ path = \"access.log\", format = \"json\" }}\n\
+         [[listen]]\naddress = \"127.0.0.1:{front}\"\n{listen}\n{ssls}\
+         [[routes]]\nuri = \"/*\"\nheaders.set = {{ X-Uri = \"$uri\", X-Addr = \"$remote_addr\" }}\n\
+         upstream.nodes = {{ \"127.0.0.1:{upstream}\" = 1 }}\n\
+         upstream.keepalive_pool = {{ requests = 1000000 }}\n{to}"
+    )
+}
+
+/// One data core on this configuration, started as `main` starts them.
+fn start_worker(file: &Path) -> Workers {
+    let mut boot = Boot::prepare(file).expect("a good configuration");
+    let settings = Settings {
+        io_driver: boot.runtime().io_driver,
+        ring_entries: boot.runtime().ring_entries,
+        cores: boot.cores().to_vec(),
+        max_connections_per_core: boot.max_connections_per_core(),
+    };
+    let (links, logs) = (boot.links().to_vec(), boot.take_logs());
+    let workers = started_here_are_cores(|| {
+        let workers = shell::start(settings, links.clone(), logs).expect("a core that starts");
+        let ready = || links.iter().all(|link| link.seen_generation() > 0).then_some(());
+        poll(PATIENCE, ready).expect("a core that listens");
+        workers
+    });
+    // Control's threads live as long as this process.
+    Box::leak(Box::new(boot));
+    workers
+}
