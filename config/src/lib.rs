@@ -6,6 +6,7 @@
 //! What the file may hold is said once, in `describe`: the reader, [`schema()`] and [`reference()`]
 //! are made from it.
 
+mod attributes;
 mod check;
 mod defaults;
 mod describe;
