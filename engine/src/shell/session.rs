@@ -68,12 +68,17 @@ impl std::fmt::Debug for Session {
 /// Both of rustls's unbuffered connections, as one.
 trait Endpoint {
     type Data;
+    /// May the peer speak before we have? A server may hear its first request with the last flight;
+    /// an answer to a request that was never sent is an attack (nginx CVE-2026-1642).
+    const HEARS_FIRST: bool;
     fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
     fn handshaking(&self) -> bool;
 }
 
 impl Endpoint for UnbufferedServerConnection {
     type Data = ServerConnectionData;
+    const HEARS_FIRST: bool = true;
+
     fn process<'c, 'i>(
         &'c mut self,
         input: &'i mut [u8],
@@ -88,6 +93,8 @@ impl Endpoint for UnbufferedServerConnection {
 
 impl Endpoint for UnbufferedClientConnection {
     type Data = ClientConnectionData;
+    const HEARS_FIRST: bool = false;
+
     fn process<'c, 'i>(
         &'c mut self,
         input: &'i mut [u8],
@@ -333,7 +340,7 @@ fn handshake<C: Endpoint>(
             // A server that asks for no certificate may write before the client has finished.
             Ok(ConnectionState::WriteTraffic(_)) => Some(Ok(Progress::NeedsRead)),
             // The first message came with the last flight. It stays inside until it is opened.
-            Ok(ConnectionState::ReadTraffic(_)) => Some(Ok(Progress::Done)),
+            Ok(ConnectionState::ReadTraffic(_)) if C::HEARS_FIRST => Some(Ok(Progress::Done)),
             Ok(_) => Some(Err(SessionError::Closed)),
             Err(error) => Some(Err(SessionError::Tls(error))),
         };

@@ -471,9 +471,10 @@ impl Reader {
         }
         let mut guard = security.borrow_mut();
         let Security { session, pending } = &mut *guard;
-        let Some(cipher) = self.cipher.as_mut().filter(|_| session.is_tls()) else {
+        if !session.is_tls() {
             return Ok(Opened::More);
-        };
+        }
+        let cipher = self.cipher.get_or_insert_with(|| buffers.rent(Size::Record));
         let kept = &mut self.plain;
         let opened = session.open_next(cipher, pending, |payload| {
             let used = take(payload);
@@ -549,7 +550,8 @@ impl Reader {
     ) -> Result<bool, Cut> {
         let mut guard = security.borrow_mut();
         let Security { session, pending } = &mut *guard;
-        let Some(cipher) = self.cipher.as_mut() else { return Ok(false) };
+        // Without ciphertext, too: a record may have been opened at the end of the handshake.
+        let cipher = self.cipher.get_or_insert_with(|| buffers.rent(Size::Small));
         let plain = &mut self.plain;
         let mut fits = true;
         let opened = session.open_next(cipher, pending, |payload| {
