@@ -134,13 +134,13 @@ fn what_we_accept_from_broken_bytes_rustls_reads_alike() {
 fn what_is_no_hello_is_told_apart() {
     let mut other = from_rustls("a.example", &[]);
     other[5] = 2;
-    let endless = [&[22, 3, 1, 0x40, 0, 1, 0, 0xff, 0xff][..], &[0; 16_380]].concat();
-    let mut endless_records = endless.clone();
+    let mut endless_records = [&[22, 3, 1, 0x40, 0, 1, 0, 0xff, 0xff][..], &[0; 16_380]].concat();
     for _ in 0..5 {
         endless_records.extend_from_slice(&[22, 3, 3, 0x40, 0]);
         endless_records.extend_from_slice(&[0; 16_384]);
     }
-    let table: [(&[u8], Result<Option<Hello>, HelloError>); 10] = [
+    type Expected = Result<Option<Hello>, HelloError>;
+    let table: [(&[u8], Expected); 10] = [
         (b"", Ok(None)),
         (b"\x16", Ok(None)),
         (b"GET / HTTP/1.1\r\n\r\n", Err(HelloError::PlainHttp)),
