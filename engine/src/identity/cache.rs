@@ -10,11 +10,15 @@ use super::{ClientIdentity, chain_digest};
 
 /// Identities held at once; beyond that all are dropped and the cache fills anew.
 const IDENTITIES_MAX: usize = 4096;
+/// Bytes of their values; a rendered chain may have two hundred thousand.
+const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Bounded; keyed by server policy and the digest of the whole chain.
+/// Bounded; keyed by server policy and the digest of the whole chain. Only verified identities are
+/// held: anybody can make up others.
 #[derive(Debug, Default)]
 pub struct IdentityCache {
     held: HashMap<(u32, [u8; 32]), Held, foldhash::fast::RandomState>,
+    value_bytes: usize,
     nobody: Option<Rc<ClientIdentity>>,
 }
 
@@ -57,9 +61,14 @@ impl IdentityCache {
         let judgement = chain::judge_for_a_while(chain, policy, now);
         debug_assert!(judgement.verdict != Verdict::None, "the chain is not empty");
         let identity = Rc::new(ClientIdentity::of(chain, judgement.verdict, wanted));
-        if self.held.len() >= IDENTITIES_MAX {
-            self.held.clear();
+        if judgement.verdict != Verdict::Success {
+            return identity;
         }
+        if self.held.len() >= IDENTITIES_MAX || self.value_bytes >= VALUE_BYTES_MAX {
+            self.held.clear();
+            self.value_bytes = 0;
+        }
+        self.value_bytes += identity.values.bytes();
         self.held.insert(key, Held { identity: Rc::clone(&identity), judgement });
         identity
     }

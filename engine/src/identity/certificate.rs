@@ -4,6 +4,7 @@
 
 use super::der::{self, Element, Reader, tag};
 use super::extensions::Extensions;
+use super::name;
 use super::time::CertTime;
 
 /// The parts of one certificate.
@@ -79,6 +80,9 @@ impl<'a> Certificate<'a> {
             Some(Element { content, .. }) => Extensions::parse(content)?,
             None => Extensions::default(),
         };
+        if !(name::is_valid(issuer) && name::is_valid(subject)) {
+            return None;
+        }
         body.is_empty().then_some(Self {
             der,
             signed: signed.whole,

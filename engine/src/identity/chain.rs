@@ -136,13 +136,14 @@ impl Anchors {
         if let Some(failure) = path.failure {
             return Err(failure);
         }
-        if path.certificates.len() == 1 {
+        let length = path.certificates.len();
+        if version < 3 {
+            let direct = length == 1 || (length == 2 && path.from_peer == 1);
+            return if direct && rules.allow_v1 { Ok(()) } else { Err(VerifyFailure::Application) };
+        }
+        if length == 1 {
             // Itself an anchor, and examined by the walk.
             return Ok(());
-        }
-        if version < 3 {
-            let direct = path.certificates.len() == 2 && path.from_peer == 1;
-            return if direct && rules.allow_v1 { Ok(()) } else { Err(VerifyFailure::Application) };
         }
         second_opinion(&path, rules)
     }

@@ -32,7 +32,7 @@ const DAY: i64 = 86_400;
 pub struct ClientIdentity {
     /// What verification said.
     pub verdict: Verdict,
-    /// The leaf's `notBefore` and `notAfter`, Unix seconds; both 0 without a certificate.
+    /// The leaf's `notBefore` and `notAfter`, Unix seconds; 0 without a certificate or a readable date.
     pub validity: (i64, i64),
     /// SHA-256 of the leaf's DER; zeros without a certificate.
     pub leaf_sha256: [u8; 32],
@@ -76,11 +76,11 @@ impl ClientIdentity {
     }
 
     /// `$ssl_client_v_remain`: whole days until `notAfter`, 0 if less than one; `None` without a
-    /// certificate, for which the variable is empty.
+    /// certificate or a readable date, for which the variable is empty.
     #[must_use]
     pub const fn days_remaining(&self, now: i64) -> Option<i64> {
         match (self.verdict, self.validity) {
-            (Verdict::None, _) | (_, (0, 0)) => None,
+            (Verdict::None, _) | (_, (_, 0)) => None,
             (_, (_, end)) if end - now < DAY => Some(0),
             (_, (_, end)) => Some((end - now) / DAY),
         }

@@ -31,27 +31,20 @@ const UPPER: &[u8; 16] = b"0123456789ABCDEF";
 /// Appends nothing if the name is broken.
 pub fn rfc2253(name: &[u8], out: &mut Vec<u8>) {
     let Some(attributes) = attributes(name) else { return };
-    let start = out.len();
     let mut separator: &[u8] = b"";
     for attribute in attributes.iter().rev() {
         out.extend_from_slice(separator);
         let known = short_name(attribute.oid);
         type_name(attribute.oid, out);
         out.push(b'=');
-        let width = if known.is_some() { width(attribute.value.tag) } else { None };
-        let whole = match width {
-            Some(width) => escaped(attribute.value.content, width, out),
-            None => {
+        match width(attribute.value.tag) {
+            Some(width) if known.is_some() => escaped(attribute.value.content, width, out),
+            _ => {
                 out.push(b'#');
                 for byte in attribute.value.whole {
                     push_hex(*byte, out);
                 }
-                true
             }
-        };
-        if !whole {
-            out.truncate(start);
-            return;
         }
         separator = if attribute.joined { b"+" } else { b"," };
     }
@@ -64,13 +57,14 @@ pub fn one_line(name: &[u8], out: &mut Vec<u8>) {
         out.push(if attribute.joined { b'+' } else { b'/' });
         type_name(attribute.oid, out);
         out.push(b'=');
-        let content = attribute.value.content;
-        let kept = general_string_columns(&attribute.value);
-        for (at, byte) in content.iter().enumerate() {
-            if !kept[at % 4] {
-                continue;
-            }
+        let content = match attribute.value {
+            // Without the count of unused bits, as OpenSSL holds it.
+            Element { tag: tag::BIT_STRING, content, .. } => content.get(1..).unwrap_or_default(),
+            Element { content, .. } => content,
+        };
+        for byte in content {
             match byte {
+                b'/' | b'+' => out.extend([b'\\', *byte]),
                 b' '..=b'~' => out.push(*byte),
                 _ => {
                     out.extend_from_slice(b"\\x");
@@ -100,6 +94,23 @@ pub fn attribute(name: &[u8], lower_case: &str, out: &mut Vec<u8>) {
     if !(clean && safe) {
         out.truncate(start);
     }
+}
+
+/// Can OpenSSL read the name? Its values are of the types that names are made of, and those with
+/// a character set keep to it.
+#[must_use]
+pub fn is_valid(name: &[u8]) -> bool {
+    attributes(name).is_some_and(|list| {
+        list.iter().all(|Attribute { value, .. }| match value.tag {
+            tag::BIT_STRING => Reader::new(value.whole).bits().is_some(),
+            tag::SEQUENCE => true,
+            12 => str::from_utf8(value.content).is_ok(),
+            18..=20 | 22 => true,
+            28 => each_character(value.content, Width::Four, |_, _, _| {}),
+            30 => each_character(value.content, Width::Two, |_, _, _| {}),
+            _ => false,
+        })
+    })
 }
 
 /// Has the name an attribute of this encoded type?
@@ -140,8 +151,8 @@ fn type_name(oid: &[u8], out: &mut Vec<u8>) {
 const fn width(tag: u8) -> Option<Width> {
     match tag {
         12 => Some(Width::Utf8),
-        // Numeric, printable, T61 (read as Latin-1, as OpenSSL does), IA5, both times, visible.
-        18..=20 | 22..=24 | 26 => Some(Width::One),
+        // Numeric, printable, T61 (read as Latin-1, as OpenSSL does) and IA5.
+        18..=20 | 22 => Some(Width::One),
         28 => Some(Width::Four),
         30 => Some(Width::Two),
         _ => None,
@@ -149,7 +160,7 @@ const fn width(tag: u8) -> Option<Width> {
 }
 
 /// Calls back with the UTF-8 bytes of each character, and whether it is the first or the last.
-/// False if the string's length does not fit its type.
+/// False if the content is not of this type.
 fn each_character(content: &[u8], width: Width, mut each: impl FnMut(&[u8], bool, bool)) -> bool {
     let step = match width {
         Width::Utf8 | Width::One => 1,
@@ -167,16 +178,14 @@ fn each_character(content: &[u8], width: Width, mut each: impl FnMut(&[u8], bool
             continue;
         }
         let code = piece.iter().fold(0_u32, |code, byte| (code << 8) | u32::from(*byte));
-        // A surrogate or a number beyond Unicode is left out, as OpenSSL does.
-        if let Some(character) = char::from_u32(code) {
-            each(character.encode_utf8(&mut [0; 4]).as_bytes(), first, last);
-        }
+        let Some(character) = char::from_u32(code) else { return false };
+        each(character.encode_utf8(&mut [0; 4]).as_bytes(), first, last);
     }
     true
 }
 
 /// RFC 2253 with control characters and everything beyond ASCII in hexadecimal.
-fn escaped(content: &[u8], width: Width, out: &mut Vec<u8>) -> bool {
+fn escaped(content: &[u8], width: Width, out: &mut Vec<u8>) {
     each_character(content, width, |bytes, first, last| {
         for byte in bytes {
             match byte {
@@ -190,21 +199,7 @@ fn escaped(content: &[u8], width: Width, out: &mut Vec<u8>) -> bool {
                 _ => out.push(*byte),
             }
         }
-    })
-}
-
-/// Which of every four bytes of a `GeneralString` count: one that looks like four-byte characters
-/// is written by its last bytes.
-fn general_string_columns(value: &Element<'_>) -> [bool; 4] {
-    const GENERAL_STRING: u8 = 27;
-    if value.tag != GENERAL_STRING || !value.content.len().is_multiple_of(4) {
-        return [true; 4];
-    }
-    let mut used = [false; 4];
-    for (at, byte) in value.content.iter().enumerate() {
-        used[at % 4] |= *byte != 0;
-    }
-    if used[0] || used[1] || used[2] { [true; 4] } else { [false, false, false, true] }
+    });
 }
 
 fn push_hex(byte: u8, out: &mut Vec<u8>) {

@@ -44,10 +44,10 @@ impl<'a> CertTime<'a> {
         parts.strict.then(|| parts.seconds())
     }
 
-    /// Unix seconds of any form that can be printed.
+    /// Unix seconds of any form that nginx can read back from what OpenSSL prints: no fractions.
     #[must_use]
     pub fn seconds_lenient(&self) -> Option<i64> {
-        self.parts().map(|parts| parts.seconds())
+        self.parts().filter(|parts| parts.fraction.is_empty()).map(|parts| parts.seconds())
     }
 
     /// Appends it as `ASN1_TIME_print` does: `Feb  3 22:55:28 2026 GMT`.
@@ -75,9 +75,7 @@ impl<'a> CertTime<'a> {
         out.extend_from_slice(parts.fraction);
         out.push(b' ');
         out.extend_from_slice(number.format(year).as_bytes());
-        if parts.offset.is_none() {
-            out.extend_from_slice(b" GMT");
-        }
+        out.extend_from_slice(b" GMT");
     }
 
     fn parts(&self) -> Option<Parts<'a>> {
@@ -197,7 +195,7 @@ mod tests {
             (0x18, "99991231235959Z", "Dec 31 23:59:59 9999 GMT", Some(253_402_300_799)),
             (0x18, "20240229120000.25Z", "Feb 29 12:00:00.25 2024 GMT", None),
             (0x17, "2602032255Z", "Feb  3 22:55:00 2026 GMT", None),
-            (0x17, "260203225528+0100", "Feb  3 21:55:28 2026", None),
+            (0x17, "260203225528+0100", "Feb  3 21:55:28 2026 GMT", None),
             (0x17, "260230225528Z", "Bad time value", None),
             (0x17, "26020322552xZ", "Bad time value", None),
         ];

@@ -199,6 +199,12 @@ impl ClientValues {
         Self { buffer: buffer.into_boxed_slice(), spans: spans.into_boxed_slice() }
     }
 
+    /// Bytes of all values together.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// The value, empty if there is none (or it was not wanted).
     #[must_use]
     pub fn get(&self, value: ClientValue) -> &[u8] {

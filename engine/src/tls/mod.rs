@@ -37,7 +37,7 @@ pub struct TlsSettings {
 /// What is found while loading.
 struct Findings<'p> {
     problems: &'p mut Problems,
-    warnings: Vec<Problem>,
+    warnings: &'p mut Vec<Problem>,
     now: i64,
 }
 
@@ -52,7 +52,8 @@ impl TlsSettings {
         now: i64,
     ) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut found = Findings { problems, warnings: Vec::new(), now };
+        let mut warnings = Vec::new();
+        let mut found = Findings { problems, warnings: &mut warnings, now };
         let servers = config
             .servers
             .iter()
@@ -66,6 +67,6 @@ impl TlsSettings {
                 UpstreamTls::load(tls, &upstream.id, &provider, &mut found)
             })
             .collect();
-        Self { servers, upstreams, warnings: found.warnings }
+        Self { servers, upstreams, warnings }
     }
 }

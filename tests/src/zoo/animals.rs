@@ -25,6 +25,8 @@ pub struct Animal {
     pub key: PathBuf,
     /// Why we refuse it although nginx does not.
     pub stricter: Option<&'static str>,
+    /// OpenSSL cannot even read it; nobody can present it.
+    pub unreadable: bool,
 }
 
 /// All of them.
@@ -102,7 +104,14 @@ impl Keeper {
         fs::write(&certificates, text).expect("a chain");
         let name = name.to_owned();
         let key = key.path.clone();
-        self.animals.push(Animal { name, chain, certificates, key, stricter: None });
+        self.animals.push(Animal {
+            name,
+            chain,
+            certificates,
+            key,
+            stricter: None,
+            unreadable: false,
+        });
     }
 
     /// The last one added is refused by us for this reason.
@@ -114,6 +123,12 @@ impl Keeper {
         let key = self.leaf_key.clone();
         let der = draft.sign(&key, &self.root);
         self.add(name, vec![der], &key);
+    }
+
+    /// A name that OpenSSL cannot read.
+    fn unreadable(&mut self, label: &str, tag: u8, content: &[u8]) {
+        self.one(label, "2.5.4.3", tag, content);
+        self.animals.last_mut().expect("one was added").unreadable = true;
     }
 
     fn subject(&mut self, label: &str, relative_names: &[&[Vec<u8>]]) {
@@ -131,20 +146,23 @@ impl Keeper {
         self.one("printable", CN, 19, b"Plain Name");
         self.one("empty value", CN, 12, b"");
         self.one("utf8", CN, 12, "Z\u{fc}rich \u{20ac} \u{1f600}".as_bytes());
-        self.one("invalid utf8", CN, 12, b"a\xff\xfeb");
+        self.unreadable("invalid utf8", 12, b"a\xff\xfeb");
         self.one("t61", CN, 20, b"Z\xfcrich");
-        self.one("bmp", CN, 30, &[0, b'A', 0x20, 0xac, 0, b',', 0xd8, 0x3d, 0xde, 0x00]);
-        self.one("universal", CN, 28, &[0, 0, 0, b'A', 0, 1, 0xf6, 0, 0, 0x11, 0, 0]);
+        self.one("bmp", CN, 30, &[0, b'A', 0x20, 0xac, 0, b',', 0, 0]);
+        self.unreadable("bmp with surrogates", 30, &[0xd8, 0x3d, 0xde, 0x00]);
+        self.unreadable("bmp of odd length", 30, &[0, b'A', 0]);
+        self.one("universal", CN, 28, &[0, 0, 0, b'A', 0, 1, 0xf6, 0]);
+        self.unreadable("universal beyond unicode", 28, &[0, 0x11, 0, 0]);
         self.one("ia5", CN, 22, b"x@y.z");
         self.one("ia5 with high bytes", CN, 22, b"a\x80b");
         self.one("numeric", CN, 18, b"12 34");
-        self.one("visible", CN, 26, b"visible");
-        self.one("general string", CN, 27, b"\0\0\0a\0\0\0b");
-        self.one("general string, odd", CN, 27, b"abc/+\x01");
-        self.one("graphic string", CN, 25, b"graphic");
-        self.one("videotex string", CN, 21, b"videotex");
-        self.one("octet string value", CN, 4, b"\x01\x02");
-        self.one("time value", CN, 23, b"260203225528Z");
+        self.unreadable("visible", 26, b"visible");
+        self.unreadable("general string", 27, b"\0\0\0a\0\0\0b");
+        self.unreadable("general string, odd", 27, b"abc/+\x01");
+        self.unreadable("graphic string", 25, b"graphic");
+        self.unreadable("videotex string", 21, b"videotex");
+        self.unreadable("octet string value", 4, b"\x01\x02");
+        self.unreadable("time value", 23, b"260203225528Z");
         self.one("bit string value", CN, 3, b"\x00\xf0");
         self.one("specials", CN, 12, b" #a\"b\\c,d+e;f<g>h=i/j# ");
         self.one("one space", CN, 12, b" ");
@@ -233,6 +251,9 @@ impl Keeper {
             draft.not_before = not_before;
             draft.not_after = not_after;
             self.leaf(label, &draft);
+            if label == "old start" {
+                self.stricter("webpki reads no dates before 1970");
+            }
         }
     }
 
@@ -336,7 +357,7 @@ impl Keeper {
         let two_der = self.authority(&two, &one, None);
         let under_one = self.draft(common_name("under one")).sign(&key, &one);
         let under_two = self.draft(common_name("under two")).sign(&key, &two);
-        let (a, b, leaf) = (one_der.clone(), two_der.clone(), under_two);
+        let (a, b, leaf) = (one_der, two_der, under_two);
         self.add("one intermediate", vec![under_one.clone(), a.clone()], &key);
         self.add("one intermediate, not sent", vec![under_one.clone()], &key);
         self.add("one intermediate, twice", vec![under_one.clone(), a.clone(), a.clone()], &key);
