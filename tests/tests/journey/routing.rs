@@ -68,6 +68,7 @@ upstream_id = "a"
 [[routes]]
 uri = "/twice"
 priority = 5
+methods = ["GET"]
 upstream_id = "b"
 
 [[services]]
