@@ -335,7 +335,9 @@ impl Writer {
     }
 
     fn line(&mut self, key: &str, value: impl Display) {
-        self.text.push_str(&format!("{key} = {value}\n"));
+        for part in [key, " = ", &value.to_string(), "\n"] {
+            self.text.push_str(part);
+        }
     }
 
     fn text_line(&mut self, key: &str, value: &str) {

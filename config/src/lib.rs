@@ -3,7 +3,7 @@
 //! The way of a file: `raw` (field for field, with its place) -> `check` (every problem, not only
 //! the first) -> [`model`] (values that work). What needs cryptography (does this key match that
 //! certificate?) is checked by `ferrule-engine`, which adds its findings to the same [`Problems`].
-//! What the file may hold is said once, in `describe`: the reader, [`schema`] and [`reference`]
+//! What the file may hold is said once, in `describe`: the reader, [`schema()`] and [`reference()`]
 //! are made from it.
 
 mod check;

@@ -3,6 +3,7 @@
 //! [`Problems`] collects everything in any order and shows it in the order of the file, for people
 //! or as JSON. Errors refuse the file; warnings do not.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -50,28 +51,56 @@ pub struct Problem {
 /// Everything that is wrong with one file.
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
+    /// Boxed, as this is the error of many results.
+    found: Box<Found>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Found {
     source: Source,
+    /// Which field each place belongs to.
+    fields: BTreeMap<Place, String>,
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
 }
 
 impl Problems {
-    pub(crate) const fn of(source: Source) -> Self {
-        Self { source, errors: Vec::new(), warnings: Vec::new() }
+    pub(crate) fn of(source: Source) -> Self {
+        Self { found: Box::new(Found { source, ..Found::default() }) }
     }
 
     pub(crate) const fn source(&self) -> &Source {
-        &self.source
+        &self.found.source
     }
 
-    /// Adds an error.
+    /// Makes known which field a place belongs to.
+    pub(crate) fn name(&mut self, place: Place, field: &str) {
+        self.found.fields.entry(place).or_insert_with(|| field.to_owned());
+    }
+
+    /// The field at exactly this place, empty if there is none.
+    #[must_use]
+    pub fn field_at(&self, place: Place) -> &str {
+        self.found.fields.get(&place).map_or("", String::as_str)
+    }
+
+    /// Adds an error. One without a field gets that of its place.
     pub fn push(&mut self, problem: Problem) {
-        self.errors.push(problem);
+        let problem = self.named(problem);
+        self.found.errors.push(problem);
     }
 
-    /// Adds a warning.
+    /// Adds a warning. One without a field gets that of its place.
     pub fn warn(&mut self, problem: Problem) {
-        self.warnings.push(problem);
+        let problem = self.named(problem);
+        self.found.warnings.push(problem);
+    }
+
+    fn named(&self, mut problem: Problem) -> Problem {
+        if problem.field.is_empty() {
+            self.field_at(problem.place).clone_into(&mut problem.field);
+        }
+        problem
     }
 
     /// Adds an error from its parts.
@@ -87,36 +116,36 @@ impl Problems {
 
     /// Takes what is at this place for a secret: it is never shown.
     pub fn mask(&mut self, place: Place) {
-        self.source.mask(place);
+        self.found.source.mask(place);
     }
 
     /// Is there no error? (There may be warnings.)
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.errors.is_empty()
+        self.found.errors.is_empty()
     }
 
     /// How many errors there are.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.errors.len()
+        self.found.errors.len()
     }
 
     /// The errors, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        sorted(&self.errors).into_iter()
+        sorted(&self.found.errors).into_iter()
     }
 
     /// The warnings, in the order of the file.
     pub fn warnings(&self) -> impl Iterator<Item = &Problem> {
-        sorted(&self.warnings).into_iter()
+        sorted(&self.found.warnings).into_iter()
     }
 
     /// Errors and warnings, in the order of the file.
     #[must_use]
     pub fn all(&self) -> Vec<(Severity, &Problem)> {
-        let errors = self.errors.iter().map(|problem| (Severity::Error, problem));
-        let warnings = self.warnings.iter().map(|problem| (Severity::Warning, problem));
+        let errors = self.found.errors.iter().map(|problem| (Severity::Error, problem));
+        let warnings = self.found.warnings.iter().map(|problem| (Severity::Warning, problem));
         let mut all: Vec<_> = errors.chain(warnings).collect();
         all.sort_by_key(|(severity, problem)| (problem.place.start, *severity));
         all
@@ -125,7 +154,7 @@ impl Problems {
     /// The line and column where a problem starts.
     #[must_use]
     pub fn position(&self, place: Place) -> Position {
-        self.source.position(place)
+        self.found.source.position(place)
     }
 }
 

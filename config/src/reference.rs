@@ -19,8 +19,8 @@ The file is TOML. An unknown key is an error, and so is one that is not supporte
   is not set is an error. What comes from the environment is text: it can hold no `$variable`.
   Numbers and flags may be written so too.
 * `$name` or `${name}` is a variable where a value may hold some; `$$` is a dollar sign.
-* Durations are text, as `\"30s\"`, `\"1m 30s\"` or `\"250ms\"`; sizes are numbers of bytes or text, as
-  `\"32k\"` or `\"1m\"`.
+* Durations are text, as `\"30s\"`, `\"1m 30s\"` or `\"250ms\"`; sizes are numbers of bytes or text,
+  as `\"32k\"` or `\"1m\"`.
 ";
 
 /// The reference of the file as Markdown: every table, key and variable.
@@ -60,12 +60,12 @@ fn gather(table: &'static Table, tables: &mut Vec<(&'static Table, String)>) {
 }
 
 fn section(table: &Table, header: &str, out: &mut String) {
-    out.push_str(&format!("\n## {header}\n\n{}\n\n", table.doc));
+    out.extend([format!("\n## {header}\n\n{}\n\n", table.doc)]);
     out.push_str("| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
     for key in table.keys {
         let cells = [format!("`{}`", key.name), kind(key.kind), default(key), key.doc.to_owned()];
         let cells = cells.map(|cell| cell.replace('|', "\\|"));
-        out.push_str(&format!("| {} |\n", cells.join(" | ")));
+        out.extend([format!("| {} |\n", cells.join(" | "))]);
     }
 }
 
@@ -121,7 +121,7 @@ fn variables(out: &mut String) {
             Scope::Log => "log",
         };
         let member = if listed.name.ends_with('_') { "NAME" } else { "" };
-        out.push_str(&format!("| `${}{member}` | {scope} | {} |\n", listed.name, listed.doc));
+        out.extend([format!("| `${}{member}` | {scope} | {} |\n", listed.name, listed.doc)]);
     }
 }
 
@@ -149,14 +149,14 @@ fn refused(tables: &[(&'static Table, String)], out: &mut String) {
             seen.push((place, refused.name));
             let why = match refused.why {
                 Why::NotYet => "not supported yet",
-                Why::Never(instead) => instead,
+                Why::Never(why) | Why::Unsafe(why, _) => why,
             };
             let place = if place.contains('`') || place.contains(' ') {
                 place.to_owned()
             } else {
                 format!("`{place}`")
             };
-            out.push_str(&format!("| {place} | `{}` | {why} |\n", refused.name));
+            out.extend([format!("| {place} | `{}` | {why} |\n", refused.name)]);
         }
     }
 }

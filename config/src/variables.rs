@@ -1,6 +1,7 @@
 //! Every variable by name, with its scope and its meaning.
 //!
-//! [`Variable::ALL`] is the only list: names are looked up in it, and the reference is made from it.
+//! [`Variable::ALL`] is the only list: names are looked up in it, and the reference is
+//! made from it.
 
 use crate::template::{Scope, Variable};
 
@@ -188,7 +189,8 @@ impl Variable {
             "ssl_client_s_dn_",
             Self::SslClientSDnAttribute(String::new()),
             Scope::Connection,
-            "one attribute of the subject, by OpenSSL's short name in lower case (`cn`, `ou`, `emailaddress`, ...)",
+            "one attribute of the subject, by OpenSSL's short name in lower case (`cn`, `ou`, \
+                 `emailaddress`, ...)",
         ),
         listed(
             "ssl_client_s_dn_legacy",

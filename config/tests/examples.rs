@@ -14,10 +14,12 @@ fn path(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
 }
 
+#[expect(clippy::unwrap_used, reason = "a test ends where this fails")]
 fn text(name: &str) -> String {
     std::fs::read_to_string(path(name)).unwrap()
 }
 
+#[expect(clippy::unwrap_used, reason = "a test ends where this fails")]
 fn load(name: &str) -> Config {
     let draft = read(&path(name), &|_| None).unwrap();
     assert_eq!(draft.problems.all(), [], "{}", draft.problems);
@@ -121,6 +123,7 @@ fn the_schema_and_the_reference_name_every_table() {
     assert_eq!(schema["$defs"]["ssls.client"]["additionalProperties"], false);
 }
 
+#[expect(clippy::unwrap_used, reason = "a test ends where this fails")]
 fn render(problems: &Problems) {
     let all = problems.all().len();
     let json: serde_json::Value = serde_json::from_str(&problems.render_json()).unwrap();
@@ -129,6 +132,7 @@ fn render(problems: &Problems) {
 }
 
 /// Reads and shows; the answer does not matter, that there is one does.
+#[expect(clippy::unwrap_used, reason = "a test ends where this fails")]
 fn survives(text: String) {
     match read_text(Path::new("f.toml"), text, &|name| Some(format!("${name}"))) {
         Ok(draft) => {

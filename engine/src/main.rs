@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     };
     let links = boot.links().to_vec();
     let logs = boot.take_logs();
-    let workers = match shell::start(settings, links.clone(), logs) {
+    let workers = match shell::start(&settings, links.clone(), logs) {
         Ok(workers) => workers,
         Err(error) => return boot.fail(&error),
     };

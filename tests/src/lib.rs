@@ -1,5 +1,5 @@
-//! The kit of Ferrule's journey tests: the two guides' certificates ([`guides`]), a byte-level client
-//! ([`raw`]), and from `ferrule-tools` the real binary, a real nginx and scripted upstreams.
+//! The kit of Ferrule's journey tests: the two guides' certificates ([`guides`]), a zoo of
+//! client certificates ([`zoo`]), a byte-level client ([`raw`]), and from `ferrule-tools` the real binary, a real nginx and scripted upstreams.
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -9,6 +9,7 @@
 
 pub mod guides;
 pub mod raw;
+pub mod zoo;
 
 pub use ferrule_tools::clock::{PATIENCE, now, poll};
 pub use ferrule_tools::gateway::{Driver, Gateway, Reloaded, Setup};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::check::Check;
+use crate::check::{Check, is_off};
 use crate::model::{Listen, Server};
 use crate::problem::Place;
 use crate::raw::{Raw, Text};
@@ -27,11 +27,11 @@ impl Check<'_> {
                 listen
             })
             .collect();
-        if !listens.is_empty() && !listens.iter().any(|listen| listen.tls) {
-            for server in servers {
+        if !raws.iter().any(|raw| raw.flag("tls") || raw.is_broken("tls")) {
+            for raw in root.tables("ssls").iter().filter(|raw| !is_client(raw) && !is_off(raw)) {
                 let help = "set `tls = true` for a [[listen]]";
                 let message = "no listener speaks TLS: nobody will see this certificate";
-                self.warn(server.place, format!("ssls `{}`", server.id), message, help);
+                self.warn(raw.place, raw.field.clone(), message, help);
             }
         }
         listens

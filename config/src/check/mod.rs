@@ -53,8 +53,8 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
     let routes = check.routes(root);
     Config {
         file: file.to_owned(),
-        runtime: check.runtime(root),
-        http: check.http(root),
+        runtime: Check::runtime(root),
+        http: Check::http(root),
         log: check.log(root),
         identity_headers,
         listens,

@@ -14,7 +14,7 @@ fn with_table<T>(root: &Raw, key: &str, read: impl FnOnce(&Raw) -> T) -> T {
 }
 
 impl Check<'_> {
-    pub(super) fn runtime(&self, root: &Raw) -> Runtime {
+    pub(super) fn runtime(root: &Raw) -> Runtime {
         with_table(root, "runtime", |raw| Runtime {
             workers: raw.int_given("workers"),
             cpu_affinity: raw.flag("cpu_affinity"),
@@ -25,7 +25,7 @@ impl Check<'_> {
         })
     }
 
-    pub(super) fn http(&self, root: &Raw) -> Http {
+    pub(super) fn http(root: &Raw) -> Http {
         with_table(root, "http", |raw| Http {
             client_header_timeout: raw.duration("client_header_timeout"),
             client_body_timeout: raw.duration("client_body_timeout"),

@@ -7,19 +7,31 @@
 use std::collections::BTreeMap;
 
 use crate::check::Check;
-use crate::model::{HostPattern, Route, UriPattern};
+use crate::model::{HostPattern, UriPattern};
+use crate::problem::Place;
 
 /// Where routes meet.
 type Spot<'a> = (&'a HostPattern, &'a UriPattern);
+
+/// What a route asks of a request, be the rest of it whole or not.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) place: Place,
+    pub(super) field: String,
+    pub(super) hosts: Vec<HostPattern>,
+    pub(super) uris: Vec<UriPattern>,
+    pub(super) methods: Vec<String>,
+    pub(super) priority: i32,
+}
 
 /// What a route without hosts matches.
 const EVERY_HOST: &[HostPattern] = &[HostPattern::Any];
 
 impl Check<'_> {
-    pub(super) fn reach(&mut self, routes: &[Route]) {
-        let mut asked: Vec<&Route> = routes.iter().collect();
+    pub(super) fn reach(&mut self, routes: &[Asked]) {
+        let mut asked: Vec<&Asked> = routes.iter().collect();
         asked.sort_by_key(|route| std::cmp::Reverse(route.priority));
-        let mut taken: BTreeMap<Spot<'_>, Vec<&Route>> = BTreeMap::new();
+        let mut taken: BTreeMap<Spot<'_>, Vec<&Asked>> = BTreeMap::new();
         for route in asked {
             let covered = spots(route)
                 .map(|spot| taken.get(&spot).and_then(|before| covering(before, route)))
@@ -30,7 +42,7 @@ impl Check<'_> {
                     "no request can reach this route: the one of line {line} takes every one"
                 );
                 let help = "narrow the other's methods, or give this one a higher priority";
-                self.error(route.place, format!("routes `{}`", route.id), &message, help);
+                self.error(route.place, &*route.field, &message, help);
             }
             for spot in spots(route) {
                 taken.entry(spot).or_default().push(route);
@@ -39,15 +51,15 @@ impl Check<'_> {
     }
 }
 
-fn spots(route: &Route) -> impl Iterator<Item = Spot<'_>> {
+fn spots(route: &Asked) -> impl Iterator<Item = Spot<'_>> {
     let hosts = if route.hosts.is_empty() { EVERY_HOST } else { &route.hosts };
     hosts.iter().flat_map(|host| route.uris.iter().map(move |uri| (host, uri)))
 }
 
 /// The first of the routes that together leave nothing for this one.
-fn covering<'a>(before: &[&'a Route], route: &Route) -> Option<&'a Route> {
+fn covering<'a>(before: &[&'a Asked], route: &Asked) -> Option<&'a Asked> {
     let takes =
-        |other: &Route, method: &String| other.methods.is_empty() || other.methods.contains(method);
+        |other: &Asked, method: &String| other.methods.is_empty() || other.methods.contains(method);
     let covered = if route.methods.is_empty() {
         before.iter().any(|other| other.methods.is_empty())
     } else {

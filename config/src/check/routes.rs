@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::check::reach::Asked;
 use crate::check::upstreams::timeout;
 use crate::check::{Check, Ids, is_off};
 use crate::model::{HeaderOps, HostPattern, Route, UriPattern};
@@ -41,7 +42,7 @@ impl Check<'_> {
         let (services, service_ids) = self.services(root.tables("services"));
         let mut ids = Ids::new("routes");
         ids.claim(self.problems, root.tables("routes").iter());
-        let mut routes = Vec::new();
+        let (mut routes, mut asked) = (Vec::new(), Vec::new());
         for (index, raw) in root.tables("routes").iter().enumerate() {
             if is_off(raw) {
                 continue;
@@ -51,13 +52,15 @@ impl Check<'_> {
             let service = service.and_then(|index| services.get(index));
             let made_up = format!("routes.{index}.upstream");
             let target = self.target(raw, made_up);
-            routes.extend(self.route(raw, (id, target), service, &global));
+            let (wanted, route) = self.route(raw, (id, target), service, &global);
+            asked.push(wanted);
+            routes.extend(route);
         }
         if root.tables("routes").is_empty() && !root.is_broken("routes") {
             let message = "there are no routes: every request is answered with 404";
             self.warn(root.place, "routes".to_owned(), message, "add a [[routes]]");
         }
-        self.reach(&routes);
+        self.reach(&asked);
         routes
     }
 
@@ -141,15 +144,11 @@ impl Check<'_> {
         (id, own): (String, Target),
         service: Option<&Service>,
         global: &[HeaderOps],
-    ) -> Option<Route> {
-        let uris = self.uris(raw, service.map_or("", |service| &service.prefix));
-        let mut hosts = self.hosts(raw);
-        if !raw.has("host") && !raw.has("hosts") {
-            hosts = service.map(|service| service.hosts.clone()).unwrap_or_default();
-        }
+    ) -> (Asked, Option<Route>) {
         let own_headers = self.headers(raw);
         let of_service = service.map(|service| service.headers.clone()).unwrap_or_default();
         let headers = [global.to_vec(), of_service, own_headers].concat();
+        let asked = self.asked(raw, service);
         let target = match (own, service) {
             (Target::None, Some(service)) => service.target,
             (own, _) => own,
@@ -158,27 +157,39 @@ impl Check<'_> {
             let help = "set `upstream`, `upstream_id` or `service_id` (of a service that has one)";
             self.error(raw.place, raw.path("upstream"), "this route leads nowhere", help);
         }
-        let Target::Upstream(upstream) = target else { return None };
+        let Target::Upstream(upstream) = target else { return (asked, None) };
         let base = self.upstreams.get(upstream).map(|upstream| upstream.timeout);
-        let own_timeout = raw.table("timeout").map(|table| timeout(Some(table), base, raw));
         let strip = service.filter(|service| service.strip && !service.prefix.is_empty());
-        (!uris.is_empty()).then(|| Route {
+        let route = Route {
             place: raw.place,
             id,
-            hosts,
-            uris,
-            methods: raw
-                .words("methods")
-                .unwrap_or_default()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-            priority: raw.int("priority"),
+            hosts: asked.hosts.clone(),
+            uris: asked.uris.clone(),
+            methods: asked.methods.clone(),
+            priority: asked.priority,
             upstream,
             strip_prefix: strip.map(|service| service.prefix.clone()),
-            timeout: own_timeout,
+            timeout: raw.table("timeout").map(|table| timeout(Some(table), base, raw)),
             headers,
-        })
+        };
+        let whole = !route.uris.is_empty();
+        (asked, whole.then_some(route))
+    }
+
+    fn asked(&mut self, raw: &Raw, service: Option<&Service>) -> Asked {
+        let mut hosts = self.hosts(raw);
+        if !raw.has("host") && !raw.has("hosts") {
+            hosts = service.map(|service| service.hosts.clone()).unwrap_or_default();
+        }
+        let methods = raw.words("methods").unwrap_or_default();
+        Asked {
+            place: raw.place,
+            field: raw.field.clone(),
+            hosts,
+            uris: self.uris(raw, service.map_or("", |service| &service.prefix)),
+            methods: methods.iter().map(|method| (*method).to_owned()).collect(),
+            priority: raw.int("priority"),
+        }
     }
 
     fn uris(&mut self, raw: &Raw, prefix: &str) -> Vec<UriPattern> {

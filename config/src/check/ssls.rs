@@ -47,11 +47,8 @@ impl Check<'_> {
     fn server(&mut self, raw: &Raw, id: &str) -> Option<Server> {
         let snis = self.snis(raw);
         let pairs = self.pairs(raw);
-        let client = match raw.table("client") {
-            Some(client) => Some(self.client_auth(client)),
-            None => None,
-        };
-        let protocols = self.protocols(raw);
+        let client = raw.table("client").map(|client| self.client_auth(client));
+        let protocols = protocols(raw);
         if snis.is_empty() || pairs.is_empty() || raw.is_broken("client") {
             return None;
         }
@@ -166,13 +163,6 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn protocols(&self, raw: &Raw) -> Protocols {
-        let has = |version: Version| {
-            raw.words("ssl_protocols").is_none_or(|words| words.contains(&version.word()))
-        };
-        Protocols { tls12: has(Version::Tls12), tls13: has(Version::Tls13) }
-    }
-
     /// The client certificate that an upstream refers to.
     pub(super) fn client_cert_by_id(&mut self, raw: &Raw) -> Option<KeyPair> {
         let id = raw.text("client_cert_id")?;
@@ -196,4 +186,12 @@ impl Check<'_> {
         self.problems.push_at(id.place, raw.path("client_cert_id"), message, Some(help));
         None
     }
+}
+
+/// The TLS versions of a table; both where it names none.
+pub(super) fn protocols(raw: &Raw) -> Protocols {
+    let has = |version: Version| {
+        raw.words("ssl_protocols").is_none_or(|words| words.contains(&version.word()))
+    };
+    Protocols { tls12: has(Version::Tls12), tls13: has(Version::Tls13) }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::check::Check;
+use crate::check::ssls::protocols;
 use crate::defaults;
 use crate::model::{
     KeepalivePool, KeyPair, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa,
@@ -136,7 +137,7 @@ impl Check<'_> {
                     let message = "TLS to an upstream needs to know whom to trust";
                     let help = "set `tls.ca`: a path, or \"system\" for the operating system's \
                                 store (which is never taken by itself)";
-                    self.error(raw.at("scheme"), raw.path("tls.ca"), message, help);
+                    self.error(raw.at("scheme"), format!("{}.ca", raw.path("tls")), message, help);
                 }
                 None
             }
@@ -171,7 +172,7 @@ impl Check<'_> {
             ca,
             verify,
             server_name,
-            protocols: self.protocols(raw),
+            protocols: protocols(raw),
         })
     }
 

@@ -40,13 +40,16 @@ pub(super) static UPSTREAMS: Table = Table {
         required(
             "nodes",
             Kind::Nodes(&NODE),
-            "`\"host:port\" = weight`, or a list of tables. A host is an address, a name (resolved again while the gateway runs) or `unix:/path`. Without a port: 80 or 443, by the scheme.",
+            "`\"host:port\" = weight`, or a list of tables. A host is an address, a name \
+                 (resolved again while the gateway runs) or `unix:/path`. Without a port: 80 or \
+                 443, by the scheme.",
         ),
         with(
             "pass_host",
             Kind::Word(&HOST_MODE),
             Fallback::Text("pass"),
-            "Which `Host` the upstream sees: \"pass\" the client's, \"node\" the node's, \"rewrite\" that of `upstream_host`.",
+            "Which `Host` the upstream sees: \"pass\" the client's, \"node\" the node's, \
+                 \"rewrite\" that of `upstream_host`.",
         ),
         optional(
             "upstream_host",
@@ -101,7 +104,8 @@ static TIMEOUT: Table = Table {
 
 static POOL: Table = Table {
     name: "upstreams.keepalive_pool",
-    doc: "Connections kept for later requests. They are shared only where address, TLS and identity are all the same.",
+    doc: "Connections kept for later requests. They are shared only where address, TLS and \
+         identity are all the same.",
     keys: &[
         with(
             "size",
@@ -135,7 +139,8 @@ static TLS: Table = Table {
             "client_cert_id",
             Kind::Id,
             "see `client_cert`",
-            "The id of an `[[ssls]]` of type \"client\", instead of `client_cert` and `client_key`.",
+            "The id of an `[[ssls]]` of type \"client\", instead of `client_cert` and \
+                 `client_key`.",
         ),
         optional(
             "ca",
@@ -147,7 +152,8 @@ static TLS: Table = Table {
             "verify",
             Kind::Word(&UPSTREAM_VERIFY),
             Fallback::Text("full"),
-            "\"full\": chain and name. \"ca\": the chain alone. \"off\": nothing; warned about at every load.",
+            "\"full\": chain and name. \"ca\": the chain alone. \"off\": nothing; warned \
+                 about at every load.",
         ),
         optional(
             "server_name",
@@ -184,7 +190,8 @@ const HEADERS_KEY: Key = optional(
 /// `[[services]]`
 pub(super) static SERVICES: Table = Table {
     name: "services",
-    doc: "What several routes have in common. What a route says itself wins; header changes of both are made, the service's first.",
+    doc: "What several routes have in common. What a route says itself wins; header changes of \
+         both are made, the service's first.",
     keys: &[
         required("id", Kind::Id, ID_DOC),
         NAME,
@@ -213,7 +220,9 @@ pub(super) static SERVICES: Table = Table {
 /// `[[routes]]`
 pub(super) static ROUTES: Table = Table {
     name: "routes",
-    doc: "Which requests go where. An exact host beats a wildcard, and that one no host; an exact path beats a prefix, a longer prefix a shorter one; then the higher priority wins, then the earlier route.",
+    doc: "Which requests go where. An exact host beats a wildcard, and that one no host; an exact \
+         path beats a prefix, a longer prefix a shorter one; then the higher priority wins, then \
+         the earlier route.",
     keys: &[
         optional("id", Kind::Id, "made from its position", ID_DOC),
         NAME,

@@ -18,6 +18,8 @@ pub(crate) enum Why {
     NotYet,
     /// It will not; the text says what to do instead.
     Never(&'static str),
+    /// It would do harm: why, and what to do instead.
+    Unsafe(&'static str, &'static str),
 }
 
 const fn later(name: &'static str) -> Refused {
@@ -133,11 +135,15 @@ pub(crate) const IN_GLOBAL_RULES: &[Refused] = &[
     never("plugins", PLUGINS),
 ];
 
+const fn broken(name: &'static str, why: &'static str) -> Refused {
+    Refused { name, why: Why::Unsafe(why, "allow \"TLSv1.2\", \"TLSv1.3\" or both") }
+}
+
 pub(crate) const PROTOCOLS: &[Refused] = &[
-    never("TLSv1", "TLS 1.0 is broken (RFC 8996); allow TLSv1.2 and TLSv1.3"),
-    never("TLSv1.0", "TLS 1.0 is broken (RFC 8996); allow TLSv1.2 and TLSv1.3"),
-    never("TLSv1.1", "TLS 1.1 is broken (RFC 8996); allow TLSv1.2 and TLSv1.3"),
-    never("SSLv3", "SSL 3.0 is broken (RFC 7568); allow TLSv1.2 and TLSv1.3"),
+    broken("SSLv3", "SSL 3.0 is broken (RFC 7568)"),
+    broken("TLSv1", "TLS 1.0 is broken (RFC 8996)"),
+    broken("TLSv1.0", "TLS 1.0 is broken (RFC 8996)"),
+    broken("TLSv1.1", "TLS 1.1 is broken (RFC 8996)"),
 ];
 
 pub(crate) const SCHEMES: &[Refused] = &[

@@ -31,7 +31,9 @@ pub(crate) static ROOT: Table = Table {
             "identity_headers",
             Kind::Fields(false),
             "none",
-            "Headers that only the gateway may set: name = template. They are taken out of every request on every listener, in every spelling (case, `-` and `_`), and then set from the connection; an empty value sends nothing.",
+            "Headers that only the gateway may set: name = template. They are taken out of \
+                 every request on every listener, in every spelling (case, `-` and `_`), and then \
+                 set from the connection; an empty value sends nothing.",
         ),
         optional("upstreams", Kind::Tables(&UPSTREAMS), "none", "Where requests can go."),
         optional(
@@ -61,14 +63,16 @@ static RUNTIME: Table = Table {
             "workers",
             Kind::AutoInt(1, 1024),
             Fallback::Text("auto"),
-            "Data cores, each with its own thread, ring and connections; \"auto\" is one for each usable core.",
+            "Data cores, each with its own thread, ring and connections; \"auto\" is one for \
+                 each usable core.",
         ),
         flag("cpu_affinity", true, "Pin each worker to its core."),
         with(
             "io_driver",
             Kind::Word(&IO_DRIVER),
             Fallback::Text("auto"),
-            "Which kernel interface drives the sockets. \"auto\" takes io_uring where the kernel allows it, else epoll; \"io_uring\" refuses to start without it.",
+            "Which kernel interface drives the sockets. \"auto\" takes io_uring where the \
+                 kernel allows it, else epoll; \"io_uring\" refuses to start without it.",
         ),
         with(
             "ring_entries",
@@ -191,7 +195,8 @@ static LOG_ACCESS: Table = Table {
             "format",
             Kind::Template,
             Fallback::Text("combined"),
-            "\"combined\" (the Combined Log Format, and identity), \"json\", or a text with `$variables`.",
+            "\"combined\" (the Combined Log Format, and identity), \"json\", or a text with \
+                 `$variables`.",
         ),
     ],
     refused: &[],
@@ -212,7 +217,8 @@ static LISTEN: Table = Table {
             "fallback_sni",
             Kind::Text,
             Fallback::Text(""),
-            "The server name assumed when a client sends none, or one that is not configured. Without it such a handshake ends with alert 112 (unrecognized_name).",
+            "The server name assumed when a client sends none, or one that is not configured. \
+                 Without it such a handshake ends with alert 112 (unrecognized_name).",
         ),
     ],
     refused: refused::IN_LISTEN,
@@ -230,7 +236,8 @@ pub(super) const LABELS: Key = optional("labels", Kind::Labels, "none", "For peo
 
 static SSLS: Table = Table {
     name: "ssls",
-    doc: "A certificate. Of type \"server\": what clients are shown for some server names, and which clients are trusted there. Of type \"client\": what upstreams are shown.",
+    doc: "A certificate. Of type \"server\": what clients are shown for some server names, and \
+         which clients are trusted there. Of type \"client\": what upstreams are shown.",
     keys: &[
         optional("id", Kind::Id, "made from its position", ID_DOC),
         NAME,
@@ -258,7 +265,8 @@ static SSLS: Table = Table {
         required(
             "cert",
             Kind::Text,
-            "The certificate and its chain, PEM: a path, or the text itself if it starts with `-----BEGIN`.",
+            "The certificate and its chain, PEM: a path, or the text itself if it starts with \
+                 `-----BEGIN`.",
         ),
         required("key", Kind::Secret, "Its private key, likewise."),
         optional("certs", Kind::Texts, "none", "Further certificates, for further key types."),
@@ -296,19 +304,23 @@ static CLIENT: Table = Table {
             "verify",
             Kind::Word(&CLIENT_VERIFY),
             Fallback::Text("on"),
-            "\"on\": a good certificate is required. \"optional\": it may be missing, but not bad. \"optional_no_ca\": it is asked for, and the upstream decides. \"off\": it is not asked for.",
+            "\"on\": a good certificate is required. \"optional\": it may be missing, but not \
+                 bad. \"optional_no_ca\": it is asked for, and the upstream decides. \"off\": it \
+                 is not asked for.",
         ),
         with(
             "depth",
             Kind::Int(0, 10),
             Fallback::Int(defaults::DEPTH),
-            "Intermediate certificates allowed (OpenSSL's count: neither the leaf nor the authority).",
+            "Intermediate certificates allowed (OpenSSL's count: neither the leaf nor the \
+                 authority).",
         ),
         with(
             "reject",
             Kind::Word(&REJECT),
             Fallback::Text("http"),
-            "How a client that fails is told. \"http\": the handshake completes and a 400 says why. \"handshake\": a TLS alert.",
+            "How a client that fails is told. \"http\": the handshake completes and a 400 \
+                 says why. \"handshake\": a TLS alert.",
         ),
         flag(
             "allow_v1",

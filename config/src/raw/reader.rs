@@ -31,14 +31,16 @@ impl Reader<'_> {
         field: String,
     ) -> Raw {
         let mut given = BTreeMap::new();
+        self.problems.name(place, &field);
         for (name, value) in in_order(found) {
             let path = join(&field, name.get_ref());
             if let Some(key) = table.key(name.get_ref()) {
                 let value_place = Place::of(value.span());
+                self.problems.name(value_place, &path);
                 let value = self.value(key.kind, value, &path);
                 given.insert(key.name, Given { place: value_place, value });
             } else {
-                self.mask_unknown(name.get_ref(), value);
+                self.mask_unknown(table, name.get_ref(), value);
                 self.stranger(table, name.get_ref(), Place::of(name.span()), &path);
             }
         }
@@ -58,8 +60,9 @@ impl Reader<'_> {
             return;
         }
         let known = table.keys.iter().map(|key| key.name);
-        let deeper = table.keys.iter().find(|key| {
-            matches!(key.kind, Kind::Table(inner) | Kind::Short(inner, _) if inner.key(name).is_some())
+        let deeper = table.keys.iter().find(|key| match key.kind {
+            Kind::Table(inner) | Kind::Short(inner, _) => inner.key(name).is_some(),
+            _ => false,
         });
         let help = if let Some(near) = nearest(name, known.clone()) {
             format!("did you mean `{near}`?")
@@ -81,16 +84,21 @@ impl Reader<'_> {
             Why::Never(instead) => {
                 (format!("`{name}` is out of scope: {instead}"), "take it out".to_owned())
             }
+            Why::Unsafe(reason, instead) => {
+                (format!("`{name}` is refused: {reason}"), instead.to_owned())
+            }
         };
         self.problems.push_at(place, path, message, Some(help));
     }
 
-    /// What stands under a name that sounds like a private key is not shown.
-    fn mask_unknown(&mut self, name: &str, value: &Spanned<DeValue<'_>>) {
-        let name = name.to_ascii_lowercase();
-        let sounds_secret =
-            ["key", "pass", "secret", "token"].iter().any(|part| name.contains(part));
-        if sounds_secret && !value.get_ref().is_table() {
+    /// What stands under a name that sounds like a private key, or is near one, is not shown.
+    fn mask_unknown(&mut self, table: &'static Table, name: &str, value: &Spanned<DeValue<'_>>) {
+        let near = nearest(name, table.keys.iter().map(|key| key.name));
+        let near = near.and_then(|near| table.key(near)).map(|key| key.kind);
+        let lower = name.to_ascii_lowercase();
+        let sounds = ["key", "pass", "secret", "token"].iter().any(|part| lower.contains(part));
+        let meant = matches!(near, Some(Kind::Secret | Kind::Secrets));
+        if (sounds || meant) && !value.get_ref().is_table() {
             self.problems.mask(Place::of(value.span()));
         }
     }

@@ -46,7 +46,9 @@ impl Reader<'_> {
         };
         let mut texts = Vec::with_capacity(array.len());
         for (index, item) in array.iter().enumerate() {
-            if let Some(text) = self.string(item, &format!("{field}[{index}]"), purpose) {
+            let path = format!("{field}[{index}]");
+            self.problems.name(Place::of(item.span()), &path);
+            if let Some(text) = self.string(item, &path, purpose) {
                 texts.push(Text { place: Place::of(item.span()), text });
             }
         }
@@ -54,7 +56,7 @@ impl Reader<'_> {
     }
 
     /// A number or flag may come from the environment, and is text then.
-    fn from_env(&mut self, value: &Spanned<DeValue<'_>>, field: &str) -> Option<Option<String>> {
+    fn env_text(&mut self, value: &Spanned<DeValue<'_>>, field: &str) -> Option<Option<String>> {
         let text = value.get_ref().as_str()?;
         text.contains("${env:").then(|| self.string(value, field, Use::Plain))
     }
@@ -63,7 +65,7 @@ impl Reader<'_> {
         if let Some(flag) = value.get_ref().as_bool() {
             return Value::Flag(flag);
         }
-        match self.from_env(value, field).map(|text| text.map(|text| text.parse())) {
+        match self.env_text(value, field).map(|text| text.map(|text| text.parse())) {
             Some(Some(Ok(flag))) => return Value::Flag(flag),
             Some(None) => return Value::Broken,
             Some(Some(Err(_))) | None => {}
@@ -81,7 +83,7 @@ impl Reader<'_> {
     ) -> Value {
         let number = match value.get_ref().as_integer() {
             Some(integer) => i64::from_str_radix(integer.as_str(), integer.radix()).ok(),
-            None => match self.from_env(value, field) {
+            None => match self.env_text(value, field) {
                 Some(None) => return Value::Broken,
                 Some(Some(text)) => text.parse().ok(),
                 None => {

@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 
 use ferrule_config::model::Level;
+use tracing::Subscriber;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -25,18 +26,21 @@ impl LevelSwitch {
     }
 }
 
-/// Sends every event of this process to the log writer. A second call changes nothing but the level
-/// that its own switch controls, which nobody listens to: events stay with the first.
+/// Sends every event of this process to the log writer. Of several calls the first one counts.
 #[must_use]
 pub fn start(writer: &LogWriter, level: Level) -> LevelSwitch {
+    let (subscriber, switch) = subscriber(writer, level);
+    drop(tracing::subscriber::set_global_default(subscriber));
+    switch
+}
+
+fn subscriber(writer: &LogWriter, level: Level) -> (impl Subscriber + Send + Sync, LevelSwitch) {
     let (filter, handle) = reload::Layer::new(filter(level));
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .with_target(false)
         .with_writer(Lines(writer.clone()));
-    let subscriber = tracing_subscriber::registry().with(filter).with(lines);
-    drop(tracing::subscriber::set_global_default(subscriber));
-    LevelSwitch(handle)
+    (tracing_subscriber::registry().with(filter).with(lines), LevelSwitch(handle))
 }
 
 /// Writes every panic to the error log too. Standard error keeps getting it: if the process dies of it,
@@ -80,5 +84,40 @@ impl Write for Line<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrule_config::model::{Log, LogTarget};
+
+    use super::*;
+    use crate::control::log_writer::LogOutputs;
+
+    #[test]
+    fn events_become_lines_and_the_level_can_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("error.log");
+        let log = Log {
+            error: LogTarget::File(file.clone()),
+            level: Level::Warn,
+            access: None,
+            handshake_failures: false,
+        };
+        let writer = LogWriter::start(LogOutputs::open(&log).unwrap(), Vec::new()).unwrap();
+        let (subscriber, switch) = subscriber(&writer, Level::Warn);
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!("too quiet");
+            tracing::warn!(peer = "127.0.0.1\n", "loud enough");
+            switch.set(Level::Info);
+            tracing::info!("loud enough now");
+        });
+        writer.stop();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        // A value is quoted, so a peer's text cannot start a line of its own.
+        assert!(lines[0].ends_with(r#"WARN loud enough peer="127.0.0.1\n""#), "{text}");
+        assert!(lines[1].ends_with("INFO loud enough now"), "{text}");
     }
 }

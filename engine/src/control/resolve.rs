@@ -261,7 +261,11 @@ impl Asker {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
+    use crate::control::reload::testing;
+    use crate::setup::Seen;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -303,5 +307,40 @@ mod tests {
     #[test]
     fn the_system_knows_addresses() {
         assert_eq!(system("127.0.0.1").unwrap(), [ip("127.0.0.1")]);
+    }
+
+    /// A node whose name is not known at start gets its address as soon as the name resolves.
+    #[test]
+    fn cores_hear_of_a_name_that_resolves_late() {
+        let (_folder, file) = testing::folder("127.0.0.1:0");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("127.0.0.1:9", "late.test:80")).unwrap();
+        let generation = Arc::clone(&testing::reloader(&file).current);
+        let link = Arc::new(CoreLink::new(0));
+        let asked = AtomicU32::new(0);
+        let lookup = move |name: &str| {
+            assert_eq!(name, "late.test");
+            match asked.fetch_add(1, Ordering::Relaxed) {
+                0 => failure(),
+                _ => Ok(vec![ip("10.0.0.7")]),
+            }
+        };
+        let resolver = Resolver::start(vec![Arc::clone(&link)], Box::new(lookup)).unwrap();
+        let known = resolver.find(&generation, Duration::from_secs(20));
+        assert!(known.get(0, 0).is_empty());
+        resolver.publish(&generation, &known);
+        let mut seen = Seen::default();
+        let started = clock::monotonic();
+        let addresses = loop {
+            if let Some(addresses) = link.news(&mut seen).addresses {
+                break addresses;
+            }
+            assert!(started.elapsed() < Duration::from_secs(20));
+            std::thread::park_timeout(Duration::from_millis(5));
+        };
+        assert_eq!(addresses.generation, generation.number);
+        assert_eq!(addresses.get(0, 0), ["10.0.0.7:80".parse().unwrap()]);
+        // Asked for again at once, it is known.
+        assert_eq!(resolver.find(&generation, Duration::ZERO), addresses);
     }
 }

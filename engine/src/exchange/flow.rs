@@ -170,6 +170,12 @@ impl Flow {
         true
     }
 
+    /// Do its pieces go out with nothing around them?
+    #[must_use]
+    pub const fn is_verbatim(&self) -> bool {
+        !matches!(self.framing, Framing::Chunked)
+    }
+
     /// Is the body complete?
     #[must_use]
     pub const fn is_done(&self) -> bool {

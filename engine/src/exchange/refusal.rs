@@ -226,3 +226,85 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
     debug_assert_eq!(out.len() - start, body_len);
     body_len
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Refusal; 21] = [
+        Refusal::HeadTimeout,
+        Refusal::Malformed(WireError::BareLf),
+        Refusal::PlainHttpOnTls,
+        Refusal::NoCertificate,
+        Refusal::BadCertificate(VerifyFailure::Expired),
+        Refusal::CertificateExpired,
+        Refusal::MisdirectedRequest,
+        Refusal::RouteNotFound,
+        Refusal::MethodNotAllowed(MethodSet::ALL),
+        Refusal::ExpectationFailed,
+        Refusal::BodyTooLarge,
+        Refusal::HeadOverflow,
+        Refusal::Overloaded,
+        Refusal::NoLiveNode,
+        Refusal::UpstreamConnect,
+        Refusal::UpstreamTls,
+        Refusal::UpstreamLost,
+        Refusal::BadResponse,
+        Refusal::UpstreamTimeout,
+        Refusal::BodyTimeout,
+        Refusal::Internal,
+    ];
+
+    fn text(refusal: Refusal, method: Method, version: Version, keep_alive: bool) -> String {
+        let to = AnswerTo { method, version, keep_alive, http_date: "now" };
+        let mut out = Vec::new();
+        let body_len = answer(refusal, &to, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body.len(), body_len);
+        if method == Method::Get {
+            assert!(text.contains(&format!("\r\nContent-Length: {body_len}\r\n")), "{head}");
+        }
+        text
+    }
+
+    #[test]
+    fn every_answer_is_whole_and_closes_where_it_must() {
+        for refusal in ALL {
+            for keep_alive in [false, true] {
+                let text = text(refusal, Method::Get, Version::Http11, keep_alive);
+                assert!(text.starts_with(&format!("HTTP/1.1 {} ", refusal.status())));
+                let closes = text.contains("\r\nConnection: close\r\n");
+                assert_eq!(closes, refusal.closes() || !keep_alive, "{text}");
+                assert!(!refusal.word().is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn bodies_are_as_documented() {
+        for (refusal, wanted) in [
+            (Refusal::RouteNotFound, r#"{"error_msg":"404 Route Not Found"}"#),
+            (Refusal::NoCertificate, r#"{"error_msg":"400 No required SSL certificate was sent"}"#),
+            (
+                Refusal::BadCertificate(VerifyFailure::NoLocalIssuer),
+                r#"{"error_msg":"400 The SSL certificate error","reason":"unable to get local issuer certificate"}"#,
+            ),
+            (Refusal::UpstreamTimeout, r#"{"error_msg":"504 Gateway Timeout"}"#),
+        ] {
+            let text = text(refusal, Method::Get, Version::Http11, true);
+            assert_eq!(text.split_once("\r\n\r\n").unwrap().1, wanted);
+        }
+    }
+
+    #[test]
+    fn a_405_says_what_is_allowed_and_head_gets_no_body() {
+        let refusal = Refusal::MethodNotAllowed(MethodSet::ALL);
+        let answer = text(refusal, Method::Head, Version::Http10, true);
+        let wanted = "HTTP/1.1 405 Method Not Allowed\r\nDate: now\r\n\
+                      Content-Type: application/json\r\nContent-Length: 38\r\n\
+                      Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, PURGE\r\n\
+                      Connection: keep-alive\r\n\r\n";
+        assert_eq!(answer, wanted);
+    }
+}

@@ -174,7 +174,7 @@ fn check_client(plan: &Plan, connection: &ConnectionView<'_>) -> Result<(), Refu
         (ClientVerify::Off, _) => Ok(()),
         (ClientVerify::On, Verdict::None) => Err(Refusal::NoCertificate),
         (ClientVerify::Optional | ClientVerify::OptionalNoCa, Verdict::None) => Ok(()),
-        (ClientVerify::OptionalNoCa, Verdict::Failed(failure)) if is_untrusted(failure.text()) => {
+        (ClientVerify::OptionalNoCa, Verdict::Failed(failure)) if failure.is_unknown_issuer() => {
             Ok(())
         }
         (_, Verdict::Failed(failure)) => Err(Refusal::BadCertificate(failure)),
@@ -184,19 +184,6 @@ fn check_client(plan: &Plan, connection: &ConnectionView<'_>) -> Result<(), Refu
             if expired { Err(Refusal::CertificateExpired) } else { Ok(()) }
         }
     }
-}
-
-/// The failures that nginx's `optional_no_ca` lets pass: nobody we know vouches for the chain.
-/// Whatever else may be wrong with a certificate is refused there too.
-fn is_untrusted(openssl_text: &str) -> bool {
-    matches!(
-        openssl_text,
-        "self-signed certificate"
-            | "self-signed certificate in certificate chain"
-            | "unable to get local issuer certificate"
-            | "unable to verify the first certificate"
-            | "certificate not trusted"
-    )
 }
 
 /// May it ask for this host on this connection? If a certificate means anything under either
@@ -226,4 +213,219 @@ fn expects_continue(buf: &[u8], head: &RequestHead) -> Result<bool, Refusal> {
         asked = true;
     }
     Ok(asked && head.version == Version::Http11)
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrule_config::Config;
+    use ferrule_config::model::ClientVerify::{Off, On, Optional, OptionalNoCa};
+
+    use super::*;
+    use crate::identity::{ClientValues, VerifyFailure};
+    use crate::plan::ServerId;
+    use crate::plan::fixture::{config, route, server};
+    use crate::wire::head::parse_request;
+
+    const PLAIN: ConnectionView<'_> =
+        ConnectionView { listener: ListenerId(0), policy: None, client: None, now: 1000 };
+
+    fn client(verdict: Verdict, not_after: i64) -> ClientIdentity {
+        let values = ClientValues::default();
+        ClientIdentity { verdict, validity: (0, not_after), leaf_sha256: [0; 32], values }
+    }
+
+    fn ask(
+        plan: &Plan,
+        connection: &ConnectionView<'_>,
+        head: &str,
+    ) -> (Result<Admission, Refusal>, Scratch) {
+        let mut scratch = Scratch::default();
+        let limits = plan.head_limits();
+        parse_request(head.as_bytes(), head.len(), limits, &mut scratch.head).unwrap();
+        (admit(plan, connection, head.as_bytes(), &mut scratch), scratch)
+    }
+
+    fn plain(head: &str) -> (Result<Admission, Refusal>, Scratch) {
+        let mut config = config();
+        config.http.client_max_body_size = Some(10);
+        let mut get = route(&["get.test"], &["/*"]);
+        get.methods = vec!["GET".to_owned()];
+        config.routes = vec![route(&["h"], &["/a/*"]), get];
+        ask(&Plan::build(&config), &PLAIN, head)
+    }
+
+    #[test]
+    fn every_request_is_admitted_or_refused_for_its_reason() {
+        let too_many =
+            format!("GET /a/ HTTP/1.1\r\nHost: h\r\nConnection: {}\r\n\r\n", "a,".repeat(65));
+        for (head, wanted) in [
+            ("GET /a/b HTTP/1.1\r\nHost: h\r\n\r\n", 0),
+            ("GET /a/b HTTP/1.1\r\nHost: H.:80\r\n\r\n", 0),
+            ("GET //%61/b?x HTTP/1.1\r\nHost: h\r\n\r\n", 0),
+            ("GET http://h:1/a/ HTTP/1.1\r\nHost: other\r\n\r\n", 0),
+            ("GET /b HTTP/1.1\r\nHost: h\r\n\r\n", 404),
+            ("GET /a/ HTTP/1.1\r\nHost: other\r\n\r\n", 404),
+            ("GET http://other/a/ HTTP/1.1\r\nHost: h\r\n\r\n", 404),
+            ("GET /a/ HTTP/1.0\r\n\r\n", 404),
+            ("POST / HTTP/1.1\r\nHost: get.test\r\n\r\n", 405),
+            ("CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n", 405),
+            ("TRACE /a/ HTTP/1.1\r\nHost: h\r\n\r\n", 405),
+            ("GET /a/ HTTP/1.1\r\n\r\n", 400),
+            ("GET /a/ HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", 400),
+            ("GET /a/ HTTP/1.1\r\nHost:\r\n\r\n", 400),
+            ("GET /a/ HTTP/1.1\r\nHost: u@h\r\n\r\n", 400),
+            ("GET /a/../b HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+            ("GET /a/%0d HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+            ("POST /a/ HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n", 0),
+            ("POST /a/ HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n", 413),
+            (
+                "POST /a/ HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                400,
+            ),
+            ("POST /a/ HTTP/1.1\r\nHost: h\r\nExpect: else\r\n\r\n", 417),
+            (too_many.as_str(), 431),
+        ] {
+            let status = plain(head).0.map_or_else(Refusal::status, |_| 0);
+            assert_eq!(status, wanted, "{head}");
+        }
+    }
+
+    #[test]
+    fn what_the_rest_of_the_way_needs_is_taken_out_of_the_head() {
+        let head = "POST http://H.:80//a/%62?q=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\
+                    Expect: 100-Continue\r\nConnection: close\r\n\r\n";
+        let (admission, scratch) = plain(head);
+        let admission = admission.unwrap();
+        assert_eq!((scratch.host.as_slice(), scratch.path.as_slice()), (&b"h"[..], &b"/a/b"[..]));
+        assert_eq!(admission.authority.of(head.as_bytes()), b"H.:80");
+        assert_eq!(admission.target.path_and_query.of(head.as_bytes()), b"//a/%62?q=1");
+        assert_eq!(admission.body, BodyLength::Length(3));
+        assert!(admission.expect_continue && !admission.keep_alive && !admission.is_idempotent());
+    }
+
+    #[test]
+    fn a_connection_is_kept_when_the_client_means_it() {
+        for (version, fields, wanted) in [
+            ("1.1", "", true),
+            ("1.1", "Connection: Keep-Alive, CLOSE\r\n", false),
+            ("1.0", "", false),
+            ("1.0", "Connection: x\r\nConnection: keep-alive\r\n", true),
+            ("1.0", "Connection: keep-alive, close\r\n", false),
+        ] {
+            let head = format!("GET /a/ HTTP/{version}\r\nHost: h\r\n{fields}\r\n");
+            assert_eq!(plain(&head).0.unwrap().keep_alive, wanted, "{head}");
+        }
+    }
+
+    #[test]
+    fn a_refused_request_leaves_a_usable_connection_only_if_its_end_is_known() {
+        for (head, wanted) in [
+            ("GET /b HTTP/1.1\r\nHost: h\r\n\r\n", true),
+            ("GET /b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", false),
+            ("POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", true),
+            ("POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n", false),
+            ("POST /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", false),
+            ("CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n", false),
+        ] {
+            let (admission, scratch) = plain(head);
+            assert!(!admission.unwrap_err().closes());
+            assert_eq!(scratch.keep_after_refusal, wanted, "{head}");
+        }
+    }
+
+    fn mutual() -> Config {
+        let mut config = config();
+        config.routes = vec![route(&[], &["/*"])];
+        config.servers = vec![
+            server(&["a.test", "*.a.test"], Some(("a.pem", On))),
+            server(&["same.test"], Some(("a.pem", On))),
+            server(&["b.test"], Some(("b.pem", On))),
+            server(&["opt.test"], Some(("a.pem", Optional))),
+            server(&["any.test"], Some(("a.pem", OptionalNoCa))),
+            server(&["open.test"], None),
+            server(&["off.test"], Some(("a.pem", Off))),
+        ];
+        config
+    }
+
+    /// Every server name against every Host: only equal policies meet, unless neither asks for a
+    /// certificate.
+    #[test]
+    fn a_host_of_another_policy_is_misdirected() {
+        let plan = Plan::build(&mutual());
+        let good = client(Verdict::Success, 2000);
+        let hosts =
+            ["a.test", "same.test", "b.test", "opt.test", "any.test", "open.test", "off.test"];
+        let class = |at: usize| [0, 0, 1, 2, 3, 4, 4][at];
+        let status = |used: usize, host: &str| {
+            let used = ServerId(u32::try_from(used).unwrap());
+            let policy = Some(plan.sni.policy(used));
+            let connection =
+                ConnectionView { listener: ListenerId(1), policy, client: Some(&good), now: 1000 };
+            let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let absolute = format!("GET http://{host}/ HTTP/1.1\r\nHost: a.test\r\n\r\n");
+            let status = ask(&plan, &connection, &head).0.map_or_else(Refusal::status, |_| 0);
+            let other = ask(&plan, &connection, &absolute).0.map_or_else(Refusal::status, |_| 0);
+            assert_eq!(status, other, "{host}");
+            status
+        };
+        for used in 0..hosts.len() {
+            for (asked, host) in hosts.iter().enumerate() {
+                let wanted = if class(used) == class(asked) { 0 } else { 421 };
+                assert_eq!(status(used, host), wanted, "{} -> {host}", hosts[used]);
+            }
+            let unknown = if class(used) == 4 { 0 } else { 421 };
+            assert_eq!(status(used, "nowhere.test"), unknown, "{}", hosts[used]);
+        }
+        assert_eq!(status(0, "x.A.test.:443"), 0);
+        assert_eq!(status(0, "x.y.a.test"), 421);
+    }
+
+    #[test]
+    fn an_unknown_host_means_the_listeners_fallback() {
+        let mut config = mutual();
+        config.listens[1].fallback_sni = Some("a.test".to_owned());
+        let plan = Plan::build(&config);
+        let good = client(Verdict::Success, 2000);
+        for (used, wanted) in [(0, None), (1, None), (2, Some(421)), (5, Some(421))] {
+            let policy = Some(plan.sni.policy(ServerId(used)));
+            let connection =
+                ConnectionView { listener: ListenerId(1), policy, client: Some(&good), now: 1000 };
+            let answer = ask(&plan, &connection, "GET / HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n").0;
+            assert_eq!(answer.err().map(Refusal::status), wanted, "{used}");
+        }
+    }
+
+    #[test]
+    fn a_client_is_let_in_as_its_policy_says() {
+        let plan = Plan::build(&mutual());
+        let foreign = VerifyFailure::NoLocalIssuer;
+        let bad = |failure| Some(Refusal::BadCertificate(failure));
+        let expired = VerifyFailure::Expired;
+        for (host, verdict, wanted) in [
+            ("a.test", Verdict::None, Some(Refusal::NoCertificate)),
+            ("a.test", Verdict::Failed(foreign), bad(foreign)),
+            ("a.test", Verdict::Success, None),
+            ("opt.test", Verdict::None, None),
+            ("opt.test", Verdict::Failed(foreign), bad(foreign)),
+            ("any.test", Verdict::None, None),
+            ("any.test", Verdict::Failed(foreign), None),
+            ("any.test", Verdict::Failed(expired), bad(expired)),
+            ("open.test", Verdict::None, None),
+            ("off.test", Verdict::Failed(foreign), None),
+        ] {
+            let identity = client(verdict, 2000);
+            let policy = plan.server_for(ListenerId(1), Some(host.as_bytes()));
+            let policy = policy.map(|server| plan.sni.policy(server));
+            let at = |now| {
+                let client = Some(&identity);
+                let connection = ConnectionView { listener: ListenerId(1), policy, client, now };
+                ask(&plan, &connection, &format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).0.err()
+            };
+            assert_eq!(at(2000), wanted, "{host} {verdict:?}");
+            if verdict == Verdict::Success {
+                assert_eq!(at(2001), Some(Refusal::CertificateExpired));
+            }
+        }
+    }
 }

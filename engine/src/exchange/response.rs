@@ -167,3 +167,156 @@ fn fields(buf: &[u8], head: &ResponseHead, out: &mut Vec<u8>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::head::parse_response;
+    use crate::wire::limits::HeadLimits;
+
+    const ASKED: Asked<'_> = Asked {
+        method: Method::Get,
+        version: Version::Http11,
+        keep_alive: true,
+        interims: 0,
+        http_date: "Sat, 21 Nov 2026 22:55:28 GMT",
+    };
+
+    fn parsed(text: &str) -> ResponseHead {
+        let mut head = ResponseHead::default();
+        let limits = HeadLimits { head_bytes_max: 65536, fields_max: 100 };
+        parse_response(text.as_bytes(), text.len(), limits, &mut head).unwrap();
+        head
+    }
+
+    fn step(text: &str, asked: &Asked<'_>) -> Result<ResponseStep, Refusal> {
+        admit_response(text.as_bytes(), &parsed(text), asked)
+    }
+
+    /// The delivery, and the head the client gets, without the date.
+    fn delivered(text: &str, asked: &Asked<'_>) -> (Delivery, String) {
+        let Ok(ResponseStep::Final(delivery)) = step(text, asked) else { panic!("{text}") };
+        let mut out = Vec::new();
+        client_head(text.as_bytes(), &parsed(text), &delivery, asked, &mut out);
+        let head = String::from_utf8(out).unwrap();
+        (delivery, head.replace("Date: Sat, 21 Nov 2026 22:55:28 GMT\r\n", ""))
+    }
+
+    #[test]
+    fn the_head_is_made_anew() {
+        let text = "HTTP/1.1 200 Fine\r\nServer: s\r\nConnection: X-Hop, content-type\r\n\
+                    X-Hop: 1\r\nKeep-Alive: timeout=5\r\nContent-Type: text/plain\r\n\
+                    Transfer-Encoding: chunked\r\nTrailer: x\r\nUpgrade: h2c\r\nSet-Cookie: a\r\n\
+                    Set-Cookie: b\r\n\r\n";
+        let (delivery, head) = delivered(text, &ASKED);
+        assert_eq!(delivery.to_client, Framing::Chunked);
+        assert!(delivery.upstream_reusable && delivery.client_keep_alive);
+        let wanted = "HTTP/1.1 200 Fine\r\nServer: s\r\nContent-Type: text/plain\r\nSet-Cookie: a\r\n\
+                      Set-Cookie: b\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(head, wanted);
+    }
+
+    #[test]
+    fn a_date_is_added_only_where_there_is_none() {
+        let head = |fields: &str| {
+            let text = format!("HTTP/1.1 204 No Content\r\n{fields}\r\n");
+            let asked = Asked { http_date: "now", ..ASKED };
+            delivered(&text, &asked).1
+        };
+        assert_eq!(head(""), "HTTP/1.1 204 No Content\r\nDate: now\r\n\r\n");
+        assert_eq!(head("Date: then\r\n"), "HTTP/1.1 204 No Content\r\nDate: then\r\n\r\n");
+    }
+
+    #[test]
+    fn every_body_reaches_every_client_in_its_framing() {
+        let length = "Content-Length: 5\r\n";
+        let chunked = "Transfer-Encoding: chunked\r\n";
+        let close = "Connection: close\r\n";
+        let keep = "Connection: keep-alive\r\n";
+        let old = Asked { version: Version::Http10, ..ASKED };
+        let head_of = Asked { method: Method::Head, ..ASKED };
+        let last = Asked { keep_alive: false, ..ASKED };
+        for (status, fields, asked, framing, wanted) in [
+            (200, length, ASKED, Framing::Length(5), length.to_owned()),
+            (200, chunked, ASKED, Framing::Chunked, chunked.to_owned()),
+            (200, "", ASKED, Framing::Chunked, chunked.to_owned()),
+            (200, length, last, Framing::Length(5), format!("{length}{close}")),
+            (200, length, old, Framing::Length(5), format!("{length}{keep}")),
+            (200, chunked, old, Framing::Raw, close.to_owned()),
+            (200, "", old, Framing::Raw, close.to_owned()),
+            (
+                200,
+                "Content-Length: 0\r\n",
+                ASKED,
+                Framing::Length(0),
+                "Content-Length: 0\r\n".into(),
+            ),
+            (200, length, head_of, Framing::None, length.to_owned()),
+            (200, chunked, head_of, Framing::None, String::new()),
+            (304, length, ASKED, Framing::None, length.to_owned()),
+            (304, "", ASKED, Framing::None, String::new()),
+            (204, "Content-Length: 0\r\n", ASKED, Framing::None, String::new()),
+        ] {
+            let text = format!("HTTP/1.1 {status} X\r\n{fields}\r\n");
+            let (delivery, head) = delivered(&text, &asked);
+            assert_eq!(delivery.to_client, framing, "{text}");
+            assert_eq!(head, format!("HTTP/1.1 {status} X\r\n{wanted}\r\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_upstream_connection_is_kept_only_if_the_head_lets_it() {
+        for (text, wanted) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: x, Close\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\n", false),
+            ("HTTP/1.1 200 OK\r\n\r\n", false),
+            ("HTTP/1.1 401 No\r\nContent-Length: 0\r\nWWW-Authenticate: Basic\r\n\r\n", true),
+            (
+                "HTTP/1.1 401 No\r\nContent-Length: 0\r\nWWW-Authenticate: Basic, ntlm\r\n\r\n",
+                false,
+            ),
+            (
+                "HTTP/1.1 401 No\r\nContent-Length: 0\r\nwww-authenticate: Negotiate a=\r\n\r\n",
+                false,
+            ),
+            ("HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Authenticate: NTLM\r\n\r\n", false),
+        ] {
+            assert_eq!(delivered(text, &ASKED).0.upstream_reusable, wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn interim_responses_are_forwarded_to_whom_they_mean_something() {
+        let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: x\r\nX: 1\r\n\r\n";
+        let old = Asked { version: Version::Http10, ..ASKED };
+        let many = Asked { interims: INTERIMS_MAX, ..ASKED };
+        let interim = |forward| Ok(ResponseStep::Interim { forward });
+        let continued = "HTTP/1.1 100 Continue\r\n\r\n";
+        let switched = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+        for (text, asked, wanted) in [
+            (hints, ASKED, interim(true)),
+            (hints, old, interim(false)),
+            (hints, many, Err(Refusal::BadResponse)),
+            (continued, ASKED, interim(false)),
+            (switched, ASKED, Err(Refusal::BadResponse)),
+        ] {
+            assert_eq!(step(text, &asked), wanted, "{text}");
+        }
+        let mut out = Vec::new();
+        interim_head(hints.as_bytes(), &parsed(hints), &mut out);
+        assert_eq!(out, b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+    }
+
+    #[test]
+    fn an_ambiguous_response_is_none() {
+        for fields in [
+            "Content-Length: 1\r\nContent-Length: 2\r\n",
+            "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: gzip\r\n",
+        ] {
+            let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
+            assert_eq!(step(&text, &ASKED), Err(Refusal::BadResponse), "{text}");
+        }
+    }
+}

@@ -98,7 +98,7 @@ mod tests {
                             assert_eq!((failure, nodes_left), (Failure::Connect, true));
                         }
                         Retry::SameNodeFresh => {
-                            assert_eq!((failure, reused), (Failure::Lost, true))
+                            assert_eq!((failure, reused), (Failure::Lost, true));
                         }
                         Retry::No => {}
                     }

@@ -203,3 +203,198 @@ pub fn upstream_name<'a>(
     }
     host.strip_suffix(b".").unwrap_or(host)
 }
+
+#[cfg(test)]
+mod tests {
+    use ferrule_config::Config;
+    use ferrule_config::model::{HeaderOps, Scheme};
+    use ferrule_config::template::Variable;
+
+    use super::*;
+    use crate::exchange::request::{ConnectionView, Scratch, admit};
+    use crate::identity::ClientIdentity;
+    use crate::plan::ListenerId;
+    use crate::plan::fixture::{self, NOW, config, field, route, set, text, variable};
+    use crate::wire::head::parse_request;
+
+    /// What goes upstream for a request from a client without a certificate.
+    fn sent(config: &Config, head: &str, keep_alive: bool) -> Result<String, Refusal> {
+        let plan = Plan::build(config);
+        let buf = head.as_bytes();
+        let mut scratch = Scratch::default();
+        parse_request(buf, head.len(), plan.head_limits(), &mut scratch.head).unwrap();
+        let view = ConnectionView { listener: ListenerId(0), policy: None, client: None, now: 0 };
+        let admission = admit(&plan, &view, buf, &mut scratch)?;
+        let connection = fixture::connection(true);
+        let client = ClientIdentity::none(&plan.wanted);
+        let mut facts = Facts {
+            connection: &connection,
+            session: None,
+            client: Some(&client),
+            request: None,
+            now: NOW,
+            log: None,
+        };
+        let mut identity_block = Vec::new();
+        plan.identity.render_block(&facts, &mut identity_block);
+        facts.request = Some(RequestFacts {
+            buf,
+            head: &scratch.head,
+            target: Some(&admission.target),
+            host: &scratch.host,
+            path: &scratch.path,
+            route_id: &plan.route(admission.route).id,
+        });
+        let node = &plan.upstream(admission.upstream).nodes[0];
+        let towards = Towards { node, identity_block: &identity_block, keep_alive };
+        let mut out = Vec::new();
+        upstream_head(&plan, &admission, &facts, &towards, &mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    fn open() -> Config {
+        let mut config = config();
+        config.routes = vec![route(&[], &["/*", "*"])];
+        config
+    }
+
+    #[test]
+    fn the_head_is_made_anew() {
+        let head = "POST http://H:81/a//%62?q HTTP/1.1\r\nHost: x\r\nUser-Agent: u\r\n\
+                    Connection: X-Hop, authorization, keep-alive\r\nX-Hop: 1\r\nAuthorization: a\r\n\
+                    Keep-Alive: 1\r\nProxy-Connection: x\r\nTE: trailers\r\nTrailer: t\r\n\
+                    Upgrade: h2c\r\nExpect: 100-continue\r\nX_Under: 1\r\nContent-Length: 007\r\n\
+                    X-Forwarded-For: 1.2.3.4\r\nA: 1\r\na: 2\r\n\r\n";
+        let wanted = "POST /a//%62?q HTTP/1.1\r\nHost: H:81\r\nUser-Agent: u\r\nAuthorization: a\r\n\
+                      X-Forwarded-For: 1.2.3.4\r\nA: 1\r\na: 2\r\nContent-Length: 7\r\n\r\n";
+        assert_eq!(sent(&open(), head, true).as_deref(), Ok(wanted));
+    }
+
+    #[test]
+    fn framing_is_one_field_or_none() {
+        let with = |fields: &str| {
+            let head = format!("PUT / HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
+            sent(&open(), &head, false).unwrap()
+        };
+        let front = "PUT / HTTP/1.1\r\nHost: h\r\n";
+        let end = "Connection: close\r\n\r\n";
+        assert_eq!(with(""), format!("{front}{end}"));
+        let zero = "Content-Length: 0\r\n";
+        assert_eq!(with(zero), format!("{front}{zero}{end}"));
+        let chunked = "Transfer-Encoding: chunked\r\n";
+        assert_eq!(with("Transfer-encoding: CHUNKED\r\n"), format!("{front}{chunked}{end}"));
+    }
+
+    #[test]
+    fn nobody_but_us_says_who_the_client_is() {
+        let mut config = open();
+        config.http.underscores_in_headers = true;
+        config.identity_headers = vec![
+            field("X-Verify", variable(Variable::SslClientVerify)),
+            field("X-Serial", variable(Variable::SslClientSerial)),
+            field("X-Path", variable(Variable::Uri)),
+        ];
+        // A name that one route fills from the certificate is stripped on all of them.
+        let mut other = route(&["other.test"], &["/*"]);
+        other.headers = vec![set("X-Dn", variable(Variable::SslClientSDn))];
+        config.routes.push(other);
+        // What is stripped cannot come back through a variable either.
+        config.routes[0].headers = vec![set("X-Copy", variable(Variable::Http("x_verify".into())))];
+        let spoofed = "GET /p HTTP/1.1\r\nHost: h\r\nX-Verify: SUCCESS\r\nx_verify: SUCCESS\r\n\
+                       X-VERIFY: SUCCESS\r\nX_Serial: 1\r\nX-Dn: CN=a\r\nX_dN: CN=a\r\n\
+                       X-SSL-Client-Verify: SUCCESS\r\nX_Ssl_Client_Anything: 1\r\n\
+                       X-Forwarded-Client-Cert: Hash=1\r\nClient-Cert: :AA==:\r\n\
+                       client_cert_chain: :AA==:\r\nX_Fine: 1\r\n\
+                       Connection: X-Verify, X-Serial\r\n\r\n";
+        let wanted =
+            "GET /p HTTP/1.1\r\nHost: h\r\nX_Fine: 1\r\nX-Verify: NONE\r\nX-Path: /p\r\n\r\n";
+        assert_eq!(sent(&config, spoofed, true).as_deref(), Ok(wanted));
+    }
+
+    #[test]
+    fn a_value_that_is_empty_or_breaks_the_line_sends_nothing() {
+        let mut config = open();
+        let keep =
+            |name: &str, value| HeaderOps { add: vec![field(name, value)], ..HeaderOps::default() };
+        config.routes[0].headers = vec![
+            set("X-Empty", variable(Variable::Args)),
+            keep("X-Line", text("a\r\nX-Evil: 1")),
+            keep("X-Nul", text("a\0")),
+            keep("X-Agent", variable(Variable::Http("user_agent".into()))),
+        ];
+        let head = "GET / HTTP/1.1\r\nHost: h\r\nX-Empty: client\r\nUser-Agent: a\r\nUser-Agent: b\r\n\r\n";
+        let wanted =
+            "GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: a\r\nUser-Agent: b\r\nX-Agent: a, b\r\n\r\n";
+        assert_eq!(sent(&config, head, true).as_deref(), Ok(wanted));
+    }
+
+    #[test]
+    fn the_prefix_goes_however_it_was_spelt() {
+        let mut config = config();
+        let mut one = route(&[], &["/v1*", "/x%2Fy*"]);
+        one.strip_prefix = Some("/v1".to_owned());
+        config.routes = vec![one];
+        for (target, wanted) in [
+            ("/v1/a?q", "/a?q"),
+            ("/v1", "/"),
+            ("/v1?q", "/?q"),
+            ("//v1//a", "//a"),
+            ("/%761/%61", "/%61"),
+            ("/v%31a", "/a"),
+        ] {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
+            let sent = sent(&config, &head, true).unwrap();
+            assert_eq!(sent.split(' ').nth(1), Some(wanted), "{target}");
+        }
+        assert_eq!(prefix_len(b"/x%2fy/z", b"/x%2Fy"), Some(6));
+        assert_eq!(prefix_len(b"/x/y/z", b"/x%2Fy"), None);
+        assert_eq!(prefix_len(b"/%2561", b"/a"), None);
+        assert_eq!(prefix_len(b"/v", b"/v1"), None);
+    }
+
+    #[test]
+    fn host_and_name_follow_pass_host() {
+        let names = |pass_host, scheme, head: &str| {
+            let mut config = open();
+            config.upstreams = vec![fixture::upstream(pass_host, scheme)];
+            let plan = Plan::build(&config);
+            let mut scratch = Scratch::default();
+            let buf = head.as_bytes();
+            parse_request(buf, head.len(), plan.head_limits(), &mut scratch.head).unwrap();
+            let view =
+                ConnectionView { listener: ListenerId(0), policy: None, client: None, now: 0 };
+            let admission = admit(&plan, &view, buf, &mut scratch).unwrap();
+            let node = &plan.upstream(admission.upstream).nodes[0];
+            let host = upstream_host(&plan, &admission, buf, node).to_vec();
+            let name = upstream_name(&plan, &admission, buf, node).to_vec();
+            (String::from_utf8(host).unwrap(), String::from_utf8(name).unwrap())
+        };
+        let head = "GET / HTTP/1.1\r\nHost: h.test.:9\r\n\r\n";
+        let address = "GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n";
+        let old = "GET / HTTP/1.0\r\n\r\n";
+        let rewrite = PassHost::Rewrite("r.test:1".to_owned());
+        for (pass_host, head, host, name) in [
+            (PassHost::Pass, head, "h.test.:9", "h.test"),
+            (PassHost::Pass, address, "10.0.0.1", "a.internal"),
+            (PassHost::Pass, old, "a.internal:8080", "a.internal"),
+            (PassHost::Node, head, "a.internal:8080", "a.internal"),
+            (rewrite, head, "r.test:1", "r.test"),
+        ] {
+            let wanted = (host.to_owned(), name.to_owned());
+            assert_eq!(names(pass_host, Scheme::Https, head), wanted, "{head}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_grows_without_bound_is_refused() {
+        let mut config = open();
+        let long = set("X-Long", variable(Variable::RequestUri));
+        config.routes[0].headers =
+            (0..10).map(|at| set(&format!("X-Long-{at}"), long.set[0].value.clone())).collect();
+        let ask = |len: usize| {
+            sent(&config, &format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(len)), true)
+        };
+        assert!(ask(1000).is_ok());
+        assert_eq!(ask(9000), Err(Refusal::HeadOverflow));
+    }
+}

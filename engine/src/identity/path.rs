@@ -142,7 +142,8 @@ impl<'a> Path<'a> {
             let Some(certificate) = self.certificates.get(at) else { return };
             let extensions = &certificate.extensions;
             let must_be_ca = at > 0;
-            let ca = ca_kind(certificate);
+            let anchor = at >= self.from_peer;
+            let ca = ca_kind(certificate, anchor);
             let self_issued = certificate.self_issued();
             let limit = extensions.basic.and_then(|basic| basic.path_len);
             let findings = [
@@ -151,7 +152,10 @@ impl<'a> Path<'a> {
                     must_be_ca && (ca == Ca::No || (at + 1 < count && ca != Ca::Stated)),
                     VerifyFailure::InvalidCa,
                 ),
-                (!fits_purpose(certificate, purpose, must_be_ca), VerifyFailure::Purpose),
+                (
+                    !fits_purpose(certificate, purpose, must_be_ca.then_some(ca)),
+                    VerifyFailure::Purpose,
+                ),
                 (at > 1 && limit.is_some_and(|limit| below > limit), VerifyFailure::PathLength),
             ];
             if at > 0 && !self_issued {
@@ -246,7 +250,7 @@ enum Ca {
     No,
 }
 
-fn ca_kind(certificate: &Certificate<'_>) -> Ca {
+fn ca_kind(certificate: &Certificate<'_>, anchor: bool) -> Ca {
     const NETSCAPE_ANY_CA: u8 = 0x07;
     let extensions = &certificate.extensions;
     if extensions.key_usage.is_some_and(|usage| !usage.cert_sign) {
@@ -255,8 +259,10 @@ fn ca_kind(certificate: &Certificate<'_>) -> Ca {
     match extensions.basic {
         Some(basic) if basic.ca => Ca::Stated,
         Some(_) => Ca::No,
-        None if certificate.version == 1 && certificate.self_signed() => Ca::Tolerated,
         None if extensions.key_usage.is_some() => Ca::Tolerated,
+        // OpenSSL takes a v1 root. The same commands give a v3 root without a word about CAs from
+        // OpenSSL 3.2 on; we take it too, but only where it is listed as an anchor.
+        None if certificate.self_signed() && (certificate.version == 1 || anchor) => Ca::Tolerated,
         None if extensions.netscape.is_some_and(|kind| kind & NETSCAPE_ANY_CA != 0) => {
             Ca::Tolerated
         }
@@ -264,7 +270,8 @@ fn ca_kind(certificate: &Certificate<'_>) -> Ca {
     }
 }
 
-fn fits_purpose(certificate: &Certificate<'_>, purpose: Purpose, must_be_ca: bool) -> bool {
+/// `issuer` says what kind of CA it is, if it has to be one.
+fn fits_purpose(certificate: &Certificate<'_>, purpose: Purpose, issuer: Option<Ca>) -> bool {
     let extensions = &certificate.extensions;
     let extended_fits = extensions.extended.is_none_or(|usage| match purpose {
         Purpose::Client => usage.client,
@@ -277,8 +284,8 @@ fn fits_purpose(certificate: &Certificate<'_>, purpose: Purpose, must_be_ca: boo
         Purpose::Client => (0x80, 0x04),
         Purpose::Server => (0x40, 0x04),
     };
-    if must_be_ca {
-        return match ca_kind(certificate) {
+    if let Some(kind) = issuer {
+        return match kind {
             Ca::No => false,
             Ca::Stated => true,
             Ca::Tolerated => {

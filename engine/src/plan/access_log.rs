@@ -131,3 +131,46 @@ impl Line {
         self.text("\"");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::facts::{Facts, LogFacts};
+    use crate::plan::fixture::{NOW, connection};
+    use crate::plan::template::render_escaped;
+
+    fn line(format: &AccessFormat) -> String {
+        let line = compile(format, &mut Compiler::new(false));
+        let log = LogFacts { status: 400, body_bytes_sent: 5, ..LogFacts::default() };
+        let facts = Facts {
+            connection: &connection(true),
+            session: None,
+            client: None,
+            request: None,
+            now: NOW,
+            log: Some(&log),
+        };
+        let mut out = Vec::new();
+        render_escaped(&line.template, &facts, line.escape, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn combined_is_nginxs_with_the_identity_behind() {
+        let wanted = "192.0.2.7 - - [21/Nov/2026:22:55:28 +0000] \"-\" 400 5 \"-\" \"-\" \"-\" \"-\" \
+                      \"-\" \"-\" \"-\"";
+        assert_eq!(line(&AccessFormat::Combined), wanted);
+    }
+
+    #[test]
+    fn json_is_one_object_even_if_no_head_was_understood() {
+        let line = line(&AccessFormat::Json);
+        assert!(
+            line.starts_with(
+                "{\"time\":\"2026-11-21T22:55:28+00:00\",\"remote_addr\":\"192.0.2.7\""
+            )
+        );
+        assert!(line.contains(",\"status\":400,") && line.contains(",\"request_time\":0.000,"));
+        assert!(line.ends_with(",\"ssl_client_serial\":\"\"}"));
+    }
+}

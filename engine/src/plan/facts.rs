@@ -57,6 +57,8 @@ pub struct SessionFacts {
     pub alpn: &'static str,
     /// `$ssl_server_name`
     pub server_name: String,
+    /// `$ssl_client_sigalg`: how the client signed; empty after a resumption
+    pub client_sigalg: &'static str,
     /// `$ssl_session_reused`: `r` if true, else `.`
     pub reused: bool,
 }

@@ -143,3 +143,67 @@ pub(super) fn strip_set(config: &Config) -> StripSet {
     }
     strip
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::fixture::{field, set, text};
+
+    fn rules(ops: &[HeaderOps]) -> (HeaderRules, Vec<(String, String)>) {
+        let rules = HeaderRules::build(ops, &mut Compiler::default());
+        let connection = crate::plan::fixture::connection(false);
+        let facts = Facts {
+            connection: &connection,
+            session: None,
+            client: None,
+            request: None,
+            now: crate::plan::fixture::NOW,
+            log: None,
+        };
+        let mut sent = Vec::new();
+        for field in rules.append() {
+            let mut value = Vec::new();
+            field.value.render_value(&facts, &mut value);
+            sent.push((field.name.to_string(), String::from_utf8(value).unwrap()));
+        }
+        (rules, sent)
+    }
+
+    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn changes_apply_in_their_order() {
+        let add = |name: &str, value: &str| HeaderOps {
+            add: vec![field(name, text(value))],
+            ..HeaderOps::default()
+        };
+        let remove =
+            |name: &str| HeaderOps { remove: vec![name.to_owned()], ..HeaderOps::default() };
+        let (rules, sent) = rules(&[
+            add("A", "1"),
+            set("B", text("1")),
+            add("b", "2"),
+            add("C", "1"),
+            set("a", text("2")),
+            remove("c"),
+            add("D", "1"),
+        ]);
+        assert_eq!(sent, pairs(&[("B", "1"), ("b", "2"), ("a", "2"), ("D", "1")]));
+        for (name, dropped) in [("A", true), ("b", true), ("C", true), ("D", false)] {
+            assert_eq!(rules.drops(name.as_bytes()), dropped, "{name}");
+        }
+    }
+
+    #[test]
+    fn within_one_object_remove_is_last() {
+        let (rules, sent) = rules(&[HeaderOps {
+            add: vec![field("A", text("1"))],
+            set: vec![field("B", text("2"))],
+            remove: vec!["a".to_owned(), "b".to_owned()],
+        }]);
+        assert_eq!(sent, []);
+        assert!(rules.drops(b"A") && rules.drops(b"B"));
+    }
+}

@@ -5,9 +5,11 @@
 //! what its headers become ([`headers`], [`template`]), and where it goes ([`upstream`]).
 //! Ids index the plan that gave them out, and no other one.
 
-pub mod access_log;
-pub mod client;
+mod access_log;
+mod client;
 pub mod facts;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod headers;
 pub mod names;
 pub mod route;
@@ -16,8 +18,8 @@ pub mod template;
 pub mod upstream;
 mod values;
 
-use ferrule_config::Config;
 use ferrule_config::model::{Http, Listen};
+use ferrule_config::{Config, Problems};
 
 use crate::identity::Wanted;
 use crate::wire::limits::HeadLimits;
@@ -149,6 +151,11 @@ impl Plan {
         }
     }
 
+    /// What is wrong with a checked configuration after all: what only this room can tell.
+    pub fn check(config: &Config, problems: &mut Problems) {
+        client::check(config, problems);
+    }
+
     /// A listener of this plan.
     #[must_use]
     pub fn listener(&self, id: ListenerId) -> &ListenerPlan {
@@ -188,7 +195,7 @@ impl Plan {
     /// The server object of a handshake with this server name on this listener; `None` is alert 112.
     #[must_use]
     pub fn server_for(&self, listener: ListenerId, name: Option<&[u8]>) -> Option<ServerId> {
-        name.and_then(|name| self.sni.resolve(name)).or(self.listener(listener).fallback)
+        name.and_then(|name| self.sni.resolve(name)).or_else(|| self.listener(listener).fallback)
     }
 
     /// What one request or response head may cost.

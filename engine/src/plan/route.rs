@@ -291,3 +291,108 @@ const fn bit(method: Method) -> u16 {
         Method::Other => 10,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::fixture::route;
+
+    fn with(mut route: Route, methods: &[&str], priority: i32) -> Route {
+        route.methods = methods.iter().map(|method| (*method).to_owned()).collect();
+        route.priority = priority;
+        route
+    }
+
+    fn get(table: &RouteTable, host: &str, path: &str) -> Option<u32> {
+        match table.lookup(host.as_bytes(), path.as_bytes(), Method::Get) {
+            Found::Route(route) => Some(route.0),
+            Found::MethodNotAllowed(_) | Found::NotFound => None,
+        }
+    }
+
+    #[test]
+    fn host_then_path_then_priority_then_order() {
+        let table = RouteTable::build(&[
+            route(&[], &["/*"]),
+            route(&[], &["/only-here"]),
+            route(&["*.example.com"], &["/a*"]),
+            route(&["*.b.example.com"], &["/a*"]),
+            route(&["x.b.example.com"], &["/a*", "/ab*", "/abc"]),
+            with(route(&["x.b.example.com"], &["/abc*"]), &[], 9),
+            with(route(&["x.b.example.com"], &["/p"]), &[], 1),
+            with(route(&["x.b.example.com"], &["/p"]), &[], 2),
+            with(route(&["x.b.example.com"], &["/p"]), &[], 2),
+        ]);
+        for (host, path, wanted) in [
+            ("x.b.example.com", "/abc", 4),
+            ("X.B.Example.com.", "/abc", 4),
+            ("x.b.example.com", "/abcd", 5),
+            ("x.b.example.com", "/abd", 4),
+            ("x.b.example.com", "/a", 4),
+            ("x.b.example.com", "/p", 7),
+            ("x.b.example.com", "/only-here", 1),
+            ("x.b.example.com", "/z", 0),
+            ("y.b.example.com", "/abc", 3),
+            ("y.z.b.example.com", "/abc", 3),
+            ("b.example.com", "/abc", 2),
+            ("example.com", "/abc", 0),
+            ("", "/abc", 0),
+        ] {
+            assert_eq!(get(&table, host, path), Some(wanted), "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn a_method_that_does_not_fit_falls_through_and_is_405_at_last() {
+        let table = RouteTable::build(&[
+            with(route(&[], &["/a"]), &["POST"], 5),
+            with(route(&[], &["/a"]), &["PUT"], 0),
+            with(route(&[], &["/a*"]), &["GET", "PURGE"], 0),
+        ]);
+        let lookup = |path: &[u8], method| table.lookup(b"h", path, method);
+        assert_eq!(lookup(b"/a", Method::Post), Found::Route(RouteId(0)));
+        assert_eq!(lookup(b"/a", Method::Put), Found::Route(RouteId(1)));
+        assert_eq!(lookup(b"/a", Method::Get), Found::Route(RouteId(2)));
+        let Found::MethodNotAllowed(methods) = lookup(b"/a", Method::Other) else { panic!() };
+        let mut allow = Vec::new();
+        methods.render(&mut allow);
+        assert_eq!(String::from_utf8(allow).unwrap(), "GET, POST, PUT, PURGE");
+        assert_eq!(lookup(b"/", Method::Post), Found::NotFound);
+    }
+
+    /// Against the rules taken literally, over generated routes and paths.
+    #[test]
+    fn bisection_finds_what_a_linear_search_finds() {
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        let path = |random: &mut dyn FnMut(usize) -> usize| {
+            let len = random(6);
+            let mut path = "/".to_owned();
+            (0..len).for_each(|_| path.push(['a', 'b', '/'][random(3)]));
+            path
+        };
+        let mut routes = Vec::new();
+        for _ in 0..200 {
+            let star = if random(3) > 0 { "*" } else { "" };
+            let uri = format!("{}{star}", path(&mut random));
+            routes.push(with(route(&[], &[&uri]), &[], [-1, 0, 7][random(3)]));
+        }
+        let table = RouteTable::build(&routes);
+        for _ in 0..2000 {
+            let asked = path(&mut random);
+            let rank = |route: &Route| match &route.uris[0] {
+                UriPattern::Exact(text) => (*text == asked).then_some((usize::MAX, route.priority)),
+                UriPattern::Prefix(text) => {
+                    asked.starts_with(text.as_str()).then_some((text.len(), route.priority))
+                }
+            };
+            let best = routes.iter().enumerate().filter_map(|(at, one)| Some((rank(one)?, at)));
+            let best = best.max_by_key(|(rank, at)| (*rank, core::cmp::Reverse(*at)));
+            let wanted = best.map(|(_, at)| index(at));
+            assert_eq!(get(&table, "", &asked), wanted, "{asked}");
+        }
+    }
+}

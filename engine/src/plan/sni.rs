@@ -160,3 +160,58 @@ impl PolicyRule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::fixture::server;
+
+    fn table() -> SniTable {
+        SniTable::build(&[
+            server(&["api.example.com"], Some(("a.pem b.pem", ClientVerify::On))),
+            server(&["*.example.com"], None),
+            server(&["other.example.com", "*"], Some(("b.pem a.pem", ClientVerify::On))),
+            server(&["opt.test"], Some(("a.pem", ClientVerify::Optional))),
+            server(&["off.test"], Some(("a.pem", ClientVerify::Off))),
+        ])
+    }
+
+    #[test]
+    fn exact_beats_wildcard_beats_any() {
+        let table = table();
+        for (name, wanted) in [
+            ("api.example.com", 0),
+            ("API.Example.COM.", 0),
+            ("x.example.com", 1),
+            ("other.example.com", 2),
+            // One label, neither none nor two.
+            ("example.com", 2),
+            (".example.com", 2),
+            ("a.b.example.com", 2),
+            ("nowhere", 2),
+            ("", 2),
+            ("opt.test", 3),
+        ] {
+            assert_eq!(table.resolve(name.as_bytes()), Some(ServerId(wanted)), "{name}");
+        }
+        let long = "x".repeat(5000);
+        assert_eq!(table.resolve(long.as_bytes()), Some(ServerId(2)));
+        let strict = SniTable::build(&[server(&["a.test"], None)]);
+        assert_eq!(strict.resolve(b"b.test"), None);
+        assert_eq!(strict.resolve(long.as_bytes()), None);
+    }
+
+    #[test]
+    fn equal_trust_is_one_policy_and_different_trust_never_is() {
+        let table = table();
+        let policy = |at| table.policy(ServerId(at));
+        assert_eq!(policy(0), policy(2), "the order of CAs means nothing");
+        assert_eq!(policy(1), policy(4), "off is as good as none");
+        assert_ne!(policy(0), policy(1));
+        assert_ne!(policy(0), policy(3));
+        assert!(table.requires_certificate(policy(0)));
+        assert!(!table.requires_certificate(policy(3)));
+        assert!(table.asks_for_certificate(policy(3)));
+        assert!(!table.asks_for_certificate(policy(4)));
+    }
+}

@@ -7,11 +7,12 @@
 
 use ferrule_config::template::{self as config, Variable};
 
-use super::client::client_value;
+use super::client::{client_value, is_of_session};
 use super::facts::Facts;
 use super::names::{StripSet, fold};
 use super::values::{Sink, put_fact, put_field};
 use crate::identity::{ClientValue, Wanted};
+use crate::wire::fields::is_value;
 
 /// A compiled template.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +89,7 @@ pub(super) enum Fact {
     SessionAlpn,
     SessionCipher,
     SessionCiphers,
+    SessionClientSigalg,
     SessionCurve,
     SessionCurves,
     SessionProtocol,
@@ -171,16 +173,12 @@ impl Template {
         let start = out.len();
         render(self, facts, out);
         let value = out.get(start..).unwrap_or_default();
-        let fit = !value.is_empty() && value.iter().all(|byte| is_value_byte(*byte));
+        let fit = !value.is_empty() && is_value(value);
         if !fit {
             out.truncate(start);
         }
         fit
     }
-}
-
-const fn is_value_byte(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
 /// Appends the rendered template.
@@ -211,10 +209,7 @@ pub fn render_escaped(template: &Template, facts: &Facts<'_>, escape: Escape, ou
 pub(super) fn uses_session(template: &config::Template) -> bool {
     template.pieces.iter().any(|piece| match piece {
         config::Piece::Text(_) => false,
-        config::Piece::Variable(variable) => {
-            client_value(variable, &mut Wanted::default()).is_some()
-                || fact(variable).is_some_and(Fact::is_of_session)
-        }
+        config::Piece::Variable(variable) => is_of_session(variable),
     })
 }
 
@@ -230,6 +225,7 @@ impl Fact {
             | Self::SessionAlpn
             | Self::SessionCipher
             | Self::SessionCiphers
+            | Self::SessionClientSigalg
             | Self::SessionCurve
             | Self::SessionCurves
             | Self::SessionProtocol
@@ -258,25 +254,10 @@ impl Fact {
             | Self::Uri => false,
         }
     }
-
-    const fn is_of_session(self) -> bool {
-        matches!(
-            self,
-            Self::ClientDaysLeft
-                | Self::SessionAlpn
-                | Self::SessionCipher
-                | Self::SessionCiphers
-                | Self::SessionCurve
-                | Self::SessionCurves
-                | Self::SessionProtocol
-                | Self::SessionReused
-                | Self::SessionServerName
-        )
-    }
 }
 
-/// The fact that a variable means; `None` for fields, for values of the certificate, and for
-/// `$ssl_early_data`, which is always empty.
+/// The fact that a variable means; `None` for fields, for values of the certificate, and for what is
+/// always empty: `$ssl_early_data`, which we never accept.
 const fn fact(variable: &Variable) -> Option<Fact> {
     Some(match variable {
         Variable::Args => Fact::Args,
@@ -301,6 +282,7 @@ const fn fact(variable: &Variable) -> Option<Fact> {
         Variable::SslAlpnProtocol => Fact::SessionAlpn,
         Variable::SslCipher => Fact::SessionCipher,
         Variable::SslCiphers => Fact::SessionCiphers,
+        Variable::SslClientSigalg => Fact::SessionClientSigalg,
         Variable::SslClientVRemain => Fact::ClientDaysLeft,
         Variable::SslCurve => Fact::SessionCurve,
         Variable::SslCurves => Fact::SessionCurves,

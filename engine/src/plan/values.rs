@@ -3,10 +3,7 @@
 use super::facts::{Facts, LogFacts, RequestFacts, SessionFacts};
 use super::names::fold;
 use super::template::{Escape, Fact, FieldName};
-use crate::identity::Verdict;
 use crate::wire::head::Version;
-
-const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
 /// Takes the bytes of one value.
 pub(super) struct Sink<'a> {
@@ -100,6 +97,7 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
         Fact::SessionAlpn
         | Fact::SessionCipher
         | Fact::SessionCiphers
+        | Fact::SessionClientSigalg
         | Fact::SessionCurve
         | Fact::SessionCurves
         | Fact::SessionProtocol
@@ -134,11 +132,11 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
     }
 }
 
-/// Whole days until the certificate expires, 0 if it has; per request, because connections live on.
+/// Per request, because connections live on.
 fn put_days_left(facts: &Facts<'_>, sink: &mut Sink<'_>) {
-    if let Some(client) = facts.client.filter(|client| client.verdict != Verdict::None) {
-        let left = client.validity.1.saturating_sub(facts.now.unix_seconds);
-        sink.put_number(u64::try_from(left / SECONDS_PER_DAY).unwrap_or(0));
+    let left = facts.client.and_then(|client| client.days_remaining(facts.now.unix_seconds));
+    if let Some(days) = left.and_then(|days| u64::try_from(days).ok()) {
+        sink.put_number(days);
     }
 }
 
@@ -147,6 +145,7 @@ fn session_value(fact: Fact, session: &SessionFacts) -> &[u8] {
         Fact::SessionAlpn => session.alpn.as_bytes(),
         Fact::SessionCipher => session.cipher.as_bytes(),
         Fact::SessionCiphers => session.ciphers.as_bytes(),
+        Fact::SessionClientSigalg => session.client_sigalg.as_bytes(),
         Fact::SessionCurve => session.curve.as_bytes(),
         Fact::SessionCurves => session.curves.as_bytes(),
         Fact::SessionProtocol => session.protocol.as_bytes(),
@@ -244,4 +243,91 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 const fn low_hex(byte: u8) -> u8 {
     HEX[(byte & 15) as usize]
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrule_config::template::{Piece, Template, Variable};
+
+    use super::*;
+    use crate::identity::ClientIdentity;
+    use crate::plan::fixture::{NOW, connection};
+    use crate::plan::template::{Compiler, render_escaped};
+    use crate::wire::head::{RequestHead, parse_request};
+    use crate::wire::limits::HeadLimits;
+    use crate::wire::target::parse_target;
+
+    const HEAD: &[u8] =
+        b"GET /a%20b?x=\"1 HTTP/1.1\r\nHost: h\r\nX-One: \"\xff\\\tz\r\nCookie: a\r\n\
+        Cookie: b\r\nX_Under: 1\r\n\r\n";
+
+    fn value(variable: Variable, escape: Escape) -> String {
+        let mut head = RequestHead::default();
+        let limits = HeadLimits { head_bytes_max: 1000, fields_max: 100 };
+        parse_request(HEAD, HEAD.len(), limits, &mut head).unwrap();
+        let target = parse_target(HEAD, head.method, head.target).unwrap();
+        let session = SessionFacts { protocol: "TLSv1.3", reused: true, ..SessionFacts::default() };
+        let log = LogFacts { status: 200, request_ms: 12_034, ..LogFacts::default() };
+        let mut compiler = Compiler::new(false);
+        let template = compiler.compile(&Template { pieces: vec![Piece::Variable(variable)] });
+        let client = ClientIdentity::none(&compiler.into_wanted());
+        let facts = Facts {
+            connection: &connection(true),
+            session: Some(&session),
+            client: Some(&client),
+            request: Some(RequestFacts {
+                buf: HEAD,
+                head: &head,
+                target: Some(&target),
+                host: b"h",
+                path: b"/a b",
+                route_id: "r1",
+            }),
+            now: NOW,
+            log: Some(&log),
+        };
+        let mut out = Vec::new();
+        render_escaped(&template, &facts, escape, &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    #[test]
+    fn values_are_nginxs() {
+        let http = |name: &str| Variable::Http(name.to_owned());
+        for (variable, wanted) in [
+            (Variable::Args, "x=\"1"),
+            (Variable::Request, "GET /a%20b?x=\"1 HTTP/1.1"),
+            (Variable::RequestUri, "/a%20b?x=\"1"),
+            (Variable::Uri, "/a b"),
+            (Variable::Host, "h"),
+            (Variable::RouteId, "r1"),
+            (Variable::Scheme, "https"),
+            (Variable::ConnectionRequests, "2"),
+            (Variable::Msec, "1795301728.007"),
+            (Variable::RequestTime, "12.034"),
+            (Variable::UpstreamResponseTime, ""),
+            (Variable::Status, "200"),
+            (Variable::SslProtocol, "TLSv1.3"),
+            (Variable::SslSessionReused, "r"),
+            (Variable::SslClientVerify, "NONE"),
+            (Variable::SslClientVRemain, ""),
+            (Variable::SslEarlyData, ""),
+            (http("cookie"), "a; b"),
+            (http("host"), "h"),
+            (http("x_under"), ""),
+            (http("missing"), ""),
+        ] {
+            assert_eq!(value(variable.clone(), Escape::None), wanted, "{variable:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_escaped_for_where_they_go() {
+        let one = || Variable::Http("x_one".to_owned());
+        assert_eq!(value(one(), Escape::Log), "\\x22\\xFF\\x5C\\x09z");
+        assert_eq!(value(one(), Escape::Json), "\\\"\u{fffd}\\\\\\tz");
+        let missing = || Variable::Http("missing".to_owned());
+        assert_eq!(value(missing(), Escape::Log), "-");
+        assert_eq!(value(missing(), Escape::Json), "");
+    }
 }

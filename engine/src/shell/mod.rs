@@ -1,7 +1,31 @@
 //! The data cores: the only room that knows monoio.
+//!
+//! Rules of this room. Buffers are rented and given away to the kernel; a future that holds one is
+//! driven to its end, never dropped. Every wait has a deadline. No borrow lives across an await.
+//! What can be decided without a socket is decided in `exchange`. Read [`connection`] first.
+
+pub mod accept;
+pub mod buffers;
+pub mod client;
+pub mod clock;
+pub mod connection;
+pub mod core;
+pub mod deadlines;
+pub mod driver;
+pub mod fd;
+pub mod forward;
+pub mod handshake;
+pub mod panics;
+pub mod relay;
+pub mod respond;
+pub mod session;
+pub mod stream;
+pub mod upstream;
+pub mod worker;
 
 use std::io;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use ferrule_config::model::IoDriver;
 
@@ -23,23 +47,30 @@ pub struct Settings {
 
 /// The running workers.
 #[derive(Debug)]
-pub struct Workers {}
+pub struct Workers {
+    threads: Vec<JoinHandle<()>>,
+}
 
 impl Workers {
     /// Has every worker ended?
     #[must_use]
-    pub const fn all_ended(&self) -> bool {
-        true
+    pub fn all_ended(&self) -> bool {
+        self.threads.iter().all(JoinHandle::is_finished)
     }
 
     /// Has any worker ended?
     #[must_use]
-    pub const fn any_ended(&self) -> bool {
-        true
+    pub fn any_ended(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
     }
 
     /// Waits for every worker's thread.
-    pub fn join(self) {}
+    pub fn join(self) {
+        for thread in self.threads {
+            // A worker that panicked outside its connections has said so on its way out.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Starts one worker per entry of `settings.cores`; links and logs are in the same order.
@@ -47,10 +78,23 @@ impl Workers {
 /// # Errors
 /// A thread could not be started, or the driver that was asked for is not to be had.
 pub fn start(
-    settings: Settings,
+    settings: &Settings,
     links: Vec<Arc<CoreLink>>,
     logs: Vec<LogProducer>,
 ) -> io::Result<Workers> {
-    let _ = (settings, links, logs);
-    Err(io::ErrorKind::Unsupported.into())
+    driver::check(settings.io_driver, settings.ring_entries)?;
+    let mut threads = Vec::new();
+    for ((pin, link), log) in settings.cores.iter().copied().zip(links).zip(logs) {
+        let seat = worker::Seat {
+            pin,
+            link,
+            log,
+            io_driver: settings.io_driver,
+            ring_entries: settings.ring_entries,
+            connections_max: settings.max_connections_per_core,
+        };
+        let name = format!("ferrule-{}", seat.link.core);
+        threads.push(std::thread::Builder::new().name(name).spawn(move || worker::run(seat))?);
+    }
+    Ok(Workers { threads })
 }

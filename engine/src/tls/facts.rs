@@ -6,64 +6,34 @@ use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 use super::handshake::HandshakeNotes;
 use super::hello::Hello;
 use super::openssl_names;
+use crate::plan::facts::SessionFacts;
 
-/// Made once per connection, after the handshake.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct TlsFacts {
-    /// `$ssl_protocol`
-    pub protocol: &'static str,
-    /// `$ssl_cipher`
-    pub cipher: &'static str,
-    /// `$ssl_curve`; empty where none was used (a resumed TLS 1.2 session).
-    pub curve: &'static str,
-    /// `$ssl_alpn_protocol`
-    pub alpn: &'static str,
-    /// `$ssl_server_name`: lower case, without a trailing dot
-    pub server_name: String,
-    /// `$ssl_session_reused` is `r`, not `.`
-    pub reused: bool,
-    /// `$ssl_ciphers`
-    pub ciphers: String,
-    /// `$ssl_curves`
-    pub curves: String,
-    /// `$ssl_client_sigalg`
-    pub client_sigalg: &'static str,
-}
-
-impl TlsFacts {
-    /// The facts of a connection whose handshake is over.
-    #[must_use]
-    pub fn of(connection: &CommonState, hello: &Hello, notes: &HandshakeNotes) -> Self {
-        let group = connection.negotiated_key_exchange_group();
-        Self {
-            protocol: match connection.protocol_version() {
-                Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
-                Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
-                _ => "",
-            },
-            cipher: connection
-                .negotiated_cipher_suite()
-                .and_then(|suite| openssl_names::cipher(suite.suite().into()))
-                .unwrap_or_default(),
-            curve: group
-                .and_then(|group| openssl_names::curve(group.name().into()))
-                .unwrap_or_default(),
-            alpn: match connection.alpn_protocol() {
-                Some(b"http/1.1") => "http/1.1",
-                _ => "",
-            },
-            server_name: hello.sni.clone().unwrap_or_default(),
-            reused: connection.handshake_kind() == Some(HandshakeKind::Resumed),
-            ciphers: list(&hello.ciphers, openssl_names::cipher),
-            curves: list(&hello.curves, openssl_names::curve),
-            client_sigalg: notes.client_sigalg(),
-        }
-    }
-
-    /// `$ssl_session_reused`
-    #[must_use]
-    pub const fn session_reused(&self) -> &'static str {
-        if self.reused { "r" } else { "." }
+/// The facts of a connection whose handshake is over; made once.
+#[must_use]
+pub fn session(connection: &CommonState, hello: &Hello, notes: &HandshakeNotes) -> SessionFacts {
+    let group = connection.negotiated_key_exchange_group();
+    SessionFacts {
+        protocol: match connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            _ => "",
+        },
+        cipher: connection
+            .negotiated_cipher_suite()
+            .and_then(|suite| openssl_names::cipher(suite.suite().into()))
+            .unwrap_or_default(),
+        curve: group
+            .and_then(|group| openssl_names::curve(group.name().into()))
+            .unwrap_or_default(),
+        alpn: match connection.alpn_protocol() {
+            Some(b"http/1.1") => "http/1.1",
+            _ => "",
+        },
+        server_name: hello.sni.clone().unwrap_or_default(),
+        reused: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+        ciphers: list(&hello.ciphers, openssl_names::cipher),
+        curves: list(&hello.curves, openssl_names::curve),
+        client_sigalg: notes.client_sigalg(),
     }
 }
 

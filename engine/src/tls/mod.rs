@@ -18,7 +18,6 @@ use std::sync::Arc;
 use ferrule_config::{Config, Problem, Problems};
 
 pub use client::{UpstreamFailure, UpstreamTls};
-pub use facts::TlsFacts;
 pub use handshake::HandshakeNotes;
 pub use hello::{Hello, HelloError, HelloReader};
 pub use server::{Gate, ServerTls};

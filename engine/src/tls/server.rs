@@ -168,6 +168,20 @@ pub(super) fn warn_on_anchor(
         let message = format!("a CA certificate in {} has expired", keys::name(pem));
         found.warning(pem.place, field, message);
     }
+    if anchor.version == 3 && anchor.extensions.basic.is_none() {
+        let message = format!(
+            "a CA certificate in {} does not say that it is one (basicConstraints); OpenSSL refuses it",
+            keys::name(pem)
+        );
+        found.warning(pem.place, field, message);
+    }
+    if !anchor.self_signed() {
+        let message = format!(
+            "a CA certificate in {} is not self-signed; it is trusted only together with its root",
+            keys::name(pem)
+        );
+        found.warning(pem.place, field, message);
+    }
 }
 
 /// A digest of what decides whether a session may be resumed: contents, never a number of a

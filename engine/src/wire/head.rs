@@ -192,7 +192,9 @@ pub fn parse_request(
         text.get(start..).unwrap_or_default(),
         lines.get_mut(..lines_max).unwrap_or_default(),
     );
-    if complete.is_ok() && take_request(text, start, &parsed, head).is_some() {
+    if complete.is_ok_and(|status| status.is_complete())
+        && take_request(text, start, &parsed, head).is_some()
+    {
         return Ok(());
     }
     head.fields.clear();
@@ -219,7 +221,9 @@ pub fn parse_response(
         text,
         lines.get_mut(..lines_max).unwrap_or_default(),
     );
-    if complete.is_ok() && take_response(text, &parsed, head).is_some() {
+    if complete.is_ok_and(|status| status.is_complete())
+        && take_response(text, &parsed, head).is_some()
+    {
         return Ok(());
     }
     head.fields.clear();

@@ -1,0 +1,205 @@
+//! The configuration and the messages that these benches work on.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use ferrule_config::Config;
+use ferrule_config::model::{
+    HeaderOps, HeaderValue, Http, IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node,
+    NodeAddress, PassHost, Route, Runtime, Scheme, Upstream, UpstreamTimeout, UriPattern,
+};
+use ferrule_config::template::{Piece, Template, Variable};
+use ferrule_engine::exchange::request::{Admission, ConnectionView, Scratch, admit};
+use ferrule_engine::exchange::rewrite::{Towards, upstream_head};
+use ferrule_engine::identity::{ClientIdentity, Verdict};
+use ferrule_engine::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts};
+use ferrule_engine::plan::{ListenerId, Plan};
+use ferrule_engine::wire::head::parse_request;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What curl sends, and a field or two more.
+pub const REQUEST: &[u8] = b"GET /anything/0/1?q=1 HTTP/1.1\r\nHost: test.com\r\n\
+    User-Agent: curl/8.5.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nCookie: session=0123456789\r\n\
+    X-Request-Id: 4f2c9d9e\r\nConnection: keep-alive\r\n\r\n";
+
+/// A reading of the clock.
+pub const NOW: Now<'static> = Now {
+    unix_seconds: 1_795_301_728,
+    millis: 7,
+    http_date: "Sat, 21 Nov 2026 22:55:28 GMT",
+    local: "21/Nov/2026:22:55:28 +0000",
+    iso8601: "2026-11-21T22:55:28+00:00",
+};
+
+/// One variable as a template.
+pub fn variable(variable: Variable) -> Template {
+    Template { pieces: vec![Piece::Variable(variable)] }
+}
+
+/// A header with a variable in it.
+pub fn header(name: &str, value: Variable) -> HeaderValue {
+    HeaderValue { place: Default::default(), name: name.to_owned(), value: variable(value) }
+}
+
+/// A route of every host.
+pub fn route(uri: UriPattern) -> Route {
+    Route {
+        place: Default::default(),
+        id: "anything".to_owned(),
+        hosts: Vec::new(),
+        uris: vec![uri],
+        methods: Vec::new(),
+        priority: 0,
+        upstream: 0,
+        strip_prefix: None,
+        timeout: None,
+        headers: Vec::new(),
+    }
+}
+
+/// One listener, one upstream, one route, and what a guide's user would set: three headers from the
+/// certificate, one from the request.
+pub fn config() -> Config {
+    let mut anything = route(UriPattern::Prefix("/anything".to_owned()));
+    anything.headers = vec![HeaderOps {
+        set: vec![
+            header("X-Ssl-Client-Fingerprint", Variable::SslClientFingerprint),
+            header("X-Ssl-Client-Verify", Variable::SslClientVerify),
+            header("X-Real-IP", Variable::RemoteAddr),
+            header("X-Original-Uri", Variable::RequestUri),
+        ],
+        ..HeaderOps::default()
+    }];
+    Config {
+        file: "ferrule.toml".into(),
+        runtime: Runtime {
+            workers: None,
+            cpu_affinity: true,
+            ring_entries: 4096,
+            io_driver: IoDriver::Auto,
+            max_connections: 1000,
+            shutdown_timeout: MINUTE,
+        },
+        http: Http {
+            client_header_timeout: MINUTE,
+            client_body_timeout: MINUTE,
+            send_timeout: MINUTE,
+            keepalive_timeout: MINUTE,
+            keepalive_requests: 1000,
+            client_max_body_size: None,
+            head_bytes_max: 32 * 1024,
+            fields_max: 100,
+            underscores_in_headers: false,
+        },
+        log: Log {
+            error: LogTarget::Stderr,
+            level: Level::Info,
+            access: None,
+            handshake_failures: true,
+        },
+        identity_headers: vec![header("X-Client-Verify", Variable::SslClientVerify)],
+        listens: vec![Listen {
+            place: Default::default(),
+            address: ([127, 0, 0, 1], 9080).into(),
+            tls: false,
+            handshake_timeout: MINUTE,
+            fallback_sni: None,
+        }],
+        servers: Vec::new(),
+        upstreams: vec![upstream()],
+        routes: vec![anything],
+    }
+}
+
+fn upstream() -> Upstream {
+    Upstream {
+        place: Default::default(),
+        id: "up".to_owned(),
+        scheme: Scheme::Http,
+        nodes: vec![Node {
+            place: Default::default(),
+            address: NodeAddress::Ip(([127, 0, 0, 1], 8080).into()),
+            weight: 1,
+        }],
+        pass_host: PassHost::Pass,
+        retries: 1,
+        timeout: UpstreamTimeout { connect: MINUTE, send: MINUTE, read: MINUTE },
+        pool: KeepalivePool { size: 320, idle_timeout: MINUTE, requests: 1000 },
+        tls: None,
+    }
+}
+
+/// Everything that one connection keeps from request to request.
+pub struct Connection {
+    /// Compiled from [`config`].
+    pub plan: Plan,
+    /// Reused.
+    pub scratch: Scratch,
+    facts: ConnectionFacts,
+    client: ClientIdentity,
+    identity_block: Vec<u8>,
+}
+
+impl Connection {
+    /// A connection without a certificate.
+    pub fn new() -> Self {
+        let plan = Plan::build(&config());
+        let client = ClientIdentity::of(&[], Verdict::None, &plan.wanted);
+        let facts = ConnectionFacts {
+            remote_addr: "192.0.2.7".to_owned(),
+            remote_port: "4711".to_owned(),
+            server_addr: "192.0.2.1".to_owned(),
+            server_port: "9443".to_owned(),
+            tls: true,
+            serial: 5,
+            requests: 2,
+        };
+        let mut one =
+            Self { plan, scratch: Scratch::default(), facts, client, identity_block: Vec::new() };
+        let mut block = Vec::new();
+        one.plan.identity.render_block(&one.connection_facts(), &mut block);
+        one.identity_block = block;
+        one
+    }
+
+    fn connection_facts(&self) -> Facts<'_> {
+        Facts {
+            connection: &self.facts,
+            session: None,
+            client: Some(&self.client),
+            request: None,
+            now: NOW,
+            log: None,
+        }
+    }
+
+    /// From bytes to an admission.
+    pub fn admit(&mut self) -> Admission {
+        let limits = self.plan.head_limits();
+        parse_request(black_box(REQUEST), REQUEST.len(), limits, &mut self.scratch.head).unwrap();
+        let view = ConnectionView { listener: ListenerId(0), policy: None, client: None, now: 0 };
+        admit(&self.plan, &view, REQUEST, &mut self.scratch).unwrap()
+    }
+
+    /// Facts of the request admitted last.
+    pub fn facts<'a>(&'a self, admission: &'a Admission) -> Facts<'a> {
+        let request = RequestFacts {
+            buf: REQUEST,
+            head: &self.scratch.head,
+            target: Some(&admission.target),
+            host: &self.scratch.host,
+            path: &self.scratch.path,
+            route_id: &self.plan.route(admission.route).id,
+        };
+        Facts { request: Some(request), ..self.connection_facts() }
+    }
+
+    /// The head that goes upstream.
+    pub fn rewrite(&self, admission: &Admission, out: &mut Vec<u8>) {
+        let node = &self.plan.upstream(admission.upstream).nodes[0];
+        let towards = Towards { node, identity_block: &self.identity_block, keep_alive: true };
+        out.clear();
+        upstream_head(&self.plan, admission, &self.facts(admission), &towards, out).unwrap();
+    }
+}

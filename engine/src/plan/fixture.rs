@@ -1,0 +1,169 @@
+//! A configuration for the tests of `plan` and `exchange`.
+
+use std::time::Duration;
+
+use ferrule_config::model::{
+    ClientAuth, ClientVerify, Config, HeaderOps, HeaderValue, HostPattern, Http, IoDriver,
+    KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, PassHost, Pem, PemSource,
+    Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout, UriPattern,
+};
+use ferrule_config::template::{Piece, Template, Variable};
+
+use super::facts::{ConnectionFacts, Now};
+
+pub(crate) const NOW: Now<'static> = Now {
+    unix_seconds: 1_795_301_728,
+    millis: 7,
+    http_date: "Sat, 21 Nov 2026 22:55:28 GMT",
+    local: "21/Nov/2026:22:55:28 +0000",
+    iso8601: "2026-11-21T22:55:28+00:00",
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+const TIMEOUT: UpstreamTimeout = UpstreamTimeout { connect: MINUTE, send: MINUTE, read: MINUTE };
+
+/// One plain and one TLS listener, one upstream, nothing else.
+pub(crate) fn config() -> Config {
+    let listen = |port, tls| Listen {
+        place: Default::default(),
+        address: ([127, 0, 0, 1], port).into(),
+        tls,
+        handshake_timeout: MINUTE,
+        fallback_sni: None,
+    };
+    Config {
+        file: "ferrule.toml".into(),
+        runtime: Runtime {
+            workers: None,
+            cpu_affinity: true,
+            ring_entries: 256,
+            io_driver: IoDriver::Auto,
+            max_connections: 100,
+            shutdown_timeout: MINUTE,
+        },
+        http: Http {
+            client_header_timeout: MINUTE,
+            client_body_timeout: MINUTE,
+            send_timeout: MINUTE,
+            keepalive_timeout: MINUTE,
+            keepalive_requests: 1000,
+            client_max_body_size: None,
+            head_bytes_max: 32 * 1024,
+            fields_max: 100,
+            underscores_in_headers: false,
+        },
+        log: Log {
+            error: LogTarget::Stderr,
+            level: Level::Info,
+            access: None,
+            handshake_failures: true,
+        },
+        identity_headers: Vec::new(),
+        listens: vec![listen(9080, false), listen(9443, true)],
+        servers: Vec::new(),
+        upstreams: vec![upstream(PassHost::Pass, Scheme::Http)],
+        routes: Vec::new(),
+    }
+}
+
+pub(crate) fn upstream(pass_host: PassHost, scheme: Scheme) -> Upstream {
+    let node = |host: &str| Node {
+        place: Default::default(),
+        address: NodeAddress::Name { host: host.to_owned(), port: 8080 },
+        weight: 1,
+    };
+    Upstream {
+        place: Default::default(),
+        id: "up".to_owned(),
+        scheme,
+        nodes: vec![node("a.internal"), node("b.internal")],
+        pass_host,
+        retries: 1,
+        timeout: TIMEOUT,
+        pool: KeepalivePool { size: 8, idle_timeout: MINUTE, requests: 1000 },
+        tls: None,
+    }
+}
+
+/// `*` at the end of a path is a prefix; `*.` at the front of a host a wildcard.
+pub(crate) fn route(hosts: &[&str], uris: &[&str]) -> Route {
+    Route {
+        place: Default::default(),
+        id: "r".to_owned(),
+        hosts: hosts.iter().map(|host| host_pattern(host)).collect(),
+        uris: uris
+            .iter()
+            .map(|uri| match uri.strip_suffix('*') {
+                Some(prefix) => UriPattern::Prefix(prefix.to_owned()),
+                None => UriPattern::Exact((*uri).to_owned()),
+            })
+            .collect(),
+        methods: Vec::new(),
+        priority: 0,
+        upstream: 0,
+        strip_prefix: None,
+        timeout: None,
+        headers: Vec::new(),
+    }
+}
+
+fn host_pattern(host: &str) -> HostPattern {
+    match host.strip_prefix("*.") {
+        _ if host == "*" => HostPattern::Any,
+        Some(suffix) => HostPattern::Wildcard(suffix.to_owned()),
+        None => HostPattern::Exact(host.to_owned()),
+    }
+}
+
+/// A server object; `ca` names the file of its client CA.
+pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Server {
+    Server {
+        place: Default::default(),
+        id: "s".to_owned(),
+        snis: snis.iter().map(|sni| host_pattern(sni)).collect(),
+        pairs: Vec::new(),
+        protocols: Protocols { tls12: true, tls13: true },
+        session_tickets: true,
+        client: client.map(|(ca, verify)| ClientAuth {
+            place: Default::default(),
+            ca: ca
+                .split(' ')
+                .map(|path| Pem { place: Default::default(), source: PemSource::Path(path.into()) })
+                .collect(),
+            verify,
+            depth: 1,
+            reject: Reject::Http,
+            allow_v1: true,
+            send_ca_names: true,
+        }),
+    }
+}
+
+pub(crate) fn text(text: &str) -> Template {
+    Template { pieces: vec![Piece::Text(text.to_owned())] }
+}
+
+pub(crate) fn variable(variable: Variable) -> Template {
+    Template { pieces: vec![Piece::Variable(variable)] }
+}
+
+pub(crate) fn field(name: &str, value: Template) -> HeaderValue {
+    HeaderValue { place: Default::default(), name: name.to_owned(), value }
+}
+
+pub(crate) fn set(name: &str, value: Template) -> HeaderOps {
+    HeaderOps { set: vec![field(name, value)], ..HeaderOps::default() }
+}
+
+pub(crate) fn connection(tls: bool) -> ConnectionFacts {
+    ConnectionFacts {
+        remote_addr: "192.0.2.7".to_owned(),
+        remote_port: "4711".to_owned(),
+        server_addr: "192.0.2.1".to_owned(),
+        server_port: "9443".to_owned(),
+        tls,
+        serial: 5,
+        requests: 2,
+    }
+}

@@ -1,0 +1,296 @@
+//! Fixed-size buffers, rented per core and given back.
+//!
+//! A [`Buffer`] is a block of memory with a filled middle: reads append behind it, sends take from
+//! its front. Its memory never moves while the kernel has it, because giving it to the kernel is
+//! giving it away. Idle connections hold at most one [`Size::Small`].
+
+use std::cell::{Cell, RefCell};
+
+use monoio::buf::{IoBuf, IoBufMut};
+
+/// The largest TLS record on the wire: header, 2^14 bytes, and TLS 1.2's allowance (RFC 5246).
+pub const RECORD_BYTES_MAX: usize = 5 + 16_384 + 2_048;
+/// The largest plaintext of one record.
+pub const PLAIN_BYTES_MAX: usize = 16_384;
+
+/// How much a buffer holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Size {
+    /// What an idle connection keeps posted: most requests fit, and it costs little to hold.
+    Small,
+    /// One whole TLS record, or a head.
+    Record,
+    /// Several records in one send: a flowing body.
+    Body,
+}
+
+impl Size {
+    /// Bytes of a buffer of this size.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Small => 1_024,
+            Self::Record => 20 * 1_024,
+            // Eight full records with their overhead, so that eight of them leave in one send.
+            Self::Body => 132 * 1_024,
+        }
+    }
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Small => 0,
+            Self::Record => 1,
+            Self::Body => 2,
+        }
+    }
+
+    /// Free buffers kept for the next renter; more than these go back to the allocator.
+    const fn kept_max(self) -> usize {
+        match self {
+            Self::Small => 4_096,
+            Self::Record => 512,
+            Self::Body => 32,
+        }
+    }
+}
+
+const _: () = assert!(Size::Record.bytes() >= RECORD_BYTES_MAX, "a record must fit its buffer");
+
+/// A block of memory with a filled middle.
+#[derive(Debug)]
+pub struct Buffer {
+    memory: Box<[u8]>,
+    /// First filled byte.
+    start: usize,
+    /// First byte behind the filled ones; `start <= end <= memory.len()`.
+    end: usize,
+    size: Size,
+}
+
+impl Buffer {
+    fn new(size: Size) -> Self {
+        Self { memory: vec![0; size.bytes()].into_boxed_slice(), start: 0, end: 0, size }
+    }
+
+    /// Its size class.
+    #[must_use]
+    pub const fn size(&self) -> Size {
+        self.size
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn filled(&self) -> &[u8] {
+        self.memory.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// What it holds, to be decrypted in place.
+    pub fn filled_mut(&mut self) -> &mut [u8] {
+        self.memory.get_mut(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Bytes it holds.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Does it hold nothing?
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Room behind the filled bytes.
+    #[must_use]
+    pub const fn spare(&self) -> usize {
+        self.memory.len() - self.end
+    }
+
+    /// The room behind the filled bytes.
+    pub fn spare_mut(&mut self) -> &mut [u8] {
+        self.memory.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// `count` bytes of the spare room are filled now.
+    pub fn fill(&mut self, count: usize) {
+        debug_assert!(count <= self.spare());
+        self.end = self.memory.len().min(self.end + count);
+    }
+
+    /// The first `count` filled bytes are done with.
+    pub fn consume(&mut self, count: usize) {
+        debug_assert!(count <= self.len());
+        self.start = self.end.min(self.start + count);
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Forgets everything it holds.
+    pub const fn clear(&mut self) {
+        self.start = 0;
+        self.end = 0;
+    }
+
+    /// Moves what it holds to the front, so that all room is behind it.
+    pub fn compact(&mut self) {
+        if self.start > 0 {
+            self.memory.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+    }
+
+    /// Appends as much of `bytes` as fits; tells how much that was.
+    pub fn append(&mut self, bytes: &[u8]) -> usize {
+        let count = bytes.len().min(self.spare());
+        if let (Some(room), Some(bytes)) = (self.spare_mut().get_mut(..count), bytes.get(..count)) {
+            room.copy_from_slice(bytes);
+        }
+        self.fill(count);
+        count
+    }
+}
+
+// SAFETY: the pointer is into a boxed slice, which does not move while `self` does; `end <= len`
+// and every byte of the slice was initialised when it was made.
+#[expect(unsafe_code, reason = "the kernel reads the filled bytes")]
+unsafe impl IoBuf for Buffer {
+    fn read_ptr(&self) -> *const u8 {
+        self.filled().as_ptr()
+    }
+
+    fn bytes_init(&self) -> usize {
+        self.len()
+    }
+}
+
+// SAFETY: as above; the room handed out is `end..len`, and `set_init` never grows past it.
+#[expect(unsafe_code, reason = "the kernel writes into the spare room")]
+unsafe impl IoBufMut for Buffer {
+    fn write_ptr(&mut self) -> *mut u8 {
+        self.spare_mut().as_mut_ptr()
+    }
+
+    fn bytes_total(&mut self) -> usize {
+        self.spare()
+    }
+
+    unsafe fn set_init(&mut self, count: usize) {
+        self.fill(count);
+    }
+}
+
+/// The free buffers of one core.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    free: [RefCell<Vec<Buffer>>; 3],
+    rented: [Cell<u32>; 3],
+}
+
+impl Buffers {
+    /// An empty buffer of this size.
+    #[must_use]
+    pub fn rent(&self, size: Size) -> Buffer {
+        if let Some(count) = self.rented.get(size.index()) {
+            count.set(count.get() + 1);
+        }
+        let free = self.free.get(size.index()).and_then(|list| list.borrow_mut().pop());
+        free.unwrap_or_else(|| Buffer::new(size))
+    }
+
+    /// Takes a buffer back.
+    pub fn give_back(&self, mut buffer: Buffer) {
+        let size = buffer.size;
+        if let Some(count) = self.rented.get(size.index()) {
+            count.set(count.get().saturating_sub(1));
+        }
+        buffer.clear();
+        if let Some(list) = self.free.get(size.index()) {
+            let mut list = list.borrow_mut();
+            if list.len() < size.kept_max() {
+                list.push(buffer);
+            }
+        }
+    }
+
+    /// Gives an emptied slot's buffer back.
+    pub fn settle(&self, slot: &mut Option<Buffer>) {
+        if let Some(buffer) = slot.take() {
+            self.give_back(buffer);
+        }
+    }
+
+    /// A buffer of at least this size with the same contents.
+    #[must_use]
+    pub fn enlarge(&self, buffer: Buffer, size: Size) -> Buffer {
+        if buffer.memory.len() >= size.bytes() {
+            return buffer;
+        }
+        let mut larger = self.rent(size);
+        larger.append(buffer.filled());
+        self.give_back(buffer);
+        larger
+    }
+
+    /// Buffers out now: small, record, body.
+    #[must_use]
+    pub fn rented(&self) -> [u32; 3] {
+        [0, 1, 2].map(|index: usize| self.rented.get(index).map_or(0, Cell::get))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_append_and_sends_take_from_the_front() {
+        let buffers = Buffers::default();
+        let mut buffer = buffers.rent(Size::Small);
+        assert_eq!(buffer.append(b"hello world"), 11);
+        buffer.consume(6);
+        assert_eq!(buffer.filled(), b"world");
+        buffer.compact();
+        assert_eq!(buffer.filled(), b"world");
+        assert_eq!(buffer.spare(), Size::Small.bytes() - 5);
+        buffer.consume(5);
+        assert_eq!(buffer.spare(), Size::Small.bytes());
+    }
+
+    #[test]
+    fn a_full_buffer_takes_no_more() {
+        let buffers = Buffers::default();
+        let mut buffer = buffers.rent(Size::Small);
+        assert_eq!(buffer.append(&[7; 5_000]), Size::Small.bytes());
+        assert_eq!(buffer.spare(), 0);
+        assert_eq!(buffer.append(b"x"), 0);
+        let buffer = buffers.enlarge(buffer, Size::Record);
+        assert_eq!(buffer.filled(), &[7; 1_024]);
+        assert_eq!(buffers.rented(), [0, 1, 0]);
+    }
+
+    #[test]
+    fn the_kernels_view_is_the_spare_room_and_the_filled_bytes() {
+        let buffers = Buffers::default();
+        let mut buffer = buffers.rent(Size::Small);
+        buffer.append(b"abc");
+        buffer.consume(1);
+        assert_eq!(buffer.bytes_init(), 2);
+        assert_eq!(buffer.bytes_total(), Size::Small.bytes() - 3);
+        let pointer = buffer.write_ptr();
+        // SAFETY: the pointer is to at least one byte of spare room.
+        #[expect(unsafe_code, reason = "plays the kernel")]
+        unsafe {
+            pointer.write(b'd');
+        }
+        // SAFETY: one byte was just written.
+        #[expect(unsafe_code, reason = "plays the kernel")]
+        unsafe {
+            buffer.set_init(1);
+        }
+        assert_eq!(buffer.filled(), b"bcd");
+    }
+}

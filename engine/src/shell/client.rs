@@ -1,0 +1,153 @@
+//! One client connection: what is known of it, and the few things done with it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::core::{Core, Live};
+use super::deadlines::Shut;
+use super::stream::{Cut, Stream, Wait};
+use crate::exchange::refusal::Refusal;
+use crate::exchange::{ConnectionView, Scratch};
+use crate::identity::ClientIdentity;
+use crate::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts, SessionFacts};
+use crate::plan::{ListenerId, ServerId};
+use crate::wire::head::HeadScan;
+
+/// A client connection that is ready for requests.
+pub struct Client {
+    /// The core it lives on.
+    pub core: Rc<Core>,
+    /// The connection itself.
+    pub stream: Stream,
+    /// The generation its next request is served by.
+    pub live: Rc<Live>,
+    /// The listener it came in by, as that generation counts.
+    pub listener: ListenerId,
+    /// Addresses and counts.
+    pub facts: ConnectionFacts,
+    /// Its TLS session; `None` on plain HTTP.
+    pub session: Option<SessionFacts>,
+    /// The server object its handshake chose.
+    pub server: Option<ServerId>,
+    /// Who the client is; `None` on plain HTTP.
+    pub identity: Option<Rc<ClientIdentity>>,
+    /// The identity headers that stay the same for all its requests.
+    pub identity_block: Vec<u8>,
+}
+
+/// What reading a head came to.
+#[derive(Clone, Copy, Debug)]
+pub enum HeadRead {
+    /// A whole head of this length is there.
+    Head(usize),
+    /// There will be none; answer this.
+    Refuse(Refusal),
+    /// The client is gone, or has been silent for too long.
+    Gone,
+}
+
+impl Client {
+    /// What templates may read.
+    #[must_use]
+    pub fn facts<'a>(&'a self, now: Now<'a>, request: Option<RequestFacts<'a>>) -> Facts<'a> {
+        Facts {
+            connection: &self.facts,
+            session: self.session.as_ref(),
+            client: self.identity.as_deref(),
+            request,
+            now,
+            log: None,
+        }
+    }
+
+    /// What templates may read of a request.
+    #[must_use]
+    pub const fn request_facts<'a>(
+        buf: &'a [u8],
+        scratch: &'a Scratch,
+        route_id: &'a str,
+    ) -> RequestFacts<'a> {
+        RequestFacts {
+            buf,
+            head: &scratch.head,
+            target: scratch.target.as_ref(),
+            host: scratch.host.as_slice(),
+            path: scratch.path.as_slice(),
+            route_id,
+        }
+    }
+
+    /// What admission asks of the connection.
+    #[must_use]
+    pub fn view(&self) -> ConnectionView<'_> {
+        ConnectionView {
+            listener: self.listener,
+            policy: self.server.map(|server| self.live.generation.plan.sni.policy(server)),
+            client: self.identity.as_deref(),
+            now: self.core.clock.unix_seconds(),
+        }
+    }
+
+    /// May the connection bring another request, if the client wants to?
+    #[must_use]
+    pub fn may_keep(&self, wanted: bool) -> bool {
+        wanted
+            && !self.core.draining.get()
+            && self.facts.requests < u64::from(self.live.generation.plan.http.keepalive_requests)
+    }
+
+    /// Renders the identity headers that stay the same for all requests.
+    pub fn render_identity(&mut self) {
+        let mut block = std::mem::take(&mut self.identity_block);
+        block.clear();
+        self.core.clock.with_now(|now| {
+            let facts = self.facts(now, None);
+            self.live.generation.plan.identity.render_block(&facts, &mut block);
+        });
+        self.identity_block = block;
+    }
+
+    /// Sends `bytes` at once.
+    ///
+    /// # Errors
+    /// The connection is cut.
+    pub async fn send_now(&mut self, bytes: &[u8]) -> Result<(), Cut> {
+        let wait = self.live.generation.plan.http.send_timeout;
+        let mut sink = self.stream.sink();
+        sink.write(bytes, wait).await?;
+        sink.flush(wait).await
+    }
+
+    /// Waits for a request and reads its head; `started` becomes the time of its first byte.
+    pub async fn read_head(&mut self, started: &mut Duration) -> HeadRead {
+        let http = &self.live.generation.plan.http;
+        let (limits, whole) = (self.live.generation.plan.head_limits(), http.client_header_timeout);
+        let quiet = if self.facts.requests == 0 { whole } else { http.keepalive_timeout };
+        let mut scan = HeadScan::default();
+        let mut begun = false;
+        let mut source = self.stream.source();
+        loop {
+            let buf = source.plain();
+            if !begun && !buf.is_empty() {
+                begun = true;
+                *started = self.core.clock.elapsed();
+            }
+            match scan.advance(buf, limits) {
+                Ok(Some(len)) => return HeadRead::Head(len),
+                Ok(None) => {}
+                Err(error) => return HeadRead::Refuse(Refusal::Malformed(error)),
+            }
+            let wait = if begun {
+                let spent = self.core.clock.elapsed().saturating_sub(*started);
+                Wait { time: whole.saturating_sub(spent), shut: Shut::Read, idle: false }
+            } else {
+                Wait { time: quiet, shut: Shut::Both, idle: true }
+            };
+            match source.read_plain(wait).await {
+                Ok(_) => {}
+                Err(Cut::TimedOut) if begun => return HeadRead::Refuse(Refusal::HeadTimeout),
+                Err(_) => return HeadRead::Gone,
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! One client connection from its first byte to its close.
+//!
+//! Accept, handshake, then one exchange after the other: head, admission, the way to the upstream and
+//! back, one log line. What is decided is decided in `exchange`; here is only the order of things.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use monoio::net::TcpStream;
+
+use super::client::{Client, HeadRead};
+use super::core::{Core, Work};
+use super::deadlines::Shut;
+use super::forward::{Forwarded, Request, forward};
+use super::handshake;
+use super::stream::Wait;
+use crate::exchange::outcome::{Ended, Outcome};
+use crate::exchange::refusal::{AnswerTo, Refusal, answer};
+use crate::exchange::reuse::{self, Bodies, ClientEnd};
+use crate::exchange::{Admission, admit};
+use crate::plan::{Facts, ListenerId};
+use crate::report::Counter;
+use crate::wire::head::{Method, Version, parse_request};
+
+/// How long a closing connection may take to hear our answer before it is cut: closing at once with
+/// unread bytes would reset it and lose the answer (RFC 9112, section 9.6).
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// Bytes a closing connection may still send.
+const LINGER_BYTES: usize = 1 << 20;
+
+/// Serves one accepted connection to its end.
+pub async fn serve(core: &Rc<Core>, stream: TcpStream, peer: SocketAddr, listener: ListenerId) {
+    let Some(mut client) = handshake::open(core, stream, peer, listener).await else { return };
+    let mut keep = true;
+    while keep {
+        client.stream.settle();
+        let mut started = Duration::ZERO;
+        let read = client.read_head(&mut started).await;
+        if matches!(read, HeadRead::Gone) {
+            break;
+        }
+        let mut work = core.rent_work();
+        keep = one(&mut client, &mut work, read, started).await;
+        core.return_work(work);
+    }
+    close(&mut client).await;
+}
+
+/// One exchange; may the connection bring another one?
+async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Duration) -> bool {
+    client.facts.requests += 1;
+    let mut outcome = Outcome::default();
+    work.request.keep_after_refusal = false;
+    let len = match read {
+        HeadRead::Head(len) => len,
+        HeadRead::Refuse(refusal) => {
+            let to = (refusal, Bodies::RequestUnfinished);
+            // Nothing is known of the request; its answer is a whole one.
+            work.request.head.method = Method::Get;
+            work.request.head.version = Version::Http11;
+            let keep = refuse(client, work, to, &mut outcome).await;
+            report(client, work, (&[], started), outcome);
+            return keep;
+        }
+        HeadRead::Gone => return false,
+    };
+    let Some(mut head) = client.stream.reader.plain.take() else { return false };
+    let mut consumed = 0;
+    let keep = {
+        let buf = head.filled();
+        let behind = buf.get(len..).unwrap_or_default();
+        let decided = decide(client, work, (buf, len));
+        let keep = match decided {
+            Ok(admission) => {
+                outcome.route = Some(admission.route);
+                outcome.upstream = Some(admission.upstream);
+                let way = (buf, behind);
+                let keep =
+                    pass(client, work, (&admission, way), (&mut consumed, &mut outcome)).await;
+                outcome.request_bytes += bytes(len);
+                keep
+            }
+            Err(refusal) => {
+                let unread = if work.request.keep_after_refusal {
+                    Bodies::Complete
+                } else {
+                    Bodies::RequestUnfinished
+                };
+                refuse(client, work, (refusal, unread), &mut outcome).await
+            }
+        };
+        report(client, work, (buf, started), outcome);
+        keep
+    };
+    head.consume(len + consumed);
+    restore(client, head);
+    keep
+}
+
+/// What came behind the exchange belongs to the next one.
+fn restore(client: &mut Client, head: super::buffers::Buffer) {
+    let reader = &mut client.stream.reader;
+    match &reader.plain {
+        // The body's own reading went on in another buffer, and what is left is there.
+        Some(_) => {
+            debug_assert!(head.is_empty());
+            client.core.buffers.give_back(head);
+        }
+        None => reader.plain = Some(head),
+    }
+}
+
+/// Parses the head and asks the core of the proxy what to do with it.
+fn decide(
+    client: &mut Client,
+    work: &mut Work,
+    (buf, len): (&[u8], usize),
+) -> Result<Admission, Refusal> {
+    let scratch = &mut work.request;
+    let limits = client.live.generation.plan.head_limits();
+    parse_request(buf, len, limits, &mut scratch.head).map_err(Refusal::Malformed)?;
+    handshake::follow_generation(client)?;
+    admit(&client.live.generation.plan, &client.view(), buf, scratch)
+}
+
+/// Forwards, and answers ourselves if that came to nothing.
+async fn pass(
+    client: &mut Client,
+    work: &mut Work,
+    (admission, (buf, behind)): (&Admission, (&[u8], &[u8])),
+    (consumed, outcome): (&mut usize, &mut Outcome),
+) -> bool {
+    let (core, live) = (Rc::clone(&client.core), Rc::clone(&client.live));
+    let request = Request { core: &core, live: &live, admission, buf, behind };
+    match forward(&request, client, work, consumed, outcome).await {
+        Forwarded::Delivered { keep_alive, bodies } => {
+            reuse::client(ClientEnd { announced: keep_alive, bodies })
+        }
+        Forwarded::Refuse(refusal, bodies) => {
+            if bodies == Bodies::Complete {
+                work.request.keep_after_refusal = admission.keep_alive;
+            }
+            refuse(client, work, (refusal, bodies), outcome).await
+        }
+        Forwarded::Cut => {
+            if outcome.ended != Ended::ClientLeft {
+                core.count(Counter::UpstreamLost);
+            }
+            // The client must not take what it has for the whole: no close_notify, no orderly end.
+            client.stream.abort();
+            false
+        }
+    }
+}
+
+/// Answers a request ourselves.
+async fn refuse(
+    client: &mut Client,
+    work: &mut Work,
+    (refusal, bodies): (Refusal, Bodies),
+    outcome: &mut Outcome,
+) -> bool {
+    let keep_alive = client.may_keep(work.request.keep_after_refusal)
+        && bodies == Bodies::Complete
+        && !refusal.closes();
+    let Work { request, out, .. } = work;
+    out.clear();
+    let body = client.core.clock.with_now(|now| {
+        let to = AnswerTo {
+            method: request.head.method,
+            version: request.head.version,
+            keep_alive,
+            http_date: now.http_date,
+        };
+        answer(refusal, &to, out)
+    });
+    outcome.status = refusal.status();
+    outcome.ended = Ended::Refused(refusal);
+    outcome.body_bytes = bytes(body);
+    outcome.sent_bytes += bytes(out.len());
+    client.send_now(&work.out).await.is_ok() && keep_alive
+}
+
+/// Counts the exchange and logs it.
+fn report(client: &Client, work: &Work, (buf, started): (&[u8], Duration), mut outcome: Outcome) {
+    let core = &client.core;
+    core.counters().add(Counter::ClientBytesOut, outcome.sent_bytes);
+    core.counters().add(Counter::ClientBytesIn, outcome.request_bytes);
+    let plan = &client.live.generation.plan;
+    let took = core.clock.elapsed().saturating_sub(started);
+    outcome.request_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let route_id = outcome.route.map_or("", |route| &plan.route(route).id);
+    let node = outcome.upstream.zip(outcome.node);
+    let node = node.and_then(|(up, node)| plan.upstream(up).nodes.get(node.0 as usize));
+    let log = outcome.log_facts(node.map_or("", |node| &node.text));
+    core.clock.with_now(|now| {
+        let request =
+            (!buf.is_empty()).then(|| Client::request_facts(buf, &work.request, route_id));
+        let facts = Facts { log: Some(&log), ..client.facts(now, request) };
+        core.reporter.borrow_mut().finished(core.counters(), plan, &facts, &outcome);
+    });
+}
+
+/// Says goodbye and lets the client hear it.
+async fn close(client: &mut Client) {
+    let wait = client.live.generation.plan.http.send_timeout;
+    client.stream.finish(wait.min(LINGER_TIME)).await;
+    if !client.stream.lingers() {
+        return;
+    }
+    let mut source = client.stream.source();
+    let mut read = 0;
+    while read < LINGER_BYTES {
+        source.discard();
+        match source.receive(Wait { time: LINGER_TIME, shut: Shut::Both, idle: false }).await {
+            Ok(count) => read += count,
+            Err(_) => return,
+        }
+    }
+}
+
+fn bytes(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}

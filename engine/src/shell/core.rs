@@ -1,0 +1,261 @@
+//! What every connection of one core shares: nothing of it is shared with another core.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use rustls::ServerConfig;
+
+use super::buffers::Buffers;
+use super::clock::Clock;
+use super::deadlines::Deadlines;
+use super::stream::Stream;
+use crate::exchange::Scratch;
+use crate::exchange::balance::{Balancer, Tried};
+use crate::exchange::pool::Pool;
+use crate::identity::IdentityCache;
+use crate::plan::{ListenerId, NodeIndex, ServerId, UpstreamId};
+use crate::report::{Counter, Counters, LogProducer, RateLimit, Reporter};
+use crate::setup::{Addresses, CoreLink, Generation, Handover};
+use crate::wire::head::ResponseHead;
+
+/// Memory of exchanges kept for the next one; more than this goes back to the allocator.
+const WORKS_KEPT_MAX: usize = 256;
+
+/// A grown scratch vector larger than this is not kept.
+const SCRATCH_KEPT_BYTES: usize = 128 * 1_024;
+
+/// Lines of one cause that one core writes in a second.
+const LINES_PER_SECOND: u32 = 5;
+
+/// The memory of one exchange, reused from one to the next.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// The request.
+    pub request: Scratch,
+    /// The response's head.
+    pub response: ResponseHead,
+    /// What is sent next.
+    pub out: Vec<u8>,
+    /// Pieces of a response body that is framed anew.
+    pub gather: Vec<u8>,
+    /// Pieces of a request body that is framed anew.
+    pub upload: Vec<u8>,
+}
+
+/// Diagnostics whose number a peer decides, and which are therefore limited.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogCause {
+    /// A client's handshake failed.
+    Handshake = 0,
+    /// An upstream node could not be reached.
+    UpstreamConnect = 1,
+    /// The kernel had nothing to accept with.
+    Accept = 2,
+}
+
+/// One data core.
+pub struct Core {
+    /// What control and this core tell each other.
+    pub link: Arc<CoreLink>,
+    /// The core's buffers.
+    pub buffers: Rc<Buffers>,
+    /// The core's timer.
+    pub deadlines: Deadlines,
+    /// The core's clock.
+    pub clock: Clock,
+    /// Idle upstream connections.
+    pub pool: RefCell<Pool<Stream>>,
+    /// What is done with every finished exchange.
+    pub reporter: RefCell<Reporter>,
+    /// Client connections open now.
+    pub open: Cell<u32>,
+    /// Finish what is there and accept no more.
+    pub draining: Cell<bool>,
+    serial: Cell<u64>,
+    live: RefCell<Rc<Live>>,
+    // Boxed, so that renting moves a pointer.
+    #[expect(clippy::vec_box, reason = "rented by pointer")]
+    works: RefCell<Vec<Box<Work>>>,
+    limits: RefCell<RateLimit<3>>,
+}
+
+/// One generation as one core sees it.
+pub struct Live {
+    /// The generation.
+    pub generation: Arc<Generation>,
+    /// Identities seen under it.
+    pub identities: RefCell<IdentityCache>,
+    addresses: RefCell<Arc<Addresses>>,
+    balancers: Vec<RefCell<Balancer>>,
+    /// Server names seen, by listener, and what they lead to.
+    names: RefCell<HashMap<ListenerId, Names, RandomState>>,
+    /// This core's own copies of the TLS settings, so that no two cores count references in one place.
+    configs: RefCell<HashMap<ServerId, Arc<ServerConfig>, RandomState>>,
+}
+
+/// Server names of one listener and their server objects; the empty name is no name.
+type Names = HashMap<Box<str>, ServerId, RandomState>;
+
+/// Server names that one core remembers per listener; a wildcard has more than anyone should hold.
+const NAMES_MAX: usize = 1_024;
+
+impl Live {
+    /// The first sight of a generation.
+    #[must_use]
+    pub fn new(handover: &Handover, seed: u64) -> Self {
+        let generation = Arc::clone(&handover.generation);
+        let balancers = generation
+            .plan
+            .upstreams()
+            .iter()
+            .map(|upstream| RefCell::new(Balancer::new(&upstream.weights, seed)))
+            .collect();
+        Self {
+            generation,
+            identities: RefCell::new(IdentityCache::default()),
+            addresses: RefCell::new(Arc::clone(&handover.addresses)),
+            balancers,
+            names: RefCell::default(),
+            configs: RefCell::default(),
+        }
+    }
+
+    /// The server object and TLS settings for a handshake with this name (lower case), looked up
+    /// once per core; `None` refuses it.
+    pub fn server(
+        &self,
+        listener: ListenerId,
+        name: Option<&str>,
+    ) -> Option<(ServerId, Arc<ServerConfig>)> {
+        let mut listeners = self.names.borrow_mut();
+        let names = listeners.entry(listener).or_default();
+        let text = name.unwrap_or_default();
+        let server = if let Some(server) = names.get(text) {
+            *server
+        } else {
+            let server = self.generation.plan.server_for(listener, name.map(str::as_bytes))?;
+            if names.len() >= NAMES_MAX {
+                names.clear();
+            }
+            names.insert(text.into(), server);
+            server
+        };
+        let mut configs = self.configs.borrow_mut();
+        let config = match configs.get(&server) {
+            Some(config) => Arc::clone(config),
+            None => {
+                let shared = self.generation.tls.servers.get(server.0 as usize)?;
+                let own = Arc::new(ServerConfig::clone(&shared.config));
+                configs.insert(server, Arc::clone(&own));
+                own
+            }
+        };
+        Some((server, config))
+    }
+
+    /// The next node of an upstream that is not in `tried`.
+    #[must_use]
+    pub fn next_node(&self, upstream: UpstreamId, tried: &Tried) -> Option<NodeIndex> {
+        self.balancers.get(upstream.0 as usize)?.borrow_mut().next(tried)
+    }
+
+    /// The first address of a node, if it has one now.
+    #[must_use]
+    pub fn address(&self, upstream: UpstreamId, node: NodeIndex) -> Option<std::net::SocketAddr> {
+        let addresses = self.addresses.borrow();
+        addresses.get(upstream.0 as usize, node.0 as usize).first().copied()
+    }
+
+    /// Takes newer addresses of this generation.
+    pub fn set_addresses(&self, addresses: Arc<Addresses>) {
+        if addresses.generation == self.generation.number {
+            self.addresses.replace(addresses);
+        }
+    }
+}
+
+impl Core {
+    /// A core that serves `live`.
+    #[must_use]
+    pub fn new(link: Arc<CoreLink>, log: LogProducer, live: Live, seed: u64) -> Self {
+        Self {
+            link,
+            buffers: Rc::new(Buffers::default()),
+            deadlines: Deadlines::default(),
+            clock: Clock::default(),
+            pool: RefCell::new(Pool::new(seed)),
+            reporter: RefCell::new(Reporter::new(log)),
+            open: Cell::new(0),
+            draining: Cell::new(false),
+            serial: Cell::new(0),
+            live: RefCell::new(Rc::new(live)),
+            works: RefCell::new(Vec::new()),
+            limits: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
+        }
+    }
+
+    /// Memory for one exchange.
+    #[must_use]
+    pub fn rent_work(&self) -> Box<Work> {
+        self.works.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes an exchange's memory back.
+    pub fn return_work(&self, mut work: Box<Work>) {
+        let Work { out, gather, upload, .. } = &mut *work;
+        for scratch in [out, gather, upload] {
+            scratch.clear();
+            if scratch.capacity() > SCRATCH_KEPT_BYTES {
+                scratch.shrink_to(SCRATCH_KEPT_BYTES);
+            }
+        }
+        let mut works = self.works.borrow_mut();
+        if works.len() < WORKS_KEPT_MAX {
+            works.push(work);
+        }
+    }
+
+    /// May a line of this cause be written now? With how many were left out before it.
+    pub fn allow_log(&self, cause: LogCause) -> Option<u64> {
+        let second = u64::try_from(self.clock.unix_seconds()).unwrap_or(0);
+        self.limits.borrow_mut().allow(cause as usize, second)
+    }
+
+    /// The generation that new requests get.
+    #[must_use]
+    pub fn live(&self) -> Rc<Live> {
+        Rc::clone(&self.live.borrow())
+    }
+
+    /// Has the generation moved on since `seen` was taken?
+    #[must_use]
+    pub fn is_current(&self, seen: &Rc<Live>) -> bool {
+        Rc::ptr_eq(&self.live.borrow(), seen)
+    }
+
+    /// New requests get this one from here on.
+    pub fn set_live(&self, live: Live) {
+        self.live.replace(Rc::new(live));
+    }
+
+    /// The number of a new client connection, counted from 1.
+    pub fn next_serial(&self) -> u64 {
+        let serial = self.serial.get() + 1;
+        self.serial.set(serial);
+        serial
+    }
+
+    /// Counts one.
+    pub fn count(&self, counter: Counter) {
+        self.counters().add(counter, 1);
+    }
+
+    /// The core's counters.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.link.counters
+    }
+}

@@ -1,0 +1,118 @@
+//! Borrows descriptors that the runtime owns: shutdown, peek, options. The second of the two
+//! places with unsafe code.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown, sockopt};
+
+/// A descriptor that its connection keeps open for as long as this copy is used.
+///
+/// monoio's streams hand out only a raw number. Every `Descriptor` lives beside the stream it was
+/// taken from, or in a timer slot that is cleared before that stream is dropped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Descriptor(RawFd);
+
+/// What an idle connection has to say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Peek {
+    /// Nothing: it is still open and silent.
+    Silent,
+    /// Bytes nobody asked for.
+    Bytes,
+    /// Its end, or an error.
+    Ended,
+}
+
+impl Descriptor {
+    /// Of a stream that outlives it.
+    #[must_use]
+    pub fn of(stream: &impl AsRawFd) -> Self {
+        Self(stream.as_raw_fd())
+    }
+
+    #[expect(unsafe_code, reason = "monoio's streams have no AsFd")]
+    fn borrow(&self) -> BorrowedFd<'_> {
+        debug_assert!(self.0 >= 0);
+        // SAFETY: the descriptor is open: see the type's promise, kept by `stream` and `deadlines`.
+        unsafe { BorrowedFd::borrow_raw(self.0) }
+    }
+
+    /// Ends reading: a pending receive completes with 0, answers can still be sent.
+    pub fn shut_read(self) {
+        // Only fails if the peer is gone already, and then the reader has been woken anyway.
+        let _ = shutdown(self.borrow(), Shutdown::Read);
+    }
+
+    /// Ends writing: the peer sees the end of the stream.
+    pub fn shut_write(self) {
+        let _ = shutdown(self.borrow(), Shutdown::Write);
+    }
+
+    /// Ends both: every pending operation completes.
+    pub fn shut_both(self) {
+        let _ = shutdown(self.borrow(), Shutdown::Both);
+    }
+
+    /// Closing it resets the connection: what was sent is not to be taken for the whole.
+    pub fn reset_on_close(self) {
+        let _ = sockopt::set_socket_linger(self.borrow(), Some(std::time::Duration::ZERO));
+    }
+
+    /// Looks without reading.
+    #[must_use]
+    pub fn peek(self) -> Peek {
+        let mut byte = [0_u8; 1];
+        match recv(self.borrow(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((0, _)) => Peek::Ended,
+            Ok(_) => Peek::Bytes,
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Peek::Silent,
+            Err(_) => Peek::Ended,
+        }
+    }
+
+    /// Close-on-exec, which accepted descriptors lack.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn close_on_exec(self) -> io::Result<()> {
+        Ok(rustix::io::fcntl_setfd(self.borrow(), rustix::io::FdFlags::CLOEXEC)?)
+    }
+
+    /// What every TCP connection of ours has: no delay, keepalive, and a bound on unanswered data.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn tcp_options(self) -> io::Result<()> {
+        let fd = self.borrow();
+        sockopt::set_tcp_nodelay(fd, true)?;
+        sockopt::set_socket_keepalive(fd, true)?;
+        // A vanished peer is noticed within two minutes rather than two hours.
+        sockopt::set_tcp_keepidle(fd, std::time::Duration::from_secs(60))?;
+        sockopt::set_tcp_keepintvl(fd, std::time::Duration::from_secs(15))?;
+        sockopt::set_tcp_keepcnt(fd, 4)?;
+        sockopt::set_tcp_user_timeout(fd, 120_000)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn peeking_tells_silence_bytes_and_the_end_apart() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let descriptor = Descriptor::of(&ours);
+        assert_eq!(descriptor.peek(), Peek::Silent);
+        theirs.write_all(b"x").unwrap();
+        assert_eq!(descriptor.peek(), Peek::Bytes);
+        assert_eq!(descriptor.peek(), Peek::Bytes);
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        assert_eq!(Descriptor::of(&ours).peek(), Peek::Ended);
+    }
+}

@@ -1,0 +1,416 @@
+//! One request: to an upstream and back. Attempts, retries, and both bodies side by side.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use super::client::Client;
+use super::core::{Core, Live, Work};
+use super::deadlines::Shut;
+use super::relay::{PumpError, Times, drain, pump};
+use super::respond::{Answering, Memory, Progress, RespondError, respond};
+use super::stream::{Cut, Wait};
+use super::upstream::{ConnectError, Lease, Wanted, give_back, obtain};
+use crate::exchange::Admission;
+use crate::exchange::balance::Tried;
+use crate::exchange::flow::{Flow, FlowError, Framing};
+use crate::exchange::outcome::{Ended, Outcome};
+use crate::exchange::refusal::Refusal;
+use crate::exchange::retry::{Attempt, Failure, Retry, Sent, decide};
+use crate::exchange::reuse::{self, Bodies, UpstreamEnd};
+use crate::exchange::rewrite::{Towards, upstream_head, upstream_name};
+use crate::plan::{NodeIndex, UpstreamPlan};
+use crate::report::Counter;
+use crate::wire::framing::BodyLength;
+
+/// How long the rest of a request body may take that nobody wants any more.
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// How an exchange ended, as far as the client connection is concerned.
+#[derive(Clone, Copy, Debug)]
+pub enum Forwarded {
+    /// The response was sent whole.
+    Delivered {
+        /// What its head announced.
+        keep_alive: bool,
+        /// Whether the request's body was read to its end as well.
+        bodies: Bodies,
+    },
+    /// Nothing was sent: answer this.
+    Refuse(Refusal, Bodies),
+    /// The client must see that the response was cut, or is gone.
+    Cut,
+}
+
+/// A request on its way.
+pub struct Request<'a> {
+    /// The core.
+    pub core: &'a Core,
+    /// The generation.
+    pub live: &'a Live,
+    /// What was decided about it.
+    pub admission: &'a Admission,
+    /// Its head and what came with it.
+    pub buf: &'a [u8],
+    /// What came behind its head.
+    pub behind: &'a [u8],
+}
+
+/// A try that failed before anything was sent to the client.
+struct Failed {
+    failure: Failure,
+    refusal: Refusal,
+    reused: bool,
+    sent: Sent,
+    bodies: Bodies,
+}
+
+/// What one try came to.
+enum Tryout {
+    Done(Forwarded),
+    Failed(Failed),
+}
+
+/// Forwards the request; `consumed` becomes how much of `behind` was its body.
+pub async fn forward(
+    request: &Request<'_>,
+    client: &mut Client,
+    work: &mut Work,
+    consumed: &mut usize,
+    outcome: &mut Outcome,
+) -> Forwarded {
+    let upstream = request.live.generation.plan.upstream(request.admission.upstream);
+    let mut tried = Tried::default();
+    let mut retries_left = upstream.retries;
+    let mut again: Option<NodeIndex> = None;
+    let mut last = Refusal::NoLiveNode;
+    loop {
+        let fresh = again.is_some();
+        let next =
+            again.take().or_else(|| request.live.next_node(request.admission.upstream, &tried));
+        let Some(node) = next else { return Forwarded::Refuse(last, unread(request)) };
+        tried.insert(node);
+        outcome.node = Some(node);
+        let attempt =
+            attempt(request, client, work, (node, fresh), (&mut *consumed, &mut *outcome)).await;
+        let failed = match attempt {
+            Tryout::Done(forwarded) => return forwarded,
+            Tryout::Failed(failed) => failed,
+        };
+        last = failed.refusal;
+        let decision = decide(Attempt {
+            failure: failed.failure,
+            reused: failed.reused,
+            sent: failed.sent,
+            idempotent: request.admission.is_idempotent(),
+            nodes_left: retries_left > 0,
+        });
+        match decision {
+            Retry::No => return Forwarded::Refuse(failed.refusal, failed.bodies),
+            Retry::SameNodeFresh => again = Some(node),
+            Retry::NextNode => retries_left = retries_left.saturating_sub(1),
+        }
+        outcome.retries += 1;
+    }
+}
+
+/// Nothing of the request's body beyond what came with its head was read.
+const fn unread(request: &Request<'_>) -> Bodies {
+    match request.admission.body {
+        BodyLength::None | BodyLength::Length(0) => Bodies::Complete,
+        BodyLength::Length(_) | BodyLength::Chunked | BodyLength::UntilClose => {
+            Bodies::RequestUnfinished
+        }
+    }
+}
+
+async fn attempt(
+    request: &Request<'_>,
+    client: &mut Client,
+    work: &mut Work,
+    (node, fresh): (NodeIndex, bool),
+    (consumed, outcome): (&mut usize, &mut Outcome),
+) -> Tryout {
+    let plan = &request.live.generation.plan;
+    let upstream = plan.upstream(request.admission.upstream);
+    let timeout = plan.route(request.admission.route).timeout;
+    let Some(node_plan) = upstream.nodes.get(node.0 as usize) else {
+        return Tryout::Done(Forwarded::Refuse(Refusal::Internal, unread(request)));
+    };
+    let name = upstream_name(plan, request.admission, request.buf, node_plan);
+    let wanted = Wanted {
+        upstream: request.admission.upstream,
+        node,
+        name,
+        timeout: timeout.connect,
+        fresh,
+    };
+    let mut lease = match obtain(request.core, request.live, wanted).await {
+        Ok(lease) => lease,
+        Err(error) => return Tryout::Failed(not_connected(request, &error)),
+    };
+    let mut flow = match render(request, client, work, node) {
+        Ok((flow, used)) => {
+            *consumed = used;
+            flow
+        }
+        Err(refusal) => {
+            give_back(request.core, upstream, lease);
+            return Tryout::Done(Forwarded::Refuse(refusal, unread(request)));
+        }
+    };
+    let reused = lease.reused;
+    let fail = |failure, refusal, sent| {
+        Tryout::Failed(Failed { failure, refusal, reused, sent, bodies: unread(request) })
+    };
+    let mut sink = lease.stream.sink();
+    let mut sent = sink.write(&work.out, timeout.send).await;
+    if sent.is_ok() {
+        sent = sink.flush(timeout.send).await;
+    }
+    request.core.counters().add(Counter::UpstreamBytesOut, bytes(work.out.len()));
+    match sent {
+        Ok(()) => {}
+        Err(Cut::TimedOut) => {
+            return fail(Failure::Timeout, Refusal::UpstreamTimeout, Sent::Replayable);
+        }
+        // A node that refuses a request while it is being sent may have said why.
+        Err(_) if flow.is_done() => {}
+        Err(_) => return fail(Failure::Lost, Refusal::UpstreamLost, Sent::Replayable),
+    }
+    exchange(request, client, work, (lease, &mut flow), outcome).await
+}
+
+fn not_connected(request: &Request<'_>, error: &ConnectError) -> Failed {
+    let (failure, refusal) = match error {
+        ConnectError::NoAddress => (Failure::Connect, Refusal::NoLiveNode),
+        ConnectError::Failed(_) => (Failure::Connect, Refusal::UpstreamConnect),
+        ConnectError::TimedOut => (Failure::Connect, Refusal::UpstreamTimeout),
+        ConnectError::Tls(_) => (Failure::Connect, Refusal::UpstreamTls),
+    };
+    Failed { failure, refusal, reused: false, sent: Sent::Nothing, bodies: unread(request) }
+}
+
+/// Renders the upstream head, and behind it as much of the body as is there, into `work.out`.
+fn render(
+    request: &Request<'_>,
+    client: &Client,
+    work: &mut Work,
+    node: NodeIndex,
+) -> Result<(Flow, usize), Refusal> {
+    let plan = &request.live.generation.plan;
+    let upstream = plan.upstream(request.admission.upstream);
+    let Some(node_plan) = upstream.nodes.get(node.0 as usize) else {
+        return Err(Refusal::Internal);
+    };
+    let Work { request: scratch, out, .. } = work;
+    out.clear();
+    let route = plan.route(request.admission.route);
+    request.core.clock.with_now(|now| {
+        let facts = client.facts(now, Some(Client::request_facts(request.buf, scratch, &route.id)));
+        let towards = Towards {
+            node: node_plan,
+            identity_block: &client.identity_block,
+            keep_alive: upstream.keeps_connections(),
+        };
+        upstream_head(plan, request.admission, &facts, &towards, out)
+    })?;
+    let framing = match request.admission.body {
+        BodyLength::None | BodyLength::UntilClose => Framing::None,
+        BodyLength::Length(length) => Framing::Length(length),
+        BodyLength::Chunked => Framing::Chunked,
+    };
+    let mut flow = Flow::new(request.admission.body, framing, plan.http.client_max_body_size);
+    if flow.is_done() {
+        return Ok((flow, 0));
+    }
+    match flow.copy(request.behind, out) {
+        Ok(copied) => Ok((flow, copied.consumed)),
+        Err(FlowError::Malformed(error)) => Err(Refusal::Malformed(error)),
+        Err(FlowError::TooLarge) => Err(Refusal::BodyTooLarge),
+    }
+}
+
+/// The request has left, or its first part; takes the answer, and sends the rest beside it.
+async fn exchange(
+    request: &Request<'_>,
+    client: &mut Client,
+    work: &mut Work,
+    (mut lease, flow): (Lease, &mut Flow),
+    outcome: &mut Outcome,
+) -> Tryout {
+    let plan = &request.live.generation.plan;
+    let upstream = plan.upstream(request.admission.upstream);
+    let uploads = !flow.is_done();
+    let answering = Answering {
+        core: request.core,
+        plan,
+        method: request.admission.method,
+        version: request.admission.version,
+        keep_alive: client.may_keep(request.admission.keep_alive),
+        read_timeout: plan.route(request.admission.route).timeout.read,
+    };
+    let mut progress = Progress::default();
+    let started = request.core.clock.elapsed();
+    let (uploaded, responded) = if uploads {
+        if request.admission.expect_continue && client.send_now(CONTINUE).await.is_err() {
+            return Tryout::Done(Forwarded::Cut);
+        }
+        side_by_side(request, &answering, client, work, (&mut lease, flow, &mut progress)).await
+    } else {
+        let Work { response, out, gather, .. } = work;
+        let mut memory = Memory { head: response, out, gather };
+        let mut source = lease.stream.source();
+        let mut sink = client.stream.sink();
+        let responded =
+            respond(&answering, &mut source, &mut sink, &mut memory, &mut progress).await;
+        (Ok(()), responded)
+    };
+    note(request, &progress, started, outcome);
+    outcome.request_bytes += flow.data_bytes();
+    // What the client sent may have been read to its end without all of it reaching the upstream.
+    let bodies = bodies(flow.is_done(), responded.is_ok());
+    match responded {
+        Ok(()) => {
+            let sent = self::bodies(uploaded.is_ok() && flow.is_done(), true);
+            finish_upstream(request.core, upstream, lease, (&progress, sent));
+            let keep_alive = progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
+            Tryout::Done(Forwarded::Delivered { keep_alive, bodies })
+        }
+        Err(error) => failed((lease, uploads), error, (uploaded, &progress, bodies), outcome),
+    }
+}
+
+fn note(request: &Request<'_>, progress: &Progress, started: Duration, outcome: &mut Outcome) {
+    outcome.sent_bytes += progress.sent_bytes;
+    outcome.body_bytes += progress.body_bytes;
+    if let Some(delivery) = progress.delivery {
+        outcome.status = delivery.status;
+        outcome.upstream_status = Some(delivery.status);
+        let took = request.core.clock.elapsed().saturating_sub(started);
+        outcome.upstream_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        request.core.counters().add(Counter::UpstreamBytesIn, progress.body_bytes);
+    }
+}
+
+const fn bodies(complete: bool, responded: bool) -> Bodies {
+    if !responded {
+        Bodies::ResponseUnfinished
+    } else if complete {
+        Bodies::Complete
+    } else {
+        Bodies::RequestUnfinished
+    }
+}
+
+fn finish_upstream(
+    core: &Core,
+    plan: &UpstreamPlan,
+    mut lease: Lease,
+    (progress, bodies): (&Progress, Bodies),
+) {
+    let end = UpstreamEnd {
+        head_allows: progress.delivery.is_some_and(|delivery| delivery.upstream_reusable)
+            && plan.keeps_connections(),
+        bodies,
+        surplus: !lease.stream.source().is_drained(),
+        requests: lease.requests + 1,
+        requests_max: plan.pool.requests,
+    };
+    if reuse::upstream(end) {
+        give_back(core, plan, lease);
+    }
+}
+
+/// The response failed: may another answer be given, and which?
+fn failed(
+    (lease, uploads): (Lease, bool),
+    error: RespondError,
+    (uploaded, progress, bodies): (Result<(), PumpError>, &Progress, Bodies),
+    outcome: &mut Outcome,
+) -> Tryout {
+    let client_fault = match &uploaded {
+        Err(PumpError::Flow(FlowError::Malformed(error))) => Some(Refusal::Malformed(*error)),
+        Err(PumpError::Flow(FlowError::TooLarge)) => Some(Refusal::BodyTooLarge),
+        Err(PumpError::Source(Cut::TimedOut)) => Some(Refusal::BodyTimeout),
+        Err(PumpError::Source(_)) => {
+            outcome.ended = Ended::ClientLeft;
+            return Tryout::Done(Forwarded::Cut);
+        }
+        Err(PumpError::Sink(_)) | Ok(()) => None,
+    };
+    let reused = lease.reused;
+    drop(lease);
+    match error {
+        RespondError::Client(_) => {
+            outcome.ended = Ended::ClientLeft;
+            Tryout::Done(Forwarded::Cut)
+        }
+        RespondError::Upstream(failure, _) if progress.begun => {
+            outcome.ended = match failure {
+                Failure::Timeout => Ended::TimedOut,
+                Failure::Connect | Failure::Lost | Failure::BadResponse => Ended::ResponseCutOff,
+            };
+            Tryout::Done(Forwarded::Cut)
+        }
+        RespondError::Upstream(failure, refusal) => {
+            let refusal = client_fault.unwrap_or(refusal);
+            let bodies = if uploads { Bodies::RequestUnfinished } else { bodies };
+            if client_fault.is_some() {
+                return Tryout::Done(Forwarded::Refuse(refusal, bodies));
+            }
+            let sent = if uploads { Sent::Gone } else { Sent::Replayable };
+            Tryout::Failed(Failed { failure, refusal, reused, sent, bodies })
+        }
+    }
+}
+
+/// The request's body goes up while the response comes down; whichever fails first ends the other.
+async fn side_by_side(
+    request: &Request<'_>,
+    answering: &Answering<'_>,
+    client: &mut Client,
+    work: &mut Work,
+    (lease, flow, progress): (&mut Lease, &mut Flow, &mut Progress),
+) -> (Result<(), PumpError>, Result<(), RespondError>) {
+    let plan = &request.live.generation.plan;
+    let timeout = plan.route(request.admission.route).timeout;
+    let read = Wait { time: plan.http.client_body_timeout, shut: Shut::Read, idle: false };
+    let times = Times { read, write: timeout.send };
+    let upstream_descriptor = lease.stream.descriptor();
+    let client_read = client.stream.read_remote();
+    let Work { response, out, gather, upload, .. } = work;
+    let (mut from_client, mut to_client) = client.stream.split();
+    let (mut from_upstream, mut to_upstream) = lease.stream.split();
+    let uploaded = Cell::new(false);
+    let up = async {
+        let result = pump(&mut from_client, &mut to_upstream, flow, times, upload).await;
+        uploaded.set(result.is_ok());
+        if matches!(result, Err(PumpError::Source(_) | PumpError::Flow(_))) {
+            // The request will never be whole: the upstream must not take it for that.
+            upstream_descriptor.shut_both();
+        } else if result.is_err() {
+            // The upstream has stopped reading; it may have answered. Read on, so that the client
+            // gets to see that answer, but not for ever.
+            let wait = Wait { time: DRAIN_TIME, shut: Shut::Read, idle: false };
+            drain(&mut from_client, flow, wait).await;
+        }
+        result
+    };
+    let down = async {
+        let mut memory = Memory { head: response, out, gather };
+        let result =
+            respond(answering, &mut from_upstream, &mut to_client, &mut memory, progress).await;
+        if !uploaded.get() {
+            upstream_descriptor.shut_both();
+            client_read.hasten(DRAIN_TIME);
+        }
+        result
+    };
+    monoio::join!(up, down)
+}
+
+fn bytes(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}

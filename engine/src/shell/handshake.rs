@@ -1,0 +1,317 @@
+//! From an accepted connection to a client that may send requests.
+//!
+//! The `ClientHello` is read from our own buffer to choose the settings; rustls then parses the very
+//! same bytes for itself, and a server name that it reads differently ends the handshake.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use monoio::net::TcpStream;
+use rustls::HandshakeKind;
+use rustls::server::UnbufferedServerConnection;
+
+use super::client::Client;
+use super::core::{Core, LogCause};
+use super::deadlines::Shut;
+use super::session::{Progress, Session, SessionError};
+use super::stream::{Cut, Security, Stream, Wait};
+use crate::exchange::refusal::{AnswerTo, Refusal, answer};
+use crate::plan::facts::ConnectionFacts;
+use crate::plan::{ListenerId, ServerId};
+use crate::report::Counter;
+use crate::tls::HandshakeNotes;
+use crate::tls::facts;
+use crate::tls::hello::{Hello, HelloError, HelloReader, UNRECOGNIZED_NAME, fatal_alert};
+use crate::wire::head::{Method, Version};
+
+/// How long a peer that we refuse may take to hear why.
+const GOODBYE_TIME: Duration = Duration::from_secs(2);
+
+/// A handshake's notes, and the wall clock that tickets and certificates are judged by.
+pub struct Noted<'a> {
+    /// The notes.
+    pub notes: &'a mut HandshakeNotes,
+    /// Unix seconds.
+    pub now: i64,
+}
+
+/// Drives a TLS handshake to its end within `wait.time`, sending each flight as one.
+///
+/// What TLS still has to say at the end (tickets, our last flight) leaves with the first message.
+///
+/// # Errors
+/// The handshake failed; the peer has been told by an alert.
+pub async fn drive(
+    core: &Core,
+    stream: &mut Stream,
+    wait: Wait,
+    mut noted: Option<Noted<'_>>,
+) -> Result<(), Cut> {
+    let started = core.clock.elapsed();
+    loop {
+        let progress = step(core, stream, noted.as_mut());
+        let left = wait.time.saturating_sub(core.clock.elapsed().saturating_sub(started));
+        match progress {
+            Ok(Progress::Done) => return Ok(()),
+            Ok(Progress::NeedsRead) => {
+                stream.sink().flush(left).await?;
+                let wait = Wait { time: left, ..wait };
+                stream.source().receive(wait).await?;
+            }
+            Err(error) => {
+                let _ = stream.sink().flush(left.min(GOODBYE_TIME)).await;
+                return Err(Cut::Tls(error));
+            }
+        }
+    }
+}
+
+fn step(
+    core: &Core,
+    stream: &mut Stream,
+    noted: Option<&mut Noted<'_>>,
+) -> Result<Progress, SessionError> {
+    let Stream { reader, security, .. } = stream;
+    let mut guard = security.borrow_mut();
+    let Security { session, pending } = &mut *guard;
+    let cipher = reader.cipher(&core.buffers);
+    match noted {
+        Some(Noted { notes, now }) => notes.during(*now, || session.handshake(cipher, pending)),
+        None => session.handshake(cipher, pending),
+    }
+}
+
+/// Makes a client of an accepted connection; `None` if it came to nothing (and was told why).
+pub async fn open(
+    core: &Rc<Core>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    listener: ListenerId,
+) -> Option<Client> {
+    let live = core.live();
+    let local = stream.local_addr().ok()?;
+    let listen = &live.generation.plan.listener(listener).listen;
+    let (tls, timeout) = (listen.tls, listen.handshake_timeout);
+    let mut client = Client {
+        core: Rc::clone(core),
+        stream: Stream::tcp(stream, Session::Plain, &core.deadlines, &core.buffers).ok()?,
+        live,
+        listener,
+        facts: ConnectionFacts {
+            remote_addr: peer.ip().to_canonical().to_string(),
+            remote_port: peer.port().to_string(),
+            server_addr: local.ip().to_canonical().to_string(),
+            server_port: local.port().to_string(),
+            tls,
+            serial: core.next_serial(),
+            requests: 0,
+        },
+        session: None,
+        server: None,
+        identity: None,
+        identity_block: Vec::new(),
+    };
+    if tls {
+        let secured = secure(&mut client, timeout).await;
+        if let Err(failure) = secured {
+            refuse(&mut client, &failure).await;
+            return None;
+        }
+    } else {
+        client.render_identity();
+    }
+    Some(client)
+}
+
+/// Why a client connection did not come to be.
+enum Failure {
+    /// Its first bytes are not a hello we take.
+    Hello(HelloError),
+    /// Nothing is configured for its server name.
+    UnknownName(Option<String>),
+    /// The handshake failed.
+    Handshake(Option<String>, Cut),
+}
+
+async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
+    let core = Rc::clone(&client.core);
+    let started = core.clock.elapsed();
+    let hello = read_hello(client, timeout).await?;
+    let name = hello.sni.as_deref();
+    let chosen = client.live.server(client.listener, name);
+    let Some((server, config)) = chosen else { return Err(Failure::UnknownName(hello.sni)) };
+    let failed = |error| Failure::Handshake(hello.sni.clone(), error);
+    let connection = UnbufferedServerConnection::new(config)
+        .map_err(|error| failed(Cut::Tls(SessionError::Tls(error))))?;
+    client.stream.security.borrow_mut().session = Session::Server(Box::new(connection));
+    let mut notes = HandshakeNotes::new(name);
+    let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
+    let wait = Wait { time: left, shut: Shut::Both, idle: false };
+    let noted = Noted { notes: &mut notes, now: core.clock.unix_seconds() };
+    drive(&core, &mut client.stream, wait, Some(noted)).await.map_err(failed)?;
+    client.server = Some(server);
+    take_identity(client, server);
+    let mut resumed = false;
+    if let Session::Server(connection) = &client.stream.security.borrow().session {
+        resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+        client.session = Some(facts::session(connection, &hello, &notes));
+    }
+    client.render_identity();
+    core.count(if resumed { Counter::HandshakesResumed } else { Counter::HandshakesFull });
+    Ok(())
+}
+
+/// Reads until the whole hello is there; it stays in the buffer for rustls.
+async fn read_hello(client: &mut Client, timeout: Duration) -> Result<Hello, Failure> {
+    let core = Rc::clone(&client.core);
+    let started = core.clock.elapsed();
+    let mut hello = HelloReader::default();
+    let reader = &mut client.stream.reader;
+    loop {
+        let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
+        let wait = Wait { time: left, shut: Shut::Both, idle: false };
+        let received = reader.receive(true, &core.buffers, wait).await;
+        received.map_err(|cut| Failure::Handshake(None, cut))?;
+        let cipher = reader.cipher(&core.buffers);
+        match hello.read(cipher.filled()) {
+            Ok(Some(hello)) => return Ok(hello),
+            Ok(None) => {}
+            Err(error) => return Err(Failure::Hello(error)),
+        }
+    }
+}
+
+/// Judges the certificate the session holds; the verifier does not run when a session is resumed.
+fn take_identity(client: &mut Client, server: ServerId) {
+    let generation = &client.live.generation;
+    let settings = generation.tls.servers.get(server.0 as usize);
+    let policy = settings.and_then(|settings| settings.policy.as_deref());
+    let security = client.stream.security.borrow();
+    let Session::Server(connection) = &security.session else { return };
+    let chain: Vec<&[u8]> =
+        connection.peer_certificates().unwrap_or_default().iter().map(AsRef::as_ref).collect();
+    let identity = client.live.identities.borrow_mut().get_or_make(
+        server.0,
+        &chain,
+        policy,
+        &generation.plan.wanted,
+        client.core.clock.unix_seconds(),
+    );
+    client.identity = Some(identity);
+}
+
+/// A connection outlives a reload: its next request is judged by the new generation, with the
+/// certificate that it has shown.
+///
+/// # Errors
+/// The new generation does not listen here, or does not know the server name: the client may come
+/// again on a new connection (421).
+pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
+    let core = Rc::clone(&client.core);
+    if core.is_current(&client.live) {
+        return Ok(());
+    }
+    let live = core.live();
+    let plan = &live.generation.plan;
+    let here = &client.live.generation.plan.listener(client.listener).listen;
+    let same = |listen: &ferrule_config::model::Listen| {
+        listen.address == here.address && listen.tls == here.tls
+    };
+    let Some(listener) = plan.listeners().iter().position(|plan| same(&plan.listen)) else {
+        return Err(Refusal::MisdirectedRequest);
+    };
+    let listener = ListenerId(u32::try_from(listener).unwrap_or(u32::MAX));
+    let server = match &client.session {
+        None => None,
+        Some(session) => {
+            let name = Some(session.server_name.as_str()).filter(|name| !name.is_empty());
+            match plan.server_for(listener, name.map(str::as_bytes)) {
+                Some(server) => Some(server),
+                None => return Err(Refusal::MisdirectedRequest),
+            }
+        }
+    };
+    client.live = live;
+    client.listener = listener;
+    client.server = server;
+    if let Some(server) = server {
+        take_identity(client, server);
+    }
+    client.render_identity();
+    Ok(())
+}
+
+/// Tells a client that did not get in, and the log.
+async fn refuse(client: &mut Client, failure: &Failure) {
+    let core = Rc::clone(&client.core);
+    core.count(Counter::HandshakesFailed);
+    note(client, failure);
+    let mut words = Vec::new();
+    match failure {
+        Failure::Hello(HelloError::PlainHttp) => {
+            core.clock.with_now(|now| {
+                let to = AnswerTo {
+                    method: Method::Get,
+                    version: Version::Http11,
+                    keep_alive: false,
+                    http_date: now.http_date,
+                };
+                answer(Refusal::PlainHttpOnTls, &to, &mut words);
+            });
+        }
+        Failure::Hello(error) => {
+            if let Some(alert) = error.alert() {
+                words.extend_from_slice(&fatal_alert(alert));
+            }
+        }
+        Failure::UnknownName(_) => words.extend_from_slice(&fatal_alert(UNRECOGNIZED_NAME)),
+        // The session has sent its own alert.
+        Failure::Handshake(..) => {}
+    }
+    let mut sink = client.stream.sink();
+    if sink.write(&words, GOODBYE_TIME).await.is_err() || sink.flush(GOODBYE_TIME).await.is_err() {
+        return;
+    }
+    client.stream.descriptor().shut_write();
+    // Unread bytes would turn the close into a reset, which can overtake the alert.
+    let wait = Wait { time: GOODBYE_TIME, shut: Shut::Both, idle: false };
+    for _ in 0..16 {
+        let mut source = client.stream.source();
+        source.discard();
+        if source.receive(wait).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn note(client: &Client, failure: &Failure) {
+    if !client.live.generation.config.log.handshake_failures {
+        return;
+    }
+    let (name, reason) = match failure {
+        Failure::Hello(error) => (None, format!("{error:?}")),
+        Failure::UnknownName(name) => (name.as_deref(), "unknown server name".to_owned()),
+        Failure::Handshake(name, cut) => (name.as_deref(), describe(cut)),
+    };
+    if let Some(suppressed) = client.core.allow_log(LogCause::Handshake) {
+        tracing::info!(
+            client = %client.facts.remote_addr,
+            sni = name.unwrap_or_default(),
+            reason,
+            suppressed,
+            "a TLS handshake failed"
+        );
+    }
+}
+
+fn describe(cut: &Cut) -> String {
+    match cut {
+        Cut::Ended => "the client left".to_owned(),
+        Cut::Failed(kind) => kind.to_string(),
+        Cut::TimedOut => "it took too long".to_owned(),
+        Cut::Tls(SessionError::Tls(error)) => error.to_string(),
+        Cut::Tls(SessionError::Closed) => "the client ended the session".to_owned(),
+        Cut::Tls(SessionError::Exhausted) => "no room".to_owned(),
+    }
+}

@@ -1,0 +1,170 @@
+//! One direction of a body: off one connection, onto another.
+//!
+//! Bounded by two buffers: what does not fit waits in the sender's socket. The next read is posted
+//! before the last write is awaited.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use super::session::Opened;
+use super::stream::{Cut, Sink, Source, Wait};
+use crate::exchange::flow::{Flow, FlowError};
+
+/// A body longer than this is worth large buffers.
+const LARGE_BYTES: usize = 16_384;
+
+/// Bytes of a request body that we read only to throw them away before we give a connection up.
+const DRAIN_BYTES_MAX: usize = 256 * 1_024;
+
+/// How long each side may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// For the next bytes of the body.
+    pub read: Wait,
+    /// For the receiver to take some.
+    pub write: Duration,
+}
+
+/// Why a body did not get through.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PumpError {
+    /// The sender's connection is cut, or ended too early.
+    Source(Cut),
+    /// The receiver's connection is cut.
+    Sink(Cut),
+    /// The body is broken or too large.
+    Flow(FlowError),
+}
+
+/// Moves a body until it is complete. `gather` is scratch memory.
+///
+/// # Errors
+/// The body is not complete; whoever received it must not take it for the whole.
+pub async fn pump(
+    source: &mut Source<'_>,
+    sink: &mut Sink<'_>,
+    flow: &mut Flow,
+    times: Times,
+    gather: &mut Vec<u8>,
+) -> Result<(), PumpError> {
+    let mut moved = 0_usize;
+    loop {
+        let ended = move_ready(source, sink, flow, (times, gather, &mut moved)).await?;
+        if flow.is_done() {
+            return sink.flush(times.write).await.map_err(PumpError::Sink);
+        }
+        if ended {
+            return end(source, sink, flow, times).await;
+        }
+        if moved >= LARGE_BYTES {
+            source.enlarge();
+            sink.enlarge();
+        }
+        let received = if sink.has_output() {
+            let (received, flushed) =
+                monoio::join!(source.receive(times.read), sink.flush(times.write));
+            flushed.map_err(PumpError::Sink)?;
+            received
+        } else {
+            source.receive(times.read).await
+        };
+        match received {
+            Ok(_) => {}
+            // Plaintext has no other end; under TLS an end without close_notify is a cut.
+            Err(Cut::Ended) if !source.is_tls() => return end(source, sink, flow, times).await,
+            Err(cut) => return Err(PumpError::Source(cut)),
+        }
+    }
+}
+
+/// Moves what was received already. True if the sender has said that nothing follows.
+async fn move_ready(
+    source: &mut Source<'_>,
+    sink: &mut Sink<'_>,
+    flow: &mut Flow,
+    (times, gather, moved): (Times, &mut Vec<u8>, &mut usize),
+) -> Result<bool, PumpError> {
+    while !flow.is_done() {
+        if !sink.has_room() {
+            sink.flush(times.write).await.map_err(PumpError::Sink)?;
+        }
+        let mut result = Ok(());
+        let opened = source.next_piece(|input| {
+            let (used, outcome) = carry(input, sink, flow, gather);
+            *moved += used;
+            result = outcome;
+            used
+        });
+        result?;
+        match opened.map_err(PumpError::Source)? {
+            Opened::Data(()) => {}
+            Opened::More => return Ok(false),
+            Opened::Closed => return Ok(true),
+        }
+    }
+    Ok(false)
+}
+
+/// One piece: straight through where nothing is framed anew, else by way of `gather`.
+fn carry(
+    input: &[u8],
+    sink: &mut Sink<'_>,
+    flow: &mut Flow,
+    gather: &mut Vec<u8>,
+) -> (usize, Result<(), PumpError>) {
+    if flow.is_verbatim() {
+        return match flow.step(input) {
+            Ok(piece) => {
+                let data = input.get(piece.data.clone()).unwrap_or_default();
+                (piece.consumed, sink.stage(data).map_err(PumpError::Sink))
+            }
+            Err(error) => (input.len(), Err(PumpError::Flow(error))),
+        };
+    }
+    gather.clear();
+    match flow.copy(input, gather) {
+        Ok(copied) => (copied.consumed, sink.stage(gather).map_err(PumpError::Sink)),
+        Err(error) => (input.len(), Err(PumpError::Flow(error))),
+    }
+}
+
+/// The sender's connection ended: was that the end of the body?
+async fn end(
+    source: &Source<'_>,
+    sink: &mut Sink<'_>,
+    flow: &mut Flow,
+    times: Times,
+) -> Result<(), PumpError> {
+    debug_assert!(source.plain().is_empty());
+    let mut last = Vec::new();
+    if !flow.handle_end(&mut last) {
+        // What was staged still goes out: the receiver sees where it was cut.
+        sink.flush(times.write).await.map_err(PumpError::Sink)?;
+        return Err(PumpError::Source(Cut::Ended));
+    }
+    sink.write(&last, times.write).await.map_err(PumpError::Sink)?;
+    sink.flush(times.write).await.map_err(PumpError::Sink)
+}
+
+/// Reads the rest of a body that nobody wants, up to a bound; `flow` tells whether that was all.
+pub async fn drain(source: &mut Source<'_>, flow: &mut Flow, wait: Wait) {
+    let drained = Cell::new(0_usize);
+    while !flow.is_done() && drained.get() < DRAIN_BYTES_MAX {
+        let broken = Cell::new(false);
+        let opened = source.next_piece(|input| match flow.step(input) {
+            Ok(piece) => {
+                drained.set(drained.get() + piece.consumed);
+                piece.consumed
+            }
+            Err(_) => {
+                broken.set(true);
+                input.len()
+            }
+        });
+        match opened {
+            Ok(Opened::Data(())) if !broken.get() => {}
+            Ok(Opened::More) if source.receive(wait).await.is_ok() => {}
+            _ => return,
+        }
+    }
+}

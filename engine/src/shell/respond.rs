@@ -1,0 +1,229 @@
+//! From the first byte of an upstream's answer to the last byte of the client's.
+
+use super::core::Core;
+use super::deadlines::Shut;
+use super::relay::{PumpError, Times, pump};
+use super::session::Opened;
+use super::stream::{Cut, Sink, Source, Wait};
+use crate::exchange::flow::Flow;
+use crate::exchange::refusal::Refusal;
+use crate::exchange::response::{
+    Asked, Delivery, ResponseStep, admit_response, client_head, interim_head,
+};
+use crate::exchange::retry::Failure;
+use crate::plan::Plan;
+use crate::wire::head::{HeadScan, Method, ResponseHead, Version, parse_response};
+use std::time::Duration;
+
+/// Head and body leave together as long as they fit into one record.
+const FIRST_SEND_BYTES: usize = 16_384;
+
+/// What answering needs to know.
+#[derive(Clone, Copy)]
+pub struct Answering<'a> {
+    /// The core.
+    pub core: &'a Core,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The request's method.
+    pub method: Method,
+    /// The client's version.
+    pub version: Version,
+    /// May the client connection live on, as far as the client and we are concerned?
+    pub keep_alive: bool,
+    /// How long the upstream may take for its next bytes.
+    pub read_timeout: Duration,
+}
+
+/// Memory that responding works in.
+pub struct Memory<'a> {
+    /// The response head.
+    pub head: &'a mut ResponseHead,
+    /// What is sent next.
+    pub out: &'a mut Vec<u8>,
+    /// Pieces of a body that is framed anew.
+    pub gather: &'a mut Vec<u8>,
+}
+
+/// How far a response got.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// Something of it was sent to the client: there is no other answer any more.
+    pub begun: bool,
+    /// The final head's decision.
+    pub delivery: Option<Delivery>,
+    /// Bytes sent to the client, heads and framing included.
+    pub sent_bytes: u64,
+    /// Bytes of body data.
+    pub body_bytes: u64,
+}
+
+/// Why a response did not get through.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RespondError {
+    /// The upstream failed; what that means if nothing was sent yet.
+    Upstream(Failure, Refusal),
+    /// The client's connection is cut.
+    Client(Cut),
+}
+
+/// Reads the response and passes it on, interim ones included.
+///
+/// # Errors
+/// As [`RespondError`] says; `progress` tells how far it got.
+pub async fn respond(
+    answering: &Answering<'_>,
+    upstream: &mut Source<'_>,
+    client: &mut Sink<'_>,
+    memory: &mut Memory<'_>,
+    progress: &mut Progress,
+) -> Result<(), RespondError> {
+    let write_timeout = answering.plan.http.send_timeout;
+    let mut interims = 0;
+    let delivery = loop {
+        let len = read_head(answering, upstream, memory).await?;
+        memory.out.clear();
+        let step = answering.core.clock.with_now(|now| {
+            let asked = Asked {
+                method: answering.method,
+                version: answering.version,
+                keep_alive: answering.keep_alive,
+                interims,
+                http_date: now.http_date,
+            };
+            let buf = upstream.plain();
+            let step = admit_response(buf, memory.head, &asked)?;
+            match &step {
+                ResponseStep::Interim { forward: true } => {
+                    interim_head(buf, memory.head, memory.out);
+                }
+                ResponseStep::Interim { forward: false } => {}
+                ResponseStep::Final(delivery) => {
+                    client_head(buf, memory.head, delivery, &asked, memory.out);
+                }
+            }
+            Ok(step)
+        });
+        let step = step.map_err(|refusal| RespondError::Upstream(Failure::BadResponse, refusal))?;
+        upstream.consume(len);
+        match step {
+            ResponseStep::Interim { .. } => interims += 1,
+            ResponseStep::Final(delivery) => break delivery,
+        }
+        if !memory.out.is_empty() {
+            progress.begun = true;
+            progress.sent_bytes += bytes(memory.out.len());
+            client.write(memory.out, write_timeout).await.map_err(RespondError::Client)?;
+            client.flush(write_timeout).await.map_err(RespondError::Client)?;
+        }
+    };
+    progress.delivery = Some(delivery);
+    deliver(answering, upstream, client, (memory, progress), delivery).await
+}
+
+/// Reads until a whole head is there and parses it; its length.
+async fn read_head(
+    answering: &Answering<'_>,
+    upstream: &mut Source<'_>,
+    memory: &mut Memory<'_>,
+) -> Result<usize, RespondError> {
+    let limits = answering.plan.head_limits();
+    let bad = |_| RespondError::Upstream(Failure::BadResponse, Refusal::BadResponse);
+    let wait = Wait { time: answering.read_timeout, shut: Shut::Both, idle: false };
+    let mut scan = HeadScan::default();
+    loop {
+        let buf = upstream.plain();
+        if let Some(len) = scan.advance(buf, limits).map_err(bad)? {
+            parse_response(buf, len, limits, memory.head).map_err(bad)?;
+            return Ok(len);
+        }
+        let partial = !buf.is_empty();
+        upstream.read_plain(wait).await.map_err(|cut| match cut {
+            Cut::TimedOut => RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout),
+            _ if partial => RespondError::Upstream(Failure::BadResponse, Refusal::UpstreamLost),
+            Cut::Tls(_) => RespondError::Upstream(Failure::Lost, Refusal::UpstreamTls),
+            Cut::Ended | Cut::Failed(_) => {
+                RespondError::Upstream(Failure::Lost, Refusal::UpstreamLost)
+            }
+        })?;
+    }
+}
+
+/// Sends the head in `memory.out`, with as much of the body as is there, and then the rest.
+async fn deliver(
+    answering: &Answering<'_>,
+    upstream: &mut Source<'_>,
+    client: &mut Sink<'_>,
+    (memory, progress): (&mut Memory<'_>, &mut Progress),
+    delivery: Delivery,
+) -> Result<(), RespondError> {
+    let write_timeout = answering.plan.http.send_timeout;
+    let mut flow = Flow::new(delivery.body, delivery.to_client, None);
+    let head_bytes = memory.out.len();
+    let ready = take_ready(upstream, &mut flow, memory.out);
+    progress.begun = true;
+    let staged = client.write(memory.out, write_timeout).await;
+    progress.sent_bytes += bytes(memory.out.len());
+    staged.map_err(RespondError::Client)?;
+    let result = match ready {
+        Err(error) => {
+            // The client sees the head and what came before the fault, and then the cut.
+            let _ = client.flush(write_timeout).await;
+            Err(error)
+        }
+        Ok(()) if flow.is_done() => client.flush(write_timeout).await.map_err(PumpError::Sink),
+        Ok(()) => {
+            let read = Wait { time: answering.read_timeout, shut: Shut::Both, idle: false };
+            let times = Times { read, write: write_timeout };
+            let before = flow.data_bytes();
+            let pumped = pump(upstream, client, &mut flow, times, memory.gather).await;
+            progress.sent_bytes += flow.data_bytes() - before;
+            pumped
+        }
+    };
+    progress.body_bytes = flow.data_bytes();
+    debug_assert!(head_bytes > 0);
+    result.map_err(|error| match error {
+        PumpError::Sink(cut) => RespondError::Client(cut),
+        PumpError::Source(Cut::TimedOut) => {
+            RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout)
+        }
+        PumpError::Source(_) => RespondError::Upstream(Failure::Lost, Refusal::UpstreamLost),
+        PumpError::Flow(_) => RespondError::Upstream(Failure::BadResponse, Refusal::BadResponse),
+    })
+}
+
+/// Copies what is there of the body behind the head, as far as both fit into one send.
+fn take_ready(
+    upstream: &mut Source<'_>,
+    flow: &mut Flow,
+    out: &mut Vec<u8>,
+) -> Result<(), PumpError> {
+    while !flow.is_done() && out.len() < FIRST_SEND_BYTES {
+        let room = FIRST_SEND_BYTES - out.len();
+        let mut failed = None;
+        let opened = upstream.next_piece(|input| {
+            let piece = input.get(..room.min(input.len())).unwrap_or_default();
+            flow.copy(piece, out).map_or_else(
+                |error| {
+                    failed = Some(error);
+                    input.len()
+                },
+                |copied| copied.consumed,
+            )
+        });
+        if let Some(error) = failed {
+            return Err(PumpError::Flow(error));
+        }
+        match opened.map_err(PumpError::Source)? {
+            Opened::Data(()) => {}
+            // An end is the pump's to judge; it finds the same end again.
+            Opened::More | Opened::Closed => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+fn bytes(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,357 @@
+//! TLS without a socket: records in, plaintext out, and back.
+//!
+//! In: ciphertext in a rented buffer. Out: the payload of one record at a time, opened by rustls,
+//! and whatever the protocol wants to say back, collected in `pending` and sent in front of the
+//! next message. A plaintext connection is a session that hands bytes through.
+
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+
+use super::buffers::{Buffer, PLAIN_BYTES_MAX};
+
+/// The most a record adds to its plaintext: header, explicit nonce, tag, content type.
+pub const RECORD_OVERHEAD_MAX: usize = 5 + 8 + 16 + 1;
+
+/// What bytes of a connection mean.
+pub enum Session {
+    /// Themselves.
+    Plain,
+    /// We are the server.
+    Server(Box<UnbufferedServerConnection>),
+    /// We are the client.
+    Client(Box<UnbufferedClientConnection>),
+}
+
+/// What opening found.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Opened<R> {
+    /// A payload, and what the caller made of it.
+    Data(R),
+    /// No whole record is left; read more.
+    More,
+    /// The peer has said that nothing follows (`close_notify`).
+    Closed,
+}
+
+/// Where a handshake stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Progress {
+    /// It needs more from the peer; what is pending must be sent first.
+    NeedsRead,
+    /// Done; what is pending may be sent together with the first message.
+    Done,
+}
+
+/// Why a session cannot go on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SessionError {
+    /// rustls refused; an alert is pending.
+    Tls(rustls::Error),
+    /// The peer closed within its handshake.
+    Closed,
+    /// The output did not fit, or the keys are used up: our own fault or the end of a connection.
+    Exhausted,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Plain => "Plain",
+            Self::Server(_) => "Server",
+            Self::Client(_) => "Client",
+        })
+    }
+}
+
+/// Both of rustls's unbuffered connections, as one.
+trait Endpoint {
+    type Data;
+    fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+    fn handshaking(&self) -> bool;
+}
+
+impl Endpoint for UnbufferedServerConnection {
+    type Data = ServerConnectionData;
+    fn process<'c, 'i>(
+        &'c mut self,
+        input: &'i mut [u8],
+    ) -> UnbufferedStatus<'c, 'i, ServerConnectionData> {
+        self.process_tls_records(input)
+    }
+
+    fn handshaking(&self) -> bool {
+        self.is_handshaking()
+    }
+}
+
+impl Endpoint for UnbufferedClientConnection {
+    type Data = ClientConnectionData;
+    fn process<'c, 'i>(
+        &'c mut self,
+        input: &'i mut [u8],
+    ) -> UnbufferedStatus<'c, 'i, ClientConnectionData> {
+        self.process_tls_records(input)
+    }
+
+    fn handshaking(&self) -> bool {
+        self.is_handshaking()
+    }
+}
+
+impl Session {
+    /// Is this connection encrypted?
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        !matches!(self, Self::Plain)
+    }
+
+    /// Opens the next record of `input` and hands its payload (at most 2^14 bytes) to `take`.
+    ///
+    /// # Errors
+    /// The peer broke the protocol; `pending` then holds the alert.
+    pub fn open_next<R>(
+        &mut self,
+        input: &mut Buffer,
+        pending: &mut Vec<u8>,
+        take: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Opened<R>, SessionError> {
+        match self {
+            Self::Plain => {
+                let filled = input.filled();
+                let count = filled.len().min(PLAIN_BYTES_MAX);
+                let Some(piece) = filled.get(..count).filter(|piece| !piece.is_empty()) else {
+                    return Ok(Opened::More);
+                };
+                let taken = take(piece);
+                input.consume(count);
+                Ok(Opened::Data(taken))
+            }
+            Self::Server(connection) => open(&mut **connection, input, pending, take),
+            Self::Client(connection) => open(&mut **connection, input, pending, take),
+        }
+    }
+
+    /// Appends `plain` (at most 2^14 bytes) to `output` as one record.
+    ///
+    /// # Errors
+    /// [`SessionError::Exhausted`] if the room does not suffice for the record and what is pending,
+    /// or the connection may not send any more.
+    pub fn seal(
+        &mut self,
+        plain: &[u8],
+        pending: &mut Vec<u8>,
+        output: &mut Buffer,
+    ) -> Result<(), SessionError> {
+        debug_assert!(plain.len() <= PLAIN_BYTES_MAX);
+        match self {
+            Self::Plain => {
+                if output.append(plain) == plain.len() {
+                    Ok(())
+                } else {
+                    Err(SessionError::Exhausted)
+                }
+            }
+            Self::Server(connection) => seal(&mut **connection, plain, pending, output),
+            Self::Client(connection) => seal(&mut **connection, plain, pending, output),
+        }
+    }
+
+    /// Drives a handshake as far as `input` reaches.
+    ///
+    /// # Errors
+    /// The handshake failed; `pending` then holds the alert.
+    pub fn handshake(
+        &mut self,
+        input: &mut Buffer,
+        pending: &mut Vec<u8>,
+    ) -> Result<Progress, SessionError> {
+        match self {
+            Self::Plain => Ok(Progress::Done),
+            Self::Server(connection) => handshake(&mut **connection, input, pending),
+            Self::Client(connection) => handshake(&mut **connection, input, pending),
+        }
+    }
+
+    /// Puts `close_notify` into `pending`.
+    pub fn close(&mut self, pending: &mut Vec<u8>) {
+        match self {
+            Self::Plain => {}
+            Self::Server(connection) => close(&mut **connection, pending),
+            Self::Client(connection) => close(&mut **connection, pending),
+        }
+    }
+}
+
+/// Appends a chunk that rustls wants sent.
+fn encode<Data>(chunk: &mut rustls::unbuffered::EncodeTlsData<'_, Data>, pending: &mut Vec<u8>) {
+    let start = pending.len();
+    match chunk.encode(&mut []) {
+        Ok(_) | Err(EncodeError::AlreadyEncoded) => {}
+        Err(EncodeError::InsufficientSize(needed)) => {
+            pending.resize(start + needed.required_size, 0);
+            let room = pending.get_mut(start..).unwrap_or_default();
+            let written = chunk.encode(room).unwrap_or(0);
+            pending.truncate(start + written);
+        }
+    }
+}
+
+/// After a failure, the alert that rustls has ready.
+fn drain_alert(connection: &mut impl Endpoint, pending: &mut Vec<u8>) {
+    // One alert, and at most what was queued before it.
+    for _ in 0..16 {
+        match connection.process(&mut []).state {
+            Ok(ConnectionState::EncodeTlsData(mut chunk)) => encode(&mut chunk, pending),
+            Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
+            _ => return,
+        }
+    }
+}
+
+fn open<C: Endpoint, R>(
+    connection: &mut C,
+    input: &mut Buffer,
+    pending: &mut Vec<u8>,
+    take: impl FnOnce(&[u8]) -> R,
+) -> Result<Opened<R>, SessionError> {
+    let mut take = Some(take);
+    loop {
+        let UnbufferedStatus { mut discard, state } = connection.process(input.filled_mut());
+        let found = match state {
+            Ok(ConnectionState::ReadTraffic(mut traffic)) => match traffic.next_record() {
+                Some(Ok(record)) => {
+                    discard += record.discard;
+                    take.take().map(|take| Ok(Opened::Data(take(record.payload))))
+                }
+                Some(Err(error)) => Some(Err(SessionError::Tls(error))),
+                None => Some(Ok(Opened::More)),
+            },
+            Ok(ConnectionState::EncodeTlsData(mut chunk)) => {
+                encode(&mut chunk, pending);
+                None
+            }
+            Ok(ConnectionState::TransmitTlsData(sent)) => {
+                sent.done();
+                None
+            }
+            Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => Some(Ok(Opened::Closed)),
+            // Early data is never offered or accepted; anything new in rustls is not ours to guess.
+            Ok(ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_)) => {
+                Some(Ok(Opened::More))
+            }
+            Ok(_) => Some(Err(SessionError::Closed)),
+            Err(error) => Some(Err(SessionError::Tls(error))),
+        };
+        input.consume(discard);
+        match found {
+            None => {}
+            Some(Err(error)) => {
+                drain_alert(connection, pending);
+                return Err(error);
+            }
+            Some(found) => return found,
+        }
+    }
+}
+
+fn seal(
+    connection: &mut impl Endpoint,
+    plain: &[u8],
+    pending: &mut Vec<u8>,
+    output: &mut Buffer,
+) -> Result<(), SessionError> {
+    loop {
+        match connection.process(&mut []).state {
+            Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                flush_pending(pending, output)?;
+                return match traffic.encrypt(plain, output.spare_mut()) {
+                    Ok(written) => {
+                        output.fill(written);
+                        Ok(())
+                    }
+                    Err(EncryptError::InsufficientSize(_) | EncryptError::EncryptExhausted) => {
+                        Err(SessionError::Exhausted)
+                    }
+                };
+            }
+            Ok(ConnectionState::EncodeTlsData(mut chunk)) => encode(&mut chunk, pending),
+            Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
+            // The peer is done sending; we may still answer.
+            Ok(ConnectionState::PeerClosed) => {}
+            Ok(_) => return Err(SessionError::Closed),
+            Err(error) => return Err(SessionError::Tls(error)),
+        }
+    }
+}
+
+/// Moves what the protocol has to say in front of what we have to say.
+pub fn flush_pending(pending: &mut Vec<u8>, output: &mut Buffer) -> Result<(), SessionError> {
+    if pending.is_empty() {
+        return Ok(());
+    }
+    if output.spare() < pending.len() {
+        return Err(SessionError::Exhausted);
+    }
+    output.append(pending);
+    pending.clear();
+    // A handshake's flight is kilobytes; an idle connection keeps none of it.
+    pending.shrink_to(0);
+    Ok(())
+}
+
+fn handshake<C: Endpoint>(
+    connection: &mut C,
+    input: &mut Buffer,
+    pending: &mut Vec<u8>,
+) -> Result<Progress, SessionError> {
+    loop {
+        let UnbufferedStatus { discard, state } = connection.process(input.filled_mut());
+        let progress = match state {
+            Ok(ConnectionState::EncodeTlsData(mut chunk)) => {
+                encode(&mut chunk, pending);
+                None
+            }
+            Ok(ConnectionState::TransmitTlsData(sent)) => {
+                sent.done();
+                None
+            }
+            Ok(ConnectionState::BlockedHandshake) => Some(Ok(Progress::NeedsRead)),
+            // A server that asks for no certificate may write before the client has finished.
+            Ok(ConnectionState::WriteTraffic(_)) => Some(Ok(Progress::NeedsRead)),
+            // The first message came with the last flight. It stays inside until it is opened.
+            Ok(ConnectionState::ReadTraffic(_)) => Some(Ok(Progress::Done)),
+            Ok(_) => Some(Err(SessionError::Closed)),
+            Err(error) => Some(Err(SessionError::Tls(error))),
+        };
+        input.consume(discard);
+        match progress {
+            None => {}
+            Some(Ok(_)) if !connection.handshaking() => return Ok(Progress::Done),
+            Some(Err(error)) => {
+                drain_alert(connection, pending);
+                return Err(error);
+            }
+            Some(progress) => return progress,
+        }
+    }
+}
+
+fn close(connection: &mut impl Endpoint, pending: &mut Vec<u8>) {
+    for _ in 0..16 {
+        match connection.process(&mut []).state {
+            Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                let start = pending.len();
+                pending.resize(start + 256, 0);
+                let room = pending.get_mut(start..).unwrap_or_default();
+                let written = traffic.queue_close_notify(room).unwrap_or(0);
+                pending.truncate(start + written);
+                return;
+            }
+            Ok(ConnectionState::EncodeTlsData(mut chunk)) => encode(&mut chunk, pending),
+            Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
+            Ok(ConnectionState::PeerClosed) => {}
+            _ => return,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Connections to upstream nodes: from the pool if one is fresh, else connected anew.
+
+use std::io;
+use std::time::Duration;
+
+use ferrule_config::model::NodeAddress;
+use monoio::net::{TcpStream, UnixStream};
+use rustls::client::UnbufferedClientConnection;
+
+use super::core::{Core, Live};
+use super::deadlines::Shut;
+use super::handshake::drive;
+use super::session::{Session, SessionError};
+use super::stream::{Cut, Stream, Wait};
+use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
+use crate::plan::{NodeIndex, NodePlan, UpstreamId, UpstreamPlan};
+use crate::report::Counter;
+use crate::tls::UpstreamTls;
+use crate::tls::client::reason;
+
+/// A connection for one request.
+pub struct Lease {
+    /// The connection.
+    pub stream: Stream,
+    /// What it may be used for.
+    pub key: PoolKey,
+    /// Requests it has served before this one.
+    pub requests: u32,
+    /// It comes from the pool.
+    pub reused: bool,
+}
+
+/// Which connection is wanted.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The upstream.
+    pub upstream: UpstreamId,
+    /// The node.
+    pub node: NodeIndex,
+    /// The name for SNI and for the check of the certificate; empty for none.
+    pub name: &'a [u8],
+    /// How long connecting may take, TLS included.
+    pub timeout: Duration,
+    /// None from the pool: one from there has just failed.
+    pub fresh: bool,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ConnectError {
+    /// The node's name has no address.
+    NoAddress,
+    /// TCP failed.
+    Failed(io::ErrorKind),
+    /// It took too long.
+    TimedOut,
+    /// TLS failed.
+    Tls(SessionError),
+}
+
+/// Gets a connection for `wanted`.
+///
+/// # Errors
+/// As [`ConnectError`] says.
+pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Lease, ConnectError> {
+    let plan = live.generation.plan.upstream(wanted.upstream);
+    let Some(node) = plan.nodes.get(wanted.node.0 as usize) else {
+        return Err(ConnectError::NoAddress);
+    };
+    let tls = live.generation.tls.upstreams.get(wanted.upstream.0 as usize);
+    let tls = tls.and_then(Option::as_ref);
+    let address = match &node.address {
+        NodeAddress::Unix(path) => Address::Unix(path),
+        NodeAddress::Ip(_) | NodeAddress::Name { .. } => {
+            Address::Ip(live.address(wanted.upstream, wanted.node).ok_or(ConnectError::NoAddress)?)
+        }
+    };
+    let tls_identity =
+        tls.map(|tls| TlsIdentity { name: wanted.name, settings: tls.pool_identity() });
+    let identity = Identity { upstream: &plan.id, address, tls: tls_identity };
+    let key = core.pool.borrow_mut().key(&identity);
+    if !wanted.fresh
+        && let Some(lease) = from_pool(core, key)
+    {
+        core.count(Counter::UpstreamReuses);
+        return Ok(lease);
+    }
+    let stream = connect(core, (node, address), tls, &wanted).await;
+    match &stream {
+        Ok(_) => core.count(Counter::UpstreamConnects),
+        Err(error) => {
+            core.count(Counter::UpstreamConnectFailed);
+            note_failure(core, plan, node, error);
+        }
+    }
+    stream.map(|stream| Lease { stream, key, requests: 0, reused: false })
+}
+
+/// The newest idle connection that is still open and silent.
+fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
+    loop {
+        let Idle { connection: stream, requests } = core.pool.borrow_mut().take(key)?;
+        if stream.is_fresh() {
+            return Some(Lease { stream, key, requests, reused: true });
+        }
+    }
+}
+
+async fn connect(
+    core: &Core,
+    (node, address): (&NodePlan, Address<'_>),
+    tls: Option<&UpstreamTls>,
+    wanted: &Wanted<'_>,
+) -> Result<Stream, ConnectError> {
+    let session = match tls {
+        None => Session::Plain,
+        Some(tls) => {
+            let host = std::str::from_utf8(wanted.name).unwrap_or_default();
+            let name = tls.server_name(host, &node.name);
+            let connection = UnbufferedClientConnection::new(tls.config.clone(), name)
+                .map_err(|error| ConnectError::Tls(SessionError::Tls(error)))?;
+            Session::Client(Box::new(connection))
+        }
+    };
+    let started = core.clock.elapsed();
+    let failed = |error: io::Error| ConnectError::Failed(error.kind());
+    // Dropping a connect that took too long closes its descriptor; nothing else is lost.
+    let mut stream = match address {
+        Address::Ip(address) => {
+            let connected = monoio::time::timeout(wanted.timeout, TcpStream::connect_addr(address));
+            let stream = connected.await.map_err(|_| ConnectError::TimedOut)?.map_err(failed)?;
+            Stream::tcp(stream, session, &core.deadlines, &core.buffers).map_err(failed)?
+        }
+        Address::Unix(path) => {
+            let connected = monoio::time::timeout(wanted.timeout, UnixStream::connect(path));
+            let stream = connected.await.map_err(|_| ConnectError::TimedOut)?.map_err(failed)?;
+            Stream::unix(stream, session, &core.deadlines, &core.buffers)
+        }
+    };
+    if tls.is_some() {
+        let left = wanted.timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
+        let wait = Wait { time: left, shut: Shut::Both, idle: false };
+        drive(core, &mut stream, wait, None).await.map_err(|cut| match cut {
+            Cut::TimedOut => ConnectError::TimedOut,
+            Cut::Tls(error) => ConnectError::Tls(error),
+            Cut::Ended => ConnectError::Tls(SessionError::Closed),
+            Cut::Failed(kind) => ConnectError::Failed(kind),
+        })?;
+    }
+    Ok(stream)
+}
+
+/// Gives a connection to the pool, if it may be kept.
+pub fn give_back(core: &Core, plan: &UpstreamPlan, lease: Lease) {
+    let Lease { mut stream, key, requests, .. } = lease;
+    stream.settle();
+    let now = core.clock.elapsed();
+    let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    let idle = Idle { connection: stream, requests: requests + 1 };
+    // What comes out is closed by being dropped.
+    drop(core.pool.borrow_mut().put(key, idle, &plan.pool, now_ms));
+}
+
+/// One line per cause and second: an upstream that is down must not flood the log.
+fn note_failure(core: &Core, plan: &UpstreamPlan, node: &NodePlan, error: &ConnectError) {
+    if let Some(more) = core.allow_log(super::core::LogCause::UpstreamConnect) {
+        tracing::warn!(
+            upstream = &*plan.id,
+            node = &*node.text,
+            reason = %describe(error),
+            suppressed = more,
+            "cannot connect to an upstream node"
+        );
+    }
+}
+
+/// For the log: what went wrong, in words an operator can act on.
+fn describe(error: &ConnectError) -> String {
+    match error {
+        ConnectError::NoAddress => "its name has not been resolved".to_owned(),
+        ConnectError::Failed(kind) => kind.to_string(),
+        ConnectError::TimedOut => "it took too long".to_owned(),
+        ConnectError::Tls(SessionError::Tls(error)) => format!("TLS: {}", reason(error)),
+        ConnectError::Tls(SessionError::Closed) => "TLS: it closed within the handshake".to_owned(),
+        ConnectError::Tls(SessionError::Exhausted) => "TLS: no room".to_owned(),
+    }
+}

@@ -1,0 +1,218 @@
+//! One data core: its thread, its runtime, its listeners, its drain.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrule_config::model::IoDriver;
+use monoio::io::Canceller;
+
+use super::accept::{self, Accepting};
+use super::core::{Core, Live};
+use super::deadlines::TICK;
+use super::driver;
+use crate::report::{Counter, LogProducer};
+use crate::setup::{CoreLink, Driver, Handover, OpenListener, Phase};
+
+/// How long an idle kept-alive connection may still bring a request once a drain has begun: cut at
+/// once, a request that is on its way would be lost.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// What one worker is given.
+pub struct Seat {
+    /// The core it is pinned to.
+    pub pin: Option<usize>,
+    /// Its link to control.
+    pub link: Arc<CoreLink>,
+    /// Its lines for the access log.
+    pub log: LogProducer,
+    /// Which kernel interface drives its sockets.
+    pub io_driver: IoDriver,
+    /// Submission queue entries of its ring.
+    pub ring_entries: u32,
+    /// Client connections it accepts.
+    pub connections_max: u32,
+}
+
+/// The worker's thread.
+pub fn run(seat: Seat) {
+    let number = seat.link.core;
+    if let Some(id) = seat.pin
+        && !core_affinity::set_for_current(core_affinity::CoreId { id })
+    {
+        tracing::warn!(worker = number, core = id, "the worker could not be pinned to its core");
+    }
+    let ended = driver::choose(seat.io_driver, seat.ring_entries).and_then(|driver| {
+        tracing::info!(worker = number, core = seat.pin, driver = driver.text(), "worker starts");
+        let entries = seat.ring_entries;
+        driver::block_on(driver, entries, work(seat, driver))
+    });
+    if let Err(error) = ended {
+        tracing::error!(worker = number, %error, "the worker could not run");
+    }
+}
+
+/// A listener at work, and how to end it.
+struct Running {
+    state: Rc<Accepting>,
+    canceller: Canceller,
+}
+
+struct Worker {
+    core: Rc<Core>,
+    running: HashMap<SocketAddr, Running>,
+    driver: Driver,
+    connections_max: u32,
+    seen_handover: u64,
+    seen_addresses: u64,
+    busy: Duration,
+}
+
+async fn work(seat: Seat, driver: Driver) {
+    let mut seen_handover = 0;
+    let Some(first) = seat.link.generation.changed(&mut seen_handover) else {
+        tracing::error!("a worker was started before it had anything to serve");
+        return;
+    };
+    let seed = u64::from(seat.link.core);
+    let core = Core::new(Arc::clone(&seat.link), seat.log, Live::new(&first, seed), seed);
+    let mut worker = Worker {
+        core: Rc::new(core),
+        running: HashMap::new(),
+        driver,
+        connections_max: seat.connections_max,
+        seen_handover,
+        seen_addresses: 0,
+        busy: Duration::ZERO,
+    };
+    worker.core.link.driver.set(driver);
+    worker.listen(&first.listeners);
+    worker.core.link.acknowledge(first.generation.number);
+    drop(first);
+    worker.rounds().await;
+}
+
+impl Worker {
+    /// Once a tick: look at the time, at the mailboxes, at the phase.
+    async fn rounds(&mut self) {
+        loop {
+            monoio::time::sleep(TICK).await;
+            let core = &self.core;
+            core.clock.refresh();
+            core.deadlines.tick();
+            let now_ms = u64::try_from(core.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+            core.pool.borrow_mut().expire(now_ms, drop);
+            core.link.beat();
+            core.link.set_connections(u64::from(core.open.get()));
+            self.measure();
+            self.take_news();
+            match self.core.link.phase.get() {
+                Phase::Running => {}
+                Phase::Draining => {
+                    if !self.core.draining.replace(true) {
+                        self.stop_listening();
+                        self.core.deadlines.hasten_idle(DRAIN_GRACE);
+                    }
+                    if self.core.open.get() == 0 {
+                        return;
+                    }
+                }
+                Phase::Stopping => {
+                    self.stop_listening();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take_news(&mut self) {
+        let link = Arc::clone(&self.core.link);
+        if let Some(handover) = link.generation.changed(&mut self.seen_handover) {
+            self.take(&handover);
+            link.acknowledge(handover.generation.number);
+        }
+        if let Some(addresses) = link.addresses.changed(&mut self.seen_addresses) {
+            self.core.live().set_addresses(addresses);
+        }
+    }
+
+    fn take(&mut self, handover: &Handover) {
+        let seed = u64::from(self.core.link.core);
+        self.core.set_live(Live::new(handover, seed));
+        if self.core.draining.get() {
+            return;
+        }
+        self.listen(&handover.listeners);
+    }
+
+    /// Starts what is new, ends what is gone, leaves alone what stays.
+    fn listen(&mut self, listeners: &[OpenListener]) {
+        self.running.retain(|address, running| {
+            let stays = listeners.iter().find(|open| open.address == *address);
+            if let Some(open) = stays {
+                running.state.listener.set(open.listener);
+            } else {
+                running.end();
+            }
+            stays.is_some()
+        });
+        for open in listeners {
+            if !self.running.contains_key(&open.address) {
+                match self.start(open) {
+                    Ok(running) => {
+                        self.running.insert(open.address, running);
+                    }
+                    Err(error) => {
+                        tracing::error!(address = %open.address, %error, "cannot listen here");
+                    }
+                }
+            }
+        }
+    }
+
+    fn start(&self, open: &OpenListener) -> std::io::Result<Running> {
+        let socket = open.socket.try_clone()?;
+        // io_uring answers EAGAIN at once on a non-blocking socket; epoll needs one.
+        socket.set_nonblocking(self.driver == Driver::Epoll)?;
+        let socket = monoio::net::TcpListener::from_std(socket)?;
+        let state = Rc::new(Accepting {
+            listener: Cell::new(open.listener),
+            connections_max: self.connections_max,
+            ending: Cell::new(false),
+        });
+        let canceller = Canceller::new();
+        let task =
+            accept::run(Rc::clone(&self.core), socket, Rc::clone(&state), canceller.handle());
+        monoio::spawn(task);
+        Ok(Running { state, canceller })
+    }
+
+    fn stop_listening(&mut self) {
+        for running in self.running.values_mut() {
+            running.end();
+        }
+        self.running.clear();
+    }
+
+    /// The thread's processor time since the last look.
+    fn measure(&mut self) {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
+        let busy = Duration::new(seconds, nanoseconds);
+        let more = busy.saturating_sub(self.busy).as_nanos();
+        self.busy = busy;
+        let more = u64::try_from(more).unwrap_or(u64::MAX);
+        self.core.counters().add(Counter::BusyNanoseconds, more);
+    }
+}
+
+impl Running {
+    fn end(&mut self) {
+        self.state.ending.set(true);
+        self.canceller = std::mem::take(&mut self.canceller).cancel();
+    }
+}

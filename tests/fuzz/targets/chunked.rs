@@ -1,0 +1,11 @@
+//! Chunked bodies: one verdict in every split, and the data a naive decoder finds.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/wire/invariants.rs"]
+#[expect(dead_code, reason = "each target checks one invariant of several")]
+mod invariants;
+
+fuzz_target!(|bytes: &[u8]| invariants::chunked(bytes));

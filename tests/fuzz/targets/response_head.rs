@@ -1,0 +1,11 @@
+//! Response heads: one end in every split, httparse's reading, and a lossless round trip.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/wire/invariants.rs"]
+#[expect(dead_code, reason = "each target checks one invariant of several")]
+mod invariants;
+
+fuzz_target!(|bytes: &[u8]| invariants::response_head(bytes));

@@ -1,0 +1,11 @@
+//! Targets: within their buffer, one normal form, and no dot segment in any reading.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/wire/invariants.rs"]
+#[expect(dead_code, reason = "each target checks one invariant of several")]
+mod invariants;
+
+fuzz_target!(|bytes: &[u8]| invariants::target(bytes));
