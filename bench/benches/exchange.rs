@@ -1,12 +1,13 @@
 //! All decisions of one request and its response: parse, admit, rewrite, parse, deliver.
 
+#![expect(clippy::unwrap_used, reason = "a bench that cannot run shall stop")]
+
 use std::hint::black_box;
 
 use criterion::Criterion;
 use ferrule_engine::exchange::response::{Asked, ResponseStep, admit_response, client_head};
 use ferrule_engine::wire::head::{ResponseHead, parse_response};
 
-#[expect(dead_code, reason = "every bench uses another part of the inputs")]
 mod input;
 
 const RESPONSE: &[u8] =

@@ -1,5 +1,7 @@
 //! Templates and log lines rendered into a reused buffer.
 
+#![expect(clippy::unwrap_used, reason = "a bench that cannot run shall stop")]
+
 use std::hint::black_box;
 
 use criterion::Criterion;

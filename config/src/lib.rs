@@ -2,10 +2,20 @@
 //!
 //! The way of a file: `raw` (field for field, with its place) -> `check` (every problem, not only
 //! the first) -> [`model`] (values that work). What needs cryptography (does this key match that
-//! certificate?) is checked by `ferrule-engine`, which adds its findings to the same [`Problems`].
-//! What the file may hold is said once, in `describe`: the reader, [`schema()`] and [`reference()`]
-//! are made from it.
+//! certificate?) is checked by `ferrule-engine`, which adds its findings to the same [`Problems`]:
+//! only the configuration file itself is opened here. What the file may hold is said once, in
+//! `describe`; the reader, [`schema()`] and [`reference()`] are made from it.
+//!
+//! ```
+//! let text = "[[listen]]\naddress = '0.0.0.0:80'\ntsl = true\n";
+//! let path = std::path::Path::new("/etc/ferrule.toml");
+//! let draft = ferrule_config::read_text(path, text.to_owned(), &|_| None)?;
+//! let Err(problems) = draft.finish() else { unreachable!("there is no `tsl`") };
+//! assert!(problems.render_human().contains("did you mean `tls`?"));
+//! # Ok::<(), ferrule_config::Problems>(())
+//! ```
 
+mod attributes;
 mod check;
 mod defaults;
 mod describe;

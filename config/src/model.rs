@@ -260,7 +260,7 @@ pub enum HostPattern {
     Any,
     /// This name.
     Exact(String),
-    /// `*.x`: exactly one label in front of this suffix (held without `*.`).
+    /// `*.x`, held without `*.`: one label in front for a server name, one or more for a route.
     Wildcard(String),
 }
 

@@ -3,6 +3,7 @@
 //! [`Variable::ALL`] is the only list: names are looked up in it, and the reference is
 //! made from it.
 
+use crate::attributes::SUBJECT_ATTRIBUTES;
 use crate::template::{Scope, Variable};
 
 /// A variable as the reference shows it.
@@ -21,38 +22,6 @@ pub struct Listed {
 const fn listed(name: &'static str, variable: Variable, scope: Scope, doc: &'static str) -> Listed {
     Listed { name, variable, scope, doc }
 }
-
-/// The attributes of a subject that have a name, by OpenSSL's short names in lower case.
-pub(crate) const SUBJECT_ATTRIBUTES: &[&str] = &[
-    "businesscategory",
-    "c",
-    "cn",
-    "dc",
-    "description",
-    "dnqualifier",
-    "emailaddress",
-    "generationqualifier",
-    "gn",
-    "initials",
-    "jurisdictionc",
-    "jurisdictionl",
-    "jurisdictionst",
-    "l",
-    "name",
-    "o",
-    "organizationidentifier",
-    "ou",
-    "postaladdress",
-    "postalcode",
-    "pseudonym",
-    "serialnumber",
-    "sn",
-    "st",
-    "street",
-    "title",
-    "uid",
-    "unstructuredname",
-];
 
 impl Variable {
     /// Every variable, in the order of their names.

@@ -19,12 +19,12 @@ use ferrule_engine::wire::head::parse_request;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What curl sends, and a field or two more.
-pub const REQUEST: &[u8] = b"GET /anything/0/1?q=1 HTTP/1.1\r\nHost: test.com\r\n\
+pub(crate) const REQUEST: &[u8] = b"GET /anything/0/1?q=1 HTTP/1.1\r\nHost: test.com\r\n\
     User-Agent: curl/8.5.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nCookie: session=0123456789\r\n\
     X-Request-Id: 4f2c9d9e\r\nConnection: keep-alive\r\n\r\n";
 
 /// A reading of the clock.
-pub const NOW: Now<'static> = Now {
+pub(crate) const NOW: Now<'static> = Now {
     unix_seconds: 1_795_301_728,
     millis: 7,
     http_date: "Sat, 21 Nov 2026 22:55:28 GMT",
@@ -33,17 +33,17 @@ pub const NOW: Now<'static> = Now {
 };
 
 /// One variable as a template.
-pub fn variable(variable: Variable) -> Template {
+pub(crate) fn variable(variable: Variable) -> Template {
     Template { pieces: vec![Piece::Variable(variable)] }
 }
 
 /// A header with a variable in it.
-pub fn header(name: &str, value: Variable) -> HeaderValue {
+pub(crate) fn header(name: &str, value: Variable) -> HeaderValue {
     HeaderValue { place: Default::default(), name: name.to_owned(), value: variable(value) }
 }
 
 /// A route of every host.
-pub fn route(uri: UriPattern) -> Route {
+pub(crate) fn route(uri: UriPattern) -> Route {
     Route {
         place: Default::default(),
         id: "anything".to_owned(),
@@ -60,7 +60,7 @@ pub fn route(uri: UriPattern) -> Route {
 
 /// One listener, one upstream, one route, and what a guide's user would set: three headers from the
 /// certificate, one from the request.
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     let mut anything = route(UriPattern::Prefix("/anything".to_owned()));
     anything.headers = vec![HeaderOps {
         set: vec![
@@ -131,11 +131,11 @@ fn upstream() -> Upstream {
 }
 
 /// Everything that one connection keeps from request to request.
-pub struct Connection {
+pub(crate) struct Connection {
     /// Compiled from [`config`].
-    pub plan: Plan,
+    pub(crate) plan: Plan,
     /// Reused.
-    pub scratch: Scratch,
+    pub(crate) scratch: Scratch,
     facts: ConnectionFacts,
     client: ClientIdentity,
     identity_block: Vec<u8>,
@@ -143,7 +143,7 @@ pub struct Connection {
 
 impl Connection {
     /// A connection without a certificate.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let plan = Plan::build(&config());
         let client = ClientIdentity::of(&[], Verdict::None, &plan.wanted);
         let facts = ConnectionFacts {
@@ -175,7 +175,7 @@ impl Connection {
     }
 
     /// From bytes to an admission.
-    pub fn admit(&mut self) -> Admission {
+    pub(crate) fn admit(&mut self) -> Admission {
         let limits = self.plan.head_limits();
         parse_request(black_box(REQUEST), REQUEST.len(), limits, &mut self.scratch.head).unwrap();
         let view = ConnectionView { listener: ListenerId(0), policy: None, client: None, now: 0 };
@@ -183,7 +183,7 @@ impl Connection {
     }
 
     /// Facts of the request admitted last.
-    pub fn facts<'a>(&'a self, admission: &'a Admission) -> Facts<'a> {
+    pub(crate) fn facts<'a>(&'a self, admission: &'a Admission) -> Facts<'a> {
         let request = RequestFacts {
             buf: REQUEST,
             head: &self.scratch.head,
@@ -196,7 +196,7 @@ impl Connection {
     }
 
     /// The head that goes upstream.
-    pub fn rewrite(&self, admission: &Admission, out: &mut Vec<u8>) {
+    pub(crate) fn rewrite(&self, admission: &Admission, out: &mut Vec<u8>) {
         let node = &self.plan.upstream(admission.upstream).nodes[0];
         let towards = Towards { node, identity_block: &self.identity_block, keep_alive: true };
         out.clear();

@@ -97,11 +97,15 @@ impl Check<'_> {
             Err(Wrong::new("`path_prefix` ends with `/`").help(format!("write \"{bare}\"")))
         } else if text.text == "/" {
             Err(Wrong::new("`path_prefix` is every path").help("leave it out"))
+        } else if !text.text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%') {
+            // It is taken off the path as it was received, which may be escaped in many ways.
+            let wrong = Wrong::new("`path_prefix` holds characters that may be escaped");
+            Err(wrong.help("letters, digits and punctuation"))
         } else {
-            values::path_text(&text.text, &text.text)
+            values::normal_path(&text.text, &text.text)
         };
         match checked {
-            Ok(()) => text.text,
+            Ok(prefix) => prefix,
             Err(wrong) => {
                 self.wrong(text.place, raw.path("path_prefix"), wrong);
                 String::new()

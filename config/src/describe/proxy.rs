@@ -170,7 +170,7 @@ const HOST: Key = optional(
     "host",
     Kind::Text,
     "see `hosts`",
-    "A host: `name`, `*.name` (exactly one label in front) or `*`.",
+    "A host: `name`, `*.name` (one label or more in front) or `*`.",
 );
 const UPSTREAM: Key = optional(
     "upstream",

@@ -125,10 +125,12 @@ fn explain(cause: TemplateCause, name: &str) -> (String, String) {
         TemplateCause::UnknownVariable => {
             let bare = name.trim_matches(['$', '{', '}']);
             if let Some(attribute) = bare.strip_prefix("ssl_client_s_dn_") {
-                let known = crate::variables::SUBJECT_ATTRIBUTES;
+                let known = crate::attributes::SUBJECT_ATTRIBUTES;
                 let help = match nearest(attribute, known.iter().copied()) {
                     Some(near) => format!("did you mean `$ssl_client_s_dn_{near}`?"),
-                    None => format!("known attributes: {}", known.join(", ")),
+                    None => {
+                        "OpenSSL's short names in lower case: `cn`, `o`, `ou`, `c`, ...".to_owned()
+                    }
                 };
                 return (format!("there is no attribute `{attribute}` of a subject"), help);
             }

@@ -2,8 +2,8 @@
 //!
 //! In: bytes, a reading of the clock, what happened on a connection. Out: what to do about it. The
 //! head of a message stays in one buffer for the life of the exchange, and everything here borrows
-//! from it. A request goes [`request::admit`] → [`balance`], [`pool`] → [`rewrite::upstream_head`] →
-//! [`response::admit_response`] → [`response::client_head`] → [`reuse`]; bodies go through [`flow`];
+//! from it. A request goes [`request::admit`] -> [`balance`], [`pool`] -> [`rewrite::upstream_head`] ->
+//! [`response::admit_response`] -> [`response::client_head`] -> [`reuse`]; bodies go through [`flow`];
 //! what fails goes to [`retry`] or ends as a [`Refusal`], and all of it as an [`Outcome`].
 
 pub mod balance;

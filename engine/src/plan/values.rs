@@ -207,36 +207,48 @@ fn put_log_fact(fact: Fact, log: &LogFacts<'_>, sink: &mut Sink<'_>) {
 
 /// nginx's `escape=default`.
 fn escape_log(bytes: &[u8], out: &mut Vec<u8>) {
-    for byte in bytes {
-        match byte {
-            b'"' | b'\\' | 0x7f.. | ..=0x1f => {
-                out.extend_from_slice(&[b'\\', b'x', HEX[(byte >> 4) as usize], low_hex(*byte)]);
-            }
-            plain => out.push(*plain),
-        }
-    }
+    let plain = |byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    escape(bytes, plain, out, |byte, out| {
+        out.extend_from_slice(&[b'\\', b'x', HEX[(byte >> 4) as usize], low_hex(byte)]);
+    });
 }
 
 /// The inside of a JSON string (RFC 8259, section 7). Bytes that are not UTF-8 become U+FFFD.
 fn escape_json(bytes: &[u8], out: &mut Vec<u8>) {
+    let plain = |byte| matches!(byte, b' '..=b'~' | 0x80..) && !matches!(byte, b'"' | b'\\');
     for chunk in bytes.utf8_chunks() {
-        for byte in chunk.valid().bytes() {
-            match byte {
-                b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-                b'\n' => out.extend_from_slice(b"\\n"),
-                b'\r' => out.extend_from_slice(b"\\r"),
-                b'\t' => out.extend_from_slice(b"\\t"),
-                ..=0x1f | 0x7f => {
-                    out.extend_from_slice(b"\\u00");
-                    out.extend_from_slice(&[HEX[(byte >> 4) as usize], low_hex(byte)]);
-                }
-                plain => out.push(plain),
+        escape(chunk.valid().as_bytes(), plain, out, |byte, out| match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => {
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&[HEX[(byte >> 4) as usize], low_hex(byte)]);
             }
-        }
+        });
         if !chunk.invalid().is_empty() {
             out.extend_from_slice(char::REPLACEMENT_CHARACTER.encode_utf8(&mut [0; 4]).as_bytes());
         }
     }
+}
+
+/// Copies runs of plain bytes at once, because almost everything is one.
+fn escape(
+    bytes: &[u8],
+    is_plain: impl Fn(u8) -> bool,
+    out: &mut Vec<u8>,
+    write: impl Fn(u8, &mut Vec<u8>),
+) {
+    let mut rest = bytes;
+    while let Some(len) = rest.iter().position(|byte| !is_plain(*byte)) {
+        let (run, behind) = rest.split_at(len);
+        out.extend_from_slice(run);
+        let Some((byte, behind)) = behind.split_first() else { break };
+        write(*byte, out);
+        rest = behind;
+    }
+    out.extend_from_slice(rest);
 }
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";

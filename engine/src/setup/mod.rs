@@ -52,6 +52,7 @@ pub fn load(
     for warning in std::mem::take(&mut tls.warnings) {
         problems.warn(warning);
     }
+    Plan::check(&config, &mut problems);
     if !problems.is_empty() {
         return Err(Box::new(problems));
     }

@@ -38,7 +38,8 @@ pub struct Noted<'a> {
 
 /// Drives a TLS handshake to its end within `wait.time`, sending each flight as one.
 ///
-/// What TLS still has to say at the end (tickets, our last flight) leaves with the first message.
+/// What TLS still has to say at the end (tickets, a client's last flight) leaves with the first
+/// message, which saves a send; only a TLS 1.2 server's last flight is waited for.
 ///
 /// # Errors
 /// The handshake failed; the peer has been told by an alert.
@@ -53,7 +54,13 @@ pub async fn drive(
         let progress = step(core, stream, noted.as_mut());
         let left = wait.time.saturating_sub(core.clock.elapsed().saturating_sub(started));
         match progress {
-            Ok(Progress::Done) => return Ok(()),
+            Ok(Progress::Done) => {
+                // In TLS 1.2 the last flight may be ours, and the peer waits for it.
+                if stream.security.borrow().session.awaits_last_flight() {
+                    stream.sink().flush(left).await?;
+                }
+                return Ok(());
+            }
             Ok(Progress::NeedsRead) => {
                 stream.sink().flush(left).await?;
                 let wait = Wait { time: left, ..wait };

@@ -4,6 +4,7 @@
 //! and whatever the protocol wants to say back, collected in `pending` and sent in front of the
 //! next message. A plaintext connection is a session that hands bytes through.
 
+use rustls::ProtocolVersion;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
@@ -104,6 +105,18 @@ impl Session {
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         !matches!(self, Self::Plain)
+    }
+
+    /// Does the peer wait for the last flight of the handshake that has just ended? A TLS 1.2
+    /// client does; everywhere else the next message may carry it.
+    #[must_use]
+    pub fn awaits_last_flight(&self) -> bool {
+        match self {
+            Self::Server(connection) => {
+                connection.protocol_version() == Some(ProtocolVersion::TLSv1_2)
+            }
+            Self::Plain | Self::Client(_) => false,
+        }
     }
 
     /// Opens the next record of `input` and hands its payload (at most 2^14 bytes) to `take`.

@@ -97,6 +97,17 @@ fn every_broken_rule_of_a_request_head_has_its_verdict_in_every_split() {
     }
 }
 
+/// The parser relies on the scan for the length only, not for any rule.
+#[test]
+fn a_request_is_refused_without_a_scan_before_it_too() {
+    let mut head = RequestHead::default();
+    for (bytes, error) in REFUSED {
+        let parsed = parse_request(bytes, bytes.len(), LIMITS, &mut head);
+        let same = parsed == Err(*error) || (*error == NotHttp && parsed.is_err());
+        assert!(same, "{parsed:?}: {}", show(bytes));
+    }
+}
+
 #[test]
 fn no_control_byte_passes_anywhere_in_a_request_head() {
     let head = b"GET /path HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n";

@@ -1,9 +1,9 @@
 //! Response heads: bytes and verdicts (RFC 9112, sections 2, 4 and 5).
 
 use ferrule_engine::wire::error::WireError::{self, *};
-use ferrule_engine::wire::head::Version;
+use ferrule_engine::wire::head::{ResponseHead, Version, parse_response};
 
-use super::feed::{response, show};
+use super::feed::{LIMITS, response, show};
 
 /// A response head and the rule it breaks.
 const REFUSED: &[(&[u8], WireError)] = &[
@@ -53,6 +53,17 @@ const REFUSED: &[(&[u8], WireError)] = &[
 fn every_broken_rule_of_a_response_head_has_its_verdict_in_every_split() {
     for (bytes, error) in REFUSED {
         assert_eq!(response(bytes), Err(*error), "{}", show(bytes));
+    }
+}
+
+/// The parser relies on the scan for the length only, not for any rule.
+#[test]
+fn a_response_is_refused_without_a_scan_before_it_too() {
+    let mut head = ResponseHead::default();
+    for (bytes, error) in REFUSED {
+        let parsed = parse_response(bytes, bytes.len(), LIMITS, &mut head);
+        let same = parsed == Err(*error) || (*error == NotHttp && parsed.is_err());
+        assert!(same, "{parsed:?}: {}", show(bytes));
     }
 }
 
