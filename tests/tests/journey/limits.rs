@@ -61,7 +61,8 @@ on_both_drivers! {
             ("a sign", with("Content-Length: +4\r\n"), 400),
             ("hex", with("Content-Length: 0x4\r\n"), 400),
             ("empty", with("Content-Length: \r\n"), 400),
-            ("unknown coding", with("Transfer-Encoding: gzip\r\n"), 501),
+            ("unknown coding", with("Transfer-Encoding: gzip, chunked\r\n"), 501),
+            ("chunked not last", with("Transfer-Encoding: gzip\r\n"), 400),
             ("chunked twice", with("Transfer-Encoding: chunked, chunked\r\n"), 400),
             ("space before colon", with("Content-Length : 4\r\n"), 400),
             ("folded", with("X: a\r\n b\r\n"), 400),
@@ -72,7 +73,7 @@ on_both_drivers! {
             ("two Hosts", b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n".to_vec(), 400),
             ("userinfo", b"GET http://u@x/ HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), 400),
             ("not HTTP", b"hello there\r\n\r\n".to_vec(), 400),
-            ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), 400),
+            ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), 505),
         ]);
     }
 

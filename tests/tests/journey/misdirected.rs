@@ -45,7 +45,7 @@ on_both_drivers! {
     fn names_with_different_policies_do_not_mix(driver) {
         let scratch = scratch();
         let dir = scratch.path();
-        let (a, b) = (Authority::new("a"), Authority::new("b"));
+        let (a, b) = (Authority::new("CA a"), Authority::new("CA b"));
         write_ca(dir, "a-ca", &a);
         write_ca(dir, "b-ca", &b);
         a.server(&["open.test", "a.test"]).write(dir, "server");

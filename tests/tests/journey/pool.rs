@@ -220,7 +220,10 @@ on_both_drivers! {
             );
             let gateway = Setup::new(dir, driver, &text)
                 .named(&format!("case-{number}")).set("upstream", &upstream.port).start();
-            let answer = raw::plain_get(gateway.port("front"), "x", "/");
+            let mut raw = raw::plain(gateway.port("front"));
+            raw.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("a connection");
+            let answer = raw.response("GET");
+            let answer = answer.unwrap_or_else(|error| panic!("{tls}: {error}\n{}", gateway.log()));
             assert_eq!(answer.status(), *status, "{tls}: {answer:?}\n{}", gateway.log());
         }
     }

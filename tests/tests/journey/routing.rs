@@ -68,6 +68,7 @@ upstream_id = "a"
 [[routes]]
 uri = "/twice"
 priority = 5
+methods = ["GET"]
 upstream_id = "b"
 
 [[services]]
@@ -96,7 +97,7 @@ on_both_drivers! {
             ("any.test", "/deep/x", 200, "a"),
             ("any.test", "/deep/er/x", 200, "b"),
             ("one.wild.test", "/wild", 200, "a"),
-            ("one.two.wild.test", "/wild", 404, ""),
+            ("one.two.wild.test", "/wild", 200, "a"),
             ("wild.test", "/wild", 404, ""),
             ("any.test", "/twice", 200, "b"),
             ("any.test", "/nowhere", 404, ""),
@@ -125,8 +126,7 @@ on_both_drivers! {
             .set("a", &a.port).set("b", &b.port).set("dead", &free_port()).start();
         let front = gateway.port("front");
         assert_eq!(plain_get(front, "any.test", "/deep/%65r/x").text(), "b");
-        assert_eq!(plain_get(front, "any.test", "/deep/er/../x").text(), "a");
-        for bad in ["/deep/%00", "/deep/%0a", "/deep/%zz"] {
+        for bad in ["/deep/er/../x", "/deep/%2E./x", "/deep/%00", "/deep/%0a", "/deep/%zz"] {
             let (answer, closed) =
                 exchange(front, format!("GET {bad} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
             assert_eq!((answer.status(), closed), (400, true), "{bad}");

@@ -166,7 +166,7 @@ fn start_worker(file: &Path) -> Workers {
     };
     let (links, logs) = (boot.links().to_vec(), boot.take_logs());
     let workers = started_here_are_cores(|| {
-        let workers = shell::start(settings, links.clone(), logs).expect("a core that starts");
+        let workers = shell::start(&settings, links.clone(), logs).expect("a core that starts");
         let ready = || links.iter().all(|link| link.seen_generation() > 0).then_some(());
         poll(PATIENCE, ready).expect("a core that listens");
         workers
