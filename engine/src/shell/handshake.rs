@@ -82,11 +82,11 @@ fn step(
 ) -> Result<Progress, SessionError> {
     let Stream { reader, security, .. } = stream;
     let mut guard = security.borrow_mut();
-    let Security { session, pending } = &mut *guard;
+    let Security { session, said } = &mut *guard;
     let cipher = reader.cipher(&core.buffers);
     match noted {
-        Some(Noted { notes, now }) => notes.during(*now, || session.handshake(cipher, pending)),
-        None => session.handshake(cipher, pending),
+        Some(Noted { notes, now }) => notes.during(*now, || session.handshake(cipher, said)),
+        None => session.handshake(cipher, said),
     }
 }
 

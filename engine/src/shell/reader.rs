@@ -191,13 +191,13 @@ impl Reader {
             return Ok(Opened::Closed);
         }
         let mut guard = security.borrow_mut();
-        let Security { session, pending } = &mut *guard;
+        let Security { session, said } = &mut *guard;
         if !session.is_tls() {
             return Ok(Opened::More);
         }
         let cipher = self.cipher.get_or_insert_with(|| buffers.rent(Size::Record));
         let kept = &mut self.plain;
-        let opened = session.open_next(cipher, pending, |payload| {
+        let opened = session.open_next(cipher, said, |payload| {
             let used = take(payload);
             if let Some(rest) = payload.get(used..).filter(|rest| !rest.is_empty()) {
                 kept.get_or_insert_with(|| buffers.rent(Size::Record)).append(rest);
@@ -273,12 +273,12 @@ impl Reader {
         buffers: &Buffers,
     ) -> Result<bool, Cut> {
         let mut guard = security.borrow_mut();
-        let Security { session, pending } = &mut *guard;
+        let Security { session, said } = &mut *guard;
         // Without ciphertext, too: a record may have been opened at the end of the handshake.
         let cipher = self.cipher.get_or_insert_with(|| buffers.rent(Size::Small));
         let plain = &mut self.plain;
         let mut fits = true;
-        let opened = session.open_next(cipher, pending, |payload| {
+        let opened = session.open_next(cipher, said, |payload| {
             Self::make_room(plain, buffers, Size::Record, payload.len());
             fits = plain.as_mut().is_some_and(|plain| plain.append(payload) == payload.len());
         });

@@ -16,7 +16,7 @@ use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX};
 use super::deadlines::{Deadlines, Remote};
 use super::fd::Descriptor;
 use super::reader::{Reader, Wait};
-use super::session::{Opened, Session, SessionError};
+use super::session::{Opened, Said, Session, SessionError};
 use super::socket::{self, ReadHalf, WriteHalf};
 use super::writer::Writer;
 
@@ -38,8 +38,8 @@ pub enum Cut {
 pub struct Security {
     /// The session.
     pub session: Session,
-    /// Protocol bytes waiting for the next send.
-    pub pending: Vec<u8>,
+    /// What it has to say, and to remember.
+    pub said: Said,
 }
 
 /// One connection.
@@ -93,7 +93,7 @@ impl Stream {
         Self {
             reader: Reader::new(read, descriptor, deadlines.timer()),
             writer: Writer::new(write, descriptor, deadlines.timer()),
-            security: RefCell::new(Security { session, pending: Vec::new() }),
+            security: RefCell::new(Security { session, said: Said::default() }),
             buffers: Rc::clone(buffers),
             descriptor,
             aborted: false,
@@ -122,6 +122,7 @@ impl Stream {
     pub fn settle(&mut self) {
         self.reader.settle(&self.buffers);
         self.writer.settle(&self.buffers);
+        self.security.borrow_mut().said.settle();
     }
 
     /// Its two directions, to be used side by side.
@@ -161,8 +162,8 @@ impl Stream {
         }
         {
             let mut security = self.security.borrow_mut();
-            let Security { session, pending } = &mut *security;
-            session.close(pending);
+            let Security { session, said } = &mut *security;
+            session.close(said);
         }
         // A peer that is gone does not care for our goodbye.
         let _ = self.sink().flush(wait).await;

@@ -66,16 +66,16 @@ impl Writer {
         buffers: &Buffers,
     ) -> Result<(), Cut> {
         let mut guard = security.borrow_mut();
-        let Security { session, pending } = &mut *guard;
+        let Security { session, said } = &mut *guard;
         let mut output = self.output.take().unwrap_or_else(|| buffers.rent(Size::Record));
-        let needed = plain.len() + RECORD_OVERHEAD_MAX + pending.len();
+        let needed = plain.len() + RECORD_OVERHEAD_MAX + said.pending.len();
         if output.spare() < needed {
             output.compact();
         }
         if output.spare() < needed {
             output = buffers.enlarge(output, Size::Body);
         }
-        let sealed = session.seal(plain, pending, &mut output);
+        let sealed = session.seal(plain, said, &mut output);
         self.output = Some(output);
         sealed.map_err(Cut::Tls)
     }
@@ -90,14 +90,14 @@ impl Writer {
         buffers: &Buffers,
     ) -> Result<(), Cut> {
         let mut guard = security.borrow_mut();
-        if guard.pending.is_empty() {
+        if guard.said.pending.is_empty() {
             return Ok(());
         }
         let mut output = self.output.take().unwrap_or_else(|| buffers.rent(Size::Record));
-        if output.spare() < guard.pending.len() {
+        if output.spare() < guard.said.pending.len() {
             output = buffers.enlarge(output, Size::Body);
         }
-        let moved = flush_pending(&mut guard.pending, &mut output);
+        let moved = flush_pending(&mut guard.said.pending, &mut output);
         self.output = Some(output);
         moved.map_err(Cut::Tls)
     }
