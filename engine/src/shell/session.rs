@@ -48,7 +48,7 @@ pub enum Progress {
 #[derive(Clone, Debug, PartialEq)]
 pub enum SessionError {
     /// rustls refused; an alert is pending.
-    Tls(rustls::Error),
+    Tls(Box<rustls::Error>),
     /// The peer closed within its handshake.
     Closed,
     /// The output did not fit, or the keys are used up: our own fault or the end of a connection.
@@ -244,7 +244,7 @@ fn open<C: Endpoint, R>(
                     discard += record.discard;
                     take.take().map(|take| Ok(Opened::Data(take(record.payload))))
                 }
-                Some(Err(error)) => Some(Err(SessionError::Tls(error))),
+                Some(Err(error)) => Some(Err(SessionError::Tls(Box::new(error)))),
                 None => Some(Ok(Opened::More)),
             },
             Ok(ConnectionState::EncodeTlsData(mut chunk)) => {
@@ -261,7 +261,7 @@ fn open<C: Endpoint, R>(
                 Some(Ok(Opened::More))
             }
             Ok(_) => Some(Err(SessionError::Closed)),
-            Err(error) => Some(Err(SessionError::Tls(error))),
+            Err(error) => Some(Err(SessionError::Tls(Box::new(error)))),
         };
         input.consume(discard);
         match found {
@@ -300,12 +300,15 @@ fn seal(
             // The peer is done sending; we may still answer.
             Ok(ConnectionState::PeerClosed) => {}
             Ok(_) => return Err(SessionError::Closed),
-            Err(error) => return Err(SessionError::Tls(error)),
+            Err(error) => return Err(SessionError::Tls(Box::new(error))),
         }
     }
 }
 
 /// Moves what the protocol has to say in front of what we have to say.
+///
+/// # Errors
+/// [`SessionError::Exhausted`] without enough room.
 pub fn flush_pending(pending: &mut Vec<u8>, output: &mut Buffer) -> Result<(), SessionError> {
     if pending.is_empty() {
         return Ok(());
@@ -342,7 +345,7 @@ fn handshake<C: Endpoint>(
             // The first message came with the last flight. It stays inside until it is opened.
             Ok(ConnectionState::ReadTraffic(_)) if C::HEARS_FIRST => Some(Ok(Progress::Done)),
             Ok(_) => Some(Err(SessionError::Closed)),
-            Err(error) => Some(Err(SessionError::Tls(error))),
+            Err(error) => Some(Err(SessionError::Tls(Box::new(error)))),
         };
         input.consume(discard);
         match progress {
