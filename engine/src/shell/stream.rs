@@ -146,7 +146,7 @@ impl Stream {
     /// The peer must not take what it has for the whole: no `close_notify`, and a reset.
     pub fn abort(&mut self) {
         self.aborted = true;
-        self.descriptor.reset_on_close();
+        self.descriptor.reset();
     }
 
     /// May the peer still be sending, so that closing now would reset what it has not read yet?
