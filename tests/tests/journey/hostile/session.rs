@@ -84,7 +84,7 @@ on_both_drivers! {
         for version in [&TLS12, &TLS13] {
             let mut other = mutual.open(version);
             for (garbage, alert) in [
-                (&b"\x17\x03\x03\x00\x20GET / HTTP/1.1\r\nHost: a.test\r\n\r"[..], AlertDescription::BadRecordMac),
+                (&b"\x17\x03\x03\x00\x20GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"[..], AlertDescription::BadRecordMac),
                 (b"\x17\x03\x03\xff\xff", AlertDescription::RecordOverflow),
                 (b"GET / HTTP/1.1\r\n\r\n", AlertDescription::DecodeError),
             ] {
