@@ -145,6 +145,10 @@ impl Stream {
 
     /// The peer must not take what it has for the whole: no `close_notify`, and a reset.
     pub fn abort(&mut self) {
+        // An alert says so too, and a reset would overtake it.
+        if self.security.get_mut().said.has_failed() {
+            return;
+        }
         self.aborted = true;
         self.descriptor.reset();
     }
