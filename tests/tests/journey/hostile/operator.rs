@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ferrule_tests::{
-    Authority, Conversation, Dial, Gateway, PATIENCE, Reloaded, Script, Setup, Upstream,
-    echo, now, on_both_drivers, poll, raw, scratch,
+    Authority, Conversation, Dial, Gateway, PATIENCE, Reloaded, Script, Setup, Upstream, echo, now,
+    on_both_drivers, poll, raw, scratch,
 };
 use rustix::process::Signal;
 
