@@ -145,7 +145,7 @@ impl Client {
                 let spent = self.core.clock.elapsed().saturating_sub(*started);
                 Wait { time: whole.saturating_sub(spent), shut: Shut::Read, idle: false }
             } else {
-                // Only reading ends, so that a client under TLS gets its orderly goodbye.
+                // Reading only: the client is still told that we close.
                 Wait { time: quiet, shut: Shut::Read, idle: true }
             };
             match source.read_plain(wait).await {
