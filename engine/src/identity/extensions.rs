@@ -2,7 +2,8 @@
 //!
 //! Unknown extensions are skipped and known ones must be read to their last byte, as with OpenSSL.
 //! The authority key identifier is read by our own reader: x509-parser passes over the parts of it
-//! that it cannot read, and a part that is passed over would match every issuer.
+//! that it cannot read, and a part that is passed over would match every issuer. Known extensions
+//! that decide nothing (policies, revocation points) are not read at all.
 
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::der_parser::oid;
@@ -103,7 +104,7 @@ impl<'a> Extensions<'a> {
                 self.name_constraints = true;
             }
             AUTHORITY_KEY => self.authority_key = authority_key(value)?,
-            EXTENDED_USAGE => self.extended = Some(whole(value)?),
+            EXTENDED_USAGE => self.extended = Some(extended_usage(value)?),
             NETSCAPE_CERT_TYPE => self.netscape = Some(whole(value)?),
             other => return Some(WITHOUT_EFFECT.contains(&other)),
         }
@@ -117,6 +118,15 @@ fn whole<'a, T: FromDer<'a, X509Error>>(value: &'a [u8]) -> Option<T> {
         Ok(([], read)) => Some(read),
         Ok(_) | Err(_) => None,
     }
+}
+
+/// x509-parser stops at what is no identifier; here that is an error.
+fn extended_usage(value: &[u8]) -> Option<ExtendedKeyUsage<'_>> {
+    let mut list = Reader::new(der::only(value, tag::SEQUENCE)?.content);
+    while !list.is_empty() {
+        list.element(tag::OID)?;
+    }
+    whole(value)
 }
 
 fn authority_key(value: &[u8]) -> Option<AuthorityKey<'_>> {

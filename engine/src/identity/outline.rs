@@ -50,7 +50,9 @@ impl<'a> Outline<'a> {
             der::only(version.content, tag::INTEGER)?;
         }
         let serial = body.content(tag::INTEGER)?;
-        body.element(tag::SEQUENCE)?;
+        if body.content(tag::SEQUENCE)? != signature_algorithm {
+            return None;
+        }
         let issuer = body.element(tag::SEQUENCE)?.whole;
         let mut validity = body.enter(tag::SEQUENCE)?;
         let not_before = CertTime::new(validity.any()?)?;
@@ -60,13 +62,19 @@ impl<'a> Outline<'a> {
         let mut key_info = Reader::new(spki.content);
         let key_algorithm = key_info.content(tag::SEQUENCE)?;
         key_info.element(tag::BIT_STRING)?;
+        let mut algorithm = Reader::new(key_algorithm);
+        algorithm.element(tag::OID)?;
+        if !algorithm.is_empty() {
+            algorithm.any()?;
+        }
         // Unique identifiers are passed over, as everybody does.
         body.optional(0x81)?;
         body.optional(0x82)?;
         if let Some(extensions) = body.optional(0xa3)? {
-            der::only(extensions.content, tag::SEQUENCE)?;
+            check_extensions(der::only(extensions.content, tag::SEQUENCE)?.content)?;
         }
-        let whole = [outer, body, validity, key_info].iter().all(Reader::is_empty);
+        let parts = [outer, body, validity, key_info, algorithm];
+        let whole = parts.iter().all(Reader::is_empty);
         let sound = !serial.is_empty() && name::is_valid(issuer) && name::is_valid(subject);
         (whole && sound).then_some(Self {
             der,
@@ -81,4 +89,19 @@ impl<'a> Outline<'a> {
             key_algorithm,
         })
     }
+}
+
+/// Every extension is an identifier, perhaps a flag, and a value; nothing else.
+fn check_extensions(list: &[u8]) -> Option<()> {
+    let mut list = Reader::new(list);
+    while !list.is_empty() {
+        let mut extension = list.enter(tag::SEQUENCE)?;
+        extension.element(tag::OID)?;
+        extension.optional(tag::BOOLEAN)?;
+        extension.element(tag::OCTET_STRING)?;
+        if !extension.is_empty() {
+            return None;
+        }
+    }
+    Some(())
 }
