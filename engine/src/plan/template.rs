@@ -52,6 +52,8 @@ pub(super) enum Piece {
     Field(FieldName),
     /// Everything else.
     Fact(Fact),
+    /// A variable that never has a value.
+    Empty,
 }
 
 /// Which request field a `$http_` variable means.
@@ -130,23 +132,24 @@ impl Compiler {
         for piece in &template.pieces {
             match piece {
                 config::Piece::Text(text) => pieces.push(Piece::Text(text.as_bytes().into())),
-                config::Piece::Variable(variable) => pieces.extend(self.variable(variable)),
+                config::Piece::Variable(variable) => pieces.push(self.variable(variable)),
             }
         }
         Template { pieces: pieces.into() }
     }
 
-    /// `None` for what is always empty.
-    fn variable(&mut self, variable: &Variable) -> Option<Piece> {
+    fn variable(&mut self, variable: &Variable) -> Piece {
         if let Some(value) = client_value(variable, &mut self.wanted) {
-            return Some(Piece::Client(value));
+            return Piece::Client(value);
         }
         if let Variable::Http(name) = variable {
             let folded: Box<[u8]> = name.bytes().map(fold).collect();
-            return (!self.hidden.matches(&folded))
-                .then_some(Piece::Field(FieldName { folded, underscores: self.underscores }));
+            if self.hidden.matches(&folded) {
+                return Piece::Empty;
+            }
+            return Piece::Field(FieldName { folded, underscores: self.underscores });
         }
-        fact(variable).map(Piece::Fact)
+        fact(variable).map_or(Piece::Empty, Piece::Fact)
     }
 
     /// What the templates so far need from a client certificate.
@@ -161,7 +164,7 @@ impl Template {
     #[must_use]
     pub fn is_connection_scoped(&self) -> bool {
         self.pieces.iter().all(|piece| match piece {
-            Piece::Text(_) | Piece::Client(_) => true,
+            Piece::Text(_) | Piece::Client(_) | Piece::Empty => true,
             Piece::Field(_) => false,
             Piece::Fact(fact) => fact.is_connection_scoped(),
         })
@@ -200,6 +203,8 @@ pub fn render_escaped(template: &Template, facts: &Facts<'_>, escape: Escape, ou
             }
             Piece::Field(name) => put_field(name, facts, &mut sink),
             Piece::Fact(fact) => put_fact(*fact, facts, &mut sink),
+            // Logs still get their `-`.
+            Piece::Empty => {}
         }
         sink.end_value();
     }

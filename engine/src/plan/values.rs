@@ -340,6 +340,7 @@ mod tests {
         assert_eq!(value(one(), Escape::Json), "\\\"\u{fffd}\\\\\\tz");
         let missing = || Variable::Http("missing".to_owned());
         assert_eq!(value(missing(), Escape::Log), "-");
+        assert_eq!(value(Variable::SslEarlyData, Escape::Log), "-");
         assert_eq!(value(missing(), Escape::Json), "");
     }
 }

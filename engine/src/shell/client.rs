@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::core::{Core, Live};
 use super::deadlines::Shut;
-use super::stream::{Cut, Stream, Wait};
+use super::reader::Wait;
+use super::stream::{Cut, Stream};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch};
 use crate::identity::ClientIdentity;

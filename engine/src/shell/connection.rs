@@ -14,7 +14,7 @@ use super::core::{Core, Work};
 use super::deadlines::Shut;
 use super::forward::{Forwarded, Request, forward};
 use super::handshake;
-use super::stream::Wait;
+use super::reader::Wait;
 use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::exchange::reuse::{self, Bodies, ClientEnd};

@@ -15,6 +15,9 @@ pub const TICK: Duration = Duration::from_millis(100);
 
 const NEVER: u32 = u32::MAX;
 
+/// How often a waiting client is looked at.
+const LOOK_AGAIN_TICKS: u32 = 5;
+
 /// What is shut when time is up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Shut {
@@ -22,6 +25,9 @@ pub enum Shut {
     Read,
     /// Everything.
     Both,
+    /// This other descriptor, if the peer of the timer's own one has left; looked at again and again
+    /// until the timer is disarmed. A client that is gone must not keep an upstream busy.
+    IfLeft(Descriptor),
 }
 
 #[derive(Debug, Default)]
@@ -87,15 +93,22 @@ impl Deadlines {
             if *due > now {
                 continue;
             }
+            match table.actions.get(slot) {
+                Some(Some((descriptor, Shut::IfLeft(other)))) => {
+                    if !descriptor.has_left() {
+                        *due = now.saturating_add(LOOK_AGAIN_TICKS);
+                        continue;
+                    }
+                    other.shut_both();
+                }
+                Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
+                Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
+                Some(None) | None => {}
+            }
             *due = NEVER;
             count += 1;
             if let Some(fired) = table.fired.get_mut(slot) {
                 *fired = true;
-            }
-            match table.actions.get(slot) {
-                Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
-                Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
-                Some(None) | None => {}
             }
         }
         count

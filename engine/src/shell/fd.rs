@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown, sockopt};
 
 /// A descriptor that its connection keeps open for as long as this copy is used.
@@ -59,6 +60,16 @@ impl Descriptor {
         let _ = sockopt::set_socket_linger(self.borrow(), Some(std::time::Duration::ZERO));
     }
 
+    /// Has the peer ended its direction, or the whole connection? Unread bytes do not hide it.
+    #[must_use]
+    pub fn has_left(self) -> bool {
+        let mut polled = [PollFd::from_borrowed_fd(self.borrow(), PollFlags::RDHUP)];
+        let now = rustix::event::Timespec::default();
+        let _ = poll(&mut polled, Some(&now));
+        let [polled] = polled;
+        polled.revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)
+    }
+
     /// Looks without reading.
     #[must_use]
     pub fn peek(self) -> Peek {
@@ -111,6 +122,9 @@ mod tests {
         theirs.write_all(b"x").unwrap();
         assert_eq!(descriptor.peek(), Peek::Bytes);
         assert_eq!(descriptor.peek(), Peek::Bytes);
+        assert!(!descriptor.has_left());
+        theirs.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(descriptor.has_left());
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
         assert_eq!(Descriptor::of(&ours).peek(), Peek::Ended);

@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::client::Client;
 use super::core::{Core, Live, Work};
 use super::deadlines::Shut;
+use super::reader::Wait;
 use super::relay::{PumpError, Times, drain, pump};
 use super::respond::{Answering, Memory, Progress, RespondError, respond};
-use super::stream::{Cut, Wait};
+use super::stream::Cut;
 use super::upstream::{ConnectError, Lease, Wanted, give_back, obtain};
 use crate::exchange::Admission;
 use crate::exchange::balance::Tried;
@@ -261,11 +262,14 @@ async fn exchange(
     } else {
         let Work { response, out, gather, .. } = work;
         let mut memory = Memory { head: response, out, gather };
+        client.stream.reader.watch(lease.stream.descriptor());
         let mut source = lease.stream.source();
         let mut sink = client.stream.sink();
         let responded =
             respond(&answering, &mut source, &mut sink, &mut memory, &mut progress).await;
-        (Ok(()), responded)
+        // A client that left made the upstream's connection end; it is not the upstream's fault.
+        let left = client.stream.reader.watched_leave() && responded.is_err();
+        (Ok(()), if left { Err(RespondError::Client(Cut::Ended)) } else { responded })
     };
     note(request, &progress, started, outcome);
     outcome.request_bytes += flow.data_bytes();
@@ -278,7 +282,7 @@ async fn exchange(
             let keep_alive = progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
             Tryout::Done(Forwarded::Delivered { keep_alive, bodies })
         }
-        Err(error) => failed((lease, uploads), error, (uploaded, &progress, bodies), outcome),
+        Err(error) => failed((lease, uploads), &error, (&uploaded, &progress, bodies), outcome),
     }
 }
 
@@ -326,11 +330,11 @@ fn finish_upstream(
 /// The response failed: may another answer be given, and which?
 fn failed(
     (lease, uploads): (Lease, bool),
-    error: RespondError,
-    (uploaded, progress, bodies): (Result<(), PumpError>, &Progress, Bodies),
+    error: &RespondError,
+    (uploaded, progress, bodies): (&Result<(), PumpError>, &Progress, Bodies),
     outcome: &mut Outcome,
 ) -> Tryout {
-    let client_fault = match &uploaded {
+    let client_fault = match uploaded {
         Err(PumpError::Flow(FlowError::Malformed(error))) => Some(Refusal::Malformed(*error)),
         Err(PumpError::Flow(FlowError::TooLarge)) => Some(Refusal::BodyTooLarge),
         Err(PumpError::Source(Cut::TimedOut)) => Some(Refusal::BodyTimeout),
@@ -348,20 +352,20 @@ fn failed(
             Tryout::Done(Forwarded::Cut)
         }
         RespondError::Upstream(failure, _) if progress.begun => {
-            outcome.ended = match failure {
+            outcome.ended = match *failure {
                 Failure::Timeout => Ended::TimedOut,
                 Failure::Connect | Failure::Lost | Failure::BadResponse => Ended::ResponseCutOff,
             };
             Tryout::Done(Forwarded::Cut)
         }
         RespondError::Upstream(failure, refusal) => {
-            let refusal = client_fault.unwrap_or(refusal);
+            let refusal = client_fault.unwrap_or(*refusal);
             let bodies = if uploads { Bodies::RequestUnfinished } else { bodies };
             if client_fault.is_some() {
                 return Tryout::Done(Forwarded::Refuse(refusal, bodies));
             }
             let sent = if uploads { Sent::Gone } else { Sent::Replayable };
-            Tryout::Failed(Failed { failure, refusal, reused, sent, bodies })
+            Tryout::Failed(Failed { failure: *failure, refusal, reused, sent, bodies })
         }
     }
 }

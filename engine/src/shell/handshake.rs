@@ -14,8 +14,9 @@ use rustls::server::UnbufferedServerConnection;
 use super::client::Client;
 use super::core::{Core, LogCause};
 use super::deadlines::Shut;
+use super::reader::Wait;
 use super::session::{Progress, Session, SessionError};
-use super::stream::{Cut, Security, Stream, Wait};
+use super::stream::{Cut, Security, Stream};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::plan::facts::ConnectionFacts;
 use crate::plan::{ListenerId, ServerId};
@@ -51,7 +52,7 @@ pub async fn drive(
 ) -> Result<(), Cut> {
     let started = core.clock.elapsed();
     loop {
-        let progress = step(core, stream, noted.as_mut());
+        let progress = step(core, stream, &mut noted);
         let left = wait.time.saturating_sub(core.clock.elapsed().saturating_sub(started));
         match progress {
             Ok(Progress::Done) => {
@@ -77,15 +78,15 @@ pub async fn drive(
 fn step(
     core: &Core,
     stream: &mut Stream,
-    noted: Option<&mut Noted<'_>>,
+    noted: &mut Option<Noted<'_>>,
 ) -> Result<Progress, SessionError> {
     let Stream { reader, security, .. } = stream;
     let mut guard = security.borrow_mut();
-    let Security { session, pending } = &mut *guard;
+    let Security { session, said } = &mut *guard;
     let cipher = reader.cipher(&core.buffers);
     match noted {
-        Some(Noted { notes, now }) => notes.during(*now, || session.handshake(cipher, pending)),
-        None => session.handshake(cipher, pending),
+        Some(Noted { notes, now }) => notes.during(*now, || session.handshake(cipher, said)),
+        None => session.handshake(cipher, said),
     }
 }
 
@@ -150,7 +151,7 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     let Some((server, config)) = chosen else { return Err(Failure::UnknownName(hello.sni)) };
     let failed = |error| Failure::Handshake(hello.sni.clone(), error);
     let connection = UnbufferedServerConnection::new(config)
-        .map_err(|error| failed(Cut::Tls(SessionError::Tls(error))))?;
+        .map_err(|error| failed(Cut::Tls(SessionError::Tls(Box::new(error)))))?;
     client.stream.security.borrow_mut().session = Session::Server(Box::new(connection));
     let mut notes = HandshakeNotes::new(name);
     let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));

@@ -16,12 +16,15 @@ pub mod fd;
 pub mod forward;
 pub mod handshake;
 pub mod panics;
+pub mod reader;
 pub mod relay;
 pub mod respond;
 pub mod session;
+pub mod socket;
 pub mod stream;
 pub mod upstream;
 pub mod worker;
+pub mod writer;
 
 use std::io;
 use std::sync::Arc;

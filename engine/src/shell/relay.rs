@@ -6,8 +6,9 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use super::reader::Wait;
 use super::session::Opened;
-use super::stream::{Cut, Sink, Source, Wait};
+use super::stream::{Cut, Sink, Source};
 use crate::exchange::flow::{Flow, FlowError};
 
 /// A body longer than this is worth large buffers.

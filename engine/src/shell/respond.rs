@@ -2,9 +2,10 @@
 
 use super::core::Core;
 use super::deadlines::Shut;
+use super::reader::Wait;
 use super::relay::{PumpError, Times, pump};
 use super::session::Opened;
-use super::stream::{Cut, Sink, Source, Wait};
+use super::stream::{Cut, Sink, Source};
 use crate::exchange::flow::Flow;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::response::{

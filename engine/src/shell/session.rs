@@ -1,7 +1,7 @@
 //! TLS without a socket: records in, plaintext out, and back.
 //!
 //! In: ciphertext in a rented buffer. Out: the payload of one record at a time, opened by rustls,
-//! and whatever the protocol wants to say back, collected in `pending` and sent in front of the
+//! and whatever the protocol wants to say back, collected as pending and sent in front of the
 //! next message. A plaintext connection is a session that hands bytes through.
 
 use rustls::ProtocolVersion;
@@ -22,6 +22,35 @@ pub enum Session {
     Server(Box<UnbufferedServerConnection>),
     /// We are the client.
     Client(Box<UnbufferedClientConnection>),
+}
+
+/// What a session has to say, and what it has to remember of what it heard.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// Protocol bytes waiting for the next send: flights, tickets, alerts.
+    pub pending: Vec<u8>,
+    /// A copy of the received bytes that rustls has looked at and not finished with.
+    ///
+    /// rustls keeps offsets into them while half a handshake message is there, and panics if it is
+    /// handed anything else; but the buffer itself may be with the kernel when we want to send.
+    unread: Vec<u8>,
+    /// The session has failed; only what is pending may still be sent.
+    failed: bool,
+}
+
+impl Said {
+    /// Notes what is left in `input` when no whole record is there any more.
+    fn note(&mut self, input: &Buffer) {
+        self.unread.clear();
+        self.unread.extend_from_slice(input.filled());
+    }
+
+    /// Gives memory back: the connection is idle now.
+    pub fn settle(&mut self) {
+        if self.unread.is_empty() {
+            self.unread = Vec::new();
+        }
+    }
 }
 
 /// What opening found.
@@ -48,7 +77,7 @@ pub enum Progress {
 #[derive(Clone, Debug, PartialEq)]
 pub enum SessionError {
     /// rustls refused; an alert is pending.
-    Tls(rustls::Error),
+    Tls(Box<rustls::Error>),
     /// The peer closed within its handshake.
     Closed,
     /// The output did not fit, or the keys are used up: our own fault or the end of a connection.
@@ -73,6 +102,8 @@ trait Endpoint {
     const HEARS_FIRST: bool;
     fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
     fn handshaking(&self) -> bool;
+    /// Is there something encoded that nobody has taken yet?
+    fn has_more_to_say(&self) -> bool;
 }
 
 impl Endpoint for UnbufferedServerConnection {
@@ -89,6 +120,10 @@ impl Endpoint for UnbufferedServerConnection {
     fn handshaking(&self) -> bool {
         self.is_handshaking()
     }
+
+    fn has_more_to_say(&self) -> bool {
+        self.wants_write()
+    }
 }
 
 impl Endpoint for UnbufferedClientConnection {
@@ -104,6 +139,10 @@ impl Endpoint for UnbufferedClientConnection {
 
     fn handshaking(&self) -> bool {
         self.is_handshaking()
+    }
+
+    fn has_more_to_say(&self) -> bool {
+        self.wants_write()
     }
 }
 
@@ -129,11 +168,11 @@ impl Session {
     /// Opens the next record of `input` and hands its payload (at most 2^14 bytes) to `take`.
     ///
     /// # Errors
-    /// The peer broke the protocol; `pending` then holds the alert.
+    /// The peer broke the protocol; what is pending holds the alert then.
     pub fn open_next<R>(
         &mut self,
         input: &mut Buffer,
-        pending: &mut Vec<u8>,
+        said: &mut Said,
         take: impl FnOnce(&[u8]) -> R,
     ) -> Result<Opened<R>, SessionError> {
         match self {
@@ -147,8 +186,8 @@ impl Session {
                 input.consume(count);
                 Ok(Opened::Data(taken))
             }
-            Self::Server(connection) => open(&mut **connection, input, pending, take),
-            Self::Client(connection) => open(&mut **connection, input, pending, take),
+            Self::Server(connection) => open(&mut **connection, input, said, take),
+            Self::Client(connection) => open(&mut **connection, input, said, take),
         }
     }
 
@@ -160,7 +199,7 @@ impl Session {
     pub fn seal(
         &mut self,
         plain: &[u8],
-        pending: &mut Vec<u8>,
+        said: &mut Said,
         output: &mut Buffer,
     ) -> Result<(), SessionError> {
         debug_assert!(plain.len() <= PLAIN_BYTES_MAX);
@@ -172,33 +211,33 @@ impl Session {
                     Err(SessionError::Exhausted)
                 }
             }
-            Self::Server(connection) => seal(&mut **connection, plain, pending, output),
-            Self::Client(connection) => seal(&mut **connection, plain, pending, output),
+            Self::Server(connection) => seal(&mut **connection, plain, said, output),
+            Self::Client(connection) => seal(&mut **connection, plain, said, output),
         }
     }
 
     /// Drives a handshake as far as `input` reaches.
     ///
     /// # Errors
-    /// The handshake failed; `pending` then holds the alert.
+    /// The handshake failed; what is pending holds the alert.
     pub fn handshake(
         &mut self,
         input: &mut Buffer,
-        pending: &mut Vec<u8>,
+        said: &mut Said,
     ) -> Result<Progress, SessionError> {
         match self {
             Self::Plain => Ok(Progress::Done),
-            Self::Server(connection) => handshake(&mut **connection, input, pending),
-            Self::Client(connection) => handshake(&mut **connection, input, pending),
+            Self::Server(connection) => handshake(&mut **connection, input, said),
+            Self::Client(connection) => handshake(&mut **connection, input, said),
         }
     }
 
-    /// Puts `close_notify` into `pending`.
-    pub fn close(&mut self, pending: &mut Vec<u8>) {
+    /// Puts `close_notify` into what is pending.
+    pub fn close(&mut self, said: &mut Said) {
         match self {
             Self::Plain => {}
-            Self::Server(connection) => close(&mut **connection, pending),
-            Self::Client(connection) => close(&mut **connection, pending),
+            Self::Server(connection) => close(&mut **connection, said),
+            Self::Client(connection) => close(&mut **connection, said),
         }
     }
 }
@@ -217,24 +256,27 @@ fn encode<Data>(chunk: &mut rustls::unbuffered::EncodeTlsData<'_, Data>, pending
     }
 }
 
-/// After a failure, the alert that rustls has ready.
-fn drain_alert(connection: &mut impl Endpoint, pending: &mut Vec<u8>) {
-    // One alert, and at most what was queued before it.
-    for _ in 0..16 {
-        match connection.process(&mut []).state {
-            Ok(ConnectionState::EncodeTlsData(mut chunk)) => encode(&mut chunk, pending),
-            Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
-            _ => return,
-        }
+/// The session has failed: takes the alert that rustls has ready, and nothing more after it. Asked
+/// once more, it would look at the same wrong bytes again.
+fn fail(connection: &mut impl Endpoint, input: &mut Buffer, said: &mut Said) {
+    said.failed = true;
+    while connection.has_more_to_say() {
+        let UnbufferedStatus { discard, state } = connection.process(input.filled_mut());
+        let Ok(ConnectionState::EncodeTlsData(mut chunk)) = state else { return };
+        encode(&mut chunk, &mut said.pending);
+        input.consume(discard);
     }
 }
 
 fn open<C: Endpoint, R>(
     connection: &mut C,
     input: &mut Buffer,
-    pending: &mut Vec<u8>,
+    said: &mut Said,
     take: impl FnOnce(&[u8]) -> R,
 ) -> Result<Opened<R>, SessionError> {
+    if said.failed {
+        return Err(SessionError::Closed);
+    }
     let mut take = Some(take);
     loop {
         let UnbufferedStatus { mut discard, state } = connection.process(input.filled_mut());
@@ -244,11 +286,11 @@ fn open<C: Endpoint, R>(
                     discard += record.discard;
                     take.take().map(|take| Ok(Opened::Data(take(record.payload))))
                 }
-                Some(Err(error)) => Some(Err(SessionError::Tls(error))),
+                Some(Err(error)) => Some(Err(SessionError::Tls(Box::new(error)))),
                 None => Some(Ok(Opened::More)),
             },
             Ok(ConnectionState::EncodeTlsData(mut chunk)) => {
-                encode(&mut chunk, pending);
+                encode(&mut chunk, &mut said.pending);
                 None
             }
             Ok(ConnectionState::TransmitTlsData(sent)) => {
@@ -261,16 +303,22 @@ fn open<C: Endpoint, R>(
                 Some(Ok(Opened::More))
             }
             Ok(_) => Some(Err(SessionError::Closed)),
-            Err(error) => Some(Err(SessionError::Tls(error))),
+            Err(error) => Some(Err(SessionError::Tls(Box::new(error)))),
         };
         input.consume(discard);
         match found {
             None => {}
             Some(Err(error)) => {
-                drain_alert(connection, pending);
+                fail(connection, input, said);
                 return Err(error);
             }
-            Some(found) => return found,
+            Some(Ok(found)) => {
+                match found {
+                    Opened::Data(_) => said.unread.clear(),
+                    Opened::More | Opened::Closed => said.note(input),
+                }
+                return Ok(found);
+            }
         }
     }
 }
@@ -278,11 +326,15 @@ fn open<C: Endpoint, R>(
 fn seal(
     connection: &mut impl Endpoint,
     plain: &[u8],
-    pending: &mut Vec<u8>,
+    said: &mut Said,
     output: &mut Buffer,
 ) -> Result<(), SessionError> {
+    if said.failed {
+        return Err(SessionError::Closed);
+    }
+    let Said { pending, unread, .. } = said;
     loop {
-        match connection.process(&mut []).state {
+        match connection.process(unread).state {
             Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                 flush_pending(pending, output)?;
                 return match traffic.encrypt(plain, output.spare_mut()) {
@@ -300,12 +352,15 @@ fn seal(
             // The peer is done sending; we may still answer.
             Ok(ConnectionState::PeerClosed) => {}
             Ok(_) => return Err(SessionError::Closed),
-            Err(error) => return Err(SessionError::Tls(error)),
+            Err(error) => return Err(SessionError::Tls(Box::new(error))),
         }
     }
 }
 
 /// Moves what the protocol has to say in front of what we have to say.
+///
+/// # Errors
+/// [`SessionError::Exhausted`] without enough room.
 pub fn flush_pending(pending: &mut Vec<u8>, output: &mut Buffer) -> Result<(), SessionError> {
     if pending.is_empty() {
         return Ok(());
@@ -323,13 +378,13 @@ pub fn flush_pending(pending: &mut Vec<u8>, output: &mut Buffer) -> Result<(), S
 fn handshake<C: Endpoint>(
     connection: &mut C,
     input: &mut Buffer,
-    pending: &mut Vec<u8>,
+    said: &mut Said,
 ) -> Result<Progress, SessionError> {
     loop {
         let UnbufferedStatus { discard, state } = connection.process(input.filled_mut());
         let progress = match state {
             Ok(ConnectionState::EncodeTlsData(mut chunk)) => {
-                encode(&mut chunk, pending);
+                encode(&mut chunk, &mut said.pending);
                 None
             }
             Ok(ConnectionState::TransmitTlsData(sent)) => {
@@ -342,24 +397,31 @@ fn handshake<C: Endpoint>(
             // The first message came with the last flight. It stays inside until it is opened.
             Ok(ConnectionState::ReadTraffic(_)) if C::HEARS_FIRST => Some(Ok(Progress::Done)),
             Ok(_) => Some(Err(SessionError::Closed)),
-            Err(error) => Some(Err(SessionError::Tls(error))),
+            Err(error) => Some(Err(SessionError::Tls(Box::new(error)))),
         };
         input.consume(discard);
         match progress {
             None => {}
-            Some(Ok(_)) if !connection.handshaking() => return Ok(Progress::Done),
             Some(Err(error)) => {
-                drain_alert(connection, pending);
+                fail(connection, input, said);
                 return Err(error);
             }
-            Some(progress) => return progress,
+            Some(Ok(progress)) => {
+                let done = !connection.handshaking();
+                said.note(input);
+                return Ok(if done { Progress::Done } else { progress });
+            }
         }
     }
 }
 
-fn close(connection: &mut impl Endpoint, pending: &mut Vec<u8>) {
+fn close(connection: &mut impl Endpoint, said: &mut Said) {
+    if said.failed {
+        return;
+    }
+    let Said { pending, unread, .. } = said;
     for _ in 0..16 {
-        match connection.process(&mut []).state {
+        match connection.process(unread).state {
             Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                 let start = pending.len();
                 pending.resize(start + 256, 0);

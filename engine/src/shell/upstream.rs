@@ -1,6 +1,7 @@
 //! Connections to upstream nodes: from the pool if one is fresh, else connected anew.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::NodeAddress;
@@ -10,8 +11,9 @@ use rustls::client::UnbufferedClientConnection;
 use super::core::{Core, Live};
 use super::deadlines::Shut;
 use super::handshake::drive;
+use super::reader::Wait;
 use super::session::{Session, SessionError};
-use super::stream::{Cut, Stream, Wait};
+use super::stream::{Cut, Stream};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
 use crate::plan::{NodeIndex, NodePlan, UpstreamId, UpstreamPlan};
 use crate::report::Counter;
@@ -117,8 +119,8 @@ async fn connect(
         Some(tls) => {
             let host = std::str::from_utf8(wanted.name).unwrap_or_default();
             let name = tls.server_name(host, &node.name);
-            let connection = UnbufferedClientConnection::new(tls.config.clone(), name)
-                .map_err(|error| ConnectError::Tls(SessionError::Tls(error)))?;
+            let connection = UnbufferedClientConnection::new(Arc::clone(&tls.config), name)
+                .map_err(|error| ConnectError::Tls(SessionError::Tls(Box::new(error))))?;
             Session::Client(Box::new(connection))
         }
     };

@@ -12,6 +12,10 @@ use crate::plan::facts::SessionFacts;
 #[must_use]
 pub fn session(connection: &CommonState, hello: &Hello, notes: &HandshakeNotes) -> SessionFacts {
     let group = connection.negotiated_key_exchange_group();
+    let reused = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+    // A resumed TLS 1.2 session exchanges no keys: nginx knows no groups there, and neither do we.
+    let keyless = reused && connection.protocol_version() == Some(ProtocolVersion::TLSv1_2);
+    let curves: &[u16] = if keyless { &[] } else { &hello.curves };
     SessionFacts {
         protocol: match connection.protocol_version() {
             Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
@@ -30,9 +34,9 @@ pub fn session(connection: &CommonState, hello: &Hello, notes: &HandshakeNotes) 
             _ => "",
         },
         server_name: hello.sni.clone().unwrap_or_default(),
-        reused: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+        reused,
         ciphers: list(&hello.ciphers, openssl_names::cipher),
-        curves: list(&hello.curves, openssl_names::curve),
+        curves: list(curves, openssl_names::curve),
         client_sigalg: notes.client_sigalg(),
     }
 }

@@ -1,6 +1,6 @@
 //! A connection made for one name does not reach what another name protects: 421.
 
-use ferrule_tests::{Authority, Dial, Setup, Upstream, echo, on_both_drivers, raw, scratch};
+use ferrule_tests::{Authority, Dial, Setup, Upstream, echo, on_both_drivers, scratch};
 
 use crate::write_ca;
 
@@ -9,9 +9,6 @@ const CONFIG: &str = r#"
 address = "127.0.0.1:@front@"
 tls = true
 fallback_sni = "open.test"
-
-[[listen]]
-address = "127.0.0.1:@plain@"
 
 [[ssls]]
 snis = ["open.test", "also-open.test"]
@@ -82,10 +79,5 @@ on_both_drivers! {
         let mut raw = Dial::new(Some("open.test")).connect(front).expect("a handshake");
         raw.send(b"GET https://a.test/ HTTP/1.1\r\nHost: open.test\r\n\r\n").expect("a connection");
         assert_eq!(raw.response("GET").expect("a response").status(), 421);
-
-        // Without TLS there is no policy that a protected name would accept.
-        let answer = raw::plain_get(gateway.port("plain"), "a.test", "/");
-        assert_eq!(answer.status(), 421, "{answer:?}");
-        assert_eq!(raw::plain_get(gateway.port("plain"), "open.test", "/").status(), 200);
     }
 }

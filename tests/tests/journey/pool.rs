@@ -223,7 +223,8 @@ on_both_drivers! {
             let mut raw = raw::plain(gateway.port("front"));
             raw.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("a connection");
             let answer = raw.response("GET");
-            let answer = answer.unwrap_or_else(|error| panic!("{tls}: {error}\n{}", gateway.log()));
+            assert!(answer.is_ok(), "{tls}: {answer:?}\n{}", gateway.log());
+            let answer = answer.expect("just seen");
             assert_eq!(answer.status(), *status, "{tls}: {answer:?}\n{}", gateway.log());
         }
     }

@@ -62,7 +62,7 @@ const STEPS: &[Step] = &[
     ),
     step("binary", "cargo build -p ferrule-engine --bin ferrule --locked"),
     step("tests", "cargo test --workspace --locked --no-fail-fast"),
-    step("benches-once", "cargo test --workspace --benches --locked --no-fail-fast"),
+    step("benches-once", "cargo test -p ferrule-bench --benches --locked --no-fail-fast"),
     step("demo", "cargo demo --once"),
     step("unused-dependencies", "cargo machete").needing(Needs::Subcommand("machete")),
     step("licences-and-bans", "cargo deny check bans licenses sources")

@@ -1,0 +1,301 @@
+//! The receiving half: bytes off the wire, records opened, plaintext handed on.
+
+use std::cell::RefCell;
+use std::io;
+use std::time::Duration;
+
+use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
+use super::deadlines::{Remote, Shut, Timer};
+use super::fd::{Descriptor, Peek};
+use super::session::{Opened, SessionError};
+use super::socket::ReadHalf;
+use super::stream::{Cut, Security};
+
+/// Answers that are faster than this need no look at the client.
+const WATCH_AFTER: Duration = Duration::from_millis(500);
+
+/// The receiving half.
+pub struct Reader {
+    half: ReadHalf,
+    descriptor: Descriptor,
+    timer: Timer,
+    /// Ciphertext as it came; unused by plaintext connections.
+    cipher: Option<Buffer>,
+    /// Plaintext that nobody has consumed yet.
+    pub plain: Option<Buffer>,
+    /// The peer said that nothing follows.
+    closed: bool,
+    /// The connection's end was read.
+    ended: bool,
+}
+
+/// How long to wait, and what is shut when that was too long.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    /// How long.
+    pub time: Duration,
+    /// What is shut then.
+    pub shut: Shut,
+    /// Nothing is running yet: a small buffer will do.
+    pub idle: bool,
+}
+
+impl Reader {
+    /// Of a connection on which nothing was received yet.
+    #[must_use]
+    pub const fn new(half: ReadHalf, descriptor: Descriptor, timer: Timer) -> Self {
+        Self { half, descriptor, timer, cipher: None, plain: None, closed: false, ended: false }
+    }
+
+    /// Was the connection's end read?
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Is this pooled connection still open and silent?
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        !self.closed && self.is_drained() && self.descriptor.peek() == Peek::Silent
+    }
+
+    /// While nobody reads: if the peer leaves, `other` is shut (see [`Reader::watched_leave`]).
+    pub fn watch(&self, other: Descriptor) {
+        self.timer.arm(WATCH_AFTER, self.descriptor, Shut::IfLeft(other));
+    }
+
+    /// Ends the watch; did the peer leave during it?
+    #[must_use]
+    pub fn watched_leave(&self) -> bool {
+        self.timer.disarm();
+        self.timer.fired()
+    }
+
+    /// A way to shorten a wait from outside.
+    #[must_use]
+    pub fn remote(&self) -> Remote {
+        self.timer.remote()
+    }
+
+    /// Forgets everything received and not consumed.
+    pub fn discard(&mut self, buffers: &Buffers) {
+        for slot in [&mut self.cipher, &mut self.plain] {
+            buffers.settle(slot);
+        }
+    }
+
+    /// Nothing received is left unconsumed.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        let drained = |slot: &Option<Buffer>| slot.as_ref().is_none_or(Buffer::is_empty);
+        drained(&self.plain) && drained(&self.cipher)
+    }
+
+    /// Gives empty buffers back.
+    pub fn settle(&mut self, buffers: &Buffers) {
+        for slot in [&mut self.cipher, &mut self.plain] {
+            if slot.as_ref().is_some_and(Buffer::is_empty) {
+                buffers.settle(slot);
+            }
+        }
+    }
+
+    /// Makes room in `slot` for at least `room` more bytes.
+    fn make_room(slot: &mut Option<Buffer>, buffers: &Buffers, first: Size, room: usize) {
+        let mut buffer = slot.take().unwrap_or_else(|| buffers.rent(first));
+        if buffer.spare() < room {
+            buffer.compact();
+        }
+        for size in [Size::Record, Size::Body] {
+            if buffer.spare() < room {
+                buffer = buffers.enlarge(buffer, size);
+            }
+        }
+        *slot = Some(buffer);
+    }
+
+    /// One receive into the buffer that takes bytes off the wire.
+    ///
+    /// # Errors
+    /// As [`Cut`] says.
+    pub async fn receive(
+        &mut self,
+        tls: bool,
+        buffers: &Buffers,
+        wait: Wait,
+    ) -> Result<usize, Cut> {
+        let slot = if tls { &mut self.cipher } else { &mut self.plain };
+        let first = if wait.idle { Size::Small } else { Size::Record };
+        Self::make_room(slot, buffers, first, 1);
+        self.arm(wait);
+        let received = self.receive_armed(tls).await;
+        self.timer.disarm();
+        received
+    }
+
+    fn arm(&self, wait: Wait) {
+        if wait.idle {
+            self.timer.arm_idle(wait.time, self.descriptor, wait.shut);
+        } else {
+            self.timer.arm(wait.time, self.descriptor, wait.shut);
+        }
+    }
+
+    /// One receive; the timer runs already and there is room.
+    async fn receive_armed(&mut self, tls: bool) -> Result<usize, Cut> {
+        let slot = if tls { &mut self.cipher } else { &mut self.plain };
+        let Some(buffer) = slot.take() else { return Err(Cut::Ended) };
+        if buffer.spare() == 0 {
+            *slot = Some(buffer);
+            return Err(Cut::Failed(io::ErrorKind::OutOfMemory));
+        }
+        let (result, buffer) = self.half.receive(buffer).await;
+        let slot = if tls { &mut self.cipher } else { &mut self.plain };
+        *slot = Some(buffer);
+        match result {
+            Ok(0) if self.timer.fired() => Err(Cut::TimedOut),
+            Ok(0) => {
+                self.ended = true;
+                Err(Cut::Ended)
+            }
+            Ok(count) => Ok(count),
+            Err(_) if self.timer.fired() => Err(Cut::TimedOut),
+            Err(error) => Err(Cut::Failed(error.kind())),
+        }
+    }
+
+    /// The ciphertext buffer, for the handshake.
+    pub fn cipher(&mut self, buffers: &Buffers) -> &mut Buffer {
+        self.cipher.get_or_insert_with(|| buffers.rent(Size::Record))
+    }
+
+    /// Hands the next piece of plaintext (at most 2^14 bytes) to `take`, which says how much of it
+    /// it consumed; the rest is kept.
+    ///
+    /// # Errors
+    /// The peer broke the protocol.
+    pub fn next_piece(
+        &mut self,
+        security: &RefCell<Security>,
+        buffers: &Buffers,
+        take: impl FnOnce(&[u8]) -> usize,
+    ) -> Result<Opened<()>, Cut> {
+        if let Some(plain) = self.plain.as_mut().filter(|plain| !plain.is_empty()) {
+            let filled = plain.filled();
+            let piece = filled.get(..filled.len().min(PLAIN_BYTES_MAX)).unwrap_or_default();
+            let used = take(piece);
+            plain.consume(used);
+            return Ok(Opened::Data(()));
+        }
+        if self.closed {
+            return Ok(Opened::Closed);
+        }
+        let mut guard = security.borrow_mut();
+        let Security { session, said } = &mut *guard;
+        if !session.is_tls() {
+            return Ok(Opened::More);
+        }
+        let cipher = self.cipher.get_or_insert_with(|| buffers.rent(Size::Record));
+        let kept = &mut self.plain;
+        let opened = session.open_next(cipher, said, |payload| {
+            let used = take(payload);
+            if let Some(rest) = payload.get(used..).filter(|rest| !rest.is_empty()) {
+                kept.get_or_insert_with(|| buffers.rent(Size::Record)).append(rest);
+            }
+        });
+        self.note_closed(opened)
+    }
+
+    fn note_closed<R>(
+        &mut self,
+        opened: Result<Opened<R>, SessionError>,
+    ) -> Result<Opened<R>, Cut> {
+        match opened {
+            Ok(Opened::Closed) => {
+                self.closed = true;
+                Ok(Opened::Closed)
+            }
+            Ok(opened) => Ok(opened),
+            Err(error) => Err(Cut::Tls(error)),
+        }
+    }
+
+    /// Reads until `plain` holds more than before; returns how much it holds.
+    ///
+    /// # Errors
+    /// The connection is cut; [`Cut::Ended`] at its end.
+    pub async fn read_plain(
+        &mut self,
+        security: &RefCell<Security>,
+        buffers: &Buffers,
+        wait: Wait,
+    ) -> Result<usize, Cut> {
+        let tls = security.borrow().session.is_tls();
+        if !tls {
+            self.receive(false, buffers, wait).await?;
+            return Ok(self.plain.as_ref().map_or(0, Buffer::len));
+        }
+        // One timer for all of it: bytes that make no record, and records that hold nothing, must
+        // not buy anybody time.
+        self.arm(wait);
+        let read = self.read_records(security, buffers, wait.idle).await;
+        self.timer.disarm();
+        read
+    }
+
+    async fn read_records(
+        &mut self,
+        security: &RefCell<Security>,
+        buffers: &Buffers,
+        idle: bool,
+    ) -> Result<usize, Cut> {
+        let before = self.plain.as_ref().map_or(0, Buffer::len);
+        let first = if idle { Size::Small } else { Size::Record };
+        loop {
+            while self.open_into_plain(security, buffers)? {
+                let now = self.plain.as_ref().map_or(0, Buffer::len);
+                if now > before {
+                    return Ok(now);
+                }
+            }
+            if self.closed {
+                return Err(Cut::Ended);
+            }
+            Self::make_room(&mut self.cipher, buffers, first, 1);
+            self.receive_armed(true).await?;
+        }
+    }
+
+    /// Opens one record behind what `plain` holds; `false` if no whole record is there.
+    fn open_into_plain(
+        &mut self,
+        security: &RefCell<Security>,
+        buffers: &Buffers,
+    ) -> Result<bool, Cut> {
+        let mut guard = security.borrow_mut();
+        let Security { session, said } = &mut *guard;
+        // Without ciphertext, too: a record may have been opened at the end of the handshake.
+        let cipher = self.cipher.get_or_insert_with(|| buffers.rent(Size::Small));
+        let plain = &mut self.plain;
+        let mut fits = true;
+        let opened = session.open_next(cipher, said, |payload| {
+            Self::make_room(plain, buffers, Size::Record, payload.len());
+            fits = plain.as_mut().is_some_and(|plain| plain.append(payload) == payload.len());
+        });
+        if !fits {
+            // Heads are bounded far below a body buffer; only a caller's bug gets here.
+            return Err(Cut::Failed(io::ErrorKind::OutOfMemory));
+        }
+        Ok(matches!(self.note_closed(opened)?, Opened::Data(())))
+    }
+
+    /// Uses large buffers from here on: a body is flowing.
+    pub fn enlarge(&mut self, tls: bool, buffers: &Buffers) {
+        let slot = if tls { &mut self.cipher } else { &mut self.plain };
+        if let Some(buffer) = slot.take() {
+            *slot = Some(buffers.enlarge(buffer, Size::Body));
+        } else {
+            *slot = Some(buffers.rent(Size::Body));
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The two halves of a socket of either kind.
+
+use std::io;
+
+use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
+use monoio::net::{TcpStream, UnixStream};
+
+use super::buffers::Buffer;
+
+/// Receives.
+pub enum ReadHalf {
+    /// From a TCP connection.
+    Tcp(OwnedReadHalf<TcpStream>),
+    /// From a Unix socket.
+    Unix(OwnedReadHalf<UnixStream>),
+}
+
+/// Sends.
+pub enum WriteHalf {
+    /// To a TCP connection.
+    Tcp(OwnedWriteHalf<TcpStream>),
+    /// To a Unix socket.
+    Unix(OwnedWriteHalf<UnixStream>),
+}
+
+/// Both halves of a TCP connection.
+pub fn tcp(stream: TcpStream) -> (ReadHalf, WriteHalf) {
+    let (read, write) = stream.into_split();
+    (ReadHalf::Tcp(read), WriteHalf::Tcp(write))
+}
+
+/// Both halves of a Unix socket.
+pub fn unix(stream: UnixStream) -> (ReadHalf, WriteHalf) {
+    let (read, write) = stream.into_split();
+    (ReadHalf::Unix(read), WriteHalf::Unix(write))
+}
+
+impl ReadHalf {
+    /// One receive behind what the buffer holds.
+    pub async fn receive(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
+        match self {
+            Self::Tcp(half) => half.read(buffer).await,
+            Self::Unix(half) => half.read(buffer).await,
+        }
+    }
+}
+
+impl WriteHalf {
+    /// One send of what the buffer holds.
+    pub async fn send(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
+        match self {
+            Self::Tcp(half) => half.write(buffer).await,
+            Self::Unix(half) => half.write(buffer).await,
+        }
+    }
+}
