@@ -6,12 +6,10 @@
 //! The order of the questions: where does it end, is the method one we serve, what does it ask for,
 //! may this client ask, may it ask *here* (421), is the body acceptable, is there a route.
 
-use ferrule_config::model::ClientVerify;
-
 use super::hop;
 use super::refusal::Refusal;
 use crate::identity::{ClientIdentity, Verdict};
-use crate::plan::{Found, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
+use crate::plan::{Found, Gate, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
 use crate::wire::error::WireError;
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::{self, BodyLength};
@@ -168,22 +166,15 @@ impl Scratch {
 /// live on, so its dates are looked at again: two comparisons.
 fn check_client(plan: &Plan, connection: &ConnectionView<'_>) -> Result<(), Refusal> {
     let Some(policy) = connection.policy else { return Ok(()) };
-    let verify = plan.sni.verify(policy);
     let verdict = connection.client.map_or(Verdict::None, |client| client.verdict);
-    match (verify, verdict) {
-        (ClientVerify::Off, _) => Ok(()),
-        (ClientVerify::On, Verdict::None) => Err(Refusal::NoCertificate),
-        (ClientVerify::Optional | ClientVerify::OptionalNoCa, Verdict::None) => Ok(()),
-        (ClientVerify::OptionalNoCa, Verdict::Failed(failure)) if failure.is_unknown_issuer() => {
-            Ok(())
-        }
-        (_, Verdict::Failed(failure)) => Err(Refusal::BadCertificate(failure)),
-        (_, Verdict::Success) => {
-            let expired =
-                connection.client.is_some_and(|client| client.validity.1 < connection.now);
-            if expired { Err(Refusal::CertificateExpired) } else { Ok(()) }
-        }
+    match Gate::of(plan.sni.verify(policy), verdict) {
+        Gate::NoCertificate => return Err(Refusal::NoCertificate),
+        Gate::BadCertificate(failure) => return Err(Refusal::BadCertificate(failure)),
+        Gate::Pass => {}
     }
+    let expired = verdict == Verdict::Success
+        && connection.client.is_some_and(|client| client.validity.1 < connection.now);
+    if expired { Err(Refusal::CertificateExpired) } else { Ok(()) }
 }
 
 /// May it ask for this host on this connection? If a certificate means anything under either

@@ -10,6 +10,7 @@ mod client;
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod gate;
 pub mod headers;
 pub mod names;
 pub mod route;
@@ -25,6 +26,7 @@ use crate::identity::Wanted;
 use crate::wire::limits::HeadLimits;
 
 pub use facts::Facts;
+pub use gate::Gate;
 pub use headers::{HeaderRules, IdentityHeaders};
 pub use route::{Found, MethodSet, RouteTable};
 pub use sni::SniTable;

@@ -142,7 +142,8 @@ impl Client {
                 let spent = self.core.clock.elapsed().saturating_sub(*started);
                 Wait { time: whole.saturating_sub(spent), shut: Shut::Read, idle: false }
             } else {
-                Wait { time: quiet, shut: Shut::Both, idle: true }
+                // Reading only: the client is still told that we close.
+                Wait { time: quiet, shut: Shut::Read, idle: true }
             };
             match source.read_plain(wait).await {
                 Ok(_) => {}

@@ -102,6 +102,8 @@ trait Endpoint {
     const HEARS_FIRST: bool;
     fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
     fn handshaking(&self) -> bool;
+    /// Is there something encoded that nobody has taken yet?
+    fn has_more_to_say(&self) -> bool;
 }
 
 impl Endpoint for UnbufferedServerConnection {
@@ -118,6 +120,10 @@ impl Endpoint for UnbufferedServerConnection {
     fn handshaking(&self) -> bool {
         self.is_handshaking()
     }
+
+    fn has_more_to_say(&self) -> bool {
+        self.wants_write()
+    }
 }
 
 impl Endpoint for UnbufferedClientConnection {
@@ -133,6 +139,10 @@ impl Endpoint for UnbufferedClientConnection {
 
     fn handshaking(&self) -> bool {
         self.is_handshaking()
+    }
+
+    fn has_more_to_say(&self) -> bool {
+        self.wants_write()
     }
 }
 
@@ -246,27 +256,15 @@ fn encode<Data>(chunk: &mut rustls::unbuffered::EncodeTlsData<'_, Data>, pending
     }
 }
 
-/// The session has failed: takes the alert that rustls has ready, and nothing more after it.
+/// The session has failed: takes the alert that rustls has ready, and nothing more after it. Asked
+/// once more, it would look at the same wrong bytes again.
 fn fail(connection: &mut impl Endpoint, input: &mut Buffer, said: &mut Said) {
     said.failed = true;
-    // One alert, and at most what was queued before it.
-    for _ in 0..16 {
+    while connection.has_more_to_say() {
         let UnbufferedStatus { discard, state } = connection.process(input.filled_mut());
-        let more = match state {
-            Ok(ConnectionState::EncodeTlsData(mut chunk)) => {
-                encode(&mut chunk, &mut said.pending);
-                true
-            }
-            Ok(ConnectionState::TransmitTlsData(sent)) => {
-                sent.done();
-                true
-            }
-            _ => false,
-        };
+        let Ok(ConnectionState::EncodeTlsData(mut chunk)) = state else { return };
+        encode(&mut chunk, &mut said.pending);
         input.consume(discard);
-        if !more {
-            return;
-        }
     }
 }
 

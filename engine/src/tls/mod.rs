@@ -20,7 +20,7 @@ use ferrule_config::{Config, Problem, Problems};
 pub use client::{UpstreamFailure, UpstreamTls};
 pub use handshake::HandshakeNotes;
 pub use hello::{Hello, HelloError, HelloReader};
-pub use server::{Gate, ServerTls};
+pub use server::ServerTls;
 pub use tickets::TicketKeys;
 
 /// Everything that one generation needs for TLS.

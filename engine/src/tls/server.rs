@@ -22,6 +22,7 @@ use super::tickets::{PolicyTicketer, TicketKeys};
 use super::{Findings, handshake, keys, signatures};
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Verdict, VerifyFailure};
+use crate::plan::Gate;
 
 /// Bytes of CA names in a `CertificateRequest`; its field holds 64 KiB.
 const CA_NAMES_BYTES_MAX: usize = 48 * 1024;
@@ -37,17 +38,6 @@ pub struct ServerTls {
     pub verify: ClientVerify,
     /// How a client that fails is told.
     pub reject: Reject,
-}
-
-/// May a client with this verdict go on?
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Gate {
-    /// Yes.
-    Pass,
-    /// No: there is no certificate (nginx's 496).
-    NoCertificate,
-    /// No: it is not good (nginx's 495).
-    BadCertificate,
 }
 
 impl ServerTls {
@@ -97,25 +87,6 @@ impl ServerTls {
             config.send_tls13_tickets = 0;
         }
         Some(Self { config: Arc::new(config), policy, verify, reject })
-    }
-
-    /// May a client with this verdict go on? As nginx decides between 200, 495 and 496.
-    #[must_use]
-    pub const fn gate(&self, verdict: Verdict) -> Gate {
-        gate(self.verify, verdict)
-    }
-}
-
-const fn gate(verify: ClientVerify, verdict: Verdict) -> Gate {
-    match (verify, verdict) {
-        (ClientVerify::Off, _)
-        | (_, Verdict::Success)
-        | (ClientVerify::Optional | ClientVerify::OptionalNoCa, Verdict::None) => Gate::Pass,
-        (ClientVerify::On, Verdict::None) => Gate::NoCertificate,
-        (ClientVerify::OptionalNoCa, Verdict::Failed(failure)) if failure.is_unknown_issuer() => {
-            Gate::Pass
-        }
-        (_, Verdict::Failed(_)) => Gate::BadCertificate,
     }
 }
 
@@ -328,7 +299,7 @@ impl ClientCertVerifier for ClientCheck {
             presented.extend(intermediates.iter().map(AsRef::<[u8]>::as_ref));
             let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
             let verdict = chain::judge(&presented, &self.policy, now);
-            if gate(self.verify, verdict) != Gate::Pass
+            if Gate::of(self.verify, verdict) != Gate::Pass
                 && let Verdict::Failed(failure) = verdict
             {
                 handshake::note_client_failure(failure);

@@ -7,6 +7,7 @@ mod access_log;
 mod bodies;
 mod drain;
 mod guides;
+mod hostile;
 mod limits;
 mod misdirected;
 mod pool;

@@ -1,0 +1,200 @@
+//! TLS clients that stall, lie and leave.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::time::Duration;
+
+use ferrule_tests::{Authority, Dial, Upstream, echo, now, on_both_drivers, raw};
+use rustls::AlertDescription;
+use rustls::version::{TLS12, TLS13};
+
+use super::{Mutual, descriptors, drip, pause, read_all, socket};
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+
+on_both_drivers! {
+    /// Every byte of every flight in a segment of its own.
+    fn a_handshake_in_one_byte_segments_succeeds(driver) {
+        let upstream = Upstream::plain(echo());
+        let mutual = Mutual::start(driver, "http", &upstream);
+        for version in [&TLS12, &TLS13] {
+            let (mut session, mut socket) = (mutual.session(version), socket(mutual.port()));
+            session.writer().write_all(GET).expect("room");
+            let mut answer = Vec::new();
+            loop {
+                while session.wants_write() {
+                    let mut flight = Vec::new();
+                    session.write_tls(&mut flight).expect("memory");
+                    flight.iter().for_each(|byte| socket.write_all(&[*byte]).expect("a connection"));
+                }
+                let read = session.read_tls(&mut socket).expect("a connection");
+                session.process_new_packets().expect("a session");
+                let ended = session.reader().read_to_end(&mut answer).is_ok();
+                if ended || read == 0 {
+                    break;
+                }
+            }
+            let answer = String::from_utf8(answer).expect("text");
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("X-Client: CN=me"), "{answer}");
+        }
+    }
+
+    /// Neither silence nor a byte now and then buys more than the handshake's own time.
+    fn an_unfinished_hello_is_given_up(driver) {
+        let upstream = Upstream::plain(echo());
+        let mutual = Mutual::start(driver, "http", &upstream);
+        let mut hello = Vec::new();
+        mutual.session(&TLS13).write_tls(&mut hello).expect("memory");
+        let mut silent = socket(mutual.port());
+        silent.write_all(&hello[..hello.len() - 1]).expect("a connection");
+        let started = now();
+        assert_eq!(silent.read(&mut [0; 16]).expect("an orderly end"), 0);
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+
+        let mut slow = socket(mutual.port());
+        slow.write_all(&hello[..5]).expect("a connection");
+        let took = drip(&mut slow, Duration::from_secs(5));
+        assert!(took < Duration::from_secs(4), "{took:?}");
+    }
+
+    /// The client is told by an alert, in TLS 1.3 too, where it believes that the handshake is over.
+    fn a_refused_client_sees_an_alert(driver) {
+        let upstream = Upstream::plain(echo());
+        let mutual = Mutual::start(driver, "handshake", &upstream);
+        let foreign = Authority::new("foreign").client("stranger");
+        for version in [&TLS12, &TLS13] {
+            for (leaf, alerts) in [
+                (None, [AlertDescription::CertificateRequired, AlertDescription::HandshakeFailure]),
+                (Some(&foreign), [AlertDescription::UnknownCA; 2]),
+            ] {
+                let dial = Dial::with(Some("a.test"), leaf, &[version]);
+                let error = dial.get(mutual.port(), "a.test", "/").expect_err("no such client");
+                let alert = raw::alert(&error);
+                assert!(alert.is_some_and(|alert| alerts.contains(&alert)), "{version:?}: {error:?}");
+            }
+        }
+        let dial = Dial::as_client("a.test", &mutual.client);
+        assert_eq!(dial.get(mutual.port(), "a.test", "/").expect("an answer").status(), 200);
+    }
+
+    /// A record that does not open ends the session with an alert; nobody else notices.
+    fn garbage_behind_the_handshake_is_an_alert(driver) {
+        let upstream = Upstream::plain(echo());
+        let mutual = Mutual::start(driver, "http", &upstream);
+        for version in [&TLS12, &TLS13] {
+            let mut other = mutual.open(version);
+            for (garbage, alert) in [
+                (&b"\x17\x03\x03\x00\x20GET / HTTP/1.1\r\nHost: a.test\r\n\r"[..], AlertDescription::BadRecordMac),
+                (b"\x17\x03\x03\xff\xff", AlertDescription::RecordOverflow),
+                (b"GET / HTTP/1.1\r\n\r\n", AlertDescription::DecodeError),
+            ] {
+                let mut open = mutual.open(version);
+                open.sock.write_all(garbage).expect("a connection");
+                let (_, end) = read_all(&mut open);
+                let error = end.expect_err("not an orderly end");
+                let seen = raw::alert(&error);
+                assert!(seen.is_some(), "{version:?} {alert:?}: {error:?}");
+            }
+            other.write_all(GET).expect("a connection");
+            assert!(read_all(&mut other).0.starts_with(b"HTTP/1.1 200"));
+        }
+        assert_eq!(upstream.seen().len(), 2, "only the whole requests");
+    }
+
+    /// Who says goodbye behind its request still gets the answer; what follows is nobody's.
+    fn a_goodbye_behind_the_request_does_not_take_the_answer(driver) {
+        let upstream = Upstream::plain(echo());
+        let mutual = Mutual::start(driver, "http", &upstream);
+        for version in [&TLS12, &TLS13] {
+            for more in [&b""[..], b"\x17\x03\x03\x00\x05abcde", b"GET / HTTP/1.1\r\n\r\n"] {
+                let mut open = mutual.open(version);
+                open.conn.writer().write_all(b"GET /bye HTTP/1.1\r\nHost: a.test\r\n\r\n").expect("room");
+                open.conn.send_close_notify();
+                let mut bytes = Vec::new();
+                while open.conn.wants_write() {
+                    open.conn.write_tls(&mut bytes).expect("memory");
+                }
+                bytes.extend(more);
+                open.sock.write_all(&bytes).expect("a connection");
+                let (answer, end) = read_all(&mut open);
+                assert!(answer.starts_with(b"HTTP/1.1 200"), "{version:?} {more:?} {end:?}");
+            }
+            // TCP's goodbye alone is enough too.
+            let mut open = mutual.open(version);
+            open.write_all(b"GET /fin HTTP/1.1\r\nHost: a.test\r\n\r\n").expect("a connection");
+            open.sock.shutdown(Shutdown::Write).expect("a connection");
+            let (answer, _) = read_all(&mut open);
+            assert!(answer.starts_with(b"HTTP/1.1 200"), "{version:?}");
+        }
+    }
+
+    fn a_client_may_change_its_keys(driver) {
+        let upstream = Upstream::plain(echo());
+        let mutual = Mutual::start(driver, "http", &upstream);
+        let mut open = raw::Raw::new(raw::Line::Plain(socket(mutual.port())));
+        drop(open.send(b"\x15\x03\x03\x00\x02\x01\x00"));
+        let mut open = ferrule_tests::Conversation::new(mutual.open(&TLS13));
+        for round in 0..10 {
+            open.stream.conn.refresh_traffic_keys().expect("TLS 1.3");
+            let body = "b".repeat(20_000);
+            let head = format!("POST /{round} HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n", body.len());
+            open.send(head.as_bytes()).expect("a connection");
+            open.stream.conn.refresh_traffic_keys().expect("TLS 1.3");
+            open.send(body.as_bytes()).expect("a connection");
+            let answer = open.response("POST").expect("an answer");
+            assert_eq!(answer.status(), 200, "{round}");
+        }
+        // Without end and without a request in between it is an attack: rustls bounds it.
+        let mut refused = false;
+        for _ in 0..1_000 {
+            refused |= open.stream.conn.refresh_traffic_keys().is_err();
+            refused |= open.send(b"").is_err();
+            if refused {
+                break;
+            }
+        }
+        let dial = Dial::as_client("a.test", &mutual.client);
+        assert_eq!(dial.get(mutual.port(), "a.test", "/").expect("an answer").status(), 200);
+    }
+
+    /// OpenSSL asks for it with a line that is an `R`.
+    fn a_renegotiation_is_refused(driver) {
+        let upstream = Upstream::plain(echo());
+        let mutual = Mutual::start(driver, "http", &upstream);
+        mutual.client.write(mutual.dir(), "me");
+        let script = format!(
+            "(printf 'GET /first HTTP/1.1\\r\\nHost: a.test\\r\\n\\r\\n'; sleep 0.3; echo R; sleep 0.5) | \
+             timeout 8 openssl s_client -connect 127.0.0.1:{} -servername a.test -tls1_2 -cert me.crt \
+             -key me.key 2>&1 || true", mutual.port()
+        );
+        let output = ferrule_tests::shell(mutual.dir(), &script);
+        assert!(output.contains("RENEGOTIATING"), "{output}");
+        assert!(output.contains("no renegotiation") || output.contains("alert"), "{output}");
+        let dial = Dial::as_client("a.test", &mutual.client);
+        assert_eq!(dial.get(mutual.port(), "a.test", "/").expect("an answer").status(), 200);
+    }
+
+    /// Clients that reset or leave within a handshake cost nothing that stays.
+    fn clients_that_leave_leave_nothing_behind(driver) {
+        let upstream = Upstream::plain(echo());
+        let mutual = Mutual::start(driver, "http", &upstream);
+        let dial = Dial::as_client("a.test", &mutual.client);
+        assert_eq!(dial.get(mutual.port(), "a.test", "/").expect("an answer").status(), 200);
+        pause(300);
+        let before = descriptors(&mutual.gateway);
+        let mut hello = Vec::new();
+        mutual.session(&TLS13).write_tls(&mut hello).expect("memory");
+        for round in 0..100 {
+            let mut gone = socket(mutual.port());
+            gone.write_all(&hello[..hello.len() * (round % 10) / 9]).expect("a connection");
+            if round % 2 == 0 {
+                rustix::net::sockopt::set_socket_linger(&gone, Some(Duration::ZERO)).expect("an option");
+            }
+        }
+        let after = ferrule_tests::poll(Duration::from_secs(8), || {
+            let open = descriptors(&mutual.gateway);
+            (open <= before).then_some(open)
+        });
+        assert!(after.is_some(), "{before} descriptors before, {} after", descriptors(&mutual.gateway));
+    }
+}

@@ -1,0 +1,205 @@
+//! A TLS session of the gateway against hostile records, without a socket.
+//!
+//! rustls keeps offsets into the bytes it was shown while half a handshake message is there, and
+//! panics when it is shown others. The session must never do that, whatever it sends in between.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use ferrule_engine::shell::buffers::{Buffer, Buffers, Size};
+use ferrule_engine::shell::session::{Opened, Progress, Said, Session};
+use ferrule_tests::{Authority, tls};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use rustls::pki_types::ServerName;
+use rustls::server::UnbufferedServerConnection;
+use rustls::{ClientConnection, ConnectionTrafficSecrets};
+
+/// Both ends of a finished handshake.
+struct Ends {
+    client: ClientConnection,
+    session: Session,
+    said: Said,
+    input: Buffer,
+    buffers: Buffers,
+}
+
+impl Ends {
+    fn shaken() -> Self {
+        let authority = Authority::new("a");
+        let server = tls::server(&authority.server(&["a.test"]), None);
+        let mut config = tls::client(None, &[&rustls::version::TLS13]);
+        config.enable_secret_extraction = true;
+        let name = ServerName::try_from("a.test").unwrap();
+        let buffers = Buffers::default();
+        let mut ends = Self {
+            client: ClientConnection::new(Arc::new(config), name).unwrap(),
+            session: Session::Server(Box::new(UnbufferedServerConnection::new(server).unwrap())),
+            said: Said::default(),
+            input: buffers.rent(Size::Body),
+            buffers,
+        };
+        while ends.client.is_handshaking() || ends.client.wants_write() {
+            ends.hear();
+            let progress = ends.session.handshake(&mut ends.input, &mut ends.said).unwrap();
+            ends.tell();
+            if progress == Progress::Done && !ends.client.wants_write() {
+                break;
+            }
+        }
+        ends
+    }
+
+    /// The client's bytes reach the session's buffer.
+    fn hear(&mut self) {
+        let mut bytes = Vec::new();
+        while self.client.wants_write() {
+            self.client.write_tls(&mut bytes).unwrap();
+        }
+        assert_eq!(self.input.append(&bytes), bytes.len());
+    }
+
+    /// What the session has pending reaches the client.
+    fn tell(&mut self) {
+        let bytes = std::mem::take(&mut self.said.pending);
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            self.client.read_tls(&mut rest).unwrap();
+            self.client.process_new_packets().unwrap();
+        }
+    }
+
+    /// The client's keys, to write records that no client would.
+    fn into_forger(self) -> (Forger, Session, Said, Buffer, Buffers) {
+        let secrets = self.client.dangerous_extract_secrets().unwrap();
+        let (sequence, ConnectionTrafficSecrets::Aes256Gcm { key, iv }) = secrets.tx else {
+            panic!("the first suite of both is AES-256-GCM");
+        };
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap());
+        let mut base = [0; 12];
+        base.copy_from_slice(iv.as_ref());
+        (Forger { key, base, sequence }, self.session, self.said, self.input, self.buffers)
+    }
+}
+
+/// Seals records by hand (RFC 8446, section 5.2).
+struct Forger {
+    key: LessSafeKey,
+    base: [u8; 12],
+    sequence: u64,
+}
+
+impl Forger {
+    fn record(&mut self, content_type: u8, payload: &[u8]) -> Vec<u8> {
+        let mut nonce = self.base;
+        for (byte, count) in nonce[4..].iter_mut().zip(self.sequence.to_be_bytes()) {
+            *byte ^= count;
+        }
+        self.sequence += 1;
+        let mut inner = payload.to_vec();
+        inner.push(content_type);
+        let length = u16::try_from(inner.len() + 16).unwrap().to_be_bytes();
+        let header = [0x17, 3, 3, length[0], length[1]];
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        self.key.seal_in_place_append_tag(nonce, Aad::from(header), &mut inner).unwrap();
+        [&header[..], &inner].concat()
+    }
+}
+
+const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+/// A KeyUpdate that asks for one in return.
+const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 1];
+
+#[test]
+fn what_a_client_sends_is_opened_and_answered() {
+    let mut ends = Ends::shaken();
+    ends.client.writer().write_all(b"hello").unwrap();
+    ends.hear();
+    let mut seen = Vec::new();
+    let opened = ends
+        .session
+        .open_next(&mut ends.input, &mut ends.said, |data| seen.extend_from_slice(data));
+    assert_eq!((opened.unwrap(), &seen[..]), (Opened::Data(()), &b"hello"[..]));
+    let mut output = ends.buffers.rent(Size::Record);
+    ends.session.seal(b"answer", &mut ends.said, &mut output).unwrap();
+    let mut rest = output.filled();
+    while !rest.is_empty() {
+        ends.client.read_tls(&mut rest).unwrap();
+    }
+    let state = ends.client.process_new_packets().unwrap();
+    assert_eq!(state.plaintext_bytes_to_read(), 6);
+}
+
+/// The buffer with the first half may be with the kernel when the answer is sealed.
+#[test]
+fn sealing_and_closing_with_half_a_message_pending_do_not_panic() {
+    for cut in 1..KEY_UPDATE.len() {
+        let (mut forger, mut session, mut said, mut input, buffers) = Ends::shaken().into_forger();
+        let (first, second) = KEY_UPDATE.split_at(cut);
+        input.append(&forger.record(HANDSHAKE, first));
+        assert_eq!(session.open_next(&mut input, &mut said, |_| ()).unwrap(), Opened::More);
+
+        let mut output = buffers.rent(Size::Record);
+        session.seal(b"an answer in between", &mut said, &mut output).unwrap();
+        assert!(!output.is_empty());
+
+        input.append(&forger.record(HANDSHAKE, second));
+        assert_eq!(session.open_next(&mut input, &mut said, |_| ()).unwrap(), Opened::More);
+        session.close(&mut said);
+        assert!(!said.pending.is_empty());
+    }
+}
+
+/// Half a record at the end of a read, too.
+#[test]
+fn half_a_record_behind_half_a_message_does_not_panic() {
+    let (mut forger, mut session, mut said, mut input, buffers) = Ends::shaken().into_forger();
+    input.append(&forger.record(HANDSHAKE, &KEY_UPDATE[..2]));
+    let rest = forger.record(HANDSHAKE, &KEY_UPDATE[2..]);
+    let (first, second) = rest.split_at(rest.len() / 2);
+    input.append(first);
+    assert_eq!(session.open_next(&mut input, &mut said, |_| ()).unwrap(), Opened::More);
+    let mut output = buffers.rent(Size::Record);
+    session.seal(b"x", &mut said, &mut output).unwrap();
+    input.append(second);
+    assert_eq!(session.open_next(&mut input, &mut said, |_| ()).unwrap(), Opened::More);
+    session.seal(b"x", &mut said, &mut output).unwrap();
+}
+
+/// A message in the middle of a handshake message is an attack. (rustls has no alert for this one.)
+#[test]
+fn a_failed_session_says_nothing_more() {
+    let (mut forger, mut session, mut said, mut input, buffers) = Ends::shaken().into_forger();
+    input.append(&forger.record(HANDSHAKE, &KEY_UPDATE[..2]));
+    input.append(&forger.record(APPLICATION_DATA, b"GET / HTTP/1.1\r\n"));
+    let failed = loop {
+        match session.open_next(&mut input, &mut said, |data| assert_eq!(data, b"")) {
+            Ok(Opened::More) => panic!("accepted"),
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(failed, ferrule_engine::shell::session::SessionError::Tls(_)), "{failed:?}");
+    let alert = said.pending.clone();
+    let mut output = buffers.rent(Size::Record);
+    assert!(session.seal(b"more", &mut said, &mut output).is_err());
+    assert!(session.open_next(&mut input, &mut said, |_| ()).is_err());
+    session.close(&mut said);
+    assert_eq!(said.pending, alert);
+    assert!(output.is_empty());
+}
+
+/// Every byte of a record is authenticated; a session that meets a forged one is over, with an alert.
+#[test]
+fn a_forged_record_hands_nothing_on() {
+    let whole = Ends::shaken().into_forger().0.record(APPLICATION_DATA, b"secret").len();
+    for at in 5..whole {
+        let (mut forger, mut session, mut said, mut input, _) = Ends::shaken().into_forger();
+        let mut record = forger.record(APPLICATION_DATA, b"secret");
+        record[at] ^= 1;
+        input.append(&record);
+        let opened = session.open_next(&mut input, &mut said, |_| panic!("handed on"));
+        assert!(opened.is_err(), "byte {at}: {opened:?}");
+        assert!(!said.pending.is_empty(), "byte {at}: no alert");
+    }
+}
