@@ -17,6 +17,7 @@ pub use ferrule_tools::http::{Conversation, Head, Message};
 pub use ferrule_tools::nginx::{Nginx, Shape};
 pub use ferrule_tools::pki::{Authority, Leaf};
 pub use ferrule_tools::process::{free_port, shell, source_dir};
+pub use ferrule_tools::storm::Storm;
 pub use ferrule_tools::tls;
 pub use ferrule_tools::upstream::{Client, Script, Upstream, echo};
 pub use raw::{Dial, Raw};

@@ -2,7 +2,7 @@
 //!
 //! Nothing in here is part of the proxy: throwaway certificates ([`pki`]), processes that never
 //! outlive us ([`process`], [`nginx`], [`gateway`]), blocking TLS ([`tls`]) and just enough HTTP/1.1
-//! to talk to a gateway and to stand behind one ([`http`], [`upstream`], [`load`]).
+//! to talk to a gateway and to stand behind one ([`http`], [`upstream`], [`load`], [`storm`]).
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -17,5 +17,6 @@ pub mod load;
 pub mod nginx;
 pub mod pki;
 pub mod process;
+pub mod storm;
 pub mod tls;
 pub mod upstream;

@@ -1,7 +1,7 @@
 //! What counts as a difference, and the short list of those that are meant.
 
 use crate::stage::{LOGGED, VARIABLES};
-use crate::visit::Seen;
+use crate::visit::{Seen, UNALERTED};
 
 /// Differences that are meant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,16 +41,8 @@ const LIST: [(&str, Meant); 8] = [
     ),
 ];
 
-/// A certificate that nginx's OpenSSL cannot read ends its handshake.
-const UNREADABLE: Meant = Meant::RefusedElsewhere(
-    "OpenSSL cannot read it and ends the handshake; we read it, and refuse it by a 400",
-);
-
 /// The entry for this certificate.
-pub(crate) fn meant(name: &str, stricter: Option<&'static str>, unreadable: bool) -> Option<Meant> {
-    if unreadable {
-        return Some(UNREADABLE);
-    }
+pub(crate) fn meant(name: &str, stricter: Option<&'static str>) -> Option<Meant> {
     let listed = LIST.iter().find(|(listed, _)| *listed == name).map(|(_, meant)| *meant);
     listed.or_else(|| stricter.map(Meant::Stricter))
 }
@@ -82,6 +74,9 @@ impl Pair<'_> {
     /// Statuses first, then everything that the upstreams saw.
     pub(crate) fn compare(&self) -> Found {
         let (theirs, ours) = (self.reference.status, self.ours.status);
+        if self.ours.text.starts_with(UNALERTED) {
+            return Found::Difference(format!("{}: {}", self.label, self.ours.text));
+        }
         if theirs != ours {
             return self.other_status(theirs, ours);
         }

@@ -19,6 +19,9 @@ pub(crate) struct Shown {
     pub(crate) files: Option<(PathBuf, PathBuf)>,
 }
 
+/// How the text of a connection begins that ended without a word.
+pub(crate) const UNALERTED: &str = "without an alert";
+
 /// A TLS version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Tls {
@@ -85,7 +88,7 @@ pub(crate) fn by_rustls(dial: &Dial, side: &Side, host: &str, target: &str) -> S
         Ok(message) => Seen { status: message.status(), text: message.text() },
         // In TLS 1.3 the client is done before the server has looked at its certificate.
         Err(error) if raw::alert(&error).is_some() => Seen { status: 0, text: error.to_string() },
-        Err(error) => Seen { status: 0, text: format!("without an alert: {error}") },
+        Err(error) => Seen { status: 0, text: format!("{UNALERTED}: {error}") },
     }
 }
 

@@ -1,9 +1,11 @@
 //! SIGHUP: all of a new file, or nothing of it; connections live on.
 
 use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
 
 use ferrule_tests::{
-    Authority, Dial, Reloaded, Setup, Upstream, echo, on_both_drivers, poll, raw, scratch, tls,
+    Authority, Dial, Reloaded, Setup, Storm, Upstream, echo, on_both_drivers, poll, raw, scratch,
+    tls,
 };
 
 use crate::{PLAIN, plain_gateway, write_ca};
@@ -88,5 +90,22 @@ on_both_drivers! {
         std::fs::write(dir.join("server.key"), &third.key_pem).expect("a writable directory");
         assert_eq!(gateway.signal_reload(), Reloaded::Refused);
         assert_eq!(dial.connect(front).expect("a handshake").stream.certificate(), der(&second.cert_pem));
+    }
+
+    /// The short form of the `storm` tool: not one request fails, and nobody sees an old certificate.
+    fn a_storm_of_reloads_hurts_nobody(driver) {
+        let scratch = scratch();
+        let storm = Storm {
+            driver,
+            reloads: 10,
+            between: Duration::from_millis(500),
+            workers: 1,
+            kept: 8,
+            fresh: 40,
+            share: None,
+        };
+        let report = storm.run(scratch.path());
+        let problems = report.problems();
+        assert!(problems.is_empty(), "{report}\n{}", problems.join("\n"));
     }
 }
