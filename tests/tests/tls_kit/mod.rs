@@ -14,11 +14,11 @@ use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
 use ferrule_tests::tls::AnyServer;
 use ferrule_tests::zoo::asn1::{common_name, element, extension};
 use ferrule_tests::zoo::{Digest, Draft, Issuer, Key, Kind, pem};
+use rustls::SignatureScheme;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, Error, ServerConfig, ServerConnection};
-use rustls::{DigitallySignedStruct, SignatureScheme};
 
 /// Presents one certificate, whatever it looks like.
 #[derive(Debug)]
