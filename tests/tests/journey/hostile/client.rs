@@ -34,7 +34,7 @@ fn early() -> Script {
 fn endless() -> Script {
     Arc::new(|client| {
         while client.request().is_some() {
-            let piece = [7; 65_536];
+            let piece = vec![7; 65_536];
             client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n");
             for _ in 0..16_384 {
                 if !client.send(&piece) {
@@ -61,7 +61,7 @@ on_both_drivers! {
             pause(2);
             raw.send(&bytes[cut..]).expect("a connection");
             for wanted in ["abcde", "fghi", ""] {
-                let answer = raw.response("POST").unwrap_or_else(|error| panic!("{cut}: {error}"));
+                let answer = raw.response("POST").expect(wanted);
                 assert_eq!((answer.status(), answer.text().as_str()), (200, wanted), "cut at {cut}");
             }
         }
@@ -150,7 +150,7 @@ on_both_drivers! {
         for _ in 0..10 {
             let mut socket = socket(gateway.port("front"));
             socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("a connection");
-            socket.read_exact(&mut [0; 100_000]).expect("the beginning");
+            socket.read_exact(&mut vec![0; 100_000]).expect("the beginning");
             rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).expect("an option");
         }
         let after = poll(Duration::from_secs(8), || (descriptors(&gateway) <= before).then_some(()));
@@ -192,9 +192,11 @@ on_both_drivers! {
             let front = gateway.port("front");
             let before = memory_kib(gateway);
             let open = descriptors(gateway);
-            let silent: Vec<_> = (0..500).map(|_| socket(front)).collect();
-            poll(ferrule_tests::PATIENCE, || (descriptors(gateway) >= open + 500).then_some(()));
-            let each = memory_kib(gateway).saturating_sub(before) * 1024 / silent.len();
+            const CROWD: usize = 500;
+            let silent: Vec<_> = (0..CROWD).map(|_| socket(front)).collect();
+            poll(ferrule_tests::PATIENCE, || (descriptors(gateway) >= open + CROWD).then_some(()));
+            let each = memory_kib(gateway).saturating_sub(before) * 1024 / CROWD;
+            drop(silent);
             assert!(each < 16 * 1024, "{each} bytes for a connection that does nothing");
         }
     }

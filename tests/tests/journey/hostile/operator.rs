@@ -83,7 +83,7 @@ on_both_drivers! {
         assert!(used < 50, "{used} ticks of 10 ms in 1.5 s");
         assert_eq!(raw::get(&mut kept, "x", "/").status(), 200, "who is in stays in");
         let log = gateway.log();
-        let lines = log[from..].lines().filter(|line| line.contains("cannot accept")).count();
+        let lines = log.get(from..).unwrap_or_default().lines().filter(|line| line.contains("cannot accept")).count();
         assert!((1..=12).contains(&lines), "{lines} lines\n{log}");
         drop(crowd);
         let served = poll(PATIENCE, || {

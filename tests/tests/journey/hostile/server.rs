@@ -162,7 +162,7 @@ on_both_drivers! {
         socket.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n").expect("a connection");
         let mut sender = socket.try_clone().expect("a descriptor");
         let sending = std::thread::spawn(move || {
-            let piece = [b'u'; 65_536];
+            let piece = vec![b'u'; 65_536];
             while sender.write_all(&piece).is_ok() {}
         });
         let started = now();

@@ -41,7 +41,7 @@ impl Forger {
         | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
         | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = keys
         else {
-            panic!("a suite of another kind");
+            unreachable!("a suite of another kind");
         };
         let encrypter = suite.expect("TLS 1.3").aead_alg.encrypter(key, iv);
         Self { socket, encrypter, sequence }
