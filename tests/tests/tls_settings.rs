@@ -100,8 +100,7 @@ fn strangers_are_refused_where_the_object_says() {
         assert!(matches!(gate, Gate::BadCertificate(_)), "{gate:?}");
         let nobody = Arc::new(client(None, tls13));
         let met = meet(&nobody, &http.config, "a.example").expect("told in HTTP");
-        let gate = Gate::of(ClientVerify::On, verdict(&met, &http));
-        assert_eq!(gate, Gate::NoCertificate);
+        assert_eq!(Gate::of(ClientVerify::On, verdict(&met, &http)), Gate::NoCertificate);
         let alert = load(&server(&world, ClientVerify::On, Reject::Handshake), &keys);
         assert!(meet(&config, &alert.config, "a.example").is_err());
         assert!(meet(&nobody, &alert.config, "a.example").is_err());

@@ -35,10 +35,6 @@ pub struct ServerTls {
     pub config: Arc<ServerConfig>,
     /// Which clients are trusted; `None` asks for no certificate.
     pub policy: Option<Arc<ClientPolicy>>,
-    /// Must there be a certificate, and must it be good?
-    pub verify: ClientVerify,
-    /// How a client that fails is told.
-    pub reject: Reject,
 }
 
 impl ServerTls {
@@ -87,7 +83,7 @@ impl ServerTls {
         } else {
             config.send_tls13_tickets = 0;
         }
-        Some(Self { config: Arc::new(config), policy, verify, reject })
+        Some(Self { config: Arc::new(config), policy })
     }
 }
 
