@@ -90,10 +90,12 @@ pub fn server(leaf: &Leaf, client_ca: Option<&str>) -> Arc<ServerConfig> {
 
 /// Takes any server certificate: who uses it looks at the certificate, or does not care.
 #[derive(Debug)]
-struct AnyServer(Vec<SignatureScheme>);
+pub struct AnyServer(Vec<SignatureScheme>);
 
 impl AnyServer {
-    fn new(schemes: impl Fn(SignatureScheme) -> bool) -> Self {
+    /// Takes signatures of these schemes.
+    #[must_use]
+    pub fn new(schemes: impl Fn(SignatureScheme) -> bool) -> Self {
         let mut all = provider().signature_verification_algorithms.supported_schemes();
         all.retain(|scheme| schemes(*scheme));
         Self(all)

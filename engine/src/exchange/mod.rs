@@ -7,7 +7,6 @@
 //! what fails goes to [`retry`] or ends as a [`Refusal`], and all of it as an [`Outcome`].
 
 pub mod balance;
-pub mod deadline;
 pub mod flow;
 pub mod hop;
 pub mod outcome;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ferrule_tests::{PATIENCE, Script, Setup, Upstream, echo, on_both_drivers, poll, raw, scratch};
+use ferrule_tests::{
+    Gateway, PATIENCE, Raw, Script, Setup, Upstream, echo, on_both_drivers, poll, raw, scratch,
+};
 use rustix::process::Signal;
 
 use crate::{PLAIN, plain_gateway};
@@ -22,14 +24,20 @@ fn held(gate: &Arc<AtomicBool>) -> Script {
     })
 }
 
+/// A client whose request the upstream holds.
+fn in_flight(gateway: &Gateway, upstream: &Upstream) -> Raw {
+    let mut raw = raw::plain(gateway.port("front"));
+    raw.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("a connection");
+    poll(PATIENCE, || (upstream.seen().len() == 1).then_some(())).expect("the request arrives");
+    raw
+}
+
 on_both_drivers! {
     fn a_request_in_flight_is_finished(driver) {
         let gate = Arc::new(AtomicBool::new(false));
         let (scratch, upstream) = (scratch(), Upstream::plain(held(&gate)));
         let mut gateway = plain_gateway(scratch.path(), driver, &upstream);
-        let mut raw = raw::plain(gateway.port("front"));
-        raw.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("a connection");
-        poll(PATIENCE, || (upstream.seen().len() == 1).then_some(())).expect("the request arrives");
+        let mut raw = in_flight(&gateway, &upstream);
         gateway.process.signal(Signal::TERM);
         gateway.process.wait_for_output(0, "that it drains", |text| text.contains("draining"));
         gate.store(true, Ordering::SeqCst);
@@ -52,9 +60,7 @@ on_both_drivers! {
         let gate = Arc::new(AtomicBool::new(false));
         let (scratch, upstream) = (scratch(), Upstream::plain(held(&gate)));
         let mut gateway = plain_gateway(scratch.path(), driver, &upstream);
-        let mut raw = raw::plain(gateway.port("front"));
-        raw.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("a connection");
-        poll(PATIENCE, || (upstream.seen().len() == 1).then_some(())).expect("the request arrives");
+        let _raw = in_flight(&gateway, &upstream);
         gateway.process.signal(Signal::TERM);
         gateway.process.wait_for_output(0, "that it drains", |text| text.contains("draining"));
         gateway.process.signal(Signal::TERM);
@@ -67,9 +73,7 @@ on_both_drivers! {
         let (scratch, upstream) = (scratch(), Upstream::plain(held(&gate)));
         let mut gateway = Setup::new(scratch.path(), driver, PLAIN)
             .runtime_line("shutdown_timeout = \"1s\"").set("upstream", &upstream.port).start();
-        let mut raw = raw::plain(gateway.port("front"));
-        raw.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("a connection");
-        poll(PATIENCE, || (upstream.seen().len() == 1).then_some(())).expect("the request arrives");
+        let _raw = in_flight(&gateway, &upstream);
         gateway.process.signal(Signal::QUIT);
         gateway.wait(Duration::from_secs(6));
         gate.store(true, Ordering::SeqCst);

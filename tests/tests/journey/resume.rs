@@ -75,6 +75,17 @@ impl Place {
         let answer = ferrule_tests::raw::get(&mut raw, host, "/");
         (resumed, answer.status(), answer.text())
     }
+
+    /// Clients of both versions that hold a session of `closed.test`.
+    fn sessions(&self) -> Vec<Dial> {
+        let dial = |version| Dial::with(Some("closed.test"), Some(&self.client), &[version]);
+        let dials: Vec<Dial> =
+            VERSIONS.into_iter().map(|version| dial(version).resuming()).collect();
+        for dial in &dials {
+            assert_eq!(self.visit(dial, "closed.test").1, 200);
+        }
+        dials
+    }
 }
 
 on_both_drivers! {
@@ -112,13 +123,7 @@ on_both_drivers! {
 
     fn a_session_survives_a_reload_of_the_same_policy(driver) {
         let mut place = start(driver);
-        let dials: Vec<Dial> = VERSIONS
-            .iter()
-            .map(|version| Dial::with(Some("closed.test"), Some(&place.client), &[version]).resuming())
-            .collect();
-        for dial in &dials {
-            assert_eq!(place.visit(dial, "closed.test").1, 200);
-        }
+        let dials = place.sessions();
         assert_eq!(place.gateway.signal_reload(), Reloaded::Taken);
         for dial in &dials {
             let (resumed, status, _) = place.visit(dial, "closed.test");
@@ -128,13 +133,7 @@ on_both_drivers! {
 
     fn a_session_ends_with_its_authority(driver) {
         let mut place = start(driver);
-        let dials: Vec<Dial> = VERSIONS
-            .iter()
-            .map(|version| Dial::with(Some("closed.test"), Some(&place.client), &[version]).resuming())
-            .collect();
-        for dial in &dials {
-            assert_eq!(place.visit(dial, "closed.test").1, 200);
-        }
+        let dials = place.sessions();
         write_ca(place.dir(), "clients", &Authority::new("a new authority"));
         assert_eq!(place.gateway.signal_reload(), Reloaded::Taken);
         for dial in &dials {

@@ -11,53 +11,14 @@ use ferrule_config::model::{
 };
 use ferrule_config::{Config, Place, Problems};
 use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
+use ferrule_tests::tls::AnyServer;
 use ferrule_tests::zoo::asn1::{common_name, element, extension};
 use ferrule_tests::zoo::{Digest, Draft, Issuer, Key, Kind, pem};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::SignatureScheme;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, Error, ServerConfig, ServerConnection};
-use rustls::{DigitallySignedStruct, SignatureScheme};
-
-/// Accepts every server.
-#[derive(Debug)]
-pub(crate) struct Anything;
-
-impl ServerCertVerifier for Anything {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
-    }
-}
 
 /// Presents one certificate, whatever it looks like.
 #[derive(Debug)]
@@ -242,7 +203,7 @@ pub(crate) fn client(certificate: Option<Arc<CertifiedKey>>, tls13: bool) -> Cli
         .with_protocol_versions(versions)
         .expect("versions")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anything));
+        .with_custom_certificate_verifier(Arc::new(AnyServer::new(|_| true)));
     match certificate {
         Some(pair) => builder.with_client_cert_resolver(Arc::new(Presented(pair))),
         None => builder.with_no_client_auth(),
