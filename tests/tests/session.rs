@@ -2,6 +2,11 @@
 //!
 //! rustls keeps offsets into the bytes it was shown while half a handshake message is there, and
 //! panics when it is shown others. The session must never do that, whatever it sends in between.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise, with its text"
+)]
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -29,18 +34,21 @@ impl Ends {
         let server = tls::server(&authority.server(&["a.test"]), None);
         let mut config = tls::client(None, &[&rustls::version::TLS13]);
         config.enable_secret_extraction = true;
-        let name = ServerName::try_from("a.test").unwrap();
+        let name = ServerName::try_from("a.test").expect("as made here");
         let buffers = Buffers::default();
         let mut ends = Self {
-            client: ClientConnection::new(Arc::new(config), name).unwrap(),
-            session: Session::Server(Box::new(UnbufferedServerConnection::new(server).unwrap())),
+            client: ClientConnection::new(Arc::new(config), name).expect("as made here"),
+            session: Session::Server(Box::new(
+                UnbufferedServerConnection::new(server).expect("as made here"),
+            )),
             said: Said::default(),
             input: buffers.rent(Size::Body),
             buffers,
         };
         while ends.client.is_handshaking() || ends.client.wants_write() {
             ends.hear();
-            let progress = ends.session.handshake(&mut ends.input, &mut ends.said).unwrap();
+            let progress =
+                ends.session.handshake(&mut ends.input, &mut ends.said).expect("as made here");
             ends.tell();
             if progress == Progress::Done && !ends.client.wants_write() {
                 break;
@@ -53,7 +61,7 @@ impl Ends {
     fn hear(&mut self) {
         let mut bytes = Vec::new();
         while self.client.wants_write() {
-            self.client.write_tls(&mut bytes).unwrap();
+            self.client.write_tls(&mut bytes).expect("as made here");
         }
         assert_eq!(self.input.append(&bytes), bytes.len());
     }
@@ -63,18 +71,19 @@ impl Ends {
         let bytes = std::mem::take(&mut self.said.pending);
         let mut rest = &bytes[..];
         while !rest.is_empty() {
-            self.client.read_tls(&mut rest).unwrap();
-            self.client.process_new_packets().unwrap();
+            self.client.read_tls(&mut rest).expect("as made here");
+            self.client.process_new_packets().expect("as made here");
         }
     }
 
     /// The client's keys, to write records that no client would.
     fn into_forger(self) -> (Forger, Session, Said, Buffer, Buffers) {
-        let secrets = self.client.dangerous_extract_secrets().unwrap();
+        let secrets = self.client.dangerous_extract_secrets().expect("as made here");
         let (sequence, ConnectionTrafficSecrets::Aes256Gcm { key, iv }) = secrets.tx else {
             panic!("the first suite of both is AES-256-GCM");
         };
-        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap());
+        let key =
+            LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).expect("as made here"));
         let mut base = [0; 12];
         base.copy_from_slice(iv.as_ref());
         (Forger { key, base, sequence }, self.session, self.said, self.input, self.buffers)
@@ -97,10 +106,12 @@ impl Forger {
         self.sequence += 1;
         let mut inner = payload.to_vec();
         inner.push(content_type);
-        let length = u16::try_from(inner.len() + 16).unwrap().to_be_bytes();
+        let length = u16::try_from(inner.len() + 16).expect("as made here").to_be_bytes();
         let header = [0x17, 3, 3, length[0], length[1]];
         let nonce = Nonce::assume_unique_for_key(nonce);
-        self.key.seal_in_place_append_tag(nonce, Aad::from(header), &mut inner).unwrap();
+        self.key
+            .seal_in_place_append_tag(nonce, Aad::from(header), &mut inner)
+            .expect("as made here");
         [&header[..], &inner].concat()
     }
 }
@@ -113,20 +124,20 @@ const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 1];
 #[test]
 fn what_a_client_sends_is_opened_and_answered() {
     let mut ends = Ends::shaken();
-    ends.client.writer().write_all(b"hello").unwrap();
+    ends.client.writer().write_all(b"hello").expect("as made here");
     ends.hear();
     let mut seen = Vec::new();
     let opened = ends
         .session
         .open_next(&mut ends.input, &mut ends.said, |data| seen.extend_from_slice(data));
-    assert_eq!((opened.unwrap(), &seen[..]), (Opened::Data(()), &b"hello"[..]));
+    assert_eq!((opened.expect("as made here"), &seen[..]), (Opened::Data(()), &b"hello"[..]));
     let mut output = ends.buffers.rent(Size::Record);
-    ends.session.seal(b"answer", &mut ends.said, &mut output).unwrap();
+    ends.session.seal(b"answer", &mut ends.said, &mut output).expect("as made here");
     let mut rest = output.filled();
     while !rest.is_empty() {
-        ends.client.read_tls(&mut rest).unwrap();
+        ends.client.read_tls(&mut rest).expect("as made here");
     }
-    let state = ends.client.process_new_packets().unwrap();
+    let state = ends.client.process_new_packets().expect("as made here");
     assert_eq!(state.plaintext_bytes_to_read(), 6);
 }
 
@@ -137,14 +148,20 @@ fn sealing_and_closing_with_half_a_message_pending_do_not_panic() {
         let (mut forger, mut session, mut said, mut input, buffers) = Ends::shaken().into_forger();
         let (first, second) = KEY_UPDATE.split_at(cut);
         input.append(&forger.record(HANDSHAKE, first));
-        assert_eq!(session.open_next(&mut input, &mut said, |_| ()).unwrap(), Opened::More);
+        assert_eq!(
+            session.open_next(&mut input, &mut said, |_| ()).expect("as made here"),
+            Opened::More
+        );
 
         let mut output = buffers.rent(Size::Record);
-        session.seal(b"an answer in between", &mut said, &mut output).unwrap();
+        session.seal(b"an answer in between", &mut said, &mut output).expect("as made here");
         assert!(!output.is_empty());
 
         input.append(&forger.record(HANDSHAKE, second));
-        assert_eq!(session.open_next(&mut input, &mut said, |_| ()).unwrap(), Opened::More);
+        assert_eq!(
+            session.open_next(&mut input, &mut said, |_| ()).expect("as made here"),
+            Opened::More
+        );
         session.close(&mut said);
         assert!(!said.pending.is_empty());
     }
@@ -158,12 +175,18 @@ fn half_a_record_behind_half_a_message_does_not_panic() {
     let rest = forger.record(HANDSHAKE, &KEY_UPDATE[2..]);
     let (first, second) = rest.split_at(rest.len() / 2);
     input.append(first);
-    assert_eq!(session.open_next(&mut input, &mut said, |_| ()).unwrap(), Opened::More);
+    assert_eq!(
+        session.open_next(&mut input, &mut said, |_| ()).expect("as made here"),
+        Opened::More
+    );
     let mut output = buffers.rent(Size::Record);
-    session.seal(b"x", &mut said, &mut output).unwrap();
+    session.seal(b"x", &mut said, &mut output).expect("as made here");
     input.append(second);
-    assert_eq!(session.open_next(&mut input, &mut said, |_| ()).unwrap(), Opened::More);
-    session.seal(b"x", &mut said, &mut output).unwrap();
+    assert_eq!(
+        session.open_next(&mut input, &mut said, |_| ()).expect("as made here"),
+        Opened::More
+    );
+    session.seal(b"x", &mut said, &mut output).expect("as made here");
 }
 
 /// A message in the middle of a handshake message is an attack. (rustls has no alert for this one.)

@@ -11,8 +11,9 @@ use ferrule_config::model::{
 };
 use ferrule_config::{Place, Problems};
 use ferrule_engine::identity::chain::{Verdict, judge};
+use ferrule_engine::plan::Gate;
 use ferrule_engine::tls::client::reason;
-use ferrule_engine::tls::{Gate, ServerTls, TicketKeys, TlsSettings, UpstreamTls};
+use ferrule_engine::tls::{ServerTls, TicketKeys, TlsSettings, UpstreamTls};
 use ferrule_tests::zoo::{Key, Kind};
 use rustls::HandshakeKind;
 use tls_kit::{Met, World, client, config, draft, inline, load, meet, now, server};
@@ -95,16 +96,18 @@ fn strangers_are_refused_where_the_object_says() {
         let config = Arc::new(client(Some(Arc::clone(&leaf)), tls13));
         let http = load(&server(&world, ClientVerify::On, Reject::Http), &keys);
         let met = meet(&config, &http.config, "a.example").expect("told in HTTP");
-        assert_eq!(http.gate(verdict(&met, &http)), Gate::BadCertificate);
+        let gate = Gate::of(ClientVerify::On, verdict(&met, &http));
+        assert!(matches!(gate, Gate::BadCertificate(_)), "{gate:?}");
         let nobody = Arc::new(client(None, tls13));
         let met = meet(&nobody, &http.config, "a.example").expect("told in HTTP");
-        assert_eq!(http.gate(verdict(&met, &http)), Gate::NoCertificate);
+        assert_eq!(Gate::of(ClientVerify::On, verdict(&met, &http)), Gate::NoCertificate);
         let alert = load(&server(&world, ClientVerify::On, Reject::Handshake), &keys);
         assert!(meet(&config, &alert.config, "a.example").is_err());
         assert!(meet(&nobody, &alert.config, "a.example").is_err());
         let unknown = load(&server(&world, ClientVerify::OptionalNoCa, Reject::Handshake), &keys);
         let met = meet(&config, &unknown.config, "a.example").expect("an unknown CA passes");
-        assert_eq!(unknown.gate(verdict(&met, &unknown)), Gate::Pass);
+        let gate = Gate::of(ClientVerify::OptionalNoCa, verdict(&met, &unknown));
+        assert_eq!(gate, Gate::Pass);
     }
 }
 

@@ -26,7 +26,7 @@ struct Entry {
     /// RFC 2253.
     subject: String,
     /// `notAfter`, Unix seconds.
-    not_after: Option<i64>,
+    not_after: i64,
 }
 
 /// Everything `ferrule check` shows.
@@ -89,9 +89,8 @@ impl Inventory {
         lines.push(format!("certificates: {}", self.certificates.len()));
         for one in &self.certificates {
             let left = match one.days_left(self.now) {
-                Some(days) if days < 0 => "expired".to_owned(),
-                Some(days) => format!("{days} days left"),
-                None => "unknown end".to_owned(),
+                days if days < 0 => "expired".to_owned(),
+                days => format!("{days} days left"),
             };
             let Entry { role, owner, source, subject, .. } = one;
             lines.push(format!("  {role} of {owner}: {subject}, {left} ({source})"));
@@ -132,8 +131,8 @@ impl Inventory {
 
 impl Entry {
     /// Whole days until it expires; negative once it has.
-    fn days_left(&self, now: i64) -> Option<i64> {
-        self.not_after.map(|end| end.saturating_sub(now).div_euclid(DAY))
+    const fn days_left(&self, now: i64) -> i64 {
+        self.not_after.saturating_sub(now).div_euclid(DAY)
     }
 }
 
@@ -151,13 +150,13 @@ fn entries(role: &'static str, owner: &str, pem: &Pem) -> Vec<Entry> {
         .filter_map(|der| {
             let certificate = Certificate::parse(&der)?;
             let mut subject = Vec::new();
-            name::rfc2253(certificate.subject, &mut subject);
+            name::rfc2253(certificate.outline.subject, &mut subject);
             Some(Entry {
                 role,
                 owner: owner.to_owned(),
                 source: source.clone(),
                 subject: String::from_utf8_lossy(&subject).into_owned(),
-                not_after: certificate.not_after.seconds_lenient(),
+                not_after: certificate.not_after,
             })
         })
         .collect()

@@ -140,6 +140,16 @@ pub fn admit(
 }
 
 impl Scratch {
+    /// Nothing is known of the next request yet; answered like that, it gets a whole answer.
+    pub fn forget(&mut self) {
+        self.head.method = Method::default();
+        self.head.method_text = Span::default();
+        self.head.target = Span::default();
+        self.head.version = Version::default();
+        self.head.fields.clear();
+        self.reset();
+    }
+
     fn reset(&mut self) {
         self.target = None;
         self.host.clear();

@@ -5,7 +5,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::der::Reader;
+use x509_parser::asn1_rs::Tag;
+use x509_parser::extensions::GeneralName;
 
 /// The types of name that are handed out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,39 +33,29 @@ impl AltKind {
     }
 }
 
-/// The names that can be handed out, in the order of the certificate. In: the content of the
-/// `GeneralNames`.
-pub fn names(content: &[u8]) -> impl Iterator<Item = (AltKind, &[u8])> {
-    let mut reader = Reader::new(content);
-    std::iter::from_fn(move || {
-        loop {
-            let name = reader.any()?;
-            let kind = match name.tag {
-                0x81 => AltKind::Email,
-                0x82 => AltKind::Dns,
-                0x86 => AltKind::Uri,
-                0x87 => AltKind::Ip,
-                _ => continue,
-            };
-            let clean = match kind {
-                AltKind::Ip => matches!(name.content.len(), 4 | 16),
-                AltKind::Email | AltKind::Dns | AltKind::Uri => {
-                    !name.content.is_empty()
-                        && name.content.iter().all(|byte| (0x20..0x7f).contains(byte))
-                }
-            };
-            if clean {
-                return Some((kind, name.content));
-            }
+/// The names that can be handed out, in the order of the certificate.
+pub fn names<'n>(names: &'n [GeneralName<'n>]) -> impl Iterator<Item = (AltKind, &'n [u8])> {
+    names.iter().filter_map(|name| match name {
+        GeneralName::RFC822Name(text) => clean(AltKind::Email, text),
+        GeneralName::DNSName(text) => clean(AltKind::Dns, text),
+        GeneralName::URI(text) => clean(AltKind::Uri, text),
+        GeneralName::IPAddress(bytes) => {
+            matches!(bytes.len(), 4 | 16).then_some((AltKind::Ip, *bytes))
         }
+        _ => None,
     })
+}
+
+fn clean(kind: AltKind, text: &str) -> Option<(AltKind, &[u8])> {
+    let plain = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    (!text.is_empty() && plain).then_some((kind, text.as_bytes()))
 }
 
 /// Appends every name, `DNS:a.example,URI:spiffe://b/c`; a comma or backslash inside a name is
 /// escaped with a backslash.
-pub fn all(content: &[u8], out: &mut Vec<u8>) {
+pub fn all(list: &[GeneralName<'_>], out: &mut Vec<u8>) {
     let start = out.len();
-    for (kind, name) in names(content) {
+    for (kind, name) in names(list) {
         separate(start, out);
         out.extend_from_slice(kind.prefix().as_bytes());
         value(kind, name, out);
@@ -72,9 +63,9 @@ pub fn all(content: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends the names of one type, separated by commas and escaped likewise.
-pub fn of_kind(content: &[u8], wanted: AltKind, out: &mut Vec<u8>) {
+pub fn of_kind(list: &[GeneralName<'_>], wanted: AltKind, out: &mut Vec<u8>) {
     let start = out.len();
-    for (kind, name) in names(content) {
+    for (kind, name) in names(list) {
         if kind == wanted {
             separate(start, out);
             value(kind, name, out);
@@ -85,17 +76,16 @@ pub fn of_kind(content: &[u8], wanted: AltKind, out: &mut Vec<u8>) {
 /// The SPIFFE id: the URI, if it is the only one and a valid id (SPIFFE-ID section 2, X509-SVID
 /// section 2).
 #[must_use]
-pub fn spiffe_id(content: &[u8]) -> Option<&[u8]> {
+pub fn spiffe_id<'a>(list: &[GeneralName<'a>]) -> Option<&'a str> {
+    const URI: Tag = Tag(6);
     // Every URI counts, the unreadable ones too: two identities are none.
-    let mut reader = Reader::new(content);
-    let mut only = None;
-    while !reader.is_empty() {
-        let name = reader.any()?;
-        if name.tag == 0x86 && only.replace(name.content).is_some() {
-            return None;
-        }
-    }
-    only.filter(|uri| is_spiffe_id(uri))
+    let mut uris = list.iter().filter_map(|name| match name {
+        GeneralName::URI(text) => Some(Some(*text)),
+        GeneralName::Invalid(URI, _) => Some(None),
+        _ => None,
+    });
+    let only = uris.next()??;
+    (uris.next().is_none() && is_spiffe_id(only.as_bytes())).then_some(only)
 }
 
 fn is_spiffe_id(uri: &[u8]) -> bool {
@@ -139,6 +129,9 @@ fn address(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use x509_parser::asn1_rs::FromDer;
+    use x509_parser::extensions::SubjectAlternativeName;
+
     use super::*;
 
     fn general_names(list: &[(u8, &[u8])]) -> Vec<u8> {
@@ -148,7 +141,15 @@ mod tests {
             out.push(u8::try_from(name.len()).unwrap());
             out.extend_from_slice(name);
         }
-        out
+        let mut whole = vec![0x30, u8::try_from(out.len()).unwrap()];
+        whole.extend(out);
+        whole
+    }
+
+    fn read(der: &[u8]) -> Vec<GeneralName<'_>> {
+        let (rest, read) = SubjectAlternativeName::from_der(der).unwrap();
+        assert!(rest.is_empty());
+        read.general_names
     }
 
     #[test]
@@ -164,35 +165,37 @@ mod tests {
             (0x88, b"\x2a\x03"),
         ]);
         let mut out = Vec::new();
-        all(&list, &mut out);
+        all(&read(&list), &mut out);
         let expected = "DNS:a.example,URI:spiffe://b/c\\,d,IP:192.0.2.1,IP:2001:db8::1,email:x@y.z";
         assert_eq!(out, expected.as_bytes());
         out.clear();
-        of_kind(&list, AltKind::Ip, &mut out);
+        of_kind(&read(&list), AltKind::Ip, &mut out);
         assert_eq!(out, b"192.0.2.1,2001:db8::1");
     }
 
     #[test]
     fn a_spiffe_id_is_the_only_uri() {
-        let one = |uri: &'static [u8]| general_names(&[(0x82, b"x"), (0x86, uri)]);
-        let good = [&b"spiffe://example.com/ns/pay"[..], b"spiffe://example.com"];
+        let one = |uri: &str| general_names(&[(0x82, b"x"), (0x86, uri.as_bytes())]);
+        let good = ["spiffe://example.com/ns/pay", "spiffe://example.com"];
         for uri in good {
-            assert_eq!(spiffe_id(&one(uri)), Some(uri));
+            assert_eq!(spiffe_id(&read(&one(uri))), Some(uri));
         }
         let bad = [
-            &b"spiffe://"[..],
-            b"spiffe://Example.com/a",
-            b"spiffe://example.com/",
-            b"spiffe://example.com/a//b",
-            b"spiffe://example.com/../b",
-            b"spiffe://example.com/a?b",
-            b"spiffe://user@example.com/a",
-            b"https://example.com/a",
+            "spiffe://",
+            "spiffe://Example.com/a",
+            "spiffe://example.com/",
+            "spiffe://example.com/a//b",
+            "spiffe://example.com/../b",
+            "spiffe://example.com/a?b",
+            "spiffe://user@example.com/a",
+            "https://example.com/a",
         ];
         for uri in bad {
-            assert_eq!(spiffe_id(&one(uri)), None, "{}", uri.escape_ascii());
+            assert_eq!(spiffe_id(&read(&one(uri))), None, "{uri}");
         }
-        let two = general_names(&[(0x86, b"spiffe://a/b"), (0x86, b"https://c\0")]);
-        assert_eq!(spiffe_id(&two), None);
+        for other in [&b"https://c\0"[..], b"\xff"] {
+            let two = general_names(&[(0x86, b"spiffe://a/b"), (0x86, other)]);
+            assert_eq!(spiffe_id(&read(&two)), None);
+        }
     }
 }

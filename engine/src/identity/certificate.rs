@@ -1,110 +1,69 @@
-//! A certificate taken apart: borrowed pieces of its DER, read once.
+//! A certificate as facts to decide on, read by x509-parser.
 //!
-//! What is read follows OpenSSL: unknown extensions are skipped, known ones must parse.
+//! A certificate counts only if x509-parser and our own frame ([`super::outline`]) both read it, and
+//! find the same pieces in the same places. x509-parser alone would pass over bytes behind the last
+//! field of a sequence, and would take dates that RFC 5280 does not allow.
 
-use super::der::{self, Element, Reader, tag};
+use x509_parser::asn1_rs::BitString;
+use x509_parser::certificate::{TbsCertificate, X509CertificateParser};
+use x509_parser::nom::Parser;
+use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Version};
+
 use super::extensions::Extensions;
-use super::name;
-use super::time::CertTime;
+use super::outline::Outline;
 
-/// The parts of one certificate.
+/// The facts of one certificate.
 #[derive(Clone, Debug)]
 pub struct Certificate<'a> {
-    /// The whole DER.
-    pub der: &'a [u8],
-    /// What was signed, with tag and length.
-    pub signed: &'a [u8],
+    /// The same certificate as pieces of its DER.
+    pub outline: Outline<'a>,
     /// 1, 2 or 3.
     pub version: u8,
-    /// The content of the serial number, two's complement.
-    pub serial: &'a [u8],
-    /// Content of the signature's algorithm identifier.
-    pub signature_algorithm: &'a [u8],
+    /// `notBefore`, Unix seconds.
+    pub not_before: i64,
+    /// `notAfter`, Unix seconds.
+    pub not_after: i64,
+    /// How it is signed.
+    pub signature_algorithm: AlgorithmIdentifier<'a>,
     /// The signature.
-    pub signature: &'a [u8],
-    /// Issuer, with tag and length.
-    pub issuer: &'a [u8],
-    /// `notBefore`
-    pub not_before: CertTime<'a>,
-    /// `notAfter`
-    pub not_after: CertTime<'a>,
-    /// Subject, with tag and length.
-    pub subject: &'a [u8],
-    /// Subject public key info, with tag and length.
-    pub spki: &'a [u8],
-    /// Content of the public key's algorithm identifier.
-    pub key_algorithm: &'a [u8],
-    /// The public key's bits.
-    pub key: &'a [u8],
+    pub signature: BitString<'a>,
+    /// The subject's key.
+    pub public_key: SubjectPublicKeyInfo<'a>,
     /// What the extensions say.
     pub extensions: Extensions<'a>,
 }
 
 impl<'a> Certificate<'a> {
-    /// Takes a certificate apart; `None` if it is not one.
+    /// Reads a certificate; `None` if it is not one.
     #[must_use]
     pub fn parse(der: &'a [u8]) -> Option<Self> {
-        let mut outer = Reader::new(der::only(der, tag::SEQUENCE)?.content);
-        let signed = outer.element(tag::SEQUENCE)?;
-        let signature_algorithm = outer.content(tag::SEQUENCE)?;
-        let (signature, unused) = outer.bits()?;
-        if !outer.is_empty() || unused != 0 {
+        let outline = Outline::read(der)?;
+        // Of the extensions, only those that decide something are read to the end.
+        let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
+        let (rest, read) = parser.parse(der).ok()?;
+        let body = read.tbs_certificate;
+        let whole_octets = read.signature_value.unused_bits == 0
+            && body.subject_pki.subject_public_key.unused_bits == 0;
+        let agreed = rest.is_empty() && agree(&outline, &body);
+        if !agreed || !whole_octets {
             return None;
         }
-        let mut body = Reader::new(signed.content);
-        let version = version(&mut body)?;
-        let serial = body.content(tag::INTEGER)?;
-        if serial.is_empty() || body.content(tag::SEQUENCE)? != signature_algorithm {
-            return None;
-        }
-        let issuer = body.element(tag::SEQUENCE)?.whole;
-        let mut validity = body.enter(tag::SEQUENCE)?;
-        let not_before = CertTime::new(validity.any()?)?;
-        let not_after = CertTime::new(validity.any()?)?;
-        if !validity.is_empty() {
-            return None;
-        }
-        let subject = body.element(tag::SEQUENCE)?.whole;
-        let spki = body.element(tag::SEQUENCE)?;
-        let mut key_info = Reader::new(spki.content);
-        let key_algorithm = key_info.content(tag::SEQUENCE)?;
-        let (key, unused) = key_info.bits()?;
-        if !key_info.is_empty() || unused != 0 {
-            return None;
-        }
-        // Unique identifiers are passed over, as everybody does.
-        for unique in [0x81, 0x82, 0xa1, 0xa2] {
-            body.optional(unique)?;
-        }
-        let extensions = match body.optional(0xa3)? {
-            Some(Element { content, .. }) => Extensions::parse(content)?,
-            None => Extensions::default(),
-        };
-        if !(name::is_valid(issuer) && name::is_valid(subject)) {
-            return None;
-        }
-        body.is_empty().then_some(Self {
-            der,
-            signed: signed.whole,
-            version,
-            serial,
-            signature_algorithm,
-            signature,
-            issuer,
-            not_before,
-            not_after,
-            subject,
-            spki: spki.whole,
-            key_algorithm,
-            key,
-            extensions,
+        Some(Self {
+            outline,
+            version: version(body.version)?,
+            not_before: body.validity.not_before.timestamp(),
+            not_after: body.validity.not_after.timestamp(),
+            signature_algorithm: read.signature_algorithm,
+            signature: read.signature_value,
+            extensions: Extensions::read(body.extensions())?,
+            public_key: body.subject_pki,
         })
     }
 
     /// Issuer and subject are the same name.
     #[must_use]
     pub fn self_issued(&self) -> bool {
-        self.issuer == self.subject
+        self.outline.issuer == self.outline.subject
     }
 
     /// It may be its own issuer, as far as names, key identifiers and algorithms tell.
@@ -121,18 +80,31 @@ impl<'a> Certificate<'a> {
             (Some(wanted), Some(has)) => wanted == has,
             _ => true,
         };
-        self.issuer == issuer.subject
+        self.outline.issuer == issuer.outline.subject
             && key_agrees
-            && authority.serial.is_none_or(|serial| serial == issuer.serial)
-            && authority.issuer.is_none_or(|name| name == issuer.issuer)
+            && authority.serial.is_none_or(|serial| serial == issuer.outline.serial)
+            && authority.issuer.is_none_or(|name| name == issuer.outline.issuer)
     }
 }
 
-fn version(body: &mut Reader<'_>) -> Option<u8> {
-    let Some(element) = body.optional(0xa0)? else { return Some(1) };
-    match der::only(element.content, tag::INTEGER)?.content {
+/// Have both readers found the same, to the last byte?
+fn agree(outline: &Outline<'_>, body: &TbsCertificate<'_>) -> bool {
+    let validity = &body.validity;
+    body.as_ref() == outline.signed
+        && body.raw_serial() == outline.serial
+        && body.issuer.as_raw() == outline.issuer
+        && body.subject.as_raw() == outline.subject
+        && body.subject_pki.raw == outline.spki
+        && outline.not_before.seconds() == Some(validity.not_before.timestamp())
+        && outline.not_after.seconds() == Some(validity.not_after.timestamp())
+}
+
+const fn version(version: X509Version) -> Option<u8> {
+    match version {
         // The default must not be encoded, but OpenSSL reads it.
-        [number @ 0..=2] => Some(number + 1),
+        X509Version::V1 => Some(1),
+        X509Version::V2 => Some(2),
+        X509Version::V3 => Some(3),
         _ => None,
     }
 }

@@ -13,7 +13,8 @@ use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 
 use super::certificate::Certificate;
 pub use super::failure::VerifyFailure;
-use super::path::{Path, Purpose, Sources};
+use super::outline::Outline;
+use super::path::{self, Path, Purpose, Sources};
 use super::signature;
 
 /// Certificates of one chain; the rest of a longer one is refused unread.
@@ -83,8 +84,12 @@ impl Anchors {
             if anchors.list.contains(der) {
                 continue;
             }
-            anchors.by_subject.entry_ref(certificate.subject).or_default().push(anchors.list.len());
-            anchors.moments.extend(moments(&certificate));
+            anchors
+                .by_subject
+                .entry_ref(certificate.outline.subject)
+                .or_default()
+                .push(anchors.list.len());
+            anchors.moments.extend([certificate.not_before, certificate.not_after]);
             anchors.list.push(der.clone());
         }
         Ok(anchors)
@@ -123,7 +128,7 @@ impl Anchors {
         if chain.len() > CHAIN_CERTIFICATES_MAX || bytes > CHAIN_BYTES_MAX {
             return Err(VerifyFailure::Unspecified);
         }
-        let leaf = Certificate::parse(leaf_der).ok_or(VerifyFailure::Unspecified)?;
+        let leaf = Certificate::parse(leaf_der).ok_or_else(|| path::unread(leaf_der, rules.now))?;
         let version = leaf.version;
         let sources = Sources {
             // What cannot be read cannot be an issuer.
@@ -208,8 +213,10 @@ pub fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verdict {
 pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
     let verdict = judge(chain, policy, now);
     let (mut from, mut until) = (i64::MIN, i64::MAX);
-    let of_chain = chain.iter().copied().filter_map(Certificate::parse);
-    let of_chain = of_chain.flat_map(|certificate| moments(&certificate).collect::<Vec<_>>());
+    // Of a leaf that cannot be read to the end, the dates still choose the word.
+    let of_chain = chain.iter().copied().filter_map(Outline::read).flat_map(|outline| {
+        [outline.not_before.seconds(), outline.not_after.seconds()].into_iter().flatten()
+    });
     for moment in policy.anchors.moments.iter().copied().chain(of_chain) {
         if moment <= now {
             from = from.max(moment);
@@ -220,17 +227,13 @@ pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Ju
     Judgement { verdict, from, until }
 }
 
-fn moments(certificate: &Certificate<'_>) -> impl Iterator<Item = i64> + use<> {
-    [certificate.not_before.seconds(), certificate.not_after.seconds()].into_iter().flatten()
-}
-
 /// webpki, given exactly the path that was found.
 fn second_opinion(path: &Path<'_>, rules: Rules) -> Result<(), VerifyFailure> {
     let certificates = path.certificates.as_slice();
     let (Some(leaf), Some(root)) = (certificates.first(), certificates.last()) else {
         return Err(VerifyFailure::Unspecified);
     };
-    let root = CertificateDer::from(root.der);
+    let root = CertificateDer::from(root.outline.der);
     let Ok(anchor) = webpki::anchor_from_trusted_cert(&root) else {
         return Err(VerifyFailure::Application);
     };
@@ -239,7 +242,7 @@ fn second_opinion(path: &Path<'_>, rules: Rules) -> Result<(), VerifyFailure> {
         .iter()
         .take(certificates.len() - 1)
         .skip(1)
-        .map(|certificate| CertificateDer::from(certificate.der))
+        .map(|certificate| CertificateDer::from(certificate.outline.der))
         .collect();
     let usage = match rules.purpose {
         Purpose::Client => webpki::KeyUsage::client_auth(),
@@ -247,7 +250,7 @@ fn second_opinion(path: &Path<'_>, rules: Rules) -> Result<(), VerifyFailure> {
     };
     let seconds = u64::try_from(rules.now).map_err(|_| VerifyFailure::Application)?;
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    let leaf_der = CertificateDer::from(leaf.der);
+    let leaf_der = CertificateDer::from(leaf.outline.der);
     let leaf = webpki::EndEntityCert::try_from(&leaf_der).map_err(|error| word(&error))?;
     leaf.verify_for_usage(signature::ALGORITHMS, &anchors, &between, now, usage, None, None)
         .map(|_| ())

@@ -1,4 +1,17 @@
-//! The extensions that decide what a certificate may do.
+//! The extensions that decide what a certificate may do, read by x509-parser.
+//!
+//! Unknown extensions are skipped and known ones must be read to their last byte, as with OpenSSL.
+//! The authority key identifier is read by our own reader: x509-parser passes over the parts of it
+//! that it cannot read, and a part that is passed over would match every issuer. Known extensions
+//! that decide nothing (policies, revocation points) are not read at all.
+
+use x509_parser::asn1_rs::FromDer;
+use x509_parser::der_parser::oid;
+use x509_parser::error::X509Error;
+use x509_parser::extensions::{
+    BasicConstraints, ExtendedKeyUsage, GeneralName, KeyIdentifier, KeyUsage, NSCertType,
+    NameConstraints, SubjectAlternativeName, X509Extension,
+};
 
 use super::der::{self, Reader, tag};
 
@@ -10,48 +23,19 @@ pub struct Extensions<'a> {
     /// `keyUsage`, if present.
     pub key_usage: Option<KeyUsage>,
     /// `extKeyUsage`, if present.
-    pub extended: Option<ExtendedUsage>,
+    pub extended: Option<ExtendedKeyUsage<'a>>,
     /// Netscape's certificate type, if present.
-    pub netscape: Option<u8>,
+    pub netscape: Option<NSCertType>,
     /// `subjectKeyIdentifier`
     pub subject_key_id: Option<&'a [u8]>,
     /// `authorityKeyIdentifier`
     pub authority_key: AuthorityKey<'a>,
-    /// Content of the `GeneralNames` of `subjectAltName`.
-    pub alt_names: Option<&'a [u8]>,
-    /// Content of `nameConstraints`.
-    pub name_constraints: Option<&'a [u8]>,
+    /// `subjectAltName`, if present.
+    pub alt_names: Option<Vec<GeneralName<'a>>>,
+    /// `nameConstraints` are present.
+    pub name_constraints: bool,
     /// A critical extension is not among those we know.
     pub unknown_critical: bool,
-}
-
-/// `basicConstraints`
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct BasicConstraints {
-    /// This may issue certificates.
-    pub ca: bool,
-    /// Intermediates that may follow.
-    pub path_len: Option<u32>,
-}
-
-/// `keyUsage`, the bits that matter here.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct KeyUsage {
-    /// `digitalSignature`
-    pub digital_signature: bool,
-    /// `keyAgreement`
-    pub key_agreement: bool,
-    /// `keyCertSign`
-    pub cert_sign: bool,
-}
-
-/// `extKeyUsage`, the purposes that matter here.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ExtendedUsage {
-    /// `clientAuth`
-    pub client: bool,
-    /// `serverAuth`
-    pub server: bool,
 }
 
 /// `authorityKeyIdentifier`
@@ -65,108 +49,84 @@ pub struct AuthorityKey<'a> {
     pub serial: Option<&'a [u8]>,
 }
 
-/// `id-ce`, RFC 5280 section 4.2.1.
-const ID_CE: [u8; 2] = [0x55, 0x1d];
-const NETSCAPE_CERT_TYPE: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x42, 0x01, 0x01];
-const OCSP_NO_CHECK: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x05];
-const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
-const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
+const SUBJECT_KEY: &[u8] = &oid!(raw 2.5.29.14);
+const KEY_USAGE: &[u8] = &oid!(raw 2.5.29.15);
+const ALT_NAMES: &[u8] = &oid!(raw 2.5.29.17);
+const BASIC_CONSTRAINTS: &[u8] = &oid!(raw 2.5.29.19);
+const NAME_CONSTRAINTS: &[u8] = &oid!(raw 2.5.29.30);
+const AUTHORITY_KEY: &[u8] = &oid!(raw 2.5.29.35);
+const EXTENDED_USAGE: &[u8] = &oid!(raw 2.5.29.37);
+const NETSCAPE_CERT_TYPE: &[u8] = &oid!(raw 2.16.840.1.113730.1.1);
+/// Policies, where to find revocation lists, and that none is to be looked for: known, but they
+/// decide nothing here.
+const WITHOUT_EFFECT: [&[u8]; 6] = [
+    &oid!(raw 2.5.29.31),
+    &oid!(raw 2.5.29.32),
+    &oid!(raw 2.5.29.33),
+    &oid!(raw 2.5.29.36),
+    &oid!(raw 2.5.29.54),
+    &oid!(raw 1.3.6.1.5.5.7.48.1.5),
+];
 /// A certificate with more is refused, so that looking for duplicates stays cheap.
 const EXTENSIONS_MAX: usize = 64;
 
 impl<'a> Extensions<'a> {
-    /// Reads the content of the `extensions` field; `None` if a known one is broken or one is there twice.
+    /// Reads the extensions of a certificate; `None` if a known one is broken or one is there twice.
     #[must_use]
-    pub fn parse(field: &'a [u8]) -> Option<Self> {
-        let mut list = Reader::new(der::only(field, tag::SEQUENCE)?.content);
+    pub fn read(list: &[X509Extension<'a>]) -> Option<Self> {
+        if list.len() > EXTENSIONS_MAX {
+            return None;
+        }
         let mut found = Self::default();
-        let mut seen: Vec<&[u8]> = Vec::new();
-        while !list.is_empty() {
-            let mut extension = list.enter(tag::SEQUENCE)?;
-            let oid = extension.content(tag::OID)?;
-            let critical = match extension.optional(tag::BOOLEAN)? {
-                Some(flag) => boolean(flag.content)?,
-                None => false,
-            };
-            let value = extension.content(tag::OCTET_STRING)?;
-            if !extension.is_empty() || seen.contains(&oid) || seen.len() == EXTENSIONS_MAX {
+        for (at, extension) in list.iter().enumerate() {
+            if list.iter().take(at).any(|before| before.oid == extension.oid) {
                 return None;
             }
-            seen.push(oid);
-            let known = found.read(oid, value)?;
-            found.unknown_critical |= critical && !known;
+            let known = found.take(extension)?;
+            found.unknown_critical |= extension.critical && !known;
         }
         Some(found)
     }
 
     /// Is this extension known? `None` if it is and its value is broken.
-    fn read(&mut self, oid: &'a [u8], value: &'a [u8]) -> Option<bool> {
-        match oid.strip_prefix(&ID_CE) {
-            Some([14]) => self.subject_key_id = Some(der::only(value, tag::OCTET_STRING)?.content),
-            Some([15]) => self.key_usage = Some(key_usage(value)?),
-            Some([17]) => self.alt_names = Some(der::only(value, tag::SEQUENCE)?.content),
-            Some([19]) => self.basic = Some(basic_constraints(value)?),
-            Some([30]) => self.name_constraints = Some(der::only(value, tag::SEQUENCE)?.content),
-            // Policies and where to find revocation lists: known, but they decide nothing here.
-            Some([31..=33 | 36 | 54]) => {}
-            Some([35]) => self.authority_key = authority_key(value)?,
-            Some([37]) => self.extended = Some(extended_usage(value)?),
-            _ if oid == NETSCAPE_CERT_TYPE => {
-                let (bits, _) = Reader::new(value).bits()?;
-                self.netscape = Some(bits.first().copied().unwrap_or(0));
+    fn take(&mut self, extension: &X509Extension<'a>) -> Option<bool> {
+        let value = extension.value;
+        match extension.oid.as_bytes() {
+            SUBJECT_KEY => self.subject_key_id = Some(whole::<KeyIdentifier<'_>>(value)?.0),
+            KEY_USAGE => self.key_usage = Some(whole(value)?),
+            ALT_NAMES => {
+                let SubjectAlternativeName { general_names } = whole(value)?;
+                self.alt_names = Some(general_names);
             }
-            _ => return Some(oid == OCSP_NO_CHECK),
+            BASIC_CONSTRAINTS => self.basic = Some(whole(value)?),
+            NAME_CONSTRAINTS => {
+                whole::<NameConstraints<'_>>(value)?;
+                self.name_constraints = true;
+            }
+            AUTHORITY_KEY => self.authority_key = authority_key(value)?,
+            EXTENDED_USAGE => self.extended = Some(extended_usage(value)?),
+            NETSCAPE_CERT_TYPE => self.netscape = Some(whole(value)?),
+            other => return Some(WITHOUT_EFFECT.contains(&other)),
         }
         Some(true)
     }
 }
 
-const fn boolean(content: &[u8]) -> Option<bool> {
-    match content {
-        [0] => Some(false),
-        [0xff] => Some(true),
-        _ => None,
+/// The value as this type, and nothing behind it.
+fn whole<'a, T: FromDer<'a, X509Error>>(value: &'a [u8]) -> Option<T> {
+    match T::from_der(value) {
+        Ok(([], read)) => Some(read),
+        Ok(_) | Err(_) => None,
     }
 }
 
-fn key_usage(value: &[u8]) -> Option<KeyUsage> {
-    let (bits, _) = Reader::new(value).bits()?;
-    let first = bits.first().copied().unwrap_or(0);
-    Some(KeyUsage {
-        digital_signature: first & 0x80 != 0,
-        key_agreement: first & 0x08 != 0,
-        cert_sign: first & 0x04 != 0,
-    })
-}
-
-fn basic_constraints(value: &[u8]) -> Option<BasicConstraints> {
-    let mut body = Reader::new(der::only(value, tag::SEQUENCE)?.content);
-    let ca = match body.optional(tag::BOOLEAN)? {
-        Some(flag) => boolean(flag.content)?,
-        None => false,
-    };
-    let path_len = match body.optional(tag::INTEGER)? {
-        Some(number) => Some(match number.content {
-            [] => return None,
-            [first, ..] if first & 0x80 != 0 => return None,
-            [small] => u32::from(*small),
-            // Longer than any chain we read.
-            _ => u32::MAX,
-        }),
-        None => None,
-    };
-    body.is_empty().then_some(BasicConstraints { ca, path_len })
-}
-
-fn extended_usage(value: &[u8]) -> Option<ExtendedUsage> {
+/// x509-parser stops at what is no identifier; here that is an error.
+fn extended_usage(value: &[u8]) -> Option<ExtendedKeyUsage<'_>> {
     let mut list = Reader::new(der::only(value, tag::SEQUENCE)?.content);
-    let mut usage = ExtendedUsage::default();
     while !list.is_empty() {
-        let oid = list.content(tag::OID)?;
-        usage.client |= oid == CLIENT_AUTH;
-        usage.server |= oid == SERVER_AUTH;
+        list.element(tag::OID)?;
     }
-    Some(usage)
+    whole(value)
 }
 
 fn authority_key(value: &[u8]) -> Option<AuthorityKey<'_>> {

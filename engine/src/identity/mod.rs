@@ -10,6 +10,7 @@ pub mod der;
 pub mod extensions;
 pub mod failure;
 pub mod name;
+pub mod outline;
 pub mod path;
 mod render;
 pub mod short_names;
@@ -23,6 +24,7 @@ pub use failure::VerifyFailure;
 pub use variables::{ClientValue, ClientValues, Wanted};
 
 use certificate::Certificate;
+use outline::Outline;
 use render::Rendering;
 
 const DAY: i64 = 86_400;
@@ -41,17 +43,18 @@ pub struct ClientIdentity {
 }
 
 impl ClientIdentity {
-    /// The identity behind a chain, leaf first, as DER. A leaf that cannot be read has no values,
-    /// and fails whatever the verdict was.
+    /// The identity behind a chain, leaf first, as DER. A leaf that cannot be read fails whatever
+    /// the verdict was, and has only those values that OpenSSL prints all the same.
     #[must_use]
     pub fn of(chain: &[&[u8]], verdict: Verdict, wanted: &Wanted) -> Self {
         let Some((leaf_der, rest)) = chain.split_first() else { return Self::none(wanted) };
         let leaf_sha256 = sha256(leaf_der);
-        let Some(leaf) = Certificate::parse(leaf_der) else {
-            let verdict = match verdict {
-                Verdict::Failed(failure) => Verdict::Failed(failure),
-                Verdict::None | Verdict::Success => Verdict::Failed(VerifyFailure::Unspecified),
-            };
+        let certificate = Certificate::parse(leaf_der);
+        let verdict = match (verdict, &certificate) {
+            (Verdict::None | Verdict::Success, None) => Verdict::Failed(VerifyFailure::Unspecified),
+            (verdict, _) => verdict,
+        };
+        let Some(leaf) = Outline::read(leaf_der) else {
             let values = ClientValues::render(None, verdict, wanted);
             return Self { verdict, validity: (0, 0), leaf_sha256, values };
         };
@@ -59,7 +62,8 @@ impl ClientIdentity {
             leaf.not_before.seconds_lenient().unwrap_or(0),
             leaf.not_after.seconds_lenient().unwrap_or(0),
         );
-        let rendering = Rendering { leaf, rest, leaf_sha256 };
+        let alt_names = certificate.and_then(|one| one.extensions.alt_names).unwrap_or_default();
+        let rendering = Rendering { leaf, alt_names, rest, leaf_sha256 };
         let values = ClientValues::render(Some(&rendering), verdict, wanted);
         Self { verdict, validity, leaf_sha256, values }
     }

@@ -4,8 +4,11 @@
 //! each check that fails overwrites what was found before. Of two candidates for an issuer the one
 //! that is valid now is taken, else the one that ends last. Bounded by the depth.
 
+use x509_parser::extensions::NSCertType;
+
 use super::certificate::Certificate;
 use super::failure::VerifyFailure;
+use super::outline::Outline;
 use super::signature;
 
 /// What a leaf must be good for.
@@ -90,7 +93,7 @@ impl<'a> Path<'a> {
                 }
                 // A self-signed certificate of the peer must be the anchor itself, not just
                 // carry its name.
-                if anchor.der == current.der {
+                if anchor.outline.der == current.outline.der {
                     self.from_peer = self.from_peer.min(self.certificates.len() - 1);
                     return;
                 }
@@ -115,7 +118,7 @@ impl<'a> Path<'a> {
         let current = self.last()?;
         let fits = |candidate: &Certificate<'_>| {
             current.may_be_issued_by(candidate)
-                && !self.certificates.iter().any(|used| used.der == candidate.der)
+                && !self.certificates.iter().any(|used| used.outline.der == candidate.outline.der)
         };
         let at = best(&sources.peer, fits, sources.now)?;
         Some(sources.peer.swap_remove(at))
@@ -145,7 +148,7 @@ impl<'a> Path<'a> {
             let anchor = at >= self.from_peer;
             let ca = ca_kind(certificate, anchor);
             let self_issued = certificate.self_issued();
-            let limit = extensions.basic.and_then(|basic| basic.path_len);
+            let limit = extensions.basic.as_ref().and_then(|basic| basic.path_len_constraint);
             let findings = [
                 (extensions.unknown_critical, VerifyFailure::CriticalExtension),
                 (
@@ -198,12 +201,12 @@ impl<'a> Path<'a> {
             && self
                 .certificates
                 .iter()
-                .all(|certificate| time_failures(certificate, now) == [None; 2]);
+                .all(|certificate| time_failures(&certificate.outline, now) == [None; 2]);
         for at in (0..count).rev() {
             let Some(certificate) = self.certificates.get(at) else { return };
             let mut findings = [None; 2];
             if let Some(issuer) = self.certificates.get(at + 1) {
-                if issuer.extensions.key_usage.is_some_and(|usage| !usage.cert_sign) {
+                if issuer.extensions.key_usage.is_some_and(|usage| !usage.key_cert_sign()) {
                     findings[0] = Some(VerifyFailure::NoCertSign);
                 }
                 // A weak digest has been refused by name already, and we could not verify it.
@@ -215,7 +218,7 @@ impl<'a> Path<'a> {
                 // OpenSSL has no issuer to hold this one against, and passes it over.
                 continue;
             }
-            let findings = findings.into_iter().chain(time_failures(certificate, now));
+            let findings = findings.into_iter().chain(time_failures(&certificate.outline, now));
             for failure in findings.flatten() {
                 self.fail(failure);
             }
@@ -231,10 +234,10 @@ impl<'a> Path<'a> {
             .certificates
             .iter()
             .skip(1)
-            .any(|certificate| certificate.extensions.name_constraints.is_some());
+            .any(|certificate| certificate.extensions.name_constraints);
         let unnamed = self.certificates.first().is_some_and(|leaf| {
             leaf.extensions.alt_names.is_none()
-                || super::name::has_attribute(leaf.subject, EMAIL_ADDRESS)
+                || super::name::has_attribute(leaf.outline.subject, EMAIL_ADDRESS)
         });
         if constrained && unnamed && self.failure.is_none() {
             self.fail(VerifyFailure::Subtree);
@@ -253,63 +256,72 @@ enum Ca {
 }
 
 fn ca_kind(certificate: &Certificate<'_>, anchor: bool) -> Ca {
-    const NETSCAPE_ANY_CA: u8 = 0x07;
     let extensions = &certificate.extensions;
-    if extensions.key_usage.is_some_and(|usage| !usage.cert_sign) {
+    if extensions.key_usage.is_some_and(|usage| !usage.key_cert_sign()) {
         return Ca::No;
     }
-    match extensions.basic {
+    match &extensions.basic {
         Some(basic) if basic.ca => Ca::Stated,
         Some(_) => Ca::No,
         None if extensions.key_usage.is_some() => Ca::Tolerated,
         // OpenSSL takes a v1 root. The same commands give a v3 root without a word about CAs from
         // OpenSSL 3.2 on; we take it too, but only where it is listed as an anchor.
         None if certificate.self_signed() && (certificate.version == 1 || anchor) => Ca::Tolerated,
-        None if extensions.netscape.is_some_and(|kind| kind & NETSCAPE_ANY_CA != 0) => {
-            Ca::Tolerated
-        }
+        None if extensions.netscape.as_ref().is_some_and(is_netscape_ca) => Ca::Tolerated,
         None => Ca::No,
     }
+}
+
+fn is_netscape_ca(kind: &NSCertType) -> bool {
+    kind.ssl_ca() || kind.smime_ca() || kind.object_signing_ca()
 }
 
 /// `issuer` says what kind of CA it is, if it has to be one.
 fn fits_purpose(certificate: &Certificate<'_>, purpose: Purpose, issuer: Option<Ca>) -> bool {
     let extensions = &certificate.extensions;
-    let extended_fits = extensions.extended.is_none_or(|usage| match purpose {
-        Purpose::Client => usage.client,
-        Purpose::Server => usage.server,
+    let extended_fits = extensions.extended.as_ref().is_none_or(|usage| match purpose {
+        Purpose::Client => usage.client_auth,
+        Purpose::Server => usage.server_auth,
     });
     if !extended_fits {
         return false;
     }
-    let (netscape_leaf, netscape_ca) = match purpose {
-        Purpose::Client => (0x80, 0x04),
-        Purpose::Server => (0x40, 0x04),
-    };
+    let netscape = extensions.netscape.as_ref();
     if let Some(kind) = issuer {
         return match kind {
             Ca::No => false,
             Ca::Stated => true,
             Ca::Tolerated => {
-                extensions.key_usage.is_some()
-                    || extensions.netscape.is_none_or(|kind| kind & netscape_ca != 0)
+                extensions.key_usage.is_some() || netscape.is_none_or(NSCertType::ssl_ca)
             }
         };
     }
-    extensions.netscape.is_none_or(|kind| kind & netscape_leaf != 0)
-        && extensions.key_usage.is_none_or(|usage| match purpose {
-            Purpose::Client => usage.digital_signature || usage.key_agreement,
-            Purpose::Server => true,
-        })
+    match purpose {
+        Purpose::Client => {
+            netscape.is_none_or(NSCertType::ssl_client)
+                && extensions
+                    .key_usage
+                    .is_none_or(|usage| usage.digital_signature() || usage.key_agreement())
+        }
+        Purpose::Server => netscape.is_none_or(NSCertType::ssl_server),
+    }
 }
 
-fn time_failures(certificate: &Certificate<'_>, now: i64) -> [Option<VerifyFailure>; 2] {
-    let start = match certificate.not_before.seconds() {
+/// OpenSSL's word for a leaf that x509-parser refuses: it looks at the dates last.
+#[must_use]
+pub fn unread(leaf: &[u8], now: i64) -> VerifyFailure {
+    let outline = Outline::read(leaf);
+    let findings = outline.map_or([None; 2], |outline| time_failures(&outline, now));
+    findings.into_iter().flatten().last().unwrap_or(VerifyFailure::Unspecified)
+}
+
+fn time_failures(outline: &Outline<'_>, now: i64) -> [Option<VerifyFailure>; 2] {
+    let start = match outline.not_before.seconds() {
         None => Some(VerifyFailure::BadNotBefore),
         Some(start) if now < start => Some(VerifyFailure::NotYetValid),
         Some(_) => None,
     };
-    let end = match certificate.not_after.seconds() {
+    let end = match outline.not_after.seconds() {
         None => Some(VerifyFailure::BadNotAfter),
         Some(end) if end <= now => Some(VerifyFailure::Expired),
         Some(_) => None,
@@ -319,8 +331,10 @@ fn time_failures(certificate: &Certificate<'_>, now: i64) -> [Option<VerifyFailu
 
 /// The anchor that may have issued this certificate.
 fn anchor_for<'a>(current: &Certificate<'_>, sources: &Sources<'a, '_>) -> Option<Certificate<'a>> {
-    let mut candidates: Vec<Certificate<'a>> =
-        (sources.anchors)(current.issuer).into_iter().filter_map(Certificate::parse).collect();
+    let mut candidates: Vec<Certificate<'a>> = (sources.anchors)(current.outline.issuer)
+        .into_iter()
+        .filter_map(Certificate::parse)
+        .collect();
     let at = best(&candidates, |candidate| current.may_be_issued_by(candidate), sources.now)?;
     Some(candidates.swap_remove(at))
 }
@@ -333,8 +347,7 @@ fn best(
 ) -> Option<usize> {
     let mut latest: Option<(usize, i64)> = None;
     for (at, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| fits(candidate)) {
-        let start = candidate.not_before.seconds().unwrap_or(i64::MAX);
-        let end = candidate.not_after.seconds().unwrap_or(i64::MIN);
+        let (start, end) = (candidate.not_before, candidate.not_after);
         if start <= now && now < end {
             return Some(at);
         }

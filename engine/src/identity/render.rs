@@ -1,11 +1,12 @@
 //! One value of a certificate as bytes: digests, serial, PEM, and the formats other proxies use.
 
 use ring::digest;
+use x509_parser::extensions::GeneralName;
 
 use super::alt_names::{self, AltKind};
-use super::certificate::Certificate;
 use super::chain::Verdict;
 use super::name;
+use super::outline::Outline;
 use super::variables::ClientValue;
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -18,7 +19,9 @@ const PEM_LINE: usize = 64;
 #[derive(Debug)]
 pub(super) struct Rendering<'a> {
     /// The leaf.
-    pub(super) leaf: Certificate<'a>,
+    pub(super) leaf: Outline<'a>,
+    /// Its alternative names; none if it could not be read to the end.
+    pub(super) alt_names: Vec<GeneralName<'a>>,
     /// The chain as the client sent it, without the leaf.
     pub(super) rest: &'a [&'a [u8]],
     /// SHA-256 of the leaf.
@@ -49,11 +52,11 @@ impl Rendering<'_> {
             ClientValue::SpkiSha256 => {
                 base64(digest::digest(&digest::SHA256, leaf.spki).as_ref(), out);
             }
-            ClientValue::San => alt_names::all(self.alt_names(), out),
-            ClientValue::SanDns => alt_names::of_kind(self.alt_names(), AltKind::Dns, out),
-            ClientValue::SanUri => alt_names::of_kind(self.alt_names(), AltKind::Uri, out),
-            ClientValue::SanEmail => alt_names::of_kind(self.alt_names(), AltKind::Email, out),
-            ClientValue::SanIp => alt_names::of_kind(self.alt_names(), AltKind::Ip, out),
+            ClientValue::San => alt_names::all(&self.alt_names, out),
+            ClientValue::SanDns => alt_names::of_kind(&self.alt_names, AltKind::Dns, out),
+            ClientValue::SanUri => alt_names::of_kind(&self.alt_names, AltKind::Uri, out),
+            ClientValue::SanEmail => alt_names::of_kind(&self.alt_names, AltKind::Email, out),
+            ClientValue::SanIp => alt_names::of_kind(&self.alt_names, AltKind::Ip, out),
             // The readers of these take their presence for proof, so they are given with it only.
             ClientValue::SpiffeId
             | ClientValue::CertRfc9440
@@ -71,14 +74,11 @@ impl Rendering<'_> {
         name::attribute(self.leaf.subject, lower_case, out);
     }
 
-    fn alt_names(&self) -> &[u8] {
-        self.leaf.extensions.alt_names.unwrap_or_default()
-    }
-
     fn write_proven(&self, value: ClientValue, out: &mut Vec<u8>) {
         match value {
             ClientValue::SpiffeId => {
-                out.extend_from_slice(alt_names::spiffe_id(self.alt_names()).unwrap_or_default());
+                let id = alt_names::spiffe_id(&self.alt_names).unwrap_or_default();
+                out.extend_from_slice(id.as_bytes());
             }
             ClientValue::CertRfc9440 => byte_sequence(self.leaf.der, out),
             ClientValue::ChainRfc9440 => {
@@ -102,7 +102,7 @@ impl Rendering<'_> {
         name::rfc2253(self.leaf.subject, out);
         out.push(b'"');
         for (wanted, key) in [(AltKind::Uri, &b";URI="[..]), (AltKind::Dns, b";DNS=")] {
-            for (kind, name) in alt_names::names(self.alt_names()) {
+            for (kind, name) in alt_names::names(&self.alt_names) {
                 if kind == wanted {
                     out.extend_from_slice(key);
                     quoted(name, out);

@@ -2,9 +2,11 @@
 
 use rustls::pki_types::SignatureVerificationAlgorithm;
 use webpki::ring as algorithms;
+use x509_parser::der_parser::oid;
+use x509_parser::oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P521, Oid};
+use x509_parser::public_key::{PublicKey, RSAPublicKey};
 
 use super::certificate::Certificate;
-use super::der::{self, Reader, tag};
 
 /// What we verify; everything else is a signature failure.
 pub static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
@@ -21,32 +23,29 @@ pub static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
 ];
 
-/// `rsaEncryption`, with the NULL that belongs behind it.
-const RSA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
-/// `id-ecPublicKey`, in front of the curve.
-const EC: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 /// Digests below 112 bits of collision resistance: MD2, MD4, MD5 and SHA-1 with RSA; SHA-1 with ECDSA and DSA.
-const WEAK: [&[u8]; 6] = [
-    &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x02],
-    &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x03],
-    &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x04],
-    &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x05],
-    &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01],
-    &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x03],
+const WEAK: [Oid<'static>; 6] = [
+    oid!(1.2.840.113549.1.1.2),
+    oid!(1.2.840.113549.1.1.3),
+    oid!(1.2.840.113549.1.1.4),
+    oid!(1.2.840.113549.1.1.5),
+    oid!(1.2.840.10045.4.1),
+    oid!(1.2.840.10040.4.3),
 ];
 const RSA_BITS_MIN: usize = 2048;
 
 /// Did the first certificate's key sign the second?
 #[must_use]
 pub fn issued(issuer: &Certificate<'_>, subject: &Certificate<'_>) -> bool {
+    let key = &issuer.public_key.subject_public_key.data;
     ALGORITHMS
         .iter()
         .find(|algorithm| {
-            algorithm.signature_alg_id().as_ref() == subject.signature_algorithm
-                && algorithm.public_key_alg_id().as_ref() == issuer.key_algorithm
+            algorithm.signature_alg_id().as_ref() == subject.outline.signature_algorithm
+                && algorithm.public_key_alg_id().as_ref() == issuer.outline.key_algorithm
         })
         .is_some_and(|algorithm| {
-            algorithm.verify_signature(issuer.key, subject.signed, subject.signature).is_ok()
+            algorithm.verify_signature(key, subject.outline.signed, &subject.signature.data).is_ok()
         })
 }
 
@@ -59,19 +58,15 @@ pub fn key_is_strong(certificate: &Certificate<'_>) -> bool {
 /// Is the digest of its signature below 112 bits?
 #[must_use]
 pub fn digest_is_weak(certificate: &Certificate<'_>) -> bool {
-    Reader::new(certificate.signature_algorithm)
-        .content(tag::OID)
-        .is_some_and(|oid| WEAK.contains(&oid))
+    WEAK.contains(&certificate.signature_algorithm.algorithm)
 }
 
 /// Bits of an RSA modulus.
 #[must_use]
 pub fn rsa_bits(certificate: &Certificate<'_>) -> Option<usize> {
-    if certificate.key_algorithm != RSA {
+    let Ok(PublicKey::RSA(RSAPublicKey { modulus, .. })) = certificate.public_key.parsed() else {
         return None;
-    }
-    let modulus =
-        Reader::new(der::only(certificate.key, tag::SEQUENCE)?.content).content(tag::INTEGER)?;
+    };
     let leading = modulus.iter().take_while(|byte| **byte == 0).count();
     let digits = modulus.get(leading..)?;
     let first = digits.first()?;
@@ -81,5 +76,12 @@ pub fn rsa_bits(certificate: &Certificate<'_>) -> Option<usize> {
 /// Is it a key on an elliptic curve?
 #[must_use]
 pub fn is_ec(certificate: &Certificate<'_>) -> bool {
-    certificate.key_algorithm.starts_with(EC)
+    certificate.public_key.algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY
+}
+
+/// Is it a key on the curve P-521, which ring does not know?
+#[must_use]
+pub fn is_on_p521(certificate: &Certificate<'_>) -> bool {
+    let parameters = certificate.public_key.algorithm.parameters.as_ref();
+    parameters.is_some_and(|curve| curve.as_oid().is_ok_and(|oid| oid == OID_NIST_EC_P521))
 }

@@ -8,7 +8,7 @@ use monoio::io::CancelHandle;
 use monoio::net::{TcpListener, TcpStream};
 
 use super::connection;
-use super::core::Core;
+use super::core::{Core, LogCause};
 use super::panics::Guarded;
 use crate::plan::ListenerId;
 use crate::report::Counter;
@@ -38,8 +38,10 @@ pub async fn run(core: Rc<Core>, socket: TcpListener, state: Rc<Accepting>, canc
             Err(error) if error.raw_os_error() == Some(CANCELLED) => break,
             Err(error) => {
                 core.count(Counter::AcceptFailed);
-                if is_shortage(&error) {
-                    tracing::warn!(%error, "cannot accept for now");
+                if !is_of_one_connection(&error) {
+                    if let Some(suppressed) = core.allow_log(LogCause::Accept) {
+                        tracing::warn!(%error, suppressed, "cannot accept for now");
+                    }
                     monoio::time::sleep(BACK_OFF).await;
                 }
             }
@@ -47,9 +49,10 @@ pub async fn run(core: Rc<Core>, socket: TcpListener, state: Rc<Accepting>, canc
     }
 }
 
-/// EMFILE, ENFILE, ENOBUFS, ENOMEM: asking again at once would only burn the core.
-fn is_shortage(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(23 | 24 | 105 | 12))
+/// `ECONNABORTED`, `EINTR`, `EPROTO`: the next connection may be fine. After anything else (no
+/// descriptors, no memory) asking again at once would only burn the core.
+fn is_of_one_connection(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(103 | 4 | 71))
 }
 
 fn admit(core: &Rc<Core>, state: &Accepting, stream: TcpStream, peer: std::net::SocketAddr) {

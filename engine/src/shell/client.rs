@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::core::{Core, Live};
+use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::Shut;
 use super::reader::Wait;
 use super::stream::{Cut, Stream};
@@ -123,7 +123,10 @@ impl Client {
     pub async fn read_head(&mut self, started: &mut Duration) -> HeadRead {
         let http = &self.live.generation.plan.http;
         let (limits, whole) = (self.live.generation.plan.head_limits(), http.client_header_timeout);
-        let quiet = if self.facts.requests == 0 { whole } else { http.keepalive_timeout };
+        let mut quiet = if self.facts.requests == 0 { whole } else { http.keepalive_timeout };
+        if self.core.draining.get() {
+            quiet = quiet.min(DRAIN_GRACE);
+        }
         let mut scan = HeadScan::default();
         let mut begun = false;
         let mut source = self.stream.source();

@@ -21,11 +21,14 @@ use crate::exchange::reuse::{self, Bodies, ClientEnd};
 use crate::exchange::{Admission, admit};
 use crate::plan::{Facts, ListenerId};
 use crate::report::Counter;
-use crate::wire::head::{Method, Version, parse_request};
+use crate::wire::head::parse_request;
 
-/// How long a closing connection may take to hear our answer before it is cut: closing at once with
-/// unread bytes would reset it and lose the answer (RFC 9112, section 9.6).
+/// How long a closing connection may be silent before it is cut: closing at once with unread bytes
+/// would reset it and lose the answer (RFC 9112, section 9.6).
 const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// How long all of that may take, however lively it is.
+const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Bytes a closing connection may still send.
 const LINGER_BYTES: usize = 1 << 20;
@@ -58,8 +61,7 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
         HeadRead::Refuse(refusal) => {
             let to = (refusal, Bodies::RequestUnfinished);
             // Nothing is known of the request; its answer is a whole one.
-            work.request.head.method = Method::Get;
-            work.request.head.version = Version::Http11;
+            work.request.forget();
             let keep = refuse(client, work, to, &mut outcome).await;
             report(client, work, (&[], started), outcome);
             return keep;
@@ -119,6 +121,8 @@ fn decide(
     (buf, len): (&[u8], usize),
 ) -> Result<Admission, Refusal> {
     let scratch = &mut work.request;
+    // A head that is refused half-way must not be taken for the one before it.
+    scratch.forget();
     let limits = client.live.generation.plan.head_limits();
     parse_request(buf, len, limits, &mut scratch.head).map_err(Refusal::Malformed)?;
     handshake::follow_generation(client)?;
@@ -210,11 +214,15 @@ async fn close(client: &mut Client) {
     if !client.stream.lingers() {
         return;
     }
+    let core = Rc::clone(&client.core);
+    let started = core.clock.elapsed();
     let mut source = client.stream.source();
     let mut read = 0;
     while read < LINGER_BYTES {
         source.discard();
-        match source.receive(Wait { time: LINGER_TIME, shut: Shut::Both, idle: false }).await {
+        let spent = core.clock.elapsed().saturating_sub(started);
+        let time = LINGER_TIME.min(LINGER_TIME_MAX.saturating_sub(spent));
+        match source.receive(Wait { time, shut: Shut::Both, idle: true }).await {
             Ok(count) => read += count,
             Err(_) => return,
         }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -26,6 +27,10 @@ const WORKS_KEPT_MAX: usize = 256;
 
 /// A grown scratch vector larger than this is not kept.
 const SCRATCH_KEPT_BYTES: usize = 128 * 1_024;
+
+/// How long an idle kept-alive connection may still bring a request once a drain has begun: cut at
+/// once, a request that is on its way would be lost.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
 /// Lines of one cause that one core writes in a second.
 const LINES_PER_SECOND: u32 = 5;

@@ -81,6 +81,13 @@ impl Deadlines {
         }
     }
 
+    /// Slots that somebody holds.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        let table = self.0.borrow();
+        table.due.len() - table.free.len()
+    }
+
     /// One tick later: shuts what is due. Returns how many were.
     pub fn tick(&self) -> u32 {
         let mut guard = self.0.borrow_mut();

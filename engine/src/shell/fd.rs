@@ -55,9 +55,13 @@ impl Descriptor {
         let _ = shutdown(self.borrow(), Shutdown::Both);
     }
 
-    /// Closing it resets the connection: what was sent is not to be taken for the whole.
-    pub fn reset_on_close(self) {
+    /// Resets the connection: what was sent is not to be taken for the whole. At once, because
+    /// monoio ends the writing direction before it closes, and a peer that sees that end first would
+    /// take a body without a length for complete.
+    pub fn reset(self) {
         let _ = sockopt::set_socket_linger(self.borrow(), Some(std::time::Duration::ZERO));
+        // Dissolving a TCP connection by an address of no family sends the reset now.
+        let _ = rustix::net::connect_unspec(self.borrow());
     }
 
     /// Has the peer ended its direction, or the whole connection? Unread bytes do not hide it.

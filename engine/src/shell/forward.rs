@@ -274,10 +274,10 @@ async fn exchange(
     note(request, &progress, started, outcome);
     outcome.request_bytes += flow.data_bytes();
     // What the client sent may have been read to its end without all of it reaching the upstream.
-    let bodies = bodies(flow.is_done(), responded.is_ok());
+    let bodies = bodies(flow.is_done());
     match responded {
         Ok(()) => {
-            let sent = self::bodies(uploaded.is_ok() && flow.is_done(), true);
+            let sent = self::bodies(uploaded.is_ok() && flow.is_done());
             finish_upstream(request.core, upstream, lease, (&progress, sent));
             let keep_alive = progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
             Tryout::Done(Forwarded::Delivered { keep_alive, bodies })
@@ -298,14 +298,9 @@ fn note(request: &Request<'_>, progress: &Progress, started: Duration, outcome: 
     }
 }
 
-const fn bodies(complete: bool, responded: bool) -> Bodies {
-    if !responded {
-        Bodies::ResponseUnfinished
-    } else if complete {
-        Bodies::Complete
-    } else {
-        Bodies::RequestUnfinished
-    }
+/// How the bodies stand where the client got a whole answer, be it ours.
+const fn bodies(request_complete: bool) -> Bodies {
+    if request_complete { Bodies::Complete } else { Bodies::RequestUnfinished }
 }
 
 fn finish_upstream(
@@ -334,7 +329,8 @@ fn failed(
     (uploaded, progress, bodies): (&Result<(), PumpError>, &Progress, Bodies),
     outcome: &mut Outcome,
 ) -> Tryout {
-    let client_fault = match uploaded {
+    // What the upload says about it comes before what the response says.
+    let reason = match uploaded {
         Err(PumpError::Flow(FlowError::Malformed(error))) => Some(Refusal::Malformed(*error)),
         Err(PumpError::Flow(FlowError::TooLarge)) => Some(Refusal::BodyTooLarge),
         Err(PumpError::Source(Cut::TimedOut)) => Some(Refusal::BodyTimeout),
@@ -342,6 +338,8 @@ fn failed(
             outcome.ended = Ended::ClientLeft;
             return Tryout::Done(Forwarded::Cut);
         }
+        // Written to in vain, it had no chance to answer.
+        Err(PumpError::Sink(Cut::TimedOut)) => Some(Refusal::UpstreamTimeout),
         Err(PumpError::Sink(_)) | Ok(()) => None,
     };
     let reused = lease.reused;
@@ -359,9 +357,8 @@ fn failed(
             Tryout::Done(Forwarded::Cut)
         }
         RespondError::Upstream(failure, refusal) => {
-            let refusal = client_fault.unwrap_or(*refusal);
-            let bodies = if uploads { Bodies::RequestUnfinished } else { bodies };
-            if client_fault.is_some() {
+            let refusal = reason.unwrap_or(*refusal);
+            if reason.is_some() {
                 return Tryout::Done(Forwarded::Refuse(refusal, bodies));
             }
             let sent = if uploads { Sent::Gone } else { Sent::Replayable };
@@ -387,18 +384,21 @@ async fn side_by_side(
     let Work { response, out, gather, upload, .. } = work;
     let (mut from_client, mut to_client) = client.stream.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
-    let uploaded = Cell::new(false);
+    let (uploaded, upstream_failed) = (Cell::new(false), Cell::new(false));
     let up = async {
         let result = pump(&mut from_client, &mut to_upstream, flow, times, upload).await;
         uploaded.set(result.is_ok());
+        if upstream_failed.get() && !matches!(result, Err(PumpError::Sink(Cut::TimedOut))) {
+            // The upload was ended because the response had failed; that is not the client's fault.
+            return Ok(());
+        }
         if matches!(result, Err(PumpError::Source(_) | PumpError::Flow(_))) {
             // The request will never be whole: the upstream must not take it for that.
             upstream_descriptor.shut_both();
         } else if result.is_err() {
             // The upstream has stopped reading; it may have answered. Read on, so that the client
             // gets to see that answer, but not for ever.
-            let wait = Wait { time: DRAIN_TIME, shut: Shut::Read, idle: false };
-            drain(&mut from_client, flow, wait).await;
+            drain(&mut from_client, flow, &request.core.clock, DRAIN_TIME).await;
         }
         result
     };
@@ -406,6 +406,7 @@ async fn side_by_side(
         let mut memory = Memory { head: response, out, gather };
         let result =
             respond(answering, &mut from_upstream, &mut to_client, &mut memory, progress).await;
+        upstream_failed.set(matches!(result, Err(RespondError::Upstream(..))));
         if !uploaded.get() {
             upstream_descriptor.shut_both();
             client_read.hasten(DRAIN_TIME);

@@ -176,11 +176,14 @@ async fn read_hello(client: &mut Client, timeout: Duration) -> Result<Hello, Fai
     let started = core.clock.elapsed();
     let mut hello = HelloReader::default();
     let reader = &mut client.stream.reader;
+    // A connection that has said nothing yet gets little memory to say it in.
+    let mut idle = true;
     loop {
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
-        let wait = Wait { time: left, shut: Shut::Both, idle: false };
+        let wait = Wait { time: left, shut: Shut::Both, idle };
         let received = reader.receive(true, &core.buffers, wait).await;
         received.map_err(|cut| Failure::Handshake(None, cut))?;
+        idle = false;
         let cipher = reader.cipher(&core.buffers);
         match hello.read(cipher.filled()) {
             Ok(Some(hello)) => return Ok(hello),
@@ -283,11 +286,12 @@ async fn refuse(client: &mut Client, failure: &Failure) {
     }
     client.stream.descriptor().shut_write();
     // Unread bytes would turn the close into a reset, which can overtake the alert.
-    let wait = Wait { time: GOODBYE_TIME, shut: Shut::Both, idle: false };
+    let started = core.clock.elapsed();
     for _ in 0..16 {
+        let time = GOODBYE_TIME.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let mut source = client.stream.source();
         source.discard();
-        if source.receive(wait).await.is_err() {
+        if source.receive(Wait { time, shut: Shut::Both, idle: true }).await.is_err() {
             return;
         }
     }

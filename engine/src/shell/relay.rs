@@ -6,6 +6,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use super::clock::Clock;
+use super::deadlines::Shut;
 use super::reader::Wait;
 use super::session::Opened;
 use super::stream::{Cut, Sink, Source};
@@ -147,8 +149,10 @@ async fn end(
     sink.flush(times.write).await.map_err(PumpError::Sink)
 }
 
-/// Reads the rest of a body that nobody wants, up to a bound; `flow` tells whether that was all.
-pub async fn drain(source: &mut Source<'_>, flow: &mut Flow, wait: Wait) {
+/// Reads the rest of a body that nobody wants, for `time` at most and up to a bound; `flow` tells
+/// whether that was all.
+pub async fn drain(source: &mut Source<'_>, flow: &mut Flow, clock: &Clock, time: Duration) {
+    let started = clock.elapsed();
     let drained = Cell::new(0_usize);
     while !flow.is_done() && drained.get() < DRAIN_BYTES_MAX {
         let broken = Cell::new(false);
@@ -162,6 +166,8 @@ pub async fn drain(source: &mut Source<'_>, flow: &mut Flow, wait: Wait) {
                 input.len()
             }
         });
+        let left = time.saturating_sub(clock.elapsed().saturating_sub(started));
+        let wait = Wait { time: left, shut: Shut::Read, idle: false };
         match opened {
             Ok(Opened::Data(())) if !broken.get() => {}
             Ok(Opened::More) if source.receive(wait).await.is_ok() => {}

@@ -88,7 +88,8 @@ pub async fn respond(
             let asked = Asked {
                 method: answering.method,
                 version: answering.version,
-                keep_alive: answering.keep_alive,
+                // A drain may have begun since the request was read.
+                keep_alive: answering.keep_alive && !answering.core.draining.get(),
                 interims,
                 http_date: now.http_date,
             };

@@ -45,6 +45,12 @@ impl Said {
         self.unread.extend_from_slice(input.filled());
     }
 
+    /// Has the session failed? Its alert is the last that may be sent.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     /// Gives memory back: the connection is idle now.
     pub fn settle(&mut self) {
         if self.unread.is_empty() {

@@ -145,8 +145,12 @@ impl Stream {
 
     /// The peer must not take what it has for the whole: no `close_notify`, and a reset.
     pub fn abort(&mut self) {
+        // An alert says so too, and a reset would overtake it.
+        if self.security.get_mut().said.has_failed() {
+            return;
+        }
         self.aborted = true;
-        self.descriptor.reset_on_close();
+        self.descriptor.reset();
     }
 
     /// May the peer still be sending, so that closing now would reset what it has not read yet?

@@ -11,15 +11,11 @@ use ferrule_config::model::IoDriver;
 use monoio::io::Canceller;
 
 use super::accept::{self, Accepting};
-use super::core::{Core, Live};
+use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::TICK;
 use super::driver;
 use crate::report::{Counter, LogProducer};
-use crate::setup::{CoreLink, Driver, Handover, OpenListener, Phase};
-
-/// How long an idle kept-alive connection may still bring a request once a drain has begun: cut at
-/// once, a request that is on its way would be lost.
-const DRAIN_GRACE: Duration = Duration::from_secs(1);
+use crate::setup::{CoreLink, Driver, Handover, News, OpenListener, Phase, Seen};
 
 /// What one worker is given.
 pub struct Seat {
@@ -66,14 +62,13 @@ struct Worker {
     running: HashMap<SocketAddr, Running>,
     driver: Driver,
     connections_max: u32,
-    seen_handover: u64,
-    seen_addresses: u64,
+    seen: Seen,
     busy: Duration,
 }
 
 async fn work(seat: Seat, driver: Driver) {
-    let mut seen_handover = 0;
-    let Some(first) = seat.link.generation.changed(&mut seen_handover) else {
+    let mut seen = Seen::default();
+    let Some(first) = seat.link.news(&mut seen).handover else {
         tracing::error!("a worker was started before it had anything to serve");
         return;
     };
@@ -84,8 +79,7 @@ async fn work(seat: Seat, driver: Driver) {
         running: HashMap::new(),
         driver,
         connections_max: seat.connections_max,
-        seen_handover,
-        seen_addresses: 0,
+        seen,
         busy: Duration::ZERO,
     };
     worker.core.link.driver.set(driver);
@@ -117,6 +111,7 @@ impl Worker {
                         self.core.deadlines.hasten_idle(DRAIN_GRACE);
                     }
                     if self.core.open.get() == 0 {
+                        self.take_stock();
                         return;
                     }
                 }
@@ -128,13 +123,27 @@ impl Worker {
         }
     }
 
+    /// Nobody is left: what is still out now will never come back.
+    fn take_stock(&self) {
+        let core = &self.core;
+        core.pool.borrow_mut().expire(u64::MAX, drop);
+        let (buffers, timers) = (core.buffers.rented(), core.deadlines.in_use());
+        let worker = core.link.core;
+        if buffers == [0; 3] && timers == 0 {
+            tracing::debug!(worker, "drained, and nothing is left over");
+        } else {
+            tracing::warn!(worker, ?buffers, timers, "drained, but something was never given back");
+        }
+    }
+
     fn take_news(&mut self) {
         let link = Arc::clone(&self.core.link);
-        if let Some(handover) = link.generation.changed(&mut self.seen_handover) {
+        let News { handover, addresses } = link.news(&mut self.seen);
+        if let Some(handover) = handover {
             self.take(&handover);
             link.acknowledge(handover.generation.number);
         }
-        if let Some(addresses) = link.addresses.changed(&mut self.seen_addresses) {
+        if let Some(addresses) = addresses {
             self.core.live().set_addresses(addresses);
         }
     }

@@ -20,6 +20,7 @@ use rustls::{
 use super::{Findings, keys, server, signatures};
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, Anchors, Rules, VerifyFailure};
+use crate::identity::outline::Outline;
 use crate::identity::path::Purpose;
 
 /// Intermediates between an upstream's leaf and an anchor; chains are bounded by their length too.
@@ -227,7 +228,7 @@ fn pool_identity(
     client: Option<&CertifiedKey>,
 ) -> [u8; 32] {
     let leaf = client.and_then(|pair| pair.cert.first()).map_or(&[][..], AsRef::as_ref);
-    let key = Certificate::parse(leaf).map_or(&[][..], |leaf| leaf.spki);
+    let key = Outline::read(leaf).map_or(&[][..], |leaf| leaf.spki);
     let verify = match upstream.verify {
         UpstreamVerify::Full => 0,
         UpstreamVerify::Ca => 1,

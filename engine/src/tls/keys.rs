@@ -18,8 +18,6 @@ use crate::identity::signature;
 const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// ring signs with no larger RSA key.
 const RSA_BITS_MAX: usize = 4096;
-/// `secp521r1`, tag and length included.
-const P521: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
 
 /// The certificates in these files, in their order; problems are pushed, and what can be read
 /// is returned.
@@ -70,7 +68,7 @@ pub(super) fn pair(
         found.error(place, field, message, Some("RSA up to 4096 bits, P-256, P-384 or Ed25519"));
         return None;
     }
-    if leaf.key_algorithm.ends_with(P521) {
+    if signature::is_on_p521(&leaf) {
         let message = format!("the key of {} is on the curve P-521", name(&pair.cert));
         found.error(place, field, message, Some("P-256, P-384, Ed25519 or RSA"));
         return None;
@@ -81,7 +79,7 @@ pub(super) fn pair(
         found.error(pair.key.place, &format!("{field}.key"), message, Some(help));
         return None;
     };
-    let matches = key.public_key().is_some_and(|public| public.as_ref() == leaf.spki);
+    let matches = key.public_key().is_some_and(|public| public.as_ref() == leaf.outline.spki);
     if !matches {
         let message =
             format!("the key in {} does not belong to {}", name(&pair.key), name(&pair.cert));
@@ -144,9 +142,9 @@ fn text<'p>(pem: &'p Pem, field: &str, found: &mut Findings<'_>) -> Option<Cow<'
 
 fn warn_on_dates(leaf: &Certificate<'_>, pem: &Pem, field: &str, found: &mut Findings<'_>) {
     let now = found.now;
-    if leaf.not_after.seconds().is_none_or(|end| end <= now) {
+    if leaf.not_after <= now {
         found.warning(pem.place, field, format!("the certificate in {} has expired", name(pem)));
-    } else if leaf.not_before.seconds().is_none_or(|start| now < start) {
+    } else if now < leaf.not_before {
         let message = format!("the certificate in {} is not yet valid", name(pem));
         found.warning(pem.place, field, message);
     }

@@ -22,6 +22,7 @@ use super::tickets::{PolicyTicketer, TicketKeys};
 use super::{Findings, handshake, keys, signatures};
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Verdict, VerifyFailure};
+use crate::identity::outline::Outline;
 use crate::plan::Gate;
 
 /// Bytes of CA names in a `CertificateRequest`; its field holds 64 KiB.
@@ -34,10 +35,6 @@ pub struct ServerTls {
     pub config: Arc<ServerConfig>,
     /// Which clients are trusted; `None` asks for no certificate.
     pub policy: Option<Arc<ClientPolicy>>,
-    /// Must there be a certificate, and must it be good?
-    pub verify: ClientVerify,
-    /// How a client that fails is told.
-    pub reject: Reject,
 }
 
 impl ServerTls {
@@ -86,7 +83,7 @@ impl ServerTls {
         } else {
             config.send_tls13_tickets = 0;
         }
-        Some(Self { config: Arc::new(config), policy, verify, reject })
+        Some(Self { config: Arc::new(config), policy })
     }
 }
 
@@ -135,7 +132,7 @@ pub(super) fn warn_on_anchor(
     found: &mut Findings<'_>,
 ) {
     let Some(anchor) = Certificate::parse(der) else { return };
-    if anchor.not_after.seconds().is_none_or(|end| end <= found.now) {
+    if anchor.not_after <= found.now {
         let message = format!("a CA certificate in {} has expired", keys::name(pem));
         found.warning(pem.place, field, message);
     }
@@ -256,8 +253,9 @@ impl ClientCheck {
         if client.send_ca_names {
             let mut bytes = 0;
             for anchor in policy.anchors().ders().iter().filter_map(|der| Certificate::parse(der)) {
-                bytes += anchor.subject.len() + 2;
-                ca_names.push(DistinguishedName::from(anchor.subject.to_vec()));
+                let subject = anchor.outline.subject;
+                bytes += subject.len() + 2;
+                ca_names.push(DistinguishedName::from(subject.to_vec()));
             }
             if bytes > CA_NAMES_BYTES_MAX {
                 let message = "the names of the CAs do not fit into a handshake".to_owned();
@@ -290,7 +288,7 @@ impl ClientCertVerifier for ClientCheck {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let leaf = Certificate::parse(end_entity)
+        let leaf = Outline::read(end_entity)
             .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
         // Without a readable end a ticket has none of its own.
         handshake::note_leaf_expiry(leaf.not_after.seconds().unwrap_or(0));

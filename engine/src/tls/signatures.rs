@@ -7,7 +7,7 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved};
 
-use crate::identity::certificate::Certificate;
+use crate::identity::outline::Outline;
 
 /// A TLS 1.3 handshake signature.
 #[expect(clippy::result_large_err, reason = "rustls wants its own error")]
@@ -48,7 +48,7 @@ const fn bad_signature() -> Error {
 
 #[expect(clippy::result_large_err, reason = "rustls wants its own error")]
 fn public_key<'a>(leaf: &'a CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'a>, Error> {
-    Certificate::parse(leaf)
+    Outline::read(leaf)
         .map(|leaf| SubjectPublicKeyInfoDer::from(leaf.spki))
         .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))
 }

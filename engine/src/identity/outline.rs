@@ -1,0 +1,107 @@
+//! A certificate as OpenSSL prints it: borrowed pieces of its DER, strictly framed.
+//!
+//! x509-parser reads everything that is decided on (see [`super::certificate`]). This frame is our
+//! own, for three reasons:
+//!
+//! * OpenSSL prints dates that x509-parser refuses or normalises (no seconds, fractions, offsets,
+//!   days that do not exist), and nginx hands them on with a failed verdict;
+//! * names and serials are printed from their exact encoding, which x509-parser does not keep;
+//! * x509-parser passes over bytes behind the last field of a sequence; here they are an error.
+
+use super::der::{self, Reader, tag};
+use super::name;
+use super::time::CertTime;
+
+/// The pieces of one certificate that are printed or compared byte by byte.
+#[derive(Clone, Copy, Debug)]
+pub struct Outline<'a> {
+    /// The whole DER.
+    pub der: &'a [u8],
+    /// What was signed, with tag and length.
+    pub signed: &'a [u8],
+    /// The content of the serial number, two's complement.
+    pub serial: &'a [u8],
+    /// Content of the signature's algorithm identifier, as webpki compares it.
+    pub signature_algorithm: &'a [u8],
+    /// Issuer, with tag and length.
+    pub issuer: &'a [u8],
+    /// `notBefore`
+    pub not_before: CertTime<'a>,
+    /// `notAfter`
+    pub not_after: CertTime<'a>,
+    /// Subject, with tag and length.
+    pub subject: &'a [u8],
+    /// Subject public key info, with tag and length.
+    pub spki: &'a [u8],
+    /// Content of the public key's algorithm identifier, as webpki compares it.
+    pub key_algorithm: &'a [u8],
+}
+
+impl<'a> Outline<'a> {
+    /// Takes a certificate apart; `None` if it is not one, or if OpenSSL could not read a name in it.
+    #[must_use]
+    pub fn read(der: &'a [u8]) -> Option<Self> {
+        let mut outer = Reader::new(der::only(der, tag::SEQUENCE)?.content);
+        let signed = outer.element(tag::SEQUENCE)?;
+        let signature_algorithm = outer.content(tag::SEQUENCE)?;
+        outer.element(tag::BIT_STRING)?;
+        let mut body = Reader::new(signed.content);
+        if let Some(version) = body.optional(0xa0)? {
+            der::only(version.content, tag::INTEGER)?;
+        }
+        let serial = body.content(tag::INTEGER)?;
+        if body.content(tag::SEQUENCE)? != signature_algorithm {
+            return None;
+        }
+        let issuer = body.element(tag::SEQUENCE)?.whole;
+        let mut validity = body.enter(tag::SEQUENCE)?;
+        let not_before = CertTime::new(validity.any()?)?;
+        let not_after = CertTime::new(validity.any()?)?;
+        let subject = body.element(tag::SEQUENCE)?.whole;
+        let spki = body.element(tag::SEQUENCE)?;
+        let mut key_info = Reader::new(spki.content);
+        let key_algorithm = key_info.content(tag::SEQUENCE)?;
+        key_info.element(tag::BIT_STRING)?;
+        let mut algorithm = Reader::new(key_algorithm);
+        algorithm.element(tag::OID)?;
+        if !algorithm.is_empty() {
+            algorithm.any()?;
+        }
+        // Unique identifiers are passed over, as everybody does.
+        body.optional(0x81)?;
+        body.optional(0x82)?;
+        if let Some(extensions) = body.optional(0xa3)? {
+            check_extensions(der::only(extensions.content, tag::SEQUENCE)?.content)?;
+        }
+        let parts = [outer, body, validity, key_info, algorithm];
+        let whole = parts.iter().all(Reader::is_empty);
+        let sound = !serial.is_empty() && name::is_valid(issuer) && name::is_valid(subject);
+        (whole && sound).then_some(Self {
+            der,
+            signed: signed.whole,
+            serial,
+            signature_algorithm,
+            issuer,
+            not_before,
+            not_after,
+            subject,
+            spki: spki.whole,
+            key_algorithm,
+        })
+    }
+}
+
+/// Every extension is an identifier, perhaps a flag, and a value; nothing else.
+fn check_extensions(list: &[u8]) -> Option<()> {
+    let mut list = Reader::new(list);
+    while !list.is_empty() {
+        let mut extension = list.enter(tag::SEQUENCE)?;
+        extension.element(tag::OID)?;
+        extension.optional(tag::BOOLEAN)?;
+        extension.element(tag::OCTET_STRING)?;
+        if !extension.is_empty() {
+            return None;
+        }
+    }
+    Some(())
+}
