@@ -207,7 +207,19 @@ fn open_all(address: SocketAddr, cores: usize) -> io::Result<Vec<Arc<TcpListener
 fn open_one(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = plain_socket(address)?;
     socket.set_reuse_port(true)?;
-    // An accepted connection inherits these, which saves three system calls for each.
+    // An accepted connection inherits these, which saves the system calls for each.
+    connection_options(&socket)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// What every TCP connection of ours has, to clients and to upstreams: no delay, keepalive, and a
+/// bound on data that nobody acknowledges.
+///
+/// # Errors
+/// The kernel's.
+pub fn connection_options(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(
         &TcpKeepalive::new()
@@ -215,10 +227,7 @@ fn open_one(address: SocketAddr) -> io::Result<TcpListener> {
             .with_interval(KEEPALIVE_INTERVAL)
             .with_retries(KEEPALIVE_PROBES),
     )?;
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
-    socket.bind(&SockAddr::from(address))?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown, sockopt};
 
+use crate::setup::listeners::connection_options;
+
 /// A descriptor that its connection keeps open for as long as this copy is used.
 ///
 /// monoio's streams hand out only a raw number. Every `Descriptor` lives beside the stream it was
@@ -94,20 +96,12 @@ impl Descriptor {
         Ok(rustix::io::fcntl_setfd(self.borrow(), rustix::io::FdFlags::CLOEXEC)?)
     }
 
-    /// What every TCP connection of ours has: no delay, keepalive, and a bound on unanswered data.
+    /// What every TCP connection of ours has ([`connection_options`]).
     ///
     /// # Errors
     /// The kernel's.
     pub fn tcp_options(self) -> io::Result<()> {
-        let fd = self.borrow();
-        sockopt::set_tcp_nodelay(fd, true)?;
-        sockopt::set_socket_keepalive(fd, true)?;
-        // A vanished peer is noticed within two minutes rather than two hours.
-        sockopt::set_tcp_keepidle(fd, std::time::Duration::from_secs(60))?;
-        sockopt::set_tcp_keepintvl(fd, std::time::Duration::from_secs(15))?;
-        sockopt::set_tcp_keepcnt(fd, 4)?;
-        sockopt::set_tcp_user_timeout(fd, 120_000)?;
-        Ok(())
+        connection_options(&socket2::SockRef::from(&self.borrow()))
     }
 }
 

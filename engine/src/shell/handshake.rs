@@ -103,7 +103,7 @@ pub async fn open(
     let (tls, timeout) = (listen.tls, listen.handshake_timeout);
     let mut client = Client {
         core: Rc::clone(core),
-        stream: Stream::tcp(stream, Session::Plain, &core.deadlines, &core.buffers).ok()?,
+        stream: Stream::accepted(stream, &core.deadlines, &core.buffers).ok()?,
         live,
         listener,
         facts: ConnectionFacts {

@@ -67,9 +67,22 @@ impl Stream {
         buffers: &Rc<Buffers>,
     ) -> io::Result<Self> {
         let descriptor = Descriptor::of(&stream);
-        descriptor.close_on_exec()?;
         descriptor.tcp_options()?;
         Ok(Self::new(socket::tcp(stream), descriptor, session, (deadlines, buffers)))
+    }
+
+    /// A connection that a listener accepted. It has the listener's options already.
+    ///
+    /// # Errors
+    /// The kernel's; the connection is gone then.
+    pub fn accepted(
+        stream: TcpStream,
+        deadlines: &Deadlines,
+        buffers: &Rc<Buffers>,
+    ) -> io::Result<Self> {
+        let descriptor = Descriptor::of(&stream);
+        descriptor.close_on_exec()?;
+        Ok(Self::new(socket::tcp(stream), descriptor, Session::Plain, (deadlines, buffers)))
     }
 
     /// Over a Unix socket.
