@@ -102,7 +102,6 @@ on_both_drivers! {
             workers: 1,
             kept: 8,
             fresh: 40,
-            share: None,
         };
         let report = storm.run(scratch.path());
         let problems = report.problems();

@@ -61,8 +61,8 @@ on_both_drivers! {
             pause(2);
             raw.send(&bytes[cut..]).expect("a connection");
             for wanted in ["abcde", "fghi", ""] {
-                let answer = raw.response("POST").expect(wanted);
-                assert_eq!((answer.status(), answer.text().as_str()), (200, wanted), "cut at {cut}");
+                let answer = raw.response("POST").map(|answer| (answer.status(), answer.text()));
+                assert_eq!(answer.ok(), Some((200, wanted.to_owned())), "cut at {cut}");
             }
         }
     }
@@ -192,11 +192,10 @@ on_both_drivers! {
             let front = gateway.port("front");
             let before = memory_kib(gateway);
             let open = descriptors(gateway);
-            const CROWD: usize = 500;
-            let silent: Vec<_> = (0..CROWD).map(|_| socket(front)).collect();
-            poll(ferrule_tests::PATIENCE, || (descriptors(gateway) >= open + CROWD).then_some(()));
-            let each = memory_kib(gateway).saturating_sub(before) * 1024 / CROWD;
-            drop(silent);
+            let mut silent = Vec::new();
+            silent.resize_with(500, || socket(front));
+            poll(ferrule_tests::PATIENCE, || (descriptors(gateway) >= open + 500).then_some(()));
+            let each = memory_kib(gateway).saturating_sub(before) * 1024 / silent.len();
             assert!(each < 16 * 1024, "{each} bytes for a connection that does nothing");
         }
     }
@@ -218,8 +217,8 @@ on_both_drivers! {
         assert!(upstream.seen().iter().all(|seen| seen.message.head.target() == "/here/"));
     }
 
-    /// The body's own deadline is for each read, so a slow client is served; a stalled one is not.
-    fn a_deadline_is_not_stretched_by_an_empty_record(driver) {
+    /// Under TLS too.
+    fn an_unfinished_head_is_a_408(driver) {
         let upstream = Upstream::plain(echo());
         let mutual = Mutual::start(driver, "http", &upstream);
         let mut open = mutual.open(&rustls::version::TLS13);

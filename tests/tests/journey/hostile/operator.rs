@@ -67,7 +67,7 @@ on_both_drivers! {
         assert_eq!(raw::get(&mut kept[0], "a.test", "/").status(), 200);
     }
 
-    /// Without descriptors it waits, says so in a bounded number of lines, and recovers.
+    /// Without descriptors it waits, says so (five lines a second at most), and recovers.
     fn full_descriptor_tables_are_survived(driver) {
         let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
         let gateway = plain_gateway(scratch.path(), driver, &upstream);
@@ -84,7 +84,7 @@ on_both_drivers! {
         assert_eq!(raw::get(&mut kept, "x", "/").status(), 200, "who is in stays in");
         let log = gateway.log();
         let lines = log.get(from..).unwrap_or_default().lines().filter(|line| line.contains("cannot accept")).count();
-        assert!((1..=12).contains(&lines), "{lines} lines\n{log}");
+        assert!((1..=20).contains(&lines), "{lines} lines\n{log}");
         drop(crowd);
         let served = poll(PATIENCE, || {
             let mut raw = raw::plain(front);

@@ -37,12 +37,13 @@ impl Forger {
         let suite = session.negotiated_cipher_suite().and_then(|suite| suite.tls13());
         let secrets = session.dangerous_extract_secrets().expect("what was asked for");
         let (sequence, keys) = secrets.tx;
-        let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
-        | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
-        | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = keys
-        else {
-            unreachable!("a suite of another kind");
+        let parts = match keys {
+            ConnectionTrafficSecrets::Aes128Gcm { key, iv }
+            | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
+            | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => Some((key, iv)),
+            _ => None,
         };
+        let (key, iv) = parts.expect("a suite of TLS 1.3");
         let encrypter = suite.expect("TLS 1.3").aead_alg.encrypter(key, iv);
         Self { socket, encrypter, sequence }
     }
