@@ -7,7 +7,6 @@
     clippy::panic,
     reason = "a test stops at the first surprise, with its text"
 )]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use std::io::Write as _;
 use std::sync::Arc;
