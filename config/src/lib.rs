@@ -40,6 +40,7 @@ use toml::de::DeTable;
 pub use model::Config;
 pub use problem::{Place, Position, Problem, Problems, Severity};
 pub use reference::reference;
+pub use render::Report;
 pub use schema::schema;
 pub use variables::Listed;
 

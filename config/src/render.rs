@@ -1,12 +1,33 @@
 //! Problems as text for people, and as JSON for programs.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::problem::{Place, Problem, Problems, Severity};
 
 /// Lines of one problem's place that are shown: a PEM block is not worth more.
 const LINES_MAX: usize = 3;
+
+/// One problem for machines.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// `error` or `warning`.
+    pub severity: String,
+    /// The configuration file.
+    pub file: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1, in characters.
+    pub column: usize,
+    /// The path of the field; empty if the file as a whole is meant.
+    pub field: String,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+    /// The line, secrets masked.
+    pub text: String,
+}
 
 impl Problems {
     /// As `rustc` shows its errors: file, line and column, the line itself, and help.
@@ -24,21 +45,26 @@ impl Problems {
     /// An array of objects, in the order of the file.
     #[must_use]
     pub fn render_json(&self) -> String {
-        let list = self.all().into_iter().map(|(severity, problem)| {
+        serde_json::to_string_pretty(&self.reports()).unwrap_or_default()
+    }
+
+    /// Everything for machines, in the order of the file.
+    #[must_use]
+    pub fn reports(&self) -> Vec<Report> {
+        let report = |(severity, problem): (Severity, &Problem)| {
             let position = self.position(problem.place);
-            json!({
-                "severity": severity.to_string(),
-                "file": self.source().file().display().to_string(),
-                "line": position.line,
-                "column": position.column,
-                "field": problem.field,
-                "message": problem.message,
-                "help": problem.help,
-                "text": self.source().line(problem.place),
-            })
-        });
-        let list = serde_json::Value::Array(list.collect());
-        format!("{list:#}")
+            Report {
+                severity: severity.to_string(),
+                file: self.source().file().display().to_string(),
+                line: position.line,
+                column: position.column,
+                field: problem.field.clone(),
+                message: problem.message.clone(),
+                help: problem.help.clone(),
+                text: self.source().line(problem.place).to_owned(),
+            }
+        };
+        self.all().into_iter().map(report).collect()
     }
 
     /// One line for each problem, for a log: `file:line:column: field: message (help)`.

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ferrule_config::Problems;
-use serde_json::{Value, json};
+use ferrule_config::{Problems, Report};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::cli::{self, Format};
 use super::inventory::Inventory;
@@ -32,7 +33,7 @@ pub(crate) fn check(file: &Path, format: Format) -> ExitCode {
         }
         (Ok(generation), Format::Json) => {
             let summary = Inventory::of(&generation.config, now).json();
-            cli::print(&answer(file, &generation.warnings, Some(&summary)))
+            cli::print(&answer(file, &generation.warnings, Some(summary)))
         }
         (Err(problems), Format::Human) => cli::refuse(&problems),
         (Err(problems), Format::Json) => {
@@ -42,13 +43,22 @@ pub(crate) fn check(file: &Path, format: Format) -> ExitCode {
     }
 }
 
-fn answer(file: &Path, problems: &Problems, summary: Option<&Value>) -> String {
-    let list: Value = serde_json::from_str(&problems.render_json()).unwrap_or(Value::Null);
-    let answer = json!({
-        "ok": summary.is_some(),
-        "file": file.display().to_string(),
-        "problems": list,
-        "summary": summary,
-    });
-    format!("{answer:#}")
+/// The whole answer for machines.
+#[derive(Serialize)]
+struct Answer {
+    ok: bool,
+    file: String,
+    problems: Vec<Report>,
+    /// What the file sets up; `null` if it is refused.
+    summary: Option<Value>,
+}
+
+fn answer(file: &Path, problems: &Problems, summary: Option<Value>) -> String {
+    let answer = Answer {
+        ok: summary.is_some(),
+        file: file.display().to_string(),
+        problems: problems.reports(),
+        summary,
+    };
+    serde_json::to_string_pretty(&answer).unwrap_or_default()
 }
