@@ -70,7 +70,11 @@ const STEPS: &[Step] = &[
     step("spelling", "typos").needing(Needs::Program("typos")),
     step("release-binary", "cargo build --release -p ferrule-engine --locked").long(),
     step("release-tests", "cargo test --release --workspace --locked --no-fail-fast").long(),
-    step("storm", "cargo run --release -q -p ferrule-tools --bin storm").long(),
+    step(
+        "storm",
+        "cargo build --release -q -p ferrule-engine --locked && cargo run --release -q -p ferrule-tools --bin storm",
+    )
+    .long(),
     step("compare", "cargo compare").long(),
     step(
         "fuzz",
