@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ferrule_tests::{
-    Authority, Script, Setup, Upstream, echo, free_port, on_both_drivers, raw, scratch, tls,
+    Authority, Nginx, Script, Setup, Shape, Upstream, echo, free_port, on_both_drivers, raw,
+    scratch, tls,
 };
 
 use crate::{PLAIN, plain_gateway, write_ca};
@@ -226,6 +227,44 @@ on_both_drivers! {
             assert!(answer.is_ok(), "{tls}: {answer:?}\n{}", gateway.log());
             let answer = answer.expect("just seen");
             assert_eq!(answer.status(), *status, "{tls}: {answer:?}\n{}", gateway.log());
+        }
+    }
+
+    /// A connection that could not be kept is cheaper to make again, and never for somebody else.
+    fn sessions_with_an_upstream_are_resumed(driver) {
+        let scratch = scratch();
+        let dir = scratch.path();
+        let authority = Authority::new("ca");
+        write_ca(dir, "ca", &authority);
+        authority.server(&["up.test"]).write(dir, "up");
+        for name in ["one", "two"] {
+            authority.client(name).write(dir, name);
+        }
+        let port = free_port();
+        let at = dir.display();
+        let http = format!(
+            "server {{ listen 127.0.0.1:{port} ssl; ssl_protocols TLSv1.2 TLSv1.3;\n\
+             ssl_certificate {at}/up.crt; ssl_certificate_key {at}/up.key;\n\
+             ssl_client_certificate {at}/ca.crt; ssl_verify_client on;\n\
+             location / {{ return 200 \"$ssl_session_reused$ssl_client_s_dn\"; }} }}"
+        );
+        let _nginx = Nginx::start(dir, port, &http, Shape::Single);
+        for protocol in ["TLSv1.2", "TLSv1.3"] {
+            let routes = ["one", "two"].map(|name| {
+                format!(
+                    "[[routes]]\nuri = \"/{name}\"\n[routes.upstream]\nscheme = \"https\"\n\
+                     nodes = {{ \"127.0.0.1:{port}\" = 1 }}\nkeepalive_pool = {{ size = 0 }}\n\
+                     tls = {{ client_cert = \"{name}.crt\", client_key = \"{name}.key\", \
+                     ca = \"ca.crt\", server_name = \"up.test\", ssl_protocols = [\"{protocol}\"] }}\n"
+                )
+            });
+            let text = format!("[[listen]]\naddress = \"127.0.0.1:@front@\"\n{}", routes.concat());
+            let gateway = Setup::new(dir, driver, &text).named(protocol).start();
+            let seen: Vec<String> = ["one", "two", "one", "two", "one"]
+                .map(|name| raw::plain_get(gateway.port("front"), "x", &format!("/{name}")).text())
+                .to_vec();
+            let wanted = [".CN=one", ".CN=two", "rCN=one", "rCN=two", "rCN=one"];
+            assert_eq!(seen, wanted, "{protocol}");
         }
     }
 

@@ -157,6 +157,31 @@ on_both_drivers! {
         assert!(after.is_some(), "{before} descriptors before, {} after", descriptors(&gateway));
     }
 
+    /// A client that hangs up must not keep an upstream at work, nor count as the upstream's fault.
+    fn a_client_that_leaves_while_it_waits_is_a_499(driver) {
+        let (ended, freed) = std::sync::mpsc::channel();
+        let ended = std::sync::Mutex::new(ended);
+        let upstream = Upstream::plain(Arc::new(move |client| {
+            if client.request().is_some() && client.request().is_none() {
+                ended.lock().expect("not poisoned").send(()).expect("the test waits");
+            }
+        }));
+        let scratch = scratch();
+        let log = scratch.path().join("access.log");
+        let gateway = Setup::new(scratch.path(), driver, PLAIN)
+            .log_line("access = { path = \"access.log\", format = '$status $request_uri' }")
+            .set("upstream", &upstream.port).start();
+        let mut raw = raw::plain(gateway.port("front"));
+        raw.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").expect("a connection");
+        poll(ferrule_tests::PATIENCE, || (!upstream.seen().is_empty()).then_some(()));
+        drop(raw);
+        freed.recv_timeout(ferrule_tests::PATIENCE).expect("the upstream is let go");
+        let line = poll(ferrule_tests::PATIENCE, || {
+            std::fs::read_to_string(&log).ok().filter(|text| text.ends_with('\n'))
+        });
+        assert_eq!(line.as_deref(), Some("499 /slow\n"));
+    }
+
     /// What an exchange leaves behind must not colour the next one, whoever it is of.
     fn a_refusal_knows_nothing_of_the_request_before(driver) {
         let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
