@@ -23,6 +23,9 @@ pub(crate) struct Sample {
     pub(crate) p99_micros: f64,
     /// Share of the time in which the proxy wanted its core and did not have it.
     pub(crate) waited: f64,
+    /// Share of the time in which the machine itself was kept from its cores: a virtual machine whose
+    /// host has other guests.
+    pub(crate) stolen: f64,
     /// TLS handshakes wrk made.
     pub(crate) handshakes: u64,
 }
@@ -72,10 +75,12 @@ pub(crate) fn round(
 ) -> Result<Sample, String> {
     let processes = family(proxy.id());
     let (cpu, wait, start) = (cpu_micros(&processes), wait_nanos(&processes), now());
+    let stolen = stolen_share();
     let load = wrk(stage, case, proxy.port, time);
     let elapsed = start.elapsed();
     let cpu = cpu_micros(&processes) - cpu;
     let wait = wait_nanos(&processes) - wait;
+    let stolen = stolen.until(&stolen_share());
     for sign in ["Socket errors", "Non-2xx"] {
         if let Some(line) = load.text.lines().find(|line| line.contains(sign)) {
             return Err(line.trim().to_owned());
@@ -100,6 +105,7 @@ pub(crate) fn round(
         p50_micros: percentile(" 50%")?,
         p99_micros: percentile(" 99%")?,
         waited: wait / 1e9 / elapsed.as_secs_f64(),
+        stolen,
         handshakes,
     })
 }
@@ -160,4 +166,30 @@ fn wait_nanos(processes: &[u32]) -> f64 {
         tasks.map_or(0.0, |tasks| tasks.flatten().map(|task| of_task(task.path())).sum::<f64>())
     };
     processes.iter().map(of_process).sum()
+}
+
+/// What `/proc/stat` says of all cores together, in ticks.
+struct Ticks {
+    stolen: f64,
+    all: f64,
+}
+
+impl Ticks {
+    /// The share stolen between two looks.
+    fn until(&self, later: &Self) -> f64 {
+        let all = later.all - self.all;
+        if all > 0.0 { (later.stolen - self.stolen) / all } else { 0.0 }
+    }
+}
+
+fn stolen_share() -> Ticks {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let first = stat.lines().next().unwrap_or_default();
+    // user nice system idle iowait irq softirq steal; what follows is counted in user already.
+    let fields: Vec<f64> = first.split_whitespace().skip(1).take(8).map(number).collect();
+    Ticks { stolen: fields.get(7).copied().unwrap_or(0.0), all: fields.iter().sum() }
+}
+
+fn number(word: &str) -> f64 {
+    word.parse().unwrap_or(0.0)
 }

@@ -40,7 +40,7 @@ pub(crate) fn print_and_write(results: &[(&Case, Vec<Row>)], stage: &Stage, quic
     }
     text.push_str(
         "\nCPU is user and system time of all the proxy's processes, in microseconds per request: the \
-         median of the rounds (lowest to highest). Gaps under 10 % are not established.\n\n\
+         median of the rounds (lowest to highest). Gaps under 10 % are not established. Rounds in which the proxy waited for its core, or the machine for its host, more than 10 % of the time are dropped.\n\n\
          | case | peer | CPU us/request | ratio to nginx | requests/s | p50 us | p99 us | rounds |\n\
          | --- | --- | --: | --: | --: | --: | --: | --: |\n",
     );
@@ -136,6 +136,7 @@ fn value(case: &Case, row: &Row, rows: &[Row]) -> Value {
         "p50_us": of(|sample| sample.p50_micros),
         "p99_us": of(|sample| sample.p99_micros),
         "waited_share": of(|sample| sample.waited),
+        "stolen_share": of(|sample| sample.stolen),
         "handshakes": row.samples.iter().map(|sample| sample.handshakes).collect::<Vec<_>>(),
         "rounds": row.samples.len(),
         "dropped": row.dropped,
