@@ -3,7 +3,7 @@
 use rustls::pki_types::SignatureVerificationAlgorithm;
 use webpki::ring as algorithms;
 use x509_parser::der_parser::oid;
-use x509_parser::oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P521, Oid};
+use x509_parser::oid_registry::{OID_NIST_EC_P521, Oid};
 use x509_parser::public_key::{PublicKey, RSAPublicKey};
 
 use super::certificate::Certificate;
@@ -71,12 +71,6 @@ pub fn rsa_bits(certificate: &Certificate<'_>) -> Option<usize> {
     let digits = modulus.get(leading..)?;
     let first = digits.first()?;
     Some(digits.len() * 8 - usize::try_from(first.leading_zeros()).unwrap_or(0))
-}
-
-/// Is it a key on an elliptic curve?
-#[must_use]
-pub fn is_ec(certificate: &Certificate<'_>) -> bool {
-    certificate.public_key.algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY
 }
 
 /// Is it a key on the curve P-521, which ring does not know?

@@ -161,13 +161,6 @@ impl HeadScan {
     }
 }
 
-/// Do these first bytes of a connection look like a TLS record: a handshake, version 3.x
-/// (RFC 8446, section 5.1)? One byte is enough; it can never begin a request.
-#[must_use]
-pub const fn looks_like_tls(first: &[u8]) -> bool {
-    matches!(first, [0x16] | [0x16, 0x03, ..])
-}
-
 /// What httparse fills. Not cleared: 8 KiB per head would cost more than the parsing.
 type Lines<'a> = [MaybeUninit<httparse::Header<'a>>; FIELDS_MAX];
 

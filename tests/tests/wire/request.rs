@@ -2,7 +2,7 @@
 
 use ferrule_engine::wire::error::WireError::{self, *};
 use ferrule_engine::wire::head::{
-    Method, RequestHead, ResponseHead, Version, looks_like_tls, parse_request, parse_response,
+    Method, RequestHead, ResponseHead, Version, parse_request, parse_response,
 };
 use ferrule_engine::wire::limits::{FIELDS_MAX, HeadLimits};
 
@@ -228,19 +228,6 @@ fn methods_are_case_sensitive() {
     for (text, method) in known {
         assert_eq!(Method::of(text), method);
         assert_eq!(Method::of(&text.to_ascii_lowercase()), Method::Other);
-    }
-}
-
-#[test]
-fn a_tls_record_is_told_from_a_request() {
-    for (bytes, tls) in [
-        (&b"\x16"[..], true),
-        (b"\x16\x03\x01", true),
-        (b"\x16\x02", false),
-        (b"GET", false),
-        (b"", false),
-    ] {
-        assert_eq!(looks_like_tls(bytes), tls);
     }
 }
 
