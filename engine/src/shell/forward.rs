@@ -256,6 +256,7 @@ async fn exchange(
     let started = request.core.clock.elapsed();
     let (uploaded, responded) = if uploads {
         if request.admission.expect_continue && client.send_now(CONTINUE).await.is_err() {
+            outcome.ended = Ended::ClientLeft;
             return Tryout::Done(Forwarded::Cut);
         }
         side_by_side(request, &answering, client, work, (&mut lease, flow, &mut progress)).await
