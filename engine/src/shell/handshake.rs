@@ -18,6 +18,7 @@ use super::reader::Wait;
 use super::session::{Progress, Session, SessionError};
 use super::stream::{Cut, Security, Stream};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
+use crate::identity::VerifyFailure;
 use crate::plan::facts::ConnectionFacts;
 use crate::plan::{ListenerId, ServerId};
 use crate::report::Counter;
@@ -138,6 +139,10 @@ enum Failure {
     Hello(HelloError),
     /// Nothing is configured for its server name.
     UnknownName(Option<String>),
+    /// The certificate is not good, for OpenSSL's reason.
+    Certificate(Option<String>, VerifyFailure),
+    /// rustls read another server name than we did.
+    NameDiffers(Option<String>),
     /// The handshake failed.
     Handshake(Option<String>, Cut),
 }
@@ -149,15 +154,23 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     let name = hello.sni.as_deref();
     let chosen = client.live.server(client.listener, name);
     let Some((server, config)) = chosen else { return Err(Failure::UnknownName(hello.sni)) };
-    let failed = |error| Failure::Handshake(hello.sni.clone(), error);
-    let connection = UnbufferedServerConnection::new(config)
-        .map_err(|error| failed(Cut::Tls(SessionError::Tls(Box::new(error)))))?;
+    let connection = UnbufferedServerConnection::new(config).map_err(|error| {
+        let error = Cut::Tls(SessionError::Tls(Box::new(error)));
+        Failure::Handshake(hello.sni.clone(), error)
+    })?;
     client.stream.security.borrow_mut().session = Session::Server(Box::new(connection));
     let mut notes = HandshakeNotes::new(name);
     let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
     let wait = Wait { time: left, shut: Shut::Both, idle: false };
     let noted = Noted { notes: &mut notes, now: core.clock.unix_seconds() };
-    drive(&core, &mut client.stream, wait, Some(noted)).await.map_err(failed)?;
+    if let Err(cut) = drive(&core, &mut client.stream, wait, Some(noted)).await {
+        let name = hello.sni;
+        return Err(match notes.client_failure() {
+            Some(reason) => Failure::Certificate(name, reason),
+            None if notes.name_differs() => Failure::NameDiffers(name),
+            None => Failure::Handshake(name, cut),
+        });
+    }
     client.server = Some(server);
     take_identity(client, server);
     let mut resumed = false;
@@ -278,7 +291,7 @@ async fn refuse(client: &mut Client, failure: &Failure) {
         }
         Failure::UnknownName(_) => words.extend_from_slice(&fatal_alert(UNRECOGNIZED_NAME)),
         // The session has sent its own alert.
-        Failure::Handshake(..) => {}
+        Failure::Certificate(..) | Failure::NameDiffers(_) | Failure::Handshake(..) => {}
     }
     let mut sink = client.stream.sink();
     if sink.write(&words, GOODBYE_TIME).await.is_err() || sink.flush(GOODBYE_TIME).await.is_err() {
@@ -304,6 +317,10 @@ fn note(client: &Client, failure: &Failure) {
     let (name, reason) = match failure {
         Failure::Hello(error) => (None, format!("{error:?}")),
         Failure::UnknownName(name) => (name.as_deref(), "unknown server name".to_owned()),
+        Failure::Certificate(name, failure) => {
+            (name.as_deref(), format!("client certificate: {}", failure.text()))
+        }
+        Failure::NameDiffers(name) => (name.as_deref(), "its server name is ambiguous".to_owned()),
         Failure::Handshake(name, cut) => (name.as_deref(), describe(cut)),
     };
     if let Some(suppressed) = client.core.allow_log(LogCause::Handshake) {

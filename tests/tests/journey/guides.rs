@@ -5,8 +5,8 @@ use std::path::Path;
 use ferrule_tests::guides::{Version, as_openssl_prints, client_mtls, upstream_mtls};
 use ferrule_tests::raw::alert;
 use ferrule_tests::{
-    Authority, Dial, Driver, Gateway, Leaf, Nginx, Setup, Shape, free_port, on_both_drivers,
-    scratch, shell,
+    Authority, Dial, Driver, Gateway, Leaf, Nginx, PATIENCE, Setup, Shape, free_port,
+    on_both_drivers, poll, scratch, shell,
 };
 
 /// The guide's nginx; its paths count from its configuration file.
@@ -152,6 +152,12 @@ fn client_guide(driver: Driver, version: Version) {
         assert_eq!(curl(dir, &format!("{with} {spoofed} {url}")), expected);
 
         refused(dir, front, reject);
+        if reject == "handshake" {
+            // Whoever looks into the log must not have to guess which of the two it was.
+            let reason = "reason=\"client certificate: ";
+            let said = poll(PATIENCE, || gateway.log().contains(reason).then_some(()));
+            assert!(said.is_some(), "{}", gateway.log());
+        }
     }
 }
 
