@@ -1,0 +1,49 @@
+//! Checked values: what the engine reads. A `Config` that exists is a `Config` that works, but for
+//! what only certificates can tell.
+//!
+//! Names are lower case, paths absolute (resolved from the configuration file), references resolved
+//! to indices, services merged into their routes and every default filled in.
+
+mod http;
+mod listen;
+mod log;
+mod route;
+mod runtime;
+mod ssl;
+mod upstream;
+
+use std::path::PathBuf;
+
+pub use http::Http;
+pub use listen::Listen;
+pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
+pub use route::{HeaderOps, HeaderValue, HostPattern, Route, UriPattern};
+pub use runtime::{IoDriver, Runtime};
+pub use ssl::{ClientAuth, ClientVerify, KeyPair, Pem, PemSource, Protocols, Reject, Server};
+pub use upstream::{
+    KeepalivePool, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa, UpstreamTimeout,
+    UpstreamTls, UpstreamVerify,
+};
+
+/// One whole configuration file.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it came from.
+    pub file: PathBuf,
+    /// Threads, rings and limits of the process.
+    pub runtime: Runtime,
+    /// Defaults for every listener.
+    pub http: Http,
+    /// Where logs go.
+    pub log: Log,
+    /// Stripped from every request on every listener, then set from the connection.
+    pub identity_headers: Vec<HeaderValue>,
+    /// Where we listen.
+    pub listens: Vec<Listen>,
+    /// `[[ssls]]` of type `server`: what we present, and which clients we trust, by server name.
+    pub servers: Vec<Server>,
+    /// `[[upstreams]]`, and after them the inline ones of services and routes.
+    pub upstreams: Vec<Upstream>,
+    /// `[[routes]]`, each merged with its service and the global rules.
+    pub routes: Vec<Route>,
+}

@@ -1,0 +1,72 @@
+//! `[[routes]]`: which requests go where, and what is changed on their way.
+
+use super::UpstreamTimeout;
+use crate::problem::Place;
+use crate::template::Template;
+
+/// A host name pattern, lower case, without a trailing dot.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum HostPattern {
+    /// Every name.
+    Any,
+    /// This name.
+    Exact(String),
+    /// `*.x`, held without `*.`: one label in front for a server name, one or more for a route.
+    Wildcard(String),
+}
+
+/// `[[routes]]`, merged with its service and the global rules
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Where in the file.
+    pub place: Place,
+    /// Its id, given or made from its position.
+    pub id: String,
+    /// Hosts; empty matches every host.
+    pub hosts: Vec<HostPattern>,
+    /// At least one; the service's `path_prefix` is already in front.
+    pub uris: Vec<UriPattern>,
+    /// Methods as upper-case text; empty matches every method.
+    pub methods: Vec<String>,
+    /// Higher is asked first.
+    pub priority: i32,
+    /// Index into [`Config::upstreams`].
+    pub upstream: usize,
+    /// Taken off the path before it is sent upstream (`strip_path_prefix`).
+    pub strip_prefix: Option<String>,
+    /// Replaces the upstream's.
+    pub timeout: Option<UpstreamTimeout>,
+    /// Header changes in their order: global rules, service, route.
+    pub headers: Vec<HeaderOps>,
+}
+
+/// A path pattern.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum UriPattern {
+    /// This path.
+    Exact(String),
+    /// Every path that starts with this text (written with a `*` at the end).
+    Prefix(String),
+}
+
+/// `headers`: applied in the order add, set, remove.
+#[derive(Clone, Debug, Default)]
+pub struct HeaderOps {
+    /// Added behind what is there.
+    pub add: Vec<HeaderValue>,
+    /// Replaces what is there; an empty value sends nothing.
+    pub set: Vec<HeaderValue>,
+    /// Names taken out.
+    pub remove: Vec<String>,
+}
+
+/// A field name and the template of its value.
+#[derive(Clone, Debug)]
+pub struct HeaderValue {
+    /// Where in the file.
+    pub place: Place,
+    /// The name as written; a valid token.
+    pub name: String,
+    /// The value.
+    pub value: Template,
+}

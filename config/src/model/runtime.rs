@@ -1,0 +1,31 @@
+//! `[runtime]`: threads, rings and limits of the process.
+
+use std::time::Duration;
+
+/// `[runtime]`
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    /// Data cores; `None` is one per usable core.
+    pub workers: Option<u32>,
+    /// Pin each worker to its core.
+    pub cpu_affinity: bool,
+    /// Submission queue entries of each ring.
+    pub ring_entries: u32,
+    /// Which kernel interface drives the sockets.
+    pub io_driver: IoDriver,
+    /// Client connections, all cores together.
+    pub max_connections: u32,
+    /// How long a drain may take before connections are cut.
+    pub shutdown_timeout: Duration,
+}
+
+/// `runtime.io_driver`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum IoDriver {
+    /// `io_uring` where the kernel allows it, else epoll, loudly.
+    Auto,
+    /// `io_uring` or refuse to start.
+    IoUring,
+    /// epoll.
+    Epoll,
+}

@@ -1,0 +1,139 @@
+//! `[[upstreams]]`: where requests go, and how.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::KeyPair;
+use super::Pem;
+use super::Protocols;
+use crate::problem::Place;
+
+/// `[[upstreams]]`
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Where in the file.
+    pub place: Place,
+    /// Its id, given or made from the object that holds it.
+    pub id: String,
+    /// `http` or `https`: TLS towards the nodes.
+    pub scheme: Scheme,
+    /// At least one.
+    pub nodes: Vec<Node>,
+    /// Which `Host` the upstream sees.
+    pub pass_host: PassHost,
+    /// Further tries on other nodes after a failed connection.
+    pub retries: u32,
+    /// Connect, send and read.
+    pub timeout: UpstreamTimeout,
+    /// Kept-alive connections.
+    pub pool: KeepalivePool,
+    /// TLS settings; present exactly if the scheme is `https`.
+    pub tls: Option<UpstreamTls>,
+}
+
+/// `upstreams.scheme`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+/// `upstreams.pass_host`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PassHost {
+    /// The client's.
+    Pass,
+    /// The node's host, as written.
+    Node,
+    /// This one (`upstream_host`).
+    Rewrite(String),
+}
+
+/// One member of an upstream.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Where in the file.
+    pub place: Place,
+    /// Where it is.
+    pub address: NodeAddress,
+    /// Its share; 0 gets nothing new.
+    pub weight: u32,
+}
+
+/// Where a node is.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum NodeAddress {
+    /// An address.
+    Ip(SocketAddr),
+    /// A name, resolved while we run.
+    Name {
+        /// The name, lower case.
+        host: String,
+        /// The port, given or by scheme.
+        port: u16,
+    },
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// `upstreams.timeout`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct UpstreamTimeout {
+    /// TCP and TLS handshake together.
+    pub connect: Duration,
+    /// Between two writes.
+    pub send: Duration,
+    /// Between two reads.
+    pub read: Duration,
+}
+
+/// `upstreams.keepalive_pool`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeepalivePool {
+    /// Idle connections kept per core.
+    pub size: u32,
+    /// How long one may be idle.
+    pub idle_timeout: Duration,
+    /// Requests on one connection.
+    pub requests: u32,
+}
+
+/// `upstreams.tls`
+#[derive(Clone, Debug)]
+pub struct UpstreamTls {
+    /// Where in the file.
+    pub place: Place,
+    /// Our certificate.
+    pub client: Option<KeyPair>,
+    /// Whom we trust; `None` only with `verify = "off"`.
+    pub ca: Option<UpstreamCa>,
+    /// How much is checked.
+    pub verify: UpstreamVerify,
+    /// SNI and the name checked; `None`: the Host sent upstream, else the node's host.
+    pub server_name: Option<String>,
+    /// TLS versions.
+    pub protocols: Protocols,
+}
+
+/// `upstreams.tls.ca`
+#[derive(Clone, Debug)]
+pub enum UpstreamCa {
+    /// The operating system's store.
+    System,
+    /// These.
+    Files(Vec<Pem>),
+}
+
+/// `upstreams.tls.verify`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UpstreamVerify {
+    /// Chain and name.
+    Full,
+    /// Chain only.
+    Ca,
+    /// Nothing. Warned about at every load.
+    Off,
+}
