@@ -59,6 +59,7 @@ impl Config {
         out.text_line("io_driver", runtime.io_driver.word());
         out.line("ring_entries", runtime.ring_entries);
         out.line("max_connections", runtime.max_connections);
+        out.line("tls_fast_path", runtime.tls_fast_path);
         out.text_line("shutdown_timeout", &duration_text(runtime.shutdown_timeout));
         out.header("[log]");
         let (path, level) = (text(&target_text(&log.error)), text(log.level.word()));

@@ -86,6 +86,13 @@ static RUNTIME: Table = Table {
             Fallback::Int(defaults::MAX_CONNECTIONS),
             "Client connections, all cores together.",
         ),
+        flag(
+            "tls_fast_path",
+            true,
+            "Protect TLS 1.3 records with Ferrule's own record layer once rustls has done the \
+                 handshake: less work and memory for each connection. With false rustls does all \
+                 of TLS, as it always does for TLS 1.2.",
+        ),
         duration(
             "shutdown_timeout",
             defaults::SHUTDOWN_TIMEOUT,

@@ -189,6 +189,7 @@ fn fixed_changes(started_with: &Runtime, now: &Runtime) -> Vec<&'static str> {
         ("runtime.cpu_affinity", started_with.cpu_affinity != now.cpu_affinity),
         ("runtime.ring_entries", started_with.ring_entries != now.ring_entries),
         ("runtime.io_driver", started_with.io_driver != now.io_driver),
+        ("runtime.tls_fast_path", started_with.tls_fast_path != now.tls_fast_path),
         ("runtime.max_connections", started_with.max_connections != now.max_connections),
     ]
     .into_iter()

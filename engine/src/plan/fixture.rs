@@ -40,6 +40,7 @@ pub(crate) fn config() -> Config {
             ring_entries: 256,
             io_driver: IoDriver::Auto,
             max_connections: 100,
+            tls_fast_path: true,
             shutdown_timeout: MINUTE,
         },
         http: Http {

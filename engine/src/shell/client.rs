@@ -3,6 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+
 use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::Shut;
 use super::reader::Wait;
@@ -30,6 +32,8 @@ pub struct Client {
     pub session: Option<SessionFacts>,
     /// The server object its handshake chose.
     pub server: Option<ServerId>,
+    /// The certificates it has shown, leaf first, once rustls does not hold them any more.
+    pub chain: Vec<CertificateDer<'static>>,
     /// Who the client is; `None` on plain HTTP.
     pub identity: Option<Rc<ClientIdentity>>,
     /// The identity headers that stay the same for all its requests.

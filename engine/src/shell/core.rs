@@ -77,6 +77,8 @@ pub struct Core {
     pub reporter: RefCell<Reporter>,
     /// Client connections open now.
     pub open: Cell<u32>,
+    /// TLS 1.3 by our own record layer.
+    pub tls_fast_path: bool,
     /// Finish what is there and accept no more.
     pub draining: Cell<bool>,
     serial: Cell<u64>,
@@ -185,7 +187,13 @@ impl Live {
 impl Core {
     /// A core that serves `live`.
     #[must_use]
-    pub fn new(link: Arc<CoreLink>, log: LogProducer, live: Live, seed: u64) -> Self {
+    pub fn new(
+        link: Arc<CoreLink>,
+        log: LogProducer,
+        live: Live,
+        seed: u64,
+        tls_fast_path: bool,
+    ) -> Self {
         Self {
             link,
             buffers: Rc::new(Buffers::default()),
@@ -194,6 +202,7 @@ impl Core {
             pool: RefCell::new(Pool::new(seed)),
             reporter: RefCell::new(Reporter::new(log)),
             open: Cell::new(0),
+            tls_fast_path,
             draining: Cell::new(false),
             serial: Cell::new(0),
             live: RefCell::new(Rc::new(live)),

@@ -28,7 +28,7 @@ use crate::tls::hello::{Hello, HelloError, HelloReader, UNRECOGNIZED_NAME, fatal
 use crate::wire::head::{Method, Version};
 
 /// How long a peer that we refuse may take to hear why.
-const GOODBYE_TIME: Duration = Duration::from_secs(2);
+pub(super) const GOODBYE_TIME: Duration = Duration::from_secs(2);
 
 /// A handshake's notes, and the wall clock that tickets and certificates are judged by.
 pub struct Noted<'a> {
@@ -118,6 +118,7 @@ pub async fn open(
         },
         session: None,
         server: None,
+        chain: Vec::new(),
         identity: None,
         identity_block: Vec::new(),
     };
@@ -150,7 +151,7 @@ enum Failure {
 async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     let core = Rc::clone(&client.core);
     let started = core.clock.elapsed();
-    let hello = read_hello(client, timeout).await?;
+    let mut hello = read_hello(client, timeout).await?;
     let name = hello.sni.as_deref();
     let chosen = client.live.server(client.listener, name);
     let Some((server, config)) = chosen else { return Err(Failure::UnknownName(hello.sni)) };
@@ -176,11 +177,23 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     let mut resumed = false;
     if let Session::Server(connection) = &client.stream.security.borrow().session {
         resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-        client.session = Some(facts::session(connection, &hello, &notes));
+        client.session = Some(facts::session(connection, &mut hello, &notes));
+    }
+    if core.tls_fast_path {
+        quicken(client).map_err(|cut| Failure::Handshake(hello.sni, cut))?;
     }
     client.render_identity();
     core.count(if resumed { Counter::HandshakesResumed } else { Counter::HandshakesFull });
     Ok(())
+}
+
+/// Takes TLS 1.3 over from rustls, whose connection goes, and the client's certificates with it.
+fn quicken(client: &mut Client) -> Result<(), Cut> {
+    let Security { session, said } = client.stream.security.get_mut();
+    if let Session::Server(connection) = session {
+        client.chain = connection.peer_certificates().unwrap_or_default().to_vec();
+    }
+    session.quicken(said).map_err(Cut::Tls)
 }
 
 /// Reads until the whole hello is there; it stays in the buffer for rustls.
@@ -212,9 +225,11 @@ fn take_identity(client: &mut Client, server: ServerId) {
     let settings = generation.tls.servers.get(server.0 as usize);
     let policy = settings.and_then(|settings| settings.policy.as_deref());
     let security = client.stream.security.borrow();
-    let Session::Server(connection) = &security.session else { return };
-    let chain: Vec<&[u8]> =
-        connection.peer_certificates().unwrap_or_default().iter().map(AsRef::as_ref).collect();
+    let shown = match &security.session {
+        Session::Server(connection) => connection.peer_certificates().unwrap_or_default(),
+        Session::Plain | Session::Client(_) | Session::Fast(_) | Session::Over => &client.chain,
+    };
+    let chain: Vec<&[u8]> = shown.iter().map(AsRef::as_ref).collect();
     let identity = client.live.identities.borrow_mut().get_or_make(
         server.0,
         &chain,
@@ -340,6 +355,7 @@ fn describe(cut: &Cut) -> String {
         Cut::Failed(kind) => kind.to_string(),
         Cut::TimedOut => "it took too long".to_owned(),
         Cut::Tls(SessionError::Tls(error)) => error.to_string(),
+        Cut::Tls(SessionError::Record(fault)) => fault.text().to_owned(),
         Cut::Tls(SessionError::Closed) => "the client ended the session".to_owned(),
         Cut::Tls(SessionError::Exhausted) => "no room".to_owned(),
     }

@@ -22,6 +22,7 @@ pub mod respond;
 pub mod session;
 pub mod socket;
 pub mod stream;
+mod unbuffered;
 pub mod upstream;
 pub mod worker;
 pub mod writer;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub cores: Vec<Option<usize>>,
     /// Client connections that one core accepts.
     pub max_connections_per_core: u32,
+    /// TLS 1.3 by our own record layer.
+    pub tls_fast_path: bool,
 }
 
 /// The running workers.
@@ -95,6 +98,7 @@ pub fn start(
             io_driver: settings.io_driver,
             ring_entries: settings.ring_entries,
             connections_max: settings.max_connections_per_core,
+            tls_fast_path: settings.tls_fast_path,
         };
         let name = format!("ferrule-{}", seat.link.core);
         threads.push(std::thread::Builder::new().name(name).spawn(move || worker::run(seat))?);

@@ -10,7 +10,7 @@ use rustls::client::UnbufferedClientConnection;
 
 use super::core::{Core, Live};
 use super::deadlines::Shut;
-use super::handshake::drive;
+use super::handshake::{GOODBYE_TIME, drive};
 use super::reader::Wait;
 use super::session::{Session, SessionError};
 use super::stream::{Cut, Stream};
@@ -148,6 +148,10 @@ async fn connect(
             Cut::Ended => ConnectError::Tls(SessionError::Closed),
             Cut::Failed(kind) => ConnectError::Failed(kind),
         })?;
+        if let Err(error) = stream.begin(core.tls_fast_path) {
+            let _ = stream.sink().flush(GOODBYE_TIME).await;
+            return Err(ConnectError::Tls(error));
+        }
     }
     Ok(stream)
 }
@@ -183,6 +187,7 @@ fn describe(error: &ConnectError) -> String {
         ConnectError::Failed(kind) => kind.to_string(),
         ConnectError::TimedOut => "it took too long".to_owned(),
         ConnectError::Tls(SessionError::Tls(error)) => format!("TLS: {}", reason(error)),
+        ConnectError::Tls(SessionError::Record(fault)) => format!("TLS: {}", fault.text()),
         ConnectError::Tls(SessionError::Closed) => "TLS: it closed within the handshake".to_owned(),
         ConnectError::Tls(SessionError::Exhausted) => "TLS: no room".to_owned(),
     }

@@ -31,6 +31,8 @@ pub struct Seat {
     pub ring_entries: u32,
     /// Client connections it accepts.
     pub connections_max: u32,
+    /// TLS 1.3 by our own record layer.
+    pub tls_fast_path: bool,
 }
 
 /// The worker's thread.
@@ -73,7 +75,8 @@ async fn work(seat: Seat, driver: Driver) {
         return;
     };
     let seed = u64::from(seat.link.core);
-    let core = Core::new(Arc::clone(&seat.link), seat.log, Live::new(&first, seed), seed);
+    let live = Live::new(&first, seed);
+    let core = Core::new(Arc::clone(&seat.link), seat.log, live, seed, seat.tls_fast_path);
     let mut worker = Worker {
         core: Rc::new(core),
         running: HashMap::new(),

@@ -134,6 +134,8 @@ impl UpstreamTls {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
         config.enable_early_data = false;
+        // For `runtime.tls_fast_path`; nobody but our own record layer asks for them.
+        config.enable_secret_extraction = true;
         Some(Self { config: Arc::new(config), server_name: name, identity })
     }
 

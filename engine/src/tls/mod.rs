@@ -9,6 +9,7 @@ pub mod handshake;
 pub mod hello;
 mod keys;
 pub mod openssl_names;
+pub mod record;
 pub mod server;
 mod signatures;
 pub mod tickets;

@@ -76,6 +76,8 @@ impl ServerTls {
         let mut config = builder.with_cert_resolver(Arc::new(Pairs { pairs }));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.max_early_data_size = 0;
+        // For `runtime.tls_fast_path`; nobody but our own record layer asks for them.
+        config.enable_secret_extraction = true;
         // Sessions by id would live on one core, and outlive the policy they were made under.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         if server.session_tickets {

@@ -186,6 +186,7 @@ fn start_worker(file: &Path) -> Workers {
         ring_entries: boot.runtime().ring_entries,
         cores: boot.cores().to_vec(),
         max_connections_per_core: boot.max_connections_per_core(),
+        tls_fast_path: boot.runtime().tls_fast_path,
     };
     let (links, logs) = (boot.links().to_vec(), boot.take_logs());
     let workers = started_here_are_cores(|| {

@@ -161,6 +161,7 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
             ring_entries: 64,
             io_driver: IoDriver::Auto,
             max_connections: 1,
+            tls_fast_path: true,
             shutdown_timeout: second,
         },
         http: Http {
