@@ -22,6 +22,17 @@ const AES_GCM_RECORDS_MAX: u64 = 1 << 24;
 /// from its end that a `KeyUpdate` and an alert always fit.
 const SEQUENCE_MAX: u64 = u64::MAX - (1 << 16);
 
+/// How records are protected.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Aead {
+    /// `TLS_AES_128_GCM_SHA256`
+    Aes128Gcm,
+    /// `TLS_AES_256_GCM_SHA384`
+    Aes256Gcm,
+    /// `TLS_CHACHA20_POLY1305_SHA256`
+    ChaCha20Poly1305,
+}
+
 /// Keys, and how often they were used.
 pub struct Protection {
     key: LessSafeKey,
@@ -32,23 +43,30 @@ pub struct Protection {
 }
 
 impl Protection {
-    /// Keys that go on at this sequence number; `None` if they are for no AEAD of TLS 1.3.
+    /// A key and an IV that go on at this sequence number; `None` if their lengths are wrong.
     #[must_use]
-    pub fn new(sequence: u64, secrets: &ConnectionTrafficSecrets) -> Option<Self> {
-        let (algorithm, key, iv, records_max) = match secrets {
-            ConnectionTrafficSecrets::Aes128Gcm { key, iv } => {
-                (&AES_128_GCM, key, iv, AES_GCM_RECORDS_MAX)
-            }
-            ConnectionTrafficSecrets::Aes256Gcm { key, iv } => {
-                (&AES_256_GCM, key, iv, AES_GCM_RECORDS_MAX)
-            }
+    pub fn new(sequence: u64, aead: Aead, key: &[u8], iv: &[u8]) -> Option<Self> {
+        let (algorithm, records_max) = match aead {
+            Aead::Aes128Gcm => (&AES_128_GCM, AES_GCM_RECORDS_MAX),
+            Aead::Aes256Gcm => (&AES_256_GCM, AES_GCM_RECORDS_MAX),
+            Aead::ChaCha20Poly1305 => (&CHACHA20_POLY1305, SEQUENCE_MAX),
+        };
+        let key = LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?);
+        Some(Self { key, iv: iv.try_into().ok()?, sequence, records_max })
+    }
+
+    /// What rustls agreed on; `None` if it is for no AEAD of TLS 1.3.
+    #[must_use]
+    pub fn of(sequence: u64, secrets: &ConnectionTrafficSecrets) -> Option<Self> {
+        let (aead, key, iv) = match secrets {
+            ConnectionTrafficSecrets::Aes128Gcm { key, iv } => (Aead::Aes128Gcm, key, iv),
+            ConnectionTrafficSecrets::Aes256Gcm { key, iv } => (Aead::Aes256Gcm, key, iv),
             ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => {
-                (&CHACHA20_POLY1305, key, iv, SEQUENCE_MAX)
+                (Aead::ChaCha20Poly1305, key, iv)
             }
             _ => return None,
         };
-        let key = LessSafeKey::new(UnboundKey::new(algorithm, key.as_ref()).ok()?);
-        Some(Self { key, iv: iv.as_ref().try_into().ok()?, sequence, records_max })
+        Self::new(sequence, aead, key.as_ref(), iv.as_ref())
     }
 
     /// Must the next record be a `KeyUpdate`? It takes the last number that the keys may be used with.

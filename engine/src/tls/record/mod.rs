@@ -282,8 +282,7 @@ impl Records {
             1 => self.update_due = true,
             _ => return Err(Fault::IllegalKeyUpdate),
         }
-        let next = self.schedule.next_read().and_then(|keys| Protection::new(0, &keys));
-        self.read = next.ok_or(Fault::NoKeys)?;
+        self.read = self.schedule.next_read().ok_or(Fault::NoKeys)?;
         Ok(())
     }
 
@@ -317,8 +316,7 @@ impl Records {
             return Ok(0);
         }
         let written = self.write.seal(HANDSHAKE, &messages::KEY_UPDATE, output)?;
-        let next = self.schedule.next_write().and_then(|keys| Protection::new(0, &keys));
-        let Some(next) = next else {
+        let Some(next) = self.schedule.next_write() else {
             self.ended = true;
             return Err(SealError::Ended);
         };

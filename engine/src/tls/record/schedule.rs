@@ -6,7 +6,7 @@
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::kernel::KernelConnection;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::{ConnectionTrafficSecrets, Error, ExtractedSecrets, InvalidMessage};
+use rustls::{Error, ExtractedSecrets, InvalidMessage};
 
 use super::cipher::Protection;
 use super::fault::Fault;
@@ -15,9 +15,9 @@ use super::{Records, Role};
 /// The secrets of one connection.
 pub trait Schedule {
     /// The next keys for what we read.
-    fn next_read(&mut self) -> Option<ConnectionTrafficSecrets>;
+    fn next_read(&mut self) -> Option<Protection>;
     /// The next keys for what we write.
-    fn next_write(&mut self) -> Option<ConnectionTrafficSecrets>;
+    fn next_write(&mut self) -> Option<Protection>;
     /// Keeps a ticket, given the body of its message.
     ///
     /// # Errors
@@ -26,12 +26,14 @@ pub trait Schedule {
 }
 
 impl Schedule for KernelConnection<ServerConnectionData> {
-    fn next_read(&mut self) -> Option<ConnectionTrafficSecrets> {
-        self.update_rx_secret().ok().map(|(_, keys)| keys)
+    fn next_read(&mut self) -> Option<Protection> {
+        let (sequence, keys) = self.update_rx_secret().ok()?;
+        Protection::of(sequence, &keys)
     }
 
-    fn next_write(&mut self) -> Option<ConnectionTrafficSecrets> {
-        self.update_tx_secret().ok().map(|(_, keys)| keys)
+    fn next_write(&mut self) -> Option<Protection> {
+        let (sequence, keys) = self.update_tx_secret().ok()?;
+        Protection::of(sequence, &keys)
     }
 
     fn keep_ticket(&mut self, _: &[u8]) -> Result<(), Fault> {
@@ -40,12 +42,14 @@ impl Schedule for KernelConnection<ServerConnectionData> {
 }
 
 impl Schedule for KernelConnection<ClientConnectionData> {
-    fn next_read(&mut self) -> Option<ConnectionTrafficSecrets> {
-        self.update_rx_secret().ok().map(|(_, keys)| keys)
+    fn next_read(&mut self) -> Option<Protection> {
+        let (sequence, keys) = self.update_rx_secret().ok()?;
+        Protection::of(sequence, &keys)
     }
 
-    fn next_write(&mut self) -> Option<ConnectionTrafficSecrets> {
-        self.update_tx_secret().ok().map(|(_, keys)| keys)
+    fn next_write(&mut self) -> Option<Protection> {
+        let (sequence, keys) = self.update_tx_secret().ok()?;
+        Protection::of(sequence, &keys)
     }
 
     fn keep_ticket(&mut self, body: &[u8]) -> Result<(), Fault> {
@@ -82,8 +86,8 @@ impl Records {
         secrets: &ExtractedSecrets,
         schedule: Box<dyn Schedule>,
     ) -> Result<Self, Error> {
-        let read = Protection::new(secrets.rx.0, &secrets.rx.1);
-        let write = Protection::new(secrets.tx.0, &secrets.tx.1);
+        let read = Protection::of(secrets.rx.0, &secrets.rx.1);
+        let write = Protection::of(secrets.tx.0, &secrets.tx.1);
         let protections = read.zip(write).ok_or(Error::HandshakeNotComplete)?;
         Ok(Self::new(role, protections, schedule))
     }
