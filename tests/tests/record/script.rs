@@ -255,6 +255,8 @@ impl Stream {
             6 => {
                 let wire = self.data();
                 let cut = self.random.below(wire.len());
+                // Less than a header, and the next record's first bytes become part of it.
+                self.by_hand |= cut < 5;
                 [&wire[..cut], &self.data()].concat()
             }
             7 => {
