@@ -162,7 +162,7 @@ impl Session {
         if said.held > 0 || said.failed {
             return Err(SessionError::Closed);
         }
-        *self = Self::Fast(Box::new(records.map_err(|error| SessionError::Tls(Box::new(error)))?));
+        *self = Self::Fast(Box::new(records.map_err(SessionError::Tls)?));
         Ok(())
     }
 

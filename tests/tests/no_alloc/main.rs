@@ -162,7 +162,9 @@ fn around(dir: &Path, over_tls: bool) -> (Upstream, Option<Dial>) {
 
 fn config(kind: &str, driver: &str, front: u16, upstream: u16) -> String {
     let fast = kind != "rustls";
-    let (listen, ssls, to) = if kind != "plain" {
+    let (listen, ssls, to) = if kind == "plain" {
+        ("", "", "")
+    } else {
         (
             "tls = true",
             "[[ssls]]\nsni = \"a.test\"\ncert = \"server.crt\"\nkey = \"server.key\"\n\
@@ -170,8 +172,6 @@ fn config(kind: &str, driver: &str, front: u16, upstream: u16) -> String {
             "upstream.scheme = \"https\"\nupstream.tls = { client_cert = \"proxy.crt\", client_key = \
              \"proxy.key\", ca = \"ca.crt\", server_name = \"up.test\" }\n",
         )
-    } else {
-        ("", "", "")
     };
     format!(
         "[runtime]\nworkers = 1\ncpu_affinity = false\nring_entries = 256\nio_driver = \"{driver}\"\n\

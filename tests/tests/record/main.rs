@@ -60,7 +60,7 @@ fn run(worker: u64, wanted: u64) -> script::Tally {
         let aead = *random.one_of(&[Aead::Aes128Gcm, Aead::Aes256Gcm, Aead::ChaCha20Poly1305]);
         let [server, client] = Pair::shaken(&settings, aead).hear();
         for ears in [server, client] {
-            Stream::new(ears, Random::new(random.next()), format!("seed {seed:#x}"))
+            Stream::new(ears, Random::new(random.next()), &format!("seed {seed:#x}"))
                 .play(&mut tally);
         }
     }

@@ -68,7 +68,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(ears: Ears, random: Random, name: String) -> Self {
+    pub(crate) fn new(ears: Ears, random: Random, name: &str) -> Self {
         let name = Named(format!("{name}, {:?}", ears.role));
         Self { ears, random, name, records: 0, by_hand: false, last: Vec::new() }
     }

@@ -6,7 +6,7 @@ use super::invariants;
 
 #[test]
 fn record_seeds_hold() {
-    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/record");
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join("record");
     let mut count = 0;
     for entry in std::fs::read_dir(&seeds).expect("the seeds") {
         invariants::record(&std::fs::read(entry.expect("a seed").path()).expect("a seed"));

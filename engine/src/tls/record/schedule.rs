@@ -67,7 +67,7 @@ impl Records {
     ///
     /// # Errors
     /// The handshake is not over, is not TLS 1.3's, or the settings do not allow it.
-    pub fn of_server(connection: UnbufferedServerConnection) -> Result<Self, Error> {
+    pub fn of_server(connection: UnbufferedServerConnection) -> Result<Self, Box<Error>> {
         let (secrets, kernel) = connection.dangerous_into_kernel_connection()?;
         Self::of(Role::Server, &secrets, Box::new(kernel))
     }
@@ -76,7 +76,7 @@ impl Records {
     ///
     /// # Errors
     /// As there.
-    pub fn of_client(connection: UnbufferedClientConnection) -> Result<Self, Error> {
+    pub fn of_client(connection: UnbufferedClientConnection) -> Result<Self, Box<Error>> {
         let (secrets, kernel) = connection.dangerous_into_kernel_connection()?;
         Self::of(Role::Client, &secrets, Box::new(kernel))
     }
@@ -85,10 +85,10 @@ impl Records {
         role: Role,
         secrets: &ExtractedSecrets,
         schedule: Box<dyn Schedule>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, Box<Error>> {
         let read = Protection::of(secrets.rx.0, &secrets.rx.1);
         let write = Protection::of(secrets.tx.0, &secrets.tx.1);
-        let protections = read.zip(write).ok_or(Error::HandshakeNotComplete)?;
+        let protections = read.zip(write).ok_or_else(|| Box::new(Error::HandshakeNotComplete))?;
         Ok(Self::new(role, protections, schedule))
     }
 }

@@ -131,7 +131,7 @@ on_both_drivers! {
         for version in [&TLS12, &TLS13] {
             let mut other = mutual.open(version);
             // Our record layer takes RFC 8446, sections 5 and 5.2, to the letter; rustls does not.
-            let letter = version.version == rustls::ProtocolVersion::TLSv1_3 && tls_fast_path();
+            let letter = version.version == ProtocolVersion::TLSv1_3 && tls_fast_path();
             let either = |ours, theirs| if letter { ours } else { theirs };
             for (garbage, alert) in [
                 (&b"\x17\x03\x03\x00\x20GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"[..], AlertDescription::BadRecordMac),
