@@ -1,5 +1,8 @@
 //! The rules one by one, where a random stream would meet them rarely.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use ferrule_engine::tls::record::cipher::{Aead, Protection};
 use ferrule_engine::tls::record::{
     CONTENT_BYTES_MAX, Fault, Found, KEY_UPDATE_BYTES, OVERHEAD_BYTES, Records, Role, Schedule,
@@ -75,6 +78,49 @@ fn a_sequence_number_never_wraps() {
     assert_eq!(reader.open(&mut wire), Err(Fault::NoKeys));
     let mut last = keys(u64::MAX, 0, Aead::ChaCha20Poly1305);
     assert_eq!(last.seal(23, b"x", &mut [0; 99]), Err(SealError::Ended));
+}
+
+/// Keeps what it is given.
+struct Kept(Rc<RefCell<Vec<Vec<u8>>>>);
+
+impl Schedule for Kept {
+    fn next_read(&mut self) -> Option<Protection> {
+        None
+    }
+
+    fn next_write(&mut self) -> Option<Protection> {
+        None
+    }
+
+    fn keep_ticket(&mut self, body: &[u8]) -> Result<(), Fault> {
+        self.0.borrow_mut().push(body.to_vec());
+        Ok(())
+    }
+}
+
+/// Each ticket is kept once and whole, wherever the records' borders are.
+#[test]
+fn tickets_are_kept_once_in_every_split() {
+    let aead = Aead::Aes256Gcm;
+    let messages = [&[4, 0, 0, 3, 1, 2, 3][..], &[4, 0, 0, 1, 9], &[4, 0, 0, 2, 7, 8]].concat();
+    for first in 1..messages.len() {
+        for second in first..messages.len() {
+            let list = Rc::new(RefCell::new(Vec::new()));
+            let protections = (keys(0, 0, aead), keys(0, 0, aead));
+            let schedule = Box::new(Kept(Rc::clone(&list)));
+            let mut ours = Records::new(Role::Client, protections, schedule);
+            let mut sealer = keys(0, 0, aead);
+            for piece in [&messages[..first], &messages[first..second], &messages[second..]] {
+                if piece.is_empty() {
+                    continue;
+                }
+                let mut wire = vec![0; piece.len() + OVERHEAD_BYTES];
+                sealer.seal(22, piece, &mut wire).expect("room");
+                assert_eq!(ours.open(&mut wire).expect("good").found, Found::Nothing);
+            }
+            assert_eq!(*list.borrow(), [&[1, 2, 3][..], &[9], &[7, 8]], "{first}, {second}");
+        }
+    }
 }
 
 /// However often new keys are asked for before we send: one answer, and not a byte unasked.

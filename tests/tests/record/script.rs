@@ -307,7 +307,16 @@ impl Stream {
                 self.pieces(&message)
             }
             2 => self.record(HANDSHAKE, &[24, 0, 0, 1, 1, 24, 0, 0, 1, 1]),
-            3 => (0..34).flat_map(|_| self.key_update()).collect(),
+            3 => {
+                // Around the limit, and twice below it with a record between them.
+                let count = 31 + self.random.below(4);
+                let mut wire: Vec<u8> = (0..count).flat_map(|_| self.key_update()).collect();
+                if count < 33 {
+                    wire.extend(self.record(APPLICATION_DATA, &[]));
+                    wire.extend((0..30).flat_map(|_| self.key_update()).collect::<Vec<_>>());
+                }
+                wire
+            }
             4 => {
                 let kind = self.random.byte() % 26;
                 let mut message = vec![kind, 0, 0, 12];
