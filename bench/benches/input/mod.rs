@@ -90,6 +90,7 @@ pub(crate) fn config() -> Config {
             client_max_body_size: None,
             head_bytes_max: 32 * 1024,
             fields_max: 100,
+            ticket_key_files: Vec::new(),
             underscores_in_headers: false,
         },
         log: Log {

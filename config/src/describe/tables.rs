@@ -139,6 +139,14 @@ static HTTP: Table = Table {
             Fallback::Int(defaults::MAX_HEADERS),
             "Field lines of one request head. More is answered with 431.",
         ),
+        optional(
+            "ssl_session_ticket_key",
+            Kind::Texts,
+            "secrets of the process's own, new every hour",
+            "Paths of files of 48 or 80 random bytes, for a fleet that shares its session tickets: the \
+                 first seals, all of them open. Read again when they change. The keys of each policy \
+                 are derived from them.",
+        ),
         flag(
             "underscores_in_headers",
             false,
@@ -271,11 +279,38 @@ static SSLS: Table = Table {
         required("key", Kind::Secret, "Its private key, likewise."),
         optional("certs", Kind::Texts, "none", "Further certificates, for further key types."),
         optional("keys", Kind::Secrets, "none", "Their keys, in the same order."),
+        optional(
+            "password_file",
+            Kind::Text,
+            "the keys are not encrypted",
+            "A file of pass phrases for encrypted keys (PKCS#8), one a line, tried in turn \
+                 (nginx: `ssl_password_file`).",
+        ),
+        optional(
+            "ssl_stapling_file",
+            Kind::Texts,
+            "nothing is stapled",
+            "Paths of OCSP responses (DER) for `cert` and `certs`, in that order. Read again when \
+                 they change; a response that is over, or of another certificate, is not sent.",
+        ),
         optional("ssl_protocols", Kind::Words(&PROTOCOLS), "both", "TLS versions."),
         flag(
             "session_tickets",
             true,
-            "Let clients resume sessions. A ticket is bound to the policy it was made under.",
+            "Give tickets, so that clients can resume sessions. A ticket is bound to the policy it was \
+                 made under.",
+        ),
+        with(
+            "session_ticket_count",
+            Kind::Int(1, 4),
+            Fallback::Int(defaults::SESSION_TICKET_COUNT),
+            "Tickets after each TLS 1.3 handshake.",
+        ),
+        flag(
+            "session_cache",
+            true,
+            "Remember TLS 1.2 sessions by id, for clients without tickets; bound to the policy \
+                 likewise.",
         ),
         optional(
             "client",

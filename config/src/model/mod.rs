@@ -19,7 +19,9 @@ pub use listen::Listen;
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
 pub use route::{HeaderOps, HeaderValue, HostPattern, Route, UriPattern};
 pub use runtime::{IoDriver, Runtime};
-pub use ssl::{ClientAuth, ClientVerify, KeyPair, Pem, PemSource, Protocols, Reject, Server};
+pub use ssl::{
+    ClientAuth, ClientVerify, FileAt, KeyPair, Pem, PemSource, Protocols, Reject, Server,
+};
 pub use upstream::{
     KeepalivePool, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa, UpstreamTimeout,
     UpstreamTls, UpstreamVerify,

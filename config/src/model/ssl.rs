@@ -23,6 +23,15 @@ pub enum PemSource {
     Path(PathBuf),
 }
 
+/// A file that is no PEM text, and where the configuration names it.
+#[derive(Clone, Debug)]
+pub struct FileAt {
+    /// Where in the configuration file.
+    pub place: Place,
+    /// The file, absolute.
+    pub path: PathBuf,
+}
+
 /// A certificate chain and its private key.
 #[derive(Clone, Debug)]
 pub struct KeyPair {
@@ -30,6 +39,8 @@ pub struct KeyPair {
     pub cert: Pem,
     /// PKCS#8, SEC1 or PKCS#1.
     pub key: Pem,
+    /// A file of pass phrases, one a line, tried in turn where the key is encrypted.
+    pub password_file: Option<FileAt>,
 }
 
 /// TLS versions we speak.
@@ -54,8 +65,14 @@ pub struct Server {
     pub pairs: Vec<KeyPair>,
     /// TLS versions.
     pub protocols: Protocols,
+    /// OCSP responses (DER) that are stapled to the pairs: one each, in their order, or none.
+    pub stapling_files: Vec<FileAt>,
     /// Offer session tickets.
     pub session_tickets: bool,
+    /// Tickets after a TLS 1.3 handshake.
+    pub session_ticket_count: u32,
+    /// Remember TLS 1.2 sessions by id, for clients without tickets.
+    pub session_cache: bool,
     /// Which clients are trusted; `None` asks for no certificate.
     pub client: Option<ClientAuth>,
 }

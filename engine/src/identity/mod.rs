@@ -10,6 +10,7 @@ pub mod der;
 pub mod extensions;
 pub mod failure;
 pub mod name;
+pub mod ocsp;
 pub mod outline;
 pub mod path;
 mod render;

@@ -51,6 +51,7 @@ pub(crate) fn config() -> Config {
             client_max_body_size: None,
             head_bytes_max: 32 * 1024,
             fields_max: 100,
+            ticket_key_files: Vec::new(),
             underscores_in_headers: false,
         },
         log: Log {
@@ -124,7 +125,10 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
         snis: snis.iter().map(|sni| host_pattern(sni)).collect(),
         pairs: Vec::new(),
         protocols: Protocols { tls12: true, tls13: true },
+        stapling_files: Vec::new(),
         session_tickets: true,
+        session_ticket_count: 2,
+        session_cache: true,
         client: client.map(|(ca, verify)| ClientAuth {
             place: Default::default(),
             ca: ca

@@ -8,6 +8,7 @@ mod bodies;
 mod drain;
 mod guides;
 mod hostile;
+mod keys;
 mod limits;
 mod misdirected;
 mod pool;

@@ -92,7 +92,7 @@ impl World {
     /// With the key, for a configuration.
     pub(crate) fn pair(&self, der: &[u8]) -> KeyPair {
         let key = std::fs::read_to_string(&self.key.path).expect("a key");
-        KeyPair { cert: self.pem(der), key: inline(&key) }
+        KeyPair { cert: self.pem(der), key: inline(&key), password_file: None }
     }
 
     /// With the key, for a client.
@@ -126,7 +126,10 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
         snis: vec![HostPattern::Exact("a.example".to_owned())],
         pairs: vec![world.pair(&world.leaf("server", 1, b""))],
         protocols: Protocols { tls12: true, tls13: true },
+        stapling_files: Vec::new(),
         session_tickets: true,
+        session_ticket_count: 2,
+        session_cache: true,
         client: Some(ClientAuth {
             place: Place::default(),
             ca: world.ca(),
@@ -172,6 +175,7 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
             client_max_body_size: None,
             head_bytes_max: 1,
             fields_max: 1,
+            ticket_key_files: Vec::new(),
             underscores_in_headers: false,
         },
         log: Log {
