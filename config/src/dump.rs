@@ -59,6 +59,7 @@ impl Config {
         out.text_line("io_driver", runtime.io_driver.word());
         out.line("ring_entries", runtime.ring_entries);
         out.line("max_connections", runtime.max_connections);
+        out.line("watch_files", runtime.watch_files);
         out.text_line("shutdown_timeout", &duration_text(runtime.shutdown_timeout));
         out.header("[log]");
         let (path, level) = (text(&target_text(&log.error)), text(log.level.word()));
@@ -192,6 +193,7 @@ fn dump_client(out: &mut Writer, client: &ClientAuth) {
     out.text_line("verify", client.verify.word());
     out.line("depth", client.depth);
     out.text_line("reject", client.reject.word());
+    out.text_line("on_revoke", client.on_revoke.word());
     out.line("allow_v1", client.allow_v1);
     out.line("send_ca_names", client.send_ca_names);
 }

@@ -79,6 +79,7 @@ pub(crate) fn config() -> Config {
             ring_entries: 4096,
             io_driver: IoDriver::Auto,
             max_connections: 1000,
+            watch_files: true,
             shutdown_timeout: MINUTE,
         },
         http: Http {

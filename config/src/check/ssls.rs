@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::check::{Check, Ids, is_off};
 use crate::model::{
-    ClientAuth, ClientVerify, FileAt, HostPattern, KeyPair, Pem, Protocols, Reject, Server,
+    ClientAuth, ClientVerify, FileAt, HostPattern, KeyPair, OnRevoke, Pem, Protocols, Reject,
+    Server,
 };
 use crate::raw::Raw;
 use crate::values::{self, nearest};
@@ -186,6 +187,7 @@ impl Check<'_> {
             verify,
             depth: raw.int("depth"),
             reject: raw.word("reject").unwrap_or(Reject::Http),
+            on_revoke: raw.word("on_revoke").unwrap_or(OnRevoke::Close),
             allow_v1: raw.flag("allow_v1"),
             send_ca_names: raw.flag("send_ca_names"),
         }

@@ -79,7 +79,6 @@ pub(crate) const IN_CLIENT: &[Refused] = &[
     later("crl_expired"),
     later("deny"),
     later("ocsp"),
-    later("on_revoke"),
     later("pins"),
     later("skip_mtls_uri_regex"),
 ];

@@ -4,7 +4,7 @@ use crate::defaults;
 use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{duration, flag, optional, required, with};
-use crate::model::{ClientVerify, IoDriver, Level, Reject};
+use crate::model::{ClientVerify, IoDriver, Level, OnRevoke, Reject};
 use crate::words::{SslType, Version, Word};
 
 /// The whole file.
@@ -85,6 +85,13 @@ static RUNTIME: Table = Table {
             Kind::Int(1, 10_000_000),
             Fallback::Int(defaults::MAX_CONNECTIONS),
             "Client connections, all cores together.",
+        ),
+        flag(
+            "watch_files",
+            true,
+            "Read certificates, keys, CRLs, stapled responses and ticket keys again within two seconds \
+                 when their files change. What does not fit together is refused, and what is in \
+                 force stays. This file itself is read at SIGHUP alone.",
         ),
         duration(
             "shutdown_timeout",
@@ -323,6 +330,7 @@ static SSLS: Table = Table {
 };
 
 static CLIENT_VERIFY: Words = Words { words: ClientVerify::WORDS, refused: &[] };
+static ON_REVOKE: Words = Words { words: OnRevoke::WORDS, refused: &[] };
 static REJECT: Words = Words { words: Reject::WORDS, refused: &[] };
 
 static CLIENT: Table = Table {
@@ -356,6 +364,15 @@ static CLIENT: Table = Table {
             Fallback::Text("http"),
             "How a client that fails is told. \"http\": the handshake completes and a 400 \
                  says why. \"handshake\": a TLS alert.",
+        ),
+        with(
+            "on_revoke",
+            Kind::Word(&ON_REVOKE),
+            Fallback::Text("close"),
+            "What becomes of a connection whose certificate is not good any more: revoked, over, \
+                 or refused by a new configuration. \"close\": it ends behind the running request. \
+                 \"cut\": at once. \"keep\": it lives on with the verdict of its handshake until \
+                 the certificate is over.",
         ),
         flag(
             "allow_v1",

@@ -1,6 +1,6 @@
 //! `[[ssls]]`: what we present by server name, and which clients we trust.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::HostPattern;
 use crate::problem::Place;
@@ -90,6 +90,8 @@ pub struct ClientAuth {
     pub depth: u32,
     /// How a client that fails is told.
     pub reject: Reject,
+    /// What becomes of a live connection whose certificate is not good any more.
+    pub on_revoke: OnRevoke,
     /// Accept X.509 v1 leaves issued directly by a listed CA.
     pub allow_v1: bool,
     /// Name the CAs in the `CertificateRequest`.
@@ -116,4 +118,34 @@ pub enum Reject {
     Handshake,
     /// The handshake completes, and a 400 says why.
     Http,
+}
+
+/// `ssls.client.on_revoke`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnRevoke {
+    /// It ends behind the request that is running.
+    Close,
+    /// It ends at once.
+    Cut,
+    /// It lives on with the verdict of its handshake.
+    Keep,
+}
+
+impl Pem {
+    /// The file, if the text is not inline.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.source {
+            PemSource::Inline(_) => None,
+            PemSource::Path(path) => Some(path),
+        }
+    }
+}
+
+impl KeyPair {
+    /// The files it is read from.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let password = self.password_file.iter().map(|file| file.path.as_path());
+        [&self.cert, &self.key].into_iter().filter_map(|pem| pem.file()).chain(password)
+    }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use ferrule_config::model::{
     ClientAuth, ClientVerify, Config, HeaderOps, HeaderValue, HostPattern, Http, IoDriver,
-    KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, PassHost, Pem, PemSource,
-    Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout, UriPattern,
+    KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, OnRevoke, PassHost, Pem,
+    PemSource, Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout,
+    UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -40,6 +41,7 @@ pub(crate) fn config() -> Config {
             ring_entries: 256,
             io_driver: IoDriver::Auto,
             max_connections: 100,
+            watch_files: true,
             shutdown_timeout: MINUTE,
         },
         http: Http {
@@ -138,6 +140,7 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
             verify,
             depth: 1,
             reject: Reject::Http,
+            on_revoke: OnRevoke::Close,
             allow_v1: true,
             send_ca_names: true,
         }),

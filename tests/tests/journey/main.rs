@@ -10,6 +10,7 @@ mod guides;
 mod hostile;
 mod keys;
 mod limits;
+mod live;
 mod misdirected;
 mod pool;
 mod reload;

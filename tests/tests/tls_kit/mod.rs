@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ferrule_config::model::{
     ClientAuth, ClientVerify, HostPattern, Http, IoDriver, KeepalivePool, KeyPair, Level, Log,
-    LogTarget, PassHost, Pem, PemSource, Protocols, Reject, Runtime, Scheme, Server, Upstream,
-    UpstreamTimeout, UpstreamTls as UpstreamModel,
+    LogTarget, OnRevoke, PassHost, Pem, PemSource, Protocols, Reject, Runtime, Scheme, Server,
+    Upstream, UpstreamTimeout, UpstreamTls as UpstreamModel,
 };
 use ferrule_config::{Config, Place, Problems};
 use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
@@ -136,6 +136,7 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
             verify,
             depth: 1,
             reject,
+            on_revoke: OnRevoke::Close,
             allow_v1: true,
             send_ca_names: true,
         }),
@@ -164,6 +165,7 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
             ring_entries: 64,
             io_driver: IoDriver::Auto,
             max_connections: 1,
+            watch_files: true,
             shutdown_timeout: second,
         },
         http: Http {
