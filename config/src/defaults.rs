@@ -28,6 +28,8 @@ pub(crate) const MAX_HEADERS: i64 = 100;
 
 /// A handshake needs two round trips; a peer that takes longer holds a buffer for nothing.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// nginx's: clocks are right.
+pub(crate) const CLOCK_SKEW: Duration = Duration::ZERO;
 /// OpenSSL's count in nginx and APISIX: one intermediate certificate.
 pub(crate) const DEPTH: i64 = 1;
 

@@ -152,6 +152,7 @@ impl Check<'_> {
                 self.error(text.place, path, "clients are never trusted by system roots", help);
             }
         }
+        let revocation = self.revocation(raw);
         ClientAuth {
             place: raw.place,
             ca,
@@ -159,6 +160,8 @@ impl Check<'_> {
             depth: raw.int("depth"),
             reject: raw.word("reject").unwrap_or(Reject::Http),
             allow_v1: raw.flag("allow_v1"),
+            clock_skew: raw.duration("clock_skew"),
+            revocation,
             send_ca_names: raw.flag("send_ca_names"),
         }
     }

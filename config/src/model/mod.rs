@@ -10,6 +10,7 @@ mod log;
 mod route;
 mod runtime;
 mod ssl;
+mod trust;
 mod upstream;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
 pub use route::{HeaderOps, HeaderValue, HostPattern, Route, UriPattern};
 pub use runtime::{IoDriver, Runtime};
 pub use ssl::{ClientAuth, ClientVerify, KeyPair, Pem, PemSource, Protocols, Reject, Server};
+pub use trust::{CrlExpired, CrlMissing, Pin, Revocation};
 pub use upstream::{
     KeepalivePool, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa, UpstreamTimeout,
     UpstreamTls, UpstreamVerify,

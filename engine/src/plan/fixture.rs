@@ -135,6 +135,8 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
             depth: 1,
             reject: Reject::Http,
             allow_v1: true,
+            clock_skew: Duration::ZERO,
+            revocation: None,
             send_ca_names: true,
         }),
     }

@@ -134,6 +134,8 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
             depth: 1,
             reject,
             allow_v1: true,
+            clock_skew: Duration::ZERO,
+            revocation: None,
             send_ca_names: true,
         }),
     }
