@@ -301,7 +301,8 @@ mod tests {
 
     #[test]
     fn names_are_within_what_openssl_says() {
-        let table: [(u8, &[u8], &[u8], Result<bool, VerifyFailure>); 22] = [
+        type Case = (u8, &'static [u8], &'static [u8], Result<bool, VerifyFailure>);
+        let table: [Case; 22] = [
             (DNS, b"a.b", b"B", Ok(true)),
             (DNS, b"ab", b"b", Ok(false)),
             (DNS, b"b", b".b", Ok(false)),
@@ -333,7 +334,8 @@ mod tests {
 
     #[test]
     fn hosts_are_told_from_other_common_names() {
-        let table: [(&[u8], Result<Option<&[u8]>, VerifyFailure>); 8] = [
+        type Case = (&'static [u8], Result<Option<&'static [u8]>, VerifyFailure>);
+        let table: [Case; 8] = [
             (b"a.b", Ok(Some(b"a.b"))),
             (b"a_b.c-d\0", Ok(Some(b"a_b.c-d"))),
             (b"ab", Ok(None)),

@@ -401,5 +401,5 @@ fn best(
             latest = Some((at, end));
         }
     }
-    (valid.or(latest.map(|(at, _)| at)), Choice(count))
+    (valid.or_else(|| latest.map(|(at, _)| at)), Choice(count))
 }

@@ -6,6 +6,7 @@
 //! the newest.
 
 use hashbrown::HashMap;
+use x509_parser::extensions::KeyUsage;
 
 use super::certificate::Certificate;
 use super::chain::sha256;
@@ -128,8 +129,7 @@ impl Revocation {
             finding.asked.push((candidate.list, candidate.issuer));
             let revoked = list.revokes(certificate.outline.serial);
             finding.revoked |= revoked;
-            let may_sign =
-                issuer.extensions.key_usage.as_ref().is_none_or(|usage| usage.crl_sign());
+            let may_sign = issuer.extensions.key_usage.as_ref().is_none_or(KeyUsage::crl_sign);
             let ended = list.next_update().is_some_and(|end| clock.is_past(end));
             let findings = [
                 (!may_sign, VerifyFailure::NoCrlSign),
@@ -138,8 +138,7 @@ impl Revocation {
                 (ended && self.rules.expired_refuses, VerifyFailure::CrlExpired),
                 (revoked, VerifyFailure::Revoked),
             ];
-            let last =
-                findings.into_iter().filter(|(wrong, _)| *wrong).map(|(_, word)| word).last();
+            let last = findings.into_iter().rfind(|(wrong, _)| *wrong).map(|(_, word)| word);
             finding.failure = last.or(finding.failure);
         }
         finding

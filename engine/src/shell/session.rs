@@ -4,10 +4,11 @@
 //! and whatever the protocol wants to say back, collected as pending and sent in front of the
 //! next message. A plaintext connection is a session that hands bytes through.
 
-use rustls::ProtocolVersion;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::pki_types::CertificateDer;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::{HandshakeKind, ProtocolVersion};
 
 use super::buffers::{Buffer, PLAIN_BYTES_MAX};
 
@@ -168,6 +169,19 @@ impl Session {
                 connection.protocol_version() == Some(ProtocolVersion::TLSv1_2)
             }
             Self::Plain | Self::Client(_) => false,
+        }
+    }
+
+    /// The chain of a peer whose session was resumed, which nobody has looked at in this handshake.
+    #[must_use]
+    pub fn resumed_peer(&self) -> Option<&[CertificateDer<'static>]> {
+        match self {
+            Self::Client(connection)
+                if connection.handshake_kind() == Some(HandshakeKind::Resumed) =>
+            {
+                Some(connection.peer_certificates().unwrap_or_default())
+            }
+            Self::Plain | Self::Server(_) | Self::Client(_) => None,
         }
     }
 

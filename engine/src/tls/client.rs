@@ -174,6 +174,7 @@ impl UpstreamTls {
     ///
     /// # Errors
     /// As a full handshake would fail.
+    #[expect(clippy::result_large_err, reason = "rustls's own error")]
     pub fn check_again(
         &self,
         chain: &[CertificateDer<'_>],

@@ -94,6 +94,24 @@ pub fn is_older(number: Option<&[u8]>, than: Option<&[u8]>) -> bool {
     }
 }
 
+/// The lists that have a lower number than one of the same CA had under the same key before: a
+/// file that was put back, perhaps by somebody whose certificate is on the newer one.
+#[must_use]
+pub fn gone_back<'l>(before: &[LoadedCrl], now: &'l [LoadedCrl]) -> Vec<&'l LoadedCrl> {
+    let same = |one: &LoadedCrl, other: &LoadedCrl| {
+        (&one.field, &one.source, &one.issuer) == (&other.field, &other.source, &other.issuer)
+    };
+    let is_known = |list: &LoadedCrl| before.iter().any(|old| old.digest == list.digest);
+    now.iter()
+        .filter(|list| {
+            !is_known(list)
+                && before.iter().any(|old| {
+                    same(old, list) && is_older(list.number.as_deref(), old.number.as_deref())
+                })
+        })
+        .collect()
+}
+
 /// The DER of every list in a file.
 fn read(pem: &Pem, field: &str, found: &mut Findings<'_>) -> Option<Vec<Vec<u8>>> {
     let mut refuse = |message: String, help| {
