@@ -139,6 +139,8 @@ fn upstream(world: &World, verify: UpstreamVerify) -> UpstreamModel {
         place: Place::default(),
         client: Some(world.pair(&world.leaf("us", 1, b""))),
         ca: Some(UpstreamCa::Files(world.ca())),
+        revocation: None,
+        pins: Vec::new(),
         verify,
         server_name: None,
         protocols: Protocols { tls12: true, tls13: true },

@@ -5,7 +5,7 @@
 pub enum VerifyFailure {
     /// The chain ends below the trust anchors, at a certificate of theirs that is not self-signed.
     NoIssuer,
-    /// There is no revocation list of a CA.
+    /// There is no revocation list of a CA, or none that speaks of this certificate.
     NoCrl,
     /// A signature is wrong, or made in a way we do not verify.
     Signature,
@@ -47,8 +47,6 @@ pub enum VerifyFailure {
     NoCrlSign,
     /// A critical extension is not known.
     CriticalExtension,
-    /// The only revocation lists of a CA speak of other certificates.
-    CrlScope,
     /// A name is outside a CA's permitted names.
     Subtree,
     /// A name is among a CA's excluded names.
@@ -101,7 +99,6 @@ impl VerifyFailure {
             Self::NoCertSign => "key usage does not include certificate signing",
             Self::NoCrlSign => "key usage does not include CRL signing",
             Self::CriticalExtension => "unhandled critical extension",
-            Self::CrlScope => "different CRL scope",
             Self::Subtree => "permitted subtree violation",
             Self::ExcludedSubtree => "excluded subtree violation",
             Self::SubtreeBounds => "name constraints minimum and maximum not supported",

@@ -133,10 +133,11 @@ impl Revocation {
             let ended = list.next_update().is_some_and(|end| clock.is_past(end));
             let findings = [
                 (!may_sign, VerifyFailure::NoCrlSign),
-                (!candidate.in_scope, VerifyFailure::CrlScope),
                 (!clock.has_begun(list.this_update()), VerifyFailure::CrlNotYetValid),
                 (ended && self.rules.expired_refuses, VerifyFailure::CrlExpired),
                 (revoked, VerifyFailure::Revoked),
+                // A list that speaks of others has been asked, and there is still none.
+                (!candidate.in_scope, VerifyFailure::NoCrl),
             ];
             let last = findings.into_iter().rfind(|(wrong, _)| *wrong).map(|(_, word)| word);
             finding.failure = last.or(finding.failure);

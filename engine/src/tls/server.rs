@@ -365,8 +365,7 @@ const fn alert_for(failure: VerifyFailure) -> CertificateError {
         VerifyFailure::NoCrl
         | VerifyFailure::CrlSignature
         | VerifyFailure::CrlNotYetValid
-        | VerifyFailure::CrlExpired
-        | VerifyFailure::CrlScope => CertificateError::UnknownRevocationStatus,
+        | VerifyFailure::CrlExpired => CertificateError::UnknownRevocationStatus,
         VerifyFailure::SelfSignedLeaf
         | VerifyFailure::SelfSignedInChain
         | VerifyFailure::NoLocalIssuer
