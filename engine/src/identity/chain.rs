@@ -116,6 +116,16 @@ impl Anchors {
         places.iter().filter_map(|at| self.list.get(*at)).map(Vec::as_slice).collect()
     }
 
+    /// Tells of each list which of these certificates signed it, so that of two CAs of one name each
+    /// has its own.
+    pub fn claim(&self, revocation: &Revocation) {
+        for list in revocation.lists() {
+            let named = self.named(list.issuer()).into_iter().filter_map(Certificate::parse);
+            // The first that did is remembered by the list itself.
+            let _ = named.into_iter().any(|anchor| list.is_signed_by(&anchor));
+        }
+    }
+
     /// A digest of the set, whatever its order.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
@@ -254,6 +264,9 @@ impl ClientPolicy {
     /// The same with lists of what is revoked.
     #[must_use]
     pub fn with_revocation(mut self, revocation: Option<Revocation>) -> Self {
+        if let Some(revocation) = &revocation {
+            self.anchors.claim(revocation);
+        }
         self.revocation = revocation;
         self
     }

@@ -199,9 +199,13 @@ impl Crl {
         self.entries.binary_search_by(|at| serial_at(&self.der, *at).cmp(wanted)).is_ok()
     }
 
-    /// May this certificate have issued it, as far as the authority key identifier tells?
+    /// May this certificate have issued it, as far as the authority key identifier tells, and as it
+    /// was not seen to be signed by another key?
     #[must_use]
     pub fn may_be_issued_by(&self, issuer: &Certificate<'_>) -> bool {
+        if self.proven.get().is_some_and(|spki| spki != issuer.outline.spki) {
+            return false;
+        }
         let CrlExtensions { key_id, key_issuer, key_serial, .. } = &self.extensions;
         AuthorityKey {
             key_id: key_id.as_deref(),

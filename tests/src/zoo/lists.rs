@@ -23,6 +23,12 @@ impl ListDraft {
     /// The list of this CA.
     #[must_use]
     pub fn sign(&self, issuer: &Issuer) -> Vec<u8> {
+        self.sign_with(issuer, &[])
+    }
+
+    /// The same with these whole entries behind the others.
+    #[must_use]
+    pub fn sign_with(&self, issuer: &Issuer, more: &[u8]) -> Vec<u8> {
         let algorithm = issuer.key.algorithm(Digest::Sha256);
         let join = |list: &[Vec<u8>]| {
             let parts: Vec<&[u8]> = list.iter().map(Vec::as_slice).collect();
@@ -34,6 +40,7 @@ impl ListDraft {
             let time = element(0x17, b"240101000000Z");
             revoked.extend(sequence(&[&integer(serial), &time, &extensions]));
         }
+        revoked.extend_from_slice(more);
         let revoked = if revoked.is_empty() { revoked } else { element(0x30, &revoked) };
         let version = if self.version == 1 { Vec::new() } else { integer(&[1]) };
         let extensions = if self.extensions.is_empty() {
