@@ -331,9 +331,9 @@ fn upstream_names_are_alternative_names_alone() {
     let world = World::new("root", 1);
     let ours = load_upstream(&upstream(&world, UpstreamVerify::Full));
     let table: [(&[u8], &str, bool); 9] = [
-        (b"\x82\x09*.example", "a.example", true),
-        (b"\x82\x09*.example", "a.b.example", false),
-        (b"\x82\x09*.example", "example", false),
+        (b"\x82\x0b*.b.example", "a.b.example", true),
+        (b"\x82\x0b*.b.example", "x.a.b.example", false),
+        (b"\x82\x0b*.b.example", "b.example", false),
         (b"\x82\x0aa*.example.", "ab.example", false),
         (b"\x82\x0ba.example\0.b", "a.example", false),
         (b"\x87\x04\x0a\0\0\x01", "10.0.0.1", true),
