@@ -30,6 +30,8 @@ pub(crate) const MAX_HEADERS: i64 = 100;
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// nginx's: clocks are right.
 pub(crate) const CLOCK_SKEW: Duration = Duration::ZERO;
+/// Two, as OpenSSL sends: a client that opens two connections at once spends both.
+pub(crate) const SESSION_TICKET_COUNT: i64 = 2;
 /// OpenSSL's count in nginx and APISIX: one intermediate certificate.
 pub(crate) const DEPTH: i64 = 1;
 

@@ -5,13 +5,17 @@
 
 pub mod client;
 pub mod crls;
+mod encrypted;
 pub mod facts;
 pub mod handshake;
 pub mod hello;
 mod keys;
+mod ocsp;
 pub mod openssl_names;
 pub mod server;
+mod sessions;
 mod signatures;
+mod ticket_files;
 pub mod tickets;
 
 use std::sync::Arc;
@@ -59,10 +63,11 @@ impl TlsSettings {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let (mut warnings, mut crls) = (Vec::new(), Vec::new());
         let mut found = Findings { problems, warnings: &mut warnings, crls: &mut crls, now };
+        let files = ticket_files::load(&config.http.ticket_key_files, &mut found);
         let servers = config
             .servers
             .iter()
-            .filter_map(|server| ServerTls::load(server, keys, &provider, &mut found))
+            .filter_map(|server| ServerTls::load(server, (keys, &files), &provider, &mut found))
             .collect();
         let upstreams = config
             .upstreams
