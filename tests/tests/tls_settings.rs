@@ -272,13 +272,13 @@ fn revoked_by(world: &World, serials: &[&[u8]]) -> Vec<u8> {
     list.sign(&world.root)
 }
 
-fn revocation(texts: &[String]) -> Option<Revocation> {
-    Some(Revocation {
+fn revocation(texts: &[String]) -> Revocation {
+    Revocation {
         place: Place::default(),
         crls: texts.iter().map(|text| inline(text)).collect(),
         expired: CrlExpired::Reject,
         missing: CrlMissing::Reject,
-    })
+    }
 }
 
 #[test]
@@ -364,7 +364,10 @@ fn a_revoked_or_ended_upstream_is_refused_resumed_or_not() {
     let config = load(&model, &keys).config;
     let with = |list: &[u8]| {
         let text = encode("X509 CRL", list);
-        UpstreamModel { revocation: revocation(&[text]), ..upstream(&world, UpstreamVerify::Full) }
+        UpstreamModel {
+            revocation: Some(revocation(&[text])),
+            ..upstream(&world, UpstreamVerify::Full)
+        }
     };
     let clean = load_upstream(&with(&revoked_by(&world, &[&[9]])));
     let strict = load_upstream(&with(&revoked_by(&world, &[&[1]])));
@@ -392,7 +395,7 @@ fn a_client_is_revoked_by_its_cas_list() {
         let mut model = server(&world, ClientVerify::On, Reject::Http);
         let list = encode("X509 CRL", &revoked_by(&world, &[&[serial]]));
         let auth = model.client.as_mut().expect("a policy");
-        auth.revocation = revocation(&[list]);
+        auth.revocation = Some(revocation(&[list]));
         let settings = load(&model, &keys);
         let config = Arc::new(client(Some(Arc::clone(&leaf)), true));
         let met = meet(&config, &settings.config, "a.example").expect("told in HTTP");
@@ -411,7 +414,7 @@ fn every_list_that_cannot_be_used_is_named() {
     let stranger = World::new("stranger", 1);
     let load = |texts: &[String]| {
         let mut model = server(&world, ClientVerify::On, Reject::Http);
-        model.client.as_mut().expect("a policy").revocation = revocation(texts);
+        model.client.as_mut().expect("a policy").revocation = Some(revocation(texts));
         let mut problems = Problems::default();
         let keys = Arc::new(TicketKeys::new());
         let settings = TlsSettings::load(&config(vec![model], None), &keys, &mut problems, now());

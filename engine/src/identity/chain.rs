@@ -271,6 +271,12 @@ impl ClientPolicy {
         self
     }
 
+    /// Seconds by which clocks may be apart.
+    #[must_use]
+    pub const fn clock_skew(&self) -> i64 {
+        self.skew
+    }
+
     /// The trust anchors.
     #[must_use]
     pub const fn anchors(&self) -> &Anchors {

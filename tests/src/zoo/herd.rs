@@ -54,6 +54,9 @@ enum When {
     Future,
 }
 
+/// What makes a list odd; the serial number is its client's.
+type Change<'c> = Box<dyn Fn(&Herder, &mut ListDraft, &[u8]) + 'c>;
+
 struct Herder {
     dir: PathBuf,
     now: i64,
@@ -392,7 +395,6 @@ impl Herder {
         let key_id = || extension("2.5.29.35", false, &sequence(&[&element(0x80, &[9; 20])]));
         let entry = extension("2.5.29.21", false, &element(10, &[6]));
         let hour = 3600;
-        type Change<'c> = Box<dyn Fn(&Herder, &mut ListDraft, &[u8]) + 'c>;
         let states: Vec<(&str, Change<'_>)> = vec![
             ("fresh", Box::new(|_, _, _| {})),
             ("with others", Box::new(|_, list, _| list.revoked.push((vec![7], Vec::new())))),
@@ -431,38 +433,46 @@ impl Herder {
             ("of a key", Box::new(|_, list, _| list.extensions.push(key_id()))),
         ];
         for (state, change) in &states {
-            // Of the issuer, which the client sends.
-            let root = self.issuer(&format!("root with a list, {state}"));
-            let sub = self.issuer(&format!("sub with a list, {state}"));
-            let (root_der, sub_der) = (self.authority(&root, &root), self.authority(&sub, &root));
-            let leaf = self.leaf(&format!("listed, {state}"), &sub);
-            let it = self.serial.to_be_bytes()[2..].to_vec();
-            let mut list = self.list();
-            change(self, &mut list, &it);
-            self.lists.push(list.sign(&sub));
-            self.lists.push(self.list().sign(&root));
-            self.listed.push(root_der);
-            let other = self.leaf(&format!("not listed, {state}"), &sub);
-            self.add(format!("list {state}"), &[&leaf, &sub_der], (1, true));
-            self.add(format!("list {state}, another"), &[&other, &sub_der], (1, true));
-            self.add(format!("list {state}, no issuer"), &[&leaf], (1, true));
-            // Of the root.
-            let root = self.issuer(&format!("root with an odd list, {state}"));
-            let sub = self.issuer(&format!("sub below an odd list, {state}"));
-            let (root_der, sub_der) = (self.authority(&root, &root), self.authority(&sub, &root));
-            let it = self.serial.to_be_bytes()[2..].to_vec();
-            let mut list = self.list();
-            change(self, &mut list, &it);
-            self.lists.push(list.sign(&root));
-            self.lists.push(self.list().sign(&sub));
-            self.listed.push(root_der);
-            let direct = self.leaf(&format!("direct, {state}"), &root);
-            let below = self.leaf(&format!("below, {state}"), &sub);
-            self.add(format!("root's list {state}"), &[&direct], (0, true));
-            self.add(format!("root's list {state}, below"), &[&below, &sub_der], (1, true));
-            self.add(format!("root's list {state}, too deep"), &[&below, &sub_der], (0, true));
+            self.issuers_list(state, change);
+            self.roots_list(state, change);
         }
         self.more_lists();
+    }
+
+    /// A list in this state of an issuer that the client sends.
+    fn issuers_list(&mut self, state: &str, change: &Change<'_>) {
+        let root = self.issuer(&format!("root with a list, {state}"));
+        let sub = self.issuer(&format!("sub with a list, {state}"));
+        let (root_der, sub_der) = (self.authority(&root, &root), self.authority(&sub, &root));
+        let leaf = self.leaf(&format!("listed, {state}"), &sub);
+        let it = self.serial.to_be_bytes()[2..].to_vec();
+        let mut list = self.list();
+        change(self, &mut list, &it);
+        self.lists.push(list.sign(&sub));
+        self.lists.push(self.list().sign(&root));
+        self.listed.push(root_der);
+        let other = self.leaf(&format!("not listed, {state}"), &sub);
+        self.add(format!("list {state}"), &[&leaf, &sub_der], (1, true));
+        self.add(format!("list {state}, another"), &[&other, &sub_der], (1, true));
+        self.add(format!("list {state}, no issuer"), &[&leaf], (1, true));
+    }
+
+    /// A list in this state of the root.
+    fn roots_list(&mut self, state: &str, change: &Change<'_>) {
+        let root = self.issuer(&format!("root with an odd list, {state}"));
+        let sub = self.issuer(&format!("sub below an odd list, {state}"));
+        let (root_der, sub_der) = (self.authority(&root, &root), self.authority(&sub, &root));
+        let it = self.serial.to_be_bytes()[2..].to_vec();
+        let mut list = self.list();
+        change(self, &mut list, &it);
+        self.lists.push(list.sign(&root));
+        self.lists.push(self.list().sign(&sub));
+        self.listed.push(root_der);
+        let direct = self.leaf(&format!("direct, {state}"), &root);
+        let below = self.leaf(&format!("below, {state}"), &sub);
+        self.add(format!("root's list {state}"), &[&direct], (0, true));
+        self.add(format!("root's list {state}, below"), &[&below, &sub_der], (1, true));
+        self.add(format!("root's list {state}, too deep"), &[&below, &sub_der], (0, true));
     }
 
     /// Lists that are missing, not signed by whom they say, or by who may not.
