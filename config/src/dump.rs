@@ -8,11 +8,13 @@ use toml::Value;
 
 use crate::model::{
     AccessFormat, ClientAuth, Config, FileAt, HeaderOps, HeaderValue, KeyPair, Listen, LogTarget,
-    Node, NodeAddress, PassHost, Pem, PemSource, Protocols, Route, Server, Upstream, UpstreamCa,
-    UpstreamTimeout, UpstreamTls,
+    Node, NodeAddress, PassHost, Pem, PemSource, Pin, Protocols, Revocation, Route, Server,
+    Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls,
 };
 use crate::template::{Piece, Template};
-use crate::values::{duration_text, host_pattern_text, size_text, uri_pattern_text};
+use crate::values::{
+    duration_text, host_pattern_text, sha256_base64_text, size_text, uri_pattern_text,
+};
 use crate::words::{Version, Word};
 
 /// What stands where a secret was.
@@ -196,6 +198,8 @@ fn dump_client(out: &mut Writer, client: &ClientAuth) {
     out.text_line("reject", client.reject.word());
     out.text_line("on_revoke", client.on_revoke.word());
     out.line("allow_v1", client.allow_v1);
+    out.text_line("clock_skew", &duration_text(client.clock_skew));
+    dump_revocation(out, client.revocation.as_ref());
     out.line("send_ca_names", client.send_ca_names);
 }
 
@@ -238,10 +242,32 @@ fn dump_upstream_tls(out: &mut Writer, tls: &UpstreamTls) {
         Some(UpstreamCa::Files(files)) => out.line("ca", list(files.iter().map(pem_text))),
     }
     out.text_line("verify", tls.verify.word());
+    dump_revocation(out, tls.revocation.as_ref());
+    if !tls.pins.is_empty() {
+        out.line("pins", list(tls.pins.iter().map(pin_text)));
+    }
     if let Some(name) = &tls.server_name {
         out.text_line("server_name", name);
     }
     out.line("ssl_protocols", protocols(tls.protocols));
+}
+
+fn dump_revocation(out: &mut Writer, revocation: Option<&Revocation>) {
+    if let Some(revocation) = revocation {
+        out.line("crl", list(revocation.crls.iter().map(pem_text)));
+        out.text_line("crl_expired", revocation.expired.word());
+        out.text_line("crl_missing", revocation.missing.word());
+    }
+}
+
+fn pin_text(pin: &Pin) -> String {
+    match pin {
+        Pin::Spki(digest) => format!("spki-sha256:{}", sha256_base64_text(digest)),
+        Pin::Certificate(digest) => {
+            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("sha256:{hex}")
+        }
+    }
 }
 
 fn dump_headers(out: &mut Writer, ops: &HeaderOps) {

@@ -90,7 +90,7 @@ fn kind(kind: Kind) -> String {
         Kind::Flag => "flag".to_owned(),
         Kind::Int(min, max) => format!("number, {min} to {max}"),
         Kind::AutoInt(min, max) => format!("`\"auto\"` or number, {min} to {max}"),
-        Kind::Duration => "duration".to_owned(),
+        Kind::Duration | Kind::Skew => "duration".to_owned(),
         Kind::Seconds => "duration or seconds".to_owned(),
         Kind::Size(min, max) => format!("size, {} to {}", size_text(min), size_text(max)),
         Kind::Word(words) => format!("`\"{}\"`", words.words.join("\"`, `\"")),

@@ -1,6 +1,8 @@
 //! Values that are one of a few words: the word in the file, and what it stands for.
 
-use crate::model::{ClientVerify, IoDriver, Level, OnRevoke, Reject, Scheme, UpstreamVerify};
+use crate::model::{
+    ClientVerify, CrlExpired, CrlMissing, IoDriver, Level, OnRevoke, Reject, Scheme, UpstreamVerify,
+};
 
 /// A type whose values each have one word.
 pub(crate) trait Word: Copy + PartialEq + 'static {
@@ -65,6 +67,16 @@ impl Word for Reject {
     const VALUES: &'static [Self] = &[Self::Http, Self::Handshake];
 }
 
+impl Word for CrlExpired {
+    const WORDS: &'static [&'static str] = &["reject", "warn"];
+    const VALUES: &'static [Self] = &[Self::Reject, Self::Warn];
+}
+
+impl Word for CrlMissing {
+    const WORDS: &'static [&'static str] = &["reject", "allow"];
+    const VALUES: &'static [Self] = &[Self::Reject, Self::Allow];
+}
+
 impl Word for OnRevoke {
     const WORDS: &'static [&'static str] = &["close", "cut", "keep"];
     const VALUES: &'static [Self] = &[Self::Close, Self::Cut, Self::Keep];
@@ -106,6 +118,7 @@ mod tests {
     #[test]
     fn every_value_has_its_word() {
         assert!(pairs::<IoDriver>() && pairs::<Level>() && pairs::<ClientVerify>());
+        assert!(pairs::<CrlExpired>() && pairs::<CrlMissing>());
         assert!(
             pairs::<Reject>()
                 && pairs::<OnRevoke>()

@@ -10,6 +10,7 @@ mod process;
 mod reach;
 mod routes;
 mod ssls;
+mod trust;
 mod upstreams;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -67,6 +67,8 @@ pub(crate) enum Kind {
     AutoInt(i64, i64),
     /// A duration as text, more than nothing.
     Duration,
+    /// A duration as text, perhaps nothing, and at most a day.
+    Skew,
     /// A duration as text, or a number of seconds; more than nothing.
     Seconds,
     /// A size as text or a number of bytes, from the first to the second.

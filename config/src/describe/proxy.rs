@@ -1,7 +1,9 @@
 //! The tables of upstreams, services, routes and global rules.
 
 use crate::defaults;
-use crate::describe::tables::{DESC, ID_DOC, LABELS, NAME, PROTOCOLS, STATUS};
+use crate::describe::tables::{
+    CRL, CRL_EXPIRED, CRL_MISSING, DESC, ID_DOC, LABELS, NAME, PROTOCOLS, STATUS,
+};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{flag, optional, required, seconds, with};
 use crate::model::{Scheme, UpstreamVerify};
@@ -161,6 +163,16 @@ static TLS: Table = Table {
             "\"full\": chain and name. \"ca\": the chain alone. \"off\": nothing; warned \
                  about at every load.",
         ),
+        CRL,
+        CRL_EXPIRED,
+        CRL_MISSING,
+        optional(
+            "pins",
+            Kind::Texts,
+            "any certificate that `verify` takes",
+            "What the node's own certificate must be, one of them: \"spki-sha256:\" and the base64 of \
+                 its public key's SHA-256, or \"sha256:\" and the hex of its own. On top of `verify`.",
+        ),
         optional(
             "server_name",
             Kind::Text,
@@ -169,7 +181,7 @@ static TLS: Table = Table {
         ),
         optional("ssl_protocols", Kind::Words(&PROTOCOLS), "both", "TLS versions."),
     ],
-    refused: refused::IN_UPSTREAM_TLS,
+    refused: &[],
 };
 
 const HOST: Key = optional(

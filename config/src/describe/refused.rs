@@ -1,6 +1,6 @@
 //! Keys and words that are known, and refused: what later versions bring, and what never comes.
 //!
-//! They are never taken and ignored: a file that says `crl = ...` would look protected and not be.
+//! They are never taken and ignored: a file that says `allow = ...` would look protected and not be.
 
 /// A key or word that is refused, and why.
 #[derive(Debug)]
@@ -73,15 +73,8 @@ pub(crate) const IN_SSLS: &[Refused] = &[
     never("early_data", "a replayed request must not carry an identity"),
 ];
 
-pub(crate) const IN_CLIENT: &[Refused] = &[
-    later("allow"),
-    later("crl"),
-    later("crl_expired"),
-    later("deny"),
-    later("ocsp"),
-    later("pins"),
-    later("skip_mtls_uri_regex"),
-];
+pub(crate) const IN_CLIENT: &[Refused] =
+    &[later("allow"), later("deny"), later("ocsp"), later("pins"), later("skip_mtls_uri_regex")];
 
 pub(crate) const IN_UPSTREAMS: &[Refused] = &[
     later("checks"),
@@ -93,8 +86,6 @@ pub(crate) const IN_UPSTREAMS: &[Refused] = &[
     never("discovery_type", DISCOVERY),
     never("service_name", DISCOVERY),
 ];
-
-pub(crate) const IN_UPSTREAM_TLS: &[Refused] = &[later("crl"), later("pins")];
 
 pub(crate) const IN_NODES: &[Refused] = &[later("priority"), later("metadata")];
 

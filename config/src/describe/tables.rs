@@ -4,7 +4,7 @@ use crate::defaults;
 use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{duration, flag, optional, required, with};
-use crate::model::{ClientVerify, IoDriver, Level, OnRevoke, Reject};
+use crate::model::{ClientVerify, CrlExpired, CrlMissing, IoDriver, Level, OnRevoke, Reject};
 use crate::words::{SslType, Version, Word};
 
 /// The whole file.
@@ -336,6 +336,30 @@ static SSLS: Table = Table {
     refused: refused::IN_SSLS,
 };
 
+static ON_EXPIRED: Words = Words { words: CrlExpired::WORDS, refused: &[] };
+static ON_MISSING: Words = Words { words: CrlMissing::WORDS, refused: &[] };
+pub(super) const CRL: Key = optional(
+    "crl",
+    Kind::Texts,
+    "nothing is looked up",
+    "Certificate revocation lists, PEM (several in a file, if you like) or DER: paths, or the \
+         text itself. Every authority of a chain needs one.",
+);
+pub(super) const CRL_EXPIRED: Key = with(
+    "crl_expired",
+    Kind::Word(&ON_EXPIRED),
+    Fallback::Text("reject"),
+    "What a list past its `nextUpdate` means. \"reject\": its authority's certificates are \
+         refused. \"warn\": it is used as it is.",
+);
+pub(super) const CRL_MISSING: Key = with(
+    "crl_missing",
+    Kind::Word(&ON_MISSING),
+    Fallback::Text("reject"),
+    "What it means that there is no list of an authority. \"reject\": its certificates are \
+         refused, as in nginx. \"allow\": they are not looked up.",
+);
+
 static CLIENT_VERIFY: Words = Words { words: ClientVerify::WORDS, refused: &[] };
 static ON_REVOKE: Words = Words { words: OnRevoke::WORDS, refused: &[] };
 static REJECT: Words = Words { words: Reject::WORDS, refused: &[] };
@@ -386,6 +410,16 @@ static CLIENT: Table = Table {
             true,
             "Accept X.509 v1 certificates issued directly by a listed authority.",
         ),
+        with(
+            "clock_skew",
+            Kind::Skew,
+            Fallback::Duration(defaults::CLOCK_SKEW),
+            "How far clocks may be apart: certificates and revocation lists begin that much \
+                 earlier and end that much later.",
+        ),
+        CRL,
+        CRL_EXPIRED,
+        CRL_MISSING,
         flag("send_ca_names", true, "Name the authorities when asking for the certificate."),
     ],
     refused: refused::IN_CLIENT,

@@ -14,6 +14,8 @@ use crate::values::{self, Wrong, nearest};
 
 /// No wait is longer: sums of times never overflow.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// Clocks that differ by more are broken.
+const SKEW_MAX: Duration = Duration::from_secs(86_400);
 /// APISIX's bound.
 const ID_BYTES_MAX: usize = 64;
 
@@ -150,6 +152,19 @@ impl Reader<'_> {
                 self.wrong(value, field, wrong.help("at most 366d"))
             }
             Ok(duration) => Value::Duration(duration),
+            Err(wrong) => self.wrong(value, field, wrong),
+        }
+    }
+
+    /// A tolerance may be nothing.
+    pub(super) fn skew(&mut self, value: &Spanned<DeValue<'_>>, field: &str) -> Value {
+        let Some(text) = self.string(value, field, Use::Plain) else { return Value::Broken };
+        match values::duration(&text) {
+            Ok(skew) if skew > SKEW_MAX => {
+                let wrong = Wrong::new("this is no difference of clocks any more");
+                self.wrong(value, field, wrong.help("at most 24h"))
+            }
+            Ok(skew) => Value::Duration(skew),
             Err(wrong) => self.wrong(value, field, wrong),
         }
     }

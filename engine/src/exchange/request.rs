@@ -186,7 +186,7 @@ pub fn check_client(plan: &Plan, connection: &ConnectionView<'_>) -> Result<(), 
         Gate::Pass => {}
     }
     let expired = verdict == Verdict::Success
-        && connection.client.is_some_and(|client| client.validity.1 < connection.now);
+        && connection.client.is_some_and(|client| client.has_ended(connection.now));
     if expired { Err(Refusal::CertificateExpired) } else { Ok(()) }
 }
 
@@ -238,6 +238,7 @@ mod tests {
         ClientIdentity {
             verdict,
             validity: (0, not_after),
+            skew: 0,
             leaf_sha256: [0; 32],
             chain: Box::default(),
             values,

@@ -143,6 +143,8 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
             reject: Reject::Http,
             on_revoke: OnRevoke::Close,
             allow_v1: true,
+            clock_skew: Duration::ZERO,
+            revocation: None,
             send_ca_names: true,
         }),
     }

@@ -6,9 +6,10 @@
 //! with our own record layer ([`crate::tls::record`]). A plaintext connection is a session that hands
 //! bytes through.
 
-use rustls::ProtocolVersion;
 use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::CertificateDer;
 use rustls::server::UnbufferedServerConnection;
+use rustls::{HandshakeKind, ProtocolVersion};
 
 use super::buffers::{Buffer, PLAIN_BYTES_MAX};
 use super::unbuffered;
@@ -180,6 +181,19 @@ impl Session {
         }
         said.failed = true;
         Err(SessionError::Closed)
+    }
+
+    /// The chain of a peer whose session was resumed, which nobody has looked at in this handshake.
+    #[must_use]
+    pub fn resumed_peer(&self) -> Option<&[CertificateDer<'static>]> {
+        match self {
+            Self::Client(connection)
+                if connection.handshake_kind() == Some(HandshakeKind::Resumed) =>
+            {
+                Some(connection.peer_certificates().unwrap_or_default())
+            }
+            Self::Plain | Self::Server(_) | Self::Client(_) | Self::Fast(_) | Self::Over => None,
+        }
     }
 
     /// Opens the next record of `input` and hands its payload (at most 2^14 bytes) to `take`.

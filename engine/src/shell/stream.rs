@@ -144,6 +144,11 @@ impl Stream {
         self.reader.is_fresh()
     }
 
+    /// Its session, between two uses.
+    pub fn session(&mut self) -> &Session {
+        &self.security.get_mut().session
+    }
+
     /// Gives every empty buffer back: the connection is idle now.
     pub fn settle(&mut self) {
         self.reader.settle(&self.buffers);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ferrule_config::model::NodeAddress;
 use monoio::net::{TcpStream, UnixStream};
 use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::ServerName;
 
 use super::core::{Core, Live};
 use super::deadlines::Shut;
@@ -92,7 +93,8 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
         Ok(_) => core.count(Counter::UpstreamConnects),
         Err(error) => {
             core.count(Counter::UpstreamConnectFailed);
-            note_failure(core, plan, node, error);
+            let name = tls.map(|tls| name_of(tls, node, &wanted));
+            note_failure(core, (plan, node, name.as_ref()), error);
         }
     }
     stream.map(|stream| Lease { stream, key, requests: 0, reused: false })
@@ -117,8 +119,7 @@ async fn connect(
     let session = match tls {
         None => Session::Plain,
         Some(tls) => {
-            let host = std::str::from_utf8(wanted.name).unwrap_or_default();
-            let name = tls.server_name(host, &node.name);
+            let name = name_of(tls, node, wanted);
             let connection = UnbufferedClientConnection::new(Arc::clone(&tls.config), name)
                 .map_err(|error| ConnectError::Tls(SessionError::Tls(Box::new(error))))?;
             Session::Client(Box::new(connection))
@@ -148,12 +149,24 @@ async fn connect(
             Cut::Ended => ConnectError::Tls(SessionError::Closed),
             Cut::Failed(kind) => ConnectError::Failed(kind),
         })?;
+        // While rustls still knows whom it met.
+        if let (Some(tls), Some(chain)) = (tls, stream.session().resumed_peer()) {
+            let name = name_of(tls, node, wanted);
+            tls.check_again(chain, &name, core.clock.unix_seconds())
+                .map_err(|error| ConnectError::Tls(SessionError::Tls(Box::new(error))))?;
+        }
         if let Err(error) = stream.begin(core.tls_fast_path) {
             let _ = stream.sink().flush(GOODBYE_TIME).await;
             return Err(ConnectError::Tls(error));
         }
     }
     Ok(stream)
+}
+
+/// The name of a node that is sent to it and looked for in its certificate.
+fn name_of(tls: &UpstreamTls, node: &NodePlan, wanted: &Wanted<'_>) -> ServerName<'static> {
+    let host = std::str::from_utf8(wanted.name).unwrap_or_default();
+    tls.server_name(host, &node.name)
 }
 
 /// Gives a connection to the pool, if it may be kept.
@@ -168,11 +181,16 @@ pub fn give_back(core: &Core, plan: &UpstreamPlan, lease: Lease) {
 }
 
 /// One line per cause and second: an upstream that is down must not flood the log.
-fn note_failure(core: &Core, plan: &UpstreamPlan, node: &NodePlan, error: &ConnectError) {
+fn note_failure(
+    core: &Core,
+    (plan, node, name): (&UpstreamPlan, &NodePlan, Option<&ServerName<'_>>),
+    error: &ConnectError,
+) {
     if let Some(more) = core.allow_log(super::core::LogCause::UpstreamConnect) {
         tracing::warn!(
             upstream = &*plan.id,
             node = &*node.text,
+            name = name.map(|name| tracing::field::display(name.to_str())),
             reason = %describe(error),
             suppressed = more,
             "cannot connect to an upstream node"

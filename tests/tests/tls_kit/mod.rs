@@ -138,6 +138,8 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
             reject,
             on_revoke: OnRevoke::Close,
             allow_v1: true,
+            clock_skew: Duration::ZERO,
+            revocation: None,
             send_ca_names: true,
         }),
     }
