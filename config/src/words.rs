@@ -1,6 +1,6 @@
 //! Values that are one of a few words: the word in the file, and what it stands for.
 
-use crate::model::{ClientVerify, IoDriver, Level, Reject, Scheme, UpstreamVerify};
+use crate::model::{ClientVerify, Expect, IoDriver, Level, Reject, Scheme, UpstreamVerify};
 
 /// A type whose values each have one word.
 pub(crate) trait Word: Copy + PartialEq + 'static {
@@ -48,6 +48,11 @@ pub(crate) enum Version {
 impl Word for IoDriver {
     const WORDS: &'static [&'static str] = &["auto", "io_uring", "epoll"];
     const VALUES: &'static [Self] = &[Self::Auto, Self::IoUring, Self::Epoll];
+}
+
+impl Word for Expect {
+    const WORDS: &'static [&'static str] = &["answer", "forward"];
+    const VALUES: &'static [Self] = &[Self::Answer, Self::Forward];
 }
 
 impl Word for Level {
@@ -103,6 +108,7 @@ mod tests {
         assert!(pairs::<IoDriver>() && pairs::<Level>() && pairs::<ClientVerify>());
         assert!(pairs::<Reject>() && pairs::<Scheme>() && pairs::<UpstreamVerify>());
         assert!(pairs::<SslType>() && pairs::<HostMode>() && pairs::<Version>());
+        assert!(pairs::<Expect>());
         assert_eq!(ClientVerify::OptionalNoCa.word(), "optional_no_ca");
     }
 }

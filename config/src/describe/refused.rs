@@ -52,7 +52,7 @@ pub(crate) const IN_ROOT: &[Refused] = &[
 ];
 
 pub(crate) const IN_HTTP: &[Refused] =
-    &[later("server_tokens"), later("trusted_addresses"), later("via"), never("http2", HTTP1)];
+    &[never("http2", HTTP1)];
 
 pub(crate) const IN_LISTEN: &[Refused] = &[
     later("proxy_protocol"),

@@ -14,7 +14,7 @@ mod upstream;
 
 use std::path::PathBuf;
 
-pub use http::Http;
+pub use http::{Expect, Forwarded, Http};
 pub use listen::Listen;
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
 pub use route::{HeaderOps, HeaderValue, HostPattern, Route, UriPattern};
