@@ -13,7 +13,7 @@ use ferrule_engine::exchange::request::{Admission, ConnectionView, Scratch, admi
 use ferrule_engine::exchange::rewrite::{Towards, upstream_head};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
 use ferrule_engine::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts};
-use ferrule_engine::plan::{ListenerId, Plan};
+use ferrule_engine::plan::{ForwardedFields, ListenerId, Plan};
 use ferrule_engine::wire::head::parse_request;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -139,6 +139,7 @@ pub(crate) struct Connection {
     facts: ConnectionFacts,
     client: ClientIdentity,
     identity_block: Vec<u8>,
+    forwarded: ForwardedFields,
 }
 
 impl Connection {
@@ -155,8 +156,10 @@ impl Connection {
             serial: 5,
             requests: 2,
         };
+        let mut forwarded = ForwardedFields::default();
+        forwarded.render(&plan.http.forwarded, &facts);
         let mut one =
-            Self { plan, scratch: Scratch::default(), facts, client, identity_block: Vec::new() };
+            Self { plan, scratch: Scratch::default(), facts, client, identity_block: Vec::new(), forwarded };
         let mut block = Vec::new();
         one.plan.identity.render_block(&one.connection_facts(), &mut block);
         one.identity_block = block;
@@ -198,7 +201,12 @@ impl Connection {
     /// The head that goes upstream.
     pub(crate) fn rewrite(&self, admission: &Admission, out: &mut Vec<u8>) {
         let node = &self.plan.upstream(admission.upstream).nodes[0];
-        let towards = Towards { node, identity_block: &self.identity_block, keep_alive: true };
+        let towards = Towards {
+            node,
+            identity_block: &self.identity_block,
+            forwarded: &self.forwarded,
+            keep_alive: true,
+        };
         out.clear();
         upstream_head(&self.plan, admission, &self.facts(admission), &towards, out).unwrap();
     }

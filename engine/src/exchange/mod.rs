@@ -7,8 +7,10 @@
 //! what fails goes to [`retry`] or ends as a [`Refusal`], and all of it as an [`Outcome`].
 
 pub mod balance;
+pub mod fault;
 pub mod flow;
 pub mod hop;
+pub mod options;
 pub mod outcome;
 pub mod pool;
 mod pool_key;
@@ -18,7 +20,10 @@ pub mod response;
 pub mod retry;
 pub mod reuse;
 pub mod rewrite;
+pub mod trailers;
+pub mod via;
 
+pub use fault::Fault;
 pub use outcome::Outcome;
 pub use refusal::Refusal;
 pub use request::{Admission, ConnectionView, Scratch, admit};

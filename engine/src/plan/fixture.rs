@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientVerify, Config, HeaderOps, HeaderValue, HostPattern, Http, IoDriver,
+    ClientAuth, ClientVerify, Config, Expect, Forwarded, HeaderOps, HeaderValue, HostPattern, Http, IoDriver,
     KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, PassHost, Pem, PemSource,
     Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout, UriPattern,
 };
@@ -52,6 +52,10 @@ pub(crate) fn config() -> Config {
             head_bytes_max: 32 * 1024,
             fields_max: 100,
             underscores_in_headers: false,
+            server_tokens: false,
+            via: None,
+            expect: Expect::Answer,
+            forwarded: Forwarded::default(),
         },
         log: Log {
             error: LogTarget::Stderr,
@@ -104,6 +108,7 @@ pub(crate) fn route(hosts: &[&str], uris: &[&str]) -> Route {
         upstream: 0,
         strip_prefix: None,
         timeout: None,
+        client_max_body_size: None,
         headers: Vec::new(),
     }
 }

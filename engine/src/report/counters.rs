@@ -42,6 +42,10 @@ pub enum Counter {
     UpstreamConnectFailed,
     /// Upstream connections that failed before the response was complete.
     UpstreamLost,
+    /// Responses with bytes behind them that nobody asked for; their connections were closed.
+    UpstreamSurplus,
+    /// Idle connections to upstream nodes that were closed because they said something unasked.
+    UpstreamUnasked,
     /// Requests tried again.
     UpstreamRetries,
     /// Deadlines that a client let pass.
@@ -68,7 +72,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in declaration order.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::Accepted,
         Self::AcceptedOverLimit,
         Self::AcceptFailed,
@@ -86,6 +90,8 @@ impl Counter {
         Self::UpstreamReuses,
         Self::UpstreamConnectFailed,
         Self::UpstreamLost,
+        Self::UpstreamSurplus,
+        Self::UpstreamUnasked,
         Self::UpstreamRetries,
         Self::ClientTimeouts,
         Self::UpstreamTimeouts,
@@ -132,6 +138,8 @@ impl Counter {
             Self::UpstreamReuses => "upstream_reuses",
             Self::UpstreamConnectFailed => "upstream_connect_failed",
             Self::UpstreamLost => "upstream_lost",
+            Self::UpstreamSurplus => "upstream_surplus",
+            Self::UpstreamUnasked => "upstream_unasked",
             Self::UpstreamRetries => "upstream_retries",
             Self::ClientTimeouts => "client_timeouts",
             Self::UpstreamTimeouts => "upstream_timeouts",

@@ -59,6 +59,8 @@ pub enum LogCause {
     UpstreamConnect = 1,
     /// The kernel had nothing to accept with.
     Accept = 2,
+    /// An upstream's answer is none.
+    UpstreamAnswer = 3,
 }
 
 /// One data core.
@@ -84,7 +86,7 @@ pub struct Core {
     // Boxed, so that renting moves a pointer.
     #[expect(clippy::vec_box, reason = "rented by pointer")]
     works: RefCell<Vec<Box<Work>>>,
-    limits: RefCell<RateLimit<3>>,
+    limits: RefCell<RateLimit<4>>,
 }
 
 /// One generation as one core sees it.

@@ -12,7 +12,8 @@ use super::core::{Core, Live};
 use super::deadlines::Shut;
 use super::handshake::drive;
 use super::reader::Wait;
-use super::session::{Session, SessionError};
+use super::fd::Peek;
+use super::session::{Opened, Session, SessionError};
 use super::stream::{Cut, Stream};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
 use crate::plan::{NodeIndex, NodePlan, UpstreamId, UpstreamPlan};
@@ -30,6 +31,20 @@ pub struct Lease {
     pub requests: u32,
     /// It comes from the pool.
     pub reused: bool,
+}
+
+impl Lease {
+    /// Has the upstream said something that nobody asked for? Asked right before a request is sent
+    /// over a new connection; one from the pool has just been looked at.
+    pub fn spoke_first(&mut self) -> bool {
+        let mut source = self.stream.source();
+        if !source.is_tls() {
+            return self.stream.descriptor().peek() == Peek::Bytes;
+        }
+        // Tickets may come unasked, and are taken on the way. What has not been received yet is
+        // ciphertext, and may be just that.
+        matches!(source.next_piece(|_| 0), Ok(Opened::Data(())))
+    }
 }
 
 /// Which connection is wanted.
@@ -104,6 +119,9 @@ fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
         let Idle { connection: stream, requests } = core.pool.borrow_mut().take(key)?;
         if stream.is_fresh() {
             return Some(Lease { stream, key, requests, reused: true });
+        }
+        if stream.descriptor().peek() == Peek::Bytes {
+            core.count(Counter::UpstreamUnasked);
         }
     }
 }
