@@ -11,7 +11,8 @@ const ROUTE: &str = "[[routes]]\nuri = '/*'\nupstream.nodes = { 'a:1' = 1 }\n";
 
 fn read(text: &str) -> Result<Config, Vec<(String, String)>> {
     let draft = read_text(Path::new("/etc/ferrule.toml"), text.to_owned(), &|_| None);
-    draft.map_err(|problems| problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect())
+    draft
+        .map_err(|problems| problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect())
         .and_then(|draft| {
             let errors: Vec<_> =
                 draft.problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect();
@@ -58,7 +59,11 @@ fn every_mistake_is_told_by_field() {
         ("http.via = ''", "http.via", "no name that can stand in `Via`"),
         ("http.via = 'a,b'", "http.via", "no name that can stand in `Via`"),
         ("http.expect = 'ignore'", "http.expect", "ignore"),
-        ("http.trusted_addresses = ['10.0.0.1/8']", "http.trusted_addresses[0]", "behind its prefix"),
+        (
+            "http.trusted_addresses = ['10.0.0.1/8']",
+            "http.trusted_addresses[0]",
+            "behind its prefix",
+        ),
         ("http.trusted_addresses = ['a.test']", "http.trusted_addresses[0]", "neither an address"),
         ("http.trusted_addresses = ['10.0.0.0/40']", "http.trusted_addresses[0]", "neither"),
         (

@@ -158,8 +158,14 @@ impl Connection {
         };
         let mut forwarded = ForwardedFields::default();
         forwarded.render(&plan.http.forwarded, &facts);
-        let mut one =
-            Self { plan, scratch: Scratch::default(), facts, client, identity_block: Vec::new(), forwarded };
+        let mut one = Self {
+            plan,
+            scratch: Scratch::default(),
+            facts,
+            client,
+            identity_block: Vec::new(),
+            forwarded,
+        };
         let mut block = Vec::new();
         one.plan.identity.render_block(&one.connection_facts(), &mut block);
         one.identity_block = block;

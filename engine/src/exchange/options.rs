@@ -26,9 +26,11 @@ pub fn max_forwards(buf: &[u8], head: &RequestHead) -> Result<Option<u64>, Refus
         return Err(Refusal::InvalidMaxForwards);
     }
     // Larger than we count is our own largest: the lesser of the two is sent on.
-    Ok(Some(digits.iter().fold(0_u64, |sum, digit| {
-        sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
-    })))
+    Ok(Some(
+        digits.iter().fold(0_u64, |sum, digit| {
+            sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+        }),
+    ))
 }
 
 /// Does the request ask about the server rather than a resource: `*`, or an absolute form without a

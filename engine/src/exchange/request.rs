@@ -291,10 +291,11 @@ mod tests {
 
     fn plain(head: &str) -> (Result<Admission, Refusal>, Scratch) {
         let mut config = config();
-        config.http.client_max_body_size = Some(10);
         let mut get = route(&["get.test"], &["/*"]);
         get.methods = vec!["GET".to_owned()];
-        config.routes = vec![route(&["h"], &["/a/*"]), get];
+        let mut small = route(&["h"], &["/a/*"]);
+        small.client_max_body_size = Some(10);
+        config.routes = vec![small, get];
         ask(&Plan::build(&config), &PLAIN, head)
     }
 

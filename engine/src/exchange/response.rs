@@ -122,9 +122,7 @@ const fn framings(status: u16, body: BodyLength, client: Version) -> (BodyLength
         }
         (BodyLength::None, _) => (body, Framing::None),
         (BodyLength::Length(len), _) => (body, Framing::Length(len)),
-        (BodyLength::Chunked | BodyLength::UntilClose, Version::Http11) => {
-            (body, Framing::Chunked)
-        }
+        (BodyLength::Chunked | BodyLength::UntilClose, Version::Http11) => (body, Framing::Chunked),
         // Chunks mean nothing to it (RFC 9112, section 6.1).
         (BodyLength::Chunked | BodyLength::UntilClose, Version::Http10) => (body, Framing::Raw),
     }
@@ -384,9 +382,11 @@ mod tests {
         let unexpected = Err(Fault::Wire(WireError::UnexpectedBody));
         let with = |fields: &str| format!("HTTP/1.1 205 Reset Content\r\n{fields}\r\n");
         assert_eq!(step(&with("Content-Length: 1\r\n"), &ASKED), unexpected);
-        for (fields, reusable) in
-            [("Content-Length: 0\r\n", true), ("Transfer-Encoding: chunked\r\n", false), ("", false)]
-        {
+        for (fields, reusable) in [
+            ("Content-Length: 0\r\n", true),
+            ("Transfer-Encoding: chunked\r\n", false),
+            ("", false),
+        ] {
             let (delivery, head) = delivered(&with(fields), &ASKED);
             assert_eq!(head, with("Content-Length: 0\r\n"));
             assert_eq!(delivery.upstream_reusable, reusable, "{fields}");
@@ -405,7 +405,8 @@ mod tests {
     fn our_name_stands_behind_those_of_the_hops_before() {
         let asked = Asked { via: Some("edge"), ..ASKED };
         let old = "HTTP/1.0 204 No Content\r\nVia: 1.1 a\r\n\r\n";
-        let wanted = "HTTP/1.1 204 No Content\r\nVia: 1.1 a\r\nVia: 1.0 edge\r\nConnection: close\r\n\r\n";
+        let wanted =
+            "HTTP/1.1 204 No Content\r\nVia: 1.1 a\r\nVia: 1.0 edge\r\nConnection: close\r\n\r\n";
         let asked_once = Asked { keep_alive: false, ..asked };
         assert_eq!(delivered(old, &asked_once).1, wanted);
         let hints = "HTTP/1.1 103 Early Hints\r\n\r\n";

@@ -59,7 +59,8 @@ const NEVER: [&[u8]; 43] = [
 ];
 
 /// What such names start with.
-const NEVER_PREFIXES: [&[u8]; 5] = [b"access-control-", b"if-", b"proxy-", b"sec-", b"x-forwarded-"];
+const NEVER_PREFIXES: [&[u8]; 5] =
+    [b"access-control-", b"if-", b"proxy-", b"sec-", b"x-forwarded-"];
 
 /// May a client get a trailer of this name?
 #[must_use]
@@ -110,11 +111,30 @@ mod tests {
         config.identity_headers = vec![field("X-Client-Verify", text("x"))];
         let identity = Plan::build(&config).identity;
         for name in [
-            "Content-Length", "content_length", "TRANSFER-ENCODING", "Transfer_Encoding", "Host",
-            "Set-Cookie", "set_cookie", "Connection", "TE", "Trailer", "If-Match", "if_none_match",
-            "Location", "Content-Type", "content_type", "X-Client-Verify", "x_client_verify",
-            "X-SSL-Client-S-DN", "x_ssl_client_cert", "X-Forwarded-For", "x_forwarded_host",
-            "Client-Cert", "Proxy-Authenticate", "Access-Control-Allow-Origin",
+            "Content-Length",
+            "content_length",
+            "TRANSFER-ENCODING",
+            "Transfer_Encoding",
+            "Host",
+            "Set-Cookie",
+            "set_cookie",
+            "Connection",
+            "TE",
+            "Trailer",
+            "If-Match",
+            "if_none_match",
+            "Location",
+            "Content-Type",
+            "content_type",
+            "X-Client-Verify",
+            "x_client_verify",
+            "X-SSL-Client-S-DN",
+            "x_ssl_client_cert",
+            "X-Forwarded-For",
+            "x_forwarded_host",
+            "Client-Cert",
+            "Proxy-Authenticate",
+            "Access-Control-Allow-Origin",
         ] {
             assert!(!passes(name.as_bytes(), &identity), "{name}");
         }

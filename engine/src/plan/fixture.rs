@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientVerify, Config, Expect, Forwarded, HeaderOps, HeaderValue, HostPattern, Http, IoDriver,
-    KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, PassHost, Pem, PemSource,
-    Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout, UriPattern,
+    ClientAuth, ClientVerify, Config, Expect, Forwarded, HeaderOps, HeaderValue, HostPattern, Http,
+    IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, PassHost, Pem,
+    PemSource, Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout,
+    UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 

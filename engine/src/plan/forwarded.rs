@@ -10,9 +10,9 @@ use std::net::IpAddr;
 
 use ferrule_config::model::Forwarded;
 
+use super::IdentityHeaders;
 use super::facts::ConnectionFacts;
 use super::names::{Lower, NameSet};
-use super::IdentityHeaders;
 use crate::wire::fields::{Fields, Known};
 use crate::wire::write;
 
@@ -32,7 +32,8 @@ pub struct Silenced(u8);
 impl Silenced {
     /// Those that header rules change, or that carry an identity here.
     pub(super) fn of(dropped: &NameSet, identity: &IdentityHeaders) -> Self {
-        let ours = |name: &str| dropped.contains(name.as_bytes()) || identity.strips(name.as_bytes());
+        let ours =
+            |name: &str| dropped.contains(name.as_bytes()) || identity.strips(name.as_bytes());
         let bits = NAMES.iter().enumerate().filter(|(_, (name, _))| ours(name));
         Self(bits.fold(0, |set, (at, _)| set | 1 << at))
     }
@@ -184,6 +185,7 @@ impl ForwardedFields {
 fn is_underscored(name: &[u8]) -> bool {
     Lower::folded(name).is_some_and(|folded| {
         let folded = folded.as_bytes();
-        folded == b"forwarded" || NAMES.iter().any(|(name, _)| name.as_bytes().eq_ignore_ascii_case(folded))
+        folded == b"forwarded"
+            || NAMES.iter().any(|(name, _)| name.as_bytes().eq_ignore_ascii_case(folded))
     })
 }

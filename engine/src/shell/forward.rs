@@ -461,7 +461,8 @@ async fn side_by_side(
             upstream_descriptor.shut_both();
             // A client that waits for a 100 it never got has been told that we close.
             let waits = progress.delivery.is_some_and(|delivery| !delivery.client_keep_alive);
-            let patience = if answering.uploaded.is_some() && waits { Duration::ZERO } else { DRAIN_TIME };
+            let patience =
+                if answering.uploaded.is_some() && waits { Duration::ZERO } else { DRAIN_TIME };
             client_read.hasten(patience);
         }
         result

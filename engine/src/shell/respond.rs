@@ -190,8 +190,7 @@ async fn deliver(
 ) -> Result<(), RespondError> {
     let write_timeout = answering.plan.http.send_timeout;
     let trailers = delivery.trailers.then_some(&answering.plan.identity);
-    let mut flow =
-        Flow::new(delivery.body, delivery.to_client, None).with_trailers(trailers);
+    let mut flow = Flow::new(delivery.body, delivery.to_client, None).with_trailers(trailers);
     let head_bytes = memory.out.len();
     let ready = take_ready(upstream, &mut flow, memory.out);
     progress.begun = true;
@@ -224,9 +223,7 @@ async fn deliver(
         PumpError::Source(_) | PumpError::Flow(FlowError::TooLarge) => {
             bad_response(Fault::BodyCutOff)
         }
-        PumpError::Flow(FlowError::Malformed(error)) => {
-            bad_response(Fault::Wire(error))
-        }
+        PumpError::Flow(FlowError::Malformed(error)) => bad_response(Fault::Wire(error)),
     })
 }
 

@@ -10,9 +10,9 @@ use rustls::client::UnbufferedClientConnection;
 
 use super::core::{Core, Live};
 use super::deadlines::Shut;
+use super::fd::Peek;
 use super::handshake::drive;
 use super::reader::Wait;
-use super::fd::Peek;
 use super::session::{Opened, Session, SessionError};
 use super::stream::{Cut, Stream};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};

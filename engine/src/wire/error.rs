@@ -276,8 +276,7 @@ mod tests {
             let others = WireError::ALL.iter().filter(|other| other.word() == error.word());
             assert_eq!(others.count(), 1);
             // `MissingHost` is `missing-host`.
-            let letters: String =
-                error.word().split('-').flat_map(|part| part.chars()).collect();
+            let letters: String = error.word().split('-').flat_map(|part| part.chars()).collect();
             assert_eq!(format!("{error:?}").to_ascii_lowercase(), letters);
             assert_eq!(error.upstream_word(), format!("upstream-{}", error.word()));
         }
