@@ -183,7 +183,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Puts the trailers before the empty line that ends the body.
-    fn append_trailers(&mut self, out: &mut Vec<u8>) {
+    fn append_trailers(&self, out: &mut Vec<u8>) {
         let Some(identity) = self.trailers.filter(|_| self.framing == Framing::Chunked) else {
             return;
         };

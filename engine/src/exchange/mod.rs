@@ -26,4 +26,4 @@ pub mod via;
 pub use fault::Fault;
 pub use outcome::Outcome;
 pub use refusal::Refusal;
-pub use request::{Admission, ConnectionView, Scratch, admit};
+pub use request::{Admission, ConnectionView, Scratch, Wishes, admit};

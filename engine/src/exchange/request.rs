@@ -66,13 +66,20 @@ pub struct Admission {
     pub body: BodyLength,
     /// Does the client mean to keep the connection?
     pub keep_alive: bool,
-    /// Does the client wait for a 100 before it sends the body?
-    pub expect_continue: bool,
-    /// Does the client take trailers, on behalf of everybody behind it (RFC 9110, section 10.1.4)?
-    pub takes_trailers: bool,
+    /// What the client asks of the way it goes.
+    pub wishes: Wishes,
     /// OPTIONS: how often the next hop may still send it on.
     pub max_forwards: Option<u64>,
-    /// OPTIONS: it is about the server as a whole, and is sent on as `*`.
+}
+
+/// What a client asks of the way its request goes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Wishes {
+    /// It waits for a 100 before it sends the body.
+    pub expect_continue: bool,
+    /// It takes trailers, on behalf of everybody behind it (RFC 9110, section 10.1.4).
+    pub takes_trailers: bool,
+    /// OPTIONS: it asks about the server as a whole; sent on as `*`.
     pub asks_the_server: bool,
 }
 
@@ -140,6 +147,8 @@ pub fn admit(
     {
         return Err(Refusal::BodyTooLarge);
     }
+    let takes_trailers =
+        version == Version::Http11 && scratch.head.fields.has_item(buf, Known::Te, b"trailers");
     Ok(Admission {
         route,
         upstream: plan.route(route).upstream,
@@ -149,11 +158,8 @@ pub fn admit(
         authority,
         body,
         keep_alive,
-        expect_continue,
-        takes_trailers: version == Version::Http11
-            && scratch.head.fields.has_item(buf, Known::Te, b"trailers"),
+        wishes: Wishes { expect_continue, takes_trailers, asks_the_server },
         max_forwards: max_forwards.map(|left| left.saturating_sub(1)),
-        asks_the_server,
     })
 }
 
@@ -345,7 +351,9 @@ mod tests {
         assert_eq!(admission.authority.of(head.as_bytes()), b"H.:80");
         assert_eq!(admission.target.path_and_query.of(head.as_bytes()), b"//a/%62?q=1");
         assert_eq!(admission.body, BodyLength::Length(3));
-        assert!(admission.expect_continue && !admission.keep_alive && !admission.is_idempotent());
+        assert!(
+            admission.wishes.expect_continue && !admission.keep_alive && !admission.is_idempotent()
+        );
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub fn upstream_head(
         BodyLength::Chunked => out.extend_from_slice(write::TRANSFER_ENCODING_CHUNKED),
     }
     // A connection option goes with `TE`, because `TE` ends at the next hop (section 10.1.4).
-    out.extend_from_slice(match (towards.keep_alive, admission.takes_trailers) {
+    out.extend_from_slice(match (towards.keep_alive, admission.wishes.takes_trailers) {
         (true, false) => b"",
         (false, false) => write::CONNECTION_CLOSE,
         (true, true) => b"TE: trailers\r\nConnection: TE\r\n",
@@ -72,7 +72,7 @@ pub fn upstream_head(
         write::decimal(left, out);
         out.extend_from_slice(write::CRLF);
     }
-    if admission.expect_continue && plan.http.expect == Expect::Forward {
+    if admission.wishes.expect_continue && plan.http.expect == Expect::Forward {
         out.extend_from_slice(b"Expect: 100-continue\r\n");
     }
     if let Some(name) = &plan.http.via {
@@ -137,7 +137,7 @@ fn request_line(
     let buf = request.buf;
     let target = admission.target.path_and_query.of(buf);
     let rest = match strip_prefix {
-        _ if admission.asks_the_server => b"*",
+        _ if admission.wishes.asks_the_server => b"*",
         Some(prefix) => {
             let path = admission.target.path.of(buf);
             let taken = prefix_len(path, prefix).ok_or(Refusal::Internal)?;

@@ -12,7 +12,7 @@ use super::reader::Wait;
 use super::relay::{PumpError, Times, drain, pump};
 use super::respond::{Answering, Memory, Progress, RespondError, respond};
 use super::stream::Cut;
-use super::upstream::{ConnectError, Lease, Wanted, give_back, obtain};
+use super::upstream::{ConnectError, Lease, Wanted, give_back, obtain, spoke_first};
 use crate::exchange::Admission;
 use crate::exchange::balance::Tried;
 use crate::exchange::fault::Fault;
@@ -168,7 +168,7 @@ async fn attempt(
     let fail = |failure, refusal, sent| {
         Tryout::Failed(Failed { failure, refusal, reused, sent, bodies: unread(request) })
     };
-    if !reused && lease.spoke_first() {
+    if !reused && spoke_first(&mut lease.stream) {
         let fault = Fault::SpokeFirst;
         note_fault(request.core, &upstream.id, fault);
         return fail(Failure::BadResponse, Refusal::BadResponse(fault), Sent::Nothing);
@@ -255,7 +255,7 @@ async fn exchange(
     let uploads = !flow.is_done();
     let uploaded = Cell::new(false);
     // Passed on, the expectation is the upstream's to answer.
-    let expects = uploads && request.admission.expect_continue;
+    let expects = uploads && request.admission.wishes.expect_continue;
     let passed_on = expects && plan.http.expect == Expect::Forward;
     let answering = Answering {
         core: request.core,
@@ -263,7 +263,7 @@ async fn exchange(
         method: request.admission.method,
         version: request.admission.version,
         keep_alive: client.may_keep(request.admission.keep_alive),
-        takes_trailers: request.admission.takes_trailers,
+        takes_trailers: request.admission.wishes.takes_trailers,
         uploaded: passed_on.then_some(&uploaded),
         read_timeout: plan.route(request.admission.route).timeout.read,
     };

@@ -13,7 +13,7 @@ use super::deadlines::Shut;
 use super::fd::Peek;
 use super::handshake::drive;
 use super::reader::Wait;
-use super::session::{Opened, Session, SessionError};
+use super::session::{Session, SessionError};
 use super::stream::{Cut, Stream};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
 use crate::plan::{NodeIndex, NodePlan, UpstreamId, UpstreamPlan};
@@ -31,20 +31,6 @@ pub struct Lease {
     pub requests: u32,
     /// It comes from the pool.
     pub reused: bool,
-}
-
-impl Lease {
-    /// Has the upstream said something that nobody asked for? Asked right before a request is sent
-    /// over a new connection; one from the pool has just been looked at.
-    pub fn spoke_first(&mut self) -> bool {
-        let mut source = self.stream.source();
-        if !source.is_tls() {
-            return self.stream.descriptor().peek() == Peek::Bytes;
-        }
-        // Tickets may come unasked, and are taken on the way. What has not been received yet is
-        // ciphertext, and may be just that.
-        matches!(source.next_piece(|_| 0), Ok(Opened::Data(())))
-    }
 }
 
 /// Which connection is wanted.
@@ -170,6 +156,13 @@ async fn connect(
     Ok(stream)
 }
 
+/// Has the upstream said something that nobody asked for? Asked right before a request is sent over a
+/// new connection; one from the pool has just been looked at. Under TLS, what it says with its
+/// handshake has ended that, and what comes later may be a ticket.
+pub fn spoke_first(stream: &mut Stream) -> bool {
+    !stream.source().is_tls() && stream.descriptor().peek() == Peek::Bytes
+}
+
 /// Gives a connection to the pool, if it may be kept.
 pub fn give_back(core: &Core, plan: &UpstreamPlan, lease: Lease) {
     let Lease { mut stream, key, requests, .. } = lease;
@@ -203,5 +196,30 @@ fn describe(error: &ConnectError) -> String {
         ConnectError::Tls(SessionError::Tls(error)) => format!("TLS: {}", reason(error)),
         ConnectError::Tls(SessionError::Closed) => "TLS: it closed within the handshake".to_owned(),
         ConnectError::Tls(SessionError::Exhausted) => "TLS: no room".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::shell::buffers::Buffers;
+    use crate::shell::deadlines::Deadlines;
+
+    #[test]
+    fn who_speaks_before_being_asked_is_noticed() {
+        let mut runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().build().unwrap();
+        runtime.block_on(async {
+            let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let ours = UnixStream::from_std(ours).unwrap();
+            let buffers = Rc::new(Buffers::default());
+            let mut stream = Stream::unix(ours, Session::Plain, &Deadlines::default(), &buffers);
+            assert!(!spoke_first(&mut stream));
+            theirs.write_all(b"220 ready").unwrap();
+            assert!(spoke_first(&mut stream));
+        });
     }
 }
