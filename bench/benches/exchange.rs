@@ -34,7 +34,7 @@ fn main() {
         keep_alive: admission.keep_alive,
         interims: 0,
         http_date: input::NOW.http_date,
-        awaits_continue: false,
+        continue_wanted: false,
         trailers: None,
         via: None,
     };

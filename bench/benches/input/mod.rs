@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use ferrule_config::Config;
 use ferrule_config::model::{
-    HeaderOps, HeaderValue, Http, IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node,
-    NodeAddress, PassHost, Route, Runtime, Scheme, Upstream, UpstreamTimeout, UriPattern,
+    Expect, Forwarded, HeaderOps, HeaderValue, Http, IoDriver, KeepalivePool, Level, Listen, Log,
+    LogTarget, Node, NodeAddress, PassHost, Route, Runtime, Scheme, Upstream, UpstreamTimeout,
+    UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::request::{Admission, ConnectionView, Scratch, admit};
@@ -54,6 +55,7 @@ pub(crate) fn route(uri: UriPattern) -> Route {
         upstream: 0,
         strip_prefix: None,
         timeout: None,
+        client_max_body_size: None,
         headers: Vec::new(),
     }
 }
@@ -91,6 +93,10 @@ pub(crate) fn config() -> Config {
             head_bytes_max: 32 * 1024,
             fields_max: 100,
             underscores_in_headers: false,
+            server_tokens: false,
+            via: None,
+            expect: Expect::Answer,
+            forwarded: Forwarded { enabled: true, trusted: Vec::new() },
         },
         log: Log {
             error: LogTarget::Stderr,

@@ -33,7 +33,7 @@ pub struct Asked<'a> {
     /// For the `Date` field.
     pub http_date: &'a str,
     /// Was its expectation passed on, so that a 100 is the client's?
-    pub awaits_continue: bool,
+    pub continue_wanted: bool,
     /// The client takes trailers, but for those that never pass.
     pub trailers: Option<&'a IdentityHeaders>,
     /// Our name in `Via`.
@@ -90,7 +90,7 @@ pub fn admit_response(
         if asked.interims >= INTERIMS_MAX {
             return Err(Fault::TooManyInterims);
         }
-        let wanted = head.status != 100 || asked.awaits_continue;
+        let wanted = head.status != 100 || asked.continue_wanted;
         return Ok(ResponseStep::Interim { forward: wanted && asked.version == Version::Http11 });
     }
     let (read, to_client) = framings(head.status, body, asked.version);
@@ -224,7 +224,7 @@ mod tests {
         keep_alive: true,
         interims: 0,
         http_date: "Sat, 21 Nov 2026 22:55:28 GMT",
-        awaits_continue: false,
+        continue_wanted: false,
         trailers: None,
         via: None,
     };
@@ -341,8 +341,8 @@ mod tests {
         let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: x\r\nX: 1\r\n\r\n";
         let old = Asked { version: Version::Http10, ..ASKED };
         let many = Asked { interims: INTERIMS_MAX, ..ASKED };
-        let awaits = Asked { awaits_continue: true, ..ASKED };
-        let old_awaits = Asked { awaits_continue: true, ..old };
+        let awaits = Asked { continue_wanted: true, ..ASKED };
+        let old_awaits = Asked { continue_wanted: true, ..old };
         let interim = |forward| Ok(ResponseStep::Interim { forward });
         let continued = "HTTP/1.1 100 Continue\r\n\r\n";
         let switched = "HTTP/1.1 101 Switching Protocols\r\n\r\n";

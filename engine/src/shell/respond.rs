@@ -102,7 +102,7 @@ pub async fn respond(
                     && answering.knows_what_follows(continued),
                 interims,
                 http_date: now.http_date,
-                awaits_continue: answering.uploaded.is_some(),
+                continue_wanted: answering.uploaded.is_some(),
                 trailers: answering.takes_trailers.then_some(&answering.plan.identity),
                 via: answering.plan.http.via.as_deref(),
             };

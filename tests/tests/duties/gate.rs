@@ -108,7 +108,7 @@ impl Gate {
             keep_alive: true,
             interims: 0,
             http_date: NOW.http_date,
-            awaits_continue: false,
+            continue_wanted: false,
             trailers: takes_trailers.then_some(&self.plan.identity),
             via: self.plan.http.via.as_deref(),
         };
