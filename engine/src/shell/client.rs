@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::Shut;
 use super::reader::Wait;
+use super::roll::Seat;
 use super::stream::{Cut, Stream};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch};
@@ -36,6 +37,8 @@ pub struct Client {
     pub identity_block: Vec<u8>,
     /// What upstreams are told of it.
     pub forwarded: ForwardedFields,
+    /// Its place on the roll; `None` without a certificate.
+    pub seat: Option<Seat>,
 }
 
 /// What reading a head came to.
@@ -96,6 +99,7 @@ impl Client {
     pub fn may_keep(&self, wanted: bool) -> bool {
         wanted
             && !self.core.draining.get()
+            && !self.seat.as_ref().is_some_and(Seat::is_ended)
             && self.facts.requests < u64::from(self.live.generation.plan.http.keepalive_requests)
     }
 

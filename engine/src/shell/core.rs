@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use super::buffers::Buffers;
 use super::clock::Clock;
 use super::deadlines::Deadlines;
+use super::roll::Roll;
 use super::stream::Stream;
 use crate::exchange::Scratch;
 use crate::exchange::balance::{Balancer, Tried};
@@ -61,6 +62,8 @@ pub enum LogCause {
     Accept = 2,
     /// An upstream's answer is none.
     UpstreamAnswer = 3,
+    /// A connected client is not trusted any more.
+    Revoked = 4,
 }
 
 /// One data core.
@@ -77,6 +80,8 @@ pub struct Core {
     pub pool: RefCell<Pool<Stream>>,
     /// What is done with every finished exchange.
     pub reporter: RefCell<Reporter>,
+    /// Client connections with a certificate.
+    pub roll: Roll,
     /// Client connections open now.
     pub open: Cell<u32>,
     /// Finish what is there and accept no more.
@@ -86,7 +91,7 @@ pub struct Core {
     // Boxed, so that renting moves a pointer.
     #[expect(clippy::vec_box, reason = "rented by pointer")]
     works: RefCell<Vec<Box<Work>>>,
-    limits: RefCell<RateLimit<4>>,
+    limits: RefCell<RateLimit<5>>,
 }
 
 /// One generation as one core sees it.
@@ -195,6 +200,7 @@ impl Core {
             clock: Clock::default(),
             pool: RefCell::new(Pool::new(seed)),
             reporter: RefCell::new(Reporter::new(log)),
+            roll: Roll::default(),
             open: Cell::new(0),
             draining: Cell::new(false),
             serial: Cell::new(0),
