@@ -399,9 +399,8 @@ fn failed(
             outcome.ended = match (*failure, *refusal) {
                 (Failure::Timeout, _) => Ended::TimedOut,
                 (_, Refusal::BadResponse(fault)) => Ended::ResponseCutOff(fault),
-                // Lost behind an interim response.
                 (Failure::Connect | Failure::Lost | Failure::BadResponse, _) => {
-                    Ended::ResponseCutOff(Fault::HeadCutOff)
+                    Ended::ResponseCutOff(Fault::BodyCutOff)
                 }
             };
             Tryout::Done(Forwarded::Cut)
@@ -459,11 +458,7 @@ async fn side_by_side(
         upstream_failed.set(matches!(result, Err(RespondError::Upstream(..))));
         if !uploaded.get() {
             upstream_descriptor.shut_both();
-            // A client that waits for a 100 it never got has been told that we close.
-            let waits = progress.delivery.is_some_and(|delivery| !delivery.client_keep_alive);
-            let patience =
-                if answering.uploaded.is_some() && waits { Duration::ZERO } else { DRAIN_TIME };
-            client_read.hasten(patience);
+            client_read.hasten(DRAIN_TIME);
         }
         result
     };

@@ -56,7 +56,7 @@ pub struct Memory<'a> {
 /// How far a response got.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
-    /// Something of it was sent to the client: there is no other answer any more.
+    /// Its final head was sent to the client: there is no other answer any more.
     pub begun: bool,
     /// The final head's decision.
     pub delivery: Option<Delivery>,
@@ -128,8 +128,8 @@ pub async fn respond(
             }
             ResponseStep::Final(delivery) => break delivery,
         }
+        // Behind an interim response any final one may follow, ours as well.
         if !memory.out.is_empty() {
-            progress.begun = true;
             progress.sent_bytes += bytes(memory.out.len());
             client.write(memory.out, write_timeout).await.map_err(RespondError::Client)?;
             client.flush(write_timeout).await.map_err(RespondError::Client)?;

@@ -162,6 +162,23 @@ on_both_drivers! {
         assert_eq!(upstream.accepted(), 1);
     }
 
+    /// A 100 that was passed on leaves room for another final answer.
+    fn an_upstream_that_dies_behind_its_100_is_a_502(driver) {
+        let script: Script = Arc::new(|client| {
+            if let Ok(Some(_)) = client.talk.head() {
+                client.send(b"HTTP/1.1 100 Continue\r\n\r\n");
+                let _ = client.talk.exactly(4);
+            }
+        });
+        let (scratch, upstream) = (scratch(), Upstream::plain(script));
+        let gateway = gateway(scratch.path(), driver, "expect = \"forward\"", &upstream);
+        let mut raw = raw::plain(gateway.port("front"));
+        raw.send(EXPECTING).expect("a connection");
+        assert_eq!(raw.head().expect("a head").expect("one").status(), 100);
+        raw.send(b"body").expect("a connection");
+        assert_eq!(raw.response("POST").expect("a response").status(), 502);
+    }
+
     /// Nobody could tell whether the body or the next request follows: the connection ends.
     fn a_final_answer_without_a_100_ends_the_upload(driver) {
         let came = Arc::default();
