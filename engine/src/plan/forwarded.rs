@@ -25,7 +25,7 @@ const NAMES: [(&str, Known); 5] = [
     ("X-Forwarded-For", Known::XForwardedFor),
 ];
 
-/// Which of [`NAMES`] a route does not want from us.
+/// Which of our fields a route does not want.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Silenced(u8);
 
