@@ -90,6 +90,14 @@ impl Config {
             out.line("ssl_session_ticket_key", list(http.ticket_key_files.iter().map(file_text)));
         }
         out.line("underscores_in_headers", http.underscores_in_headers);
+        out.line("server_tokens", http.server_tokens);
+        out.text_line("via", http.via.as_deref().unwrap_or("off"));
+        out.text_line("expect", http.expect.word());
+        out.line("forwarded_headers", http.forwarded.enabled);
+        if !http.forwarded.trusted.is_empty() {
+            let trusted = http.forwarded.trusted.iter().map(ToString::to_string);
+            out.line("trusted_addresses", list(trusted));
+        }
     }
 
     /// Routes are merged already; only a prefix that is stripped still needs a service.
@@ -135,6 +143,10 @@ impl Config {
         }
         if let Some(timeout) = &route.timeout {
             out.line("timeout", timeout_table(timeout));
+        }
+        if route.client_max_body_size != self.http.client_max_body_size {
+            let size = size_text(route.client_max_body_size.unwrap_or(0));
+            out.text_line("client_max_body_size", &size);
         }
         for ops in &route.headers {
             dump_headers(out, ops);

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::model::{HostPattern, UriPattern};
 
 /// What is wrong, and what would be right.
@@ -117,6 +119,23 @@ pub(crate) fn dns_name(text: &str) -> Result<String, Wrong> {
 pub(crate) fn is_address(text: &str) -> bool {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     bare.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// `10.1.2.3`, `10.0.0.0/8`, `fd00::/8`. A range says no more than its prefix does: `10.1.2.3/8` may
+/// be meant as either, and is refused.
+pub(crate) fn address_range(text: &str) -> Result<IpNet, Wrong> {
+    let net = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+    let net = net.map_err(|_| {
+        Wrong::new(format!("`{text}` is neither an address nor a range of addresses"))
+            .help("write \"10.1.2.3\", \"10.0.0.0/8\" or \"fd00::/8\"")
+    })?;
+    let trunc = net.trunc();
+    if trunc == net {
+        Ok(net)
+    } else {
+        let wrong = Wrong::new(format!("`{text}` has bits behind its prefix"));
+        Err(wrong.help(format!("write \"{trunc}\", or the address alone")))
+    }
 }
 
 /// `name`, `*.name` or `*`. Addresses are hosts, but never server names.

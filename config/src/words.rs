@@ -1,7 +1,8 @@
 //! Values that are one of a few words: the word in the file, and what it stands for.
 
 use crate::model::{
-    ClientVerify, CrlExpired, CrlMissing, IoDriver, Level, OnRevoke, Reject, Scheme, UpstreamVerify,
+    ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, OnRevoke, Reject, Scheme,
+    UpstreamVerify,
 };
 
 /// A type whose values each have one word.
@@ -50,6 +51,11 @@ pub(crate) enum Version {
 impl Word for IoDriver {
     const WORDS: &'static [&'static str] = &["auto", "io_uring", "epoll"];
     const VALUES: &'static [Self] = &[Self::Auto, Self::IoUring, Self::Epoll];
+}
+
+impl Word for Expect {
+    const WORDS: &'static [&'static str] = &["answer", "forward"];
+    const VALUES: &'static [Self] = &[Self::Answer, Self::Forward];
 }
 
 impl Word for Level {
@@ -126,6 +132,7 @@ mod tests {
                 && pairs::<UpstreamVerify>()
         );
         assert!(pairs::<SslType>() && pairs::<HostMode>() && pairs::<Version>());
+        assert!(pairs::<Expect>());
         assert_eq!(ClientVerify::OptionalNoCa.word(), "optional_no_ca");
     }
 }

@@ -51,11 +51,12 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
     let servers = check.ssls(root.tables("ssls"));
     let listens = check.listens(root, &servers);
     check.named_upstreams(root.tables("upstreams"));
-    let routes = check.routes(root);
+    let http = check.http(root);
+    let routes = check.routes(root, &http);
     Config {
         file: file.to_owned(),
         runtime: Check::runtime(root),
-        http: check.http(root),
+        http,
         log: check.log(root),
         identity_headers,
         listens,

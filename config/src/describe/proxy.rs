@@ -205,6 +205,13 @@ const HEADERS_KEY: Key = optional(
     "Changes of request headers; several tables are applied one after the other.",
 );
 
+const BODY_SIZE: Key = optional(
+    "client_max_body_size",
+    Kind::Size(0, 1 << 50),
+    "the service's, else that of `[http]`",
+    "Bytes of a request body; 0 is unlimited. More is answered with 413.",
+);
+
 /// `[[services]]`
 pub(super) static SERVICES: Table = Table {
     name: "services",
@@ -230,6 +237,7 @@ pub(super) static SERVICES: Table = Table {
         ),
         UPSTREAM,
         UPSTREAM_ID,
+        BODY_SIZE,
         HEADERS_KEY,
     ],
     refused: refused::IN_SERVICES,
@@ -277,6 +285,7 @@ pub(super) static ROUTES: Table = Table {
             "the upstream's",
             "Replaces those of the upstream that it names.",
         ),
+        BODY_SIZE,
         HEADERS_KEY,
     ],
     refused: refused::IN_ROUTES,

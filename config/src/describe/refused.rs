@@ -51,8 +51,7 @@ pub(crate) const IN_ROOT: &[Refused] = &[
     never("stream_routes", "only HTTP is proxied"),
 ];
 
-pub(crate) const IN_HTTP: &[Refused] =
-    &[later("server_tokens"), later("trusted_addresses"), later("via"), never("http2", HTTP1)];
+pub(crate) const IN_HTTP: &[Refused] = &[never("http2", HTTP1)];
 
 pub(crate) const IN_LISTEN: &[Refused] = &[
     later("proxy_protocol"),

@@ -4,7 +4,9 @@ use crate::defaults;
 use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{duration, flag, optional, required, with};
-use crate::model::{ClientVerify, CrlExpired, CrlMissing, IoDriver, Level, OnRevoke, Reject};
+use crate::model::{
+    ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, OnRevoke, Reject,
+};
 use crate::words::{SslType, Version, Word};
 
 /// The whole file.
@@ -109,6 +111,8 @@ static RUNTIME: Table = Table {
     refused: &[],
 };
 
+static EXPECT: Words = Words { words: Expect::WORDS, refused: &[] };
+
 static HTTP: Table = Table {
     name: "http",
     doc: "How HTTP is spoken, on every listener.",
@@ -165,6 +169,35 @@ static HTTP: Table = Table {
             "underscores_in_headers",
             false,
             "Take headers whose names have an underscore; they are dropped otherwise.",
+        ),
+        flag("server_tokens", false, "Answers of the gateway itself say `Server: ferrule`."),
+        with(
+            "via",
+            Kind::Text,
+            Fallback::Text("off"),
+            "A name for this gateway, added to `Via` of requests and responses. A request that \
+             bears it already goes in a circle, and is answered with 508. \"off\" adds nothing.",
+        ),
+        with(
+            "expect",
+            Kind::Word(&EXPECT),
+            Fallback::Text("answer"),
+            "Who answers `Expect: 100-continue`: \"answer\" has the gateway do it, once there is \
+             a connection to the upstream, \"forward\" leaves it to the upstream.",
+        ),
+        flag(
+            "forwarded_headers",
+            true,
+            "Tell upstreams of the client's connection: `X-Forwarded-For` is appended to, \
+             `X-Forwarded-Proto`, `-Host`, `-Port` and `X-Real-IP` are set, `Forwarded` is \
+             dropped. Otherwise all of them pass as the client sent them.",
+        ),
+        optional(
+            "trusted_addresses",
+            Kind::Texts,
+            "nobody",
+            "Peers, as addresses or ranges (\"10.0.0.0/8\"), whose `X-Forwarded-Proto`, \
+             `-Host`, `-Port` and `Forwarded` are kept.",
         ),
     ],
     refused: refused::IN_HTTP,

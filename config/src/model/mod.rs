@@ -15,7 +15,7 @@ mod upstream;
 
 use std::path::{Path, PathBuf};
 
-pub use http::Http;
+pub use http::{Expect, Forwarded, Http};
 pub use listen::Listen;
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
 pub use route::{HeaderOps, HeaderValue, HostPattern, Route, UriPattern};

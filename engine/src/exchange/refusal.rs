@@ -3,6 +3,8 @@
 //! The body is APISIX's, `{"error_msg":"404 Route Not Found"}`; for refused certificates it has
 //! nginx's titles, and OpenSSL's reason beside them.
 
+use super::fault::Fault;
+use super::options;
 use crate::identity::chain::VerifyFailure;
 use crate::plan::MethodSet;
 use crate::wire::error::WireError;
@@ -26,6 +28,12 @@ pub enum Refusal {
     CertificateExpired,
     /// The `Host` is not one that this connection's server name may ask for.
     MisdirectedRequest,
+    /// The request has been here before: it bears our name in `Via`.
+    RequestLoop,
+    /// A `Max-Forwards` that is no number, or several.
+    InvalidMaxForwards,
+    /// OPTIONS that goes no further: answered with what may be asked for.
+    Options(MethodSet),
     /// Nothing here has this host and path.
     RouteNotFound,
     /// Host and path are known, but with these methods only.
@@ -47,7 +55,7 @@ pub enum Refusal {
     /// The upstream connection ended before a response head arrived.
     UpstreamLost,
     /// The upstream's answer is not one.
-    BadResponse,
+    BadResponse(Fault),
     /// The upstream did not connect, take or answer in time.
     UpstreamTimeout,
     /// The client did not send its body in time.
@@ -68,6 +76,8 @@ pub struct AnswerTo<'a> {
     pub keep_alive: bool,
     /// For the `Date` field.
     pub http_date: &'a str,
+    /// Does it say `Server: ferrule`?
+    pub server_tokens: bool,
 }
 
 impl Refusal {
@@ -76,6 +86,8 @@ impl Refusal {
     pub const fn status(self) -> u16 {
         match self {
             Self::Malformed(error) => error.status(),
+            Self::Options(_) => 200,
+            Self::InvalidMaxForwards => 400,
             Self::PlainHttpOnTls
             | Self::NoCertificate
             | Self::BadCertificate(_)
@@ -88,11 +100,13 @@ impl Refusal {
             Self::MisdirectedRequest => 421,
             Self::HeadOverflow => 431,
             Self::Internal => 500,
-            Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamLost | Self::BadResponse => {
-                502
-            }
+            Self::UpstreamConnect
+            | Self::UpstreamTls
+            | Self::UpstreamLost
+            | Self::BadResponse(_) => 502,
             Self::Overloaded | Self::NoLiveNode => 503,
             Self::UpstreamTimeout => 504,
+            Self::RequestLoop => 508,
         }
     }
 
@@ -107,6 +121,9 @@ impl Refusal {
             Self::BadCertificate(_) => "bad-certificate",
             Self::CertificateExpired => "certificate-expired",
             Self::MisdirectedRequest => "misdirected-request",
+            Self::RequestLoop => "request-loop",
+            Self::InvalidMaxForwards => "invalid-max-forwards",
+            Self::Options(_) => "options",
             Self::RouteNotFound => "route-not-found",
             Self::MethodNotAllowed(_) => "method-not-allowed",
             Self::ExpectationFailed => "expectation-failed",
@@ -117,7 +134,7 @@ impl Refusal {
             Self::UpstreamConnect => "upstream-connect",
             Self::UpstreamTls => "upstream-tls",
             Self::UpstreamLost => "upstream-lost",
-            Self::BadResponse => "bad-response",
+            Self::BadResponse(fault) => fault.word(),
             Self::UpstreamTimeout => "upstream-timeout",
             Self::BodyTimeout => "body-timeout",
             Self::Internal => "internal",
@@ -140,7 +157,10 @@ impl Refusal {
             | Self::Overloaded
             | Self::BodyTimeout
             | Self::Internal => true,
-            Self::RouteNotFound
+            Self::RequestLoop
+            | Self::InvalidMaxForwards
+            | Self::Options(_)
+            | Self::RouteNotFound
             | Self::MethodNotAllowed(_)
             | Self::ExpectationFailed
             | Self::HeadOverflow
@@ -148,7 +168,7 @@ impl Refusal {
             | Self::UpstreamConnect
             | Self::UpstreamTls
             | Self::UpstreamLost
-            | Self::BadResponse
+            | Self::BadResponse(_)
             | Self::UpstreamTimeout => false,
         }
     }
@@ -163,6 +183,9 @@ impl Refusal {
             Self::HeadTimeout
             | Self::Malformed(_)
             | Self::MisdirectedRequest
+            | Self::RequestLoop
+            | Self::InvalidMaxForwards
+            | Self::Options(_)
             | Self::MethodNotAllowed(_)
             | Self::ExpectationFailed
             | Self::BodyTooLarge
@@ -172,7 +195,7 @@ impl Refusal {
             | Self::UpstreamConnect
             | Self::UpstreamTls
             | Self::UpstreamLost
-            | Self::BadResponse
+            | Self::BadResponse(_)
             | Self::UpstreamTimeout
             | Self::BodyTimeout
             | Self::Internal => write::reason(self.status()),
@@ -191,12 +214,19 @@ impl Refusal {
 
 /// Appends the whole answer. Returns how many bytes of it are body (0 for HEAD).
 pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
+    if let Refusal::Options(methods) = refusal {
+        options::answer(methods, to, out);
+        return 0;
+    }
     let status = refusal.status();
     let (title, reason) = (refusal.title(), refusal.reason());
     // {"error_msg":"400 title","reason":"reason"}
     let body_len = 20 + title.len() + reason.map_or(0, |reason| 12 + reason.len());
     write::status_line(status, out);
     write::date(to.http_date.as_bytes(), out);
+    if to.server_tokens {
+        out.extend_from_slice(write::SERVER);
+    }
     write::field(b"Content-Type", b"application/json", out);
     write::content_length(body_len as u64, out);
     if let Refusal::MethodNotAllowed(methods) = refusal {
@@ -231,32 +261,8 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
 mod tests {
     use super::*;
 
-    const ALL: [Refusal; 21] = [
-        Refusal::HeadTimeout,
-        Refusal::Malformed(WireError::BareLf),
-        Refusal::PlainHttpOnTls,
-        Refusal::NoCertificate,
-        Refusal::BadCertificate(VerifyFailure::Expired),
-        Refusal::CertificateExpired,
-        Refusal::MisdirectedRequest,
-        Refusal::RouteNotFound,
-        Refusal::MethodNotAllowed(MethodSet::ALL),
-        Refusal::ExpectationFailed,
-        Refusal::BodyTooLarge,
-        Refusal::HeadOverflow,
-        Refusal::Overloaded,
-        Refusal::NoLiveNode,
-        Refusal::UpstreamConnect,
-        Refusal::UpstreamTls,
-        Refusal::UpstreamLost,
-        Refusal::BadResponse,
-        Refusal::UpstreamTimeout,
-        Refusal::BodyTimeout,
-        Refusal::Internal,
-    ];
-
     fn text(refusal: Refusal, method: Method, version: Version, keep_alive: bool) -> String {
-        let to = AnswerTo { method, version, keep_alive, http_date: "now" };
+        let to = AnswerTo { method, version, keep_alive, http_date: "now", server_tokens: false };
         let mut out = Vec::new();
         let body_len = answer(refusal, &to, &mut out);
         let text = String::from_utf8(out).unwrap();
@@ -270,7 +276,7 @@ mod tests {
 
     #[test]
     fn every_answer_is_whole_and_closes_where_it_must() {
-        for refusal in ALL {
+        for refusal in Refusal::all() {
             for keep_alive in [false, true] {
                 let text = text(refusal, Method::Get, Version::Http11, keep_alive);
                 assert!(text.starts_with(&format!("HTTP/1.1 {} ", refusal.status())));
@@ -279,6 +285,23 @@ mod tests {
                 assert!(!refusal.word().is_empty());
             }
         }
+    }
+
+    #[test]
+    fn options_that_goes_no_further_is_told_what_may_be_asked_for() {
+        let to = AnswerTo {
+            method: Method::Options,
+            version: Version::Http11,
+            keep_alive: true,
+            http_date: "now",
+            server_tokens: true,
+        };
+        let mut out = Vec::new();
+        assert_eq!(answer(Refusal::Options(MethodSet::ALL), &to, &mut out), 0);
+        let wanted = "HTTP/1.1 200 OK\r\nDate: now\r\nServer: ferrule\r\n\
+                      Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, PURGE\r\n\
+                      Content-Length: 0\r\n\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), wanted);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientVerify, Config, HeaderOps, HeaderValue, HostPattern, Http, IoDriver,
-    KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, OnRevoke, PassHost, Pem,
-    PemSource, Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout,
+    ClientAuth, ClientVerify, Config, Expect, Forwarded, HeaderOps, HeaderValue, HostPattern, Http,
+    IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, OnRevoke, PassHost,
+    Pem, PemSource, Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout,
     UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
@@ -56,6 +56,10 @@ pub(crate) fn config() -> Config {
             fields_max: 100,
             ticket_key_files: Vec::new(),
             underscores_in_headers: false,
+            server_tokens: false,
+            via: None,
+            expect: Expect::Answer,
+            forwarded: Forwarded::default(),
         },
         log: Log {
             error: LogTarget::Stderr,
@@ -108,6 +112,7 @@ pub(crate) fn route(hosts: &[&str], uris: &[&str]) -> Route {
         upstream: 0,
         strip_prefix: None,
         timeout: None,
+        client_max_body_size: None,
         headers: Vec::new(),
     }
 }

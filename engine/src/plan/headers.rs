@@ -8,6 +8,7 @@ use ferrule_config::Config;
 use ferrule_config::model::{HeaderOps, HeaderValue};
 
 use super::facts::Facts;
+use super::forwarded::Silenced;
 use super::names::{NameSet, StripSet};
 use super::template::{Compiler, Template, uses_session};
 
@@ -44,6 +45,7 @@ impl FieldPlan {
 pub struct HeaderRules {
     drop: NameSet,
     append: Vec<FieldPlan>,
+    silenced: Silenced,
 }
 
 impl HeaderRules {
@@ -68,7 +70,21 @@ impl HeaderRules {
             }
         }
         let append = append.into_iter().map(|field| FieldPlan::build(field, compiler)).collect();
-        Self { drop, append }
+        Self { drop, append, silenced: Silenced::default() }
+    }
+
+    /// Lets these rules, and the identity headers, have the last word on what we tell of a client's
+    /// connection.
+    #[must_use]
+    pub fn silence(mut self, identity: &IdentityHeaders) -> Self {
+        self.silenced = Silenced::of(&self.drop, identity);
+        self
+    }
+
+    /// Which of [`ForwardedFields`](super::ForwardedFields) are not wanted.
+    #[must_use]
+    pub const fn silenced(&self) -> Silenced {
+        self.silenced
     }
 
     /// Does the client's field of this name go?

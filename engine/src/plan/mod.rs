@@ -10,6 +10,7 @@ mod client;
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod forwarded;
 pub mod gate;
 pub mod headers;
 pub mod names;
@@ -26,6 +27,7 @@ use crate::identity::Wanted;
 use crate::wire::limits::HeadLimits;
 
 pub use facts::Facts;
+pub use forwarded::ForwardedFields;
 pub use gate::Gate;
 pub use headers::{HeaderRules, IdentityHeaders};
 pub use route::{Found, MethodSet, RouteTable};
@@ -99,6 +101,8 @@ pub struct RoutePlan {
     pub strip_prefix: Option<Box<[u8]>>,
     /// The route's own, or its upstream's.
     pub timeout: ferrule_config::model::UpstreamTimeout,
+    /// Bytes of a request body; `None` is unlimited.
+    pub client_max_body_size: Option<u64>,
     /// What happens to request fields.
     pub headers: HeaderRules,
 }
@@ -123,7 +127,8 @@ impl Plan {
                     upstream: UpstreamId(index(route.upstream)),
                     strip_prefix: route.strip_prefix.as_ref().map(|text| text.as_bytes().into()),
                     timeout: route.timeout.or(inherited).unwrap_or(upstream::TIMEOUT_DEFAULT),
-                    headers: HeaderRules::build(&route.headers, &mut compiler),
+                    client_max_body_size: route.client_max_body_size,
+                    headers: HeaderRules::build(&route.headers, &mut compiler).silence(&identity),
                 }
             })
             .collect();

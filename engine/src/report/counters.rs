@@ -44,6 +44,10 @@ pub enum Counter {
     UpstreamConnectFailed,
     /// Upstream connections that failed before the response was complete.
     UpstreamLost,
+    /// Responses with bytes behind them that nobody asked for; their connections were closed.
+    UpstreamSurplus,
+    /// Idle connections to upstream nodes that were closed because they said something unasked.
+    UpstreamUnasked,
     /// Requests tried again.
     UpstreamRetries,
     /// Deadlines that a client let pass.
@@ -70,7 +74,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in declaration order.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::Accepted,
         Self::AcceptedOverLimit,
         Self::AcceptFailed,
@@ -89,6 +93,8 @@ impl Counter {
         Self::UpstreamReuses,
         Self::UpstreamConnectFailed,
         Self::UpstreamLost,
+        Self::UpstreamSurplus,
+        Self::UpstreamUnasked,
         Self::UpstreamRetries,
         Self::ClientTimeouts,
         Self::UpstreamTimeouts,
@@ -136,6 +142,8 @@ impl Counter {
             Self::UpstreamReuses => "upstream_reuses",
             Self::UpstreamConnectFailed => "upstream_connect_failed",
             Self::UpstreamLost => "upstream_lost",
+            Self::UpstreamSurplus => "upstream_surplus",
+            Self::UpstreamUnasked => "upstream_unasked",
             Self::UpstreamRetries => "upstream_retries",
             Self::ClientTimeouts => "client_timeouts",
             Self::UpstreamTimeouts => "upstream_timeouts",

@@ -177,6 +177,7 @@ async fn refuse(
             version: request.head.version,
             keep_alive,
             http_date: now.http_date,
+            server_tokens: client.live.generation.plan.http.server_tokens,
         };
         answer(refusal, &to, out)
     });

@@ -60,8 +60,10 @@ pub enum LogCause {
     UpstreamConnect = 1,
     /// The kernel had nothing to accept with.
     Accept = 2,
+    /// An upstream's answer is none.
+    UpstreamAnswer = 3,
     /// A connected client is not trusted any more.
-    Revoked = 3,
+    Revoked = 4,
 }
 
 /// One data core.
@@ -91,7 +93,7 @@ pub struct Core {
     // Boxed, so that renting moves a pointer.
     #[expect(clippy::vec_box, reason = "rented by pointer")]
     works: RefCell<Vec<Box<Work>>>,
-    limits: RefCell<RateLimit<4>>,
+    limits: RefCell<RateLimit<5>>,
 }
 
 /// One generation as one core sees it.

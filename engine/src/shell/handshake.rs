@@ -22,7 +22,7 @@ use super::stream::{Cut, Security, Stream};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::identity::{ClientIdentity, Verdict, VerifyFailure};
 use crate::plan::facts::ConnectionFacts;
-use crate::plan::{ListenerId, ServerId};
+use crate::plan::{ForwardedFields, ListenerId, ServerId};
 use crate::report::Counter;
 use crate::tls::HandshakeNotes;
 use crate::tls::facts;
@@ -122,6 +122,7 @@ pub async fn open(
         server: None,
         identity: None,
         identity_block: Vec::new(),
+        forwarded: ForwardedFields::default(),
         seat: None,
     };
     if tls {
@@ -351,6 +352,7 @@ async fn refuse(client: &mut Client, failure: &Failure) {
                     version: Version::Http11,
                     keep_alive: false,
                     http_date: now.http_date,
+                    server_tokens: client.live.generation.plan.http.server_tokens,
                 };
                 answer(Refusal::PlainHttpOnTls, &to, &mut words);
             });

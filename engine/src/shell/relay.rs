@@ -46,7 +46,7 @@ pub enum PumpError {
 pub async fn pump(
     source: &mut Source<'_>,
     sink: &mut Sink<'_>,
-    flow: &mut Flow,
+    flow: &mut Flow<'_>,
     times: Times,
     gather: &mut Vec<u8>,
 ) -> Result<(), PumpError> {
@@ -84,7 +84,7 @@ pub async fn pump(
 async fn move_ready(
     source: &mut Source<'_>,
     sink: &mut Sink<'_>,
-    flow: &mut Flow,
+    flow: &mut Flow<'_>,
     (times, gather, moved): (Times, &mut Vec<u8>, &mut usize),
 ) -> Result<bool, PumpError> {
     while !flow.is_done() {
@@ -112,7 +112,7 @@ async fn move_ready(
 fn carry(
     input: &[u8],
     sink: &mut Sink<'_>,
-    flow: &mut Flow,
+    flow: &mut Flow<'_>,
     gather: &mut Vec<u8>,
 ) -> (usize, Result<(), PumpError>) {
     if flow.is_verbatim() {
@@ -135,7 +135,7 @@ fn carry(
 async fn end(
     source: &Source<'_>,
     sink: &mut Sink<'_>,
-    flow: &mut Flow,
+    flow: &mut Flow<'_>,
     times: Times,
 ) -> Result<(), PumpError> {
     debug_assert!(source.plain().is_empty());
@@ -151,7 +151,7 @@ async fn end(
 
 /// Reads the rest of a body that nobody wants, for `time` at most and up to a bound; `flow` tells
 /// whether that was all.
-pub async fn drain(source: &mut Source<'_>, flow: &mut Flow, clock: &Clock, time: Duration) {
+pub async fn drain(source: &mut Source<'_>, flow: &mut Flow<'_>, clock: &Clock, time: Duration) {
     let started = clock.elapsed();
     let drained = Cell::new(0_usize);
     while !flow.is_done() && drained.get() < DRAIN_BYTES_MAX {

@@ -11,6 +11,7 @@ use rustls::pki_types::ServerName;
 
 use super::core::{Core, Live};
 use super::deadlines::Shut;
+use super::fd::Peek;
 use super::handshake::{GOODBYE_TIME, drive};
 use super::reader::Wait;
 use super::session::{Session, SessionError};
@@ -107,6 +108,9 @@ fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
         if stream.is_fresh() {
             return Some(Lease { stream, key, requests, reused: true });
         }
+        if stream.descriptor().peek() == Peek::Bytes {
+            core.count(Counter::UpstreamUnasked);
+        }
     }
 }
 
@@ -169,6 +173,13 @@ fn name_of(tls: &UpstreamTls, node: &NodePlan, wanted: &Wanted<'_>) -> ServerNam
     tls.server_name(host, &node.name)
 }
 
+/// Has the upstream said something that nobody asked for? Asked right before a request is sent over a
+/// new connection; one from the pool has just been looked at. Under TLS, what it says with its
+/// handshake has ended that, and what comes later may be a ticket.
+pub fn spoke_first(stream: &mut Stream) -> bool {
+    !stream.source().is_tls() && stream.descriptor().peek() == Peek::Bytes
+}
+
 /// Gives a connection to the pool, if it may be kept.
 pub fn give_back(core: &Core, plan: &UpstreamPlan, lease: Lease) {
     let Lease { mut stream, key, requests, .. } = lease;
@@ -208,5 +219,30 @@ fn describe(error: &ConnectError) -> String {
         ConnectError::Tls(SessionError::Record(fault)) => format!("TLS: {}", fault.text()),
         ConnectError::Tls(SessionError::Closed) => "TLS: it closed within the handshake".to_owned(),
         ConnectError::Tls(SessionError::Exhausted) => "TLS: no room".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::shell::buffers::Buffers;
+    use crate::shell::deadlines::Deadlines;
+
+    #[test]
+    fn who_speaks_before_being_asked_is_noticed() {
+        let mut runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().build().unwrap();
+        runtime.block_on(async {
+            let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let ours = UnixStream::from_std(ours).unwrap();
+            let buffers = Rc::new(Buffers::default());
+            let mut stream = Stream::unix(ours, Session::Plain, &Deadlines::default(), &buffers);
+            assert!(!spoke_first(&mut stream));
+            theirs.write_all(b"220 ready").unwrap();
+            assert!(spoke_first(&mut stream));
+        });
     }
 }

@@ -6,6 +6,7 @@
 mod access_log;
 mod bodies;
 mod drain;
+mod duties;
 mod guides;
 mod hostile;
 mod keys;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientVerify, HostPattern, Http, IoDriver, KeepalivePool, KeyPair, Level, Log,
-    LogTarget, OnRevoke, PassHost, Pem, PemSource, Protocols, Reject, Runtime, Scheme, Server,
-    Upstream, UpstreamTimeout, UpstreamTls as UpstreamModel,
+    ClientAuth, ClientVerify, Expect, Forwarded, HostPattern, Http, IoDriver, KeepalivePool,
+    KeyPair, Level, Log, LogTarget, OnRevoke, PassHost, Pem, PemSource, Protocols, Reject, Runtime,
+    Scheme, Server, Upstream, UpstreamTimeout, UpstreamTls as UpstreamModel,
 };
 use ferrule_config::{Config, Place, Problems};
 use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
@@ -182,6 +182,10 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
             fields_max: 1,
             ticket_key_files: Vec::new(),
             underscores_in_headers: false,
+            server_tokens: false,
+            via: None,
+            expect: Expect::Answer,
+            forwarded: Forwarded::default(),
         },
         log: Log {
             error: LogTarget::Stderr,
