@@ -1,6 +1,6 @@
 //! Values that are one of a few words: the word in the file, and what it stands for.
 
-use crate::model::{ClientVerify, IoDriver, Level, Reject, Scheme, UpstreamVerify};
+use crate::model::{ClientVerify, IoDriver, Level, Reject, Scheme, Traceparent, UpstreamVerify};
 
 /// A type whose values each have one word.
 pub(crate) trait Word: Copy + PartialEq + 'static {
@@ -75,6 +75,11 @@ impl Word for UpstreamVerify {
     const VALUES: &'static [Self] = &[Self::Full, Self::Ca, Self::Off];
 }
 
+impl Word for Traceparent {
+    const WORDS: &'static [&'static str] = &["off", "pass", "begin"];
+    const VALUES: &'static [Self] = &[Self::Off, Self::Pass, Self::Begin];
+}
+
 impl Word for SslType {
     const WORDS: &'static [&'static str] = &["server", "client"];
     const VALUES: &'static [Self] = &[Self::Server, Self::Client];
@@ -103,6 +108,7 @@ mod tests {
         assert!(pairs::<IoDriver>() && pairs::<Level>() && pairs::<ClientVerify>());
         assert!(pairs::<Reject>() && pairs::<Scheme>() && pairs::<UpstreamVerify>());
         assert!(pairs::<SslType>() && pairs::<HostMode>() && pairs::<Version>());
+        assert!(pairs::<Traceparent>());
         assert_eq!(ClientVerify::OptionalNoCa.word(), "optional_no_ca");
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use ferrule_config::Config;
 use ferrule_config::model::{
-    HeaderOps, HeaderValue, Http, IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node,
-    NodeAddress, PassHost, Route, Runtime, Scheme, Upstream, UpstreamTimeout, UriPattern,
+    Answers, HeaderOps, HeaderValue, Http, IoDriver, KeepalivePool, Level, Listen, Log, LogTarget,
+    Node, NodeAddress, Pacing, PassHost, Route, Runtime, Scheme, Upstream, UpstreamTimeout,
+    UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::request::{Admission, ConnectionView, Scratch, admit};
@@ -91,6 +92,8 @@ pub(crate) fn config() -> Config {
             head_bytes_max: 32 * 1024,
             fields_max: 100,
             underscores_in_headers: false,
+            answers: Answers::default(),
+            pacing: Pacing::default(),
         },
         log: Log {
             error: LogTarget::Stderr,
@@ -171,6 +174,7 @@ impl Connection {
             request: None,
             now: NOW,
             log: None,
+            marks: None,
         }
     }
 

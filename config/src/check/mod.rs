@@ -4,6 +4,7 @@
 //! the problems, all of it. Each file here answers for some tables; this one for what they share:
 //! ids and the references to them, paths and PEM text.
 
+mod answers;
 mod headers;
 mod listens;
 mod process;
@@ -54,7 +55,7 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
     Config {
         file: file.to_owned(),
         runtime: Check::runtime(root),
-        http: Check::http(root),
+        http: check.http(root),
         log: check.log(root),
         identity_headers,
         listens,

@@ -25,7 +25,8 @@ impl Check<'_> {
         })
     }
 
-    pub(super) fn http(root: &Raw) -> Http {
+    pub(super) fn http(&mut self, root: &Raw) -> Http {
+        let answers = self.answers(root);
         with_table(root, "http", |raw| Http {
             client_header_timeout: raw.duration("client_header_timeout"),
             client_body_timeout: raw.duration("client_body_timeout"),
@@ -37,6 +38,8 @@ impl Check<'_> {
                 .unwrap_or(u32::MAX),
             fields_max: raw.int("max_headers"),
             underscores_in_headers: raw.flag("underscores_in_headers"),
+            answers,
+            pacing: Self::pacing(root),
         })
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::{Answers, Pacing};
+
 /// `[http]`
 #[derive(Clone, Debug)]
 pub struct Http {
@@ -23,4 +25,8 @@ pub struct Http {
     pub fields_max: u16,
     /// Accept field names with an underscore (they are dropped otherwise).
     pub underscores_in_headers: bool,
+    /// Ids of requests and traces, and our own answers.
+    pub answers: Answers,
+    /// How slow a peer may be, and how many connections it may hold.
+    pub pacing: Pacing,
 }

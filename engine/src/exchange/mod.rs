@@ -6,9 +6,12 @@
 //! [`response::admit_response`] -> [`response::client_head`] -> [`reuse`]; bodies go through [`flow`];
 //! what fails goes to [`retry`] or ends as a [`Refusal`], and all of it as an [`Outcome`].
 
+pub mod answer;
 pub mod balance;
 pub mod flow;
 pub mod hop;
+pub mod mark;
+pub mod negotiate;
 pub mod outcome;
 pub mod pool;
 mod pool_key;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientVerify, Config, HeaderOps, HeaderValue, HostPattern, Http, IoDriver,
-    KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, PassHost, Pem, PemSource,
-    Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout, UriPattern,
+    Answers, ClientAuth, ClientVerify, Config, HeaderOps, HeaderValue, HostPattern, Http, IoDriver,
+    KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, Pacing, PassHost, Pem,
+    PemSource, Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout,
+    UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -52,6 +53,8 @@ pub(crate) fn config() -> Config {
             head_bytes_max: 32 * 1024,
             fields_max: 100,
             underscores_in_headers: false,
+            answers: Answers::default(),
+            pacing: Pacing::default(),
         },
         log: Log {
             error: LogTarget::Stderr,

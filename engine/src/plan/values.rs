@@ -1,6 +1,7 @@
 //! The values of variables, as bytes, escaped for where they go.
 
 use super::facts::{Facts, LogFacts, RequestFacts, SessionFacts};
+use super::marks::put_mark;
 use super::names::fold;
 use super::template::{Escape, Fact, FieldName};
 use crate::wire::head::Version;
@@ -94,6 +95,9 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
         Fact::TimeIso8601 => sink.put(facts.now.iso8601.as_bytes()),
         Fact::TimeLocal => sink.put(facts.now.local.as_bytes()),
         Fact::ClientDaysLeft => put_days_left(facts, sink),
+        Fact::RequestId | Fact::SpanId | Fact::TraceId | Fact::Traceparent | Fact::Tracestate => {
+            put_mark(fact, facts, sink)
+        }
         Fact::SessionAlpn
         | Fact::SessionCipher
         | Fact::SessionCiphers
@@ -297,6 +301,7 @@ mod tests {
             }),
             now: NOW,
             log: Some(&log),
+            marks: None,
         };
         let mut out = Vec::new();
         render_escaped(&template, &facts, escape, &mut out);

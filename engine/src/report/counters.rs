@@ -12,6 +12,10 @@ pub enum Counter {
     Accepted,
     /// Client connections closed at once: the core was at its limit.
     AcceptedOverLimit,
+    /// Client connections closed at once: their address had too many.
+    AcceptedOverAddress,
+    /// Client connections closed unserved: there were no descriptors or memory left.
+    AcceptedShed,
     /// Accepts that failed (out of descriptors and the like).
     AcceptFailed,
     /// Full TLS handshakes that succeeded.
@@ -68,9 +72,11 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in declaration order.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::Accepted,
         Self::AcceptedOverLimit,
+        Self::AcceptedOverAddress,
+        Self::AcceptedShed,
         Self::AcceptFailed,
         Self::HandshakesFull,
         Self::HandshakesResumed,
@@ -117,6 +123,8 @@ impl Counter {
         match self {
             Self::Accepted => "accepted",
             Self::AcceptedOverLimit => "accepted_over_limit",
+            Self::AcceptedOverAddress => "accepted_over_address",
+            Self::AcceptedShed => "accepted_shed",
             Self::AcceptFailed => "accept_failed",
             Self::HandshakesFull => "handshakes_full",
             Self::HandshakesResumed => "handshakes_resumed",

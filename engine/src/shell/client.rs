@@ -58,6 +58,7 @@ impl Client {
             request,
             now,
             log: None,
+            marks: None,
         }
     }
 

@@ -12,12 +12,13 @@ use rustls::ServerConfig;
 use super::buffers::Buffers;
 use super::clock::Clock;
 use super::deadlines::Deadlines;
+use super::random::Random;
 use super::stream::Stream;
 use crate::exchange::Scratch;
 use crate::exchange::balance::{Balancer, Tried};
 use crate::exchange::pool::Pool;
 use crate::identity::IdentityCache;
-use crate::plan::{ListenerId, NodeIndex, ServerId, UpstreamId};
+use crate::plan::{ListenerId, Marks, NodeIndex, ServerId, UpstreamId};
 use crate::report::{Counter, Counters, LogProducer, RateLimit, Reporter};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 use crate::wire::head::ResponseHead;
@@ -40,6 +41,8 @@ const LINES_PER_SECOND: u32 = 5;
 pub struct Work {
     /// The request.
     pub request: Scratch,
+    /// Its id and its trace.
+    pub marks: Marks,
     /// The response's head.
     pub response: ResponseHead,
     /// What is sent next.
@@ -57,8 +60,10 @@ pub enum LogCause {
     Handshake = 0,
     /// An upstream node could not be reached.
     UpstreamConnect = 1,
-    /// The kernel had nothing to accept with.
-    Accept = 2,
+    /// The kernel had no descriptor or memory for us.
+    Exhausted = 2,
+    /// An address had too many connections.
+    Address = 3,
 }
 
 /// One data core.
@@ -71,6 +76,8 @@ pub struct Core {
     pub deadlines: Deadlines,
     /// The core's clock.
     pub clock: Clock,
+    /// Bits that nobody can guess.
+    pub random: Random,
     /// Idle upstream connections.
     pub pool: RefCell<Pool<Stream>>,
     /// What is done with every finished exchange.
@@ -84,7 +91,7 @@ pub struct Core {
     // Boxed, so that renting moves a pointer.
     #[expect(clippy::vec_box, reason = "rented by pointer")]
     works: RefCell<Vec<Box<Work>>>,
-    limits: RefCell<RateLimit<3>>,
+    limits: RefCell<RateLimit<4>>,
 }
 
 /// One generation as one core sees it.
@@ -191,6 +198,7 @@ impl Core {
             buffers: Rc::new(Buffers::default()),
             deadlines: Deadlines::default(),
             clock: Clock::default(),
+            random: Random::default(),
             pool: RefCell::new(Pool::new(seed)),
             reporter: RefCell::new(Reporter::new(log)),
             open: Cell::new(0),

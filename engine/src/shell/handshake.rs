@@ -17,6 +17,7 @@ use super::deadlines::Shut;
 use super::reader::Wait;
 use super::session::{Progress, Session, SessionError};
 use super::stream::{Cut, Security, Stream};
+use crate::exchange::answer::Manner;
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::identity::VerifyFailure;
 use crate::plan::facts::ConnectionFacts;
@@ -280,6 +281,10 @@ async fn refuse(client: &mut Client, failure: &Failure) {
                     version: Version::Http11,
                     keep_alive: false,
                     http_date: now.http_date,
+                    manner: Manner {
+                        pages: Some(&client.live.generation.plan.error_pages),
+                        ..Manner::default()
+                    },
                 };
                 answer(Refusal::PlainHttpOnTls, &to, &mut words);
             });

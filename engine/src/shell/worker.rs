@@ -15,6 +15,7 @@ use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::TICK;
 use super::driver;
 use crate::report::{Counter, LogProducer};
+use crate::setup::clients::Clients;
 use crate::setup::{CoreLink, Driver, Handover, News, OpenListener, Phase, Seen};
 
 /// What one worker is given.
@@ -31,6 +32,8 @@ pub struct Seat {
     pub ring_entries: u32,
     /// Client connections it accepts.
     pub connections_max: u32,
+    /// Connections by client address, all cores together.
+    pub clients: Arc<Clients>,
 }
 
 /// The worker's thread.
@@ -62,6 +65,7 @@ struct Worker {
     running: HashMap<SocketAddr, Running>,
     driver: Driver,
     connections_max: u32,
+    clients: Arc<Clients>,
     seen: Seen,
     busy: Duration,
 }
@@ -79,6 +83,7 @@ async fn work(seat: Seat, driver: Driver) {
         running: HashMap::new(),
         driver,
         connections_max: seat.connections_max,
+        clients: seat.clients,
         seen,
         busy: Duration::ZERO,
     };
@@ -190,6 +195,7 @@ impl Worker {
         let state = Rc::new(Accepting {
             listener: Cell::new(open.listener),
             connections_max: self.connections_max,
+            clients: Arc::clone(&self.clients),
             ending: Cell::new(false),
         });
         let canceller = Canceller::new();

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientVerify, HostPattern, Http, IoDriver, KeepalivePool, KeyPair, Level, Log,
-    LogTarget, PassHost, Pem, PemSource, Protocols, Reject, Runtime, Scheme, Server, Upstream,
-    UpstreamTimeout, UpstreamTls as UpstreamModel,
+    Answers, ClientAuth, ClientVerify, HostPattern, Http, IoDriver, KeepalivePool, KeyPair, Level,
+    Log, LogTarget, Pacing, PassHost, Pem, PemSource, Protocols, Reject, Runtime, Scheme, Server,
+    Upstream, UpstreamTimeout, UpstreamTls as UpstreamModel,
 };
 use ferrule_config::{Config, Place, Problems};
 use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
@@ -173,6 +173,8 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
             head_bytes_max: 1,
             fields_max: 1,
             underscores_in_headers: false,
+            answers: Answers::default(),
+            pacing: Pacing::default(),
         },
         log: Log {
             error: LogTarget::Stderr,
