@@ -4,8 +4,10 @@
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
 mod access_log;
+mod answers;
 mod bodies;
 mod drain;
+mod exhausted;
 mod guides;
 mod hostile;
 mod limits;
@@ -15,6 +17,7 @@ mod reload;
 mod resume;
 mod rewrite;
 mod routing;
+mod slow;
 mod sni;
 
 use std::fs;
