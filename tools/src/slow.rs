@@ -22,6 +22,7 @@ use crate::load::{Outcome, Plan, run};
 use crate::nginx::{Nginx, Shape};
 use crate::pki::{Authority, Leaf};
 use crate::process::free_port;
+use crate::storm::cpu_time;
 use crate::tls;
 
 const NAME: &str = "siege.test";
@@ -141,11 +142,15 @@ impl Siege {
             .set("upstream", &port)
             .start();
         // The same crowd once, for a moment: what is compared afterwards is a gateway that has worked.
-        drop(Crowd::gather(&self, gateway.port("front"), &client));
+        let crowd = Crowd::gather(&self, gateway.port("front"), &client);
+        calm(&gateway);
+        drop(crowd);
         settled(&gateway, 0);
         let without = run(&self.others(&gateway, &client));
-        let before = settled(&gateway, 0);
+        let before = memory(gateway.process.id());
         let crowd = Crowd::gather(&self, gateway.port("front"), &client);
+        // What a slow reader leaves in the buffers on its way is paid once.
+        calm(&gateway);
         let with = run(&self.others(&gateway, &client));
         let most = memory(gateway.process.id());
         let held = crowd.held.load(Ordering::SeqCst);
@@ -186,7 +191,8 @@ impl Crowd {
         let (held, leave) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let failed = Arc::new(AtomicUsize::new(0));
         let threads = (0..siege.connections).map(|number| {
-            let (config, held, leave) = (Arc::clone(&config), Arc::clone(&held), Arc::clone(&leave));
+            let (config, held, leave) =
+                (Arc::clone(&config), Arc::clone(&held), Arc::clone(&leave));
             let (failed, mode) = (Arc::clone(&failed), siege.mode);
             // All at once would measure handshakes.
             if number % 32 == 31 {
@@ -209,7 +215,12 @@ impl Crowd {
             let there = held.load(Ordering::SeqCst) + failed.load(Ordering::SeqCst);
             (there >= siege.connections).then_some(())
         });
-        assert!(there.is_some(), "{} slow clients of {}", held.load(Ordering::SeqCst), siege.connections);
+        assert!(
+            there.is_some(),
+            "{} slow clients of {}",
+            held.load(Ordering::SeqCst),
+            siege.connections
+        );
         Self { held, leave, threads }
     }
 }
@@ -248,7 +259,9 @@ impl Slow {
         let mut stream = StreamOwned::new(session, socket);
         let request = match mode {
             Mode::Headers => format!("GET / HTTP/1.1\r\nHost: {NAME}\r\nX-Slow: "),
-            Mode::Body => format!("POST /body HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 1000000\r\n\r\n"),
+            Mode::Body => {
+                format!("POST /body HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 1000000\r\n\r\n")
+            }
             Mode::Read => format!("GET /large HTTP/1.1\r\nHost: {NAME}\r\n\r\n"),
             Mode::Idle => String::new(),
         };
@@ -308,10 +321,24 @@ pub fn memory(id: u32) -> u64 {
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
-/// Waits until the gateway's memory is back within 5 % of `wanted`, or for 15 s; what it is then.
+/// Waits until the gateway has little to do.
+fn calm(gateway: &Gateway) {
+    const LOOK: Duration = Duration::from_millis(500);
+    let mut before = cpu_time(gateway.process.id());
+    let _ = poll(12 * PATIENCE, || {
+        thread::park_timeout(LOOK);
+        let used = cpu_time(gateway.process.id());
+        let busy = used.saturating_sub(std::mem::replace(&mut before, used));
+        (busy < LOOK / 10).then_some(())
+    });
+}
+
+/// Waits until the gateway's memory is back within 5 % of `wanted`, or for 20 s; what it is then. With
+/// 0, just long enough for everything to be given back.
 fn settled(gateway: &Gateway, wanted: u64) -> u64 {
     let id = gateway.process.id();
-    let time = if wanted == 0 { Duration::from_secs(1) } else { Duration::from_secs(15) };
+    // Two rounds of giving back.
+    let time = if wanted == 0 { Duration::from_secs(11) } else { Duration::from_secs(20) };
     let back = poll(time, || (memory(id) * 100 <= wanted * 105).then(|| memory(id)));
     back.unwrap_or_else(|| memory(id))
 }

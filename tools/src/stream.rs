@@ -197,11 +197,8 @@ impl Streams {
         let mut talk = self.connect()?;
         let method = if way == Way::Down { "GET" } else { "POST" };
         let word = way.word();
-        let length = if way == Way::Down {
-            String::new()
-        } else {
-            format!("Content-Length: {bytes}\r\n")
-        };
+        let length =
+            if way == Way::Down { String::new() } else { format!("Content-Length: {bytes}\r\n") };
         let head = format!("{method} /{word}/{bytes} HTTP/1.1\r\nHost: {NAME}\r\n{length}\r\n");
         talk.send(head.as_bytes())?;
         let started = now();

@@ -96,7 +96,7 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
         Fact::TimeLocal => sink.put(facts.now.local.as_bytes()),
         Fact::ClientDaysLeft => put_days_left(facts, sink),
         Fact::RequestId | Fact::SpanId | Fact::TraceId | Fact::Traceparent | Fact::Tracestate => {
-            put_mark(fact, facts, sink)
+            put_mark(fact, facts, sink);
         }
         Fact::SessionAlpn
         | Fact::SessionCipher

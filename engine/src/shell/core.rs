@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use rustls::ServerConfig;
 
-use super::buffers::Buffers;
+use super::buffers::{Buffers, give_memory_back};
 use super::clock::Clock;
 use super::deadlines::Deadlines;
 use super::random::Random;
@@ -28,6 +28,10 @@ const WORKS_KEPT_MAX: usize = 256;
 
 /// A grown scratch vector larger than this is not kept.
 const SCRATCH_KEPT_BYTES: usize = 128 * 1_024;
+
+/// Less than this is not worth asking the allocator for more.
+const TRIM_BYTES: usize = 256 * 1_024;
+const TRIM_WORKS: usize = 8;
 
 /// How long an idle kept-alive connection may still bring a request once a drain has begun: cut at
 /// once, a request that is on its way would be lost.
@@ -91,6 +95,8 @@ pub struct Core {
     // Boxed, so that renting moves a pointer.
     #[expect(clippy::vec_box, reason = "rented by pointer")]
     works: RefCell<Vec<Box<Work>>>,
+    /// The fewest free ones since the last [`Core::trim`].
+    works_spare: Cell<usize>,
     limits: RefCell<RateLimit<4>>,
 }
 
@@ -206,6 +212,7 @@ impl Core {
             serial: Cell::new(0),
             live: RefCell::new(Rc::new(live)),
             works: RefCell::new(Vec::new()),
+            works_spare: Cell::new(0),
             limits: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
         }
     }
@@ -213,7 +220,10 @@ impl Core {
     /// Memory for one exchange.
     #[must_use]
     pub fn rent_work(&self) -> Box<Work> {
-        self.works.borrow_mut().pop().unwrap_or_default()
+        let mut works = self.works.borrow_mut();
+        let work = works.pop();
+        self.works_spare.set(self.works_spare.get().min(works.len()));
+        work.unwrap_or_default()
     }
 
     /// Takes an exchange's memory back.
@@ -228,6 +238,18 @@ impl Core {
         let mut works = self.works.borrow_mut();
         if works.len() < WORKS_KEPT_MAX {
             works.push(work);
+        }
+    }
+
+    /// Gives memory to the system that nobody has needed since the last time.
+    pub fn trim(&self) {
+        let buffers = self.buffers.trim();
+        let mut works = self.works.borrow_mut();
+        let kept = works.len().saturating_sub(self.works_spare.get());
+        let ended = works.drain(kept..).count();
+        self.works_spare.set(kept);
+        if buffers > TRIM_BYTES || ended > TRIM_WORKS {
+            give_memory_back();
         }
     }
 

@@ -36,6 +36,9 @@ pub struct Seat {
     pub clients: Arc<Clients>,
 }
 
+/// How often memory that nobody needs is given back: every five seconds.
+const TRIM_TICKS: u32 = 50;
+
 /// The worker's thread.
 pub fn run(seat: Seat) {
     let number = seat.link.core;
@@ -97,8 +100,13 @@ async fn work(seat: Seat, driver: Driver) {
 impl Worker {
     /// Once a tick: look at the time, at the mailboxes, at the phase.
     async fn rounds(&mut self) {
+        let mut ticks = 0_u32;
         loop {
             monoio::time::sleep(TICK).await;
+            ticks = ticks.wrapping_add(1);
+            if ticks.is_multiple_of(TRIM_TICKS) {
+                self.core.trim();
+            }
             let core = &self.core;
             core.clock.refresh();
             core.deadlines.tick();

@@ -48,7 +48,9 @@ fn opinionated() -> Script {
         while let Some(message) = client.request() {
             let body = message.head.raw;
             let head = "HTTP/1.1 200 OK\r\nx-request-id: theirs\r\n";
-            if !client.send(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()) {
+            if !client
+                .send(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes())
+            {
                 return;
             }
         }

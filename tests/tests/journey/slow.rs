@@ -24,7 +24,9 @@ fn large() -> Script {
     Arc::new(|client| {
         let piece = vec![7; 256 * 1024];
         while client.request().is_some() {
-            if !client.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {RESPONSE}\r\n\r\n").as_bytes()) {
+            if !client
+                .send(format!("HTTP/1.1 200 OK\r\nContent-Length: {RESPONSE}\r\n\r\n").as_bytes())
+            {
                 return;
             }
             for _ in 0..RESPONSE / piece.len() {
@@ -63,9 +65,9 @@ fn besiege(driver: Driver, mode: Mode) {
     };
     let report = siege.run(scratch.path());
     assert!(report.problems().is_empty(), "{report}\n{:?}", report.problems());
-    // A stall of one would be a stall of all: there is one core.
-    let (without, with) = report.p99();
-    assert!(with < without + 500_000, "{report}");
+    // A stall of one would be a stall of all, for as long as a wait: there is one core. How much
+    // slower the others are is for `tools/src/bin/slow.rs` to measure, on a machine of its own.
+    assert!(report.p99().1 < 5_000_000, "{report}");
 }
 
 on_both_drivers! {

@@ -84,13 +84,13 @@ on_both_drivers! {
         let log = gateway.log();
         let lines = log.get(from..).unwrap_or_default().lines().filter(|line| line.contains("out of descriptors")).count();
         assert!((1..=20).contains(&lines), "{lines} lines\n{log}");
-        drop(crowd);
         let served = poll(PATIENCE, || {
             let mut raw = raw::plain(front);
             raw.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").ok()?;
             raw.response("GET").ok().filter(|answer| answer.status() == 200)
         });
         assert!(served.is_some(), "{}", gateway.log());
+        drop(crowd);
     }
 
     /// A kept connection is judged by the new policy at its next request.
