@@ -147,12 +147,15 @@ on_both_drivers! {
             (descriptors(&gateway) == before).then_some(())
         });
         assert!(open.is_some(), "it settles");
-        limit_descriptors(&gateway, first_free(&gateway));
+        let limit = first_free(&gateway);
+        limit_descriptors(&gateway, limit);
         kept.send(b"1\r\n\r\n").expect("a connection");
         let answer = kept.response("GET").expect("a response");
         assert_eq!(answer.status(), 503, "{answer:?}\n{}", gateway.log());
         assert!(kept.is_closed());
         // Its own descriptor is what the next one takes.
+        drop(kept);
+        assert!(poll(PATIENCE, || (first_free(&gateway) < limit).then_some(())).is_some());
         other.send(b"1\r\n\r\n").expect("a connection");
         assert_eq!(other.response("GET").expect("a response").status(), 200);
         assert_eq!(upstream.seen().len(), 1);
