@@ -21,6 +21,7 @@ impl Check<'_> {
             ring_entries: raw.int("ring_entries"),
             io_driver: raw.word("io_driver").unwrap_or(IoDriver::Auto),
             max_connections: raw.int("max_connections"),
+            watch_files: raw.flag("watch_files"),
             shutdown_timeout: raw.duration("shutdown_timeout"),
         })
     }
@@ -37,6 +38,7 @@ impl Check<'_> {
             head_bytes_max: u32::try_from(raw.size("large_client_header_buffers"))
                 .unwrap_or(u32::MAX),
             fields_max: raw.int("max_headers"),
+            ticket_key_files: self.files(raw, "ssl_session_ticket_key"),
             underscores_in_headers: raw.flag("underscores_in_headers"),
             answers,
             pacing: Self::pacing(root),

@@ -13,6 +13,7 @@ use super::buffers::{Buffers, give_memory_back};
 use super::clock::Clock;
 use super::deadlines::Deadlines;
 use super::random::Random;
+use super::roll::Roll;
 use super::stream::Stream;
 use crate::exchange::Scratch;
 use crate::exchange::balance::{Balancer, Tried};
@@ -66,8 +67,10 @@ pub enum LogCause {
     UpstreamConnect = 1,
     /// The kernel had no descriptor or memory for us.
     Exhausted = 2,
+    /// A connected client is not trusted any more.
+    Revoked = 3,
     /// An address had too many connections.
-    Address = 3,
+    Address = 4,
 }
 
 /// One data core.
@@ -86,6 +89,8 @@ pub struct Core {
     pub pool: RefCell<Pool<Stream>>,
     /// What is done with every finished exchange.
     pub reporter: RefCell<Reporter>,
+    /// Client connections with a certificate.
+    pub roll: Roll,
     /// Client connections open now.
     pub open: Cell<u32>,
     /// Finish what is there and accept no more.
@@ -97,7 +102,7 @@ pub struct Core {
     works: RefCell<Vec<Box<Work>>>,
     /// The fewest free ones since the last [`Core::trim`].
     works_spare: Cell<usize>,
-    limits: RefCell<RateLimit<4>>,
+    limits: RefCell<RateLimit<5>>,
 }
 
 /// One generation as one core sees it.
@@ -207,6 +212,7 @@ impl Core {
             random: Random::default(),
             pool: RefCell::new(Pool::new(seed)),
             reporter: RefCell::new(Reporter::new(log)),
+            roll: Roll::default(),
             open: Cell::new(0),
             draining: Cell::new(false),
             serial: Cell::new(0),

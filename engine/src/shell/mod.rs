@@ -21,6 +21,7 @@ pub mod random;
 pub mod reader;
 pub mod relay;
 pub mod respond;
+mod roll;
 pub mod session;
 pub mod shed;
 pub mod socket;
