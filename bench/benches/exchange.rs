@@ -34,6 +34,7 @@ fn main() {
         keep_alive: admission.keep_alive,
         interims: 0,
         http_date: input::NOW.http_date,
+        request_id: None,
     };
     criterion.bench_function("exchange/response", |bencher| {
         bencher.iter(|| {

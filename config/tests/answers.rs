@@ -9,11 +9,10 @@ use ferrule_config::{Config, Draft, read_text};
 const REST: &str = "listen = [{ address = '0.0.0.0:80' }]\n[[routes]]\nuri = '/*'\n\
                     upstream.nodes = { 'a:1' = 1 }\n";
 
+#[expect(clippy::expect_used, reason = "a test ends where this fails")]
 fn draft(text: &str) -> Draft {
-    match read_text(Path::new("/etc/ferrule.toml"), format!("{text}{REST}"), &|_| None) {
-        Ok(draft) => draft,
-        Err(problems) => panic!("{problems}"),
-    }
+    let file = Path::new("/etc/ferrule.toml");
+    read_text(file, format!("{text}{REST}"), &|_| None).expect("it is TOML")
 }
 
 fn config(text: &str) -> Config {
@@ -23,10 +22,12 @@ fn config(text: &str) -> Config {
 }
 
 /// Column, field, and a part of the message, of the only error; it is in line 1.
+#[expect(clippy::expect_used, reason = "a test ends where this fails")]
 fn wrong(text: &str) -> (usize, String, String) {
     let draft = draft(text);
     let all: Vec<_> = draft.problems.iter().collect();
-    let [problem] = all.as_slice() else { panic!("{text}: {}", draft.problems) };
+    assert_eq!(all.len(), 1, "{text}: {}", draft.problems);
+    let problem = all.first().expect("just counted");
     let position = draft.problems.position(problem.place);
     assert_eq!(position.line, 1, "{text}");
     (position.column, problem.field.clone(), problem.message.clone())
