@@ -37,6 +37,7 @@ fn main() {
         continue_wanted: false,
         trailers: None,
         via: None,
+        request_id: None,
     };
     criterion.bench_function("exchange/response", |bencher| {
         bencher.iter(|| {

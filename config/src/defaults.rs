@@ -19,6 +19,11 @@ pub(crate) const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// nginx's 1000: per-connection state is renewed now and then.
 pub(crate) const KEEPALIVE_REQUESTS: i64 = 1_000;
+/// Kestrel's 240 bytes a second: nobody who means it is slower, and an upload would otherwise hold a
+/// connection to an upstream for as long as it likes.
+pub(crate) const MIN_RATE: i64 = 240;
+/// As long as one wait may be: a client that pauses once is not slow.
+pub(crate) const MIN_RATE_GRACE: Duration = Duration::from_secs(60);
 /// Unlimited, as in APISIX: bodies are streamed and never held.
 pub(crate) const CLIENT_MAX_BODY_SIZE: u64 = 0;
 /// nginx's 4 x 8k together: one head is held in one buffer.

@@ -7,9 +7,9 @@ use std::fmt::Display;
 use toml::Value;
 
 use crate::model::{
-    AccessFormat, ClientAuth, Config, FileAt, HeaderOps, HeaderValue, KeyPair, Listen, LogTarget,
-    Node, NodeAddress, PassHost, Pem, PemSource, Pin, Protocols, Revocation, Route, Server,
-    Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls,
+    AccessFormat, Answers, ClientAuth, Config, FileAt, HeaderOps, HeaderValue, KeyPair, Listen,
+    LogTarget, Node, NodeAddress, PageStatuses, PassHost, Pem, PemSource, Pin, Protocols,
+    Revocation, Route, Server, Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls,
 };
 use crate::template::{Piece, Template};
 use crate::values::{
@@ -28,6 +28,10 @@ impl Config {
     pub fn dump(&self) -> String {
         let mut out = Writer::default();
         self.dump_process(&mut out);
+        if let Some(name) = &self.http.answers.request_id {
+            out.header("[[global_rules]]");
+            out.text_line("request_id", name);
+        }
         if !self.identity_headers.is_empty() {
             out.header("[identity_headers]");
             for header in &self.identity_headers {
@@ -98,6 +102,11 @@ impl Config {
             let trusted = http.forwarded.trusted.iter().map(ToString::to_string);
             out.line("trusted_addresses", list(trusted));
         }
+        dump_answers(out, &http.answers);
+        out.line("client_body_min_rate", http.pacing.body_min_rate);
+        out.line("send_min_rate", http.pacing.send_min_rate);
+        out.text_line("min_rate_grace", &duration_text(http.pacing.grace));
+        out.line("connections_per_address", http.pacing.connections_per_address);
     }
 
     /// Routes are merged already; only a prefix that is stripped still needs a service.
@@ -151,6 +160,28 @@ impl Config {
         for ops in &route.headers {
             dump_headers(out, ops);
         }
+    }
+}
+
+fn dump_answers(out: &mut Writer, answers: &Answers) {
+    out.text_line("traceparent", answers.traceparent.word());
+    let mut lists: Vec<(String, Vec<String>)> = Vec::new();
+    for page in &answers.error_pages {
+        let name = match page.statuses {
+            PageStatuses::One(status) => status.to_string(),
+            PageStatuses::Class(digit) => format!("{digit}xx"),
+        };
+        let path = page.path.display().to_string();
+        match lists.last_mut() {
+            Some((last, paths)) if *last == name => paths.push(path),
+            _ => lists.push((name, vec![path])),
+        }
+    }
+    let lists =
+        lists.into_iter().map(|(name, paths)| format!("{name} = {}", list(paths.into_iter())));
+    let lists: Vec<_> = lists.collect();
+    if !lists.is_empty() {
+        out.line("error_pages", format!("{{ {} }}", lists.join(", ")));
     }
 }
 

@@ -101,6 +101,7 @@ fn kind(kind: Kind) -> String {
         Kind::Tables(table) => format!("list of tables `{}`", table.name),
         Kind::TableOrTables(table) => format!("table or list of tables `{}`", table.name),
         Kind::Labels => "table of texts".to_owned(),
+        Kind::Lists => "table of texts, or of lists of texts".to_owned(),
         Kind::Fields(false) => "table name = text with variables".to_owned(),
         Kind::Fields(true) => "table name = text with variables, or list of them".to_owned(),
         Kind::Nodes(table) => format!("table or list of tables `{}`", table.name),

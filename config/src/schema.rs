@@ -111,7 +111,7 @@ fn of_kind(kind: Kind, tables: &mut Map<String, Value>) -> Value {
         Kind::Labels | Kind::Fields(false) => {
             json!({ "type": "object", "additionalProperties": text })
         }
-        Kind::Fields(true) => json!({
+        Kind::Lists | Kind::Fields(true) => json!({
             "type": "object",
             "additionalProperties": { "anyOf": [text, { "type": "array", "items": text }] },
         }),

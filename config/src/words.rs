@@ -2,7 +2,7 @@
 
 use crate::model::{
     ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, OnRevoke, Reject, Scheme,
-    UpstreamVerify,
+    Traceparent, UpstreamVerify,
 };
 
 /// A type whose values each have one word.
@@ -98,6 +98,11 @@ impl Word for UpstreamVerify {
     const VALUES: &'static [Self] = &[Self::Full, Self::Ca, Self::Off];
 }
 
+impl Word for Traceparent {
+    const WORDS: &'static [&'static str] = &["off", "pass", "begin"];
+    const VALUES: &'static [Self] = &[Self::Off, Self::Pass, Self::Begin];
+}
+
 impl Word for SslType {
     const WORDS: &'static [&'static str] = &["server", "client"];
     const VALUES: &'static [Self] = &[Self::Server, Self::Client];
@@ -133,6 +138,7 @@ mod tests {
         );
         assert!(pairs::<SslType>() && pairs::<HostMode>() && pairs::<Version>());
         assert!(pairs::<Expect>());
+        assert!(pairs::<Traceparent>());
         assert_eq!(ClientVerify::OptionalNoCa.word(), "optional_no_ca");
     }
 }

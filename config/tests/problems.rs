@@ -84,7 +84,7 @@ fn unknown_and_refused_keys_are_told_by_name() {
         ("upstreams = [{ nodes = { 'a' = 1 }, checks = {} }]", 37, "upstreams[0].checks", "yet"),
         ("identity_headers.preset = ['xfcc']", 18, "identity_headers.preset", "yet"),
         ("services = [{ id = 1, limits = {} }]", 23, "services[0].limits", "yet"),
-        ("global_rules = [{ request_id = 'x' }]", 19, "global_rules[0].request_id", "yet"),
+        ("global_rules = [{ plugins = 'x' }]", 19, "global_rules[0].plugins", "no plugins"),
         (
             "ssls = [{ type = 'client', id = 1, cert = 'c', key = 'k', ocsp_stapling = 1 }]",
             59,

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use ferrule_config::Config;
 use ferrule_config::model::{
-    Expect, Forwarded, HeaderOps, HeaderValue, Http, IoDriver, KeepalivePool, Level, Listen, Log,
-    LogTarget, Node, NodeAddress, PassHost, Route, Runtime, Scheme, Upstream, UpstreamTimeout,
-    UriPattern,
+    Answers, Expect, Forwarded, HeaderOps, HeaderValue, Http, IoDriver, KeepalivePool, Level,
+    Listen, Log, LogTarget, Node, NodeAddress, Pacing, PassHost, Route, Runtime, Scheme, Upstream,
+    UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::request::{Admission, ConnectionView, Scratch, admit};
@@ -100,6 +100,8 @@ pub(crate) fn config() -> Config {
             via: None,
             expect: Expect::Answer,
             forwarded: Forwarded { enabled: true, trusted: Vec::new() },
+            answers: Answers::default(),
+            pacing: Pacing::default(),
         },
         log: Log {
             error: LogTarget::Stderr,
@@ -189,6 +191,7 @@ impl Connection {
             request: None,
             now: NOW,
             log: None,
+            marks: None,
         }
     }
 

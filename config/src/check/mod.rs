@@ -4,6 +4,7 @@
 //! the problems, all of it. Each file here answers for some tables; this one for what they share:
 //! ids and the references to them, paths and PEM text.
 
+mod answers;
 mod headers;
 mod listens;
 mod process;

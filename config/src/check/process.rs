@@ -33,6 +33,7 @@ impl Check<'_> {
     }
 
     pub(super) fn http(&mut self, root: &Raw) -> Http {
+        let answers = self.answers(root);
         with_table(root, "http", |raw| Http {
             client_header_timeout: raw.duration("client_header_timeout"),
             client_body_timeout: raw.duration("client_body_timeout"),
@@ -49,6 +50,8 @@ impl Check<'_> {
             via: self.via(raw),
             expect: raw.word("expect").unwrap_or(Expect::Answer),
             forwarded: self.forwarded(raw),
+            answers,
+            pacing: Self::pacing(root),
         })
     }
 

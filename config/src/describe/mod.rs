@@ -89,6 +89,8 @@ pub(crate) enum Kind {
     TableOrTables(&'static Table),
     /// A table of free names and texts.
     Labels,
+    /// A table of free names, each with a text or a list of texts.
+    Lists,
     /// A table of field names and templates; with `true`, a template may be a list of them.
     Fields(bool),
     /// A table `"host:port" = weight`, or a list of tables.

@@ -300,6 +300,16 @@ pub(super) static GLOBAL_RULES: Table = Table {
         NAME,
         DESC,
         LABELS,
+        optional(
+            "request_id",
+            Kind::Text,
+            "requests have no id",
+            "The header that holds a request's id, as \"X-Request-Id\". A client's own is taken if \
+             it is one field of 1 to 128 letters, digits and `-._~:=+/@`; otherwise a random UUID \
+             takes its place. It is sent upstream and back to the client, stands in our own error \
+             answers and in `$request_id`. Holds for every request, also for those that no route \
+             takes; one rule only.",
+        ),
         HEADERS_KEY,
     ],
     refused: refused::IN_GLOBAL_RULES,

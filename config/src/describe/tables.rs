@@ -5,7 +5,7 @@ use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{duration, flag, optional, required, with};
 use crate::model::{
-    ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, OnRevoke, Reject,
+    ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, OnRevoke, Reject, Traceparent,
 };
 use crate::words::{SslType, Version, Word};
 
@@ -112,6 +112,7 @@ static RUNTIME: Table = Table {
 };
 
 static EXPECT: Words = Words { words: Expect::WORDS, refused: &[] };
+static TRACEPARENT: Words = Words { words: Traceparent::WORDS, refused: &[] };
 
 static HTTP: Table = Table {
     name: "http",
@@ -198,6 +199,58 @@ static HTTP: Table = Table {
             "nobody",
             "Peers, as addresses or ranges (\"10.0.0.0/8\"), whose `X-Forwarded-Proto`, \
              `-Host`, `-Port` and `Forwarded` are kept.",
+        ),
+        optional(
+            "error_pages",
+            Kind::Lists,
+            "short answers of our own, in JSON, HTML or plain text as `Accept` asks",
+            "Pages for the gateway's own error answers (what an upstream answers passes as it \
+                 came): a status or a class (\"404\", \"5xx\") = a file, or several of different \
+                 types of which `Accept` chooses; the first is for clients that accept none. The \
+                 type is told by the extension: .html, .htm, .json, .txt, .xml. Files are read at \
+                 load, UTF-8, at most 64k; `$request_id` in them becomes the request's id, and \
+                 nothing else is replaced. \"495\" (bad client certificate), \"496\" (none sent) \
+                 and \"497\" (plain HTTP on a TLS port) are sent as 400; \"400\" and \"4xx\" do \
+                 not stand for them, because the reason would be lost.",
+        ),
+        with(
+            "traceparent",
+            Kind::Word(&TRACEPARENT),
+            Fallback::Text("off"),
+            "W3C Trace Context. \"off\": the headers pass like any others. \"pass\": a valid \
+                 `traceparent` passes unchanged with its `tracestate`, an invalid one is dropped \
+                 with it. \"begin\": and where there is no valid one, a trace begins here, marked \
+                 as sampled. `$trace_id` and `$span_id` hold its ids.",
+        ),
+        with(
+            "client_body_min_rate",
+            Kind::Int(0, 1_000_000_000),
+            Fallback::Int(defaults::MIN_RATE),
+            "Bytes a second that a request body must bring on average, counting only the time we \
+                 wait for the client; slower is answered with 408. 0 lets it be as slow as \
+                 `client_body_timeout` allows.",
+        ),
+        with(
+            "send_min_rate",
+            Kind::Int(0, 1_000_000_000),
+            Fallback::Int(defaults::MIN_RATE),
+            "Bytes a second of a response body that a client must take on average, counting only \
+                 the time we wait for it; slower is cut. 0 lets it be as slow as `send_timeout` \
+                 allows.",
+        ),
+        duration(
+            "min_rate_grace",
+            defaults::MIN_RATE_GRACE,
+            "How much longer than the two rates allow a client may keep us waiting for or with a \
+                 body, before it is too slow.",
+        ),
+        with(
+            "connections_per_address",
+            Kind::Int(0, 10_000_000),
+            Fallback::Int(0),
+            "Connections that one client address (of IPv6, one /64 network) may have open, all \
+                 cores together; more are closed at once. 0 is unlimited. What counts is the \
+                 address that connects: behind a load balancer that is the balancer's.",
         ),
     ],
     refused: refused::IN_HTTP,

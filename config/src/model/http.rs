@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::FileAt;
+use super::{Answers, FileAt, Pacing};
 
 /// `[http]`
 #[derive(Clone, Debug)]
@@ -39,6 +39,10 @@ pub struct Http {
     pub expect: Expect,
     /// What is said about the client's connection to upstreams.
     pub forwarded: Forwarded,
+    /// Ids of requests and traces, and our own answers.
+    pub answers: Answers,
+    /// How slow a peer may be, and how many connections it may hold.
+    pub pacing: Pacing,
 }
 
 /// Who answers `Expect: 100-continue`.

@@ -4,6 +4,7 @@
 //! Names are lower case, paths absolute (resolved from the configuration file), references resolved
 //! to indices, services merged into their routes and every default filled in.
 
+mod answers;
 mod http;
 mod listen;
 mod log;
@@ -15,6 +16,7 @@ mod upstream;
 
 use std::path::{Path, PathBuf};
 
+pub use answers::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Traceparent};
 pub use http::{Expect, Forwarded, Http};
 pub use listen::Listen;
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};

@@ -139,6 +139,7 @@ impl Reader<'_> {
             Kind::Tables(table) => self.tables(table, value, field, false),
             Kind::TableOrTables(table) => self.tables(table, value, field, true),
             Kind::Labels => self.labels(value, field),
+            Kind::Lists => self.lists(value, field),
             Kind::Fields(lists) => self.fields(value, field, lists),
             Kind::Nodes(table) => self.nodes(table, value, field),
         }

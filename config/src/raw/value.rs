@@ -9,7 +9,7 @@ use crate::describe::{self, Table, Words};
 use crate::problem::Place;
 use crate::raw::reader::in_order;
 use crate::raw::text::Use;
-use crate::raw::{Field, RawNode, Reader, Text, Value, join};
+use crate::raw::{Field, List, RawNode, Reader, Text, Value, join};
 use crate::values::{self, Wrong, nearest};
 
 /// No wait is longer: sums of times never overflow.
@@ -276,6 +276,23 @@ impl Reader<'_> {
             self.string(item, &join(field, name.get_ref()), Use::Plain);
         }
         Value::Labels
+    }
+
+    pub(super) fn lists(&mut self, value: &Spanned<DeValue<'_>>, field: &str) -> Value {
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong_type(value, field, "a table");
+            return Value::Broken;
+        };
+        let mut lists = Vec::with_capacity(table.len());
+        for (name, item) in in_order(table) {
+            let path = join(field, name.get_ref());
+            self.problems.name(Place::of(item.span()), &path);
+            if let Value::Texts(texts) = self.texts(item, &path, Use::Plain) {
+                let place = Place::of(name.span());
+                lists.push(List { place, name: name.get_ref().to_string(), texts });
+            }
+        }
+        Value::Lists(lists)
     }
 
     pub(super) fn fields(

@@ -6,10 +6,13 @@
 //! [`response::admit_response`] -> [`response::client_head`] -> [`reuse`]; bodies go through [`flow`];
 //! what fails goes to [`retry`] or ends as a [`Refusal`], and all of it as an [`Outcome`].
 
+pub mod answer;
 pub mod balance;
 pub mod fault;
 pub mod flow;
 pub mod hop;
+pub mod mark;
+pub mod negotiate;
 pub mod options;
 pub mod outcome;
 pub mod pool;

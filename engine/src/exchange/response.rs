@@ -38,6 +38,8 @@ pub struct Asked<'a> {
     pub trailers: Option<&'a IdentityHeaders>,
     /// Our name in `Via`.
     pub via: Option<&'a str>,
+    /// The header that holds the request's id, and the id.
+    pub request_id: Option<(&'a str, &'a [u8])>,
 }
 
 /// What to do with a response head.
@@ -153,7 +155,11 @@ pub fn client_head(
     out: &mut Vec<u8>,
 ) {
     write::status_line_with(head.status, head.reason.of(buf), out);
-    fields(buf, head, out);
+    // The upstream may have echoed the id; the client gets it once.
+    fields(buf, head, asked.request_id.map(|(name, _)| name), out);
+    if let Some((name, id)) = asked.request_id {
+        write::field(name.as_bytes(), id, out);
+    }
     if head.fields.find(Known::Date).is_none() {
         write::date(asked.http_date.as_bytes(), out);
     }
@@ -186,22 +192,24 @@ pub fn client_head(
 /// Appends an interim response head for the client.
 pub fn interim_head(buf: &[u8], head: &ResponseHead, asked: &Asked<'_>, out: &mut Vec<u8>) {
     write::status_line_with(head.status, head.reason.of(buf), out);
-    fields(buf, head, out);
+    fields(buf, head, None, out);
     if let Some(name) = asked.via {
         via::append(name, head.version, out);
     }
     out.extend_from_slice(write::CRLF);
 }
 
-/// The upstream's fields, minus those that end here. Of several `Date` lines the first counts.
-fn fields(buf: &[u8], head: &ResponseHead, out: &mut Vec<u8>) {
+/// The upstream's fields, minus those that end here and the one that is ours to send. Of several
+/// `Date` lines the first counts.
+fn fields(buf: &[u8], head: &ResponseHead, ours: Option<&str>, out: &mut Vec<u8>) {
     let nominations = Nominations::of(buf, &head.fields);
     let mut dated = false;
     for field in head.fields.as_slice() {
         let name = field.name.of(buf);
         let dropped = hop::ends_here(field.known)
             || (dated && field.known == Known::Date)
-            || nominations.is_none_or(|named| named.contain(name, field.known));
+            || nominations.is_none_or(|named| named.contain(name, field.known))
+            || ours.is_some_and(|ours| eq_ignore_case(name, ours.as_bytes()));
         if !dropped {
             write::field(name, field.value.of(buf), out);
         }
@@ -227,6 +235,7 @@ mod tests {
         continue_wanted: false,
         trailers: None,
         via: None,
+        request_id: None,
     };
 
     fn parsed(text: &str) -> ResponseHead {
@@ -272,6 +281,15 @@ mod tests {
         };
         assert_eq!(head(""), "HTTP/1.1 204 No Content\r\nDate: now\r\n\r\n");
         assert_eq!(head("Date: then\r\n"), "HTTP/1.1 204 No Content\r\nDate: then\r\n\r\n");
+    }
+
+    #[test]
+    fn the_requests_id_is_sent_once() {
+        let text = "HTTP/1.1 204 No Content\r\nx-request-ID: theirs\r\nX-Other: 1\r\n\r\n";
+        let asked = Asked { request_id: Some(("X-Request-Id", b"ours")), ..ASKED };
+        let wanted = "HTTP/1.1 204 No Content\r\nX-Other: 1\r\nX-Request-Id: ours\r\n\r\n";
+        assert_eq!(delivered(text, &asked).1, wanted);
+        assert!(delivered(text, &ASKED).1.contains("theirs"));
     }
 
     #[test]

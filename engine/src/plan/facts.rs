@@ -1,5 +1,6 @@
 //! What a template may read: borrowed views, made for one rendering and never kept.
 
+use super::marks::Marks;
 use crate::identity::ClientIdentity;
 use crate::wire::head::RequestHead;
 use crate::wire::target::Target;
@@ -19,6 +20,8 @@ pub struct Facts<'a> {
     pub now: Now<'a>,
     /// How it ended; in logs only.
     pub log: Option<&'a LogFacts<'a>>,
+    /// What the request is marked with.
+    pub marks: Option<&'a Marks>,
 }
 
 /// A client connection, rendered once when it is accepted.

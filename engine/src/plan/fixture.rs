@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientVerify, Config, Expect, Forwarded, HeaderOps, HeaderValue, HostPattern, Http,
-    IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, OnRevoke, PassHost,
-    Pem, PemSource, Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout,
-    UriPattern,
+    Answers, ClientAuth, ClientVerify, Config, Expect, Forwarded, HeaderOps, HeaderValue,
+    HostPattern, Http, IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress,
+    OnRevoke, Pacing, PassHost, Pem, PemSource, Protocols, Reject, Route, Runtime, Scheme, Server,
+    Upstream, UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -60,6 +60,8 @@ pub(crate) fn config() -> Config {
             via: None,
             expect: Expect::Answer,
             forwarded: Forwarded::default(),
+            answers: Answers::default(),
+            pacing: Pacing::default(),
         },
         log: Log {
             error: LogTarget::Stderr,

@@ -5,7 +5,8 @@
 //! for a request is a set of names whose copies from the client go, and a list of fields to append.
 
 use ferrule_config::Config;
-use ferrule_config::model::{HeaderOps, HeaderValue};
+use ferrule_config::model::{HeaderOps, HeaderValue, Traceparent};
+use ferrule_config::template::{Piece, Template as Written, Variable};
 
 use super::facts::Facts;
 use super::forwarded::Silenced;
@@ -139,6 +140,23 @@ impl IdentityHeaders {
     }
 }
 
+/// The fields that hold a request's id and its trace; set before everything that is configured.
+pub(super) fn marks(config: &Config) -> Option<HeaderOps> {
+    let field = |name: &str, variable| HeaderValue {
+        place: Default::default(),
+        name: name.to_owned(),
+        value: Written { pieces: vec![Piece::Variable(variable)] },
+    };
+    let answers = &config.http.answers;
+    let mut set = Vec::new();
+    set.extend(answers.request_id.as_ref().map(|name| field(name, Variable::RequestId)));
+    if answers.traceparent != Traceparent::Off {
+        set.push(field("traceparent", Variable::Traceparent));
+        set.push(field("tracestate", Variable::Tracestate));
+    }
+    (!set.is_empty()).then(|| HeaderOps { set, ..HeaderOps::default() })
+}
+
 /// The names that only we may send upstream: the configured ones, the field's usual ones, and every
 /// name that some route fills from the TLS session. The last ones go on all routes, because an
 /// application that trusts a name on one route trusts it on all.
@@ -175,6 +193,7 @@ mod tests {
             request: None,
             now: crate::plan::fixture::NOW,
             log: None,
+            marks: None,
         };
         let mut sent = Vec::new();
         for field in rules.append() {

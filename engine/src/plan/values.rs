@@ -1,6 +1,7 @@
 //! The values of variables, as bytes, escaped for where they go.
 
 use super::facts::{Facts, LogFacts, RequestFacts, SessionFacts};
+use super::marks::put_mark;
 use super::names::fold;
 use super::template::{Escape, Fact, FieldName};
 use crate::wire::head::Version;
@@ -100,6 +101,9 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
                 let offered = if ciphers { &session.ciphers } else { &session.curves };
                 offered.each_piece(|piece| sink.put(piece));
             }
+        }
+        Fact::RequestId | Fact::SpanId | Fact::TraceId | Fact::Traceparent | Fact::Tracestate => {
+            put_mark(fact, facts, sink);
         }
         Fact::SessionAlpn
         | Fact::SessionCipher
@@ -300,6 +304,7 @@ mod tests {
             }),
             now: NOW,
             log: Some(&log),
+            marks: None,
         };
         let mut out = Vec::new();
         render_escaped(&template, &facts, escape, &mut out);

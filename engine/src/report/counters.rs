@@ -12,6 +12,10 @@ pub enum Counter {
     Accepted,
     /// Client connections closed at once: the core was at its limit.
     AcceptedOverLimit,
+    /// Client connections closed at once: their address had too many.
+    AcceptedOverAddress,
+    /// Client connections closed unserved: there were no descriptors or memory left.
+    AcceptedShed,
     /// Accepts that failed (out of descriptors and the like).
     AcceptFailed,
     /// Full TLS handshakes that succeeded.
@@ -74,9 +78,11 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in declaration order.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::Accepted,
         Self::AcceptedOverLimit,
+        Self::AcceptedOverAddress,
+        Self::AcceptedShed,
         Self::AcceptFailed,
         Self::HandshakesFull,
         Self::HandshakesResumed,
@@ -126,6 +132,8 @@ impl Counter {
         match self {
             Self::Accepted => "accepted",
             Self::AcceptedOverLimit => "accepted_over_limit",
+            Self::AcceptedOverAddress => "accepted_over_address",
+            Self::AcceptedShed => "accepted_shed",
             Self::AcceptFailed => "accept_failed",
             Self::HandshakesFull => "handshakes_full",
             Self::HandshakesResumed => "handshakes_resumed",
@@ -162,10 +170,22 @@ impl Counter {
 /// The counters of one core. Written by that core alone.
 // A line of its own (two, because of the adjacent-line prefetcher) keeps one core's counting from
 // slowing its neighbours down.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
 pub struct Counters {
     values: [AtomicU64; Counter::ALL.len()],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self { values: std::array::from_fn(|_| AtomicU64::new(0)) }
+    }
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self { values: [0; Counter::ALL.len()] }
+    }
 }
 
 impl Counters {
@@ -192,7 +212,7 @@ impl Counters {
 }
 
 /// Values of one core, or summed over several.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Snapshot {
     values: [u64; Counter::ALL.len()],
 }

@@ -63,6 +63,7 @@ impl Client {
             request,
             now,
             log: None,
+            marks: None,
         }
     }
 

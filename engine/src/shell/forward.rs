@@ -8,6 +8,7 @@ use ferrule_config::model::Expect;
 use super::client::Client;
 use super::core::{Core, Live, LogCause, Work};
 use super::deadlines::Shut;
+use super::pace::Pace;
 use super::reader::Wait;
 use super::relay::{PumpError, Times, drain, pump};
 use super::respond::{Answering, Memory, Progress, RespondError, respond};
@@ -22,7 +23,7 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::retry::{Attempt, Failure, Retry, Sent, decide};
 use crate::exchange::reuse::{self, Bodies, UpstreamEnd};
 use crate::exchange::rewrite::{Towards, upstream_head, upstream_name};
-use crate::plan::{NodeIndex, UpstreamPlan};
+use crate::plan::{Facts, NodeIndex, UpstreamPlan};
 use crate::report::Counter;
 use crate::wire::framing::BodyLength;
 
@@ -194,6 +195,7 @@ async fn attempt(
 fn not_connected(request: &Request<'_>, error: &ConnectError) -> Failed {
     let (failure, refusal) = match error {
         ConnectError::NoAddress => (Failure::Connect, Refusal::NoLiveNode),
+        ConnectError::NoRoom => (Failure::Connect, Refusal::Overloaded),
         ConnectError::Failed(_) => (Failure::Connect, Refusal::UpstreamConnect),
         ConnectError::TimedOut => (Failure::Connect, Refusal::UpstreamTimeout),
         ConnectError::Tls(_) => (Failure::Connect, Refusal::UpstreamTls),
@@ -213,11 +215,12 @@ fn render(
     let Some(node_plan) = upstream.nodes.get(node.0 as usize) else {
         return Err(Refusal::Internal);
     };
-    let Work { request: scratch, out, .. } = work;
+    let Work { request: scratch, marks, out, .. } = work;
     out.clear();
     let route = plan.route(request.admission.route);
     request.core.clock.with_now(|now| {
         let facts = client.facts(now, Some(Client::request_facts(request.buf, scratch, &route.id)));
+        let facts = Facts { marks: Some(marks), ..facts };
         let towards = Towards {
             node: node_plan,
             identity_block: &client.identity_block,
@@ -257,7 +260,10 @@ async fn exchange(
     // Passed on, the expectation is the upstream's to answer.
     let expects = uploads && request.admission.wishes.expect_continue;
     let passed_on = expects && plan.http.expect == Expect::Forward;
+    // Copied, because the rest of the memory it stands in is worked in.
+    let marks = plan.http.answers.request_id.is_some().then_some(work.marks);
     let answering = Answering {
+        request_id: marks.as_ref().and_then(|marks| marks.named(plan)),
         core: request.core,
         plan,
         method: request.admission.method,
@@ -427,7 +433,10 @@ async fn side_by_side(
     let plan = &request.live.generation.plan;
     let timeout = plan.route(request.admission.route).timeout;
     let read = Wait { time: plan.http.client_body_timeout, shut: Shut::Read, idle: false };
-    let times = Times { read, write: timeout.send };
+    let pacing = &plan.http.pacing;
+    let pace = Pace::new(pacing.body_min_rate, pacing.grace);
+    let clock = &request.core.clock;
+    let times = Times { read, write: timeout.send, paces: (pace, Pace::free()), clock };
     let upstream_descriptor = lease.stream.descriptor();
     let client_read = client.stream.read_remote();
     let Work { response, out, gather, upload, .. } = work;

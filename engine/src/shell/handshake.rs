@@ -19,6 +19,7 @@ use super::reader::Wait;
 use super::roll;
 use super::session::{Progress, Session, SessionError};
 use super::stream::{Cut, Security, Stream};
+use crate::exchange::answer::Manner;
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::identity::{ClientIdentity, Verdict, VerifyFailure};
 use crate::plan::facts::ConnectionFacts;
@@ -353,6 +354,10 @@ async fn refuse(client: &mut Client, failure: &Failure) {
                     keep_alive: false,
                     http_date: now.http_date,
                     server_tokens: client.live.generation.plan.http.server_tokens,
+                    manner: Manner {
+                        pages: Some(&client.live.generation.plan.error_pages),
+                        ..Manner::default()
+                    },
                 };
                 answer(Refusal::PlainHttpOnTls, &to, &mut words);
             });

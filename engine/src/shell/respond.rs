@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use super::core::Core;
 use super::deadlines::Shut;
+use super::pace::Pace;
 use super::reader::Wait;
 use super::relay::{PumpError, Times, pump};
 use super::session::Opened;
@@ -41,6 +42,8 @@ pub struct Answering<'a> {
     pub uploaded: Option<&'a Cell<bool>>,
     /// How long the upstream may take for its next bytes.
     pub read_timeout: Duration,
+    /// The header that holds the request's id, and the id.
+    pub request_id: Option<(&'a str, &'a [u8])>,
 }
 
 /// Memory that responding works in.
@@ -105,6 +108,7 @@ pub async fn respond(
                 continue_wanted: answering.uploaded.is_some(),
                 trailers: answering.takes_trailers.then_some(&answering.plan.identity),
                 via: answering.plan.http.via.as_deref(),
+                request_id: answering.request_id,
             };
             let buf = upstream.plain();
             let step = admit_response(buf, memory.head, &asked)?;
@@ -206,7 +210,10 @@ async fn deliver(
         Ok(()) if flow.is_done() => client.flush(write_timeout).await.map_err(PumpError::Sink),
         Ok(()) => {
             let read = Wait { time: answering.read_timeout, shut: Shut::Both, idle: false };
-            let times = Times { read, write: write_timeout };
+            let pacing = &answering.plan.http.pacing;
+            let pace = Pace::new(pacing.send_min_rate, pacing.grace);
+            let clock = &answering.core.clock;
+            let times = Times { read, write: write_timeout, paces: (Pace::free(), pace), clock };
             let before = flow.data_bytes();
             let pumped = pump(upstream, client, &mut flow, times, memory.gather).await;
             progress.sent_bytes += flow.data_bytes() - before;

@@ -15,6 +15,7 @@ use super::fd::Peek;
 use super::handshake::{GOODBYE_TIME, drive};
 use super::reader::Wait;
 use super::session::{Session, SessionError};
+use super::shed;
 use super::stream::{Cut, Stream};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
 use crate::plan::{NodeIndex, NodePlan, UpstreamId, UpstreamPlan};
@@ -54,6 +55,8 @@ pub struct Wanted<'a> {
 pub enum ConnectError {
     /// The node's name has no address.
     NoAddress,
+    /// We have no descriptor or memory left for a connection.
+    NoRoom,
     /// TCP failed.
     Failed(io::ErrorKind),
     /// It took too long.
@@ -130,7 +133,13 @@ async fn connect(
         }
     };
     let started = core.clock.elapsed();
-    let failed = |error: io::Error| ConnectError::Failed(error.kind());
+    let failed = |error: io::Error| {
+        if shed::is_exhaustion(&error) {
+            shed::relieve(core, &error);
+            return ConnectError::NoRoom;
+        }
+        ConnectError::Failed(error.kind())
+    };
     // Dropping a connect that took too long closes its descriptor; nothing else is lost.
     let mut stream = match address {
         Address::Ip(address) => {
@@ -212,6 +221,7 @@ fn note_failure(
 /// For the log: what went wrong, in words an operator can act on.
 fn describe(error: &ConnectError) -> String {
     match error {
+        ConnectError::NoRoom => "no descriptor or memory is left".to_owned(),
         ConnectError::NoAddress => "its name has not been resolved".to_owned(),
         ConnectError::Failed(kind) => kind.to_string(),
         ConnectError::TimedOut => "it took too long".to_owned(),

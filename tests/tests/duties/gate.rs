@@ -74,6 +74,7 @@ impl Gate {
             client: Some(&self.client),
             request: Some(request),
             now: NOW,
+            marks: None,
             log: None,
         };
         let node = &self.plan.upstream(admission.upstream).nodes[0];
@@ -111,6 +112,7 @@ impl Gate {
             continue_wanted: false,
             trailers: takes_trailers.then_some(&self.plan.identity),
             via: self.plan.http.via.as_deref(),
+            request_id: None,
         };
         let step = admit_response(head, &parsed, &asked)?;
         let ResponseStep::Final(delivery) = step else { panic!("an interim response") };

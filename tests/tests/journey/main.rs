@@ -4,9 +4,11 @@
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
 mod access_log;
+mod answers;
 mod bodies;
 mod drain;
 mod duties;
+mod exhausted;
 mod guides;
 mod hostile;
 mod keys;
@@ -18,6 +20,7 @@ mod reload;
 mod resume;
 mod rewrite;
 mod routing;
+mod slow;
 mod sni;
 
 use std::fs;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientVerify, Expect, Forwarded, HostPattern, Http, IoDriver, KeepalivePool,
-    KeyPair, Level, Log, LogTarget, OnRevoke, PassHost, Pem, PemSource, Protocols, Reject, Runtime,
-    Scheme, Server, Upstream, UpstreamTimeout, UpstreamTls as UpstreamModel,
+    Answers, ClientAuth, ClientVerify, Expect, Forwarded, HostPattern, Http, IoDriver,
+    KeepalivePool, KeyPair, Level, Log, LogTarget, OnRevoke, Pacing, PassHost, Pem, PemSource,
+    Protocols, Reject, Runtime, Scheme, Server, Upstream, UpstreamTimeout,
+    UpstreamTls as UpstreamModel,
 };
 use ferrule_config::{Config, Place, Problems};
 use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
@@ -186,6 +187,8 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
             via: None,
             expect: Expect::Answer,
             forwarded: Forwarded::default(),
+            answers: Answers::default(),
+            pacing: Pacing::default(),
         },
         log: Log {
             error: LogTarget::Stderr,
