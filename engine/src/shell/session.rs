@@ -2,7 +2,7 @@
 //!
 //! In: ciphertext in a rented buffer. Out: the payload of one record at a time, and whatever the
 //! protocol wants to say back, collected as pending and sent in front of the next message. rustls does
-//! every handshake (see [`unbuffered`](super::unbuffered)); once it is over, TLS 1.3 may go on
+//! every handshake (`unbuffered`); once it is over, TLS 1.3 may go on
 //! with our own record layer ([`crate::tls::record`]). A plaintext connection is a session that hands
 //! bytes through.
 
