@@ -15,6 +15,7 @@ mod misdirected;
 mod pool;
 mod reload;
 mod resume;
+mod revoke;
 mod rewrite;
 mod routing;
 mod sni;
