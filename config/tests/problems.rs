@@ -220,58 +220,6 @@ fn server_objects_are_whole() {
 }
 
 #[test]
-fn revocation_and_pins_are_whole() {
-    let cases: [(&str, &[Wanted<'_>]); 4] = [
-        ("crl = []", &[(6, 28, "ssls[0].client.crl", "nobody would be revoked")]),
-        (
-            "crl_expired = 'warn', crl_missing = 'allow'",
-            &[
-                (6, 36, "ssls[0].client.crl_expired", "says nothing without `crl`"),
-                (6, 58, "ssls[0].client.crl_missing", "says nothing without `crl`"),
-            ],
-        ),
-        (
-            "crl = ['', 'x'], crl_expired = 'allow'",
-            &[
-                (6, 29, "ssls[0].client.crl[0]", "this is empty"),
-                (6, 53, "ssls[0].client.crl_expired", "not known here"),
-            ],
-        ),
-        ("clock_skew = '25h'", &[(6, 35, "ssls[0].client.clock_skew", "no difference of clocks")]),
-    ];
-    for (keys, wanted) in cases {
-        let object = format!("sni = 'a'\ncert = 'c'\nkey = 'k'\nclient = {{ ca = 'a', {keys} }}\n");
-        assert_problems(&format!("{TLS_LISTEN}[[ssls]]\n{object}{ROUTE}"), wanted);
-    }
-    let pin = "spki-sha256:NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A=";
-    let cases: [(String, &[Wanted<'_>]); 4] = [
-        (
-            "ca = 'a', pins = []".to_owned(),
-            &[(5, 26, "upstreams[0].tls.pins", "this list is empty")],
-        ),
-        (
-            "ca = 'a', pins = ['sha256:00', 'md5:00']".to_owned(),
-            &[
-                (5, 27, "upstreams[0].tls.pins", "is no SHA-256"),
-                (5, 40, "upstreams[0].tls.pins", "is no pin"),
-            ],
-        ),
-        (
-            format!("ca = 'a', pins = ['{pin}', '{pin}']"),
-            &[(5, 87, "upstreams[0].tls.pins", "stands here twice")],
-        ),
-        (
-            "verify = 'off', crl = 'x'".to_owned(),
-            &[(5, 31, "upstreams[0].tls.crl", "needs a chain that is verified")],
-        ),
-    ];
-    for (keys, wanted) in cases {
-        let object = "[[upstreams]]\nscheme = 'https'\nnodes = { 'a' = 1 }\n";
-        assert_problems(&format!("{LISTEN}{object}tls = {{ {keys} }}\n{ROUTE}"), wanted);
-    }
-}
-
-#[test]
 fn client_certificates_are_referred_to_by_id() {
     let object = "[[ssls]]\ntype = 'client'\ncert = 'c'\nkey = 'k'\nsni = 'a'\n";
     let wanted = [

@@ -153,7 +153,7 @@ fn what_is_old_or_missing_means_what_the_file_says() {
     let leaf = world.leaf(&sub);
     let chain: [&[u8]; 2] = [&leaf, &sub_der];
     let at = |ders: Vec<Vec<u8>>, rules: (bool, bool), skew: i64, now: i64| {
-        let policy = ClientPolicy::new(&[root_der.clone()], 1, true).expect("a policy");
+        let policy = ClientPolicy::new(std::slice::from_ref(&root_der), 1, true).expect("a policy");
         let policy = policy.with_clock_skew(skew).with_revocation(Some(lists(ders, rules)));
         judge(&chain, &policy, now)
     };
@@ -332,7 +332,8 @@ fn hostile_certificates_are_refused_with_a_reason() {
     strange.spki = rsa;
     let rsa_ca = draft("constrained", vec![basic_constraints(true, None)]).sign(&strange, &root);
     let failed = VerifyFailure::Unspecified;
-    let table: Vec<(&str, Vec<Vec<u8>>, Result<(), VerifyFailure>)> = vec![
+    type Case = (&'static str, Vec<Vec<u8>>, Result<(), VerifyFailure>);
+    let table: Vec<Case> = vec![
         ("plain", vec![with(Vec::new())], Ok(())),
         ("4,000 names", vec![with(vec![names(4_000)])], Ok(())),
         ("20,000 names", vec![with(vec![names(20_000)])], Err(failed)),
@@ -371,6 +372,11 @@ fn hostile_certificates_are_refused_with_a_reason() {
     );
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a measurement for the reader; nothing depends on it"
+)]
 /// A list of a million entries: its memory is its file's and four bytes for each.
 #[test]
 fn a_large_list_is_held_in_little_more_than_its_file() {

@@ -18,6 +18,7 @@ mod misdirected;
 mod pool;
 mod reload;
 mod resume;
+mod revoke;
 mod rewrite;
 mod routing;
 mod slow;
