@@ -79,7 +79,7 @@ pub enum WireError {
     ChunkedNotLast,
     /// A transfer coding we do not decode (RFC 9112, section 6.1).
     UnknownTransferCoding,
-    /// A 1xx or 204 response that announces a body (RFC 9112, section 6.1; RFC 9110, 8.6).
+    /// A 1xx, 204 or 205 response that announces a body (RFC 9112, section 6.1; RFC 9110, 8.6).
     UnexpectedBody,
     /// A chunk size that is not hexadecimal digits alone (RFC 9112, section 7.1).
     InvalidChunkSize,

@@ -12,13 +12,16 @@
     reason = "a test stops at the first surprise, with its text; the table is for the reader"
 )]
 
+mod answers;
 mod chunks;
 mod line;
+mod policies;
 mod reading;
 mod recorder;
 mod requests;
 mod stand;
 mod table;
+mod valid;
 mod verdict;
 
 use ferrule_tests::Driver;
@@ -30,18 +33,27 @@ use verdict::Verdict;
 
 #[test]
 fn probe_run() {
-    let cases = requests::cases();
-    println!("{} cases", cases.len());
-    let which = [Proxy::Ferrule(Driver::IoUring), Proxy::Relay];
-    for proxy in which {
-        let row = Row::judge((proxy, Below::Plain), &cases, |stand, case, number| {
+    for proxy in [Proxy::Ferrule(Driver::IoUring)] {
+        let row = Row::judge((proxy, Below::Plain), &requests::cases(), |stand, case, number| {
             (case.name.clone(), verdict::request(stand, case, number))
         });
-        println!("{} {:?}", proxy.name(), row.counts());
-        if proxy.is_ferrule() {
-            for line in row.list(|v| !matches!(v, Verdict::Passed | Verdict::Refused(_))) {
-                println!("  {line}");
-            }
+        show(&row);
+        let row = Row::judge((proxy, Below::Plain), &valid::cases(true), |stand, case, number| {
+            (case.name.clone(), verdict::request(stand, case, number))
+        });
+        show(&row);
+        let row = Row::judge((proxy, Below::Plain), &answers::cases(), |stand, case, number| {
+            (case.name.clone(), verdict::answer(stand, case, number))
+        });
+        show(&row);
+    }
+}
+
+fn show(row: &Row) {
+    println!("{} {:?} {:?}", row.proxy.name(), row.below, row.counts());
+    if row.proxy.is_ferrule() {
+        for line in row.list(|v| !matches!(v, Verdict::Passed | Verdict::Refused(_) | Verdict::Policy(_))) {
+            println!("  {line}");
         }
     }
 }

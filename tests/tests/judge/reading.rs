@@ -480,7 +480,8 @@ fn body(
             return Err("two lengths");
         }
         let forbidden = chunked || length.is_some_and(|length| length > 0);
-        if matches!(status, 100..=199 | 204) && forbidden {
+        let reset = status == 205 && length.is_some_and(|length| length > 0);
+        if (matches!(status, 100..=199 | 204) && forbidden) || (reset && !none) {
             return Err("a body where none may be");
         }
     }

@@ -19,16 +19,13 @@ pub(crate) enum Step {
     Pause(u64),
     /// Ends the connection; without one it goes on with the next request.
     Close,
-    /// Waits for a byte or the end of the connection.
-    Linger,
 }
 
-/// What to do for a request whose target ends like this, and for connections before any request.
+/// What to do for a request whose target ends like this.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Script {
     pub(crate) target: String,
     pub(crate) steps: Vec<Step>,
-    pub(crate) greeting: Vec<u8>,
 }
 
 /// A request as it came.
@@ -137,16 +134,14 @@ impl Drop for Recorder {
 
 fn serve(keys: &Keys, socket: TcpStream, log: &Mutex<Log>) {
     let Ok(mut stream) = keys.accept(socket) else { return };
-    let (number, greeting) = {
+    let number = {
         let mut log = lock(log);
         log.connections.push(Connection { open: true, ..Connection::default() });
-        (log.connections.len() - 1, log.script.greeting.clone())
+        log.connections.len() - 1
     };
-    if greeting.is_empty() || stream.write_all(&greeting).is_ok() {
-        while let Some(message) = next(stream.as_mut(), log, number) {
-            if !answer(stream.as_mut(), log, &message) {
-                break;
-            }
+    while let Some(message) = next(stream.as_mut(), log, number) {
+        if !answer(stream.as_mut(), log, &message) {
+            break;
         }
     }
     stream.finish();
@@ -218,10 +213,6 @@ fn answer(stream: &mut dyn Stream, log: &Mutex<Log>, request: &Message) -> bool 
             }
             Step::Pause(millis) => thread::park_timeout(Duration::from_millis(millis)),
             Step::Close => return false,
-            Step::Linger => {
-                let _ = read_on(stream, Duration::from_millis(300), &mut Vec::new());
-                return false;
-            }
         }
     }
     true

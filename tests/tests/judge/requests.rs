@@ -7,7 +7,7 @@ const EVIL: &[u8] = b"GET /evil HTTP/1.1\r\nHost: judge.test\r\n\r\n";
 const HELLO: &[u8] = b"5\r\nhello\r\n0\r\n\r\n";
 
 /// Spellings of `Transfer-Encoding`, whole lines.
-const CODINGS: &[&[u8]] = &[
+pub(crate) const CODINGS: &[&[u8]] = &[
     b"Transfer-Encoding: chunked",
     b"TRANSFER-ENCODING: CHUNKED",
     b"transfer-encoding:cHuNkEd",
@@ -91,7 +91,7 @@ const CODINGS: &[&[u8]] = &[
 
 /// Spellings of a length of 5; `|` stands for the end of the line.
 #[rustfmt::skip]
-const LENGTHS: &[&[u8]] = &[
+pub(crate) const LENGTHS: &[&[u8]] = &[
     b": 5", b":5", b":\t5 ", b": 05", b": 0000000000000000000000005", b": +5", b": -5", b": --5",
     b": 5,5", b": 5, 5", b": 5,6", b": 0,5", b": 5,", b": ,5", b": 5;5", b": 5.0", b": 5e0",
     b": 0x5", b": 0X5", b": 0b101", b": 5h", b": h5", b":", b": \t", b": 5 5", b": 5\t5",
@@ -108,7 +108,7 @@ const LENGTHS: &[&[u8]] = &[
 
 /// First lines of a chunk of five bytes, without their CRLF.
 #[rustfmt::skip]
-const SIZES: &[&[u8]] = &[
+pub(crate) const SIZES: &[&[u8]] = &[
     b"5", b"05", b"000005", b"0000000000000005", b"00000000000000005", b"00000000000000000000000000000005",
     b"0x5", b"0X5", b"x5", b"+5", b"-5", b" 5", b"\t5", b"\x0b5", b"\x005", b"5 ", b"5\t", b"5  ", b"5\x0b",
     b"5\0", b"5\x0c", b"5\xa0", b"5;", b"5; ", b"5;a", b"5;a=b", b"5;a=", b"5;=b", b"5;a=b;c=d", b"5;a=\"b\"",
@@ -122,7 +122,7 @@ const SIZES: &[&[u8]] = &[
 
 /// What follows five bytes of data and their size.
 #[rustfmt::skip]
-const ENDS: &[&[u8]] = &[
+pub(crate) const ENDS: &[&[u8]] = &[
     b"hello\n0\r\n\r\n", b"hello0\r\n\r\n", b"hello\r0\r\n\r\n", b"hello\r\r\n0\r\n\r\n", b"hello\n\r0\r\n\r\n",
     b"helloXX0\r\n\r\n", b"hello\r\n\r\n0\r\n\r\n", b"hello \r\n0\r\n\r\n", b"hell\r\n0\r\n\r\n", b"helloo\r\n0\r\n\r\n",
     b"hello\r\n0\n\n", b"hello\r\n0\n\r\n", b"hello\r\n0\r\n\n", b"hello\r\n0\r\r\n\r\n", b"hello\r\n0\r\n\r", b"hello\r\n0\r\n\r\r\n",

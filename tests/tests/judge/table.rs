@@ -72,6 +72,7 @@ impl Verdict {
         match self {
             Self::Passed => "passed",
             Self::Refused(_) => "refused",
+            Self::Policy(_) => "refused by policy",
             Self::ValidRefused(_) => "valid refused",
             Self::Repaired(_) => "repaired",
             Self::Guessed(_) => "guessed",

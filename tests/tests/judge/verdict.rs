@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use super::line::{End, HOST, Keys, read_on};
+use super::line::{End, HOST, read_on};
 use super::reading::{self, Found, Kind, Message, Rest, STRICT, ambiguity};
-use super::recorder::{Mark, Script};
+use super::policies;
+use super::recorder::Script;
 use super::stand::Stand;
 
 /// What a proxy did, from good to bad.
@@ -15,6 +16,8 @@ pub(crate) enum Verdict {
     Passed,
     /// Broken, and refused with this status (0: by the end of the connection alone).
     Refused(u16),
+    /// Valid, and refused by a documented policy.
+    Policy(&'static str),
     /// Valid, and refused with this status.
     ValidRefused(u16),
     /// Broken in a way that every reader reads the same, and passed on in order.
@@ -44,8 +47,10 @@ pub(crate) struct AnswerCase {
     /// What the script sends altogether, and whether it ends its connection then.
     pub(crate) sent: Vec<u8>,
     pub(crate) ends: bool,
-    /// Something is wrong behind the first whole answer, which itself may be passed on.
-    pub(crate) surplus: bool,
+    /// The next request waits until the answer is there, and a little longer.
+    pub(crate) gap: bool,
+    /// Why it may be refused although it is legal as far as it goes.
+    pub(crate) policy: Option<&'static str>,
 }
 
 /// How long a proxy may think about a message that is not all there.
@@ -59,14 +64,19 @@ struct Heard {
     hung: bool,
 }
 
-fn talk(keys: &Keys, port: u16, bytes: &[u8], kinds: &[Kind], quiet: Duration) -> Heard {
+fn talk(stand: &Stand, pieces: &[&[u8]], kinds: &[Kind], quiet: Duration) -> Heard {
     let mut heard = Vec::new();
-    let Ok(mut stream) = keys.connect(port) else {
+    let Ok(mut stream) = stand.keys.connect(stand.port) else {
         let found = Found { messages: Vec::new(), rest: Rest::Clean };
         return Heard { bytes: heard, found, hung: true };
     };
-    // It may be refused before all of it was taken.
-    let _ = stream.write_all(bytes).and_then(|()| stream.flush());
+    for (at, bytes) in pieces.iter().enumerate() {
+        if at > 0 {
+            let _ = read_on(stream.as_mut(), SOON, &mut heard);
+        }
+        // It may be refused before all of it was taken.
+        let _ = stream.write_all(bytes).and_then(|()| stream.flush());
+    }
     let mut end = read_on(stream.as_mut(), quiet, &mut heard);
     if end == End::Quiet {
         stream.finish();
@@ -117,7 +127,7 @@ fn first(questions: &[&dyn Fn() -> Option<Verdict>]) -> Option<Verdict> {
 fn probe(stand: &Stand, number: usize) -> Option<Verdict> {
     let bytes = last_request("probe", number);
     let kinds = [Kind::Response { head: false, ended: true }];
-    let heard = talk(&stand.keys, stand.port, &bytes, &kinds, LATER);
+    let heard = talk(stand, &[&bytes], &kinds, LATER);
     let wanted = format!("/probe-{number}");
     let answer = finals(&heard.found.messages).next();
     let own = answer.and_then(target_of).is_some_and(|target| target == wanted);
@@ -137,7 +147,7 @@ pub(crate) fn request(stand: &Stand, case: &RequestCase, number: usize) -> Verdi
     let valid = !matches!(sent.rest, Rest::Broken(_) | Rest::Partial);
     let quiet = if sent.rest == Rest::Partial { SOON } else { LATER };
     let kinds = answer_kinds(&sent.messages, true);
-    let heard = talk(&stand.keys, stand.port, &bytes, &kinds, quiet);
+    let heard = talk(stand, &[&bytes], &kinds, quiet);
     stand.recorder.settle();
     let (pieces, seen) = stand.recorder.since(&mark);
     let seen: Vec<Message> = seen.into_iter().map(|seen| seen.message).collect();
@@ -162,7 +172,8 @@ pub(crate) fn request(stand: &Stand, case: &RequestCase, number: usize) -> Verdi
         } else if status == 0 && answers.len() == sent.messages.len() {
             Verdict::Passed
         } else {
-            Verdict::ValidRefused(status)
+            let policy = policies::of(&sent.messages, &bytes, status);
+            policy.map_or(Verdict::ValidRefused(status), Verdict::Policy)
         }
     })
 }
@@ -227,21 +238,20 @@ fn picked(seen: &[Message], sent: &Found, bytes: &[u8]) -> Option<Verdict> {
 
 /// Plays an answer case.
 pub(crate) fn answer(stand: &Stand, case: &AnswerCase, number: usize) -> Verdict {
-    let mark: Mark = stand.recorder.mark();
     let target = format!("/answer-{number}");
     stand.recorder.play(Script { target: target.clone(), ..case.script.clone() });
     let (method, version) = (case.method, if case.old { "1.0" } else { "1.1" });
     let keep = if case.old { "Connection: keep-alive\r\n" } else { "" };
-    let mut bytes =
-        format!("{method} {target} HTTP/{version}\r\nHost: {HOST}\r\n{keep}\r\n").into_bytes();
-    bytes.extend(last_request("follow", number));
+    let start = format!("{method} {target} HTTP/{version}\r\nHost: {HOST}\r\n{keep}\r\n");
+    let follow = last_request("follow", number);
+    let both = [start.as_bytes(), &follow].concat();
+    let pieces: &[&[u8]] = if case.gap { &[start.as_bytes(), &follow] } else { &[&both] };
     let head = method == "HEAD";
     let kinds = [Kind::Response { head, ended: true }, Kind::Response { head: false, ended: true }];
-    let heard = talk(&stand.keys, stand.port, &bytes, &kinds, LATER);
+    let heard = talk(stand, pieces, &kinds, LATER);
     let probed = probe(stand, number);
     stand.recorder.play(Script::default());
     stand.recorder.settle();
-    let _ = stand.recorder.since(&mark);
     let kind = Kind::Response { head, ended: case.ends };
     let told = reading::all(&case.sent, &[kind], &STRICT);
     let bad = first(&[
@@ -288,8 +298,16 @@ fn delivered(case: &AnswerCase, told: &Found, heard: &Heard) -> Verdict {
                 None => Verdict::Repaired(format!("{:?}: {text}", told.rest)),
             }
         }
-        (Some(_), None, _) if !case.surplus => {
-            Verdict::ValidRefused(got.map_or(0, Message::status))
+        (Some(meant), None, _) => {
+            let coded = meant.field("transfer-encoding");
+            let other = coded.is_some_and(|value| !value.eq_ignore_ascii_case(b"chunked"));
+            let digits = case.sent.windows(17).any(|digits| digits == b"00000000000000000");
+            match case.policy {
+                Some(policy) => Verdict::Policy(policy),
+                None if other => Verdict::Policy("no transfer coding but chunked"),
+                None if digits => Verdict::Policy("chunk sizes have at most 16 digits"),
+                None => Verdict::ValidRefused(got.map_or(0, Message::status)),
+            }
         }
         (_, None, got) => Verdict::Refused(got.map_or(0, Message::status)),
     }
