@@ -43,7 +43,7 @@ impl Keys {
             return Self { client: None, upstream: None };
         }
         let authority = Authority::new("judge");
-        let (server, client) = (authority.server(&[HOST]), authority.client("judge"));
+        let (server, client) = (authority.server(&[HOST]), authority.client("client"));
         fs::write(dir.join("ca.crt"), &authority.cert_pem).expect("a writable directory");
         for (name, leaf) in [("server", &server), ("client", &client)] {
             leaf.write(dir, name);

@@ -9,13 +9,11 @@ pub(crate) fn of(messages: &[Message], bytes: &[u8], status: u16) -> Option<&'st
     let any = |holds: &dyn Fn(&Message) -> bool| messages.iter().any(holds);
     let foreign = |m: &Message| !m.host.eq_ignore_ascii_case(HOST.as_bytes());
     match status {
-        400 if any(&|m| !is_plain_host(&m.host)) => Some("hosts are DNS names or addresses"),
+        400 if any(&|m| !is_plain_host(m.field("host").unwrap_or(&m.host))) => Some("hosts are DNS names or addresses"),
         400 if any(&|m| dots(&m.target)) => Some("dot segments are refused, not resolved"),
         400 if any(&|m| forbidden_escape(&m.target)) => Some("no encoded NUL, CR or LF"),
         400 if any(&|m| m.target.starts_with(b"?")) => Some("a query wants a path before it"),
-        400 if bytes.windows(17).any(|digits| digits == b"00000000000000000") => {
-            Some("chunk sizes have at most 16 digits")
-        }
+        400 if many_digits(bytes) => Some("chunk sizes have at most 16 digits"),
         404 if any(&|m| m.target == b"*") => Some("no route for the asterisk"),
         405 if any(&|m| m.first == b"CONNECT" || m.first == b"TRACE") => {
             Some("no CONNECT, no TRACE")
@@ -27,6 +25,14 @@ pub(crate) fn of(messages: &[Message], bytes: &[u8], status: u16) -> Option<&'st
         }
         _ => None,
     }
+}
+
+/// Is there a number with more leading zeros than chunk sizes may have?
+pub(crate) fn many_digits(bytes: &[u8]) -> bool {
+    let padded = |digits: &[u8]| {
+        digits.last().is_some_and(u8::is_ascii_hexdigit) && digits.starts_with(&[b'0'; 16])
+    };
+    bytes.windows(17).any(padded)
 }
 
 fn is_plain_host(host: &[u8]) -> bool {

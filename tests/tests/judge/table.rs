@@ -1,6 +1,5 @@
 //! Runs cases on several stands at once, and counts.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -15,8 +14,27 @@ const LANES: usize = 4;
 /// What came of every case, by name.
 pub(crate) type Outcomes = Vec<(String, Verdict)>;
 
+/// The columns.
+const WORDS: [&str; 8] = [
+    "dangerous",
+    "malformed passed on",
+    "guessed",
+    "repaired",
+    "valid refused",
+    "refused by policy",
+    "refused",
+    "passed",
+];
+
+/// The head of the table.
+pub(crate) fn heading() -> String {
+    let marks = "---:|".repeat(WORDS.len() + 1);
+    format!("| proxy | over | side | cases | {} |\n|---|---|---|{marks}", WORDS.join(" | "))
+}
+
 /// One row.
 pub(crate) struct Row {
+    pub(crate) side: &'static str,
     pub(crate) proxy: Proxy,
     pub(crate) below: Below,
     pub(crate) outcomes: Outcomes,
@@ -25,7 +43,7 @@ pub(crate) struct Row {
 impl Row {
     /// Judges a proxy by all of these cases.
     pub(crate) fn judge<C: Sync>(
-        (proxy, below): (Proxy, Below),
+        (proxy, below, side): (Proxy, Below, &'static str),
         cases: &[C],
         run: impl Fn(&Stand, &C, usize) -> (String, Verdict) + Sync,
     ) -> Self {
@@ -47,20 +65,37 @@ impl Row {
         });
         let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
         outcomes.sort();
-        Self { proxy, below, outcomes }
+        Self { side, proxy, below, outcomes }
     }
 
-    /// How many there are of each kind.
-    pub(crate) fn counts(&self) -> BTreeMap<&'static str, usize> {
-        let mut counts = BTreeMap::new();
-        for (_, verdict) in &self.outcomes {
-            *counts.entry(verdict.word()).or_default() += 1;
-        }
-        counts
+    /// How many of the cases came out like this.
+    fn count(&self, word: &str) -> usize {
+        self.outcomes.iter().filter(|(_, verdict)| verdict.word() == word).count()
+    }
+
+    /// The line of the table.
+    pub(crate) fn line(&self) -> String {
+        let below = if self.below == Below::Plain { "plain" } else { "mTLS" };
+        let counts: Vec<String> =
+            WORDS.iter().map(|word| self.count(word).to_string()).collect();
+        let (name, side, cases) = (self.proxy.name(), self.side, self.outcomes.len());
+        format!("| {name} | {below} | {side} | {cases} | {} |", counts.join(" | "))
+    }
+
+    /// Everything that may not happen.
+    pub(crate) fn findings(&self) -> Vec<String> {
+        let fine = ["passed", "refused", "refused by policy"];
+        self.list(|verdict| !fine.contains(&verdict.word()))
+    }
+
+    /// One finding of every kind, for the reader.
+    pub(crate) fn examples(&self) -> Vec<String> {
+        let first = |word: &&str| self.list(|verdict| verdict.word() == *word).into_iter().next();
+        WORDS[..5].iter().filter_map(first).collect()
     }
 
     /// Those of which this holds, one a line.
-    pub(crate) fn list(&self, wanted: impl Fn(&Verdict) -> bool) -> Vec<String> {
+    fn list(&self, wanted: impl Fn(&Verdict) -> bool) -> Vec<String> {
         let found = self.outcomes.iter().filter(|(_, verdict)| wanted(verdict));
         found.map(|(name, verdict)| format!("{name}: {verdict:?}")).collect()
     }

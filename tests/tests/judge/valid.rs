@@ -52,7 +52,10 @@ pub(crate) fn cases(hosts: bool) -> Vec<RequestCase> {
     }
     for target in TARGETS {
         for method in ["GET", "POST"] {
-            let text = format!("{method} {target} HTTP/1.1\r\nHost: judge.test\r\n\r\n");
+            // An absolute target says the same host as the field.
+            let host = target.split("//").nth(1).filter(|_| !target.starts_with('/'));
+            let host = host.and_then(|rest| rest.split('/').next()).unwrap_or("judge.test");
+            let text = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
             add(format!("{method} {target}"), text.into());
         }
     }

@@ -55,12 +55,16 @@ pub(crate) struct AnswerCase {
 
 /// How long a proxy may think about a message that is not all there.
 const SOON: Duration = Duration::from_millis(60);
-const LATER: Duration = Duration::from_millis(1500);
+/// How long it may take to end a connection that has to end.
+const LATER: Duration = Duration::from_secs(4);
 
 /// What came back on a connection.
 struct Heard {
     bytes: Vec<u8>,
     found: Found,
+    /// The proxy did not end it by itself.
+    held: bool,
+    /// It did not end either when we had nothing more to say.
     hung: bool,
 }
 
@@ -68,7 +72,7 @@ fn talk(stand: &Stand, pieces: &[&[u8]], kinds: &[Kind], quiet: Duration) -> Hea
     let mut heard = Vec::new();
     let Ok(mut stream) = stand.keys.connect(stand.port) else {
         let found = Found { messages: Vec::new(), rest: Rest::Clean };
-        return Heard { bytes: heard, found, hung: true };
+        return Heard { bytes: heard, found, held: true, hung: true };
     };
     for (at, bytes) in pieces.iter().enumerate() {
         if at > 0 {
@@ -78,7 +82,8 @@ fn talk(stand: &Stand, pieces: &[&[u8]], kinds: &[Kind], quiet: Duration) -> Hea
         let _ = stream.write_all(bytes).and_then(|()| stream.flush());
     }
     let mut end = read_on(stream.as_mut(), quiet, &mut heard);
-    if end == End::Quiet {
+    let held = end == End::Quiet;
+    if held {
         stream.finish();
         end = read_on(stream.as_mut(), LATER, &mut heard);
     }
@@ -91,7 +96,7 @@ fn talk(stand: &Stand, pieces: &[&[u8]], kinds: &[Kind], quiet: Duration) -> Hea
         })
         .collect();
     let found = reading::all(&heard, &kinds, &STRICT);
-    Heard { bytes: heard, found, hung: end == End::Quiet }
+    Heard { bytes: heard, found, held, hung: end == End::Quiet }
 }
 
 fn last_request(name: &str, number: usize) -> Vec<u8> {
@@ -154,6 +159,8 @@ pub(crate) fn request(stand: &Stand, case: &RequestCase, number: usize) -> Verdi
     let probed = probe(stand, number);
     let bad = first(&[
         &|| heard.hung.then(|| Verdict::Dangerous("hangs".to_owned())),
+        &|| (heard.held && sent.rest != Rest::Partial)
+            .then(|| Verdict::Dangerous("stays open".to_owned())),
         &|| probed.clone(),
         &|| two_ways(&pieces, &[Kind::Request]),
         &|| mixed_up(&heard, &sent.messages, valid),
@@ -301,11 +308,10 @@ fn delivered(case: &AnswerCase, told: &Found, heard: &Heard) -> Verdict {
         (Some(meant), None, _) => {
             let coded = meant.field("transfer-encoding");
             let other = coded.is_some_and(|value| !value.eq_ignore_ascii_case(b"chunked"));
-            let digits = case.sent.windows(17).any(|digits| digits == b"00000000000000000");
             match case.policy {
                 Some(policy) => Verdict::Policy(policy),
                 None if other => Verdict::Policy("no transfer coding but chunked"),
-                None if digits => Verdict::Policy("chunk sizes have at most 16 digits"),
+                None if policies::many_digits(&case.sent) => Verdict::Policy("chunk sizes have at most 16 digits"),
                 None => Verdict::ValidRefused(got.map_or(0, Message::status)),
             }
         }
