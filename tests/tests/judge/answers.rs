@@ -83,7 +83,11 @@ impl Cases {
         for status in STATUS {
             let rest = [&b"\r\n"[..], MARK, b"Content-Length: 5\r\n\r\nhello"].concat();
             self.add("status line", status, &[status, &rest[..]].concat());
-            self.add("status line until the end", status, &[*status, b"\r\n", MARK, b"\r\nhello"].concat());
+            self.add(
+                "status line until the end",
+                status,
+                &[*status, b"\r\n", MARK, b"\r\nhello"].concat(),
+            );
         }
         for field in FIELDS {
             let ok = [b"HTTP/1.1 200 OK\r\n", MARK].concat();
@@ -91,7 +95,12 @@ impl Cases {
             self.add("field", field, &[&ok, *field, length].concat());
             let chunks = b"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
             self.add("field with chunks", field, &[&ok, *field, chunks].concat());
-            self.of("HEAD", false, ("field", field), &[&ok, *field, b"\r\nContent-Length: 5\r\n\r\n"].concat());
+            self.of(
+                "HEAD",
+                false,
+                ("field", field),
+                &[&ok, *field, b"\r\nContent-Length: 5\r\n\r\n"].concat(),
+            );
         }
         for end in [&b"\n"[..], b"\r", b"\r\r\n", b"\n\r", b"\0\r\n", b"\r\n ", b"\x0b\r\n"] {
             for changed in 0..4 {
@@ -112,7 +121,11 @@ impl Cases {
             self.add("te alone,", coding, &[&ok, *coding, chunks].concat());
             let length: &[u8] = b"\r\nContent-Length: 4";
             self.add("te then cl,", coding, &[&ok, *coding, length, chunks].concat());
-            self.add("cl then te,", coding, &[&ok, &length[2..], b"\r\n", *coding, chunks].concat());
+            self.add(
+                "cl then te,",
+                coding,
+                &[&ok, &length[2..], b"\r\n", *coding, chunks].concat(),
+            );
             let old = [b"HTTP/1.0 200 OK\r\n", MARK].concat();
             self.add("te in 1.0,", coding, &[&old, *coding, chunks].concat());
         }
@@ -138,11 +151,24 @@ impl Cases {
     /// Answers that may have no body, with one.
     fn bodiless(&mut self) {
         for status in ["204 No", "304 Not", "205 Reset", "200 OK", "404 No"] {
-            for fields in ["", "Content-Length: 0\r\n", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Content-Length: x\r\n"] {
-                for body in ["", "hello", "5\r\nhello\r\n0\r\n\r\n", "HTTP/1.1 200 OK\r\nX-Mark: 1\r\nX-Evil: 1\r\nContent-Length: 0\r\n\r\n"] {
+            for fields in [
+                "",
+                "Content-Length: 0\r\n",
+                "Content-Length: 5\r\n",
+                "Transfer-Encoding: chunked\r\n",
+                "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+                "Content-Length: x\r\n",
+            ] {
+                for body in [
+                    "",
+                    "hello",
+                    "5\r\nhello\r\n0\r\n\r\n",
+                    "HTTP/1.1 200 OK\r\nX-Mark: 1\r\nX-Evil: 1\r\nContent-Length: 0\r\n\r\n",
+                ] {
                     for method in ["GET", "HEAD", "POST"] {
                         let sent = format!("HTTP/1.1 {status}\r\nX-Mark: 1\r\n{fields}\r\n{body}");
-                        let what = format!("{status} {} {}", fields.escape_debug(), body.escape_debug());
+                        let what =
+                            format!("{status} {} {}", fields.escape_debug(), body.escape_debug());
                         self.of(method, false, ("bodiless", what.as_bytes()), sent.as_bytes());
                         self.last().policy = Some("bytes behind the answer");
                     }
@@ -156,7 +182,17 @@ impl Cases {
         let old: &[u8] = b"HTTP/1.0 200 OK\r\nX-Mark: 1\r\nContent-Length: 5\r\n\r\nhello";
         let empty: &[u8] = b"HTTP/1.1 200 OK\r\nX-Mark: 1\r\nContent-Length: 0\r\n\r\n";
         let none: &[u8] = b"HTTP/1.1 204 No\r\nX-Mark: 1\r\n\r\n";
-        let more: [&[u8]; 9] = [EVIL, b"\r\n", b"\n", b"x", b"\0", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 408 Timeout\r\nConnection: close\r\n\r\n", b"0\r\n\r\n", b"HTTP"];
+        let more: [&[u8]; 9] = [
+            EVIL,
+            b"\r\n",
+            b"\n",
+            b"x",
+            b"\0",
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+            b"HTTP/1.1 408 Timeout\r\nConnection: close\r\n\r\n",
+            b"0\r\n\r\n",
+            b"HTTP",
+        ];
         for whole in [WHOLE, CHUNKS, old, empty, none] {
             for extra in more {
                 for late in [false, true] {
@@ -168,7 +204,10 @@ impl Cases {
                         }
                         steps.extend(close.then_some(Step::Close));
                         self.0.push(AnswerCase {
-                            name: format!("surplus, late {late}, close {close}: {}", extra.escape_ascii()),
+                            name: format!(
+                                "surplus, late {late}, close {close}: {}",
+                                extra.escape_ascii()
+                            ),
                             method: "GET",
                             old: false,
                             script: Script { steps, ..Script::default() },
@@ -181,25 +220,44 @@ impl Cases {
                 }
             }
         }
-        for greeting in [&b"\r\n"[..], b"\n", b"x", b"\0", b"220 smtp\r\n", b"SSH-2.0-x\r\n", b"HTTP"] {
+        for greeting in
+            [&b"\r\n"[..], b"\n", b"x", b"\0", b"220 smtp\r\n", b"SSH-2.0-x\r\n", b"HTTP"]
+        {
             self.add("before the answer", greeting, &[greeting, WHOLE].concat());
         }
     }
 
     fn interims(&mut self) {
-        for status in ["100 Continue", "102 Processing", "103 Early Hints", "199 x", "101 Switching"] {
+        for status in
+            ["100 Continue", "102 Processing", "103 Early Hints", "199 x", "101 Switching"]
+        {
             for count in [1, 2, 3, 7, 8, 9, 20, 200] {
-                for fields in ["", "Link: </a>\r\n", "Content-Length: 0\r\n", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "Connection: close\r\n", "X : y\r\n"] {
+                for fields in [
+                    "",
+                    "Link: </a>\r\n",
+                    "Content-Length: 0\r\n",
+                    "Content-Length: 5\r\n",
+                    "Transfer-Encoding: chunked\r\n",
+                    "Connection: close\r\n",
+                    "X : y\r\n",
+                ] {
                     let interim = format!("HTTP/1.1 {status}\r\n{fields}\r\n").repeat(count);
                     let what = format!("{count} of {status} {}", fields.trim_end());
                     let sent = [interim.as_bytes(), WHOLE].concat();
                     for old in [false, true] {
                         self.of("GET", old, ("interim", what.as_bytes()), &sent);
                         let named = status.starts_with("101");
-                        let policy = if named { "an upgrade nobody asked for" } else { "many interim answers" };
+                        let policy = if named {
+                            "an upgrade nobody asked for"
+                        } else {
+                            "many interim answers"
+                        };
                         if named || count > 8 {
                             let both = self.0.len().saturating_sub(2);
-                            self.0.iter_mut().skip(both).for_each(|case| case.policy = Some(policy));
+                            self.0
+                                .iter_mut()
+                                .skip(both)
+                                .for_each(|case| case.policy = Some(policy));
                         }
                     }
                 }
@@ -238,7 +296,10 @@ impl Cases {
             ("behind a value", format!("{head}X: y~\r\n{end}")),
             ("before the length", format!("{head}Content-Length: ~5\r\n\r\nhello")),
             ("behind the length", format!("{head}Content-Length: 5~\r\n\r\nhello")),
-            ("behind the coding", format!("{head}Transfer-Encoding: chunked~\r\n\r\n5\r\nhello\r\n0\r\n\r\n")),
+            (
+                "behind the coding",
+                format!("{head}Transfer-Encoding: chunked~\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+            ),
             ("behind a chunk size", format!("{chunked}5~\r\nhello\r\n0\r\n\r\n")),
             ("behind a chunk", format!("{chunked}5\r\nhello~\r\n0\r\n\r\n")),
             ("in a trailer", format!("{chunked}5\r\nhello\r\n0\r\nX: y~z\r\n\r\n")),

@@ -1,6 +1,7 @@
 //! Chunked bodies, as strictly or leniently as a reading says.
 
-use super::reading::{Chunks, Reading, is_token, is_value, line, strict_field};
+use super::grammar::{is_token, is_value, strict_field};
+use super::reading::{Chunks, Reading, line};
 
 /// The data, and where the body ends; `None` if it is not all there.
 pub(crate) fn read(
@@ -20,7 +21,7 @@ pub(crate) fn read(
         data.extend_from_slice(piece);
         at += piece.len();
         let rest = &bytes[at..];
-        at += match (by.chunks(), rest) {
+        at += match (by.chunks, rest) {
             (_, [b'\r', b'\n', ..]) => 2,
             (_, [] | [b'\r']) => return Ok(None),
             (Chunks::Strict, _) => return Err("the end of a chunk"),
@@ -34,12 +35,8 @@ pub(crate) fn read(
 }
 
 /// The size in the line at `at`, and where that line ends.
-fn size_line(
-    bytes: &[u8],
-    at: usize,
-    by: &Reading,
-) -> Result<Option<(u64, usize)>, &'static str> {
-    if by.chunks() == Chunks::Strict {
+fn size_line(bytes: &[u8], at: usize, by: &Reading) -> Result<Option<(u64, usize)>, &'static str> {
+    if by.chunks == Chunks::Strict {
         // What can become no size is a fault before its line has ended.
         if bytes.get(at).is_some_and(|byte| !byte.is_ascii_hexdigit()) {
             return Err("a chunk size");
@@ -50,9 +47,9 @@ fn size_line(
     let rest = &bytes[at..];
     let mut quoted = false;
     let end = rest.iter().enumerate().position(|(place, byte)| {
-        quoted ^= by.chunks() == Chunks::Quotes && *byte == b'"';
+        quoted ^= by.chunks == Chunks::Quotes && *byte == b'"';
         let lf = *byte == b'\n' && !quoted;
-        lf && (by.chunks() == Chunks::BareLf || (place > 0 && rest[place - 1] == b'\r'))
+        lf && (by.chunks == Chunks::BareLf || (place > 0 && rest[place - 1] == b'\r'))
     });
     let Some(end) = end else { return Ok(None) };
     let text = rest[..end].trim_ascii();
@@ -62,7 +59,7 @@ fn size_line(
         let digit = char::from(*digit).to_digit(16).map_or(0, u64::from);
         sum.wrapping_mul(16).wrapping_add(digit)
     });
-    let size = if by.chunks() == Chunks::Wrap { size & 0xffff_ffff } else { size };
+    let size = if by.chunks == Chunks::Wrap { size & 0xffff_ffff } else { size };
     Ok(Some((size, at + end + 1)))
 }
 
@@ -123,7 +120,7 @@ fn word(text: &[u8]) -> (&[u8], &[u8]) {
 
 /// Where the trailer section ends.
 fn trailer(bytes: &[u8], mut at: usize, by: &Reading) -> Result<Option<usize>, &'static str> {
-    if by.chunks() == Chunks::Blind {
+    if by.chunks == Chunks::Blind {
         return Ok((at + 2 <= bytes.len()).then_some(at + 2));
     }
     while let Some((text, next)) = line(bytes, at, by)? {

@@ -146,10 +146,7 @@ pub(crate) fn read_on(stream: &mut dyn Stream, quiet: Duration, into: &mut Vec<u
             Ok(count) => into.extend_from_slice(&piece[..count]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-                ) =>
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
             {
                 return End::Quiet;
             }

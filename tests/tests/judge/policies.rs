@@ -9,7 +9,9 @@ pub(crate) fn of(messages: &[Message], bytes: &[u8], status: u16) -> Option<&'st
     let any = |holds: &dyn Fn(&Message) -> bool| messages.iter().any(holds);
     let foreign = |m: &Message| !m.host.eq_ignore_ascii_case(HOST.as_bytes());
     match status {
-        400 if any(&|m| !is_plain_host(m.field("host").unwrap_or(&m.host))) => Some("hosts are DNS names or addresses"),
+        400 if any(&|m| !is_plain_host(m.field("host").unwrap_or(&m.host))) => {
+            Some("hosts are DNS names or addresses")
+        }
         400 if any(&|m| dots(&m.target)) => Some("dot segments are refused, not resolved"),
         400 if any(&|m| forbidden_escape(&m.target)) => Some("no encoded NUL, CR or LF"),
         400 if any(&|m| m.target.starts_with(b"?")) => Some("a query wants a path before it"),

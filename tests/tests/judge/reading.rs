@@ -5,6 +5,7 @@
 //! bytes can be read in two ways.
 
 use super::chunks;
+use super::grammar::{is_host, is_token, split_absolute, strict_field, strict_start};
 
 /// What ends a line.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -55,7 +56,7 @@ pub(crate) enum Cl {
     DigitsOnly,
 }
 
-/// Which of two answers wins.
+/// Which of two wins.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Pick {
     First,
@@ -92,7 +93,7 @@ pub(crate) struct Reading {
     cl: Cl,
     length_wins: bool,
     host: Pick,
-    chunks: Chunks,
+    pub(crate) chunks: Chunks,
 }
 
 const BASE: Reading = Reading {
@@ -237,7 +238,7 @@ pub(crate) fn all(bytes: &[u8], kinds: &[Kind], by: &Reading) -> Found {
         if at >= bytes.len() {
             break Rest::Clean;
         }
-        let kind = *kinds.get(final_ones).or(kinds.last()).unwrap_or(&Kind::Request);
+        let kind = *kinds.get(final_ones).or_else(|| kinds.last()).unwrap_or(&Kind::Request);
         match one(&bytes[at..], kind, by) {
             Err(fault) => break Rest::Broken(fault),
             Ok(None) => break Rest::Partial,
@@ -265,10 +266,7 @@ pub(crate) fn ambiguity(bytes: &[u8], kinds: &[Kind]) -> Option<String> {
         found.messages.iter().map(|m| m.meaning().map(<[u8]>::to_vec)).collect::<Vec<_>>()
     };
     let wanted = meaning(&base);
-    LENIENT
-        .iter()
-        .find(|by| meaning(&all(bytes, kinds, by)) != wanted)
-        .map(|by| by.name.to_owned())
+    LENIENT.iter().find(|by| meaning(&all(bytes, kinds, by)) != wanted).map(|by| by.name.to_owned())
 }
 
 type Head<'a> = (Vec<&'a [u8]>, usize);
@@ -335,59 +333,11 @@ fn start(lines: &[&[u8]], kind: Kind, by: &Reading) -> Result<Message, &'static 
     Ok(message)
 }
 
-fn strict_start(line: &[u8], kind: Kind) -> Result<Message, &'static str> {
-    let mut words = line.splitn(3, |byte| *byte == b' ');
-    let mut word = || words.next().unwrap_or_default().to_vec();
-    let (one, two, three) = (word(), word(), word());
-    let old = |version: &[u8]| match version {
-        b"HTTP/1.1" => Ok(false),
-        b"HTTP/1.0" => Ok(true),
-        _ => Err("another version"),
-    };
-    if kind == Kind::Request {
-        if !is_token(&one) {
-            return Err("the method");
-        }
-        strict_target(&one, &two)?;
-        return Ok(Message { old: old(&three)?, first: one, target: two, ..Message::default() });
-    }
-    let old = old(&one)?;
-    if !(two.len() == 3 && two.iter().all(u8::is_ascii_digit) && (b'1'..=b'5').contains(&two[0])) {
-        return Err("the status");
-    }
-    if !is_value(&three) {
-        return Err("the reason");
-    }
-    Ok(Message { first: two, old, ..Message::default() })
-}
+/// A name and a value.
+type Field = (Vec<u8>, Vec<u8>);
 
-fn strict_target(method: &[u8], target: &[u8]) -> Result<(), &'static str> {
-    let form = match target {
-        _ if method == b"CONNECT" => is_host(target) && target.contains(&b':'),
-        b"*" => method == b"OPTIONS",
-        [b'/', ..] => true,
-        _ => split_absolute(target).is_some_and(|(host, _)| !host.is_empty() && is_host(host)),
-    };
-    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
-    let escapes = path.split(|byte| *byte == b'%').skip(1).all(|part| {
-        part.get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    });
-    let legal = target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#');
-    if form && legal && escapes && !path.contains(&b'\\') { Ok(()) } else { Err("the target") }
-}
-
-fn split_absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
-    let len = [&b"http://"[..], b"https://"].iter().find_map(|scheme| {
-        let start = target.get(..scheme.len())?;
-        start.eq_ignore_ascii_case(scheme).then_some(scheme.len())
-    })?;
-    let rest = &target[len..];
-    let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
-    Some(rest.split_at(end))
-}
-
-fn fields(lines: &[&[u8]], by: &Reading) -> Result<Vec<(Vec<u8>, Vec<u8>)>, &'static str> {
-    let mut found: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+fn fields(lines: &[&[u8]], by: &Reading) -> Result<Vec<Field>, &'static str> {
+    let mut found: Vec<Field> = Vec::new();
     for line in lines {
         let folded = matches!(line, [b' ' | b'\t', ..]);
         if by.strict {
@@ -404,7 +354,8 @@ fn fields(lines: &[&[u8]], by: &Reading) -> Result<Vec<(Vec<u8>, Vec<u8>)>, &'st
         }
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
         let (name, value) = (&line[..colon], &line[colon + 1..]);
-        found.push((trimmed(name, by.trim, true).to_vec(), trimmed(value, by.trim, false).to_vec()));
+        found
+            .push((trimmed(name, by.trim, true).to_vec(), trimmed(value, by.trim, false).to_vec()));
     }
     Ok(found)
 }
@@ -424,19 +375,6 @@ fn trimmed(text: &[u8], trim: Trim, name: bool) -> &[u8] {
             text.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii()
         }
     }
-}
-
-/// A field line by the letter.
-pub(crate) fn strict_field(line: &[u8]) -> Result<(Vec<u8>, Vec<u8>), &'static str> {
-    let colon = line.iter().position(|byte| *byte == b':').ok_or("no colon")?;
-    let (name, value) = (&line[..colon], trimmed(&line[colon + 1..], Trim::Values, false));
-    if !is_token(name) {
-        return Err("a field name");
-    }
-    if !is_value(value) {
-        return Err("a field value");
-    }
-    Ok((name.to_vec(), value.to_vec()))
 }
 
 /// Whom a request is for; its target without that.
@@ -537,9 +475,8 @@ fn codings(message: &Message, by: &Reading) -> Result<bool, &'static str> {
 
 fn length(message: &Message, by: &Reading) -> Result<Option<u64>, &'static str> {
     let values: Vec<&[u8]> = message.all("content-length").collect();
-    let Some(value) = (if by.cl == Cl::Last { values.last() } else { values.first() }) else {
-        return Ok(None);
-    };
+    let picked = if by.cl == Cl::Last { values.last() } else { values.first() };
+    let Some(value) = picked else { return Ok(None) };
     let digits = |text: &[u8]| text.iter().take_while(|b| b.is_ascii_digit()).count();
     let number = |text: &[u8]| str::from_utf8(text).ok().and_then(|t| t.parse::<u64>().ok());
     let whole = !value.is_empty() && digits(value) == value.len();
@@ -562,41 +499,4 @@ fn length(message: &Message, by: &Reading) -> Result<Option<u64>, &'static str> 
         }
         Cl::First | Cl::Base0 => prefix(plain),
     })
-}
-
-/// May it be a method or a field name?
-pub(crate) fn is_token(text: &[u8]) -> bool {
-    let legal = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
-    !text.is_empty() && text.iter().all(legal)
-}
-
-/// May it be a field value?
-pub(crate) fn is_value(text: &[u8]) -> bool {
-    text.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..))
-}
-
-/// May it be a Host (RFC 3986, section 3.2.2)? An empty one may.
-fn is_host(text: &[u8]) -> bool {
-    let (host, port) = match text.iter().rposition(|byte| *byte == b':') {
-        Some(colon) if !text[colon..].contains(&b']') => text.split_at(colon),
-        _ => (text, &b""[..]),
-    };
-    let digits = port.get(1..).unwrap_or_default();
-    let number = str::from_utf8(digits).ok().and_then(|text| text.parse::<u16>().ok());
-    let port = digits.is_empty() || (digits.iter().all(u8::is_ascii_digit) && number.is_some());
-    let inside = host.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
-    let name = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(b);
-    port && match inside {
-        Some(inside) => {
-            str::from_utf8(inside).is_ok_and(|t| t.parse::<std::net::Ipv6Addr>().is_ok())
-        }
-        None => host.iter().all(name),
-    }
-}
-
-impl Reading {
-    /// How it reads chunks.
-    pub(crate) const fn chunks(&self) -> Chunks {
-        self.chunks
-    }
 }

@@ -252,7 +252,8 @@ impl Cases {
     }
 
     fn chunks(&mut self) {
-        let head: &[u8] = b"POST /a HTTP/1.1\r\nHost: judge.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let head: &[u8] =
+            b"POST /a HTTP/1.1\r\nHost: judge.test\r\nTransfer-Encoding: chunked\r\n\r\n";
         for size in SIZES {
             let tail = b"\r\nhello\r\n0\r\n\r\n";
             self.add("chunk size", size, join(&[head, size, tail]));
@@ -267,10 +268,23 @@ impl Cases {
 
     /// Every line end of a request, changed.
     fn lines(&mut self) {
-        let lines: [&[u8]; 5] = [b"POST /a HTTP/1.1", b"Host: judge.test", b"X: y", b"Content-Length: 5", b""];
+        let lines: [&[u8]; 5] =
+            [b"POST /a HTTP/1.1", b"Host: judge.test", b"X: y", b"Content-Length: 5", b""];
         let ends: [&[u8]; 14] = [
-            b"\n", b"\r", b"\r\r\n", b"\n\r", b"\n\n", b"\r\n ", b"\r\n\t", b"\0\r\n", b"\x0b\r\n", b"\x0c\r\n",
-            b"\r\0\n", b"\r \n", b"\xe2\x80\xa8", b"\\r\\n",
+            b"\n",
+            b"\r",
+            b"\r\r\n",
+            b"\n\r",
+            b"\n\n",
+            b"\r\n ",
+            b"\r\n\t",
+            b"\0\r\n",
+            b"\x0b\r\n",
+            b"\x0c\r\n",
+            b"\r\0\n",
+            b"\r \n",
+            b"\xe2\x80\xa8",
+            b"\\r\\n",
         ];
         for end in ends {
             for changed in 0..lines.len() {
@@ -301,8 +315,17 @@ impl Cases {
             self.add("version kept", version.as_bytes(), join(&[line.as_bytes(), close]));
         }
         for host in HOSTS {
-            for start in ["GET /a HTTP/1.1\r\n", "GET http://judge.test/a HTTP/1.1\r\n", "GET http://other.test:81/a HTTP/1.1\r\n", "GET /a HTTP/1.0\r\n"] {
-                self.add(&format!("host of {}", start.trim_end()), host, join(&[start.as_bytes(), host, b"\r\n"]));
+            for start in [
+                "GET /a HTTP/1.1\r\n",
+                "GET http://judge.test/a HTTP/1.1\r\n",
+                "GET http://other.test:81/a HTTP/1.1\r\n",
+                "GET /a HTTP/1.0\r\n",
+            ] {
+                self.add(
+                    &format!("host of {}", start.trim_end()),
+                    host,
+                    join(&[start.as_bytes(), host, b"\r\n"]),
+                );
             }
         }
         for fields in CONNECTIONS {
@@ -324,11 +347,23 @@ impl Cases {
     fn pipelines(&mut self) {
         let get: &[u8] = b"GET /a HTTP/1.1\r\nHost: judge.test\r\n\r\n";
         let bodies: [(&str, &[u8]); 14] = [
-            ("nothing", b""), ("five", b"Content-Length: 5\r\n\r\nhello"), ("none", b"Content-Length: 0\r\n\r\n"), ("short", b"Content-Length: 9\r\n\r\nhello"),
-            ("endless", b"Content-Length: 100000\r\n\r\nhello"), ("chunks", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), ("no chunks", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-            ("a cut chunk", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel"), ("no last chunk", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"), ("half a last chunk", b"Transfer-Encoding: chunked\r\n\r\n0\r\n"),
-            ("a body like a request", b"Content-Length: 41\r\n\r\nGET /evil HTTP/1.1\r\nHost: judge.test\r\n\r\n\r\n"), ("waiting", b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello"),
-            ("closing", b"Connection: close\r\nContent-Length: 5\r\n\r\nhello"), ("old", b"Connection: keep-alive\r\nContent-Length: 5\r\n\r\nhello"),
+            ("nothing", b""),
+            ("five", b"Content-Length: 5\r\n\r\nhello"),
+            ("none", b"Content-Length: 0\r\n\r\n"),
+            ("short", b"Content-Length: 9\r\n\r\nhello"),
+            ("endless", b"Content-Length: 100000\r\n\r\nhello"),
+            ("chunks", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+            ("no chunks", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            ("a cut chunk", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel"),
+            ("no last chunk", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+            ("half a last chunk", b"Transfer-Encoding: chunked\r\n\r\n0\r\n"),
+            (
+                "a body like a request",
+                b"Content-Length: 41\r\n\r\nGET /evil HTTP/1.1\r\nHost: judge.test\r\n\r\n\r\n",
+            ),
+            ("waiting", b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello"),
+            ("closing", b"Connection: close\r\nContent-Length: 5\r\n\r\nhello"),
+            ("old", b"Connection: keep-alive\r\nContent-Length: 5\r\n\r\nhello"),
         ];
         for (name, body) in bodies {
             for method in ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"] {
@@ -337,7 +372,11 @@ impl Cases {
                 let end: &[u8] = if body.is_empty() { b"\r\n" } else { b"" };
                 let one = join(&[start.as_bytes(), body, end]);
                 self.add(&format!("{method} with"), name.as_bytes(), one.clone());
-                self.add(&format!("{method} between, with"), name.as_bytes(), join(&[get, &one, get]));
+                self.add(
+                    &format!("{method} between, with"),
+                    name.as_bytes(),
+                    join(&[get, &one, get]),
+                );
                 self.add(&format!("two {method} with"), name.as_bytes(), join(&[&one, &one]));
             }
         }
@@ -362,12 +401,33 @@ impl Cases {
             ("before a value", with("X-Name: ~value")),
             ("in a value", with("X-Name: val~ue")),
             ("behind a value", with("X-Name: value~")),
-            ("before the length", "POST /a HTTP/1.1\r\nHost: judge.test\r\nContent-Length: ~5\r\n\r\nhello".to_owned()),
-            ("behind the length", "POST /a HTTP/1.1\r\nHost: judge.test\r\nContent-Length: 5~\r\n\r\nhello".to_owned()),
-            ("before the name of the length", "POST /a HTTP/1.1\r\nHost: judge.test\r\n~Content-Length: 5\r\n\r\nhello".to_owned()),
-            ("before the coding", chunked.replace(": chunked", ": ~chunked") + "5\r\nhello\r\n0\r\n\r\n"),
-            ("behind the coding", chunked.replace("chunked", "chunked~") + "5\r\nhello\r\n0\r\n\r\n"),
-            ("before the name of the coding", chunked.replace("Transfer", "~Transfer") + "5\r\nhello\r\n0\r\n\r\n"),
+            (
+                "before the length",
+                "POST /a HTTP/1.1\r\nHost: judge.test\r\nContent-Length: ~5\r\n\r\nhello"
+                    .to_owned(),
+            ),
+            (
+                "behind the length",
+                "POST /a HTTP/1.1\r\nHost: judge.test\r\nContent-Length: 5~\r\n\r\nhello"
+                    .to_owned(),
+            ),
+            (
+                "before the name of the length",
+                "POST /a HTTP/1.1\r\nHost: judge.test\r\n~Content-Length: 5\r\n\r\nhello"
+                    .to_owned(),
+            ),
+            (
+                "before the coding",
+                chunked.replace(": chunked", ": ~chunked") + "5\r\nhello\r\n0\r\n\r\n",
+            ),
+            (
+                "behind the coding",
+                chunked.replace("chunked", "chunked~") + "5\r\nhello\r\n0\r\n\r\n",
+            ),
+            (
+                "before the name of the coding",
+                chunked.replace("Transfer", "~Transfer") + "5\r\nhello\r\n0\r\n\r\n",
+            ),
             ("before a chunk size", format!("{chunked}~5\r\nhello\r\n0\r\n\r\n")),
             ("behind a chunk size", format!("{chunked}5~\r\nhello\r\n0\r\n\r\n")),
             ("in a chunk extension", format!("{chunked}5;a~b\r\nhello\r\n0\r\n\r\n")),

@@ -81,6 +81,11 @@ impl Stand {
         Self { port, keys, recorder, running, _scratch: scratch }
     }
 
+    /// Is it ours?
+    pub(crate) const fn is_ferrule(&self) -> bool {
+        matches!(self.running, Running::Ferrule(_))
+    }
+
     /// What the proxy says of itself, where it is ours.
     pub(crate) fn log(&self) -> String {
         match &self.running {
@@ -154,8 +159,7 @@ fn haproxy(dir: &Path, below: Below, port: u16, upstream: u16) -> Process {
     let file = dir.join("haproxy.cfg");
     fs::write(&file, text).expect("a writable directory");
     let debian = Path::new("/usr/sbin/haproxy");
-    let mut command =
-        Command::new(if debian.is_file() { debian } else { Path::new("haproxy") });
+    let mut command = Command::new(if debian.is_file() { debian } else { Path::new("haproxy") });
     command.arg("-db").arg("-f").arg(&file);
     let mut process = Process::start(command, &dir.join("haproxy.log"));
     process.wait_for_port(port);

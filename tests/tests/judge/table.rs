@@ -76,8 +76,7 @@ impl Row {
     /// The line of the table.
     pub(crate) fn line(&self) -> String {
         let below = if self.below == Below::Plain { "plain" } else { "mTLS" };
-        let counts: Vec<String> =
-            WORDS.iter().map(|word| self.count(word).to_string()).collect();
+        let counts: Vec<String> = WORDS.iter().map(|word| self.count(word).to_string()).collect();
         let (name, side, cases) = (self.proxy.name(), self.side, self.outcomes.len());
         format!("| {name} | {below} | {side} | {cases} | {} |", counts.join(" | "))
     }

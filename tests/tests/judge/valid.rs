@@ -41,7 +41,8 @@ const BODIES: &[&str] = &[
 pub(crate) fn cases(hosts: bool) -> Vec<RequestCase> {
     let mut cases = Vec::new();
     let mut add = |name: String, bytes: Vec<u8>| cases.push(RequestCase { name, bytes });
-    let line = |fields: &str| if fields.is_empty() { String::new() } else { format!("{fields}\r\n") };
+    let line =
+        |fields: &str| if fields.is_empty() { String::new() } else { format!("{fields}\r\n") };
     for fields in FIELDS {
         for version in ["1.1", "1.0"] {
             let text = format!("GET /a HTTP/{version}\r\nHost: judge.test\r\n{}\r\n", line(fields));
@@ -74,7 +75,8 @@ pub(crate) fn cases(hosts: bool) -> Vec<RequestCase> {
     }
     methods(&mut add);
     bytes(&mut add);
-    for bytes in [&b"GET / HTTP/1.0\r\n\r\n"[..], b"\r\nGET / HTTP/1.1\r\nHost: judge.test\r\n\r\n"] {
+    for bytes in [&b"GET / HTTP/1.0\r\n\r\n"[..], b"\r\nGET / HTTP/1.1\r\nHost: judge.test\r\n\r\n"]
+    {
         add(bytes.escape_ascii().to_string(), bytes.to_vec());
     }
     cases
@@ -83,10 +85,21 @@ pub(crate) fn cases(hosts: bool) -> Vec<RequestCase> {
 /// Methods, with and without bodies, once and pipelined.
 fn methods(add: &mut impl FnMut(String, Vec<u8>)) {
     for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PURGE"] {
-        for body in ["\r\n", "Content-Length: 0\r\n\r\n", "Content-Length: 5\r\n\r\nhello", "Content-Length: 005\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello", "Connection: close\r\nContent-Length: 5\r\n\r\nhello"] {
+        for body in [
+            "\r\n",
+            "Content-Length: 0\r\n\r\n",
+            "Content-Length: 5\r\n\r\nhello",
+            "Content-Length: 005\r\n\r\nhello",
+            "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            "Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello",
+            "Connection: close\r\nContent-Length: 5\r\n\r\nhello",
+        ] {
             let text = format!("{method} /a HTTP/1.1\r\nHost: judge.test\r\n{body}");
             add(format!("{method} with {}", body.escape_debug()), text.clone().into());
-            add(format!("twice {method} with {}", body.escape_debug()), format!("{text}{text}").into());
+            add(
+                format!("twice {method} with {}", body.escape_debug()),
+                format!("{text}{text}").into(),
+            );
         }
         for keep in ["", "Connection: keep-alive\r\n", "Connection: close\r\n"] {
             let text = format!("{method} /a HTTP/1.0\r\nHost: judge.test\r\n{keep}\r\n");

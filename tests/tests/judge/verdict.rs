@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::line::{End, HOST, read_on};
-use super::reading::{self, Found, Kind, Message, Rest, STRICT, ambiguity};
 use super::policies;
+use super::reading::{self, Found, Kind, Message, Rest, STRICT, ambiguity};
 use super::recorder::Script;
 use super::stand::Stand;
 
@@ -55,8 +55,14 @@ pub(crate) struct AnswerCase {
 
 /// How long a proxy may think about a message that is not all there.
 const SOON: Duration = Duration::from_millis(60);
-/// How long it may take to end a connection that has to end.
+/// How long it may take to end a connection that has to end. Peers may wait for the rest of what we
+/// know to be broken, and we do not wait for them as long.
 const LATER: Duration = Duration::from_secs(4);
+const PEERS: Duration = Duration::from_millis(700);
+
+const fn patience(stand: &Stand) -> Duration {
+    if stand.is_ferrule() { LATER } else { PEERS }
+}
 
 /// What came back on a connection.
 struct Heard {
@@ -150,7 +156,7 @@ pub(crate) fn request(stand: &Stand, case: &RequestCase, number: usize) -> Verdi
     let bytes = [&case.bytes[..], &last_request("follow", number)].concat();
     let sent = reading::all(&bytes, &[Kind::Request], &STRICT);
     let valid = !matches!(sent.rest, Rest::Broken(_) | Rest::Partial);
-    let quiet = if sent.rest == Rest::Partial { SOON } else { LATER };
+    let quiet = if sent.rest == Rest::Partial { SOON } else { patience(stand) };
     let kinds = answer_kinds(&sent.messages, true);
     let heard = talk(stand, &[&bytes], &kinds, quiet);
     stand.recorder.settle();
@@ -159,8 +165,10 @@ pub(crate) fn request(stand: &Stand, case: &RequestCase, number: usize) -> Verdi
     let probed = probe(stand, number);
     let bad = first(&[
         &|| heard.hung.then(|| Verdict::Dangerous("hangs".to_owned())),
-        &|| (heard.held && sent.rest != Rest::Partial)
-            .then(|| Verdict::Dangerous("stays open".to_owned())),
+        &|| {
+            (heard.held && sent.rest != Rest::Partial)
+                .then(|| Verdict::Dangerous("stays open".to_owned()))
+        },
         &|| probed.clone(),
         &|| two_ways(&pieces, &[Kind::Request]),
         &|| mixed_up(&heard, &sent.messages, valid),
@@ -194,9 +202,7 @@ fn two_ways(pieces: &[Vec<u8>], kinds: &[Kind]) -> Option<Verdict> {
     });
     ambiguous.or_else(|| {
         pieces.iter().find_map(|bytes| match reading::all(bytes, kinds, &STRICT).rest {
-            Rest::Broken(fault) => {
-                Some(Verdict::Malformed(format!("{fault}: {:?}", show(bytes))))
-            }
+            Rest::Broken(fault) => Some(Verdict::Malformed(format!("{fault}: {:?}", show(bytes)))),
             Rest::Clean | Rest::Closed | Rest::Partial => None,
         })
     })
@@ -255,7 +261,7 @@ pub(crate) fn answer(stand: &Stand, case: &AnswerCase, number: usize) -> Verdict
     let pieces: &[&[u8]] = if case.gap { &[start.as_bytes(), &follow] } else { &[&both] };
     let head = method == "HEAD";
     let kinds = [Kind::Response { head, ended: true }, Kind::Response { head: false, ended: true }];
-    let heard = talk(stand, pieces, &kinds, LATER);
+    let heard = talk(stand, pieces, &kinds, patience(stand));
     let probed = probe(stand, number);
     stand.recorder.play(Script::default());
     stand.recorder.settle();
@@ -311,7 +317,9 @@ fn delivered(case: &AnswerCase, told: &Found, heard: &Heard) -> Verdict {
             match case.policy {
                 Some(policy) => Verdict::Policy(policy),
                 None if other => Verdict::Policy("no transfer coding but chunked"),
-                None if policies::many_digits(&case.sent) => Verdict::Policy("chunk sizes have at most 16 digits"),
+                None if policies::many_digits(&case.sent) => {
+                    Verdict::Policy("chunk sizes have at most 16 digits")
+                }
                 None => Verdict::ValidRefused(got.map_or(0, Message::status)),
             }
         }
