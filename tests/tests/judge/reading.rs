@@ -323,14 +323,11 @@ fn start(lines: &[&[u8]], kind: Kind, by: &Reading) -> Result<Message, &'static 
     let words = line.split(|byte| matches!(byte, b' ' | b'\t' | 0x0b | 0x0c | b'\r'));
     let words: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();
     let word = |at: usize| words.get(at).copied().unwrap_or_default().to_vec();
-    let message = if kind == Kind::Request {
+    if kind == Kind::Request {
         let old = words.len() > 2 && words.last().is_some_and(|last| last.ends_with(b"1.0"));
-        Message { first: word(0), target: word(1), old, ..Message::default() }
-    } else {
-        let old = word(0).ends_with(b"1.0");
-        Message { first: word(1), old, ..Message::default() }
-    };
-    Ok(message)
+        return Ok(Message { first: word(0), target: word(1), old, ..Message::default() });
+    }
+    Ok(Message { first: word(1), old: word(0).ends_with(b"1.0"), ..Message::default() })
 }
 
 /// A name and a value.

@@ -159,6 +159,17 @@ fn data_comes_in_one_piece_a_step_with_the_framing_around_it() {
     assert_eq!((step.consumed, step.data, step.done), (10, 3..5, false));
 }
 
+/// A body that is over stays over, and takes nothing of the next message.
+#[test]
+fn a_complete_body_takes_nothing_more() {
+    for length in [BodyLength::None, BodyLength::Length(0), BodyLength::Length(2)] {
+        let mut reader = BodyReader::new(length);
+        let _ = reader.step(b"ab").unwrap();
+        let step = reader.step(b"next").unwrap();
+        assert_eq!((step.consumed, step.data, step.done), (0, 0..0, true), "{length:?}");
+    }
+}
+
 /// What came before the fault was sound, and the fault does not take it along.
 #[test]
 fn data_before_a_fault_is_handed_out_first() {
