@@ -120,9 +120,6 @@ fn word(text: &[u8]) -> (&[u8], &[u8]) {
 
 /// Where the trailer section ends.
 fn trailer(bytes: &[u8], mut at: usize, by: &Reading) -> Result<Option<usize>, &'static str> {
-    if by.chunks == Chunks::Blind {
-        return Ok((at + 2 <= bytes.len()).then_some(at + 2));
-    }
     while let Some((text, next)) = line(bytes, at, by)? {
         at = next;
         if text.is_empty() {

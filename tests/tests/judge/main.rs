@@ -45,7 +45,7 @@ fn judge(proxy: Proxy, below: Below, step: usize) -> Vec<Row> {
     let answers = some(answers::cases(), step);
     vec![
         requests("requests", some(requests::cases(), step)),
-        requests("valid requests", some(valid::cases(below == Below::Plain), step)),
+        requests("valid requests", some(valid::cases(below == Below::Plain), step.div_ceil(3))),
         Row::judge((proxy, below, "answers"), &answers, |stand, case, number| {
             (case.name.clone(), verdict::answer(stand, case, number))
         }),
@@ -72,9 +72,7 @@ fn there_are_as_many_shapes_as_we_say() {
             "{}",
             case.name
         );
-        // Codings are legal in any case, and passed on in one.
-        let by = reading::ambiguity(&case.bytes, &kinds).filter(|by| !by.contains("lower case"));
-        assert_eq!(by, None, "{}", case.name);
+        assert_eq!(reading::ambiguity(&case.bytes, &kinds), None, "{}", case.name);
     }
 }
 
@@ -99,7 +97,7 @@ fn nothing_misleads_ferrule_on_epoll() {
     must_hold(&judge(Proxy::Ferrule(Driver::Epoll), Below::Plain, 3));
 }
 
-/// Every eleventh shape on each driver; all of them in the whole table.
+/// Every eleventh shape on each driver; more of them in the whole table.
 #[test]
 fn nothing_misleads_ferrule_under_mutual_tls() {
     for driver in [Driver::IoUring, Driver::Epoll] {
@@ -108,14 +106,16 @@ fn nothing_misleads_ferrule_under_mutual_tls() {
 }
 
 #[test]
-#[ignore = "takes minutes: every shape, every proxy, plain and under mutual TLS"]
+#[ignore = "takes minutes: every proxy, plain and under mutual TLS"]
 fn the_whole_table() {
     let ours = [Proxy::Ferrule(Driver::IoUring), Proxy::Ferrule(Driver::Epoll)];
     println!("{}", heading());
     let mut rows = Vec::new();
     for below in [Below::Plain, Below::Mutual] {
         for proxy in ours.into_iter().chain([Proxy::Nginx, Proxy::Haproxy, Proxy::Relay]) {
-            for row in judge(proxy, below, 1) {
+            // A handshake costs more than all the rest of a case.
+            let step = if below == Below::Plain { 1 } else { 4 };
+            for row in judge(proxy, below, step) {
                 println!("{}", row.line());
                 row.examples().iter().for_each(|line| println!("    {line}"));
                 rows.push(row);

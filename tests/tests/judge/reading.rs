@@ -43,7 +43,6 @@ pub(crate) enum Te {
     FirstElement,
     Substring,
     WholeValue,
-    LowerCase,
     Http11Only,
 }
 
@@ -75,7 +74,7 @@ pub(crate) enum Chunks {
     BareLf,
     /// Sizes have 32 bits.
     Wrap,
-    /// Two bytes behind data and the last chunk are skipped, whatever they are.
+    /// Two bytes behind data are skipped, whatever they are.
     Blind,
     /// A quoted string may hold line ends.
     Quotes,
@@ -114,7 +113,7 @@ pub(crate) const STRICT: Reading =
     Reading { name: "strict", strict: true, chunks: Chunks::Strict, ..BASE };
 
 /// All the others.
-pub(crate) const LENIENT: [Reading; 21] = [
+pub(crate) const LENIENT: [Reading; 20] = [
     BASE,
     Reading { name: "LF ends lines", lines: Lines::Lf, chunks: Chunks::BareLf, ..BASE },
     Reading { name: "CR ends lines", lines: Lines::Cr, ..BASE },
@@ -126,7 +125,6 @@ pub(crate) const LENIENT: [Reading; 21] = [
     Reading { name: "first coding", te: Te::FirstElement, ..BASE },
     Reading { name: "chunked anywhere", te: Te::Substring, ..BASE },
     Reading { name: "chunked and nothing else", te: Te::WholeValue, ..BASE },
-    Reading { name: "chunked in lower case", te: Te::LowerCase, ..BASE },
     Reading { name: "no chunks in 1.0", te: Te::Http11Only, ..BASE },
     Reading { name: "last length", cl: Cl::Last, host: Pick::Last, ..BASE },
     Reading { name: "length of any base", cl: Cl::Base0, ..BASE },
@@ -465,7 +463,6 @@ fn codings(message: &Message, by: &Reading) -> Result<bool, &'static str> {
         Te::FirstElement => items.first().is_some_and(|item| is(item)),
         Te::Substring => any(b"chunked"),
         Te::WholeValue => values.len() == 1 && is(values[0]),
-        Te::LowerCase => items.last().is_some_and(|item| *item == b"chunked"),
         Te::Http11Only => !message.old && items.last().is_some_and(|item| is(item)),
     })
 }

@@ -135,7 +135,7 @@ fn nginx_text(dir: &Path, below: Below, port: u16, upstream: u16) -> String {
         "upstream recorder {{ server 127.0.0.1:{upstream}; keepalive 8; }}\n\
          server {{ listen 127.0.0.1:{port}{listen}; server_name _;\n{tls}\
          location / {{ proxy_pass {scheme}://recorder; proxy_http_version 1.1;\n\
-         proxy_set_header Connection \"\"; proxy_set_header Host $http_host; }} }}"
+         proxy_set_header Connection \"\"; proxy_set_header Host $host; }} }}"
     )
 }
 

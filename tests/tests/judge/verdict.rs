@@ -166,7 +166,7 @@ pub(crate) fn request(stand: &Stand, case: &RequestCase, number: usize) -> Verdi
     let bad = first(&[
         &|| heard.hung.then(|| Verdict::Dangerous("hangs".to_owned())),
         &|| {
-            (heard.held && sent.rest != Rest::Partial)
+            (heard.held && stand.is_ferrule() && sent.rest != Rest::Partial)
                 .then(|| Verdict::Dangerous("stays open".to_owned()))
         },
         &|| probed.clone(),
@@ -221,13 +221,21 @@ fn mixed_up(heard: &Heard, sent: &[Message], valid: bool) -> Option<Verdict> {
     None
 }
 
+/// A host without its port, in one spelling.
+fn name(host: &[u8]) -> Vec<u8> {
+    let text = host.to_ascii_lowercase();
+    let port = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let end = text.len() - port;
+    text[..end].strip_suffix(b":").map_or_else(|| text.clone(), <[u8]>::to_vec)
+}
+
 /// Did a request change on its way, or change places? Some of those before it may have been refused.
 fn altered(seen: &[Message], sent: &Found) -> Option<Verdict> {
     let mut rest = sent.messages.iter();
     let broken = matches!(sent.rest, Rest::Broken(_) | Rest::Partial | Rest::Closed);
     let same = |seen: &Message, sent: &Message| {
         (&seen.first, &seen.target, &seen.body) == (&sent.first, &sent.target, &sent.body)
-            && (seen.host.eq_ignore_ascii_case(&sent.host) || sent.old)
+            && (name(&seen.host) == name(&sent.host) || sent.old)
     };
     let bad = seen.iter().find(|seen| !rest.by_ref().any(|sent| same(seen, sent)))?;
     let text = format!("{} {}", shown(&bad.target), shown(&bad.host));
