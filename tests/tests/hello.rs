@@ -66,7 +66,7 @@ fn fragmented(flight: &[u8], size: usize) -> Vec<u8> {
 /// Every seed of the fuzz target is also a case.
 #[test]
 fn client_hello_seeds_hold() {
-    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/client_hello");
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join("client_hello");
     let files = std::fs::read_dir(seeds).expect("seeds");
     let read = |file: std::io::Result<std::fs::DirEntry>| {
         let bytes = std::fs::read(file.expect("a seed").path()).expect("a seed");

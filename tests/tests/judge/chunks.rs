@@ -47,7 +47,9 @@ fn size_line(bytes: &[u8], at: usize, by: &Reading) -> Result<Option<(u64, usize
     let rest = &bytes[at..];
     let mut quoted = false;
     let end = rest.iter().enumerate().position(|(place, byte)| {
-        quoted ^= by.chunks == Chunks::Quotes && *byte == b'"';
+        let slashes = rest[..place].iter().rev().take_while(|byte| **byte == b'\\').count();
+        let escaped = quoted && slashes % 2 == 1;
+        quoted ^= by.chunks == Chunks::Quotes && *byte == b'"' && !escaped;
         let lf = *byte == b'\n' && !quoted;
         lf && (by.chunks == Chunks::BareLf || (place > 0 && rest[place - 1] == b'\r'))
     });

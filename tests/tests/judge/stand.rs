@@ -1,17 +1,14 @@
 //! The proxies that are judged, each in front of a recorder of its own: Ferrule on both drivers,
 //! nginx, HAProxy, and a relay that copies bytes, which proves the judge by failing.
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use ferrule_tests::{Driver, Gateway, Nginx, Setup, Shape, free_port, scratch};
-use ferrule_tools::process::Process;
+use ferrule_tests::{Driver, Gateway, Haproxy, Nginx, Setup, Shape, free_port, scratch};
 use tempfile::TempDir;
 
 use super::line::{Below, HOST, Keys};
@@ -38,7 +35,7 @@ pub(crate) struct Stand {
 enum Running {
     Ferrule(Box<Gateway>),
     Nginx(#[expect(dead_code, reason = "ends with the value")] Box<Nginx>),
-    Haproxy(#[expect(dead_code, reason = "ends with the value")] Box<Process>),
+    Haproxy(#[expect(dead_code, reason = "ends with the value")] Haproxy),
     Relay(#[expect(dead_code, reason = "ends with the value")] Relay),
 }
 
@@ -75,7 +72,10 @@ impl Stand {
                 let text = nginx_text(dir, below, port, recorder.port);
                 Running::Nginx(Box::new(Nginx::start(dir, port, &text, Shape::Single)))
             }
-            Proxy::Haproxy => Running::Haproxy(Box::new(haproxy(dir, below, port, recorder.port))),
+            Proxy::Haproxy => {
+                let text = haproxy_text(dir, below, port, recorder.port);
+                Running::Haproxy(Haproxy::start(dir, port, &text))
+            }
             Proxy::Relay => Running::Relay(Relay::start(port, recorder.port)),
         };
         Self { port, keys, recorder, running, _scratch: scratch }
@@ -139,7 +139,7 @@ fn nginx_text(dir: &Path, below: Below, port: u16, upstream: u16) -> String {
     )
 }
 
-fn haproxy(dir: &Path, below: Below, port: u16, upstream: u16) -> Process {
+fn haproxy_text(dir: &Path, below: Below, port: u16, upstream: u16) -> String {
     let at = dir.display();
     let (bind, server) = match below {
         Below::Plain => (String::new(), String::new()),
@@ -150,20 +150,11 @@ fn haproxy(dir: &Path, below: Below, port: u16, upstream: u16) -> Process {
             ),
         ),
     };
-    let text = format!(
-        "global\n  maxconn 2000\n  nbthread 1\ndefaults\n  mode http\n  timeout client 10s\n\
-         \x20 timeout server 10s\n  timeout connect 5s\n  http-reuse always\n\
-         frontend front\n  bind 127.0.0.1:{port}{bind}\n  default_backend recorder\n\
-         backend recorder\n  server one 127.0.0.1:{upstream}{server}\n"
-    );
-    let file = dir.join("haproxy.cfg");
-    fs::write(&file, text).expect("a writable directory");
-    let debian = Path::new("/usr/sbin/haproxy");
-    let mut command = Command::new(if debian.is_file() { debian } else { Path::new("haproxy") });
-    command.arg("-db").arg("-f").arg(&file);
-    let mut process = Process::start(command, &dir.join("haproxy.log"));
-    process.wait_for_port(port);
-    process
+    format!(
+        "  http-reuse always\nfrontend front\n  bind 127.0.0.1:{port}{bind}\n\
+         \x20 default_backend recorder\nbackend recorder\n\
+         \x20 server one 127.0.0.1:{upstream}{server}\n"
+    )
 }
 
 /// Copies bytes from one socket to another, both ways, and knows nothing.
