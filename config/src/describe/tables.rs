@@ -4,7 +4,9 @@ use crate::defaults;
 use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{duration, flag, optional, required, with};
-use crate::model::{ClientVerify, IoDriver, Level, OnRevoke, Reject};
+use crate::model::{
+    ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, OnRevoke, Reject, Traceparent,
+};
 use crate::words::{SslType, Version, Word};
 
 /// The whole file.
@@ -87,6 +89,13 @@ static RUNTIME: Table = Table {
             "Client connections, all cores together.",
         ),
         flag(
+            "tls_fast_path",
+            true,
+            "Protect TLS 1.3 records with Ferrule's own record layer once rustls has done the \
+                 handshake: less work and memory for each connection. With false rustls does all \
+                 of TLS, as it always does for TLS 1.2.",
+        ),
+        flag(
             "watch_files",
             true,
             "Read certificates, keys, CRLs, stapled responses and ticket keys again within two seconds \
@@ -101,6 +110,9 @@ static RUNTIME: Table = Table {
     ],
     refused: &[],
 };
+
+static EXPECT: Words = Words { words: Expect::WORDS, refused: &[] };
+static TRACEPARENT: Words = Words { words: Traceparent::WORDS, refused: &[] };
 
 static HTTP: Table = Table {
     name: "http",
@@ -158,6 +170,87 @@ static HTTP: Table = Table {
             "underscores_in_headers",
             false,
             "Take headers whose names have an underscore; they are dropped otherwise.",
+        ),
+        flag("server_tokens", false, "Answers of the gateway itself say `Server: ferrule`."),
+        with(
+            "via",
+            Kind::Text,
+            Fallback::Text("off"),
+            "A name for this gateway, added to `Via` of requests and responses. A request that \
+             bears it already goes in a circle, and is answered with 508. \"off\" adds nothing.",
+        ),
+        with(
+            "expect",
+            Kind::Word(&EXPECT),
+            Fallback::Text("answer"),
+            "Who answers `Expect: 100-continue`: \"answer\" has the gateway do it, once there is \
+             a connection to the upstream, \"forward\" leaves it to the upstream.",
+        ),
+        flag(
+            "forwarded_headers",
+            true,
+            "Tell upstreams of the client's connection: `X-Forwarded-For` is appended to, \
+             `X-Forwarded-Proto`, `-Host`, `-Port` and `X-Real-IP` are set, `Forwarded` is \
+             dropped. Otherwise all of them pass as the client sent them.",
+        ),
+        optional(
+            "trusted_addresses",
+            Kind::Texts,
+            "nobody",
+            "Peers, as addresses or ranges (\"10.0.0.0/8\"), whose `X-Forwarded-Proto`, \
+             `-Host`, `-Port` and `Forwarded` are kept.",
+        ),
+        optional(
+            "error_pages",
+            Kind::Lists,
+            "short answers of our own, in JSON, HTML or plain text as `Accept` asks",
+            "Pages for the gateway's own error answers (what an upstream answers passes as it \
+                 came): a status or a class (\"404\", \"5xx\") = a file, or several of different \
+                 types of which `Accept` chooses; the first is for clients that accept none. The \
+                 type is told by the extension: .html, .htm, .json, .txt, .xml. Files are read at \
+                 load, UTF-8, at most 64k; `$request_id` in them becomes the request's id, and \
+                 nothing else is replaced. \"495\" (bad client certificate), \"496\" (none sent) \
+                 and \"497\" (plain HTTP on a TLS port) are sent as 400; \"400\" and \"4xx\" do \
+                 not stand for them, because the reason would be lost.",
+        ),
+        with(
+            "traceparent",
+            Kind::Word(&TRACEPARENT),
+            Fallback::Text("off"),
+            "W3C Trace Context. \"off\": the headers pass like any others. \"pass\": a valid \
+                 `traceparent` passes unchanged with its `tracestate`, an invalid one is dropped \
+                 with it. \"begin\": and where there is no valid one, a trace begins here, marked \
+                 as sampled. `$trace_id` and `$span_id` hold its ids.",
+        ),
+        with(
+            "client_body_min_rate",
+            Kind::Int(0, 1_000_000_000),
+            Fallback::Int(defaults::MIN_RATE),
+            "Bytes a second that a request body must bring on average, counting only the time we \
+                 wait for the client; slower is answered with 408. 0 lets it be as slow as \
+                 `client_body_timeout` allows.",
+        ),
+        with(
+            "send_min_rate",
+            Kind::Int(0, 1_000_000_000),
+            Fallback::Int(defaults::MIN_RATE),
+            "Bytes a second of a response body that a client must take on average, counting only \
+                 the time we wait for it; slower is cut. 0 lets it be as slow as `send_timeout` \
+                 allows.",
+        ),
+        duration(
+            "min_rate_grace",
+            defaults::MIN_RATE_GRACE,
+            "How much longer than the two rates allow a client may keep us waiting for or with a \
+                 body, before it is too slow.",
+        ),
+        with(
+            "connections_per_address",
+            Kind::Int(0, 10_000_000),
+            Fallback::Int(0),
+            "Connections that one client address (of IPv6, one /64 network) may have open, all \
+                 cores together; more are closed at once. 0 is unlimited. What counts is the \
+                 address that connects: behind a load balancer that is the balancer's.",
         ),
     ],
     refused: refused::IN_HTTP,
@@ -329,6 +422,30 @@ static SSLS: Table = Table {
     refused: refused::IN_SSLS,
 };
 
+static ON_EXPIRED: Words = Words { words: CrlExpired::WORDS, refused: &[] };
+static ON_MISSING: Words = Words { words: CrlMissing::WORDS, refused: &[] };
+pub(super) const CRL: Key = optional(
+    "crl",
+    Kind::Texts,
+    "nothing is looked up",
+    "Certificate revocation lists, PEM (several in a file, if you like) or DER: paths, or the \
+         text itself. Every authority of a chain needs one.",
+);
+pub(super) const CRL_EXPIRED: Key = with(
+    "crl_expired",
+    Kind::Word(&ON_EXPIRED),
+    Fallback::Text("reject"),
+    "What a list past its `nextUpdate` means. \"reject\": its authority's certificates are \
+         refused. \"warn\": it is used as it is.",
+);
+pub(super) const CRL_MISSING: Key = with(
+    "crl_missing",
+    Kind::Word(&ON_MISSING),
+    Fallback::Text("reject"),
+    "What it means that there is no list of an authority. \"reject\": its certificates are \
+         refused, as in nginx. \"allow\": they are not looked up.",
+);
+
 static CLIENT_VERIFY: Words = Words { words: ClientVerify::WORDS, refused: &[] };
 static ON_REVOKE: Words = Words { words: OnRevoke::WORDS, refused: &[] };
 static REJECT: Words = Words { words: Reject::WORDS, refused: &[] };
@@ -379,6 +496,16 @@ static CLIENT: Table = Table {
             true,
             "Accept X.509 v1 certificates issued directly by a listed authority.",
         ),
+        with(
+            "clock_skew",
+            Kind::Skew,
+            Fallback::Duration(defaults::CLOCK_SKEW),
+            "How far clocks may be apart: certificates and revocation lists begin that much \
+                 earlier and end that much later.",
+        ),
+        CRL,
+        CRL_EXPIRED,
+        CRL_MISSING,
         flag("send_ca_names", true, "Name the authorities when asking for the certificate."),
     ],
     refused: refused::IN_CLIENT,

@@ -30,12 +30,14 @@ pub struct Route {
     pub methods: Vec<String>,
     /// Higher is asked first.
     pub priority: i32,
-    /// Index into [`Config::upstreams`].
+    /// Index into [`Config::upstreams`](super::Config::upstreams).
     pub upstream: usize,
     /// Taken off the path before it is sent upstream (`strip_path_prefix`).
     pub strip_prefix: Option<String>,
     /// Replaces the upstream's.
     pub timeout: Option<UpstreamTimeout>,
+    /// Bytes of a request body: its own, its service's or that of `[http]`; `None` is unlimited.
+    pub client_max_body_size: Option<u64>,
     /// Header changes in their order: global rules, service, route.
     pub headers: Vec<HeaderOps>,
 }

@@ -12,7 +12,7 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch};
 use crate::identity::ClientIdentity;
 use crate::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts, SessionFacts};
-use crate::plan::{ListenerId, ServerId};
+use crate::plan::{ForwardedFields, ListenerId, ServerId};
 use crate::wire::head::HeadScan;
 
 /// A client connection that is ready for requests.
@@ -35,6 +35,8 @@ pub struct Client {
     pub identity: Option<Rc<ClientIdentity>>,
     /// The identity headers that stay the same for all its requests.
     pub identity_block: Vec<u8>,
+    /// What upstreams are told of it.
+    pub forwarded: ForwardedFields,
     /// Its place on the roll; `None` without a certificate.
     pub seat: Option<Seat>,
 }
@@ -61,6 +63,7 @@ impl Client {
             request,
             now,
             log: None,
+            marks: None,
         }
     }
 
@@ -101,7 +104,7 @@ impl Client {
             && self.facts.requests < u64::from(self.live.generation.plan.http.keepalive_requests)
     }
 
-    /// Renders the identity headers that stay the same for all requests.
+    /// Renders the headers about the connection that stay the same for all requests.
     pub fn render_identity(&mut self) {
         let mut block = std::mem::take(&mut self.identity_block);
         block.clear();
@@ -110,6 +113,7 @@ impl Client {
             self.live.generation.plan.identity.render_block(&facts, &mut block);
         });
         self.identity_block = block;
+        self.forwarded.render(&self.live.generation.plan.http.forwarded, &self.facts);
     }
 
     /// Sends `bytes` at once.

@@ -2,8 +2,11 @@
 //!
 //! In: the bytes behind a head, in whatever pieces they come. Out: where the data is, and where the
 //! body ends. Sizes are hexadecimal digits alone, lines end with CRLF alone, and everything that is
-//! not data is bounded (`limits`). Extensions and trailers are checked and dropped: a recipient may
-//! ignore the ones (section 7.1.1) and discard the others (section 7.1.2). Data is never looked at.
+//! not data is bounded (`limits`). Extensions are checked and dropped: a recipient may ignore them
+//! (section 7.1.1). Trailers are checked and pointed at, for who wants them (section 7.1.2). Data is
+//! never looked at.
+
+use core::ops::Range;
 
 use super::body::Step;
 use super::error::WireError;
@@ -69,6 +72,14 @@ impl ChunkedReader {
         }
     }
 
+    /// A reader behind the last chunk's size line.
+    #[must_use]
+    pub const fn at_trailers() -> Self {
+        let mut reader = Self::new();
+        reader.state = State::TrailerStart;
+        reader
+    }
+
     /// Has the last chunk with its trailer section been read?
     #[must_use]
     pub const fn is_done(&self) -> bool {
@@ -82,36 +93,63 @@ impl ChunkedReader {
     /// handed out first and the error comes with the next step, so the cut of the input never
     /// decides how much data there was.
     pub fn step(&mut self, input: &[u8]) -> Result<Step, WireError> {
-        let start = self.skip_framing(input)?;
+        let (start, trailers) = self.skip_framing(input)?;
         if self.state != State::Data {
-            return Ok(Step { consumed: start, data: start..start, done: self.is_done() });
+            let done = self.is_done();
+            return Ok(Step { consumed: start, data: start..start, trailers, done });
         }
         let rest = input.get(start..).unwrap_or_default();
         let take = usize::try_from(self.remaining).map_or(rest.len(), |n| n.min(rest.len()));
         self.remaining = self.remaining.saturating_sub(take as u64);
         let mut end = start.saturating_add(take);
+        let mut trailers = 0..0;
         let data = start..end;
         if self.remaining == 0 {
             self.state = State::DataCr;
             let mut ahead = *self;
-            if let Ok(framing) = ahead.skip_framing(input.get(end..).unwrap_or_default()) {
+            if let Ok((framing, found)) = ahead.skip_framing(input.get(end..).unwrap_or_default()) {
                 *self = ahead;
+                trailers = end.saturating_add(found.start)..end.saturating_add(found.end);
                 end = end.saturating_add(framing);
             }
         }
-        Ok(Step { consumed: end, data, done: self.is_done() })
+        Ok(Step { consumed: end, data, trailers, done: self.is_done() })
     }
 
     /// Reads up to the next byte of data, the end of the body or the end of the input; returns how
-    /// many bytes that were.
-    fn skip_framing(&mut self, input: &[u8]) -> Result<usize, WireError> {
+    /// many bytes that were, and which of them are trailers.
+    fn skip_framing(&mut self, input: &[u8]) -> Result<(usize, Range<usize>), WireError> {
+        let mut trailers = self.is_in_trailers().then_some(0);
+        let mut end = input.len();
         for (at, &byte) in input.iter().enumerate() {
             if matches!(self.state, State::Data | State::Done) {
-                return Ok(at);
+                end = at;
+                break;
             }
             self.state = self.handle_byte(byte)?;
+            if trailers.is_none() && self.state == State::TrailerStart {
+                trailers = Some(at + 1);
+            }
         }
-        Ok(input.len())
+        Ok((end, trailers.map_or(0..0, |start| start.min(end)..end)))
+    }
+
+    const fn is_in_trailers(&self) -> bool {
+        match self.state {
+            State::TrailerStart
+            | State::TrailerName
+            | State::TrailerValue
+            | State::TrailerLf
+            | State::EndLf => true,
+            State::Size
+            | State::ExtensionGap
+            | State::Extension
+            | State::SizeLf
+            | State::Data
+            | State::DataCr
+            | State::DataLf
+            | State::Done => false,
+        }
     }
 
     /// One byte of framing; returns the state behind it.

@@ -14,4 +14,5 @@ pub mod head;
 pub mod limits;
 pub mod span;
 pub mod target;
+pub mod trailers;
 pub mod write;

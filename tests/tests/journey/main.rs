@@ -4,8 +4,11 @@
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
 mod access_log;
+mod answers;
 mod bodies;
 mod drain;
+mod duties;
+mod exhausted;
 mod guides;
 mod hostile;
 mod keys;
@@ -15,8 +18,10 @@ mod misdirected;
 mod pool;
 mod reload;
 mod resume;
+mod revoke;
 mod rewrite;
 mod routing;
+mod slow;
 mod sni;
 
 use std::fs;

@@ -62,12 +62,21 @@ const STEPS: &[Step] = &[
     ),
     step("binary", "cargo build -p ferrule-engine --bin ferrule --locked"),
     step("tests", "cargo test --workspace --locked --no-fail-fast"),
+    step(
+        "tests-without-fast-path",
+        "FERRULE_TESTS_TLS_FAST_PATH=off cargo test -p ferrule-tests --test journey --locked --no-fail-fast",
+    ),
     step("benches-once", "cargo test -p ferrule-bench --benches --locked --no-fail-fast"),
     step("demo", "cargo demo --once"),
     step("unused-dependencies", "cargo machete").needing(Needs::Subcommand("machete")),
     step("licences-and-bans", "cargo deny check bans licenses sources")
         .needing(Needs::Subcommand("deny")),
     step("spelling", "typos").needing(Needs::Program("typos")),
+    step(
+        "records",
+        "FERRULE_RECORDS=5000000 cargo test --release -p ferrule-tests --test record --locked",
+    )
+    .long(),
     step("release-binary", "cargo build --release -p ferrule-engine --locked").long(),
     step("release-tests", "cargo test --release --workspace --locked --no-fail-fast").long(),
     step(
