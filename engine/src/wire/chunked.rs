@@ -10,6 +10,7 @@ use core::ops::Range;
 
 use super::body::Step;
 use super::error::WireError;
+use super::extension::Extension;
 use super::fields::{is_token_byte, is_value_byte};
 use super::limits::{
     BODY_BYTES_MAX, CHUNK_EXTENSION_BYTES_MAX, CHUNK_EXTENSIONS_TOTAL_MAX, CHUNK_SIZE_DIGITS_MAX,
@@ -24,6 +25,8 @@ pub struct ChunkedReader {
     remaining: u64,
     /// Digits of this size.
     digits: u8,
+    /// Where in its grammar the extension is.
+    extension: Extension,
     /// Bytes of this chunk's extensions, the white space before them included.
     extension_bytes: u16,
     /// Bytes of all extensions.
@@ -61,6 +64,7 @@ impl ChunkedReader {
             state: State::Size,
             remaining: 0,
             digits: 0,
+            extension: Extension::BeforeName,
             extension_bytes: 0,
             extensions_total: 0,
             trailer_bytes: 0,
@@ -196,15 +200,20 @@ impl ChunkedReader {
         Ok(State::Size)
     }
 
-    /// A byte between the size and its CRLF. Quoted strings need no state of their own: nothing in
-    /// them may be a CR or LF, so the line ends where it ends without them.
+    /// A byte between the size and its CRLF.
     fn handle_extension(&mut self, byte: u8) -> Result<State, WireError> {
         let next = match (self.state, byte) {
-            (State::Extension, b'\r') => return Ok(State::SizeLf),
+            (State::Extension, b'\r') if self.extension.may_end() => return Ok(State::SizeLf),
             (_, b'\n') => return Err(WireError::BareLf),
-            (State::Extension, _) if is_value_byte(byte) => State::Extension,
-            (State::Extension, _) => return Err(WireError::InvalidChunkExtension),
-            (_, b';') => State::Extension,
+            (State::Extension, _) => {
+                let behind = self.extension.behind(byte);
+                self.extension = behind.ok_or(WireError::InvalidChunkExtension)?;
+                State::Extension
+            }
+            (_, b';') => {
+                self.extension = Extension::BeforeName;
+                State::Extension
+            }
             (_, b' ' | b'\t') => State::ExtensionGap,
             // White space with nothing behind it is no extension, and no part of a size.
             _ => return Err(WireError::InvalidChunkSize),

@@ -85,7 +85,7 @@ pub enum WireError {
     InvalidChunkSize,
     /// A chunk size above what we count to, or with too many digits (RFC 9112, section 7.1).
     ChunkSizeTooLarge,
-    /// A control byte in a chunk extension (RFC 9112, section 7.1.1).
+    /// A chunk extension that is none (RFC 9112, section 7.1.1).
     InvalidChunkExtension,
     /// Chunk extensions above the limit of a line or of a body (RFC 9112, section 7.1.1).
     ChunkExtensionsTooLong,

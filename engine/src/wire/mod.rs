@@ -7,6 +7,7 @@ pub mod body;
 pub mod chunked;
 mod diagnose;
 pub mod error;
+mod extension;
 pub mod fields;
 pub mod framing;
 pub mod head;

@@ -90,11 +90,16 @@ const STEPS: &[Step] = &[
         "cargo build --release -q -p ferrule-engine --locked && cargo run --release -q -p ferrule-tools --bin storm",
     )
     .long(),
+    step(
+        "judge",
+        "cargo test --release -p ferrule-tests --test judge --locked -- --ignored --nocapture",
+    )
+    .long(),
     step("compare", "cargo compare").long(),
     step(
         "fuzz",
         "for target in $(cargo fuzz list --fuzz-dir tests/fuzz); do RUSTC_BOOTSTRAP=1 cargo fuzz run \
-         \"$target\" --fuzz-dir tests/fuzz -- -max_total_time=300; done",
+         \"$target\" --fuzz-dir tests/fuzz -- -max_total_time=60; done",
     )
     .needing(Needs::Subcommand("fuzz"))
     .long(),
