@@ -150,6 +150,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "resumed-p256",
         words: "new connection, resumed, P-256",
         drive: Drive::Resumed,
+        quick: false,
         ..FULL
     },
     Case {
@@ -171,6 +172,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "plain-64",
         words: "small plaintext -> plaintext, 64 connections",
         setting: Setting { tls: Tls::Off, identity: 0, ..MTLS },
+        quick: false,
         ..SMALL
     },
     Case {

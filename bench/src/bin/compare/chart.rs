@@ -101,10 +101,7 @@ fn bars(title: &str, groups: &[Group], (places, mark): (usize, Option<f64>)) -> 
     const SPAN: f64 = 560.0;
     const HEIGHT: f64 = 15.0;
     let all = groups.iter().flat_map(|group| &group.bars);
-    let most = all.map(|(_, value)| *value).chain(mark).fold(0.0, f64::max);
-    if most <= 0.0 {
-        return None;
-    }
+    let most = all.map(|(_, value)| *value).reduce(f64::max)?.max(mark.unwrap_or(1e-9));
     let mut picture = Picture::new(LEFT + SPAN + 70.0);
     picture.label((16.0, 28.0), TITLE, title);
     let mut y = 48.0;

@@ -72,7 +72,7 @@ impl Options {
             Peer::FerruleRustls => words.peers.iter().any(|name| name == peer.name()),
             _ => words.peers.is_empty() || words.peers.iter().any(|name| name == peer.name()),
         };
-        let (rounds, seconds, idle) = if words.quick { (3, 1, 2000) } else { (5, 3, 10_000) };
+        let (rounds, seconds, idle) = if words.quick { (3, 1, 1000) } else { (5, 3, 10_000) };
         let size = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok());
         let idle = size(words.idle).unwrap_or(idle);
         Ok(Self {
@@ -106,7 +106,7 @@ impl Options {
                 all * (length(self.shares.len()) * rounds * self.seconds + START_SECONDS)
             }
             // About a millisecond for each handshake.
-            Shape::Idle => all * (length(self.idle.1) / 1000 + START_SECONDS + 2),
+            Shape::Idle => all * (length(self.idle.1) / 1000 + START_SECONDS + 1),
             Shape::Cores => 3 * each,
             Shape::Variants(_) => 2 * each,
         }
@@ -161,7 +161,7 @@ mod tests {
         assert!(all.rounds >= 5 && all.cases.len() == CASES.len());
         assert!(all.estimate() < 25 * 60, "{}", all.estimate());
         let quick = parse("--quick").unwrap();
-        assert!(quick.estimate() <= 170, "{}", quick.estimate());
+        assert!(quick.estimate() <= 125, "{}", quick.estimate());
     }
 
     #[test]

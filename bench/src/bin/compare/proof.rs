@@ -146,7 +146,9 @@ impl Visit<'_> {
         let method = if body > 0 { "POST" } else { "GET" };
         let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {NAME}\r\n");
         if body > 0 {
-            request.push_str(&format!("Content-Length: {body}\r\n"));
+            request += "Content-Length: ";
+            request += &body.to_string();
+            request += "\r\n";
         }
         if self.spoof {
             request.push_str(

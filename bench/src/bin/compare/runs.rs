@@ -116,12 +116,8 @@ impl Lab<'_> {
     /// Everybody who can do this case. The byte relay over TLS says most beside small messages.
     fn contenders(&mut self, case: &Case) -> Vec<Contender> {
         let relay = case.name == SMALL.name;
-        let peers: Vec<Peer> = self
-            .peers
-            .iter()
-            .copied()
-            .filter(|peer| peer.does(case.setting.tls) && (relay || *peer != Peer::TlsRelay))
-            .collect();
+        let mut peers = self.peers.clone();
+        peers.retain(|peer| peer.does(case.setting.tls) && (relay || *peer != Peer::TlsRelay));
         let layout = Layout::single(cores());
         peers.into_iter().filter_map(|peer| self.start(case, peer, &layout)).collect()
     }

@@ -64,8 +64,8 @@ fn config(place: &Place<'_>, port: u16) -> Value {
         },
     });
     if let Some((front, back)) = contexts(place) {
-        put(&mut filters, "transport_socket", socket(front));
-        put(&mut cluster, "transport_socket", socket(back));
+        put(&mut filters, "transport_socket", socket(&front));
+        put(&mut cluster, "transport_socket", socket(&back));
     }
     json!({
         "static_resources": {
@@ -92,7 +92,7 @@ fn address(port: u16) -> Value {
     json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } })
 }
 
-fn socket(context: Value) -> Value {
+fn socket(context: &Value) -> Value {
     json!({ "name": "envoy.transport_sockets.tls", "typed_config": context })
 }
 
