@@ -49,7 +49,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    if !build() {
+    if options.build && !build() {
         return ExitCode::FAILURE;
     }
     raise_limit();
@@ -65,24 +65,23 @@ fn main() -> ExitCode {
         lab.run(case);
     }
     let facts = report::facts(&stage, &lab.peers, &options);
-    let whole = report::write(&lab.results, &facts, options.quick);
+    let whole = report::write(&lab.results, &facts, options.name);
     println!("took {} seconds", start.elapsed().as_secs());
     if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Builds what is started, the way we were built.
 fn build() -> bool {
-    let parts =
-        [("ferrule-engine", "ferrule"), ("ferrule-tools", "load"), ("ferrule-bench", "relay")];
-    parts.iter().all(|(package, name)| {
-        let mut command = Command::new(env!("CARGO"));
-        command.args(["build", "--quiet", "--locked", "-p", package, "--bin", name]);
-        if !cfg!(debug_assertions) {
-            command.arg("--release");
-        }
-        let built = command.current_dir(source_dir()).status();
-        built.is_ok_and(|status| status.success())
-    })
+    println!("building ferrule, load and relay ...");
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--quiet", "--locked"]);
+    command.args(["-p", "ferrule-engine", "-p", "ferrule-tools", "-p", "ferrule-bench"]);
+    command.args(["--bin", "ferrule", "--bin", "load", "--bin", "relay"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let built = command.current_dir(source_dir()).status();
+    built.is_ok_and(|status| status.success())
 }
 
 /// Ten thousand connections want a descriptor each, in whoever we start.

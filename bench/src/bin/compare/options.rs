@@ -14,6 +14,8 @@ pub(crate) const USAGE: &str = "usage: cargo compare [options] [CASE...]
   --rounds N           rounds that count, per peer and case (5)
   --seconds N          length of a round (3)
   --idle N             the larger number of idle connections (10000)
+  --noisy              disturbed rounds count too: to try the lab itself, nothing to quote
+  --no-build           take the binaries that are there
   --envoy PATH         Envoy's binary, if it is neither in target/envoy (see bench/envoy) nor on the path";
 
 /// What was asked for.
@@ -33,13 +35,19 @@ pub(crate) struct Options {
     pub(crate) shares: &'static [usize],
     /// Envoy's binary.
     pub(crate) envoy: Option<PathBuf>,
-    /// Too little to quote?
-    pub(crate) quick: bool,
+    /// Are the binaries to be built first?
+    pub(crate) build: bool,
+    /// Do disturbed rounds count too?
+    pub(crate) noisy: bool,
+    /// Where results go: `compare` for all of it, another name for less.
+    pub(crate) name: &'static str,
 }
 
 #[derive(Default)]
 struct Words {
     quick: bool,
+    no_build: bool,
+    noisy: bool,
     rustls: bool,
     cases: Vec<String>,
     peers: Vec<String>,
@@ -73,6 +81,12 @@ impl Options {
             _ => words.peers.is_empty() || words.peers.iter().any(|name| name == peer.name()),
         };
         let (rounds, seconds, idle) = if words.quick { (3, 1, 1000) } else { (5, 3, 10_000) };
+        let part = !words.cases.is_empty() || !words.peers.is_empty();
+        let name = match (words.quick || words.noisy, part) {
+            (true, _) => "compare-quick",
+            (false, true) => "compare-part",
+            (false, false) => "compare",
+        };
         let size = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok());
         let idle = size(words.idle).unwrap_or(idle);
         Ok(Self {
@@ -83,7 +97,9 @@ impl Options {
             idle: (idle / 5, idle),
             shares: if words.quick { &[70] } else { &[30, 50, 70, 90] },
             envoy: words.envoy,
-            quick: words.quick,
+            build: !words.no_build,
+            noisy: words.noisy,
+            name,
         })
     }
 
@@ -126,6 +142,8 @@ impl Words {
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
             match word.as_str() {
+                "--no-build" => found.no_build = true,
+                "--noisy" => found.noisy = true,
                 "--quick" => found.quick = true,
                 "--without-fast-path" => found.rustls = true,
                 "--case" => found.cases.push(value()?),

@@ -37,15 +37,17 @@ pub(crate) fn facts(stage: &Stage, peers: &[Peer], options: &Options) -> Vec<Str
         ),
     ];
     facts.extend(peers.iter().map(|peer| format!("{}: {}", peer.name(), peer.version(stage))));
-    if options.quick {
-        facts.push(String::from("QUICK: too few and too short rounds to quote"));
+    match options.name {
+        "compare" => {}
+        "compare-part" => facts.push(String::from("PART: not all cases, or not all peers")),
+        _ => facts
+            .push(String::from("QUICK: too few, too short or disturbed rounds; not to be quoted")),
     }
     facts
 }
 
 /// Writes everything. False if somebody has not enough rounds that count.
-pub(crate) fn write(results: &Results, facts: &[String], quick: bool) -> bool {
-    let name = if quick { "compare-quick" } else { "compare" };
+pub(crate) fn write(results: &Results, facts: &[String], name: &str) -> bool {
     let pictures = [
         ("ratios", chart::ratios(results)),
         ("latency", chart::latency(results)),

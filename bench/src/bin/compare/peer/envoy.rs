@@ -25,8 +25,9 @@ pub(super) fn start(place: &Place<'_>, port: u16) -> Process {
 
 /// `envoy  version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL`.
 pub(super) fn version(text: &str) -> String {
-    let line = text.lines().find(|line| line.contains("version:")).unwrap_or("unknown");
-    let parts: Vec<&str> = line.split('/').skip(1).collect();
+    let said = text.lines().find_map(|line| line.split_once("version: ")).map(|(_, rest)| rest);
+    // The commit comes first.
+    let parts: Vec<&str> = said.unwrap_or("/unknown").split('/').skip(1).collect();
     format!("Envoy {}", parts.join(" "))
 }
 
@@ -175,4 +176,16 @@ fn contexts(place: &Place<'_>) -> Option<(Value, Value)> {
         },
     });
     Some((front, back))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+
+    #[test]
+    fn the_version_names_the_tls_library() {
+        let text = "\n/a/b/envoy  version: 9e55809/1.40.0/Clean/RELEASE/BoringSSL\n\n";
+        assert_eq!(version(text), "Envoy 1.40.0 Clean RELEASE BoringSSL");
+        assert_eq!(version(""), "Envoy unknown");
+    }
 }
