@@ -6,6 +6,7 @@
 
 mod headers;
 mod listens;
+mod observe;
 mod process;
 mod reach;
 mod routes;
@@ -56,6 +57,8 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         runtime: Check::runtime(root),
         http: Check::http(root),
         log: check.log(root),
+        metrics: check.metrics(root, &listens),
+        admin: check.admin(root),
         identity_headers,
         listens,
         servers,

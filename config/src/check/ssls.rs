@@ -152,6 +152,11 @@ impl Check<'_> {
                 self.error(text.place, path, "clients are never trusted by system roots", help);
             }
         }
+        if raw.flag("explain") && raw.word("reject") == Some(Reject::Handshake) {
+            let message = "there is no answer to explain in: refused clients get a TLS alert";
+            let help = "reject = \"http\", or take `explain` out";
+            self.error(raw.at("explain"), raw.path("explain"), message, help);
+        }
         ClientAuth {
             place: raw.place,
             ca,
@@ -160,6 +165,7 @@ impl Check<'_> {
             reject: raw.word("reject").unwrap_or(Reject::Http),
             allow_v1: raw.flag("allow_v1"),
             send_ca_names: raw.flag("send_ca_names"),
+            explain: raw.flag("explain"),
         }
     }
 

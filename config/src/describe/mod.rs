@@ -4,6 +4,7 @@
 //! they cannot drift apart. `tables` and `proxy` hold the descriptions, `refused` the keys that
 //! are known and not taken.
 
+mod observe;
 mod proxy;
 mod refused;
 mod tables;

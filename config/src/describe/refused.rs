@@ -40,8 +40,6 @@ const ACME: &str = "certificates are read from files; let an ACME client write t
 const CODE: &str = "the gateway runs no scripts";
 
 pub(crate) const IN_ROOT: &[Refused] = &[
-    later("metrics"),
-    later("admin"),
     never("acme", ACME),
     never("consumers", AUTH),
     never("plugin_configs", PLUGINS),

@@ -1,6 +1,7 @@
 //! The tables of the process, the listeners and their certificates.
 
 use crate::defaults;
+use crate::describe::observe::{ADMIN, METRICS};
 use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{duration, flag, optional, required, with};
@@ -25,6 +26,8 @@ pub(crate) static ROOT: Table = Table {
             "its defaults",
             "How HTTP is spoken, on every listener.",
         ),
+        optional("metrics", Kind::Table(&METRICS), "no metrics", "Metrics for Prometheus."),
+        optional("admin", Kind::Table(&ADMIN), "no socket", "The socket behind `ferrule ctl`."),
         required("listen", Kind::Tables(&LISTEN), "Where to listen."),
         optional("ssls", Kind::Tables(&SSLS), "none", "Certificates, and the clients they trust."),
         optional(
@@ -328,6 +331,12 @@ static CLIENT: Table = Table {
             "Accept X.509 v1 certificates issued directly by a listed authority.",
         ),
         flag("send_ca_names", true, "Name the authorities when asking for the certificate."),
+        flag(
+            "explain",
+            false,
+            "Tell a refused client in the body of the 400 which certificate it showed, why it was \
+                 refused, and which authorities are trusted.",
+        ),
     ],
     refused: refused::IN_CLIENT,
 };

@@ -7,6 +7,7 @@
 mod http;
 mod listen;
 mod log;
+mod observe;
 mod route;
 mod runtime;
 mod ssl;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 pub use http::Http;
 pub use listen::Listen;
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
+pub use observe::{Admin, Metrics};
 pub use route::{HeaderOps, HeaderValue, HostPattern, Route, UriPattern};
 pub use runtime::{IoDriver, Runtime};
 pub use ssl::{ClientAuth, ClientVerify, KeyPair, Pem, PemSource, Protocols, Reject, Server};
@@ -36,6 +38,10 @@ pub struct Config {
     pub http: Http,
     /// Where logs go.
     pub log: Log,
+    /// Where metrics can be fetched; `None` serves none.
+    pub metrics: Option<Metrics>,
+    /// Where `ferrule ctl` gets in; `None` opens no socket.
+    pub admin: Option<Admin>,
     /// Stripped from every request on every listener, then set from the connection.
     pub identity_headers: Vec<HeaderValue>,
     /// Where we listen.

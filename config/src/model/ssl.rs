@@ -77,6 +77,8 @@ pub struct ClientAuth {
     pub allow_v1: bool,
     /// Name the CAs in the `CertificateRequest`.
     pub send_ca_names: bool,
+    /// Tell a refused client what it showed, why it was refused and which CAs are trusted.
+    pub explain: bool,
 }
 
 /// `ssls.client.verify` (nginx's `ssl_verify_client`)

@@ -136,6 +136,7 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
             reject: Reject::Http,
             allow_v1: true,
             send_ca_names: true,
+            explain: false,
         }),
     }
 }

@@ -135,6 +135,7 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
             reject,
             allow_v1: true,
             send_ca_names: true,
+            explain: false,
         }),
     }
 }
