@@ -13,6 +13,7 @@ pub mod outcome;
 pub mod pool;
 mod pool_key;
 pub mod refusal;
+mod refusal_index;
 pub mod request;
 pub mod response;
 pub mod retry;

@@ -51,6 +51,41 @@ pub enum VerifyFailure {
 }
 
 impl VerifyFailure {
+    /// All of them, in order.
+    pub const ALL: [Self; 22] = [
+        Self::NoIssuer,
+        Self::Signature,
+        Self::NotYetValid,
+        Self::Expired,
+        Self::BadNotBefore,
+        Self::BadNotAfter,
+        Self::SelfSignedLeaf,
+        Self::SelfSignedInChain,
+        Self::NoLocalIssuer,
+        Self::FirstCertificate,
+        Self::ChainTooLong,
+        Self::InvalidCa,
+        Self::PathLength,
+        Self::Purpose,
+        Self::NoCertSign,
+        Self::CriticalExtension,
+        Self::Subtree,
+        Self::Application,
+        Self::LeafKeyTooSmall,
+        Self::CaKeyTooSmall,
+        Self::WeakDigest,
+        Self::Unspecified,
+    ];
+
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// Its place in [`Self::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// `OpenSSL`'s words, as they follow `FAILED:`.
     #[must_use]
     pub const fn text(self) -> &'static str {
@@ -92,3 +127,13 @@ impl VerifyFailure {
         )
     }
 }
+
+// A variant that is missing above does not compile.
+const _: () = {
+    let mut at = 0;
+    while at < VerifyFailure::COUNT {
+        assert!(VerifyFailure::ALL[at] as usize == at);
+        at += 1;
+    }
+    assert!(VerifyFailure::Unspecified as usize + 1 == VerifyFailure::COUNT);
+};

@@ -143,6 +143,15 @@ impl WireError {
         Self::TrailersTooLarge,
     ];
 
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// Its place in [`Self::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// The status of the answer when a client sent these bytes. Bytes of an upstream are a 502,
     /// whatever was wrong with them.
     #[must_use]
