@@ -142,6 +142,7 @@ impl Reloader {
                 generation: Arc::clone(generation),
                 listeners: prepared.of_core(core),
                 addresses: Arc::clone(&addresses),
+                meters: Arc::new(generation.meters()),
             }));
         }
         self.listeners.commit(prepared);

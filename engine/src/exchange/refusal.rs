@@ -66,6 +66,8 @@ pub struct AnswerTo<'a> {
     /// May the connection live on, as far as the client and we are concerned? What
     /// [`Refusal::closes`] says comes on top.
     pub keep_alive: bool,
+    /// More members for the JSON object, each with a comma in front; may be empty.
+    pub details: &'a str,
     /// For the `Date` field.
     pub http_date: &'a str,
 }
@@ -180,7 +182,8 @@ impl Refusal {
     }
 
     /// OpenSSL's reason, where a certificate was refused.
-    const fn reason(self) -> Option<&'static str> {
+    #[must_use]
+    pub const fn reason(self) -> Option<&'static str> {
         match self {
             Self::BadCertificate(failure) => Some(failure.text()),
             Self::CertificateExpired => Some("certificate has expired"),
@@ -193,8 +196,9 @@ impl Refusal {
 pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
     let status = refusal.status();
     let (title, reason) = (refusal.title(), refusal.reason());
-    // {"error_msg":"400 title","reason":"reason"}
-    let body_len = 20 + title.len() + reason.map_or(0, |reason| 12 + reason.len());
+    // {"error_msg":"400 title","reason":"reason",...}
+    let reason_len = reason.map_or(0, |reason| 12 + reason.len());
+    let body_len = 20 + title.len() + reason_len + to.details.len();
     write::status_line(status, out);
     write::date(to.http_date.as_bytes(), out);
     write::field(b"Content-Type", b"application/json", out);
@@ -222,7 +226,9 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
         out.extend_from_slice(b"\",\"reason\":\"");
         out.extend_from_slice(reason.as_bytes());
     }
-    out.extend_from_slice(b"\"}");
+    out.push(b'"');
+    out.extend_from_slice(to.details.as_bytes());
+    out.push(b'}');
     debug_assert_eq!(out.len() - start, body_len);
     body_len
 }
@@ -256,7 +262,7 @@ mod tests {
     ];
 
     fn text(refusal: Refusal, method: Method, version: Version, keep_alive: bool) -> String {
-        let to = AnswerTo { method, version, keep_alive, http_date: "now" };
+        let to = AnswerTo { method, version, keep_alive, details: "", http_date: "now" };
         let mut out = Vec::new();
         let body_len = answer(refusal, &to, &mut out);
         let text = String::from_utf8(out).unwrap();

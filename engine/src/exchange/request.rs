@@ -232,7 +232,13 @@ mod tests {
 
     fn client(verdict: Verdict, not_after: i64) -> ClientIdentity {
         let values = ClientValues::default();
-        ClientIdentity { verdict, validity: (0, not_after), leaf_sha256: [0; 32], values }
+        ClientIdentity {
+            verdict,
+            anchor: None,
+            validity: (0, not_after),
+            leaf_sha256: [0; 32],
+            values,
+        }
     }
 
     fn ask(

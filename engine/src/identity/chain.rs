@@ -62,6 +62,8 @@ pub enum Verdict {
 pub struct Judgement {
     /// What verification said.
     pub verdict: Verdict,
+    /// Which of the policy's anchors the path of a verified chain ends at.
+    pub anchor: Option<u32>,
     /// First second at which it is so.
     pub from: i64,
     /// First second at which it may be different.
@@ -121,6 +123,14 @@ impl Anchors {
     /// # Errors
     /// In OpenSSL's words.
     pub fn examine(&self, chain: &[&[u8]], rules: Rules) -> Result<(), VerifyFailure> {
+        self.examine_to(chain, rules).map(|_| ())
+    }
+
+    /// The same; says which of [`Self::ders`] the path ends at.
+    ///
+    /// # Errors
+    /// In OpenSSL's words.
+    pub fn examine_to(&self, chain: &[&[u8]], rules: Rules) -> Result<Option<u32>, VerifyFailure> {
         let bytes: usize = chain.iter().map(|der| der.len()).sum();
         let Some((leaf_der, rest)) = chain.split_first() else {
             return Err(VerifyFailure::Unspecified);
@@ -142,15 +152,21 @@ impl Anchors {
             return Err(failure);
         }
         let length = path.certificates.len();
+        let anchor = path.certificates.last().and_then(|last| self.place(last.outline.der));
         if version < 3 {
             let direct = length == 1 || (length == 2 && path.from_peer == 1);
-            return if direct && rules.allow_v1 { Ok(()) } else { Err(VerifyFailure::Application) };
+            let good = direct && rules.allow_v1;
+            return if good { Ok(anchor) } else { Err(VerifyFailure::Application) };
         }
         if length == 1 {
             // Itself an anchor, and examined by the walk.
-            return Ok(());
+            return Ok(anchor);
         }
-        second_opinion(&path, rules)
+        second_opinion(&path, rules).map(|()| anchor)
+    }
+
+    fn place(&self, der: &[u8]) -> Option<u32> {
+        self.list.iter().position(|one| one == der).and_then(|at| u32::try_from(at).ok())
     }
 }
 
@@ -197,21 +213,25 @@ impl ClientPolicy {
 /// Judges a client's chain, leaf first, as DER. `now` is Unix seconds.
 #[must_use]
 pub fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verdict {
+    judge_to(chain, policy, now).0
+}
+
+fn judge_to(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Option<u32>) {
     if chain.is_empty() {
-        return Verdict::None;
+        return (Verdict::None, None);
     }
     let rules =
         Rules { depth: policy.depth, allow_v1: policy.allow_v1, purpose: Purpose::Client, now };
-    match policy.anchors.examine(chain, rules) {
-        Ok(()) => Verdict::Success,
-        Err(failure) => Verdict::Failed(failure),
+    match policy.anchors.examine_to(chain, rules) {
+        Ok(anchor) => (Verdict::Success, anchor),
+        Err(failure) => (Verdict::Failed(failure), None),
     }
 }
 
 /// The same, with the time in which the verdict holds.
 #[must_use]
 pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
-    let verdict = judge(chain, policy, now);
+    let (verdict, anchor) = judge_to(chain, policy, now);
     let (mut from, mut until) = (i64::MIN, i64::MAX);
     // Of a leaf that cannot be read to the end, the dates still choose the word.
     let of_chain = chain.iter().copied().filter_map(Outline::read).flat_map(|outline| {
@@ -224,7 +244,7 @@ pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Ju
             until = until.min(moment);
         }
     }
-    Judgement { verdict, from, until }
+    Judgement { verdict, anchor, from, until }
 }
 
 /// webpki, given exactly the path that was found.

@@ -7,6 +7,7 @@ pub mod cache;
 pub mod certificate;
 pub mod chain;
 pub mod der;
+pub mod explain;
 pub mod extensions;
 pub mod failure;
 pub mod name;
@@ -34,6 +35,8 @@ const DAY: i64 = 86_400;
 pub struct ClientIdentity {
     /// What verification said.
     pub verdict: Verdict,
+    /// Which of the policy's anchors the path of a verified chain ends at.
+    pub anchor: Option<u32>,
     /// The leaf's `notBefore` and `notAfter`, Unix seconds; 0 without a certificate or a readable date.
     pub validity: (i64, i64),
     /// SHA-256 of the leaf's DER; zeros without a certificate.
@@ -56,7 +59,7 @@ impl ClientIdentity {
         };
         let Some(leaf) = Outline::read(leaf_der) else {
             let values = ClientValues::render(None, verdict, wanted);
-            return Self { verdict, validity: (0, 0), leaf_sha256, values };
+            return Self { verdict, anchor: None, validity: (0, 0), leaf_sha256, values };
         };
         let validity = (
             leaf.not_before.seconds_lenient().unwrap_or(0),
@@ -65,7 +68,7 @@ impl ClientIdentity {
         let alt_names = certificate.and_then(|one| one.extensions.alt_names).unwrap_or_default();
         let rendering = Rendering { leaf, alt_names, rest, leaf_sha256 };
         let values = ClientValues::render(Some(&rendering), verdict, wanted);
-        Self { verdict, validity, leaf_sha256, values }
+        Self { verdict, anchor: None, validity, leaf_sha256, values }
     }
 
     /// Nobody: no certificate was sent, or none was asked for.
@@ -73,6 +76,7 @@ impl ClientIdentity {
     pub fn none(wanted: &Wanted) -> Self {
         Self {
             verdict: Verdict::None,
+            anchor: None,
             validity: (0, 0),
             leaf_sha256: [0; 32],
             values: ClientValues::render(None, Verdict::None, wanted),

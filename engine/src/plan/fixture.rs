@@ -61,6 +61,8 @@ pub(crate) fn config() -> Config {
         },
         identity_headers: Vec::new(),
         listens: vec![listen(9080, false), listen(9443, true)],
+        metrics: None,
+        admin: None,
         servers: Vec::new(),
         upstreams: vec![upstream(PassHost::Pass, Scheme::Http)],
         routes: Vec::new(),

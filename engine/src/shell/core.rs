@@ -16,9 +16,12 @@ use super::stream::Stream;
 use crate::exchange::Scratch;
 use crate::exchange::balance::{Balancer, Tried};
 use crate::exchange::pool::Pool;
+use crate::exchange::refusal::Refusal;
 use crate::identity::IdentityCache;
 use crate::plan::{ListenerId, NodeIndex, ServerId, UpstreamId};
-use crate::report::{Counter, Counters, LogProducer, RateLimit, Reporter};
+use crate::report::{
+    Counter, Counters, Events, HandshakeFault, LogProducer, Meters, Radar, RateLimit, Reporter,
+};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 use crate::wire::head::ResponseHead;
 
@@ -53,12 +56,10 @@ pub struct Work {
 /// Diagnostics whose number a peer decides, and which are therefore limited.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LogCause {
-    /// A client's handshake failed.
-    Handshake = 0,
     /// An upstream node could not be reached.
-    UpstreamConnect = 1,
+    UpstreamConnect = 0,
     /// The kernel had nothing to accept with.
-    Accept = 2,
+    Accept = 1,
 }
 
 /// One data core.
@@ -75,6 +76,8 @@ pub struct Core {
     pub pool: RefCell<Pool<Stream>>,
     /// What is done with every finished exchange.
     pub reporter: RefCell<Reporter>,
+    /// The clients whose certificates expire soonest.
+    pub radar: RefCell<Radar>,
     /// Client connections open now.
     pub open: Cell<u32>,
     /// Finish what is there and accept no more.
@@ -84,8 +87,12 @@ pub struct Core {
     // Boxed, so that renting moves a pointer.
     #[expect(clippy::vec_box, reason = "rented by pointer")]
     works: RefCell<Vec<Box<Work>>>,
-    limits: RefCell<RateLimit<3>>,
+    limits: RefCell<RateLimit<2>>,
+    complaints: RefCell<RateLimit<COMPLAINTS>>,
 }
+
+/// Kinds of lines about clients that were turned away: handshakes first, then requests.
+const COMPLAINTS: usize = HandshakeFault::COUNT + Refusal::COUNT;
 
 /// One generation as one core sees it.
 pub struct Live {
@@ -93,6 +100,8 @@ pub struct Live {
     pub generation: Arc<Generation>,
     /// Identities seen under it.
     pub identities: RefCell<IdentityCache>,
+    /// What is counted under it.
+    pub meters: Arc<Meters>,
     addresses: RefCell<Arc<Addresses>>,
     balancers: Vec<RefCell<Balancer>>,
     /// Server names seen, by listener, and what they lead to.
@@ -121,6 +130,7 @@ impl Live {
         Self {
             generation,
             identities: RefCell::new(IdentityCache::default()),
+            meters: Arc::clone(&handover.meters),
             addresses: RefCell::new(Arc::clone(&handover.addresses)),
             balancers,
             names: RefCell::default(),
@@ -193,12 +203,14 @@ impl Core {
             clock: Clock::default(),
             pool: RefCell::new(Pool::new(seed)),
             reporter: RefCell::new(Reporter::new(log)),
+            radar: RefCell::new(Radar::default()),
             open: Cell::new(0),
             draining: Cell::new(false),
             serial: Cell::new(0),
             live: RefCell::new(Rc::new(live)),
             works: RefCell::new(Vec::new()),
             limits: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
+            complaints: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
         }
     }
 
@@ -229,6 +241,13 @@ impl Core {
         self.limits.borrow_mut().allow(cause as usize, second)
     }
 
+    /// The same for a client that was turned away, for the reason with this number: a handshake's
+    /// [`HandshakeFault::index`], or behind all of these a request's [`Refusal::index`].
+    pub fn allow_complaint(&self, reason: usize) -> Option<u64> {
+        let second = u64::try_from(self.clock.unix_seconds()).unwrap_or(0);
+        self.complaints.borrow_mut().allow(reason, second)
+    }
+
     /// The generation that new requests get.
     #[must_use]
     pub fn live(&self) -> Rc<Live> {
@@ -256,6 +275,12 @@ impl Core {
     /// Counts one.
     pub fn count(&self, counter: Counter) {
         self.counters().add(counter, 1);
+    }
+
+    /// The core's events.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.link.events
     }
 
     /// The core's counters.

@@ -100,6 +100,7 @@ pub async fn forward(
             Tryout::Failed(failed) => failed,
         };
         last = failed.refusal;
+        request.core.events().upstream_fault(failed.refusal);
         let decision = decide(Attempt {
             failure: failed.failure,
             reused: failed.reused,
@@ -283,7 +284,13 @@ async fn exchange(
             let keep_alive = progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
             Tryout::Done(Forwarded::Delivered { keep_alive, bodies })
         }
-        Err(error) => failed((lease, uploads), &error, (&uploaded, &progress, bodies), outcome),
+        Err(error) => {
+            // One that may be tried again is counted where that is decided.
+            if let (RespondError::Upstream(_, fault), true) = (&error, progress.begun) {
+                request.core.events().upstream_fault(*fault);
+            }
+            failed((lease, uploads), &error, (&uploaded, &progress, bodies), outcome)
+        }
     }
 }
 
@@ -295,6 +302,7 @@ fn note(request: &Request<'_>, progress: &Progress, started: Duration, outcome: 
         outcome.upstream_status = Some(delivery.status);
         let took = request.core.clock.elapsed().saturating_sub(started);
         outcome.upstream_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        outcome.upstream_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         request.core.counters().add(Counter::UpstreamBytesIn, progress.body_bytes);
     }
 }
