@@ -11,8 +11,10 @@ use std::time::Duration;
 use ferrule_config::Problems;
 use ferrule_config::model::Runtime;
 
+use super::board::Board;
 use super::clock;
 use super::diagnostics::LevelSwitch;
+use super::doors::{Doors, PreparedDoors};
 use super::log_writer::{LogOutputs, LogWriter};
 use super::resolve::Resolver;
 use crate::setup::listeners::{BindError, Listeners, Prepared};
@@ -46,6 +48,10 @@ pub struct Reloader {
     pub current: Arc<Generation>,
     /// `[runtime]` as the process was started with.
     pub started_with: Runtime,
+    /// Where everybody can see what is in force.
+    pub(crate) board: Arc<Board>,
+    /// The metrics endpoint and the admin socket.
+    pub(crate) doors: Doors,
     /// How often a reload was taken.
     pub taken: u64,
     /// How often a reload was refused.
@@ -61,6 +67,8 @@ pub enum Refused {
     Log(&'static str, io::Error),
     /// New addresses cannot be listened on.
     Bind(Vec<BindError>),
+    /// The metrics endpoint or the admin socket cannot be opened.
+    Door(String),
 }
 
 impl fmt::Display for Refused {
@@ -73,6 +81,7 @@ impl fmt::Display for Refused {
                 }
                 Ok(())
             }
+            Self::Door(words) => out.write_str(words),
             Self::Log(key, error) => write!(out, "{key} cannot be opened: {error}"),
             Self::Bind(errors) => {
                 for (position, error) in errors.iter().enumerate() {
@@ -92,6 +101,7 @@ impl Reloader {
         match self.try_reload() {
             Ok(late) => {
                 self.taken = self.taken.saturating_add(1);
+                self.board.reloaded(Ok(self.current.number));
                 tracing::info!(
                     "reloaded generation {} in {} ms",
                     self.current.number,
@@ -103,6 +113,7 @@ impl Reloader {
             }
             Err(refused) => {
                 self.refused = self.refused.saturating_add(1);
+                self.board.reloaded(Err(refused.to_string().lines().map(str::to_owned).collect()));
                 // One event for each reason: a log is read line by line.
                 for reason in refused.to_string().lines() {
                     tracing::error!("reload refused: {reason}");
@@ -117,6 +128,13 @@ impl Reloader {
         }
     }
 
+    /// The same for somebody who waits for the answer.
+    pub fn reload_for(&mut self, ticket: u64) {
+        self.reload();
+        let how = self.board.reloads().last;
+        self.board.answer(ticket, how.unwrap_or(Ok(self.current.number)));
+    }
+
     /// Returns the cores that have not acknowledged in time.
     fn try_reload(&mut self) -> Result<Vec<u32>, Refused> {
         let number = self.current.number.saturating_add(1);
@@ -124,28 +142,37 @@ impl Reloader {
         let log = &generation.config.log;
         let outputs = LogOutputs::open(log).map_err(|(key, error)| Refused::Log(key, error))?;
         let prepared = self.listeners.prepare(&generation.config).map_err(Refused::Bind)?;
+        let doors = self.doors.prepare(&generation.config).map_err(Refused::Door)?;
         // From here on nothing can fail.
         self.writer.redirect(outputs);
         self.level.set(log.level);
         warn_of_problems(&generation.warnings);
         warn_of_fixed(&self.started_with, &generation.config.runtime);
-        self.hand_over(&generation, prepared);
+        self.hand_over(&generation, prepared, doors);
         self.current = generation;
         Ok(wait_for_cores(&self.links, number, CORES_PATIENCE))
     }
 
     /// Posts one handover to every core.
-    pub fn hand_over(&mut self, generation: &Arc<Generation>, prepared: Prepared) {
+    pub(crate) fn hand_over(
+        &mut self,
+        generation: &Arc<Generation>,
+        prepared: Prepared,
+        doors: PreparedDoors,
+    ) {
         let addresses = self.resolver.find(generation, NAMES_PATIENCE);
-        for (core, link) in self.links.iter().enumerate() {
+        let meters: Vec<_> = self.links.iter().map(|_| Arc::new(generation.meters())).collect();
+        self.board.put_up(generation, meters.clone(), prepared.bound());
+        for ((core, link), meters) in self.links.iter().enumerate().zip(meters) {
             link.generation.post(Arc::new(Handover {
                 generation: Arc::clone(generation),
                 listeners: prepared.of_core(core),
                 addresses: Arc::clone(&addresses),
-                meters: Arc::new(generation.meters()),
+                meters,
             }));
         }
         self.listeners.commit(prepared);
+        self.doors.commit(doors);
         self.resolver.publish(generation, &addresses);
     }
 }
@@ -239,6 +266,10 @@ pub(crate) mod testing {
         let writer = LogWriter::start(outputs, Vec::new()).unwrap();
         let listeners = Listeners::new(links.len());
         let prepared = listeners.prepare(&first.config).unwrap();
+        let board = Arc::new(Board::new(links.clone()));
+        let (orders, _) = std::sync::mpsc::channel();
+        let doors = Doors::of(&board, orders);
+        let doors_prepared = doors.prepare(&first.config).unwrap();
         let mut reloader = Reloader {
             load,
             resolver: Resolver::start(links.clone(), Box::new(|_| Ok(Vec::new()))).unwrap(),
@@ -248,10 +279,12 @@ pub(crate) mod testing {
             links,
             listeners,
             writer,
+            board,
+            doors,
             taken: 0,
             refused: 0,
         };
-        reloader.hand_over(&first, prepared);
+        reloader.hand_over(&first, prepared, doors_prepared);
         reloader
     }
 }

@@ -22,6 +22,6 @@ pub use events::{EventSums, Events, HandshakeFault, Shaken};
 #[cfg(feature = "io")]
 pub use log_ring::{LogConsumer, LogProducer, log_ring};
 pub use meters::Meters;
-pub use radar::{Blip, Radar};
+pub use radar::{Blip, Blips, Radar};
 #[cfg(feature = "io")]
 pub use reporter::{Books, Reporter};

@@ -27,6 +27,10 @@ pub struct Blip {
     pub last_seen: i64,
 }
 
+/// What one core remembers, for whoever asked.
+#[derive(Debug, Default)]
+pub struct Blips(pub Vec<Blip>);
+
 /// What a core knows of a client that shakes hands.
 #[derive(Clone, Copy, Debug)]
 pub struct Sighting<'a> {

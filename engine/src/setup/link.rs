@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Addresses, Generation};
 use crate::plan::ListenerId;
-use crate::report::{Blip, Counters, Events, Meters};
+use crate::report::{Blips, Counters, Events, Meters};
 
 /// One core's end and control's end of everything they share. Made once, lives as long as the process.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ pub struct CoreLink {
     /// What the core saw of refusals, faults, handshakes and times; it is the only writer.
     pub events: Events,
     /// The clients that the core remembers, when it was asked for them last.
-    pub clients: Mailbox<Vec<Blip>>,
+    pub clients: Mailbox<Blips>,
     /// How often control asked for them. Stored by control.
     clients_asked: AtomicU64,
     /// The driver the core runs on; set by the core before it accepts.

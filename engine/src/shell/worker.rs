@@ -14,7 +14,7 @@ use super::accept::{self, Accepting};
 use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::TICK;
 use super::driver;
-use crate::report::{Counter, LogProducer};
+use crate::report::{Blips, Counter, LogProducer};
 use crate::setup::{CoreLink, Driver, Handover, News, OpenListener, Phase, Seen};
 
 /// What one worker is given.
@@ -106,7 +106,7 @@ impl Worker {
             let core = &self.core;
             if core.link.clients_wanted(&mut self.seen.clients_asked) {
                 let clients = core.radar.borrow_mut().copy(core.clock.unix_seconds());
-                core.link.clients.post(Arc::new(clients));
+                core.link.clients.post(Arc::new(Blips(clients)));
             }
             self.take_news();
             match self.core.link.phase.get() {
