@@ -156,7 +156,7 @@ impl Board {
     }
 
     /// The clients seen in the last 24 hours, the soonest to expire first.
-    pub(crate) fn clients(&self) -> Vec<Blip> {
+    pub(crate) fn clients(&self) -> Vec<radar::Blip> {
         let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         for link in &self.links {
             link.ask_clients();
