@@ -1,6 +1,7 @@
 //! The command line: what is asked for, and the commands that need no core.
 //!
-//! Exit codes: 0 as asked; 1 the configuration is refused, every reason on standard error; 2 the
+//! Exit codes: 0 as asked; 1 the configuration (or what else was asked about) is refused, every reason
+//! on standard error; 2 the
 //! command line is wrong; 3 the process cannot start, or a core was lost or did not stop.
 
 use std::ffi::OsString;
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::ctl::{self, Ctl};
 use super::{boot, check, machine};
 
 /// The configuration is refused.
@@ -59,6 +61,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Human)]
         format: Format,
     },
+    /// Ask a running process, or tell it to load its configuration again.
+    Ctl(Ctl),
     /// Print the configuration as it works out, every default filled in and secrets left out.
     Dump(File),
     /// Print the JSON Schema of the configuration file.
@@ -108,6 +112,7 @@ pub fn obey(arguments: impl IntoIterator<Item = OsString>) -> Asked {
     Asked::Done(match arguments.command {
         Some(Command::Run(file)) => return Asked::Run(file.config),
         Some(Command::Check { file, format }) => check::check(&file.config, format),
+        Some(Command::Ctl(asked)) => ctl::run(&asked),
         Some(Command::Dump(file)) => dump(&file.config),
         Some(Command::Schema) => print(&ferrule_config::schema()),
         Some(Command::Reference) => print(&ferrule_config::reference()),

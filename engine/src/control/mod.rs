@@ -9,6 +9,7 @@ mod certificates;
 mod check;
 pub mod cli;
 mod clock;
+mod ctl;
 mod desk;
 pub mod diagnostics;
 mod door;
