@@ -115,6 +115,8 @@ impl Drop for Leave {
 fn keep(bell: &Bell, service: &Arc<Service>, closing: &AtomicBool) {
     let mut inside: Vec<Inside> = Vec::new();
     while !closing.load(Ordering::Acquire) {
+        // Held any longer, what a guest sent and nobody read would keep its connection open.
+        inside.retain(|guest| !guest.gone.load(Ordering::Acquire));
         let mut rings = [PollFd::new(bell, PollFlags::IN)];
         match poll(&mut rings, Some(&LOOK_EVERY)) {
             Ok(0) => continue,
@@ -124,7 +126,6 @@ fn keep(bell: &Bell, service: &Arc<Service>, closing: &AtomicBool) {
         }
         match bell.accept() {
             Ok(line) => {
-                inside.retain(|guest| !guest.gone.load(Ordering::Acquire));
                 if inside.len() >= GUESTS_MAX {
                     inside.remove(0).line.hang_up();
                 }

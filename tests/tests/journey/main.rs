@@ -10,6 +10,7 @@ mod guides;
 mod hostile;
 mod limits;
 mod misdirected;
+mod observe;
 mod pool;
 mod reload;
 mod resume;
