@@ -133,6 +133,10 @@ const fn shown(counter: Counter) -> Shown {
         Counter::ClientBytesOut => Shown::InTwo("client", "out"),
         Counter::UpstreamBytesIn => Shown::InTwo("upstream", "in"),
         Counter::UpstreamBytesOut => Shown::InTwo("upstream", "out"),
+        Counter::ConnectionsRevoked => Shown::Alone(
+            "ferrule_connections_revoked",
+            "Client connections ended because a reload took away what they were let in by.",
+        ),
         Counter::LogDropped => Shown::Alone(
             "ferrule_log_lines_dropped",
             "Access log lines dropped because the writer was too slow.",
@@ -364,15 +368,26 @@ const fn signed(value: i64) -> f64 {
     value as f64
 }
 
-/// `docs/metrics.md`, as far as it can be made from the code: every family with its kind and meaning.
+/// `docs/metrics.md`: every family with its kind and meaning.
 #[must_use]
 pub fn reference() -> String {
-    let board = Board::new(Vec::new());
-    let mut out = String::new();
-    for family in families(&board) {
-        let line =
-            format!("| `{}` | {} | {} |\n", family.shown_name(), family.kind_word(), family.help);
-        out.push_str(&line);
+    let mut out = String::from(REFERENCE);
+    for family in families(&Board::new(Vec::new())) {
+        let (name, kind) = (family.shown_name(), family.kind_word());
+        for piece in ["| `", &name, "` | ", kind, " | ", family.help, " |\n"] {
+            out.push_str(piece);
+        }
     }
     out
 }
+
+const REFERENCE: &str = "# Metrics
+
+Every family that the endpoint of `[metrics]` shows; [operations.md](operations.md) tells how to get there.
+Labels come from the configuration or from fixed lists, never from a client. In OpenMetrics the families
+of counters are called the same without `_total`. This file is made from the code: `cargo run -p
+ferrule-tools --bin docs`.
+
+| family | kind | meaning |
+| --- | --- | --- |
+";

@@ -26,3 +26,4 @@ pub mod resolve;
 mod scrape;
 pub mod signals;
 pub mod supervise;
+mod watch;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::Shut;
 use super::reader::Wait;
+use super::roll::Seat;
 use super::stream::{Cut, Stream};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch};
@@ -34,6 +35,8 @@ pub struct Client {
     pub identity: Option<Rc<ClientIdentity>>,
     /// The identity headers that stay the same for all its requests.
     pub identity_block: Vec<u8>,
+    /// Its place on the roll; `None` without a certificate.
+    pub seat: Option<Seat>,
 }
 
 /// What reading a head came to.
@@ -94,6 +97,7 @@ impl Client {
     pub fn may_keep(&self, wanted: bool) -> bool {
         wanted
             && !self.core.draining.get()
+            && !self.seat.as_ref().is_some_and(Seat::is_ended)
             && self.facts.requests < u64::from(self.live.generation.plan.http.keepalive_requests)
     }
 

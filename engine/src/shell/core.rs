@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use super::buffers::Buffers;
 use super::clock::Clock;
 use super::deadlines::Deadlines;
+use super::roll::Roll;
 use super::stream::Stream;
 use crate::exchange::Scratch;
 use crate::exchange::balance::{Balancer, Tried};
@@ -60,6 +61,8 @@ pub enum LogCause {
     UpstreamConnect = 0,
     /// The kernel had nothing to accept with.
     Accept = 1,
+    /// A connected client is not trusted any more.
+    Revoked = 2,
 }
 
 /// One data core.
@@ -78,6 +81,8 @@ pub struct Core {
     pub reporter: RefCell<Reporter>,
     /// The clients whose certificates expire soonest.
     pub radar: RefCell<Radar>,
+    /// Client connections with a certificate.
+    pub roll: Roll,
     /// Client connections open now.
     pub open: Cell<u32>,
     /// Finish what is there and accept no more.
@@ -87,7 +92,7 @@ pub struct Core {
     // Boxed, so that renting moves a pointer.
     #[expect(clippy::vec_box, reason = "rented by pointer")]
     works: RefCell<Vec<Box<Work>>>,
-    limits: RefCell<RateLimit<2>>,
+    limits: RefCell<RateLimit<3>>,
     complaints: RefCell<RateLimit<COMPLAINTS>>,
 }
 
@@ -204,6 +209,7 @@ impl Core {
             pool: RefCell::new(Pool::new(seed)),
             reporter: RefCell::new(Reporter::new(log)),
             radar: RefCell::new(Radar::default()),
+            roll: Roll::default(),
             open: Cell::new(0),
             draining: Cell::new(false),
             serial: Cell::new(0),
