@@ -14,6 +14,7 @@ mod desk;
 pub mod diagnostics;
 mod door;
 mod doors;
+mod explain;
 mod families;
 mod inventory;
 mod ledger;

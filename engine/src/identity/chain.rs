@@ -123,14 +123,19 @@ impl Anchors {
     /// # Errors
     /// In OpenSSL's words.
     pub fn examine(&self, chain: &[&[u8]], rules: Rules) -> Result<(), VerifyFailure> {
-        self.examine_to(chain, rules).map(|_| ())
+        self.examine_step_by_step(chain, rules, &mut |_| {})
     }
 
-    /// The same; says which of [`Self::ders`] the path ends at.
+    /// The same, telling every path that is tried.
     ///
     /// # Errors
     /// In OpenSSL's words.
-    pub fn examine_to(&self, chain: &[&[u8]], rules: Rules) -> Result<Option<u32>, VerifyFailure> {
+    pub fn examine_step_by_step(
+        &self,
+        chain: &[&[u8]],
+        rules: Rules,
+        tell: &mut dyn FnMut(Step<'_>),
+    ) -> Result<(), VerifyFailure> {
         let bytes: usize = chain.iter().map(|der| der.len()).sum();
         let Some((leaf_der, rest)) = chain.split_first() else {
             return Err(VerifyFailure::Unspecified);
@@ -148,26 +153,39 @@ impl Anchors {
             now: rules.now,
         };
         let path = Path::examine(leaf, sources, rules.purpose);
-        if let Some(failure) = path.failure {
-            return Err(failure);
-        }
-        let length = path.certificates.len();
-        let anchor = path.certificates.last().and_then(|last| self.place(last.outline.der));
-        if version < 3 {
-            let direct = length == 1 || (length == 2 && path.from_peer == 1);
-            let good = direct && rules.allow_v1;
-            return if good { Ok(anchor) } else { Err(VerifyFailure::Application) };
-        }
-        if length == 1 {
-            // Itself an anchor, and examined by the walk.
-            return Ok(anchor);
-        }
-        second_opinion(&path, rules).map(|()| anchor)
+        let verdict = judge_path(&path, version, rules);
+        tell(Step::Path(&path.certificates, path.from_peer, verdict));
+        verdict
     }
 
+    /// Which of [`Self::ders`] this is.
     fn place(&self, der: &[u8]) -> Option<u32> {
         self.list.iter().position(|one| one == der).and_then(|at| u32::try_from(at).ok())
     }
+}
+
+/// What was done on the way to a verdict.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'s> {
+    /// A path, leaf first, how many certificates of it came from the peer, and what came of it.
+    Path(&'s [Certificate<'s>], usize, Result<(), VerifyFailure>),
+}
+
+/// Every judge there is, on one path.
+fn judge_path(path: &Path<'_>, version: u8, rules: Rules) -> Result<(), VerifyFailure> {
+    if let Some(failure) = path.failure {
+        return Err(failure);
+    }
+    let length = path.certificates.len();
+    if version < 3 {
+        let direct = length == 1 || (length == 2 && path.from_peer == 1);
+        return if direct && rules.allow_v1 { Ok(()) } else { Err(VerifyFailure::Application) };
+    }
+    if length == 1 {
+        // Itself an anchor, and examined by the walk.
+        return Ok(());
+    }
+    second_opinion(path, rules)
 }
 
 /// What a chain is held against, besides anchors.
@@ -216,16 +234,34 @@ pub fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verdict {
     judge_to(chain, policy, now).0
 }
 
-fn judge_to(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Option<u32>) {
+/// The same, telling every path that is tried.
+#[must_use]
+pub fn judge_step_by_step(
+    chain: &[&[u8]],
+    policy: &ClientPolicy,
+    now: i64,
+    tell: &mut dyn FnMut(Step<'_>),
+) -> Verdict {
     if chain.is_empty() {
-        return (Verdict::None, None);
+        return Verdict::None;
     }
     let rules =
         Rules { depth: policy.depth, allow_v1: policy.allow_v1, purpose: Purpose::Client, now };
-    match policy.anchors.examine_to(chain, rules) {
-        Ok(anchor) => (Verdict::Success, anchor),
-        Err(failure) => (Verdict::Failed(failure), None),
+    match policy.anchors.examine_step_by_step(chain, rules, tell) {
+        Ok(()) => Verdict::Success,
+        Err(failure) => Verdict::Failed(failure),
     }
+}
+
+/// The same, with the anchor that a good path ends at.
+fn judge_to(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Option<u32>) {
+    let mut anchor = None;
+    let verdict = judge_step_by_step(chain, policy, now, &mut |step| {
+        let Step::Path(certificates, _, verdict) = step;
+        let last = certificates.last().filter(|_| verdict.is_ok());
+        anchor = last.and_then(|last| policy.anchors.place(last.outline.der));
+    });
+    (verdict, anchor)
 }
 
 /// The same, with the time in which the verdict holds.

@@ -136,9 +136,9 @@ on_both_drivers! {
             ("ferrule_refusals_total", &[("reason", "route-not-found")][..], 1.0),
             ("ferrule_refusals_total", &[("reason", "bad-certificate")], 1.0),
             ("ferrule_handshakes_total", &[("result", "ok"), ("version", "TLSv1.3"), ("resumed", "no")], 2.0),
-            ("ferrule_handshakes_total", &[("result", "failed")], 1.0),
+            ("ferrule_handshake_failures_total", &[("reason", "unknown-name")], 1.0),
             ("ferrule_client_verdicts_total", &[("verdict", "SUCCESS")], 1.0),
-            ("ferrule_client_verdicts_total", &[("verdict", "unable to get local issuer certificate")], 1.0),
+            ("ferrule_client_verdicts_total", &[("verdict", "unable to verify the first certificate")], 1.0),
             ("ferrule_client_ca_uses_total", &[("server", "api"), ("subject", "CN=old")], 1.0),
             ("ferrule_client_ca_uses_total", &[("server", "api"), ("subject", "CN=new")], 0.0),
             ("ferrule_client_certificate_days_left_count", &[("server", "api")], 1.0),
@@ -224,7 +224,7 @@ on_both_drivers! {
         let answer = Dial::as_client("a.test", &lost).get(front, "a.test", "/").expect("an answer");
         assert_eq!(answer.status(), 400);
         let body: Value = serde_json::from_str(&answer.text()).expect("JSON");
-        assert_eq!(body["reason"], "unable to get local issuer certificate");
+        assert_eq!(body["reason"], "unable to verify the first certificate");
         assert_eq!(body["issuer"], "CN=middle");
         assert_eq!(body["sent"], 1);
         assert_eq!(body["trusted"], serde_json::json!(["CN=old", "CN=new"]));
@@ -344,4 +344,34 @@ fn every_metric_is_documented() {
     for family in watched.scrape().families.keys() {
         assert!(written.contains(&format!("| `{family}` |")), "{family} is not documented");
     }
+}
+
+/// The verdict without a client, at any time.
+#[test]
+fn explain_tells_what_a_handshake_would() {
+    let watched = Watched::start(Driver::Epoll);
+    let dir = watched.scratch.path();
+    let middle = watched.old.intermediate("middle");
+    middle.client("lost").write(dir, "lost");
+    write_ca(dir, "middle", &middle);
+    watched.new.client_valid("brief", 2020, 2090).write(dir, "brief");
+    let explain = |arguments: &[&str]| {
+        let mut command = Command::new(ferrule_binary());
+        command.current_dir(dir).arg("explain").args(arguments).arg("-c");
+        let done = command.arg(&watched.gateway.file).output().expect("ferrule");
+        let text = [done.stdout, done.stderr].concat();
+        (done.status.code(), String::from_utf8(text).expect("text"))
+    };
+    let (code, text) = explain(&["lost.crt", "--sni", "a.test"]);
+    assert!(code == Some(1) && text.contains("verdict: refused"), "{text}");
+    assert!(text.contains("missing: CN=middle, the issuer of CN=lost"), "{text}");
+    let (code, text) = explain(&["lost.crt", "--chain", "middle.crt", "--sni", "A.TEST"]);
+    assert!(code == Some(0) && text.contains("verdict: accepted"), "{text}");
+    assert!(text.contains("2 (trusted) CN=old") && text.contains("$ssl_client_verify = SUCCESS"));
+    let (code, text) = explain(&["brief.crt", "--sni", "a.test", "--at", "2091-01-01"]);
+    assert!(code == Some(1) && text.contains("certificate has expired"), "{text}");
+    assert_eq!(explain(&["brief.crt", "--sni", "a.test"]).0, Some(0));
+    assert_eq!(explain(&["brief.crt", "--sni", "nobody.test"]).0, Some(1));
+    assert_eq!(explain(&["none.crt", "--sni", "a.test"]).0, Some(2));
+    assert_eq!(explain(&["brief.crt", "--sni", "a.test", "--at", "soon"]).0, Some(2));
 }
