@@ -15,7 +15,7 @@ use super::{boot, cli, clock};
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Step};
 use crate::identity::explain::{Account, text};
-use crate::identity::{ClientIdentity, ClientValue, Verdict, Wanted};
+use crate::identity::{ClientIdentity, ClientValue, Verdict, VerifyFailure, Wanted};
 use crate::plan::Gate;
 use crate::setup;
 use crate::tls::tickets::TicketKeys;
@@ -111,7 +111,7 @@ fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Vec<Stri
             let from = if at < from_peer { "sent" } else { "trusted" };
             out.push(format!("  {at} ({from}) {}", text(certificate.outline.subject)));
         }
-        out.push(format!("  {}", verdict.map_or_else(|failure| failure.text(), |()| "good")));
+        out.push(format!("  {}", verdict.map_or_else(VerifyFailure::text, |()| "good")));
     });
     if tried == 0 {
         out.push("no path could be tried".to_owned());
