@@ -482,29 +482,3 @@ fn a_late_problem_finds_its_field() {
     let fields: Vec<_> = draft.problems.iter().map(|problem| problem.field.as_str()).collect();
     assert_eq!(fields, ["ssls[0].key", "ssls[0].client.ca[1]"]);
 }
-
-#[test]
-fn metrics_and_the_admin_socket_are_checked() {
-    assert_line_2(&[
-        ("metrics.listen = 'localhost:9091'", 18, "metrics.listen", "is not an address"),
-        ("metrics.listen = '0.0.0.0:80'", 18, "metrics.listen", "line 1 listens on 0.0.0.0:80"),
-        ("metrics.path = 'metrics'", 16, "metrics.path", "this is not a path"),
-        ("metrics.path = '/a?b'", 16, "metrics.path", "this is not a path"),
-        ("metrics.hosts = ['a_b.test', 'x y']", 30, "metrics.hosts[1]", "x y"),
-        ("admin.socket = ''", 16, "admin.socket", "this is empty"),
-    ]);
-    let long = format!("admin.socket = '/{}'", "x".repeat(107));
-    assert_line_2(&[(&long, 16, "admin.socket", "this socket has 108 bytes")]);
-    let open = problems(&format!("{LISTEN}metrics.listen = '[::]:9091'\n{ROUTE}"));
-    assert!(open.is_empty());
-    assert!(open.warnings().any(|one| one.message.contains("from other machines")));
-}
-
-#[test]
-fn only_an_http_answer_explains() {
-    let text = format!(
-        "{TLS_LISTEN}[[ssls]]\nsni = 'a.test'\ncert = 'c'\nkey = 'k'\n\
-         client = {{ ca = 'ca', reject = 'handshake', explain = true }}\n{ROUTE}"
-    );
-    assert_problems(&text, &[(6, 55, "ssls[0].client.explain", "no answer to explain in")]);
-}
