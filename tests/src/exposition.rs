@@ -65,7 +65,7 @@ impl Exposition {
 
     fn check_histograms(&self) {
         let mut seen = BTreeSet::new();
-        for ((name, labels), _) in &self.samples {
+        for (name, labels) in self.samples.keys() {
             let Some(family) = name.strip_suffix("_bucket") else { continue };
             let mut rest = labels.clone();
             rest.remove("le").expect("a bucket has a bound");
@@ -158,7 +158,7 @@ fn unquote(text: &str) -> (String, &str) {
     let mut chars = text.char_indices();
     loop {
         match chars.next().expect("a closing quote") {
-            (at, '"') => return (value, &text[at + 1..]),
+            (at, '"') => return (value, text.get(at + 1..).expect("a quote is one byte")),
             (_, '\\') => value.push(match chars.next().expect("an escape").1 {
                 'n' => '\n',
                 one @ ('"' | '\\') => one,
