@@ -189,6 +189,8 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
         },
         identity_headers: Vec::new(),
         listens: Vec::new(),
+        metrics: None,
+        admin: None,
         servers,
         upstreams: upstreams.into_iter().collect(),
         routes: Vec::new(),
