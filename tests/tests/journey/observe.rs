@@ -84,7 +84,8 @@ impl Watched {
     /// Scrapes until it is as expected: a core counts a request after it has answered.
     fn scrape_until(&self, what: &str, wanted: impl Fn(&Exposition) -> bool) -> Exposition {
         let found = poll(PATIENCE, || Some(self.scrape()).filter(|found| wanted(found)));
-        found.unwrap_or_else(|| panic!("not {what}: {:#?}", self.scrape()))
+        assert!(found.is_some(), "not {what}: {:#?}", self.scrape());
+        found.expect("just seen")
     }
 
     fn ctl(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -234,7 +235,7 @@ on_both_drivers! {
         assert!(missing.contains("CN=middle") && missing.contains("neither trusted nor"), "{missing}");
         assert_eq!(body["sha256"].as_str().map(str::len), Some(64));
         // With what was missing, it gets in.
-        let whole = lost.clone().behind(&middle.cert_pem);
+        let whole = lost.behind(&middle.cert_pem);
         assert_eq!(Dial::as_client("a.test", &whole).get(front, "a.test", "/here/").expect("in").status(), 200);
 
         // Nobody who sends none learns more than who is trusted.
@@ -250,7 +251,7 @@ on_both_drivers! {
             Some(watched.gateway.log()).filter(|log| log.matches("a TLS handshake failed").count() >= 2)
         });
         let log = log.expect("two lines");
-        let line = |part: &str| log.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("no {part}: {log}")).to_owned();
+        let line = |part: &str| log.lines().find(|line| line.contains(part)).expect(part).to_owned();
         let refused = line("a client was refused");
         for part in ["sni=\"a.test\"", "issuer=\"CN=middle\"", "serial=", "sha256=", "sent=1", "missing=", "trusted=\"CN=old; CN=new\"", "suppressed=0"] {
             assert!(refused.contains(part), "{part} in {refused}");
