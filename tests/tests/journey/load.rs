@@ -6,7 +6,7 @@ use std::time::Duration;
 use ferrule_tests::{
     Authority, Driver, Gateway, Leaf, Setup, Upstream, echo, on_both_drivers, scratch, tls,
 };
-use ferrule_tools::load::{Kind, Outcome, Plan, Request, run, run_held};
+use ferrule_tools::load::{self, Kind, Outcome, Plan, Request, run_held};
 
 use crate::write_ca;
 
@@ -76,7 +76,7 @@ on_both_drivers! {
     /// Connections that the gateway ends in good order, every ten requests, are no errors.
     fn a_rate_is_served_on_connections_that_end(driver) {
         let place = start(driver);
-        let outcome = run(&Plan { rate: 200, ..place.plan(Kind::Kept, 4) });
+        let outcome = load::run(&Plan { rate: 200, ..place.plan(Kind::Kept, 4) });
         place.check(&outcome);
         assert_eq!((outcome.answered, outcome.latency.total()), (200, 200));
         assert!((20..=24).contains(&outcome.connections), "{}", outcome.connections);
@@ -85,14 +85,14 @@ on_both_drivers! {
 
     fn every_handshake_is_full(driver) {
         let place = start(driver);
-        let outcome = run(&place.plan(Kind::Fresh, 4));
+        let outcome = load::run(&place.plan(Kind::Fresh, 4));
         place.check(&outcome);
         assert_eq!((outcome.full, outcome.resumed), (outcome.answered, 0));
     }
 
     fn every_session_is_resumed(driver) {
         let place = start(driver);
-        let outcome = run(&place.plan(Kind::Resumed, 4));
+        let outcome = load::run(&place.plan(Kind::Resumed, 4));
         assert_eq!(outcome.failures(), 0, "{:?}", outcome.failed);
         assert!(outcome.answered > 4);
         assert_eq!((outcome.full, outcome.resumed), (0, outcome.answered));
@@ -101,7 +101,7 @@ on_both_drivers! {
     fn uploads_arrive_whole(driver) {
         let place = start(driver);
         let request = Request::upload("a.test", "/", 200_003);
-        let outcome = run(&Plan { request, ..place.plan(Kind::Kept, 2) });
+        let outcome = load::run(&Plan { request, ..place.plan(Kind::Kept, 2) });
         place.check(&outcome);
         assert_eq!(outcome.bytes, 200_003 * outcome.answered);
         let seen = place.upstream.seen();
