@@ -53,7 +53,9 @@ fn main() -> ExitCode {
         // Beside the connections: standard streams, epoll instances and timers, files.
         let wanted = u64::try_from(plan.connections + 4 * plan.threads + 64);
         allow_descriptors(wanted.map_err(|error| error.to_string())?)
-            .map_err(|error| format!("{} connections are too many: {error}", plan.connections))?;
+            .map_err(|error| {
+            format!("the limit of open files (ulimit -Hn) is below {} connections and cannot be raised: {error}", plan.connections)
+        })?;
         let outcome = run_held(&plan, || {
             if plan.kind == Kind::Idle {
                 hold();

@@ -54,3 +54,33 @@ pub(super) fn source(plan: &Plan, number: usize) -> Option<Ipv4Addr> {
     let host = u8::try_from(number / PER_SOURCE + 2).ok()?;
     Some(Ipv4Addr::new(127, 0, 0, host))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{Kind, Request};
+    use std::time::Duration;
+
+    /// Otherwise they would run out of ports, near 28,000.
+    #[test]
+    fn many_connections_come_from_several_addresses() {
+        let mut plan = Plan {
+            address: ([127, 0, 0, 1], 80).into(),
+            tls: None,
+            request: Request::get("a.test", "/", Kind::Idle),
+            kind: Kind::Idle,
+            connections: PER_SOURCE,
+            threads: 1,
+            time: Duration::ZERO,
+            rate: 0,
+        };
+        assert_eq!(source(&plan, PER_SOURCE - 1), None);
+        plan.connections = 50_000;
+        let found = [0, 19_999, 20_000, 49_999].map(|number| source(&plan, number));
+        let expected = [2, 2, 3, 4].map(|host| Some(Ipv4Addr::new(127, 0, 0, host)));
+        assert_eq!(found, expected);
+        // Elsewhere we have no other address.
+        plan.address = ([192, 0, 2, 1], 80).into();
+        assert_eq!(source(&plan, 0), None);
+    }
+}
