@@ -16,6 +16,7 @@ mod limits;
 mod live;
 mod load;
 mod misdirected;
+mod observe;
 mod pool;
 mod reload;
 mod resume;
