@@ -14,6 +14,7 @@ mod hostile;
 mod keys;
 mod limits;
 mod live;
+mod load;
 mod misdirected;
 mod observe;
 mod pool;
