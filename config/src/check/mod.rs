@@ -7,6 +7,7 @@
 mod headers;
 mod listens;
 mod process;
+mod proxy_protocol;
 mod reach;
 mod routes;
 mod ssls;

@@ -16,6 +16,7 @@ struct Service {
     prefix: String,
     strip: bool,
     target: Target,
+    websocket: bool,
     headers: Vec<HeaderOps>,
 }
 
@@ -84,6 +85,7 @@ impl Check<'_> {
                 prefix,
                 strip,
                 target: self.target(raw, format!("services.{index}.upstream")),
+                websocket: raw.flag("enable_websocket"),
                 headers: self.headers(raw),
             });
         }
@@ -174,6 +176,11 @@ impl Check<'_> {
             upstream,
             strip_prefix: strip.map(|service| service.prefix.clone()),
             timeout: raw.table("timeout").map(|table| timeout(Some(table), base, raw)),
+            websocket: if raw.has("enable_websocket") {
+                raw.flag("enable_websocket")
+            } else {
+                service.is_some_and(|service| service.websocket)
+            },
             headers,
         };
         let whole = !route.uris.is_empty();

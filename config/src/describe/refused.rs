@@ -55,7 +55,6 @@ pub(crate) const IN_HTTP: &[Refused] =
     &[later("server_tokens"), later("trusted_addresses"), later("via"), never("http2", HTTP1)];
 
 pub(crate) const IN_LISTEN: &[Refused] = &[
-    later("proxy_protocol"),
     later("redirect_to_https"),
     never("http2", HTTP1),
     never("http3", HTTP1),
@@ -89,7 +88,6 @@ pub(crate) const IN_UPSTREAMS: &[Refused] = &[
     later("checks"),
     later("hash_on"),
     later("key"),
-    later("proxy_protocol"),
     later("retry_timeout"),
     never("discovery_args", DISCOVERY),
     never("discovery_type", DISCOVERY),
@@ -102,7 +100,6 @@ pub(crate) const IN_NODES: &[Refused] = &[later("priority"), later("metadata")];
 
 pub(crate) const IN_SERVICES: &[Refused] = &[
     later("client"),
-    later("enable_websocket"),
     later("limits"),
     later("request_id"),
     later("rewrite"),
@@ -113,7 +110,6 @@ pub(crate) const IN_SERVICES: &[Refused] = &[
 
 pub(crate) const IN_ROUTES: &[Refused] = &[
     later("client"),
-    later("enable_websocket"),
     later("limits"),
     later("remote_addr"),
     later("remote_addrs"),

@@ -21,8 +21,8 @@ pub use route::{HeaderOps, HeaderValue, HostPattern, Route, UriPattern};
 pub use runtime::{IoDriver, Runtime};
 pub use ssl::{ClientAuth, ClientVerify, KeyPair, Pem, PemSource, Protocols, Reject, Server};
 pub use upstream::{
-    KeepalivePool, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa, UpstreamTimeout,
-    UpstreamTls, UpstreamVerify,
+    KeepalivePool, Node, NodeAddress, PassHost, ProxyProtocol, ProxyTlv, Scheme, Upstream,
+    UpstreamCa, UpstreamTimeout, UpstreamTls, UpstreamVerify,
 };
 
 /// One whole configuration file.

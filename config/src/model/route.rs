@@ -36,6 +36,8 @@ pub struct Route {
     pub strip_prefix: Option<String>,
     /// Replaces the upstream's.
     pub timeout: Option<UpstreamTimeout>,
+    /// Are upgrades to WebSocket forwarded?
+    pub websocket: bool,
     /// Header changes in their order: global rules, service, route.
     pub headers: Vec<HeaderOps>,
 }

@@ -18,6 +18,7 @@ pub mod response;
 pub mod retry;
 pub mod reuse;
 pub mod rewrite;
+pub mod upgrade;
 
 pub use outcome::Outcome;
 pub use refusal::Refusal;

@@ -8,6 +8,7 @@
 
 use super::hop;
 use super::refusal::Refusal;
+use super::upgrade;
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::{Found, Gate, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
 use crate::wire::error::WireError;
@@ -67,6 +68,9 @@ pub struct Admission {
     pub keep_alive: bool,
     /// Does the client wait for our 100 before it sends the body?
     pub expect_continue: bool,
+    /// Does it ask for a WebSocket, where the route allows one? Then the connection is not kept,
+    /// whatever is answered: what the client sends next may be meant for the WebSocket.
+    pub upgrade: bool,
 }
 
 impl Admission {
@@ -123,17 +127,21 @@ pub fn admit(
     }
     let expect_continue = expects_continue(buf, &scratch.head)? && has_body;
     match plan.table.lookup(&scratch.host, &scratch.path, method) {
-        Found::Route(route) => Ok(Admission {
-            route,
-            upstream: plan.route(route).upstream,
-            method,
-            version,
-            target,
-            authority,
-            body,
-            keep_alive,
-            expect_continue,
-        }),
+        Found::Route(route) => {
+            let upgrade = plan.route(route).websocket && upgrade::asks(buf, &scratch.head, body);
+            Ok(Admission {
+                route,
+                upstream: plan.route(route).upstream,
+                method,
+                version,
+                target,
+                authority,
+                body,
+                keep_alive: keep_alive && !upgrade,
+                expect_continue,
+                upgrade,
+            })
+        }
         Found::MethodNotAllowed(methods) => Err(Refusal::MethodNotAllowed(methods)),
         Found::NotFound => Err(Refusal::RouteNotFound),
     }

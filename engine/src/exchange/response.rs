@@ -8,6 +8,7 @@
 use super::flow::Framing;
 use super::hop::{self, Nominations};
 use super::refusal::Refusal;
+use super::upgrade;
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::{self, BodyLength};
 use crate::wire::head::{Method, ResponseHead, Version};
@@ -26,6 +27,8 @@ pub struct Asked<'a> {
     pub version: Version,
     /// May the client connection live on, as far as the client and we are concerned?
     pub keep_alive: bool,
+    /// Did it ask for a WebSocket?
+    pub upgrade: bool,
     /// Interim responses to this request so far, this one not included.
     pub interims: u32,
     /// For the `Date` field.
@@ -41,6 +44,8 @@ pub enum ResponseStep {
         /// do not forward it. HTTP/1.0 clients get none at all.
         forward: bool,
     },
+    /// The upgrade is granted ([`upgrade::granted_head`]): from here on, bytes go both ways.
+    Switch,
     /// The response.
     Final(Delivery),
 }
@@ -74,7 +79,10 @@ pub fn admit_response(
         return Err(Refusal::BadResponse);
     }
     if head.status < 200 {
-        // We never ask for an upgrade.
+        if asked.upgrade && upgrade::grants(buf, head) {
+            return Ok(ResponseStep::Switch);
+        }
+        // Unasked, or not what was asked for.
         if head.status == 101 || asked.interims >= INTERIMS_MAX {
             return Err(Refusal::BadResponse);
         }
@@ -178,6 +186,7 @@ mod tests {
         method: Method::Get,
         version: Version::Http11,
         keep_alive: true,
+        upgrade: false,
         interims: 0,
         http_date: "Sat, 21 Nov 2026 22:55:28 GMT",
     };
@@ -294,12 +303,17 @@ mod tests {
         let interim = |forward| Ok(ResponseStep::Interim { forward });
         let continued = "HTTP/1.1 100 Continue\r\n\r\n";
         let switched = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+        let granted = "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+        let asking = Asked { upgrade: true, ..ASKED };
         for (text, asked, wanted) in [
             (hints, ASKED, interim(true)),
             (hints, old, interim(false)),
             (hints, many, Err(Refusal::BadResponse)),
             (continued, ASKED, interim(false)),
             (switched, ASKED, Err(Refusal::BadResponse)),
+            (switched, asking, Err(Refusal::BadResponse)),
+            (granted, ASKED, Err(Refusal::BadResponse)),
+            (granted, asking, Ok(ResponseStep::Switch)),
         ] {
             assert_eq!(step(text, &asked), wanted, "{text}");
         }

@@ -11,6 +11,7 @@ use ferrule_config::model::PassHost;
 use super::hop::{self, Nominations};
 use super::refusal::Refusal;
 use super::request::Admission;
+use super::upgrade;
 use crate::plan::facts::RequestFacts;
 use crate::plan::{Facts, NodePlan, Plan};
 use crate::wire::fields::Known;
@@ -56,7 +57,9 @@ pub fn upstream_head(
         BodyLength::Length(len) => write::content_length(len, out),
         BodyLength::Chunked => out.extend_from_slice(write::TRANSFER_ENCODING_CHUNKED),
     }
-    if !towards.keep_alive {
+    if admission.upgrade {
+        out.extend_from_slice(upgrade::FIELDS);
+    } else if !towards.keep_alive {
         out.extend_from_slice(write::CONNECTION_CLOSE);
     }
     for field in route.headers.append() {

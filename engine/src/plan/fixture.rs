@@ -31,6 +31,7 @@ pub(crate) fn config() -> Config {
         tls,
         handshake_timeout: MINUTE,
         fallback_sni: None,
+        proxy_protocol: None,
     };
     Config {
         file: "ferrule.toml".into(),
@@ -83,6 +84,7 @@ pub(crate) fn upstream(pass_host: PassHost, scheme: Scheme) -> Upstream {
         timeout: TIMEOUT,
         pool: KeepalivePool { size: 8, idle_timeout: MINUTE, requests: 1000 },
         tls: None,
+        proxy_protocol: None,
     }
 }
 
@@ -104,6 +106,7 @@ pub(crate) fn route(hosts: &[&str], uris: &[&str]) -> Route {
         upstream: 0,
         strip_prefix: None,
         timeout: None,
+        websocket: false,
         headers: Vec::new(),
     }
 }
@@ -165,5 +168,6 @@ pub(crate) fn connection(tls: bool) -> ConnectionFacts {
         tls,
         serial: 5,
         requests: 2,
+        proxied: None,
     }
 }

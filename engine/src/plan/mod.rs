@@ -99,6 +99,8 @@ pub struct RoutePlan {
     pub strip_prefix: Option<Box<[u8]>>,
     /// The route's own, or its upstream's.
     pub timeout: ferrule_config::model::UpstreamTimeout,
+    /// Are upgrades to WebSocket forwarded?
+    pub websocket: bool,
     /// What happens to request fields.
     pub headers: HeaderRules,
 }
@@ -123,6 +125,7 @@ impl Plan {
                     upstream: UpstreamId(index(route.upstream)),
                     strip_prefix: route.strip_prefix.as_ref().map(|text| text.as_bytes().into()),
                     timeout: route.timeout.or(inherited).unwrap_or(upstream::TIMEOUT_DEFAULT),
+                    websocket: route.websocket,
                     headers: HeaderRules::build(&route.headers, &mut compiler),
                 }
             })

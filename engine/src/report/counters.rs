@@ -50,6 +50,12 @@ pub enum Counter {
     UpstreamTimeouts,
     /// Responses cut off by a deadline after their head went out.
     ResponseTimeouts,
+    /// WebSocket tunnels opened.
+    TunnelsOpened,
+    /// WebSocket tunnels that have ended.
+    TunnelsClosed,
+    /// Connections closed for want of a PROXY protocol header that we take.
+    ProxyHeadersRefused,
     /// Bytes read from clients.
     ClientBytesIn,
     /// Bytes written to clients.
@@ -68,7 +74,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in declaration order.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::Accepted,
         Self::AcceptedOverLimit,
         Self::AcceptFailed,
@@ -90,6 +96,9 @@ impl Counter {
         Self::ClientTimeouts,
         Self::UpstreamTimeouts,
         Self::ResponseTimeouts,
+        Self::TunnelsOpened,
+        Self::TunnelsClosed,
+        Self::ProxyHeadersRefused,
         Self::ClientBytesIn,
         Self::ClientBytesOut,
         Self::UpstreamBytesIn,
@@ -136,6 +145,9 @@ impl Counter {
             Self::ClientTimeouts => "client_timeouts",
             Self::UpstreamTimeouts => "upstream_timeouts",
             Self::ResponseTimeouts => "response_timeouts",
+            Self::TunnelsOpened => "tunnels_opened",
+            Self::TunnelsClosed => "tunnels_closed",
+            Self::ProxyHeadersRefused => "proxy_headers_refused",
             Self::ClientBytesIn => "client_bytes_in",
             Self::ClientBytesOut => "client_bytes_out",
             Self::UpstreamBytesIn => "upstream_bytes_in",

@@ -59,6 +59,10 @@ pub enum LogCause {
     UpstreamConnect = 1,
     /// The kernel had nothing to accept with.
     Accept = 2,
+    /// A tunnel lost its right to be.
+    Tunnel = 3,
+    /// A connection did not begin with a PROXY protocol header that we take.
+    ProxyHeader = 4,
 }
 
 /// One data core.
@@ -79,12 +83,16 @@ pub struct Core {
     pub open: Cell<u32>,
     /// Finish what is there and accept no more.
     pub draining: Cell<bool>,
+    /// Tunnels open now.
+    pub tunnels: Cell<u32>,
+    /// There is no more time: tunnels end at once.
+    pub stopping: Cell<bool>,
     serial: Cell<u64>,
     live: RefCell<Rc<Live>>,
     // Boxed, so that renting moves a pointer.
     #[expect(clippy::vec_box, reason = "rented by pointer")]
     works: RefCell<Vec<Box<Work>>>,
-    limits: RefCell<RateLimit<3>>,
+    limits: RefCell<RateLimit<5>>,
 }
 
 /// One generation as one core sees it.
@@ -106,6 +114,14 @@ type Names = HashMap<Box<str>, ServerId, RandomState>;
 
 /// Server names that one core remembers per listener; a wildcard has more than anyone should hold.
 const NAMES_MAX: usize = 1_024;
+
+impl Work {
+    /// Keeps the request alone: there will be no other message for a long time.
+    pub fn keep_request(&mut self) {
+        let request = std::mem::take(&mut self.request);
+        *self = Self { request, ..Self::default() };
+    }
+}
 
 impl Live {
     /// The first sight of a generation.
@@ -195,6 +211,8 @@ impl Core {
             reporter: RefCell::new(Reporter::new(log)),
             open: Cell::new(0),
             draining: Cell::new(false),
+            tunnels: Cell::new(0),
+            stopping: Cell::new(false),
             serial: Cell::new(0),
             live: RefCell::new(Rc::new(live)),
             works: RefCell::new(Vec::new()),

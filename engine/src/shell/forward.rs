@@ -29,8 +29,9 @@ const DRAIN_TIME: Duration = Duration::from_secs(2);
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// How an exchange ended, as far as the client connection is concerned.
-#[derive(Clone, Copy, Debug)]
 pub enum Forwarded {
+    /// The upstream has granted a WebSocket, and the client knows: a tunnel is to follow.
+    Switched(Box<Lease>),
     /// The response was sent whole.
     Delivered {
         /// What its head announced.
@@ -249,6 +250,7 @@ async fn exchange(
         plan,
         method: request.admission.method,
         version: request.admission.version,
+        upgrade: request.admission.upgrade,
         keep_alive: client.may_keep(request.admission.keep_alive),
         read_timeout: plan.route(request.admission.route).timeout.read,
     };
@@ -277,6 +279,9 @@ async fn exchange(
     // What the client sent may have been read to its end without all of it reaching the upstream.
     let bodies = bodies(flow.is_done());
     match responded {
+        Ok(()) if progress.switched => {
+            Tryout::Done(Forwarded::Switched(Box::new(lease)))
+        }
         Ok(()) => {
             let sent = self::bodies(uploaded.is_ok() && flow.is_done());
             finish_upstream(request.core, upstream, lease, (&progress, sent));
@@ -290,9 +295,10 @@ async fn exchange(
 fn note(request: &Request<'_>, progress: &Progress, started: Duration, outcome: &mut Outcome) {
     outcome.sent_bytes += progress.sent_bytes;
     outcome.body_bytes += progress.body_bytes;
-    if let Some(delivery) = progress.delivery {
-        outcome.status = delivery.status;
-        outcome.upstream_status = Some(delivery.status);
+    let switched = progress.switched.then_some(101);
+    if let Some(status) = progress.delivery.map(|delivery| delivery.status).or(switched) {
+        outcome.status = status;
+        outcome.upstream_status = Some(status);
         let took = request.core.clock.elapsed().saturating_sub(started);
         outcome.upstream_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         request.core.counters().add(Counter::UpstreamBytesIn, progress.body_bytes);

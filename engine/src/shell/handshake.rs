@@ -3,6 +3,7 @@
 //! The `ClientHello` is read from our own buffer to choose the settings; rustls then parses the very
 //! same bytes for itself, and a server name that it reads differently ends the handshake.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,14 +13,14 @@ use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
 use super::client::Client;
-use super::core::{Core, LogCause};
+use super::core::{Core, Live, LogCause};
 use super::deadlines::Shut;
 use super::reader::Wait;
 use super::session::{Progress, Session, SessionError};
 use super::stream::{Cut, Security, Stream};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
-use crate::identity::VerifyFailure;
-use crate::plan::facts::ConnectionFacts;
+use crate::identity::{ClientIdentity, VerifyFailure};
+use crate::plan::facts::{ConnectionFacts, SessionFacts};
 use crate::plan::{ListenerId, ServerId};
 use crate::report::Counter;
 use crate::tls::HandshakeNotes;
@@ -115,6 +116,7 @@ pub async fn open(
             tls,
             serial: core.next_serial(),
             requests: 0,
+            proxied: None,
         },
         session: None,
         server: None,
@@ -206,39 +208,97 @@ async fn read_hello(client: &mut Client, timeout: Duration) -> Result<Hello, Fai
     }
 }
 
+/// Where a connection stands: which generation it is served by, and as whom.
+#[derive(Clone)]
+pub struct Standing {
+    /// The generation.
+    pub live: Rc<Live>,
+    /// The listener it came in by, as that generation counts.
+    pub listener: ListenerId,
+    /// The server object of its server name.
+    pub server: Option<ServerId>,
+    /// Who the client is under that generation.
+    pub identity: Option<Rc<ClientIdentity>>,
+}
+
+impl Standing {
+    /// Of a client.
+    #[must_use]
+    pub fn of(client: &Client) -> Self {
+        Self {
+            live: Rc::clone(&client.live),
+            listener: client.listener,
+            server: client.server,
+            identity: client.identity.clone(),
+        }
+    }
+}
+
 /// Judges the certificate the session holds; the verifier does not run when a session is resumed.
 fn take_identity(client: &mut Client, server: ServerId) {
-    let generation = &client.live.generation;
+    let identity = identity_of(&client.core, &client.live, server, &client.stream.security);
+    if identity.is_some() {
+        client.identity = identity;
+    }
+}
+
+fn identity_of(
+    core: &Core,
+    live: &Live,
+    server: ServerId,
+    security: &RefCell<Security>,
+) -> Option<Rc<ClientIdentity>> {
+    let generation = &live.generation;
     let settings = generation.tls.servers.get(server.0 as usize);
     let policy = settings.and_then(|settings| settings.policy.as_deref());
-    let security = client.stream.security.borrow();
-    let Session::Server(connection) = &security.session else { return };
+    let security = security.borrow();
+    let Session::Server(connection) = &security.session else { return None };
     let chain: Vec<&[u8]> =
         connection.peer_certificates().unwrap_or_default().iter().map(AsRef::as_ref).collect();
-    let identity = client.live.identities.borrow_mut().get_or_make(
+    Some(live.identities.borrow_mut().get_or_make(
         server.0,
         &chain,
         policy,
         &generation.plan.wanted,
-        client.core.clock.unix_seconds(),
-    );
-    client.identity = Some(identity);
+        core.clock.unix_seconds(),
+    ))
 }
 
 /// A connection outlives a reload: its next request is judged by the new generation, with the
 /// certificate that it has shown.
 ///
 /// # Errors
-/// The new generation does not listen here, or does not know the server name: the client may come
-/// again on a new connection (421).
+/// As [`follow`].
 pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
     let core = Rc::clone(&client.core);
     if core.is_current(&client.live) {
         return Ok(());
     }
+    let standing = Standing::of(client);
+    let standing =
+        follow(&core, &standing, client.session.as_ref(), &client.stream.security)?;
+    client.live = standing.live;
+    client.listener = standing.listener;
+    client.server = standing.server;
+    client.identity = standing.identity;
+    client.render_identity();
+    Ok(())
+}
+
+/// Where a connection stands under the newest generation.
+///
+/// # Errors
+/// The new generation does not listen here, or does not know the server name: the client may come
+/// again on a new connection (421).
+pub fn follow(
+    core: &Core,
+    old: &Standing,
+    session: Option<&SessionFacts>,
+    security: &RefCell<Security>,
+) -> Result<Standing, Refusal> {
     let live = core.live();
     let plan = &live.generation.plan;
-    let here = &client.live.generation.plan.listener(client.listener).listen;
+    let here = &old.live.generation.plan.listener(old.listener).listen;
     let same = |listen: &ferrule_config::model::Listen| {
         listen.address == here.address && listen.tls == here.tls
     };
@@ -246,7 +306,7 @@ pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
         return Err(Refusal::MisdirectedRequest);
     };
     let listener = ListenerId(u32::try_from(listener).unwrap_or(u32::MAX));
-    let server = match &client.session {
+    let server = match session {
         None => None,
         Some(session) => {
             let name = Some(session.server_name.as_str()).filter(|name| !name.is_empty());
@@ -256,14 +316,9 @@ pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
             }
         }
     };
-    client.live = live;
-    client.listener = listener;
-    client.server = server;
-    if let Some(server) = server {
-        take_identity(client, server);
-    }
-    client.render_identity();
-    Ok(())
+    let judged = server.and_then(|server| identity_of(core, &live, server, security));
+    let identity = judged.or_else(|| old.identity.clone());
+    Ok(Standing { live, listener, server, identity })
 }
 
 /// Tells a client that did not get in, and the log.

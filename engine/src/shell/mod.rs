@@ -22,6 +22,7 @@ pub mod respond;
 pub mod session;
 pub mod socket;
 pub mod stream;
+pub mod tunnel;
 pub mod upstream;
 pub mod worker;
 pub mod writer;

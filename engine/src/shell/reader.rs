@@ -289,6 +289,15 @@ impl Reader {
         Ok(matches!(self.note_closed(opened)?, Opened::Data(())))
     }
 
+    /// Holds no more memory than waiting needs: what is empty goes back, and a small buffer will do.
+    pub fn rest(&mut self, tls: bool, buffers: &Buffers) {
+        self.settle(buffers);
+        let slot = if tls { &mut self.cipher } else { &mut self.plain };
+        if slot.is_none() {
+            *slot = Some(buffers.rent(Size::Small));
+        }
+    }
+
     /// Uses large buffers from here on: a body is flowing.
     pub fn enlarge(&mut self, tls: bool, buffers: &Buffers) {
         let slot = if tls { &mut self.cipher } else { &mut self.plain };

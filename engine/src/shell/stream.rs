@@ -203,6 +203,14 @@ pub struct Sink<'a> {
     buffers: &'a Buffers,
 }
 
+impl<'a> Source<'a> {
+    /// What stands between the bytes and their meaning.
+    #[must_use]
+    pub const fn security(&self) -> &'a RefCell<Security> {
+        self.security
+    }
+}
+
 impl Source<'_> {
     /// Reads until more plaintext is there; how much there is now.
     ///
@@ -255,6 +263,12 @@ impl Source<'_> {
     /// Uses a large buffer from here on: a body is flowing.
     pub fn enlarge(&mut self) {
         self.reader.enlarge(self.tls, self.buffers);
+    }
+
+    /// Holds no more memory than waiting needs.
+    pub fn rest(&mut self) {
+        self.reader.rest(self.tls, self.buffers);
+        self.security.borrow_mut().said.settle();
     }
 
     /// Is the end of this connection only an end if TLS says so?
@@ -312,6 +326,28 @@ impl Sink<'_> {
     /// Uses a large buffer from here on: a body is flowing.
     pub fn enlarge(&mut self) {
         self.writer.enlarge(self.buffers);
+    }
+}
+
+impl Sink<'_> {
+    /// Gives an empty buffer back.
+    pub fn rest(&mut self) {
+        self.writer.settle(self.buffers);
+    }
+
+    /// Says that nothing follows: `close_notify` (nothing on plaintext), and the stream's end.
+    ///
+    /// # Errors
+    /// The connection is cut.
+    pub async fn finish(&mut self, wait: Duration) -> Result<(), Cut> {
+        {
+            let mut security = self.security.borrow_mut();
+            let Security { session, said } = &mut *security;
+            session.close(said);
+        }
+        self.flush(wait).await?;
+        self.writer.end();
+        Ok(())
     }
 }
 

@@ -33,6 +33,9 @@ pub struct Seat {
     pub connections_max: u32,
 }
 
+/// A tunnel looks up once in [`LOOK_TIME`](super::tunnel::LOOK_TIME); half as long again lets it end.
+const STOP_TICKS: u32 = 15;
+
 /// The worker's thread.
 pub fn run(seat: Seat) {
     let number = seat.link.core;
@@ -64,6 +67,8 @@ struct Worker {
     connections_max: u32,
     seen: Seen,
     busy: Duration,
+    /// Ticks that tunnels have to end and be logged, once there is no more time.
+    stop_ticks: u32,
 }
 
 async fn work(seat: Seat, driver: Driver) {
@@ -81,6 +86,7 @@ async fn work(seat: Seat, driver: Driver) {
         connections_max: seat.connections_max,
         seen,
         busy: Duration::ZERO,
+        stop_ticks: STOP_TICKS,
     };
     worker.core.link.driver.set(driver);
     worker.listen(&first.listeners);
@@ -117,7 +123,11 @@ impl Worker {
                 }
                 Phase::Stopping => {
                     self.stop_listening();
-                    return;
+                    self.core.stopping.set(true);
+                    if self.core.tunnels.get() == 0 || self.stop_ticks == 0 {
+                        return;
+                    }
+                    self.stop_ticks -= 1;
                 }
             }
         }
