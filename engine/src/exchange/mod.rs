@@ -12,6 +12,7 @@ pub mod hop;
 pub mod outcome;
 pub mod pool;
 mod pool_key;
+pub mod proxy_header;
 pub mod refusal;
 pub mod request;
 pub mod response;

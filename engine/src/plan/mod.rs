@@ -114,7 +114,8 @@ impl Plan {
         let strip = headers::strip_set(config);
         compiler.hide(&strip);
         let identity = IdentityHeaders::build(&config.identity_headers, strip, &mut compiler);
-        let upstreams: Vec<_> = config.upstreams.iter().map(UpstreamPlan::build).collect();
+        let build = |upstream| UpstreamPlan::build(upstream, &mut compiler);
+        let upstreams: Vec<_> = config.upstreams.iter().map(build).collect();
         let routes = config
             .routes
             .iter()

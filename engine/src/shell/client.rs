@@ -7,12 +7,16 @@ use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::Shut;
 use super::reader::Wait;
 use super::stream::{Cut, Stream};
+use super::handshake;
+use crate::exchange::proxy_header::{ProxyFacts, proxy_header};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch};
 use crate::identity::ClientIdentity;
 use crate::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts, SessionFacts};
-use crate::plan::{ListenerId, ServerId};
+use crate::plan::upstream::ProxyPlan;
+use crate::plan::{ListenerId, ServerId, template};
 use crate::wire::head::HeadScan;
+use crate::wire::proxy::Ends;
 
 /// A client connection that is ready for requests.
 pub struct Client {
@@ -26,6 +30,8 @@ pub struct Client {
     pub listener: ListenerId,
     /// Addresses and counts.
     pub facts: ConnectionFacts,
+    /// Its ends: the kernel's, or those of a PROXY protocol header.
+    pub ends: Ends,
     /// Its TLS session; `None` on plain HTTP.
     pub session: Option<SessionFacts>,
     /// The server object its handshake chose.
@@ -106,6 +112,27 @@ impl Client {
             self.live.generation.plan.identity.render_block(&facts, &mut block);
         });
         self.identity_block = block;
+    }
+
+    /// The header that tells an upstream for whom a connection is.
+    #[must_use]
+    pub fn proxy_header(&self, proxy: &ProxyPlan) -> Vec<u8> {
+        let mut common_name = Vec::new();
+        self.core.clock.with_now(|now| {
+            template::render(&proxy.common_name, &self.facts(now, None), &mut common_name);
+        });
+        let id = format!("{:x}-{}-{:x}", self.core.birth, self.core.link.core, self.facts.serial);
+        proxy_header(
+            &proxy.protocol,
+            &ProxyFacts {
+                ends: &self.ends,
+                session: self.session.as_ref(),
+                client: self.identity.as_deref(),
+                common_name: &common_name,
+                certificate: &handshake::leaf(&self.stream.security),
+                unique_id: id.as_bytes(),
+            },
+        )
     }
 
     /// Sends `bytes` at once.

@@ -87,6 +87,8 @@ pub struct Core {
     pub tunnels: Cell<u32>,
     /// There is no more time: tunnels end at once.
     pub stopping: Cell<bool>,
+    /// When it began, in Unix seconds; with a serial number, a name for a connection.
+    pub birth: i64,
     serial: Cell<u64>,
     live: RefCell<Rc<Live>>,
     // Boxed, so that renting moves a pointer.
@@ -202,11 +204,13 @@ impl Core {
     /// A core that serves `live`.
     #[must_use]
     pub fn new(link: Arc<CoreLink>, log: LogProducer, live: Live, seed: u64) -> Self {
+        let clock = Clock::default();
         Self {
             link,
+            birth: clock.unix_seconds(),
             buffers: Rc::new(Buffers::default()),
             deadlines: Deadlines::default(),
-            clock: Clock::default(),
+            clock,
             pool: RefCell::new(Pool::new(seed)),
             reporter: RefCell::new(Reporter::new(log)),
             open: Cell::new(0),

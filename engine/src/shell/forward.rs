@@ -141,12 +141,17 @@ async fn attempt(
         return Tryout::Done(Forwarded::Refuse(Refusal::Internal, unread(request)));
     };
     let name = upstream_name(plan, request.admission, request.buf, node_plan);
+    let proxy_header = match &upstream.proxy {
+        Some(proxy) => client.proxy_header(proxy),
+        None => Vec::new(),
+    };
     let wanted = Wanted {
         upstream: request.admission.upstream,
         node,
         name,
         timeout: timeout.connect,
         fresh,
+        proxy_header: &proxy_header,
     };
     let mut lease = match obtain(request.core, request.live, wanted).await {
         Ok(lease) => lease,

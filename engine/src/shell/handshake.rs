@@ -15,6 +15,7 @@ use rustls::server::UnbufferedServerConnection;
 use super::client::Client;
 use super::core::{Core, Live, LogCause};
 use super::deadlines::Shut;
+use super::proxied;
 use super::reader::Wait;
 use super::session::{Progress, Session, SessionError};
 use super::stream::{Cut, Security, Stream};
@@ -27,6 +28,7 @@ use crate::tls::HandshakeNotes;
 use crate::tls::facts;
 use crate::tls::hello::{Hello, HelloError, HelloReader, UNRECOGNIZED_NAME, fatal_alert};
 use crate::wire::head::{Method, Version};
+use crate::wire::proxy::Ends;
 
 /// How long a peer that we refuse may take to hear why.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
@@ -118,13 +120,19 @@ pub async fn open(
             requests: 0,
             proxied: None,
         },
+        ends: Ends { source: peer, destination: local },
         session: None,
         server: None,
         identity: None,
         identity_block: Vec::new(),
     };
+    let started = core.clock.elapsed();
+    if !proxied::receive(&mut client, peer, timeout).await {
+        return None;
+    }
     if tls {
-        let secured = secure(&mut client, timeout).await;
+        let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
+        let secured = secure(&mut client, left).await;
         if let Err(failure) = secured {
             refuse(&mut client, &failure).await;
             return None;
@@ -194,17 +202,19 @@ async fn read_hello(client: &mut Client, timeout: Duration) -> Result<Hello, Fai
     // A connection that has said nothing yet gets little memory to say it in.
     let mut idle = true;
     loop {
+        // A PROXY protocol header may have brought it along.
+        if !reader.is_drained() {
+            match hello.read(reader.cipher(&core.buffers).filled()) {
+                Ok(Some(hello)) => return Ok(hello),
+                Ok(None) => {}
+                Err(error) => return Err(Failure::Hello(error)),
+            }
+        }
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Both, idle };
         let received = reader.receive(true, &core.buffers, wait).await;
         received.map_err(|cut| Failure::Handshake(None, cut))?;
         idle = false;
-        let cipher = reader.cipher(&core.buffers);
-        match hello.read(cipher.filled()) {
-            Ok(Some(hello)) => return Ok(hello),
-            Ok(None) => {}
-            Err(error) => return Err(Failure::Hello(error)),
-        }
     }
 }
 
@@ -240,6 +250,15 @@ fn take_identity(client: &mut Client, server: ServerId) {
     if identity.is_some() {
         client.identity = identity;
     }
+}
+
+/// The client's certificate, DER; empty if it showed none.
+#[must_use]
+pub fn leaf(security: &RefCell<Security>) -> Vec<u8> {
+    let security = security.borrow();
+    let Session::Server(connection) = &security.session else { return Vec::new() };
+    let chain = connection.peer_certificates().unwrap_or_default();
+    chain.first().map(|leaf| leaf.to_vec()).unwrap_or_default()
 }
 
 fn identity_of(
@@ -300,7 +319,9 @@ pub fn follow(
     let plan = &live.generation.plan;
     let here = &old.live.generation.plan.listener(old.listener).listen;
     let same = |listen: &ferrule_config::model::Listen| {
-        listen.address == here.address && listen.tls == here.tls
+        listen.address == here.address
+            && listen.tls == here.tls
+            && listen.proxy_protocol == here.proxy_protocol
     };
     let Some(listener) = plan.listeners().iter().position(|plan| same(&plan.listen)) else {
         return Err(Refusal::MisdirectedRequest);

@@ -16,6 +16,7 @@ pub mod fd;
 pub mod forward;
 pub mod handshake;
 pub mod panics;
+pub mod proxied;
 pub mod reader;
 pub mod relay;
 pub mod respond;

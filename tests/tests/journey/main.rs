@@ -16,6 +16,7 @@ mod resume;
 mod rewrite;
 mod routing;
 mod sni;
+mod tunnel;
 
 use std::fs;
 use std::path::Path;
