@@ -7,7 +7,7 @@ use ferrule_config::model::{ProxyProtocol, ProxyTlv};
 
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::facts::SessionFacts;
-use crate::wire::proxy::Ends;
+use crate::wire::proxy::{Ends, HEADER_BYTES_MAX};
 use crate::wire::proxy_write::{self as write, Version2};
 
 /// What a header may tell of a client.
@@ -38,6 +38,7 @@ pub fn proxy_header(protocol: &ProxyProtocol, facts: &ProxyFacts<'_>) -> Vec<u8>
         }
         ProxyProtocol::V2(tlvs) => {
             let whole = version_2(tlvs, facts).finish();
+            let whole = whole.filter(|header| header.len() <= HEADER_BYTES_MAX);
             whole.unwrap_or_else(|| {
                 let without = ProxyFacts { certificate: b"", ..*facts };
                 version_2(tlvs, &without).finish().unwrap_or_default()
@@ -213,7 +214,7 @@ mod tests {
         let values = ClientValues::default();
         let verdict = Verdict::Success;
         let client = ClientIdentity { verdict, validity: (0, 0), leaf_sha256: [0; 32], values };
-        let huge = vec![7; 65_530];
+        let huge = vec![7; HEADER_BYTES_MAX];
         let facts = ProxyFacts {
             ends: &ends,
             session: Some(&session),
