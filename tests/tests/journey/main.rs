@@ -11,6 +11,7 @@ mod hostile;
 mod limits;
 mod misdirected;
 mod pool;
+mod proxy_protocol;
 mod reload;
 mod resume;
 mod rewrite;
