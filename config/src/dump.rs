@@ -8,8 +8,8 @@ use toml::Value;
 
 use crate::model::{
     AccessFormat, ClientAuth, Config, HeaderOps, HeaderValue, KeyPair, Listen, LogTarget, Node,
-    NodeAddress, PassHost, Pem, PemSource, Protocols, ProxyProtocol, Route, Server, Upstream, UpstreamCa,
-    UpstreamTimeout, UpstreamTls,
+    NodeAddress, PassHost, Pem, PemSource, Protocols, ProxyProtocol, Route, Server, Upstream,
+    UpstreamCa, UpstreamTimeout, UpstreamTls,
 };
 use crate::template::{Piece, Template};
 use crate::values::{duration_text, host_pattern_text, size_text, uri_pattern_text};

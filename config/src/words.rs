@@ -1,8 +1,6 @@
 //! Values that are one of a few words: the word in the file, and what it stands for.
 
-use crate::model::{
-    ClientVerify, IoDriver, Level, ProxyTlv, Reject, Scheme, UpstreamVerify,
-};
+use crate::model::{ClientVerify, IoDriver, Level, ProxyTlv, Reject, Scheme, UpstreamVerify};
 
 /// A type whose values each have one word.
 pub(crate) trait Word: Copy + PartialEq + 'static {

@@ -165,7 +165,8 @@ impl Dial {
         };
         let mut session =
             ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
-        let mut socket = Splitting { socket: socket(port)?, split: self.split, before: self.before.clone() };
+        let mut socket =
+            Splitting { socket: socket(port)?, split: self.split, before: self.before.clone() };
         while session.is_handshaking() {
             session.complete_io(&mut socket)?;
         }

@@ -100,6 +100,7 @@ pub(crate) fn config() -> Config {
         },
         identity_headers: vec![header("X-Client-Verify", Variable::SslClientVerify)],
         listens: vec![Listen {
+            proxy_protocol: None,
             place: Default::default(),
             address: ([127, 0, 0, 1], 9080).into(),
             tls: false,

@@ -49,10 +49,7 @@ impl Check<'_> {
     pub(super) fn proxy_header(&mut self, raw: &Raw) -> Option<ProxyProtocol> {
         const TLVS: &str = "proxy_protocol_tlvs";
         let version = raw.word("proxy_protocol");
-        if raw.has(TLVS)
-            && version != Some(ProxyVersion::V2)
-            && !raw.is_broken("proxy_protocol")
-        {
+        if raw.has(TLVS) && version != Some(ProxyVersion::V2) && !raw.is_broken("proxy_protocol") {
             let message = "`proxy_protocol_tlvs` is for `proxy_protocol = \"v2\"` only";
             self.error(raw.at(TLVS), raw.path(TLVS), message, "set that, or take it out");
         }

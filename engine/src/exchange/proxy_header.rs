@@ -193,7 +193,8 @@ mod tests {
                 unique_id: b"7",
             };
             let found = header(&ALL, &facts);
-            let plain: Vec<_> = found.iter().filter(|(kind, _)| ![3, 0x20].contains(kind)).collect();
+            let plain: Vec<_> =
+                found.iter().filter(|(kind, _)| ![3, 0x20].contains(kind)).collect();
             let wanted_plain =
                 [(5, b"7".to_vec()), (1, b"http/1.1".to_vec()), (2, b"a.test".to_vec())];
             assert_eq!(plain, wanted_plain.iter().collect::<Vec<_>>());

@@ -83,7 +83,11 @@ mod tests {
         for (line, fields, wanted) in [
             ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n", true),
             ("GET / HTTP/1.1", "connection: keep-alive, upGRADE\r\nUPGRADE: WebSocket\r\n", true),
-            ("GET / HTTP/1.1", "Connection: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n", true),
+            (
+                "GET / HTTP/1.1",
+                "Connection: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n",
+                true,
+            ),
             // Not nominated, or not there.
             ("GET / HTTP/1.1", "Upgrade: websocket\r\n", false),
             ("GET / HTTP/1.1", "Connection: close\r\nUpgrade: websocket\r\n", false),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::Shut;
+use super::handshake;
 use super::reader::Wait;
 use super::stream::{Cut, Stream};
-use super::handshake;
 use crate::exchange::proxy_header::{ProxyFacts, proxy_header};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch};

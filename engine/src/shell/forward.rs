@@ -284,9 +284,7 @@ async fn exchange(
     // What the client sent may have been read to its end without all of it reaching the upstream.
     let bodies = bodies(flow.is_done());
     match responded {
-        Ok(()) if progress.switched => {
-            Tryout::Done(Forwarded::Switched(Box::new(lease)))
-        }
+        Ok(()) if progress.switched => Tryout::Done(Forwarded::Switched(Box::new(lease))),
         Ok(()) => {
             let sent = self::bodies(uploaded.is_ok() && flow.is_done());
             finish_upstream(request.core, upstream, lease, (&progress, sent));

@@ -294,8 +294,7 @@ pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
         return Ok(());
     }
     let standing = Standing::of(client);
-    let standing =
-        follow(&core, &standing, client.session.as_ref(), &client.stream.security)?;
+    let standing = follow(&core, &standing, client.session.as_ref(), &client.stream.security)?;
     client.live = standing.live;
     client.listener = standing.listener;
     client.server = standing.server;

@@ -58,15 +58,11 @@ async fn read(
     let reader = &mut client.stream.reader;
     loop {
         let spent = core.clock.elapsed().saturating_sub(started);
-        let wait =
-            Wait { time: timeout.saturating_sub(spent), shut: Shut::Both, idle: true };
+        let wait = Wait { time: timeout.saturating_sub(spent), shut: Shut::Both, idle: true };
         // Where TLS follows, what is behind the header has to lie where TLS looks for it.
         reader.receive(listen.tls, &core.buffers, wait).await.map_err(Unproxied::Missing)?;
-        let slot = if listen.tls {
-            Some(reader.cipher(&core.buffers))
-        } else {
-            reader.plain.as_mut()
-        };
+        let slot =
+            if listen.tls { Some(reader.cipher(&core.buffers)) } else { reader.plain.as_mut() };
         let Some(buffer) = slot else { return Err(Unproxied::Missing(Cut::Ended)) };
         match parse_header(buffer.filled()) {
             Ok(Some(header)) => {

@@ -289,11 +289,11 @@ impl Reader {
         Ok(matches!(self.note_closed(opened)?, Opened::Data(())))
     }
 
-    /// Holds no more memory than waiting needs: what is empty goes back, and a small buffer will do.
-    pub fn rest(&mut self, tls: bool, buffers: &Buffers) {
+    /// Gives back what is empty; with `small`, a small buffer will do for the next receive.
+    pub fn rest(&mut self, tls: bool, buffers: &Buffers, small: bool) {
         self.settle(buffers);
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
-        if slot.is_none() {
+        if small && slot.is_none() {
             *slot = Some(buffers.rent(Size::Small));
         }
     }

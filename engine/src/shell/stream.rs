@@ -265,9 +265,9 @@ impl Source<'_> {
         self.reader.enlarge(self.tls, self.buffers);
     }
 
-    /// Holds no more memory than waiting needs.
-    pub fn rest(&mut self) {
-        self.reader.rest(self.tls, self.buffers);
+    /// Holds no more memory than waiting needs; with `small`, that is a small buffer.
+    pub fn rest(&mut self, small: bool) {
+        self.reader.rest(self.tls, self.buffers, small);
         self.security.borrow_mut().said.settle();
     }
 

@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::buffers::Size;
 use super::client::Client;
 use super::core::{Core, LogCause, Work};
 use super::deadlines::{Remote, Shut};
@@ -191,12 +192,7 @@ pub async fn run(
 }
 
 /// One direction, to its end.
-async fn carry(
-    shared: &Shared<'_>,
-    source: &mut Source<'_>,
-    sink: &mut Sink<'_>,
-    way: &Way,
-) {
+async fn carry(shared: &Shared<'_>, source: &mut Source<'_>, sink: &mut Sink<'_>, way: &Way) {
     // Reading only: what the other side has said is still passed on.
     let wait = Wait { time: shared.idle, shut: Shut::Read, idle: false };
     let mut received = 0;
@@ -206,8 +202,9 @@ async fn carry(
             Ok(true) => return pass_end_on(shared, sink, way).await,
             Err(end) => return shared.cut(end),
         }
-        let flowing = received >= FLOWING_BYTES && way.from.peek() == Peek::Bytes;
-        let outcome = if flowing {
+        // A full small buffer may mean that there is more.
+        let more = received >= Size::Small.bytes() && way.from.peek() == Peek::Bytes;
+        let outcome = if more && received >= FLOWING_BYTES {
             source.enlarge();
             sink.enlarge();
             let (outcome, flushed) = monoio::join!(source.receive(wait), sink.flush(way.write));
@@ -220,7 +217,7 @@ async fn carry(
                 return shared.cut(sink_end(&cut, way));
             }
             sink.rest();
-            source.rest();
+            source.rest(!more);
             if shared.end.get().is_some() {
                 return;
             }

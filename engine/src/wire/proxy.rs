@@ -147,8 +147,8 @@ fn ipv6(text: &str) -> Option<Ipv6Addr> {
 
 /// Decimal, without leading zeros or a sign.
 fn port(text: &str) -> Option<u16> {
-    let canonical = text.bytes().all(|byte| byte.is_ascii_digit())
-        && (text == "0" || !text.starts_with('0'));
+    let canonical =
+        text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| canonical)
 }
 

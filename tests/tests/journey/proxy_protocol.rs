@@ -144,7 +144,8 @@ fn mutual(dir: &Path) -> Leaf {
     write_ca(dir, "ca", &authority);
     let server = authority.server(&["a.test"]);
     server.write(dir, "server");
-    fs::write(dir.join("server.pem"), format!("{}{}", server.cert_pem, server.key_pem)).expect("a file");
+    fs::write(dir.join("server.pem"), format!("{}{}", server.cert_pem, server.key_pem))
+        .expect("a file");
     authority.client("alice")
 }
 

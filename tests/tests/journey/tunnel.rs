@@ -20,7 +20,8 @@ const ASK: &str = "GET /chat HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgr
                    Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                    Sec-WebSocket-Version: 13\r\n\r\n";
 
-const GRANT: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+const GRANT: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nhello";
 
 const LOCKED: &str = r#"
@@ -108,7 +109,8 @@ fn finish(raw: &mut Raw) {
 }
 
 fn logged(dir: &Path) -> String {
-    let line = || fs::read_to_string(dir.join("access.log")).ok().filter(|text| text.ends_with('\n'));
+    let line =
+        || fs::read_to_string(dir.join("access.log")).ok().filter(|text| text.ends_with('\n'));
     poll(PATIENCE, line).expect("a line in the access log")
 }
 

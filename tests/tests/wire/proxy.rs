@@ -39,10 +39,7 @@ fn lines_are_taken_exactly() {
     let inet = named("192.0.2.7:4711", "192.0.2.1:443");
     for (line, wanted) in [
         ("PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n", Some(inet)),
-        (
-            "PROXY TCP6 2001:DB8::7 ::1 0 65535\r\n",
-            Some(named("[2001:db8::7]:0", "[::1]:65535")),
-        ),
+        ("PROXY TCP6 2001:DB8::7 ::1 0 65535\r\n", Some(named("[2001:db8::7]:0", "[::1]:65535"))),
         ("PROXY UNKNOWN\r\n", Some(None)),
         ("PROXY UNKNOWN ffff:f::ffff x y z\r\n", Some(None)),
         ("PROXY UNKNOWN \u{fc}\0\t\r\n", Some(None)),
@@ -165,7 +162,8 @@ fn values_are_laid_out_well_and_otherwise_ignored() {
     ] {
         let header = binary(0x21, 0x11, &[INET, values].concat());
         let named = named("192.0.2.7:4711", "192.0.2.1:443");
-        let wanted = if good { Ok(Some((header.len(), named))) } else { Err(ProxyError::BadValues) };
+        let wanted =
+            if good { Ok(Some((header.len(), named))) } else { Err(ProxyError::BadValues) };
         assert_eq!(verdict(&header), wanted, "{values:?}");
     }
     let bytes = vec![0; HEADER_BYTES_MAX - 16];
@@ -207,8 +205,10 @@ fn a_checksum_that_is_there_must_be_right() {
 
 #[test]
 fn two_families_become_one() {
-    let ends =
-        Ends { source: "[2001:db8::7]:1".parse().unwrap(), destination: "10.0.0.1:2".parse().unwrap() };
+    let ends = Ends {
+        source: "[2001:db8::7]:1".parse().unwrap(),
+        destination: "10.0.0.1:2".parse().unwrap(),
+    };
     let mut line = Vec::new();
     proxy_write::version_1(&ends, &mut line);
     assert_eq!(line, b"PROXY TCP6 2001:db8::7 0:0:0:0:0:ffff:a00:1 1 2\r\n");
