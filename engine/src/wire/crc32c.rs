@@ -5,9 +5,9 @@ const TABLE: [u32; 256] = table();
 
 const fn table() -> [u32; 256] {
     let mut table = [0; 256];
-    let mut at = 0;
+    let mut at = 0_u32;
     while at < 256 {
-        let mut remainder = at as u32;
+        let mut remainder = at;
         let mut bit = 0;
         while bit < 8 {
             let low = remainder & 1;
@@ -17,7 +17,7 @@ const fn table() -> [u32; 256] {
             }
             bit += 1;
         }
-        table[at] = remainder;
+        table[at as usize] = remainder;
         at += 1;
     }
     table
