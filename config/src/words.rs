@@ -1,6 +1,8 @@
 //! Values that are one of a few words: the word in the file, and what it stands for.
 
-use crate::model::{ClientVerify, IoDriver, Level, ProxyTlv, Reject, Scheme, UpstreamVerify};
+use crate::model::{
+    ClientVerify, IoDriver, Level, OnRevoke, ProxyTlv, Reject, Scheme, UpstreamVerify,
+};
 
 /// A type whose values each have one word.
 pub(crate) trait Word: Copy + PartialEq + 'static {
@@ -74,6 +76,11 @@ impl Word for Reject {
     const VALUES: &'static [Self] = &[Self::Http, Self::Handshake];
 }
 
+impl Word for OnRevoke {
+    const WORDS: &'static [&'static str] = &["close", "cut", "keep"];
+    const VALUES: &'static [Self] = &[Self::Close, Self::Cut, Self::Keep];
+}
+
 impl Word for Scheme {
     const WORDS: &'static [&'static str] = &["http", "https"];
     const VALUES: &'static [Self] = &[Self::Http, Self::Https];
@@ -139,7 +146,12 @@ mod tests {
     #[test]
     fn every_value_has_its_word() {
         assert!(pairs::<IoDriver>() && pairs::<Level>() && pairs::<ClientVerify>());
-        assert!(pairs::<Reject>() && pairs::<Scheme>() && pairs::<UpstreamVerify>());
+        assert!(
+            pairs::<Reject>()
+                && pairs::<OnRevoke>()
+                && pairs::<Scheme>()
+                && pairs::<UpstreamVerify>()
+        );
         assert!(pairs::<SslType>() && pairs::<HostMode>() && pairs::<Version>());
         assert!(pairs::<ProxyVersion>() && pairs::<ProxyTlv>());
         assert_eq!(ClientVerify::OptionalNoCa.word(), "optional_no_ca");

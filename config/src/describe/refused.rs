@@ -67,8 +67,7 @@ pub(crate) const PRESETS: &[Refused] = &[later("preset")];
 pub(crate) const IN_SSLS: &[Refused] = &[
     later("ciphers"),
     later("ssl_ciphers"),
-    later("ocsp_stapling"),
-    later("password_file"),
+    never("ocsp_stapling", "name the files of the responses with `ssl_stapling_file`"),
     never("acme", ACME),
     never("early_data", "a replayed request must not carry an identity"),
 ];
@@ -79,7 +78,6 @@ pub(crate) const IN_CLIENT: &[Refused] = &[
     later("crl_expired"),
     later("deny"),
     later("ocsp"),
-    later("on_revoke"),
     later("pins"),
     later("skip_mtls_uri_regex"),
 ];

@@ -167,7 +167,13 @@ mod tests {
         let ends = ends();
         let client = |verdict| {
             let values = ClientValues::default();
-            ClientIdentity { verdict, validity: (0, 0), leaf_sha256: [0; 32], values }
+            ClientIdentity {
+                verdict,
+                validity: (0, 0),
+                leaf_sha256: [0; 32],
+                chain: Box::default(),
+                values,
+            }
         };
         for (verdict, reused, wanted) in [
             (Verdict::None, false, &[1, 0, 0, 0, 1][..]),
@@ -214,7 +220,13 @@ mod tests {
         let session = SessionFacts { protocol: "TLSv1.3", ..SessionFacts::default() };
         let values = ClientValues::default();
         let verdict = Verdict::Success;
-        let client = ClientIdentity { verdict, validity: (0, 0), leaf_sha256: [0; 32], values };
+        let client = ClientIdentity {
+            verdict,
+            validity: (0, 0),
+            leaf_sha256: [0; 32],
+            chain: Box::default(),
+            values,
+        };
         let huge = vec![7; HEADER_BYTES_MAX];
         let facts = ProxyFacts {
             ends: &ends,

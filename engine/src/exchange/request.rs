@@ -182,7 +182,10 @@ impl Scratch {
 
 /// May this client ask for anything? Its certificate was judged at the handshake, but connections
 /// live on, so its dates are looked at again: two comparisons.
-fn check_client(plan: &Plan, connection: &ConnectionView<'_>) -> Result<(), Refusal> {
+///
+/// # Errors
+/// The reason why not.
+pub fn check_client(plan: &Plan, connection: &ConnectionView<'_>) -> Result<(), Refusal> {
     let Some(policy) = connection.policy else { return Ok(()) };
     let verdict = connection.client.map_or(Verdict::None, |client| client.verdict);
     match Gate::of(plan.sni.verify(policy), verdict) {
@@ -240,7 +243,13 @@ mod tests {
 
     fn client(verdict: Verdict, not_after: i64) -> ClientIdentity {
         let values = ClientValues::default();
-        ClientIdentity { verdict, validity: (0, not_after), leaf_sha256: [0; 32], values }
+        ClientIdentity {
+            verdict,
+            validity: (0, not_after),
+            leaf_sha256: [0; 32],
+            chain: Box::default(),
+            values,
+        }
     }
 
     fn ask(

@@ -10,6 +10,7 @@ pub mod der;
 pub mod extensions;
 pub mod failure;
 pub mod name;
+pub mod ocsp;
 pub mod outline;
 pub mod path;
 mod render;
@@ -38,6 +39,8 @@ pub struct ClientIdentity {
     pub validity: (i64, i64),
     /// SHA-256 of the leaf's DER; zeros without a certificate.
     pub leaf_sha256: [u8; 32],
+    /// What was presented, as DER, the leaf first: to be judged again by another policy.
+    pub chain: Box<[Box<[u8]>]>,
     /// Every value that the configuration uses, rendered.
     pub values: ClientValues,
 }
@@ -49,6 +52,7 @@ impl ClientIdentity {
     pub fn of(chain: &[&[u8]], verdict: Verdict, wanted: &Wanted) -> Self {
         let Some((leaf_der, rest)) = chain.split_first() else { return Self::none(wanted) };
         let leaf_sha256 = sha256(leaf_der);
+        let kept = chain.iter().map(|der| Box::from(*der)).collect();
         let certificate = Certificate::parse(leaf_der);
         let verdict = match (verdict, &certificate) {
             (Verdict::None | Verdict::Success, None) => Verdict::Failed(VerifyFailure::Unspecified),
@@ -56,7 +60,7 @@ impl ClientIdentity {
         };
         let Some(leaf) = Outline::read(leaf_der) else {
             let values = ClientValues::render(None, verdict, wanted);
-            return Self { verdict, validity: (0, 0), leaf_sha256, values };
+            return Self { verdict, validity: (0, 0), leaf_sha256, chain: kept, values };
         };
         let validity = (
             leaf.not_before.seconds_lenient().unwrap_or(0),
@@ -65,7 +69,7 @@ impl ClientIdentity {
         let alt_names = certificate.and_then(|one| one.extensions.alt_names).unwrap_or_default();
         let rendering = Rendering { leaf, alt_names, rest, leaf_sha256 };
         let values = ClientValues::render(Some(&rendering), verdict, wanted);
-        Self { verdict, validity, leaf_sha256, values }
+        Self { verdict, validity, leaf_sha256, chain: kept, values }
     }
 
     /// Nobody: no certificate was sent, or none was asked for.
@@ -75,6 +79,7 @@ impl ClientIdentity {
             verdict: Verdict::None,
             validity: (0, 0),
             leaf_sha256: [0; 32],
+            chain: Box::default(),
             values: ClientValues::render(None, Verdict::None, wanted),
         }
     }

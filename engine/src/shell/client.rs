@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::Shut;
-use super::handshake;
 use super::reader::Wait;
+use super::roll::Seat;
 use super::stream::{Cut, Stream};
 use crate::exchange::proxy_header::{ProxyFacts, proxy_header};
 use crate::exchange::refusal::Refusal;
@@ -40,6 +40,8 @@ pub struct Client {
     pub identity: Option<Rc<ClientIdentity>>,
     /// The identity headers that stay the same for all its requests.
     pub identity_block: Vec<u8>,
+    /// Its place on the roll; `None` without a certificate.
+    pub seat: Option<Seat>,
 }
 
 /// What reading a head came to.
@@ -100,6 +102,7 @@ impl Client {
     pub fn may_keep(&self, wanted: bool) -> bool {
         wanted
             && !self.core.draining.get()
+            && !self.seat.as_ref().is_some_and(Seat::is_ended)
             && self.facts.requests < u64::from(self.live.generation.plan.http.keepalive_requests)
     }
 
@@ -114,6 +117,12 @@ impl Client {
         self.identity_block = block;
     }
 
+    /// The server name it asked for; empty for none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.session.as_ref().map_or("", |session| session.server_name.as_str())
+    }
+
     /// The header that tells an upstream for whom a connection is.
     #[must_use]
     pub fn proxy_header(&self, proxy: &ProxyPlan) -> Vec<u8> {
@@ -121,6 +130,7 @@ impl Client {
         self.core.clock.with_now(|now| {
             template::render(&proxy.common_name, &self.facts(now, None), &mut common_name);
         });
+        let chain = self.identity.as_ref().map(|identity| &identity.chain);
         let id = format!("{:x}-{}-{:x}", self.core.birth, self.core.link.core, self.facts.serial);
         proxy_header(
             &proxy.protocol,
@@ -129,7 +139,7 @@ impl Client {
                 session: self.session.as_ref(),
                 client: self.identity.as_deref(),
                 common_name: &common_name,
-                certificate: &handshake::leaf(&self.stream.security),
+                certificate: chain.and_then(|chain| chain.first()).map_or(&[], |leaf| leaf),
                 unique_id: id.as_bytes(),
             },
         )

@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use super::buffers::Buffers;
 use super::clock::Clock;
 use super::deadlines::Deadlines;
+use super::roll::Roll;
 use super::stream::Stream;
 use crate::exchange::Scratch;
 use crate::exchange::balance::{Balancer, Tried};
@@ -59,10 +60,12 @@ pub enum LogCause {
     UpstreamConnect = 1,
     /// The kernel had nothing to accept with.
     Accept = 2,
+    /// A connected client is not trusted any more.
+    Revoked = 3,
     /// A tunnel lost its right to be.
-    Tunnel = 3,
+    Tunnel = 4,
     /// A connection did not begin with a PROXY protocol header that we take.
-    ProxyHeader = 4,
+    ProxyHeader = 5,
 }
 
 /// One data core.
@@ -79,6 +82,8 @@ pub struct Core {
     pub pool: RefCell<Pool<Stream>>,
     /// What is done with every finished exchange.
     pub reporter: RefCell<Reporter>,
+    /// Client connections with a certificate.
+    pub roll: Roll,
     /// Client connections open now.
     pub open: Cell<u32>,
     /// Finish what is there and accept no more.
@@ -94,7 +99,7 @@ pub struct Core {
     // Boxed, so that renting moves a pointer.
     #[expect(clippy::vec_box, reason = "rented by pointer")]
     works: RefCell<Vec<Box<Work>>>,
-    limits: RefCell<RateLimit<5>>,
+    limits: RefCell<RateLimit<6>>,
 }
 
 /// One generation as one core sees it.
@@ -213,6 +218,7 @@ impl Core {
             clock,
             pool: RefCell::new(Pool::new(seed)),
             reporter: RefCell::new(Reporter::new(log)),
+            roll: Roll::default(),
             open: Cell::new(0),
             draining: Cell::new(false),
             tunnels: Cell::new(0),

@@ -3,11 +3,11 @@
 //! The `ClientHello` is read from our own buffer to choose the settings; rustls then parses the very
 //! same bytes for itself, and a server name that it reads differently ends the handshake.
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ferrule_config::model::OnRevoke;
 use monoio::net::TcpStream;
 use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
@@ -17,11 +17,12 @@ use super::core::{Core, Live, LogCause};
 use super::deadlines::Shut;
 use super::proxied;
 use super::reader::Wait;
+use super::roll;
 use super::session::{Progress, Session, SessionError};
 use super::stream::{Cut, Security, Stream};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
-use crate::identity::{ClientIdentity, VerifyFailure};
-use crate::plan::facts::{ConnectionFacts, SessionFacts};
+use crate::identity::{ClientIdentity, Verdict, VerifyFailure};
+use crate::plan::facts::ConnectionFacts;
 use crate::plan::{ListenerId, ServerId};
 use crate::report::Counter;
 use crate::tls::HandshakeNotes;
@@ -125,6 +126,7 @@ pub async fn open(
         server: None,
         identity: None,
         identity_block: Vec::new(),
+        seat: None,
     };
     let started = core.clock.elapsed();
     if !proxied::receive(&mut client, peer, timeout).await {
@@ -189,6 +191,7 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
         client.session = Some(facts::session(connection, &hello, &notes));
     }
     client.render_identity();
+    enter(client);
     core.count(if resumed { Counter::HandshakesResumed } else { Counter::HandshakesFull });
     Ok(())
 }
@@ -218,16 +221,86 @@ async fn read_hello(client: &mut Client, timeout: Duration) -> Result<Hello, Fai
     }
 }
 
+/// Judges the certificate the session holds; the verifier does not run when a session is resumed.
+fn take_identity(client: &mut Client, server: ServerId) {
+    let security = client.stream.security.borrow();
+    let Session::Server(connection) = &security.session else { return };
+    let chain: Vec<&[u8]> =
+        connection.peer_certificates().unwrap_or_default().iter().map(AsRef::as_ref).collect();
+    let now = client.core.clock.unix_seconds();
+    client.identity = Some(identify(&client.live, server, &chain, now));
+}
+
+/// The identity behind a chain, judged by the policy of this server.
+fn identify(live: &Live, server: ServerId, chain: &[&[u8]], now: i64) -> Rc<ClientIdentity> {
+    let settings = live.generation.tls.servers.get(server.0 as usize);
+    let policy = settings.and_then(|settings| settings.policy.as_deref());
+    let wanted = &live.generation.plan.wanted;
+    live.identities.borrow_mut().get_or_make(server.0, chain, policy, wanted, now)
+}
+
+/// Judges a chain that was shown before, by the policy of another place.
+pub fn rejudge(
+    live: &Live,
+    place: &Place,
+    identity: &Rc<ClientIdentity>,
+    now: i64,
+) -> Rc<ClientIdentity> {
+    let Some(server) = place.server else { return Rc::clone(identity) };
+    let chain: Vec<&[u8]> = identity.chain.iter().map(AsRef::as_ref).collect();
+    identify(live, server, &chain, now)
+}
+
+/// Where a connection belongs in a generation.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The listener it came in by.
+    pub listener: ListenerId,
+    /// The server object of its name; `None` on plain HTTP.
+    pub server: Option<ServerId>,
+}
+
+impl Place {
+    /// The same listener and server name in another generation.
+    ///
+    /// # Errors
+    /// The new generation does not listen here, or does not know the server name: the client may come
+    /// again on a new connection (421).
+    pub fn under(
+        live: &Live,
+        (before, place): (&Live, &Self),
+        name: Option<&str>,
+    ) -> Result<Self, Refusal> {
+        let plan = &live.generation.plan;
+        let here = &before.generation.plan.listener(place.listener).listen;
+        let same = |listen: &ferrule_config::model::Listen| {
+            listen.address == here.address
+                && listen.tls == here.tls
+                && listen.proxy_protocol == here.proxy_protocol
+        };
+        let Some(listener) = plan.listeners().iter().position(|plan| same(&plan.listen)) else {
+            return Err(Refusal::MisdirectedRequest);
+        };
+        let listener = ListenerId(u32::try_from(listener).unwrap_or(u32::MAX));
+        let server = match place.server {
+            None => None,
+            Some(_) => {
+                let server = plan.server_for(listener, name.map(str::as_bytes));
+                Some(server.ok_or(Refusal::MisdirectedRequest)?)
+            }
+        };
+        Ok(Self { listener, server })
+    }
+}
+
 /// Where a connection stands: which generation it is served by, and as whom.
 #[derive(Clone)]
 pub struct Standing {
     /// The generation.
     pub live: Rc<Live>,
-    /// The listener it came in by, as that generation counts.
-    pub listener: ListenerId,
-    /// The server object of its server name.
-    pub server: Option<ServerId>,
-    /// Who the client is under that generation.
+    /// Its place there.
+    pub place: Place,
+    /// Who the client is, judged by that generation.
     pub identity: Option<Rc<ClientIdentity>>,
 }
 
@@ -237,108 +310,67 @@ impl Standing {
     pub fn of(client: &Client) -> Self {
         Self {
             live: Rc::clone(&client.live),
-            listener: client.listener,
-            server: client.server,
+            place: Place { listener: client.listener, server: client.server },
             identity: client.identity.clone(),
         }
     }
-}
 
-/// Judges the certificate the session holds; the verifier does not run when a session is resumed.
-fn take_identity(client: &mut Client, server: ServerId) {
-    let identity = identity_of(&client.core, &client.live, server, &client.stream.security);
-    if identity.is_some() {
-        client.identity = identity;
+    /// The same connection under the newest generation; `name` is its server name, empty for none.
+    ///
+    /// # Errors
+    /// As [`Place::under`].
+    pub fn follow(&self, core: &Core, name: &str) -> Result<Self, Refusal> {
+        let live = core.live();
+        let name = Some(name).filter(|name| !name.is_empty());
+        let place = Place::under(&live, (&self.live, &self.place), name)?;
+        let identity = self.identity.as_ref().map(|identity| {
+            let judged = rejudge(&live, &place, identity, core.clock.unix_seconds());
+            let kept = roll::on_revoke(&live, &place) == OnRevoke::Keep
+                && identity.verdict == Verdict::Success
+                && judged.verdict != Verdict::Success;
+            if kept { Rc::clone(identity) } else { judged }
+        });
+        Ok(Self { live, place, identity })
     }
-}
-
-/// The client's certificate, DER; empty if it showed none.
-#[must_use]
-pub fn leaf(security: &RefCell<Security>) -> Vec<u8> {
-    let security = security.borrow();
-    let Session::Server(connection) = &security.session else { return Vec::new() };
-    let chain = connection.peer_certificates().unwrap_or_default();
-    chain.first().map(|leaf| leaf.to_vec()).unwrap_or_default()
-}
-
-fn identity_of(
-    core: &Core,
-    live: &Live,
-    server: ServerId,
-    security: &RefCell<Security>,
-) -> Option<Rc<ClientIdentity>> {
-    let generation = &live.generation;
-    let settings = generation.tls.servers.get(server.0 as usize);
-    let policy = settings.and_then(|settings| settings.policy.as_deref());
-    let security = security.borrow();
-    let Session::Server(connection) = &security.session else { return None };
-    let chain: Vec<&[u8]> =
-        connection.peer_certificates().unwrap_or_default().iter().map(AsRef::as_ref).collect();
-    Some(live.identities.borrow_mut().get_or_make(
-        server.0,
-        &chain,
-        policy,
-        &generation.plan.wanted,
-        core.clock.unix_seconds(),
-    ))
 }
 
 /// A connection outlives a reload: its next request is judged by the new generation, with the
 /// certificate that it has shown.
 ///
 /// # Errors
-/// As [`follow`].
+/// As [`Place::under`].
 pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
     let core = Rc::clone(&client.core);
     if core.is_current(&client.live) {
         return Ok(());
     }
-    let standing = Standing::of(client);
-    let standing = follow(&core, &standing, client.session.as_ref(), &client.stream.security)?;
-    client.live = standing.live;
-    client.listener = standing.listener;
-    client.server = standing.server;
-    client.identity = standing.identity;
+    let Standing { live, place, identity } = Standing::of(client).follow(&core, client.name())?;
+    client.live = live;
+    client.listener = place.listener;
+    client.server = place.server;
+    client.identity = identity;
+    if let (Some(seat), Some(identity)) = (&client.seat, &client.identity) {
+        seat.follow(&client.live, place, identity);
+    }
     client.render_identity();
     Ok(())
 }
 
-/// Where a connection stands under the newest generation.
-///
-/// # Errors
-/// The new generation does not listen here, or does not know the server name: the client may come
-/// again on a new connection (421).
-pub fn follow(
-    core: &Core,
-    old: &Standing,
-    session: Option<&SessionFacts>,
-    security: &RefCell<Security>,
-) -> Result<Standing, Refusal> {
-    let live = core.live();
-    let plan = &live.generation.plan;
-    let here = &old.live.generation.plan.listener(old.listener).listen;
-    let same = |listen: &ferrule_config::model::Listen| {
-        listen.address == here.address
-            && listen.tls == here.tls
-            && listen.proxy_protocol == here.proxy_protocol
+/// Puts a client with a certificate on the roll.
+fn enter(client: &mut Client) {
+    let Some(identity) = client.identity.as_ref().filter(|one| one.verdict != Verdict::None) else {
+        return;
     };
-    let Some(listener) = plan.listeners().iter().position(|plan| same(&plan.listen)) else {
-        return Err(Refusal::MisdirectedRequest);
+    let name = client.name();
+    let entry = roll::Entry {
+        live: Rc::clone(&client.live),
+        place: Place { listener: client.listener, server: client.server },
+        name: name.into(),
+        identity: Rc::clone(identity),
+        wait: client.stream.read_remote(),
+        descriptor: client.stream.descriptor(),
     };
-    let listener = ListenerId(u32::try_from(listener).unwrap_or(u32::MAX));
-    let server = match session {
-        None => None,
-        Some(session) => {
-            let name = Some(session.server_name.as_str()).filter(|name| !name.is_empty());
-            match plan.server_for(listener, name.map(str::as_bytes)) {
-                Some(server) => Some(server),
-                None => return Err(Refusal::MisdirectedRequest),
-            }
-        }
-    };
-    let judged = server.and_then(|server| identity_of(core, &live, server, security));
-    let identity = judged.or_else(|| old.identity.clone());
-    Ok(Standing { live, listener, server, identity })
+    client.seat = Some(client.core.roll.enter(entry));
 }
 
 /// Tells a client that did not get in, and the log.

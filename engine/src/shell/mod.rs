@@ -20,6 +20,7 @@ pub mod proxied;
 pub mod reader;
 pub mod relay;
 pub mod respond;
+mod roll;
 pub mod session;
 pub mod socket;
 pub mod stream;

@@ -203,14 +203,6 @@ pub struct Sink<'a> {
     buffers: &'a Buffers,
 }
 
-impl<'a> Source<'a> {
-    /// What stands between the bytes and their meaning.
-    #[must_use]
-    pub const fn security(&self) -> &'a RefCell<Security> {
-        self.security
-    }
-}
-
 impl Source<'_> {
     /// Reads until more plaintext is there; how much there is now.
     ///

@@ -5,7 +5,7 @@
 //! be judged again, so it looks up by itself: once a second whether the configuration has changed or
 //! the client's certificate has run out, and then asks whether its request would still be admitted.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,16 +15,15 @@ use super::client::Client;
 use super::core::{Core, LogCause, Work};
 use super::deadlines::{Remote, Shut};
 use super::fd::{Descriptor, Peek};
-use super::handshake::{Standing, follow};
+use super::handshake::Standing;
 use super::reader::Wait;
 use super::session::Opened;
-use super::stream::{Cut, Security, Sink, Source};
+use super::stream::{Cut, Sink, Source};
 use super::upstream::Lease;
 use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch, admit};
 use crate::identity::Verdict;
-use crate::plan::facts::SessionFacts;
 use crate::report::Counter;
 
 /// How often a tunnel looks whether it may live on.
@@ -63,8 +62,8 @@ struct Way {
 /// By what a tunnel is judged again.
 struct Judged<'a> {
     core: &'a Core,
-    session: Option<&'a SessionFacts>,
-    security: &'a RefCell<Security>,
+    /// The server name of its connection; empty for none.
+    name: &'a str,
     standing: Standing,
     head: &'a [u8],
     scratch: &'a mut Scratch,
@@ -155,12 +154,11 @@ pub async fn run(
     };
     let standing = Standing::of(client);
     {
-        let session = client.session.as_ref();
+        let name = client.session.as_ref().map_or("", |session| session.server_name.as_str());
         let (mut from_client, mut to_client) = client.stream.split();
         let (mut from_upstream, mut to_upstream) = lease.stream.split();
-        let security = from_client.security();
         let scratch = &mut work.request;
-        let judged = Judged { core: &core, session, security, standing, head, scratch };
+        let judged = Judged { core: &core, name, standing, head, scratch };
         let both = async {
             monoio::join!(
                 carry(&shared, &mut from_client, &mut to_upstream, &up),
@@ -307,11 +305,12 @@ impl Judged<'_> {
         if self.core.is_current(&self.standing.live) && !expired {
             return Ok(());
         }
-        self.standing = follow(self.core, &self.standing, self.session, self.security)?;
+        self.standing = self.standing.follow(self.core, self.name)?;
         let plan = &self.standing.live.generation.plan;
+        let place = self.standing.place;
         let view = ConnectionView {
-            listener: self.standing.listener,
-            policy: self.standing.server.map(|server| plan.sni.policy(server)),
+            listener: place.listener,
+            policy: place.server.map(|server| plan.sni.policy(server)),
             client: self.standing.identity.as_deref(),
             now,
         };

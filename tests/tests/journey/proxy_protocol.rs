@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use ferrule_engine::wire::proxy::{Ends, SIGNATURE, parse_header};
@@ -12,7 +11,7 @@ use ferrule_tests::{
     Authority, Client, Dial, Driver, Gateway, Leaf, Nginx, PATIENCE, Raw, Script, Setup, Shape,
     Upstream, echo, free_port, on_both_drivers, poll, raw, scratch, tls,
 };
-use ferrule_tools::process::Process;
+use ferrule_tools::haproxy::Haproxy;
 
 use crate::write_ca;
 
@@ -70,18 +69,6 @@ fn v2(ends: &Ends) -> Vec<u8> {
     header.value(2, b"a.test");
     header.checksum();
     header.finish().expect("a short header")
-}
-
-/// A running haproxy. Ends with the value.
-fn haproxy(dir: &Path, port: u16, text: &str) -> Process {
-    let file = dir.join(format!("haproxy-{port}.cfg"));
-    let defaults = "global\n  maxconn 100\ndefaults\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n";
-    fs::write(&file, format!("{defaults}{text}")).expect("a writable directory");
-    let mut command = Command::new("haproxy");
-    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").arg("-db").arg("-f").arg(&file);
-    let mut process = Process::start(command, &dir.join(format!("haproxy-{port}.log")));
-    process.wait_for_port(port);
-    process
 }
 
 fn seen(raw: &mut Raw, header: &[u8]) -> (String, String) {
@@ -247,7 +234,7 @@ on_both_drivers! {
         let front = gateway.port("front");
         for option in ["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c,unique-id"] {
             let port = free_port();
-            let _haproxy = haproxy(dir, port, &format!(
+            let _haproxy = Haproxy::start(dir, port, &format!(
                 "listen l\n  mode tcp\n  bind 127.0.0.1:{port}\n  unique-id-format id-%ci-%cp\n  server s 127.0.0.1:{front} {option}\n"
             ));
             let mut raw = Dial::as_client("a.test", &leaf).connect(port).expect("a handshake");
@@ -284,7 +271,7 @@ on_both_drivers! {
         let dir = scratch.path();
         let leaf = mutual(dir);
         let port = free_port();
-        let _haproxy = haproxy(dir, port, &format!(
+        let _haproxy = Haproxy::start(dir, port, &format!(
             "listen l\n  mode http\n  bind 127.0.0.1:{port} accept-proxy\n  http-request return status 200 content-type \
              text/plain lf-string \"%[src] %[dst_port] %[fc_pp_authority] %[fc_pp_unique_id]\"\n"
         ));
@@ -318,7 +305,7 @@ on_both_drivers! {
         );
         let gateway = Setup::new(dir, driver, &text).set("upstream", &upstream.port).set("version", &"v2").start();
         let (port, at) = (free_port(), dir.display());
-        let _haproxy = haproxy(dir, port, &format!(
+        let _haproxy = Haproxy::start(dir, port, &format!(
             "listen l\n  mode http\n  bind 127.0.0.1:{port} ssl crt {at}/server.pem ca-file {at}/ca.crt verify required alpn http/1.1\n  \
              server s 127.0.0.1:{} send-proxy-v2-ssl-cn proxy-v2-options ssl-cipher,authority,crc32c\n", upstream.port
         ));
