@@ -45,6 +45,7 @@ pub(crate) fn header(name: &str, value: Variable) -> HeaderValue {
 /// A route of every host.
 pub(crate) fn route(uri: UriPattern) -> Route {
     Route {
+        websocket: false,
         place: Default::default(),
         id: "anything".to_owned(),
         hosts: Vec::new(),
@@ -117,6 +118,7 @@ pub(crate) fn config() -> Config {
 
 fn upstream() -> Upstream {
     Upstream {
+        proxy_protocol: None,
         place: Default::default(),
         id: "up".to_owned(),
         scheme: Scheme::Http,
@@ -150,6 +152,7 @@ impl Connection {
         let plan = Plan::build(&config());
         let client = ClientIdentity::of(&[], Verdict::None, &plan.wanted);
         let facts = ConnectionFacts {
+            proxied: None,
             remote_addr: "192.0.2.7".to_owned(),
             remote_port: "4711".to_owned(),
             server_addr: "192.0.2.1".to_owned(),

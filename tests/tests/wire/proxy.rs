@@ -28,6 +28,7 @@ fn binary(command: u8, kind: u8, body: &[u8]) -> Vec<u8> {
     [SIGNATURE, &[command, kind][..], &len, body].concat()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as a verdict holds it")]
 fn named(source: &str, destination: &str) -> Option<(String, String)> {
     Some((source.to_owned(), destination.to_owned()))
 }
