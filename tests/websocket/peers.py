@@ -154,4 +154,4 @@ async def main():
     print("all is well")
 
 
-asyncio.run(asyncio.wait_for(main(), 60))
+asyncio.run(asyncio.wait_for(main(), 240))
