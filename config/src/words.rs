@@ -1,7 +1,8 @@
 //! Values that are one of a few words: the word in the file, and what it stands for.
 
 use crate::model::{
-    ClientVerify, IoDriver, Level, OnRevoke, ProxyTlv, Reject, Scheme, UpstreamVerify,
+    ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, OnRevoke, ProxyTlv, Reject,
+    Scheme, Traceparent, UpstreamVerify,
 };
 
 /// A type whose values each have one word.
@@ -61,6 +62,11 @@ impl Word for IoDriver {
     const VALUES: &'static [Self] = &[Self::Auto, Self::IoUring, Self::Epoll];
 }
 
+impl Word for Expect {
+    const WORDS: &'static [&'static str] = &["answer", "forward"];
+    const VALUES: &'static [Self] = &[Self::Answer, Self::Forward];
+}
+
 impl Word for Level {
     const WORDS: &'static [&'static str] = &["error", "warn", "info", "debug"];
     const VALUES: &'static [Self] = &[Self::Error, Self::Warn, Self::Info, Self::Debug];
@@ -76,6 +82,16 @@ impl Word for Reject {
     const VALUES: &'static [Self] = &[Self::Http, Self::Handshake];
 }
 
+impl Word for CrlExpired {
+    const WORDS: &'static [&'static str] = &["reject", "warn"];
+    const VALUES: &'static [Self] = &[Self::Reject, Self::Warn];
+}
+
+impl Word for CrlMissing {
+    const WORDS: &'static [&'static str] = &["reject", "allow"];
+    const VALUES: &'static [Self] = &[Self::Reject, Self::Allow];
+}
+
 impl Word for OnRevoke {
     const WORDS: &'static [&'static str] = &["close", "cut", "keep"];
     const VALUES: &'static [Self] = &[Self::Close, Self::Cut, Self::Keep];
@@ -89,6 +105,11 @@ impl Word for Scheme {
 impl Word for UpstreamVerify {
     const WORDS: &'static [&'static str] = &["full", "ca", "off"];
     const VALUES: &'static [Self] = &[Self::Full, Self::Ca, Self::Off];
+}
+
+impl Word for Traceparent {
+    const WORDS: &'static [&'static str] = &["off", "pass", "begin"];
+    const VALUES: &'static [Self] = &[Self::Off, Self::Pass, Self::Begin];
 }
 
 impl Word for SslType {
@@ -146,6 +167,7 @@ mod tests {
     #[test]
     fn every_value_has_its_word() {
         assert!(pairs::<IoDriver>() && pairs::<Level>() && pairs::<ClientVerify>());
+        assert!(pairs::<CrlExpired>() && pairs::<CrlMissing>());
         assert!(
             pairs::<Reject>()
                 && pairs::<OnRevoke>()
@@ -154,6 +176,8 @@ mod tests {
         );
         assert!(pairs::<SslType>() && pairs::<HostMode>() && pairs::<Version>());
         assert!(pairs::<ProxyVersion>() && pairs::<ProxyTlv>());
+        assert!(pairs::<Expect>());
+        assert!(pairs::<Traceparent>());
         assert_eq!(ClientVerify::OptionalNoCa.word(), "optional_no_ca");
     }
 }

@@ -4,6 +4,7 @@
 //! the problems, all of it. Each file here answers for some tables; this one for what they share:
 //! ids and the references to them, paths and PEM text.
 
+mod answers;
 mod headers;
 mod listens;
 mod process;
@@ -11,6 +12,7 @@ mod proxy_protocol;
 mod reach;
 mod routes;
 mod ssls;
+mod trust;
 mod upstreams;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,11 +53,12 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
     let servers = check.ssls(root.tables("ssls"));
     let listens = check.listens(root, &servers);
     check.named_upstreams(root.tables("upstreams"));
-    let routes = check.routes(root);
+    let http = check.http(root);
+    let routes = check.routes(root, &http);
     Config {
         file: file.to_owned(),
         runtime: Check::runtime(root),
-        http: check.http(root),
+        http,
         log: check.log(root),
         identity_headers,
         listens,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::check::reach::Asked;
 use crate::check::upstreams::timeout;
 use crate::check::{Check, Ids, is_off};
-use crate::model::{HeaderOps, HostPattern, Route, UriPattern};
+use crate::model::{HeaderOps, HostPattern, Http, Route, UriPattern};
 use crate::raw::Raw;
 use crate::values::{self, Wrong};
 
@@ -17,7 +17,14 @@ struct Service {
     strip: bool,
     target: Target,
     websocket: bool,
+    body_size: Option<Option<u64>>,
     headers: Vec<HeaderOps>,
+}
+
+/// `client_max_body_size` of a route or service, if it was given; `Some(None)` is unlimited.
+fn body_size(raw: &Raw) -> Option<Option<u64>> {
+    let given = raw.has("client_max_body_size");
+    given.then(|| Some(raw.size("client_max_body_size")).filter(|size| *size > 0))
 }
 
 /// Where a service or route sends its requests.
@@ -32,7 +39,7 @@ enum Target {
 }
 
 impl Check<'_> {
-    pub(super) fn routes(&mut self, root: &Raw) -> Vec<Route> {
+    pub(super) fn routes(&mut self, root: &Raw, http: &Http) -> Vec<Route> {
         let inline = |key| root.tables(key).iter().filter_map(|raw: &Raw| raw.table("upstream"));
         let inline = inline("services").chain(inline("routes"));
         self.upstream_ids.claim(self.problems, inline);
@@ -55,7 +62,11 @@ impl Check<'_> {
             let target = self.target(raw, made_up);
             let (wanted, route) = self.route(raw, (id, target), service, &global);
             asked.push(wanted);
-            routes.extend(route);
+            routes.extend(route.map(|route| {
+                let of_service = service.and_then(|service| service.body_size);
+                let size = body_size(raw).or(of_service).unwrap_or(http.client_max_body_size);
+                Route { client_max_body_size: size, ..route }
+            }));
         }
         if root.tables("routes").is_empty() && !root.is_broken("routes") {
             let message = "there are no routes: every request is answered with 404";
@@ -86,6 +97,7 @@ impl Check<'_> {
                 strip,
                 target: self.target(raw, format!("services.{index}.upstream")),
                 websocket: raw.flag("enable_websocket"),
+                body_size: body_size(raw),
                 headers: self.headers(raw),
             });
         }
@@ -181,6 +193,7 @@ impl Check<'_> {
             } else {
                 service.is_some_and(|service| service.websocket)
             },
+            client_max_body_size: None,
             headers,
         };
         let whole = !route.uris.is_empty();

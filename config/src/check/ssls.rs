@@ -181,6 +181,7 @@ impl Check<'_> {
                 self.error(text.place, path, "clients are never trusted by system roots", help);
             }
         }
+        let revocation = self.revocation(raw);
         ClientAuth {
             place: raw.place,
             ca,
@@ -189,6 +190,8 @@ impl Check<'_> {
             reject: raw.word("reject").unwrap_or(Reject::Http),
             on_revoke: raw.word("on_revoke").unwrap_or(OnRevoke::Close),
             allow_v1: raw.flag("allow_v1"),
+            clock_skew: raw.duration("clock_skew"),
+            revocation,
             send_ca_names: raw.flag("send_ca_names"),
         }
     }

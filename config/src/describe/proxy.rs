@@ -1,7 +1,9 @@
 //! The tables of upstreams, services, routes and global rules.
 
 use crate::defaults;
-use crate::describe::tables::{DESC, ID_DOC, LABELS, NAME, PROTOCOLS, STATUS};
+use crate::describe::tables::{
+    CRL, CRL_EXPIRED, CRL_MISSING, DESC, ID_DOC, LABELS, NAME, PROTOCOLS, STATUS,
+};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{flag, optional, required, seconds, with};
 use crate::model::{ProxyTlv, Scheme, UpstreamVerify};
@@ -177,6 +179,16 @@ static TLS: Table = Table {
             "\"full\": chain and name. \"ca\": the chain alone. \"off\": nothing; warned \
                  about at every load.",
         ),
+        CRL,
+        CRL_EXPIRED,
+        CRL_MISSING,
+        optional(
+            "pins",
+            Kind::Texts,
+            "any certificate that `verify` takes",
+            "What the node's own certificate must be, one of them: \"spki-sha256:\" and the base64 of \
+                 its public key's SHA-256, or \"sha256:\" and the hex of its own. On top of `verify`.",
+        ),
         optional(
             "server_name",
             Kind::Text,
@@ -185,7 +197,7 @@ static TLS: Table = Table {
         ),
         optional("ssl_protocols", Kind::Words(&PROTOCOLS), "both", "TLS versions."),
     ],
-    refused: refused::IN_UPSTREAM_TLS,
+    refused: &[],
 };
 
 const HOST: Key = optional(
@@ -217,6 +229,13 @@ const WEBSOCKET: Key = flag(
          request for an upgrade goes on as an ordinary one.",
 );
 
+const BODY_SIZE: Key = optional(
+    "client_max_body_size",
+    Kind::Size(0, 1 << 50),
+    "the service's, else that of `[http]`",
+    "Bytes of a request body; 0 is unlimited. More is answered with 413.",
+);
+
 /// `[[services]]`
 pub(super) static SERVICES: Table = Table {
     name: "services",
@@ -243,6 +262,7 @@ pub(super) static SERVICES: Table = Table {
         UPSTREAM,
         UPSTREAM_ID,
         WEBSOCKET,
+        BODY_SIZE,
         HEADERS_KEY,
     ],
     refused: refused::IN_SERVICES,
@@ -291,6 +311,7 @@ pub(super) static ROUTES: Table = Table {
             "Replaces those of the upstream that it names.",
         ),
         WEBSOCKET,
+        BODY_SIZE,
         HEADERS_KEY,
     ],
     refused: refused::IN_ROUTES,
@@ -305,6 +326,16 @@ pub(super) static GLOBAL_RULES: Table = Table {
         NAME,
         DESC,
         LABELS,
+        optional(
+            "request_id",
+            Kind::Text,
+            "requests have no id",
+            "The header that holds a request's id, as \"X-Request-Id\". A client's own is taken if \
+             it is one field of 1 to 128 letters, digits and `-._~:=+/@`; otherwise a random UUID \
+             takes its place. It is sent upstream and back to the client, stands in our own error \
+             answers and in `$request_id`. Holds for every request, also for those that no route \
+             takes; one rule only.",
+        ),
         HEADERS_KEY,
     ],
     refused: refused::IN_GLOBAL_RULES,

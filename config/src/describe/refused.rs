@@ -1,6 +1,6 @@
 //! Keys and words that are known, and refused: what later versions bring, and what never comes.
 //!
-//! They are never taken and ignored: a file that says `crl = ...` would look protected and not be.
+//! They are never taken and ignored: a file that says `allow = ...` would look protected and not be.
 
 /// A key or word that is refused, and why.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ const AUTH: &str = "clients are authenticated by their certificates alone";
 const ACME: &str = "certificates are read from files; let an ACME client write them";
 const CODE: &str = "the gateway runs no scripts";
 
+const REQUEST_ID: &str = "set it in [[global_rules]]: a request that no route takes has an id too";
+
 pub(crate) const IN_ROOT: &[Refused] = &[
     later("metrics"),
     later("admin"),
@@ -51,8 +53,7 @@ pub(crate) const IN_ROOT: &[Refused] = &[
     never("stream_routes", "only HTTP is proxied"),
 ];
 
-pub(crate) const IN_HTTP: &[Refused] =
-    &[later("server_tokens"), later("trusted_addresses"), later("via"), never("http2", HTTP1)];
+pub(crate) const IN_HTTP: &[Refused] = &[never("http2", HTTP1), never("request_id", REQUEST_ID)];
 
 pub(crate) const IN_LISTEN: &[Refused] = &[
     later("redirect_to_https"),
@@ -72,15 +73,8 @@ pub(crate) const IN_SSLS: &[Refused] = &[
     never("early_data", "a replayed request must not carry an identity"),
 ];
 
-pub(crate) const IN_CLIENT: &[Refused] = &[
-    later("allow"),
-    later("crl"),
-    later("crl_expired"),
-    later("deny"),
-    later("ocsp"),
-    later("pins"),
-    later("skip_mtls_uri_regex"),
-];
+pub(crate) const IN_CLIENT: &[Refused] =
+    &[later("allow"), later("deny"), later("ocsp"), later("pins"), later("skip_mtls_uri_regex")];
 
 pub(crate) const IN_UPSTREAMS: &[Refused] = &[
     later("checks"),
@@ -92,14 +86,12 @@ pub(crate) const IN_UPSTREAMS: &[Refused] = &[
     never("service_name", DISCOVERY),
 ];
 
-pub(crate) const IN_UPSTREAM_TLS: &[Refused] = &[later("crl"), later("pins")];
-
 pub(crate) const IN_NODES: &[Refused] = &[later("priority"), later("metadata")];
 
 pub(crate) const IN_SERVICES: &[Refused] = &[
     later("client"),
     later("limits"),
-    later("request_id"),
+    never("request_id", REQUEST_ID),
     later("rewrite"),
     later("timeout"),
     never("plugins", PLUGINS),
@@ -111,7 +103,7 @@ pub(crate) const IN_ROUTES: &[Refused] = &[
     later("limits"),
     later("remote_addr"),
     later("remote_addrs"),
-    later("request_id"),
+    never("request_id", REQUEST_ID),
     later("response"),
     later("rewrite"),
     later("vars"),
@@ -121,13 +113,8 @@ pub(crate) const IN_ROUTES: &[Refused] = &[
     never("script", CODE),
 ];
 
-pub(crate) const IN_GLOBAL_RULES: &[Refused] = &[
-    later("client"),
-    later("limits"),
-    later("request_id"),
-    later("rewrite"),
-    never("plugins", PLUGINS),
-];
+pub(crate) const IN_GLOBAL_RULES: &[Refused] =
+    &[later("client"), later("limits"), later("rewrite"), never("plugins", PLUGINS)];
 
 const fn broken(name: &'static str, why: &'static str) -> Refused {
     Refused { name, why: Why::Unsafe(why, "allow \"TLSv1.2\", \"TLSv1.3\" or both") }

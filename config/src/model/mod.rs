@@ -4,17 +4,20 @@
 //! Names are lower case, paths absolute (resolved from the configuration file), references resolved
 //! to indices, services merged into their routes and every default filled in.
 
+mod answers;
 mod http;
 mod listen;
 mod log;
 mod route;
 mod runtime;
 mod ssl;
+mod trust;
 mod upstream;
 
 use std::path::{Path, PathBuf};
 
-pub use http::Http;
+pub use answers::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Traceparent};
+pub use http::{Expect, Forwarded, Http};
 pub use listen::Listen;
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
 pub use route::{HeaderOps, HeaderValue, HostPattern, Route, UriPattern};
@@ -22,6 +25,7 @@ pub use runtime::{IoDriver, Runtime};
 pub use ssl::{
     ClientAuth, ClientVerify, FileAt, KeyPair, OnRevoke, Pem, PemSource, Protocols, Reject, Server,
 };
+pub use trust::{CrlExpired, CrlMissing, Pin, Revocation};
 pub use upstream::{
     KeepalivePool, Node, NodeAddress, PassHost, ProxyProtocol, ProxyTlv, Scheme, Upstream,
     UpstreamCa, UpstreamTimeout, UpstreamTls, UpstreamVerify,
@@ -60,12 +64,16 @@ impl Config {
             server.pairs.iter().for_each(|pair| files.extend(pair.files()));
             files.extend(server.stapling_files.iter().map(|file| file.path.as_path()));
             files.extend(server.client.iter().flat_map(|client| &client.ca).filter_map(Pem::file));
+            let lists = server.client.iter().filter_map(|client| client.revocation.as_ref());
+            files.extend(lists.flat_map(|lists| &lists.crls).filter_map(Pem::file));
         }
         for tls in self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()) {
             tls.client.iter().for_each(|pair| files.extend(pair.files()));
             if let Some(UpstreamCa::Files(pems)) = &tls.ca {
                 files.extend(pems.iter().filter_map(Pem::file));
             }
+            let lists = tls.revocation.iter().flat_map(|lists| &lists.crls);
+            files.extend(lists.filter_map(Pem::file));
         }
         files.extend(self.http.ticket_key_files.iter().map(|file| file.path.as_path()));
         files.sort_unstable();

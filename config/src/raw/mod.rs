@@ -33,6 +33,14 @@ pub(crate) struct Field {
     pub(crate) values: Vec<(Place, Template)>,
 }
 
+/// A name and its texts.
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) place: Place,
+    pub(crate) name: String,
+    pub(crate) texts: Vec<Text>,
+}
+
 /// A node, as written.
 #[derive(Debug)]
 pub(crate) struct RawNode {
@@ -63,6 +71,7 @@ pub(crate) enum Value {
     Table(Raw),
     Tables(Vec<Raw>),
     Fields(Vec<Field>),
+    Lists(Vec<List>),
     Nodes(Vec<RawNode>),
     Labels,
     Broken,
@@ -238,6 +247,13 @@ impl Raw {
     pub(crate) fn fields(&self, key: &str) -> &[Field] {
         match self.value(key) {
             Some(Value::Fields(fields)) => fields,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn lists(&self, key: &str) -> &[List] {
+        match self.value(key) {
+            Some(Value::Lists(lists)) => lists,
             _ => &[],
         }
     }

@@ -128,6 +128,7 @@ impl Reader<'_> {
             Kind::Int(min, max) => self.int(value, field, min, max),
             Kind::AutoInt(min, max) => self.auto_int(value, field, min, max),
             Kind::Duration => self.duration(value, field, false),
+            Kind::Skew => self.skew(value, field),
             Kind::Seconds => self.duration(value, field, true),
             Kind::Size(min, max) => self.size(value, field, min, max),
             Kind::Word(words) => self.word(value, field, words).map_or(Value::Broken, Value::Word),
@@ -138,6 +139,7 @@ impl Reader<'_> {
             Kind::Tables(table) => self.tables(table, value, field, false),
             Kind::TableOrTables(table) => self.tables(table, value, field, true),
             Kind::Labels => self.labels(value, field),
+            Kind::Lists => self.lists(value, field),
             Kind::Fields(lists) => self.fields(value, field, lists),
             Kind::Nodes(table) => self.nodes(table, value, field),
         }

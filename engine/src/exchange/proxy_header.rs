@@ -168,6 +168,7 @@ mod tests {
         let client = |verdict| {
             let values = ClientValues::default();
             ClientIdentity {
+                skew: 0,
                 verdict,
                 validity: (0, 0),
                 leaf_sha256: [0; 32],
@@ -221,6 +222,7 @@ mod tests {
         let values = ClientValues::default();
         let verdict = Verdict::Success;
         let client = ClientIdentity {
+            skew: 0,
             verdict,
             validity: (0, 0),
             leaf_sha256: [0; 32],

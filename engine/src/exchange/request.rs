@@ -6,9 +6,9 @@
 //! The order of the questions: where does it end, is the method one we serve, what does it ask for,
 //! may this client ask, may it ask *here* (421), is the body acceptable, is there a route.
 
-use super::hop;
+use super::options;
 use super::refusal::Refusal;
-use super::upgrade;
+use super::{hop, upgrade, via};
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::{Found, Gate, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
 use crate::wire::error::WireError;
@@ -66,11 +66,24 @@ pub struct Admission {
     pub body: BodyLength,
     /// Does the client mean to keep the connection?
     pub keep_alive: bool,
-    /// Does the client wait for our 100 before it sends the body?
-    pub expect_continue: bool,
     /// Does it ask for a WebSocket, where the route allows one? Then the connection is not kept,
     /// whatever is answered: what the client sends next may be meant for the WebSocket.
     pub upgrade: bool,
+    /// What the client asks of the way it goes.
+    pub wishes: Wishes,
+    /// OPTIONS: how often the next hop may still send it on.
+    pub max_forwards: Option<u64>,
+}
+
+/// What a client asks of the way its request goes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Wishes {
+    /// It waits for a 100 before it sends the body.
+    pub expect_continue: bool,
+    /// It takes trailers, on behalf of everybody behind it (RFC 9110, section 10.1.4).
+    pub takes_trailers: bool,
+    /// OPTIONS: it asks about the server as a whole; sent on as `*`.
+    pub asks_the_server: bool,
 }
 
 impl Admission {
@@ -120,29 +133,60 @@ pub fn admit(
     target::normalise_path(target.path.of(buf), &mut scratch.path).map_err(Refusal::Malformed)?;
     check_client(plan, connection)?;
     check_host(plan, connection, &scratch.host)?;
-    if let (BodyLength::Length(len), Some(max)) = (body, plan.http.client_max_body_size)
+    if plan.http.via.as_ref().is_some_and(|name| via::loops(buf, &scratch.head.fields, name)) {
+        return Err(Refusal::RequestLoop);
+    }
+    let max_forwards = options::max_forwards(buf, &scratch.head)?;
+    let asks_the_server = options::asks_the_server(&scratch.head, &target);
+    if asks_the_server {
+        // Routed as what it is sent on as, whichever form it came in.
+        scratch.path.clear();
+        scratch.path.push(b'*');
+    }
+    let expect_continue = expects_continue(buf, &scratch.head)? && has_body;
+    let route = find_route(plan, scratch, (max_forwards, asks_the_server))?;
+    if let (BodyLength::Length(len), Some(max)) = (body, plan.route(route).client_max_body_size)
         && len > max
     {
         return Err(Refusal::BodyTooLarge);
     }
-    let expect_continue = expects_continue(buf, &scratch.head)? && has_body;
-    match plan.table.lookup(&scratch.host, &scratch.path, method) {
-        Found::Route(route) => {
-            let upgrade = plan.route(route).websocket && upgrade::asks(buf, &scratch.head, body);
-            Ok(Admission {
-                route,
-                upstream: plan.route(route).upstream,
-                method,
-                version,
-                target,
-                authority,
-                body,
-                keep_alive: keep_alive && !upgrade,
-                expect_continue,
-                upgrade,
-            })
+    // A granted upgrade has no trailers, and whatever else is answered can do without.
+    let upgrade = plan.route(route).websocket && upgrade::asks(buf, &scratch.head, body);
+    let takes_trailers = !upgrade
+        && version == Version::Http11
+        && scratch.head.fields.has_item(buf, Known::Te, b"trailers");
+    Ok(Admission {
+        route,
+        upstream: plan.route(route).upstream,
+        method,
+        version,
+        target,
+        authority,
+        body,
+        keep_alive: keep_alive && !upgrade,
+        upgrade,
+        wishes: Wishes { expect_continue, takes_trailers, asks_the_server },
+        max_forwards: max_forwards.map(|left| left.saturating_sub(1)),
+    })
+}
+
+/// The route, or why there is none. OPTIONS ends here where it may go no further (RFC 9110, section
+/// 7.6.2), and where it asks about a server that is no single upstream: then that server is us.
+fn find_route(
+    plan: &Plan,
+    scratch: &Scratch,
+    (max_forwards, asks_the_server): (Option<u64>, bool),
+) -> Result<RouteId, Refusal> {
+    match plan.table.lookup(&scratch.host, &scratch.path, scratch.head.method) {
+        Found::Route(_) | Found::NotFound if asks_the_server && max_forwards == Some(0) => {
+            Err(Refusal::Options(MethodSet::ALL))
         }
+        Found::Route(_) if max_forwards == Some(0) => {
+            Err(Refusal::Options(plan.table.allowed(&scratch.host, &scratch.path)))
+        }
+        Found::Route(route) => Ok(route),
         Found::MethodNotAllowed(methods) => Err(Refusal::MethodNotAllowed(methods)),
+        Found::NotFound if asks_the_server => Err(Refusal::Options(MethodSet::ALL)),
         Found::NotFound => Err(Refusal::RouteNotFound),
     }
 }
@@ -194,7 +238,7 @@ pub fn check_client(plan: &Plan, connection: &ConnectionView<'_>) -> Result<(), 
         Gate::Pass => {}
     }
     let expired = verdict == Verdict::Success
-        && connection.client.is_some_and(|client| client.validity.1 < connection.now);
+        && connection.client.is_some_and(|client| client.has_ended(connection.now));
     if expired { Err(Refusal::CertificateExpired) } else { Ok(()) }
 }
 
@@ -215,16 +259,20 @@ fn check_host(plan: &Plan, connection: &ConnectionView<'_>, host: &[u8]) -> Resu
     if harmless { Ok(()) } else { Err(Refusal::MisdirectedRequest) }
 }
 
-/// Only `100-continue` is known (RFC 9110, section 10.1.1); HTTP/1.0 may not ask for it.
+/// Only `100-continue` is known; in HTTP/1.0 no expectation means anything (RFC 9110, section
+/// 10.1.1).
 fn expects_continue(buf: &[u8], head: &RequestHead) -> Result<bool, Refusal> {
+    if head.version == Version::Http10 {
+        return Ok(false);
+    }
     let mut asked = false;
-    for field in head.fields.all(Known::Expect) {
-        if !eq_ignore_case(field.value.of(buf), b"100-continue") {
+    for item in head.fields.items(buf, Known::Expect) {
+        if !eq_ignore_case(item, b"100-continue") {
             return Err(Refusal::ExpectationFailed);
         }
         asked = true;
     }
-    Ok(asked && head.version == Version::Http11)
+    Ok(asked)
 }
 
 #[cfg(test)]
@@ -246,6 +294,7 @@ mod tests {
         ClientIdentity {
             verdict,
             validity: (0, not_after),
+            skew: 0,
             leaf_sha256: [0; 32],
             chain: Box::default(),
             values,
@@ -265,10 +314,11 @@ mod tests {
 
     fn plain(head: &str) -> (Result<Admission, Refusal>, Scratch) {
         let mut config = config();
-        config.http.client_max_body_size = Some(10);
         let mut get = route(&["get.test"], &["/*"]);
         get.methods = vec!["GET".to_owned()];
-        config.routes = vec![route(&["h"], &["/a/*"]), get];
+        let mut small = route(&["h"], &["/a/*"]);
+        small.client_max_body_size = Some(10);
+        config.routes = vec![small, get];
         ask(&Plan::build(&config), &PLAIN, head)
     }
 
@@ -318,7 +368,9 @@ mod tests {
         assert_eq!(admission.authority.of(head.as_bytes()), b"H.:80");
         assert_eq!(admission.target.path_and_query.of(head.as_bytes()), b"//a/%62?q=1");
         assert_eq!(admission.body, BodyLength::Length(3));
-        assert!(admission.expect_continue && !admission.keep_alive && !admission.is_idempotent());
+        assert!(
+            admission.wishes.expect_continue && !admission.keep_alive && !admission.is_idempotent()
+        );
     }
 
     #[test]

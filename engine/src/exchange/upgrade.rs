@@ -6,7 +6,8 @@
 //! 7.8). Whatever asks in another form is an ordinary request: `Upgrade` ends at this hop. What the
 //! client sends behind its head waits until a 101 is there (Pingora, CVE-2026-2833).
 
-use super::hop;
+use super::response::{Asked, fields};
+use super::via;
 use crate::wire::fields::{Fields, Known, eq_ignore_case};
 use crate::wire::framing::BodyLength;
 use crate::wire::head::{Method, RequestHead, ResponseHead, Version};
@@ -42,16 +43,14 @@ fn names_websocket(buf: &[u8], fields: &Fields) -> bool {
 
 /// Appends the head of the 101 for the client: the upstream's end-to-end fields (`Sec-WebSocket-*`
 /// are such), and the upgrade in our words.
-pub fn granted_head(buf: &[u8], head: &ResponseHead, out: &mut Vec<u8>) {
+pub fn granted_head(buf: &[u8], head: &ResponseHead, asked: &Asked<'_>, out: &mut Vec<u8>) {
     write::status_line_with(head.status, head.reason.of(buf), out);
-    let nominations = hop::Nominations::of(buf, &head.fields);
-    for field in head.fields.as_slice() {
-        let name = field.name.of(buf);
-        let dropped = hop::ends_here(field.known)
-            || nominations.is_none_or(|named| named.contain(name, field.known));
-        if !dropped {
-            write::field(name, field.value.of(buf), out);
-        }
+    fields(buf, head, asked.request_id.map(|(name, _)| name), out);
+    if let Some((name, id)) = asked.request_id {
+        write::field(name.as_bytes(), id, out);
+    }
+    if let Some(name) = asked.via {
+        via::append(name, head.version, out);
     }
     out.extend_from_slice(FIELDS);
     out.extend_from_slice(write::CRLF);
@@ -154,11 +153,24 @@ mod tests {
 
     #[test]
     fn the_granted_head_keeps_what_is_end_to_end() {
-        let text = "HTTP/1.1 101 Go\r\nconnection: upgrade, X-Hop\r\nupgrade: WebSocket\r\nX-Hop: 1\r\n\
+        let text = "HTTP/1.1 101 Go\r\nconnection: upgrade, X-Hop\r\nupgrade: WebSocket\r\nX-Hop: 1\r\nx-request-id: 1\r\n\
                     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nContent-Length: 0\r\n\r\n";
+        let asked = Asked {
+            method: Method::Get,
+            version: Version::Http11,
+            keep_alive: false,
+            upgrade: true,
+            interims: 0,
+            http_date: "",
+            continue_wanted: false,
+            trailers: None,
+            via: Some("edge"),
+            request_id: Some(("X-Request-Id", b"7")),
+        };
         let mut out = Vec::new();
-        granted_head(text.as_bytes(), &parsed(text), &mut out);
+        granted_head(text.as_bytes(), &parsed(text), &asked, &mut out);
         let wanted = "HTTP/1.1 101 Go\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+                      X-Request-Id: 7\r\nVia: 1.1 edge\r\n\
                       Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), wanted);
     }

@@ -60,7 +60,9 @@ impl IdentityCache {
         }
         let judgement = chain::judge_for_a_while(chain, policy, now);
         debug_assert!(judgement.verdict != Verdict::None, "the chain is not empty");
-        let identity = Rc::new(ClientIdentity::of(chain, judgement.verdict, wanted));
+        let mut identity = ClientIdentity::of(chain, judgement.verdict, wanted);
+        identity.skew = policy.clock_skew();
+        let identity = Rc::new(identity);
         if judgement.verdict != Verdict::Success {
             return identity;
         }

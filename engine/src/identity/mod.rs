@@ -6,6 +6,8 @@ pub mod alt_names;
 pub mod cache;
 pub mod certificate;
 pub mod chain;
+pub mod constraints;
+pub mod crl;
 pub mod der;
 pub mod extensions;
 pub mod failure;
@@ -14,6 +16,8 @@ pub mod ocsp;
 pub mod outline;
 pub mod path;
 mod render;
+pub mod revocation;
+pub mod search;
 pub mod short_names;
 pub mod signature;
 pub mod time;
@@ -37,6 +41,8 @@ pub struct ClientIdentity {
     pub verdict: Verdict,
     /// The leaf's `notBefore` and `notAfter`, Unix seconds; 0 without a certificate or a readable date.
     pub validity: (i64, i64),
+    /// Seconds by which its policy lets it end later.
+    pub skew: i64,
     /// SHA-256 of the leaf's DER; zeros without a certificate.
     pub leaf_sha256: [u8; 32],
     /// What was presented, as DER, the leaf first: to be judged again by another policy.
@@ -60,7 +66,7 @@ impl ClientIdentity {
         };
         let Some(leaf) = Outline::read(leaf_der) else {
             let values = ClientValues::render(None, verdict, wanted);
-            return Self { verdict, validity: (0, 0), leaf_sha256, chain: kept, values };
+            return Self { verdict, validity: (0, 0), skew: 0, leaf_sha256, chain: kept, values };
         };
         let validity = (
             leaf.not_before.seconds_lenient().unwrap_or(0),
@@ -69,7 +75,7 @@ impl ClientIdentity {
         let alt_names = certificate.and_then(|one| one.extensions.alt_names).unwrap_or_default();
         let rendering = Rendering { leaf, alt_names, rest, leaf_sha256 };
         let values = ClientValues::render(Some(&rendering), verdict, wanted);
-        Self { verdict, validity, leaf_sha256, chain: kept, values }
+        Self { verdict, validity, skew: 0, leaf_sha256, chain: kept, values }
     }
 
     /// Nobody: no certificate was sent, or none was asked for.
@@ -78,10 +84,17 @@ impl ClientIdentity {
         Self {
             verdict: Verdict::None,
             validity: (0, 0),
+            skew: 0,
             leaf_sha256: [0; 32],
             chain: Box::default(),
             values: ClientValues::render(None, Verdict::None, wanted),
         }
+    }
+
+    /// Is its end over?
+    #[must_use]
+    pub const fn has_ended(&self, now: i64) -> bool {
+        self.validity.1.saturating_add(self.skew) < now
     }
 
     /// `$ssl_client_v_remain`: whole days until `notAfter`, 0 if less than one; `None` without a

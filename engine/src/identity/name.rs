@@ -113,10 +113,49 @@ pub fn is_valid(name: &[u8]) -> bool {
     })
 }
 
-/// Has the name an attribute of this encoded type?
-#[must_use]
-pub fn has_attribute(name: &[u8], oid: &[u8]) -> bool {
-    attributes(name).is_some_and(|list| list.iter().any(|attribute| attribute.oid == oid))
+/// Every attribute's encoded type and value; `None` if the name is broken.
+pub(super) fn values(name: &[u8]) -> Option<Vec<(&[u8], Element<'_>)>> {
+    Some(attributes(name)?.into_iter().map(|Attribute { oid, value, .. }| (oid, value)).collect())
+}
+
+/// A value as UTF-8; `None` if it is not text.
+pub(super) fn text(value: Element<'_>) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let clean = each_character(value.content, width(value.tag)?, |bytes, _, _| {
+        out.extend_from_slice(bytes);
+    });
+    clean.then_some(out)
+}
+
+/// The relative names in OpenSSL's canonical spelling, by which it compares them: text as UTF-8,
+/// ASCII in lower case, no space around it and single ones in it; the attributes in one order.
+pub(super) fn canonical(name: &[u8]) -> Option<Vec<Vec<Vec<u8>>>> {
+    let mut relative_names: Vec<Vec<Vec<u8>>> = Vec::new();
+    for Attribute { oid, value, joined } in attributes(name)? {
+        let mut out = vec![u8::try_from(oid.len()).ok()?];
+        out.extend_from_slice(oid);
+        // A number stays what it is.
+        match (value.tag, text(value)) {
+            (18, _) | (_, None) => out.extend_from_slice(value.whole),
+            (_, Some(text)) => {
+                out.push(12);
+                let space = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d);
+                let words = text.split(space).filter(|word| !word.is_empty());
+                for (at, word) in words.enumerate() {
+                    if at > 0 {
+                        out.push(b' ');
+                    }
+                    out.extend(word.iter().map(u8::to_ascii_lowercase));
+                }
+            }
+        }
+        match relative_names.last_mut() {
+            Some(last) if joined => last.push(out),
+            _ => relative_names.push(vec![out]),
+        }
+    }
+    relative_names.iter_mut().for_each(|attributes| attributes.sort_unstable());
+    Some(relative_names)
 }
 
 /// The attributes in the order of the encoding; `None` if the name is broken.

@@ -7,11 +7,14 @@
 
 mod access_log;
 mod client;
+pub mod error_pages;
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod forwarded;
 pub mod gate;
 pub mod headers;
+pub mod marks;
 pub mod names;
 pub mod route;
 pub mod sni;
@@ -26,8 +29,10 @@ use crate::identity::Wanted;
 use crate::wire::limits::HeadLimits;
 
 pub use facts::Facts;
+pub use forwarded::ForwardedFields;
 pub use gate::Gate;
 pub use headers::{HeaderRules, IdentityHeaders};
+pub use marks::Marks;
 pub use route::{Found, MethodSet, RouteTable};
 pub use sni::SniTable;
 pub use template::Template;
@@ -72,6 +77,8 @@ pub struct Plan {
     pub identity: IdentityHeaders,
     /// Which values of a client certificate have to be rendered.
     pub wanted: Wanted,
+    /// The operator's pages for our own error answers; read beside, see `setup`.
+    pub error_pages: error_pages::ErrorPages,
     /// One line of the access log; `None` writes none.
     pub access_log: Option<template::LineTemplate>,
     listeners: Vec<ListenerPlan>,
@@ -101,6 +108,8 @@ pub struct RoutePlan {
     pub timeout: ferrule_config::model::UpstreamTimeout,
     /// Are upgrades to WebSocket forwarded?
     pub websocket: bool,
+    /// Bytes of a request body; `None` is unlimited.
+    pub client_max_body_size: Option<u64>,
     /// What happens to request fields.
     pub headers: HeaderRules,
 }
@@ -116,6 +125,8 @@ impl Plan {
         let identity = IdentityHeaders::build(&config.identity_headers, strip, &mut compiler);
         let build = |upstream| UpstreamPlan::build(upstream, &mut compiler);
         let upstreams: Vec<_> = config.upstreams.iter().map(build).collect();
+        // First, so that what the operator does to the same fields comes after it.
+        let marked: Vec<_> = headers::marks(config).into_iter().collect();
         let routes = config
             .routes
             .iter()
@@ -127,7 +138,12 @@ impl Plan {
                     strip_prefix: route.strip_prefix.as_ref().map(|text| text.as_bytes().into()),
                     timeout: route.timeout.or(inherited).unwrap_or(upstream::TIMEOUT_DEFAULT),
                     websocket: route.websocket,
-                    headers: HeaderRules::build(&route.headers, &mut compiler),
+                    client_max_body_size: route.client_max_body_size,
+                    headers: HeaderRules::build(
+                        &[marked.as_slice(), &route.headers].concat(),
+                        &mut compiler,
+                    )
+                    .silence(&identity),
                 }
             })
             .collect();
@@ -150,6 +166,7 @@ impl Plan {
             table: RouteTable::build(&config.routes),
             identity,
             wanted: compiler.into_wanted(),
+            error_pages: error_pages::ErrorPages::default(),
             access_log,
             listeners,
             routes,

@@ -14,7 +14,8 @@ use crate::exchange::{ConnectionView, Scratch};
 use crate::identity::ClientIdentity;
 use crate::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts, SessionFacts};
 use crate::plan::upstream::ProxyPlan;
-use crate::plan::{ListenerId, ServerId, template};
+use crate::plan::{ForwardedFields, ListenerId, ServerId, template};
+use crate::setup::clients::Visit;
 use crate::wire::head::HeadScan;
 use crate::wire::proxy::Ends;
 
@@ -40,8 +41,12 @@ pub struct Client {
     pub identity: Option<Rc<ClientIdentity>>,
     /// The identity headers that stay the same for all its requests.
     pub identity_block: Vec<u8>,
+    /// What upstreams are told of it.
+    pub forwarded: ForwardedFields,
     /// Its place on the roll; `None` without a certificate.
     pub seat: Option<Seat>,
+    /// Its place among the connections of its address.
+    pub visit: Visit,
 }
 
 /// What reading a head came to.
@@ -66,6 +71,7 @@ impl Client {
             request,
             now,
             log: None,
+            marks: None,
         }
     }
 
@@ -106,7 +112,7 @@ impl Client {
             && self.facts.requests < u64::from(self.live.generation.plan.http.keepalive_requests)
     }
 
-    /// Renders the identity headers that stay the same for all requests.
+    /// Renders the headers about the connection that stay the same for all requests.
     pub fn render_identity(&mut self) {
         let mut block = std::mem::take(&mut self.identity_block);
         block.clear();
@@ -115,6 +121,7 @@ impl Client {
             self.live.generation.plan.identity.render_block(&facts, &mut block);
         });
         self.identity_block = block;
+        self.forwarded.render(&self.live.generation.plan.http.forwarded, &self.facts);
     }
 
     /// The server name it asked for; empty for none.

@@ -12,6 +12,7 @@ use monoio::net::TcpStream;
 use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
+use super::accept;
 use super::client::Client;
 use super::core::{Core, Live, LogCause};
 use super::deadlines::Shut;
@@ -20,11 +21,13 @@ use super::reader::Wait;
 use super::roll;
 use super::session::{Progress, Session, SessionError};
 use super::stream::{Cut, Security, Stream};
+use crate::exchange::answer::Manner;
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::identity::{ClientIdentity, Verdict, VerifyFailure};
 use crate::plan::facts::ConnectionFacts;
-use crate::plan::{ListenerId, ServerId};
+use crate::plan::{ForwardedFields, ListenerId, ServerId};
 use crate::report::Counter;
+use crate::setup::clients::Visit;
 use crate::tls::HandshakeNotes;
 use crate::tls::facts;
 use crate::tls::hello::{Hello, HelloError, HelloReader, UNRECOGNIZED_NAME, fatal_alert};
@@ -32,7 +35,7 @@ use crate::wire::head::{Method, Version};
 use crate::wire::proxy::Ends;
 
 /// How long a peer that we refuse may take to hear why.
-const GOODBYE_TIME: Duration = Duration::from_secs(2);
+pub(super) const GOODBYE_TIME: Duration = Duration::from_secs(2);
 
 /// A handshake's notes, and the wall clock that tickets and certificates are judged by.
 pub struct Noted<'a> {
@@ -99,7 +102,7 @@ fn step(
 pub async fn open(
     core: &Rc<Core>,
     stream: TcpStream,
-    peer: SocketAddr,
+    (peer, visit): (SocketAddr, Visit),
     listener: ListenerId,
 ) -> Option<Client> {
     let live = core.live();
@@ -126,10 +129,16 @@ pub async fn open(
         server: None,
         identity: None,
         identity_block: Vec::new(),
+        forwarded: ForwardedFields::default(),
         seat: None,
+        visit,
     };
     let started = core.clock.elapsed();
     if !proxied::receive(&mut client, peer, timeout).await {
+        return None;
+    }
+    let source = client.ends.source.ip();
+    if !accept::enter(core, &mut client.visit, source) {
         return None;
     }
     if tls {
@@ -162,7 +171,7 @@ enum Failure {
 async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     let core = Rc::clone(&client.core);
     let started = core.clock.elapsed();
-    let hello = read_hello(client, timeout).await?;
+    let mut hello = read_hello(client, timeout).await?;
     let name = hello.sni.as_deref();
     let chosen = client.live.server(client.listener, name);
     let Some((server, config)) = chosen else { return Err(Failure::UnknownName(hello.sni)) };
@@ -188,7 +197,12 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     let mut resumed = false;
     if let Session::Server(connection) = &client.stream.security.borrow().session {
         resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-        client.session = Some(facts::session(connection, &hello, &notes));
+        client.session = Some(facts::session(connection, &mut hello, &notes));
+    }
+    if core.tls_fast_path {
+        let Security { session, said } = client.stream.security.get_mut();
+        let taken = session.quicken(said);
+        taken.map_err(|error| Failure::Handshake(hello.sni, Cut::Tls(error)))?;
     }
     client.render_identity();
     enter(client);
@@ -387,6 +401,11 @@ async fn refuse(client: &mut Client, failure: &Failure) {
                     version: Version::Http11,
                     keep_alive: false,
                     http_date: now.http_date,
+                    server_tokens: client.live.generation.plan.http.server_tokens,
+                    manner: Manner {
+                        pages: Some(&client.live.generation.plan.error_pages),
+                        ..Manner::default()
+                    },
                 };
                 answer(Refusal::PlainHttpOnTls, &to, &mut words);
             });
@@ -447,6 +466,7 @@ fn describe(cut: &Cut) -> String {
         Cut::Failed(kind) => kind.to_string(),
         Cut::TimedOut => "it took too long".to_owned(),
         Cut::Tls(SessionError::Tls(error)) => error.to_string(),
+        Cut::Tls(SessionError::Record(fault)) => fault.text().to_owned(),
         Cut::Tls(SessionError::Closed) => "the client ended the session".to_owned(),
         Cut::Tls(SessionError::Exhausted) => "no room".to_owned(),
     }

@@ -17,9 +17,11 @@ use super::deadlines::{Remote, Shut};
 use super::fd::{Descriptor, Peek};
 use super::handshake::Standing;
 use super::reader::Wait;
+use super::roll::Seat;
 use super::session::Opened;
 use super::stream::{Cut, Sink, Source};
 use super::upstream::Lease;
+use crate::exchange::fault::Fault;
 use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch, admit};
@@ -31,6 +33,9 @@ pub const LOOK_TIME: Duration = Duration::from_secs(1);
 
 /// A receive of so much means that large buffers are worth it.
 const FLOWING_BYTES: usize = 16_384;
+
+/// The upstream is lost.
+const BROKEN: Ended = Ended::ResponseCutOff(Fault::BodyCutOff);
 
 /// What both directions share.
 struct Shared<'a> {
@@ -65,6 +70,8 @@ struct Judged<'a> {
     /// The server name of its connection; empty for none.
     name: &'a str,
     standing: Standing,
+    /// Its place on the roll, which may know of a reason to end before we do.
+    seat: Option<&'a Seat>,
     head: &'a [u8],
     scratch: &'a mut Scratch,
 }
@@ -139,7 +146,7 @@ pub async fn run(
         other: lease.stream.read_remote(),
         write: timeout.send,
         source_lost: Ended::ClientLeft,
-        sink_lost: Ended::ResponseCutOff,
+        sink_lost: BROKEN,
         counter: Counter::UpstreamBytesOut,
         bytes: Cell::new(0),
     };
@@ -147,7 +154,7 @@ pub async fn run(
         from: upstream_end,
         other: client.stream.read_remote(),
         write: plan.http.send_timeout,
-        source_lost: Ended::ResponseCutOff,
+        source_lost: BROKEN,
         sink_lost: Ended::ClientLeft,
         counter: Counter::UpstreamBytesIn,
         bytes: Cell::new(0),
@@ -155,10 +162,11 @@ pub async fn run(
     let standing = Standing::of(client);
     {
         let name = client.session.as_ref().map_or("", |session| session.server_name.as_str());
+        let seat = client.seat.as_ref();
         let (mut from_client, mut to_client) = client.stream.split();
         let (mut from_upstream, mut to_upstream) = lease.stream.split();
         let scratch = &mut work.request;
-        let judged = Judged { core: &core, name, standing, head, scratch };
+        let judged = Judged { core: &core, name, standing, seat, head, scratch };
         let both = async {
             monoio::join!(
                 carry(&shared, &mut from_client, &mut to_upstream, &up),
@@ -174,6 +182,12 @@ pub async fn run(
             shared.cut(end);
             both.await;
         }
+        // The roll cuts a socket, which looks as if its client had left.
+        if shared.end.get() == Some(Ended::ClientLeft)
+            && let Some(refusal) = seat.and_then(Seat::why_ended)
+        {
+            shared.end.set(Some(Ended::Refused(refusal)));
+        }
     }
     outcome.request_bytes += up.bytes.get();
     outcome.sent_bytes += down.bytes.get();
@@ -182,7 +196,7 @@ pub async fn run(
     match outcome.ended {
         Ended::Answered | Ended::TimedOut => lease.stream.finish(timeout.send).await,
         // The client must not take what it has for the whole.
-        Ended::ResponseCutOff => client.stream.abort(),
+        Ended::ResponseCutOff(_) => client.stream.abort(),
         // The upstream must not, either: it is closed without a goodbye.
         Ended::ClientLeft | Ended::Stopped | Ended::Refused(_) => {}
     }
@@ -298,9 +312,12 @@ impl Judged<'_> {
 
     /// Would the request be admitted now?
     fn look(&mut self) -> Result<(), Refusal> {
+        if let Some(refusal) = self.seat.and_then(Seat::why_ended) {
+            return Err(refusal);
+        }
         let now = self.core.clock.unix_seconds();
         let expired = self.standing.identity.as_ref().is_some_and(|identity| {
-            identity.verdict == Verdict::Success && identity.validity.1 < now
+            identity.verdict == Verdict::Success && identity.has_ended(now)
         });
         if self.core.is_current(&self.standing.live) && !expired {
             return Ok(());
@@ -308,6 +325,9 @@ impl Judged<'_> {
         self.standing = self.standing.follow(self.core, self.name)?;
         let plan = &self.standing.live.generation.plan;
         let place = self.standing.place;
+        if let (Some(seat), Some(identity)) = (self.seat, &self.standing.identity) {
+            seat.follow(&self.standing.live, place, identity);
+        }
         let view = ConnectionView {
             listener: place.listener,
             policy: place.server.map(|server| plan.sni.policy(server)),

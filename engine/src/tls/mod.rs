@@ -4,6 +4,7 @@
 //! trust, tickets' keys, sessions towards upstreams.
 
 pub mod client;
+pub mod crls;
 mod encrypted;
 pub mod facts;
 pub mod handshake;
@@ -11,6 +12,7 @@ pub mod hello;
 mod keys;
 mod ocsp;
 pub mod openssl_names;
+pub mod record;
 pub mod server;
 mod sessions;
 mod signatures;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use ferrule_config::{Config, Problem, Problems};
 
 pub use client::{UpstreamFailure, UpstreamTls};
+pub use crls::LoadedCrl;
 pub use handshake::HandshakeNotes;
 pub use hello::{Hello, HelloError, HelloReader};
 pub use server::ServerTls;
@@ -34,6 +37,8 @@ pub struct TlsSettings {
     pub servers: Vec<ServerTls>,
     /// One per [`Config::upstreams`], in the same order; `None` for plain HTTP.
     pub upstreams: Vec<Option<UpstreamTls>>,
+    /// Every revocation list in use.
+    pub crls: Vec<LoadedCrl>,
     /// What does not keep it from working, but should be looked at.
     pub warnings: Vec<Problem>,
 }
@@ -42,6 +47,7 @@ pub struct TlsSettings {
 struct Findings<'p> {
     problems: &'p mut Problems,
     warnings: &'p mut Vec<Problem>,
+    crls: &'p mut Vec<LoadedCrl>,
     now: i64,
 }
 
@@ -56,8 +62,8 @@ impl TlsSettings {
         now: i64,
     ) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut warnings = Vec::new();
-        let mut found = Findings { problems, warnings: &mut warnings, now };
+        let (mut warnings, mut crls) = (Vec::new(), Vec::new());
+        let mut found = Findings { problems, warnings: &mut warnings, crls: &mut crls, now };
         let files = ticket_files::load(&config.http.ticket_key_files, &mut found);
         let servers = config
             .servers
@@ -72,6 +78,6 @@ impl TlsSettings {
                 UpstreamTls::load(tls, &upstream.id, &provider, &mut found)
             })
             .collect();
-        Self { servers, upstreams, warnings }
+        Self { servers, upstreams, crls, warnings }
     }
 }

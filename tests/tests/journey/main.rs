@@ -4,8 +4,11 @@
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
 mod access_log;
+mod answers;
 mod bodies;
 mod drain;
+mod duties;
+mod exhausted;
 mod guides;
 mod hostile;
 mod keys;
@@ -16,8 +19,10 @@ mod pool;
 mod proxy_protocol;
 mod reload;
 mod resume;
+mod revoke;
 mod rewrite;
 mod routing;
+mod slow;
 mod sni;
 mod tunnel;
 

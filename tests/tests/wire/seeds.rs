@@ -39,3 +39,8 @@ fn proxy_header_seeds_hold() {
 fn target_seeds_hold() {
     each_seed("target", invariants::target);
 }
+
+#[test]
+fn trailer_seeds_hold() {
+    each_seed("trailers", invariants::trailers);
+}
