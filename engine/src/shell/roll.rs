@@ -28,6 +28,9 @@ const DATES_EVERY_TICKS: u32 = 10;
 
 type Leaf = [u8; 32];
 
+/// Why a connection is to end as soon as it can, if it is.
+type Ending = Rc<Cell<Option<Refusal>>>;
+
 /// One connection with a certificate.
 pub struct Entry {
     /// The generation it follows, and its place there.
@@ -46,7 +49,7 @@ pub struct Entry {
 
 #[derive(Default)]
 struct Table {
-    entries: Vec<Option<(Entry, Rc<Cell<Option<Refusal>>>)>>,
+    entries: Vec<Option<(Entry, Ending)>>,
     free: Vec<u32>,
     by_leaf: HashMap<Leaf, Vec<u32>, RandomState>,
     /// Certificates that the latest generation has not looked at yet.
@@ -63,7 +66,7 @@ pub struct Seat {
     table: Rc<RefCell<Table>>,
     slot: u32,
     leaf: Leaf,
-    ended: Rc<Cell<Option<Refusal>>>,
+    ended: Ending,
 }
 
 impl Roll {

@@ -109,6 +109,15 @@ impl Shared<'_> {
         }
     }
 
+    /// The roll cuts a socket, which looks as if its client had left.
+    fn explain(&self, seat: Option<&Seat>) {
+        if let (Some(Ended::ClientLeft), Some(refusal)) =
+            (self.end.get(), seat.and_then(Seat::why_ended))
+        {
+            self.end.set(Some(Ended::Refused(refusal)));
+        }
+    }
+
     /// Ends both directions; what was read already still goes out.
     fn rest(&self, end: Ended) {
         self.note(end);
@@ -182,25 +191,25 @@ pub async fn run(
             shared.cut(end);
             both.await;
         }
-        // The roll cuts a socket, which looks as if its client had left.
-        if shared.end.get() == Some(Ended::ClientLeft)
-            && let Some(refusal) = seat.and_then(Seat::why_ended)
-        {
-            shared.end.set(Some(Ended::Refused(refusal)));
-        }
+        shared.explain(seat);
     }
     outcome.request_bytes += up.bytes.get();
     outcome.sent_bytes += down.bytes.get();
     outcome.body_bytes += down.bytes.get();
     outcome.ended = shared.end.get().unwrap_or(Ended::Answered);
-    match outcome.ended {
-        Ended::Answered | Ended::TimedOut => lease.stream.finish(timeout.send).await,
+    part(client, &mut lease, (outcome.ended, timeout.send)).await;
+}
+
+/// What each side is to make of the end.
+async fn part(client: &mut Client, lease: &mut Lease, (ended, send): (Ended, Duration)) {
+    match ended {
+        Ended::Answered | Ended::TimedOut => lease.stream.finish(send).await,
         // The client must not take what it has for the whole.
         Ended::ResponseCutOff(_) => client.stream.abort(),
         // The upstream must not, either: it is closed without a goodbye.
         Ended::ClientLeft | Ended::Stopped | Ended::Refused(_) => {}
     }
-    note(client, outcome.ended);
+    note(client, ended);
 }
 
 /// One direction, to its end.
