@@ -67,6 +67,7 @@ on_both_drivers! {
             gateway.port("front"), dir.display()
         );
         let said = shell(&top, &script);
+        println!("{driver}: {said}");
         assert!(said.ends_with("all is well\n"), "{said}");
     }
 }

@@ -345,6 +345,37 @@ on_both_drivers! {
         assert!(heads.iter().all(|seen| seen.message.head.get("Connection") == Some("close")));
     }
 
+    /// Who may speak for others, and how many connections somebody has, goes by the header's client.
+    fn limits_and_trust_follow_the_header(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
+        let text = format!("[http]\nconnections_per_address = 2\ntrusted_addresses = [\"198.51.100.7\"]\n{IN}");
+        let gateway = Setup::new(scratch.path(), driver, &text).set("upstream", &upstream.port).start();
+        let from = |client: &str| {
+            let mut raw = raw::plain(gateway.port("front"));
+            raw.send(&v1(&ends(&format!("{client}:4711"), "203.0.113.1:443"))).expect("a connection");
+            raw
+        };
+        let told = |raw: &mut Raw| {
+            raw.send(b"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-Proto: gopher\r\n\r\n").ok()?;
+            raw.response("GET").ok().map(|answer| answer.text())
+        };
+        for (client, scheme) in [("198.51.100.7", "gopher"), ("198.51.100.8", "http")] {
+            let mut held: Vec<Raw> = Vec::new();
+            for _ in 0..2 {
+                let mut raw = from(client);
+                let text = told(&mut raw).expect("an answer");
+                for line in [format!("X-Forwarded-Proto: {scheme}\r\n"), format!("X-Forwarded-For: {client}\r\n"), format!("X-Real-IP: {client}\r\n")] {
+                    assert!(text.contains(&line), "{line}: {text}");
+                }
+                held.push(raw);
+            }
+            assert_eq!(told(&mut from(client)), None);
+            assert!(gateway.log().contains(&format!("client={client}")), "{}", gateway.log());
+            held.pop();
+            assert!(poll(PATIENCE, || told(&mut from(client))).is_some());
+        }
+    }
+
     /// What a header has said on the way in, the header on the way out says again.
     fn a_header_is_passed_on(driver) {
         let all = Collected::default();

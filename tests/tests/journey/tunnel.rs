@@ -46,7 +46,7 @@ fn allowed() -> String {
 }
 
 /// Grants every request, greets with it, and echoes until the other side has said all.
-fn echoing() -> Script {
+pub(crate) fn echoing() -> Script {
     Arc::new(|client| {
         if client.request().is_none() || !client.send(GRANT) {
             return;
@@ -83,7 +83,7 @@ fn start_locked(dir: &Path, driver: Driver, upstream: &Upstream) -> (Gateway, Le
 }
 
 /// An open tunnel, greeted.
-fn open(mut raw: Raw) -> Raw {
+pub(crate) fn open(mut raw: Raw) -> Raw {
     raw.send(ASK.as_bytes()).expect("a connection");
     let head = raw.head().expect("a head").expect("not an end");
     assert_eq!(head.status(), 101, "{}", head.raw);
@@ -93,7 +93,7 @@ fn open(mut raw: Raw) -> Raw {
     raw
 }
 
-fn echo_of(raw: &mut Raw, bytes: &[u8]) {
+pub(crate) fn echo_of(raw: &mut Raw, bytes: &[u8]) {
     raw.send(bytes).expect("an open tunnel");
     assert_eq!(raw.exactly(bytes.len()).expect("the echo"), bytes);
 }
@@ -115,7 +115,7 @@ fn logged(dir: &Path) -> String {
 }
 
 /// Reads until the connection is over, in whatever way.
-fn drained(raw: &mut Raw) -> bool {
+pub(crate) fn drained(raw: &mut Raw) -> bool {
     let mut bytes = [0; 1024];
     poll(PATIENCE, || match raw.stream.read(&mut bytes) {
         Ok(0) => Some(true),
