@@ -354,7 +354,7 @@ static CLIENT: Table = Table {
             Kind::Word(&ON_REVOKE),
             Fallback::Text("close"),
             "What becomes of a connection whose certificate is not good any more: revoked, over, \
-                 or refused by a new configuration. \"close\": it ends behind the running request. \
+                 or refused by a new configuration. \"close\": it ends behind the running request, a WebSocket at once. \
                  \"cut\": at once. \"keep\": it lives on with the verdict of its handshake until \
                  the certificate is over.",
         ),
