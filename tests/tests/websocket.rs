@@ -67,7 +67,6 @@ on_both_drivers! {
             gateway.port("front"), dir.display()
         );
         let said = shell(&top, &script);
-        println!("{driver}: {said}");
         assert!(said.ends_with("all is well\n"), "{said}");
     }
 }

@@ -6,9 +6,8 @@
 //! The order of the questions: where does it end, is the method one we serve, what does it ask for,
 //! may this client ask, may it ask *here* (421), is the body acceptable, is there a route.
 
-use super::options;
 use super::refusal::Refusal;
-use super::{hop, upgrade, via};
+use super::{hop, options, upgrade, via};
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::{Found, Gate, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
 use crate::wire::error::WireError;
