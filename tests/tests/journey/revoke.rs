@@ -188,8 +188,12 @@ on_both_drivers! {
         let (mut kept, mut ended) = (dig(&gateway, &client(dir, &ca, "good", 2)), dig(&gateway, &brief));
         echo_of(&mut ended, b"not yet");
         assert!(drained(&mut ended));
-        let told = || gateway.log().contains("reason=\"certificate-expired\"").then_some(());
-        assert!(poll(PATIENCE, told).is_some(), "{}", gateway.log());
+        let told = || {
+            let log = gateway.log();
+            let line = log.lines().find(|line| line.contains("a tunnel was cut"))?;
+            Some(line.contains("reason=\"certificate-expired\""))
+        };
+        assert_eq!(poll(PATIENCE, told), Some(true), "{}", gateway.log());
         echo_of(&mut kept, b"still here");
     }
 }
