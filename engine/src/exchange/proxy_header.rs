@@ -168,6 +168,7 @@ mod tests {
         let client = |verdict| {
             let values = ClientValues::default();
             ClientIdentity {
+                anchor: None,
                 skew: 0,
                 verdict,
                 validity: (0, 0),
@@ -222,6 +223,7 @@ mod tests {
         let values = ClientValues::default();
         let verdict = Verdict::Success;
         let client = ClientIdentity {
+            anchor: None,
             skew: 0,
             verdict,
             validity: (0, 0),
