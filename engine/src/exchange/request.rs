@@ -65,8 +65,7 @@ pub struct Admission {
     pub body: BodyLength,
     /// Does the client mean to keep the connection?
     pub keep_alive: bool,
-    /// Does it ask for a WebSocket, where the route allows one? Then the connection is not kept,
-    /// whatever is answered: what the client sends next may be meant for the WebSocket.
+    /// It asks for a WebSocket, where the route allows one; the connection is not kept then.
     pub upgrade: bool,
     /// What the client asks of the way it goes.
     pub wishes: Wishes,
@@ -149,7 +148,7 @@ pub fn admit(
     {
         return Err(Refusal::BodyTooLarge);
     }
-    // A granted upgrade has no trailers, and whatever else is answered can do without.
+    // A granted upgrade has no trailers.
     let upgrade = plan.route(route).websocket && upgrade::asks(buf, &scratch.head, body);
     let takes_trailers = !upgrade
         && version == Version::Http11
