@@ -18,6 +18,7 @@ mod load;
 mod misdirected;
 mod observe;
 mod pool;
+mod proxy_protocol;
 mod reload;
 mod resume;
 mod revoke;
@@ -25,6 +26,7 @@ mod rewrite;
 mod routing;
 mod slow;
 mod sni;
+mod tunnel;
 
 use std::fs;
 use std::path::Path;
