@@ -9,7 +9,7 @@ use toml::Value;
 use crate::model::{
     AccessFormat, Answers, ClientAuth, Config, FileAt, HeaderOps, HeaderValue, KeyPair, Listen,
     LogTarget, Node, NodeAddress, PageStatuses, PassHost, Pem, PemSource, Pin, Protocols,
-    Revocation, Route, Server, Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls,
+    ProxyProtocol, Revocation, Route, Server, Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls,
 };
 use crate::template::{Piece, Template};
 use crate::values::{
@@ -81,6 +81,18 @@ impl Config {
             out.line("access", format!("{{ path = {path}, format = {format} }}"));
         }
         out.line("handshake_failures", log.handshake_failures);
+        if let Some(metrics) = &self.metrics {
+            out.header("[metrics]");
+            out.text_line("listen", &metrics.listen.to_string());
+            out.text_line("path", &metrics.path);
+            if !metrics.hosts.is_empty() {
+                out.line("hosts", list(metrics.hosts.iter().cloned()));
+            }
+        }
+        if let Some(admin) = &self.admin {
+            out.header("[admin]");
+            out.text_line("socket", &admin.socket.display().to_string());
+        }
         out.header("[http]");
         out.text_line("client_header_timeout", &duration_text(http.client_header_timeout));
         out.text_line("client_body_timeout", &duration_text(http.client_body_timeout));
@@ -150,6 +162,7 @@ impl Config {
         if let Some(upstream) = self.upstreams.get(route.upstream) {
             out.text_line("upstream_id", &upstream.id);
         }
+        out.line("enable_websocket", route.websocket);
         if let Some(timeout) = &route.timeout {
             out.line("timeout", timeout_table(timeout));
         }
@@ -189,8 +202,14 @@ fn dump_listen(out: &mut Writer, listen: &Listen) {
     out.header("[[listen]]");
     out.text_line("address", &listen.address.to_string());
     out.line("tls", listen.tls);
-    if listen.tls {
+    if listen.tls || listen.proxy_protocol.is_some() {
         out.text_line("handshake_timeout", &duration_text(listen.handshake_timeout));
+    }
+    if let Some(trusted) = &listen.proxy_protocol {
+        out.line("proxy_protocol", true);
+        out.line("proxy_protocol_trusted", list(trusted.iter().map(ToString::to_string)));
+    }
+    if listen.tls {
         out.text_line("fallback_sni", listen.fallback_sni.as_deref().unwrap_or_default());
     }
 }
@@ -244,6 +263,7 @@ fn dump_client(out: &mut Writer, client: &ClientAuth) {
     out.text_line("clock_skew", &duration_text(client.clock_skew));
     dump_revocation(out, client.revocation.as_ref());
     out.line("send_ca_names", client.send_ca_names);
+    out.line("explain", client.explain);
 }
 
 fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
@@ -267,6 +287,14 @@ fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
     let (size, requests) = (pool.size, pool.requests);
     let table = format!("{{ size = {size}, idle_timeout = {idle}, requests = {requests} }}");
     out.line("keepalive_pool", table);
+    match &upstream.proxy_protocol {
+        None => {}
+        Some(ProxyProtocol::V1) => out.text_line("proxy_protocol", "v1"),
+        Some(ProxyProtocol::V2(tlvs)) => {
+            out.text_line("proxy_protocol", "v2");
+            out.line("proxy_protocol_tlvs", list(tlvs.iter().map(|tlv| tlv.word().to_owned())));
+        }
+    }
     if let Some(tls) = &upstream.tls {
         dump_upstream_tls(out, tls);
     }

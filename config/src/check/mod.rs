@@ -7,7 +7,9 @@
 mod answers;
 mod headers;
 mod listens;
+mod observe;
 mod process;
+mod proxy_protocol;
 mod reach;
 mod routes;
 mod ssls;
@@ -59,6 +61,8 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         runtime: Check::runtime(root),
         http,
         log: check.log(root),
+        metrics: check.metrics(root, &listens),
+        admin: check.admin(root),
         identity_headers,
         listens,
         servers,

@@ -2,6 +2,7 @@
 
 use crate::defaults;
 use crate::describe::http::HTTP;
+use crate::describe::observe::{ADMIN, METRICS};
 use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{duration, flag, optional, required, with};
@@ -26,6 +27,8 @@ pub(crate) static ROOT: Table = Table {
             "its defaults",
             "How HTTP is spoken, on every listener.",
         ),
+        optional("metrics", Kind::Table(&METRICS), "no metrics", "Metrics for Prometheus."),
+        optional("admin", Kind::Table(&ADMIN), "no socket", "The socket behind `ferrule ctl`."),
         required("listen", Kind::Tables(&LISTEN), "Where to listen."),
         optional("ssls", Kind::Tables(&SSLS), "none", "Certificates, and the clients they trust."),
         optional(
@@ -173,7 +176,7 @@ static LISTEN: Table = Table {
         duration(
             "handshake_timeout",
             defaults::HANDSHAKE_TIMEOUT,
-            "From accept to the end of the TLS handshake.",
+            "From accept to the end of the TLS handshake, a PROXY protocol header included.",
         ),
         with(
             "fallback_sni",
@@ -181,6 +184,19 @@ static LISTEN: Table = Table {
             Fallback::Text(""),
             "The server name assumed when a client sends none, or one that is not configured. \
                  Without it such a handshake ends with alert 112 (unrecognized_name).",
+        ),
+        flag(
+            "proxy_protocol",
+            false,
+            "Every connection begins with a PROXY protocol header, version 1 or 2, that names its \
+                 client (`$remote_addr`). A connection without one is closed.",
+        ),
+        optional(
+            "proxy_protocol_trusted",
+            Kind::Texts,
+            "needed by `proxy_protocol`",
+            "Addresses and networks, as \"10.0.0.0/8\", that may send that header. Connections \
+                 from elsewhere are closed.",
         ),
     ],
     refused: refused::IN_LISTEN,
@@ -341,7 +357,7 @@ static CLIENT: Table = Table {
             Kind::Word(&ON_REVOKE),
             Fallback::Text("close"),
             "What becomes of a connection whose certificate is not good any more: revoked, over, \
-                 or refused by a new configuration. \"close\": it ends behind the running request. \
+                 or refused by a new configuration. \"close\": it ends behind the running request, a WebSocket at once. \
                  \"cut\": at once. \"keep\": it lives on with the verdict of its handshake until \
                  the certificate is over.",
         ),
@@ -361,6 +377,13 @@ static CLIENT: Table = Table {
         CRL_EXPIRED,
         CRL_MISSING,
         flag("send_ca_names", true, "Name the authorities when asking for the certificate."),
+        flag(
+            "explain",
+            false,
+            "Tell a refused client in the body of the 400 which certificate it showed, why it was \
+                 refused, and which authorities are trusted: in JSON, whatever `Accept` and \
+                 `error_pages` say.",
+        ),
     ],
     refused: refused::IN_CLIENT,
 };

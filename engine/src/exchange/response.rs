@@ -8,7 +8,7 @@
 use super::fault::Fault;
 use super::flow::Framing;
 use super::hop::{self, Nominations};
-use super::{trailers, via};
+use super::{trailers, upgrade, via};
 use crate::plan::IdentityHeaders;
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::{self, BodyLength};
@@ -28,6 +28,8 @@ pub struct Asked<'a> {
     pub version: Version,
     /// May the client connection live on, as far as the client and we are concerned?
     pub keep_alive: bool,
+    /// Did it ask for a WebSocket?
+    pub upgrade: bool,
     /// Interim responses to this request so far, this one not included.
     pub interims: u32,
     /// For the `Date` field.
@@ -52,6 +54,8 @@ pub enum ResponseStep {
         /// 15.2).
         forward: bool,
     },
+    /// The upgrade is granted ([`upgrade::granted_head`]): from here on, bytes go both ways.
+    Switch,
     /// The response.
     Final(Delivery),
 }
@@ -85,7 +89,10 @@ pub fn admit_response(
     let body = framing::response_body(buf, head, asked.method).map_err(Fault::Wire)?;
     let nominations = Nominations::of(buf, &head.fields).ok_or(Fault::TooManyNominations)?;
     if head.status < 200 {
-        // We never ask for an upgrade.
+        if asked.upgrade && upgrade::grants(buf, head) {
+            return Ok(ResponseStep::Switch);
+        }
+        // Unasked, or not what was asked for.
         if head.status == 101 {
             return Err(Fault::UnaskedUpgrade);
         }
@@ -117,11 +124,9 @@ pub fn admit_response(
 /// How a body is read, and how it goes out.
 const fn framings(status: u16, body: BodyLength, client: Version) -> (BodyLength, Framing) {
     match (body, client) {
-        // It has no content (RFC 9110, section 15.3.6); what an upstream sends nevertheless is not
-        // read, and its connection ends.
-        (BodyLength::Chunked | BodyLength::UntilClose, _) if status == 205 => {
-            (BodyLength::None, Framing::Length(0))
-        }
+        // It has no content (RFC 9110, section 15.3.6): where no length is given, none is read, and
+        // the upstream's connection ends.
+        (BodyLength::UntilClose, _) if status == 205 => (BodyLength::None, Framing::Length(0)),
         (BodyLength::None, _) => (body, Framing::None),
         (BodyLength::Length(len), _) => (body, Framing::Length(len)),
         (BodyLength::Chunked | BodyLength::UntilClose, Version::Http11) => (body, Framing::Chunked),
@@ -201,7 +206,7 @@ pub fn interim_head(buf: &[u8], head: &ResponseHead, asked: &Asked<'_>, out: &mu
 
 /// The upstream's fields, minus those that end here and the one that is ours to send. Of several
 /// `Date` lines the first counts.
-fn fields(buf: &[u8], head: &ResponseHead, ours: Option<&str>, out: &mut Vec<u8>) {
+pub(super) fn fields(buf: &[u8], head: &ResponseHead, ours: Option<&str>, out: &mut Vec<u8>) {
     let nominations = Nominations::of(buf, &head.fields);
     let mut dated = false;
     for field in head.fields.as_slice() {
@@ -230,6 +235,7 @@ mod tests {
         method: Method::Get,
         version: Version::Http11,
         keep_alive: true,
+        upgrade: false,
         interims: 0,
         http_date: "Sat, 21 Nov 2026 22:55:28 GMT",
         continue_wanted: false,
@@ -364,12 +370,17 @@ mod tests {
         let interim = |forward| Ok(ResponseStep::Interim { forward });
         let continued = "HTTP/1.1 100 Continue\r\n\r\n";
         let switched = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+        let granted = "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+        let asking = Asked { upgrade: true, ..ASKED };
         for (text, asked, wanted) in [
             (hints, ASKED, interim(true)),
             (hints, old, interim(false)),
             (hints, many, Err(Fault::TooManyInterims)),
             (continued, ASKED, interim(false)),
             (switched, ASKED, Err(Fault::UnaskedUpgrade)),
+            (switched, asking, Err(Fault::UnaskedUpgrade)),
+            (granted, ASKED, Err(Fault::UnaskedUpgrade)),
+            (granted, asking, Ok(ResponseStep::Switch)),
             (continued, awaits, interim(true)),
             (continued, old_awaits, interim(false)),
         ] {
@@ -400,11 +411,8 @@ mod tests {
         let unexpected = Err(Fault::Wire(WireError::UnexpectedBody));
         let with = |fields: &str| format!("HTTP/1.1 205 Reset Content\r\n{fields}\r\n");
         assert_eq!(step(&with("Content-Length: 1\r\n"), &ASKED), unexpected);
-        for (fields, reusable) in [
-            ("Content-Length: 0\r\n", true),
-            ("Transfer-Encoding: chunked\r\n", false),
-            ("", false),
-        ] {
+        assert_eq!(step(&with("Transfer-Encoding: chunked\r\n"), &ASKED), unexpected);
+        for (fields, reusable) in [("Content-Length: 0\r\n", true), ("", false)] {
             let (delivery, head) = delivered(&with(fields), &ASKED);
             assert_eq!(head, with("Content-Length: 0\r\n"));
             assert_eq!(delivery.upstream_reusable, reusable, "{fields}");

@@ -32,6 +32,7 @@ pub(crate) fn config() -> Config {
         tls,
         handshake_timeout: MINUTE,
         fallback_sni: None,
+        proxy_protocol: None,
     };
     Config {
         file: "ferrule.toml".into(),
@@ -71,6 +72,8 @@ pub(crate) fn config() -> Config {
         },
         identity_headers: Vec::new(),
         listens: vec![listen(9080, false), listen(9443, true)],
+        metrics: None,
+        admin: None,
         servers: Vec::new(),
         upstreams: vec![upstream(PassHost::Pass, Scheme::Http)],
         routes: Vec::new(),
@@ -93,6 +96,7 @@ pub(crate) fn upstream(pass_host: PassHost, scheme: Scheme) -> Upstream {
         timeout: TIMEOUT,
         pool: KeepalivePool { size: 8, idle_timeout: MINUTE, requests: 1000 },
         tls: None,
+        proxy_protocol: None,
     }
 }
 
@@ -114,6 +118,7 @@ pub(crate) fn route(hosts: &[&str], uris: &[&str]) -> Route {
         upstream: 0,
         strip_prefix: None,
         timeout: None,
+        websocket: false,
         client_max_body_size: None,
         headers: Vec::new(),
     }
@@ -153,6 +158,7 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
             clock_skew: Duration::ZERO,
             revocation: None,
             send_ca_names: true,
+            explain: false,
         }),
     }
 }
@@ -182,5 +188,6 @@ pub(crate) fn connection(tls: bool) -> ConnectionFacts {
         tls,
         serial: 5,
         requests: 2,
+        proxied: None,
     }
 }

@@ -18,9 +18,12 @@ use super::stream::Stream;
 use crate::exchange::Scratch;
 use crate::exchange::balance::{Balancer, Tried};
 use crate::exchange::pool::Pool;
+use crate::exchange::refusal::Refusal;
 use crate::identity::IdentityCache;
 use crate::plan::{ListenerId, Marks, NodeIndex, ServerId, UpstreamId};
-use crate::report::{Counter, Counters, LogProducer, RateLimit, Reporter};
+use crate::report::{
+    Counter, Counters, Events, HandshakeFault, LogProducer, Meters, Radar, RateLimit, Reporter,
+};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 use crate::wire::head::ResponseHead;
 
@@ -61,18 +64,20 @@ pub struct Work {
 /// Diagnostics whose number a peer decides, and which are therefore limited.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LogCause {
-    /// A client's handshake failed.
-    Handshake = 0,
     /// An upstream node could not be reached.
-    UpstreamConnect = 1,
+    UpstreamConnect = 0,
     /// The kernel had no descriptor or memory for us.
-    Exhausted = 2,
+    Exhausted = 1,
     /// An upstream's answer is none.
-    UpstreamAnswer = 3,
+    UpstreamAnswer = 2,
     /// A connected client is not trusted any more.
-    Revoked = 4,
+    Revoked = 3,
     /// An address had too many connections.
-    Address = 5,
+    Address = 4,
+    /// A tunnel lost its right to be.
+    Tunnel = 5,
+    /// A connection did not begin with a PROXY protocol header that we take.
+    ProxyHeader = 6,
 }
 
 /// One data core.
@@ -91,6 +96,8 @@ pub struct Core {
     pub pool: RefCell<Pool<Stream>>,
     /// What is done with every finished exchange.
     pub reporter: RefCell<Reporter>,
+    /// The clients whose certificates expire soonest.
+    pub radar: RefCell<Radar>,
     /// Client connections with a certificate.
     pub roll: Roll,
     /// Client connections open now.
@@ -99,6 +106,12 @@ pub struct Core {
     pub tls_fast_path: bool,
     /// Finish what is there and accept no more.
     pub draining: Cell<bool>,
+    /// Tunnels open now.
+    pub tunnels: Cell<u32>,
+    /// There is no more time: tunnels end at once.
+    pub stopping: Cell<bool>,
+    /// When it began, in Unix seconds; with a serial number, a name for a connection.
+    pub birth: i64,
     serial: Cell<u64>,
     live: RefCell<Rc<Live>>,
     // Boxed, so that renting moves a pointer.
@@ -106,8 +119,12 @@ pub struct Core {
     works: RefCell<Vec<Box<Work>>>,
     /// The fewest free ones since the last [`Core::trim`].
     works_spare: Cell<usize>,
-    limits: RefCell<RateLimit<6>>,
+    limits: RefCell<RateLimit<7>>,
+    complaints: RefCell<RateLimit<COMPLAINTS>>,
 }
+
+/// Kinds of lines about clients that were turned away: handshakes first, then requests.
+const COMPLAINTS: usize = HandshakeFault::COUNT + Refusal::COUNT;
 
 /// One generation as one core sees it.
 pub struct Live {
@@ -115,6 +132,8 @@ pub struct Live {
     pub generation: Arc<Generation>,
     /// Identities seen under it.
     pub identities: RefCell<IdentityCache>,
+    /// What is counted under it.
+    pub meters: Arc<Meters>,
     addresses: RefCell<Arc<Addresses>>,
     balancers: Vec<RefCell<Balancer>>,
     /// Server names seen, by listener, and what they lead to.
@@ -128,6 +147,14 @@ type Names = HashMap<Box<str>, ServerId, RandomState>;
 
 /// Server names that one core remembers per listener; a wildcard has more than anyone should hold.
 const NAMES_MAX: usize = 1_024;
+
+impl Work {
+    /// Keeps the request alone: there will be no other message for a long time.
+    pub fn keep_request(&mut self) {
+        let request = std::mem::take(&mut self.request);
+        *self = Self { request, ..Self::default() };
+    }
+}
 
 impl Live {
     /// The first sight of a generation.
@@ -143,6 +170,7 @@ impl Live {
         Self {
             generation,
             identities: RefCell::new(IdentityCache::default()),
+            meters: Arc::clone(&handover.meters),
             addresses: RefCell::new(Arc::clone(&handover.addresses)),
             balancers,
             names: RefCell::default(),
@@ -214,23 +242,29 @@ impl Core {
         seed: u64,
         tls_fast_path: bool,
     ) -> Self {
+        let clock = Clock::default();
         Self {
             link,
+            birth: clock.unix_seconds(),
             buffers: Rc::new(Buffers::default()),
             deadlines: Deadlines::default(),
-            clock: Clock::default(),
+            clock,
             random: Random::default(),
             pool: RefCell::new(Pool::new(seed)),
             reporter: RefCell::new(Reporter::new(log)),
+            radar: RefCell::new(Radar::default()),
             roll: Roll::default(),
             open: Cell::new(0),
             tls_fast_path,
             draining: Cell::new(false),
+            tunnels: Cell::new(0),
+            stopping: Cell::new(false),
             serial: Cell::new(0),
             live: RefCell::new(Rc::new(live)),
             works: RefCell::new(Vec::new()),
             works_spare: Cell::new(0),
             limits: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
+            complaints: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
         }
     }
 
@@ -276,6 +310,13 @@ impl Core {
         self.limits.borrow_mut().allow(cause as usize, second)
     }
 
+    /// The same for a client that was turned away, for the reason with this number: a handshake's
+    /// [`HandshakeFault::index`], or behind all of these a request's [`Refusal::index`].
+    pub fn allow_complaint(&self, reason: usize) -> Option<u64> {
+        let second = u64::try_from(self.clock.unix_seconds()).unwrap_or(0);
+        self.complaints.borrow_mut().allow(reason, second)
+    }
+
     /// The generation that new requests get.
     #[must_use]
     pub fn live(&self) -> Rc<Live> {
@@ -303,6 +344,12 @@ impl Core {
     /// Counts one.
     pub fn count(&self, counter: Counter) {
         self.counters().add(counter, 1);
+    }
+
+    /// The core's events.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.link.events
     }
 
     /// The core's counters.

@@ -12,9 +12,12 @@ use monoio::net::TcpStream;
 use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
+use super::accept;
+use super::account;
 use super::client::Client;
-use super::core::{Core, Live, LogCause};
+use super::core::{Core, Live};
 use super::deadlines::Shut;
+use super::proxied;
 use super::reader::Wait;
 use super::roll;
 use super::session::{Progress, Session, SessionError};
@@ -25,10 +28,12 @@ use crate::identity::{ClientIdentity, Verdict, VerifyFailure};
 use crate::plan::facts::ConnectionFacts;
 use crate::plan::{ForwardedFields, ListenerId, ServerId};
 use crate::report::Counter;
+use crate::setup::clients::Visit;
 use crate::tls::HandshakeNotes;
 use crate::tls::facts;
 use crate::tls::hello::{Hello, HelloError, HelloReader, UNRECOGNIZED_NAME, fatal_alert};
 use crate::wire::head::{Method, Version};
+use crate::wire::proxy::Ends;
 
 /// How long a peer that we refuse may take to hear why.
 pub(super) const GOODBYE_TIME: Duration = Duration::from_secs(2);
@@ -98,7 +103,7 @@ fn step(
 pub async fn open(
     core: &Rc<Core>,
     stream: TcpStream,
-    peer: SocketAddr,
+    (peer, visit): (SocketAddr, Visit),
     listener: ListenerId,
 ) -> Option<Client> {
     let live = core.live();
@@ -118,16 +123,28 @@ pub async fn open(
             tls,
             serial: core.next_serial(),
             requests: 0,
+            proxied: None,
         },
+        ends: Ends { source: peer, destination: local },
         session: None,
         server: None,
         identity: None,
         identity_block: Vec::new(),
         forwarded: ForwardedFields::default(),
         seat: None,
+        visit,
     };
+    let started = core.clock.elapsed();
+    if !proxied::receive(&mut client, peer, timeout).await {
+        return None;
+    }
+    let source = client.ends.source.ip();
+    if !accept::enter(core, &mut client.visit, source) {
+        return None;
+    }
     if tls {
-        let secured = secure(&mut client, timeout).await;
+        let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
+        let secured = secure(&mut client, left).await;
         if let Err(failure) = secured {
             refuse(&mut client, &failure).await;
             return None;
@@ -139,13 +156,13 @@ pub async fn open(
 }
 
 /// Why a client connection did not come to be.
-enum Failure {
+pub enum Failure {
     /// Its first bytes are not a hello we take.
     Hello(HelloError),
     /// Nothing is configured for its server name.
     UnknownName(Option<String>),
-    /// The certificate is not good, for OpenSSL's reason.
-    Certificate(Option<String>, VerifyFailure),
+    /// The certificate is not good, for OpenSSL's reason; with what was shown.
+    Certificate(Option<String>, VerifyFailure, Vec<Vec<u8>>),
     /// rustls read another server name than we did.
     NameDiffers(Option<String>),
     /// The handshake failed.
@@ -163,6 +180,7 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
         let error = Cut::Tls(SessionError::Tls(Box::new(error)));
         Failure::Handshake(hello.sni.clone(), error)
     })?;
+    client.server = Some(server);
     client.stream.security.borrow_mut().session = Session::Server(Box::new(connection));
     let mut notes = HandshakeNotes::new(name);
     let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
@@ -171,12 +189,11 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     if let Err(cut) = drive(&core, &mut client.stream, wait, Some(noted)).await {
         let name = hello.sni;
         return Err(match notes.client_failure() {
-            Some(reason) => Failure::Certificate(name, reason),
+            Some(reason) => Failure::Certificate(name, reason, notes.take_refused()),
             None if notes.name_differs() => Failure::NameDiffers(name),
             None => Failure::Handshake(name, cut),
         });
     }
-    client.server = Some(server);
     take_identity(client, server);
     let mut resumed = false;
     if let Session::Server(connection) = &client.stream.security.borrow().session {
@@ -191,6 +208,7 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     client.render_identity();
     enter(client);
     core.count(if resumed { Counter::HandshakesResumed } else { Counter::HandshakesFull });
+    account::admitted(client, server, resumed);
     Ok(())
 }
 
@@ -203,17 +221,19 @@ async fn read_hello(client: &mut Client, timeout: Duration) -> Result<Hello, Fai
     // A connection that has said nothing yet gets little memory to say it in.
     let mut idle = true;
     loop {
+        // A PROXY protocol header may have brought it along.
+        if !reader.is_drained() {
+            match hello.read(reader.cipher(&core.buffers).filled()) {
+                Ok(Some(hello)) => return Ok(hello),
+                Ok(None) => {}
+                Err(error) => return Err(Failure::Hello(error)),
+            }
+        }
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Both, idle };
         let received = reader.receive(true, &core.buffers, wait).await;
         received.map_err(|cut| Failure::Handshake(None, cut))?;
         idle = false;
-        let cipher = reader.cipher(&core.buffers);
-        match hello.read(cipher.filled()) {
-            Ok(Some(hello)) => return Ok(hello),
-            Ok(None) => {}
-            Err(error) => return Err(Failure::Hello(error)),
-        }
     }
 }
 
@@ -270,7 +290,9 @@ impl Place {
         let plan = &live.generation.plan;
         let here = &before.generation.plan.listener(place.listener).listen;
         let same = |listen: &ferrule_config::model::Listen| {
-            listen.address == here.address && listen.tls == here.tls
+            listen.address == here.address
+                && listen.tls == here.tls
+                && listen.proxy_protocol == here.proxy_protocol
         };
         let Some(listener) = plan.listeners().iter().position(|plan| same(&plan.listen)) else {
             return Err(Refusal::MisdirectedRequest);
@@ -287,6 +309,47 @@ impl Place {
     }
 }
 
+/// Where a connection stands: which generation it is served by, and as whom.
+#[derive(Clone)]
+pub struct Standing {
+    /// The generation.
+    pub live: Rc<Live>,
+    /// Its place there.
+    pub place: Place,
+    /// Who the client is, judged by that generation.
+    pub identity: Option<Rc<ClientIdentity>>,
+}
+
+impl Standing {
+    /// Of a client.
+    #[must_use]
+    pub fn of(client: &Client) -> Self {
+        Self {
+            live: Rc::clone(&client.live),
+            place: Place { listener: client.listener, server: client.server },
+            identity: client.identity.clone(),
+        }
+    }
+
+    /// The same connection under the newest generation; `name` is its server name, empty for none.
+    ///
+    /// # Errors
+    /// As [`Place::under`].
+    pub fn follow(&self, core: &Core, name: &str) -> Result<Self, Refusal> {
+        let live = core.live();
+        let name = Some(name).filter(|name| !name.is_empty());
+        let place = Place::under(&live, (&self.live, &self.place), name)?;
+        let identity = self.identity.as_ref().map(|identity| {
+            let judged = rejudge(&live, &place, identity, core.clock.unix_seconds());
+            let kept = roll::on_revoke(&live, &place) == OnRevoke::Keep
+                && identity.verdict == Verdict::Success
+                && judged.verdict != Verdict::Success;
+            if kept { Rc::clone(identity) } else { judged }
+        });
+        Ok(Self { live, place, identity })
+    }
+}
+
 /// A connection outlives a reload: its next request is judged by the new generation, with the
 /// certificate that it has shown.
 ///
@@ -297,24 +360,11 @@ pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
     if core.is_current(&client.live) {
         return Ok(());
     }
-    let live = core.live();
-    let before = Place { listener: client.listener, server: client.server };
-    let name = client.session.as_ref().map(|session| session.server_name.as_str());
-    let name = name.filter(|name| !name.is_empty());
-    let place = Place::under(&live, (&client.live, &before), name)?;
-    if let Some(identity) = &client.identity {
-        let now = core.clock.unix_seconds();
-        let judged = rejudge(&live, &place, identity, now);
-        let kept = roll::on_revoke(&live, &place) == OnRevoke::Keep
-            && identity.verdict == Verdict::Success
-            && judged.verdict != Verdict::Success;
-        if !kept {
-            client.identity = Some(judged);
-        }
-    }
+    let Standing { live, place, identity } = Standing::of(client).follow(&core, client.name())?;
     client.live = live;
     client.listener = place.listener;
     client.server = place.server;
+    client.identity = identity;
     if let (Some(seat), Some(identity)) = (&client.seat, &client.identity) {
         seat.follow(&client.live, place, identity);
     }
@@ -327,7 +377,7 @@ fn enter(client: &mut Client) {
     let Some(identity) = client.identity.as_ref().filter(|one| one.verdict != Verdict::None) else {
         return;
     };
-    let name = client.session.as_ref().map_or("", |session| session.server_name.as_str());
+    let name = client.name();
     let entry = roll::Entry {
         live: Rc::clone(&client.live),
         place: Place { listener: client.listener, server: client.server },
@@ -343,12 +393,14 @@ fn enter(client: &mut Client) {
 async fn refuse(client: &mut Client, failure: &Failure) {
     let core = Rc::clone(&client.core);
     core.count(Counter::HandshakesFailed);
-    note(client, failure);
+    account::turned_away(client, failure);
     let mut words = Vec::new();
     match failure {
         Failure::Hello(HelloError::PlainHttp) => {
+            core.events().refused(Refusal::PlainHttpOnTls);
             core.clock.with_now(|now| {
                 let to = AnswerTo {
+                    details: "",
                     method: Method::Get,
                     version: Version::Http11,
                     keep_alive: false,
@@ -385,41 +437,5 @@ async fn refuse(client: &mut Client, failure: &Failure) {
         if source.receive(Wait { time, shut: Shut::Both, idle: true }).await.is_err() {
             return;
         }
-    }
-}
-
-fn note(client: &Client, failure: &Failure) {
-    if !client.live.generation.config.log.handshake_failures {
-        return;
-    }
-    let (name, reason) = match failure {
-        Failure::Hello(error) => (None, format!("{error:?}")),
-        Failure::UnknownName(name) => (name.as_deref(), "unknown server name".to_owned()),
-        Failure::Certificate(name, failure) => {
-            (name.as_deref(), format!("client certificate: {}", failure.text()))
-        }
-        Failure::NameDiffers(name) => (name.as_deref(), "its server name is ambiguous".to_owned()),
-        Failure::Handshake(name, cut) => (name.as_deref(), describe(cut)),
-    };
-    if let Some(suppressed) = client.core.allow_log(LogCause::Handshake) {
-        tracing::info!(
-            client = %client.facts.remote_addr,
-            sni = name.unwrap_or_default(),
-            reason,
-            suppressed,
-            "a TLS handshake failed"
-        );
-    }
-}
-
-fn describe(cut: &Cut) -> String {
-    match cut {
-        Cut::Ended => "the client left".to_owned(),
-        Cut::Failed(kind) => kind.to_string(),
-        Cut::TimedOut => "it took too long".to_owned(),
-        Cut::Tls(SessionError::Tls(error)) => error.to_string(),
-        Cut::Tls(SessionError::Record(fault)) => fault.text().to_owned(),
-        Cut::Tls(SessionError::Closed) => "the client ended the session".to_owned(),
-        Cut::Tls(SessionError::Exhausted) => "no room".to_owned(),
     }
 }

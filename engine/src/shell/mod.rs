@@ -5,6 +5,7 @@
 //! What can be decided without a socket is decided in `exchange`. Read [`connection`] first.
 
 pub mod accept;
+pub mod account;
 pub mod buffers;
 pub mod client;
 pub mod clock;
@@ -17,6 +18,7 @@ pub mod forward;
 pub mod handshake;
 pub mod pace;
 pub mod panics;
+pub mod proxied;
 pub mod random;
 pub mod reader;
 pub mod relay;
@@ -26,6 +28,7 @@ pub mod session;
 pub mod shed;
 pub mod socket;
 pub mod stream;
+pub mod tunnel;
 mod unbuffered;
 pub mod upstream;
 pub mod worker;

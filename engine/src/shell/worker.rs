@@ -14,7 +14,7 @@ use super::accept::{self, Accepting};
 use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::TICK;
 use super::driver;
-use crate::report::{Counter, LogProducer};
+use crate::report::{Blips, Counter, LogProducer};
 use crate::setup::clients::Clients;
 use crate::setup::{CoreLink, Driver, Handover, News, OpenListener, Phase, Seen};
 
@@ -38,6 +38,8 @@ pub struct Seat {
     pub clients: Arc<Clients>,
 }
 
+/// A tunnel looks up once in [`LOOK_TIME`](super::tunnel::LOOK_TIME); half as long again lets it end.
+const STOP_TICKS: u32 = 15;
 /// How often memory that nobody needs is given back: every five seconds.
 const TRIM_TICKS: u32 = 50;
 
@@ -73,6 +75,8 @@ struct Worker {
     clients: Arc<Clients>,
     seen: Seen,
     busy: Duration,
+    /// Ticks that tunnels have to end and be logged, once there is no more time.
+    stop_ticks: u32,
 }
 
 async fn work(seat: Seat, driver: Driver) {
@@ -92,6 +96,7 @@ async fn work(seat: Seat, driver: Driver) {
         clients: seat.clients,
         seen,
         busy: Duration::ZERO,
+        stop_ticks: STOP_TICKS,
     };
     worker.core.link.driver.set(driver);
     worker.listen(&first.listeners);
@@ -118,6 +123,12 @@ impl Worker {
             core.link.beat();
             core.link.set_connections(u64::from(core.open.get()));
             self.measure();
+            self.tell_holdings();
+            let core = &self.core;
+            if core.link.clients_wanted(&mut self.seen.clients_asked) {
+                let clients = core.radar.borrow_mut().copy(core.clock.unix_seconds());
+                core.link.clients.post(Arc::new(Blips(clients)));
+            }
             self.take_news();
             self.core.roll.tick(&self.core);
             match self.core.link.phase.get() {
@@ -134,7 +145,11 @@ impl Worker {
                 }
                 Phase::Stopping => {
                     self.stop_listening();
-                    return;
+                    self.core.stopping.set(true);
+                    if self.core.tunnels.get() == 0 || self.stop_ticks == 0 {
+                        return;
+                    }
+                    self.stop_ticks -= 1;
                 }
             }
         }
@@ -223,6 +238,22 @@ impl Worker {
             running.end();
         }
         self.running.clear();
+    }
+
+    /// What the core holds of its own, for whoever looks.
+    fn tell_holdings(&self) {
+        let (core, holdings) = (&self.core, &self.core.events().holdings);
+        holdings.pool_idle.set(u64::try_from(core.pool.borrow().len()).unwrap_or(u64::MAX));
+        let levels = [
+            (&holdings.buffers_rented, core.buffers.rented()),
+            (&holdings.buffers_free, core.buffers.free()),
+            (&holdings.buffers_peak, core.buffers.peak()),
+        ];
+        for (tallies, counts) in levels {
+            for (tally, count) in tallies.iter().zip(counts) {
+                tally.set(count.into());
+            }
+        }
     }
 
     /// The thread's processor time since the last look.

@@ -142,6 +142,7 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
             clock_skew: Duration::ZERO,
             revocation: None,
             send_ca_names: true,
+            explain: false,
         }),
     }
 }
@@ -150,6 +151,7 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
 pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config {
     let second = Duration::from_secs(1);
     let upstreams = tls.map(|tls| Upstream {
+        proxy_protocol: None,
         place: Place::default(),
         id: "u".to_owned(),
         scheme: Scheme::Https,
@@ -198,6 +200,8 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
         },
         identity_headers: Vec::new(),
         listens: Vec::new(),
+        metrics: None,
+        admin: None,
         servers,
         upstreams: upstreams.into_iter().collect(),
         routes: Vec::new(),

@@ -53,10 +53,12 @@ fn main() -> ExitCode {
         // Beside the connections: standard streams, epoll instances and timers, files.
         let wanted = u64::try_from(plan.connections + 4 * plan.threads + 64);
         allow_descriptors(wanted.map_err(|error| error.to_string())?)
-            .map_err(|error| format!("{} connections are too many: {error}", plan.connections))?;
+            .map_err(|error| {
+            format!("the limit of open files (ulimit -Hn) is below {} connections and cannot be raised: {error}", plan.connections)
+        })?;
         let outcome = run_held(&plan, || {
             if plan.kind == Kind::Idle {
-                hold()
+                hold();
             }
         });
         words.tell(&outcome).map(|()| outcome)
@@ -126,8 +128,7 @@ fn number(text: &str) -> Result<Option<u64>, String> {
 
 impl Words {
     fn read(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut found = Self::default();
-        found.job = match words.next().as_deref() {
+        let job = match words.next().as_deref() {
             Some("get") => Job::Get,
             Some("handshakes") => Job::Handshakes,
             Some("resumed") => Job::Resumed,
@@ -136,6 +137,7 @@ impl Words {
             Some(other) => return Err(format!("{other}: unknown")),
             None => return Err(String::from("what kind of load?")),
         };
+        let mut found = Self { job, ..Self::default() };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
             match word.as_str() {

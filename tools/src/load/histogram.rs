@@ -8,7 +8,11 @@ use hdrhistogram::Histogram as Hdr;
 
 /// Counted times: small, and exact to 0.1 %.
 #[derive(Clone)]
-pub struct Histogram(Hdr<u64>);
+pub struct Histogram {
+    counts: Hdr<u64>,
+    /// To the microsecond.
+    max: u64,
+}
 
 /// An hour: what takes longer is counted as one, so that a histogram stays small.
 const LONGEST: u64 = 3_600_000_000;
@@ -21,7 +25,7 @@ const CURVE: [f64; 16] = [
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self(Hdr::new(3).expect("three digits are possible"))
+        Self { counts: Hdr::new(3).expect("three digits are possible"), max: 0 }
     }
 }
 
@@ -35,24 +39,26 @@ impl Histogram {
     /// Adds one time.
     pub fn record(&mut self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(LONGEST).min(LONGEST);
-        self.0.saturating_record(micros);
+        self.max = self.max.max(micros);
+        self.counts.record(micros).expect("a histogram that grows takes any time");
     }
 
     /// Adds all of another's.
     pub fn merge(&mut self, other: &Self) {
-        self.0.add(&other.0).expect("a histogram that grows takes any other");
+        self.max = self.max.max(other.max);
+        self.counts.add(&other.counts).expect("a histogram that grows takes any other");
     }
 
     /// How many times it holds.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.len()
+        self.counts.len()
     }
 
     /// The longest time, in microseconds; 0 if there is none.
     #[must_use]
-    pub fn max(&self) -> u64 {
-        self.0.max()
+    pub const fn max(&self) -> u64 {
+        self.max
     }
 
     /// Microseconds that this share (in ten thousandths) of all times does not exceed.
@@ -62,7 +68,7 @@ impl Histogram {
     }
 
     fn at_percent(&self, percent: f64) -> u64 {
-        self.0.value_at_percentile(percent).min(self.max())
+        self.counts.value_at_percentile(percent).min(self.max())
     }
 
     /// Percentages and the microseconds that so many times do not exceed.
@@ -77,20 +83,20 @@ impl Histogram {
     /// If `out` does not take it.
     pub fn write_percentiles(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "       Value     Percentile TotalCount 1/(1-Percentile)\n")?;
-        for step in self.0.iter_quantiles(5) {
+        for step in self.counts.iter_quantiles(5) {
             let quantile = step.quantile_iterated_to();
             let value = millis(step.value_iterated_to().min(self.max()));
-            let count = self.0.count_between(0, step.value_iterated_to());
+            let count = self.counts.count_between(0, step.value_iterated_to());
             write!(out, "{value} {quantile:2.12} {count:10}")?;
             if quantile < 1.0 {
                 write!(out, " {:14.2}", 1.0 / (1.0 - quantile))?;
             }
             writeln!(out)?;
         }
-        let (mean, deviation) = (self.0.mean() / 1000.0, self.0.stdev() / 1000.0);
+        let (mean, deviation) = (self.counts.mean() / 1000.0, self.counts.stdev() / 1000.0);
         writeln!(out, "#[Mean    = {mean:12.3}, StdDeviation   = {deviation:12.3}]")?;
         writeln!(out, "#[Max     = {}, Total count    = {:12}]", millis(self.max()), self.total())?;
-        let (buckets, sub) = (self.0.buckets(), self.0.distinct_values());
+        let (buckets, sub) = (self.counts.buckets(), self.counts.distinct_values());
         writeln!(out, "#[Buckets = {buckets:12}, SubBuckets     = {sub:12}]")
     }
 }

@@ -13,6 +13,7 @@ mod histogram;
 mod report;
 mod response;
 mod serial;
+mod slot;
 mod tickets;
 mod worker;
 

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,14 +17,13 @@ use rustls::client::Resumption;
 
 use super::connection::{Connection, Secrets};
 use super::response::Answer;
+use super::slot::{Slot, Stage, source};
 use super::tickets::Tickets;
 use super::{Kind, Outcome, Plan, count, serial};
 use crate::clock::{PATIENCE, now};
 
 /// Connections that one thread makes at the same time while it warms up.
 const AT_ONCE: usize = 64;
-/// Connections from one address, of the 28,000 ports that it has.
-const PER_SOURCE: usize = 20_000;
 /// After a failure, so that a server that is gone is not asked in a busy loop.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How often the loop looks for what takes too long.
@@ -62,51 +60,6 @@ pub(super) struct Worker<'a> {
 enum Phase {
     Warm,
     Run,
-}
-
-/// The place of one connection after the other.
-struct Slot {
-    connection: Option<Connection>,
-    source: Option<Ipv4Addr>,
-    stage: Stage,
-    /// Since when it is in this stage.
-    since: Instant,
-    /// The intended time of the request that it is to serve.
-    due: Option<Instant>,
-    /// Taken from the line.
-    admitted: bool,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stage {
-    /// Nothing to do, connected or not.
-    Resting,
-    Connecting,
-    Serving,
-    /// Answered; the server said that it ends the connection.
-    Leaving,
-}
-
-impl Slot {
-    fn new(source: Option<Ipv4Addr>) -> Self {
-        let stage = Stage::Resting;
-        Self { connection: None, source, stage, since: now(), due: None, admitted: false }
-    }
-
-    fn enter(&mut self, stage: Stage) {
-        self.stage = stage;
-        self.since = now();
-    }
-}
-
-/// The address that this connection comes from, if one has too few ports for all.
-fn source(plan: &Plan, number: usize) -> Option<Ipv4Addr> {
-    let IpAddr::V4(address) = plan.address.ip() else { return None };
-    if !address.is_loopback() || plan.connections <= PER_SOURCE {
-        return None;
-    }
-    let host = u8::try_from(number / PER_SOURCE + 2).ok()?;
-    Some(Ipv4Addr::new(127, 0, 0, host))
 }
 
 /// Which requests of all are this thread's, and when.
