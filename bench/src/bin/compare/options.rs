@@ -45,10 +45,8 @@ pub(crate) struct Options {
 
 #[derive(Default)]
 struct Words {
-    quick: bool,
-    no_build: bool,
-    noisy: bool,
-    rustls: bool,
+    /// Those without a value.
+    flags: Vec<String>,
     cases: Vec<String>,
     peers: Vec<String>,
     rounds: Option<u64>,
@@ -73,16 +71,17 @@ impl Options {
             return Err(format!("{name}: no such peer; there are {}", names.join(", ")));
         }
         let wanted = |case: &&Case| {
-            if words.cases.is_empty() { case.quick || !words.quick } else { named(case) }
+            if words.cases.is_empty() { case.quick || !words.has("--quick") } else { named(case) }
         };
         let takes_part = |peer: &Peer| match peer {
-            Peer::FerruleRustls if words.rustls => true,
+            Peer::FerruleRustls if words.has("--without-fast-path") => true,
             Peer::FerruleRustls => words.peers.iter().any(|name| name == peer.name()),
             _ => words.peers.is_empty() || words.peers.iter().any(|name| name == peer.name()),
         };
-        let (rounds, seconds, idle) = if words.quick { (3, 1, 1000) } else { (5, 3, 10_000) };
+        let (rounds, seconds, idle) =
+            if words.has("--quick") { (3, 1, 1000) } else { (5, 3, 10_000) };
         let part = !words.cases.is_empty() || !words.peers.is_empty();
-        let name = match (words.quick || words.noisy, part) {
+        let name = match (words.has("--quick") || words.has("--noisy"), part) {
             (true, _) => "compare-quick",
             (false, true) => "compare-part",
             (false, false) => "compare",
@@ -95,10 +94,10 @@ impl Options {
             rounds: size(words.rounds).unwrap_or(rounds),
             seconds: words.seconds.unwrap_or(seconds),
             idle: (idle / 5, idle),
-            shares: if words.quick { &[70] } else { &[30, 50, 70, 90] },
+            shares: if words.has("--quick") { &[70] } else { &[30, 50, 70, 90] },
+            build: !words.has("--no-build"),
+            noisy: words.has("--noisy"),
             envoy: words.envoy,
-            build: !words.no_build,
-            noisy: words.noisy,
             name,
         })
     }
@@ -130,6 +129,10 @@ impl Options {
 }
 
 impl Words {
+    fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|other| other == flag)
+    }
+
     fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
         // `--peer=nginx` is `--peer nginx`.
         let mut words = words.flat_map(|word| match word.split_once('=') {
@@ -142,10 +145,9 @@ impl Words {
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
             match word.as_str() {
-                "--no-build" => found.no_build = true,
-                "--noisy" => found.noisy = true,
-                "--quick" => found.quick = true,
-                "--without-fast-path" => found.rustls = true,
+                "--quick" | "--noisy" | "--no-build" | "--without-fast-path" => {
+                    found.flags.push(word);
+                }
                 "--case" => found.cases.push(value()?),
                 "--peer" => found.peers.push(value()?),
                 "--rounds" => found.rounds = Some(number(&value()?)?),

@@ -80,6 +80,10 @@ impl Lab<'_> {
         }
     }
 
+    fn row(&self, peer: Peer, label: String, at: usize) -> Row {
+        Row { lenient: self.options.noisy, ..Row::new(peer, label, at) }
+    }
+
     fn leave_out(&mut self, text: String) {
         println!("left out: {text}");
         self.results.left_out.push(text);
@@ -126,7 +130,7 @@ impl Lab<'_> {
         let contenders = self.contenders(case);
         let layout = Layout::single(cores());
         let mut rows: Vec<Row> =
-            contenders.iter().map(|c| Row::new(c.peer, c.peer.name().to_owned(), 0)).collect();
+            contenders.iter().map(|c| self.row(c.peer, c.peer.name().to_owned(), 0)).collect();
         self.rounds(case, &layout, &contenders, &mut rows);
         if case.name == SMALL.name {
             self.results.saturation = saturation(&rows);
@@ -166,7 +170,7 @@ impl Lab<'_> {
         let mut rows = Vec::new();
         for share in self.options.shares {
             let label = |c: &Contender| format!("{}, {share} %", c.peer.name());
-            rows.extend(contenders.iter().map(|c| Row::new(c.peer, label(c), *share)));
+            rows.extend(contenders.iter().map(|c| self.row(c.peer, label(c), *share)));
         }
         let seconds = self.options.seconds;
         interleave(&mut rows, self.options.rounds, |index, row| {
@@ -185,7 +189,7 @@ impl Lab<'_> {
     fn saturate(&mut self) {
         let layout = Layout::single(cores());
         let Some(nginx) = self.start(&SMALL, Peer::Nginx, &layout) else { return };
-        let mut rows = [Row::new(Peer::Nginx, String::from("nginx"), 0)];
+        let mut rows = [self.row(Peer::Nginx, String::from("nginx"), 0)];
         self.rounds(&SMALL, &layout, &[nginx], &mut rows);
         self.results.saturation = saturation(&rows);
     }
@@ -252,7 +256,7 @@ impl Lab<'_> {
             let shared = if layout.shared { ", shared with upstream and load" } else { "" };
             let mut row =
                 Row::new(Peer::Ferrule, format!("ferrule, cores: {workers}{shared}"), workers);
-            row.shared = layout.shared;
+            row.lenient = layout.shared || self.options.noisy;
             rows.push(row);
             contenders.push((contender, layout));
         }
@@ -296,7 +300,7 @@ impl Lab<'_> {
             let case = Case { setting, ..*case };
             let Some(contender) = self.start(&case, Peer::Ferrule, &layout) else { return };
             contenders.push(contender);
-            rows.push(Row::new(Peer::Ferrule, format!("ferrule, {}: {word}", case.words), at));
+            rows.push(self.row(Peer::Ferrule, format!("ferrule, {}: {word}", case.words), at));
         }
         self.rounds(case, &layout, &contenders, &mut rows);
         self.results.tables.push((*case, rows));

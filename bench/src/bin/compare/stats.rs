@@ -55,14 +55,14 @@ pub(crate) struct Row {
     pub(crate) dropped: usize,
     /// Why others had errors.
     pub(crate) void: Vec<String>,
-    /// Cores are shared with the load, so that waiting says nothing.
-    pub(crate) shared: bool,
+    /// Disturbed rounds count too: cores are shared with the load, or it was asked for.
+    pub(crate) lenient: bool,
 }
 
 impl Row {
     /// Nothing measured yet.
     pub(crate) const fn new(peer: Peer, label: String, at: usize) -> Self {
-        Self { peer, label, at, samples: Vec::new(), dropped: 0, void: Vec::new(), shared: false }
+        Self { peer, label, at, samples: Vec::new(), dropped: 0, void: Vec::new(), lenient: false }
     }
 
     /// The middle of all rounds that count, and how far they lie apart.
@@ -83,7 +83,7 @@ impl Row {
     fn take(&mut self, result: Result<Sample, String>) {
         match result {
             Err(why) => self.void.push(why),
-            Ok(sample) if self.shared || sample.counts() => self.samples.push(sample),
+            Ok(sample) if self.lenient || sample.counts() => self.samples.push(sample),
             Ok(_) => self.dropped += 1,
         }
     }
