@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use ferrule_tools::clock::{PATIENCE, poll};
@@ -167,8 +167,7 @@ impl Run<'_> {
         let mut command = Command::new("setpriv");
         command.args(words.iter().skip(1)).arg(build_dir().join("load"));
         self.load_words(&mut command, "idle", connections);
-        command.args(["--seconds", &self.seconds.to_string(), "--json"]);
-        command.arg(dir.join("idle.json"));
+        command.arg("--json").arg(dir.join("idle.json"));
         let log = dir.join(format!("idle-{}-{connections}.log", self.port));
         let out = File::create(&log).map_err(|error| error.to_string())?;
         let err = out.try_clone().map_err(|error| error.to_string())?;
@@ -177,7 +176,7 @@ impl Run<'_> {
         let mut held = Held { child };
         let seen = poll(Duration::from_secs(self.seconds) + PATIENCE, || {
             let said = fs::read_to_string(&log).unwrap_or_default();
-            if said.contains("ready") {
+            if said.lines().any(|line| line == "ready") {
                 return Some(Ok(()));
             }
             let ended = held.child.try_wait().is_ok_and(|status| status.is_some());
@@ -196,12 +195,24 @@ pub(crate) struct Held {
     child: Child,
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
+impl Held {
+    /// Closes them; it asked each before whether it lived.
+    pub(crate) fn end(mut self) -> Result<(), String> {
+        let status = self.stop();
+        let alive = status.is_some_and(|status| status.success());
+        alive.then_some(()).ok_or_else(|| String::from("not all connections lived to the end"))
+    }
+
+    fn stop(&mut self) -> Option<ExitStatus> {
         // The end of its input is the sign to go.
         drop(self.child.stdin.take());
-        let gone = poll(PATIENCE, || self.child.try_wait().ok().flatten());
-        if gone.is_none() {
+        poll(Duration::from_secs(GRACE_SECONDS), || self.child.try_wait().ok().flatten())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.stop().is_none() {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

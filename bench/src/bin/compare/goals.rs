@@ -165,7 +165,8 @@ fn value(results: &Results, goal: &Goal) -> Option<(f64, String)> {
     match goal.figure {
         Figure::Cores(count) => {
             let rows = rows(results, goal.case)?;
-            let cpu = |at: usize| rows.iter().find(|row| row.at == at)?.cpu();
+            // On shared cores it has less than them.
+            let cpu = |at: usize| rows.iter().find(|row| row.at == at && !row.shared)?.cpu();
             let cores = u32::try_from(count).ok()?;
             Some((f64::from(cores) * cpu(1)? / cpu(count)?, name(goal.rival)))
         }

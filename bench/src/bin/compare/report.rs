@@ -26,8 +26,8 @@ pub(crate) fn facts(stage: &Stage, peers: &[Peer], options: &Options) -> Vec<Str
         Layout::single(cores()).words(cores()),
         String::from(
             "job: TLS 1.3 unless said, client certificate required (ECDSA P-256 unless said), three \
-             identity headers, pool of verified mTLS connections to nginx, access log off; \
-             AES-256 for everyone",
+             identity headers and no others (Ferrule: forwarded_headers = false), pool of verified mTLS \
+             connections to nginx, access log off; AES-256 for everyone",
         ),
         format!("rounds: {rounds} of {seconds} s for each, taking turns"),
         format!(

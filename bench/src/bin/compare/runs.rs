@@ -1,5 +1,6 @@
 //! Runs the cases: starts the contenders, lets them prove themselves, and has them take turns.
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -230,10 +231,12 @@ impl Lab<'_> {
             memory.at.push((connections, pss_kib(contender.proxy.id())));
         };
         look(0);
-        let _few = run.idle(few)?;
+        let first = run.idle(few)?;
         look(few);
-        let _more = run.idle(many - few)?;
+        let rest = run.idle(many - few)?;
         look(many);
+        // Who has lost some of them in the meantime has an easy life.
+        rest.end().and_then(|()| first.end())?;
         Ok(memory)
     }
 
@@ -256,6 +259,7 @@ impl Lab<'_> {
             let shared = if layout.shared { ", shared with upstream and load" } else { "" };
             let mut row =
                 Row::new(Peer::Ferrule, format!("ferrule, cores: {workers}{shared}"), workers);
+            row.shared = layout.shared;
             row.lenient = layout.shared || self.options.noisy;
             rows.push(row);
             contenders.push((contender, layout));
@@ -303,6 +307,13 @@ impl Lab<'_> {
             rows.push(self.row(Peer::Ferrule, format!("ferrule, {}: {word}", case.words), at));
         }
         self.rounds(case, &layout, &contenders, &mut rows);
+        drop(contenders);
+        for entry in fs::read_dir(self.stage.dir()).into_iter().flatten().flatten() {
+            // A minute of these is a lot.
+            if entry.file_name().to_string_lossy().starts_with("access-") {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
         self.results.tables.push((*case, rows));
     }
 }

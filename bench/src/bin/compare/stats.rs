@@ -55,6 +55,8 @@ pub(crate) struct Row {
     pub(crate) dropped: usize,
     /// Why others had errors.
     pub(crate) void: Vec<String>,
+    /// It shares its cores with the load.
+    pub(crate) shared: bool,
     /// Disturbed rounds count too: cores are shared with the load, or it was asked for.
     pub(crate) lenient: bool,
 }
@@ -62,7 +64,16 @@ pub(crate) struct Row {
 impl Row {
     /// Nothing measured yet.
     pub(crate) const fn new(peer: Peer, label: String, at: usize) -> Self {
-        Self { peer, label, at, samples: Vec::new(), dropped: 0, void: Vec::new(), lenient: false }
+        Self {
+            peer,
+            label,
+            at,
+            samples: Vec::new(),
+            dropped: 0,
+            void: Vec::new(),
+            shared: false,
+            lenient: false,
+        }
     }
 
     /// The middle of all rounds that count, and how far they lie apart.
