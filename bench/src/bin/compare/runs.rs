@@ -13,6 +13,9 @@ use crate::stage::{Layout, Stage, cores};
 use crate::stats::{Row, Sample, interleave};
 use crate::watch::{Look, pss_kib};
 
+/// Connections for each core, where there are several.
+const PER_CORE: usize = 32;
+
 /// Everything that was measured.
 #[derive(Default)]
 pub(crate) struct Results {
@@ -273,6 +276,8 @@ impl Lab<'_> {
             let port = contender.proxy.port;
             let seconds = self.options.seconds;
             let workers = u32::try_from(row.at).map_err(|error| error.to_string())?;
+            // As many requests on each connection, so that its handshake weighs the same.
+            let case = &Case { connections: PER_CORE * row.at, ..*case };
             let run = Run { stage: self.stage, layout, case, port, seconds };
             let reading = run.at_rate(rate * f64::from(workers))?;
             Ok(told(&row.label, sample(&look, &reading, f64::from(workers))))
