@@ -7,9 +7,9 @@ use std::fmt::Display;
 use toml::Value;
 
 use crate::model::{
-    AccessFormat, ClientAuth, Config, HeaderOps, HeaderValue, KeyPair, Listen, LogTarget, Node,
-    NodeAddress, PassHost, Pem, PemSource, Protocols, Route, Server, Upstream, UpstreamCa,
-    UpstreamTimeout, UpstreamTls,
+    AccessFormat, ClientAuth, ClientLists, ClientRule, Config, HeaderOps, HeaderValue, KeyPair,
+    Listen, LogTarget, Node, NodeAddress, PassHost, Pem, PemSource, Protocols, Route, Server,
+    Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls, Xfcc,
 };
 use crate::template::{Piece, Template};
 use crate::values::{duration_text, host_pattern_text, size_text, uri_pattern_text};
@@ -26,8 +26,12 @@ impl Config {
     pub fn dump(&self) -> String {
         let mut out = Writer::default();
         self.dump_process(&mut out);
-        if !self.identity_headers.is_empty() {
+        let xfcc = &self.xfcc;
+        if !self.identity_headers.is_empty() || *xfcc != Xfcc::default() {
             out.header("[identity_headers]");
+            let keys = list(xfcc.keys.iter().map(|key| key.word().to_owned()));
+            let mode = text(xfcc.mode.word());
+            out.line("xfcc", format!("{{ mode = {mode}, keys = {keys} }}"));
             for header in &self.identity_headers {
                 out.line(&quoted_key(&header.name), header_value(header));
             }
@@ -102,6 +106,19 @@ impl Config {
         prefixes
     }
 
+    fn dump_rule(&self, out: &mut Writer, rule: &ClientRule) {
+        out.header("[[routes.client]]");
+        if rule.required {
+            out.text_line("verify", "on");
+        }
+        dump_lists(out, &rule.lists);
+        if let Some(trust) = rule.trust.and_then(|index| self.trusts.get(index)) {
+            out.line("ca", list(trust.ca.iter().map(pem_text)));
+            out.line("depth", trust.depth);
+            out.line("allow_v1", trust.allow_v1);
+        }
+    }
+
     fn dump_route(&self, out: &mut Writer, route: &Route, prefixes: &[&str]) {
         out.header("[[routes]]");
         out.text_line("id", &route.id);
@@ -129,8 +146,29 @@ impl Config {
         if let Some(timeout) = &route.timeout {
             out.line("timeout", timeout_table(timeout));
         }
+        if let Some(when) = &route.when {
+            out.line("vars", Value::Array(vec![when.to_toml()]));
+        }
+        for rule in &route.clients {
+            self.dump_rule(out, rule);
+        }
         for ops in &route.headers {
             dump_headers(out, ops);
+        }
+    }
+}
+
+fn dump_lists(out: &mut Writer, lists: &ClientLists) {
+    for (key, entries) in [("allow", &lists.allow), ("deny", &lists.deny)] {
+        let entries = entries.iter().map(|entry| match entry.terms.as_slice() {
+            [one] => Value::String(one.to_string()),
+            several => {
+                Value::Array(several.iter().map(|term| Value::String(term.to_string())).collect())
+            }
+        });
+        let entries: Vec<Value> = entries.collect();
+        if !entries.is_empty() {
+            out.line(key, Value::Array(entries));
         }
     }
 }
@@ -175,6 +213,11 @@ fn dump_client(out: &mut Writer, client: &ClientAuth) {
     out.text_line("reject", client.reject.word());
     out.line("allow_v1", client.allow_v1);
     out.line("send_ca_names", client.send_ca_names);
+    dump_lists(out, &client.lists);
+    if !client.exempt.is_empty() {
+        let exempt = client.exempt.iter().map(|pattern| pattern.as_str().to_owned());
+        out.line("skip_mtls_uri_regex", list(exempt));
+    }
 }
 
 fn dump_upstream(out: &mut Writer, upstream: &Upstream) {

@@ -1,6 +1,8 @@
 //! Values that are one of a few words: the word in the file, and what it stands for.
 
-use crate::model::{ClientVerify, IoDriver, Level, Reject, Scheme, UpstreamVerify};
+use crate::model::{
+    ClientVerify, IoDriver, Level, Reject, Scheme, UpstreamVerify, XfccKey, XfccMode,
+};
 
 /// A type whose values each have one word.
 pub(crate) trait Word: Copy + PartialEq + 'static {
@@ -65,6 +67,25 @@ impl Word for Reject {
     const VALUES: &'static [Self] = &[Self::Http, Self::Handshake];
 }
 
+impl Word for XfccMode {
+    const WORDS: &'static [&'static str] =
+        &["sanitize", "sanitize_set", "append_forward", "forward_only", "always_forward_only"];
+    const VALUES: &'static [Self] = &[
+        Self::Sanitize,
+        Self::SanitizeSet,
+        Self::AppendForward,
+        Self::ForwardOnly,
+        Self::AlwaysForwardOnly,
+    ];
+}
+
+impl Word for XfccKey {
+    const WORDS: &'static [&'static str] =
+        &["By", "Hash", "Cert", "Chain", "Subject", "URI", "DNS"];
+    const VALUES: &'static [Self] =
+        &[Self::By, Self::Hash, Self::Cert, Self::Chain, Self::Subject, Self::Uri, Self::Dns];
+}
+
 impl Word for Scheme {
     const WORDS: &'static [&'static str] = &["http", "https"];
     const VALUES: &'static [Self] = &[Self::Http, Self::Https];
@@ -101,6 +122,7 @@ mod tests {
     #[test]
     fn every_value_has_its_word() {
         assert!(pairs::<IoDriver>() && pairs::<Level>() && pairs::<ClientVerify>());
+        assert!(pairs::<XfccMode>() && pairs::<XfccKey>());
         assert!(pairs::<Reject>() && pairs::<Scheme>() && pairs::<UpstreamVerify>());
         assert!(pairs::<SslType>() && pairs::<HostMode>() && pairs::<Version>());
         assert_eq!(ClientVerify::OptionalNoCa.word(), "optional_no_ca");

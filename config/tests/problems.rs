@@ -83,7 +83,6 @@ fn unknown_and_refused_keys_are_told_by_name() {
         ("http.server_tokens = false", 6, "http.server_tokens", "not supported yet"),
         ("http.http2 = true", 6, "http.http2", "only HTTP/1.1 is spoken"),
         ("upstreams = [{ nodes = { 'a' = 1 }, checks = {} }]", 37, "upstreams[0].checks", "yet"),
-        ("identity_headers.preset = ['xfcc']", 18, "identity_headers.preset", "yet"),
         ("services = [{ id = 1, limits = {} }]", 23, "services[0].limits", "yet"),
         ("global_rules = [{ request_id = 'x' }]", 19, "global_rules[0].request_id", "yet"),
         (

@@ -62,9 +62,6 @@ pub(crate) const IN_LISTEN: &[Refused] = &[
     never("quic", HTTP1),
 ];
 
-/// In `[identity_headers]`, which is no table of known keys.
-pub(crate) const PRESETS: &[Refused] = &[later("preset")];
-
 pub(crate) const IN_SSLS: &[Refused] = &[
     later("ciphers"),
     later("ssl_ciphers"),
@@ -75,14 +72,11 @@ pub(crate) const IN_SSLS: &[Refused] = &[
 ];
 
 pub(crate) const IN_CLIENT: &[Refused] = &[
-    later("allow"),
     later("crl"),
     later("crl_expired"),
-    later("deny"),
     later("ocsp"),
     later("on_revoke"),
-    later("pins"),
-    later("skip_mtls_uri_regex"),
+    never("pins", "write them into `allow`: `sha256:` and `spki-sha256:`"),
 ];
 
 pub(crate) const IN_UPSTREAMS: &[Refused] = &[
@@ -101,7 +95,6 @@ pub(crate) const IN_UPSTREAM_TLS: &[Refused] = &[later("crl"), later("pins")];
 pub(crate) const IN_NODES: &[Refused] = &[later("priority"), later("metadata")];
 
 pub(crate) const IN_SERVICES: &[Refused] = &[
-    later("client"),
     later("enable_websocket"),
     later("limits"),
     later("request_id"),
@@ -112,28 +105,19 @@ pub(crate) const IN_SERVICES: &[Refused] = &[
 ];
 
 pub(crate) const IN_ROUTES: &[Refused] = &[
-    later("client"),
     later("enable_websocket"),
     later("limits"),
-    later("remote_addr"),
-    later("remote_addrs"),
     later("request_id"),
     later("response"),
     later("rewrite"),
-    later("vars"),
     never("filter_func", CODE),
     never("plugin_config_id", PLUGINS),
     never("plugins", PLUGINS),
     never("script", CODE),
 ];
 
-pub(crate) const IN_GLOBAL_RULES: &[Refused] = &[
-    later("client"),
-    later("limits"),
-    later("request_id"),
-    later("rewrite"),
-    never("plugins", PLUGINS),
-];
+pub(crate) const IN_GLOBAL_RULES: &[Refused] =
+    &[later("limits"), later("request_id"), later("rewrite"), never("plugins", PLUGINS)];
 
 const fn broken(name: &'static str, why: &'static str) -> Refused {
     Refused { name, why: Why::Unsafe(why, "allow \"TLSv1.2\", \"TLSv1.3\" or both") }
@@ -144,6 +128,20 @@ pub(crate) const PROTOCOLS: &[Refused] = &[
     broken("TLSv1", "TLS 1.0 is broken (RFC 8996)"),
     broken("TLSv1.0", "TLS 1.0 is broken (RFC 8996)"),
     broken("TLSv1.1", "TLS 1.1 is broken (RFC 8996)"),
+];
+
+/// Of `client.verify` of routes.
+pub(crate) const ROUTE_VERIFY: &[Refused] = &[
+    never("off", "a route never asks for less than its server name does"),
+    never("optional", "whether one is asked for is up to the server name"),
+    never("optional_no_ca", "whether one is asked for is up to the server name"),
+];
+
+/// In `client` of routes.
+pub(crate) const IN_ROUTE_CLIENT: &[Refused] = &[
+    never("reject", "a route is known only after the handshake"),
+    never("send_ca_names", "names are sent in the handshake, before there is a route"),
+    never("skip_mtls_uri_regex", "it belongs to the [[ssls]]"),
 ];
 
 pub(crate) const SCHEMES: &[Refused] = &[

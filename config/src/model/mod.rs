@@ -4,9 +4,12 @@
 //! Names are lower case, paths absolute (resolved from the configuration file), references resolved
 //! to indices, services merged into their routes and every default filled in.
 
+mod access;
+mod condition;
 mod http;
 mod listen;
 mod log;
+mod network;
 mod route;
 mod runtime;
 mod ssl;
@@ -14,9 +17,15 @@ mod upstream;
 
 use std::path::PathBuf;
 
+pub use access::{
+    ClientLists, ClientMatch, ClientRule, ClientTerm, UriMatch, UriRest, UriSegment, Xfcc, XfccKey,
+    XfccMode,
+};
+pub use condition::{Condition, Order, Test};
 pub use http::Http;
 pub use listen::Listen;
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
+pub use network::{Network, NetworkError};
 pub use route::{HeaderOps, HeaderValue, HostPattern, Route, UriPattern};
 pub use runtime::{IoDriver, Runtime};
 pub use ssl::{ClientAuth, ClientVerify, KeyPair, Pem, PemSource, Protocols, Reject, Server};
@@ -38,10 +47,14 @@ pub struct Config {
     pub log: Log,
     /// Stripped from every request on every listener, then set from the connection.
     pub identity_headers: Vec<HeaderValue>,
+    /// What is done about Envoy's `X-Forwarded-Client-Cert`.
+    pub xfcc: Xfcc,
     /// Where we listen.
     pub listens: Vec<Listen>,
     /// `[[ssls]]` of type `server`: what we present, and which clients we trust, by server name.
     pub servers: Vec<Server>,
+    /// Authorities that routes have of their own; only those of `ClientAuth` that concern trust count.
+    pub trusts: Vec<ClientAuth>,
     /// `[[upstreams]]`, and after them the inline ones of services and routes.
     pub upstreams: Vec<Upstream>,
     /// `[[routes]]`, each merged with its service and the global rules.

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::HostPattern;
+use super::{ClientLists, HostPattern};
+use crate::pattern::Pattern;
 use crate::problem::Place;
 
 /// PEM text, and where the file names it.
@@ -77,6 +78,10 @@ pub struct ClientAuth {
     pub allow_v1: bool,
     /// Name the CAs in the `CertificateRequest`.
     pub send_ca_names: bool,
+    /// Who is served, and who is not.
+    pub lists: ClientLists,
+    /// Paths that need no certificate (`skip_mtls_uri_regex`).
+    pub exempt: Vec<Pattern>,
 }
 
 /// `ssls.client.verify` (nginx's `ssl_verify_client`)

@@ -33,6 +33,24 @@ pub(crate) struct Field {
     pub(crate) values: Vec<(Place, Template)>,
 }
 
+/// A part of a list that may hold lists.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Text(Text),
+    Number(Place, f64),
+    List(Place, Vec<Self>),
+}
+
+impl Item {
+    pub(crate) const fn place(&self) -> Place {
+        match self {
+            Self::Text(Text { place, .. }) | Self::Number(place, _) | Self::List(place, _) => {
+                *place
+            }
+        }
+    }
+}
+
 /// A node, as written.
 #[derive(Debug)]
 pub(crate) struct RawNode {
@@ -63,6 +81,8 @@ pub(crate) enum Value {
     Table(Raw),
     Tables(Vec<Raw>),
     Fields(Vec<Field>),
+    Identity(Raw, Vec<Field>),
+    Items(Vec<Item>),
     Nodes(Vec<RawNode>),
     Labels,
     Broken,
@@ -223,7 +243,7 @@ impl Raw {
 
     pub(crate) fn table(&self, key: &str) -> Option<&Self> {
         match self.value(key) {
-            Some(Value::Table(table)) => Some(table),
+            Some(Value::Table(table) | Value::Identity(table, _)) => Some(table),
             _ => None,
         }
     }
@@ -237,8 +257,15 @@ impl Raw {
 
     pub(crate) fn fields(&self, key: &str) -> &[Field] {
         match self.value(key) {
-            Some(Value::Fields(fields)) => fields,
+            Some(Value::Fields(fields) | Value::Identity(_, fields)) => fields,
             _ => &[],
+        }
+    }
+
+    pub(crate) fn items(&self, key: &str) -> Option<&[Item]> {
+        match self.value(key) {
+            Some(Value::Items(items)) => Some(items),
+            _ => None,
         }
     }
 
