@@ -211,7 +211,7 @@ fn presets_are_headers_given_once() {
     assert_eq!((own.mode, own.keys), (XfccMode::AppendForward, vec![XfccKey::Hash, XfccKey::Dns]));
     assert_eq!(with("preset = ['nginx', 'traefik', 'rfc9440']").identity_headers.len(), 12);
     assert_eq!(with("X-A = '${ssl_client_s_dn_2.5.4.3}'").identity_headers.len(), 1);
-    let loud = format!("{LISTEN}{SSL}{ROUTE}identity_headers.xfcc = 'always_forward_only'\n");
-    let loud = draft(&loud.replace(&format!("{ROUTE}identity"), "identity"));
+    let loud = "[identity_headers]\nxfcc = 'always_forward_only'\n";
+    let loud = draft(&format!("{LISTEN}{SSL}{ROUTE}{loud}"));
     assert!(loud.problems.warnings().any(|one| one.message.contains("that it is anybody")));
 }

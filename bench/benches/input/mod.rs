@@ -6,7 +6,7 @@ use std::time::Duration;
 use ferrule_config::Config;
 use ferrule_config::model::{
     HeaderOps, HeaderValue, Http, IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node,
-    NodeAddress, PassHost, Route, Runtime, Scheme, Upstream, UpstreamTimeout, UriPattern,
+    NodeAddress, PassHost, Route, Runtime, Scheme, Upstream, UpstreamTimeout, UriPattern, Xfcc,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::request::{Admission, ConnectionView, Scratch, admit};
@@ -54,6 +54,8 @@ pub(crate) fn route(uri: UriPattern) -> Route {
         upstream: 0,
         strip_prefix: None,
         timeout: None,
+        when: None,
+        clients: Vec::new(),
         headers: Vec::new(),
     }
 }
@@ -99,6 +101,8 @@ pub(crate) fn config() -> Config {
             handshake_failures: true,
         },
         identity_headers: vec![header("X-Client-Verify", Variable::SslClientVerify)],
+        xfcc: Xfcc::default(),
+        trusts: Vec::new(),
         listens: vec![Listen {
             place: Default::default(),
             address: ([127, 0, 0, 1], 9080).into(),
@@ -178,7 +182,13 @@ impl Connection {
     pub(crate) fn admit(&mut self) -> Admission {
         let limits = self.plan.head_limits();
         parse_request(black_box(REQUEST), REQUEST.len(), limits, &mut self.scratch.head).unwrap();
-        let view = ConnectionView { listener: ListenerId(0), policy: None, client: None, now: 0 };
+        let view = ConnectionView {
+            listener: ListenerId(0),
+            policy: None,
+            client: None,
+            now: 0,
+            facts: None,
+        };
         admit(&self.plan, &view, REQUEST, &mut self.scratch).unwrap()
     }
 

@@ -68,6 +68,12 @@ impl Network {
         if base == address { Ok(network) } else { Err(NetworkError::HostBits(network)) }
     }
 
+    /// Its lowest address, and how many bits of it count.
+    #[must_use]
+    pub const fn parts(self) -> (IpAddr, u8) {
+        (self.address, self.bits)
+    }
+
     /// Is this address in it? IPv4 and IPv6 are apart; nothing is mapped.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {

@@ -8,8 +8,10 @@
 
 pub mod balance;
 pub mod flow;
+mod forwarded_cert;
 pub mod hop;
 pub mod outcome;
+pub mod permit;
 pub mod pool;
 mod pool_key;
 pub mod refusal;
@@ -20,5 +22,6 @@ pub mod reuse;
 pub mod rewrite;
 
 pub use outcome::Outcome;
+pub use permit::permit;
 pub use refusal::Refusal;
 pub use request::{Admission, ConnectionView, Scratch, admit};

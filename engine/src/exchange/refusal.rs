@@ -4,7 +4,7 @@
 //! nginx's titles, and OpenSSL's reason beside them.
 
 use crate::identity::chain::VerifyFailure;
-use crate::plan::MethodSet;
+use crate::plan::{Forbidden, MethodSet};
 use crate::wire::error::WireError;
 use crate::wire::head::{Method, Version};
 use crate::wire::write;
@@ -24,6 +24,8 @@ pub enum Refusal {
     BadCertificate(VerifyFailure),
     /// The client's certificate expired while it was connected.
     CertificateExpired,
+    /// The client may not do this.
+    Forbidden(Forbidden),
     /// The `Host` is not one that this connection's server name may ask for.
     MisdirectedRequest,
     /// Nothing here has this host and path.
@@ -80,6 +82,7 @@ impl Refusal {
             | Self::NoCertificate
             | Self::BadCertificate(_)
             | Self::CertificateExpired => 400,
+            Self::Forbidden(_) => 403,
             Self::RouteNotFound => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::HeadTimeout | Self::BodyTimeout => 408,
@@ -106,6 +109,7 @@ impl Refusal {
             Self::NoCertificate => "no-certificate",
             Self::BadCertificate(_) => "bad-certificate",
             Self::CertificateExpired => "certificate-expired",
+            Self::Forbidden(forbidden) => forbidden.word(),
             Self::MisdirectedRequest => "misdirected-request",
             Self::RouteNotFound => "route-not-found",
             Self::MethodNotAllowed(_) => "method-not-allowed",
@@ -140,7 +144,8 @@ impl Refusal {
             | Self::Overloaded
             | Self::BodyTimeout
             | Self::Internal => true,
-            Self::RouteNotFound
+            Self::Forbidden(_)
+            | Self::RouteNotFound
             | Self::MethodNotAllowed(_)
             | Self::ExpectationFailed
             | Self::HeadOverflow
@@ -162,6 +167,7 @@ impl Refusal {
             Self::RouteNotFound => "Route Not Found",
             Self::HeadTimeout
             | Self::Malformed(_)
+            | Self::Forbidden(_)
             | Self::MisdirectedRequest
             | Self::MethodNotAllowed(_)
             | Self::ExpectationFailed
@@ -179,11 +185,12 @@ impl Refusal {
         }
     }
 
-    /// OpenSSL's reason, where a certificate was refused.
+    /// OpenSSL's reason, where a certificate was refused; ours, where its owner was.
     const fn reason(self) -> Option<&'static str> {
         match self {
             Self::BadCertificate(failure) => Some(failure.text()),
             Self::CertificateExpired => Some("certificate has expired"),
+            Self::Forbidden(forbidden) => Some(forbidden.word()),
             _ => None,
         }
     }
@@ -231,13 +238,14 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
 mod tests {
     use super::*;
 
-    const ALL: [Refusal; 21] = [
+    const ALL: [Refusal; 22] = [
         Refusal::HeadTimeout,
         Refusal::Malformed(WireError::BareLf),
         Refusal::PlainHttpOnTls,
         Refusal::NoCertificate,
         Refusal::BadCertificate(VerifyFailure::Expired),
         Refusal::CertificateExpired,
+        Refusal::Forbidden(Forbidden::Denied),
         Refusal::MisdirectedRequest,
         Refusal::RouteNotFound,
         Refusal::MethodNotAllowed(MethodSet::ALL),

@@ -2,6 +2,7 @@
 //!
 //! A [`ClientIdentity`] is made once per handshake and then only borrowed.
 
+pub mod allow;
 pub mod alt_names;
 pub mod cache;
 pub mod certificate;
@@ -9,6 +10,7 @@ pub mod chain;
 pub mod der;
 pub mod extensions;
 pub mod failure;
+pub mod forwarded;
 pub mod name;
 pub mod outline;
 pub mod path;
@@ -18,7 +20,8 @@ pub mod signature;
 pub mod time;
 pub mod variables;
 
-pub use cache::IdentityCache;
+pub use allow::{Access, Lists};
+pub use cache::{Asked, IdentityCache};
 pub use chain::{ClientPolicy, PolicyError, Verdict, judge};
 pub use failure::VerifyFailure;
 pub use variables::{ClientValue, ClientValues, Wanted};
@@ -40,6 +43,8 @@ pub struct ClientIdentity {
     pub leaf_sha256: [u8; 32],
     /// Every value that the configuration uses, rendered.
     pub values: ClientValues,
+    /// What the lists of the configuration say of it, in the order of [`Wanted::list`].
+    pub access: Box<[Access]>,
 }
 
 impl ClientIdentity {
@@ -47,6 +52,16 @@ impl ClientIdentity {
     /// the verdict was, and has only those values that OpenSSL prints all the same.
     #[must_use]
     pub fn of(chain: &[&[u8]], verdict: Verdict, wanted: &Wanted) -> Self {
+        Self::shown_to(&[], chain, verdict, wanted)
+    }
+
+    /// As [`ClientIdentity::of`], shown to somebody whose own certificate holds these URIs.
+    pub(super) fn shown_to(
+        own_uris: &[Box<[u8]>],
+        chain: &[&[u8]],
+        verdict: Verdict,
+        wanted: &Wanted,
+    ) -> Self {
         let Some((leaf_der, rest)) = chain.split_first() else { return Self::none(wanted) };
         let leaf_sha256 = sha256(leaf_der);
         let certificate = Certificate::parse(leaf_der);
@@ -56,16 +71,18 @@ impl ClientIdentity {
         };
         let Some(leaf) = Outline::read(leaf_der) else {
             let values = ClientValues::render(None, verdict, wanted);
-            return Self { verdict, validity: (0, 0), leaf_sha256, values };
+            let access = wanted.access(None, verdict);
+            return Self { verdict, validity: (0, 0), leaf_sha256, values, access };
         };
         let validity = (
             leaf.not_before.seconds_lenient().unwrap_or(0),
             leaf.not_after.seconds_lenient().unwrap_or(0),
         );
         let alt_names = certificate.and_then(|one| one.extensions.alt_names).unwrap_or_default();
-        let rendering = Rendering { leaf, alt_names, rest, leaf_sha256 };
+        let rendering = Rendering { leaf, alt_names, rest, leaf_sha256, own_uris };
         let values = ClientValues::render(Some(&rendering), verdict, wanted);
-        Self { verdict, validity, leaf_sha256, values }
+        let access = wanted.access(Some(&rendering), verdict);
+        Self { verdict, validity, leaf_sha256, values, access }
     }
 
     /// Nobody: no certificate was sent, or none was asked for.
@@ -76,7 +93,14 @@ impl ClientIdentity {
             validity: (0, 0),
             leaf_sha256: [0; 32],
             values: ClientValues::render(None, Verdict::None, wanted),
+            access: wanted.access(None, Verdict::None),
         }
+    }
+
+    /// What this list says of it. A list of another configuration allows nobody.
+    #[must_use]
+    pub fn access(&self, list: usize) -> Access {
+        self.access.get(list).copied().unwrap_or(Access::NotAllowed)
     }
 
     /// `$ssl_client_v_remain`: whole days until `notAfter`, 0 if less than one; `None` without a

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientVerify, Config, HeaderOps, HeaderValue, HostPattern, Http, IoDriver,
-    KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, PassHost, Pem, PemSource,
-    Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout, UriPattern,
+    ClientAuth, ClientLists, ClientVerify, Config, HeaderOps, HeaderValue, HostPattern, Http,
+    IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, PassHost, Pem,
+    PemSource, Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout,
+    UriPattern, Xfcc,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -60,6 +61,8 @@ pub(crate) fn config() -> Config {
             handshake_failures: true,
         },
         identity_headers: Vec::new(),
+        xfcc: Xfcc::default(),
+        trusts: Vec::new(),
         listens: vec![listen(9080, false), listen(9443, true)],
         servers: Vec::new(),
         upstreams: vec![upstream(PassHost::Pass, Scheme::Http)],
@@ -104,6 +107,8 @@ pub(crate) fn route(hosts: &[&str], uris: &[&str]) -> Route {
         upstream: 0,
         strip_prefix: None,
         timeout: None,
+        when: None,
+        clients: Vec::new(),
         headers: Vec::new(),
     }
 }
@@ -136,6 +141,8 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
             reject: Reject::Http,
             allow_v1: true,
             send_ca_names: true,
+            lists: ClientLists::default(),
+            exempt: Vec::new(),
         }),
     }
 }

@@ -5,8 +5,11 @@
 //! what its headers become ([`headers`], [`template`]), and where it goes ([`upstream`]).
 //! Ids index the plan that gave them out, and no other one.
 
+pub mod access;
 mod access_log;
+mod arguments;
 mod client;
+pub mod condition;
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -25,6 +28,8 @@ use ferrule_config::{Config, Problems};
 use crate::identity::Wanted;
 use crate::wire::limits::HeadLimits;
 
+pub use access::{Forbidden, RouteAccess, TrustId};
+pub use condition::Condition;
 pub use facts::Facts;
 pub use gate::Gate;
 pub use headers::{HeaderRules, IdentityHeaders};
@@ -101,17 +106,23 @@ pub struct RoutePlan {
     pub timeout: ferrule_config::model::UpstreamTimeout,
     /// What happens to request fields.
     pub headers: HeaderRules,
+    /// What else it asks of a request.
+    pub when: Option<Condition>,
+    /// Who may take it.
+    pub access: RouteAccess,
 }
 
 impl Plan {
     /// Compiles a checked configuration.
     #[must_use]
     pub fn build(config: &Config) -> Self {
-        let sni = SniTable::build(&config.servers);
+        let mut sni = SniTable::build(&config.servers);
         let mut compiler = Compiler::new(config.http.underscores_in_headers);
+        sni.compile_lists(compiler.wanted());
+        compiler.wanted().set_xfcc(client::xfcc_keys(&config.xfcc.keys));
         let strip = headers::strip_set(config);
         compiler.hide(&strip);
-        let identity = IdentityHeaders::build(&config.identity_headers, strip, &mut compiler);
+        let identity = IdentityHeaders::build(config, strip, &mut compiler);
         let upstreams: Vec<_> = config.upstreams.iter().map(UpstreamPlan::build).collect();
         let routes = config
             .routes
@@ -124,6 +135,8 @@ impl Plan {
                     strip_prefix: route.strip_prefix.as_ref().map(|text| text.as_bytes().into()),
                     timeout: route.timeout.or(inherited).unwrap_or(upstream::TIMEOUT_DEFAULT),
                     headers: HeaderRules::build(&route.headers, &mut compiler),
+                    when: route.when.as_ref().map(|when| Condition::build(when, &mut compiler)),
+                    access: RouteAccess::build(&route.clients, compiler.wanted()),
                 }
             })
             .collect();

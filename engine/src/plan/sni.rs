@@ -7,11 +7,15 @@
 
 use std::path::PathBuf;
 
-use ferrule_config::model::{ClientAuth, ClientVerify, HostPattern, PemSource, Reject, Server};
+use ferrule_config::model::{
+    ClientAuth, ClientLists, ClientVerify, HostPattern, PemSource, Reject, Server,
+};
+use ferrule_config::pattern::Pattern;
 use hashbrown::HashMap;
 
 use super::names::Lower;
-use super::{PolicyId, ServerId, index};
+use super::{PolicyId, ServerId, access, index};
+use crate::identity::{ClientIdentity, Wanted};
 
 type Names = HashMap<Box<[u8]>, ServerId, foldhash::fast::FixedState>;
 
@@ -26,6 +30,8 @@ pub struct SniTable {
     policies: Vec<PolicyId>,
     /// By policy.
     rules: Vec<PolicyRule>,
+    /// By policy: which lists hold ([`Wanted::list`]).
+    lists: Vec<Option<usize>>,
 }
 
 /// What decides how clients are trusted. Two servers that agree in all of it share a policy.
@@ -37,6 +43,8 @@ struct PolicyRule {
     allow_v1: bool,
     /// Sorted; the order in the file means nothing.
     ca: Vec<Source>,
+    lists: ClientLists,
+    exempt: Vec<Pattern>,
 }
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -55,6 +63,7 @@ impl SniTable {
             any: None,
             policies: Vec::with_capacity(servers.len()),
             rules: Vec::new(),
+            lists: Vec::new(),
         };
         for (at, server) in servers.iter().enumerate() {
             let id = ServerId(index(at));
@@ -79,6 +88,39 @@ impl SniTable {
             table.policies.push(PolicyId(index(at)));
         }
         table
+    }
+
+    /// Has every identity held against the lists of every policy.
+    pub(super) fn compile_lists(&mut self, wanted: &mut Wanted) {
+        let lists = self.rules.iter().map(|rule| {
+            let lists = Some(&rule.lists).filter(|lists| !lists.is_empty());
+            lists.map(|lists| wanted.list(access::compile(lists)))
+        });
+        self.lists = lists.collect();
+    }
+
+    /// What the lists of this policy say of a client.
+    ///
+    /// # Errors
+    /// Unless it is allowed.
+    pub fn check_lists(
+        &self,
+        policy: PolicyId,
+        client: Option<&ClientIdentity>,
+    ) -> Result<(), access::Forbidden> {
+        let Some(list) = self.lists.get(policy.0 as usize).copied().flatten() else {
+            return Ok(());
+        };
+        match client {
+            Some(client) => access::Forbidden::check(client.access(list)),
+            None => Err(access::Forbidden::CertificateRequired),
+        }
+    }
+
+    /// Is this path (normalised) served without a good certificate?
+    #[must_use]
+    pub fn exempts(&self, policy: PolicyId, path: &[u8]) -> bool {
+        self.rules[policy.0 as usize].exempt.iter().any(|pattern| pattern.is_match(path))
     }
 
     /// The server object that a name means.
@@ -139,6 +181,8 @@ impl PolicyRule {
                 depth: 0,
                 allow_v1: false,
                 ca: Vec::new(),
+                lists: ClientLists::default(),
+                exempt: Vec::new(),
             };
         };
         let mut ca: Vec<_> = client
@@ -157,6 +201,8 @@ impl PolicyRule {
             depth: client.depth,
             allow_v1: client.allow_v1,
             ca,
+            lists: client.lists.clone(),
+            exempt: client.exempt.clone(),
         }
     }
 }

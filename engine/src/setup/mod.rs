@@ -56,6 +56,7 @@ pub fn load(
     if !problems.is_empty() {
         return Err(Box::new(problems));
     }
-    let plan = Plan::build(&config);
+    let mut plan = Plan::build(&config);
+    plan.wanted.set_own_uris(tls.own_uris());
     Ok(Generation { number, config, plan, tls, warnings: problems })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::Shut;
 use super::reader::Wait;
+use super::standing::Standing;
 use super::stream::{Cut, Stream};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch};
@@ -34,6 +35,10 @@ pub struct Client {
     pub identity: Option<Rc<ClientIdentity>>,
     /// The identity headers that stay the same for all its requests.
     pub identity_block: Vec<u8>,
+    /// Who it is by the authorities that routes have of their own, as far as it was asked.
+    pub(super) standings: Vec<Standing>,
+    /// Which of these the current request goes by.
+    pub(super) acting: Option<usize>,
 }
 
 /// What reading a head came to.
@@ -54,7 +59,7 @@ impl Client {
         Facts {
             connection: &self.facts,
             session: self.session.as_ref(),
-            client: self.identity.as_deref(),
+            client: self.acting_identity(),
             request,
             now,
             log: None,
@@ -80,12 +85,13 @@ impl Client {
 
     /// What admission asks of the connection.
     #[must_use]
-    pub fn view(&self) -> ConnectionView<'_> {
+    pub fn view<'a>(&'a self, now: Now<'a>) -> ConnectionView<'a> {
         ConnectionView {
             listener: self.listener,
             policy: self.server.map(|server| self.live.generation.plan.sni.policy(server)),
             client: self.identity.as_deref(),
-            now: self.core.clock.unix_seconds(),
+            now: now.unix_seconds,
+            facts: Some(self.facts(now, None)),
         }
     }
 

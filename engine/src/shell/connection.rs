@@ -18,7 +18,7 @@ use super::reader::Wait;
 use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::exchange::reuse::{self, Bodies, ClientEnd};
-use crate::exchange::{Admission, admit};
+use crate::exchange::{Admission, admit, permit};
 use crate::plan::{Facts, ListenerId};
 use crate::report::Counter;
 use crate::wire::head::parse_request;
@@ -54,6 +54,7 @@ pub async fn serve(core: &Rc<Core>, stream: TcpStream, peer: SocketAddr, listene
 /// One exchange; may the connection bring another one?
 async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Duration) -> bool {
     client.facts.requests += 1;
+    client.act_as_itself();
     let mut outcome = Outcome::default();
     work.request.keep_after_refusal = false;
     let len = match read {
@@ -126,7 +127,13 @@ fn decide(
     let limits = client.live.generation.plan.head_limits();
     parse_request(buf, len, limits, &mut scratch.head).map_err(Refusal::Malformed)?;
     handshake::follow_generation(client)?;
-    admit(&client.live.generation.plan, &client.view(), buf, scratch)
+    let plan = &client.live.generation.plan;
+    let admission =
+        client.core.clock.with_now(|now| admit(plan, &client.view(now), buf, scratch))?;
+    client.act_on(&admission);
+    let (plan, now) = (&client.live.generation.plan, client.core.clock.unix_seconds());
+    permit(plan, &admission, client.acting_identity(), now)?;
+    Ok(admission)
 }
 
 /// Forwards, and answers ourselves if that came to nothing.

@@ -212,7 +212,7 @@ fn render(
         let facts = client.facts(now, Some(Client::request_facts(request.buf, scratch, &route.id)));
         let towards = Towards {
             node: node_plan,
-            identity_block: &client.identity_block,
+            identity_block: client.acting_block(),
             keep_alive: upstream.keeps_connections(),
         };
         upstream_head(plan, request.admission, &facts, &towards, out)

@@ -20,7 +20,7 @@ use super::stream::{Cut, Security, Stream};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::identity::VerifyFailure;
 use crate::plan::facts::ConnectionFacts;
-use crate::plan::{ListenerId, ServerId};
+use crate::plan::{Forbidden, ListenerId, ServerId};
 use crate::report::Counter;
 use crate::tls::HandshakeNotes;
 use crate::tls::facts;
@@ -120,6 +120,8 @@ pub async fn open(
         server: None,
         identity: None,
         identity_block: Vec::new(),
+        standings: Vec::new(),
+        acting: None,
     };
     if tls {
         let secured = secure(&mut client, timeout).await;
@@ -141,6 +143,8 @@ enum Failure {
     UnknownName(Option<String>),
     /// The certificate is not good, for OpenSSL's reason.
     Certificate(Option<String>, VerifyFailure),
+    /// The client is on no allow list, or on a deny list.
+    Forbidden(Option<String>, Forbidden),
     /// rustls read another server name than we did.
     NameDiffers(Option<String>),
     /// The handshake failed.
@@ -168,7 +172,10 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
         return Err(match notes.client_failure() {
             Some(reason) => Failure::Certificate(name, reason),
             None if notes.name_differs() => Failure::NameDiffers(name),
-            None => Failure::Handshake(name, cut),
+            None => match notes.client_forbidden() {
+                Some(forbidden) => Failure::Forbidden(name, forbidden),
+                None => Failure::Handshake(name, cut),
+            },
         });
     }
     client.server = Some(server);
@@ -259,6 +266,7 @@ pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
     client.live = live;
     client.listener = listener;
     client.server = server;
+    client.forget_standings();
     if let Some(server) = server {
         take_identity(client, server);
     }
@@ -291,7 +299,10 @@ async fn refuse(client: &mut Client, failure: &Failure) {
         }
         Failure::UnknownName(_) => words.extend_from_slice(&fatal_alert(UNRECOGNIZED_NAME)),
         // The session has sent its own alert.
-        Failure::Certificate(..) | Failure::NameDiffers(_) | Failure::Handshake(..) => {}
+        Failure::Certificate(..)
+        | Failure::Forbidden(..)
+        | Failure::NameDiffers(_)
+        | Failure::Handshake(..) => {}
     }
     let mut sink = client.stream.sink();
     if sink.write(&words, GOODBYE_TIME).await.is_err() || sink.flush(GOODBYE_TIME).await.is_err() {
@@ -320,6 +331,7 @@ fn note(client: &Client, failure: &Failure) {
         Failure::Certificate(name, failure) => {
             (name.as_deref(), format!("client certificate: {}", failure.text()))
         }
+        Failure::Forbidden(name, forbidden) => (name.as_deref(), forbidden.word().to_owned()),
         Failure::NameDiffers(name) => (name.as_deref(), "its server name is ambiguous".to_owned()),
         Failure::Handshake(name, cut) => (name.as_deref(), describe(cut)),
     };

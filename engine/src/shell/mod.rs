@@ -21,6 +21,7 @@ pub mod relay;
 pub mod respond;
 pub mod session;
 pub mod socket;
+mod standing;
 pub mod stream;
 pub mod upstream;
 pub mod worker;

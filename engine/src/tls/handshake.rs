@@ -10,6 +10,7 @@ use rustls::SignatureScheme;
 
 use super::hello::normal_name;
 use crate::identity::VerifyFailure;
+use crate::plan::Forbidden;
 
 /// The notes of one connection's handshake; kept with the connection until it is over.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -18,6 +19,7 @@ pub struct HandshakeNotes {
     leaf_expiry: Option<i64>,
     client_sigalg: Option<SignatureScheme>,
     client_failure: Option<VerifyFailure>,
+    client_forbidden: Option<Forbidden>,
     name_differs: bool,
 }
 
@@ -73,6 +75,12 @@ impl HandshakeNotes {
         self.client_failure
     }
 
+    /// Why the client was refused by a list (`reject = "handshake"`).
+    #[must_use]
+    pub const fn client_forbidden(&self) -> Option<Forbidden> {
+        self.client_forbidden
+    }
+
     /// `$ssl_client_sigalg`, as OpenSSL names it; empty without a certificate or after resumption.
     #[must_use]
     pub const fn client_sigalg(&self) -> &'static str {
@@ -99,6 +107,11 @@ pub(super) fn note_leaf_expiry(end: i64) {
 /// The client's chain was refused during the handshake.
 pub(super) fn note_client_failure(failure: VerifyFailure) {
     with_running(|running| running.notes.client_failure = Some(failure));
+}
+
+/// The client was refused by a list during the handshake.
+pub(super) fn note_client_forbidden(forbidden: Forbidden) {
+    with_running(|running| running.notes.client_forbidden = Some(forbidden));
 }
 
 /// The client proved possession with this.

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use ferrule_config::model::{ClientAuth, ClientVerify, HostPattern, Protocols, Reject, Server};
+use ferrule_config::model::{
+    ClientAuth, ClientMatch, ClientVerify, HostPattern, Protocols, Reject, Server,
+};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -20,10 +22,12 @@ use rustls::{
 
 use super::tickets::{PolicyTicketer, TicketKeys};
 use super::{Findings, handshake, keys, signatures};
+use crate::identity::allow::Lists;
+use crate::identity::alt_names;
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Verdict, VerifyFailure};
 use crate::identity::outline::Outline;
-use crate::plan::Gate;
+use crate::plan::{Forbidden, Gate, access};
 
 /// Bytes of CA names in a `CertificateRequest`; its field holds 64 KiB.
 const CA_NAMES_BYTES_MAX: usize = 48 * 1024;
@@ -35,6 +39,8 @@ pub struct ServerTls {
     pub config: Arc<ServerConfig>,
     /// Which clients are trusted; `None` asks for no certificate.
     pub policy: Option<Arc<ClientPolicy>>,
+    /// The URIs of the first certificate.
+    pub own_uris: Vec<Box<[u8]>>,
 }
 
 impl ServerTls {
@@ -56,6 +62,8 @@ impl ServerTls {
         let pairs: Vec<Arc<CertifiedKey>> = loaded.into_iter().collect::<Option<_>>()?;
         let verify = asked.map_or(ClientVerify::Off, |client| client.verify);
         let reject = asked.map_or(Reject::Http, |client| client.reject);
+        let leaf = pairs.first().and_then(|pair| pair.cert.first());
+        let own_uris = leaf.map(|leaf| alt_names::uris_of(leaf)).unwrap_or_default();
         let scope = scope(server, policy.as_deref(), (verify, reject), &pairs);
         let versions = versions(server.protocols);
         let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
@@ -83,7 +91,7 @@ impl ServerTls {
         } else {
             config.send_tls13_tickets = 0;
         }
-        Some(Self { config: Arc::new(config), policy })
+        Some(Self { config: Arc::new(config), policy, own_uris })
     }
 }
 
@@ -94,7 +102,7 @@ pub(super) fn versions(protocols: Protocols) -> Vec<&'static SupportedProtocolVe
         .collect()
 }
 
-fn load_policy(
+pub(super) fn load_policy(
     client: &ClientAuth,
     field: &str,
     found: &mut Findings<'_>,
@@ -191,7 +199,29 @@ fn scope(
         &policy.map_or([0; 32], ClientPolicy::scope),
         &flags,
         &chain::sha256(&leaves),
+        &lists_scope(server.client.as_ref()),
     ])
+}
+
+/// A digest of who is let in by lists, and of where nobody is asked.
+fn lists_scope(client: Option<&ClientAuth>) -> [u8; 32] {
+    let Some(client) = client else { return [0; 32] };
+    let entries = |list: &[ClientMatch]| -> [u8; 32] {
+        let entries: Vec<[u8; 32]> = list
+            .iter()
+            .map(|entry| {
+                let terms: Vec<String> = entry.terms.iter().map(ToString::to_string).collect();
+                let terms: Vec<&[u8]> = terms.iter().map(String::as_bytes).collect();
+                chain::sha256(&terms)
+            })
+            .collect();
+        let entries: Vec<&[u8]> = entries.iter().map(<[u8; 32]>::as_slice).collect();
+        chain::sha256(&entries)
+    };
+    let exempt: Vec<&[u8]> =
+        client.exempt.iter().map(|pattern| pattern.as_str().as_bytes()).collect();
+    let lists = &client.lists;
+    chain::sha256(&[&entries(&lists.allow), &entries(&lists.deny), &chain::sha256(&exempt)])
 }
 
 /// Picks the first pair that the client can verify.
@@ -236,6 +266,7 @@ fn suites_allow(key: SignatureAlgorithm, offered: &[CipherSuite]) -> bool {
 #[derive(Debug)]
 struct ClientCheck {
     policy: Arc<ClientPolicy>,
+    lists: Lists,
     verify: ClientVerify,
     reject: Reject,
     ca_names: Vec<DistinguishedName>,
@@ -265,6 +296,7 @@ impl ClientCheck {
         }
         Self {
             policy,
+            lists: access::compile(&client.lists),
             verify: client.verify,
             reject: client.reject,
             ca_names,
@@ -302,6 +334,12 @@ impl ClientCertVerifier for ClientCheck {
             {
                 handshake::note_client_failure(failure);
                 return Err(Error::InvalidCertificate(alert_for(failure)));
+            }
+            if let Err(forbidden) = Forbidden::check(self.lists.judge(end_entity, verdict)) {
+                handshake::note_client_forbidden(forbidden);
+                // Its alert is access_denied.
+                let refused = CertificateError::ApplicationVerificationFailure;
+                return Err(Error::InvalidCertificate(refused));
             }
         }
         Ok(ClientCertVerified::assertion())

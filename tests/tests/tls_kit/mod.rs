@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientVerify, HostPattern, Http, IoDriver, KeepalivePool, KeyPair, Level, Log,
-    LogTarget, PassHost, Pem, PemSource, Protocols, Reject, Runtime, Scheme, Server, Upstream,
-    UpstreamTimeout, UpstreamTls as UpstreamModel,
+    ClientAuth, ClientLists, ClientVerify, HostPattern, Http, IoDriver, KeepalivePool, KeyPair,
+    Level, Log, LogTarget, PassHost, Pem, PemSource, Protocols, Reject, Runtime, Scheme, Server,
+    Upstream, UpstreamTimeout, UpstreamTls as UpstreamModel, Xfcc,
 };
 use ferrule_config::{Config, Place, Problems};
 use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
@@ -135,6 +135,8 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
             reject,
             allow_v1: true,
             send_ca_names: true,
+            lists: ClientLists::default(),
+            exempt: Vec::new(),
         }),
     }
 }
@@ -181,6 +183,8 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
             handshake_failures: false,
         },
         identity_headers: Vec::new(),
+        xfcc: Xfcc::default(),
+        trusts: Vec::new(),
         listens: Vec::new(),
         servers,
         upstreams: upstreams.into_iter().collect(),

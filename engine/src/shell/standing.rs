@@ -1,0 +1,92 @@
+//! Who a client is by the authorities that a route has of its own.
+//!
+//! The handshake proves that the client holds a key, and its chain is judged by the server name's
+//! authorities. A route with others has the same chain judged by those, once per connection and set of
+//! authorities; the requests that take such a route are passed on with that identity.
+
+use std::rc::Rc;
+
+use super::client::Client;
+use super::session::Session;
+use crate::exchange::Admission;
+use crate::identity::{Asked, ClientIdentity};
+use crate::plan::TrustId;
+
+/// Who a client is by some authorities.
+pub(super) struct Standing {
+    trust: TrustId,
+    identity: Rc<ClientIdentity>,
+    /// As [`Client::identity_block`].
+    block: Vec<u8>,
+}
+
+impl Client {
+    /// Who the current request's client is.
+    #[must_use]
+    pub fn acting_identity(&self) -> Option<&ClientIdentity> {
+        match self.acting.and_then(|at| self.standings.get(at)) {
+            Some(standing) => Some(&standing.identity),
+            None => self.identity.as_deref(),
+        }
+    }
+
+    /// The identity headers of the current request that stay the same for all like it.
+    #[must_use]
+    pub fn acting_block(&self) -> &[u8] {
+        match self.acting.and_then(|at| self.standings.get(at)) {
+            Some(standing) => &standing.block,
+            None => &self.identity_block,
+        }
+    }
+
+    /// The next request goes by the server name's authorities, until its route is known.
+    pub fn act_as_itself(&mut self) {
+        self.acting = None;
+    }
+
+    /// The current request goes by the authorities of its route.
+    pub fn act_on(&mut self, admission: &Admission) {
+        let trust = self.live.generation.plan.route(admission.route).access.trust();
+        let (Some(trust), true) = (trust, self.server.is_some()) else { return };
+        let known = self.standings.iter().position(|standing| standing.trust == trust);
+        self.acting = Some(known.unwrap_or_else(|| self.judge(trust)));
+    }
+
+    /// Another generation has other authorities.
+    pub fn forget_standings(&mut self) {
+        self.acting = None;
+        self.standings.clear();
+    }
+
+    fn judge(&mut self, trust: TrustId) -> usize {
+        let generation = &self.live.generation;
+        let policy = generation.tls.trusts.get(trust.0 as usize).map(|policy| &**policy);
+        let asked =
+            Asked { server: self.server.map_or(u32::MAX, |server| server.0), trust: Some(trust.0) };
+        let identity = {
+            let security = self.stream.security.borrow();
+            let chain: Vec<&[u8]> = match &security.session {
+                Session::Server(connection) => {
+                    let shown = connection.peer_certificates().unwrap_or_default();
+                    shown.iter().map(AsRef::as_ref).collect()
+                }
+                Session::Plain | Session::Client(_) => Vec::new(),
+            };
+            let now = self.core.clock.unix_seconds();
+            let mut identities = self.live.identities.borrow_mut();
+            identities.get_or_make(asked, &chain, policy, &generation.plan.wanted, now)
+        };
+        let at = self.standings.len();
+        self.standings.push(Standing { trust, identity, block: Vec::new() });
+        self.acting = Some(at);
+        let mut block = Vec::new();
+        self.core.clock.with_now(|now| {
+            let facts = self.facts(now, None);
+            self.live.generation.plan.identity.render_block(&facts, &mut block);
+        });
+        if let Some(standing) = self.standings.get_mut(at) {
+            standing.block = block;
+        }
+        at
+    }
+}
