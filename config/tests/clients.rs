@@ -175,6 +175,17 @@ fn conditions_read_as_they_are_written() {
     assert!(matches!(&vars[3], Condition::Test(_, Test::Is(text)) if text == "c"));
 }
 
+#[test]
+fn an_expression_on_a_whole_name_is_a_warning() {
+    for (name, warnings) in
+        [("ssl_client_s_dn", 1), ("ssl_client_i_dn", 1), ("ssl_client_s_dn_ou", 0)]
+    {
+        let text =
+            format!("{LISTEN}{SSL}{ROUTE}vars = [['{name}', '!', '~~', '(^|,)OU=ops(,|$)']]\n");
+        assert_eq!(draft(&text).problems.warnings().count(), warnings, "{name}");
+    }
+}
+
 /// A conditional route leaves something for the next one with the same host and path.
 #[test]
 fn a_conditional_route_hides_no_other() {

@@ -345,7 +345,7 @@ fn routes_and_services_refer_to_what_is_there() {
         (
             "[[routes]]\nuri = '/x'\nvars = []\nplugins = {}\nupstream.nodes = { 'a' = 1 }\n",
             &[
-                (4, 1, "routes[0].vars", "not supported yet"),
+                (4, 8, "routes[0].vars", "this list is empty"),
                 (5, 1, "routes[0].plugins", "there are no plugins"),
             ],
         ),

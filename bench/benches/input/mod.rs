@@ -148,8 +148,14 @@ pub(crate) struct Connection {
 impl Connection {
     /// A connection without a certificate.
     pub(crate) fn new() -> Self {
-        let plan = Plan::build(&config());
-        let client = ClientIdentity::of(&[], Verdict::None, &plan.wanted);
+        Self::of(&config(), &[])
+    }
+
+    /// A connection of a verified client with this chain, or of one without.
+    pub(crate) fn of(config: &Config, chain: &[&[u8]]) -> Self {
+        let plan = Plan::build(config);
+        let verdict = if chain.is_empty() { Verdict::None } else { Verdict::Success };
+        let client = ClientIdentity::of(chain, verdict, &plan.wanted);
         let facts = ConnectionFacts {
             remote_addr: "192.0.2.7".to_owned(),
             remote_port: "4711".to_owned(),

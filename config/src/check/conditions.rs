@@ -88,13 +88,37 @@ impl Check<'_> {
                 if list.len() == 1 { list.pop() } else { Some(Condition::All(list)) }
             }
             _ => match expression(items) {
-                Ok(condition) => Some(condition),
+                Ok(condition) => {
+                    self.whole_names(&condition, place, path);
+                    Some(condition)
+                }
                 Err(wrong) => {
                     self.wrong(place, path, wrong);
                     None
                 }
             },
         }
+    }
+
+    /// An expression cannot tell a comma within a value from the end of it.
+    fn whole_names(&mut self, condition: &Condition, place: Place, path: &str) {
+        let test = match condition {
+            Condition::Not(inner) => inner,
+            other => other,
+        };
+        let Condition::Test(variable, Test::Matches(_)) = test else { return };
+        let modern = match variable {
+            Variable::SslClientSDn | Variable::SslClientSDnLegacy => {
+                "compare an attribute, as `ssl_client_s_dn_ou`, or use `client.allow`"
+            }
+            Variable::SslClientIDn | Variable::SslClientIDnLegacy => {
+                "compare the whole name with `==`, or use `client.allow`"
+            }
+            _ => return,
+        };
+        let message = "in a whole name a comma within a value looks like the start of the next \
+                       attribute: `CN=x\\,OU=ops` holds `,OU=ops`";
+        self.warn(place, path.to_owned(), message, modern);
     }
 
     fn list(&mut self, items: &[Item], (path, depth): (&str, usize)) -> Vec<Condition> {

@@ -8,11 +8,11 @@ use crate::template::Variable;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     /// Every one of these (`AND`, and a list of conditions).
-    All(Vec<Condition>),
+    All(Vec<Self>),
     /// One of these at least (`OR`).
-    Any(Vec<Condition>),
+    Any(Vec<Self>),
     /// Not this one (`!`, `!AND`, `!OR`).
-    Not(Box<Condition>),
+    Not(Box<Self>),
     /// A test of a variable's value.
     Test(Variable, Test),
 }

@@ -133,7 +133,7 @@ pub fn has_value(name: &[u8], selector: &Selector, wanted: &str) -> bool {
 fn text(value: &Element<'_>) -> Option<String> {
     let mut bytes = Vec::new();
     let clean = each_character(value.content, width(value.tag)?, |piece, _, _| {
-        bytes.extend_from_slice(piece)
+        bytes.extend_from_slice(piece);
     });
     let text = String::from_utf8(bytes).ok()?;
     (clean && !text.chars().any(char::is_control)).then_some(text)

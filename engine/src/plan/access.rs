@@ -113,7 +113,8 @@ fn entry(entry: &model::ClientMatch) -> Entry {
 fn term(term: &ClientTerm) -> Term {
     let bytes = |text: &str| -> Box<[u8]> { text.as_bytes().into() };
     // The configuration knows the same names; what it does not know can hold for nobody.
-    let selector = |name: &str| Selector::new(name).unwrap_or(Selector::Dotted(name.into()));
+    let selector =
+        |name: &str| Selector::new(name).unwrap_or_else(|| Selector::Dotted(name.into()));
     match term {
         ClientTerm::Uri(uri) => Term::Uri(Uri {
             origin: bytes(&uri.origin),

@@ -3,8 +3,10 @@
 //! Every wait is bounded, every port and directory is the test's own.
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
+mod access;
 mod access_log;
 mod bodies;
+mod conditions;
 mod drain;
 mod guides;
 mod hostile;
@@ -16,6 +18,7 @@ mod resume;
 mod rewrite;
 mod routing;
 mod sni;
+mod spoof;
 
 use std::fs;
 use std::path::Path;
