@@ -28,6 +28,8 @@ pub(crate) const MAX_HEADERS: i64 = 100;
 
 /// A handshake needs two round trips; a peer that takes longer holds a buffer for nothing.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Two, as OpenSSL sends: a client that opens two connections at once spends both.
+pub(crate) const SESSION_TICKET_COUNT: i64 = 2;
 /// OpenSSL's count in nginx and APISIX: one intermediate certificate.
 pub(crate) const DEPTH: i64 = 1;
 

@@ -7,9 +7,9 @@ use std::fmt::Display;
 use toml::Value;
 
 use crate::model::{
-    AccessFormat, ClientAuth, ClientLists, ClientRule, Config, HeaderOps, HeaderValue, KeyPair,
-    Listen, LogTarget, Node, NodeAddress, PassHost, Pem, PemSource, Protocols, Route, Server,
-    Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls, Xfcc,
+    AccessFormat, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps, HeaderValue,
+    KeyPair, Listen, LogTarget, Node, NodeAddress, PassHost, Pem, PemSource, Protocols, Route,
+    Server, Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls, Xfcc,
 };
 use crate::template::{Piece, Template};
 use crate::values::{duration_text, host_pattern_text, size_text, uri_pattern_text};
@@ -63,6 +63,7 @@ impl Config {
         out.text_line("io_driver", runtime.io_driver.word());
         out.line("ring_entries", runtime.ring_entries);
         out.line("max_connections", runtime.max_connections);
+        out.line("watch_files", runtime.watch_files);
         out.text_line("shutdown_timeout", &duration_text(runtime.shutdown_timeout));
         out.header("[log]");
         let (path, level) = (text(&target_text(&log.error)), text(log.level.word()));
@@ -86,6 +87,9 @@ impl Config {
         out.text_line("client_max_body_size", &size_text(http.client_max_body_size.unwrap_or(0)));
         out.text_line("large_client_header_buffers", &size_text(http.head_bytes_max.into()));
         out.line("max_headers", http.fields_max);
+        if !http.ticket_key_files.is_empty() {
+            out.line("ssl_session_ticket_key", list(http.ticket_key_files.iter().map(file_text)));
+        }
         out.line("underscores_in_headers", http.underscores_in_headers);
     }
 
@@ -197,10 +201,26 @@ fn dump_server(out: &mut Writer, server: &Server) {
         }
     }
     out.line("ssl_protocols", protocols(server.protocols));
+    dump_password_file(out, server.pairs.first());
+    if !server.stapling_files.is_empty() {
+        out.line("ssl_stapling_file", list(server.stapling_files.iter().map(file_text)));
+    }
     out.line("session_tickets", server.session_tickets);
+    out.line("session_ticket_count", server.session_ticket_count);
+    out.line("session_cache", server.session_cache);
     if let Some(client) = &server.client {
         dump_client(out, client);
     }
+}
+
+fn dump_password_file(out: &mut Writer, pair: Option<&KeyPair>) {
+    if let Some(file) = pair.and_then(|pair| pair.password_file.as_ref()) {
+        out.text_line("password_file", &file_text(file));
+    }
+}
+
+fn file_text(file: &FileAt) -> String {
+    file.path.display().to_string()
 }
 
 fn dump_client(out: &mut Writer, client: &ClientAuth) {
@@ -211,6 +231,7 @@ fn dump_client(out: &mut Writer, client: &ClientAuth) {
     out.text_line("verify", client.verify.word());
     out.line("depth", client.depth);
     out.text_line("reject", client.reject.word());
+    out.text_line("on_revoke", client.on_revoke.word());
     out.line("allow_v1", client.allow_v1);
     out.line("send_ca_names", client.send_ca_names);
     dump_lists(out, &client.lists);
@@ -248,7 +269,8 @@ fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
 
 fn dump_upstream_tls(out: &mut Writer, tls: &UpstreamTls) {
     out.header("[upstreams.tls]");
-    if let Some(KeyPair { cert, key }) = &tls.client {
+    dump_password_file(out, tls.client.as_ref());
+    if let Some(KeyPair { cert, key, .. }) = &tls.client {
         out.text_line("client_cert", &pem_text(cert));
         out.text_line("client_key", &key_text(key));
     }

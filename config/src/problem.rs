@@ -69,6 +69,14 @@ impl Problems {
         Self { found: Box::new(Found { source, ..Found::default() }) }
     }
 
+    /// Of the same file, with nothing wrong in it yet.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        let Found { source, fields, .. } = &*self.found;
+        let (source, fields) = (source.clone(), fields.clone());
+        Self { found: Box::new(Found { source, fields, ..Found::default() }) }
+    }
+
     pub(crate) const fn source(&self) -> &Source {
         &self.found.source
     }

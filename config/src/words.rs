@@ -1,7 +1,7 @@
 //! Values that are one of a few words: the word in the file, and what it stands for.
 
 use crate::model::{
-    ClientVerify, IoDriver, Level, Reject, Scheme, UpstreamVerify, XfccKey, XfccMode,
+    ClientVerify, IoDriver, Level, OnRevoke, Reject, Scheme, UpstreamVerify, XfccKey, XfccMode,
 };
 
 /// A type whose values each have one word.
@@ -86,6 +86,11 @@ impl Word for XfccKey {
         &[Self::By, Self::Hash, Self::Cert, Self::Chain, Self::Subject, Self::Uri, Self::Dns];
 }
 
+impl Word for OnRevoke {
+    const WORDS: &'static [&'static str] = &["close", "cut", "keep"];
+    const VALUES: &'static [Self] = &[Self::Close, Self::Cut, Self::Keep];
+}
+
 impl Word for Scheme {
     const WORDS: &'static [&'static str] = &["http", "https"];
     const VALUES: &'static [Self] = &[Self::Http, Self::Https];
@@ -123,7 +128,12 @@ mod tests {
     fn every_value_has_its_word() {
         assert!(pairs::<IoDriver>() && pairs::<Level>() && pairs::<ClientVerify>());
         assert!(pairs::<XfccMode>() && pairs::<XfccKey>());
-        assert!(pairs::<Reject>() && pairs::<Scheme>() && pairs::<UpstreamVerify>());
+        assert!(
+            pairs::<Reject>()
+                && pairs::<OnRevoke>()
+                && pairs::<Scheme>()
+                && pairs::<UpstreamVerify>()
+        );
         assert!(pairs::<SslType>() && pairs::<HostMode>() && pairs::<Version>());
         assert_eq!(ClientVerify::OptionalNoCa.word(), "optional_no_ca");
     }

@@ -89,7 +89,7 @@ fn unknown_and_refused_keys_are_told_by_name() {
             "ssls = [{ type = 'client', id = 1, cert = 'c', key = 'k', ocsp_stapling = 1 }]",
             59,
             "ssls[0].ocsp_stapling",
-            "yet",
+            "ssl_stapling_file",
         ),
     ]);
     let help = problems("listen = [{ address = '1.1.1.1:1', tsl = true }]").to_string();
@@ -168,7 +168,7 @@ fn listeners_are_addresses_given_once() {
 
 #[test]
 fn server_objects_are_whole() {
-    let cases: [(&str, &[Wanted<'_>]); 10] = [
+    let cases: [(&str, &[Wanted<'_>]); 11] = [
         ("sni = 'a'\ncert = 'c'\n", &[(2, 1, "ssls[0].key", "`key` is missing")]),
         ("cert = 'c'\nkey = 'k'\n", &[(2, 1, "ssls[0].sni", "`sni` is missing")]),
         (
@@ -177,6 +177,13 @@ fn server_objects_are_whole() {
                 (4, 8, "ssls[0].snis", "exclude each other"),
                 (4, 14, "ssls[0].snis[1]", "is taken by line 4"),
                 (5, 8, "ssls[0].cert", "this is empty"),
+            ],
+        ),
+        (
+            "sni = 'a'\ncert = 'c'\nkey = 'k'\nssl_stapling_file = ['a', 'b']\npassword_file = ''\n",
+            &[
+                (6, 21, "ssls[0].ssl_stapling_file", "1 certificates and 2 responses"),
+                (7, 17, "ssls[0].password_file", "this is empty"),
             ],
         ),
         ("sni = '10.0.0.1'\ncert = 'c'\nkey = 'k'\n", &[(3, 7, "ssls[0].sni", "an address")]),

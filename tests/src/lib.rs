@@ -13,6 +13,7 @@ pub mod zoo;
 
 pub use ferrule_tools::clock::{PATIENCE, now, poll};
 pub use ferrule_tools::gateway::{Driver, Gateway, Reloaded, Setup};
+pub use ferrule_tools::haproxy::Haproxy;
 pub use ferrule_tools::http::{Conversation, Head, Message};
 pub use ferrule_tools::nginx::{Nginx, Shape};
 pub use ferrule_tools::pki::{Authority, Leaf};

@@ -8,7 +8,7 @@ use ferrule_tools::clock::PATIENCE;
 use ferrule_tools::http::{Conversation, Message};
 use ferrule_tools::pki::Leaf;
 use ferrule_tools::tls;
-use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Resumption};
+use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12Resumption};
 use rustls::client::{Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 use rustls::{
@@ -135,6 +135,15 @@ impl Dial {
     pub fn resuming(mut self) -> Self {
         let store = Arc::new(OneName(ClientSessionMemoryCache::new(64)));
         Arc::make_mut(&mut self.config).resumption = Resumption::store(store);
+        self
+    }
+
+    /// As a client that takes no tickets: TLS 1.2 sessions are known by their ids.
+    #[must_use]
+    pub fn without_tickets(mut self) -> Self {
+        let config = Arc::make_mut(&mut self.config);
+        config.resumption =
+            config.resumption.clone().tls12_resumption(Tls12Resumption::SessionIdOnly);
         self
     }
 

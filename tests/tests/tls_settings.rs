@@ -231,6 +231,8 @@ fn every_broken_file_is_named() {
     let leaf = world.leaf("server", 1, b"");
     let text = |key: &Key| inline(&std::fs::read_to_string(&key.path).expect("a key"));
     let p521 = draft("p521", 3).sign(&large, &world.root);
+    let sealed =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let table = [
         (world.pem(&leaf), text(&other), "does not belong to"),
         (world.pem(&p521), text(&large), "P-521"),
@@ -239,10 +241,11 @@ fn every_broken_file_is_named() {
         (world.pem(&leaf), inline(""), "is empty"),
         (world.pem(&leaf), inline("nothing"), "there is no private key in"),
         (world.pem(b"\x30\x03abc"), text(&world.key), "is broken"),
+        (world.pem(&leaf), inline(sealed), "is encrypted"),
     ];
     for (cert, key, expected) in table {
         let mut model = server(&world, ClientVerify::Off, Reject::Http);
-        model.pairs = vec![KeyPair { cert, key }];
+        model.pairs = vec![KeyPair { cert, key, password_file: None }];
         let mut problems = Problems::default();
         let keys = Arc::new(TicketKeys::new());
         let settings = TlsSettings::load(&config(vec![model], None), &keys, &mut problems, now());

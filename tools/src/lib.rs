@@ -12,6 +12,7 @@
 
 pub mod clock;
 pub mod gateway;
+pub mod haproxy;
 pub mod http;
 pub mod load;
 pub mod nginx;

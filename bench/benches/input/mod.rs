@@ -81,6 +81,7 @@ pub(crate) fn config() -> Config {
             ring_entries: 4096,
             io_driver: IoDriver::Auto,
             max_connections: 1000,
+            watch_files: true,
             shutdown_timeout: MINUTE,
         },
         http: Http {
@@ -92,6 +93,7 @@ pub(crate) fn config() -> Config {
             client_max_body_size: None,
             head_bytes_max: 32 * 1024,
             fields_max: 100,
+            ticket_key_files: Vec::new(),
             underscores_in_headers: false,
         },
         log: Log {

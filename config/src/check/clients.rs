@@ -3,7 +3,7 @@
 use crate::check::Check;
 use crate::client_match;
 use crate::model::{
-    ClientAuth, ClientLists, ClientMatch, ClientRule, ClientTerm, ClientVerify, Reject,
+    ClientAuth, ClientLists, ClientMatch, ClientRule, ClientTerm, ClientVerify, OnRevoke, Reject,
 };
 use crate::pattern::Pattern;
 use crate::problem::Place;
@@ -156,6 +156,7 @@ impl Check<'_> {
             verify: ClientVerify::On,
             depth: raw.int("depth"),
             reject: Reject::Http,
+            on_revoke: OnRevoke::Close,
             allow_v1: raw.flag("allow_v1"),
             send_ca_names: false,
             lists: ClientLists::default(),

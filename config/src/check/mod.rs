@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::model::{
-    ClientAuth, ClientVerify, Config, HostPattern, Pem, PemSource, Server, Upstream,
+    ClientAuth, ClientVerify, Config, FileAt, HostPattern, Pem, PemSource, Server, Upstream,
 };
 use crate::problem::{Place, Problem, Problems};
 use crate::raw::{Raw, Text};
@@ -66,7 +66,7 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
     Config {
         file: file.to_owned(),
         runtime: Check::runtime(root),
-        http: Check::http(root),
+        http: check.http(root),
         log: check.log(root),
         identity_headers,
         xfcc,
@@ -136,6 +136,29 @@ impl Check<'_> {
             PemSource::Path(self.path(&text.text))
         };
         Some(Pem { place: text.place, source })
+    }
+
+    /// The files of a key that takes one or several paths.
+    fn files(&mut self, raw: &Raw, key: &str) -> Vec<FileAt> {
+        let mut files = Vec::new();
+        for text in raw.texts(key) {
+            if text.text.trim().is_empty() {
+                self.error(text.place, raw.path(key), "this is empty", "write a path");
+            } else {
+                files.push(FileAt { place: text.place, path: self.path(&text.text) });
+            }
+        }
+        files
+    }
+
+    /// The file of a key that takes one path.
+    fn file(&mut self, raw: &Raw, key: &str) -> Option<FileAt> {
+        let text = raw.text(key)?;
+        if text.text.trim().is_empty() {
+            self.error(text.place, raw.path(key), "this is empty", "write a path");
+            return None;
+        }
+        Some(FileAt { place: text.place, path: self.path(&text.text) })
     }
 
     /// The PEM texts of a key that takes one or several.

@@ -21,11 +21,12 @@ impl Check<'_> {
             ring_entries: raw.int("ring_entries"),
             io_driver: raw.word("io_driver").unwrap_or(IoDriver::Auto),
             max_connections: raw.int("max_connections"),
+            watch_files: raw.flag("watch_files"),
             shutdown_timeout: raw.duration("shutdown_timeout"),
         })
     }
 
-    pub(super) fn http(root: &Raw) -> Http {
+    pub(super) fn http(&mut self, root: &Raw) -> Http {
         with_table(root, "http", |raw| Http {
             client_header_timeout: raw.duration("client_header_timeout"),
             client_body_timeout: raw.duration("client_body_timeout"),
@@ -36,6 +37,7 @@ impl Check<'_> {
             head_bytes_max: u32::try_from(raw.size("large_client_header_buffers"))
                 .unwrap_or(u32::MAX),
             fields_max: raw.int("max_headers"),
+            ticket_key_files: self.files(raw, "ssl_session_ticket_key"),
             underscores_in_headers: raw.flag("underscores_in_headers"),
         })
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::check::{Check, Ids, is_off};
 use crate::model::{
-    ClientAuth, ClientVerify, HostPattern, KeyPair, Pem, Protocols, Reject, Server,
+    ClientAuth, ClientVerify, FileAt, HostPattern, KeyPair, OnRevoke, Pem, Protocols, Reject,
+    Server,
 };
 use crate::raw::Raw;
 use crate::values::{self, nearest};
@@ -49,6 +50,7 @@ impl Check<'_> {
         let pairs = self.pairs(raw);
         let client = raw.table("client").map(|client| self.client_auth(client));
         let protocols = protocols(raw);
+        let stapling_files = self.stapling_files(raw, pairs.len());
         if snis.is_empty() || pairs.is_empty() || raw.is_broken("client") {
             return None;
         }
@@ -58,9 +60,24 @@ impl Check<'_> {
             snis,
             pairs,
             protocols,
+            stapling_files,
             session_tickets: raw.flag("session_tickets"),
+            session_ticket_count: raw.int("session_ticket_count"),
+            session_cache: raw.flag("session_cache"),
             client,
         })
+    }
+
+    /// As many as there are pairs, or none.
+    fn stapling_files(&mut self, raw: &Raw, pairs: usize) -> Vec<FileAt> {
+        let files = self.files(raw, "ssl_stapling_file");
+        if !files.is_empty() && pairs > 0 && files.len() != pairs {
+            let (at, path) = (raw.at("ssl_stapling_file"), raw.path("ssl_stapling_file"));
+            let message = format!("there are {pairs} certificates and {} responses", files.len());
+            let help = "one for `cert` and one for each of `certs`, in that order";
+            self.error(at, path, &message, help);
+        }
+        files
     }
 
     fn snis(&mut self, raw: &Raw) -> Vec<HostPattern> {
@@ -105,7 +122,9 @@ impl Check<'_> {
         if certs.len() != keys.len() {
             return Vec::new();
         }
-        certs.into_iter().zip(keys).map(|(cert, key)| KeyPair { cert, key }).collect()
+        let password_file = self.file(raw, "password_file");
+        let pair = |(cert, key)| KeyPair { cert, key, password_file: password_file.clone() };
+        certs.into_iter().zip(keys).map(pair).collect()
     }
 
     fn certs_of(&mut self, raw: &Raw, one: &str, more: &str) -> Vec<Pem> {
@@ -116,8 +135,18 @@ impl Check<'_> {
     }
 
     fn client_cert(&mut self, raw: &Raw) -> Option<KeyPair> {
-        let for_servers =
-            ["sni", "snis", "certs", "keys", "ssl_protocols", "session_tickets", "client"];
+        let for_servers = [
+            "sni",
+            "snis",
+            "certs",
+            "keys",
+            "ssl_stapling_file",
+            "ssl_protocols",
+            "session_tickets",
+            "session_ticket_count",
+            "session_cache",
+            "client",
+        ];
         for key in for_servers {
             if raw.has(key) {
                 let message = format!("`{key}` is for `type = \"server\"` only");
@@ -131,7 +160,7 @@ impl Check<'_> {
         }
         let cert = raw.text("cert").and_then(|text| self.pem(&text, raw.path("cert")));
         let key = raw.text("key").and_then(|text| self.pem(&text, raw.path("key")));
-        Some(KeyPair { cert: cert?, key: key? })
+        Some(KeyPair { cert: cert?, key: key?, password_file: self.file(raw, "password_file") })
     }
 
     fn client_auth(&mut self, raw: &Raw) -> ClientAuth {
@@ -147,6 +176,7 @@ impl Check<'_> {
             verify,
             depth: raw.int("depth"),
             reject: raw.word("reject").unwrap_or(Reject::Http),
+            on_revoke: raw.word("on_revoke").unwrap_or(OnRevoke::Close),
             allow_v1: raw.flag("allow_v1"),
             send_ca_names: raw.flag("send_ca_names"),
             lists: self.client_lists(raw),

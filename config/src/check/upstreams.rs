@@ -217,13 +217,18 @@ impl Check<'_> {
                 self.problems.push_at(raw.at(one), raw.path(other), message, help);
             }
         }
+        if raw.has("password_file") && !raw.has("client_key") {
+            let help = "that of a certificate in [[ssls]] is given there";
+            let path = raw.path("password_file");
+            self.error(raw.at("password_file"), path, "there is no `client_key` here", help);
+        }
         if raw.has("client_cert_id") {
             return self.client_cert_by_id(raw);
         }
         let cert =
             raw.text("client_cert").and_then(|text| self.pem(&text, raw.path("client_cert")));
         let key = raw.text("client_key").and_then(|text| self.pem(&text, raw.path("client_key")));
-        Some(KeyPair { cert: cert?, key: key? })
+        Some(KeyPair { cert: cert?, key: key?, password_file: self.file(raw, "password_file") })
     }
 }
 

@@ -136,6 +136,12 @@ static TLS: Table = Table {
         ),
         optional("client_key", Kind::Secret, "needed by `client_cert`", "Its private key."),
         optional(
+            "password_file",
+            Kind::Text,
+            "the key is not encrypted",
+            "A file of pass phrases for `client_key`, one a line.",
+        ),
+        optional(
             "client_cert_id",
             Kind::Id,
             "see `client_cert`",

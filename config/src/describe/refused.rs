@@ -65,8 +65,7 @@ pub(crate) const IN_LISTEN: &[Refused] = &[
 pub(crate) const IN_SSLS: &[Refused] = &[
     later("ciphers"),
     later("ssl_ciphers"),
-    later("ocsp_stapling"),
-    later("password_file"),
+    never("ocsp_stapling", "name the files of the responses with `ssl_stapling_file`"),
     never("acme", ACME),
     never("early_data", "a replayed request must not carry an identity"),
 ];
@@ -75,7 +74,6 @@ pub(crate) const IN_CLIENT: &[Refused] = &[
     later("crl"),
     later("crl_expired"),
     later("ocsp"),
-    later("on_revoke"),
     never("pins", "write them into `allow`: `sha256:` and `spki-sha256:`"),
 ];
 

@@ -4,7 +4,7 @@ use crate::defaults;
 use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{duration, flag, optional, required, with};
-use crate::model::{ClientVerify, IoDriver, Level, Reject, XfccKey, XfccMode};
+use crate::model::{ClientVerify, IoDriver, Level, OnRevoke, Reject, XfccKey, XfccMode};
 use crate::words::{SslType, Version, Word};
 
 /// The whole file.
@@ -86,6 +86,13 @@ static RUNTIME: Table = Table {
             Fallback::Int(defaults::MAX_CONNECTIONS),
             "Client connections, all cores together.",
         ),
+        flag(
+            "watch_files",
+            true,
+            "Read certificates, keys, CRLs, stapled responses and ticket keys again within two seconds \
+                 when their files change. What does not fit together is refused, and what is in \
+                 force stays. This file itself is read at SIGHUP alone.",
+        ),
         duration(
             "shutdown_timeout",
             defaults::SHUTDOWN_TIMEOUT,
@@ -138,6 +145,14 @@ static HTTP: Table = Table {
             Kind::Int(8, 1_000),
             Fallback::Int(defaults::MAX_HEADERS),
             "Field lines of one request head. More is answered with 431.",
+        ),
+        optional(
+            "ssl_session_ticket_key",
+            Kind::Texts,
+            "secrets of the process's own, new every hour",
+            "Paths of files of 48 or 80 random bytes, for a fleet that shares its session tickets: the \
+                 first seals, all of them open. Read again when they change. The keys of each policy \
+                 are derived from them.",
         ),
         flag(
             "underscores_in_headers",
@@ -271,11 +286,38 @@ static SSLS: Table = Table {
         required("key", Kind::Secret, "Its private key, likewise."),
         optional("certs", Kind::Texts, "none", "Further certificates, for further key types."),
         optional("keys", Kind::Secrets, "none", "Their keys, in the same order."),
+        optional(
+            "password_file",
+            Kind::Text,
+            "the keys are not encrypted",
+            "A file of pass phrases for encrypted keys (PKCS#8), one a line, tried in turn \
+                 (nginx: `ssl_password_file`).",
+        ),
+        optional(
+            "ssl_stapling_file",
+            Kind::Texts,
+            "nothing is stapled",
+            "Paths of OCSP responses (DER) for `cert` and `certs`, in that order. Read again when \
+                 they change; a response that is over, or of another certificate, is not sent.",
+        ),
         optional("ssl_protocols", Kind::Words(&PROTOCOLS), "both", "TLS versions."),
         flag(
             "session_tickets",
             true,
-            "Let clients resume sessions. A ticket is bound to the policy it was made under.",
+            "Give tickets, so that clients can resume sessions. A ticket is bound to the policy it was \
+                 made under.",
+        ),
+        with(
+            "session_ticket_count",
+            Kind::Int(1, 4),
+            Fallback::Int(defaults::SESSION_TICKET_COUNT),
+            "Tickets after each TLS 1.3 handshake.",
+        ),
+        flag(
+            "session_cache",
+            true,
+            "Remember TLS 1.2 sessions by id, for clients without tickets; bound to the policy \
+                 likewise.",
         ),
         optional(
             "client",
@@ -339,6 +381,7 @@ static XFCC: Table = Table {
 };
 
 static CLIENT_VERIFY: Words = Words { words: ClientVerify::WORDS, refused: &[] };
+static ON_REVOKE: Words = Words { words: OnRevoke::WORDS, refused: &[] };
 static REJECT: Words = Words { words: Reject::WORDS, refused: &[] };
 
 /// Of `client` tables.
@@ -390,6 +433,15 @@ static CLIENT: Table = Table {
             Fallback::Text("http"),
             "How a client that fails is told. \"http\": the handshake completes and a 400 \
                  says why. \"handshake\": a TLS alert.",
+        ),
+        with(
+            "on_revoke",
+            Kind::Word(&ON_REVOKE),
+            Fallback::Text("close"),
+            "What becomes of a connection whose certificate is not good any more: revoked, over, \
+                 or refused by a new configuration. \"close\": it ends behind the running request. \
+                 \"cut\": at once. \"keep\": it lives on with the verdict of its handshake until \
+                 the certificate is over.",
         ),
         flag(
             "allow_v1",

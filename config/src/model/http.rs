@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::FileAt;
+
 /// `[http]`
 #[derive(Clone, Debug)]
 pub struct Http {
@@ -21,6 +23,9 @@ pub struct Http {
     pub head_bytes_max: u32,
     /// Field lines in one head.
     pub fields_max: u16,
+    /// Files of 48 or 80 random bytes that session tickets are sealed with: the first seals, all
+    /// open. Empty: the process makes its own.
+    pub ticket_key_files: Vec<FileAt>,
     /// Accept field names with an underscore (they are dropped otherwise).
     pub underscores_in_headers: bool,
 }

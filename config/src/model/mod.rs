@@ -15,7 +15,7 @@ mod runtime;
 mod ssl;
 mod upstream;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use access::{
     ClientLists, ClientMatch, ClientRule, ClientTerm, UriMatch, UriRest, UriSegment, Xfcc, XfccKey,
@@ -28,7 +28,9 @@ pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
 pub use network::{Network, NetworkError};
 pub use route::{HeaderOps, HeaderValue, HostPattern, Route, UriPattern};
 pub use runtime::{IoDriver, Runtime};
-pub use ssl::{ClientAuth, ClientVerify, KeyPair, Pem, PemSource, Protocols, Reject, Server};
+pub use ssl::{
+    ClientAuth, ClientVerify, FileAt, KeyPair, OnRevoke, Pem, PemSource, Protocols, Reject, Server,
+};
 pub use upstream::{
     KeepalivePool, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa, UpstreamTimeout,
     UpstreamTls, UpstreamVerify,
@@ -59,4 +61,28 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// `[[routes]]`, each merged with its service and the global rules.
     pub routes: Vec<Route>,
+}
+
+impl Config {
+    /// Every file that the configuration names, but for logs and sockets: certificates, keys and
+    /// what belongs to them.
+    #[must_use]
+    pub fn files(&self) -> Vec<&Path> {
+        let mut files = Vec::new();
+        for server in &self.servers {
+            server.pairs.iter().for_each(|pair| files.extend(pair.files()));
+            files.extend(server.stapling_files.iter().map(|file| file.path.as_path()));
+            files.extend(server.client.iter().flat_map(|client| &client.ca).filter_map(Pem::file));
+        }
+        for tls in self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()) {
+            tls.client.iter().for_each(|pair| files.extend(pair.files()));
+            if let Some(UpstreamCa::Files(pems)) = &tls.ca {
+                files.extend(pems.iter().filter_map(Pem::file));
+            }
+        }
+        files.extend(self.http.ticket_key_files.iter().map(|file| file.path.as_path()));
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
 }

@@ -15,6 +15,8 @@ pub struct Runtime {
     pub io_driver: IoDriver,
     /// Client connections, all cores together.
     pub max_connections: u32,
+    /// Read certificates, keys and what belongs to them again when their files change.
+    pub watch_files: bool,
     /// How long a drain may take before connections are cut.
     pub shutdown_timeout: Duration,
 }

@@ -1,6 +1,6 @@
 //! `[[ssls]]`: what we present by server name, and which clients we trust.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{ClientLists, HostPattern};
 use crate::pattern::Pattern;
@@ -24,6 +24,15 @@ pub enum PemSource {
     Path(PathBuf),
 }
 
+/// A file that is no PEM text, and where the configuration names it.
+#[derive(Clone, Debug)]
+pub struct FileAt {
+    /// Where in the configuration file.
+    pub place: Place,
+    /// The file, absolute.
+    pub path: PathBuf,
+}
+
 /// A certificate chain and its private key.
 #[derive(Clone, Debug)]
 pub struct KeyPair {
@@ -31,6 +40,8 @@ pub struct KeyPair {
     pub cert: Pem,
     /// PKCS#8, SEC1 or PKCS#1.
     pub key: Pem,
+    /// A file of pass phrases, one a line, tried in turn where the key is encrypted.
+    pub password_file: Option<FileAt>,
 }
 
 /// TLS versions we speak.
@@ -55,8 +66,14 @@ pub struct Server {
     pub pairs: Vec<KeyPair>,
     /// TLS versions.
     pub protocols: Protocols,
+    /// OCSP responses (DER) that are stapled to the pairs: one each, in their order, or none.
+    pub stapling_files: Vec<FileAt>,
     /// Offer session tickets.
     pub session_tickets: bool,
+    /// Tickets after a TLS 1.3 handshake.
+    pub session_ticket_count: u32,
+    /// Remember TLS 1.2 sessions by id, for clients without tickets.
+    pub session_cache: bool,
     /// Which clients are trusted; `None` asks for no certificate.
     pub client: Option<ClientAuth>,
 }
@@ -74,6 +91,8 @@ pub struct ClientAuth {
     pub depth: u32,
     /// How a client that fails is told.
     pub reject: Reject,
+    /// What becomes of a live connection whose certificate is not good any more.
+    pub on_revoke: OnRevoke,
     /// Accept X.509 v1 leaves issued directly by a listed CA.
     pub allow_v1: bool,
     /// Name the CAs in the `CertificateRequest`.
@@ -104,4 +123,34 @@ pub enum Reject {
     Handshake,
     /// The handshake completes, and a 400 says why.
     Http,
+}
+
+/// `ssls.client.on_revoke`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnRevoke {
+    /// It ends behind the request that is running.
+    Close,
+    /// It ends at once.
+    Cut,
+    /// It lives on with the verdict of its handshake.
+    Keep,
+}
+
+impl Pem {
+    /// The file, if the text is not inline.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.source {
+            PemSource::Inline(_) => None,
+            PemSource::Path(path) => Some(path),
+        }
+    }
+}
+
+impl KeyPair {
+    /// The files it is read from.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let password = self.password_file.iter().map(|file| file.path.as_path());
+        [&self.cert, &self.key].into_iter().filter_map(|pem| pem.file()).chain(password)
+    }
 }

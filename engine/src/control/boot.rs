@@ -16,6 +16,7 @@ use super::reload::{self, Reloader};
 use super::resolve::{self, Resolver};
 use super::signals::{self, Order};
 use super::supervise::{self, Cores, Ended};
+use super::watch::Watch;
 use super::{cli, clock, diagnostics, log_writer, machine};
 use crate::report::{LogConsumer, LogProducer, log_ring, log_ring::RING_BYTES};
 use crate::setup::listeners::Listeners;
@@ -52,10 +53,15 @@ impl Boot {
         check_kernel()?;
         let tickets = Arc::new(TicketKeys::new());
         let path = file.to_owned();
-        let load: Box<reload::Load> = Box::new(move |number| {
-            setup::load(&path, &environment, &tickets, number, clock::unix_seconds())
+        let read: Box<reload::Read> =
+            Box::new(move || Ok(ferrule_config::read(&path, &environment)?));
+        let assemble: Box<reload::Assemble> = Box::new(move |draft, number| {
+            setup::assemble(draft, &tickets, number, clock::unix_seconds())
         });
-        let first = Arc::new(load(1).map_err(|problems| cli::refuse(&problems))?);
+        let draft = read().map_err(|problems| cli::refuse(&problems))?;
+        let watch = Watch::of(&draft.config.files());
+        let first = assemble(draft, 1).map_err(|problems| cli::refuse(&problems))?;
+        let first = Arc::new(first);
         let runtime = &first.config.runtime;
         let descriptors = machine::raise_descriptor_limit();
         let cores = machine::place_workers(runtime);
@@ -82,7 +88,8 @@ impl Boot {
         warn_of_descriptors(descriptors, runtime);
         let bound = prepared.bound().iter().map(ToString::to_string).collect::<Vec<_>>();
         let mut reloader = Reloader {
-            load,
+            read,
+            assemble,
             links,
             listeners,
             resolver,
@@ -90,8 +97,10 @@ impl Boot {
             level,
             started_with: runtime.clone(),
             current: Arc::clone(&first),
+            watch,
             taken: 0,
             refused: 0,
+            files_refused: 0,
         };
         reloader.hand_over(&first, prepared);
         Ok(Self { reloader, orders, cores, logs, listening: bound.join(", ") })

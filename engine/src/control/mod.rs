@@ -16,3 +16,4 @@ pub mod reload;
 pub mod resolve;
 pub mod signals;
 pub mod supervise;
+mod watch;

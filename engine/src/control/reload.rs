@@ -8,13 +8,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrule_config::Problems;
 use ferrule_config::model::Runtime;
+use ferrule_config::{Draft, Problems};
 
 use super::clock;
 use super::diagnostics::LevelSwitch;
 use super::log_writer::{LogOutputs, LogWriter};
 use super::resolve::Resolver;
+use super::watch::Watch;
 use crate::setup::listeners::{BindError, Listeners, Prepared};
 use crate::setup::{CoreLink, Generation, Handover};
 
@@ -25,13 +26,17 @@ const CORES_PATIENCE: Duration = Duration::from_secs(5);
 /// How often the cores' acknowledgements are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-/// Makes the generation of this number from the file as it is now.
-pub type Load = dyn Fn(u64) -> Result<Generation, Box<Problems>>;
+/// Reads the file as it is now.
+pub type Read = dyn Fn() -> Result<Draft, Box<Problems>>;
+/// Makes the generation of this number from a draft and what it names.
+pub type Assemble = dyn Fn(Draft, u64) -> Result<Generation, Box<Problems>>;
 
 /// What it takes to put a generation into force.
 pub struct Reloader {
     /// Reads the file.
-    pub load: Box<Load>,
+    pub read: Box<Read>,
+    /// Loads what it names.
+    pub assemble: Box<Assemble>,
     /// The cores.
     pub links: Vec<Arc<CoreLink>>,
     /// The open sockets.
@@ -44,12 +49,16 @@ pub struct Reloader {
     pub level: LevelSwitch,
     /// What is in force.
     pub current: Arc<Generation>,
+    /// The files that it was made from.
+    pub(super) watch: Watch,
     /// `[runtime]` as the process was started with.
     pub started_with: Runtime,
     /// How often a reload was taken.
     pub taken: u64,
     /// How often a reload was refused.
     pub refused: u64,
+    /// How often files that had changed by themselves were refused.
+    pub files_refused: u64,
 }
 
 /// Why a reload changed nothing.
@@ -89,7 +98,7 @@ impl Reloader {
     /// `SIGHUP`: loads the file and puts it into force, or says why not. Either is logged.
     pub fn reload(&mut self) {
         let started = clock::monotonic();
-        match self.try_reload() {
+        match (self.read)().map_err(Refused::Problems).and_then(|draft| self.try_reload(draft)) {
             Ok(late) => {
                 self.taken = self.taken.saturating_add(1);
                 tracing::info!(
@@ -97,9 +106,7 @@ impl Reloader {
                     self.current.number,
                     started.elapsed().as_millis()
                 );
-                for core in late {
-                    tracing::warn!(core, "the core has not taken the new generation yet");
-                }
+                warn_of_late(&late);
             }
             Err(refused) => {
                 self.refused = self.refused.saturating_add(1);
@@ -117,10 +124,39 @@ impl Reloader {
         }
     }
 
+    /// Looks at the files of the configuration in force, and reads all of them again if one has
+    /// changed. Either outcome is logged.
+    pub fn look_at_files(&mut self) {
+        if !self.current.config.runtime.watch_files {
+            return;
+        }
+        let changed = self.watch.changed();
+        let Some(first) = changed.first().map(|path| path.display().to_string()) else { return };
+        let more = changed.len().saturating_sub(1);
+        match self.try_reload(self.current.draft()) {
+            Ok(late) => {
+                let number = self.current.number;
+                tracing::info!(file = first, more, "files read again: generation {number}");
+                warn_of_late(&late);
+            }
+            Err(refused) => {
+                self.files_refused = self.files_refused.saturating_add(1);
+                // Half of a renewal looks like this until the other half comes.
+                for reason in refused.to_string().lines() {
+                    tracing::warn!("changed file refused: {reason}");
+                }
+                tracing::warn!(file = first, more, "a changed file is refused; the old one serves");
+            }
+        }
+    }
+
     /// Returns the cores that have not acknowledged in time.
-    fn try_reload(&mut self) -> Result<Vec<u32>, Refused> {
+    fn try_reload(&mut self, draft: Draft) -> Result<Vec<u32>, Refused> {
         let number = self.current.number.saturating_add(1);
-        let generation = Arc::new((self.load)(number).map_err(Refused::Problems)?);
+        // Looked at before they are read: what changes in between is a change later on.
+        let watch = Watch::of(&draft.config.files());
+        let generation = (self.assemble)(draft, number).map_err(Refused::Problems)?;
+        let generation = Arc::new(generation);
         let log = &generation.config.log;
         let outputs = LogOutputs::open(log).map_err(|(key, error)| Refused::Log(key, error))?;
         let prepared = self.listeners.prepare(&generation.config).map_err(Refused::Bind)?;
@@ -131,6 +167,7 @@ impl Reloader {
         warn_of_fixed(&self.started_with, &generation.config.runtime);
         self.hand_over(&generation, prepared);
         self.current = generation;
+        self.watch = watch;
         Ok(wait_for_cores(&self.links, number, CORES_PATIENCE))
     }
 
@@ -166,6 +203,12 @@ pub fn wait_for_cores(links: &[Arc<CoreLink>], number: u64, patience: Duration) 
             return late;
         }
         std::thread::park_timeout(LOOK_EVERY);
+    }
+}
+
+fn warn_of_late(cores: &[u32]) {
+    for core in cores {
+        tracing::warn!(core, "the core has not taken the new generation yet");
     }
 }
 
@@ -229,17 +272,21 @@ pub(crate) mod testing {
     pub(crate) fn reloader(file: &Path) -> Reloader {
         let tickets = Arc::new(TicketKeys::new());
         let path = file.to_owned();
-        let load: Box<Load> = Box::new(move |number| {
-            setup::load(&path, &|_| None, &tickets, number, clock::unix_seconds())
+        let read: Box<Read> = Box::new(move || Ok(ferrule_config::read(&path, &|_| None)?));
+        let assemble: Box<Assemble> = Box::new(move |draft, number| {
+            setup::assemble(draft, &tickets, number, clock::unix_seconds())
         });
-        let first = Arc::new(load(1).unwrap());
+        let draft = read().unwrap();
+        let watch = Watch::of(&draft.config.files());
+        let first = Arc::new(assemble(draft, 1).unwrap());
         let links: Vec<Arc<CoreLink>> = (0..2).map(|core| Arc::new(CoreLink::new(core))).collect();
         let outputs = LogOutputs::open(&first.config.log).unwrap();
         let writer = LogWriter::start(outputs, Vec::new()).unwrap();
         let listeners = Listeners::new(links.len());
         let prepared = listeners.prepare(&first.config).unwrap();
         let mut reloader = Reloader {
-            load,
+            read,
+            assemble,
             resolver: Resolver::start(links.clone(), Box::new(|_| Ok(Vec::new()))).unwrap(),
             level: diagnostics::start(&writer, first.config.log.level),
             started_with: first.config.runtime.clone(),
@@ -247,8 +294,10 @@ pub(crate) mod testing {
             links,
             listeners,
             writer,
+            watch,
             taken: 0,
             refused: 0,
+            files_refused: 0,
         };
         reloader.hand_over(&first, prepared);
         reloader
@@ -262,6 +311,11 @@ mod tests {
     use super::testing::{folder, reloader, write};
     use super::*;
     use crate::setup::Seen;
+
+    fn read_and_try(reloader: &mut Reloader) -> Result<Vec<u32>, Refused> {
+        let draft = (reloader.read)().map_err(Refused::Problems)?;
+        reloader.try_reload(draft)
+    }
 
     /// Takes what is in the mailbox, as a core does.
     fn take(link: &CoreLink, seen: &mut Seen) -> Option<Arc<Handover>> {
@@ -277,7 +331,7 @@ mod tests {
         let mut seen = Seen::default();
         assert!(take(&reloader.links[0], &mut seen).is_some());
         std::fs::write(&file, "[[listen]]\naddress = 7\nunknown = 1\n").unwrap();
-        let refused = reloader.try_reload().unwrap_err();
+        let refused = read_and_try(&mut reloader).unwrap_err();
         assert!(matches!(refused, Refused::Problems(_)));
         assert!(refused.to_string().lines().count() >= 2, "{refused}");
         reloader.reload();
@@ -293,7 +347,7 @@ mod tests {
         assert!(take(&reloader.links[0], &mut seen).is_some());
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         write(&file, &other.local_addr().unwrap().to_string(), "");
-        let refused = reloader.try_reload().unwrap_err();
+        let refused = read_and_try(&mut reloader).unwrap_err();
         assert!(matches!(refused, Refused::Bind(ref errors) if errors.len() == 1));
         assert!(refused.to_string().contains("another process"), "{refused}");
         assert!(take(&reloader.links[0], &mut seen).is_none());
@@ -306,7 +360,7 @@ mod tests {
         let mut reloader = reloader(&file);
         let access = folder.path().join("no/such/access.log");
         write(&file, "127.0.0.1:0", &format!("access = {{ path = \"{}\" }}", access.display()));
-        assert!(matches!(reloader.try_reload(), Err(Refused::Log("log.access.path", _))));
+        assert!(matches!(read_and_try(&mut reloader), Err(Refused::Log("log.access.path", _))));
         assert_eq!(reloader.current.number, 1);
     }
 

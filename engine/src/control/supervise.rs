@@ -11,8 +11,8 @@ use super::signals::Order;
 use crate::report::{Counter, Snapshot};
 use crate::setup::{CoreLink, Phase};
 
-/// How often the loop looks at the cores while nothing happens.
-const TICK: Duration = Duration::from_secs(1);
+/// How often the loop looks at the cores and at files while nothing happens.
+const TICK: Duration = Duration::from_millis(500);
 /// How often it looks during a drain.
 const DRAIN_TICK: Duration = Duration::from_millis(10);
 /// How long cores may take to close everything once told to.
@@ -55,7 +55,7 @@ pub fn supervise(cores: &dyn Cores, reloader: &mut Reloader, orders: &Receiver<O
                 tracing::info!("log files opened anew");
             }
             Ok(Order::Stop) => break false,
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => reloader.look_at_files(),
             // The signal thread never ends before us; without it the loop would spin.
             Err(RecvTimeoutError::Disconnected) => std::thread::park_timeout(TICK),
         }

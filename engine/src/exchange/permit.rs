@@ -11,12 +11,16 @@ use crate::plan::{Gate, Plan};
 /// May this client ask for anything? Its certificate was judged at the handshake, but connections
 /// live on, so its dates are looked at again: two comparisons.
 ///
-/// Exempt paths need no good certificate. But one that was good and has expired since is refused
+/// Without a path the question is whether it may ask for any at all. Exempt paths need no good
+/// certificate. But one that was good and has expired since is refused
 /// there too: what is passed on of it would be true no more, and on a new connection it is.
-pub(super) fn check_client(
+///
+/// # Errors
+/// The reason why not.
+pub fn check_client(
     plan: &Plan,
     connection: &ConnectionView<'_>,
-    path: &[u8],
+    path: Option<&[u8]>,
 ) -> Result<(), Refusal> {
     let Some(policy) = connection.policy else { return Ok(()) };
     let verdict = connection.client.map_or(Verdict::None, |client| client.verdict);
@@ -27,7 +31,13 @@ pub(super) fn check_client(
         Gate::Pass if expired => return Err(Refusal::CertificateExpired),
         Gate::Pass => plan.sni.check_lists(policy, connection.client).map_err(Refusal::Forbidden),
     };
-    passed.or_else(|refusal| if plan.sni.exempts(policy, path) { Ok(()) } else { Err(refusal) })
+    passed.or_else(|refusal| {
+        let exempt = match path {
+            Some(path) => plan.sni.exempts(policy, path),
+            None => plan.sni.has_exempt(policy),
+        };
+        if exempt { Ok(()) } else { Err(refusal) }
+    })
 }
 
 /// Has a certificate that was good expired since?

@@ -121,7 +121,7 @@ pub fn admit(
     scratch.target = Some(target);
     let authority = scratch.take_host(buf, &target)?;
     target::normalise_path(target.path.of(buf), &mut scratch.path).map_err(Refusal::Malformed)?;
-    check_client(plan, connection, &scratch.path)?;
+    check_client(plan, connection, Some(&scratch.path))?;
     check_host(plan, connection, &scratch.host)?;
     if let (BodyLength::Length(len), Some(max)) = (body, plan.http.client_max_body_size)
         && len > max
@@ -240,6 +240,7 @@ mod tests {
             verdict,
             validity: (0, not_after),
             leaf_sha256: [0; 32],
+            chain: Box::default(),
             values,
             access: Box::default(),
         }

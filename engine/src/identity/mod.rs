@@ -12,6 +12,7 @@ pub mod extensions;
 pub mod failure;
 pub mod forwarded;
 pub mod name;
+pub mod ocsp;
 pub mod outline;
 pub mod path;
 mod render;
@@ -41,6 +42,8 @@ pub struct ClientIdentity {
     pub validity: (i64, i64),
     /// SHA-256 of the leaf's DER; zeros without a certificate.
     pub leaf_sha256: [u8; 32],
+    /// What was presented, as DER, the leaf first: to be judged again by another policy.
+    pub chain: Box<[Box<[u8]>]>,
     /// Every value that the configuration uses, rendered.
     pub values: ClientValues,
     /// What the lists of the configuration say of it, in the order of [`Wanted::list`].
@@ -56,7 +59,8 @@ impl ClientIdentity {
     }
 
     /// As [`ClientIdentity::of`], shown to somebody whose own certificate holds these URIs.
-    pub(super) fn shown_to(
+    #[must_use]
+    pub fn shown_to(
         own_uris: &[Box<[u8]>],
         chain: &[&[u8]],
         verdict: Verdict,
@@ -64,6 +68,7 @@ impl ClientIdentity {
     ) -> Self {
         let Some((leaf_der, rest)) = chain.split_first() else { return Self::none(wanted) };
         let leaf_sha256 = sha256(leaf_der);
+        let kept = chain.iter().map(|der| Box::from(*der)).collect();
         let certificate = Certificate::parse(leaf_der);
         let verdict = match (verdict, &certificate) {
             (Verdict::None | Verdict::Success, None) => Verdict::Failed(VerifyFailure::Unspecified),
@@ -72,7 +77,7 @@ impl ClientIdentity {
         let Some(leaf) = Outline::read(leaf_der) else {
             let values = ClientValues::render(None, verdict, wanted);
             let access = wanted.access(None, verdict);
-            return Self { verdict, validity: (0, 0), leaf_sha256, values, access };
+            return Self { verdict, validity: (0, 0), leaf_sha256, chain: kept, values, access };
         };
         let validity = (
             leaf.not_before.seconds_lenient().unwrap_or(0),
@@ -82,7 +87,7 @@ impl ClientIdentity {
         let rendering = Rendering { leaf, alt_names, rest, leaf_sha256, own_uris };
         let values = ClientValues::render(Some(&rendering), verdict, wanted);
         let access = wanted.access(Some(&rendering), verdict);
-        Self { verdict, validity, leaf_sha256, values, access }
+        Self { verdict, validity, leaf_sha256, chain: kept, values, access }
     }
 
     /// Nobody: no certificate was sent, or none was asked for.
@@ -92,6 +97,7 @@ impl ClientIdentity {
             verdict: Verdict::None,
             validity: (0, 0),
             leaf_sha256: [0; 32],
+            chain: Box::default(),
             values: ClientValues::render(None, Verdict::None, wanted),
             access: wanted.access(None, Verdict::None),
         }

@@ -167,6 +167,12 @@ impl Wanted {
         })
     }
 
+    /// Has it the same lists in the same places? Then answers of one are answers of the other.
+    #[must_use]
+    pub fn has_lists_of(&self, other: &Self) -> bool {
+        self.lists == other.lists
+    }
+
     /// What all lists say of a certificate.
     pub(super) fn access(
         &self,
@@ -191,7 +197,8 @@ impl Wanted {
     }
 
     /// The URIs of what this server object presents.
-    pub(super) fn own_uris(&self, server: u32) -> &[Box<[u8]>] {
+    #[must_use]
+    pub fn own_uris(&self, server: u32) -> &[Box<[u8]>] {
         self.own_uris.get(server as usize).map_or(&[], Vec::as_slice)
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ferrule_config::model::{
     ClientAuth, ClientLists, ClientVerify, Config, HeaderOps, HeaderValue, HostPattern, Http,
-    IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, PassHost, Pem,
-    PemSource, Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout,
+    IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, OnRevoke, PassHost,
+    Pem, PemSource, Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout,
     UriPattern, Xfcc,
 };
 use ferrule_config::template::{Piece, Template, Variable};
@@ -41,6 +41,7 @@ pub(crate) fn config() -> Config {
             ring_entries: 256,
             io_driver: IoDriver::Auto,
             max_connections: 100,
+            watch_files: true,
             shutdown_timeout: MINUTE,
         },
         http: Http {
@@ -52,6 +53,7 @@ pub(crate) fn config() -> Config {
             client_max_body_size: None,
             head_bytes_max: 32 * 1024,
             fields_max: 100,
+            ticket_key_files: Vec::new(),
             underscores_in_headers: false,
         },
         log: Log {
@@ -129,7 +131,10 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
         snis: snis.iter().map(|sni| host_pattern(sni)).collect(),
         pairs: Vec::new(),
         protocols: Protocols { tls12: true, tls13: true },
+        stapling_files: Vec::new(),
         session_tickets: true,
+        session_ticket_count: 2,
+        session_cache: true,
         client: client.map(|(ca, verify)| ClientAuth {
             place: Default::default(),
             ca: ca
@@ -139,6 +144,7 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
             verify,
             depth: 1,
             reject: Reject::Http,
+            on_revoke: OnRevoke::Close,
             allow_v1: true,
             send_ca_names: true,
             lists: ClientLists::default(),

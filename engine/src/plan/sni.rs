@@ -117,6 +117,12 @@ impl SniTable {
         }
     }
 
+    /// Is any path served without a good certificate?
+    #[must_use]
+    pub fn has_exempt(&self, policy: PolicyId) -> bool {
+        !self.rules[policy.0 as usize].exempt.is_empty()
+    }
+
     /// Is this path (normalised) served without a good certificate?
     #[must_use]
     pub fn exempts(&self, policy: PolicyId, path: &[u8]) -> bool {

@@ -20,6 +20,8 @@ pub enum Counter {
     HandshakesResumed,
     /// TLS handshakes that failed.
     HandshakesFailed,
+    /// Connections that were ended because their certificate was not trusted any more.
+    ConnectionsRevoked,
     /// Responses with a status of 100 to 199.
     Responses1xx,
     /// Responses with a status of 200 to 299.
@@ -68,13 +70,14 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in declaration order.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Accepted,
         Self::AcceptedOverLimit,
         Self::AcceptFailed,
         Self::HandshakesFull,
         Self::HandshakesResumed,
         Self::HandshakesFailed,
+        Self::ConnectionsRevoked,
         Self::Responses1xx,
         Self::Responses2xx,
         Self::Responses3xx,
@@ -121,6 +124,7 @@ impl Counter {
             Self::HandshakesFull => "handshakes_full",
             Self::HandshakesResumed => "handshakes_resumed",
             Self::HandshakesFailed => "handshakes_failed",
+            Self::ConnectionsRevoked => "connections_revoked",
             Self::Responses1xx => "responses_1xx",
             Self::Responses2xx => "responses_2xx",
             Self::Responses3xx => "responses_3xx",

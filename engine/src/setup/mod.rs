@@ -46,7 +46,29 @@ pub fn load(
     number: u64,
     now: i64,
 ) -> Result<Generation, Box<Problems>> {
-    let Draft { config, mut problems } = ferrule_config::read(path, env)?;
+    assemble(ferrule_config::read(path, env)?, ticket_keys, number, now)
+}
+
+impl Generation {
+    /// Its configuration, to be assembled again: what it names may have changed. The file itself is
+    /// read when its owner says so.
+    #[must_use]
+    pub fn draft(&self) -> Draft {
+        Draft { config: self.config.clone(), problems: self.warnings.emptied() }
+    }
+}
+
+/// Loads everything that a configuration names. `now` is Unix seconds.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn assemble(
+    draft: Draft,
+    ticket_keys: &Arc<TicketKeys>,
+    number: u64,
+    now: i64,
+) -> Result<Generation, Box<Problems>> {
+    let Draft { config, mut problems } = draft;
     // Asked even if the file has problems already: whoever repairs it wants to hear of all of them.
     let mut tls = TlsSettings::load(&config, ticket_keys, &mut problems, now);
     for warning in std::mem::take(&mut tls.warnings) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::Shut;
 use super::reader::Wait;
+use super::roll::Seat;
 use super::standing::Standing;
 use super::stream::{Cut, Stream};
 use crate::exchange::refusal::Refusal;
@@ -39,6 +40,8 @@ pub struct Client {
     pub(super) standings: Vec<Standing>,
     /// Which of these the current request goes by.
     pub(super) acting: Option<usize>,
+    /// Its place on the roll; `None` without a certificate.
+    pub seat: Option<Seat>,
 }
 
 /// What reading a head came to.
@@ -100,6 +103,7 @@ impl Client {
     pub fn may_keep(&self, wanted: bool) -> bool {
         wanted
             && !self.core.draining.get()
+            && !self.seat.as_ref().is_some_and(Seat::is_ended)
             && self.facts.requests < u64::from(self.live.generation.plan.http.keepalive_requests)
     }
 

@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use super::buffers::Buffers;
 use super::clock::Clock;
 use super::deadlines::Deadlines;
+use super::roll::Roll;
 use super::stream::Stream;
 use crate::exchange::Scratch;
 use crate::exchange::balance::{Balancer, Tried};
@@ -59,6 +60,8 @@ pub enum LogCause {
     UpstreamConnect = 1,
     /// The kernel had nothing to accept with.
     Accept = 2,
+    /// A connected client is not trusted any more.
+    Revoked = 3,
 }
 
 /// One data core.
@@ -75,6 +78,8 @@ pub struct Core {
     pub pool: RefCell<Pool<Stream>>,
     /// What is done with every finished exchange.
     pub reporter: RefCell<Reporter>,
+    /// Client connections with a certificate.
+    pub roll: Roll,
     /// Client connections open now.
     pub open: Cell<u32>,
     /// Finish what is there and accept no more.
@@ -84,7 +89,7 @@ pub struct Core {
     // Boxed, so that renting moves a pointer.
     #[expect(clippy::vec_box, reason = "rented by pointer")]
     works: RefCell<Vec<Box<Work>>>,
-    limits: RefCell<RateLimit<3>>,
+    limits: RefCell<RateLimit<4>>,
 }
 
 /// One generation as one core sees it.
@@ -193,6 +198,7 @@ impl Core {
             clock: Clock::default(),
             pool: RefCell::new(Pool::new(seed)),
             reporter: RefCell::new(Reporter::new(log)),
+            roll: Roll::default(),
             open: Cell::new(0),
             draining: Cell::new(false),
             serial: Cell::new(0),

@@ -140,6 +140,18 @@ impl Remote {
     }
 }
 
+impl Remote {
+    /// If the slot waits for nothing but a next request: it is due now.
+    pub fn hasten_idle(&self) {
+        let mut guard = self.table.borrow_mut();
+        let table = &mut *guard;
+        let idle = table.idle.get(self.slot).copied().unwrap_or(false);
+        if let Some(due) = table.due.get_mut(self.slot).filter(|due| idle && **due != NEVER) {
+            *due = table.now.min(*due);
+        }
+    }
+}
+
 impl Timer {
     /// A view from outside; it must not be used once the timer is dropped and its slot reused.
     #[must_use]

@@ -7,18 +7,20 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ferrule_config::model::OnRevoke;
 use monoio::net::TcpStream;
 use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
 use super::client::Client;
-use super::core::{Core, LogCause};
+use super::core::{Core, Live, LogCause};
 use super::deadlines::Shut;
 use super::reader::Wait;
+use super::roll;
 use super::session::{Progress, Session, SessionError};
 use super::stream::{Cut, Security, Stream};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
-use crate::identity::VerifyFailure;
+use crate::identity::{ClientIdentity, Verdict, VerifyFailure};
 use crate::plan::facts::ConnectionFacts;
 use crate::plan::{Forbidden, ListenerId, ServerId};
 use crate::report::Counter;
@@ -122,6 +124,7 @@ pub async fn open(
         identity_block: Vec::new(),
         standings: Vec::new(),
         acting: None,
+        seat: None,
     };
     if tls {
         let secured = secure(&mut client, timeout).await;
@@ -186,6 +189,7 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
         client.session = Some(facts::session(connection, &hello, &notes));
     }
     client.render_identity();
+    enter(client);
     core.count(if resumed { Counter::HandshakesResumed } else { Counter::HandshakesFull });
     Ok(())
 }
@@ -215,63 +219,133 @@ async fn read_hello(client: &mut Client, timeout: Duration) -> Result<Hello, Fai
 
 /// Judges the certificate the session holds; the verifier does not run when a session is resumed.
 fn take_identity(client: &mut Client, server: ServerId) {
-    let generation = &client.live.generation;
-    let settings = generation.tls.servers.get(server.0 as usize);
-    let policy = settings.and_then(|settings| settings.policy.as_deref());
     let security = client.stream.security.borrow();
     let Session::Server(connection) = &security.session else { return };
     let chain: Vec<&[u8]> =
         connection.peer_certificates().unwrap_or_default().iter().map(AsRef::as_ref).collect();
-    let identity = client.live.identities.borrow_mut().get_or_make(
-        server.0,
-        &chain,
-        policy,
-        &generation.plan.wanted,
-        client.core.clock.unix_seconds(),
-    );
-    client.identity = Some(identity);
+    let now = client.core.clock.unix_seconds();
+    client.identity = Some(identify(&client.live, server, &chain, now));
+}
+
+/// The identity behind a chain, judged by the policy of this server.
+fn identify(live: &Live, server: ServerId, chain: &[&[u8]], now: i64) -> Rc<ClientIdentity> {
+    let settings = live.generation.tls.servers.get(server.0 as usize);
+    let policy = settings.and_then(|settings| settings.policy.as_deref());
+    let wanted = &live.generation.plan.wanted;
+    live.identities.borrow_mut().get_or_make(server.0, chain, policy, wanted, now)
+}
+
+/// Judges a chain that was shown before, by the policy of another place.
+pub fn rejudge(
+    live: &Live,
+    place: &Place,
+    identity: &Rc<ClientIdentity>,
+    now: i64,
+) -> Rc<ClientIdentity> {
+    let Some(server) = place.server else { return Rc::clone(identity) };
+    let chain: Vec<&[u8]> = identity.chain.iter().map(AsRef::as_ref).collect();
+    identify(live, server, &chain, now)
+}
+
+/// The same client with the same verdict, as another generation renders it and holds it against its
+/// lists.
+fn re_rendered(live: &Live, place: &Place, identity: &Rc<ClientIdentity>) -> Rc<ClientIdentity> {
+    let Some(server) = place.server else { return Rc::clone(identity) };
+    let chain: Vec<&[u8]> = identity.chain.iter().map(AsRef::as_ref).collect();
+    let wanted = &live.generation.plan.wanted;
+    let own_uris = wanted.own_uris(server.0);
+    Rc::new(ClientIdentity::shown_to(own_uris, &chain, identity.verdict, wanted))
+}
+
+/// Where a connection belongs in a generation.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The listener it came in by.
+    pub listener: ListenerId,
+    /// The server object of its name; `None` on plain HTTP.
+    pub server: Option<ServerId>,
+}
+
+impl Place {
+    /// The same listener and server name in another generation.
+    ///
+    /// # Errors
+    /// The new generation does not listen here, or does not know the server name: the client may come
+    /// again on a new connection (421).
+    pub fn under(
+        live: &Live,
+        (before, place): (&Live, &Self),
+        name: Option<&str>,
+    ) -> Result<Self, Refusal> {
+        let plan = &live.generation.plan;
+        let here = &before.generation.plan.listener(place.listener).listen;
+        let same = |listen: &ferrule_config::model::Listen| {
+            listen.address == here.address && listen.tls == here.tls
+        };
+        let Some(listener) = plan.listeners().iter().position(|plan| same(&plan.listen)) else {
+            return Err(Refusal::MisdirectedRequest);
+        };
+        let listener = ListenerId(u32::try_from(listener).unwrap_or(u32::MAX));
+        let server = match place.server {
+            None => None,
+            Some(_) => {
+                let server = plan.server_for(listener, name.map(str::as_bytes));
+                Some(server.ok_or(Refusal::MisdirectedRequest)?)
+            }
+        };
+        Ok(Self { listener, server })
+    }
 }
 
 /// A connection outlives a reload: its next request is judged by the new generation, with the
 /// certificate that it has shown.
 ///
 /// # Errors
-/// The new generation does not listen here, or does not know the server name: the client may come
-/// again on a new connection (421).
+/// As [`Place::under`].
 pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
     let core = Rc::clone(&client.core);
     if core.is_current(&client.live) {
         return Ok(());
     }
     let live = core.live();
-    let plan = &live.generation.plan;
-    let here = &client.live.generation.plan.listener(client.listener).listen;
-    let same = |listen: &ferrule_config::model::Listen| {
-        listen.address == here.address && listen.tls == here.tls
-    };
-    let Some(listener) = plan.listeners().iter().position(|plan| same(&plan.listen)) else {
-        return Err(Refusal::MisdirectedRequest);
-    };
-    let listener = ListenerId(u32::try_from(listener).unwrap_or(u32::MAX));
-    let server = match &client.session {
-        None => None,
-        Some(session) => {
-            let name = Some(session.server_name.as_str()).filter(|name| !name.is_empty());
-            match plan.server_for(listener, name.map(str::as_bytes)) {
-                Some(server) => Some(server),
-                None => return Err(Refusal::MisdirectedRequest),
-            }
-        }
-    };
+    let before = Place { listener: client.listener, server: client.server };
+    let name = client.session.as_ref().map(|session| session.server_name.as_str());
+    let name = name.filter(|name| !name.is_empty());
+    let place = Place::under(&live, (&client.live, &before), name)?;
+    if let Some(identity) = &client.identity {
+        let now = core.clock.unix_seconds();
+        let judged = rejudge(&live, &place, identity, now);
+        let kept = roll::on_revoke(&live, &place) == OnRevoke::Keep
+            && identity.verdict == Verdict::Success
+            && judged.verdict != Verdict::Success;
+        client.identity = Some(if kept { re_rendered(&live, &place, identity) } else { judged });
+    }
     client.live = live;
-    client.listener = listener;
-    client.server = server;
+    client.listener = place.listener;
+    client.server = place.server;
     client.forget_standings();
-    if let Some(server) = server {
-        take_identity(client, server);
+    if let (Some(seat), Some(identity)) = (&client.seat, &client.identity) {
+        seat.follow(&client.live, place, identity);
     }
     client.render_identity();
     Ok(())
+}
+
+/// Puts a client with a certificate on the roll.
+fn enter(client: &mut Client) {
+    let Some(identity) = client.identity.as_ref().filter(|one| one.verdict != Verdict::None) else {
+        return;
+    };
+    let name = client.session.as_ref().map_or("", |session| session.server_name.as_str());
+    let entry = roll::Entry {
+        live: Rc::clone(&client.live),
+        place: Place { listener: client.listener, server: client.server },
+        name: name.into(),
+        identity: Rc::clone(identity),
+        wait: client.stream.read_remote(),
+        descriptor: client.stream.descriptor(),
+    };
+    client.seat = Some(client.core.roll.enter(entry));
 }
 
 /// Tells a client that did not get in, and the log.

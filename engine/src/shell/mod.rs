@@ -19,6 +19,7 @@ pub mod panics;
 pub mod reader;
 pub mod relay;
 pub mod respond;
+mod roll;
 pub mod session;
 pub mod socket;
 mod standing;

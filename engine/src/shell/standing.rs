@@ -7,7 +7,6 @@
 use std::rc::Rc;
 
 use super::client::Client;
-use super::session::Session;
 use crate::exchange::Admission;
 use crate::identity::{Asked, ClientIdentity};
 use crate::plan::TrustId;
@@ -63,19 +62,14 @@ impl Client {
         let policy = generation.tls.trusts.get(trust.0 as usize).map(|policy| &**policy);
         let asked =
             Asked { server: self.server.map_or(u32::MAX, |server| server.0), trust: Some(trust.0) };
-        let identity = {
-            let security = self.stream.security.borrow();
-            let chain: Vec<&[u8]> = match &security.session {
-                Session::Server(connection) => {
-                    let shown = connection.peer_certificates().unwrap_or_default();
-                    shown.iter().map(AsRef::as_ref).collect()
-                }
-                Session::Plain | Session::Client(_) => Vec::new(),
-            };
-            let now = self.core.clock.unix_seconds();
-            let mut identities = self.live.identities.borrow_mut();
-            identities.get_or_make(asked, &chain, policy, &generation.plan.wanted, now)
+        let chain: Vec<&[u8]> = match &self.identity {
+            Some(identity) => identity.chain.iter().map(AsRef::as_ref).collect(),
+            None => Vec::new(),
         };
+        let now = self.core.clock.unix_seconds();
+        let wanted = &generation.plan.wanted;
+        let identity =
+            self.live.identities.borrow_mut().get_or_make(asked, &chain, policy, wanted, now);
         let at = self.standings.len();
         self.standings.push(Standing { trust, identity, block: Vec::new() });
         self.acting = Some(at);

@@ -103,6 +103,7 @@ impl Worker {
             core.link.set_connections(u64::from(core.open.get()));
             self.measure();
             self.take_news();
+            self.core.roll.tick(&self.core);
             match self.core.link.phase.get() {
                 Phase::Running => {}
                 Phase::Draining => {
@@ -151,6 +152,7 @@ impl Worker {
     fn take(&mut self, handover: &Handover) {
         let seed = u64::from(self.core.link.core);
         self.core.set_live(Live::new(handover, seed));
+        self.core.roll.look_again();
         if self.core.draining.get() {
             return;
         }

@@ -1,6 +1,8 @@
 //! PEM text to chains and keys. Errors name the file, never the key.
 
 use std::borrow::Cow;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use ferrule_config::model::{KeyPair, Pem, PemSource};
@@ -10,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use super::Findings;
+use super::{Findings, encrypted};
 use crate::identity::certificate::Certificate;
 use crate::identity::signature;
 
@@ -58,7 +60,7 @@ pub(super) fn pair(
     found: &mut Findings<'_>,
 ) -> Option<Arc<CertifiedKey>> {
     let chain = certificates(&pair.cert, &format!("{field}.cert"), found);
-    let key = private_key(&pair.key, &format!("{field}.key"), found);
+    let key = private_key(pair, &format!("{field}.key"), found);
     let leaf_der = chain.first()?.clone();
     let leaf = Certificate::parse(&leaf_der)?;
     let place = pair.cert.place;
@@ -90,24 +92,32 @@ pub(super) fn pair(
     Some(Arc::new(CertifiedKey::new(chain, key)))
 }
 
-fn private_key(pem: &Pem, field: &str, found: &mut Findings<'_>) -> Option<PrivateKeyDer<'static>> {
+fn private_key(
+    pair: &KeyPair,
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Option<PrivateKeyDer<'static>> {
+    let pem = &pair.key;
     let text = text(pem, field, found)?;
     warn_on_mode(pem, field, found);
     if let Ok(key) = PrivateKeyDer::from_pem_slice(&text) {
         return Some(key);
     }
-    let encrypted = contains(&text, b"ENCRYPTED");
-    let message = if encrypted {
-        format!("the private key in {} is encrypted", name(pem))
+    if contains(&text, encrypted::BEGIN) {
+        return encrypted::open(pair, &text, field, found);
+    }
+    let legacy = contains(&text, b"ENCRYPTED");
+    let message = if legacy {
+        format!("the private key in {} is encrypted in OpenSSL's old format", name(pem))
     } else if text.trim_ascii().is_empty() {
         format!("{} is empty", name(pem))
     } else {
         format!("there is no private key in {}", name(pem))
     };
-    let help = if encrypted {
-        "a key without a pass phrase (openssl pkey -in KEY -out PLAIN), readable by us alone"
+    let help = if legacy {
+        "PKCS#8 (openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW), with `password_file`"
     } else {
-        "a PEM block of type PRIVATE KEY, EC PRIVATE KEY or RSA PRIVATE KEY"
+        "a PEM block of type PRIVATE KEY, ENCRYPTED PRIVATE KEY, EC PRIVATE KEY or RSA PRIVATE KEY"
     };
     found.error(pem.place, field, message, Some(help));
     None
@@ -150,13 +160,9 @@ fn warn_on_dates(leaf: &Certificate<'_>, pem: &Pem, field: &str, found: &mut Fin
     }
 }
 
-#[cfg(unix)]
 fn warn_on_mode(pem: &Pem, field: &str, found: &mut Findings<'_>) {
-    use std::os::unix::fs::PermissionsExt;
-    let PemSource::Path(path) = &pem.source else { return };
-    if std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
-        let message = format!("{} can be read by others than its owner", name(pem));
-        found.warning(pem.place, field, message);
+    if let PemSource::Path(path) = &pem.source {
+        found.warn_on_mode(path, pem.place, field);
     }
 }
 
@@ -174,5 +180,13 @@ impl Findings<'_> {
     /// Does not refuse it.
     pub(super) fn warning(&mut self, place: Place, field: &str, message: String) {
         self.warnings.push(Problem { place, field: field.to_owned(), message, help: None });
+    }
+
+    /// Warns about a secret that others may read.
+    pub(super) fn warn_on_mode(&mut self, path: &Path, place: Place, field: &str) {
+        if std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
+            let message = format!("{} can be read by others than its owner", path.display());
+            self.warning(place, field, message);
+        }
     }
 }

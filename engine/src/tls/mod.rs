@@ -4,13 +4,17 @@
 //! trust, tickets' keys, sessions towards upstreams.
 
 pub mod client;
+mod encrypted;
 pub mod facts;
 pub mod handshake;
 pub mod hello;
 mod keys;
+mod ocsp;
 pub mod openssl_names;
 pub mod server;
+mod sessions;
 mod signatures;
+mod ticket_files;
 pub mod tickets;
 
 use std::sync::Arc;
@@ -58,10 +62,11 @@ impl TlsSettings {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut warnings = Vec::new();
         let mut found = Findings { problems, warnings: &mut warnings, now };
+        let files = ticket_files::load(&config.http.ticket_key_files, &mut found);
         let servers = config
             .servers
             .iter()
-            .filter_map(|server| ServerTls::load(server, keys, &provider, &mut found))
+            .filter_map(|server| ServerTls::load(server, (keys, &files), &provider, &mut found))
             .collect();
         let trusts = config
             .trusts

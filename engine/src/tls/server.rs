@@ -20,7 +20,9 @@ use rustls::{
     SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
 };
 
-use super::tickets::{PolicyTicketer, TicketKeys};
+use super::ocsp::Stapled;
+use super::sessions::PolicySessions;
+use super::tickets::{PolicyTicketer, Secret, TicketKeys};
 use super::{Findings, handshake, keys, signatures};
 use crate::identity::allow::Lists;
 use crate::identity::alt_names;
@@ -47,7 +49,7 @@ impl ServerTls {
     /// Loads what the object names; pushes every problem.
     pub(super) fn load(
         server: &Server,
-        keys: &Arc<TicketKeys>,
+        (keys, ticket_files): (&Arc<TicketKeys>, &Arc<[Secret]>),
         provider: &Arc<CryptoProvider>,
         found: &mut Findings<'_>,
     ) -> Option<Self> {
@@ -81,18 +83,45 @@ impl ServerTls {
             )),
             _ => builder.with_no_client_auth(),
         };
+        let pairs = stapled(server, pairs, &field, found)?;
         let mut config = builder.with_cert_resolver(Arc::new(Pairs { pairs }));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.max_early_data_size = 0;
-        // Sessions by id would live on one core, and outlive the policy they were made under.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
+        let sealing = PolicyTicketer::new(Arc::clone(keys), Arc::clone(ticket_files), scope);
+        let sealing = Arc::new(sealing);
+        config.session_storage = if server.session_cache {
+            Arc::new(PolicySessions::new(Arc::clone(keys), Arc::clone(&sealing)))
+        } else {
+            Arc::new(NoServerSessionStorage {})
+        };
         if server.session_tickets {
-            config.ticketer = Arc::new(PolicyTicketer::new(Arc::clone(keys), scope));
+            config.send_tls13_tickets = server.session_ticket_count as usize;
+            config.ticketer = sealing;
         } else {
             config.send_tls13_tickets = 0;
         }
         Some(Self { config: Arc::new(config), policy, own_uris })
     }
+}
+
+/// Staples to each pair what the file of its position holds.
+fn stapled(
+    server: &Server,
+    pairs: Vec<Arc<CertifiedKey>>,
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Option<Vec<Stapled>> {
+    let field = format!("{field}.ssl_stapling_file");
+    let mut files = server.stapling_files.iter();
+    // Every file is looked at, whatever the ones before it hold.
+    let stapled: Vec<Option<Stapled>> = pairs
+        .into_iter()
+        .map(|pair| match files.next() {
+            Some(file) => Stapled::load(pair, file, &field, found),
+            None => Some(Stapled::none(pair)),
+        })
+        .collect();
+    stapled.into_iter().collect()
 }
 
 pub(super) fn versions(protocols: Protocols) -> Vec<&'static SupportedProtocolVersion> {
@@ -227,7 +256,7 @@ fn lists_scope(client: Option<&ClientAuth>) -> [u8; 32] {
 /// Picks the first pair that the client can verify.
 #[derive(Debug)]
 struct Pairs {
-    pairs: Vec<Arc<CertifiedKey>>,
+    pairs: Vec<Stapled>,
 }
 
 impl ResolvesServerCert for Pairs {
@@ -238,10 +267,11 @@ impl ResolvesServerCert for Pairs {
         self.pairs
             .iter()
             .find(|pair| {
-                pair.key.choose_scheme(hello.signature_schemes()).is_some()
-                    && suites_allow(pair.key.algorithm(), hello.cipher_suites())
+                let key = &pair.plain.key;
+                key.choose_scheme(hello.signature_schemes()).is_some()
+                    && suites_allow(key.algorithm(), hello.cipher_suites())
             })
-            .map(Arc::clone)
+            .map(|pair| pair.at(handshake::time_and_leaf_expiry().map(|(now, _)| now)))
     }
 }
 

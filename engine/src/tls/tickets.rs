@@ -1,8 +1,9 @@
 //! Session tickets that open under the policy they were made under, and under no other.
 //!
 //! One set of secrets for the whole process, new every hour, the last one kept; so tickets work on
-//! every core and across reloads. From a secret each policy derives its own key by its scope, a
-//! digest of contents. A ticket that does not open is a full handshake, never an error.
+//! every core and across reloads. Or secrets from files, and then they work on every machine that has
+//! the same ones. From a secret each policy derives its own key by its scope, a digest of contents.
+//! A ticket that does not open is a full handshake, never an error.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,10 +13,11 @@ use ring::rand::{SecureRandom, SystemRandom};
 use rustls::server::ProducesTickets;
 
 use super::handshake;
+use super::sessions::SessionCache;
 
 /// Seconds: a secret is used for so long, and so long a ticket lives.
 const TERM: i64 = 3600;
-const NAME_LEN: usize = 16;
+pub(super) const NAME_LEN: usize = 16;
 const EXPIRY_LEN: usize = 8;
 
 /// The secrets behind every ticket of the process. Created once; survives reloads.
@@ -24,6 +26,8 @@ pub struct TicketKeys {
     random: SystemRandom,
     /// Taken for a few instructions per handshake, never on a request's path.
     secrets: Mutex<Secrets>,
+    /// TLS 1.2 sessions by id, sealed likewise.
+    pub(super) cache: SessionCache,
 }
 
 #[derive(Debug, Default)]
@@ -32,12 +36,15 @@ struct Secrets {
     previous: Option<Secret>,
 }
 
+/// One secret.
 #[derive(Clone)]
-struct Secret {
+pub(super) struct Secret {
     /// Tells tickets of different secrets apart.
-    name: [u8; NAME_LEN],
-    bytes: [u8; 32],
-    born: i64,
+    pub(super) name: [u8; NAME_LEN],
+    /// What keys are derived from.
+    pub(super) bytes: [u8; 32],
+    /// Unix seconds; the process's own secrets are replaced by age.
+    pub(super) born: i64,
 }
 
 impl std::fmt::Debug for Secret {
@@ -56,7 +63,11 @@ impl TicketKeys {
     /// No secret yet; the first handshake makes one.
     #[must_use]
     pub fn new() -> Self {
-        Self { random: SystemRandom::new(), secrets: Mutex::new(Secrets::default()) }
+        Self {
+            random: SystemRandom::new(),
+            secrets: Mutex::new(Secrets::default()),
+            cache: SessionCache::default(),
+        }
     }
 
     /// The secret to seal with.
@@ -102,6 +113,8 @@ impl TicketKeys {
 #[derive(Debug)]
 pub struct PolicyTicketer {
     keys: Arc<TicketKeys>,
+    /// From files; the process's own are not used then.
+    files: Arc<[Secret]>,
     scope: [u8; 32],
 }
 
@@ -109,8 +122,20 @@ impl PolicyTicketer {
     /// Tickets that open only under the same scope: a digest of everything that decides which
     /// clients are trusted, and of what we present to them.
     #[must_use]
-    pub const fn new(keys: Arc<TicketKeys>, scope: [u8; 32]) -> Self {
-        Self { keys, scope }
+    pub(super) const fn new(keys: Arc<TicketKeys>, files: Arc<[Secret]>, scope: [u8; 32]) -> Self {
+        Self { keys, files, scope }
+    }
+
+    /// The secret to seal with.
+    fn current(&self, now: i64) -> Option<Secret> {
+        self.files.first().map_or_else(|| self.keys.current(now), |secret| Some(secret.clone()))
+    }
+
+    fn named(&self, name: &[u8], now: i64) -> Option<Secret> {
+        if self.files.is_empty() {
+            return self.keys.named(name, now);
+        }
+        self.files.iter().find(|secret| secret.name == name).cloned()
     }
 
     fn key(&self, secret: &Secret) -> Option<LessSafeKey> {
@@ -138,7 +163,7 @@ impl ProducesTickets for PolicyTicketer {
         if end <= now {
             return None;
         }
-        let secret = self.keys.current(now)?;
+        let secret = self.current(now)?;
         let nonce = self.keys.nonce()?;
         // The leaf's own end goes along, so that a ticket made after resumption inherits it.
         let mut sealed = end.to_be_bytes().to_vec();
@@ -154,7 +179,7 @@ impl ProducesTickets for PolicyTicketer {
         let (now, _) = handshake::time_and_leaf_expiry()?;
         let (name, rest) = cipher.split_first_chunk::<NAME_LEN>()?;
         let (nonce, sealed) = rest.split_first_chunk::<{ aead::NONCE_LEN }>()?;
-        let key = self.key(&self.keys.named(name, now)?)?;
+        let key = self.key(&self.named(name, now)?)?;
         let mut sealed = sealed.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let opened = key.open_in_place(nonce, Aad::from(*name), &mut sealed).ok()?;
@@ -185,9 +210,9 @@ mod tests {
     #[test]
     fn a_ticket_opens_under_its_own_scope_only() {
         let keys = Arc::new(TicketKeys::new());
-        let ours = PolicyTicketer::new(Arc::clone(&keys), [1; 32]);
-        let same = PolicyTicketer::new(Arc::clone(&keys), [1; 32]);
-        let other = PolicyTicketer::new(keys, [2; 32]);
+        let ours = PolicyTicketer::new(Arc::clone(&keys), Arc::new([]), [1; 32]);
+        let same = PolicyTicketer::new(Arc::clone(&keys), Arc::new([]), [1; 32]);
+        let other = PolicyTicketer::new(keys, Arc::new([]), [2; 32]);
         let ticket = at(NOW, || ours.encrypt(b"state")).unwrap();
         assert_eq!(at(NOW, || ours.decrypt(&ticket)).unwrap(), b"state");
         assert_eq!(at(NOW, || same.decrypt(&ticket)).unwrap(), b"state");
@@ -202,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_ticket_ends_with_the_hour_and_with_the_leaf() {
-        let ticketer = PolicyTicketer::new(Arc::new(TicketKeys::new()), [0; 32]);
+        let ticketer = PolicyTicketer::new(Arc::new(TicketKeys::new()), Arc::new([]), [0; 32]);
         let plain = at(NOW, || ticketer.encrypt(b"x")).unwrap();
         assert!(at(NOW + TERM - 1, || ticketer.decrypt(&plain)).is_some());
         assert!(at(NOW + TERM, || ticketer.decrypt(&plain)).is_none());
@@ -228,9 +253,26 @@ mod tests {
 
     #[test]
     fn outside_of_a_handshake_there_are_no_tickets() {
-        let ticketer = PolicyTicketer::new(Arc::new(TicketKeys::new()), [0; 32]);
+        let ticketer = PolicyTicketer::new(Arc::new(TicketKeys::new()), Arc::new([]), [0; 32]);
         assert_eq!(ticketer.encrypt(b"x"), None);
         let ticket = at(NOW, || ticketer.encrypt(b"x")).unwrap();
         assert_eq!(ticketer.decrypt(&ticket), None);
+    }
+
+    #[test]
+    fn machines_with_the_same_files_open_each_others_tickets() {
+        let secret = |name: u8| Secret { name: [name; NAME_LEN], bytes: [name; 32], born: 0 };
+        let machine =
+            |files: Arc<[Secret]>| PolicyTicketer::new(Arc::new(TicketKeys::new()), files, [3; 32]);
+        let old = machine(Arc::new([secret(1)]));
+        let rotated = machine(Arc::new([secret(2), secret(1)]));
+        let new = machine(Arc::new([secret(2)]));
+        let ticket = at(NOW, || old.encrypt(b"state")).unwrap();
+        assert_eq!(at(NOW, || rotated.decrypt(&ticket)).as_deref(), Some(&b"state"[..]));
+        assert_eq!(at(NOW, || new.decrypt(&ticket)), None);
+        assert_eq!(at(NOW + TERM, || rotated.decrypt(&ticket)), None);
+        let ticket = at(NOW, || rotated.encrypt(b"state")).unwrap();
+        assert_eq!(at(NOW, || new.decrypt(&ticket)).as_deref(), Some(&b"state"[..]));
+        assert_eq!(at(NOW, || machine(Arc::new([])).decrypt(&ticket)), None);
     }
 }

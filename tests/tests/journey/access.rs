@@ -105,7 +105,9 @@ on_both_drivers! {
         let scratch = scratch();
         let authority = Authority::new("Root");
         let ops = ops(&authority);
-        let with = |lists: &str| format!("{LISTEN}client = {{ ca = 'ca.crt', {lists} }}\n{ROUTE}");
+        let with = |lists: &str| {
+            format!("{LISTEN}client = {{ ca = 'ca.crt', on_revoke = 'keep', {lists} }}\n{ROUTE}")
+        };
         let (mut gateway, upstream) =
             gateway(scratch.path(), driver, &authority, &with("allow = ['CN=ops']"));
         let dial = Dial::as_client("a.test", &ops).resuming();
@@ -131,6 +133,25 @@ on_both_drivers! {
             let passed = upstream.seen().len() - before;
             assert_eq!(passed, if status == 200 { 3 } else { 0 }, "{lists}");
         }
+    }
+
+    /// Who is not on the list any more has its idle connection ended, and nobody else.
+    fn a_new_list_reaches_idle_connections(driver) {
+        let scratch = scratch();
+        let authority = Authority::new("Root");
+        let with = |lists: &str| format!("{LISTEN}client = {{ ca = 'ca.crt', {lists} }}\n{ROUTE}");
+        let (mut gateway, _upstream) =
+            gateway(scratch.path(), driver, &authority, &with("deny = ['CN=nobody']"));
+        let connect = |leaf: &Leaf| {
+            let dial = Dial::as_client("a.test", leaf);
+            let mut raw = dial.connect(gateway.port("front")).expect("a handshake");
+            assert_eq!(raw::get(&mut raw, "a.test", "/").status(), 200);
+            raw
+        };
+        let (mut one, mut two) = (connect(&ops(&authority)), connect(&other(&authority)));
+        assert_eq!(gateway.reload(&with("deny = ['CN=ops']")), Reloaded::Taken);
+        assert!(one.is_closed());
+        assert_eq!(raw::get(&mut two, "a.test", "/").status(), 200);
     }
 
     fn a_list_may_end_the_handshake(driver) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ferrule_config::model::{
     ClientAuth, ClientLists, ClientVerify, HostPattern, Http, IoDriver, KeepalivePool, KeyPair,
-    Level, Log, LogTarget, PassHost, Pem, PemSource, Protocols, Reject, Runtime, Scheme, Server,
-    Upstream, UpstreamTimeout, UpstreamTls as UpstreamModel, Xfcc,
+    Level, Log, LogTarget, OnRevoke, PassHost, Pem, PemSource, Protocols, Reject, Runtime, Scheme,
+    Server, Upstream, UpstreamTimeout, UpstreamTls as UpstreamModel, Xfcc,
 };
 use ferrule_config::{Config, Place, Problems};
 use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
@@ -92,7 +92,7 @@ impl World {
     /// With the key, for a configuration.
     pub(crate) fn pair(&self, der: &[u8]) -> KeyPair {
         let key = std::fs::read_to_string(&self.key.path).expect("a key");
-        KeyPair { cert: self.pem(der), key: inline(&key) }
+        KeyPair { cert: self.pem(der), key: inline(&key), password_file: None }
     }
 
     /// With the key, for a client.
@@ -126,13 +126,17 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
         snis: vec![HostPattern::Exact("a.example".to_owned())],
         pairs: vec![world.pair(&world.leaf("server", 1, b""))],
         protocols: Protocols { tls12: true, tls13: true },
+        stapling_files: Vec::new(),
         session_tickets: true,
+        session_ticket_count: 2,
+        session_cache: true,
         client: Some(ClientAuth {
             place: Place::default(),
             ca: world.ca(),
             verify,
             depth: 1,
             reject,
+            on_revoke: OnRevoke::Close,
             allow_v1: true,
             send_ca_names: true,
             lists: ClientLists::default(),
@@ -163,6 +167,7 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
             ring_entries: 64,
             io_driver: IoDriver::Auto,
             max_connections: 1,
+            watch_files: true,
             shutdown_timeout: second,
         },
         http: Http {
@@ -174,6 +179,7 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
             client_max_body_size: None,
             head_bytes_max: 1,
             fields_max: 1,
+            ticket_key_files: Vec::new(),
             underscores_in_headers: false,
         },
         log: Log {

@@ -1,0 +1,90 @@
+//! Encrypted private keys (PKCS#8, RFC 5958 with PBES2 of RFC 8018) and the pass phrases that open
+//! them.
+//!
+//! Like nginx's `ssl_password_file`: one pass phrase a line, tried in turn. Neither a pass phrase nor
+//! a part of a key ever gets into a message.
+
+use ferrule_config::model::{FileAt, KeyPair};
+use pkcs8::EncryptedPrivateKeyInfoRef;
+use pkcs8::der::Document;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use super::Findings;
+use super::keys::name;
+
+/// How the PEM block of such a key begins.
+pub(super) const BEGIN: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
+const END: &[u8] = b"-----END ENCRYPTED PRIVATE KEY-----";
+
+/// Bytes of a file of pass phrases.
+const PASSWORDS_BYTES_MAX: u64 = 64 * 1024;
+/// Pass phrases that are tried; each costs a key derivation.
+const PASSWORDS_MAX: usize = 32;
+
+/// Opens the key in `text`, which holds [`BEGIN`]; problems are pushed.
+pub(super) fn open(
+    pair: &KeyPair,
+    text: &[u8],
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Option<PrivateKeyDer<'static>> {
+    let key = &pair.key;
+    let Some(file) = &pair.password_file else {
+        let message = format!("the private key in {} is encrypted", name(key));
+        let help = "`password_file`, or a key without a pass phrase that only we may read";
+        found.error(key.place, field, message, Some(help));
+        return None;
+    };
+    let passwords = passwords(file, field, found)?;
+    let Some(document) = block(text) else {
+        let message = format!("the encrypted private key in {} is broken", name(key));
+        found.error(key.place, field, message, None);
+        return None;
+    };
+    let Ok(info) = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()) else {
+        let message = format!("the private key in {} is encrypted in an unknown way", name(key));
+        let help = "PBES2 with AES-CBC (openssl pkcs8 -topk8 -v2 aes-256-cbc)";
+        found.error(key.place, field, message, Some(help));
+        return None;
+    };
+    let lines = passwords.split(|byte| *byte == b'\n').take(PASSWORDS_MAX);
+    for line in lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line)) {
+        if let Ok(plain) = info.decrypt(line) {
+            return Some(PrivatePkcs8KeyDer::from(plain.as_bytes().to_vec()).into());
+        }
+    }
+    let message =
+        format!("no pass phrase in {} opens the key in {}", file.path.display(), name(key));
+    found.error(file.place, &format!("{field} (password_file)"), message, None);
+    None
+}
+
+/// The encrypted block alone; other blocks may stand around it.
+fn block(text: &[u8]) -> Option<Document> {
+    let start = memchr::memmem::find(text, BEGIN)?;
+    let rest = text.get(start..)?;
+    let end = memchr::memmem::find(rest, END)? + END.len();
+    let pem = std::str::from_utf8(rest.get(..end)?).ok()?;
+    Document::from_pem(pem).ok().map(|(_, document)| document)
+}
+
+fn passwords(file: &FileAt, field: &str, found: &mut Findings<'_>) -> Option<Vec<u8>> {
+    let field = format!("{field} (password_file)");
+    found.warn_on_mode(&file.path, file.place, &field);
+    let path = file.path.display();
+    if std::fs::metadata(&file.path).is_ok_and(|meta| meta.len() > PASSWORDS_BYTES_MAX) {
+        found.error(file.place, &field, format!("{path} is larger than 64 KiB"), None);
+        return None;
+    }
+    match std::fs::read(&file.path) {
+        Ok(text) if text.is_empty() => {
+            found.error(file.place, &field, format!("{path} is empty"), None);
+            None
+        }
+        Ok(text) => Some(text),
+        Err(error) => {
+            found.error(file.place, &field, format!("cannot read {path}: {error}"), None);
+            None
+        }
+    }
+}

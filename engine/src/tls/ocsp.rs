@@ -1,0 +1,81 @@
+//! OCSP responses from files, stapled to our certificates while they hold.
+//!
+//! A response that is over, revoked or of another certificate is never sent: clients that insist on
+//! one treat it as an attack, and the others need none.
+
+use std::sync::Arc;
+
+use ferrule_config::model::FileAt;
+use rustls::sign::CertifiedKey;
+
+use super::Findings;
+use crate::identity::certificate::Certificate;
+use crate::identity::ocsp::{OcspStatus, status_of};
+
+/// Bytes of one response; they travel in every full handshake.
+const RESPONSE_BYTES_MAX: u64 = 32 * 1024;
+
+/// A pair, with and without what is stapled to it.
+#[derive(Debug)]
+pub(super) struct Stapled {
+    /// Without.
+    pub(super) plain: Arc<CertifiedKey>,
+    with: Option<(Arc<CertifiedKey>, OcspStatus)>,
+}
+
+impl Stapled {
+    /// Nothing is stapled.
+    pub(super) const fn none(plain: Arc<CertifiedKey>) -> Self {
+        Self { plain, with: None }
+    }
+
+    /// Staples the response in `file`; problems are pushed. Unusable responses only warn: the
+    /// certificate is as good as it was.
+    pub(super) fn load(
+        plain: Arc<CertifiedKey>,
+        file: &FileAt,
+        field: &str,
+        found: &mut Findings<'_>,
+    ) -> Option<Self> {
+        let path = file.path.display();
+        if std::fs::metadata(&file.path).is_ok_and(|meta| meta.len() > RESPONSE_BYTES_MAX) {
+            found.error(file.place, field, format!("{path} is larger than 32 KiB"), None);
+            return None;
+        }
+        let der = match std::fs::read(&file.path) {
+            Ok(der) => der,
+            Err(error) => {
+                found.error(file.place, field, format!("cannot read {path}: {error}"), None);
+                return None;
+            }
+        };
+        let serial = plain.cert.first().and_then(|leaf| Certificate::parse(leaf));
+        let status = serial.and_then(|leaf| status_of(&der, leaf.outline.serial));
+        let Some(status) = status else {
+            let message = format!("{path} holds no OCSP response for this certificate");
+            let help = "a DER response (openssl ocsp -respout FILE) for the certificate in `cert`";
+            found.error(file.place, field, message, Some(help));
+            return None;
+        };
+        if !status.good {
+            let message = format!("{path} says that this certificate is revoked or unknown");
+            found.warning(file.place, field, message);
+            return Some(Self::none(plain));
+        }
+        if !status.is_current(found.now) {
+            let message = format!("the response in {path} is over or not yet valid: not stapled");
+            found.warning(file.place, field, message);
+        }
+        let mut with = CertifiedKey::clone(&plain);
+        with.ocsp = Some(der);
+        Some(Self { plain, with: Some((Arc::new(with), status)) })
+    }
+
+    /// What to show at this time (Unix seconds); `None` for the time is outside of a handshake.
+    pub(super) fn at(&self, now: Option<i64>) -> Arc<CertifiedKey> {
+        match (&self.with, now) {
+            (Some((with, status)), Some(now)) if status.is_current(now) => Arc::clone(with),
+            _ => Arc::clone(&self.plain),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Ticket secrets from files, so that a fleet opens each other's tickets.
+//!
+//! nginx's `ssl_session_ticket_key`: 48 or 80 random bytes a file, of which the first 16 are the
+//! name. The first file seals, all of them open; what protects tickets is derived from the rest, by
+//! policy.
+
+use std::sync::Arc;
+
+use ferrule_config::model::FileAt;
+use ring::digest;
+
+use super::Findings;
+use super::tickets::{NAME_LEN, Secret};
+
+/// Files that are taken.
+const FILES_MAX: usize = 8;
+
+/// Reads them all; problems are pushed.
+pub(super) fn load(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[Secret]> {
+    let mut secrets: Vec<Secret> = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        let field = "http.ssl_session_ticket_key";
+        let path = file.path.display();
+        if index >= FILES_MAX {
+            let help = "a ticket lives for an hour: keep the last key or two";
+            let message = "these are more than 8 files".to_owned();
+            found.error(file.place, field, message, Some(help));
+            break;
+        }
+        found.warn_on_mode(&file.path, file.place, field);
+        let large = std::fs::metadata(&file.path).is_ok_and(|meta| meta.len() > 80);
+        let bytes = if large { Ok(Vec::new()) } else { std::fs::read(&file.path) };
+        match bytes.as_deref().map(secret) {
+            Ok(Some(secret)) if secrets.iter().any(|known| known.name == secret.name) => {
+                found.error(file.place, field, format!("{path} holds a key given above"), None);
+            }
+            Ok(Some(secret)) => secrets.push(secret),
+            Ok(None) => {
+                let message = format!("{path} does not hold 48 or 80 random bytes");
+                let help = "openssl rand -out FILE 80, readable by us alone";
+                found.error(file.place, field, message, Some(help));
+            }
+            Err(error) => {
+                found.error(file.place, field, format!("cannot read {path}: {error}"), None);
+            }
+        }
+    }
+    secrets.into()
+}
+
+/// The secret in these bytes. One byte over and over is no secret.
+fn secret(bytes: &[u8]) -> Option<Secret> {
+    if !matches!(bytes.len(), 48 | 80) {
+        return None;
+    }
+    let (name, rest) = bytes.split_first_chunk::<NAME_LEN>()?;
+    let first = rest.first()?;
+    if rest.iter().all(|byte| byte == first) {
+        return None;
+    }
+    let mut hashed = digest::Context::new(&digest::SHA256);
+    hashed.update(b"ferrule session ticket file");
+    hashed.update(rest);
+    let bytes = hashed.finish().as_ref().try_into().ok()?;
+    // A file's age is its owner's business; what is sealed with it ends by itself.
+    Some(Secret { name: *name, bytes, born: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_has_48_or_80_bytes_that_differ() {
+        let mut bytes: Vec<u8> = (0..80).collect();
+        let long = secret(&bytes).unwrap();
+        assert_eq!(long.name[..], bytes[..16]);
+        let short = secret(&bytes[..48]).unwrap();
+        assert_ne!(long.bytes, short.bytes);
+        for len in [0, 16, 47, 49, 79] {
+            assert!(secret(&bytes[..len]).is_none(), "{len}");
+        }
+        bytes[16..].fill(7);
+        assert!(secret(&bytes).is_none());
+    }
+}
