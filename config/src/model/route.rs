@@ -30,7 +30,7 @@ pub struct Route {
     pub methods: Vec<String>,
     /// Higher is asked first.
     pub priority: i32,
-    /// Index into [`Config::upstreams`].
+    /// Index into [`Config::upstreams`](super::Config::upstreams).
     pub upstream: usize,
     /// Taken off the path before it is sent upstream (`strip_path_prefix`).
     pub strip_prefix: Option<String>,
