@@ -34,6 +34,10 @@ fn main() {
         keep_alive: admission.keep_alive,
         interims: 0,
         http_date: input::NOW.http_date,
+        continue_wanted: false,
+        trailers: None,
+        via: None,
+        request_id: None,
     };
     criterion.bench_function("exchange/response", |bencher| {
         bencher.iter(|| {

@@ -19,6 +19,11 @@ pub(crate) const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// nginx's 1000: per-connection state is renewed now and then.
 pub(crate) const KEEPALIVE_REQUESTS: i64 = 1_000;
+/// Kestrel's 240 bytes a second: nobody who means it is slower, and an upload would otherwise hold a
+/// connection to an upstream for as long as it likes.
+pub(crate) const MIN_RATE: i64 = 240;
+/// As long as one wait may be: a client that pauses once is not slow.
+pub(crate) const MIN_RATE_GRACE: Duration = Duration::from_secs(60);
 /// Unlimited, as in APISIX: bodies are streamed and never held.
 pub(crate) const CLIENT_MAX_BODY_SIZE: u64 = 0;
 /// nginx's 4 x 8k together: one head is held in one buffer.
@@ -28,6 +33,8 @@ pub(crate) const MAX_HEADERS: i64 = 100;
 
 /// A handshake needs two round trips; a peer that takes longer holds a buffer for nothing.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// nginx's: clocks are right.
+pub(crate) const CLOCK_SKEW: Duration = Duration::ZERO;
 /// Two, as OpenSSL sends: a client that opens two connections at once spends both.
 pub(crate) const SESSION_TICKET_COUNT: i64 = 2;
 /// OpenSSL's count in nginx and APISIX: one intermediate certificate.

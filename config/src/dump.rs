@@ -7,12 +7,15 @@ use std::fmt::Display;
 use toml::Value;
 
 use crate::model::{
-    AccessFormat, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps, HeaderValue,
-    KeyPair, Listen, LogTarget, Node, NodeAddress, PassHost, Pem, PemSource, Protocols, Route,
-    Server, Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls, Xfcc,
+    AccessFormat, Answers, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps,
+    HeaderValue, KeyPair, Listen, LogTarget, Node, NodeAddress, PageStatuses, PassHost, Pem,
+    PemSource, Pin, Protocols, Revocation, Route, Server, Upstream, UpstreamCa, UpstreamTimeout,
+    UpstreamTls, Xfcc,
 };
 use crate::template::{Piece, Template};
-use crate::values::{duration_text, host_pattern_text, size_text, uri_pattern_text};
+use crate::values::{
+    duration_text, host_pattern_text, sha256_base64_text, size_text, uri_pattern_text,
+};
 use crate::words::{Version, Word};
 
 /// What stands where a secret was.
@@ -26,6 +29,10 @@ impl Config {
     pub fn dump(&self) -> String {
         let mut out = Writer::default();
         self.dump_process(&mut out);
+        if let Some(name) = &self.http.answers.request_id {
+            out.header("[[global_rules]]");
+            out.text_line("request_id", name);
+        }
         let xfcc = &self.xfcc;
         if !self.identity_headers.is_empty() || *xfcc != Xfcc::default() {
             out.header("[identity_headers]");
@@ -63,6 +70,7 @@ impl Config {
         out.text_line("io_driver", runtime.io_driver.word());
         out.line("ring_entries", runtime.ring_entries);
         out.line("max_connections", runtime.max_connections);
+        out.line("tls_fast_path", runtime.tls_fast_path);
         out.line("watch_files", runtime.watch_files);
         out.text_line("shutdown_timeout", &duration_text(runtime.shutdown_timeout));
         out.header("[log]");
@@ -91,6 +99,19 @@ impl Config {
             out.line("ssl_session_ticket_key", list(http.ticket_key_files.iter().map(file_text)));
         }
         out.line("underscores_in_headers", http.underscores_in_headers);
+        out.line("server_tokens", http.server_tokens);
+        out.text_line("via", http.via.as_deref().unwrap_or("off"));
+        out.text_line("expect", http.expect.word());
+        out.line("forwarded_headers", http.forwarded.enabled);
+        if !http.forwarded.trusted.is_empty() {
+            let trusted = http.forwarded.trusted.iter().map(ToString::to_string);
+            out.line("trusted_addresses", list(trusted));
+        }
+        dump_answers(out, &http.answers);
+        out.line("client_body_min_rate", http.pacing.body_min_rate);
+        out.line("send_min_rate", http.pacing.send_min_rate);
+        out.text_line("min_rate_grace", &duration_text(http.pacing.grace));
+        out.line("connections_per_address", http.pacing.connections_per_address);
     }
 
     /// Routes are merged already; only a prefix that is stripped still needs a service.
@@ -120,6 +141,8 @@ impl Config {
             out.line("ca", list(trust.ca.iter().map(pem_text)));
             out.line("depth", trust.depth);
             out.line("allow_v1", trust.allow_v1);
+            out.text_line("clock_skew", &duration_text(trust.clock_skew));
+            dump_revocation(out, trust.revocation.as_ref());
         }
     }
 
@@ -150,6 +173,10 @@ impl Config {
         if let Some(timeout) = &route.timeout {
             out.line("timeout", timeout_table(timeout));
         }
+        if route.client_max_body_size != self.http.client_max_body_size {
+            let size = size_text(route.client_max_body_size.unwrap_or(0));
+            out.text_line("client_max_body_size", &size);
+        }
         if let Some(when) = &route.when {
             out.line("vars", Value::Array(vec![when.to_toml()]));
         }
@@ -174,6 +201,28 @@ fn dump_lists(out: &mut Writer, lists: &ClientLists) {
         if !entries.is_empty() {
             out.line(key, Value::Array(entries));
         }
+    }
+}
+
+fn dump_answers(out: &mut Writer, answers: &Answers) {
+    out.text_line("traceparent", answers.traceparent.word());
+    let mut lists: Vec<(String, Vec<String>)> = Vec::new();
+    for page in &answers.error_pages {
+        let name = match page.statuses {
+            PageStatuses::One(status) => status.to_string(),
+            PageStatuses::Class(digit) => format!("{digit}xx"),
+        };
+        let path = page.path.display().to_string();
+        match lists.last_mut() {
+            Some((last, paths)) if *last == name => paths.push(path),
+            _ => lists.push((name, vec![path])),
+        }
+    }
+    let lists =
+        lists.into_iter().map(|(name, paths)| format!("{name} = {}", list(paths.into_iter())));
+    let lists: Vec<_> = lists.collect();
+    if !lists.is_empty() {
+        out.line("error_pages", format!("{{ {} }}", lists.join(", ")));
     }
 }
 
@@ -233,6 +282,8 @@ fn dump_client(out: &mut Writer, client: &ClientAuth) {
     out.text_line("reject", client.reject.word());
     out.text_line("on_revoke", client.on_revoke.word());
     out.line("allow_v1", client.allow_v1);
+    out.text_line("clock_skew", &duration_text(client.clock_skew));
+    dump_revocation(out, client.revocation.as_ref());
     out.line("send_ca_names", client.send_ca_names);
     dump_lists(out, &client.lists);
     if !client.exempt.is_empty() {
@@ -280,10 +331,32 @@ fn dump_upstream_tls(out: &mut Writer, tls: &UpstreamTls) {
         Some(UpstreamCa::Files(files)) => out.line("ca", list(files.iter().map(pem_text))),
     }
     out.text_line("verify", tls.verify.word());
+    dump_revocation(out, tls.revocation.as_ref());
+    if !tls.pins.is_empty() {
+        out.line("pins", list(tls.pins.iter().map(pin_text)));
+    }
     if let Some(name) = &tls.server_name {
         out.text_line("server_name", name);
     }
     out.line("ssl_protocols", protocols(tls.protocols));
+}
+
+fn dump_revocation(out: &mut Writer, revocation: Option<&Revocation>) {
+    if let Some(revocation) = revocation {
+        out.line("crl", list(revocation.crls.iter().map(pem_text)));
+        out.text_line("crl_expired", revocation.expired.word());
+        out.text_line("crl_missing", revocation.missing.word());
+    }
+}
+
+fn pin_text(pin: &Pin) -> String {
+    match pin {
+        Pin::Spki(digest) => format!("spki-sha256:{}", sha256_base64_text(digest)),
+        Pin::Certificate(digest) => {
+            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("sha256:{hex}")
+        }
+    }
 }
 
 fn dump_headers(out: &mut Writer, ops: &HeaderOps) {

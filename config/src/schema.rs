@@ -74,7 +74,7 @@ fn of_kind(kind: Kind, tables: &mut Map<String, Value>) -> Value {
     let from_env = json!({ "type": "string", "pattern": "^\\$\\{env:.*\\}$" });
     match kind {
         Kind::Text | Kind::Secret | Kind::Template => text,
-        Kind::Duration => duration(),
+        Kind::Duration | Kind::Skew => duration(),
         Kind::Texts | Kind::Secrets => {
             json!({ "anyOf": [text, { "type": "array", "items": text }] })
         }
@@ -125,7 +125,7 @@ fn of_kind(kind: Kind, tables: &mut Map<String, Value>) -> Value {
         Kind::Labels | Kind::Fields(false) => {
             json!({ "type": "object", "additionalProperties": text })
         }
-        Kind::Fields(true) => json!({
+        Kind::Lists | Kind::Fields(true) => json!({
             "type": "object",
             "additionalProperties": { "anyOf": [text, { "type": "array", "items": text }] },
         }),

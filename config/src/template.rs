@@ -170,6 +170,8 @@ pub enum Variable {
     RemotePort,
     /// `$request`: the whole request line; log only.
     Request,
+    /// `$request_id`
+    RequestId,
     /// `$request_length`: bytes read for this request; log only.
     RequestLength,
     /// `$request_method`
@@ -188,6 +190,8 @@ pub enum Variable {
     ServerPort,
     /// `$server_protocol`: `HTTP/1.1`.
     ServerProtocol,
+    /// `$span_id`
+    SpanId,
     /// `$ssl_alpn_protocol`
     SslAlpnProtocol,
     /// `$ssl_cipher`
@@ -268,6 +272,12 @@ pub enum Variable {
     TimeIso8601,
     /// `$time_local`: log only.
     TimeLocal,
+    /// `$trace_id`
+    TraceId,
+    /// `$traceparent`
+    Traceparent,
+    /// `$tracestate`
+    Tracestate,
     /// `$upstream_addr`: log only.
     UpstreamAddr,
     /// `$upstream_response_time`: log only.

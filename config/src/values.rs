@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::model::{HostPattern, Network, NetworkError, UriPattern};
+use ipnet::IpNet;
 
 /// What is wrong, and what would be right.
 #[derive(Debug, Eq, PartialEq)]
@@ -23,6 +24,8 @@ impl Wrong {
         self
     }
 }
+
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The units of a duration, the longest first.
 const UNITS: [(&str, u64); 5] =
@@ -139,6 +142,23 @@ pub fn number(text: &[u8]) -> Option<f64> {
     let text =
         str::from_utf8(text.trim_ascii()).ok().filter(|text| text.bytes().all(|b| legal(&b)))?;
     text.parse::<f64>().ok().filter(|number| number.is_finite())
+}
+
+/// `10.1.2.3`, `10.0.0.0/8`, `fd00::/8`. A range says no more than its prefix does: `10.1.2.3/8` may
+/// be meant as either, and is refused.
+pub(crate) fn address_range(text: &str) -> Result<IpNet, Wrong> {
+    let net = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+    let net = net.map_err(|_| {
+        Wrong::new(format!("`{text}` is neither an address nor a range of addresses"))
+            .help("write \"10.1.2.3\", \"10.0.0.0/8\" or \"fd00::/8\"")
+    })?;
+    let trunc = net.trunc();
+    if trunc == net {
+        Ok(net)
+    } else {
+        let wrong = Wrong::new(format!("`{text}` has bits behind its prefix"));
+        Err(wrong.help(format!("write \"{trunc}\", or the address alone")))
+    }
 }
 
 /// `name`, `*.name` or `*`. Addresses are hosts, but never server names.
@@ -283,6 +303,64 @@ pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
     (distance <= (name.len() / 3).clamp(1, 4)).then_some(best)
 }
 
+/// Thirty-two bytes in base64 with its padding, in the only spelling they have.
+pub(crate) fn sha256_base64(text: &str) -> Option<[u8; 32]> {
+    let digits = text.strip_suffix('=')?.as_bytes();
+    if digits.len() != 43 {
+        return None;
+    }
+    let mut out = [0; 32];
+    let (mut bits, mut held, mut at) = (0_u32, 0_u32, 0_usize);
+    for digit in digits {
+        let value = BASE64.iter().position(|known| known == digit)?;
+        bits = (bits << 6) | u32::try_from(value).ok()?;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            *out.get_mut(at)? = u8::try_from((bits >> held) & 0xff).ok()?;
+            at += 1;
+        }
+    }
+    // What is left over carries nothing.
+    (at == 32 && bits & ((1 << held) - 1) == 0).then_some(out)
+}
+
+/// The same in base64.
+pub(crate) fn sha256_base64_text(bytes: &[u8; 32]) -> String {
+    let mut text = String::with_capacity(44);
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0_usize, |bits, byte| (bits << 8) | usize::from(*byte));
+        let bits = bits << (8 * (3 - group.len()));
+        for at in 0..=group.len() {
+            text.push(char::from(BASE64[(bits >> (18 - 6 * at)) & 0x3f]));
+        }
+    }
+    text.push('=');
+    text
+}
+
+/// Thirty-two bytes in hex, in either case, all with colons between them or none.
+pub(crate) fn sha256_hex(text: &str) -> Option<[u8; 32]> {
+    let plain = if text.contains(':') {
+        let parts: Vec<&str> = text.split(':').collect();
+        (parts.len() == 32 && parts.iter().all(|part| part.len() == 2)).then(|| parts.concat())?
+    } else {
+        text.to_owned()
+    };
+    let digits = plain.as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    let mut out = [0; 32];
+    for (byte, pair) in out.iter_mut().zip(digits.chunks(2)) {
+        for digit in pair {
+            let value = char::from(*digit).to_digit(16)?;
+            *byte = (*byte << 4) | u8::try_from(value).ok()?;
+        }
+    }
+    Some(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -356,5 +434,32 @@ mod tests {
         assert_eq!(near("cleint"), Some("client"));
         assert_eq!(near("Cert"), Some("cert"));
         assert_eq!(near("something"), None);
+    }
+
+    #[test]
+    fn digests_have_one_spelling() {
+        let text = "NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A=";
+        let bytes = sha256_base64(text).unwrap();
+        assert_eq!((bytes[0], bytes[31]), (0x36, 0xd0));
+        assert_eq!(sha256_base64_text(&bytes), text);
+        // The last digit's surplus bits, the padding, the length and the alphabet.
+        for wrong in [
+            "NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9B=",
+            "NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A",
+            "vqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A=",
+            "NvqYIYSbgK2vCJpQhObf77vv-bQWtc5ek5RIOwPiC9A=",
+            "",
+        ] {
+            assert_eq!(sha256_base64(wrong), None, "{wrong}");
+        }
+        let plain = "0f".repeat(32);
+        let colons = vec!["0F"; 32].join(":");
+        assert_eq!(sha256_hex(&plain), Some([0x0f; 32]));
+        assert_eq!(sha256_hex(&colons), Some([0x0f; 32]));
+        for wrong in ["0f".repeat(31), vec!["0F"; 31].join(":"), format!("{plain}0"), String::new()]
+        {
+            assert_eq!(sha256_hex(&wrong), None, "{wrong}");
+        }
+        assert_eq!(sha256_hex(&"+f".repeat(32)), None);
     }
 }

@@ -70,6 +70,12 @@ impl Variable {
         listed("remote_addr", Self::RemoteAddr, Scope::Connection, "the peer's address"),
         listed("remote_port", Self::RemotePort, Scope::Connection, "the peer's port"),
         listed("request", Self::Request, Scope::Log, "the whole request line"),
+        listed(
+            "request_id",
+            Self::RequestId,
+            Scope::Request,
+            "the request's id, if `global_rules.request_id` gives it one",
+        ),
         listed("request_length", Self::RequestLength, Scope::Log, "bytes read for this request"),
         listed("request_method", Self::RequestMethod, Scope::Request, "the method"),
         listed(
@@ -94,6 +100,12 @@ impl Variable {
         ),
         listed("server_port", Self::ServerPort, Scope::Connection, "the port the client reached"),
         listed("server_protocol", Self::ServerProtocol, Scope::Request, "`HTTP/1.1` or `HTTP/1.0`"),
+        listed(
+            "span_id",
+            Self::SpanId,
+            Scope::Request,
+            "the parent id of the `traceparent` that goes upstream",
+        ),
         listed(
             "ssl_alpn_protocol",
             Self::SslAlpnProtocol,
@@ -295,6 +307,24 @@ impl Variable {
             Scope::Log,
             "local time, as the Common Log Format has it",
         ),
+        listed(
+            "trace_id",
+            Self::TraceId,
+            Scope::Request,
+            "the trace id of the `traceparent` that goes upstream",
+        ),
+        listed(
+            "traceparent",
+            Self::Traceparent,
+            Scope::Request,
+            "the `traceparent` that goes upstream, if `http.traceparent` is not \"off\"",
+        ),
+        listed(
+            "tracestate",
+            Self::Tracestate,
+            Scope::Request,
+            "the `tracestate` that goes with it",
+        ),
         listed("upstream_addr", Self::UpstreamAddr, Scope::Log, "the addresses tried"),
         listed(
             "upstream_response_time",
@@ -371,9 +401,14 @@ impl Variable {
                 | Self::Cookie(_)
                 | Self::Host
                 | Self::Http(_)
+                | Self::RequestId
                 | Self::RequestMethod
                 | Self::RequestUri
                 | Self::ServerProtocol
+                | Self::SpanId
+                | Self::TraceId
+                | Self::Traceparent
+                | Self::Tracestate
                 | Self::Uri
         )
     }

@@ -1,7 +1,8 @@
 //! Values that are one of a few words: the word in the file, and what it stands for.
 
 use crate::model::{
-    ClientVerify, IoDriver, Level, OnRevoke, Reject, Scheme, UpstreamVerify, XfccKey, XfccMode,
+    ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, OnRevoke, Reject, Scheme,
+    Traceparent, UpstreamVerify, XfccKey, XfccMode,
 };
 
 /// A type whose values each have one word.
@@ -52,6 +53,11 @@ impl Word for IoDriver {
     const VALUES: &'static [Self] = &[Self::Auto, Self::IoUring, Self::Epoll];
 }
 
+impl Word for Expect {
+    const WORDS: &'static [&'static str] = &["answer", "forward"];
+    const VALUES: &'static [Self] = &[Self::Answer, Self::Forward];
+}
+
 impl Word for Level {
     const WORDS: &'static [&'static str] = &["error", "warn", "info", "debug"];
     const VALUES: &'static [Self] = &[Self::Error, Self::Warn, Self::Info, Self::Debug];
@@ -86,6 +92,16 @@ impl Word for XfccKey {
         &[Self::By, Self::Hash, Self::Cert, Self::Chain, Self::Subject, Self::Uri, Self::Dns];
 }
 
+impl Word for CrlExpired {
+    const WORDS: &'static [&'static str] = &["reject", "warn"];
+    const VALUES: &'static [Self] = &[Self::Reject, Self::Warn];
+}
+
+impl Word for CrlMissing {
+    const WORDS: &'static [&'static str] = &["reject", "allow"];
+    const VALUES: &'static [Self] = &[Self::Reject, Self::Allow];
+}
+
 impl Word for OnRevoke {
     const WORDS: &'static [&'static str] = &["close", "cut", "keep"];
     const VALUES: &'static [Self] = &[Self::Close, Self::Cut, Self::Keep];
@@ -99,6 +115,11 @@ impl Word for Scheme {
 impl Word for UpstreamVerify {
     const WORDS: &'static [&'static str] = &["full", "ca", "off"];
     const VALUES: &'static [Self] = &[Self::Full, Self::Ca, Self::Off];
+}
+
+impl Word for Traceparent {
+    const WORDS: &'static [&'static str] = &["off", "pass", "begin"];
+    const VALUES: &'static [Self] = &[Self::Off, Self::Pass, Self::Begin];
 }
 
 impl Word for SslType {
@@ -128,6 +149,7 @@ mod tests {
     fn every_value_has_its_word() {
         assert!(pairs::<IoDriver>() && pairs::<Level>() && pairs::<ClientVerify>());
         assert!(pairs::<XfccMode>() && pairs::<XfccKey>());
+        assert!(pairs::<CrlExpired>() && pairs::<CrlMissing>());
         assert!(
             pairs::<Reject>()
                 && pairs::<OnRevoke>()
@@ -135,6 +157,8 @@ mod tests {
                 && pairs::<UpstreamVerify>()
         );
         assert!(pairs::<SslType>() && pairs::<HostMode>() && pairs::<Version>());
+        assert!(pairs::<Expect>());
+        assert!(pairs::<Traceparent>());
         assert_eq!(ClientVerify::OptionalNoCa.word(), "optional_no_ca");
     }
 }

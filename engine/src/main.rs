@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         ring_entries: boot.runtime().ring_entries,
         cores: boot.cores().to_vec(),
         max_connections_per_core: boot.max_connections_per_core(),
+        tls_fast_path: boot.runtime().tls_fast_path,
     };
     let links = boot.links().to_vec();
     let logs = boot.take_logs();

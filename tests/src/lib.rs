@@ -12,13 +12,15 @@ pub mod raw;
 pub mod zoo;
 
 pub use ferrule_tools::clock::{PATIENCE, now, poll};
-pub use ferrule_tools::gateway::{Driver, Gateway, Reloaded, Setup};
+pub use ferrule_tools::gateway::{Driver, Gateway, Reloaded, Setup, tls_fast_path};
 pub use ferrule_tools::haproxy::Haproxy;
 pub use ferrule_tools::http::{Conversation, Head, Message};
 pub use ferrule_tools::nginx::{Nginx, Shape};
 pub use ferrule_tools::pki::{Authority, Leaf};
 pub use ferrule_tools::process::{free_port, shell, source_dir};
+pub use ferrule_tools::slow;
 pub use ferrule_tools::storm::Storm;
+pub use ferrule_tools::stream;
 pub use ferrule_tools::tls;
 pub use ferrule_tools::upstream::{Client, Script, Upstream, echo};
 pub use raw::{Dial, Raw};

@@ -1,15 +1,20 @@
 //! Our reader of the first message against rustls's own, on real hellos, in every fragmentation.
-#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use std::io::Read;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use ferrule_engine::tls::hello::{self, Hello, HelloError, HelloReader};
 use rustls::pki_types::ServerName;
-use rustls::server::Acceptor;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+#[path = "hello/invariant.rs"]
+mod invariant;
+
+use invariant::by_rustls;
 
 /// The first flight of a rustls client.
 fn from_rustls(name: &str, protocols: &[&str]) -> Vec<u8> {
@@ -58,33 +63,16 @@ fn fragmented(flight: &[u8], size: usize) -> Vec<u8> {
     flight[5..].chunks(size).flat_map(record).collect()
 }
 
-/// What rustls reads; `None` if it refuses.
-fn by_rustls(flight: &[u8]) -> Option<Hello> {
-    let mut acceptor = Acceptor::default();
-    let mut rest = flight;
-    while !rest.is_empty() {
-        acceptor.read_tls(&mut rest).expect("memory");
-        match acceptor.accept() {
-            Ok(None) => {}
-            Err(_) => return None,
-            Ok(Some(accepted)) => {
-                let hello = accepted.client_hello();
-                let alpn: Option<Vec<&[u8]>> = hello.alpn().map(Iterator::collect);
-                return Some(Hello {
-                    sni: hello.server_name().map(hello::normal_name),
-                    alpn_h2_only: alpn.is_some_and(|list| !list.contains(&&b"http/1.1"[..])),
-                    ciphers: hello.cipher_suites().iter().map(|suite| (*suite).into()).collect(),
-                    curves: hello
-                        .named_groups()
-                        .unwrap_or_default()
-                        .iter()
-                        .map(|group| (*group).into())
-                        .collect(),
-                });
-            }
-        }
-    }
-    None
+/// Every seed of the fuzz target is also a case.
+#[test]
+fn client_hello_seeds_hold() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join("client_hello");
+    let files = std::fs::read_dir(seeds).expect("seeds");
+    let read = |file: std::io::Result<std::fs::DirEntry>| {
+        let bytes = std::fs::read(file.expect("a seed").path()).expect("a seed");
+        invariant::client_hello(&bytes);
+    };
+    assert!(files.map(read).count() >= 5);
 }
 
 #[test]

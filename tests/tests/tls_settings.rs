@@ -4,18 +4,22 @@
 mod tls_kit;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientVerify, HostPattern, KeyPair, Protocols, Reject, Server, UpstreamCa,
-    UpstreamTls as UpstreamModel, UpstreamVerify,
+    ClientAuth, ClientVerify, CrlExpired, CrlMissing, HostPattern, KeyPair, Pin, Protocols, Reject,
+    Revocation, Server, UpstreamCa, UpstreamTls as UpstreamModel, UpstreamVerify,
 };
 use ferrule_config::{Place, Problems};
-use ferrule_engine::identity::chain::{Verdict, judge};
+use ferrule_engine::identity::chain::{Verdict, VerifyFailure, judge};
 use ferrule_engine::plan::Gate;
 use ferrule_engine::tls::client::reason;
-use ferrule_engine::tls::{ServerTls, TicketKeys, TlsSettings, UpstreamTls};
-use ferrule_tests::zoo::{Key, Kind};
+use ferrule_engine::tls::crls::gone_back;
+use ferrule_engine::tls::{LoadedCrl, ServerTls, TicketKeys, TlsSettings, UpstreamTls};
+use ferrule_tests::zoo::asn1::element;
+use ferrule_tests::zoo::{Key, Kind, ListDraft, encode};
 use rustls::HandshakeKind;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tls_kit::{Met, World, client, config, draft, inline, load, meet, now, server};
 
 fn verdict(met: &Met, settings: &ServerTls) -> Verdict {
@@ -61,6 +65,7 @@ fn a_session_is_not_resumed_under_another_policy() {
         changed(|client| client.verify = ClientVerify::On),
         changed(|client| client.depth = 2),
         changed(|client| client.allow_v1 = false),
+        changed(|client| client.clock_skew = Duration::from_secs(1)),
         changed(|client| client.ca = World::new("other", 1).ca()),
         changed(|client| client.reject = Reject::Handshake),
     ];
@@ -139,6 +144,8 @@ fn upstream(world: &World, verify: UpstreamVerify) -> UpstreamModel {
         place: Place::default(),
         client: Some(world.pair(&world.leaf("us", 1, b""))),
         ca: Some(UpstreamCa::Files(world.ca())),
+        revocation: None,
+        pins: Vec::new(),
         verify,
         server_name: None,
         protocols: Protocols { tls12: true, tls13: true },
@@ -252,4 +259,198 @@ fn every_broken_file_is_named() {
         assert!(settings.servers.is_empty());
         assert!(format!("{problems:?}").contains(expected), "{expected}: {problems:?}");
     }
+}
+
+fn revoked_by(world: &World, serials: &[&[u8]]) -> Vec<u8> {
+    let list = ListDraft {
+        version: 2,
+        this_update: element(0x17, b"240101000000Z"),
+        next_update: element(0x18, b"20980101000000Z"),
+        revoked: serials.iter().map(|serial| (serial.to_vec(), Vec::new())).collect(),
+        extensions: Vec::new(),
+    };
+    list.sign(&world.root)
+}
+
+fn revocation(texts: &[String]) -> Revocation {
+    Revocation {
+        place: Place::default(),
+        crls: texts.iter().map(|text| inline(text)).collect(),
+        expired: CrlExpired::Reject,
+        missing: CrlMissing::Reject,
+    }
+}
+
+#[test]
+fn pins_hold_on_top_of_everything_else() {
+    let world = World::new("root", 1);
+    let keys = Arc::new(TicketKeys::new());
+    let leaf = world.leaf("v3", 3, b"\x82\x09a.example");
+    let mut model = server(&world, ClientVerify::Off, Reject::Http);
+    model.pairs = vec![world.pair(&leaf)];
+    let config = load(&model, &keys).config;
+    let sha256 = |bytes: &[u8]| -> [u8; 32] {
+        let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+        digest.as_ref().try_into().expect("32 bytes")
+    };
+    let (own, key) = (Pin::Certificate(sha256(&leaf)), Pin::Spki(sha256(&world.key.spki)));
+    let (strange, swapped) = (Pin::Spki([7; 32]), Pin::Spki(sha256(&leaf)));
+    let refused = "certificate is none of the pinned ones";
+    let table = [
+        (UpstreamVerify::Full, vec![own], ""),
+        (UpstreamVerify::Full, vec![key], ""),
+        (UpstreamVerify::Ca, vec![strange, key], ""),
+        (UpstreamVerify::Full, vec![strange], refused),
+        (UpstreamVerify::Ca, vec![swapped], refused),
+        (UpstreamVerify::Off, vec![strange], refused),
+        (UpstreamVerify::Off, vec![own], ""),
+    ];
+    let mut identities = Vec::new();
+    for (verify, pins, expected) in table {
+        let model = UpstreamModel { pins, ..upstream(&world, verify) };
+        let ours = load_upstream(&model);
+        let found = meet(&ours.config, &config, "a.example");
+        assert_eq!(
+            found.as_ref().err().map_or("", reason),
+            expected,
+            "{verify:?} {:?}",
+            model.pins
+        );
+        identities.push(ours.pool_identity());
+    }
+    identities.sort_unstable();
+    identities.dedup();
+    assert_eq!(identities.len(), 7, "pins are part of a pool's identity");
+    // A pin does not make another name the right one.
+    let ours =
+        load_upstream(&UpstreamModel { pins: vec![own], ..upstream(&world, UpstreamVerify::Full) });
+    let name = ServerName::try_from("b.example").expect("a name");
+    let other = ours.check_again(&[CertificateDer::from(leaf)], &name, now());
+    assert_eq!(other.as_ref().err().map_or("", reason), "certificate for another name");
+}
+
+#[test]
+fn upstream_names_are_alternative_names_alone() {
+    let world = World::new("root", 1);
+    let ours = load_upstream(&upstream(&world, UpstreamVerify::Full));
+    let table: [(&[u8], &str, bool); 9] = [
+        (b"\x82\x0b*.b.example", "a.b.example", true),
+        (b"\x82\x0b*.b.example", "x.a.b.example", false),
+        (b"\x82\x0b*.b.example", "b.example", false),
+        (b"\x82\x0aa*.example.", "ab.example", false),
+        (b"\x82\x0ba.example\0.b", "a.example", false),
+        (b"\x87\x04\x0a\0\0\x01", "10.0.0.1", true),
+        (b"\x87\x04\x0a\0\0\x02", "10.0.0.1", false),
+        (b"\x82\x0810.0.0.1", "10.0.0.1", false),
+        (b"\x86\x0ahttp://a.b", "a.b", false),
+    ];
+    for (names, wanted, expected) in table {
+        // Its common name would fit, and is not asked.
+        let leaf = world.leaf(wanted, 3, names);
+        let text = String::from_utf8_lossy(names);
+        let name = ServerName::try_from(wanted).expect("a name");
+        let found = ours.check_again(&[CertificateDer::from(leaf)], &name, now());
+        assert_eq!(found.is_ok(), expected, "{text} for {wanted}");
+    }
+}
+
+#[test]
+fn a_revoked_or_ended_upstream_is_refused_resumed_or_not() {
+    let world = World::new("root", 1);
+    let keys = Arc::new(TicketKeys::new());
+    let leaf = world.leaf("v3", 3, b"\x82\x09a.example");
+    let mut model = server(&world, ClientVerify::Off, Reject::Http);
+    model.pairs = vec![world.pair(&leaf)];
+    let config = load(&model, &keys).config;
+    let with = |list: &[u8]| {
+        let text = encode("X509 CRL", list);
+        UpstreamModel {
+            revocation: Some(revocation(&[text])),
+            ..upstream(&world, UpstreamVerify::Full)
+        }
+    };
+    let clean = load_upstream(&with(&revoked_by(&world, &[&[9]])));
+    let strict = load_upstream(&with(&revoked_by(&world, &[&[1]])));
+    assert_ne!(clean.pool_identity(), strict.pool_identity());
+    assert!(meet(&clean.config, &config, "a.example").is_ok());
+    let found = meet(&strict.config, &config, "a.example");
+    assert_eq!(found.as_ref().err().map_or("", reason), "certificate revoked");
+    // What a resumed session is asked.
+    let chain = [CertificateDer::from(leaf)];
+    let name = ServerName::try_from("a.example").expect("a name");
+    let again = |tls: &UpstreamTls, at: i64| {
+        tls.check_again(&chain, &name, at).as_ref().err().map_or("", reason)
+    };
+    assert_eq!(again(&clean, now()), "");
+    assert_eq!(again(&strict, now()), "certificate revoked");
+    assert_eq!(again(&clean, 4_070_908_800), "certificate has expired");
+}
+
+#[test]
+fn a_client_is_revoked_by_its_cas_list() {
+    let world = World::new("root", 1);
+    let keys = Arc::new(TicketKeys::new());
+    let leaf = world.certified(&world.leaf("client", 1, b""));
+    for (serial, expected) in [(1, Some(VerifyFailure::Revoked)), (2, None)] {
+        let mut model = server(&world, ClientVerify::On, Reject::Http);
+        let list = encode("X509 CRL", &revoked_by(&world, &[&[serial]]));
+        let auth = model.client.as_mut().expect("a policy");
+        auth.revocation = Some(revocation(&[list]));
+        let settings = load(&model, &keys);
+        let config = Arc::new(client(Some(Arc::clone(&leaf)), true));
+        let met = meet(&config, &settings.config, "a.example").expect("told in HTTP");
+        let wanted = expected.map_or(Verdict::Success, Verdict::Failed);
+        assert_eq!(verdict(&met, &settings), wanted);
+        model.client.as_mut().expect("a policy").reject = Reject::Handshake;
+        let alert = load(&model, &keys);
+        assert_eq!(meet(&config, &alert.config, "a.example").is_err(), expected.is_some());
+    }
+}
+
+#[test]
+fn every_list_that_cannot_be_used_is_named() {
+    let world = World::new("root", 1);
+    let foreign = World::new("root", 1);
+    let stranger = World::new("stranger", 1);
+    let load = |texts: &[String]| {
+        let mut model = server(&world, ClientVerify::On, Reject::Http);
+        model.client.as_mut().expect("a policy").revocation = Some(revocation(texts));
+        let mut problems = Problems::default();
+        let keys = Arc::new(TicketKeys::new());
+        let settings = TlsSettings::load(&config(vec![model], None), &keys, &mut problems, now());
+        assert_eq!(settings.servers.is_empty(), !problems.is_empty());
+        (settings, format!("{problems:?}"))
+    };
+    let pem = |der: &[u8]| encode("X509 CRL", der);
+    let good = revoked_by(&world, &[&[1], &[2]]);
+    let table = [
+        (String::new(), "is empty"),
+        ("nothing".to_owned(), "there is no revocation list in"),
+        (pem(b"\x30\x03abc"), "list 1 in the text given here is broken"),
+        (format!("{}{}", pem(&good), pem(b"\x30\x00")), "list 2 in the text given here is broken"),
+        (pem(&revoked_by(&foreign, &[])), "is not signed by CN=root"),
+        (encode("CERTIFICATE", &world.root_der), "there is no revocation list in"),
+    ];
+    for (text, expected) in table {
+        let (_, problems) = load(&[text]);
+        assert!(
+            problems.contains(expected) && problems.contains("ssls[one].client.crl"),
+            "{problems}"
+        );
+    }
+    let (settings, _) = load(&[pem(&good), pem(&revoked_by(&stranger, &[]))]);
+    let counts: Vec<usize> = settings.crls.iter().map(|list| list.count).collect();
+    assert_eq!(counts, [2, 0]);
+    assert_eq!(settings.crls[0].issuer, "CN=root");
+    let warnings = format!("{:?}", settings.warnings);
+    assert!(warnings.contains("CN=stranger, which is not among the CAs"), "{warnings}");
+    // One that was put back is older than it was.
+    let numbered = |number: &[u8]| LoadedCrl {
+        number: Some(number.to_vec()),
+        digest: [number[0]; 32],
+        ..settings.crls[0].clone()
+    };
+    let (old, new) = ([numbered(&[9])], [numbered(&[1, 0])]);
+    assert!(gone_back(&old, &new).is_empty());
+    assert_eq!(gone_back(&new, &old).len(), 1);
 }

@@ -57,6 +57,16 @@ impl fmt::Display for Driver {
     }
 }
 
+/// Names the setting of `runtime.tls_fast_path` for every gateway that is started: `off` or `on`.
+const FAST_PATH: &str = "FERRULE_TESTS_TLS_FAST_PATH";
+
+/// Do gateways carry TLS 1.3 by their own record layer?
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "how `check` runs the same tests on both settings")]
+pub fn tls_fast_path() -> bool {
+    !std::env::var(FAST_PATH).is_ok_and(|word| word == "off")
+}
+
 impl Setup {
     /// A configuration in `dir`, where its relative paths count from; one worker, unpinned.
     #[must_use]
@@ -138,8 +148,12 @@ impl Setup {
     /// The whole file, with every `@NAME@` replaced.
     fn render(&mut self) -> String {
         let mut text = format!(
-            "[runtime]\n{}\n[log]\nerror = {{ path = \"stderr\", level = \"{}\" }}\n{}\n{}",
-            self.runtime, self.level, self.log, self.text
+            "[runtime]\ntls_fast_path = {}\n{}\n[log]\nerror = {{ path = \"stderr\", level = \"{}\" }}\n{}\n{}",
+            tls_fast_path(),
+            self.runtime,
+            self.level,
+            self.log,
+            self.text
         );
         loop {
             let Some((before, rest)) = text.split_once('@') else { return text };

@@ -2,7 +2,8 @@
 //!
 //! Nothing in here is part of the proxy: throwaway certificates ([`pki`]), processes that never
 //! outlive us ([`process`], [`nginx`], [`gateway`]), blocking TLS ([`tls`]) and just enough HTTP/1.1
-//! to talk to a gateway and to stand behind one ([`http`], [`upstream`], [`load`], [`storm`]).
+//! to talk to a gateway and to stand behind one ([`http`], [`upstream`], [`load`], [`storm`],
+//! [`slow`], [`stream`]).
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -18,6 +19,8 @@ pub mod load;
 pub mod nginx;
 pub mod pki;
 pub mod process;
+pub mod slow;
 pub mod storm;
+pub mod stream;
 pub mod tls;
 pub mod upstream;

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use ferrule_config::Config;
 use ferrule_config::model::{
-    HeaderOps, HeaderValue, Http, IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node,
-    NodeAddress, PassHost, Route, Runtime, Scheme, Upstream, UpstreamTimeout, UriPattern, Xfcc,
+    Answers, Expect, Forwarded, HeaderOps, HeaderValue, Http, IoDriver, KeepalivePool, Level,
+    Listen, Log, LogTarget, Node, NodeAddress, Pacing, PassHost, Route, Runtime, Scheme, Upstream,
+    UpstreamTimeout, UriPattern, Xfcc,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::request::{Admission, ConnectionView, Scratch, admit};
 use ferrule_engine::exchange::rewrite::{Towards, upstream_head};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
 use ferrule_engine::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts};
-use ferrule_engine::plan::{ListenerId, Plan};
+use ferrule_engine::plan::{ForwardedFields, ListenerId, Plan};
 use ferrule_engine::wire::head::parse_request;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -54,6 +55,7 @@ pub(crate) fn route(uri: UriPattern) -> Route {
         upstream: 0,
         strip_prefix: None,
         timeout: None,
+        client_max_body_size: None,
         when: None,
         clients: Vec::new(),
         headers: Vec::new(),
@@ -81,6 +83,7 @@ pub(crate) fn config() -> Config {
             ring_entries: 4096,
             io_driver: IoDriver::Auto,
             max_connections: 1000,
+            tls_fast_path: true,
             watch_files: true,
             shutdown_timeout: MINUTE,
         },
@@ -95,6 +98,12 @@ pub(crate) fn config() -> Config {
             fields_max: 100,
             ticket_key_files: Vec::new(),
             underscores_in_headers: false,
+            server_tokens: false,
+            via: None,
+            expect: Expect::Answer,
+            forwarded: Forwarded { enabled: true, trusted: Vec::new() },
+            answers: Answers::default(),
+            pacing: Pacing::default(),
         },
         log: Log {
             error: LogTarget::Stderr,
@@ -145,6 +154,7 @@ pub(crate) struct Connection {
     facts: ConnectionFacts,
     client: ClientIdentity,
     identity_block: Vec<u8>,
+    forwarded: ForwardedFields,
 }
 
 impl Connection {
@@ -167,8 +177,16 @@ impl Connection {
             serial: 5,
             requests: 2,
         };
-        let mut one =
-            Self { plan, scratch: Scratch::default(), facts, client, identity_block: Vec::new() };
+        let mut forwarded = ForwardedFields::default();
+        forwarded.render(&plan.http.forwarded, &facts);
+        let mut one = Self {
+            plan,
+            scratch: Scratch::default(),
+            facts,
+            client,
+            identity_block: Vec::new(),
+            forwarded,
+        };
         let mut block = Vec::new();
         one.plan.identity.render_block(&one.connection_facts(), &mut block);
         one.identity_block = block;
@@ -183,6 +201,7 @@ impl Connection {
             request: None,
             now: NOW,
             log: None,
+            marks: None,
         }
     }
 
@@ -216,7 +235,12 @@ impl Connection {
     /// The head that goes upstream.
     pub(crate) fn rewrite(&self, admission: &Admission, out: &mut Vec<u8>) {
         let node = &self.plan.upstream(admission.upstream).nodes[0];
-        let towards = Towards { node, identity_block: &self.identity_block, keep_alive: true };
+        let towards = Towards {
+            node,
+            identity_block: &self.identity_block,
+            forwarded: &self.forwarded,
+            keep_alive: true,
+        };
         out.clear();
         upstream_head(&self.plan, admission, &self.facts(admission), &towards, out).unwrap();
     }

@@ -141,7 +141,7 @@ impl Check<'_> {
 
     /// Authorities of its own.
     fn trust(&mut self, raw: &Raw) -> Option<usize> {
-        for key in ["depth", "allow_v1"] {
+        for key in ["depth", "allow_v1", "clock_skew", "crl", "crl_expired", "crl_missing"] {
             if raw.has(key) && !raw.has("ca") {
                 let help = "the server name's own holds without it";
                 self.error(raw.at(key), raw.path(key), "this needs `ca`", help);
@@ -158,6 +158,8 @@ impl Check<'_> {
             reject: Reject::Http,
             on_revoke: OnRevoke::Close,
             allow_v1: raw.flag("allow_v1"),
+            clock_skew: raw.duration("clock_skew"),
+            revocation: self.revocation(raw),
             send_ca_names: false,
             lists: ClientLists::default(),
             exempt: Vec::new(),

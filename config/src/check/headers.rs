@@ -177,7 +177,7 @@ impl Check<'_> {
     }
 
     /// A name that rules, services and routes may change.
-    fn changeable(&mut self, name: &str, place: Place, path: &str) -> bool {
+    pub(super) fn changeable(&mut self, name: &str, place: Place, path: &str) -> bool {
         if self.identity_names.contains(&folded(name)) {
             let wrong = Wrong::new(format!("`{name}` belongs to [identity_headers]"))
                 .help("those are set last: a change here would never be seen");

@@ -4,6 +4,7 @@
 //! the problems, all of it. Each file here answers for some tables; this one for what they share:
 //! ids and the references to them, paths and PEM text.
 
+mod answers;
 mod clients;
 mod conditions;
 mod headers;
@@ -12,6 +13,7 @@ mod process;
 mod reach;
 mod routes;
 mod ssls;
+mod trust;
 mod upstreams;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,11 +64,12 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         server.client.as_ref().is_some_and(|client| client.verify != ClientVerify::Off)
     };
     let asked = servers.iter().any(asks);
-    let routes = check.routes(root, asked);
+    let http = check.http(root);
+    let routes = check.routes(root, &http, asked);
     Config {
         file: file.to_owned(),
         runtime: Check::runtime(root),
-        http: check.http(root),
+        http,
         log: check.log(root),
         identity_headers,
         xfcc,

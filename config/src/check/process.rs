@@ -1,9 +1,14 @@
 //! `[runtime]`, `[http]` and `[log]`.
 
+use ipnet::IpNet;
+
 use crate::check::Check;
-use crate::model::{AccessFormat, AccessLog, Http, IoDriver, Level, Log, LogTarget, Runtime};
+use crate::model::{
+    AccessFormat, AccessLog, Expect, Forwarded, Http, IoDriver, Level, Log, LogTarget, Runtime,
+};
 use crate::raw::{Raw, Text};
 use crate::template::Piece;
+use crate::values::{Wrong, address_range};
 
 /// Runs `read` on a table of the file, or on its defaults.
 fn with_table<T>(root: &Raw, key: &str, read: impl FnOnce(&Raw) -> T) -> T {
@@ -21,12 +26,14 @@ impl Check<'_> {
             ring_entries: raw.int("ring_entries"),
             io_driver: raw.word("io_driver").unwrap_or(IoDriver::Auto),
             max_connections: raw.int("max_connections"),
+            tls_fast_path: raw.flag("tls_fast_path"),
             watch_files: raw.flag("watch_files"),
             shutdown_timeout: raw.duration("shutdown_timeout"),
         })
     }
 
     pub(super) fn http(&mut self, root: &Raw) -> Http {
+        let answers = self.answers(root);
         with_table(root, "http", |raw| Http {
             client_header_timeout: raw.duration("client_header_timeout"),
             client_body_timeout: raw.duration("client_body_timeout"),
@@ -39,7 +46,47 @@ impl Check<'_> {
             fields_max: raw.int("max_headers"),
             ticket_key_files: self.files(raw, "ssl_session_ticket_key"),
             underscores_in_headers: raw.flag("underscores_in_headers"),
+            server_tokens: raw.flag("server_tokens"),
+            via: self.via(raw),
+            expect: raw.word("expect").unwrap_or(Expect::Answer),
+            forwarded: self.forwarded(raw),
+            answers,
+            pacing: Self::pacing(root),
         })
+    }
+
+    /// Our name in `Via`, as RFC 9110, section 7.6.3, has it: a token.
+    fn via(&mut self, raw: &Raw) -> Option<String> {
+        let name = raw.text("via").filter(|name| name.text != "off")?;
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if name.text.is_empty() || name.text.len() > 64 || !name.text.bytes().all(legal) {
+            let message = "this is no name that can stand in `Via`";
+            let help = "write \"off\", or up to 64 letters, digits, `-`, `.` and `_`";
+            self.error(name.place, raw.path("via"), message, help);
+            return None;
+        }
+        Some(name.text)
+    }
+
+    fn forwarded(&mut self, raw: &Raw) -> Forwarded {
+        let mut trusted: Vec<IpNet> = Vec::new();
+        for (index, text) in raw.texts("trusted_addresses").iter().enumerate() {
+            let path = format!("{}[{index}]", raw.path("trusted_addresses"));
+            match address_range(&text.text) {
+                Ok(net) if trusted.contains(&net) => {
+                    self.wrong(text.place, path, Wrong::new("this address stands here twice"));
+                }
+                Ok(net) => trusted.push(net),
+                Err(wrong) => self.wrong(text.place, path, wrong),
+            }
+        }
+        let enabled = raw.flag("forwarded_headers");
+        if !enabled && !trusted.is_empty() {
+            let message = "`trusted_addresses` means nothing without `forwarded_headers`";
+            let help = "without it, these headers of every client pass as they came";
+            self.error(raw.at("trusted_addresses"), raw.path("trusted_addresses"), message, help);
+        }
+        Forwarded { enabled, trusted }
     }
 
     pub(super) fn log(&mut self, root: &Raw) -> Log {

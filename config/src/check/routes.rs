@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::check::reach::Asked;
 use crate::check::upstreams::timeout;
 use crate::check::{Check, Ids, is_off};
-use crate::model::{ClientRule, HeaderOps, HostPattern, Route, UriPattern};
+use crate::model::{ClientRule, HeaderOps, HostPattern, Http, Route, UriPattern};
 use crate::raw::Raw;
 use crate::values::{self, Wrong};
 
@@ -16,6 +16,7 @@ struct Service {
     prefix: String,
     strip: bool,
     target: Target,
+    body_size: Option<Option<u64>>,
     inherited: Inherited,
 }
 
@@ -36,6 +37,12 @@ impl Inherited {
     }
 }
 
+/// `client_max_body_size` of a route or service, if it was given; `Some(None)` is unlimited.
+fn body_size(raw: &Raw) -> Option<Option<u64>> {
+    let given = raw.has("client_max_body_size");
+    given.then(|| Some(raw.size("client_max_body_size")).filter(|size| *size > 0))
+}
+
 /// Where a service or route sends its requests.
 #[derive(Clone, Copy, Debug)]
 enum Target {
@@ -48,8 +55,8 @@ enum Target {
 }
 
 impl Check<'_> {
-    /// The routes; `asked` says whether any server name asks for a certificate.
-    pub(super) fn routes(&mut self, root: &Raw, asked_for: bool) -> Vec<Route> {
+    /// The routes; `asked_for` says whether any server name asks for a certificate.
+    pub(super) fn routes(&mut self, root: &Raw, http: &Http, asked_for: bool) -> Vec<Route> {
         let inline = |key| root.tables(key).iter().filter_map(|raw: &Raw| raw.table("upstream"));
         let inline = inline("services").chain(inline("routes"));
         self.upstream_ids.claim(self.problems, inline);
@@ -72,7 +79,11 @@ impl Check<'_> {
             let target = self.target(raw, made_up);
             let (wanted, route) = self.route(raw, (id, target), service, &global);
             asked.push(wanted);
-            routes.extend(route);
+            routes.extend(route.map(|route| {
+                let of_service = service.and_then(|service| service.body_size);
+                let size = body_size(raw).or(of_service).unwrap_or(http.client_max_body_size);
+                Route { client_max_body_size: size, ..route }
+            }));
         }
         if root.tables("routes").is_empty() && !root.is_broken("routes") {
             let message = "there are no routes: every request is answered with 404";
@@ -107,6 +118,7 @@ impl Check<'_> {
                 prefix,
                 strip,
                 target: self.target(raw, format!("services.{index}.upstream")),
+                body_size: body_size(raw),
                 inherited: self.inherited(raw),
             });
         }
@@ -202,6 +214,7 @@ impl Check<'_> {
             upstream,
             strip_prefix: strip.map(|service| service.prefix.clone()),
             timeout: raw.table("timeout").map(|table| timeout(Some(table), base, raw)),
+            client_max_body_size: None,
             when,
             clients: all.clients,
             headers: all.headers,

@@ -178,6 +178,8 @@ impl Check<'_> {
             reject: raw.word("reject").unwrap_or(Reject::Http),
             on_revoke: raw.word("on_revoke").unwrap_or(OnRevoke::Close),
             allow_v1: raw.flag("allow_v1"),
+            clock_skew: raw.duration("clock_skew"),
+            revocation: self.revocation(raw),
             send_ca_names: raw.flag("send_ca_names"),
             lists: self.client_lists(raw),
             exempt: self.exempt_paths(raw),

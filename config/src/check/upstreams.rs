@@ -162,7 +162,14 @@ impl Check<'_> {
             let message = "`server_name` is missing: a path has no name that could be checked";
             self.error(raw.place, raw.path("server_name"), message, "name the certificate's host");
         }
-        let broken = ["ca", "client_cert", "client_key", "client_cert_id"];
+        let revocation = self.revocation(raw);
+        if revocation.is_some() && verify == UpstreamVerify::Off {
+            let message = "`crl` needs a chain that is verified";
+            let help = "set `verify` to \"full\" or \"ca\"";
+            self.error(raw.at("crl"), raw.path("crl"), message, help);
+        }
+        let pins = self.pins(raw);
+        let broken = ["ca", "client_cert", "client_key", "client_cert_id", "crl", "pins"];
         if broken.iter().any(|key| raw.is_broken(key)) {
             return None;
         }
@@ -171,6 +178,8 @@ impl Check<'_> {
             client,
             ca,
             verify,
+            revocation,
+            pins,
             server_name,
             protocols: protocols(raw),
         })

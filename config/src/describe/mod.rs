@@ -4,6 +4,7 @@
 //! they cannot drift apart. `tables` and `proxy` hold the descriptions, `refused` the keys that
 //! are known and not taken.
 
+mod http;
 mod proxy;
 mod refused;
 mod tables;
@@ -67,6 +68,8 @@ pub(crate) enum Kind {
     AutoInt(i64, i64),
     /// A duration as text, more than nothing.
     Duration,
+    /// A duration as text, perhaps nothing, and at most a day.
+    Skew,
     /// A duration as text, or a number of seconds; more than nothing.
     Seconds,
     /// A size as text or a number of bytes, from the first to the second.
@@ -87,6 +90,8 @@ pub(crate) enum Kind {
     TableOrTables(&'static Table),
     /// A table of free names and texts.
     Labels,
+    /// A table of free names, each with a text or a list of texts.
+    Lists,
     /// A table of field names and templates; with `true`, a template may be a list of them.
     Fields(bool),
     /// A table of these keys, and of field names and templates beside them.

@@ -1,7 +1,10 @@
 //! The tables of upstreams, services, routes and global rules.
 
 use crate::defaults;
-use crate::describe::tables::{ALLOW, DENY, DESC, ID_DOC, LABELS, NAME, PROTOCOLS, STATUS};
+use crate::describe::tables::{
+    ALLOW, CLOCK_SKEW, CRL, CRL_EXPIRED, CRL_MISSING, DENY, DESC, ID_DOC, LABELS, NAME, PROTOCOLS,
+    STATUS,
+};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{flag, optional, required, seconds, with};
 use crate::model::{Scheme, UpstreamVerify};
@@ -161,6 +164,16 @@ static TLS: Table = Table {
             "\"full\": chain and name. \"ca\": the chain alone. \"off\": nothing; warned \
                  about at every load.",
         ),
+        CRL,
+        CRL_EXPIRED,
+        CRL_MISSING,
+        optional(
+            "pins",
+            Kind::Texts,
+            "any certificate that `verify` takes",
+            "What the node's own certificate must be, one of them: \"spki-sha256:\" and the base64 of \
+                 its public key's SHA-256, or \"sha256:\" and the hex of its own. On top of `verify`.",
+        ),
         optional(
             "server_name",
             Kind::Text,
@@ -169,7 +182,7 @@ static TLS: Table = Table {
         ),
         optional("ssl_protocols", Kind::Words(&PROTOCOLS), "both", "TLS versions."),
     ],
-    refused: refused::IN_UPSTREAM_TLS,
+    refused: &[],
 };
 
 const HOST: Key = optional(
@@ -191,6 +204,13 @@ const HEADERS_KEY: Key = optional(
     Kind::TableOrTables(&HEADERS),
     "no changes",
     "Changes of request headers; several tables are applied one after the other.",
+);
+
+const BODY_SIZE: Key = optional(
+    "client_max_body_size",
+    Kind::Size(0, 1 << 50),
+    "the service's, else that of `[http]`",
+    "Bytes of a request body; 0 is unlimited. More is answered with 413.",
 );
 
 const CLIENT: Key = optional(
@@ -234,6 +254,10 @@ static ROUTE_CLIENT: Table = Table {
             true,
             "Accept X.509 v1 certificates issued directly by a listed authority, beside `ca`.",
         ),
+        CLOCK_SKEW,
+        CRL,
+        CRL_EXPIRED,
+        CRL_MISSING,
     ],
     refused: refused::IN_ROUTE_CLIENT,
 };
@@ -263,6 +287,7 @@ pub(super) static SERVICES: Table = Table {
         ),
         UPSTREAM,
         UPSTREAM_ID,
+        BODY_SIZE,
         CLIENT,
         HEADERS_KEY,
     ],
@@ -311,6 +336,7 @@ pub(super) static ROUTES: Table = Table {
             "the upstream's",
             "Replaces those of the upstream that it names.",
         ),
+        BODY_SIZE,
         optional("remote_addr", Kind::Text, "see `remote_addrs`", "An address or a network."),
         optional(
             "remote_addrs",
@@ -343,6 +369,16 @@ pub(super) static GLOBAL_RULES: Table = Table {
         DESC,
         LABELS,
         CLIENT,
+        optional(
+            "request_id",
+            Kind::Text,
+            "requests have no id",
+            "The header that holds a request's id, as \"X-Request-Id\". A client's own is taken if \
+             it is one field of 1 to 128 letters, digits and `-._~:=+/@`; otherwise a random UUID \
+             takes its place. It is sent upstream and back to the client, stands in our own error \
+             answers and in `$request_id`. Holds for every request, also for those that no route \
+             takes; one rule only.",
+        ),
         HEADERS_KEY,
     ],
     refused: refused::IN_GLOBAL_RULES,

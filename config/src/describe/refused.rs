@@ -1,6 +1,6 @@
 //! Keys and words that are known, and refused: what later versions bring, and what never comes.
 //!
-//! They are never taken and ignored: a file that says `crl = ...` would look protected and not be.
+//! They are never taken and ignored: a file that says `allow = ...` would look protected and not be.
 
 /// A key or word that is refused, and why.
 #[derive(Debug)]
@@ -39,6 +39,9 @@ const AUTH: &str = "clients are authenticated by their certificates alone";
 const ACME: &str = "certificates are read from files; let an ACME client write them";
 const CODE: &str = "the gateway runs no scripts";
 
+const PINS: &str = "write them into `allow`: `sha256:` and `spki-sha256:`";
+const REQUEST_ID: &str = "set it in [[global_rules]]: a request that no route takes has an id too";
+
 pub(crate) const IN_ROOT: &[Refused] = &[
     later("metrics"),
     later("admin"),
@@ -51,8 +54,7 @@ pub(crate) const IN_ROOT: &[Refused] = &[
     never("stream_routes", "only HTTP is proxied"),
 ];
 
-pub(crate) const IN_HTTP: &[Refused] =
-    &[later("server_tokens"), later("trusted_addresses"), later("via"), never("http2", HTTP1)];
+pub(crate) const IN_HTTP: &[Refused] = &[never("http2", HTTP1), never("request_id", REQUEST_ID)];
 
 pub(crate) const IN_LISTEN: &[Refused] = &[
     later("proxy_protocol"),
@@ -70,12 +72,7 @@ pub(crate) const IN_SSLS: &[Refused] = &[
     never("early_data", "a replayed request must not carry an identity"),
 ];
 
-pub(crate) const IN_CLIENT: &[Refused] = &[
-    later("crl"),
-    later("crl_expired"),
-    later("ocsp"),
-    never("pins", "write them into `allow`: `sha256:` and `spki-sha256:`"),
-];
+pub(crate) const IN_CLIENT: &[Refused] = &[later("ocsp"), never("pins", PINS)];
 
 pub(crate) const IN_UPSTREAMS: &[Refused] = &[
     later("checks"),
@@ -88,14 +85,12 @@ pub(crate) const IN_UPSTREAMS: &[Refused] = &[
     never("service_name", DISCOVERY),
 ];
 
-pub(crate) const IN_UPSTREAM_TLS: &[Refused] = &[later("crl"), later("pins")];
-
 pub(crate) const IN_NODES: &[Refused] = &[later("priority"), later("metadata")];
 
 pub(crate) const IN_SERVICES: &[Refused] = &[
     later("enable_websocket"),
     later("limits"),
-    later("request_id"),
+    never("request_id", REQUEST_ID),
     later("rewrite"),
     later("timeout"),
     never("plugins", PLUGINS),
@@ -105,7 +100,7 @@ pub(crate) const IN_SERVICES: &[Refused] = &[
 pub(crate) const IN_ROUTES: &[Refused] = &[
     later("enable_websocket"),
     later("limits"),
-    later("request_id"),
+    never("request_id", REQUEST_ID),
     later("response"),
     later("rewrite"),
     never("filter_func", CODE),
@@ -115,7 +110,7 @@ pub(crate) const IN_ROUTES: &[Refused] = &[
 ];
 
 pub(crate) const IN_GLOBAL_RULES: &[Refused] =
-    &[later("limits"), later("request_id"), later("rewrite"), never("plugins", PLUGINS)];
+    &[later("limits"), later("rewrite"), never("plugins", PLUGINS)];
 
 const fn broken(name: &'static str, why: &'static str) -> Refused {
     Refused { name, why: Why::Unsafe(why, "allow \"TLSv1.2\", \"TLSv1.3\" or both") }
@@ -137,6 +132,9 @@ pub(crate) const ROUTE_VERIFY: &[Refused] = &[
 
 /// In `client` of routes.
 pub(crate) const IN_ROUTE_CLIENT: &[Refused] = &[
+    later("ocsp"),
+    never("on_revoke", "it belongs to the [[ssls]]; a route judges each request"),
+    never("pins", PINS),
     never("reject", "a route is known only after the handshake"),
     never("send_ca_names", "names are sent in the handshake, before there is a route"),
     never("skip_mtls_uri_regex", "it belongs to the [[ssls]]"),

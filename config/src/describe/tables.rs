@@ -1,10 +1,13 @@
 //! The tables of the process, the listeners and their certificates.
 
 use crate::defaults;
+use crate::describe::http::HTTP;
 use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{duration, flag, optional, required, with};
-use crate::model::{ClientVerify, IoDriver, Level, OnRevoke, Reject, XfccKey, XfccMode};
+use crate::model::{
+    ClientVerify, CrlExpired, CrlMissing, IoDriver, Level, OnRevoke, Reject, XfccKey, XfccMode,
+};
 use crate::words::{SslType, Version, Word};
 
 /// The whole file.
@@ -87,6 +90,13 @@ static RUNTIME: Table = Table {
             "Client connections, all cores together.",
         ),
         flag(
+            "tls_fast_path",
+            true,
+            "Protect TLS 1.3 records with Ferrule's own record layer once rustls has done the \
+                 handshake: less work and memory for each connection. With false rustls does all \
+                 of TLS, as it always does for TLS 1.2.",
+        ),
+        flag(
             "watch_files",
             true,
             "Read certificates, keys, CRLs, stapled responses and ticket keys again within two seconds \
@@ -100,67 +110,6 @@ static RUNTIME: Table = Table {
         ),
     ],
     refused: &[],
-};
-
-static HTTP: Table = Table {
-    name: "http",
-    doc: "How HTTP is spoken, on every listener.",
-    keys: &[
-        duration(
-            "client_header_timeout",
-            defaults::CLIENT_HEADER_TIMEOUT,
-            "From the first byte of a request head to its end.",
-        ),
-        duration(
-            "client_body_timeout",
-            defaults::CLIENT_BODY_TIMEOUT,
-            "Between two reads of a request body.",
-        ),
-        duration("send_timeout", defaults::SEND_TIMEOUT, "Between two writes to a client."),
-        duration(
-            "keepalive_timeout",
-            defaults::KEEPALIVE_TIMEOUT,
-            "How long a client connection may be idle.",
-        ),
-        with(
-            "keepalive_requests",
-            Kind::Int(1, 1_000_000_000),
-            Fallback::Int(defaults::KEEPALIVE_REQUESTS),
-            "Requests on one client connection.",
-        ),
-        with(
-            "client_max_body_size",
-            Kind::Size(0, 1 << 50),
-            Fallback::Size(defaults::CLIENT_MAX_BODY_SIZE),
-            "Bytes of a request body; 0 is unlimited. More is answered with 413.",
-        ),
-        with(
-            "large_client_header_buffers",
-            Kind::Size(1 << 10, 64 << 10),
-            Fallback::Size(defaults::HEAD_BYTES),
-            "Bytes of one request head. More is answered with 431, a longer target with 414.",
-        ),
-        with(
-            "max_headers",
-            Kind::Int(8, 1_000),
-            Fallback::Int(defaults::MAX_HEADERS),
-            "Field lines of one request head. More is answered with 431.",
-        ),
-        optional(
-            "ssl_session_ticket_key",
-            Kind::Texts,
-            "secrets of the process's own, new every hour",
-            "Paths of files of 48 or 80 random bytes, for a fleet that shares its session tickets: the \
-                 first seals, all of them open. Read again when they change. The keys of each policy \
-                 are derived from them.",
-        ),
-        flag(
-            "underscores_in_headers",
-            false,
-            "Take headers whose names have an underscore; they are dropped otherwise.",
-        ),
-    ],
-    refused: refused::IN_HTTP,
 };
 
 static LOG: Table = Table {
@@ -379,6 +328,36 @@ static XFCC: Table = Table {
     ],
     refused: &[],
 };
+static ON_EXPIRED: Words = Words { words: CrlExpired::WORDS, refused: &[] };
+static ON_MISSING: Words = Words { words: CrlMissing::WORDS, refused: &[] };
+pub(super) const CLOCK_SKEW: Key = with(
+    "clock_skew",
+    Kind::Skew,
+    Fallback::Duration(defaults::CLOCK_SKEW),
+    "How far clocks may be apart: certificates and revocation lists begin that much earlier and \
+         end that much later.",
+);
+pub(super) const CRL: Key = optional(
+    "crl",
+    Kind::Texts,
+    "nothing is looked up",
+    "Certificate revocation lists, PEM (several in a file, if you like) or DER: paths, or the \
+         text itself. Every authority of a chain needs one.",
+);
+pub(super) const CRL_EXPIRED: Key = with(
+    "crl_expired",
+    Kind::Word(&ON_EXPIRED),
+    Fallback::Text("reject"),
+    "What a list past its `nextUpdate` means. \"reject\": its authority's certificates are \
+         refused. \"warn\": it is used as it is.",
+);
+pub(super) const CRL_MISSING: Key = with(
+    "crl_missing",
+    Kind::Word(&ON_MISSING),
+    Fallback::Text("reject"),
+    "What it means that there is no list of an authority. \"reject\": its certificates are \
+         refused, as in nginx. \"allow\": they are not looked up.",
+);
 
 static CLIENT_VERIFY: Words = Words { words: ClientVerify::WORDS, refused: &[] };
 static ON_REVOKE: Words = Words { words: OnRevoke::WORDS, refused: &[] };
@@ -448,6 +427,10 @@ static CLIENT: Table = Table {
             true,
             "Accept X.509 v1 certificates issued directly by a listed authority.",
         ),
+        CLOCK_SKEW,
+        CRL,
+        CRL_EXPIRED,
+        CRL_MISSING,
         flag("send_ca_names", true, "Name the authorities when asking for the certificate."),
         ALLOW,
         DENY,

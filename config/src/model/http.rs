@@ -1,8 +1,11 @@
 //! `[http]`: what holds for every listener.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use super::FileAt;
+use ipnet::IpNet;
+
+use super::{Answers, FileAt, Pacing};
 
 /// `[http]`
 #[derive(Clone, Debug)]
@@ -28,4 +31,43 @@ pub struct Http {
     pub ticket_key_files: Vec<FileAt>,
     /// Accept field names with an underscore (they are dropped otherwise).
     pub underscores_in_headers: bool,
+    /// Our own answers say `Server: ferrule`.
+    pub server_tokens: bool,
+    /// Our name in `Via`; `None` adds none.
+    pub via: Option<String>,
+    /// Who answers `Expect: 100-continue`.
+    pub expect: Expect,
+    /// What is said about the client's connection to upstreams.
+    pub forwarded: Forwarded,
+    /// Ids of requests and traces, and our own answers.
+    pub answers: Answers,
+    /// How slow a peer may be, and how many connections it may hold.
+    pub pacing: Pacing,
+}
+
+/// Who answers `Expect: 100-continue`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Expect {
+    /// We do, once there is a connection to the upstream.
+    Answer,
+    /// The upstream.
+    Forward,
+}
+
+/// `X-Forwarded-*`, `X-Real-IP` and `Forwarded`.
+#[derive(Clone, Debug, Default)]
+pub struct Forwarded {
+    /// Are these fields ours to make? Otherwise they pass as they came.
+    pub enabled: bool,
+    /// Peers whose word on them is taken.
+    pub trusted: Vec<IpNet>,
+}
+
+impl Forwarded {
+    /// Is this peer's word on `X-Forwarded-*` taken?
+    #[must_use]
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.trusted.iter().any(|net| net.contains(&peer))
+    }
 }

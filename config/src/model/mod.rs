@@ -5,6 +5,7 @@
 //! to indices, services merged into their routes and every default filled in.
 
 mod access;
+mod answers;
 mod condition;
 mod http;
 mod listen;
@@ -13,6 +14,7 @@ mod network;
 mod route;
 mod runtime;
 mod ssl;
+mod trust;
 mod upstream;
 
 use std::path::{Path, PathBuf};
@@ -21,8 +23,9 @@ pub use access::{
     ClientLists, ClientMatch, ClientRule, ClientTerm, UriMatch, UriRest, UriSegment, Xfcc, XfccKey,
     XfccMode,
 };
+pub use answers::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Traceparent};
 pub use condition::{Condition, Order, Test};
-pub use http::Http;
+pub use http::{Expect, Forwarded, Http};
 pub use listen::Listen;
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
 pub use network::{Network, NetworkError};
@@ -31,6 +34,7 @@ pub use runtime::{IoDriver, Runtime};
 pub use ssl::{
     ClientAuth, ClientVerify, FileAt, KeyPair, OnRevoke, Pem, PemSource, Protocols, Reject, Server,
 };
+pub use trust::{CrlExpired, CrlMissing, Pin, Revocation};
 pub use upstream::{
     KeepalivePool, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa, UpstreamTimeout,
     UpstreamTls, UpstreamVerify,
@@ -72,13 +76,20 @@ impl Config {
         for server in &self.servers {
             server.pairs.iter().for_each(|pair| files.extend(pair.files()));
             files.extend(server.stapling_files.iter().map(|file| file.path.as_path()));
-            files.extend(server.client.iter().flat_map(|client| &client.ca).filter_map(Pem::file));
+        }
+        let asked = self.servers.iter().filter_map(|server| server.client.as_ref());
+        for client in asked.chain(&self.trusts) {
+            files.extend(client.ca.iter().filter_map(Pem::file));
+            let lists = client.revocation.iter().flat_map(|lists| &lists.crls);
+            files.extend(lists.filter_map(Pem::file));
         }
         for tls in self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()) {
             tls.client.iter().for_each(|pair| files.extend(pair.files()));
             if let Some(UpstreamCa::Files(pems)) = &tls.ca {
                 files.extend(pems.iter().filter_map(Pem::file));
             }
+            let lists = tls.revocation.iter().flat_map(|lists| &lists.crls);
+            files.extend(lists.filter_map(Pem::file));
         }
         files.extend(self.http.ticket_key_files.iter().map(|file| file.path.as_path()));
         files.sort_unstable();

@@ -36,6 +36,8 @@ pub struct Route {
     pub strip_prefix: Option<String>,
     /// Replaces the upstream's.
     pub timeout: Option<UpstreamTimeout>,
+    /// Bytes of a request body: its own, its service's or that of `[http]`; `None` is unlimited.
+    pub client_max_body_size: Option<u64>,
     /// What else it asks of a request.
     pub when: Option<Condition>,
     /// Who may take it, in the order global rules, service, route; each must be passed.

@@ -1,8 +1,9 @@
 //! `[[ssls]]`: what we present by server name, and which clients we trust.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::{ClientLists, HostPattern};
+use super::{ClientLists, HostPattern, Revocation};
 use crate::pattern::Pattern;
 use crate::problem::Place;
 
@@ -95,6 +96,10 @@ pub struct ClientAuth {
     pub on_revoke: OnRevoke,
     /// Accept X.509 v1 leaves issued directly by a listed CA.
     pub allow_v1: bool,
+    /// How far a client's clock and ours may be apart; dates are stretched by it at both ends.
+    pub clock_skew: Duration,
+    /// Which certificates are revoked; `None` asks nobody.
+    pub revocation: Option<Revocation>,
     /// Name the CAs in the `CertificateRequest`.
     pub send_ca_names: bool,
     /// Who is served, and who is not.

@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::KeyPair;
-use super::Pem;
-use super::Protocols;
+use super::{KeyPair, Pem, Pin, Protocols, Revocation};
 use crate::problem::Place;
 
 /// `[[upstreams]]`
@@ -112,6 +110,10 @@ pub struct UpstreamTls {
     pub ca: Option<UpstreamCa>,
     /// How much is checked.
     pub verify: UpstreamVerify,
+    /// Which of their certificates are revoked; `None` asks nobody.
+    pub revocation: Option<Revocation>,
+    /// The leaf has to have one of these, if there are any; on top of `verify`.
+    pub pins: Vec<Pin>,
     /// SNI and the name checked; `None`: the Host sent upstream, else the node's host.
     pub server_name: Option<String>,
     /// TLS versions.

@@ -51,6 +51,14 @@ impl Item {
     }
 }
 
+/// A name and its texts.
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) place: Place,
+    pub(crate) name: String,
+    pub(crate) texts: Vec<Text>,
+}
+
 /// A node, as written.
 #[derive(Debug)]
 pub(crate) struct RawNode {
@@ -83,6 +91,7 @@ pub(crate) enum Value {
     Fields(Vec<Field>),
     Identity(Raw, Vec<Field>),
     Items(Vec<Item>),
+    Lists(Vec<List>),
     Nodes(Vec<RawNode>),
     Labels,
     Broken,
@@ -266,6 +275,13 @@ impl Raw {
         match self.value(key) {
             Some(Value::Items(items)) => Some(items),
             _ => None,
+        }
+    }
+
+    pub(crate) fn lists(&self, key: &str) -> &[List] {
+        match self.value(key) {
+            Some(Value::Lists(lists)) => lists,
+            _ => &[],
         }
     }
 

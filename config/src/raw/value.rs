@@ -10,13 +10,15 @@ use crate::describe::{Table, Words};
 use crate::problem::Place;
 use crate::raw::reader::in_order;
 use crate::raw::text::Use;
-use crate::raw::{Field, Item, RawNode, Reader, Text, Value, join};
+use crate::raw::{Field, Item, List, RawNode, Reader, Text, Value, join};
 use crate::values::{self, Wrong, nearest};
 
 /// No wait is longer: sums of times never overflow.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Lists within lists.
 const ITEM_DEPTH_MAX: usize = 32;
+/// Clocks that differ by more are broken.
+const SKEW_MAX: Duration = Duration::from_secs(86_400);
 /// APISIX's bound.
 const ID_BYTES_MAX: usize = 64;
 
@@ -157,6 +159,19 @@ impl Reader<'_> {
         }
     }
 
+    /// A tolerance may be nothing.
+    pub(super) fn skew(&mut self, value: &Spanned<DeValue<'_>>, field: &str) -> Value {
+        let Some(text) = self.string(value, field, Use::Plain) else { return Value::Broken };
+        match values::duration(&text) {
+            Ok(skew) if skew > SKEW_MAX => {
+                let wrong = Wrong::new("this is no difference of clocks any more");
+                self.wrong(value, field, wrong.help("at most 24h"))
+            }
+            Ok(skew) => Value::Duration(skew),
+            Err(wrong) => self.wrong(value, field, wrong),
+        }
+    }
+
     pub(super) fn size(
         &mut self,
         value: &Spanned<DeValue<'_>>,
@@ -264,6 +279,23 @@ impl Reader<'_> {
             self.string(item, &join(field, name.get_ref()), Use::Plain);
         }
         Value::Labels
+    }
+
+    pub(super) fn lists(&mut self, value: &Spanned<DeValue<'_>>, field: &str) -> Value {
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong_type(value, field, "a table");
+            return Value::Broken;
+        };
+        let mut lists = Vec::with_capacity(table.len());
+        for (name, item) in in_order(table) {
+            let path = join(field, name.get_ref());
+            self.problems.name(Place::of(item.span()), &path);
+            if let Value::Texts(texts) = self.texts(item, &path, Use::Plain) {
+                let place = Place::of(name.span());
+                lists.push(List { place, name: name.get_ref().to_string(), texts });
+            }
+        }
+        Value::Lists(lists)
     }
 
     pub(super) fn fields(

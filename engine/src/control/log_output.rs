@@ -66,8 +66,14 @@ impl LogOutput {
 
     /// Writes whole lines.
     pub fn write(&mut self, lines: &[u8]) -> Written {
+        self.write_pieces([lines, &[]])
+    }
+
+    /// The same for lines that lie in two pieces, perhaps with a line across the gap.
+    pub fn write_pieces(&mut self, [first, second]: [&[u8]; 2]) -> Written {
         let result = if self.torn { self.write_all(b"\n") } else { Ok(()) };
-        match result.and_then(|()| self.write_all(lines)) {
+        let result = result.and_then(|()| self.write_all(first));
+        match result.and_then(|()| self.write_all(second)) {
             Ok(()) => Written::Whole { lost_before: std::mem::take(&mut self.lost) },
             Err(error) => {
                 self.lost = self.lost.saturating_add(1);
@@ -195,6 +201,16 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_line_in_two_pieces_is_one_line() {
+        let room = Arc::new(Mutex::new(100));
+        let held = Arc::new(Mutex::new(Vec::new()));
+        let disk = Disk { room: Arc::clone(&room), held: Arc::clone(&held) };
+        let mut output = LogOutput::to_writer(Box::new(disk));
+        assert!(matches!(output.write_pieces([b"one\ntw", b"o\n"]), Written::Whole { .. }));
+        assert_eq!(*held.lock().unwrap(), b"one\ntwo\n");
     }
 
     #[test]

@@ -220,11 +220,7 @@ impl Scribe {
             let access = &mut self.outputs.access;
             ring.take(|first, second| {
                 let Some(access) = access else { return };
-                for lines in [first, second] {
-                    if !lines.is_empty() {
-                        remarks.extend(remark(access.write(lines)));
-                    }
-                }
+                remarks.extend(remark(access.write_pieces([first, second])));
             });
         }
         for text in remarks {

@@ -18,6 +18,7 @@ use super::resolve::Resolver;
 use super::watch::Watch;
 use crate::setup::listeners::{BindError, Listeners, Prepared};
 use crate::setup::{CoreLink, Generation, Handover};
+use crate::tls::crls;
 
 /// How long a reload waits for names that were not known before. Traffic goes on meanwhile.
 pub const NAMES_PATIENCE: Duration = Duration::from_secs(2);
@@ -165,6 +166,12 @@ impl Reloader {
         self.level.set(log.level);
         warn_of_problems(&generation.warnings);
         warn_of_fixed(&self.started_with, &generation.config.runtime);
+        for list in crls::gone_back(&self.current.tls.crls, &generation.tls.crls) {
+            let (field, source, issuer) = (&list.field, &list.source, &list.issuer);
+            tracing::warn!(
+                "{field}: the list of {issuer} in {source} is older than the one before"
+            );
+        }
         self.hand_over(&generation, prepared);
         self.current = generation;
         self.watch = watch;
@@ -232,6 +239,7 @@ fn fixed_changes(started_with: &Runtime, now: &Runtime) -> Vec<&'static str> {
         ("runtime.cpu_affinity", started_with.cpu_affinity != now.cpu_affinity),
         ("runtime.ring_entries", started_with.ring_entries != now.ring_entries),
         ("runtime.io_driver", started_with.io_driver != now.io_driver),
+        ("runtime.tls_fast_path", started_with.tls_fast_path != now.tls_fast_path),
         ("runtime.max_connections", started_with.max_connections != now.max_connections),
     ]
     .into_iter()

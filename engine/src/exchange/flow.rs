@@ -5,6 +5,8 @@
 
 use core::ops::Range;
 
+use super::trailers;
+use crate::plan::IdentityHeaders;
 use crate::wire::body::BodyReader;
 use crate::wire::error::WireError;
 use crate::wire::framing::BodyLength;
@@ -65,12 +67,17 @@ pub struct Copied {
 }
 
 /// One direction of one body.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Flow {
+#[derive(Debug, Default)]
+pub struct Flow<'a> {
     reader: BodyReader,
     framing: Framing,
     data_bytes: u64,
     data_bytes_max: Option<u64>,
+    /// Trailers pass, but for these names.
+    trailers: Option<&'a IdentityHeaders>,
+    /// What has come of the trailer section; bounded by the reader, and untouched where they do not
+    /// pass.
+    section: Vec<u8>,
 }
 
 const CHUNK_END_AND_LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
@@ -100,12 +107,26 @@ impl SizeLine {
     }
 }
 
-impl Flow {
+impl<'a> Flow<'a> {
     /// A body that comes in as `length` and goes out as `framing`; more than `data_bytes_max` bytes
     /// of it are refused.
     #[must_use]
     pub const fn new(length: BodyLength, framing: Framing, data_bytes_max: Option<u64>) -> Self {
-        Self { reader: BodyReader::new(length), framing, data_bytes: 0, data_bytes_max }
+        Self {
+            reader: BodyReader::new(length),
+            framing,
+            data_bytes: 0,
+            data_bytes_max,
+            trailers: None,
+            section: Vec::new(),
+        }
+    }
+
+    /// Its trailers pass, but for those that never do; only [`Self::copy`] hands them on, and only
+    /// in chunks.
+    #[must_use]
+    pub fn with_trailers(self, trailers: Option<&'a IdentityHeaders>) -> Self {
+        Self { trailers, ..self }
     }
 
     /// Takes the next piece off the input. Called again until it consumes nothing or is done.
@@ -118,6 +139,10 @@ impl Flow {
         }
         let step = self.reader.step(input).map_err(FlowError::Malformed)?;
         self.data_bytes = self.data_bytes.saturating_add(step.data.len() as u64);
+        if self.trailers.is_some() && !step.trailers.is_empty() {
+            let lines = input.get(step.trailers).unwrap_or_default();
+            self.section.extend_from_slice(lines);
+        }
         if self.data_bytes_max.is_some_and(|max| self.data_bytes > max) {
             return Err(FlowError::TooLarge);
         }
@@ -145,6 +170,9 @@ impl Flow {
             out.extend_from_slice(piece.before.as_bytes());
             out.extend_from_slice(rest.get(piece.data).unwrap_or_default());
             out.extend_from_slice(piece.after);
+            if piece.done {
+                self.append_trailers(out);
+            }
             copied.consumed = copied.consumed.saturating_add(piece.consumed);
             copied.done = piece.done;
             if piece.consumed == 0 {
@@ -152,6 +180,17 @@ impl Flow {
             }
         }
         Ok(copied)
+    }
+
+    /// Puts the trailers before the empty line that ends the body.
+    fn append_trailers(&self, out: &mut Vec<u8>) {
+        let Some(identity) = self.trailers.filter(|_| self.framing == Framing::Chunked) else {
+            return;
+        };
+        debug_assert!(out.ends_with(write::LAST_CHUNK));
+        out.truncate(out.len().saturating_sub(write::CRLF.len()));
+        trailers::render(&self.section, identity, out);
+        out.extend_from_slice(write::CRLF);
     }
 
     /// The sender's connection ended. True if that is where this body ends, and then `out` got what

@@ -44,9 +44,15 @@ impl<'a> Nominations<'a> {
         let mut any = false;
         for item in fields.items(buf, Known::Connection) {
             count = count.checked_add(1).filter(|count| *count <= NOMINATIONS_MAX)?;
-            any |= !eq_ignore_case(item, b"keep-alive") && !eq_ignore_case(item, b"close");
+            any |= ![&b"keep-alive"[..], b"close", b"te"].iter().any(|o| eq_ignore_case(item, o));
         }
         Some(Self { fields, buf, any })
+    }
+
+    /// Is any field named beside those that end here anyway?
+    #[must_use]
+    pub const fn any(&self) -> bool {
+        self.any
     }
 
     /// Is the field with this name to be dropped?

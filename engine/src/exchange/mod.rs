@@ -6,22 +6,31 @@
 //! [`response::admit_response`] -> [`response::client_head`] -> [`reuse`]; bodies go through [`flow`];
 //! what fails goes to [`retry`] or ends as a [`Refusal`], and all of it as an [`Outcome`].
 
+pub mod answer;
 pub mod balance;
+pub mod fault;
 pub mod flow;
 mod forwarded_cert;
 pub mod hop;
+pub mod mark;
+pub mod negotiate;
+pub mod options;
 pub mod outcome;
 pub mod permit;
 pub mod pool;
 mod pool_key;
 pub mod refusal;
+mod refusal_index;
 pub mod request;
 pub mod response;
 pub mod retry;
 pub mod reuse;
 pub mod rewrite;
+pub mod trailers;
+pub mod via;
 
+pub use fault::Fault;
 pub use outcome::Outcome;
 pub use permit::permit;
 pub use refusal::Refusal;
-pub use request::{Admission, ConnectionView, Scratch, admit};
+pub use request::{Admission, ConnectionView, Scratch, Wishes, admit};

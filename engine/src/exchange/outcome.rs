@@ -1,5 +1,6 @@
 //! Plain data about a finished exchange.
 
+use super::fault::Fault;
 use super::refusal::Refusal;
 use crate::plan::facts::LogFacts;
 use crate::plan::{NodeIndex, RouteId, UpstreamId};
@@ -43,8 +44,8 @@ pub enum Ended {
     Refused(Refusal),
     /// The client left first.
     ClientLeft,
-    /// The upstream's response was cut off after its head went out.
-    ResponseCutOff,
+    /// The upstream's response broke a rule, or off, after its head went out.
+    ResponseCutOff(Fault),
     /// A timer ran out after the response head went out.
     TimedOut,
     /// We were told to stop.
@@ -59,7 +60,7 @@ impl Ended {
             Self::Answered => "ok",
             Self::Refused(refusal) => refusal.word(),
             Self::ClientLeft => "client_left",
-            Self::ResponseCutOff => "response_cut_off",
+            Self::ResponseCutOff(fault) => fault.word(),
             Self::TimedOut => "timed_out",
             Self::Stopped => "stopped",
         }

@@ -1,4 +1,4 @@
-//! May this client ask, and may it take this route?
+//! May this client ask, may it ask for this host here, and may it take this route?
 //!
 //! Its certificate was judged and held against every list where its identity was made; what is left
 //! for a request is to look the answers up, and to see that time has not overtaken them.
@@ -42,7 +42,28 @@ pub fn check_client(
 
 /// Has a certificate that was good expired since?
 fn has_expired(client: &ClientIdentity, now: i64) -> bool {
-    client.verdict == Verdict::Success && client.validity.1 < now
+    client.verdict == Verdict::Success && client.has_ended(now)
+}
+
+/// May it ask for this host on this connection? If a certificate means anything under either
+/// policy, the host must be of the very policy that the certificate was judged by. A host that the
+/// listener's server names do not know has no policy, and is refused where there is one (nginx does
+/// the same with its default server).
+pub(super) fn check_host(
+    plan: &Plan,
+    connection: &ConnectionView<'_>,
+    host: &[u8],
+) -> Result<(), Refusal> {
+    let Some(used) = connection.policy else { return Ok(()) };
+    if host.is_empty() {
+        // HTTP/1.0 without Host asks for nothing but what the server name said.
+        return Ok(());
+    }
+    let asked =
+        plan.server_for(connection.listener, Some(host)).map(|server| plan.sni.policy(server));
+    let matters = |policy| plan.sni.asks_for_certificate(policy);
+    let harmless = asked == Some(used) || !(matters(used) || asked.is_some_and(matters));
+    if harmless { Ok(()) } else { Err(Refusal::MisdirectedRequest) }
 }
 
 /// May this client take the route that it was admitted to? `client` is who it is by the authorities

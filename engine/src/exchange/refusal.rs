@@ -1,8 +1,12 @@
 //! Every reason to answer a request ourselves: its status, its log word, and the whole answer.
 //!
-//! The body is APISIX's, `{"error_msg":"404 Route Not Found"}`; for refused certificates it has
-//! nginx's titles, and OpenSSL's reason beside them.
+//! The body is APISIX's, `{"error_msg":"404 Route Not Found"}`, or says the same as text or HTML where
+//! the client prefers that ([`answer`](super::answer)); for refused certificates it has nginx's
+//! titles, and OpenSSL's reason beside them.
 
+use super::answer::{Body, Manner, Words};
+use super::fault::Fault;
+use super::options;
 use crate::identity::chain::VerifyFailure;
 use crate::plan::{Forbidden, MethodSet};
 use crate::wire::error::WireError;
@@ -28,6 +32,12 @@ pub enum Refusal {
     Forbidden(Forbidden),
     /// The `Host` is not one that this connection's server name may ask for.
     MisdirectedRequest,
+    /// The request has been here before: it bears our name in `Via`.
+    RequestLoop,
+    /// A `Max-Forwards` that is no number, or several.
+    InvalidMaxForwards,
+    /// OPTIONS that goes no further: answered with what may be asked for.
+    Options(MethodSet),
     /// Nothing here has this host and path.
     RouteNotFound,
     /// Host and path are known, but with these methods only.
@@ -49,7 +59,7 @@ pub enum Refusal {
     /// The upstream connection ended before a response head arrived.
     UpstreamLost,
     /// The upstream's answer is not one.
-    BadResponse,
+    BadResponse(Fault),
     /// The upstream did not connect, take or answer in time.
     UpstreamTimeout,
     /// The client did not send its body in time.
@@ -70,6 +80,10 @@ pub struct AnswerTo<'a> {
     pub keep_alive: bool,
     /// For the `Date` field.
     pub http_date: &'a str,
+    /// Does it say `Server: ferrule`?
+    pub server_tokens: bool,
+    /// In which form it is given.
+    pub manner: Manner<'a>,
 }
 
 impl Refusal {
@@ -78,6 +92,8 @@ impl Refusal {
     pub const fn status(self) -> u16 {
         match self {
             Self::Malformed(error) => error.status(),
+            Self::Options(_) => 200,
+            Self::InvalidMaxForwards => 400,
             Self::PlainHttpOnTls
             | Self::NoCertificate
             | Self::BadCertificate(_)
@@ -91,11 +107,13 @@ impl Refusal {
             Self::MisdirectedRequest => 421,
             Self::HeadOverflow => 431,
             Self::Internal => 500,
-            Self::UpstreamConnect | Self::UpstreamTls | Self::UpstreamLost | Self::BadResponse => {
-                502
-            }
+            Self::UpstreamConnect
+            | Self::UpstreamTls
+            | Self::UpstreamLost
+            | Self::BadResponse(_) => 502,
             Self::Overloaded | Self::NoLiveNode => 503,
             Self::UpstreamTimeout => 504,
+            Self::RequestLoop => 508,
         }
     }
 
@@ -111,6 +129,9 @@ impl Refusal {
             Self::CertificateExpired => "certificate-expired",
             Self::Forbidden(forbidden) => forbidden.word(),
             Self::MisdirectedRequest => "misdirected-request",
+            Self::RequestLoop => "request-loop",
+            Self::InvalidMaxForwards => "invalid-max-forwards",
+            Self::Options(_) => "options",
             Self::RouteNotFound => "route-not-found",
             Self::MethodNotAllowed(_) => "method-not-allowed",
             Self::ExpectationFailed => "expectation-failed",
@@ -121,7 +142,7 @@ impl Refusal {
             Self::UpstreamConnect => "upstream-connect",
             Self::UpstreamTls => "upstream-tls",
             Self::UpstreamLost => "upstream-lost",
-            Self::BadResponse => "bad-response",
+            Self::BadResponse(fault) => fault.word(),
             Self::UpstreamTimeout => "upstream-timeout",
             Self::BodyTimeout => "body-timeout",
             Self::Internal => "internal",
@@ -145,6 +166,9 @@ impl Refusal {
             | Self::BodyTimeout
             | Self::Internal => true,
             Self::Forbidden(_)
+            | Self::RequestLoop
+            | Self::InvalidMaxForwards
+            | Self::Options(_)
             | Self::RouteNotFound
             | Self::MethodNotAllowed(_)
             | Self::ExpectationFailed
@@ -153,8 +177,18 @@ impl Refusal {
             | Self::UpstreamConnect
             | Self::UpstreamTls
             | Self::UpstreamLost
-            | Self::BadResponse
+            | Self::BadResponse(_)
             | Self::UpstreamTimeout => false,
+        }
+    }
+
+    /// The number that the operator's pages go by: nginx has some of its own for what is sent as 400.
+    const fn page_status(self) -> u16 {
+        match self {
+            Self::BadCertificate(_) | Self::CertificateExpired => 495,
+            Self::NoCertificate => 496,
+            Self::PlainHttpOnTls => 497,
+            _ => self.status(),
         }
     }
 
@@ -169,6 +203,9 @@ impl Refusal {
             | Self::Malformed(_)
             | Self::Forbidden(_)
             | Self::MisdirectedRequest
+            | Self::RequestLoop
+            | Self::InvalidMaxForwards
+            | Self::Options(_)
             | Self::MethodNotAllowed(_)
             | Self::ExpectationFailed
             | Self::BodyTooLarge
@@ -178,7 +215,7 @@ impl Refusal {
             | Self::UpstreamConnect
             | Self::UpstreamTls
             | Self::UpstreamLost
-            | Self::BadResponse
+            | Self::BadResponse(_)
             | Self::UpstreamTimeout
             | Self::BodyTimeout
             | Self::Internal => write::reason(self.status()),
@@ -198,14 +235,35 @@ impl Refusal {
 
 /// Appends the whole answer. Returns how many bytes of it are body (0 for HEAD).
 pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
+    if let Refusal::Options(methods) = refusal {
+        options::answer(methods, to, out);
+        return 0;
+    }
     let status = refusal.status();
-    let (title, reason) = (refusal.title(), refusal.reason());
-    // {"error_msg":"400 title","reason":"reason"}
-    let body_len = 20 + title.len() + reason.map_or(0, |reason| 12 + reason.len());
+    let words = Words {
+        status: (status, refusal.page_status()),
+        title: refusal.title(),
+        reason: refusal.reason(),
+    };
+    let digits = digits(status);
+    let body = Body::choose(&words, &digits, &to.manner);
+    let body_len = body.len();
     write::status_line(status, out);
     write::date(to.http_date.as_bytes(), out);
-    write::field(b"Content-Type", b"application/json", out);
+    if to.server_tokens {
+        out.extend_from_slice(write::SERVER);
+    }
+    write::field(b"Content-Type", body.content_type(), out);
     write::content_length(body_len as u64, out);
+    // Some of these statuses may be cached by default (RFC 9110, section 15.1); what is wrong now
+    // may be right in a moment, and an id is of one request.
+    out.extend_from_slice(b"Cache-Control: no-store\r\n");
+    if body.is_own_html() {
+        out.extend_from_slice(b"Content-Security-Policy: default-src 'none'\r\n");
+    }
+    if let Some((name, id)) = to.manner.request_id.filter(|(_, id)| !id.is_empty()) {
+        write::field(name.as_bytes(), id, out);
+    }
     if let Refusal::MethodNotAllowed(methods) = refusal {
         out.extend_from_slice(b"Allow: ");
         methods.render(out);
@@ -221,50 +279,38 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
         return 0;
     }
     let start = out.len();
-    out.extend_from_slice(b"{\"error_msg\":\"");
-    write::decimal(status.into(), out);
-    out.push(b' ');
-    out.extend_from_slice(title.as_bytes());
-    if let Some(reason) = reason {
-        out.extend_from_slice(b"\",\"reason\":\"");
-        out.extend_from_slice(reason.as_bytes());
-    }
-    out.extend_from_slice(b"\"}");
+    body.render(out);
     debug_assert_eq!(out.len() - start, body_len);
     body_len
 }
 
+/// The three digits of a status.
+fn digits(status: u16) -> [u8; 3] {
+    const DIGITS: &[u8; 10] = b"0123456789";
+    let digit = |unit: u16| DIGITS[(status / unit % 10) as usize];
+    [digit(100), digit(10), digit(1)]
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use ferrule_config::model::{PageMedia, PageStatuses};
 
-    const ALL: [Refusal; 22] = [
-        Refusal::HeadTimeout,
-        Refusal::Malformed(WireError::BareLf),
-        Refusal::PlainHttpOnTls,
-        Refusal::NoCertificate,
-        Refusal::BadCertificate(VerifyFailure::Expired),
-        Refusal::CertificateExpired,
-        Refusal::Forbidden(Forbidden::Denied),
-        Refusal::MisdirectedRequest,
-        Refusal::RouteNotFound,
-        Refusal::MethodNotAllowed(MethodSet::ALL),
-        Refusal::ExpectationFailed,
-        Refusal::BodyTooLarge,
-        Refusal::HeadOverflow,
-        Refusal::Overloaded,
-        Refusal::NoLiveNode,
-        Refusal::UpstreamConnect,
-        Refusal::UpstreamTls,
-        Refusal::UpstreamLost,
-        Refusal::BadResponse,
-        Refusal::UpstreamTimeout,
-        Refusal::BodyTimeout,
-        Refusal::Internal,
-    ];
+    use super::*;
+    use crate::exchange::negotiate::Accepted;
+    use crate::plan::error_pages::{ErrorPages, Page};
+    use crate::wire::head::{RequestHead, parse_request};
+    use crate::wire::limits::HeadLimits;
 
     fn text(refusal: Refusal, method: Method, version: Version, keep_alive: bool) -> String {
-        let to = AnswerTo { method, version, keep_alive, http_date: "now" };
+        let manner = Manner::default();
+        let to = AnswerTo {
+            method,
+            version,
+            keep_alive,
+            http_date: "now",
+            server_tokens: false,
+            manner,
+        };
         let mut out = Vec::new();
         let body_len = answer(refusal, &to, &mut out);
         let text = String::from_utf8(out).unwrap();
@@ -278,7 +324,7 @@ mod tests {
 
     #[test]
     fn every_answer_is_whole_and_closes_where_it_must() {
-        for refusal in ALL {
+        for refusal in Refusal::all() {
             for keep_alive in [false, true] {
                 let text = text(refusal, Method::Get, Version::Http11, keep_alive);
                 assert!(text.starts_with(&format!("HTTP/1.1 {} ", refusal.status())));
@@ -287,6 +333,24 @@ mod tests {
                 assert!(!refusal.word().is_empty());
             }
         }
+    }
+
+    #[test]
+    fn options_that_goes_no_further_is_told_what_may_be_asked_for() {
+        let to = AnswerTo {
+            method: Method::Options,
+            version: Version::Http11,
+            keep_alive: true,
+            http_date: "now",
+            server_tokens: true,
+            manner: Manner::default(),
+        };
+        let mut out = Vec::new();
+        assert_eq!(answer(Refusal::Options(MethodSet::ALL), &to, &mut out), 0);
+        let wanted = "HTTP/1.1 200 OK\r\nDate: now\r\nServer: ferrule\r\n\
+                      Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, PURGE\r\n\
+                      Content-Length: 0\r\n\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), wanted);
     }
 
     #[test]
@@ -311,8 +375,125 @@ mod tests {
         let answer = text(refusal, Method::Head, Version::Http10, true);
         let wanted = "HTTP/1.1 405 Method Not Allowed\r\nDate: now\r\n\
                       Content-Type: application/json\r\nContent-Length: 38\r\n\
+                      Cache-Control: no-store\r\n\
                       Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, PURGE\r\n\
                       Connection: keep-alive\r\n\r\n";
         assert_eq!(answer, wanted);
+    }
+
+    fn with(refusal: Refusal, manner: Manner<'_>) -> (String, String) {
+        let to = AnswerTo {
+            method: Method::Get,
+            version: Version::Http11,
+            keep_alive: true,
+            http_date: "now",
+            server_tokens: false,
+            manner,
+        };
+        let mut out = Vec::new();
+        let len = answer(refusal, &to, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("\r\nContent-Length: {len}\r\n")), "{head}");
+        assert_eq!(body.len(), len);
+        (head.to_owned(), body.to_owned())
+    }
+
+    fn accepting(accept: &str) -> Accepted {
+        let text = format!("GET / HTTP/1.1\r\nHost: h\r\nAccept: {accept}\r\n\r\n");
+        let mut head = RequestHead::default();
+        let limits = HeadLimits { head_bytes_max: 65_536, fields_max: 100 };
+        parse_request(text.as_bytes(), text.len(), limits, &mut head).unwrap();
+        Accepted::of(text.as_bytes(), &head.fields)
+    }
+
+    #[test]
+    fn the_client_chooses_the_form() {
+        let bad = Refusal::BadCertificate(VerifyFailure::Expired);
+        let id = Some(("X-Id", &b"id-1"[..]));
+        for (refusal, accept, request_id, media, wanted) in [
+            (
+                bad,
+                "text/plain",
+                None,
+                "text/plain; charset=utf-8",
+                "400 The SSL certificate error\nReason: certificate has expired\n",
+            ),
+            (
+                Refusal::RouteNotFound,
+                "text/plain",
+                id,
+                "text/plain; charset=utf-8",
+                "404 Route Not Found\nRequest id: id-1\n",
+            ),
+            (
+                Refusal::RouteNotFound,
+                "image/png",
+                id,
+                "application/json",
+                "{\"error_msg\":\"404 Route Not Found\",\"request_id\":\"id-1\"}",
+            ),
+            (
+                bad,
+                "application/json",
+                id,
+                "application/json",
+                "{\"error_msg\":\"400 The SSL certificate error\",\"reason\":\"certificate has expired\",\"request_id\":\"id-1\"}",
+            ),
+            (
+                bad,
+                "text/html",
+                id,
+                "text/html; charset=utf-8",
+                "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Error</title>\n<h1>400 The SSL certificate error</h1>\n<p>Reason: certificate has expired</p>\n<p>Request id: <code>id-1</code></p>\n",
+            ),
+        ] {
+            let manner = Manner { accepted: accepting(accept), pages: None, request_id };
+            let (head, body) = with(refusal, manner);
+            assert!(head.contains(&format!("\r\nContent-Type: {media}\r\n")), "{head}");
+            assert_eq!(head.contains("\r\nX-Id: id-1"), request_id.is_some(), "{head}");
+            assert_eq!(body, wanted);
+        }
+    }
+
+    #[test]
+    fn the_operators_pages_stand_in_front() {
+        let page = |media, text: &str| Page::new(media, text).unwrap();
+        let pages = ErrorPages::new([
+            (PageStatuses::One(404), page(PageMedia::Html, "<h1>gone</h1> $request_id")),
+            (PageStatuses::One(404), page(PageMedia::Json, "{}")),
+            (PageStatuses::Class(4), page(PageMedia::Plain, "no")),
+            (PageStatuses::One(496), page(PageMedia::Plain, "show a certificate")),
+        ]);
+        for (refusal, accept, wanted) in [
+            (Refusal::RouteNotFound, "*/*", "{}"),
+            (Refusal::RouteNotFound, "text/html", "<h1>gone</h1> id-1"),
+            // The first one is for who likes none.
+            (Refusal::RouteNotFound, "text/plain", "<h1>gone</h1> id-1"),
+            (Refusal::BodyTooLarge, "text/html", "no"),
+            (Refusal::NoCertificate, "text/html", "show a certificate"),
+        ] {
+            let manner = Manner {
+                accepted: accepting(accept),
+                pages: Some(&pages),
+                request_id: Some(("X-Id", b"id-1")),
+            };
+            assert_eq!(with(refusal, manner).1, wanted);
+        }
+        let manner = Manner { pages: Some(&pages), ..Manner::default() };
+        let (head, body) = with(Refusal::BadCertificate(VerifyFailure::Expired), manner);
+        assert!(head.starts_with("HTTP/1.1 400 ") && body.contains("certificate has expired"));
+        assert!(with(Refusal::UpstreamTimeout, manner).1.contains("504 Gateway Timeout"));
+    }
+
+    /// Nothing of ours would need escaping, in JSON or in HTML.
+    #[test]
+    fn our_words_are_plain() {
+        let plain = |text: &str| {
+            text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !b"\"<>&\\".contains(&byte))
+        };
+        for refusal in Refusal::all() {
+            assert!(plain(refusal.title()) && refusal.reason().is_none_or(plain), "{refusal:?}");
+        }
     }
 }

@@ -7,9 +7,10 @@
 //! The order of the questions: where does it end, is the method one we serve, what does it ask for,
 //! may this client ask, may it ask *here* (421), is the body acceptable, is there a route.
 
-use super::hop;
-use super::permit::check_client;
+use super::options;
+use super::permit::{check_client, check_host};
 use super::refusal::Refusal;
+use super::{hop, via};
 use crate::identity::ClientIdentity;
 use crate::plan::facts::RequestFacts;
 use crate::plan::{Facts, Found, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
@@ -72,8 +73,21 @@ pub struct Admission {
     pub body: BodyLength,
     /// Does the client mean to keep the connection?
     pub keep_alive: bool,
-    /// Does the client wait for our 100 before it sends the body?
+    /// What the client asks of the way it goes.
+    pub wishes: Wishes,
+    /// OPTIONS: how often the next hop may still send it on.
+    pub max_forwards: Option<u64>,
+}
+
+/// What a client asks of the way its request goes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Wishes {
+    /// It waits for a 100 before it sends the body.
     pub expect_continue: bool,
+    /// It takes trailers, on behalf of everybody behind it (RFC 9110, section 10.1.4).
+    pub takes_trailers: bool,
+    /// OPTIONS: it asks about the server as a whole; sent on as `*`.
+    pub asks_the_server: bool,
 }
 
 impl Admission {
@@ -121,34 +135,68 @@ pub fn admit(
     scratch.target = Some(target);
     let authority = scratch.take_host(buf, &target)?;
     target::normalise_path(target.path.of(buf), &mut scratch.path).map_err(Refusal::Malformed)?;
+    let asks_the_server = options::asks_the_server(&scratch.head, &target);
+    if asks_the_server {
+        // Judged and routed as what it is sent on as, whichever form it came in.
+        scratch.path.clear();
+        scratch.path.push(b'*');
+    }
     check_client(plan, connection, Some(&scratch.path))?;
     check_host(plan, connection, &scratch.host)?;
-    if let (BodyLength::Length(len), Some(max)) = (body, plan.http.client_max_body_size)
+    if plan.http.via.as_ref().is_some_and(|name| via::loops(buf, &scratch.head.fields, name)) {
+        return Err(Refusal::RequestLoop);
+    }
+    let max_forwards = options::max_forwards(buf, &scratch.head)?;
+    let expect_continue = expects_continue(buf, &scratch.head)? && has_body;
+    let asked = (max_forwards, asks_the_server);
+    let route = find_route(plan, connection, (buf, &target), scratch, asked)?;
+    if let (BodyLength::Length(len), Some(max)) = (body, plan.route(route).client_max_body_size)
         && len > max
     {
         return Err(Refusal::BodyTooLarge);
     }
-    let expect_continue = expects_continue(buf, &scratch.head)? && has_body;
-    let Scratch { head, host, path, value, .. } = &mut *scratch;
-    let asked = RequestFacts { buf, head, target: Some(&target), host, path, route_id: "" };
-    let facts = connection.facts.map(|facts| Facts { request: Some(asked), ..facts });
+    let takes_trailers =
+        version == Version::Http11 && scratch.head.fields.has_item(buf, Known::Te, b"trailers");
+    Ok(Admission {
+        route,
+        upstream: plan.route(route).upstream,
+        method,
+        version,
+        target,
+        authority,
+        body,
+        keep_alive,
+        wishes: Wishes { expect_continue, takes_trailers, asks_the_server },
+        max_forwards: max_forwards.map(|left| left.saturating_sub(1)),
+    })
+}
+
+/// The route, or why there is none. OPTIONS ends here where it may go no further (RFC 9110, section
+/// 7.6.2), and where it asks about a server that is no single upstream: then that server is us.
+fn find_route(
+    plan: &Plan,
+    connection: &ConnectionView<'_>,
+    (buf, target): (&[u8], &Target),
+    scratch: &mut Scratch,
+    (max_forwards, asks_the_server): (Option<u64>, bool),
+) -> Result<RouteId, Refusal> {
+    let Scratch { head, host, path, value, .. } = scratch;
+    let request = RequestFacts { buf, head, target: Some(target), host, path, route_id: "" };
+    let facts = connection.facts.map(|facts| Facts { request: Some(request), ..facts });
     let mut holds = |route: RouteId| {
         let (when, facts) = (plan.route(route).when.as_ref(), facts.as_ref());
         when.is_none_or(|when| facts.is_some_and(|facts| when.holds(facts, value)))
     };
-    match plan.table.lookup(host, path, method, &mut holds) {
-        Found::Route(route) => Ok(Admission {
-            route,
-            upstream: plan.route(route).upstream,
-            method,
-            version,
-            target,
-            authority,
-            body,
-            keep_alive,
-            expect_continue,
-        }),
+    match plan.table.lookup(host, path, head.method, &mut holds) {
+        Found::Route(_) | Found::NotFound if asks_the_server && max_forwards == Some(0) => {
+            Err(Refusal::Options(MethodSet::ALL))
+        }
+        Found::Route(_) if max_forwards == Some(0) => {
+            Err(Refusal::Options(plan.table.allowed(host, path, &mut holds)))
+        }
+        Found::Route(route) => Ok(route),
         Found::MethodNotAllowed(methods) => Err(Refusal::MethodNotAllowed(methods)),
+        Found::NotFound if asks_the_server => Err(Refusal::Options(MethodSet::ALL)),
         Found::NotFound => Err(Refusal::RouteNotFound),
     }
 }
@@ -186,33 +234,20 @@ impl Scratch {
     }
 }
 
-/// May it ask for this host on this connection? If a certificate means anything under either
-/// policy, the host must be of the very policy that the certificate was judged by. A host that the
-/// listener's server names do not know has no policy, and is refused where there is one (nginx does
-/// the same with its default server).
-fn check_host(plan: &Plan, connection: &ConnectionView<'_>, host: &[u8]) -> Result<(), Refusal> {
-    let Some(used) = connection.policy else { return Ok(()) };
-    if host.is_empty() {
-        // HTTP/1.0 without Host asks for nothing but what the server name said.
-        return Ok(());
-    }
-    let asked =
-        plan.server_for(connection.listener, Some(host)).map(|server| plan.sni.policy(server));
-    let matters = |policy| plan.sni.asks_for_certificate(policy);
-    let harmless = asked == Some(used) || !(matters(used) || asked.is_some_and(matters));
-    if harmless { Ok(()) } else { Err(Refusal::MisdirectedRequest) }
-}
-
-/// Only `100-continue` is known (RFC 9110, section 10.1.1); HTTP/1.0 may not ask for it.
+/// Only `100-continue` is known; in HTTP/1.0 no expectation means anything (RFC 9110, section
+/// 10.1.1).
 fn expects_continue(buf: &[u8], head: &RequestHead) -> Result<bool, Refusal> {
+    if head.version == Version::Http10 {
+        return Ok(false);
+    }
     let mut asked = false;
-    for field in head.fields.all(Known::Expect) {
-        if !eq_ignore_case(field.value.of(buf), b"100-continue") {
+    for item in head.fields.items(buf, Known::Expect) {
+        if !eq_ignore_case(item, b"100-continue") {
             return Err(Refusal::ExpectationFailed);
         }
         asked = true;
     }
-    Ok(asked && head.version == Version::Http11)
+    Ok(asked)
 }
 
 #[cfg(test)]
@@ -239,6 +274,7 @@ mod tests {
         ClientIdentity {
             verdict,
             validity: (0, not_after),
+            skew: 0,
             leaf_sha256: [0; 32],
             chain: Box::default(),
             values,
@@ -259,10 +295,11 @@ mod tests {
 
     fn plain(head: &str) -> (Result<Admission, Refusal>, Scratch) {
         let mut config = config();
-        config.http.client_max_body_size = Some(10);
         let mut get = route(&["get.test"], &["/*"]);
         get.methods = vec!["GET".to_owned()];
-        config.routes = vec![route(&["h"], &["/a/*"]), get];
+        let mut small = route(&["h"], &["/a/*"]);
+        small.client_max_body_size = Some(10);
+        config.routes = vec![small, get];
         ask(&Plan::build(&config), &PLAIN, head)
     }
 
@@ -312,7 +349,9 @@ mod tests {
         assert_eq!(admission.authority.of(head.as_bytes()), b"H.:80");
         assert_eq!(admission.target.path_and_query.of(head.as_bytes()), b"//a/%62?q=1");
         assert_eq!(admission.body, BodyLength::Length(3));
-        assert!(admission.expect_continue && !admission.keep_alive && !admission.is_idempotent());
+        assert!(
+            admission.wishes.expect_continue && !admission.keep_alive && !admission.is_idempotent()
+        );
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! From an upstream's response head to the head the client gets.
 //!
 //! In: a head that `wire` accepted, and the request it answers. Out: a [`Delivery`], then the head:
-//! HTTP/1.1, the upstream's end-to-end fields in their order, framing re-made, a `Date` if there was
-//! none. What the client's connection and the upstream's may be used for afterwards is decided here
+//! HTTP/1.1, the upstream's end-to-end fields in their order, framing re-made, one `Date` (RFC 9110,
+//! section 6.6.1), our name in `Via` where it is wanted. What the client's connection and the upstream's may be used for afterwards is decided here
 //! as far as heads tell; [`reuse`](super::reuse) has the last word.
 
+use super::fault::Fault;
 use super::flow::Framing;
 use super::hop::{self, Nominations};
-use super::refusal::Refusal;
+use super::{trailers, via};
+use crate::plan::IdentityHeaders;
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::{self, BodyLength};
 use crate::wire::head::{Method, ResponseHead, Version};
@@ -30,6 +32,14 @@ pub struct Asked<'a> {
     pub interims: u32,
     /// For the `Date` field.
     pub http_date: &'a str,
+    /// Was its expectation passed on, so that a 100 is the client's?
+    pub continue_wanted: bool,
+    /// The client takes trailers, but for those that never pass.
+    pub trailers: Option<&'a IdentityHeaders>,
+    /// Our name in `Via`.
+    pub via: Option<&'a str>,
+    /// The header that holds the request's id, and the id.
+    pub request_id: Option<(&'a str, &'a [u8])>,
 }
 
 /// What to do with a response head.
@@ -37,8 +47,9 @@ pub struct Asked<'a> {
 pub enum ResponseStep {
     /// An interim response; the final one is still to come.
     Interim {
-        /// Does the client get it ([`interim_head`])? A 100 never: we answer `Expect` ourselves and
-        /// do not forward it. HTTP/1.0 clients get none at all.
+        /// Does the client get it ([`interim_head`])? A 100 only if its expectation was passed on:
+        /// else we have answered it ourselves. HTTP/1.0 clients get none at all (RFC 9110, section
+        /// 15.2).
         forward: bool,
     },
     /// The response.
@@ -54,6 +65,8 @@ pub struct Delivery {
     pub body: BodyLength,
     /// How its body is framed to the client.
     pub to_client: Framing,
+    /// Do its trailers pass?
+    pub trailers: bool,
     /// May the upstream connection be used again, as far as the head tells?
     pub upstream_reusable: bool,
     /// May the client connection live on after it?
@@ -63,40 +76,58 @@ pub struct Delivery {
 /// Decides about a response head.
 ///
 /// # Errors
-/// [`Refusal::BadResponse`]: ambiguous framing, an unasked 101, too many interim responses.
+/// Ambiguous framing, an unasked 101, too many interim responses or nominations.
 pub fn admit_response(
     buf: &[u8],
     head: &ResponseHead,
     asked: &Asked<'_>,
-) -> Result<ResponseStep, Refusal> {
-    let body = framing::response_body(buf, head, asked.method).map_err(|_| Refusal::BadResponse)?;
-    if Nominations::of(buf, &head.fields).is_none() {
-        return Err(Refusal::BadResponse);
-    }
+) -> Result<ResponseStep, Fault> {
+    let body = framing::response_body(buf, head, asked.method).map_err(Fault::Wire)?;
+    let nominations = Nominations::of(buf, &head.fields).ok_or(Fault::TooManyNominations)?;
     if head.status < 200 {
         // We never ask for an upgrade.
-        if head.status == 101 || asked.interims >= INTERIMS_MAX {
-            return Err(Refusal::BadResponse);
+        if head.status == 101 {
+            return Err(Fault::UnaskedUpgrade);
         }
-        let forward = head.status != 100 && asked.version == Version::Http11;
-        return Ok(ResponseStep::Interim { forward });
+        if asked.interims >= INTERIMS_MAX {
+            return Err(Fault::TooManyInterims);
+        }
+        let wanted = head.status != 100 || asked.continue_wanted;
+        return Ok(ResponseStep::Interim { forward: wanted && asked.version == Version::Http11 });
     }
-    let to_client = match (body, asked.version) {
-        (BodyLength::None, _) => Framing::None,
-        (BodyLength::Length(len), _) => Framing::Length(len),
-        (BodyLength::Chunked | BodyLength::UntilClose, Version::Http11) => Framing::Chunked,
-        (BodyLength::Chunked | BodyLength::UntilClose, Version::Http10) => Framing::Raw,
-    };
+    let (read, to_client) = framings(head.status, body, asked.version);
+    // A `Connection` option names trailers as well (RFC 9110, section 7.6.1); rather than keep the
+    // names until the trailers come, such a response loses its trailers.
+    let trailers = asked.trailers.is_some()
+        && (read, to_client) == (BodyLength::Chunked, Framing::Chunked)
+        && !nominations.any();
     Ok(ResponseStep::Final(Delivery {
         status: head.status,
-        body,
+        body: read,
         to_client,
-        upstream_reusable: head.version == Version::Http11
+        trailers,
+        upstream_reusable: read == body
             && body != BodyLength::UntilClose
             && hop::keeps_alive(buf, &head.fields, head.version)
             && !binds_connection(buf, head),
         client_keep_alive: asked.keep_alive && to_client != Framing::Raw,
     }))
+}
+
+/// How a body is read, and how it goes out.
+const fn framings(status: u16, body: BodyLength, client: Version) -> (BodyLength, Framing) {
+    match (body, client) {
+        // It has no content (RFC 9110, section 15.3.6); what an upstream sends nevertheless is not
+        // read, and its connection ends.
+        (BodyLength::Chunked | BodyLength::UntilClose, _) if status == 205 => {
+            (BodyLength::None, Framing::Length(0))
+        }
+        (BodyLength::None, _) => (body, Framing::None),
+        (BodyLength::Length(len), _) => (body, Framing::Length(len)),
+        (BodyLength::Chunked | BodyLength::UntilClose, Version::Http11) => (body, Framing::Chunked),
+        // Chunks mean nothing to it (RFC 9112, section 6.1).
+        (BodyLength::Chunked | BodyLength::UntilClose, Version::Http10) => (body, Framing::Raw),
+    }
 }
 
 /// Does it ask for NTLM or Negotiate? They authenticate a connection, not a request: whoever got it
@@ -124,9 +155,19 @@ pub fn client_head(
     out: &mut Vec<u8>,
 ) {
     write::status_line_with(head.status, head.reason.of(buf), out);
-    fields(buf, head, out);
+    // The upstream may have echoed the id; the client gets it once.
+    fields(buf, head, asked.request_id.map(|(name, _)| name), out);
+    if let Some((name, id)) = asked.request_id {
+        write::field(name.as_bytes(), id, out);
+    }
     if head.fields.find(Known::Date).is_none() {
         write::date(asked.http_date.as_bytes(), out);
+    }
+    if let Some(name) = asked.via {
+        via::append(name, head.version, out);
+    }
+    if let Some(identity) = asked.trailers.filter(|_| delivery.trailers) {
+        trailers::announce(buf, &head.fields, identity, out);
     }
     match delivery.to_client {
         Framing::Length(len) => write::content_length(len, out),
@@ -149,28 +190,39 @@ pub fn client_head(
 }
 
 /// Appends an interim response head for the client.
-pub fn interim_head(buf: &[u8], head: &ResponseHead, out: &mut Vec<u8>) {
+pub fn interim_head(buf: &[u8], head: &ResponseHead, asked: &Asked<'_>, out: &mut Vec<u8>) {
     write::status_line_with(head.status, head.reason.of(buf), out);
-    fields(buf, head, out);
+    fields(buf, head, None, out);
+    if let Some(name) = asked.via {
+        via::append(name, head.version, out);
+    }
     out.extend_from_slice(write::CRLF);
 }
 
-/// The upstream's fields, minus those that end here.
-fn fields(buf: &[u8], head: &ResponseHead, out: &mut Vec<u8>) {
+/// The upstream's fields, minus those that end here and the one that is ours to send. Of several
+/// `Date` lines the first counts.
+fn fields(buf: &[u8], head: &ResponseHead, ours: Option<&str>, out: &mut Vec<u8>) {
     let nominations = Nominations::of(buf, &head.fields);
+    let mut dated = false;
     for field in head.fields.as_slice() {
         let name = field.name.of(buf);
         let dropped = hop::ends_here(field.known)
-            || nominations.is_none_or(|named| named.contain(name, field.known));
+            || (dated && field.known == Known::Date)
+            || nominations.is_none_or(|named| named.contain(name, field.known))
+            || ours.is_some_and(|ours| eq_ignore_case(name, ours.as_bytes()));
         if !dropped {
             write::field(name, field.value.of(buf), out);
         }
+        dated |= field.known == Known::Date;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Plan;
+    use crate::plan::fixture::config;
+    use crate::wire::error::WireError;
     use crate::wire::head::parse_response;
     use crate::wire::limits::HeadLimits;
 
@@ -180,6 +232,10 @@ mod tests {
         keep_alive: true,
         interims: 0,
         http_date: "Sat, 21 Nov 2026 22:55:28 GMT",
+        continue_wanted: false,
+        trailers: None,
+        via: None,
+        request_id: None,
     };
 
     fn parsed(text: &str) -> ResponseHead {
@@ -189,7 +245,7 @@ mod tests {
         head
     }
 
-    fn step(text: &str, asked: &Asked<'_>) -> Result<ResponseStep, Refusal> {
+    fn step(text: &str, asked: &Asked<'_>) -> Result<ResponseStep, Fault> {
         admit_response(text.as_bytes(), &parsed(text), asked)
     }
 
@@ -225,6 +281,15 @@ mod tests {
         };
         assert_eq!(head(""), "HTTP/1.1 204 No Content\r\nDate: now\r\n\r\n");
         assert_eq!(head("Date: then\r\n"), "HTTP/1.1 204 No Content\r\nDate: then\r\n\r\n");
+    }
+
+    #[test]
+    fn the_requests_id_is_sent_once() {
+        let text = "HTTP/1.1 204 No Content\r\nx-request-ID: theirs\r\nX-Other: 1\r\n\r\n";
+        let asked = Asked { request_id: Some(("X-Request-Id", b"ours")), ..ASKED };
+        let wanted = "HTTP/1.1 204 No Content\r\nX-Other: 1\r\nX-Request-Id: ours\r\n\r\n";
+        assert_eq!(delivered(text, &asked).1, wanted);
+        assert!(delivered(text, &ASKED).1.contains("theirs"));
     }
 
     #[test]
@@ -269,7 +334,10 @@ mod tests {
         for (text, wanted) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n", true),
             ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: x, Close\r\n\r\n", false),
-            ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\n", false),
+            // HTTP/1.0 only if it says so (RFC 9112, section 9.3).
+            ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\n", true),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", false),
             ("HTTP/1.1 200 OK\r\n\r\n", false),
             ("HTTP/1.1 401 No\r\nContent-Length: 0\r\nWWW-Authenticate: Basic\r\n\r\n", true),
             (
@@ -291,32 +359,101 @@ mod tests {
         let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: x\r\nX: 1\r\n\r\n";
         let old = Asked { version: Version::Http10, ..ASKED };
         let many = Asked { interims: INTERIMS_MAX, ..ASKED };
+        let awaits = Asked { continue_wanted: true, ..ASKED };
+        let old_awaits = Asked { continue_wanted: true, ..old };
         let interim = |forward| Ok(ResponseStep::Interim { forward });
         let continued = "HTTP/1.1 100 Continue\r\n\r\n";
         let switched = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
         for (text, asked, wanted) in [
             (hints, ASKED, interim(true)),
             (hints, old, interim(false)),
-            (hints, many, Err(Refusal::BadResponse)),
+            (hints, many, Err(Fault::TooManyInterims)),
             (continued, ASKED, interim(false)),
-            (switched, ASKED, Err(Refusal::BadResponse)),
+            (switched, ASKED, Err(Fault::UnaskedUpgrade)),
+            (continued, awaits, interim(true)),
+            (continued, old_awaits, interim(false)),
         ] {
             assert_eq!(step(text, &asked), wanted, "{text}");
         }
         let mut out = Vec::new();
-        interim_head(hints.as_bytes(), &parsed(hints), &mut out);
+        interim_head(hints.as_bytes(), &parsed(hints), &ASKED, &mut out);
         assert_eq!(out, b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
     }
 
     #[test]
     fn an_ambiguous_response_is_none() {
-        for fields in [
-            "Content-Length: 1\r\nContent-Length: 2\r\n",
-            "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
-            "Transfer-Encoding: gzip\r\n",
+        for (fields, error) in [
+            ("Content-Length: 1\r\nContent-Length: 2\r\n", WireError::SeveralContentLengths),
+            ("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", WireError::AmbiguousLength),
+            ("Transfer-Encoding: gzip\r\n", WireError::ChunkedNotLast),
         ] {
             let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
-            assert_eq!(step(&text, &ASKED), Err(Refusal::BadResponse), "{text}");
+            assert_eq!(step(&text, &ASKED), Err(Fault::Wire(error)), "{text}");
         }
+        let many = format!("HTTP/1.1 200 OK\r\nConnection: {}\r\n\r\n", "a,".repeat(65));
+        assert_eq!(step(&many, &ASKED), Err(Fault::TooManyNominations));
+    }
+
+    /// RFC 9110, section 15.3.6: whatever comes, the client gets none of it.
+    #[test]
+    fn a_205_has_no_content() {
+        let unexpected = Err(Fault::Wire(WireError::UnexpectedBody));
+        let with = |fields: &str| format!("HTTP/1.1 205 Reset Content\r\n{fields}\r\n");
+        assert_eq!(step(&with("Content-Length: 1\r\n"), &ASKED), unexpected);
+        for (fields, reusable) in [
+            ("Content-Length: 0\r\n", true),
+            ("Transfer-Encoding: chunked\r\n", false),
+            ("", false),
+        ] {
+            let (delivery, head) = delivered(&with(fields), &ASKED);
+            assert_eq!(head, with("Content-Length: 0\r\n"));
+            assert_eq!(delivery.upstream_reusable, reusable, "{fields}");
+            assert!(matches!(delivery.body, BodyLength::None | BodyLength::Length(0)));
+        }
+    }
+
+    #[test]
+    fn of_two_dates_one_is_sent_on() {
+        let two = "HTTP/1.1 204 No Content\r\nDate: a\r\nX: 1\r\ndate: b\r\nServer: s\r\n\r\n";
+        let wanted = "HTTP/1.1 204 No Content\r\nDate: a\r\nX: 1\r\nServer: s\r\n\r\n";
+        assert_eq!(delivered(two, &ASKED).1, wanted);
+    }
+
+    #[test]
+    fn our_name_stands_behind_those_of_the_hops_before() {
+        let asked = Asked { via: Some("edge"), ..ASKED };
+        let old = "HTTP/1.0 204 No Content\r\nVia: 1.1 a\r\n\r\n";
+        let wanted =
+            "HTTP/1.1 204 No Content\r\nVia: 1.1 a\r\nVia: 1.0 edge\r\nConnection: close\r\n\r\n";
+        let asked_once = Asked { keep_alive: false, ..asked };
+        assert_eq!(delivered(old, &asked_once).1, wanted);
+        let hints = "HTTP/1.1 103 Early Hints\r\n\r\n";
+        let mut out = Vec::new();
+        interim_head(hints.as_bytes(), &parsed(hints), &asked, &mut out);
+        assert_eq!(out, b"HTTP/1.1 103 Early Hints\r\nVia: 1.1 edge\r\n\r\n");
+    }
+
+    #[test]
+    fn trailers_are_announced_and_pass_only_to_who_asked() {
+        let identity = Plan::build(&config()).identity;
+        let asked = Asked { trailers: Some(&identity), ..ASKED };
+        let text = |connection: &str| {
+            format!(
+                "HTTP/1.1 200 OK\r\nTrailer: X-Sum, Host,, content_length\r\nTrailer: b@d, Digest\r\n\
+                 {connection}Transfer-Encoding: chunked\r\n\r\n"
+            )
+        };
+        let chunked = "Transfer-Encoding: chunked\r\n\r\n";
+        let (delivery, head) = delivered(&text(""), &asked);
+        assert!(delivery.trailers);
+        assert_eq!(head, format!("HTTP/1.1 200 OK\r\nTrailer: X-Sum, Digest\r\n{chunked}"));
+        let old = Asked { version: Version::Http10, ..asked };
+        let named = text("Connection: x-sum\r\n");
+        for (text, asked) in [(text(""), ASKED), (named, asked), (text(""), old)] {
+            let (delivery, head) = delivered(&text, &asked);
+            assert!(!delivery.trailers && !head.contains("Trailer"), "{head}");
+        }
+        let length = "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nContent-Length: 1\r\n\r\n";
+        assert!(!delivered(length, &asked).0.trailers);
     }
 }

@@ -2,18 +2,20 @@
 //!
 //! In: an admitted request. Out: `METHOD original-path HTTP/1.1`, one Host, one framing, the client's
 //! end-to-end fields in their order, then what the configuration adds, then who the client is.
-//! Framing and hop-by-hop fields are ours alone; `Expect` is answered by us, `TE` and `Trailer` are
-//! dropped because trailers are. `X-Forwarded-*` and `Forwarded` are end-to-end here: they pass as
-//! they came, unless header rules say otherwise.
+//! Framing and hop-by-hop fields are ours alone. `TE` says `trailers` if the client takes them;
+//! `Trailer` is dropped because the trailers of requests are. `Expect` is answered by us unless the
+//! configuration leaves it to the upstream. `X-Forwarded-*` is [`ForwardedFields`]' business.
 
-use ferrule_config::model::PassHost;
+use ferrule_config::model::{Expect, PassHost};
 
 use super::forwarded_cert;
 use super::hop::{self, Nominations};
 use super::refusal::Refusal;
 use super::request::Admission;
+use super::via;
 use crate::plan::facts::RequestFacts;
-use crate::plan::{Facts, NodePlan, Plan};
+use crate::plan::forwarded::ForwardedRequest;
+use crate::plan::{Facts, ForwardedFields, NodePlan, Plan};
 use crate::wire::fields::Known;
 use crate::wire::framing::BodyLength;
 use crate::wire::target;
@@ -31,6 +33,8 @@ pub struct Towards<'a> {
     /// What [`IdentityHeaders::render_block`](crate::plan::IdentityHeaders::render_block) made of
     /// the client connection.
     pub identity_block: &'a [u8],
+    /// What is told of the client connection.
+    pub forwarded: &'a ForwardedFields,
     /// May the upstream connection be kept? Otherwise it is told to close.
     pub keep_alive: bool,
 }
@@ -51,15 +55,39 @@ pub fn upstream_head(
     let route = plan.route(admission.route);
     request_line(admission, route.strip_prefix.as_deref(), request, out)?;
     write::field(b"Host", upstream_host(plan, admission, request.buf, towards.node), out);
-    client_fields(plan, admission, request, out)?;
+    client_fields(plan, admission, (request, towards.forwarded), out)?;
     match admission.body {
         BodyLength::None | BodyLength::UntilClose => {}
         BodyLength::Length(len) => write::content_length(len, out),
         BodyLength::Chunked => out.extend_from_slice(write::TRANSFER_ENCODING_CHUNKED),
     }
-    if !towards.keep_alive {
-        out.extend_from_slice(write::CONNECTION_CLOSE);
+    // A connection option goes with `TE`, because `TE` ends at the next hop (section 10.1.4).
+    out.extend_from_slice(match (towards.keep_alive, admission.wishes.takes_trailers) {
+        (true, false) => b"",
+        (false, false) => write::CONNECTION_CLOSE,
+        (true, true) => b"TE: trailers\r\nConnection: TE\r\n",
+        (false, true) => b"TE: trailers\r\nConnection: close, TE\r\n",
+    });
+    if let Some(left) = admission.max_forwards {
+        out.extend_from_slice(b"Max-Forwards: ");
+        write::decimal(left, out);
+        out.extend_from_slice(write::CRLF);
     }
+    if admission.wishes.expect_continue && plan.http.expect == Expect::Forward {
+        out.extend_from_slice(b"Expect: 100-continue\r\n");
+    }
+    if let Some(name) = &plan.http.via {
+        via::append(name, admission.version, out);
+    }
+    towards.forwarded.append(
+        &ForwardedRequest {
+            buf: request.buf,
+            fields: &request.head.fields,
+            host: request.host,
+            silenced: route.headers.silenced(),
+        },
+        out,
+    );
     for field in route.headers.append() {
         field.render(facts, out);
     }
@@ -79,7 +107,7 @@ pub fn upstream_head(
 fn client_fields(
     plan: &Plan,
     admission: &Admission,
-    request: &RequestFacts<'_>,
+    (request, forwarded): (&RequestFacts<'_>, &ForwardedFields),
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
     let RequestFacts { buf, head, .. } = *request;
@@ -92,6 +120,8 @@ fn client_fields(
             || (!plan.http.underscores_in_headers && name.contains(&b'_'))
             || plan.identity.strips(name)
             || rules.drops(name)
+            || forwarded.drops(name, field.known)
+            || (field.known == Known::MaxForwards && admission.max_forwards.is_some())
             || nominations.contain(name, field.known);
         if !dropped {
             write::field(name, field.value.of(buf), out);
@@ -109,13 +139,13 @@ fn request_line(
     let buf = request.buf;
     let target = admission.target.path_and_query.of(buf);
     let rest = match strip_prefix {
-        // The asterisk form has no prefix.
-        Some(prefix) if target != b"*" => {
+        _ if admission.wishes.asks_the_server => b"*",
+        Some(prefix) => {
             let path = admission.target.path.of(buf);
             let taken = prefix_len(path, prefix).ok_or(Refusal::Internal)?;
             target.get(taken..).ok_or(Refusal::Internal)?
         }
-        _ => target,
+        None => target,
     };
     out.extend_from_slice(request.head.method_text.of(buf));
     out.push(b' ');
@@ -242,6 +272,7 @@ mod tests {
             request: None,
             now: NOW,
             log: None,
+            marks: None,
         };
         let mut identity_block = Vec::new();
         plan.identity.render_block(&facts, &mut identity_block);
@@ -254,7 +285,10 @@ mod tests {
             route_id: &plan.route(admission.route).id,
         });
         let node = &plan.upstream(admission.upstream).nodes[0];
-        let towards = Towards { node, identity_block: &identity_block, keep_alive };
+        let mut forwarded = ForwardedFields::default();
+        forwarded.render(&plan.http.forwarded, &connection);
+        let towards =
+            Towards { node, identity_block: &identity_block, forwarded: &forwarded, keep_alive };
         let mut out = Vec::new();
         upstream_head(&plan, &admission, &facts, &towards, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
@@ -270,7 +304,7 @@ mod tests {
     fn the_head_is_made_anew() {
         let head = "POST http://H:81/a//%62?q HTTP/1.1\r\nHost: x\r\nUser-Agent: u\r\n\
                     Connection: X-Hop, authorization, keep-alive\r\nX-Hop: 1\r\nAuthorization: a\r\n\
-                    Keep-Alive: 1\r\nProxy-Connection: x\r\nTE: trailers\r\nTrailer: t\r\n\
+                    Keep-Alive: 1\r\nProxy-Connection: x\r\nTE: gzip\r\nTrailer: t\r\n\
                     Upgrade: h2c\r\nExpect: 100-continue\r\nX_Under: 1\r\nContent-Length: 007\r\n\
                     X-Forwarded-For: 1.2.3.4\r\nA: 1\r\na: 2\r\n\r\n";
         let wanted = "POST /a//%62?q HTTP/1.1\r\nHost: H:81\r\nUser-Agent: u\r\nAuthorization: a\r\n\

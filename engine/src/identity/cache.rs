@@ -76,12 +76,10 @@ impl IdentityCache {
         }
         let judgement = chain::judge_for_a_while(chain, policy, now);
         debug_assert!(judgement.verdict != Verdict::None, "the chain is not empty");
-        let identity = Rc::new(ClientIdentity::shown_to(
-            wanted.own_uris(asked.server),
-            chain,
-            judgement.verdict,
-            wanted,
-        ));
+        let own_uris = wanted.own_uris(asked.server);
+        let mut identity = ClientIdentity::shown_to(own_uris, chain, judgement.verdict, wanted);
+        identity.skew = policy.clock_skew();
+        let identity = Rc::new(identity);
         if judgement.verdict != Verdict::Success {
             return identity;
         }

@@ -11,6 +11,7 @@ use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Version};
 
 use super::extensions::Extensions;
 use super::outline::Outline;
+use super::signature;
 
 /// The facts of one certificate.
 #[derive(Clone, Debug)]
@@ -75,15 +76,9 @@ impl<'a> Certificate<'a> {
     /// This may have been issued by that, as far as names, key identifiers and algorithms tell.
     #[must_use]
     pub fn may_be_issued_by(&self, issuer: &Certificate<'_>) -> bool {
-        let authority = &self.extensions.authority_key;
-        let key_agrees = match (authority.key_id, issuer.extensions.subject_key_id) {
-            (Some(wanted), Some(has)) => wanted == has,
-            _ => true,
-        };
         self.outline.issuer == issuer.outline.subject
-            && key_agrees
-            && authority.serial.is_none_or(|serial| serial == issuer.outline.serial)
-            && authority.issuer.is_none_or(|name| name == issuer.outline.issuer)
+            && self.extensions.authority_key.points_to(issuer)
+            && signature::kinds_agree(issuer, self.outline.signature_algorithm)
     }
 }
 

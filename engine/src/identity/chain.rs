@@ -1,7 +1,8 @@
-//! The verdict on a client's chain: path, depth, extended key usage, v1 leaves.
+//! The verdict on a client's chain: path, depth, extended key usage, revocation, v1 leaves.
 //!
 //! Two judges must agree before a v3 leaf is good: our own walk in OpenSSL's order, which also
-//! finds the words ([`super::path`]), and webpki. An X.509 v1 leaf, which webpki never accepts, is
+//! finds the words ([`super::path`]), and webpki (which is not asked where a CA constrains names of a
+//! type that it cannot compare). An X.509 v1 leaf, which webpki never accepts, is
 //! good only if a listed anchor issued it directly. A self-signed certificate that is itself listed is
 //! good as a client too, as with OpenSSL: its holder could issue itself any other.
 
@@ -12,10 +13,14 @@ use ring::digest;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 
 use super::certificate::Certificate;
+use super::constraints::beyond_webpki;
 pub use super::failure::VerifyFailure;
 use super::outline::Outline;
-use super::path::{self, Path, Purpose, Sources};
+use super::path::{self, Path, Purpose, Sources, Tests};
+use super::revocation::Revocation;
+use super::search::{Next, Search};
 use super::signature;
+use super::time::Clock;
 
 /// Certificates of one chain; the rest of a longer one is refused unread.
 const CHAIN_CERTIFICATES_MAX: usize = 10;
@@ -27,7 +32,10 @@ const CHAIN_BYTES_MAX: usize = 64 * 1024;
 pub struct ClientPolicy {
     depth: u32,
     allow_v1: bool,
+    /// Seconds.
+    skew: i64,
     anchors: Anchors,
+    revocation: Option<Revocation>,
 }
 
 /// Trust anchors, found by their subject.
@@ -36,7 +44,7 @@ pub struct Anchors {
     list: Vec<Vec<u8>>,
     by_subject: HashMap<Vec<u8>, Vec<usize>, foldhash::fast::RandomState>,
     /// Every `notBefore` and `notAfter`: the moments at which a verdict may change.
-    moments: Vec<i64>,
+    moments: Vec<(Option<i64>, Option<i64>)>,
 }
 
 /// Why a list of trust anchors cannot be used.
@@ -89,7 +97,7 @@ impl Anchors {
                 .entry_ref(certificate.outline.subject)
                 .or_default()
                 .push(anchors.list.len());
-            anchors.moments.extend([certificate.not_before, certificate.not_after]);
+            anchors.moments.push((Some(certificate.not_before), Some(certificate.not_after)));
             anchors.list.push(der.clone());
         }
         Ok(anchors)
@@ -101,10 +109,21 @@ impl Anchors {
         &self.list
     }
 
-    /// The anchors with this subject.
-    fn named(&self, subject: &[u8]) -> Vec<&[u8]> {
+    /// The DER of the anchors with this subject (tag and length included).
+    #[must_use]
+    pub fn named(&self, subject: &[u8]) -> Vec<&[u8]> {
         let places = self.by_subject.get(subject).map_or(&[][..], Vec::as_slice);
         places.iter().filter_map(|at| self.list.get(*at)).map(Vec::as_slice).collect()
+    }
+
+    /// Tells of each list which of these certificates signed it, so that of two CAs of one name each
+    /// has its own.
+    pub fn claim(&self, revocation: &Revocation) {
+        for list in revocation.lists() {
+            let named = self.named(list.issuer()).into_iter().filter_map(Certificate::parse);
+            // The first that did is remembered by the list itself.
+            let _ = named.into_iter().any(|anchor| list.is_signed_by(&anchor));
+        }
     }
 
     /// A digest of the set, whatever its order.
@@ -120,7 +139,20 @@ impl Anchors {
     ///
     /// # Errors
     /// In OpenSSL's words.
-    pub fn examine(&self, chain: &[&[u8]], rules: Rules) -> Result<(), VerifyFailure> {
+    pub fn examine(&self, chain: &[&[u8]], rules: Rules<'_>) -> Result<(), VerifyFailure> {
+        self.examine_step_by_step(chain, rules, &mut |_| {})
+    }
+
+    /// The same, telling every path that is tried.
+    ///
+    /// # Errors
+    /// In OpenSSL's words.
+    pub fn examine_step_by_step(
+        &self,
+        chain: &[&[u8]],
+        rules: Rules<'_>,
+        tell: &mut dyn FnMut(Step<'_>),
+    ) -> Result<(), VerifyFailure> {
         let bytes: usize = chain.iter().map(|der| der.len()).sum();
         let Some((leaf_der, rest)) = chain.split_first() else {
             return Err(VerifyFailure::Unspecified);
@@ -128,43 +160,89 @@ impl Anchors {
         if chain.len() > CHAIN_CERTIFICATES_MAX || bytes > CHAIN_BYTES_MAX {
             return Err(VerifyFailure::Unspecified);
         }
-        let leaf = Certificate::parse(leaf_der).ok_or_else(|| path::unread(leaf_der, rules.now))?;
-        let version = leaf.version;
+        let clock = rules.clock;
+        let leaf = Certificate::parse(leaf_der).ok_or_else(|| path::unread(leaf_der, clock))?;
         let sources = Sources {
             // What cannot be read cannot be an issuer.
             peer: rest.iter().copied().filter_map(Certificate::parse).collect(),
             anchors: &|subject| self.named(subject),
             depth: rules.depth,
-            now: rules.now,
+            clock,
         };
-        let path = Path::examine(leaf, sources, rules.purpose);
-        if let Some(failure) = path.failure {
-            return Err(failure);
+        let mut path = Path::first(leaf.clone(), &sources);
+        let first = judge_path(&mut path, rules);
+        tell(Step::Path(&path.certificates, path.from_peer, first));
+        if first.is_ok() || path.revoked || !path.ambiguous {
+            return first;
         }
-        let length = path.certificates.len();
-        if version < 3 {
-            let direct = length == 1 || (length == 2 && path.from_peer == 1);
-            return if direct && rules.allow_v1 { Ok(()) } else { Err(VerifyFailure::Application) };
-        }
-        if length == 1 {
-            // Itself an anchor, and examined by the walk.
-            return Ok(());
-        }
-        second_opinion(&path, rules)
+        // OpenSSL's word stays, unless another path is good or somebody on it is revoked.
+        let mut decided = first;
+        let mut search = Search::new(leaf, &sources);
+        search.run(&mut |certificates, from_peer| {
+            let mut path = Path::of(certificates.to_vec(), from_peer);
+            let verdict = judge_path(&mut path, rules);
+            tell(Step::Path(&path.certificates, path.from_peer, verdict));
+            if verdict.is_ok() || path.revoked {
+                decided = verdict;
+                return Next::Stop;
+            }
+            Next::Go
+        });
+        tell(Step::Searched(search.steps()));
+        decided
     }
+}
+
+/// What was done on the way to a verdict.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'s> {
+    /// A path, leaf first, how many certificates of it came from the peer, and what came of it.
+    Path(&'s [Certificate<'s>], usize, Result<(), VerifyFailure>),
+    /// Other paths were looked for; so many signatures were checked for it.
+    Searched(u32),
+}
+
+/// Every judge there is, on one path.
+fn judge_path(path: &mut Path<'_>, rules: Rules<'_>) -> Result<(), VerifyFailure> {
+    let Rules { purpose, clock, revocation, .. } = rules;
+    path.examine(Tests { purpose, clock, revocation });
+    if let Some(failure) = path.failure {
+        return Err(failure);
+    }
+    let Some(leaf) = path.certificates.first() else { return Err(VerifyFailure::Unspecified) };
+    if !signature::key_is_usable(leaf) {
+        return Err(VerifyFailure::Application);
+    }
+    let length = path.certificates.len();
+    if leaf.version < 3 {
+        let direct = length == 1 || (length == 2 && path.from_peer == 1);
+        if !(direct && rules.allow_v1) {
+            return Err(VerifyFailure::Application);
+        }
+    } else if length > 1 && !(path.signatures_checked && beyond_webpki(&path.certificates)) {
+        // An anchor itself has been examined by the walk.
+        second_opinion(path, rules)?;
+    }
+    // Only now is it known that these CAs are whom they say they are.
+    let proven = |asked: &(usize, usize)| {
+        revocation.is_some_and(|lists| lists.is_proven(&path.certificates, *asked))
+    };
+    if path.asked.iter().all(proven) { Ok(()) } else { Err(VerifyFailure::CrlSignature) }
 }
 
 /// What a chain is held against, besides anchors.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
+pub struct Rules<'r> {
     /// Intermediates allowed.
     pub depth: u32,
     /// Accept v1 leaves issued directly by an anchor.
     pub allow_v1: bool,
     /// What the leaf must be good for.
     pub purpose: Purpose,
-    /// Unix seconds.
-    pub now: i64,
+    /// Now.
+    pub clock: Clock,
+    /// Which certificates are revoked.
+    pub revocation: Option<&'r Revocation>,
 }
 
 impl ClientPolicy {
@@ -173,7 +251,30 @@ impl ClientPolicy {
     /// # Errors
     /// If an anchor is not a certificate.
     pub fn new(anchors: &[Vec<u8>], depth: u32, allow_v1: bool) -> Result<Self, PolicyError> {
-        Ok(Self { depth, allow_v1, anchors: Anchors::new(anchors)? })
+        Ok(Self { depth, allow_v1, skew: 0, anchors: Anchors::new(anchors)?, revocation: None })
+    }
+
+    /// The same for clocks that may be this many seconds apart.
+    #[must_use]
+    pub const fn with_clock_skew(mut self, skew: i64) -> Self {
+        self.skew = skew;
+        self
+    }
+
+    /// The same with lists of what is revoked.
+    #[must_use]
+    pub fn with_revocation(mut self, revocation: Option<Revocation>) -> Self {
+        if let Some(revocation) = &revocation {
+            self.anchors.claim(revocation);
+        }
+        self.revocation = revocation;
+        self
+    }
+
+    /// Seconds by which clocks may be apart.
+    #[must_use]
+    pub const fn clock_skew(&self) -> i64 {
+        self.skew
     }
 
     /// The trust anchors.
@@ -182,7 +283,22 @@ impl ClientPolicy {
         &self.anchors
     }
 
-    /// A digest of everything that decides: the set of anchors, the depth and whether v1 is allowed.
+    /// The lists of what is revoked.
+    #[must_use]
+    pub const fn revocation(&self) -> Option<&Revocation> {
+        self.revocation.as_ref()
+    }
+
+    /// When the first revocation list will have expired, Unix seconds; `None` if none does or if that
+    /// does not matter.
+    #[must_use]
+    pub fn next_update(&self) -> Option<i64> {
+        let end = self.revocation.as_ref().and_then(Revocation::next_update)?;
+        Some(end.saturating_add(self.skew))
+    }
+
+    /// A digest of everything that decides: the set of anchors, the depth, whether v1 is allowed, the
+    /// clock skew and what is revoked.
     #[must_use]
     pub fn scope(&self) -> [u8; 32] {
         sha256(&[
@@ -190,7 +306,21 @@ impl ClientPolicy {
             &self.anchors.digest(),
             &self.depth.to_be_bytes(),
             &[u8::from(self.allow_v1)],
+            &self.skew.to_be_bytes(),
+            &self.revocation.as_ref().map_or([0; 32], Revocation::digest),
         ])
+    }
+
+    /// What a client's chain is held against, at this moment.
+    #[must_use]
+    pub const fn rules(&self, now: i64) -> Rules<'_> {
+        Rules {
+            depth: self.depth,
+            allow_v1: self.allow_v1,
+            purpose: Purpose::Client,
+            clock: Clock { now, skew: self.skew },
+            revocation: self.revocation.as_ref(),
+        }
     }
 }
 
@@ -200,9 +330,7 @@ pub fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verdict {
     if chain.is_empty() {
         return Verdict::None;
     }
-    let rules =
-        Rules { depth: policy.depth, allow_v1: policy.allow_v1, purpose: Purpose::Client, now };
-    match policy.anchors.examine(chain, rules) {
+    match policy.anchors.examine(chain, policy.rules(now)) {
         Ok(()) => Verdict::Success,
         Err(failure) => Verdict::Failed(failure),
     }
@@ -214,21 +342,29 @@ pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Ju
     let verdict = judge(chain, policy, now);
     let (mut from, mut until) = (i64::MIN, i64::MAX);
     // Of a leaf that cannot be read to the end, the dates still choose the word.
-    let of_chain = chain.iter().copied().filter_map(Outline::read).flat_map(|outline| {
-        [outline.not_before.seconds(), outline.not_after.seconds()].into_iter().flatten()
-    });
-    for moment in policy.anchors.moments.iter().copied().chain(of_chain) {
-        if moment <= now {
-            from = from.max(moment);
-        } else {
-            until = until.min(moment);
+    let of_chain = chain
+        .iter()
+        .copied()
+        .filter_map(Outline::read)
+        .map(|outline| (outline.not_before.seconds(), outline.not_after.seconds()));
+    let of_lists = policy.revocation.iter().flat_map(Revocation::moments);
+    let all = policy.anchors.moments.iter().copied().chain(of_chain).chain(of_lists);
+    for (start, end) in all {
+        let start = start.map(|start| start.saturating_sub(policy.skew));
+        let end = end.map(|end| end.saturating_add(policy.skew));
+        for moment in [start, end].into_iter().flatten() {
+            if moment <= now {
+                from = from.max(moment);
+            } else {
+                until = until.min(moment);
+            }
         }
     }
     Judgement { verdict, from, until }
 }
 
 /// webpki, given exactly the path that was found.
-fn second_opinion(path: &Path<'_>, rules: Rules) -> Result<(), VerifyFailure> {
+fn second_opinion(path: &Path<'_>, rules: Rules<'_>) -> Result<(), VerifyFailure> {
     let certificates = path.certificates.as_slice();
     let (Some(leaf), Some(root)) = (certificates.first(), certificates.last()) else {
         return Err(VerifyFailure::Unspecified);
@@ -248,7 +384,15 @@ fn second_opinion(path: &Path<'_>, rules: Rules) -> Result<(), VerifyFailure> {
         Purpose::Client => webpki::KeyUsage::client_auth(),
         Purpose::Server => webpki::KeyUsage::server_auth(),
     };
-    let seconds = u64::try_from(rules.now).map_err(|_| VerifyFailure::Application)?;
+    // The walk has allowed for the skew; webpki knows none, so it gets a moment at which all are valid.
+    let below = certificates.iter().take(certificates.len() - 1);
+    let (mut start, mut end) = (i64::MIN, i64::MAX);
+    for certificate in below {
+        start = start.max(certificate.not_before);
+        end = end.min(certificate.not_after.saturating_sub(1));
+    }
+    let moment = rules.clock.now.min(end).max(start);
+    let seconds = u64::try_from(moment).map_err(|_| VerifyFailure::Application)?;
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
     let leaf_der = CertificateDer::from(leaf.outline.der);
     let leaf = webpki::EndEntityCert::try_from(&leaf_der).map_err(|error| word(&error))?;

@@ -3,7 +3,7 @@
 //! Unknown extensions are skipped and known ones must be read to their last byte, as with OpenSSL.
 //! The authority key identifier is read by our own reader: x509-parser passes over the parts of it
 //! that it cannot read, and a part that is passed over would match every issuer. Known extensions
-//! that decide nothing (policies, revocation points) are not read at all.
+//! that decide nothing (policies) are not read at all.
 
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::der_parser::oid;
@@ -13,6 +13,7 @@ use x509_parser::extensions::{
     NameConstraints, SubjectAlternativeName, X509Extension,
 };
 
+use super::certificate::Certificate;
 use super::der::{self, Reader, tag};
 
 /// What the extensions of one certificate say.
@@ -32,8 +33,12 @@ pub struct Extensions<'a> {
     pub authority_key: AuthorityKey<'a>,
     /// `subjectAltName`, if present.
     pub alt_names: Option<Vec<GeneralName<'a>>>,
-    /// `nameConstraints` are present.
-    pub name_constraints: bool,
+    /// The value of `subjectAltName`, if present.
+    pub alt_names_value: Option<&'a [u8]>,
+    /// The value of `nameConstraints`, if present.
+    pub name_constraints: Option<&'a [u8]>,
+    /// The value of `cRLDistributionPoints`, if present. It is read when a revocation list asks.
+    pub distribution_points: Option<&'a [u8]>,
     /// A critical extension is not among those we know.
     pub unknown_critical: bool,
 }
@@ -49,18 +54,31 @@ pub struct AuthorityKey<'a> {
     pub serial: Option<&'a [u8]>,
 }
 
+impl AuthorityKey<'_> {
+    /// Does it allow this issuer? What either leaves out is not held against the other.
+    #[must_use]
+    pub fn points_to(&self, issuer: &Certificate<'_>) -> bool {
+        let key_agrees = match (self.key_id, issuer.extensions.subject_key_id) {
+            (Some(wanted), Some(has)) => wanted == has,
+            _ => true,
+        };
+        key_agrees
+            && self.serial.is_none_or(|serial| serial == issuer.outline.serial)
+            && self.issuer.is_none_or(|name| name == issuer.outline.issuer)
+    }
+}
+
 const SUBJECT_KEY: &[u8] = &oid!(raw 2.5.29.14);
 const KEY_USAGE: &[u8] = &oid!(raw 2.5.29.15);
 const ALT_NAMES: &[u8] = &oid!(raw 2.5.29.17);
 const BASIC_CONSTRAINTS: &[u8] = &oid!(raw 2.5.29.19);
 const NAME_CONSTRAINTS: &[u8] = &oid!(raw 2.5.29.30);
+const DISTRIBUTION_POINTS: &[u8] = &oid!(raw 2.5.29.31);
 const AUTHORITY_KEY: &[u8] = &oid!(raw 2.5.29.35);
 const EXTENDED_USAGE: &[u8] = &oid!(raw 2.5.29.37);
 const NETSCAPE_CERT_TYPE: &[u8] = &oid!(raw 2.16.840.1.113730.1.1);
-/// Policies, where to find revocation lists, and that none is to be looked for: known, but they
-/// decide nothing here.
-const WITHOUT_EFFECT: [&[u8]; 6] = [
-    &oid!(raw 2.5.29.31),
+/// Policies, and that no revocation is to be looked for: known, but they decide nothing here.
+const WITHOUT_EFFECT: [&[u8]; 5] = [
     &oid!(raw 2.5.29.32),
     &oid!(raw 2.5.29.33),
     &oid!(raw 2.5.29.36),
@@ -97,14 +115,16 @@ impl<'a> Extensions<'a> {
             ALT_NAMES => {
                 let SubjectAlternativeName { general_names } = whole(value)?;
                 self.alt_names = Some(general_names);
+                self.alt_names_value = Some(value);
             }
             BASIC_CONSTRAINTS => self.basic = Some(whole(value)?),
             NAME_CONSTRAINTS => {
                 whole::<NameConstraints<'_>>(value)?;
-                self.name_constraints = true;
+                self.name_constraints = Some(value);
             }
             AUTHORITY_KEY => self.authority_key = authority_key(value)?,
             EXTENDED_USAGE => self.extended = Some(extended_usage(value)?),
+            DISTRIBUTION_POINTS => self.distribution_points = Some(value),
             NETSCAPE_CERT_TYPE => self.netscape = Some(whole(value)?),
             other => return Some(WITHOUT_EFFECT.contains(&other)),
         }
@@ -129,7 +149,8 @@ fn extended_usage(value: &[u8]) -> Option<ExtendedKeyUsage<'_>> {
     whole(value)
 }
 
-fn authority_key(value: &[u8]) -> Option<AuthorityKey<'_>> {
+/// Reads one, of a certificate or of a revocation list.
+pub(super) fn authority_key(value: &[u8]) -> Option<AuthorityKey<'_>> {
     let mut body = Reader::new(der::only(value, tag::SEQUENCE)?.content);
     let key_id = body.optional(0x80)?.map(|element| element.content);
     let issuer = match body.optional(0xa1)? {

@@ -5,12 +5,20 @@
 pub enum VerifyFailure {
     /// The chain ends below the trust anchors, at a certificate of theirs that is not self-signed.
     NoIssuer,
+    /// There is no revocation list of a CA, or none that speaks of this certificate.
+    NoCrl,
     /// A signature is wrong, or made in a way we do not verify.
     Signature,
+    /// A revocation list is not signed by its CA.
+    CrlSignature,
     /// `notBefore` is in the future.
     NotYetValid,
     /// `notAfter` is in the past.
     Expired,
+    /// `thisUpdate` of a revocation list is in the future.
+    CrlNotYetValid,
+    /// `nextUpdate` of a revocation list is in the past.
+    CrlExpired,
     /// `notBefore` cannot be read.
     BadNotBefore,
     /// `notAfter` cannot be read.
@@ -25,6 +33,8 @@ pub enum VerifyFailure {
     FirstCertificate,
     /// More intermediates than `depth` allows.
     ChainTooLong,
+    /// A revocation list says so.
+    Revoked,
     /// A certificate issued another one, but is no CA.
     InvalidCa,
     /// More intermediates than a CA allows below itself.
@@ -33,10 +43,22 @@ pub enum VerifyFailure {
     Purpose,
     /// A CA's key usage does not include signing certificates.
     NoCertSign,
+    /// A CA's key usage does not include signing revocation lists.
+    NoCrlSign,
     /// A critical extension is not known.
     CriticalExtension,
-    /// A name is outside a CA's name constraints.
+    /// A name is outside a CA's permitted names.
     Subtree,
+    /// A name is among a CA's excluded names.
+    ExcludedSubtree,
+    /// A name constraint has a minimum or a maximum.
+    SubtreeBounds,
+    /// A name constraint is of a type that is not known.
+    ConstraintType,
+    /// A name constraint cannot be read.
+    ConstraintSyntax,
+    /// A name cannot be held against a name constraint.
+    NameSyntax,
     /// Refused by a rule of ours that `OpenSSL` does not have: an X.509 v1 leaf where these are not
     /// allowed, or what webpki refuses on top.
     Application,
@@ -56,9 +78,13 @@ impl VerifyFailure {
     pub const fn text(self) -> &'static str {
         match self {
             Self::NoIssuer => "unable to get issuer certificate",
+            Self::NoCrl => "unable to get certificate CRL",
             Self::Signature => "certificate signature failure",
+            Self::CrlSignature => "CRL signature failure",
             Self::NotYetValid => "certificate is not yet valid",
             Self::Expired => "certificate has expired",
+            Self::CrlNotYetValid => "CRL is not yet valid",
+            Self::CrlExpired => "CRL has expired",
             Self::BadNotBefore => "format error in certificate's notBefore field",
             Self::BadNotAfter => "format error in certificate's notAfter field",
             Self::SelfSignedLeaf => "self-signed certificate",
@@ -66,12 +92,19 @@ impl VerifyFailure {
             Self::NoLocalIssuer => "unable to get local issuer certificate",
             Self::FirstCertificate => "unable to verify the first certificate",
             Self::ChainTooLong => "certificate chain too long",
+            Self::Revoked => "certificate revoked",
             Self::InvalidCa => "invalid CA certificate",
             Self::PathLength => "path length constraint exceeded",
             Self::Purpose => "unsuitable certificate purpose",
             Self::NoCertSign => "key usage does not include certificate signing",
+            Self::NoCrlSign => "key usage does not include CRL signing",
             Self::CriticalExtension => "unhandled critical extension",
             Self::Subtree => "permitted subtree violation",
+            Self::ExcludedSubtree => "excluded subtree violation",
+            Self::SubtreeBounds => "name constraints minimum and maximum not supported",
+            Self::ConstraintType => "unsupported name constraint type",
+            Self::ConstraintSyntax => "unsupported or invalid name constraint syntax",
+            Self::NameSyntax => "unsupported or invalid name syntax",
             Self::Application => "application verification failure",
             Self::LeafKeyTooSmall => "EE certificate key too weak",
             Self::CaKeyTooSmall => "CA certificate key too weak",

@@ -195,7 +195,7 @@ fn short_name(name: &[u8], subject: bool) -> Vec<u8> {
             continue;
         }
         let Some(selector) = Selector::new(attribute) else { continue };
-        for value in name::values(name, &selector) {
+        for value in name::safe_values(name, &selector) {
             let double = value.contains(',') && value.contains('=');
             if value.is_empty() || value.contains('"') || double {
                 continue;

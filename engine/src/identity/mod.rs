@@ -7,6 +7,8 @@ pub mod alt_names;
 pub mod cache;
 pub mod certificate;
 pub mod chain;
+pub mod constraints;
+pub mod crl;
 pub mod der;
 pub mod extensions;
 pub mod failure;
@@ -16,6 +18,8 @@ pub mod ocsp;
 pub mod outline;
 pub mod path;
 mod render;
+pub mod revocation;
+pub mod search;
 pub mod short_names;
 pub mod signature;
 pub mod time;
@@ -40,6 +44,8 @@ pub struct ClientIdentity {
     pub verdict: Verdict,
     /// The leaf's `notBefore` and `notAfter`, Unix seconds; 0 without a certificate or a readable date.
     pub validity: (i64, i64),
+    /// Seconds by which its policy lets it end later.
+    pub skew: i64,
     /// SHA-256 of the leaf's DER; zeros without a certificate.
     pub leaf_sha256: [u8; 32],
     /// What was presented, as DER, the leaf first: to be judged again by another policy.
@@ -76,8 +82,9 @@ impl ClientIdentity {
         };
         let Some(leaf) = Outline::read(leaf_der) else {
             let values = ClientValues::render(None, verdict, wanted);
+            let (validity, skew) = ((0, 0), 0);
             let access = wanted.access(None, verdict);
-            return Self { verdict, validity: (0, 0), leaf_sha256, chain: kept, values, access };
+            return Self { verdict, validity, skew, leaf_sha256, chain: kept, values, access };
         };
         let validity = (
             leaf.not_before.seconds_lenient().unwrap_or(0),
@@ -87,7 +94,7 @@ impl ClientIdentity {
         let rendering = Rendering { leaf, alt_names, rest, leaf_sha256, own_uris };
         let values = ClientValues::render(Some(&rendering), verdict, wanted);
         let access = wanted.access(Some(&rendering), verdict);
-        Self { verdict, validity, leaf_sha256, chain: kept, values, access }
+        Self { verdict, validity, skew: 0, leaf_sha256, chain: kept, values, access }
     }
 
     /// Nobody: no certificate was sent, or none was asked for.
@@ -96,6 +103,7 @@ impl ClientIdentity {
         Self {
             verdict: Verdict::None,
             validity: (0, 0),
+            skew: 0,
             leaf_sha256: [0; 32],
             chain: Box::default(),
             values: ClientValues::render(None, Verdict::None, wanted),
@@ -107,6 +115,12 @@ impl ClientIdentity {
     #[must_use]
     pub fn access(&self, list: usize) -> Access {
         self.access.get(list).copied().unwrap_or(Access::NotAllowed)
+    }
+
+    /// Is its end over?
+    #[must_use]
+    pub const fn has_ended(&self, now: i64) -> bool {
+        self.validity.1.saturating_add(self.skew) < now
     }
 
     /// `$ssl_client_v_remain`: whole days until `notAfter`, 0 if less than one; `None` without a

@@ -110,33 +110,29 @@ pub fn one_line(name: &[u8], out: &mut Vec<u8>) {
 pub fn attribute(name: &[u8], selector: &Selector, out: &mut Vec<u8>) {
     let Some(attributes) = attributes(name) else { return };
     let wanted = attributes.iter().find(|attribute| selector.is(attribute.oid));
-    if let Some(value) = wanted.and_then(|wanted| text(&wanted.value)) {
+    if let Some(value) = wanted.and_then(|wanted| safe_text(wanted.value)) {
         out.extend_from_slice(value.as_bytes());
     }
 }
 
 /// Every value of this attribute that has a safe form, in the order of the encoding.
 #[must_use]
-pub fn values(name: &[u8], selector: &Selector) -> Vec<String> {
+pub fn safe_values(name: &[u8], selector: &Selector) -> Vec<String> {
     let list = attributes(name).unwrap_or_default();
     let wanted = list.iter().filter(|attribute| selector.is(attribute.oid));
-    wanted.filter_map(|attribute| text(&attribute.value)).collect()
+    wanted.filter_map(|attribute| safe_text(attribute.value)).collect()
 }
 
 /// Has the name this attribute with exactly this value?
 #[must_use]
 pub fn has_value(name: &[u8], selector: &Selector, wanted: &str) -> bool {
-    values(name, selector).iter().any(|value| value == wanted)
+    safe_values(name, selector).iter().any(|value| value == wanted)
 }
 
 /// A value as text, if it is one and holds no control character.
-fn text(value: &Element<'_>) -> Option<String> {
-    let mut bytes = Vec::new();
-    let clean = each_character(value.content, width(value.tag)?, |piece, _, _| {
-        bytes.extend_from_slice(piece);
-    });
-    let text = String::from_utf8(bytes).ok()?;
-    (clean && !text.chars().any(char::is_control)).then_some(text)
+fn safe_text(value: Element<'_>) -> Option<String> {
+    let text = String::from_utf8(text(value)?).ok()?;
+    (!text.chars().any(char::is_control)).then_some(text)
 }
 
 /// Can OpenSSL read the name? Its values are of the types that names are made of, and those with
@@ -156,10 +152,49 @@ pub fn is_valid(name: &[u8]) -> bool {
     })
 }
 
-/// Has the name an attribute of this encoded type?
-#[must_use]
-pub fn has_attribute(name: &[u8], oid: &[u8]) -> bool {
-    attributes(name).is_some_and(|list| list.iter().any(|attribute| attribute.oid == oid))
+/// Every attribute's encoded type and value; `None` if the name is broken.
+pub(super) fn values(name: &[u8]) -> Option<Vec<(&[u8], Element<'_>)>> {
+    Some(attributes(name)?.into_iter().map(|Attribute { oid, value, .. }| (oid, value)).collect())
+}
+
+/// A value as UTF-8; `None` if it is not text.
+pub(super) fn text(value: Element<'_>) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let clean = each_character(value.content, width(value.tag)?, |bytes, _, _| {
+        out.extend_from_slice(bytes);
+    });
+    clean.then_some(out)
+}
+
+/// The relative names in OpenSSL's canonical spelling, by which it compares them: text as UTF-8,
+/// ASCII in lower case, no space around it and single ones in it; the attributes in one order.
+pub(super) fn canonical(name: &[u8]) -> Option<Vec<Vec<Vec<u8>>>> {
+    let mut relative_names: Vec<Vec<Vec<u8>>> = Vec::new();
+    for Attribute { oid, value, joined } in attributes(name)? {
+        let mut out = vec![u8::try_from(oid.len()).ok()?];
+        out.extend_from_slice(oid);
+        // A number stays what it is.
+        match (value.tag, text(value)) {
+            (18, _) | (_, None) => out.extend_from_slice(value.whole),
+            (_, Some(text)) => {
+                out.push(12);
+                let space = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d);
+                let words = text.split(space).filter(|word| !word.is_empty());
+                for (at, word) in words.enumerate() {
+                    if at > 0 {
+                        out.push(b' ');
+                    }
+                    out.extend(word.iter().map(u8::to_ascii_lowercase));
+                }
+            }
+        }
+        match relative_names.last_mut() {
+            Some(last) if joined => last.push(out),
+            _ => relative_names.push(vec![out]),
+        }
+    }
+    relative_names.iter_mut().for_each(|attributes| attributes.sort_unstable());
+    Some(relative_names)
 }
 
 /// The attributes in the order of the encoding; `None` if the name is broken.

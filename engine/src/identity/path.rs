@@ -2,14 +2,18 @@
 //!
 //! nginx lets OpenSSL go on after every error and reports the last one, so this does the same:
 //! each check that fails overwrites what was found before. Of two candidates for an issuer the one
-//! that is valid now is taken, else the one that ends last. Bounded by the depth.
+//! that is valid now is taken, else the one that ends last. Bounded by the depth. Where that leaves
+//! a choice, [`super::search`] walks the other ways.
 
 use x509_parser::extensions::NSCertType;
 
 use super::certificate::Certificate;
+use super::constraints;
 use super::failure::VerifyFailure;
 use super::outline::Outline;
+use super::revocation::Revocation;
 use super::signature;
+use super::time::Clock;
 
 /// What a leaf must be good for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,6 +33,14 @@ pub struct Path<'a> {
     pub from_peer: usize,
     /// The last thing that is wrong.
     pub failure: Option<VerifyFailure>,
+    /// Some certificate of it is revoked, whatever else is wrong.
+    pub revoked: bool,
+    /// Somewhere there was more than one issuer to choose from.
+    pub ambiguous: bool,
+    /// Revocation lists that were asked, with the place of the certificate that must have signed them.
+    pub asked: Vec<(usize, usize)>,
+    /// Every signature of it has been checked here already.
+    pub signatures_checked: bool,
 }
 
 /// Where issuers come from.
@@ -39,23 +51,63 @@ pub struct Sources<'a, 'p> {
     pub anchors: &'p dyn Fn(&[u8]) -> Vec<&'a [u8]>,
     /// Intermediates allowed between leaf and anchor.
     pub depth: u32,
-    /// Unix seconds.
-    pub now: i64,
+    /// Now.
+    pub clock: Clock,
+}
+
+impl std::fmt::Debug for Sources<'_, '_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Sources").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+/// What a path is held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Tests<'r> {
+    /// What the leaf must be good for.
+    pub purpose: Purpose,
+    /// Now.
+    pub clock: Clock,
+    /// Which certificates are revoked.
+    pub revocation: Option<&'r Revocation>,
 }
 
 impl<'a> Path<'a> {
-    /// Builds and examines the path of this leaf.
+    /// The path that OpenSSL would take from this leaf, not yet examined.
     #[must_use]
-    pub fn examine(leaf: Certificate<'a>, mut sources: Sources<'a, '_>, purpose: Purpose) -> Self {
-        let now = sources.now;
-        let mut path = Self { certificates: vec![leaf], from_peer: 1, failure: None };
+    pub fn first(leaf: Certificate<'a>, sources: &Sources<'a, '_>) -> Self {
+        let mut path = Self::of(vec![leaf], 1);
         path.check_leaf_key();
-        path.build(&mut sources);
-        path.check_extensions(purpose);
-        path.check_strength();
-        path.check_signatures_and_times(now);
-        path.check_name_constraints();
+        path.build(sources);
         path
+    }
+
+    /// A path that somebody else has found, not yet examined.
+    #[must_use]
+    pub const fn of(certificates: Vec<Certificate<'a>>, from_peer: usize) -> Self {
+        Self {
+            certificates,
+            from_peer,
+            failure: None,
+            revoked: false,
+            ambiguous: false,
+            asked: Vec::new(),
+            signatures_checked: false,
+        }
+    }
+
+    /// Examines it from end to end, as OpenSSL would.
+    pub fn examine(&mut self, tests: Tests<'_>) {
+        self.check_extensions(tests.purpose);
+        self.check_strength();
+        if let Some(revocation) = tests.revocation {
+            let finding = revocation.look_up(&self.certificates, tests.clock);
+            self.failure = finding.failure.or(self.failure);
+            self.revoked = finding.revoked;
+            self.asked = finding.asked;
+        }
+        self.check_signatures_and_times(tests.clock);
+        self.failure = constraints::violation(&self.certificates).or(self.failure);
     }
 
     fn fail(&mut self, failure: VerifyFailure) {
@@ -73,14 +125,21 @@ impl<'a> Path<'a> {
     }
 
     /// Anchors first, then what the peer sent; after the first anchor, anchors only.
-    fn build(&mut self, sources: &mut Sources<'a, '_>) {
+    fn build(&mut self, sources: &Sources<'a, '_>) {
         // The anchor itself does not count.
         let longest = usize::try_from(sources.depth).unwrap_or(usize::MAX).saturating_add(1);
         let mut untrusted = true;
         while let Some(current) = self.last() {
             let room = self.certificates.len() <= longest;
             let self_signed = current.self_signed();
-            let anchor = if room { anchor_for(current, sources) } else { None };
+            let (anchor, anchors) =
+                if room { anchor_for(current, sources) } else { (None, Choice::default()) };
+            let (issuer, peers) = if room && !self_signed && untrusted {
+                self.issuer_for(sources)
+            } else {
+                (None, Choice::default())
+            };
+            self.ambiguous |= anchors.0 + peers.0 > 1;
             if let Some(anchor) = anchor {
                 if !self_signed {
                     let root = anchor.self_signed();
@@ -93,35 +152,28 @@ impl<'a> Path<'a> {
                 }
                 // A self-signed certificate of the peer must be the anchor itself, not just
                 // carry its name.
-                if anchor.outline.der == current.outline.der {
+                let same = self.last().is_some_and(|last| last.outline.der == anchor.outline.der);
+                if same {
                     self.from_peer = self.from_peer.min(self.certificates.len() - 1);
                     return;
                 }
             }
-            if !untrusted {
-                break;
-            }
-            let issuer = if self_signed || !room { None } else { self.take_issuer(sources) };
-            match issuer {
-                Some(issuer) => {
-                    self.certificates.push(issuer);
-                    self.from_peer += 1;
-                }
-                None => break,
-            }
+            let Some(issuer) = issuer.filter(|_| untrusted) else { break };
+            self.certificates.push(issuer);
+            self.from_peer += 1;
         }
         self.report_untrusted(longest);
     }
 
-    /// The best issuer among what the peer sent, taken out of it.
-    fn take_issuer(&self, sources: &mut Sources<'a, '_>) -> Option<Certificate<'a>> {
-        let current = self.last()?;
+    /// The best issuer among what the peer sent.
+    fn issuer_for(&self, sources: &Sources<'a, '_>) -> (Option<Certificate<'a>>, Choice) {
+        let Some(current) = self.last() else { return (None, Choice::default()) };
         let fits = |candidate: &Certificate<'_>| {
             current.may_be_issued_by(candidate)
                 && !self.certificates.iter().any(|used| used.outline.der == candidate.outline.der)
         };
-        let at = best(&sources.peer, fits, sources.now)?;
-        Some(sources.peer.swap_remove(at))
+        let (at, choice) = best(&sources.peer, fits, sources.clock);
+        (at.and_then(|at| sources.peer.get(at)).cloned(), choice)
     }
 
     fn report_untrusted(&mut self, longest: usize) {
@@ -188,7 +240,7 @@ impl<'a> Path<'a> {
     }
 
     /// From the anchor down to the leaf. The dates of the anchor count, its signature does not.
-    fn check_signatures_and_times(&mut self, now: i64) {
+    fn check_signatures_and_times(&mut self, clock: Clock) {
         let count = self.certificates.len();
         let ends_self_signed = self.last().is_some_and(Certificate::self_signed);
         if count == 1 && !ends_self_signed {
@@ -198,10 +250,12 @@ impl<'a> Path<'a> {
         let left_to_webpki = self.failure.is_none()
             && count > 1
             && self.certificates.first().is_some_and(|leaf| leaf.version == 3)
+            && !constraints::beyond_webpki(&self.certificates)
             && self
                 .certificates
                 .iter()
-                .all(|certificate| time_failures(&certificate.outline, now) == [None; 2]);
+                .all(|certificate| time_failures(&certificate.outline, clock) == [None; 2]);
+        self.signatures_checked = !left_to_webpki;
         for at in (0..count).rev() {
             let Some(certificate) = self.certificates.get(at) else { return };
             let mut findings = [None; 2];
@@ -218,29 +272,10 @@ impl<'a> Path<'a> {
                 // OpenSSL has no issuer to hold this one against, and passes it over.
                 continue;
             }
-            let findings = findings.into_iter().chain(time_failures(&certificate.outline, now));
+            let findings = findings.into_iter().chain(time_failures(&certificate.outline, clock));
             for failure in findings.flatten() {
                 self.fail(failure);
             }
-        }
-    }
-
-    /// webpki applies constraints to alternative names. Names that only OpenSSL would look at (the
-    /// subject of a leaf without alternative names, an address in the subject) are refused under
-    /// any constraint: whoever constrains names gives them.
-    fn check_name_constraints(&mut self) {
-        const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01];
-        let constrained = self
-            .certificates
-            .iter()
-            .skip(1)
-            .any(|certificate| certificate.extensions.name_constraints);
-        let unnamed = self.certificates.first().is_some_and(|leaf| {
-            leaf.extensions.alt_names.is_none()
-                || super::name::has_attribute(leaf.outline.subject, EMAIL_ADDRESS)
-        });
-        if constrained && unnamed && self.failure.is_none() {
-            self.fail(VerifyFailure::Subtree);
         }
     }
 }
@@ -309,51 +344,62 @@ fn fits_purpose(certificate: &Certificate<'_>, purpose: Purpose, issuer: Option<
 
 /// OpenSSL's word for a leaf that x509-parser refuses: it looks at the dates last.
 #[must_use]
-pub fn unread(leaf: &[u8], now: i64) -> VerifyFailure {
+pub fn unread(leaf: &[u8], clock: Clock) -> VerifyFailure {
     let outline = Outline::read(leaf);
-    let findings = outline.map_or([None; 2], |outline| time_failures(&outline, now));
+    let findings = outline.map_or([None; 2], |outline| time_failures(&outline, clock));
     findings.into_iter().flatten().last().unwrap_or(VerifyFailure::Unspecified)
 }
 
-fn time_failures(outline: &Outline<'_>, now: i64) -> [Option<VerifyFailure>; 2] {
+fn time_failures(outline: &Outline<'_>, clock: Clock) -> [Option<VerifyFailure>; 2] {
     let start = match outline.not_before.seconds() {
         None => Some(VerifyFailure::BadNotBefore),
-        Some(start) if now < start => Some(VerifyFailure::NotYetValid),
+        Some(start) if !clock.has_begun(start) => Some(VerifyFailure::NotYetValid),
         Some(_) => None,
     };
     let end = match outline.not_after.seconds() {
         None => Some(VerifyFailure::BadNotAfter),
-        Some(end) if end <= now => Some(VerifyFailure::Expired),
+        Some(end) if clock.is_past(end) => Some(VerifyFailure::Expired),
         Some(_) => None,
     };
     [start, end]
 }
 
+/// How many there were to choose from.
+#[derive(Clone, Copy, Debug, Default)]
+struct Choice(usize);
+
 /// The anchor that may have issued this certificate.
-fn anchor_for<'a>(current: &Certificate<'_>, sources: &Sources<'a, '_>) -> Option<Certificate<'a>> {
+fn anchor_for<'a>(
+    current: &Certificate<'a>,
+    sources: &Sources<'a, '_>,
+) -> (Option<Certificate<'a>>, Choice) {
     let mut candidates: Vec<Certificate<'a>> = (sources.anchors)(current.outline.issuer)
         .into_iter()
         .filter_map(Certificate::parse)
         .collect();
-    let at = best(&candidates, |candidate| current.may_be_issued_by(candidate), sources.now)?;
-    Some(candidates.swap_remove(at))
+    let (at, choice) =
+        best(&candidates, |candidate| current.may_be_issued_by(candidate), sources.clock);
+    (at.map(|at| candidates.swap_remove(at)), choice)
 }
 
 /// The first candidate that is valid now, else the one that ends last.
 fn best(
     candidates: &[Certificate<'_>],
     fits: impl Fn(&Certificate<'_>) -> bool,
-    now: i64,
-) -> Option<usize> {
+    clock: Clock,
+) -> (Option<usize>, Choice) {
+    let mut count = 0;
+    let mut valid: Option<usize> = None;
     let mut latest: Option<(usize, i64)> = None;
     for (at, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| fits(candidate)) {
+        count += 1;
         let (start, end) = (candidate.not_before, candidate.not_after);
-        if start <= now && now < end {
-            return Some(at);
+        if clock.has_begun(start) && !clock.is_past(end) {
+            valid = valid.or(Some(at));
         }
         if latest.is_none_or(|(_, best_end)| end > best_end) {
             latest = Some((at, end));
         }
     }
-    latest.map(|(at, _)| at)
+    (valid.or_else(|| latest.map(|(at, _)| at)), Choice(count))
 }

@@ -7,6 +7,7 @@ use x509_parser::oid_registry::{OID_NIST_EC_P521, Oid};
 use x509_parser::public_key::{PublicKey, RSAPublicKey};
 
 use super::certificate::Certificate;
+use super::der::{Reader, tag};
 
 /// What we verify; everything else is a signature failure.
 pub static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
@@ -33,20 +34,65 @@ const WEAK: [Oid<'static>; 6] = [
     oid!(1.2.840.10040.4.3),
 ];
 const RSA_BITS_MIN: usize = 2048;
+/// ring verifies with no larger key.
+const RSA_BITS_MAX: usize = 8192;
 
 /// Did the first certificate's key sign the second?
 #[must_use]
 pub fn issued(issuer: &Certificate<'_>, subject: &Certificate<'_>) -> bool {
+    let signature = (subject.outline.signature_algorithm, &*subject.signature.data);
+    signed(issuer, subject.outline.signed, signature)
+}
+
+/// Did the certificate's key sign this message? The signature comes with the content of its
+/// algorithm identifier.
+#[must_use]
+pub fn signed(issuer: &Certificate<'_>, message: &[u8], signature: (&[u8], &[u8])) -> bool {
     let key = &issuer.public_key.subject_public_key.data;
+    let (algorithm, signature) = signature;
     ALGORITHMS
         .iter()
-        .find(|algorithm| {
-            algorithm.signature_alg_id().as_ref() == subject.outline.signature_algorithm
-                && algorithm.public_key_alg_id().as_ref() == issuer.outline.key_algorithm
+        .find(|known| {
+            known.signature_alg_id().as_ref() == algorithm
+                && known.public_key_alg_id().as_ref() == issuer.outline.key_algorithm
         })
-        .is_some_and(|algorithm| {
-            algorithm.verify_signature(key, subject.outline.signed, &subject.signature.data).is_ok()
-        })
+        .is_some_and(|known| known.verify_signature(key, message, signature).is_ok())
+}
+
+/// The kinds of a key or a signature: RSA, elliptic curve, or what has one identifier for both.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Sort<'a> {
+    Rsa,
+    RsaPss,
+    Ec,
+    Other(&'a [u8]),
+}
+
+fn sort_of(algorithm: &[u8]) -> Option<Sort<'_>> {
+    Some(match Reader::new(algorithm).content(tag::OID)? {
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a] => Sort::RsaPss,
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, _] => Sort::Rsa,
+        [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02 | 0x04, ..] => Sort::Ec,
+        other => Sort::Other(other),
+    })
+}
+
+/// Can a key of the issuer's kind have made a signature with this algorithm? OpenSSL does not
+/// take another for the issuer, whatever its name.
+#[must_use]
+pub fn kinds_agree(issuer: &Certificate<'_>, signature_algorithm: &[u8]) -> bool {
+    match (sort_of(issuer.outline.key_algorithm), sort_of(signature_algorithm)) {
+        (Some(Sort::Rsa), Some(Sort::RsaPss)) => true,
+        (Some(key), Some(signature)) => key == signature,
+        _ => false,
+    }
+}
+
+/// Does the content of an algorithm identifier name a digest below 112 bits?
+#[must_use]
+pub fn is_weak(signature_algorithm: &[u8]) -> bool {
+    let oid = Reader::new(signature_algorithm).content(tag::OID).unwrap_or_default();
+    WEAK.iter().any(|weak| weak.as_bytes() == oid)
 }
 
 /// 112 bits, the level nginx runs at on Debian: RSA from 2048 bits.
@@ -58,7 +104,7 @@ pub fn key_is_strong(certificate: &Certificate<'_>) -> bool {
 /// Is the digest of its signature below 112 bits?
 #[must_use]
 pub fn digest_is_weak(certificate: &Certificate<'_>) -> bool {
-    WEAK.contains(&certificate.signature_algorithm.algorithm)
+    is_weak(certificate.outline.signature_algorithm)
 }
 
 /// Bits of an RSA modulus.
@@ -71,6 +117,13 @@ pub fn rsa_bits(certificate: &Certificate<'_>) -> Option<usize> {
     let digits = modulus.get(leading..)?;
     let first = digits.first()?;
     Some(digits.len() * 8 - usize::try_from(first.leading_zeros()).unwrap_or(0))
+}
+
+/// Can anything be verified with this key? There is a limit to what a peer may make us compute, and
+/// ring does not know P-521.
+#[must_use]
+pub fn key_is_usable(certificate: &Certificate<'_>) -> bool {
+    rsa_bits(certificate).is_none_or(|bits| bits <= RSA_BITS_MAX) && !is_on_p521(certificate)
 }
 
 /// Is it a key on the curve P-521, which ring does not know?

@@ -8,6 +8,29 @@ pub struct CertTime<'a> {
     element: Element<'a>,
 }
 
+/// Now, and how wrong that may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Clock {
+    /// Unix seconds.
+    pub now: i64,
+    /// Seconds by which everything begins earlier and ends later.
+    pub skew: i64,
+}
+
+impl Clock {
+    /// Is this moment here?
+    #[must_use]
+    pub const fn has_begun(self, moment: i64) -> bool {
+        moment.saturating_sub(self.skew) <= self.now
+    }
+
+    /// Is this end over?
+    #[must_use]
+    pub const fn is_past(self, end: i64) -> bool {
+        end.saturating_add(self.skew) <= self.now
+    }
+}
+
 /// The parts of a time, before any offset is applied.
 struct Parts<'a> {
     year: i64,

@@ -88,6 +88,9 @@ fn json() -> Template {
     strings(
         &mut line,
         vec![
+            ("request_id", Variable::RequestId),
+            ("trace_id", Variable::TraceId),
+            ("span_id", Variable::SpanId),
             ("route_id", Variable::RouteId),
             ("upstream_addr", Variable::UpstreamAddr),
             ("upstream_status", Variable::UpstreamStatus),
@@ -149,6 +152,7 @@ mod tests {
             request: None,
             now: NOW,
             log: Some(&log),
+            marks: None,
         };
         let mut out = Vec::new();
         render_escaped(&line.template, &facts, line.escape, &mut out);

@@ -1,5 +1,6 @@
 //! What a template may read: borrowed views, made for one rendering and never kept.
 
+use super::marks::Marks;
 use crate::identity::ClientIdentity;
 use crate::wire::head::RequestHead;
 use crate::wire::target::Target;
@@ -19,6 +20,8 @@ pub struct Facts<'a> {
     pub now: Now<'a>,
     /// How it ended; in logs only.
     pub log: Option<&'a LogFacts<'a>>,
+    /// What the request is marked with.
+    pub marks: Option<&'a Marks>,
 }
 
 /// A client connection, rendered once when it is accepted.
@@ -40,6 +43,40 @@ pub struct ConnectionFacts {
     pub requests: u64,
 }
 
+/// Numbers that a client offered in its hello; rendered only where a template asks for them.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    /// In its order.
+    pub numbers: Vec<u16>,
+    /// `OpenSSL`'s name for a number.
+    pub name: fn(u16) -> Option<&'static str>,
+}
+
+impl Default for Offered {
+    fn default() -> Self {
+        Self { numbers: Vec::new(), name: |_| None }
+    }
+}
+
+impl Offered {
+    /// Names with colons between them, piece by piece; a number without a name in hexadecimal, as
+    /// nginx writes it.
+    pub fn each_piece(&self, mut put: impl FnMut(&[u8])) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for (at, number) in self.numbers.iter().enumerate() {
+            if at > 0 {
+                put(b":");
+            }
+            if let Some(name) = (self.name)(*number) {
+                put(name.as_bytes());
+            } else {
+                let digit = |shift: u16| DIGITS[usize::from((number >> shift) & 15)];
+                put(&[b'0', b'x', digit(12), digit(8), digit(4), digit(0)]);
+            }
+        }
+    }
+}
+
 /// A TLS session, rendered once after the handshake.
 #[derive(Clone, Debug, Default)]
 pub struct SessionFacts {
@@ -50,9 +87,9 @@ pub struct SessionFacts {
     /// `$ssl_curve`, by OpenSSL's name
     pub curve: &'static str,
     /// `$ssl_ciphers`: the client's list
-    pub ciphers: String,
+    pub ciphers: Offered,
     /// `$ssl_curves`: the client's list
-    pub curves: String,
+    pub curves: Offered,
     /// `$ssl_alpn_protocol`
     pub alpn: &'static str,
     /// `$ssl_server_name`

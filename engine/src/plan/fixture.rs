@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientLists, ClientVerify, Config, HeaderOps, HeaderValue, HostPattern, Http,
-    IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress, OnRevoke, PassHost,
-    Pem, PemSource, Protocols, Reject, Route, Runtime, Scheme, Server, Upstream, UpstreamTimeout,
-    UriPattern, Xfcc,
+    Answers, ClientAuth, ClientLists, ClientVerify, Config, Expect, Forwarded, HeaderOps,
+    HeaderValue, HostPattern, Http, IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node,
+    NodeAddress, OnRevoke, Pacing, PassHost, Pem, PemSource, Protocols, Reject, Route, Runtime,
+    Scheme, Server, Upstream, UpstreamTimeout, UriPattern, Xfcc,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -41,6 +41,7 @@ pub(crate) fn config() -> Config {
             ring_entries: 256,
             io_driver: IoDriver::Auto,
             max_connections: 100,
+            tls_fast_path: true,
             watch_files: true,
             shutdown_timeout: MINUTE,
         },
@@ -55,6 +56,12 @@ pub(crate) fn config() -> Config {
             fields_max: 100,
             ticket_key_files: Vec::new(),
             underscores_in_headers: false,
+            server_tokens: false,
+            via: None,
+            expect: Expect::Answer,
+            forwarded: Forwarded::default(),
+            answers: Answers::default(),
+            pacing: Pacing::default(),
         },
         log: Log {
             error: LogTarget::Stderr,
@@ -109,6 +116,7 @@ pub(crate) fn route(hosts: &[&str], uris: &[&str]) -> Route {
         upstream: 0,
         strip_prefix: None,
         timeout: None,
+        client_max_body_size: None,
         when: None,
         clients: Vec::new(),
         headers: Vec::new(),
@@ -146,6 +154,8 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
             reject: Reject::Http,
             on_revoke: OnRevoke::Close,
             allow_v1: true,
+            clock_skew: Duration::ZERO,
+            revocation: None,
             send_ca_names: true,
             lists: ClientLists::default(),
             exempt: Vec::new(),

@@ -5,10 +5,11 @@
 //! for a request is a set of names whose copies from the client go, and a list of fields to append.
 
 use ferrule_config::Config;
-use ferrule_config::model::{HeaderOps, HeaderValue, XfccMode};
-use ferrule_config::template::{Piece, Variable};
+use ferrule_config::model::{HeaderOps, HeaderValue, Traceparent, XfccMode};
+use ferrule_config::template::{Piece, Template as Written, Variable};
 
 use super::facts::Facts;
+use super::forwarded::Silenced;
 use super::names::{NameSet, StripSet};
 use super::template::{Compiler, Template, uses_session};
 
@@ -48,6 +49,7 @@ impl FieldPlan {
 pub struct HeaderRules {
     drop: NameSet,
     append: Vec<FieldPlan>,
+    silenced: Silenced,
 }
 
 impl HeaderRules {
@@ -72,7 +74,21 @@ impl HeaderRules {
             }
         }
         let append = append.into_iter().map(|field| FieldPlan::build(field, compiler)).collect();
-        Self { drop, append }
+        Self { drop, append, silenced: Silenced::default() }
+    }
+
+    /// Lets these rules, and the identity headers, have the last word on what we tell of a client's
+    /// connection.
+    #[must_use]
+    pub fn silence(mut self, identity: &IdentityHeaders) -> Self {
+        self.silenced = Silenced::of(&self.drop, identity);
+        self
+    }
+
+    /// Which of [`ForwardedFields`](super::ForwardedFields) are not wanted.
+    #[must_use]
+    pub const fn silenced(&self) -> Silenced {
+        self.silenced
     }
 
     /// Does the client's field of this name go?
@@ -104,9 +120,7 @@ impl IdentityHeaders {
         let element = HeaderValue {
             place: ferrule_config::Place::default(),
             name: XFCC.to_owned(),
-            value: ferrule_config::template::Template {
-                pieces: vec![Piece::Variable(Variable::SslClientXfcc)],
-            },
+            value: Written { pieces: vec![Piece::Variable(Variable::SslClientXfcc)] },
         };
         if xfcc == XfccMode::AppendForward {
             // Appended by the request; nobody else may have asked for it.
@@ -141,6 +155,23 @@ impl IdentityHeaders {
             field.render(facts, out);
         }
     }
+}
+
+/// The fields that hold a request's id and its trace; set before everything that is configured.
+pub(super) fn marks(config: &Config) -> Option<HeaderOps> {
+    let field = |name: &str, variable| HeaderValue {
+        place: Default::default(),
+        name: name.to_owned(),
+        value: Written { pieces: vec![Piece::Variable(variable)] },
+    };
+    let answers = &config.http.answers;
+    let mut set = Vec::new();
+    set.extend(answers.request_id.as_ref().map(|name| field(name, Variable::RequestId)));
+    if answers.traceparent != Traceparent::Off {
+        set.push(field("traceparent", Variable::Traceparent));
+        set.push(field("tracestate", Variable::Tracestate));
+    }
+    (!set.is_empty()).then(|| HeaderOps { set, ..HeaderOps::default() })
 }
 
 /// The names that only we may send upstream: the configured ones, the field's usual ones, and every
@@ -180,6 +211,7 @@ mod tests {
             request: None,
             now: crate::plan::fixture::NOW,
             log: None,
+            marks: None,
         };
         let mut sent = Vec::new();
         for field in rules.append() {

@@ -10,11 +10,14 @@ mod access_log;
 mod arguments;
 mod client;
 pub mod condition;
+pub mod error_pages;
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod forwarded;
 pub mod gate;
 pub mod headers;
+pub mod marks;
 pub mod names;
 pub mod route;
 pub mod sni;
@@ -31,8 +34,10 @@ use crate::wire::limits::HeadLimits;
 pub use access::{Forbidden, RouteAccess, TrustId};
 pub use condition::Condition;
 pub use facts::Facts;
+pub use forwarded::ForwardedFields;
 pub use gate::Gate;
 pub use headers::{HeaderRules, IdentityHeaders};
+pub use marks::Marks;
 pub use route::{Found, MethodSet, RouteTable};
 pub use sni::SniTable;
 pub use template::Template;
@@ -77,6 +82,8 @@ pub struct Plan {
     pub identity: IdentityHeaders,
     /// Which values of a client certificate have to be rendered.
     pub wanted: Wanted,
+    /// The operator's pages for our own error answers; read beside, see `setup`.
+    pub error_pages: error_pages::ErrorPages,
     /// One line of the access log; `None` writes none.
     pub access_log: Option<template::LineTemplate>,
     listeners: Vec<ListenerPlan>,
@@ -104,6 +111,8 @@ pub struct RoutePlan {
     pub strip_prefix: Option<Box<[u8]>>,
     /// The route's own, or its upstream's.
     pub timeout: ferrule_config::model::UpstreamTimeout,
+    /// Bytes of a request body; `None` is unlimited.
+    pub client_max_body_size: Option<u64>,
     /// What happens to request fields.
     pub headers: HeaderRules,
     /// What else it asks of a request.
@@ -124,6 +133,8 @@ impl Plan {
         compiler.hide(&strip);
         let identity = IdentityHeaders::build(config, strip, &mut compiler);
         let upstreams: Vec<_> = config.upstreams.iter().map(UpstreamPlan::build).collect();
+        // First, so that what the operator does to the same fields comes after it.
+        let marked: Vec<_> = headers::marks(config).into_iter().collect();
         let routes = config
             .routes
             .iter()
@@ -134,7 +145,12 @@ impl Plan {
                     upstream: UpstreamId(index(route.upstream)),
                     strip_prefix: route.strip_prefix.as_ref().map(|text| text.as_bytes().into()),
                     timeout: route.timeout.or(inherited).unwrap_or(upstream::TIMEOUT_DEFAULT),
-                    headers: HeaderRules::build(&route.headers, &mut compiler),
+                    client_max_body_size: route.client_max_body_size,
+                    headers: HeaderRules::build(
+                        &[marked.as_slice(), &route.headers].concat(),
+                        &mut compiler,
+                    )
+                    .silence(&identity),
                     when: route.when.as_ref().map(|when| Condition::build(when, &mut compiler)),
                     access: RouteAccess::build(&route.clients, compiler.wanted()),
                 }
@@ -159,6 +175,7 @@ impl Plan {
             table: RouteTable::build(&config.routes),
             identity,
             wanted: compiler.into_wanted(),
+            error_pages: error_pages::ErrorPages::default(),
             access_log,
             listeners,
             routes,

@@ -120,6 +120,21 @@ impl RouteTable {
         }
     }
 
+    /// Every method that some route takes for this host and path. One lookup for each: only OPTIONS
+    /// that goes no further asks for it.
+    #[must_use]
+    pub fn allowed(
+        &self,
+        host: &[u8],
+        path: &[u8],
+        holds: &mut dyn FnMut(RouteId) -> bool,
+    ) -> MethodSet {
+        let mut taken =
+            |method| matches!(self.lookup(host, path, method, &mut *holds), Found::Route(_));
+        let methods = METHODS.iter().map(|(method, _)| *method).filter(|method| taken(*method));
+        methods.fold(MethodSet::EMPTY, |set, method| MethodSet(set.0 | bit(method)))
+    }
+
     fn search_host(&self, host: &[u8], search: &mut Search<'_>) -> Option<RouteId> {
         if self.exact.is_empty() && self.wildcard.is_empty() {
             return None;

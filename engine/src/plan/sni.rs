@@ -6,9 +6,11 @@
 //! share a [`PolicyId`], "may this Host be asked for here?" compares policies, never strings.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientLists, ClientVerify, HostPattern, PemSource, Reject, Server,
+    ClientAuth, ClientLists, ClientVerify, CrlExpired, CrlMissing, HostPattern, Pem, PemSource,
+    Reject, Server,
 };
 use ferrule_config::pattern::Pattern;
 use hashbrown::HashMap;
@@ -41,6 +43,9 @@ struct PolicyRule {
     reject: Reject,
     depth: u32,
     allow_v1: bool,
+    clock_skew: Duration,
+    /// Lists of what is revoked, sorted, and how they are taken.
+    revocation: Option<(Vec<Source>, CrlExpired, CrlMissing)>,
     /// Sorted; the order in the file means nothing.
     ca: Vec<Source>,
     lists: ClientLists,
@@ -186,31 +191,42 @@ impl PolicyRule {
                 reject: Reject::Http,
                 depth: 0,
                 allow_v1: false,
+                clock_skew: Duration::ZERO,
+                revocation: None,
                 ca: Vec::new(),
                 lists: ClientLists::default(),
                 exempt: Vec::new(),
             };
         };
-        let mut ca: Vec<_> = client
-            .ca
-            .iter()
-            .map(|pem| match &pem.source {
-                PemSource::Inline(text) => Source::Inline(text.clone()),
-                PemSource::Path(path) => Source::Path(path.clone()),
-            })
-            .collect();
-        ca.sort();
-        ca.dedup();
+        let revocation = client
+            .revocation
+            .as_ref()
+            .map(|lists| (sources(&lists.crls), lists.expired, lists.missing));
         Self {
             verify: client.verify,
             reject: client.reject,
             depth: client.depth,
             allow_v1: client.allow_v1,
-            ca,
+            clock_skew: client.clock_skew,
+            revocation,
+            ca: sources(&client.ca),
             lists: client.lists.clone(),
             exempt: client.exempt.clone(),
         }
     }
+}
+
+fn sources(pems: &[Pem]) -> Vec<Source> {
+    let mut list: Vec<_> = pems
+        .iter()
+        .map(|pem| match &pem.source {
+            PemSource::Inline(text) => Source::Inline(text.clone()),
+            PemSource::Path(path) => Source::Path(path.clone()),
+        })
+        .collect();
+    list.sort();
+    list.dedup();
+    list
 }
 
 #[cfg(test)]

@@ -84,6 +84,7 @@ pub(super) enum Fact {
     RemoteAddr,
     RemotePort,
     Request,
+    RequestId,
     RequestLength,
     RequestMethod,
     RequestTime,
@@ -102,9 +103,13 @@ pub(super) enum Fact {
     SessionProtocol,
     SessionReused,
     SessionServerName,
+    SpanId,
     Status,
     TimeIso8601,
     TimeLocal,
+    TraceId,
+    Traceparent,
+    Tracestate,
     UpstreamAddr,
     UpstreamStatus,
     UpstreamTime,
@@ -273,15 +278,20 @@ impl Fact {
             | Self::Host
             | Self::Msec
             | Self::Request
+            | Self::RequestId
             | Self::RequestLength
             | Self::RequestMethod
             | Self::RequestTime
             | Self::RequestUri
             | Self::RouteId
             | Self::ServerProtocol
+            | Self::SpanId
             | Self::Status
             | Self::TimeIso8601
             | Self::TimeLocal
+            | Self::TraceId
+            | Self::Traceparent
+            | Self::Tracestate
             | Self::UpstreamAddr
             | Self::UpstreamStatus
             | Self::UpstreamTime
@@ -304,6 +314,7 @@ const fn fact(variable: &Variable) -> Option<Fact> {
         Variable::RemoteAddr => Fact::RemoteAddr,
         Variable::RemotePort => Fact::RemotePort,
         Variable::Request => Fact::Request,
+        Variable::RequestId => Fact::RequestId,
         Variable::RequestLength => Fact::RequestLength,
         Variable::RequestMethod => Fact::RequestMethod,
         Variable::RequestTime => Fact::RequestTime,
@@ -313,6 +324,7 @@ const fn fact(variable: &Variable) -> Option<Fact> {
         Variable::ServerAddr => Fact::ServerAddr,
         Variable::ServerPort => Fact::ServerPort,
         Variable::ServerProtocol => Fact::ServerProtocol,
+        Variable::SpanId => Fact::SpanId,
         Variable::SslAlpnProtocol => Fact::SessionAlpn,
         Variable::SslCipher => Fact::SessionCipher,
         Variable::SslCiphers => Fact::SessionCiphers,
@@ -326,6 +338,9 @@ const fn fact(variable: &Variable) -> Option<Fact> {
         Variable::Status => Fact::Status,
         Variable::TimeIso8601 => Fact::TimeIso8601,
         Variable::TimeLocal => Fact::TimeLocal,
+        Variable::TraceId => Fact::TraceId,
+        Variable::Traceparent => Fact::Traceparent,
+        Variable::Tracestate => Fact::Tracestate,
         Variable::UpstreamAddr => Fact::UpstreamAddr,
         Variable::UpstreamResponseTime => Fact::UpstreamTime,
         Variable::UpstreamStatus => Fact::UpstreamStatus,

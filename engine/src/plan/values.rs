@@ -1,6 +1,7 @@
 //! The values of variables, as bytes, escaped for where they go.
 
 use super::facts::{Facts, LogFacts, RequestFacts, SessionFacts};
+use super::marks::put_mark;
 use super::names::fold;
 use super::template::{Escape, Fact, FieldName};
 use crate::wire::head::Version;
@@ -94,12 +95,20 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
         Fact::TimeIso8601 => sink.put(facts.now.iso8601.as_bytes()),
         Fact::TimeLocal => sink.put(facts.now.local.as_bytes()),
         Fact::ClientDaysLeft => put_days_left(facts, sink),
+        Fact::SessionCiphers | Fact::SessionCurves => {
+            if let Some(session) = facts.session {
+                let ciphers = fact == Fact::SessionCiphers;
+                let offered = if ciphers { &session.ciphers } else { &session.curves };
+                offered.each_piece(|piece| sink.put(piece));
+            }
+        }
+        Fact::RequestId | Fact::SpanId | Fact::TraceId | Fact::Traceparent | Fact::Tracestate => {
+            put_mark(fact, facts, sink);
+        }
         Fact::SessionAlpn
         | Fact::SessionCipher
-        | Fact::SessionCiphers
         | Fact::SessionClientSigalg
         | Fact::SessionCurve
-        | Fact::SessionCurves
         | Fact::SessionProtocol
         | Fact::SessionReused
         | Fact::SessionServerName => {
@@ -144,10 +153,8 @@ fn session_value(fact: Fact, session: &SessionFacts) -> &[u8] {
     match fact {
         Fact::SessionAlpn => session.alpn.as_bytes(),
         Fact::SessionCipher => session.cipher.as_bytes(),
-        Fact::SessionCiphers => session.ciphers.as_bytes(),
         Fact::SessionClientSigalg => session.client_sigalg.as_bytes(),
         Fact::SessionCurve => session.curve.as_bytes(),
-        Fact::SessionCurves => session.curves.as_bytes(),
         Fact::SessionProtocol => session.protocol.as_bytes(),
         Fact::SessionReused if session.reused => b"r",
         Fact::SessionReused => b".",
@@ -297,6 +304,7 @@ mod tests {
             }),
             now: NOW,
             log: Some(&log),
+            marks: None,
         };
         let mut out = Vec::new();
         render_escaped(&template, &facts, escape, &mut out);

@@ -12,6 +12,10 @@ pub enum Counter {
     Accepted,
     /// Client connections closed at once: the core was at its limit.
     AcceptedOverLimit,
+    /// Client connections closed at once: their address had too many.
+    AcceptedOverAddress,
+    /// Client connections closed unserved: there were no descriptors or memory left.
+    AcceptedShed,
     /// Accepts that failed (out of descriptors and the like).
     AcceptFailed,
     /// Full TLS handshakes that succeeded.
@@ -44,6 +48,10 @@ pub enum Counter {
     UpstreamConnectFailed,
     /// Upstream connections that failed before the response was complete.
     UpstreamLost,
+    /// Responses with bytes behind them that nobody asked for; their connections were closed.
+    UpstreamSurplus,
+    /// Idle connections to upstream nodes that were closed because they said something unasked.
+    UpstreamUnasked,
     /// Requests tried again.
     UpstreamRetries,
     /// Deadlines that a client let pass.
@@ -70,9 +78,11 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in declaration order.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 33] = [
         Self::Accepted,
         Self::AcceptedOverLimit,
+        Self::AcceptedOverAddress,
+        Self::AcceptedShed,
         Self::AcceptFailed,
         Self::HandshakesFull,
         Self::HandshakesResumed,
@@ -89,6 +99,8 @@ impl Counter {
         Self::UpstreamReuses,
         Self::UpstreamConnectFailed,
         Self::UpstreamLost,
+        Self::UpstreamSurplus,
+        Self::UpstreamUnasked,
         Self::UpstreamRetries,
         Self::ClientTimeouts,
         Self::UpstreamTimeouts,
@@ -120,6 +132,8 @@ impl Counter {
         match self {
             Self::Accepted => "accepted",
             Self::AcceptedOverLimit => "accepted_over_limit",
+            Self::AcceptedOverAddress => "accepted_over_address",
+            Self::AcceptedShed => "accepted_shed",
             Self::AcceptFailed => "accept_failed",
             Self::HandshakesFull => "handshakes_full",
             Self::HandshakesResumed => "handshakes_resumed",
@@ -136,6 +150,8 @@ impl Counter {
             Self::UpstreamReuses => "upstream_reuses",
             Self::UpstreamConnectFailed => "upstream_connect_failed",
             Self::UpstreamLost => "upstream_lost",
+            Self::UpstreamSurplus => "upstream_surplus",
+            Self::UpstreamUnasked => "upstream_unasked",
             Self::UpstreamRetries => "upstream_retries",
             Self::ClientTimeouts => "client_timeouts",
             Self::UpstreamTimeouts => "upstream_timeouts",
@@ -154,10 +170,22 @@ impl Counter {
 /// The counters of one core. Written by that core alone.
 // A line of its own (two, because of the adjacent-line prefetcher) keeps one core's counting from
 // slowing its neighbours down.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
 pub struct Counters {
     values: [AtomicU64; Counter::ALL.len()],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self { values: std::array::from_fn(|_| AtomicU64::new(0)) }
+    }
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self { values: [0; Counter::ALL.len()] }
+    }
 }
 
 impl Counters {
@@ -184,7 +212,7 @@ impl Counters {
 }
 
 /// Values of one core, or summed over several.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Snapshot {
     values: [u64; Counter::ALL.len()],
 }

@@ -48,7 +48,7 @@ fn count(counters: &Counters, outcome: &Outcome) {
         counters.add(Counter::UpstreamRetries, u64::from(outcome.retries));
     }
     match outcome.ended {
-        Ended::Answered | Ended::ResponseCutOff | Ended::Stopped => {}
+        Ended::Answered | Ended::ResponseCutOff(_) | Ended::Stopped => {}
         Ended::Refused(refusal) => {
             counters.add(Counter::Refusals, 1);
             if matches!(refusal, Refusal::HeadTimeout | Refusal::BodyTimeout) {

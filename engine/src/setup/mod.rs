@@ -4,6 +4,8 @@
 //! it beside that (listeners, addresses of nodes) is handed over in one piece, see [`link`].
 
 pub mod addresses;
+pub mod clients;
+mod error_pages;
 pub mod link;
 #[cfg(feature = "io")]
 pub mod listeners;
@@ -74,11 +76,13 @@ pub fn assemble(
     for warning in std::mem::take(&mut tls.warnings) {
         problems.warn(warning);
     }
+    let pages = error_pages::load(&config, &mut problems);
     Plan::check(&config, &mut problems);
     if !problems.is_empty() {
         return Err(Box::new(problems));
     }
     let mut plan = Plan::build(&config);
+    plan.error_pages = pages;
     plan.wanted.set_own_uris(tls.own_uris());
     Ok(Generation { number, config, plan, tls, warnings: problems })
 }

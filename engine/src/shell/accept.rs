@@ -1,7 +1,9 @@
 //! The accept loop of one listener on one core.
 
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use monoio::io::CancelHandle;
@@ -10,8 +12,10 @@ use monoio::net::{TcpListener, TcpStream};
 use super::connection;
 use super::core::{Core, LogCause};
 use super::panics::Guarded;
+use super::shed::{Shedder, is_exhaustion};
 use crate::plan::ListenerId;
 use crate::report::Counter;
+use crate::setup::clients::Clients;
 
 /// How long to rest when the kernel has no descriptor or memory for us.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -25,6 +29,8 @@ pub struct Accepting {
     pub listener: Cell<ListenerId>,
     /// Client connections that this core accepts.
     pub connections_max: u32,
+    /// Connections by client address, all cores together.
+    pub clients: Arc<Clients>,
     /// It is to end.
     pub ending: Cell<bool>,
 }
@@ -32,18 +38,27 @@ pub struct Accepting {
 /// Accepts until cancelled. The cancelled accept is awaited: a connection that won the race is
 /// served, never lost.
 pub async fn run(core: Rc<Core>, socket: TcpListener, state: Rc<Accepting>, cancel: CancelHandle) {
+    let mut shedder = Shedder::new();
     while !state.ending.get() {
         match socket.cancelable_accept(cancel.clone()).await {
-            Ok((stream, peer)) => admit(&core, &state, stream, peer),
+            Ok((stream, peer)) => {
+                shedder.succeeded();
+                admit(&core, &state, stream, peer);
+            }
             Err(error) if error.raw_os_error() == Some(CANCELLED) => break,
             Err(error) => {
                 core.count(Counter::AcceptFailed);
-                if !is_of_one_connection(&error) {
-                    if let Some(suppressed) = core.allow_log(LogCause::Accept) {
-                        tracing::warn!(%error, suppressed, "cannot accept for now");
-                    }
-                    monoio::time::sleep(BACK_OFF).await;
+                if is_of_one_connection(&error) {
+                    continue;
                 }
+                if is_exhaustion(&error) {
+                    let plan = &core.live().generation.plan;
+                    let tls = plan.listener(state.listener.get()).listen.tls;
+                    shedder.failed(&core, (&socket, tls), &error);
+                } else if let Some(suppressed) = core.allow_log(LogCause::Exhausted) {
+                    tracing::warn!(%error, suppressed, "cannot accept for now");
+                }
+                monoio::time::sleep(BACK_OFF).await;
             }
         }
     }
@@ -55,21 +70,30 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     matches!(error.raw_os_error(), Some(103 | 4 | 71))
 }
 
-fn admit(core: &Rc<Core>, state: &Accepting, stream: TcpStream, peer: std::net::SocketAddr) {
+fn admit(core: &Rc<Core>, state: &Rc<Accepting>, stream: TcpStream, peer: SocketAddr) {
     if core.open.get() >= state.connections_max {
         core.count(Counter::AcceptedOverLimit);
         return;
     }
+    let per_address = core.live().generation.plan.http.pacing.connections_per_address;
+    if !state.clients.enter(peer.ip(), per_address) {
+        core.count(Counter::AcceptedOverAddress);
+        if let Some(suppressed) = core.allow_log(LogCause::Address) {
+            let client = peer.ip();
+            tracing::info!(%client, suppressed, "this address has too many connections");
+        }
+        return;
+    }
     core.count(Counter::Accepted);
     core.open.set(core.open.get() + 1);
-    let served = Rc::clone(core);
-    let listener = state.listener.get();
+    let (served, state) = (Rc::clone(core), Rc::clone(state));
     monoio::spawn(async move {
-        let guarded = Guarded::new(connection::serve(&served, stream, peer, listener));
+        let guarded = Guarded::new(connection::serve(&served, stream, peer, state.listener.get()));
         if guarded.await.is_err() {
             served.count(Counter::Panics);
             tracing::error!(%peer, "a connection ended in a panic: please report it");
         }
+        state.clients.leave(peer.ip());
         served.open.set(served.open.get().saturating_sub(1));
     });
 }

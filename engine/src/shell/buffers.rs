@@ -183,11 +183,21 @@ unsafe impl IoBufMut for Buffer {
     }
 }
 
+/// Asks this thread's allocator to give what is free back to the system: it would do so while it
+/// allocates, which a core that has calmed down does no more.
+#[expect(unsafe_code, reason = "the allocator has no safe interface")]
+pub fn give_memory_back() {
+    // SAFETY: takes no pointers and may be called at any time on any thread.
+    unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
 /// The free buffers of one core.
 #[derive(Debug, Default)]
 pub struct Buffers {
     free: [RefCell<Vec<Buffer>>; 3],
     rented: [Cell<u32>; 3],
+    /// The fewest free ones since the last [`Buffers::trim`]: nobody has needed those.
+    spare: [Cell<usize>; 3],
 }
 
 impl Buffers {
@@ -197,7 +207,14 @@ impl Buffers {
         if let Some(count) = self.rented.get(size.index()) {
             count.set(count.get() + 1);
         }
-        let free = self.free.get(size.index()).and_then(|list| list.borrow_mut().pop());
+        let free = self.free.get(size.index()).and_then(|list| {
+            let mut list = list.borrow_mut();
+            let buffer = list.pop();
+            if let Some(spare) = self.spare.get(size.index()) {
+                spare.set(spare.get().min(list.len()));
+            }
+            buffer
+        });
         free.unwrap_or_else(|| Buffer::new(size))
     }
 
@@ -214,6 +231,19 @@ impl Buffers {
                 list.push(buffer);
             }
         }
+    }
+
+    /// Gives those to the allocator that nobody has needed since the last time; how many bytes.
+    pub fn trim(&self) -> usize {
+        let mut bytes = 0;
+        for (list, spare) in self.free.iter().zip(&self.spare) {
+            let mut list = list.borrow_mut();
+            let kept = list.len().saturating_sub(spare.get());
+            bytes += list.drain(kept..).map(|buffer| buffer.memory.len()).sum::<usize>();
+            list.shrink_to(2 * kept);
+            spare.set(kept);
+        }
+        bytes
     }
 
     /// Gives an emptied slot's buffer back.
@@ -270,6 +300,19 @@ mod tests {
         let buffer = buffers.enlarge(buffer, Size::Record);
         assert_eq!(buffer.filled(), &[7; 1_024]);
         assert_eq!(buffers.rented(), [0, 1, 0]);
+    }
+
+    #[test]
+    fn what_nobody_needs_for_a_while_is_given_back() {
+        let buffers = Buffers::default();
+        let crowd: Vec<_> = (0..10).map(|_| buffers.rent(Size::Record)).collect();
+        crowd.into_iter().for_each(|buffer| buffers.give_back(buffer));
+        assert_eq!(buffers.trim(), 0, "all ten were in use");
+        let pair = [buffers.rent(Size::Record), buffers.rent(Size::Record)];
+        pair.into_iter().for_each(|buffer| buffers.give_back(buffer));
+        assert_eq!(buffers.trim(), 8 * Size::Record.bytes());
+        assert_eq!(buffers.trim(), 2 * Size::Record.bytes());
+        assert_eq!(buffers.trim(), 0);
     }
 
     #[test]

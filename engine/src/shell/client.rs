@@ -13,7 +13,7 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch};
 use crate::identity::ClientIdentity;
 use crate::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts, SessionFacts};
-use crate::plan::{ListenerId, ServerId};
+use crate::plan::{ForwardedFields, ListenerId, Marks, ServerId};
 use crate::wire::head::HeadScan;
 
 /// A client connection that is ready for requests.
@@ -36,6 +36,8 @@ pub struct Client {
     pub identity: Option<Rc<ClientIdentity>>,
     /// The identity headers that stay the same for all its requests.
     pub identity_block: Vec<u8>,
+    /// What upstreams are told of it.
+    pub forwarded: ForwardedFields,
     /// Who it is by the authorities that routes have of their own, as far as it was asked.
     pub(super) standings: Vec<Standing>,
     /// Which of these the current request goes by.
@@ -66,6 +68,7 @@ impl Client {
             request,
             now,
             log: None,
+            marks: None,
         }
     }
 
@@ -88,13 +91,13 @@ impl Client {
 
     /// What admission asks of the connection.
     #[must_use]
-    pub fn view<'a>(&'a self, now: Now<'a>) -> ConnectionView<'a> {
+    pub fn view<'a>(&'a self, now: Now<'a>, marks: &'a Marks) -> ConnectionView<'a> {
         ConnectionView {
             listener: self.listener,
             policy: self.server.map(|server| self.live.generation.plan.sni.policy(server)),
             client: self.identity.as_deref(),
             now: now.unix_seconds,
-            facts: Some(self.facts(now, None)),
+            facts: Some(Facts { marks: Some(marks), ..self.facts(now, None) }),
         }
     }
 
@@ -107,7 +110,7 @@ impl Client {
             && self.facts.requests < u64::from(self.live.generation.plan.http.keepalive_requests)
     }
 
-    /// Renders the identity headers that stay the same for all requests.
+    /// Renders the headers about the connection that stay the same for all requests.
     pub fn render_identity(&mut self) {
         let mut block = std::mem::take(&mut self.identity_block);
         block.clear();
@@ -116,6 +119,7 @@ impl Client {
             self.live.generation.plan.identity.render_block(&facts, &mut block);
         });
         self.identity_block = block;
+        self.forwarded.render(&self.live.generation.plan.http.forwarded, &self.facts);
     }
 
     /// Sends `bytes` at once.

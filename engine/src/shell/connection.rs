@@ -15,6 +15,9 @@ use super::deadlines::Shut;
 use super::forward::{Forwarded, Request, forward};
 use super::handshake;
 use super::reader::Wait;
+use crate::exchange::answer::Manner;
+use crate::exchange::mark::mark;
+use crate::exchange::negotiate::Accepted;
 use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::exchange::reuse::{self, Bodies, ClientEnd};
@@ -60,9 +63,10 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
     let len = match read {
         HeadRead::Head(len) => len,
         HeadRead::Refuse(refusal) => {
-            let to = (refusal, Bodies::RequestUnfinished);
             // Nothing is known of the request; its answer is a whole one.
             work.request.forget();
+            give_marks(client, work, None);
+            let to = (refusal, Bodies::RequestUnfinished, &[][..]);
             let keep = refuse(client, work, to, &mut outcome).await;
             report(client, work, (&[], started), outcome);
             return keep;
@@ -91,7 +95,7 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
                 } else {
                     Bodies::RequestUnfinished
                 };
-                refuse(client, work, (refusal, unread), &mut outcome).await
+                refuse(client, work, (refusal, unread, buf), &mut outcome).await
             }
         };
         report(client, work, (buf, started), outcome);
@@ -125,15 +129,26 @@ fn decide(
     // A head that is refused half-way must not be taken for the one before it.
     scratch.forget();
     let limits = client.live.generation.plan.head_limits();
-    parse_request(buf, len, limits, &mut scratch.head).map_err(Refusal::Malformed)?;
-    handshake::follow_generation(client)?;
-    let plan = &client.live.generation.plan;
-    let admission =
-        client.core.clock.with_now(|now| admit(plan, &client.view(now), buf, scratch))?;
+    let parsed = parse_request(buf, len, limits, &mut scratch.head).map_err(Refusal::Malformed);
+    let followed = parsed.and_then(|()| handshake::follow_generation(client));
+    give_marks(client, work, parsed.is_ok().then_some(buf));
+    followed?;
+    let Work { request, marks, .. } = work;
+    let admission = client.core.clock.with_now(|now| {
+        let plan = &client.live.generation.plan;
+        admit(plan, &client.view(now, marks), buf, request)
+    })?;
     client.act_on(&admission);
     let (plan, now) = (&client.live.generation.plan, client.core.clock.unix_seconds());
     permit(plan, &admission, client.acting_identity(), now)?;
     Ok(admission)
+}
+
+/// Gives the request its id and its trace; `buf` is its head, if that was understood.
+fn give_marks(client: &Client, work: &mut Work, buf: Option<&[u8]>) {
+    let Work { request, marks, .. } = work;
+    let request = buf.map(|buf| (buf, &request.head));
+    mark(&client.live.generation.plan, request, || client.core.random.draw(), marks);
 }
 
 /// Forwards, and answers ourselves if that came to nothing.
@@ -153,7 +168,7 @@ async fn pass(
             if bodies == Bodies::Complete {
                 work.request.keep_after_refusal = admission.keep_alive;
             }
-            refuse(client, work, (refusal, bodies), outcome).await
+            refuse(client, work, (refusal, bodies, buf), outcome).await
         }
         Forwarded::Cut => {
             if outcome.ended != Ended::ClientLeft {
@@ -170,20 +185,28 @@ async fn pass(
 async fn refuse(
     client: &mut Client,
     work: &mut Work,
-    (refusal, bodies): (Refusal, Bodies),
+    (refusal, bodies, buf): (Refusal, Bodies, &[u8]),
     outcome: &mut Outcome,
 ) -> bool {
     let keep_alive = client.may_keep(work.request.keep_after_refusal)
         && bodies == Bodies::Complete
         && !refusal.closes();
-    let Work { request, out, .. } = work;
+    let Work { request, marks, out, .. } = work;
     out.clear();
+    let plan = &client.live.generation.plan;
+    let manner = Manner {
+        accepted: Accepted::of(buf, &request.head.fields),
+        pages: Some(&plan.error_pages),
+        request_id: marks.named(plan),
+    };
     let body = client.core.clock.with_now(|now| {
         let to = AnswerTo {
             method: request.head.method,
             version: request.head.version,
             keep_alive,
             http_date: now.http_date,
+            server_tokens: client.live.generation.plan.http.server_tokens,
+            manner,
         };
         answer(refusal, &to, out)
     });
@@ -209,7 +232,8 @@ fn report(client: &Client, work: &Work, (buf, started): (&[u8], Duration), mut o
     core.clock.with_now(|now| {
         let request =
             (!buf.is_empty()).then(|| Client::request_facts(buf, &work.request, route_id));
-        let facts = Facts { log: Some(&log), ..client.facts(now, request) };
+        let marks = Some(&work.marks);
+        let facts = Facts { log: Some(&log), marks, ..client.facts(now, request) };
         core.reporter.borrow_mut().finished(core.counters(), plan, &facts, &outcome);
     });
 }

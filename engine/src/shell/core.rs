@@ -9,16 +9,17 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use rustls::ServerConfig;
 
-use super::buffers::Buffers;
+use super::buffers::{Buffers, give_memory_back};
 use super::clock::Clock;
 use super::deadlines::Deadlines;
+use super::random::Random;
 use super::roll::Roll;
 use super::stream::Stream;
 use crate::exchange::Scratch;
 use crate::exchange::balance::{Balancer, Tried};
 use crate::exchange::pool::Pool;
 use crate::identity::IdentityCache;
-use crate::plan::{ListenerId, NodeIndex, ServerId, UpstreamId};
+use crate::plan::{ListenerId, Marks, NodeIndex, ServerId, UpstreamId};
 use crate::report::{Counter, Counters, LogProducer, RateLimit, Reporter};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 use crate::wire::head::ResponseHead;
@@ -28,6 +29,10 @@ const WORKS_KEPT_MAX: usize = 256;
 
 /// A grown scratch vector larger than this is not kept.
 const SCRATCH_KEPT_BYTES: usize = 128 * 1_024;
+
+/// Less than this is not worth asking the allocator for more.
+const TRIM_BYTES: usize = 256 * 1_024;
+const TRIM_WORKS: usize = 8;
 
 /// How long an idle kept-alive connection may still bring a request once a drain has begun: cut at
 /// once, a request that is on its way would be lost.
@@ -41,6 +46,8 @@ const LINES_PER_SECOND: u32 = 5;
 pub struct Work {
     /// The request.
     pub request: Scratch,
+    /// Its id and its trace.
+    pub marks: Marks,
     /// The response's head.
     pub response: ResponseHead,
     /// What is sent next.
@@ -58,10 +65,14 @@ pub enum LogCause {
     Handshake = 0,
     /// An upstream node could not be reached.
     UpstreamConnect = 1,
-    /// The kernel had nothing to accept with.
-    Accept = 2,
+    /// The kernel had no descriptor or memory for us.
+    Exhausted = 2,
+    /// An upstream's answer is none.
+    UpstreamAnswer = 3,
     /// A connected client is not trusted any more.
-    Revoked = 3,
+    Revoked = 4,
+    /// An address had too many connections.
+    Address = 5,
 }
 
 /// One data core.
@@ -74,6 +85,8 @@ pub struct Core {
     pub deadlines: Deadlines,
     /// The core's clock.
     pub clock: Clock,
+    /// Bits that nobody can guess.
+    pub random: Random,
     /// Idle upstream connections.
     pub pool: RefCell<Pool<Stream>>,
     /// What is done with every finished exchange.
@@ -82,6 +95,8 @@ pub struct Core {
     pub roll: Roll,
     /// Client connections open now.
     pub open: Cell<u32>,
+    /// TLS 1.3 by our own record layer.
+    pub tls_fast_path: bool,
     /// Finish what is there and accept no more.
     pub draining: Cell<bool>,
     serial: Cell<u64>,
@@ -89,7 +104,9 @@ pub struct Core {
     // Boxed, so that renting moves a pointer.
     #[expect(clippy::vec_box, reason = "rented by pointer")]
     works: RefCell<Vec<Box<Work>>>,
-    limits: RefCell<RateLimit<4>>,
+    /// The fewest free ones since the last [`Core::trim`].
+    works_spare: Cell<usize>,
+    limits: RefCell<RateLimit<6>>,
 }
 
 /// One generation as one core sees it.
@@ -190,20 +207,29 @@ impl Live {
 impl Core {
     /// A core that serves `live`.
     #[must_use]
-    pub fn new(link: Arc<CoreLink>, log: LogProducer, live: Live, seed: u64) -> Self {
+    pub fn new(
+        link: Arc<CoreLink>,
+        log: LogProducer,
+        live: Live,
+        seed: u64,
+        tls_fast_path: bool,
+    ) -> Self {
         Self {
             link,
             buffers: Rc::new(Buffers::default()),
             deadlines: Deadlines::default(),
             clock: Clock::default(),
+            random: Random::default(),
             pool: RefCell::new(Pool::new(seed)),
             reporter: RefCell::new(Reporter::new(log)),
             roll: Roll::default(),
             open: Cell::new(0),
+            tls_fast_path,
             draining: Cell::new(false),
             serial: Cell::new(0),
             live: RefCell::new(Rc::new(live)),
             works: RefCell::new(Vec::new()),
+            works_spare: Cell::new(0),
             limits: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
         }
     }
@@ -211,7 +237,10 @@ impl Core {
     /// Memory for one exchange.
     #[must_use]
     pub fn rent_work(&self) -> Box<Work> {
-        self.works.borrow_mut().pop().unwrap_or_default()
+        let mut works = self.works.borrow_mut();
+        let work = works.pop();
+        self.works_spare.set(self.works_spare.get().min(works.len()));
+        work.unwrap_or_default()
     }
 
     /// Takes an exchange's memory back.
@@ -226,6 +255,18 @@ impl Core {
         let mut works = self.works.borrow_mut();
         if works.len() < WORKS_KEPT_MAX {
             works.push(work);
+        }
+    }
+
+    /// Gives memory to the system that nobody has needed since the last time.
+    pub fn trim(&self) {
+        let buffers = self.buffers.trim();
+        let mut works = self.works.borrow_mut();
+        let kept = works.len().saturating_sub(self.works_spare.get());
+        let ended = works.drain(kept..).count();
+        self.works_spare.set(kept);
+        if buffers > TRIM_BYTES || ended > TRIM_WORKS {
+            give_memory_back();
         }
     }
 

@@ -81,6 +81,30 @@ impl Deadlines {
         }
     }
 
+    /// The `count` connections that have been idle the longest are due at the next tick: what they
+    /// hold is needed for others. Returns how many there were.
+    pub fn end_idlest(&self, count: usize) -> usize {
+        let mut guard = self.0.borrow_mut();
+        let Table { now, due, idle, .. } = &mut *guard;
+        let waits = |due: u32, idle: bool| idle && due != NEVER && due > now.saturating_add(1);
+        let mut waiting: Vec<(u32, usize)> = due
+            .iter()
+            .zip(idle.iter())
+            .enumerate()
+            .filter(|(_, (due, idle))| waits(**due, **idle))
+            .map(|(slot, (due, _))| (*due, slot))
+            .collect();
+        // All of them wait for as long, so the one that is due first began first.
+        waiting.sort_unstable();
+        waiting.truncate(count);
+        for (_, slot) in &waiting {
+            if let Some(due) = due.get_mut(*slot) {
+                *due = now.saturating_add(1);
+            }
+        }
+        waiting.len()
+    }
+
     /// Slots that somebody holds.
     #[must_use]
     pub fn in_use(&self) -> usize {
@@ -263,6 +287,23 @@ mod tests {
             assert_eq!(deadlines.tick(), 0);
         }
         assert!(!timer.fired());
+    }
+
+    #[test]
+    fn who_was_idle_longest_ends_first_and_who_is_busy_stays() {
+        let deadlines = Deadlines::default();
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let descriptor = Descriptor::of(&ours);
+        let timers: Vec<_> = (0..4).map(|_| deadlines.timer()).collect();
+        timers[0].arm(2 * TICK, descriptor, Shut::Read);
+        for (after, timer) in [(30, &timers[1]), (20, &timers[2]), (40, &timers[3])] {
+            timer.arm_idle(after * TICK, descriptor, Shut::Read);
+        }
+        assert_eq!(deadlines.end_idlest(2), 2);
+        assert_eq!(deadlines.tick(), 2);
+        let fired: Vec<_> = timers.iter().map(Timer::fired).collect();
+        assert_eq!(fired, [false, true, true, false]);
+        assert_eq!(deadlines.end_idlest(2), 1);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //! places with unsafe code.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::net::{RecvFlags, Shutdown, recv, shutdown, sockopt};
+use rustix::fs::OFlags;
+use rustix::net::{RecvFlags, Shutdown, SocketFlags, accept_with, recv, shutdown, sockopt};
 
 use crate::setup::listeners::connection_options;
 
@@ -74,6 +75,17 @@ impl Descriptor {
         let _ = poll(&mut polled, Some(&now));
         let [polled] = polled;
         polled.revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)
+    }
+
+    /// The next connection that waits in this listener's queue, without waiting for one.
+    #[must_use]
+    pub fn accept_now(self) -> Option<OwnedFd> {
+        let listener = self.borrow();
+        let before = rustix::fs::fcntl_getfl(listener).ok()?;
+        rustix::fs::fcntl_setfl(listener, before | OFlags::NONBLOCK).ok()?;
+        let accepted = accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).ok();
+        let _ = rustix::fs::fcntl_setfl(listener, before);
+        accepted
     }
 
     /// Looks without reading.

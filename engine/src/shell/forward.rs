@@ -3,23 +3,27 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use ferrule_config::model::Expect;
+
 use super::client::Client;
-use super::core::{Core, Live, Work};
+use super::core::{Core, Live, LogCause, Work};
 use super::deadlines::Shut;
+use super::pace::Pace;
 use super::reader::Wait;
 use super::relay::{PumpError, Times, drain, pump};
 use super::respond::{Answering, Memory, Progress, RespondError, respond};
 use super::stream::Cut;
-use super::upstream::{ConnectError, Lease, Wanted, give_back, obtain};
+use super::upstream::{ConnectError, Lease, Wanted, give_back, obtain, spoke_first};
 use crate::exchange::Admission;
 use crate::exchange::balance::Tried;
+use crate::exchange::fault::Fault;
 use crate::exchange::flow::{Flow, FlowError, Framing};
 use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::retry::{Attempt, Failure, Retry, Sent, decide};
 use crate::exchange::reuse::{self, Bodies, UpstreamEnd};
 use crate::exchange::rewrite::{Towards, upstream_head, upstream_name};
-use crate::plan::{NodeIndex, UpstreamPlan};
+use crate::plan::{Facts, NodeIndex, UpstreamPlan};
 use crate::report::Counter;
 use crate::wire::framing::BodyLength;
 
@@ -165,6 +169,11 @@ async fn attempt(
     let fail = |failure, refusal, sent| {
         Tryout::Failed(Failed { failure, refusal, reused, sent, bodies: unread(request) })
     };
+    if !reused && spoke_first(&mut lease.stream) {
+        let fault = Fault::SpokeFirst;
+        note_fault(request.core, &upstream.id, fault);
+        return fail(Failure::BadResponse, Refusal::BadResponse(fault), Sent::Nothing);
+    }
     let mut sink = lease.stream.sink();
     let mut sent = sink.write(&work.out, timeout.send).await;
     if sent.is_ok() {
@@ -186,6 +195,7 @@ async fn attempt(
 fn not_connected(request: &Request<'_>, error: &ConnectError) -> Failed {
     let (failure, refusal) = match error {
         ConnectError::NoAddress => (Failure::Connect, Refusal::NoLiveNode),
+        ConnectError::NoRoom => (Failure::Connect, Refusal::Overloaded),
         ConnectError::Failed(_) => (Failure::Connect, Refusal::UpstreamConnect),
         ConnectError::TimedOut => (Failure::Connect, Refusal::UpstreamTimeout),
         ConnectError::Tls(_) => (Failure::Connect, Refusal::UpstreamTls),
@@ -199,20 +209,22 @@ fn render(
     client: &Client,
     work: &mut Work,
     node: NodeIndex,
-) -> Result<(Flow, usize), Refusal> {
+) -> Result<(Flow<'static>, usize), Refusal> {
     let plan = &request.live.generation.plan;
     let upstream = plan.upstream(request.admission.upstream);
     let Some(node_plan) = upstream.nodes.get(node.0 as usize) else {
         return Err(Refusal::Internal);
     };
-    let Work { request: scratch, out, .. } = work;
+    let Work { request: scratch, marks, out, .. } = work;
     out.clear();
     let route = plan.route(request.admission.route);
     request.core.clock.with_now(|now| {
         let facts = client.facts(now, Some(Client::request_facts(request.buf, scratch, &route.id)));
+        let facts = Facts { marks: Some(marks), ..facts };
         let towards = Towards {
             node: node_plan,
             identity_block: client.acting_block(),
+            forwarded: &client.forwarded,
             keep_alive: upstream.keeps_connections(),
         };
         upstream_head(plan, request.admission, &facts, &towards, out)
@@ -222,7 +234,7 @@ fn render(
         BodyLength::Length(length) => Framing::Length(length),
         BodyLength::Chunked => Framing::Chunked,
     };
-    let mut flow = Flow::new(request.admission.body, framing, plan.http.client_max_body_size);
+    let mut flow = Flow::new(request.admission.body, framing, route.client_max_body_size);
     if flow.is_done() {
         return Ok((flow, 0));
     }
@@ -238,28 +250,40 @@ async fn exchange(
     request: &Request<'_>,
     client: &mut Client,
     work: &mut Work,
-    (mut lease, flow): (Lease, &mut Flow),
+    (mut lease, flow): (Lease, &mut Flow<'_>),
     outcome: &mut Outcome,
 ) -> Tryout {
     let plan = &request.live.generation.plan;
     let upstream = plan.upstream(request.admission.upstream);
     let uploads = !flow.is_done();
+    let uploaded = Cell::new(false);
+    // Passed on, the expectation is the upstream's to answer.
+    let expects = uploads && request.admission.wishes.expect_continue;
+    let passed_on = expects && plan.http.expect == Expect::Forward;
+    // Copied, because the rest of the memory it stands in is worked in.
+    let marks = plan.http.answers.request_id.is_some().then_some(work.marks);
     let answering = Answering {
+        request_id: marks.as_ref().and_then(|marks| marks.named(plan)),
         core: request.core,
         plan,
         method: request.admission.method,
         version: request.admission.version,
         keep_alive: client.may_keep(request.admission.keep_alive),
+        takes_trailers: request.admission.wishes.takes_trailers,
+        uploaded: passed_on.then_some(&uploaded),
         read_timeout: plan.route(request.admission.route).timeout.read,
     };
     let mut progress = Progress::default();
     let started = request.core.clock.elapsed();
-    let (uploaded, responded) = if uploads {
-        if request.admission.expect_continue && client.send_now(CONTINUE).await.is_err() {
+    let (upload, responded) = if uploads {
+        // A client whose body is coming already does not wait (RFC 9110, section 10.1.1).
+        let waits = expects && !passed_on && request.behind.is_empty();
+        if waits && client.send_now(CONTINUE).await.is_err() {
             outcome.ended = Ended::ClientLeft;
             return Tryout::Done(Forwarded::Cut);
         }
-        side_by_side(request, &answering, client, work, (&mut lease, flow, &mut progress)).await
+        let way = (&mut lease, &mut *flow, &mut progress);
+        side_by_side(request, (&answering, &uploaded), client, work, way).await
     } else {
         let Work { response, out, gather, .. } = work;
         let mut memory = Memory { head: response, out, gather };
@@ -278,12 +302,35 @@ async fn exchange(
     let bodies = bodies(flow.is_done());
     match responded {
         Ok(()) => {
-            let sent = self::bodies(uploaded.is_ok() && flow.is_done());
+            let sent = self::bodies(upload.is_ok() && flow.is_done());
             finish_upstream(request.core, upstream, lease, (&progress, sent));
             let keep_alive = progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
             Tryout::Done(Forwarded::Delivered { keep_alive, bodies })
         }
-        Err(error) => failed((lease, uploads), &error, (&uploaded, &progress, bodies), outcome),
+        Err(error) => {
+            let how = (&upload, &progress, bodies);
+            let failed = failed((lease, uploads), &error, how, outcome);
+            match (outcome.ended, &failed) {
+                (Ended::ResponseCutOff(fault), _) => note_fault(request.core, &upstream.id, fault),
+                (_, Tryout::Failed(Failed { refusal: Refusal::BadResponse(fault), .. })) => {
+                    note_fault(request.core, &upstream.id, *fault);
+                }
+                (_, Tryout::Failed(_) | Tryout::Done(_)) => {}
+            }
+            failed
+        }
+    }
+}
+
+/// What an upstream said is no answer: the log says why, once a second.
+fn note_fault(core: &Core, upstream: &str, fault: Fault) {
+    if let Some(more) = core.allow_log(LogCause::UpstreamAnswer) {
+        tracing::warn!(
+            upstream,
+            reason = fault.word(),
+            suppressed = more,
+            "an upstream's answer is refused"
+        );
     }
 }
 
@@ -310,11 +357,15 @@ fn finish_upstream(
     mut lease: Lease,
     (progress, bodies): (&Progress, Bodies),
 ) {
+    let surplus = !lease.stream.source().is_drained();
+    if surplus {
+        core.count(Counter::UpstreamSurplus);
+    }
     let end = UpstreamEnd {
         head_allows: progress.delivery.is_some_and(|delivery| delivery.upstream_reusable)
             && plan.keeps_connections(),
         bodies,
-        surplus: !lease.stream.source().is_drained(),
+        surplus,
         requests: lease.requests + 1,
         requests_max: plan.pool.requests,
     };
@@ -350,10 +401,13 @@ fn failed(
             outcome.ended = Ended::ClientLeft;
             Tryout::Done(Forwarded::Cut)
         }
-        RespondError::Upstream(failure, _) if progress.begun => {
-            outcome.ended = match *failure {
-                Failure::Timeout => Ended::TimedOut,
-                Failure::Connect | Failure::Lost | Failure::BadResponse => Ended::ResponseCutOff,
+        RespondError::Upstream(failure, refusal) if progress.begun => {
+            outcome.ended = match (*failure, *refusal) {
+                (Failure::Timeout, _) => Ended::TimedOut,
+                (_, Refusal::BadResponse(fault)) => Ended::ResponseCutOff(fault),
+                (Failure::Connect | Failure::Lost | Failure::BadResponse, _) => {
+                    Ended::ResponseCutOff(Fault::BodyCutOff)
+                }
             };
             Tryout::Done(Forwarded::Cut)
         }
@@ -371,21 +425,24 @@ fn failed(
 /// The request's body goes up while the response comes down; whichever fails first ends the other.
 async fn side_by_side(
     request: &Request<'_>,
-    answering: &Answering<'_>,
+    (answering, uploaded): (&Answering<'_>, &Cell<bool>),
     client: &mut Client,
     work: &mut Work,
-    (lease, flow, progress): (&mut Lease, &mut Flow, &mut Progress),
+    (lease, flow, progress): (&mut Lease, &mut Flow<'_>, &mut Progress),
 ) -> (Result<(), PumpError>, Result<(), RespondError>) {
     let plan = &request.live.generation.plan;
     let timeout = plan.route(request.admission.route).timeout;
     let read = Wait { time: plan.http.client_body_timeout, shut: Shut::Read, idle: false };
-    let times = Times { read, write: timeout.send };
+    let pacing = &plan.http.pacing;
+    let pace = Pace::new(pacing.body_min_rate, pacing.grace);
+    let clock = &request.core.clock;
+    let times = Times { read, write: timeout.send, paces: (pace, Pace::free()), clock };
     let upstream_descriptor = lease.stream.descriptor();
     let client_read = client.stream.read_remote();
     let Work { response, out, gather, upload, .. } = work;
     let (mut from_client, mut to_client) = client.stream.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
-    let (uploaded, upstream_failed) = (Cell::new(false), Cell::new(false));
+    let upstream_failed = Cell::new(false);
     let up = async {
         let result = pump(&mut from_client, &mut to_upstream, flow, times, upload).await;
         uploaded.set(result.is_ok());

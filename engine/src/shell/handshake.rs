@@ -19,10 +19,11 @@ use super::reader::Wait;
 use super::roll;
 use super::session::{Progress, Session, SessionError};
 use super::stream::{Cut, Security, Stream};
+use crate::exchange::answer::Manner;
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::identity::{ClientIdentity, Verdict, VerifyFailure};
 use crate::plan::facts::ConnectionFacts;
-use crate::plan::{Forbidden, ListenerId, ServerId};
+use crate::plan::{Forbidden, ForwardedFields, ListenerId, ServerId};
 use crate::report::Counter;
 use crate::tls::HandshakeNotes;
 use crate::tls::facts;
@@ -30,7 +31,7 @@ use crate::tls::hello::{Hello, HelloError, HelloReader, UNRECOGNIZED_NAME, fatal
 use crate::wire::head::{Method, Version};
 
 /// How long a peer that we refuse may take to hear why.
-const GOODBYE_TIME: Duration = Duration::from_secs(2);
+pub(super) const GOODBYE_TIME: Duration = Duration::from_secs(2);
 
 /// A handshake's notes, and the wall clock that tickets and certificates are judged by.
 pub struct Noted<'a> {
@@ -122,6 +123,7 @@ pub async fn open(
         server: None,
         identity: None,
         identity_block: Vec::new(),
+        forwarded: ForwardedFields::default(),
         standings: Vec::new(),
         acting: None,
         seat: None,
@@ -157,7 +159,7 @@ enum Failure {
 async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     let core = Rc::clone(&client.core);
     let started = core.clock.elapsed();
-    let hello = read_hello(client, timeout).await?;
+    let mut hello = read_hello(client, timeout).await?;
     let name = hello.sni.as_deref();
     let chosen = client.live.server(client.listener, name);
     let Some((server, config)) = chosen else { return Err(Failure::UnknownName(hello.sni)) };
@@ -186,7 +188,12 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     let mut resumed = false;
     if let Session::Server(connection) = &client.stream.security.borrow().session {
         resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-        client.session = Some(facts::session(connection, &hello, &notes));
+        client.session = Some(facts::session(connection, &mut hello, &notes));
+    }
+    if core.tls_fast_path {
+        let Security { session, said } = client.stream.security.get_mut();
+        let taken = session.quicken(said);
+        taken.map_err(|error| Failure::Handshake(hello.sni, Cut::Tls(error)))?;
     }
     client.render_identity();
     enter(client);
@@ -254,7 +261,8 @@ fn re_rendered(live: &Live, place: &Place, identity: &Rc<ClientIdentity>) -> Rc<
     let chain: Vec<&[u8]> = identity.chain.iter().map(AsRef::as_ref).collect();
     let wanted = &live.generation.plan.wanted;
     let own_uris = wanted.own_uris(server.0);
-    Rc::new(ClientIdentity::shown_to(own_uris, &chain, identity.verdict, wanted))
+    let rendered = ClientIdentity::shown_to(own_uris, &chain, identity.verdict, wanted);
+    Rc::new(ClientIdentity { skew: identity.skew, ..rendered })
 }
 
 /// Where a connection belongs in a generation.
@@ -362,6 +370,11 @@ async fn refuse(client: &mut Client, failure: &Failure) {
                     version: Version::Http11,
                     keep_alive: false,
                     http_date: now.http_date,
+                    server_tokens: client.live.generation.plan.http.server_tokens,
+                    manner: Manner {
+                        pages: Some(&client.live.generation.plan.error_pages),
+                        ..Manner::default()
+                    },
                 };
                 answer(Refusal::PlainHttpOnTls, &to, &mut words);
             });
@@ -426,6 +439,7 @@ fn describe(cut: &Cut) -> String {
         Cut::Failed(kind) => kind.to_string(),
         Cut::TimedOut => "it took too long".to_owned(),
         Cut::Tls(SessionError::Tls(error)) => error.to_string(),
+        Cut::Tls(SessionError::Record(fault)) => fault.text().to_owned(),
         Cut::Tls(SessionError::Closed) => "the client ended the session".to_owned(),
         Cut::Tls(SessionError::Exhausted) => "no room".to_owned(),
     }

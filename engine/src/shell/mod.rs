@@ -15,15 +15,19 @@ pub mod driver;
 pub mod fd;
 pub mod forward;
 pub mod handshake;
+pub mod pace;
 pub mod panics;
+pub mod random;
 pub mod reader;
 pub mod relay;
 pub mod respond;
 mod roll;
 pub mod session;
+pub mod shed;
 pub mod socket;
 mod standing;
 pub mod stream;
+mod unbuffered;
 pub mod upstream;
 pub mod worker;
 pub mod writer;
@@ -36,6 +40,7 @@ use ferrule_config::model::IoDriver;
 
 use crate::report::LogProducer;
 use crate::setup::CoreLink;
+use crate::setup::clients::Clients;
 
 /// How the cores are run. Fixed for the life of the process.
 #[derive(Clone, Debug)]
@@ -48,6 +53,8 @@ pub struct Settings {
     pub cores: Vec<Option<usize>>,
     /// Client connections that one core accepts.
     pub max_connections_per_core: u32,
+    /// TLS 1.3 by our own record layer.
+    pub tls_fast_path: bool,
 }
 
 /// The running workers.
@@ -88,6 +95,7 @@ pub fn start(
     logs: Vec<LogProducer>,
 ) -> io::Result<Workers> {
     driver::check(settings.io_driver, settings.ring_entries)?;
+    let clients = Arc::new(Clients::default());
     let mut threads = Vec::new();
     for ((pin, link), log) in settings.cores.iter().copied().zip(links).zip(logs) {
         let seat = worker::Seat {
@@ -97,6 +105,8 @@ pub fn start(
             io_driver: settings.io_driver,
             ring_entries: settings.ring_entries,
             connections_max: settings.max_connections_per_core,
+            tls_fast_path: settings.tls_fast_path,
+            clients: Arc::clone(&clients),
         };
         let name = format!("ferrule-{}", seat.link.core);
         threads.push(std::thread::Builder::new().name(name).spawn(move || worker::run(seat))?);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::deadlines::Shut;
+use super::pace::Pace;
 use super::reader::Wait;
 use super::session::Opened;
 use super::stream::{Cut, Sink, Source};
@@ -21,11 +22,53 @@ const DRAIN_BYTES_MAX: usize = 256 * 1_024;
 
 /// How long each side may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Times {
+pub struct Times<'a> {
     /// For the next bytes of the body.
     pub read: Wait,
     /// For the receiver to take some.
     pub write: Duration,
+    /// How slow the sender may be, and the receiver.
+    pub paces: (Pace, Pace),
+    /// Read only if a pace is demanded.
+    pub clock: &'a Clock,
+}
+
+impl Times<'_> {
+    /// Runs `work`; how long it took, if `pace` wants to know.
+    async fn measure<T>(&self, pace: Pace, work: impl Future<Output = T>) -> (T, Duration) {
+        if !pace.is_on() {
+            return (work.await, Duration::ZERO);
+        }
+        let started = self.clock.elapsed();
+        let done = work.await;
+        (done, self.clock.elapsed().saturating_sub(started))
+    }
+}
+
+/// How far a body is, on its way to the receiver.
+struct Sending {
+    pace: Pace,
+    /// Bytes of the body that the receiver's socket has taken.
+    sent: u64,
+}
+
+impl Sending {
+    /// Sends what is staged, if the receiver has not been too slow so far; `staged` bytes of the body
+    /// are out then.
+    async fn flush(
+        &mut self,
+        sink: &mut Sink<'_>,
+        staged: u64,
+        times: &Times<'_>,
+    ) -> Result<(), PumpError> {
+        let Some(wait) = self.pace.next_wait(times.write) else {
+            return Err(PumpError::Sink(Cut::TimedOut));
+        };
+        let (flushed, took) = times.measure(self.pace, sink.flush(wait)).await;
+        self.pace.note(took, staged.saturating_sub(self.sent));
+        self.sent = staged;
+        flushed.map_err(PumpError::Sink)
+    }
 }
 
 /// Why a body did not get through.
@@ -46,35 +89,46 @@ pub enum PumpError {
 pub async fn pump(
     source: &mut Source<'_>,
     sink: &mut Sink<'_>,
-    flow: &mut Flow,
-    times: Times,
+    flow: &mut Flow<'_>,
+    times: Times<'_>,
     gather: &mut Vec<u8>,
 ) -> Result<(), PumpError> {
     let mut moved = 0_usize;
+    let (mut pace, to) = times.paces;
+    let mut sending = Sending { pace: to, sent: flow.data_bytes() };
+    let (mut waited, mut seen) = (Duration::ZERO, flow.data_bytes());
     loop {
-        let ended = move_ready(source, sink, flow, (times, gather, &mut moved)).await?;
+        let memory = (&mut *gather, &mut moved, &mut sending);
+        let ended = move_ready(source, sink, flow, &times, memory).await?;
         if flow.is_done() {
-            return sink.flush(times.write).await.map_err(PumpError::Sink);
+            return sending.flush(sink, flow.data_bytes(), &times).await;
         }
         if ended {
-            return end(source, sink, flow, times).await;
+            return end(source, sink, flow, &times).await;
         }
         if moved >= LARGE_BYTES {
             source.enlarge();
             sink.enlarge();
         }
+        let data = flow.data_bytes();
+        pace.note(waited, data.saturating_sub(seen));
+        seen = data;
+        let Some(time) = pace.next_wait(times.read.time) else {
+            return Err(PumpError::Source(Cut::TimedOut));
+        };
+        let receive = times.measure(pace, source.receive(Wait { time, ..times.read }));
         let received = if sink.has_output() {
-            let (received, flushed) =
-                monoio::join!(source.receive(times.read), sink.flush(times.write));
-            flushed.map_err(PumpError::Sink)?;
+            let (received, flushed) = monoio::join!(receive, sending.flush(sink, data, &times));
+            flushed?;
             received
         } else {
-            source.receive(times.read).await
+            receive.await
         };
-        match received {
+        waited = received.1;
+        match received.0 {
             Ok(_) => {}
             // Plaintext has no other end; under TLS an end without close_notify is a cut.
-            Err(Cut::Ended) if !source.is_tls() => return end(source, sink, flow, times).await,
+            Err(Cut::Ended) if !source.is_tls() => return end(source, sink, flow, &times).await,
             Err(cut) => return Err(PumpError::Source(cut)),
         }
     }
@@ -84,12 +138,13 @@ pub async fn pump(
 async fn move_ready(
     source: &mut Source<'_>,
     sink: &mut Sink<'_>,
-    flow: &mut Flow,
-    (times, gather, moved): (Times, &mut Vec<u8>, &mut usize),
+    flow: &mut Flow<'_>,
+    times: &Times<'_>,
+    (gather, moved, sending): (&mut Vec<u8>, &mut usize, &mut Sending),
 ) -> Result<bool, PumpError> {
     while !flow.is_done() {
         if !sink.has_room() {
-            sink.flush(times.write).await.map_err(PumpError::Sink)?;
+            sending.flush(sink, flow.data_bytes(), times).await?;
         }
         let mut result = Ok(());
         let opened = source.next_piece(|input| {
@@ -112,7 +167,7 @@ async fn move_ready(
 fn carry(
     input: &[u8],
     sink: &mut Sink<'_>,
-    flow: &mut Flow,
+    flow: &mut Flow<'_>,
     gather: &mut Vec<u8>,
 ) -> (usize, Result<(), PumpError>) {
     if flow.is_verbatim() {
@@ -135,8 +190,8 @@ fn carry(
 async fn end(
     source: &Source<'_>,
     sink: &mut Sink<'_>,
-    flow: &mut Flow,
-    times: Times,
+    flow: &mut Flow<'_>,
+    times: &Times<'_>,
 ) -> Result<(), PumpError> {
     debug_assert!(source.plain().is_empty());
     let mut last = Vec::new();
@@ -151,7 +206,7 @@ async fn end(
 
 /// Reads the rest of a body that nobody wants, for `time` at most and up to a bound; `flow` tells
 /// whether that was all.
-pub async fn drain(source: &mut Source<'_>, flow: &mut Flow, clock: &Clock, time: Duration) {
+pub async fn drain(source: &mut Source<'_>, flow: &mut Flow<'_>, clock: &Clock, time: Duration) {
     let started = clock.elapsed();
     let drained = Cell::new(0_usize);
     while !flow.is_done() && drained.get() < DRAIN_BYTES_MAX {

@@ -1,12 +1,16 @@
 //! From the first byte of an upstream's answer to the last byte of the client's.
 
+use std::cell::Cell;
+
 use super::core::Core;
 use super::deadlines::Shut;
+use super::pace::Pace;
 use super::reader::Wait;
 use super::relay::{PumpError, Times, pump};
 use super::session::Opened;
 use super::stream::{Cut, Sink, Source};
-use crate::exchange::flow::Flow;
+use crate::exchange::fault::Fault;
+use crate::exchange::flow::{Flow, FlowError};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::response::{
     Asked, Delivery, ResponseStep, admit_response, client_head, interim_head,
@@ -32,8 +36,14 @@ pub struct Answering<'a> {
     pub version: Version,
     /// May the client connection live on, as far as the client and we are concerned?
     pub keep_alive: bool,
+    /// The client takes trailers.
+    pub takes_trailers: bool,
+    /// Its expectation was passed on; has its whole body come?
+    pub uploaded: Option<&'a Cell<bool>>,
     /// How long the upstream may take for its next bytes.
     pub read_timeout: Duration,
+    /// The header that holds the request's id, and the id.
+    pub request_id: Option<(&'a str, &'a [u8])>,
 }
 
 /// Memory that responding works in.
@@ -49,7 +59,7 @@ pub struct Memory<'a> {
 /// How far a response got.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
-    /// Something of it was sent to the client: there is no other answer any more.
+    /// Its final head was sent to the client: there is no other answer any more.
     pub begun: bool,
     /// The final head's decision.
     pub delivery: Option<Delivery>,
@@ -81,6 +91,7 @@ pub async fn respond(
 ) -> Result<(), RespondError> {
     let write_timeout = answering.plan.http.send_timeout;
     let mut interims = 0;
+    let mut continued = false;
     let delivery = loop {
         let len = read_head(answering, upstream, memory).await?;
         memory.out.clear();
@@ -89,15 +100,21 @@ pub async fn respond(
                 method: answering.method,
                 version: answering.version,
                 // A drain may have begun since the request was read.
-                keep_alive: answering.keep_alive && !answering.core.draining.get(),
+                keep_alive: answering.keep_alive
+                    && !answering.core.draining.get()
+                    && answering.knows_what_follows(continued),
                 interims,
                 http_date: now.http_date,
+                continue_wanted: answering.uploaded.is_some(),
+                trailers: answering.takes_trailers.then_some(&answering.plan.identity),
+                via: answering.plan.http.via.as_deref(),
+                request_id: answering.request_id,
             };
             let buf = upstream.plain();
             let step = admit_response(buf, memory.head, &asked)?;
             match &step {
                 ResponseStep::Interim { forward: true } => {
-                    interim_head(buf, memory.head, memory.out);
+                    interim_head(buf, memory.head, &asked, memory.out);
                 }
                 ResponseStep::Interim { forward: false } => {}
                 ResponseStep::Final(delivery) => {
@@ -106,14 +123,17 @@ pub async fn respond(
             }
             Ok(step)
         });
-        let step = step.map_err(|refusal| RespondError::Upstream(Failure::BadResponse, refusal))?;
+        let step = step.map_err(bad_response)?;
         upstream.consume(len);
         match step {
-            ResponseStep::Interim { .. } => interims += 1,
+            ResponseStep::Interim { .. } => {
+                interims += 1;
+                continued |= memory.head.status == 100;
+            }
             ResponseStep::Final(delivery) => break delivery,
         }
+        // Behind an interim response any final one may follow, ours as well.
         if !memory.out.is_empty() {
-            progress.begun = true;
             progress.sent_bytes += bytes(memory.out.len());
             client.write(memory.out, write_timeout).await.map_err(RespondError::Client)?;
             client.flush(write_timeout).await.map_err(RespondError::Client)?;
@@ -123,6 +143,19 @@ pub async fn respond(
     deliver(answering, upstream, client, (memory, progress), delivery).await
 }
 
+impl Answering<'_> {
+    /// Behind a final answer without the 100 that the client waits for, nobody can tell whether its
+    /// body or its next request follows (RFC 9110, section 10.1.1).
+    fn knows_what_follows(&self, continued: bool) -> bool {
+        continued || self.uploaded.is_none_or(Cell::get)
+    }
+}
+
+/// What the upstream said is no answer.
+const fn bad_response(fault: Fault) -> RespondError {
+    RespondError::Upstream(Failure::BadResponse, Refusal::BadResponse(fault))
+}
+
 /// Reads until a whole head is there and parses it; its length.
 async fn read_head(
     answering: &Answering<'_>,
@@ -130,7 +163,7 @@ async fn read_head(
     memory: &mut Memory<'_>,
 ) -> Result<usize, RespondError> {
     let limits = answering.plan.head_limits();
-    let bad = |_| RespondError::Upstream(Failure::BadResponse, Refusal::BadResponse);
+    let bad = |error| bad_response(Fault::Wire(error));
     let wait = Wait { time: answering.read_timeout, shut: Shut::Both, idle: false };
     let mut scan = HeadScan::default();
     loop {
@@ -142,7 +175,7 @@ async fn read_head(
         let partial = !buf.is_empty();
         upstream.read_plain(wait).await.map_err(|cut| match cut {
             Cut::TimedOut => RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout),
-            _ if partial => RespondError::Upstream(Failure::BadResponse, Refusal::UpstreamLost),
+            _ if partial => bad_response(Fault::HeadCutOff),
             Cut::Tls(_) => RespondError::Upstream(Failure::Lost, Refusal::UpstreamTls),
             Cut::Ended | Cut::Failed(_) => {
                 RespondError::Upstream(Failure::Lost, Refusal::UpstreamLost)
@@ -160,7 +193,8 @@ async fn deliver(
     delivery: Delivery,
 ) -> Result<(), RespondError> {
     let write_timeout = answering.plan.http.send_timeout;
-    let mut flow = Flow::new(delivery.body, delivery.to_client, None);
+    let trailers = delivery.trailers.then_some(&answering.plan.identity);
+    let mut flow = Flow::new(delivery.body, delivery.to_client, None).with_trailers(trailers);
     let head_bytes = memory.out.len();
     let ready = take_ready(upstream, &mut flow, memory.out);
     progress.begun = true;
@@ -176,7 +210,10 @@ async fn deliver(
         Ok(()) if flow.is_done() => client.flush(write_timeout).await.map_err(PumpError::Sink),
         Ok(()) => {
             let read = Wait { time: answering.read_timeout, shut: Shut::Both, idle: false };
-            let times = Times { read, write: write_timeout };
+            let pacing = &answering.plan.http.pacing;
+            let pace = Pace::new(pacing.send_min_rate, pacing.grace);
+            let clock = &answering.core.clock;
+            let times = Times { read, write: write_timeout, paces: (Pace::free(), pace), clock };
             let before = flow.data_bytes();
             let pumped = pump(upstream, client, &mut flow, times, memory.gather).await;
             progress.sent_bytes += flow.data_bytes() - before;
@@ -190,15 +227,17 @@ async fn deliver(
         PumpError::Source(Cut::TimedOut) => {
             RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout)
         }
-        PumpError::Source(_) => RespondError::Upstream(Failure::Lost, Refusal::UpstreamLost),
-        PumpError::Flow(_) => RespondError::Upstream(Failure::BadResponse, Refusal::BadResponse),
+        PumpError::Source(_) | PumpError::Flow(FlowError::TooLarge) => {
+            bad_response(Fault::BodyCutOff)
+        }
+        PumpError::Flow(FlowError::Malformed(error)) => bad_response(Fault::Wire(error)),
     })
 }
 
 /// Copies what is there of the body behind the head, as far as both fit into one send.
 fn take_ready(
     upstream: &mut Source<'_>,
-    flow: &mut Flow,
+    flow: &mut Flow<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), PumpError> {
     while !flow.is_done() && out.len() < FIRST_SEND_BYTES {

@@ -151,8 +151,7 @@ impl Roll {
         let now = core.clock.unix_seconds();
         let table = self.0.borrow();
         for (entry, flag) in table.entries.iter().flatten() {
-            let (_, end) = entry.identity.validity;
-            if flag.get() || end >= now {
+            if flag.get() || !entry.identity.has_ended(now) {
                 continue;
             }
             let view = view(&entry.live, &entry.place, &entry.identity, now);

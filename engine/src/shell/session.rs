@@ -1,27 +1,40 @@
 //! TLS without a socket: records in, plaintext out, and back.
 //!
-//! In: ciphertext in a rented buffer. Out: the payload of one record at a time, opened by rustls,
-//! and whatever the protocol wants to say back, collected as pending and sent in front of the
-//! next message. A plaintext connection is a session that hands bytes through.
+//! In: ciphertext in a rented buffer. Out: the payload of one record at a time, and whatever the
+//! protocol wants to say back, collected as pending and sent in front of the next message. rustls does
+//! every handshake (`unbuffered`); once it is over, TLS 1.3 may go on
+//! with our own record layer ([`crate::tls::record`]). A plaintext connection is a session that hands
+//! bytes through.
 
-use rustls::ProtocolVersion;
-use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
-use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::CertificateDer;
+use rustls::server::UnbufferedServerConnection;
+use rustls::{HandshakeKind, ProtocolVersion};
 
 use super::buffers::{Buffer, PLAIN_BYTES_MAX};
+use super::unbuffered;
+use crate::tls::record::{
+    Fault, Found, KEY_UPDATE_BYTES, OVERHEAD_BYTES, Records, SealError, Step,
+};
 
-/// The most a record adds to its plaintext: header, explicit nonce, tag, content type.
-pub const RECORD_OVERHEAD_MAX: usize = 5 + 8 + 16 + 1;
+/// The most that sealing adds to its plaintext: header, content type and tag, or TLS 1.2's explicit
+/// nonce; and a `KeyUpdate` in front of it.
+pub const RECORD_OVERHEAD_MAX: usize = OVERHEAD_BYTES + KEY_UPDATE_BYTES;
+
+const _: () = assert!(RECORD_OVERHEAD_MAX >= 5 + 8 + 16, "TLS 1.2 adds this much");
 
 /// What bytes of a connection mean.
 pub enum Session {
     /// Themselves.
     Plain,
-    /// We are the server.
+    /// We are the server, and rustls opens and seals.
     Server(Box<UnbufferedServerConnection>),
-    /// We are the client.
+    /// We are the client, and rustls opens and seals.
     Client(Box<UnbufferedClientConnection>),
+    /// TLS 1.3, and we open and seal.
+    Fast(Box<Records>),
+    /// Nothing any more: the keys could not be taken over.
+    Over,
 }
 
 /// What a session has to say, and what it has to remember of what it heard.
@@ -29,20 +42,23 @@ pub enum Session {
 pub struct Said {
     /// Protocol bytes waiting for the next send: flights, tickets, alerts.
     pub pending: Vec<u8>,
-    /// A copy of the received bytes that rustls has looked at and not finished with.
+    /// Received bytes, at the front of the buffer, that rustls has looked at and not finished with: the
+    /// records of a handshake message whose end has not come.
+    pub(super) held: usize,
+    /// A copy of those bytes.
     ///
-    /// rustls keeps offsets into them while half a handshake message is there, and panics if it is
-    /// handed anything else; but the buffer itself may be with the kernel when we want to send.
-    unread: Vec<u8>,
+    /// rustls keeps offsets into them, and panics if it is handed anything else; but the buffer itself
+    /// may be with the kernel when we want to send.
+    pub(super) unread: Vec<u8>,
     /// The session has failed; only what is pending may still be sent.
-    failed: bool,
+    pub(super) failed: bool,
 }
 
 impl Said {
-    /// Notes what is left in `input` when no whole record is there any more.
-    fn note(&mut self, input: &Buffer) {
+    /// Notes what rustls holds of `input` when no whole record is there any more.
+    pub(super) fn note(&mut self, input: &Buffer) {
         self.unread.clear();
-        self.unread.extend_from_slice(input.filled());
+        self.unread.extend_from_slice(input.filled().get(..self.held).unwrap_or_default());
     }
 
     /// Has the session failed? Its alert is the last that may be sent.
@@ -84,6 +100,8 @@ pub enum Progress {
 pub enum SessionError {
     /// rustls refused; an alert is pending.
     Tls(Box<rustls::Error>),
+    /// Our own record layer refused; an alert is pending.
+    Record(Fault),
     /// The peer closed within its handshake.
     Closed,
     /// The output did not fit, or the keys are used up: our own fault or the end of a connection.
@@ -96,59 +114,9 @@ impl std::fmt::Debug for Session {
             Self::Plain => "Plain",
             Self::Server(_) => "Server",
             Self::Client(_) => "Client",
+            Self::Fast(_) => "Fast",
+            Self::Over => "Over",
         })
-    }
-}
-
-/// Both of rustls's unbuffered connections, as one.
-trait Endpoint {
-    type Data;
-    /// May the peer speak before we have? A server may hear its first request with the last flight;
-    /// an answer to a request that was never sent is an attack (nginx CVE-2026-1642).
-    const HEARS_FIRST: bool;
-    fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
-    fn handshaking(&self) -> bool;
-    /// Is there something encoded that nobody has taken yet?
-    fn has_more_to_say(&self) -> bool;
-}
-
-impl Endpoint for UnbufferedServerConnection {
-    type Data = ServerConnectionData;
-    const HEARS_FIRST: bool = true;
-
-    fn process<'c, 'i>(
-        &'c mut self,
-        input: &'i mut [u8],
-    ) -> UnbufferedStatus<'c, 'i, ServerConnectionData> {
-        self.process_tls_records(input)
-    }
-
-    fn handshaking(&self) -> bool {
-        self.is_handshaking()
-    }
-
-    fn has_more_to_say(&self) -> bool {
-        self.wants_write()
-    }
-}
-
-impl Endpoint for UnbufferedClientConnection {
-    type Data = ClientConnectionData;
-    const HEARS_FIRST: bool = false;
-
-    fn process<'c, 'i>(
-        &'c mut self,
-        input: &'i mut [u8],
-    ) -> UnbufferedStatus<'c, 'i, ClientConnectionData> {
-        self.process_tls_records(input)
-    }
-
-    fn handshaking(&self) -> bool {
-        self.is_handshaking()
-    }
-
-    fn has_more_to_say(&self) -> bool {
-        self.wants_write()
     }
 }
 
@@ -167,7 +135,64 @@ impl Session {
             Self::Server(connection) => {
                 connection.protocol_version() == Some(ProtocolVersion::TLSv1_2)
             }
-            Self::Plain | Self::Client(_) => false,
+            Self::Plain | Self::Client(_) | Self::Fast(_) | Self::Over => false,
+        }
+    }
+
+    /// The handshake is over: from here on TLS 1.3 is opened and sealed by our own record layer.
+    /// What rustls knows of the session must have been asked before.
+    ///
+    /// # Errors
+    /// rustls does not give its keys away. The session is over then.
+    pub fn quicken(&mut self, said: &Said) -> Result<(), SessionError> {
+        let is_13 = |version| version == Some(ProtocolVersion::TLSv1_3);
+        let records = match std::mem::replace(self, Self::Over) {
+            Self::Server(connection) if is_13(connection.protocol_version()) => {
+                Records::of_server(*connection)
+            }
+            Self::Client(connection) if is_13(connection.protocol_version()) => {
+                Records::of_client(*connection)
+            }
+            other => {
+                *self = other;
+                return Ok(());
+            }
+        };
+        // Bytes that rustls has seen and not finished with would be lost. No handshake ends so: its
+        // keys may not change within a message (RFC 8446, section 5.1).
+        if said.held > 0 || said.failed {
+            return Err(SessionError::Closed);
+        }
+        *self = Self::Fast(Box::new(records.map_err(SessionError::Tls)?));
+        Ok(())
+    }
+
+    /// Hears what came with the peer's last flight, before we have asked anything: tickets.
+    ///
+    /// # Errors
+    /// As [`Session::open_next`]; and an answer to a request that was never sent is an attack
+    /// (nginx CVE-2026-1642).
+    pub fn hear_out(&mut self, input: &mut Buffer, said: &mut Said) -> Result<(), SessionError> {
+        if let Self::Plain = self {
+            return Ok(());
+        }
+        if let Opened::More = self.open_next(input, said, |_| ())? {
+            return Ok(());
+        }
+        said.failed = true;
+        Err(SessionError::Closed)
+    }
+
+    /// The chain of a peer whose session was resumed, which nobody has looked at in this handshake.
+    #[must_use]
+    pub fn resumed_peer(&self) -> Option<&[CertificateDer<'static>]> {
+        match self {
+            Self::Client(connection)
+                if connection.handshake_kind() == Some(HandshakeKind::Resumed) =>
+            {
+                Some(connection.peer_certificates().unwrap_or_default())
+            }
+            Self::Plain | Self::Server(_) | Self::Client(_) | Self::Fast(_) | Self::Over => None,
         }
     }
 
@@ -192,16 +217,19 @@ impl Session {
                 input.consume(count);
                 Ok(Opened::Data(taken))
             }
-            Self::Server(connection) => open(&mut **connection, input, said, take),
-            Self::Client(connection) => open(&mut **connection, input, said, take),
+            Self::Server(connection) => unbuffered::open(&mut **connection, input, said, take),
+            Self::Client(connection) => unbuffered::open(&mut **connection, input, said, take),
+            Self::Fast(records) => open(records, input, said, take),
+            Self::Over => Err(SessionError::Closed),
         }
     }
 
     /// Appends `plain` (at most 2^14 bytes) to `output` as one record.
     ///
     /// # Errors
-    /// [`SessionError::Exhausted`] if the room does not suffice for the record and what is pending,
-    /// or the connection may not send any more.
+    /// [`SessionError::Exhausted`] if the room does not suffice for the record (with
+    /// [`RECORD_OVERHEAD_MAX`] beyond its plaintext) and what is pending, or the connection may not
+    /// send any more.
     pub fn seal(
         &mut self,
         plain: &[u8],
@@ -217,12 +245,15 @@ impl Session {
                     Err(SessionError::Exhausted)
                 }
             }
-            Self::Server(connection) => seal(&mut **connection, plain, said, output),
-            Self::Client(connection) => seal(&mut **connection, plain, said, output),
+            Self::Server(connection) => unbuffered::seal(&mut **connection, plain, said, output),
+            Self::Client(connection) => unbuffered::seal(&mut **connection, plain, said, output),
+            Self::Fast(records) => seal(records, plain, said, output),
+            Self::Over => Err(SessionError::Closed),
         }
     }
 
-    /// Drives a handshake as far as `input` reaches.
+    /// Drives a handshake as far as `input` reaches, and not a record further: what is behind the
+    /// peer's last flight stays in `input`.
     ///
     /// # Errors
     /// The handshake failed; what is pending holds the alert.
@@ -232,50 +263,30 @@ impl Session {
         said: &mut Said,
     ) -> Result<Progress, SessionError> {
         match self {
-            Self::Plain => Ok(Progress::Done),
-            Self::Server(connection) => handshake(&mut **connection, input, said),
-            Self::Client(connection) => handshake(&mut **connection, input, said),
+            Self::Plain | Self::Fast(_) => Ok(Progress::Done),
+            Self::Server(connection) => unbuffered::handshake(&mut **connection, input, said),
+            Self::Client(connection) => unbuffered::handshake(&mut **connection, input, said),
+            Self::Over => Err(SessionError::Closed),
         }
     }
 
     /// Puts `close_notify` into what is pending.
     pub fn close(&mut self, said: &mut Said) {
         match self {
-            Self::Plain => {}
-            Self::Server(connection) => close(&mut **connection, said),
-            Self::Client(connection) => close(&mut **connection, said),
+            Self::Plain | Self::Over => {}
+            Self::Server(connection) => unbuffered::close(&mut **connection, said),
+            Self::Client(connection) => unbuffered::close(&mut **connection, said),
+            Self::Fast(records) => {
+                if !said.failed {
+                    records.close(&mut said.pending);
+                }
+            }
         }
     }
 }
 
-/// Appends a chunk that rustls wants sent.
-fn encode<Data>(chunk: &mut rustls::unbuffered::EncodeTlsData<'_, Data>, pending: &mut Vec<u8>) {
-    let start = pending.len();
-    match chunk.encode(&mut []) {
-        Ok(_) | Err(EncodeError::AlreadyEncoded) => {}
-        Err(EncodeError::InsufficientSize(needed)) => {
-            pending.resize(start + needed.required_size, 0);
-            let room = pending.get_mut(start..).unwrap_or_default();
-            let written = chunk.encode(room).unwrap_or(0);
-            pending.truncate(start + written);
-        }
-    }
-}
-
-/// The session has failed: takes the alert that rustls has ready, and nothing more after it. Asked
-/// once more, it would look at the same wrong bytes again.
-fn fail(connection: &mut impl Endpoint, input: &mut Buffer, said: &mut Said) {
-    said.failed = true;
-    while connection.has_more_to_say() {
-        let UnbufferedStatus { discard, state } = connection.process(input.filled_mut());
-        let Ok(ConnectionState::EncodeTlsData(mut chunk)) = state else { return };
-        encode(&mut chunk, &mut said.pending);
-        input.consume(discard);
-    }
-}
-
-fn open<C: Endpoint, R>(
-    connection: &mut C,
+fn open<R>(
+    records: &mut Records,
     input: &mut Buffer,
     said: &mut Said,
     take: impl FnOnce(&[u8]) -> R,
@@ -283,54 +294,34 @@ fn open<C: Endpoint, R>(
     if said.failed {
         return Err(SessionError::Closed);
     }
-    let mut take = Some(take);
     loop {
-        let UnbufferedStatus { mut discard, state } = connection.process(input.filled_mut());
-        let found = match state {
-            Ok(ConnectionState::ReadTraffic(mut traffic)) => match traffic.next_record() {
-                Some(Ok(record)) => {
-                    discard += record.discard;
-                    take.take().map(|take| Ok(Opened::Data(take(record.payload))))
-                }
-                Some(Err(error)) => Some(Err(SessionError::Tls(Box::new(error)))),
-                None => Some(Ok(Opened::More)),
-            },
-            Ok(ConnectionState::EncodeTlsData(mut chunk)) => {
-                encode(&mut chunk, &mut said.pending);
-                None
+        let Step { found, consumed } = match records.open(input.filled_mut()) {
+            Ok(step) => step,
+            Err(fault) => {
+                said.failed = true;
+                records.end(&mut said.pending);
+                return Err(SessionError::Record(fault));
             }
-            Ok(ConnectionState::TransmitTlsData(sent)) => {
-                sent.done();
-                None
-            }
-            Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => Some(Ok(Opened::Closed)),
-            // Early data is never offered or accepted; anything new in rustls is not ours to guess.
-            Ok(ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_)) => {
-                Some(Ok(Opened::More))
-            }
-            Ok(_) => Some(Err(SessionError::Closed)),
-            Err(error) => Some(Err(SessionError::Tls(Box::new(error)))),
         };
-        input.consume(discard);
-        match found {
-            None => {}
-            Some(Err(error)) => {
-                fail(connection, input, said);
-                return Err(error);
+        let opened = match found {
+            Found::Data(place) => {
+                let payload = input.filled().get(place).unwrap_or_default();
+                Opened::Data(take(payload))
             }
-            Some(Ok(found)) => {
-                match found {
-                    Opened::Data(_) => said.unread.clear(),
-                    Opened::More | Opened::Closed => said.note(input),
-                }
-                return Ok(found);
+            Found::Nothing => {
+                input.consume(consumed);
+                continue;
             }
-        }
+            Found::More => Opened::More,
+            Found::Closed => Opened::Closed,
+        };
+        input.consume(consumed);
+        return Ok(opened);
     }
 }
 
 fn seal(
-    connection: &mut impl Endpoint,
+    records: &mut Records,
     plain: &[u8],
     said: &mut Said,
     output: &mut Buffer,
@@ -338,28 +329,14 @@ fn seal(
     if said.failed {
         return Err(SessionError::Closed);
     }
-    let Said { pending, unread, .. } = said;
-    loop {
-        match connection.process(unread).state {
-            Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                flush_pending(pending, output)?;
-                return match traffic.encrypt(plain, output.spare_mut()) {
-                    Ok(written) => {
-                        output.fill(written);
-                        Ok(())
-                    }
-                    Err(EncryptError::InsufficientSize(_) | EncryptError::EncryptExhausted) => {
-                        Err(SessionError::Exhausted)
-                    }
-                };
-            }
-            Ok(ConnectionState::EncodeTlsData(mut chunk)) => encode(&mut chunk, pending),
-            Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
-            // The peer is done sending; we may still answer.
-            Ok(ConnectionState::PeerClosed) => {}
-            Ok(_) => return Err(SessionError::Closed),
-            Err(error) => return Err(SessionError::Tls(Box::new(error))),
+    flush_pending(&mut said.pending, output)?;
+    match records.seal(plain, output.spare_mut()) {
+        Ok(written) => {
+            output.fill(written);
+            Ok(())
         }
+        Err(SealError::NoRoom) => Err(SessionError::Exhausted),
+        Err(SealError::Ended) => Err(SessionError::Closed),
     }
 }
 
@@ -379,67 +356,4 @@ pub fn flush_pending(pending: &mut Vec<u8>, output: &mut Buffer) -> Result<(), S
     // A handshake's flight is kilobytes; an idle connection keeps none of it.
     pending.shrink_to(0);
     Ok(())
-}
-
-fn handshake<C: Endpoint>(
-    connection: &mut C,
-    input: &mut Buffer,
-    said: &mut Said,
-) -> Result<Progress, SessionError> {
-    loop {
-        let UnbufferedStatus { discard, state } = connection.process(input.filled_mut());
-        let progress = match state {
-            Ok(ConnectionState::EncodeTlsData(mut chunk)) => {
-                encode(&mut chunk, &mut said.pending);
-                None
-            }
-            Ok(ConnectionState::TransmitTlsData(sent)) => {
-                sent.done();
-                None
-            }
-            Ok(ConnectionState::BlockedHandshake) => Some(Ok(Progress::NeedsRead)),
-            // A server that asks for no certificate may write before the client has finished.
-            Ok(ConnectionState::WriteTraffic(_)) => Some(Ok(Progress::NeedsRead)),
-            // The first message came with the last flight. It stays inside until it is opened.
-            Ok(ConnectionState::ReadTraffic(_)) if C::HEARS_FIRST => Some(Ok(Progress::Done)),
-            Ok(_) => Some(Err(SessionError::Closed)),
-            Err(error) => Some(Err(SessionError::Tls(Box::new(error)))),
-        };
-        input.consume(discard);
-        match progress {
-            None => {}
-            Some(Err(error)) => {
-                fail(connection, input, said);
-                return Err(error);
-            }
-            Some(Ok(progress)) => {
-                let done = !connection.handshaking();
-                said.note(input);
-                return Ok(if done { Progress::Done } else { progress });
-            }
-        }
-    }
-}
-
-fn close(connection: &mut impl Endpoint, said: &mut Said) {
-    if said.failed {
-        return;
-    }
-    let Said { pending, unread, .. } = said;
-    for _ in 0..16 {
-        match connection.process(unread).state {
-            Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                let start = pending.len();
-                pending.resize(start + 256, 0);
-                let room = pending.get_mut(start..).unwrap_or_default();
-                let written = traffic.queue_close_notify(room).unwrap_or(0);
-                pending.truncate(start + written);
-                return;
-            }
-            Ok(ConnectionState::EncodeTlsData(mut chunk)) => encode(&mut chunk, pending),
-            Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
-            Ok(ConnectionState::PeerClosed) => {}
-            _ => return,
-        }
-    }
 }

@@ -113,6 +113,19 @@ impl Stream {
         }
     }
 
+    /// The handshake that we began is over: takes over from rustls, if that is wanted, and hears what
+    /// came behind it.
+    ///
+    /// # Errors
+    /// The peer has spoken before it was asked, or broke the protocol.
+    pub fn begin(&mut self, fast: bool) -> Result<(), SessionError> {
+        let Security { session, said } = self.security.get_mut();
+        if fast {
+            session.quicken(said)?;
+        }
+        session.hear_out(self.reader.cipher(&self.buffers), said)
+    }
+
     /// A way to shorten a wait of the receiving half from outside.
     #[must_use]
     pub fn read_remote(&self) -> Remote {
@@ -129,6 +142,11 @@ impl Stream {
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.reader.is_fresh()
+    }
+
+    /// Its session, between two uses.
+    pub fn session(&mut self) -> &Session {
+        &self.security.get_mut().session
     }
 
     /// Gives every empty buffer back: the connection is idle now.

@@ -7,12 +7,15 @@ use std::time::Duration;
 use ferrule_config::model::NodeAddress;
 use monoio::net::{TcpStream, UnixStream};
 use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::ServerName;
 
 use super::core::{Core, Live};
 use super::deadlines::Shut;
-use super::handshake::drive;
+use super::fd::Peek;
+use super::handshake::{GOODBYE_TIME, drive};
 use super::reader::Wait;
 use super::session::{Session, SessionError};
+use super::shed;
 use super::stream::{Cut, Stream};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
 use crate::plan::{NodeIndex, NodePlan, UpstreamId, UpstreamPlan};
@@ -52,6 +55,8 @@ pub struct Wanted<'a> {
 pub enum ConnectError {
     /// The node's name has no address.
     NoAddress,
+    /// We have no descriptor or memory left for a connection.
+    NoRoom,
     /// TCP failed.
     Failed(io::ErrorKind),
     /// It took too long.
@@ -92,7 +97,8 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
         Ok(_) => core.count(Counter::UpstreamConnects),
         Err(error) => {
             core.count(Counter::UpstreamConnectFailed);
-            note_failure(core, plan, node, error);
+            let name = tls.map(|tls| name_of(tls, node, &wanted));
+            note_failure(core, (plan, node, name.as_ref()), error);
         }
     }
     stream.map(|stream| Lease { stream, key, requests: 0, reused: false })
@@ -104,6 +110,9 @@ fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
         let Idle { connection: stream, requests } = core.pool.borrow_mut().take(key)?;
         if stream.is_fresh() {
             return Some(Lease { stream, key, requests, reused: true });
+        }
+        if stream.descriptor().peek() == Peek::Bytes {
+            core.count(Counter::UpstreamUnasked);
         }
     }
 }
@@ -117,15 +126,20 @@ async fn connect(
     let session = match tls {
         None => Session::Plain,
         Some(tls) => {
-            let host = std::str::from_utf8(wanted.name).unwrap_or_default();
-            let name = tls.server_name(host, &node.name);
+            let name = name_of(tls, node, wanted);
             let connection = UnbufferedClientConnection::new(Arc::clone(&tls.config), name)
                 .map_err(|error| ConnectError::Tls(SessionError::Tls(Box::new(error))))?;
             Session::Client(Box::new(connection))
         }
     };
     let started = core.clock.elapsed();
-    let failed = |error: io::Error| ConnectError::Failed(error.kind());
+    let failed = |error: io::Error| {
+        if shed::is_exhaustion(&error) {
+            shed::relieve(core, &error);
+            return ConnectError::NoRoom;
+        }
+        ConnectError::Failed(error.kind())
+    };
     // Dropping a connect that took too long closes its descriptor; nothing else is lost.
     let mut stream = match address {
         Address::Ip(address) => {
@@ -148,8 +162,31 @@ async fn connect(
             Cut::Ended => ConnectError::Tls(SessionError::Closed),
             Cut::Failed(kind) => ConnectError::Failed(kind),
         })?;
+        // While rustls still knows whom it met.
+        if let (Some(tls), Some(chain)) = (tls, stream.session().resumed_peer()) {
+            let name = name_of(tls, node, wanted);
+            tls.check_again(chain, &name, core.clock.unix_seconds())
+                .map_err(|error| ConnectError::Tls(SessionError::Tls(Box::new(error))))?;
+        }
+        if let Err(error) = stream.begin(core.tls_fast_path) {
+            let _ = stream.sink().flush(GOODBYE_TIME).await;
+            return Err(ConnectError::Tls(error));
+        }
     }
     Ok(stream)
+}
+
+/// The name of a node that is sent to it and looked for in its certificate.
+fn name_of(tls: &UpstreamTls, node: &NodePlan, wanted: &Wanted<'_>) -> ServerName<'static> {
+    let host = std::str::from_utf8(wanted.name).unwrap_or_default();
+    tls.server_name(host, &node.name)
+}
+
+/// Has the upstream said something that nobody asked for? Asked right before a request is sent over a
+/// new connection; one from the pool has just been looked at. Under TLS, what it says with its
+/// handshake has ended that, and what comes later may be a ticket.
+pub fn spoke_first(stream: &mut Stream) -> bool {
+    !stream.source().is_tls() && stream.descriptor().peek() == Peek::Bytes
 }
 
 /// Gives a connection to the pool, if it may be kept.
@@ -164,11 +201,16 @@ pub fn give_back(core: &Core, plan: &UpstreamPlan, lease: Lease) {
 }
 
 /// One line per cause and second: an upstream that is down must not flood the log.
-fn note_failure(core: &Core, plan: &UpstreamPlan, node: &NodePlan, error: &ConnectError) {
+fn note_failure(
+    core: &Core,
+    (plan, node, name): (&UpstreamPlan, &NodePlan, Option<&ServerName<'_>>),
+    error: &ConnectError,
+) {
     if let Some(more) = core.allow_log(super::core::LogCause::UpstreamConnect) {
         tracing::warn!(
             upstream = &*plan.id,
             node = &*node.text,
+            name = name.map(|name| tracing::field::display(name.to_str())),
             reason = %describe(error),
             suppressed = more,
             "cannot connect to an upstream node"
@@ -179,11 +221,38 @@ fn note_failure(core: &Core, plan: &UpstreamPlan, node: &NodePlan, error: &Conne
 /// For the log: what went wrong, in words an operator can act on.
 fn describe(error: &ConnectError) -> String {
     match error {
+        ConnectError::NoRoom => "no descriptor or memory is left".to_owned(),
         ConnectError::NoAddress => "its name has not been resolved".to_owned(),
         ConnectError::Failed(kind) => kind.to_string(),
         ConnectError::TimedOut => "it took too long".to_owned(),
         ConnectError::Tls(SessionError::Tls(error)) => format!("TLS: {}", reason(error)),
+        ConnectError::Tls(SessionError::Record(fault)) => format!("TLS: {}", fault.text()),
         ConnectError::Tls(SessionError::Closed) => "TLS: it closed within the handshake".to_owned(),
         ConnectError::Tls(SessionError::Exhausted) => "TLS: no room".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::shell::buffers::Buffers;
+    use crate::shell::deadlines::Deadlines;
+
+    #[test]
+    fn who_speaks_before_being_asked_is_noticed() {
+        let mut runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().build().unwrap();
+        runtime.block_on(async {
+            let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let ours = UnixStream::from_std(ours).unwrap();
+            let buffers = Rc::new(Buffers::default());
+            let mut stream = Stream::unix(ours, Session::Plain, &Deadlines::default(), &buffers);
+            assert!(!spoke_first(&mut stream));
+            theirs.write_all(b"220 ready").unwrap();
+            assert!(spoke_first(&mut stream));
+        });
     }
 }

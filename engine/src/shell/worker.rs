@@ -15,6 +15,7 @@ use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::TICK;
 use super::driver;
 use crate::report::{Counter, LogProducer};
+use crate::setup::clients::Clients;
 use crate::setup::{CoreLink, Driver, Handover, News, OpenListener, Phase, Seen};
 
 /// What one worker is given.
@@ -31,7 +32,14 @@ pub struct Seat {
     pub ring_entries: u32,
     /// Client connections it accepts.
     pub connections_max: u32,
+    /// TLS 1.3 by our own record layer.
+    pub tls_fast_path: bool,
+    /// Connections by client address, all cores together.
+    pub clients: Arc<Clients>,
 }
+
+/// How often memory that nobody needs is given back: every five seconds.
+const TRIM_TICKS: u32 = 50;
 
 /// The worker's thread.
 pub fn run(seat: Seat) {
@@ -62,6 +70,7 @@ struct Worker {
     running: HashMap<SocketAddr, Running>,
     driver: Driver,
     connections_max: u32,
+    clients: Arc<Clients>,
     seen: Seen,
     busy: Duration,
 }
@@ -73,12 +82,14 @@ async fn work(seat: Seat, driver: Driver) {
         return;
     };
     let seed = u64::from(seat.link.core);
-    let core = Core::new(Arc::clone(&seat.link), seat.log, Live::new(&first, seed), seed);
+    let live = Live::new(&first, seed);
+    let core = Core::new(Arc::clone(&seat.link), seat.log, live, seed, seat.tls_fast_path);
     let mut worker = Worker {
         core: Rc::new(core),
         running: HashMap::new(),
         driver,
         connections_max: seat.connections_max,
+        clients: seat.clients,
         seen,
         busy: Duration::ZERO,
     };
@@ -92,8 +103,13 @@ async fn work(seat: Seat, driver: Driver) {
 impl Worker {
     /// Once a tick: look at the time, at the mailboxes, at the phase.
     async fn rounds(&mut self) {
+        let mut ticks = 0_u32;
         loop {
             monoio::time::sleep(TICK).await;
+            ticks = ticks.wrapping_add(1);
+            if ticks.is_multiple_of(TRIM_TICKS) {
+                self.core.trim();
+            }
             let core = &self.core;
             core.clock.refresh();
             core.deadlines.tick();
@@ -192,6 +208,7 @@ impl Worker {
         let state = Rc::new(Accepting {
             listener: Cell::new(open.listener),
             connections_max: self.connections_max,
+            clients: Arc::clone(&self.clients),
             ending: Cell::new(false),
         });
         let canceller = Canceller::new();

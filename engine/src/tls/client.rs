@@ -7,7 +7,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ferrule_config::model::{self, UpstreamCa, UpstreamVerify};
+use ferrule_config::model::{self, Pin, UpstreamCa, UpstreamVerify};
+use ring::digest;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::CryptoProvider;
@@ -17,11 +18,13 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme,
 };
 
-use super::{Findings, keys, server, signatures};
+use super::{Findings, crls, keys, server, signatures};
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, Anchors, Rules, VerifyFailure};
 use crate::identity::outline::Outline;
 use crate::identity::path::Purpose;
+use crate::identity::revocation::Revocation;
+use crate::identity::time::Clock;
 
 /// Intermediates between an upstream's leaf and an anchor; chains are bounded by their length too.
 const DEPTH: u32 = 8;
@@ -35,6 +38,7 @@ pub struct UpstreamTls {
     pub config: Arc<ClientConfig>,
     server_name: Option<ServerName<'static>>,
     identity: [u8; 32],
+    check: Arc<UpstreamCheck>,
 }
 
 /// Why an upstream's certificate was refused.
@@ -47,6 +51,8 @@ pub enum UpstreamFailure {
     NoNames,
     /// The chain is good, but the certificate is for other names.
     WrongName,
+    /// It is not one of those that are pinned.
+    NotPinned,
     /// It is no certificate.
     Broken,
 }
@@ -59,6 +65,7 @@ impl UpstreamFailure {
             Self::Chain(failure) => failure.text(),
             Self::NoNames => "certificate without alternative names",
             Self::WrongName => "certificate for another name",
+            Self::NotPinned => "certificate is none of the pinned ones",
             Self::Broken => "broken certificate",
         }
     }
@@ -113,7 +120,11 @@ impl UpstreamTls {
             given => given.flatten(),
         };
         let anchors = anchors?;
-        let identity = pool_identity(upstream, &anchors, client.as_deref());
+        let revocation = match &upstream.revocation {
+            Some(lists) => Some(crls::load(lists, (&anchors, 0), &field, found)?),
+            None => None,
+        };
+        let identity = pool_identity(upstream, (&anchors, revocation.as_ref()), client.as_deref());
         let versions = server::versions(upstream.protocols);
         let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
             .with_protocol_versions(&versions);
@@ -124,9 +135,15 @@ impl UpstreamTls {
                 return None;
             }
         };
-        let check =
-            UpstreamCheck { anchors, verify: upstream.verify, provider: Arc::clone(provider) };
-        let builder = builder.with_custom_certificate_verifier(Arc::new(check));
+        let check = Arc::new(UpstreamCheck {
+            anchors,
+            revocation,
+            pins: upstream.pins.clone(),
+            verify: upstream.verify,
+            provider: Arc::clone(provider),
+        });
+        let verifier: Arc<UpstreamCheck> = Arc::clone(&check);
+        let builder = builder.with_custom_certificate_verifier(verifier);
         let mut config = match client {
             Some(pair) => builder.with_client_cert_resolver(Arc::new(Presented { pair })),
             None => builder.with_no_client_auth(),
@@ -134,7 +151,9 @@ impl UpstreamTls {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
         config.enable_early_data = false;
-        Some(Self { config: Arc::new(config), server_name: name, identity })
+        // For `runtime.tls_fast_path`; nobody but our own record layer asks for them.
+        config.enable_secret_extraction = true;
+        Some(Self { config: Arc::new(config), server_name: name, identity, check })
     }
 
     /// The name to send and to check: the configured one, else the host sent upstream if it is a
@@ -150,6 +169,22 @@ impl UpstreamTls {
             _ => name_of(node_host)
                 .unwrap_or_else(|| ServerName::IpAddress(IpAddr::from([0; 4]).into())),
         }
+    }
+
+    /// The question of a full handshake, for one that resumed a session: what was good when the
+    /// session began may have ended, or be revoked. `now` is Unix seconds.
+    ///
+    /// # Errors
+    /// As a full handshake would fail.
+    #[expect(clippy::result_large_err, reason = "rustls's own error")]
+    pub fn check_again(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: i64,
+    ) -> Result<(), Error> {
+        let presented: Vec<&[u8]> = chain.iter().map(AsRef::<[u8]>::as_ref).collect();
+        self.check.check(&presented, name, now).map_err(refusal)
     }
 
     /// A digest of everything but the server name that tells its connections from those of
@@ -224,7 +259,7 @@ fn load_anchors(
 
 fn pool_identity(
     upstream: &model::UpstreamTls,
-    anchors: &Anchors,
+    (anchors, revocation): (&Anchors, Option<&Revocation>),
     client: Option<&CertifiedKey>,
 ) -> [u8; 32] {
     let leaf = client.and_then(|pair| pair.cert.first()).map_or(&[][..], AsRef::as_ref);
@@ -236,7 +271,29 @@ fn pool_identity(
     };
     let versions = [u8::from(upstream.protocols.tls12), u8::from(upstream.protocols.tls13)];
     // The leaf too: a renewed certificate of the same key is another one to the upstream.
-    chain::sha256(&[b"upstream", key, leaf, &anchors.digest(), &[verify], &versions])
+    let mut pins: Vec<[u8; 33]> = upstream.pins.iter().map(pin_bytes).collect();
+    pins.sort_unstable();
+    let pins: Vec<&[u8]> = pins.iter().map(<[u8; 33]>::as_slice).collect();
+    chain::sha256(&[
+        b"upstream",
+        key,
+        leaf,
+        &anchors.digest(),
+        &[verify],
+        &versions,
+        &revocation.map_or([0; 32], Revocation::digest),
+        &chain::sha256(&pins),
+    ])
+}
+
+fn pin_bytes(pin: &Pin) -> [u8; 33] {
+    let (kind, digest) = match pin {
+        Pin::Certificate(digest) => (0, digest),
+        Pin::Spki(digest) => (1, digest),
+    };
+    let mut bytes = [kind; 33];
+    bytes[1..].copy_from_slice(digest);
+    bytes
 }
 
 /// Our certificate, if the upstream can verify its key.
@@ -265,6 +322,8 @@ impl ResolvesClientCert for Presented {
 #[derive(Debug)]
 struct UpstreamCheck {
     anchors: Anchors,
+    revocation: Option<Revocation>,
+    pins: Vec<Pin>,
     verify: UpstreamVerify,
     provider: Arc<CryptoProvider>,
 }
@@ -278,10 +337,20 @@ impl UpstreamCheck {
     ) -> Result<(), UpstreamFailure> {
         let leaf_der = presented.first().copied().unwrap_or_default();
         let leaf = Certificate::parse(leaf_der).ok_or(UpstreamFailure::Broken)?;
+        // Cheapest first; and pins hold even where nothing else is checked.
+        if !self.is_pinned(&leaf) {
+            return Err(UpstreamFailure::NotPinned);
+        }
         if self.verify == UpstreamVerify::Off {
             return Ok(());
         }
-        let rules = Rules { depth: DEPTH, allow_v1: true, purpose: Purpose::Server, now };
+        let rules = Rules {
+            depth: DEPTH,
+            allow_v1: true,
+            purpose: Purpose::Server,
+            clock: Clock { now, skew: 0 },
+            revocation: self.revocation.as_ref(),
+        };
         self.anchors.examine(presented, rules).map_err(UpstreamFailure::Chain)?;
         if self.verify == UpstreamVerify::Ca {
             return Ok(());
@@ -299,6 +368,21 @@ impl UpstreamCheck {
     }
 }
 
+impl UpstreamCheck {
+    fn is_pinned(&self, leaf: &Certificate<'_>) -> bool {
+        let sha256 = |bytes: &[u8]| digest::digest(&digest::SHA256, bytes);
+        self.pins.is_empty()
+            || self.pins.iter().any(|pin| match pin {
+                Pin::Certificate(wanted) => sha256(leaf.outline.der).as_ref() == wanted,
+                Pin::Spki(wanted) => sha256(leaf.outline.spki).as_ref() == wanted,
+            })
+    }
+}
+
+fn refusal(failure: UpstreamFailure) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(failure))))
+}
+
 impl ServerCertVerifier for UpstreamCheck {
     fn verify_server_cert(
         &self,
@@ -311,13 +395,8 @@ impl ServerCertVerifier for UpstreamCheck {
         let mut presented: Vec<&[u8]> = vec![end_entity];
         presented.extend(intermediates.iter().map(AsRef::<[u8]>::as_ref));
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        match self.check(&presented, server_name, now) {
-            Ok(()) => Ok(ServerCertVerified::assertion()),
-            Err(failure) => {
-                let other = OtherError(Arc::new(failure));
-                Err(Error::InvalidCertificate(CertificateError::Other(other)))
-            }
-        }
+        self.check(&presented, server_name, now).map_err(refusal)?;
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -6,16 +6,21 @@ use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 use super::handshake::HandshakeNotes;
 use super::hello::Hello;
 use super::openssl_names;
-use crate::plan::facts::SessionFacts;
+use crate::plan::facts::{Offered, SessionFacts};
 
-/// The facts of a connection whose handshake is over; made once.
+/// The facts of a connection whose handshake is over; made once. Takes the
+/// hello's lists.
 #[must_use]
-pub fn session(connection: &CommonState, hello: &Hello, notes: &HandshakeNotes) -> SessionFacts {
+pub fn session(
+    connection: &CommonState,
+    hello: &mut Hello,
+    notes: &HandshakeNotes,
+) -> SessionFacts {
     let group = connection.negotiated_key_exchange_group();
     let reused = connection.handshake_kind() == Some(HandshakeKind::Resumed);
     // A resumed TLS 1.2 session exchanges no keys: nginx knows no groups there, and neither do we.
     let keyless = reused && connection.protocol_version() == Some(ProtocolVersion::TLSv1_2);
-    let curves: &[u16] = if keyless { &[] } else { &hello.curves };
+    let curves = if keyless { Vec::new() } else { std::mem::take(&mut hello.curves) };
     SessionFacts {
         protocol: match connection.protocol_version() {
             Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
@@ -35,35 +40,25 @@ pub fn session(connection: &CommonState, hello: &Hello, notes: &HandshakeNotes) 
         },
         server_name: hello.sni.clone().unwrap_or_default(),
         reused,
-        ciphers: list(&hello.ciphers, openssl_names::cipher),
-        curves: list(curves, openssl_names::curve),
+        ciphers: Offered {
+            numbers: std::mem::take(&mut hello.ciphers),
+            name: openssl_names::cipher,
+        },
+        curves: Offered { numbers: curves, name: openssl_names::curve },
         client_sigalg: notes.client_sigalg(),
     }
-}
-
-/// Names with colons between them; a number without a name in hexadecimal, as nginx writes it.
-fn list(numbers: &[u16], name: fn(u16) -> Option<&'static str>) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut out = String::new();
-    for number in numbers {
-        if !out.is_empty() {
-            out.push(':');
-        }
-        if let Some(name) = name(*number) {
-            out.push_str(name);
-            continue;
-        }
-        out.push_str("0x");
-        for shift in [12, 8, 4, 0] {
-            out.push(char::from(DIGITS[usize::from((number >> shift) & 15)]));
-        }
-    }
-    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn list(numbers: &[u16], name: fn(u16) -> Option<&'static str>) -> String {
+        let mut out = Vec::new();
+        let offered = Offered { numbers: numbers.to_vec(), name };
+        offered.each_piece(|piece| out.extend_from_slice(piece));
+        String::from_utf8(out).unwrap()
+    }
 
     #[test]
     fn unknown_numbers_are_hexadecimal() {

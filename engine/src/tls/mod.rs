@@ -4,6 +4,7 @@
 //! trust, tickets' keys, sessions towards upstreams.
 
 pub mod client;
+pub mod crls;
 mod encrypted;
 pub mod facts;
 pub mod handshake;
@@ -11,6 +12,7 @@ pub mod hello;
 mod keys;
 mod ocsp;
 pub mod openssl_names;
+pub mod record;
 pub mod server;
 mod sessions;
 mod signatures;
@@ -24,6 +26,7 @@ use ferrule_config::{Config, Problem, Problems};
 use crate::identity::ClientPolicy;
 
 pub use client::{UpstreamFailure, UpstreamTls};
+pub use crls::LoadedCrl;
 pub use handshake::HandshakeNotes;
 pub use hello::{Hello, HelloError, HelloReader};
 pub use server::ServerTls;
@@ -38,6 +41,8 @@ pub struct TlsSettings {
     pub trusts: Vec<Arc<ClientPolicy>>,
     /// One per [`Config::upstreams`], in the same order; `None` for plain HTTP.
     pub upstreams: Vec<Option<UpstreamTls>>,
+    /// Every revocation list in use.
+    pub crls: Vec<LoadedCrl>,
     /// What does not keep it from working, but should be looked at.
     pub warnings: Vec<Problem>,
 }
@@ -46,6 +51,7 @@ pub struct TlsSettings {
 struct Findings<'p> {
     problems: &'p mut Problems,
     warnings: &'p mut Vec<Problem>,
+    crls: &'p mut Vec<LoadedCrl>,
     now: i64,
 }
 
@@ -60,8 +66,8 @@ impl TlsSettings {
         now: i64,
     ) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut warnings = Vec::new();
-        let mut found = Findings { problems, warnings: &mut warnings, now };
+        let (mut warnings, mut crls) = (Vec::new(), Vec::new());
+        let mut found = Findings { problems, warnings: &mut warnings, crls: &mut crls, now };
         let files = ticket_files::load(&config.http.ticket_key_files, &mut found);
         let servers = config
             .servers
@@ -81,7 +87,7 @@ impl TlsSettings {
                 UpstreamTls::load(tls, &upstream.id, &provider, &mut found)
             })
             .collect();
-        Self { servers, trusts, upstreams, warnings }
+        Self { servers, trusts, upstreams, crls, warnings }
     }
 
     /// The URIs of the certificates that we present, by server object.

@@ -23,12 +23,13 @@ use rustls::{
 use super::ocsp::Stapled;
 use super::sessions::PolicySessions;
 use super::tickets::{PolicyTicketer, Secret, TicketKeys};
-use super::{Findings, handshake, keys, signatures};
+use super::{Findings, crls, handshake, keys, signatures};
 use crate::identity::allow::Lists;
 use crate::identity::alt_names;
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Verdict, VerifyFailure};
 use crate::identity::outline::Outline;
+use crate::identity::signature;
 use crate::plan::{Forbidden, Gate, access};
 
 /// Bytes of CA names in a `CertificateRequest`; its field holds 64 KiB.
@@ -58,7 +59,7 @@ impl ServerTls {
             server.pairs.iter().map(|pair| keys::pair(pair, &field, provider, found)).collect();
         let asked = server.client.as_ref().filter(|client| client.verify != ClientVerify::Off);
         let policy = match asked {
-            Some(client) => Some(load_policy(client, &field, found)?),
+            Some(client) => Some(load_policy(client, &format!("{field}.client"), found)?),
             None => None,
         };
         let pairs: Vec<Arc<CertifiedKey>> = loaded.into_iter().collect::<Option<_>>()?;
@@ -87,6 +88,8 @@ impl ServerTls {
         let mut config = builder.with_cert_resolver(Arc::new(Pairs { pairs }));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.max_early_data_size = 0;
+        // For `runtime.tls_fast_path`; nobody but our own record layer asks for them.
+        config.enable_secret_extraction = true;
         let sealing = PolicyTicketer::new(Arc::clone(keys), Arc::clone(ticket_files), scope);
         let sealing = Arc::new(sealing);
         config.session_storage = if server.session_cache {
@@ -133,10 +136,10 @@ pub(super) fn versions(protocols: Protocols) -> Vec<&'static SupportedProtocolVe
 
 pub(super) fn load_policy(
     client: &ClientAuth,
-    field: &str,
+    client_field: &str,
     found: &mut Findings<'_>,
 ) -> Option<Arc<ClientPolicy>> {
-    let field = format!("{field}.client.ca");
+    let field = format!("{client_field}.ca");
     let mut anchors: Vec<Vec<u8>> = Vec::new();
     for pem in &client.ca {
         for der in keys::certificates(pem, &field, found) {
@@ -152,8 +155,17 @@ pub(super) fn load_policy(
         }
         return None;
     }
+    let skew = i64::try_from(client.clock_skew.as_secs()).unwrap_or(i64::MAX);
     match ClientPolicy::new(&anchors, client.depth, client.allow_v1) {
-        Ok(policy) => Some(Arc::new(policy)),
+        Ok(policy) => {
+            let revocation = match &client.revocation {
+                Some(lists) => {
+                    Some(crls::load(lists, (policy.anchors(), skew), client_field, found)?)
+                }
+                None => None,
+            };
+            Some(Arc::new(policy.with_clock_skew(skew).with_revocation(revocation)))
+        }
         Err(chain::PolicyError::NotACertificate(at)) => {
             let message = format!("CA certificate {} cannot be used", at + 1);
             found.error(client.place, &field, message, None);
@@ -176,6 +188,14 @@ pub(super) fn warn_on_anchor(
     if anchor.version == 3 && anchor.extensions.basic.is_none() {
         let message = format!(
             "a CA certificate in {} does not say that it is one (basicConstraints); OpenSSL refuses it",
+            keys::name(pem)
+        );
+        found.warning(pem.place, field, message);
+    }
+    if !signature::key_is_usable(&anchor) {
+        let message = format!(
+            "the key of a CA certificate in {} is on the curve P-521, or RSA of more than 8192 bits: \
+             certificates that it issued are refused",
             keys::name(pem)
         );
         found.warning(pem.place, field, message);
@@ -352,8 +372,10 @@ impl ClientCertVerifier for ClientCheck {
     ) -> Result<ClientCertVerified, Error> {
         let leaf = Outline::read(end_entity)
             .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
-        // Without a readable end a ticket has none of its own.
-        handshake::note_leaf_expiry(leaf.not_after.seconds().unwrap_or(0));
+        // Without a readable end a ticket has none of its own. Nor does it outlive what is known
+        // about revocation.
+        let end = leaf.not_after.seconds().unwrap_or(0);
+        handshake::note_leaf_expiry(self.policy.next_update().map_or(end, |next| end.min(next)));
         if self.reject == Reject::Handshake {
             let mut presented: Vec<&[u8]> = vec![end_entity];
             presented.extend(intermediates.iter().map(AsRef::<[u8]>::as_ref));
@@ -408,6 +430,11 @@ impl ClientCertVerifier for ClientCheck {
 const fn alert_for(failure: VerifyFailure) -> CertificateError {
     match failure {
         VerifyFailure::Expired | VerifyFailure::NotYetValid => CertificateError::Expired,
+        VerifyFailure::Revoked => CertificateError::Revoked,
+        VerifyFailure::NoCrl
+        | VerifyFailure::CrlSignature
+        | VerifyFailure::CrlNotYetValid
+        | VerifyFailure::CrlExpired => CertificateError::UnknownRevocationStatus,
         VerifyFailure::SelfSignedLeaf
         | VerifyFailure::SelfSignedInChain
         | VerifyFailure::NoLocalIssuer
@@ -417,11 +444,16 @@ const fn alert_for(failure: VerifyFailure) -> CertificateError {
         | VerifyFailure::InvalidCa
         | VerifyFailure::PathLength
         | VerifyFailure::CaKeyTooSmall
-        | VerifyFailure::NoCertSign => CertificateError::UnknownIssuer,
+        | VerifyFailure::NoCertSign
+        | VerifyFailure::NoCrlSign => CertificateError::UnknownIssuer,
         VerifyFailure::Purpose => CertificateError::InvalidPurpose,
-        VerifyFailure::Application | VerifyFailure::Subtree => {
-            CertificateError::ApplicationVerificationFailure
-        }
+        VerifyFailure::Application
+        | VerifyFailure::Subtree
+        | VerifyFailure::ExcludedSubtree
+        | VerifyFailure::SubtreeBounds
+        | VerifyFailure::ConstraintType
+        | VerifyFailure::ConstraintSyntax
+        | VerifyFailure::NameSyntax => CertificateError::ApplicationVerificationFailure,
         VerifyFailure::Signature
         | VerifyFailure::BadNotBefore
         | VerifyFailure::BadNotAfter

@@ -22,6 +22,9 @@ pub struct Step {
     pub consumed: usize,
     /// The part of the input that is body data; within `..consumed`.
     pub data: Range<usize>,
+    /// The part of the input that belongs to the trailer section, its empty line included; within
+    /// `..consumed`, empty nearly always.
+    pub trailers: Range<usize>,
     /// The body is complete; what follows `consumed` belongs to the next message.
     pub done: bool,
 }
@@ -69,10 +72,12 @@ impl BodyReader {
             State::Length(remaining) => {
                 let take = usize::try_from(*remaining).map_or(input.len(), |n| n.min(input.len()));
                 *remaining = remaining.saturating_sub(take as u64);
-                Step { consumed: take, data: 0..take, done: *remaining == 0 }
+                Step { consumed: take, data: 0..take, trailers: 0..0, done: *remaining == 0 }
             }
             State::Chunked(chunks) => chunks.step(input)?,
-            State::UntilClose => Step { consumed: input.len(), data: 0..input.len(), done: false },
+            State::UntilClose => {
+                Step { consumed: input.len(), data: 0..input.len(), trailers: 0..0, done: false }
+            }
         };
         debug_assert!(step.data.end <= step.consumed && step.consumed <= input.len());
         if step.done {

@@ -2,11 +2,15 @@
 //!
 //! In: the bytes behind a head, in whatever pieces they come. Out: where the data is, and where the
 //! body ends. Sizes are hexadecimal digits alone, lines end with CRLF alone, and everything that is
-//! not data is bounded (`limits`). Extensions and trailers are checked and dropped: a recipient may
-//! ignore the ones (section 7.1.1) and discard the others (section 7.1.2). Data is never looked at.
+//! not data is bounded (`limits`). Extensions are checked and dropped: a recipient may ignore them
+//! (section 7.1.1). Trailers are checked and pointed at, for who wants them (section 7.1.2). Data is
+//! never looked at.
+
+use core::ops::Range;
 
 use super::body::Step;
 use super::error::WireError;
+use super::extension::Extension;
 use super::fields::{is_token_byte, is_value_byte};
 use super::limits::{
     BODY_BYTES_MAX, CHUNK_EXTENSION_BYTES_MAX, CHUNK_EXTENSIONS_TOTAL_MAX, CHUNK_SIZE_DIGITS_MAX,
@@ -21,6 +25,8 @@ pub struct ChunkedReader {
     remaining: u64,
     /// Digits of this size.
     digits: u8,
+    /// Where in its grammar the extension is.
+    extension: Extension,
     /// Bytes of this chunk's extensions, the white space before them included.
     extension_bytes: u16,
     /// Bytes of all extensions.
@@ -58,11 +64,20 @@ impl ChunkedReader {
             state: State::Size,
             remaining: 0,
             digits: 0,
+            extension: Extension::BeforeName,
             extension_bytes: 0,
             extensions_total: 0,
             trailer_bytes: 0,
             trailer_fields: 0,
         }
+    }
+
+    /// A reader behind the last chunk's size line.
+    #[must_use]
+    pub const fn at_trailers() -> Self {
+        let mut reader = Self::new();
+        reader.state = State::TrailerStart;
+        reader
     }
 
     /// Has the last chunk with its trailer section been read?
@@ -78,36 +93,63 @@ impl ChunkedReader {
     /// handed out first and the error comes with the next step, so the cut of the input never
     /// decides how much data there was.
     pub fn step(&mut self, input: &[u8]) -> Result<Step, WireError> {
-        let start = self.skip_framing(input)?;
+        let (start, trailers) = self.skip_framing(input)?;
         if self.state != State::Data {
-            return Ok(Step { consumed: start, data: start..start, done: self.is_done() });
+            let done = self.is_done();
+            return Ok(Step { consumed: start, data: start..start, trailers, done });
         }
         let rest = input.get(start..).unwrap_or_default();
         let take = usize::try_from(self.remaining).map_or(rest.len(), |n| n.min(rest.len()));
         self.remaining = self.remaining.saturating_sub(take as u64);
         let mut end = start.saturating_add(take);
+        let mut trailers = 0..0;
         let data = start..end;
         if self.remaining == 0 {
             self.state = State::DataCr;
             let mut ahead = *self;
-            if let Ok(framing) = ahead.skip_framing(input.get(end..).unwrap_or_default()) {
+            if let Ok((framing, found)) = ahead.skip_framing(input.get(end..).unwrap_or_default()) {
                 *self = ahead;
+                trailers = end.saturating_add(found.start)..end.saturating_add(found.end);
                 end = end.saturating_add(framing);
             }
         }
-        Ok(Step { consumed: end, data, done: self.is_done() })
+        Ok(Step { consumed: end, data, trailers, done: self.is_done() })
     }
 
     /// Reads up to the next byte of data, the end of the body or the end of the input; returns how
-    /// many bytes that were.
-    fn skip_framing(&mut self, input: &[u8]) -> Result<usize, WireError> {
+    /// many bytes that were, and which of them are trailers.
+    fn skip_framing(&mut self, input: &[u8]) -> Result<(usize, Range<usize>), WireError> {
+        let mut trailers = self.is_in_trailers().then_some(0);
+        let mut end = input.len();
         for (at, &byte) in input.iter().enumerate() {
             if matches!(self.state, State::Data | State::Done) {
-                return Ok(at);
+                end = at;
+                break;
             }
             self.state = self.handle_byte(byte)?;
+            if trailers.is_none() && self.state == State::TrailerStart {
+                trailers = Some(at + 1);
+            }
         }
-        Ok(input.len())
+        Ok((end, trailers.map_or(0..0, |start| start.min(end)..end)))
+    }
+
+    const fn is_in_trailers(&self) -> bool {
+        match self.state {
+            State::TrailerStart
+            | State::TrailerName
+            | State::TrailerValue
+            | State::TrailerLf
+            | State::EndLf => true,
+            State::Size
+            | State::ExtensionGap
+            | State::Extension
+            | State::SizeLf
+            | State::Data
+            | State::DataCr
+            | State::DataLf
+            | State::Done => false,
+        }
     }
 
     /// One byte of framing; returns the state behind it.
@@ -158,15 +200,20 @@ impl ChunkedReader {
         Ok(State::Size)
     }
 
-    /// A byte between the size and its CRLF. Quoted strings need no state of their own: nothing in
-    /// them may be a CR or LF, so the line ends where it ends without them.
+    /// A byte between the size and its CRLF.
     fn handle_extension(&mut self, byte: u8) -> Result<State, WireError> {
         let next = match (self.state, byte) {
-            (State::Extension, b'\r') => return Ok(State::SizeLf),
+            (State::Extension, b'\r') if self.extension.may_end() => return Ok(State::SizeLf),
             (_, b'\n') => return Err(WireError::BareLf),
-            (State::Extension, _) if is_value_byte(byte) => State::Extension,
-            (State::Extension, _) => return Err(WireError::InvalidChunkExtension),
-            (_, b';') => State::Extension,
+            (State::Extension, _) => {
+                let behind = self.extension.behind(byte);
+                self.extension = behind.ok_or(WireError::InvalidChunkExtension)?;
+                State::Extension
+            }
+            (_, b';') => {
+                self.extension = Extension::BeforeName;
+                State::Extension
+            }
             (_, b' ' | b'\t') => State::ExtensionGap,
             // White space with nothing behind it is no extension, and no part of a size.
             _ => return Err(WireError::InvalidChunkSize),

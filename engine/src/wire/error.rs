@@ -79,13 +79,13 @@ pub enum WireError {
     ChunkedNotLast,
     /// A transfer coding we do not decode (RFC 9112, section 6.1).
     UnknownTransferCoding,
-    /// A 1xx or 204 response that announces a body (RFC 9112, section 6.1; RFC 9110, 8.6).
+    /// A 1xx, 204 or 205 response that announces a body (RFC 9112, section 6.1; RFC 9110, 8.6).
     UnexpectedBody,
     /// A chunk size that is not hexadecimal digits alone (RFC 9112, section 7.1).
     InvalidChunkSize,
     /// A chunk size above what we count to, or with too many digits (RFC 9112, section 7.1).
     ChunkSizeTooLarge,
-    /// A control byte in a chunk extension (RFC 9112, section 7.1.1).
+    /// A chunk extension that is none (RFC 9112, section 7.1.1).
     InvalidChunkExtension,
     /// Chunk extensions above the limit of a line or of a body (RFC 9112, section 7.1.1).
     ChunkExtensionsTooLong,
@@ -192,53 +192,93 @@ impl WireError {
         }
     }
 
-    /// The word for the log.
+    /// The word for the log, where a client sent these bytes.
     #[must_use]
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::NotHttp => "not-http",
-            Self::HeadTooLarge => "head-too-large",
-            Self::TargetTooLong => "target-too-long",
-            Self::TooManyFields => "too-many-fields",
-            Self::MalformedHead => "malformed-head",
-            Self::BareLf => "bare-lf",
-            Self::BareCr => "bare-cr",
-            Self::MalformedRequestLine => "malformed-request-line",
-            Self::InvalidMethod => "invalid-method",
-            Self::UnsupportedVersion => "unsupported-version",
-            Self::MalformedStatusLine => "malformed-status-line",
-            Self::InvalidStatus => "invalid-status",
-            Self::InvalidReason => "invalid-reason",
-            Self::InvalidFieldName => "invalid-field-name",
-            Self::SpaceBeforeColon => "space-before-colon",
-            Self::ObsoleteFold => "obsolete-fold",
-            Self::InvalidFieldValue => "invalid-field-value",
-            Self::InvalidTarget => "invalid-target",
-            Self::FragmentInTarget => "fragment-in-target",
-            Self::BrokenEscape => "broken-escape",
-            Self::ForbiddenEscape => "forbidden-escape",
-            Self::BackslashInPath => "backslash-in-path",
-            Self::DotSegment => "dot-segment",
-            Self::UserinfoInAuthority => "userinfo-in-authority",
-            Self::InvalidAuthority => "invalid-authority",
-            Self::MissingHost => "missing-host",
-            Self::SeveralHosts => "several-hosts",
-            Self::InvalidHost => "invalid-host",
-            Self::AmbiguousLength => "ambiguous-length",
-            Self::SeveralContentLengths => "several-content-lengths",
-            Self::InvalidContentLength => "invalid-content-length",
-            Self::ContentLengthTooLarge => "content-length-too-large",
-            Self::InvalidTransferEncoding => "invalid-transfer-encoding",
-            Self::TransferEncodingInHttp10 => "transfer-encoding-in-http10",
-            Self::ChunkedNotLast => "chunked-not-last",
-            Self::UnknownTransferCoding => "unknown-transfer-coding",
-            Self::UnexpectedBody => "unexpected-body",
-            Self::InvalidChunkSize => "invalid-chunk-size",
-            Self::ChunkSizeTooLarge => "chunk-size-too-large",
-            Self::InvalidChunkExtension => "invalid-chunk-extension",
-            Self::ChunkExtensionsTooLong => "chunk-extensions-too-long",
-            Self::MissingChunkEnd => "missing-chunk-end",
-            Self::TrailersTooLarge => "trailers-too-large",
+        WORDS[self.index()].0
+    }
+
+    /// The word for the log, where an upstream sent them.
+    #[must_use]
+    pub const fn upstream_word(self) -> &'static str {
+        WORDS[self.index()].1
+    }
+
+    /// Its place among [`Self::COUNT`], for tables and counters.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+}
+
+/// Both words of each, in order.
+macro_rules! words {
+    ($($word:literal)*) => { [$(($word, concat!("upstream-", $word))),*] };
+}
+
+const WORDS: [(&str, &str); WireError::COUNT] = words![
+    "not-http"
+    "head-too-large"
+    "target-too-long"
+    "too-many-fields"
+    "malformed-head"
+    "bare-lf"
+    "bare-cr"
+    "malformed-request-line"
+    "invalid-method"
+    "unsupported-version"
+    "malformed-status-line"
+    "invalid-status"
+    "invalid-reason"
+    "invalid-field-name"
+    "space-before-colon"
+    "obsolete-fold"
+    "invalid-field-value"
+    "invalid-target"
+    "fragment-in-target"
+    "broken-escape"
+    "forbidden-escape"
+    "backslash-in-path"
+    "dot-segment"
+    "userinfo-in-authority"
+    "invalid-authority"
+    "missing-host"
+    "several-hosts"
+    "invalid-host"
+    "ambiguous-length"
+    "several-content-lengths"
+    "invalid-content-length"
+    "content-length-too-large"
+    "invalid-transfer-encoding"
+    "transfer-encoding-in-http10"
+    "chunked-not-last"
+    "unknown-transfer-coding"
+    "unexpected-body"
+    "invalid-chunk-size"
+    "chunk-size-too-large"
+    "invalid-chunk-extension"
+    "chunk-extensions-too-long"
+    "missing-chunk-end"
+    "trailers-too-large"
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_its_own_place_and_words() {
+        for (at, error) in WireError::ALL.into_iter().enumerate() {
+            assert_eq!(error.index(), at);
+            let others = WireError::ALL.iter().filter(|other| other.word() == error.word());
+            assert_eq!(others.count(), 1);
+            // `MissingHost` is `missing-host`.
+            let letters: String = error.word().split('-').flat_map(|part| part.chars()).collect();
+            assert_eq!(format!("{error:?}").to_ascii_lowercase(), letters);
+            assert_eq!(error.upstream_word(), format!("upstream-{}", error.word()));
         }
     }
 }

@@ -30,8 +30,8 @@ pub const CHUNK_EXTENSION_BYTES_MAX: u16 = 256;
 /// hundreds of bytes per byte for ever (Go's CVE-2023-39326).
 pub const CHUNK_EXTENSIONS_TOTAL_MAX: u32 = 64 * 1024;
 
-/// Bytes of a trailer section without its empty line. We drop trailers, so this is only what we are
-/// willing to read past; checksums and gRPC-like statuses are a few hundred bytes.
+/// Bytes of a trailer section without its empty line. This is what
+/// one response may make us hold; checksums and gRPC-like statuses are a few hundred bytes.
 pub const TRAILER_BYTES_MAX: u16 = 8 * 1024;
 
 /// Field lines of a trailer section.

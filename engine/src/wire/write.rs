@@ -22,6 +22,9 @@ pub const TRANSFER_ENCODING_CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n";
 /// The field line that announces the connection's end.
 pub const CONNECTION_CLOSE: &[u8] = b"Connection: close\r\n";
 
+/// The field line by which our own answers name us, where that is wanted.
+pub const SERVER: &[u8] = b"Server: ferrule\r\n";
+
 /// Appends a request line. The version is always our own, HTTP/1.1 (RFC 9112, section 2.3).
 pub fn request_line(method: &[u8], target: &[u8], out: &mut Vec<u8>) {
     debug_assert!(is_token(method));

@@ -472,7 +472,7 @@ fn issuer_of(dir: &Path, text: &str) -> Issuer {
 }
 
 /// `YYMMDDHHMMSSZ`
-fn stamp(seconds: i64) -> String {
+pub(super) fn stamp(seconds: i64) -> String {
     let days = seconds.div_euclid(86_400) + 719_468;
     let of_day = seconds.rem_euclid(86_400);
     let era = days.div_euclid(146_097);

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ferrule_tests::scratch;
-use ferrule_tests::zoo::Zoo;
+use ferrule_tests::zoo::{Herd, Zoo};
 
 use stage::{Mode, Side, Stage, host};
 use verdict::{Found, Meant, Pair, compare_logged, meant};
@@ -33,6 +33,8 @@ struct Case {
     shown: Shown,
     meant: Option<Meant>,
     target: String,
+    /// Of our drivers, this one only.
+    only: Option<usize>,
 }
 
 /// What came of all of them, for one of our drivers.
@@ -41,10 +43,12 @@ struct Tally {
     same: BTreeMap<u16, usize>,
     listed: BTreeMap<String, usize>,
     logged: usize,
+    /// How many of ours were answers; each of them is a line in the log.
+    answered: usize,
     differences: Vec<String>,
 }
 
-fn cases(dir: &Path, zoo: &Zoo) -> Vec<Case> {
+fn cases(dir: &Path, zoo: &Zoo, herd: &Herd) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut add = |name: &str, (set, depth): (&str, u32), shown: &Shown, meant: Option<Meant>| {
         for mode in Mode::ALL {
@@ -58,6 +62,7 @@ fn cases(dir: &Path, zoo: &Zoo) -> Vec<Case> {
                     shown: shown.clone(),
                     meant,
                     target: format!("/{number}"),
+                    only: None,
                 });
             }
         }
@@ -83,6 +88,20 @@ fn cases(dir: &Path, zoo: &Zoo) -> Vec<Case> {
         }
         add("no certificate", (set, 1), &Shown { files: None }, None);
     }
+    for member in &herd.members {
+        let number = cases.len();
+        let set = if member.listed { "listed" } else { "herd" };
+        cases.push(Case {
+            label: member.name.clone(),
+            host: host(set, Mode::Required, member.depth),
+            mode: Mode::Required,
+            version: Tls::V13,
+            shown: Shown { files: Some((member.certificates.clone(), member.key.clone())) },
+            meant: None,
+            target: format!("/{number}"),
+            only: Some(number % 2),
+        });
+    }
     cases
 }
 
@@ -99,6 +118,7 @@ fn visit(case: &Case, settings: &Path, side: &Side) -> Seen {
 
 impl Tally {
     fn take(&mut self, case: &Case, reference: &Seen, ours: &Seen) {
+        self.answered += usize::from(ours.status != 0);
         let Case { label, meant, .. } = case;
         let pair = Pair { label, meant: *meant, reference, ours };
         match pair.compare() {
@@ -132,9 +152,12 @@ fn nginx_and_the_gateway_say_the_same_of_every_certificate() {
     let now = std::time::UNIX_EPOCH.elapsed().expect("a time after 1970").as_secs();
     let zoo = Zoo::build(dir, i64::try_from(now).expect("a time before the end"));
     assert!(zoo.animals.len() >= 60, "only {} certificates", zoo.animals.len());
-    let stage = Stage::start(dir, &zoo);
+    let herd = Herd::build(dir, i64::try_from(now).expect("a time before the end"));
+    let certificates = zoo.animals.len() + herd.members.len() + 2;
+    assert!(certificates >= 800, "only {certificates} certificates");
+    let stage = Stage::start(dir, &zoo, &herd);
     let settings = stage::lenient_openssl(dir);
-    let mut cases = cases(dir, &zoo);
+    let mut cases = cases(dir, &zoo, &herd);
     let unreadable: Vec<&Path> = zoo
         .animals
         .iter()
@@ -148,11 +171,11 @@ fn nginx_and_the_gateway_say_the_same_of_every_certificate() {
         let chain = case.shown.files.as_ref().map(|(chain, _)| chain.as_path());
         let is_unreadable = chain.is_some_and(|chain| unreadable.contains(&chain));
         assert!(refused || !is_unreadable, "nginx has read {}", case.label);
-        for (side, tally) in stage.ours.iter().zip(&mut tallies) {
+        let all = stage.ours.iter().zip(&mut tallies).enumerate();
+        for (_, (side, tally)) in all.filter(|(at, _)| case.only.is_none_or(|only| only == *at)) {
             tally.take(case, &reference, &visit(case, &settings, side));
         }
     }
-    let certificates = zoo.animals.len() + 2;
     resumed(&stage, &mut cases, &mut tallies);
     negotiated(&stage, &settings, &mut cases, &mut tallies);
     logs(&stage, &cases, &mut tallies);
@@ -216,6 +239,7 @@ fn resumed(stage: &Stage, cases: &mut Vec<Case>, tallies: &mut [Tally]) {
                     shown: shown.clone(),
                     meant: None,
                     target: format!("/{}", cases.len()),
+                    only: None,
                 };
                 let seen: Vec<Seen> = dials
                     .iter()
@@ -262,6 +286,7 @@ fn negotiated(stage: &Stage, settings: &Path, cases: &mut Vec<Case>, tallies: &m
                 shown: shown.clone(),
                 meant: None,
                 target: format!("/{}", cases.len()),
+                only: None,
             };
             let option = if version == Tls::V12 { "--ciphers" } else { "--tls13-ciphers" };
             let alpn = if group == "P-256" { "--no-alpn" } else { "--alpn" };
@@ -279,13 +304,12 @@ fn negotiated(stage: &Stage, settings: &Path, cases: &mut Vec<Case>, tallies: &m
 
 /// What was written about every request that both answered with the same status.
 fn logs(stage: &Stage, cases: &[Case], tallies: &mut [Tally]) {
-    let last = &cases.last().expect("many cases").target;
-    let reference: BTreeMap<_, _> = stage.reference.logged(last).into_iter().collect();
+    let reference: BTreeMap<_, _> = stage.reference.logged(0).into_iter().collect();
     let status = |fields: &[(String, String)]| {
         fields.iter().find(|(name, _)| name == "status").map(|(_, value)| value.clone())
     };
     for (side, tally) in stage.ours.iter().zip(tallies) {
-        let ours: BTreeMap<_, _> = side.logged(last).into_iter().collect();
+        let ours: BTreeMap<_, _> = side.logged(tally.answered).into_iter().collect();
         for case in cases {
             let (Some(theirs), Some(ours)) = (reference.get(&case.target), ours.get(&case.target))
             else {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ferrule_tests::zoo::Zoo;
+use ferrule_tests::zoo::{Herd, Zoo};
 use ferrule_tests::{
     Authority, Driver, Gateway, Nginx, PATIENCE, Setup, Shape, Upstream, echo, free_port, guides,
     poll, shell,
@@ -53,6 +53,7 @@ pub(crate) struct AnchorSet {
     bundle: PathBuf,
     server: &'static str,
     depths: u32,
+    lists: Option<PathBuf>,
 }
 
 /// Who answers.
@@ -93,16 +94,24 @@ pub(crate) fn host(set: &str, mode: Mode, depth: u32) -> String {
     format!("{mode}-{depth}.{set}.test")
 }
 
-fn sets(dir: &Path, zoo: &Zoo) -> Vec<AnchorSet> {
+fn sets(dir: &Path, zoo: &Zoo, herd: &Herd) -> Vec<AnchorSet> {
     let guide = |name: &'static str, server, version| {
         let dir = dir.join(name);
         fs::create_dir_all(&dir).expect("a writable directory");
         guides::client_mtls(&dir, version);
-        AnchorSet { name, bundle: dir.join("ca.cer"), server, depths: 1 }
+        AnchorSet { name, bundle: dir.join("ca.cer"), server, depths: 1, lists: None }
     };
-    let zoo = AnchorSet { name: "zoo", bundle: zoo.bundle.clone(), server: "server", depths: 2 };
+    let set = |name, bundle: &PathBuf, depths, lists: Option<&PathBuf>| AnchorSet {
+        name,
+        bundle: bundle.clone(),
+        server: "server",
+        depths,
+        lists: lists.cloned(),
+    };
     vec![
-        zoo,
+        set("zoo", &zoo.bundle, 2, None),
+        set("herd", &herd.bundle, 3, None),
+        set("listed", &herd.listed, 1, Some(&herd.lists)),
         guide("guide-v1", "guide-v1/server", guides::Version::V1),
         guide("guide-v3", "guide-v1/server", guides::Version::V3),
     ]
@@ -123,9 +132,9 @@ impl AnchorSet {
 
 impl Stage {
     /// Starts everything in `dir`.
-    pub(crate) fn start(dir: &Path, zoo: &Zoo) -> Self {
+    pub(crate) fn start(dir: &Path, zoo: &Zoo, herd: &Herd) -> Self {
         Authority::new("front").server(&["front.test"]).write(dir, "server");
-        let sets = sets(dir, zoo);
+        let sets = sets(dir, zoo, herd);
         let upstream = Upstream::plain(echo());
         let port = free_port();
         let log = dir.join("nginx-access.log");
@@ -173,15 +182,14 @@ fn tail(text: &str) -> String {
 }
 
 impl Side {
-    /// The log lines as field lists by request target; waits for the one of `last`.
-    pub(crate) fn logged(&self, last: &str) -> Vec<(String, Vec<(String, String)>)> {
-        let mark = format!("target={last}~~");
+    /// The log lines as field lists by request target; waits for so many whole ones.
+    pub(crate) fn logged(&self, count: usize) -> Vec<(String, Vec<(String, String)>)> {
         let text = poll(PATIENCE, || {
             let text = fs::read(&self.log).ok()?;
             let text = String::from_utf8_lossy(&text).into_owned();
-            text.contains(&mark).then_some(text)
+            (text.ends_with('\n') && text.lines().count() >= count).then_some(text)
         });
-        let text = text.unwrap_or_else(|| panic!("{}: {last} is not in the log", self.name));
+        let text = text.unwrap_or_else(|| panic!("{}: not {count} lines in the log", self.name));
         let fields = |line: &str| {
             let pairs = line.split("~~").filter_map(|part| part.split_once('='));
             pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()
@@ -225,13 +233,15 @@ fn nginx_text(dir: &Path, sets: &[AnchorSet], port: u16, upstream: u16) -> Strin
     }
     for set in sets {
         let (cert, key) = set.files(dir);
+        let crl = set.lists.as_ref();
+        let crl = crl.map(|file| format!(" ssl_crl {};", file.display())).unwrap_or_default();
         for (host, mode, depth) in set.hosts() {
             writeln!(
                 text,
                 "server {{ listen 127.0.0.1:{port} ssl; server_name {host};\n\
                  access_log {}/nginx-access.log zoo;\n\
                  ssl_certificate {}; ssl_certificate_key {}; ssl_client_certificate {};\n\
-                 ssl_verify_client {}; ssl_verify_depth {depth};\n\
+                 ssl_verify_client {}; ssl_verify_depth {depth};{crl}\n\
                  location / {{ proxy_pass http://echo; }} }}",
                 dir.display(),
                 cert.display(),
@@ -256,11 +266,13 @@ fn ferrule_text(dir: &Path, sets: &[AnchorSet]) -> String {
     );
     for set in sets {
         let (cert, key) = set.files(dir);
+        let crl = set.lists.as_ref();
+        let crl = crl.map(|file| format!(", crl = \"{}\"", file.display())).unwrap_or_default();
         for (host, mode, depth) in set.hosts() {
             writeln!(
                 text,
                 "\n[[ssls]]\nsni = \"{host}\"\ncert = \"{}\"\nkey = \"{}\"\n\
-                 client = {{ ca = \"{}\", verify = \"{}\", depth = {depth} }}",
+                 client = {{ ca = \"{}\", verify = \"{}\", depth = {depth}{crl} }}",
                 cert.display(),
                 key.display(),
                 set.bundle.display(),

@@ -5,9 +5,12 @@
 
 mod access;
 mod access_log;
+mod answers;
 mod bodies;
 mod conditions;
 mod drain;
+mod duties;
+mod exhausted;
 mod guides;
 mod hostile;
 mod keys;
@@ -17,8 +20,10 @@ mod misdirected;
 mod pool;
 mod reload;
 mod resume;
+mod revoke;
 mod rewrite;
 mod routing;
+mod slow;
 mod sni;
 mod spoof;
 

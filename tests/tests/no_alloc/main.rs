@@ -1,8 +1,8 @@
 //! On warm connections a request allocates nothing in our code.
 //!
 //! A whole data core runs in this process, started as `main` starts it, with a counting allocator
-//! around it. Plaintext: nothing at all. TLS: only what rustls allocates for each record, counted and
-//! bounded. Each case is a process of its own, because the control thread is set up once in a process.
+//! around it. Plaintext and TLS 1.3: nothing at all. With rustls's own record layer: only what it
+//! allocates for each record, counted and bounded. Each case is a process of its own, because the control thread is set up once in a process.
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
 #[expect(unsafe_code, reason = "a global allocator cannot be had without")]
@@ -47,13 +47,19 @@ fn plaintext_on_epoll_allocates_nothing() {
 }
 
 #[test]
-fn tls_on_io_uring_allocates_only_in_rustls() {
+fn tls_on_io_uring_allocates_nothing() {
     in_own_process("tls io_uring");
 }
 
 #[test]
-fn tls_on_epoll_allocates_only_in_rustls() {
+fn tls_on_epoll_allocates_nothing() {
     in_own_process("tls epoll");
+}
+
+#[test]
+fn tls_without_the_fast_path_allocates_only_in_rustls() {
+    in_own_process("rustls io_uring");
+    in_own_process("rustls epoll");
 }
 
 fn in_own_process(case: &str) {
@@ -74,14 +80,14 @@ fn the_case_named_by_the_environment() {
     let Ok(case) = std::env::var(CASE) else { return };
     not_a_core();
     let (kind, driver) = case.split_once(' ').expect("two words");
-    let found = measure(kind == "tls", driver);
+    let found = measure(kind, driver);
     let Found { requests, background } = found;
     let each = requests.saturating_sub(background).div_ceil(REQUESTS);
     let note = format!(
         "{case}: {requests} allocations in {REQUESTS} requests, {background} of them the clock's: at most \
          {each} allocations per request"
     );
-    let bound = if kind == "tls" { TLS_ALLOCATIONS_MAX } else { 0 };
+    let bound = if kind == "rustls" { TLS_ALLOCATIONS_MAX } else { 0 };
     assert!(each <= bound, "{note}");
     // The parent looks for it; a case that did not run must not pass.
     io::Write::write_all(&mut io::stdout(), note.as_bytes()).expect("standard output");
@@ -98,12 +104,12 @@ struct Found {
 /// Watched without a request, to know what ticks.
 const IDLE: Duration = Duration::from_secs(1);
 
-fn measure(tls: bool, driver: &str) -> Found {
+fn measure(kind: &str, driver: &str) -> Found {
     let scratch = scratch();
     let front = free_port();
-    let (upstream, client) = around(scratch.path(), tls);
+    let (upstream, client) = around(scratch.path(), kind != "plain");
     let file = scratch.path().join("ferrule.toml");
-    fs::write(&file, config(tls, driver, front, upstream.port)).expect("a writable directory");
+    fs::write(&file, config(kind, driver, front, upstream.port)).expect("a writable directory");
     let _worker = start_worker(&file);
     let mut connection = match client {
         Some(dial) => dial.connect(front).expect("a handshake"),
@@ -154,8 +160,11 @@ fn around(dir: &Path, over_tls: bool) -> (Upstream, Option<Dial>) {
     (upstream, Some(Dial::as_client("a.test", &authority.client("me"))))
 }
 
-fn config(over_tls: bool, driver: &str, front: u16, upstream: u16) -> String {
-    let (listen, ssls, to) = if over_tls {
+fn config(kind: &str, driver: &str, front: u16, upstream: u16) -> String {
+    let fast = kind != "rustls";
+    let (listen, ssls, to) = if kind == "plain" {
+        ("", "", "")
+    } else {
         (
             "tls = true",
             "[[ssls]]\nsni = \"a.test\"\ncert = \"server.crt\"\nkey = \"server.key\"\n\
@@ -165,11 +174,10 @@ fn config(over_tls: bool, driver: &str, front: u16, upstream: u16) -> String {
             "upstream.scheme = \"https\"\nupstream.tls = { client_cert = \"proxy.crt\", client_key = \
              \"proxy.key\", ca = \"ca.crt\", server_name = \"up.test\" }\n",
         )
-    } else {
-        ("", "", "")
     };
     format!(
         "[runtime]\nworkers = 1\ncpu_affinity = false\nring_entries = 256\nio_driver = \"{driver}\"\n\
+         tls_fast_path = {fast}\n\
          [http]\nkeepalive_requests = 1000000\n\
          [identity_headers]\nX-Dn = \"$ssl_client_s_dn\"\nX-Remain = \"$ssl_client_v_remain\"\n\
          xfcc = \"append_forward\"\n\
@@ -193,6 +201,7 @@ fn start_worker(file: &Path) -> Workers {
         ring_entries: boot.runtime().ring_entries,
         cores: boot.cores().to_vec(),
         max_connections_per_core: boot.max_connections_per_core(),
+        tls_fast_path: boot.runtime().tls_fast_path,
     };
     let (links, logs) = (boot.links().to_vec(), boot.take_logs());
     let workers = started_here_are_cores(|| {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientLists, ClientVerify, HostPattern, Http, IoDriver, KeepalivePool, KeyPair,
-    Level, Log, LogTarget, OnRevoke, PassHost, Pem, PemSource, Protocols, Reject, Runtime, Scheme,
-    Server, Upstream, UpstreamTimeout, UpstreamTls as UpstreamModel, Xfcc,
+    Answers, ClientAuth, ClientLists, ClientVerify, Expect, Forwarded, HostPattern, Http, IoDriver,
+    KeepalivePool, KeyPair, Level, Log, LogTarget, OnRevoke, Pacing, PassHost, Pem, PemSource,
+    Protocols, Reject, Runtime, Scheme, Server, Upstream, UpstreamTimeout,
+    UpstreamTls as UpstreamModel, Xfcc,
 };
 use ferrule_config::{Config, Place, Problems};
 use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
@@ -138,6 +139,8 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
             reject,
             on_revoke: OnRevoke::Close,
             allow_v1: true,
+            clock_skew: Duration::ZERO,
+            revocation: None,
             send_ca_names: true,
             lists: ClientLists::default(),
             exempt: Vec::new(),
@@ -167,6 +170,7 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
             ring_entries: 64,
             io_driver: IoDriver::Auto,
             max_connections: 1,
+            tls_fast_path: true,
             watch_files: true,
             shutdown_timeout: second,
         },
@@ -181,6 +185,12 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
             fields_max: 1,
             ticket_key_files: Vec::new(),
             underscores_in_headers: false,
+            server_tokens: false,
+            via: None,
+            expect: Expect::Answer,
+            forwarded: Forwarded::default(),
+            answers: Answers::default(),
+            pacing: Pacing::default(),
         },
         log: Log {
             error: LogTarget::Stderr,

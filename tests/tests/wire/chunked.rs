@@ -53,7 +53,6 @@ const REFUSED: &[(&[u8], WireError)] = &[
     (b"5\r\nhello\rX0\r\n\r\n", BareCr),
     (b"5\r\nhello\r\r\n0\r\n\r\n", BareCr),
     (b"5;a\rb\r\nhello\r\n", BareCr),
-    (b"5;a=\"\r0\r\n\"\r\nhello\r\n", BareCr),
     (b"0\r\n\rX", BareCr),
     (b"0\r\nA: b\rc\r\n\r\n", BareCr),
     // Data that is longer or shorter than its size.
@@ -64,6 +63,35 @@ const REFUSED: &[(&[u8], WireError)] = &[
     (b"5;\0\r\nhello\r\n", InvalidChunkExtension),
     (b"5;a=\x7f\r\nhello\r\n", InvalidChunkExtension),
     (b"0;a=\"\x01\"\r\n\r\n", InvalidChunkExtension),
+    // A quote that is still open, for who would read on to its end.
+    (b"5;a=\"\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=\"b\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=\"\\\"\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=\"\\\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=\"\\\x01\"\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=\"\r0\r\n\"\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=b\"\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=\"b\"c\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=\"b\"\"c\"\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=b=c\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=\"b\"=c\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;\r\nhello\r\n", InvalidChunkExtension),
+    (b"5; \r\nhello\r\n", InvalidChunkExtension),
+    (b"5;;a\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a;\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a \r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=b \r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=\"b\"\t\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a= \r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=;b\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;=b\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;\"a\"\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a b\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=b c\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=\"b\" c\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a\xff\r\nhello\r\n", InvalidChunkExtension),
+    (b"5;a=\xff\r\nhello\r\n", InvalidChunkExtension),
     // Trailers, dropped, but no place for tricks.
     (b"0\r\n A: b\r\n\r\n", ObsoleteFold),
     (b"0\r\nA: b\r\n c\r\n\r\n", ObsoleteFold),
@@ -95,8 +123,9 @@ fn legal_chunked_bodies_give_their_data() {
         (b"a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", b"01234567890123456789"),
         (b"4\r\n\r\n\r\n\r\n0\r\n\r\n", b"\r\n\r\n"),
         (b"5\r\n0\r\n\r\n\r\n0\r\n\r\n", b"0\r\n\r\n"),
-        (b"5;\r\nhello\r\n0;\r\n\r\n", b"hello"),
-        (b"5 ; a = b ;c\t\r\nhello\r\n0\t;x\r\n\r\n", b"hello"),
+        (b"5;a\r\nhello\r\n0;a\r\n\r\n", b"hello"),
+        (b"5;a;b;c=\"\";d\r\nhello\r\n0;a\r\n\r\n", b"hello"),
+        (b"5 ; a\t=\tb ; c \t;d = \"\\\\\" ;e\r\nhello\r\n0\t;x=y\r\n\r\n", b"hello"),
         (b"5;a=\"quo;ted\\\" \xff\"\r\nhello\r\n0\r\n\r\n", b"hello"),
         (b"0\r\nA:b\r\nX-Sum: \t\xff 1 \r\nEmpty:\r\n\r\n", b""),
         (b"3\r\nabc\r\n0\r\nContent-Length: 7\r\nTransfer-Encoding: x\r\n\r\n", b"abc"),
@@ -128,6 +157,17 @@ fn data_comes_in_one_piece_a_step_with_the_framing_around_it() {
     let mut reader = BodyReader::new(BodyLength::Chunked);
     let step = reader.step(b"2\r\nab\r\n1\r\nc\r\n").unwrap();
     assert_eq!((step.consumed, step.data, step.done), (10, 3..5, false));
+}
+
+/// A body that is over stays over, and takes nothing of the next message.
+#[test]
+fn a_complete_body_takes_nothing_more() {
+    for length in [BodyLength::None, BodyLength::Length(0), BodyLength::Length(2)] {
+        let mut reader = BodyReader::new(length);
+        let _ = reader.step(b"ab").unwrap();
+        let step = reader.step(b"next").unwrap();
+        assert_eq!((step.consumed, step.data, step.done), (0, 0..0, true), "{length:?}");
+    }
 }
 
 /// What came before the fault was sound, and the fault does not take it along.

@@ -130,6 +130,15 @@ fn answers_that_cannot_have_a_body_must_not_announce_one() {
     }
 }
 
+/// A reset has no content (RFC 9110, section 15.3.6); an answer to HEAD may describe what it likes.
+#[test]
+fn a_205_must_not_announce_content() {
+    let five = "Content-Length: 5\r\n";
+    assert_eq!(response(205, Method::Get, five), Err(UnexpectedBody));
+    assert_eq!(response(205, Method::Get, "Content-Length: 0\r\n"), Ok(BodyLength::Length(0)));
+    assert_eq!(response(205, Method::Head, five), Ok(BodyLength::None));
+}
+
 #[test]
 fn a_body_ends_with_its_length_and_leaves_the_next_message_alone() {
     let bytes = b"helloGET / HTTP/1.1\r\n";

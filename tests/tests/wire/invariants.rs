@@ -1,5 +1,5 @@
 //! What has to hold for any bytes at all. The property tests, the seeds and the fuzz targets call
-//! the same four functions; each panics where an invariant is broken.
+//! the same five functions; each panics where an invariant is broken.
 
 use ferrule_engine::wire::body::BodyReader;
 use ferrule_engine::wire::error::WireError;
@@ -94,6 +94,36 @@ pub(crate) fn chunked(bytes: &[u8]) {
     let (data, Ok(Some(consumed))) = whole else { return };
     assert_eq!(naive_chunks(&bytes[..consumed]).as_deref(), Some(&data[..]));
 }
+
+/// A trailer section is what the same lines would be in a head: the same end, and refused where they
+/// would be.
+pub(crate) fn trailers(bytes: &[u8]) {
+    let body = [b"0\r\n", bytes].concat();
+    let (data, ours) = read(&body, usize::MAX);
+    assert!(data.is_empty());
+    for size in [1, 2, 3, 7] {
+        assert_eq!(read(&body, size), (data.clone(), ours), "in pieces of {size}");
+    }
+    let head = [b"HTTP/1.1 200 OK\r\n", bytes].concat();
+    let len = HeadScan::default().advance(&head, TRAILER_LIMITS);
+    let mut parsed = ResponseHead::default();
+    let theirs = match len {
+        Ok(Some(len)) => parse_response(&head, len, TRAILER_LIMITS, &mut parsed).map(|()| len),
+        // The one sees a fault in a line at once, the other at its end.
+        Ok(None) => return,
+        Err(error) => Err(error),
+    };
+    let own_limit = ours == Err(WireError::TrailersTooLarge);
+    if let (Ok(Some(end)), Ok(len)) = (ours, theirs) {
+        assert_eq!(end - b"0\r\n".len(), len - b"HTTP/1.1 200 OK\r\n".len());
+        only_crlf(&body[..end]);
+    } else if !own_limit && theirs != Err(WireError::HeadTooLarge) {
+        assert!(ours.is_err() && theirs.is_err(), "{ours:?}, but {theirs:?} in a head");
+    }
+}
+
+/// More than trailers may be, so that only their own limits count.
+const TRAILER_LIMITS: HeadLimits = HeadLimits { head_bytes_max: 16_384, fields_max: 64 };
 
 /// A target that passes lies in its buffer, has one normal form, and nothing in that form can be
 /// read as another path.

@@ -117,6 +117,7 @@ proptest! {
         invariants::request_head(&bytes);
         invariants::response_head(&bytes);
         invariants::chunked(&bytes);
+        invariants::trailers(&bytes);
         invariants::target(&bytes);
     }
 

@@ -251,3 +251,17 @@ fn a_head_is_parsed_at_its_very_length_or_not_at_all() {
         assert_eq!(parsed, if legal { Ok(()) } else { Err(MalformedHead) }, "{len}");
     }
 }
+
+/// Heads are parsed into the same memory, one after the other; nothing of one may be in the next.
+#[test]
+fn a_head_holds_nothing_of_the_one_before() {
+    let mut head = RequestHead::default();
+    let mut fields = |bytes: &[u8]| {
+        let parsed = parse_request(bytes, bytes.len(), LIMITS, &mut head);
+        parsed.map(|()| head.fields.as_slice().len())
+    };
+    assert_eq!(fields(b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nY: 2\r\n\r\n"), Ok(3));
+    assert_eq!(fields(b"GET / HTTP/1.1\r\nHost: b\r\n\r\n"), Ok(1));
+    assert_eq!(fields(b"GET / HTTP/1.1\r\nHost: b\r\nX : 1\r\n\r\n"), Err(SpaceBeforeColon));
+    assert!(head.fields.as_slice().is_empty());
+}

@@ -46,6 +46,9 @@ const REFUSED: &[(&[u8], WireError)] = &[
     (b"HTTP/1.1 200 OK\r\n A: b\r\n\r\n", ObsoleteFold),
     (b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", ObsoleteFold),
     (b"HTTP/1.1 200 OK\r\nA b\r\n\r\n", InvalidFieldName),
+    // White space before the colon of what is no name anyway; and a fault behind a bare status.
+    (b"HTTP/1.1 200 OK\r\nA( : b\r\n\r\n", InvalidFieldName),
+    (b"HTTP/1.1 200\r\nA : b\r\n\r\n", SpaceBeforeColon),
     (b"HTTP/1.1 200 OK\r\nA: \x01\r\n\r\n", InvalidFieldValue),
 ];
 

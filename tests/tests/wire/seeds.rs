@@ -34,3 +34,8 @@ fn chunked_seeds_hold() {
 fn target_seeds_hold() {
     each_seed("target", invariants::target);
 }
+
+#[test]
+fn trailer_seeds_hold() {
+    each_seed("trailers", invariants::trailers);
+}

@@ -62,12 +62,27 @@ const STEPS: &[Step] = &[
     ),
     step("binary", "cargo build -p ferrule-engine --bin ferrule --locked"),
     step("tests", "cargo test --workspace --locked --no-fail-fast"),
+    // On one driver; the other's half only waits once more for the same answers.
+    step(
+        "tests-without-fast-path",
+        "FERRULE_TESTS_TLS_FAST_PATH=off cargo test -p ferrule-tests --test journey --locked --no-fail-fast -- ::io_uring",
+    ),
+    step(
+        "tests-without-fast-path-epoll",
+        "FERRULE_TESTS_TLS_FAST_PATH=off cargo test -p ferrule-tests --test journey --locked --no-fail-fast -- ::epoll",
+    )
+    .long(),
     step("benches-once", "cargo test -p ferrule-bench --benches --locked --no-fail-fast"),
     step("demo", "cargo demo --once"),
     step("unused-dependencies", "cargo machete").needing(Needs::Subcommand("machete")),
     step("licences-and-bans", "cargo deny check bans licenses sources")
         .needing(Needs::Subcommand("deny")),
     step("spelling", "typos").needing(Needs::Program("typos")),
+    step(
+        "records",
+        "FERRULE_RECORDS=5000000 cargo test --release -p ferrule-tests --test record --locked",
+    )
+    .long(),
     step("release-binary", "cargo build --release -p ferrule-engine --locked").long(),
     step("release-tests", "cargo test --release --workspace --locked --no-fail-fast").long(),
     step(
@@ -75,11 +90,16 @@ const STEPS: &[Step] = &[
         "cargo build --release -q -p ferrule-engine --locked && cargo run --release -q -p ferrule-tools --bin storm",
     )
     .long(),
+    step(
+        "judge",
+        "cargo test --release -p ferrule-tests --test judge --locked -- --ignored --nocapture",
+    )
+    .long(),
     step("compare", "cargo compare").long(),
     step(
         "fuzz",
         "for target in $(cargo fuzz list --fuzz-dir tests/fuzz); do RUSTC_BOOTSTRAP=1 cargo fuzz run \
-         \"$target\" --fuzz-dir tests/fuzz -- -max_total_time=300; done",
+         \"$target\" --fuzz-dir tests/fuzz -- -max_total_time=60; done",
     )
     .needing(Needs::Subcommand("fuzz"))
     .long(),

@@ -67,7 +67,7 @@ on_both_drivers! {
         assert_eq!(raw::get(&mut kept[0], "a.test", "/").status(), 200);
     }
 
-    /// Without descriptors it waits, says so (five lines a second at most), and recovers.
+    /// Without descriptors it ends who is idle, says so (five lines a second at most), and serves.
     fn full_descriptor_tables_are_survived(driver) {
         let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
         let gateway = plain_gateway(scratch.path(), driver, &upstream);
@@ -81,17 +81,16 @@ on_both_drivers! {
         pause(1_500);
         let used = processor_ticks(&gateway) - before;
         assert!(used < 50, "{used} ticks of 10 ms in 1.5 s");
-        assert_eq!(raw::get(&mut kept, "x", "/").status(), 200, "who is in stays in");
         let log = gateway.log();
-        let lines = log.get(from..).unwrap_or_default().lines().filter(|line| line.contains("cannot accept")).count();
+        let lines = log.get(from..).unwrap_or_default().lines().filter(|line| line.contains("out of descriptors")).count();
         assert!((1..=20).contains(&lines), "{lines} lines\n{log}");
-        drop(crowd);
         let served = poll(PATIENCE, || {
             let mut raw = raw::plain(front);
             raw.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").ok()?;
             raw.response("GET").ok().filter(|answer| answer.status() == 200)
         });
         assert!(served.is_some(), "{}", gateway.log());
+        drop(crowd);
     }
 
     /// A kept connection is judged by the new policy at its next request.

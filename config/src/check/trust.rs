@@ -1,0 +1,67 @@
+//! Revocation lists and pins, on both sides.
+
+use crate::check::Check;
+use crate::model::{CrlExpired, CrlMissing, Pin, Revocation};
+use crate::raw::Raw;
+use crate::values::{self, Wrong};
+
+impl Check<'_> {
+    /// The keys `crl`, `crl_expired` and `crl_missing` of a table.
+    pub(super) fn revocation(&mut self, raw: &Raw) -> Option<Revocation> {
+        let given = raw.has("crl");
+        for key in ["crl_expired", "crl_missing"] {
+            if raw.has(key) && !given {
+                let message = format!("`{key}` says nothing without `crl`");
+                let help = Some("name the revocation lists in `crl`".to_owned());
+                self.problems.push_at(raw.at(key), raw.path(key), message, help);
+            }
+        }
+        if given && raw.texts("crl").is_empty() && !raw.is_broken("crl") {
+            let message = "this list is empty: nobody would be revoked";
+            self.error(raw.at("crl"), raw.path("crl"), message, "name the lists, or drop the key");
+        }
+        let crls = self.pems(raw, "crl");
+        (!crls.is_empty()).then(|| Revocation {
+            place: raw.at("crl"),
+            crls,
+            expired: raw.word("crl_expired").unwrap_or(CrlExpired::Reject),
+            missing: raw.word("crl_missing").unwrap_or(CrlMissing::Reject),
+        })
+    }
+
+    /// The key `pins` of a table.
+    pub(super) fn pins(&mut self, raw: &Raw) -> Vec<Pin> {
+        if raw.has("pins") && raw.texts("pins").is_empty() && !raw.is_broken("pins") {
+            let message = "this list is empty: no certificate has one of its pins";
+            self.error(raw.at("pins"), raw.path("pins"), message, "name pins, or drop the key");
+        }
+        let mut pins = Vec::new();
+        for text in raw.texts("pins") {
+            match pin(&text.text) {
+                Ok(pin) if pins.contains(&pin) => {
+                    let wrong = Wrong::new(format!("the pin `{}` stands here twice", text.text));
+                    self.wrong(text.place, raw.path("pins"), wrong);
+                }
+                Ok(pin) => pins.push(pin),
+                Err(wrong) => self.wrong(text.place, raw.path("pins"), wrong),
+            }
+        }
+        pins
+    }
+}
+
+/// `spki-sha256:` and 44 characters of base64, or `sha256:` and 64 hex digits, with colons or not.
+fn pin(text: &str) -> Result<Pin, Wrong> {
+    const FORMS: &str = "\"spki-sha256:\" and 44 characters of base64, or \"sha256:\" and 64 hex \
+                         digits";
+    let wrong = |what: &str| Wrong::new(format!("`{text}` {what}")).help(FORMS);
+    if let Some(digits) = text.strip_prefix("spki-sha256:") {
+        return values::sha256_base64(digits).map(Pin::Spki).ok_or_else(|| wrong("is no SHA-256"));
+    }
+    match text.strip_prefix("sha256:") {
+        Some(digits) => {
+            values::sha256_hex(digits).map(Pin::Certificate).ok_or_else(|| wrong("is no SHA-256"))
+        }
+        None => Err(wrong("is no pin")),
+    }
+}

@@ -1,0 +1,44 @@
+//! Revocation lists and pins: what narrows a trust that authorities give.
+
+use super::Pem;
+use crate::problem::Place;
+
+/// `crl`, `crl_expired` and `crl_missing`
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    /// Where in the file.
+    pub place: Place,
+    /// Never empty.
+    pub crls: Vec<Pem>,
+    /// What a list past its `nextUpdate` means.
+    pub expired: CrlExpired,
+    /// What it means that there is no list of an authority.
+    pub missing: CrlMissing,
+}
+
+/// `crl_expired`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CrlExpired {
+    /// What the list could tell is unknown, so the certificate is refused.
+    Reject,
+    /// The list is used as it is, and warned about.
+    Warn,
+}
+
+/// `crl_missing`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CrlMissing {
+    /// Every authority of a chain needs a list, as in nginx.
+    Reject,
+    /// Certificates of an authority without a list are not looked up.
+    Allow,
+}
+
+/// One of `pins`
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Pin {
+    /// SHA-256 of the certificate.
+    Certificate([u8; 32]),
+    /// SHA-256 of its subject public key info.
+    Spki([u8; 32]),
+}

@@ -1,0 +1,106 @@
+//! `[http]`: what its keys become, and what is wrong with them.
+#![expect(clippy::unwrap_used, reason = "a test that finds nothing to unwrap has failed")]
+
+use std::path::Path;
+
+use ferrule_config::model::{Expect, Http};
+use ferrule_config::{Config, read_text};
+
+const REST: &str = "listen = [{ address = '0.0.0.0:80' }]\n";
+const ROUTE: &str = "[[routes]]\nuri = '/*'\nupstream.nodes = { 'a:1' = 1 }\n";
+
+fn read(text: &str) -> Result<Config, Vec<(String, String)>> {
+    let draft = read_text(Path::new("/etc/ferrule.toml"), text.to_owned(), &|_| None);
+    draft
+        .map_err(|problems| problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect())
+        .and_then(|draft| {
+            let errors: Vec<_> =
+                draft.problems.iter().map(|p| (p.field.clone(), p.message.clone())).collect();
+            if errors.is_empty() { Ok(draft.config) } else { Err(errors) }
+        })
+}
+
+fn http(lines: &str) -> Http {
+    read(&format!("{REST}{lines}\n{ROUTE}")).unwrap().http
+}
+
+#[test]
+fn what_nobody_writes_is_safe() {
+    let http = http("");
+    assert!(!http.server_tokens);
+    assert_eq!((http.via, http.expect), (None, Expect::Answer));
+    assert!(http.forwarded.enabled && http.forwarded.trusted.is_empty());
+}
+
+#[test]
+fn keys_become_values() {
+    let http = http(
+        "http = { server_tokens = true, via = 'edge-1', expect = 'forward', \
+         trusted_addresses = ['10.0.0.0/8', '192.0.2.1', 'fd00::/8'] }",
+    );
+    assert!(http.server_tokens);
+    assert_eq!((http.via.as_deref(), http.expect), (Some("edge-1"), Expect::Forward));
+    for (peer, trusted) in [
+        ("10.255.0.1", true),
+        ("::ffff:10.1.1.1", true),
+        ("192.0.2.1", true),
+        ("192.0.2.2", false),
+        ("fd12::1", true),
+        ("fe80::1", false),
+    ] {
+        assert_eq!(http.forwarded.trusts(peer.parse().unwrap()), trusted, "{peer}");
+    }
+}
+
+#[test]
+fn every_mistake_is_told_by_field() {
+    for (line, field, message) in [
+        ("http.via = 'two words'", "http.via", "no name that can stand in `Via`"),
+        ("http.via = ''", "http.via", "no name that can stand in `Via`"),
+        ("http.via = 'a,b'", "http.via", "no name that can stand in `Via`"),
+        ("http.expect = 'ignore'", "http.expect", "ignore"),
+        (
+            "http.trusted_addresses = ['10.0.0.1/8']",
+            "http.trusted_addresses[0]",
+            "behind its prefix",
+        ),
+        ("http.trusted_addresses = ['a.test']", "http.trusted_addresses[0]", "neither an address"),
+        ("http.trusted_addresses = ['10.0.0.0/40']", "http.trusted_addresses[0]", "neither"),
+        (
+            "http.trusted_addresses = ['::1', '::1/128']",
+            "http.trusted_addresses[1]",
+            "stands here twice",
+        ),
+        (
+            "http = { forwarded_headers = false, trusted_addresses = ['::1'] }",
+            "http.trusted_addresses",
+            "means nothing without `forwarded_headers`",
+        ),
+        ("http.server_tokens = 'off'", "http.server_tokens", "a string"),
+    ] {
+        let found = read(&format!("{REST}{line}\n{ROUTE}")).unwrap_err();
+        assert!(
+            found.iter().any(|(at, text)| at == field && text.contains(message)),
+            "{line}: {found:?}"
+        );
+    }
+}
+
+/// The route's own word, else its service's, else that of `[http]`; 0 lifts the bound of the others.
+#[test]
+fn the_nearest_body_size_counts() {
+    let text = format!(
+        "{REST}http.client_max_body_size = 100\n\
+         [[services]]\nid = 's'\nclient_max_body_size = '1k'\nupstream.nodes = {{ 'a:1' = 1 }}\n\
+         [[routes]]\nuri = '/a'\nservice_id = 's'\n\
+         [[routes]]\nuri = '/b'\nservice_id = 's'\nclient_max_body_size = 0\n\
+         [[routes]]\nuri = '/c'\nservice_id = 's'\nclient_max_body_size = 7\n\
+         [[routes]]\nuri = '/d'\nupstream.nodes = {{ 'b:1' = 1 }}\n"
+    );
+    let config = read(&text).unwrap();
+    let sizes: Vec<_> = config.routes.iter().map(|route| route.client_max_body_size).collect();
+    assert_eq!(sizes, [Some(1024), None, Some(7), Some(100)]);
+    let again = read(&config.dump()).unwrap();
+    let sizes: Vec<_> = again.routes.iter().map(|route| route.client_max_body_size).collect();
+    assert_eq!(sizes, [Some(1024), None, Some(7), Some(100)]);
+}

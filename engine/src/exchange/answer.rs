@@ -1,0 +1,150 @@
+//! The body of an answer of our own: the operator's page for its status, else a short text in the
+//! form that the client likes best.
+//!
+//! In: what went wrong, in words that are all ours, and an id of harmless bytes. Out: pieces that are
+//! appended as they are; nothing a client wrote is ever among them. The HTML refers to nothing and
+//! holds neither style nor script, so it works under the strictest policy.
+
+use ferrule_config::model::PageMedia;
+
+use super::negotiate::Accepted;
+use crate::plan::error_pages::{ErrorPages, Page};
+
+/// How an answer is given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner<'a> {
+    /// What the client asked for.
+    pub accepted: Accepted,
+    /// The operator's pages.
+    pub pages: Option<&'a ErrorPages>,
+    /// The header that holds the request's id, and the id.
+    pub request_id: Option<(&'a str, &'a [u8])>,
+}
+
+/// What is said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Words<'a> {
+    /// The status sent, and the one that pages go by.
+    pub(super) status: (u16, u16),
+    /// What follows the status.
+    pub(super) title: &'a str,
+    /// More about it.
+    pub(super) reason: Option<&'a str>,
+}
+
+/// A body, not written yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Body<'a> {
+    /// The operator's.
+    Page(&'a Page, &'a [u8]),
+    /// Ours.
+    Own(PageMedia, [&'a [u8]; PIECES]),
+}
+
+const PIECES: usize = 11;
+
+impl<'a> Body<'a> {
+    /// Chooses it. `digits` are those of the status.
+    pub(super) fn choose(words: &Words<'a>, digits: &'a [u8; 3], manner: &Manner<'a>) -> Self {
+        let id = manner.request_id.map_or(&b""[..], |(_, id)| id);
+        let pages = manner.pages.map_or(&[][..], |pages| pages.of(words.status.1));
+        if let Some(first) = pages.first() {
+            let has = |media| pages.iter().any(|page| page.media == media);
+            let best = manner.accepted.best(has);
+            let page = pages.iter().find(|page| Some(page.media) == best).unwrap_or(first);
+            return Self::Page(page, id);
+        }
+        let best = manner.accepted.best(|media| media != PageMedia::Xml);
+        let media = best.unwrap_or(PageMedia::Json);
+        Self::Own(media, pieces(media, words, (digits, id)))
+    }
+
+    /// What it holds.
+    pub(super) const fn content_type(&self) -> &'static [u8] {
+        let media = match self {
+            Self::Page(page, _) => page.media,
+            Self::Own(media, _) => *media,
+        };
+        match media {
+            PageMedia::Html => b"text/html; charset=utf-8",
+            PageMedia::Json => b"application/json",
+            PageMedia::Plain => b"text/plain; charset=utf-8",
+            PageMedia::Xml => b"application/xml; charset=utf-8",
+        }
+    }
+
+    /// Is it HTML of ours?
+    pub(super) const fn is_own_html(&self) -> bool {
+        matches!(self, Self::Own(PageMedia::Html, _))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Page(page, id) => page.len(id.len()),
+            Self::Own(_, pieces) => pieces.iter().map(|piece| piece.len()).sum(),
+        }
+    }
+
+    pub(super) fn render(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Page(page, id) => page.render(id, out),
+            Self::Own(_, pieces) => {
+                for piece in pieces {
+                    out.extend_from_slice(piece);
+                }
+            }
+        }
+    }
+}
+
+fn pieces<'a>(
+    media: PageMedia,
+    words: &Words<'a>,
+    (digits, id): (&'a [u8; 3], &'a [u8]),
+) -> [&'a [u8]; PIECES] {
+    let title = words.title.as_bytes();
+    let reason = words.reason.unwrap_or_default().as_bytes();
+    // A part that is not there takes the words around it with it.
+    let around = |part: &[u8], text: &'static [u8]| if part.is_empty() { &b""[..] } else { text };
+    match media {
+        PageMedia::Json | PageMedia::Xml => [
+            b"{\"error_msg\":\"",
+            digits,
+            b" ",
+            title,
+            b"\"",
+            around(reason, b",\"reason\":\""),
+            reason,
+            around(reason, b"\""),
+            around(id, b",\"request_id\":\""),
+            id,
+            if id.is_empty() { b"}" } else { b"\"}" },
+        ],
+        PageMedia::Plain => [
+            digits,
+            b" ",
+            title,
+            b"\n",
+            around(reason, b"Reason: "),
+            reason,
+            around(reason, b"\n"),
+            around(id, b"Request id: "),
+            id,
+            around(id, b"\n"),
+            b"",
+        ],
+        PageMedia::Html => [
+            b"<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Error</title>\n<h1>",
+            digits,
+            b" ",
+            title,
+            b"</h1>\n",
+            around(reason, b"<p>Reason: "),
+            reason,
+            around(reason, b"</p>\n"),
+            around(id, b"<p>Request id: <code>"),
+            id,
+            around(id, b"</code></p>\n"),
+        ],
+    }
+}

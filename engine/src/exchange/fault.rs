@@ -1,0 +1,88 @@
+//! What was wrong with an upstream's answer.
+//!
+//! An upstream is as untrusted as a client: what two readers could take in two ways is no answer.
+//! Before the response head went out the client gets a 502; after it the client's connection is
+//! reset, because what it has is not the whole. The upstream's connection ends either way.
+
+use crate::wire::error::WireError;
+
+/// Why an answer of an upstream is none, or is not whole.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Fault {
+    /// It spoke before it was asked: whatever it says is no answer to this request.
+    SpokeFirst,
+    /// The connection ended within a head.
+    HeadCutOff,
+    /// A 101 that nobody asked for (RFC 9110, section 7.8).
+    UnaskedUpgrade,
+    /// More interim responses than anyone needs.
+    TooManyInterims,
+    /// More names in `Connection` than anyone needs.
+    TooManyNominations,
+    /// The connection ended within a body (RFC 9112, section 8).
+    BodyCutOff,
+    /// Its bytes break a rule.
+    Wire(WireError),
+}
+
+impl Fault {
+    /// How many there are.
+    pub const COUNT: usize = 6 + WireError::COUNT;
+
+    /// All of them, in the order of [`Self::index`].
+    pub fn all() -> impl Iterator<Item = Self> {
+        let plain = [
+            Self::SpokeFirst,
+            Self::HeadCutOff,
+            Self::UnaskedUpgrade,
+            Self::TooManyInterims,
+            Self::TooManyNominations,
+            Self::BodyCutOff,
+        ];
+        plain.into_iter().chain(WireError::ALL.into_iter().map(Self::Wire))
+    }
+
+    /// Its place among [`Self::COUNT`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::SpokeFirst => 0,
+            Self::HeadCutOff => 1,
+            Self::UnaskedUpgrade => 2,
+            Self::TooManyInterims => 3,
+            Self::TooManyNominations => 4,
+            Self::BodyCutOff => 5,
+            Self::Wire(error) => 6 + error.index(),
+        }
+    }
+
+    /// One word for logs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::SpokeFirst => "upstream-spoke-first",
+            Self::HeadCutOff => "upstream-head-cut-off",
+            Self::UnaskedUpgrade => "upstream-unasked-upgrade",
+            Self::TooManyInterims => "upstream-too-many-interims",
+            Self::TooManyNominations => "upstream-too-many-nominations",
+            Self::BodyCutOff => "upstream-body-cut-off",
+            Self::Wire(error) => error.upstream_word(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_has_its_own_place_and_word() {
+        let mut words = Vec::new();
+        for (at, fault) in Fault::all().enumerate() {
+            assert_eq!(fault.index(), at);
+            assert!(fault.word().starts_with("upstream-") && !words.contains(&fault.word()));
+            words.push(fault.word());
+        }
+        assert_eq!(words.len(), Fault::COUNT);
+    }
+}

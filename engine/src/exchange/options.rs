@@ -1,0 +1,65 @@
+//! OPTIONS: how far it may go, and the answer where it goes no further.
+//!
+//! In: `Max-Forwards` (RFC 9110, section 7.6.2) of an OPTIONS request; with any other method it is
+//! ignored, and TRACE is refused before anybody looks. Out: how often the request may still be sent
+//! on, or the answer of a final recipient (section 9.3.7): 200 with `Allow` and no content.
+
+use super::refusal::{AnswerTo, Refusal};
+use crate::plan::MethodSet;
+use crate::wire::fields::Known;
+use crate::wire::head::{Method, RequestHead, Version};
+use crate::wire::target::{Form, Target};
+use crate::wire::write;
+
+/// How often it may still be sent on, this time included; `None` if nobody says.
+///
+/// # Errors
+/// More than one value, or one that is not digits alone: another hop could read another number.
+pub fn max_forwards(buf: &[u8], head: &RequestHead) -> Result<Option<u64>, Refusal> {
+    if head.method != Method::Options {
+        return Ok(None);
+    }
+    let mut lines = head.fields.all(Known::MaxForwards);
+    let Some(line) = lines.next() else { return Ok(None) };
+    let digits = line.value.of(buf);
+    if lines.next().is_some() || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Refusal::InvalidMaxForwards);
+    }
+    // Larger than we count is our own largest: the lesser of the two is sent on.
+    Ok(Some(
+        digits.iter().fold(0_u64, |sum, digit| {
+            sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+        }),
+    ))
+}
+
+/// Does the request ask about the server rather than a resource: `*`, or an absolute form without a
+/// path, which means the same (RFC 9112, section 3.2.4)?
+#[must_use]
+pub fn asks_the_server(head: &RequestHead, target: &Target) -> bool {
+    head.method == Method::Options
+        && match target.form {
+            Form::Asterisk => true,
+            Form::Absolute => target.authority.end == head.target.end,
+            Form::Origin | Form::Authority => false,
+        }
+}
+
+/// Appends the answer of a final recipient. It has no content.
+pub fn answer(methods: MethodSet, to: &AnswerTo<'_>, out: &mut Vec<u8>) {
+    write::status_line(200, out);
+    write::date(to.http_date.as_bytes(), out);
+    if to.server_tokens {
+        out.extend_from_slice(write::SERVER);
+    }
+    out.extend_from_slice(b"Allow: ");
+    methods.render(out);
+    out.extend_from_slice(write::CRLF);
+    write::content_length(0, out);
+    if !to.keep_alive {
+        out.extend_from_slice(write::CONNECTION_CLOSE);
+    } else if to.version == Version::Http10 {
+        out.extend_from_slice(b"Connection: keep-alive\r\n");
+    }
+    out.extend_from_slice(write::CRLF);
+}

@@ -1,0 +1,157 @@
+//! Which trailers of a response reach the client.
+//!
+//! A client gets them only if it asked (`TE: trailers`), and never those that decide something
+//! before the content is read: framing, routing, authentication, controls, content format (RFC
+//! 9110, section 6.5.1), nor names that carry an identity. A recipient may merge trailers into the
+//! head; so names are compared as the most careless one would, `_` for `-` and in any case.
+
+use crate::plan::IdentityHeaders;
+use crate::plan::names::Lower;
+use crate::wire::fields::{Fields, Known, is_token};
+use crate::wire::trailers::parse_trailers;
+use crate::wire::write;
+
+/// Names that are never trailers, sorted.
+const NEVER: [&[u8]; 43] = [
+    b"age",
+    b"allow",
+    b"alt-svc",
+    b"authentication-info",
+    b"authorization",
+    b"cache-control",
+    b"clear-site-data",
+    b"connection",
+    b"content-disposition",
+    b"content-encoding",
+    b"content-language",
+    b"content-length",
+    b"content-location",
+    b"content-range",
+    b"content-security-policy",
+    b"content-type",
+    b"cookie",
+    b"date",
+    b"early-data",
+    b"expect",
+    b"expires",
+    b"forwarded",
+    b"host",
+    b"keep-alive",
+    b"location",
+    b"max-forwards",
+    b"pragma",
+    b"range",
+    b"refresh",
+    b"retry-after",
+    b"server",
+    b"set-cookie",
+    b"status",
+    b"strict-transport-security",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b"vary",
+    b"via",
+    b"warning",
+    b"www-authenticate",
+    b"x-real-ip",
+];
+
+/// What such names start with.
+const NEVER_PREFIXES: [&[u8]; 5] =
+    [b"access-control-", b"if-", b"proxy-", b"sec-", b"x-forwarded-"];
+
+/// May a client get a trailer of this name?
+#[must_use]
+pub fn passes(name: &[u8], identity: &IdentityHeaders) -> bool {
+    // Nothing that long is among the names; a trailer section is bounded as a whole.
+    let Some(folded) = Lower::folded(name) else { return !identity.strips(name) };
+    let folded = folded.as_bytes();
+    NEVER.binary_search(&folded).is_err()
+        && !NEVER_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
+        && !identity.strips(name)
+}
+
+/// Appends the lines of a section that may pass. One that is no section has none.
+pub fn render(section: &[u8], identity: &IdentityHeaders, out: &mut Vec<u8>) {
+    let Ok(trailers) = parse_trailers(section) else { return };
+    for (name, value) in trailers.filter(|(name, _)| passes(name, identity)) {
+        write::field(name, value, out);
+    }
+}
+
+/// Appends the `Trailer` field anew: of what the upstream announces, what may pass (RFC 9110,
+/// section 6.6.2).
+pub fn announce(buf: &[u8], fields: &Fields, identity: &IdentityHeaders, out: &mut Vec<u8>) {
+    let mut any = false;
+    for name in fields.items(buf, Known::Trailer) {
+        if !is_token(name) || !passes(name, identity) {
+            continue;
+        }
+        out.extend_from_slice(if any { b", " } else { b"Trailer: " });
+        out.extend_from_slice(name);
+        any = true;
+    }
+    if any {
+        out.extend_from_slice(write::CRLF);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+    use crate::plan::fixture::{config, field, text};
+
+    #[test]
+    fn names_that_decide_something_never_pass_however_they_are_spelt() {
+        assert!(NEVER.is_sorted());
+        let mut config = config();
+        config.identity_headers = vec![field("X-Client-Verify", text("x"))];
+        let identity = Plan::build(&config).identity;
+        for name in [
+            "Content-Length",
+            "content_length",
+            "TRANSFER-ENCODING",
+            "Transfer_Encoding",
+            "Host",
+            "Set-Cookie",
+            "set_cookie",
+            "Connection",
+            "TE",
+            "Trailer",
+            "If-Match",
+            "if_none_match",
+            "Location",
+            "Content-Type",
+            "content_type",
+            "X-Client-Verify",
+            "x_client_verify",
+            "X-SSL-Client-S-DN",
+            "x_ssl_client_cert",
+            "X-Forwarded-For",
+            "x_forwarded_host",
+            "Client-Cert",
+            "Proxy-Authenticate",
+            "Access-Control-Allow-Origin",
+        ] {
+            assert!(!passes(name.as_bytes(), &identity), "{name}");
+        }
+        for name in ["Digest", "Content-Digest", "Server-Timing", "grpc-status", "X-Sum", "ETag"] {
+            assert!(passes(name.as_bytes(), &identity), "{name}");
+        }
+        assert!(passes(&[b'x'; 300], &identity));
+    }
+
+    #[test]
+    fn what_passes_is_written_anew() {
+        let identity = Plan::build(&config()).identity;
+        let mut out = Vec::new();
+        render(b"X-Sum: \t1 2 \r\nHost: evil\r\nEmpty:\r\n\r\n", &identity, &mut out);
+        assert_eq!(out, b"X-Sum: 1 2\r\nEmpty: \r\n");
+        out.clear();
+        render(b"X-Sum: 1\r\n", &identity, &mut out);
+        assert_eq!(out, b"", "a section without its end");
+    }
+}

@@ -1,0 +1,191 @@
+//! What upstreams are told of the client's connection: `X-Forwarded-*` and `X-Real-IP`.
+//!
+//! In: `[http]` and a connection's addresses. Out: lines rendered once per connection, and the
+//! question which of the client's own lines give way to them. As APISIX does: `X-Forwarded-For` is
+//! appended to, `X-Real-IP` set, `-Proto`, `-Host` and `-Port` overwritten and `Forwarded` dropped,
+//! but the last four are kept where the peer is trusted. A rule of a route that sets or removes one
+//! of these names has the last word on it.
+
+use std::net::IpAddr;
+
+use ferrule_config::model::Forwarded;
+
+use super::IdentityHeaders;
+use super::facts::ConnectionFacts;
+use super::names::{Lower, NameSet};
+use crate::wire::fields::{Fields, Known};
+use crate::wire::write;
+
+/// The names we make, in the order they are sent.
+const NAMES: [(&str, Known); 5] = [
+    ("X-Real-IP", Known::XRealIp),
+    ("X-Forwarded-Proto", Known::XForwardedProto),
+    ("X-Forwarded-Port", Known::XForwardedPort),
+    ("X-Forwarded-Host", Known::XForwardedHost),
+    ("X-Forwarded-For", Known::XForwardedFor),
+];
+
+/// Which of our fields a route does not want.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Silenced(u8);
+
+impl Silenced {
+    /// Those that header rules change, or that carry an identity here.
+    pub(super) fn of(dropped: &NameSet, identity: &IdentityHeaders) -> Self {
+        let ours =
+            |name: &str| dropped.contains(name.as_bytes()) || identity.strips(name.as_bytes());
+        let bits = NAMES.iter().enumerate().filter(|(_, (name, _))| ours(name));
+        Self(bits.fold(0, |set, (at, _)| set | 1 << at))
+    }
+
+    const fn has(self, at: usize) -> bool {
+        self.0 & (1 << at) != 0
+    }
+}
+
+/// One connection's lines.
+#[derive(Debug, Default)]
+pub struct ForwardedFields {
+    enabled: bool,
+    trusted: bool,
+    peer: Vec<u8>,
+    /// The lines that stay the same: `X-Real-IP`, `-Proto`, `-Port`.
+    block: Vec<u8>,
+    /// Where each of them ends.
+    ends: [usize; 3],
+}
+
+/// A request's share in them.
+#[derive(Clone, Copy, Debug)]
+pub struct ForwardedRequest<'a> {
+    /// The buffer of its head.
+    pub buf: &'a [u8],
+    /// Its fields.
+    pub fields: &'a Fields,
+    /// The host it asks for, without port.
+    pub host: &'a [u8],
+    /// What its route does not want.
+    pub silenced: Silenced,
+}
+
+impl ForwardedFields {
+    /// Renders what stays the same for all requests of a connection; keeps its memory.
+    pub fn render(&mut self, config: &Forwarded, connection: &ConnectionFacts) {
+        self.enabled = config.enabled;
+        self.peer.clear();
+        self.block.clear();
+        self.ends = [0; 3];
+        if !self.enabled {
+            return;
+        }
+        let peer = connection.remote_addr.as_str();
+        // An address that is none (a Unix socket) is nobody's to trust.
+        self.trusted = peer.parse::<IpAddr>().is_ok_and(|peer| config.trusts(peer));
+        self.peer.extend_from_slice(peer.as_bytes());
+        let scheme = if connection.tls { "https" } else { "http" };
+        let values = [peer, scheme, connection.server_port.as_str()];
+        for ((end, value), (name, _)) in self.ends.iter_mut().zip(values).zip(NAMES) {
+            if !value.is_empty() {
+                write::field(name.as_bytes(), value.as_bytes(), &mut self.block);
+            }
+            *end = self.block.len();
+        }
+    }
+
+    /// Does the client's field end here, because we make it or because its word is not taken?
+    #[must_use]
+    pub fn drops(&self, name: &[u8], known: Known) -> bool {
+        if !self.enabled {
+            return false;
+        }
+        match known {
+            Known::XForwardedFor | Known::XRealIp => true,
+            Known::Forwarded
+            | Known::XForwardedHost
+            | Known::XForwardedPort
+            | Known::XForwardedProto => !self.trusted,
+            // An application may read `_` as `-`, and nobody that is to be believed writes it.
+            Known::Other => name.contains(&b'_') && is_underscored(name),
+            Known::Connection
+            | Known::ContentLength
+            | Known::Date
+            | Known::Expect
+            | Known::Host
+            | Known::KeepAlive
+            | Known::MaxForwards
+            | Known::ProxyConnection
+            | Known::Referer
+            | Known::Server
+            | Known::Te
+            | Known::Trailer
+            | Known::TransferEncoding
+            | Known::Upgrade
+            | Known::UserAgent
+            | Known::Via => false,
+        }
+    }
+
+    /// Appends our lines.
+    pub fn append(&self, request: &ForwardedRequest<'_>, out: &mut Vec<u8>) {
+        if !self.enabled {
+            return;
+        }
+        if request.silenced == Silenced::default() && !self.trusted {
+            out.extend_from_slice(&self.block);
+        } else {
+            self.append_some(request, out);
+        }
+        if !request.host.is_empty() && self.makes(3, request) {
+            write::field(b"X-Forwarded-Host", request.host, out);
+        }
+        if self.makes(4, request) {
+            self.append_for(request, out);
+        }
+    }
+
+    /// The lines of the block that are wanted of us.
+    fn append_some(&self, request: &ForwardedRequest<'_>, out: &mut Vec<u8>) {
+        let mut start = 0;
+        for (at, end) in self.ends.into_iter().enumerate() {
+            if self.makes(at, request) {
+                out.extend_from_slice(self.block.get(start..end).unwrap_or_default());
+            }
+            start = end;
+        }
+    }
+
+    /// Is this one ours to send? Of a trusted peer's own word there is nothing to add.
+    fn makes(&self, at: usize, request: &ForwardedRequest<'_>) -> bool {
+        let kept = |known| {
+            self.trusted
+                && matches!(
+                    known,
+                    Known::XForwardedHost | Known::XForwardedPort | Known::XForwardedProto
+                )
+                && request.fields.find(known).is_some()
+        };
+        !request.silenced.has(at) && NAMES.get(at).is_some_and(|(_, known)| !kept(*known))
+    }
+
+    /// All that came, in its order, and the peer behind it.
+    fn append_for(&self, request: &ForwardedRequest<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"X-Forwarded-For: ");
+        for field in request.fields.all(Known::XForwardedFor) {
+            let value = field.value.of(request.buf);
+            if !value.is_empty() {
+                out.extend_from_slice(value);
+                out.extend_from_slice(b", ");
+            }
+        }
+        out.extend_from_slice(&self.peer);
+        out.extend_from_slice(write::CRLF);
+    }
+}
+
+fn is_underscored(name: &[u8]) -> bool {
+    Lower::folded(name).is_some_and(|folded| {
+        let folded = folded.as_bytes();
+        folded == b"forwarded"
+            || NAMES.iter().any(|(name, _)| name.as_bytes().eq_ignore_ascii_case(folded))
+    })
+}

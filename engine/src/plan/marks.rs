@@ -1,0 +1,120 @@
+//! What one request is marked with: its id, and the ids of the trace it belongs to.
+//!
+//! Filled once per request by [`exchange::mark`](crate::exchange::mark); read by templates, logs and
+//! answers. Every byte of an id is of a set that needs no escaping anywhere.
+
+use super::Plan;
+use super::facts::Facts;
+use super::template::Fact;
+use super::values::Sink;
+
+/// More is not an id but a message.
+pub const ID_BYTES_MAX: usize = 128;
+
+/// The marks of one request; empty where the configuration asks for none.
+#[derive(Clone, Copy, Debug)]
+pub struct Marks {
+    id: [u8; ID_BYTES_MAX],
+    id_len: usize,
+    /// Its trace.
+    pub trace: Trace,
+}
+
+/// The trace that a request belongs to, its ids in hexadecimal.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Trace {
+    /// None that we know of.
+    #[default]
+    None,
+    /// The client's, which passes as it came.
+    Client {
+        /// `trace-id`
+        trace_id: [u8; 32],
+        /// `parent-id`
+        span_id: [u8; 16],
+        /// Its `tracestate` passes as well.
+        state: bool,
+    },
+    /// Begun here.
+    Begun {
+        /// `trace-id`
+        trace_id: [u8; 32],
+        /// `parent-id`
+        span_id: [u8; 16],
+    },
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self { id: [0; ID_BYTES_MAX], id_len: 0, trace: Trace::None }
+    }
+}
+
+impl Marks {
+    /// Nothing is known of the next request yet.
+    pub const fn clear(&mut self) {
+        self.id_len = 0;
+        self.trace = Trace::None;
+    }
+
+    /// The request's id; empty if it has none.
+    #[must_use]
+    pub fn id(&self) -> &[u8] {
+        self.id.get(..self.id_len).unwrap_or_default()
+    }
+
+    /// The header that holds the id, and the id; `None` if there is none.
+    #[must_use]
+    pub fn named<'a>(&'a self, plan: &'a Plan) -> Option<(&'a str, &'a [u8])> {
+        let name = plan.http.answers.request_id.as_deref()?;
+        (self.id_len > 0).then(|| (name, self.id()))
+    }
+
+    /// Takes an id, unless it is too long.
+    pub fn set_id(&mut self, id: &[u8]) {
+        if let Some(room) = self.id.get_mut(..id.len()) {
+            room.copy_from_slice(id);
+            self.id_len = id.len();
+        }
+    }
+}
+
+/// Puts one of the marks.
+pub(super) fn put_mark(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
+    let Some(marks) = facts.marks else { return };
+    let ids = match &marks.trace {
+        Trace::None => None,
+        Trace::Client { trace_id, span_id, .. } | Trace::Begun { trace_id, span_id } => {
+            Some((trace_id, span_id))
+        }
+    };
+    match (fact, ids) {
+        (Fact::RequestId, _) => sink.put(marks.id()),
+        (Fact::TraceId, Some((trace_id, _))) => sink.put(trace_id),
+        (Fact::SpanId, Some((_, span_id))) => sink.put(span_id),
+        (Fact::Traceparent, Some((trace_id, span_id))) => match marks.trace {
+            Trace::Client { .. } => put_client(b"traceparent", facts, sink),
+            // Sampled: whoever samples by its parent would otherwise never record these traces.
+            Trace::None | Trace::Begun { .. } => {
+                for part in [b"00-", &trace_id[..], b"-", &span_id[..], b"-01"] {
+                    sink.put(part);
+                }
+            }
+        },
+        (Fact::Tracestate, _) if matches!(marks.trace, Trace::Client { state: true, .. }) => {
+            put_client(b"tracestate", facts, sink);
+        }
+        _ => {}
+    }
+}
+
+/// Every line of the client's field, as one list.
+fn put_client(name: &[u8], facts: &Facts<'_>, sink: &mut Sink<'_>) {
+    let Some(request) = facts.request else { return };
+    for (at, field) in request.head.fields.all_named(request.buf, name).enumerate() {
+        if at > 0 {
+            sink.put(b",");
+        }
+        sink.put(field.value.of(request.buf));
+    }
+}

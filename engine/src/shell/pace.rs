@@ -1,0 +1,96 @@
+//! How slow may a peer be?
+//!
+//! Each direction of a body has a pace: so many bytes a second, over the time that we waited for this
+//! peer and for nobody else, after a grace. It is asked for the length of the next
+//! wait, so it needs no timer of its own. A peer of whom nothing is demanded costs a branch.
+
+use std::time::Duration;
+
+/// One direction of one body: patience that is used up by waiting and earned by bytes, never more
+/// than the grace.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Bytes a second; 0 demands nothing.
+    rate: u32,
+    grace: Duration,
+    left: Duration,
+}
+
+impl Pace {
+    /// A body that has not begun.
+    #[must_use]
+    pub const fn new(rate: u32, grace: Duration) -> Self {
+        Self { rate, grace, left: grace }
+    }
+
+    /// Of a peer that may be as slow as it likes.
+    #[must_use]
+    pub const fn free() -> Self {
+        Self::new(0, Duration::ZERO)
+    }
+
+    /// Is anything demanded? Only then the clock has to be read.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.rate > 0
+    }
+
+    /// How long the next wait may be, if `most` is what it may be anyway; `None` if the peer has used
+    /// up our patience.
+    #[must_use]
+    pub fn next_wait(&self, most: Duration) -> Option<Duration> {
+        if self.rate == 0 {
+            return Some(most);
+        }
+        (!self.left.is_zero()).then(|| self.left.min(most))
+    }
+
+    /// We waited so long, and so many bytes came of it.
+    pub fn note(&mut self, waited: Duration, bytes: u64) {
+        let earned = bytes.saturating_mul(1_000_000) / u64::from(self.rate.max(1));
+        let left = self.left.saturating_add(Duration::from_micros(earned));
+        // A timer is coarse: who brings a byte after its time was up has still used it up.
+        self.left = left.saturating_sub(waited).min(self.grace);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn nothing_demanded_is_nothing_lost() {
+        let mut pace = Pace::new(0, SECOND);
+        pace.note(MINUTE, 0);
+        assert!(!pace.is_on());
+        assert_eq!(pace.next_wait(MINUTE), Some(MINUTE));
+    }
+
+    #[test]
+    fn a_trickle_uses_up_its_time_and_a_burst_earns_some() {
+        let mut pace = Pace::new(100, 5 * SECOND);
+        assert_eq!(pace.next_wait(MINUTE), Some(5 * SECOND));
+        assert_eq!(pace.next_wait(SECOND), Some(SECOND));
+        for _ in 0..4 {
+            pace.note(SECOND, 10);
+        }
+        assert_eq!(pace.next_wait(MINUTE), Some(Duration::from_millis(1_400)));
+        pace.note(SECOND, 1_000_000);
+        assert_eq!(pace.next_wait(MINUTE), Some(5 * SECOND), "never more than the grace");
+        pace.note(SECOND, 100);
+        assert_eq!(pace.next_wait(MINUTE), Some(5 * SECOND), "as fast as it must be");
+        pace.note(6 * SECOND, 50);
+        assert_eq!(pace.next_wait(MINUTE), None);
+    }
+
+    #[test]
+    fn a_body_of_any_size_is_counted() {
+        let mut pace = Pace::new(1, SECOND);
+        pace.note(Duration::MAX, u64::MAX);
+        pace.note(Duration::ZERO, u64::MAX);
+        assert_eq!(pace.next_wait(MINUTE), Some(SECOND));
+    }
+}

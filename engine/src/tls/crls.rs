@@ -1,0 +1,250 @@
+//! Files to revocation lists: read whole, held against their CA, or refused by name.
+//!
+//! A list that is signed by somebody else than the CA it names is no list. Where that CA is not
+//! configured (an intermediate that peers send), the signature is checked when it first turns up.
+
+use std::borrow::Cow;
+
+use ferrule_config::model::{self, CrlExpired, CrlMissing, Pem, PemSource};
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::{Findings, keys};
+use crate::identity::certificate::Certificate;
+use crate::identity::chain::Anchors;
+use crate::identity::crl::{CRL_BYTES_MAX, Crl};
+use crate::identity::name;
+use crate::identity::revocation::{Revocation, RevocationRules};
+
+/// Bytes of one file: PEM takes a third more than DER.
+const FILE_BYTES_MAX: u64 = CRL_BYTES_MAX as u64 / 2 * 3;
+
+/// A list in use, for those who watch its age.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoadedCrl {
+    /// The key that names it, as `ssls[api].client.crl`.
+    pub field: String,
+    /// Its file, or `inline`.
+    pub source: String,
+    /// Its CA's name, RFC 2253.
+    pub issuer: String,
+    /// Unix seconds.
+    pub this_update: i64,
+    /// Unix seconds, if it says when.
+    pub next_update: Option<i64>,
+    /// How many certificates it revokes.
+    pub count: usize,
+    /// `cRLNumber`, big-endian without leading zeros.
+    pub number: Option<Vec<u8>>,
+    /// SHA-256 of its DER.
+    pub digest: [u8; 32],
+}
+
+/// The lists that a table names; pushes every problem. `field` is the table's.
+pub(super) fn load(
+    revocation: &model::Revocation,
+    (anchors, skew): (&Anchors, i64),
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Option<Revocation> {
+    let field = format!("{field}.crl");
+    let mut lists: Vec<(Crl, &Pem)> = Vec::new();
+    let mut whole = true;
+    for pem in &revocation.crls {
+        match read(pem, &field, found) {
+            Some(ders) => {
+                for (at, der) in ders.into_iter().enumerate() {
+                    let list = accept(der, (at, pem), anchors, &field, found);
+                    whole &= list.is_some();
+                    lists.extend(list.map(|list| (list, pem)));
+                }
+            }
+            None => whole = false,
+        }
+    }
+    if !whole || lists.is_empty() {
+        return None;
+    }
+    let rules = RevocationRules {
+        expired_refuses: revocation.expired == CrlExpired::Reject,
+        missing_refuses: revocation.missing == CrlMissing::Reject,
+    };
+    for (list, pem) in &lists {
+        warn_on_dates(list, pem, (skew, rules), &field, found);
+        let newer = lists.iter().any(|(other, _)| {
+            other.issuer() == list.issuer()
+                && other.scope() == list.scope()
+                && is_older(list.number(), other.number())
+        });
+        if newer {
+            let message = format!("a list in {} is older than another of its CA", keys::name(pem));
+            found.warning(pem.place, &field, message);
+        }
+        found.crls.push(describe(list, pem, &field));
+    }
+    Some(Revocation::new(lists.into_iter().map(|(list, _)| list).collect(), rules))
+}
+
+/// Has the first a lower `cRLNumber` than the second?
+#[must_use]
+pub fn is_older(number: Option<&[u8]>, than: Option<&[u8]>) -> bool {
+    match (number, than) {
+        (Some(one), Some(other)) => (one.len(), one) < (other.len(), other),
+        _ => false,
+    }
+}
+
+/// The lists that have a lower number than one of the same CA had under the same key before: a
+/// file that was put back, perhaps by somebody whose certificate is on the newer one.
+#[must_use]
+pub fn gone_back<'l>(before: &[LoadedCrl], now: &'l [LoadedCrl]) -> Vec<&'l LoadedCrl> {
+    let same = |one: &LoadedCrl, other: &LoadedCrl| {
+        (&one.field, &one.source, &one.issuer) == (&other.field, &other.source, &other.issuer)
+    };
+    let is_known = |list: &LoadedCrl| before.iter().any(|old| old.digest == list.digest);
+    now.iter()
+        .filter(|list| {
+            !is_known(list)
+                && before.iter().any(|old| {
+                    same(old, list) && is_older(list.number.as_deref(), old.number.as_deref())
+                })
+        })
+        .collect()
+}
+
+/// The DER of every list in a file.
+fn read(pem: &Pem, field: &str, found: &mut Findings<'_>) -> Option<Vec<Vec<u8>>> {
+    let mut refuse = |message: String, help| {
+        found.error(pem.place, field, message, help);
+        None
+    };
+    let bytes: Cow<'_, [u8]> = match &pem.source {
+        PemSource::Inline(text) => Cow::Borrowed(text.as_bytes()),
+        PemSource::Path(path) => {
+            if std::fs::metadata(path).is_ok_and(|meta| meta.len() > FILE_BYTES_MAX) {
+                return refuse(format!("{} is larger than 192 MiB", keys::name(pem)), None);
+            }
+            match std::fs::read(path) {
+                Ok(bytes) => Cow::Owned(bytes),
+                Err(error) => {
+                    let message = format!("cannot read {}: {error}", keys::name(pem));
+                    return refuse(message, None);
+                }
+            }
+        }
+    };
+    if bytes.first() == Some(&0x30) {
+        return Some(vec![bytes.into_owned()]);
+    }
+    let mut lists = Vec::new();
+    for item in CertificateRevocationListDer::pem_slice_iter(&bytes) {
+        let Ok(der) = item else {
+            let message = format!("list {} in {} is broken", lists.len() + 1, keys::name(pem));
+            return refuse(message, Some("download it anew"));
+        };
+        lists.push(der.as_ref().to_vec());
+    }
+    if lists.is_empty() {
+        let message = if bytes.trim_ascii().is_empty() {
+            format!("{} is empty", keys::name(pem))
+        } else {
+            format!("there is no revocation list in {}", keys::name(pem))
+        };
+        let help = "a PEM block that starts with -----BEGIN X509 CRL-----, or DER";
+        return refuse(message, Some(help));
+    }
+    Some(lists)
+}
+
+/// One list, if it is sound and signed by whom it says.
+fn accept(
+    der: Vec<u8>,
+    (at, pem): (usize, &Pem),
+    anchors: &Anchors,
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Option<Crl> {
+    let place = pem.place;
+    let which = format!("list {} in {}", at + 1, keys::name(pem));
+    let list = match Crl::parse(der) {
+        Ok(list) => list,
+        Err(error) => {
+            let help = Some("a complete list that the CA issued itself, in DER or PEM");
+            found.error(place, field, format!("{which} {}", error.text()), help);
+            return None;
+        }
+    };
+    let named = anchors.named(list.issuer());
+    let issuers: Vec<Certificate<'_>> = named
+        .into_iter()
+        .filter_map(Certificate::parse)
+        .filter(|anchor| list.may_be_issued_by(anchor))
+        .collect();
+    if issuers.is_empty() {
+        let message = format!(
+            "{which} is of {}, which is not among the CAs; it counts only where a peer sends that CA's \
+             certificate",
+            issuer_text(&list)
+        );
+        found.warning(place, field, message);
+        return Some(list);
+    }
+    let Some(issuer) = issuers.iter().find(|issuer| list.is_signed_by(issuer)) else {
+        let message = format!("{which} is not signed by {}", issuer_text(&list));
+        let help = "the list of the very CA that is configured, signed with SHA-256 or better";
+        found.error(place, field, message, Some(help));
+        return None;
+    };
+    if issuer.extensions.key_usage.as_ref().is_some_and(|usage| !usage.crl_sign()) {
+        let message = format!(
+            "{} signed {which}, but may not sign lists (keyUsage): its certificates are refused",
+            issuer_text(&list)
+        );
+        found.warning(place, field, message);
+    }
+    Some(list)
+}
+
+fn warn_on_dates(
+    list: &Crl,
+    pem: &Pem,
+    (skew, rules): (i64, RevocationRules),
+    field: &str,
+    found: &mut Findings<'_>,
+) {
+    let result =
+        |refuses| if refuses { "certificates of its CA are refused" } else { "it is used" };
+    let expired = list.next_update().is_some_and(|end| end.saturating_add(skew) <= found.now);
+    if expired {
+        let result = result(rules.expired_refuses);
+        let message = format!("a list in {} has expired: {result}", keys::name(pem));
+        found.warning(pem.place, field, message);
+    } else if found.now < list.this_update().saturating_sub(skew) {
+        let result = result(true);
+        let message = format!("a list in {} is not yet valid: {result}", keys::name(pem));
+        found.warning(pem.place, field, message);
+    }
+}
+
+fn describe(list: &Crl, pem: &Pem, field: &str) -> LoadedCrl {
+    let source = match &pem.source {
+        PemSource::Inline(_) => "inline".to_owned(),
+        PemSource::Path(path) => path.display().to_string(),
+    };
+    LoadedCrl {
+        field: field.to_owned(),
+        source,
+        issuer: issuer_text(list),
+        this_update: list.this_update(),
+        next_update: list.next_update(),
+        count: list.count(),
+        number: list.number().map(<[u8]>::to_vec),
+        digest: list.digest(),
+    }
+}
+
+fn issuer_text(list: &Crl) -> String {
+    let mut text = Vec::new();
+    name::rfc2253(list.issuer(), &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}

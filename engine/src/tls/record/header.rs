@@ -1,0 +1,31 @@
+//! A record's five bytes of header, after the handshake (RFC 8446, section 5.2).
+//!
+//! Everything but the length is fixed there, and everything is authenticated; what is wrong is
+//! refused as soon as it is there.
+
+use super::fault::Fault;
+use super::{APPLICATION_DATA, CONTENT_BYTES_MAX};
+
+/// Type, version, length.
+pub(super) const HEADER_BYTES: usize = 5;
+
+/// The longest body of a record (section 5.2).
+const BODY_BYTES_MAX: usize = CONTENT_BYTES_MAX + 256;
+
+/// How long the body of the record at the front is; `None` if the header is not whole.
+pub(super) fn read(input: &[u8]) -> Result<Option<usize>, Fault> {
+    // Section 5: after the handshake nothing comes in the clear, no change_cipher_spec either.
+    if input.first().is_some_and(|kind| *kind != APPLICATION_DATA) {
+        return Err(Fault::UnexpectedRecord);
+    }
+    // No other version would authenticate.
+    if input.iter().skip(1).take(2).any(|version| *version != 3) {
+        return Err(Fault::Forged);
+    }
+    let Some([_, _, _, high, low]) = input.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
+    let body_bytes = usize::from(u16::from_be_bytes([*high, *low]));
+    if body_bytes > BODY_BYTES_MAX {
+        return Err(Fault::Oversized);
+    }
+    Ok(Some(body_bytes))
+}

@@ -1,0 +1,10 @@
+//! TLS records: one outcome in every split, one alert, and nothing behind a fault.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/record/invariants.rs"]
+mod invariants;
+
+fuzz_target!(|bytes: &[u8]| invariants::record(bytes));

@@ -1,0 +1,47 @@
+//! What holds of certificates and revocation lists, whatever bytes they are made of.
+
+use ferrule_engine::identity::certificate::Certificate;
+use ferrule_engine::identity::chain::{ClientPolicy, VerifyFailure, judge};
+use ferrule_engine::identity::constraints;
+use ferrule_engine::identity::crl::Crl;
+use ferrule_engine::identity::outline::Outline;
+use ferrule_engine::identity::{ClientIdentity, Verdict, Wanted};
+
+const NOW: i64 = 1_795_301_728;
+
+/// A certificate is read by both readers or not at all, is never good without anchors, and says
+/// what it says in one line.
+pub(crate) fn certificate(bytes: &[u8]) {
+    let read = Certificate::parse(bytes);
+    if let Some(certificate) = &read {
+        assert!(Outline::read(bytes).is_some_and(|outline| outline.der == bytes));
+        let path = [certificate.clone(), certificate.clone()];
+        let _ = constraints::violation(&path);
+    }
+    let nobody = ClientPolicy::new(&[], 1, true).expect("a policy");
+    let verdict = judge(&[bytes, bytes], &nobody, NOW);
+    assert_ne!(verdict, Verdict::Success);
+    if let Ok(own) = ClientPolicy::new(&[bytes.to_vec()], 1, true) {
+        // An anchor vouches for itself alone, and only while it is valid.
+        let verdict = judge(&[bytes], &own, NOW);
+        let dates = read.as_ref().map(|it| (it.not_before, it.not_after));
+        if verdict == Verdict::Success {
+            assert!(dates.is_some_and(|(start, end)| start <= NOW && NOW < end));
+        }
+    }
+    let identity = ClientIdentity::of(&[bytes], verdict, &Wanted::default());
+    assert!(read.is_some() || identity.verdict != Verdict::Success);
+    assert_ne!(identity.verdict, Verdict::Failed(VerifyFailure::Revoked));
+}
+
+/// A list that is read is the same list again, revokes as many serial numbers as it counts, and
+/// nothing that is longer than any of them.
+pub(crate) fn crl(bytes: &[u8]) {
+    let Ok(list) = Crl::parse(bytes.to_vec()) else { return };
+    let again = Crl::parse(bytes.to_vec()).expect("it was one before");
+    assert_eq!((list.digest(), list.count()), (again.digest(), again.count()));
+    assert!(!list.revokes(&[0x55; 65]));
+    assert!(list.count() > 0 || !list.revokes(&[1]));
+    let longer = [bytes, &[0]].concat();
+    assert!(Crl::parse(longer).is_err(), "nothing may follow it");
+}

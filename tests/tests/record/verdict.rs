@@ -1,0 +1,80 @@
+//! Do two listeners agree? Where ours is stricter than rustls, the section that says so.
+
+use ferrule_engine::tls::record::Fault;
+
+use super::ends::{End, Listener};
+
+/// What the alert says, if there was one: nothing else may have been said.
+fn alert(said: &[(u8, Vec<u8>)]) -> Option<u8> {
+    match said {
+        [] => None,
+        [(21, alert)] => Some(alert[1]),
+        // An answer to a key update may have been waiting.
+        [(22, _), (21, alert)] => Some(alert[1]),
+        other => panic!("more than an alert: {other:?}"),
+    }
+}
+
+/// Are they of one mind? `by_hand`: the stream has a record header that nobody would write.
+///
+/// # Panics
+/// If not, and no rule allows it.
+pub(crate) fn compare(theirs: &mut Listener, ours: &mut Listener, by_hand: bool) {
+    let End::Failed(fault) = ours.end.clone() else {
+        assert_eq!(ours.end, theirs.end);
+        assert_eq!(ours.plain, theirs.plain);
+        assert_eq!(ours.say(b"still here"), theirs.say(b"still here"));
+        assert_eq!(ours.close(), theirs.close());
+        return;
+    };
+    let fault = fault.expect("our own record layer");
+    let ours_said = alert(&ours.say(b""));
+    assert_eq!(ours_said, fault.alert());
+    assert_eq!(ours.close(), [], "nothing after an alert");
+    if theirs.plain.len() > ours.plain.len() {
+        assert!(theirs.plain.starts_with(&ours.plain) && is_stricter(fault, by_hand), "{fault:?}");
+        return;
+    }
+    assert_eq!(ours.plain, theirs.plain, "{fault:?}");
+    if matches!(theirs.end, End::Failed(_)) {
+        let theirs_said = alert(&theirs.say(b""));
+        let agreed = theirs_said == ours_said
+            || is_stricter(fault, by_hand)
+            || theirs_said.is_none() && is_silent(fault);
+        assert!(agreed, "{fault:?}: {ours_said:?}, {theirs_said:?}");
+    } else {
+        let agreed = is_stricter(fault, by_hand) || is_earlier(fault);
+        assert!(agreed, "{fault:?}, but rustls: {:?}", theirs.end);
+    }
+}
+
+/// rustls looks on, or calls it something else.
+const fn is_stricter(fault: Fault, by_hand: bool) -> bool {
+    match fault {
+        // Section 5.4: MUST be unexpected_message. Section 5: so MUST an unexpected type, inside too.
+        Fault::EmptyFragment | Fault::UnexpectedRecord => true,
+        // Section 5.2: the header is authenticated, and longer than 2^14 + 256 is record_overflow.
+        // rustls takes the fixed header for granted, and 2^14 + 2048.
+        Fault::Forged | Fault::Oversized => by_hand,
+        // rustls reads messages that do not belong there, and may find more wrong with them.
+        Fault::UnexpectedMessage | Fault::BrokenMessage => true,
+        _ => false,
+    }
+}
+
+/// Refused as soon as a message's first bytes are there; rustls waits for the last.
+const fn is_earlier(fault: Fault) -> bool {
+    matches!(fault, Fault::UnexpectedMessage | Fault::BrokenMessage)
+}
+
+/// rustls ends these without a word; sections 5.1, 5.4 and 6.2 have alerts for them.
+const fn is_silent(fault: Fault) -> bool {
+    matches!(
+        fault,
+        Fault::OnlyPadding
+            | Fault::Interleaved
+            | Fault::TooManyEmptyRecords
+            | Fault::TooManyKeyUpdates
+            | Fault::TooManyWarnings
+    )
+}
