@@ -4,7 +4,6 @@
 //! taken that no certificate could match, because a misspelt `deny` would protect nothing.
 
 use crate::attributes::SUBJECT_ATTRIBUTES;
-use crate::base64;
 use crate::model::{ClientTerm, HostPattern, UriMatch, UriRest, UriSegment};
 use crate::values::{self, Wrong, nearest};
 
@@ -35,13 +34,13 @@ pub(crate) fn term(text: &str) -> Result<ClientTerm, Wrong> {
         "URI" => uri(value).map(ClientTerm::Uri),
         "DNS" => dns(value).map(ClientTerm::Dns),
         "email" => email(value),
-        "IP" => values::network(value).map(ClientTerm::Ip),
+        "IP" => values::address_range(value).map(ClientTerm::Ip),
         "subject" => name(value).map(ClientTerm::SubjectName),
         "issuer" => name(value).map(ClientTerm::IssuerName),
         "serial" => serial(value).map(ClientTerm::Serial),
         "sha256" => sha256(value).map(ClientTerm::Sha256),
         "spki-sha256" => {
-            base64::decode_digest(value).map(ClientTerm::SpkiSha256).ok_or_else(|| {
+            values::sha256_base64(value).map(ClientTerm::SpkiSha256).ok_or_else(|| {
                 Wrong::new(format!("`{value}` is not a SHA-256 in base64"))
                     .help("44 characters, as `$ssl_client_spki_sha256` has them")
             })
@@ -214,20 +213,10 @@ fn serial(text: &str) -> Result<String, Wrong> {
 }
 
 fn sha256(text: &str) -> Result<[u8; 32], Wrong> {
-    let not = || {
+    values::sha256_hex(text).ok_or_else(|| {
         Wrong::new(format!("`{text}` is not a SHA-256 in hex"))
             .help("64 digits, with or without colons, as `$ssl_client_fingerprint_sha256` has them")
-    };
-    let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
-    let mut digest = [0; 32];
-    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return Err(not());
-    }
-    for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
-        let pair = str::from_utf8(pair).map_err(|_| not())?;
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| not())?;
-    }
-    Ok(digest)
+    })
 }
 
 #[cfg(test)]
@@ -257,7 +246,7 @@ mod tests {
             assert_eq!(read, shown);
             assert_eq!(term(&read).unwrap().to_string(), shown);
         }
-        let spki = format!("spki-sha256:{}", base64::encode(&[9; 32]));
+        let spki = format!("spki-sha256:{}", values::sha256_base64_text(&[9; 32]));
         assert_eq!(term(&spki).unwrap().to_string(), spki);
         let colons: Vec<String> =
             digest.as_bytes().chunks(2).map(|two| String::from_utf8_lossy(two).into()).collect();

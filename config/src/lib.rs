@@ -16,7 +16,6 @@
 //! ```
 
 mod attributes;
-mod base64;
 mod check;
 mod client_match;
 mod defaults;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::model::{HostPattern, Network, NetworkError, UriPattern};
+use crate::model::{HostPattern, UriPattern};
 use ipnet::IpNet;
 
 /// What is wrong, and what would be right.
@@ -118,20 +118,6 @@ pub(crate) fn dns_name(text: &str) -> Result<String, Wrong> {
 pub(crate) fn is_address(text: &str) -> bool {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     bare.parse::<std::net::IpAddr>().is_ok()
-}
-
-/// An address, or a network as `10.0.0.0/8`.
-pub(crate) fn network(text: &str) -> Result<Network, Wrong> {
-    Network::parse(text).map_err(|error| match error {
-        NetworkError::Unreadable => {
-            Wrong::new(format!("`{text}` is neither an address nor a network"))
-                .help("as \"10.1.2.3\", \"10.0.0.0/8\" or \"2001:db8::/32\"")
-        }
-        NetworkError::HostBits(network) => {
-            Wrong::new(format!("`{text}` is an address within a network"))
-                .help(format!("write \"{network}\""))
-        }
-    })
 }
 
 /// A number as Lua reads most of them: decimal, with a point and an exponent if need be.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ferrule_config::model::{Condition, Test, XfccKey, XfccMode};
+use ferrule_config::model::{Condition, CrlExpired, CrlMissing, Test, XfccKey, XfccMode};
 use ferrule_config::{Config, Draft, read_text};
 
 const LISTEN: &str = "listen = [{ address = '0.0.0.0:443', tls = true }]\n";
@@ -93,10 +93,31 @@ fn rules_of_routes_are_checked() {
         ("client.verify = 'off'", "routes[0].client.verify", "never asks for less"),
         ("client.depth = 2", "routes[0].client", "asks for nothing"),
         ("client = { verify = 'on', depth = 2 }", "routes[0].client.depth", "needs `ca`"),
+        ("client = { verify = 'on', crl = 'l' }", "routes[0].client.crl", "needs `ca`"),
+        (
+            "client = { verify = 'on', clock_skew = '1m' }",
+            "routes[0].client.clock_skew",
+            "needs `ca`",
+        ),
+        (
+            "client = { verify = 'on', crl_missing = 'allow' }",
+            "routes[0].client.crl_missing",
+            "needs `ca`",
+        ),
+        (
+            "client = { ca = 'x', crl_expired = 'warn' }",
+            "routes[0].client.crl_expired",
+            "says nothing without `crl`",
+        ),
+        ("client = { ca = 'x', crl = [] }", "routes[0].client.crl", "this list is empty"),
+        ("client = { ca = 'x', on_revoke = 'cut' }", "routes[0].client.on_revoke", "[[ssls]]"),
+        ("client = { ca = 'x', reject = 'http' }", "routes[0].client.reject", "handshake"),
+        ("client = { ca = 'x', pins = ['a'] }", "routes[0].client.pins", "write them into"),
+        ("client = { ca = 'x', ocsp = 'on' }", "routes[0].client.ocsp", "not supported yet"),
         ("client.ca = 'system'", "routes[0].client.ca[0]", "never trusted by system roots"),
         ("client.ca = []", "routes[0].client.ca", "this list is empty"),
         ("client.skip_mtls_uri_regex = ['a']", "routes[0].client.skip_mtls_uri_regex", "ssls"),
-        ("remote_addr = '10.0.0.1/8'", "routes[0].remote_addr", "an address within a network"),
+        ("remote_addr = '10.0.0.1/8'", "routes[0].remote_addr", "bits behind its prefix"),
         ("remote_addrs = ['a']", "routes[0].remote_addrs[0]", "neither an address nor"),
     ] {
         let found = errors(&format!("{asking}{line}\n"));
@@ -122,6 +143,24 @@ fn rules_of_all_levels_stand_in_their_order() {
     assert_eq!(required, [false, true, true, true]);
     assert_eq!((rules[1].trust, config.trusts.len()), (Some(0), 1));
     assert_eq!(rules[2].lists.allow[0].terms.len(), 2);
+}
+
+/// What authorities of a route know beside their certificates is read, dumped and watched.
+#[test]
+fn authorities_of_a_route_have_what_those_of_a_name_have() {
+    let text = format!(
+        "{LISTEN}{SSL}client = {{ verify = 'optional_no_ca' }}\n{ROUTE}client = {{ ca = 'r.pem', \
+         depth = 3, allow_v1 = false, clock_skew = '1m', crl = ['r.crl', 's.crl'], crl_expired = \
+         'warn', crl_missing = 'allow' }}\n"
+    );
+    let config = config(&text);
+    let trust = &config.trusts[0];
+    assert_eq!((trust.depth, trust.allow_v1, trust.clock_skew.as_secs()), (3, false, 60));
+    let lists = trust.revocation.as_ref().expect("its lists");
+    assert_eq!((lists.expired, lists.missing), (CrlExpired::Warn, CrlMissing::Allow));
+    for file in ["/etc/r.pem", "/etc/r.crl", "/etc/s.crl"] {
+        assert!(config.files().contains(&Path::new(file)), "{file}");
+    }
 }
 
 #[test]

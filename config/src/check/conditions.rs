@@ -4,10 +4,11 @@
 //! a list of conditions is all of them; `["OR", ...]`, `["AND", ...]`, `["!OR", ...]` and
 //! `["!AND", ...]` join two or more. A condition that could never be decided is refused.
 
+use ipnet::IpNet;
 use toml::Value as Toml;
 
 use crate::check::Check;
-use crate::model::{Condition, Network, Order, Test};
+use crate::model::{Condition, Order, Test};
 use crate::pattern::Pattern;
 use crate::problem::Place;
 use crate::raw::{Item, Raw};
@@ -31,7 +32,7 @@ impl Check<'_> {
         let mut all = Vec::new();
         let mut networks = Vec::new();
         for (text, path) in self.one_or_more(raw, "remote_addr", "remote_addrs") {
-            match values::network(&text.text) {
+            match values::address_range(&text.text) {
                 Ok(network) => networks.push(network),
                 Err(wrong) => self.wrong(text.place, path, wrong),
             }
@@ -224,13 +225,13 @@ fn test(operator: &str, value: &Item) -> Result<Test, Wrong> {
         ("has", value) => plain(value).map(Test::Has).ok_or_else(|| wants("a text")),
         ("ipmatch", Item::List(_, items)) if !items.is_empty() => {
             let networks = items.iter().map(|item| match item {
-                Item::Text(text) => values::network(&text.text),
+                Item::Text(text) => values::address_range(&text.text),
                 Item::Number(..) | Item::List(..) => Err(wants("addresses and networks")),
             });
-            networks.collect::<Result<Vec<Network>, _>>().map(Test::IpMatch)
+            networks.collect::<Result<Vec<IpNet>, _>>().map(Test::IpMatch)
         }
         ("ipmatch", Item::Text(text)) => {
-            values::network(&text.text).map(|network| Test::IpMatch(vec![network]))
+            values::address_range(&text.text).map(|network| Test::IpMatch(vec![network]))
         }
         ("ipmatch", _) => Err(wants("addresses and networks")),
         _ => Err(Wrong::new(format!("there is no operator `{operator}`"))

@@ -1,6 +1,6 @@
 //! Keys and words that are known, and refused: what later versions bring, and what never comes.
 //!
-//! They are never taken and ignored: a file that says `allow = ...` would look protected and not be.
+//! They are never taken and ignored: a file that says `limits = ...` would look protected and not be.
 
 /// A key or word that is refused, and why.
 #[derive(Debug)]

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use super::{HostPattern, Network};
+use ipnet::IpNet;
+
+use super::HostPattern;
 use crate::problem::Place;
-use crate::values::host_pattern_text;
+use crate::values::{host_pattern_text, sha256_base64_text};
 
 /// One `client` table of a route, or of what it is merged from. All of a route's must be passed.
 #[derive(Clone, Debug)]
@@ -58,7 +60,7 @@ pub enum ClientTerm {
         domain: String,
     },
     /// `IP:10.0.0.0/8`: an IP address among them
-    Ip(Network),
+    Ip(IpNet),
     /// `CN=ops`: a subject attribute, as a whole; OpenSSL's short name in lower case or dotted numbers
     Subject(String, String),
     /// `issuer.O=Acme`: an attribute of the issuer, likewise
@@ -135,7 +137,7 @@ impl fmt::Display for ClientTerm {
                 digest.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
             }
             Self::SpkiSha256(digest) => {
-                write!(out, "spki-sha256:{}", crate::base64::encode(digest))
+                write!(out, "spki-sha256:{}", sha256_base64_text(digest))
             }
         }
     }

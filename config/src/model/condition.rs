@@ -1,6 +1,7 @@
 //! What a route may ask of a request beside host, path and method: `vars` and `remote_addrs`.
 
-use super::Network;
+use ipnet::IpNet;
+
 use crate::pattern::Pattern;
 use crate::template::Variable;
 
@@ -33,7 +34,7 @@ pub enum Test {
     /// `has`: the value is a list (of alternative names, or of a field), and this is in it.
     Has(String),
     /// `ipmatch`: the value is an address in one of these.
-    IpMatch(Vec<Network>),
+    IpMatch(Vec<IpNet>),
 }
 
 /// How two numbers compare.

@@ -10,7 +10,6 @@ mod condition;
 mod http;
 mod listen;
 mod log;
-mod network;
 mod route;
 mod runtime;
 mod ssl;
@@ -18,6 +17,8 @@ mod trust;
 mod upstream;
 
 use std::path::{Path, PathBuf};
+
+pub use ipnet::IpNet;
 
 pub use access::{
     ClientLists, ClientMatch, ClientRule, ClientTerm, UriMatch, UriRest, UriSegment, Xfcc, XfccKey,
@@ -28,7 +29,6 @@ pub use condition::{Condition, Order, Test};
 pub use http::{Expect, Forwarded, Http};
 pub use listen::Listen;
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
-pub use network::{Network, NetworkError};
 pub use route::{HeaderOps, HeaderValue, HostPattern, Route, UriPattern};
 pub use runtime::{IoDriver, Runtime};
 pub use ssl::{

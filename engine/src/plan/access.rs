@@ -128,8 +128,8 @@ fn term(term: &ClientTerm) -> Term {
         ClientTerm::Dns(HostPattern::Any) => Term::Dns(bytes(""), false),
         ClientTerm::Email { local, domain } => Term::Email(bytes(local), bytes(domain)),
         ClientTerm::Ip(network) => {
-            let (address, bits) = network.parts();
-            match address {
+            let bits = network.prefix_len();
+            match network.addr() {
                 core::net::IpAddr::V4(four) => Term::Ip(four.octets().into(), bits),
                 core::net::IpAddr::V6(six) => Term::Ip(six.octets().into(), bits),
             }

@@ -7,7 +7,8 @@ use ferrule_tests::{
     Authority, Dial, Driver, Gateway, Leaf, PATIENCE, Reloaded, Setup, Upstream, echo,
     on_both_drivers, poll, raw, scratch,
 };
-use rustls::AlertDescription;
+use rustls::version::{TLS12, TLS13};
+use rustls::{AlertDescription, SupportedProtocolVersion};
 
 use crate::write_ca;
 
@@ -55,6 +56,40 @@ fn other(authority: &Authority) -> Leaf {
     authority.client_named(&[("O", "Acme"), ("OU", "CN=ops"), ("CN", "ops2")], &names)
 }
 
+fn judged_anew(driver: Driver, version: &'static SupportedProtocolVersion) {
+    let scratch = scratch();
+    let authority = Authority::new("Root");
+    let ops = ops(&authority);
+    let with = |lists: &str| {
+        format!("{LISTEN}client = {{ ca = 'ca.crt', on_revoke = 'keep', {lists} }}\n{ROUTE}")
+    };
+    let (mut gateway, upstream) =
+        gateway(scratch.path(), driver, &authority, &with("allow = ['CN=ops']"));
+    let dial = Dial::with(Some("a.test"), Some(&ops), &[version]).resuming();
+    let mut kept = dial.connect(gateway.port("front")).expect("a handshake");
+    assert_eq!(raw::get(&mut kept, "a.test", "/").status(), 200);
+    for (lists, status) in [
+        ("allow = ['CN=nobody']", 403),
+        ("deny = ['CN=ops']", 403),
+        ("deny = ['CN=nobody']", 200),
+        ("allow = ['CN=nobody']", 403),
+        ("allow = ['CN=nobody', 'CN=ops']", 200),
+    ] {
+        assert_eq!(gateway.reload(&with(lists)), Reloaded::Taken);
+        let before = upstream.seen().len();
+        assert_eq!(raw::get(&mut kept, "a.test", "/").status(), status, "{lists}");
+        // With the old session: it is bound to the lists, so this is a full handshake.
+        let mut again = dial.connect(gateway.port("front")).expect("a handshake");
+        assert!(!again.stream.is_resumed(), "{lists}");
+        assert_eq!(raw::get(&mut again, "a.test", "/").status(), status, "{lists}");
+        let mut resumed = dial.connect(gateway.port("front")).expect("a handshake");
+        assert!(resumed.stream.is_resumed(), "{lists}");
+        assert_eq!(raw::get(&mut resumed, "a.test", "/").status(), status, "{lists}");
+        let passed = upstream.seen().len() - before;
+        assert_eq!(passed, if status == 200 { 3 } else { 0 }, "{lists}");
+    }
+}
+
 on_both_drivers! {
     /// Each kind of match lets in the one it names, and not the one that is nearly so.
     fn a_list_names_whole_values(driver) {
@@ -100,38 +135,41 @@ on_both_drivers! {
         assert!(ask(&gateway, &Dial::as_client("a.test", &ops), "/").1.contains("client-denied"));
     }
 
-    /// A refused client keeps its connection; a reload judges it anew, a resumed one too.
-    fn a_live_connection_is_judged_anew(driver) {
+    /// The reason is told in the form that the client likes, and the operator's page may tell it.
+    fn a_refusal_is_told_as_the_client_likes_it(driver) {
         let scratch = scratch();
         let authority = Authority::new("Root");
-        let ops = ops(&authority);
-        let with = |lists: &str| {
-            format!("{LISTEN}client = {{ ca = 'ca.crt', on_revoke = 'keep', {lists} }}\n{ROUTE}")
+        std::fs::write(scratch.path().join("no.html"), "<h1>not you</h1>").expect("a page");
+        let text = format!("{LISTEN}client = {{ ca = 'ca.crt', allow = ['CN=ops'] }}\n{ROUTE}");
+        let (mut gateway, _upstream) = gateway(scratch.path(), driver, &authority, &text);
+        let dial = Dial::as_client("a.test", &other(&authority));
+        let json = r#"{"error_msg":"403 Forbidden","reason":"client-not-allowed"}"#;
+        let ask = |gateway: &Gateway, accept: &str| {
+            let mut raw = dial.connect(gateway.port("front")).expect("a handshake");
+            let head = format!("GET / HTTP/1.1\r\nHost: a.test\r\nAccept: {accept}\r\n\r\n");
+            raw.send(head.as_bytes()).expect("a connection");
+            let answer = raw.response("GET").expect("an answer");
+            assert_eq!(answer.status(), 403, "{answer:?}");
+            answer.text()
         };
-        let (mut gateway, upstream) =
-            gateway(scratch.path(), driver, &authority, &with("allow = ['CN=ops']"));
-        let dial = Dial::as_client("a.test", &ops).resuming();
-        let mut kept = dial.connect(gateway.port("front")).expect("a handshake");
-        assert_eq!(raw::get(&mut kept, "a.test", "/").status(), 200);
-        for (lists, status) in [
-            ("allow = ['CN=nobody']", 403),
-            ("deny = ['CN=ops']", 403),
-            ("deny = ['CN=nobody']", 200),
-            ("allow = ['CN=nobody']", 403),
-            ("allow = ['CN=nobody', 'CN=ops']", 200),
+        for (accept, wanted) in [
+            ("application/json", json),
+            ("*/*", json),
+            ("text/plain", "403 Forbidden\nReason: client-not-allowed\n"),
+            ("text/html", "<p>Reason: client-not-allowed</p>"),
         ] {
-            assert_eq!(gateway.reload(&with(lists)), Reloaded::Taken);
-            let before = upstream.seen().len();
-            assert_eq!(raw::get(&mut kept, "a.test", "/").status(), status, "{lists}");
-            // With the old session: it is bound to the lists, so this is a full handshake.
-            let mut again = dial.connect(gateway.port("front")).expect("a handshake");
-            assert!(!again.stream.is_resumed(), "{lists}");
-            assert_eq!(raw::get(&mut again, "a.test", "/").status(), status, "{lists}");
-            let mut resumed = dial.connect(gateway.port("front")).expect("a handshake");
-            assert!(resumed.stream.is_resumed(), "{lists}");
-            assert_eq!(raw::get(&mut resumed, "a.test", "/").status(), status, "{lists}");
-            let passed = upstream.seen().len() - before;
-            assert_eq!(passed, if status == 200 { 3 } else { 0 }, "{lists}");
+            let body = ask(&gateway, accept);
+            assert!(body.contains(wanted), "{accept}: {body}");
+        }
+        let page = format!("[http.error_pages]\n403 = 'no.html'\n{text}");
+        assert_eq!(gateway.reload(&page), Reloaded::Taken);
+        assert_eq!(ask(&gateway, "text/html"), "<h1>not you</h1>");
+    }
+
+    /// A refused client keeps its connection; a reload judges it anew, a resumed one too.
+    fn a_live_connection_is_judged_anew(driver) {
+        for version in [&TLS12, &TLS13] {
+            judged_anew(driver, version);
         }
     }
 

@@ -11,6 +11,16 @@ use ferrule_tests::{
 };
 use rustls::version::TLS13;
 
+const CLIENT: &str = r#"client = { ca = "clients.crt", crl = "clients.crl", clock_skew = "1m" }"#;
+
+/// The name lets strangers pass; a route does not.
+const BY_ROUTE: &str = r#"
+[[routes]]
+uri = "/members/*"
+client = { ca = "clients.crt", crl = "clients.crl", clock_skew = "1m" }
+upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
+"#;
+
 const CONFIG: &str = r#"
 [identity_headers]
 X-Client = "$ssl_client_verify $ssl_client_s_dn"
@@ -23,7 +33,7 @@ tls = true
 sni = "ours.test"
 cert = "server.crt"
 key = "server.key"
-client = { ca = "clients.crt", crl = "clients.crl", clock_skew = "1m" }
+@client@
 
 [[routes]]
 uri = "/*"
@@ -62,18 +72,64 @@ fn client(dir: &Path, ca: &Issuer, name: &str, serial: u8) -> Leaf {
     Leaf::read(&file, &key.path)
 }
 
+/// The CA, with its certificate and an empty list in place; and those of the server.
+fn authority(dir: &Path) -> Issuer {
+    let ca = Issuer { name: common_name("clients"), key: Key::new(dir, "ca", Kind::P256) };
+    let root = draft("clients", 1, vec![basic_constraints(true, None)]).sign(&ca.key, &ca);
+    fs::write(dir.join("clients.crt"), encode("CERTIFICATE", &root)).expect("a CA");
+    write_list(dir, &ca, &[]);
+    Authority::new("front").server(&["ours.test"]).write(dir, "server");
+    ca
+}
+
 on_both_drivers! {
+    /// A route judges every request, of live connections too: its own lists are watched.
+    fn a_client_that_a_route_revokes_is_refused_there(driver) {
+        let scratch = scratch();
+        let dir = scratch.path();
+        let ca = authority(dir);
+        let (good, bad) = (client(dir, &ca, "good", 2), client(dir, &ca, "bad", 3));
+        let upstream = Upstream::plain(echo());
+        let open = "client = { verify = \"optional_no_ca\", on_revoke = \"keep\" }";
+        let text = format!("{}{BY_ROUTE}", CONFIG.replace("@client@", open));
+        let gateway = Setup::new(dir, driver, &text).set("upstream", &upstream.port).start();
+        let dial = |leaf: &Leaf| Dial::as_client("ours.test", leaf).resuming();
+        let (good, bad) = (dial(&good), dial(&bad));
+        let connect = |dial: &Dial| dial.connect(gateway.port("front")).expect("a handshake");
+        let (mut kept, mut ended) = (connect(&good), connect(&bad));
+        for raw in [&mut kept, &mut ended] {
+            let text = get(raw, "ours.test", "/members/").text();
+            assert!(text.contains("\r\nX-Client: SUCCESS CN="), "{text}");
+        }
+        write_list(dir, &ca, &[3]);
+        let refused = poll(PATIENCE, || {
+            let answer = get(&mut ended, "ours.test", "/members/");
+            (answer.status() == 403).then(|| answer.text())
+        });
+        assert!(refused.as_ref().is_some_and(|text| text.contains("client-not-verified")), "{refused:?}");
+        assert_eq!(get(&mut ended, "ours.test", "/").status(), 200);
+        assert_eq!(get(&mut kept, "ours.test", "/members/").status(), 200);
+        // The session is of the name, and is resumed; the route judges the certificate all the same.
+        for (dial, status) in [(&bad, 403), (&good, 200)] {
+            let mut again = connect(dial);
+            assert!(again.stream.is_resumed());
+            assert_eq!(get(&mut again, "ours.test", "/members/").status(), status);
+        }
+        write_list(dir, &ca, &[]);
+        let back = poll(PATIENCE, || {
+            (get(&mut ended, "ours.test", "/members/").status() == 200).then_some(())
+        });
+        assert!(back.is_some(), "{}", gateway.log());
+    }
+
     fn a_revoked_client_is_sent_away_and_no_other(driver) {
         let scratch = scratch();
         let dir = scratch.path();
-        let ca = Issuer { name: common_name("clients"), key: Key::new(dir, "ca", Kind::P256) };
-        let root = draft("clients", 1, vec![basic_constraints(true, None)]).sign(&ca.key, &ca);
-        fs::write(dir.join("clients.crt"), encode("CERTIFICATE", &root)).expect("a CA");
-        write_list(dir, &ca, &[]);
-        Authority::new("front").server(&["ours.test"]).write(dir, "server");
+        let ca = authority(dir);
         let (good, bad) = (client(dir, &ca, "good", 2), client(dir, &ca, "bad", 3));
         let upstream = Upstream::plain(echo());
-        let gateway = Setup::new(dir, driver, CONFIG).set("upstream", &upstream.port).start();
+        let text = CONFIG.replace("@client@", CLIENT);
+        let gateway = Setup::new(dir, driver, &text).set("upstream", &upstream.port).start();
         let connect = |leaf: &Leaf| -> Raw {
             let dial = Dial::with(Some("ours.test"), Some(leaf), &[&TLS13]);
             dial.connect(gateway.port("front")).expect("a handshake")
