@@ -113,6 +113,11 @@ impl Check<'_> {
             let message = "nobody is asked for a certificate here";
             self.error(raw.at("deny"), raw.path("deny"), message, help);
         }
+        if auth.explain && auth.reject == Reject::Handshake {
+            let message = "there is no answer to explain in: refused clients get a TLS alert";
+            let help = "reject = \"http\", or take `explain` out";
+            self.error(raw.at("explain"), raw.path("explain"), message, help);
+        }
         let key = "skip_mtls_uri_regex";
         if raw.has(key) && auth.reject == Reject::Handshake {
             let help = "a path is known only after the handshake: `reject = \"http\"`";
@@ -161,6 +166,7 @@ impl Check<'_> {
             clock_skew: raw.duration("clock_skew"),
             revocation: self.revocation(raw),
             send_ca_names: false,
+            explain: false,
             lists: ClientLists::default(),
             exempt: Vec::new(),
         };

@@ -9,6 +9,7 @@ mod clients;
 mod conditions;
 mod headers;
 mod listens;
+mod observe;
 mod process;
 mod reach;
 mod routes;
@@ -71,6 +72,8 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         runtime: Check::runtime(root),
         http,
         log: check.log(root),
+        metrics: check.metrics(root, &listens),
+        admin: check.admin(root),
         identity_headers,
         xfcc,
         trusts: check.trusts,

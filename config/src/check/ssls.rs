@@ -181,6 +181,7 @@ impl Check<'_> {
             clock_skew: raw.duration("clock_skew"),
             revocation: self.revocation(raw),
             send_ca_names: raw.flag("send_ca_names"),
+            explain: raw.flag("explain"),
             lists: self.client_lists(raw),
             exempt: self.exempt_paths(raw),
         };

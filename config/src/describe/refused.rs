@@ -43,8 +43,6 @@ const PINS: &str = "write them into `allow`: `sha256:` and `spki-sha256:`";
 const REQUEST_ID: &str = "set it in [[global_rules]]: a request that no route takes has an id too";
 
 pub(crate) const IN_ROOT: &[Refused] = &[
-    later("metrics"),
-    later("admin"),
     never("acme", ACME),
     never("consumers", AUTH),
     never("plugin_configs", PLUGINS),
@@ -133,6 +131,7 @@ pub(crate) const ROUTE_VERIFY: &[Refused] = &[
 /// In `client` of routes.
 pub(crate) const IN_ROUTE_CLIENT: &[Refused] = &[
     later("ocsp"),
+    never("explain", "it belongs to the [[ssls]]; who is refused here gets 403 with a reason"),
     never("on_revoke", "it belongs to the [[ssls]]; a route judges each request"),
     never("pins", PINS),
     never("reject", "a route is known only after the handshake"),

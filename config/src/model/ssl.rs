@@ -102,6 +102,8 @@ pub struct ClientAuth {
     pub revocation: Option<Revocation>,
     /// Name the CAs in the `CertificateRequest`.
     pub send_ca_names: bool,
+    /// Tell a refused client what it showed, why it was refused and which CAs are trusted.
+    pub explain: bool,
     /// Who is served, and who is not.
     pub lists: ClientLists,
     /// Paths that need no certificate (`skip_mtls_uri_regex`).

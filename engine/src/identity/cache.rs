@@ -79,6 +79,7 @@ impl IdentityCache {
         let own_uris = wanted.own_uris(asked.server);
         let mut identity = ClientIdentity::shown_to(own_uris, chain, judgement.verdict, wanted);
         identity.skew = policy.clock_skew();
+        identity.anchor = judgement.anchor;
         let identity = Rc::new(identity);
         if judgement.verdict != Verdict::Success {
             return identity;

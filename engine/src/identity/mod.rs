@@ -10,6 +10,7 @@ pub mod chain;
 pub mod constraints;
 pub mod crl;
 pub mod der;
+pub mod explain;
 pub mod extensions;
 pub mod failure;
 pub mod forwarded;
@@ -42,6 +43,8 @@ const DAY: i64 = 86_400;
 pub struct ClientIdentity {
     /// What verification said.
     pub verdict: Verdict,
+    /// Which of the policy's anchors the path of a verified chain ends at.
+    pub anchor: Option<u32>,
     /// The leaf's `notBefore` and `notAfter`, Unix seconds; 0 without a certificate or a readable date.
     pub validity: (i64, i64),
     /// Seconds by which its policy lets it end later.
@@ -82,9 +85,16 @@ impl ClientIdentity {
         };
         let Some(leaf) = Outline::read(leaf_der) else {
             let values = ClientValues::render(None, verdict, wanted);
-            let (validity, skew) = ((0, 0), 0);
-            let access = wanted.access(None, verdict);
-            return Self { verdict, validity, skew, leaf_sha256, chain: kept, values, access };
+            return Self {
+                verdict,
+                anchor: None,
+                validity: (0, 0),
+                skew: 0,
+                leaf_sha256,
+                chain: kept,
+                values,
+                access: wanted.access(None, verdict),
+            };
         };
         let validity = (
             leaf.not_before.seconds_lenient().unwrap_or(0),
@@ -94,7 +104,7 @@ impl ClientIdentity {
         let rendering = Rendering { leaf, alt_names, rest, leaf_sha256, own_uris };
         let values = ClientValues::render(Some(&rendering), verdict, wanted);
         let access = wanted.access(Some(&rendering), verdict);
-        Self { verdict, validity, skew: 0, leaf_sha256, chain: kept, values, access }
+        Self { verdict, anchor: None, validity, skew: 0, leaf_sha256, chain: kept, values, access }
     }
 
     /// Nobody: no certificate was sent, or none was asked for.
@@ -102,6 +112,7 @@ impl ClientIdentity {
     pub fn none(wanted: &Wanted) -> Self {
         Self {
             verdict: Verdict::None,
+            anchor: None,
             validity: (0, 0),
             skew: 0,
             leaf_sha256: [0; 32],

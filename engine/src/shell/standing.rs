@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::client::Client;
 use crate::exchange::Admission;
-use crate::identity::{Asked, ClientIdentity};
+use crate::identity::{Asked, ClientIdentity, ClientPolicy};
 use crate::plan::TrustId;
 
 /// Who a client is by some authorities.
@@ -27,6 +27,13 @@ impl Client {
             Some(standing) => Some(&standing.identity),
             None => self.identity.as_deref(),
         }
+    }
+
+    /// The authorities of its own that the current request's route has.
+    #[must_use]
+    pub fn acting_policy(&self) -> Option<&ClientPolicy> {
+        let standing = self.acting.and_then(|at| self.standings.get(at))?;
+        self.live.generation.tls.trusts.get(standing.trust.0 as usize).map(|policy| &**policy)
     }
 
     /// The identity headers of the current request that stay the same for all like it.

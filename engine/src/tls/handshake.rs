@@ -12,6 +12,10 @@ use super::hello::normal_name;
 use crate::identity::VerifyFailure;
 use crate::plan::Forbidden;
 
+/// Certificates of a refused chain that are kept for the log, and bytes of each.
+const REFUSED_MAX: usize = 10;
+const REFUSED_BYTES_MAX: usize = 16 * 1024;
+
 /// The notes of one connection's handshake; kept with the connection until it is over.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct HandshakeNotes {
@@ -20,6 +24,7 @@ pub struct HandshakeNotes {
     client_sigalg: Option<SignatureScheme>,
     client_failure: Option<VerifyFailure>,
     client_forbidden: Option<Forbidden>,
+    refused: Vec<Vec<u8>>,
     name_differs: bool,
 }
 
@@ -81,6 +86,17 @@ impl HandshakeNotes {
         self.client_forbidden
     }
 
+    fn keep(&mut self, chain: &[&[u8]]) {
+        let first = chain.iter().take(REFUSED_MAX).filter(|der| der.len() <= REFUSED_BYTES_MAX);
+        self.refused = first.map(|der| der.to_vec()).collect();
+    }
+
+    /// The chain that was refused, leaf first; rustls does not keep it. Bounded.
+    #[must_use]
+    pub fn take_refused(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.refused)
+    }
+
     /// `$ssl_client_sigalg`, as OpenSSL names it; empty without a certificate or after resumption.
     #[must_use]
     pub const fn client_sigalg(&self) -> &'static str {
@@ -105,13 +121,19 @@ pub(super) fn note_leaf_expiry(end: i64) {
 }
 
 /// The client's chain was refused during the handshake.
-pub(super) fn note_client_failure(failure: VerifyFailure) {
-    with_running(|running| running.notes.client_failure = Some(failure));
+pub(super) fn note_client_failure(failure: VerifyFailure, chain: &[&[u8]]) {
+    with_running(|running| {
+        running.notes.client_failure = Some(failure);
+        running.notes.keep(chain);
+    });
 }
 
 /// The client was refused by a list during the handshake.
-pub(super) fn note_client_forbidden(forbidden: Forbidden) {
-    with_running(|running| running.notes.client_forbidden = Some(forbidden));
+pub(super) fn note_client_forbidden(forbidden: Forbidden, chain: &[&[u8]]) {
+    with_running(|running| {
+        running.notes.client_forbidden = Some(forbidden);
+        running.notes.keep(chain);
+    });
 }
 
 /// The client proved possession with this.

@@ -384,11 +384,11 @@ impl ClientCertVerifier for ClientCheck {
             if Gate::of(self.verify, verdict) != Gate::Pass
                 && let Verdict::Failed(failure) = verdict
             {
-                handshake::note_client_failure(failure);
+                handshake::note_client_failure(failure, &presented);
                 return Err(Error::InvalidCertificate(alert_for(failure)));
             }
             if let Err(forbidden) = Forbidden::check(self.lists.judge(end_entity, verdict)) {
-                handshake::note_client_forbidden(forbidden);
+                handshake::note_client_forbidden(forbidden, &presented);
                 // Its alert is access_denied.
                 let refused = CertificateError::ApplicationVerificationFailure;
                 return Err(Error::InvalidCertificate(refused));

@@ -17,6 +17,7 @@ mod keys;
 mod limits;
 mod live;
 mod misdirected;
+mod observe;
 mod pool;
 mod reload;
 mod resume;
