@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SerialNumber,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
 };
 
 /// A certificate authority that lives as long as the value.
@@ -41,6 +41,18 @@ fn authority_params(common_name: &str) -> CertificateParams {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
+}
+
+fn alt_name(text: &str) -> SanType {
+    let (kind, name) = text.split_once(':').expect("a kind and a name");
+    let plain = || name.try_into().expect("names are plain ASCII");
+    match kind {
+        "DNS" => SanType::DnsName(plain()),
+        "URI" => SanType::URI(plain()),
+        "email" => SanType::Rfc822Name(plain()),
+        "IP" => SanType::IpAddress(name.parse().expect("an address")),
+        other => panic!("a kind of name: {other}"),
+    }
 }
 
 impl Authority {
@@ -87,7 +99,27 @@ impl Authority {
         self.sign(&params, &key())
     }
 
-    /// The same, valid from the first day of one year to the first day of another.
+    /// A client certificate with these subject attributes (`CN`, `O`, `OU`) and these alternative
+    /// names (`DNS:`, `URI:`, `email:`, `IP:`).
+    #[must_use]
+    pub fn client_named(&self, subject: &[(&str, &str)], alt_names: &[&str]) -> Leaf {
+        let mut params = named("", &[]);
+        params.distinguished_name = DistinguishedName::new();
+        for (attribute, value) in subject {
+            let attribute = match *attribute {
+                "CN" => DnType::CommonName,
+                "O" => DnType::OrganizationName,
+                "OU" => DnType::OrganizationalUnitName,
+                other => panic!("an attribute that rcgen can write: {other}"),
+            };
+            params.distinguished_name.push(attribute, *value);
+        }
+        params.subject_alt_names = alt_names.iter().map(|name| alt_name(name)).collect();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(&params, &key())
+    }
+
+    /// A client certificate, valid from the first day of one year to the first day of another.
     #[must_use]
     pub fn client_valid(&self, common_name: &str, from: i32, until: i32) -> Leaf {
         let mut params = named(common_name, &[]);

@@ -15,7 +15,7 @@ use super::core::{Core, Live, LogCause};
 use super::deadlines::Remote;
 use super::fd::Descriptor;
 use super::handshake::{Place, rejudge};
-use crate::exchange::request::check_client;
+use crate::exchange::permit::check_client;
 use crate::exchange::{ConnectionView, Refusal};
 use crate::identity::ClientIdentity;
 use crate::report::Counter;
@@ -158,7 +158,8 @@ impl Roll {
                 continue;
             }
             let view = view(&entry.live, &entry.place, &entry.identity, now);
-            let Err(refusal) = check_client(&entry.live.generation.plan, &view) else { continue };
+            let plan = &entry.live.generation.plan;
+            let Err(refusal) = check_client(plan, &view, None) else { continue };
             let on_revoke = match on_revoke(&entry.live, &entry.place) {
                 OnRevoke::Cut => OnRevoke::Cut,
                 // What is over is over.
@@ -183,14 +184,16 @@ impl Entry {
                 .and_then(|server| live.generation.tls.servers.get(server.0 as usize))?;
             server.policy.as_ref().map(|policy| policy.scope())
         };
-        let judged_alike = policy(live, &place) == policy(&self.live, &self.place);
+        let wanted = &live.generation.plan.wanted;
+        let judged_alike = policy(live, &place) == policy(&self.live, &self.place)
+            && wanted.has_lists_of(&self.live.generation.plan.wanted);
         let identity = if judged_alike {
             Rc::clone(&self.identity)
         } else {
             rejudge(live, &place, &self.identity, now)
         };
         let view = view(live, &place, &identity, now);
-        check_client(&live.generation.plan, &view)
+        check_client(&live.generation.plan, &view, None)
             .map_err(|refusal| (refusal, on_revoke(live, &place)))
     }
 
@@ -215,7 +218,7 @@ fn view<'a>(
     now: i64,
 ) -> ConnectionView<'a> {
     let policy = place.server.map(|server| live.generation.plan.sni.policy(server));
-    ConnectionView { listener: place.listener, policy, client: Some(identity), now }
+    ConnectionView { listener: place.listener, policy, client: Some(identity), now, facts: None }
 }
 
 /// What the configuration wants done with connections of this place.

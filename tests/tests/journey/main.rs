@@ -3,9 +3,11 @@
 //! Every wait is bounded, every port and directory is the test's own.
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
+mod access;
 mod access_log;
 mod answers;
 mod bodies;
+mod conditions;
 mod drain;
 mod duties;
 mod exhausted;
@@ -26,6 +28,7 @@ mod rewrite;
 mod routing;
 mod slow;
 mod sni;
+mod spoof;
 mod tunnel;
 
 use std::fs;
