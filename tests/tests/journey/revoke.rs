@@ -14,6 +14,7 @@ use ferrule_tests::{
 use rustls::version::TLS13;
 
 use crate::tunnel::{drained, echo_of, echoing, open};
+
 const CLIENT: &str = r#"client = { ca = "clients.crt", crl = "clients.crl", clock_skew = "1m" }"#;
 
 /// The name lets strangers pass; a route does not.
@@ -57,6 +58,25 @@ client = { ca = "clients.crt", crl = "clients.crl", clock_skew = "0s", on_revoke
 
 [[routes]]
 uri = "/*"
+enable_websocket = true
+upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
+"#;
+
+/// The same where the name lets strangers pass, and a route does not.
+const TUNNELS_BY_ROUTE: &str = r#"
+[[listen]]
+address = "127.0.0.1:@front@"
+tls = true
+
+[[ssls]]
+sni = "x"
+cert = "server.crt"
+key = "server.key"
+client = { verify = "optional_no_ca", on_revoke = "keep" }
+
+[[routes]]
+uri = "/*"
+client = { ca = "clients.crt", crl = "clients.crl", clock_skew = "0s" }
 enable_websocket = true
 upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
 "#;
@@ -223,6 +243,23 @@ on_both_drivers! {
             }
             lives_on(&mut kept);
         }
+    }
+
+    /// The route's own lists hold for the tunnels that it has let in.
+    fn a_client_that_a_route_revokes_loses_its_tunnel(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echoing()));
+        let dir = scratch.path();
+        let ca = authority(dir);
+        let (good, bad) = (client(dir, &ca, "good", 2), client(dir, &ca, "bad", 3));
+        let setup = Setup::new(dir, driver, TUNNELS_BY_ROUTE).set("upstream", &upstream.port);
+        let gateway = setup.start();
+        let (mut kept, mut ended) = (dig(&gateway, &good), dig(&gateway, &bad));
+        echo_of(&mut ended, b"not yet");
+        write_list(dir, &ca, &[3]);
+        assert!(drained(&mut ended), "{}", gateway.log());
+        let told = || gateway.log().contains("reason=\"client-not-verified\"").then_some(());
+        assert!(poll(PATIENCE, told).is_some(), "{}", gateway.log());
+        lives_on(&mut kept);
     }
 
     /// What is over is over, whatever is to become of the revoked.
