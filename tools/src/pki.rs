@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 
 /// A certificate authority that lives as long as the value.
@@ -85,6 +86,36 @@ impl Authority {
         let mut params = named(common_name, &[]);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.sign(&params, &key())
+    }
+
+    /// A client certificate with this common name and serial number.
+    #[must_use]
+    pub fn client_with(&self, common_name: &str, serial: u64) -> Leaf {
+        let mut params = named(common_name, &[]);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.serial_number = Some(SerialNumber::from(serial));
+        self.sign(&params, &key())
+    }
+
+    /// The list of its certificates with these serial numbers, as PEM.
+    #[must_use]
+    pub fn revocation_list(&self, serials: &[u64], number: u64) -> String {
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: date_time_ymd(2024, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2024, 1, 1),
+            next_update: date_time_ymd(2098, 1, 1),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).expect("parameters are complete");
+        list.pem().expect("a list in DER")
     }
 
     fn sign(&self, params: &CertificateParams, key: &KeyPair) -> Leaf {

@@ -6,6 +6,7 @@
 //! good only if a listed anchor issued it directly. A self-signed certificate that is itself listed is
 //! good as a client too, as with OpenSSL: its holder could issue itself any other.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -36,6 +37,10 @@ pub struct ClientPolicy {
     skew: i64,
     anchors: Anchors,
     revocation: Option<Revocation>,
+    /// Names of the listed CAs that may be revoked themselves, or are below one that may be.
+    fallen: Vec<Vec<u8>>,
+    /// [`Self::scope`], once it was asked for.
+    scope: OnceLock<[u8; 32]>,
 }
 
 /// Trust anchors, found by their subject.
@@ -123,6 +128,21 @@ impl Anchors {
             let named = self.named(list.issuer()).into_iter().filter_map(Certificate::parse);
             // The first that did is remembered by the list itself.
             let _ = named.into_iter().any(|anchor| list.is_signed_by(&anchor));
+        }
+    }
+
+    /// The names of those that a list may be about, and of those below them.
+    fn fallen(&self, revocation: &Revocation) -> Vec<Vec<u8>> {
+        let all: Vec<Outline<'_>> = self.list.iter().filter_map(|der| Outline::read(der)).collect();
+        let mut fallen: Vec<Vec<u8>> = Vec::new();
+        // Each round adds a name at least, and there are no more names than anchors.
+        loop {
+            let next = all.iter().find(|anchor| {
+                let is = |name: &[u8]| fallen.iter().any(|fallen| fallen == name);
+                !is(anchor.subject) && (revocation.may_revoke(anchor) || is(anchor.issuer))
+            });
+            let Some(next) = next else { return fallen };
+            fallen.push(next.subject.to_vec());
         }
     }
 
@@ -251,13 +271,22 @@ impl ClientPolicy {
     /// # Errors
     /// If an anchor is not a certificate.
     pub fn new(anchors: &[Vec<u8>], depth: u32, allow_v1: bool) -> Result<Self, PolicyError> {
-        Ok(Self { depth, allow_v1, skew: 0, anchors: Anchors::new(anchors)?, revocation: None })
+        Ok(Self {
+            depth,
+            allow_v1,
+            skew: 0,
+            anchors: Anchors::new(anchors)?,
+            revocation: None,
+            fallen: Vec::new(),
+            scope: OnceLock::new(),
+        })
     }
 
     /// The same for clocks that may be this many seconds apart.
     #[must_use]
-    pub const fn with_clock_skew(mut self, skew: i64) -> Self {
+    pub fn with_clock_skew(mut self, skew: i64) -> Self {
         self.skew = skew;
+        self.scope = OnceLock::new();
         self
     }
 
@@ -267,7 +296,10 @@ impl ClientPolicy {
         if let Some(revocation) = &revocation {
             self.anchors.claim(revocation);
         }
+        self.fallen =
+            revocation.as_ref().map(|lists| self.anchors.fallen(lists)).unwrap_or_default();
         self.revocation = revocation;
+        self.scope = OnceLock::new();
         self
     }
 
@@ -301,14 +333,28 @@ impl ClientPolicy {
     /// clock skew and what is revoked.
     #[must_use]
     pub fn scope(&self) -> [u8; 32] {
-        sha256(&[
-            b"client policy",
-            &self.anchors.digest(),
-            &self.depth.to_be_bytes(),
-            &[u8::from(self.allow_v1)],
-            &self.skew.to_be_bytes(),
-            &self.revocation.as_ref().map_or([0; 32], Revocation::digest),
-        ])
+        let digest = || {
+            sha256(&[
+                b"client policy",
+                &self.anchors.digest(),
+                &self.depth.to_be_bytes(),
+                &[u8::from(self.allow_v1)],
+                &self.skew.to_be_bytes(),
+                &self.revocation.as_ref().map_or([0; 32], Revocation::digest),
+            ])
+        };
+        *self.scope.get_or_init(digest)
+    }
+
+    /// May a list be about this chain (DER) or about a listed CA above it? A first look at many, without
+    /// a signature: who is found has still to be judged, and no list is about the others.
+    #[must_use]
+    pub fn may_have_revoked(&self, chain: &[Box<[u8]>]) -> bool {
+        let Some(revocation) = &self.revocation else { return false };
+        chain.iter().filter_map(|der| Outline::read(der)).any(|certificate| {
+            revocation.may_revoke(&certificate)
+                || self.fallen.iter().any(|name| name == certificate.issuer)
+        })
     }
 
     /// What a client's chain is held against, at this moment.

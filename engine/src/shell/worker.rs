@@ -105,7 +105,7 @@ impl Worker {
     async fn rounds(&mut self) {
         let mut ticks = 0_u32;
         loop {
-            monoio::time::sleep(TICK).await;
+            self.rest().await;
             ticks = ticks.wrapping_add(1);
             if ticks.is_multiple_of(TRIM_TICKS) {
                 self.core.trim();
@@ -136,6 +136,20 @@ impl Worker {
                     self.stop_listening();
                     return;
                 }
+            }
+        }
+    }
+
+    /// Waits for the next tick. A new generation is held against the connected clients meanwhile.
+    async fn rest(&self) {
+        let core = &self.core;
+        let end = core.clock.elapsed() + TICK;
+        loop {
+            let gap = core.roll.slice(core);
+            let left = end.saturating_sub(core.clock.elapsed());
+            monoio::time::sleep(gap.unwrap_or(left).min(left)).await;
+            if gap.is_none_or(|gap| gap >= left) {
+                return;
             }
         }
     }

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use ferrule_tests::raw::get;
 use ferrule_tests::zoo::asn1::{basic_constraints, common_name, element};
 use ferrule_tests::zoo::{Digest, Draft, Issuer, Key, Kind, ListDraft, encode};
 use ferrule_tests::{
-    Authority, Dial, Leaf, PATIENCE, Raw, Setup, Upstream, echo, on_both_drivers, poll, scratch,
+    Authority, Dial, Leaf, PATIENCE, Raw, Revoke, Setup, Upstream, echo, on_both_drivers, poll,
+    scratch,
 };
 use rustls::version::TLS13;
 
@@ -63,6 +65,24 @@ fn client(dir: &Path, ca: &Issuer, name: &str, serial: u8) -> Leaf {
 }
 
 on_both_drivers! {
+    /// Of many the ones on the list, and no other; `cargo run --release -p ferrule-tools --bin revoke`
+    /// does the same with ten thousand.
+    fn the_revoked_of_a_crowd_are_sent_away(driver) {
+        let scratch = scratch();
+        let revoke = Revoke {
+            driver,
+            connections: 300,
+            revoked: 60,
+            workers: 1,
+            measure: Duration::ZERO,
+            rate: 100,
+            // Two seconds is what a release build keeps; this one has debug assertions, and company.
+            limit: Duration::from_secs(5),
+        };
+        let report = revoke.run(scratch.path());
+        assert!(report.problems().is_empty(), "{:?}\n{report}", report.problems());
+    }
+
     fn a_revoked_client_is_sent_away_and_no_other(driver) {
         let scratch = scratch();
         let dir = scratch.path();
