@@ -77,6 +77,8 @@ struct Pending {
     suspects: Vec<u32>,
     /// Not found there.
     others: Vec<u32>,
+    /// From the next tick on: who has just sent a request is told why it is refused.
+    waits: bool,
 }
 
 /// What one slice has done so far.
@@ -136,7 +138,8 @@ impl Roll {
         self.len() == 0
     }
 
-    /// There is a new generation: everybody is looked at again, a slice at a time.
+    /// There is a new generation: everybody is looked at again, a slice at a time, beginning with the
+    /// next tick.
     pub fn look_again(&self) {
         let mut guard = self.0.borrow_mut();
         let Table { by_leaf, pending, .. } = &mut *guard;
@@ -144,6 +147,7 @@ impl Roll {
         pending.others.clear();
         pending.unseen.clear();
         pending.unseen.extend(by_leaf.values().flatten());
+        pending.waits = true;
     }
 
     /// Looks at some of those whom the latest generation has not looked at. Says for how long the core
@@ -170,6 +174,9 @@ impl Roll {
     fn next(&self, live: &Rc<Live>) -> Option<(Duration, Option<u32>)> {
         let mut guard = self.0.borrow_mut();
         let Table { entries, pending, .. } = &mut *guard;
+        if pending.waits {
+            return None;
+        }
         if pending.unseen.is_empty() {
             let suspect = pending.suspects.pop().map(|slot| (GAP, Some(slot)));
             return suspect.or_else(|| pending.others.pop().map(|slot| (GAP_OTHERS, Some(slot))));
@@ -188,6 +195,7 @@ impl Roll {
     pub fn tick(&self, core: &Core) {
         let due = {
             let mut table = self.0.borrow_mut();
+            table.pending.waits = false;
             table.ticks = (table.ticks + 1) % DATES_EVERY_TICKS;
             table.ticks == 0
         };

@@ -118,8 +118,8 @@ impl Worker {
             core.link.beat();
             core.link.set_connections(u64::from(core.open.get()));
             self.measure();
-            self.take_news();
             self.core.roll.tick(&self.core);
+            self.take_news();
             match self.core.link.phase.get() {
                 Phase::Running => {}
                 Phase::Draining => {

@@ -6,6 +6,7 @@
 mod access_log;
 mod answers;
 mod bodies;
+mod cve;
 mod drain;
 mod duties;
 mod exhausted;
