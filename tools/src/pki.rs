@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
@@ -95,6 +96,22 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.serial_number = Some(SerialNumber::from(serial));
         self.sign(&params, &key())
+    }
+
+    /// The same, with a key (PEM), and an end so long from now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "tools run outside the core")]
+    pub fn client_until(
+        &self,
+        (common_name, serial): (&str, u64),
+        key: &str,
+        end: Duration,
+    ) -> Leaf {
+        let mut params = named(common_name, &[]);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.serial_number = Some(SerialNumber::from(serial));
+        params.not_after = (SystemTime::now() + end).into();
+        self.sign(&params, &KeyPair::from_pem(key).expect("a PEM key"))
     }
 
     /// The list of its certificates with these serial numbers, as PEM.

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use super::chain::{self, ClientPolicy, Judgement, Verdict};
+use super::chain::{ClientPolicy, Judgement, Verdict};
+use super::judged;
 use super::variables::Wanted;
 use super::{ClientIdentity, chain_digest};
 
@@ -58,7 +59,7 @@ impl IdentityCache {
         {
             return Rc::clone(&held.identity);
         }
-        let judgement = chain::judge_for_a_while(chain, policy, now);
+        let judgement = judged::judge_for_a_while(chain, policy, now);
         debug_assert!(judgement.verdict != Verdict::None, "the chain is not empty");
         let mut identity = ClientIdentity::of(chain, judgement.verdict, wanted);
         identity.skew = policy.clock_skew();

@@ -382,9 +382,9 @@ pub fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verdict {
     }
 }
 
-/// The same, with the time in which the verdict holds.
+/// The same, with the time in which the verdict holds; see [`super::judged`].
 #[must_use]
-pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
+pub(super) fn judge_anew(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
     let verdict = judge(chain, policy, now);
     let (mut from, mut until) = (i64::MIN, i64::MAX);
     // Of a leaf that cannot be read to the end, the dates still choose the word.

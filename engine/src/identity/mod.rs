@@ -11,6 +11,7 @@ pub mod crl;
 pub mod der;
 pub mod extensions;
 pub mod failure;
+pub mod judged;
 pub mod name;
 pub mod ocsp;
 pub mod outline;

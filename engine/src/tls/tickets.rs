@@ -116,6 +116,7 @@ pub struct PolicyTicketer {
     /// From files; the process's own are not used then.
     files: Arc<[Secret]>,
     scope: [u8; 32],
+    needs_certificate: bool,
 }
 
 impl PolicyTicketer {
@@ -123,7 +124,15 @@ impl PolicyTicketer {
     /// clients are trusted, and of what we present to them.
     #[must_use]
     pub(super) const fn new(keys: Arc<TicketKeys>, files: Arc<[Secret]>, scope: [u8; 32]) -> Self {
-        Self { keys, files, scope }
+        Self { keys, files, scope, needs_certificate: false }
+    }
+
+    /// The same where a client without a certificate is refused: it gets no ticket, because with that it
+    /// would be refused again when it has one.
+    #[must_use]
+    pub(super) fn for_clients_with_certificates(mut self) -> Self {
+        self.needs_certificate = true;
+        self
     }
 
     /// The secret to seal with.
@@ -159,6 +168,9 @@ impl ProducesTickets for PolicyTicketer {
     /// name, nonce, then sealed: the second it ends, and what rustls wants to remember.
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
         let (now, leaf_expiry) = handshake::time_and_leaf_expiry()?;
+        if self.needs_certificate && leaf_expiry.is_none() {
+            return None;
+        }
         let end = leaf_expiry.unwrap_or(i64::MAX).min(now.saturating_add(TERM));
         if end <= now {
             return None;

@@ -18,6 +18,7 @@ mod live;
 mod misdirected;
 mod pool;
 mod reload;
+mod renewal;
 mod resume;
 mod revoke;
 mod rewrite;

@@ -1,6 +1,4 @@
-//! Sessions are resumed where the policy is the same, and nowhere else.
-
-use std::path::Path;
+//! Sessions are resumed where the policy is the same. Where else they are not: `cve/sessions.rs`.
 
 use ferrule_tests::{
     Authority, Dial, Driver, Gateway, Leaf, Reloaded, Setup, Upstream, echo, on_both_drivers,
@@ -21,21 +19,10 @@ address = "127.0.0.1:@front@"
 tls = true
 
 [[ssls]]
-sni = "open.test"
-cert = "server.crt"
-key = "server.key"
-
-[[ssls]]
 sni = "closed.test"
 cert = "server.crt"
 key = "server.key"
 client.ca = "clients.crt"
-
-[[ssls]]
-sni = "other.test"
-cert = "server.crt"
-key = "server.key"
-client.ca = "others.crt"
 
 [[routes]]
 uri = "/*"
@@ -43,7 +30,7 @@ upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
 "#;
 
 struct Place {
-    scratch: tempfile::TempDir,
+    _scratch: tempfile::TempDir,
     _upstream: Upstream,
     gateway: Gateway,
     client: Leaf,
@@ -52,22 +39,17 @@ struct Place {
 fn start(driver: Driver) -> Place {
     let scratch = scratch();
     let dir = scratch.path();
-    let (clients, others) = (Authority::new("clients"), Authority::new("others"));
+    let clients = Authority::new("clients");
     write_ca(dir, "clients", &clients);
-    write_ca(dir, "others", &others);
-    clients.server(&["open.test", "closed.test", "other.test"]).write(dir, "server");
+    clients.server(&["closed.test"]).write(dir, "server");
     let upstream = Upstream::plain(echo());
     let gateway = Setup::new(dir, driver, CONFIG).set("upstream", &upstream.port).start();
-    Place { scratch, _upstream: upstream, gateway, client: clients.client("me") }
+    Place { _scratch: scratch, _upstream: upstream, gateway, client: clients.client("me") }
 }
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
 impl Place {
-    fn dir(&self) -> &Path {
-        self.scratch.path()
-    }
-
     /// One request on a new connection: was the session resumed, and what was answered?
     fn visit(&self, dial: &Dial, host: &str) -> (bool, u16, String) {
         let mut raw = dial.connect(self.gateway.port("front")).expect("a handshake");
