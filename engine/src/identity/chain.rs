@@ -39,8 +39,8 @@ pub struct ClientPolicy {
     revocation: Option<Revocation>,
     /// Names of the listed CAs that may be revoked themselves, or are below one that may be.
     fallen: Vec<Vec<u8>>,
-    /// [`Self::scope`], once it was asked for.
-    scope: OnceLock<[u8; 32]>,
+    /// [`Self::scope`], once it was asked for, and the same with the order of the anchors.
+    scopes: OnceLock<([u8; 32], [u8; 32])>,
 }
 
 /// Trust anchors, found by their subject.
@@ -75,6 +75,8 @@ pub enum Verdict {
 pub struct Judgement {
     /// What verification said.
     pub verdict: Verdict,
+    /// Which of the policy's anchors the path of a verified chain ends at.
+    pub anchor: Option<u32>,
     /// First second at which it is so.
     pub from: i64,
     /// First second at which it may be different.
@@ -211,6 +213,11 @@ impl Anchors {
         tell(Step::Searched(search.steps()));
         decided
     }
+
+    /// Which of [`Self::ders`] this is.
+    fn place(&self, der: &[u8]) -> Option<u32> {
+        self.list.iter().position(|one| one == der).and_then(|at| u32::try_from(at).ok())
+    }
 }
 
 /// What was done on the way to a verdict.
@@ -278,7 +285,7 @@ impl ClientPolicy {
             anchors: Anchors::new(anchors)?,
             revocation: None,
             fallen: Vec::new(),
-            scope: OnceLock::new(),
+            scopes: OnceLock::new(),
         })
     }
 
@@ -286,7 +293,7 @@ impl ClientPolicy {
     #[must_use]
     pub fn with_clock_skew(mut self, skew: i64) -> Self {
         self.skew = skew;
-        self.scope = OnceLock::new();
+        self.scopes = OnceLock::new();
         self
     }
 
@@ -299,7 +306,7 @@ impl ClientPolicy {
         self.fallen =
             revocation.as_ref().map(|lists| self.anchors.fallen(lists)).unwrap_or_default();
         self.revocation = revocation;
-        self.scope = OnceLock::new();
+        self.scopes = OnceLock::new();
         self
     }
 
@@ -333,17 +340,29 @@ impl ClientPolicy {
     /// clock skew and what is revoked.
     #[must_use]
     pub fn scope(&self) -> [u8; 32] {
-        let digest = || {
-            sha256(&[
+        self.scopes().0
+    }
+
+    /// The same, and the order of the anchors: to whoever comes to the same verdict by the same way.
+    #[must_use]
+    pub(super) fn exact_scope(&self) -> [u8; 32] {
+        self.scopes().1
+    }
+
+    fn scopes(&self) -> &([u8; 32], [u8; 32]) {
+        self.scopes.get_or_init(|| {
+            let scope = sha256(&[
                 b"client policy",
                 &self.anchors.digest(),
                 &self.depth.to_be_bytes(),
                 &[u8::from(self.allow_v1)],
                 &self.skew.to_be_bytes(),
                 &self.revocation.as_ref().map_or([0; 32], Revocation::digest),
-            ])
-        };
-        *self.scope.get_or_init(digest)
+            ]);
+            let mut parts: Vec<&[u8]> = vec![&scope];
+            parts.extend(self.anchors.list.iter().map(Vec::as_slice));
+            (scope, sha256(&parts))
+        })
     }
 
     /// May a list be about this chain (DER) or about a listed CA above it? A first look at many, without
@@ -373,19 +392,41 @@ impl ClientPolicy {
 /// Judges a client's chain, leaf first, as DER. `now` is Unix seconds.
 #[must_use]
 pub fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verdict {
+    judge_to(chain, policy, now).0
+}
+
+/// The same, telling every path that is tried.
+#[must_use]
+pub fn judge_step_by_step(
+    chain: &[&[u8]],
+    policy: &ClientPolicy,
+    now: i64,
+    tell: &mut dyn FnMut(Step<'_>),
+) -> Verdict {
     if chain.is_empty() {
         return Verdict::None;
     }
-    match policy.anchors.examine(chain, policy.rules(now)) {
+    match policy.anchors.examine_step_by_step(chain, policy.rules(now), tell) {
         Ok(()) => Verdict::Success,
         Err(failure) => Verdict::Failed(failure),
     }
 }
 
+/// The same, with the anchor that a good path ends at.
+fn judge_to(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Option<u32>) {
+    let mut anchor = None;
+    let verdict = judge_step_by_step(chain, policy, now, &mut |step| {
+        let Step::Path(certificates, _, verdict) = step else { return };
+        let last = certificates.last().filter(|_| verdict.is_ok());
+        anchor = last.and_then(|last| policy.anchors.place(last.outline.der));
+    });
+    (verdict, anchor)
+}
+
 /// The same, with the time in which the verdict holds; see [`super::judged`].
 #[must_use]
 pub(super) fn judge_anew(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
-    let verdict = judge(chain, policy, now);
+    let (verdict, anchor) = judge_to(chain, policy, now);
     let (mut from, mut until) = (i64::MIN, i64::MAX);
     // Of a leaf that cannot be read to the end, the dates still choose the word.
     let of_chain = chain
@@ -406,7 +447,7 @@ pub(super) fn judge_anew(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Ju
             }
         }
     }
-    Judgement { verdict, from, until }
+    Judgement { verdict, anchor, from, until }
 }
 
 /// webpki, given exactly the path that was found.

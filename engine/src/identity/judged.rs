@@ -13,7 +13,7 @@ use super::chain::{ClientPolicy, Judgement, Verdict, judge_anew, sha256};
 /// Verdicts held at once; beyond that all are dropped.
 const HELD_MAX: usize = 4096;
 
-/// The scope of a policy, and the digest of a chain.
+/// The exact scope of a policy, and the digest of a chain.
 type Key = ([u8; 32], [u8; 32]);
 
 #[derive(Default)]
@@ -31,7 +31,7 @@ thread_local! {
 /// Unix seconds.
 #[must_use]
 pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
-    let key = (policy.scope(), sha256(chain));
+    let key = (policy.exact_scope(), sha256(chain));
     let held = JUDGED.with_borrow(|judged| {
         let last = judged.last.as_ref().filter(|(last, _)| *last == key);
         last.map(|(_, judgement)| *judgement).or_else(|| judged.good.get(&key).copied())

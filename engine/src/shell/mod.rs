@@ -5,6 +5,7 @@
 //! What can be decided without a socket is decided in `exchange`. Read [`connection`] first.
 
 pub mod accept;
+pub mod account;
 pub mod buffers;
 pub mod client;
 pub mod clock;

@@ -359,7 +359,7 @@ impl ClientCertVerifier for ClientCheck {
             && !passes
             && let Verdict::Failed(failure) = verdict
         {
-            handshake::note_client_failure(failure);
+            handshake::note_client_failure(failure, &presented);
             return Err(Error::InvalidCertificate(alert_for(failure)));
         }
         Ok(ClientCertVerified::assertion())

@@ -16,6 +16,7 @@ mod keys;
 mod limits;
 mod live;
 mod misdirected;
+mod observe;
 mod pool;
 mod reload;
 mod renewal;
