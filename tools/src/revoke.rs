@@ -159,10 +159,10 @@ impl Revoke {
         let share = leaves.len().div_ceil(THREADS).max(1);
         thread::scope(|scope| {
             let open = |leaf| connect(port, leaf).expect("a client that is let in");
-            let threads: Vec<_> = leaves
-                .chunks(share)
-                .map(|leaves| scope.spawn(move || leaves.iter().map(open).collect::<Vec<_>>()))
-                .collect();
+            let mut threads = Vec::new();
+            for leaves in leaves.chunks(share) {
+                threads.push(scope.spawn(move || leaves.iter().map(open).collect::<Vec<_>>()));
+            }
             threads.into_iter().flat_map(|thread| thread.join().expect("all connected")).collect()
         })
     }
