@@ -177,7 +177,7 @@ impl ProducesTickets for PolicyTicketer {
         }
         let secret = self.current(now)?;
         let nonce = self.keys.nonce()?;
-        // The leaf's own end goes along, so that a ticket made after resumption inherits it.
+        // That there is a leaf goes along, so that a ticket made after resumption inherits the end.
         let mut sealed = end.to_be_bytes().to_vec();
         sealed.extend_from_slice(&leaf_expiry.unwrap_or(i64::MAX).to_be_bytes());
         sealed.extend_from_slice(plain);
@@ -198,11 +198,14 @@ impl ProducesTickets for PolicyTicketer {
         let (end, rest) = opened.split_first_chunk::<EXPIRY_LEN>()?;
         let (leaf_end, plain) = rest.split_first_chunk::<EXPIRY_LEN>()?;
         let leaf_end = i64::from_be_bytes(*leaf_end);
-        if now >= i64::from_be_bytes(*end) {
+        let end = i64::from_be_bytes(*end);
+        if now >= end {
             return None;
         }
         if leaf_end != i64::MAX {
-            handshake::note_leaf_expiry(leaf_end);
+            // Not the leaf's own end: whoever comes every hour would be the same for years, and a
+            // renewed certificate would never be seen.
+            handshake::note_leaf_expiry(end);
         }
         Some(plain.to_vec())
     }
@@ -256,6 +259,16 @@ mod tests {
             ticketer.encrypt(b"y").unwrap()
         });
         assert!(at(NOW + 10, || ticketer.decrypt(&again)).is_none());
+        // Not even an hour at a time does a client live longer.
+        let first = at(NOW, || {
+            note_leaf_expiry(NOW + 100 * TERM);
+            ticketer.encrypt(b"x").unwrap()
+        });
+        let second = at(NOW + TERM - 1, || {
+            ticketer.decrypt(&first).unwrap();
+            ticketer.encrypt(b"x").unwrap()
+        });
+        assert!(at(NOW + TERM, || ticketer.decrypt(&second)).is_none());
         let over = at(NOW, || {
             note_leaf_expiry(NOW);
             ticketer.encrypt(b"x")
