@@ -15,6 +15,7 @@ pub mod failure;
 pub mod judged;
 pub mod name;
 pub mod ocsp;
+mod opinion;
 pub mod outline;
 pub mod path;
 mod render;

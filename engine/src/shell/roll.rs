@@ -42,6 +42,9 @@ const DATES_EVERY_TICKS: u32 = 10;
 
 type Leaf = [u8; 32];
 
+/// Why a connection is to end as soon as it can, if it is.
+type Ending = Rc<Cell<Option<Refusal>>>;
+
 /// One connection with a certificate.
 pub struct Entry {
     /// The generation it follows, and its place there.
@@ -60,7 +63,7 @@ pub struct Entry {
 
 #[derive(Default)]
 struct Table {
-    entries: Vec<Option<(Entry, Rc<Cell<bool>>)>>,
+    entries: Vec<Option<(Entry, Ending)>>,
     free: Vec<u32>,
     by_leaf: HashMap<Leaf, Vec<u32>, RandomState>,
     pending: Pending,
@@ -102,7 +105,7 @@ pub struct Seat {
     table: Rc<RefCell<Table>>,
     slot: u32,
     leaf: Leaf,
-    ended: Rc<Cell<bool>>,
+    ended: Ending,
 }
 
 impl Roll {
@@ -112,7 +115,7 @@ impl Roll {
         let mut guard = self.0.borrow_mut();
         let table = &mut *guard;
         let leaf = entry.identity.leaf_sha256;
-        let ended = Rc::new(Cell::new(false));
+        let ended = Rc::new(Cell::new(None));
         let held = Some((entry, Rc::clone(&ended)));
         let slot = table.free.pop().unwrap_or_else(|| {
             table.entries.push(None);
@@ -212,9 +215,9 @@ impl Roll {
         if Rc::ptr_eq(&entry.live, live) {
             return;
         }
-        let Err((refusal, on_revoke)) = entry.stands(live, now, done) else { return };
-        if entry.end(flag, on_revoke) {
-            done.note(core, &entry.identity.leaf_sha256, refusal);
+        let Err(reason) = entry.stands(live, now, done) else { return };
+        if entry.end(flag, reason) {
+            done.note(core, &entry.identity.leaf_sha256, reason.0);
         }
     }
 
@@ -222,7 +225,7 @@ impl Roll {
         let now = core.clock.unix_seconds();
         let table = self.0.borrow();
         for (entry, flag) in table.entries.iter().flatten() {
-            if flag.get() || !entry.identity.has_ended(now) {
+            if flag.get().is_some() || !entry.identity.has_ended(now) {
                 continue;
             }
             let view = view(&entry.live, &entry.place, &entry.identity, now);
@@ -232,7 +235,7 @@ impl Roll {
                 // What is over is over.
                 OnRevoke::Close | OnRevoke::Keep => OnRevoke::Close,
             };
-            if entry.end(flag, on_revoke) {
+            if entry.end(flag, (refusal, on_revoke)) {
                 note(core, &entry.identity.leaf_sha256, 1, refusal);
             }
         }
@@ -308,7 +311,7 @@ impl Entry {
     }
 
     /// Ends the connection, or tells it to end; false if it is to live on, or knows already.
-    fn end(&self, flag: &Cell<bool>, on_revoke: OnRevoke) -> bool {
+    fn end(&self, flag: &Cell<Option<Refusal>>, (refusal, on_revoke): (Refusal, OnRevoke)) -> bool {
         match on_revoke {
             OnRevoke::Keep => return false,
             OnRevoke::Close => self.wait.end_idle(),
@@ -317,7 +320,7 @@ impl Entry {
                 self.descriptor.shut_both();
             }
         }
-        !flag.replace(true)
+        flag.replace(Some(refusal)).is_none()
     }
 }
 
@@ -371,6 +374,12 @@ impl Seat {
     /// Is the connection to end as soon as it can?
     #[must_use]
     pub fn is_ended(&self) -> bool {
+        self.ended.get().is_some()
+    }
+
+    /// Why the connection is to end, if it is.
+    #[must_use]
+    pub fn why_ended(&self) -> Option<Refusal> {
         self.ended.get()
     }
 
