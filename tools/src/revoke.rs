@@ -19,7 +19,7 @@ use rustls::{ClientConnection, StreamOwned};
 use crate::clock::{PATIENCE, now};
 use crate::gateway::{Driver, Gateway, Setup};
 use crate::http::Conversation;
-use crate::load::{Histogram, Outcome, Plan, run};
+use crate::load::{Histogram, Kind, Outcome, Plan, Request, run};
 use crate::pki::{Authority, Leaf};
 use crate::storm::cpu_time;
 use crate::tls;
@@ -177,11 +177,11 @@ fn plan(port: u16, leaf: &Leaf, time: Duration, rate: u64) -> Plan {
     Plan {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         tls: Some((Arc::new(config), ServerName::try_from(NAME).expect("a server name"))),
-        request: request(),
+        request: Request::get(NAME, "/", Kind::Kept),
+        kind: Kind::Kept,
         connections: OTHERS,
-        fresh: false,
+        threads: 1,
         time,
-        count: 0,
         rate,
     }
 }
