@@ -464,7 +464,7 @@ fn who_is_revoked_is_found_without_a_signature() {
         // The CA between is on the list; the client sends it, or it is among the listed ones.
         (true, vec![&deep, &middle], list(&[&[0x22]]).sign(&root)),
         (true, vec![&deep], list(&[&[0x22]]).sign(&root)),
-        (false, vec![&deep], list(&[&[0x11]]).sign(&root)),
+        (false, vec![&deep], list(&[&[0x44]]).sign(&root)),
     ]
     .into_iter()
     .enumerate()
