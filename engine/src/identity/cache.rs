@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use super::chain::{self, ClientPolicy, Judgement, Verdict};
+use super::chain::{ClientPolicy, Judgement, Verdict};
+use super::judged;
 use super::variables::Wanted;
 use super::{ClientIdentity, chain_digest};
 
@@ -74,7 +75,7 @@ impl IdentityCache {
         {
             return Rc::clone(&held.identity);
         }
-        let judgement = chain::judge_for_a_while(chain, policy, now);
+        let judgement = judged::judge_for_a_while(chain, policy, now);
         debug_assert!(judgement.verdict != Verdict::None, "the chain is not empty");
         let own_uris = wanted.own_uris(asked.server);
         let mut identity = ClientIdentity::shown_to(own_uris, chain, judgement.verdict, wanted);

@@ -28,6 +28,7 @@ use crate::identity::allow::Lists;
 use crate::identity::alt_names;
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Verdict, VerifyFailure};
+use crate::identity::judged;
 use crate::identity::outline::Outline;
 use crate::identity::signature;
 use crate::plan::{Forbidden, Gate, access};
@@ -90,7 +91,10 @@ impl ServerTls {
         config.max_early_data_size = 0;
         // For `runtime.tls_fast_path`; nobody but our own record layer asks for them.
         config.enable_secret_extraction = true;
-        let sealing = PolicyTicketer::new(Arc::clone(keys), Arc::clone(ticket_files), scope);
+        let mut sealing = PolicyTicketer::new(Arc::clone(keys), Arc::clone(ticket_files), scope);
+        if verify == ClientVerify::On {
+            sealing = sealing.for_clients_with_certificates();
+        }
         let sealing = Arc::new(sealing);
         config.session_storage = if server.session_cache {
             Arc::new(PolicySessions::new(Arc::clone(keys), Arc::clone(&sealing)))
@@ -372,27 +376,30 @@ impl ClientCertVerifier for ClientCheck {
     ) -> Result<ClientCertVerified, Error> {
         let leaf = Outline::read(end_entity)
             .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
-        // Without a readable end a ticket has none of its own. Nor does it outlive what is known
-        // about revocation.
-        let end = leaf.not_after.seconds().unwrap_or(0);
+        let mut presented: Vec<&[u8]> = vec![end_entity];
+        presented.extend(intermediates.iter().map(AsRef::<[u8]>::as_ref));
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let verdict = judged::judge_for_a_while(&presented, &self.policy, now).verdict;
+        let passes = Gate::of(self.verify, verdict) == Gate::Pass;
+        let listed = Forbidden::check(self.lists.judge(end_entity, verdict));
+        // Without a readable end a ticket has none of its own, and who is refused gets none: a session
+        // keeps its certificate, so that one who came back with a better one would be refused again.
+        // Nor does a ticket outlive what is known about revocation.
+        let serves = passes && listed.is_ok();
+        let end = leaf.not_after.seconds().filter(|_| serves).unwrap_or(0);
         handshake::note_leaf_expiry(self.policy.next_update().map_or(end, |next| end.min(next)));
-        if self.reject == Reject::Handshake {
-            let mut presented: Vec<&[u8]> = vec![end_entity];
-            presented.extend(intermediates.iter().map(AsRef::<[u8]>::as_ref));
-            let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-            let verdict = chain::judge(&presented, &self.policy, now);
-            if Gate::of(self.verify, verdict) != Gate::Pass
-                && let Verdict::Failed(failure) = verdict
-            {
-                handshake::note_client_failure(failure, &presented);
-                return Err(Error::InvalidCertificate(alert_for(failure)));
-            }
-            if let Err(forbidden) = Forbidden::check(self.lists.judge(end_entity, verdict)) {
-                handshake::note_client_forbidden(forbidden, &presented);
-                // Its alert is access_denied.
-                let refused = CertificateError::ApplicationVerificationFailure;
-                return Err(Error::InvalidCertificate(refused));
-            }
+        if self.reject != Reject::Handshake {
+            return Ok(ClientCertVerified::assertion());
+        }
+        if !passes && let Verdict::Failed(failure) = verdict {
+            handshake::note_client_failure(failure, &presented);
+            return Err(Error::InvalidCertificate(alert_for(failure)));
+        }
+        if let Err(forbidden) = listed {
+            handshake::note_client_forbidden(forbidden, &presented);
+            // Its alert is access_denied.
+            let refused = CertificateError::ApplicationVerificationFailure;
+            return Err(Error::InvalidCertificate(refused));
         }
         Ok(ClientCertVerified::assertion())
     }

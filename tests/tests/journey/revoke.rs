@@ -8,8 +8,8 @@ use ferrule_tests::raw::get;
 use ferrule_tests::zoo::asn1::{basic_constraints, common_name, element, generalized};
 use ferrule_tests::zoo::{Digest, Draft, Issuer, Key, Kind, ListDraft, encode};
 use ferrule_tests::{
-    Authority, Dial, Driver, Gateway, Leaf, PATIENCE, Raw, Setup, Upstream, echo, on_both_drivers,
-    poll, scratch, shell,
+    Authority, Dial, Driver, Gateway, Leaf, PATIENCE, Raw, Revoke, Setup, Upstream, echo,
+    on_both_drivers, poll, scratch, shell,
 };
 use rustls::version::TLS13;
 
@@ -186,6 +186,24 @@ on_both_drivers! {
             (get(&mut ended, "ours.test", "/members/").status() == 200).then_some(())
         });
         assert!(back.is_some(), "{}", gateway.log());
+    }
+
+    /// Of many the ones on the list, and no other; `cargo run --release -p ferrule-tools --bin revoke`
+    /// does the same with ten thousand.
+    fn the_revoked_of_a_crowd_are_sent_away(driver) {
+        let scratch = scratch();
+        let revoke = Revoke {
+            driver,
+            connections: 300,
+            revoked: 60,
+            workers: 1,
+            measure: Duration::ZERO,
+            rate: 100,
+            // Two seconds is what a release build keeps; this one has debug assertions, and company.
+            limit: Duration::from_secs(5),
+        };
+        let report = revoke.run(scratch.path());
+        assert!(report.problems().is_empty(), "{:?}\n{report}", report.problems());
     }
 
     fn a_revoked_client_is_sent_away_and_no_other(driver) {
