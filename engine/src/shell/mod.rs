@@ -27,6 +27,7 @@ mod roll;
 pub mod session;
 pub mod shed;
 pub mod socket;
+mod standing;
 pub mod stream;
 pub mod tunnel;
 mod unbuffered;

@@ -110,7 +110,7 @@ impl Worker {
     async fn rounds(&mut self) {
         let mut ticks = 0_u32;
         loop {
-            monoio::time::sleep(TICK).await;
+            self.rest().await;
             ticks = ticks.wrapping_add(1);
             if ticks.is_multiple_of(TRIM_TICKS) {
                 self.core.trim();
@@ -129,8 +129,8 @@ impl Worker {
                 let clients = core.radar.borrow_mut().copy(core.clock.unix_seconds());
                 core.link.clients.post(Arc::new(Blips(clients)));
             }
-            self.take_news();
             self.core.roll.tick(&self.core);
+            self.take_news();
             match self.core.link.phase.get() {
                 Phase::Running => {}
                 Phase::Draining => {
@@ -151,6 +151,20 @@ impl Worker {
                     }
                     self.stop_ticks -= 1;
                 }
+            }
+        }
+    }
+
+    /// Waits for the next tick. A new generation is held against the connected clients meanwhile.
+    async fn rest(&self) {
+        let core = &self.core;
+        let end = core.clock.elapsed() + TICK;
+        loop {
+            let gap = core.roll.slice(core);
+            let left = end.saturating_sub(core.clock.elapsed());
+            monoio::time::sleep(gap.unwrap_or(left).min(left)).await;
+            if gap.is_none_or(|gap| gap >= left) {
+                return;
             }
         }
     }
