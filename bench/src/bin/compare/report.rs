@@ -217,7 +217,8 @@ fn several(text: &mut String, rows: &[Row]) {
     let one = rows.iter().find(|row| row.at == 1).and_then(Row::cpu);
     for row in rows {
         let count = u32::try_from(row.at).map_or(0.0, f64::from);
-        let gain = one.zip(row.cpu()).map(|(one, own)| count * one / own);
+        let own = row.cpu().filter(|_| !row.shared);
+        let gain = one.zip(own).map(|(one, own)| count * one / own);
         let busiest = row.median(|sample| sample.busiest * 100.0);
         push(
             text,

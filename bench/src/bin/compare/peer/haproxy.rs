@@ -31,10 +31,9 @@ pub(super) fn version(text: &str) -> String {
 fn config(place: &Place<'_>, port: u16, mode: Mode) -> String {
     let at = place.stage.dir().display();
     let word = if mode == Mode::Http { "http" } else { "tcp" };
-    // Enough for 10,000 clients even where the limit of descriptors cannot be raised to twice that.
+    // The harness's own timeouts would end idle connections.
     let top = format!(
-        "global\n  maxconn 60000\n  no strict-limits\n\
-         defaults\n  mode {word}\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n"
+        "defaults\n  mode {word}\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n"
     );
     let upstream = place.upstream;
     let version = match place.setting.tls {
