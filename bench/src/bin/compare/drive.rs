@@ -173,7 +173,8 @@ impl Run<'_> {
         let err = out.try_clone().map_err(|error| error.to_string())?;
         command.stdin(Stdio::piped()).stdout(out).stderr(err);
         let child = command.spawn().map_err(|error| format!("load: {error}"))?;
-        let mut held = Held { child };
+        let patience = Duration::from_secs(self.seconds);
+        let mut held = Held { child, log: log.clone(), patience };
         let seen = poll(Duration::from_secs(self.seconds) + PATIENCE, || {
             let said = fs::read_to_string(&log).unwrap_or_default();
             if said.lines().any(|line| line == "ready") {
@@ -193,20 +194,29 @@ impl Run<'_> {
 /// A generator that holds idle connections. They are closed with the value.
 pub(crate) struct Held {
     child: Child,
+    log: PathBuf,
+    patience: Duration,
 }
 
 impl Held {
     /// Closes them; it asked each before whether it lived.
     pub(crate) fn end(mut self) -> Result<(), String> {
-        let status = self.stop();
-        let alive = status.is_some_and(|status| status.success());
-        alive.then_some(()).ok_or_else(|| String::from("not all connections lived to the end"))
+        match self.stop() {
+            Some(status) if status.success() => Ok(()),
+            Some(_) => {
+                let said = fs::read_to_string(&self.log).unwrap_or_default();
+                let errors: Vec<&str> =
+                    said.lines().filter(|line| line.starts_with("load: ")).collect();
+                Err(format!("not all connections lived to the end: {}", errors.join(", ")))
+            }
+            None => Err(String::from("asking each connection whether it lives took too long")),
+        }
     }
 
     fn stop(&mut self) -> Option<ExitStatus> {
         // The end of its input is the sign to go.
         drop(self.child.stdin.take());
-        poll(Duration::from_secs(GRACE_SECONDS), || self.child.try_wait().ok().flatten())
+        poll(self.patience, || self.child.try_wait().ok().flatten())
     }
 }
 
