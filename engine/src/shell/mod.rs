@@ -15,6 +15,7 @@ pub mod deadlines;
 pub mod driver;
 pub mod fd;
 pub mod forward;
+pub mod hand;
 pub mod handshake;
 pub mod pace;
 pub mod panics;
