@@ -7,13 +7,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use monoio::net::TcpStream;
-
 use super::client::{Client, HeadRead};
 use super::core::{Core, Work};
 use super::deadlines::Shut;
 use super::forward::{Forwarded, Request, forward};
 use super::handshake;
+use super::net::TcpStream;
 use super::reader::Wait;
 use crate::exchange::answer::Manner;
 use crate::exchange::mark::mark;

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::fd::Descriptor;
+use super::net::Descriptor;
 
 /// The length of a tick: how late a timeout may be.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -254,15 +254,13 @@ impl Drop for Timer {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-    use std::os::unix::net::UnixStream;
-
     use super::*;
+    use crate::shell::net::{Peek, UnixStream};
 
     #[test]
     fn a_due_timer_shuts_its_descriptor_once() {
         let deadlines = Deadlines::default();
-        let (mut ours, _theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = UnixStream::pair();
         let timer = deadlines.timer();
         timer.arm(TICK, Descriptor::of(&ours), Shut::Read);
         assert_eq!(deadlines.tick(), 0);
@@ -270,13 +268,13 @@ mod tests {
         assert_eq!(deadlines.tick(), 1);
         assert!(timer.fired());
         assert_eq!(deadlines.tick(), 0);
-        assert_eq!(ours.read(&mut [0; 8]).unwrap(), 0);
+        assert_eq!(Descriptor::of(&ours).peek(), Peek::Ended);
     }
 
     #[test]
     fn a_disarmed_or_dropped_timer_never_fires() {
         let deadlines = Deadlines::default();
-        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = UnixStream::pair();
         let timer = deadlines.timer();
         timer.arm(TICK, Descriptor::of(&ours), Shut::Both);
         timer.disarm();
@@ -292,7 +290,7 @@ mod tests {
     #[test]
     fn who_was_idle_longest_ends_first_and_who_is_busy_stays() {
         let deadlines = Deadlines::default();
-        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = UnixStream::pair();
         let descriptor = Descriptor::of(&ours);
         let timers: Vec<_> = (0..4).map(|_| deadlines.timer()).collect();
         timers[0].arm(2 * TICK, descriptor, Shut::Read);

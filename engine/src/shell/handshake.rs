@@ -8,13 +8,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ferrule_config::model::OnRevoke;
-use monoio::net::TcpStream;
 use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
 use super::client::Client;
 use super::core::{Core, Live, LogCause};
 use super::deadlines::Shut;
+use super::net::TcpStream;
 use super::reader::Wait;
 use super::roll;
 use super::session::{Progress, Session, SessionError};

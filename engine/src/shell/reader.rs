@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
 use super::deadlines::{Remote, Shut, Timer};
-use super::fd::{Descriptor, Peek};
+use super::net::{Descriptor, Peek, ReadHalf};
 use super::session::{Opened, SessionError};
-use super::socket::ReadHalf;
 use super::stream::{Cut, Security};
 
 /// Answers that are faster than this need no look at the client.
