@@ -266,8 +266,10 @@ async fn answer(
             match reader.read(bytes).await {
                 Got::Bytes => continue,
                 Got::Nothing => return Err("no answer, and no end".to_owned()),
-                _ if partial => return Ok((Outcome::Cut, false)),
-                _ => return Ok((Outcome::Nothing, false)),
+                // A reset takes with it what had been sent before.
+                Got::Cut => return Ok((Outcome::Cut, false)),
+                Got::End if partial => return Ok((Outcome::Cut, false)),
+                Got::End => return Ok((Outcome::Nothing, false)),
             }
         };
         let status = status(&head.line)?;

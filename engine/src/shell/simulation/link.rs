@@ -31,6 +31,8 @@ pub(super) enum Got {
 pub(super) struct LinkReader {
     half: ReadHalf,
     tls: Tls,
+    /// What came with the last flight of the handshake.
+    early: Vec<u8>,
 }
 
 /// Sends.
@@ -46,7 +48,7 @@ pub(super) async fn link(
 ) -> Option<(LinkReader, LinkWriter)> {
     let (read, write) = tcp(stream);
     let tls = tls.map(|connection| Rc::new(RefCell::new(connection)));
-    let mut reader = LinkReader { half: read, tls: tls.clone() };
+    let mut reader = LinkReader { half: read, tls: tls.clone(), early: Vec::new() };
     let mut writer = LinkWriter { half: write, tls: tls.clone() };
     if let Some(connection) = tls {
         loop {
@@ -57,7 +59,9 @@ pub(super) async fn link(
                 break;
             }
             let mut early = Vec::new();
-            if reader.read_once(&mut early).await != Got::Bytes {
+            let got = reader.read_once(&mut early).await;
+            reader.early.append(&mut early);
+            if got != Got::Bytes {
                 let _ = writer.flush_tls().await;
                 return None;
             }
@@ -70,12 +74,14 @@ impl LinkReader {
     /// Reads until there is more in `into`.
     pub(super) async fn read(&mut self, into: &mut Vec<u8>) -> Got {
         let before = into.len();
-        loop {
+        into.append(&mut self.early);
+        while into.len() == before {
             let got = self.read_once(into).await;
-            if got != Got::Bytes || into.len() > before {
+            if got != Got::Bytes {
                 return got;
             }
         }
+        Got::Bytes
     }
 
     /// One receive.

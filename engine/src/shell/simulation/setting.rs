@@ -75,7 +75,12 @@ impl Setting {
         Weather {
             delay_ms: [0, 1, 20, 100][below(4)],
             segments: [1, 2, 8, 60][below(4)],
-            room: if self.large { 1 << 17 } else { [200, 2_000, 1 << 16][below(3)] },
+            room: match self.mode {
+                _ if self.large => 1 << 17,
+                Mode::Plain => [200, 2_000, 1 << 16][below(3)],
+                // A handshake has its time, and flights of some thousand bytes.
+                Mode::Tls { .. } => [4_000, 1 << 16][below(2)],
+            },
             hesitation: [0, 10, 50][below(3)],
             no_connection: [
                 no(self.connects_fail, 30),

@@ -63,8 +63,8 @@ impl World {
         let first = self.ends.len();
         for (own, peer) in [(first, first + 1), (first + 1, first)] {
             debug_assert_eq!(own, self.ends.len());
-            let room = self.weather.room.max(1);
-            let room = 1 + self.random.below(room);
+            let least = self.weather.room / 2 + 1;
+            let room = least + self.random.below(least);
             self.ends.push(Half { peer, holders: 1, room, ..Half::default() });
         }
         (first, first + 1)
