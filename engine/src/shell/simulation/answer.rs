@@ -1,6 +1,6 @@
 //! What a node answers: well in one of many ways, or wrongly in one of many others.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use super::ledger::Ask;
 use super::message::{Framing, Part, body};
@@ -23,6 +23,7 @@ pub(super) enum Wrong {
 }
 
 /// An answer to be given.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(super) struct Answer {
     pub(super) bytes: Vec<u8>,
     /// So much of it is given.
@@ -34,6 +35,7 @@ pub(super) struct Answer {
     pub(super) leaves: bool,
     /// It says that no other request may follow.
     last: bool,
+    line: &'static str,
     framing: Framing,
     /// The request has a body that may not have been read by then.
     unread: bool,
@@ -46,6 +48,9 @@ impl fmt::Display for Answer {
         write!(out, "{framing:?}, {end} of {len}, early {early}, leaves {leaves}, last {last}")
     }
 }
+
+const NO_CONTENT: &str = "HTTP/1.1 204 No Content";
+const NOT_MODIFIED: &str = "HTTP/1.1 304 Not Modified";
 
 /// Heads that are none: what replaces the status line, and a field.
 const MALFORMED: [(&str, &str); 9] = [
@@ -68,7 +73,6 @@ impl Answer {
         });
         let sizes = if setting.large { [0, 200, 40_000, 300_000] } else { [0, 40, 800, 9_000] };
         let most = if wrong == Some(Wrong::Surplus) { 200 } else { sizes[below(4)] };
-        let bare = ask.method == "HEAD";
         let len = below(most + 1);
         let framing = match below(5) {
             0 | 1 => Framing::Chunked,
@@ -77,6 +81,13 @@ impl Answer {
         };
         let has_body = !matches!(request, Framing::Missing | Framing::Length(0));
         let old = framing != Framing::Chunked && chance(8);
+        let line = match below(20) {
+            _ if old => "HTTP/1.0 200 OK",
+            0 if wrong.is_none() => NO_CONTENT,
+            1 if wrong.is_none() => NOT_MODIFIED,
+            _ => "HTTP/1.1 200 OK",
+        };
+        let bare = ask.method == "HEAD" || matches!(line, NO_CONTENT | NOT_MODIFIED);
         let says_last = chance(10);
         let mut answer = Self {
             bytes: Vec::new(),
@@ -85,12 +96,13 @@ impl Answer {
             early: has_body && chance(15),
             leaves: false,
             last: says_last || old || (framing == Framing::Missing && !bare),
+            line,
             framing,
             unread: has_body,
         };
         answer.leaves = wrong.is_none() && answer.last;
         let malformed = (wrong == Some(Wrong::Malformed)).then(|| below(MALFORMED.len() + 1));
-        answer.head(ask.id, (len, old, says_last), malformed);
+        answer.head(ask.id, (len, says_last), malformed);
         let head_end = answer.bytes.len();
         if !bare {
             let chunk = 1 + below(2_000);
@@ -100,16 +112,20 @@ impl Answer {
         answer
     }
 
-    fn head(&mut self, id: u64, (len, old, says_last): (usize, bool, bool), bad: Option<usize>) {
+    fn head(&mut self, id: u64, (len, says_last): (usize, bool), bad: Option<usize>) {
         let mut head = String::new();
         for _ in 0..[0, 0, 0, 1, 2][below(5)] {
-            head.push_str(&format!("HTTP/1.1 103 Early Hints\r\nX-Id: {id:016x}\r\n\r\n"));
+            let _ = write!(head, "HTTP/1.1 103 Early Hints\r\nX-Id: {id:016x}\r\n\r\n");
         }
-        let good = (if old { "HTTP/1.0 200 OK" } else { "HTTP/1.1 200 OK" }, "");
+        let good = (self.line, "");
         let (line, field) = bad.and_then(|bad| MALFORMED.get(bad)).unwrap_or(&good);
-        head.push_str(&format!("{line}\r\nX-Id: {id:016x}\r\nX-Len: {len}\r\n{field}"));
+        let _ = write!(head, "{line}\r\nX-Id: {id:016x}\r\nX-Len: {len}\r\n{field}");
         match self.framing {
-            Framing::Length(length) => head.push_str(&format!("Content-Length: {length}\r\n")),
+            // Without a body there is nothing to be framed.
+            _ if matches!(good.0, NO_CONTENT | NOT_MODIFIED) => {}
+            Framing::Length(length) => {
+                let _ = write!(head, "Content-Length: {length}\r\n");
+            }
             Framing::Chunked => head.push_str("Transfer-Encoding: chunked\r\n"),
             Framing::Missing => {}
         }

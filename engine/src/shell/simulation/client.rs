@@ -1,6 +1,7 @@
 //! Clients: they send well-formed requests, some of them badly, and read strictly what comes back.
 
 use std::cell::Cell;
+use std::fmt::Write;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -13,6 +14,9 @@ use super::link::{Got, LinkReader, LinkWriter, link};
 use super::message::{BodyReader, Framing, Head, Part, body, take_head};
 use crate::shell::net::simulated::world::{below, chance, draw};
 use crate::shell::net::{TcpStream, sleep};
+
+/// Longer than anybody has to wait for somebody to read.
+const DEAF: Duration = Duration::from_secs(30);
 
 /// What a client does wrong, at this byte of this request.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,8 @@ enum Kind {
     Stall,
     /// It leaves without reading.
     Leave,
+    /// It does not read for a long time.
+    Deaf,
 }
 
 /// How far a connection is, for its two directions.
@@ -68,15 +74,7 @@ fn ask(run: &Run) -> Ask {
         Framing::Length(body_len as u64)
     };
     let expect = modern && body_len > 0 && chance(25);
-    let ask = Ask {
-        id: draw(),
-        method,
-        modern,
-        framing,
-        body_len,
-        expect,
-        last: chance(10),
-    };
+    let ask = Ask { id: draw(), method, modern, framing, body_len, expect, last: chance(10) };
     run.ledger.asks(&ask);
     ask
 }
@@ -89,7 +87,9 @@ fn head(ask: &Ask) -> String {
          X-Body: {body_len}\r\n"
     );
     match ask.framing {
-        Framing::Length(length) => head.push_str(&format!("Content-Length: {length}\r\n")),
+        Framing::Length(length) => {
+            let _ = write!(head, "Content-Length: {length}\r\n");
+        }
         Framing::Chunked => head.push_str("Transfer-Encoding: chunked\r\n"),
         Framing::Missing => {}
     }
@@ -119,10 +119,12 @@ async fn connection(run: &Rc<Run>) {
     let mischief = chance(run.setting.client_trouble).then(|| Mischief {
         ask: below(asks.len()),
         share: below(1_001),
-        kind: [Kind::End, Kind::Reset, Kind::Stall, Kind::Leave][below(4)],
+        kind: [Kind::End, Kind::Reset, Kind::Stall, Kind::Leave, Kind::Deaf][below(5)],
     });
     let depth = if chance(50) { 1 } else { 1 + below(5) };
     let progress = Progress { continued: Cell::new(usize::MAX), ..Progress::default() };
+    let deaf = mischief.is_some_and(|mischief| mischief.kind == Kind::Deaf);
+    progress.misbehaved.set(deaf);
     let mut receiving = pin!(receive(run, &asks, &progress, reader));
     let mut sending = pin!(send(&asks, (depth, mischief), &progress, writer));
     let mut sent = None;
@@ -186,7 +188,7 @@ async fn send(
             match wrong.kind {
                 Kind::End => writer.cut(),
                 Kind::Reset => writer.reset(),
-                Kind::Stall => {}
+                Kind::Stall | Kind::Deaf => {}
                 Kind::Leave => return None,
             }
             return Some(writer);
@@ -216,6 +218,9 @@ async fn receive(run: &Run, asks: &[Ask], progress: &Progress, mut reader: LinkR
         let drain = run.setting.drain.then_some("in a drain");
         progress.misbehaved.get().then_some("after its own mischief").or(drain)
     };
+    if progress.misbehaved.get() {
+        sleep(DEAF).await;
+    }
     let mut more = true;
     for (at, ask) in asks.iter().enumerate() {
         if !more {

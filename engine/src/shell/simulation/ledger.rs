@@ -71,11 +71,11 @@ pub(super) struct Ledger(Rc<RefCell<Book>>);
 
 impl Ledger {
     pub(super) fn violation(&self, what: String) {
-        self.tell(format!("VIOLATION: {what}"));
+        self.tell(&format!("VIOLATION: {what}"));
         self.0.borrow_mut().violations.push(what);
     }
 
-    pub(super) fn tell(&self, what: String) {
+    pub(super) fn tell(&self, what: &str) {
         let now = crate::shell::net::simulated::world::now();
         self.0.borrow_mut().story.push(format!("{:9.3} {what}", now.as_secs_f64()));
     }
@@ -119,7 +119,7 @@ impl Ledger {
 
     /// A client knows what became of its request; `why` says how it has misbehaved itself, if it has.
     pub(super) fn ends(&self, id: u64, outcome: Outcome, setting: &Setting, why: Option<&str>) {
-        self.tell(format!("client: {id:016x} {outcome:?} {}", why.unwrap_or_default()));
+        self.tell(&format!("client: {id:016x} {outcome:?} {}", why.unwrap_or_default()));
         let finding = {
             let mut book = self.0.borrow_mut();
             book.delivered += usize::from(outcome == Outcome::Delivered);
@@ -169,9 +169,7 @@ impl Entry {
                 let well = match status {
                     413 => setting.body_max.is_some_and(|max| ask.body_len > max),
                     502 => {
-                        !faults.is_empty()
-                            || setting.connects_fail
-                            || (setting.idle_ends && !pure)
+                        !faults.is_empty() || setting.connects_fail || (setting.idle_ends && !pure)
                     }
                     503 => setting.no_room,
                     504 => !faults.is_empty() || setting.connects_fail,

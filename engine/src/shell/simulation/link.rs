@@ -92,9 +92,8 @@ impl LinkReader {
             return got;
         }
         let mut room = [0; 4_096];
-        let received = match timeout(PATIENCE, self.half.receive_into(&mut room)).await {
-            Ok(received) => received,
-            Err(_) => return Got::Nothing,
+        let Ok(received) = timeout(PATIENCE, self.half.receive_into(&mut room)).await else {
+            return Got::Nothing;
         };
         let count = match received {
             Ok(0) if self.tls.is_none() => return Got::End,
@@ -112,10 +111,10 @@ impl LinkReader {
             {
                 return Got::Cut;
             }
-            if let Some(got) = opened(&mut connection, into) {
-                if got != Got::Bytes {
-                    return got;
-                }
+            if let Some(got) = opened(&mut connection, into)
+                && got != Got::Bytes
+            {
+                return got;
             }
         }
         Got::Bytes

@@ -31,7 +31,8 @@ fn seeds(mode: Mode, count: u64) {
         assert!(ended.violations.is_empty(), "{}", ended.describe(seed, mode));
         return;
     }
-    let (first, count) = (asked("FERRULE_FIRST").unwrap_or(1), asked("FERRULE_SEEDS").unwrap_or(count));
+    let (first, count) =
+        (asked("FERRULE_FIRST").unwrap_or(1), asked("FERRULE_SEEDS").unwrap_or(count));
     let mut failures = Vec::new();
     let (mut exchanges, mut delivered) = (0, 0);
     for seed in first..first + count {

@@ -79,7 +79,7 @@ impl Peer {
                     return Ok(false);
                 }
                 Err(_) if chance(60) => {
-                    run.ledger.tell("node: ends an idle connection".to_owned());
+                    run.ledger.tell("node: ends an idle connection");
                     if chance(70) {
                         self.writer.end().await;
                     } else {
@@ -89,7 +89,7 @@ impl Peer {
                     return Ok(false);
                 }
                 Err(_) if quiet && self.spoiled.is_none() => {
-                    run.ledger.tell("node: speaks unasked".to_owned());
+                    run.ledger.tell("node: speaks unasked");
                     self.writer.write_at_once(EVIL);
                     self.spoiled = Some("it had spoken unasked");
                 }
@@ -120,7 +120,7 @@ impl Peer {
         let (ask, framing) = self.understand(&head)?;
         let answer = Answer::draw(&ask, &self.run.setting, framing);
         let (id, wrong) = (ask.id, answer.wrong);
-        self.run.ledger.tell(format!("node: {id:016x} {} {wrong:?} {answer}", head.line));
+        self.run.ledger.tell(&format!("node: {id:016x} {} {wrong:?} {answer}", head.line));
         if let Some((what, malformed)) = answer.fault() {
             self.run.ledger.fault(id, what, malformed);
         }

@@ -71,6 +71,7 @@ struct Gateway {
     core: Rc<Core>,
     accepting: Rc<Accepting>,
     canceller: Cell<Option<Canceller>>,
+    handover: Handover,
 }
 
 impl Gateway {
@@ -82,13 +83,8 @@ impl Gateway {
         let seed = world::draw();
         let (log, _) = log_ring(1 << 10);
         let fast = setting.mode == Mode::Tls { fast: true };
-        let core = Core::new(
-            Arc::new(CoreLink::new(0)),
-            log,
-            Live::new(&handover, seed),
-            seed,
-            fast,
-        );
+        let core =
+            Core::new(Arc::new(CoreLink::new(0)), log, Live::new(&handover, seed), seed, fast);
         let accepting = Accepting {
             listener: Cell::new(ListenerId(0)),
             connections_max: 1_000,
@@ -99,6 +95,7 @@ impl Gateway {
             core: Rc::new(core),
             accepting: Rc::new(accepting),
             canceller: Cell::new(Some(Canceller::new())),
+            handover,
         }
     }
 
@@ -113,11 +110,18 @@ impl Gateway {
             loop {
                 sleep(TICK).await;
                 core.tick();
+                core.roll.tick(&core);
                 if below(50) == 0 {
                     core.trim();
                 }
             }
         });
+    }
+
+    /// New requests get another generation, which says the same.
+    fn reload(&self) {
+        self.core.set_live(Live::new(&self.handover, world::draw()));
+        self.core.roll.look_again();
     }
 
     /// Accepts no more, and finishes what is there.
@@ -164,8 +168,7 @@ fn generation(setting: &Setting, material: Option<&Material>) -> Generation {
     let draft = ferrule_config::read_text(path, text.clone(), &|_| None);
     let draft = draft.unwrap_or_else(|problems| panic!("{text}\n{problems}"));
     let now = 1_795_301_728;
-    assemble(draft, &Arc::default(), 1, now)
-        .unwrap_or_else(|problems| panic!("{text}\n{problems}"))
+    assemble(draft, &Arc::default(), 1, now).unwrap_or_else(|problems| panic!("{text}\n{problems}"))
 }
 
 impl Run {
@@ -188,6 +191,13 @@ impl Run {
         }
         for _ in 0..run.setting.clients {
             spawn(client::client(Rc::clone(&run)));
+        }
+        if run.setting.reload {
+            let gateway = Rc::clone(&gateway);
+            spawn(async move {
+                sleep(Duration::from_millis(below(8_000) as u64)).await;
+                gateway.reload();
+            });
         }
         if run.setting.drain {
             let gateway = Rc::clone(&gateway);
@@ -215,8 +225,9 @@ impl Run {
         }
         gateway.drain();
         let core = &gateway.core;
-        // What is there for ever: every node's listener, and the timer. A drain may still be due.
-        let permanent = self.setting.nodes + 1 + usize::from(self.setting.drain);
+        // What is there for ever: every node's listener, and the timer. The rest may still be due.
+        let Setting { nodes, drain, reload, .. } = &self.setting;
+        let permanent = nodes + 1 + usize::from(*drain) + usize::from(*reload);
         let latest = world::now() + AFTERWARDS;
         let ended = tasks::run(latest, || {
             core.open.get() == 0 && core.pool.borrow().is_empty() && tasks::live() <= permanent

@@ -16,6 +16,7 @@ pub(super) enum Mode {
 
 /// One run.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(super) struct Setting {
     pub(super) mode: Mode,
     pub(super) nodes: usize,
@@ -36,6 +37,8 @@ pub(super) struct Setting {
     pub(super) large: bool,
     /// It comes to a drain while there are clients.
     pub(super) drain: bool,
+    /// It comes to a reload.
+    pub(super) reload: bool,
     keepalive_requests: usize,
     pool: (usize, usize, usize),
     retries: usize,
@@ -61,6 +64,7 @@ impl Setting {
             client_trouble: if client { 10 + below(60) } else { 0 },
             large: chance(15),
             drain: trouble(10),
+            reload: chance(20),
             keepalive_requests: [1, 2, 5, 100][below(4)],
             pool: ([1, 2, 8][below(3)], 2 + below(8), [1, 2, 100][below(3)]),
             retries: below(3),

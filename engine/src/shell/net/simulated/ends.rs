@@ -29,6 +29,7 @@ enum Parcel {
 
 /// One end of a connection.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(super) struct Half {
     peer: usize,
     /// Holders; nobody is left at 0.

@@ -64,7 +64,6 @@ impl TcpListener {
     ///
     /// # Errors
     /// Always.
-    #[expect(clippy::needless_pass_by_value, reason = "the kernel's takes it over")]
     pub fn from_std(_: std::net::TcpListener) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }

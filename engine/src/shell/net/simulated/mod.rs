@@ -99,7 +99,6 @@ impl Descriptor {
     ///
     /// # Errors
     /// None.
-    #[expect(clippy::unnecessary_wraps, reason = "the kernel's may fail")]
     pub const fn close_on_exec(self) -> io::Result<()> {
         Ok(())
     }
@@ -108,7 +107,6 @@ impl Descriptor {
     ///
     /// # Errors
     /// None.
-    #[expect(clippy::unnecessary_wraps, reason = "the kernel's may fail")]
     pub const fn tcp_options(self) -> io::Result<()> {
         Ok(())
     }
@@ -171,8 +169,8 @@ impl TcpStream {
     pub async fn connect_surely(address: SocketAddr) -> io::Result<Self> {
         pause().await;
         with(|world| {
-            let (local, serial) = (world.next_client(), world.serial());
-            let ours = world.connect(address, local, serial)?;
+            let local = world.next_client();
+            let ours = world.connect(address, local)?;
             Ok(Self { end: End(ours), local })
         })
     }
@@ -181,7 +179,6 @@ impl TcpStream {
     ///
     /// # Errors
     /// None.
-    #[expect(clippy::unnecessary_wraps, reason = "the kernel's may fail")]
     pub const fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.local)
     }
@@ -274,9 +271,7 @@ impl WriteHalf {
     /// # Errors
     /// The connection was reset, or our direction is over.
     pub async fn send_from(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = poll_fn(|context| {
-            with(|world| world.send(self.0.0, bytes, context.waker()))
-        });
+        let sent = poll_fn(|context| with(|world| world.send(self.0.0, bytes, context.waker())));
         let sent = sent.await;
         pause().await;
         sent

@@ -172,7 +172,7 @@ impl World {
     }
 
     /// An address for one more client.
-    pub(super) fn next_client(&mut self) -> SocketAddr {
+    pub(super) fn next_client(&self) -> SocketAddr {
         let port = u16::try_from(1_024 + self.ends.len() % 60_000).unwrap_or(u16::MAX);
         (Ipv4Addr::new(10, 0, 0, 1), port).into()
     }
@@ -222,12 +222,7 @@ impl World {
     }
 
     /// Puts a connection into the queue of `address`; our end of it.
-    pub(super) fn connect(
-        &mut self,
-        address: SocketAddr,
-        local: SocketAddr,
-        _serial: u64,
-    ) -> io::Result<usize> {
+    pub(super) fn connect(&mut self, address: SocketAddr, local: SocketAddr) -> io::Result<usize> {
         if !self.queues.contains_key(&address) {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
