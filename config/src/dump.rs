@@ -81,6 +81,18 @@ impl Config {
             out.line("access", format!("{{ path = {path}, format = {format} }}"));
         }
         out.line("handshake_failures", log.handshake_failures);
+        if let Some(metrics) = &self.metrics {
+            out.header("[metrics]");
+            out.text_line("listen", &metrics.listen.to_string());
+            out.text_line("path", &metrics.path);
+            if !metrics.hosts.is_empty() {
+                out.line("hosts", list(metrics.hosts.iter().cloned()));
+            }
+        }
+        if let Some(admin) = &self.admin {
+            out.header("[admin]");
+            out.text_line("socket", &admin.socket.display().to_string());
+        }
         out.header("[http]");
         out.text_line("client_header_timeout", &duration_text(http.client_header_timeout));
         out.text_line("client_body_timeout", &duration_text(http.client_body_timeout));
@@ -244,6 +256,7 @@ fn dump_client(out: &mut Writer, client: &ClientAuth) {
     out.text_line("clock_skew", &duration_text(client.clock_skew));
     dump_revocation(out, client.revocation.as_ref());
     out.line("send_ca_names", client.send_ca_names);
+    out.line("explain", client.explain);
 }
 
 fn dump_upstream(out: &mut Writer, upstream: &Upstream) {

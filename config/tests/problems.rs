@@ -78,7 +78,6 @@ fn unknown_and_refused_keys_are_told_by_name() {
     assert_line_2(&[
         ("runtme.workers = 1", 1, "runtme", "unknown key `runtme`"),
         ("runtime.worker = 1", 9, "runtime.worker", "unknown key `worker`"),
-        ("metrics.listen = 1", 1, "metrics", "not supported yet"),
         ("consumers = []", 1, "consumers", "out of scope"),
         ("http.http2 = true", 6, "http.http2", "only HTTP/1.1 is spoken"),
         ("upstreams = [{ nodes = { 'a' = 1 }, checks = {} }]", 37, "upstreams[0].checks", "yet"),

@@ -87,6 +87,16 @@ impl Authority {
         self.sign(&params, &key())
     }
 
+    /// The same, valid from the first day of one year to the first day of another.
+    #[must_use]
+    pub fn client_valid(&self, common_name: &str, from: i32, until: i32) -> Leaf {
+        let mut params = named(common_name, &[]);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        self.sign(&params, &key())
+    }
+
     fn sign(&self, params: &CertificateParams, key: &KeyPair) -> Leaf {
         let cert = params.signed_by(key, &self.issuer).expect("parameters are complete");
         Leaf { cert_pem: cert.pem(), key_pem: key.serialize_pem() }

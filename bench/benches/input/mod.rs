@@ -117,6 +117,8 @@ pub(crate) fn config() -> Config {
             handshake_timeout: MINUTE,
             fallback_sni: None,
         }],
+        metrics: None,
+        admin: None,
         servers: Vec::new(),
         upstreams: vec![upstream()],
         routes: vec![anything],

@@ -7,6 +7,7 @@
 mod answers;
 mod headers;
 mod listens;
+mod observe;
 mod process;
 mod reach;
 mod routes;
@@ -59,6 +60,8 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         runtime: Check::runtime(root),
         http,
         log: check.log(root),
+        metrics: check.metrics(root, &listens),
+        admin: check.admin(root),
         identity_headers,
         listens,
         servers,

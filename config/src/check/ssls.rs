@@ -181,6 +181,11 @@ impl Check<'_> {
                 self.error(text.place, path, "clients are never trusted by system roots", help);
             }
         }
+        if raw.flag("explain") && raw.word("reject") == Some(Reject::Handshake) {
+            let message = "there is no answer to explain in: refused clients get a TLS alert";
+            let help = "reject = \"http\", or take `explain` out";
+            self.error(raw.at("explain"), raw.path("explain"), message, help);
+        }
         let revocation = self.revocation(raw);
         ClientAuth {
             place: raw.place,
@@ -193,6 +198,7 @@ impl Check<'_> {
             clock_skew: raw.duration("clock_skew"),
             revocation,
             send_ca_names: raw.flag("send_ca_names"),
+            explain: raw.flag("explain"),
         }
     }
 

@@ -5,6 +5,7 @@
 //! are known and not taken.
 
 mod http;
+mod observe;
 mod proxy;
 mod refused;
 mod tables;

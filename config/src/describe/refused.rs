@@ -42,8 +42,6 @@ const CODE: &str = "the gateway runs no scripts";
 const REQUEST_ID: &str = "set it in [[global_rules]]: a request that no route takes has an id too";
 
 pub(crate) const IN_ROOT: &[Refused] = &[
-    later("metrics"),
-    later("admin"),
     never("acme", ACME),
     never("consumers", AUTH),
     never("plugin_configs", PLUGINS),

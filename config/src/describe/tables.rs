@@ -2,6 +2,7 @@
 
 use crate::defaults;
 use crate::describe::http::HTTP;
+use crate::describe::observe::{ADMIN, METRICS};
 use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{duration, flag, optional, required, with};
@@ -26,6 +27,8 @@ pub(crate) static ROOT: Table = Table {
             "its defaults",
             "How HTTP is spoken, on every listener.",
         ),
+        optional("metrics", Kind::Table(&METRICS), "no metrics", "Metrics for Prometheus."),
+        optional("admin", Kind::Table(&ADMIN), "no socket", "The socket behind `ferrule ctl`."),
         required("listen", Kind::Tables(&LISTEN), "Where to listen."),
         optional("ssls", Kind::Tables(&SSLS), "none", "Certificates, and the clients they trust."),
         optional(
@@ -361,6 +364,13 @@ static CLIENT: Table = Table {
         CRL_EXPIRED,
         CRL_MISSING,
         flag("send_ca_names", true, "Name the authorities when asking for the certificate."),
+        flag(
+            "explain",
+            false,
+            "Tell a refused client in the body of the 400 which certificate it showed, why it was \
+                 refused, and which authorities are trusted: in JSON, whatever `Accept` and \
+                 `error_pages` say.",
+        ),
     ],
     refused: refused::IN_CLIENT,
 };

@@ -8,6 +8,7 @@ mod answers;
 mod http;
 mod listen;
 mod log;
+mod observe;
 mod route;
 mod runtime;
 mod ssl;
@@ -20,6 +21,7 @@ pub use answers::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Tracepare
 pub use http::{Expect, Forwarded, Http};
 pub use listen::Listen;
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
+pub use observe::{Admin, Metrics};
 pub use route::{HeaderOps, HeaderValue, HostPattern, Route, UriPattern};
 pub use runtime::{IoDriver, Runtime};
 pub use ssl::{
@@ -42,6 +44,10 @@ pub struct Config {
     pub http: Http,
     /// Where logs go.
     pub log: Log,
+    /// Where metrics can be fetched; `None` serves none.
+    pub metrics: Option<Metrics>,
+    /// Where `ferrule ctl` gets in; `None` opens no socket.
+    pub admin: Option<Admin>,
     /// Stripped from every request on every listener, then set from the connection.
     pub identity_headers: Vec<HeaderValue>,
     /// Where we listen.

@@ -101,6 +101,8 @@ pub struct ClientAuth {
     pub revocation: Option<Revocation>,
     /// Name the CAs in the `CertificateRequest`.
     pub send_ca_names: bool,
+    /// Tell a refused client what it showed, why it was refused and which CAs are trusted.
+    pub explain: bool,
 }
 
 /// `ssls.client.verify` (nginx's `ssl_verify_client`)

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use ferrule_config::model::Runtime;
 
+use super::board::Board;
+use super::doors::Doors;
 use super::reload::{self, Reloader};
 use super::resolve::{self, Resolver};
 use super::signals::{self, Order};
@@ -81,9 +83,14 @@ impl Boot {
         let level = diagnostics::start(&writer, log.level);
         diagnostics::log_panics();
         let (sender, orders) = mpsc::channel();
-        signals::start(sender).map_err(|error| cannot_start(&error))?;
+        signals::start(sender.clone()).map_err(|error| cannot_start(&error))?;
         let resolver = Resolver::start(links.clone(), Box::new(resolve::system))
             .map_err(|error| cannot_start(&error))?;
+        let board = Arc::new(Board::new(links.clone()));
+        let doors = Doors::of(&board, sender);
+        let open = doors
+            .prepare(&first.config)
+            .map_err(|words| cannot_start(&reload::Refused::Door(words)))?;
         reload::warn_of_problems(&first.warnings);
         warn_of_descriptors(descriptors, runtime);
         let bound = prepared.bound().iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -97,12 +104,14 @@ impl Boot {
             level,
             started_with: runtime.clone(),
             current: Arc::clone(&first),
+            board,
+            doors,
             watch,
             taken: 0,
             refused: 0,
             files_refused: 0,
         };
-        reloader.hand_over(&first, prepared);
+        reloader.hand_over(&first, prepared, open);
         Ok(Self { reloader, orders, cores, logs, listening: bound.join(", ") })
     }
 

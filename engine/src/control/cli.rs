@@ -1,6 +1,7 @@
 //! The command line: what is asked for, and the commands that need no core.
 //!
-//! Exit codes: 0 as asked; 1 the configuration is refused, every reason on standard error; 2 the
+//! Exit codes: 0 as asked; 1 the configuration (or what else was asked about) is refused, every reason
+//! on standard error; 2 the
 //! command line is wrong; 3 the process cannot start, or a core was lost or did not stop.
 
 use std::ffi::OsString;
@@ -10,12 +11,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::ctl::{self, Ctl};
+use super::explain::{self, Explain};
 use super::{boot, check, machine};
 
 /// The configuration is refused.
 pub(crate) const REFUSED: u8 = 1;
 /// The command line is wrong.
-const USAGE: u8 = 2;
+pub(crate) const USAGE: u8 = 2;
 /// The process cannot start, or a core was lost or did not stop.
 pub(crate) const CANNOT_RUN: u8 = 3;
 
@@ -59,6 +62,10 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Human)]
         format: Format,
     },
+    /// Judge a client's certificate as a handshake would, and tell why.
+    Explain(Explain),
+    /// Ask a running process, or tell it to load its configuration again.
+    Ctl(Ctl),
     /// Print the configuration as it works out, every default filled in and secrets left out.
     Dump(File),
     /// Print the JSON Schema of the configuration file.
@@ -108,6 +115,8 @@ pub fn obey(arguments: impl IntoIterator<Item = OsString>) -> Asked {
     Asked::Done(match arguments.command {
         Some(Command::Run(file)) => return Asked::Run(file.config),
         Some(Command::Check { file, format }) => check::check(&file.config, format),
+        Some(Command::Explain(asked)) => explain::run(&asked),
+        Some(Command::Ctl(asked)) => ctl::run(&asked),
         Some(Command::Dump(file)) => dump(&file.config),
         Some(Command::Schema) => print(&ferrule_config::schema()),
         Some(Command::Reference) => print(&ferrule_config::reference()),

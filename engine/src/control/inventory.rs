@@ -1,33 +1,11 @@
-//! What a configuration holds, for `ferrule check`: names, listeners, and every certificate with its
-//! subject and the days it has left.
-
-use std::path::Path;
+//! What a configuration holds, for `ferrule check`: names, listeners, every certificate with the days it
+//! has left, and what in all of this should be looked at.
 
 use ferrule_config::Config;
-use ferrule_config::model::{ClientVerify, HostPattern, Pem, PemSource, UpstreamCa};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use ferrule_config::model::{ClientVerify, HostPattern};
 use serde_json::{Value, json};
 
-use crate::identity::certificate::Certificate;
-use crate::identity::name;
-
-const DAY: i64 = 86_400;
-
-/// A certificate of the configuration.
-#[derive(Debug, Eq, PartialEq)]
-struct Entry {
-    /// What it is there for.
-    role: &'static str,
-    /// The object that names it.
-    owner: String,
-    /// Its file, or `inline`.
-    source: String,
-    /// RFC 2253.
-    subject: String,
-    /// `notAfter`, Unix seconds.
-    not_after: i64,
-}
+use super::certificates::{self, Entry};
 
 /// Everything `ferrule check` shows.
 #[derive(Debug)]
@@ -35,6 +13,7 @@ pub(crate) struct Inventory {
     listeners: Vec<(String, bool)>,
     servers: Vec<(String, Vec<String>, &'static str)>,
     certificates: Vec<Entry>,
+    notes: Vec<String>,
     routes: usize,
     upstreams: usize,
     now: i64,
@@ -46,32 +25,15 @@ impl Inventory {
     pub(crate) fn of(config: &Config, now: i64) -> Self {
         let listeners =
             config.listens.iter().map(|listen| (listen.address.to_string(), listen.tls)).collect();
-        let mut certificates = Vec::new();
-        let mut servers = Vec::new();
-        for server in &config.servers {
+        let servers = config.servers.iter().map(|server| {
             let names = server.snis.iter().map(pattern).collect();
             let verify = server.client.as_ref().map_or("off", |client| verify(client.verify));
-            servers.push((server.id.clone(), names, verify));
-            for pair in &server.pairs {
-                certificates.extend(leaf("server", &server.id, &pair.cert));
-            }
-            for pem in server.client.iter().flat_map(|client| &client.ca) {
-                certificates.extend(entries("client CA", &server.id, pem));
-            }
-        }
-        for upstream in &config.upstreams {
-            let Some(tls) = &upstream.tls else { continue };
-            if let Some(pair) = &tls.client {
-                certificates.extend(leaf("upstream client", &upstream.id, &pair.cert));
-            }
-            if let Some(UpstreamCa::Files(files)) = &tls.ca {
-                for pem in files {
-                    certificates.extend(entries("upstream CA", &upstream.id, pem));
-                }
-            }
-        }
+            (server.id.clone(), names, verify)
+        });
+        let (servers, certificates) = (servers.collect(), certificates::all(config));
+        let notes = notes(config, &certificates, now);
         let (routes, upstreams) = (config.routes.len(), config.upstreams.len());
-        Self { listeners, servers, certificates, routes, upstreams, now }
+        Self { listeners, servers, certificates, notes, routes, upstreams, now }
     }
 
     /// For people.
@@ -88,12 +50,17 @@ impl Inventory {
         }
         lines.push(format!("certificates: {}", self.certificates.len()));
         for one in &self.certificates {
-            let left = match one.days_left(self.now) {
-                days if days < 0 => "expired".to_owned(),
-                days => format!("{days} days left"),
-            };
-            let Entry { role, owner, source, subject, .. } = one;
+            let left = one.left(self.now);
+            let Entry { role, owner, source, subject, issuer, .. } = one;
+            let role = role.words();
             lines.push(format!("  {role} of {owner}: {subject}, {left} ({source})"));
+            if issuer != subject {
+                lines.push(format!("    issued by {issuer}"));
+            }
+        }
+        if !self.notes.is_empty() {
+            lines.push(format!("to be looked at: {}", self.notes.len()));
+            lines.extend(self.notes.iter().map(|note| format!("  {note}")));
         }
         lines.push(format!("upstreams: {}", self.upstreams));
         lines.push(format!("routes: {}", self.routes));
@@ -105,16 +72,7 @@ impl Inventory {
     pub(crate) fn json(&self) -> Value {
         let listeners = self.listeners.iter();
         let servers = self.servers.iter();
-        let certificates = self.certificates.iter().map(|one| {
-            json!({
-                "role": one.role,
-                "owner": one.owner,
-                "source": one.source,
-                "subject": one.subject,
-                "not_after": one.not_after,
-                "days_left": one.days_left(self.now),
-            })
-        });
+        let certificates = certificates_json(&self.certificates, self.now);
         json!({
             "listeners": listeners
                 .map(|(address, tls)| json!({ "address": address, "tls": tls }))
@@ -122,51 +80,88 @@ impl Inventory {
             "servers": servers
                 .map(|(id, names, verify)| json!({ "id": id, "names": names, "verify": verify }))
                 .collect::<Vec<_>>(),
-            "certificates": certificates.collect::<Vec<_>>(),
+            "certificates": certificates,
+            "notes": self.notes,
             "upstreams": self.upstreams,
             "routes": self.routes,
         })
     }
 }
 
-impl Entry {
-    /// Whole days until it expires; negative once it has.
-    const fn days_left(&self, now: i64) -> i64 {
-        self.not_after.saturating_sub(now).div_euclid(DAY)
+/// Certificates as JSON, for whoever asks.
+pub(crate) fn certificates_json(entries: &[Entry], now: i64) -> Vec<Value> {
+    let entries = entries.iter().map(|one| {
+        json!({
+            "role": one.role.words(),
+            "owner": one.owner,
+            "source": one.source,
+            "subject": one.subject,
+            "issuer": one.issuer,
+            "serial": one.serial,
+            "not_before": one.not_before,
+            "not_after": one.not_after,
+            "days_left": one.days_left(now),
+        })
+    });
+    entries.collect()
+}
+
+/// What is allowed, works, and may still not be what was meant.
+fn notes(config: &Config, certificates: &[Entry], now: i64) -> Vec<String> {
+    let mut notes = overlaps(config);
+    for one in certificates {
+        let (role, owner, subject) = (one.role.words(), &one.owner, &one.subject);
+        if (0..SOON_DAYS).contains(&one.days_left(now)) && one.not_before <= now {
+            notes.push(format!("{role} of {owner}: {subject} has {}", one.left(now)));
+        }
+        if one.ambiguous {
+            notes.push(format!(
+                "{role} of {owner}: a value in {subject} holds a separator: $ssl_client_s_dn_legacy \
+                 and $ssl_client_i_dn_legacy of such names can be read in two ways"
+            ));
+        }
+    }
+    notes
+}
+
+/// A certificate with fewer days left is worth a note.
+const SOON_DAYS: i64 = 30;
+
+/// Names of which an exact one, a wildcard and `*` lead to different objects.
+fn overlaps(config: &Config) -> Vec<String> {
+    let all: Vec<(&HostPattern, &str)> = config
+        .servers
+        .iter()
+        .flat_map(|server| server.snis.iter().map(move |name| (name, server.id.as_str())))
+        .collect();
+    let mut notes = Vec::new();
+    for (narrow, owner) in &all {
+        for (wide, other) in all.iter().filter(|(_, other)| other != owner) {
+            if covers(wide, narrow) {
+                let (narrow, wide) = (pattern(narrow), pattern(wide));
+                notes.push(format!(
+                    "server names: {narrow} of {owner} is taken out of {wide} of {other}; each has \
+                     its own certificate and trusts its own clients"
+                ));
+            }
+        }
+    }
+    notes
+}
+
+/// Would `wide` match this name if `narrow` were not there?
+fn covers(wide: &HostPattern, narrow: &HostPattern) -> bool {
+    match (wide, narrow) {
+        (HostPattern::Any, HostPattern::Any) | (HostPattern::Exact(_), _) => false,
+        (HostPattern::Any, _) => true,
+        (HostPattern::Wildcard(suffix), HostPattern::Exact(name)) => {
+            name.split_once('.').is_some_and(|(_, rest)| rest == suffix)
+        }
+        (HostPattern::Wildcard(_), _) => false,
     }
 }
 
-fn leaf(role: &'static str, owner: &str, pem: &Pem) -> Option<Entry> {
-    entries(role, owner, pem).into_iter().next()
-}
-
-fn entries(role: &'static str, owner: &str, pem: &Pem) -> Vec<Entry> {
-    let (source, text) = match &pem.source {
-        PemSource::Inline(text) => ("inline".to_owned(), text.clone().into_bytes()),
-        PemSource::Path(path) => (path.display().to_string(), read(path)),
-    };
-    CertificateDer::pem_slice_iter(&text)
-        .filter_map(Result::ok)
-        .filter_map(|der| {
-            let certificate = Certificate::parse(&der)?;
-            let mut subject = Vec::new();
-            name::rfc2253(certificate.outline.subject, &mut subject);
-            Some(Entry {
-                role,
-                owner: owner.to_owned(),
-                source: source.clone(),
-                subject: String::from_utf8_lossy(&subject).into_owned(),
-                not_after: certificate.not_after,
-            })
-        })
-        .collect()
-}
-
-fn read(path: &Path) -> Vec<u8> {
-    std::fs::read(path).unwrap_or_default()
-}
-
-fn pattern(pattern: &HostPattern) -> String {
+pub(crate) fn pattern(pattern: &HostPattern) -> String {
     match pattern {
         HostPattern::Any => "*".to_owned(),
         HostPattern::Exact(name) => name.clone(),
@@ -180,5 +175,21 @@ const fn verify(verify: ClientVerify) -> &'static str {
         ClientVerify::Optional => "optional",
         ClientVerify::OptionalNoCa => "optional_no_ca",
         ClientVerify::Off => "off",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_within_a_wildcard_is_seen() {
+        let exact = |name: &str| HostPattern::Exact(name.to_owned());
+        let wildcard = HostPattern::Wildcard("a.test".to_owned());
+        assert!(covers(&wildcard, &exact("x.a.test")));
+        assert!(!covers(&wildcard, &exact("x.y.a.test")));
+        assert!(!covers(&wildcard, &exact("a.test")));
+        assert!(covers(&HostPattern::Any, &wildcard));
+        assert!(!covers(&exact("x.a.test"), &wildcard));
     }
 }

@@ -11,8 +11,10 @@ use std::time::Duration;
 use ferrule_config::model::Runtime;
 use ferrule_config::{Draft, Problems};
 
+use super::board::Board;
 use super::clock;
 use super::diagnostics::LevelSwitch;
+use super::doors::{Doors, PreparedDoors};
 use super::log_writer::{LogOutputs, LogWriter};
 use super::resolve::Resolver;
 use super::watch::Watch;
@@ -54,6 +56,10 @@ pub struct Reloader {
     pub(super) watch: Watch,
     /// `[runtime]` as the process was started with.
     pub started_with: Runtime,
+    /// Where everybody can see what is in force.
+    pub(crate) board: Arc<Board>,
+    /// The metrics endpoint and the admin socket.
+    pub(crate) doors: Doors,
     /// How often a reload was taken.
     pub taken: u64,
     /// How often a reload was refused.
@@ -71,6 +77,8 @@ pub enum Refused {
     Log(&'static str, io::Error),
     /// New addresses cannot be listened on.
     Bind(Vec<BindError>),
+    /// The metrics endpoint or the admin socket cannot be opened.
+    Door(String),
 }
 
 impl fmt::Display for Refused {
@@ -83,6 +91,7 @@ impl fmt::Display for Refused {
                 }
                 Ok(())
             }
+            Self::Door(words) => out.write_str(words),
             Self::Log(key, error) => write!(out, "{key} cannot be opened: {error}"),
             Self::Bind(errors) => {
                 for (position, error) in errors.iter().enumerate() {
@@ -102,6 +111,7 @@ impl Reloader {
         match (self.read)().map_err(Refused::Problems).and_then(|draft| self.try_reload(draft)) {
             Ok(late) => {
                 self.taken = self.taken.saturating_add(1);
+                self.board.reloaded(Ok(self.current.number));
                 tracing::info!(
                     "reloaded generation {} in {} ms",
                     self.current.number,
@@ -111,6 +121,7 @@ impl Reloader {
             }
             Err(refused) => {
                 self.refused = self.refused.saturating_add(1);
+                self.board.reloaded(Err(refused.to_string().lines().map(str::to_owned).collect()));
                 // One event for each reason: a log is read line by line.
                 for reason in refused.to_string().lines() {
                     tracing::error!("reload refused: {reason}");
@@ -125,6 +136,13 @@ impl Reloader {
         }
     }
 
+    /// The same for somebody who waits for the answer.
+    pub fn reload_for(&mut self, ticket: u64) {
+        self.reload();
+        let how = self.board.reloads().last;
+        self.board.answer(ticket, how.unwrap_or(Ok(self.current.number)));
+    }
+
     /// Looks at the files of the configuration in force, and reads all of them again if one has
     /// changed. Either outcome is logged.
     pub fn look_at_files(&mut self) {
@@ -137,11 +155,13 @@ impl Reloader {
         match self.try_reload(self.current.draft()) {
             Ok(late) => {
                 let number = self.current.number;
+                self.board.reloaded(Ok(number));
                 tracing::info!(file = first, more, "files read again: generation {number}");
                 warn_of_late(&late);
             }
             Err(refused) => {
                 self.files_refused = self.files_refused.saturating_add(1);
+                self.board.reloaded(Err(refused.to_string().lines().map(str::to_owned).collect()));
                 // Half of a renewal looks like this until the other half comes.
                 for reason in refused.to_string().lines() {
                     tracing::warn!("changed file refused: {reason}");
@@ -161,6 +181,7 @@ impl Reloader {
         let log = &generation.config.log;
         let outputs = LogOutputs::open(log).map_err(|(key, error)| Refused::Log(key, error))?;
         let prepared = self.listeners.prepare(&generation.config).map_err(Refused::Bind)?;
+        let doors = self.doors.prepare(&generation.config).map_err(Refused::Door)?;
         // From here on nothing can fail.
         self.writer.redirect(outputs);
         self.level.set(log.level);
@@ -172,23 +193,32 @@ impl Reloader {
                 "{field}: the list of {issuer} in {source} is older than the one before"
             );
         }
-        self.hand_over(&generation, prepared);
+        self.hand_over(&generation, prepared, doors);
         self.current = generation;
         self.watch = watch;
         Ok(wait_for_cores(&self.links, number, CORES_PATIENCE))
     }
 
     /// Posts one handover to every core.
-    pub fn hand_over(&mut self, generation: &Arc<Generation>, prepared: Prepared) {
+    pub(crate) fn hand_over(
+        &mut self,
+        generation: &Arc<Generation>,
+        prepared: Prepared,
+        doors: PreparedDoors,
+    ) {
         let addresses = self.resolver.find(generation, NAMES_PATIENCE);
-        for (core, link) in self.links.iter().enumerate() {
+        let meters: Vec<_> = self.links.iter().map(|_| Arc::new(generation.meters())).collect();
+        self.board.put_up(generation, meters.clone(), prepared.bound());
+        for ((core, link), meters) in self.links.iter().enumerate().zip(meters) {
             link.generation.post(Arc::new(Handover {
                 generation: Arc::clone(generation),
                 listeners: prepared.of_core(core),
                 addresses: Arc::clone(&addresses),
+                meters,
             }));
         }
         self.listeners.commit(prepared);
+        self.doors.commit(doors);
         self.resolver.publish(generation, &addresses);
     }
 }
@@ -292,6 +322,10 @@ pub(crate) mod testing {
         let writer = LogWriter::start(outputs, Vec::new()).unwrap();
         let listeners = Listeners::new(links.len());
         let prepared = listeners.prepare(&first.config).unwrap();
+        let board = Arc::new(Board::new(links.clone()));
+        let (orders, _) = std::sync::mpsc::channel();
+        let doors = Doors::of(&board, orders);
+        let doors_prepared = doors.prepare(&first.config).unwrap();
         let mut reloader = Reloader {
             read,
             assemble,
@@ -302,12 +336,14 @@ pub(crate) mod testing {
             links,
             listeners,
             writer,
+            board,
+            doors,
             watch,
             taken: 0,
             refused: 0,
             files_refused: 0,
         };
-        reloader.hand_over(&first, prepared);
+        reloader.hand_over(&first, prepared, doors_prepared);
         reloader
     }
 }

@@ -15,6 +15,8 @@ use signal_hook::iterator::Signals;
 pub enum Order {
     /// `SIGHUP`: load the file again.
     Reload,
+    /// The same, asked for at the admin socket; the answer goes under this number.
+    ReloadFor(u64),
     /// `SIGTERM`, `SIGQUIT`, `SIGINT`: drain, then end. A second one: end at once.
     Stop,
     /// `SIGUSR1`: open the log files anew.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use super::board::Board;
 use super::clock;
 use super::reload::Reloader;
 use super::signals::Order;
@@ -50,6 +51,7 @@ pub fn supervise(cores: &dyn Cores, reloader: &mut Reloader, orders: &Receiver<O
     let lost = loop {
         match orders.recv_timeout(TICK) {
             Ok(Order::Reload) => reloader.reload(),
+            Ok(Order::ReloadFor(ticket)) => reloader.reload_for(ticket),
             Ok(Order::ReopenLogs) => {
                 reloader.writer.reopen();
                 tracing::info!("log files opened anew");
@@ -69,7 +71,8 @@ pub fn supervise(cores: &dyn Cores, reloader: &mut Reloader, orders: &Receiver<O
         stop(cores);
         Ended::CoreLost
     } else {
-        drain(cores, orders, reloader.current.config.runtime.shutdown_timeout)
+        let patience = reloader.current.config.runtime.shutdown_timeout;
+        drain(cores, orders, &reloader.board, patience)
     };
     for line in summary(cores.links(), started.elapsed()) {
         tracing::info!("{line}");
@@ -78,7 +81,7 @@ pub fn supervise(cores: &dyn Cores, reloader: &mut Reloader, orders: &Receiver<O
 }
 
 /// Lets the cores finish what they have, up to the deadline or a second order to stop.
-fn drain(cores: &dyn Cores, orders: &Receiver<Order>, patience: Duration) -> Ended {
+fn drain(cores: &dyn Cores, orders: &Receiver<Order>, board: &Board, patience: Duration) -> Ended {
     let started = clock::monotonic();
     advance(cores, Phase::Draining);
     let open: u64 = cores.links().iter().map(|link| link.connections()).sum();
@@ -94,6 +97,9 @@ fn drain(cores: &dyn Cores, orders: &Receiver<Order>, patience: Duration) -> End
                 return stop(cores);
             }
             Ok(Order::Reload) => tracing::warn!("no reload during a drain"),
+            Ok(Order::ReloadFor(ticket)) => {
+                board.answer(ticket, Err(vec!["no reload during a drain".to_owned()]));
+            }
             Ok(Order::ReopenLogs) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => std::thread::park_timeout(DRAIN_TICK),
         }
@@ -184,16 +190,7 @@ fn summary(links: &[Arc<CoreLink>], elapsed: Duration) -> Vec<String> {
     let elapsed_ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX).max(1);
     let lines = links.iter().map(|link| {
         let snapshot = link.counters.snapshot();
-        let requests: u64 = [
-            Counter::Responses1xx,
-            Counter::Responses2xx,
-            Counter::Responses3xx,
-            Counter::Responses4xx,
-            Counter::Responses5xx,
-        ]
-        .into_iter()
-        .map(|counter| snapshot.get(counter))
-        .sum();
+        let requests = snapshot.requests();
         let busy = snapshot.get(Counter::BusyNanoseconds);
         let permille = u128::from(busy) * 1000 / u128::from(elapsed_ns);
         format!(
@@ -273,7 +270,7 @@ mod tests {
         let links = vec![Arc::new(CoreLink::new(0))];
         let cores = Scripted { links, end_at: Phase::Stopping, lost: AtomicBool::new(false) };
         let (_sender, orders) = mpsc::channel();
-        assert_eq!(drain(&cores, &orders, Duration::ZERO), Ended::Stopped);
+        assert_eq!(drain(&cores, &orders, &Board::new(Vec::new()), Duration::ZERO), Ended::Stopped);
         assert_eq!(cores.links[0].phase.get(), Phase::Stopping);
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Words<'a> {
     pub(super) title: &'a str,
     /// More about it.
     pub(super) reason: Option<&'a str>,
+    /// Why a certificate was refused: members of the JSON object, from the first comma on.
+    pub(super) details: &'a str,
 }
 
 /// A body, not written yet.
@@ -41,12 +43,16 @@ pub(super) enum Body<'a> {
     Own(PageMedia, [&'a [u8]; PIECES]),
 }
 
-const PIECES: usize = 11;
+const PIECES: usize = 12;
 
 impl<'a> Body<'a> {
     /// Chooses it. `digits` are those of the status.
     pub(super) fn choose(words: &Words<'a>, digits: &'a [u8; 3], manner: &Manner<'a>) -> Self {
         let id = manner.request_id.map_or(&b""[..], |(_, id)| id);
+        // An explanation has one form, and whoever switched it on wants it to be read.
+        if !words.details.is_empty() {
+            return Self::Own(PageMedia::Json, pieces(PageMedia::Json, words, (digits, id)));
+        }
         let pages = manner.pages.map_or(&[][..], |pages| pages.of(words.status.1));
         if let Some(first) = pages.first() {
             let has = |media| pages.iter().any(|page| page.media == media);
@@ -116,6 +122,7 @@ fn pieces<'a>(
             around(reason, b",\"reason\":\""),
             reason,
             around(reason, b"\""),
+            words.details.as_bytes(),
             around(id, b",\"request_id\":\""),
             id,
             if id.is_empty() { b"}" } else { b"\"}" },
@@ -132,6 +139,7 @@ fn pieces<'a>(
             id,
             around(id, b"\n"),
             b"",
+            b"",
         ],
         PageMedia::Html => [
             b"<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Error</title>\n<h1>",
@@ -145,6 +153,7 @@ fn pieces<'a>(
             around(id, b"<p>Request id: <code>"),
             id,
             around(id, b"</code></p>\n"),
+            b"",
         ],
     }
 }

@@ -28,10 +28,14 @@ pub struct Outcome {
     pub body_bytes: u64,
     /// From the first byte of the head to the last byte sent.
     pub request_ms: u64,
+    /// The same in microseconds.
+    pub request_micros: u64,
     /// The upstream's status.
     pub upstream_status: Option<u16>,
     /// From the request's way upstream to the end of the response.
     pub upstream_ms: Option<u64>,
+    /// The same in microseconds; 0 without.
+    pub upstream_micros: u64,
 }
 
 /// How an exchange ended.

@@ -76,6 +76,8 @@ pub struct AnswerTo<'a> {
     /// May the connection live on, as far as the client and we are concerned? What
     /// [`Refusal::closes`] says comes on top.
     pub keep_alive: bool,
+    /// More members for the JSON object, each with a comma in front; may be empty.
+    pub details: &'a str,
     /// For the `Date` field.
     pub http_date: &'a str,
     /// Does it say `Server: ferrule`?
@@ -217,7 +219,8 @@ impl Refusal {
     }
 
     /// OpenSSL's reason, where a certificate was refused.
-    const fn reason(self) -> Option<&'static str> {
+    #[must_use]
+    pub const fn reason(self) -> Option<&'static str> {
         match self {
             Self::BadCertificate(failure) => Some(failure.text()),
             Self::CertificateExpired => Some("certificate has expired"),
@@ -237,6 +240,7 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
         status: (status, refusal.page_status()),
         title: refusal.title(),
         reason: refusal.reason(),
+        details: to.details,
     };
     let digits = digits(status);
     let body = Body::choose(&words, &digits, &to.manner);
@@ -300,6 +304,7 @@ mod tests {
             method,
             version,
             keep_alive,
+            details: "",
             http_date: "now",
             server_tokens: false,
             manner,
@@ -334,6 +339,7 @@ mod tests {
             method: Method::Options,
             version: Version::Http11,
             keep_alive: true,
+            details: "",
             http_date: "now",
             server_tokens: true,
             manner: Manner::default(),
@@ -379,6 +385,7 @@ mod tests {
             method: Method::Get,
             version: Version::Http11,
             keep_alive: true,
+            details: "",
             http_date: "now",
             server_tokens: false,
             manner,

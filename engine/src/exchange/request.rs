@@ -286,6 +286,7 @@ mod tests {
         let values = ClientValues::default();
         ClientIdentity {
             verdict,
+            anchor: None,
             validity: (0, not_after),
             skew: 0,
             leaf_sha256: [0; 32],

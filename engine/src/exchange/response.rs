@@ -117,11 +117,9 @@ pub fn admit_response(
 /// How a body is read, and how it goes out.
 const fn framings(status: u16, body: BodyLength, client: Version) -> (BodyLength, Framing) {
     match (body, client) {
-        // It has no content (RFC 9110, section 15.3.6); what an upstream sends nevertheless is not
-        // read, and its connection ends.
-        (BodyLength::Chunked | BodyLength::UntilClose, _) if status == 205 => {
-            (BodyLength::None, Framing::Length(0))
-        }
+        // It has no content (RFC 9110, section 15.3.6): where no length is given, none is read, and
+        // the upstream's connection ends.
+        (BodyLength::UntilClose, _) if status == 205 => (BodyLength::None, Framing::Length(0)),
         (BodyLength::None, _) => (body, Framing::None),
         (BodyLength::Length(len), _) => (body, Framing::Length(len)),
         (BodyLength::Chunked | BodyLength::UntilClose, Version::Http11) => (body, Framing::Chunked),
@@ -400,11 +398,8 @@ mod tests {
         let unexpected = Err(Fault::Wire(WireError::UnexpectedBody));
         let with = |fields: &str| format!("HTTP/1.1 205 Reset Content\r\n{fields}\r\n");
         assert_eq!(step(&with("Content-Length: 1\r\n"), &ASKED), unexpected);
-        for (fields, reusable) in [
-            ("Content-Length: 0\r\n", true),
-            ("Transfer-Encoding: chunked\r\n", false),
-            ("", false),
-        ] {
+        assert_eq!(step(&with("Transfer-Encoding: chunked\r\n"), &ASKED), unexpected);
+        for (fields, reusable) in [("Content-Length: 0\r\n", true), ("", false)] {
             let (delivery, head) = delivered(&with(fields), &ASKED);
             assert_eq!(head, with("Content-Length: 0\r\n"));
             assert_eq!(delivery.upstream_reusable, reusable, "{fields}");

@@ -62,6 +62,7 @@ impl IdentityCache {
         debug_assert!(judgement.verdict != Verdict::None, "the chain is not empty");
         let mut identity = ClientIdentity::of(chain, judgement.verdict, wanted);
         identity.skew = policy.clock_skew();
+        identity.anchor = judgement.anchor;
         let identity = Rc::new(identity);
         if judgement.verdict != Verdict::Success {
             return identity;

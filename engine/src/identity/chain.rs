@@ -70,6 +70,8 @@ pub enum Verdict {
 pub struct Judgement {
     /// What verification said.
     pub verdict: Verdict,
+    /// Which of the policy's anchors the path of a verified chain ends at.
+    pub anchor: Option<u32>,
     /// First second at which it is so.
     pub from: i64,
     /// First second at which it may be different.
@@ -190,6 +192,11 @@ impl Anchors {
         });
         tell(Step::Searched(search.steps()));
         decided
+    }
+
+    /// Which of [`Self::ders`] this is.
+    fn place(&self, der: &[u8]) -> Option<u32> {
+        self.list.iter().position(|one| one == der).and_then(|at| u32::try_from(at).ok())
     }
 }
 
@@ -327,19 +334,41 @@ impl ClientPolicy {
 /// Judges a client's chain, leaf first, as DER. `now` is Unix seconds.
 #[must_use]
 pub fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verdict {
+    judge_to(chain, policy, now).0
+}
+
+/// The same, telling every path that is tried.
+#[must_use]
+pub fn judge_step_by_step(
+    chain: &[&[u8]],
+    policy: &ClientPolicy,
+    now: i64,
+    tell: &mut dyn FnMut(Step<'_>),
+) -> Verdict {
     if chain.is_empty() {
         return Verdict::None;
     }
-    match policy.anchors.examine(chain, policy.rules(now)) {
+    match policy.anchors.examine_step_by_step(chain, policy.rules(now), tell) {
         Ok(()) => Verdict::Success,
         Err(failure) => Verdict::Failed(failure),
     }
 }
 
+/// The same, with the anchor that a good path ends at.
+fn judge_to(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Option<u32>) {
+    let mut anchor = None;
+    let verdict = judge_step_by_step(chain, policy, now, &mut |step| {
+        let Step::Path(certificates, _, verdict) = step else { return };
+        let last = certificates.last().filter(|_| verdict.is_ok());
+        anchor = last.and_then(|last| policy.anchors.place(last.outline.der));
+    });
+    (verdict, anchor)
+}
+
 /// The same, with the time in which the verdict holds.
 #[must_use]
 pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
-    let verdict = judge(chain, policy, now);
+    let (verdict, anchor) = judge_to(chain, policy, now);
     let (mut from, mut until) = (i64::MIN, i64::MAX);
     // Of a leaf that cannot be read to the end, the dates still choose the word.
     let of_chain = chain
@@ -360,7 +389,7 @@ pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Ju
             }
         }
     }
-    Judgement { verdict, from, until }
+    Judgement { verdict, anchor, from, until }
 }
 
 /// webpki, given exactly the path that was found.

@@ -73,6 +73,52 @@ pub enum VerifyFailure {
 }
 
 impl VerifyFailure {
+    /// All of them, in order.
+    pub const ALL: [Self; 33] = [
+        Self::NoIssuer,
+        Self::NoCrl,
+        Self::Signature,
+        Self::CrlSignature,
+        Self::NotYetValid,
+        Self::Expired,
+        Self::CrlNotYetValid,
+        Self::CrlExpired,
+        Self::BadNotBefore,
+        Self::BadNotAfter,
+        Self::SelfSignedLeaf,
+        Self::SelfSignedInChain,
+        Self::NoLocalIssuer,
+        Self::FirstCertificate,
+        Self::ChainTooLong,
+        Self::Revoked,
+        Self::InvalidCa,
+        Self::PathLength,
+        Self::Purpose,
+        Self::NoCertSign,
+        Self::NoCrlSign,
+        Self::CriticalExtension,
+        Self::Subtree,
+        Self::ExcludedSubtree,
+        Self::SubtreeBounds,
+        Self::ConstraintType,
+        Self::ConstraintSyntax,
+        Self::NameSyntax,
+        Self::Application,
+        Self::LeafKeyTooSmall,
+        Self::CaKeyTooSmall,
+        Self::WeakDigest,
+        Self::Unspecified,
+    ];
+
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// Its place in [`Self::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// `OpenSSL`'s words, as they follow `FAILED:`.
     #[must_use]
     pub const fn text(self) -> &'static str {
@@ -125,3 +171,13 @@ impl VerifyFailure {
         )
     }
 }
+
+// A variant that is missing above does not compile.
+const _: () = {
+    let mut at = 0;
+    while at < VerifyFailure::COUNT {
+        assert!(VerifyFailure::ALL[at] as usize == at);
+        at += 1;
+    }
+    assert!(VerifyFailure::Unspecified as usize + 1 == VerifyFailure::COUNT);
+};

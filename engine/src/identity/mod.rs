@@ -9,6 +9,7 @@ pub mod chain;
 pub mod constraints;
 pub mod crl;
 pub mod der;
+pub mod explain;
 pub mod extensions;
 pub mod failure;
 pub mod name;
@@ -39,6 +40,8 @@ const DAY: i64 = 86_400;
 pub struct ClientIdentity {
     /// What verification said.
     pub verdict: Verdict,
+    /// Which of the policy's anchors the path of a verified chain ends at.
+    pub anchor: Option<u32>,
     /// The leaf's `notBefore` and `notAfter`, Unix seconds; 0 without a certificate or a readable date.
     pub validity: (i64, i64),
     /// Seconds by which its policy lets it end later.
@@ -66,7 +69,15 @@ impl ClientIdentity {
         };
         let Some(leaf) = Outline::read(leaf_der) else {
             let values = ClientValues::render(None, verdict, wanted);
-            return Self { verdict, validity: (0, 0), skew: 0, leaf_sha256, chain: kept, values };
+            return Self {
+                verdict,
+                anchor: None,
+                validity: (0, 0),
+                skew: 0,
+                leaf_sha256,
+                chain: kept,
+                values,
+            };
         };
         let validity = (
             leaf.not_before.seconds_lenient().unwrap_or(0),
@@ -75,7 +86,7 @@ impl ClientIdentity {
         let alt_names = certificate.and_then(|one| one.extensions.alt_names).unwrap_or_default();
         let rendering = Rendering { leaf, alt_names, rest, leaf_sha256 };
         let values = ClientValues::render(Some(&rendering), verdict, wanted);
-        Self { verdict, validity, skew: 0, leaf_sha256, chain: kept, values }
+        Self { verdict, anchor: None, validity, skew: 0, leaf_sha256, chain: kept, values }
     }
 
     /// Nobody: no certificate was sent, or none was asked for.
@@ -83,6 +94,7 @@ impl ClientIdentity {
     pub fn none(wanted: &Wanted) -> Self {
         Self {
             verdict: Verdict::None,
+            anchor: None,
             validity: (0, 0),
             skew: 0,
             leaf_sha256: [0; 32],

@@ -114,7 +114,7 @@ impl Rendering<'_> {
 
 /// Two digits per byte, upper case, `-` in front of a negative number (`i2a_ASN1_INTEGER`), but
 /// never OpenSSL's line break, which no header could carry.
-fn serial(content: &[u8], out: &mut Vec<u8>) {
+pub(super) fn serial(content: &[u8], out: &mut Vec<u8>) {
     let negative = content.first().is_some_and(|first| first & 0x80 != 0);
     let mut digits = content.to_vec();
     if negative {

@@ -71,6 +71,8 @@ pub(crate) fn config() -> Config {
         },
         identity_headers: Vec::new(),
         listens: vec![listen(9080, false), listen(9443, true)],
+        metrics: None,
+        admin: None,
         servers: Vec::new(),
         upstreams: vec![upstream(PassHost::Pass, Scheme::Http)],
         routes: Vec::new(),
@@ -153,6 +155,7 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
             clock_skew: Duration::ZERO,
             revocation: None,
             send_ca_names: true,
+            explain: false,
         }),
     }
 }

@@ -241,6 +241,20 @@ impl Snapshot {
         self.values.get(counter as usize).copied().unwrap_or(0)
     }
 
+    /// Requests, whatever became of them.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        [
+            Counter::Responses1xx,
+            Counter::Responses2xx,
+            Counter::Responses3xx,
+            Counter::Responses4xx,
+            Counter::Responses5xx,
+        ]
+        .into_iter()
+        .fold(0, |sum, counter| sum.wrapping_add(self.get(counter)))
+    }
+
     /// Handshakes, whatever became of them.
     #[must_use]
     pub fn handshakes(&self) -> u64 {

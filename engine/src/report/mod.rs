@@ -4,16 +4,24 @@
 //! own counters. Nothing here waits, locks or allocates once warm; whoever reads does the work.
 
 pub mod access_log;
+pub mod cells;
 pub mod counters;
 pub mod diagnostics;
+pub mod events;
+pub mod histogram;
 #[cfg(feature = "io")]
 pub mod log_ring;
+pub mod meters;
+pub mod radar;
 #[cfg(feature = "io")]
 pub mod reporter;
 
 pub use counters::{Counter, Counters, Snapshot};
 pub use diagnostics::RateLimit;
+pub use events::{EventSums, Events, HandshakeFault, Shaken};
 #[cfg(feature = "io")]
 pub use log_ring::{LogConsumer, LogProducer, log_ring};
+pub use meters::Meters;
+pub use radar::{Blip, Blips, Radar};
 #[cfg(feature = "io")]
-pub use reporter::Reporter;
+pub use reporter::{Books, Reporter};

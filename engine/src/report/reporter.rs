@@ -2,17 +2,32 @@
 
 use super::access_log;
 use super::counters::{Counter, Counters};
+use super::events::Events;
 use super::log_ring::LogProducer;
+use super::meters::Meters;
 use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::Refusal;
-use crate::plan::Plan;
 use crate::plan::facts::Facts;
+use crate::plan::{ListenerId, Plan};
 
 /// A core's own end of the access log. Allocates nothing once its line buffer has grown.
 #[derive(Debug)]
 pub struct Reporter {
     log: LogProducer,
     line: Vec<u8>,
+}
+
+/// Where one exchange is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Books<'a> {
+    /// What the core counts.
+    pub counters: &'a Counters,
+    /// What the core saw.
+    pub events: &'a Events,
+    /// What it counts under the generation that served the exchange.
+    pub meters: &'a Meters,
+    /// The listener, as that generation counts.
+    pub listener: ListenerId,
 }
 
 impl Reporter {
@@ -25,12 +40,18 @@ impl Reporter {
     /// One exchange is over. `facts.log` must be the outcome's, see [`Outcome::log_facts`].
     pub fn finished(
         &mut self,
-        counters: &Counters,
+        books: Books<'_>,
         plan: &Plan,
         facts: &Facts<'_>,
         outcome: &Outcome,
     ) {
+        let Books { counters, events, meters, listener } = books;
         count(counters, outcome);
+        meters.request(listener, outcome.route, outcome.status_logged());
+        events.timed(outcome);
+        if let Ended::Refused(refusal) = outcome.ended {
+            events.refused(refusal);
+        }
         if let Some(format) = &plan.access_log {
             access_log::write_line(format, facts, &mut self.line);
             if !self.log.push(&self.line) {

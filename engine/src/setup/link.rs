@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Addresses, Generation};
 use crate::plan::ListenerId;
-use crate::report::Counters;
+use crate::report::{Blips, Counters, Events, Meters};
 
 /// One core's end and control's end of everything they share. Made once, lives as long as the process.
 #[derive(Debug, Default)]
@@ -25,6 +25,12 @@ pub struct CoreLink {
     pub phase: PhaseCell,
     /// What the core counted; it is the only writer.
     pub counters: Counters,
+    /// What the core saw of refusals, faults, handshakes and times; it is the only writer.
+    pub events: Events,
+    /// The clients that the core remembers, when it was asked for them last.
+    pub clients: Mailbox<Blips>,
+    /// How often control asked for them. Stored by control.
+    clients_asked: AtomicU64,
     /// The driver the core runs on; set by the core before it accepts.
     pub driver: DriverCell,
     /// The newest generation that this core serves (0: none yet). Stored by the core, with
@@ -74,6 +80,21 @@ impl CoreLink {
         self.connections.load(Ordering::Relaxed)
     }
 
+    /// Control: hand out the clients that you remember. One asker at a time.
+    pub fn ask_clients(&self) {
+        let next = self.clients_asked.load(Ordering::Relaxed).wrapping_add(1);
+        self.clients_asked.store(next, Ordering::Release);
+    }
+
+    /// Core: was I asked since the last time? One load if not.
+    #[must_use]
+    pub fn clients_wanted(&self, seen: &mut u64) -> bool {
+        let asked = self.clients_asked.load(Ordering::Acquire);
+        let wanted = asked != *seen;
+        *seen = asked;
+        wanted
+    }
+
     /// Core: still alive.
     pub fn beat(&self) {
         // The core is the only writer, so this needs no read-modify-write.
@@ -93,6 +114,8 @@ impl CoreLink {
 pub struct Seen {
     generation: u64,
     addresses: u64,
+    /// For [`CoreLink::clients_wanted`].
+    pub clients_asked: u64,
 }
 
 /// What a look at the link found. Take the handover first, then the addresses, if their
@@ -154,6 +177,8 @@ pub struct Handover {
     pub listeners: Vec<OpenListener>,
     /// Addresses of the generation's nodes as far as they are known.
     pub addresses: Arc<Addresses>,
+    /// What this core counts under the generation; it is the only writer.
+    pub meters: Arc<Meters>,
 }
 
 /// A bound, listening socket of one core.

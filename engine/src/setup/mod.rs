@@ -16,6 +16,7 @@ use std::sync::Arc;
 use ferrule_config::{Config, Draft, Problems};
 
 use crate::plan::Plan;
+use crate::report::Meters;
 use crate::tls::TlsSettings;
 use crate::tls::tickets::TicketKeys;
 
@@ -35,6 +36,17 @@ pub struct Generation {
     pub tls: TlsSettings,
     /// What is not wrong, but should be looked at. Holds no errors.
     pub warnings: Problems,
+}
+
+impl Generation {
+    /// Fresh meters for one core.
+    #[must_use]
+    pub fn meters(&self) -> Meters {
+        let anchors = self.tls.servers.iter().map(|server| {
+            server.policy.as_deref().map_or(0, |policy| policy.anchors().ders().len())
+        });
+        Meters::new(self.plan.listeners().len(), self.plan.routes().len(), anchors)
+    }
 }
 
 /// Loads a file and everything it names. `env` answers for `${env:NAME}`; `now` is Unix seconds.

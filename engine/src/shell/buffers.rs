@@ -198,6 +198,7 @@ pub struct Buffers {
     rented: [Cell<u32>; 3],
     /// The fewest free ones since the last [`Buffers::trim`]: nobody has needed those.
     spare: [Cell<usize>; 3],
+    peak: [Cell<u32>; 3],
 }
 
 impl Buffers {
@@ -206,6 +207,11 @@ impl Buffers {
     pub fn rent(&self, size: Size) -> Buffer {
         if let Some(count) = self.rented.get(size.index()) {
             count.set(count.get() + 1);
+            if let Some(peak) = self.peak.get(size.index())
+                && peak.get() < count.get()
+            {
+                peak.set(count.get());
+            }
         }
         let free = self.free.get(size.index()).and_then(|list| {
             let mut list = list.borrow_mut();
@@ -265,6 +271,20 @@ impl Buffers {
         larger
     }
 
+    /// The most buffers that were ever out: small, record, body.
+    #[must_use]
+    pub fn peak(&self) -> [u32; 3] {
+        [0, 1, 2].map(|index: usize| self.peak.get(index).map_or(0, Cell::get))
+    }
+
+    /// Buffers at hand: small, record, body.
+    #[must_use]
+    pub fn free(&self) -> [u32; 3] {
+        let count = |list: &RefCell<Vec<Buffer>>| u32::try_from(list.borrow().len());
+        [0, 1, 2]
+            .map(|index: usize| self.free.get(index).map_or(0, |list| count(list).unwrap_or(0)))
+    }
+
     /// Buffers out now: small, record, body.
     #[must_use]
     pub fn rented(&self) -> [u32; 3] {
@@ -300,6 +320,7 @@ mod tests {
         let buffer = buffers.enlarge(buffer, Size::Record);
         assert_eq!(buffer.filled(), &[7; 1_024]);
         assert_eq!(buffers.rented(), [0, 1, 0]);
+        assert_eq!((buffers.free(), buffers.peak()), ([1, 0, 0], [1, 1, 0]));
     }
 
     #[test]

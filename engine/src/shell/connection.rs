@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::account;
 use super::client::{Client, HeadRead};
 use super::core::{Core, Work};
 use super::deadlines::Shut;
@@ -22,7 +23,7 @@ use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::exchange::reuse::{self, Bodies, ClientEnd};
 use crate::exchange::{Admission, admit};
 use crate::plan::{Facts, ListenerId};
-use crate::report::Counter;
+use crate::report::{Books, Counter};
 use crate::wire::head::parse_request;
 
 /// How long a closing connection may be silent before it is cut: closing at once with unread bytes
@@ -190,8 +191,11 @@ async fn refuse(
         pages: Some(&plan.error_pages),
         request_id: marks.named(plan),
     };
+    let details = account::details(client, refusal);
+    account::refused(client, refusal);
     let body = client.core.clock.with_now(|now| {
         let to = AnswerTo {
+            details: &details,
             method: request.head.method,
             version: request.head.version,
             keep_alive,
@@ -216,6 +220,7 @@ fn report(client: &Client, work: &Work, (buf, started): (&[u8], Duration), mut o
     let plan = &client.live.generation.plan;
     let took = core.clock.elapsed().saturating_sub(started);
     outcome.request_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    outcome.request_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let route_id = outcome.route.map_or("", |route| &plan.route(route).id);
     let node = outcome.upstream.zip(outcome.node);
     let node = node.and_then(|(up, node)| plan.upstream(up).nodes.get(node.0 as usize));
@@ -225,7 +230,13 @@ fn report(client: &Client, work: &Work, (buf, started): (&[u8], Duration), mut o
             (!buf.is_empty()).then(|| Client::request_facts(buf, &work.request, route_id));
         let marks = Some(&work.marks);
         let facts = Facts { log: Some(&log), marks, ..client.facts(now, request) };
-        core.reporter.borrow_mut().finished(core.counters(), plan, &facts, &outcome);
+        let books = Books {
+            counters: core.counters(),
+            events: core.events(),
+            meters: &client.live.meters,
+            listener: client.listener,
+        };
+        core.reporter.borrow_mut().finished(books, plan, &facts, &outcome);
     });
 }
 

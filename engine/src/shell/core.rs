@@ -18,9 +18,12 @@ use super::stream::Stream;
 use crate::exchange::Scratch;
 use crate::exchange::balance::{Balancer, Tried};
 use crate::exchange::pool::Pool;
+use crate::exchange::refusal::Refusal;
 use crate::identity::IdentityCache;
 use crate::plan::{ListenerId, Marks, NodeIndex, ServerId, UpstreamId};
-use crate::report::{Counter, Counters, LogProducer, RateLimit, Reporter};
+use crate::report::{
+    Counter, Counters, Events, HandshakeFault, LogProducer, Meters, Radar, RateLimit, Reporter,
+};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 use crate::wire::head::ResponseHead;
 
@@ -61,18 +64,16 @@ pub struct Work {
 /// Diagnostics whose number a peer decides, and which are therefore limited.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LogCause {
-    /// A client's handshake failed.
-    Handshake = 0,
     /// An upstream node could not be reached.
-    UpstreamConnect = 1,
+    UpstreamConnect = 0,
     /// The kernel had no descriptor or memory for us.
-    Exhausted = 2,
+    Exhausted = 1,
     /// An upstream's answer is none.
-    UpstreamAnswer = 3,
+    UpstreamAnswer = 2,
     /// A connected client is not trusted any more.
-    Revoked = 4,
+    Revoked = 3,
     /// An address had too many connections.
-    Address = 5,
+    Address = 4,
 }
 
 /// One data core.
@@ -91,6 +92,8 @@ pub struct Core {
     pub pool: RefCell<Pool<Stream>>,
     /// What is done with every finished exchange.
     pub reporter: RefCell<Reporter>,
+    /// The clients whose certificates expire soonest.
+    pub radar: RefCell<Radar>,
     /// Client connections with a certificate.
     pub roll: Roll,
     /// Client connections open now.
@@ -106,8 +109,12 @@ pub struct Core {
     works: RefCell<Vec<Box<Work>>>,
     /// The fewest free ones since the last [`Core::trim`].
     works_spare: Cell<usize>,
-    limits: RefCell<RateLimit<6>>,
+    limits: RefCell<RateLimit<5>>,
+    complaints: RefCell<RateLimit<COMPLAINTS>>,
 }
+
+/// Kinds of lines about clients that were turned away: handshakes first, then requests.
+const COMPLAINTS: usize = HandshakeFault::COUNT + Refusal::COUNT;
 
 /// One generation as one core sees it.
 pub struct Live {
@@ -115,6 +122,8 @@ pub struct Live {
     pub generation: Arc<Generation>,
     /// Identities seen under it.
     pub identities: RefCell<IdentityCache>,
+    /// What is counted under it.
+    pub meters: Arc<Meters>,
     addresses: RefCell<Arc<Addresses>>,
     balancers: Vec<RefCell<Balancer>>,
     /// Server names seen, by listener, and what they lead to.
@@ -143,6 +152,7 @@ impl Live {
         Self {
             generation,
             identities: RefCell::new(IdentityCache::default()),
+            meters: Arc::clone(&handover.meters),
             addresses: RefCell::new(Arc::clone(&handover.addresses)),
             balancers,
             names: RefCell::default(),
@@ -222,6 +232,7 @@ impl Core {
             random: Random::default(),
             pool: RefCell::new(Pool::new(seed)),
             reporter: RefCell::new(Reporter::new(log)),
+            radar: RefCell::new(Radar::default()),
             roll: Roll::default(),
             open: Cell::new(0),
             tls_fast_path,
@@ -231,6 +242,7 @@ impl Core {
             works: RefCell::new(Vec::new()),
             works_spare: Cell::new(0),
             limits: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
+            complaints: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
         }
     }
 
@@ -284,6 +296,13 @@ impl Core {
         self.limits.borrow_mut().allow(cause as usize, second)
     }
 
+    /// The same for a client that was turned away, for the reason with this number: a handshake's
+    /// [`HandshakeFault::index`], or behind all of these a request's [`Refusal::index`].
+    pub fn allow_complaint(&self, reason: usize) -> Option<u64> {
+        let second = u64::try_from(self.clock.unix_seconds()).unwrap_or(0);
+        self.complaints.borrow_mut().allow(reason, second)
+    }
+
     /// The generation that new requests get.
     #[must_use]
     pub fn live(&self) -> Rc<Live> {
@@ -311,6 +330,12 @@ impl Core {
     /// Counts one.
     pub fn count(&self, counter: Counter) {
         self.counters().add(counter, 1);
+    }
+
+    /// The core's events.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.link.events
     }
 
     /// The core's counters.

@@ -104,6 +104,7 @@ pub async fn forward(
             Tryout::Failed(failed) => failed,
         };
         last = failed.refusal;
+        request.core.events().upstream_fault(failed.refusal);
         let decision = decide(Attempt {
             failure: failed.failure,
             reused: failed.reused,
@@ -312,7 +313,11 @@ async fn exchange(
             let how = (&upload, &progress, bodies);
             let failed = failed((lease, uploads), &error, how, outcome);
             match (outcome.ended, &failed) {
-                (Ended::ResponseCutOff(fault), _) => note_fault(request.core, &upstream.id, fault),
+                // One that may be tried again is counted where that is decided.
+                (Ended::ResponseCutOff(fault), _) => {
+                    request.core.events().upstream_fault(Refusal::BadResponse(fault));
+                    note_fault(request.core, &upstream.id, fault);
+                }
                 (_, Tryout::Failed(Failed { refusal: Refusal::BadResponse(fault), .. })) => {
                     note_fault(request.core, &upstream.id, *fault);
                 }
@@ -343,6 +348,7 @@ fn note(request: &Request<'_>, progress: &Progress, started: Duration, outcome: 
         outcome.upstream_status = Some(delivery.status);
         let took = request.core.clock.elapsed().saturating_sub(started);
         outcome.upstream_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        outcome.upstream_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         request.core.counters().add(Counter::UpstreamBytesIn, progress.body_bytes);
     }
 }

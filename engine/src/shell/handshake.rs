@@ -11,8 +11,9 @@ use ferrule_config::model::OnRevoke;
 use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
+use super::account;
 use super::client::Client;
-use super::core::{Core, Live, LogCause};
+use super::core::{Core, Live};
 use super::deadlines::Shut;
 use super::net::TcpStream;
 use super::reader::Wait;
@@ -139,13 +140,13 @@ pub async fn open(
 }
 
 /// Why a client connection did not come to be.
-enum Failure {
+pub enum Failure {
     /// Its first bytes are not a hello we take.
     Hello(HelloError),
     /// Nothing is configured for its server name.
     UnknownName(Option<String>),
-    /// The certificate is not good, for OpenSSL's reason.
-    Certificate(Option<String>, VerifyFailure),
+    /// The certificate is not good, for OpenSSL's reason; with what was shown.
+    Certificate(Option<String>, VerifyFailure, Vec<Vec<u8>>),
     /// rustls read another server name than we did.
     NameDiffers(Option<String>),
     /// The handshake failed.
@@ -163,6 +164,7 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
         let error = Cut::Tls(SessionError::Tls(Box::new(error)));
         Failure::Handshake(hello.sni.clone(), error)
     })?;
+    client.server = Some(server);
     client.stream.security.borrow_mut().session = Session::Server(Box::new(connection));
     let mut notes = HandshakeNotes::new(name);
     let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
@@ -171,12 +173,11 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     if let Err(cut) = drive(&core, &mut client.stream, wait, Some(noted)).await {
         let name = hello.sni;
         return Err(match notes.client_failure() {
-            Some(reason) => Failure::Certificate(name, reason),
+            Some(reason) => Failure::Certificate(name, reason, notes.take_refused()),
             None if notes.name_differs() => Failure::NameDiffers(name),
             None => Failure::Handshake(name, cut),
         });
     }
-    client.server = Some(server);
     take_identity(client, server);
     let mut resumed = false;
     if let Session::Server(connection) = &client.stream.security.borrow().session {
@@ -191,6 +192,7 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     client.render_identity();
     enter(client);
     core.count(if resumed { Counter::HandshakesResumed } else { Counter::HandshakesFull });
+    account::admitted(client, server, resumed);
     Ok(())
 }
 
@@ -343,12 +345,14 @@ fn enter(client: &mut Client) {
 async fn refuse(client: &mut Client, failure: &Failure) {
     let core = Rc::clone(&client.core);
     core.count(Counter::HandshakesFailed);
-    note(client, failure);
+    account::turned_away(client, failure);
     let mut words = Vec::new();
     match failure {
         Failure::Hello(HelloError::PlainHttp) => {
+            core.events().refused(Refusal::PlainHttpOnTls);
             core.clock.with_now(|now| {
                 let to = AnswerTo {
+                    details: "",
                     method: Method::Get,
                     version: Version::Http11,
                     keep_alive: false,
@@ -385,41 +389,5 @@ async fn refuse(client: &mut Client, failure: &Failure) {
         if source.receive(Wait { time, shut: Shut::Both, idle: true }).await.is_err() {
             return;
         }
-    }
-}
-
-fn note(client: &Client, failure: &Failure) {
-    if !client.live.generation.config.log.handshake_failures {
-        return;
-    }
-    let (name, reason) = match failure {
-        Failure::Hello(error) => (None, format!("{error:?}")),
-        Failure::UnknownName(name) => (name.as_deref(), "unknown server name".to_owned()),
-        Failure::Certificate(name, failure) => {
-            (name.as_deref(), format!("client certificate: {}", failure.text()))
-        }
-        Failure::NameDiffers(name) => (name.as_deref(), "its server name is ambiguous".to_owned()),
-        Failure::Handshake(name, cut) => (name.as_deref(), describe(cut)),
-    };
-    if let Some(suppressed) = client.core.allow_log(LogCause::Handshake) {
-        tracing::info!(
-            client = %client.facts.remote_addr,
-            sni = name.unwrap_or_default(),
-            reason,
-            suppressed,
-            "a TLS handshake failed"
-        );
-    }
-}
-
-fn describe(cut: &Cut) -> String {
-    match cut {
-        Cut::Ended => "the client left".to_owned(),
-        Cut::Failed(kind) => kind.to_string(),
-        Cut::TimedOut => "it took too long".to_owned(),
-        Cut::Tls(SessionError::Tls(error)) => error.to_string(),
-        Cut::Tls(SessionError::Record(fault)) => fault.text().to_owned(),
-        Cut::Tls(SessionError::Closed) => "the client ended the session".to_owned(),
-        Cut::Tls(SessionError::Exhausted) => "no room".to_owned(),
     }
 }

@@ -6,6 +6,7 @@
 //! [`net`]. Read [`connection`] first.
 
 pub mod accept;
+pub mod account;
 pub mod buffers;
 pub mod client;
 pub mod clock;

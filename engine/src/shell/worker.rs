@@ -14,7 +14,7 @@ use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::TICK;
 use super::driver;
 use super::net::{self, Canceller, TcpListener};
-use crate::report::{Counter, LogProducer};
+use crate::report::{Blips, Counter, LogProducer};
 use crate::setup::clients::Clients;
 use crate::setup::{CoreLink, Driver, Handover, News, OpenListener, Phase, Seen};
 
@@ -115,6 +115,12 @@ impl Worker {
             core.link.beat();
             core.link.set_connections(u64::from(core.open.get()));
             self.measure();
+            self.tell_holdings();
+            let core = &self.core;
+            if core.link.clients_wanted(&mut self.seen.clients_asked) {
+                let clients = core.radar.borrow_mut().copy(core.clock.unix_seconds());
+                core.link.clients.post(Arc::new(Blips(clients)));
+            }
             self.take_news();
             self.core.roll.tick(&self.core);
             match self.core.link.phase.get() {
@@ -220,6 +226,22 @@ impl Worker {
             running.end();
         }
         self.running.clear();
+    }
+
+    /// What the core holds of its own, for whoever looks.
+    fn tell_holdings(&self) {
+        let (core, holdings) = (&self.core, &self.core.events().holdings);
+        holdings.pool_idle.set(u64::try_from(core.pool.borrow().len()).unwrap_or(u64::MAX));
+        let levels = [
+            (&holdings.buffers_rented, core.buffers.rented()),
+            (&holdings.buffers_free, core.buffers.free()),
+            (&holdings.buffers_peak, core.buffers.peak()),
+        ];
+        for (tallies, counts) in levels {
+            for (tally, count) in tallies.iter().zip(counts) {
+                tally.set(count.into());
+            }
+        }
     }
 
     /// The thread's processor time since the last look.

@@ -11,6 +11,10 @@ use rustls::SignatureScheme;
 use super::hello::normal_name;
 use crate::identity::VerifyFailure;
 
+/// Certificates of a refused chain that are kept for the log, and bytes of each.
+const REFUSED_MAX: usize = 10;
+const REFUSED_BYTES_MAX: usize = 16 * 1024;
+
 /// The notes of one connection's handshake; kept with the connection until it is over.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct HandshakeNotes {
@@ -18,6 +22,7 @@ pub struct HandshakeNotes {
     leaf_expiry: Option<i64>,
     client_sigalg: Option<SignatureScheme>,
     client_failure: Option<VerifyFailure>,
+    refused: Vec<Vec<u8>>,
     name_differs: bool,
 }
 
@@ -73,6 +78,12 @@ impl HandshakeNotes {
         self.client_failure
     }
 
+    /// The chain that was refused, leaf first; rustls does not keep it. Bounded.
+    #[must_use]
+    pub fn take_refused(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.refused)
+    }
+
     /// `$ssl_client_sigalg`, as OpenSSL names it; empty without a certificate or after resumption.
     #[must_use]
     pub const fn client_sigalg(&self) -> &'static str {
@@ -97,8 +108,12 @@ pub(super) fn note_leaf_expiry(end: i64) {
 }
 
 /// The client's chain was refused during the handshake.
-pub(super) fn note_client_failure(failure: VerifyFailure) {
-    with_running(|running| running.notes.client_failure = Some(failure));
+pub(super) fn note_client_failure(failure: VerifyFailure, chain: &[&[u8]]) {
+    with_running(|running| {
+        running.notes.client_failure = Some(failure);
+        let first = chain.iter().take(REFUSED_MAX).filter(|der| der.len() <= REFUSED_BYTES_MAX);
+        running.notes.refused = first.map(|der| der.to_vec()).collect();
+    });
 }
 
 /// The client proved possession with this.

@@ -353,7 +353,7 @@ impl ClientCertVerifier for ClientCheck {
             if Gate::of(self.verify, verdict) != Gate::Pass
                 && let Verdict::Failed(failure) = verdict
             {
-                handshake::note_client_failure(failure);
+                handshake::note_client_failure(failure, &presented);
                 return Err(Error::InvalidCertificate(alert_for(failure)));
             }
         }

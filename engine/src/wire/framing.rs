@@ -38,7 +38,8 @@ pub fn request_body(buf: &[u8], head: &RequestHead) -> Result<BodyLength, WireEr
 /// A response to HEAD and a 304 may describe the body that they do not have; a 1xx and a 204 may not
 /// (RFC 9112, section 6.1; RFC 9110, section 8.6). The field's `Content-Length: 0` in a 204 passes,
 /// anything else there is refused: recipients disagree about whether a body follows. A 205 has no
-/// content either (RFC 9110, section 15.3.6), so one that announces some is refused as well.
+/// content either (RFC 9110, section 15.3.6), so one that announces some is refused as well, and so
+/// is one in chunks: whether there is any would show only after its head has been passed on.
 ///
 /// # Errors
 /// Whatever could be read in two ways.
@@ -52,7 +53,9 @@ pub fn response_body(
         (100..=199 | 204, BodyLength::None | BodyLength::Length(0)) => Ok(BodyLength::None),
         (100..=199 | 204, _) => Err(WireError::UnexpectedBody),
         (304, _) => Ok(BodyLength::None),
-        (205, BodyLength::Length(1..)) if method != Method::Head => Err(WireError::UnexpectedBody),
+        (205, BodyLength::Length(1..) | BodyLength::Chunked) if method != Method::Head => {
+            Err(WireError::UnexpectedBody)
+        }
         _ if method == Method::Head => Ok(BodyLength::None),
         // A tunnel, not a body (RFC 9112, section 6.3, rule 2).
         (200..=299, _) if method == Method::Connect => Ok(BodyLength::None),

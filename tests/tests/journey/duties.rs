@@ -343,6 +343,10 @@ on_both_drivers! {
             (b"HTTP/1.1 103 Hints\r\nContent-Length: 1\r\n\r\nx", "upstream-unexpected-body"),
             (b"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "upstream-unexpected-body"),
             (b"HTTP/1.1 205 Reset\r\nContent-Length: 1\r\n\r\nx", "upstream-unexpected-body"),
+            (
+                b"HTTP/1.1 205 Reset\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                "upstream-unexpected-body",
+            ),
             (b"HTTP/1.1 200 OK\r\nContent-Le", "upstream-head-cut-off"),
             (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "upstream-body-cut-off"),
             (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\naX", "upstream-missing-chunk-end"),

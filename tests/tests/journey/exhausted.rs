@@ -145,7 +145,11 @@ on_both_drivers! {
         let mut filling = Vec::new();
         let dense = poll(PATIENCE, || {
             let before = descriptors(&gateway);
-            if first_free(&gateway) == before {
+            // Holes open late: whoever asked whether the gateway is up has yet to be let go.
+            let settled = || poll(Duration::from_millis(300), || {
+                (first_free(&gateway) != descriptors(&gateway)).then_some(())
+            });
+            if settled().is_none() {
                 return Some(());
             }
             let mut socket = connect(front);

@@ -15,6 +15,7 @@ mod keys;
 mod limits;
 mod live;
 mod misdirected;
+mod observe;
 mod pool;
 mod reload;
 mod resume;

@@ -406,14 +406,18 @@ fn body(
     let status = message.status();
     let none = match kind {
         Kind::Request => false,
-        Kind::Response { head, .. } => head || matches!(status, 100..=199 | 204 | 304),
+        // A 205 has no content (RFC 9110, section 15.3.6), even where no length says so.
+        Kind::Response { head, .. } => {
+            let reset = by.strict && status == 205 && !chunked && length.is_none();
+            head || reset || matches!(status, 100..=199 | 204 | 304)
+        }
     };
     if by.strict {
         if length.is_some() && message.field("transfer-encoding").is_some() {
             return Err("two lengths");
         }
         let forbidden = chunked || length.is_some_and(|length| length > 0);
-        let reset = status == 205 && length.is_some_and(|length| length > 0);
+        let reset = status == 205 && forbidden;
         if (matches!(status, 100..=199 | 204) && forbidden) || (reset && !none) {
             return Err("a body where none may be");
         }

@@ -182,9 +182,14 @@ pub(crate) fn request(stand: &Stand, case: &RequestCase, number: usize) -> Verdi
         let own = |answer: &&&Message| target_of(answer).is_none() && answer.status() >= 400;
         let refusal = answers.iter().find(own);
         let status = refusal.map_or(0, |answer| answer.status());
+        // Who answers by itself need not read the request's body, if it says that it closes.
+        let closes = |answer: &&&Message| {
+            target_of(answer).is_none() && answer.field("connection") == Some(b"close".as_slice())
+        };
+        let last = answers.last().filter(closes).is_some();
         if !valid {
             Verdict::Refused(status)
-        } else if status == 0 && answers.len() == sent.messages.len() {
+        } else if status == 0 && (last || answers.len() == sent.messages.len()) {
             Verdict::Passed
         } else {
             let policy = policies::of(&sent.messages, &bytes, status);

@@ -142,6 +142,7 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
             clock_skew: Duration::ZERO,
             revocation: None,
             send_ca_names: true,
+            explain: false,
         }),
     }
 }
@@ -198,6 +199,8 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
         },
         identity_headers: Vec::new(),
         listens: Vec::new(),
+        metrics: None,
+        admin: None,
         servers,
         upstreams: upstreams.into_iter().collect(),
         routes: Vec::new(),

@@ -1,5 +1,5 @@
 //! Writes `docs/configuration.md` and `docs/configuration.schema.json`, which are made from the
-//! description of the configuration file.
+//! description of the configuration file, and `docs/metrics.md`, which is made from what is measured.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports")]
 
 use std::fs;
@@ -12,6 +12,7 @@ fn main() -> ExitCode {
     for (file, text) in [
         ("configuration.md", ferrule_config::reference()),
         ("configuration.schema.json", ferrule_config::schema()),
+        ("metrics.md", ferrule_engine::control::metrics::reference()),
     ] {
         let path = docs.join(file);
         if let Err(error) = fs::create_dir_all(&docs).and_then(|()| fs::write(&path, text)) {

@@ -100,7 +100,9 @@ impl Answer {
             framing,
             unread: has_body,
         };
-        answer.leaves = wrong.is_none() && answer.last;
+        // Whoever has said so need not do it: then it is for the other side to leave.
+        let ends_body = framing == Framing::Missing && !bare;
+        answer.leaves = wrong.is_none() && answer.last && (ends_body || chance(50));
         let malformed = (wrong == Some(Wrong::Malformed)).then(|| below(MALFORMED.len() + 1));
         answer.head(ask.id, (len, says_last), malformed);
         let head_end = answer.bytes.len();
@@ -156,6 +158,9 @@ impl Answer {
                 }
             }
             Some(Wrong::Malformed | Wrong::Surplus) | None => {}
+        }
+        if matches!(self.wrong, Some(Wrong::Ends | Wrong::Resets | Wrong::Mute)) && chance(35) {
+            self.end = 0;
         }
     }
 

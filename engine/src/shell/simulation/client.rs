@@ -15,9 +15,6 @@ use super::message::{BodyReader, Framing, Head, Part, body, take_head};
 use crate::shell::net::simulated::world::{below, chance, draw};
 use crate::shell::net::{TcpStream, sleep};
 
-/// Longer than anybody has to wait for somebody to read.
-const DEAF: Duration = Duration::from_secs(30);
-
 /// What a client does wrong, at this byte of this request.
 #[derive(Clone, Copy, Debug)]
 struct Mischief {
@@ -206,6 +203,8 @@ async fn send_in_pieces(writer: &mut LinkWriter, bytes: &[u8], pieces: usize) ->
         }
         if chance(20) {
             sleep(Duration::from_millis(below(400) as u64)).await;
+        } else if chance(2) {
+            sleep(Duration::from_millis(2_000 + below(4_000) as u64)).await;
         }
     }
     true
@@ -214,12 +213,15 @@ async fn send_in_pieces(writer: &mut LinkWriter, bytes: &[u8], pieces: usize) ->
 /// Reads an answer to every request, in order.
 async fn receive(run: &Run, asks: &[Ask], progress: &Progress, mut reader: LinkReader) {
     let mut bytes = Vec::new();
+    // A body that was answered early may be given up, and the connection with it.
+    let early = Cell::new(false);
     let why = || {
         let drain = run.setting.drain.then_some("in a drain");
-        progress.misbehaved.get().then_some("after its own mischief").or(drain)
+        let early = early.get().then_some("behind an early answer");
+        progress.misbehaved.get().then_some("after its own mischief").or(drain).or(early)
     };
     if progress.misbehaved.get() {
-        sleep(DEAF).await;
+        reader.be_deaf().await;
     }
     let mut more = true;
     for (at, ask) in asks.iter().enumerate() {
@@ -233,6 +235,7 @@ async fn receive(run: &Run, asks: &[Ask], progress: &Progress, mut reader: LinkR
             (Outcome::Cut, false)
         });
         run.ledger.ends(ask.id, outcome, &run.setting, why());
+        early.set(early.get() || run.ledger.was_early(ask.id));
         progress.answers.set(at + 1);
         if matches!(outcome, Outcome::Cut | Outcome::Nothing) {
             // A connection that broke takes everything behind with it.

@@ -51,6 +51,8 @@ struct Entry {
     faults: Vec<&'static str>,
     /// A node's answer to it was none.
     malformed: bool,
+    /// A node has answered before it had read all of it.
+    early: bool,
     outcome: Option<Outcome>,
 }
 
@@ -86,6 +88,7 @@ impl Ledger {
             seen: 0,
             faults: Vec::new(),
             malformed: false,
+            early: false,
             outcome: None,
         };
         self.0.borrow_mut().entries.insert(ask.id, entry);
@@ -107,6 +110,18 @@ impl Ledger {
             return Err(format!("{id:016x} was forwarded behind the last answer"));
         }
         Ok(entry.ask.clone())
+    }
+
+    /// A node answers this request before it has read all of it.
+    pub(super) fn early(&self, id: u64) {
+        if let Some(entry) = self.0.borrow_mut().entries.get_mut(&id) {
+            entry.early = true;
+        }
+    }
+
+    /// Has a node done so?
+    pub(super) fn was_early(&self, id: u64) -> bool {
+        self.0.borrow().entries.get(&id).is_some_and(|entry| entry.early)
     }
 
     /// A node does something wrong with this request.

@@ -8,10 +8,13 @@ use std::time::Duration;
 use rustls::Connection;
 
 use crate::shell::net::simulated::world::is_spoken_to;
-use crate::shell::net::{Descriptor, ReadHalf, TcpStream, WriteHalf, tcp, timeout};
+use crate::shell::net::{Descriptor, ReadHalf, TcpStream, WriteHalf, sleep, tcp, timeout};
 
 /// Whatever is waited for, Ferrule's timeouts have made something happen by then.
 pub(super) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// And so has it to whom nobody listens.
+const DEAF: Duration = Duration::from_secs(70);
 
 type Tls = Option<Rc<RefCell<Connection>>>;
 
@@ -33,6 +36,8 @@ pub(super) struct LinkReader {
     tls: Tls,
     /// What came with the last flight of the handshake.
     early: Vec<u8>,
+    /// How long it may take until something happens.
+    patience: Duration,
 }
 
 /// Sends.
@@ -48,7 +53,8 @@ pub(super) async fn link(
 ) -> Option<(LinkReader, LinkWriter)> {
     let (read, write) = tcp(stream);
     let tls = tls.map(|connection| Rc::new(RefCell::new(connection)));
-    let mut reader = LinkReader { half: read, tls: tls.clone(), early: Vec::new() };
+    let mut reader =
+        LinkReader { half: read, tls: tls.clone(), early: Vec::new(), patience: PATIENCE };
     let mut writer = LinkWriter { half: write, tls: tls.clone() };
     if let Some(connection) = tls {
         loop {
@@ -92,7 +98,7 @@ impl LinkReader {
             return got;
         }
         let mut room = [0; 4_096];
-        let Ok(received) = timeout(PATIENCE, self.half.receive_into(&mut room)).await else {
+        let Ok(received) = timeout(self.patience, self.half.receive_into(&mut room)).await else {
             return Got::Nothing;
         };
         let count = match received {
@@ -118,6 +124,12 @@ impl LinkReader {
             }
         }
         Got::Bytes
+    }
+
+    /// Does not listen for so long that whoever waits for it has given up by then.
+    pub(super) async fn be_deaf(&mut self) {
+        sleep(DEAF).await;
+        self.patience = Duration::from_secs(3);
     }
 
     /// Is anything of the peer's there, or on its way here?

@@ -68,7 +68,17 @@ impl Peer {
     /// Waits for a request, not always quietly; false if none comes.
     async fn is_asked(&mut self) -> Result<bool, String> {
         let run = Rc::clone(&self.run);
-        if self.bytes.is_empty() && self.served > 0 && run.setting.idle_ends && chance(40) {
+        let restless = self.bytes.is_empty() && self.served > 0 && run.setting.idle_ends;
+        if restless && chance(25) {
+            // It leaves at the very moment at which a request comes, and has read nothing of it.
+            while !self.reader.is_spoken_to() {
+                sleep(Duration::from_millis(20)).await;
+            }
+            run.ledger.tell("node: leaves when it is asked");
+            self.over = true;
+            return Ok(false);
+        }
+        if restless && chance(40) {
             let patience = Duration::from_millis(below(3_000) as u64);
             let read = timeout(patience, self.reader.read(&mut self.bytes)).await;
             let quiet = read.is_err() && !self.reader.is_spoken_to();
@@ -124,6 +134,9 @@ impl Peer {
         if let Some((what, malformed)) = answer.fault() {
             self.run.ledger.fault(id, what, malformed);
         }
+        if answer.early {
+            self.run.ledger.early(id);
+        }
         self.spoiled = answer.spoils();
         let mut body = BodyReader::new(id, Part::Request, framing, false);
         if head.value("expect")?.is_some() && !answer.early && chance(70) {
@@ -136,6 +149,9 @@ impl Peer {
             sleep(Duration::from_millis(below(1_000) as u64)).await;
         }
         self.say(&answer).await;
+        if wrong == Some(Wrong::Mute) && chance(50) {
+            self.reader.be_deaf().await;
+        }
         if self.over || wrong == Some(Wrong::Mute) || !self.read_body(&ask, &mut body).await? {
             // Whoever is still there must go: nothing more will be said.
             while !self.over {

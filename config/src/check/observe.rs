@@ -1,0 +1,81 @@
+//! `[metrics]` and `[admin]`.
+
+use std::net::SocketAddr;
+
+use crate::check::Check;
+use crate::model::{Admin, Listen, Metrics};
+use crate::raw::Raw;
+use crate::values;
+
+/// The kernel's `sun_path` holds 108 bytes, its end included.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+impl Check<'_> {
+    pub(super) fn metrics(&mut self, root: &Raw, listens: &[Listen]) -> Option<Metrics> {
+        let raw = root.table("metrics")?;
+        let listen = self.metrics_address(raw, listens);
+        let path = raw.text("path")?;
+        let good = path.text.starts_with('/')
+            && path.text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#%\"\\".contains(&byte));
+        if !good {
+            let help = "a path without escapes or a query, as \"/metrics\"";
+            self.error(path.place, raw.path("path"), "this is not a path", help);
+        }
+        let mut hosts = Vec::new();
+        for (index, text) in raw.texts("hosts").to_vec().into_iter().enumerate() {
+            match values::dns_name(&text.text) {
+                Ok(name) => hosts.push(name),
+                Err(wrong) => {
+                    self.wrong(text.place, format!("{}[{index}]", raw.path("hosts")), wrong);
+                }
+            }
+        }
+        Some(Metrics { place: raw.place, listen: listen?, path: path.text, hosts })
+    }
+
+    fn metrics_address(&mut self, raw: &Raw, listens: &[Listen]) -> Option<SocketAddr> {
+        let text = raw.text("listen")?;
+        let Ok(address) = text.text.parse::<SocketAddr>() else {
+            let message = format!("`{}` is not an address to listen on", text.text);
+            let help = "write an address and a port, as \"127.0.0.1:9091\" or \"[::1]:9091\"";
+            self.error(text.place, raw.path("listen"), &message, help);
+            return None;
+        };
+        let taken = listens.iter().find(|one| one.address == address && address.port() != 0);
+        if let Some(taken) = taken {
+            let line = self.problems.position(taken.place).line;
+            let message = format!("the [[listen]] of line {line} listens on {address} already");
+            self.error(
+                text.place,
+                raw.path("listen"),
+                &message,
+                "give the metrics a port of their own",
+            );
+        }
+        if !address.ip().is_loopback() {
+            let message = "the metrics can be read from other machines, without any authentication";
+            let help = "listen on 127.0.0.1, or let a firewall decide who gets there";
+            self.warn(text.place, raw.path("listen"), message, help);
+        }
+        Some(address)
+    }
+
+    pub(super) fn admin(&mut self, root: &Raw) -> Option<Admin> {
+        let raw = root.table("admin")?;
+        let text = raw.text("socket")?;
+        let socket = self.path(&text.text);
+        let bytes = socket.as_os_str().len();
+        if text.text.is_empty() {
+            let help = "the path of the socket, as \"/run/ferrule/ctl.sock\"";
+            self.error(text.place, raw.path("socket"), "this is empty", help);
+            return None;
+        }
+        if bytes > SOCKET_PATH_BYTES_MAX {
+            let message = format!("the path of this socket has {bytes} bytes");
+            let help = format!("the kernel takes {SOCKET_PATH_BYTES_MAX} at most");
+            self.error(text.place, raw.path("socket"), &message, &help);
+            return None;
+        }
+        Some(Admin { place: raw.place, socket })
+    }
+}

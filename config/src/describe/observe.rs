@@ -1,0 +1,39 @@
+//! The tables that let the process be watched and told what to do.
+
+use crate::describe::{Fallback, Kind, Table};
+use crate::describe::{optional, with};
+
+pub(super) static METRICS: Table = Table {
+    name: "metrics",
+    doc: "Metrics for Prometheus, over plain HTTP, GET and HEAD only. `docs/metrics.md` names them all.",
+    keys: &[
+        with(
+            "listen",
+            Kind::Text,
+            Fallback::Text("127.0.0.1:9091"),
+            "Address and port. Nobody is asked who they are: keep it on loopback, or behind a \
+                 firewall.",
+        ),
+        with("path", Kind::Text, Fallback::Text("/metrics"), "The path they are found under."),
+        optional(
+            "hosts",
+            Kind::Texts,
+            "none",
+            "Names that a request's `Host` may have, beside `localhost` and any IP address; others \
+                 are refused, so that no web page can read the metrics through a browser.",
+        ),
+    ],
+    refused: &[],
+};
+
+pub(super) static ADMIN: Table = Table {
+    name: "admin",
+    doc: "The Unix socket behind `ferrule ctl`. Only root and the user the process runs as get in.",
+    keys: &[with(
+        "socket",
+        Kind::Text,
+        Fallback::Text("/run/ferrule/ctl.sock"),
+        "The path of the socket; its directory must exist.",
+    )],
+    refused: &[],
+};

@@ -1,0 +1,28 @@
+//! `[metrics]` and `[admin]`: where the process is watched, and told what to do.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::problem::Place;
+
+/// `[metrics]`
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Where in the file.
+    pub place: Place,
+    /// Where they can be fetched.
+    pub listen: SocketAddr,
+    /// Under which path.
+    pub path: String,
+    /// Names that `Host` may have, beside `localhost` and every IP address; lower case.
+    pub hosts: Vec<String>,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Where in the file.
+    pub place: Place,
+    /// The Unix socket behind `ferrule ctl`.
+    pub socket: PathBuf,
+}

@@ -1,0 +1,64 @@
+//! Mistakes in what lets the gateway be watched: `[metrics]`, `[admin]`, `client.explain`.
+
+use std::path::Path;
+
+use ferrule_config::{Problems, read_text};
+
+const LISTEN: &str = "listen = [{ address = '0.0.0.0:80' }]\n";
+const TLS_LISTEN: &str = "listen = [{ address = '0.0.0.0:443', tls = true }]\n";
+const ROUTE: &str = "[[routes]]\nuri = '/*'\nupstream.nodes = { 'a:1' = 1 }\n";
+
+fn problems(text: &str) -> Problems {
+    let draft = read_text(Path::new("/etc/ferrule.toml"), text.to_owned(), &|_| None);
+    draft.map_or_else(|problems| problems, |draft| draft.problems)
+}
+
+/// The one error of a text: line, column, field and a part of its message.
+fn assert_problems(text: &str, wanted: &[(usize, usize, &str, &str)]) {
+    let problems = problems(text);
+    let found: Vec<_> = problems
+        .iter()
+        .map(|one| {
+            let position = problems.position(one.place);
+            (position.line, position.column, one.field.as_str(), one.message.as_str())
+        })
+        .collect();
+    let same = found.len() == wanted.len()
+        && found.iter().zip(wanted).all(|(found, wanted)| {
+            (found.0, found.1, found.2) == (wanted.0, wanted.1, wanted.2)
+                && found.3.contains(wanted.3)
+        });
+    assert!(same, "{text}\nwanted {wanted:#?}\nfound {found:#?}");
+}
+
+fn assert_line_2(cases: &[(&str, usize, &str, &str)]) {
+    for (line, column, field, message) in cases {
+        assert_problems(&format!("{LISTEN}{line}\n{ROUTE}"), &[(2, *column, *field, *message)]);
+    }
+}
+
+#[test]
+fn metrics_and_the_admin_socket_are_checked() {
+    assert_line_2(&[
+        ("metrics.listen = 'localhost:9091'", 18, "metrics.listen", "is not an address"),
+        ("metrics.listen = '0.0.0.0:80'", 18, "metrics.listen", "line 1 listens on 0.0.0.0:80"),
+        ("metrics.path = 'metrics'", 16, "metrics.path", "this is not a path"),
+        ("metrics.path = '/a?b'", 16, "metrics.path", "this is not a path"),
+        ("metrics.hosts = ['a_b.test', 'x y']", 30, "metrics.hosts[1]", "x y"),
+        ("admin.socket = ''", 16, "admin.socket", "this is empty"),
+    ]);
+    let long = format!("admin.socket = '/{}'", "x".repeat(107));
+    assert_line_2(&[(&long, 16, "admin.socket", "this socket has 108 bytes")]);
+    let open = problems(&format!("{LISTEN}metrics.listen = '[::]:9091'\n{ROUTE}"));
+    assert!(open.is_empty());
+    assert!(open.warnings().any(|one| one.message.contains("from other machines")));
+}
+
+#[test]
+fn only_an_http_answer_explains() {
+    let text = format!(
+        "{TLS_LISTEN}[[ssls]]\nsni = 'a.test'\ncert = 'c'\nkey = 'k'\n\
+         client = {{ ca = 'ca', reject = 'handshake', explain = true }}\n{ROUTE}"
+    );
+    assert_problems(&text, &[(6, 55, "ssls[0].client.explain", "no answer to explain in")]);
+}

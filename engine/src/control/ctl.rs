@@ -1,0 +1,296 @@
+//! `ferrule ctl`: asks a running process through its admin socket, and shows what it says.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::desk::Question;
+use super::{boot, cli};
+
+/// Where the socket is if nobody says otherwise; the default of `admin.socket`.
+const SOCKET: &str = "/run/ferrule/ctl.sock";
+/// How long an answer may take; a reload has the longest patience.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// Bytes of an answer; the largest lists a thousand clients.
+const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// A column is cut there.
+const COLUMN_MAX: usize = 60;
+
+/// What `ferrule ctl` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Ctl {
+    /// The admin socket; `/run/ferrule/ctl.sock` if neither this nor a configuration is given.
+    #[arg(short, long, value_name = "PATH", conflicts_with = "config", global = true)]
+    socket: Option<PathBuf>,
+    /// The configuration file that names the socket.
+    #[arg(short, long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Print the answer as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// What is in force, since when, and what it has to do.
+    Status,
+    /// The clients of the last 24 hours whose certificates expire soonest.
+    Clients {
+        /// So many of them.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        soonest: usize,
+    },
+    /// Every certificate of the configuration, and which client CAs are in use.
+    Certs,
+    /// Load the configuration again.
+    Reload {
+        /// Wait until it is in force; exit with 1, and every reason, if it is refused.
+        #[arg(long)]
+        wait: bool,
+    },
+}
+
+/// Asks and shows.
+pub(crate) fn run(asked: &Ctl) -> ExitCode {
+    let socket = match find_socket(asked) {
+        Ok(socket) => socket,
+        Err(code) => return code,
+    };
+    let question = match asked.command {
+        Command::Status => Question::Status,
+        Command::Clients { soonest } => Question::Clients { soonest },
+        Command::Certs => Question::Certs,
+        Command::Reload { wait } => Question::Reload { wait },
+    };
+    let answer = match ask(&socket, &question) {
+        Ok(answer) => answer,
+        Err(error) => {
+            cli::complain(&format!("{}: {error}", socket.display()));
+            return ExitCode::from(cli::CANNOT_RUN);
+        }
+    };
+    let good = answer.get("ok").and_then(Value::as_bool) == Some(true);
+    if asked.json {
+        cli::print(&serde_json::to_string_pretty(&answer).unwrap_or_default());
+    } else if good {
+        cli::print(&match question {
+            Question::Status => status(&answer),
+            Question::Clients { .. } => clients(&answer),
+            Question::Certs => certs(&answer),
+            Question::Reload { .. } => reloaded(&answer),
+        });
+    } else {
+        for error in list(&answer, "errors") {
+            cli::complain(error.as_str().unwrap_or_default());
+        }
+    }
+    if good { ExitCode::SUCCESS } else { ExitCode::from(cli::REFUSED) }
+}
+
+fn find_socket(asked: &Ctl) -> Result<PathBuf, ExitCode> {
+    let Some(file) = &asked.config else {
+        return Ok(asked.socket.clone().unwrap_or_else(|| PathBuf::from(SOCKET)));
+    };
+    let draft = ferrule_config::read(file, &boot::environment)
+        .map_err(|problems| cli::refuse(&problems))?;
+    draft.config.admin.map(|admin| admin.socket).ok_or_else(|| {
+        cli::complain(&format!("{} has no [admin]: there is no socket", file.display()));
+        ExitCode::from(cli::REFUSED)
+    })
+}
+
+fn ask(socket: &Path, question: &Question) -> io::Result<Value> {
+    let mut line = UnixStream::connect(socket)?;
+    line.set_read_timeout(Some(PATIENCE))?;
+    line.set_write_timeout(Some(PATIENCE))?;
+    let mut text = serde_json::to_string(question)?;
+    text.push('\n');
+    line.write_all(text.as_bytes())?;
+    let mut answer = String::new();
+    BufReader::new(line.take(ANSWER_BYTES_MAX)).read_line(&mut answer)?;
+    if answer.is_empty() {
+        return Err(io::Error::other("there was no answer"));
+    }
+    Ok(serde_json::from_str(&answer)?)
+}
+
+fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
+    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// A value as it is shown: text without quotes.
+fn shown(value: &Value, path: &str) -> String {
+    match value.pointer(path) {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => printable(text),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// What a certificate says must not move a terminal's cursor.
+fn printable(text: &str) -> String {
+    text.chars().map(|one| if one.is_control() { '?' } else { one }).collect()
+}
+
+fn status(answer: &Value) -> String {
+    let at = |path: &str| shown(answer, path);
+    let last = if answer.pointer("/reloads/last_ok") == Some(&Value::Bool(false)) {
+        "; the last one was refused"
+    } else {
+        ""
+    };
+    let mut out = format!(
+        "ferrule {} (pid {}), {}, generation {}, up {}, driver {}\nconfiguration {}\n\
+         reloads: {} taken, {} refused{last}\n\
+         connections: {} open; requests: {}; handshakes: {} full, {} resumed, {} failed; panics: {}\n",
+        at("/version"),
+        at("/pid"),
+        at("/phase"),
+        at("/generation"),
+        age(answer.get("uptime_seconds").and_then(Value::as_u64).unwrap_or(0)),
+        at("/driver"),
+        at("/config"),
+        at("/reloads/taken"),
+        at("/reloads/refused"),
+        at("/connections"),
+        at("/requests"),
+        at("/handshakes/full"),
+        at("/handshakes/resumed"),
+        at("/handshakes/failed"),
+        at("/panics"),
+    );
+    let listeners = list(answer, "listeners").iter().map(|one| {
+        let tls = one.get("tls").and_then(Value::as_bool) == Some(true);
+        vec![shown(one, "/address"), if tls { "TLS" } else { "plain HTTP" }.to_owned()]
+    });
+    out.push_str(&table(&["LISTENER", "SPEAKS"], listeners));
+    let cores = list(answer, "cores").iter().map(|one| {
+        ["/core", "/generation", "/connections", "/requests"].map(|path| shown(one, path)).to_vec()
+    });
+    out.push_str(&table(&["CORE", "GENERATION", "CONNECTIONS", "REQUESTS"], cores));
+    out
+}
+
+fn clients(answer: &Value) -> String {
+    let now = answer.get("now").and_then(Value::as_i64).unwrap_or(0);
+    let rows = list(answer, "clients").iter().map(|one| {
+        let seen = now.saturating_sub(one.get("last_seen").and_then(Value::as_i64).unwrap_or(now));
+        let seen = age(u64::try_from(seen).unwrap_or(0));
+        let mut row =
+            ["/days_left", "/subject", "/server_name", "/sha256"].map(|at| shown(one, at)).to_vec();
+        row.insert(3, format!("{seen} ago"));
+        row
+    });
+    let known = shown(answer, "/known");
+    let mut out = table(&["DAYS LEFT", "SUBJECT", "SERVER NAME", "LAST SEEN", "SHA-256"], rows);
+    out.push_str(&known);
+    out.push_str(" clients seen in the last 24 hours\n");
+    out
+}
+
+fn certs(answer: &Value) -> String {
+    let rows = list(answer, "certificates").iter().map(|one| {
+        let days = one.get("days_left").and_then(Value::as_i64).unwrap_or(0);
+        let left = if days < 0 { "expired".to_owned() } else { days.to_string() };
+        let mut row = vec![left];
+        row.extend(["/role", "/owner", "/subject", "/source"].map(|at| shown(one, at)));
+        row
+    });
+    let mut out = table(&["DAYS LEFT", "ROLE", "OF", "SUBJECT", "FILE"], rows);
+    let now = answer.get("now").and_then(Value::as_u64).unwrap_or(0);
+    let uses = list(answer, "client_cas").iter().map(|one| {
+        let last = match one.get("last_used").and_then(Value::as_u64) {
+            None | Some(0) => "never since the start".to_owned(),
+            Some(at) => format!("{} ago", age(now.saturating_sub(at))),
+        };
+        let mut row = ["/server", "/subject", "/serial", "/uses"].map(|at| shown(one, at)).to_vec();
+        row.push(last);
+        row
+    });
+    out.push_str(&table(&["SERVER", "CLIENT CA", "SERIAL", "USES", "LAST USED"], uses));
+    out
+}
+
+fn reloaded(answer: &Value) -> String {
+    match answer.get("generation") {
+        Some(number) => format!("generation {number} is in force"),
+        None => "asked for; the error log tells how it goes".to_owned(),
+    }
+}
+
+/// Columns as wide as they need to be, up to a bound; nothing without rows.
+fn table(titles: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut lines: Vec<Vec<String>> =
+        vec![titles.iter().map(|title| (*title).to_owned()).collect()];
+    lines.extend(rows);
+    if lines.len() == 1 {
+        return String::new();
+    }
+    let last = titles.len().saturating_sub(1);
+    let width = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0).min(COLUMN_MAX)
+    };
+    let widths: Vec<usize> = (0..titles.len()).map(width).collect();
+    let mut out = String::from("\n");
+    for line in &lines {
+        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
+            if column == last {
+                out.push_str(cell);
+            } else {
+                let cut: String = cell.chars().take(*width).collect();
+                out.push_str(&cut);
+                out.extend(std::iter::repeat_n(' ', width + 2 - cut.chars().count()));
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// A number of seconds in the two largest units that it has.
+fn age(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, ..) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_short() {
+        for (seconds, text) in
+            [(0, "0 s"), (59, "59 s"), (61, "1 min"), (3_700, "1 h 1 min"), (90_000, "1 d 1 h")]
+        {
+            assert_eq!(age(seconds), text);
+        }
+    }
+
+    #[test]
+    fn tables_line_up_and_long_cells_are_cut() {
+        let rows = [vec!["1".to_owned(), "x".repeat(80), "z".repeat(80)]];
+        let text = table(&["A", "LONG", "LAST"], rows.into_iter());
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[1], format!("A  LONG{}LAST", " ".repeat(58)));
+        assert_eq!(lines[2], format!("1  {}  {}", "x".repeat(60), "z".repeat(80)));
+        assert_eq!(table(&["A"], std::iter::empty()), "");
+    }
+
+    #[test]
+    fn a_name_cannot_move_the_cursor() {
+        assert_eq!(printable("CN=a\u{1b}[2J\nb"), "CN=a?[2J?b");
+    }
+}

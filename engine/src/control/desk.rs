@@ -1,0 +1,227 @@
+//! The desk behind the admin socket: one line of JSON in, one line of JSON out.
+//!
+//! Only root and the user we run as are served; the kernel says who it is. Nothing secret is known here:
+//! keys and PEM texts never leave the rooms that use them.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::board::Board;
+use super::door::Guest;
+use super::inventory::{certificates_json, pattern};
+use super::signals::Order;
+use super::{clock, supervise};
+use crate::identity::explain::hex;
+use crate::report::{Counter, Snapshot};
+
+/// Bytes of a question.
+const QUESTION_BYTES_MAX: usize = 4 * 1024;
+/// How long a reload may take before whoever waits for it is told that it takes long.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
+/// Clients that are told of at a time.
+const CLIENTS_MAX: usize = 1_000;
+
+/// What may be asked.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "command", rename_all = "lowercase", deny_unknown_fields)]
+pub(crate) enum Question {
+    /// How are things?
+    Status,
+    /// Whose certificates expire soonest?
+    Clients {
+        /// So many of them.
+        soonest: usize,
+    },
+    /// Which certificates do we use?
+    Certs,
+    /// Load the configuration again.
+    Reload {
+        /// Answer when it is done.
+        wait: bool,
+    },
+}
+
+/// The desk.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    board: Arc<Board>,
+    orders: Mutex<Sender<Order>>,
+}
+
+impl Desk {
+    /// Over what this board knows; orders go there.
+    pub(crate) const fn new(board: Arc<Board>, orders: Sender<Order>) -> Self {
+        Self { board, orders: Mutex::new(orders) }
+    }
+
+    /// Serves one guest.
+    pub(crate) fn serve(&self, guest: &mut Guest) {
+        let own = rustix::process::geteuid().as_raw();
+        let answer = match guest.user() {
+            Some(user) if user == 0 || user == own => match read_line(guest) {
+                Some(line) => self.answer(&line, guest),
+                None => return,
+            },
+            _ => refuse("only root and the user that ferrule runs as may ask"),
+        };
+        let mut line = answer.to_string();
+        line.push('\n');
+        // Who does not wait for the answer does not get it.
+        drop(guest.write_all(line.as_bytes()));
+    }
+
+    fn answer(&self, line: &[u8], guest: &mut Guest) -> Value {
+        match serde_json::from_slice(line) {
+            Ok(Question::Status) => self.status(),
+            Ok(Question::Clients { soonest }) => self.clients(soonest),
+            Ok(Question::Certs) => self.certs(),
+            Ok(Question::Reload { wait }) => {
+                guest.deadline = clock::monotonic() + RELOAD_PATIENCE * 2;
+                self.reload(wait)
+            }
+            Err(error) => refuse(&format!("not understood: {error}")),
+        }
+    }
+
+    fn status(&self) -> Value {
+        let board = &self.board;
+        let counters = Snapshot::sum(board.links.iter().map(|link| &link.counters));
+        let current = board.current();
+        let reloads = board.reloads();
+        let cores: Vec<Value> = board
+            .links
+            .iter()
+            .map(|link| {
+                json!({
+                    "core": link.core,
+                    "generation": link.seen_generation(),
+                    "connections": link.connections(),
+                    "requests": link.counters.snapshot().requests(),
+                })
+            })
+            .collect();
+        let listeners = current.as_ref().map(|current| {
+            let listens = current.generation.config.listens.iter().zip(&current.bound);
+            let shown = listens
+                .map(|(listen, bound)| json!({ "address": bound.to_string(), "tls": listen.tls }));
+            shown.collect::<Vec<_>>()
+        });
+        let servers = current.as_ref().map(|current| {
+            let servers = current.generation.config.servers.iter().map(|server| {
+                let names: Vec<String> = server.snis.iter().map(pattern).collect();
+                json!({ "id": server.id, "names": names })
+            });
+            servers.collect::<Vec<_>>()
+        });
+        json!({
+            "ok": true,
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "uptime_seconds": board.started.elapsed().as_secs(),
+            "started": board.started_unix,
+            "config": current.as_ref().map(|one| one.generation.config.file.display().to_string()),
+            "generation": current.as_ref().map(|current| current.generation.number),
+            "driver": supervise::drivers(&board.links),
+            "phase": board.links.first().map(|link| format!("{:?}", link.phase.get()).to_lowercase()),
+            "connections": board.links.iter().map(|link| link.connections()).sum::<u64>(),
+            "requests": counters.requests(),
+            "handshakes": {
+                "full": counters.get(Counter::HandshakesFull),
+                "resumed": counters.get(Counter::HandshakesResumed),
+                "failed": counters.get(Counter::HandshakesFailed),
+            },
+            "panics": counters.get(Counter::Panics),
+            "reloads": {
+                "taken": reloads.taken,
+                "refused": reloads.refused,
+                "last_at": reloads.last_at,
+                "last_ok": !matches!(reloads.last, Some(Err(_))),
+            },
+            "cores": cores,
+            "listeners": listeners,
+            "servers": servers,
+        })
+    }
+
+    fn clients(&self, soonest: usize) -> Value {
+        let now = clock::unix_seconds();
+        let clients = self.board.clients();
+        let known = clients.len();
+        let shown = clients.into_iter().take(soonest.min(CLIENTS_MAX)).map(|one| {
+            json!({
+                "subject": one.subject,
+                "sha256": hex(&one.sha256),
+                "server_name": one.server_name,
+                "not_after": one.not_after,
+                "days_left": one.not_after.saturating_sub(now).div_euclid(86_400),
+                "last_seen": one.last_seen,
+            })
+        });
+        json!({ "ok": true, "now": now, "known": known, "clients": shown.collect::<Vec<_>>() })
+    }
+
+    fn certs(&self) -> Value {
+        let now = clock::unix_seconds();
+        let entries = self.board.current().map(|current| current.certificates);
+        let entries = entries.as_deref().unwrap_or_default();
+        let uses: Vec<Value> = self
+            .board
+            .sums()
+            .authorities
+            .into_iter()
+            .map(|(authority, (uses, last))| {
+                json!({
+                    "server": &*authority.server,
+                    "subject": &*authority.subject,
+                    "serial": &*authority.serial,
+                    "uses": uses,
+                    "last_used": last,
+                })
+            })
+            .collect();
+        json!({
+            "ok": true,
+            "now": now,
+            "certificates": certificates_json(entries, now),
+            "client_cas": uses,
+        })
+    }
+
+    fn reload(&self, wait: bool) -> Value {
+        let ticket = wait.then(|| self.board.ticket());
+        let order = ticket.map_or(Order::Reload, Order::ReloadFor);
+        let sent = self.orders.lock().unwrap_or_else(PoisonError::into_inner).send(order);
+        if sent.is_err() {
+            return refuse("the process is about to end");
+        }
+        let Some(ticket) = ticket else { return json!({ "ok": true }) };
+        match self.board.wait(ticket, RELOAD_PATIENCE) {
+            Some(Ok(generation)) => json!({ "ok": true, "generation": generation }),
+            Some(Err(errors)) => json!({ "ok": false, "errors": errors }),
+            None => refuse("the reload has not come to an end within a minute"),
+        }
+    }
+}
+
+fn refuse(error: &str) -> Value {
+    json!({ "ok": false, "errors": [error] })
+}
+
+/// The first line. `None` for a guest that has nothing of use to say.
+fn read_line(guest: &mut Guest) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut piece = [0; 512];
+    while line.len() <= QUESTION_BYTES_MAX {
+        let count = guest.read(&mut piece).ok().filter(|count| *count > 0)?;
+        line.extend_from_slice(piece.get(..count)?);
+        if let Some(end) = memchr::memchr(b'\n', &line) {
+            line.truncate(end);
+            return Some(line);
+        }
+    }
+    None
+}

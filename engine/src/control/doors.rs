@@ -1,0 +1,179 @@
+//! Which doors are open: the metrics endpoint and the admin socket, as the configuration has them.
+//!
+//! A new door opens before anything else of a reload takes effect, and an old one closes only after; one
+//! that stays where it is is left alone.
+
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use ferrule_config::Config;
+
+use super::board::Board;
+use super::desk::Desk;
+use super::door::{Bell, Door};
+use super::scrape::Endpoint;
+use super::signals::Order;
+
+/// The doors of the process.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    endpoint: Arc<Endpoint>,
+    desk: Arc<Desk>,
+    metrics: Option<(SocketAddr, Door)>,
+    admin: Option<Admin>,
+}
+
+/// The admin socket: its file goes with it.
+#[derive(Debug)]
+struct Admin {
+    path: PathBuf,
+    /// Device and inode of the file we made: another one in its place is not ours to remove.
+    made: (u64, u64),
+    _door: Door,
+}
+
+/// The doors of the next generation: those to open are open already. Dropped unused, they close.
+#[derive(Debug)]
+pub(crate) struct PreparedDoors {
+    metrics: Change<(SocketAddr, Door)>,
+    admin: Change<Admin>,
+}
+
+#[derive(Debug)]
+enum Change<T> {
+    Keep,
+    Close,
+    Open(T),
+}
+
+impl<T> Change<T> {
+    fn apply(self, place: &mut Option<T>) {
+        match self {
+            Self::Keep => {}
+            Self::Close => *place = None,
+            Self::Open(door) => *place = Some(door),
+        }
+    }
+}
+
+impl Doors {
+    /// None open yet; they will show this board, and send orders there.
+    pub(crate) fn of(board: &Arc<Board>, orders: Sender<Order>) -> Self {
+        let endpoint = Arc::new(Endpoint::new(Arc::clone(board)));
+        let desk = Arc::new(Desk::new(Arc::clone(board), orders));
+        Self { endpoint, desk, metrics: None, admin: None }
+    }
+
+    /// Opens what the configuration names and is not open yet.
+    ///
+    /// # Errors
+    /// In words; nothing has changed then.
+    pub(crate) fn prepare(&self, config: &Config) -> Result<PreparedDoors, String> {
+        let metrics = match (&config.metrics, &self.metrics) {
+            (None, _) => Change::Close,
+            (Some(wanted), Some((open, _))) if wanted.listen == *open => Change::Keep,
+            (Some(wanted), _) => {
+                let door = self.open_metrics(wanted.listen).map_err(|error| {
+                    format!("metrics.listen: cannot listen on {}: {error}", wanted.listen)
+                })?;
+                Change::Open((wanted.listen, door))
+            }
+        };
+        let admin = match (&config.admin, &self.admin) {
+            (None, _) => Change::Close,
+            (Some(wanted), Some(open)) if wanted.socket == open.path && open.is_there() => {
+                Change::Keep
+            }
+            (Some(wanted), _) => {
+                Change::Open(self.open_admin(&wanted.socket).map_err(|error| {
+                    format!("admin.socket: cannot open {}: {error}", wanted.socket.display())
+                })?)
+            }
+        };
+        Ok(PreparedDoors { metrics, admin })
+    }
+
+    /// Takes the prepared doors over; closes those that are not wanted any more.
+    pub(crate) fn commit(&mut self, prepared: PreparedDoors) {
+        prepared.metrics.apply(&mut self.metrics);
+        prepared.admin.apply(&mut self.admin);
+    }
+
+    fn open_metrics(&self, address: SocketAddr) -> io::Result<Door> {
+        let bell = TcpListener::bind(address)?;
+        let endpoint = Arc::clone(&self.endpoint);
+        if address.port() == 0 {
+            tracing::info!("metrics on {}", bell.local_addr()?);
+        }
+        Door::open(Bell::Tcp(bell), Arc::new(move |guest| endpoint.serve(guest)))
+    }
+
+    fn open_admin(&self, path: &Path) -> io::Result<Admin> {
+        clear_way(path)?;
+        let bell = UnixListener::bind(path)?;
+        // Whoever connects before this is asked who they are all the same.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        let made = identity(path)?;
+        let desk = Arc::clone(&self.desk);
+        let door = Door::open(Bell::Unix(bell), Arc::new(move |guest| desk.serve(guest)))?;
+        Ok(Admin { path: path.to_owned(), made, _door: door })
+    }
+}
+
+impl Admin {
+    fn is_there(&self) -> bool {
+        identity(&self.path).is_ok_and(|found| found == self.made)
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        if self.is_there() {
+            // Nobody is left who could be told that this failed.
+            drop(fs::remove_file(&self.path));
+        }
+    }
+}
+
+/// Removes a socket that a process has left behind; anything else in its place stays.
+fn clear_way(path: &Path) -> io::Result<()> {
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+    if !found.file_type().is_socket() {
+        return Err(io::Error::other("there is something that is not a socket"));
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => Err(io::Error::other("another process listens there")),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(error) => Err(error),
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_socket_left_behind_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ctl.sock");
+        clear_way(&path).unwrap();
+        fs::write(&path, "precious").unwrap();
+        assert!(clear_way(&path).unwrap_err().to_string().contains("not a socket"));
+        fs::remove_file(&path).unwrap();
+        let bell = UnixListener::bind(&path).unwrap();
+        assert!(clear_way(&path).unwrap_err().to_string().contains("another process"));
+        drop(bell);
+        clear_way(&path).unwrap();
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,219 @@
+//! `ferrule explain`: the verdict on a certificate, without a client, and how it came about.
+//!
+//! The same judge as in a handshake, on the same settings; every path that it tries is printed.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use ferrule_config::model::ClientVerify;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::{boot, cli, clock};
+use crate::identity::certificate::Certificate;
+use crate::identity::chain::{self, ClientPolicy, Step};
+use crate::identity::explain::{Account, text};
+use crate::identity::{ClientIdentity, ClientValue, Verdict, VerifyFailure, Wanted};
+use crate::plan::Gate;
+use crate::setup;
+use crate::tls::tickets::TicketKeys;
+
+/// What `ferrule explain` takes.
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// The client's certificate, PEM; what stands behind it is sent behind it.
+    #[arg(value_name = "CERT")]
+    cert: PathBuf,
+    /// More certificates that the client sends behind it, PEM.
+    #[arg(long, value_name = "FILE")]
+    chain: Option<PathBuf>,
+    /// The server name that the client asks for.
+    #[arg(long, value_name = "NAME")]
+    sni: String,
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// As if it were then: `2027-01-31`, `2027-01-31T12:00:00Z` or Unix seconds.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<i64>,
+}
+
+/// Judges and prints.
+pub(crate) fn run(asked: &Explain) -> ExitCode {
+    let mut presented = Vec::new();
+    for path in [Some(&asked.cert), asked.chain.as_ref()].into_iter().flatten() {
+        match read(path) {
+            Ok(more) => presented.extend(more),
+            Err(error) => {
+                cli::complain(&format!("{}: {error}", path.display()));
+                return ExitCode::from(cli::USAGE);
+            }
+        }
+    }
+    let now = asked.at.unwrap_or_else(clock::unix_seconds);
+    let tickets = Arc::new(TicketKeys::new());
+    let generation = match setup::load(&asked.config, &boot::environment, &tickets, 1, now) {
+        Ok(generation) => generation,
+        Err(problems) => return cli::refuse(&problems),
+    };
+    let name = asked.sni.to_ascii_lowercase();
+    let server = generation.plan.sni.resolve(name.as_bytes());
+    let found = server.and_then(|id| {
+        let id = id.0 as usize;
+        Some((generation.config.servers.get(id)?, generation.tls.servers.get(id)?))
+    });
+    let Some((server, tls)) = found else {
+        cli::complain(&format!("no [[ssls]] serves the name `{name}`"));
+        return ExitCode::from(cli::REFUSED);
+    };
+    let verify = server.client.as_ref().map_or(ClientVerify::Off, |client| client.verify);
+    let policy = tls.policy.as_deref().filter(|_| verify != ClientVerify::Off);
+    let Some(policy) = policy else {
+        cli::print(&format!("[[ssls]] {} asks for no certificate: anybody gets in", server.id));
+        return ExitCode::SUCCESS;
+    };
+    let chain: Vec<&[u8]> = presented.iter().map(AsRef::as_ref).collect();
+    let (verdict, mut out) = judge(&chain, policy, now);
+    out.insert(0, format!("server name {name}: [[ssls]] {}", server.id));
+    let passes = Gate::of(verify, verdict) == Gate::Pass;
+    out.push(format!("verdict: {}", if passes { "accepted" } else { "refused" }));
+    out.extend(values(&chain, verdict));
+    cli::print(&out.join("\n"));
+    if passes { ExitCode::SUCCESS } else { ExitCode::from(cli::REFUSED) }
+}
+
+fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let text = std::fs::read(path).map_err(|error| error.to_string())?;
+    let list: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match list {
+        Ok(list) if !list.is_empty() => Ok(list),
+        Ok(_) => Err("there is no certificate in it".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Vec<String>) {
+    let mut out = vec![format!("the client sends {} certificates:", chain.len())];
+    for der in chain {
+        out.push(match Certificate::parse(der) {
+            Some(certificate) => format!("  {}", line(&certificate)),
+            None => "  (one that cannot be read)".to_owned(),
+        });
+    }
+    let mut tried = 0;
+    let verdict = chain::judge_step_by_step(chain, policy, now, &mut |step| {
+        let (certificates, from_peer, verdict) = match step {
+            Step::Path(certificates, from_peer, verdict) => (certificates, from_peer, verdict),
+            Step::Searched(signatures) => {
+                out.push(format!("no other path is left ({signatures} signatures were checked)"));
+                return;
+            }
+        };
+        tried += 1;
+        out.push(format!("path {tried}:"));
+        for (at, certificate) in certificates.iter().enumerate() {
+            let from = if at < from_peer { "sent" } else { "trusted" };
+            out.push(format!("  {at} ({from}) {}", text(certificate.outline.subject)));
+        }
+        out.push(format!("  {}", verdict.map_or_else(VerifyFailure::text, |()| "good")));
+    });
+    if tried == 0 {
+        out.push("no path could be tried".to_owned());
+    }
+    let account = Account::of(chain, Some(policy.anchors()), (verdict, now));
+    if !account.missing.is_empty() {
+        out.push(format!("missing: {}", account.missing));
+    }
+    out.push(format!("trusted: {}", account.trusted_line()));
+    (verdict, out)
+}
+
+/// Subject, issuer and dates on one line.
+fn line(certificate: &Certificate<'_>) -> String {
+    let outline = &certificate.outline;
+    let mut dates = Vec::new();
+    outline.not_before.print(&mut dates);
+    dates.extend_from_slice(b" to ");
+    outline.not_after.print(&mut dates);
+    let dates = String::from_utf8_lossy(&dates);
+    format!("{}, issued by {}, {dates}", text(outline.subject), text(outline.issuer))
+}
+
+/// What an upstream could be told.
+fn values(chain: &[&[u8]], verdict: Verdict) -> Vec<String> {
+    let shown = [
+        ("ssl_client_verify", ClientValue::Verify),
+        ("ssl_client_s_dn", ClientValue::SDn),
+        ("ssl_client_i_dn", ClientValue::IDn),
+        ("ssl_client_serial", ClientValue::Serial),
+        ("ssl_client_fingerprint", ClientValue::Fingerprint),
+        ("ssl_client_fingerprint_sha256", ClientValue::FingerprintSha256),
+        ("ssl_client_spki_sha256", ClientValue::SpkiSha256),
+        ("ssl_client_v_start", ClientValue::VStart),
+        ("ssl_client_v_end", ClientValue::VEnd),
+        ("ssl_client_san", ClientValue::San),
+        ("ssl_client_spiffe_id", ClientValue::SpiffeId),
+    ];
+    let mut wanted = Wanted::default();
+    for (_, value) in shown {
+        wanted.add(value);
+    }
+    let identity = ClientIdentity::of(chain, verdict, &wanted);
+    let mut out = vec!["variables:".to_owned()];
+    out.extend(shown.into_iter().map(|(name, value)| {
+        format!("  ${name} = {}", String::from_utf8_lossy(identity.values.get(value)))
+    }));
+    out
+}
+
+/// A moment as Unix seconds.
+fn moment(written: &str) -> Result<i64, String> {
+    if let Ok(seconds) = written.parse() {
+        return Ok(seconds);
+    }
+    let (date, time) = written.split_once('T').unwrap_or((written, "00:00:00Z"));
+    let time = time.strip_suffix('Z');
+    let numbers = |text: &str, mark| -> Option<[i64; 3]> {
+        let list: Option<Vec<i64>> = text.split(mark).map(|one| one.parse().ok()).collect();
+        list?.try_into().ok()
+    };
+    let parts = numbers(date, '-').zip(time.and_then(|time| numbers(time, ':')));
+    match parts {
+        Some(([year, month, day], [hour, minute, second]))
+            if (1970..=9999).contains(&year)
+                && (1..=12).contains(&month)
+                && (1..=31).contains(&day)
+                && (0..24).contains(&hour)
+                && (0..60).contains(&minute)
+                && (0..60).contains(&second) =>
+        {
+            Ok(days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second)
+        }
+        _ => Err("write 2027-01-31, 2027-01-31T12:00:00Z or Unix seconds".to_owned()),
+    }
+}
+
+/// Days since 1970 of a date; years are counted from March, so that a leap day comes last.
+const fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    year * 365 + year / 4 - year / 100 + year / 400 + of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_understood() {
+        assert_eq!(moment("1970-01-01"), Ok(0));
+        assert_eq!(moment("2000-03-01"), Ok(951_868_800));
+        assert_eq!(moment("2026-11-18T11:06:40Z"), Ok(1_795_000_000));
+        assert_eq!(moment("1795000000"), Ok(1_795_000_000));
+        for wrong in ["", "2027", "2027-13-01x", "2027-13-01", "2027-01-01T00:00:00", "x"] {
+            assert!(moment(wrong).is_err() || wrong == "2027", "{wrong}");
+        }
+    }
+}

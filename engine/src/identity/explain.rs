@@ -1,0 +1,210 @@
+//! What can be said about a refused certificate: what was shown, what is missing, who is trusted.
+//!
+//! In: the chain as it was sent, the anchors, the verdict. Out: text for the log and for the client's
+//! operator. Made only when something was refused, and bounded whatever was sent. Nothing here decides.
+
+use super::certificate::Certificate;
+use super::chain::{Anchors, Verdict};
+use super::failure::VerifyFailure;
+use super::name;
+use super::outline::Outline;
+
+/// Bytes of one name.
+const NAME_BYTES_MAX: usize = 512;
+/// Authorities that are named; the others are counted.
+const TRUSTED_MAX: usize = 16;
+/// Certificates of a chain that are looked at.
+const CHAIN_MAX: usize = 10;
+
+/// The whole account.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Account {
+    /// The leaf's subject, RFC 2253; empty if none was sent or it cannot be read.
+    pub subject: String,
+    /// Its issuer.
+    pub issuer: String,
+    /// Its serial number, hexadecimal.
+    pub serial: String,
+    /// SHA-256 of its DER, hexadecimal.
+    pub sha256: String,
+    /// How many certificates were sent.
+    pub sent: usize,
+    /// What would have to be different, where that can be told.
+    pub missing: String,
+    /// Subjects of the trusted authorities.
+    pub trusted: Vec<String>,
+    /// Trusted authorities beyond those.
+    pub trusted_more: usize,
+}
+
+impl Account {
+    /// Tells about this chain (leaf first, as DER) and this verdict. `now` is Unix seconds.
+    #[must_use]
+    pub fn of(chain: &[&[u8]], anchors: Option<&Anchors>, (verdict, now): (Verdict, i64)) -> Self {
+        let ders = anchors.map_or(&[][..], Anchors::ders);
+        let trusted =
+            ders.iter().take(TRUSTED_MAX).map(|der| subject(der).unwrap_or_default()).collect();
+        let mut account = Self {
+            sent: chain.len(),
+            trusted,
+            trusted_more: ders.len().saturating_sub(TRUSTED_MAX),
+            ..Self::default()
+        };
+        let Some(leaf) = chain.first() else { return account };
+        account.sha256 = hex(&super::sha256(leaf));
+        if let Some(outline) = Outline::read(leaf) {
+            account.subject = text(outline.subject);
+            account.issuer = text(outline.issuer);
+            account.serial = serial(outline.serial);
+        }
+        if let Verdict::Failed(failure) = verdict {
+            account.missing = missing(chain, ders, (failure, now));
+        }
+        account
+    }
+
+    /// The authorities on one line.
+    #[must_use]
+    pub fn trusted_line(&self) -> String {
+        let mut line = self.trusted.join("; ");
+        if self.trusted_more > 0 {
+            line.push_str("; and more: ");
+            line.push_str(itoa::Buffer::new().format(self.trusted_more));
+        }
+        line
+    }
+}
+
+/// The subject of a certificate, RFC 2253, cut if it is long.
+#[must_use]
+pub fn subject(der: &[u8]) -> Option<String> {
+    Outline::read(der).map(|outline| text(outline.subject))
+}
+
+/// A name (DER, with tag and length) as text, RFC 2253, cut if it is long.
+#[must_use]
+pub fn text(dn: &[u8]) -> String {
+    let mut bytes = Vec::new();
+    name::rfc2253(dn, &mut bytes);
+    let long = bytes.len() > NAME_BYTES_MAX;
+    bytes.truncate(NAME_BYTES_MAX);
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    if long {
+        text.push_str("...");
+    }
+    text
+}
+
+/// Bytes as lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    halves.map(|half| char::from(DIGITS[usize::from(half)])).collect()
+}
+
+/// A serial number as `$ssl_client_serial` has it.
+#[must_use]
+pub fn serial(content: &[u8]) -> String {
+    let mut digits = Vec::new();
+    super::render::serial(content, &mut digits);
+    String::from_utf8_lossy(&digits).into_owned()
+}
+
+fn missing(chain: &[&[u8]], anchors: &[Vec<u8>], (failure, now): (VerifyFailure, i64)) -> String {
+    let sent: Vec<Outline<'_>> =
+        chain.iter().take(CHAIN_MAX).filter_map(|der| Outline::read(der)).collect();
+    match failure {
+        VerifyFailure::Expired | VerifyFailure::NotYetValid => out_of_time(&sent, anchors, now),
+        VerifyFailure::NoIssuer
+        | VerifyFailure::SelfSignedLeaf
+        | VerifyFailure::SelfSignedInChain
+        | VerifyFailure::NoLocalIssuer
+        | VerifyFailure::FirstCertificate => no_issuer(&sent, anchors),
+        _ => String::new(),
+    }
+}
+
+/// Names the first certificate, from the leaf on, that is not valid now.
+fn out_of_time(sent: &[Outline<'_>], anchors: &[Vec<u8>], now: i64) -> String {
+    let listed = anchors.iter().filter_map(|der| Outline::read(der));
+    for one in sent.iter().copied().chain(listed) {
+        let start = one.not_before.seconds_lenient();
+        let end = one.not_after.seconds_lenient();
+        let mut date = Vec::new();
+        let words = if start.is_some_and(|start| now < start) {
+            one.not_before.print(&mut date);
+            "begins"
+        } else if end.is_some_and(|end| end <= now) {
+            one.not_after.print(&mut date);
+            "ended"
+        } else {
+            continue;
+        };
+        return format!("{} {words} {}", text(one.subject), String::from_utf8_lossy(&date));
+    }
+    String::new()
+}
+
+/// Follows issuers by name to the one that nobody has.
+fn no_issuer(sent: &[Outline<'_>], anchors: &[Vec<u8>]) -> String {
+    let Some(mut current) = sent.first().copied() else { return String::new() };
+    // Every certificate is passed once, so a cycle ends.
+    let mut left: Vec<Outline<'_>> = sent.iter().skip(1).copied().collect();
+    while current.issuer != current.subject {
+        let Some(at) = left.iter().position(|one| one.subject == current.issuer) else { break };
+        current = left.swap_remove(at);
+    }
+    let (subject, issuer) = (text(current.subject), text(current.issuer));
+    let named: Vec<Certificate<'_>> = anchors
+        .iter()
+        .filter_map(|der| Certificate::parse(der))
+        .filter(|anchor| anchor.outline.subject == current.issuer)
+        .collect();
+    let sent_count = sent.len();
+    if current.issuer == current.subject {
+        if named.is_empty() {
+            return format!("{subject} is self-signed, and not among the trusted authorities");
+        }
+        return format!("an authority named {subject} is trusted, but with another certificate");
+    }
+    if named.iter().any(Certificate::self_signed) {
+        return format!("an authority named {issuer} is trusted, but with another key");
+    }
+    if named.is_empty() {
+        return format!(
+            "{issuer}, the issuer of {subject}, is neither trusted nor among the {sent_count} \
+             certificates that were sent"
+        );
+    }
+    format!("{issuer} is listed, but is not self-signed, and its own issuer is not listed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_hexadecimal() {
+        assert_eq!(hex(&[0, 0xab, 1]), "00ab01");
+        assert_eq!(serial(&[0, 0xab, 1]), "AB01");
+    }
+
+    #[test]
+    fn nothing_sent_names_nobody() {
+        let account = Account::of(&[], None, (Verdict::None, 0));
+        assert_eq!(account, Account::default());
+        let broken = Account::of(&[b"x"], None, (Verdict::Failed(VerifyFailure::Expired), 0));
+        assert_eq!((broken.sent, broken.subject.as_str(), broken.sha256.len()), (1, "", 64));
+    }
+
+    #[test]
+    fn the_rest_of_a_long_list_is_counted() {
+        let account = Account {
+            trusted: vec!["CN=a".to_owned(), "CN=b".to_owned()],
+            trusted_more: 3,
+            ..Account::default()
+        };
+        assert_eq!(account.trusted_line(), "CN=a; CN=b; and more: 3");
+    }
+}

@@ -1,0 +1,59 @@
+//! Numbers that one core writes and anybody reads.
+//!
+//! One writer each: adding is a relaxed load and a relaxed store, never a read-modify-write. Readers
+//! may be a moment behind.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number with one writer.
+#[derive(Debug, Default)]
+pub struct Tally(AtomicU64);
+
+impl Tally {
+    /// Adds. The owning core only.
+    pub fn add(&self, amount: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+    }
+
+    /// Replaces. The owning core only.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The value now.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A row of them.
+#[derive(Debug)]
+pub struct Tallies<const N: usize>([Tally; N]);
+
+impl<const N: usize> Default for Tallies<N> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Tally::default()))
+    }
+}
+
+impl<const N: usize> Tallies<N> {
+    /// Adds one at a place. The owning core only.
+    pub fn count(&self, at: usize) {
+        self.add(at, 1);
+    }
+
+    /// Adds at a place. The owning core only.
+    pub fn add(&self, at: usize, amount: u64) {
+        if let Some(tally) = self.0.get(at) {
+            tally.add(amount);
+        }
+    }
+
+    /// Adds every value to a sum.
+    pub fn sum_into(&self, sums: &mut [u64; N]) {
+        for (sum, tally) in sums.iter_mut().zip(&self.0) {
+            *sum = sum.wrapping_add(tally.get());
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! What one core has seen of refusals, faults, handshakes and times since it started.
+//!
+//! Every slot is there from the start, so that counting is a plain add and no label is ever made up
+//! by a peer.
+
+use super::cells::{Tallies, Tally};
+use super::histogram::{Histogram, MICROS, Spread};
+use crate::exchange::outcome::Outcome;
+use crate::exchange::refusal::Refusal;
+use crate::identity::{Verdict, VerifyFailure};
+
+/// Why a TLS handshake with a client failed, beside what is wrong with its certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HandshakeFault {
+    /// Plain HTTP on a TLS listener.
+    PlainHttp,
+    /// Neither TLS nor HTTP.
+    NotTls,
+    /// Another message came first.
+    UnexpectedMessage,
+    /// The first message is broken.
+    MalformedHello,
+    /// The server name is not a name.
+    BadServerName,
+    /// The first message is too large.
+    HelloTooLarge,
+    /// Nothing is configured for the server name.
+    UnknownName,
+    /// Two readers found two server names.
+    AmbiguousName,
+    /// A certificate is required, and none was sent.
+    NoCertificate,
+    /// The client and we have no version, suite or signature in common.
+    NothingInCommon,
+    /// The client sent an alert.
+    ClientAlert,
+    /// The client did not keep to the protocol, or its signature is wrong.
+    Protocol,
+    /// The client left.
+    ClientLeft,
+    /// It took too long.
+    TimedOut,
+    /// The connection failed.
+    ConnectionFailed,
+    /// A fault of our own.
+    Internal,
+    /// The certificate is not good.
+    Certificate(VerifyFailure),
+}
+
+impl HandshakeFault {
+    const PLAIN: [(Self, &'static str); 16] = [
+        (Self::PlainHttp, "plain-http"),
+        (Self::NotTls, "not-tls"),
+        (Self::UnexpectedMessage, "unexpected-message"),
+        (Self::MalformedHello, "malformed-hello"),
+        (Self::BadServerName, "bad-server-name"),
+        (Self::HelloTooLarge, "hello-too-large"),
+        (Self::UnknownName, "unknown-name"),
+        (Self::AmbiguousName, "ambiguous-name"),
+        (Self::NoCertificate, "no-certificate"),
+        (Self::NothingInCommon, "nothing-in-common"),
+        (Self::ClientAlert, "client-alert"),
+        (Self::Protocol, "protocol"),
+        (Self::ClientLeft, "client-left"),
+        (Self::TimedOut, "timed-out"),
+        (Self::ConnectionFailed, "connection-failed"),
+        (Self::Internal, "internal"),
+    ];
+
+    /// How many kinds there are.
+    pub const COUNT: usize = Self::PLAIN.len() + VerifyFailure::COUNT;
+
+    /// Its place among [`Self::words`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        match self {
+            Self::Certificate(failure) => Self::PLAIN.len() + failure.index(),
+            other => Self::PLAIN.iter().position(|(one, _)| *one == other).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// One word, or OpenSSL's words for a certificate.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Certificate(failure) => failure.text(),
+            other => Self::PLAIN.get(other.index()).map_or("", |(_, word)| *word),
+        }
+    }
+
+    /// The word of every kind, in the order in which they are counted.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        let plain = Self::PLAIN.into_iter().map(|(_, word)| word);
+        plain.chain(VerifyFailure::ALL.into_iter().map(VerifyFailure::text))
+    }
+}
+
+/// A handshake that succeeded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Shaken {
+    /// TLS 1.3, not 1.2.
+    pub tls13: bool,
+    /// Resumed, not full.
+    pub resumed: bool,
+}
+
+/// Every kind of [`Shaken`] as labels, in the order in which they are counted.
+pub const SHAKEN: [(&str, &str); 4] =
+    [("TLSv1.2", "no"), ("TLSv1.2", "yes"), ("TLSv1.3", "no"), ("TLSv1.3", "yes")];
+
+/// Verdicts: none, success, and every failure.
+pub const VERDICTS: usize = 2 + VerifyFailure::COUNT;
+
+/// The words of all verdicts, in the order in which they are counted.
+pub fn verdict_words() -> impl Iterator<Item = &'static str> {
+    ["NONE", "SUCCESS"].into_iter().chain(VerifyFailure::ALL.into_iter().map(VerifyFailure::text))
+}
+
+/// Buckets of durations.
+pub const TIMES: usize = MICROS.len() + 1;
+
+/// What a core has of its own right now: set once a tick.
+#[derive(Debug, Default)]
+pub struct Holdings {
+    /// Idle upstream connections.
+    pub pool_idle: Tally,
+    /// Buffers given out: small, record, body.
+    pub buffers_rented: [Tally; 3],
+    /// Buffers at hand.
+    pub buffers_free: [Tally; 3],
+    /// The most that were ever given out at a time.
+    pub buffers_peak: [Tally; 3],
+}
+
+/// The events of one core. Written by that core alone.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Events {
+    refusals: Tallies<{ Refusal::COUNT }>,
+    faults: Tallies<{ Refusal::COUNT }>,
+    handshake_faults: Tallies<{ HandshakeFault::COUNT }>,
+    shaken: Tallies<4>,
+    verdicts: Tallies<VERDICTS>,
+    total: Histogram<TIMES>,
+    upstream: Histogram<TIMES>,
+    own: Histogram<TIMES>,
+    /// What the core holds.
+    pub holdings: Holdings,
+}
+
+impl Events {
+    /// We answered a request ourselves.
+    pub fn refused(&self, refusal: Refusal) {
+        self.refusals.count(refusal.index());
+    }
+
+    /// A try at an upstream failed, whether or not another one followed.
+    pub fn upstream_fault(&self, refusal: Refusal) {
+        self.faults.count(refusal.index());
+    }
+
+    /// A handshake failed.
+    pub fn handshake_failed(&self, fault: HandshakeFault) {
+        self.handshake_faults.count(fault.index());
+    }
+
+    /// A handshake succeeded, with this said of the client's certificate.
+    pub fn handshake_done(&self, shaken: Shaken, verdict: Verdict) {
+        self.shaken.count(usize::from(shaken.tls13) * 2 + usize::from(shaken.resumed));
+        self.verdicts.count(match verdict {
+            Verdict::None => 0,
+            Verdict::Success => 1,
+            Verdict::Failed(failure) => 2 + failure.index(),
+        });
+    }
+
+    /// An exchange is over.
+    pub fn timed(&self, outcome: &Outcome) {
+        self.total.observe(&MICROS, outcome.request_micros);
+        if outcome.upstream_ms.is_some() {
+            self.upstream.observe(&MICROS, outcome.upstream_micros);
+        }
+        self.own.observe(&MICROS, outcome.request_micros.saturating_sub(outcome.upstream_micros));
+    }
+}
+
+/// The events of several cores.
+#[derive(Clone, Debug)]
+pub struct EventSums {
+    /// By [`Refusal::index`].
+    pub refusals: [u64; Refusal::COUNT],
+    /// By [`Refusal::index`].
+    pub faults: [u64; Refusal::COUNT],
+    /// In the order of [`HandshakeFault::words`].
+    pub handshake_faults: [u64; HandshakeFault::COUNT],
+    /// In the order of [`SHAKEN`].
+    pub shaken: [u64; 4],
+    /// In the order of [`verdict_words`].
+    pub verdicts: [u64; VERDICTS],
+    /// From the first byte of a request to the last one of its answer.
+    pub total: Spread<TIMES>,
+    /// From the request's way upstream to the end of the response.
+    pub upstream: Spread<TIMES>,
+    /// The rest.
+    pub own: Spread<TIMES>,
+    /// Idle upstream connections.
+    pub pool_idle: u64,
+    /// Buffers by size: rented, free, peak.
+    pub buffers: [[u64; 3]; 3],
+}
+
+impl EventSums {
+    /// Adds up.
+    #[must_use]
+    pub fn of<'a>(cores: impl IntoIterator<Item = &'a Events>) -> Self {
+        let mut sums = Self {
+            refusals: [0; Refusal::COUNT],
+            faults: [0; Refusal::COUNT],
+            handshake_faults: [0; HandshakeFault::COUNT],
+            shaken: [0; 4],
+            verdicts: [0; VERDICTS],
+            total: Spread::default(),
+            upstream: Spread::default(),
+            own: Spread::default(),
+            pool_idle: 0,
+            buffers: [[0; 3]; 3],
+        };
+        for events in cores {
+            events.refusals.sum_into(&mut sums.refusals);
+            events.faults.sum_into(&mut sums.faults);
+            events.handshake_faults.sum_into(&mut sums.handshake_faults);
+            events.shaken.sum_into(&mut sums.shaken);
+            events.verdicts.sum_into(&mut sums.verdicts);
+            events.total.sum_into(&mut sums.total);
+            events.upstream.sum_into(&mut sums.upstream);
+            events.own.sum_into(&mut sums.own);
+            let held = &events.holdings;
+            sums.pool_idle += held.pool_idle.get();
+            let kinds = [&held.buffers_rented, &held.buffers_free, &held.buffers_peak];
+            for (at, sizes) in sums.buffers.iter_mut().enumerate() {
+                for (sum, kind) in sizes.iter_mut().zip(kinds) {
+                    *sum += kind.get(at).map_or(0, Tally::get);
+                }
+            }
+        }
+        sums
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_has_its_word() {
+        let events = Events::default();
+        for (fault, word) in HandshakeFault::PLAIN {
+            events.handshake_failed(fault);
+            assert_eq!(HandshakeFault::words().nth(fault.index()), Some(word));
+            assert_eq!(fault.word(), word);
+        }
+        for failure in VerifyFailure::ALL {
+            let fault = HandshakeFault::Certificate(failure);
+            events.handshake_failed(fault);
+            assert_eq!(HandshakeFault::words().nth(fault.index()), Some(failure.text()));
+            events.handshake_done(Shaken { tls13: true, resumed: false }, Verdict::Failed(failure));
+        }
+        events.handshake_done(Shaken { tls13: false, resumed: true }, Verdict::Success);
+        let sums = EventSums::of([&events]);
+        assert!(sums.handshake_faults.iter().all(|count| *count == 1));
+        assert_eq!(sums.shaken, [0, 1, u64::try_from(VerifyFailure::COUNT).unwrap(), 0]);
+        assert_eq!(sums.verdicts[..2], [0, 1]);
+        assert!(sums.verdicts[2..].iter().all(|count| *count == 1));
+        assert_eq!(verdict_words().count(), VERDICTS);
+        assert_eq!(HandshakeFault::words().count(), HandshakeFault::COUNT);
+    }
+
+    #[test]
+    fn the_time_of_an_exchange_is_split() {
+        let events = Events::default();
+        let answered = Outcome {
+            request_micros: 900,
+            upstream_micros: 700,
+            upstream_ms: Some(0),
+            ..Outcome::default()
+        };
+        events.timed(&answered);
+        events.timed(&Outcome { request_micros: 90, ..Outcome::default() });
+        let sums = EventSums::of([&events]);
+        assert_eq!((sums.total.count(), sums.total.sum), (2, 990));
+        assert_eq!((sums.upstream.count(), sums.upstream.sum), (1, 700));
+        assert_eq!((sums.own.count(), sums.own.sum), (2, 290));
+        assert_eq!(sums.own.counts[..2], [1, 1]);
+    }
+}
