@@ -197,14 +197,16 @@ async fn send(
 /// Sends `bytes` with rests in between; false if the connection does not take them.
 async fn send_in_pieces(writer: &mut LinkWriter, bytes: &[u8], pieces: usize) -> bool {
     let longest = (bytes.len() / pieces).max(1);
+    let mut may_rest = true;
     for piece in bytes.chunks(longest) {
         if !writer.write(piece).await {
             return false;
         }
         if chance(20) {
             sleep(Duration::from_millis(below(400) as u64)).await;
-        } else if chance(2) {
-            sleep(Duration::from_millis(2_000 + below(4_000) as u64)).await;
+        } else if may_rest && chance(3) {
+            may_rest = false;
+            sleep(Duration::from_millis(2_000 + below(2_500) as u64)).await;
         }
     }
     true
