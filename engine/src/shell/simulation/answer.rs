@@ -159,7 +159,7 @@ impl Answer {
             }
             Some(Wrong::Malformed | Wrong::Surplus) | None => {}
         }
-        if matches!(self.wrong, Some(Wrong::Ends | Wrong::Resets | Wrong::Mute)) && chance(35) {
+        if matches!(self.wrong, Some(Wrong::Ends | Wrong::Resets | Wrong::Mute)) && chance(40) {
             self.end = 0;
         }
     }

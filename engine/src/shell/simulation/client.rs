@@ -61,7 +61,7 @@ fn ask(run: &Run) -> Ask {
     let method = ["GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE"][below(7)];
     let modern = !chance(10);
     let has_body = matches!(method, "POST" | "PUT") || chance(5);
-    let sizes = if run.setting.large { [0, 100, 40_000, 200_000] } else { [0, 30, 500, 9_000] };
+    let sizes = if run.setting.large { [0, 100, 40_000, 700_000] } else { [0, 30, 500, 9_000] };
     let body_len = if has_body { below(sizes[below(4)] + 1) } else { 0 };
     let framing = if !has_body {
         Framing::Missing
@@ -164,6 +164,7 @@ async fn send(
         let head_len = bytes.len();
         let chunk = 1 + below(3_000);
         bytes.extend(body(ask.id, Part::Request, ask.framing, (ask.body_len, chunk)));
+        let pieces = if chance(50) { 1 } else { 1 + below(6) };
         let wrong = mischief.filter(|mischief| mischief.ask == at);
         let end = wrong.map_or(bytes.len(), |wrong| bytes.len() * wrong.share / 1_000);
         let first = if ask.expect { head_len.min(end) } else { 0 };
@@ -177,7 +178,7 @@ async fn send(
                 patience -= 1;
             }
         }
-        if !send_in_pieces(&mut writer, &bytes[first..end], 1 + below(6)).await {
+        if !send_in_pieces(&mut writer, &bytes[first..end], pieces).await {
             return Some(writer);
         }
         if let Some(wrong) = wrong {

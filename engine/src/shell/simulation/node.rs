@@ -28,8 +28,16 @@ pub(super) async fn node(run: Rc<Run>, number: usize) {
 
 async fn connection(run: Rc<Run>, stream: TcpStream) {
     let Some((reader, writer)) = link(stream, run.node_tls()).await else { return };
-    let mut peer =
-        Peer { run, reader, writer, bytes: Vec::new(), spoiled: None, served: 0, over: false };
+    let mut peer = Peer {
+        run,
+        reader,
+        writer,
+        bytes: Vec::new(),
+        spoiled: None,
+        served: 0,
+        vanishes: false,
+        over: false,
+    };
     while !peer.over {
         if let Err(what) = peer.exchange().await {
             peer.run.ledger.violation(format!("node: {what}"));
@@ -48,6 +56,8 @@ struct Peer {
     /// Why no further request may come.
     spoiled: Option<&'static str>,
     served: usize,
+    /// It leaves as soon as it knows what is asked.
+    vanishes: bool,
     /// Nobody listens any more.
     over: bool,
 }
@@ -70,13 +80,16 @@ impl Peer {
         let run = Rc::clone(&self.run);
         let restless = self.bytes.is_empty() && self.served > 0 && run.setting.idle_ends;
         if restless && chance(25) {
-            // It leaves at the very moment at which a request comes, and has read nothing of it.
+            // It leaves at the very moment at which a request comes, whether it has read it or not.
             while !self.reader.is_spoken_to() {
                 sleep(Duration::from_millis(20)).await;
             }
             run.ledger.tell("node: leaves when it is asked");
-            self.over = true;
-            return Ok(false);
+            self.vanishes = chance(60);
+            self.over = !self.vanishes;
+            if self.over {
+                return Ok(false);
+            }
         }
         if restless && chance(40) {
             let patience = Duration::from_millis(below(3_000) as u64);
@@ -128,6 +141,10 @@ impl Peer {
             }
         };
         let (ask, framing) = self.understand(&head)?;
+        if self.vanishes {
+            self.over = true;
+            return Ok(());
+        }
         let answer = Answer::draw(&ask, &self.run.setting, framing);
         let (id, wrong) = (ask.id, answer.wrong);
         self.run.ledger.tell(&format!("node: {id:016x} {} {wrong:?} {answer}", head.line));

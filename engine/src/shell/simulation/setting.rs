@@ -66,7 +66,7 @@ impl Setting {
             drain: trouble(10),
             reload: chance(20),
             keepalive_requests: [1, 2, 5, 100][below(4)],
-            pool: ([1, 2, 8][below(3)], 2 + below(8), [1, 2, 100][below(3)]),
+            pool: ([1, 2, 8][below(3)], 2 + below(8), [1, 3, 100, 100][below(4)]),
             retries: below(3),
             forwards_expect: chance(40),
             paced: chance(20),
