@@ -9,7 +9,7 @@ use toml::Value;
 use crate::model::{
     AccessFormat, Answers, ClientAuth, Config, FileAt, HeaderOps, HeaderValue, KeyPair, Listen,
     LogTarget, Node, NodeAddress, PageStatuses, PassHost, Pem, PemSource, Pin, Protocols,
-    Revocation, Route, Server, Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls,
+    ProxyProtocol, Revocation, Route, Server, Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls,
 };
 use crate::template::{Piece, Template};
 use crate::values::{
@@ -162,6 +162,7 @@ impl Config {
         if let Some(upstream) = self.upstreams.get(route.upstream) {
             out.text_line("upstream_id", &upstream.id);
         }
+        out.line("enable_websocket", route.websocket);
         if let Some(timeout) = &route.timeout {
             out.line("timeout", timeout_table(timeout));
         }
@@ -201,8 +202,14 @@ fn dump_listen(out: &mut Writer, listen: &Listen) {
     out.header("[[listen]]");
     out.text_line("address", &listen.address.to_string());
     out.line("tls", listen.tls);
-    if listen.tls {
+    if listen.tls || listen.proxy_protocol.is_some() {
         out.text_line("handshake_timeout", &duration_text(listen.handshake_timeout));
+    }
+    if let Some(trusted) = &listen.proxy_protocol {
+        out.line("proxy_protocol", true);
+        out.line("proxy_protocol_trusted", list(trusted.iter().map(ToString::to_string)));
+    }
+    if listen.tls {
         out.text_line("fallback_sni", listen.fallback_sni.as_deref().unwrap_or_default());
     }
 }
@@ -280,6 +287,14 @@ fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
     let (size, requests) = (pool.size, pool.requests);
     let table = format!("{{ size = {size}, idle_timeout = {idle}, requests = {requests} }}");
     out.line("keepalive_pool", table);
+    match &upstream.proxy_protocol {
+        None => {}
+        Some(ProxyProtocol::V1) => out.text_line("proxy_protocol", "v1"),
+        Some(ProxyProtocol::V2(tlvs)) => {
+            out.text_line("proxy_protocol", "v2");
+            out.line("proxy_protocol_tlvs", list(tlvs.iter().map(|tlv| tlv.word().to_owned())));
+        }
+    }
     if let Some(tls) = &upstream.tls {
         dump_upstream_tls(out, tls);
     }

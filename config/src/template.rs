@@ -160,9 +160,21 @@ pub enum Variable {
     Http(String),
     /// `$msec`: Unix seconds with milliseconds.
     Msec,
-    /// `$remote_addr`: the peer's address.
+    /// `$proxy_protocol_addr`: the client's address, as the PROXY protocol header had it.
+    ProxyProtocolAddr,
+    /// `$proxy_protocol_port`
+    ProxyProtocolPort,
+    /// `$proxy_protocol_server_addr`: the address the client reached, as that header had it.
+    ProxyProtocolServerAddr,
+    /// `$proxy_protocol_server_port`
+    ProxyProtocolServerPort,
+    /// `$realip_remote_addr`: who connected to us, whatever a header said.
+    RealipRemoteAddr,
+    /// `$realip_remote_port`
+    RealipRemotePort,
+    /// `$remote_addr`: the client's address.
     RemoteAddr,
-    /// `$remote_port`: the peer's port.
+    /// `$remote_port`: the client's port.
     RemotePort,
     /// `$request`: the whole request line; log only.
     Request,

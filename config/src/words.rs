@@ -1,8 +1,8 @@
 //! Values that are one of a few words: the word in the file, and what it stands for.
 
 use crate::model::{
-    ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, OnRevoke, Reject, Scheme,
-    Traceparent, UpstreamVerify,
+    ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, OnRevoke, ProxyTlv, Reject,
+    Scheme, Traceparent, UpstreamVerify,
 };
 
 /// A type whose values each have one word.
@@ -37,6 +37,15 @@ pub(crate) enum HostMode {
     Node,
     /// `upstream_host`.
     Rewrite,
+}
+
+/// `upstreams.proxy_protocol`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ProxyVersion {
+    /// Text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// A TLS version.
@@ -113,6 +122,35 @@ impl Word for HostMode {
     const VALUES: &'static [Self] = &[Self::Pass, Self::Node, Self::Rewrite];
 }
 
+impl Word for ProxyVersion {
+    const WORDS: &'static [&'static str] = &["v1", "v2"];
+    const VALUES: &'static [Self] = &[Self::V1, Self::V2];
+}
+
+// The words are HAProxy's (`proxy-v2-options`).
+impl Word for ProxyTlv {
+    const WORDS: &'static [&'static str] = &[
+        "alpn",
+        "authority",
+        "crc32c",
+        "unique-id",
+        "ssl",
+        "cert-cn",
+        "ssl-cipher",
+        "client-cert",
+    ];
+    const VALUES: &'static [Self] = &[
+        Self::Alpn,
+        Self::Authority,
+        Self::Crc32c,
+        Self::UniqueId,
+        Self::Ssl,
+        Self::CertCn,
+        Self::SslCipher,
+        Self::ClientCert,
+    ];
+}
+
 impl Word for Version {
     const WORDS: &'static [&'static str] = &["TLSv1.2", "TLSv1.3"];
     const VALUES: &'static [Self] = &[Self::Tls12, Self::Tls13];
@@ -137,6 +175,7 @@ mod tests {
                 && pairs::<UpstreamVerify>()
         );
         assert!(pairs::<SslType>() && pairs::<HostMode>() && pairs::<Version>());
+        assert!(pairs::<ProxyVersion>() && pairs::<ProxyTlv>());
         assert!(pairs::<Expect>());
         assert!(pairs::<Traceparent>());
         assert_eq!(ClientVerify::OptionalNoCa.word(), "optional_no_ca");

@@ -22,6 +22,7 @@ pub struct Dial {
     config: Arc<ClientConfig>,
     name: Option<String>,
     split: bool,
+    before: Vec<u8>,
 }
 
 /// An open connection.
@@ -41,6 +42,7 @@ pub enum Line {
 pub struct Splitting {
     socket: TcpStream,
     split: bool,
+    before: Vec<u8>,
 }
 
 fn socket(port: u16) -> io::Result<TcpStream> {
@@ -105,7 +107,14 @@ impl Dial {
         let mut config = tls::client(leaf, versions);
         config.enable_sni = name.is_some();
         let name = name.map(str::to_owned);
-        Self { config: Arc::new(config), name, split: false }
+        Self { config: Arc::new(config), name, split: false, before: Vec::new() }
+    }
+
+    /// Sends these bytes in front of the `ClientHello`, in one piece with it.
+    #[must_use]
+    pub fn behind(mut self, bytes: &[u8]) -> Self {
+        self.before = bytes.to_vec();
+        self
     }
 
     /// Sends the `ClientHello` in records of one byte each.
@@ -151,7 +160,7 @@ impl Dial {
     #[must_use]
     pub fn to(&self, name: &str) -> Self {
         let name = Some(name.to_owned());
-        Self { config: Arc::clone(&self.config), name, split: self.split }
+        Self { name, ..self.clone() }
     }
 
     /// Connects and finishes the handshake, as far as a client can tell.
@@ -165,7 +174,8 @@ impl Dial {
         };
         let mut session =
             ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
-        let mut socket = Splitting { socket: socket(port)?, split: self.split };
+        let mut socket =
+            Splitting { socket: socket(port)?, split: self.split, before: self.before.clone() };
         while session.is_handshaking() {
             session.complete_io(&mut socket)?;
         }
@@ -270,6 +280,11 @@ impl Read for Splitting {
 
 impl Write for Splitting {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let before = std::mem::take(&mut self.before);
+        if !before.is_empty() {
+            self.socket.write_all(&[&before[..], bytes].concat())?;
+            return Ok(bytes.len());
+        }
         if !std::mem::take(&mut self.split) {
             return self.socket.write(bytes);
         }

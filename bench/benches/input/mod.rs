@@ -46,6 +46,7 @@ pub(crate) fn header(name: &str, value: Variable) -> HeaderValue {
 /// A route of every host.
 pub(crate) fn route(uri: UriPattern) -> Route {
     Route {
+        websocket: false,
         place: Default::default(),
         id: "anything".to_owned(),
         hosts: Vec::new(),
@@ -111,6 +112,7 @@ pub(crate) fn config() -> Config {
         },
         identity_headers: vec![header("X-Client-Verify", Variable::SslClientVerify)],
         listens: vec![Listen {
+            proxy_protocol: None,
             place: Default::default(),
             address: ([127, 0, 0, 1], 9080).into(),
             tls: false,
@@ -127,6 +129,7 @@ pub(crate) fn config() -> Config {
 
 fn upstream() -> Upstream {
     Upstream {
+        proxy_protocol: None,
         place: Default::default(),
         id: "up".to_owned(),
         scheme: Scheme::Http,
@@ -161,6 +164,7 @@ impl Connection {
         let plan = Plan::build(&config());
         let client = ClientIdentity::of(&[], Verdict::None, &plan.wanted);
         let facts = ConnectionFacts {
+            proxied: None,
             remote_addr: "192.0.2.7".to_owned(),
             remote_port: "4711".to_owned(),
             server_addr: "192.0.2.1".to_owned(),

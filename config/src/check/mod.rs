@@ -9,6 +9,7 @@ mod headers;
 mod listens;
 mod observe;
 mod process;
+mod proxy_protocol;
 mod reach;
 mod routes;
 mod ssls;

@@ -16,6 +16,7 @@ struct Service {
     prefix: String,
     strip: bool,
     target: Target,
+    websocket: bool,
     body_size: Option<Option<u64>>,
     headers: Vec<HeaderOps>,
 }
@@ -95,6 +96,7 @@ impl Check<'_> {
                 prefix,
                 strip,
                 target: self.target(raw, format!("services.{index}.upstream")),
+                websocket: raw.flag("enable_websocket"),
                 body_size: body_size(raw),
                 headers: self.headers(raw),
             });
@@ -186,6 +188,11 @@ impl Check<'_> {
             upstream,
             strip_prefix: strip.map(|service| service.prefix.clone()),
             timeout: raw.table("timeout").map(|table| timeout(Some(table), base, raw)),
+            websocket: if raw.has("enable_websocket") {
+                raw.flag("enable_websocket")
+            } else {
+                service.is_some_and(|service| service.websocket)
+            },
             client_max_body_size: None,
             headers,
         };

@@ -6,12 +6,14 @@ use crate::describe::tables::{
 };
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{flag, optional, required, seconds, with};
-use crate::model::{Scheme, UpstreamVerify};
-use crate::words::{HostMode, Word};
+use crate::model::{ProxyTlv, Scheme, UpstreamVerify};
+use crate::words::{HostMode, ProxyVersion, Word};
 
 static SCHEME: Words = Words { words: Scheme::WORDS, refused: refused::SCHEMES };
 static BALANCER: Words = Words { words: &["roundrobin"], refused: refused::BALANCERS };
 static HOST_MODE: Words = Words { words: HostMode::WORDS, refused: &[] };
+static PROXY_VERSION: Words = Words { words: ProxyVersion::WORDS, refused: &[] };
+static PROXY_TLVS: Words = Words { words: ProxyTlv::WORDS, refused: &[] };
 static UPSTREAM_VERIFY: Words = Words { words: UpstreamVerify::WORDS, refused: &[] };
 static METHODS: Words = Words {
     words: &["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "PURGE"],
@@ -73,6 +75,20 @@ pub(super) static UPSTREAMS: Table = Table {
             "Connections kept for later requests.",
         ),
         optional("tls", Kind::Table(&TLS), "needed by `scheme = \"https\"`", "TLS to the nodes."),
+        optional(
+            "proxy_protocol",
+            Kind::Word(&PROXY_VERSION),
+            "no header is sent",
+            "Begin each connection with a PROXY protocol header that names the client, in front of \
+                 TLS. Such a connection serves one request and is never kept.",
+        ),
+        optional(
+            "proxy_protocol_tlvs",
+            Kind::Words(&PROXY_TLVS),
+            "none",
+            "What a header of version \"v2\" says beside the addresses. \"cert-cn\", \
+                 \"ssl-cipher\" and \"client-cert\" are parts of \"ssl\" and bring it along.",
+        ),
     ],
     refused: refused::IN_UPSTREAMS,
 };
@@ -205,6 +221,14 @@ const HEADERS_KEY: Key = optional(
     "Changes of request headers; several tables are applied one after the other.",
 );
 
+const WEBSOCKET: Key = flag(
+    "enable_websocket",
+    false,
+    "Forward upgrades to WebSocket (a route's own word wins over its service's). The tunnel that a \
+         101 opens ends when no byte came in either direction for `timeout.read`. Without it, a \
+         request for an upgrade goes on as an ordinary one.",
+);
+
 const BODY_SIZE: Key = optional(
     "client_max_body_size",
     Kind::Size(0, 1 << 50),
@@ -237,6 +261,7 @@ pub(super) static SERVICES: Table = Table {
         ),
         UPSTREAM,
         UPSTREAM_ID,
+        WEBSOCKET,
         BODY_SIZE,
         HEADERS_KEY,
     ],
@@ -285,6 +310,7 @@ pub(super) static ROUTES: Table = Table {
             "the upstream's",
             "Replaces those of the upstream that it names.",
         ),
+        WEBSOCKET,
         BODY_SIZE,
         HEADERS_KEY,
     ],

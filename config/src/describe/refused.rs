@@ -54,7 +54,6 @@ pub(crate) const IN_ROOT: &[Refused] = &[
 pub(crate) const IN_HTTP: &[Refused] = &[never("http2", HTTP1), never("request_id", REQUEST_ID)];
 
 pub(crate) const IN_LISTEN: &[Refused] = &[
-    later("proxy_protocol"),
     later("redirect_to_https"),
     never("http2", HTTP1),
     never("http3", HTTP1),
@@ -79,7 +78,6 @@ pub(crate) const IN_UPSTREAMS: &[Refused] = &[
     later("checks"),
     later("hash_on"),
     later("key"),
-    later("proxy_protocol"),
     later("retry_timeout"),
     never("discovery_args", DISCOVERY),
     never("discovery_type", DISCOVERY),
@@ -90,7 +88,6 @@ pub(crate) const IN_NODES: &[Refused] = &[later("priority"), later("metadata")];
 
 pub(crate) const IN_SERVICES: &[Refused] = &[
     later("client"),
-    later("enable_websocket"),
     later("limits"),
     never("request_id", REQUEST_ID),
     later("rewrite"),
@@ -101,7 +98,6 @@ pub(crate) const IN_SERVICES: &[Refused] = &[
 
 pub(crate) const IN_ROUTES: &[Refused] = &[
     later("client"),
-    later("enable_websocket"),
     later("limits"),
     later("remote_addr"),
     later("remote_addrs"),

@@ -176,7 +176,7 @@ static LISTEN: Table = Table {
         duration(
             "handshake_timeout",
             defaults::HANDSHAKE_TIMEOUT,
-            "From accept to the end of the TLS handshake.",
+            "From accept to the end of the TLS handshake, a PROXY protocol header included.",
         ),
         with(
             "fallback_sni",
@@ -184,6 +184,19 @@ static LISTEN: Table = Table {
             Fallback::Text(""),
             "The server name assumed when a client sends none, or one that is not configured. \
                  Without it such a handshake ends with alert 112 (unrecognized_name).",
+        ),
+        flag(
+            "proxy_protocol",
+            false,
+            "Every connection begins with a PROXY protocol header, version 1 or 2, that names its \
+                 client (`$remote_addr`). A connection without one is closed.",
+        ),
+        optional(
+            "proxy_protocol_trusted",
+            Kind::Texts,
+            "needed by `proxy_protocol`",
+            "Addresses and networks, as \"10.0.0.0/8\", that may send that header. Connections \
+                 from elsewhere are closed.",
         ),
     ],
     refused: refused::IN_LISTEN,
@@ -344,7 +357,7 @@ static CLIENT: Table = Table {
             Kind::Word(&ON_REVOKE),
             Fallback::Text("close"),
             "What becomes of a connection whose certificate is not good any more: revoked, over, \
-                 or refused by a new configuration. \"close\": it ends behind the running request. \
+                 or refused by a new configuration. \"close\": it ends behind the running request, a WebSocket at once. \
                  \"cut\": at once. \"keep\": it lives on with the verdict of its handshake until \
                  the certificate is over.",
         ),

@@ -29,8 +29,8 @@ pub use ssl::{
 };
 pub use trust::{CrlExpired, CrlMissing, Pin, Revocation};
 pub use upstream::{
-    KeepalivePool, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa, UpstreamTimeout,
-    UpstreamTls, UpstreamVerify,
+    KeepalivePool, Node, NodeAddress, PassHost, ProxyProtocol, ProxyTlv, Scheme, Upstream,
+    UpstreamCa, UpstreamTimeout, UpstreamTls, UpstreamVerify,
 };
 
 /// One whole configuration file.

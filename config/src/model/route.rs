@@ -36,6 +36,8 @@ pub struct Route {
     pub strip_prefix: Option<String>,
     /// Replaces the upstream's.
     pub timeout: Option<UpstreamTimeout>,
+    /// Are upgrades to WebSocket forwarded?
+    pub websocket: bool,
     /// Bytes of a request body: its own, its service's or that of `[http]`; `None` is unlimited.
     pub client_max_body_size: Option<u64>,
     /// Header changes in their order: global rules, service, route.

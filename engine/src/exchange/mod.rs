@@ -17,6 +17,7 @@ pub mod options;
 pub mod outcome;
 pub mod pool;
 mod pool_key;
+pub mod proxy_header;
 pub mod refusal;
 mod refusal_index;
 pub mod request;
@@ -25,6 +26,7 @@ pub mod retry;
 pub mod reuse;
 pub mod rewrite;
 pub mod trailers;
+pub mod upgrade;
 pub mod via;
 
 pub use fault::Fault;

@@ -6,9 +6,8 @@
 //! The order of the questions: where does it end, is the method one we serve, what does it ask for,
 //! may this client ask, may it ask *here* (421), is the body acceptable, is there a route.
 
-use super::options;
 use super::refusal::Refusal;
-use super::{hop, via};
+use super::{hop, options, upgrade, via};
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::{Found, Gate, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
 use crate::wire::error::WireError;
@@ -66,6 +65,8 @@ pub struct Admission {
     pub body: BodyLength,
     /// Does the client mean to keep the connection?
     pub keep_alive: bool,
+    /// It asks for a WebSocket, where the route allows one; the connection is not kept then.
+    pub upgrade: bool,
     /// What the client asks of the way it goes.
     pub wishes: Wishes,
     /// OPTIONS: how often the next hop may still send it on.
@@ -147,8 +148,11 @@ pub fn admit(
     {
         return Err(Refusal::BodyTooLarge);
     }
-    let takes_trailers =
-        version == Version::Http11 && scratch.head.fields.has_item(buf, Known::Te, b"trailers");
+    // A granted upgrade has no trailers.
+    let upgrade = plan.route(route).websocket && upgrade::asks(buf, &scratch.head, body);
+    let takes_trailers = !upgrade
+        && version == Version::Http11
+        && scratch.head.fields.has_item(buf, Known::Te, b"trailers");
     Ok(Admission {
         route,
         upstream: plan.route(route).upstream,
@@ -157,7 +161,8 @@ pub fn admit(
         target,
         authority,
         body,
-        keep_alive,
+        keep_alive: keep_alive && !upgrade,
+        upgrade,
         wishes: Wishes { expect_continue, takes_trailers, asks_the_server },
         max_forwards: max_forwards.map(|left| left.saturating_sub(1)),
     })

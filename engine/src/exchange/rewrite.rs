@@ -11,7 +11,7 @@ use ferrule_config::model::{Expect, PassHost};
 use super::hop::{self, Nominations};
 use super::refusal::Refusal;
 use super::request::Admission;
-use super::via;
+use super::{upgrade, via};
 use crate::plan::facts::RequestFacts;
 use crate::plan::forwarded::ForwardedRequest;
 use crate::plan::{Facts, ForwardedFields, NodePlan, Plan};
@@ -62,6 +62,7 @@ pub fn upstream_head(
     }
     // A connection option goes with `TE`, because `TE` ends at the next hop (section 10.1.4).
     out.extend_from_slice(match (towards.keep_alive, admission.wishes.takes_trailers) {
+        _ if admission.upgrade => upgrade::FIELDS,
         (true, false) => b"",
         (false, false) => write::CONNECTION_CLOSE,
         (true, true) => b"TE: trailers\r\nConnection: TE\r\n",

@@ -32,6 +32,7 @@ pub(crate) fn config() -> Config {
         tls,
         handshake_timeout: MINUTE,
         fallback_sni: None,
+        proxy_protocol: None,
     };
     Config {
         file: "ferrule.toml".into(),
@@ -95,6 +96,7 @@ pub(crate) fn upstream(pass_host: PassHost, scheme: Scheme) -> Upstream {
         timeout: TIMEOUT,
         pool: KeepalivePool { size: 8, idle_timeout: MINUTE, requests: 1000 },
         tls: None,
+        proxy_protocol: None,
     }
 }
 
@@ -116,6 +118,7 @@ pub(crate) fn route(hosts: &[&str], uris: &[&str]) -> Route {
         upstream: 0,
         strip_prefix: None,
         timeout: None,
+        websocket: false,
         client_max_body_size: None,
         headers: Vec::new(),
     }
@@ -185,5 +188,6 @@ pub(crate) fn connection(tls: bool) -> ConnectionFacts {
         tls,
         serial: 5,
         requests: 2,
+        proxied: None,
     }
 }

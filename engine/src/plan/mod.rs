@@ -106,6 +106,8 @@ pub struct RoutePlan {
     pub strip_prefix: Option<Box<[u8]>>,
     /// The route's own, or its upstream's.
     pub timeout: ferrule_config::model::UpstreamTimeout,
+    /// Are upgrades to WebSocket forwarded?
+    pub websocket: bool,
     /// Bytes of a request body; `None` is unlimited.
     pub client_max_body_size: Option<u64>,
     /// What happens to request fields.
@@ -121,7 +123,8 @@ impl Plan {
         let strip = headers::strip_set(config);
         compiler.hide(&strip);
         let identity = IdentityHeaders::build(&config.identity_headers, strip, &mut compiler);
-        let upstreams: Vec<_> = config.upstreams.iter().map(UpstreamPlan::build).collect();
+        let build = |upstream| UpstreamPlan::build(upstream, &mut compiler);
+        let upstreams: Vec<_> = config.upstreams.iter().map(build).collect();
         // First, so that what the operator does to the same fields comes after it.
         let marked: Vec<_> = headers::marks(config).into_iter().collect();
         let routes = config
@@ -134,6 +137,7 @@ impl Plan {
                     upstream: UpstreamId(index(route.upstream)),
                     strip_prefix: route.strip_prefix.as_ref().map(|text| text.as_bytes().into()),
                     timeout: route.timeout.or(inherited).unwrap_or(upstream::TIMEOUT_DEFAULT),
+                    websocket: route.websocket,
                     client_max_body_size: route.client_max_body_size,
                     headers: HeaderRules::build(
                         &[marked.as_slice(), &route.headers].concat(),

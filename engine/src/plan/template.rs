@@ -76,6 +76,12 @@ pub(super) enum Fact {
     ConnectionRequests,
     Host,
     Msec,
+    ProxyAddr,
+    ProxyPort,
+    ProxyServerAddr,
+    ProxyServerPort,
+    RealAddr,
+    RealPort,
     RemoteAddr,
     RemotePort,
     Request,
@@ -227,6 +233,12 @@ impl Fact {
     const fn is_connection_scoped(self) -> bool {
         match self {
             Self::Connection
+            | Self::ProxyAddr
+            | Self::ProxyPort
+            | Self::ProxyServerAddr
+            | Self::ProxyServerPort
+            | Self::RealAddr
+            | Self::RealPort
             | Self::RemoteAddr
             | Self::RemotePort
             | Self::Scheme
@@ -282,6 +294,12 @@ const fn fact(variable: &Variable) -> Option<Fact> {
         Variable::ConnectionRequests => Fact::ConnectionRequests,
         Variable::Host => Fact::Host,
         Variable::Msec => Fact::Msec,
+        Variable::ProxyProtocolAddr => Fact::ProxyAddr,
+        Variable::ProxyProtocolPort => Fact::ProxyPort,
+        Variable::ProxyProtocolServerAddr => Fact::ProxyServerAddr,
+        Variable::ProxyProtocolServerPort => Fact::ProxyServerPort,
+        Variable::RealipRemoteAddr => Fact::RealAddr,
+        Variable::RealipRemotePort => Fact::RealPort,
         Variable::RemoteAddr => Fact::RemoteAddr,
         Variable::RemotePort => Fact::RemotePort,
         Variable::Request => Fact::Request,

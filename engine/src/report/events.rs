@@ -175,8 +175,11 @@ impl Events {
         });
     }
 
-    /// An exchange is over.
+    /// An exchange is over. The life of a tunnel is nobody's answering time.
     pub fn timed(&self, outcome: &Outcome) {
+        if outcome.status == 101 {
+            return;
+        }
         self.total.observe(&MICROS, outcome.request_micros);
         if outcome.upstream_ms.is_some() {
             self.upstream.observe(&MICROS, outcome.upstream_micros);

@@ -15,6 +15,8 @@ use super::forward::{Forwarded, Request, forward};
 use super::handshake;
 use super::net::TcpStream;
 use super::reader::Wait;
+use super::tunnel;
+use super::upstream::Lease;
 use crate::exchange::answer::Manner;
 use crate::exchange::mark::mark;
 use crate::exchange::negotiate::Accepted;
@@ -24,6 +26,7 @@ use crate::exchange::reuse::{self, Bodies, ClientEnd};
 use crate::exchange::{Admission, admit};
 use crate::plan::{Facts, ListenerId};
 use crate::report::{Books, Counter};
+use crate::setup::clients::Visit;
 use crate::wire::head::parse_request;
 
 /// How long a closing connection may be silent before it is cut: closing at once with unread bytes
@@ -37,8 +40,13 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 1 << 20;
 
 /// Serves one accepted connection to its end.
-pub async fn serve(core: &Rc<Core>, stream: TcpStream, peer: SocketAddr, listener: ListenerId) {
-    let Some(mut client) = handshake::open(core, stream, peer, listener).await else { return };
+pub async fn serve(
+    core: &Rc<Core>,
+    stream: TcpStream,
+    from: (SocketAddr, Visit),
+    listener: ListenerId,
+) {
+    let Some(mut client) = handshake::open(core, stream, from, listener).await else { return };
     let mut keep = true;
     while keep {
         client.stream.settle();
@@ -73,7 +81,7 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
         HeadRead::Gone => return false,
     };
     let Some(mut head) = client.stream.reader.plain.take() else { return false };
-    let mut consumed = 0;
+    let (mut consumed, mut switched) = (0, None);
     let keep = {
         let buf = head.filled();
         let behind = buf.get(len..).unwrap_or_default();
@@ -83,10 +91,16 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
                 outcome.route = Some(admission.route);
                 outcome.upstream = Some(admission.upstream);
                 let way = (buf, behind);
-                let keep =
-                    pass(client, work, (&admission, way), (&mut consumed, &mut outcome)).await;
+                let told = (&mut consumed, &mut outcome);
+                let passed = pass(client, work, (&admission, way), told).await;
                 outcome.request_bytes += bytes(len);
-                keep
+                match passed {
+                    Passed::Over { keep } => keep,
+                    Passed::Switched(lease) => {
+                        switched = Some(lease);
+                        false
+                    }
+                }
             }
             Err(refusal) => {
                 let unread = if work.request.keep_after_refusal {
@@ -97,11 +111,21 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
                 refuse(client, work, (refusal, unread, buf), &mut outcome).await
             }
         };
-        report(client, work, (buf, started), outcome);
+        if switched.is_none() {
+            report(client, work, (buf, started), outcome);
+        }
         keep
     };
+    let kept: Option<Box<[u8]>> =
+        switched.is_some().then(|| head.filled().get(..len).unwrap_or_default().into());
     head.consume(len + consumed);
     restore(client, head);
+    if let (Some(lease), Some(head)) = (switched, kept) {
+        work.keep_request();
+        // What came behind the head is the tunnel's, and waits in the reader like all the rest.
+        Box::pin(tunnel::run(client, work, &head, lease, &mut outcome)).await;
+        report(client, work, (&head, started), outcome);
+    }
     keep
 }
 
@@ -136,6 +160,14 @@ fn decide(
     admit(&client.live.generation.plan, &client.view(), buf, scratch)
 }
 
+/// What became of a request.
+enum Passed {
+    /// It was answered; may the connection bring another one?
+    Over { keep: bool },
+    /// It was granted an upgrade.
+    Switched(Box<Lease>),
+}
+
 /// Gives the request its id and its trace; `buf` is its head, if that was understood.
 fn give_marks(client: &Client, work: &mut Work, buf: Option<&[u8]>) {
     let Work { request, marks, .. } = work;
@@ -149,10 +181,11 @@ async fn pass(
     work: &mut Work,
     (admission, (buf, behind)): (&Admission, (&[u8], &[u8])),
     (consumed, outcome): (&mut usize, &mut Outcome),
-) -> bool {
+) -> Passed {
     let (core, live) = (Rc::clone(&client.core), Rc::clone(&client.live));
     let request = Request { core: &core, live: &live, admission, buf, behind };
-    match forward(&request, client, work, consumed, outcome).await {
+    let keep = match forward(&request, client, work, consumed, outcome).await {
+        Forwarded::Switched(lease) => return Passed::Switched(lease),
         Forwarded::Delivered { keep_alive, bodies } => {
             reuse::client(ClientEnd { announced: keep_alive, bodies })
         }
@@ -170,7 +203,8 @@ async fn pass(
             client.stream.abort();
             false
         }
-    }
+    };
+    Passed::Over { keep }
 }
 
 /// Answers a request ourselves.

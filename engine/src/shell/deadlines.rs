@@ -165,6 +165,15 @@ impl Remote {
 }
 
 impl Remote {
+    /// If the slot is armed: it is due no earlier than `after` this long.
+    pub fn prolong(&self, after: Duration) {
+        let mut table = self.table.borrow_mut();
+        let earliest = table.now.saturating_add(ticks(after)).min(NEVER - 1);
+        if let Some(due) = table.due.get_mut(self.slot).filter(|due| **due != NEVER) {
+            *due = earliest.max(*due);
+        }
+    }
+
     /// If the slot waits for nothing but a next request: it is due now.
     pub fn hasten_idle(&self) {
         let mut guard = self.table.borrow_mut();
@@ -285,6 +294,20 @@ mod tests {
             assert_eq!(deadlines.tick(), 0);
         }
         assert!(!timer.fired());
+    }
+
+    #[test]
+    fn an_armed_timer_can_be_prolonged_and_a_disarmed_one_stays_so() {
+        let deadlines = Deadlines::default();
+        let (ours, _theirs) = UnixStream::pair();
+        let timer = deadlines.timer();
+        timer.arm(TICK, Descriptor::of(&ours), Shut::Both);
+        timer.remote().prolong(3 * TICK);
+        timer.remote().prolong(TICK);
+        assert_eq!([deadlines.tick(), deadlines.tick(), deadlines.tick()], [0; 3]);
+        assert_eq!(deadlines.tick(), 1);
+        timer.remote().prolong(TICK);
+        assert_eq!([deadlines.tick(), deadlines.tick(), deadlines.tick()], [0; 3]);
     }
 
     #[test]

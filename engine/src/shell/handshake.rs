@@ -11,11 +11,13 @@ use ferrule_config::model::OnRevoke;
 use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
+use super::accept;
 use super::account;
 use super::client::Client;
 use super::core::{Core, Live};
 use super::deadlines::Shut;
 use super::net::TcpStream;
+use super::proxied;
 use super::reader::Wait;
 use super::roll;
 use super::session::{Progress, Session, SessionError};
@@ -26,10 +28,12 @@ use crate::identity::{ClientIdentity, Verdict, VerifyFailure};
 use crate::plan::facts::ConnectionFacts;
 use crate::plan::{ForwardedFields, ListenerId, ServerId};
 use crate::report::Counter;
+use crate::setup::clients::Visit;
 use crate::tls::HandshakeNotes;
 use crate::tls::facts;
 use crate::tls::hello::{Hello, HelloError, HelloReader, UNRECOGNIZED_NAME, fatal_alert};
 use crate::wire::head::{Method, Version};
+use crate::wire::proxy::Ends;
 
 /// How long a peer that we refuse may take to hear why.
 pub(super) const GOODBYE_TIME: Duration = Duration::from_secs(2);
@@ -99,7 +103,7 @@ fn step(
 pub async fn open(
     core: &Rc<Core>,
     stream: TcpStream,
-    peer: SocketAddr,
+    (peer, visit): (SocketAddr, Visit),
     listener: ListenerId,
 ) -> Option<Client> {
     let live = core.live();
@@ -119,16 +123,28 @@ pub async fn open(
             tls,
             serial: core.next_serial(),
             requests: 0,
+            proxied: None,
         },
+        ends: Ends { source: peer, destination: local },
         session: None,
         server: None,
         identity: None,
         identity_block: Vec::new(),
         forwarded: ForwardedFields::default(),
         seat: None,
+        visit,
     };
+    let started = core.clock.elapsed();
+    if !proxied::receive(&mut client, peer, timeout).await {
+        return None;
+    }
+    let source = client.ends.source.ip();
+    if !accept::enter(core, &mut client.visit, source) {
+        return None;
+    }
     if tls {
-        let secured = secure(&mut client, timeout).await;
+        let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
+        let secured = secure(&mut client, left).await;
         if let Err(failure) = secured {
             refuse(&mut client, &failure).await;
             return None;
@@ -205,17 +221,19 @@ async fn read_hello(client: &mut Client, timeout: Duration) -> Result<Hello, Fai
     // A connection that has said nothing yet gets little memory to say it in.
     let mut idle = true;
     loop {
+        // A PROXY protocol header may have brought it along.
+        if !reader.is_drained() {
+            match hello.read(reader.cipher(&core.buffers).filled()) {
+                Ok(Some(hello)) => return Ok(hello),
+                Ok(None) => {}
+                Err(error) => return Err(Failure::Hello(error)),
+            }
+        }
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Both, idle };
         let received = reader.receive(true, &core.buffers, wait).await;
         received.map_err(|cut| Failure::Handshake(None, cut))?;
         idle = false;
-        let cipher = reader.cipher(&core.buffers);
-        match hello.read(cipher.filled()) {
-            Ok(Some(hello)) => return Ok(hello),
-            Ok(None) => {}
-            Err(error) => return Err(Failure::Hello(error)),
-        }
     }
 }
 
@@ -272,7 +290,9 @@ impl Place {
         let plan = &live.generation.plan;
         let here = &before.generation.plan.listener(place.listener).listen;
         let same = |listen: &ferrule_config::model::Listen| {
-            listen.address == here.address && listen.tls == here.tls
+            listen.address == here.address
+                && listen.tls == here.tls
+                && listen.proxy_protocol == here.proxy_protocol
         };
         let Some(listener) = plan.listeners().iter().position(|plan| same(&plan.listen)) else {
             return Err(Refusal::MisdirectedRequest);
@@ -289,6 +309,47 @@ impl Place {
     }
 }
 
+/// Where a connection stands: which generation it is served by, and as whom.
+#[derive(Clone)]
+pub struct Standing {
+    /// The generation.
+    pub live: Rc<Live>,
+    /// Its place there.
+    pub place: Place,
+    /// Who the client is, judged by that generation.
+    pub identity: Option<Rc<ClientIdentity>>,
+}
+
+impl Standing {
+    /// Of a client.
+    #[must_use]
+    pub fn of(client: &Client) -> Self {
+        Self {
+            live: Rc::clone(&client.live),
+            place: Place { listener: client.listener, server: client.server },
+            identity: client.identity.clone(),
+        }
+    }
+
+    /// The same connection under the newest generation; `name` is its server name, empty for none.
+    ///
+    /// # Errors
+    /// As [`Place::under`].
+    pub fn follow(&self, core: &Core, name: &str) -> Result<Self, Refusal> {
+        let live = core.live();
+        let name = Some(name).filter(|name| !name.is_empty());
+        let place = Place::under(&live, (&self.live, &self.place), name)?;
+        let identity = self.identity.as_ref().map(|identity| {
+            let judged = rejudge(&live, &place, identity, core.clock.unix_seconds());
+            let kept = roll::on_revoke(&live, &place) == OnRevoke::Keep
+                && identity.verdict == Verdict::Success
+                && judged.verdict != Verdict::Success;
+            if kept { Rc::clone(identity) } else { judged }
+        });
+        Ok(Self { live, place, identity })
+    }
+}
+
 /// A connection outlives a reload: its next request is judged by the new generation, with the
 /// certificate that it has shown.
 ///
@@ -299,24 +360,11 @@ pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
     if core.is_current(&client.live) {
         return Ok(());
     }
-    let live = core.live();
-    let before = Place { listener: client.listener, server: client.server };
-    let name = client.session.as_ref().map(|session| session.server_name.as_str());
-    let name = name.filter(|name| !name.is_empty());
-    let place = Place::under(&live, (&client.live, &before), name)?;
-    if let Some(identity) = &client.identity {
-        let now = core.clock.unix_seconds();
-        let judged = rejudge(&live, &place, identity, now);
-        let kept = roll::on_revoke(&live, &place) == OnRevoke::Keep
-            && identity.verdict == Verdict::Success
-            && judged.verdict != Verdict::Success;
-        if !kept {
-            client.identity = Some(judged);
-        }
-    }
+    let Standing { live, place, identity } = Standing::of(client).follow(&core, client.name())?;
     client.live = live;
     client.listener = place.listener;
     client.server = place.server;
+    client.identity = identity;
     if let (Some(seat), Some(identity)) = (&client.seat, &client.identity) {
         seat.follow(&client.live, place, identity);
     }
@@ -329,7 +377,7 @@ fn enter(client: &mut Client) {
     let Some(identity) = client.identity.as_ref().filter(|one| one.verdict != Verdict::None) else {
         return;
     };
-    let name = client.session.as_ref().map_or("", |session| session.server_name.as_str());
+    let name = client.name();
     let entry = roll::Entry {
         live: Rc::clone(&client.live),
         place: Place { listener: client.listener, server: client.server },

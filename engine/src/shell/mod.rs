@@ -20,6 +20,7 @@ pub mod handshake;
 pub mod net;
 pub mod pace;
 pub mod panics;
+pub mod proxied;
 pub mod random;
 pub mod reader;
 pub mod relay;
@@ -30,6 +31,7 @@ pub mod shed;
 #[cfg(test)]
 mod simulation;
 pub mod stream;
+pub mod tunnel;
 mod unbuffered;
 pub mod upstream;
 pub mod worker;

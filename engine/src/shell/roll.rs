@@ -28,6 +28,9 @@ const DATES_EVERY_TICKS: u32 = 10;
 
 type Leaf = [u8; 32];
 
+/// Why a connection is to end as soon as it can, if it is.
+type Ending = Rc<Cell<Option<Refusal>>>;
+
 /// One connection with a certificate.
 pub struct Entry {
     /// The generation it follows, and its place there.
@@ -46,7 +49,7 @@ pub struct Entry {
 
 #[derive(Default)]
 struct Table {
-    entries: Vec<Option<(Entry, Rc<Cell<bool>>)>>,
+    entries: Vec<Option<(Entry, Ending)>>,
     free: Vec<u32>,
     by_leaf: HashMap<Leaf, Vec<u32>, RandomState>,
     /// Certificates that the latest generation has not looked at yet.
@@ -63,7 +66,7 @@ pub struct Seat {
     table: Rc<RefCell<Table>>,
     slot: u32,
     leaf: Leaf,
-    ended: Rc<Cell<bool>>,
+    ended: Ending,
 }
 
 impl Roll {
@@ -73,7 +76,7 @@ impl Roll {
         let mut guard = self.0.borrow_mut();
         let table = &mut *guard;
         let leaf = entry.identity.leaf_sha256;
-        let ended = Rc::new(Cell::new(false));
+        let ended = Rc::new(Cell::new(None));
         let held = Some((entry, Rc::clone(&ended)));
         let slot = table.free.pop().unwrap_or_else(|| {
             table.entries.push(None);
@@ -136,10 +139,10 @@ impl Roll {
             if Rc::ptr_eq(&entry.live, live) {
                 continue;
             }
-            let Err((refusal, on_revoke)) = entry.stands(live, now) else { continue };
-            if entry.end(flag, on_revoke) {
+            let Err(reason) = entry.stands(live, now) else { continue };
+            if entry.end(flag, reason) {
                 ended += 1;
-                why = Some(refusal);
+                why = Some(reason.0);
             }
         }
         if let Some(refusal) = why {
@@ -151,7 +154,7 @@ impl Roll {
         let now = core.clock.unix_seconds();
         let table = self.0.borrow();
         for (entry, flag) in table.entries.iter().flatten() {
-            if flag.get() || !entry.identity.has_ended(now) {
+            if flag.get().is_some() || !entry.identity.has_ended(now) {
                 continue;
             }
             let view = view(&entry.live, &entry.place, &entry.identity, now);
@@ -161,7 +164,7 @@ impl Roll {
                 // What is over is over.
                 OnRevoke::Close | OnRevoke::Keep => OnRevoke::Close,
             };
-            if entry.end(flag, on_revoke) {
+            if entry.end(flag, (refusal, on_revoke)) {
                 note(core, &entry.identity.leaf_sha256, 1, refusal);
             }
         }
@@ -192,7 +195,7 @@ impl Entry {
     }
 
     /// Ends the connection, or tells it to end; false if it is to live on, or knows already.
-    fn end(&self, flag: &Cell<bool>, on_revoke: OnRevoke) -> bool {
+    fn end(&self, flag: &Cell<Option<Refusal>>, (refusal, on_revoke): (Refusal, OnRevoke)) -> bool {
         match on_revoke {
             OnRevoke::Keep => return false,
             OnRevoke::Close => self.wait.hasten_idle(),
@@ -201,7 +204,7 @@ impl Entry {
                 self.descriptor.shut_both();
             }
         }
-        !flag.replace(true)
+        flag.replace(Some(refusal)).is_none()
     }
 }
 
@@ -248,6 +251,12 @@ impl Seat {
     /// Is the connection to end as soon as it can?
     #[must_use]
     pub fn is_ended(&self) -> bool {
+        self.ended.get().is_some()
+    }
+
+    /// Why the connection is to end, if it is.
+    #[must_use]
+    pub fn why_ended(&self) -> Option<Refusal> {
         self.ended.get()
     }
 

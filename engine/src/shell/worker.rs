@@ -38,6 +38,8 @@ pub struct Seat {
     pub clients: Arc<Clients>,
 }
 
+/// A tunnel looks up once in [`LOOK_TIME`](super::tunnel::LOOK_TIME); half as long again lets it end.
+const STOP_TICKS: u32 = 15;
 /// How often memory that nobody needs is given back: every five seconds.
 const TRIM_TICKS: u32 = 50;
 
@@ -73,6 +75,8 @@ struct Worker {
     clients: Arc<Clients>,
     seen: Seen,
     busy: Duration,
+    /// Ticks that tunnels have to end and be logged, once there is no more time.
+    stop_ticks: u32,
 }
 
 async fn work(seat: Seat, driver: Driver) {
@@ -92,6 +96,7 @@ async fn work(seat: Seat, driver: Driver) {
         clients: seat.clients,
         seen,
         busy: Duration::ZERO,
+        stop_ticks: STOP_TICKS,
     };
     worker.core.link.driver.set(driver);
     worker.listen(&first.listeners);
@@ -137,7 +142,11 @@ impl Worker {
                 }
                 Phase::Stopping => {
                     self.stop_listening();
-                    return;
+                    self.core.stopping.set(true);
+                    if self.core.tunnels.get() == 0 || self.stop_ticks == 0 {
+                        return;
+                    }
+                    self.stop_ticks -= 1;
                 }
             }
         }

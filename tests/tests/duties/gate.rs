@@ -107,6 +107,7 @@ impl Gate {
             method,
             version,
             keep_alive: true,
+            upgrade: false,
             interims: 0,
             http_date: NOW.http_date,
             continue_wanted: false,

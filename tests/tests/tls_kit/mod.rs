@@ -151,6 +151,7 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
 pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config {
     let second = Duration::from_secs(1);
     let upstreams = tls.map(|tls| Upstream {
+        proxy_protocol: None,
         place: Place::default(),
         id: "u".to_owned(),
         scheme: Scheme::Https,

@@ -79,7 +79,7 @@ impl Peer {
     async fn is_asked(&mut self) -> Result<bool, String> {
         let run = Rc::clone(&self.run);
         let restless = self.bytes.is_empty() && self.served > 0 && run.setting.idle_ends;
-        if restless && chance(25) {
+        if restless && chance(15) {
             // It leaves at the very moment at which a request comes, whether it has read it or not.
             while !self.reader.is_spoken_to() {
                 sleep(Duration::from_millis(20)).await;
@@ -91,8 +91,8 @@ impl Peer {
                 return Ok(false);
             }
         }
-        if restless && chance(40) {
-            let patience = Duration::from_millis(below(3_000) as u64);
+        if restless && chance(60) {
+            let patience = Duration::from_millis(below(2_000) as u64);
             let read = timeout(patience, self.reader.read(&mut self.bytes)).await;
             let quiet = read.is_err() && !self.reader.is_spoken_to();
             match read {
@@ -101,7 +101,7 @@ impl Peer {
                     self.over = true;
                     return Ok(false);
                 }
-                Err(_) if chance(60) => {
+                Err(_) if chance(45) => {
                     run.ledger.tell("node: ends an idle connection");
                     if chance(70) {
                         self.writer.end().await;
