@@ -180,7 +180,7 @@ impl Entry {
             Outcome::Own(500) => Some("was answered 500".to_owned()),
             _ if misbehaved => None,
             Outcome::Own(status) => {
-                let pure = ask.body_len == 0 && ask.is_idempotent();
+                let pure = ask.framing == Framing::Missing && ask.is_idempotent();
                 let well = match status {
                     413 => setting.body_max.is_some_and(|max| ask.body_len > max),
                     502 => {
@@ -190,7 +190,7 @@ impl Entry {
                     504 => !faults.is_empty() || setting.connects_fail,
                     _ => false,
                 };
-                (!well).then(|| format!("was answered {status}, faults {faults:?}"))
+                (!well).then(|| format!("was answered {status}, faults {faults:?}: {ask:?}"))
             }
             Outcome::Cut if faults.is_empty() => Some("was cut without a fault".to_owned()),
             Outcome::Cut => None,
