@@ -2,7 +2,7 @@
 
 use crate::model::{
     ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, OnRevoke, ProxyTlv, Reject,
-    Scheme, Traceparent, UpstreamVerify,
+    Scheme, Traceparent, UpstreamVerify, XfccKey, XfccMode,
 };
 
 /// A type whose values each have one word.
@@ -80,6 +80,25 @@ impl Word for ClientVerify {
 impl Word for Reject {
     const WORDS: &'static [&'static str] = &["http", "handshake"];
     const VALUES: &'static [Self] = &[Self::Http, Self::Handshake];
+}
+
+impl Word for XfccMode {
+    const WORDS: &'static [&'static str] =
+        &["sanitize", "sanitize_set", "append_forward", "forward_only", "always_forward_only"];
+    const VALUES: &'static [Self] = &[
+        Self::Sanitize,
+        Self::SanitizeSet,
+        Self::AppendForward,
+        Self::ForwardOnly,
+        Self::AlwaysForwardOnly,
+    ];
+}
+
+impl Word for XfccKey {
+    const WORDS: &'static [&'static str] =
+        &["By", "Hash", "Cert", "Chain", "Subject", "URI", "DNS"];
+    const VALUES: &'static [Self] =
+        &[Self::By, Self::Hash, Self::Cert, Self::Chain, Self::Subject, Self::Uri, Self::Dns];
 }
 
 impl Word for CrlExpired {
@@ -167,6 +186,7 @@ mod tests {
     #[test]
     fn every_value_has_its_word() {
         assert!(pairs::<IoDriver>() && pairs::<Level>() && pairs::<ClientVerify>());
+        assert!(pairs::<XfccMode>() && pairs::<XfccKey>());
         assert!(pairs::<CrlExpired>() && pairs::<CrlMissing>());
         assert!(
             pairs::<Reject>()

@@ -2,15 +2,16 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ferrule_tools::clock::PATIENCE;
 use ferrule_tools::http::{Conversation, Message};
 use ferrule_tools::pki::Leaf;
 use ferrule_tools::tls;
 use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12Resumption};
-use rustls::client::{Tls12ClientSessionValue, Tls13ClientSessionValue};
+use rustls::client::{ResolvesClientCert, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
+use rustls::sign::CertifiedKey;
 use rustls::{
     AlertDescription, ClientConfig, ClientConnection, HandshakeKind, NamedGroup, ProtocolVersion,
     SignatureScheme, SupportedProtocolVersion,
@@ -27,6 +28,10 @@ pub struct Dial {
 
 /// An open connection.
 pub type Raw = Conversation<Line>;
+
+/// The certificate of a client that is renewed while the client goes on.
+#[derive(Debug)]
+pub struct Wallet(Mutex<Option<Arc<CertifiedKey>>>);
 
 /// The bytes below HTTP.
 #[derive(Debug)]
@@ -147,6 +152,14 @@ impl Dial {
         self
     }
 
+    /// Shows the certificate that is in there at the time, and keeps its sessions when that changes.
+    #[must_use]
+    pub fn showing(mut self, wallet: &Arc<Wallet>) -> Self {
+        let wallet = Arc::clone(wallet);
+        Arc::make_mut(&mut self.config).client_auth_cert_resolver = wallet;
+        self
+    }
+
     /// As a client that takes no tickets: TLS 1.2 sessions are known by their ids.
     #[must_use]
     pub fn without_tickets(mut self) -> Self {
@@ -190,6 +203,34 @@ impl Dial {
         let mut raw = self.connect(port)?;
         raw.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())?;
         raw.response("GET")
+    }
+}
+
+impl Wallet {
+    /// With this certificate in it.
+    #[must_use]
+    pub fn new(leaf: &Leaf) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Some(tls::certified(leaf)))))
+    }
+
+    /// Has this one in it from now on.
+    pub fn renew(&self, leaf: &Leaf) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(tls::certified(leaf));
+    }
+
+    /// Has none in it from now on.
+    pub fn empty(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl ResolvesClientCert for Wallet {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

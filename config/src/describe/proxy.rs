@@ -2,7 +2,8 @@
 
 use crate::defaults;
 use crate::describe::tables::{
-    CRL, CRL_EXPIRED, CRL_MISSING, DESC, ID_DOC, LABELS, NAME, PROTOCOLS, STATUS,
+    ALLOW, CLOCK_SKEW, CRL, CRL_EXPIRED, CRL_MISSING, DENY, DESC, ID_DOC, LABELS, NAME, PROTOCOLS,
+    STATUS,
 };
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{flag, optional, required, seconds, with};
@@ -236,6 +237,55 @@ const BODY_SIZE: Key = optional(
     "Bytes of a request body; 0 is unlimited. More is answered with 413.",
 );
 
+const CLIENT: Key = optional(
+    "client",
+    Kind::TableOrTables(&ROUTE_CLIENT),
+    "whoever the server name lets in",
+    "Which clients are served; of several tables each must be passed.",
+);
+
+static ROUTE_VERIFY: Words = Words { words: &["on"], refused: refused::ROUTE_VERIFY };
+
+static ROUTE_CLIENT: Table = Table {
+    name: "client",
+    doc: "Which clients are served here, of those that the server name lets in. The tables of a \
+         route, its service and the global rules must all be passed: none of them lets anybody in. \
+         Who is refused gets 403 with a reason.",
+    keys: &[
+        optional(
+            "verify",
+            Kind::Word(&ROUTE_VERIFY),
+            "as the server name says; \"on\" beside `allow` or `ca`",
+            "\"on\": a verified certificate is required, where the server name does without.",
+        ),
+        ALLOW,
+        DENY,
+        optional(
+            "ca",
+            Kind::Texts,
+            "the server name\'s",
+            "Authorities to verify against instead, PEM; of several tables the last one\'s. The \
+                 server name must let strangers pass so far: `verify = \"optional_no_ca\"`.",
+        ),
+        with(
+            "depth",
+            Kind::Int(0, 10),
+            Fallback::Int(defaults::DEPTH),
+            "Intermediate certificates allowed, beside `ca`.",
+        ),
+        flag(
+            "allow_v1",
+            true,
+            "Accept X.509 v1 certificates issued directly by a listed authority, beside `ca`.",
+        ),
+        CLOCK_SKEW,
+        CRL,
+        CRL_EXPIRED,
+        CRL_MISSING,
+    ],
+    refused: refused::IN_ROUTE_CLIENT,
+};
+
 /// `[[services]]`
 pub(super) static SERVICES: Table = Table {
     name: "services",
@@ -263,6 +313,7 @@ pub(super) static SERVICES: Table = Table {
         UPSTREAM_ID,
         WEBSOCKET,
         BODY_SIZE,
+        CLIENT,
         HEADERS_KEY,
     ],
     refused: refused::IN_SERVICES,
@@ -312,6 +363,23 @@ pub(super) static ROUTES: Table = Table {
         ),
         WEBSOCKET,
         BODY_SIZE,
+        optional("remote_addr", Kind::Text, "see `remote_addrs`", "An address or a network."),
+        optional(
+            "remote_addrs",
+            Kind::Texts,
+            "every client",
+            "Several of them; a request from elsewhere takes the next route that fits.",
+        ),
+        optional(
+            "vars",
+            Kind::Conditions,
+            "every request",
+            "Conditions, by lua-resty-expr: `[\"name\", \"==\", \"value\"]` with `==`, `~=`, `>`, `>=`, \
+                 `<`, `<=`, `~~` and `~*` (regular expressions), `in`, `has`, `ipmatch`; `\"!\"` \
+                 in front of the operator is `not`; `[\"OR\", ...]`, `\"AND\"`, `\"!OR\"` and \
+                 `\"!AND\"` join several. If they do not hold, the next route that fits is taken.",
+        ),
+        CLIENT,
         HEADERS_KEY,
     ],
     refused: refused::IN_ROUTES,
@@ -326,6 +394,7 @@ pub(super) static GLOBAL_RULES: Table = Table {
         NAME,
         DESC,
         LABELS,
+        CLIENT,
         optional(
             "request_id",
             Kind::Text,

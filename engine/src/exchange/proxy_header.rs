@@ -174,6 +174,7 @@ mod tests {
                 validity: (0, 0),
                 leaf_sha256: [0; 32],
                 chain: Box::default(),
+                access: Box::default(),
                 values,
             }
         };
@@ -229,6 +230,7 @@ mod tests {
             validity: (0, 0),
             leaf_sha256: [0; 32],
             chain: Box::default(),
+            access: Box::default(),
             values,
         };
         let huge = vec![7; HEADER_BYTES_MAX];

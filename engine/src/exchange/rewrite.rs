@@ -8,6 +8,7 @@
 
 use ferrule_config::model::{Expect, PassHost};
 
+use super::forwarded_cert;
 use super::hop::{self, Nominations};
 use super::refusal::Refusal;
 use super::request::Admission;
@@ -91,6 +92,7 @@ pub fn upstream_head(
     for field in route.headers.append() {
         field.render(facts, out);
     }
+    forwarded_cert::append(plan, facts, out);
     out.extend_from_slice(towards.identity_block);
     plan.identity.render_request(facts, out);
     out.extend_from_slice(write::CRLF);
@@ -254,7 +256,13 @@ mod tests {
         let buf = head.as_bytes();
         let mut scratch = Scratch::default();
         parse_request(buf, head.len(), plan.head_limits(), &mut scratch.head).unwrap();
-        let view = ConnectionView { listener: ListenerId(0), policy: None, client: None, now: 0 };
+        let view = ConnectionView {
+            listener: ListenerId(0),
+            policy: None,
+            client: None,
+            now: 0,
+            facts: None,
+        };
         let admission = admit(&plan, &view, buf, &mut scratch)?;
         let connection = fixture::connection(true);
         let client = ClientIdentity::none(&plan.wanted);
@@ -396,8 +404,13 @@ mod tests {
             let mut scratch = Scratch::default();
             let buf = head.as_bytes();
             parse_request(buf, head.len(), plan.head_limits(), &mut scratch.head).unwrap();
-            let view =
-                ConnectionView { listener: ListenerId(0), policy: None, client: None, now: 0 };
+            let view = ConnectionView {
+                listener: ListenerId(0),
+                policy: None,
+                client: None,
+                now: 0,
+                facts: None,
+            };
             let admission = admit(&plan, &view, buf, &mut scratch).unwrap();
             let node = &plan.upstream(admission.upstream).nodes[0];
             let host = upstream_host(&plan, &admission, buf, node).to_vec();

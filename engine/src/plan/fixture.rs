@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    Answers, ClientAuth, ClientVerify, Config, Expect, Forwarded, HeaderOps, HeaderValue,
-    HostPattern, Http, IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress,
-    OnRevoke, Pacing, PassHost, Pem, PemSource, Protocols, Reject, Route, Runtime, Scheme, Server,
-    Upstream, UpstreamTimeout, UriPattern,
+    Answers, ClientAuth, ClientLists, ClientVerify, Config, Expect, Forwarded, HeaderOps,
+    HeaderValue, HostPattern, Http, IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node,
+    NodeAddress, OnRevoke, Pacing, PassHost, Pem, PemSource, Protocols, Reject, Route, Runtime,
+    Scheme, Server, Upstream, UpstreamTimeout, UriPattern, Xfcc,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -71,6 +71,8 @@ pub(crate) fn config() -> Config {
             handshake_failures: true,
         },
         identity_headers: Vec::new(),
+        xfcc: Xfcc::default(),
+        trusts: Vec::new(),
         listens: vec![listen(9080, false), listen(9443, true)],
         metrics: None,
         admin: None,
@@ -120,6 +122,8 @@ pub(crate) fn route(hosts: &[&str], uris: &[&str]) -> Route {
         timeout: None,
         websocket: false,
         client_max_body_size: None,
+        when: None,
+        clients: Vec::new(),
         headers: Vec::new(),
     }
 }
@@ -159,6 +163,8 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
             revocation: None,
             send_ca_names: true,
             explain: false,
+            lists: ClientLists::default(),
+            exempt: Vec::new(),
         }),
     }
 }

@@ -5,8 +5,11 @@
 //! what its headers become ([`headers`], [`template`]), and where it goes ([`upstream`]).
 //! Ids index the plan that gave them out, and no other one.
 
+pub mod access;
 mod access_log;
+mod arguments;
 mod client;
+pub mod condition;
 pub mod error_pages;
 pub mod facts;
 #[cfg(test)]
@@ -28,6 +31,8 @@ use ferrule_config::{Config, Problems};
 use crate::identity::Wanted;
 use crate::wire::limits::HeadLimits;
 
+pub use access::{Forbidden, RouteAccess, TrustId};
+pub use condition::Condition;
 pub use facts::Facts;
 pub use forwarded::ForwardedFields;
 pub use gate::Gate;
@@ -112,17 +117,23 @@ pub struct RoutePlan {
     pub client_max_body_size: Option<u64>,
     /// What happens to request fields.
     pub headers: HeaderRules,
+    /// What else it asks of a request.
+    pub when: Option<Condition>,
+    /// Who may take it.
+    pub access: RouteAccess,
 }
 
 impl Plan {
     /// Compiles a checked configuration.
     #[must_use]
     pub fn build(config: &Config) -> Self {
-        let sni = SniTable::build(&config.servers);
+        let mut sni = SniTable::build(&config.servers);
         let mut compiler = Compiler::new(config.http.underscores_in_headers);
+        sni.compile_lists(compiler.wanted());
+        compiler.wanted().set_xfcc(client::xfcc_keys(&config.xfcc.keys));
         let strip = headers::strip_set(config);
         compiler.hide(&strip);
-        let identity = IdentityHeaders::build(&config.identity_headers, strip, &mut compiler);
+        let identity = IdentityHeaders::build(config, strip, &mut compiler);
         let build = |upstream| UpstreamPlan::build(upstream, &mut compiler);
         let upstreams: Vec<_> = config.upstreams.iter().map(build).collect();
         // First, so that what the operator does to the same fields comes after it.
@@ -144,6 +155,8 @@ impl Plan {
                         &mut compiler,
                     )
                     .silence(&identity),
+                    when: route.when.as_ref().map(|when| Condition::build(when, &mut compiler)),
+                    access: RouteAccess::build(&route.clients, compiler.wanted()),
                 }
             })
             .collect();

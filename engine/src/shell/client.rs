@@ -7,6 +7,7 @@ use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::Shut;
 use super::reader::Wait;
 use super::roll::Seat;
+use super::standing::Standing;
 use super::stream::{Cut, Stream};
 use crate::exchange::proxy_header::{ProxyFacts, proxy_header};
 use crate::exchange::refusal::Refusal;
@@ -14,7 +15,7 @@ use crate::exchange::{ConnectionView, Scratch};
 use crate::identity::ClientIdentity;
 use crate::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts, SessionFacts};
 use crate::plan::upstream::ProxyPlan;
-use crate::plan::{ForwardedFields, ListenerId, ServerId, template};
+use crate::plan::{ForwardedFields, ListenerId, Marks, ServerId, template};
 use crate::setup::clients::Visit;
 use crate::wire::head::HeadScan;
 use crate::wire::proxy::Ends;
@@ -43,6 +44,10 @@ pub struct Client {
     pub identity_block: Vec<u8>,
     /// What upstreams are told of it.
     pub forwarded: ForwardedFields,
+    /// Who it is by the authorities that routes have of their own, as far as it was asked.
+    pub(super) standings: Vec<Standing>,
+    /// Which of these the current request goes by.
+    pub(super) acting: Option<usize>,
     /// Its place on the roll; `None` without a certificate.
     pub seat: Option<Seat>,
     /// Its place among the connections of its address.
@@ -67,7 +72,7 @@ impl Client {
         Facts {
             connection: &self.facts,
             session: self.session.as_ref(),
-            client: self.identity.as_deref(),
+            client: self.acting_identity(),
             request,
             now,
             log: None,
@@ -94,12 +99,13 @@ impl Client {
 
     /// What admission asks of the connection.
     #[must_use]
-    pub fn view(&self) -> ConnectionView<'_> {
+    pub fn view<'a>(&'a self, now: Now<'a>, marks: &'a Marks) -> ConnectionView<'a> {
         ConnectionView {
             listener: self.listener,
             policy: self.server.map(|server| self.live.generation.plan.sni.policy(server)),
             client: self.identity.as_deref(),
-            now: self.core.clock.unix_seconds(),
+            now: now.unix_seconds,
+            facts: Some(Facts { marks: Some(marks), ..self.facts(now, None) }),
         }
     }
 

@@ -23,7 +23,7 @@ use crate::exchange::negotiate::Accepted;
 use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::exchange::reuse::{self, Bodies, ClientEnd};
-use crate::exchange::{Admission, admit};
+use crate::exchange::{Admission, admit, permit};
 use crate::plan::{Facts, ListenerId};
 use crate::report::{Books, Counter};
 use crate::setup::clients::Visit;
@@ -65,6 +65,7 @@ pub async fn serve(
 /// One exchange; may the connection bring another one?
 async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Duration) -> bool {
     client.facts.requests += 1;
+    client.act_as_itself();
     let mut outcome = Outcome::default();
     work.request.keep_after_refusal = false;
     let len = match read {
@@ -156,8 +157,15 @@ fn decide(
     let followed = parsed.and_then(|()| handshake::follow_generation(client));
     give_marks(client, work, parsed.is_ok().then_some(buf));
     followed?;
-    let scratch = &mut work.request;
-    admit(&client.live.generation.plan, &client.view(), buf, scratch)
+    let Work { request, marks, .. } = work;
+    let admission = client.core.clock.with_now(|now| {
+        let plan = &client.live.generation.plan;
+        admit(plan, &client.view(now, marks), buf, request)
+    })?;
+    client.act_on(&admission);
+    let (plan, now) = (&client.live.generation.plan, client.core.clock.unix_seconds());
+    permit(plan, &admission, client.acting_identity(), now)?;
+    Ok(admission)
 }
 
 /// What became of a request.

@@ -174,13 +174,23 @@ impl Remote {
         }
     }
 
-    /// If the slot waits for nothing but a next request: it is due now.
-    pub fn hasten_idle(&self) {
+    /// If the slot waits for nothing but a next request, that is over now.
+    pub fn end_idle(&self) {
         let mut guard = self.table.borrow_mut();
         let table = &mut *guard;
         let idle = table.idle.get(self.slot).copied().unwrap_or(false);
-        if let Some(due) = table.due.get_mut(self.slot).filter(|due| idle && **due != NEVER) {
-            *due = table.now.min(*due);
+        let Some(due) = table.due.get_mut(self.slot).filter(|due| idle && **due != NEVER) else {
+            return;
+        };
+        match table.actions.get(self.slot) {
+            Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
+            Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
+            // Nobody who waits for a request watches another descriptor meanwhile.
+            Some(Some((_, Shut::IfLeft(_))) | None) | None => return,
+        }
+        *due = NEVER;
+        if let Some(fired) = table.fired.get_mut(self.slot) {
+            *fired = true;
         }
     }
 }

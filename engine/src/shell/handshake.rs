@@ -26,7 +26,7 @@ use crate::exchange::answer::Manner;
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::identity::{ClientIdentity, Verdict, VerifyFailure};
 use crate::plan::facts::ConnectionFacts;
-use crate::plan::{ForwardedFields, ListenerId, ServerId};
+use crate::plan::{Forbidden, ForwardedFields, ListenerId, ServerId};
 use crate::report::Counter;
 use crate::setup::clients::Visit;
 use crate::tls::HandshakeNotes;
@@ -131,6 +131,8 @@ pub async fn open(
         identity: None,
         identity_block: Vec::new(),
         forwarded: ForwardedFields::default(),
+        standings: Vec::new(),
+        acting: None,
         seat: None,
         visit,
     };
@@ -163,6 +165,8 @@ pub enum Failure {
     UnknownName(Option<String>),
     /// The certificate is not good, for OpenSSL's reason; with what was shown.
     Certificate(Option<String>, VerifyFailure, Vec<Vec<u8>>),
+    /// The client is on no allow list, or on a deny list; with what was shown.
+    Forbidden(Option<String>, Forbidden, Vec<Vec<u8>>),
     /// rustls read another server name than we did.
     NameDiffers(Option<String>),
     /// The handshake failed.
@@ -191,7 +195,10 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
         return Err(match notes.client_failure() {
             Some(reason) => Failure::Certificate(name, reason, notes.take_refused()),
             None if notes.name_differs() => Failure::NameDiffers(name),
-            None => Failure::Handshake(name, cut),
+            None => match notes.client_forbidden() {
+                Some(forbidden) => Failure::Forbidden(name, forbidden, notes.take_refused()),
+                None => Failure::Handshake(name, cut),
+            },
         });
     }
     take_identity(client, server);
@@ -265,6 +272,17 @@ pub fn rejudge(
     let Some(server) = place.server else { return Rc::clone(identity) };
     let chain: Vec<&[u8]> = identity.chain.iter().map(AsRef::as_ref).collect();
     identify(live, server, &chain, now)
+}
+
+/// The same client with the same verdict, as another generation renders it and holds it against its
+/// lists.
+fn re_rendered(live: &Live, place: &Place, identity: &Rc<ClientIdentity>) -> Rc<ClientIdentity> {
+    let Some(server) = place.server else { return Rc::clone(identity) };
+    let chain: Vec<&[u8]> = identity.chain.iter().map(AsRef::as_ref).collect();
+    let wanted = &live.generation.plan.wanted;
+    let own_uris = wanted.own_uris(server.0);
+    let rendered = ClientIdentity::shown_to(own_uris, &chain, identity.verdict, wanted);
+    Rc::new(ClientIdentity { skew: identity.skew, ..rendered })
 }
 
 /// Where a connection belongs in a generation.
@@ -344,7 +362,7 @@ impl Standing {
             let kept = roll::on_revoke(&live, &place) == OnRevoke::Keep
                 && identity.verdict == Verdict::Success
                 && judged.verdict != Verdict::Success;
-            if kept { Rc::clone(identity) } else { judged }
+            if kept { re_rendered(&live, &place, identity) } else { judged }
         });
         Ok(Self { live, place, identity })
     }
@@ -365,6 +383,7 @@ pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
     client.listener = place.listener;
     client.server = place.server;
     client.identity = identity;
+    client.forget_standings();
     if let (Some(seat), Some(identity)) = (&client.seat, &client.identity) {
         seat.follow(&client.live, place, identity);
     }
@@ -421,7 +440,10 @@ async fn refuse(client: &mut Client, failure: &Failure) {
         }
         Failure::UnknownName(_) => words.extend_from_slice(&fatal_alert(UNRECOGNIZED_NAME)),
         // The session has sent its own alert.
-        Failure::Certificate(..) | Failure::NameDiffers(_) | Failure::Handshake(..) => {}
+        Failure::Certificate(..)
+        | Failure::Forbidden(..)
+        | Failure::NameDiffers(_)
+        | Failure::Handshake(..) => {}
     }
     let mut sink = client.stream.sink();
     if sink.write(&words, GOODBYE_TIME).await.is_err() || sink.flush(GOODBYE_TIME).await.is_err() {

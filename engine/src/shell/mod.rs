@@ -30,6 +30,7 @@ pub mod session;
 pub mod shed;
 #[cfg(test)]
 mod simulation;
+mod standing;
 pub mod stream;
 pub mod tunnel;
 mod unbuffered;

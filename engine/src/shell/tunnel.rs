@@ -19,13 +19,16 @@ use super::net::{self, Descriptor, Peek};
 use super::reader::Wait;
 use super::roll::Seat;
 use super::session::Opened;
+use super::standing::by_trust;
 use super::stream::{Cut, Sink, Source};
 use super::upstream::Lease;
 use crate::exchange::fault::Fault;
 use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::Refusal;
-use crate::exchange::{ConnectionView, Scratch, admit};
-use crate::identity::Verdict;
+use crate::exchange::{ConnectionView, Scratch, admit, permit};
+use crate::identity::{ClientIdentity, Verdict};
+use crate::plan::facts::{ConnectionFacts, SessionFacts};
+use crate::plan::{Facts, Marks};
 use crate::report::Counter;
 
 /// How often a tunnel looks whether it may live on.
@@ -70,6 +73,10 @@ struct Judged<'a> {
     /// The server name of its connection; empty for none.
     name: &'a str,
     standing: Standing,
+    /// Who it is by the authorities of its route, where that has its own.
+    acting: Option<Rc<ClientIdentity>>,
+    /// What conditions may read beside the request.
+    facts: (&'a ConnectionFacts, Option<&'a SessionFacts>, &'a Marks),
     /// Its place on the roll, which may know of a reason to end before we do.
     seat: Option<&'a Seat>,
     head: &'a [u8],
@@ -168,14 +175,15 @@ pub async fn run(
         counter: Counter::UpstreamBytesIn,
         bytes: Cell::new(0),
     };
-    let standing = Standing::of(client);
+    let (standing, acting) = (Standing::of(client), client.acting());
     {
         let name = client.session.as_ref().map_or("", |session| session.server_name.as_str());
         let seat = client.seat.as_ref();
         let (mut from_client, mut to_client) = client.stream.split();
         let (mut from_upstream, mut to_upstream) = lease.stream.split();
+        let facts = (&client.facts, client.session.as_ref(), &work.marks);
         let scratch = &mut work.request;
-        let judged = Judged { core: &core, name, standing, seat, head, scratch };
+        let judged = Judged { core: &core, name, standing, acting, facts, seat, head, scratch };
         let both = async {
             monoio::join!(
                 carry(&shared, &mut from_client, &mut to_upstream, &up),
@@ -325,25 +333,44 @@ impl Judged<'_> {
             return Err(refusal);
         }
         let now = self.core.clock.unix_seconds();
-        let expired = self.standing.identity.as_ref().is_some_and(|identity| {
-            identity.verdict == Verdict::Success && identity.has_ended(now)
-        });
+        let expired = [&self.standing.identity, &self.acting].into_iter().flatten();
+        let expired = expired
+            .filter(|identity| identity.verdict == Verdict::Success)
+            .any(|identity| identity.has_ended(now));
         if self.core.is_current(&self.standing.live) && !expired {
             return Ok(());
         }
         self.standing = self.standing.follow(self.core, self.name)?;
-        let plan = &self.standing.live.generation.plan;
-        let place = self.standing.place;
-        if let (Some(seat), Some(identity)) = (self.seat, &self.standing.identity) {
-            seat.follow(&self.standing.live, place, identity);
+        let Standing { live, place, identity } = &self.standing;
+        let (place, identity) = (*place, identity.as_ref());
+        let plan = &live.generation.plan;
+        if let (Some(seat), Some(identity)) = (self.seat, identity) {
+            seat.follow(live, place, identity);
         }
-        let view = ConnectionView {
-            listener: place.listener,
-            policy: place.server.map(|server| plan.sni.policy(server)),
-            client: self.standing.identity.as_deref(),
-            now,
-        };
-        let admission = admit(plan, &view, self.head, self.scratch)?;
+        let client = identity.map(|identity| &**identity);
+        let (connection, session, marks) = self.facts;
+        let admission = self.core.clock.with_now(|now| {
+            let facts = Facts {
+                connection,
+                session,
+                client,
+                request: None,
+                now,
+                log: None,
+                marks: Some(marks),
+            };
+            let view = ConnectionView {
+                listener: place.listener,
+                policy: place.server.map(|server| plan.sni.policy(server)),
+                client,
+                now: now.unix_seconds,
+                facts: Some(facts),
+            };
+            admit(plan, &view, self.head, self.scratch)
+        })?;
+        let trust = plan.route(admission.route).access.trust().filter(|_| place.server.is_some());
+        self.acting = trust.map(|trust| by_trust(live, (place.server, client), trust, now));
+        permit(plan, &admission, self.acting.as_deref().or(client), now)?;
         if admission.upgrade { Ok(()) } else { Err(Refusal::RouteNotFound) }
     }
 }

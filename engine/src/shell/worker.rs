@@ -110,7 +110,7 @@ impl Worker {
     async fn rounds(&mut self) {
         let mut ticks = 0_u32;
         loop {
-            net::sleep(TICK).await;
+            rest(&self.core).await;
             ticks = ticks.wrapping_add(1);
             if ticks.is_multiple_of(TRIM_TICKS) {
                 self.core.trim();
@@ -126,8 +126,8 @@ impl Worker {
                 let clients = core.radar.borrow_mut().copy(core.clock.unix_seconds());
                 core.link.clients.post(Arc::new(Blips(clients)));
             }
-            self.take_news();
             self.core.roll.tick(&self.core);
+            self.take_news();
             match self.core.link.phase.get() {
                 Phase::Running => {}
                 Phase::Draining => {
@@ -263,6 +263,19 @@ impl Worker {
         self.busy = busy;
         let more = u64::try_from(more).unwrap_or(u64::MAX);
         self.core.counters().add(Counter::BusyNanoseconds, more);
+    }
+}
+
+/// Waits for the next tick. A new generation is held against the connected clients meanwhile.
+pub(super) async fn rest(core: &Core) {
+    let end = core.clock.elapsed() + TICK;
+    loop {
+        let gap = core.roll.slice(core);
+        let left = end.saturating_sub(core.clock.elapsed());
+        net::sleep(gap.unwrap_or(left).min(left)).await;
+        if gap.is_none_or(|gap| gap >= left) {
+            return;
+        }
     }
 }
 

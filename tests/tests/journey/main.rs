@@ -3,9 +3,12 @@
 //! Every wait is bounded, every port and directory is the test's own.
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
+mod access;
 mod access_log;
 mod answers;
 mod bodies;
+mod conditions;
+mod cve;
 mod drain;
 mod duties;
 mod exhausted;
@@ -20,12 +23,14 @@ mod observe;
 mod pool;
 mod proxy_protocol;
 mod reload;
+mod renewal;
 mod resume;
 mod revoke;
 mod rewrite;
 mod routing;
 mod slow;
 mod sni;
+mod spoof;
 mod tunnel;
 
 use std::fs;

@@ -8,12 +8,22 @@ use ferrule_tests::raw::get;
 use ferrule_tests::zoo::asn1::{basic_constraints, common_name, element, generalized};
 use ferrule_tests::zoo::{Digest, Draft, Issuer, Key, Kind, ListDraft, encode};
 use ferrule_tests::{
-    Authority, Dial, Driver, Gateway, Leaf, PATIENCE, Raw, Setup, Upstream, echo, on_both_drivers,
-    poll, scratch, shell,
+    Authority, Dial, Driver, Gateway, Leaf, PATIENCE, Raw, Revoke, Setup, Upstream, echo,
+    on_both_drivers, poll, scratch, shell,
 };
 use rustls::version::TLS13;
 
 use crate::tunnel::{drained, echo_of, echoing, open};
+
+const CLIENT: &str = r#"client = { ca = "clients.crt", crl = "clients.crl", clock_skew = "1m" }"#;
+
+/// The name lets strangers pass; a route does not.
+const BY_ROUTE: &str = r#"
+[[routes]]
+uri = "/members/*"
+client = { ca = "clients.crt", crl = "clients.crl", clock_skew = "1m" }
+upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
+"#;
 
 const CONFIG: &str = r#"
 [identity_headers]
@@ -27,7 +37,7 @@ tls = true
 sni = "ours.test"
 cert = "server.crt"
 key = "server.key"
-client = { ca = "clients.crt", crl = "clients.crl", clock_skew = "1m" }
+@client@
 
 [[routes]]
 uri = "/*"
@@ -48,6 +58,25 @@ client = { ca = "clients.crt", crl = "clients.crl", clock_skew = "0s", on_revoke
 
 [[routes]]
 uri = "/*"
+enable_websocket = true
+upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
+"#;
+
+/// The same where the name lets strangers pass, and a route does not.
+const TUNNELS_BY_ROUTE: &str = r#"
+[[listen]]
+address = "127.0.0.1:@front@"
+tls = true
+
+[[ssls]]
+sni = "x"
+cert = "server.crt"
+key = "server.key"
+client = { verify = "optional_no_ca", on_revoke = "keep" }
+
+[[routes]]
+uri = "/*"
+client = { ca = "clients.crt", crl = "clients.crl", clock_skew = "0s" }
 enable_websocket = true
 upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
 "#;
@@ -88,8 +117,8 @@ fn issue(dir: &Path, ca: &Issuer, draft: &Draft, name: &str) -> Leaf {
     Leaf::read(&file, &key.path)
 }
 
-/// The files of the configuration, and the clients' CA, which has revoked nobody yet.
-fn files(dir: &Path) -> Issuer {
+/// The CA, with its certificate and an empty list in place; and those of the server.
+fn authority(dir: &Path) -> Issuer {
     let ca = Issuer { name: common_name("clients"), key: Key::new(dir, "ca", Kind::P256) };
     let root = draft("clients", 1, vec![basic_constraints(true, None)]).sign(&ca.key, &ca);
     fs::write(dir.join("clients.crt"), encode("CERTIFICATE", &root)).expect("a CA");
@@ -120,13 +149,71 @@ fn lives_on(raw: &mut Raw) {
 }
 
 on_both_drivers! {
+    /// A route judges every request, of live connections too: its own lists are watched.
+    fn a_client_that_a_route_revokes_is_refused_there(driver) {
+        let scratch = scratch();
+        let dir = scratch.path();
+        let ca = authority(dir);
+        let (good, bad) = (client(dir, &ca, "good", 2), client(dir, &ca, "bad", 3));
+        let upstream = Upstream::plain(echo());
+        let open = "client = { verify = \"optional_no_ca\", on_revoke = \"keep\" }";
+        let text = format!("{}{BY_ROUTE}", CONFIG.replace("@client@", open));
+        let gateway = Setup::new(dir, driver, &text).set("upstream", &upstream.port).start();
+        let dial = |leaf: &Leaf| Dial::as_client("ours.test", leaf).resuming();
+        let (good, bad) = (dial(&good), dial(&bad));
+        let connect = |dial: &Dial| dial.connect(gateway.port("front")).expect("a handshake");
+        let (mut kept, mut ended) = (connect(&good), connect(&bad));
+        for raw in [&mut kept, &mut ended] {
+            let text = get(raw, "ours.test", "/members/").text();
+            assert!(text.contains("\r\nX-Client: SUCCESS CN="), "{text}");
+        }
+        write_list(dir, &ca, &[3]);
+        let refused = poll(PATIENCE, || {
+            let answer = get(&mut ended, "ours.test", "/members/");
+            (answer.status() == 403).then(|| answer.text())
+        });
+        assert!(refused.as_ref().is_some_and(|text| text.contains("client-not-verified")), "{refused:?}");
+        assert_eq!(get(&mut ended, "ours.test", "/").status(), 200);
+        assert_eq!(get(&mut kept, "ours.test", "/members/").status(), 200);
+        // The session is of the name, and is resumed; the route judges the certificate all the same.
+        for (dial, status) in [(&bad, 403), (&good, 200)] {
+            let mut again = connect(dial);
+            assert!(again.stream.is_resumed());
+            assert_eq!(get(&mut again, "ours.test", "/members/").status(), status);
+        }
+        write_list(dir, &ca, &[]);
+        let back = poll(PATIENCE, || {
+            (get(&mut ended, "ours.test", "/members/").status() == 200).then_some(())
+        });
+        assert!(back.is_some(), "{}", gateway.log());
+    }
+
+    /// Of many the ones on the list, and no other; `cargo run --release -p ferrule-tools --bin revoke`
+    /// does the same with ten thousand.
+    fn the_revoked_of_a_crowd_are_sent_away(driver) {
+        let scratch = scratch();
+        let revoke = Revoke {
+            driver,
+            connections: 300,
+            revoked: 60,
+            workers: 1,
+            measure: Duration::ZERO,
+            rate: 100,
+            // Two seconds is what a release build keeps; this one has debug assertions, and company.
+            limit: Duration::from_secs(5),
+        };
+        let report = revoke.run(scratch.path());
+        assert!(report.problems().is_empty(), "{:?}\n{report}", report.problems());
+    }
+
     fn a_revoked_client_is_sent_away_and_no_other(driver) {
         let scratch = scratch();
         let dir = scratch.path();
-        let ca = files(dir);
+        let ca = authority(dir);
         let (good, bad) = (client(dir, &ca, "good", 2), client(dir, &ca, "bad", 3));
         let upstream = Upstream::plain(echo());
-        let gateway = Setup::new(dir, driver, CONFIG).set("upstream", &upstream.port).start();
+        let text = CONFIG.replace("@client@", CLIENT);
+        let gateway = Setup::new(dir, driver, &text).set("upstream", &upstream.port).start();
         let connect = |leaf: &Leaf| -> Raw {
             let dial = Dial::with(Some("ours.test"), Some(leaf), &[&TLS13]);
             dial.connect(gateway.port("front")).expect("a handshake")
@@ -155,7 +242,7 @@ on_both_drivers! {
         for on_revoke in ["close", "cut", "keep"] {
             let (scratch, upstream) = (scratch(), Upstream::plain(echoing()));
             let dir = scratch.path();
-            let ca = files(dir);
+            let ca = authority(dir);
             let (good, bad) = (client(dir, &ca, "good", 2), client(dir, &ca, "bad", 3));
             let gateway = tunnels(dir, driver, &upstream, on_revoke);
             let (mut kept, mut ended) = (dig(&gateway, &good), dig(&gateway, &bad));
@@ -176,11 +263,28 @@ on_both_drivers! {
         }
     }
 
+    /// The route's own lists hold for the tunnels that it has let in.
+    fn a_client_that_a_route_revokes_loses_its_tunnel(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echoing()));
+        let dir = scratch.path();
+        let ca = authority(dir);
+        let (good, bad) = (client(dir, &ca, "good", 2), client(dir, &ca, "bad", 3));
+        let setup = Setup::new(dir, driver, TUNNELS_BY_ROUTE).set("upstream", &upstream.port);
+        let gateway = setup.start();
+        let (mut kept, mut ended) = (dig(&gateway, &good), dig(&gateway, &bad));
+        echo_of(&mut ended, b"not yet");
+        write_list(dir, &ca, &[3]);
+        assert!(drained(&mut ended), "{}", gateway.log());
+        let told = || gateway.log().contains("reason=\"client-not-verified\"").then_some(());
+        assert!(poll(PATIENCE, told).is_some(), "{}", gateway.log());
+        lives_on(&mut kept);
+    }
+
     /// What is over is over, whatever is to become of the revoked.
     fn a_tunnel_ends_with_its_clients_certificate(driver) {
         let (scratch, upstream) = (scratch(), Upstream::plain(echoing()));
         let dir = scratch.path();
-        let ca = files(dir);
+        let ca = authority(dir);
         let soon = shell(dir, "date -u -d '+6 seconds' +%Y%m%d%H%M%SZ");
         let brief = Draft { not_after: generalized(soon.trim()), ..draft("brief", 4, Vec::new()) };
         let brief = issue(dir, &ca, &brief, "brief");

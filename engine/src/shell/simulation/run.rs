@@ -16,10 +16,10 @@ use crate::setup::clients::Clients;
 use crate::setup::{Addresses, CoreLink, Generation, Handover, assemble};
 use crate::shell::accept::{self, Accepting};
 use crate::shell::core::{Core, DRAIN_GRACE, Live};
-use crate::shell::deadlines::TICK;
 use crate::shell::net::simulated::tasks::{self, Stuck};
 use crate::shell::net::simulated::world::{self, Weather, below};
 use crate::shell::net::{Canceller, TcpListener, sleep, spawn};
+use crate::shell::worker;
 
 /// A run that takes longer than this has stopped moving.
 const LATEST: Duration = Duration::from_secs(900);
@@ -112,7 +112,7 @@ impl Gateway {
         let core = Rc::clone(&self.core);
         spawn(async move {
             loop {
-                sleep(TICK).await;
+                worker::rest(&core).await;
                 core.tick();
                 core.roll.tick(&core);
                 if below(50) == 0 {
