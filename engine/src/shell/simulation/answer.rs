@@ -33,6 +33,8 @@ pub(super) struct Answer {
     pub(super) early: bool,
     /// The node ends the connection behind it.
     pub(super) leaves: bool,
+    /// So much of it is given first, and the rest only when that has arrived.
+    pub(super) first: Option<usize>,
     /// It says that no other request may follow.
     last: bool,
     line: &'static str,
@@ -93,8 +95,9 @@ impl Answer {
             bytes: Vec::new(),
             end: 0,
             wrong,
-            early: has_body && chance(15),
+            early: has_body && chance(if setting.large { 40 } else { 15 }),
             leaves: false,
+            first: None,
             last: says_last || old || (framing == Framing::Missing && !bare),
             line,
             framing,
@@ -109,6 +112,9 @@ impl Answer {
         if !bare {
             let chunk = 1 + below(2_000);
             answer.bytes.extend(body(ask.id, Part::Response, framing, (len, chunk)));
+        }
+        if wrong.is_none() && setting.clients_behave() && chance(20) {
+            answer.first = Some(head_end);
         }
         answer.spoil(setting, head_end, malformed);
         answer

@@ -178,6 +178,14 @@ async fn send(
                 patience -= 1;
             }
         }
+        let mut first = first;
+        if wrong.is_none() && ask.body_len >= 600 && chance(8) {
+            // An upload that takes longer than anybody may wait for an answer.
+            let Some(sent) = send_slowly(&mut writer, &bytes, (first, head_len)).await else {
+                return Some(writer);
+            };
+            first = sent;
+        }
         if !send_in_pieces(&mut writer, &bytes[first..end], pieces).await {
             return Some(writer);
         }
@@ -193,6 +201,24 @@ async fn send(
         }
     }
     Some(writer)
+}
+
+/// Sends the head and most of the body, with long rests; how far it has come.
+async fn send_slowly(
+    writer: &mut LinkWriter,
+    bytes: &[u8],
+    (start, head_len): (usize, usize),
+) -> Option<usize> {
+    let mut sent = start;
+    for part in 0..4 {
+        let end = head_len + (bytes.len() - head_len) * part / 4;
+        if !writer.write(&bytes[sent..end]).await {
+            return None;
+        }
+        sent = end;
+        sleep(Duration::from_millis(1_500 + below(1_500) as u64)).await;
+    }
+    Some(sent)
 }
 
 /// Sends `bytes` with rests in between; false if the connection does not take them.
@@ -232,7 +258,7 @@ async fn receive(run: &Run, asks: &[Ask], progress: &Progress, mut reader: LinkR
             run.ledger.ends(ask.id, Outcome::Void, &run.setting, why());
             continue;
         }
-        let answered = answer(ask, at, progress, (&mut reader, &mut bytes)).await;
+        let answered = answer(run, ask, (at, progress), (&mut reader, &mut bytes)).await;
         let (outcome, follows) = answered.unwrap_or_else(|what| {
             run.ledger.violation(format!("client of {:016x}: {what}", ask.id));
             (Outcome::Cut, false)
@@ -266,9 +292,9 @@ async fn receive(run: &Run, asks: &[Ask], progress: &Progress, mut reader: LinkR
 
 /// One answer, interim ones before it included; may another follow?
 async fn answer(
+    run: &Run,
     ask: &Ask,
-    at: usize,
-    progress: &Progress,
+    (at, progress): (usize, &Progress),
     (reader, bytes): (&mut LinkReader, &mut Vec<u8>),
 ) -> Result<(Outcome, bool), String> {
     loop {
@@ -289,6 +315,7 @@ async fn answer(
             return Err(format!("got the answer of {id:016x}"));
         }
         if status >= 200 {
+            run.ledger.hears(ask.id);
             return final_answer(ask, (&head, status), (reader, bytes)).await;
         }
         if !ask.modern || !matches!(status, 100 | 103) {

@@ -53,6 +53,8 @@ struct Entry {
     malformed: bool,
     /// A node has answered before it had read all of it.
     early: bool,
+    /// Its client has read the head of an answer.
+    heard: bool,
     outcome: Option<Outcome>,
 }
 
@@ -89,6 +91,7 @@ impl Ledger {
             faults: Vec::new(),
             malformed: false,
             early: false,
+            heard: false,
             outcome: None,
         };
         self.0.borrow_mut().entries.insert(ask.id, entry);
@@ -122,6 +125,18 @@ impl Ledger {
     /// Has a node done so?
     pub(super) fn was_early(&self, id: u64) -> bool {
         self.0.borrow().entries.get(&id).is_some_and(|entry| entry.early)
+    }
+
+    /// Its client has read the head of an answer.
+    pub(super) fn hears(&self, id: u64) {
+        if let Some(entry) = self.0.borrow_mut().entries.get_mut(&id) {
+            entry.heard = true;
+        }
+    }
+
+    /// Has it?
+    pub(super) fn is_heard(&self, id: u64) -> bool {
+        self.0.borrow().entries.get(&id).is_some_and(|entry| entry.heard)
     }
 
     /// A node does something wrong with this request.

@@ -20,8 +20,8 @@ use run::Run;
 use setting::Mode;
 
 /// Runs of each mode in a normal test run.
-const SEEDS: u64 = 300;
-const SEEDS_TLS: u64 = 100;
+const SEEDS: u64 = 500;
+const SEEDS_TLS: u64 = 150;
 
 /// Runs `count` seeds, or as many as the environment says.
 fn seeds(mode: Mode, count: u64) {

@@ -165,7 +165,7 @@ impl Peer {
         if chance(30) {
             sleep(Duration::from_millis(below(1_000) as u64)).await;
         }
-        self.say(&answer).await;
+        self.say(id, &answer).await;
         if wrong == Some(Wrong::Mute) && chance(50) {
             self.reader.be_deaf().await;
         }
@@ -220,14 +220,28 @@ impl Peer {
     }
 
     /// Gives the answer, as far as it is given.
-    async fn say(&mut self, answer: &Answer) {
+    async fn say(&mut self, id: u64, answer: &Answer) {
         if answer.wrong == Some(Wrong::Surplus) {
             let mut bytes = answer.bytes.clone();
             bytes.extend_from_slice(EVIL);
             self.writer.write_at_once(&bytes);
             return;
         }
-        let bytes = &answer.bytes[..answer.end];
+        let mut bytes = &answer.bytes[..answer.end];
+        if let Some(first) = answer.first {
+            let (head, body) = bytes.split_at(first);
+            bytes = body;
+            self.over = !self.writer.write(head).await;
+            let mut patience = 40;
+            while !self.over && !self.run.ledger.is_heard(id) {
+                sleep(Duration::from_millis(100)).await;
+                patience -= 1;
+                if patience == 0 {
+                    self.run.ledger.violation(format!("{id:016x}: what was given is held back"));
+                    break;
+                }
+            }
+        }
         let longest = (bytes.len() / (1 + below(5))).max(1);
         for piece in bytes.chunks(longest) {
             if !self.writer.write(piece).await {

@@ -241,7 +241,7 @@ impl Run {
             Ok(()) => {}
             Err(Stuck::Deadlock) => found.push("nothing is due".to_owned()),
             Err(Stuck::TooLong) => {
-                found.push(format!("{} tasks are left", tasks::live() - permanent));
+                found.push(format!("{} tasks are left", tasks::live().saturating_sub(permanent)));
             }
         }
         found

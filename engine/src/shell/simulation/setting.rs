@@ -95,6 +95,11 @@ impl Setting {
         }
     }
 
+    /// Does every client read what it gets, as soon as it gets it?
+    pub(super) fn clients_behave(&self) -> bool {
+        self.client_trouble == 0 && !self.drain && !self.no_room
+    }
+
     pub(super) fn front() -> SocketAddr {
         ([10, 9, 0, 1], 80).into()
     }
