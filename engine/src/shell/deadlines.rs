@@ -26,9 +26,14 @@ pub enum Shut {
     /// Everything.
     Both,
     /// This other descriptor, if the peer of the timer's own one has left; looked at again and again
-    /// until the timer is disarmed. A client that is gone must not keep an upstream busy.
-    IfLeft(Descriptor),
+    /// until the timer is disarmed. A client that is gone must not keep an upstream busy. The slot of
+    /// that other connection notes that its end is our doing.
+    IfLeft(Descriptor, Slot),
 }
+
+/// Which slot.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Slot(usize);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -38,6 +43,8 @@ struct Table {
     actions: Vec<Option<(Descriptor, Shut)>>,
     fired: Vec<bool>,
     idle: Vec<bool>,
+    /// We have ended its connection ourselves.
+    severed: Vec<bool>,
     free: Vec<u32>,
 }
 
@@ -64,6 +71,7 @@ impl Deadlines {
             table.actions.push(None);
             table.fired.push(false);
             table.idle.push(false);
+            table.severed.push(false);
             table.due.len() - 1
         };
         Timer { table: Rc::clone(&self.0), slot }
@@ -125,10 +133,13 @@ impl Deadlines {
                 continue;
             }
             match table.actions.get(slot) {
-                Some(Some((descriptor, Shut::IfLeft(other)))) => {
+                Some(Some((descriptor, Shut::IfLeft(other, Slot(slot))))) => {
                     if !descriptor.has_left() {
                         *due = now.saturating_add(LOOK_AGAIN_TICKS);
                         continue;
+                    }
+                    if let Some(severed) = table.severed.get_mut(*slot) {
+                        *severed = true;
                     }
                     other.shut_both();
                 }
@@ -154,6 +165,19 @@ pub struct Remote {
 }
 
 impl Remote {
+    /// Which slot it is.
+    #[must_use]
+    pub const fn slot(&self) -> Slot {
+        Slot(self.slot)
+    }
+
+    /// The connection is ended by us: its end must not be taken for the peer's.
+    pub fn sever(&self) {
+        if let Some(severed) = self.table.borrow_mut().severed.get_mut(self.slot) {
+            *severed = true;
+        }
+    }
+
     /// If the slot is armed: it is due within `within` at the latest.
     pub fn hasten(&self, within: Duration) {
         let mut table = self.table.borrow_mut();
@@ -186,7 +210,7 @@ impl Remote {
             Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
             Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
             // Nobody who waits for a request watches another descriptor meanwhile.
-            Some(Some((_, Shut::IfLeft(_))) | None) | None => return,
+            Some(Some((_, Shut::IfLeft(..))) | None) | None => return,
         }
         *due = NEVER;
         if let Some(fired) = table.fired.get_mut(self.slot) {
@@ -238,6 +262,12 @@ impl Timer {
         }
     }
 
+    /// Have we ended its connection ourselves?
+    #[must_use]
+    pub fn is_severed(&self) -> bool {
+        self.table.borrow().severed.get(self.slot).copied().unwrap_or(false)
+    }
+
     /// Has it been shut since it was last armed?
     #[must_use]
     pub fn fired(&self) -> bool {
@@ -263,6 +293,9 @@ impl Drop for Timer {
             *entry = None;
         }
         if let Some(entry) = table.fired.get_mut(slot) {
+            *entry = false;
+        }
+        if let Some(entry) = table.severed.get_mut(slot) {
             *entry = false;
         }
         if let Ok(slot) = u32::try_from(slot) {

@@ -296,7 +296,7 @@ async fn exchange(
     } else {
         let Work { response, out, gather, .. } = work;
         let mut memory = Memory { head: response, out, gather };
-        client.stream.reader.watch(lease.stream.descriptor());
+        client.stream.reader.watch(&lease.stream.reader);
         let mut source = lease.stream.source();
         let mut sink = client.stream.sink();
         let responded =
@@ -469,7 +469,9 @@ async fn side_by_side(
             return Ok(());
         }
         if matches!(result, Err(PumpError::Source(_) | PumpError::Flow(_))) {
-            // The request will never be whole: the upstream must not take it for that.
+            // The request will never be whole: the upstream must not take it for that, nor the client
+            // what it has of an answer.
+            upstream_read.sever();
             upstream_descriptor.shut_both();
         } else if result.is_err() {
             // The upstream has stopped reading; it may have answered. Read on, so that the client

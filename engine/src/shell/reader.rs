@@ -59,8 +59,9 @@ impl Reader {
     }
 
     /// While nobody reads: if the peer leaves, `other` is shut (see [`Reader::watched_leave`]).
-    pub fn watch(&self, other: Descriptor) {
-        self.timer.arm(WATCH_AFTER, self.descriptor, Shut::IfLeft(other));
+    pub fn watch(&self, other: &Self) {
+        let shut = Shut::IfLeft(other.descriptor, other.timer.remote().slot());
+        self.timer.arm(WATCH_AFTER, self.descriptor, shut);
     }
 
     /// Ends the watch; did the peer leave during it?
@@ -153,6 +154,8 @@ impl Reader {
         *slot = Some(buffer);
         match result {
             Ok(0) if self.timer.fired() => Err(Cut::TimedOut),
+            // Nobody has said that this is all.
+            Ok(0) if self.timer.is_severed() => Err(Cut::Failed(io::ErrorKind::ConnectionAborted)),
             Ok(0) => {
                 self.ended = true;
                 Err(Cut::Ended)

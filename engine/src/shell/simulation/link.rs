@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::Connection;
 
-use crate::shell::net::simulated::world::is_spoken_to;
+use crate::shell::net::simulated::world::{is_heard_out, is_spoken_to};
 use crate::shell::net::{Descriptor, ReadHalf, TcpStream, WriteHalf, sleep, tcp, timeout};
 
 /// Whatever is waited for, Ferrule's timeouts have made something happen by then.
@@ -130,6 +130,11 @@ impl LinkReader {
     pub(super) async fn be_deaf(&mut self) {
         sleep(DEAF).await;
         self.patience = Duration::from_secs(3);
+    }
+
+    /// Has the peer read everything?
+    pub(super) fn is_heard_out(&self) -> bool {
+        is_heard_out(&self.half)
     }
 
     /// Is anything of the peer's there, or on its way here?

@@ -78,7 +78,10 @@ impl Peer {
     /// Waits for a request, not always quietly; false if none comes.
     async fn is_asked(&mut self) -> Result<bool, String> {
         let run = Rc::clone(&self.run);
-        let restless = self.bytes.is_empty() && self.served > 0 && run.setting.idle_ends;
+        let restless = self.bytes.is_empty()
+            && self.served > 0
+            && run.setting.idle_ends
+            && self.reader.is_heard_out();
         if restless && chance(15) {
             // It leaves at the very moment at which a request comes, whether it has read it or not.
             while !self.reader.is_spoken_to() {

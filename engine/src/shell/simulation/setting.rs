@@ -125,7 +125,7 @@ impl Setting {
              [http]\nclient_header_timeout = '8s'\nclient_body_timeout = '8s'\n\
              send_timeout = '8s'\nkeepalive_timeout = '10s'\nkeepalive_requests = {}\n\
              client_max_body_size = {}\nexpect = '{}'\n\
-             client_body_min_rate = {rate}\nsend_min_rate = {rate}\nmin_rate_grace = '6s'\n\
+             client_body_min_rate = {rate}\nsend_min_rate = {rate}\nmin_rate_grace = '15s'\n\
              [[listen]]\naddress = '{}'\ntls = {secure}\n\
              {server}\n\
              [[upstreams]]\nid = 'nodes'\nscheme = '{scheme}'\nnodes = {{ {} }}\n\

@@ -165,6 +165,13 @@ impl World {
         !half.arrived.is_empty() || !half.coming.is_empty() || half.ended || half.broken
     }
 
+    /// Has the peer of `end` read everything that `end` has sent?
+    #[must_use]
+    pub fn is_heard_out(&self, end: usize) -> bool {
+        let peer = &self.ends[self.ends[end].peer];
+        peer.arrived.is_empty() && peer.coming.is_empty()
+    }
+
     /// Notes who uses a descriptor after its end was closed.
     fn check_held(&mut self, end: usize) {
         self.misused |= self.ends[end].holders == 0;

@@ -128,6 +128,12 @@ pub fn is_spoken_to(described: &impl super::Described) -> bool {
     with(|world| world.is_spoken_to(described.number()))
 }
 
+/// Has the peer of this end read everything that was sent to it?
+#[must_use]
+pub fn is_heard_out(described: &impl super::Described) -> bool {
+    with(|world| world.is_heard_out(described.number()))
+}
+
 /// Changes the weather.
 pub fn set_weather(weather: Weather) {
     with(|world| world.weather = weather);
