@@ -25,6 +25,9 @@ pub enum Shut {
     Read,
     /// Everything.
     Both,
+    /// Everything, because of the sending direction; the slot of the receiving one notes that its end
+    /// is our doing.
+    BothBut(Slot),
     /// This other descriptor, if the peer of the timer's own one has left; looked at again and again
     /// until the timer is disarmed. A client that is gone must not keep an upstream busy. The slot of
     /// that other connection notes that its end is our doing.
@@ -145,6 +148,12 @@ impl Deadlines {
                 }
                 Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
                 Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
+                Some(Some((descriptor, Shut::BothBut(Slot(slot))))) => {
+                    if let Some(severed) = table.severed.get_mut(*slot) {
+                        *severed = true;
+                    }
+                    descriptor.shut_both();
+                }
                 Some(None) | None => {}
             }
             *due = NEVER;
@@ -208,7 +217,7 @@ impl Remote {
         };
         match table.actions.get(self.slot) {
             Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
-            Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
+            Some(Some((descriptor, Shut::Both | Shut::BothBut(_)))) => descriptor.shut_both(),
             // Nobody who waits for a request watches another descriptor meanwhile.
             Some(Some((_, Shut::IfLeft(..))) | None) | None => return,
         }

@@ -100,9 +100,11 @@ impl Stream {
         session: Session,
         (deadlines, buffers): (&Deadlines, &Rc<Buffers>),
     ) -> Self {
+        let reader = Reader::new(read, descriptor, deadlines.timer());
+        let slot = reader.remote().slot();
         Self {
-            reader: Reader::new(read, descriptor, deadlines.timer()),
-            writer: Writer::new(write, descriptor, deadlines.timer()),
+            reader,
+            writer: Writer::new(write, descriptor, deadlines.timer(), slot),
             security: RefCell::new(Security { session, said: Said::default() }),
             buffers: Rc::clone(buffers),
             descriptor,

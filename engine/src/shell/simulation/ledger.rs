@@ -207,6 +207,10 @@ impl Entry {
                 };
                 (!well).then(|| format!("was answered {status}, faults {faults:?}: {ask:?}"))
             }
+            // The answer had begun when the body turned out to be too large.
+            Outcome::Cut if setting.body_max.is_some_and(|max| ask.body_len > max) => None,
+            // Whoever goes on sending behind an early answer may lose its end in a reset.
+            Outcome::Cut if self.early => None,
             Outcome::Cut if faults.is_empty() => Some("was cut without a fault".to_owned()),
             Outcome::Cut => None,
             // Whoever has no room ends idle connections.
