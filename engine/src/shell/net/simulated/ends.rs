@@ -201,7 +201,6 @@ impl World {
             return;
         }
         half.broken = true;
-        half.read_shut = true;
         half.arrived.clear();
         half.wake();
         // A reset overtakes, or it does not.
