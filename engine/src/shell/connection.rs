@@ -7,8 +7,6 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use monoio::net::TcpStream;
-
 use super::account;
 use super::client::{Client, HeadRead};
 use super::core::{Core, Work};
@@ -16,6 +14,7 @@ use super::deadlines::Shut;
 use super::forward::{Forwarded, Request, forward};
 use super::hand::Job;
 use super::handshake;
+use super::net::TcpStream;
 use super::reader::Wait;
 use super::tunnel;
 use super::upstream::Lease;

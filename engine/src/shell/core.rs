@@ -296,6 +296,14 @@ impl Core {
         }
     }
 
+    /// Once a tick: a new time, and the end of whatever is over by then.
+    pub fn tick(&self) {
+        self.clock.refresh();
+        self.deadlines.tick();
+        let now_ms = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.pool.borrow_mut().expire(now_ms, drop);
+    }
+
     /// Gives memory to the system that nobody has needed since the last time.
     pub fn trim(&self) {
         let buffers = self.buffers.trim();

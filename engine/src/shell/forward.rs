@@ -263,7 +263,7 @@ async fn exchange(
     let plan = &request.live.generation.plan;
     let upstream = plan.upstream(request.admission.upstream);
     let uploads = !flow.is_done();
-    let uploaded = Cell::new(false);
+    let (uploaded, uploading) = (Cell::new(false), Cell::new(uploads));
     // Passed on, the expectation is the upstream's to answer.
     let expects = uploads && request.admission.wishes.expect_continue;
     let passed_on = expects && plan.http.expect == Expect::Forward;
@@ -279,6 +279,7 @@ async fn exchange(
         keep_alive: client.may_keep(request.admission.keep_alive),
         takes_trailers: request.admission.wishes.takes_trailers,
         uploaded: passed_on.then_some(&uploaded),
+        uploading: &uploading,
         read_timeout: plan.route(request.admission.route).timeout.read,
     };
     let mut progress = Progress::default();
@@ -295,7 +296,7 @@ async fn exchange(
     } else {
         let Work { response, out, gather, .. } = work;
         let mut memory = Memory { head: response, out, gather };
-        client.stream.reader.watch(lease.stream.descriptor());
+        client.stream.reader.watch(&lease.stream.reader);
         let mut source = lease.stream.source();
         let mut sink = client.stream.sink();
         let responded =
@@ -453,7 +454,7 @@ async fn side_by_side(
     let clock = &request.core.clock;
     let times = Times { read, write: timeout.send, paces: (pace, Pace::free()), clock };
     let upstream_descriptor = lease.stream.descriptor();
-    let client_read = client.stream.read_remote();
+    let (client_read, upstream_read) = (client.stream.read_remote(), lease.stream.read_remote());
     let Work { response, out, gather, upload, .. } = work;
     let (mut from_client, mut to_client) = client.stream.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
@@ -461,12 +462,16 @@ async fn side_by_side(
     let up = async {
         let result = pump(&mut from_client, &mut to_upstream, flow, times, upload).await;
         uploaded.set(result.is_ok());
+        answering.uploading.set(false);
+        upstream_read.hasten(timeout.read);
         if upstream_failed.get() && !matches!(result, Err(PumpError::Sink(Cut::TimedOut))) {
             // The upload was ended because the response had failed; that is not the client's fault.
             return Ok(());
         }
         if matches!(result, Err(PumpError::Source(_) | PumpError::Flow(_))) {
-            // The request will never be whole: the upstream must not take it for that.
+            // The request will never be whole: the upstream must not take it for that, nor the client
+            // what it has of an answer.
+            upstream_read.sever();
             upstream_descriptor.shut_both();
         } else if result.is_err() {
             // The upstream has stopped reading; it may have answered. Read on, so that the client
