@@ -10,7 +10,8 @@ use super::der::{self, Element, Reader, tag};
 use super::failure::VerifyFailure;
 use super::name;
 
-/// Comparisons for one certificate and one CA; OpenSSL's bound is sixteen times as high.
+/// Comparisons for a whole path. OpenSSL's bound is sixteen times as high, and for each pair of its
+/// certificates. A chain without a good signature comes this far, too.
 const COMPARISONS_MAX: usize = 1 << 16;
 
 const OTHER: u8 = 0xa0;
@@ -33,6 +34,8 @@ struct Subtree<'a> {
     base: Element<'a>,
     /// It says no more than its base.
     plain: bool,
+    /// The base in canonical spelling, if it is a directory name that has one.
+    canonical: Option<Vec<u8>>,
 }
 
 /// The constraints of one CA.
@@ -41,19 +44,49 @@ struct Constraints<'a> {
     excluded: Vec<Subtree<'a>>,
 }
 
+/// One name of a certificate.
+struct Name<'a> {
+    kind: u8,
+    content: &'a [u8],
+    /// In canonical spelling, if it is a directory name that has one.
+    canonical: Option<Vec<u8>>,
+}
+
+/// Every name of one certificate, read once, however many constraints it is held against.
+struct Names<'a> {
+    alt_names: Vec<Name<'a>>,
+    subject: Name<'a>,
+    attributes: Vec<(&'a [u8], Element<'a>)>,
+}
+
 /// Holds a whole path, leaf first, against the constraints in it. Of several things that are wrong
 /// the last one is told: the leaf's come after its issuers'.
 #[must_use]
 pub fn violation(path: &[Certificate<'_>]) -> Option<VerifyFailure> {
+    let values = path.iter().map(|above| above.extensions.name_constraints);
+    let constraints: Vec<Option<Option<Constraints<'_>>>> =
+        values.map(|value| value.map(read)).collect();
     let mut last = None;
+    let mut left = COMPARISONS_MAX;
     for (at, certificate) in path.iter().enumerate().rev() {
         // A CA's new key under its own name is not below itself.
         if at != 0 && certificate.self_issued() {
             continue;
         }
-        for above in path.iter().skip(at + 1).rev() {
-            let Some(value) = above.extensions.name_constraints else { continue };
-            if let Err(failure) = check(certificate, value, at == 0) {
+        let mut names = None;
+        for above in constraints.iter().skip(at + 1).rev() {
+            let Some(above) = above else { continue };
+            let outcome = match above {
+                Some(above) => {
+                    let names = names.get_or_insert_with(|| Names::read(certificate));
+                    names
+                        .as_ref()
+                        .map_err(|failure| *failure)
+                        .and_then(|names| names.hold_against(above, at == 0, &mut left))
+                }
+                None => Err(VerifyFailure::ConstraintSyntax),
+            };
+            if let Err(failure) = outcome {
                 last = Some(failure);
             }
         }
@@ -72,46 +105,62 @@ pub fn beyond_webpki(path: &[Certificate<'_>]) -> bool {
     })
 }
 
-fn check(certificate: &Certificate<'_>, value: &[u8], leaf: bool) -> Outcome {
-    let constraints = read(value).ok_or(VerifyFailure::ConstraintSyntax)?;
-    let subject = certificate.outline.subject;
-    let alt_names = match certificate.extensions.alt_names_value {
-        Some(value) => elements(value).ok_or(VerifyFailure::NameSyntax)?,
-        None => Vec::new(),
-    };
-    let attributes = name::values(subject).ok_or(VerifyFailure::NameSyntax)?;
-    let names = alt_names.len() + attributes.len();
-    let count = constraints.permitted.len() + constraints.excluded.len();
-    if names.saturating_mul(count) > COMPARISONS_MAX {
-        return Err(VerifyFailure::Unspecified);
+impl<'a> Names<'a> {
+    fn read(certificate: &Certificate<'a>) -> Result<Self, VerifyFailure> {
+        let subject = certificate.outline.subject;
+        let alt_names = match certificate.extensions.alt_names_value {
+            Some(value) => elements(value).ok_or(VerifyFailure::NameSyntax)?,
+            None => Vec::new(),
+        };
+        let attributes = name::values(subject).ok_or(VerifyFailure::NameSyntax)?;
+        let alt_names = alt_names.iter().map(|name| Name::new(name.tag, name.content)).collect();
+        Ok(Self { alt_names, subject: Name::new(DIRECTORY, subject), attributes })
     }
-    if !attributes.is_empty() {
-        constraints.hold((DIRECTORY, subject))?;
-        for (_, value) in attributes.iter().filter(|(kind, _)| *kind == EMAIL_ADDRESS) {
-            // IA5String
-            if value.tag != 22 {
-                return Err(VerifyFailure::NameSyntax);
-            }
-            constraints.hold((EMAIL, value.content))?;
-        }
-    }
-    for alt_name in &alt_names {
-        // An address beyond ASCII is an address all the same, and we cannot compare it.
-        if alt_name.tag == OTHER && alt_name.content.starts_with(SMTP_UTF8_MAILBOX) {
-            constraints.refuse(EMAIL)?;
-        }
-        constraints.hold((alt_name.tag, alt_name.content))?;
-    }
-    // Whoever reads a host out of the subject does so only where no alternative name is one.
-    if leaf && !alt_names.iter().any(|name| name.tag == DNS) {
-        for (_, value) in attributes.iter().filter(|(kind, _)| *kind == COMMON_NAME) {
-            let text = name::text(*value).unwrap_or_default();
-            if let Some(host) = host_of(&text)? {
-                constraints.hold((DNS, host))?;
+
+    fn hold_against(&self, above: &Constraints<'_>, leaf: bool, left: &mut usize) -> Outcome {
+        let names = self.alt_names.len() + self.attributes.len();
+        let count = above.permitted.len() + above.excluded.len();
+        *left = left.checked_sub(names.saturating_mul(count)).ok_or(VerifyFailure::Unspecified)?;
+        if !self.attributes.is_empty() {
+            above.hold(&self.subject)?;
+            for value in self.all(EMAIL_ADDRESS) {
+                // IA5String
+                if value.tag != 22 {
+                    return Err(VerifyFailure::NameSyntax);
+                }
+                above.hold(&Name::new(EMAIL, value.content))?;
             }
         }
+        for alt_name in &self.alt_names {
+            // An address beyond ASCII is an address all the same, and we cannot compare it.
+            if alt_name.kind == OTHER && alt_name.content.starts_with(SMTP_UTF8_MAILBOX) {
+                above.refuse(EMAIL)?;
+            }
+            above.hold(alt_name)?;
+        }
+        // Whoever reads a host out of the subject does so only where no alternative name is one.
+        if leaf && !self.alt_names.iter().any(|name| name.kind == DNS) {
+            for value in self.all(COMMON_NAME) {
+                let text = name::text(*value).unwrap_or_default();
+                if let Some(host) = host_of(&text)? {
+                    above.hold(&Name::new(DNS, host))?;
+                }
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// The values of this attribute of the subject.
+    fn all(&self, wanted: &'static [u8]) -> impl Iterator<Item = &Element<'a>> {
+        let attributes = self.attributes.iter();
+        attributes.filter(move |(kind, _)| *kind == wanted).map(|(_, value)| value)
+    }
+}
+
+impl<'a> Name<'a> {
+    fn new(kind: u8, content: &'a [u8]) -> Self {
+        Self { kind, content, canonical: canonical(kind, content) }
+    }
 }
 
 impl Constraints<'_> {
@@ -124,25 +173,25 @@ impl Constraints<'_> {
         Ok(())
     }
 
-    /// Holds one name, by its tag and content, against all of its type.
-    fn hold(&self, (kind, content): (u8, &[u8])) -> Outcome {
+    /// Holds one name against all of its type.
+    fn hold(&self, name: &Name<'_>) -> Outcome {
         let mut permitted = None;
-        for subtree in self.permitted.iter().filter(|subtree| subtree.base.tag == kind) {
+        for subtree in self.permitted.iter().filter(|subtree| subtree.base.tag == name.kind) {
             if !subtree.plain {
                 return Err(VerifyFailure::SubtreeBounds);
             }
             if permitted != Some(true) {
-                permitted = Some(is_within(kind, content, subtree.base.content)?);
+                permitted = Some(subtree.holds(name)?);
             }
         }
         if permitted == Some(false) {
             return Err(VerifyFailure::Subtree);
         }
-        for subtree in self.excluded.iter().filter(|subtree| subtree.base.tag == kind) {
+        for subtree in self.excluded.iter().filter(|subtree| subtree.base.tag == name.kind) {
             if !subtree.plain {
                 return Err(VerifyFailure::SubtreeBounds);
             }
-            if is_within(kind, content, subtree.base.content)? {
+            if subtree.holds(name)? {
                 return Err(VerifyFailure::ExcludedSubtree);
             }
         }
@@ -150,22 +199,43 @@ impl Constraints<'_> {
     }
 }
 
+impl Subtree<'_> {
+    /// Is this name of its type within it?
+    fn holds(&self, name: &Name<'_>) -> Result<bool, VerifyFailure> {
+        if name.kind != DIRECTORY {
+            return is_within(name.kind, name.content, self.base.content);
+        }
+        // The base is how the name begins, in OpenSSL's canonical spelling.
+        let name = name.canonical.as_ref().ok_or(VerifyFailure::NameSyntax)?;
+        let base = self.canonical.as_ref().ok_or(VerifyFailure::ConstraintSyntax)?;
+        Ok(name.starts_with(base))
+    }
+}
+
+/// A directory name in canonical spelling, so that one within another begins with it: each relative
+/// name with its length in front, and each attribute of it.
+fn canonical(kind: u8, name: &[u8]) -> Option<Vec<u8>> {
+    let relative_names = if kind == DIRECTORY { name::canonical(name)? } else { return None };
+    let length = |bytes: usize| u32::try_from(bytes).ok().map(u32::to_be_bytes);
+    let mut out = Vec::new();
+    for attributes in relative_names {
+        out.extend_from_slice(&length(attributes.len())?);
+        for attribute in attributes {
+            out.extend_from_slice(&length(attribute.len())?);
+            out.extend_from_slice(&attribute);
+        }
+    }
+    Some(out)
+}
+
 fn is_within(kind: u8, name: &[u8], base: &[u8]) -> Result<bool, VerifyFailure> {
     match kind {
-        DIRECTORY => directory_is_within(name, base),
         DNS => Ok(host_is_within(name, base)),
         EMAIL => email_is_within(name, base),
         URI => uri_is_within(name, base),
         ADDRESS => address_is_within(name, base),
         _ => Err(VerifyFailure::ConstraintType),
     }
-}
-
-/// The base is how the name begins, in OpenSSL's canonical spelling.
-fn directory_is_within(name: &[u8], base: &[u8]) -> Result<bool, VerifyFailure> {
-    let name = name::canonical(name).ok_or(VerifyFailure::NameSyntax)?;
-    let base = name::canonical(base).ok_or(VerifyFailure::ConstraintSyntax)?;
-    Ok(name.starts_with(&base))
 }
 
 /// Labels may be added on the left.
@@ -281,7 +351,8 @@ fn subtrees(list: Option<Element<'_>>) -> Option<Vec<Subtree<'_>>> {
         if !subtree.is_empty() {
             return None;
         }
-        found.push(Subtree { base, plain });
+        let canonical = canonical(base.tag, base.content);
+        found.push(Subtree { base, plain, canonical });
     }
     Some(found)
 }
@@ -329,6 +400,66 @@ mod tests {
         for (kind, name, base, expected) in table {
             let text = String::from_utf8_lossy(name);
             assert_eq!(is_within(kind, name, base), expected, "{kind:x} {text}");
+        }
+    }
+
+    /// DER.
+    fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+        let len = u32::try_from(content.len()).unwrap().to_be_bytes();
+        let zeros = len.iter().take_while(|byte| **byte == 0).count().min(3);
+        let digits = &len[zeros..];
+        let long = (content.len() >= 128).then(|| 0x80 | u8::try_from(digits.len()).unwrap());
+        let head: Vec<u8> = [tag].into_iter().chain(long).chain(digits.iter().copied()).collect();
+        [&head, content].concat()
+    }
+
+    /// A name with one relative name, which has the same short attribute `count` times over.
+    fn crowd(kind: u8, count: usize) -> Vec<u8> {
+        let attribute = tlv(0x30, &[&[6, 1, kind][..], &[12, 0]].concat());
+        tlv(0x30, &tlv(0x31, &attribute.repeat(count)))
+    }
+
+    #[test]
+    fn names_and_bases_are_spelt_once_however_many_there_are() {
+        let alt_names = crowd(0x2a, 133);
+        let subject = crowd(0x2a, 0);
+        let names = Names {
+            alt_names: (0..30).map(|_| Name::new(DIRECTORY, &alt_names)).collect(),
+            subject: Name::new(DIRECTORY, &subject),
+            attributes: Vec::new(),
+        };
+        let subtree = tlv(0x30, &tlv(DIRECTORY, &crowd(0x2b, 1)));
+        let value = tlv(0x30, &tlv(0xa1, &subtree.repeat(1950)));
+        let started = std::time::Instant::now();
+        let above = read(&value).unwrap();
+        let mut left = COMPARISONS_MAX;
+        assert_eq!(names.hold_against(&above, true, &mut left), Ok(()));
+        let time = started.elapsed();
+        assert!(time < std::time::Duration::from_millis(500), "{time:?}");
+        // The bound is one for the whole path.
+        let again = names.hold_against(&above, true, &mut left);
+        assert_eq!(again, Err(VerifyFailure::Unspecified));
+    }
+
+    #[test]
+    fn a_directory_is_within_how_it_begins() {
+        let part = |text: &[u8]| tlv(0x31, &tlv(0x30, &[&[6, 1, 0x2a][..], text].concat()));
+        let whole = |parts: &[&[u8]]| {
+            tlv(0x30, &parts.iter().flat_map(|text| part(text)).collect::<Vec<u8>>())
+        };
+        let (a, ab, b) = (b"\x0c\x01a", b"\x13\x03 AB", b"\x0c\x01b");
+        for (name, base, expected) in [
+            (whole(&[a, b]), whole(&[a]), true),
+            (whole(&[a, b]), whole(&[]), true),
+            (whole(&[a, b]), whole(&[b]), false),
+            (whole(&[ab]), whole(&[a]), false),
+            (whole(&[ab]), whole(&[b"\x0c\x02ab"]), true),
+            (whole(&[a]), whole(&[a, b]), false),
+        ] {
+            let base = tlv(0x30, &tlv(DIRECTORY, &base));
+            let value = tlv(0x30, &tlv(0xa1, &base));
+            let within = read(&value).unwrap().excluded[0].holds(&Name::new(DIRECTORY, &name));
+            assert_eq!(within, Ok(expected));
         }
     }
 
