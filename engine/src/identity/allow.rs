@@ -5,11 +5,15 @@
 //! (CVE-2022-21656 and CVE-2026-47778 are what comes of less). In doubt a certificate is not what
 //! `allow` asks for, and is what `deny` names.
 
+use std::net::Ipv4Addr;
+
 use super::alt_names::{self, AltKind};
 use super::chain::Verdict;
-use super::name::{self, Selector};
+use super::name::{self, Attributes, Selector};
 use super::outline::Outline;
 use super::render::{self, Rendering};
+use super::uri;
+pub use super::uri::{Rest, Segment, Uri};
 
 /// An allow and a deny list.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -50,35 +54,6 @@ pub enum Term {
     SpkiSha256([u8; 32]),
 }
 
-/// A URI to compare with.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Uri {
-    /// Scheme and authority, in lower case.
-    pub origin: Box<[u8]>,
-    /// What follows.
-    pub rest: Rest,
-}
-
-/// What follows a URI's authority.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Rest {
-    /// These bytes.
-    Exact(Box<[u8]>),
-    /// A path of these segments.
-    Path(Vec<Segment>),
-}
-
-/// A segment of a URI's path.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Segment {
-    /// These bytes.
-    Exact(Box<[u8]>),
-    /// Any one.
-    One,
-    /// The rest, which is at least one.
-    More,
-}
-
 /// What the lists say of a client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Access {
@@ -104,6 +79,9 @@ impl Lists {
     /// only by the caller; what cannot be read is not allowed.
     #[must_use]
     pub fn judge(&self, leaf_der: &[u8], verdict: Verdict) -> Access {
+        if self.allow.is_empty() && self.deny.is_empty() {
+            return Access::Allowed;
+        }
         let alt_names = alt_names::of_certificate(leaf_der);
         let rendering = Outline::read(leaf_der).map(|leaf| Rendering {
             leaf,
@@ -112,19 +90,27 @@ impl Lists {
             leaf_sha256: super::sha256(leaf_der),
             own_uris: &[],
         });
-        self.judge_rendering(rendering.as_ref(), verdict)
+        self.judge_read(rendering.as_ref().map(Traits::of).as_ref(), verdict)
     }
 
-    /// What the lists say of this certificate, or of none. A certificate that did not verify is on
-    /// no `allow` list, but may well be on a `deny` list.
-    pub(super) fn judge_rendering(
-        &self,
+    /// What each of these lists says of one certificate, or of none.
+    pub(super) fn judge_all(
+        all: &[Self],
         rendering: Option<&Rendering<'_>>,
         verdict: Verdict,
-    ) -> Access {
+    ) -> Box<[Access]> {
+        let traits = rendering.filter(|_| !all.is_empty()).map(Traits::of);
+        all.iter().map(|lists| lists.judge_read(traits.as_ref(), verdict)).collect()
+    }
+
+    /// A certificate that did not verify is on no `allow` list, but may well be on a `deny` list.
+    fn judge_read(&self, traits: Option<&Traits<'_>>, verdict: Verdict) -> Access {
         let named = |entries: &[Entry], doubt: Doubt| {
-            let Some(rendering) = rendering else { return false };
-            entries.iter().any(|entry| entry.iter().all(|term| holds(term, rendering, doubt)))
+            let Some(traits) = traits else { return false };
+            if traits.overlong {
+                return doubt == Doubt::Is && !entries.is_empty();
+            }
+            entries.iter().any(|entry| entry.iter().all(|term| holds(term, traits, doubt)))
         };
         if named(&self.deny, Doubt::Is) {
             Access::Denied
@@ -138,82 +124,95 @@ impl Lists {
     }
 }
 
-fn holds(term: &Term, certificate: &Rendering<'_>, doubt: Doubt) -> bool {
-    let leaf = &certificate.leaf;
-    let rendered = |wanted: &[u8], write: &dyn Fn(&mut Vec<u8>)| {
-        let mut text = Vec::new();
-        write(&mut text);
-        !text.is_empty() && text == wanted
-    };
+/// Alternative names that lists are held against.
+const ALT_NAMES_MAX: usize = 1024;
+/// URIs among them that can be read in several ways.
+const ODD_URIS_MAX: usize = 8;
+
+/// What lists ask of a certificate, read and rendered once for all their entries.
+struct Traits<'r> {
+    subject: Attributes,
+    issuer: Attributes,
+    subject_name: Vec<u8>,
+    issuer_name: Vec<u8>,
+    serial: Vec<u8>,
+    sha256: [u8; 32],
+    spki_sha256: [u8; 32],
+    names: Vec<(AltKind, &'r [u8])>,
+    /// Other readings of its URIs, for `deny`.
+    readings: Vec<Vec<u8>>,
+    /// It has a SPIFFE id beside which there is no other URI.
+    has_spiffe_id: bool,
+    /// It has more of something than can be held against long lists.
+    overlong: bool,
+}
+
+impl<'r> Traits<'r> {
+    fn of(certificate: &'r Rendering<'r>) -> Self {
+        let leaf = &certificate.leaf;
+        let rendered = |write: &dyn Fn(&mut Vec<u8>)| {
+            let mut text = Vec::new();
+            write(&mut text);
+            text
+        };
+        let overlong = [leaf.subject, leaf.issuer].into_iter().any(name::is_overlong);
+        let kept = |name| if overlong { Attributes::default() } else { Attributes::of(name) };
+        let names: Vec<_> = alt_names::names(&certificate.alt_names).collect();
+        let uris = names.iter().filter(|(kind, _)| *kind == AltKind::Uri).map(|(_, uri)| *uri);
+        let odd: Vec<&[u8]> = uris.filter(|uri| uri::is_odd(uri)).collect();
+        let readings = odd.iter().take(ODD_URIS_MAX).flat_map(|odd| uri::readings(odd)).collect();
+        Self {
+            subject: kept(leaf.subject),
+            issuer: kept(leaf.issuer),
+            subject_name: rendered(&|out| name::rfc2253(leaf.subject, out)),
+            issuer_name: rendered(&|out| name::rfc2253(leaf.issuer, out)),
+            serial: rendered(&|out| render::serial(leaf.serial, out)),
+            sha256: certificate.leaf_sha256,
+            spki_sha256: super::sha256(leaf.spki),
+            overlong: overlong || names.len() > ALT_NAMES_MAX || odd.len() > ODD_URIS_MAX,
+            names,
+            readings,
+            has_spiffe_id: alt_names::spiffe_id(&certificate.alt_names).is_some(),
+        }
+    }
+
+    fn any_name(&self, wanted: AltKind, is: impl Fn(&[u8]) -> bool) -> bool {
+        self.names.iter().any(|(kind, found)| *kind == wanted && is(found))
+    }
+}
+
+fn holds(term: &Term, traits: &Traits<'_>, doubt: Doubt) -> bool {
+    let is = |found: &[u8], wanted: &[u8]| !found.is_empty() && found == wanted;
     match term {
+        // A SPIFFE id beside another URI is no SPIFFE id: two identities are none.
+        Term::Uri(wanted) if doubt == Doubt::IsNot => {
+            let alone = !wanted.origin.starts_with(b"spiffe:") || traits.has_spiffe_id;
+            alone && traits.any_name(AltKind::Uri, |found| wanted.is(found))
+        }
         Term::Uri(wanted) => {
-            // A SPIFFE id beside another URI is no SPIFFE id: two identities are none.
-            let alone = doubt == Doubt::Is
-                || !wanted.origin.starts_with(b"spiffe:")
-                || alt_names::spiffe_id(&certificate.alt_names).is_some();
-            alone && any_name(certificate, AltKind::Uri, |found| wanted.is(found))
+            traits.any_name(AltKind::Uri, |found| wanted.is(found))
+                || traits.readings.iter().any(|found| wanted.may_be(found))
         }
         Term::Dns(wanted, wildcard) => {
-            any_name(certificate, AltKind::Dns, |found| is_dns(wanted, *wildcard, found, doubt))
+            traits.any_name(AltKind::Dns, |found| is_dns(wanted, *wildcard, found, doubt))
         }
-        Term::Email(local, domain) => any_name(certificate, AltKind::Email, |found| {
+        Term::Email(local, domain) => traits.any_name(AltKind::Email, |found| {
             let at = found.iter().rposition(|byte| *byte == b'@');
             at.and_then(|at| Some((found.get(..at)?, found.get(at + 1..)?)))
                 .is_some_and(|(l, d)| l == &**local && d.eq_ignore_ascii_case(domain))
         }),
-        Term::Ip(network, bits) => {
-            any_name(certificate, AltKind::Ip, |found| in_network(network, *bits, found))
-        }
-        Term::Subject(selector, value) => name::has_value(leaf.subject, selector, value),
-        Term::Issuer(selector, value) => name::has_value(leaf.issuer, selector, value),
-        Term::SubjectName(wanted) => rendered(wanted, &|out| name::rfc2253(leaf.subject, out)),
-        Term::IssuerName(wanted) => rendered(wanted, &|out| name::rfc2253(leaf.issuer, out)),
-        Term::Serial(wanted) => rendered(wanted, &|out| render::serial(leaf.serial, out)),
-        Term::Sha256(digest) => *digest == certificate.leaf_sha256,
-        Term::SpkiSha256(digest) => *digest == super::sha256(leaf.spki),
+        Term::Ip(network, bits) => traits.any_name(AltKind::Ip, |found| {
+            in_network(network, *bits, found)
+                || (doubt == Doubt::Is && may_be_in_network(network, *bits, found))
+        }),
+        Term::Subject(selector, value) => traits.subject.has(selector, value),
+        Term::Issuer(selector, value) => traits.issuer.has(selector, value),
+        Term::SubjectName(wanted) => is(&traits.subject_name, wanted),
+        Term::IssuerName(wanted) => is(&traits.issuer_name, wanted),
+        Term::Serial(wanted) => is(&traits.serial, wanted),
+        Term::Sha256(digest) => *digest == traits.sha256,
+        Term::SpkiSha256(digest) => *digest == traits.spki_sha256,
     }
-}
-
-fn any_name(certificate: &Rendering<'_>, wanted: AltKind, is: impl Fn(&[u8]) -> bool) -> bool {
-    alt_names::names(&certificate.alt_names).any(|(kind, found)| kind == wanted && is(found))
-}
-
-impl Uri {
-    fn is(&self, found: &[u8]) -> bool {
-        let Some((origin, rest)) = found.split_at_checked(self.origin.len()) else { return false };
-        if !origin.eq_ignore_ascii_case(&self.origin) {
-            return false;
-        }
-        match &self.rest {
-            Rest::Exact(wanted) => rest == &**wanted,
-            Rest::Path(segments) => {
-                rest.strip_prefix(b"/").is_some_and(|path| is_path(segments, path))
-            }
-        }
-    }
-}
-
-/// Does a path (behind its first slash) have these segments? A wildcard stands for plain segments
-/// only: not for an empty one, `.` or `..`, nor for what holds an escape, a query or a fragment.
-fn is_path(segments: &[Segment], path: &[u8]) -> bool {
-    let mut found = path.split(|byte| *byte == b'/');
-    for segment in segments {
-        let Some(next) = found.next() else { return false };
-        let fits = match segment {
-            Segment::Exact(wanted) => next == &**wanted,
-            Segment::One => is_plain(next),
-            Segment::More => return is_plain(next) && found.all(is_plain),
-        };
-        if !fits {
-            return false;
-        }
-    }
-    found.next().is_none()
-}
-
-fn is_plain(segment: &[u8]) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(byte);
-    !matches!(segment, b"" | b"." | b"..") && segment.iter().all(plain)
 }
 
 /// A wildcard of ours is one whole label. One in a certificate is a name like no other for
@@ -223,14 +222,10 @@ fn is_dns(wanted: &[u8], wildcard: bool, found: &[u8], doubt: Doubt) -> bool {
         Some(bare) if doubt == Doubt::Is => bare,
         _ => found,
     };
-    let behind = |name: &[u8]| {
-        let dot = memchr::memchr(b'.', name)?;
-        name.get(dot + 1..).map(<[u8]>::to_vec)
-    };
     if doubt == Doubt::Is && found.starts_with(b"*.") {
-        let covered = if wildcard { Some(wanted.to_vec()) } else { behind(wanted) };
+        let covered = if wildcard { Some(wanted) } else { behind(wanted) };
         return covered.is_some_and(|name| {
-            behind(found).is_some_and(|found| found.eq_ignore_ascii_case(&name))
+            behind(found).is_some_and(|found| found.eq_ignore_ascii_case(name))
         });
     }
     if !wildcard {
@@ -242,6 +237,25 @@ fn is_dns(wanted: &[u8], wildcard: bool, found: &[u8], doubt: Doubt) -> bool {
     !label.is_empty()
         && label.iter().all(legal)
         && behind(found).is_some_and(|found| found.eq_ignore_ascii_case(wanted))
+}
+
+/// Behind the first label.
+fn behind(name: &[u8]) -> Option<&[u8]> {
+    let dot = memchr::memchr(b'.', name)?;
+    name.get(dot + 1..)
+}
+
+/// The same for an IPv4 address that is written as an IPv6 one, in the list or in the certificate.
+fn may_be_in_network(network: &[u8], bits: u8, found: &[u8]) -> bool {
+    let mapped = |bytes: &[u8]| -> Option<[u8; 16]> {
+        match <[u8; 4]>::try_from(bytes) {
+            Ok(four) => Some(Ipv4Addr::from(four).to_ipv6_mapped().octets()),
+            Err(_) => bytes.try_into().ok(),
+        }
+    };
+    let bits = if network.len() == 4 { bits.saturating_add(96) } else { bits };
+    let (Some(network), Some(found)) = (mapped(network), mapped(found)) else { return false };
+    bits >= 96 && in_network(&network, bits, &found)
 }
 
 fn in_network(network: &[u8], bits: u8, found: &[u8]) -> bool {
@@ -258,45 +272,6 @@ fn in_network(network: &[u8], bits: u8, found: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn uri(origin: &str, segments: &[&str]) -> Uri {
-        let segments = segments.iter().map(|segment| match *segment {
-            "*" => Segment::One,
-            "**" => Segment::More,
-            text => Segment::Exact(text.as_bytes().into()),
-        });
-        Uri { origin: origin.as_bytes().into(), rest: Rest::Path(segments.collect()) }
-    }
-
-    #[test]
-    fn a_wildcard_of_a_uri_is_a_plain_segment() {
-        let one = uri("spiffe://example.com", &["ns", "pay", "*"]);
-        for found in ["spiffe://example.com/ns/pay/sa", "SPIFFE://Example.COM/ns/pay/a-b_c.d"] {
-            assert!(one.is(found.as_bytes()), "{found}");
-        }
-        for found in [
-            "spiffe://example.com/ns/pay",
-            "spiffe://example.com/ns/pay/",
-            "spiffe://example.com/ns/pay/a/b",
-            "spiffe://example.com/ns/PAY/a",
-            "spiffe://example.com/ns/pay/..",
-            "spiffe://example.com/ns/pay/.",
-            "spiffe://example.com/ns/pay/a%2fb",
-            "spiffe://example.com/ns/pay/a?b",
-            "spiffe://example.com/ns/pay/a#b",
-            "spiffe://example.com.evil/ns/pay/a",
-            "spiffe://example.comns/pay/a",
-            "https://example.com/ns/pay/a",
-            "x",
-        ] {
-            assert!(!one.is(found.as_bytes()), "{found}");
-        }
-        let more = uri("spiffe://example.com", &["ns", "**"]);
-        assert!(more.is(b"spiffe://example.com/ns/a") && more.is(b"spiffe://example.com/ns/a/b/c"));
-        for found in ["/ns", "/ns/", "/ns/a/", "/ns//a", "/ns/a/../b", "/nsa/b"] {
-            assert!(!more.is(format!("spiffe://example.com{found}").as_bytes()), "{found}");
-        }
-    }
 
     #[test]
     fn a_wildcard_of_a_name_is_one_label() {
@@ -320,7 +295,62 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_read_once_for_all_entries() {
+        let attribute = |value: &str| {
+            let value = [&[12, u8::try_from(value.len()).unwrap()], value.as_bytes()].concat();
+            let pair = [&[6, 3, 0x55, 4, 3][..], &value].concat();
+            let pair = [&[0x30, u8::try_from(pair.len()).unwrap()][..], &pair].concat();
+            [&[0x31, u8::try_from(pair.len()).unwrap()][..], &pair].concat()
+        };
+        let name = |count: usize| {
+            let body = attribute("x").repeat(count);
+            let len = u16::try_from(body.len()).unwrap().to_be_bytes();
+            let head = match body.len() {
+                0..128 => vec![0x30, len[1]],
+                128..256 => vec![0x30, 0x81, len[1]],
+                _ => vec![0x30, 0x82, len[0], len[1]],
+            };
+            [head, body].concat()
+        };
+        let cn = |name: &str| Selector::new(name).unwrap();
+        let one = Attributes::of(&name(1));
+        assert!(one.has(&cn("cn"), "x") && one.has(&cn("2.5.4.3"), "x"));
+        assert!(!one.has(&cn("cn"), "y") && !one.has(&cn("o"), "x"));
+        assert!(!name::is_overlong(&name(128)) && name::is_overlong(&name(129)));
+        assert!(!name::is_overlong(b"broken"));
+    }
+
+    #[test]
+    fn too_much_to_compare_is_what_deny_names() {
+        let traits = Traits {
+            subject: Attributes::default(),
+            issuer: Attributes::default(),
+            subject_name: Vec::new(),
+            issuer_name: Vec::new(),
+            serial: Vec::new(),
+            sha256: [7; 32],
+            spki_sha256: [0; 32],
+            names: Vec::new(),
+            readings: Vec::new(),
+            has_spiffe_id: false,
+            overlong: true,
+        };
+        let mine = || vec![vec![Term::Sha256([7; 32])]];
+        let allow = Lists { allow: mine(), deny: Vec::new() };
+        assert_eq!(allow.judge_read(Some(&traits), Verdict::Success), Access::NotAllowed);
+        let deny = Lists { allow: Vec::new(), deny: vec![vec![Term::Sha256([8; 32])]] };
+        assert_eq!(deny.judge_read(Some(&traits), Verdict::Success), Access::Denied);
+        let none = Lists::default();
+        assert_eq!(none.judge_read(Some(&traits), Verdict::Success), Access::Allowed);
+    }
+
+    #[test]
     fn networks_are_compared_bit_by_bit() {
+        let mapped = Ipv4Addr::new(10, 1, 2, 3).to_ipv6_mapped().octets();
+        let (ten, other) = ([10, 0, 0, 0], [10, 1, 2, 4]);
+        assert!(!in_network(&ten, 8, &mapped) && may_be_in_network(&ten, 8, &mapped));
+        assert!(may_be_in_network(&mapped, 104, &ten) && !may_be_in_network(&mapped, 128, &other));
+        assert!(!may_be_in_network(&[0; 16], 0, &ten), "::/0 is not about IPv4");
         for (bits, found, wanted) in [
             (8, &[10, 255, 0, 1][..], true),
             (8, &[11, 0, 0, 0], false),

@@ -11,15 +11,15 @@ use super::{ClientIdentity, chain_digest};
 
 /// Identities held at once; beyond that all are dropped and the cache fills anew.
 const IDENTITIES_MAX: usize = 4096;
-/// Bytes of their values; a rendered chain may have two hundred thousand.
-const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of their values and chains; a rendered chain may have two hundred thousand.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bounded; keyed by who asks and the digest of the whole chain. Only verified identities are
 /// held: anybody can make up others.
 #[derive(Debug, Default)]
 pub struct IdentityCache {
     held: HashMap<(Asked, [u8; 32]), Held, foldhash::fast::RandomState>,
-    value_bytes: usize,
+    bytes: usize,
     nobody: Option<Rc<ClientIdentity>>,
 }
 
@@ -85,11 +85,11 @@ impl IdentityCache {
         if judgement.verdict != Verdict::Success {
             return identity;
         }
-        if self.held.len() >= IDENTITIES_MAX || self.value_bytes >= VALUE_BYTES_MAX {
+        if self.held.len() >= IDENTITIES_MAX || self.bytes >= BYTES_MAX {
             self.held.clear();
-            self.value_bytes = 0;
+            self.bytes = 0;
         }
-        self.value_bytes += identity.values.bytes();
+        self.bytes += identity.bytes();
         self.held.insert(key, Held { identity: Rc::clone(&identity), judgement });
         identity
     }

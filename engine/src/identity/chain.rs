@@ -15,6 +15,7 @@ use rustls::pki_types::CertificateDer;
 use super::certificate::Certificate;
 use super::constraints::beyond_webpki;
 pub use super::failure::VerifyFailure;
+use super::name;
 use super::opinion;
 use super::outline::Outline;
 use super::path::{self, Path, Purpose, Sources, Tests};
@@ -48,6 +49,8 @@ pub struct ClientPolicy {
 pub struct Anchors {
     list: Vec<Vec<u8>>,
     by_subject: HashMap<Vec<u8>, Vec<usize>, foldhash::fast::RandomState>,
+    /// The same by [`name::key`].
+    by_key: HashMap<Vec<u8>, Vec<usize>, foldhash::fast::RandomState>,
     /// Every `notBefore` and `notAfter`: the moments at which a verdict may change.
     moments: Vec<(Option<i64>, Option<i64>)>,
 }
@@ -89,8 +92,12 @@ impl Anchors {
     /// # Errors
     /// If one is not a certificate.
     pub fn new(ders: &[Vec<u8>]) -> Result<Self, PolicyError> {
-        let mut anchors =
-            Self { list: Vec::new(), by_subject: HashMap::default(), moments: Vec::new() };
+        let mut anchors = Self {
+            list: Vec::new(),
+            by_subject: HashMap::default(),
+            by_key: HashMap::default(),
+            moments: Vec::new(),
+        };
         for (at, der) in ders.iter().enumerate() {
             let certificate = Certificate::parse(der).ok_or(PolicyError::NotACertificate(at))?;
             if webpki::anchor_from_trusted_cert(&CertificateDer::from(der.as_slice())).is_err() {
@@ -99,11 +106,9 @@ impl Anchors {
             if anchors.list.contains(der) {
                 continue;
             }
-            anchors
-                .by_subject
-                .entry_ref(certificate.outline.subject)
-                .or_default()
-                .push(anchors.list.len());
+            let (subject, place) = (certificate.outline.subject, anchors.list.len());
+            anchors.by_subject.entry_ref(subject).or_default().push(place);
+            anchors.by_key.entry(name::key(subject)).or_default().push(place);
             anchors.moments.push((Some(certificate.not_before), Some(certificate.not_after)));
             anchors.list.push(der.clone());
         }
@@ -123,11 +128,19 @@ impl Anchors {
         places.iter().filter_map(|at| self.list.get(*at)).map(Vec::as_slice).collect()
     }
 
+    /// The DER of the anchors that a list with this issuer is about: one that spells the name in
+    /// another way (another string type, other spaces) is about them all the same.
+    #[must_use]
+    pub fn called(&self, issuer: &[u8]) -> Vec<&[u8]> {
+        let places = self.by_key.get(&name::key(issuer)).map_or(&[][..], Vec::as_slice);
+        places.iter().filter_map(|at| self.list.get(*at)).map(Vec::as_slice).collect()
+    }
+
     /// Tells of each list which of these certificates signed it, so that of two CAs of one name each
     /// has its own.
     pub fn claim(&self, revocation: &Revocation) {
         for list in revocation.lists() {
-            let named = self.named(list.issuer()).into_iter().filter_map(Certificate::parse);
+            let named = self.called(list.issuer()).into_iter().filter_map(Certificate::parse);
             // The first that did is remembered by the list itself.
             let _ = named.into_iter().any(|anchor| list.is_signed_by(&anchor));
         }
@@ -184,6 +197,10 @@ impl Anchors {
         }
         let clock = rules.clock;
         let leaf = Certificate::parse(leaf_der).ok_or_else(|| path::unread(leaf_der, clock))?;
+        // Nobody is called by so many names, and each of them may be asked for.
+        if [leaf.outline.subject, leaf.outline.issuer].into_iter().any(name::is_overlong) {
+            return Err(VerifyFailure::Unspecified);
+        }
         let sources = Sources {
             // What cannot be read cannot be an issuer.
             peer: rest.iter().copied().filter_map(Certificate::parse).collect(),
@@ -246,6 +263,9 @@ fn judge_path(path: &mut Path<'_>, rules: Rules<'_>) -> Result<(), VerifyFailure
         if !(direct && rules.allow_v1) {
             return Err(VerifyFailure::Application);
         }
+    } else if length > 1 && leaf.extensions.basic.as_ref().is_some_and(|basic| basic.ca) {
+        // webpki says so, too, where it is asked.
+        return Err(VerifyFailure::Application);
     } else if length > 1 && !(path.signatures_checked && beyond_webpki(&path.certificates)) {
         // An anchor itself has been examined by the walk.
         opinion::second_opinion(path, rules)?;

@@ -212,20 +212,9 @@ impl Subtree<'_> {
     }
 }
 
-/// A directory name in canonical spelling, so that one within another begins with it: each relative
-/// name with its length in front, and each attribute of it.
+/// A directory name in canonical spelling.
 fn canonical(kind: u8, name: &[u8]) -> Option<Vec<u8>> {
-    let relative_names = if kind == DIRECTORY { name::canonical(name)? } else { return None };
-    let length = |bytes: usize| u32::try_from(bytes).ok().map(u32::to_be_bytes);
-    let mut out = Vec::new();
-    for attributes in relative_names {
-        out.extend_from_slice(&length(attributes.len())?);
-        for attribute in attributes {
-            out.extend_from_slice(&length(attribute.len())?);
-            out.extend_from_slice(&attribute);
-        }
-    }
-    Some(out)
+    if kind == DIRECTORY { name::canonical_bytes(name) } else { None }
 }
 
 fn is_within(kind: u8, name: &[u8], base: &[u8]) -> Result<bool, VerifyFailure> {

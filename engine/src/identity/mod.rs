@@ -26,6 +26,7 @@ pub mod search;
 pub mod short_names;
 pub mod signature;
 pub mod time;
+mod uri;
 pub mod variables;
 
 pub use allow::{Access, Lists};
@@ -128,6 +129,12 @@ impl ClientIdentity {
     #[must_use]
     pub fn access(&self, list: usize) -> Access {
         self.access.get(list).copied().unwrap_or(Access::NotAllowed)
+    }
+
+    /// Bytes that it holds: its values, and its chain.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.values.bytes() + self.chain.iter().map(|der| der.len()).sum::<usize>()
     }
 
     /// Is its end over?

@@ -3,6 +3,8 @@
 //! In: the DER of a `Name`. Out: RFC 2253 (`X509_NAME_print_ex`), the old one-line form
 //! (`X509_NAME_oneline`), or one attribute's value. Control bytes leave escaped or not at all.
 
+use hashbrown::{HashMap, HashSet};
+
 use super::der::{self, Element, Reader, tag};
 use super::short_names::{is_short_name, short_name};
 
@@ -43,6 +45,42 @@ impl Selector {
             Self::Dotted(wanted) => der::dotted(oid).is_some_and(|oid| *oid == **wanted),
         }
     }
+}
+
+/// Attributes of one name; a certificate with more in its subject or issuer is refused.
+pub const ATTRIBUTES_MAX: usize = 128;
+
+/// The attributes of one name that have a safe form, read once to be asked for often.
+#[derive(Debug, Default)]
+pub(super) struct Attributes(HashMap<Box<str>, HashSet<String, Hasher>, Hasher>);
+
+type Hasher = foldhash::fast::RandomState;
+
+impl Attributes {
+    pub(super) fn of(name: &[u8]) -> Self {
+        let mut all = Self::default();
+        for attribute in attributes(name).unwrap_or_default() {
+            let Some(value) = safe_text(attribute.value) else { continue };
+            let short = short_name(attribute.oid).map(|name| name.to_ascii_lowercase().into());
+            let dotted = der::dotted(attribute.oid).map(String::into_boxed_str);
+            for key in [short, dotted].into_iter().flatten() {
+                all.0.entry(key).or_default().insert(value.clone());
+            }
+        }
+        all
+    }
+
+    /// Is there this attribute with exactly this value?
+    pub(super) fn has(&self, selector: &Selector, value: &str) -> bool {
+        let (Selector::Short(key) | Selector::Dotted(key)) = selector;
+        self.0.get(key).is_some_and(|values| values.contains(value))
+    }
+}
+
+/// Has the name more attributes than anybody needs?
+#[must_use]
+pub fn is_overlong(name: &[u8]) -> bool {
+    attributes(name).is_some_and(|list| list.len() > ATTRIBUTES_MAX)
 }
 
 /// How many bytes one character of a string type takes.
@@ -123,12 +161,6 @@ pub fn safe_values(name: &[u8], selector: &Selector) -> Vec<String> {
     wanted.filter_map(|attribute| safe_text(attribute.value)).collect()
 }
 
-/// Has the name this attribute with exactly this value?
-#[must_use]
-pub fn has_value(name: &[u8], selector: &Selector, wanted: &str) -> bool {
-    safe_values(name, selector).iter().any(|value| value == wanted)
-}
-
 /// A value as text, if it is one and holds no control character.
 fn safe_text(value: Element<'_>) -> Option<String> {
     let text = String::from_utf8(text(value)?).ok()?;
@@ -168,7 +200,7 @@ pub(super) fn text(value: Element<'_>) -> Option<Vec<u8>> {
 
 /// The relative names in OpenSSL's canonical spelling, by which it compares them: text as UTF-8,
 /// ASCII in lower case, no space around it and single ones in it; the attributes in one order.
-pub(super) fn canonical(name: &[u8]) -> Option<Vec<Vec<Vec<u8>>>> {
+fn canonical(name: &[u8]) -> Option<Vec<Vec<Vec<u8>>>> {
     let mut relative_names: Vec<Vec<Vec<u8>>> = Vec::new();
     for Attribute { oid, value, joined } in attributes(name)? {
         let mut out = vec![u8::try_from(oid.len()).ok()?];
@@ -195,6 +227,27 @@ pub(super) fn canonical(name: &[u8]) -> Option<Vec<Vec<Vec<u8>>>> {
     }
     relative_names.iter_mut().for_each(|attributes| attributes.sort_unstable());
     Some(relative_names)
+}
+
+/// A name in canonical spelling, so that one within another begins with it: each relative name with
+/// the number of its attributes in front, and each of these with its length.
+pub(super) fn canonical_bytes(name: &[u8]) -> Option<Vec<u8>> {
+    let length = |count: usize| u32::try_from(count).ok().map(u32::to_be_bytes);
+    let mut out = Vec::new();
+    for attributes in canonical(name)? {
+        out.extend_from_slice(&length(attributes.len())?);
+        for attribute in attributes {
+            out.extend_from_slice(&length(attribute.len())?);
+            out.extend_from_slice(&attribute);
+        }
+    }
+    Some(out)
+}
+
+/// The same bytes for all that OpenSSL takes for one name; for a broken name itself.
+#[must_use]
+pub fn key(name: &[u8]) -> Vec<u8> {
+    canonical_bytes(name).unwrap_or_else(|| name.to_vec())
 }
 
 /// The attributes in the order of the encoding; `None` if the name is broken.

@@ -77,7 +77,6 @@ impl<'a> Path<'a> {
     #[must_use]
     pub fn first(leaf: Certificate<'a>, sources: &Sources<'a, '_>) -> Self {
         let mut path = Self::of(vec![leaf], 1);
-        path.check_leaf_key();
         path.build(sources);
         path
     }
@@ -98,6 +97,7 @@ impl<'a> Path<'a> {
 
     /// Examines it from end to end, as OpenSSL would.
     pub fn examine(&mut self, tests: Tests<'_>) {
+        self.check_leaf_key();
         self.check_extensions(tests.purpose);
         self.check_strength();
         if let Some(revocation) = tests.revocation {
@@ -118,8 +118,10 @@ impl<'a> Path<'a> {
         self.certificates.last()
     }
 
+    /// OpenSSL looks at it before it builds the path, so any other failure is told instead.
     fn check_leaf_key(&mut self) {
-        if self.last().is_some_and(|leaf| !signature::key_is_strong(leaf)) {
+        let leaf = self.certificates.first();
+        if self.failure.is_none() && leaf.is_some_and(|leaf| !signature::key_is_strong(leaf)) {
             self.fail(VerifyFailure::LeafKeyTooSmall);
         }
     }
@@ -377,6 +379,11 @@ fn anchor_for<'a>(
         .into_iter()
         .filter_map(Certificate::parse)
         .collect();
+    // Of several with one name, one that is itself listed is its own.
+    let own = candidates.iter().position(|candidate| candidate.outline.der == current.outline.der);
+    if let Some(own) = own.filter(|_| current.self_signed()) {
+        return (Some(candidates.swap_remove(own)), Choice(1));
+    }
     let (at, choice) =
         best(&candidates, |candidate| current.may_be_issued_by(candidate), sources.clock);
     (at.map(|at| candidates.swap_remove(at)), choice)

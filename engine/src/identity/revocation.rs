@@ -13,6 +13,7 @@ use super::chain::sha256;
 use super::crl::{self, Crl};
 use super::der::{self, Reader, tag};
 use super::failure::VerifyFailure;
+use super::name;
 use super::outline::Outline;
 use super::time::Clock;
 
@@ -20,6 +21,7 @@ use super::time::Clock;
 #[derive(Debug)]
 pub struct Revocation {
     lists: Vec<Crl>,
+    /// By [`name::key`]: who is asked for is spelt as the certificate has it.
     by_issuer: HashMap<Vec<u8>, Vec<usize>, foldhash::fast::RandomState>,
     rules: RevocationRules,
 }
@@ -62,7 +64,7 @@ impl Revocation {
         let mut by_issuer: HashMap<Vec<u8>, Vec<usize>, foldhash::fast::RandomState> =
             HashMap::default();
         for (at, list) in lists.iter().enumerate() {
-            by_issuer.entry_ref(list.issuer()).or_default().push(at);
+            by_issuer.entry(name::key(list.issuer())).or_default().push(at);
         }
         Self { lists, by_issuer, rules }
     }
@@ -110,7 +112,8 @@ impl Revocation {
     /// dates and signatures nothing is known yet.
     #[must_use]
     pub fn may_revoke(&self, certificate: &Outline<'_>) -> bool {
-        let named = self.by_issuer.get(certificate.issuer).map_or(&[][..], Vec::as_slice);
+        let named =
+            self.by_issuer.get(&name::key(certificate.issuer)).map_or(&[][..], Vec::as_slice);
         let mut lists = named.iter().filter_map(|at| self.lists.get(*at));
         lists.any(|list| list.revokes(certificate.serial))
     }
@@ -120,7 +123,7 @@ impl Revocation {
     pub fn look_up(&self, path: &[Certificate<'_>], clock: Clock) -> Finding {
         let mut finding = Finding::default();
         for (at, certificate) in path.iter().enumerate() {
-            let named = self.by_issuer.get(certificate.outline.issuer);
+            let named = self.by_issuer.get(&name::key(certificate.outline.issuer));
             let Some(named) = named.filter(|named| !named.is_empty()) else {
                 if self.rules.missing_refuses {
                     finding.failure = Some(VerifyFailure::NoCrl);
@@ -194,8 +197,11 @@ fn issuer_of(list: &Crl, path: &[Certificate<'_>], at: usize) -> Option<(usize, 
         return Some((own, true));
     }
     let above = path.iter().enumerate().skip(own + 1);
+    let issuer = name::key(list.issuer());
     above
-        .filter(|(_, above)| above.outline.subject == list.issuer() && list.may_be_issued_by(above))
+        .filter(|(_, above)| {
+            name::key(above.outline.subject) == issuer && list.may_be_issued_by(above)
+        })
         .map(|(place, _)| (place, false))
         .next()
 }

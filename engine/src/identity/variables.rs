@@ -179,7 +179,7 @@ impl Wanted {
         rendering: Option<&Rendering<'_>>,
         verdict: Verdict,
     ) -> Box<[Access]> {
-        self.lists.iter().map(|lists| lists.judge_rendering(rendering, verdict)).collect()
+        Lists::judge_all(&self.lists, rendering, verdict)
     }
 
     /// What elements of `X-Forwarded-Client-Cert` say, in Envoy's order; Envoy's usual without.
