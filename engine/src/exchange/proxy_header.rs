@@ -170,6 +170,7 @@ mod tests {
             ClientIdentity {
                 anchor: None,
                 skew: 0,
+                holds: crate::identity::ALWAYS,
                 verdict,
                 validity: (0, 0),
                 leaf_sha256: [0; 32],
@@ -226,6 +227,7 @@ mod tests {
         let client = ClientIdentity {
             anchor: None,
             skew: 0,
+            holds: crate::identity::ALWAYS,
             verdict,
             validity: (0, 0),
             leaf_sha256: [0; 32],

@@ -281,6 +281,7 @@ mod tests {
             anchor: None,
             validity: (0, not_after),
             skew: 0,
+            holds: crate::identity::ALWAYS,
             leaf_sha256: [0; 32],
             chain: Box::default(),
             values,

@@ -81,6 +81,7 @@ impl IdentityCache {
         let mut identity = ClientIdentity::shown_to(own_uris, chain, judgement.verdict, wanted);
         identity.skew = policy.clock_skew();
         identity.anchor = judgement.anchor;
+        identity.holds = (judgement.from, judgement.until);
         let identity = Rc::new(identity);
         if judgement.verdict != Verdict::Success {
             return identity;

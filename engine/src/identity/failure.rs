@@ -73,6 +73,12 @@ pub enum VerifyFailure {
 }
 
 impl VerifyFailure {
+    /// Is it so because of the time?
+    #[must_use]
+    pub const fn is_of_time(self) -> bool {
+        matches!(self, Self::NotYetValid | Self::Expired | Self::CrlNotYetValid | Self::CrlExpired)
+    }
+
     /// All of them, in order.
     pub const ALL: [Self; 33] = [
         Self::NoIssuer,

@@ -41,6 +41,9 @@ use render::Rendering;
 
 const DAY: i64 = 86_400;
 
+/// Of a verdict that no date changes.
+pub const ALWAYS: (i64, i64) = (i64::MIN, i64::MAX);
+
 /// Who the client is, as far as its certificate proves it.
 #[derive(Debug)]
 pub struct ClientIdentity {
@@ -52,6 +55,9 @@ pub struct ClientIdentity {
     pub validity: (i64, i64),
     /// Seconds by which its policy lets it end later.
     pub skew: i64,
+    /// First second at which its verdict is so, and first second at which it may be different: other
+    /// certificates end, too, and so do revocation lists.
+    pub holds: (i64, i64),
     /// SHA-256 of the leaf's DER; zeros without a certificate.
     pub leaf_sha256: [u8; 32],
     /// What was presented, as DER, the leaf first: to be judged again by another policy.
@@ -93,6 +99,7 @@ impl ClientIdentity {
                 anchor: None,
                 validity: (0, 0),
                 skew: 0,
+                holds: ALWAYS,
                 leaf_sha256,
                 chain: kept,
                 values,
@@ -107,7 +114,17 @@ impl ClientIdentity {
         let rendering = Rendering { leaf, alt_names, rest, leaf_sha256, own_uris };
         let values = ClientValues::render(Some(&rendering), verdict, wanted);
         let access = wanted.access(Some(&rendering), verdict);
-        Self { verdict, anchor: None, validity, skew: 0, leaf_sha256, chain: kept, values, access }
+        Self {
+            verdict,
+            anchor: None,
+            validity,
+            skew: 0,
+            holds: ALWAYS,
+            leaf_sha256,
+            chain: kept,
+            values,
+            access,
+        }
     }
 
     /// Nobody: no certificate was sent, or none was asked for.
@@ -118,6 +135,7 @@ impl ClientIdentity {
             anchor: None,
             validity: (0, 0),
             skew: 0,
+            holds: ALWAYS,
             leaf_sha256: [0; 32],
             chain: Box::default(),
             values: ClientValues::render(None, Verdict::None, wanted),
@@ -141,6 +159,13 @@ impl ClientIdentity {
     #[must_use]
     pub const fn has_ended(&self, now: i64) -> bool {
         self.validity.1.saturating_add(self.skew) < now
+    }
+
+    /// It was good, and has not ended; but something else may have, so it has to be judged again.
+    #[must_use]
+    pub fn is_stale(&self, now: i64) -> bool {
+        let (from, until) = self.holds;
+        (now < from || now >= until) && self.verdict == Verdict::Success && !self.has_ended(now)
     }
 
     /// `$ssl_client_v_remain`: whole days until `notAfter`, 0 if less than one; `None` without a

@@ -275,14 +275,18 @@ pub fn rejudge(
 }
 
 /// The same client with the same verdict, as another generation renders it and holds it against its
-/// lists.
-fn re_rendered(live: &Live, place: &Place, identity: &Rc<ClientIdentity>) -> Rc<ClientIdentity> {
+/// lists. `judged` is what that would say of it.
+fn re_rendered(
+    live: &Live,
+    place: &Place,
+    (identity, judged): (&Rc<ClientIdentity>, &ClientIdentity),
+) -> Rc<ClientIdentity> {
     let Some(server) = place.server else { return Rc::clone(identity) };
     let chain: Vec<&[u8]> = identity.chain.iter().map(AsRef::as_ref).collect();
     let wanted = &live.generation.plan.wanted;
     let own_uris = wanted.own_uris(server.0);
     let rendered = ClientIdentity::shown_to(own_uris, &chain, identity.verdict, wanted);
-    Rc::new(ClientIdentity { skew: identity.skew, ..rendered })
+    Rc::new(ClientIdentity { skew: identity.skew, holds: judged.holds, ..rendered })
 }
 
 /// Where a connection belongs in a generation.
@@ -359,23 +363,26 @@ impl Standing {
         let place = Place::under(&live, (&self.live, &self.place), name)?;
         let identity = self.identity.as_ref().map(|identity| {
             let judged = rejudge(&live, &place, identity, core.clock.unix_seconds());
+            // What is over is over.
             let kept = roll::on_revoke(&live, &place) == OnRevoke::Keep
                 && identity.verdict == Verdict::Success
-                && judged.verdict != Verdict::Success;
-            if kept { re_rendered(&live, &place, identity) } else { judged }
+                && matches!(judged.verdict, Verdict::Failed(failure) if !failure.is_of_time());
+            if kept { re_rendered(&live, &place, (identity, &judged)) } else { judged }
         });
         Ok(Self { live, place, identity })
     }
 }
 
 /// A connection outlives a reload: its next request is judged by the new generation, with the
-/// certificate that it has shown.
+/// certificate that it has shown. And it outlives dates: other certificates of its chain end, and so do
+/// revocation lists. To see that none has costs a request two comparisons.
 ///
 /// # Errors
 /// As [`Place::under`].
 pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
     let core = Rc::clone(&client.core);
-    if core.is_current(&client.live) {
+    let stale = |identity: &Rc<ClientIdentity>| identity.is_stale(core.clock.unix_seconds());
+    if core.is_current(&client.live) && !client.identity.as_ref().is_some_and(stale) {
         return Ok(());
     }
     let Standing { live, place, identity } = Standing::of(client).follow(&core, client.name())?;

@@ -6,7 +6,8 @@
 //!
 //! A new generation is held against everybody in slices of a millisecond, so that requests wait no
 //! longer than that: first a look at the revocation lists alone, which takes no signature, then those
-//! who are on one, then the others.
+//! who are on one, then the others. Whoever has to be judged again because something else has ended (an
+//! issuer, a revocation list) stands in line with these.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -22,7 +23,7 @@ use super::handshake::{Place, rejudge};
 use super::net::Descriptor;
 use crate::exchange::permit::check_client;
 use crate::exchange::{ConnectionView, Refusal};
-use crate::identity::{ClientIdentity, ClientPolicy};
+use crate::identity::{ClientIdentity, ClientPolicy, Verdict};
 use crate::plan::ServerId;
 use crate::report::Counter;
 
@@ -61,9 +62,12 @@ pub struct Entry {
     pub descriptor: Descriptor,
 }
 
+/// A connection, why it is to end, and the first second at which its identity has to be judged again.
+type Held = (Entry, Ending, i64);
+
 #[derive(Default)]
 struct Table {
-    entries: Vec<Option<(Entry, Ending)>>,
+    entries: Vec<Option<Held>>,
     free: Vec<u32>,
     by_leaf: HashMap<Leaf, Vec<u32>, RandomState>,
     pending: Pending,
@@ -116,7 +120,8 @@ impl Roll {
         let table = &mut *guard;
         let leaf = entry.identity.leaf_sha256;
         let ended = Rc::new(Cell::new(None));
-        let held = Some((entry, Rc::clone(&ended)));
+        let until = entry.until();
+        let held = Some((entry, Rc::clone(&ended), until));
         let slot = table.free.pop().unwrap_or_else(|| {
             table.entries.push(None);
             u32::try_from(table.entries.len() - 1).unwrap_or(u32::MAX)
@@ -186,7 +191,7 @@ impl Roll {
         }
         for _ in 0..LOOKED_UP_AT_ONCE {
             let Some(slot) = pending.unseen.pop() else { break };
-            let Some(Some((entry, _))) = entries.get(slot as usize) else { continue };
+            let Some(Some((entry, ..))) = entries.get(slot as usize) else { continue };
             let queue =
                 if entry.is_suspect(live) { &mut pending.suspects } else { &mut pending.others };
             queue.push(slot);
@@ -210,12 +215,24 @@ impl Roll {
     /// Judges a connection by `live`.
     fn judge(&self, core: &Core, live: &Rc<Live>, slot: u32, done: &mut Done) {
         let now = core.clock.unix_seconds();
-        let table = self.0.borrow();
-        let Some(Some((entry, flag))) = table.entries.get(slot as usize) else { return };
-        if Rc::ptr_eq(&entry.live, live) {
+        let mut table = self.0.borrow_mut();
+        let Some(Some((entry, flag, until))) = table.entries.get_mut(slot as usize) else { return };
+        let stale = now >= *until;
+        if Rc::ptr_eq(&entry.live, live) && !stale {
             return;
         }
-        let Err(reason) = entry.stands(live, now, done) else { return };
+        let reason = match entry.stands(live, (now, stale), done) {
+            Ok(next) => {
+                *until = next;
+                return;
+            }
+            // What is over is over.
+            Err((refusal, OnRevoke::Keep)) if is_of_time(refusal) => (refusal, OnRevoke::Close),
+            Err(reason) => {
+                *until = i64::MAX;
+                reason
+            }
+        };
         if entry.end(flag, reason) {
             done.note(core, &entry.identity.leaf_sha256, reason.0);
         }
@@ -223,9 +240,18 @@ impl Roll {
 
     fn look_at_dates(&self, core: &Core) {
         let now = core.clock.unix_seconds();
-        let table = self.0.borrow();
-        for (entry, flag) in table.entries.iter().flatten() {
-            if flag.get().is_some() || !entry.identity.has_ended(now) {
+        let mut guard = self.0.borrow_mut();
+        let Table { entries, pending, .. } = &mut *guard;
+        let busy = !pending.is_empty();
+        for (slot, held) in (0_u32..).zip(entries.iter()) {
+            let Some((entry, flag, until)) = held else { continue };
+            if flag.get().is_some() {
+                continue;
+            }
+            if !entry.identity.has_ended(now) {
+                if now >= *until && !busy {
+                    pending.others.push(slot);
+                }
                 continue;
             }
             let view = view(&entry.live, &entry.place, &entry.identity, now);
@@ -240,6 +266,12 @@ impl Roll {
                 note(core, &entry.identity.leaf_sha256, 1, refusal);
             }
         }
+    }
+}
+
+impl Pending {
+    const fn is_empty(&self) -> bool {
+        self.unseen.is_empty() && self.suspects.is_empty() && self.others.is_empty()
     }
 }
 
@@ -282,13 +314,19 @@ impl Entry {
         Some(&*self.name).filter(|name| !name.is_empty())
     }
 
-    /// May it go on under `live`? If not: why, and what is to become of it.
+    /// First second at which its identity has to be judged again.
+    fn until(&self) -> i64 {
+        if self.identity.verdict == Verdict::Success { self.identity.holds.1 } else { i64::MAX }
+    }
+
+    /// May it go on under `live`? Until when; or why not, and what is to become of it. A stale identity
+    /// is judged again in any case.
     fn stands(
         &self,
         live: &Rc<Live>,
-        now: i64,
+        (now, stale): (i64, bool),
         done: &mut Done,
-    ) -> Result<(), (Refusal, OnRevoke)> {
+    ) -> Result<i64, (Refusal, OnRevoke)> {
         let place = Place::under(live, (&self.live, &self.place), self.name())
             .map_err(|refusal| (refusal, OnRevoke::Close))?;
         let scope = |live, place| policy(live, place).map(ClientPolicy::scope);
@@ -296,7 +334,7 @@ impl Entry {
         let judged_alike = scope(live, &place) == scope(&self.live, &self.place)
             && wanted.has_lists_of(&self.live.generation.plan.wanted);
         let identity = match &done.judged {
-            _ if judged_alike => Rc::clone(&self.identity),
+            _ if judged_alike && !stale => Rc::clone(&self.identity),
             Some((before, server, after))
                 if Rc::ptr_eq(before, &self.identity) && *server == place.server =>
             {
@@ -310,7 +348,8 @@ impl Entry {
         };
         let view = view(live, &place, &identity, now);
         check_client(&live.generation.plan, &view, None)
-            .map_err(|refusal| (refusal, on_revoke(live, &place)))
+            .map_err(|refusal| (refusal, on_revoke(live, &place)))?;
+        Ok(if identity.verdict == Verdict::Success { identity.holds.1 } else { i64::MAX })
     }
 
     /// Ends the connection, or tells it to end; false if it is to live on, or knows already.
@@ -324,6 +363,14 @@ impl Entry {
             }
         }
         flag.replace(Some(refusal)).is_none()
+    }
+}
+
+/// Is somebody refused because something has ended?
+const fn is_of_time(refusal: Refusal) -> bool {
+    match refusal {
+        Refusal::BadCertificate(failure) => failure.is_of_time(),
+        refusal => matches!(refusal, Refusal::CertificateExpired),
     }
 }
 
@@ -389,10 +436,11 @@ impl Seat {
     /// The connection follows another generation now.
     pub fn follow(&self, live: &Rc<Live>, place: Place, identity: &Rc<ClientIdentity>) {
         let mut table = self.table.borrow_mut();
-        if let Some(Some((entry, _))) = table.entries.get_mut(self.slot as usize) {
+        if let Some(Some((entry, _, until))) = table.entries.get_mut(self.slot as usize) {
             entry.live = Rc::clone(live);
             entry.place = place;
             entry.identity = Rc::clone(identity);
+            *until = entry.until();
         }
     }
 }

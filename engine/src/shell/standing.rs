@@ -55,7 +55,14 @@ impl Client {
     pub fn act_on(&mut self, admission: &Admission) {
         let trust = self.live.generation.plan.route(admission.route).access.trust();
         let (Some(trust), true) = (trust, self.server.is_some()) else { return };
-        let known = self.standings.iter().position(|standing| standing.trust == trust);
+        let now = self.core.clock.unix_seconds();
+        let mut known = self.standings.iter().position(|standing| standing.trust == trust);
+        if let Some(at) = known
+            && self.standings.get(at).is_some_and(|standing| standing.identity.is_stale(now))
+        {
+            self.standings.remove(at);
+            known = None;
+        }
         self.acting = Some(known.unwrap_or_else(|| self.judge(trust)));
     }
 

@@ -3,7 +3,7 @@
 //! Each direction reads only what the other side has room for, and passes an end on as an end (FIN,
 //! `close_notify`). A waiting tunnel holds two small buffers. It has no next request by which it could
 //! be judged again, so it looks up by itself: once a second whether the configuration has changed or
-//! the client's certificate has run out, and then asks whether its request would still be admitted.
+//! the client's certificate (or what its verdict rests on) has run out, and then asks whether its request would still be admitted.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -336,7 +336,7 @@ impl Judged<'_> {
         let expired = [&self.standing.identity, &self.acting].into_iter().flatten();
         let expired = expired
             .filter(|identity| identity.verdict == Verdict::Success)
-            .any(|identity| identity.has_ended(now));
+            .any(|identity| identity.has_ended(now) || identity.is_stale(now));
         if self.core.is_current(&self.standing.live) && !expired {
             return Ok(());
         }

@@ -31,6 +31,7 @@ mod routing;
 mod slow;
 mod sni;
 mod spoof;
+mod stale;
 mod tunnel;
 
 use std::fs;
