@@ -467,8 +467,8 @@ fn pem_text(pem: &Pem) -> String {
 
 fn key_text(pem: &Pem) -> String {
     match &pem.source {
-        PemSource::Inline(_) => REDACTED.to_owned(),
-        PemSource::Path(path) => path.display().to_string(),
+        PemSource::Path(path) if pem.shown.is_none() => path.display().to_string(),
+        _ => REDACTED.to_owned(),
     }
 }
 

@@ -107,6 +107,9 @@ pub fn read_text(
 ) -> Result<Draft, Problems> {
     let mut problems = Problems::of(Source::new(path, &text));
     let (table, errors) = DeTable::parse_recoverable(&text);
+    if !errors.is_empty() {
+        problems.mask_unread();
+    }
     for error in &errors {
         let place = error.span().map(Place::of).unwrap_or_default();
         problems.push_at(place, "", error.message(), None);

@@ -60,6 +60,8 @@ struct Found {
     source: Source,
     /// Which field each place belongs to.
     fields: BTreeMap<Place, String>,
+    /// Of secrets that came from the environment: from which variables.
+    secret_variables: BTreeMap<Place, String>,
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -90,6 +92,16 @@ impl Problems {
     #[must_use]
     pub fn field_at(&self, place: Place) -> &str {
         self.found.fields.get(&place).map_or("", String::as_str)
+    }
+
+    /// Makes known from which variables a secret came.
+    pub(crate) fn name_secret_variables(&mut self, place: Place, names: String) {
+        self.found.secret_variables.insert(place, names);
+    }
+
+    /// From which variables the secret at this place came, if it came from any.
+    pub(crate) fn secret_variables(&self, place: Place) -> Option<&str> {
+        self.found.secret_variables.get(&place).map(String::as_str)
     }
 
     /// Adds an error. One without a field gets that of its place.
@@ -125,6 +137,11 @@ impl Problems {
     /// Takes what is at this place for a secret: it is never shown.
     pub fn mask(&mut self, place: Place) {
         self.found.source.mask(place);
+    }
+
+    /// The file is not TOML: whatever may be a secret is never shown.
+    pub(crate) fn mask_unread(&mut self) {
+        self.found.source.mask_unread();
     }
 
     /// Is there no error? (There may be warnings.)

@@ -52,6 +52,19 @@ impl Source {
         self.masked = format!("{front}{stars}{back}");
     }
 
+    /// Masks what may be a secret in a text that nobody can read: whatever stands behind a
+    /// name that sounds secret on its line, and what looks like DER in base64.
+    pub(crate) fn mask_unread(&mut self) {
+        let text = self.masked.clone();
+        let mut start = 0;
+        for line in text.split_inclusive('\n') {
+            if let Some(at) = secret_from(line) {
+                self.mask(Place::of(start + at..start + line.len()));
+            }
+            start += line.len();
+        }
+    }
+
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }
@@ -82,6 +95,29 @@ impl Source {
         let end = self.masked.floor_char_boundary(place.start as usize);
         self.masked.get(..end).unwrap_or(&self.masked)
     }
+}
+
+/// Does the name of a key say that its value is nobody's business?
+pub(crate) fn sounds_secret(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    ["key", "pass", "secret", "token"].iter().any(|part| lower.contains(part))
+}
+
+/// Where a secret may begin in this line.
+fn secret_from(line: &str) -> Option<usize> {
+    const DER_BYTES_MIN: usize = 24;
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let behind_name = line.match_indices('=').find_map(|(at, _)| {
+        let front = line.get(..at)?.trim_end().trim_end_matches(['"', '\'']);
+        let start = front.bytes().rposition(|byte| !is_name(byte)).map_or(0, |at| at + 1);
+        sounds_secret(front.get(start..)?).then_some(at + 1)
+    });
+    let in_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    let der = line.match_indices('M').map(|(at, _)| at).find(|at| {
+        let rest = line.as_bytes().get(*at..).unwrap_or_default();
+        rest.iter().take_while(|byte| in_base64(byte)).count() >= DER_BYTES_MIN
+    });
+    behind_name.into_iter().chain(der).min()
 }
 
 /// Where PEM blocks of private keys are. One without an end reaches to the end of the text.

@@ -130,19 +130,25 @@ impl Check<'_> {
         self.dir.join(text)
     }
 
-    /// PEM text, or the path of it.
+    /// PEM text, or the path of it. What is neither may be a key all the same, and is not shown.
     fn pem(&mut self, text: &Text, field: String) -> Option<Pem> {
         if text.text.trim().is_empty() {
             self.error(text.place, field, "this is empty", "write a path, or the PEM text itself");
             return None;
         }
-        let inline = text.text.trim_start().starts_with("-----BEGIN");
-        let source = if inline {
+        let source = if text.text.contains("-----BEGIN") {
             PemSource::Inline(text.text.clone())
+        } else if is_no_path(&text.text) {
+            self.problems.mask(text.place);
+            let help = "write a path, or PEM text from its `-----BEGIN` line on";
+            self.error(text.place, field, "this is neither a path nor PEM text", help);
+            return None;
         } else {
             PemSource::Path(self.path(&text.text))
         };
-        Some(Pem { place: text.place, source })
+        let variables = self.problems.secret_variables(text.place);
+        let shown = variables.map(|names| format!("the file that {names} names"));
+        Some(Pem { place: text.place, source, shown })
     }
 
     /// The files of a key that takes one or several paths.
@@ -179,6 +185,19 @@ impl Check<'_> {
         }
         pems
     }
+}
+
+/// Is it no path that anybody means? It has control characters, a part of it is too long for a file's
+/// name, or it looks like DER in base64.
+fn is_no_path(text: &str) -> bool {
+    const NAME_BYTES_MAX: usize = 255;
+    const BASE64_BYTES_MIN: usize = 40;
+    let in_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    text.chars().any(char::is_control)
+        || text.split('/').any(|part| part.len() > NAME_BYTES_MAX)
+        || (text.starts_with('M')
+            && text.len() >= BASE64_BYTES_MIN
+            && text.trim_end().bytes().all(in_base64))
 }
 
 /// The ids of one kind of object: given once each, and made up where they are not given.

@@ -1,5 +1,6 @@
 //! `[[ssls]]`: what we present by server name, and which clients we trust.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ pub struct Pem {
     pub place: Place,
     /// Where the text is.
     pub source: PemSource,
+    /// What is shown in place of a path that must not be: it came from these variables of the
+    /// environment, and may be no path at all.
+    pub shown: Option<String>,
 }
 
 /// Where PEM text is.
@@ -144,6 +148,16 @@ pub enum OnRevoke {
 }
 
 impl Pem {
+    /// How messages name it.
+    #[must_use]
+    pub fn name(&self) -> Cow<'_, str> {
+        match (&self.source, &self.shown) {
+            (PemSource::Inline(_), _) => Cow::Borrowed("the text given here"),
+            (PemSource::Path(_), Some(shown)) => Cow::Borrowed(shown),
+            (PemSource::Path(path), None) => path.to_string_lossy(),
+        }
+    }
+
     /// The file, if the text is not inline.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {

@@ -9,6 +9,7 @@ use crate::describe::{Key, Kind, Need, Refused, Table, Why};
 use crate::problem::{Place, Problems};
 use crate::raw::text::Use;
 use crate::raw::{Given, Raw, Value, join};
+use crate::source::sounds_secret;
 use crate::values::nearest;
 
 /// What reading needs on its way.
@@ -123,8 +124,7 @@ impl Reader<'_> {
     fn mask_unknown(&mut self, table: &'static Table, name: &str, value: &Spanned<DeValue<'_>>) {
         let near = nearest(name, table.keys.iter().map(|key| key.name));
         let near = near.and_then(|near| table.key(near)).map(|key| key.kind);
-        let lower = name.to_ascii_lowercase();
-        let sounds = ["key", "pass", "secret", "token"].iter().any(|part| lower.contains(part));
+        let sounds = sounds_secret(name);
         let meant = matches!(near, Some(Kind::Secret | Kind::Secrets));
         if (sounds || meant) && !value.get_ref().is_table() {
             self.problems.mask(Place::of(value.span()));

@@ -40,6 +40,13 @@ impl Reader<'_> {
             self.wrong_type(value, field, "a string");
             return None;
         };
+        if purpose == Use::Secret {
+            let rest = text.split(ENV).skip(1).filter_map(|rest| rest.split_once('}'));
+            let names: Vec<String> = rest.map(|(name, _)| format!("${{env:{name}}}")).collect();
+            if !names.is_empty() {
+                self.problems.name_secret_variables(place, names.join(" and "));
+            }
+        }
         self.substitute(text, place, field, purpose == Use::Template)
     }
 

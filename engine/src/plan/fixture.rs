@@ -152,7 +152,11 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
             place: Default::default(),
             ca: ca
                 .split(' ')
-                .map(|path| Pem { place: Default::default(), source: PemSource::Path(path.into()) })
+                .map(|path| Pem {
+                    place: Default::default(),
+                    source: PemSource::Path(path.into()),
+                    shown: None,
+                })
                 .collect(),
             verify,
             depth: 1,

@@ -125,10 +125,7 @@ fn private_key(
 
 /// How a message names this PEM text.
 pub(super) fn name(pem: &Pem) -> Cow<'_, str> {
-    match &pem.source {
-        PemSource::Inline(_) => Cow::Borrowed("the text given here"),
-        PemSource::Path(path) => Cow::Owned(path.display().to_string()),
-    }
+    pem.name()
 }
 
 fn text<'p>(pem: &'p Pem, field: &str, found: &mut Findings<'_>) -> Option<Cow<'p, [u8]>> {

@@ -117,7 +117,7 @@ pub(crate) fn draft(name: &str, version: u8) -> Draft {
 }
 
 pub(crate) fn inline(text: &str) -> Pem {
-    Pem { place: Place::default(), source: PemSource::Inline(text.to_owned()) }
+    Pem { place: Place::default(), source: PemSource::Inline(text.to_owned()), shown: None }
 }
 
 pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Server {
