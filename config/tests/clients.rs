@@ -145,6 +145,34 @@ fn rules_of_all_levels_stand_in_their_order() {
     assert_eq!(rules[2].lists.allow[0].terms.len(), 2);
 }
 
+/// A route never widens what its service and the rules of all routes demand.
+#[test]
+fn authorities_do_not_take_the_place_of_others() {
+    let message = "would judge the clients that line";
+    let service = |client: &str| format!("[[services]]\nid = 1\nclient = {client}\n");
+    let route = format!("{ROUTE}service_id = 1\n");
+    for (above, own, wrong) in [
+        (service("{ ca = 'one.pem', allow = ['CN=a'] }"), "client.ca = 'two.pem'", true),
+        (service("{ allow = ['CN=a'] }"), "client.ca = 'two.pem'", true),
+        (service("{ verify = 'on' }"), "client.ca = 'two.pem'", true),
+        (service("[{ verify = 'on' }, { ca = 'two.pem' }]"), "", true),
+        (service("{ ca = 'one.pem' }"), "client.allow = ['CN=a']", false),
+        (service("{ deny = ['CN=a'] }"), "client.ca = 'two.pem'", false),
+        (service("{ ca = 'one.pem', allow = ['CN=a'] }"), "client.deny = ['CN=b']", false),
+        (
+            format!("[[global_rules]]\nclient.verify = 'on'\n{}", service("{ ca = 'one.pem' }")),
+            "",
+            true,
+        ),
+    ] {
+        let text =
+            format!("{LISTEN}{SSL}client = {{ verify = 'optional_no_ca' }}\n{above}{route}{own}\n");
+        let found = errors(&text);
+        assert_eq!(found.matches(message).count(), usize::from(wrong), "{text}\n{found}");
+        assert!(wrong || found.is_empty(), "{found}");
+    }
+}
+
 /// What authorities of a route know beside their certificates is read, dumped and watched.
 #[test]
 fn authorities_of_a_route_have_what_those_of_a_name_have() {

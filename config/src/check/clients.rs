@@ -174,6 +174,24 @@ impl Check<'_> {
         Some(self.trusts.len() - 1)
     }
 
+    /// A table with authorities of its own must not take the place of what another one demands: its
+    /// `allow` would hold for other people of the same names.
+    pub(super) fn trusts_agree(&mut self, above: &[ClientRule], own: &[ClientRule]) {
+        let mut demand = above.iter().find(|rule| rule.required);
+        for rule in own {
+            if let (Some(demand), true) = (demand, rule.trust.is_some()) {
+                let line = self.problems.position(demand.place).line;
+                let message = format!(
+                    "this `ca` would judge the clients that line {line} asks for, by other \
+                     authorities"
+                );
+                let help = "leave `ca` out here, or say `ca` and lists on the routes, each its own";
+                self.error(rule.place, "", &message, help);
+            }
+            demand = demand.or(Some(rule).filter(|rule| rule.required));
+        }
+    }
+
     /// Rules that nobody can pass because no server name asks for a certificate.
     pub(super) fn somebody_asks(&mut self, asked: bool, rules: &[(Place, String)]) {
         for (place, field) in rules.iter().filter(|_| !asked) {

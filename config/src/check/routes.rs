@@ -65,7 +65,11 @@ impl Check<'_> {
         rule_ids.claim(self.problems, root.tables("global_rules").iter());
         let rules = root.tables("global_rules").iter();
         let global = Inherited::join(rules.map(|raw| self.inherited(raw)));
+        self.trusts_agree(&[], &global.clients);
         let (services, service_ids) = self.services(root.tables("services"));
+        for service in &services {
+            self.trusts_agree(&global.clients, &service.inherited.clients);
+        }
         let mut ids = Ids::new("routes");
         ids.claim(self.problems, root.tables("routes").iter());
         let (mut routes, mut asked) = (Vec::new(), Vec::new());
@@ -192,6 +196,8 @@ impl Check<'_> {
     ) -> (Asked, Option<Route>) {
         let of_service = service.map(|service| service.inherited.clone()).unwrap_or_default();
         let own_rules = self.inherited(raw);
+        let above = [global.clients.as_slice(), &of_service.clients].concat();
+        self.trusts_agree(&above, &own_rules.clients);
         let all = Inherited::join([global.clone(), of_service, own_rules].into_iter());
         let when = self.conditions(raw);
         let asked = self.asked(raw, service);

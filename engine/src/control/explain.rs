@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use ferrule_config::Config;
 use ferrule_config::model::ClientVerify;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -15,8 +16,8 @@ use super::{boot, cli, clock};
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Step};
 use crate::identity::explain::{Account, text};
-use crate::identity::{ClientIdentity, ClientValue, Verdict, VerifyFailure, Wanted};
-use crate::plan::Gate;
+use crate::identity::{Access, ClientIdentity, ClientValue, Verdict, VerifyFailure, Wanted};
+use crate::plan::{Forbidden, Gate, access};
 use crate::setup;
 use crate::tls::tickets::TicketKeys;
 
@@ -77,11 +78,28 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
     let chain: Vec<&[u8]> = presented.iter().map(AsRef::as_ref).collect();
     let (verdict, mut out) = judge(&chain, policy, now);
     out.insert(0, format!("server name {name}: [[ssls]] {}", server.id));
-    let passes = Gate::of(verify, verdict) == Gate::Pass;
+    let lists = server.client.as_ref().map(|client| access::compile(&client.lists));
+    let leaf = chain.first().copied().unwrap_or_default();
+    let listed = lists.map_or(Access::Allowed, |lists| lists.judge(leaf, verdict));
+    let listed = Forbidden::check(listed);
+    let passes = Gate::of(verify, verdict) == Gate::Pass && listed.is_ok();
+    if let Err(forbidden) = listed {
+        out.push(format!("lists: {}", forbidden.word()));
+    }
     out.push(format!("verdict: {}", if passes { "accepted" } else { "refused" }));
+    if passes && asks_more(&generation.config) {
+        out.push(
+            "not asked: what `client` of global rules, services and routes demands".to_owned(),
+        );
+    }
     out.extend(values(&chain, verdict));
     cli::print(&out.join("\n"));
     if passes { ExitCode::SUCCESS } else { ExitCode::from(cli::REFUSED) }
+}
+
+/// Do routes demand anything of a client beside what its server name demands?
+fn asks_more(config: &Config) -> bool {
+    config.routes.iter().any(|route| !route.clients.is_empty())
 }
 
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

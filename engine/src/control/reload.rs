@@ -144,7 +144,7 @@ impl Reloader {
     }
 
     /// Looks at the files of the configuration in force, and reads all of them again if one has
-    /// changed. Either outcome is logged.
+    /// changed, or if that was refused a while ago. Either outcome is logged.
     pub fn look_at_files(&mut self) {
         if !self.current.config.runtime.watch_files {
             return;
@@ -160,10 +160,14 @@ impl Reloader {
                 warn_of_late(&late);
             }
             Err(refused) => {
+                let why = refused.to_string();
+                if !self.watch.refuse(changed, why.clone()) {
+                    return;
+                }
                 self.files_refused = self.files_refused.saturating_add(1);
-                self.board.reloaded(Err(refused.to_string().lines().map(str::to_owned).collect()));
+                self.board.reloaded(Err(why.lines().map(str::to_owned).collect()));
                 // Half of a renewal looks like this until the other half comes.
-                for reason in refused.to_string().lines() {
+                for reason in why.lines() {
                     tracing::warn!("changed file refused: {reason}");
                 }
                 tracing::warn!(file = first, more, "a changed file is refused; the old one serves");

@@ -1,7 +1,9 @@
 //! Files that change by themselves: certificates, keys, CRLs and what belongs to them.
 //!
 //! Polled, because renewals come by rename, by symlink swap and over network file systems, and each
-//! of these looks the same to `stat`. A change counts once it has settled: two looks that agree.
+//! of these looks the same to `stat`. A change counts once it has settled: two looks that agree. Others
+//! that go on changing are waited for, but not for long. What was refused is tried again, ever less
+//! often: the reason may have been none of the files' own.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -9,7 +11,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What a file looks like from outside; `None` if it cannot be looked at.
-type Stamp = Option<[i64; 6]>;
+type Stamp = Option<[i64; 7]>;
+
+/// Looks for which a settled change waits for one that has not settled.
+const LOOKS_TO_SETTLE: u32 = 3;
+/// Looks until what was refused is tried again: twice as many each time, up to the second number.
+const LOOKS_TO_RETRY: (u32, u32) = (4, 20);
+/// Refusals for one and the same reason from one that is told to the next.
+const TOLD_EVERY: u32 = 360;
 
 /// The files of one configuration.
 #[derive(Debug, Default)]
@@ -18,6 +27,21 @@ pub(super) struct Watch {
     taken: BTreeMap<PathBuf, Stamp>,
     /// As of the last look.
     seen: BTreeMap<PathBuf, Stamp>,
+    /// Looks for which a settled change has waited.
+    waited: u32,
+    refused: Option<Refused>,
+}
+
+/// A load that came to nothing.
+#[derive(Debug)]
+struct Refused {
+    files: Vec<PathBuf>,
+    why: String,
+    /// How often for this reason.
+    times: u32,
+    /// Looks from this refusal to the next load, and how many are left.
+    wait: u32,
+    left: u32,
 }
 
 fn stamp(path: &Path) -> Stamp {
@@ -29,6 +53,7 @@ fn stamp(path: &Path) -> Stamp {
             number(meta.size()),
             meta.mtime(),
             meta.mtime_nsec(),
+            meta.ctime(),
             meta.ctime_nsec(),
         ]
     };
@@ -41,22 +66,54 @@ impl Watch {
     pub(super) fn of(files: &[&Path]) -> Self {
         let taken: BTreeMap<_, _> =
             files.iter().map(|path| (path.to_path_buf(), stamp(path))).collect();
-        Self { seen: taken.clone(), taken }
+        Self { seen: taken.clone(), taken, ..Self::default() }
     }
 
     /// Looks again. The files that have changed since the last load, once the change has settled;
-    /// they count as loaded then, whatever comes of it.
+    /// or those that were refused, once it is time to try again.
     pub(super) fn changed(&mut self) -> Vec<PathBuf> {
         let now: BTreeMap<_, _> =
             self.taken.keys().map(|path| (path.clone(), stamp(path))).collect();
         let before = std::mem::replace(&mut self.seen, now);
-        if self.seen == self.taken || self.seen != before {
+        let differs = |(path, stamp): &(&PathBuf, &Stamp)| self.taken.get(*path) != Some(*stamp);
+        let settled = |(path, stamp): &(&PathBuf, &Stamp)| before.get(*path) == Some(*stamp);
+        let changed: Vec<(PathBuf, Stamp)> = self
+            .seen
+            .iter()
+            .filter(|one| differs(one) && settled(one))
+            .map(|(path, stamp)| (path.clone(), *stamp))
+            .collect();
+        if changed.is_empty() {
+            self.waited = 0;
+            return self.due();
+        }
+        if self.waited < LOOKS_TO_SETTLE && self.seen != before {
+            self.waited += 1;
             return Vec::new();
         }
-        let differs = |(path, stamp): &(&PathBuf, &Stamp)| self.taken.get(*path) != Some(*stamp);
-        let changed = self.seen.iter().filter(differs).map(|(path, _)| path.clone()).collect();
-        self.taken.clone_from(&self.seen);
-        changed
+        self.waited = 0;
+        self.taken.extend(changed.iter().cloned());
+        changed.into_iter().map(|(path, _)| path).collect()
+    }
+
+    /// What was refused, if it is time to try again.
+    fn due(&mut self) -> Vec<PathBuf> {
+        let Some(refused) = &mut self.refused else { return Vec::new() };
+        refused.left = refused.left.saturating_sub(1);
+        if refused.left == 0 { refused.files.clone() } else { Vec::new() }
+    }
+
+    /// A load because of these files was refused. Is that to be told? Of one reason, only now and then.
+    pub(super) fn refuse(&mut self, files: Vec<PathBuf>, why: String) -> bool {
+        let (first, last) = LOOKS_TO_RETRY;
+        let (times, wait) = match &self.refused {
+            Some(before) if before.why == why => {
+                (before.times.saturating_add(1), before.wait.saturating_mul(2).min(last))
+            }
+            _ => (0, first),
+        };
+        self.refused = Some(Refused { files, why, times, wait, left: wait });
+        times % TOLD_EVERY == 0
     }
 }
 
@@ -84,6 +141,43 @@ mod tests {
         std::fs::remove_file(&two).unwrap();
         assert!(watch.changed().is_empty());
         assert_eq!(watch.changed(), [two]);
+    }
+
+    #[test]
+    fn what_was_refused_is_tried_again_ever_less_often() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = folder.path().join("one");
+        let mut watch = Watch::of(&[&one]);
+        std::fs::write(&one, "1").unwrap();
+        assert!(watch.changed().is_empty());
+        assert_eq!(watch.changed(), [one.clone()]);
+        let looks_until_due = |watch: &mut Watch| {
+            (1_u32..99).find(|_| !watch.changed().is_empty()).unwrap_or_default()
+        };
+        assert!(watch.refuse(vec![one.clone()], "no room".to_owned()));
+        for wait in [4, 8, 16, 20, 20] {
+            assert_eq!(looks_until_due(&mut watch), wait);
+            assert!(!watch.refuse(vec![one.clone()], "no room".to_owned()), "told already");
+        }
+        assert!(watch.refuse(vec![one.clone()], "broken".to_owned()), "another reason");
+        assert_eq!(looks_until_due(&mut watch), 4);
+        // A change does not wait for that.
+        assert!(!watch.refuse(vec![one.clone()], "broken".to_owned()));
+        std::fs::write(&one, "12").unwrap();
+        assert_eq!(looks_until_due(&mut watch), 2);
+    }
+
+    #[test]
+    fn who_never_settles_holds_nobody_up_for_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+        let mut watch = Watch::of(&[&one, &two]);
+        std::fs::write(&one, "1").unwrap();
+        let taken = (1_usize..99).find_map(|look| {
+            std::fs::write(&two, "x".repeat(look)).unwrap();
+            Some((look, watch.changed())).filter(|(_, changed)| !changed.is_empty())
+        });
+        assert_eq!(taken, Some((5, vec![one])));
     }
 
     #[test]

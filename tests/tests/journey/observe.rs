@@ -358,13 +358,14 @@ fn explain_tells_what_a_handshake_would() {
     middle.client("lost").write(dir, "lost");
     write_ca(dir, "middle", &middle);
     watched.new.client_valid("brief", 2020, 2090).write(dir, "brief");
-    let explain = |arguments: &[&str]| {
+    let by = |file: &Path, arguments: &[&str]| {
         let mut command = Command::new(ferrule_binary());
         command.current_dir(dir).arg("explain").args(arguments).arg("-c");
-        let done = command.arg(&watched.gateway.file).output().expect("ferrule");
+        let done = command.arg(file).output().expect("ferrule");
         let text = [done.stdout, done.stderr].concat();
         (done.status.code(), String::from_utf8(text).expect("text"))
     };
+    let explain = |arguments: &[&str]| by(&watched.gateway.file, arguments);
     let (code, text) = explain(&["lost.crt", "--sni", "a.test"]);
     assert!(code == Some(1) && text.contains("verdict: refused"), "{text}");
     assert!(text.contains("missing: CN=middle, the issuer of CN=lost"), "{text}");
@@ -377,4 +378,16 @@ fn explain_tells_what_a_handshake_would() {
     assert_eq!(explain(&["brief.crt", "--sni", "nobody.test"]).0, Some(1));
     assert_eq!(explain(&["none.crt", "--sni", "a.test"]).0, Some(2));
     assert_eq!(explain(&["brief.crt", "--sni", "a.test", "--at", "soon"]).0, Some(2));
+    // Lists have their say, and rules of routes are told of.
+    let settings = fs::read_to_string(&watched.gateway.file).expect("the file");
+    let (before, after) = ("explain = true }", "explain = true, deny = [\"CN=brief\"] }");
+    assert!(settings.contains(before), "{settings}");
+    let listed = dir.join("listed.toml");
+    let rule = "\n[[global_rules]]\nclient.deny = [\"CN=nobody\"]\n";
+    fs::write(&listed, settings.replacen(before, after, 1) + rule).expect("a file");
+    let (code, text) = by(&listed, &["brief.crt", "--sni", "a.test"]);
+    assert!(code == Some(1) && text.contains("lists: client-denied"), "{text}");
+    assert!(text.contains("verdict: refused") && !text.contains("not asked"), "{text}");
+    let (code, text) = by(&listed, &["lost.crt", "--chain", "middle.crt", "--sni", "a.test"]);
+    assert!(code == Some(0) && text.contains("not asked: what `client` of"), "{text}");
 }

@@ -237,6 +237,36 @@ on_both_drivers! {
         assert_eq!(get(&mut kept, "ours.test", "/").status(), 200);
     }
 
+    /// The list is good, and nothing about it changes; only for a while no log can be opened.
+    fn a_list_that_is_refused_for_a_passing_reason_is_read_later(driver) {
+        let scratch = scratch();
+        let dir = scratch.path();
+        let ca = authority(dir);
+        let bad = client(dir, &ca, "bad", 3);
+        let upstream = Upstream::plain(echo());
+        let (logs, away) = (dir.join("logs"), dir.join("away"));
+        fs::create_dir(&logs).expect("a directory");
+        let gateway = Setup::new(dir, driver, &CONFIG.replace("@client@", CLIENT))
+            .log_line("access = { path = \"logs/access.log\" }")
+            .set("upstream", &upstream.port)
+            .start();
+        let connect = || -> Raw {
+            let dial = Dial::with(Some("ours.test"), Some(&bad), &[&TLS13]);
+            dial.connect(gateway.port("front")).expect("a handshake")
+        };
+        assert_eq!(get(&mut connect(), "ours.test", "/").status(), 200);
+        fs::rename(&logs, &away).expect("a rename");
+        write_list(dir, &ca, &[3]);
+        let told = || gateway.log().contains("changed file refused").then_some(());
+        assert!(poll(PATIENCE, told).is_some(), "{}", gateway.log());
+        assert_eq!(get(&mut connect(), "ours.test", "/").status(), 200);
+        fs::rename(&away, &logs).expect("a rename");
+        let taken = || gateway.log().contains("files read again").then_some(());
+        assert!(poll(PATIENCE, taken).is_some(), "{}", gateway.log());
+        assert_eq!(get(&mut connect(), "ours.test", "/").status(), 400);
+        assert_eq!(gateway.log().matches("changed file refused").count(), 1);
+    }
+
     /// A tunnel has no next request to end behind: "close" and "cut" end it at once.
     fn a_revoked_client_loses_its_tunnel_unless_it_is_to_be_kept(driver) {
         for on_revoke in ["close", "cut", "keep"] {
