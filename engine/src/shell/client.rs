@@ -19,6 +19,9 @@ use crate::wire::head::HeadScan;
 pub struct Client {
     /// The core it lives on.
     pub core: Rc<Core>,
+    /// Its place on the roll; `None` without a certificate. Above the connection, so that it is given
+    /// up before that is closed.
+    pub seat: Option<Seat>,
     /// The connection itself.
     pub stream: Stream,
     /// The generation its next request is served by.
@@ -37,8 +40,6 @@ pub struct Client {
     pub identity_block: Vec<u8>,
     /// What upstreams are told of it.
     pub forwarded: ForwardedFields,
-    /// Its place on the roll; `None` without a certificate.
-    pub seat: Option<Seat>,
 }
 
 /// What reading a head came to.

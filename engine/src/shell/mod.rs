@@ -27,6 +27,7 @@ pub mod session;
 pub mod shed;
 pub mod socket;
 pub mod stream;
+pub mod turn;
 mod unbuffered;
 pub mod upstream;
 pub mod worker;

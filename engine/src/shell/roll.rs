@@ -198,7 +198,7 @@ impl Entry {
             OnRevoke::Close => self.wait.hasten_idle(),
             OnRevoke::Cut => {
                 self.descriptor.reset();
-                self.descriptor.shut_both();
+                self.wait.shut_both(self.descriptor);
             }
         }
         !flag.replace(true)

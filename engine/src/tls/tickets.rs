@@ -90,7 +90,8 @@ impl TicketKeys {
 
     fn rotate(&self, secrets: &mut Secrets, now: i64) -> Option<()> {
         let age = |secret: &Option<Secret>| secret.as_ref().map(|secret| now - secret.born);
-        if age(&secrets.current).is_some_and(|age| age < TERM) {
+        // One from the future was made by a clock that has been set back since: who knows how old it is.
+        if age(&secrets.current).is_some_and(|age| (0..TERM).contains(&age)) {
             return Some(());
         }
         let mut fresh = Secret { name: [0; NAME_LEN], bytes: [0; 32], born: now };
@@ -98,7 +99,7 @@ impl TicketKeys {
         self.random.fill(&mut fresh.bytes).ok()?;
         let last = secrets.current.replace(fresh);
         // Nothing sealed with an older one can still be alive.
-        secrets.previous = last.filter(|last| now - last.born < 2 * TERM);
+        secrets.previous = last.filter(|last| (0..2 * TERM).contains(&(now - last.born)));
         Some(())
     }
 
@@ -186,7 +187,9 @@ impl ProducesTickets for PolicyTicketer {
         let (end, rest) = opened.split_first_chunk::<EXPIRY_LEN>()?;
         let (leaf_end, plain) = rest.split_first_chunk::<EXPIRY_LEN>()?;
         let leaf_end = i64::from_be_bytes(*leaf_end);
-        if now >= i64::from_be_bytes(*end) {
+        // None of ours lives longer; one that would was made by a clock that has been set back since.
+        let end = i64::from_be_bytes(*end);
+        if now >= end || end > now.saturating_add(TERM) {
             return None;
         }
         if leaf_end != i64::MAX {
@@ -249,6 +252,27 @@ mod tests {
             ticketer.encrypt(b"x")
         });
         assert!(over.is_none());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_lets_nothing_live_longer() {
+        let keys = Arc::new(TicketKeys::new());
+        let ticketer = PolicyTicketer::new(Arc::clone(&keys), Arc::new([]), [0; 32]);
+        let later = NOW + 30 * TERM;
+        let future = at(later, || ticketer.encrypt(b"x")).unwrap();
+        let name = keys.current(later).unwrap().name;
+        assert!(at(NOW, || ticketer.decrypt(&future)).is_none());
+        // The secret that was made then is not used for thirty hours.
+        let ticket = at(NOW, || ticketer.encrypt(b"y")).unwrap();
+        assert_ne!(keys.current(NOW).unwrap().name, name);
+        assert!(at(NOW, || ticketer.decrypt(&ticket)).is_some());
+        assert!(at(NOW + TERM, || ticketer.decrypt(&ticket)).is_none());
+        // Secrets from files have no age, but their tickets have.
+        let secret = Secret { name: [1; NAME_LEN], bytes: [1; 32], born: 0 };
+        let files = PolicyTicketer::new(keys, Arc::new([secret]), [0; 32]);
+        let ticket = at(NOW + 1, || files.encrypt(b"z")).unwrap();
+        assert!(at(NOW + 1, || files.decrypt(&ticket)).is_some());
+        assert!(at(NOW, || files.decrypt(&ticket)).is_none());
     }
 
     #[test]

@@ -5,10 +5,13 @@
 
 mod access_log;
 mod answers;
+mod asides;
 mod bodies;
+mod cut;
 mod drain;
 mod duties;
 mod exhausted;
+mod flood;
 mod guides;
 mod hostile;
 mod keys;
