@@ -108,8 +108,7 @@ fn assert_cut(row: &str, (heard, whole): (Vec<u8>, bool)) {
 /// It is counted for what it was, and the upstream is not to blame.
 fn assert_counted(gateway: &Gateway, name: &str, before: u64) {
     let counted = poll(PATIENCE, || (count(gateway, name) > before).then_some(()));
-    let text = raw::plain_get(gateway.port("metrics"), "127.0.0.1", "/metrics").text();
-    assert!(counted.is_some(), "{name}: {} {text} {}", count(gateway, name), gateway.log());
+    assert!(counted.is_some(), "{name}: {}", count(gateway, name));
 }
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: a.test\r\n";
@@ -170,7 +169,7 @@ on_both_drivers! {
             (0..3_000).find_map(|_| pushing.write_all(&piece).err())
         });
         let (heard, whole) = hear(&socket);
-        assert_counted(&gateway, "response_timeouts", 0);
+        assert_counted(&gateway, "timeouts", 0);
         let _ = socket.shutdown(Shutdown::Both);
         // A reset is told to one of both, and the other one sees an end.
         let error = pusher.join().expect("it only sends").expect("nobody takes all of it");
