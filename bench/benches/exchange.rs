@@ -29,6 +29,7 @@ fn main() {
     });
     let admission = connection.admit();
     let asked = Asked {
+        upgrade: false,
         method: admission.method,
         version: admission.version,
         keep_alive: admission.keep_alive,

@@ -43,7 +43,7 @@ fn main() {
             ("exact", format!("x.h{host}.example.com"), format!("/service/{host}/item/3")),
             ("unknown", "nowhere.example.org".to_owned(), "/".to_owned()),
         ] {
-            let found = table.lookup(name.as_bytes(), path.as_bytes(), Method::Get);
+            let found = table.lookup(name.as_bytes(), path.as_bytes(), Method::Get, &mut |_| true);
             assert_eq!(found == Found::NotFound, kind == "unknown", "{kind}");
             group.bench_function(BenchmarkId::new(kind, count), |bencher| {
                 bencher.iter(|| {
@@ -51,6 +51,7 @@ fn main() {
                         black_box(name.as_bytes()),
                         black_box(path.as_bytes()),
                         Method::Get,
+                        &mut |_| true,
                     )
                 });
             });

@@ -7,9 +7,10 @@ use std::fmt::Display;
 use toml::Value;
 
 use crate::model::{
-    AccessFormat, Answers, ClientAuth, Config, FileAt, HeaderOps, HeaderValue, KeyPair, Listen,
-    LogTarget, Node, NodeAddress, PageStatuses, PassHost, Pem, PemSource, Pin, Protocols,
-    Revocation, Route, Server, Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls,
+    AccessFormat, Answers, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps,
+    HeaderValue, KeyPair, Listen, LogTarget, Node, NodeAddress, PageStatuses, PassHost, Pem,
+    PemSource, Pin, Protocols, ProxyProtocol, Revocation, Route, Server, Upstream, UpstreamCa,
+    UpstreamTimeout, UpstreamTls, Xfcc,
 };
 use crate::template::{Piece, Template};
 use crate::values::{
@@ -32,8 +33,12 @@ impl Config {
             out.header("[[global_rules]]");
             out.text_line("request_id", name);
         }
-        if !self.identity_headers.is_empty() {
+        let xfcc = &self.xfcc;
+        if !self.identity_headers.is_empty() || *xfcc != Xfcc::default() {
             out.header("[identity_headers]");
+            let keys = list(xfcc.keys.iter().map(|key| key.word().to_owned()));
+            let mode = text(xfcc.mode.word());
+            out.line("xfcc", format!("{{ mode = {mode}, keys = {keys} }}"));
             for header in &self.identity_headers {
                 out.line(&quoted_key(&header.name), header_value(header));
             }
@@ -138,6 +143,21 @@ impl Config {
         prefixes
     }
 
+    fn dump_rule(&self, out: &mut Writer, rule: &ClientRule) {
+        out.header("[[routes.client]]");
+        if rule.required {
+            out.text_line("verify", "on");
+        }
+        dump_lists(out, &rule.lists);
+        if let Some(trust) = rule.trust.and_then(|index| self.trusts.get(index)) {
+            out.line("ca", list(trust.ca.iter().map(pem_text)));
+            out.line("depth", trust.depth);
+            out.line("allow_v1", trust.allow_v1);
+            out.text_line("clock_skew", &duration_text(trust.clock_skew));
+            dump_revocation(out, trust.revocation.as_ref());
+        }
+    }
+
     fn dump_route(&self, out: &mut Writer, route: &Route, prefixes: &[&str]) {
         out.header("[[routes]]");
         out.text_line("id", &route.id);
@@ -162,6 +182,7 @@ impl Config {
         if let Some(upstream) = self.upstreams.get(route.upstream) {
             out.text_line("upstream_id", &upstream.id);
         }
+        out.line("enable_websocket", route.websocket);
         if let Some(timeout) = &route.timeout {
             out.line("timeout", timeout_table(timeout));
         }
@@ -169,8 +190,29 @@ impl Config {
             let size = size_text(route.client_max_body_size.unwrap_or(0));
             out.text_line("client_max_body_size", &size);
         }
+        if let Some(when) = &route.when {
+            out.line("vars", Value::Array(vec![when.to_toml()]));
+        }
+        for rule in &route.clients {
+            self.dump_rule(out, rule);
+        }
         for ops in &route.headers {
             dump_headers(out, ops);
+        }
+    }
+}
+
+fn dump_lists(out: &mut Writer, lists: &ClientLists) {
+    for (key, entries) in [("allow", &lists.allow), ("deny", &lists.deny)] {
+        let entries = entries.iter().map(|entry| match entry.terms.as_slice() {
+            [one] => Value::String(one.to_string()),
+            several => {
+                Value::Array(several.iter().map(|term| Value::String(term.to_string())).collect())
+            }
+        });
+        let entries: Vec<Value> = entries.collect();
+        if !entries.is_empty() {
+            out.line(key, Value::Array(entries));
         }
     }
 }
@@ -201,8 +243,14 @@ fn dump_listen(out: &mut Writer, listen: &Listen) {
     out.header("[[listen]]");
     out.text_line("address", &listen.address.to_string());
     out.line("tls", listen.tls);
-    if listen.tls {
+    if listen.tls || listen.proxy_protocol.is_some() {
         out.text_line("handshake_timeout", &duration_text(listen.handshake_timeout));
+    }
+    if let Some(trusted) = &listen.proxy_protocol {
+        out.line("proxy_protocol", true);
+        out.line("proxy_protocol_trusted", list(trusted.iter().map(ToString::to_string)));
+    }
+    if listen.tls {
         out.text_line("fallback_sni", listen.fallback_sni.as_deref().unwrap_or_default());
     }
 }
@@ -257,6 +305,11 @@ fn dump_client(out: &mut Writer, client: &ClientAuth) {
     dump_revocation(out, client.revocation.as_ref());
     out.line("send_ca_names", client.send_ca_names);
     out.line("explain", client.explain);
+    dump_lists(out, &client.lists);
+    if !client.exempt.is_empty() {
+        let exempt = client.exempt.iter().map(|pattern| pattern.as_str().to_owned());
+        out.line("skip_mtls_uri_regex", list(exempt));
+    }
 }
 
 fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
@@ -280,6 +333,14 @@ fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
     let (size, requests) = (pool.size, pool.requests);
     let table = format!("{{ size = {size}, idle_timeout = {idle}, requests = {requests} }}");
     out.line("keepalive_pool", table);
+    match &upstream.proxy_protocol {
+        None => {}
+        Some(ProxyProtocol::V1) => out.text_line("proxy_protocol", "v1"),
+        Some(ProxyProtocol::V2(tlvs)) => {
+            out.text_line("proxy_protocol", "v2");
+            out.line("proxy_protocol_tlvs", list(tlvs.iter().map(|tlv| tlv.word().to_owned())));
+        }
+    }
     if let Some(tls) = &upstream.tls {
         dump_upstream_tls(out, tls);
     }

@@ -17,6 +17,7 @@
 
 mod attributes;
 mod check;
+mod client_match;
 mod defaults;
 mod describe;
 mod dump;
@@ -30,6 +31,7 @@ mod variables;
 mod words;
 
 pub mod model;
+pub mod pattern;
 pub mod problem;
 pub mod template;
 
@@ -42,6 +44,7 @@ pub use problem::{Place, Position, Problem, Problems, Severity};
 pub use reference::reference;
 pub use render::Report;
 pub use schema::schema;
+pub use values::number;
 pub use variables::Listed;
 
 use source::Source;

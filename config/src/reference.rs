@@ -44,7 +44,7 @@ fn gather(table: &'static Table, tables: &mut Vec<(&'static Table, String)>) {
     }
     for key in table.keys {
         let (inner, many) = match key.kind {
-            Kind::Table(inner) | Kind::Short(inner, _) => (inner, false),
+            Kind::Table(inner) | Kind::Identity(inner) | Kind::Short(inner, _) => (inner, false),
             Kind::Tables(inner) => (inner, true),
             Kind::TableOrTables(inner) | Kind::Nodes(inner) => (inner, false),
             _ => continue,
@@ -101,6 +101,9 @@ fn kind(kind: Kind) -> String {
         Kind::Tables(table) => format!("list of tables `{}`", table.name),
         Kind::TableOrTables(table) => format!("table or list of tables `{}`", table.name),
         Kind::Labels => "table of texts".to_owned(),
+        Kind::Identity(table) => format!("table `{}`, and name = text with variables", table.name),
+        Kind::Matches => "list of texts, or of lists of texts".to_owned(),
+        Kind::Conditions => "list of conditions".to_owned(),
         Kind::Lists => "table of texts, or of lists of texts".to_owned(),
         Kind::Fields(false) => "table name = text with variables".to_owned(),
         Kind::Fields(true) => "table name = text with variables, or list of them".to_owned(),
@@ -136,7 +139,6 @@ fn refused(tables: &[(&'static Table, String)], out: &mut String) {
             }
         }
     }
-    sections.push(("`identity_headers`", crate::describe::PRESETS));
     out.push_str(
         "\n## Refused\n\nKnown, and refused by name rather than taken and ignored.\n\n\
          | where | key or word | why |\n| --- | --- | --- |\n",

@@ -108,6 +108,20 @@ fn of_kind(kind: Kind, tables: &mut Map<String, Value>) -> Value {
             let one = reference(table, tables);
             json!({ "anyOf": [one, { "type": "array", "items": one }] })
         }
+        Kind::Matches => json!({
+            "type": "array",
+            "items": { "anyOf": [text, { "type": "array", "items": text }] },
+        }),
+        Kind::Conditions => json!({ "type": "array" }),
+        Kind::Identity(table) => {
+            define(table, tables);
+            let mut known = tables.get(name(table)).cloned().unwrap_or_default();
+            if let Some(known) = known.as_object_mut() {
+                known.insert("additionalProperties".to_owned(), text);
+            }
+            tables.insert(name(table).to_owned(), known);
+            json!({ "$ref": format!("#/$defs/{}", name(table)) })
+        }
         Kind::Labels | Kind::Fields(false) => {
             json!({ "type": "object", "additionalProperties": text })
         }

@@ -144,6 +144,8 @@ pub enum Piece {
 /// Every variable, by nginx's name (`$ssl_client_verify` is `SslClientVerify`).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Variable {
+    /// `$arg_NAME`: the first value of a query parameter, as it came
+    Arg(String),
     /// `$args`: the query without its `?`.
     Args,
     /// `$body_bytes_sent`: log only.
@@ -154,15 +156,29 @@ pub enum Variable {
     Connection,
     /// `$connection_requests`: requests on this connection so far.
     ConnectionRequests,
+    /// `$cookie_NAME`: the first cookie of this name
+    Cookie(String),
     /// `$host`: the request's host, lower case, without port.
     Host,
     /// `$http_NAME`: a request field; the name is lower case with `_` for `-`.
     Http(String),
     /// `$msec`: Unix seconds with milliseconds.
     Msec,
-    /// `$remote_addr`: the peer's address.
+    /// `$proxy_protocol_addr`: the client's address, as the PROXY protocol header had it.
+    ProxyProtocolAddr,
+    /// `$proxy_protocol_port`
+    ProxyProtocolPort,
+    /// `$proxy_protocol_server_addr`: the address the client reached, as that header had it.
+    ProxyProtocolServerAddr,
+    /// `$proxy_protocol_server_port`
+    ProxyProtocolServerPort,
+    /// `$realip_remote_addr`: who connected to us, whatever a header said.
+    RealipRemoteAddr,
+    /// `$realip_remote_port`
+    RealipRemotePort,
+    /// `$remote_addr`: the client's address.
     RemoteAddr,
-    /// `$remote_port`: the peer's port.
+    /// `$remote_port`: the client's port.
     RemotePort,
     /// `$request`: the whole request line; log only.
     Request,
@@ -198,6 +214,8 @@ pub enum Variable {
     SslClientCert,
     /// `$ssl_client_cert_rfc9440`: the leaf as an RFC 9440 byte sequence
     SslClientCertRfc9440,
+    /// `$ssl_client_cert_traefik`: leaf and chain as Traefik passes them
+    SslClientCertTraefik,
     /// `$ssl_client_chain_rfc9440`: the rest of the chain as an RFC 9440 list
     SslClientChainRfc9440,
     /// `$ssl_client_escaped_cert`
@@ -210,6 +228,8 @@ pub enum Variable {
     SslClientIDn,
     /// `$ssl_client_i_dn_legacy`
     SslClientIDnLegacy,
+    /// `$ssl_client_info_traefik`: what Traefik tells of a certificate
+    SslClientInfoTraefik,
     /// `$ssl_client_raw_cert`: log only (holds line feeds).
     SslClientRawCert,
     /// `$ssl_client_s_dn`

@@ -4,9 +4,8 @@
 
 use std::time::Duration;
 
-use ipnet::IpNet;
-
 use crate::model::{HostPattern, UriPattern};
+use ipnet::IpNet;
 
 /// What is wrong, and what would be right.
 #[derive(Debug, Eq, PartialEq)]
@@ -119,6 +118,16 @@ pub(crate) fn dns_name(text: &str) -> Result<String, Wrong> {
 pub(crate) fn is_address(text: &str) -> bool {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     bare.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// A number as Lua reads most of them: decimal, with a point and an exponent if need be.
+#[must_use]
+pub fn number(text: &[u8]) -> Option<f64> {
+    let legal =
+        |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
+    let text =
+        str::from_utf8(text.trim_ascii()).ok().filter(|text| text.bytes().all(|b| legal(&b)))?;
+    text.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
 /// `10.1.2.3`, `10.0.0.0/8`, `fd00::/8`. A range says no more than its prefix does: `10.1.2.3/8` may

@@ -4,6 +4,7 @@
 //! made from it.
 
 use crate::attributes::SUBJECT_ATTRIBUTES;
+use crate::client_match::is_dotted;
 use crate::template::{Scope, Variable};
 
 /// A variable as the reference shows it.
@@ -26,6 +27,12 @@ const fn listed(name: &'static str, variable: Variable, scope: Scope, doc: &'sta
 impl Variable {
     /// Every variable, in the order of their names.
     pub const ALL: &'static [Listed] = &[
+        listed(
+            "arg_",
+            Self::Arg(String::new()),
+            Scope::Request,
+            "a query parameter, as it came; of several the first (in `vars` unescaped)",
+        ),
         listed("args", Self::Args, Scope::Request, "the query, without its `?`"),
         listed("body_bytes_sent", Self::BodyBytesSent, Scope::Log, "bytes of the response body"),
         listed(
@@ -46,6 +53,12 @@ impl Variable {
             Scope::Request,
             "requests on this connection so far",
         ),
+        listed(
+            "cookie_",
+            Self::Cookie(String::new()),
+            Scope::Request,
+            "a cookie; of several with the name the first",
+        ),
         listed("host", Self::Host, Scope::Request, "the request's host, lower case, without port"),
         listed(
             "http_",
@@ -54,8 +67,49 @@ impl Variable {
             "a request header; the name in lower case, with `_` for `-`",
         ),
         listed("msec", Self::Msec, Scope::Request, "Unix seconds with milliseconds"),
-        listed("remote_addr", Self::RemoteAddr, Scope::Connection, "the peer's address"),
-        listed("remote_port", Self::RemotePort, Scope::Connection, "the peer's port"),
+        listed(
+            "proxy_protocol_addr",
+            Self::ProxyProtocolAddr,
+            Scope::Connection,
+            "the client's address in the PROXY protocol header; empty if there was none",
+        ),
+        listed(
+            "proxy_protocol_port",
+            Self::ProxyProtocolPort,
+            Scope::Connection,
+            "the client's port in that header",
+        ),
+        listed(
+            "proxy_protocol_server_addr",
+            Self::ProxyProtocolServerAddr,
+            Scope::Connection,
+            "the address the client reached, in that header",
+        ),
+        listed(
+            "proxy_protocol_server_port",
+            Self::ProxyProtocolServerPort,
+            Scope::Connection,
+            "the port the client reached, in that header",
+        ),
+        listed(
+            "realip_remote_addr",
+            Self::RealipRemoteAddr,
+            Scope::Connection,
+            "the address of who connected, whatever a PROXY protocol header said",
+        ),
+        listed(
+            "realip_remote_port",
+            Self::RealipRemotePort,
+            Scope::Connection,
+            "the port of who connected",
+        ),
+        listed(
+            "remote_addr",
+            Self::RemoteAddr,
+            Scope::Connection,
+            "the client's address: the peer's, or that of the PROXY protocol header",
+        ),
+        listed("remote_port", Self::RemotePort, Scope::Connection, "the client's port"),
         listed("request", Self::Request, Scope::Log, "the whole request line"),
         listed(
             "request_id",
@@ -124,6 +178,12 @@ impl Variable {
             "the certificate as an RFC 9440 byte sequence",
         ),
         listed(
+            "ssl_client_cert_traefik",
+            Self::SslClientCertTraefik,
+            Scope::Connection,
+            "the chain as Traefik's `X-Forwarded-Tls-Client-Cert` has it; of a verified client only",
+        ),
+        listed(
             "ssl_client_chain_rfc9440",
             Self::SslClientChainRfc9440,
             Scope::Connection,
@@ -155,6 +215,12 @@ impl Variable {
             "the issuer in nginx's old form, which is ambiguous",
         ),
         listed(
+            "ssl_client_info_traefik",
+            Self::SslClientInfoTraefik,
+            Scope::Connection,
+            "Traefik's `X-Forwarded-Tls-Client-Cert-Info`; of a verified client only",
+        ),
+        listed(
             "ssl_client_raw_cert",
             Self::SslClientRawCert,
             Scope::Log,
@@ -171,7 +237,7 @@ impl Variable {
             Self::SslClientSDnAttribute(String::new()),
             Scope::Connection,
             "one attribute of the subject, by OpenSSL's short name in lower case (`cn`, `ou`, \
-                 `emailaddress`, ...)",
+                 `emailaddress`, ...) or its number: `${ssl_client_s_dn_2.5.4.3}`",
         ),
         listed(
             "ssl_client_s_dn_legacy",
@@ -323,9 +389,20 @@ impl Variable {
         if let Some(field) = name.strip_prefix("http_").filter(|field| is_field_name(field)) {
             return Some(Self::Http(field.to_owned()));
         }
+        // A name that no `$` can carry is for conditions, or stands in braces.
+        let is_name = |rest: &&str| {
+            let legal =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+            !rest.is_empty() && rest.bytes().all(legal)
+        };
+        if let Some(argument) = name.strip_prefix("arg_").filter(is_name) {
+            return Some(Self::Arg(argument.to_owned()));
+        }
+        if let Some(cookie) = name.strip_prefix("cookie_").filter(is_name) {
+            return Some(Self::Cookie(cookie.to_owned()));
+        }
         let attribute = name.strip_prefix("ssl_client_s_dn_")?;
-        SUBJECT_ATTRIBUTES
-            .contains(&attribute)
+        (SUBJECT_ATTRIBUTES.contains(&attribute) || is_dotted(attribute))
             .then(|| Self::SslClientSDnAttribute(attribute.to_owned()))
     }
 
@@ -333,7 +410,10 @@ impl Variable {
     #[must_use]
     pub fn name(&self) -> String {
         let member = match self {
-            Self::Http(member) | Self::SslClientSDnAttribute(member) => member.as_str(),
+            Self::Arg(member)
+            | Self::Cookie(member)
+            | Self::Http(member)
+            | Self::SslClientSDnAttribute(member) => member.as_str(),
             _ => "",
         };
         let listed = self.listed().map_or("", |listed| listed.name);
@@ -357,7 +437,9 @@ impl Variable {
     pub const fn is_written_by_client(&self) -> bool {
         matches!(
             self,
-            Self::Args
+            Self::Arg(_)
+                | Self::Args
+                | Self::Cookie(_)
                 | Self::Host
                 | Self::Http(_)
                 | Self::RequestId
@@ -387,6 +469,8 @@ mod tests {
     fn names_read_back() {
         for listed in Variable::ALL {
             let name = match listed.variable {
+                Variable::Arg(_) => "arg_page",
+                Variable::Cookie(_) => "cookie_id",
                 Variable::Http(_) => "http_user_agent",
                 Variable::SslClientSDnAttribute(_) => "ssl_client_s_dn_cn",
                 _ => listed.name,

@@ -1,8 +1,8 @@
 //! Values that are one of a few words: the word in the file, and what it stands for.
 
 use crate::model::{
-    ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, OnRevoke, Reject, Scheme,
-    Traceparent, UpstreamVerify,
+    ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, OnRevoke, ProxyTlv, Reject,
+    Scheme, Traceparent, UpstreamVerify, XfccKey, XfccMode,
 };
 
 /// A type whose values each have one word.
@@ -39,6 +39,15 @@ pub(crate) enum HostMode {
     Rewrite,
 }
 
+/// `upstreams.proxy_protocol`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ProxyVersion {
+    /// Text.
+    V1,
+    /// Binary.
+    V2,
+}
+
 /// A TLS version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Version {
@@ -71,6 +80,25 @@ impl Word for ClientVerify {
 impl Word for Reject {
     const WORDS: &'static [&'static str] = &["http", "handshake"];
     const VALUES: &'static [Self] = &[Self::Http, Self::Handshake];
+}
+
+impl Word for XfccMode {
+    const WORDS: &'static [&'static str] =
+        &["sanitize", "sanitize_set", "append_forward", "forward_only", "always_forward_only"];
+    const VALUES: &'static [Self] = &[
+        Self::Sanitize,
+        Self::SanitizeSet,
+        Self::AppendForward,
+        Self::ForwardOnly,
+        Self::AlwaysForwardOnly,
+    ];
+}
+
+impl Word for XfccKey {
+    const WORDS: &'static [&'static str] =
+        &["By", "Hash", "Cert", "Chain", "Subject", "URI", "DNS"];
+    const VALUES: &'static [Self] =
+        &[Self::By, Self::Hash, Self::Cert, Self::Chain, Self::Subject, Self::Uri, Self::Dns];
 }
 
 impl Word for CrlExpired {
@@ -113,6 +141,35 @@ impl Word for HostMode {
     const VALUES: &'static [Self] = &[Self::Pass, Self::Node, Self::Rewrite];
 }
 
+impl Word for ProxyVersion {
+    const WORDS: &'static [&'static str] = &["v1", "v2"];
+    const VALUES: &'static [Self] = &[Self::V1, Self::V2];
+}
+
+// The words are HAProxy's (`proxy-v2-options`).
+impl Word for ProxyTlv {
+    const WORDS: &'static [&'static str] = &[
+        "alpn",
+        "authority",
+        "crc32c",
+        "unique-id",
+        "ssl",
+        "cert-cn",
+        "ssl-cipher",
+        "client-cert",
+    ];
+    const VALUES: &'static [Self] = &[
+        Self::Alpn,
+        Self::Authority,
+        Self::Crc32c,
+        Self::UniqueId,
+        Self::Ssl,
+        Self::CertCn,
+        Self::SslCipher,
+        Self::ClientCert,
+    ];
+}
+
 impl Word for Version {
     const WORDS: &'static [&'static str] = &["TLSv1.2", "TLSv1.3"];
     const VALUES: &'static [Self] = &[Self::Tls12, Self::Tls13];
@@ -129,6 +186,7 @@ mod tests {
     #[test]
     fn every_value_has_its_word() {
         assert!(pairs::<IoDriver>() && pairs::<Level>() && pairs::<ClientVerify>());
+        assert!(pairs::<XfccMode>() && pairs::<XfccKey>());
         assert!(pairs::<CrlExpired>() && pairs::<CrlMissing>());
         assert!(
             pairs::<Reject>()
@@ -137,6 +195,7 @@ mod tests {
                 && pairs::<UpstreamVerify>()
         );
         assert!(pairs::<SslType>() && pairs::<HostMode>() && pairs::<Version>());
+        assert!(pairs::<ProxyVersion>() && pairs::<ProxyTlv>());
         assert!(pairs::<Expect>());
         assert!(pairs::<Traceparent>());
         assert_eq!(ClientVerify::OptionalNoCa.word(), "optional_no_ca");

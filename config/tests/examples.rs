@@ -84,8 +84,8 @@ fn the_full_example_merges_services_and_rules() {
     assert_eq!(route.headers[3].add[0].value.to_string(), "b");
     assert_eq!(config.upstreams[route.upstream].id, "pay");
     let ids: Vec<_> = config.upstreams.iter().map(|upstream| upstream.id.as_str()).collect();
-    assert_eq!(ids, ["pay", "2", "local", "services.1.upstream", "own"]);
-    assert_eq!(config.upstreams[3].nodes.len(), 1);
+    assert_eq!(ids, ["pay", "2", "addressed", "local", "services.1.upstream", "own"]);
+    assert_eq!(config.upstreams[4].nodes.len(), 1);
     assert_eq!(config.upstreams[config.routes[2].upstream].id, "2");
 }
 

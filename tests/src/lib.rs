@@ -19,6 +19,7 @@ pub use ferrule_tools::http::{Conversation, Head, Message};
 pub use ferrule_tools::nginx::{Nginx, Shape};
 pub use ferrule_tools::pki::{Authority, Leaf};
 pub use ferrule_tools::process::{free_port, shell, source_dir};
+pub use ferrule_tools::revoke::Revoke;
 pub use ferrule_tools::slow;
 pub use ferrule_tools::storm::Storm;
 pub use ferrule_tools::stream;

@@ -2,15 +2,16 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ferrule_tools::clock::PATIENCE;
 use ferrule_tools::http::{Conversation, Message};
 use ferrule_tools::pki::Leaf;
 use ferrule_tools::tls;
 use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12Resumption};
-use rustls::client::{Tls12ClientSessionValue, Tls13ClientSessionValue};
+use rustls::client::{ResolvesClientCert, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
+use rustls::sign::CertifiedKey;
 use rustls::{
     AlertDescription, ClientConfig, ClientConnection, HandshakeKind, NamedGroup, ProtocolVersion,
     SignatureScheme, SupportedProtocolVersion,
@@ -22,10 +23,15 @@ pub struct Dial {
     config: Arc<ClientConfig>,
     name: Option<String>,
     split: bool,
+    before: Vec<u8>,
 }
 
 /// An open connection.
 pub type Raw = Conversation<Line>;
+
+/// The certificate of a client that is renewed while the client goes on.
+#[derive(Debug)]
+pub struct Wallet(Mutex<Option<Arc<CertifiedKey>>>);
 
 /// The bytes below HTTP.
 #[derive(Debug)]
@@ -41,6 +47,7 @@ pub enum Line {
 pub struct Splitting {
     socket: TcpStream,
     split: bool,
+    before: Vec<u8>,
 }
 
 fn socket(port: u16) -> io::Result<TcpStream> {
@@ -105,7 +112,14 @@ impl Dial {
         let mut config = tls::client(leaf, versions);
         config.enable_sni = name.is_some();
         let name = name.map(str::to_owned);
-        Self { config: Arc::new(config), name, split: false }
+        Self { config: Arc::new(config), name, split: false, before: Vec::new() }
+    }
+
+    /// Sends these bytes in front of the `ClientHello`, in one piece with it.
+    #[must_use]
+    pub fn behind(mut self, bytes: &[u8]) -> Self {
+        self.before = bytes.to_vec();
+        self
     }
 
     /// Sends the `ClientHello` in records of one byte each.
@@ -138,6 +152,14 @@ impl Dial {
         self
     }
 
+    /// Shows the certificate that is in there at the time, and keeps its sessions when that changes.
+    #[must_use]
+    pub fn showing(mut self, wallet: &Arc<Wallet>) -> Self {
+        let wallet = Arc::clone(wallet);
+        Arc::make_mut(&mut self.config).client_auth_cert_resolver = wallet;
+        self
+    }
+
     /// As a client that takes no tickets: TLS 1.2 sessions are known by their ids.
     #[must_use]
     pub fn without_tickets(mut self) -> Self {
@@ -151,7 +173,7 @@ impl Dial {
     #[must_use]
     pub fn to(&self, name: &str) -> Self {
         let name = Some(name.to_owned());
-        Self { config: Arc::clone(&self.config), name, split: self.split }
+        Self { name, ..self.clone() }
     }
 
     /// Connects and finishes the handshake, as far as a client can tell.
@@ -165,7 +187,8 @@ impl Dial {
         };
         let mut session =
             ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
-        let mut socket = Splitting { socket: socket(port)?, split: self.split };
+        let mut socket =
+            Splitting { socket: socket(port)?, split: self.split, before: self.before.clone() };
         while session.is_handshaking() {
             session.complete_io(&mut socket)?;
         }
@@ -180,6 +203,34 @@ impl Dial {
         let mut raw = self.connect(port)?;
         raw.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())?;
         raw.response("GET")
+    }
+}
+
+impl Wallet {
+    /// With this certificate in it.
+    #[must_use]
+    pub fn new(leaf: &Leaf) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Some(tls::certified(leaf)))))
+    }
+
+    /// Has this one in it from now on.
+    pub fn renew(&self, leaf: &Leaf) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(tls::certified(leaf));
+    }
+
+    /// Has none in it from now on.
+    pub fn empty(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl ResolvesClientCert for Wallet {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 
@@ -270,6 +321,11 @@ impl Read for Splitting {
 
 impl Write for Splitting {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let before = std::mem::take(&mut self.before);
+        if !before.is_empty() {
+            self.socket.write_all(&[&before[..], bytes].concat())?;
+            return Ok(bytes.len());
+        }
         if !std::mem::take(&mut self.split) {
             return self.socket.write(bytes);
         }

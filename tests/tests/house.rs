@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -321,4 +321,54 @@ fn every_fuzz_seed_is_replayed_by_a_test() {
         }
     }
     none("seeds that no test replays", &findings);
+}
+
+/// The names of tests in the last column of a row, and all numbers of CVEs in the row, as in the
+/// names of tests.
+fn numbers_and_tests(row: &str) -> (Vec<String>, Vec<String>) {
+    let words = row.split(|mark: char| mark.is_whitespace() || mark == ',' || mark == '|');
+    let numbers = words.filter(|word| word.starts_with("CVE-"));
+    let numbers = numbers.map(|word| word.to_lowercase().replace('-', "_")).collect();
+    let last = row.trim_end_matches([' ', '|']).rsplit('|').next().unwrap_or_default();
+    let tests = last.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    (numbers, tests)
+}
+
+/// What is written in `docs/cves.md` is tested, and what is tested under a number is written there.
+#[test]
+fn every_number_has_its_test() {
+    let doc = fs::read_to_string(source_dir().join("docs/cves.md")).expect("the table");
+    let mut tests = BTreeSet::new();
+    for (_, text) in sources().iter().filter(|(path, _)| path.starts_with("tests/tests")) {
+        for rest in text.lines().filter_map(|line| line.trim_start().strip_prefix("fn ")) {
+            let name: String = rest
+                .chars()
+                .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+                .collect();
+            tests.insert(name);
+        }
+    }
+    let mut findings = Vec::new();
+    let mut written = Vec::new();
+    for row in doc.lines().filter(|line| line.starts_with("| ")).skip(2) {
+        let (numbers, named) = numbers_and_tests(row);
+        let unknown = named.iter().filter(|name| !tests.contains(*name));
+        findings.extend(unknown.map(|name| format!("{name} is no test")));
+        let lonely = numbers.iter().filter(|number| {
+            !named
+                .iter()
+                .any(|name| name.strip_prefix(*number).is_some_and(|rest| rest.starts_with('_')))
+        });
+        findings.extend(lonely.map(|number| format!("{number} has no test of its name")));
+        if named.is_empty() {
+            findings.push(format!("no test in: {row}"));
+        }
+        written.extend(named);
+    }
+    for name in &tests {
+        if name.starts_with("cve_") && !written.contains(name) {
+            findings.push(format!("{name} is not in docs/cves.md"));
+        }
+    }
+    none("numbers and tests that do not meet", &findings);
 }

@@ -445,3 +445,37 @@ fn source() -> &'static Key {
     });
     key
 }
+
+/// The first look at many connected clients passes over nobody whom a judgement would find.
+#[test]
+fn who_is_revoked_is_found_without_a_signature() {
+    let world = World::new();
+    let (root, below, other) = (world.issuer("root"), world.other("below"), world.issuer("other"));
+    let mut middle = draft("below", vec![basic_constraints(true, None)]);
+    middle.serial = vec![0x22];
+    let (anchor, middle) = (authority(&root, &root, "root"), middle.sign(&world.other, &root));
+    let (direct, deep) = (world.leaf(&root), world.leaf(&below));
+    let nothing = || list(&[]).sign(&below);
+    for (number, (found, chain, of_root)) in [
+        (true, vec![&direct], list(&[&[0x11]]).sign(&root)),
+        (true, vec![&direct], list(&[&[1], &[0, 0x11], &[0x33]]).sign(&root)),
+        (false, vec![&direct], list(&[&[0x12]]).sign(&root)),
+        (false, vec![&direct], list(&[&[0x11]]).sign(&other)),
+        // The CA between is on the list; the client sends it, or it is among the listed ones.
+        (true, vec![&deep, &middle], list(&[&[0x22]]).sign(&root)),
+        (true, vec![&deep], list(&[&[0x22]]).sign(&root)),
+        (false, vec![&deep], list(&[&[0x44]]).sign(&root)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let policy =
+            ClientPolicy::new(&[anchor.clone(), middle.clone()], 3, true).expect("anchors");
+        let policy = policy.with_revocation(Some(lists(vec![of_root, nothing()], (true, false))));
+        let owned: Vec<Box<[u8]>> = chain.iter().map(|der| der.as_slice().into()).collect();
+        let borrowed: Vec<&[u8]> = chain.iter().map(|der| der.as_slice()).collect();
+        assert_eq!(policy.may_have_revoked(&owned), found, "case {number}");
+        let verdict = judge(&borrowed, &policy, NOW);
+        assert_eq!(verdict == Verdict::Failed(VerifyFailure::Revoked), found, "case {number}");
+    }
+}

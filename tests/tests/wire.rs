@@ -10,6 +10,7 @@ mod wire {
     mod framing;
     mod invariants;
     mod properties;
+    mod proxy;
     mod request;
     mod response;
     mod seeds;

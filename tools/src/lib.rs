@@ -3,7 +3,7 @@
 //! Nothing in here is part of the proxy: throwaway certificates ([`pki`]), processes that never
 //! outlive us ([`process`], [`nginx`], [`gateway`]), blocking TLS ([`tls`]) and just enough HTTP/1.1
 //! to talk to a gateway and to stand behind one ([`http`], [`upstream`], [`load`], [`storm`],
-//! [`slow`], [`stream`]).
+//! [`slow`], [`stream`], [`revoke`]).
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -19,6 +19,7 @@ pub mod load;
 pub mod nginx;
 pub mod pki;
 pub mod process;
+pub mod revoke;
 pub mod slow;
 pub mod storm;
 pub mod stream;

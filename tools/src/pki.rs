@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 
 /// A certificate authority that lives as long as the value.
@@ -41,6 +43,18 @@ fn authority_params(common_name: &str) -> CertificateParams {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
+}
+
+fn alt_name(text: &str) -> SanType {
+    let (kind, name) = text.split_once(':').expect("a kind and a name");
+    let plain = || name.try_into().expect("names are plain ASCII");
+    match kind {
+        "DNS" => SanType::DnsName(plain()),
+        "URI" => SanType::URI(plain()),
+        "email" => SanType::Rfc822Name(plain()),
+        "IP" => SanType::IpAddress(name.parse().expect("an address")),
+        other => panic!("a kind of name: {other}"),
+    }
 }
 
 impl Authority {
@@ -87,13 +101,79 @@ impl Authority {
         self.sign(&params, &key())
     }
 
+    /// A client certificate with these subject attributes (`CN`, `O`, `OU`) and these alternative
+    /// names (`DNS:`, `URI:`, `email:`, `IP:`).
+    #[must_use]
+    pub fn client_named(&self, subject: &[(&str, &str)], alt_names: &[&str]) -> Leaf {
+        let mut params = named("", &[]);
+        params.distinguished_name = DistinguishedName::new();
+        for (attribute, value) in subject {
+            let attribute = match *attribute {
+                "CN" => DnType::CommonName,
+                "O" => DnType::OrganizationName,
+                "OU" => DnType::OrganizationalUnitName,
+                other => panic!("an attribute that rcgen can write: {other}"),
+            };
+            params.distinguished_name.push(attribute, *value);
+        }
+        params.subject_alt_names = alt_names.iter().map(|name| alt_name(name)).collect();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(&params, &key())
+    }
+
+    /// A client certificate with this common name and serial number.
+    #[must_use]
+    pub fn client_with(&self, common_name: &str, serial: u64) -> Leaf {
+        let mut params = named(common_name, &[]);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.serial_number = Some(SerialNumber::from(serial));
+        self.sign(&params, &key())
+    }
+
+    /// The same, with a key (PEM), and an end so long from now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "tools run outside the core")]
+    pub fn client_until(
+        &self,
+        (common_name, serial): (&str, u64),
+        key: &str,
+        end: Duration,
+    ) -> Leaf {
+        let mut params = named(common_name, &[]);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.serial_number = Some(SerialNumber::from(serial));
+        params.not_after = (SystemTime::now() + end).into();
+        self.sign(&params, &KeyPair::from_pem(key).expect("a PEM key"))
+    }
+
+    /// The list of its certificates with these serial numbers, as PEM.
+    #[must_use]
+    pub fn revocation_list(&self, serials: &[u64], number: u64) -> String {
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: date_time_ymd(2024, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2024, 1, 1),
+            next_update: date_time_ymd(2098, 1, 1),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).expect("parameters are complete");
+        list.pem().expect("a list in DER")
+    }
+
     /// The same, valid from the first day of one year to the first day of another.
     #[must_use]
     pub fn client_valid(&self, common_name: &str, from: i32, until: i32) -> Leaf {
         let mut params = named(common_name, &[]);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.not_before = rcgen::date_time_ymd(from, 1, 1);
-        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
         self.sign(&params, &key())
     }
 

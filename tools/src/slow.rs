@@ -18,7 +18,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::clock::{PATIENCE, now, poll};
 use crate::gateway::{Driver, Gateway, Setup};
-use crate::load::{Outcome, Plan, run};
+use crate::load::{Kind, Outcome, Plan, Request, run};
 use crate::nginx::{Nginx, Shape};
 use crate::pki::{Authority, Leaf};
 use crate::process::free_port;
@@ -175,11 +175,11 @@ impl Siege {
         Plan {
             address: (Ipv4Addr::LOCALHOST, gateway.port("front")).into(),
             tls: Some((Arc::new(config), NAME.try_into().expect("a server name"))),
-            request: format!("GET / HTTP/1.1\r\nHost: {NAME}\r\n\r\n").into_bytes(),
+            request: Request::get(NAME, "/", Kind::Kept),
+            kind: Kind::Kept,
             connections: 16,
-            fresh: false,
+            threads: 1,
             time: self.time,
-            count: 0,
             rate: self.rate,
         }
     }

@@ -17,7 +17,7 @@ use rustls::{ClientConfig, ClientConnection};
 
 use crate::clock::{PATIENCE, now};
 use crate::gateway::{Driver, Gateway, Reloaded, Setup};
-use crate::load::{Histogram, Outcome, Plan, run, serial};
+use crate::load::{Histogram, Kind, Outcome, Plan, Request, run, serial};
 use crate::nginx::{Nginx, Shape};
 use crate::pki::{Authority, Leaf};
 use crate::process::free_port;
@@ -127,8 +127,8 @@ impl Storm {
         let front = gateway.port("front");
         let time = self.between * (self.reloads + 2);
         let (cpu, start) = (cpu_time(gateway.process.id()), now());
-        let kept = self.plan(front, &client, time, (0, false));
-        let fresh = self.plan(front, &client, time, (self.fresh, true));
+        let kept = self.plan(front, &client, time, (0, Kind::Kept));
+        let fresh = self.plan(front, &client, time, (self.fresh, Kind::Fresh));
         let kept = thread::spawn(move || run(&kept));
         let fresh = thread::spawn(move || run(&fresh));
         let reloads = self.reload_often(&mut gateway, dir, (&authority, &key, &client), start);
@@ -158,16 +158,16 @@ impl Storm {
     }
 
     /// `rate` 0 is as fast as it goes.
-    fn plan(&self, port: u16, client: &Leaf, time: Duration, (rate, fresh): (u64, bool)) -> Plan {
+    fn plan(&self, port: u16, client: &Leaf, time: Duration, (rate, kind): (u64, Kind)) -> Plan {
         let config = tls::client(Some(client), &[&rustls::version::TLS13]);
         Plan {
             address: (Ipv4Addr::LOCALHOST, port).into(),
             tls: Some((Arc::new(config), NAME.try_into().expect("a server name"))),
-            request: format!("GET / HTTP/1.1\r\nHost: {NAME}\r\n\r\n").into_bytes(),
-            connections: if fresh { 8 } else { self.kept },
-            fresh,
+            request: Request::get(NAME, "/", kind),
+            kind,
+            connections: if kind == Kind::Fresh { 8 } else { self.kept },
+            threads: 1,
             time,
-            count: 0,
             rate,
         }
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -69,6 +69,13 @@ pub fn client(leaf: Option<&Leaf>, versions: &[&'static SupportedProtocolVersion
 /// Leaves only these signature schemes, so that a server has to choose another certificate.
 pub fn narrow(config: &mut ClientConfig, schemes: impl Fn(SignatureScheme) -> bool) {
     config.dangerous().set_certificate_verifier(Arc::new(AnyServer::new(schemes)));
+}
+
+/// Believes only servers of this authority.
+pub fn believe(config: &mut ClientConfig, ca: &str) {
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots(ca), provider());
+    let verifier = verifier.build().expect("at least one anchor");
+    config.dangerous().set_certificate_verifier(verifier);
 }
 
 /// Settings of a server that requires a client certificate of `client_ca`, if there is one.

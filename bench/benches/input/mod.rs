@@ -7,7 +7,7 @@ use ferrule_config::Config;
 use ferrule_config::model::{
     Answers, Expect, Forwarded, HeaderOps, HeaderValue, Http, IoDriver, KeepalivePool, Level,
     Listen, Log, LogTarget, Node, NodeAddress, Pacing, PassHost, Route, Runtime, Scheme, Upstream,
-    UpstreamTimeout, UriPattern,
+    UpstreamTimeout, UriPattern, Xfcc,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::request::{Admission, ConnectionView, Scratch, admit};
@@ -46,6 +46,7 @@ pub(crate) fn header(name: &str, value: Variable) -> HeaderValue {
 /// A route of every host.
 pub(crate) fn route(uri: UriPattern) -> Route {
     Route {
+        websocket: false,
         place: Default::default(),
         id: "anything".to_owned(),
         hosts: Vec::new(),
@@ -56,6 +57,8 @@ pub(crate) fn route(uri: UriPattern) -> Route {
         strip_prefix: None,
         timeout: None,
         client_max_body_size: None,
+        when: None,
+        clients: Vec::new(),
         headers: Vec::new(),
     }
 }
@@ -110,7 +113,10 @@ pub(crate) fn config() -> Config {
             handshake_failures: true,
         },
         identity_headers: vec![header("X-Client-Verify", Variable::SslClientVerify)],
+        xfcc: Xfcc::default(),
+        trusts: Vec::new(),
         listens: vec![Listen {
+            proxy_protocol: None,
             place: Default::default(),
             address: ([127, 0, 0, 1], 9080).into(),
             tls: false,
@@ -127,6 +133,7 @@ pub(crate) fn config() -> Config {
 
 fn upstream() -> Upstream {
     Upstream {
+        proxy_protocol: None,
         place: Default::default(),
         id: "up".to_owned(),
         scheme: Scheme::Http,
@@ -158,9 +165,16 @@ pub(crate) struct Connection {
 impl Connection {
     /// A connection without a certificate.
     pub(crate) fn new() -> Self {
-        let plan = Plan::build(&config());
-        let client = ClientIdentity::of(&[], Verdict::None, &plan.wanted);
+        Self::of(&config(), &[])
+    }
+
+    /// A connection of a verified client with this chain, or of one without.
+    pub(crate) fn of(config: &Config, chain: &[&[u8]]) -> Self {
+        let plan = Plan::build(config);
+        let verdict = if chain.is_empty() { Verdict::None } else { Verdict::Success };
+        let client = ClientIdentity::of(chain, verdict, &plan.wanted);
         let facts = ConnectionFacts {
+            proxied: None,
             remote_addr: "192.0.2.7".to_owned(),
             remote_port: "4711".to_owned(),
             server_addr: "192.0.2.1".to_owned(),
@@ -201,7 +215,13 @@ impl Connection {
     pub(crate) fn admit(&mut self) -> Admission {
         let limits = self.plan.head_limits();
         parse_request(black_box(REQUEST), REQUEST.len(), limits, &mut self.scratch.head).unwrap();
-        let view = ConnectionView { listener: ListenerId(0), policy: None, client: None, now: 0 };
+        let view = ConnectionView {
+            listener: ListenerId(0),
+            policy: None,
+            client: None,
+            now: 0,
+            facts: None,
+        };
         admit(&self.plan, &view, REQUEST, &mut self.scratch).unwrap()
     }
 

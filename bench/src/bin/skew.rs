@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ferrule_tools::gateway::{Driver, Setup};
-use ferrule_tools::load::{Plan, run};
+use ferrule_tools::load::{Kind, Plan, Request, run};
 use ferrule_tools::nginx::{Nginx, Shape};
 use ferrule_tools::process::free_port;
 
@@ -78,11 +78,11 @@ fn once(dir: &Path, upstream: u16, workers: u64, connections: usize, time: Durat
     let outcome = run(&Plan {
         address: ([127, 0, 0, 2], front).into(),
         tls: None,
-        request: b"GET / HTTP/1.1\r\nHost: skew.test\r\n\r\n".to_vec(),
+        request: Request::get("skew.test", "/", Kind::Kept),
+        kind: Kind::Kept,
         connections,
-        fresh: false,
+        threads: 1,
         time,
-        count: 0,
         rate: RATE,
     });
     gateway.stop();

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::check::Check;
-use crate::model::{HeaderOps, HeaderValue};
+use crate::model::{HeaderOps, HeaderValue, Xfcc, XfccKey, XfccMode};
 use crate::problem::Place;
 use crate::raw::{Field, Raw, join};
 use crate::template::{Piece, Template, Variable};
 use crate::values::{Wrong, folded, is_token};
+use crate::words::Word;
 
 /// Fields that say where a message ends, or live for one hop (RFC 9110, section 7.6.1; RFC 9112).
 const OURS: &[&str] = &[
@@ -39,7 +40,66 @@ impl Check<'_> {
                 headers.push(HeaderValue { place: field.place, name, value });
             }
         }
+        if let Some(raw) = root.table("identity_headers") {
+            headers.extend(self.preset_headers(raw));
+        }
         headers
+    }
+
+    /// The headers of presets, which are written like any others.
+    fn preset_headers(&mut self, raw: &Raw) -> Vec<HeaderValue> {
+        let place = raw.at("preset");
+        let mut headers = Vec::new();
+        for preset in raw.words("preset").unwrap_or_default() {
+            for (name, variable) in preset_fields(preset) {
+                if !self.identity_names.insert(folded(name)) {
+                    let wrong = Wrong::new(format!("the preset \"{preset}\" sets `{name}` too"));
+                    self.wrong(place, raw.path("preset"), wrong.help("take one of them out"));
+                }
+                let value = Template { pieces: vec![Piece::Variable(variable)] };
+                headers.push(HeaderValue { place, name: name.to_owned(), value });
+            }
+        }
+        headers
+    }
+
+    /// What is done about `X-Forwarded-Client-Cert`.
+    pub(super) fn xfcc(&mut self, root: &Raw) -> Xfcc {
+        let Some(raw) = root.table("identity_headers") else { return Xfcc::default() };
+        let preset = raw.words("preset").is_some_and(|presets| presets.contains(&"xfcc"));
+        let table = raw.table("xfcc");
+        let mut xfcc = Xfcc::default();
+        if let Some(table) = table {
+            xfcc.mode = table.word("mode").unwrap_or_default();
+            if let Some(words) = table.words("keys") {
+                let named = |key: &XfccKey| words.contains(&key.word());
+                xfcc.keys = XfccKey::VALUES.iter().copied().filter(named).collect();
+            }
+        } else if preset {
+            xfcc.mode = XfccMode::SanitizeSet;
+        }
+        if preset && xfcc.mode == XfccMode::Sanitize {
+            let help = "take the preset out, or write \"sanitize_set\"";
+            let message = "the preset sends what this drops";
+            self.error(raw.at("xfcc"), raw.path("xfcc"), message, help);
+        }
+        let taken = self.identity_names.contains("x-forwarded-client-cert");
+        if taken && xfcc.mode != XfccMode::Sanitize {
+            let help = "take one of them out";
+            let message = "`X-Forwarded-Client-Cert` stands here as a header too";
+            self.error(raw.place, raw.path("xfcc"), message, help);
+        }
+        if xfcc.mode != XfccMode::Sanitize {
+            self.identity_names.insert("x-forwarded-client-cert".to_owned());
+        }
+        if xfcc.mode == XfccMode::AlwaysForwardOnly {
+            let message = "whoever reaches this gateway can say in `X-Forwarded-Client-Cert` that \
+                           it is anybody";
+            let help = "only behind another gateway that writes it; \"forward_only\" asks for a \
+                        verified client";
+            self.warn(raw.at("xfcc"), raw.path("xfcc"), message, help);
+        }
+        xfcc
     }
 
     /// What a client may write has no place in an identity.
@@ -182,6 +242,32 @@ impl Check<'_> {
             "`${name}` is ambiguous: a `/` inside a value looks like the start of the next one"
         );
         self.warn(place, path.to_owned(), &message, &format!("`${modern}` is not"));
+    }
+}
+
+/// The headers of a preset, as other gateways call them.
+fn preset_fields(preset: &str) -> Vec<(&'static str, Variable)> {
+    match preset {
+        "nginx" => vec![
+            ("X-SSL-Client-Verify", Variable::SslClientVerify),
+            ("X-SSL-Client-S-DN", Variable::SslClientSDn),
+            ("X-SSL-Client-I-DN", Variable::SslClientIDn),
+            ("X-SSL-Client-Serial", Variable::SslClientSerial),
+            ("X-SSL-Client-Fingerprint", Variable::SslClientFingerprint),
+            ("X-SSL-Client-V-Start", Variable::SslClientVStart),
+            ("X-SSL-Client-V-End", Variable::SslClientVEnd),
+            ("X-SSL-Client-Cert", Variable::SslClientEscapedCert),
+        ],
+        "rfc9440" => vec![
+            ("Client-Cert", Variable::SslClientCertRfc9440),
+            ("Client-Cert-Chain", Variable::SslClientChainRfc9440),
+        ],
+        "traefik" => vec![
+            ("X-Forwarded-Tls-Client-Cert", Variable::SslClientCertTraefik),
+            ("X-Forwarded-Tls-Client-Cert-Info", Variable::SslClientInfoTraefik),
+        ],
+        // Its mode says what is done; see `xfcc`.
+        _ => Vec::new(),
     }
 }
 

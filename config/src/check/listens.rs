@@ -57,8 +57,10 @@ impl Check<'_> {
             let message = "TLS needs a certificate, and there is none";
             self.error(raw.at("tls"), raw.path("tls"), message, "add [[ssls]] of type \"server\"");
         }
+        let proxied = raw.flag("proxy_protocol");
         for key in ["handshake_timeout", "fallback_sni"] {
-            if !tls && raw.has(key) && !raw.is_broken("tls") {
+            let used = tls || (proxied && key == "handshake_timeout");
+            if !used && raw.has(key) && !raw.is_broken("tls") {
                 let message = format!("`{key}` is for TLS only");
                 let help = Some("set `tls = true`, or take it out".to_owned());
                 self.problems.push_at(raw.at(key), raw.path(key), message, help);
@@ -71,6 +73,7 @@ impl Check<'_> {
             tls,
             handshake_timeout: raw.duration("handshake_timeout"),
             fallback_sni,
+            proxy_protocol: self.proxy_protocol(raw)?,
         })
     }
 

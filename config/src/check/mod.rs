@@ -5,10 +5,13 @@
 //! ids and the references to them, paths and PEM text.
 
 mod answers;
+mod clients;
+mod conditions;
 mod headers;
 mod listens;
 mod observe;
 mod process;
+mod proxy_protocol;
 mod reach;
 mod routes;
 mod ssls;
@@ -18,7 +21,9 @@ mod upstreams;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::model::{Config, FileAt, HostPattern, Pem, PemSource, Upstream};
+use crate::model::{
+    ClientAuth, ClientVerify, Config, FileAt, HostPattern, Pem, PemSource, Server, Upstream,
+};
 use crate::problem::{Place, Problem, Problems};
 use crate::raw::{Raw, Text};
 use crate::values::{Wrong, nearest};
@@ -32,6 +37,8 @@ pub(crate) struct Check<'a> {
     upstreams: Vec<Upstream>,
     upstream_ids: Ids,
     client_certs: ssls::ClientCerts,
+    /// Authorities that routes have of their own.
+    trusts: Vec<ClientAuth>,
     /// Every server name, and where it was first given; that of a broken object too.
     server_names: BTreeMap<HostPattern, Place>,
     /// Identity headers as a naive reader may see their names.
@@ -46,15 +53,21 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         upstreams: Vec::new(),
         upstream_ids: Ids::new("upstreams"),
         client_certs: ssls::ClientCerts::default(),
+        trusts: Vec::new(),
         server_names: BTreeMap::new(),
         identity_names: BTreeSet::new(),
     };
     let identity_headers = check.identity_headers(root);
+    let xfcc = check.xfcc(root);
     let servers = check.ssls(root.tables("ssls"));
     let listens = check.listens(root, &servers);
     check.named_upstreams(root.tables("upstreams"));
+    let asks = |server: &Server| {
+        server.client.as_ref().is_some_and(|client| client.verify != ClientVerify::Off)
+    };
+    let asked = servers.iter().any(asks);
     let http = check.http(root);
-    let routes = check.routes(root, &http);
+    let routes = check.routes(root, &http, asked);
     Config {
         file: file.to_owned(),
         runtime: Check::runtime(root),
@@ -63,6 +76,8 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         metrics: check.metrics(root, &listens),
         admin: check.admin(root),
         identity_headers,
+        xfcc,
+        trusts: check.trusts,
         listens,
         servers,
         upstreams: check.upstreams,

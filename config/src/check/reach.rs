@@ -22,6 +22,8 @@ pub(super) struct Asked {
     pub(super) uris: Vec<UriPattern>,
     pub(super) methods: Vec<String>,
     pub(super) priority: i32,
+    /// It asks for more, and so leaves something for others.
+    pub(super) conditional: bool,
 }
 
 /// What a route without hosts matches.
@@ -44,7 +46,7 @@ impl Check<'_> {
                 let help = "narrow the other's methods, or give this one a higher priority";
                 self.error(route.place, &*route.field, &message, help);
             }
-            for spot in spots(route) {
+            for spot in spots(route).filter(|_| !route.conditional) {
                 taken.entry(spot).or_default().push(route);
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::check::reach::Asked;
 use crate::check::upstreams::timeout;
 use crate::check::{Check, Ids, is_off};
-use crate::model::{HeaderOps, HostPattern, Http, Route, UriPattern};
+use crate::model::{ClientRule, HeaderOps, HostPattern, Http, Route, UriPattern};
 use crate::raw::Raw;
 use crate::values::{self, Wrong};
 
@@ -16,8 +16,26 @@ struct Service {
     prefix: String,
     strip: bool,
     target: Target,
+    websocket: bool,
     body_size: Option<Option<u64>>,
+    inherited: Inherited,
+}
+
+/// What rules, services and routes all may hold, in this order.
+#[derive(Clone, Debug, Default)]
+struct Inherited {
     headers: Vec<HeaderOps>,
+    clients: Vec<ClientRule>,
+}
+
+impl Inherited {
+    fn join(all: impl Iterator<Item = Self>) -> Self {
+        all.fold(Self::default(), |mut joined, one| {
+            joined.headers.extend(one.headers);
+            joined.clients.extend(one.clients);
+            joined
+        })
+    }
 }
 
 /// `client_max_body_size` of a route or service, if it was given; `Some(None)` is unlimited.
@@ -38,14 +56,15 @@ enum Target {
 }
 
 impl Check<'_> {
-    pub(super) fn routes(&mut self, root: &Raw, http: &Http) -> Vec<Route> {
+    /// The routes; `asked_for` says whether any server name asks for a certificate.
+    pub(super) fn routes(&mut self, root: &Raw, http: &Http, asked_for: bool) -> Vec<Route> {
         let inline = |key| root.tables(key).iter().filter_map(|raw: &Raw| raw.table("upstream"));
         let inline = inline("services").chain(inline("routes"));
         self.upstream_ids.claim(self.problems, inline);
         let mut rule_ids = Ids::new("global_rules");
         rule_ids.claim(self.problems, root.tables("global_rules").iter());
         let rules = root.tables("global_rules").iter();
-        let global: Vec<_> = rules.flat_map(|raw| self.headers(raw)).collect();
+        let global = Inherited::join(rules.map(|raw| self.inherited(raw)));
         let (services, service_ids) = self.services(root.tables("services"));
         let mut ids = Ids::new("routes");
         ids.claim(self.problems, root.tables("routes").iter());
@@ -72,6 +91,11 @@ impl Check<'_> {
             self.warn(root.place, "routes".to_owned(), message, "add a [[routes]]");
         }
         self.reach(&asked);
+        let demands =
+            routes.iter().filter(|route: &&Route| route.clients.iter().any(|rule| rule.required));
+        let demands: Vec<_> =
+            demands.map(|route| (route.place, format!("routes.{}.client", route.id))).collect();
+        self.somebody_asks(asked_for, &demands);
         routes
     }
 
@@ -95,11 +119,16 @@ impl Check<'_> {
                 prefix,
                 strip,
                 target: self.target(raw, format!("services.{index}.upstream")),
+                websocket: raw.flag("enable_websocket"),
                 body_size: body_size(raw),
-                headers: self.headers(raw),
+                inherited: self.inherited(raw),
             });
         }
         (services, ids)
+    }
+
+    fn inherited(&mut self, raw: &Raw) -> Inherited {
+        Inherited { headers: self.headers(raw), clients: self.client_rules(raw) }
     }
 
     fn path_prefix(&mut self, raw: &Raw) -> String {
@@ -159,11 +188,12 @@ impl Check<'_> {
         raw: &Raw,
         (id, own): (String, Target),
         service: Option<&Service>,
-        global: &[HeaderOps],
+        global: &Inherited,
     ) -> (Asked, Option<Route>) {
-        let own_headers = self.headers(raw);
-        let of_service = service.map(|service| service.headers.clone()).unwrap_or_default();
-        let headers = [global.to_vec(), of_service, own_headers].concat();
+        let of_service = service.map(|service| service.inherited.clone()).unwrap_or_default();
+        let own_rules = self.inherited(raw);
+        let all = Inherited::join([global.clone(), of_service, own_rules].into_iter());
+        let when = self.conditions(raw);
         let asked = self.asked(raw, service);
         let target = match (own, service) {
             (Target::None, Some(service)) => service.target,
@@ -186,8 +216,15 @@ impl Check<'_> {
             upstream,
             strip_prefix: strip.map(|service| service.prefix.clone()),
             timeout: raw.table("timeout").map(|table| timeout(Some(table), base, raw)),
+            websocket: if raw.has("enable_websocket") {
+                raw.flag("enable_websocket")
+            } else {
+                service.is_some_and(|service| service.websocket)
+            },
             client_max_body_size: None,
-            headers,
+            when,
+            clients: all.clients,
+            headers: all.headers,
         };
         let whole = !route.uris.is_empty();
         (asked, whole.then_some(route))
@@ -206,6 +243,7 @@ impl Check<'_> {
             uris: self.uris(raw, service.map_or("", |service| &service.prefix)),
             methods: methods.iter().map(|method| (*method).to_owned()).collect(),
             priority: raw.int("priority"),
+            conditional: ["remote_addr", "remote_addrs", "vars"].iter().any(|key| raw.has(key)),
         }
     }
 

@@ -164,16 +164,33 @@ impl Check<'_> {
     }
 
     fn client_auth(&mut self, raw: &Raw) -> ClientAuth {
-        let ca = self.pems(raw, "ca");
         let verify = raw.word("verify").unwrap_or(ClientVerify::On);
         let needs_ca = matches!(verify, ClientVerify::On | ClientVerify::Optional);
         if !raw.has("ca") && needs_ca {
             let help = "name the authorities whose certificates are accepted; there is no default";
             self.error(raw.place, raw.path("ca"), "`ca` is missing", help);
-        } else if raw.has("ca") && raw.texts("ca").is_empty() && !raw.is_broken("ca") {
-            let help = "name the authorities whose certificates are accepted";
-            self.error(raw.at("ca"), raw.path("ca"), "this list is empty: nobody is trusted", help);
         }
+        let auth = ClientAuth {
+            place: raw.place,
+            ca: self.authorities(raw),
+            verify,
+            depth: raw.int("depth"),
+            reject: raw.word("reject").unwrap_or(Reject::Http),
+            on_revoke: raw.word("on_revoke").unwrap_or(OnRevoke::Close),
+            allow_v1: raw.flag("allow_v1"),
+            clock_skew: raw.duration("clock_skew"),
+            revocation: self.revocation(raw),
+            send_ca_names: raw.flag("send_ca_names"),
+            explain: raw.flag("explain"),
+            lists: self.client_lists(raw),
+            exempt: self.exempt_paths(raw),
+        };
+        self.client_auth_agrees(raw, &auth);
+        auth
+    }
+
+    /// The trusted authorities of a table.
+    pub(super) fn authorities(&mut self, raw: &Raw) -> Vec<Pem> {
         for (index, text) in raw.texts("ca").iter().enumerate() {
             if text.text == "system" {
                 let help = "name the authorities; a public one would let in whomever it certifies";
@@ -181,25 +198,11 @@ impl Check<'_> {
                 self.error(text.place, path, "clients are never trusted by system roots", help);
             }
         }
-        if raw.flag("explain") && raw.word("reject") == Some(Reject::Handshake) {
-            let message = "there is no answer to explain in: refused clients get a TLS alert";
-            let help = "reject = \"http\", or take `explain` out";
-            self.error(raw.at("explain"), raw.path("explain"), message, help);
+        if raw.has("ca") && raw.texts("ca").is_empty() && !raw.is_broken("ca") {
+            let help = "name the authorities whose certificates are accepted";
+            self.error(raw.at("ca"), raw.path("ca"), "this list is empty: nobody is trusted", help);
         }
-        let revocation = self.revocation(raw);
-        ClientAuth {
-            place: raw.place,
-            ca,
-            verify,
-            depth: raw.int("depth"),
-            reject: raw.word("reject").unwrap_or(Reject::Http),
-            on_revoke: raw.word("on_revoke").unwrap_or(OnRevoke::Close),
-            allow_v1: raw.flag("allow_v1"),
-            clock_skew: raw.duration("clock_skew"),
-            revocation,
-            send_ca_names: raw.flag("send_ca_names"),
-            explain: raw.flag("explain"),
-        }
+        self.pems(raw, "ca")
     }
 
     /// The client certificate that an upstream refers to.

@@ -38,6 +38,7 @@ impl Check<'_> {
         let nodes = self.nodes(raw, scheme.unwrap_or(Scheme::Http));
         let pass_host = self.pass_host(raw);
         let tls = self.upstream_tls(raw, scheme, &nodes);
+        let proxy_protocol = self.proxy_header(raw);
         let timeout = timeout(raw.table("timeout"), None, raw);
         let live = nodes.iter().filter(|node| node.weight > 0).count();
         let retries = live.saturating_sub(1).min(defaults::RETRIES_MAX_BY_DEFAULT);
@@ -55,6 +56,7 @@ impl Check<'_> {
             timeout,
             pool: pool(raw),
             tls: tls?,
+            proxy_protocol,
         })
     }
 

@@ -93,7 +93,8 @@ pub(super) static HTTP: Table = Table {
             "trusted_addresses",
             Kind::Texts,
             "nobody",
-            "Peers, as addresses or ranges (\"10.0.0.0/8\"), whose `X-Forwarded-Proto`, \
+            "Clients (peers, or who a PROXY protocol header names), as addresses or ranges \
+             (\"10.0.0.0/8\"), whose `X-Forwarded-Proto`, \
              `-Host`, `-Port` and `Forwarded` are kept.",
         ),
         optional(
@@ -146,7 +147,8 @@ pub(super) static HTTP: Table = Table {
             Fallback::Int(0),
             "Connections that one client address (of IPv6, one /64 network) may have open, all \
                  cores together; more are closed at once. 0 is unlimited. What counts is the \
-                 address that connects: behind a load balancer that is the balancer's.",
+                 address that connects, or that of its PROXY protocol header; behind a load balancer \
+                 without one that is the balancer's.",
         ),
     ],
     refused: refused::IN_HTTP,

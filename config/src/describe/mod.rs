@@ -12,7 +12,7 @@ mod tables;
 
 use std::time::Duration;
 
-pub(crate) use refused::{PRESETS, Refused, Why};
+pub(crate) use refused::{Refused, Why};
 pub(crate) use tables::ROOT;
 
 /// A table of the file.
@@ -95,6 +95,12 @@ pub(crate) enum Kind {
     Lists,
     /// A table of field names and templates; with `true`, a template may be a list of them.
     Fields(bool),
+    /// A table of these keys, and of field names and templates beside them.
+    Identity(&'static Table),
+    /// A list of client matches: a text, or a list of texts that must all hold.
+    Matches,
+    /// A list of conditions, nested.
+    Conditions,
     /// A table `"host:port" = weight`, or a list of tables.
     Nodes(&'static Table),
 }
@@ -170,6 +176,7 @@ mod tests {
         for key in table.keys {
             match key.kind {
                 Kind::Table(inner)
+                | Kind::Identity(inner)
                 | Kind::Short(inner, _)
                 | Kind::Tables(inner)
                 | Kind::TableOrTables(inner)

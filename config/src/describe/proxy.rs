@@ -2,16 +2,19 @@
 
 use crate::defaults;
 use crate::describe::tables::{
-    CRL, CRL_EXPIRED, CRL_MISSING, DESC, ID_DOC, LABELS, NAME, PROTOCOLS, STATUS,
+    ALLOW, CLOCK_SKEW, CRL, CRL_EXPIRED, CRL_MISSING, DENY, DESC, ID_DOC, LABELS, NAME, PROTOCOLS,
+    STATUS,
 };
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{flag, optional, required, seconds, with};
-use crate::model::{Scheme, UpstreamVerify};
-use crate::words::{HostMode, Word};
+use crate::model::{ProxyTlv, Scheme, UpstreamVerify};
+use crate::words::{HostMode, ProxyVersion, Word};
 
 static SCHEME: Words = Words { words: Scheme::WORDS, refused: refused::SCHEMES };
 static BALANCER: Words = Words { words: &["roundrobin"], refused: refused::BALANCERS };
 static HOST_MODE: Words = Words { words: HostMode::WORDS, refused: &[] };
+static PROXY_VERSION: Words = Words { words: ProxyVersion::WORDS, refused: &[] };
+static PROXY_TLVS: Words = Words { words: ProxyTlv::WORDS, refused: &[] };
 static UPSTREAM_VERIFY: Words = Words { words: UpstreamVerify::WORDS, refused: &[] };
 static METHODS: Words = Words {
     words: &["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "PURGE"],
@@ -73,6 +76,20 @@ pub(super) static UPSTREAMS: Table = Table {
             "Connections kept for later requests.",
         ),
         optional("tls", Kind::Table(&TLS), "needed by `scheme = \"https\"`", "TLS to the nodes."),
+        optional(
+            "proxy_protocol",
+            Kind::Word(&PROXY_VERSION),
+            "no header is sent",
+            "Begin each connection with a PROXY protocol header that names the client, in front of \
+                 TLS. Such a connection serves one request and is never kept.",
+        ),
+        optional(
+            "proxy_protocol_tlvs",
+            Kind::Words(&PROXY_TLVS),
+            "none",
+            "What a header of version \"v2\" says beside the addresses. \"cert-cn\", \
+                 \"ssl-cipher\" and \"client-cert\" are parts of \"ssl\" and bring it along.",
+        ),
     ],
     refused: refused::IN_UPSTREAMS,
 };
@@ -205,12 +222,69 @@ const HEADERS_KEY: Key = optional(
     "Changes of request headers; several tables are applied one after the other.",
 );
 
+const WEBSOCKET: Key = flag(
+    "enable_websocket",
+    false,
+    "Forward upgrades to WebSocket (a route's own word wins over its service's). The tunnel that a \
+         101 opens ends when no byte came in either direction for `timeout.read`. Without it, a \
+         request for an upgrade goes on as an ordinary one.",
+);
+
 const BODY_SIZE: Key = optional(
     "client_max_body_size",
     Kind::Size(0, 1 << 50),
     "the service's, else that of `[http]`",
     "Bytes of a request body; 0 is unlimited. More is answered with 413.",
 );
+
+const CLIENT: Key = optional(
+    "client",
+    Kind::TableOrTables(&ROUTE_CLIENT),
+    "whoever the server name lets in",
+    "Which clients are served; of several tables each must be passed.",
+);
+
+static ROUTE_VERIFY: Words = Words { words: &["on"], refused: refused::ROUTE_VERIFY };
+
+static ROUTE_CLIENT: Table = Table {
+    name: "client",
+    doc: "Which clients are served here, of those that the server name lets in. The tables of a \
+         route, its service and the global rules must all be passed: none of them lets anybody in. \
+         Who is refused gets 403 with a reason.",
+    keys: &[
+        optional(
+            "verify",
+            Kind::Word(&ROUTE_VERIFY),
+            "as the server name says; \"on\" beside `allow` or `ca`",
+            "\"on\": a verified certificate is required, where the server name does without.",
+        ),
+        ALLOW,
+        DENY,
+        optional(
+            "ca",
+            Kind::Texts,
+            "the server name\'s",
+            "Authorities to verify against instead, PEM; of several tables the last one\'s. The \
+                 server name must let strangers pass so far: `verify = \"optional_no_ca\"`.",
+        ),
+        with(
+            "depth",
+            Kind::Int(0, 10),
+            Fallback::Int(defaults::DEPTH),
+            "Intermediate certificates allowed, beside `ca`.",
+        ),
+        flag(
+            "allow_v1",
+            true,
+            "Accept X.509 v1 certificates issued directly by a listed authority, beside `ca`.",
+        ),
+        CLOCK_SKEW,
+        CRL,
+        CRL_EXPIRED,
+        CRL_MISSING,
+    ],
+    refused: refused::IN_ROUTE_CLIENT,
+};
 
 /// `[[services]]`
 pub(super) static SERVICES: Table = Table {
@@ -237,7 +311,9 @@ pub(super) static SERVICES: Table = Table {
         ),
         UPSTREAM,
         UPSTREAM_ID,
+        WEBSOCKET,
         BODY_SIZE,
+        CLIENT,
         HEADERS_KEY,
     ],
     refused: refused::IN_SERVICES,
@@ -285,7 +361,25 @@ pub(super) static ROUTES: Table = Table {
             "the upstream's",
             "Replaces those of the upstream that it names.",
         ),
+        WEBSOCKET,
         BODY_SIZE,
+        optional("remote_addr", Kind::Text, "see `remote_addrs`", "An address or a network."),
+        optional(
+            "remote_addrs",
+            Kind::Texts,
+            "every client",
+            "Several of them; a request from elsewhere takes the next route that fits.",
+        ),
+        optional(
+            "vars",
+            Kind::Conditions,
+            "every request",
+            "Conditions, by lua-resty-expr: `[\"name\", \"==\", \"value\"]` with `==`, `~=`, `>`, `>=`, \
+                 `<`, `<=`, `~~` and `~*` (regular expressions), `in`, `has`, `ipmatch`; `\"!\"` \
+                 in front of the operator is `not`; `[\"OR\", ...]`, `\"AND\"`, `\"!OR\"` and \
+                 `\"!AND\"` join several. If they do not hold, the next route that fits is taken.",
+        ),
+        CLIENT,
         HEADERS_KEY,
     ],
     refused: refused::IN_ROUTES,
@@ -300,6 +394,7 @@ pub(super) static GLOBAL_RULES: Table = Table {
         NAME,
         DESC,
         LABELS,
+        CLIENT,
         optional(
             "request_id",
             Kind::Text,

@@ -1,6 +1,6 @@
 //! Keys and words that are known, and refused: what later versions bring, and what never comes.
 //!
-//! They are never taken and ignored: a file that says `allow = ...` would look protected and not be.
+//! They are never taken and ignored: a file that says `limits = ...` would look protected and not be.
 
 /// A key or word that is refused, and why.
 #[derive(Debug)]
@@ -30,8 +30,7 @@ const fn never(name: &'static str, instead: &'static str) -> Refused {
     Refused { name, why: Why::Never(instead) }
 }
 
-const PLUGINS: &str = "there are no plugins; each feature has a key of its own, and the importer \
-                       translates those of APISIX";
+const PLUGINS: &str = "there are no plugins; each feature has a key of its own";
 const DISCOVERY: &str = "there is no service discovery; name the nodes, and a DNS name is resolved \
                          again while the gateway runs";
 const HTTP1: &str = "only HTTP/1.1 is spoken, on both sides";
@@ -39,6 +38,7 @@ const AUTH: &str = "clients are authenticated by their certificates alone";
 const ACME: &str = "certificates are read from files; let an ACME client write them";
 const CODE: &str = "the gateway runs no scripts";
 
+const PINS: &str = "write them into `allow`: `sha256:` and `spki-sha256:`";
 const REQUEST_ID: &str = "set it in [[global_rules]]: a request that no route takes has an id too";
 
 pub(crate) const IN_ROOT: &[Refused] = &[
@@ -54,15 +54,11 @@ pub(crate) const IN_ROOT: &[Refused] = &[
 pub(crate) const IN_HTTP: &[Refused] = &[never("http2", HTTP1), never("request_id", REQUEST_ID)];
 
 pub(crate) const IN_LISTEN: &[Refused] = &[
-    later("proxy_protocol"),
     later("redirect_to_https"),
     never("http2", HTTP1),
     never("http3", HTTP1),
     never("quic", HTTP1),
 ];
-
-/// In `[identity_headers]`, which is no table of known keys.
-pub(crate) const PRESETS: &[Refused] = &[later("preset")];
 
 pub(crate) const IN_SSLS: &[Refused] = &[
     later("ciphers"),
@@ -72,14 +68,12 @@ pub(crate) const IN_SSLS: &[Refused] = &[
     never("early_data", "a replayed request must not carry an identity"),
 ];
 
-pub(crate) const IN_CLIENT: &[Refused] =
-    &[later("allow"), later("deny"), later("ocsp"), later("pins"), later("skip_mtls_uri_regex")];
+pub(crate) const IN_CLIENT: &[Refused] = &[later("ocsp"), never("pins", PINS)];
 
 pub(crate) const IN_UPSTREAMS: &[Refused] = &[
     later("checks"),
     later("hash_on"),
     later("key"),
-    later("proxy_protocol"),
     later("retry_timeout"),
     never("discovery_args", DISCOVERY),
     never("discovery_type", DISCOVERY),
@@ -89,8 +83,6 @@ pub(crate) const IN_UPSTREAMS: &[Refused] = &[
 pub(crate) const IN_NODES: &[Refused] = &[later("priority"), later("metadata")];
 
 pub(crate) const IN_SERVICES: &[Refused] = &[
-    later("client"),
-    later("enable_websocket"),
     later("limits"),
     never("request_id", REQUEST_ID),
     later("rewrite"),
@@ -100,15 +92,10 @@ pub(crate) const IN_SERVICES: &[Refused] = &[
 ];
 
 pub(crate) const IN_ROUTES: &[Refused] = &[
-    later("client"),
-    later("enable_websocket"),
     later("limits"),
-    later("remote_addr"),
-    later("remote_addrs"),
     never("request_id", REQUEST_ID),
     later("response"),
     later("rewrite"),
-    later("vars"),
     never("filter_func", CODE),
     never("plugin_config_id", PLUGINS),
     never("plugins", PLUGINS),
@@ -116,7 +103,7 @@ pub(crate) const IN_ROUTES: &[Refused] = &[
 ];
 
 pub(crate) const IN_GLOBAL_RULES: &[Refused] =
-    &[later("client"), later("limits"), later("rewrite"), never("plugins", PLUGINS)];
+    &[later("limits"), later("rewrite"), never("plugins", PLUGINS)];
 
 const fn broken(name: &'static str, why: &'static str) -> Refused {
     Refused { name, why: Why::Unsafe(why, "allow \"TLSv1.2\", \"TLSv1.3\" or both") }
@@ -127,6 +114,24 @@ pub(crate) const PROTOCOLS: &[Refused] = &[
     broken("TLSv1", "TLS 1.0 is broken (RFC 8996)"),
     broken("TLSv1.0", "TLS 1.0 is broken (RFC 8996)"),
     broken("TLSv1.1", "TLS 1.1 is broken (RFC 8996)"),
+];
+
+/// Of `client.verify` of routes.
+pub(crate) const ROUTE_VERIFY: &[Refused] = &[
+    never("off", "a route never asks for less than its server name does"),
+    never("optional", "whether one is asked for is up to the server name"),
+    never("optional_no_ca", "whether one is asked for is up to the server name"),
+];
+
+/// In `client` of routes.
+pub(crate) const IN_ROUTE_CLIENT: &[Refused] = &[
+    later("ocsp"),
+    never("explain", "it belongs to the [[ssls]]; who is refused here gets 403 with a reason"),
+    never("on_revoke", "it belongs to the [[ssls]]; a route judges each request"),
+    never("pins", PINS),
+    never("reject", "a route is known only after the handshake"),
+    never("send_ca_names", "names are sent in the handshake, before there is a route"),
+    never("skip_mtls_uri_regex", "it belongs to the [[ssls]]"),
 ];
 
 pub(crate) const SCHEMES: &[Refused] = &[

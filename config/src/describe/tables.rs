@@ -6,7 +6,9 @@ use crate::describe::observe::{ADMIN, METRICS};
 use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{duration, flag, optional, required, with};
-use crate::model::{ClientVerify, CrlExpired, CrlMissing, IoDriver, Level, OnRevoke, Reject};
+use crate::model::{
+    ClientVerify, CrlExpired, CrlMissing, IoDriver, Level, OnRevoke, Reject, XfccKey, XfccMode,
+};
 use crate::words::{SslType, Version, Word};
 
 /// The whole file.
@@ -33,7 +35,7 @@ pub(crate) static ROOT: Table = Table {
         optional("ssls", Kind::Tables(&SSLS), "none", "Certificates, and the clients they trust."),
         optional(
             "identity_headers",
-            Kind::Fields(false),
+            Kind::Identity(&IDENTITY_HEADERS),
             "none",
             "Headers that only the gateway may set: name = template. They are taken out of \
                  every request on every listener, in every spelling (case, `-` and `_`), and then \
@@ -176,7 +178,7 @@ static LISTEN: Table = Table {
         duration(
             "handshake_timeout",
             defaults::HANDSHAKE_TIMEOUT,
-            "From accept to the end of the TLS handshake.",
+            "From accept to the end of the TLS handshake, a PROXY protocol header included.",
         ),
         with(
             "fallback_sni",
@@ -184,6 +186,19 @@ static LISTEN: Table = Table {
             Fallback::Text(""),
             "The server name assumed when a client sends none, or one that is not configured. \
                  Without it such a handshake ends with alert 112 (unrecognized_name).",
+        ),
+        flag(
+            "proxy_protocol",
+            false,
+            "Every connection begins with a PROXY protocol header, version 1 or 2, that names its \
+                 client (`$remote_addr`). A connection without one is closed.",
+        ),
+        optional(
+            "proxy_protocol_trusted",
+            Kind::Texts,
+            "needed by `proxy_protocol`",
+            "Addresses and networks, as \"10.0.0.0/8\", that may send that header. Connections \
+                 from elsewhere are closed.",
         ),
     ],
     refused: refused::IN_LISTEN,
@@ -279,8 +294,65 @@ static SSLS: Table = Table {
     refused: refused::IN_SSLS,
 };
 
+static PRESETS: Words = Words { words: &["nginx", "rfc9440", "traefik", "xfcc"], refused: &[] };
+static XFCC_MODE: Words = Words { words: XfccMode::WORDS, refused: &[] };
+static XFCC_KEYS: Words = Words { words: XfccKey::WORDS, refused: &[] };
+
+static IDENTITY_HEADERS: Table = Table {
+    name: "identity_headers",
+    doc: "Headers that only the gateway may set: every other key is a header and its template.",
+    keys: &[
+        optional(
+            "preset",
+            Kind::Words(&PRESETS),
+            "none",
+            "Headers as others have them. \"rfc9440\": `Client-Cert` and `Client-Cert-Chain`. \
+                 \"xfcc\": Envoy\'s `X-Forwarded-Client-Cert`, as `xfcc = \"sanitize_set\"`. \
+                 \"traefik\": `X-Forwarded-Tls-Client-Cert` and `-Info`. \"nginx\": \
+                 `X-SSL-Client-Verify`, `-S-DN`, `-I-DN`, `-Serial`, `-Fingerprint`, `-V-Start`, \
+                 `-V-End` and `-Cert` (percent-encoded).",
+        ),
+        optional(
+            "xfcc",
+            Kind::Short(&XFCC, "mode"),
+            "it is taken out of every request",
+            "What is done about `X-Forwarded-Client-Cert`: a table, or its mode alone.",
+        ),
+    ],
+    refused: &[],
+};
+
+static XFCC: Table = Table {
+    name: "identity_headers.xfcc",
+    doc: "What is done about `X-Forwarded-Client-Cert`, in Envoy\'s words.",
+    keys: &[
+        with(
+            "mode",
+            Kind::Word(&XFCC_MODE),
+            Fallback::Text("sanitize_set"),
+            "\"sanitize\": the client\'s is dropped. \"sanitize_set\": it is replaced by what the \
+                 verified client showed. \"append_forward\": that is appended to it, if the client \
+                 is verified. \"forward_only\": it passes as it is, if the client is verified. \
+                 \"always_forward_only\": it passes, whoever wrote it; warned about at every load.",
+        ),
+        optional(
+            "keys",
+            Kind::Words(&XFCC_KEYS),
+            "By, Hash, Subject, URI, DNS",
+            "What an element of ours says, always in Envoy\'s order; `$ssl_client_xfcc` too.",
+        ),
+    ],
+    refused: &[],
+};
 static ON_EXPIRED: Words = Words { words: CrlExpired::WORDS, refused: &[] };
 static ON_MISSING: Words = Words { words: CrlMissing::WORDS, refused: &[] };
+pub(super) const CLOCK_SKEW: Key = with(
+    "clock_skew",
+    Kind::Skew,
+    Fallback::Duration(defaults::CLOCK_SKEW),
+    "How far clocks may be apart: certificates and revocation lists begin that much earlier and \
+         end that much later.",
+);
 pub(super) const CRL: Key = optional(
     "crl",
     Kind::Texts,
@@ -306,6 +378,24 @@ pub(super) const CRL_MISSING: Key = with(
 static CLIENT_VERIFY: Words = Words { words: ClientVerify::WORDS, refused: &[] };
 static ON_REVOKE: Words = Words { words: OnRevoke::WORDS, refused: &[] };
 static REJECT: Words = Words { words: Reject::WORDS, refused: &[] };
+
+/// Of `client` tables.
+pub(super) const ALLOW: Key = optional(
+    "allow",
+    Kind::Matches,
+    "every verified client",
+    "Only verified clients that one of these matches: `CN=ops` and other attributes as whole \
+     values, `issuer.O=Acme`, `URI:spiffe://a/ns/*`, `DNS:*.a.com`, `email:`, `IP:` (a network \
+     too), `subject:` and `issuer:` (whole names), `serial:`, `sha256:`, `spki-sha256:`. A list \
+     within the list is what must hold together. Others get 403.",
+);
+/// Of `client` tables.
+pub(super) const DENY: Key = optional(
+    "deny",
+    Kind::Matches,
+    "nobody",
+    "No client that one of these matches, whatever `allow` says. Likewise.",
+);
 
 static CLIENT: Table = Table {
     name: "ssls.client",
@@ -344,7 +434,7 @@ static CLIENT: Table = Table {
             Kind::Word(&ON_REVOKE),
             Fallback::Text("close"),
             "What becomes of a connection whose certificate is not good any more: revoked, over, \
-                 or refused by a new configuration. \"close\": it ends behind the running request. \
+                 or refused by a new configuration. \"close\": it ends behind the running request, a WebSocket at once. \
                  \"cut\": at once. \"keep\": it lives on with the verdict of its handshake until \
                  the certificate is over.",
         ),
@@ -353,13 +443,7 @@ static CLIENT: Table = Table {
             true,
             "Accept X.509 v1 certificates issued directly by a listed authority.",
         ),
-        with(
-            "clock_skew",
-            Kind::Skew,
-            Fallback::Duration(defaults::CLOCK_SKEW),
-            "How far clocks may be apart: certificates and revocation lists begin that much \
-                 earlier and end that much later.",
-        ),
+        CLOCK_SKEW,
         CRL,
         CRL_EXPIRED,
         CRL_MISSING,
@@ -370,6 +454,15 @@ static CLIENT: Table = Table {
             "Tell a refused client in the body of the 400 which certificate it showed, why it was \
                  refused, and which authorities are trusted: in JSON, whatever `Accept` and \
                  `error_pages` say.",
+        ),
+        ALLOW,
+        DENY,
+        optional(
+            "skip_mtls_uri_regex",
+            Kind::Texts,
+            "no path",
+            "Regular expressions; a request whose normalised path matches one passes without a good \
+                 certificate. Needs `verify = \"on\"` and `reject = \"http\"`.",
         ),
     ],
     refused: refused::IN_CLIENT,

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::problem::Place;
 
 /// `[[listen]]`
@@ -18,4 +20,6 @@ pub struct Listen {
     pub handshake_timeout: Duration,
     /// The name assumed for a missing or unknown server name.
     pub fallback_sni: Option<String>,
+    /// Whose PROXY protocol header is taken; with any, every connection must begin with one.
+    pub proxy_protocol: Option<Vec<IpNet>>,
 }

@@ -4,7 +4,9 @@
 //! Names are lower case, paths absolute (resolved from the configuration file), references resolved
 //! to indices, services merged into their routes and every default filled in.
 
+mod access;
 mod answers;
+mod condition;
 mod http;
 mod listen;
 mod log;
@@ -17,7 +19,14 @@ mod upstream;
 
 use std::path::{Path, PathBuf};
 
+pub use ipnet::IpNet;
+
+pub use access::{
+    ClientLists, ClientMatch, ClientRule, ClientTerm, UriMatch, UriRest, UriSegment, Xfcc, XfccKey,
+    XfccMode,
+};
 pub use answers::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Traceparent};
+pub use condition::{Condition, Order, Test};
 pub use http::{Expect, Forwarded, Http};
 pub use listen::Listen;
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
@@ -29,8 +38,8 @@ pub use ssl::{
 };
 pub use trust::{CrlExpired, CrlMissing, Pin, Revocation};
 pub use upstream::{
-    KeepalivePool, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa, UpstreamTimeout,
-    UpstreamTls, UpstreamVerify,
+    KeepalivePool, Node, NodeAddress, PassHost, ProxyProtocol, ProxyTlv, Scheme, Upstream,
+    UpstreamCa, UpstreamTimeout, UpstreamTls, UpstreamVerify,
 };
 
 /// One whole configuration file.
@@ -50,10 +59,14 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// Stripped from every request on every listener, then set from the connection.
     pub identity_headers: Vec<HeaderValue>,
+    /// What is done about Envoy's `X-Forwarded-Client-Cert`.
+    pub xfcc: Xfcc,
     /// Where we listen.
     pub listens: Vec<Listen>,
     /// `[[ssls]]` of type `server`: what we present, and which clients we trust, by server name.
     pub servers: Vec<Server>,
+    /// Authorities that routes have of their own; only those of `ClientAuth` that concern trust count.
+    pub trusts: Vec<ClientAuth>,
     /// `[[upstreams]]`, and after them the inline ones of services and routes.
     pub upstreams: Vec<Upstream>,
     /// `[[routes]]`, each merged with its service and the global rules.
@@ -69,9 +82,12 @@ impl Config {
         for server in &self.servers {
             server.pairs.iter().for_each(|pair| files.extend(pair.files()));
             files.extend(server.stapling_files.iter().map(|file| file.path.as_path()));
-            files.extend(server.client.iter().flat_map(|client| &client.ca).filter_map(Pem::file));
-            let lists = server.client.iter().filter_map(|client| client.revocation.as_ref());
-            files.extend(lists.flat_map(|lists| &lists.crls).filter_map(Pem::file));
+        }
+        let asked = self.servers.iter().filter_map(|server| server.client.as_ref());
+        for client in asked.chain(&self.trusts) {
+            files.extend(client.ca.iter().filter_map(Pem::file));
+            let lists = client.revocation.iter().flat_map(|lists| &lists.crls);
+            files.extend(lists.filter_map(Pem::file));
         }
         for tls in self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()) {
             tls.client.iter().for_each(|pair| files.extend(pair.files()));

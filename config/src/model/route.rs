@@ -1,6 +1,6 @@
 //! `[[routes]]`: which requests go where, and what is changed on their way.
 
-use super::UpstreamTimeout;
+use super::{ClientRule, Condition, UpstreamTimeout};
 use crate::problem::Place;
 use crate::template::Template;
 
@@ -36,8 +36,14 @@ pub struct Route {
     pub strip_prefix: Option<String>,
     /// Replaces the upstream's.
     pub timeout: Option<UpstreamTimeout>,
+    /// Are upgrades to WebSocket forwarded?
+    pub websocket: bool,
     /// Bytes of a request body: its own, its service's or that of `[http]`; `None` is unlimited.
     pub client_max_body_size: Option<u64>,
+    /// What else it asks of a request.
+    pub when: Option<Condition>,
+    /// Who may take it, in the order global rules, service, route; each must be passed.
+    pub clients: Vec<ClientRule>,
     /// Header changes in their order: global rules, service, route.
     pub headers: Vec<HeaderOps>,
 }

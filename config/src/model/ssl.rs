@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{HostPattern, Revocation};
+use super::{ClientLists, HostPattern, Revocation};
+use crate::pattern::Pattern;
 use crate::problem::Place;
 
 /// PEM text, and where the file names it.
@@ -103,6 +104,10 @@ pub struct ClientAuth {
     pub send_ca_names: bool,
     /// Tell a refused client what it showed, why it was refused and which CAs are trusted.
     pub explain: bool,
+    /// Who is served, and who is not.
+    pub lists: ClientLists,
+    /// Paths that need no certificate (`skip_mtls_uri_regex`).
+    pub exempt: Vec<Pattern>,
 }
 
 /// `ssls.client.verify` (nginx's `ssl_verify_client`)

@@ -28,6 +28,38 @@ pub struct Upstream {
     pub pool: KeepalivePool,
     /// TLS settings; present exactly if the scheme is `https`.
     pub tls: Option<UpstreamTls>,
+    /// The PROXY protocol header that begins each connection.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// `upstreams.proxy_protocol`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ProxyProtocol {
+    /// A line of text: addresses and ports.
+    V1,
+    /// Binary, with these further values, each once.
+    V2(Vec<ProxyTlv>),
+}
+
+/// `upstreams.proxy_protocol_tlvs`: what a header of version 2 says beside the addresses.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ProxyTlv {
+    /// The protocol chosen by ALPN.
+    Alpn,
+    /// The server name the client asked for.
+    Authority,
+    /// A checksum of the header.
+    Crc32c,
+    /// A name for the client connection that no other one has.
+    UniqueId,
+    /// That the client spoke TLS, in which version, and what its certificate was worth.
+    Ssl,
+    /// The common name of the client's certificate.
+    CertCn,
+    /// The cipher suite.
+    SslCipher,
+    /// The client's certificate, whole.
+    ClientCert,
 }
 
 /// `upstreams.scheme`

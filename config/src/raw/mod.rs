@@ -33,6 +33,24 @@ pub(crate) struct Field {
     pub(crate) values: Vec<(Place, Template)>,
 }
 
+/// A part of a list that may hold lists.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Text(Text),
+    Number(Place, f64),
+    List(Place, Vec<Self>),
+}
+
+impl Item {
+    pub(crate) const fn place(&self) -> Place {
+        match self {
+            Self::Text(Text { place, .. }) | Self::Number(place, _) | Self::List(place, _) => {
+                *place
+            }
+        }
+    }
+}
+
 /// A name and its texts.
 #[derive(Debug)]
 pub(crate) struct List {
@@ -71,6 +89,8 @@ pub(crate) enum Value {
     Table(Raw),
     Tables(Vec<Raw>),
     Fields(Vec<Field>),
+    Identity(Raw, Vec<Field>),
+    Items(Vec<Item>),
     Lists(Vec<List>),
     Nodes(Vec<RawNode>),
     Labels,
@@ -232,7 +252,7 @@ impl Raw {
 
     pub(crate) fn table(&self, key: &str) -> Option<&Self> {
         match self.value(key) {
-            Some(Value::Table(table)) => Some(table),
+            Some(Value::Table(table) | Value::Identity(table, _)) => Some(table),
             _ => None,
         }
     }
@@ -246,8 +266,15 @@ impl Raw {
 
     pub(crate) fn fields(&self, key: &str) -> &[Field] {
         match self.value(key) {
-            Some(Value::Fields(fields)) => fields,
+            Some(Value::Fields(fields) | Value::Identity(_, fields)) => fields,
             _ => &[],
+        }
+    }
+
+    pub(crate) fn items(&self, key: &str) -> Option<&[Item]> {
+        match self.value(key) {
+            Some(Value::Items(items)) => Some(items),
+            _ => None,
         }
     }
 

@@ -53,6 +53,32 @@ impl Reader<'_> {
         Raw { table, place, field, given }
     }
 
+    /// A table of known keys and free names.
+    fn identity(
+        &mut self,
+        table: &'static Table,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+    ) -> Value {
+        let Some(found) = value.get_ref().as_table() else {
+            self.wrong_type(value, field, "a table");
+            return Value::Broken;
+        };
+        let (mut given, mut fields) = (BTreeMap::new(), Vec::new());
+        for (name, item) in in_order(found) {
+            let path = join(field, name.get_ref());
+            if let Some(key) = table.key(name.get_ref()) {
+                let place = Place::of(item.span());
+                self.problems.name(place, &path);
+                given.insert(key.name, Given { place, value: self.value(key.kind, item, &path) });
+            } else {
+                fields.push(self.field(name, item, (&path, false)));
+            }
+        }
+        let place = Place::of(value.span());
+        Value::Identity(Raw { table, place, field: field.to_owned(), given }, fields)
+    }
+
     /// A key that is not taken.
     fn stranger(&mut self, table: &'static Table, name: &str, place: Place, path: &str) {
         if let Some(refused) = table.refused.iter().find(|refused| refused.name == name) {
@@ -61,7 +87,9 @@ impl Reader<'_> {
         }
         let known = table.keys.iter().map(|key| key.name);
         let deeper = table.keys.iter().find(|key| match key.kind {
-            Kind::Table(inner) | Kind::Short(inner, _) => inner.key(name).is_some(),
+            Kind::Table(inner) | Kind::Identity(inner) | Kind::Short(inner, _) => {
+                inner.key(name).is_some()
+            }
             _ => false,
         });
         let help = if let Some(near) = nearest(name, known.clone()) {
@@ -141,6 +169,8 @@ impl Reader<'_> {
             Kind::Labels => self.labels(value, field),
             Kind::Lists => self.lists(value, field),
             Kind::Fields(lists) => self.fields(value, field, lists),
+            Kind::Identity(table) => self.identity(table, value, field),
+            Kind::Matches | Kind::Conditions => self.items(value, field),
             Kind::Nodes(table) => self.nodes(table, value, field),
         }
     }
@@ -175,8 +205,9 @@ impl Reader<'_> {
             return self.inner_table(table, value, field);
         }
         let place = Place::of(value.span());
-        let text = self.text_value(value, field, Use::Plain);
-        let given = BTreeMap::from([(key, Given { place, value: text })]);
+        let kind = table.key(key).map_or(Kind::Text, |key| key.kind);
+        let short = self.value(kind, value, field);
+        let given = BTreeMap::from([(key, Given { place, value: short })]);
         Value::Table(Raw { table, place, field: field.to_owned(), given })
     }
 

@@ -1,19 +1,22 @@
 //! Reads values by what their key takes.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::describe::{self, Table, Words};
+use crate::describe::{Table, Words};
 use crate::problem::Place;
 use crate::raw::reader::in_order;
 use crate::raw::text::Use;
-use crate::raw::{Field, List, RawNode, Reader, Text, Value, join};
+use crate::raw::{Field, Item, List, RawNode, Reader, Text, Value, join};
 use crate::values::{self, Wrong, nearest};
 
 /// No wait is longer: sums of times never overflow.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// Lists within lists.
+const ITEM_DEPTH_MAX: usize = 32;
 /// Clocks that differ by more are broken.
 const SKEW_MAX: Duration = Duration::from_secs(86_400);
 /// APISIX's bound.
@@ -308,28 +311,72 @@ impl Reader<'_> {
         let mut fields = Vec::with_capacity(table.len());
         for (name, item) in in_order(table) {
             let path = join(field, name.get_ref());
-            let refused = describe::PRESETS.iter().find(|refused| refused.name == name.get_ref());
-            if let Some(refused) = refused.filter(|_| !lists) {
-                self.refuse(refused, Place::of(name.span()), &path);
-                continue;
-            }
-            let mut values = Vec::new();
-            match item.get_ref().as_array() {
-                Some(array) if lists => {
-                    for (index, item) in array.iter().enumerate() {
-                        let template = self.template(item, &format!("{path}[{index}]"));
-                        values.extend(template.map(|template| (Place::of(item.span()), template)));
-                    }
-                }
-                _ => {
-                    let template = self.template(item, &path);
+            fields.push(self.field(name, item, (&path, lists)));
+        }
+        Value::Fields(fields)
+    }
+
+    /// A field name and its templates.
+    pub(super) fn field(
+        &mut self,
+        name: &Spanned<Cow<'_, str>>,
+        item: &Spanned<DeValue<'_>>,
+        (path, lists): (&str, bool),
+    ) -> Field {
+        let mut values = Vec::new();
+        match item.get_ref().as_array() {
+            Some(array) if lists => {
+                for (index, item) in array.iter().enumerate() {
+                    let template = self.template(item, &format!("{path}[{index}]"));
                     values.extend(template.map(|template| (Place::of(item.span()), template)));
                 }
             }
-            let name_place = Place::of(name.span());
-            fields.push(Field { place: name_place, name: name.get_ref().to_string(), values });
+            _ => {
+                let template = self.template(item, path);
+                values.extend(template.map(|template| (Place::of(item.span()), template)));
+            }
         }
-        Value::Fields(fields)
+        Field { place: Place::of(name.span()), name: name.get_ref().to_string(), values }
+    }
+
+    /// A list that may hold lists.
+    pub(super) fn items(&mut self, value: &Spanned<DeValue<'_>>, field: &str) -> Value {
+        match self.item(value, field, 0) {
+            Some(Item::List(_, items)) => Value::Items(items),
+            Some(_) => {
+                self.wrong_type(value, field, "an array");
+                Value::Broken
+            }
+            None => Value::Broken,
+        }
+    }
+
+    fn item(&mut self, value: &Spanned<DeValue<'_>>, field: &str, depth: usize) -> Option<Item> {
+        let place = Place::of(value.span());
+        match value.get_ref() {
+            DeValue::String(_) => {
+                let text = self.string(value, field, Use::Plain)?;
+                Some(Item::Text(Text { place, text }))
+            }
+            DeValue::Integer(_) | DeValue::Float(_) => {
+                let written = self.text.get(value.span()).unwrap_or_default().replace('_', "");
+                let number = written.parse::<f64>().ok().filter(|number| number.is_finite());
+                if number.is_none() {
+                    let wrong = Wrong::new("this is no plain number");
+                    self.wrong(value, field, wrong.help("digits, with a point if need be"));
+                }
+                number.map(|number| Item::Number(place, number))
+            }
+            DeValue::Array(array) if depth < ITEM_DEPTH_MAX => {
+                let items: Vec<_> =
+                    array.iter().map(|item| self.item(item, field, depth + 1)).collect();
+                Some(Item::List(place, items.into_iter().collect::<Option<_>>()?))
+            }
+            _ => {
+                self.wrong_type(value, field, "a text, a number or an array of them");
+                None
+            }
+        }
     }
 
     pub(super) fn nodes(

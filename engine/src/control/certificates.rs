@@ -105,6 +105,13 @@ pub(crate) fn all(config: &Config) -> Vec<Entry> {
             found.extend(entries((Role::ClientCa, Role::ClientCa), &server.id, pem));
         }
     }
+    // Several routes may have the same authorities; they are of none of them alone.
+    let of_routes: Vec<&Pem> = config.trusts.iter().flat_map(|trust| &trust.ca).collect();
+    for (at, pem) in of_routes.iter().enumerate() {
+        if !of_routes.iter().take(at).any(|before| before.source == pem.source) {
+            found.extend(entries((Role::ClientCa, Role::ClientCa), "routes.client", pem));
+        }
+    }
     for upstream in &config.upstreams {
         let Some(tls) = &upstream.tls else { continue };
         if let Some(pair) = &tls.client {
@@ -131,7 +138,9 @@ fn entries(roles: (Role, Role), owner: &str, pem: &Pem) -> Vec<Entry> {
         let Some(certificate) = Certificate::parse(&der) else { continue };
         let outline = &certificate.outline;
         let mut common_name = Vec::new();
-        name::attribute(outline.subject, "cn", &mut common_name);
+        if let Some(selector) = name::Selector::new("cn") {
+            name::attribute(outline.subject, &selector, &mut common_name);
+        }
         found.push(Entry {
             role: if found.is_empty() { roles.0 } else { roles.1 },
             owner: owner.to_owned(),

@@ -87,8 +87,14 @@ struct Grouped {
 static CONNECTIONS_REFUSED: Grouped = Grouped {
     name: "ferrule_connections_refused",
     help: "Client connections that were not served: over the limit of a core or of an address, shed \
-           for want of descriptors or memory, or lost by the kernel's accept.",
+           for want of descriptors or memory, lost by the kernel's accept, or without the PROXY \
+           protocol header that their listener wants.",
     label: "reason",
+};
+static TUNNELS: Grouped = Grouped {
+    name: "ferrule_tunnels",
+    help: "WebSocket tunnels opened and closed; the difference is open now.",
+    label: "event",
 };
 static TIMEOUTS: Grouped = Grouped {
     name: "ferrule_timeouts",
@@ -140,6 +146,9 @@ const fn shown(counter: Counter) -> Shown {
         Counter::ClientTimeouts => Shown::In(&TIMEOUTS, "client"),
         Counter::UpstreamTimeouts => Shown::In(&TIMEOUTS, "upstream"),
         Counter::ResponseTimeouts => Shown::In(&TIMEOUTS, "response"),
+        Counter::TunnelsOpened => Shown::In(&TUNNELS, "opened"),
+        Counter::TunnelsClosed => Shown::In(&TUNNELS, "closed"),
+        Counter::ProxyHeadersRefused => Shown::In(&CONNECTIONS_REFUSED, "proxy_header"),
         Counter::ClientBytesIn => Shown::InTwo("client", "in"),
         Counter::ClientBytesOut => Shown::InTwo("client", "out"),
         Counter::UpstreamBytesIn => Shown::InTwo("upstream", "in"),

@@ -13,13 +13,13 @@ pub enum Fault {
     SpokeFirst,
     /// The connection ended within a head.
     HeadCutOff,
-    /// A 101 that nobody asked for (RFC 9110, section 7.8).
+    /// A 101 that nobody asked for, or that grants something else (RFC 9110, section 7.8).
     UnaskedUpgrade,
     /// More interim responses than anyone needs.
     TooManyInterims,
     /// More names in `Connection` than anyone needs.
     TooManyNominations,
-    /// The connection ended within a body (RFC 9112, section 8).
+    /// The connection ended within a body (RFC 9112, section 8), or broke within a tunnel.
     BodyCutOff,
     /// Its bytes break a rule.
     Wire(WireError),

@@ -63,3 +63,29 @@ pub fn answer(methods: MethodSet, to: &AnswerTo<'_>, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(write::CRLF);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::answer::Manner;
+    use crate::exchange::refusal;
+
+    #[test]
+    fn options_that_goes_no_further_is_told_what_may_be_asked_for() {
+        let to = AnswerTo {
+            method: Method::Options,
+            version: Version::Http11,
+            keep_alive: true,
+            details: "",
+            http_date: "now",
+            server_tokens: true,
+            manner: Manner::default(),
+        };
+        let mut out = Vec::new();
+        assert_eq!(refusal::answer(Refusal::Options(MethodSet::ALL), &to, &mut out), 0);
+        let wanted = "HTTP/1.1 200 OK\r\nDate: now\r\nServer: ferrule\r\n\
+                      Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, PURGE\r\n\
+                      Content-Length: 0\r\n\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), wanted);
+    }
+}

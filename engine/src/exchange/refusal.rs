@@ -8,7 +8,7 @@ use super::answer::{Body, Manner, Words};
 use super::fault::Fault;
 use super::options;
 use crate::identity::chain::VerifyFailure;
-use crate::plan::MethodSet;
+use crate::plan::{Forbidden, MethodSet};
 use crate::wire::error::WireError;
 use crate::wire::head::{Method, Version};
 use crate::wire::write;
@@ -28,6 +28,8 @@ pub enum Refusal {
     BadCertificate(VerifyFailure),
     /// The client's certificate expired while it was connected.
     CertificateExpired,
+    /// The client may not do this.
+    Forbidden(Forbidden),
     /// The `Host` is not one that this connection's server name may ask for.
     MisdirectedRequest,
     /// The request has been here before: it bears our name in `Via`.
@@ -98,6 +100,7 @@ impl Refusal {
             | Self::NoCertificate
             | Self::BadCertificate(_)
             | Self::CertificateExpired => 400,
+            Self::Forbidden(_) => 403,
             Self::RouteNotFound => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::HeadTimeout | Self::BodyTimeout => 408,
@@ -126,6 +129,7 @@ impl Refusal {
             Self::NoCertificate => "no-certificate",
             Self::BadCertificate(_) => "bad-certificate",
             Self::CertificateExpired => "certificate-expired",
+            Self::Forbidden(forbidden) => forbidden.word(),
             Self::MisdirectedRequest => "misdirected-request",
             Self::RequestLoop => "request-loop",
             Self::InvalidMaxForwards => "invalid-max-forwards",
@@ -163,7 +167,8 @@ impl Refusal {
             | Self::Overloaded
             | Self::BodyTimeout
             | Self::Internal => true,
-            Self::RequestLoop
+            Self::Forbidden(_)
+            | Self::RequestLoop
             | Self::InvalidMaxForwards
             | Self::Options(_)
             | Self::RouteNotFound
@@ -198,6 +203,7 @@ impl Refusal {
             Self::RouteNotFound => "Route Not Found",
             Self::HeadTimeout
             | Self::Malformed(_)
+            | Self::Forbidden(_)
             | Self::MisdirectedRequest
             | Self::RequestLoop
             | Self::InvalidMaxForwards
@@ -218,12 +224,13 @@ impl Refusal {
         }
     }
 
-    /// OpenSSL's reason, where a certificate was refused.
+    /// OpenSSL's reason, where a certificate was refused; ours, where its owner was.
     #[must_use]
     pub const fn reason(self) -> Option<&'static str> {
         match self {
             Self::BadCertificate(failure) => Some(failure.text()),
             Self::CertificateExpired => Some("certificate has expired"),
+            Self::Forbidden(forbidden) => Some(forbidden.word()),
             _ => None,
         }
     }
@@ -331,25 +338,6 @@ mod tests {
                 assert!(!refusal.word().is_empty());
             }
         }
-    }
-
-    #[test]
-    fn options_that_goes_no_further_is_told_what_may_be_asked_for() {
-        let to = AnswerTo {
-            method: Method::Options,
-            version: Version::Http11,
-            keep_alive: true,
-            details: "",
-            http_date: "now",
-            server_tokens: true,
-            manner: Manner::default(),
-        };
-        let mut out = Vec::new();
-        assert_eq!(answer(Refusal::Options(MethodSet::ALL), &to, &mut out), 0);
-        let wanted = "HTTP/1.1 200 OK\r\nDate: now\r\nServer: ferrule\r\n\
-                      Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, PURGE\r\n\
-                      Content-Length: 0\r\n\r\n";
-        assert_eq!(String::from_utf8(out).unwrap(), wanted);
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use super::fault::Fault;
 use super::refusal::Refusal;
 use crate::identity::chain::VerifyFailure;
-use crate::plan::MethodSet;
+use crate::plan::{Forbidden, MethodSet};
 use crate::wire::error::WireError;
 
 impl Refusal {
     /// How many there are, each [`WireError`] and each [`Fault`] counted; all certificates that do
-    /// not verify are one.
-    pub const COUNT: usize = 22 + WireError::COUNT + Fault::COUNT;
+    /// not verify are one, wherever that is asked.
+    pub const COUNT: usize = 26 + WireError::COUNT + Fault::COUNT;
 
     /// All of them, in the order of [`Self::index`].
     pub fn all() -> impl Iterator<Item = Self> {
@@ -36,6 +36,10 @@ impl Refusal {
             Self::UpstreamTimeout,
             Self::BodyTimeout,
             Self::Internal,
+            Self::Forbidden(Forbidden::CertificateRequired),
+            Self::Forbidden(Forbidden::NotVerified(VerifyFailure::Expired)),
+            Self::Forbidden(Forbidden::NotAllowed),
+            Self::Forbidden(Forbidden::Denied),
         ];
         let malformed = WireError::ALL.into_iter().map(Self::Malformed);
         plain.into_iter().chain(malformed).chain(Fault::all().map(Self::BadResponse))
@@ -72,8 +76,12 @@ impl Refusal {
             Self::UpstreamTimeout => 19,
             Self::BodyTimeout => 20,
             Self::Internal => 21,
-            Self::Malformed(error) => 22 + error.index(),
-            Self::BadResponse(fault) => 22 + WireError::COUNT + fault.index(),
+            Self::Forbidden(Forbidden::CertificateRequired) => 22,
+            Self::Forbidden(Forbidden::NotVerified(_)) => 23,
+            Self::Forbidden(Forbidden::NotAllowed) => 24,
+            Self::Forbidden(Forbidden::Denied) => 25,
+            Self::Malformed(error) => 26 + error.index(),
+            Self::BadResponse(fault) => 26 + WireError::COUNT + fault.index(),
         }
     }
 }

@@ -1,16 +1,18 @@
 //! From a request head to a route, or to a refusal.
 //!
 //! In: a head that `wire` accepted, and what its connection brings along. Out: an [`Admission`], after
-//! which nobody asks again whether this request may be served, by which route, or where it ends.
+//! which nobody asks again by which route this request is served, or where it ends; and after
+//! [`permit`](super::permit()) nobody asks again whether its client may take that route.
 //!
 //! The order of the questions: where does it end, is the method one we serve, what does it ask for,
 //! may this client ask, may it ask *here* (421), is the body acceptable, is there a route.
 
-use super::options;
+use super::permit::{check_client, check_host};
 use super::refusal::Refusal;
-use super::{hop, via};
-use crate::identity::{ClientIdentity, Verdict};
-use crate::plan::{Found, Gate, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
+use super::{hop, options, upgrade, via};
+use crate::identity::ClientIdentity;
+use crate::plan::facts::RequestFacts;
+use crate::plan::{Facts, Found, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
 use crate::wire::error::WireError;
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::{self, BodyLength};
@@ -29,6 +31,8 @@ pub struct Scratch {
     pub host: Vec<u8>,
     /// The path, normalised.
     pub path: Vec<u8>,
+    /// A variable's value while a condition is decided.
+    value: Vec<u8>,
     /// After a refusal: do we know that the next request starts right behind this head, and does the
     /// client mean to send one?
     pub keep_after_refusal: bool,
@@ -45,6 +49,8 @@ pub struct ConnectionView<'a> {
     pub client: Option<&'a ClientIdentity>,
     /// Unix seconds.
     pub now: i64,
+    /// What conditions may read beside the request; without it none holds.
+    pub facts: Option<Facts<'a>>,
 }
 
 /// A request that goes on, as far as the rest of its way needs to know it.
@@ -66,6 +72,8 @@ pub struct Admission {
     pub body: BodyLength,
     /// Does the client mean to keep the connection?
     pub keep_alive: bool,
+    /// It asks for a WebSocket, where the route allows one; the connection is not kept then.
+    pub upgrade: bool,
     /// What the client asks of the way it goes.
     pub wishes: Wishes,
     /// OPTIONS: how often the next hop may still send it on.
@@ -128,27 +136,31 @@ pub fn admit(
     scratch.target = Some(target);
     let authority = scratch.take_host(buf, &target)?;
     target::normalise_path(target.path.of(buf), &mut scratch.path).map_err(Refusal::Malformed)?;
-    check_client(plan, connection)?;
+    let asks_the_server = options::asks_the_server(&scratch.head, &target);
+    if asks_the_server {
+        // Judged and routed as what it is sent on as, whichever form it came in.
+        scratch.path.clear();
+        scratch.path.push(b'*');
+    }
+    check_client(plan, connection, Some(&scratch.path))?;
     check_host(plan, connection, &scratch.host)?;
     if plan.http.via.as_ref().is_some_and(|name| via::loops(buf, &scratch.head.fields, name)) {
         return Err(Refusal::RequestLoop);
     }
     let max_forwards = options::max_forwards(buf, &scratch.head)?;
-    let asks_the_server = options::asks_the_server(&scratch.head, &target);
-    if asks_the_server {
-        // Routed as what it is sent on as, whichever form it came in.
-        scratch.path.clear();
-        scratch.path.push(b'*');
-    }
     let expect_continue = expects_continue(buf, &scratch.head)? && has_body;
-    let route = find_route(plan, scratch, (max_forwards, asks_the_server))?;
+    let asked = (max_forwards, asks_the_server);
+    let route = find_route(plan, connection, (buf, &target), scratch, asked)?;
     if let (BodyLength::Length(len), Some(max)) = (body, plan.route(route).client_max_body_size)
         && len > max
     {
         return Err(Refusal::BodyTooLarge);
     }
-    let takes_trailers =
-        version == Version::Http11 && scratch.head.fields.has_item(buf, Known::Te, b"trailers");
+    // A granted upgrade has no trailers.
+    let upgrade = plan.route(route).websocket && upgrade::asks(buf, &scratch.head, body);
+    let takes_trailers = !upgrade
+        && version == Version::Http11
+        && scratch.head.fields.has_item(buf, Known::Te, b"trailers");
     Ok(Admission {
         route,
         upstream: plan.route(route).upstream,
@@ -157,7 +169,8 @@ pub fn admit(
         target,
         authority,
         body,
-        keep_alive,
+        keep_alive: keep_alive && !upgrade,
+        upgrade,
         wishes: Wishes { expect_continue, takes_trailers, asks_the_server },
         max_forwards: max_forwards.map(|left| left.saturating_sub(1)),
     })
@@ -167,15 +180,24 @@ pub fn admit(
 /// 7.6.2), and where it asks about a server that is no single upstream: then that server is us.
 fn find_route(
     plan: &Plan,
-    scratch: &Scratch,
+    connection: &ConnectionView<'_>,
+    (buf, target): (&[u8], &Target),
+    scratch: &mut Scratch,
     (max_forwards, asks_the_server): (Option<u64>, bool),
 ) -> Result<RouteId, Refusal> {
-    match plan.table.lookup(&scratch.host, &scratch.path, scratch.head.method) {
+    let Scratch { head, host, path, value, .. } = scratch;
+    let request = RequestFacts { buf, head, target: Some(target), host, path, route_id: "" };
+    let facts = connection.facts.map(|facts| Facts { request: Some(request), ..facts });
+    let mut holds = |route: RouteId| {
+        let (when, facts) = (plan.route(route).when.as_ref(), facts.as_ref());
+        when.is_none_or(|when| facts.is_some_and(|facts| when.holds(facts, value)))
+    };
+    match plan.table.lookup(host, path, head.method, &mut holds) {
         Found::Route(_) | Found::NotFound if asks_the_server && max_forwards == Some(0) => {
             Err(Refusal::Options(MethodSet::ALL))
         }
         Found::Route(_) if max_forwards == Some(0) => {
-            Err(Refusal::Options(plan.table.allowed(&scratch.host, &scratch.path)))
+            Err(Refusal::Options(plan.table.allowed(host, path, &mut holds)))
         }
         Found::Route(route) => Ok(route),
         Found::MethodNotAllowed(methods) => Err(Refusal::MethodNotAllowed(methods)),
@@ -217,41 +239,6 @@ impl Scratch {
     }
 }
 
-/// May this client ask for anything? Its certificate was judged at the handshake, but connections
-/// live on, so its dates are looked at again: two comparisons.
-///
-/// # Errors
-/// The reason why not.
-pub fn check_client(plan: &Plan, connection: &ConnectionView<'_>) -> Result<(), Refusal> {
-    let Some(policy) = connection.policy else { return Ok(()) };
-    let verdict = connection.client.map_or(Verdict::None, |client| client.verdict);
-    match Gate::of(plan.sni.verify(policy), verdict) {
-        Gate::NoCertificate => return Err(Refusal::NoCertificate),
-        Gate::BadCertificate(failure) => return Err(Refusal::BadCertificate(failure)),
-        Gate::Pass => {}
-    }
-    let expired = verdict == Verdict::Success
-        && connection.client.is_some_and(|client| client.has_ended(connection.now));
-    if expired { Err(Refusal::CertificateExpired) } else { Ok(()) }
-}
-
-/// May it ask for this host on this connection? If a certificate means anything under either
-/// policy, the host must be of the very policy that the certificate was judged by. A host that the
-/// listener's server names do not know has no policy, and is refused where there is one (nginx does
-/// the same with its default server).
-fn check_host(plan: &Plan, connection: &ConnectionView<'_>, host: &[u8]) -> Result<(), Refusal> {
-    let Some(used) = connection.policy else { return Ok(()) };
-    if host.is_empty() {
-        // HTTP/1.0 without Host asks for nothing but what the server name said.
-        return Ok(());
-    }
-    let asked =
-        plan.server_for(connection.listener, Some(host)).map(|server| plan.sni.policy(server));
-    let matters = |policy| plan.sni.asks_for_certificate(policy);
-    let harmless = asked == Some(used) || !(matters(used) || asked.is_some_and(matters));
-    if harmless { Ok(()) } else { Err(Refusal::MisdirectedRequest) }
-}
-
 /// Only `100-continue` is known; in HTTP/1.0 no expectation means anything (RFC 9110, section
 /// 10.1.1).
 fn expects_continue(buf: &[u8], head: &RequestHead) -> Result<bool, Refusal> {
@@ -274,13 +261,18 @@ mod tests {
     use ferrule_config::model::ClientVerify::{Off, On, Optional, OptionalNoCa};
 
     use super::*;
-    use crate::identity::{ClientValues, VerifyFailure};
+    use crate::identity::{ClientValues, Verdict, VerifyFailure};
     use crate::plan::ServerId;
     use crate::plan::fixture::{config, route, server};
     use crate::wire::head::parse_request;
 
-    const PLAIN: ConnectionView<'_> =
-        ConnectionView { listener: ListenerId(0), policy: None, client: None, now: 1000 };
+    const PLAIN: ConnectionView<'_> = ConnectionView {
+        listener: ListenerId(0),
+        policy: None,
+        client: None,
+        now: 1000,
+        facts: None,
+    };
 
     fn client(verdict: Verdict, not_after: i64) -> ClientIdentity {
         let values = ClientValues::default();
@@ -292,6 +284,7 @@ mod tests {
             leaf_sha256: [0; 32],
             chain: Box::default(),
             values,
+            access: Box::default(),
         }
     }
 
@@ -424,8 +417,13 @@ mod tests {
         let status = |used: usize, host: &str| {
             let used = ServerId(u32::try_from(used).unwrap());
             let policy = Some(plan.sni.policy(used));
-            let connection =
-                ConnectionView { listener: ListenerId(1), policy, client: Some(&good), now: 1000 };
+            let connection = ConnectionView {
+                listener: ListenerId(1),
+                policy,
+                client: Some(&good),
+                now: 1000,
+                facts: None,
+            };
             let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
             let absolute = format!("GET http://{host}/ HTTP/1.1\r\nHost: a.test\r\n\r\n");
             let status = ask(&plan, &connection, &head).0.map_or_else(Refusal::status, |_| 0);
@@ -453,8 +451,13 @@ mod tests {
         let good = client(Verdict::Success, 2000);
         for (used, wanted) in [(0, None), (1, None), (2, Some(421)), (5, Some(421))] {
             let policy = Some(plan.sni.policy(ServerId(used)));
-            let connection =
-                ConnectionView { listener: ListenerId(1), policy, client: Some(&good), now: 1000 };
+            let connection = ConnectionView {
+                listener: ListenerId(1),
+                policy,
+                client: Some(&good),
+                now: 1000,
+                facts: None,
+            };
             let answer = ask(&plan, &connection, "GET / HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n").0;
             assert_eq!(answer.err().map(Refusal::status), wanted, "{used}");
         }
@@ -483,7 +486,8 @@ mod tests {
             let policy = policy.map(|server| plan.sni.policy(server));
             let at = |now| {
                 let client = Some(&identity);
-                let connection = ConnectionView { listener: ListenerId(1), policy, client, now };
+                let connection =
+                    ConnectionView { listener: ListenerId(1), policy, client, now, facts: None };
                 ask(&plan, &connection, &format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).0.err()
             };
             assert_eq!(at(2000), wanted, "{host} {verdict:?}");

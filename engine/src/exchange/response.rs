@@ -8,7 +8,7 @@
 use super::fault::Fault;
 use super::flow::Framing;
 use super::hop::{self, Nominations};
-use super::{trailers, via};
+use super::{trailers, upgrade, via};
 use crate::plan::IdentityHeaders;
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::{self, BodyLength};
@@ -28,6 +28,8 @@ pub struct Asked<'a> {
     pub version: Version,
     /// May the client connection live on, as far as the client and we are concerned?
     pub keep_alive: bool,
+    /// Did it ask for a WebSocket?
+    pub upgrade: bool,
     /// Interim responses to this request so far, this one not included.
     pub interims: u32,
     /// For the `Date` field.
@@ -52,6 +54,8 @@ pub enum ResponseStep {
         /// 15.2).
         forward: bool,
     },
+    /// The upgrade is granted ([`upgrade::granted_head`]): from here on, bytes go both ways.
+    Switch,
     /// The response.
     Final(Delivery),
 }
@@ -85,7 +89,10 @@ pub fn admit_response(
     let body = framing::response_body(buf, head, asked.method).map_err(Fault::Wire)?;
     let nominations = Nominations::of(buf, &head.fields).ok_or(Fault::TooManyNominations)?;
     if head.status < 200 {
-        // We never ask for an upgrade.
+        if asked.upgrade && upgrade::grants(buf, head) {
+            return Ok(ResponseStep::Switch);
+        }
+        // Unasked, or not what was asked for.
         if head.status == 101 {
             return Err(Fault::UnaskedUpgrade);
         }
@@ -199,7 +206,7 @@ pub fn interim_head(buf: &[u8], head: &ResponseHead, asked: &Asked<'_>, out: &mu
 
 /// The upstream's fields, minus those that end here and the one that is ours to send. Of several
 /// `Date` lines the first counts.
-fn fields(buf: &[u8], head: &ResponseHead, ours: Option<&str>, out: &mut Vec<u8>) {
+pub(super) fn fields(buf: &[u8], head: &ResponseHead, ours: Option<&str>, out: &mut Vec<u8>) {
     let nominations = Nominations::of(buf, &head.fields);
     let mut dated = false;
     for field in head.fields.as_slice() {
@@ -228,6 +235,7 @@ mod tests {
         method: Method::Get,
         version: Version::Http11,
         keep_alive: true,
+        upgrade: false,
         interims: 0,
         http_date: "Sat, 21 Nov 2026 22:55:28 GMT",
         continue_wanted: false,
@@ -362,12 +370,17 @@ mod tests {
         let interim = |forward| Ok(ResponseStep::Interim { forward });
         let continued = "HTTP/1.1 100 Continue\r\n\r\n";
         let switched = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+        let granted = "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+        let asking = Asked { upgrade: true, ..ASKED };
         for (text, asked, wanted) in [
             (hints, ASKED, interim(true)),
             (hints, old, interim(false)),
             (hints, many, Err(Fault::TooManyInterims)),
             (continued, ASKED, interim(false)),
             (switched, ASKED, Err(Fault::UnaskedUpgrade)),
+            (switched, asking, Err(Fault::UnaskedUpgrade)),
+            (granted, ASKED, Err(Fault::UnaskedUpgrade)),
+            (granted, asking, Ok(ResponseStep::Switch)),
             (continued, awaits, interim(true)),
             (continued, old_awaits, interim(false)),
         ] {

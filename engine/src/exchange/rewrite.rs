@@ -8,10 +8,11 @@
 
 use ferrule_config::model::{Expect, PassHost};
 
+use super::forwarded_cert;
 use super::hop::{self, Nominations};
 use super::refusal::Refusal;
 use super::request::Admission;
-use super::via;
+use super::{upgrade, via};
 use crate::plan::facts::RequestFacts;
 use crate::plan::forwarded::ForwardedRequest;
 use crate::plan::{Facts, ForwardedFields, NodePlan, Plan};
@@ -62,6 +63,7 @@ pub fn upstream_head(
     }
     // A connection option goes with `TE`, because `TE` ends at the next hop (section 10.1.4).
     out.extend_from_slice(match (towards.keep_alive, admission.wishes.takes_trailers) {
+        _ if admission.upgrade => upgrade::FIELDS,
         (true, false) => b"",
         (false, false) => write::CONNECTION_CLOSE,
         (true, true) => b"TE: trailers\r\nConnection: TE\r\n",
@@ -90,6 +92,7 @@ pub fn upstream_head(
     for field in route.headers.append() {
         field.render(facts, out);
     }
+    forwarded_cert::append(plan, facts, out);
     out.extend_from_slice(towards.identity_block);
     plan.identity.render_request(facts, out);
     out.extend_from_slice(write::CRLF);
@@ -253,7 +256,13 @@ mod tests {
         let buf = head.as_bytes();
         let mut scratch = Scratch::default();
         parse_request(buf, head.len(), plan.head_limits(), &mut scratch.head).unwrap();
-        let view = ConnectionView { listener: ListenerId(0), policy: None, client: None, now: 0 };
+        let view = ConnectionView {
+            listener: ListenerId(0),
+            policy: None,
+            client: None,
+            now: 0,
+            facts: None,
+        };
         let admission = admit(&plan, &view, buf, &mut scratch)?;
         let connection = fixture::connection(true);
         let client = ClientIdentity::none(&plan.wanted);
@@ -395,8 +404,13 @@ mod tests {
             let mut scratch = Scratch::default();
             let buf = head.as_bytes();
             parse_request(buf, head.len(), plan.head_limits(), &mut scratch.head).unwrap();
-            let view =
-                ConnectionView { listener: ListenerId(0), policy: None, client: None, now: 0 };
+            let view = ConnectionView {
+                listener: ListenerId(0),
+                policy: None,
+                client: None,
+                now: 0,
+                facts: None,
+            };
             let admission = admit(&plan, &view, buf, &mut scratch).unwrap();
             let node = &plan.upstream(admission.upstream).nodes[0];
             let host = upstream_host(&plan, &admission, buf, node).to_vec();

@@ -8,6 +8,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use x509_parser::asn1_rs::Tag;
 use x509_parser::extensions::GeneralName;
 
+use super::certificate::Certificate;
+
 /// The types of name that are handed out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AltKind {
@@ -70,6 +72,29 @@ pub fn of_kind(list: &[GeneralName<'_>], wanted: AltKind, out: &mut Vec<u8>) {
             separate(start, out);
             value(kind, name, out);
         }
+    }
+}
+
+/// The names of a certificate; none if it cannot be read to the end.
+#[must_use]
+pub fn of_certificate(der: &[u8]) -> Vec<GeneralName<'_>> {
+    Certificate::parse(der).and_then(|one| one.extensions.alt_names).unwrap_or_default()
+}
+
+/// The URIs that a certificate holds, one by one.
+#[must_use]
+pub fn uris_of(der: &[u8]) -> Vec<Box<[u8]>> {
+    let names_of = of_certificate(der);
+    let uris = names(&names_of).filter(|(kind, _)| *kind == AltKind::Uri);
+    uris.map(|(_, uri)| uri.into()).collect()
+}
+
+/// Appends a name without escapes.
+pub(super) fn plain(kind: AltKind, name: &[u8], out: &mut Vec<u8>) {
+    if kind == AltKind::Ip {
+        out.extend_from_slice(address(name).as_bytes());
+    } else {
+        out.extend_from_slice(name);
     }
 }
 

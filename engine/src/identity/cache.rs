@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use super::chain::{self, ClientPolicy, Judgement, Verdict};
+use super::chain::{ClientPolicy, Judgement, Verdict};
+use super::judged;
 use super::variables::Wanted;
 use super::{ClientIdentity, chain_digest};
 
@@ -13,13 +14,28 @@ const IDENTITIES_MAX: usize = 4096;
 /// Bytes of their values; a rendered chain may have two hundred thousand.
 const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Bounded; keyed by server policy and the digest of the whole chain. Only verified identities are
+/// Bounded; keyed by who asks and the digest of the whole chain. Only verified identities are
 /// held: anybody can make up others.
 #[derive(Debug, Default)]
 pub struct IdentityCache {
-    held: HashMap<(u32, [u8; 32]), Held, foldhash::fast::RandomState>,
+    held: HashMap<(Asked, [u8; 32]), Held, foldhash::fast::RandomState>,
     value_bytes: usize,
     nobody: Option<Rc<ClientIdentity>>,
+}
+
+/// Who asks who a client is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Asked {
+    /// The server object.
+    pub server: u32,
+    /// The authorities of its own that a route has, if it is one that asks.
+    pub trust: Option<u32>,
+}
+
+impl From<u32> for Asked {
+    fn from(server: u32) -> Self {
+        Self { server, trust: None }
+    }
 }
 
 #[derive(Debug)]
@@ -35,13 +51,13 @@ impl IdentityCache {
         Self::default()
     }
 
-    /// The identity behind this chain (leaf first, as DER), judged by the policy of this server.
+    /// The identity behind this chain (leaf first, as DER), judged by the policy of who asks.
     /// Without a policy nobody was asked for a certificate. Judged anew as soon as any date of the
     /// chain or of an anchor has passed since.
     #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
     pub fn get_or_make(
         &mut self,
-        server: u32,
+        asked: impl Into<Asked>,
         chain: &[&[u8]],
         policy: Option<&ClientPolicy>,
         wanted: &Wanted,
@@ -52,15 +68,17 @@ impl IdentityCache {
                 self.nobody.get_or_insert_with(|| Rc::new(ClientIdentity::none(wanted))),
             );
         };
-        let key = (server, chain_digest(chain));
+        let asked = asked.into();
+        let key = (asked, chain_digest(chain));
         if let Some(held) = self.held.get(&key)
             && (held.judgement.from..held.judgement.until).contains(&now)
         {
             return Rc::clone(&held.identity);
         }
-        let judgement = chain::judge_for_a_while(chain, policy, now);
+        let judgement = judged::judge_for_a_while(chain, policy, now);
         debug_assert!(judgement.verdict != Verdict::None, "the chain is not empty");
-        let mut identity = ClientIdentity::of(chain, judgement.verdict, wanted);
+        let own_uris = wanted.own_uris(asked.server);
+        let mut identity = ClientIdentity::shown_to(own_uris, chain, judgement.verdict, wanted);
         identity.skew = policy.clock_skew();
         identity.anchor = judgement.anchor;
         let identity = Rc::new(identity);

@@ -6,15 +6,16 @@
 //! good only if a listed anchor issued it directly. A self-signed certificate that is itself listed is
 //! good as a client too, as with OpenSSL: its holder could issue itself any other.
 
-use std::time::Duration;
+use std::sync::OnceLock;
 
 use hashbrown::HashMap;
 use ring::digest;
-use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls::pki_types::CertificateDer;
 
 use super::certificate::Certificate;
 use super::constraints::beyond_webpki;
 pub use super::failure::VerifyFailure;
+use super::opinion;
 use super::outline::Outline;
 use super::path::{self, Path, Purpose, Sources, Tests};
 use super::revocation::Revocation;
@@ -36,6 +37,10 @@ pub struct ClientPolicy {
     skew: i64,
     anchors: Anchors,
     revocation: Option<Revocation>,
+    /// Names of the listed CAs that may be revoked themselves, or are below one that may be.
+    fallen: Vec<Vec<u8>>,
+    /// [`Self::scope`], once it was asked for, and the same with the order of the anchors.
+    scopes: OnceLock<([u8; 32], [u8; 32])>,
 }
 
 /// Trust anchors, found by their subject.
@@ -125,6 +130,21 @@ impl Anchors {
             let named = self.named(list.issuer()).into_iter().filter_map(Certificate::parse);
             // The first that did is remembered by the list itself.
             let _ = named.into_iter().any(|anchor| list.is_signed_by(&anchor));
+        }
+    }
+
+    /// The names of those that a list may be about, and of those below them.
+    fn fallen(&self, revocation: &Revocation) -> Vec<Vec<u8>> {
+        let all: Vec<Outline<'_>> = self.list.iter().filter_map(|der| Outline::read(der)).collect();
+        let mut fallen: Vec<Vec<u8>> = Vec::new();
+        // Each round adds a name at least, and there are no more names than anchors.
+        loop {
+            let next = all.iter().find(|anchor| {
+                let is = |name: &[u8]| fallen.iter().any(|fallen| fallen == name);
+                !is(anchor.subject) && (revocation.may_revoke(anchor) || is(anchor.issuer))
+            });
+            let Some(next) = next else { return fallen };
+            fallen.push(next.subject.to_vec());
         }
     }
 
@@ -228,7 +248,7 @@ fn judge_path(path: &mut Path<'_>, rules: Rules<'_>) -> Result<(), VerifyFailure
         }
     } else if length > 1 && !(path.signatures_checked && beyond_webpki(&path.certificates)) {
         // An anchor itself has been examined by the walk.
-        second_opinion(path, rules)?;
+        opinion::second_opinion(path, rules)?;
     }
     // Only now is it known that these CAs are whom they say they are.
     let proven = |asked: &(usize, usize)| {
@@ -258,13 +278,22 @@ impl ClientPolicy {
     /// # Errors
     /// If an anchor is not a certificate.
     pub fn new(anchors: &[Vec<u8>], depth: u32, allow_v1: bool) -> Result<Self, PolicyError> {
-        Ok(Self { depth, allow_v1, skew: 0, anchors: Anchors::new(anchors)?, revocation: None })
+        Ok(Self {
+            depth,
+            allow_v1,
+            skew: 0,
+            anchors: Anchors::new(anchors)?,
+            revocation: None,
+            fallen: Vec::new(),
+            scopes: OnceLock::new(),
+        })
     }
 
     /// The same for clocks that may be this many seconds apart.
     #[must_use]
-    pub const fn with_clock_skew(mut self, skew: i64) -> Self {
+    pub fn with_clock_skew(mut self, skew: i64) -> Self {
         self.skew = skew;
+        self.scopes = OnceLock::new();
         self
     }
 
@@ -274,7 +303,10 @@ impl ClientPolicy {
         if let Some(revocation) = &revocation {
             self.anchors.claim(revocation);
         }
+        self.fallen =
+            revocation.as_ref().map(|lists| self.anchors.fallen(lists)).unwrap_or_default();
         self.revocation = revocation;
+        self.scopes = OnceLock::new();
         self
     }
 
@@ -308,14 +340,40 @@ impl ClientPolicy {
     /// clock skew and what is revoked.
     #[must_use]
     pub fn scope(&self) -> [u8; 32] {
-        sha256(&[
-            b"client policy",
-            &self.anchors.digest(),
-            &self.depth.to_be_bytes(),
-            &[u8::from(self.allow_v1)],
-            &self.skew.to_be_bytes(),
-            &self.revocation.as_ref().map_or([0; 32], Revocation::digest),
-        ])
+        self.scopes().0
+    }
+
+    /// The same, and the order of the anchors: to whoever comes to the same verdict by the same way.
+    #[must_use]
+    pub(super) fn exact_scope(&self) -> [u8; 32] {
+        self.scopes().1
+    }
+
+    fn scopes(&self) -> &([u8; 32], [u8; 32]) {
+        self.scopes.get_or_init(|| {
+            let scope = sha256(&[
+                b"client policy",
+                &self.anchors.digest(),
+                &self.depth.to_be_bytes(),
+                &[u8::from(self.allow_v1)],
+                &self.skew.to_be_bytes(),
+                &self.revocation.as_ref().map_or([0; 32], Revocation::digest),
+            ]);
+            let mut parts: Vec<&[u8]> = vec![&scope];
+            parts.extend(self.anchors.list.iter().map(Vec::as_slice));
+            (scope, sha256(&parts))
+        })
+    }
+
+    /// May a list be about this chain (DER) or about a listed CA above it? A first look at many, without
+    /// a signature: who is found has still to be judged, and no list is about the others.
+    #[must_use]
+    pub fn may_have_revoked(&self, chain: &[Box<[u8]>]) -> bool {
+        let Some(revocation) = &self.revocation else { return false };
+        chain.iter().filter_map(|der| Outline::read(der)).any(|certificate| {
+            revocation.may_revoke(&certificate)
+                || self.fallen.iter().any(|name| name == certificate.issuer)
+        })
     }
 
     /// What a client's chain is held against, at this moment.
@@ -365,9 +423,9 @@ fn judge_to(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Optio
     (verdict, anchor)
 }
 
-/// The same, with the time in which the verdict holds.
+/// The same, with the time in which the verdict holds; see [`super::judged`].
 #[must_use]
-pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
+pub(super) fn judge_anew(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
     let (verdict, anchor) = judge_to(chain, policy, now);
     let (mut from, mut until) = (i64::MIN, i64::MAX);
     // Of a leaf that cannot be read to the end, the dates still choose the word.
@@ -390,61 +448,6 @@ pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Ju
         }
     }
     Judgement { verdict, anchor, from, until }
-}
-
-/// webpki, given exactly the path that was found.
-fn second_opinion(path: &Path<'_>, rules: Rules<'_>) -> Result<(), VerifyFailure> {
-    let certificates = path.certificates.as_slice();
-    let (Some(leaf), Some(root)) = (certificates.first(), certificates.last()) else {
-        return Err(VerifyFailure::Unspecified);
-    };
-    let root = CertificateDer::from(root.outline.der);
-    let Ok(anchor) = webpki::anchor_from_trusted_cert(&root) else {
-        return Err(VerifyFailure::Application);
-    };
-    let anchors: [TrustAnchor<'_>; 1] = [anchor];
-    let between: Vec<CertificateDer<'_>> = certificates
-        .iter()
-        .take(certificates.len() - 1)
-        .skip(1)
-        .map(|certificate| CertificateDer::from(certificate.outline.der))
-        .collect();
-    let usage = match rules.purpose {
-        Purpose::Client => webpki::KeyUsage::client_auth(),
-        Purpose::Server => webpki::KeyUsage::server_auth(),
-    };
-    // The walk has allowed for the skew; webpki knows none, so it gets a moment at which all are valid.
-    let below = certificates.iter().take(certificates.len() - 1);
-    let (mut start, mut end) = (i64::MIN, i64::MAX);
-    for certificate in below {
-        start = start.max(certificate.not_before);
-        end = end.min(certificate.not_after.saturating_sub(1));
-    }
-    let moment = rules.clock.now.min(end).max(start);
-    let seconds = u64::try_from(moment).map_err(|_| VerifyFailure::Application)?;
-    let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    let leaf_der = CertificateDer::from(leaf.outline.der);
-    let leaf = webpki::EndEntityCert::try_from(&leaf_der).map_err(|error| word(&error))?;
-    leaf.verify_for_usage(signature::ALGORITHMS, &anchors, &between, now, usage, None, None)
-        .map(|_| ())
-        .map_err(|error| word(&error))
-}
-
-/// OpenSSL's word for what webpki found, where it has one.
-fn word(error: &webpki::Error) -> VerifyFailure {
-    match error {
-        webpki::Error::InvalidSignatureForPublicKey
-        | webpki::Error::UnsupportedSignatureAlgorithmContext(_)
-        | webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            VerifyFailure::Signature
-        }
-        webpki::Error::NameConstraintViolation => VerifyFailure::Subtree,
-        webpki::Error::PathLenConstraintViolated => VerifyFailure::PathLength,
-        webpki::Error::UnsupportedCriticalExtension => VerifyFailure::CriticalExtension,
-        webpki::Error::EndEntityUsedAsCa => VerifyFailure::InvalidCa,
-        webpki::Error::RequiredEkuNotFoundContext(_) => VerifyFailure::Purpose,
-        _ => VerifyFailure::Application,
-    }
 }
 
 /// SHA-256 over parts, each with its length in front, so that no two lists look alike.

@@ -2,6 +2,7 @@
 //!
 //! A [`ClientIdentity`] is made once per handshake and then only borrowed.
 
+pub mod allow;
 pub mod alt_names;
 pub mod cache;
 pub mod certificate;
@@ -12,8 +13,11 @@ pub mod der;
 pub mod explain;
 pub mod extensions;
 pub mod failure;
+pub mod forwarded;
+pub mod judged;
 pub mod name;
 pub mod ocsp;
+mod opinion;
 pub mod outline;
 pub mod path;
 mod render;
@@ -24,7 +28,8 @@ pub mod signature;
 pub mod time;
 pub mod variables;
 
-pub use cache::IdentityCache;
+pub use allow::{Access, Lists};
+pub use cache::{Asked, IdentityCache};
 pub use chain::{ClientPolicy, PolicyError, Verdict, judge};
 pub use failure::VerifyFailure;
 pub use variables::{ClientValue, ClientValues, Wanted};
@@ -52,6 +57,8 @@ pub struct ClientIdentity {
     pub chain: Box<[Box<[u8]>]>,
     /// Every value that the configuration uses, rendered.
     pub values: ClientValues,
+    /// What the lists of the configuration say of it, in the order of [`Wanted::list`].
+    pub access: Box<[Access]>,
 }
 
 impl ClientIdentity {
@@ -59,6 +66,17 @@ impl ClientIdentity {
     /// the verdict was, and has only those values that OpenSSL prints all the same.
     #[must_use]
     pub fn of(chain: &[&[u8]], verdict: Verdict, wanted: &Wanted) -> Self {
+        Self::shown_to(&[], chain, verdict, wanted)
+    }
+
+    /// As [`ClientIdentity::of`], shown to somebody whose own certificate holds these URIs.
+    #[must_use]
+    pub fn shown_to(
+        own_uris: &[Box<[u8]>],
+        chain: &[&[u8]],
+        verdict: Verdict,
+        wanted: &Wanted,
+    ) -> Self {
         let Some((leaf_der, rest)) = chain.split_first() else { return Self::none(wanted) };
         let leaf_sha256 = sha256(leaf_der);
         let kept = chain.iter().map(|der| Box::from(*der)).collect();
@@ -77,6 +95,7 @@ impl ClientIdentity {
                 leaf_sha256,
                 chain: kept,
                 values,
+                access: wanted.access(None, verdict),
             };
         };
         let validity = (
@@ -84,9 +103,10 @@ impl ClientIdentity {
             leaf.not_after.seconds_lenient().unwrap_or(0),
         );
         let alt_names = certificate.and_then(|one| one.extensions.alt_names).unwrap_or_default();
-        let rendering = Rendering { leaf, alt_names, rest, leaf_sha256 };
+        let rendering = Rendering { leaf, alt_names, rest, leaf_sha256, own_uris };
         let values = ClientValues::render(Some(&rendering), verdict, wanted);
-        Self { verdict, anchor: None, validity, skew: 0, leaf_sha256, chain: kept, values }
+        let access = wanted.access(Some(&rendering), verdict);
+        Self { verdict, anchor: None, validity, skew: 0, leaf_sha256, chain: kept, values, access }
     }
 
     /// Nobody: no certificate was sent, or none was asked for.
@@ -100,7 +120,14 @@ impl ClientIdentity {
             leaf_sha256: [0; 32],
             chain: Box::default(),
             values: ClientValues::render(None, Verdict::None, wanted),
+            access: wanted.access(None, Verdict::None),
         }
+    }
+
+    /// What this list says of it. A list of another configuration allows nobody.
+    #[must_use]
+    pub fn access(&self, list: usize) -> Access {
+        self.access.get(list).copied().unwrap_or(Access::NotAllowed)
     }
 
     /// Is its end over?

@@ -4,7 +4,7 @@
 //! (`X509_NAME_oneline`), or one attribute's value. Control bytes leave escaped or not at all.
 
 use super::der::{self, Element, Reader, tag};
-use super::short_names::short_name;
+use super::short_names::{is_short_name, short_name};
 
 /// One attribute of a name.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,36 @@ struct Attribute<'a> {
     value: Element<'a>,
     /// Stands in the same relative name as the attribute before it.
     joined: bool,
+}
+
+/// Which attribute is meant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Selector {
+    /// By OpenSSL's short name, in lower case.
+    Short(Box<str>),
+    /// By its object identifier in dotted numbers.
+    Dotted(Box<str>),
+}
+
+impl Selector {
+    /// A short name in lower case, or dotted numbers; `None` if there is no such attribute.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        if is_short_name(name) {
+            return Some(Self::Short(name.into()));
+        }
+        let numbers = name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        (numbers && name.contains('.')).then(|| Self::Dotted(name.into()))
+    }
+
+    fn is(&self, oid: &[u8]) -> bool {
+        match self {
+            Self::Short(wanted) => {
+                short_name(oid).is_some_and(|name| name.eq_ignore_ascii_case(wanted))
+            }
+            Self::Dotted(wanted) => der::dotted(oid).is_some_and(|oid| *oid == **wanted),
+        }
+    }
 }
 
 /// How many bytes one character of a string type takes.
@@ -75,25 +105,34 @@ pub fn one_line(name: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the first value of the attribute with this lower-case short name, as UTF-8. A value
-/// with a control character (NUL above all) is passed over in silence: it has no safe form.
-pub fn attribute(name: &[u8], lower_case: &str, out: &mut Vec<u8>) {
+/// Appends the first value of this attribute, as UTF-8. A value with a control character (NUL above
+/// all) is passed over in silence: it has no safe form.
+pub fn attribute(name: &[u8], selector: &Selector, out: &mut Vec<u8>) {
     let Some(attributes) = attributes(name) else { return };
-    let start = out.len();
-    let wanted = attributes.iter().find(|attribute| {
-        short_name(attribute.oid).is_some_and(|name| name.eq_ignore_ascii_case(lower_case))
-    });
-    let Some(wanted) = wanted else { return };
-    let Some(width) = width(wanted.value.tag) else { return };
-    let clean = each_character(wanted.value.content, width, |bytes, _, _| {
-        out.extend_from_slice(bytes);
-    });
-    let safe = out.get(start..).is_some_and(|value| {
-        str::from_utf8(value).is_ok_and(|text| !text.chars().any(char::is_control))
-    });
-    if !(clean && safe) {
-        out.truncate(start);
+    let wanted = attributes.iter().find(|attribute| selector.is(attribute.oid));
+    if let Some(value) = wanted.and_then(|wanted| safe_text(wanted.value)) {
+        out.extend_from_slice(value.as_bytes());
     }
+}
+
+/// Every value of this attribute that has a safe form, in the order of the encoding.
+#[must_use]
+pub fn safe_values(name: &[u8], selector: &Selector) -> Vec<String> {
+    let list = attributes(name).unwrap_or_default();
+    let wanted = list.iter().filter(|attribute| selector.is(attribute.oid));
+    wanted.filter_map(|attribute| safe_text(attribute.value)).collect()
+}
+
+/// Has the name this attribute with exactly this value?
+#[must_use]
+pub fn has_value(name: &[u8], selector: &Selector, wanted: &str) -> bool {
+    safe_values(name, selector).iter().any(|value| value == wanted)
+}
+
+/// A value as text, if it is one and holds no control character.
+fn safe_text(value: Element<'_>) -> Option<String> {
+    let text = String::from_utf8(text(value)?).ok()?;
+    (!text.chars().any(char::is_control)).then_some(text)
 }
 
 /// Can OpenSSL read the name? Its values are of the types that names are made of, and those with

@@ -5,12 +5,13 @@ use x509_parser::extensions::GeneralName;
 
 use super::alt_names::{self, AltKind};
 use super::chain::Verdict;
-use super::name;
+use super::forwarded::{self, XfccKey};
+use super::name::{self, Selector};
 use super::outline::Outline;
 use super::variables::ClientValue;
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-const LOWER: &[u8; 16] = b"0123456789abcdef";
+pub(super) const LOWER: &[u8; 16] = b"0123456789abcdef";
 const UPPER: &[u8; 16] = b"0123456789ABCDEF";
 /// Base64 characters on a line of PEM.
 const PEM_LINE: usize = 64;
@@ -26,11 +27,18 @@ pub(super) struct Rendering<'a> {
     pub(super) rest: &'a [&'a [u8]],
     /// SHA-256 of the leaf.
     pub(super) leaf_sha256: [u8; 32],
+    /// The URIs of our own certificate.
+    pub(super) own_uris: &'a [Box<[u8]>],
 }
 
 impl Rendering<'_> {
     /// Appends this value.
-    pub(super) fn write(&self, value: ClientValue, verdict: Verdict, out: &mut Vec<u8>) {
+    pub(super) fn write(
+        &self,
+        value: ClientValue,
+        (verdict, xfcc): (Verdict, &[XfccKey]),
+        out: &mut Vec<u8>,
+    ) {
         let leaf = &self.leaf;
         match value {
             ClientValue::Verify | ClientValue::Attribute(_) => {}
@@ -61,20 +69,27 @@ impl Rendering<'_> {
             ClientValue::SpiffeId
             | ClientValue::CertRfc9440
             | ClientValue::ChainRfc9440
-            | ClientValue::Xfcc => {
+            | ClientValue::Xfcc
+            | ClientValue::TraefikCert
+            | ClientValue::TraefikInfo => {
                 if verdict == Verdict::Success {
-                    self.write_proven(value, out);
+                    self.write_proven(value, xfcc, out);
                 }
             }
         }
     }
 
     /// Appends the first value of a subject attribute.
-    pub(super) fn write_attribute(&self, lower_case: &str, out: &mut Vec<u8>) {
-        name::attribute(self.leaf.subject, lower_case, out);
+    pub(super) fn write_attribute(&self, selector: &Selector, out: &mut Vec<u8>) {
+        name::attribute(self.leaf.subject, selector, out);
     }
 
-    fn write_proven(&self, value: ClientValue, out: &mut Vec<u8>) {
+    /// The leaf, and what came behind it.
+    pub(super) fn chain(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(self.leaf.der).chain(self.rest.iter().copied())
+    }
+
+    fn write_proven(&self, value: ClientValue, xfcc: &[XfccKey], out: &mut Vec<u8>) {
         match value {
             ClientValue::SpiffeId => {
                 let id = alt_names::spiffe_id(&self.alt_names).unwrap_or_default();
@@ -89,25 +104,9 @@ impl Rendering<'_> {
                     byte_sequence(der, out);
                 }
             }
-            _ => self.write_xfcc(out),
-        }
-    }
-
-    /// One element of Envoy's `X-Forwarded-Client-Cert`: Hash, Subject, then URI and DNS names.
-    fn write_xfcc(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"Hash=");
-        hex(&self.leaf_sha256, LOWER, out);
-        out.extend_from_slice(b";Subject=\"");
-        // RFC 2253 has escaped the quotation marks.
-        name::rfc2253(self.leaf.subject, out);
-        out.push(b'"');
-        for (wanted, key) in [(AltKind::Uri, &b";URI="[..]), (AltKind::Dns, b";DNS=")] {
-            for (kind, name) in alt_names::names(&self.alt_names) {
-                if kind == wanted {
-                    out.extend_from_slice(key);
-                    quoted(name, out);
-                }
-            }
+            ClientValue::TraefikCert => forwarded::traefik_cert(self, out),
+            ClientValue::TraefikInfo => forwarded::traefik_info(self, out),
+            _ => forwarded::xfcc(self, xfcc, out),
         }
     }
 }
@@ -132,7 +131,7 @@ pub(super) fn serial(content: &[u8], out: &mut Vec<u8>) {
 }
 
 /// `-----BEGIN CERTIFICATE-----` and so on, with a line feed at the end.
-fn pem(der: &[u8]) -> Vec<u8> {
+pub(super) fn pem(der: &[u8]) -> Vec<u8> {
     let mut body = Vec::with_capacity(der.len().div_ceil(3) * 4);
     base64(der, &mut body);
     let mut out = b"-----BEGIN CERTIFICATE-----\n".to_vec();
@@ -155,7 +154,7 @@ fn folded(pem: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Everything but unreserved characters in hexadecimal.
-fn percent(text: &[u8], out: &mut Vec<u8>) {
+pub(super) fn percent(text: &[u8], out: &mut Vec<u8>) {
     for byte in text {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(*byte),
@@ -174,30 +173,14 @@ fn byte_sequence(der: &[u8], out: &mut Vec<u8>) {
     out.push(b':');
 }
 
-/// In quotation marks if it holds what separates elements, pairs or values.
-fn quoted(value: &[u8], out: &mut Vec<u8>) {
-    if !value.iter().any(|byte| matches!(byte, b',' | b';' | b'=' | b'"')) {
-        out.extend_from_slice(value);
-        return;
-    }
-    out.push(b'"');
-    for byte in value {
-        if matches!(byte, b'"' | b'\\') {
-            out.push(b'\\');
-        }
-        out.push(*byte);
-    }
-    out.push(b'"');
-}
-
-fn hex(bytes: &[u8], digits: &[u8; 16], out: &mut Vec<u8>) {
+pub(super) fn hex(bytes: &[u8], digits: &[u8; 16], out: &mut Vec<u8>) {
     for byte in bytes {
         out.push(digits[usize::from(byte >> 4)]);
         out.push(digits[usize::from(byte & 15)]);
     }
 }
 
-fn base64(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn base64(bytes: &[u8], out: &mut Vec<u8>) {
     for chunk in bytes.chunks(3) {
         let at = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
         let bits = (at(0) << 16) | (at(1) << 8) | at(2);
@@ -240,11 +223,5 @@ mod tests {
             assert_eq!(written(|out| base64(bytes.as_bytes(), out)), expected);
         }
         assert_eq!(written(|out| percent(b"a+/=\n~", out)), "a%2B%2F%3D%0A~");
-    }
-
-    #[test]
-    fn xfcc_values_are_quoted_where_needed() {
-        assert_eq!(written(|out| quoted(b"spiffe://a/b", out)), "spiffe://a/b");
-        assert_eq!(written(|out| quoted(b"a;b=\"c", out)), "\"a;b=\\\"c\"");
     }
 }

@@ -13,6 +13,7 @@ use super::chain::sha256;
 use super::crl::{self, Crl};
 use super::der::{self, Reader, tag};
 use super::failure::VerifyFailure;
+use super::outline::Outline;
 use super::time::Clock;
 
 /// Lists, found by their issuer, and what it means if one is old or not there.
@@ -103,6 +104,15 @@ impl Revocation {
             (Some(list), Some(issuer)) => list.is_signed_by(issuer),
             _ => false,
         }
+    }
+
+    /// Is its serial number on any list of the issuer that it names? A first look at many: of scopes,
+    /// dates and signatures nothing is known yet.
+    #[must_use]
+    pub fn may_revoke(&self, certificate: &Outline<'_>) -> bool {
+        let named = self.by_issuer.get(certificate.issuer).map_or(&[][..], Vec::as_slice);
+        let mut lists = named.iter().filter_map(|at| self.lists.get(*at));
+        lists.any(|list| list.revokes(certificate.serial))
     }
 
     /// Looks every certificate up. The lists' signatures are left to [`Self::is_proven`].

@@ -3,9 +3,11 @@
 //! Only [`ClientValue::Cert`] and [`ClientValue::RawCert`] hold line feeds (they are for logs);
 //! every other value is free of control bytes.
 
+use super::allow::{Access, Lists};
 use super::chain::Verdict;
+use super::forwarded::XfccKey;
+use super::name::Selector;
 use super::render::Rendering;
-use super::short_names;
 
 /// A value that comes from the client's certificate.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -56,13 +58,17 @@ pub enum ClientValue {
     ChainRfc9440,
     /// `$ssl_client_xfcc`: of a verified client only
     Xfcc,
+    /// `$ssl_client_cert_traefik`: of a verified client only
+    TraefikCert,
+    /// `$ssl_client_info_traefik`: of a verified client only
+    TraefikInfo,
     /// `$ssl_client_s_dn_NAME`: by position, see [`Wanted::attribute`]
     Attribute(u16),
 }
 
 impl ClientValue {
     /// Every value but the attributes, in the order of their positions.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Verify,
         Self::Fingerprint,
         Self::FingerprintSha256,
@@ -86,6 +92,8 @@ impl ClientValue {
         Self::CertRfc9440,
         Self::ChainRfc9440,
         Self::Xfcc,
+        Self::TraefikCert,
+        Self::TraefikInfo,
     ];
 
     /// Where its span is.
@@ -115,6 +123,8 @@ impl ClientValue {
             Self::CertRfc9440 => 20,
             Self::ChainRfc9440 => 21,
             Self::Xfcc => 22,
+            Self::TraefikCert => 23,
+            Self::TraefikInfo => 24,
         }
     }
 }
@@ -123,7 +133,10 @@ impl ClientValue {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Wanted {
     bits: u32,
-    attributes: Vec<String>,
+    attributes: Vec<(String, Selector)>,
+    lists: Vec<Lists>,
+    xfcc: Vec<XfccKey>,
+    own_uris: Vec<Vec<Box<[u8]>>>,
 }
 
 impl Wanted {
@@ -134,18 +147,59 @@ impl Wanted {
         }
     }
 
-    /// Adds the subject attribute with this OpenSSL short name in lower case, and says how to ask
-    /// for it. `None` if there is no such name.
-    pub fn attribute(&mut self, lower_case: &str) -> Option<ClientValue> {
-        if !short_names::is_short_name(lower_case) {
-            return None;
-        }
-        let known = self.attributes.iter().position(|name| name == lower_case);
+    /// Adds the subject attribute with this OpenSSL short name in lower case, or with these dotted
+    /// numbers, and says how to ask for it. `None` if there is no such attribute.
+    pub fn attribute(&mut self, name: &str) -> Option<ClientValue> {
+        let selector = Selector::new(name)?;
+        let known = self.attributes.iter().position(|(known, _)| known == name);
         let index = known.unwrap_or_else(|| {
-            self.attributes.push(lower_case.to_owned());
+            self.attributes.push((name.to_owned(), selector));
             self.attributes.len() - 1
         });
         u16::try_from(index).ok().map(ClientValue::Attribute)
+    }
+
+    /// Adds lists that every client is held against, and says how to ask for the answer.
+    pub fn list(&mut self, lists: Lists) -> usize {
+        self.lists.iter().position(|known| *known == lists).unwrap_or_else(|| {
+            self.lists.push(lists);
+            self.lists.len() - 1
+        })
+    }
+
+    /// Has it the same lists in the same places? Then answers of one are answers of the other.
+    #[must_use]
+    pub fn has_lists_of(&self, other: &Self) -> bool {
+        self.lists == other.lists
+    }
+
+    /// What all lists say of a certificate.
+    pub(super) fn access(
+        &self,
+        rendering: Option<&Rendering<'_>>,
+        verdict: Verdict,
+    ) -> Box<[Access]> {
+        self.lists.iter().map(|lists| lists.judge_rendering(rendering, verdict)).collect()
+    }
+
+    /// What elements of `X-Forwarded-Client-Cert` say, in Envoy's order; Envoy's usual without.
+    pub fn set_xfcc(&mut self, keys: Vec<XfccKey>) {
+        self.xfcc = keys;
+    }
+
+    fn xfcc(&self) -> &[XfccKey] {
+        if self.xfcc.is_empty() { &XfccKey::DEFAULT } else { &self.xfcc }
+    }
+
+    /// The URIs of our own certificates, by server object.
+    pub fn set_own_uris(&mut self, own_uris: Vec<Vec<Box<[u8]>>>) {
+        self.own_uris = own_uris;
+    }
+
+    /// The URIs of what this server object presents.
+    #[must_use]
+    pub fn own_uris(&self, server: u32) -> &[Box<[u8]>] {
+        self.own_uris.get(server as usize).map_or(&[], Vec::as_slice)
     }
 
     /// Is this value to be rendered?
@@ -185,14 +239,14 @@ impl ClientValues {
                 } else if value == ClientValue::Verify {
                     write_verdict(verdict, out);
                 } else if let Some(rendering) = rendering {
-                    rendering.write(value, verdict, out);
+                    rendering.write(value, (verdict, wanted.xfcc()), out);
                 }
             });
         }
-        for name in &wanted.attributes {
+        for (_, selector) in &wanted.attributes {
             span(&mut buffer, &mut |out| {
                 if let Some(rendering) = rendering {
-                    rendering.write_attribute(name, out);
+                    rendering.write_attribute(selector, out);
                 }
             });
         }
@@ -245,6 +299,7 @@ mod tests {
         assert_eq!(wanted.attribute("ou"), Some(ClientValue::Attribute(1)));
         assert_eq!(wanted.attribute("cn"), Some(ClientValue::Attribute(0)));
         assert_eq!(wanted.attribute("CN"), None);
+        assert_eq!(wanted.attribute("nothing"), None);
         assert!(wanted.has(ClientValue::Attribute(1)) && !wanted.has(ClientValue::Attribute(2)));
     }
 

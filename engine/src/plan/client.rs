@@ -1,10 +1,11 @@
 //! Which variable is which value of a client certificate.
 
 use ferrule_config::Config;
-use ferrule_config::model::AccessFormat;
+use ferrule_config::model::{self, AccessFormat};
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_config::{Place, Problem, Problems};
 
+use crate::identity::forwarded::XfccKey;
 use crate::identity::{ClientValue, Wanted};
 
 /// The value of the client's certificate that a variable means, and a note that it is wanted.
@@ -12,12 +13,14 @@ pub(super) fn client_value(variable: &Variable, wanted: &mut Wanted) -> Option<C
     let value = match variable {
         Variable::SslClientCert => ClientValue::Cert,
         Variable::SslClientCertRfc9440 => ClientValue::CertRfc9440,
+        Variable::SslClientCertTraefik => ClientValue::TraefikCert,
         Variable::SslClientChainRfc9440 => ClientValue::ChainRfc9440,
         Variable::SslClientEscapedCert => ClientValue::EscapedCert,
         Variable::SslClientFingerprint => ClientValue::Fingerprint,
         Variable::SslClientFingerprintSha256 => ClientValue::FingerprintSha256,
         Variable::SslClientIDn => ClientValue::IDn,
         Variable::SslClientIDnLegacy => ClientValue::IDnLegacy,
+        Variable::SslClientInfoTraefik => ClientValue::TraefikInfo,
         Variable::SslClientRawCert => ClientValue::RawCert,
         Variable::SslClientSDn => ClientValue::SDn,
         Variable::SslClientSDnAttribute(name) => return wanted.attribute(name),
@@ -38,6 +41,20 @@ pub(super) fn client_value(variable: &Variable, wanted: &mut Wanted) -> Option<C
     };
     wanted.add(value);
     Some(value)
+}
+
+/// The keys of our elements of `X-Forwarded-Client-Cert`.
+pub(super) fn xfcc_keys(keys: &[model::XfccKey]) -> Vec<XfccKey> {
+    let key = |key: &model::XfccKey| match key {
+        model::XfccKey::By => XfccKey::By,
+        model::XfccKey::Hash => XfccKey::Hash,
+        model::XfccKey::Cert => XfccKey::Cert,
+        model::XfccKey::Chain => XfccKey::Chain,
+        model::XfccKey::Subject => XfccKey::Subject,
+        model::XfccKey::Uri => XfccKey::Uri,
+        model::XfccKey::Dns => XfccKey::Dns,
+    };
+    keys.iter().map(key).collect()
 }
 
 /// Does a variable come from the client's certificate or from its TLS session?

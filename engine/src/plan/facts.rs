@@ -41,6 +41,21 @@ pub struct ConnectionFacts {
     pub serial: u64,
     /// `$connection_requests`: requests so far, the current one included.
     pub requests: u64,
+    /// What a PROXY protocol header has replaced; `None` if there was none, or it named no client.
+    pub proxied: Option<Box<ProxiedFacts>>,
+}
+
+/// Beside a client that a PROXY protocol header has named.
+#[derive(Clone, Debug, Default)]
+pub struct ProxiedFacts {
+    /// `$proxy_protocol_server_addr`
+    pub server_addr: String,
+    /// `$proxy_protocol_server_port`
+    pub server_port: String,
+    /// `$realip_remote_addr`: who sent the header.
+    pub peer_addr: String,
+    /// `$realip_remote_port`
+    pub peer_port: String,
 }
 
 /// Numbers that a client offered in its hello; rendered only where a template asks for them.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    Answers, ClientAuth, ClientVerify, Config, Expect, Forwarded, HeaderOps, HeaderValue,
-    HostPattern, Http, IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node, NodeAddress,
-    OnRevoke, Pacing, PassHost, Pem, PemSource, Protocols, Reject, Route, Runtime, Scheme, Server,
-    Upstream, UpstreamTimeout, UriPattern,
+    Answers, ClientAuth, ClientLists, ClientVerify, Config, Expect, Forwarded, HeaderOps,
+    HeaderValue, HostPattern, Http, IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node,
+    NodeAddress, OnRevoke, Pacing, PassHost, Pem, PemSource, Protocols, Reject, Route, Runtime,
+    Scheme, Server, Upstream, UpstreamTimeout, UriPattern, Xfcc,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -32,6 +32,7 @@ pub(crate) fn config() -> Config {
         tls,
         handshake_timeout: MINUTE,
         fallback_sni: None,
+        proxy_protocol: None,
     };
     Config {
         file: "ferrule.toml".into(),
@@ -70,6 +71,8 @@ pub(crate) fn config() -> Config {
             handshake_failures: true,
         },
         identity_headers: Vec::new(),
+        xfcc: Xfcc::default(),
+        trusts: Vec::new(),
         listens: vec![listen(9080, false), listen(9443, true)],
         metrics: None,
         admin: None,
@@ -95,6 +98,7 @@ pub(crate) fn upstream(pass_host: PassHost, scheme: Scheme) -> Upstream {
         timeout: TIMEOUT,
         pool: KeepalivePool { size: 8, idle_timeout: MINUTE, requests: 1000 },
         tls: None,
+        proxy_protocol: None,
     }
 }
 
@@ -116,7 +120,10 @@ pub(crate) fn route(hosts: &[&str], uris: &[&str]) -> Route {
         upstream: 0,
         strip_prefix: None,
         timeout: None,
+        websocket: false,
         client_max_body_size: None,
+        when: None,
+        clients: Vec::new(),
         headers: Vec::new(),
     }
 }
@@ -156,6 +163,8 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
             revocation: None,
             send_ca_names: true,
             explain: false,
+            lists: ClientLists::default(),
+            exempt: Vec::new(),
         }),
     }
 }
@@ -185,5 +194,6 @@ pub(crate) fn connection(tls: bool) -> ConnectionFacts {
         tls,
         serial: 5,
         requests: 2,
+        proxied: None,
     }
 }

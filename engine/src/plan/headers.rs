@@ -5,13 +5,16 @@
 //! for a request is a set of names whose copies from the client go, and a list of fields to append.
 
 use ferrule_config::Config;
-use ferrule_config::model::{HeaderOps, HeaderValue, Traceparent};
+use ferrule_config::model::{HeaderOps, HeaderValue, Traceparent, XfccMode};
 use ferrule_config::template::{Piece, Template as Written, Variable};
 
 use super::facts::Facts;
 use super::forwarded::Silenced;
 use super::names::{NameSet, StripSet};
 use super::template::{Compiler, Template, uses_session};
+
+/// Envoy's field.
+pub const XFCC: &str = "X-Forwarded-Client-Cert";
 
 /// A field to append.
 #[derive(Debug)]
@@ -107,15 +110,29 @@ pub struct IdentityHeaders {
     strip: StripSet,
     connection: Vec<FieldPlan>,
     request: Vec<FieldPlan>,
+    /// What is done about a client's `X-Forwarded-Client-Cert`.
+    pub xfcc: XfccMode,
 }
 
 impl IdentityHeaders {
-    pub(super) fn build(fields: &[HeaderValue], strip: StripSet, compiler: &mut Compiler) -> Self {
-        let (connection, request) = fields
+    pub(super) fn build(config: &Config, strip: StripSet, compiler: &mut Compiler) -> Self {
+        let xfcc = config.xfcc.mode;
+        let element = HeaderValue {
+            place: ferrule_config::Place::default(),
+            name: XFCC.to_owned(),
+            value: Written { pieces: vec![Piece::Variable(Variable::SslClientXfcc)] },
+        };
+        if xfcc == XfccMode::AppendForward {
+            // Appended by the request; nobody else may have asked for it.
+            compiler.compile(&element.value);
+        }
+        let (connection, request) = config
+            .identity_headers
             .iter()
+            .chain((xfcc == XfccMode::SanitizeSet).then_some(&element))
             .map(|field| FieldPlan::build(field, compiler))
             .partition(|field| field.value.is_connection_scoped());
-        Self { strip, connection, request }
+        Self { strip, connection, request, xfcc }
     }
 
     /// May a client's field of this name never reach an upstream?
@@ -163,7 +180,8 @@ pub(super) fn marks(config: &Config) -> Option<HeaderOps> {
 pub(super) fn strip_set(config: &Config) -> StripSet {
     let mut strip = StripSet::default();
     strip.insert_prefix("X-SSL-Client-");
-    strip.insert("X-Forwarded-Client-Cert");
+    strip.insert(XFCC);
+    strip.insert_prefix("X-Forwarded-Tls-Client-Cert");
     strip.insert("Client-Cert");
     strip.insert("Client-Cert-Chain");
     for field in &config.identity_headers {

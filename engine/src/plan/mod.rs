@@ -5,8 +5,11 @@
 //! what its headers become ([`headers`], [`template`]), and where it goes ([`upstream`]).
 //! Ids index the plan that gave them out, and no other one.
 
+pub mod access;
 mod access_log;
+mod arguments;
 mod client;
+pub mod condition;
 pub mod error_pages;
 pub mod facts;
 #[cfg(test)]
@@ -28,6 +31,8 @@ use ferrule_config::{Config, Problems};
 use crate::identity::Wanted;
 use crate::wire::limits::HeadLimits;
 
+pub use access::{Forbidden, RouteAccess, TrustId};
+pub use condition::Condition;
 pub use facts::Facts;
 pub use forwarded::ForwardedFields;
 pub use gate::Gate;
@@ -106,22 +111,31 @@ pub struct RoutePlan {
     pub strip_prefix: Option<Box<[u8]>>,
     /// The route's own, or its upstream's.
     pub timeout: ferrule_config::model::UpstreamTimeout,
+    /// Are upgrades to WebSocket forwarded?
+    pub websocket: bool,
     /// Bytes of a request body; `None` is unlimited.
     pub client_max_body_size: Option<u64>,
     /// What happens to request fields.
     pub headers: HeaderRules,
+    /// What else it asks of a request.
+    pub when: Option<Condition>,
+    /// Who may take it.
+    pub access: RouteAccess,
 }
 
 impl Plan {
     /// Compiles a checked configuration.
     #[must_use]
     pub fn build(config: &Config) -> Self {
-        let sni = SniTable::build(&config.servers);
+        let mut sni = SniTable::build(&config.servers);
         let mut compiler = Compiler::new(config.http.underscores_in_headers);
+        sni.compile_lists(compiler.wanted());
+        compiler.wanted().set_xfcc(client::xfcc_keys(&config.xfcc.keys));
         let strip = headers::strip_set(config);
         compiler.hide(&strip);
-        let identity = IdentityHeaders::build(&config.identity_headers, strip, &mut compiler);
-        let upstreams: Vec<_> = config.upstreams.iter().map(UpstreamPlan::build).collect();
+        let identity = IdentityHeaders::build(config, strip, &mut compiler);
+        let build = |upstream| UpstreamPlan::build(upstream, &mut compiler);
+        let upstreams: Vec<_> = config.upstreams.iter().map(build).collect();
         // First, so that what the operator does to the same fields comes after it.
         let marked: Vec<_> = headers::marks(config).into_iter().collect();
         let routes = config
@@ -134,12 +148,15 @@ impl Plan {
                     upstream: UpstreamId(index(route.upstream)),
                     strip_prefix: route.strip_prefix.as_ref().map(|text| text.as_bytes().into()),
                     timeout: route.timeout.or(inherited).unwrap_or(upstream::TIMEOUT_DEFAULT),
+                    websocket: route.websocket,
                     client_max_body_size: route.client_max_body_size,
                     headers: HeaderRules::build(
                         &[marked.as_slice(), &route.headers].concat(),
                         &mut compiler,
                     )
                     .silence(&identity),
+                    when: route.when.as_ref().map(|when| Condition::build(when, &mut compiler)),
+                    access: RouteAccess::build(&route.clients, compiler.wanted()),
                 }
             })
             .collect();

@@ -2,8 +2,8 @@
 //!
 //! The order is APISIX's (`radixtree_host_uri`): an exact host before the longest wildcard before
 //! routes without a host; within a host the exact path before the longest prefix; within a path the
-//! higher `priority`, then the earlier in the file. A candidate whose methods do not fit is passed
-//! over for the next one, down to the least specific. If something fitted but for its methods, the
+//! higher `priority`, then the earlier in the file. A candidate whose methods or conditions do not fit
+//! is passed over for the next one, down to the least specific. If something fitted but for its methods, the
 //! answer is 405 (with what would have fitted), otherwise 404.
 //!
 //! A wildcard host covers one label or more, as in APISIX. (Server names for TLS are another table,
@@ -63,6 +63,8 @@ struct Candidate {
     priority: i32,
     methods: MethodSet,
     route: RouteId,
+    /// It asks for more.
+    conditional: bool,
 }
 
 impl RouteTable {
@@ -75,6 +77,7 @@ impl RouteTable {
                 priority: route.priority,
                 methods: MethodSet::of(&route.methods),
                 route: RouteId(index(at)),
+                conditional: route.when.is_some(),
             };
             if route.hosts.is_empty() {
                 table.any.add(&route.uris, candidate);
@@ -98,10 +101,17 @@ impl RouteTable {
         table
     }
 
-    /// The route of a request: host without port, path normalised.
+    /// The route of a request: host without port, path normalised. Of a route that asks for more,
+    /// `holds` says whether the request is what it asks for.
     #[must_use]
-    pub fn lookup(&self, host: &[u8], path: &[u8], method: Method) -> Found {
-        let mut search = Search { path, method, allowed: MethodSet::EMPTY };
+    pub fn lookup(
+        &self,
+        host: &[u8],
+        path: &[u8],
+        method: Method,
+        holds: &mut dyn FnMut(RouteId) -> bool,
+    ) -> Found {
+        let mut search = Search { path, method, holds, allowed: MethodSet::EMPTY };
         let found = self.search_host(host, &mut search).or_else(|| self.any.search(&mut search));
         match found {
             Some(route) => Found::Route(route),
@@ -113,8 +123,14 @@ impl RouteTable {
     /// Every method that some route takes for this host and path. One lookup for each: only OPTIONS
     /// that goes no further asks for it.
     #[must_use]
-    pub fn allowed(&self, host: &[u8], path: &[u8]) -> MethodSet {
-        let taken = |method| matches!(self.lookup(host, path, method), Found::Route(_));
+    pub fn allowed(
+        &self,
+        host: &[u8],
+        path: &[u8],
+        holds: &mut dyn FnMut(RouteId) -> bool,
+    ) -> MethodSet {
+        let mut taken =
+            |method| matches!(self.lookup(host, path, method, &mut *holds), Found::Route(_));
         let methods = METHODS.iter().map(|(method, _)| *method).filter(|method| taken(*method));
         methods.fold(MethodSet::EMPTY, |set, method| MethodSet(set.0 | bit(method)))
     }
@@ -143,6 +159,7 @@ impl RouteTable {
 struct Search<'a> {
     path: &'a [u8],
     method: Method,
+    holds: &'a mut dyn FnMut(RouteId) -> bool,
     /// What the candidates passed over would have allowed.
     allowed: MethodSet,
 }
@@ -150,6 +167,9 @@ struct Search<'a> {
 impl Search<'_> {
     fn pick(&mut self, routes: &[Candidate]) -> Option<RouteId> {
         for candidate in routes {
+            if candidate.conditional && !(self.holds)(candidate.route) {
+                continue;
+            }
             if candidate.methods.contains(self.method) {
                 return Some(candidate.route);
             }
@@ -313,7 +333,7 @@ mod tests {
     }
 
     fn get(table: &RouteTable, host: &str, path: &str) -> Option<u32> {
-        match table.lookup(host.as_bytes(), path.as_bytes(), Method::Get) {
+        match table.lookup(host.as_bytes(), path.as_bytes(), Method::Get, &mut |_| true) {
             Found::Route(route) => Some(route.0),
             Found::MethodNotAllowed(_) | Found::NotFound => None,
         }
@@ -358,7 +378,7 @@ mod tests {
             with(route(&[], &["/a"]), &["PUT"], 0),
             with(route(&[], &["/a*"]), &["GET", "PURGE"], 0),
         ]);
-        let lookup = |path: &[u8], method| table.lookup(b"h", path, method);
+        let lookup = |path: &[u8], method| table.lookup(b"h", path, method, &mut |_| true);
         assert_eq!(lookup(b"/a", Method::Post), Found::Route(RouteId(0)));
         assert_eq!(lookup(b"/a", Method::Put), Found::Route(RouteId(1)));
         assert_eq!(lookup(b"/a", Method::Get), Found::Route(RouteId(2)));

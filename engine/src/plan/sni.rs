@@ -9,12 +9,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientVerify, CrlExpired, CrlMissing, HostPattern, Pem, PemSource, Reject, Server,
+    ClientAuth, ClientLists, ClientVerify, CrlExpired, CrlMissing, HostPattern, Pem, PemSource,
+    Reject, Server,
 };
+use ferrule_config::pattern::Pattern;
 use hashbrown::HashMap;
 
 use super::names::Lower;
-use super::{PolicyId, ServerId, index};
+use super::{PolicyId, ServerId, access, index};
+use crate::identity::{ClientIdentity, Wanted};
 
 type Names = HashMap<Box<[u8]>, ServerId, foldhash::fast::FixedState>;
 
@@ -29,6 +32,8 @@ pub struct SniTable {
     policies: Vec<PolicyId>,
     /// By policy.
     rules: Vec<PolicyRule>,
+    /// By policy: which lists hold ([`Wanted::list`]).
+    lists: Vec<Option<usize>>,
 }
 
 /// What decides how clients are trusted. Two servers that agree in all of it share a policy.
@@ -43,6 +48,8 @@ struct PolicyRule {
     revocation: Option<(Vec<Source>, CrlExpired, CrlMissing)>,
     /// Sorted; the order in the file means nothing.
     ca: Vec<Source>,
+    lists: ClientLists,
+    exempt: Vec<Pattern>,
 }
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -61,6 +68,7 @@ impl SniTable {
             any: None,
             policies: Vec::with_capacity(servers.len()),
             rules: Vec::new(),
+            lists: Vec::new(),
         };
         for (at, server) in servers.iter().enumerate() {
             let id = ServerId(index(at));
@@ -85,6 +93,45 @@ impl SniTable {
             table.policies.push(PolicyId(index(at)));
         }
         table
+    }
+
+    /// Has every identity held against the lists of every policy.
+    pub(super) fn compile_lists(&mut self, wanted: &mut Wanted) {
+        let lists = self.rules.iter().map(|rule| {
+            let lists = Some(&rule.lists).filter(|lists| !lists.is_empty());
+            lists.map(|lists| wanted.list(access::compile(lists)))
+        });
+        self.lists = lists.collect();
+    }
+
+    /// What the lists of this policy say of a client.
+    ///
+    /// # Errors
+    /// Unless it is allowed.
+    pub fn check_lists(
+        &self,
+        policy: PolicyId,
+        client: Option<&ClientIdentity>,
+    ) -> Result<(), access::Forbidden> {
+        let Some(list) = self.lists.get(policy.0 as usize).copied().flatten() else {
+            return Ok(());
+        };
+        match client {
+            Some(client) => access::Forbidden::check(client.access(list)),
+            None => Err(access::Forbidden::CertificateRequired),
+        }
+    }
+
+    /// Is any path served without a good certificate?
+    #[must_use]
+    pub fn has_exempt(&self, policy: PolicyId) -> bool {
+        !self.rules[policy.0 as usize].exempt.is_empty()
+    }
+
+    /// Is this path (normalised) served without a good certificate?
+    #[must_use]
+    pub fn exempts(&self, policy: PolicyId, path: &[u8]) -> bool {
+        self.rules[policy.0 as usize].exempt.iter().any(|pattern| pattern.is_match(path))
     }
 
     /// The server object that a name means.
@@ -147,6 +194,8 @@ impl PolicyRule {
                 clock_skew: Duration::ZERO,
                 revocation: None,
                 ca: Vec::new(),
+                lists: ClientLists::default(),
+                exempt: Vec::new(),
             };
         };
         let revocation = client
@@ -161,6 +210,8 @@ impl PolicyRule {
             clock_skew: client.clock_skew,
             revocation,
             ca: sources(&client.ca),
+            lists: client.lists.clone(),
+            exempt: client.exempt.clone(),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use ferrule_config::template::{self as config, Variable};
 
+use super::arguments::{put_argument, put_cookie};
 use super::client::{client_value, is_of_session};
 use super::facts::Facts;
 use super::names::{StripSet, fold};
@@ -50,6 +51,10 @@ pub(super) enum Piece {
     Client(ClientValue),
     /// A request field.
     Field(FieldName),
+    /// The first query parameter of this name; with `true` unescaped.
+    Argument(Box<[u8]>, bool),
+    /// The first cookie of this name.
+    Cookie(Box<[u8]>),
     /// Everything else.
     Fact(Fact),
     /// A variable that never has a value.
@@ -76,6 +81,12 @@ pub(super) enum Fact {
     ConnectionRequests,
     Host,
     Msec,
+    ProxyAddr,
+    ProxyPort,
+    ProxyServerAddr,
+    ProxyServerPort,
+    RealAddr,
+    RealPort,
     RemoteAddr,
     RemotePort,
     Request,
@@ -117,6 +128,7 @@ pub struct Compiler {
     wanted: Wanted,
     hidden: StripSet,
     underscores: bool,
+    unescape: bool,
 }
 
 impl Compiler {
@@ -129,6 +141,19 @@ impl Compiler {
     /// Request fields that `$http_` variables must not see, because only we may send them.
     pub fn hide(&mut self, names: &StripSet) {
         self.hidden = names.clone();
+    }
+
+    /// What is wanted of a client certificate so far.
+    pub(super) const fn wanted(&mut self) -> &mut Wanted {
+        &mut self.wanted
+    }
+
+    /// Compiles a template whose query parameters are read as applications read them.
+    pub(super) fn compile_unescaped(&mut self, template: &config::Template) -> Template {
+        self.unescape = true;
+        let compiled = self.compile(template);
+        self.unescape = false;
+        compiled
     }
 
     /// Compiles a template.
@@ -146,6 +171,12 @@ impl Compiler {
     fn variable(&mut self, variable: &Variable) -> Piece {
         if let Some(value) = client_value(variable, &mut self.wanted) {
             return Piece::Client(value);
+        }
+        match variable {
+            Variable::Arg(name) => return Piece::Argument(name.as_bytes().into(), self.unescape),
+            Variable::Cookie(_) if self.hidden.matches(b"cookie") => return Piece::Empty,
+            Variable::Cookie(name) => return Piece::Cookie(name.as_bytes().into()),
+            _ => {}
         }
         if let Variable::Http(name) = variable {
             let folded: Box<[u8]> = name.bytes().map(fold).collect();
@@ -170,7 +201,7 @@ impl Template {
     pub fn is_connection_scoped(&self) -> bool {
         self.pieces.iter().all(|piece| match piece {
             Piece::Text(_) | Piece::Client(_) | Piece::Empty => true,
-            Piece::Field(_) => false,
+            Piece::Field(_) | Piece::Argument(..) | Piece::Cookie(_) => false,
             Piece::Fact(fact) => fact.is_connection_scoped(),
         })
     }
@@ -207,6 +238,10 @@ pub fn render_escaped(template: &Template, facts: &Facts<'_>, escape: Escape, ou
                 sink.put(facts.client.map(|client| client.values.get(*value)).unwrap_or_default());
             }
             Piece::Field(name) => put_field(name, facts, &mut sink),
+            Piece::Argument(name, unescape) => {
+                put_argument(name, *unescape, facts, &mut sink);
+            }
+            Piece::Cookie(name) => put_cookie(name, facts, &mut sink),
             Piece::Fact(fact) => put_fact(*fact, facts, &mut sink),
             // Logs still get their `-`.
             Piece::Empty => {}
@@ -227,6 +262,12 @@ impl Fact {
     const fn is_connection_scoped(self) -> bool {
         match self {
             Self::Connection
+            | Self::ProxyAddr
+            | Self::ProxyPort
+            | Self::ProxyServerAddr
+            | Self::ProxyServerPort
+            | Self::RealAddr
+            | Self::RealPort
             | Self::RemoteAddr
             | Self::RemotePort
             | Self::Scheme
@@ -282,6 +323,12 @@ const fn fact(variable: &Variable) -> Option<Fact> {
         Variable::ConnectionRequests => Fact::ConnectionRequests,
         Variable::Host => Fact::Host,
         Variable::Msec => Fact::Msec,
+        Variable::ProxyProtocolAddr => Fact::ProxyAddr,
+        Variable::ProxyProtocolPort => Fact::ProxyPort,
+        Variable::ProxyProtocolServerAddr => Fact::ProxyServerAddr,
+        Variable::ProxyProtocolServerPort => Fact::ProxyServerPort,
+        Variable::RealipRemoteAddr => Fact::RealAddr,
+        Variable::RealipRemotePort => Fact::RealPort,
         Variable::RemoteAddr => Fact::RemoteAddr,
         Variable::RemotePort => Fact::RemotePort,
         Variable::Request => Fact::Request,

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    KeepalivePool, NodeAddress, PassHost, Scheme, Upstream, UpstreamTimeout,
+    KeepalivePool, NodeAddress, PassHost, ProxyProtocol, Scheme, Upstream, UpstreamTimeout,
 };
+use ferrule_config::template::{self as config, Variable};
+
+use super::template::{Compiler, Template};
 
 /// For a route whose upstream is not there, which a checked configuration does not have.
 pub(crate) const TIMEOUT_DEFAULT: UpstreamTimeout = UpstreamTimeout {
@@ -34,6 +37,17 @@ pub struct UpstreamPlan {
     pub timeout: UpstreamTimeout,
     /// Kept-alive connections.
     pub pool: KeepalivePool,
+    /// The PROXY protocol header of each connection.
+    pub proxy: Option<ProxyPlan>,
+}
+
+/// What a PROXY protocol header is made from.
+#[derive(Debug)]
+pub struct ProxyPlan {
+    /// Its version and values.
+    pub protocol: ProxyProtocol,
+    /// The common name in the client's certificate.
+    pub common_name: Template,
 }
 
 /// A member of an upstream.
@@ -54,7 +68,7 @@ pub struct NodePlan {
 impl UpstreamPlan {
     /// Compiles one.
     #[must_use]
-    pub fn build(upstream: &Upstream) -> Self {
+    pub fn build(upstream: &Upstream, compiler: &mut Compiler) -> Self {
         let nodes: Vec<_> = upstream
             .nodes
             .iter()
@@ -73,7 +87,16 @@ impl UpstreamPlan {
                 .map(Into::into),
             retries: upstream.retries,
             timeout: upstream.timeout,
-            pool: upstream.pool,
+            // A connection that began with one client's header is nobody else's.
+            pool: match &upstream.proxy_protocol {
+                Some(_) => KeepalivePool { size: 0, ..upstream.pool },
+                None => upstream.pool,
+            },
+            proxy: upstream.proxy_protocol.as_ref().map(|protocol| {
+                let name = Variable::SslClientSDnAttribute("cn".to_owned());
+                let name = config::Template { pieces: vec![config::Piece::Variable(name)] };
+                ProxyPlan { protocol: protocol.clone(), common_name: compiler.compile(&name) }
+            }),
         }
     }
 

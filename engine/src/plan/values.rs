@@ -1,6 +1,6 @@
 //! The values of variables, as bytes, escaped for where they go.
 
-use super::facts::{Facts, LogFacts, RequestFacts, SessionFacts};
+use super::facts::{ConnectionFacts, Facts, LogFacts, RequestFacts, SessionFacts};
 use super::marks::put_mark;
 use super::names::fold;
 use super::template::{Escape, Fact, FieldName};
@@ -83,6 +83,12 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
     match fact {
         Fact::Connection => sink.put_number(connection.serial),
         Fact::ConnectionRequests => sink.put_number(connection.requests),
+        Fact::ProxyAddr
+        | Fact::ProxyPort
+        | Fact::ProxyServerAddr
+        | Fact::ProxyServerPort
+        | Fact::RealAddr
+        | Fact::RealPort => sink.put(proxied_value(fact, connection)),
         Fact::RemoteAddr => sink.put(connection.remote_addr.as_bytes()),
         Fact::RemotePort => sink.put(connection.remote_port.as_bytes()),
         Fact::Scheme => sink.put(if connection.tls { b"https" } else { b"http" }),
@@ -147,6 +153,25 @@ fn put_days_left(facts: &Facts<'_>, sink: &mut Sink<'_>) {
     if let Some(days) = left.and_then(|days| u64::try_from(days).ok()) {
         sink.put_number(days);
     }
+}
+
+/// What a PROXY protocol header said, and who sent it.
+fn proxied_value(fact: Fact, connection: &ConnectionFacts) -> &[u8] {
+    let proxied = connection.proxied.as_deref();
+    let value = match fact {
+        Fact::ProxyAddr => proxied.map(|_| &connection.remote_addr),
+        Fact::ProxyPort => proxied.map(|_| &connection.remote_port),
+        Fact::ProxyServerAddr => proxied.map(|proxied| &proxied.server_addr),
+        Fact::ProxyServerPort => proxied.map(|proxied| &proxied.server_port),
+        Fact::RealAddr => {
+            Some(proxied.map_or(&connection.remote_addr, |proxied| &proxied.peer_addr))
+        }
+        Fact::RealPort => {
+            Some(proxied.map_or(&connection.remote_port, |proxied| &proxied.peer_port))
+        }
+        _ => None,
+    };
+    value.map(String::as_bytes).unwrap_or_default()
 }
 
 fn session_value(fact: Fact, session: &SessionFacts) -> &[u8] {

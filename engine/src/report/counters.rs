@@ -60,6 +60,12 @@ pub enum Counter {
     UpstreamTimeouts,
     /// Responses cut off by a deadline after their head went out.
     ResponseTimeouts,
+    /// WebSocket tunnels opened.
+    TunnelsOpened,
+    /// WebSocket tunnels that have ended.
+    TunnelsClosed,
+    /// Connections closed for want of a PROXY protocol header that we take.
+    ProxyHeadersRefused,
     /// Bytes read from clients.
     ClientBytesIn,
     /// Bytes written to clients.
@@ -78,7 +84,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in declaration order.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::Accepted,
         Self::AcceptedOverLimit,
         Self::AcceptedOverAddress,
@@ -105,6 +111,9 @@ impl Counter {
         Self::ClientTimeouts,
         Self::UpstreamTimeouts,
         Self::ResponseTimeouts,
+        Self::TunnelsOpened,
+        Self::TunnelsClosed,
+        Self::ProxyHeadersRefused,
         Self::ClientBytesIn,
         Self::ClientBytesOut,
         Self::UpstreamBytesIn,
@@ -156,6 +165,9 @@ impl Counter {
             Self::ClientTimeouts => "client_timeouts",
             Self::UpstreamTimeouts => "upstream_timeouts",
             Self::ResponseTimeouts => "response_timeouts",
+            Self::TunnelsOpened => "tunnels_opened",
+            Self::TunnelsClosed => "tunnels_closed",
+            Self::ProxyHeadersRefused => "proxy_headers_refused",
             Self::ClientBytesIn => "client_bytes_in",
             Self::ClientBytesOut => "client_bytes_out",
             Self::UpstreamBytesIn => "upstream_bytes_in",

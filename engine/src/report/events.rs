@@ -30,6 +30,10 @@ pub enum HandshakeFault {
     AmbiguousName,
     /// A certificate is required, and none was sent.
     NoCertificate,
+    /// The client is on no allow list.
+    NotAllowed,
+    /// The client is on a deny list.
+    Denied,
     /// The client and we have no version, suite or signature in common.
     NothingInCommon,
     /// The client sent an alert.
@@ -49,7 +53,7 @@ pub enum HandshakeFault {
 }
 
 impl HandshakeFault {
-    const PLAIN: [(Self, &'static str); 16] = [
+    const PLAIN: [(Self, &'static str); 18] = [
         (Self::PlainHttp, "plain-http"),
         (Self::NotTls, "not-tls"),
         (Self::UnexpectedMessage, "unexpected-message"),
@@ -59,6 +63,8 @@ impl HandshakeFault {
         (Self::UnknownName, "unknown-name"),
         (Self::AmbiguousName, "ambiguous-name"),
         (Self::NoCertificate, "no-certificate"),
+        (Self::NotAllowed, "client-not-allowed"),
+        (Self::Denied, "client-denied"),
         (Self::NothingInCommon, "nothing-in-common"),
         (Self::ClientAlert, "client-alert"),
         (Self::Protocol, "protocol"),
@@ -175,8 +181,11 @@ impl Events {
         });
     }
 
-    /// An exchange is over.
+    /// An exchange is over. The life of a tunnel is nobody's answering time.
     pub fn timed(&self, outcome: &Outcome) {
+        if outcome.status == 101 {
+            return;
+        }
         self.total.observe(&MICROS, outcome.request_micros);
         if outcome.upstream_ms.is_some() {
             self.upstream.observe(&MICROS, outcome.upstream_micros);

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
 
@@ -52,7 +52,7 @@ impl Clients {
     /// One more connection, unless the address has `max` of them (0 is unlimited). Every `true`
     /// wants one [`Clients::leave`].
     #[must_use]
-    pub fn enter(&self, address: IpAddr, max: u32) -> bool {
+    fn enter(&self, address: IpAddr, max: u32) -> bool {
         let holder = Holder::of(address);
         let mut shard = self.shard(&holder).lock().unwrap_or_else(PoisonError::into_inner);
         let count = shard.entry(holder).or_insert(0);
@@ -64,7 +64,7 @@ impl Clients {
     }
 
     /// One connection less.
-    pub fn leave(&self, address: IpAddr) {
+    fn leave(&self, address: IpAddr) {
         let holder = Holder::of(address);
         let mut shard = self.shard(&holder).lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = shard.get_mut(&holder) {
@@ -79,6 +79,39 @@ impl Clients {
         let hash = self.hasher.hash_one(holder);
         // The low bits choose within the map.
         &self.shards[usize::from(hash.to_be_bytes()[0]) % SHARDS]
+    }
+}
+
+/// One connection's place among those of its address; given up when dropped.
+#[derive(Debug)]
+pub struct Visit {
+    clients: Arc<Clients>,
+    address: Option<IpAddr>,
+}
+
+impl Visit {
+    /// Of a connection whose client is not known yet.
+    #[must_use]
+    pub const fn new(clients: Arc<Clients>) -> Self {
+        Self { clients, address: None }
+    }
+
+    /// Its client is known now: false if that address has `max` connections already (0 is unlimited).
+    /// Known once, it stays the same.
+    #[must_use]
+    pub fn enter(&mut self, address: IpAddr, max: u32) -> bool {
+        if self.address.is_none() {
+            self.address = self.clients.enter(address, max).then_some(address);
+        }
+        self.address.is_some()
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if let Some(address) = self.address {
+            self.clients.leave(address);
+        }
     }
 }
 
@@ -106,6 +139,20 @@ mod tests {
             clients.leave(one);
         }
         clients.leave(other);
+        assert!(clients.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
+    }
+
+    #[test]
+    fn a_visit_ends_by_itself_and_counts_once() {
+        let clients = Arc::new(Clients::default());
+        let (one, other) = (address("192.0.2.1"), address("192.0.2.2"));
+        let mut visit = Visit::new(Arc::clone(&clients));
+        assert!(visit.enter(one, 1) && visit.enter(one, 1) && visit.enter(other, 1));
+        let mut late = Visit::new(Arc::clone(&clients));
+        assert!(!late.enter(one, 1));
+        drop(visit);
+        assert!(late.enter(one, 1));
+        drop(late);
         assert!(clients.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
     }
 

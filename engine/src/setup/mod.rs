@@ -95,5 +95,6 @@ pub fn assemble(
     }
     let mut plan = Plan::build(&config);
     plan.error_pages = pages;
+    plan.wanted.set_own_uris(tls.own_uris());
     Ok(Generation { number, config, plan, tls, warnings: problems })
 }

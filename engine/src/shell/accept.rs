@@ -1,7 +1,7 @@
 //! The accept loop of one listener on one core.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::panics::Guarded;
 use super::shed::{Shedder, is_exhaustion};
 use crate::plan::ListenerId;
 use crate::report::Counter;
-use crate::setup::clients::Clients;
+use crate::setup::clients::{Clients, Visit};
 
 /// How long to rest when the kernel has no descriptor or memory for us.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -75,25 +75,38 @@ fn admit(core: &Rc<Core>, state: &Rc<Accepting>, stream: TcpStream, peer: Socket
         core.count(Counter::AcceptedOverLimit);
         return;
     }
-    let per_address = core.live().generation.plan.http.pacing.connections_per_address;
-    if !state.clients.enter(peer.ip(), per_address) {
-        core.count(Counter::AcceptedOverAddress);
-        if let Some(suppressed) = core.allow_log(LogCause::Address) {
-            let client = peer.ip();
-            tracing::info!(%client, suppressed, "this address has too many connections");
-        }
+    let mut visit = Visit::new(Arc::clone(&state.clients));
+    let proxied = {
+        let plan = &core.live().generation.plan;
+        plan.listener(state.listener.get()).listen.proxy_protocol.is_some()
+    };
+    // Whose it is, a PROXY protocol header has yet to say.
+    if !proxied && !enter(core, &mut visit, peer.ip()) {
         return;
     }
     core.count(Counter::Accepted);
     core.open.set(core.open.get() + 1);
     let (served, state) = (Rc::clone(core), Rc::clone(state));
     monoio::spawn(async move {
-        let guarded = Guarded::new(connection::serve(&served, stream, peer, state.listener.get()));
+        let listener = state.listener.get();
+        let guarded = Guarded::new(connection::serve(&served, stream, (peer, visit), listener));
         if guarded.await.is_err() {
             served.count(Counter::Panics);
             tracing::error!(%peer, "a connection ended in a panic: please report it");
         }
-        state.clients.leave(peer.ip());
         served.open.set(served.open.get().saturating_sub(1));
     });
+}
+
+/// Counts a connection for its client; false if the client has too many.
+pub(super) fn enter(core: &Core, visit: &mut Visit, client: IpAddr) -> bool {
+    let max = core.live().generation.plan.http.pacing.connections_per_address;
+    if visit.enter(client, max) {
+        return true;
+    }
+    core.count(Counter::AcceptedOverAddress);
+    if let Some(suppressed) = core.allow_log(LogCause::Address) {
+        tracing::info!(%client, suppressed, "this address has too many connections");
+    }
+    false
 }

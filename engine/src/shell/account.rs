@@ -12,7 +12,7 @@ use super::stream::Cut;
 use crate::exchange::refusal::Refusal;
 use crate::identity::explain::{Account, subject};
 use crate::identity::{ClientPolicy, Verdict, VerifyFailure};
-use crate::plan::ServerId;
+use crate::plan::{Forbidden, ServerId};
 use crate::report::radar::Sighting;
 use crate::report::{HandshakeFault, Shaken};
 use crate::tls::hello::HelloError;
@@ -54,6 +54,7 @@ pub fn turned_away(client: &Client, failure: &Failure) {
         Failure::Certificate(name, failure, _) => {
             (name.as_deref(), format!("client certificate: {}", failure.text()))
         }
+        Failure::Forbidden(name, forbidden, _) => (name.as_deref(), forbidden.word().to_owned()),
         Failure::NameDiffers(name) => (name.as_deref(), "its server name is ambiguous".to_owned()),
         Failure::Handshake(name, cut) => (name.as_deref(), describe(cut)),
     };
@@ -62,8 +63,10 @@ pub fn turned_away(client: &Client, failure: &Failure) {
     let about = client.server.and_then(|server| match failure {
         // A session that refused a chain does not keep it.
         Failure::Certificate(_, reason, chain) => {
-            let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
-            Some(account(client, server, Verdict::Failed(*reason), &chain))
+            Some(account(client, server, Verdict::Failed(*reason), &ders(chain)))
+        }
+        Failure::Forbidden(_, _, chain) => {
+            Some(account(client, server, Verdict::Success, &ders(chain)))
         }
         _ if fault == HandshakeFault::NoCertificate => {
             Some(account(client, server, Verdict::None, &[]))
@@ -174,6 +177,7 @@ const fn about_identity(refusal: Refusal) -> bool {
         Refusal::NoCertificate
             | Refusal::BadCertificate(_)
             | Refusal::CertificateExpired
+            | Refusal::Forbidden(_)
             | Refusal::MisdirectedRequest
     )
 }
@@ -181,14 +185,21 @@ const fn about_identity(refusal: Refusal) -> bool {
 fn verdict_of(client: &Client, refusal: Refusal) -> Verdict {
     match refusal {
         Refusal::CertificateExpired => Verdict::Failed(VerifyFailure::Expired),
-        Refusal::BadCertificate(failure) => Verdict::Failed(failure),
+        Refusal::BadCertificate(failure) | Refusal::Forbidden(Forbidden::NotVerified(failure)) => {
+            Verdict::Failed(failure)
+        }
         _ => client.identity.as_ref().map_or(Verdict::None, |identity| identity.verdict),
     }
 }
 
+fn ders(chain: &[Vec<u8>]) -> Vec<&[u8]> {
+    chain.iter().map(Vec::as_slice).collect()
+}
+
 fn account(client: &Client, server: ServerId, verdict: Verdict, chain: &[&[u8]]) -> Account {
     let settings = client.live.generation.tls.servers.get(server.0 as usize);
-    let anchors = settings.and_then(|settings| settings.policy.as_deref());
+    let named = settings.and_then(|settings| settings.policy.as_deref());
+    let anchors = client.acting_policy().or(named);
     let now = client.core.clock.unix_seconds();
     Account::of(chain, anchors.map(ClientPolicy::anchors), (verdict, now))
 }
@@ -222,6 +233,8 @@ fn fault(failure: &Failure) -> HandshakeFault {
         Failure::UnknownName(_) => HandshakeFault::UnknownName,
         Failure::NameDiffers(_) => HandshakeFault::AmbiguousName,
         Failure::Certificate(_, reason, _) => HandshakeFault::Certificate(*reason),
+        Failure::Forbidden(_, Forbidden::Denied, _) => HandshakeFault::Denied,
+        Failure::Forbidden(..) => HandshakeFault::NotAllowed,
         Failure::Handshake(_, cut) => match cut {
             Cut::Ended | Cut::Tls(SessionError::Closed) => HandshakeFault::ClientLeft,
             Cut::Failed(_) => HandshakeFault::ConnectionFailed,

@@ -7,13 +7,18 @@ use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::Shut;
 use super::reader::Wait;
 use super::roll::Seat;
+use super::standing::Standing;
 use super::stream::{Cut, Stream};
+use crate::exchange::proxy_header::{ProxyFacts, proxy_header};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch};
 use crate::identity::ClientIdentity;
 use crate::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts, SessionFacts};
-use crate::plan::{ForwardedFields, ListenerId, ServerId};
+use crate::plan::upstream::ProxyPlan;
+use crate::plan::{ForwardedFields, ListenerId, Marks, ServerId, template};
+use crate::setup::clients::Visit;
 use crate::wire::head::HeadScan;
+use crate::wire::proxy::Ends;
 
 /// A client connection that is ready for requests.
 pub struct Client {
@@ -30,6 +35,8 @@ pub struct Client {
     pub listener: ListenerId,
     /// Addresses and counts.
     pub facts: ConnectionFacts,
+    /// Its ends: the kernel's, or those of a PROXY protocol header.
+    pub ends: Ends,
     /// Its TLS session; `None` on plain HTTP.
     pub session: Option<SessionFacts>,
     /// The server object its handshake chose.
@@ -40,6 +47,12 @@ pub struct Client {
     pub identity_block: Vec<u8>,
     /// What upstreams are told of it.
     pub forwarded: ForwardedFields,
+    /// Who it is by the authorities that routes have of their own, as far as it was asked.
+    pub(super) standings: Vec<Standing>,
+    /// Which of these the current request goes by.
+    pub(super) acting: Option<usize>,
+    /// Its place among the connections of its address.
+    pub visit: Visit,
 }
 
 /// What reading a head came to.
@@ -60,7 +73,7 @@ impl Client {
         Facts {
             connection: &self.facts,
             session: self.session.as_ref(),
-            client: self.identity.as_deref(),
+            client: self.acting_identity(),
             request,
             now,
             log: None,
@@ -87,12 +100,13 @@ impl Client {
 
     /// What admission asks of the connection.
     #[must_use]
-    pub fn view(&self) -> ConnectionView<'_> {
+    pub fn view<'a>(&'a self, now: Now<'a>, marks: &'a Marks) -> ConnectionView<'a> {
         ConnectionView {
             listener: self.listener,
             policy: self.server.map(|server| self.live.generation.plan.sni.policy(server)),
             client: self.identity.as_deref(),
-            now: self.core.clock.unix_seconds(),
+            now: now.unix_seconds,
+            facts: Some(Facts { marks: Some(marks), ..self.facts(now, None) }),
         }
     }
 
@@ -115,6 +129,34 @@ impl Client {
         });
         self.identity_block = block;
         self.forwarded.render(&self.live.generation.plan.http.forwarded, &self.facts);
+    }
+
+    /// The server name it asked for; empty for none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.session.as_ref().map_or("", |session| session.server_name.as_str())
+    }
+
+    /// The header that tells an upstream for whom a connection is.
+    #[must_use]
+    pub fn proxy_header(&self, proxy: &ProxyPlan) -> Vec<u8> {
+        let mut common_name = Vec::new();
+        self.core.clock.with_now(|now| {
+            template::render(&proxy.common_name, &self.facts(now, None), &mut common_name);
+        });
+        let chain = self.identity.as_ref().map(|identity| &identity.chain);
+        let id = format!("{:x}-{}-{:x}", self.core.birth, self.core.link.core, self.facts.serial);
+        proxy_header(
+            &proxy.protocol,
+            &ProxyFacts {
+                ends: &self.ends,
+                session: self.session.as_ref(),
+                client: self.identity.as_deref(),
+                common_name: &common_name,
+                certificate: chain.and_then(|chain| chain.first()).map_or(&[], |leaf| leaf),
+                unique_id: id.as_bytes(),
+            },
+        )
     }
 
     /// Sends `bytes` at once.

@@ -16,15 +16,18 @@ use super::deadlines::Shut;
 use super::forward::{Forwarded, Request, forward};
 use super::handshake;
 use super::reader::Wait;
+use super::tunnel;
+use super::upstream::Lease;
 use crate::exchange::answer::Manner;
 use crate::exchange::mark::mark;
 use crate::exchange::negotiate::Accepted;
 use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::exchange::reuse::{self, Bodies, ClientEnd};
-use crate::exchange::{Admission, admit};
+use crate::exchange::{Admission, admit, permit};
 use crate::plan::{Facts, ListenerId};
 use crate::report::{Books, Counter};
+use crate::setup::clients::Visit;
 use crate::wire::head::parse_request;
 
 /// How long a closing connection may be silent before it is cut: closing at once with unread bytes
@@ -38,8 +41,13 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 1 << 20;
 
 /// Serves one accepted connection to its end.
-pub async fn serve(core: &Rc<Core>, stream: TcpStream, peer: SocketAddr, listener: ListenerId) {
-    let Some(mut client) = handshake::open(core, stream, peer, listener).await else { return };
+pub async fn serve(
+    core: &Rc<Core>,
+    stream: TcpStream,
+    from: (SocketAddr, Visit),
+    listener: ListenerId,
+) {
+    let Some(mut client) = handshake::open(core, stream, from, listener).await else { return };
     let mut keep = true;
     while keep {
         client.stream.settle();
@@ -58,6 +66,7 @@ pub async fn serve(core: &Rc<Core>, stream: TcpStream, peer: SocketAddr, listene
 /// One exchange; may the connection bring another one?
 async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Duration) -> bool {
     client.facts.requests += 1;
+    client.act_as_itself();
     let mut outcome = Outcome::default();
     work.request.keep_after_refusal = false;
     let len = match read {
@@ -74,7 +83,7 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
         HeadRead::Gone => return false,
     };
     let Some(mut head) = client.stream.reader.plain.take() else { return false };
-    let mut consumed = 0;
+    let (mut consumed, mut switched) = (0, None);
     let keep = {
         let buf = head.filled();
         let behind = buf.get(len..).unwrap_or_default();
@@ -84,10 +93,16 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
                 outcome.route = Some(admission.route);
                 outcome.upstream = Some(admission.upstream);
                 let way = (buf, behind);
-                let keep =
-                    pass(client, work, (&admission, way), (&mut consumed, &mut outcome)).await;
+                let told = (&mut consumed, &mut outcome);
+                let passed = pass(client, work, (&admission, way), told).await;
                 outcome.request_bytes += bytes(len);
-                keep
+                match passed {
+                    Passed::Over { keep } => keep,
+                    Passed::Switched(lease) => {
+                        switched = Some(lease);
+                        false
+                    }
+                }
             }
             Err(refusal) => {
                 let unread = if work.request.keep_after_refusal {
@@ -98,11 +113,21 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
                 refuse(client, work, (refusal, unread, buf), &mut outcome).await
             }
         };
-        report(client, work, (buf, started), outcome);
+        if switched.is_none() {
+            report(client, work, (buf, started), outcome);
+        }
         keep
     };
+    let kept: Option<Box<[u8]>> =
+        switched.is_some().then(|| head.filled().get(..len).unwrap_or_default().into());
     head.consume(len + consumed);
     restore(client, head);
+    if let (Some(lease), Some(head)) = (switched, kept) {
+        work.keep_request();
+        // What came behind the head is the tunnel's, and waits in the reader like all the rest.
+        Box::pin(tunnel::run(client, work, &head, lease, &mut outcome)).await;
+        report(client, work, (&head, started), outcome);
+    }
     keep
 }
 
@@ -133,8 +158,23 @@ fn decide(
     let followed = parsed.and_then(|()| handshake::follow_generation(client));
     give_marks(client, work, parsed.is_ok().then_some(buf));
     followed?;
-    let scratch = &mut work.request;
-    admit(&client.live.generation.plan, &client.view(), buf, scratch)
+    let Work { request, marks, .. } = work;
+    let admission = client.core.clock.with_now(|now| {
+        let plan = &client.live.generation.plan;
+        admit(plan, &client.view(now, marks), buf, request)
+    })?;
+    client.act_on(&admission);
+    let (plan, now) = (&client.live.generation.plan, client.core.clock.unix_seconds());
+    permit(plan, &admission, client.acting_identity(), now)?;
+    Ok(admission)
+}
+
+/// What became of a request.
+enum Passed {
+    /// It was answered; may the connection bring another one?
+    Over { keep: bool },
+    /// It was granted an upgrade.
+    Switched(Box<Lease>),
 }
 
 /// Gives the request its id and its trace; `buf` is its head, if that was understood.
@@ -150,10 +190,11 @@ async fn pass(
     work: &mut Work,
     (admission, (buf, behind)): (&Admission, (&[u8], &[u8])),
     (consumed, outcome): (&mut usize, &mut Outcome),
-) -> bool {
+) -> Passed {
     let (core, live) = (Rc::clone(&client.core), Rc::clone(&client.live));
     let request = Request { core: &core, live: &live, admission, buf, behind };
-    match forward(&request, client, work, consumed, outcome).await {
+    let keep = match forward(&request, client, work, consumed, outcome).await {
+        Forwarded::Switched(lease) => return Passed::Switched(lease),
         Forwarded::Delivered { keep_alive, bodies } => {
             reuse::client(ClientEnd { announced: keep_alive, bodies })
         }
@@ -172,7 +213,8 @@ async fn pass(
             client.stream.abort();
             false
         }
-    }
+    };
+    Passed::Over { keep }
 }
 
 /// Answers a request ourselves.

@@ -74,6 +74,10 @@ pub enum LogCause {
     Revoked = 3,
     /// An address had too many connections.
     Address = 4,
+    /// A tunnel lost its right to be.
+    Tunnel = 5,
+    /// A connection did not begin with a PROXY protocol header that we take.
+    ProxyHeader = 6,
 }
 
 /// One data core.
@@ -102,6 +106,12 @@ pub struct Core {
     pub tls_fast_path: bool,
     /// Finish what is there and accept no more.
     pub draining: Cell<bool>,
+    /// Tunnels open now.
+    pub tunnels: Cell<u32>,
+    /// There is no more time: tunnels end at once.
+    pub stopping: Cell<bool>,
+    /// When it began, in Unix seconds; with a serial number, a name for a connection.
+    pub birth: i64,
     serial: Cell<u64>,
     live: RefCell<Rc<Live>>,
     // Boxed, so that renting moves a pointer.
@@ -109,7 +119,7 @@ pub struct Core {
     works: RefCell<Vec<Box<Work>>>,
     /// The fewest free ones since the last [`Core::trim`].
     works_spare: Cell<usize>,
-    limits: RefCell<RateLimit<5>>,
+    limits: RefCell<RateLimit<7>>,
     complaints: RefCell<RateLimit<COMPLAINTS>>,
 }
 
@@ -137,6 +147,14 @@ type Names = HashMap<Box<str>, ServerId, RandomState>;
 
 /// Server names that one core remembers per listener; a wildcard has more than anyone should hold.
 const NAMES_MAX: usize = 1_024;
+
+impl Work {
+    /// Keeps the request alone: there will be no other message for a long time.
+    pub fn keep_request(&mut self) {
+        let request = std::mem::take(&mut self.request);
+        *self = Self { request, ..Self::default() };
+    }
+}
 
 impl Live {
     /// The first sight of a generation.
@@ -224,11 +242,13 @@ impl Core {
         seed: u64,
         tls_fast_path: bool,
     ) -> Self {
+        let clock = Clock::default();
         Self {
             link,
+            birth: clock.unix_seconds(),
             buffers: Rc::new(Buffers::default()),
             deadlines: Deadlines::default(),
-            clock: Clock::default(),
+            clock,
             random: Random::default(),
             pool: RefCell::new(Pool::new(seed)),
             reporter: RefCell::new(Reporter::new(log)),
@@ -237,6 +257,8 @@ impl Core {
             open: Cell::new(0),
             tls_fast_path,
             draining: Cell::new(false),
+            tunnels: Cell::new(0),
+            stopping: Cell::new(false),
             serial: Cell::new(0),
             live: RefCell::new(Rc::new(live)),
             works: RefCell::new(Vec::new()),

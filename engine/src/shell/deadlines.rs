@@ -221,16 +221,34 @@ impl Remote {
         remember(&mut self.table.borrow_mut().shut, self.slot);
         descriptor.shut_both();
     }
-}
 
-impl Remote {
-    /// If the slot waits for nothing but a next request: it is due now.
-    pub fn hasten_idle(&self) {
+    /// If the slot is armed: it is due no earlier than `after` this long.
+    pub fn prolong(&self, after: Duration) {
+        let mut table = self.table.borrow_mut();
+        let earliest = table.now.saturating_add(ticks(after)).min(NEVER - 1);
+        if let Some(due) = table.due.get_mut(self.slot).filter(|due| **due != NEVER) {
+            *due = earliest.max(*due);
+        }
+    }
+
+    /// If the slot waits for nothing but a next request, that is over now.
+    pub fn end_idle(&self) {
         let mut guard = self.table.borrow_mut();
         let table = &mut *guard;
         let idle = table.idle.get(self.slot).copied().unwrap_or(false);
-        if let Some(due) = table.due.get_mut(self.slot).filter(|due| idle && **due != NEVER) {
-            *due = table.now.min(*due);
+        let Some(due) = table.due.get_mut(self.slot).filter(|due| idle && **due != NEVER) else {
+            return;
+        };
+        match table.actions.get(self.slot) {
+            Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
+            Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
+            // Nobody who waits for a request watches another descriptor meanwhile.
+            Some(Some((_, Shut::IfLeft(_))) | None) | None => return,
+        }
+        *due = NEVER;
+        remember(&mut table.shut, self.slot);
+        if let Some(fired) = table.fired.get_mut(self.slot) {
+            *fired = true;
         }
     }
 }
@@ -399,6 +417,20 @@ mod tests {
             assert_eq!(deadlines.tick(), 0);
         }
         assert!(!timer.fired());
+    }
+
+    #[test]
+    fn an_armed_timer_can_be_prolonged_and_a_disarmed_one_stays_so() {
+        let deadlines = Deadlines::default();
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let timer = deadlines.timer();
+        timer.arm(TICK, Descriptor::of(&ours), Shut::Both);
+        timer.remote().prolong(3 * TICK);
+        timer.remote().prolong(TICK);
+        assert_eq!([deadlines.tick(), deadlines.tick(), deadlines.tick()], [0; 3]);
+        assert_eq!(deadlines.tick(), 1);
+        timer.remote().prolong(TICK);
+        assert_eq!([deadlines.tick(), deadlines.tick(), deadlines.tick()], [0; 3]);
     }
 
     #[test]

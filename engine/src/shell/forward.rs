@@ -33,8 +33,9 @@ const DRAIN_TIME: Duration = Duration::from_secs(2);
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// How an exchange ended, as far as the client connection is concerned.
-#[derive(Clone, Copy, Debug)]
 pub enum Forwarded {
+    /// The upstream has granted a WebSocket, and the client knows: a tunnel is to follow.
+    Switched(Box<Lease>),
     /// The response was sent whole.
     Delivered {
         /// What its head announced.
@@ -145,12 +146,17 @@ async fn attempt(
         return Tryout::Done(Forwarded::Refuse(Refusal::Internal, unread(request)));
     };
     let name = upstream_name(plan, request.admission, request.buf, node_plan);
+    let proxy_header = match &upstream.proxy {
+        Some(proxy) => client.proxy_header(proxy),
+        None => Vec::new(),
+    };
     let wanted = Wanted {
         upstream: request.admission.upstream,
         node,
         name,
         timeout: timeout.connect,
         fresh,
+        proxy_header: &proxy_header,
     };
     let mut lease = match obtain(request.core, request.live, wanted).await {
         Ok(lease) => lease,
@@ -224,7 +230,7 @@ fn render(
         let facts = Facts { marks: Some(marks), ..facts };
         let towards = Towards {
             node: node_plan,
-            identity_block: &client.identity_block,
+            identity_block: client.acting_block(),
             forwarded: &client.forwarded,
             keep_alive: upstream.keeps_connections(),
         };
@@ -269,6 +275,7 @@ async fn exchange(
         plan,
         method: request.admission.method,
         version: request.admission.version,
+        upgrade: request.admission.upgrade,
         keep_alive: client.may_keep(request.admission.keep_alive),
         takes_trailers: request.admission.wishes.takes_trailers,
         uploaded: passed_on.then_some(&uploaded),
@@ -302,6 +309,7 @@ async fn exchange(
     // What the client sent may have been read to its end without all of it reaching the upstream.
     let bodies = bodies(flow.is_done());
     match responded {
+        Ok(()) if progress.switched => Tryout::Done(Forwarded::Switched(Box::new(lease))),
         Ok(()) => {
             let sent = self::bodies(upload.is_ok() && flow.is_done());
             finish_upstream(request.core, upstream, lease, (&progress, sent));
@@ -342,9 +350,10 @@ fn note_fault(core: &Core, upstream: &str, fault: Fault) {
 fn note(request: &Request<'_>, progress: &Progress, started: Duration, outcome: &mut Outcome) {
     outcome.sent_bytes += progress.sent_bytes;
     outcome.body_bytes += progress.body_bytes;
-    if let Some(delivery) = progress.delivery {
-        outcome.status = delivery.status;
-        outcome.upstream_status = Some(delivery.status);
+    let switched = progress.switched.then_some(101);
+    if let Some(status) = progress.delivery.map(|delivery| delivery.status).or(switched) {
+        outcome.status = status;
+        outcome.upstream_status = Some(status);
         let took = request.core.clock.elapsed().saturating_sub(started);
         outcome.upstream_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         outcome.upstream_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);

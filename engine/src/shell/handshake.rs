@@ -12,10 +12,12 @@ use monoio::net::TcpStream;
 use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
+use super::accept;
 use super::account;
 use super::client::Client;
 use super::core::{Core, Live};
 use super::deadlines::Shut;
+use super::proxied;
 use super::reader::Wait;
 use super::roll;
 use super::session::{Progress, Session, SessionError};
@@ -24,12 +26,14 @@ use crate::exchange::answer::Manner;
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::identity::{ClientIdentity, Verdict, VerifyFailure};
 use crate::plan::facts::ConnectionFacts;
-use crate::plan::{ForwardedFields, ListenerId, ServerId};
+use crate::plan::{Forbidden, ForwardedFields, ListenerId, ServerId};
 use crate::report::Counter;
+use crate::setup::clients::Visit;
 use crate::tls::HandshakeNotes;
 use crate::tls::facts;
 use crate::tls::hello::{Hello, HelloError, HelloReader, UNRECOGNIZED_NAME, fatal_alert};
 use crate::wire::head::{Method, Version};
+use crate::wire::proxy::Ends;
 
 /// How long a peer that we refuse may take to hear why.
 pub(super) const GOODBYE_TIME: Duration = Duration::from_secs(2);
@@ -99,7 +103,7 @@ fn step(
 pub async fn open(
     core: &Rc<Core>,
     stream: TcpStream,
-    peer: SocketAddr,
+    (peer, visit): (SocketAddr, Visit),
     listener: ListenerId,
 ) -> Option<Client> {
     let live = core.live();
@@ -119,16 +123,30 @@ pub async fn open(
             tls,
             serial: core.next_serial(),
             requests: 0,
+            proxied: None,
         },
+        ends: Ends { source: peer, destination: local },
         session: None,
         server: None,
         identity: None,
         identity_block: Vec::new(),
         forwarded: ForwardedFields::default(),
+        standings: Vec::new(),
+        acting: None,
         seat: None,
+        visit,
     };
+    let started = core.clock.elapsed();
+    if !proxied::receive(&mut client, peer, timeout).await {
+        return None;
+    }
+    let source = client.ends.source.ip();
+    if !accept::enter(core, &mut client.visit, source) {
+        return None;
+    }
     if tls {
-        let secured = secure(&mut client, timeout).await;
+        let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
+        let secured = secure(&mut client, left).await;
         if let Err(failure) = secured {
             refuse(&mut client, &failure).await;
             return None;
@@ -147,6 +165,8 @@ pub enum Failure {
     UnknownName(Option<String>),
     /// The certificate is not good, for OpenSSL's reason; with what was shown.
     Certificate(Option<String>, VerifyFailure, Vec<Vec<u8>>),
+    /// The client is on no allow list, or on a deny list; with what was shown.
+    Forbidden(Option<String>, Forbidden, Vec<Vec<u8>>),
     /// rustls read another server name than we did.
     NameDiffers(Option<String>),
     /// The handshake failed.
@@ -175,7 +195,10 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
         return Err(match notes.client_failure() {
             Some(reason) => Failure::Certificate(name, reason, notes.take_refused()),
             None if notes.name_differs() => Failure::NameDiffers(name),
-            None => Failure::Handshake(name, cut),
+            None => match notes.client_forbidden() {
+                Some(forbidden) => Failure::Forbidden(name, forbidden, notes.take_refused()),
+                None => Failure::Handshake(name, cut),
+            },
         });
     }
     take_identity(client, server);
@@ -205,17 +228,19 @@ async fn read_hello(client: &mut Client, timeout: Duration) -> Result<Hello, Fai
     // A connection that has said nothing yet gets little memory to say it in.
     let mut idle = true;
     loop {
+        // A PROXY protocol header may have brought it along.
+        if !reader.is_drained() {
+            match hello.read(reader.cipher(&core.buffers).filled()) {
+                Ok(Some(hello)) => return Ok(hello),
+                Ok(None) => {}
+                Err(error) => return Err(Failure::Hello(error)),
+            }
+        }
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Both, idle };
         let received = reader.receive(true, &core.buffers, wait).await;
         received.map_err(|cut| Failure::Handshake(None, cut))?;
         idle = false;
-        let cipher = reader.cipher(&core.buffers);
-        match hello.read(cipher.filled()) {
-            Ok(Some(hello)) => return Ok(hello),
-            Ok(None) => {}
-            Err(error) => return Err(Failure::Hello(error)),
-        }
     }
 }
 
@@ -249,6 +274,17 @@ pub fn rejudge(
     identify(live, server, &chain, now)
 }
 
+/// The same client with the same verdict, as another generation renders it and holds it against its
+/// lists.
+fn re_rendered(live: &Live, place: &Place, identity: &Rc<ClientIdentity>) -> Rc<ClientIdentity> {
+    let Some(server) = place.server else { return Rc::clone(identity) };
+    let chain: Vec<&[u8]> = identity.chain.iter().map(AsRef::as_ref).collect();
+    let wanted = &live.generation.plan.wanted;
+    let own_uris = wanted.own_uris(server.0);
+    let rendered = ClientIdentity::shown_to(own_uris, &chain, identity.verdict, wanted);
+    Rc::new(ClientIdentity { skew: identity.skew, ..rendered })
+}
+
 /// Where a connection belongs in a generation.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
@@ -272,7 +308,9 @@ impl Place {
         let plan = &live.generation.plan;
         let here = &before.generation.plan.listener(place.listener).listen;
         let same = |listen: &ferrule_config::model::Listen| {
-            listen.address == here.address && listen.tls == here.tls
+            listen.address == here.address
+                && listen.tls == here.tls
+                && listen.proxy_protocol == here.proxy_protocol
         };
         let Some(listener) = plan.listeners().iter().position(|plan| same(&plan.listen)) else {
             return Err(Refusal::MisdirectedRequest);
@@ -289,6 +327,47 @@ impl Place {
     }
 }
 
+/// Where a connection stands: which generation it is served by, and as whom.
+#[derive(Clone)]
+pub struct Standing {
+    /// The generation.
+    pub live: Rc<Live>,
+    /// Its place there.
+    pub place: Place,
+    /// Who the client is, judged by that generation.
+    pub identity: Option<Rc<ClientIdentity>>,
+}
+
+impl Standing {
+    /// Of a client.
+    #[must_use]
+    pub fn of(client: &Client) -> Self {
+        Self {
+            live: Rc::clone(&client.live),
+            place: Place { listener: client.listener, server: client.server },
+            identity: client.identity.clone(),
+        }
+    }
+
+    /// The same connection under the newest generation; `name` is its server name, empty for none.
+    ///
+    /// # Errors
+    /// As [`Place::under`].
+    pub fn follow(&self, core: &Core, name: &str) -> Result<Self, Refusal> {
+        let live = core.live();
+        let name = Some(name).filter(|name| !name.is_empty());
+        let place = Place::under(&live, (&self.live, &self.place), name)?;
+        let identity = self.identity.as_ref().map(|identity| {
+            let judged = rejudge(&live, &place, identity, core.clock.unix_seconds());
+            let kept = roll::on_revoke(&live, &place) == OnRevoke::Keep
+                && identity.verdict == Verdict::Success
+                && judged.verdict != Verdict::Success;
+            if kept { re_rendered(&live, &place, identity) } else { judged }
+        });
+        Ok(Self { live, place, identity })
+    }
+}
+
 /// A connection outlives a reload: its next request is judged by the new generation, with the
 /// certificate that it has shown.
 ///
@@ -299,24 +378,12 @@ pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
     if core.is_current(&client.live) {
         return Ok(());
     }
-    let live = core.live();
-    let before = Place { listener: client.listener, server: client.server };
-    let name = client.session.as_ref().map(|session| session.server_name.as_str());
-    let name = name.filter(|name| !name.is_empty());
-    let place = Place::under(&live, (&client.live, &before), name)?;
-    if let Some(identity) = &client.identity {
-        let now = core.clock.unix_seconds();
-        let judged = rejudge(&live, &place, identity, now);
-        let kept = roll::on_revoke(&live, &place) == OnRevoke::Keep
-            && identity.verdict == Verdict::Success
-            && judged.verdict != Verdict::Success;
-        if !kept {
-            client.identity = Some(judged);
-        }
-    }
+    let Standing { live, place, identity } = Standing::of(client).follow(&core, client.name())?;
     client.live = live;
     client.listener = place.listener;
     client.server = place.server;
+    client.identity = identity;
+    client.forget_standings();
     if let (Some(seat), Some(identity)) = (&client.seat, &client.identity) {
         seat.follow(&client.live, place, identity);
     }
@@ -329,7 +396,7 @@ fn enter(client: &mut Client) {
     let Some(identity) = client.identity.as_ref().filter(|one| one.verdict != Verdict::None) else {
         return;
     };
-    let name = client.session.as_ref().map_or("", |session| session.server_name.as_str());
+    let name = client.name();
     let entry = roll::Entry {
         live: Rc::clone(&client.live),
         place: Place { listener: client.listener, server: client.server },
@@ -373,7 +440,10 @@ async fn refuse(client: &mut Client, failure: &Failure) {
         }
         Failure::UnknownName(_) => words.extend_from_slice(&fatal_alert(UNRECOGNIZED_NAME)),
         // The session has sent its own alert.
-        Failure::Certificate(..) | Failure::NameDiffers(_) | Failure::Handshake(..) => {}
+        Failure::Certificate(..)
+        | Failure::Forbidden(..)
+        | Failure::NameDiffers(_)
+        | Failure::Handshake(..) => {}
     }
     let mut sink = client.stream.sink();
     if sink.write(&words, GOODBYE_TIME).await.is_err() || sink.flush(GOODBYE_TIME).await.is_err() {

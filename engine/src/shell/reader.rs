@@ -367,6 +367,15 @@ impl Reader {
         Ok(matches!(self.note_closed(opened)?, Opened::Data(())))
     }
 
+    /// Gives back what is empty; with `small`, a small buffer will do for the next receive.
+    pub fn rest(&mut self, tls: bool, buffers: &Buffers, small: bool) {
+        self.settle(buffers);
+        let slot = if tls { &mut self.cipher } else { &mut self.plain };
+        if small && slot.is_none() {
+            *slot = Some(buffers.rent(Size::Small));
+        }
+    }
+
     /// Uses large buffers from here on: a body is flowing.
     pub fn enlarge(&mut self, tls: bool, buffers: &Buffers) {
         let slot = if tls { &mut self.cipher } else { &mut self.plain };

@@ -16,6 +16,7 @@ use crate::exchange::response::{
     Asked, Delivery, ResponseStep, admit_response, client_head, interim_head,
 };
 use crate::exchange::retry::Failure;
+use crate::exchange::upgrade::granted_head;
 use crate::plan::Plan;
 use crate::wire::head::{HeadScan, Method, ResponseHead, Version, parse_response};
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct Answering<'a> {
     pub method: Method,
     /// The client's version.
     pub version: Version,
+    /// Did it ask for a WebSocket?
+    pub upgrade: bool,
     /// May the client connection live on, as far as the client and we are concerned?
     pub keep_alive: bool,
     /// The client takes trailers.
@@ -61,6 +64,8 @@ pub struct Memory<'a> {
 pub struct Progress {
     /// Its final head was sent to the client: there is no other answer any more.
     pub begun: bool,
+    /// A 101 was sent to the client: what follows is a tunnel.
+    pub switched: bool,
     /// The final head's decision.
     pub delivery: Option<Delivery>,
     /// Bytes sent to the client, heads and framing included.
@@ -99,6 +104,7 @@ pub async fn respond(
             let asked = Asked {
                 method: answering.method,
                 version: answering.version,
+                upgrade: answering.upgrade,
                 // A drain may have begun since the request was read.
                 keep_alive: answering.keep_alive
                     && !answering.core.draining.get()
@@ -117,6 +123,7 @@ pub async fn respond(
                     interim_head(buf, memory.head, &asked, memory.out);
                 }
                 ResponseStep::Interim { forward: false } => {}
+                ResponseStep::Switch => granted_head(buf, memory.head, &asked, memory.out),
                 ResponseStep::Final(delivery) => {
                     client_head(buf, memory.head, delivery, &asked, memory.out);
                 }
@@ -130,6 +137,7 @@ pub async fn respond(
                 interims += 1;
                 continued |= memory.head.status == 100;
             }
+            ResponseStep::Switch => progress.switched = true,
             ResponseStep::Final(delivery) => break delivery,
         }
         // Behind an interim response any final one may follow, ours as well.
@@ -137,6 +145,9 @@ pub async fn respond(
             progress.sent_bytes += bytes(memory.out.len());
             client.write(memory.out, write_timeout).await.map_err(RespondError::Client)?;
             client.flush(write_timeout).await.map_err(RespondError::Client)?;
+        }
+        if progress.switched {
+            return Ok(());
         }
     };
     progress.delivery = Some(delivery);

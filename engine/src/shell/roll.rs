@@ -3,9 +3,14 @@
 //! A new generation may trust fewer certificates, and a certificate may end while its connection
 //! lives. Requests are judged one by one anyway; this ends the connections that wait for none. The
 //! roll costs nothing per request: it is written at the handshake and at the end of a connection.
+//!
+//! A new generation is held against everybody in slices of a millisecond, so that requests wait no
+//! longer than that: first a look at the revocation lists alone, which takes no signature, then those
+//! who are on one, then the others.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use ferrule_config::model::OnRevoke;
 use foldhash::fast::RandomState;
@@ -15,18 +20,30 @@ use super::core::{Core, Live, LogCause};
 use super::deadlines::Remote;
 use super::fd::Descriptor;
 use super::handshake::{Place, rejudge};
-use crate::exchange::request::check_client;
+use crate::exchange::permit::check_client;
 use crate::exchange::{ConnectionView, Refusal};
-use crate::identity::ClientIdentity;
+use crate::identity::{ClientIdentity, ClientPolicy};
+use crate::plan::ServerId;
 use crate::report::Counter;
 
-/// Certificates judged per tick: each may cost a signature check or two, and requests wait for them.
-const JUDGED_PER_TICK: usize = 100;
+/// How long requests wait for the roll at a time: some ten certificates judged, some thousand looked up.
+const SLICE: Duration = Duration::from_millis(1);
+/// Connections ended in one slice: each of them then says goodbye, which takes the core longer.
+const ENDED_PER_SLICE: u64 = 32;
+/// Connections looked up between two looks at the clock.
+const LOOKED_UP_AT_ONCE: usize = 64;
+/// From one slice to the next, while somebody on a list may still be connected.
+const GAP: Duration = Duration::from_millis(1);
+/// The same, once nobody is: at a quarter of the core, ten thousand take some five seconds.
+const GAP_OTHERS: Duration = Duration::from_millis(3);
 
 /// Ticks between two looks at the dates of everybody.
 const DATES_EVERY_TICKS: u32 = 10;
 
 type Leaf = [u8; 32];
+
+/// Why a connection is to end as soon as it can, if it is.
+type Ending = Rc<Cell<Option<Refusal>>>;
 
 /// One connection with a certificate.
 pub struct Entry {
@@ -46,12 +63,37 @@ pub struct Entry {
 
 #[derive(Default)]
 struct Table {
-    entries: Vec<Option<(Entry, Rc<Cell<bool>>)>>,
+    entries: Vec<Option<(Entry, Ending)>>,
     free: Vec<u32>,
     by_leaf: HashMap<Leaf, Vec<u32>, RandomState>,
-    /// Certificates that the latest generation has not looked at yet.
-    pending: Vec<Leaf>,
+    pending: Pending,
     ticks: u32,
+}
+
+/// Slots that the latest generation has still to look at; those of one certificate lie together.
+/// One that has a new owner since is that owner's, who was judged when it came.
+#[derive(Default)]
+struct Pending {
+    /// Not looked up in the lists.
+    unseen: Vec<u32>,
+    /// Found there, or out of place.
+    suspects: Vec<u32>,
+    /// Not found there.
+    others: Vec<u32>,
+    /// From the next tick on: who has just sent a request is told why it is refused.
+    waits: bool,
+}
+
+/// What one slice has done so far.
+#[derive(Default)]
+struct Done {
+    /// Connections that were ended.
+    ended: u64,
+    /// Whose, the latest ones, how many and why; not logged yet.
+    untold: Option<(Leaf, u64, Refusal)>,
+    /// The identity that was judged last, by the policy of which server, and what came of it: it may
+    /// have ten thousand connections.
+    judged: Option<(Rc<ClientIdentity>, Option<ServerId>, Rc<ClientIdentity>)>,
 }
 
 /// Everybody on this core.
@@ -63,7 +105,7 @@ pub struct Seat {
     table: Rc<RefCell<Table>>,
     slot: u32,
     leaf: Leaf,
-    ended: Rc<Cell<bool>>,
+    ended: Ending,
 }
 
 impl Roll {
@@ -73,7 +115,7 @@ impl Roll {
         let mut guard = self.0.borrow_mut();
         let table = &mut *guard;
         let leaf = entry.identity.leaf_sha256;
-        let ended = Rc::new(Cell::new(false));
+        let ended = Rc::new(Cell::new(None));
         let held = Some((entry, Rc::clone(&ended)));
         let slot = table.free.pop().unwrap_or_else(|| {
             table.entries.push(None);
@@ -99,23 +141,64 @@ impl Roll {
         self.len() == 0
     }
 
-    /// There is a new generation: everybody is looked at again, beginning with the next tick.
+    /// There is a new generation: everybody is looked at again, a slice at a time, beginning with the
+    /// next tick.
     pub fn look_again(&self) {
         let mut guard = self.0.borrow_mut();
-        let table = &mut *guard;
-        table.pending.clear();
-        table.pending.extend(table.by_leaf.keys());
+        let Table { by_leaf, pending, .. } = &mut *guard;
+        pending.suspects.clear();
+        pending.others.clear();
+        pending.unseen.clear();
+        pending.unseen.extend(by_leaf.values().flatten());
+        pending.waits = true;
     }
 
-    /// One tick: judges some of those that are still to be judged, and now and then looks at dates.
-    pub fn tick(&self, core: &Core) {
+    /// Looks at some of those whom the latest generation has not looked at. Says for how long the core
+    /// is to be left to others then; `None` if nobody is left.
+    pub fn slice(&self, core: &Core) -> Option<Duration> {
         let live = core.live();
-        for _ in 0..JUDGED_PER_TICK {
-            let Some(leaf) = self.0.borrow_mut().pending.pop() else { break };
-            self.judge(core, &live, &leaf);
+        let started = core.clock.elapsed();
+        let mut done = Done::default();
+        let gap = loop {
+            let Some((gap, slot)) = self.next(&live) else { break None };
+            if let Some(slot) = slot {
+                self.judge(core, &live, slot, &mut done);
+            }
+            let time = core.clock.elapsed().saturating_sub(started);
+            if time >= SLICE || done.ended >= ENDED_PER_SLICE {
+                break Some(gap);
+            }
+        };
+        done.tell(core);
+        gap
+    }
+
+    /// Looks some up, or tells whom to judge next; and how urgent that is.
+    fn next(&self, live: &Rc<Live>) -> Option<(Duration, Option<u32>)> {
+        let mut guard = self.0.borrow_mut();
+        let Table { entries, pending, .. } = &mut *guard;
+        if pending.waits {
+            return None;
         }
+        if pending.unseen.is_empty() {
+            let suspect = pending.suspects.pop().map(|slot| (GAP, Some(slot)));
+            return suspect.or_else(|| pending.others.pop().map(|slot| (GAP_OTHERS, Some(slot))));
+        }
+        for _ in 0..LOOKED_UP_AT_ONCE {
+            let Some(slot) = pending.unseen.pop() else { break };
+            let Some(Some((entry, _))) = entries.get(slot as usize) else { continue };
+            let queue =
+                if entry.is_suspect(live) { &mut pending.suspects } else { &mut pending.others };
+            queue.push(slot);
+        }
+        Some((GAP, None))
+    }
+
+    /// One tick: now and then looks at dates.
+    pub fn tick(&self, core: &Core) {
         let due = {
             let mut table = self.0.borrow_mut();
+            table.pending.waits = false;
             table.ticks = (table.ticks + 1) % DATES_EVERY_TICKS;
             table.ticks == 0
         };
@@ -124,26 +207,17 @@ impl Roll {
         }
     }
 
-    /// Judges all connections of one certificate by `live`.
-    fn judge(&self, core: &Core, live: &Rc<Live>, leaf: &Leaf) {
+    /// Judges a connection by `live`.
+    fn judge(&self, core: &Core, live: &Rc<Live>, slot: u32, done: &mut Done) {
         let now = core.clock.unix_seconds();
         let table = self.0.borrow();
-        let slots = table.by_leaf.get(leaf).map_or(&[][..], Vec::as_slice);
-        let mut ended = 0;
-        let mut why = None;
-        for slot in slots {
-            let Some(Some((entry, flag))) = table.entries.get(*slot as usize) else { continue };
-            if Rc::ptr_eq(&entry.live, live) {
-                continue;
-            }
-            let Err((refusal, on_revoke)) = entry.stands(live, now) else { continue };
-            if entry.end(flag, on_revoke) {
-                ended += 1;
-                why = Some(refusal);
-            }
+        let Some(Some((entry, flag))) = table.entries.get(slot as usize) else { return };
+        if Rc::ptr_eq(&entry.live, live) {
+            return;
         }
-        if let Some(refusal) = why {
-            note(core, leaf, ended, refusal);
+        let Err(reason) = entry.stands(live, now, done) else { return };
+        if entry.end(flag, reason) {
+            done.note(core, &entry.identity.leaf_sha256, reason.0);
         }
     }
 
@@ -151,58 +225,113 @@ impl Roll {
         let now = core.clock.unix_seconds();
         let table = self.0.borrow();
         for (entry, flag) in table.entries.iter().flatten() {
-            if flag.get() || !entry.identity.has_ended(now) {
+            if flag.get().is_some() || !entry.identity.has_ended(now) {
                 continue;
             }
             let view = view(&entry.live, &entry.place, &entry.identity, now);
-            let Err(refusal) = check_client(&entry.live.generation.plan, &view) else { continue };
+            let plan = &entry.live.generation.plan;
+            let Err(refusal) = check_client(plan, &view, None) else { continue };
             let on_revoke = match on_revoke(&entry.live, &entry.place) {
                 OnRevoke::Cut => OnRevoke::Cut,
                 // What is over is over.
                 OnRevoke::Close | OnRevoke::Keep => OnRevoke::Close,
             };
-            if entry.end(flag, on_revoke) {
+            if entry.end(flag, (refusal, on_revoke)) {
                 note(core, &entry.identity.leaf_sha256, 1, refusal);
             }
         }
     }
 }
 
+impl Done {
+    /// One more connection was ended.
+    fn note(&mut self, core: &Core, leaf: &Leaf, refusal: Refusal) {
+        self.ended += 1;
+        if let Some((last, count, _)) = &mut self.untold
+            && last == leaf
+        {
+            *count += 1;
+            return;
+        }
+        self.tell(core);
+        self.untold = Some((*leaf, 1, refusal));
+    }
+
+    fn tell(&mut self, core: &Core) {
+        if let Some((leaf, count, refusal)) = self.untold.take() {
+            note(core, &leaf, count, refusal);
+        }
+    }
+}
+
 impl Entry {
-    /// May it go on under `live`? If not: why, and what is to become of it.
-    fn stands(&self, live: &Rc<Live>, now: i64) -> Result<(), (Refusal, OnRevoke)> {
-        let name = Some(&*self.name).filter(|name| !name.is_empty());
-        let place = Place::under(live, (&self.live, &self.place), name)
-            .map_err(|refusal| (refusal, OnRevoke::Close))?;
-        let policy = |live: &Live, place: &Place| {
-            let server = place
-                .server
-                .and_then(|server| live.generation.tls.servers.get(server.0 as usize))?;
-            server.policy.as_ref().map(|policy| policy.scope())
+    /// May some list that `live` has be about it? Told without a signature, so it has still to be
+    /// judged. Where it has no place any more it is to be told soon, too.
+    fn is_suspect(&self, live: &Rc<Live>) -> bool {
+        if Rc::ptr_eq(&self.live, live) {
+            return false;
+        }
+        let Ok(place) = Place::under(live, (&self.live, &self.place), self.name()) else {
+            return true;
         };
-        let judged_alike = policy(live, &place) == policy(&self.live, &self.place);
-        let identity = if judged_alike {
-            Rc::clone(&self.identity)
-        } else {
-            rejudge(live, &place, &self.identity, now)
+        let policy = policy(live, &place);
+        policy.is_some_and(|policy| policy.may_have_revoked(&self.identity.chain))
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(&*self.name).filter(|name| !name.is_empty())
+    }
+
+    /// May it go on under `live`? If not: why, and what is to become of it.
+    fn stands(
+        &self,
+        live: &Rc<Live>,
+        now: i64,
+        done: &mut Done,
+    ) -> Result<(), (Refusal, OnRevoke)> {
+        let place = Place::under(live, (&self.live, &self.place), self.name())
+            .map_err(|refusal| (refusal, OnRevoke::Close))?;
+        let scope = |live, place| policy(live, place).map(ClientPolicy::scope);
+        let wanted = &live.generation.plan.wanted;
+        let judged_alike = scope(live, &place) == scope(&self.live, &self.place)
+            && wanted.has_lists_of(&self.live.generation.plan.wanted);
+        let identity = match &done.judged {
+            _ if judged_alike => Rc::clone(&self.identity),
+            Some((before, server, after))
+                if Rc::ptr_eq(before, &self.identity) && *server == place.server =>
+            {
+                Rc::clone(after)
+            }
+            _ => {
+                let judged = rejudge(live, &place, &self.identity, now);
+                done.judged = Some((Rc::clone(&self.identity), place.server, Rc::clone(&judged)));
+                judged
+            }
         };
         let view = view(live, &place, &identity, now);
-        check_client(&live.generation.plan, &view)
+        check_client(&live.generation.plan, &view, None)
             .map_err(|refusal| (refusal, on_revoke(live, &place)))
     }
 
     /// Ends the connection, or tells it to end; false if it is to live on, or knows already.
-    fn end(&self, flag: &Cell<bool>, on_revoke: OnRevoke) -> bool {
+    fn end(&self, flag: &Cell<Option<Refusal>>, (refusal, on_revoke): (Refusal, OnRevoke)) -> bool {
         match on_revoke {
             OnRevoke::Keep => return false,
-            OnRevoke::Close => self.wait.hasten_idle(),
+            OnRevoke::Close => self.wait.end_idle(),
             OnRevoke::Cut => {
                 self.descriptor.reset();
                 self.wait.shut_both(self.descriptor);
             }
         }
-        !flag.replace(true)
+        flag.replace(Some(refusal)).is_none()
     }
+}
+
+/// By what clients are judged there.
+fn policy<'a>(live: &'a Live, place: &Place) -> Option<&'a ClientPolicy> {
+    let servers = &live.generation.tls.servers;
+    let server = place.server.and_then(|server| servers.get(server.0 as usize))?;
+    server.policy.as_deref()
 }
 
 fn view<'a>(
@@ -212,7 +341,7 @@ fn view<'a>(
     now: i64,
 ) -> ConnectionView<'a> {
     let policy = place.server.map(|server| live.generation.plan.sni.policy(server));
-    ConnectionView { listener: place.listener, policy, client: Some(identity), now }
+    ConnectionView { listener: place.listener, policy, client: Some(identity), now, facts: None }
 }
 
 /// What the configuration wants done with connections of this place.
@@ -248,6 +377,12 @@ impl Seat {
     /// Is the connection to end as soon as it can?
     #[must_use]
     pub fn is_ended(&self) -> bool {
+        self.ended.get().is_some()
+    }
+
+    /// Why the connection is to end, if it is.
+    #[must_use]
+    pub fn why_ended(&self) -> Option<Refusal> {
         self.ended.get()
     }
 

@@ -281,6 +281,12 @@ impl Source<'_> {
         self.reader.enlarge(self.tls, self.buffers);
     }
 
+    /// Holds no more memory than waiting needs; with `small`, that is a small buffer.
+    pub fn rest(&mut self, small: bool) {
+        self.reader.rest(self.tls, self.buffers, small);
+        self.security.borrow_mut().said.settle();
+    }
+
     /// Is the end of this connection only an end if TLS says so?
     #[must_use]
     pub const fn is_tls(&self) -> bool {
@@ -336,6 +342,28 @@ impl Sink<'_> {
     /// Uses a large buffer from here on: a body is flowing.
     pub fn enlarge(&mut self) {
         self.writer.enlarge(self.buffers);
+    }
+}
+
+impl Sink<'_> {
+    /// Gives an empty buffer back.
+    pub fn rest(&mut self) {
+        self.writer.settle(self.buffers);
+    }
+
+    /// Says that nothing follows: `close_notify` (nothing on plaintext), and the stream's end.
+    ///
+    /// # Errors
+    /// The connection is cut.
+    pub async fn finish(&mut self, wait: Duration) -> Result<(), Cut> {
+        {
+            let mut security = self.security.borrow_mut();
+            let Security { session, said } = &mut *security;
+            session.close(said);
+        }
+        self.flush(wait).await?;
+        self.writer.end();
+        Ok(())
     }
 }
 

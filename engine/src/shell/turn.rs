@@ -20,7 +20,7 @@ const RECEIVES_MAX: u32 = 32;
 const NAP: Duration = Duration::from_millis(1);
 
 /// What a connection has brought without ever making us wait.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Turn {
     bytes: usize,
     receives: u32,

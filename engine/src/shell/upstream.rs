@@ -48,6 +48,9 @@ pub struct Wanted<'a> {
     pub timeout: Duration,
     /// None from the pool: one from there has just failed.
     pub fresh: bool,
+    /// The PROXY protocol header it begins with; empty for none. It speaks of one client, so no such
+    /// connection comes from the pool or goes there.
+    pub proxy_header: &'a [u8],
 }
 
 /// Why there is no connection.
@@ -87,6 +90,7 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
     let identity = Identity { upstream: &plan.id, address, tls: tls_identity };
     let key = core.pool.borrow_mut().key(&identity);
     if !wanted.fresh
+        && wanted.proxy_header.is_empty()
         && let Some(lease) = from_pool(core, key).await
     {
         core.count(Counter::UpstreamReuses);
@@ -153,6 +157,7 @@ async fn connect(
             Stream::unix(stream, session, &core.deadlines, &core.buffers)
         }
     };
+    preface(&mut stream, wanted.proxy_header)?;
     if tls.is_some() {
         let left = wanted.timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Both, idle: false };
@@ -174,6 +179,20 @@ async fn connect(
         }
     }
     Ok(stream)
+}
+
+/// What comes first on a new connection leaves with what comes next: the `ClientHello`, or the
+/// request.
+fn preface(stream: &mut Stream, proxy_header: &[u8]) -> Result<(), ConnectError> {
+    if proxy_header.is_empty() {
+        return Ok(());
+    }
+    if stream.source().is_tls() {
+        stream.security.borrow_mut().said.pending.extend_from_slice(proxy_header);
+        return Ok(());
+    }
+    let staged = stream.sink().stage(proxy_header);
+    staged.map_err(|_| ConnectError::Failed(io::ErrorKind::OutOfMemory))
 }
 
 /// The name of a node that is sent to it and looked for in its certificate.

@@ -38,6 +38,8 @@ pub struct Seat {
     pub clients: Arc<Clients>,
 }
 
+/// A tunnel looks up once in [`LOOK_TIME`](super::tunnel::LOOK_TIME); half as long again lets it end.
+const STOP_TICKS: u32 = 15;
 /// How often memory that nobody needs is given back: every five seconds.
 const TRIM_TICKS: u32 = 50;
 
@@ -73,6 +75,8 @@ struct Worker {
     clients: Arc<Clients>,
     seen: Seen,
     busy: Duration,
+    /// Ticks that tunnels have to end and be logged, once there is no more time.
+    stop_ticks: u32,
 }
 
 async fn work(seat: Seat, driver: Driver) {
@@ -92,6 +96,7 @@ async fn work(seat: Seat, driver: Driver) {
         clients: seat.clients,
         seen,
         busy: Duration::ZERO,
+        stop_ticks: STOP_TICKS,
     };
     worker.core.link.driver.set(driver);
     worker.listen(&first.listeners);
@@ -105,7 +110,7 @@ impl Worker {
     async fn rounds(&mut self) {
         let mut ticks = 0_u32;
         loop {
-            monoio::time::sleep(TICK).await;
+            self.rest().await;
             ticks = ticks.wrapping_add(1);
             if ticks.is_multiple_of(TRIM_TICKS) {
                 self.core.trim();
@@ -124,8 +129,8 @@ impl Worker {
                 let clients = core.radar.borrow_mut().copy(core.clock.unix_seconds());
                 core.link.clients.post(Arc::new(Blips(clients)));
             }
-            self.take_news();
             self.core.roll.tick(&self.core);
+            self.take_news();
             match self.core.link.phase.get() {
                 Phase::Running => {}
                 Phase::Draining => {
@@ -140,8 +145,26 @@ impl Worker {
                 }
                 Phase::Stopping => {
                     self.stop_listening();
-                    return;
+                    self.core.stopping.set(true);
+                    if self.core.tunnels.get() == 0 || self.stop_ticks == 0 {
+                        return;
+                    }
+                    self.stop_ticks -= 1;
                 }
+            }
+        }
+    }
+
+    /// Waits for the next tick. A new generation is held against the connected clients meanwhile.
+    async fn rest(&self) {
+        let core = &self.core;
+        let end = core.clock.elapsed() + TICK;
+        loop {
+            let gap = core.roll.slice(core);
+            let left = end.saturating_sub(core.clock.elapsed());
+            monoio::time::sleep(gap.unwrap_or(left).min(left)).await;
+            if gap.is_none_or(|gap| gap >= left) {
+                return;
             }
         }
     }

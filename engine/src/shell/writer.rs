@@ -37,6 +37,11 @@ impl Writer {
         }
     }
 
+    /// Ends the direction: the peer sees the end of the stream.
+    pub fn end(&self) {
+        self.descriptor.shut_write();
+    }
+
     /// Is there anything to send?
     #[must_use]
     pub fn has_output(&self) -> bool {

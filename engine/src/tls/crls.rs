@@ -80,7 +80,11 @@ pub(super) fn load(
             let message = format!("a list in {} is older than another of its CA", keys::name(pem));
             found.warning(pem.place, &field, message);
         }
-        found.crls.push(describe(list, pem, &field));
+        let loaded = describe(list, pem, &field);
+        // Several routes may name one list.
+        if !found.crls.contains(&loaded) {
+            found.crls.push(loaded);
+        }
     }
     Some(Revocation::new(lists.into_iter().map(|(list, _)| list).collect(), rules))
 }

@@ -10,6 +10,7 @@ use rustls::SignatureScheme;
 
 use super::hello::normal_name;
 use crate::identity::VerifyFailure;
+use crate::plan::Forbidden;
 
 /// Certificates of a refused chain that are kept for the log, and bytes of each.
 const REFUSED_MAX: usize = 10;
@@ -22,6 +23,7 @@ pub struct HandshakeNotes {
     leaf_expiry: Option<i64>,
     client_sigalg: Option<SignatureScheme>,
     client_failure: Option<VerifyFailure>,
+    client_forbidden: Option<Forbidden>,
     refused: Vec<Vec<u8>>,
     name_differs: bool,
 }
@@ -78,6 +80,17 @@ impl HandshakeNotes {
         self.client_failure
     }
 
+    /// Why the client was refused by a list (`reject = "handshake"`).
+    #[must_use]
+    pub const fn client_forbidden(&self) -> Option<Forbidden> {
+        self.client_forbidden
+    }
+
+    fn keep(&mut self, chain: &[&[u8]]) {
+        let first = chain.iter().take(REFUSED_MAX).filter(|der| der.len() <= REFUSED_BYTES_MAX);
+        self.refused = first.map(|der| der.to_vec()).collect();
+    }
+
     /// The chain that was refused, leaf first; rustls does not keep it. Bounded.
     #[must_use]
     pub fn take_refused(&mut self) -> Vec<Vec<u8>> {
@@ -111,8 +124,15 @@ pub(super) fn note_leaf_expiry(end: i64) {
 pub(super) fn note_client_failure(failure: VerifyFailure, chain: &[&[u8]]) {
     with_running(|running| {
         running.notes.client_failure = Some(failure);
-        let first = chain.iter().take(REFUSED_MAX).filter(|der| der.len() <= REFUSED_BYTES_MAX);
-        running.notes.refused = first.map(|der| der.to_vec()).collect();
+        running.notes.keep(chain);
+    });
+}
+
+/// The client was refused by a list during the handshake.
+pub(super) fn note_client_forbidden(forbidden: Forbidden, chain: &[&[u8]]) {
+    with_running(|running| {
+        running.notes.client_forbidden = Some(forbidden);
+        running.notes.keep(chain);
     });
 }
 

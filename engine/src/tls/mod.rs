@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 use ferrule_config::{Config, Problem, Problems};
 
+use crate::identity::ClientPolicy;
+
 pub use client::{UpstreamFailure, UpstreamTls};
 pub use crls::LoadedCrl;
 pub use handshake::HandshakeNotes;
@@ -35,6 +37,8 @@ pub use tickets::TicketKeys;
 pub struct TlsSettings {
     /// One per [`Config::servers`], in the same order.
     pub servers: Vec<ServerTls>,
+    /// One per [`Config::trusts`], in the same order.
+    pub trusts: Vec<Arc<ClientPolicy>>,
     /// One per [`Config::upstreams`], in the same order; `None` for plain HTTP.
     pub upstreams: Vec<Option<UpstreamTls>>,
     /// Every revocation list in use.
@@ -70,6 +74,11 @@ impl TlsSettings {
             .iter()
             .filter_map(|server| ServerTls::load(server, (keys, &files), &provider, &mut found))
             .collect();
+        let trusts = config
+            .trusts
+            .iter()
+            .filter_map(|trust| server::load_policy(trust, "routes.client", &mut found))
+            .collect();
         let upstreams = config
             .upstreams
             .iter()
@@ -78,6 +87,12 @@ impl TlsSettings {
                 UpstreamTls::load(tls, &upstream.id, &provider, &mut found)
             })
             .collect();
-        Self { servers, upstreams, crls, warnings }
+        Self { servers, trusts, upstreams, crls, warnings }
+    }
+
+    /// The URIs of the certificates that we present, by server object.
+    #[must_use]
+    pub fn own_uris(&self) -> Vec<Vec<Box<[u8]>>> {
+        self.servers.iter().map(|server| server.own_uris.clone()).collect()
     }
 }

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use ferrule_config::model::{ClientAuth, ClientVerify, HostPattern, Protocols, Reject, Server};
+use ferrule_config::model::{
+    ClientAuth, ClientMatch, ClientVerify, HostPattern, Protocols, Reject, Server,
+};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -22,11 +24,14 @@ use super::ocsp::Stapled;
 use super::sessions::PolicySessions;
 use super::tickets::{PolicyTicketer, Secret, TicketKeys};
 use super::{Findings, crls, handshake, keys, signatures};
+use crate::identity::allow::Lists;
+use crate::identity::alt_names;
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Verdict, VerifyFailure};
+use crate::identity::judged;
 use crate::identity::outline::Outline;
 use crate::identity::signature;
-use crate::plan::Gate;
+use crate::plan::{Forbidden, Gate, access};
 
 /// Bytes of CA names in a `CertificateRequest`; its field holds 64 KiB.
 const CA_NAMES_BYTES_MAX: usize = 48 * 1024;
@@ -38,6 +43,8 @@ pub struct ServerTls {
     pub config: Arc<ServerConfig>,
     /// Which clients are trusted; `None` asks for no certificate.
     pub policy: Option<Arc<ClientPolicy>>,
+    /// The URIs of the first certificate.
+    pub own_uris: Vec<Box<[u8]>>,
 }
 
 impl ServerTls {
@@ -53,12 +60,14 @@ impl ServerTls {
             server.pairs.iter().map(|pair| keys::pair(pair, &field, provider, found)).collect();
         let asked = server.client.as_ref().filter(|client| client.verify != ClientVerify::Off);
         let policy = match asked {
-            Some(client) => Some(load_policy(client, &field, found)?),
+            Some(client) => Some(load_policy(client, &format!("{field}.client"), found)?),
             None => None,
         };
         let pairs: Vec<Arc<CertifiedKey>> = loaded.into_iter().collect::<Option<_>>()?;
         let verify = asked.map_or(ClientVerify::Off, |client| client.verify);
         let reject = asked.map_or(Reject::Http, |client| client.reject);
+        let leaf = pairs.first().and_then(|pair| pair.cert.first());
+        let own_uris = leaf.map(|leaf| alt_names::uris_of(leaf)).unwrap_or_default();
         let scope = scope(server, policy.as_deref(), (verify, reject), &pairs);
         let versions = versions(server.protocols);
         let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
@@ -82,7 +91,10 @@ impl ServerTls {
         config.max_early_data_size = 0;
         // For `runtime.tls_fast_path`; nobody but our own record layer asks for them.
         config.enable_secret_extraction = true;
-        let sealing = PolicyTicketer::new(Arc::clone(keys), Arc::clone(ticket_files), scope);
+        let mut sealing = PolicyTicketer::new(Arc::clone(keys), Arc::clone(ticket_files), scope);
+        if verify == ClientVerify::On {
+            sealing = sealing.for_clients_with_certificates();
+        }
         let sealing = Arc::new(sealing);
         config.session_storage = if server.session_cache {
             Arc::new(PolicySessions::new(Arc::clone(keys), Arc::clone(&sealing)))
@@ -95,7 +107,7 @@ impl ServerTls {
         } else {
             config.send_tls13_tickets = 0;
         }
-        Some(Self { config: Arc::new(config), policy })
+        Some(Self { config: Arc::new(config), policy, own_uris })
     }
 }
 
@@ -126,12 +138,11 @@ pub(super) fn versions(protocols: Protocols) -> Vec<&'static SupportedProtocolVe
         .collect()
 }
 
-fn load_policy(
+pub(super) fn load_policy(
     client: &ClientAuth,
-    field: &str,
+    client_field: &str,
     found: &mut Findings<'_>,
 ) -> Option<Arc<ClientPolicy>> {
-    let client_field = format!("{field}.client");
     let field = format!("{client_field}.ca");
     let mut anchors: Vec<Vec<u8>> = Vec::new();
     for pem in &client.ca {
@@ -153,7 +164,7 @@ fn load_policy(
         Ok(policy) => {
             let revocation = match &client.revocation {
                 Some(lists) => {
-                    Some(crls::load(lists, (policy.anchors(), skew), &client_field, found)?)
+                    Some(crls::load(lists, (policy.anchors(), skew), client_field, found)?)
                 }
                 None => None,
             };
@@ -241,7 +252,29 @@ fn scope(
         &policy.map_or([0; 32], ClientPolicy::scope),
         &flags,
         &chain::sha256(&leaves),
+        &lists_scope(server.client.as_ref()),
     ])
+}
+
+/// A digest of who is let in by lists, and of where nobody is asked.
+fn lists_scope(client: Option<&ClientAuth>) -> [u8; 32] {
+    let Some(client) = client else { return [0; 32] };
+    let entries = |list: &[ClientMatch]| -> [u8; 32] {
+        let entries: Vec<[u8; 32]> = list
+            .iter()
+            .map(|entry| {
+                let terms: Vec<String> = entry.terms.iter().map(ToString::to_string).collect();
+                let terms: Vec<&[u8]> = terms.iter().map(String::as_bytes).collect();
+                chain::sha256(&terms)
+            })
+            .collect();
+        let entries: Vec<&[u8]> = entries.iter().map(<[u8; 32]>::as_slice).collect();
+        chain::sha256(&entries)
+    };
+    let exempt: Vec<&[u8]> =
+        client.exempt.iter().map(|pattern| pattern.as_str().as_bytes()).collect();
+    let lists = &client.lists;
+    chain::sha256(&[&entries(&lists.allow), &entries(&lists.deny), &chain::sha256(&exempt)])
 }
 
 /// Picks the first pair that the client can verify.
@@ -287,6 +320,7 @@ fn suites_allow(key: SignatureAlgorithm, offered: &[CipherSuite]) -> bool {
 #[derive(Debug)]
 struct ClientCheck {
     policy: Arc<ClientPolicy>,
+    lists: Lists,
     verify: ClientVerify,
     reject: Reject,
     ca_names: Vec<DistinguishedName>,
@@ -316,6 +350,7 @@ impl ClientCheck {
         }
         Self {
             policy,
+            lists: access::compile(&client.lists),
             verify: client.verify,
             reject: client.reject,
             ca_names,
@@ -341,21 +376,30 @@ impl ClientCertVerifier for ClientCheck {
     ) -> Result<ClientCertVerified, Error> {
         let leaf = Outline::read(end_entity)
             .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
-        // Without a readable end a ticket has none of its own. Nor does it outlive what is known
-        // about revocation.
-        let end = leaf.not_after.seconds().unwrap_or(0);
+        let mut presented: Vec<&[u8]> = vec![end_entity];
+        presented.extend(intermediates.iter().map(AsRef::<[u8]>::as_ref));
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let verdict = judged::judge_for_a_while(&presented, &self.policy, now).verdict;
+        let passes = Gate::of(self.verify, verdict) == Gate::Pass;
+        let listed = Forbidden::check(self.lists.judge(end_entity, verdict));
+        // Without a readable end a ticket has none of its own, and who is refused gets none: a session
+        // keeps its certificate, so that one who came back with a better one would be refused again.
+        // Nor does a ticket outlive what is known about revocation.
+        let serves = passes && listed.is_ok();
+        let end = leaf.not_after.seconds().filter(|_| serves).unwrap_or(0);
         handshake::note_leaf_expiry(self.policy.next_update().map_or(end, |next| end.min(next)));
-        if self.reject == Reject::Handshake {
-            let mut presented: Vec<&[u8]> = vec![end_entity];
-            presented.extend(intermediates.iter().map(AsRef::<[u8]>::as_ref));
-            let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-            let verdict = chain::judge(&presented, &self.policy, now);
-            if Gate::of(self.verify, verdict) != Gate::Pass
-                && let Verdict::Failed(failure) = verdict
-            {
-                handshake::note_client_failure(failure, &presented);
-                return Err(Error::InvalidCertificate(alert_for(failure)));
-            }
+        if self.reject != Reject::Handshake {
+            return Ok(ClientCertVerified::assertion());
+        }
+        if !passes && let Verdict::Failed(failure) = verdict {
+            handshake::note_client_failure(failure, &presented);
+            return Err(Error::InvalidCertificate(alert_for(failure)));
+        }
+        if let Err(forbidden) = listed {
+            handshake::note_client_forbidden(forbidden, &presented);
+            // Its alert is access_denied.
+            let refused = CertificateError::ApplicationVerificationFailure;
+            return Err(Error::InvalidCertificate(refused));
         }
         Ok(ClientCertVerified::assertion())
     }

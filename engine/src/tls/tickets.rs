@@ -117,6 +117,7 @@ pub struct PolicyTicketer {
     /// From files; the process's own are not used then.
     files: Arc<[Secret]>,
     scope: [u8; 32],
+    needs_certificate: bool,
 }
 
 impl PolicyTicketer {
@@ -124,7 +125,15 @@ impl PolicyTicketer {
     /// clients are trusted, and of what we present to them.
     #[must_use]
     pub(super) const fn new(keys: Arc<TicketKeys>, files: Arc<[Secret]>, scope: [u8; 32]) -> Self {
-        Self { keys, files, scope }
+        Self { keys, files, scope, needs_certificate: false }
+    }
+
+    /// The same where a client without a certificate is refused: it gets no ticket, because with that it
+    /// would be refused again when it has one.
+    #[must_use]
+    pub(super) fn for_clients_with_certificates(mut self) -> Self {
+        self.needs_certificate = true;
+        self
     }
 
     /// The secret to seal with.
@@ -160,13 +169,16 @@ impl ProducesTickets for PolicyTicketer {
     /// name, nonce, then sealed: the second it ends, and what rustls wants to remember.
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
         let (now, leaf_expiry) = handshake::time_and_leaf_expiry()?;
+        if self.needs_certificate && leaf_expiry.is_none() {
+            return None;
+        }
         let end = leaf_expiry.unwrap_or(i64::MAX).min(now.saturating_add(TERM));
         if end <= now {
             return None;
         }
         let secret = self.current(now)?;
         let nonce = self.keys.nonce()?;
-        // The leaf's own end goes along, so that a ticket made after resumption inherits it.
+        // That there is a leaf goes along, so that a ticket made after resumption inherits the end.
         let mut sealed = end.to_be_bytes().to_vec();
         sealed.extend_from_slice(&leaf_expiry.unwrap_or(i64::MAX).to_be_bytes());
         sealed.extend_from_slice(plain);
@@ -193,7 +205,9 @@ impl ProducesTickets for PolicyTicketer {
             return None;
         }
         if leaf_end != i64::MAX {
-            handshake::note_leaf_expiry(leaf_end);
+            // Not the leaf's own end: whoever comes every hour would be the same for years, and a
+            // renewed certificate would never be seen.
+            handshake::note_leaf_expiry(end);
         }
         Some(plain.to_vec())
     }
@@ -247,6 +261,16 @@ mod tests {
             ticketer.encrypt(b"y").unwrap()
         });
         assert!(at(NOW + 10, || ticketer.decrypt(&again)).is_none());
+        // Not even an hour at a time does a client live longer.
+        let first = at(NOW, || {
+            note_leaf_expiry(NOW + 100 * TERM);
+            ticketer.encrypt(b"x").unwrap()
+        });
+        let second = at(NOW + TERM - 1, || {
+            ticketer.decrypt(&first).unwrap();
+            ticketer.encrypt(b"x").unwrap()
+        });
+        assert!(at(NOW + TERM, || ticketer.decrypt(&second)).is_none());
         let over = at(NOW, || {
             note_leaf_expiry(NOW);
             ticketer.encrypt(b"x")

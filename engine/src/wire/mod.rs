@@ -1,10 +1,11 @@
-//! HTTP/1.1 as bytes: heads, fields, body lengths, chunks. No policy, and no names of ours.
+//! HTTP/1.1 as bytes: heads, fields, body lengths, chunks; and the PROXY protocol. No policy, and no names of ours.
 //!
 //! Nothing in here knows a socket or a clock. Everything that two parsers could read in two ways is
 //! refused here, for requests and for responses alike.
 
 pub mod body;
 pub mod chunked;
+pub mod crc32c;
 mod diagnose;
 pub mod error;
 mod extension;
@@ -12,6 +13,8 @@ pub mod fields;
 pub mod framing;
 pub mod head;
 pub mod limits;
+pub mod proxy;
+pub mod proxy_write;
 pub mod span;
 pub mod target;
 pub mod trailers;

@@ -246,7 +246,8 @@ fn resumed(stage: &Stage, cases: &mut Vec<Case>, tallies: &mut [Tally]) {
                     .map(|(side, dial)| visit::by_rustls(dial, side, &host, &case.target))
                     .collect();
                 let (reference, ours) = seen.split_first().expect("nginx is one of them");
-                if reference.status == 200 {
+                let refused = reference.status != 200;
+                if !refused {
                     let mark = if turn == 1 { "." } else { "r" };
                     assert_eq!(reference.value("ssl_session_reused"), Some(mark), "{}", case.label);
                 }
@@ -254,6 +255,10 @@ fn resumed(stage: &Stage, cases: &mut Vec<Case>, tallies: &mut [Tally]) {
                     tally.take(&case, reference, ours);
                 }
                 cases.push(case);
+                // nginx resumes what it refused, and refuses it again; the gateway gives no session.
+                if refused {
+                    break;
+                }
             }
         }
     }

@@ -58,7 +58,13 @@ impl Gate {
         let mut scratch = Scratch::default();
         parse_request(buf, buf.len(), self.plan.head_limits(), &mut scratch.head)
             .map_err(Refusal::Malformed)?;
-        let view = ConnectionView { listener: ListenerId(0), policy: None, client: None, now: 0 };
+        let view = ConnectionView {
+            listener: ListenerId(0),
+            policy: None,
+            client: None,
+            now: 0,
+            facts: None,
+        };
         let admission = admit(&self.plan, &view, buf, &mut scratch)?;
         let request = RequestFacts {
             buf,
@@ -107,6 +113,7 @@ impl Gate {
             method,
             version,
             keep_alive: true,
+            upgrade: false,
             interims: 0,
             http_date: NOW.http_date,
             continue_wanted: false,

@@ -9,6 +9,7 @@ use ferrule_tests::{
     Gateway, PATIENCE, Setup, Upstream, echo, on_both_drivers, poll, raw, scratch,
 };
 
+use crate::tunnel::{echo_of, echoing, open};
 use crate::{PLAIN, plain_gateway};
 
 fn limit_descriptors(gateway: &Gateway, count: usize) {
@@ -98,6 +99,23 @@ on_both_drivers! {
         let crowd: Vec<TcpStream> = (0..60).map(|_| connect(front)).collect();
         assert!(poll(PATIENCE, || answers(front, 200)).is_some(), "{}", gateway.log());
         assert!(gateway.log().contains("out of descriptors"), "{}", gateway.log());
+        drop(crowd);
+    }
+
+    /// A tunnel that nobody speaks in is at work, and no room for others.
+    fn a_silent_tunnel_is_not_idle(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echoing()));
+        let text = PLAIN.replace("uri =", "enable_websocket = true\nuri =");
+        let gateway =
+            Setup::new(scratch.path(), driver, &text).set("upstream", &upstream.port).start();
+        let front = gateway.port("front");
+        let mut tunnel = open(raw::plain(front));
+        limit_descriptors(&gateway, descriptors(&gateway) + 8);
+        let crowd: Vec<TcpStream> = (0..60).map(|_| connect(front)).collect();
+        // Its upstream answers with a 101 that an ordinary request has not asked for.
+        assert!(poll(PATIENCE, || answers(front, 502)).is_some(), "{}", gateway.log());
+        assert!(gateway.log().contains("out of descriptors"), "{}", gateway.log());
+        echo_of(&mut tunnel, b"still here");
         drop(crowd);
     }
 

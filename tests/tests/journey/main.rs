@@ -3,11 +3,14 @@
 //! Every wait is bounded, every port and directory is the test's own.
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
+mod access;
 mod access_log;
 mod answers;
 mod asides;
 mod bodies;
+mod conditions;
 mod cut;
+mod cve;
 mod drain;
 mod duties;
 mod exhausted;
@@ -17,16 +20,21 @@ mod hostile;
 mod keys;
 mod limits;
 mod live;
+mod load;
 mod misdirected;
 mod observe;
 mod pool;
+mod proxy_protocol;
 mod reload;
+mod renewal;
 mod resume;
 mod revoke;
 mod rewrite;
 mod routing;
 mod slow;
 mod sni;
+mod spoof;
+mod tunnel;
 
 use std::fs;
 use std::path::Path;

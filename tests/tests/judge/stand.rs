@@ -34,7 +34,7 @@ pub(crate) struct Stand {
 
 enum Running {
     Ferrule(Box<Gateway>),
-    Nginx(#[expect(dead_code, reason = "ends with the value")] Box<Nginx>),
+    Nginx(Box<Nginx>),
     Haproxy(#[expect(dead_code, reason = "ends with the value")] Haproxy),
     Relay(#[expect(dead_code, reason = "ends with the value")] Relay),
 }
@@ -90,7 +90,8 @@ impl Stand {
     pub(crate) fn log(&self) -> String {
         match &self.running {
             Running::Ferrule(gateway) => gateway.log(),
-            Running::Nginx(_) | Running::Haproxy(_) | Running::Relay(_) => String::new(),
+            Running::Nginx(nginx) => nginx.errors(),
+            Running::Haproxy(_) | Running::Relay(_) => String::new(),
         }
     }
 }
@@ -123,7 +124,8 @@ fn nginx_text(dir: &Path, below: Below, port: u16, upstream: u16) -> String {
             " ssl",
             "https",
             format!(
-                "ssl_certificate {dir}/server.crt; ssl_certificate_key {dir}/server.key;\n\
+                "ssl_protocols TLSv1.2 TLSv1.3; proxy_ssl_protocols TLSv1.2 TLSv1.3;\n\
+                 ssl_certificate {dir}/server.crt; ssl_certificate_key {dir}/server.key;\n\
                  ssl_client_certificate {dir}/ca.crt; ssl_verify_client on;\n\
                  proxy_ssl_certificate {dir}/client.crt; proxy_ssl_certificate_key {dir}/client.key;\n\
                  proxy_ssl_trusted_certificate {dir}/ca.crt; proxy_ssl_verify on;\n\

@@ -168,7 +168,9 @@ fn config(kind: &str, driver: &str, front: u16, upstream: u16) -> String {
         (
             "tls = true",
             "[[ssls]]\nsni = \"a.test\"\ncert = \"server.crt\"\nkey = \"server.key\"\n\
-             client.ca = \"ca.crt\"\n",
+             client.ca = \"ca.crt\"\nclient.skip_mtls_uri_regex = [\"^/healthz$\"]\n\
+             client.deny = [\"CN=somebody else\"]\n\
+             [[global_rules]]\nclient = { ca = \"ca.crt\", allow = [\"CN=me\"] }\n",
             "upstream.scheme = \"https\"\nupstream.tls = { client_cert = \"proxy.crt\", client_key = \
              \"proxy.key\", ca = \"ca.crt\", server_name = \"up.test\" }\n",
         )
@@ -178,9 +180,14 @@ fn config(kind: &str, driver: &str, front: u16, upstream: u16) -> String {
          tls_fast_path = {fast}\n\
          [http]\nkeepalive_requests = 1000000\n\
          [identity_headers]\nX-Dn = \"$ssl_client_s_dn\"\nX-Remain = \"$ssl_client_v_remain\"\n\
+         xfcc = \"append_forward\"\n\
          [log]\nerror = \"stderr\"\naccess = {{ path = \"access.log\", format = \"json\" }}\n\
          [[listen]]\naddress = \"127.0.0.1:{front}\"\n{listen}\n{ssls}\
-         [[routes]]\nuri = \"/*\"\nheaders.set = {{ X-Uri = \"$uri\", X-Addr = \"$remote_addr\" }}\n\
+         [[routes]]\nuri = \"/*\"\nupstream.nodes = {{ \"127.0.0.1:9\" = 1 }}\n\
+         vars = [[\"uri\", \"~~\", \"^/path/\\\\d+$\"]]\n\
+         [[routes]]\nuri = \"/*\"\nremote_addrs = [\"127.0.0.0/8\"]\n\
+         vars = [[\"arg_x\", \"!\", \"==\", \"a b\"], [\"OR\", [\"cookie_a\", \"in\", [\"1\"]], \
+         [\"http_host\", \"~*\", \"^A[.]test$\"]]]\nheaders.set = {{ X-Uri = \"$uri\", X-Addr = \"$remote_addr\" }}\n\
          upstream.nodes = {{ \"127.0.0.1:{upstream}\" = 1 }}\n\
          upstream.keepalive_pool = {{ requests = 1000000 }}\n{to}"
     )

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    Answers, ClientAuth, ClientVerify, Expect, Forwarded, HostPattern, Http, IoDriver,
+    Answers, ClientAuth, ClientLists, ClientVerify, Expect, Forwarded, HostPattern, Http, IoDriver,
     KeepalivePool, KeyPair, Level, Log, LogTarget, OnRevoke, Pacing, PassHost, Pem, PemSource,
     Protocols, Reject, Runtime, Scheme, Server, Upstream, UpstreamTimeout,
-    UpstreamTls as UpstreamModel,
+    UpstreamTls as UpstreamModel, Xfcc,
 };
 use ferrule_config::{Config, Place, Problems};
 use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
@@ -143,6 +143,8 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
             revocation: None,
             send_ca_names: true,
             explain: false,
+            lists: ClientLists::default(),
+            exempt: Vec::new(),
         }),
     }
 }
@@ -151,6 +153,7 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
 pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config {
     let second = Duration::from_secs(1);
     let upstreams = tls.map(|tls| Upstream {
+        proxy_protocol: None,
         place: Place::default(),
         id: "u".to_owned(),
         scheme: Scheme::Https,
@@ -198,6 +201,8 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
             handshake_failures: false,
         },
         identity_headers: Vec::new(),
+        xfcc: Xfcc::default(),
+        trusts: Vec::new(),
         listens: Vec::new(),
         metrics: None,
         admin: None,

@@ -9,6 +9,8 @@ use ferrule_engine::wire::head::{
     HeadScan, Method, RequestHead, ResponseHead, Version, parse_request, parse_response,
 };
 use ferrule_engine::wire::limits::HeadLimits;
+use ferrule_engine::wire::proxy::{HEADER_BYTES_MAX, parse_header};
+use ferrule_engine::wire::proxy_write;
 use ferrule_engine::wire::span::Span;
 use ferrule_engine::wire::target::{
     Form, normalise_path, parse_authority, parse_target, request_authority,
@@ -259,4 +261,41 @@ fn normal_path(path: &[u8]) {
     let mut twice = Vec::new();
     assert_eq!(normalise_path(&normal, &mut twice), Ok(()));
     assert_eq!(twice, normal);
+}
+
+/// A PROXY protocol header has one verdict however it comes, never reaches into what follows it, is
+/// bounded, and says the same when it is written again.
+pub(crate) fn proxy_header(bytes: &[u8]) {
+    let verdict = parse_header(bytes);
+    // The first prefix that says anything says what the whole says; those before it ask for more.
+    for len in 0..bytes.len() {
+        match parse_header(&bytes[..len]) {
+            Ok(None) => {}
+            early => {
+                assert_eq!(early, verdict, "after {len} bytes");
+                break;
+            }
+        }
+    }
+    match verdict {
+        Err(error) => assert!(!error.text().is_empty()),
+        Ok(None) => assert!(bytes.len() < HEADER_BYTES_MAX),
+        Ok(Some(header)) => {
+            assert!(header.len <= bytes.len() && header.len <= HEADER_BYTES_MAX);
+            // One byte less is not enough, and none behind it counts.
+            assert_eq!(parse_header(&bytes[..header.len]), verdict);
+            assert_eq!(parse_header(&bytes[..header.len - 1]), Ok(None));
+            let other = [&bytes[..header.len], b"PROXY"].concat();
+            assert_eq!(parse_header(&other), verdict);
+            let Some(ends) = header.ends else { return };
+            let mut line = Vec::new();
+            proxy_write::version_1(&ends, &mut line);
+            let mut binary = proxy_write::Version2::new(&ends);
+            binary.checksum();
+            for written in [line, binary.finish().unwrap()] {
+                let read = parse_header(&written).unwrap().unwrap();
+                assert_eq!((read.len, read.ends), (written.len(), Some(ends)));
+            }
+        }
+    }
 }

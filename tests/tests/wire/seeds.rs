@@ -31,6 +31,11 @@ fn chunked_seeds_hold() {
 }
 
 #[test]
+fn proxy_header_seeds_hold() {
+    each_seed("proxy_header", invariants::proxy_header);
+}
+
+#[test]
 fn target_seeds_hold() {
     each_seed("target", invariants::target);
 }

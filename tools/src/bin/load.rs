@@ -1,161 +1,254 @@
 //! A load generator that can show a client certificate.
 //!
-//! `load 127.0.0.1:8443 --sni test.com --cert client.crt --key client.key --connections 64 --time 10`
+//! `load get --connect 127.0.0.1:8443 --tls --name test.com --cert client.crt --key client.key
+//! --connections 64 --seconds 10`. Prints one JSON object; errors are told on stderr, by kind, and
+//! make the exit code 1.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports")]
 
 use std::env;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrule_tools::load::{Histogram, Outcome, Plan, run};
+use ferrule_tools::load::{Kind, Outcome, Plan, Request, allow_descriptors, run_held};
 use ferrule_tools::pki::Leaf;
 use ferrule_tools::tls;
-use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 
-const USAGE: &str = "usage: load HOST:PORT [options]
-  --sni NAME         over TLS, to this server name
+const USAGE: &str = "usage: load KIND --connect HOST:PORT [options]
+  get                requests on connections that are kept
+  handshakes         a new connection with a full handshake for every request
+  resumed            a new connection with a resumed session for every request
+  upload             POST requests on connections that are kept
+  idle               connects, asks once on each connection, prints `ready`, holds them until
+                     stdin ends, and then asks each again whether it lives
+options:
+  --tls              over TLS
+  --ca F             believe servers of this authority only (default: any server)
   --cert F --key F   show this client certificate
+  --name NAME        the server name and the Host field (default: HOST)
   --tls12            TLS 1.2 instead of 1.3
-  --resume           resume sessions on new connections
-  --host NAME        the Host field (default: the server name, else HOST:PORT)
-  --path PATH        the target (default /)
   --connections N    at once (default 64)
-  --fresh            a new connection for every request
-  --time SECONDS     how long (default 10)
-  --count N          at most so many requests
-  --rate N           requests a second, latency from the intended time
-  --per-second       a line for every second";
+  --seconds S        how long (default 10)
+  --rate R           requests a second at times fixed beforehand, latency from then on
+  --path P           the target (default /)
+  --body BYTES       the body of an upload
+  --threads N        default 2
+  --json FILE        the result also into this file
+  --hdr FILE         the latencies into this file, as HdrHistogram percentiles in milliseconds";
 
 fn main() -> ExitCode {
-    match parse(env::args().skip(1)) {
-        Ok((plan, per_second)) => {
-            let outcome = run(&plan);
-            print(&outcome, per_second);
-            if outcome.failures() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let words = match Words::read(env::args().skip(1)) {
+        Ok(words) => words,
+        Err(message) => {
+            eprintln!("load: {message}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let done = words.plan().and_then(|plan| {
+        // Beside the connections: standard streams, epoll instances and timers, files.
+        let wanted = u64::try_from(plan.connections + 4 * plan.threads + 64);
+        allow_descriptors(wanted.map_err(|error| error.to_string())?)
+            .map_err(|error| {
+            format!("the limit of open files (ulimit -Hn) is below {} connections and cannot be raised: {error}", plan.connections)
+        })?;
+        let outcome = run_held(&plan, || {
+            if plan.kind == Kind::Idle {
+                hold();
+            }
+        });
+        words.tell(&outcome).map(|()| outcome)
+    });
+    match done {
+        Ok(outcome) if outcome.failed.is_empty() => ExitCode::SUCCESS,
+        Ok(outcome) => {
+            for (reason, count) in &outcome.failed {
+                eprintln!("load: {count} x {reason}");
+            }
+            ExitCode::FAILURE
         }
         Err(message) => {
-            eprintln!("{message}\n{USAGE}");
+            eprintln!("load: {message}");
             ExitCode::FAILURE
         }
     }
 }
 
+/// Until nobody holds the other end of our stdin.
+fn hold() {
+    println!("ready");
+    let _ = io::stdout().flush();
+    let mut piece = [0; 256];
+    loop {
+        match io::stdin().read(&mut piece) {
+            Ok(0) => return,
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Job {
+    #[default]
+    Get,
+    Handshakes,
+    Resumed,
+    Upload,
+    Idle,
+}
+
 #[derive(Default)]
 struct Words {
-    target: Option<String>,
-    sni: Option<String>,
+    job: Job,
+    connect: String,
+    tls: bool,
+    tls12: bool,
+    name: Option<String>,
+    ca: Option<String>,
     cert: Option<String>,
     key: Option<String>,
-    host: Option<String>,
     path: Option<String>,
-    numbers: [Option<u64>; 4],
-    flags: Vec<String>,
+    json: Option<String>,
+    hdr: Option<String>,
+    connections: Option<u64>,
+    seconds: Option<u64>,
+    rate: Option<u64>,
+    body: Option<u64>,
+    threads: Option<u64>,
 }
 
-const CONNECTIONS: usize = 0;
-const TIME: usize = 1;
-const COUNT: usize = 2;
-const RATE: usize = 3;
-
-fn parse(mut words: impl Iterator<Item = String>) -> Result<(Plan, bool), String> {
-    let mut found = Words::default();
-    while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
-        match word.as_str() {
-            "--sni" => found.sni = Some(value()?),
-            "--cert" => found.cert = Some(value()?),
-            "--key" => found.key = Some(value()?),
-            "--host" => found.host = Some(value()?),
-            "--path" => found.path = Some(value()?),
-            "--connections" => found.numbers[CONNECTIONS] = Some(number(&value()?)?),
-            "--time" => found.numbers[TIME] = Some(number(&value()?)?),
-            "--count" => found.numbers[COUNT] = Some(number(&value()?)?),
-            "--rate" => found.numbers[RATE] = Some(number(&value()?)?),
-            "--tls12" | "--resume" | "--fresh" | "--per-second" => found.flags.push(word),
-            _ if !word.starts_with('-') && found.target.is_none() => found.target = Some(word),
-            _ => return Err(format!("{word}: unknown")),
-        }
-    }
-    plan(&found)
+fn number(text: &str) -> Result<Option<u64>, String> {
+    text.parse().map(Some).map_err(|_| format!("{text}: not a number"))
 }
 
-fn number(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("{text}: not a number"))
-}
-
-fn plan(words: &Words) -> Result<(Plan, bool), String> {
-    let target = words.target.as_deref().ok_or("where to?")?;
-    let flag = |name: &str| words.flags.iter().any(|flag| flag == name);
-    let address = target.to_socket_addrs().map_err(|error| format!("{target}: {error}"))?.next();
-    let leaf = match (&words.cert, &words.key) {
-        (Some(cert), Some(key)) => Some(Leaf::read(Path::new(cert), Path::new(key))),
-        (None, None) => None,
-        _ => return Err(String::from("--cert and --key belong together")),
-    };
-    let tls = match &words.sni {
-        Some(name) => {
-            let version =
-                if flag("--tls12") { &rustls::version::TLS12 } else { &rustls::version::TLS13 };
-            let mut config = tls::client(leaf.as_ref(), &[version]);
-            if flag("--resume") {
-                config.resumption = Resumption::in_memory_sessions(4096);
+impl Words {
+    fn read(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let job = match words.next().as_deref() {
+            Some("get") => Job::Get,
+            Some("handshakes") => Job::Handshakes,
+            Some("resumed") => Job::Resumed,
+            Some("upload") => Job::Upload,
+            Some("idle") => Job::Idle,
+            Some(other) => return Err(format!("{other}: unknown")),
+            None => return Err(String::from("what kind of load?")),
+        };
+        let mut found = Self { job, ..Self::default() };
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
+            match word.as_str() {
+                "--tls" => found.tls = true,
+                "--tls12" => found.tls12 = true,
+                "--connect" => found.connect = value()?,
+                "--name" => found.name = Some(value()?),
+                "--ca" => found.ca = Some(value()?),
+                "--cert" => found.cert = Some(value()?),
+                "--key" => found.key = Some(value()?),
+                "--path" => found.path = Some(value()?),
+                "--json" => found.json = Some(value()?),
+                "--hdr" => found.hdr = Some(value()?),
+                "--connections" => found.connections = number(&value()?)?,
+                "--seconds" => found.seconds = number(&value()?)?,
+                "--rate" => found.rate = number(&value()?)?,
+                "--body" => found.body = number(&value()?)?,
+                "--threads" => found.threads = number(&value()?)?,
+                _ => return Err(format!("{word}: unknown")),
             }
-            let name = ServerName::try_from(name.clone()).map_err(|error| error.to_string())?;
-            Some((Arc::new(config), name))
         }
-        None => None,
-    };
-    let host = words.host.as_deref().or(words.sni.as_deref()).unwrap_or(target);
-    let path = words.path.as_deref().unwrap_or("/");
-    let get =
-        |index: usize, default: u64| words.numbers.get(index).copied().flatten().unwrap_or(default);
-    let plan = Plan {
-        address: address.ok_or_else(|| format!("{target}: no address"))?,
-        tls,
-        request: format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes(),
-        connections: usize::try_from(get(CONNECTIONS, 64).max(1)).map_err(|e| e.to_string())?,
-        fresh: flag("--fresh"),
-        time: Duration::from_secs(get(TIME, 10)),
-        count: get(COUNT, 0),
-        rate: get(RATE, 0),
-    };
-    Ok((plan, flag("--per-second")))
-}
+        found.check()
+    }
 
-fn line(name: &str, times: &Histogram) {
-    println!(
-        "{name}: {} requests, us p50 {} p90 {} p99 {} p99.9 {} max {}",
-        times.total(),
-        times.at(5_000),
-        times.at(9_000),
-        times.at(9_900),
-        times.at(9_990),
-        times.at(10_000)
-    );
-}
+    /// What would be ignored is refused.
+    fn check(self) -> Result<Self, String> {
+        let of_tls = [&self.ca, &self.cert, &self.key].iter().any(|file| file.is_some());
+        let handshakes = matches!(self.job, Job::Handshakes | Job::Resumed);
+        let problem = if self.connect.is_empty() {
+            "--connect is missing"
+        } else if !self.tls && (of_tls || self.tls12) {
+            "--ca, --cert, --key and --tls12 want --tls"
+        } else if self.cert.is_some() != self.key.is_some() {
+            "--cert and --key belong together"
+        } else if handshakes && !self.tls {
+            "handshakes and resumed want --tls"
+        } else if self.job == Job::Upload && self.body.is_none_or(|body| body == 0) {
+            "upload wants --body"
+        } else if self.job != Job::Upload && self.body.is_some() {
+            "--body is for upload"
+        } else if self.job == Job::Idle && (self.rate.is_some() || self.seconds.is_some()) {
+            "idle lasts until stdin ends: no --rate, no --seconds"
+        } else if [self.rate, self.connections, self.threads].contains(&Some(0)) {
+            "--rate, --connections and --threads want at least 1"
+        } else {
+            return Ok(self);
+        };
+        Err(problem.to_owned())
+    }
 
-fn print(outcome: &Outcome, per_second: bool) {
-    if per_second {
-        for (second, times) in outcome.seconds.iter().enumerate() {
-            line(&format!("second {second}"), times);
+    fn plan(&self) -> Result<Plan, String> {
+        let addresses = self.connect.to_socket_addrs();
+        let address = addresses.map_err(|error| format!("{}: {error}", self.connect))?.next();
+        let (host, _) = self.connect.rsplit_once(':').unwrap_or((&self.connect, ""));
+        let host = self.name.as_deref().unwrap_or_else(|| host.trim_matches(['[', ']']));
+        let kind = match self.job {
+            Job::Get | Job::Upload => Kind::Kept,
+            Job::Handshakes => Kind::Fresh,
+            Job::Resumed => Kind::Resumed,
+            Job::Idle => Kind::Idle,
+        };
+        let field = if self.name.is_some() { host } else { &self.connect };
+        let path = self.path.as_deref().unwrap_or("/");
+        let few = |number: Option<u64>, default: usize| {
+            number.map_or(Ok(default), usize::try_from).map_err(|error| error.to_string())
+        };
+        Ok(Plan {
+            address: address.ok_or_else(|| format!("{}: no address", self.connect))?,
+            tls: self.secrets(host)?,
+            request: match self.body {
+                Some(body) => Request::upload(field, path, body),
+                None => Request::get(field, path, kind),
+            },
+            kind,
+            connections: few(self.connections, 64)?,
+            threads: few(self.threads, 2)?,
+            time: Duration::from_secs(self.seconds.unwrap_or(10)),
+            rate: self.rate.unwrap_or(0),
+        })
+    }
+
+    fn secrets(
+        &self,
+        host: &str,
+    ) -> Result<Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>, String> {
+        if !self.tls {
+            return Ok(None);
         }
+        let leaf = self.cert.as_ref().zip(self.key.as_ref());
+        let leaf = leaf.map(|(cert, key)| Leaf::read(Path::new(cert), Path::new(key)));
+        let version = if self.tls12 { &rustls::version::TLS12 } else { &rustls::version::TLS13 };
+        let mut config = tls::client(leaf.as_ref(), &[version]);
+        if let Some(file) = &self.ca {
+            let pem = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+            tls::believe(&mut config, &pem);
+        }
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+        Ok(Some((Arc::new(config), name)))
     }
-    line("all", &outcome.latency);
-    let micros = outcome.elapsed.as_micros().max(1);
-    println!("requests per second: {}", u128::from(outcome.answered) * 1_000_000 / micros);
-    println!(
-        "connections: {} (TLS: {} full, {} resumed)",
-        outcome.connections, outcome.full, outcome.resumed
-    );
-    for (serial, count) in &outcome.serials {
-        println!("server certificate {serial}: {count} connections");
-    }
-    println!("failed: {}", outcome.failures());
-    for (reason, count) in &outcome.failed {
-        println!("  {count} x {reason}");
+
+    fn tell(&self, outcome: &Outcome) -> Result<(), String> {
+        let text = outcome.json().to_string();
+        println!("{text}");
+        if let Some(file) = &self.json {
+            fs::write(file, text + "\n").map_err(|error| format!("{file}: {error}"))?;
+        }
+        if let Some(file) = &self.hdr {
+            let written = File::create(file)
+                .and_then(|file| outcome.latency.write_percentiles(&mut io::BufWriter::new(file)));
+            written.map_err(|error| format!("{file}: {error}"))?;
+        }
+        Ok(())
     }
 }

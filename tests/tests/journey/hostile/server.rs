@@ -176,26 +176,6 @@ on_both_drivers! {
         sending.join().expect("the sender");
     }
 
-    /// What somebody puts in front of the handshake is no answer (nginx CVE-2026-1642).
-    fn plain_text_before_the_handshake_is_no_answer(driver) {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let Ok(mut stream) = stream else { return };
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\ninjected");
-                let _ = ferrule_tests::Conversation::new(stream).rest();
-            }
-        });
-        let scratch = scratch();
-        let text = PLAIN.replace(
-            "upstream.nodes =",
-            "upstream.scheme = \"https\"\nupstream.tls = { verify = \"off\" }\nupstream.nodes =",
-        );
-        let gateway = Setup::new(scratch.path(), driver, &text).set("upstream", &port).start();
-        assert_eq!(raw::plain_get(gateway.port("front"), "x", "/").status(), 502);
-    }
-
     /// Two answers for one request: the second is nobody's.
     fn a_second_answer_is_dropped_with_its_connection(driver) {
         let twice: Script = Arc::new(|client| {

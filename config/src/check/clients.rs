@@ -1,0 +1,186 @@
+//! Allow and deny lists, exempt paths, and the `client` tables of rules, services and routes.
+
+use crate::check::Check;
+use crate::client_match;
+use crate::model::{
+    ClientAuth, ClientLists, ClientMatch, ClientRule, ClientTerm, ClientVerify, OnRevoke, Reject,
+};
+use crate::pattern::Pattern;
+use crate::problem::Place;
+use crate::raw::{Item, Raw, Text};
+use crate::values::Wrong;
+
+impl Check<'_> {
+    /// `allow` and `deny` of a table.
+    pub(super) fn client_lists(&mut self, raw: &Raw) -> ClientLists {
+        ClientLists {
+            allow: self.client_matches(raw, "allow"),
+            deny: self.client_matches(raw, "deny"),
+        }
+    }
+
+    fn client_matches(&mut self, raw: &Raw, key: &str) -> Vec<ClientMatch> {
+        let Some(items) = raw.items(key) else { return Vec::new() };
+        let path = raw.path(key);
+        if items.is_empty() {
+            let help = "leave it out, or name somebody";
+            self.error(raw.at(key), path.clone(), "this list is empty", help);
+        }
+        let mut matches: Vec<ClientMatch> = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            let terms: Vec<&Item> = match item {
+                Item::List(_, inner) => inner.iter().collect(),
+                Item::Text(_) | Item::Number(..) => vec![item],
+            };
+            let read: Vec<_> = terms.iter().map(|item| self.client_term(item, &path)).collect();
+            let Some(terms) = read.into_iter().collect::<Option<Vec<_>>>() else { continue };
+            if terms.is_empty() {
+                let help = "it would match every certificate";
+                self.error(item.place(), path, "this entry is empty", help);
+                continue;
+            }
+            if key == "allow" && terms.iter().all(|term| matches!(term, ClientTerm::Serial(_))) {
+                let message = "a serial number is unique among the certificates of one issuer only";
+                let help = "write `[\"serial:...\", \"issuer:...\"]`";
+                self.warn(item.place(), path.clone(), message, help);
+            }
+            let entry = ClientMatch { terms };
+            if matches.contains(&entry) {
+                self.wrong(item.place(), path, Wrong::new("this entry stands here twice"));
+            } else {
+                matches.push(entry);
+            }
+        }
+        matches
+    }
+
+    fn client_term(&mut self, item: &Item, path: &str) -> Option<ClientTerm> {
+        let Item::Text(Text { place, text }) = item else {
+            let wrong = Wrong::new("an entry is a text, or a list of texts that must all hold");
+            self.wrong(item.place(), path, wrong);
+            return None;
+        };
+        match client_match::term(text) {
+            Ok(term) => Some(term),
+            Err(wrong) => {
+                self.wrong(*place, path, wrong);
+                None
+            }
+        }
+    }
+
+    /// `skip_mtls_uri_regex`.
+    pub(super) fn exempt_paths(&mut self, raw: &Raw) -> Vec<Pattern> {
+        let key = "skip_mtls_uri_regex";
+        let mut patterns = Vec::new();
+        for (index, text) in raw.texts(key).iter().enumerate() {
+            match Pattern::new(&text.text, false) {
+                Ok(pattern) => {
+                    if !text.text.starts_with('^') && !text.text.starts_with("(?:^") {
+                        let message = "this expression matches anywhere in a path";
+                        let help = "start it with `^`, and end it with `$` if it is the whole path";
+                        self.warn(text.place, raw.path(key), message, help);
+                    }
+                    patterns.push(pattern);
+                }
+                Err(wrong) => self.wrong(text.place, format!("{}[{index}]", raw.path(key)), wrong),
+            }
+        }
+        if raw.has(key) && raw.texts(key).is_empty() && !raw.is_broken(key) {
+            let help = "leave it out, or name a path";
+            self.error(raw.at(key), raw.path(key), "this list is empty", help);
+        }
+        patterns
+    }
+
+    /// What only holds together: lists and exempt paths of an `[[ssls]]`.
+    pub(super) fn client_auth_agrees(&mut self, raw: &Raw, auth: &ClientAuth) {
+        let required = auth.verify == ClientVerify::On;
+        for key in ["allow", "skip_mtls_uri_regex"] {
+            if raw.has(key) && !required {
+                let message = format!("`{key}` needs `verify = \"on\"`");
+                let help = if key == "allow" {
+                    "who shows no certificate would pass by; or put the list on routes"
+                } else {
+                    "without it every path can be asked for without a certificate"
+                };
+                self.error(raw.at(key), raw.path(key), &message, help);
+            }
+        }
+        if raw.has("deny") && auth.verify == ClientVerify::Off {
+            let help = "set `verify`, or leave the list out";
+            let message = "nobody is asked for a certificate here";
+            self.error(raw.at("deny"), raw.path("deny"), message, help);
+        }
+        if auth.explain && auth.reject == Reject::Handshake {
+            let message = "there is no answer to explain in: refused clients get a TLS alert";
+            let help = "reject = \"http\", or take `explain` out";
+            self.error(raw.at("explain"), raw.path("explain"), message, help);
+        }
+        let key = "skip_mtls_uri_regex";
+        if raw.has(key) && auth.reject == Reject::Handshake {
+            let help = "a path is known only after the handshake: `reject = \"http\"`";
+            let message = "this needs `reject = \"http\"`";
+            self.error(raw.at(key), raw.path(key), message, help);
+        }
+    }
+
+    /// The `client` tables of a rule, service or route.
+    pub(super) fn client_rules(&mut self, raw: &Raw) -> Vec<ClientRule> {
+        raw.tables("client").iter().map(|table| self.client_rule(table)).collect()
+    }
+
+    fn client_rule(&mut self, raw: &Raw) -> ClientRule {
+        let lists = self.client_lists(raw);
+        let trust = self.trust(raw);
+        let required =
+            raw.word::<ClientVerify>("verify").is_some() || raw.has("allow") || trust.is_some();
+        let says_nothing = ["verify", "allow", "deny", "ca"].iter().all(|key| !raw.has(key));
+        if says_nothing {
+            let help = "set `verify = \"on\"`, `allow`, `deny` or `ca`";
+            self.error(raw.place, &*raw.field, "this table asks for nothing", help);
+        }
+        ClientRule { place: raw.place, required, lists, trust }
+    }
+
+    /// Authorities of its own.
+    fn trust(&mut self, raw: &Raw) -> Option<usize> {
+        for key in ["depth", "allow_v1", "clock_skew", "crl", "crl_expired", "crl_missing"] {
+            if raw.has(key) && !raw.has("ca") {
+                let help = "the server name's own holds without it";
+                self.error(raw.at(key), raw.path(key), "this needs `ca`", help);
+            }
+        }
+        if !raw.has("ca") {
+            return None;
+        }
+        let auth = ClientAuth {
+            place: raw.place,
+            ca: self.authorities(raw),
+            verify: ClientVerify::On,
+            depth: raw.int("depth"),
+            reject: Reject::Http,
+            on_revoke: OnRevoke::Close,
+            allow_v1: raw.flag("allow_v1"),
+            clock_skew: raw.duration("clock_skew"),
+            revocation: self.revocation(raw),
+            send_ca_names: false,
+            explain: false,
+            lists: ClientLists::default(),
+            exempt: Vec::new(),
+        };
+        self.trusts.push(auth);
+        Some(self.trusts.len() - 1)
+    }
+
+    /// Rules that nobody can pass because no server name asks for a certificate.
+    pub(super) fn somebody_asks(&mut self, asked: bool, rules: &[(Place, String)]) {
+        for (place, field) in rules.iter().filter(|_| !asked) {
+            let message = "no [[ssls]] asks for a certificate: nobody could pass";
+            let help = "set `client.ca` of the [[ssls]], with `verify = \"optional_no_ca\"` if only \
+                        some routes need one";
+            self.error(*place, field.clone(), message, help);
+        }
+    }
+}

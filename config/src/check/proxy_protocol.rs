@@ -1,0 +1,79 @@
+//! `proxy_protocol` of listeners and upstreams: whose headers are taken, and which are sent.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::check::Check;
+use crate::model::{ProxyProtocol, ProxyTlv};
+use crate::raw::Raw;
+use crate::values::Wrong;
+use crate::words::{ProxyVersion, Word};
+
+impl Check<'_> {
+    /// Whose headers a listener takes; `None` if that is not whole. Nobody is trusted by default:
+    /// whoever may send a header may be any client it likes.
+    pub(super) fn proxy_protocol(&mut self, raw: &Raw) -> Option<Option<Vec<IpNet>>> {
+        const TRUSTED: &str = "proxy_protocol_trusted";
+        if !raw.flag("proxy_protocol") {
+            if raw.has(TRUSTED) && !raw.is_broken("proxy_protocol") {
+                let message = "`proxy_protocol_trusted` is for `proxy_protocol = true` only";
+                let help = "set `proxy_protocol`, or take it out";
+                self.error(raw.at(TRUSTED), raw.path(TRUSTED), message, help);
+            }
+            return Some(None);
+        }
+        let help = "name who may send the header, as [\"10.0.0.0/8\", \"192.0.2.1\"]; every \
+                    address is [\"0.0.0.0/0\", \"::/0\"]";
+        if !raw.has(TRUSTED) {
+            let message = "`proxy_protocol_trusted` is missing";
+            self.error(raw.at("proxy_protocol"), raw.path(TRUSTED), message, help);
+            return None;
+        }
+        if raw.texts(TRUSTED).is_empty() && !raw.is_broken(TRUSTED) {
+            let message = "this list is empty: nobody could connect";
+            self.error(raw.at(TRUSTED), raw.path(TRUSTED), message, help);
+        }
+        let mut networks = Vec::new();
+        for text in raw.texts(TRUSTED) {
+            match network(&text.text) {
+                Ok(network) => networks.push(network),
+                Err(wrong) => self.wrong(text.place, raw.path(TRUSTED), wrong),
+            }
+        }
+        (networks.len() == raw.texts(TRUSTED).len() && !networks.is_empty())
+            .then_some(Some(networks))
+    }
+
+    /// Which header an upstream gets.
+    pub(super) fn proxy_header(&mut self, raw: &Raw) -> Option<ProxyProtocol> {
+        const TLVS: &str = "proxy_protocol_tlvs";
+        let version = raw.word("proxy_protocol");
+        if raw.has(TLVS) && version != Some(ProxyVersion::V2) && !raw.is_broken("proxy_protocol") {
+            let message = "`proxy_protocol_tlvs` is for `proxy_protocol = \"v2\"` only";
+            self.error(raw.at(TLVS), raw.path(TLVS), message, "set that, or take it out");
+        }
+        let words = raw.words(TLVS).unwrap_or_default();
+        let known = ProxyTlv::VALUES.iter().filter(|tlv| words.contains(&tlv.word()));
+        Some(match version? {
+            ProxyVersion::V1 => ProxyProtocol::V1,
+            ProxyVersion::V2 => ProxyProtocol::V2(known.copied().collect()),
+        })
+    }
+}
+
+/// An address, or a network by its first address.
+fn network(text: &str) -> Result<IpNet, Wrong> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(IpNet::from(address));
+    }
+    let network: IpNet = text.parse().map_err(|_| {
+        Wrong::new(format!("`{text}` is not an address or a network"))
+            .help("write it as \"192.0.2.1\", \"10.0.0.0/8\" or \"2001:db8::/32\"")
+    })?;
+    if network != network.trunc() {
+        return Err(Wrong::new(format!("`{text}` has bits behind its prefix"))
+            .help(format!("write \"{}\", or the address alone", network.trunc())));
+    }
+    Ok(network)
+}

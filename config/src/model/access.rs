@@ -1,0 +1,195 @@
+//! Which clients may do what: allow and deny lists, and the `client` tables of routes.
+
+use std::fmt;
+
+use ipnet::IpNet;
+
+use super::HostPattern;
+use crate::problem::Place;
+use crate::values::{host_pattern_text, sha256_base64_text};
+
+/// One `client` table of a route, or of what it is merged from. All of a route's must be passed.
+#[derive(Clone, Debug)]
+pub struct ClientRule {
+    /// Where in the file.
+    pub place: Place,
+    /// Is nobody served without a verified certificate?
+    pub required: bool,
+    /// Who is served, and who is not.
+    pub lists: ClientLists,
+    /// Index into [`Config::trusts`](super::Config::trusts): authorities of its own.
+    pub trust: Option<usize>,
+}
+
+/// `allow` and `deny`; what `deny` matches is refused whatever `allow` says.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub struct ClientLists {
+    /// Any of these; empty allows every client.
+    pub allow: Vec<ClientMatch>,
+    /// None of these.
+    pub deny: Vec<ClientMatch>,
+}
+
+impl ClientLists {
+    /// Does it say nothing?
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.allow.is_empty() && self.deny.is_empty()
+    }
+}
+
+/// One entry of a list: a certificate that all of these hold for.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct ClientMatch {
+    /// At least one.
+    pub terms: Vec<ClientTerm>,
+}
+
+/// What may be asked of a certificate. Its text reads back.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum ClientTerm {
+    /// `URI:spiffe://example.com/ns/*`: a URI among the alternative names
+    Uri(UriMatch),
+    /// `DNS:*.example.com`: a DNS name among them; the wildcard is one label
+    Dns(HostPattern),
+    /// `email:a@example.com`: an address among them; its domain is lower case
+    Email {
+        /// In front of the `@`.
+        local: String,
+        /// Behind it.
+        domain: String,
+    },
+    /// `IP:10.0.0.0/8`: an IP address among them
+    Ip(IpNet),
+    /// `CN=ops`: a subject attribute, as a whole; OpenSSL's short name in lower case or dotted numbers
+    Subject(String, String),
+    /// `issuer.O=Acme`: an attribute of the issuer, likewise
+    Issuer(String, String),
+    /// `subject:CN=ops,O=Acme`: the whole subject, as `$ssl_client_s_dn` has it
+    SubjectName(String),
+    /// `issuer:CN=Root,O=Acme`: the whole issuer, as `$ssl_client_i_dn` has it
+    IssuerName(String),
+    /// `serial:0A1F`: the serial number, as `$ssl_client_serial` has it
+    Serial(String),
+    /// `sha256:...`: the certificate itself
+    Sha256([u8; 32]),
+    /// `spki-sha256:...`: the key in it
+    SpkiSha256([u8; 32]),
+}
+
+/// A URI to compare with.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct UriMatch {
+    /// Scheme and authority, lower case: `spiffe://example.com`, or `urn:`.
+    pub origin: String,
+    /// What follows.
+    pub rest: UriRest,
+}
+
+/// What follows a URI's authority.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum UriRest {
+    /// This, byte for byte.
+    Exact(String),
+    /// A path of these segments.
+    Path(Vec<UriSegment>),
+}
+
+/// A segment of a URI's path.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum UriSegment {
+    /// This one, byte for byte.
+    Exact(String),
+    /// `*`: any one.
+    One,
+    /// `**`, the last: one or more.
+    More,
+}
+
+impl fmt::Display for UriMatch {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.origin)?;
+        match &self.rest {
+            UriRest::Exact(rest) => out.write_str(rest),
+            UriRest::Path(segments) => segments.iter().try_for_each(|segment| match segment {
+                UriSegment::Exact(text) => write!(out, "/{text}"),
+                UriSegment::One => out.write_str("/*"),
+                UriSegment::More => out.write_str("/**"),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for ClientTerm {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uri(uri) => write!(out, "URI:{uri}"),
+            Self::Dns(name) => write!(out, "DNS:{}", host_pattern_text(name)),
+            Self::Email { local, domain } => write!(out, "email:{local}@{domain}"),
+            Self::Ip(network) => write!(out, "IP:{network}"),
+            Self::Subject(attribute, value) => write!(out, "{attribute}={value}"),
+            Self::Issuer(attribute, value) => write!(out, "issuer.{attribute}={value}"),
+            Self::SubjectName(name) => write!(out, "subject:{name}"),
+            Self::IssuerName(name) => write!(out, "issuer:{name}"),
+            Self::Serial(digits) => write!(out, "serial:{digits}"),
+            Self::Sha256(digest) => {
+                out.write_str("sha256:")?;
+                digest.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+            }
+            Self::SpkiSha256(digest) => {
+                write!(out, "spki-sha256:{}", sha256_base64_text(digest))
+            }
+        }
+    }
+}
+
+/// How an `X-Forwarded-Client-Cert` of the request is treated, in Envoy's words.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum XfccMode {
+    /// It is dropped.
+    #[default]
+    Sanitize,
+    /// It passes if the client is verified.
+    ForwardOnly,
+    /// If the client is verified it passes, with an element for the client behind it.
+    AppendForward,
+    /// It is replaced by an element for the client, if that one is verified.
+    SanitizeSet,
+    /// It passes, whoever sends it.
+    AlwaysForwardOnly,
+}
+
+/// A key of an element of `X-Forwarded-Client-Cert`, in the order they are written in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum XfccKey {
+    /// The URIs of our own certificate.
+    By,
+    /// SHA-256 of the client's certificate.
+    Hash,
+    /// The certificate.
+    Cert,
+    /// The certificate, and what the client sent behind it.
+    Chain,
+    /// Its subject.
+    Subject,
+    /// Its URIs.
+    Uri,
+    /// Its DNS names.
+    Dns,
+}
+
+/// `identity_headers.xfcc`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Xfcc {
+    /// What happens to the field.
+    pub mode: XfccMode,
+    /// What an element of ours says.
+    pub keys: Vec<XfccKey>,
+}
+
+impl Default for Xfcc {
+    fn default() -> Self {
+        let keys = vec![XfccKey::By, XfccKey::Hash, XfccKey::Subject, XfccKey::Uri, XfccKey::Dns];
+        Self { mode: XfccMode::default(), keys }
+    }
+}

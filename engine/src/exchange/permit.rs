@@ -1,0 +1,84 @@
+//! May this client ask, may it ask for this host here, and may it take this route?
+//!
+//! Its certificate was judged and held against every list where its identity was made; what is left
+//! for a request is to look the answers up, and to see that time has not overtaken them.
+
+use super::refusal::Refusal;
+use super::request::{Admission, ConnectionView};
+use crate::identity::{ClientIdentity, Verdict};
+use crate::plan::{Gate, Plan};
+
+/// May this client ask for anything? Its certificate was judged at the handshake, but connections
+/// live on, so its dates are looked at again: two comparisons.
+///
+/// Without a path the question is whether it may ask for any at all. Exempt paths need no good
+/// certificate. But one that was good and has expired since is refused
+/// there too: what is passed on of it would be true no more, and on a new connection it is.
+///
+/// # Errors
+/// The reason why not.
+pub fn check_client(
+    plan: &Plan,
+    connection: &ConnectionView<'_>,
+    path: Option<&[u8]>,
+) -> Result<(), Refusal> {
+    let Some(policy) = connection.policy else { return Ok(()) };
+    let verdict = connection.client.map_or(Verdict::None, |client| client.verdict);
+    let expired = connection.client.is_some_and(|client| has_expired(client, connection.now));
+    let passed = match Gate::of(plan.sni.verify(policy), verdict) {
+        Gate::NoCertificate => Err(Refusal::NoCertificate),
+        Gate::BadCertificate(failure) => Err(Refusal::BadCertificate(failure)),
+        Gate::Pass if expired => return Err(Refusal::CertificateExpired),
+        Gate::Pass => plan.sni.check_lists(policy, connection.client).map_err(Refusal::Forbidden),
+    };
+    passed.or_else(|refusal| {
+        let exempt = match path {
+            Some(path) => plan.sni.exempts(policy, path),
+            None => plan.sni.has_exempt(policy),
+        };
+        if exempt { Ok(()) } else { Err(refusal) }
+    })
+}
+
+/// Has a certificate that was good expired since?
+fn has_expired(client: &ClientIdentity, now: i64) -> bool {
+    client.verdict == Verdict::Success && client.has_ended(now)
+}
+
+/// May it ask for this host on this connection? If a certificate means anything under either
+/// policy, the host must be of the very policy that the certificate was judged by. A host that the
+/// listener's server names do not know has no policy, and is refused where there is one (nginx does
+/// the same with its default server).
+pub(super) fn check_host(
+    plan: &Plan,
+    connection: &ConnectionView<'_>,
+    host: &[u8],
+) -> Result<(), Refusal> {
+    let Some(used) = connection.policy else { return Ok(()) };
+    if host.is_empty() {
+        // HTTP/1.0 without Host asks for nothing but what the server name said.
+        return Ok(());
+    }
+    let asked =
+        plan.server_for(connection.listener, Some(host)).map(|server| plan.sni.policy(server));
+    let matters = |policy| plan.sni.asks_for_certificate(policy);
+    let harmless = asked == Some(used) || !(matters(used) || asked.is_some_and(matters));
+    if harmless { Ok(()) } else { Err(Refusal::MisdirectedRequest) }
+}
+
+/// May this client take the route that it was admitted to? `client` is who it is by the authorities
+/// of the route ([`RouteAccess::trust`](crate::plan::RouteAccess::trust)).
+///
+/// # Errors
+/// [`Refusal::Forbidden`], and why; or its certificate, good by those authorities, has expired.
+pub fn permit(
+    plan: &Plan,
+    admission: &Admission,
+    client: Option<&ClientIdentity>,
+    now: i64,
+) -> Result<(), Refusal> {
+    if client.is_some_and(|client| has_expired(client, now)) {
+        return Err(Refusal::CertificateExpired);
+    }
+    plan.route(admission.route).access.check(client).map_err(Refusal::Forbidden)
+}

@@ -1,0 +1,177 @@
+//! Does a request ask for a WebSocket, and does a response grant it?
+//!
+//! In: heads that `wire` accepted. Out: yes or no, and the head of a granted upgrade. Only
+//! `websocket` is ever forwarded (RFC 6455), in the one form that every server reads in the same way:
+//! HTTP/1.1, GET, no body, one `Upgrade` of one token that `Connection` nominates (RFC 9110, section
+//! 7.8). Whatever asks in another form is an ordinary request: `Upgrade` ends at this hop. What the
+//! client sends behind its head waits until a 101 is there (Pingora, CVE-2026-2833).
+
+use super::response::{Asked, fields};
+use super::via;
+use crate::wire::fields::{Fields, Known, eq_ignore_case};
+use crate::wire::framing::BodyLength;
+use crate::wire::head::{Method, RequestHead, ResponseHead, Version};
+use crate::wire::write;
+
+/// The only protocol that is switched to.
+const WEBSOCKET: &[u8] = b"websocket";
+
+/// What asks, and what grants: the same two fields.
+pub const FIELDS: &[u8] = b"Connection: Upgrade\r\nUpgrade: websocket\r\n";
+
+/// Does the request ask for it in the form that is forwarded?
+#[must_use]
+pub fn asks(buf: &[u8], head: &RequestHead, body: BodyLength) -> bool {
+    head.version == Version::Http11
+        && head.method == Method::Get
+        && body == BodyLength::None
+        && head.fields.find(Known::ContentLength).is_none()
+        && names_websocket(buf, &head.fields)
+}
+
+/// Does the response grant what was asked? A 101 that does not is no answer at all.
+#[must_use]
+pub fn grants(buf: &[u8], head: &ResponseHead) -> bool {
+    head.status == 101 && head.version == Version::Http11 && names_websocket(buf, &head.fields)
+}
+
+fn names_websocket(buf: &[u8], fields: &Fields) -> bool {
+    let mut values = fields.all(Known::Upgrade).map(|field| field.value.of(buf));
+    let named = values.next().is_some_and(|value| eq_ignore_case(value, WEBSOCKET));
+    named && values.next().is_none() && fields.has_item(buf, Known::Connection, b"upgrade")
+}
+
+/// Appends the head of the 101 for the client: the upstream's end-to-end fields (`Sec-WebSocket-*`
+/// are such), and the upgrade in our words.
+pub fn granted_head(buf: &[u8], head: &ResponseHead, asked: &Asked<'_>, out: &mut Vec<u8>) {
+    write::status_line_with(head.status, head.reason.of(buf), out);
+    fields(buf, head, asked.request_id.map(|(name, _)| name), out);
+    if let Some((name, id)) = asked.request_id {
+        write::field(name.as_bytes(), id, out);
+    }
+    if let Some(name) = asked.via {
+        via::append(name, head.version, out);
+    }
+    out.extend_from_slice(FIELDS);
+    out.extend_from_slice(write::CRLF);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::framing::request_body;
+    use crate::wire::head::{parse_request, parse_response};
+    use crate::wire::limits::HeadLimits;
+
+    const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 65536, fields_max: 100 };
+
+    fn asked(text: &str) -> bool {
+        let mut head = RequestHead::default();
+        parse_request(text.as_bytes(), text.len(), LIMITS, &mut head).unwrap();
+        asks(text.as_bytes(), &head, request_body(text.as_bytes(), &head).unwrap())
+    }
+
+    fn parsed(text: &str) -> ResponseHead {
+        let mut head = ResponseHead::default();
+        parse_response(text.as_bytes(), text.len(), LIMITS, &mut head).unwrap();
+        head
+    }
+
+    #[test]
+    fn only_one_form_of_asking_is_forwarded() {
+        for (line, fields, wanted) in [
+            ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n", true),
+            ("GET / HTTP/1.1", "connection: keep-alive, upGRADE\r\nUPGRADE: WebSocket\r\n", true),
+            (
+                "GET / HTTP/1.1",
+                "Connection: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n",
+                true,
+            ),
+            // Not nominated, or not there.
+            ("GET / HTTP/1.1", "Upgrade: websocket\r\n", false),
+            ("GET / HTTP/1.1", "Connection: close\r\nUpgrade: websocket\r\n", false),
+            ("GET / HTTP/1.1", "Connection: Upgrade\r\n", false),
+            ("GET / HTTP/1.1", "Connection: upgrades\r\nUpgrade: websocket\r\n", false),
+            // Another protocol, or a choice of them.
+            ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: h2c\r\n", false),
+            ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket/13\r\n", false),
+            ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n", false),
+            ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket,\r\n", false),
+            ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade:\r\n", false),
+            (
+                "GET / HTTP/1.1",
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n",
+                false,
+            ),
+            (
+                "GET / HTTP/1.1",
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n",
+                false,
+            ),
+            // Another version, another method, a body.
+            ("GET / HTTP/1.0", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
+            ("POST / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
+            ("HEAD / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
+            (
+                "GET / HTTP/1.1",
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n",
+                false,
+            ),
+            (
+                "GET / HTTP/1.1",
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n",
+                false,
+            ),
+            (
+                "GET / HTTP/1.1",
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n",
+                false,
+            ),
+        ] {
+            let text = format!("{line}\r\nHost: h\r\n{fields}\r\n");
+            assert_eq!(asked(&text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_101_must_name_what_was_asked() {
+        for (line, fields, wanted) in [
+            ("HTTP/1.1 101 S", "Connection: Upgrade\r\nUpgrade: websocket\r\n", true),
+            ("HTTP/1.1 101 S", "Upgrade: WebSocket\r\nConnection: x, upgrade\r\n", true),
+            ("HTTP/1.1 101 S", "", false),
+            ("HTTP/1.1 101 S", "Upgrade: websocket\r\n", false),
+            ("HTTP/1.1 101 S", "Connection: Upgrade\r\n", false),
+            ("HTTP/1.1 101 S", "Connection: Upgrade\r\nUpgrade: h2c\r\n", false),
+            ("HTTP/1.1 101 S", "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n", false),
+            ("HTTP/1.0 101 S", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
+            ("HTTP/1.1 200 OK", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
+        ] {
+            let text = format!("{line}\r\n{fields}\r\n");
+            assert_eq!(grants(text.as_bytes(), &parsed(&text)), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_granted_head_keeps_what_is_end_to_end() {
+        let text = "HTTP/1.1 101 Go\r\nconnection: upgrade, X-Hop\r\nupgrade: WebSocket\r\nX-Hop: 1\r\nx-request-id: 1\r\n\
+                    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nContent-Length: 0\r\n\r\n";
+        let asked = Asked {
+            method: Method::Get,
+            version: Version::Http11,
+            keep_alive: false,
+            upgrade: true,
+            interims: 0,
+            http_date: "",
+            continue_wanted: false,
+            trailers: None,
+            via: Some("edge"),
+            request_id: Some(("X-Request-Id", b"7")),
+        };
+        let mut out = Vec::new();
+        granted_head(text.as_bytes(), &parsed(text), &asked, &mut out);
+        let wanted = "HTTP/1.1 101 Go\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+                      X-Request-Id: 7\r\nVia: 1.1 edge\r\n\
+                      Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), wanted);
+    }
+}

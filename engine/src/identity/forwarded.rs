@@ -1,0 +1,229 @@
+//! A certificate as other gateways pass it on: Envoy's `X-Forwarded-Client-Cert`, Traefik's headers.
+//!
+//! Their readers take presence for proof, so nothing of this is written for a client that is not
+//! verified. What their formats cannot carry without ambiguity is left out.
+
+use super::alt_names::{self, AltKind};
+use super::name::{self, Selector};
+use super::outline::Outline;
+use super::render::{self, Rendering};
+
+/// A key of an element of `X-Forwarded-Client-Cert`.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum XfccKey {
+    /// The URIs of our own certificate.
+    By,
+    /// SHA-256 of the client's certificate, in hex.
+    Hash,
+    /// The certificate as PEM, percent-encoded.
+    Cert,
+    /// The chain likewise, the certificate first.
+    Chain,
+    /// The subject by RFC 2253, always in quotation marks.
+    Subject,
+    /// Its URIs.
+    Uri,
+    /// Its DNS names.
+    Dns,
+}
+
+impl XfccKey {
+    /// What an element says unless told otherwise, in Envoy's order.
+    pub const DEFAULT: [Self; 5] = [Self::By, Self::Hash, Self::Subject, Self::Uri, Self::Dns];
+}
+
+/// Appends one element: `Hash=...;Subject="...";URI=...`.
+pub(super) fn xfcc(certificate: &Rendering<'_>, keys: &[XfccKey], out: &mut Vec<u8>) {
+    let start = out.len();
+    let pair = |key: &[u8], out: &mut Vec<u8>| {
+        if out.len() > start {
+            out.push(b';');
+        }
+        out.extend_from_slice(key);
+        out.push(b'=');
+    };
+    for key in keys {
+        match key {
+            XfccKey::By => {
+                for uri in certificate.own_uris {
+                    pair(b"By", out);
+                    quoted(uri, out);
+                }
+            }
+            XfccKey::Hash => {
+                pair(b"Hash", out);
+                render::hex(&certificate.leaf_sha256, render::LOWER, out);
+            }
+            XfccKey::Cert => {
+                pair(b"Cert", out);
+                out.push(b'"');
+                render::percent(&render::pem(certificate.leaf.der), out);
+                out.push(b'"');
+            }
+            XfccKey::Chain => {
+                pair(b"Chain", out);
+                out.push(b'"');
+                for der in certificate.chain() {
+                    render::percent(&render::pem(der), out);
+                }
+                out.push(b'"');
+            }
+            XfccKey::Subject => {
+                pair(b"Subject", out);
+                out.push(b'"');
+                // RFC 2253 has escaped the quotation marks.
+                name::rfc2253(certificate.leaf.subject, out);
+                out.push(b'"');
+            }
+            XfccKey::Uri | XfccKey::Dns => {
+                let (name, wanted): (&[u8], _) = match key {
+                    XfccKey::Uri => (b"URI", AltKind::Uri),
+                    _ => (b"DNS", AltKind::Dns),
+                };
+                for (kind, value) in alt_names::names(&certificate.alt_names) {
+                    if kind == wanted {
+                        pair(name, out);
+                        quoted(value, out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// In quotation marks if it holds what separates elements, pairs or values.
+fn quoted(value: &[u8], out: &mut Vec<u8>) {
+    if !value.iter().any(|byte| matches!(byte, b',' | b';' | b'=' | b'"')) {
+        out.extend_from_slice(value);
+        return;
+    }
+    out.push(b'"');
+    for byte in value {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(*byte);
+    }
+    out.push(b'"');
+}
+
+/// Appends the chain as Traefik does: PEM without delimiters and line feeds, joined by commas.
+pub(super) fn traefik_cert(certificate: &Rendering<'_>, out: &mut Vec<u8>) {
+    for (at, der) in certificate.chain().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        render::base64(der, out);
+    }
+}
+
+/// Appends what Traefik tells of the leaf and of each certificate behind it, escaped for a query.
+pub(super) fn traefik_info(certificate: &Rendering<'_>, out: &mut Vec<u8>) {
+    let mut text = Vec::new();
+    one_info(&certificate.leaf, &certificate.alt_names, &mut text);
+    for der in certificate.rest {
+        if let Some(outline) = Outline::read(der) {
+            text.push(b',');
+            one_info(&outline, &alt_names::of_certificate(der), &mut text);
+        }
+    }
+    for byte in text {
+        if byte == b' ' {
+            out.push(b'+');
+        } else {
+            render::percent(&[byte], out);
+        }
+    }
+}
+
+/// `Subject="..";Issuer="..";NB="..";NA="..";SAN=".."`.
+fn one_info(
+    outline: &Outline<'_>,
+    names: &[x509_parser::extensions::GeneralName<'_>],
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
+    let mut field = |key: &str, value: &[u8]| {
+        if value.is_empty() {
+            return;
+        }
+        if out.len() > start {
+            out.push(b';');
+        }
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(b"=\"");
+        out.extend_from_slice(value);
+        out.push(b'"');
+    };
+    field("Subject", &short_name(outline.subject, true));
+    field("Issuer", &short_name(outline.issuer, false));
+    for (key, time) in [("NB", outline.not_before), ("NA", outline.not_after)] {
+        field(key, time.seconds().unwrap_or(0).max(0).to_string().as_bytes());
+    }
+    let mut all = Vec::new();
+    for wanted in [AltKind::Dns, AltKind::Email, AltKind::Ip, AltKind::Uri] {
+        for (kind, name) in alt_names::names(names).filter(|(kind, _)| *kind == wanted) {
+            let mut value = Vec::new();
+            alt_names::plain(kind, name, &mut value);
+            if !value.iter().any(|byte| matches!(byte, b',' | b'"' | b';')) {
+                if !all.is_empty() {
+                    all.push(b',');
+                }
+                all.extend_from_slice(&value);
+            }
+        }
+    }
+    field("SAN", &all);
+}
+
+/// `C=FR,O=Acme,CN=a`, in Traefik's order. A value that could be read as two attributes, or as the
+/// end of the name, is left out.
+fn short_name(name: &[u8], subject: bool) -> Vec<u8> {
+    let keys = [
+        ("dc", "DC"),
+        ("c", "C"),
+        ("st", "ST"),
+        ("l", "L"),
+        ("o", "O"),
+        ("ou", "OU"),
+        ("serialnumber", "SN"),
+        ("cn", "CN"),
+    ];
+    let mut out = Vec::new();
+    for (attribute, key) in keys {
+        if attribute == "ou" && !subject {
+            continue;
+        }
+        let Some(selector) = Selector::new(attribute) else { continue };
+        for value in name::safe_values(name, &selector) {
+            let double = value.contains(',') && value.contains('=');
+            if value.is_empty() || value.contains('"') || double {
+                continue;
+            }
+            if !out.is_empty() {
+                out.push(b',');
+            }
+            out.extend_from_slice(key.as_bytes());
+            out.push(b'=');
+            out.extend_from_slice(value.as_bytes());
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xfcc_values_are_quoted_where_needed() {
+        let written = |value: &[u8]| {
+            let mut out = Vec::new();
+            quoted(value, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written(b"spiffe://a/b"), "spiffe://a/b");
+        assert_eq!(written(b"a;b=\"c"), "\"a;b=\\\"c\"");
+        assert_eq!(written(b"a,b\\c"), "\"a,b\\\\c\"");
+    }
+}

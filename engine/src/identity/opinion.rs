@@ -1,0 +1,65 @@
+//! The second judge of a path: rustls-webpki, given exactly what our own walk has found.
+
+use std::time::Duration;
+
+use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+
+use super::chain::Rules;
+use super::failure::VerifyFailure;
+use super::path::{Path, Purpose};
+use super::signature;
+
+/// webpki, given exactly the path that was found.
+pub(super) fn second_opinion(path: &Path<'_>, rules: Rules<'_>) -> Result<(), VerifyFailure> {
+    let certificates = path.certificates.as_slice();
+    let (Some(leaf), Some(root)) = (certificates.first(), certificates.last()) else {
+        return Err(VerifyFailure::Unspecified);
+    };
+    let root = CertificateDer::from(root.outline.der);
+    let Ok(anchor) = webpki::anchor_from_trusted_cert(&root) else {
+        return Err(VerifyFailure::Application);
+    };
+    let anchors: [TrustAnchor<'_>; 1] = [anchor];
+    let between: Vec<CertificateDer<'_>> = certificates
+        .iter()
+        .take(certificates.len() - 1)
+        .skip(1)
+        .map(|certificate| CertificateDer::from(certificate.outline.der))
+        .collect();
+    let usage = match rules.purpose {
+        Purpose::Client => webpki::KeyUsage::client_auth(),
+        Purpose::Server => webpki::KeyUsage::server_auth(),
+    };
+    // The walk has allowed for the skew; webpki knows none, so it gets a moment at which all are valid.
+    let below = certificates.iter().take(certificates.len() - 1);
+    let (mut start, mut end) = (i64::MIN, i64::MAX);
+    for certificate in below {
+        start = start.max(certificate.not_before);
+        end = end.min(certificate.not_after.saturating_sub(1));
+    }
+    let moment = rules.clock.now.min(end).max(start);
+    let seconds = u64::try_from(moment).map_err(|_| VerifyFailure::Application)?;
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let leaf_der = CertificateDer::from(leaf.outline.der);
+    let leaf = webpki::EndEntityCert::try_from(&leaf_der).map_err(|error| word(&error))?;
+    leaf.verify_for_usage(signature::ALGORITHMS, &anchors, &between, now, usage, None, None)
+        .map(|_| ())
+        .map_err(|error| word(&error))
+}
+
+/// OpenSSL's word for what webpki found, where it has one.
+fn word(error: &webpki::Error) -> VerifyFailure {
+    match error {
+        webpki::Error::InvalidSignatureForPublicKey
+        | webpki::Error::UnsupportedSignatureAlgorithmContext(_)
+        | webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            VerifyFailure::Signature
+        }
+        webpki::Error::NameConstraintViolation => VerifyFailure::Subtree,
+        webpki::Error::PathLenConstraintViolated => VerifyFailure::PathLength,
+        webpki::Error::UnsupportedCriticalExtension => VerifyFailure::CriticalExtension,
+        webpki::Error::EndEntityUsedAsCa => VerifyFailure::InvalidCa,
+        webpki::Error::RequiredEkuNotFoundContext(_) => VerifyFailure::Purpose,
+        _ => VerifyFailure::Application,
+    }
+}

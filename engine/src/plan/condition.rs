@@ -1,0 +1,189 @@
+//! Conditions of routes, compiled: is this request one of theirs?
+//!
+//! A variable's value is rendered into the caller's buffer and tested; a missing one is an empty one.
+//! Nothing is allocated but what the buffer needs to grow.
+
+use core::net::IpAddr;
+
+use ferrule_config::model::{self, IpNet, Order};
+use ferrule_config::pattern::Pattern;
+use ferrule_config::template::{self as config, Variable};
+
+use super::facts::Facts;
+use super::template::{Compiler, Template, render};
+
+/// A compiled condition.
+#[derive(Debug)]
+pub enum Condition {
+    /// Every one of these.
+    All(Box<[Self]>),
+    /// One of these at least.
+    Any(Box<[Self]>),
+    /// Not this one.
+    Not(Box<Self>),
+    /// A test of a value.
+    Test(Template, Test),
+}
+
+/// A test of a value.
+#[derive(Debug)]
+pub enum Test {
+    /// The same bytes; of an escaped value, unescaped.
+    Is(Box<[u8]>),
+    /// That number.
+    Equals(f64),
+    /// A number that compares so.
+    Compares(Order, f64),
+    /// The expression matches.
+    Matches(Pattern),
+    /// One of these.
+    In(Box<[Box<[u8]>]>),
+    /// A list with this in it; with `true` one whose commas are escaped by backslashes.
+    Has(Box<[u8]>, bool),
+    /// An address in one of these.
+    IpMatch(Box<[IpNet]>),
+}
+
+impl Condition {
+    pub(super) fn build(condition: &model::Condition, compiler: &mut Compiler) -> Self {
+        let mut list = |list: &[model::Condition]| -> Box<[Self]> {
+            list.iter().map(|one| Self::build(one, compiler)).collect()
+        };
+        match condition {
+            model::Condition::All(all) => Self::All(list(all)),
+            model::Condition::Any(any) => Self::Any(list(any)),
+            model::Condition::Not(inner) => Self::Not(Box::new(Self::build(inner, compiler))),
+            model::Condition::Test(variable, test) => {
+                let piece = config::Piece::Variable(variable.clone());
+                let template =
+                    compiler.compile_unescaped(&config::Template { pieces: vec![piece] });
+                Self::Test(template, Test::build(variable, test))
+            }
+        }
+    }
+
+    /// Does it hold? `value` is used to work in.
+    pub fn holds(&self, facts: &Facts<'_>, value: &mut Vec<u8>) -> bool {
+        match self {
+            Self::All(all) => all.iter().all(|one| one.holds(facts, value)),
+            Self::Any(any) => any.iter().any(|one| one.holds(facts, value)),
+            Self::Not(inner) => !inner.holds(facts, value),
+            Self::Test(template, test) => {
+                value.clear();
+                render(template, facts, value);
+                test.holds(value)
+            }
+        }
+    }
+}
+
+impl Test {
+    fn build(variable: &Variable, test: &model::Test) -> Self {
+        let bytes = |text: &str| -> Box<[u8]> { text.as_bytes().into() };
+        match test {
+            model::Test::Is(text) => Self::Is(bytes(text)),
+            model::Test::Equals(number) => Self::Equals(*number),
+            model::Test::Compares(order, number) => Self::Compares(*order, *number),
+            model::Test::Matches(pattern) => Self::Matches(pattern.clone()),
+            model::Test::In(list) => Self::In(list.iter().map(|text| bytes(text)).collect()),
+            model::Test::Has(text) => {
+                let escaped = matches!(
+                    variable,
+                    Variable::SslClientSan
+                        | Variable::SslClientSanDns
+                        | Variable::SslClientSanEmail
+                        | Variable::SslClientSanIp
+                        | Variable::SslClientSanUri
+                );
+                Self::Has(bytes(text), escaped)
+            }
+            model::Test::IpMatch(networks) => Self::IpMatch(networks.as_slice().into()),
+        }
+    }
+
+    fn holds(&self, value: &[u8]) -> bool {
+        match self {
+            Self::Is(wanted) => value == &**wanted,
+            #[expect(clippy::float_cmp, reason = "both are read from decimal text, as Lua does")]
+            Self::Equals(wanted) => {
+                ferrule_config::number(value).is_some_and(|value| value == *wanted)
+            }
+            Self::Compares(order, wanted) => {
+                ferrule_config::number(value).is_some_and(|value| order.holds(value, *wanted))
+            }
+            // lua-resty-expr matches nothing in a value that is not there.
+            Self::Matches(pattern) => !value.is_empty() && pattern.is_match(value),
+            Self::In(list) => list.iter().any(|wanted| value == &**wanted),
+            Self::Has(wanted, true) => has_escaped(value, wanted),
+            Self::Has(wanted, false) => {
+                value.split(|byte| *byte == b',').any(|one| one.trim_ascii() == &**wanted)
+            }
+            Self::IpMatch(networks) => {
+                let address =
+                    str::from_utf8(value).ok().and_then(|text| text.parse::<IpAddr>().ok());
+                address.is_some_and(|address| networks.iter().any(|one| one.contains(&address)))
+            }
+        }
+    }
+}
+
+/// Is it among names separated by commas, where `\,` is a comma within one?
+fn has_escaped(list: &[u8], wanted: &[u8]) -> bool {
+    let mut rest = list;
+    while !rest.is_empty() {
+        let mut left = Some(wanted);
+        loop {
+            let (byte, behind) = match rest {
+                [] => break,
+                [b',', behind @ ..] => {
+                    rest = behind;
+                    break;
+                }
+                [b'\\', byte, behind @ ..] | [byte, behind @ ..] => (*byte, behind),
+            };
+            rest = behind;
+            left = left
+                .and_then(<[u8]>::split_first)
+                .and_then(|(next, behind)| (*next == byte).then_some(behind));
+        }
+        if left.is_some_and(<[u8]>::is_empty) {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_those_of_lua_resty_expr() {
+        let bytes = |text: &str| -> Box<[u8]> { text.as_bytes().into() };
+        let network = |text: &str| IpNet::from(text.parse::<IpAddr>().unwrap());
+        for (test, yes, no) in [
+            (Test::Is(bytes("a")), &["a"][..], &["", "A", "ab"][..]),
+            (Test::Is(bytes("")), &[""], &["a"]),
+            (Test::Equals(1.0), &["1", "1.0", " 1 ", "10e-1"], &["", "1x", "2", "0x1", "inf"]),
+            (Test::Compares(Order::More, 1.0), &["2", "1.5"], &["1", "", "x", "-2", "nan"]),
+            (Test::Compares(Order::AtLeast, 1.0), &["1", "2"], &["0.9", "infinity"]),
+            (Test::Compares(Order::Less, 0.0), &["-1"], &["0", ""]),
+            (Test::Compares(Order::AtMost, 0.0), &["0", "-1"], &["1", ""]),
+            (Test::In(Box::new([bytes("a"), bytes("b")])), &["a", "b"], &["", "c", "a,b"]),
+            (Test::Has(bytes("b"), false), &["b", "a, b", "b ,c"], &["", "a", "ab", "B"]),
+            (
+                Test::Has(bytes("b,c"), true),
+                &["b\\,c", "a,b\\,c", "b\\,c,d"],
+                &["b,c", "b\\,cd", ""],
+            ),
+            (
+                Test::IpMatch(Box::new(["10.0.0.0/8".parse().unwrap(), network("::1")])),
+                &["10.1.2.3", "::1"],
+                &["", "11.0.0.0", "10.0.0", "::ffff:10.0.0.1"],
+            ),
+        ] {
+            yes.iter().for_each(|value| assert!(test.holds(value.as_bytes()), "{test:?} {value}"));
+            no.iter().for_each(|value| assert!(!test.holds(value.as_bytes()), "{test:?} {value}"));
+        }
+    }
+}

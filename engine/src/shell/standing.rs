@@ -1,0 +1,107 @@
+//! Who a client is by the authorities that a route has of its own.
+//!
+//! The handshake proves that the client holds a key, and its chain is judged by the server name's
+//! authorities. A route with others has the same chain judged by those, once per connection and set of
+//! authorities; the requests that take such a route are passed on with that identity.
+
+use std::rc::Rc;
+
+use super::client::Client;
+use super::core::Live;
+use crate::exchange::Admission;
+use crate::identity::{Asked, ClientIdentity, ClientPolicy};
+use crate::plan::{ServerId, TrustId};
+
+/// Who a client is by some authorities.
+pub(super) struct Standing {
+    trust: TrustId,
+    identity: Rc<ClientIdentity>,
+    /// As [`Client::identity_block`].
+    block: Vec<u8>,
+}
+
+impl Client {
+    /// Who the current request's client is.
+    #[must_use]
+    pub fn acting_identity(&self) -> Option<&ClientIdentity> {
+        match self.acting.and_then(|at| self.standings.get(at)) {
+            Some(standing) => Some(&standing.identity),
+            None => self.identity.as_deref(),
+        }
+    }
+
+    /// The authorities of its own that the current request's route has.
+    #[must_use]
+    pub fn acting_policy(&self) -> Option<&ClientPolicy> {
+        let standing = self.acting.and_then(|at| self.standings.get(at))?;
+        self.live.generation.tls.trusts.get(standing.trust.0 as usize).map(|policy| &**policy)
+    }
+
+    /// The identity headers of the current request that stay the same for all like it.
+    #[must_use]
+    pub fn acting_block(&self) -> &[u8] {
+        match self.acting.and_then(|at| self.standings.get(at)) {
+            Some(standing) => &standing.block,
+            None => &self.identity_block,
+        }
+    }
+
+    /// The next request goes by the server name's authorities, until its route is known.
+    pub fn act_as_itself(&mut self) {
+        self.acting = None;
+    }
+
+    /// The current request goes by the authorities of its route.
+    pub fn act_on(&mut self, admission: &Admission) {
+        let trust = self.live.generation.plan.route(admission.route).access.trust();
+        let (Some(trust), true) = (trust, self.server.is_some()) else { return };
+        let known = self.standings.iter().position(|standing| standing.trust == trust);
+        self.acting = Some(known.unwrap_or_else(|| self.judge(trust)));
+    }
+
+    /// Another generation has other authorities.
+    pub fn forget_standings(&mut self) {
+        self.acting = None;
+        self.standings.clear();
+    }
+
+    /// The same, to keep.
+    pub(super) fn acting(&self) -> Option<Rc<ClientIdentity>> {
+        let standing = self.acting.and_then(|at| self.standings.get(at))?;
+        Some(Rc::clone(&standing.identity))
+    }
+
+    fn judge(&mut self, trust: TrustId) -> usize {
+        let now = self.core.clock.unix_seconds();
+        let identity = by_trust(&self.live, (self.server, self.identity.as_deref()), trust, now);
+        let at = self.standings.len();
+        self.standings.push(Standing { trust, identity, block: Vec::new() });
+        self.acting = Some(at);
+        let mut block = Vec::new();
+        self.core.clock.with_now(|now| {
+            let facts = self.facts(now, None);
+            self.live.generation.plan.identity.render_block(&facts, &mut block);
+        });
+        if let Some(standing) = self.standings.get_mut(at) {
+            standing.block = block;
+        }
+        at
+    }
+}
+
+/// Who a client of this server name and with this chain is by these authorities.
+pub(super) fn by_trust(
+    live: &Live,
+    (server, shown): (Option<ServerId>, Option<&ClientIdentity>),
+    trust: TrustId,
+    now: i64,
+) -> Rc<ClientIdentity> {
+    let generation = &live.generation;
+    let policy = generation.tls.trusts.get(trust.0 as usize).map(|policy| &**policy);
+    let server = server.map_or(u32::MAX, |server| server.0);
+    let chain = shown.map_or(&[][..], |identity| &identity.chain);
+    let chain: Vec<&[u8]> = chain.iter().map(AsRef::as_ref).collect();
+    let asked = Asked { server, trust: Some(trust.0) };
+    let wanted = &generation.plan.wanted;
+    live.identities.borrow_mut().get_or_make(asked, &chain, policy, wanted, now)
+}
