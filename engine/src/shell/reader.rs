@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
@@ -222,7 +223,8 @@ impl Reader {
             *slot = Some(buffer);
             return Err(Cut::Failed(io::ErrorKind::OutOfMemory));
         }
-        let (result, buffer) = self.turn.drive(self.half.receive(buffer)).await;
+        let receiving = pin!(self.half.receive(buffer));
+        let (result, buffer) = self.turn.drive(receiving).await;
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         *slot = Some(buffer);
         match result {

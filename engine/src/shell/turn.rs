@@ -6,7 +6,7 @@
 //! is left to run. On `io_uring` every receive waits, and none of this is ever needed.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -33,20 +33,21 @@ impl Turn {
         Self { bytes: 0, receives: 0 }
     }
 
-    /// Drives `receive` to its end; having to wait for it begins a new turn.
-    pub async fn drive<R>(&mut self, receive: impl Future<Output = R>) -> R {
-        let mut receive = pin!(receive);
+    /// Drives `receive` to its end; having to wait for it begins a new turn. (It is pinned where it was
+    /// made: moving it in here would make every task larger.)
+    pub fn drive<R>(
+        &mut self,
+        mut receive: Pin<&mut impl Future<Output = R>>,
+    ) -> impl Future<Output = R> {
         let mut waited = false;
-        let received = poll_fn(|context| {
+        poll_fn(move |context| {
             let polled = receive.as_mut().poll(context);
             waited |= polled.is_pending();
+            if waited {
+                *self = Self::new();
+            }
             polled
-        });
-        let received = received.await;
-        if waited {
-            *self = Self::new();
-        }
-        received
+        })
     }
 
     /// So many bytes came.
@@ -87,6 +88,7 @@ pub async fn pass(late: bool) {
 #[cfg(test)]
 mod tests {
     use std::future::ready;
+    use std::pin::pin;
     use std::task::{Context, Waker};
 
     use super::*;
@@ -108,7 +110,7 @@ mod tests {
         let mut turn = Turn::new();
         for (bytes, receives) in [(BYTES_MAX / 4, 4), (1, RECEIVES_MAX), (4 * BYTES_MAX, 1)] {
             for number in 1..=receives {
-                assert_eq!(run(turn.drive(ready(7))), (7, 0));
+                assert_eq!(run(turn.drive(pin!(ready(7)))), (7, 0));
                 turn.note(bytes);
                 assert_eq!(turn.take_over(), number == receives, "{number} of {bytes}");
             }
@@ -119,7 +121,7 @@ mod tests {
     fn a_wait_begins_a_new_turn() {
         let mut turn = Turn::new();
         for _ in 0..1_000 {
-            assert_eq!(run(turn.drive(pass(false))), ((), 1));
+            assert_eq!(run(turn.drive(pin!(pass(false)))), ((), 1));
             turn.note(BYTES_MAX - 1);
             assert!(!turn.take_over());
         }
