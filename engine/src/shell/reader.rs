@@ -82,25 +82,35 @@ impl Reader {
     /// Has the peer of this idle connection said anything, or left? What TLS has to say by itself is
     /// heard, and is nothing.
     pub async fn idle(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Idle {
-        let tls = security.borrow().session.is_tls();
+        match self.look(security, buffers) {
+            Some(idle) => idle,
+            // Boxed: it is rare, and would make every task larger.
+            None => Box::pin(self.hear(security, buffers)).await,
+        }
+    }
+
+    async fn hear(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Idle {
         for _ in 0..RECEIVES_IDLE_MAX {
-            let opened = self.leftover(security, buffers);
-            if opened != Idle::Silent {
-                return opened;
-            }
-            match self.descriptor.peek() {
-                Peek::Silent => return Idle::Silent,
-                Peek::Ended => return Idle::Over,
-                Peek::Bytes if !tls => return Idle::Spoke,
-                Peek::Bytes => {}
-            }
             // There are bytes: nobody waits.
             let wait = Wait { time: Duration::ZERO, shut: Shut::Both, idle: true };
-            if self.receive(tls, buffers, wait).await.is_err() {
+            if self.receive(true, buffers, wait).await.is_err() {
                 return Idle::Over;
+            }
+            if let Some(idle) = self.look(security, buffers) {
+                return idle;
             }
         }
         Idle::Over
+    }
+
+    /// `None` if there are bytes that TLS may have said by itself.
+    fn look(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Option<Idle> {
+        match (self.leftover(security, buffers), self.descriptor.peek()) {
+            (Idle::Silent, Peek::Bytes) if security.borrow().session.is_tls() => None,
+            (Idle::Silent, Peek::Bytes) => Some(Idle::Spoke),
+            (Idle::Silent, Peek::Ended) => Some(Idle::Over),
+            (left, _) => Some(left),
+        }
     }
 
     /// The same of what was received already, behind a message.
