@@ -12,25 +12,22 @@ use std::time::Duration;
 
 /// Bytes that one connection may bring before others get their turn. In records or chunks of one byte
 /// they are much work.
-const BYTES_MAX: usize = 64 * 1024;
-/// Receives, if they bring less.
-const RECEIVES_MAX: u32 = 32;
+const BYTES_MAX: u32 = 64 * 1024;
+/// As many bytes does a receive count for that brings less.
+const RECEIVE_BYTES: u32 = 2 * 1024;
 
 /// The shortest time in which the runtime comes to look at its timers.
 const NAP: Duration = Duration::from_millis(1);
 
-/// What a connection has brought without ever making us wait.
+/// What a connection has brought without ever making us wait, in bytes.
 #[derive(Debug, Default)]
-pub struct Turn {
-    bytes: usize,
-    receives: u32,
-}
+pub struct Turn(u32);
 
 impl Turn {
     /// Nothing came yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { bytes: 0, receives: 0 }
+        Self(0)
     }
 
     /// Drives `receive` to its end; having to wait for it begins a new turn. (It is pinned where it was
@@ -51,17 +48,16 @@ impl Turn {
     }
 
     /// So many bytes came.
-    pub const fn note(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_add(bytes);
-        self.receives = self.receives.saturating_add(1);
+    pub fn note(&mut self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.0 = self.0.saturating_add(bytes.max(RECEIVE_BYTES));
     }
 
     /// Is it the others' turn? If so, a new one of ours begins behind them.
     pub const fn take_over(&mut self) -> bool {
-        let over = self.bytes >= BYTES_MAX || self.receives >= RECEIVES_MAX;
+        let over = self.0 >= BYTES_MAX;
         if over {
-            self.bytes = 0;
-            self.receives = 0;
+            self.0 = 0;
         }
         over
     }
@@ -108,7 +104,7 @@ mod tests {
     #[test]
     fn a_turn_ends_after_so_much_without_a_wait() {
         let mut turn = Turn::new();
-        for (bytes, receives) in [(BYTES_MAX / 4, 4), (1, RECEIVES_MAX), (4 * BYTES_MAX, 1)] {
+        for (bytes, receives) in [(16 * 1024, 4), (1, 32), (256 * 1024, 1)] {
             for number in 1..=receives {
                 assert_eq!(run(turn.drive(pin!(ready(7)))), (7, 0));
                 turn.note(bytes);
@@ -122,7 +118,7 @@ mod tests {
         let mut turn = Turn::new();
         for _ in 0..1_000 {
             assert_eq!(run(turn.drive(pin!(pass(false)))), ((), 1));
-            turn.note(BYTES_MAX - 1);
+            turn.note(64 * 1024 - 1);
             assert!(!turn.take_over());
         }
     }
