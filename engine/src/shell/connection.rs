@@ -212,7 +212,8 @@ async fn pass(
             refuse(client, work, (refusal, bodies, buf), outcome).await
         }
         Forwarded::Cut => {
-            if outcome.ended != Ended::ClientLeft {
+            // Whose fault the cut is.
+            if matches!(outcome.ended, Ended::ResponseCutOff(_) | Ended::TimedOut) {
                 core.count(Counter::UpstreamLost);
             }
             // The client must not take what it has for the whole: no close_notify, no orderly end.

@@ -9,7 +9,7 @@ use super::client::Client;
 use super::core::{Core, Live, LogCause, Work};
 use super::deadlines::Shut;
 use super::pace::Pace;
-use super::reader::Wait;
+use super::reader::{Idle, Wait};
 use super::relay::{PumpError, Times, drain, pump};
 use super::respond::{Answering, Memory, Progress, RespondError, respond};
 use super::stream::Cut;
@@ -32,7 +32,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// How an exchange ended, as far as the client connection is concerned.
+/// How an exchange ended for the client's connection.
 pub enum Forwarded {
     /// The upstream has granted a WebSocket, and the client knows: a tunnel is to follow.
     Switched(Box<Lease>),
@@ -296,7 +296,7 @@ async fn exchange(
     } else {
         let Work { response, out, gather, .. } = work;
         let mut memory = Memory { head: response, out, gather };
-        client.stream.reader.watch(&lease.stream.reader);
+        client.stream.reader.watch(lease.stream.reader.line());
         let mut source = lease.stream.source();
         let mut sink = client.stream.sink();
         let responded =
@@ -373,15 +373,15 @@ fn finish_upstream(
     mut lease: Lease,
     (progress, bodies): (&Progress, Bodies),
 ) {
-    let surplus = !lease.stream.source().is_drained();
-    if surplus {
+    let left = lease.stream.leftover();
+    if left == Idle::Spoke {
         core.count(Counter::UpstreamSurplus);
     }
     let end = UpstreamEnd {
         head_allows: progress.delivery.is_some_and(|delivery| delivery.upstream_reusable)
             && plan.keeps_connections(),
         bodies,
-        surplus,
+        surplus: left != Idle::Silent,
         requests: lease.requests + 1,
         requests_max: plan.pool.requests,
     };
@@ -418,10 +418,14 @@ fn failed(
             Tryout::Done(Forwarded::Cut)
         }
         RespondError::Upstream(failure, refusal) if progress.begun => {
-            outcome.ended = match (*failure, *refusal) {
-                (Failure::Timeout, _) => Ended::TimedOut,
-                (_, Refusal::BadResponse(fault)) => Ended::ResponseCutOff(fault),
-                (Failure::Connect | Failure::Lost | Failure::BadResponse, _) => {
+            outcome.ended = match (reason, *failure, *refusal) {
+                // It was cut by us, and not by the upstream.
+                (Some(Refusal::UpstreamTimeout), ..) | (None, Failure::Timeout, _) => {
+                    Ended::TimedOut
+                }
+                (Some(refusal), ..) => Ended::Refused(refusal),
+                (None, _, Refusal::BadResponse(fault)) => Ended::ResponseCutOff(fault),
+                (None, Failure::Connect | Failure::Lost | Failure::BadResponse, _) => {
                     Ended::ResponseCutOff(Fault::BodyCutOff)
                 }
             };
@@ -469,10 +473,8 @@ async fn side_by_side(
             return Ok(());
         }
         if matches!(result, Err(PumpError::Source(_) | PumpError::Flow(_))) {
-            // The request will never be whole: the upstream must not take it for that, nor the client
-            // what it has of an answer.
-            upstream_read.sever();
-            upstream_descriptor.shut_both();
+            // The request will never be whole: the upstream must not take it for that.
+            upstream_read.shut_both(upstream_descriptor);
         } else if result.is_err() {
             // The upstream has stopped reading; it may have answered. Read on, so that the client
             // gets to see that answer, but not for ever.
@@ -486,7 +488,7 @@ async fn side_by_side(
             respond(answering, &mut from_upstream, &mut to_client, &mut memory, progress).await;
         upstream_failed.set(matches!(result, Err(RespondError::Upstream(..))));
         if !uploaded.get() {
-            upstream_descriptor.shut_both();
+            upstream_read.shut_both(upstream_descriptor);
             client_read.hasten(DRAIN_TIME);
         }
         result

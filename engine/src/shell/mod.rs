@@ -34,6 +34,7 @@ mod simulation;
 mod standing;
 pub mod stream;
 pub mod tunnel;
+pub mod turn;
 mod unbuffered;
 pub mod upstream;
 pub mod worker;

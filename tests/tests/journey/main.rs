@@ -6,12 +6,15 @@
 mod access;
 mod access_log;
 mod answers;
+mod asides;
 mod bodies;
 mod conditions;
+mod cut;
 mod cve;
 mod drain;
 mod duties;
 mod exhausted;
+mod flood;
 mod guides;
 mod hostile;
 mod keys;
