@@ -73,6 +73,8 @@ pub struct Flow<'a> {
     framing: Framing,
     data_bytes: u64,
     data_bytes_max: Option<u64>,
+    /// Why nothing more of it may be read: nobody knows where it ends.
+    failed: Option<FlowError>,
     /// Trailers pass, but for these names.
     trailers: Option<&'a IdentityHeaders>,
     /// What has come of the trailer section; bounded by the reader, and untouched where they do not
@@ -117,6 +119,7 @@ impl<'a> Flow<'a> {
             framing,
             data_bytes: 0,
             data_bytes_max,
+            failed: None,
             trailers: None,
             section: Vec::new(),
         }
@@ -132,8 +135,18 @@ impl<'a> Flow<'a> {
     /// Takes the next piece off the input. Called again until it consumes nothing or is done.
     ///
     /// # Errors
-    /// The body is broken or too long; nothing more of it may go out.
+    /// The body is broken or too long; nothing more of it may go out, it never becomes complete, and
+    /// what follows it on its connection belongs to nobody.
     pub fn step(&mut self, input: &[u8]) -> Result<Piece, FlowError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let piece = self.step_on(input);
+        self.failed = piece.as_ref().err().copied();
+        piece
+    }
+
+    fn step_on(&mut self, input: &[u8]) -> Result<Piece, FlowError> {
         if self.reader.is_done() {
             return Ok(Piece { done: true, ..Piece::default() });
         }
@@ -197,7 +210,7 @@ impl<'a> Flow<'a> {
     /// has to go out last; false if it was cut off, and then the receiver must not take what it has
     /// for the whole: its connection ends without the last chunk.
     pub fn handle_end(&mut self, out: &mut Vec<u8>) -> bool {
-        if !self.reader.may_end_here() {
+        if self.failed.is_some() || !self.reader.may_end_here() {
             return false;
         }
         if !self.reader.is_done() {
@@ -215,10 +228,10 @@ impl<'a> Flow<'a> {
         !matches!(self.framing, Framing::Chunked)
     }
 
-    /// Is the body complete?
+    /// Is the body complete? Never, once it has failed.
     #[must_use]
     pub const fn is_done(&self) -> bool {
-        self.reader.is_done()
+        self.failed.is_none() && self.reader.is_done()
     }
 
     /// Bytes of data so far, without framing.
@@ -297,6 +310,31 @@ mod tests {
         let mut out = Vec::new();
         assert!(flow.copy(b"4\r\nabcd\r\n", &mut out).is_ok());
         assert_eq!(flow.copy(b"1\r\ne\r\n", &mut out), Err(FlowError::TooLarge));
+    }
+
+    /// The reader may have found an end that the failed step is not allowed to have.
+    #[test]
+    fn a_body_that_failed_is_never_complete() {
+        let broken = FlowError::Malformed(WireError::InvalidChunkSize);
+        for (length, before, input, wanted) in [
+            (BodyLength::Length(5), &b""[..], &b"abcde"[..], FlowError::TooLarge),
+            (BodyLength::Length(5), b"abc", b"de", FlowError::TooLarge),
+            (BodyLength::Chunked, b"3\r\nabc\r\n", b"3\r\ndef\r\n0\r\n\r\n", FlowError::TooLarge),
+            (BodyLength::Chunked, b"3\r\nabc\r\n", b"zz", broken),
+            (BodyLength::UntilClose, b"abc", b"de", FlowError::TooLarge),
+        ] {
+            for framing in [Framing::Chunked, Framing::Raw] {
+                let mut flow = Flow::new(length, framing, Some(4));
+                let mut out = Vec::new();
+                assert!(flow.copy(before, &mut out).is_ok());
+                assert_eq!(flow.copy(input, &mut out), Err(wanted));
+                assert!(!flow.is_done(), "{length:?}");
+                for rest in [&b""[..], b"0\r\n\r\n", b"1\r\nx\r\n0\r\n\r\n"] {
+                    assert_eq!(flow.step(rest), Err(wanted));
+                }
+                assert!(!flow.handle_end(&mut out) && !flow.is_done(), "{length:?}");
+            }
+        }
     }
 
     #[test]

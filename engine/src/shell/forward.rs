@@ -307,7 +307,8 @@ async fn exchange(
     note(request, &progress, started, outcome);
     outcome.request_bytes += flow.data_bytes();
     // What the client sent may have been read to its end without all of it reaching the upstream.
-    let bodies = bodies(flow.is_done());
+    let lost = matches!(upload, Err(PumpError::Source(_) | PumpError::Flow(_)));
+    let bodies = bodies(flow.is_done() && !lost);
     match responded {
         Ok(()) if progress.switched => Tryout::Done(Forwarded::Switched(Box::new(lease))),
         Ok(()) => {
@@ -471,7 +472,7 @@ async fn side_by_side(
         } else if result.is_err() {
             // The upstream has stopped reading; it may have answered. Read on, so that the client
             // gets to see that answer, but not for ever.
-            drain(&mut from_client, flow, &request.core.clock, DRAIN_TIME).await;
+            drain(&mut from_client, flow, &request.core.clock, DRAIN_TIME).await?;
         }
         result
     };

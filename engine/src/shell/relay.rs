@@ -206,27 +206,39 @@ async fn end(
 
 /// Reads the rest of a body that nobody wants, for `time` at most and up to a bound; `flow` tells
 /// whether that was all.
-pub async fn drain(source: &mut Source<'_>, flow: &mut Flow<'_>, clock: &Clock, time: Duration) {
+///
+/// # Errors
+/// The body is broken: what follows it belongs to nobody.
+pub async fn drain(
+    source: &mut Source<'_>,
+    flow: &mut Flow<'_>,
+    clock: &Clock,
+    time: Duration,
+) -> Result<(), PumpError> {
     let started = clock.elapsed();
     let drained = Cell::new(0_usize);
     while !flow.is_done() && drained.get() < DRAIN_BYTES_MAX {
-        let broken = Cell::new(false);
+        let broken = Cell::new(None);
         let opened = source.next_piece(|input| match flow.step(input) {
             Ok(piece) => {
                 drained.set(drained.get() + piece.consumed);
                 piece.consumed
             }
-            Err(_) => {
-                broken.set(true);
+            Err(error) => {
+                broken.set(Some(error));
                 input.len()
             }
         });
+        if let Some(error) = broken.get() {
+            return Err(PumpError::Flow(error));
+        }
         let left = time.saturating_sub(clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Read, idle: false };
         match opened {
-            Ok(Opened::Data(())) if !broken.get() => {}
+            Ok(Opened::Data(())) => {}
             Ok(Opened::More) if source.receive(wait).await.is_ok() => {}
-            _ => return,
+            _ => break,
         }
     }
+    Ok(())
 }
