@@ -75,6 +75,8 @@ pub struct Flow<'a> {
     data_bytes_max: Option<u64>,
     /// Why nothing more of it may be read: nobody knows where it ends.
     failed: Option<FlowError>,
+    /// Bytes taken off the input, and bytes to go out: data and framing.
+    wire_bytes: (u64, u64),
     /// Trailers pass, but for these names.
     trailers: Option<&'a IdentityHeaders>,
     /// What has come of the trailer section; bounded by the reader, and untouched where they do not
@@ -120,6 +122,7 @@ impl<'a> Flow<'a> {
             data_bytes: 0,
             data_bytes_max,
             failed: None,
+            wire_bytes: (0, 0),
             trailers: None,
             section: Vec::new(),
         }
@@ -142,7 +145,13 @@ impl<'a> Flow<'a> {
             return Err(error);
         }
         let piece = self.step_on(input);
-        self.failed = piece.as_ref().err().copied();
+        match &piece {
+            Ok(piece) => {
+                let framing = piece.before.as_bytes().len() + piece.after.len();
+                self.count(piece.consumed, piece.data.len() + framing);
+            }
+            Err(error) => self.failed = Some(*error),
+        }
         piece
     }
 
@@ -196,14 +205,16 @@ impl<'a> Flow<'a> {
     }
 
     /// Puts the trailers before the empty line that ends the body.
-    fn append_trailers(&self, out: &mut Vec<u8>) {
+    fn append_trailers(&mut self, out: &mut Vec<u8>) {
         let Some(identity) = self.trailers.filter(|_| self.framing == Framing::Chunked) else {
             return;
         };
         debug_assert!(out.ends_with(write::LAST_CHUNK));
-        out.truncate(out.len().saturating_sub(write::CRLF.len()));
+        let before = out.len();
+        out.truncate(before.saturating_sub(write::CRLF.len()));
         trailers::render(&self.section, identity, out);
         out.extend_from_slice(write::CRLF);
+        self.count(0, out.len().saturating_sub(before));
     }
 
     /// The sender's connection ended. True if that is where this body ends, and then `out` got what
@@ -217,6 +228,7 @@ impl<'a> Flow<'a> {
             self.reader = BodyReader::default();
             if self.framing == Framing::Chunked {
                 out.extend_from_slice(write::LAST_CHUNK);
+                self.count(0, write::LAST_CHUNK.len());
             }
         }
         true
@@ -239,6 +251,24 @@ impl<'a> Flow<'a> {
     pub const fn data_bytes(&self) -> u64 {
         self.data_bytes
     }
+
+    /// Bytes taken off the input so far, framing included.
+    #[must_use]
+    pub const fn bytes_in(&self) -> u64 {
+        self.wire_bytes.0
+    }
+
+    /// Bytes made of it so far, framing included.
+    #[must_use]
+    pub const fn bytes_out(&self) -> u64 {
+        self.wire_bytes.1
+    }
+
+    fn count(&mut self, taken: usize, made: usize) {
+        let (taken, made) = (taken as u64, made as u64);
+        self.wire_bytes.0 = self.wire_bytes.0.saturating_add(taken);
+        self.wire_bytes.1 = self.wire_bytes.1.saturating_add(made);
+    }
 }
 
 #[cfg(test)]
@@ -251,6 +281,8 @@ mod tests {
         let copied = flow.copy(input, &mut out).unwrap();
         let done = if end { flow.handle_end(&mut out) } else { copied.done };
         assert!(!done || flow.is_done());
+        let counted = (flow.bytes_in(), flow.bytes_out());
+        assert_eq!(counted, (copied.consumed as u64, out.len() as u64));
         (String::from_utf8(out).unwrap(), done)
     }
 

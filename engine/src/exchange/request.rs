@@ -9,7 +9,7 @@
 
 use super::permit::{check_client, check_host};
 use super::refusal::Refusal;
-use super::{hop, options, upgrade, via};
+use super::{binding, hop, options, upgrade, via};
 use crate::identity::ClientIdentity;
 use crate::plan::facts::RequestFacts;
 use crate::plan::{Facts, Found, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
@@ -74,6 +74,9 @@ pub struct Admission {
     pub keep_alive: bool,
     /// It asks for a WebSocket, where the route allows one; the connection is not kept then.
     pub upgrade: bool,
+    /// Does it bring credentials that hold for the upstream's connection, so that no other request may
+    /// take that?
+    pub binds_connection: bool,
     /// What the client asks of the way it goes.
     pub wishes: Wishes,
     /// OPTIONS: how often the next hop may still send it on.
@@ -171,6 +174,7 @@ pub fn admit(
         body,
         keep_alive: keep_alive && !upgrade,
         upgrade,
+        binds_connection: binding::by_request(buf, &scratch.head.fields),
         wishes: Wishes { expect_continue, takes_trailers, asks_the_server },
         max_forwards: max_forwards.map(|left| left.saturating_sub(1)),
     })

@@ -95,7 +95,6 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
                 let way = (buf, behind);
                 let told = (&mut consumed, &mut outcome);
                 let passed = pass(client, work, (&admission, way), told).await;
-                outcome.request_bytes += bytes(len);
                 match passed {
                     Passed::Over { keep } => keep,
                     Passed::Switched(lease) => {
@@ -113,6 +112,7 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
                 refuse(client, work, (refusal, unread, buf), &mut outcome).await
             }
         };
+        outcome.request_bytes += bytes(len);
         if switched.is_none() {
             report(client, work, (buf, started), outcome);
         }

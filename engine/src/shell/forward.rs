@@ -10,7 +10,7 @@ use super::core::{Core, Live, LogCause, Work};
 use super::deadlines::Shut;
 use super::pace::Pace;
 use super::reader::Wait;
-use super::relay::{PumpError, Times, drain, pump};
+use super::relay::{DRAIN_TIME, PumpError, Times, drain, pump};
 use super::respond::{Answering, Memory, Progress, RespondError, respond};
 use super::stream::Cut;
 use super::upstream::{ConnectError, Lease, Wanted, give_back, obtain, spoke_first};
@@ -26,9 +26,6 @@ use crate::exchange::rewrite::{Towards, upstream_head, upstream_name};
 use crate::plan::{Facts, NodeIndex, UpstreamPlan};
 use crate::report::Counter;
 use crate::wire::framing::BodyLength;
-
-/// How long the rest of a request body may take that nobody wants any more.
-const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -290,6 +287,9 @@ async fn exchange(
             outcome.ended = Ended::ClientLeft;
             return Tryout::Done(Forwarded::Cut);
         }
+        if waits {
+            outcome.sent_bytes += bytes(CONTINUE.len());
+        }
         let way = (&mut lease, &mut *flow, &mut progress);
         side_by_side(request, (&answering, &uploaded), client, work, way).await
     } else {
@@ -305,7 +305,8 @@ async fn exchange(
         (Ok(()), if left { Err(RespondError::Client(Cut::Ended)) } else { responded })
     };
     note(request, &progress, started, outcome);
-    outcome.request_bytes += flow.data_bytes();
+    // Of the last try: each takes what came with the head again.
+    outcome.request_bytes = flow.bytes_in();
     // What the client sent may have been read to its end without all of it reaching the upstream.
     let lost = matches!(upload, Err(PumpError::Source(_) | PumpError::Flow(_)));
     let bodies = bodies(flow.is_done() && !lost);
@@ -313,7 +314,8 @@ async fn exchange(
         Ok(()) if progress.switched => Tryout::Done(Forwarded::Switched(Box::new(lease))),
         Ok(()) => {
             let sent = self::bodies(upload.is_ok() && flow.is_done());
-            finish_upstream(request.core, upstream, lease, (&progress, sent));
+            let bound = request.admission.binds_connection;
+            finish_upstream((request.core, upstream), lease, (&progress, sent), bound);
             let keep_alive = progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
             Tryout::Done(Forwarded::Delivered { keep_alive, bodies })
         }
@@ -358,8 +360,8 @@ fn note(request: &Request<'_>, progress: &Progress, started: Duration, outcome: 
         let took = request.core.clock.elapsed().saturating_sub(started);
         outcome.upstream_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         outcome.upstream_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        request.core.counters().add(Counter::UpstreamBytesIn, progress.body_bytes);
     }
+    request.core.counters().add(Counter::UpstreamBytesIn, progress.received_bytes);
 }
 
 /// How the bodies stand where the client got a whole answer, be it ours.
@@ -368,10 +370,10 @@ const fn bodies(request_complete: bool) -> Bodies {
 }
 
 fn finish_upstream(
-    core: &Core,
-    plan: &UpstreamPlan,
+    (core, plan): (&Core, &UpstreamPlan),
     mut lease: Lease,
     (progress, bodies): (&Progress, Bodies),
+    bound: bool,
 ) {
     let surplus = !lease.stream.source().is_drained();
     if surplus {
@@ -379,7 +381,8 @@ fn finish_upstream(
     }
     let end = UpstreamEnd {
         head_allows: progress.delivery.is_some_and(|delivery| delivery.upstream_reusable)
-            && plan.keeps_connections(),
+            && plan.keeps_connections()
+            && !bound,
         bodies,
         surplus,
         requests: lease.requests + 1,
@@ -452,7 +455,9 @@ async fn side_by_side(
     let pacing = &plan.http.pacing;
     let pace = Pace::new(pacing.body_min_rate, pacing.grace);
     let clock = &request.core.clock;
-    let times = Times { read, write: timeout.send, paces: (pace, Pace::free()), clock };
+    let over = Cell::new(false);
+    let paces = (pace, Pace::free());
+    let times = Times { read, write: timeout.send, paces, clock, over: Some(&over) };
     let upstream_descriptor = lease.stream.descriptor();
     let client_read = client.stream.read_remote();
     let Work { response, out, gather, upload, .. } = work;
@@ -460,7 +465,10 @@ async fn side_by_side(
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
     let upstream_failed = Cell::new(false);
     let up = async {
+        let before = flow.bytes_out();
         let result = pump(&mut from_client, &mut to_upstream, flow, times, upload).await;
+        let sent = flow.bytes_out().saturating_sub(before);
+        request.core.counters().add(Counter::UpstreamBytesOut, sent);
         uploaded.set(result.is_ok());
         if upstream_failed.get() && !matches!(result, Err(PumpError::Sink(Cut::TimedOut))) {
             // The upload was ended because the response had failed; that is not the client's fault.
@@ -472,7 +480,7 @@ async fn side_by_side(
         } else if result.is_err() {
             // The upstream has stopped reading; it may have answered. Read on, so that the client
             // gets to see that answer, but not for ever.
-            drain(&mut from_client, flow, &request.core.clock, DRAIN_TIME).await?;
+            drain(&mut from_client, flow, &request.core.clock).await?;
         }
         result
     };
@@ -481,6 +489,7 @@ async fn side_by_side(
         let result =
             respond(answering, &mut from_upstream, &mut to_client, &mut memory, progress).await;
         upstream_failed.set(matches!(result, Err(RespondError::Upstream(..))));
+        over.set(true);
         if !uploaded.get() {
             upstream_descriptor.shut_both();
             client_read.hasten(DRAIN_TIME);
