@@ -74,8 +74,7 @@ pub struct Admission {
     pub keep_alive: bool,
     /// It asks for a WebSocket, where the route allows one; the connection is not kept then.
     pub upgrade: bool,
-    /// Does it bring credentials that hold for the upstream's connection, so that no other request may
-    /// take that?
+    /// Do its credentials hold for the upstream's connection, which is nobody else's then?
     pub binds_connection: bool,
     /// What the client asks of the way it goes.
     pub wishes: Wishes,
@@ -279,7 +278,6 @@ mod tests {
     };
 
     fn client(verdict: Verdict, not_after: i64) -> ClientIdentity {
-        let values = ClientValues::default();
         ClientIdentity {
             verdict,
             anchor: None,
@@ -287,7 +285,7 @@ mod tests {
             skew: 0,
             leaf_sha256: [0; 32],
             chain: Box::default(),
-            values,
+            values: ClientValues::default(),
             access: Box::default(),
         }
     }
@@ -359,9 +357,8 @@ mod tests {
         assert_eq!(admission.authority.of(head.as_bytes()), b"H.:80");
         assert_eq!(admission.target.path_and_query.of(head.as_bytes()), b"//a/%62?q=1");
         assert_eq!(admission.body, BodyLength::Length(3));
-        assert!(
-            admission.wishes.expect_continue && !admission.keep_alive && !admission.is_idempotent()
-        );
+        assert!(admission.wishes.expect_continue && !admission.keep_alive);
+        assert!(!admission.is_idempotent());
     }
 
     #[test]

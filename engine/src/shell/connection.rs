@@ -7,14 +7,14 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use monoio::net::TcpStream;
-
 use super::account;
 use super::client::{Client, HeadRead};
 use super::core::{Core, Work};
 use super::deadlines::Shut;
 use super::forward::{Forwarded, Request, forward};
+use super::hand::Job;
 use super::handshake;
+use super::net::TcpStream;
 use super::reader::Wait;
 use super::tunnel;
 use super::upstream::Lease;
@@ -47,7 +47,9 @@ pub async fn serve(
     from: (SocketAddr, Visit),
     listener: ListenerId,
 ) {
-    let Some(mut client) = handshake::open(core, stream, from, listener).await else { return };
+    // What a connection needs once is not kept while it waits.
+    let opened = async { handshake::open(core, stream, from, listener).await.map(Box::new) };
+    let Some(mut client) = Box::pin(opened).await else { return };
     let mut keep = true;
     while keep {
         client.stream.settle();
@@ -56,15 +58,20 @@ pub async fn serve(
         if matches!(read, HeadRead::Gone) {
             break;
         }
-        let mut work = core.rent_work();
-        keep = one(&mut client, &mut work, read, started).await;
-        core.return_work(work);
+        let mut hand = core.lend_hand();
+        (client, keep) = hand.run(Job { client, read, started }).await;
+        core.take_hand_back(hand);
     }
-    close(&mut client).await;
+    Box::pin(close(&mut client)).await;
 }
 
 /// One exchange; may the connection bring another one?
-async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Duration) -> bool {
+pub(super) async fn one(
+    client: &mut Client,
+    work: &mut Work,
+    read: HeadRead,
+    started: Duration,
+) -> bool {
     client.facts.requests += 1;
     client.act_as_itself();
     let mut outcome = Outcome::default();

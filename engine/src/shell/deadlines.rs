@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::fd::Descriptor;
+use super::net::Descriptor;
 
 /// The length of a tick: how late a timeout may be.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -25,10 +25,18 @@ pub enum Shut {
     Read,
     /// Everything.
     Both,
+    /// Everything, because of the sending direction; the slot of the receiving one notes that its end
+    /// is our doing.
+    BothBut(Slot),
     /// This other descriptor, if the peer of the timer's own one has left; looked at again and again
-    /// until the timer is disarmed. A client that is gone must not keep an upstream busy.
-    IfLeft(Descriptor),
+    /// until the timer is disarmed. A client that is gone must not keep an upstream busy. The slot of
+    /// that other connection notes that its end is our doing.
+    IfLeft(Descriptor, Slot),
 }
+
+/// Which slot.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Slot(usize);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -38,6 +46,8 @@ struct Table {
     actions: Vec<Option<(Descriptor, Shut)>>,
     fired: Vec<bool>,
     idle: Vec<bool>,
+    /// We have ended its connection ourselves.
+    severed: Vec<bool>,
     free: Vec<u32>,
 }
 
@@ -64,6 +74,7 @@ impl Deadlines {
             table.actions.push(None);
             table.fired.push(false);
             table.idle.push(false);
+            table.severed.push(false);
             table.due.len() - 1
         };
         Timer { table: Rc::clone(&self.0), slot }
@@ -125,15 +136,24 @@ impl Deadlines {
                 continue;
             }
             match table.actions.get(slot) {
-                Some(Some((descriptor, Shut::IfLeft(other)))) => {
+                Some(Some((descriptor, Shut::IfLeft(other, Slot(slot))))) => {
                     if !descriptor.has_left() {
                         *due = now.saturating_add(LOOK_AGAIN_TICKS);
                         continue;
+                    }
+                    if let Some(severed) = table.severed.get_mut(*slot) {
+                        *severed = true;
                     }
                     other.shut_both();
                 }
                 Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
                 Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
+                Some(Some((descriptor, Shut::BothBut(Slot(slot))))) => {
+                    if let Some(severed) = table.severed.get_mut(*slot) {
+                        *severed = true;
+                    }
+                    descriptor.shut_both();
+                }
                 Some(None) | None => {}
             }
             *due = NEVER;
@@ -154,6 +174,19 @@ pub struct Remote {
 }
 
 impl Remote {
+    /// Which slot it is.
+    #[must_use]
+    pub const fn slot(&self) -> Slot {
+        Slot(self.slot)
+    }
+
+    /// The connection is ended by us: its end must not be taken for the peer's.
+    pub fn sever(&self) {
+        if let Some(severed) = self.table.borrow_mut().severed.get_mut(self.slot) {
+            *severed = true;
+        }
+    }
+
     /// If the slot is armed: it is due within `within` at the latest.
     pub fn hasten(&self, within: Duration) {
         let mut table = self.table.borrow_mut();
@@ -184,9 +217,9 @@ impl Remote {
         };
         match table.actions.get(self.slot) {
             Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
-            Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
+            Some(Some((descriptor, Shut::Both | Shut::BothBut(_)))) => descriptor.shut_both(),
             // Nobody who waits for a request watches another descriptor meanwhile.
-            Some(Some((_, Shut::IfLeft(_))) | None) | None => return,
+            Some(Some((_, Shut::IfLeft(..))) | None) | None => return,
         }
         *due = NEVER;
         if let Some(fired) = table.fired.get_mut(self.slot) {
@@ -238,6 +271,12 @@ impl Timer {
         }
     }
 
+    /// Have we ended its connection ourselves?
+    #[must_use]
+    pub fn is_severed(&self) -> bool {
+        self.table.borrow().severed.get(self.slot).copied().unwrap_or(false)
+    }
+
     /// Has it been shut since it was last armed?
     #[must_use]
     pub fn fired(&self) -> bool {
@@ -265,6 +304,9 @@ impl Drop for Timer {
         if let Some(entry) = table.fired.get_mut(slot) {
             *entry = false;
         }
+        if let Some(entry) = table.severed.get_mut(slot) {
+            *entry = false;
+        }
         if let Ok(slot) = u32::try_from(slot) {
             table.free.push(slot);
         }
@@ -273,15 +315,13 @@ impl Drop for Timer {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-    use std::os::unix::net::UnixStream;
-
     use super::*;
+    use crate::shell::net::{Peek, UnixStream};
 
     #[test]
     fn a_due_timer_shuts_its_descriptor_once() {
         let deadlines = Deadlines::default();
-        let (mut ours, _theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = UnixStream::pair();
         let timer = deadlines.timer();
         timer.arm(TICK, Descriptor::of(&ours), Shut::Read);
         assert_eq!(deadlines.tick(), 0);
@@ -289,13 +329,13 @@ mod tests {
         assert_eq!(deadlines.tick(), 1);
         assert!(timer.fired());
         assert_eq!(deadlines.tick(), 0);
-        assert_eq!(ours.read(&mut [0; 8]).unwrap(), 0);
+        assert_eq!(Descriptor::of(&ours).peek(), Peek::Ended);
     }
 
     #[test]
     fn a_disarmed_or_dropped_timer_never_fires() {
         let deadlines = Deadlines::default();
-        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = UnixStream::pair();
         let timer = deadlines.timer();
         timer.arm(TICK, Descriptor::of(&ours), Shut::Both);
         timer.disarm();
@@ -311,7 +351,7 @@ mod tests {
     #[test]
     fn an_armed_timer_can_be_prolonged_and_a_disarmed_one_stays_so() {
         let deadlines = Deadlines::default();
-        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = UnixStream::pair();
         let timer = deadlines.timer();
         timer.arm(TICK, Descriptor::of(&ours), Shut::Both);
         timer.remote().prolong(3 * TICK);
@@ -325,7 +365,7 @@ mod tests {
     #[test]
     fn who_was_idle_longest_ends_first_and_who_is_busy_stays() {
         let deadlines = Deadlines::default();
-        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = UnixStream::pair();
         let descriptor = Descriptor::of(&ours);
         let timers: Vec<_> = (0..4).map(|_| deadlines.timer()).collect();
         timers[0].arm(2 * TICK, descriptor, Shut::Read);

@@ -6,8 +6,9 @@ use std::time::Duration;
 use ferrule_config::model::Expect;
 
 use super::client::Client;
-use super::core::{Core, Live, LogCause, Work};
+use super::core::{Core, Live, Work};
 use super::deadlines::Shut;
+use super::faults;
 use super::pace::Pace;
 use super::reader::Wait;
 use super::relay::{DRAIN_TIME, PumpError, Times, drain, pump};
@@ -175,7 +176,7 @@ async fn attempt(
     };
     if !reused && spoke_first(&mut lease.stream) {
         let fault = Fault::SpokeFirst;
-        note_fault(request.core, &upstream.id, fault);
+        faults::note(request.core, &upstream.id, fault);
         return fail(Failure::BadResponse, Refusal::BadResponse(fault), Sent::Nothing);
     }
     let mut sink = lease.stream.sink();
@@ -260,7 +261,7 @@ async fn exchange(
     let plan = &request.live.generation.plan;
     let upstream = plan.upstream(request.admission.upstream);
     let uploads = !flow.is_done();
-    let uploaded = Cell::new(false);
+    let (uploaded, uploading) = (Cell::new(false), Cell::new(uploads));
     // Passed on, the expectation is the upstream's to answer.
     let expects = uploads && request.admission.wishes.expect_continue;
     let passed_on = expects && plan.http.expect == Expect::Forward;
@@ -276,6 +277,7 @@ async fn exchange(
         keep_alive: client.may_keep(request.admission.keep_alive),
         takes_trailers: request.admission.wishes.takes_trailers,
         uploaded: passed_on.then_some(&uploaded),
+        uploading: &uploading,
         read_timeout: plan.route(request.admission.route).timeout.read,
     };
     let mut progress = Progress::default();
@@ -295,7 +297,7 @@ async fn exchange(
     } else {
         let Work { response, out, gather, .. } = work;
         let mut memory = Memory { head: response, out, gather };
-        client.stream.reader.watch(lease.stream.descriptor());
+        client.stream.reader.watch(&lease.stream.reader);
         let mut source = lease.stream.source();
         let mut sink = client.stream.sink();
         let responded =
@@ -322,31 +324,13 @@ async fn exchange(
         Err(error) => {
             let how = (&upload, &progress, bodies);
             let failed = failed((lease, uploads), &error, how, outcome);
-            match (outcome.ended, &failed) {
-                // One that may be tried again is counted where that is decided.
-                (Ended::ResponseCutOff(fault), _) => {
-                    request.core.events().upstream_fault(Refusal::BadResponse(fault));
-                    note_fault(request.core, &upstream.id, fault);
-                }
-                (_, Tryout::Failed(Failed { refusal: Refusal::BadResponse(fault), .. })) => {
-                    note_fault(request.core, &upstream.id, *fault);
-                }
-                (_, Tryout::Failed(_) | Tryout::Done(_)) => {}
-            }
+            let again = match &failed {
+                Tryout::Failed(failed) => Some(failed.refusal),
+                Tryout::Done(_) => None,
+            };
+            faults::note_failed(request.core, &upstream.id, (outcome.ended, again));
             failed
         }
-    }
-}
-
-/// What an upstream said is no answer: the log says why, once a second.
-fn note_fault(core: &Core, upstream: &str, fault: Fault) {
-    if let Some(more) = core.allow_log(LogCause::UpstreamAnswer) {
-        tracing::warn!(
-            upstream,
-            reason = fault.word(),
-            suppressed = more,
-            "an upstream's answer is refused"
-        );
     }
 }
 
@@ -459,7 +443,7 @@ async fn side_by_side(
     let paces = (pace, Pace::free());
     let times = Times { read, write: timeout.send, paces, clock, over: Some(&over) };
     let upstream_descriptor = lease.stream.descriptor();
-    let client_read = client.stream.read_remote();
+    let (client_read, upstream_read) = (client.stream.read_remote(), lease.stream.read_remote());
     let Work { response, out, gather, upload, .. } = work;
     let (mut from_client, mut to_client) = client.stream.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
@@ -470,12 +454,16 @@ async fn side_by_side(
         let sent = flow.bytes_out().saturating_sub(before);
         request.core.counters().add(Counter::UpstreamBytesOut, sent);
         uploaded.set(result.is_ok());
+        answering.uploading.set(false);
+        upstream_read.hasten(timeout.read);
         if upstream_failed.get() && !matches!(result, Err(PumpError::Sink(Cut::TimedOut))) {
             // The upload was ended because the response had failed; that is not the client's fault.
             return Ok(());
         }
         if matches!(result, Err(PumpError::Source(_) | PumpError::Flow(_))) {
-            // The request will never be whole: the upstream must not take it for that.
+            // The request will never be whole: the upstream must not take it for that, nor the client
+            // what it has of an answer.
+            upstream_read.sever();
             upstream_descriptor.shut_both();
         } else if result.is_err() {
             // The upstream has stopped reading; it may have answered. Read on, so that the client

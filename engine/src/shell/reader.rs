@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
 use super::deadlines::{Remote, Shut, Timer};
-use super::fd::{Descriptor, Peek};
+use super::net::{Descriptor, Peek, ReadHalf};
 use super::session::{Opened, SessionError};
-use super::socket::ReadHalf;
 use super::stream::{Cut, Security};
 
 /// Answers that are faster than this need no look at the client.
@@ -60,8 +59,9 @@ impl Reader {
     }
 
     /// While nobody reads: if the peer leaves, `other` is shut (see [`Reader::watched_leave`]).
-    pub fn watch(&self, other: Descriptor) {
-        self.timer.arm(WATCH_AFTER, self.descriptor, Shut::IfLeft(other));
+    pub fn watch(&self, other: &Self) {
+        let shut = Shut::IfLeft(other.descriptor, other.timer.remote().slot());
+        self.timer.arm(WATCH_AFTER, self.descriptor, shut);
     }
 
     /// Ends the watch; did the peer leave during it?
@@ -154,6 +154,8 @@ impl Reader {
         *slot = Some(buffer);
         match result {
             Ok(0) if self.timer.fired() => Err(Cut::TimedOut),
+            // Nobody has said that this is all.
+            Ok(0) if self.timer.is_severed() => Err(Cut::Failed(io::ErrorKind::ConnectionAborted)),
             Ok(0) => {
                 self.ended = true;
                 Err(Cut::Ended)

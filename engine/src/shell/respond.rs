@@ -43,6 +43,8 @@ pub struct Answering<'a> {
     pub takes_trailers: bool,
     /// Its expectation was passed on; has its whole body come?
     pub uploaded: Option<&'a Cell<bool>>,
+    /// Is a body still on its way up? Before that has come, no answer is late.
+    pub uploading: &'a Cell<bool>,
     /// How long the upstream may take for its next bytes.
     pub read_timeout: Duration,
     /// The header that holds the request's id, and the id.
@@ -180,7 +182,6 @@ async fn read_head(
 ) -> Result<usize, RespondError> {
     let limits = answering.plan.head_limits();
     let bad = |error| bad_response(Fault::Wire(error));
-    let wait = Wait { time: answering.read_timeout, shut: Shut::Both, idle: false };
     let mut scan = HeadScan::default();
     loop {
         let buf = upstream.plain();
@@ -189,6 +190,9 @@ async fn read_head(
             return Ok(len);
         }
         let partial = begun || !buf.is_empty();
+        let uploading = answering.uploading.get();
+        let time = if uploading { Duration::MAX } else { answering.read_timeout };
+        let wait = Wait { time, shut: Shut::Both, idle: false };
         upstream.read_plain(wait).await.map_err(|cut| match cut {
             Cut::TimedOut => RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout),
             _ if partial => bad_response(Fault::HeadCutOff),

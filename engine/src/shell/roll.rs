@@ -18,8 +18,8 @@ use hashbrown::HashMap;
 
 use super::core::{Core, Live, LogCause};
 use super::deadlines::Remote;
-use super::fd::Descriptor;
 use super::handshake::{Place, rejudge};
+use super::net::Descriptor;
 use crate::exchange::permit::check_client;
 use crate::exchange::{ConnectionView, Refusal};
 use crate::identity::{ClientIdentity, ClientPolicy};

@@ -10,14 +10,11 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use monoio::net::{TcpStream, UnixStream};
-
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX};
 use super::deadlines::{Deadlines, Remote};
-use super::fd::Descriptor;
+use super::net::{self, Descriptor, ReadHalf, TcpStream, UnixStream, WriteHalf};
 use super::reader::{Reader, Wait};
 use super::session::{Opened, Said, Session, SessionError};
-use super::socket::{self, ReadHalf, WriteHalf};
 use super::writer::Writer;
 
 /// Why a connection cannot be used any further.
@@ -68,7 +65,7 @@ impl Stream {
     ) -> io::Result<Self> {
         let descriptor = Descriptor::of(&stream);
         descriptor.tcp_options()?;
-        Ok(Self::new(socket::tcp(stream), descriptor, session, (deadlines, buffers)))
+        Ok(Self::new(net::tcp(stream), descriptor, session, (deadlines, buffers)))
     }
 
     /// A connection that a listener accepted. It has the listener's options already.
@@ -82,7 +79,7 @@ impl Stream {
     ) -> io::Result<Self> {
         let descriptor = Descriptor::of(&stream);
         descriptor.close_on_exec()?;
-        Ok(Self::new(socket::tcp(stream), descriptor, Session::Plain, (deadlines, buffers)))
+        Ok(Self::new(net::tcp(stream), descriptor, Session::Plain, (deadlines, buffers)))
     }
 
     /// Over a Unix socket.
@@ -94,7 +91,7 @@ impl Stream {
         buffers: &Rc<Buffers>,
     ) -> Self {
         let descriptor = Descriptor::of(&stream);
-        Self::new(socket::unix(stream), descriptor, session, (deadlines, buffers))
+        Self::new(net::unix(stream), descriptor, session, (deadlines, buffers))
     }
 
     fn new(
@@ -103,9 +100,11 @@ impl Stream {
         session: Session,
         (deadlines, buffers): (&Deadlines, &Rc<Buffers>),
     ) -> Self {
+        let reader = Reader::new(read, descriptor, deadlines.timer());
+        let slot = reader.remote().slot();
         Self {
-            reader: Reader::new(read, descriptor, deadlines.timer()),
-            writer: Writer::new(write, descriptor, deadlines.timer()),
+            reader,
+            writer: Writer::new(write, descriptor, deadlines.timer(), slot),
             security: RefCell::new(Security { session, said: Said::default() }),
             buffers: Rc::clone(buffers),
             descriptor,

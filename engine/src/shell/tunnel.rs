@@ -14,8 +14,8 @@ use super::buffers::Size;
 use super::client::Client;
 use super::core::{Core, Live, LogCause, Work};
 use super::deadlines::{Remote, Shut};
-use super::fd::{Descriptor, Peek};
 use super::handshake::{Place, Standing};
+use super::net::{self, Descriptor, Peek};
 use super::reader::Wait;
 use super::roll::Seat;
 use super::session::Opened;
@@ -357,7 +357,7 @@ impl Judged<'_> {
     /// Looks again and again, until there is a reason to end.
     async fn last(mut self) -> Ended {
         loop {
-            monoio::time::sleep(LOOK_TIME).await;
+            net::sleep(LOOK_TIME).await;
             if self.core.stopping.get() {
                 return Ended::Stopped;
             }
