@@ -21,7 +21,7 @@ upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
 "#;
 
 /// What one end of an exchange has sent and received.
-type Ends = Arc<Mutex<(u64, u64)>>;
+type Ends = Arc<Mutex<(usize, usize)>>;
 
 /// Reads a whole request off the wire, framing included, and answers with these bytes.
 fn measured(ends: &Ends, answer: Vec<u8>) -> Script {
@@ -44,8 +44,8 @@ fn measured(ends: &Ends, answer: Vec<u8>) -> Script {
                 }
             }
             let mut ends = ends.lock().expect("two numbers");
-            ends.0 += received as u64;
-            ends.1 += answer.len() as u64;
+            ends.0 += received;
+            ends.1 += answer.len();
             if !client.send(&answer) {
                 return;
             }
@@ -100,23 +100,24 @@ fn exchange(driver: Driver, request: &str, answer: &str) {
     let (head, body) = request.split_once("\r\n\r\n").expect("a head");
     let wishes = "TE: trailers\r\nConnection: close";
     let head = format!("POST / HTTP/1.1\r\nHost: x\r\n{wishes}\r\n{head}\r\n\r\n");
-    let half = body.len() / 2;
-    for piece in [head.as_str(), &body[..half], &body[half..]] {
-        raw.send(piece.as_bytes()).expect("a connection");
+    let (first, second) = body.as_bytes().split_at(body.len() / 2);
+    for piece in [head.as_bytes(), first, second] {
+        raw.send(piece).expect("a connection");
     }
-    let sent = (head.len() + body.len()) as u64;
-    let received = raw.rest().expect("an answer").len() as u64;
+    let sent = head.len() + body.len();
+    let received = raw.rest().expect("an answer").len();
     let (to_upstream, from_upstream) = *ends.lock().expect("two numbers");
-    let wanted = [sent, received, from_upstream, to_upstream];
+    let wanted = [sent, received, from_upstream, to_upstream].map(|count| count.to_string());
     let places = [("client", "in"), ("client", "out"), ("upstream", "in"), ("upstream", "out")];
     let counted = || {
         let answer = raw::plain_get(gateway.port("metrics"), "127.0.0.1", "/metrics");
         let found = Exposition::read(&answer.text());
         places.map(|(side, way)| {
-            found.sum("ferrule_bytes_total", &[("side", side), ("direction", way)]) as u64
+            let sum = found.sum("ferrule_bytes_total", &[("side", side), ("direction", way)]);
+            format!("{sum:.0}")
         })
     };
-    poll(PATIENCE, || Some(counted()).filter(|found| found[1] > 0));
+    poll(PATIENCE, || Some(counted()).filter(|found| found[1] != "0"));
     assert_eq!(counted(), wanted, "{} up, {} down", body.len(), answer.len());
     gateway.stop();
     let log = fs::read_to_string(dir.join("access.log")).expect("a log");

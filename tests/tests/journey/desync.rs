@@ -1,10 +1,11 @@
 //! What an exchange leaves on its two connections is never taken for the next one.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ferrule_tests::{Raw, Script, Setup, Upstream, on_both_drivers, raw, scratch};
+use ferrule_tests::{Raw, Script, Setup, Upstream, now, on_both_drivers, raw, scratch};
 
+use crate::hostile::pause;
 use crate::{PLAIN, plain_gateway};
 
 /// The targets of all heads that came.
@@ -63,7 +64,7 @@ on_both_drivers! {
             );
             raw.send(next.as_bytes()).expect("a connection");
             // As a segment of its own; the connection may be closed already.
-            std::thread::sleep(Duration::from_millis(300));
+            pause(300);
             let _ = raw.send(smuggled.as_bytes());
             let rest = raw.rest().unwrap_or_default();
             assert_eq!(String::from_utf8_lossy(&rest), "", "no further answer");
@@ -78,10 +79,10 @@ on_both_drivers! {
         let gateway = plain_gateway(scratch.path(), driver, &upstream);
         for again in 1..4 {
             let mut raw = answered_early(gateway.port("front"));
-            let started = Instant::now();
+            let started = now();
             for _ in 0..again {
                 // Time for the gateway to see each of them alone.
-                std::thread::sleep(Duration::from_millis(50));
+                pause(50);
                 raw.send(b"1\r\nz\r\n").expect("a connection");
             }
             assert!(raw.is_closed());
