@@ -99,6 +99,7 @@ pub async fn pump(
     gather: &mut Vec<u8>,
 ) -> Result<(), PumpError> {
     let mut moved = 0_usize;
+    let waiting = source.remote();
     let (mut pace, to) = times.paces;
     let mut sending = Sending { pace: to, sent: flow.data_bytes() };
     let (mut waited, mut seen) = (Duration::ZERO, flow.data_bytes());
@@ -124,7 +125,6 @@ pub async fn pump(
         let Some(time) = pace.next_wait(times.read.time) else {
             return Err(PumpError::Source(Cut::TimedOut));
         };
-        let waiting = source.remote();
         let receive = times.measure(pace, source.receive(Wait { time, ..times.read }));
         let received = if sink.has_output() {
             let flush = async {
