@@ -6,11 +6,12 @@ use std::time::Duration;
 use ferrule_config::model::Expect;
 
 use super::client::Client;
-use super::core::{Core, Live, LogCause, Work};
+use super::core::{Core, Live, Work};
 use super::deadlines::Shut;
+use super::faults;
 use super::pace::Pace;
 use super::reader::{Idle, Wait};
-use super::relay::{PumpError, Times, drain, pump};
+use super::relay::{DRAIN_TIME, PumpError, Times, drain, pump};
 use super::respond::{Answering, Memory, Progress, RespondError, respond};
 use super::stream::Cut;
 use super::upstream::{ConnectError, Lease, Wanted, give_back, obtain, spoke_first};
@@ -26,9 +27,6 @@ use crate::exchange::rewrite::{Towards, upstream_head, upstream_name};
 use crate::plan::{Facts, NodeIndex, UpstreamPlan};
 use crate::report::Counter;
 use crate::wire::framing::BodyLength;
-
-/// How long the rest of a request body may take that nobody wants any more.
-const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -178,7 +176,7 @@ async fn attempt(
     };
     if !reused && spoke_first(&mut lease.stream) {
         let fault = Fault::SpokeFirst;
-        note_fault(request.core, &upstream.id, fault);
+        faults::note(request.core, &upstream.id, fault);
         return fail(Failure::BadResponse, Refusal::BadResponse(fault), Sent::Nothing);
     }
     let mut sink = lease.stream.sink();
@@ -291,6 +289,9 @@ async fn exchange(
             outcome.ended = Ended::ClientLeft;
             return Tryout::Done(Forwarded::Cut);
         }
+        if waits {
+            outcome.sent_bytes += bytes(CONTINUE.len());
+        }
         let way = (&mut lease, &mut *flow, &mut progress);
         side_by_side(request, (&answering, &uploaded), client, work, way).await
     } else {
@@ -306,45 +307,30 @@ async fn exchange(
         (Ok(()), if left { Err(RespondError::Client(Cut::Ended)) } else { responded })
     };
     note(request, &progress, started, outcome);
-    outcome.request_bytes += flow.data_bytes();
+    // Of the last try: each takes what came with the head again.
+    outcome.request_bytes = flow.bytes_in();
     // What the client sent may have been read to its end without all of it reaching the upstream.
-    let bodies = bodies(flow.is_done());
+    let lost = matches!(upload, Err(PumpError::Source(_) | PumpError::Flow(_)));
+    let bodies = bodies(flow.is_done() && !lost);
     match responded {
         Ok(()) if progress.switched => Tryout::Done(Forwarded::Switched(Box::new(lease))),
         Ok(()) => {
             let sent = self::bodies(upload.is_ok() && flow.is_done());
-            finish_upstream(request.core, upstream, lease, (&progress, sent));
+            let bound = request.admission.binds_connection;
+            finish_upstream((request.core, upstream), lease, (&progress, sent), bound);
             let keep_alive = progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
             Tryout::Done(Forwarded::Delivered { keep_alive, bodies })
         }
         Err(error) => {
             let how = (&upload, &progress, bodies);
             let failed = failed((lease, uploads), &error, how, outcome);
-            match (outcome.ended, &failed) {
-                // One that may be tried again is counted where that is decided.
-                (Ended::ResponseCutOff(fault), _) => {
-                    request.core.events().upstream_fault(Refusal::BadResponse(fault));
-                    note_fault(request.core, &upstream.id, fault);
-                }
-                (_, Tryout::Failed(Failed { refusal: Refusal::BadResponse(fault), .. })) => {
-                    note_fault(request.core, &upstream.id, *fault);
-                }
-                (_, Tryout::Failed(_) | Tryout::Done(_)) => {}
-            }
+            let again = match &failed {
+                Tryout::Failed(failed) => Some(failed.refusal),
+                Tryout::Done(_) => None,
+            };
+            faults::note_failed(request.core, &upstream.id, (outcome.ended, again));
             failed
         }
-    }
-}
-
-/// What an upstream said is no answer: the log says why, once a second.
-fn note_fault(core: &Core, upstream: &str, fault: Fault) {
-    if let Some(more) = core.allow_log(LogCause::UpstreamAnswer) {
-        tracing::warn!(
-            upstream,
-            reason = fault.word(),
-            suppressed = more,
-            "an upstream's answer is refused"
-        );
     }
 }
 
@@ -358,8 +344,8 @@ fn note(request: &Request<'_>, progress: &Progress, started: Duration, outcome: 
         let took = request.core.clock.elapsed().saturating_sub(started);
         outcome.upstream_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         outcome.upstream_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        request.core.counters().add(Counter::UpstreamBytesIn, progress.body_bytes);
     }
+    request.core.counters().add(Counter::UpstreamBytesIn, progress.received_bytes);
 }
 
 /// How the bodies stand where the client got a whole answer, be it ours.
@@ -368,10 +354,10 @@ const fn bodies(request_complete: bool) -> Bodies {
 }
 
 fn finish_upstream(
-    core: &Core,
-    plan: &UpstreamPlan,
+    (core, plan): (&Core, &UpstreamPlan),
     mut lease: Lease,
     (progress, bodies): (&Progress, Bodies),
+    bound: bool,
 ) {
     let left = lease.stream.leftover();
     if left == Idle::Spoke {
@@ -379,7 +365,8 @@ fn finish_upstream(
     }
     let end = UpstreamEnd {
         head_allows: progress.delivery.is_some_and(|delivery| delivery.upstream_reusable)
-            && plan.keeps_connections(),
+            && plan.keeps_connections()
+            && !bound,
         bodies,
         surplus: left != Idle::Silent,
         requests: lease.requests + 1,
@@ -456,7 +443,9 @@ async fn side_by_side(
     let pacing = &plan.http.pacing;
     let pace = Pace::new(pacing.body_min_rate, pacing.grace);
     let clock = &request.core.clock;
-    let times = Times { read, write: timeout.send, paces: (pace, Pace::free()), clock };
+    let over = Cell::new(false);
+    let paces = (pace, Pace::free());
+    let times = Times { read, write: timeout.send, paces, clock, over: Some(&over) };
     let upstream_descriptor = lease.stream.descriptor();
     let (client_read, upstream_read) = (client.stream.read_remote(), lease.stream.read_remote());
     let Work { response, out, gather, upload, .. } = work;
@@ -464,7 +453,10 @@ async fn side_by_side(
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
     let upstream_failed = Cell::new(false);
     let up = async {
+        let before = flow.bytes_out();
         let result = pump(&mut from_client, &mut to_upstream, flow, times, upload).await;
+        let sent = flow.bytes_out().saturating_sub(before);
+        request.core.counters().add(Counter::UpstreamBytesOut, sent);
         uploaded.set(result.is_ok());
         answering.uploading.set(false);
         upstream_read.hasten(timeout.read);
@@ -478,7 +470,7 @@ async fn side_by_side(
         } else if result.is_err() {
             // The upstream has stopped reading; it may have answered. Read on, so that the client
             // gets to see that answer, but not for ever.
-            drain(&mut from_client, flow, &request.core.clock, DRAIN_TIME).await;
+            drain(&mut from_client, flow, &request.core.clock).await?;
         }
         result
     };
@@ -487,6 +479,7 @@ async fn side_by_side(
         let result =
             respond(answering, &mut from_upstream, &mut to_client, &mut memory, progress).await;
         upstream_failed.set(matches!(result, Err(RespondError::Upstream(..))));
+        over.set(true);
         if !uploaded.get() {
             upstream_read.shut_both(upstream_descriptor);
             client_read.hasten(DRAIN_TIME);

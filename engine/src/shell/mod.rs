@@ -14,6 +14,7 @@ pub mod connection;
 pub mod core;
 pub mod deadlines;
 pub mod driver;
+pub mod faults;
 pub mod fd;
 pub mod forward;
 pub mod hand;

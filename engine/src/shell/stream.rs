@@ -267,6 +267,12 @@ impl Source<'_> {
         }
     }
 
+    /// A way to shorten its wait from outside.
+    #[must_use]
+    pub fn remote(&self) -> Remote {
+        self.reader.remote()
+    }
+
     /// Is there nothing that was received and not consumed, in any form?
     #[must_use]
     pub fn is_drained(&self) -> bool {
