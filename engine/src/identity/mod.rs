@@ -158,7 +158,7 @@ impl ClientIdentity {
     /// Is its end over?
     #[must_use]
     pub const fn has_ended(&self, now: i64) -> bool {
-        self.validity.1.saturating_add(self.skew) < now
+        self.validity.1.saturating_add(self.skew) <= now
     }
 
     /// It was good, and has not ended; but something else may have, so it has to be judged again.

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::clock::Moment;
 use super::net::Descriptor;
 
 /// The length of a tick: how late a timeout may be.
@@ -25,29 +26,33 @@ pub enum Shut {
     Read,
     /// Everything.
     Both,
-    /// Everything, because of the sending direction; the slot of the receiving one notes that its end
-    /// is our doing.
-    BothBut(Slot),
     /// This other descriptor, if the peer of the timer's own one has left; looked at again and again
-    /// until the timer is disarmed. A client that is gone must not keep an upstream busy. The slot of
-    /// that other connection notes that its end is our doing.
-    IfLeft(Descriptor, Slot),
+    /// until the timer is disarmed. A client that is gone must not keep an upstream busy.
+    IfLeft(Line),
 }
 
-/// Which slot.
+/// A connection whose end may be our own doing: its descriptor, and the slot that remembers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Slot(usize);
+pub struct Line {
+    descriptor: Descriptor,
+    home: usize,
+}
 
 #[derive(Debug, Default)]
 struct Table {
     now: u32,
+    /// When it became `now`.
+    ticked: Moment,
     /// The tick at which each slot is due; beside the actions, so that the scan stays dense.
     due: Vec<u32>,
     actions: Vec<Option<(Descriptor, Shut)>>,
     fired: Vec<bool>,
     idle: Vec<bool>,
-    /// We have ended its connection ourselves.
-    severed: Vec<bool>,
+    /// The slot of the same connection that remembers whether we shut it.
+    home: Vec<usize>,
+    /// We have shut the connection whose home this is. Never taken back while the slot is held: what
+    /// its reader finds behind is no end that the peer has chosen.
+    shut: Vec<bool>,
     free: Vec<u32>,
 }
 
@@ -67,16 +72,17 @@ impl Deadlines {
     #[must_use]
     pub fn timer(&self) -> Timer {
         let mut table = self.0.borrow_mut();
-        let slot = if let Some(slot) = table.free.pop() {
-            slot as usize
-        } else {
-            table.due.push(NEVER);
-            table.actions.push(None);
-            table.fired.push(false);
-            table.idle.push(false);
-            table.severed.push(false);
-            table.due.len() - 1
-        };
+        let slot = table.take_slot();
+        table.set_home(slot, slot);
+        Timer { table: Rc::clone(&self.0), slot }
+    }
+
+    /// A slot of its own for the other direction of the same connection.
+    #[must_use]
+    pub fn companion(&self, of: &Timer) -> Timer {
+        let mut table = self.0.borrow_mut();
+        let slot = table.take_slot();
+        table.set_home(slot, of.slot);
         Timer { table: Rc::clone(&self.0), slot }
     }
 
@@ -129,6 +135,7 @@ impl Deadlines {
         let table = &mut *guard;
         // At ten ticks a second this takes thirteen years to wrap; stop short of it.
         table.now = table.now.saturating_add(1).min(NEVER - 1);
+        table.ticked = Moment::default();
         let now = table.now;
         let mut count = 0;
         for (slot, due) in table.due.iter_mut().enumerate() {
@@ -136,23 +143,20 @@ impl Deadlines {
                 continue;
             }
             match table.actions.get(slot) {
-                Some(Some((descriptor, Shut::IfLeft(other, Slot(slot))))) => {
+                Some(Some((descriptor, Shut::IfLeft(other)))) => {
                     if !descriptor.has_left() {
                         *due = now.saturating_add(LOOK_AGAIN_TICKS);
                         continue;
                     }
-                    if let Some(severed) = table.severed.get_mut(*slot) {
-                        *severed = true;
-                    }
-                    other.shut_both();
+                    other.descriptor.shut_both();
+                    remember(&mut table.shut, other.home);
                 }
-                Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
-                Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
-                Some(Some((descriptor, Shut::BothBut(Slot(slot))))) => {
-                    if let Some(severed) = table.severed.get_mut(*slot) {
-                        *severed = true;
+                Some(Some((descriptor, shut))) => {
+                    match shut {
+                        Shut::Read => descriptor.shut_read(),
+                        Shut::Both | Shut::IfLeft(_) => descriptor.shut_both(),
                     }
-                    descriptor.shut_both();
+                    remember(&mut table.shut, table.home.get(slot).copied().unwrap_or(slot));
                 }
                 Some(None) | None => {}
             }
@@ -166,6 +170,33 @@ impl Deadlines {
     }
 }
 
+fn remember(shut: &mut [bool], home: usize) {
+    if let Some(entry) = shut.get_mut(home) {
+        *entry = true;
+    }
+}
+
+impl Table {
+    fn take_slot(&mut self) -> usize {
+        if let Some(slot) = self.free.pop() {
+            return slot as usize;
+        }
+        self.due.push(NEVER);
+        self.actions.push(None);
+        self.fired.push(false);
+        self.idle.push(false);
+        self.home.push(0);
+        self.shut.push(false);
+        self.due.len() - 1
+    }
+
+    fn set_home(&mut self, slot: usize, home: usize) {
+        if let Some(entry) = self.home.get_mut(slot) {
+            *entry = home;
+        }
+    }
+}
+
 /// A slot's deadline, seen from outside its owner.
 #[derive(Clone, Debug)]
 pub struct Remote {
@@ -174,19 +205,6 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Which slot it is.
-    #[must_use]
-    pub const fn slot(&self) -> Slot {
-        Slot(self.slot)
-    }
-
-    /// The connection is ended by us: its end must not be taken for the peer's.
-    pub fn sever(&self) {
-        if let Some(severed) = self.table.borrow_mut().severed.get_mut(self.slot) {
-            *severed = true;
-        }
-    }
-
     /// If the slot is armed: it is due within `within` at the latest.
     pub fn hasten(&self, within: Duration) {
         let mut table = self.table.borrow_mut();
@@ -198,6 +216,12 @@ impl Remote {
 }
 
 impl Remote {
+    /// Shuts the connection whose home the slot is, which `descriptor` belongs to.
+    pub fn shut_both(&self, descriptor: Descriptor) {
+        remember(&mut self.table.borrow_mut().shut, self.slot);
+        descriptor.shut_both();
+    }
+
     /// If the slot is armed: it is due no earlier than `after` this long.
     pub fn prolong(&self, after: Duration) {
         let mut table = self.table.borrow_mut();
@@ -217,11 +241,12 @@ impl Remote {
         };
         match table.actions.get(self.slot) {
             Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
-            Some(Some((descriptor, Shut::Both | Shut::BothBut(_)))) => descriptor.shut_both(),
+            Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
             // Nobody who waits for a request watches another descriptor meanwhile.
-            Some(Some((_, Shut::IfLeft(..))) | None) | None => return,
+            Some(Some((_, Shut::IfLeft(_))) | None) | None => return,
         }
         *due = NEVER;
+        remember(&mut table.shut, self.slot);
         if let Some(fired) = table.fired.get_mut(self.slot) {
             *fired = true;
         }
@@ -271,16 +296,28 @@ impl Timer {
         }
     }
 
-    /// Have we ended its connection ourselves?
-    #[must_use]
-    pub fn is_severed(&self) -> bool {
-        self.table.borrow().severed.get(self.slot).copied().unwrap_or(false)
-    }
-
     /// Has it been shut since it was last armed?
     #[must_use]
     pub fn fired(&self) -> bool {
         self.table.borrow().fired.get(self.slot).copied().unwrap_or(false)
+    }
+
+    /// Was the connection whose home the slot is ever shut by us, for whatever reason?
+    #[must_use]
+    pub fn was_shut(&self) -> bool {
+        self.table.borrow().shut.get(self.slot).copied().unwrap_or(false)
+    }
+
+    /// Has the core not come to its next tick for too long?
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.table.borrow().ticked.elapsed() > 2 * TICK
+    }
+
+    /// The connection whose home the slot is, which `descriptor` belongs to.
+    #[must_use]
+    pub const fn line(&self, descriptor: Descriptor) -> Line {
+        Line { descriptor, home: self.slot }
     }
 }
 
@@ -304,7 +341,7 @@ impl Drop for Timer {
         if let Some(entry) = table.fired.get_mut(slot) {
             *entry = false;
         }
-        if let Some(entry) = table.severed.get_mut(slot) {
+        if let Some(entry) = table.shut.get_mut(slot) {
             *entry = false;
         }
         if let Ok(slot) = u32::try_from(slot) {
@@ -316,6 +353,7 @@ impl Drop for Timer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shell::net::simulated::tasks::run;
     use crate::shell::net::{Peek, UnixStream};
 
     #[test]
@@ -330,6 +368,39 @@ mod tests {
         assert!(timer.fired());
         assert_eq!(deadlines.tick(), 0);
         assert_eq!(Descriptor::of(&ours).peek(), Peek::Ended);
+    }
+
+    #[test]
+    fn whoever_shuts_a_connection_is_remembered_for_its_life() {
+        let deadlines = Deadlines::default();
+        let (ours, theirs) = UnixStream::pair();
+        let descriptor = Descriptor::of(&ours);
+        let reading = deadlines.timer();
+        let writing = deadlines.companion(&reading);
+        // A timeout that came in the same round as bytes: nobody has asked before the next wait.
+        reading.arm(TICK, descriptor, Shut::Read);
+        assert!(!reading.was_shut());
+        assert_eq!([deadlines.tick(), deadlines.tick()], [0, 1]);
+        reading.arm(TICK, descriptor, Shut::Read);
+        assert_eq!((reading.fired(), reading.was_shut()), (false, true));
+        drop((reading, writing));
+        // The other direction, another connection's watch, and whoever asks from outside.
+        for how in 0..3 {
+            let reading = deadlines.timer();
+            let writing = deadlines.companion(&reading);
+            let client = deadlines.timer();
+            assert!(!reading.was_shut(), "a new connection");
+            match how {
+                0 => writing.arm(TICK, descriptor, Shut::Both),
+                1 => client.arm(TICK, descriptor, Shut::IfLeft(reading.line(descriptor))),
+                _ => reading.remote().shut_both(descriptor),
+            }
+            Descriptor::of(&theirs).shut_write();
+            run(Duration::from_secs(9), || descriptor.has_left()).unwrap();
+            deadlines.tick();
+            deadlines.tick();
+            assert_eq!((reading.was_shut(), client.was_shut()), (true, false), "{how}");
+        }
     }
 
     #[test]

@@ -362,11 +362,14 @@ impl Standing {
         let name = Some(name).filter(|name| !name.is_empty());
         let place = Place::under(&live, (&self.live, &self.place), name)?;
         let identity = self.identity.as_ref().map(|identity| {
-            let judged = rejudge(&live, &place, identity, core.clock.unix_seconds());
-            // What is over is over.
+            let now = core.clock.unix_seconds();
+            let judged = rejudge(&live, &place, identity, now);
+            // What is over is over; that its own end is, is told to it by that name.
+            let failed = matches!(judged.verdict, Verdict::Failed(failure)
+                if identity.has_ended(now) || !failure.is_of_time());
             let kept = roll::on_revoke(&live, &place) == OnRevoke::Keep
                 && identity.verdict == Verdict::Success
-                && matches!(judged.verdict, Verdict::Failed(failure) if !failure.is_of_time());
+                && failed;
             if kept { re_rendered(&live, &place, (identity, &judged)) } else { judged }
         });
         Ok(Self { live, place, identity })

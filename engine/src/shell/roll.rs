@@ -359,7 +359,7 @@ impl Entry {
             OnRevoke::Close => self.wait.end_idle(),
             OnRevoke::Cut => {
                 self.descriptor.reset();
-                self.descriptor.shut_both();
+                self.wait.shut_both(self.descriptor);
             }
         }
         flag.replace(Some(refusal)).is_none()

@@ -13,14 +13,14 @@ use std::time::Duration;
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX};
 use super::deadlines::{Deadlines, Remote};
 use super::net::{self, Descriptor, ReadHalf, TcpStream, UnixStream, WriteHalf};
-use super::reader::{Reader, Wait};
+use super::reader::{Idle, Reader, Wait};
 use super::session::{Opened, Said, Session, SessionError};
 use super::writer::Writer;
 
 /// Why a connection cannot be used any further.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cut {
-    /// The peer ended it.
+    /// The peer ended it; never said of a connection that we have shut ourselves.
     Ended,
     /// The kernel said so.
     Failed(io::ErrorKind),
@@ -100,11 +100,11 @@ impl Stream {
         session: Session,
         (deadlines, buffers): (&Deadlines, &Rc<Buffers>),
     ) -> Self {
-        let reader = Reader::new(read, descriptor, deadlines.timer());
-        let slot = reader.remote().slot();
+        let reading = deadlines.timer();
+        let writing = deadlines.companion(&reading);
         Self {
-            reader,
-            writer: Writer::new(write, descriptor, deadlines.timer(), slot),
+            reader: Reader::new(read, descriptor, reading),
+            writer: Writer::new(write, descriptor, writing),
             security: RefCell::new(Security { session, said: Said::default() }),
             buffers: Rc::clone(buffers),
             descriptor,
@@ -137,10 +137,14 @@ impl Stream {
         self.descriptor
     }
 
-    /// Is this pooled connection still open and silent?
-    #[must_use]
-    pub fn is_fresh(&self) -> bool {
-        self.reader.is_fresh()
+    /// As [`Reader::idle`].
+    pub async fn idle(&mut self) -> Idle {
+        self.reader.idle(&self.security, &self.buffers).await
+    }
+
+    /// As [`Reader::leftover`].
+    pub fn leftover(&mut self) -> Idle {
+        self.reader.leftover(&self.security, &self.buffers)
     }
 
     /// Its session, between two uses.
@@ -261,6 +265,12 @@ impl Source<'_> {
         if let Some(plain) = &mut self.reader.plain {
             plain.consume(count);
         }
+    }
+
+    /// A way to shorten its wait from outside.
+    #[must_use]
+    pub fn remote(&self) -> Remote {
+        self.reader.remote()
     }
 
     /// Is there nothing that was received and not consumed, in any form?

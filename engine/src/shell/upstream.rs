@@ -12,7 +12,7 @@ use super::core::{Core, Live};
 use super::deadlines::Shut;
 use super::handshake::{GOODBYE_TIME, drive};
 use super::net::{self, Peek, TcpStream, UnixStream};
-use super::reader::Wait;
+use super::reader::{self, Wait};
 use super::session::{Session, SessionError};
 use super::shed;
 use super::stream::{Cut, Stream};
@@ -90,7 +90,7 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
     let key = core.pool.borrow_mut().key(&identity);
     if !wanted.fresh
         && wanted.proxy_header.is_empty()
-        && let Some(lease) = from_pool(core, key)
+        && let Some(lease) = from_pool(core, key).await
     {
         core.count(Counter::UpstreamReuses);
         return Ok(lease);
@@ -108,14 +108,14 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
 }
 
 /// The newest idle connection that is still open and silent.
-fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
+async fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
     loop {
-        let Idle { connection: stream, requests } = core.pool.borrow_mut().take(key)?;
-        if stream.is_fresh() {
-            return Some(Lease { stream, key, requests, reused: true });
-        }
-        if stream.descriptor().peek() == Peek::Bytes {
-            core.count(Counter::UpstreamUnasked);
+        let taken = core.pool.borrow_mut().take(key)?;
+        let Idle { connection: mut stream, requests } = taken;
+        match stream.idle().await {
+            reader::Idle::Silent => return Some(Lease { stream, key, requests, reused: true }),
+            reader::Idle::Spoke => core.count(Counter::UpstreamUnasked),
+            reader::Idle::Over => {}
         }
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
-use super::deadlines::{Shut, Slot, Timer};
+use super::deadlines::{Shut, Timer};
 use super::net::{Descriptor, WriteHalf};
 use super::session::{RECORD_OVERHEAD_MAX, flush_pending};
 use super::stream::{Cut, Security};
@@ -14,16 +14,14 @@ pub struct Writer {
     half: WriteHalf,
     descriptor: Descriptor,
     timer: Timer,
-    /// Of the receiving half.
-    reader: Slot,
     output: Option<Buffer>,
 }
 
 impl Writer {
     /// Of a connection on which nothing was sent yet.
     #[must_use]
-    pub const fn new(half: WriteHalf, descriptor: Descriptor, timer: Timer, reader: Slot) -> Self {
-        Self { half, descriptor, timer, reader, output: None }
+    pub const fn new(half: WriteHalf, descriptor: Descriptor, timer: Timer) -> Self {
+        Self { half, descriptor, timer, output: None }
     }
 
     /// Forgets everything staged.
@@ -115,7 +113,7 @@ impl Writer {
     pub async fn flush(&mut self, wait: Duration) -> Result<(), Cut> {
         while self.has_output() {
             let Some(output) = self.output.take() else { return Ok(()) };
-            self.timer.arm(wait, self.descriptor, Shut::BothBut(self.reader));
+            self.timer.arm(wait, self.descriptor, Shut::Both);
             let (result, mut output) = self.half.send(output).await;
             self.timer.disarm();
             let sent = match result {

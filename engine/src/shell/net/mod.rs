@@ -2,7 +2,7 @@
 //! descriptor.
 //!
 //! In every binary all of it is monoio's and the kernel's, with nothing in between. Within this
-//! crate's own tests it is [`simulated`]: bytes in memory, a clock that jumps, and a seed that decides
+//! crate's own tests it is `simulated`: bytes in memory, a clock that jumps, and a seed that decides
 //! everything, so that whole exchanges run through the very code that serves.
 
 pub mod kernel;
