@@ -188,7 +188,7 @@ impl Check<'_> {
                 let help = "leave `ca` out here, or say `ca` and lists on the routes, each its own";
                 self.error(rule.place, "", &message, help);
             }
-            demand = demand.or(Some(rule).filter(|rule| rule.required));
+            demand = demand.or_else(|| Some(rule).filter(|rule| rule.required));
         }
     }
 

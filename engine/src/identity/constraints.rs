@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_bases_are_spelt_once_however_many_there_are() {
+    fn comparisons_are_counted_over_the_whole_path() {
         let alt_names = crowd(0x2a, 133);
         let subject = crowd(0x2a, 0);
         let names = Names {
@@ -419,13 +419,9 @@ mod tests {
         };
         let subtree = tlv(0x30, &tlv(DIRECTORY, &crowd(0x2b, 1)));
         let value = tlv(0x30, &tlv(0xa1, &subtree.repeat(1950)));
-        let started = std::time::Instant::now();
         let above = read(&value).unwrap();
         let mut left = COMPARISONS_MAX;
         assert_eq!(names.hold_against(&above, true, &mut left), Ok(()));
-        let time = started.elapsed();
-        assert!(time < std::time::Duration::from_millis(500), "{time:?}");
-        // The bound is one for the whole path.
         let again = names.hold_against(&above, true, &mut left);
         assert_eq!(again, Err(VerifyFailure::Unspecified));
     }
