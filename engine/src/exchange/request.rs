@@ -264,7 +264,7 @@ mod tests {
     use ferrule_config::model::ClientVerify::{Off, On, Optional, OptionalNoCa};
 
     use super::*;
-    use crate::identity::{ClientValues, Verdict, VerifyFailure};
+    use crate::identity::{Verdict, VerifyFailure, Wanted};
     use crate::plan::ServerId;
     use crate::plan::fixture::{config, route, server};
     use crate::wire::head::parse_request;
@@ -278,17 +278,8 @@ mod tests {
     };
 
     fn client(verdict: Verdict, not_after: i64) -> ClientIdentity {
-        ClientIdentity {
-            verdict,
-            anchor: None,
-            validity: (0, not_after),
-            skew: 0,
-            holds: crate::identity::ALWAYS,
-            leaf_sha256: [0; 32],
-            chain: Box::default(),
-            values: ClientValues::default(),
-            access: Box::default(),
-        }
+        let nobody = ClientIdentity::none(&Wanted::default());
+        ClientIdentity { verdict, validity: (0, not_after), ..nobody }
     }
 
     fn ask(
