@@ -45,7 +45,7 @@ fn a_key_that_is_neither_path_nor_pem_is_never_quoted() {
         format!("{}{}{}", problems.render_human(), problems.render_json(), lines.join("\n"))
     };
     let der = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg2TOPSECRET";
-    let refused = "this is neither a path nor PEM text";
+    let refused = " is neither a path nor PEM text";
     for (key, value) in [
         ("'''\nTOPSECRET\n'''", ""),
         ("\"${env:K}\"", "TOPSECRET\nTOPSECRET\n"),
@@ -55,6 +55,7 @@ fn a_key_that_is_neither_path_nor_pem_is_never_quoted() {
     ] {
         let shown = shown(key, value);
         assert!(shown.contains(refused) && shown.contains("ssls[0].key"), "{shown}");
+        assert_eq!(shown.contains("${env:K} is neither"), key.contains("env:"), "{shown}");
         assert!(!shown.contains("TOPSECRET"), "{shown}");
     }
     // PEM text is what it is, whatever stands in front of it.

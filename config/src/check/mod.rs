@@ -141,7 +141,9 @@ impl Check<'_> {
         } else if is_no_path(&text.text) {
             self.problems.mask(text.place);
             let help = "write a path, or PEM text from its `-----BEGIN` line on";
-            self.error(text.place, field, "this is neither a path nor PEM text", help);
+            let variables = self.problems.secret_variables(text.place).unwrap_or("this");
+            let message = format!("{variables} is neither a path nor PEM text");
+            self.error(text.place, field, &message, help);
             return None;
         } else {
             PemSource::Path(self.path(&text.text))
