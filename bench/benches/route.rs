@@ -1,7 +1,5 @@
 //! Host, path and method to route, over tables of different sizes.
 
-#![expect(clippy::unwrap_used, reason = "a bench that cannot run shall stop")]
-
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion};

@@ -253,3 +253,9 @@ impl Connection {
             .expect("good input");
     }
 }
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -9,3 +9,4 @@ pub mod exchange;
 pub mod input;
 pub mod paths;
 pub mod records;
+pub mod scene;
