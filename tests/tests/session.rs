@@ -189,6 +189,27 @@ fn half_a_record_behind_half_a_message_does_not_panic() {
     session.seal(b"x", &mut said, &mut output).expect("as made here");
 }
 
+/// Records of a handshake message that never ends are kept, but not for ever. (TLS 1.2 lets empty ones
+/// pile up beside application data.)
+#[test]
+fn a_message_that_never_ends_holds_no_memory_for_ever() {
+    let (mut forger, mut session, mut said, mut input, _) = Ends::shaken().into_forger();
+    // A key update would be longer than any is.
+    let mut piece = vec![24, 0, 0xff, 0xff];
+    let mut heard = 0;
+    let failed = loop {
+        let record = forger.record(HANDSHAKE, &piece);
+        heard += record.len();
+        assert_eq!(input.append(&record), record.len(), "{heard} bytes are held");
+        match session.open_next(&mut input, &mut said, |_| ()) {
+            Ok(_) => piece = vec![0; 100],
+            Err(error) => break error,
+        }
+    };
+    assert!(heard < 20 * 1_024, "{heard}: {failed:?}");
+    assert!(session.open_next(&mut input, &mut said, |_| ()).is_err());
+}
+
 /// A message in the middle of a handshake message is an attack. (rustls has no alert for this one.)
 #[test]
 fn a_failed_session_says_nothing_more() {

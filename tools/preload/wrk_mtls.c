@@ -5,6 +5,8 @@
  *
  * FERRULE_WRK_CERT, FERRULE_WRK_KEY   PEM files; without them no certificate is shown
  * FERRULE_WRK_TLS                     1.2 or 1.3: only this version
+ * FERRULE_WRK_SUITES                  the only TLS 1.3 cipher suites
+ * FERRULE_WRK_CIPHERS                 the only TLS 1.2 ciphers
  * FERRULE_WRK_SNI                     the server name instead of the URL's
  * FERRULE_WRK_RESUME                  1: offer each thread's last session; otherwise never one
  */
@@ -50,6 +52,7 @@ SSL_CTX *SSL_CTX_new(const SSL_METHOD *method) {
     SSL_CTX *context = next(method);
     const char *cert = setting("FERRULE_WRK_CERT"), *key = setting("FERRULE_WRK_KEY");
     const char *version = setting("FERRULE_WRK_TLS");
+    const char *suites = setting("FERRULE_WRK_SUITES"), *ciphers = setting("FERRULE_WRK_CIPHERS");
     if (!context) return NULL;
     if (cert && key &&
         (SSL_CTX_use_certificate_chain_file(context, cert) != 1 ||
@@ -61,6 +64,11 @@ SSL_CTX *SSL_CTX_new(const SSL_METHOD *method) {
         int number = strcmp(version, "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
         SSL_CTX_set_min_proto_version(context, number);
         SSL_CTX_set_max_proto_version(context, number);
+    }
+    if ((suites && SSL_CTX_set_ciphersuites(context, suites) != 1) ||
+        (ciphers && SSL_CTX_set_cipher_list(context, ciphers) != 1)) {
+        fprintf(stderr, "wrk_mtls: no such ciphers\n");
+        exit(1);
     }
     if (resumes()) {
         SSL_CTX_set_session_cache_mode(context,

@@ -36,6 +36,7 @@ pub struct Setup {
     values: BTreeMap<String, String>,
     launcher: Vec<String>,
     binary: PathBuf,
+    fast_path: bool,
 }
 
 /// A running gateway. Ends with the value.
@@ -84,6 +85,7 @@ impl Setup {
             values: BTreeMap::new(),
             launcher: Vec::new(),
             binary: PathBuf::new(),
+            fast_path: tls_fast_path(),
         }
     }
 
@@ -124,6 +126,13 @@ impl Setup {
         self
     }
 
+    /// Sets `runtime.tls_fast_path`, whatever the environment says.
+    #[must_use]
+    pub const fn fast_path(mut self, on: bool) -> Self {
+        self.fast_path = on;
+        self
+    }
+
     /// Logs no more than production would.
     #[must_use]
     pub const fn quiet(mut self) -> Self {
@@ -149,11 +158,7 @@ impl Setup {
     fn render(&mut self) -> String {
         let mut text = format!(
             "[runtime]\ntls_fast_path = {}\n{}\n[log]\nerror = {{ path = \"stderr\", level = \"{}\" }}\n{}\n{}",
-            tls_fast_path(),
-            self.runtime,
-            self.level,
-            self.log,
-            self.text
+            self.fast_path, self.runtime, self.level, self.log, self.text
         );
         loop {
             let Some((before, rest)) = text.split_once('@') else { return text };

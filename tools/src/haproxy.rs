@@ -25,7 +25,8 @@ impl Haproxy {
     #[must_use]
     pub fn start_under(launcher: &[&str], dir: &Path, port: u16, text: &str) -> Self {
         let file = dir.join(format!("haproxy-{port}.cfg"));
-        let defaults = "global\n  nbthread 1\n  maxconn 4000\n  tune.ssl.default-dh-param 2048\n\
+        // Where the limit of descriptors cannot be raised to twice `maxconn`, less of them must do.
+        let defaults = "global\n  nbthread 1\n  maxconn 20000\n  no strict-limits\n  tune.ssl.default-dh-param 2048\n\
                         defaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  \
                         timeout server 30s\n  timeout http-keep-alive 30s\n";
         fs::write(&file, format!("{defaults}{text}\n")).expect("a writable directory");

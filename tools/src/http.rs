@@ -71,11 +71,15 @@ impl Head {
         self.all(name).first().copied()
     }
 
-    fn is_chunked(&self) -> bool {
+    /// Does its body come in chunks?
+    #[must_use]
+    pub fn is_chunked(&self) -> bool {
         self.get("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
     }
 
-    fn length(&self) -> Option<usize> {
+    /// The length of its body, if it says one.
+    #[must_use]
+    pub fn length(&self) -> Option<usize> {
         self.get("content-length").and_then(|value| value.parse().ok())
     }
 }

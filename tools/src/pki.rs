@@ -200,11 +200,13 @@ impl Leaf {
         Self { cert_pem: read(cert), key_pem: read(key) }
     }
 
-    /// Writes `NAME.crt` and `NAME.key` into `dir`.
+    /// Writes `NAME.crt` and `NAME.key` into `dir`. Nobody who looks at them ever sees half a file.
     pub fn write(&self, dir: &Path, name: &str) {
         let put = |suffix: &str, text: &str| {
             let path = dir.join(format!("{name}.{suffix}"));
-            fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let fresh = dir.join(format!("{name}.{suffix}.new"));
+            let written = fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &path));
+            written.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         };
         put("crt", &self.cert_pem);
         put("key", &self.key_pem);

@@ -80,7 +80,7 @@ pub struct Report {
     refused: u32,
     /// From the signal to the line in the log.
     latency: Histogram,
-    /// Serials that were put in force and that no load connection saw.
+    /// Serials that were put in force and that no connection saw.
     unseen: Vec<String>,
     /// New connections that did not see what the log had promised.
     stale: Vec<String>,
@@ -99,6 +99,8 @@ struct Reloads {
     refused: u32,
     latency: Histogram,
     stale: Vec<String>,
+    /// Serials that the probes saw: on a busy machine the load may miss one.
+    seen: BTreeSet<String>,
 }
 
 impl Storm {
@@ -134,11 +136,11 @@ impl Storm {
         let fresh = fresh.join().expect("the load does not panic");
         let cpu = cpu_time(gateway.process.id()).saturating_sub(cpu);
         let busy = cpu.as_secs_f64() / start.elapsed().as_secs_f64() / f64::from(self.workers);
-        let seen: BTreeSet<&String> = fresh.serials.keys().collect();
+        let seen: BTreeSet<&String> = fresh.serials.keys().chain(&reloads.seen).collect();
         let wanted = (1..=u64::from(reloads.taken)).map(|number| text(FIRST_SERIAL + number));
         let unseen = wanted.filter(|serial| !seen.contains(serial)).collect();
         let ended_well = gateway.stop().success();
-        let Reloads { taken, refused, latency, stale } = reloads;
+        let Reloads { taken, refused, latency, stale, .. } = reloads;
         let complaints = complaints(&gateway.log());
         Report {
             storm: self,
@@ -198,6 +200,7 @@ impl Storm {
                 if seen != text(number) {
                     reloads.stale.push(format!("{seen} instead of {}", text(number)));
                 }
+                reloads.seen.insert(seen);
             }
         }
         reloads

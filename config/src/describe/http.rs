@@ -50,7 +50,7 @@ pub(super) static HTTP: Table = Table {
         ),
         with(
             "max_headers",
-            Kind::Int(8, 1_000),
+            Kind::Int(8, 256),
             Fallback::Int(defaults::MAX_HEADERS),
             "Field lines of one request head. More is answered with 431.",
         ),

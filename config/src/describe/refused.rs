@@ -30,8 +30,7 @@ const fn never(name: &'static str, instead: &'static str) -> Refused {
     Refused { name, why: Why::Never(instead) }
 }
 
-const PLUGINS: &str = "there are no plugins; each feature has a key of its own, and the importer \
-                       translates those of APISIX";
+const PLUGINS: &str = "there are no plugins; each feature has a key of its own";
 const DISCOVERY: &str = "there is no service discovery; name the nodes, and a DNS name is resolved \
                          again while the gateway runs";
 const HTTP1: &str = "only HTTP/1.1 is spoken, on both sides";

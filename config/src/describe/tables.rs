@@ -38,7 +38,7 @@ pub(crate) static ROOT: Table = Table {
             Kind::Identity(&IDENTITY_HEADERS),
             "none",
             "Headers that only the gateway may set: name = template. They are taken out of \
-                 every request on every listener, in every spelling (case, `-` and `_`), and then \
+                 every request on every listener, in every spelling (case, and `_`, `.` and the like for `-`), and then \
                  set from the connection; an empty value sends nothing.",
         ),
         optional("upstreams", Kind::Tables(&UPSTREAMS), "none", "Where requests can go."),

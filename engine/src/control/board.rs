@@ -130,6 +130,11 @@ impl Board {
         self.state().ledger.sums()
     }
 
+    /// Generations that a core may still hold.
+    pub(crate) fn generations(&self) -> usize {
+        self.state().ledger.generations()
+    }
+
     /// A number under which the answer to an order will be found.
     pub(crate) fn ticket(&self) -> u64 {
         let mut state = self.state();

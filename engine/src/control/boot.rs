@@ -87,7 +87,7 @@ impl Boot {
         let resolver = Resolver::start(links.clone(), Box::new(resolve::system))
             .map_err(|error| cannot_start(&error))?;
         let board = Arc::new(Board::new(links.clone()));
-        let doors = Doors::of(&board, sender);
+        let mut doors = Doors::of(&board, sender);
         let open = doors
             .prepare(&first.config)
             .map_err(|words| cannot_start(&reload::Refused::Door(words)))?;

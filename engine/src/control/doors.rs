@@ -1,7 +1,8 @@
 //! Which doors are open: the metrics endpoint and the admin socket, as the configuration has them.
 //!
 //! A new door opens before anything else of a reload takes effect, and an old one closes only after; one
-//! that stays where it is is left alone.
+//! that stays where it is is left alone. Only where the old door is in the way of the new one, as
+//! `0.0.0.0` is of `127.0.0.1` on the same port, it closes first, and opens again if that was in vain.
 
 use std::fs;
 use std::io;
@@ -74,17 +75,7 @@ impl Doors {
     ///
     /// # Errors
     /// In words; nothing has changed then.
-    pub(crate) fn prepare(&self, config: &Config) -> Result<PreparedDoors, String> {
-        let metrics = match (&config.metrics, &self.metrics) {
-            (None, _) => Change::Close,
-            (Some(wanted), Some((open, _))) if wanted.listen == *open => Change::Keep,
-            (Some(wanted), _) => {
-                let door = self.open_metrics(wanted.listen).map_err(|error| {
-                    format!("metrics.listen: cannot listen on {}: {error}", wanted.listen)
-                })?;
-                Change::Open((wanted.listen, door))
-            }
-        };
+    pub(crate) fn prepare(&mut self, config: &Config) -> Result<PreparedDoors, String> {
         let admin = match (&config.admin, &self.admin) {
             (None, _) => Change::Close,
             (Some(wanted), Some(open)) if wanted.socket == open.path && open.is_there() => {
@@ -96,7 +87,38 @@ impl Doors {
                 })?)
             }
         };
+        // Last, because a door that was in the way is closed by now.
+        let metrics = match (&config.metrics, &self.metrics) {
+            (None, _) => Change::Close,
+            (Some(wanted), Some((open, _))) if wanted.listen == *open => Change::Keep,
+            (Some(wanted), _) => {
+                let door = self.move_metrics(wanted.listen).map_err(|error| {
+                    format!("metrics.listen: cannot listen on {}: {error}", wanted.listen)
+                })?;
+                Change::Open((wanted.listen, door))
+            }
+        };
         Ok(PreparedDoors { metrics, admin })
+    }
+
+    /// Opens a new door for metrics, out of whose way the old one goes if it has to.
+    fn move_metrics(&mut self, to: SocketAddr) -> io::Result<Door> {
+        let opened = self.open_metrics(to);
+        let Err(error) = opened else { return opened };
+        let in_the_way = |(open, _): &mut (SocketAddr, Door)| open.port() == to.port();
+        if error.kind() != io::ErrorKind::AddrInUse {
+            return Err(error);
+        }
+        let Some((from, old)) = self.metrics.take_if(in_the_way) else { return Err(error) };
+        drop(old);
+        let opened = self.open_metrics(to);
+        if opened.is_err() {
+            match self.open_metrics(from) {
+                Ok(door) => self.metrics = Some((from, door)),
+                Err(error) => tracing::error!("metrics on {from} cannot be opened again: {error}"),
+            }
+        }
+        opened
     }
 
     /// Takes the prepared doors over; closes those that are not wanted any more.

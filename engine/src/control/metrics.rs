@@ -51,6 +51,11 @@ fn process(board: &Board, current: Option<&Current>) -> Vec<Family> {
         .by("core", busy),
         Family::gauge("ferrule_generation", "The number of the configuration in force.")
             .of(current.map_or(0.0, |current| number(current.generation.number))),
+        Family::gauge(
+            "ferrule_generations_held",
+            "Configurations in memory: the one in force, and those that a connection still needs.",
+        )
+        .of(number(board.generations() as u64)),
         Family::counter("ferrule_reloads", "Reloads of the configuration, by what became of them.")
             .by("result", [("taken", number(reloads.taken)), ("refused", number(reloads.refused))]),
         Family::gauge(

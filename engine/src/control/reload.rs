@@ -181,8 +181,8 @@ impl Reloader {
         let log = &generation.config.log;
         let outputs = LogOutputs::open(log).map_err(|(key, error)| Refused::Log(key, error))?;
         let prepared = self.listeners.prepare(&generation.config).map_err(Refused::Bind)?;
+        // The last that may fail: a door may have made way for another.
         let doors = self.doors.prepare(&generation.config).map_err(Refused::Door)?;
-        // From here on nothing can fail.
         self.writer.redirect(outputs);
         self.level.set(log.level);
         warn_of_problems(&generation.warnings);
@@ -324,7 +324,7 @@ pub(crate) mod testing {
         let prepared = listeners.prepare(&first.config).unwrap();
         let board = Arc::new(Board::new(links.clone()));
         let (orders, _) = std::sync::mpsc::channel();
-        let doors = Doors::of(&board, orders);
+        let mut doors = Doors::of(&board, orders);
         let doors_prepared = doors.prepare(&first.config).unwrap();
         let mut reloader = Reloader {
             read,

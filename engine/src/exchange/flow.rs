@@ -73,6 +73,10 @@ pub struct Flow<'a> {
     framing: Framing,
     data_bytes: u64,
     data_bytes_max: Option<u64>,
+    /// Why nothing more of it may be read: nobody knows where it ends.
+    failed: Option<FlowError>,
+    /// Bytes taken off the input, and bytes to go out: data and framing.
+    wire_bytes: (u64, u64),
     /// Trailers pass, but for these names.
     trailers: Option<&'a IdentityHeaders>,
     /// What has come of the trailer section; bounded by the reader, and untouched where they do not
@@ -117,6 +121,8 @@ impl<'a> Flow<'a> {
             framing,
             data_bytes: 0,
             data_bytes_max,
+            failed: None,
+            wire_bytes: (0, 0),
             trailers: None,
             section: Vec::new(),
         }
@@ -132,8 +138,24 @@ impl<'a> Flow<'a> {
     /// Takes the next piece off the input. Called again until it consumes nothing or is done.
     ///
     /// # Errors
-    /// The body is broken or too long; nothing more of it may go out.
+    /// The body is broken or too long; nothing more of it may go out, it never becomes complete, and
+    /// what follows it on its connection belongs to nobody.
     pub fn step(&mut self, input: &[u8]) -> Result<Piece, FlowError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let piece = self.step_on(input);
+        match &piece {
+            Ok(piece) => {
+                let framing = piece.before.as_bytes().len() + piece.after.len();
+                self.count(piece.consumed, piece.data.len() + framing);
+            }
+            Err(error) => self.failed = Some(*error),
+        }
+        piece
+    }
+
+    fn step_on(&mut self, input: &[u8]) -> Result<Piece, FlowError> {
         if self.reader.is_done() {
             return Ok(Piece { done: true, ..Piece::default() });
         }
@@ -183,27 +205,30 @@ impl<'a> Flow<'a> {
     }
 
     /// Puts the trailers before the empty line that ends the body.
-    fn append_trailers(&self, out: &mut Vec<u8>) {
+    fn append_trailers(&mut self, out: &mut Vec<u8>) {
         let Some(identity) = self.trailers.filter(|_| self.framing == Framing::Chunked) else {
             return;
         };
         debug_assert!(out.ends_with(write::LAST_CHUNK));
-        out.truncate(out.len().saturating_sub(write::CRLF.len()));
+        let before = out.len();
+        out.truncate(before.saturating_sub(write::CRLF.len()));
         trailers::render(&self.section, identity, out);
         out.extend_from_slice(write::CRLF);
+        self.count(0, out.len().saturating_sub(before));
     }
 
     /// The sender's connection ended. True if that is where this body ends, and then `out` got what
     /// has to go out last; false if it was cut off, and then the receiver must not take what it has
     /// for the whole: its connection ends without the last chunk.
     pub fn handle_end(&mut self, out: &mut Vec<u8>) -> bool {
-        if !self.reader.may_end_here() {
+        if self.failed.is_some() || !self.reader.may_end_here() {
             return false;
         }
         if !self.reader.is_done() {
             self.reader = BodyReader::default();
             if self.framing == Framing::Chunked {
                 out.extend_from_slice(write::LAST_CHUNK);
+                self.count(0, write::LAST_CHUNK.len());
             }
         }
         true
@@ -215,16 +240,34 @@ impl<'a> Flow<'a> {
         !matches!(self.framing, Framing::Chunked)
     }
 
-    /// Is the body complete?
+    /// Is the body complete? Never, once it has failed.
     #[must_use]
     pub const fn is_done(&self) -> bool {
-        self.reader.is_done()
+        self.failed.is_none() && self.reader.is_done()
     }
 
     /// Bytes of data so far, without framing.
     #[must_use]
     pub const fn data_bytes(&self) -> u64 {
         self.data_bytes
+    }
+
+    /// Bytes taken off the input so far, framing included.
+    #[must_use]
+    pub const fn bytes_in(&self) -> u64 {
+        self.wire_bytes.0
+    }
+
+    /// Bytes made of it so far, framing included.
+    #[must_use]
+    pub const fn bytes_out(&self) -> u64 {
+        self.wire_bytes.1
+    }
+
+    fn count(&mut self, taken: usize, made: usize) {
+        let (taken, made) = (taken as u64, made as u64);
+        self.wire_bytes.0 = self.wire_bytes.0.saturating_add(taken);
+        self.wire_bytes.1 = self.wire_bytes.1.saturating_add(made);
     }
 }
 
@@ -238,6 +281,8 @@ mod tests {
         let copied = flow.copy(input, &mut out).unwrap();
         let done = if end { flow.handle_end(&mut out) } else { copied.done };
         assert!(!done || flow.is_done());
+        let counted = (flow.bytes_in(), flow.bytes_out());
+        assert_eq!(counted, (copied.consumed as u64, out.len() as u64));
         (String::from_utf8(out).unwrap(), done)
     }
 
@@ -297,6 +342,31 @@ mod tests {
         let mut out = Vec::new();
         assert!(flow.copy(b"4\r\nabcd\r\n", &mut out).is_ok());
         assert_eq!(flow.copy(b"1\r\ne\r\n", &mut out), Err(FlowError::TooLarge));
+    }
+
+    /// The reader may have found an end that the failed step is not allowed to have.
+    #[test]
+    fn a_body_that_failed_is_never_complete() {
+        let broken = FlowError::Malformed(WireError::InvalidChunkSize);
+        for (length, before, input, wanted) in [
+            (BodyLength::Length(5), &b""[..], &b"abcde"[..], FlowError::TooLarge),
+            (BodyLength::Length(5), b"abc", b"de", FlowError::TooLarge),
+            (BodyLength::Chunked, b"3\r\nabc\r\n", b"3\r\ndef\r\n0\r\n\r\n", FlowError::TooLarge),
+            (BodyLength::Chunked, b"3\r\nabc\r\n", b"zz", broken),
+            (BodyLength::UntilClose, b"abc", b"de", FlowError::TooLarge),
+        ] {
+            for framing in [Framing::Chunked, Framing::Raw] {
+                let mut flow = Flow::new(length, framing, Some(4));
+                let mut out = Vec::new();
+                assert!(flow.copy(before, &mut out).is_ok());
+                assert_eq!(flow.copy(input, &mut out), Err(wanted));
+                assert!(!flow.is_done(), "{length:?}");
+                for rest in [&b""[..], b"0\r\n\r\n", b"1\r\nx\r\n0\r\n\r\n"] {
+                    assert_eq!(flow.step(rest), Err(wanted));
+                }
+                assert!(!flow.handle_end(&mut out) && !flow.is_done(), "{length:?}");
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 pub mod answer;
 pub mod balance;
+pub mod binding;
 pub mod fault;
 pub mod flow;
 mod forwarded_cert;

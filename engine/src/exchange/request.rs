@@ -9,7 +9,7 @@
 
 use super::permit::{check_client, check_host};
 use super::refusal::Refusal;
-use super::{hop, options, upgrade, via};
+use super::{binding, hop, options, upgrade, via};
 use crate::identity::ClientIdentity;
 use crate::plan::facts::RequestFacts;
 use crate::plan::{Facts, Found, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
@@ -74,6 +74,8 @@ pub struct Admission {
     pub keep_alive: bool,
     /// It asks for a WebSocket, where the route allows one; the connection is not kept then.
     pub upgrade: bool,
+    /// Do its credentials hold for the upstream's connection, which is nobody else's then?
+    pub binds_connection: bool,
     /// What the client asks of the way it goes.
     pub wishes: Wishes,
     /// OPTIONS: how often the next hop may still send it on.
@@ -171,6 +173,7 @@ pub fn admit(
         body,
         keep_alive: keep_alive && !upgrade,
         upgrade,
+        binds_connection: binding::by_request(buf, &scratch.head.fields),
         wishes: Wishes { expect_continue, takes_trailers, asks_the_server },
         max_forwards: max_forwards.map(|left| left.saturating_sub(1)),
     })
@@ -275,7 +278,6 @@ mod tests {
     };
 
     fn client(verdict: Verdict, not_after: i64) -> ClientIdentity {
-        let values = ClientValues::default();
         ClientIdentity {
             verdict,
             anchor: None,
@@ -283,7 +285,7 @@ mod tests {
             skew: 0,
             leaf_sha256: [0; 32],
             chain: Box::default(),
-            values,
+            values: ClientValues::default(),
             access: Box::default(),
         }
     }
@@ -355,9 +357,8 @@ mod tests {
         assert_eq!(admission.authority.of(head.as_bytes()), b"H.:80");
         assert_eq!(admission.target.path_and_query.of(head.as_bytes()), b"//a/%62?q=1");
         assert_eq!(admission.body, BodyLength::Length(3));
-        assert!(
-            admission.wishes.expect_continue && !admission.keep_alive && !admission.is_idempotent()
-        );
+        assert!(admission.wishes.expect_continue && !admission.keep_alive);
+        assert!(!admission.is_idempotent());
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use super::fault::Fault;
 use super::flow::Framing;
 use super::hop::{self, Nominations};
-use super::{trailers, upgrade, via};
+use super::{binding, trailers, upgrade, via};
 use crate::plan::IdentityHeaders;
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::{self, BodyLength};
@@ -116,7 +116,7 @@ pub fn admit_response(
         upstream_reusable: read == body
             && body != BodyLength::UntilClose
             && hop::keeps_alive(buf, &head.fields, head.version)
-            && !binds_connection(buf, head),
+            && !binding::by_response(buf, &head.fields),
         client_keep_alive: asked.keep_alive && to_client != Framing::Raw,
     }))
 }
@@ -133,22 +133,6 @@ const fn framings(status: u16, body: BodyLength, client: Version) -> (BodyLength
         // Chunks mean nothing to it (RFC 9112, section 6.1).
         (BodyLength::Chunked | BodyLength::UntilClose, Version::Http10) => (body, Framing::Raw),
     }
-}
-
-/// Does it ask for NTLM or Negotiate? They authenticate a connection, not a request: whoever got it
-/// from the pool next would be somebody else's user.
-fn binds_connection(buf: &[u8], head: &ResponseHead) -> bool {
-    let name: &[u8] = match head.status {
-        401 => b"www-authenticate",
-        407 => b"proxy-authenticate",
-        _ => return false,
-    };
-    head.fields.all_named(buf, name).any(|field| {
-        let value = field.value.of(buf);
-        value
-            .split(|byte| matches!(byte, b',' | b' ' | b'\t'))
-            .any(|word| eq_ignore_case(word, b"ntlm") || eq_ignore_case(word, b"negotiate"))
-    })
 }
 
 /// Appends the response head for the client.
@@ -355,6 +339,10 @@ mod tests {
                 false,
             ),
             ("HTTP/1.1 407 No\r\nContent-Length: 0\r\nProxy-Authenticate: NTLM\r\n\r\n", false),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nWWW-Authenticate: Negotiate a=\r\n\r\n",
+                false,
+            ),
         ] {
             assert_eq!(delivered(text, &ASKED).0.upstream_reusable, wanted, "{text}");
         }

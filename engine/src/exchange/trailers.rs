@@ -3,7 +3,7 @@
 //! A client gets them only if it asked (`TE: trailers`), and never those that decide something
 //! before the content is read: framing, routing, authentication, controls, content format (RFC
 //! 9110, section 6.5.1), nor names that carry an identity. A recipient may merge trailers into the
-//! head; so names are compared as the most careless one would, `_` for `-` and in any case.
+//! head; so names are compared as the most careless one would, in any case, and whatever is no letter or digit for `-`.
 
 use crate::plan::IdentityHeaders;
 use crate::plan::names::Lower;

@@ -12,7 +12,7 @@ use ferrule_config::model::Forwarded;
 
 use super::IdentityHeaders;
 use super::facts::ConnectionFacts;
-use super::names::{Lower, NameSet};
+use super::names::{Lower, NameSet, is_respelt};
 use crate::wire::fields::{Fields, Known};
 use crate::wire::write;
 
@@ -104,8 +104,8 @@ impl ForwardedFields {
             | Known::XForwardedHost
             | Known::XForwardedPort
             | Known::XForwardedProto => !self.trusted,
-            // An application may read `_` as `-`, and nobody that is to be believed writes it.
-            Known::Other => name.contains(&b'_') && is_underscored(name),
+            // An application may read `_` or `.` as `-`, and nobody that is to be believed writes it.
+            Known::Other => is_respelt(name) && is_ours_respelt(name),
             Known::Connection
             | Known::ContentLength
             | Known::Date
@@ -182,7 +182,7 @@ impl ForwardedFields {
     }
 }
 
-fn is_underscored(name: &[u8]) -> bool {
+fn is_ours_respelt(name: &[u8]) -> bool {
     Lower::folded(name).is_some_and(|folded| {
         let folded = folded.as_bytes();
         folded == b"forwarded"

@@ -17,7 +17,7 @@ impl Lower {
         Self::mapped(name, |byte| byte.to_ascii_lowercase())
     }
 
-    /// As [`Self::of`], and `_` becomes `-`.
+    /// As [`Self::of`], and whatever is no letter or digit becomes `-`.
     pub(crate) fn folded(name: &[u8]) -> Option<Self> {
         Self::mapped(name, fold)
     }
@@ -35,15 +35,26 @@ impl Lower {
     }
 }
 
-/// Lower case, and `-` for `_`: applications read both spellings as one (CGI and its heirs).
+/// Lower case, and `-` for all that is no letter or digit: CGI reads `-` and `_` as one, and some of
+/// its heirs (PHP, WSGI servers, servlet bridges) any other byte of a token as well.
 pub(crate) const fn fold(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+}
+
+/// Lower case, and `-` for `_`: how a variable names a field. Nothing else may be taken for that field.
+pub(crate) const fn dashed(byte: u8) -> u8 {
     match byte {
         b'_' => b'-',
         other => other.to_ascii_lowercase(),
     }
 }
 
-/// Field names in every case and in both spellings, `-` and `_`.
+/// Does it hold a byte that may be read as `-`, and is none?
+pub(crate) fn is_respelt(name: &[u8]) -> bool {
+    name.iter().any(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-')
+}
+
+/// Field names in every case and spelling, whatever stands for `-`.
 #[derive(Clone, Debug, Default)]
 pub struct StripSet {
     names: HashSet<Box<[u8]>, foldhash::fast::FixedState>,
@@ -66,7 +77,7 @@ impl StripSet {
         self.prefixes.push(prefix.bytes().map(fold).collect());
     }
 
-    /// Is this name in the set, in any case and either spelling?
+    /// Is this name in the set, in any case and spelling?
     #[must_use]
     pub fn matches(&self, name: &[u8]) -> bool {
         let by_prefix = self.prefixes.iter().any(|prefix| {
@@ -108,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_spellings_and_every_case_are_one_name() {
+    fn all_spellings_and_every_case_are_one_name() {
         let mut set = StripSet::default();
         set.insert("X-Client_Verify");
         set.insert_prefix("X-SSL-Client-");
@@ -118,7 +129,15 @@ mod tests {
         for name in ["x-ssl-client-s-dn", "X_SSL_Client_Verify", "X-Ssl-Client-"] {
             assert!(set.matches(name.as_bytes()), "{name}");
         }
-        for name in ["X-Client-Verif", "X-Client-Verify2", "X-Ssl-Client", ""] {
+        for sign in "!#$%&'*+-.^_`|~".bytes() {
+            for name in ["X-Client-Verify", "X-SSL-Client-S-DN"] {
+                let respelt = name.replace('-', &char::from(sign).to_string());
+                assert!(set.matches(respelt.as_bytes()), "{respelt}");
+                assert_eq!(is_respelt(respelt.as_bytes()), sign != b'-');
+            }
+        }
+        for name in ["X-Client-Verif", "X-Client-Verify2", "X-Ssl-Client", "X.Other", "XClient", ""]
+        {
             assert!(!set.matches(name.as_bytes()), "{name}");
         }
     }

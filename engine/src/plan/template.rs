@@ -10,7 +10,7 @@ use ferrule_config::template::{self as config, Variable};
 use super::arguments::{put_argument, put_cookie};
 use super::client::{client_value, is_of_session};
 use super::facts::Facts;
-use super::names::{StripSet, fold};
+use super::names::{StripSet, dashed};
 use super::values::{Sink, put_fact, put_field};
 use crate::identity::{ClientValue, Wanted};
 use crate::wire::fields::is_value;
@@ -64,7 +64,7 @@ pub(super) enum Piece {
 /// Which request field a `$http_` variable means.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct FieldName {
-    /// Folded: lower case, `-` for `_`.
+    /// Lower case, `-` for `_`.
     pub(super) folded: Box<[u8]>,
     /// Does a field whose name holds an underscore count?
     pub(super) underscores: bool,
@@ -179,7 +179,7 @@ impl Compiler {
             _ => {}
         }
         if let Variable::Http(name) = variable {
-            let folded: Box<[u8]> = name.bytes().map(fold).collect();
+            let folded: Box<[u8]> = name.bytes().map(dashed).collect();
             if self.hidden.matches(&folded) {
                 return Piece::Empty;
             }

@@ -2,7 +2,7 @@
 
 use super::facts::{ConnectionFacts, Facts, LogFacts, RequestFacts, SessionFacts};
 use super::marks::put_mark;
-use super::names::fold;
+use super::names::dashed;
 use super::template::{Escape, Fact, FieldName};
 use crate::wire::head::Version;
 
@@ -64,7 +64,7 @@ pub(super) fn put_field(name: &FieldName, facts: &Facts<'_>, sink: &mut Sink<'_>
     for field in request.head.fields.as_slice() {
         let found = field.name.of(request.buf);
         if found.len() != name.folded.len()
-            || !name.folded.iter().zip(found).all(|(a, b)| *a == fold(*b))
+            || !name.folded.iter().zip(found).all(|(a, b)| *a == dashed(*b))
             || (!name.underscores && found.contains(&b'_'))
         {
             continue;

@@ -6,11 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use monoio::io::CancelHandle;
-use monoio::net::{TcpListener, TcpStream};
-
 use super::connection;
 use super::core::{Core, LogCause};
+use super::net::{self, CancelHandle, TcpListener, TcpStream};
 use super::panics::Guarded;
 use super::shed::{Shedder, is_exhaustion};
 use crate::plan::ListenerId;
@@ -58,7 +56,7 @@ pub async fn run(core: Rc<Core>, socket: TcpListener, state: Rc<Accepting>, canc
                 } else if let Some(suppressed) = core.allow_log(LogCause::Exhausted) {
                     tracing::warn!(%error, suppressed, "cannot accept for now");
                 }
-                monoio::time::sleep(BACK_OFF).await;
+                net::sleep(BACK_OFF).await;
             }
         }
     }
@@ -87,7 +85,7 @@ fn admit(core: &Rc<Core>, state: &Rc<Accepting>, stream: TcpStream, peer: Socket
     core.count(Counter::Accepted);
     core.open.set(core.open.get() + 1);
     let (served, state) = (Rc::clone(core), Rc::clone(state));
-    monoio::spawn(async move {
+    net::spawn(async move {
         let listener = state.listener.get();
         let guarded = Guarded::new(connection::serve(&served, stream, (peer, visit), listener));
         if guarded.await.is_err() {

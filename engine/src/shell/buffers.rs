@@ -5,6 +5,7 @@
 //! giving it away. Idle connections hold at most one [`Size::Small`].
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 
 use monoio::buf::{IoBuf, IoBufMut};
 
@@ -57,7 +58,6 @@ impl Size {
 const _: () = assert!(Size::Record.bytes() >= RECORD_BYTES_MAX, "a record must fit its buffer");
 
 /// A block of memory with a filled middle.
-#[derive(Debug)]
 pub struct Buffer {
     memory: Box<[u8]>,
     /// First filled byte.
@@ -65,6 +65,14 @@ pub struct Buffer {
     /// First byte behind the filled ones; `start <= end <= memory.len()`.
     end: usize,
     size: Size,
+}
+
+/// Lengths only: what peers said has no place in a log.
+impl fmt::Debug for Buffer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = out.debug_struct("Buffer");
+        fields.field("size", &self.size).field("len", &self.len()).finish_non_exhaustive()
+    }
 }
 
 impl Buffer {
@@ -271,6 +279,20 @@ impl Buffers {
         larger
     }
 
+    /// The smallest buffer that will do, with the same contents.
+    #[must_use]
+    pub fn lessen(&self, buffer: Buffer) -> Buffer {
+        let fits = |size: &Size| size.bytes() >= buffer.len();
+        let size = [Size::Small, Size::Record].into_iter().find(fits);
+        let Some(size) = size.filter(|size| size.bytes() < buffer.memory.len()) else {
+            return buffer;
+        };
+        let mut smaller = self.rent(size);
+        smaller.append(buffer.filled());
+        self.give_back(buffer);
+        smaller
+    }
+
     /// The most buffers that were ever out: small, record, body.
     #[must_use]
     pub fn peak(&self) -> [u32; 3] {
@@ -321,6 +343,43 @@ mod tests {
         assert_eq!(buffer.filled(), &[7; 1_024]);
         assert_eq!(buffers.rented(), [0, 1, 0]);
         assert_eq!((buffers.free(), buffers.peak()), ([1, 0, 0], [1, 1, 0]));
+    }
+
+    #[test]
+    fn what_is_left_moves_into_the_smallest_buffer_that_will_do() {
+        let buffers = Buffers::default();
+        for (length, wanted) in [
+            (1, Size::Small),
+            (1_024, Size::Small),
+            (1_025, Size::Record),
+            (20 * 1_024, Size::Record),
+            (20 * 1_024 + 1, Size::Body),
+        ] {
+            for size in [Size::Small, Size::Record, Size::Body] {
+                let mut buffer = buffers.rent(size);
+                let before = buffer.append(&vec![7; length + 1].as_slice()[..length]);
+                if before < length {
+                    buffers.give_back(buffer);
+                    continue;
+                }
+                // From the middle as well.
+                buffer.consume(1);
+                buffer.append(b"x");
+                let contents = buffer.filled().to_vec();
+                let buffer = buffers.lessen(buffer);
+                assert_eq!(buffer.filled(), contents);
+                assert!(buffer.size() == wanted || contents.len() < length, "{length} {size:?}");
+                buffers.give_back(buffer);
+            }
+        }
+        assert_eq!(buffers.rented(), [0; 3]);
+    }
+
+    #[test]
+    fn a_buffer_shows_none_of_its_contents() {
+        let mut buffer = Buffers::default().rent(Size::Small);
+        buffer.append(b"secret");
+        assert_eq!(format!("{buffer:?}"), "Buffer { size: Small, len: 6, .. }");
     }
 
     #[test]

@@ -24,6 +24,9 @@ use crate::wire::proxy::Ends;
 pub struct Client {
     /// The core it lives on.
     pub core: Rc<Core>,
+    /// Its place on the roll; `None` without a certificate. Above the connection, so that it is given
+    /// up before that is closed.
+    pub seat: Option<Seat>,
     /// The connection itself.
     pub stream: Stream,
     /// The generation its next request is served by.
@@ -48,8 +51,6 @@ pub struct Client {
     pub(super) standings: Vec<Standing>,
     /// Which of these the current request goes by.
     pub(super) acting: Option<usize>,
-    /// Its place on the roll; `None` without a certificate.
-    pub seat: Option<Seat>,
     /// Its place among the connections of its address.
     pub visit: Visit,
 }

@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+#[cfg(test)]
+use super::net::simulated::{instant, system};
 use crate::plan::facts::Now;
 
 /// A core's clock: exact when asked for a duration, cached where a second or a tick is enough.
@@ -22,14 +24,34 @@ struct Texts {
     iso8601: String,
 }
 
+#[cfg(not(test))]
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 fn instant() -> Instant {
     Instant::now()
 }
 
+#[cfg(not(test))]
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 fn system() -> SystemTime {
     SystemTime::now()
+}
+
+/// A point in time, for whoever has no core's clock at hand.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment(Instant);
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self(instant())
+    }
+}
+
+impl Moment {
+    /// How long ago it was.
+    #[must_use]
+    pub fn elapsed(self) -> Duration {
+        instant().duration_since(self.0)
+    }
 }
 
 impl Default for Clock {

@@ -7,14 +7,14 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use monoio::net::TcpStream;
-
 use super::account;
 use super::client::{Client, HeadRead};
 use super::core::{Core, Work};
 use super::deadlines::Shut;
 use super::forward::{Forwarded, Request, forward};
+use super::hand::Job;
 use super::handshake;
+use super::net::TcpStream;
 use super::reader::Wait;
 use super::tunnel;
 use super::upstream::Lease;
@@ -25,7 +25,7 @@ use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::exchange::reuse::{self, Bodies, ClientEnd};
 use crate::exchange::{Admission, admit, permit};
-use crate::plan::{Facts, ListenerId};
+use crate::plan::{Facts, ListenerId, Plan};
 use crate::report::{Books, Counter};
 use crate::setup::clients::Visit;
 use crate::wire::head::parse_request;
@@ -47,7 +47,9 @@ pub async fn serve(
     from: (SocketAddr, Visit),
     listener: ListenerId,
 ) {
-    let Some(mut client) = handshake::open(core, stream, from, listener).await else { return };
+    // What a connection needs once is not kept while it waits.
+    let opened = async { handshake::open(core, stream, from, listener).await.map(Box::new) };
+    let Some(mut client) = Box::pin(opened).await else { return };
     let mut keep = true;
     while keep {
         client.stream.settle();
@@ -56,15 +58,20 @@ pub async fn serve(
         if matches!(read, HeadRead::Gone) {
             break;
         }
-        let mut work = core.rent_work();
-        keep = one(&mut client, &mut work, read, started).await;
-        core.return_work(work);
+        let mut hand = core.lend_hand();
+        (client, keep) = hand.run(Job { client, read, started }).await;
+        core.take_hand_back(hand);
     }
-    close(&mut client).await;
+    Box::pin(close(&mut client)).await;
 }
 
 /// One exchange; may the connection bring another one?
-async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Duration) -> bool {
+pub(super) async fn one(
+    client: &mut Client,
+    work: &mut Work,
+    read: HeadRead,
+    started: Duration,
+) -> bool {
     client.facts.requests += 1;
     client.act_as_itself();
     let mut outcome = Outcome::default();
@@ -77,7 +84,7 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
             give_marks(client, work, None);
             let to = (refusal, Bodies::RequestUnfinished, &[][..]);
             let keep = refuse(client, work, to, &mut outcome).await;
-            report(client, work, (&[], started), outcome);
+            report(client, work, (&[], started), (outcome, None));
             return keep;
         }
         HeadRead::Gone => return false,
@@ -95,7 +102,6 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
                 let way = (buf, behind);
                 let told = (&mut consumed, &mut outcome);
                 let passed = pass(client, work, (&admission, way), told).await;
-                outcome.request_bytes += bytes(len);
                 match passed {
                     Passed::Over { keep } => keep,
                     Passed::Switched(lease) => {
@@ -113,8 +119,9 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
                 refuse(client, work, (refusal, unread, buf), &mut outcome).await
             }
         };
+        outcome.request_bytes += bytes(len);
         if switched.is_none() {
-            report(client, work, (buf, started), outcome);
+            report(client, work, (buf, started), (outcome, None));
         }
         keep
     };
@@ -124,9 +131,13 @@ async fn one(client: &mut Client, work: &mut Work, read: HeadRead, started: Dura
     restore(client, head);
     if let (Some(lease), Some(head)) = (switched, kept) {
         work.keep_request();
+        let way = Way::of(&client.live.generation.plan, &outcome);
+        let (route, node) = (Box::<str>::from(way.route), Box::<str>::from(way.node));
         // What came behind the head is the tunnel's, and waits in the reader like all the rest.
         Box::pin(tunnel::run(client, work, &head, lease, &mut outcome)).await;
-        report(client, work, (&head, started), outcome);
+        // The configuration may be another one by now.
+        let way = Way { route: &route, node: &node };
+        report(client, work, (&head, started), (outcome, Some(way)));
     }
     keep
 }
@@ -205,7 +216,8 @@ async fn pass(
             refuse(client, work, (refusal, bodies, buf), outcome).await
         }
         Forwarded::Cut => {
-            if outcome.ended != Ended::ClientLeft {
+            // Whose fault the cut is.
+            if matches!(outcome.ended, Ended::ResponseCutOff(_) | Ended::TimedOut) {
                 core.count(Counter::UpstreamLost);
             }
             // The client must not take what it has for the whole: no close_notify, no orderly end.
@@ -255,8 +267,33 @@ async fn refuse(
     client.send_now(&work.out).await.is_ok() && keep_alive
 }
 
-/// Counts the exchange and logs it.
-fn report(client: &Client, work: &Work, (buf, started): (&[u8], Duration), mut outcome: Outcome) {
+/// Which way a request went, in the words of the configuration that sent it there.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    /// The route's id.
+    route: &'a str,
+    /// The node's address.
+    node: &'a str,
+}
+
+impl<'a> Way<'a> {
+    fn of(plan: &'a Plan, outcome: &Outcome) -> Self {
+        let node = outcome.upstream.zip(outcome.node);
+        let node = node.and_then(|(up, node)| plan.upstream(up).nodes.get(node.0 as usize));
+        Self {
+            route: outcome.route.map_or("", |route| &plan.route(route).id),
+            node: node.map_or("", |node| &node.text),
+        }
+    }
+}
+
+/// Counts the exchange and logs it; `way` is known if its configuration is not the client's any more.
+fn report(
+    client: &Client,
+    work: &Work,
+    (buf, started): (&[u8], Duration),
+    (mut outcome, way): (Outcome, Option<Way<'_>>),
+) {
     let core = &client.core;
     core.counters().add(Counter::ClientBytesOut, outcome.sent_bytes);
     core.counters().add(Counter::ClientBytesIn, outcome.request_bytes);
@@ -264,13 +301,11 @@ fn report(client: &Client, work: &Work, (buf, started): (&[u8], Duration), mut o
     let took = core.clock.elapsed().saturating_sub(started);
     outcome.request_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     outcome.request_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let route_id = outcome.route.map_or("", |route| &plan.route(route).id);
-    let node = outcome.upstream.zip(outcome.node);
-    let node = node.and_then(|(up, node)| plan.upstream(up).nodes.get(node.0 as usize));
-    let log = outcome.log_facts(node.map_or("", |node| &node.text));
+    let way = way.unwrap_or_else(|| Way::of(plan, &outcome));
+    let log = outcome.log_facts(way.node);
     core.clock.with_now(|now| {
         let request =
-            (!buf.is_empty()).then(|| Client::request_facts(buf, &work.request, route_id));
+            (!buf.is_empty()).then(|| Client::request_facts(buf, &work.request, way.route));
         let marks = Some(&work.marks);
         let facts = Facts { log: Some(&log), marks, ..client.facts(now, request) };
         let books = Books {

@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use super::buffers::{Buffers, give_memory_back};
 use super::clock::Clock;
 use super::deadlines::Deadlines;
+use super::hand::Hand;
 use super::random::Random;
 use super::roll::Roll;
 use super::stream::Stream;
@@ -28,14 +29,14 @@ use crate::setup::{Addresses, CoreLink, Generation, Handover};
 use crate::wire::head::ResponseHead;
 
 /// Memory of exchanges kept for the next one; more than this goes back to the allocator.
-const WORKS_KEPT_MAX: usize = 256;
+const HANDS_KEPT_MAX: usize = 256;
 
 /// A grown scratch vector larger than this is not kept.
 const SCRATCH_KEPT_BYTES: usize = 128 * 1_024;
 
 /// Less than this is not worth asking the allocator for more.
 const TRIM_BYTES: usize = 256 * 1_024;
-const TRIM_WORKS: usize = 8;
+const TRIM_HANDS: usize = 8;
 
 /// How long an idle kept-alive connection may still bring a request once a drain has begun: cut at
 /// once, a request that is on its way would be lost.
@@ -114,11 +115,10 @@ pub struct Core {
     pub birth: i64,
     serial: Cell<u64>,
     live: RefCell<Rc<Live>>,
-    // Boxed, so that renting moves a pointer.
-    #[expect(clippy::vec_box, reason = "rented by pointer")]
-    works: RefCell<Vec<Box<Work>>>,
+    /// Those that nobody needs now.
+    hands: RefCell<Vec<Hand>>,
     /// The fewest free ones since the last [`Core::trim`].
-    works_spare: Cell<usize>,
+    hands_spare: Cell<usize>,
     limits: RefCell<RateLimit<7>>,
     complaints: RefCell<RateLimit<COMPLAINTS>>,
 }
@@ -149,6 +149,17 @@ type Names = HashMap<Box<str>, ServerId, RandomState>;
 const NAMES_MAX: usize = 1_024;
 
 impl Work {
+    /// Forgets an exchange, and keeps the memory that most have use for.
+    pub fn clear(&mut self) {
+        let Self { out, gather, upload, .. } = self;
+        for scratch in [out, gather, upload] {
+            scratch.clear();
+            if scratch.capacity() > SCRATCH_KEPT_BYTES {
+                scratch.shrink_to(SCRATCH_KEPT_BYTES);
+            }
+        }
+    }
+
     /// Keeps the request alone: there will be no other message for a long time.
     pub fn keep_request(&mut self) {
         let request = std::mem::take(&mut self.request);
@@ -261,45 +272,46 @@ impl Core {
             stopping: Cell::new(false),
             serial: Cell::new(0),
             live: RefCell::new(Rc::new(live)),
-            works: RefCell::new(Vec::new()),
-            works_spare: Cell::new(0),
+            hands: RefCell::new(Vec::new()),
+            hands_spare: Cell::new(0),
             limits: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
             complaints: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
         }
     }
 
-    /// Memory for one exchange.
+    /// Somebody to carry one exchange.
     #[must_use]
-    pub fn rent_work(&self) -> Box<Work> {
-        let mut works = self.works.borrow_mut();
-        let work = works.pop();
-        self.works_spare.set(self.works_spare.get().min(works.len()));
-        work.unwrap_or_default()
+    pub fn lend_hand(&self) -> Hand {
+        let mut hands = self.hands.borrow_mut();
+        let hand = hands.pop();
+        self.hands_spare.set(self.hands_spare.get().min(hands.len()));
+        hand.unwrap_or_default()
     }
 
-    /// Takes an exchange's memory back.
-    pub fn return_work(&self, mut work: Box<Work>) {
-        let Work { out, gather, upload, .. } = &mut *work;
-        for scratch in [out, gather, upload] {
-            scratch.clear();
-            if scratch.capacity() > SCRATCH_KEPT_BYTES {
-                scratch.shrink_to(SCRATCH_KEPT_BYTES);
-            }
+    /// Takes one back whose exchange is done.
+    pub fn take_hand_back(&self, hand: Hand) {
+        let mut hands = self.hands.borrow_mut();
+        if hands.len() < HANDS_KEPT_MAX {
+            hands.push(hand);
         }
-        let mut works = self.works.borrow_mut();
-        if works.len() < WORKS_KEPT_MAX {
-            works.push(work);
-        }
+    }
+
+    /// Once a tick: a new time, and the end of whatever is over by then.
+    pub fn tick(&self) {
+        self.clock.refresh();
+        self.deadlines.tick();
+        let now_ms = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.pool.borrow_mut().expire(now_ms, drop);
     }
 
     /// Gives memory to the system that nobody has needed since the last time.
     pub fn trim(&self) {
         let buffers = self.buffers.trim();
-        let mut works = self.works.borrow_mut();
-        let kept = works.len().saturating_sub(self.works_spare.get());
-        let ended = works.drain(kept..).count();
-        self.works_spare.set(kept);
-        if buffers > TRIM_BYTES || ended > TRIM_WORKS {
+        let mut hands = self.hands.borrow_mut();
+        let kept = hands.len().saturating_sub(self.hands_spare.get());
+        let ended = hands.drain(kept..).count();
+        self.hands_spare.set(kept);
+        if buffers > TRIM_BYTES || ended > TRIM_HANDS {
             give_memory_back();
         }
     }

@@ -8,7 +8,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::fd::Descriptor;
+use super::clock::Moment;
+use super::net::Descriptor;
 
 /// The length of a tick: how late a timeout may be.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -27,17 +28,31 @@ pub enum Shut {
     Both,
     /// This other descriptor, if the peer of the timer's own one has left; looked at again and again
     /// until the timer is disarmed. A client that is gone must not keep an upstream busy.
-    IfLeft(Descriptor),
+    IfLeft(Line),
+}
+
+/// A connection whose end may be our own doing: its descriptor, and the slot that remembers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Line {
+    descriptor: Descriptor,
+    home: usize,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     now: u32,
+    /// When it became `now`.
+    ticked: Moment,
     /// The tick at which each slot is due; beside the actions, so that the scan stays dense.
     due: Vec<u32>,
     actions: Vec<Option<(Descriptor, Shut)>>,
     fired: Vec<bool>,
     idle: Vec<bool>,
+    /// The slot of the same connection that remembers whether we shut it.
+    home: Vec<usize>,
+    /// We have shut the connection whose home this is. Never taken back while the slot is held: what
+    /// its reader finds behind is no end that the peer has chosen.
+    shut: Vec<bool>,
     free: Vec<u32>,
 }
 
@@ -57,15 +72,17 @@ impl Deadlines {
     #[must_use]
     pub fn timer(&self) -> Timer {
         let mut table = self.0.borrow_mut();
-        let slot = if let Some(slot) = table.free.pop() {
-            slot as usize
-        } else {
-            table.due.push(NEVER);
-            table.actions.push(None);
-            table.fired.push(false);
-            table.idle.push(false);
-            table.due.len() - 1
-        };
+        let slot = table.take_slot();
+        table.set_home(slot, slot);
+        Timer { table: Rc::clone(&self.0), slot }
+    }
+
+    /// A slot of its own for the other direction of the same connection.
+    #[must_use]
+    pub fn companion(&self, of: &Timer) -> Timer {
+        let mut table = self.0.borrow_mut();
+        let slot = table.take_slot();
+        table.set_home(slot, of.slot);
         Timer { table: Rc::clone(&self.0), slot }
     }
 
@@ -118,6 +135,7 @@ impl Deadlines {
         let table = &mut *guard;
         // At ten ticks a second this takes thirteen years to wrap; stop short of it.
         table.now = table.now.saturating_add(1).min(NEVER - 1);
+        table.ticked = Moment::default();
         let now = table.now;
         let mut count = 0;
         for (slot, due) in table.due.iter_mut().enumerate() {
@@ -130,10 +148,16 @@ impl Deadlines {
                         *due = now.saturating_add(LOOK_AGAIN_TICKS);
                         continue;
                     }
-                    other.shut_both();
+                    other.descriptor.shut_both();
+                    remember(&mut table.shut, other.home);
                 }
-                Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
-                Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
+                Some(Some((descriptor, shut))) => {
+                    match shut {
+                        Shut::Read => descriptor.shut_read(),
+                        Shut::Both | Shut::IfLeft(_) => descriptor.shut_both(),
+                    }
+                    remember(&mut table.shut, table.home.get(slot).copied().unwrap_or(slot));
+                }
                 Some(None) | None => {}
             }
             *due = NEVER;
@@ -143,6 +167,33 @@ impl Deadlines {
             }
         }
         count
+    }
+}
+
+fn remember(shut: &mut [bool], home: usize) {
+    if let Some(entry) = shut.get_mut(home) {
+        *entry = true;
+    }
+}
+
+impl Table {
+    fn take_slot(&mut self) -> usize {
+        if let Some(slot) = self.free.pop() {
+            return slot as usize;
+        }
+        self.due.push(NEVER);
+        self.actions.push(None);
+        self.fired.push(false);
+        self.idle.push(false);
+        self.home.push(0);
+        self.shut.push(false);
+        self.due.len() - 1
+    }
+
+    fn set_home(&mut self, slot: usize, home: usize) {
+        if let Some(entry) = self.home.get_mut(slot) {
+            *entry = home;
+        }
     }
 }
 
@@ -165,6 +216,12 @@ impl Remote {
 }
 
 impl Remote {
+    /// Shuts the connection whose home the slot is, which `descriptor` belongs to.
+    pub fn shut_both(&self, descriptor: Descriptor) {
+        remember(&mut self.table.borrow_mut().shut, self.slot);
+        descriptor.shut_both();
+    }
+
     /// If the slot is armed: it is due no earlier than `after` this long.
     pub fn prolong(&self, after: Duration) {
         let mut table = self.table.borrow_mut();
@@ -189,6 +246,7 @@ impl Remote {
             Some(Some((_, Shut::IfLeft(_))) | None) | None => return,
         }
         *due = NEVER;
+        remember(&mut table.shut, self.slot);
         if let Some(fired) = table.fired.get_mut(self.slot) {
             *fired = true;
         }
@@ -243,6 +301,24 @@ impl Timer {
     pub fn fired(&self) -> bool {
         self.table.borrow().fired.get(self.slot).copied().unwrap_or(false)
     }
+
+    /// Was the connection whose home the slot is ever shut by us, for whatever reason?
+    #[must_use]
+    pub fn was_shut(&self) -> bool {
+        self.table.borrow().shut.get(self.slot).copied().unwrap_or(false)
+    }
+
+    /// Has the core not come to its next tick for too long?
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.table.borrow().ticked.elapsed() > 2 * TICK
+    }
+
+    /// The connection whose home the slot is, which `descriptor` belongs to.
+    #[must_use]
+    pub const fn line(&self, descriptor: Descriptor) -> Line {
+        Line { descriptor, home: self.slot }
+    }
 }
 
 /// Rounded up, and one more: the current tick is partly over.
@@ -265,6 +341,9 @@ impl Drop for Timer {
         if let Some(entry) = table.fired.get_mut(slot) {
             *entry = false;
         }
+        if let Some(entry) = table.shut.get_mut(slot) {
+            *entry = false;
+        }
         if let Ok(slot) = u32::try_from(slot) {
             table.free.push(slot);
         }
@@ -273,15 +352,14 @@ impl Drop for Timer {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-    use std::os::unix::net::UnixStream;
-
     use super::*;
+    use crate::shell::net::simulated::tasks::run;
+    use crate::shell::net::{Peek, UnixStream};
 
     #[test]
     fn a_due_timer_shuts_its_descriptor_once() {
         let deadlines = Deadlines::default();
-        let (mut ours, _theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = UnixStream::pair();
         let timer = deadlines.timer();
         timer.arm(TICK, Descriptor::of(&ours), Shut::Read);
         assert_eq!(deadlines.tick(), 0);
@@ -289,13 +367,46 @@ mod tests {
         assert_eq!(deadlines.tick(), 1);
         assert!(timer.fired());
         assert_eq!(deadlines.tick(), 0);
-        assert_eq!(ours.read(&mut [0; 8]).unwrap(), 0);
+        assert_eq!(Descriptor::of(&ours).peek(), Peek::Ended);
+    }
+
+    #[test]
+    fn whoever_shuts_a_connection_is_remembered_for_its_life() {
+        let deadlines = Deadlines::default();
+        let (ours, theirs) = UnixStream::pair();
+        let descriptor = Descriptor::of(&ours);
+        let reading = deadlines.timer();
+        let writing = deadlines.companion(&reading);
+        // A timeout that came in the same round as bytes: nobody has asked before the next wait.
+        reading.arm(TICK, descriptor, Shut::Read);
+        assert!(!reading.was_shut());
+        assert_eq!([deadlines.tick(), deadlines.tick()], [0, 1]);
+        reading.arm(TICK, descriptor, Shut::Read);
+        assert_eq!((reading.fired(), reading.was_shut()), (false, true));
+        drop((reading, writing));
+        // The other direction, another connection's watch, and whoever asks from outside.
+        for how in 0..3 {
+            let reading = deadlines.timer();
+            let writing = deadlines.companion(&reading);
+            let client = deadlines.timer();
+            assert!(!reading.was_shut(), "a new connection");
+            match how {
+                0 => writing.arm(TICK, descriptor, Shut::Both),
+                1 => client.arm(TICK, descriptor, Shut::IfLeft(reading.line(descriptor))),
+                _ => reading.remote().shut_both(descriptor),
+            }
+            Descriptor::of(&theirs).shut_write();
+            run(Duration::from_secs(9), || descriptor.has_left()).unwrap();
+            deadlines.tick();
+            deadlines.tick();
+            assert_eq!((reading.was_shut(), client.was_shut()), (true, false), "{how}");
+        }
     }
 
     #[test]
     fn a_disarmed_or_dropped_timer_never_fires() {
         let deadlines = Deadlines::default();
-        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = UnixStream::pair();
         let timer = deadlines.timer();
         timer.arm(TICK, Descriptor::of(&ours), Shut::Both);
         timer.disarm();
@@ -311,7 +422,7 @@ mod tests {
     #[test]
     fn an_armed_timer_can_be_prolonged_and_a_disarmed_one_stays_so() {
         let deadlines = Deadlines::default();
-        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = UnixStream::pair();
         let timer = deadlines.timer();
         timer.arm(TICK, Descriptor::of(&ours), Shut::Both);
         timer.remote().prolong(3 * TICK);
@@ -325,7 +436,7 @@ mod tests {
     #[test]
     fn who_was_idle_longest_ends_first_and_who_is_busy_stays() {
         let deadlines = Deadlines::default();
-        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = UnixStream::pair();
         let descriptor = Descriptor::of(&ours);
         let timers: Vec<_> = (0..4).map(|_| deadlines.timer()).collect();
         timers[0].arm(2 * TICK, descriptor, Shut::Read);

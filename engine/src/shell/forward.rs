@@ -6,11 +6,12 @@ use std::time::Duration;
 use ferrule_config::model::Expect;
 
 use super::client::Client;
-use super::core::{Core, Live, LogCause, Work};
+use super::core::{Core, Live, Work};
 use super::deadlines::Shut;
+use super::faults;
 use super::pace::Pace;
-use super::reader::Wait;
-use super::relay::{PumpError, Times, drain, pump};
+use super::reader::{Idle, Wait};
+use super::relay::{DRAIN_TIME, PumpError, Times, drain, pump};
 use super::respond::{Answering, Memory, Progress, RespondError, respond};
 use super::stream::Cut;
 use super::upstream::{ConnectError, Lease, Wanted, give_back, obtain, spoke_first};
@@ -27,12 +28,9 @@ use crate::plan::{Facts, NodeIndex, UpstreamPlan};
 use crate::report::Counter;
 use crate::wire::framing::BodyLength;
 
-/// How long the rest of a request body may take that nobody wants any more.
-const DRAIN_TIME: Duration = Duration::from_secs(2);
-
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// How an exchange ended, as far as the client connection is concerned.
+/// How an exchange ended for the client's connection.
 pub enum Forwarded {
     /// The upstream has granted a WebSocket, and the client knows: a tunnel is to follow.
     Switched(Box<Lease>),
@@ -178,7 +176,7 @@ async fn attempt(
     };
     if !reused && spoke_first(&mut lease.stream) {
         let fault = Fault::SpokeFirst;
-        note_fault(request.core, &upstream.id, fault);
+        faults::note(request.core, &upstream.id, fault);
         return fail(Failure::BadResponse, Refusal::BadResponse(fault), Sent::Nothing);
     }
     let mut sink = lease.stream.sink();
@@ -263,7 +261,7 @@ async fn exchange(
     let plan = &request.live.generation.plan;
     let upstream = plan.upstream(request.admission.upstream);
     let uploads = !flow.is_done();
-    let uploaded = Cell::new(false);
+    let (uploaded, uploading) = (Cell::new(false), Cell::new(uploads));
     // Passed on, the expectation is the upstream's to answer.
     let expects = uploads && request.admission.wishes.expect_continue;
     let passed_on = expects && plan.http.expect == Expect::Forward;
@@ -279,6 +277,7 @@ async fn exchange(
         keep_alive: client.may_keep(request.admission.keep_alive),
         takes_trailers: request.admission.wishes.takes_trailers,
         uploaded: passed_on.then_some(&uploaded),
+        uploading: &uploading,
         read_timeout: plan.route(request.admission.route).timeout.read,
     };
     let mut progress = Progress::default();
@@ -290,12 +289,15 @@ async fn exchange(
             outcome.ended = Ended::ClientLeft;
             return Tryout::Done(Forwarded::Cut);
         }
+        if waits {
+            outcome.sent_bytes += bytes(CONTINUE.len());
+        }
         let way = (&mut lease, &mut *flow, &mut progress);
         side_by_side(request, (&answering, &uploaded), client, work, way).await
     } else {
         let Work { response, out, gather, .. } = work;
         let mut memory = Memory { head: response, out, gather };
-        client.stream.reader.watch(lease.stream.descriptor());
+        client.stream.reader.watch(lease.stream.reader.line());
         let mut source = lease.stream.source();
         let mut sink = client.stream.sink();
         let responded =
@@ -305,45 +307,30 @@ async fn exchange(
         (Ok(()), if left { Err(RespondError::Client(Cut::Ended)) } else { responded })
     };
     note(request, &progress, started, outcome);
-    outcome.request_bytes += flow.data_bytes();
+    // Of the last try: each takes what came with the head again.
+    outcome.request_bytes = flow.bytes_in();
     // What the client sent may have been read to its end without all of it reaching the upstream.
-    let bodies = bodies(flow.is_done());
+    let lost = matches!(upload, Err(PumpError::Source(_) | PumpError::Flow(_)));
+    let bodies = bodies(flow.is_done() && !lost);
     match responded {
         Ok(()) if progress.switched => Tryout::Done(Forwarded::Switched(Box::new(lease))),
         Ok(()) => {
             let sent = self::bodies(upload.is_ok() && flow.is_done());
-            finish_upstream(request.core, upstream, lease, (&progress, sent));
+            let bound = request.admission.binds_connection;
+            finish_upstream((request.core, upstream), lease, (&progress, sent), bound);
             let keep_alive = progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
             Tryout::Done(Forwarded::Delivered { keep_alive, bodies })
         }
         Err(error) => {
             let how = (&upload, &progress, bodies);
             let failed = failed((lease, uploads), &error, how, outcome);
-            match (outcome.ended, &failed) {
-                // One that may be tried again is counted where that is decided.
-                (Ended::ResponseCutOff(fault), _) => {
-                    request.core.events().upstream_fault(Refusal::BadResponse(fault));
-                    note_fault(request.core, &upstream.id, fault);
-                }
-                (_, Tryout::Failed(Failed { refusal: Refusal::BadResponse(fault), .. })) => {
-                    note_fault(request.core, &upstream.id, *fault);
-                }
-                (_, Tryout::Failed(_) | Tryout::Done(_)) => {}
-            }
+            let again = match &failed {
+                Tryout::Failed(failed) => Some(failed.refusal),
+                Tryout::Done(_) => None,
+            };
+            faults::note_failed(request.core, &upstream.id, (outcome.ended, again));
             failed
         }
-    }
-}
-
-/// What an upstream said is no answer: the log says why, once a second.
-fn note_fault(core: &Core, upstream: &str, fault: Fault) {
-    if let Some(more) = core.allow_log(LogCause::UpstreamAnswer) {
-        tracing::warn!(
-            upstream,
-            reason = fault.word(),
-            suppressed = more,
-            "an upstream's answer is refused"
-        );
     }
 }
 
@@ -357,8 +344,8 @@ fn note(request: &Request<'_>, progress: &Progress, started: Duration, outcome: 
         let took = request.core.clock.elapsed().saturating_sub(started);
         outcome.upstream_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         outcome.upstream_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        request.core.counters().add(Counter::UpstreamBytesIn, progress.body_bytes);
     }
+    request.core.counters().add(Counter::UpstreamBytesIn, progress.received_bytes);
 }
 
 /// How the bodies stand where the client got a whole answer, be it ours.
@@ -367,20 +354,21 @@ const fn bodies(request_complete: bool) -> Bodies {
 }
 
 fn finish_upstream(
-    core: &Core,
-    plan: &UpstreamPlan,
+    (core, plan): (&Core, &UpstreamPlan),
     mut lease: Lease,
     (progress, bodies): (&Progress, Bodies),
+    bound: bool,
 ) {
-    let surplus = !lease.stream.source().is_drained();
-    if surplus {
+    let left = lease.stream.leftover();
+    if left == Idle::Spoke {
         core.count(Counter::UpstreamSurplus);
     }
     let end = UpstreamEnd {
         head_allows: progress.delivery.is_some_and(|delivery| delivery.upstream_reusable)
-            && plan.keeps_connections(),
+            && plan.keeps_connections()
+            && !bound,
         bodies,
-        surplus,
+        surplus: left != Idle::Silent,
         requests: lease.requests + 1,
         requests_max: plan.pool.requests,
     };
@@ -417,10 +405,14 @@ fn failed(
             Tryout::Done(Forwarded::Cut)
         }
         RespondError::Upstream(failure, refusal) if progress.begun => {
-            outcome.ended = match (*failure, *refusal) {
-                (Failure::Timeout, _) => Ended::TimedOut,
-                (_, Refusal::BadResponse(fault)) => Ended::ResponseCutOff(fault),
-                (Failure::Connect | Failure::Lost | Failure::BadResponse, _) => {
+            outcome.ended = match (reason, *failure, *refusal) {
+                // It was cut by us, and not by the upstream.
+                (Some(Refusal::UpstreamTimeout), ..) | (None, Failure::Timeout, _) => {
+                    Ended::TimedOut
+                }
+                (Some(refusal), ..) => Ended::Refused(refusal),
+                (None, _, Refusal::BadResponse(fault)) => Ended::ResponseCutOff(fault),
+                (None, Failure::Connect | Failure::Lost | Failure::BadResponse, _) => {
                     Ended::ResponseCutOff(Fault::BodyCutOff)
                 }
             };
@@ -451,27 +443,34 @@ async fn side_by_side(
     let pacing = &plan.http.pacing;
     let pace = Pace::new(pacing.body_min_rate, pacing.grace);
     let clock = &request.core.clock;
-    let times = Times { read, write: timeout.send, paces: (pace, Pace::free()), clock };
+    let over = Cell::new(false);
+    let paces = (pace, Pace::free());
+    let times = Times { read, write: timeout.send, paces, clock, over: Some(&over) };
     let upstream_descriptor = lease.stream.descriptor();
-    let client_read = client.stream.read_remote();
+    let (client_read, upstream_read) = (client.stream.read_remote(), lease.stream.read_remote());
     let Work { response, out, gather, upload, .. } = work;
     let (mut from_client, mut to_client) = client.stream.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
     let upstream_failed = Cell::new(false);
     let up = async {
+        let before = flow.bytes_out();
         let result = pump(&mut from_client, &mut to_upstream, flow, times, upload).await;
+        let sent = flow.bytes_out().saturating_sub(before);
+        request.core.counters().add(Counter::UpstreamBytesOut, sent);
         uploaded.set(result.is_ok());
+        answering.uploading.set(false);
+        upstream_read.hasten(timeout.read);
         if upstream_failed.get() && !matches!(result, Err(PumpError::Sink(Cut::TimedOut))) {
             // The upload was ended because the response had failed; that is not the client's fault.
             return Ok(());
         }
         if matches!(result, Err(PumpError::Source(_) | PumpError::Flow(_))) {
             // The request will never be whole: the upstream must not take it for that.
-            upstream_descriptor.shut_both();
+            upstream_read.shut_both(upstream_descriptor);
         } else if result.is_err() {
             // The upstream has stopped reading; it may have answered. Read on, so that the client
             // gets to see that answer, but not for ever.
-            drain(&mut from_client, flow, &request.core.clock, DRAIN_TIME).await;
+            drain(&mut from_client, flow, &request.core.clock).await?;
         }
         result
     };
@@ -480,8 +479,9 @@ async fn side_by_side(
         let result =
             respond(answering, &mut from_upstream, &mut to_client, &mut memory, progress).await;
         upstream_failed.set(matches!(result, Err(RespondError::Upstream(..))));
+        over.set(true);
         if !uploaded.get() {
-            upstream_descriptor.shut_both();
+            upstream_read.shut_both(upstream_descriptor);
             client_read.hasten(DRAIN_TIME);
         }
         result

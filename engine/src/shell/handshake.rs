@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ferrule_config::model::OnRevoke;
-use monoio::net::TcpStream;
 use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
@@ -17,6 +16,7 @@ use super::account;
 use super::client::Client;
 use super::core::{Core, Live};
 use super::deadlines::Shut;
+use super::net::TcpStream;
 use super::proxied;
 use super::reader::Wait;
 use super::roll;

@@ -2,7 +2,8 @@
 //!
 //! Rules of this room. Buffers are rented and given away to the kernel; a future that holds one is
 //! driven to its end, never dropped. Every wait has a deadline. No borrow lives across an await.
-//! What can be decided without a socket is decided in `exchange`. Read [`connection`] first.
+//! What can be decided without a socket is decided in `exchange`. Sockets, tasks and waits are those of
+//! [`net`]. Read [`connection`] first.
 
 pub mod accept;
 pub mod account;
@@ -13,9 +14,12 @@ pub mod connection;
 pub mod core;
 pub mod deadlines;
 pub mod driver;
+pub mod faults;
 pub mod fd;
 pub mod forward;
+pub mod hand;
 pub mod handshake;
+pub mod net;
 pub mod pace;
 pub mod panics;
 pub mod proxied;
@@ -26,10 +30,12 @@ pub mod respond;
 mod roll;
 pub mod session;
 pub mod shed;
-pub mod socket;
+#[cfg(test)]
+mod simulation;
 mod standing;
 pub mod stream;
 pub mod tunnel;
+pub mod turn;
 mod unbuffered;
 pub mod upstream;
 pub mod worker;

@@ -2,17 +2,32 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
-use super::deadlines::{Remote, Shut, Timer};
-use super::fd::{Descriptor, Peek};
+use super::deadlines::{Line, Remote, Shut, Timer};
+use super::net::{Descriptor, Peek, ReadHalf};
 use super::session::{Opened, SessionError};
-use super::socket::ReadHalf;
 use super::stream::{Cut, Security};
+use super::turn::{self, Turn};
 
 /// Answers that are faster than this need no look at the client.
 const WATCH_AFTER: Duration = Duration::from_millis(500);
+
+/// Receives on an idle connection before it is given up: a ticket or two, and no stream of them.
+const RECEIVES_IDLE_MAX: u32 = 4;
+
+/// What became of a connection while nothing was asked of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Idle {
+    /// It is open, and nothing was said.
+    Silent,
+    /// It has said something that nobody asked for.
+    Spoke,
+    /// It cannot be used any more.
+    Over,
+}
 
 /// The receiving half.
 pub struct Reader {
@@ -27,6 +42,7 @@ pub struct Reader {
     closed: bool,
     /// The connection's end was read.
     ended: bool,
+    turn: Turn,
 }
 
 /// How long to wait, and what is shut when that was too long.
@@ -44,7 +60,16 @@ impl Reader {
     /// Of a connection on which nothing was received yet.
     #[must_use]
     pub const fn new(half: ReadHalf, descriptor: Descriptor, timer: Timer) -> Self {
-        Self { half, descriptor, timer, cipher: None, plain: None, closed: false, ended: false }
+        Self {
+            half,
+            descriptor,
+            timer,
+            cipher: None,
+            plain: None,
+            closed: false,
+            ended: false,
+            turn: Turn::new(),
+        }
     }
 
     /// Was the connection's end read?
@@ -53,14 +78,66 @@ impl Reader {
         self.ended
     }
 
-    /// Is this pooled connection still open and silent?
+    /// Has the peer of this idle connection said anything, or left? What TLS has to say by itself is
+    /// heard, and is nothing.
+    pub async fn idle(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Idle {
+        match self.look(security, buffers) {
+            Some(idle) => idle,
+            // Boxed: it is rare, and would make every task larger.
+            None => Box::pin(self.hear(security, buffers)).await,
+        }
+    }
+
+    async fn hear(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Idle {
+        for _ in 0..RECEIVES_IDLE_MAX {
+            // There are bytes: nobody waits.
+            let wait = Wait { time: Duration::ZERO, shut: Shut::Both, idle: true };
+            if self.receive(true, buffers, wait).await.is_err() {
+                return Idle::Over;
+            }
+            if let Some(idle) = self.look(security, buffers) {
+                return idle;
+            }
+        }
+        Idle::Over
+    }
+
+    /// `None` if there are bytes that TLS may have said by itself.
+    fn look(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Option<Idle> {
+        match (self.leftover(security, buffers), self.descriptor.peek()) {
+            (Idle::Silent, Peek::Bytes) if security.borrow().session.is_tls() => None,
+            (Idle::Silent, Peek::Bytes) => Some(Idle::Spoke),
+            (Idle::Silent, Peek::Ended) => Some(Idle::Over),
+            (left, _) => Some(left),
+        }
+    }
+
+    /// The same of what was received already, behind a message.
+    pub fn leftover(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Idle {
+        let mut spoke = false;
+        if !self.is_drained() {
+            let take = |piece: &[u8]| {
+                spoke = !piece.is_empty();
+                piece.len()
+            };
+            match self.next_piece(security, buffers, take) {
+                Ok(_) if spoke => return Idle::Spoke,
+                Ok(Opened::More) if self.is_drained() => {}
+                // Half a record: nobody knows of what.
+                Ok(Opened::Data(()) | Opened::More | Opened::Closed) | Err(_) => return Idle::Over,
+            }
+        }
+        if self.closed { Idle::Over } else { Idle::Silent }
+    }
+
+    /// The connection, for others to shut.
     #[must_use]
-    pub fn is_fresh(&self) -> bool {
-        !self.closed && self.is_drained() && self.descriptor.peek() == Peek::Silent
+    pub const fn line(&self) -> Line {
+        self.timer.line(self.descriptor)
     }
 
     /// While nobody reads: if the peer leaves, `other` is shut (see [`Reader::watched_leave`]).
-    pub fn watch(&self, other: Descriptor) {
+    pub fn watch(&self, other: Line) {
         self.timer.arm(WATCH_AFTER, self.descriptor, Shut::IfLeft(other));
     }
 
@@ -91,10 +168,13 @@ impl Reader {
         drained(&self.plain) && drained(&self.cipher)
     }
 
-    /// Gives empty buffers back.
+    /// Gives empty buffers back, and keeps what is in others in as little memory as will do: a byte of
+    /// the next message must not hold what the last one's body needed.
     pub fn settle(&mut self, buffers: &Buffers) {
         for slot in [&mut self.cipher, &mut self.plain] {
-            if slot.as_ref().is_some_and(Buffer::is_empty) {
+            if let Some(buffer) = slot.take_if(|buffer| !buffer.is_empty()) {
+                *slot = Some(buffers.lessen(buffer));
+            } else {
                 buffers.settle(slot);
             }
         }
@@ -143,22 +223,31 @@ impl Reader {
 
     /// One receive; the timer runs already and there is room.
     async fn receive_armed(&mut self, tls: bool) -> Result<usize, Cut> {
+        if self.turn.take_over() {
+            turn::pass(self.timer.is_late()).await;
+        }
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         let Some(buffer) = slot.take() else { return Err(Cut::Ended) };
         if buffer.spare() == 0 {
             *slot = Some(buffer);
             return Err(Cut::Failed(io::ErrorKind::OutOfMemory));
         }
-        let (result, buffer) = self.half.receive(buffer).await;
+        let receiving = pin!(self.half.receive(buffer));
+        let (result, buffer) = self.turn.drive(receiving).await;
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         *slot = Some(buffer);
         match result {
             Ok(0) if self.timer.fired() => Err(Cut::TimedOut),
+            // The peer may have had more to say.
+            Ok(0) if self.timer.was_shut() => Err(Cut::Failed(io::ErrorKind::ConnectionAborted)),
             Ok(0) => {
                 self.ended = true;
                 Err(Cut::Ended)
             }
-            Ok(count) => Ok(count),
+            Ok(count) => {
+                self.turn.note(count);
+                Ok(count)
+            }
             Err(_) if self.timer.fired() => Err(Cut::TimedOut),
             Err(error) => Err(Cut::Failed(error.kind())),
         }

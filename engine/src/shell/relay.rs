@@ -17,6 +17,9 @@ use crate::exchange::flow::{Flow, FlowError};
 /// A body longer than this is worth large buffers.
 const LARGE_BYTES: usize = 16_384;
 
+/// How long the rest of a body may take that nobody wants any more.
+pub const DRAIN_TIME: Duration = Duration::from_secs(2);
+
 /// Bytes of a request body that we read only to throw them away before we give a connection up.
 const DRAIN_BYTES_MAX: usize = 256 * 1_024;
 
@@ -31,6 +34,8 @@ pub struct Times<'a> {
     pub paces: (Pace, Pace),
     /// Read only if a pace is demanded.
     pub clock: &'a Clock,
+    /// Set when nobody wants the rest any more.
+    pub over: Option<&'a Cell<bool>>,
 }
 
 impl Times<'_> {
@@ -94,6 +99,7 @@ pub async fn pump(
     gather: &mut Vec<u8>,
 ) -> Result<(), PumpError> {
     let mut moved = 0_usize;
+    let waiting = source.remote();
     let (mut pace, to) = times.paces;
     let mut sending = Sending { pace: to, sent: flow.data_bytes() };
     let (mut waited, mut seen) = (Duration::ZERO, flow.data_bytes());
@@ -113,12 +119,23 @@ pub async fn pump(
         let data = flow.data_bytes();
         pace.note(waited, data.saturating_sub(seen));
         seen = data;
+        if times.over.is_some_and(Cell::get) {
+            return Err(PumpError::Sink(Cut::Ended));
+        }
         let Some(time) = pace.next_wait(times.read.time) else {
             return Err(PumpError::Source(Cut::TimedOut));
         };
         let receive = times.measure(pace, source.receive(Wait { time, ..times.read }));
         let received = if sink.has_output() {
-            let (received, flushed) = monoio::join!(receive, sending.flush(sink, data, &times));
+            let flush = async {
+                let flushed = sending.flush(sink, data, &times).await;
+                if flushed.is_err() {
+                    // The sender may have nothing more to say for long.
+                    waiting.hasten(DRAIN_TIME);
+                }
+                flushed
+            };
+            let (received, flushed) = monoio::join!(receive, flush);
             flushed?;
             received
         } else {
@@ -204,29 +221,40 @@ async fn end(
     sink.flush(times.write).await.map_err(PumpError::Sink)
 }
 
-/// Reads the rest of a body that nobody wants, for `time` at most and up to a bound; `flow` tells
-/// whether that was all.
-pub async fn drain(source: &mut Source<'_>, flow: &mut Flow<'_>, clock: &Clock, time: Duration) {
+/// Reads the rest of a body that nobody wants, for a while and up to a bound; `flow` tells whether
+/// that was all.
+///
+/// # Errors
+/// The body is broken: what follows it belongs to nobody.
+pub async fn drain(
+    source: &mut Source<'_>,
+    flow: &mut Flow<'_>,
+    clock: &Clock,
+) -> Result<(), PumpError> {
     let started = clock.elapsed();
     let drained = Cell::new(0_usize);
     while !flow.is_done() && drained.get() < DRAIN_BYTES_MAX {
-        let broken = Cell::new(false);
+        let broken = Cell::new(None);
         let opened = source.next_piece(|input| match flow.step(input) {
             Ok(piece) => {
                 drained.set(drained.get() + piece.consumed);
                 piece.consumed
             }
-            Err(_) => {
-                broken.set(true);
+            Err(error) => {
+                broken.set(Some(error));
                 input.len()
             }
         });
-        let left = time.saturating_sub(clock.elapsed().saturating_sub(started));
+        if let Some(error) = broken.get() {
+            return Err(PumpError::Flow(error));
+        }
+        let left = DRAIN_TIME.saturating_sub(clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Read, idle: false };
         match opened {
-            Ok(Opened::Data(())) if !broken.get() => {}
+            Ok(Opened::Data(())) => {}
             Ok(Opened::More) if source.receive(wait).await.is_ok() => {}
-            _ => return,
+            _ => break,
         }
     }
+    Ok(())
 }

@@ -43,6 +43,8 @@ pub struct Answering<'a> {
     pub takes_trailers: bool,
     /// Its expectation was passed on; has its whole body come?
     pub uploaded: Option<&'a Cell<bool>>,
+    /// Is a body still on its way up? Before that has come, no answer is late.
+    pub uploading: &'a Cell<bool>,
     /// How long the upstream may take for its next bytes.
     pub read_timeout: Duration,
     /// The header that holds the request's id, and the id.
@@ -72,6 +74,8 @@ pub struct Progress {
     pub sent_bytes: u64,
     /// Bytes of body data.
     pub body_bytes: u64,
+    /// Bytes that came from the upstream, heads and framing included.
+    pub received_bytes: u64,
 }
 
 /// Why a response did not get through.
@@ -98,7 +102,8 @@ pub async fn respond(
     let mut interims = 0;
     let mut continued = false;
     let delivery = loop {
-        let len = read_head(answering, upstream, memory).await?;
+        let len = read_head(answering, upstream, memory, interims > 0).await?;
+        progress.received_bytes += bytes(len);
         memory.out.clear();
         let step = answering.core.clock.with_now(|now| {
             let asked = Asked {
@@ -167,15 +172,16 @@ const fn bad_response(fault: Fault) -> RespondError {
     RespondError::Upstream(Failure::BadResponse, Refusal::BadResponse(fault))
 }
 
-/// Reads until a whole head is there and parses it; its length.
+/// Reads until a whole head is there and parses it; its length. Behind another head, there is no
+/// second try: the client may have seen that one.
 async fn read_head(
     answering: &Answering<'_>,
     upstream: &mut Source<'_>,
     memory: &mut Memory<'_>,
+    begun: bool,
 ) -> Result<usize, RespondError> {
     let limits = answering.plan.head_limits();
     let bad = |error| bad_response(Fault::Wire(error));
-    let wait = Wait { time: answering.read_timeout, shut: Shut::Both, idle: false };
     let mut scan = HeadScan::default();
     loop {
         let buf = upstream.plain();
@@ -183,7 +189,10 @@ async fn read_head(
             parse_response(buf, len, limits, memory.head).map_err(bad)?;
             return Ok(len);
         }
-        let partial = !buf.is_empty();
+        let partial = begun || !buf.is_empty();
+        let uploading = answering.uploading.get();
+        let time = if uploading { Duration::MAX } else { answering.read_timeout };
+        let wait = Wait { time, shut: Shut::Both, idle: false };
         upstream.read_plain(wait).await.map_err(|cut| match cut {
             Cut::TimedOut => RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout),
             _ if partial => bad_response(Fault::HeadCutOff),
@@ -224,14 +233,16 @@ async fn deliver(
             let pacing = &answering.plan.http.pacing;
             let pace = Pace::new(pacing.send_min_rate, pacing.grace);
             let clock = &answering.core.clock;
-            let times = Times { read, write: write_timeout, paces: (Pace::free(), pace), clock };
-            let before = flow.data_bytes();
+            let paces = (Pace::free(), pace);
+            let times = Times { read, write: write_timeout, paces, clock, over: None };
+            let before = flow.bytes_out();
             let pumped = pump(upstream, client, &mut flow, times, memory.gather).await;
-            progress.sent_bytes += flow.data_bytes() - before;
+            progress.sent_bytes += flow.bytes_out().saturating_sub(before);
             pumped
         }
     };
     progress.body_bytes = flow.data_bytes();
+    progress.received_bytes += flow.bytes_in();
     debug_assert!(head_bytes > 0);
     result.map_err(|error| match error {
         PumpError::Sink(cut) => RespondError::Client(cut),

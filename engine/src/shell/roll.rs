@@ -18,8 +18,8 @@ use hashbrown::HashMap;
 
 use super::core::{Core, Live, LogCause};
 use super::deadlines::Remote;
-use super::fd::Descriptor;
 use super::handshake::{Place, rejudge};
+use super::net::Descriptor;
 use crate::exchange::permit::check_client;
 use crate::exchange::{ConnectionView, Refusal};
 use crate::identity::{ClientIdentity, ClientPolicy};
@@ -320,7 +320,7 @@ impl Entry {
             OnRevoke::Close => self.wait.end_idle(),
             OnRevoke::Cut => {
                 self.descriptor.reset();
-                self.descriptor.shut_both();
+                self.wait.shut_both(self.descriptor);
             }
         }
         flag.replace(Some(refusal)).is_none()

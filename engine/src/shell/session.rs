@@ -38,7 +38,7 @@ pub enum Session {
 }
 
 /// What a session has to say, and what it has to remember of what it heard.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Said {
     /// Protocol bytes waiting for the next send: flights, tickets, alerts.
     pub pending: Vec<u8>,
@@ -52,6 +52,17 @@ pub struct Said {
     pub(super) unread: Vec<u8>,
     /// The session has failed; only what is pending may still be sent.
     pub(super) failed: bool,
+}
+
+/// Lengths only.
+impl std::fmt::Debug for Said {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Said")
+            .field("pending", &self.pending.len())
+            .field("unread", &self.unread.len())
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Said {

@@ -10,11 +10,10 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use monoio::net::TcpListener;
 use rustix::net::{SendFlags, send};
 
 use super::core::{Core, LogCause};
-use super::fd::Descriptor;
+use super::net::{Descriptor, TcpListener};
 use crate::report::Counter;
 
 /// Client connections ended in one go.

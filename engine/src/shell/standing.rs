@@ -20,6 +20,29 @@ pub(super) struct Standing {
     block: Vec<u8>,
 }
 
+/// By which authorities of its own a request goes, seen apart from the rest of its client.
+pub(super) struct Acting<'a> {
+    /// As [`Client::standings`].
+    pub(super) standings: &'a mut Vec<Standing>,
+    /// As [`Client::acting`].
+    pub(super) at: &'a mut Option<usize>,
+}
+
+impl Acting<'_> {
+    /// Who the client is by them.
+    pub(super) fn identity(&self) -> Option<&ClientIdentity> {
+        self.at.and_then(|at| self.standings.get(at)).map(|standing| &*standing.identity)
+    }
+
+    /// By these alone, as the generation counts them. No further request has them rendered.
+    pub(super) fn set(&mut self, standing: Option<(TrustId, Rc<ClientIdentity>)>) {
+        self.standings.clear();
+        let made = |(trust, identity)| Standing { trust, identity, block: Vec::new() };
+        self.standings.extend(standing.map(made));
+        *self.at = Some(0).filter(|_| !self.standings.is_empty());
+    }
+}
+
 impl Client {
     /// Who the current request's client is.
     #[must_use]
@@ -63,12 +86,6 @@ impl Client {
     pub fn forget_standings(&mut self) {
         self.acting = None;
         self.standings.clear();
-    }
-
-    /// The same, to keep.
-    pub(super) fn acting(&self) -> Option<Rc<ClientIdentity>> {
-        let standing = self.acting.and_then(|at| self.standings.get(at))?;
-        Some(Rc::clone(&standing.identity))
     }
 
     fn judge(&mut self, trust: TrustId) -> usize {

@@ -10,20 +10,17 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use monoio::net::{TcpStream, UnixStream};
-
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX};
 use super::deadlines::{Deadlines, Remote};
-use super::fd::Descriptor;
-use super::reader::{Reader, Wait};
+use super::net::{self, Descriptor, ReadHalf, TcpStream, UnixStream, WriteHalf};
+use super::reader::{Idle, Reader, Wait};
 use super::session::{Opened, Said, Session, SessionError};
-use super::socket::{self, ReadHalf, WriteHalf};
 use super::writer::Writer;
 
 /// Why a connection cannot be used any further.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cut {
-    /// The peer ended it.
+    /// The peer ended it; never said of a connection that we have shut ourselves.
     Ended,
     /// The kernel said so.
     Failed(io::ErrorKind),
@@ -68,7 +65,7 @@ impl Stream {
     ) -> io::Result<Self> {
         let descriptor = Descriptor::of(&stream);
         descriptor.tcp_options()?;
-        Ok(Self::new(socket::tcp(stream), descriptor, session, (deadlines, buffers)))
+        Ok(Self::new(net::tcp(stream), descriptor, session, (deadlines, buffers)))
     }
 
     /// A connection that a listener accepted. It has the listener's options already.
@@ -82,7 +79,7 @@ impl Stream {
     ) -> io::Result<Self> {
         let descriptor = Descriptor::of(&stream);
         descriptor.close_on_exec()?;
-        Ok(Self::new(socket::tcp(stream), descriptor, Session::Plain, (deadlines, buffers)))
+        Ok(Self::new(net::tcp(stream), descriptor, Session::Plain, (deadlines, buffers)))
     }
 
     /// Over a Unix socket.
@@ -94,7 +91,7 @@ impl Stream {
         buffers: &Rc<Buffers>,
     ) -> Self {
         let descriptor = Descriptor::of(&stream);
-        Self::new(socket::unix(stream), descriptor, session, (deadlines, buffers))
+        Self::new(net::unix(stream), descriptor, session, (deadlines, buffers))
     }
 
     fn new(
@@ -103,9 +100,11 @@ impl Stream {
         session: Session,
         (deadlines, buffers): (&Deadlines, &Rc<Buffers>),
     ) -> Self {
+        let reading = deadlines.timer();
+        let writing = deadlines.companion(&reading);
         Self {
-            reader: Reader::new(read, descriptor, deadlines.timer()),
-            writer: Writer::new(write, descriptor, deadlines.timer()),
+            reader: Reader::new(read, descriptor, reading),
+            writer: Writer::new(write, descriptor, writing),
             security: RefCell::new(Security { session, said: Said::default() }),
             buffers: Rc::clone(buffers),
             descriptor,
@@ -138,10 +137,14 @@ impl Stream {
         self.descriptor
     }
 
-    /// Is this pooled connection still open and silent?
-    #[must_use]
-    pub fn is_fresh(&self) -> bool {
-        self.reader.is_fresh()
+    /// As [`Reader::idle`].
+    pub async fn idle(&mut self) -> Idle {
+        self.reader.idle(&self.security, &self.buffers).await
+    }
+
+    /// As [`Reader::leftover`].
+    pub fn leftover(&mut self) -> Idle {
+        self.reader.leftover(&self.security, &self.buffers)
     }
 
     /// Its session, between two uses.
@@ -262,6 +265,12 @@ impl Source<'_> {
         if let Some(plain) = &mut self.reader.plain {
             plain.consume(count);
         }
+    }
+
+    /// A way to shorten its wait from outside.
+    #[must_use]
+    pub fn remote(&self) -> Remote {
+        self.reader.remote()
     }
 
     /// Is there nothing that was received and not consumed, in any form?

@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use super::buffers::Size;
 use super::client::Client;
-use super::core::{Core, LogCause, Work};
+use super::core::{Core, Live, LogCause, Work};
 use super::deadlines::{Remote, Shut};
-use super::fd::{Descriptor, Peek};
-use super::handshake::Standing;
+use super::handshake::{Place, Standing};
+use super::net::{self, Descriptor, Peek};
 use super::reader::Wait;
 use super::roll::Seat;
 use super::session::Opened;
-use super::standing::by_trust;
+use super::standing::{Acting, by_trust};
 use super::stream::{Cut, Sink, Source};
 use super::upstream::Lease;
 use crate::exchange::fault::Fault;
@@ -28,7 +28,8 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch, admit, permit};
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::facts::{ConnectionFacts, SessionFacts};
-use crate::plan::{Facts, Marks};
+use crate::plan::upstream::TIMEOUT_DEFAULT;
+use crate::plan::{Facts, ListenerId, Marks, ServerId};
 use crate::report::Counter;
 
 /// How often a tunnel looks whether it may live on.
@@ -67,14 +68,25 @@ struct Way {
     bytes: Cell<u64>,
 }
 
+/// Where a tunnel's connection stands. It follows every generation: what a tunnel keeps of one would
+/// keep all of that alive, for as long as the tunnel is open.
+struct Home<'a> {
+    live: &'a mut Rc<Live>,
+    listener: &'a mut ListenerId,
+    server: &'a mut Option<ServerId>,
+    identity: &'a mut Option<Rc<ClientIdentity>>,
+    /// Who it is by the authorities of its route, where that has its own.
+    acting: Acting<'a>,
+    /// Route, upstream and node, as the generation counts them.
+    outcome: &'a mut Outcome,
+}
+
 /// By what a tunnel is judged again.
 struct Judged<'a> {
     core: &'a Core,
     /// The server name of its connection; empty for none.
     name: &'a str,
-    standing: Standing,
-    /// Who it is by the authorities of its route, where that has its own.
-    acting: Option<Rc<ClientIdentity>>,
+    home: Home<'a>,
     /// What conditions may read beside the request.
     facts: (&'a ConnectionFacts, Option<&'a SessionFacts>, &'a Marks),
     /// Its place on the roll, which may know of a reason to end before we do.
@@ -145,11 +157,12 @@ pub async fn run(
 ) {
     let core = Rc::clone(&client.core);
     let _open = Open::new(&core);
-    let live = Rc::clone(&client.live);
-    let plan = &live.generation.plan;
-    let timeout = outcome
-        .route
-        .map_or(crate::plan::upstream::TIMEOUT_DEFAULT, |route| plan.route(route).timeout);
+    // Copied: nothing here may hold on to the generation.
+    let (timeout, send_timeout) = {
+        let plan = &client.live.generation.plan;
+        let timeout = outcome.route.map(|route| plan.route(route).timeout);
+        (timeout.unwrap_or(TIMEOUT_DEFAULT), plan.http.send_timeout)
+    };
     let (client_end, upstream_end) = (client.stream.descriptor(), lease.stream.descriptor());
     let shared = Shared {
         core: &core,
@@ -169,21 +182,24 @@ pub async fn run(
     let down = Way {
         from: upstream_end,
         other: client.stream.read_remote(),
-        write: plan.http.send_timeout,
+        write: send_timeout,
         source_lost: BROKEN,
         sink_lost: Ended::ClientLeft,
         counter: Counter::UpstreamBytesIn,
         bytes: Cell::new(0),
     };
-    let (standing, acting) = (Standing::of(client), client.acting());
     {
-        let name = client.session.as_ref().map_or("", |session| session.server_name.as_str());
-        let seat = client.seat.as_ref();
-        let (mut from_client, mut to_client) = client.stream.split();
+        let Client { stream, live, listener, server, identity, facts, session, seat, .. } = client;
+        let Client { standings, acting, .. } = client;
+        let acting = Acting { standings, at: acting };
+        let home = Home { live, listener, server, identity, acting, outcome: &mut *outcome };
+        let (session, seat) = (session.as_ref(), seat.as_ref());
+        let name = session.map_or("", |session| session.server_name.as_str());
+        let (mut from_client, mut to_client) = stream.split();
         let (mut from_upstream, mut to_upstream) = lease.stream.split();
-        let facts = (&client.facts, client.session.as_ref(), &work.marks);
+        let facts = (&*facts, session, &work.marks);
         let scratch = &mut work.request;
-        let judged = Judged { core: &core, name, standing, acting, facts, seat, head, scratch };
+        let judged = Judged { core: &core, name, home, facts, seat, head, scratch };
         let both = async {
             monoio::join!(
                 carry(&shared, &mut from_client, &mut to_upstream, &up),
@@ -313,11 +329,35 @@ async fn pass_end_on(shared: &Shared<'_>, sink: &mut Sink<'_>, way: &Way) {
     }
 }
 
+impl Home<'_> {
+    /// Moves to the newest generation, and lets go of the one before.
+    fn follow(&mut self, core: &Core, name: &str) -> Result<Place, Refusal> {
+        let before = Standing {
+            live: Rc::clone(self.live),
+            place: Place { listener: *self.listener, server: *self.server },
+            identity: self.identity.clone(),
+        };
+        let Standing { live, place, identity } = before.follow(core, name)?;
+        if !Rc::ptr_eq(&live, self.live) {
+            // Another generation counts them otherwise; where it went is kept in words.
+            self.outcome.route = None;
+            self.outcome.upstream = None;
+            self.outcome.node = None;
+        }
+        *self.live = live;
+        *self.listener = place.listener;
+        *self.server = place.server;
+        *self.identity = identity;
+        self.acting.set(None);
+        Ok(place)
+    }
+}
+
 impl Judged<'_> {
     /// Looks again and again, until there is a reason to end.
     async fn last(mut self) -> Ended {
         loop {
-            monoio::time::sleep(LOOK_TIME).await;
+            net::sleep(LOOK_TIME).await;
             if self.core.stopping.get() {
                 return Ended::Stopped;
             }
@@ -333,16 +373,17 @@ impl Judged<'_> {
             return Err(refusal);
         }
         let now = self.core.clock.unix_seconds();
-        let expired = [&self.standing.identity, &self.acting].into_iter().flatten();
+        let expired = [self.home.identity.as_deref(), self.home.acting.identity()];
         let expired = expired
+            .into_iter()
+            .flatten()
             .filter(|identity| identity.verdict == Verdict::Success)
             .any(|identity| identity.has_ended(now));
-        if self.core.is_current(&self.standing.live) && !expired {
+        if self.core.is_current(self.home.live) && !expired {
             return Ok(());
         }
-        self.standing = self.standing.follow(self.core, self.name)?;
-        let Standing { live, place, identity } = &self.standing;
-        let (place, identity) = (*place, identity.as_ref());
+        let place = self.home.follow(self.core, self.name)?;
+        let (live, identity) = (&*self.home.live, self.home.identity.as_ref());
         let plan = &live.generation.plan;
         if let (Some(seat), Some(identity)) = (self.seat, identity) {
             seat.follow(live, place, identity);
@@ -368,9 +409,11 @@ impl Judged<'_> {
             };
             admit(plan, &view, self.head, self.scratch)
         })?;
+        self.home.outcome.route = Some(admission.route);
         let trust = plan.route(admission.route).access.trust().filter(|_| place.server.is_some());
-        self.acting = trust.map(|trust| by_trust(live, (place.server, client), trust, now));
-        permit(plan, &admission, self.acting.as_deref().or(client), now)?;
+        let acting = trust.map(|trust| (trust, by_trust(live, (place.server, client), trust, now)));
+        self.home.acting.set(acting);
+        permit(plan, &admission, self.home.acting.identity().or(client), now)?;
         if admission.upgrade { Ok(()) } else { Err(Refusal::RouteNotFound) }
     }
 }

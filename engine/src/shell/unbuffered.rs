@@ -8,12 +8,14 @@ use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 
-use super::buffers::Buffer;
+use super::buffers::{Buffer, RECORD_BYTES_MAX};
 use super::session::{Opened, Progress, Said, SessionError, flush_pending};
 
 /// Both of rustls's unbuffered connections, as one.
 pub(super) trait Endpoint {
     type Data;
+    /// Bytes of records that rustls may hold on to once the handshake is over.
+    const HELD_BYTES_MAX: usize;
     fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
     fn handshaking(&self) -> bool;
     /// Is there something encoded that nobody has taken yet?
@@ -22,6 +24,8 @@ pub(super) trait Endpoint {
 
 impl Endpoint for UnbufferedServerConnection {
     type Data = ServerConnectionData;
+    // Clients have hardly anything to say then.
+    const HELD_BYTES_MAX: usize = RECORD_BYTES_MAX;
 
     fn process<'c, 'i>(
         &'c mut self,
@@ -41,6 +45,8 @@ impl Endpoint for UnbufferedServerConnection {
 
 impl Endpoint for UnbufferedClientConnection {
     type Data = ClientConnectionData;
+    // A ticket may be 2^16 bytes long.
+    const HELD_BYTES_MAX: usize = 5 * RECORD_BYTES_MAX;
 
     fn process<'c, 'i>(
         &'c mut self,
@@ -170,6 +176,11 @@ pub(super) fn open<C: Endpoint, R>(
         };
         window.discard(discard, input, said);
         match found {
+            // No message of a handshake that is over is as long: memory would be held for nothing.
+            _ if said.held > C::HELD_BYTES_MAX => {
+                said.failed = true;
+                return Err(SessionError::Closed);
+            }
             None => {}
             Some(Err(error)) => {
                 fail(connection, input, said);

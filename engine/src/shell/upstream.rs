@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::NodeAddress;
-use monoio::net::{TcpStream, UnixStream};
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 
 use super::core::{Core, Live};
 use super::deadlines::Shut;
-use super::fd::Peek;
 use super::handshake::{GOODBYE_TIME, drive};
-use super::reader::Wait;
+use super::net::{self, Peek, TcpStream, UnixStream};
+use super::reader::{self, Wait};
 use super::session::{Session, SessionError};
 use super::shed;
 use super::stream::{Cut, Stream};
@@ -91,7 +90,7 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
     let key = core.pool.borrow_mut().key(&identity);
     if !wanted.fresh
         && wanted.proxy_header.is_empty()
-        && let Some(lease) = from_pool(core, key)
+        && let Some(lease) = from_pool(core, key).await
     {
         core.count(Counter::UpstreamReuses);
         return Ok(lease);
@@ -109,14 +108,14 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
 }
 
 /// The newest idle connection that is still open and silent.
-fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
+async fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
     loop {
-        let Idle { connection: stream, requests } = core.pool.borrow_mut().take(key)?;
-        if stream.is_fresh() {
-            return Some(Lease { stream, key, requests, reused: true });
-        }
-        if stream.descriptor().peek() == Peek::Bytes {
-            core.count(Counter::UpstreamUnasked);
+        let taken = core.pool.borrow_mut().take(key)?;
+        let Idle { connection: mut stream, requests } = taken;
+        match stream.idle().await {
+            reader::Idle::Silent => return Some(Lease { stream, key, requests, reused: true }),
+            reader::Idle::Spoke => core.count(Counter::UpstreamUnasked),
+            reader::Idle::Over => {}
         }
     }
 }
@@ -147,12 +146,12 @@ async fn connect(
     // Dropping a connect that took too long closes its descriptor; nothing else is lost.
     let mut stream = match address {
         Address::Ip(address) => {
-            let connected = monoio::time::timeout(wanted.timeout, TcpStream::connect_addr(address));
+            let connected = net::timeout(wanted.timeout, TcpStream::connect_addr(address));
             let stream = connected.await.map_err(|_| ConnectError::TimedOut)?.map_err(failed)?;
             Stream::tcp(stream, session, &core.deadlines, &core.buffers).map_err(failed)?
         }
         Address::Unix(path) => {
-            let connected = monoio::time::timeout(wanted.timeout, UnixStream::connect(path));
+            let connected = net::timeout(wanted.timeout, UnixStream::connect(path));
             let stream = connected.await.map_err(|_| ConnectError::TimedOut)?.map_err(failed)?;
             Stream::unix(stream, session, &core.deadlines, &core.buffers)
         }
@@ -253,7 +252,6 @@ fn describe(error: &ConnectError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
     use std::rc::Rc;
 
     use super::*;
@@ -262,16 +260,12 @@ mod tests {
 
     #[test]
     fn who_speaks_before_being_asked_is_noticed() {
-        let mut runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().build().unwrap();
-        runtime.block_on(async {
-            let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-            ours.set_nonblocking(true).unwrap();
-            let ours = UnixStream::from_std(ours).unwrap();
-            let buffers = Rc::new(Buffers::default());
-            let mut stream = Stream::unix(ours, Session::Plain, &Deadlines::default(), &buffers);
-            assert!(!spoke_first(&mut stream));
-            theirs.write_all(b"220 ready").unwrap();
-            assert!(spoke_first(&mut stream));
-        });
+        let (ours, theirs) = UnixStream::pair();
+        let buffers = Rc::new(Buffers::default());
+        let mut stream = Stream::unix(ours, Session::Plain, &Deadlines::default(), &buffers);
+        assert!(!spoke_first(&mut stream));
+        let (_reading, mut writing) = net::unix(theirs);
+        writing.send_at_once(b"220 ready");
+        assert!(spoke_first(&mut stream));
     }
 }

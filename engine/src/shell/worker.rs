@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::IoDriver;
-use monoio::io::Canceller;
 
 use super::accept::{self, Accepting};
 use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::TICK;
 use super::driver;
+use super::net::{self, Canceller, TcpListener};
 use crate::report::{Blips, Counter, LogProducer};
 use crate::setup::clients::Clients;
 use crate::setup::{CoreLink, Driver, Handover, News, OpenListener, Phase, Seen};
@@ -117,16 +117,13 @@ impl Worker {
     async fn rounds(&mut self) {
         let mut ticks = 0_u32;
         loop {
-            self.rest().await;
+            rest(&self.core).await;
             ticks = ticks.wrapping_add(1);
             if ticks.is_multiple_of(TRIM_TICKS) {
                 self.core.trim();
             }
             let core = &self.core;
-            core.clock.refresh();
-            core.deadlines.tick();
-            let now_ms = u64::try_from(core.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-            core.pool.borrow_mut().expire(now_ms, drop);
+            core.tick();
             core.link.beat();
             core.link.set_connections(u64::from(core.open.get()));
             self.measure();
@@ -158,20 +155,6 @@ impl Worker {
                     }
                     self.stop_ticks -= 1;
                 }
-            }
-        }
-    }
-
-    /// Waits for the next tick. A new generation is held against the connected clients meanwhile.
-    async fn rest(&self) {
-        let core = &self.core;
-        let end = core.clock.elapsed() + TICK;
-        loop {
-            let gap = core.roll.slice(core);
-            let left = end.saturating_sub(core.clock.elapsed());
-            monoio::time::sleep(gap.unwrap_or(left).min(left)).await;
-            if gap.is_none_or(|gap| gap >= left) {
-                return;
             }
         }
     }
@@ -240,7 +223,7 @@ impl Worker {
         let socket = open.socket.try_clone()?;
         // io_uring answers EAGAIN at once on a non-blocking socket; epoll needs one.
         socket.set_nonblocking(self.driver == Driver::Epoll)?;
-        let socket = monoio::net::TcpListener::from_std(socket)?;
+        let socket = TcpListener::from_std(socket)?;
         let state = Rc::new(Accepting {
             listener: Cell::new(open.listener),
             connections_max: self.connections_max,
@@ -250,7 +233,7 @@ impl Worker {
         let canceller = Canceller::new();
         let task =
             accept::run(Rc::clone(&self.core), socket, Rc::clone(&state), canceller.handle());
-        monoio::spawn(task);
+        net::spawn(task);
         Ok(Running { state, canceller })
     }
 
@@ -287,6 +270,19 @@ impl Worker {
         self.busy = busy;
         let more = u64::try_from(more).unwrap_or(u64::MAX);
         self.core.counters().add(Counter::BusyNanoseconds, more);
+    }
+}
+
+/// Waits for the next tick. A new generation is held against the connected clients meanwhile.
+pub(super) async fn rest(core: &Core) {
+    let end = core.clock.elapsed() + TICK;
+    loop {
+        let gap = core.roll.slice(core);
+        let left = end.saturating_sub(core.clock.elapsed());
+        net::sleep(gap.unwrap_or(left).min(left)).await;
+        if gap.is_none_or(|gap| gap >= left) {
+            return;
+        }
     }
 }
 

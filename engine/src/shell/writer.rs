@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
 use super::deadlines::{Shut, Timer};
-use super::fd::Descriptor;
+use super::net::{Descriptor, WriteHalf};
 use super::session::{RECORD_OVERHEAD_MAX, flush_pending};
-use super::socket::WriteHalf;
 use super::stream::{Cut, Security};
 
 /// The sending half.

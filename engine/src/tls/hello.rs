@@ -18,8 +18,6 @@ const CLIENT_HELLO: u8 = 1;
 pub struct Hello {
     /// The server name, lower case, without a trailing dot.
     pub sni: Option<String>,
-    /// It offers protocols, and `http/1.1` is not among them.
-    pub alpn_h2_only: bool,
     /// Its cipher suites.
     pub ciphers: Vec<u16>,
     /// Its groups.
@@ -58,8 +56,6 @@ impl HelloError {
 
 /// The alert for a server name that nobody answers for.
 pub const UNRECOGNIZED_NAME: u8 = 112;
-/// The alert for a client that does not speak `http/1.1`.
-pub const NO_APPLICATION_PROTOCOL: u8 = 120;
 
 /// A fatal alert as a plaintext record.
 #[must_use]
@@ -209,7 +205,7 @@ fn client_hello(body: &[u8]) -> Result<Hello, HelloError> {
         match slot {
             0 => hello.sni = server_name(content)?,
             1 => hello.curves = shorts(whole_vector16(content)?)?,
-            _ => hello.alpn_h2_only = !offers_http11(whole_vector16(content)?)?,
+            _ => check_protocols(whole_vector16(content)?)?,
         }
     }
     Ok(hello)
@@ -229,17 +225,15 @@ fn shorts(bytes: &[u8]) -> Result<Vec<u16>, HelloError> {
     Ok(pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect())
 }
 
-fn offers_http11(list: &[u8]) -> Result<bool, HelloError> {
+/// A list of names. rustls chooses among them, and refuses who does not offer `http/1.1`.
+fn check_protocols(list: &[u8]) -> Result<(), HelloError> {
     let mut list = Cursor(list);
-    let mut found = false;
     while !list.0.is_empty() {
-        let name = list.vector8()?;
-        if name.is_empty() {
+        if list.vector8()?.is_empty() {
             return Err(HelloError::Malformed);
         }
-        found |= name == b"http/1.1";
     }
-    Ok(found)
+    Ok(())
 }
 
 /// As rustls reads it: one host name; an address in its place counts as none.

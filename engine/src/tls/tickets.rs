@@ -17,6 +17,8 @@ use super::sessions::SessionCache;
 
 /// Seconds: a secret is used for so long, and so long a ticket lives.
 const TERM: i64 = 3600;
+/// Seconds that two clocks may be apart: those of the cores, or of machines that share secrets.
+const SKEW: i64 = 60;
 pub(super) const NAME_LEN: usize = 16;
 const EXPIRY_LEN: usize = 8;
 
@@ -90,7 +92,8 @@ impl TicketKeys {
 
     fn rotate(&self, secrets: &mut Secrets, now: i64) -> Option<()> {
         let age = |secret: &Option<Secret>| secret.as_ref().map(|secret| now - secret.born);
-        if age(&secrets.current).is_some_and(|age| age < TERM) {
+        // One from the future was made by a clock that has been set back since: who knows how old it is.
+        if age(&secrets.current).is_some_and(|age| (-SKEW..TERM).contains(&age)) {
             return Some(());
         }
         let mut fresh = Secret { name: [0; NAME_LEN], bytes: [0; 32], born: now };
@@ -98,7 +101,7 @@ impl TicketKeys {
         self.random.fill(&mut fresh.bytes).ok()?;
         let last = secrets.current.replace(fresh);
         // Nothing sealed with an older one can still be alive.
-        secrets.previous = last.filter(|last| now - last.born < 2 * TERM);
+        secrets.previous = last.filter(|last| (-SKEW..2 * TERM).contains(&(now - last.born)));
         Some(())
     }
 
@@ -198,8 +201,9 @@ impl ProducesTickets for PolicyTicketer {
         let (end, rest) = opened.split_first_chunk::<EXPIRY_LEN>()?;
         let (leaf_end, plain) = rest.split_first_chunk::<EXPIRY_LEN>()?;
         let leaf_end = i64::from_be_bytes(*leaf_end);
+        // None of ours lives longer; one that would was made by a clock that has been set back since.
         let end = i64::from_be_bytes(*end);
-        if now >= end {
+        if now >= end || end > now.saturating_add(TERM + SKEW) {
             return None;
         }
         if leaf_end != i64::MAX {
@@ -274,6 +278,27 @@ mod tests {
             ticketer.encrypt(b"x")
         });
         assert!(over.is_none());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_lets_nothing_live_longer() {
+        let keys = Arc::new(TicketKeys::new());
+        let ticketer = PolicyTicketer::new(Arc::clone(&keys), Arc::new([]), [0; 32]);
+        let later = NOW + 30 * TERM;
+        let future = at(later, || ticketer.encrypt(b"x")).unwrap();
+        let name = keys.current(later).unwrap().name;
+        assert!(at(NOW, || ticketer.decrypt(&future)).is_none());
+        // The secret that was made then is not used for thirty hours.
+        let ticket = at(NOW, || ticketer.encrypt(b"y")).unwrap();
+        assert_ne!(keys.current(NOW).unwrap().name, name);
+        assert!(at(NOW, || ticketer.decrypt(&ticket)).is_some());
+        assert!(at(NOW + TERM, || ticketer.decrypt(&ticket)).is_none());
+        // Secrets from files have no age, but their tickets have.
+        let secret = Secret { name: [1; NAME_LEN], bytes: [1; 32], born: 0 };
+        let files = PolicyTicketer::new(keys, Arc::new([secret]), [0; 32]);
+        let ticket = at(NOW + SKEW, || files.encrypt(b"z")).unwrap();
+        assert!(at(NOW, || files.decrypt(&ticket)).is_some());
+        assert!(at(NOW - 1, || files.decrypt(&ticket)).is_none());
     }
 
     #[test]

@@ -41,10 +41,8 @@ pub(crate) fn by_rustls(flight: &[u8]) -> Option<Hello> {
             Err(_) => return None,
             Ok(Some(accepted)) => {
                 let hello = accepted.client_hello();
-                let alpn: Option<Vec<&[u8]>> = hello.alpn().map(Iterator::collect);
                 return Some(Hello {
                     sni: hello.server_name().map(hello::normal_name),
-                    alpn_h2_only: alpn.is_some_and(|list| !list.contains(&&b"http/1.1"[..])),
                     ciphers: hello.cipher_suites().iter().map(|suite| (*suite).into()).collect(),
                     curves: hello
                         .named_groups()

@@ -203,7 +203,8 @@ on_both_drivers! {
         let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
         let claims = "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\
                       X-Forwarded-Port: 443\r\nX-Real-IP: 203.0.113.9\r\nForwarded: for=evil\r\n\
-                      X_Forwarded_Proto: https\r\n";
+                      X_Forwarded_Proto: https\r\nX.Forwarded.For: 9.9.9.9\r\n\
+                      x~forwarded~host: evil\r\n";
         for trusted in [false, true] {
             let peers = if trusted { "127.0.0.0/8" } else { "192.0.2.0/24" };
             let http = format!("trusted_addresses = [\"{peers}\"]\nunderscores_in_headers = true");

@@ -161,7 +161,7 @@ on_both_drivers! {
         other.send(b"GET / HTTP/1.1\r\nHost: x\r\nX-Half: ").expect("a connection");
         // Fills the holes below, so that the number that is freed is one that may be used.
         let mut filling = Vec::new();
-        let dense = poll(PATIENCE, || {
+        let dense = poll(PATIENCE * 4, || {
             let before = descriptors(&gateway);
             // Holes open late: whoever asked whether the gateway is up has yet to be let go.
             let settled = || poll(Duration::from_millis(300), || {

@@ -99,7 +99,7 @@ fn socket(port: u16) -> TcpStream {
 }
 
 /// Lets the other side get what was sent so far.
-fn pause(millis: u64) {
+pub(crate) fn pause(millis: u64) {
     let end = now() + Duration::from_millis(millis);
     while let Some(left) = end.checked_duration_since(now()).filter(|left| !left.is_zero()) {
         std::thread::park_timeout(left);

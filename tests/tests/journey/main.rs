@@ -6,12 +6,17 @@
 mod access;
 mod access_log;
 mod answers;
+mod asides;
 mod bodies;
+mod byte_counts;
 mod conditions;
+mod cut;
 mod cve;
+mod desync;
 mod drain;
 mod duties;
 mod exhausted;
+mod flood;
 mod guides;
 mod hostile;
 mod keys;

@@ -111,6 +111,38 @@ fn ctl(dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 on_both_drivers! {
+    /// The endpoint goes from one address of its port to another, or stays where it was.
+    fn metrics_move_within_their_port(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
+        let at = |address: &str| {
+            format!("[metrics]\nlisten = \"{address}:@metrics@\"\n{}", crate::PLAIN)
+        };
+        let mut gateway = Setup::new(scratch.path(), driver, &at("127.0.0.1"))
+            .set("upstream", &upstream.port).start();
+        let port = gateway.port("metrics");
+        let scrape = |host: Ipv4Addr| {
+            let mut stream = TcpStream::connect((host, port)).ok()?;
+            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+            let mut text = String::new();
+            std::io::Read::read_to_string(&mut stream, &mut text).ok()?;
+            text.starts_with("HTTP/1.1 200 ").then_some(())
+        };
+        let other = Ipv4Addr::new(127, 0, 0, 2);
+        assert!(scrape(Ipv4Addr::LOCALHOST).is_some() && scrape(other).is_none());
+        for (address, both) in [("0.0.0.0", true), ("127.0.0.1", false), ("0.0.0.0", true), ("127.0.0.2", true)] {
+            assert_eq!(gateway.reload(&at(address)), Reloaded::Taken, "{address}");
+            assert!(scrape(other).is_some() == both, "{address}");
+            assert!(scrape(Ipv4Addr::LOCALHOST).is_some() == (address != "127.0.0.2"), "{address}");
+        }
+        // Somebody else is in the way: the reload is refused, and the old door is open again.
+        let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a free port");
+        assert_eq!(gateway.reload(&at("0.0.0.0")), Reloaded::Refused);
+        assert!(scrape(other).is_some());
+        drop(taken);
+        assert_eq!(gateway.reload(&at("0.0.0.0")), Reloaded::Taken);
+        assert!(scrape(other).is_some() && scrape(Ipv4Addr::LOCALHOST).is_some());
+    }
+
     /// What happened is counted, under the right names, and nothing is lost by a reload.
     fn metrics_say_what_happened(driver) {
         let mut watched = Watched::start(driver);

@@ -99,6 +99,35 @@ on_both_drivers! {
         assert_eq!(raw.response("POST").expect("a response").status(), 200);
     }
 
+    /// An upstream cannot answer before it has been asked: its time begins when the body has gone up.
+    fn an_upload_may_take_longer_than_an_answer(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
+        let text = format!("{PLAIN}timeout = {{ read = 1 }}\n");
+        let gateway =
+            Setup::new(scratch.path(), driver, &text).set("upstream", &upstream.port).start();
+        let mut raw = raw::plain(gateway.port("front"));
+        raw.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n").expect("a connection");
+        for _ in 0..8 {
+            thread::park_timeout(Duration::from_millis(350));
+            raw.send(b"a").expect("a connection");
+        }
+        assert_eq!(raw.response("POST").expect("a response").status(), 200);
+        // From then on it is short: this one is never answered.
+        let mute = Upstream::plain(Arc::new(|client| {
+            client.request();
+            let _ = client.talk.head();
+        }));
+        let gateway =
+            Setup::new(scratch.path(), driver, &text).set("upstream", &mute.port).start();
+        let mut raw = raw::plain(gateway.port("front"));
+        raw.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na").expect("a connection");
+        thread::park_timeout(Duration::from_millis(350));
+        raw.send(b"a").expect("a connection");
+        let started = now();
+        assert_eq!(raw.response("POST").expect("a response").status(), 504);
+        assert!(started.elapsed() < Duration::from_secs(4));
+    }
+
     /// What an upstream does not take is not the client's fault.
     fn a_slow_upstream_does_not_make_a_client_slow(driver) {
         let (scratch, upstream) = (scratch(), Upstream::plain(reluctant()));

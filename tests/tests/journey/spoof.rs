@@ -80,6 +80,12 @@ fn spellings(name: &str) -> Vec<String> {
         name.replace('-', "_"),
         name.to_lowercase().replace('-', "_"),
         name.replacen('-', "_", 1),
+        name.replace('-', "."),
+        name.to_lowercase().replace('-', "~"),
+        name.replacen('-', "!", 1),
+        ["#", "$", "%", "&", "'", "*", "+", "^", "`", "|"]
+            .into_iter()
+            .fold(name.to_owned(), |name, sign| name.replacen('-', sign, 1)),
     ]
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ferrule_tests::exposition::Exposition;
 use ferrule_tests::raw::Line;
 use ferrule_tests::{
     Authority, Dial, Driver, Gateway, Leaf, PATIENCE, Raw, Reloaded, Script, Setup, Upstream,
@@ -278,6 +279,50 @@ on_both_drivers! {
         assert!(drained(&mut raw));
         let reason = || gateway.log().contains("bad-certificate").then_some(());
         assert!(poll(PATIENCE, reason).is_some(), "{}", gateway.log());
+    }
+
+    /// However often the configuration changes under a tunnel, only the newest is kept for it.
+    fn an_open_tunnel_keeps_no_old_configuration(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echoing()));
+        let authority = Authority::new("ca");
+        write_ca(scratch.path(), "ca", &authority);
+        authority.server(&["x"]).write(scratch.path(), "server");
+        let text = format!("[metrics]\nlisten = \"127.0.0.1:@metrics@\"\n{LOCKED}")
+            .replace("tls = true", "tls = true\n[[listen]]\naddress = \"127.0.0.1:@open@\"")
+            .replace("uri =", "id = \"first\"\nuri =");
+        let mut gateway = Setup::new(scratch.path(), driver, &text)
+            .log_line("access = { path = \"access.log\", format = '$request_uri $status $upstream_addr $ssl_client_s_dn_cn' }")
+            .set("upstream", &upstream.port).start();
+        let dial = Dial::with(Some("x"), Some(&authority.client("alice")), rustls::ALL_VERSIONS);
+        let mut tunnels = Vec::new();
+        for round in 0..3 {
+            tunnels.push(open(raw::plain(gateway.port("open"))));
+            tunnels.push(open(dial.connect(gateway.port("front")).expect("a handshake")));
+            // Everything gets another number.
+            let more = "[[routes]]\nuri = \"/a\"\nupstream.nodes = { \"127.0.0.1:1\" = 1 }\n";
+            let text = text.replace("[[routes]]", &format!("{}[[routes]]", more.repeat(round + 1)));
+            let text = text.replacen("uri = \"/a\"", "uri = \"/a0\"", 1);
+            let text = text.replacen("uri = \"/a\"", "uri = \"/a1\"", 1);
+            assert_eq!(gateway.reload(&text), Reloaded::Taken);
+        }
+        let held = || {
+            let answer = raw::plain_get(gateway.port("metrics"), "127.0.0.1", "/metrics");
+            Exposition::read(&answer.text()).sum("ferrule_generations_held", &[])
+        };
+        let alone = poll(PATIENCE, || Some(held()).filter(|held| (*held - 1.0).abs() < 0.1));
+        assert!(alone.is_some(), "{} are held", held());
+        for tunnel in &mut tunnels {
+            echo_of(tunnel, b"still here");
+            finish(tunnel);
+            assert_eq!(tunnel.rest().expect("a clean end"), b"bye");
+        }
+        let node = format!("127.0.0.1:{}", upstream.port);
+        let both = || logged(scratch.path()).lines().count() == 6;
+        assert!(poll(PATIENCE, || both().then_some(())).is_some(), "{}", logged(scratch.path()));
+        for line in logged(scratch.path()).lines() {
+            assert!(line.starts_with(&format!("/chat 101 {node} ")), "{line}");
+        }
+        assert_eq!(logged(scratch.path()).matches(" alice\n").count(), 3);
     }
 
     /// Back-pressure: a client that does not read stops the upstream, and loses nothing.

@@ -194,3 +194,29 @@ fn a_wrong_header_is_not_waited_for() {
     let step = at((0, 0), Aead::Aes128Gcm).open(&mut longest);
     assert_eq!(step, Ok(Step { found: Found::More, consumed: 0 }));
 }
+
+/// Neither excuses the other: only content begins the counts anew.
+#[test]
+fn key_updates_and_empty_records_in_turn_come_to_an_end() {
+    let aead = Aead::Aes128Gcm;
+    for content in [&b""[..], b"x"] {
+        let mut ours = at((0, 0), aead);
+        let mut peer = keys(0, 0, aead);
+        let mut outcome = Ok(Step { found: Found::Nothing, consumed: 0 });
+        for generation in 1..=100 {
+            for (kind, content) in [(22, &[24, 0, 0, 1, 0][..]), (23, content)] {
+                let mut wire = vec![0; content.len() + OVERHEAD_BYTES];
+                peer.seal(kind, content, &mut wire).expect("room");
+                if outcome.is_ok() {
+                    outcome = ours.open(&mut wire);
+                }
+                if kind == 22 {
+                    peer = keys(0, generation, aead);
+                }
+            }
+        }
+        let refused = outcome == Err(Fault::TooManyKeyUpdates);
+        assert_eq!(refused, content.is_empty(), "{outcome:?}");
+        assert!(refused || outcome.is_ok(), "{outcome:?}");
+    }
+}

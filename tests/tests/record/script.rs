@@ -312,7 +312,9 @@ impl Stream {
                 let count = 31 + self.random.below(4);
                 let mut wire: Vec<u8> = (0..count).flat_map(|_| self.key_update()).collect();
                 if count < 33 {
-                    wire.extend(self.record(APPLICATION_DATA, &[]));
+                    // rustls takes an empty one for a new beginning, we do not.
+                    let between: &[u8] = if self.random.once_in(2) { b"" } else { b"x" };
+                    wire.extend(self.record(APPLICATION_DATA, between));
                     wire.extend((0..30).flat_map(|_| self.key_update()).collect::<Vec<_>>());
                 }
                 wire

@@ -58,6 +58,9 @@ const fn is_stricter(fault: Fault, by_hand: bool) -> bool {
         Fault::Forged | Fault::Oversized => by_hand,
         // rustls reads messages that do not belong there, and may find more wrong with them.
         Fault::UnexpectedMessage | Fault::BrokenMessage => true,
+        // Section 5.4 leaves it to us how many empty records are too many; section 4.6.3 says nothing of
+        // key updates. rustls begins to count anew at either; ours only at something to read.
+        Fault::TooManyKeyUpdates | Fault::TooManyEmptyRecords => true,
         _ => false,
     }
 }

@@ -1,4 +1,4 @@
-//! Ferrule beside its peers, doing the very same job: `cargo compare [--quick] [--peer=NAME] [CASE...]`.
+//! Ferrule beside its peers, doing the very same job: `cargo compare [--quick] [CASE...]`.
 //!
 //! One core for the proxy, one for the upstream, the rest for the load. Peers take turns, round after
 //! round; what counts is CPU time of all the proxy's processes per request, as a ratio within the run.
@@ -11,110 +11,95 @@
 )]
 
 mod case;
-mod measure;
+mod chart;
+mod drive;
+mod goals;
+mod options;
 mod peer;
+mod proof;
 mod report;
+mod runs;
 mod stage;
+mod stats;
+mod watch;
 
 use std::env;
-use std::process::ExitCode;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 
-use case::{CASES, Case};
-use measure::Sample;
-use peer::Peer;
-use stage::Stage;
+use ferrule_tools::clock::now;
+use ferrule_tools::process::{shell, source_dir};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// A round in which the proxy, or the whole machine, did without its cores for more than this share
-/// of the time says little.
-const DISTURBED: f64 = 0.10;
-
-/// Disturbed rounds are repeated, up to so many times the number wanted.
-const ROUNDS_TRIED_MAX: usize = 3;
-
-/// How long and how often.
-#[derive(Clone, Copy)]
-struct Effort {
-    rounds: usize,
-    warm_up: Duration,
-    measured: Duration,
-}
-
-/// All rounds of one peer in one case.
-struct Row {
-    peer: Peer,
-    samples: Vec<Sample>,
-    dropped: usize,
-    void: Vec<String>,
-}
+use options::{Options, USAGE};
+use runs::{Lab, Results};
+use stage::{Layout, Stage, cores, is_there};
 
 fn main() -> ExitCode {
-    let words: Vec<String> = env::args().skip(1).collect();
-    let quick = words.iter().any(|word| word == "--quick");
-    let effort = if quick {
-        Effort { rounds: 3, warm_up: Duration::from_secs(1), measured: Duration::from_secs(2) }
-    } else {
-        Effort { rounds: 7, warm_up: Duration::from_secs(1), measured: Duration::from_secs(5) }
+    let options = match Options::parse(env::args().skip(1)) {
+        Ok(options) => options,
+        Err(why) => {
+            println!("{why}\n{USAGE}");
+            return ExitCode::FAILURE;
+        }
     };
-    let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
-    if let Some(unknown) = wanted.iter().find(|name| !CASES.iter().any(|case| case.name == **name))
-    {
-        println!("{unknown}: no such case; there are:");
-        CASES.iter().for_each(|case| println!("  {}", case.name));
-        return ExitCode::FAILURE;
-    }
-    let peer = words.iter().find_map(|word| word.strip_prefix("--peer="));
-    let peers: Vec<Peer> = Peer::ALL
-        .into_iter()
-        .filter(|candidate| peer.is_none_or(|name| name == candidate.name()))
-        .collect();
-    let stage = Stage::set();
-    println!("{}", stage.cores);
-    let mut results = Vec::new();
-    for case in CASES {
-        if wanted.is_empty() || wanted.iter().any(|name| *name == case.name) {
-            println!("\n== {}: {}", case.name, case.words);
-            results.push((case, compare(&stage, case, &peers, effort)));
+    for program in ["wrk", "cc", "openssl", "taskset", "setpriv"] {
+        if !is_there(program) {
+            println!("{program} is missing: apt install wrk gcc libssl-dev openssl util-linux");
+            return ExitCode::FAILURE;
         }
     }
-    let whole = report::print_and_write(&results, &stage, quick);
+    if options.build && !build() {
+        return ExitCode::FAILURE;
+    }
+    raise_limit();
+    let start = now();
+    let stage = Stage::set(envoy(options.envoy.clone()));
+    stage.build_preload();
+    println!("{}", Layout::single(cores()).words(cores()));
+    println!("about {} minutes, if no round is dropped", options.estimate().div_ceil(60));
+    let mut lab =
+        Lab { stage: &stage, options: &options, peers: Vec::new(), results: Results::default() };
+    lab.admit();
+    for case in &options.cases {
+        lab.run(case);
+    }
+    let facts = report::facts(&stage, &lab.peers, &options);
+    let whole = report::write(&lab.results, &facts, options.name);
+    println!("took {} seconds", start.elapsed().as_secs());
     if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Peers take turns, so that what else the machine does hits all alike.
-fn compare(stage: &Stage, case: &Case, peers: &[Peer], effort: Effort) -> Vec<Row> {
-    let mut rows: Vec<Row> = peers
-        .iter()
-        .map(|peer| Row { peer: *peer, samples: Vec::new(), dropped: 0, void: Vec::new() })
-        .collect();
-    for round in 0..effort.rounds * ROUNDS_TRIED_MAX {
-        if rows.iter().all(|row| row.samples.len() >= effort.rounds) {
-            break;
-        }
-        for row in &mut rows {
-            let proxy = row.peer.start(stage, case);
-            if round == 0 {
-                row.peer.prove(stage, case, &proxy);
-            }
-            measure::load(stage, case, proxy.port, effort.warm_up);
-            match measure::round(stage, case, &proxy, effort.measured) {
-                Err(why) => row.void.push(why),
-                Ok(sample) if sample.waited > DISTURBED || sample.stolen > DISTURBED => {
-                    row.dropped += 1;
-                }
-                Ok(sample) => {
-                    println!(
-                        "   {:8} {:6.2} us CPU/request {:8.0} requests/s p50 {:6.0} us p99 {:6.0} us",
-                        row.peer.name(),
-                        sample.cpu_micros,
-                        sample.per_second,
-                        sample.p50_micros,
-                        sample.p99_micros
-                    );
-                    row.samples.push(sample);
-                }
-            }
-        }
+/// Builds what is started, the way we were built.
+fn build() -> bool {
+    println!("building ferrule, load and relay ...");
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--quiet", "--locked"]);
+    command.args(["-p", "ferrule-engine", "-p", "ferrule-tools", "-p", "ferrule-bench"]);
+    command.args(["--bin", "ferrule", "--bin", "load", "--bin", "relay"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
     }
-    rows
+    let built = command.current_dir(source_dir()).status();
+    built.is_ok_and(|status| status.success())
+}
+
+/// Ten thousand connections want a descriptor each, in whoever we start.
+fn raise_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // What remains is what there is; a case that needs more will say so.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+/// The one that was named, the one that `bench/envoy` made, or the one on the path.
+fn envoy(named: Option<PathBuf>) -> Option<PathBuf> {
+    if let Some(path) = named {
+        return path.is_file().then_some(path);
+    }
+    let script = "find -L target/envoy -path '*/_bin/envoy' -type f 2>/dev/null | head -n 1 | grep . \
+                  || command -v envoy || true";
+    let found = shell(&source_dir(), script);
+    let found = found.trim();
+    (!found.is_empty()).then(|| PathBuf::from(found))
 }

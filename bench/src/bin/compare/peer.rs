@@ -1,27 +1,40 @@
-//! Who is compared: how each is set up for the job, and the proof that it does all of it.
+//! Who is compared, and how each is set up for the job.
 
-use std::net::TcpStream;
+mod envoy;
+mod ferrule;
+mod haproxy;
+mod nginx;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
-use ferrule_tools::clock::PATIENCE;
-use ferrule_tools::gateway::{Driver, Gateway, Setup};
-use ferrule_tools::http::{Conversation, Message};
-use ferrule_tools::nginx::{Nginx, Shape, binary};
-use ferrule_tools::pki::Leaf;
-use ferrule_tools::process::{ferrule_binary, free_port, shell};
-use ferrule_tools::tls;
+use ferrule_tools::gateway::Gateway;
+use ferrule_tools::haproxy::Haproxy;
+use ferrule_tools::nginx::Nginx;
+use ferrule_tools::process::{Process, build_dir, ferrule_binary, free_port};
 
-use crate::case::Case;
-use crate::stage::{NAME, Stage};
+use crate::case::{Setting, Tls};
+use crate::stage::{Layout, Stage, cores, is_there, launcher};
 
 /// A proxy.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Peer {
-    /// The one to beat.
+    /// Debian's, the one that ratios are to.
     Nginx,
+    /// Debian's.
+    Haproxy,
+    /// With BoringSSL, from its wheel.
+    Envoy,
     /// Ours.
     Ferrule,
+    /// Ours, all records by rustls.
+    FerruleRustls,
+    /// Bytes both ways and nothing else: the limit for plaintext.
+    Relay,
+    /// HAProxy in TCP mode: TLS on both sides, but no HTTP, no headers and no pool.
+    TlsRelay,
 }
 
 /// A proxy at work. Ends with the value.
@@ -33,16 +46,54 @@ pub(crate) struct Proxy {
 
 enum Running {
     Nginx(Nginx),
+    Haproxy(Haproxy),
+    Process(Process),
     Ferrule(Box<Gateway>),
 }
 
-const LAUNCHER: [&str; 3] = ["taskset", "-c", "0"];
+/// Where a proxy is to run, in which setting, in front of which port.
+pub(crate) struct Place<'a> {
+    /// Certificates and the rest.
+    pub(crate) stage: &'a Stage,
+    /// What it has to do.
+    pub(crate) setting: Setting,
+    /// The upstream's port.
+    pub(crate) upstream: u16,
+    /// `taskset -c CORES`, and more.
+    pub(crate) launcher: Vec<String>,
+}
+
+impl<'a> Place<'a> {
+    /// On the proxy's core, in front of the upstream.
+    pub(crate) fn new(stage: &'a Stage, setting: Setting) -> Self {
+        Self::on(stage, setting, &Layout::single(cores()))
+    }
+
+    /// On these cores.
+    pub(crate) fn on(stage: &'a Stage, setting: Setting, layout: &Layout) -> Self {
+        let upstream = stage.upstream_port(setting.tls);
+        Self { stage, setting, upstream, launcher: launcher(&layout.proxy) }
+    }
+
+    fn words(&self) -> Vec<&str> {
+        self.launcher.iter().map(String::as_str).collect()
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut words = self.launcher.iter();
+        let mut command = Command::new(words.next().expect("a launcher"));
+        command.args(words).arg(program);
+        command
+    }
+}
 
 impl Proxy {
     /// Its first process.
     pub(crate) fn id(&self) -> u32 {
         match &self.running {
             Running::Nginx(nginx) => nginx.process.id(),
+            Running::Haproxy(haproxy) => haproxy.process.id(),
+            Running::Process(process) => process.id(),
             Running::Ferrule(gateway) => gateway.process.id(),
         }
     }
@@ -50,186 +101,133 @@ impl Proxy {
 
 impl Peer {
     /// In the order in which they take turns.
-    pub(crate) const ALL: [Self; 2] = [Self::Nginx, Self::Ferrule];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Nginx,
+        Self::Haproxy,
+        Self::Envoy,
+        Self::Ferrule,
+        Self::FerruleRustls,
+        Self::Relay,
+        Self::TlsRelay,
+    ];
 
     /// In tables.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",
+            Self::Haproxy => "haproxy",
+            Self::Envoy => "envoy",
             Self::Ferrule => "ferrule",
+            Self::FerruleRustls => "ferrule-rustls",
+            Self::Relay => "relay",
+            Self::TlsRelay => "tls-relay",
         }
+    }
+
+    /// Does less than the job: a bound, not a competitor.
+    pub(crate) const fn is_limit(self) -> bool {
+        matches!(self, Self::Relay | Self::TlsRelay)
+    }
+
+    /// Ours, in any dress.
+    pub(crate) const fn is_ours(self) -> bool {
+        matches!(self, Self::Ferrule | Self::FerruleRustls)
+    }
+
+    /// Can it be asked for this at all?
+    pub(crate) const fn does(self, tls: Tls) -> bool {
+        match self {
+            Self::Nginx | Self::Haproxy | Self::Envoy | Self::Ferrule => true,
+            Self::FerruleRustls | Self::TlsRelay => matches!(tls, Tls::V13),
+            Self::Relay => matches!(tls, Tls::Off),
+        }
+    }
+
+    /// Why it cannot be run here.
+    pub(crate) fn missing(self, stage: &Stage) -> Option<String> {
+        let missing = match self {
+            Self::Nginx => !is_there("nginx"),
+            Self::Haproxy | Self::TlsRelay => !is_there("haproxy"),
+            Self::Envoy => stage.envoy.is_none(),
+            Self::Ferrule | Self::FerruleRustls => !build_dir().join("ferrule").is_file(),
+            Self::Relay => !build_dir().join("relay").is_file(),
+        };
+        missing.then(|| match self {
+            Self::Nginx => String::from("not installed: apt install nginx"),
+            Self::Haproxy | Self::TlsRelay => String::from("not installed: apt install haproxy"),
+            Self::Envoy => String::from("not found: run bench/envoy, or name it with --envoy PATH"),
+            Self::Ferrule | Self::FerruleRustls | Self::Relay => String::from("not built"),
+        })
     }
 
     /// What exactly is measured.
-    pub(crate) fn version(self) -> String {
-        let text = match self {
-            Self::Nginx => {
-                let done = Command::new(binary()).arg("-V").output().expect("nginx");
-                String::from_utf8_lossy(&done.stderr).into_owned()
-            }
-            Self::Ferrule => {
-                let done = Command::new(ferrule_binary()).arg("--version").output();
-                String::from_utf8_lossy(&done.expect("ferrule").stdout).into_owned()
-            }
+    pub(crate) fn version(self, stage: &Stage) -> String {
+        let said = |program: &Path, word: &str| {
+            let done = Command::new(program).arg(word).output();
+            done.map_or_else(
+                |error| error.to_string(),
+                |done| String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned(),
+            )
         };
-        let lines: Vec<&str> = text
-            .lines()
-            .filter(|line| !line.starts_with("configure") && !line.starts_with("TLS SNI"))
-            .collect();
-        lines.join(", ")
-    }
-
-    /// Starts it on core 0, set up for this case.
-    pub(crate) fn start(self, stage: &Stage, case: &Case) -> Proxy {
         match self {
-            Self::Nginx => {
-                let port = free_port();
-                let http = nginx_config(stage, case, port);
-                let shape = Shape::MasterAndWorker;
-                let nginx = Nginx::start_under(&LAUNCHER, stage.dir(), port, &http, shape);
-                Proxy { port, running: Running::Nginx(nginx) }
+            Self::Nginx => nginx::version(&said(&ferrule_tools::nginx::binary(), "-V")),
+            Self::Haproxy => haproxy::version(&said(&ferrule_tools::haproxy::binary(), "-vv")),
+            Self::Envoy => stage
+                .envoy
+                .as_deref()
+                .map_or_else(String::new, |binary| envoy::version(&said(binary, "--version"))),
+            Self::Ferrule => said(&ferrule_binary(), "--version").trim().replace('\n', ", "),
+            Self::FerruleRustls => {
+                String::from("the same with tls_fast_path = false: all records by rustls")
             }
-            Self::Ferrule => {
-                let upstream = if case.tls { stage.tls_port } else { stage.plain_port };
-                let text = if case.tls { FERRULE_TLS } else { FERRULE_PLAIN };
-                let gateway = Setup::new(stage.dir(), Driver::IoUring, text)
-                    .runtime("workers = 1\ncpu_affinity = false\nio_driver = \"io_uring\"\n")
-                    .named(&format!("ferrule-{}", case.name))
-                    .quiet()
-                    .set("upstream", &upstream)
-                    .under(&LAUNCHER)
-                    .start();
-                let port = gateway.port("front");
-                Proxy { port, running: Running::Ferrule(Box::new(gateway)) }
-            }
+            Self::Relay => String::from(
+                "bench/src/bin/relay.rs: epoll, bytes both ways, no HTTP, no pool; a limit, not a peer",
+            ),
+            Self::TlsRelay => String::from(
+                "the same HAProxy in TCP mode, TLS on both sides, no HTTP, no headers, no pool; a limit",
+            ),
         }
     }
 
-    /// Does it refuse who has no certificate, show its own, and send the three fields?
-    pub(crate) fn prove(self, stage: &Stage, case: &Case, proxy: &Proxy) {
-        if !case.tls {
-            let small = ask(proxy.port, None, case.path);
-            assert_eq!((small.status(), small.text().as_str()), (200, "ok"), "{self:?}");
-            return;
-        }
-        let dir = stage.dir();
-        let leaf = Leaf::read(&dir.join("client.crt"), &dir.join("client.key"));
-        let none = ask(proxy.port, Some(None), "/proof");
-        assert_eq!(none.status(), 400, "{self:?} lets in who shows no certificate");
-        let fact = |option: &str| {
-            let text = shell(dir, &format!("openssl x509 -in client.crt -noout {option}"));
-            text.trim().split_once('=').map(|(_, value)| value.to_owned()).expect("name=value")
+    /// Starts it, or says why that failed.
+    pub(crate) fn start(self, place: &Place<'_>) -> Result<Proxy, String> {
+        // The harness stops at the first surprise; here a peer that does not start is left out.
+        catch_unwind(AssertUnwindSafe(|| self.start_or_panic(place))).map_err(|panic| said(&*panic))
+    }
+
+    fn start_or_panic(self, place: &Place<'_>) -> Proxy {
+        let dir = place.stage.dir();
+        let port = free_port();
+        let running = match self {
+            Self::Nginx => Running::Nginx(nginx::start(place, port)),
+            Self::Haproxy => Running::Haproxy(haproxy::start(place, port, haproxy::Mode::Http)),
+            Self::TlsRelay => Running::Haproxy(haproxy::start(place, port, haproxy::Mode::Tcp)),
+            Self::Envoy => Running::Process(envoy::start(place, port)),
+            Self::Ferrule | Self::FerruleRustls => {
+                let gateway = ferrule::start(place, port, self == Self::Ferrule);
+                Running::Ferrule(Box::new(gateway))
+            }
+            Self::Relay => {
+                let mut command = place.command(&build_dir().join("relay"));
+                command.args([port.to_string(), place.upstream.to_string()]);
+                let mut process = Process::start(command, &dir.join(format!("relay-{port}.log")));
+                process.wait_for_port(port);
+                Running::Process(process)
+            }
         };
-        let wanted = format!(
-            "SUCCESS|CN=proxy|{}|{}|CN=load",
-            fact("-fingerprint -sha1").replace(':', "").to_ascii_lowercase(),
-            fact("-serial")
-        );
-        let proof = ask(proxy.port, Some(Some(&leaf)), "/proof");
-        assert_eq!(proof.text(), wanted, "{self:?} does not do the whole job");
+        Proxy { port, running }
     }
 }
 
-/// `tls`: `None` is plaintext, `Some(None)` TLS without a certificate.
-fn ask(port: u16, tls: Option<Option<&Leaf>>, path: &str) -> Message {
-    let socket = TcpStream::connect(("127.0.0.1", port)).expect("a listening proxy");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {NAME}\r\n\r\n");
-    match tls {
-        None => {
-            let mut talk = Conversation::new(socket);
-            talk.send(request.as_bytes()).expect("a request");
-            talk.response("GET").expect("a response")
-        }
-        Some(leaf) => {
-            let config = Arc::new(tls::client(leaf, &[&rustls::version::TLS13]));
-            let name = NAME.try_into().expect("a server name");
-            let session = rustls::ClientConnection::new(config, name).expect("a session");
-            let mut talk = Conversation::new(rustls::StreamOwned::new(session, socket));
-            talk.send(request.as_bytes()).expect("a request");
-            talk.response("GET").expect("a response")
-        }
-    }
+/// nginx's file, for a test to break.
+#[cfg(test)]
+pub(crate) fn nginx_config(place: &Place<'_>, port: u16) -> String {
+    nginx::config(place, port)
 }
 
-/// Tuned as nginx's own documents say.
-fn nginx_config(stage: &Stage, case: &Case, port: u16) -> String {
-    let at = stage.dir().display();
-    let common = "proxy_http_version 1.1;\nproxy_set_header Connection \"\";\n\
-                  proxy_set_header Host $http_host;\nproxy_max_temp_file_size 0;\n\
-                  client_body_buffer_size 256k;";
-    let pool = |upstream: u16| {
-        format!(
-            "upstream backend {{\nserver 127.0.0.1:{upstream};\nkeepalive 128;\n\
-             keepalive_requests 1000000000;\nkeepalive_time 24h;\n}}\nkeepalive_time 24h;\n"
-        )
-    };
-    if !case.tls {
-        return format!(
-            "{}server {{\nlisten 127.0.0.1:{port} reuseport backlog=4096;\nlocation / {{\n{common}\n\
-             proxy_pass http://backend;\n}}\n}}",
-            pool(stage.plain_port)
-        );
-    }
-    format!(
-        "{}server {{\nlisten 127.0.0.1:{port} ssl reuseport backlog=4096;\nserver_name {NAME};\n\
-         ssl_protocols TLSv1.3;\nssl_certificate {at}/front.crt;\nssl_certificate_key {at}/front.key;\n\
-         ssl_client_certificate {at}/clients-ca.crt;\nssl_verify_client on;\nlocation / {{\n{common}\n\
-         proxy_set_header X-Client-Fingerprint $ssl_client_fingerprint;\n\
-         proxy_set_header X-Client-Serial $ssl_client_serial;\n\
-         proxy_set_header X-Client-Subject $ssl_client_s_dn;\nproxy_pass https://backend;\n\
-         proxy_ssl_protocols TLSv1.3;\nproxy_ssl_certificate {at}/proxy.crt;\n\
-         proxy_ssl_certificate_key {at}/proxy.key;\n\
-         proxy_ssl_trusted_certificate {at}/upstream-ca.crt;\nproxy_ssl_verify on;\n\
-         proxy_ssl_name upstream.test;\nproxy_ssl_server_name on;\n}}\n}}",
-        pool(stage.tls_port)
-    )
+/// The text of a panic.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("it panicked without a word").to_owned()
 }
-
-const FERRULE_TLS: &str = r#"
-[http]
-keepalive_requests = 1000000000
-
-[identity_headers]
-X-Client-Fingerprint = "$ssl_client_fingerprint"
-X-Client-Serial = "$ssl_client_serial"
-X-Client-Subject = "$ssl_client_s_dn"
-
-[[listen]]
-address = "127.0.0.1:@front@"
-tls = true
-
-[[ssls]]
-sni = "compare.test"
-cert = "front.crt"
-key = "front.key"
-ssl_protocols = ["TLSv1.3"]
-client.ca = "clients-ca.crt"
-
-[[routes]]
-uri = "/*"
-[routes.upstream]
-scheme = "https"
-nodes = { "127.0.0.1:@upstream@" = 1 }
-keepalive_pool = { size = 128, requests = 1000000000 }
-[routes.upstream.tls]
-client_cert = "proxy.crt"
-client_key = "proxy.key"
-ca = "upstream-ca.crt"
-server_name = "upstream.test"
-ssl_protocols = ["TLSv1.3"]
-"#;
-
-const FERRULE_PLAIN: &str = r#"
-[http]
-keepalive_requests = 1000000000
-
-[[listen]]
-address = "127.0.0.1:@front@"
-
-[[routes]]
-uri = "/*"
-[routes.upstream]
-nodes = { "127.0.0.1:@upstream@" = 1 }
-keepalive_pool = { size = 128, requests = 1000000000 }
-"#;

@@ -27,12 +27,12 @@ pub const OVERHEAD_BYTES: usize = HEADER_BYTES + 1 + TAG_BYTES;
 /// A whole `KeyUpdate` record, which may have to go before the next record of ours.
 pub const KEY_UPDATE_BYTES: usize = OVERHEAD_BYTES + 5;
 
-/// Records without content that may follow each other. They cost us work and bring nothing
-/// (section 5.4 allows them, to hide traffic).
+/// Records without content between two with some, whatever else is between them. They cost us work and
+/// bring nothing (section 5.4 allows them, to hide traffic).
 const EMPTY_RECORDS_MAX: u8 = 32;
 /// `user_canceled` alerts in the life of a connection.
 const WARNINGS_MAX: u8 = 4;
-/// Key updates between two records of application data; each costs a key derivation.
+/// Key updates between two records of application data with content; each costs a key derivation.
 const KEY_UPDATES_MAX: u8 = 32;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
@@ -176,13 +176,14 @@ impl Records {
         if !self.fragment.is_empty() && content_type != HANDSHAKE {
             return Err(Fault::Interleaved);
         }
-        self.count_empty(content.len())?;
         let found = match content_type {
             APPLICATION_DATA => {
-                self.key_updates = 0;
                 if content.is_empty() {
+                    self.count_empty()?;
                     Found::Nothing
                 } else {
+                    self.empty_records = 0;
+                    self.key_updates = 0;
                     Found::Data(HEADER_BYTES..HEADER_BYTES + content.len())
                 }
             }
@@ -198,14 +199,11 @@ impl Records {
         Ok(Step { found, consumed })
     }
 
-    const fn count_empty(&mut self, content_bytes: usize) -> Result<(), Fault> {
-        if content_bytes > 0 {
-            self.empty_records = 0;
-        } else if self.empty_records == EMPTY_RECORDS_MAX {
+    const fn count_empty(&mut self) -> Result<(), Fault> {
+        if self.empty_records == EMPTY_RECORDS_MAX {
             return Err(Fault::TooManyEmptyRecords);
-        } else {
-            self.empty_records += 1;
         }
+        self.empty_records += 1;
         Ok(())
     }
 

@@ -1,11 +1,16 @@
-//! The two halves of a socket of either kind.
+//! The kernel's network, by way of monoio.
 
 use std::io;
 
 use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
-use monoio::net::{TcpStream, UnixStream};
 
-use super::buffers::Buffer;
+use crate::shell::buffers::Buffer;
+
+pub use crate::shell::fd::Descriptor;
+pub use monoio::io::{CancelHandle, Canceller};
+pub use monoio::net::{TcpListener, TcpStream, UnixStream};
+pub use monoio::spawn;
+pub use monoio::time::{sleep, timeout};
 
 /// Receives.
 pub enum ReadHalf {

@@ -2,10 +2,11 @@
 //!
 //! What comes out reads back, and its dump is the same text, as long as no key was inline.
 
-use std::fmt::Display;
+mod writer;
 
 use toml::Value;
 
+use self::writer::{Writer, list, quoted_key, text};
 use crate::model::{
     AccessFormat, Answers, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps,
     HeaderValue, KeyPair, Listen, LogTarget, Node, NodeAddress, PageStatuses, PassHost, Pem,
@@ -469,44 +470,5 @@ fn key_text(pem: &Pem) -> String {
     match &pem.source {
         PemSource::Inline(_) => REDACTED.to_owned(),
         PemSource::Path(path) => path.display().to_string(),
-    }
-}
-
-/// Text as TOML has it.
-fn text(text: &str) -> String {
-    Value::String(text.to_owned()).to_string()
-}
-
-fn list(texts: impl Iterator<Item = String>) -> String {
-    Value::Array(texts.map(Value::String).collect()).to_string()
-}
-
-fn quoted_key(name: &str) -> String {
-    let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if !name.is_empty() && name.bytes().all(bare) { name.to_owned() } else { format!("{name:?}") }
-}
-
-#[derive(Debug, Default)]
-struct Writer {
-    text: String,
-}
-
-impl Writer {
-    fn header(&mut self, header: &str) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
-        self.text.push_str(header);
-        self.text.push('\n');
-    }
-
-    fn line(&mut self, key: &str, value: impl Display) {
-        for part in [key, " = ", &value.to_string(), "\n"] {
-            self.text.push_str(part);
-        }
-    }
-
-    fn text_line(&mut self, key: &str, value: &str) {
-        self.line(key, text(value));
     }
 }

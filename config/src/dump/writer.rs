@@ -1,0 +1,44 @@
+//! Lines of TOML.
+
+use std::fmt::Display;
+
+use toml::Value;
+
+/// Text as TOML has it.
+pub(super) fn text(text: &str) -> String {
+    Value::String(text.to_owned()).to_string()
+}
+
+pub(super) fn list(texts: impl Iterator<Item = String>) -> String {
+    Value::Array(texts.map(Value::String).collect()).to_string()
+}
+
+pub(super) fn quoted_key(name: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !name.is_empty() && name.bytes().all(bare) { name.to_owned() } else { format!("{name:?}") }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    pub(super) text: String,
+}
+
+impl Writer {
+    pub(super) fn header(&mut self, header: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.text.push_str(header);
+        self.text.push('\n');
+    }
+
+    pub(super) fn line(&mut self, key: &str, value: impl Display) {
+        for part in [key, " = ", &value.to_string(), "\n"] {
+            self.text.push_str(part);
+        }
+    }
+
+    pub(super) fn text_line(&mut self, key: &str, value: &str) {
+        self.line(key, text(value));
+    }
+}

@@ -1,0 +1,21 @@
+//! The network as the rest of the shell sees it: connections, tasks, waits, and what is asked of a
+//! descriptor.
+//!
+//! In every binary all of it is monoio's and the kernel's, with nothing in between. Within this
+//! crate's own tests it is `simulated`: bytes in memory, a clock that jumps, and a seed that decides
+//! everything, so that whole exchanges run through the very code that serves.
+
+pub mod kernel;
+#[cfg(test)]
+pub mod simulated;
+
+#[cfg(not(test))]
+use kernel as chosen;
+#[cfg(test)]
+use simulated as chosen;
+
+pub use super::fd::Peek;
+pub use chosen::{
+    CancelHandle, Canceller, Descriptor, ReadHalf, TcpListener, TcpStream, UnixStream, WriteHalf,
+    sleep, spawn, tcp, timeout, unix,
+};

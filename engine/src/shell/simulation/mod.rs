@@ -1,0 +1,66 @@
+//! Seeded runs of whole exchanges: clients, this shell, and nodes, in one thread without a socket.
+//!
+//! A seed decides who the peers are, what they do wrong, how the network behaves and which task runs
+//! next ([`setting`]). Everybody checks everything they can see ([`client`], [`node`], [`ledger`]), and
+//! at the end nothing may be left over ([`run`]). `FERRULE_SEED=7` runs one seed and tells its story,
+//! `FERRULE_SEEDS=1000` as many, from `FERRULE_FIRST` on; see `docs/simulation.md`.
+
+mod answer;
+mod cases;
+mod client;
+mod ledger;
+mod link;
+mod material;
+mod message;
+mod node;
+mod run;
+mod setting;
+
+use run::Run;
+use setting::Mode;
+
+/// Runs of each mode in a normal test run.
+const SEEDS: u64 = 500;
+const SEEDS_TLS: u64 = 150;
+
+/// Runs `count` seeds, or as many as the environment says.
+fn seeds(mode: Mode, count: u64) {
+    let asked = |name: &str| run::environment(name);
+    if let Some(seed) = asked("FERRULE_SEED") {
+        let ended = Run::of(mode, seed, true);
+        assert!(ended.violations.is_empty(), "{}", ended.describe(seed, mode));
+        return;
+    }
+    let (first, count) =
+        (asked("FERRULE_FIRST").unwrap_or(1), asked("FERRULE_SEEDS").unwrap_or(count));
+    let mut failures = Vec::new();
+    let (mut exchanges, mut delivered) = (0, 0);
+    for seed in first..first + count {
+        let ended = Run::of(mode, seed, false);
+        exchanges += ended.asks;
+        delivered += ended.delivered;
+        if !ended.violations.is_empty() {
+            failures.push(ended.describe(seed, mode));
+            if failures.len() == 5 {
+                break;
+            }
+        }
+    }
+    run::tell(&format!("{mode:?}: {count} seeds, {exchanges} requests, {delivered} delivered"));
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn plain_exchanges() {
+    seeds(Mode::Plain, SEEDS);
+}
+
+#[test]
+fn exchanges_over_mutual_tls() {
+    seeds(Mode::Tls { fast: false }, SEEDS_TLS);
+}
+
+#[test]
+fn exchanges_over_mutual_tls_by_our_own_records() {
+    seeds(Mode::Tls { fast: true }, SEEDS_TLS);
+}
