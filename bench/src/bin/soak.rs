@@ -1,12 +1,14 @@
 //! Does memory grow with the number of requests? Prints what the gateway holds at every tenth of them.
 //!
-//! `soak [--requests N] [--kind kept|full|resumed] [--connections N] [--epoll] [--under 'WORDS']`. Ten
+//! `soak [--requests N] [--kind kept|full|resumed] [--connections N] [--epoll] [--under 'WORDS']
+//! [--binary FILE]`. Ten
 //! million requests on 64 connections unless told otherwise; `--under` puts a launcher such as
 //! `valgrind --tool=callgrind` in front of the gateway; `FERRULE_TESTS_TLS_FAST_PATH=off` leaves TLS
 //! 1.3 to rustls.
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a program that reports")]
 
 use std::env;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -40,7 +42,8 @@ fn main() -> ExitCode {
     let launcher = value("--under").unwrap_or_default();
     let launcher: Vec<&str> = launcher.split_whitespace().collect();
     let scene = Scene::set(&[]);
-    let mut gateway = scene.gateway(driver, "", &launcher, None);
+    let binary = value("--binary").map(PathBuf::from);
+    let mut gateway = scene.gateway(driver, "", &launcher, binary.as_deref());
     let id = gateway.process.id();
     println!("{:>12} {:>10} {:>12}", "requests", "RSS KiB", "CPU us/req");
     let (mut done, mut told, mut first, mut last) = (0, 0, None, 0);
