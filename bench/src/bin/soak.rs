@@ -1,10 +1,9 @@
 //! Does memory grow with the number of requests? Prints what the gateway holds at every tenth of them.
 //!
 //! `soak [--requests N] [--kind kept|full|resumed] [--connections N] [--epoll] [--under 'WORDS']
-//! [--binary FILE]`. Ten
-//! million requests on 64 connections unless told otherwise; `--under` puts a launcher such as
-//! `valgrind --tool=callgrind` in front of the gateway; `FERRULE_TESTS_TLS_FAST_PATH=off` leaves TLS
-//! 1.3 to rustls.
+//! [--binary FILE]`. Ten million requests on 64 connections unless told otherwise; `--under` puts a
+//! launcher such as `perf record` in front of the gateway; `FERRULE_TESTS_TLS_FAST_PATH=off` leaves
+//! TLS 1.3 to rustls.
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a program that reports")]
 
 use std::env;
