@@ -29,10 +29,10 @@ fn der(pem: &str) -> Vec<u8> {
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    let rsa_root = der(include_str!("certificates/rsa-root.crt"));
-    let rsa_leaf = der(include_str!("certificates/v1-rsa.crt"));
-    let ec_root = der(include_str!("certificates/p256-root.crt"));
-    let ec_leaf = der(include_str!("certificates/v3-p256.crt"));
+    let rsa_root = der(include_str!("../certificates/rsa-root.crt"));
+    let rsa_leaf = der(include_str!("../certificates/v1-rsa.crt"));
+    let ec_root = der(include_str!("../certificates/p256-root.crt"));
+    let ec_leaf = der(include_str!("../certificates/v3-p256.crt"));
     let policy = ClientPolicy::new(&[rsa_root, ec_root], 1, true).unwrap();
     let mut wanted = Wanted::default();
     for (name, values) in [("of/3 values", &THREE[..]), ("of/10 values", &SEVEN_MORE)] {

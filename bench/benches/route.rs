@@ -1,16 +1,12 @@
 //! Host, path and method to route, over tables of different sizes.
 
-#![expect(clippy::unwrap_used, reason = "a bench that cannot run shall stop")]
-
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion};
+use ferrule_bench::input;
 use ferrule_config::model::{HostPattern, Route, UriPattern};
 use ferrule_engine::plan::{Found, RouteTable};
 use ferrule_engine::wire::head::Method;
-
-#[expect(dead_code, reason = "every bench uses another part of the inputs")]
-mod input;
 
 /// Ten routes a host: exact paths, prefixes and nested prefixes.
 fn routes(count: usize) -> Vec<Route> {

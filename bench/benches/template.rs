@@ -5,13 +5,12 @@
 use std::hint::black_box;
 
 use criterion::Criterion;
+use ferrule_bench::input;
 use ferrule_config::model::{AccessFormat, AccessLog, LogTarget};
 use ferrule_config::template::Variable;
 use ferrule_engine::plan::Plan;
 use ferrule_engine::plan::facts::{Facts, LogFacts};
 use ferrule_engine::plan::template::{Compiler, render_escaped};
-
-mod input;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();

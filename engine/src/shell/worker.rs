@@ -43,20 +43,27 @@ const STOP_TICKS: u32 = 15;
 /// How often memory that nobody needs is given back: every five seconds.
 const TRIM_TICKS: u32 = 50;
 
-/// The worker's thread.
+/// The worker's thread, on the best driver to be had.
 pub fn run(seat: Seat) {
+    match driver::choose(seat.io_driver, seat.ring_entries) {
+        Ok(driver) => run_on(seat, driver),
+        Err(error) => {
+            let worker = seat.link.core;
+            tracing::error!(worker, %error, "the worker could not run");
+        }
+    }
+}
+
+/// The worker's thread, on this rung of the ladder.
+pub fn run_on(seat: Seat, driver: Driver) {
     let number = seat.link.core;
     if let Some(id) = seat.pin
         && !core_affinity::set_for_current(core_affinity::CoreId { id })
     {
         tracing::warn!(worker = number, core = id, "the worker could not be pinned to its core");
     }
-    let ended = driver::choose(seat.io_driver, seat.ring_entries).and_then(|driver| {
-        tracing::info!(worker = number, core = seat.pin, driver = driver.text(), "worker starts");
-        let entries = seat.ring_entries;
-        driver::block_on(driver, entries, work(seat, driver))
-    });
-    if let Err(error) = ended {
+    tracing::info!(worker = number, core = seat.pin, driver = driver.text(), "worker starts");
+    if let Err(error) = driver::block_on(driver, seat.ring_entries, work(seat, driver)) {
         tracing::error!(worker = number, %error, "the worker could not run");
     }
 }

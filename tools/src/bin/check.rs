@@ -27,6 +27,8 @@ enum Needs {
     Cargo,
     Subcommand(&'static str),
     Program(&'static str),
+    /// A program that `tests/run` installs: where it is missing in CI, that is a failure.
+    Installed(&'static str),
 }
 
 /// Which runs it belongs to.
@@ -74,6 +76,12 @@ const STEPS: &[Step] = &[
     .long(),
     step("benches-once", "cargo test -p ferrule-bench --benches --locked --no-fail-fast"),
     step("demo", "cargo demo --once"),
+    // Behind the demo, which builds the same crates with the same settings.
+    step(
+        "instructions",
+        "cargo run --release -q -p ferrule-bench --bin instructions --locked",
+    )
+    .needing(Needs::Installed("valgrind")),
     step("unused-dependencies", "cargo machete").needing(Needs::Subcommand("machete")),
     step("licences-and-bans", "cargo deny check bans licenses sources")
         .needing(Needs::Subcommand("deny")),
@@ -123,6 +131,9 @@ fn main() -> ExitCode {
         if step.when == When::Long && !long && only.is_empty() {
             left_out.push(format!("{} (only with --long)", step.name));
         } else if let Some(missing) = missing(step.needs) {
+            if in_ci() && matches!(step.needs, Needs::Installed(_)) {
+                failed.push(step.name);
+            }
             left_out.push(format!("{} ({missing} is missing)", step.name));
         } else if !run(step, &top, &logs) {
             failed.push(step.name);
@@ -140,6 +151,12 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Nobody reads the list of what was left out there.
+#[expect(clippy::disallowed_methods, reason = "CI says so in no other way")]
+fn in_ci() -> bool {
+    env::var("CI").is_ok_and(|word| word == "true")
+}
+
 fn missing(needs: Needs) -> Option<String> {
     let answers = |program: &str, word: &str| {
         let mut command = Command::new(program);
@@ -152,7 +169,9 @@ fn missing(needs: Needs) -> Option<String> {
             let program = format!("cargo-{name}");
             (!answers(&program, "--version")).then_some(program)
         }
-        Needs::Program(name) => (!answers(name, "--version")).then(|| name.to_owned()),
+        Needs::Program(name) | Needs::Installed(name) => {
+            (!answers(name, "--version")).then(|| name.to_owned())
+        }
     }
 }
 

@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_shares_the_proxys_core_where_there_are_two() {
+    fn nobody_shares_the_proxies_core_where_there_are_two() {
         let two = Layout::single(2);
         assert_eq!((two.proxy.as_str(), two.upstream.as_str(), two.load.as_str()), ("0", "1", "1"));
         assert!(two.words(2).contains("SHARE"));

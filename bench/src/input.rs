@@ -1,4 +1,4 @@
-//! The configuration and the messages that these benches work on.
+//! The configuration and the messages that benches and guards work on.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -20,12 +20,12 @@ use ferrule_engine::wire::head::parse_request;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What curl sends, and a field or two more.
-pub(crate) const REQUEST: &[u8] = b"GET /anything/0/1?q=1 HTTP/1.1\r\nHost: test.com\r\n\
+pub const REQUEST: &[u8] = b"GET /anything/0/1?q=1 HTTP/1.1\r\nHost: test.com\r\n\
     User-Agent: curl/8.5.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nCookie: session=0123456789\r\n\
     X-Request-Id: 4f2c9d9e\r\nConnection: keep-alive\r\n\r\n";
 
 /// A reading of the clock.
-pub(crate) const NOW: Now<'static> = Now {
+pub const NOW: Now<'static> = Now {
     unix_seconds: 1_795_301_728,
     millis: 7,
     http_date: "Sat, 21 Nov 2026 22:55:28 GMT",
@@ -34,17 +34,17 @@ pub(crate) const NOW: Now<'static> = Now {
 };
 
 /// One variable as a template.
-pub(crate) fn variable(variable: Variable) -> Template {
+pub fn variable(variable: Variable) -> Template {
     Template { pieces: vec![Piece::Variable(variable)] }
 }
 
 /// A header with a variable in it.
-pub(crate) fn header(name: &str, value: Variable) -> HeaderValue {
+pub fn header(name: &str, value: Variable) -> HeaderValue {
     HeaderValue { place: Default::default(), name: name.to_owned(), value: variable(value) }
 }
 
 /// A route of every host.
-pub(crate) fn route(uri: UriPattern) -> Route {
+pub fn route(uri: UriPattern) -> Route {
     Route {
         websocket: false,
         place: Default::default(),
@@ -65,7 +65,7 @@ pub(crate) fn route(uri: UriPattern) -> Route {
 
 /// One listener, one upstream, one route, and what a guide's user would set: three headers from the
 /// certificate, one from the request.
-pub(crate) fn config() -> Config {
+pub fn config() -> Config {
     let mut anything = route(UriPattern::Prefix("/anything".to_owned()));
     anything.headers = vec![HeaderOps {
         set: vec![
@@ -151,11 +151,11 @@ fn upstream() -> Upstream {
 }
 
 /// Everything that one connection keeps from request to request.
-pub(crate) struct Connection {
+pub struct Connection {
     /// Compiled from [`config`].
-    pub(crate) plan: Plan,
+    pub plan: Plan,
     /// Reused.
-    pub(crate) scratch: Scratch,
+    pub scratch: Scratch,
     facts: ConnectionFacts,
     client: ClientIdentity,
     identity_block: Vec<u8>,
@@ -164,12 +164,12 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// A connection without a certificate.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::of(&config(), &[])
     }
 
     /// A connection of a verified client with this chain, or of one without.
-    pub(crate) fn of(config: &Config, chain: &[&[u8]]) -> Self {
+    pub fn of(config: &Config, chain: &[&[u8]]) -> Self {
         let plan = Plan::build(config);
         let verdict = if chain.is_empty() { Verdict::None } else { Verdict::Success };
         let client = ClientIdentity::of(chain, verdict, &plan.wanted);
@@ -212,9 +212,10 @@ impl Connection {
     }
 
     /// From bytes to an admission.
-    pub(crate) fn admit(&mut self) -> Admission {
+    pub fn admit(&mut self) -> Admission {
         let limits = self.plan.head_limits();
-        parse_request(black_box(REQUEST), REQUEST.len(), limits, &mut self.scratch.head).unwrap();
+        parse_request(black_box(REQUEST), REQUEST.len(), limits, &mut self.scratch.head)
+            .expect("good input");
         let view = ConnectionView {
             listener: ListenerId(0),
             policy: None,
@@ -222,11 +223,11 @@ impl Connection {
             now: 0,
             facts: None,
         };
-        admit(&self.plan, &view, REQUEST, &mut self.scratch).unwrap()
+        admit(&self.plan, &view, REQUEST, &mut self.scratch).expect("good input")
     }
 
     /// Facts of the request admitted last.
-    pub(crate) fn facts<'a>(&'a self, admission: &'a Admission) -> Facts<'a> {
+    pub fn facts<'a>(&'a self, admission: &'a Admission) -> Facts<'a> {
         let request = RequestFacts {
             buf: REQUEST,
             head: &self.scratch.head,
@@ -239,7 +240,7 @@ impl Connection {
     }
 
     /// The head that goes upstream.
-    pub(crate) fn rewrite(&self, admission: &Admission, out: &mut Vec<u8>) {
+    pub fn rewrite(&self, admission: &Admission, out: &mut Vec<u8>) {
         let node = &self.plan.upstream(admission.upstream).nodes[0];
         let towards = Towards {
             node,
@@ -248,6 +249,13 @@ impl Connection {
             keep_alive: true,
         };
         out.clear();
-        upstream_head(&self.plan, admission, &self.facts(admission), &towards, out).unwrap();
+        upstream_head(&self.plan, admission, &self.facts(admission), &towards, out)
+            .expect("good input");
+    }
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self::new()
     }
 }
