@@ -164,6 +164,8 @@ pub enum Variable {
     Http(String),
     /// `$msec`: Unix seconds with milliseconds.
     Msec,
+    /// `$outcome`: log only. How the exchange ended, in one word.
+    Outcome,
     /// `$proxy_protocol_addr`: the client's address, as the PROXY protocol header had it.
     ProxyProtocolAddr,
     /// `$proxy_protocol_port`

@@ -67,6 +67,7 @@ impl Variable {
             "a request header; the name in lower case, with `_` for `-`",
         ),
         listed("msec", Self::Msec, Scope::Request, "Unix seconds with milliseconds"),
+        listed("outcome", Self::Outcome, Scope::Log, "`ok`, or why it ended: docs/http.md"),
         listed(
             "proxy_protocol_addr",
             Self::ProxyProtocolAddr,

@@ -57,15 +57,15 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// One word for logs.
+    /// One word for logs: `$outcome`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Answered => "ok",
             Self::Refused(refusal) => refusal.word(),
-            Self::ClientLeft => "client_left",
+            Self::ClientLeft => "client-left",
             Self::ResponseCutOff(fault) => fault.word(),
-            Self::TimedOut => "timed_out",
+            Self::TimedOut => "timed-out",
             Self::Stopped => "stopped",
         }
     }
@@ -86,6 +86,7 @@ impl Outcome {
     pub const fn log_facts<'a>(&self, upstream_addr: &'a str) -> LogFacts<'a> {
         LogFacts {
             status: self.status_logged(),
+            outcome: self.ended.word(),
             bytes_sent: self.sent_bytes,
             body_bytes_sent: self.body_bytes,
             request_bytes: self.request_bytes,

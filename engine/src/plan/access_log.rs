@@ -88,6 +88,7 @@ fn json() -> Template {
     strings(
         &mut line,
         vec![
+            ("outcome", Variable::Outcome),
             ("request_id", Variable::RequestId),
             ("trace_id", Variable::TraceId),
             ("span_id", Variable::SpanId),

@@ -152,6 +152,8 @@ pub struct Now<'a> {
 pub struct LogFacts<'a> {
     /// `$status`
     pub status: u16,
+    /// `$outcome`: `ok`, or the word of what went wrong.
+    pub outcome: &'static str,
     /// `$bytes_sent`: to the client, heads included.
     pub bytes_sent: u64,
     /// `$body_bytes_sent`: to the client, without heads and framing.

@@ -81,6 +81,7 @@ pub(super) enum Fact {
     ConnectionRequests,
     Host,
     Msec,
+    Outcome,
     ProxyAddr,
     ProxyPort,
     ProxyServerAddr,
@@ -289,6 +290,7 @@ impl Fact {
             | Self::ConnectionRequests
             | Self::Host
             | Self::Msec
+            | Self::Outcome
             | Self::Request
             | Self::RequestId
             | Self::RequestLength
@@ -323,6 +325,7 @@ const fn fact(variable: &Variable) -> Option<Fact> {
         Variable::ConnectionRequests => Fact::ConnectionRequests,
         Variable::Host => Fact::Host,
         Variable::Msec => Fact::Msec,
+        Variable::Outcome => Fact::Outcome,
         Variable::ProxyProtocolAddr => Fact::ProxyAddr,
         Variable::ProxyProtocolPort => Fact::ProxyPort,
         Variable::ProxyProtocolServerAddr => Fact::ProxyServerAddr,

@@ -134,6 +134,7 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
         }
         Fact::BodyBytesSent
         | Fact::BytesSent
+        | Fact::Outcome
         | Fact::RequestLength
         | Fact::RequestTime
         | Fact::Status
@@ -219,6 +220,7 @@ fn put_log_fact(fact: Fact, log: &LogFacts<'_>, sink: &mut Sink<'_>) {
     match fact {
         Fact::BodyBytesSent => sink.put_number(log.body_bytes_sent),
         Fact::BytesSent => sink.put_number(log.bytes_sent),
+        Fact::Outcome => sink.put(log.outcome.as_bytes()),
         Fact::RequestLength => sink.put_number(log.request_bytes),
         Fact::RequestTime => sink.put_millis(log.request_ms),
         Fact::Status => sink.put_number(log.status.into()),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use ferrule_tests::{
     Authority, Dial, PATIENCE, Setup, Upstream, echo, on_both_drivers, poll, raw, scratch,
@@ -41,6 +42,39 @@ on_both_drivers! {
         assert!(all[0].starts_with(&format!("GET /a?b 200 {} some.test [", first.body.len())), "{all:?}");
         assert!(all[0].ends_with("] 200"), "{all:?}");
         assert!(!all[0].contains('\x7f'), "{all:?}");
+    }
+
+    /// What became of it, in the words of docs/http.md, whatever status was sent.
+    fn the_outcome_is_told(driver) {
+        let scratch = scratch();
+        let upstream = Upstream::plain(Arc::new(|client| {
+            while let Some(request) = client.request() {
+                if request.head.target() == "/cut" {
+                    client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+                    return;
+                }
+                client.answer(b"whole");
+            }
+        }));
+        let path = scratch.path().join("access.log");
+        let gateway = Setup::new(scratch.path(), driver, PLAIN)
+            .log_line("access = { path = \"access.log\", format = '$status $outcome' }")
+            .set("upstream", &upstream.port).start();
+        let front = gateway.port("front");
+        let mut wanted = Vec::new();
+        for (request, line) in [
+            ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "200 ok"),
+            ("GET /cut HTTP/1.1\r\nHost: x\r\n\r\n", "200 upstream-body-cut-off"),
+            ("GET /%00 HTTP/1.1\r\nHost: x\r\n\r\n", "400 forbidden-escape"),
+            ("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "400 ambiguous-length"),
+        ] {
+            let mut raw = raw::plain(front);
+            raw.send(request.as_bytes()).expect("a connection");
+            let _ = raw.response("GET");
+            drop(raw);
+            wanted.push(line);
+            assert_eq!(lines(&path, wanted.len()), wanted);
+        }
     }
 
     fn json_lines_are_json(driver) {

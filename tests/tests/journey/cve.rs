@@ -6,6 +6,7 @@ mod certificates;
 mod fields;
 mod messages;
 mod names;
+mod patterns;
 mod sessions;
 mod trust;
 
