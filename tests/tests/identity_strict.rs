@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 fn certificate() -> Vec<u8> {
-    let file = source_dir().join("bench/benches/certificates/v3-p256.crt");
+    let file = source_dir().join("bench/certificates/v3-p256.crt");
     CertificateDer::from_pem_file(file).expect("a certificate").to_vec()
 }
 
