@@ -31,6 +31,8 @@ const LARGE_BYTES: u64 = 64 << 20;
 /// Memory that may stay, in KiB, beside a twentieth: pages that an allocator keeps are not ours to judge.
 /// What the gateway itself has not given back, it says when it ends.
 const KEPT_KIB: u64 = 4 << 10;
+/// In which everything that nobody needs is given back: two rounds of it, five seconds each.
+const TWO_ROUNDS: Duration = Duration::from_secs(11);
 /// How often a slow client does something.
 const PACE: Duration = Duration::from_secs(1);
 
@@ -345,18 +347,20 @@ fn calm(gateway: &Gateway) {
 /// long enough for everything to be given back.
 fn settled(gateway: &Gateway, wanted: u64) -> u64 {
     let id = gateway.process.id();
-    // Two rounds of giving back.
-    let time = if wanted == 0 { Duration::from_secs(11) } else { 6 * PATIENCE };
-    let back = poll(time, || {
-        let memory = memory(id);
-        is_back(wanted, memory).then_some(memory)
-    });
-    back.unwrap_or_else(|| memory(id))
+    let look = |time, slack| {
+        poll(time, || {
+            let memory = memory(id);
+            is_back(wanted, memory, slack).then_some(memory)
+        })
+    };
+    let back = look(TWO_ROUNDS, 0);
+    let time = if wanted == 0 { Duration::ZERO } else { 5 * PATIENCE };
+    back.or_else(|| look(time, KEPT_KIB)).unwrap_or_else(|| memory(id))
 }
 
-/// Is this no more memory than before?
-const fn is_back(before: u64, now: u64) -> bool {
-    before > 0 && now <= before + before / 20 + KEPT_KIB
+/// Is this no more memory than before, but for a twentieth and so many KiB?
+const fn is_back(before: u64, now: u64, slack: u64) -> bool {
+    before > 0 && now <= before + before / 20 + slack
 }
 
 impl Report {
@@ -377,7 +381,7 @@ impl Report {
             found.push(format!("only {} of {} were held", self.held, self.siege.connections));
         }
         let [before, _, after] = self.memory;
-        if !is_back(before, after) {
+        if !is_back(before, after, KEPT_KIB) {
             found.push(format!("{after} KiB afterwards are more than 5 % above {before} KiB"));
         }
         found.extend(self.left_over.clone());
