@@ -204,6 +204,18 @@ fn certs(answer: &Value) -> String {
         row
     });
     let mut out = table(&["DAYS LEFT", "ROLE", "OF", "SUBJECT", "FILE"], rows);
+    let lists = list(answer, "crls").iter().map(|one| {
+        let days = one.get("days_left").and_then(Value::as_i64);
+        let left = match days {
+            Some(days) if days < 0 => "expired".to_owned(),
+            Some(days) => days.to_string(),
+            None => "not said".to_owned(),
+        };
+        let mut row = vec![left];
+        row.extend(["/key", "/issuer", "/revoked", "/source"].map(|at| shown(one, at)));
+        row
+    });
+    out.push_str(&table(&["DAYS LEFT", "REVOCATION LIST", "ISSUER", "REVOKED", "FILE"], lists));
     let now = answer.get("now").and_then(Value::as_u64).unwrap_or(0);
     let uses = list(answer, "client_cas").iter().map(|one| {
         let last = match one.get("last_used").and_then(Value::as_u64) {

@@ -166,8 +166,21 @@ impl Desk {
 
     fn certs(&self) -> Value {
         let now = clock::unix_seconds();
-        let entries = self.board.current().map(|current| current.certificates);
-        let entries = entries.as_deref().unwrap_or_default();
+        let current = self.board.current();
+        let entries = current.as_ref().map(|current| &*current.certificates).unwrap_or_default();
+        let lists = current.as_ref().map(|current| &*current.generation.tls.crls);
+        let lists = lists.unwrap_or_default().iter().map(|list| {
+            json!({
+                "key": list.field,
+                "source": list.source,
+                "issuer": list.issuer,
+                "this_update": list.this_update,
+                "next_update": list.next_update,
+                "days_left": list.next_update.map(|next| next.saturating_sub(now).div_euclid(86_400)),
+                "revoked": list.count,
+            })
+        });
+        let lists: Vec<Value> = lists.collect();
         let uses: Vec<Value> = self
             .board
             .sums()
@@ -187,6 +200,7 @@ impl Desk {
             "ok": true,
             "now": now,
             "certificates": certificates_json(entries, now),
+            "crls": lists,
             "client_cas": uses,
         })
     }

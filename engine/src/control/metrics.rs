@@ -10,6 +10,7 @@ use crate::exchange::refusal::Refusal;
 use crate::report::events::{self, SHAKEN};
 use crate::report::histogram::{DAYS, MICROS, Spread};
 use crate::report::{Counter, EventSums, HandshakeFault, Snapshot};
+use crate::tls::crls::LoadedCrl;
 
 /// Everything, as of now.
 pub(crate) fn families(board: &Board) -> Vec<Family> {
@@ -22,8 +23,10 @@ pub(crate) fn families(board: &Board) -> Vec<Family> {
     all.extend(by_object(board));
     all.extend(times(&sums));
     all.extend(holdings(&sums));
-    let entries = current.map(|current| current.certificates);
-    all.extend(certificates(entries.as_deref().unwrap_or_default()));
+    let entries = current.as_ref().map(|current| &*current.certificates);
+    all.extend(certificates(entries.unwrap_or_default()));
+    let lists = current.as_ref().map(|current| &*current.generation.tls.crls);
+    all.extend(revocation_lists(lists.unwrap_or_default()));
     all
 }
 
@@ -371,6 +374,41 @@ fn certificates(entries: &[Entry]) -> Vec<Family> {
         seen.push(labels);
     }
     vec![ends, begins]
+}
+
+fn revocation_lists(lists: &[LoadedCrl]) -> Vec<Family> {
+    let mut begins = Family::gauge(
+        "ferrule_crl_this_update_seconds",
+        "When a certificate revocation list was issued, Unix seconds; ferrule_time_seconds less \
+         this is its age.",
+    );
+    let mut ends = Family::gauge(
+        "ferrule_crl_next_update_seconds",
+        "When a certificate revocation list is to be replaced by the next one, Unix seconds; no \
+         sample for one that does not say.",
+    );
+    let mut counts = Family::gauge(
+        "ferrule_crl_revoked_certificates",
+        "How many certificates a certificate revocation list revokes.",
+    );
+    let mut seen: Vec<LabelSet> = Vec::new();
+    for list in lists {
+        let labels = vec![
+            ("key", list.field.clone()),
+            ("file", list.source.clone()),
+            ("issuer", list.issuer.clone()),
+        ];
+        if seen.contains(&labels) {
+            continue;
+        }
+        begins.push(labels.clone(), signed(list.this_update));
+        if let Some(next) = list.next_update {
+            ends.push(labels.clone(), signed(next));
+        }
+        counts.push(labels.clone(), number(list.count as u64));
+        seen.push(labels);
+    }
+    vec![begins, ends, counts]
 }
 
 fn buckets<const N: usize>(

@@ -206,6 +206,26 @@ on_both_drivers! {
         assert!((found.sum("ferrule_reloads_total", &[]) - 2.0).abs() < 0.1);
     }
 
+    /// How old each list is, and when the next one is due.
+    fn revocation_lists_are_watched(driver) {
+        let mut watched = Watched::start(driver);
+        fs::write(watched.scratch.path().join("new.crl"), watched.new.revocation_list(&[5, 6], 1)).expect("writable");
+        let lists = "client = { ca = [\"old.crt\", \"new.crt\"], crl = \"new.crl\", crl_missing = \"allow\"";
+        let text = CONFIG.replace("client = { ca = [\"old.crt\", \"new.crt\"]", lists);
+        assert_eq!(watched.gateway.reload(&text), Reloaded::Taken);
+        let of: &[(&str, &str)] = &[("key", "ssls[api].client.crl"), ("issuer", "CN=new")];
+        let found = watched.scrape_until("a list", |found| {
+            (found.sum("ferrule_crl_revoked_certificates", of) - 2.0).abs() < 0.1
+        });
+        // The first days of 2024 and of 2098.
+        assert!((found.sum("ferrule_crl_this_update_seconds", of) - 1_704_067_200.0).abs() < 0.1);
+        assert!((found.sum("ferrule_crl_next_update_seconds", of) - 4_039_372_800.0).abs() < 0.1);
+        let certs = watched.ctl_json(&["certs"]);
+        assert_eq!((&certs["crls"][0]["revoked"], &certs["crls"][0]["next_update"]), (&2.into(), &4_039_372_800_u64.into()));
+        let (_, table, _) = watched.ctl(&["certs"]);
+        assert!(table.contains("REVOCATION LIST") && table.contains("new.crl"), "{table}");
+    }
+
     fn ctl_tells_and_obeys(driver) {
         let mut watched = Watched::start(driver);
         let front = watched.front();
