@@ -99,7 +99,12 @@ fn connect(gateway: &Gateway, leaf: &Leaf) -> Raw {
 fn refused(raw: &mut Raw, status: u16) -> bool {
     let ask = || {
         let _: Option<()> = poll(Duration::from_millis(100), || None);
-        (get(raw, "x", "/").status() == status).then_some(())
+        let sent = raw.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        match sent.and_then(|()| raw.response("GET")) {
+            Ok(answer) => (answer.status() == status).then_some(()),
+            // It was ended between two requests; only a route's refusal lets it live on.
+            Err(_) => (status == 400).then_some(()),
+        }
     };
     poll(PATIENCE, ask).is_some()
 }
