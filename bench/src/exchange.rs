@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 
+use ferrule_config::model::{AccessFormat, AccessLog, LogTarget};
 use ferrule_config::template::Variable;
 use ferrule_engine::exchange::request::Admission;
 use ferrule_engine::exchange::response::{Asked, ResponseStep, admit_response, client_head};
@@ -58,6 +59,17 @@ impl Exchange {
         Self::of(Connection::of(&config, &[&leaf]))
     }
 
+    /// Of a verified client whose requests are logged in JSON.
+    #[must_use]
+    pub fn logged() -> Self {
+        let mut config = input::config();
+        let access = AccessLog { target: LogTarget::Stdout, format: AccessFormat::Json };
+        config.log.access = Some(access);
+        let pem = include_bytes!("../certificates/v3-p256.crt");
+        let leaf = CertificateDer::from_pem_slice(pem).expect("a certificate");
+        Self::of(Connection::of(&config, &[&leaf]))
+    }
+
     fn of(mut connection: Connection) -> Self {
         let admission = connection.admit();
         Self {
@@ -101,6 +113,12 @@ impl Exchange {
         if let ResponseStep::Final(delivery) = step {
             client_head(bytes, &self.response, &delivery, &asked, &mut self.out);
         }
+        self.out.len()
+    }
+
+    /// The line in the access log; its length.
+    pub fn line(&mut self) -> usize {
+        self.connection.log(black_box(&self.admission), &mut self.out);
         self.out.len()
     }
 

@@ -13,8 +13,12 @@ use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::request::{Admission, ConnectionView, Scratch, admit};
 use ferrule_engine::exchange::rewrite::{Towards, upstream_head};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
-use ferrule_engine::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts};
+use ferrule_engine::plan::facts::{
+    ConnectionFacts, Facts, LogFacts, Now, RequestFacts, SessionFacts,
+};
+use ferrule_engine::plan::marks::{Marks, Trace};
 use ferrule_engine::plan::{ForwardedFields, ListenerId, Plan};
+use ferrule_engine::report::access_log::write_line;
 use ferrule_engine::wire::head::parse_request;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -157,6 +161,7 @@ pub struct Connection {
     /// Reused.
     pub scratch: Scratch,
     facts: ConnectionFacts,
+    session: SessionFacts,
     client: ClientIdentity,
     identity_block: Vec<u8>,
     forwarded: ForwardedFields,
@@ -183,12 +188,19 @@ impl Connection {
             serial: 5,
             requests: 2,
         };
+        let session = SessionFacts {
+            protocol: "TLSv1.3",
+            cipher: "TLS_AES_256_GCM_SHA384",
+            server_name: "test.com".to_owned(),
+            ..SessionFacts::default()
+        };
         let mut forwarded = ForwardedFields::default();
         forwarded.render(&plan.http.forwarded, &facts);
         let mut one = Self {
             plan,
             scratch: Scratch::default(),
             facts,
+            session,
             client,
             identity_block: Vec::new(),
             forwarded,
@@ -237,6 +249,32 @@ impl Connection {
             route_id: &self.plan.route(admission.route).id,
         };
         Facts { request: Some(request), ..self.connection_facts() }
+    }
+
+    /// The line in the access log of an answer to it.
+    pub fn log(&self, admission: &Admission, out: &mut Vec<u8>) {
+        let log = LogFacts {
+            status: 200,
+            outcome: "ok",
+            bytes_sent: 1_234,
+            body_bytes_sent: 1_024,
+            request_bytes: 220,
+            request_ms: 1,
+            upstream_addr: "127.0.0.1:8080",
+            upstream_status: Some(200),
+            upstream_ms: Some(1),
+        };
+        let mut marks = Marks::default();
+        marks.set_id(b"4f2c9d9e4f2c9d9e4f2c9d9e4f2c9d9e");
+        marks.trace = Trace::Begun { trace_id: [b'a'; 32], span_id: [b'b'; 16] };
+        let facts = Facts {
+            session: Some(&self.session),
+            log: Some(&log),
+            marks: Some(&marks),
+            ..self.facts(admission)
+        };
+        let format = self.plan.access_log.as_ref().expect("a log");
+        write_line(format, &facts, out);
     }
 
     /// The head that goes upstream.

@@ -12,7 +12,7 @@ use crate::exchange::Exchange;
 use crate::records::Ours;
 
 /// Every path, and how often it is gone to be counted.
-pub const PATHS: [(&str, u64); 14] = [
+pub const PATHS: [(&str, u64); 15] = [
     ("exchange/request", 2000),
     ("exchange/response", 2000),
     ("exchange/0 identity headers", 2000),
@@ -21,6 +21,7 @@ pub const PATHS: [(&str, u64); 14] = [
     ("rewrite/0 identity headers", 2000),
     ("rewrite/3 identity headers", 2000),
     ("rewrite/10 identity headers", 2000),
+    ("log/JSON", 2000),
     ("framing/request length", 5000),
     ("framing/request chunked", 5000),
     ("framing/response length", 5000),
@@ -41,6 +42,7 @@ pub fn path(name: &str) -> Option<Box<dyn FnMut() -> usize>> {
         ("exchange", "response") => going(Exchange::new(), Exchange::response),
         ("exchange", _) => going(Exchange::identified(word.parse().ok()?), Exchange::whole),
         ("rewrite", _) => going(Exchange::identified(word.parse().ok()?), Exchange::rewrite),
+        ("log", _) => going(Exchange::logged(), Exchange::line),
         ("framing", "request") => framing_of_request(rest),
         ("framing", "response") => framing_of_response(rest),
         ("record", _) => {

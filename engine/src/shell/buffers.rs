@@ -142,6 +142,13 @@ impl Buffer {
         self.end = 0;
     }
 
+    /// Forgets what is behind the first `count` filled bytes.
+    pub const fn truncate(&mut self, count: usize) {
+        if count < self.len() {
+            self.end = self.start + count;
+        }
+    }
+
     /// Moves what it holds to the front, so that all room is behind it.
     pub fn compact(&mut self) {
         if self.start > 0 {

@@ -94,7 +94,7 @@ pub struct Core {
     /// Bits that nobody can guess.
     pub random: Random,
     /// Idle upstream connections.
-    pub pool: RefCell<Pool<Stream>>,
+    pub pool: RefCell<Pool<Box<Stream>>>,
     /// What is done with every finished exchange.
     pub reporter: RefCell<Reporter>,
     /// The clients whose certificates expire soonest.

@@ -26,6 +26,7 @@ pub mod proxied;
 pub mod random;
 pub mod reader;
 pub mod relay;
+pub mod reseal;
 pub mod respond;
 mod roll;
 pub mod session;

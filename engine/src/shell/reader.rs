@@ -8,9 +8,11 @@ use std::time::Duration;
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
 use super::deadlines::{Line, Remote, Shut, Timer};
 use super::net::{Descriptor, Peek, ReadHalf};
+use super::reseal::{self, Broken, Wanted};
 use super::session::{Opened, SessionError};
 use super::stream::{Cut, Security};
 use super::turn::{self, Turn};
+use crate::exchange::flow::Piece;
 
 /// Answers that are faster than this need no look at the client.
 const WATCH_AFTER: Duration = Duration::from_millis(500);
@@ -293,6 +295,48 @@ impl Reader {
             }
         });
         self.note_closed(opened)
+    }
+
+    /// As [`Reader::next_piece`] for every record that is there, each made one of `to` where it lies;
+    /// `take` tells what of it goes out, and how much it consumed. `output` is empty, and gets them.
+    /// `None` if that cannot be done now.
+    pub fn reseal(
+        &mut self,
+        (security, to): (&RefCell<Security>, &RefCell<Security>),
+        output: &mut Option<Buffer>,
+        buffers: &Buffers,
+        mut take: impl FnMut(&[u8]) -> Piece,
+    ) -> Option<Result<Opened<()>, Broken>> {
+        debug_assert!(output.as_ref().is_none_or(Buffer::is_empty));
+        if self.closed || self.plain.as_ref().is_some_and(|plain| !plain.is_empty()) {
+            return None;
+        }
+        let (mut from, mut to) = (security.borrow_mut(), to.borrow_mut());
+        let possible = |input: &mut Buffer| reseal::is_possible(&from, &to, input);
+        let mut input = self.cipher.take_if(possible)?;
+        let kept = &mut self.plain;
+        let done = reseal::reseal(&mut from, &mut to, &mut input, |payload| {
+            let piece = take(payload);
+            let rest = payload.get(piece.consumed..).unwrap_or_default();
+            if !rest.is_empty() {
+                kept.get_or_insert_with(|| buffers.rent(Size::Record)).append(rest);
+            }
+            Wanted { data: piece.data, more: !piece.done && rest.is_empty() }
+        });
+        if done.ready == 0 {
+            input.consume(done.read);
+            self.cipher = Some(input);
+        } else {
+            // The records go out in the buffer they came in; what is behind them moves to the other's.
+            let next = output.take().unwrap_or_else(|| buffers.rent(input.size()));
+            let mut next = buffers.enlarge(next, input.size());
+            next.append(input.filled().get(done.read..).unwrap_or_default());
+            self.cipher = Some(next);
+            input.truncate(done.ready);
+            *output = Some(input);
+        }
+        self.closed |= done.outcome == Ok(Opened::Closed);
+        Some(done.outcome)
     }
 
     fn note_closed<R>(

@@ -10,12 +10,13 @@ use super::clock::Clock;
 use super::deadlines::Shut;
 use super::pace::Pace;
 use super::reader::Wait;
+use super::reseal::Broken;
 use super::session::Opened;
 use super::stream::{Cut, Sink, Source};
-use crate::exchange::flow::{Flow, FlowError};
+use crate::exchange::flow::{Flow, FlowError, Piece};
 
 /// A body longer than this is worth large buffers.
-const LARGE_BYTES: usize = 16_384;
+const LARGE_BYTES: usize = 8_192;
 
 /// How long the rest of a body may take that nobody wants any more.
 pub const DRAIN_TIME: Duration = Duration::from_secs(2);
@@ -163,21 +164,65 @@ async fn move_ready(
         if !sink.has_room() {
             sending.flush(sink, flow.data_bytes(), times).await?;
         }
-        let mut result = Ok(());
-        let opened = source.next_piece(|input| {
-            let (used, outcome) = carry(input, sink, flow, gather);
-            *moved += used;
-            result = outcome;
-            used
-        });
-        result?;
-        match opened.map_err(PumpError::Source)? {
+        let opened = match reseal_ready(source, sink, flow, moved) {
+            Some(resealed) => resealed?,
+            None => copy_piece(source, sink, flow, (gather, moved))?,
+        };
+        match opened {
             Opened::Data(()) => {}
             Opened::More => return Ok(false),
             Opened::Closed => return Ok(true),
         }
     }
     Ok(false)
+}
+
+/// Every whole record that was received, sealed again where it lies; `None` if that cannot be done.
+fn reseal_ready(
+    source: &mut Source<'_>,
+    sink: &mut Sink<'_>,
+    flow: &mut Flow<'_>,
+    moved: &mut usize,
+) -> Option<Result<Opened<()>, PumpError>> {
+    if !flow.is_verbatim() {
+        return None;
+    }
+    let mut failed = None;
+    let resealed = source.reseal(sink, |input| match flow.step(input) {
+        Ok(piece) => {
+            *moved += piece.consumed;
+            piece
+        }
+        Err(error) => {
+            failed = Some(PumpError::Flow(error));
+            Piece { consumed: input.len(), done: true, ..Piece::default() }
+        }
+    })?;
+    if let Some(error) = failed {
+        return Some(Err(error));
+    }
+    Some(resealed.map_err(|broken| match broken {
+        Broken::From(error) => PumpError::Source(Cut::Tls(error)),
+        Broken::To(error) => PumpError::Sink(Cut::Tls(error)),
+    }))
+}
+
+/// The next piece that was received, staged.
+fn copy_piece(
+    source: &mut Source<'_>,
+    sink: &mut Sink<'_>,
+    flow: &mut Flow<'_>,
+    (gather, moved): (&mut Vec<u8>, &mut usize),
+) -> Result<Opened<()>, PumpError> {
+    let mut result = Ok(());
+    let opened = source.next_piece(|input| {
+        let (used, outcome) = carry(input, sink, flow, gather);
+        *moved += used;
+        result = outcome;
+        used
+    });
+    result?;
+    opened.map_err(PumpError::Source)
 }
 
 /// One piece: straight through where nothing is framed anew, else by way of `gather`.

@@ -308,11 +308,7 @@ fn open<R>(
     loop {
         let Step { found, consumed } = match records.open(input.filled_mut()) {
             Ok(step) => step,
-            Err(fault) => {
-                said.failed = true;
-                records.end(&mut said.pending);
-                return Err(SessionError::Record(fault));
-            }
+            Err(fault) => return Err(fail(records, said, fault)),
         };
         let opened = match found {
             Found::Data(place) => {
@@ -329,6 +325,13 @@ fn open<R>(
         input.consume(consumed);
         return Ok(opened);
     }
+}
+
+/// The peer broke the protocol: the alert that says so is all that may still be sent.
+pub(super) fn fail(records: &mut Records, said: &mut Said, fault: Fault) -> SessionError {
+    said.failed = true;
+    records.end(&mut said.pending);
+    SessionError::Record(fault)
 }
 
 fn seal(

@@ -14,8 +14,10 @@ use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX};
 use super::deadlines::{Deadlines, Remote};
 use super::net::{self, Descriptor, ReadHalf, TcpStream, UnixStream, WriteHalf};
 use super::reader::{Idle, Reader, Wait};
+use super::reseal::Broken;
 use super::session::{Opened, Said, Session, SessionError};
 use super::writer::Writer;
+use crate::exchange::flow::Piece;
 
 /// Why a connection cannot be used any further.
 #[derive(Clone, Debug, PartialEq)]
@@ -252,6 +254,19 @@ impl Source<'_> {
     /// The peer broke the protocol.
     pub fn next_piece(&mut self, take: impl FnOnce(&[u8]) -> usize) -> Result<Opened<()>, Cut> {
         self.reader.next_piece(self.security, self.buffers, take)
+    }
+
+    /// As [`Reader::reseal`], for a sink without output.
+    pub fn reseal(
+        &mut self,
+        sink: &mut Sink<'_>,
+        take: impl FnMut(&[u8]) -> Piece,
+    ) -> Option<Result<Opened<()>, Broken>> {
+        if sink.has_output() {
+            return None;
+        }
+        let output = &mut sink.writer.output;
+        self.reader.reseal((self.security, sink.security), output, self.buffers, take)
     }
 
     /// Plaintext that nobody has consumed yet.

@@ -24,8 +24,8 @@ use crate::tls::client::reason;
 
 /// A connection for one request.
 pub struct Lease {
-    /// The connection.
-    pub stream: Stream,
+    /// The connection. Boxed once: it goes from hand to hand with every request.
+    pub stream: Box<Stream>,
     /// What it may be used for.
     pub key: PoolKey,
     /// Requests it has served before this one.
@@ -125,7 +125,7 @@ async fn connect(
     (node, address): (&NodePlan, Address<'_>),
     tls: Option<&UpstreamTls>,
     wanted: &Wanted<'_>,
-) -> Result<Stream, ConnectError> {
+) -> Result<Box<Stream>, ConnectError> {
     let session = match tls {
         None => Session::Plain,
         Some(tls) => {
@@ -177,7 +177,7 @@ async fn connect(
             return Err(ConnectError::Tls(error));
         }
     }
-    Ok(stream)
+    Ok(Box::new(stream))
 }
 
 /// What comes first on a new connection leaves with what comes next: the `ClientHello`, or the

@@ -14,7 +14,8 @@ pub struct Writer {
     half: WriteHalf,
     descriptor: Descriptor,
     timer: Timer,
-    output: Option<Buffer>,
+    /// What is staged to be sent.
+    pub output: Option<Buffer>,
 }
 
 impl Writer {

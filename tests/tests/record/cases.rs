@@ -137,6 +137,29 @@ fn requests_for_new_keys_are_answered_once() {
     assert_eq!(sealed(&mut ours, b"x").len(), OVERHEAD_BYTES + 1);
 }
 
+/// A record that is sealed where it lies has no room in front of it for new keys.
+#[test]
+fn nothing_is_sealed_in_place_before_new_keys_that_are_due() {
+    let aead = Aead::Aes128Gcm;
+    let mut ours = at((0, 0), aead);
+    let mut record = [7; OVERHEAD_BYTES + 1];
+    assert_eq!(ours.seal_in_place(&mut record), Ok(()));
+    let mut wire = [0; KEY_UPDATE_BYTES];
+    keys(0, 0, aead).seal(22, &[24, 0, 0, 1, 1], &mut wire).expect("room");
+    assert_eq!(ours.open(&mut wire).expect("good").found, Found::Nothing);
+    let before = record;
+    assert!(!ours.seals_in_place());
+    assert_eq!(ours.seal_in_place(&mut record), Err(SealError::Ended));
+    assert_eq!(record, before);
+    assert_eq!(sealed(&mut ours, b"x").len(), KEY_UPDATE_BYTES + OVERHEAD_BYTES + 1);
+    assert!(ours.seals_in_place());
+    for length in [0, OVERHEAD_BYTES, OVERHEAD_BYTES + CONTENT_BYTES_MAX + 1] {
+        assert_eq!(ours.seal_in_place(&mut vec![7; length]), Err(SealError::NoRoom));
+    }
+    let mut nearly = at((0, GCM_RECORDS_MAX - 1), aead);
+    assert!(!nearly.seals_in_place() && nearly.seal_in_place(&mut record).is_err());
+}
+
 #[test]
 fn without_room_nothing_changes() {
     let mut ours = at((0, 0), Aead::Aes256Gcm);

@@ -1,6 +1,11 @@
 //! What holds for any script of records: one outcome in every split, nothing behind a fault, and no
-//! room taken for what is refused. Shared with the fuzz target.
+//! room taken for what is refused; and records sealed again where they lie say the same. Shared with the
+//! fuzz target.
 
+use ferrule_engine::shell::buffers::{Buffer, Buffers, Size};
+use ferrule_engine::shell::reseal::{self, Broken, Wanted};
+use ferrule_engine::shell::session::{Opened, Said, Session, SessionError};
+use ferrule_engine::shell::stream::Security;
 use ferrule_engine::tls::record::cipher::{Aead, Protection};
 use ferrule_engine::tls::record::{CONTENT_BYTES_MAX, Fault, Found, Records, Role, Schedule, Step};
 
@@ -33,7 +38,8 @@ impl Schedule for Counted {
 }
 
 /// A script as a stream: `type length content...`, sealed; type 0 is raw bytes, type 1 the next keys.
-/// Type 2 is padding: its length byte in pairs of 64 zeros, behind nothing.
+/// Type 2 is padding: its length byte in pairs of 64 zeros, behind nothing; type 3 is data with padding
+/// behind it.
 fn stream(mut script: &[u8]) -> Vec<u8> {
     let mut wire = Vec::new();
     let (mut sealer, mut generation) = (keys(0x40, 0), 0_u8);
@@ -46,18 +52,26 @@ fn stream(mut script: &[u8]) -> Vec<u8> {
                 generation = generation.wrapping_add(1);
                 sealer = keys(0x40, generation);
             }
+            3 => {
+                let padded = [content, &[23], &[0; 40]].concat();
+                seal(&mut sealer, 0, &padded, &mut wire);
+            }
             kind => {
                 let long = vec![0; usize::from(*length) * 64];
                 let content = if *kind == 2 { &long[..] } else { content };
                 let kind = if *kind == 2 { 0 } else { *kind };
-                let start = wire.len();
-                wire.resize(start + content.len() + 22, 0);
-                let sealed = sealer.seal(kind, content, &mut wire[start..]);
-                wire.truncate(start + sealed.expect("enough room"));
+                seal(&mut sealer, kind, content, &mut wire);
             }
         }
     }
     wire
+}
+
+fn seal(sealer: &mut Protection, kind: u8, content: &[u8], wire: &mut Vec<u8>) {
+    let start = wire.len();
+    wire.resize(start + content.len() + 22, 0);
+    let sealed = sealer.seal(kind, content, &mut wire[start..]);
+    wire.truncate(start + sealed.expect("enough room"));
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -118,6 +132,78 @@ fn hear(wire: &[u8], role: Role, split: usize) -> Outcome {
     out
 }
 
+/// A connection of ours whose keys are these.
+fn security(role: Role, protections: (Protection, Protection)) -> Security {
+    let records = Records::new(role, protections, Box::new(Counted::default()));
+    Security { session: Session::Fast(Box::new(records)), said: Said::default() }
+}
+
+/// What of a payload goes on: from here, so much.
+type Pick = fn(usize) -> (usize, usize);
+
+const PICKS: [Pick; 4] =
+    [|len| (0, len), |len| (0, len / 2), |len| (len / 3, len - len / 3), |_| (0, 0)];
+
+/// The same stream, made another connection's where it lies; what was picked of its payloads, as it
+/// came out at the other end of that connection.
+fn hear_resealed(wire: &[u8], role: Role, split: usize, pick: Pick) -> (Outcome, Vec<u8>) {
+    let mut from = security(role, (keys(0x40, 0), keys(0x80, 0)));
+    let mut to = security(Role::Client, (keys(0x20, 0), keys(0x60, 0)));
+    let protections = (keys(0x60, 0), keys(0x20, 0));
+    let mut far = Records::new(Role::Server, protections, Box::new(Counted::default()));
+    let buffers = Buffers::default();
+    let mut input = buffers.rent(Size::Body);
+    let mut out = Outcome { plain: Vec::new(), closed: false, fault: None, said: Vec::new() };
+    let (mut sent, mut picked) = (Vec::new(), Vec::new());
+    let mut pieces = wire.chunks(split.clamp(1, 65_536));
+    loop {
+        assert!(reseal::is_possible(&from, &to, &input));
+        let done = reseal::reseal(&mut from, &mut to, &mut input, |payload| {
+            out.plain.extend_from_slice(payload);
+            let (start, count) = pick(payload.len());
+            picked.extend_from_slice(&payload[start..start + count]);
+            // Now and then it is asked again.
+            Wanted { data: start..start + count, more: !payload.len().is_multiple_of(3) }
+        });
+        assert!(done.ready <= done.read && done.read <= input.len());
+        sent.extend_from_slice(&input.filled()[..done.ready]);
+        input.consume(done.read);
+        match done.outcome {
+            Ok(Opened::Data(())) => {}
+            Ok(Opened::More) => match pieces.next() {
+                Some(piece) => take_in(&mut input, piece),
+                None => break,
+            },
+            Ok(Opened::Closed) => {
+                out.closed = true;
+                break;
+            }
+            Err(Broken::From(SessionError::Record(fault))) => {
+                assert!(!reseal::is_possible(&from, &to, &input), "a fault is for good");
+                out.fault = Some(fault);
+                break;
+            }
+            Err(broken) => panic!("{broken:?}"),
+        }
+    }
+    from.session.close(&mut from.said);
+    out.said = std::mem::take(&mut from.said.pending);
+    let mut received = Vec::new();
+    let mut rest = &mut sent[..];
+    while let Ok(Step { found: Found::Data(place), consumed }) = far.open(rest) {
+        received.extend_from_slice(&rest[place]);
+        rest = &mut rest[consumed..];
+    }
+    assert!(rest.is_empty(), "records that the other end does not open");
+    assert_eq!(received, picked);
+    (out, received)
+}
+
+fn take_in(input: &mut Buffer, piece: &[u8]) {
+    input.compact();
+    assert_eq!(input.append(piece), piece.len(), "no more than a record waits");
+}
+
 /// The invariant.
 ///
 /// # Panics
@@ -128,6 +214,11 @@ pub(crate) fn record(script: &[u8]) {
         let whole = hear(&wire, role, wire.len());
         for split in [1, 7, 1_000] {
             assert_eq!(hear(&wire, role, split), whole, "{role:?} in pieces of {split}");
+        }
+        for (split, pick) in [7, 1_000, 65_536].iter().flat_map(|split| PICKS.map(|p| (split, p))) {
+            let (resealed, received) = hear_resealed(&wire, role, *split, pick);
+            assert_eq!(resealed, whole, "{role:?} sealed again, in pieces of {split}");
+            assert!(pick(9) != (0, 9) || received == whole.plain);
         }
     }
 }

@@ -21,7 +21,7 @@ fn random_scripts_hold() {
     for _ in 0..400 {
         let mut script = Vec::new();
         for _ in 0..random.below(30) {
-            let kind = *random.one_of(&[0, 1, 2, 20, 21, 22, 22, 23, 23, 24]);
+            let kind = *random.one_of(&[0, 1, 2, 3, 3, 20, 21, 22, 22, 23, 23, 23, 24]);
             let content = match kind {
                 21 => vec![random.byte() % 3, *random.one_of(&[0, 10, 90])],
                 22 => random

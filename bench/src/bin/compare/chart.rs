@@ -59,7 +59,7 @@ const GRID: &str = "stroke=\"#d8dee4\"";
 const fn colour(peer: Peer) -> &'static str {
     match peer {
         Peer::Ferrule => "#c2410c",
-        Peer::FerruleRustls => "#fdba74",
+        Peer::FerruleRustls | Peer::FerruleOther => "#fdba74",
         Peer::Nginx => "#4b7f52",
         Peer::Haproxy => "#4c78a8",
         Peer::Envoy => "#8a63a6",

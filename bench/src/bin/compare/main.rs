@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     }
     raise_limit();
     let start = now();
-    let stage = Stage::set(envoy(options.envoy.clone()));
+    let stage = Stage::set(envoy(options.envoy.clone()), options.against.clone());
     stage.build_preload();
     println!("{}", Layout::single(cores()).words(cores()));
     println!("about {} minutes, if no round is dropped", options.estimate().div_ceil(60));

@@ -11,6 +11,7 @@ pub(crate) const USAGE: &str = "usage: cargo compare [options] [CASE...]
   --case NAME          only this case (again for another)
   --peer NAME          only this peer (again for another)
   --without-fast-path  also Ferrule with tls_fast_path = false
+  --against FILE       also another build of Ferrule, as ferrule-other
   --rounds N           rounds that count, per peer and case (5)
   --seconds N          length of a round (3)
   --idle N             the larger number of idle connections (10000)
@@ -35,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) shares: &'static [usize],
     /// Envoy's binary.
     pub(crate) envoy: Option<PathBuf>,
+    /// Another build of Ferrule.
+    pub(crate) against: Option<PathBuf>,
     /// Are the binaries to be built first?
     pub(crate) build: bool,
     /// Do disturbed rounds count too?
@@ -53,6 +56,7 @@ struct Words {
     seconds: Option<u64>,
     idle: Option<u64>,
     envoy: Option<PathBuf>,
+    against: Option<PathBuf>,
 }
 
 impl Options {
@@ -76,11 +80,12 @@ impl Options {
         let takes_part = |peer: &Peer| match peer {
             Peer::FerruleRustls if words.has("--without-fast-path") => true,
             Peer::FerruleRustls => words.peers.iter().any(|name| name == peer.name()),
+            Peer::FerruleOther => words.against.is_some(),
             _ => words.peers.is_empty() || words.peers.iter().any(|name| name == peer.name()),
         };
         let (rounds, seconds, idle) =
             if words.has("--quick") { (3, 1, 1000) } else { (5, 3, 10_000) };
-        let part = !words.cases.is_empty() || !words.peers.is_empty();
+        let part = !words.cases.is_empty() || !words.peers.is_empty() || words.against.is_some();
         let name = match (words.has("--quick") || words.has("--noisy"), part) {
             (true, _) => "compare-quick",
             (false, true) => "compare-part",
@@ -98,6 +103,7 @@ impl Options {
             build: !words.has("--no-build"),
             noisy: words.has("--noisy"),
             envoy: words.envoy,
+            against: words.against.filter(|path| path.is_file()),
             name,
         })
     }
@@ -153,6 +159,7 @@ impl Words {
                 "--rounds" => found.rounds = Some(number(&value()?)?),
                 "--seconds" => found.seconds = Some(number(&value()?)?),
                 "--idle" => found.idle = Some(number(&value()?)?),
+                "--against" => found.against = Some(PathBuf::from(value()?)),
                 "--envoy" => found.envoy = Some(PathBuf::from(value()?)),
                 _ if word.starts_with('-') => return Err(format!("{word}: no such option")),
                 _ => found.cases.push(word),

@@ -31,6 +31,8 @@ pub(crate) enum Peer {
     Ferrule,
     /// Ours, all records by rustls.
     FerruleRustls,
+    /// Ours, built in another way.
+    FerruleOther,
     /// Bytes both ways and nothing else: the limit for plaintext.
     Relay,
     /// HAProxy in TCP mode: TLS on both sides, but no HTTP, no headers and no pool.
@@ -101,12 +103,13 @@ impl Proxy {
 
 impl Peer {
     /// In the order in which they take turns.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Nginx,
         Self::Haproxy,
         Self::Envoy,
         Self::Ferrule,
         Self::FerruleRustls,
+        Self::FerruleOther,
         Self::Relay,
         Self::TlsRelay,
     ];
@@ -119,6 +122,7 @@ impl Peer {
             Self::Envoy => "envoy",
             Self::Ferrule => "ferrule",
             Self::FerruleRustls => "ferrule-rustls",
+            Self::FerruleOther => "ferrule-other",
             Self::Relay => "relay",
             Self::TlsRelay => "tls-relay",
         }
@@ -131,13 +135,13 @@ impl Peer {
 
     /// Ours, in any dress.
     pub(crate) const fn is_ours(self) -> bool {
-        matches!(self, Self::Ferrule | Self::FerruleRustls)
+        matches!(self, Self::Ferrule | Self::FerruleRustls | Self::FerruleOther)
     }
 
     /// Can it be asked for this at all?
     pub(crate) const fn does(self, tls: Tls) -> bool {
         match self {
-            Self::Nginx | Self::Haproxy | Self::Envoy | Self::Ferrule => true,
+            Self::Nginx | Self::Haproxy | Self::Envoy | Self::Ferrule | Self::FerruleOther => true,
             Self::FerruleRustls | Self::TlsRelay => matches!(tls, Tls::V13),
             Self::Relay => matches!(tls, Tls::Off),
         }
@@ -150,12 +154,14 @@ impl Peer {
             Self::Haproxy | Self::TlsRelay => !is_there("haproxy"),
             Self::Envoy => stage.envoy.is_none(),
             Self::Ferrule | Self::FerruleRustls => !build_dir().join("ferrule").is_file(),
+            Self::FerruleOther => stage.other.is_none(),
             Self::Relay => !build_dir().join("relay").is_file(),
         };
         missing.then(|| match self {
             Self::Nginx => String::from("not installed: apt install nginx"),
             Self::Haproxy | Self::TlsRelay => String::from("not installed: apt install haproxy"),
             Self::Envoy => String::from("not found: run bench/envoy, or name it with --envoy PATH"),
+            Self::FerruleOther => String::from("no such file: name it with --against FILE"),
             Self::Ferrule | Self::FerruleRustls | Self::Relay => String::from("not built"),
         })
     }
@@ -180,6 +186,7 @@ impl Peer {
             Self::FerruleRustls => {
                 String::from("the same with tls_fast_path = false: all records by rustls")
             }
+            Self::FerruleOther => String::from("another build, named with --against"),
             Self::Relay => String::from(
                 "bench/src/bin/relay.rs: epoll, bytes both ways, no HTTP, no pool; a limit, not a peer",
             ),
@@ -203,8 +210,9 @@ impl Peer {
             Self::Haproxy => Running::Haproxy(haproxy::start(place, port, haproxy::Mode::Http)),
             Self::TlsRelay => Running::Haproxy(haproxy::start(place, port, haproxy::Mode::Tcp)),
             Self::Envoy => Running::Process(envoy::start(place, port)),
-            Self::Ferrule | Self::FerruleRustls => {
-                let gateway = ferrule::start(place, port, self == Self::Ferrule);
+            Self::Ferrule | Self::FerruleRustls | Self::FerruleOther => {
+                let other = place.stage.other.as_deref().filter(|_| self == Self::FerruleOther);
+                let gateway = ferrule::start(place, port, self != Self::FerruleRustls, other);
                 Running::Ferrule(Box::new(gateway))
             }
             Self::Relay => {

@@ -199,7 +199,7 @@ mod tests {
     /// Half a job would be measured as a fast one.
     #[test]
     fn who_does_half_the_job_is_refused() {
-        let stage = Stage::set(None);
+        let stage = Stage::set(None, None);
         assert_eq!(verdict(&stage, |text| text), Ok(()));
         let why = refusal(&stage, "ssl_verify_client on", "ssl_verify_client off");
         assert!(why.contains("200 to who shows no certificate"), "{why}");

@@ -104,12 +104,14 @@ pub(crate) struct Stage {
     pub(crate) preload: PathBuf,
     /// Where Envoy is, if it is anywhere.
     pub(crate) envoy: Option<PathBuf>,
+    /// Another build of Ferrule.
+    pub(crate) other: Option<PathBuf>,
     upstream: Nginx,
 }
 
 impl Stage {
     /// Makes the certificates, and starts the upstream.
-    pub(crate) fn set(envoy: Option<PathBuf>) -> Self {
+    pub(crate) fn set(envoy: Option<PathBuf>, other: Option<PathBuf>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         certificates(dir.path());
         fs::create_dir(dir.path().join("www")).expect("a writable directory");
@@ -122,7 +124,7 @@ impl Stage {
         let shape = Shape::MasterAndWorker;
         let upstream = Nginx::start_under(&words, dir.path(), tls_port, &http, shape);
         let preload = build_dir().join("wrk_mtls.so");
-        Self { dir, tls_port, impostor_port, plain_port, preload, envoy, upstream }
+        Self { dir, tls_port, impostor_port, plain_port, preload, envoy, other, upstream }
     }
 
     /// Builds the preload library.

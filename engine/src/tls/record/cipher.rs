@@ -10,7 +10,7 @@ use rustls::ConnectionTrafficSecrets;
 
 use super::fault::Fault;
 use super::header::HEADER_BYTES;
-use super::{APPLICATION_DATA, SealError};
+use super::{APPLICATION_DATA, OVERHEAD_BYTES, SealError};
 
 /// The tag of every AEAD of TLS 1.3 that we take.
 pub const TAG_BYTES: usize = 16;
@@ -112,23 +112,34 @@ impl Protection {
         content: &[u8],
         output: &mut [u8],
     ) -> Result<usize, SealError> {
+        let record = output.get_mut(..OVERHEAD_BYTES + content.len()).ok_or(SealError::NoRoom)?;
+        if let Some(text) = record.get_mut(HEADER_BYTES..HEADER_BYTES + content.len()) {
+            text.copy_from_slice(content);
+        }
+        self.seal_in_place(content_type, record)?;
+        Ok(OVERHEAD_BYTES + content.len())
+    }
+
+    /// Seals the whole of `record`, whose content lies where it will be: [`HEADER_BYTES`] from its
+    /// front, and [`TAG_BYTES`] and one from its end.
+    ///
+    /// # Errors
+    /// It is no record's size, or there is no sequence number left.
+    pub fn seal_in_place(&mut self, content_type: u8, record: &mut [u8]) -> Result<(), SealError> {
         if self.sequence == u64::MAX {
             return Err(SealError::Ended);
         }
-        let body_bytes = content.len() + 1 + TAG_BYTES;
-        let length = u16::try_from(body_bytes).map_err(|_| SealError::NoRoom)?.to_be_bytes();
+        let (front, body) =
+            record.split_first_chunk_mut::<HEADER_BYTES>().ok_or(SealError::NoRoom)?;
+        let length = u16::try_from(body.len()).map_err(|_| SealError::NoRoom)?.to_be_bytes();
         let header = [APPLICATION_DATA, 3, 3, length[0], length[1]];
-        let room = output.get_mut(..HEADER_BYTES + body_bytes).ok_or(SealError::NoRoom)?;
-        let (front, body) = room.split_at_mut(HEADER_BYTES);
-        let (inner, tag) = body.split_at_mut(content.len() + 1);
-        let (text, kind) = inner.split_at_mut(content.len());
-        front.copy_from_slice(&header);
-        text.copy_from_slice(content);
-        kind.fill(content_type);
+        *front = header;
+        let (inner, tag) = body.split_last_chunk_mut::<TAG_BYTES>().ok_or(SealError::NoRoom)?;
+        *inner.last_mut().ok_or(SealError::NoRoom)? = content_type;
         let sealed = self.key.seal_in_place_separate_tag(self.nonce(), Aad::from(header), inner);
         // Used, whatever came of it.
         self.sequence += 1;
         tag.copy_from_slice(sealed.map_err(|_| SealError::Ended)?.as_ref());
-        Ok(HEADER_BYTES + body_bytes)
+        Ok(())
     }
 }

@@ -22,6 +22,8 @@ pub use schedule::Schedule;
 
 /// The longest content of one record (RFC 8446, section 5.1).
 pub const CONTENT_BYTES_MAX: usize = 1 << 14;
+/// Where a record's content lies, counted from its front.
+pub const CONTENT_START: usize = HEADER_BYTES;
 /// What sealing adds to its content: header, content type, tag.
 pub const OVERHEAD_BYTES: usize = HEADER_BYTES + 1 + TAG_BYTES;
 /// A whole `KeyUpdate` record, which may have to go before the next record of ours.
@@ -305,6 +307,31 @@ impl Records {
         let updated = self.update_if_due(output)?;
         let room = output.get_mut(updated..).unwrap_or_default();
         Ok(updated + self.write.seal(APPLICATION_DATA, plain, room)?)
+    }
+
+    /// May the next record be sealed by [`Records::seal_in_place`]? Not if the connection has ended, and
+    /// not if a `KeyUpdate` has to go before it.
+    #[must_use]
+    pub const fn seals_in_place(&self) -> bool {
+        !self.ended
+            && !matches!(self.heard, Heard::Fault(_))
+            && !self.update_due
+            && !self.write.is_nearly_used_up()
+    }
+
+    /// Seals the whole of `record`: [`OVERHEAD_BYTES`] more than its content (1 to
+    /// [`CONTENT_BYTES_MAX`] bytes), which lies [`CONTENT_START`] from its front.
+    ///
+    /// # Errors
+    /// [`Records::seals_in_place`] is false, or `record` is of no such length.
+    pub fn seal_in_place(&mut self, record: &mut [u8]) -> Result<(), SealError> {
+        if !self.seals_in_place() {
+            return Err(SealError::Ended);
+        }
+        if !(OVERHEAD_BYTES + 1..=OVERHEAD_BYTES + CONTENT_BYTES_MAX).contains(&record.len()) {
+            return Err(SealError::NoRoom);
+        }
+        self.write.seal_in_place(APPLICATION_DATA, record)
     }
 
     /// New keys of ours: if the peer asked for them, and before the old ones are used up

@@ -1,6 +1,7 @@
 //! Ferrule, with the same job and otherwise as it comes.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use ferrule_tools::gateway::{Driver, Gateway, Setup};
 
@@ -8,8 +9,13 @@ use super::Place;
 use crate::case::Tls;
 use crate::stage::files;
 
-/// Starts it on `port`.
-pub(super) fn start(place: &Place<'_>, port: u16, fast_path: bool) -> Gateway {
+/// Starts it on `port`; `other` is another binary than the release's.
+pub(super) fn start(
+    place: &Place<'_>,
+    port: u16,
+    fast_path: bool,
+    other: Option<&Path>,
+) -> Gateway {
     let dir = place.stage.dir();
     let workers = place.setting.workers;
     let runtime =
@@ -22,6 +28,9 @@ pub(super) fn start(place: &Place<'_>, port: u16, fast_path: bool) -> Gateway {
         .set("front", &port)
         .set("upstream", &place.upstream)
         .under(&place.words());
+    if let Some(binary) = other {
+        setup = setup.binary(binary);
+    }
     if place.setting.log {
         let path = dir.join(format!("access-{port}.log"));
         setup = setup
