@@ -89,9 +89,9 @@ pub(super) fn put_mark(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
         }
     };
     match (fact, ids) {
-        (Fact::RequestId, _) => sink.put(marks.id()),
-        (Fact::TraceId, Some((trace_id, _))) => sink.put(trace_id),
-        (Fact::SpanId, Some((_, span_id))) => sink.put(span_id),
+        (Fact::RequestId, _) => sink.put_plain(marks.id()),
+        (Fact::TraceId, Some((trace_id, _))) => sink.put_plain(trace_id),
+        (Fact::SpanId, Some((_, span_id))) => sink.put_plain(span_id),
         (Fact::Traceparent, Some((trace_id, span_id))) => match marks.trace {
             Trace::Client { .. } => put_client(b"traceparent", facts, sink),
             // Sampled: whoever samples by its parent would otherwise never record these traces.

@@ -35,9 +35,15 @@ impl<'a> Sink<'a> {
         }
     }
 
+    /// Bytes of ours, of which none needs escaping anywhere.
+    pub(super) fn put_plain(&mut self, bytes: &[u8]) {
+        debug_assert!(needs_no_escaping(bytes), "{}", bytes.escape_ascii());
+        self.empty &= bytes.is_empty();
+        self.out.extend_from_slice(bytes);
+    }
+
     fn put_number(&mut self, number: u64) {
-        self.empty = false;
-        self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        self.put_plain(itoa::Buffer::new().format(number).as_bytes());
     }
 
     /// Milliseconds as seconds with three decimals.
@@ -48,7 +54,7 @@ impl<'a> Sink<'a> {
 
     fn put_decimals(&mut self, thousandths: u64) {
         let digit = |unit: u64| b"0123456789"[(thousandths / unit % 10) as usize];
-        self.put(&[b'.', digit(100), digit(10), digit(1)]);
+        self.put_plain(&[b'.', digit(100), digit(10), digit(1)]);
     }
 
     /// The value is complete.
@@ -92,17 +98,17 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
         | Fact::ProxyServerPort
         | Fact::RealAddr
         | Fact::RealPort => sink.put(proxied_value(fact, connection)),
-        Fact::RemoteAddr => sink.put(connection.remote_addr.as_bytes()),
-        Fact::RemotePort => sink.put(connection.remote_port.as_bytes()),
-        Fact::Scheme => sink.put(if connection.tls { b"https" } else { b"http" }),
-        Fact::ServerAddr => sink.put(connection.server_addr.as_bytes()),
-        Fact::ServerPort => sink.put(connection.server_port.as_bytes()),
+        Fact::RemoteAddr => sink.put_plain(connection.remote_addr.as_bytes()),
+        Fact::RemotePort => sink.put_plain(connection.remote_port.as_bytes()),
+        Fact::Scheme => sink.put_plain(if connection.tls { b"https" } else { b"http" }),
+        Fact::ServerAddr => sink.put_plain(connection.server_addr.as_bytes()),
+        Fact::ServerPort => sink.put_plain(connection.server_port.as_bytes()),
         Fact::Msec => {
             sink.put_number(facts.now.unix_seconds.unsigned_abs());
             sink.put_decimals(facts.now.millis.into());
         }
-        Fact::TimeIso8601 => sink.put(facts.now.iso8601.as_bytes()),
-        Fact::TimeLocal => sink.put(facts.now.local.as_bytes()),
+        Fact::TimeIso8601 => sink.put_plain(facts.now.iso8601.as_bytes()),
+        Fact::TimeLocal => sink.put_plain(facts.now.local.as_bytes()),
         Fact::ClientDaysLeft => put_days_left(facts, sink),
         Fact::SessionCiphers | Fact::SessionCurves => {
             if let Some(session) = facts.session {
@@ -204,16 +210,16 @@ fn put_request_fact(fact: Fact, request: &RequestFacts<'_>, sink: &mut Sink<'_>)
         }
         Fact::Host => sink.put(request.host),
         Fact::Request => {
-            sink.put(head.method_text.of(buf));
+            sink.put_plain(head.method_text.of(buf));
             sink.put(b" ");
             sink.put(head.target.of(buf));
             sink.put(b" ");
-            sink.put(version);
+            sink.put_plain(version);
         }
-        Fact::RequestMethod => sink.put(head.method_text.of(buf)),
+        Fact::RequestMethod => sink.put_plain(head.method_text.of(buf)),
         Fact::RequestUri => sink.put(head.target.of(buf)),
         Fact::RouteId => sink.put(request.route_id.as_bytes()),
-        Fact::ServerProtocol => sink.put(version),
+        Fact::ServerProtocol => sink.put_plain(version),
         Fact::Uri => sink.put(request.path),
         _ => {}
     }
@@ -223,7 +229,7 @@ fn put_log_fact(fact: Fact, log: &LogFacts<'_>, sink: &mut Sink<'_>) {
     match fact {
         Fact::BodyBytesSent => sink.put_number(log.body_bytes_sent),
         Fact::BytesSent => sink.put_number(log.bytes_sent),
-        Fact::Outcome => sink.put(log.outcome.as_bytes()),
+        Fact::Outcome => sink.put_plain(log.outcome.as_bytes()),
         Fact::RequestLength => sink.put_number(log.request_bytes),
         Fact::RequestTime => sink.put_millis(log.request_ms),
         Fact::Status => sink.put_number(log.status.into()),
@@ -243,11 +249,13 @@ fn put_log_fact(fact: Fact, log: &LogFacts<'_>, sink: &mut Sink<'_>) {
 }
 
 /// Nothing but printable ASCII that stands for itself in either kind of log. Looks at every byte, without
-/// an early end, so that many are looked at together.
+/// an early end and without a branch, so that sixteen are looked at together.
 fn needs_no_escaping(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |plain, byte| {
-        plain & matches!(byte, b' '..=b'~') & (*byte != b'"') & (*byte != b'\\')
-    })
+    let special = |found: u8, byte: &u8| {
+        let outside = byte.wrapping_sub(b' ') > b'~' - b' ';
+        found | u8::from(outside) | u8::from(*byte == b'"') | u8::from(*byte == b'\\')
+    };
+    bytes.iter().fold(0, special) == 0
 }
 
 /// nginx's `escape=default`.
