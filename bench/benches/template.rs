@@ -10,7 +10,7 @@ use ferrule_config::model::{AccessFormat, AccessLog, LogTarget};
 use ferrule_config::template::Variable;
 use ferrule_engine::plan::Plan;
 use ferrule_engine::plan::facts::{Facts, LogFacts};
-use ferrule_engine::plan::template::{Compiler, render_escaped};
+use ferrule_engine::plan::template::Compiler;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -41,10 +41,11 @@ fn main() {
         let mut config = input::config();
         config.log.access = Some(AccessLog { target: LogTarget::Stdout, format });
         let line = Plan::build(&config).access_log.unwrap();
+        let fixed = line.fixed_parts(&facts);
         criterion.bench_function(name, |bencher| {
             bencher.iter(|| {
                 out.clear();
-                render_escaped(&line.template, black_box(&facts), line.escape, &mut out);
+                line.render(black_box(&facts), Some(&fixed), &mut out);
             });
         });
     }

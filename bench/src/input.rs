@@ -16,6 +16,7 @@ use ferrule_engine::identity::{ClientIdentity, Verdict};
 use ferrule_engine::plan::facts::{
     ConnectionFacts, Facts, LogFacts, Now, RequestFacts, SessionFacts,
 };
+use ferrule_engine::plan::line::FixedParts;
 use ferrule_engine::plan::marks::{Marks, Trace};
 use ferrule_engine::plan::{ForwardedFields, ListenerId, Plan};
 use ferrule_engine::report::access_log::write_line;
@@ -164,6 +165,7 @@ pub struct Connection {
     session: SessionFacts,
     client: ClientIdentity,
     identity_block: Vec<u8>,
+    log_parts: Option<FixedParts>,
     forwarded: ForwardedFields,
 }
 
@@ -203,11 +205,14 @@ impl Connection {
             session,
             client,
             identity_block: Vec::new(),
+            log_parts: None,
             forwarded,
         };
         let mut block = Vec::new();
         one.plan.identity.render_block(&one.connection_facts(), &mut block);
         one.identity_block = block;
+        let facts = Facts { session: Some(&one.session), ..one.connection_facts() };
+        one.log_parts = one.plan.access_log.as_ref().map(|line| line.fixed_parts(&facts));
         one
     }
 
@@ -274,7 +279,7 @@ impl Connection {
             ..self.facts(admission)
         };
         let format = self.plan.access_log.as_ref().expect("a log");
-        write_line(format, &facts, out);
+        write_line(format, &facts, self.log_parts.as_ref(), out);
     }
 
     /// The head that goes upstream.

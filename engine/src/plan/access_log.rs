@@ -3,20 +3,15 @@
 use ferrule_config::model::AccessFormat;
 use ferrule_config::template::{Piece, Template, Variable};
 
-use super::template::{Compiler, Escape, LineTemplate};
+use super::line::LineTemplate;
+use super::template::{Compiler, Escape};
 
 /// Compiles a format.
 pub(super) fn compile(format: &AccessFormat, compiler: &mut Compiler) -> LineTemplate {
     match format {
-        AccessFormat::Combined => {
-            LineTemplate { template: compiler.compile(&combined()), escape: Escape::Log }
-        }
-        AccessFormat::Json => {
-            LineTemplate { template: compiler.compile(&json()), escape: Escape::Json }
-        }
-        AccessFormat::Text(template) => {
-            LineTemplate { template: compiler.compile(template), escape: Escape::Log }
-        }
+        AccessFormat::Combined => LineTemplate::new(&compiler.compile(&combined()), Escape::Log),
+        AccessFormat::Json => LineTemplate::new(&compiler.compile(&json()), Escape::Json),
+        AccessFormat::Text(template) => LineTemplate::new(&compiler.compile(template), Escape::Log),
     }
 }
 
@@ -141,7 +136,6 @@ mod tests {
     use super::*;
     use crate::plan::facts::{Facts, LogFacts};
     use crate::plan::fixture::{NOW, connection};
-    use crate::plan::template::render_escaped;
 
     fn line(format: &AccessFormat) -> String {
         let line = compile(format, &mut Compiler::new(false));
@@ -156,7 +150,12 @@ mod tests {
             marks: None,
         };
         let mut out = Vec::new();
-        render_escaped(&line.template, &facts, line.escape, &mut out);
+        line.render(&facts, None, &mut out);
+        // Rendered in advance, it is the same.
+        let mut again = Vec::new();
+        let before = Facts { log: None, ..facts };
+        line.render(&facts, Some(&line.fixed_parts(&before)), &mut again);
+        assert_eq!(String::from_utf8_lossy(&again), String::from_utf8_lossy(&out));
         String::from_utf8(out).unwrap()
     }
 

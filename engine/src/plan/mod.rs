@@ -17,6 +17,7 @@ pub(crate) mod fixture;
 pub mod forwarded;
 pub mod gate;
 pub mod headers;
+pub mod line;
 pub mod marks;
 pub mod names;
 pub mod route;
@@ -85,7 +86,7 @@ pub struct Plan {
     /// The operator's pages for our own error answers; read beside, see `setup`.
     pub error_pages: error_pages::ErrorPages,
     /// One line of the access log; `None` writes none.
-    pub access_log: Option<template::LineTemplate>,
+    pub access_log: Option<line::LineTemplate>,
     listeners: Vec<ListenerPlan>,
     routes: Vec<RoutePlan>,
     upstreams: Vec<UpstreamPlan>,

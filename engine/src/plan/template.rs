@@ -18,16 +18,7 @@ use crate::wire::fields::is_value;
 /// A compiled template.
 #[derive(Clone, Debug, Default)]
 pub struct Template {
-    pieces: Box<[Piece]>,
-}
-
-/// A template of a log line, with how its values are escaped.
-#[derive(Clone, Debug)]
-pub struct LineTemplate {
-    /// What a line holds, without a line feed at its end.
-    pub template: Template,
-    /// How values are escaped in it.
-    pub escape: Escape,
+    pub(super) pieces: Box<[Piece]>,
 }
 
 /// How the values (not the text between them) are escaped.
@@ -200,11 +191,7 @@ impl Template {
     /// Is it the same for all requests of a connection?
     #[must_use]
     pub fn is_connection_scoped(&self) -> bool {
-        self.pieces.iter().all(|piece| match piece {
-            Piece::Text(_) | Piece::Client(_) | Piece::Empty => true,
-            Piece::Field(_) | Piece::Argument(..) | Piece::Cookie(_) => false,
-            Piece::Fact(fact) => fact.is_connection_scoped(),
-        })
+        self.pieces.iter().all(Piece::is_connection_scoped)
     }
 
     /// Appends the value for a header. Nothing is appended, and false returned, if it is empty or
@@ -228,7 +215,16 @@ pub fn render(template: &Template, facts: &Facts<'_>, out: &mut Vec<u8>) {
 
 /// Appends the rendered template, its values escaped.
 pub fn render_escaped(template: &Template, facts: &Facts<'_>, escape: Escape, out: &mut Vec<u8>) {
-    for piece in &template.pieces {
+    render_pieces(&template.pieces, facts, escape, out);
+}
+
+pub(super) fn render_pieces(
+    pieces: &[Piece],
+    facts: &Facts<'_>,
+    escape: Escape,
+    out: &mut Vec<u8>,
+) {
+    for piece in pieces {
         let mut sink = Sink::new(escape, out);
         match piece {
             Piece::Text(text) => {
@@ -257,6 +253,17 @@ pub(super) fn uses_session(template: &config::Template) -> bool {
         config::Piece::Text(_) => false,
         config::Piece::Variable(variable) => is_of_session(variable),
     })
+}
+
+impl Piece {
+    /// Is it the same for all requests of a connection?
+    pub(super) const fn is_connection_scoped(&self) -> bool {
+        match self {
+            Self::Text(_) | Self::Client(_) | Self::Empty => true,
+            Self::Field(_) | Self::Argument(..) | Self::Cookie(_) => false,
+            Self::Fact(fact) => fact.is_connection_scoped(),
+        }
+    }
 }
 
 impl Fact {

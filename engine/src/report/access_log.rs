@@ -4,11 +4,17 @@
 //! line or forge a field. The buffer is the caller's and is reused.
 
 use crate::plan::facts::Facts;
-use crate::plan::template::{LineTemplate, render_escaped};
+use crate::plan::line::{FixedParts, LineTemplate};
 
-/// Replaces what is in `line` by one whole line, with its line feed.
-pub fn write_line(format: &LineTemplate, facts: &Facts<'_>, line: &mut Vec<u8>) {
+/// Replaces what is in `line` by one whole line, with its line feed; `fixed` as in
+/// [`LineTemplate::render`].
+pub fn write_line(
+    format: &LineTemplate,
+    facts: &Facts<'_>,
+    fixed: Option<&FixedParts>,
+    line: &mut Vec<u8>,
+) {
     line.clear();
-    render_escaped(&format.template, facts, format.escape, line);
+    format.render(facts, fixed, line);
     line.push(b'\n');
 }

@@ -8,6 +8,7 @@ use super::meters::Meters;
 use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::Refusal;
 use crate::plan::facts::Facts;
+use crate::plan::line::FixedParts;
 use crate::plan::{ListenerId, Plan};
 
 /// A core's own end of the access log. Allocates nothing once its line buffer has grown.
@@ -37,12 +38,13 @@ impl Reporter {
         Self { log, line: Vec::new() }
     }
 
-    /// One exchange is over. `facts.log` must be the outcome's, see [`Outcome::log_facts`].
+    /// One exchange is over. `facts.log` must be the outcome's, see [`Outcome::log_facts`]; `fixed` is
+    /// what this plan's access log has rendered of the connection before.
     pub fn finished(
         &mut self,
         books: Books<'_>,
         plan: &Plan,
-        facts: &Facts<'_>,
+        (facts, fixed): (&Facts<'_>, Option<&FixedParts>),
         outcome: &Outcome,
     ) {
         let Books { counters, events, meters, listener } = books;
@@ -53,7 +55,7 @@ impl Reporter {
             events.refused(refusal);
         }
         if let Some(format) = &plan.access_log {
-            access_log::write_line(format, facts, &mut self.line);
+            access_log::write_line(format, facts, fixed, &mut self.line);
             if !self.log.push(&self.line) {
                 counters.add(Counter::LogDropped, 1);
             }

@@ -14,6 +14,7 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch};
 use crate::identity::ClientIdentity;
 use crate::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts, SessionFacts};
+use crate::plan::line::FixedParts;
 use crate::plan::upstream::ProxyPlan;
 use crate::plan::{ForwardedFields, ListenerId, Marks, ServerId, template};
 use crate::setup::clients::Visit;
@@ -45,6 +46,8 @@ pub struct Client {
     pub identity: Option<Rc<ClientIdentity>>,
     /// The identity headers that stay the same for all its requests.
     pub identity_block: Vec<u8>,
+    /// What of its lines in the access log is the same in all of them; `None` without a log.
+    pub log_parts: Option<Box<FixedParts>>,
     /// What upstreams are told of it.
     pub forwarded: ForwardedFields,
     /// Who it is by the authorities that routes have of their own, as far as it was asked.
@@ -119,13 +122,15 @@ impl Client {
             && self.facts.requests < u64::from(self.live.generation.plan.http.keepalive_requests)
     }
 
-    /// Renders the headers about the connection that stay the same for all requests.
+    /// Renders what of headers and log lines stays the same for all requests of the connection.
     pub fn render_identity(&mut self) {
         let mut block = std::mem::take(&mut self.identity_block);
         block.clear();
-        self.core.clock.with_now(|now| {
+        self.log_parts = self.core.clock.with_now(|now| {
             let facts = self.facts(now, None);
-            self.live.generation.plan.identity.render_block(&facts, &mut block);
+            let plan = &self.live.generation.plan;
+            plan.identity.render_block(&facts, &mut block);
+            plan.access_log.as_ref().map(|line| Box::new(line.fixed_parts(&facts)))
         });
         self.identity_block = block;
         self.forwarded.render(&self.live.generation.plan.http.forwarded, &self.facts);

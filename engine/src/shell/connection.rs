@@ -133,6 +133,8 @@ pub(super) async fn one(
         work.keep_request();
         let way = Way::of(&client.live.generation.plan, &outcome);
         let (route, node) = (Box::<str>::from(way.route), Box::<str>::from(way.node));
+        // Generation and identity may change within it.
+        client.log_parts = None;
         // What came behind the head is the tunnel's, and waits in the reader like all the rest.
         Box::pin(tunnel::run(client, work, &head, lease, &mut outcome)).await;
         // The configuration may be another one by now.
@@ -314,7 +316,7 @@ fn report(
             meters: &client.live.meters,
             listener: client.listener,
         };
-        core.reporter.borrow_mut().finished(books, plan, &facts, &outcome);
+        core.reporter.borrow_mut().finished(books, plan, (&facts, client.acting_parts()), &outcome);
     });
 }
 

@@ -130,6 +130,7 @@ pub async fn open(
         server: None,
         identity: None,
         identity_block: Vec::new(),
+        log_parts: None,
         forwarded: ForwardedFields::default(),
         standings: Vec::new(),
         acting: None,

@@ -10,6 +10,7 @@ use super::client::Client;
 use super::core::Live;
 use crate::exchange::Admission;
 use crate::identity::{Asked, ClientIdentity, ClientPolicy};
+use crate::plan::line::FixedParts;
 use crate::plan::{ServerId, TrustId};
 
 /// Who a client is by some authorities.
@@ -67,6 +68,13 @@ impl Client {
             Some(standing) => &standing.block,
             None => &self.identity_block,
         }
+    }
+
+    /// What of the current request's line in the access log was rendered before; nothing, if the client
+    /// acts as somebody else.
+    #[must_use]
+    pub fn acting_parts(&self) -> Option<&FixedParts> {
+        self.log_parts.as_deref().filter(|_| self.acting.is_none())
     }
 
     /// The next request goes by the server name's authorities, until its route is known.

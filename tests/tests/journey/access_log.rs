@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ferrule_tests::{
-    Authority, Dial, PATIENCE, Setup, Upstream, echo, on_both_drivers, poll, raw, scratch,
+    Authority, Dial, PATIENCE, Reloaded, Setup, Upstream, echo, on_both_drivers, poll, raw, scratch,
 };
 
 use crate::{PLAIN, write_ca};
@@ -112,6 +112,44 @@ on_both_drivers! {
         assert!(all[0].starts_with("127.0.0.1 - "), "{all:?}");
         let wanted = format!("\"GET /some/path HTTP/1.1\" 200 {} ", answer.body.len());
         assert!(all[0].contains(&wanted), "{all:?}");
+    }
+
+    /// What of a line stays the same is rendered once for a connection, and again when it has another
+    /// configuration.
+    fn a_connection_that_lives_on_is_logged_in_the_new_format(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
+        let dir = scratch.path();
+        let authority = Authority::new("ca");
+        write_ca(dir, "ca", &authority);
+        authority.server(&["a.test"]).write(dir, "server");
+        let text = format!(
+            "{}\n[[ssls]]\nsni = \"a.test\"\ncert = \"server.crt\"\nkey = \"server.key\"\nclient.ca = \"ca.crt\"\n",
+            PLAIN.replace("@front@\"", "@front@\"\ntls = true")
+        );
+        let before = "<$ssl_client_s_dn|$scheme> $request_uri <$remote_addr>$status";
+        let after = "<$remote_addr> $request_uri <$ssl_client_s_dn|$ssl_protocol> $status";
+        let mut gateway = Setup::new(dir, driver, &text)
+            .log_line(&format!("access = {{ path = \"access.log\", format = '{before}' }}"))
+            .set("upstream", &upstream.port).start();
+        let dial = Dial::as_client("a.test", &authority.client("me \"quoted\""));
+        let mut raw = dial.connect(gateway.port("front")).expect("a handshake");
+        for uri in ["/1", "/2"] {
+            assert_eq!(raw::get(&mut raw, "a.test", uri).status(), 200);
+        }
+        let config = fs::read_to_string(&gateway.file).expect("the file we wrote");
+        fs::write(&gateway.file, config.replace(before, after)).expect("a writable directory");
+        assert_eq!(gateway.signal_reload(), Reloaded::Taken);
+        for uri in ["/3", "/4"] {
+            assert_eq!(raw::get(&mut raw, "a.test", uri).status(), 200);
+        }
+        let name = "CN=me \\x5C\\x22quoted\\x5C\\x22";
+        let wanted = [
+            format!("<{name}|https> /1 <127.0.0.1>200"),
+            format!("<{name}|https> /2 <127.0.0.1>200"),
+            format!("<127.0.0.1> /3 <{name}|TLSv1.3> 200"),
+            format!("<127.0.0.1> /4 <{name}|TLSv1.3> 200"),
+        ];
+        assert_eq!(lines(&dir.join("access.log"), 4), wanted);
     }
 
     /// Every request of every core is there once it is answered and the process has ended.

@@ -1,0 +1,79 @@
+//! A log line's template: in parts that are the same for all requests of a connection, and parts that
+//! are not.
+//!
+//! The former are rendered and escaped once, when the connection's identity headers are; a line then is
+//! copies of them with the rest between.
+
+use super::facts::Facts;
+use super::template::{Escape, Piece, Template, render_pieces};
+
+/// A template of a log line, with how its values are escaped.
+#[derive(Clone, Debug)]
+pub struct LineTemplate {
+    parts: Box<[Part]>,
+    escape: Escape,
+}
+
+#[derive(Clone, Debug)]
+struct Part {
+    pieces: Box<[Piece]>,
+    /// The same for all requests of a connection, and more than text.
+    fixed: bool,
+}
+
+/// The parts of one connection's lines that are the same in all of them.
+#[derive(Clone, Debug, Default)]
+pub struct FixedParts {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl LineTemplate {
+    /// What a line holds, without a line feed at its end.
+    #[must_use]
+    pub fn new(template: &Template, escape: Escape) -> Self {
+        let mut parts: Vec<(Vec<Piece>, bool)> = Vec::new();
+        let runs = template
+            .pieces
+            .chunk_by(|one, next| one.is_connection_scoped() == next.is_connection_scoped());
+        for run in runs {
+            let is_text = |piece: &Piece| matches!(piece, Piece::Text(_));
+            let fixed = run.iter().all(Piece::is_connection_scoped) && !run.iter().all(is_text);
+            match parts.last_mut().filter(|(_, last)| *last == fixed) {
+                Some((pieces, _)) => pieces.extend_from_slice(run),
+                None => parts.push((run.to_vec(), fixed)),
+            }
+        }
+        let parts = parts.into_iter().map(|(pieces, fixed)| Part { pieces: pieces.into(), fixed });
+        Self { parts: parts.collect(), escape }
+    }
+
+    /// Renders what is the same for all requests of this connection.
+    #[must_use]
+    pub fn fixed_parts(&self, facts: &Facts<'_>) -> FixedParts {
+        let mut fixed = FixedParts::default();
+        for part in self.parts.iter().filter(|part| part.fixed) {
+            render_pieces(&part.pieces, facts, self.escape, &mut fixed.bytes);
+            fixed.ends.push(fixed.bytes.len());
+        }
+        fixed.bytes.shrink_to_fit();
+        fixed.ends.shrink_to_fit();
+        fixed
+    }
+
+    /// Appends a line. `fixed` is what [`LineTemplate::fixed_parts`] of this very template made of
+    /// the same connection; without it everything is rendered.
+    pub fn render(&self, facts: &Facts<'_>, fixed: Option<&FixedParts>, out: &mut Vec<u8>) {
+        let (mut start, mut ends) = (0, fixed.map(|fixed| fixed.ends.iter()));
+        for part in &self.parts {
+            let end = if part.fixed { ends.as_mut().and_then(Iterator::next) } else { None };
+            if let (Some(end), Some(fixed)) = (end, fixed) {
+                out.extend_from_slice(fixed.bytes.get(start..*end).unwrap_or_default());
+                start = *end;
+            } else {
+                render_pieces(&part.pieces, facts, self.escape, out);
+            }
+        }
+    }
+}
