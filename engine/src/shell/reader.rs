@@ -8,11 +8,12 @@ use std::time::Duration;
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
 use super::deadlines::{Line, Remote, Shut, Timer};
 use super::net::{Descriptor, Peek, ReadHalf};
-use super::reseal::{self, Broken, Wanted};
+use super::reseal::{self, Broken};
 use super::session::{Opened, SessionError};
 use super::stream::{Cut, Security};
 use super::turn::{self, Turn};
 use crate::exchange::flow::Piece;
+use crate::tls::record::reseal::Wanted;
 
 /// Answers that are faster than this need no look at the client.
 const WATCH_AFTER: Duration = Duration::from_millis(500);
@@ -312,10 +313,9 @@ impl Reader {
             return None;
         }
         let (mut from, mut to) = (security.borrow_mut(), to.borrow_mut());
-        let possible = |input: &mut Buffer| reseal::is_possible(&from, &to, input);
-        let mut input = self.cipher.take_if(possible)?;
+        let mut input = self.cipher.take()?;
         let kept = &mut self.plain;
-        let done = reseal::reseal(&mut from, &mut to, &mut input, |payload| {
+        let passed = reseal::pass(&mut from, &mut to, &mut input, |payload| {
             let piece = take(payload);
             let rest = payload.get(piece.consumed..).unwrap_or_default();
             if !rest.is_empty() {
@@ -323,6 +323,10 @@ impl Reader {
             }
             Wanted { data: piece.data, more: !piece.done && rest.is_empty() }
         });
+        let Some(done) = passed else {
+            self.cipher = Some(input);
+            return None;
+        };
         if done.ready == 0 {
             input.consume(done.read);
             self.cipher = Some(input);

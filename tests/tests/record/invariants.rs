@@ -2,11 +2,8 @@
 //! room taken for what is refused; and records sealed again where they lie say the same. Shared with the
 //! fuzz target.
 
-use ferrule_engine::shell::buffers::{Buffer, Buffers, Size};
-use ferrule_engine::shell::reseal::{self, Broken, Wanted};
-use ferrule_engine::shell::session::{Opened, Said, Session, SessionError};
-use ferrule_engine::shell::stream::Security;
 use ferrule_engine::tls::record::cipher::{Aead, Protection};
+use ferrule_engine::tls::record::reseal::{Stop, Wanted, reseal};
 use ferrule_engine::tls::record::{CONTENT_BYTES_MAX, Fault, Found, Records, Role, Schedule, Step};
 
 /// Keys of a generation; both sides count along.
@@ -132,12 +129,6 @@ fn hear(wire: &[u8], role: Role, split: usize) -> Outcome {
     out
 }
 
-/// A connection of ours whose keys are these.
-fn security(role: Role, protections: (Protection, Protection)) -> Security {
-    let records = Records::new(role, protections, Box::new(Counted::default()));
-    Security { session: Session::Fast(Box::new(records)), said: Said::default() }
-}
-
 /// What of a payload goes on: from here, so much.
 type Pick = fn(usize) -> (usize, usize);
 
@@ -147,18 +138,15 @@ const PICKS: [Pick; 4] =
 /// The same stream, made another connection's where it lies; what was picked of its payloads, as it
 /// came out at the other end of that connection.
 fn hear_resealed(wire: &[u8], role: Role, split: usize, pick: Pick) -> (Outcome, Vec<u8>) {
-    let mut from = security(role, (keys(0x40, 0), keys(0x80, 0)));
-    let mut to = security(Role::Client, (keys(0x20, 0), keys(0x60, 0)));
-    let protections = (keys(0x60, 0), keys(0x20, 0));
-    let mut far = Records::new(Role::Server, protections, Box::new(Counted::default()));
-    let buffers = Buffers::default();
-    let mut input = buffers.rent(Size::Body);
+    let records = |role, keys| Records::new(role, keys, Box::new(Counted::default()));
+    let mut from = records(role, (keys(0x40, 0), keys(0x80, 0)));
+    let mut to = records(Role::Client, (keys(0x20, 0), keys(0x60, 0)));
+    let mut far = records(Role::Server, (keys(0x60, 0), keys(0x20, 0)));
     let mut out = Outcome { plain: Vec::new(), closed: false, fault: None, said: Vec::new() };
-    let (mut sent, mut picked) = (Vec::new(), Vec::new());
-    let mut pieces = wire.chunks(split.clamp(1, 65_536));
+    let (mut input, mut sent, mut picked) = (Vec::new(), Vec::new(), Vec::new());
+    let mut pieces = wire.chunks(split.max(1));
     loop {
-        assert!(reseal::is_possible(&from, &to, &input));
-        let done = reseal::reseal(&mut from, &mut to, &mut input, |payload| {
+        let done = reseal(&mut from, &mut to, &mut input, |payload| {
             out.plain.extend_from_slice(payload);
             let (start, count) = pick(payload.len());
             picked.extend_from_slice(&payload[start..start + count]);
@@ -166,28 +154,27 @@ fn hear_resealed(wire: &[u8], role: Role, split: usize, pick: Pick) -> (Outcome,
             Wanted { data: start..start + count, more: !payload.len().is_multiple_of(3) }
         });
         assert!(done.ready <= done.read && done.read <= input.len());
-        sent.extend_from_slice(&input.filled()[..done.ready]);
-        input.consume(done.read);
-        match done.outcome {
-            Ok(Opened::Data(())) => {}
-            Ok(Opened::More) => match pieces.next() {
-                Some(piece) => take_in(&mut input, piece),
+        sent.extend_from_slice(&input[..done.ready]);
+        input.drain(..done.read);
+        match done.stop {
+            Stop::Asked => {}
+            Stop::More => match pieces.next() {
+                Some(piece) => input.extend_from_slice(piece),
                 None => break,
             },
-            Ok(Opened::Closed) => {
+            Stop::Closed => {
                 out.closed = true;
                 break;
             }
-            Err(Broken::From(SessionError::Record(fault))) => {
-                assert!(!reseal::is_possible(&from, &to, &input), "a fault is for good");
+            Stop::Fault(fault) => {
                 out.fault = Some(fault);
                 break;
             }
-            Err(broken) => panic!("{broken:?}"),
+            Stop::Seal(error) => panic!("{error:?}"),
         }
     }
-    from.session.close(&mut from.said);
-    out.said = std::mem::take(&mut from.said.pending);
+    from.end(&mut out.said);
+    from.close(&mut out.said);
     let mut received = Vec::new();
     let mut rest = &mut sent[..];
     while let Ok(Step { found: Found::Data(place), consumed }) = far.open(rest) {
@@ -197,11 +184,6 @@ fn hear_resealed(wire: &[u8], role: Role, split: usize, pick: Pick) -> (Outcome,
     assert!(rest.is_empty(), "records that the other end does not open");
     assert_eq!(received, picked);
     (out, received)
-}
-
-fn take_in(input: &mut Buffer, piece: &[u8]) {
-    input.compact();
-    assert_eq!(input.append(piece), piece.len(), "no more than a record waits");
 }
 
 /// The invariant.

@@ -11,6 +11,7 @@ pub mod cipher;
 pub mod fault;
 mod header;
 mod messages;
+pub mod reseal;
 pub mod schedule;
 
 use std::ops::Range;
@@ -22,8 +23,6 @@ pub use schedule::Schedule;
 
 /// The longest content of one record (RFC 8446, section 5.1).
 pub const CONTENT_BYTES_MAX: usize = 1 << 14;
-/// Where a record's content lies, counted from its front.
-pub const CONTENT_START: usize = HEADER_BYTES;
 /// What sealing adds to its content: header, content type, tag.
 pub const OVERHEAD_BYTES: usize = HEADER_BYTES + 1 + TAG_BYTES;
 /// A whole `KeyUpdate` record, which may have to go before the next record of ours.
@@ -320,7 +319,7 @@ impl Records {
     }
 
     /// Seals the whole of `record`: [`OVERHEAD_BYTES`] more than its content (1 to
-    /// [`CONTENT_BYTES_MAX`] bytes), which lies [`CONTENT_START`] from its front.
+    /// [`CONTENT_BYTES_MAX`] bytes), which lies behind room for a header.
     ///
     /// # Errors
     /// [`Records::seals_in_place`] is false, or `record` is of no such length.
