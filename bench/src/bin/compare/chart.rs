@@ -147,7 +147,7 @@ pub(crate) fn latency(results: &Results) -> Option<String> {
     }
     let scale = Scale { low: least.log10().floor(), high: (most.log10() + 0.01).ceil() };
     let mut picture = Picture::new(WIDTH);
-    let title = "Latency at the same rates, in microseconds (logarithmic, less is better)";
+    let title = "Latency at the same rates (logarithmic, less is better)";
     picture.label((16.0, 28.0), TITLE, title);
     for ((name, curves), left) in panels.iter().zip([70.0, 490.0]) {
         panel(&mut picture, name, (left, curves), &scale);
@@ -194,6 +194,15 @@ impl Scale {
     }
 }
 
+/// Microseconds in the unit that keeps them short.
+fn time(micros: f64) -> String {
+    match micros {
+        ..1e3 => format!("{micros:.0} us"),
+        ..1e6 => format!("{:.0} ms", micros / 1e3),
+        _ => format!("{:.0} s", micros / 1e6),
+    }
+}
+
 /// The place of a share in percent.
 fn x(left: f64, share: usize) -> f64 {
     left + PANEL_WIDTH * u32::try_from(share).map_or(0.0, f64::from) / 100.0
@@ -206,7 +215,7 @@ fn panel(picture: &mut Picture, name: &str, (left, curves): (f64, &[Curve]), sca
         let micros = 10_f64.powf(power);
         let y = scale.y(micros);
         picture.line((left, y), (left + PANEL_WIDTH, y), GRID);
-        picture.label((left - 8.0, y + 4.0), QUIET_END, &format!("{micros:.0}"));
+        picture.label((left - 8.0, y + 4.0), QUIET_END, &time(micros));
         power += 1.0;
     }
     let bottom = PANEL_TOP + PANEL_HEIGHT;
@@ -274,7 +283,7 @@ mod tests {
         let svg = latency(&results).unwrap();
         assert_eq!(svg.matches("<polyline").count(), 4);
         assert_eq!(svg.matches("<circle").count(), 8);
-        assert!(svg.contains(">70 %<") && svg.contains(">1000<"), "{svg}");
+        assert!(svg.contains(">70 %<") && svg.contains(">1 ms<"), "{svg}");
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
     }
 

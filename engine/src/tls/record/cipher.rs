@@ -120,8 +120,8 @@ impl Protection {
         Ok(OVERHEAD_BYTES + content.len())
     }
 
-    /// Seals the whole of `record`, whose content lies where it will be: [`HEADER_BYTES`] from its
-    /// front, and [`TAG_BYTES`] and one from its end.
+    /// Seals the whole of `record`, whose content lies where it will be: behind room for a header, in
+    /// front of room for the content's type and [`TAG_BYTES`].
     ///
     /// # Errors
     /// It is no record's size, or there is no sequence number left.
