@@ -6,7 +6,7 @@
 //! that is due while all connections are busy waits in a queue and goes out late, so that a stalled
 //! server is charged for everything it kept from being sent (no coordinated omission).
 //!
-//! Connections are made, and sessions gathered, before the clock starts.
+//! Connections are made and used once, and sessions gathered, before the clock starts.
 
 mod connection;
 mod histogram;

@@ -194,7 +194,7 @@ impl<'a> Worker<'a> {
             }
             slot.admitted = true;
             self.admitted += 1;
-            let asks = matches!(self.plan.kind, Kind::Resumed | Kind::Idle);
+            let asks = matches!(self.plan.kind, Kind::Resumed | Kind::Idle) || self.is_first();
             self.start(at, asks.then(now));
         }
         self.admitted
@@ -323,6 +323,13 @@ impl<'a> Worker<'a> {
         self.plan.kind == Kind::Resumed && self.phase == Phase::Warm
     }
 
+    /// Is it the first request of a connection that is kept? A handshake of TLS 1.3 is over for the client
+    /// before the server has looked at its certificate, and behind a proxy there is another one to come:
+    /// neither belongs to the latency of requests.
+    fn is_first(&self) -> bool {
+        self.plan.kind == Kind::Kept && self.phase == Phase::Warm
+    }
+
     fn opened(&mut self, at: usize, handshake: Option<HandshakeKind>) {
         let gathering = self.is_gathering();
         let Some(slot) = self.slots.get_mut(at) else { return };
@@ -355,7 +362,7 @@ impl<'a> Worker<'a> {
     }
 
     fn answered(&mut self, at: usize, answer: Answer, closed: bool) {
-        let gathering = self.is_gathering();
+        let uncounted = self.is_gathering() || self.is_first();
         let Some(slot) = self.slots.get_mut(at) else { return };
         let (Some(connection), Some(due)) = (&slot.connection, slot.due.take()) else { return };
         self.serving -= 1;
@@ -368,7 +375,7 @@ impl<'a> Worker<'a> {
         }
         if !(200..400).contains(&answer.status) {
             self.outcome.fail(&format!("status {}", answer.status));
-        } else if !gathering {
+        } else if !uncounted {
             self.outcome.answered += 1;
             self.outcome.latency.record(now().saturating_duration_since(due));
             let upload = self.plan.request.body;
