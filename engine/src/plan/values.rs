@@ -210,13 +210,13 @@ fn put_request_fact(fact: Fact, request: &RequestFacts<'_>, sink: &mut Sink<'_>)
         }
         Fact::Host => sink.put(request.host),
         Fact::Request => {
-            sink.put_plain(head.method_text.of(buf));
+            sink.put(head.method_text.of(buf));
             sink.put(b" ");
             sink.put(head.target.of(buf));
             sink.put(b" ");
             sink.put_plain(version);
         }
-        Fact::RequestMethod => sink.put_plain(head.method_text.of(buf)),
+        Fact::RequestMethod => sink.put(head.method_text.of(buf)),
         Fact::RequestUri => sink.put(head.target.of(buf)),
         Fact::RouteId => sink.put(request.route_id.as_bytes()),
         Fact::ServerProtocol => sink.put_plain(version),

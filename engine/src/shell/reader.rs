@@ -197,6 +197,15 @@ impl Reader {
         *slot = Some(buffer);
     }
 
+    /// Keeps the rest of a payload (at most 2^14 bytes), whole: the buffer may be a small one by now.
+    fn keep(plain: &mut Option<Buffer>, buffers: &Buffers, rest: &[u8]) {
+        if !rest.is_empty() {
+            Self::make_room(plain, buffers, Size::Record, rest.len());
+            let kept = plain.as_mut().map_or(0, |plain| plain.append(rest));
+            debug_assert_eq!(kept, rest.len());
+        }
+    }
+
     /// One receive into the buffer that takes bytes off the wire.
     ///
     /// # Errors
@@ -291,9 +300,7 @@ impl Reader {
         let kept = &mut self.plain;
         let opened = session.open_next(cipher, said, |payload| {
             let used = take(payload);
-            if let Some(rest) = payload.get(used..).filter(|rest| !rest.is_empty()) {
-                kept.get_or_insert_with(|| buffers.rent(Size::Record)).append(rest);
-            }
+            Self::keep(kept, buffers, payload.get(used..).unwrap_or_default());
         });
         self.note_closed(opened)
     }
@@ -318,9 +325,7 @@ impl Reader {
         let passed = reseal::pass(&mut from, &mut to, &mut input, |payload| {
             let piece = take(payload);
             let rest = payload.get(piece.consumed..).unwrap_or_default();
-            if !rest.is_empty() {
-                kept.get_or_insert_with(|| buffers.rent(Size::Record)).append(rest);
-            }
+            Self::keep(kept, buffers, rest);
             Wanted { data: piece.data, more: !piece.done && rest.is_empty() }
         });
         let Some(done) = passed else {
@@ -442,6 +447,23 @@ impl Reader {
             *slot = Some(buffers.enlarge(buffer, Size::Body));
         } else {
             *slot = Some(buffers.rent(Size::Body));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small buffer may be all that is left of an earlier message.
+    #[test]
+    fn what_is_not_taken_is_kept_whole() {
+        let buffers = Buffers::default();
+        for size in [None, Some(Size::Small), Some(Size::Record)] {
+            let mut plain = size.map(|size| buffers.rent(size));
+            let rest = vec![7; PLAIN_BYTES_MAX];
+            Reader::keep(&mut plain, &buffers, &rest);
+            assert!(plain.is_some_and(|plain| plain.filled() == rest), "{size:?}");
         }
     }
 }
