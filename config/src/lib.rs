@@ -21,6 +21,7 @@ mod client_match;
 mod defaults;
 mod describe;
 mod dump;
+mod file;
 mod raw;
 mod reference;
 mod render;
@@ -39,6 +40,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub use file::{FileError, RegularFile, read_file};
 pub use model::Config;
 pub use problem::{Place, Position, Problem, Problems, Severity};
 pub use reference::reference;
@@ -77,13 +79,9 @@ impl Draft {
 /// # Errors
 /// The file cannot be read, or is not TOML. Everything else is in the draft.
 pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Draft, Problems> {
-    let size = std::fs::metadata(path).map(|metadata| metadata.len());
-    let text = size.and_then(|size| {
-        if size > FILE_BYTES_MAX {
-            return Err(std::io::Error::other("it is larger than any configuration"));
-        }
-        std::fs::read_to_string(path)
-    });
+    let text = read_file(path, FILE_BYTES_MAX).map_err(|error| error.to_string());
+    let text = text
+        .and_then(|file| String::from_utf8(file.bytes).map_err(|_| "it is not UTF-8".to_owned()));
     match text {
         Ok(text) => read_text(path, text, env),
         Err(error) => {

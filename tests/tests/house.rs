@@ -113,6 +113,28 @@ fn rooms_use_only_what_is_below_them() {
     none("arrows that point the wrong way", &findings);
 }
 
+/// A FIFO, a device or a file without end must not hold the process up, so there is one way to read.
+#[test]
+fn files_are_read_in_one_place() {
+    let doors = ["fs::read(", "fs::read_to_string(", "File::open(", "OpenOptions"];
+    // The first opens a descriptor to keep in reserve, the second is the place.
+    let own = ["engine/src/shell/shed.rs", "config/src/file.rs"];
+    let mut findings = Vec::new();
+    for (path, text) in sources() {
+        let inside = ["config/src", "engine/src"].iter().any(|room| path.starts_with(room));
+        let test = path.starts_with("engine/src/shell/simulation");
+        if !inside || test || own.iter().any(|known| path == Path::new(known)) {
+            continue;
+        }
+        for (at, line) in code(&text) {
+            if doors.iter().any(|door| line.contains(door)) {
+                findings.push(format!("{}:{at}: use ferrule_config::read_file", path.display()));
+            }
+        }
+    }
+    none("files that are opened elsewhere", &findings);
+}
+
 #[test]
 fn rooms_are_found_in_every_spelling() {
     assert_eq!(rooms_named("use crate::wire::head::Head;"), ["wire"]);

@@ -4,13 +4,14 @@
 
 use std::path::Path;
 
-use ferrule_config::Config;
 use ferrule_config::model::{Pem, PemSource, UpstreamCa};
+use ferrule_config::{Config, read_file};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::identity::certificate::Certificate;
 use crate::identity::{explain, name};
+use crate::tls::PEM_BYTES_MAX;
 
 const DAY: i64 = 86_400;
 
@@ -185,7 +186,7 @@ fn unescaped_separators(text: &[u8]) -> usize {
 }
 
 fn read(path: &Path) -> Vec<u8> {
-    std::fs::read(path).unwrap_or_default()
+    read_file(path, PEM_BYTES_MAX).map(|file| file.bytes).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -8,12 +8,13 @@ use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use ferrule_config::Config;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::board::Board;
 use super::desk::Desk;
@@ -169,10 +170,12 @@ fn clear_way(path: &Path) -> io::Result<()> {
     if !found.file_type().is_socket() {
         return Err(io::Error::other("there is something that is not a socket"));
     }
-    match UnixStream::connect(path) {
-        Ok(_) => Err(io::Error::other("another process listens there")),
+    // Who does not take its guests in would keep us waiting, too.
+    let caller = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    match caller.connect(&SockAddr::unix(path)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        Err(error) => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Err(io::Error::other("another process listens there")),
     }
 }
 

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use ferrule_config::Config;
 use ferrule_config::model::ClientVerify;
+use ferrule_config::{Config, read_file};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -19,6 +19,7 @@ use crate::identity::explain::{Account, text};
 use crate::identity::{Access, ClientIdentity, ClientValue, Verdict, VerifyFailure, Wanted};
 use crate::plan::{Forbidden, Gate, access};
 use crate::setup;
+use crate::tls::PEM_BYTES_MAX;
 use crate::tls::tickets::TicketKeys;
 
 /// What `ferrule explain` takes.
@@ -103,7 +104,7 @@ fn asks_more(config: &Config) -> bool {
 }
 
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = std::fs::read(path).map_err(|error| error.to_string())?;
+    let text = read_file(path, PEM_BYTES_MAX).map_err(|error| error.to_string())?.bytes;
     let list: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match list {
         Ok(list) if !list.is_empty() => Ok(list),

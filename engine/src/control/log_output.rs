@@ -4,12 +4,13 @@
 //! process and never leaves half a line in front of the next one. A file is opened anew when asked for
 //! and when its name leads to another file (rotated by moving it away).
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use ferrule_config::model::LogTarget;
+use rustix::fs::{Mode, OFlags, fcntl_setfl};
 
 /// Where lines go, open.
 pub struct LogOutput {
@@ -139,9 +140,14 @@ impl std::fmt::Debug for LogOutput {
     }
 }
 
-/// Logs name clients and what they asked for, so others may not read them.
+/// Logs name clients and what they asked for, so others may not read them. Opening waits for nobody, so
+/// a FIFO without a reader is an error; writing is for the log's own thread, which may wait.
 fn open_for_appending(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let mode = Mode::from_raw_mode(0o640);
+    let file = rustix::fs::open(path, flags | OFlags::NONBLOCK, mode)?;
+    fcntl_setfl(&file, flags & OFlags::APPEND)?;
+    Ok(File::from(file))
 }
 
 #[cfg(test)]
@@ -179,6 +185,20 @@ mod tests {
         assert!(matches!(output.write(b"still\n"), Written::Whole { .. }));
         let kept = std::fs::read_to_string(folder.path().join("gone/access.log")).unwrap();
         assert_eq!(kept, "still\n");
+    }
+
+    #[test]
+    fn a_fifo_that_nobody_reads_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let mode = Mode::RUSR | Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let target = LogTarget::File(path.clone());
+        assert!(LogOutput::open(&target).is_err());
+        let reader = rustix::fs::open(&path, OFlags::RDONLY | OFlags::NONBLOCK, mode).unwrap();
+        assert!(matches!(LogOutput::open(&target).unwrap().write(b"x\n"), Written::Whole { .. }));
+        let mut line = [0; 8];
+        assert_eq!(rustix::io::read(&reader, &mut line).unwrap(), 2);
     }
 
     /// Takes so many bytes, then is full until told otherwise.

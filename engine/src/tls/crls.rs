@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use ferrule_config::model::{self, CrlExpired, CrlMissing, Pem, PemSource};
+use ferrule_config::read_file;
 use rustls::pki_types::CertificateRevocationListDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -124,18 +125,10 @@ fn read(pem: &Pem, field: &str, found: &mut Findings<'_>) -> Option<Vec<Vec<u8>>
     };
     let bytes: Cow<'_, [u8]> = match &pem.source {
         PemSource::Inline(text) => Cow::Borrowed(text.as_bytes()),
-        PemSource::Path(path) => {
-            if std::fs::metadata(path).is_ok_and(|meta| meta.len() > FILE_BYTES_MAX) {
-                return refuse(format!("{} is larger than 192 MiB", keys::name(pem)), None);
-            }
-            match std::fs::read(path) {
-                Ok(bytes) => Cow::Owned(bytes),
-                Err(error) => {
-                    let message = format!("cannot read {}: {error}", keys::name(pem));
-                    return refuse(message, None);
-                }
-            }
-        }
+        PemSource::Path(path) => match read_file(path, FILE_BYTES_MAX) {
+            Ok(file) => Cow::Owned(file.bytes),
+            Err(error) => return refuse(error.about(&keys::name(pem)), None),
+        },
     };
     if bytes.first() == Some(&0x30) {
         return Some(vec![bytes.into_owned()]);

@@ -5,6 +5,7 @@
 //! a part of a key ever gets into a message.
 
 use ferrule_config::model::{FileAt, KeyPair};
+use ferrule_config::read_file;
 use pkcs8::EncryptedPrivateKeyInfoRef;
 use pkcs8::der::Document;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -70,20 +71,18 @@ fn block(text: &[u8]) -> Option<Document> {
 
 fn passwords(file: &FileAt, field: &str, found: &mut Findings<'_>) -> Option<Vec<u8>> {
     let field = format!("{field} (password_file)");
-    found.warn_on_mode(&file.path, file.place, &field);
     let path = file.path.display();
-    if std::fs::metadata(&file.path).is_ok_and(|meta| meta.len() > PASSWORDS_BYTES_MAX) {
-        found.error(file.place, &field, format!("{path} is larger than 64 KiB"), None);
-        return None;
-    }
-    match std::fs::read(&file.path) {
-        Ok(text) if text.is_empty() => {
-            found.error(file.place, &field, format!("{path} is empty"), None);
-            None
+    match read_file(&file.path, PASSWORDS_BYTES_MAX) {
+        Ok(read) => {
+            found.warn_on_mode(read.mode, &path, file.place, &field);
+            if read.bytes.is_empty() {
+                found.error(file.place, &field, format!("{path} is empty"), None);
+                return None;
+            }
+            Some(read.bytes)
         }
-        Ok(text) => Some(text),
         Err(error) => {
-            found.error(file.place, &field, format!("cannot read {path}: {error}"), None);
+            found.error(file.place, &field, error.about(&path), None);
             None
         }
     }

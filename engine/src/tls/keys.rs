@@ -1,12 +1,11 @@
 //! PEM text to chains and keys. Errors name the file, never the key.
 
 use std::borrow::Cow;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use ferrule_config::model::{KeyPair, Pem, PemSource};
-use ferrule_config::{Place, Problem};
+use ferrule_config::{Place, Problem, read_file};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -17,7 +16,7 @@ use crate::identity::certificate::Certificate;
 use crate::identity::signature;
 
 /// Bytes of one PEM file; a bundle of every public root is a tenth of it.
-const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// ring signs with no larger RSA key.
 const RSA_BITS_MAX: usize = 4096;
 
@@ -28,7 +27,7 @@ pub(super) fn certificates(
     field: &str,
     found: &mut Findings<'_>,
 ) -> Vec<CertificateDer<'static>> {
-    let Some(text) = text(pem, field, found) else { return Vec::new() };
+    let Some((text, _)) = text(pem, field, found) else { return Vec::new() };
     let mut list = Vec::new();
     for item in CertificateDer::pem_slice_iter(&text) {
         match item {
@@ -98,8 +97,10 @@ fn private_key(
     found: &mut Findings<'_>,
 ) -> Option<PrivateKeyDer<'static>> {
     let pem = &pair.key;
-    let text = text(pem, field, found)?;
-    warn_on_mode(pem, field, found);
+    let (text, mode) = text(pem, field, found)?;
+    if let Some(mode) = mode {
+        found.warn_on_mode(mode, &name(pem), pem.place, field);
+    }
     if let Ok(key) = PrivateKeyDer::from_pem_slice(&text) {
         return Some(key);
     }
@@ -128,20 +129,20 @@ pub(super) fn name(pem: &Pem) -> Cow<'_, str> {
     pem.name()
 }
 
-fn text<'p>(pem: &'p Pem, field: &str, found: &mut Findings<'_>) -> Option<Cow<'p, [u8]>> {
+/// The text, and the mode of the file that it came from.
+fn text<'p>(
+    pem: &'p Pem,
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Option<(Cow<'p, [u8]>, Option<u32>)> {
     let path = match &pem.source {
-        PemSource::Inline(text) => return Some(Cow::Borrowed(text.as_bytes())),
+        PemSource::Inline(text) => return Some((Cow::Borrowed(text.as_bytes()), None)),
         PemSource::Path(path) => path,
     };
-    let too_large = std::fs::metadata(path).is_ok_and(|meta| meta.len() > PEM_BYTES_MAX);
-    if too_large {
-        found.error(pem.place, field, format!("{} is larger than 4 MiB", name(pem)), None);
-        return None;
-    }
-    match std::fs::read(path) {
-        Ok(text) => Some(Cow::Owned(text)),
+    match read_file(path, PEM_BYTES_MAX) {
+        Ok(file) => Some((Cow::Owned(file.bytes), Some(file.mode))),
         Err(error) => {
-            found.error(pem.place, field, format!("cannot read {}: {error}", name(pem)), None);
+            found.error(pem.place, field, error.about(&name(pem)), None);
             None
         }
     }
@@ -154,12 +155,6 @@ fn warn_on_dates(leaf: &Certificate<'_>, pem: &Pem, field: &str, found: &mut Fin
     } else if now < leaf.not_before {
         let message = format!("the certificate in {} is not yet valid", name(pem));
         found.warning(pem.place, field, message);
-    }
-}
-
-fn warn_on_mode(pem: &Pem, field: &str, found: &mut Findings<'_>) {
-    if let PemSource::Path(path) = &pem.source {
-        found.warn_on_mode(path, pem.place, field);
     }
 }
 
@@ -180,9 +175,15 @@ impl Findings<'_> {
     }
 
     /// Warns about a secret that others may read.
-    pub(super) fn warn_on_mode(&mut self, path: &Path, place: Place, field: &str) {
-        if std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
-            let message = format!("{} can be read by others than its owner", path.display());
+    pub(super) fn warn_on_mode(
+        &mut self,
+        mode: u32,
+        name: &dyn Display,
+        place: Place,
+        field: &str,
+    ) {
+        if mode & 0o077 != 0 {
+            let message = format!("{name} can be read by others than its owner");
             self.warning(place, field, message);
         }
     }

@@ -29,6 +29,7 @@ pub use client::{UpstreamFailure, UpstreamTls};
 pub use crls::LoadedCrl;
 pub use handshake::HandshakeNotes;
 pub use hello::{Hello, HelloError, HelloReader};
+pub use keys::PEM_BYTES_MAX;
 pub use server::ServerTls;
 pub use tickets::TicketKeys;
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use ferrule_config::model::FileAt;
+use ferrule_config::read_file;
 use rustls::sign::CertifiedKey;
 
 use super::Findings;
@@ -38,14 +39,10 @@ impl Stapled {
         found: &mut Findings<'_>,
     ) -> Option<Self> {
         let path = file.path.display();
-        if std::fs::metadata(&file.path).is_ok_and(|meta| meta.len() > RESPONSE_BYTES_MAX) {
-            found.error(file.place, field, format!("{path} is larger than 32 KiB"), None);
-            return None;
-        }
-        let der = match std::fs::read(&file.path) {
-            Ok(der) => der,
+        let der = match read_file(&file.path, RESPONSE_BYTES_MAX) {
+            Ok(read) => read.bytes,
             Err(error) => {
-                found.error(file.place, field, format!("cannot read {path}: {error}"), None);
+                found.error(file.place, field, error.about(&path), None);
                 return None;
             }
         };

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use ferrule_config::model::FileAt;
+use ferrule_config::{FileError, read_file};
 use ring::digest;
 
 use super::Findings;
@@ -14,6 +15,8 @@ use super::tickets::{NAME_LEN, Secret};
 
 /// Files that are taken.
 const FILES_MAX: usize = 8;
+/// Bytes of the longer kind.
+const FILE_BYTES_MAX: u64 = 80;
 
 /// Reads them all; problems are pushed.
 pub(super) fn load(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[Secret]> {
@@ -27,21 +30,22 @@ pub(super) fn load(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[Secret]> 
             found.error(file.place, field, message, Some(help));
             break;
         }
-        found.warn_on_mode(&file.path, file.place, field);
-        let large = std::fs::metadata(&file.path).is_ok_and(|meta| meta.len() > 80);
-        let bytes = if large { Ok(Vec::new()) } else { std::fs::read(&file.path) };
-        match bytes.as_deref().map(secret) {
+        let read = read_file(&file.path, FILE_BYTES_MAX);
+        if let Ok(read) = &read {
+            found.warn_on_mode(read.mode, &path, file.place, field);
+        }
+        match read.map(|read| secret(&read.bytes)) {
             Ok(Some(secret)) if secrets.iter().any(|known| known.name == secret.name) => {
                 found.error(file.place, field, format!("{path} holds a key given above"), None);
             }
             Ok(Some(secret)) => secrets.push(secret),
-            Ok(None) => {
+            Ok(None) | Err(FileError::TooLarge(_)) => {
                 let message = format!("{path} does not hold 48 or 80 random bytes");
                 let help = "openssl rand -out FILE 80, readable by us alone";
                 found.error(file.place, field, message, Some(help));
             }
             Err(error) => {
-                found.error(file.place, field, format!("cannot read {path}: {error}"), None);
+                found.error(file.place, field, error.about(&path), None);
             }
         }
     }
