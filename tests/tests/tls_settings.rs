@@ -426,10 +426,10 @@ fn every_list_that_cannot_be_used_is_named() {
     let table = [
         (String::new(), "is empty"),
         ("nothing".to_owned(), "there is no revocation list in"),
-        (pem(b"\x30\x03abc"), "list 1 in the text given here is broken"),
-        (format!("{}{}", pem(&good), pem(b"\x30\x00")), "list 2 in the text given here is broken"),
+        (pem(b"\x30\x03abc"), "the text given here, line 1: this list is broken"),
+        (format!("{}{}", pem(&good), pem(b"\x30\x00")), "this list is broken"),
         (pem(&revoked_by(&foreign, &[])), "is not signed by CN=root"),
-        (encode("CERTIFICATE", &world.root_der), "there is no revocation list in"),
+        (encode("CERTIFICATE", &world.root_der), "line 1: this block is no revocation list"),
     ];
     for (text, expected) in table {
         let (_, problems) = load(&[text]);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ferrule_engine::tls::pem::{self, Contents};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -24,10 +25,9 @@ pub fn provider() -> Arc<CryptoProvider> {
 
 /// Every certificate in a PEM text.
 #[must_use]
-pub fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
-    CertificateDer::pem_slice_iter(pem.as_bytes())
-        .collect::<Result<_, _>>()
-        .expect("PEM certificates")
+pub fn certificates(text: &str) -> Vec<CertificateDer<'static>> {
+    let blocks = pem::read(text.as_bytes(), Contents::Chain).expect("PEM certificates");
+    blocks.into_iter().map(|block| CertificateDer::from(block.der)).collect()
 }
 
 /// A certificate and key without rustls's own check, which refuses X.509 v1.

@@ -6,12 +6,11 @@ use std::path::Path;
 
 use ferrule_config::model::{Pem, PemSource, UpstreamCa};
 use ferrule_config::{Config, read_file};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use crate::identity::certificate::Certificate;
 use crate::identity::{explain, name};
 use crate::tls::PEM_BYTES_MAX;
+use crate::tls::pem::{self, Contents};
 
 const DAY: i64 = 86_400;
 
@@ -135,8 +134,9 @@ fn entries(roles: (Role, Role), owner: &str, pem: &Pem) -> Vec<Entry> {
         PemSource::Path(path) => (path.display().to_string(), read(path)),
     };
     let mut found = Vec::new();
-    for der in CertificateDer::pem_slice_iter(&text).filter_map(Result::ok) {
-        let Some(certificate) = Certificate::parse(&der) else { continue };
+    // What is not a chain has been refused by the load, authorities with more beside them, too.
+    for block in pem::read(&text, Contents::Chain).unwrap_or_default() {
+        let Some(certificate) = Certificate::parse(&block.der) else { continue };
         let outline = &certificate.outline;
         let mut common_name = Vec::new();
         if let Some(selector) = name::Selector::new("cn") {

@@ -9,8 +9,6 @@ use std::sync::Arc;
 use clap::Args;
 use ferrule_config::model::ClientVerify;
 use ferrule_config::{Config, read_file};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use super::{boot, cli, clock};
 use crate::identity::certificate::Certificate;
@@ -20,6 +18,7 @@ use crate::identity::{Access, ClientIdentity, ClientValue, Verdict, VerifyFailur
 use crate::plan::{Forbidden, Gate, access};
 use crate::setup;
 use crate::tls::PEM_BYTES_MAX;
+use crate::tls::pem::{self, Contents};
 use crate::tls::tickets::TicketKeys;
 
 /// What `ferrule explain` takes.
@@ -76,7 +75,7 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
         cli::print(&format!("[[ssls]] {} asks for no certificate: anybody gets in", server.id));
         return ExitCode::SUCCESS;
     };
-    let chain: Vec<&[u8]> = presented.iter().map(AsRef::as_ref).collect();
+    let chain: Vec<&[u8]> = presented.iter().map(Vec::as_slice).collect();
     let (verdict, mut out) = judge(&chain, policy, now);
     out.insert(0, format!("server name {name}: [[ssls]] {}", server.id));
     let lists = server.client.as_ref().map(|client| access::compile(&client.lists));
@@ -103,14 +102,14 @@ fn asks_more(config: &Config) -> bool {
     config.routes.iter().any(|route| !route.clients.is_empty())
 }
 
-fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+fn read(path: &Path) -> Result<Vec<Vec<u8>>, String> {
     let text = read_file(path, PEM_BYTES_MAX).map_err(|error| error.to_string())?.bytes;
-    let list: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    match list {
-        Ok(list) if !list.is_empty() => Ok(list),
-        Ok(_) => Err("there is no certificate in it".to_owned()),
-        Err(error) => Err(error.to_string()),
+    let blocks = pem::read(&text, Contents::Chain)
+        .map_err(|error| format!("{error}; {}", error.flaw.help()))?;
+    if blocks.is_empty() {
+        return Err("there is no certificate in it".to_owned());
     }
+    Ok(blocks.into_iter().map(|block| block.der).collect())
 }
 
 fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Vec<String>) {

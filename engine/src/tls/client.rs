@@ -18,6 +18,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme,
 };
 
+use super::pem::Contents;
 use super::{Findings, crls, keys, server, signatures};
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, Anchors, Rules, VerifyFailure};
@@ -232,7 +233,7 @@ fn load_anchors(
         }
         Some(UpstreamCa::Files(list)) => {
             for pem in list {
-                for der in keys::certificates(pem, &field, found) {
+                for der in keys::certificates(pem, Contents::Authorities, &field, found) {
                     server::warn_on_anchor(&der, pem, &field, found);
                     ders.push(der.to_vec());
                 }

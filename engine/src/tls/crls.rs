@@ -3,13 +3,9 @@
 //! A list that is signed by somebody else than the CA it names is no list. Where that CA is not
 //! configured (an intermediate that peers send), the signature is checked when it first turns up.
 
-use std::borrow::Cow;
-
 use ferrule_config::model::{self, CrlExpired, CrlMissing, Pem, PemSource};
-use ferrule_config::read_file;
-use rustls::pki_types::CertificateRevocationListDer;
-use rustls::pki_types::pem::PemObject;
 
+use super::pem::{Contents, is_der};
 use super::{Findings, keys};
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::Anchors;
@@ -53,9 +49,9 @@ pub(super) fn load(
     let mut whole = true;
     for pem in &revocation.crls {
         match read(pem, &field, found) {
-            Some(ders) => {
-                for (at, der) in ders.into_iter().enumerate() {
-                    let list = accept(der, (at, pem), anchors, &field, found);
+            Some(unread) => {
+                for one in unread {
+                    let list = accept(one, pem, anchors, &field, found);
                     whole &= list.is_some();
                     lists.extend(list.map(|list| (list, pem)));
                 }
@@ -117,52 +113,38 @@ pub fn gone_back<'l>(before: &[LoadedCrl], now: &'l [LoadedCrl]) -> Vec<&'l Load
         .collect()
 }
 
-/// The DER of every list in a file.
-fn read(pem: &Pem, field: &str, found: &mut Findings<'_>) -> Option<Vec<Vec<u8>>> {
-    let mut refuse = |message: String, help| {
-        found.error(pem.place, field, message, help);
-        None
-    };
-    let bytes: Cow<'_, [u8]> = match &pem.source {
-        PemSource::Inline(text) => Cow::Borrowed(text.as_bytes()),
-        PemSource::Path(path) => match read_file(path, FILE_BYTES_MAX) {
-            Ok(file) => Cow::Owned(file.bytes),
-            Err(error) => return refuse(error.about(&keys::name(pem)), None),
-        },
-    };
-    if bytes.first() == Some(&0x30) {
-        return Some(vec![bytes.into_owned()]);
+/// A list before it is looked at, and how messages name it.
+struct Unread {
+    der: Vec<u8>,
+    which: String,
+}
+
+/// Every list in a file.
+fn read(pem: &Pem, field: &str, found: &mut Findings<'_>) -> Option<Vec<Unread>> {
+    let (text, _) = keys::text(pem, FILE_BYTES_MAX, field, found)?;
+    if is_der(&text) {
+        let which = format!("{}: this list", keys::name(pem));
+        return Some(vec![Unread { der: text.into_owned(), which }]);
     }
-    let mut lists = Vec::new();
-    for item in CertificateRevocationListDer::pem_slice_iter(&bytes) {
-        let Ok(der) = item else {
-            let message = format!("list {} in {} is broken", lists.len() + 1, keys::name(pem));
-            return refuse(message, Some("download it anew"));
-        };
-        lists.push(der.as_ref().to_vec());
-    }
-    if lists.is_empty() {
-        let message = if bytes.trim_ascii().is_empty() {
-            format!("{} is empty", keys::name(pem))
-        } else {
-            format!("there is no revocation list in {}", keys::name(pem))
-        };
+    let blocks = keys::blocks(pem, &text, Contents::Lists, field, found)?;
+    if blocks.is_empty() {
         let help = "a PEM block that starts with -----BEGIN X509 CRL-----, or DER";
-        return refuse(message, Some(help));
+        found.nothing(pem, &text, field, ("revocation list", help));
+        return None;
     }
-    Some(lists)
+    let name = |line: usize| format!("{}, line {line}: this list", keys::name(pem));
+    Some(blocks.into_iter().map(|one| Unread { which: name(one.line), der: one.der }).collect())
 }
 
 /// One list, if it is sound and signed by whom it says.
 fn accept(
-    der: Vec<u8>,
-    (at, pem): (usize, &Pem),
+    Unread { der, which }: Unread,
+    pem: &Pem,
     anchors: &Anchors,
     field: &str,
     found: &mut Findings<'_>,
 ) -> Option<Crl> {
     let place = pem.place;
-    let which = format!("list {} in {}", at + 1, keys::name(pem));
     let list = match Crl::parse(der) {
         Ok(list) => list,
         Err(error) => {
@@ -194,7 +176,8 @@ fn accept(
     };
     if issuer.extensions.key_usage.as_ref().is_some_and(|usage| !usage.crl_sign()) {
         let message = format!(
-            "{} signed {which}, but may not sign lists (keyUsage): its certificates are refused",
+            "{which} was signed by {}, which may not sign lists (keyUsage): its certificates are \
+             refused",
             issuer_text(&list)
         );
         found.warning(place, field, message);

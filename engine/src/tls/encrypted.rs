@@ -7,25 +7,20 @@
 use ferrule_config::model::{FileAt, KeyPair};
 use ferrule_config::read_file;
 use pkcs8::EncryptedPrivateKeyInfoRef;
-use pkcs8::der::Document;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::Findings;
 use super::keys::name;
-
-/// How the PEM block of such a key begins.
-pub(super) const BEGIN: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
-const END: &[u8] = b"-----END ENCRYPTED PRIVATE KEY-----";
 
 /// Bytes of a file of pass phrases.
 const PASSWORDS_BYTES_MAX: u64 = 64 * 1024;
 /// Pass phrases that are tried; each costs a key derivation.
 const PASSWORDS_MAX: usize = 32;
 
-/// Opens the key in `text`, which holds [`BEGIN`]; problems are pushed.
+/// Opens the key in this block; problems are pushed.
 pub(super) fn open(
     pair: &KeyPair,
-    text: &[u8],
+    der: &[u8],
     field: &str,
     found: &mut Findings<'_>,
 ) -> Option<PrivateKeyDer<'static>> {
@@ -37,12 +32,7 @@ pub(super) fn open(
         return None;
     };
     let passwords = passwords(file, field, found)?;
-    let Some(document) = block(text) else {
-        let message = format!("the encrypted private key in {} is broken", name(key));
-        found.error(key.place, field, message, None);
-        return None;
-    };
-    let Ok(info) = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()) else {
+    let Ok(info) = EncryptedPrivateKeyInfoRef::try_from(der) else {
         let message = format!("the private key in {} is encrypted in an unknown way", name(key));
         let help = "PBES2 with AES-CBC (openssl pkcs8 -topk8 -v2 aes-256-cbc)";
         found.error(key.place, field, message, Some(help));
@@ -58,15 +48,6 @@ pub(super) fn open(
         format!("no pass phrase in {} opens the key in {}", file.path.display(), name(key));
     found.error(file.place, &format!("{field} (password_file)"), message, None);
     None
-}
-
-/// The encrypted block alone; other blocks may stand around it.
-fn block(text: &[u8]) -> Option<Document> {
-    let start = memchr::memmem::find(text, BEGIN)?;
-    let rest = text.get(start..)?;
-    let end = memchr::memmem::find(rest, END)? + END.len();
-    let pem = std::str::from_utf8(rest.get(..end)?).ok()?;
-    Document::from_pem(pem).ok().map(|(_, document)| document)
 }
 
 fn passwords(file: &FileAt, field: &str, found: &mut Findings<'_>) -> Option<Vec<u8>> {

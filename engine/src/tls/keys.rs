@@ -7,10 +7,12 @@ use std::sync::Arc;
 use ferrule_config::model::{KeyPair, Pem, PemSource};
 use ferrule_config::{Place, Problem, read_file};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
+};
 use rustls::sign::CertifiedKey;
 
+use super::pem::{self, Block, BlockKind, Contents};
 use super::{Findings, encrypted};
 use crate::identity::certificate::Certificate;
 use crate::identity::signature;
@@ -19,36 +21,51 @@ use crate::identity::signature;
 pub const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// ring signs with no larger RSA key.
 const RSA_BITS_MAX: usize = 4096;
+const KEY_KINDS: &str =
+    "a PEM block of type PRIVATE KEY, ENCRYPTED PRIVATE KEY, EC PRIVATE KEY or RSA PRIVATE KEY";
 
-/// The certificates in these files, in their order; problems are pushed, and what can be read
-/// is returned.
+/// The certificates in this text, in their order; problems are pushed, and what can be read is
+/// returned. `wanted` says what else may stand there.
 pub(super) fn certificates(
     pem: &Pem,
+    wanted: Contents,
     field: &str,
     found: &mut Findings<'_>,
 ) -> Vec<CertificateDer<'static>> {
-    let Some((text, _)) = text(pem, field, found) else { return Vec::new() };
+    let Some((text, _)) = text(pem, PEM_BYTES_MAX, field, found) else { return Vec::new() };
+    let Some(blocks) = blocks(pem, &text, wanted, field, found) else { return Vec::new() };
     let mut list = Vec::new();
-    for item in CertificateDer::pem_slice_iter(&text) {
-        match item {
-            Ok(der) if Certificate::parse(&der).is_some() => list.push(der),
-            Ok(_) | Err(_) => {
-                let message = format!("certificate {} in {} is broken", list.len() + 1, name(pem));
-                found.error(pem.place, field, message, None);
-                return list;
-            }
+    for block in blocks {
+        if Certificate::parse(&block.der).is_none() {
+            let message = format!("{}, line {}: this certificate is broken", name(pem), block.line);
+            found.error(pem.place, field, message, None);
+            return list;
         }
+        list.push(CertificateDer::from(block.der));
     }
     if list.is_empty() {
-        let message = if text.trim_ascii().is_empty() {
-            format!("{} is empty", name(pem))
-        } else {
-            format!("there is no certificate in {}", name(pem))
-        };
         let help = "a PEM block that starts with -----BEGIN CERTIFICATE-----";
-        found.error(pem.place, field, message, Some(help));
+        found.nothing(pem, &text, field, ("certificate", help));
     }
     list
+}
+
+/// The blocks of a text that are wanted there; problems are pushed.
+pub(super) fn blocks<'t>(
+    pem: &Pem,
+    text: &'t [u8],
+    wanted: Contents,
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Option<Vec<Block<'t>>> {
+    match pem::read(text, wanted) {
+        Ok(blocks) => Some(blocks),
+        Err(error) => {
+            let message = format!("{}, {error}", name(pem));
+            found.error(pem.place, field, message, Some(error.flaw.help()));
+            None
+        }
+    }
 }
 
 /// A chain and its key, ready to sign; problems are pushed. `field` names the object that holds it.
@@ -58,7 +75,7 @@ pub(super) fn pair(
     provider: &CryptoProvider,
     found: &mut Findings<'_>,
 ) -> Option<Arc<CertifiedKey>> {
-    let chain = certificates(&pair.cert, &format!("{field}.cert"), found);
+    let chain = certificates(&pair.cert, Contents::Chain, &format!("{field}.cert"), found);
     let key = private_key(pair, &format!("{field}.key"), found);
     let leaf_der = chain.first()?.clone();
     let leaf = Certificate::parse(&leaf_der)?;
@@ -97,31 +114,40 @@ fn private_key(
     found: &mut Findings<'_>,
 ) -> Option<PrivateKeyDer<'static>> {
     let pem = &pair.key;
-    let (text, mode) = text(pem, field, found)?;
+    let (text, mode) = text(pem, PEM_BYTES_MAX, field, found)?;
     if let Some(mode) = mode {
         found.warn_on_mode(mode, &name(pem), pem.place, field);
     }
-    if let Ok(key) = PrivateKeyDer::from_pem_slice(&text) {
-        return Some(key);
-    }
-    if contains(&text, encrypted::BEGIN) {
-        return encrypted::open(pair, &text, field, found);
-    }
-    let legacy = contains(&text, b"ENCRYPTED");
-    let message = if legacy {
-        format!("the private key in {} is encrypted in OpenSSL's old format", name(pem))
-    } else if text.trim_ascii().is_empty() {
-        format!("{} is empty", name(pem))
-    } else {
-        format!("there is no private key in {}", name(pem))
+    let mut blocks = blocks(pem, &text, Contents::Key, field, found)?.into_iter();
+    let Some(block) = blocks.next() else {
+        found.nothing(pem, &text, field, ("private key", KEY_KINDS));
+        return None;
     };
-    let help = if legacy {
-        "PKCS#8 (openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW), with `password_file`"
-    } else {
-        "a PEM block of type PRIVATE KEY, ENCRYPTED PRIVATE KEY, EC PRIVATE KEY or RSA PRIVATE KEY"
-    };
-    found.error(pem.place, field, message, Some(help));
-    None
+    let at = format!("{}, line {}", name(pem), block.line);
+    if let Some(second) = blocks.next() {
+        let message = format!("{}, line {}: this is a second private key", name(pem), second.line);
+        let help = "one key in a file: nobody can tell which of two is meant";
+        found.error(pem.place, field, message, Some(help));
+        return None;
+    }
+    if !block.headers.is_empty() {
+        let message = format!("{at}: this private key is encrypted in OpenSSL's old format");
+        let help = "PKCS#8 (openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW), with \
+                    `password_file`";
+        found.error(pem.place, field, message, Some(help));
+        return None;
+    }
+    match block.kind {
+        BlockKind::Pkcs8Key => Some(PrivatePkcs8KeyDer::from(block.der).into()),
+        BlockKind::Pkcs1Key => Some(PrivatePkcs1KeyDer::from(block.der).into()),
+        BlockKind::Sec1Key => Some(PrivateSec1KeyDer::from(block.der).into()),
+        BlockKind::EncryptedKey => encrypted::open(pair, &block.der, field, found),
+        _ => {
+            let message = format!("{at}: this private key is of a kind we cannot use");
+            found.error(pem.place, field, message, Some(KEY_KINDS));
+            None
+        }
+    }
 }
 
 /// How a message names this PEM text.
@@ -129,9 +155,10 @@ pub(super) fn name(pem: &Pem) -> Cow<'_, str> {
     pem.name()
 }
 
-/// The text, and the mode of the file that it came from.
-fn text<'p>(
+/// The text, and the mode of the file that it came from; problems are pushed.
+pub(super) fn text<'p>(
     pem: &'p Pem,
+    bytes_max: u64,
     field: &str,
     found: &mut Findings<'_>,
 ) -> Option<(Cow<'p, [u8]>, Option<u32>)> {
@@ -139,7 +166,7 @@ fn text<'p>(
         PemSource::Inline(text) => return Some((Cow::Borrowed(text.as_bytes()), None)),
         PemSource::Path(path) => path,
     };
-    match read_file(path, PEM_BYTES_MAX) {
+    match read_file(path, bytes_max) {
         Ok(file) => Some((Cow::Owned(file.bytes), Some(file.mode))),
         Err(error) => {
             found.error(pem.place, field, error.about(&name(pem)), None);
@@ -158,15 +185,27 @@ fn warn_on_dates(leaf: &Certificate<'_>, pem: &Pem, field: &str, found: &mut Fin
     }
 }
 
-fn contains(text: &[u8], word: &[u8]) -> bool {
-    memchr::memmem::find(text, word).is_some()
-}
-
 impl Findings<'_> {
     /// Refuses the file.
     pub(super) fn error(&mut self, place: Place, field: &str, message: String, help: Option<&str>) {
         let help = help.map(ToOwned::to_owned);
         self.problems.push(Problem { place, field: field.to_owned(), message, help });
+    }
+
+    /// Refuses a text without what is wanted there; `what` and what would be right.
+    pub(super) fn nothing(
+        &mut self,
+        pem: &Pem,
+        text: &[u8],
+        field: &str,
+        (what, help): (&str, &str),
+    ) {
+        let message = if text.trim_ascii().is_empty() {
+            format!("{} is empty", name(pem))
+        } else {
+            format!("there is no {what} in {}", name(pem))
+        };
+        self.error(pem.place, field, message, Some(help));
     }
 
     /// Does not refuse it.

@@ -12,6 +12,7 @@ pub mod hello;
 mod keys;
 mod ocsp;
 pub mod openssl_names;
+pub mod pem;
 pub mod record;
 pub mod server;
 mod sessions;

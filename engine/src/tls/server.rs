@@ -21,6 +21,7 @@ use rustls::{
 };
 
 use super::ocsp::Stapled;
+use super::pem::Contents;
 use super::sessions::PolicySessions;
 use super::tickets::{PolicyTicketer, Secret, TicketKeys};
 use super::{Findings, crls, handshake, keys, signatures};
@@ -146,7 +147,7 @@ pub(super) fn load_policy(
     let field = format!("{client_field}.ca");
     let mut anchors: Vec<Vec<u8>> = Vec::new();
     for pem in &client.ca {
-        for der in keys::certificates(pem, &field, found) {
+        for der in keys::certificates(pem, Contents::Authorities, &field, found) {
             warn_on_anchor(&der, pem, &field, found);
             anchors.push(der.to_vec());
         }

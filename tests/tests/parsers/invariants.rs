@@ -1,4 +1,4 @@
-//! What holds of certificates and revocation lists, whatever bytes they are made of.
+//! What holds of certificates, revocation lists and PEM text, whatever bytes they are made of.
 
 use ferrule_engine::identity::certificate::Certificate;
 use ferrule_engine::identity::chain::{ClientPolicy, VerifyFailure, judge};
@@ -6,6 +6,7 @@ use ferrule_engine::identity::constraints;
 use ferrule_engine::identity::crl::Crl;
 use ferrule_engine::identity::outline::Outline;
 use ferrule_engine::identity::{ClientIdentity, Verdict, Wanted};
+use ferrule_engine::tls::pem::{Contents, blocks, read};
 
 const NOW: i64 = 1_795_301_728;
 
@@ -44,4 +45,23 @@ pub(crate) fn crl(bytes: &[u8]) {
     assert!(list.count() > 0 || !list.revokes(&[1]));
     let longer = [bytes, &[0]].concat();
     assert!(Crl::parse(longer).is_err(), "nothing may follow it");
+}
+
+/// Where text is read, every `-----BEGIN` in it is a block, on the line that is told, and no place
+/// takes more than there is.
+pub(crate) fn pem(bytes: &[u8]) {
+    const BEGIN: &[u8] = b"-----BEGIN";
+    let Ok(found) = blocks(bytes) else { return };
+    let lines = (1..).zip(bytes.split(|byte| *byte == b'\n'));
+    let begins: Vec<usize> = lines
+        .filter(|(_, line)| line.windows(BEGIN.len()).any(|part| part == BEGIN))
+        .map(|(number, _)| number)
+        .collect();
+    let told: Vec<usize> = found.iter().map(|block| block.line).collect();
+    assert_eq!(begins, told);
+    assert!(found.iter().all(|block| !block.der.is_empty()));
+    for contents in [Contents::Chain, Contents::Authorities, Contents::Key, Contents::Lists] {
+        let taken = read(bytes, contents).unwrap_or_default();
+        assert!(taken.iter().all(|block| found.contains(block)));
+    }
 }

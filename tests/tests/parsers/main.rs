@@ -1,4 +1,4 @@
-//! Every seed of the fuzz targets `certificate` and `crl` is also a case.
+//! Every seed of the fuzz targets `certificate`, `crl` and `pem` is also a case.
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 mod invariants;
@@ -31,4 +31,9 @@ fn certificate_seeds_hold() {
 #[test]
 fn crl_seeds_hold() {
     each_seed("crl", invariants::crl);
+}
+
+#[test]
+fn pem_seeds_hold() {
+    each_seed("pem", invariants::pem);
 }

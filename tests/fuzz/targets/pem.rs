@@ -1,0 +1,11 @@
+//! PEM text: every block is an object or an error.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/parsers/invariants.rs"]
+#[expect(dead_code, reason = "each target checks one invariant of several")]
+mod invariants;
+
+fuzz_target!(|bytes: &[u8]| invariants::pem(bytes));

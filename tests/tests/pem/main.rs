@@ -1,0 +1,11 @@
+//! Every block of a file is an object or an error, whatever file it stands in.
+//!
+//! A table of what people and tools do to PEM files, in every place that takes one; and generated
+//! mutations, of which OpenSSL never sees more than we do.
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
+
+mod differential;
+mod lines;
+mod places;
+mod stage;
+mod table;
