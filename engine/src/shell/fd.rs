@@ -100,6 +100,19 @@ impl Descriptor {
         }
     }
 
+    /// Bytes given to the kernel that the peer's has not acknowledged; of a TCP connection.
+    #[must_use]
+    pub fn unacknowledged(self) -> Option<u64> {
+        const SIOCOUTQ: rustix::ioctl::Opcode = 0x5411;
+        // SAFETY: that opcode writes one int, and reads nothing.
+        #[expect(unsafe_code, reason = "rustix has no safe form of it")]
+        let ask = unsafe { rustix::ioctl::Getter::<SIOCOUTQ, std::ffi::c_int>::new() };
+        // SAFETY: as above; the descriptor is open.
+        #[expect(unsafe_code, reason = "rustix has no safe form of it")]
+        let bytes = unsafe { rustix::ioctl::ioctl(self.borrow(), ask) };
+        bytes.ok().and_then(|bytes| u64::try_from(bytes).ok())
+    }
+
     /// Close-on-exec, which accepted descriptors lack.
     ///
     /// # Errors

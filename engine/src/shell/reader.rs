@@ -75,6 +75,18 @@ impl Reader {
         }
     }
 
+    /// Is it a TCP connection?
+    #[must_use]
+    pub const fn is_tcp(&self) -> bool {
+        self.half.is_tcp()
+    }
+
+    /// Its descriptor, for as long as the connection lives.
+    #[must_use]
+    pub const fn descriptor(&self) -> Descriptor {
+        self.descriptor
+    }
+
     /// Was the connection's end read?
     #[must_use]
     pub const fn has_ended(&self) -> bool {

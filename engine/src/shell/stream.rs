@@ -16,7 +16,7 @@ use super::net::{self, Descriptor, ReadHalf, TcpStream, UnixStream, WriteHalf};
 use super::reader::{Idle, Reader, Wait};
 use super::reseal::Broken;
 use super::session::{Opened, Said, Session, SessionError};
-use super::writer::Writer;
+use super::writer::{Handed, Writer};
 use crate::exchange::flow::Piece;
 
 /// Why a connection cannot be used any further.
@@ -51,6 +51,7 @@ pub struct Stream {
     pub security: RefCell<Security>,
     buffers: Rc<Buffers>,
     descriptor: Descriptor,
+    handed: Handed,
     aborted: bool,
 }
 
@@ -110,7 +111,16 @@ impl Stream {
             security: RefCell::new(Security { session, said: Said::default() }),
             buffers: Rc::clone(buffers),
             descriptor,
+            handed: Handed::default(),
             aborted: false,
+        }
+    }
+
+    /// The first request comes next. Over TCP, an answer that was sent before that arrived is told by
+    /// what it acknowledges ([`Source::spoke_unasked`]).
+    pub fn begin_asking(&mut self) {
+        if self.reader.is_tcp() {
+            self.handed.begin();
         }
     }
 
@@ -163,10 +173,14 @@ impl Stream {
 
     /// Its two directions, to be used side by side.
     pub fn split(&mut self) -> (Source<'_>, Sink<'_>) {
-        let Self { reader, writer, security, buffers, .. } = self;
+        let Self { reader, writer, security, buffers, handed, .. } = self;
+        let handed = &*handed;
         let (security, buffers): (&RefCell<Security>, &Buffers) = (security, buffers);
         let tls = security.borrow().session.is_tls();
-        (Source { reader, security, buffers, tls }, Sink { writer, security, buffers })
+        (
+            Source { reader, security, buffers, handed, tls },
+            Sink { writer, security, buffers, handed },
+        )
     }
 
     /// The receiving direction.
@@ -216,6 +230,7 @@ pub struct Source<'a> {
     reader: &'a mut Reader,
     security: &'a RefCell<Security>,
     buffers: &'a Buffers,
+    handed: &'a Handed,
     tls: bool,
 }
 
@@ -224,6 +239,7 @@ pub struct Sink<'a> {
     writer: &'a mut Writer,
     security: &'a RefCell<Security>,
     buffers: &'a Buffers,
+    handed: &'a Handed,
 }
 
 impl Source<'_> {
@@ -233,6 +249,12 @@ impl Source<'_> {
     /// The connection is cut; [`Cut::Ended`] at its end.
     pub async fn read_plain(&mut self, wait: Wait) -> Result<usize, Cut> {
         self.reader.read_plain(self.security, self.buffers, wait).await
+    }
+
+    /// What has come, was it sent before the first request could be known? Asked once of a connection.
+    #[must_use]
+    pub fn spoke_unasked(&self) -> bool {
+        self.handed.is_unasked(self.reader.descriptor())
     }
 
     /// Forgets everything received and not consumed.
@@ -341,7 +363,7 @@ impl Sink<'_> {
     pub async fn write(&mut self, bytes: &[u8], wait: Duration) -> Result<(), Cut> {
         for piece in bytes.chunks(PLAIN_BYTES_MAX) {
             if !self.has_room() {
-                self.writer.flush(wait).await?;
+                self.writer.flush(wait, self.handed).await?;
             }
             self.stage(piece)?;
         }
@@ -354,7 +376,7 @@ impl Sink<'_> {
     /// The connection is cut.
     pub async fn flush(&mut self, wait: Duration) -> Result<(), Cut> {
         self.writer.stage_pending(self.security, self.buffers)?;
-        self.writer.flush(wait).await
+        self.writer.flush(wait, self.handed).await
     }
 
     /// Uses a large buffer from here on: a body is flowing.

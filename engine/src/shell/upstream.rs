@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 use super::core::{Core, Live};
 use super::deadlines::Shut;
 use super::handshake::{GOODBYE_TIME, drive};
-use super::net::{self, Peek, TcpStream, UnixStream};
+use super::net::{self, TcpStream, UnixStream};
 use super::reader::{self, Wait};
 use super::session::{Session, SessionError};
 use super::shed;
@@ -200,11 +200,13 @@ fn name_of(tls: &UpstreamTls, node: &NodePlan, wanted: &Wanted<'_>) -> ServerNam
     tls.server_name(host, &node.name)
 }
 
-/// Has the upstream said something that nobody asked for? Asked right before a request is sent over a
-/// new connection; one from the pool has just been looked at. Under TLS, what it says with its
-/// handshake has ended that, and what comes later may be a ticket.
-pub fn spoke_first(stream: &mut Stream) -> bool {
-    !stream.source().is_tls() && stream.descriptor().peek() == Peek::Bytes
+/// The last look at a new connection, right before the first request is sent over it: has the upstream
+/// said anything yet, or left? One from the pool has just been looked at. What overtakes this look is
+/// told by what it acknowledges, when it is read.
+pub async fn look(stream: &mut Stream) -> reader::Idle {
+    let idle = stream.idle().await;
+    stream.begin_asking();
+    idle
 }
 
 /// Gives a connection to the pool, if it may be kept.
@@ -252,20 +254,31 @@ fn describe(error: &ConnectError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
     use std::rc::Rc;
+    use std::task::{Context, Poll, Waker};
 
     use super::*;
     use crate::shell::buffers::Buffers;
     use crate::shell::deadlines::Deadlines;
+
+    /// Nothing has to be waited for.
+    fn now<R>(future: impl Future<Output = R>) -> R {
+        let mut context = Context::from_waker(Waker::noop());
+        match pin!(future).poll(&mut context) {
+            Poll::Ready(done) => done,
+            Poll::Pending => panic!("it waits"),
+        }
+    }
 
     #[test]
     fn who_speaks_before_being_asked_is_noticed() {
         let (ours, theirs) = UnixStream::pair();
         let buffers = Rc::new(Buffers::default());
         let mut stream = Stream::unix(ours, Session::Plain, &Deadlines::default(), &buffers);
-        assert!(!spoke_first(&mut stream));
+        assert_eq!(now(look(&mut stream)), reader::Idle::Silent);
         let (_reading, mut writing) = net::unix(theirs);
         writing.send_at_once(b"220 ready");
-        assert!(spoke_first(&mut stream));
+        assert_eq!(now(look(&mut stream)), reader::Idle::Spoke);
     }
 }

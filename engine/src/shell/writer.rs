@@ -1,6 +1,6 @@
 //! The sending half: plaintext sealed into records, as many as are ready in one send.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
@@ -16,6 +16,31 @@ pub struct Writer {
     timer: Timer,
     /// What is staged to be sent.
     pub output: Option<Buffer>,
+}
+
+/// What of a connection's bytes the kernel was given, for both halves to see.
+#[derive(Debug, Default)]
+pub struct Handed {
+    /// All of them, with those of a send that is under way.
+    bytes: Cell<u64>,
+    /// As many were before the first request; nothing once that is answered.
+    unasked: Cell<Option<u64>>,
+}
+
+impl Handed {
+    /// Nothing was asked for so far: what comes next is the first request.
+    pub fn begin(&self) {
+        self.unasked.set(Some(self.bytes.get()));
+    }
+
+    /// Something came, and `descriptor`'s peer has so many bytes still to acknowledge. Did it leave the
+    /// peer before a byte of the first request had arrived there? Whatever is sent acknowledges what
+    /// has arrived, so that is certain; asked once.
+    pub fn is_unasked(&self, descriptor: Descriptor) -> bool {
+        let Some(before) = self.unasked.take() else { return false };
+        let unacknowledged = descriptor.unacknowledged().unwrap_or(0);
+        self.bytes.get().saturating_sub(unacknowledged) <= before
+    }
 }
 
 impl Writer {
@@ -111,7 +136,9 @@ impl Writer {
     ///
     /// # Errors
     /// The connection is cut.
-    pub async fn flush(&mut self, wait: Duration) -> Result<(), Cut> {
+    pub async fn flush(&mut self, wait: Duration, handed: &Handed) -> Result<(), Cut> {
+        let staged = self.output.as_ref().map_or(0, Buffer::len);
+        handed.bytes.set(handed.bytes.get() + u64::try_from(staged).unwrap_or(u64::MAX));
         while self.has_output() {
             let Some(output) = self.output.take() else { return Ok(()) };
             self.timer.arm(wait, self.descriptor, Shut::Both);

@@ -38,6 +38,7 @@ mod sni;
 mod spoof;
 mod stale;
 mod tunnel;
+mod unasked;
 
 use std::fs;
 use std::path::Path;

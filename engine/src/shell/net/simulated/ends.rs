@@ -172,6 +172,13 @@ impl World {
         peer.arrived.is_empty() && peer.coming.is_empty()
     }
 
+    /// Bytes that `end` has sent and that have not arrived.
+    pub fn under_way(&mut self, end: usize) -> u64 {
+        self.check_held(end);
+        let peer = &self.ends[self.ends[end].peer];
+        u64::try_from(peer.coming_bytes).unwrap_or(u64::MAX)
+    }
+
     /// Notes who uses a descriptor after its end was closed.
     fn check_held(&mut self, end: usize) {
         self.misused |= self.ends[end].holders == 0;

@@ -89,6 +89,12 @@ impl Descriptor {
         None
     }
 
+    /// Bytes that have not arrived at the peer.
+    #[must_use]
+    pub fn unacknowledged(self) -> Option<u64> {
+        Some(with(|world| world.under_way(self.0)))
+    }
+
     /// Looks without reading.
     #[must_use]
     pub fn peek(self) -> Peek {
@@ -241,6 +247,12 @@ impl Described for WriteHalf {
 }
 
 impl ReadHalf {
+    /// All of them acknowledge as TCP does.
+    #[must_use]
+    pub const fn is_tcp(&self) -> bool {
+        true
+    }
+
     /// One receive behind what the buffer holds.
     pub async fn receive(&mut self, mut buffer: Buffer) -> (io::Result<usize>, Buffer) {
         let result = self.receive_into(buffer.spare_mut()).await;
