@@ -6,7 +6,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
-use rustix::net::{RecvFlags, Shutdown, SocketFlags, accept_with, recv, shutdown, sockopt};
+use rustix::net::{
+    RecvFlags, SendFlags, Shutdown, SocketFlags, accept_with, recv, send, shutdown, sockopt,
+};
 
 use crate::setup::listeners::connection_options;
 
@@ -65,6 +67,28 @@ impl Descriptor {
         let _ = sockopt::set_socket_linger(self.borrow(), Some(std::time::Duration::ZERO));
         // Dissolving a TCP connection by an address of no family sends the reset now.
         let _ = rustix::net::connect_unspec(self.borrow());
+    }
+
+    /// Sends as much of `bytes` as the kernel takes without waiting; how much that is. Only while no
+    /// send of the runtime's is under way.
+    #[must_use]
+    pub fn send_now(self, bytes: &[u8]) -> usize {
+        // A connection that takes nothing any more tells its reader.
+        send(self.borrow(), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).unwrap_or(0)
+    }
+
+    /// Receives what is there, without waiting; 0 if that is nothing, or the end. Only while no receive
+    /// of the runtime's is under way.
+    #[must_use]
+    pub fn receive_now(self, room: &mut [u8]) -> usize {
+        recv(self.borrow(), room, RecvFlags::DONTWAIT).map_or(0, |(count, _)| count)
+    }
+
+    /// Acknowledges at once what has arrived: a peer that gathers small writes (Nagle) sends its next
+    /// one only then, and we have nothing to say that would carry the acknowledgement.
+    pub fn acknowledge(self) {
+        // Not TCP, or gone: nobody waits.
+        let _ = sockopt::set_tcp_quickack(self.borrow(), true);
     }
 
     /// Has the peer ended its direction, or the whole connection? Unread bytes do not hide it.

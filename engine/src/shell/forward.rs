@@ -174,7 +174,7 @@ async fn attempt(
     let fail = |failure, refusal, sent| {
         Tryout::Failed(Failed { failure, refusal, reused, sent, bodies: unread(request) })
     };
-    match if reused { Idle::Silent } else { look(&mut lease.stream).await } {
+    match if reused { Idle::Silent } else { look(&mut lease.stream) } {
         Idle::Silent => {}
         Idle::Spoke => {
             let fault = Fault::SpokeFirst;

@@ -90,7 +90,7 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
     let key = core.pool.borrow_mut().key(&identity);
     if !wanted.fresh
         && wanted.proxy_header.is_empty()
-        && let Some(lease) = from_pool(core, key).await
+        && let Some(lease) = from_pool(core, key)
     {
         core.count(Counter::UpstreamReuses);
         return Ok(lease);
@@ -108,11 +108,11 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
 }
 
 /// The newest idle connection that is still open and silent.
-async fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
+fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
     loop {
         let taken = core.pool.borrow_mut().take(key)?;
         let Idle { connection: mut stream, requests } = taken;
-        match stream.idle().await {
+        match stream.idle() {
             reader::Idle::Silent => return Some(Lease { stream, key, requests, reused: true }),
             reader::Idle::Spoke => core.count(Counter::UpstreamUnasked),
             reader::Idle::Over => {}
@@ -203,8 +203,8 @@ fn name_of(tls: &UpstreamTls, node: &NodePlan, wanted: &Wanted<'_>) -> ServerNam
 /// The last look at a new connection, right before the first request is sent over it: has the upstream
 /// said anything yet, or left? One from the pool has just been looked at. What overtakes this look is
 /// told by what it acknowledges, when it is read.
-pub async fn look(stream: &mut Stream) -> reader::Idle {
-    let idle = stream.idle().await;
+pub fn look(stream: &mut Stream) -> reader::Idle {
+    let idle = stream.idle();
     stream.begin_asking();
     idle
 }
@@ -254,31 +254,20 @@ fn describe(error: &ConnectError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
     use std::rc::Rc;
-    use std::task::{Context, Poll, Waker};
 
     use super::*;
     use crate::shell::buffers::Buffers;
     use crate::shell::deadlines::Deadlines;
-
-    /// Nothing has to be waited for.
-    fn now<R>(future: impl Future<Output = R>) -> R {
-        let mut context = Context::from_waker(Waker::noop());
-        match pin!(future).poll(&mut context) {
-            Poll::Ready(done) => done,
-            Poll::Pending => panic!("it waits"),
-        }
-    }
 
     #[test]
     fn who_speaks_before_being_asked_is_noticed() {
         let (ours, theirs) = UnixStream::pair();
         let buffers = Rc::new(Buffers::default());
         let mut stream = Stream::unix(ours, Session::Plain, &Deadlines::default(), &buffers);
-        assert_eq!(now(look(&mut stream)), reader::Idle::Silent);
+        assert_eq!(look(&mut stream), reader::Idle::Silent);
         let (_reading, mut writing) = net::unix(theirs);
         writing.send_at_once(b"220 ready");
-        assert_eq!(now(look(&mut stream)), reader::Idle::Spoke);
+        assert_eq!(look(&mut stream), reader::Idle::Spoke);
     }
 }

@@ -269,6 +269,30 @@ impl World {
         Poll::Ready(Ok(count))
     }
 
+    /// One receive that does not wait.
+    pub fn receive_now(&mut self, end: usize, room: &mut [u8]) -> usize {
+        self.check_held(end);
+        match self.receive(end, room, Waker::noop()) {
+            Poll::Ready(received) => received.unwrap_or(0),
+            Poll::Pending => {
+                self.ends[end].reader = None;
+                0
+            }
+        }
+    }
+
+    /// One send that does not wait.
+    pub fn send_now(&mut self, end: usize, bytes: &[u8]) -> usize {
+        self.check_held(end);
+        match self.send(end, bytes, Waker::noop()) {
+            Poll::Ready(sent) => sent.unwrap_or(0),
+            Poll::Pending => {
+                self.ends[end].writer = None;
+                0
+            }
+        }
+    }
+
     /// One send.
     pub fn send(&mut self, end: usize, bytes: &[u8], waker: &Waker) -> Poll<io::Result<usize>> {
         let half = &self.ends[end];

@@ -77,6 +77,21 @@ impl Descriptor {
         with(|world| world.reset(self.0));
     }
 
+    /// Sends as much of `bytes` as fits under way; how much that is.
+    #[must_use]
+    pub fn send_now(self, bytes: &[u8]) -> usize {
+        with(|world| world.send_now(self.0, bytes))
+    }
+
+    /// Receives what is there; 0 if that is nothing, or the end.
+    #[must_use]
+    pub fn receive_now(self, room: &mut [u8]) -> usize {
+        with(|world| world.receive_now(self.0, room))
+    }
+
+    /// Acknowledgements are not simulated.
+    pub const fn acknowledge(self) {}
+
     /// Has the peer ended its direction, or the whole connection?
     #[must_use]
     pub fn has_left(self) -> bool {
