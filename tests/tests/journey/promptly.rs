@@ -57,17 +57,15 @@ fn first_answer(gateway: &Gateway, dial: &Dial, pieces: usize) -> (Duration, boo
     (started.elapsed(), resumed)
 }
 
-fn median(gateway: &Gateway, dial: &Dial, (pieces, resumed): (usize, bool)) -> Duration {
+/// Three of forty are as fast as any: a busy machine makes some slow, a delayed acknowledgement all.
+fn is_prompt(gateway: &Gateway, dial: &Dial, (pieces, resumed): (usize, bool)) -> bool {
     first_answer(gateway, dial, 1);
-    let mut times: Vec<Duration> = (0..9)
-        .map(|_| {
-            let (time, was_resumed) = first_answer(gateway, dial, pieces);
-            assert_eq!(was_resumed, resumed);
-            time
-        })
-        .collect();
-    times.sort_unstable();
-    times[times.len() / 2]
+    let prompt = |_: &i32| {
+        let (time, was_resumed) = first_answer(gateway, dial, pieces);
+        assert_eq!(was_resumed, resumed);
+        time < PROMPT
+    };
+    (0..40).filter(prompt).take(3).count() == 3
 }
 
 #[test]
@@ -95,10 +93,9 @@ fn cases(
     // TLS 1.2 remembers sessions by their ids, too.
     let resumes = tickets || version.version == rustls::ProtocolVersion::TLSv1_2;
     for pieces in [1, 3] {
-        let full = median(gateway, &dial, (pieces, false));
-        assert!(full < PROMPT, "{:?}, tickets {tickets}: {full:?}", version.version);
+        let case = format!("{:?}, tickets {tickets}, {pieces} pieces", version.version);
+        assert!(is_prompt(gateway, &dial, (pieces, false)), "{case}");
         let dial = dial.clone().resuming();
-        let again = median(gateway, &dial, (pieces, resumes));
-        assert!(again < PROMPT, "{:?} again, tickets {tickets}: {again:?}", version.version);
+        assert!(is_prompt(gateway, &dial, (pieces, resumes)), "{case}, resumed");
     }
 }
