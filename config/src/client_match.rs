@@ -196,9 +196,10 @@ fn email(text: &str) -> Result<ClientTerm, Wrong> {
     Ok(ClientTerm::Email { local: local.to_owned(), domain })
 }
 
-/// As `$ssl_client_serial` has it; colons and leading zeros are dropped.
+/// As `$ssl_client_serial` has it; colons and leading zeros are dropped. Some CAs made negative ones.
 fn serial(text: &str) -> Result<String, Wrong> {
-    let digits: String = text.chars().filter(|letter| *letter != ':').collect();
+    let (sign, number) = text.strip_prefix('-').map_or(("", text), |number| ("-", number));
+    let digits: String = number.chars().filter(|letter| *letter != ':').collect();
     let legal = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !legal {
         return Err(Wrong::new(format!("`{text}` is not a serial number"))
@@ -207,8 +208,8 @@ fn serial(text: &str) -> Result<String, Wrong> {
     let bare = digits.trim_start_matches('0').to_ascii_uppercase();
     Ok(match bare.len() {
         0 => "00".to_owned(),
-        len if len.is_multiple_of(2) => bare,
-        _ => format!("0{bare}"),
+        len if len.is_multiple_of(2) => format!("{sign}{bare}"),
+        _ => format!("{sign}0{bare}"),
     })
 }
 
@@ -241,6 +242,8 @@ mod tests {
             ("issuer:CN=Root\\, One,O=Acme", "issuer:CN=Root\\, One,O=Acme"),
             ("serial:0a:1f", "serial:0A1F"),
             ("serial:00001", "serial:01"),
+            ("serial:-01:f", "serial:-1F"),
+            ("serial:-0", "serial:00"),
         ] {
             let read = term(text).unwrap().to_string();
             assert_eq!(read, shown);
@@ -293,7 +296,8 @@ mod tests {
             "issuer.x=a",
             "serial:",
             "serial:xy",
-            "serial:-1",
+            "serial:--1",
+            "serial:1-",
             "sha256:00",
             "spki-sha256:00",
             "CN=a\0b",

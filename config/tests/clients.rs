@@ -42,6 +42,12 @@ fn lists_of_a_server_name_are_checked() {
         ("client = { ca = 'x', deny = ['ops'] }", "ssls[0].client.deny[0]", "what it is"),
         ("client = { ca = 'x', deny = ['CN=a', ['CN=a']] }", "ssls[0].client.deny[1]", "twice"),
         (
+            "client = { ca = 'x', deny = ['CN=a', ['CN=b', \
+             'sha256:df6ff72fe9116521268f6f2dd4966f51df479883fe7037b39f75916ac3049d1a']] }",
+            "ssls[0].client.deny[1]",
+            "a client can change this fingerprint",
+        ),
+        (
             "client = { ca = 'x', verify = 'optional', allow = ['CN=a'] }",
             "ssls[0].client.allow",
             "`allow` needs `verify = \"on\"`",
@@ -250,6 +256,27 @@ fn an_expression_on_a_whole_name_is_a_warning() {
         let text =
             format!("{LISTEN}{SSL}{ROUTE}vars = [['{name}', '!', '~~', '(^|,)OU=ops(,|$)']]\n");
         assert_eq!(draft(&text).problems.warnings().count(), warnings, "{name}");
+    }
+}
+
+/// Whoever must not have a fingerprint gets himself another one.
+#[test]
+fn to_keep_a_fingerprint_out_is_a_warning() {
+    for (vars, warnings) in [
+        ("['ssl_client_fingerprint', '~=', 'a']", 1),
+        ("['ssl_client_fingerprint_sha256', '!', 'in', ['a', 'b']]", 1),
+        ("['!OR', ['uri', '~~', '^/a'], ['ssl_client_fingerprint', '==', 'a']]", 1),
+        ("['!AND', ['ssl_client_fingerprint', '~=', 'a'], ['uri', '~~', '^/a']]", 0),
+        ("['ssl_client_fingerprint', '==', 'a']", 0),
+        ("['ssl_client_spki_sha256', '~=', 'a']", 0),
+    ] {
+        let text = format!("{LISTEN}{SSL}{ROUTE}vars = [{vars}]\n");
+        let vars_bare = format!("{LISTEN}{SSL}{ROUTE}vars = {vars}\n");
+        let text = if vars.starts_with("['!") { vars_bare } else { text };
+        let draft = draft(&text);
+        let about = |text: &str| text.contains("fingerprint");
+        let count = draft.problems.warnings().filter(|one| about(&one.message)).count();
+        assert_eq!(count, warnings, "{vars}\n{}", draft.problems);
     }
 }
 

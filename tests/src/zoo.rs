@@ -15,10 +15,12 @@ use crate::tls;
 
 mod animals;
 pub mod asn1;
+mod forms;
 mod herd;
 mod lists;
 
 pub use animals::{Animal, Zoo};
+pub use forms::other_form;
 pub use herd::{Herd, Member};
 pub use lists::ListDraft;
 

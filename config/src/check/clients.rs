@@ -40,6 +40,14 @@ impl Check<'_> {
                 self.error(item.place(), path, "this entry is empty", help);
                 continue;
             }
+            if key == "deny" && terms.iter().any(|term| matches!(term, ClientTerm::Sha256(_))) {
+                let message = "a client can change this fingerprint, and would pass: an ECDSA \
+                               signature has two forms, and only what is signed is the CA's";
+                let help = "name the key, `\"spki-sha256:...\"`, or the certificate, `[\"issuer:...\", \
+                            \"serial:...\"]`; `ferrule explain CERT` prints both";
+                self.error(item.place(), path, message, help);
+                continue;
+            }
             if key == "allow" && terms.iter().all(|term| matches!(term, ClientTerm::Serial(_))) {
                 let message = "a serial number is unique among the certificates of one issuer only";
                 let help = "write `[\"serial:...\", \"issuer:...\"]`";

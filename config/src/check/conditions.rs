@@ -50,6 +50,12 @@ impl Check<'_> {
                 all.extend(self.group(items, place, (&path, 0)));
             }
         }
+        if all.iter().any(|condition| keeps_fingerprint_out(condition, false)) {
+            let message = "this keeps nobody out: a client can change the fingerprint of its \
+                           certificate, because an ECDSA signature has two forms";
+            let help = "compare `ssl_client_spki_sha256`, or use `client.deny`";
+            self.warn(raw.at("vars"), raw.path("vars"), message, help);
+        }
         match all.len() {
             0 | 1 => all.pop(),
             _ => Some(Condition::All(all)),
@@ -136,6 +142,23 @@ impl Check<'_> {
             }
         }
         list
+    }
+}
+
+/// Does it hold for whoever has another fingerprint than the ones it names?
+fn keeps_fingerprint_out(condition: &Condition, negated: bool) -> bool {
+    match condition {
+        Condition::All(list) | Condition::Any(list) => {
+            list.iter().any(|inner| keeps_fingerprint_out(inner, negated))
+        }
+        Condition::Not(inner) => keeps_fingerprint_out(inner, !negated),
+        Condition::Test(variable, _) => {
+            let fingerprint = matches!(
+                variable,
+                Variable::SslClientFingerprint | Variable::SslClientFingerprintSha256
+            );
+            negated && fingerprint
+        }
     }
 }
 

@@ -394,7 +394,8 @@ pub(super) const DENY: Key = optional(
     "deny",
     Kind::Matches,
     "nobody",
-    "No client that one of these matches, whatever `allow` says. Likewise.",
+    "No client that one of these matches, whatever `allow` says. Likewise, but not by `sha256:`, which \
+     the client itself can change: `spki-sha256:`, or `issuer:` and `serial:` together.",
 );
 
 static CLIENT: Table = Table {

@@ -57,7 +57,12 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
     let tickets = Arc::new(TicketKeys::new());
     let generation = match setup::load(&asked.config, &boot::environment, &tickets, 1, now) {
         Ok(generation) => generation,
-        Err(problems) => return cli::refuse(&problems),
+        Err(problems) => {
+            // Who came for the entries may be mending that very file.
+            let chain: Vec<&[u8]> = presented.iter().map(Vec::as_slice).collect();
+            cli::print(&deny_entries(&chain).join("\n"));
+            return cli::refuse(&problems);
+        }
     };
     let name = asked.sni.to_ascii_lowercase();
     let server = generation.plan.sni.resolve(name.as_bytes());
@@ -93,6 +98,7 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
         );
     }
     out.extend(values(&chain, verdict));
+    out.extend(deny_entries(&chain));
     cli::print(&out.join("\n"));
     if passes { ExitCode::SUCCESS } else { ExitCode::from(cli::REFUSED) }
 }
@@ -184,6 +190,30 @@ fn values(chain: &[&[u8]], verdict: Verdict) -> Vec<String> {
         format!("  ${name} = {}", String::from_utf8_lossy(identity.values.get(value)))
     }));
     out
+}
+
+/// What names this client in `client.deny`, and stays true whatever the client does to its certificate.
+fn deny_entries(chain: &[&[u8]]) -> Vec<String> {
+    let mut wanted = Wanted::default();
+    for value in [ClientValue::SpkiSha256, ClientValue::IDn, ClientValue::Serial] {
+        wanted.add(value);
+    }
+    let unjudged = Verdict::Failed(VerifyFailure::Unspecified);
+    let identity = ClientIdentity::of(chain, unjudged, &wanted);
+    let term = |kind: &str, value| {
+        let value = String::from_utf8_lossy(identity.values.get(value));
+        // TOML's texts are JSON's.
+        serde_json::Value::from(format!("{kind}:{value}")).to_string()
+    };
+    let (issuer, serial) = (term("issuer", ClientValue::IDn), term("serial", ClientValue::Serial));
+    vec![
+        "entries of `client.deny` that name it:".to_owned(),
+        format!(
+            "  {}  # its key, in whatever certificate",
+            term("spki-sha256", ClientValue::SpkiSha256)
+        ),
+        format!("  [{issuer}, {serial}]  # this certificate"),
+    ]
 }
 
 /// A moment as Unix seconds.

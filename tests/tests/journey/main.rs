@@ -17,6 +17,7 @@ mod desync;
 mod drain;
 mod duties;
 mod exhausted;
+mod fingerprint;
 mod flood;
 mod guides;
 mod hostile;
