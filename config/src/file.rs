@@ -7,10 +7,13 @@
 use std::fmt;
 use std::fs::{File, FileType};
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::{DupFlags, Errno};
 
 /// A file as it was when it was opened.
 #[derive(Clone, Eq, PartialEq)]
@@ -84,7 +87,13 @@ pub fn read_file(path: &Path, max: u64) -> Result<RegularFile, FileError> {
     regular(std::fs::metadata(path)?.file_type())?;
     // Without NONBLOCK a FIFO would hold us until somebody writes to it.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?);
+    let file = File::from(spare().open(path, flags)?);
+    let read = read_open(&file, max);
+    spare().keep(OwnedFd::from(file));
+    read
+}
+
+fn read_open(file: &File, max: u64) -> Result<RegularFile, FileError> {
     let found = file.metadata()?;
     regular(found.file_type())?;
     if found.len() > max {
@@ -99,6 +108,60 @@ pub fn read_file(path: &Path, max: u64) -> Result<RegularFile, FileError> {
         return Err(FileError::TooLarge(max));
     }
     Ok(RegularFile { bytes, mode: found.mode() })
+}
+
+/// Descriptors in reserve, so that files can be read when strangers hold all that the process may have.
+#[derive(Debug)]
+struct Spare {
+    wanted: usize,
+    /// Of `/dev/null`; the first is what the others are made from.
+    held: Vec<OwnedFd>,
+}
+
+static SPARE: Mutex<Spare> = Mutex::new(Spare { wanted: 0, held: Vec::new() });
+
+fn spare() -> MutexGuard<'static, Spare> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps so many descriptors in reserve for [`read_file`] from now on.
+pub fn reserve_descriptors(wanted: usize) {
+    let mut spare = spare();
+    spare.wanted = wanted;
+    spare.fill();
+}
+
+impl Spare {
+    /// Without a descriptor left, one of the reserve makes room; another one if somebody was faster.
+    fn open(&mut self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+        loop {
+            match rustix::fs::open(path, flags, Mode::empty()) {
+                Err(Errno::MFILE | Errno::NFILE) if self.held.len() > 1 => drop(self.held.pop()),
+                opened => return Ok(opened?),
+            }
+        }
+    }
+
+    /// Takes the descriptor of a file that has been read into the reserve if one is missing there: never
+    /// free in between, nobody else gets it.
+    fn keep(&mut self, mut file: OwnedFd) {
+        if let Some(first) = self.held.first()
+            && self.held.len() < self.wanted
+            && rustix::io::dup3(first, &mut file, DupFlags::CLOEXEC).is_ok()
+        {
+            self.held.push(file);
+            self.fill();
+        }
+    }
+
+    fn fill(&mut self) {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        while self.held.len() < self.wanted
+            && let Ok(null) = rustix::fs::open("/dev/null", flags, Mode::empty())
+        {
+            self.held.push(null);
+        }
+    }
 }
 
 fn regular(kind: FileType) -> Result<(), FileError> {
@@ -181,6 +244,23 @@ mod tests {
         huge.set_len(1 << 40).unwrap();
         let error = read_file(&path, 4 << 20).unwrap_err();
         assert_eq!(error.about(&"x"), "x is larger than 4 MiB");
+    }
+
+    /// In a process of its own a flood would take them; here others only find the reserve smaller.
+    #[test]
+    fn the_reserve_is_whole_again_after_every_file() {
+        let null = |_| rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty()).unwrap();
+        let mut spare = Spare { wanted: 3, held: (0..3).map(null).collect() };
+        for _ in 0..5 {
+            // One made room.
+            drop(spare.held.pop());
+            let file = spare.open(Path::new("/proc/self/status"), OFlags::RDONLY).unwrap();
+            spare.keep(file);
+            assert_eq!(spare.held.len(), 3);
+        }
+        let file = null(0);
+        spare.keep(file);
+        assert_eq!(spare.held.len(), 3, "and no larger");
     }
 
     #[test]

@@ -40,7 +40,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use file::{FileError, RegularFile, read_file};
+pub use file::{FileError, RegularFile, read_file, reserve_descriptors};
 pub use model::Config;
 pub use problem::{Place, Position, Problem, Problems, Severity};
 pub use reference::reference;

@@ -12,7 +12,7 @@
 //! | 4 | [`report`] | one finished exchange becomes one log line and a few counters | `plan`, `exchange` |
 //! | 5 | [`setup`] | a file becomes one generation: plan, TLS settings, or every problem | all above |
 //! | 6 | `shell` | the data cores, the only room that knows monoio | all above |
-//! | 6 | `control` | the control thread: signals, reload, name resolution, log writer | all above but `shell` |
+//! | 6 | `control` | the control threads: signals, files, name resolution, log writer | all above but `shell` |
 //!
 //! Rooms on one level do not know each other; nothing points upwards. `wire` to `exchange` are the
 //! **core**: no monoio, no `async fn`, no clock, no files. `cargo check -p ferrule-engine

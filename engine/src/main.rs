@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ferrule_engine::control::boot::Boot;
 use ferrule_engine::control::cli::{self, Asked};
+use ferrule_engine::control::signals::Caught;
 use ferrule_engine::control::supervise::Cores;
 use ferrule_engine::setup::CoreLink;
 use ferrule_engine::shell::{self, Settings, Workers};
@@ -14,11 +15,17 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    // Nothing comes before this, the command line included: the default answer to a signal is death.
+    let signals = cli::wants_to_run(std::env::args_os()).then(Caught::catch);
     let file = match cli::obey(std::env::args_os()) {
         Asked::Run(file) => file,
         Asked::Done(code) => return code,
     };
-    let mut boot = match Boot::prepare(&file) {
+    let signals = match signals.unwrap_or_else(Caught::catch) {
+        Ok(signals) => signals,
+        Err(error) => return cli::cannot_start(&error),
+    };
+    let mut boot = match Boot::prepare_with(&file, signals) {
         Ok(boot) => boot,
         Err(code) => return code,
     };

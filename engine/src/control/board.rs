@@ -18,6 +18,9 @@ const CLIENTS_PATIENCE: Duration = Duration::from_secs(1);
 /// How often their answers are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
+/// How often it is looked whether somebody waits still.
+const LOOK_WHETHER_THERE: Duration = Duration::from_millis(50);
+
 /// How a reload went: the number of the generation in force, or every reason against it.
 pub(crate) type Reloaded = Result<u64, Vec<String>>;
 
@@ -144,6 +147,11 @@ impl Board {
         ticket
     }
 
+    /// Nobody will ask for this answer.
+    pub(crate) fn forget(&self, ticket: u64) {
+        self.state().answers.remove(&ticket);
+    }
+
     /// Answers; nobody may be waiting any more.
     pub(crate) fn answer(&self, ticket: u64, answer: Reloaded) {
         if let Some(place) = self.state().answers.get_mut(&ticket) {
@@ -152,12 +160,24 @@ impl Board {
         self.answered.notify_all();
     }
 
-    /// Waits for an answer; `None` if there is none in time.
-    pub(crate) fn wait(&self, ticket: u64, patience: Duration) -> Option<Reloaded> {
+    /// Waits for an answer; `None` if there is none in time, or before nobody is there to hear it.
+    pub(crate) fn wait(
+        &self,
+        ticket: u64,
+        patience: Duration,
+        is_there: impl Fn() -> bool,
+    ) -> Option<Reloaded> {
+        let started = clock::monotonic();
         let open = |state: &mut State| state.answers.get(&ticket).is_some_and(Option::is_none);
-        let waited = self.answered.wait_timeout_while(self.state(), patience, open);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.answers.remove(&ticket).flatten()
+        loop {
+            let left = patience.saturating_sub(started.elapsed());
+            let look = left.min(LOOK_WHETHER_THERE);
+            let waited = self.answered.wait_timeout_while(self.state(), look, open);
+            let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            if !timeout.timed_out() || left.is_zero() || !is_there() {
+                return state.answers.remove(&ticket).flatten();
+            }
+        }
     }
 
     /// The clients seen in the last 24 hours, the soonest to expire first.
@@ -198,11 +218,14 @@ mod tests {
         let ticket = board.ticket();
         let answering = Arc::clone(&board);
         let answerer = std::thread::spawn(move || answering.answer(ticket, Ok(7)));
-        assert_eq!(board.wait(ticket, Duration::from_secs(10)), Some(Ok(7)));
+        assert_eq!(board.wait(ticket, Duration::from_secs(10), || true), Some(Ok(7)));
         answerer.join().unwrap();
-        assert_eq!(board.wait(ticket, Duration::ZERO), None);
+        assert_eq!(board.wait(ticket, Duration::ZERO, || true), None);
         let late = board.ticket();
-        assert_eq!(board.wait(late, Duration::from_millis(1)), None);
+        assert_eq!(board.wait(late, Duration::from_millis(1), || true), None);
+        // Nobody is there to hear it.
+        let gone = board.ticket();
+        assert_eq!(board.wait(gone, Duration::from_secs(600), || false), None);
         board.answer(late, Ok(8));
         assert!(board.state().answers.is_empty());
     }

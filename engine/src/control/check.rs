@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::cli::{self, Format};
 use super::inventory::Inventory;
-use super::{boot, clock};
+use super::{clock, loader};
 use crate::setup;
 use crate::tls::tickets::TicketKeys;
 
@@ -21,7 +21,7 @@ use crate::tls::tickets::TicketKeys;
 pub(crate) fn check(file: &Path, format: Format) -> ExitCode {
     let now = clock::unix_seconds();
     let tickets = Arc::new(TicketKeys::new());
-    let result = setup::load(file, &boot::environment, &tickets, 1, now);
+    let result = setup::load(file, &loader::environment, &tickets, 1, now);
     match (result, format) {
         (Ok(generation), Format::Human) => {
             let warnings = generation.warnings.render_human();

@@ -5,6 +5,7 @@
 //! command line is wrong; 3 the process cannot start, or a core was lost or did not stop.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::ctl::{self, Ctl};
 use super::explain::{self, Explain};
-use super::{boot, check, machine};
+use super::{check, loader, machine};
 
 /// The configuration is refused.
 pub(crate) const REFUSED: u8 = 1;
@@ -100,6 +101,17 @@ pub enum Asked {
     Done(ExitCode),
 }
 
+/// Is this the command to serve? Asked before anything is parsed: it has no options in front.
+pub fn wants_to_run(arguments: impl IntoIterator<Item = OsString>) -> bool {
+    arguments.into_iter().nth(1).is_some_and(|word| word == "run")
+}
+
+/// Says why on standard error.
+pub fn cannot_start(error: &dyn Display) -> ExitCode {
+    complain(&format!("ferrule cannot start: {error}"));
+    ExitCode::from(CANNOT_RUN)
+}
+
 /// Understands the command line and does what needs no core.
 #[must_use]
 pub fn obey(arguments: impl IntoIterator<Item = OsString>) -> Asked {
@@ -130,7 +142,7 @@ pub fn obey(arguments: impl IntoIterator<Item = OsString>) -> Asked {
 
 /// The file alone is read: what certificates hold is not shown.
 fn dump(file: &Path) -> ExitCode {
-    match ferrule_config::read(file, &boot::environment) {
+    match ferrule_config::read(file, &loader::environment) {
         Ok(draft) if draft.problems.is_empty() => print(&draft.config.dump()),
         Ok(draft) => refuse(&draft.problems),
         Err(problems) => refuse(&problems),

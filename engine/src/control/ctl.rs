@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::desk::Question;
-use super::{boot, cli};
+use super::{cli, loader};
 
 /// Where the socket is if nobody says otherwise; the default of `admin.socket`.
 const SOCKET: &str = "/run/ferrule/ctl.sock";
@@ -98,7 +98,7 @@ fn find_socket(asked: &Ctl) -> Result<PathBuf, ExitCode> {
     let Some(file) = &asked.config else {
         return Ok(asked.socket.clone().unwrap_or_else(|| PathBuf::from(SOCKET)));
     };
-    let draft = ferrule_config::read(file, &boot::environment)
+    let draft = ferrule_config::read(file, &loader::environment)
         .map_err(|problems| cli::refuse(&problems))?;
     draft.config.admin.map(|admin| admin.socket).ok_or_else(|| {
         cli::complain(&format!("{} has no [admin]: there is no socket", file.display()));

@@ -3,8 +3,7 @@
 //! Only root and the user we run as are served; the kernel says who it is. Nothing secret is known here:
 //! keys and PEM texts never leave the rooms that use them.
 
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 use super::board::Board;
 use super::door::Guest;
 use super::inventory::{certificates_json, pattern};
-use super::signals::Order;
+use super::orders::Orders;
 use super::{clock, supervise};
 use crate::identity::explain::hex;
 use crate::report::{Counter, Snapshot};
@@ -49,13 +48,13 @@ pub(crate) enum Question {
 #[derive(Debug)]
 pub(crate) struct Desk {
     board: Arc<Board>,
-    orders: Mutex<Sender<Order>>,
+    orders: Arc<Orders>,
 }
 
 impl Desk {
     /// Over what this board knows; orders go there.
-    pub(crate) const fn new(board: Arc<Board>, orders: Sender<Order>) -> Self {
-        Self { board, orders: Mutex::new(orders) }
+    pub(crate) const fn new(board: Arc<Board>, orders: Arc<Orders>) -> Self {
+        Self { board, orders }
     }
 
     /// Serves one guest.
@@ -81,7 +80,7 @@ impl Desk {
             Ok(Question::Certs) => self.certs(),
             Ok(Question::Reload { wait }) => {
                 guest.deadline = clock::monotonic() + RELOAD_PATIENCE * 2;
-                self.reload(wait)
+                self.reload(wait, guest)
             }
             Err(error) => refuse(&format!("not understood: {error}")),
         }
@@ -205,15 +204,17 @@ impl Desk {
         })
     }
 
-    fn reload(&self, wait: bool) -> Value {
+    fn reload(&self, wait: bool, guest: &Guest) -> Value {
         let ticket = wait.then(|| self.board.ticket());
-        let order = ticket.map_or(Order::Reload, Order::ReloadFor);
-        let sent = self.orders.lock().unwrap_or_else(PoisonError::into_inner).send(order);
-        if sent.is_err() {
-            return refuse("the process is about to end");
+        if !self.orders.reload(ticket) {
+            if let Some(ticket) = ticket {
+                self.board.forget(ticket);
+            }
+            return refuse(supervise::TOO_LATE);
         }
         let Some(ticket) = ticket else { return json!({ "ok": true }) };
-        match self.board.wait(ticket, RELOAD_PATIENCE) {
+        // Who hangs up, or has to make room for another guest, waits no longer.
+        match self.board.wait(ticket, RELOAD_PATIENCE, || !guest.has_left()) {
             Some(Ok(generation)) => json!({ "ok": true, "generation": generation }),
             Some(Err(errors)) => json!({ "ok": false, "errors": errors }),
             None => refuse("the reload has not come to an end within a minute"),

@@ -114,9 +114,16 @@ impl Drop for Leave {
 
 fn keep(bell: &Bell, service: &Arc<Service>, closing: &AtomicBool) {
     let mut inside: Vec<Inside> = Vec::new();
+    // Told to make room, but still on their way out.
+    let mut leaving: Vec<Inside> = Vec::new();
     while !closing.load(Ordering::Acquire) {
         // Held any longer, what a guest sent and nobody read would keep its connection open.
         inside.retain(|guest| !guest.gone.load(Ordering::Acquire));
+        leaving.retain(|guest| !guest.gone.load(Ordering::Acquire));
+        if leaving.len() >= GUESTS_MAX {
+            std::thread::park_timeout(BACK_OFF);
+            continue;
+        }
         let mut rings = [PollFd::new(bell, PollFlags::IN)];
         match poll(&mut rings, Some(&LOOK_EVERY)) {
             Ok(0) => continue,
@@ -127,7 +134,9 @@ fn keep(bell: &Bell, service: &Arc<Service>, closing: &AtomicBool) {
         match bell.accept() {
             Ok(line) => {
                 if inside.len() >= GUESTS_MAX {
-                    inside.remove(0).line.hang_up();
+                    let oldest = inside.remove(0);
+                    oldest.line.hang_up();
+                    leaving.push(oldest);
                 }
                 match serve(line, service) {
                     Ok(guest) => inside.push(guest),
@@ -252,6 +261,17 @@ impl Guest {
         Ok(())
     }
 
+    /// Has the other end hung up, or have we? Who only has nothing more to say is still there.
+    pub(crate) fn has_left(&self) -> bool {
+        let mut line = [match &self.line {
+            Line::Tcp(line) => PollFd::new(line, PollFlags::empty()),
+            Line::Unix(line) => PollFd::new(line, PollFlags::empty()),
+        }];
+        let looked = poll(&mut line, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        let gone = PollFlags::HUP | PollFlags::ERR;
+        looked.is_ok() && line.iter().any(|line| line.revents().intersects(gone))
+    }
+
     /// The user at the other end of a Unix socket.
     pub(crate) fn user(&self) -> Option<u32> {
         match &self.line {
@@ -305,6 +325,20 @@ mod tests {
         assert_eq!(ask(address), b"hello");
         drop(door);
         assert!(TcpStream::connect(address).is_err());
+    }
+
+    #[test]
+    fn who_has_nothing_more_to_say_has_not_left() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let guest = Guest { line: Line::Unix(ours), deadline: clock::monotonic() };
+        theirs.shutdown(Shutdown::Write).unwrap();
+        assert!(!guest.has_left());
+        drop(theirs);
+        assert!(guest.has_left());
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let guest = Guest { line: Line::Unix(ours), deadline: clock::monotonic() };
+        guest.line.hang_up();
+        assert!(guest.has_left());
     }
 
     #[test]

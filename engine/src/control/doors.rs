@@ -11,7 +11,6 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 
 use ferrule_config::Config;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -19,8 +18,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::board::Board;
 use super::desk::Desk;
 use super::door::{Bell, Door};
+use super::orders::Orders;
 use super::scrape::Endpoint;
-use super::signals::Order;
 
 /// The doors of the process.
 #[derive(Debug)]
@@ -66,9 +65,9 @@ impl<T> Change<T> {
 
 impl Doors {
     /// None open yet; they will show this board, and send orders there.
-    pub(crate) fn of(board: &Arc<Board>, orders: Sender<Order>) -> Self {
+    pub(crate) fn of(board: &Arc<Board>, orders: &Arc<Orders>) -> Self {
         let endpoint = Arc::new(Endpoint::new(Arc::clone(board)));
-        let desk = Arc::new(Desk::new(Arc::clone(board), orders));
+        let desk = Arc::new(Desk::new(Arc::clone(board), Arc::clone(orders)));
         Self { endpoint, desk, metrics: None, admin: None }
     }
 

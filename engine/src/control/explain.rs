@@ -10,7 +10,7 @@ use clap::Args;
 use ferrule_config::model::ClientVerify;
 use ferrule_config::{Config, read_file};
 
-use super::{boot, cli, clock};
+use super::{cli, clock, loader};
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Step};
 use crate::identity::explain::{Account, text};
@@ -55,7 +55,7 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
     }
     let now = asked.at.unwrap_or_else(clock::unix_seconds);
     let tickets = Arc::new(TicketKeys::new());
-    let generation = match setup::load(&asked.config, &boot::environment, &tickets, 1, now) {
+    let generation = match setup::load(&asked.config, &loader::environment, &tickets, 1, now) {
         Ok(generation) => generation,
         Err(problems) => {
             // Who came for the entries may be mending that very file.

@@ -1,4 +1,5 @@
-//! The control thread and its helpers, plain std: signals, reload, name resolution, the log writer.
+//! The control threads, plain std: one watches over the cores and obeys signals, one reads files, and
+//! helpers for name resolution, logs and guests.
 //!
 //! Nothing here may touch a data core but through its [`CoreLink`](crate::setup::CoreLink), and no core
 //! ever waits for what runs here: a name that takes ten seconds or a full disk is our trouble alone.
@@ -18,11 +19,14 @@ mod explain;
 mod families;
 mod inventory;
 mod ledger;
+mod loader;
 pub mod log_output;
 pub mod log_writer;
 pub mod machine;
 pub mod metrics;
+mod orders;
 pub mod reload;
+mod reread;
 pub mod resolve;
 mod scrape;
 pub mod signals;

@@ -16,11 +16,12 @@ use super::clock;
 use super::diagnostics::LevelSwitch;
 use super::doors::{Doors, PreparedDoors};
 use super::log_writer::{LogOutputs, LogWriter};
+use super::orders::Orders;
 use super::resolve::Resolver;
+use super::supervise::TOO_LATE;
 use super::watch::Watch;
 use crate::setup::listeners::{BindError, Listeners, Prepared};
-use crate::setup::{CoreLink, Generation, Handover};
-use crate::tls::crls;
+use crate::setup::{Addresses, CoreLink, Generation, Handover};
 
 /// How long a reload waits for names that were not known before. Traffic goes on meanwhile.
 pub const NAMES_PATIENCE: Duration = Duration::from_secs(2);
@@ -30,9 +31,11 @@ const CORES_PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Reads the file as it is now.
-pub type Read = dyn Fn() -> Result<Draft, Box<Problems>>;
+pub type Read = dyn Fn() -> Result<Draft, Box<Problems>> + Send;
+/// Makes the generation of this number from one in force, whose files have changed.
+pub type Renew = dyn Fn(&Generation, u64) -> Result<Generation, Box<Problems>> + Send;
 /// Makes the generation of this number from a draft and what it names.
-pub type Assemble = dyn Fn(Draft, u64) -> Result<Generation, Box<Problems>>;
+pub type Assemble = dyn Fn(Draft, u64) -> Result<Generation, Box<Problems>> + Send;
 
 /// What it takes to put a generation into force.
 pub struct Reloader {
@@ -40,6 +43,8 @@ pub struct Reloader {
     pub read: Box<Read>,
     /// Loads what it names.
     pub assemble: Box<Assemble>,
+    /// Loads certificates, keys and lists again, and nothing else.
+    pub renew: Box<Renew>,
     /// The cores.
     pub links: Vec<Arc<CoreLink>>,
     /// The open sockets.
@@ -60,6 +65,8 @@ pub struct Reloader {
     pub(crate) board: Arc<Board>,
     /// The metrics endpoint and the admin socket.
     pub(crate) doors: Doors,
+    /// What is wanted of us; reloads end with the first order to stop.
+    pub(crate) orders: Arc<Orders>,
     /// How often a reload was taken.
     pub taken: u64,
     /// How often a reload was refused.
@@ -79,6 +86,8 @@ pub enum Refused {
     Bind(Vec<BindError>),
     /// The metrics endpoint or the admin socket cannot be opened.
     Door(String),
+    /// The process is about to end.
+    TooLate,
 }
 
 impl fmt::Display for Refused {
@@ -92,6 +101,7 @@ impl fmt::Display for Refused {
                 Ok(())
             }
             Self::Door(words) => out.write_str(words),
+            Self::TooLate => out.write_str(TOO_LATE),
             Self::Log(key, error) => write!(out, "{key} cannot be opened: {error}"),
             Self::Bind(errors) => {
                 for (position, error) in errors.iter().enumerate() {
@@ -136,42 +146,12 @@ impl Reloader {
         }
     }
 
-    /// The same for somebody who waits for the answer.
-    pub fn reload_for(&mut self, ticket: u64) {
+    /// The same for those who wait for the answer, if anybody does.
+    pub(super) fn reload_for(&mut self, tickets: Vec<u64>) {
         self.reload();
-        let how = self.board.reloads().last;
-        self.board.answer(ticket, how.unwrap_or(Ok(self.current.number)));
-    }
-
-    /// Looks at the files of the configuration in force, and reads all of them again if one has
-    /// changed, or if that was refused a while ago. Either outcome is logged.
-    pub fn look_at_files(&mut self) {
-        if !self.current.config.runtime.watch_files {
-            return;
-        }
-        let changed = self.watch.changed();
-        let Some(first) = changed.first().map(|path| path.display().to_string()) else { return };
-        let more = changed.len().saturating_sub(1);
-        match self.try_reload(self.current.draft()) {
-            Ok(late) => {
-                let number = self.current.number;
-                self.board.reloaded(Ok(number));
-                tracing::info!(file = first, more, "files read again: generation {number}");
-                warn_of_late(&late);
-            }
-            Err(refused) => {
-                let why = refused.to_string();
-                if !self.watch.refuse(changed, why.clone()) {
-                    return;
-                }
-                self.files_refused = self.files_refused.saturating_add(1);
-                self.board.reloaded(Err(why.lines().map(str::to_owned).collect()));
-                // Half of a renewal looks like this until the other half comes.
-                for reason in why.lines() {
-                    tracing::warn!("changed file refused: {reason}");
-                }
-                tracing::warn!(file = first, more, "a changed file is refused; the old one serves");
-            }
+        let how = self.board.reloads().last.unwrap_or(Ok(self.current.number));
+        for ticket in tickets {
+            self.board.answer(ticket, how.clone());
         }
     }
 
@@ -181,6 +161,9 @@ impl Reloader {
         // Looked at before they are read: what changes in between is a change later on.
         let watch = Watch::of(&draft.config.files());
         let generation = (self.assemble)(draft, number).map_err(Refused::Problems)?;
+        if self.orders.is_ending() {
+            return Err(Refused::TooLate);
+        }
         let generation = Arc::new(generation);
         let log = &generation.config.log;
         let outputs = LogOutputs::open(log).map_err(|(key, error)| Refused::Log(key, error))?;
@@ -191,19 +174,14 @@ impl Reloader {
         self.level.set(log.level);
         warn_of_problems(&generation.warnings);
         warn_of_fixed(&self.started_with, &generation.config.runtime);
-        for list in crls::gone_back(&self.current.tls.crls, &generation.tls.crls) {
-            let (field, source, issuer) = (&list.field, &list.source, &list.issuer);
-            tracing::warn!(
-                "{field}: the list of {issuer} in {source} is older than the one before"
-            );
-        }
+        self.warn_of_older_lists(&generation);
         self.hand_over(&generation, prepared, doors);
         self.current = generation;
         self.watch = watch;
         Ok(wait_for_cores(&self.links, number, CORES_PATIENCE))
     }
 
-    /// Posts one handover to every core.
+    /// Posts one handover to every core, with sockets, doors and names that are new.
     pub(crate) fn hand_over(
         &mut self,
         generation: &Arc<Generation>,
@@ -211,19 +189,30 @@ impl Reloader {
         doors: PreparedDoors,
     ) {
         let addresses = self.resolver.find(generation, NAMES_PATIENCE);
-        let meters: Vec<_> = self.links.iter().map(|_| Arc::new(generation.meters())).collect();
-        self.board.put_up(generation, meters.clone(), prepared.bound());
-        for ((core, link), meters) in self.links.iter().enumerate().zip(meters) {
-            link.generation.post(Arc::new(Handover {
-                generation: Arc::clone(generation),
-                listeners: prepared.of_core(core),
-                addresses: Arc::clone(&addresses),
-                meters,
-            }));
-        }
+        self.post(generation, &prepared, &addresses);
         self.listeners.commit(prepared);
         self.doors.commit(doors);
-        self.resolver.publish(generation, &addresses);
+    }
+
+    /// Posts one handover to every core.
+    pub(super) fn post(
+        &self,
+        generation: &Arc<Generation>,
+        sockets: &Prepared,
+        addresses: &Arc<Addresses>,
+    ) {
+        let meters: Vec<_> = self.links.iter().map(|_| Arc::new(generation.meters())).collect();
+        for ((core, link), meters) in self.links.iter().enumerate().zip(&meters) {
+            link.generation.post(Arc::new(Handover {
+                generation: Arc::clone(generation),
+                listeners: sockets.of_core(core),
+                addresses: Arc::clone(addresses),
+                meters: Arc::clone(meters),
+            }));
+        }
+        // Behind what counts: nobody who only wants to know holds up a revocation.
+        self.board.put_up(generation, meters, sockets.bound());
+        self.resolver.publish(generation, addresses);
     }
 }
 
@@ -247,7 +236,7 @@ pub fn wait_for_cores(links: &[Arc<CoreLink>], number: u64, patience: Duration) 
     }
 }
 
-fn warn_of_late(cores: &[u32]) {
+pub(super) fn warn_of_late(cores: &[u32]) {
     for core in cores {
         tracing::warn!(core, "the core has not taken the new generation yet");
     }
@@ -313,11 +302,14 @@ pub(crate) mod testing {
     /// A reloader of this file with two cores, its first generation handed over.
     pub(crate) fn reloader(file: &Path) -> Reloader {
         let tickets = Arc::new(TicketKeys::new());
+        let again = Arc::clone(&tickets);
         let path = file.to_owned();
         let read: Box<Read> = Box::new(move || Ok(ferrule_config::read(&path, &|_| None)?));
         let assemble: Box<Assemble> = Box::new(move |draft, number| {
             setup::assemble(draft, &tickets, number, clock::unix_seconds())
         });
+        let renew: Box<Renew> =
+            Box::new(move |current, number| current.renewed(&again, number, clock::unix_seconds()));
         let draft = read().unwrap();
         let watch = Watch::of(&draft.config.files());
         let first = Arc::new(assemble(draft, 1).unwrap());
@@ -327,12 +319,13 @@ pub(crate) mod testing {
         let listeners = Listeners::new(links.len());
         let prepared = listeners.prepare(&first.config).unwrap();
         let board = Arc::new(Board::new(links.clone()));
-        let (orders, _) = std::sync::mpsc::channel();
-        let mut doors = Doors::of(&board, orders);
+        let orders = Arc::new(Orders::default());
+        let mut doors = Doors::of(&board, &orders);
         let doors_prepared = doors.prepare(&first.config).unwrap();
         let mut reloader = Reloader {
             read,
             assemble,
+            renew,
             resolver: Resolver::start(links.clone(), Box::new(|_| Ok(Vec::new()))).unwrap(),
             level: diagnostics::start(&writer, first.config.log.level),
             started_with: first.config.runtime.clone(),
@@ -342,6 +335,7 @@ pub(crate) mod testing {
             writer,
             board,
             doors,
+            orders,
             watch,
             taken: 0,
             refused: 0,

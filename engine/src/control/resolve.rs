@@ -104,6 +104,11 @@ impl Resolver {
         Arc::new(answers.build(generation))
     }
 
+    /// Addresses of a generation's nodes, as far as they are known. Waits for nothing.
+    pub(super) fn known(&self, generation: &Arc<Generation>) -> Arc<Addresses> {
+        Arc::new(lock(&self.answers).build(generation))
+    }
+
     /// From now on the cores serve this generation; they know these addresses.
     pub fn publish(&self, generation: &Arc<Generation>, known: &Arc<Addresses>) {
         let order = Order::Publish { generation: Arc::clone(generation), known: Arc::clone(known) };

@@ -1,45 +1,46 @@
-//! Signals become orders for the control loop.
+//! Signals become [`Orders`].
 //!
-//! A thread of its own waits for signals and sends each as an [`Order`], so the loop has one thing to
-//! wait on. `SIGPIPE` is ignored by Rust's start-up code already: a peer that left is an error of the
-//! write, never the end of the process.
+//! Taken hold of before anything else is done, so that no signal finds the process with its default
+//! answer, which is to die; a thread of its own that touches nothing else hands them on. `SIGPIPE` is
+//! ignored by Rust's start-up code already: a peer that left is an error of the write, never the end of
+//! the process.
 
 use std::io;
-use std::sync::mpsc::Sender;
+use std::sync::Arc;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-/// What an operator wants.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Order {
-    /// `SIGHUP`: load the file again.
-    Reload,
-    /// The same, asked for at the admin socket; the answer goes under this number.
-    ReloadFor(u64),
-    /// `SIGTERM`, `SIGQUIT`, `SIGINT`: drain, then end. A second one: end at once.
-    Stop,
-    /// `SIGUSR1`: open the log files anew.
-    ReopenLogs,
-}
+use super::orders::Orders;
 
-/// Sends an order for every signal from now on.
-///
-/// # Errors
-/// The handlers cannot be installed, or the thread cannot be started.
-pub fn start(orders: Sender<Order>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1])?;
-    std::thread::Builder::new().name("ferrule-signals".into()).spawn(move || {
-        for signal in &mut signals {
-            let order = match signal {
-                SIGHUP => Order::Reload,
-                SIGUSR1 => Order::ReopenLogs,
-                _ => Order::Stop,
-            };
-            if orders.send(order).is_err() {
-                return;
+/// Signals that are caught, and kept for [`Caught::hand_on`].
+#[derive(Debug)]
+pub struct Caught(Signals);
+
+impl Caught {
+    /// Catches signals from now on.
+    ///
+    /// # Errors
+    /// The handlers cannot be installed.
+    pub fn catch() -> io::Result<Self> {
+        Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1]).map(Self)
+    }
+
+    /// Makes a wish of every signal, of those that came before, too.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn hand_on(mut self, orders: Arc<Orders>) -> io::Result<()> {
+        std::thread::Builder::new().name("ferrule-signals".into()).spawn(move || {
+            for signal in &mut self.0 {
+                match signal {
+                    // Too late for one, it is told of in the log.
+                    SIGHUP => drop(orders.reload(None)),
+                    SIGUSR1 => orders.reopen_logs(),
+                    _ => orders.stop(),
+                }
             }
-        }
-    })?;
-    Ok(())
+        })?;
+        Ok(())
+    }
 }

@@ -2,22 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::board::Board;
 use super::clock;
-use super::reload::Reloader;
-use super::signals::Order;
+use super::log_writer::LogWriter;
+use super::orders::{Order, Orders, Progress};
 use crate::report::{Counter, Snapshot};
 use crate::setup::{CoreLink, Phase};
 
-/// How often the loop looks at the cores and at files while nothing happens.
+/// How often the loop looks at the cores while nothing happens.
 const TICK: Duration = Duration::from_millis(500);
 /// How often it looks during a drain.
 const DRAIN_TICK: Duration = Duration::from_millis(10);
 /// How long cores may take to close everything once told to.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// What is said to whoever wants a reload during a drain.
+pub(super) const TOO_LATE: &str = "no reload during a drain";
 /// A core that has not moved for this long is reported.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// How often the counters of each core are written at level debug.
@@ -40,39 +41,43 @@ pub enum Ended {
     Stopped,
     /// As told, but some cores did not end in time.
     Cut,
-    /// A core ended by itself.
-    CoreLost,
+    /// A core, or the thread that reads files, ended by itself.
+    Lost,
+}
+
+/// Everything that this thread works with. No file is among it.
+pub(super) struct Post<'p> {
+    pub(super) cores: &'p dyn Cores,
+    pub(super) orders: &'p Orders,
+    pub(super) board: &'p Board,
+    pub(super) writer: &'p LogWriter,
 }
 
 /// Obeys orders until the process is to end, then drains.
-pub fn supervise(cores: &dyn Cores, reloader: &mut Reloader, orders: &Receiver<Order>) -> Ended {
+pub(super) fn supervise(post: &Post<'_>) -> Ended {
+    let (cores, orders) = (post.cores, post.orders);
     let started = clock::monotonic();
     let mut watch = Watch::new(cores.links(), started);
     let lost = loop {
-        match orders.recv_timeout(TICK) {
-            Ok(Order::Reload) => reloader.reload(),
-            Ok(Order::ReloadFor(ticket)) => reloader.reload_for(ticket),
-            Ok(Order::ReopenLogs) => {
-                reloader.writer.reopen();
-                tracing::info!("log files opened anew");
-            }
-            Ok(Order::Stop) => break false,
-            Err(RecvTimeoutError::Timeout) => reloader.look_at_files(),
-            // The signal thread never ends before us; without it the loop would spin.
-            Err(RecvTimeoutError::Disconnected) => std::thread::park_timeout(TICK),
+        match orders.next_order(clock::monotonic() + TICK) {
+            Some(Order::Stop) => break None,
+            Some(Order::ReopenLogs) => post.reopen_logs(),
+            Some(Order::TooLate) | None => {}
         }
         if cores.any_ended() {
-            break true;
+            break Some("a data core has ended by itself");
+        }
+        if orders.progress() == Progress::Ended {
+            break Some("the thread that reads files has ended by itself");
         }
         watch.look(cores.links(), clock::monotonic());
     };
-    let ended = if lost {
-        tracing::error!("a data core has ended by itself; closing everything");
+    let ended = if let Some(lost) = lost {
+        tracing::error!("{lost}; closing everything");
         stop(cores);
-        Ended::CoreLost
+        Ended::Lost
     } else {
-        let patience = reloader.current.config.runtime.shutdown_timeout;
-        drain(cores, orders, &reloader.board, patience)
+        drain(post, post.patience())
     };
     for line in summary(cores.links(), started.elapsed()) {
         tracing::info!("{line}");
@@ -80,8 +85,10 @@ pub fn supervise(cores: &dyn Cores, reloader: &mut Reloader, orders: &Receiver<O
     ended
 }
 
-/// Lets the cores finish what they have, up to the deadline or a second order to stop.
-fn drain(cores: &dyn Cores, orders: &Receiver<Order>, board: &Board, patience: Duration) -> Ended {
+/// Lets the cores finish what they have, up to the deadline or a second order to stop. Files are looked
+/// at meanwhile, by the thread that reads them: who is revoked does not stay until the deadline.
+fn drain(post: &Post<'_>, patience: Duration) -> Ended {
+    let cores = post.cores;
     let started = clock::monotonic();
     advance(cores, Phase::Draining);
     let open: u64 = cores.links().iter().map(|link| link.connections()).sum();
@@ -91,21 +98,34 @@ fn drain(cores: &dyn Cores, orders: &Receiver<Order>, board: &Board, patience: D
             tracing::warn!("the drain took too long; closing what is left");
             return stop(cores);
         }
-        match orders.recv_timeout(DRAIN_TICK) {
-            Ok(Order::Stop) => {
+        for ticket in post.orders.disappointed() {
+            post.board.answer(ticket, Err(vec![TOO_LATE.to_owned()]));
+        }
+        match post.orders.next_order(clock::monotonic() + DRAIN_TICK) {
+            Some(Order::Stop) => {
                 tracing::warn!("told to stop once more; closing what is left");
                 return stop(cores);
             }
-            Ok(Order::Reload) => tracing::warn!("no reload during a drain"),
-            Ok(Order::ReloadFor(ticket)) => {
-                board.answer(ticket, Err(vec!["no reload during a drain".to_owned()]));
-            }
-            Ok(Order::ReopenLogs) | Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => std::thread::park_timeout(DRAIN_TICK),
+            Some(Order::TooLate) => tracing::warn!("{TOO_LATE}"),
+            Some(Order::ReopenLogs) => post.reopen_logs(),
+            None => {}
         }
     }
     tracing::info!("drained in {} ms", started.elapsed().as_millis());
     Ended::Stopped
+}
+
+impl Post<'_> {
+    fn reopen_logs(&self) {
+        self.writer.reopen();
+        tracing::info!("log files opened anew");
+    }
+
+    /// How long the drain may take, as the configuration in force has it.
+    fn patience(&self) -> Duration {
+        let current = self.board.current();
+        current.map_or(Duration::ZERO, |now| now.generation.config.runtime.shutdown_timeout)
+    }
 }
 
 /// Tells the cores to close everything now.
@@ -216,10 +236,9 @@ pub fn drivers(links: &[Arc<CoreLink>]) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::mpsc;
 
     use super::*;
-    use crate::control::reload::testing;
+    use crate::control::reload::{Reloader, testing};
 
     /// Cores that end when they see one of these phases.
     struct Scripted {
@@ -240,44 +259,86 @@ mod tests {
         }
     }
 
-    fn run(end_at: Phase, lost: bool, sent: &[Order]) -> (Ended, Phase) {
-        let (_folder, file) = testing::folder("127.0.0.1:0");
-        let mut reloader = testing::reloader(&file);
-        let links = reloader.links.clone();
-        let cores = Scripted { links, end_at, lost: AtomicBool::new(lost) };
-        let (sender, orders) = mpsc::channel();
-        for order in sent {
-            sender.send(*order).unwrap();
+    struct Bench {
+        _folder: tempfile::TempDir,
+        reloader: Reloader,
+        cores: Scripted,
+        orders: Orders,
+    }
+
+    impl Bench {
+        fn new(end_at: Phase, lost: bool) -> Self {
+            let (folder, file) = testing::folder("127.0.0.1:0");
+            let reloader = testing::reloader(&file);
+            let links = reloader.links.clone();
+            let cores = Scripted { links, end_at, lost: AtomicBool::new(lost) };
+            Self { _folder: folder, reloader, cores, orders: Orders::default() }
         }
-        let ended = supervise(&cores, &mut reloader, &orders);
-        (ended, cores.links[0].phase.get())
+
+        fn post(&self) -> Post<'_> {
+            let (board, writer) = (&self.reloader.board, &self.reloader.writer);
+            Post { cores: &self.cores, orders: &self.orders, board, writer }
+        }
+
+        fn run(&self) -> (Ended, Phase) {
+            let ended = supervise(&self.post());
+            (ended, self.cores.links[0].phase.get())
+        }
     }
 
     #[test]
     fn one_order_drains() {
-        let ended = run(Phase::Draining, false, &[Order::ReopenLogs, Order::Stop]);
-        assert_eq!(ended, (Ended::Stopped, Phase::Draining));
+        let bench = Bench::new(Phase::Draining, false);
+        bench.orders.reopen_logs();
+        bench.orders.stop();
+        assert_eq!(bench.run(), (Ended::Stopped, Phase::Draining));
     }
 
     #[test]
     fn a_second_order_stops_at_once() {
-        let ended = run(Phase::Stopping, false, &[Order::Stop, Order::Stop]);
+        let bench = Bench::new(Phase::Stopping, false);
+        bench.orders.stop();
+        bench.orders.stop();
+        assert_eq!(bench.run(), (Ended::Stopped, Phase::Stopping));
+    }
+
+    /// The other thread never comes back from a file: nothing of this depends on it.
+    #[test]
+    fn who_waits_for_a_reload_is_told_when_it_is_too_late() {
+        let bench = Bench::new(Phase::Stopping, false);
+        let board = &bench.reloader.board;
+        let ticket = board.ticket();
+        assert!(bench.orders.reload(Some(ticket)));
+        bench.orders.stop();
+        let (board, orders) = (Arc::clone(board), &bench.orders);
+        let ended = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let answer = board.wait(ticket, Duration::from_secs(20), || true);
+                orders.stop();
+                assert_eq!(answer, Some(Err(vec![TOO_LATE.to_owned()])));
+            });
+            bench.run()
+        });
         assert_eq!(ended, (Ended::Stopped, Phase::Stopping));
     }
 
     #[test]
     fn a_drain_without_patience_stops() {
-        let links = vec![Arc::new(CoreLink::new(0))];
-        let cores = Scripted { links, end_at: Phase::Stopping, lost: AtomicBool::new(false) };
-        let (_sender, orders) = mpsc::channel();
-        assert_eq!(drain(&cores, &orders, &Board::new(Vec::new()), Duration::ZERO), Ended::Stopped);
-        assert_eq!(cores.links[0].phase.get(), Phase::Stopping);
+        let bench = Bench::new(Phase::Stopping, false);
+        assert_eq!(drain(&bench.post(), Duration::ZERO), Ended::Stopped);
+        assert_eq!(bench.cores.links[0].phase.get(), Phase::Stopping);
     }
 
     #[test]
-    fn a_lost_core_ends_the_process() {
-        let ended = run(Phase::Stopping, true, &[Order::ReopenLogs]);
-        assert_eq!(ended, (Ended::CoreLost, Phase::Stopping));
+    fn a_lost_core_or_reader_of_files_ends_the_process() {
+        let bench = Bench::new(Phase::Stopping, true);
+        bench.orders.reopen_logs();
+        assert_eq!(bench.run(), (Ended::Lost, Phase::Stopping));
+        let bench = Bench::new(Phase::Stopping, false);
+        bench.orders.reached(Progress::Ended);
+        bench.orders.reload(None);
+        bench.orders.reopen_logs();
+        assert_eq!(bench.run(), (Ended::Lost, Phase::Stopping));
     }
 
     #[test]

@@ -37,8 +37,6 @@ pub struct Crl {
     extensions: CrlExtensions,
     /// Where in the DER each entry's serial number begins, in the order of the serial numbers.
     entries: Vec<u32>,
-    /// Entries with the reason `removeFromCRL`.
-    removals: usize,
     digest: [u8; 32],
     /// The public key that was seen to have signed it, so that this is looked at once.
     proven: OnceLock<Vec<u8>>,
@@ -133,7 +131,7 @@ impl Crl {
             return Err(CrlError::Broken);
         }
         let extensions = CrlExtensions::read(parts.extensions)?;
-        let (entries, removals) = entries(&der, parts.revoked, parts.version)?;
+        let entries = entries(&der, parts.revoked, parts.version)?;
         let mut digest_of_all = [0; 32];
         digest_of_all.copy_from_slice(digest::digest(&digest::SHA256, &der).as_ref());
         Ok(Self {
@@ -145,7 +143,6 @@ impl Crl {
             next_update,
             extensions,
             entries,
-            removals,
             digest: digest_of_all,
             proven: OnceLock::new(),
             der,
@@ -180,13 +177,6 @@ impl Crl {
     #[must_use]
     pub const fn count(&self) -> usize {
         self.entries.len()
-    }
-
-    /// How many of its entries say `removeFromCRL`, which means something in a delta list only. Here
-    /// they revoke like others: that somebody is on a list is not undone by a word that has no place there.
-    #[must_use]
-    pub const fn removals(&self) -> usize {
-        self.removals
     }
 
     /// Which certificates it speaks of.
@@ -400,12 +390,10 @@ pub(super) fn full_names(point: &[u8]) -> Option<Vec<&[u8]>> {
     point.is_empty().then_some(names)
 }
 
-/// Where each entry's serial number begins, sorted by serial number; and how many of them say
-/// `removeFromCRL`.
-fn entries(der: &[u8], list: &[u8], version: u8) -> Result<(Vec<u32>, usize), CrlError> {
+/// Where each entry's serial number begins, sorted by serial number.
+fn entries(der: &[u8], list: &[u8], version: u8) -> Result<Vec<u32>, CrlError> {
     let mut reader = Reader::new(list);
     let mut places: Vec<u32> = Vec::new();
-    let mut removals = 0;
     while !reader.is_empty() {
         let mut entry = reader.enter(tag::SEQUENCE).ok_or(CrlError::Broken)?;
         let serial = entry.element(tag::INTEGER).ok_or(CrlError::Broken)?;
@@ -421,7 +409,7 @@ fn entries(der: &[u8], list: &[u8], version: u8) -> Result<(Vec<u32>, usize), Cr
             if version == 1 || !entry.is_empty() {
                 return Err(CrlError::Broken);
             }
-            removals += usize::from(is_removal(extensions.content)?);
+            check_entry(extensions.content)?;
         }
         places.push(u32::try_from(offset(der, serial.whole)).map_err(|_| CrlError::TooLarge)?);
     }
@@ -430,25 +418,19 @@ fn entries(der: &[u8], list: &[u8], version: u8) -> Result<(Vec<u32>, usize), Cr
     if !sorted {
         places.sort_unstable_by(|a, b| serial_at(der, *a).cmp(serial_at(der, *b)));
     }
-    Ok((places, removals))
+    Ok(places)
 }
 
-/// Does an entry say `removeFromCRL`? Beside that, why and since when do not matter. Whose it is would:
-/// an entry that names another issuer belongs into an indirect list.
-fn is_removal(extensions: &[u8]) -> Result<bool, CrlError> {
-    const REMOVE_FROM_CRL: &[u8] = &[8];
+/// Why and since when do not matter. Whose it is would: an entry that names another issuer belongs
+/// into an indirect list.
+fn check_entry(extensions: &[u8]) -> Result<(), CrlError> {
     const REASON: &[u8] = &[0x55, 0x1d, 0x15];
     const INSTRUCTION: &[u8] = &[0x55, 0x1d, 0x17];
     const INVALIDITY: &[u8] = &[0x55, 0x1d, 0x18];
     const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 0x1d];
     let mut list = Reader::new(extensions);
-    let mut removal = false;
     while !list.is_empty() {
-        let (oid, critical, value) = extension(&mut list).ok_or(CrlError::Broken)?;
-        if oid == REASON {
-            let reason = der::only(value, tag::ENUMERATED).ok_or(CrlError::Broken)?;
-            removal |= reason.content == REMOVE_FROM_CRL;
-        }
+        let (oid, critical, _) = extension(&mut list).ok_or(CrlError::Broken)?;
         if oid == CERTIFICATE_ISSUER {
             return Err(CrlError::Indirect);
         }
@@ -456,7 +438,7 @@ fn is_removal(extensions: &[u8]) -> Result<bool, CrlError> {
             return Err(CrlError::Critical);
         }
     }
-    Ok(removal)
+    Ok(())
 }
 
 /// The content of the serial number there, in its shortest form. Its length is one byte.

@@ -28,6 +28,7 @@ mod values;
 
 use ferrule_config::model::{Http, Listen};
 use ferrule_config::{Config, Problems};
+use std::sync::Arc;
 
 use crate::identity::Wanted;
 use crate::wire::limits::HeadLimits;
@@ -84,7 +85,7 @@ pub struct Plan {
     /// Which values of a client certificate have to be rendered.
     pub wanted: Wanted,
     /// The operator's pages for our own error answers; read beside, see `setup`.
-    pub error_pages: error_pages::ErrorPages,
+    pub error_pages: Arc<error_pages::ErrorPages>,
     /// One line of the access log; `None` writes none.
     pub access_log: Option<line::LineTemplate>,
     listeners: Vec<ListenerPlan>,
@@ -180,7 +181,7 @@ impl Plan {
             table: RouteTable::build(&config.routes),
             identity,
             wanted: compiler.into_wanted(),
-            error_pages: error_pages::ErrorPages::default(),
+            error_pages: Arc::default(),
             access_log,
             listeners,
             routes,

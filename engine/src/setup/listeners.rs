@@ -118,6 +118,13 @@ impl Listeners {
         }
     }
 
+    /// Those that are open, for one more generation that listens where this one does.
+    #[must_use]
+    pub fn kept(&self, config: &Config) -> Prepared {
+        let addresses = config.listens.iter().map(|one| one.address).collect();
+        Prepared { addresses, sockets: self.open.clone(), opened: 0 }
+    }
+
     /// Takes the prepared sockets over. Those of addresses that are gone close as soon as their cores
     /// have let go of them too.
     pub fn commit(&mut self, prepared: Prepared) {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use ferrule_config::{Config, Draft, Problems};
 
 use crate::plan::Plan;
+use crate::plan::error_pages::ErrorPages;
 use crate::report::Meters;
 use crate::tls::TlsSettings;
 use crate::tls::tickets::TicketKeys;
@@ -64,11 +65,37 @@ pub fn load(
 }
 
 impl Generation {
-    /// Its configuration, to be assembled again: what it names may have changed. The file itself is
-    /// read when its owner says so.
-    #[must_use]
-    pub fn draft(&self) -> Draft {
-        Draft { config: self.config.clone(), problems: self.warnings.emptied() }
+    /// The same configuration over its certificates, keys and lists as they are now. Nothing else that
+    /// it names is opened: that, and the file itself, is read when its owner says so.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn renewed(
+        &self,
+        ticket_keys: &Arc<TicketKeys>,
+        number: u64,
+        now: i64,
+    ) -> Result<Self, Box<Problems>> {
+        let mut problems = self.warnings.emptied();
+        let tls = load_tls(&self.config, ticket_keys, &mut problems, now);
+        if !problems.is_empty() {
+            return Err(Box::new(problems));
+        }
+        let pages = Arc::clone(&self.plan.error_pages);
+        Ok(Self::of(self.config.clone(), tls, pages, number, problems))
+    }
+
+    fn of(
+        config: Config,
+        tls: TlsSettings,
+        pages: Arc<ErrorPages>,
+        number: u64,
+        warnings: Problems,
+    ) -> Self {
+        let mut plan = Plan::build(&config);
+        plan.error_pages = pages;
+        plan.wanted.set_own_uris(tls.own_uris());
+        Self { number, config, plan, tls, warnings }
     }
 }
 
@@ -84,17 +111,25 @@ pub fn assemble(
 ) -> Result<Generation, Box<Problems>> {
     let Draft { config, mut problems } = draft;
     // Asked even if the file has problems already: whoever repairs it wants to hear of all of them.
-    let mut tls = TlsSettings::load(&config, ticket_keys, &mut problems, now);
-    for warning in std::mem::take(&mut tls.warnings) {
-        problems.warn(warning);
-    }
+    let tls = load_tls(&config, ticket_keys, &mut problems, now);
     let pages = error_pages::load(&config, &mut problems);
     Plan::check(&config, &mut problems);
     if !problems.is_empty() {
         return Err(Box::new(problems));
     }
-    let mut plan = Plan::build(&config);
-    plan.error_pages = pages;
-    plan.wanted.set_own_uris(tls.own_uris());
-    Ok(Generation { number, config, plan, tls, warnings: problems })
+    Ok(Generation::of(config, tls, Arc::new(pages), number, problems))
+}
+
+/// The problems hold its warnings then, too.
+fn load_tls(
+    config: &Config,
+    ticket_keys: &Arc<TicketKeys>,
+    problems: &mut Problems,
+    now: i64,
+) -> TlsSettings {
+    let mut tls = TlsSettings::load(config, ticket_keys, problems, now);
+    for warning in std::mem::take(&mut tls.warnings) {
+        problems.warn(warning);
+    }
+    tls
 }

@@ -12,7 +12,7 @@ use ferrule_tests::{
 use crate::tunnel::{echo_of, echoing, open};
 use crate::{PLAIN, plain_gateway};
 
-fn limit_descriptors(gateway: &Gateway, count: usize) {
+pub(crate) fn limit_descriptors(gateway: &Gateway, count: usize) {
     let done = Command::new("prlimit")
         .args([format!("--pid={}", gateway.process.id()), format!("--nofile={count}:")])
         .status();
@@ -25,13 +25,13 @@ fn descriptors(gateway: &Gateway) -> usize {
 }
 
 /// The lowest number that is free: the limit is on numbers, and there may be holes.
-fn first_free(gateway: &Gateway) -> usize {
+pub(crate) fn first_free(gateway: &Gateway) -> usize {
     let path = |number: usize| format!("/proc/{}/fd/{number}", gateway.process.id());
     let free = (0..).find(|number| std::fs::symlink_metadata(path(*number)).is_err());
     free.expect("far below a million")
 }
 
-fn connect(port: u16) -> TcpStream {
+pub(crate) fn connect(port: u16) -> TcpStream {
     let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a queue with room");
     socket.set_read_timeout(Some(PATIENCE)).expect("a time");
     socket

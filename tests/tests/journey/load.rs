@@ -56,7 +56,6 @@ impl Place {
             tls: Some((Arc::new(config), "a.test".try_into().expect("a name"))),
             request: Request::get("a.test", "/", kind),
             kind,
-            nagle: false,
             connections,
             threads: 2,
             time: Duration::from_secs(1),

@@ -15,7 +15,8 @@ use rustls::version::TLS13;
 
 use crate::tunnel::{drained, echo_of, echoing, open};
 
-const CLIENT: &str = r#"client = { ca = "clients.crt", crl = "clients.crl", clock_skew = "1m" }"#;
+pub(crate) const CLIENT: &str =
+    r#"client = { ca = "clients.crt", crl = "clients.crl", clock_skew = "1m" }"#;
 
 /// The name lets strangers pass; a route does not.
 const BY_ROUTE: &str = r#"
@@ -25,7 +26,7 @@ client = { ca = "clients.crt", crl = "clients.crl", clock_skew = "1m" }
 upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
 "#;
 
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [identity_headers]
 X-Client = "$ssl_client_verify $ssl_client_s_dn"
 
@@ -94,7 +95,7 @@ fn draft(subject: &str, serial: u8, extensions: Vec<Vec<u8>>) -> Draft {
 }
 
 /// The list of this CA with these serial numbers, in place of the one before.
-fn write_list(dir: &Path, ca: &Issuer, serials: &[u8]) {
+pub(crate) fn write_list(dir: &Path, ca: &Issuer, serials: &[u8]) {
     let list = ListDraft {
         version: 2,
         this_update: element(0x17, b"240101000000Z"),
@@ -105,7 +106,7 @@ fn write_list(dir: &Path, ca: &Issuer, serials: &[u8]) {
     fs::write(dir.join("clients.crl"), encode("X509 CRL", &list.sign(ca))).expect("a list");
 }
 
-fn client(dir: &Path, ca: &Issuer, name: &str, serial: u8) -> Leaf {
+pub(crate) fn client(dir: &Path, ca: &Issuer, name: &str, serial: u8) -> Leaf {
     issue(dir, ca, &draft(name, serial, Vec::new()), name)
 }
 
@@ -118,7 +119,7 @@ fn issue(dir: &Path, ca: &Issuer, draft: &Draft, name: &str) -> Leaf {
 }
 
 /// The CA, with its certificate and an empty list in place; and those of the server.
-fn authority(dir: &Path) -> Issuer {
+pub(crate) fn authority(dir: &Path) -> Issuer {
     let ca = Issuer { name: common_name("clients"), key: Key::new(dir, "ca", Kind::P256) };
     let root = draft("clients", 1, vec![basic_constraints(true, None)]).sign(&ca.key, &ca);
     fs::write(dir.join("clients.crt"), encode("CERTIFICATE", &root)).expect("a CA");
@@ -127,7 +128,7 @@ fn authority(dir: &Path) -> Issuer {
     ca
 }
 
-fn tunnels(dir: &Path, driver: Driver, upstream: &Upstream, on_revoke: &str) -> Gateway {
+pub(crate) fn tunnels(dir: &Path, driver: Driver, upstream: &Upstream, on_revoke: &str) -> Gateway {
     Setup::new(dir, driver, TUNNELS)
         .log_line("access = { path = \"access.log\", format = '$status' }")
         .set("upstream", &upstream.port)
@@ -135,7 +136,7 @@ fn tunnels(dir: &Path, driver: Driver, upstream: &Upstream, on_revoke: &str) -> 
         .start()
 }
 
-fn dig(gateway: &Gateway, leaf: &Leaf) -> Raw {
+pub(crate) fn dig(gateway: &Gateway, leaf: &Leaf) -> Raw {
     let dial = Dial::with(Some("x"), Some(leaf), &[&TLS13]);
     open(dial.connect(gateway.port("front")).expect("a handshake"))
 }
@@ -235,36 +236,6 @@ on_both_drivers! {
         assert!(told.is_some(), "{}", gateway.log());
         assert_eq!(get(&mut connect(&bad), "ours.test", "/").status(), 400);
         assert_eq!(get(&mut kept, "ours.test", "/").status(), 200);
-    }
-
-    /// The list is good, and nothing about it changes; only for a while no log can be opened.
-    fn a_list_that_is_refused_for_a_passing_reason_is_read_later(driver) {
-        let scratch = scratch();
-        let dir = scratch.path();
-        let ca = authority(dir);
-        let bad = client(dir, &ca, "bad", 3);
-        let upstream = Upstream::plain(echo());
-        let (logs, away) = (dir.join("logs"), dir.join("away"));
-        fs::create_dir(&logs).expect("a directory");
-        let gateway = Setup::new(dir, driver, &CONFIG.replace("@client@", CLIENT))
-            .log_line("access = { path = \"logs/access.log\" }")
-            .set("upstream", &upstream.port)
-            .start();
-        let connect = || -> Raw {
-            let dial = Dial::with(Some("ours.test"), Some(&bad), &[&TLS13]);
-            dial.connect(gateway.port("front")).expect("a handshake")
-        };
-        assert_eq!(get(&mut connect(), "ours.test", "/").status(), 200);
-        fs::rename(&logs, &away).expect("a rename");
-        write_list(dir, &ca, &[3]);
-        let told = || gateway.log().contains("changed file refused").then_some(());
-        assert!(poll(PATIENCE, told).is_some(), "{}", gateway.log());
-        assert_eq!(get(&mut connect(), "ours.test", "/").status(), 200);
-        fs::rename(&away, &logs).expect("a rename");
-        let taken = || gateway.log().contains("files read again").then_some(());
-        assert!(poll(PATIENCE, taken).is_some(), "{}", gateway.log());
-        assert_eq!(get(&mut connect(), "ours.test", "/").status(), 400);
-        assert_eq!(gateway.log().matches("changed file refused").count(), 1);
     }
 
     /// A tunnel has no next request to end behind: "close" and "cut" end it at once.

@@ -1,0 +1,198 @@
+//! The thread that reads files: what the process starts with, and from then on what changes.
+//!
+//! Nobody waits for it but those who asked for a reload: a file system that does not answer holds up this
+//! thread and no other. What can fail comes before the first core starts, and is told on standard error
+//! with the exit code of its kind; after that the error log is where things are told.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use ferrule_config::model::Runtime;
+
+use super::board::Board;
+use super::cli::{self, cannot_start};
+use super::doors::Doors;
+use super::log_writer::{LogOutputs, LogWriter};
+use super::orders::{Job, Orders, Progress};
+use super::reload::{self, Reloader};
+use super::resolve::{self, Resolver};
+use super::watch::Watch;
+use super::{clock, diagnostics, machine};
+use crate::report::{LogConsumer, LogProducer, log_ring, log_ring::RING_BYTES};
+use crate::setup::listeners::Listeners;
+use crate::setup::{self, CoreLink};
+use crate::tls::tickets::TicketKeys;
+
+/// From one look at files to the next.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// As much as the main thread has: a configuration may be nested.
+const STACK_BYTES: usize = 8 << 20;
+/// Descriptors in reserve for files: one is enough for all of them in turn, and somebody may be faster.
+const SPARE_DESCRIPTORS: usize = 8;
+/// Descriptors beside connections: sockets, files, rings.
+const DESCRIPTORS_BESIDE: u64 = 256;
+
+/// What the process starts with.
+#[derive(Debug)]
+pub(super) struct Start {
+    /// `[runtime]` of the first generation.
+    pub(super) runtime: Runtime,
+    /// One entry per worker: the core it is pinned to, if any.
+    pub(super) cores: Vec<Option<usize>>,
+    /// One per worker; the first generation is posted.
+    pub(super) links: Vec<Arc<CoreLink>>,
+    /// The cores' ends of the access log.
+    pub(super) logs: Vec<LogProducer>,
+    /// Where we really listen, in words.
+    pub(super) listening: String,
+    /// Both logs.
+    pub(super) writer: LogWriter,
+    /// What is in force.
+    pub(super) board: Arc<Board>,
+}
+
+/// Values of the environment, for `${env:NAME}` in the configuration.
+#[expect(clippy::disallowed_methods, reason = "the configuration file asks for these by name")]
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Starts the thread, and waits until it has everything that the cores need.
+///
+/// # Errors
+/// The exit code; the reasons are on standard error by then. To be told to stop is success.
+pub(super) fn start(file: &Path, orders: &Arc<Orders>) -> Result<Start, ExitCode> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let (path, own) = (file.to_owned(), Arc::clone(orders));
+    let thread = std::thread::Builder::new().name("ferrule-files".into()).stack_size(STACK_BYTES);
+    let started = thread.spawn(move || {
+        // Dropped behind everything else: the doors are closed by then.
+        let _leave = Leave(Arc::clone(&own));
+        match load(&path, &own) {
+            Ok((start, mut reloader)) => {
+                drop(sender.send(Ok(start)));
+                own.reached(Progress::Serving);
+                serve(&mut reloader, &own);
+            }
+            Err(code) => drop(sender.send(Err(code))),
+        }
+    });
+    started.map_err(|error| cannot_start(&error))?;
+    match orders.started() {
+        Progress::Starting => Err(ExitCode::SUCCESS),
+        // It panicked, and has said so.
+        Progress::Serving | Progress::Ended => {
+            receiver.recv().unwrap_or_else(|_| Err(ExitCode::from(cli::CANNOT_RUN)))
+        }
+    }
+}
+
+/// Says that the thread is gone, however it went.
+struct Leave(Arc<Orders>);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.0.reached(Progress::Ended);
+    }
+}
+
+/// Does what is due and what is wanted, until it is dismissed.
+fn serve(reloader: &mut Reloader, orders: &Orders) {
+    let mut due = clock::monotonic() + LOOK_EVERY;
+    loop {
+        match orders.next_job(due) {
+            Job::End => return,
+            Job::Look => {
+                reloader.look_at_files();
+                // Counted from the end, so that what is wanted gets its turn however long a look takes.
+                due = clock::monotonic() + LOOK_EVERY;
+            }
+            Job::Reload(waiting) => reloader.reload_for(waiting),
+        }
+    }
+}
+
+/// Loads the file, opens logs and sockets, and posts the first generation to every core's link.
+fn load(file: &Path, orders: &Arc<Orders>) -> Result<(Start, Reloader), ExitCode> {
+    let tickets = Arc::new(TicketKeys::new());
+    let again = Arc::clone(&tickets);
+    let path = file.to_owned();
+    let read: Box<reload::Read> = Box::new(move || Ok(ferrule_config::read(&path, &environment)?));
+    let assemble: Box<reload::Assemble> = Box::new(move |draft, number| {
+        setup::assemble(draft, &tickets, number, clock::unix_seconds())
+    });
+    let renew: Box<reload::Renew> =
+        Box::new(move |current, number| current.renewed(&again, number, clock::unix_seconds()));
+    let draft = read().map_err(|problems| cli::refuse(&problems))?;
+    let watch = Watch::of(&draft.config.files());
+    let first = assemble(draft, 1).map_err(|problems| cli::refuse(&problems))?;
+    let first = Arc::new(first);
+    let runtime = first.config.runtime.clone();
+    let descriptors = machine::raise_descriptor_limit();
+    ferrule_config::reserve_descriptors(SPARE_DESCRIPTORS);
+    let cores = machine::place_workers(&runtime);
+    let links = (0..).take(cores.len()).map(|core| Arc::new(CoreLink::new(core)));
+    let links: Vec<Arc<CoreLink>> = links.collect();
+    let (logs, rings): (Vec<LogProducer>, Vec<LogConsumer>) =
+        links.iter().map(|_| log_ring(RING_BYTES)).unzip();
+    let listeners = Listeners::new(cores.len());
+    let prepared = listeners
+        .prepare(&first.config)
+        .map_err(|errors| cannot_start(&reload::Refused::Bind(errors)))?;
+    let log = &first.config.log;
+    let outputs = LogOutputs::open(log)
+        .map_err(|(key, error)| cannot_start(&reload::Refused::Log(key, error)))?;
+    let writer = LogWriter::start(outputs, rings).map_err(|error| cannot_start(&error))?;
+    let level = diagnostics::start(&writer, log.level);
+    diagnostics::log_panics();
+    let resolver = Resolver::start(links.clone(), Box::new(resolve::system))
+        .map_err(|error| cannot_start(&error))?;
+    let board = Arc::new(Board::new(links.clone()));
+    let mut doors = Doors::of(&board, orders);
+    let open = doors
+        .prepare(&first.config)
+        .map_err(|words| cannot_start(&reload::Refused::Door(words)))?;
+    reload::warn_of_problems(&first.warnings);
+    warn_of_descriptors(descriptors, &runtime);
+    let bound = prepared.bound().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let mut reloader = Reloader {
+        read,
+        assemble,
+        renew,
+        links: links.clone(),
+        listeners,
+        resolver,
+        writer: writer.clone(),
+        level,
+        started_with: runtime.clone(),
+        current: Arc::clone(&first),
+        board: Arc::clone(&board),
+        doors,
+        orders: Arc::clone(orders),
+        watch,
+        taken: 0,
+        refused: 0,
+        files_refused: 0,
+    };
+    reloader.hand_over(&first, prepared, open);
+    let listening = bound.join(", ");
+    Ok((Start { runtime, cores, links, logs, listening, writer, board }, reloader))
+}
+
+/// Every client connection may need one towards an upstream.
+fn warn_of_descriptors(limit: std::io::Result<Option<u64>>, runtime: &Runtime) {
+    let wanted = u64::from(runtime.max_connections) * 2 + DESCRIPTORS_BESIDE;
+    match limit {
+        Ok(Some(limit)) if limit < wanted => tracing::warn!(
+            limit,
+            wanted,
+            "the limit of open files is too low for runtime.max_connections; raise it \
+             (LimitNOFILE= in the service's unit) or lower max_connections"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!("cannot raise the limit of open files: {error}"),
+    }
+}
