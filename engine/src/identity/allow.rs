@@ -9,6 +9,7 @@ use std::net::Ipv4Addr;
 
 use super::alt_names::{self, AltKind};
 use super::chain::Verdict;
+use super::general_name::GeneralName;
 use super::name::{self, Attributes, Selector};
 use super::outline::Outline;
 use super::render::{self, Rendering};
@@ -108,7 +109,7 @@ impl Lists {
     fn judge_read(&self, traits: Option<&Traits<'_>>, verdict: Verdict) -> Access {
         let named = |entries: &[Entry], doubt: Doubt| {
             let Some(traits) = traits else { return false };
-            if traits.overlong {
+            if traits.doubtful {
                 return doubt == Doubt::Is && !entries.is_empty();
             }
             entries.iter().any(|entry| entry.iter().all(|term| holds(term, traits, doubt)))
@@ -144,8 +145,9 @@ struct Traits<'r> {
     readings: Vec<Vec<u8>>,
     /// It has a SPIFFE id beside which there is no other URI.
     has_spiffe_id: bool,
-    /// It has more of something than can be held against long lists.
-    overlong: bool,
+    /// It has more of something than can be held against long lists, or a name that is handed out
+    /// to nobody and may be read as any.
+    doubtful: bool,
 }
 
 impl<'r> Traits<'r> {
@@ -170,7 +172,10 @@ impl<'r> Traits<'r> {
             serial: rendered(&|out| render::serial(leaf.serial, out)),
             sha256: certificate.leaf_sha256,
             spki_sha256: super::sha256(leaf.spki),
-            overlong: overlong || names.len() > ALT_NAMES_MAX || odd.len() > ODD_URIS_MAX,
+            doubtful: overlong
+                || names.len() > ALT_NAMES_MAX
+                || odd.len() > ODD_URIS_MAX
+                || certificate.alt_names.iter().any(holds_control),
             names,
             readings,
             has_spiffe_id: alt_names::spiffe_id(&certificate.alt_names).is_some(),
@@ -180,6 +185,14 @@ impl<'r> Traits<'r> {
     fn any_name(&self, wanted: AltKind, is: impl Fn(&[u8]) -> bool) -> bool {
         self.names.iter().any(|(kind, found)| *kind == wanted && is(found))
     }
+}
+
+/// Has the name a character that some readers end at?
+fn holds_control(name: &GeneralName<'_>) -> bool {
+    let (GeneralName::Email(text) | GeneralName::Dns(text) | GeneralName::Uri(text)) = name else {
+        return false;
+    };
+    text.iter().any(u8::is_ascii_control)
 }
 
 fn holds(term: &Term, traits: &Traits<'_>, doubt: Doubt) -> bool {
@@ -334,7 +347,7 @@ mod tests {
             names: Vec::new(),
             readings: Vec::new(),
             has_spiffe_id: false,
-            overlong: true,
+            doubtful: true,
         };
         let mine = || vec![vec![Term::Sha256([7; 32])]];
         let allow = Lists { allow: mine(), deny: Vec::new() };

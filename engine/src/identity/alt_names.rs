@@ -1,14 +1,12 @@
 //! Subject alternative names, by type; the SPIFFE id.
 //!
-//! A name that holds a control byte, or a byte beyond ASCII, is not handed out: it has no valid
-//! reading (RFC 5280 section 4.2.1.6), and a NUL in a name has been an attack before.
+//! In: names as [`super::general_name`] has read them, and nothing else. Out: text for headers,
+//! without a control character. A certificate with a name that cannot be read has none at all.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use x509_parser::asn1_rs::Tag;
-use x509_parser::extensions::GeneralName;
-
 use super::certificate::Certificate;
+use super::general_name::GeneralName;
 
 /// The types of name that are handed out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,20 +35,17 @@ impl AltKind {
 
 /// The names that can be handed out, in the order of the certificate.
 pub fn names<'n>(names: &'n [GeneralName<'n>]) -> impl Iterator<Item = (AltKind, &'n [u8])> {
-    names.iter().filter_map(|name| match name {
-        GeneralName::RFC822Name(text) => clean(AltKind::Email, text),
-        GeneralName::DNSName(text) => clean(AltKind::Dns, text),
-        GeneralName::URI(text) => clean(AltKind::Uri, text),
-        GeneralName::IPAddress(bytes) => {
-            matches!(bytes.len(), 4 | 16).then_some((AltKind::Ip, *bytes))
-        }
-        _ => None,
+    names.iter().filter(|name| name.is_plain()).filter_map(|name| match *name {
+        GeneralName::Email(text) => Some((AltKind::Email, text)),
+        GeneralName::Dns(text) => Some((AltKind::Dns, text)),
+        GeneralName::Uri(text) => Some((AltKind::Uri, text)),
+        GeneralName::Ip(address) => Some((AltKind::Ip, address)),
+        GeneralName::Other(..)
+        | GeneralName::X400(_)
+        | GeneralName::Directory(_)
+        | GeneralName::EdiParty(_)
+        | GeneralName::RegisteredId(_) => None,
     })
-}
-
-fn clean(kind: AltKind, text: &str) -> Option<(AltKind, &[u8])> {
-    let plain = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-    (!text.is_empty() && plain).then_some((kind, text.as_bytes()))
 }
 
 /// Appends every name, `DNS:a.example,URI:spiffe://b/c`; a comma or backslash inside a name is
@@ -101,16 +96,14 @@ pub(super) fn plain(kind: AltKind, name: &[u8], out: &mut Vec<u8>) {
 /// The SPIFFE id: the URI, if it is the only one and a valid id (SPIFFE-ID section 2, X509-SVID
 /// section 2).
 #[must_use]
-pub fn spiffe_id<'a>(list: &[GeneralName<'a>]) -> Option<&'a str> {
-    const URI: Tag = Tag(6);
-    // Every URI counts, the unreadable ones too: two identities are none.
-    let mut uris = list.iter().filter_map(|name| match name {
-        GeneralName::URI(text) => Some(Some(*text)),
-        GeneralName::Invalid(URI, _) => Some(None),
+pub fn spiffe_id<'a>(list: &[GeneralName<'a>]) -> Option<&'a [u8]> {
+    // Every URI counts, an empty one too: two identities are none.
+    let mut uris = list.iter().filter_map(|name| match *name {
+        GeneralName::Uri(text) => Some(text),
         _ => None,
     });
-    let only = uris.next()??;
-    (uris.next().is_none() && is_spiffe_id(only.as_bytes())).then_some(only)
+    let only = uris.next()?;
+    (uris.next().is_none() && is_spiffe_id(only)).then_some(only)
 }
 
 fn is_spiffe_id(uri: &[u8]) -> bool {
@@ -154,56 +147,37 @@ fn address(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use x509_parser::asn1_rs::FromDer;
-    use x509_parser::extensions::SubjectAlternativeName;
-
     use super::*;
 
-    fn general_names(list: &[(u8, &[u8])]) -> Vec<u8> {
-        let mut out = Vec::new();
-        for (tag, name) in list {
-            out.push(*tag);
-            out.push(u8::try_from(name.len()).unwrap());
-            out.extend_from_slice(name);
-        }
-        let mut whole = vec![0x30, u8::try_from(out.len()).unwrap()];
-        whole.extend(out);
-        whole
-    }
-
-    fn read(der: &[u8]) -> Vec<GeneralName<'_>> {
-        let (rest, read) = SubjectAlternativeName::from_der(der).unwrap();
-        assert!(rest.is_empty());
-        read.general_names
-    }
-
     #[test]
-    fn names_are_typed_and_clean() {
-        let list = general_names(&[
-            (0x82, b"a.example"),
-            (0x82, b"evil.example\0.good.example"),
-            (0x86, b"spiffe://b/c,d"),
-            (0x87, &[192, 0, 2, 1]),
-            (0x87, &[1, 2, 3]),
-            (0x87, &[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
-            (0x81, b"x@y.z"),
-            (0x88, b"\x2a\x03"),
-        ]);
+    fn names_are_typed() {
+        let list = [
+            GeneralName::Dns(b"a.example"),
+            GeneralName::Dns(b""),
+            GeneralName::Dns(b"evil.example\0.good.example"),
+            GeneralName::Uri(b"spiffe://b/c,d"),
+            GeneralName::Ip(&[192, 0, 2, 1]),
+            GeneralName::Ip(&[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+            GeneralName::Email(b"x@y.z"),
+            GeneralName::RegisteredId(b"\x2a\x03"),
+        ];
         let mut out = Vec::new();
-        all(&read(&list), &mut out);
+        all(&list, &mut out);
         let expected = "DNS:a.example,URI:spiffe://b/c\\,d,IP:192.0.2.1,IP:2001:db8::1,email:x@y.z";
         assert_eq!(out, expected.as_bytes());
         out.clear();
-        of_kind(&read(&list), AltKind::Ip, &mut out);
+        of_kind(&list, AltKind::Ip, &mut out);
         assert_eq!(out, b"192.0.2.1,2001:db8::1");
     }
 
     #[test]
     fn a_spiffe_id_is_the_only_uri() {
-        let one = |uri: &str| general_names(&[(0x82, b"x"), (0x86, uri.as_bytes())]);
+        fn one(uri: &str) -> [GeneralName<'_>; 2] {
+            [GeneralName::Dns(b"x"), GeneralName::Uri(uri.as_bytes())]
+        }
         let good = ["spiffe://example.com/ns/pay", "spiffe://example.com"];
         for uri in good {
-            assert_eq!(spiffe_id(&read(&one(uri))), Some(uri));
+            assert_eq!(spiffe_id(&one(uri)), Some(uri.as_bytes()));
         }
         let bad = [
             "spiffe://",
@@ -216,11 +190,11 @@ mod tests {
             "https://example.com/a",
         ];
         for uri in bad {
-            assert_eq!(spiffe_id(&read(&one(uri))), None, "{uri}");
+            assert_eq!(spiffe_id(&one(uri)), None, "{uri}");
         }
-        for other in [&b"https://c\0"[..], b"\xff"] {
-            let two = general_names(&[(0x86, b"spiffe://a/b"), (0x86, other)]);
-            assert_eq!(spiffe_id(&read(&two)), None);
+        for other in [&b"https://c\0"[..], b""] {
+            let two = [GeneralName::Uri(b"spiffe://a/b"), GeneralName::Uri(other)];
+            assert_eq!(spiffe_id(&two), None);
         }
     }
 }

@@ -10,6 +10,7 @@ use x509_parser::nom::Parser;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Version};
 
 use super::extensions::Extensions;
+use super::name;
 use super::outline::Outline;
 use super::signature;
 
@@ -18,6 +19,10 @@ use super::signature;
 pub struct Certificate<'a> {
     /// The same certificate as pieces of its DER.
     pub outline: Outline<'a>,
+    /// The issuer, by [`name::key`]: who issued whom is asked by these, however names are spelt.
+    pub issuer_key: Box<[u8]>,
+    /// The subject, likewise.
+    pub subject_key: Box<[u8]>,
     /// 1, 2 or 3.
     pub version: u8,
     /// `notBefore`, Unix seconds.
@@ -39,7 +44,7 @@ impl<'a> Certificate<'a> {
     #[must_use]
     pub fn parse(der: &'a [u8]) -> Option<Self> {
         let outline = Outline::read(der)?;
-        // Of the extensions, only those that decide something are read to the end.
+        // Extensions are read by our own reader only.
         let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
         let (rest, read) = parser.parse(der).ok()?;
         let body = read.tbs_certificate;
@@ -51,12 +56,14 @@ impl<'a> Certificate<'a> {
         }
         Some(Self {
             outline,
+            issuer_key: name::key(outline.issuer).into(),
+            subject_key: name::key(outline.subject).into(),
             version: version(body.version)?,
             not_before: body.validity.not_before.timestamp(),
             not_after: body.validity.not_after.timestamp(),
             signature_algorithm: read.signature_algorithm,
             signature: read.signature_value,
-            extensions: Extensions::read(body.extensions())?,
+            extensions: Extensions::read(outline.extensions)?,
             public_key: body.subject_pki,
         })
     }
@@ -64,7 +71,7 @@ impl<'a> Certificate<'a> {
     /// Issuer and subject are the same name.
     #[must_use]
     pub fn self_issued(&self) -> bool {
-        self.outline.issuer == self.outline.subject
+        self.issuer_key == self.subject_key
     }
 
     /// It may be its own issuer, as far as names, key identifiers and algorithms tell.
@@ -76,7 +83,7 @@ impl<'a> Certificate<'a> {
     /// This may have been issued by that, as far as names, key identifiers and algorithms tell.
     #[must_use]
     pub fn may_be_issued_by(&self, issuer: &Certificate<'_>) -> bool {
-        self.outline.issuer == issuer.outline.subject
+        self.issuer_key == issuer.subject_key
             && self.extensions.authority_key.points_to(issuer)
             && signature::kinds_agree(issuer, self.outline.signature_algorithm)
     }

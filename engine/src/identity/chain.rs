@@ -1,8 +1,7 @@
 //! The verdict on a client's chain: path, depth, extended key usage, revocation, v1 leaves.
 //!
 //! Two judges must agree before a v3 leaf is good: our own walk in OpenSSL's order, which also
-//! finds the words ([`super::path`]), and webpki (which is not asked where a CA constrains names of a
-//! type that it cannot compare). An X.509 v1 leaf, which webpki never accepts, is
+//! finds the words ([`super::path`]), and webpki ([`super::opinion`]). An X.509 v1 leaf, which webpki never accepts, is
 //! good only if a listed anchor issued it directly. A self-signed certificate that is itself listed is
 //! good as a client too, as with OpenSSL: its holder could issue itself any other.
 
@@ -13,7 +12,6 @@ use ring::digest;
 use rustls::pki_types::CertificateDer;
 
 use super::certificate::Certificate;
-use super::constraints::beyond_webpki;
 pub use super::failure::VerifyFailure;
 use super::name;
 use super::opinion;
@@ -38,7 +36,7 @@ pub struct ClientPolicy {
     skew: i64,
     anchors: Anchors,
     revocation: Option<Revocation>,
-    /// Names of the listed CAs that may be revoked themselves, or are below one that may be.
+    /// Names (by [`name::key`]) of the listed CAs that may be revoked themselves, or are below one that may be.
     fallen: Vec<Vec<u8>>,
     /// [`Self::scope`], once it was asked for, and the same with the order of the anchors.
     scopes: OnceLock<([u8; 32], [u8; 32])>,
@@ -48,9 +46,9 @@ pub struct ClientPolicy {
 #[derive(Debug)]
 pub struct Anchors {
     list: Vec<Vec<u8>>,
+    /// By [`name::key`]: one that is spelt in another way (another string type, other spaces) is meant
+    /// all the same.
     by_subject: HashMap<Vec<u8>, Vec<usize>, foldhash::fast::RandomState>,
-    /// The same by [`name::key`].
-    by_key: HashMap<Vec<u8>, Vec<usize>, foldhash::fast::RandomState>,
     /// Every `notBefore` and `notAfter`: the moments at which a verdict may change.
     moments: Vec<(Option<i64>, Option<i64>)>,
 }
@@ -92,12 +90,8 @@ impl Anchors {
     /// # Errors
     /// If one is not a certificate.
     pub fn new(ders: &[Vec<u8>]) -> Result<Self, PolicyError> {
-        let mut anchors = Self {
-            list: Vec::new(),
-            by_subject: HashMap::default(),
-            by_key: HashMap::default(),
-            moments: Vec::new(),
-        };
+        let mut anchors =
+            Self { list: Vec::new(), by_subject: HashMap::default(), moments: Vec::new() };
         for (at, der) in ders.iter().enumerate() {
             let certificate = Certificate::parse(der).ok_or(PolicyError::NotACertificate(at))?;
             if webpki::anchor_from_trusted_cert(&CertificateDer::from(der.as_slice())).is_err() {
@@ -107,8 +101,7 @@ impl Anchors {
                 continue;
             }
             let (subject, place) = (certificate.outline.subject, anchors.list.len());
-            anchors.by_subject.entry_ref(subject).or_default().push(place);
-            anchors.by_key.entry(name::key(subject)).or_default().push(place);
+            anchors.by_subject.entry(name::key(subject)).or_default().push(place);
             anchors.moments.push((Some(certificate.not_before), Some(certificate.not_after)));
             anchors.list.push(der.clone());
         }
@@ -124,15 +117,7 @@ impl Anchors {
     /// The DER of the anchors with this subject (tag and length included).
     #[must_use]
     pub fn named(&self, subject: &[u8]) -> Vec<&[u8]> {
-        let places = self.by_subject.get(subject).map_or(&[][..], Vec::as_slice);
-        places.iter().filter_map(|at| self.list.get(*at)).map(Vec::as_slice).collect()
-    }
-
-    /// The DER of the anchors that a list with this issuer is about: one that spells the name in
-    /// another way (another string type, other spaces) is about them all the same.
-    #[must_use]
-    pub fn called(&self, issuer: &[u8]) -> Vec<&[u8]> {
-        let places = self.by_key.get(&name::key(issuer)).map_or(&[][..], Vec::as_slice);
+        let places = self.by_subject.get(&name::key(subject)).map_or(&[][..], Vec::as_slice);
         places.iter().filter_map(|at| self.list.get(*at)).map(Vec::as_slice).collect()
     }
 
@@ -140,24 +125,24 @@ impl Anchors {
     /// has its own.
     pub fn claim(&self, revocation: &Revocation) {
         for list in revocation.lists() {
-            let named = self.called(list.issuer()).into_iter().filter_map(Certificate::parse);
+            let named = self.named(list.issuer()).into_iter().filter_map(Certificate::parse);
             // The first that did is remembered by the list itself.
             let _ = named.into_iter().any(|anchor| list.is_signed_by(&anchor));
         }
     }
 
-    /// The names of those that a list may be about, and of those below them.
+    /// The names of those that a list may be about, and of those below them, by [`name::key`].
     fn fallen(&self, revocation: &Revocation) -> Vec<Vec<u8>> {
         let all: Vec<Outline<'_>> = self.list.iter().filter_map(|der| Outline::read(der)).collect();
         let mut fallen: Vec<Vec<u8>> = Vec::new();
         // Each round adds a name at least, and there are no more names than anchors.
         loop {
             let next = all.iter().find(|anchor| {
-                let is = |name: &[u8]| fallen.iter().any(|fallen| fallen == name);
+                let is = |name: &[u8]| fallen.contains(&name::key(name));
                 !is(anchor.subject) && (revocation.may_revoke(anchor) || is(anchor.issuer))
             });
             let Some(next) = next else { return fallen };
-            fallen.push(next.subject.to_vec());
+            fallen.push(name::key(next.subject));
         }
     }
 
@@ -263,10 +248,10 @@ fn judge_path(path: &mut Path<'_>, rules: Rules<'_>) -> Result<(), VerifyFailure
         if !(direct && rules.allow_v1) {
             return Err(VerifyFailure::Application);
         }
-    } else if length > 1 && leaf.extensions.basic.as_ref().is_some_and(|basic| basic.ca) {
-        // webpki says so, too, where it is asked.
+    } else if length > 1 && leaf.extensions.basic.is_some_and(|basic| basic.ca) {
+        // webpki says so, too.
         return Err(VerifyFailure::Application);
-    } else if length > 1 && !(path.signatures_checked && beyond_webpki(&path.certificates)) {
+    } else if length > 1 {
         // An anchor itself has been examined by the walk.
         opinion::second_opinion(path, rules)?;
     }
@@ -392,7 +377,7 @@ impl ClientPolicy {
         let Some(revocation) = &self.revocation else { return false };
         chain.iter().filter_map(|der| Outline::read(der)).any(|certificate| {
             revocation.may_revoke(&certificate)
-                || self.fallen.iter().any(|name| name == certificate.issuer)
+                || (!self.fallen.is_empty() && self.fallen.contains(&name::key(certificate.issuer)))
         })
     }
 

@@ -5,6 +5,7 @@
 //! and a lookup twenty comparisons. What could narrow a list in a way that is not honoured (deltas,
 //! indirect lists, some reasons only, critical extensions that are not known) is refused by name.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use ring::digest;
@@ -13,6 +14,7 @@ use super::certificate::Certificate;
 use super::der::{self, Element, Reader, tag};
 use super::extensions::{self, AuthorityKey};
 use super::name;
+use super::points;
 use super::signature;
 use super::time::CertTime;
 
@@ -209,7 +211,7 @@ impl Crl {
         let CrlExtensions { key_id, key_issuer, key_serial, .. } = &self.extensions;
         AuthorityKey {
             key_id: key_id.as_deref(),
-            issuer: key_issuer.as_deref(),
+            issuer: key_issuer.as_deref().map(Cow::Borrowed),
             serial: key_serial.as_deref(),
         }
         .points_to(issuer)
@@ -317,7 +319,7 @@ impl CrlExtensions {
                 [0x55, 0x1d, 0x23] => {
                     let key = extensions::authority_key(value).ok_or(CrlError::Broken)?;
                     found.key_id = key.key_id.map(<[u8]>::to_vec);
-                    found.key_issuer = key.issuer.map(<[u8]>::to_vec);
+                    found.key_issuer = key.issuer.map(Cow::into_owned);
                     found.key_serial = key.serial.map(<[u8]>::to_vec);
                 }
                 _ if critical => return Err(CrlError::Critical),
@@ -354,7 +356,7 @@ fn scope(value: &[u8]) -> Result<Scope, CrlError> {
     let points = match body.optional(0xa0).ok_or_else(broken)? {
         None => None,
         // A name relative to the issuer matches nothing here.
-        Some(point) => Some(full_names(point.content).ok_or_else(broken)?),
+        Some(point) => Some(points::full_names(point.content).ok_or_else(broken)?),
     };
     let only_users = flag(&mut body, 0x81)?;
     let only_cas = flag(&mut body, 0x82)?;
@@ -373,21 +375,6 @@ fn scope(value: &[u8]) -> Result<Scope, CrlError> {
     }
     let points = points.map(|names| names.into_iter().map(<[u8]>::to_vec).collect());
     Ok(Scope { only_users, only_cas, points })
-}
-
-/// The whole `GeneralName`s of a `DistributionPointName`.
-pub(super) fn full_names(point: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut point = Reader::new(point);
-    let mut names = Vec::new();
-    if let Some(full) = point.optional(0xa0)? {
-        let mut list = Reader::new(full.content);
-        while !list.is_empty() {
-            names.push(list.any()?.whole);
-        }
-    } else {
-        point.element(0xa1)?;
-    }
-    point.is_empty().then_some(names)
 }
 
 /// Where each entry's serial number begins, sorted by serial number.

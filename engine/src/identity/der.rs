@@ -111,9 +111,47 @@ impl<'a> Reader<'a> {
 
     /// The content of a `BIT STRING` and the number of unused bits.
     pub fn bits(&mut self) -> Option<(&'a [u8], u8)> {
-        let (&unused, bits) = self.content(tag::BIT_STRING)?.split_first()?;
-        (unused < 8 && (unused == 0 || !bits.is_empty())).then_some((bits, unused))
+        bits(self.content(tag::BIT_STRING)?)
     }
+
+    /// A `BOOLEAN` with this tag that is false where it is left out. It may be written out as false,
+    /// as many do: that has one reading. True is 0xff.
+    pub fn flag(&mut self, tag: u8) -> Option<bool> {
+        match self.optional(tag)?.map(|element| element.content) {
+            None | Some([0]) => Some(false),
+            Some([0xff]) => Some(true),
+            Some(_) => None,
+        }
+    }
+}
+
+/// What is in a `BIT STRING` with this content, and the number of unused bits, which are zero.
+#[must_use]
+pub fn bits(content: &[u8]) -> Option<(&[u8], u8)> {
+    let (&unused, bits) = content.split_first()?;
+    let clean = match bits.last() {
+        _ if unused >= 8 => false,
+        Some(last) => last & ((1 << unused) - 1) == 0,
+        None => unused == 0,
+    };
+    clean.then_some((bits, unused))
+}
+
+/// A number that is not negative, of the content of an `INTEGER` in its shortest form; what is
+/// larger than 32 bits is the largest, and so a bound that nothing reaches.
+#[must_use]
+pub fn count(content: &[u8]) -> Option<u32> {
+    let digits = match content {
+        [] => return None,
+        [first, ..] if *first >= 0x80 => return None,
+        [0, second, ..] if *second < 0x80 => return None,
+        [0, rest @ ..] => rest,
+        all => all,
+    };
+    if digits.len() > 4 {
+        return Some(u32::MAX);
+    }
+    Some(digits.iter().fold(0, |count, digit| (count << 8) | u32::from(*digit)))
 }
 
 /// The only element of these bytes; nothing may follow it.
@@ -122,6 +160,28 @@ pub fn only(bytes: &[u8], tag: u8) -> Option<Element<'_>> {
     let mut reader = Reader::new(bytes);
     let element = reader.element(tag)?;
     reader.is_empty().then_some(element)
+}
+
+/// One element of these parts, which are at most 4 GiB together.
+#[must_use]
+pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    let digits = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
+    let [.., short] = digits;
+    let mut out = Vec::with_capacity(len + 6);
+    out.push(tag);
+    if len < 0x80 {
+        out.push(short);
+    } else {
+        let zeros = digits.iter().take_while(|digit| **digit == 0).count();
+        let digits = digits.get(zeros..).unwrap_or_default();
+        out.push(0x80 | u8::try_from(digits.len()).unwrap_or(0));
+        out.extend_from_slice(digits);
+    }
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    out
 }
 
 /// An object identifier in dotted form; `None` if it is broken or an arc exceeds 64 bits.
@@ -183,6 +243,43 @@ mod tests {
         for (bytes, expected) in table {
             assert_eq!(Reader::new(bytes).any().map(|element| element.content.len()), expected);
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for len in [0, 1, 127, 128, 255, 256, 65_535, 65_536] {
+            let content = vec![7; len];
+            let written = element(4, &[&content[..len / 2], &content[len / 2..]]);
+            assert_eq!(only(&written, 4).map(|element| element.content), Some(&content[..]));
+        }
+    }
+
+    #[test]
+    fn counts_bits_and_flags_have_one_form() {
+        let counts: [(&[u8], Option<u32>); 8] = [
+            (&[0], Some(0)),
+            (&[0x7f], Some(127)),
+            (&[0, 0x80], Some(128)),
+            (&[0, 0x7f], None),
+            (&[0x80], None),
+            (&[], None),
+            (&[1, 0, 0, 0, 0], Some(u32::MAX)),
+            (&[0, 0xff, 0xff, 0xff, 0xff], Some(u32::MAX)),
+        ];
+        for (content, expected) in counts {
+            assert_eq!(count(content), expected, "{content:?}");
+        }
+        for (content, good) in
+            [(&[0_u8, 0xff][..], true), (&[7, 0x80], true), (&[7, 0xc0], false), (&[8, 0], false)]
+        {
+            assert_eq!(bits(content).is_some(), good, "{content:?}");
+        }
+        for (content, expected) in
+            [(&[1, 1, 0xff][..], Some(true)), (&[1, 1, 0], Some(false)), (&[1, 1, 1], None)]
+        {
+            assert_eq!(Reader::new(content).flag(tag::BOOLEAN), expected);
+        }
+        assert_eq!(Reader::new(&[]).flag(tag::BOOLEAN), Some(false));
     }
 
     #[test]

@@ -151,18 +151,19 @@ fn no_issuer(sent: &[Outline<'_>], anchors: &[Vec<u8>]) -> String {
     let Some(mut current) = sent.first().copied() else { return String::new() };
     // Every certificate is passed once, so a cycle ends.
     let mut left: Vec<Outline<'_>> = sent.iter().skip(1).copied().collect();
-    while current.issuer != current.subject {
-        let Some(at) = left.iter().position(|one| one.subject == current.issuer) else { break };
+    while !name::same(current.issuer, current.subject) {
+        let issuer = |one: &Outline<'_>| name::same(one.subject, current.issuer);
+        let Some(at) = left.iter().position(issuer) else { break };
         current = left.swap_remove(at);
     }
     let (subject, issuer) = (text(current.subject), text(current.issuer));
     let named: Vec<Certificate<'_>> = anchors
         .iter()
         .filter_map(|der| Certificate::parse(der))
-        .filter(|anchor| anchor.outline.subject == current.issuer)
+        .filter(|anchor| name::same(anchor.outline.subject, current.issuer))
         .collect();
     let sent_count = sent.len();
-    if current.issuer == current.subject {
+    if name::same(current.issuer, current.subject) {
         if named.is_empty() {
             return format!("{subject} is self-signed, and not among the trusted authorities");
         }

@@ -1,20 +1,17 @@
-//! The extensions that decide what a certificate may do, read by x509-parser.
+//! The extensions that decide what a certificate may do, each read once, by the strict reader.
 //!
-//! Unknown extensions are skipped and known ones must be read to their last byte, as with OpenSSL.
-//! The authority key identifier is read by our own reader: x509-parser passes over the parts of it
-//! that it cannot read, and a part that is passed over would match every issuer. Known extensions
-//! that decide nothing (policies) are not read at all.
+//! In: the list of a certificate. Out: [`Extensions`], or `None`. Unknown extensions are skipped and
+//! known ones must be read to their last byte, as with OpenSSL; what is not DER refuses the
+//! certificate. Policies are read along a path ([`super::policies`]).
 
-use x509_parser::asn1_rs::FromDer;
-use x509_parser::der_parser::oid;
-use x509_parser::error::X509Error;
-use x509_parser::extensions::{
-    BasicConstraints, ExtendedKeyUsage, GeneralName, KeyIdentifier, KeyUsage, NSCertType,
-    NameConstraints, SubjectAlternativeName, X509Extension,
-};
+use std::borrow::Cow;
 
 use super::certificate::Certificate;
+use super::constraints::NameConstraints;
 use super::der::{self, Reader, tag};
+use super::general_name::{self, GeneralName, identifier};
+use super::name;
+use super::points::{self, DistributionPoint};
 
 /// What the extensions of one certificate say.
 #[derive(Clone, Debug, Default)]
@@ -24,34 +21,131 @@ pub struct Extensions<'a> {
     /// `keyUsage`, if present.
     pub key_usage: Option<KeyUsage>,
     /// `extKeyUsage`, if present.
-    pub extended: Option<ExtendedKeyUsage<'a>>,
+    pub extended: Option<ExtendedUsage>,
     /// Netscape's certificate type, if present.
-    pub netscape: Option<NSCertType>,
+    pub netscape: Option<NetscapeType>,
     /// `subjectKeyIdentifier`
     pub subject_key_id: Option<&'a [u8]>,
     /// `authorityKeyIdentifier`
     pub authority_key: AuthorityKey<'a>,
     /// `subjectAltName`, if present.
     pub alt_names: Option<Vec<GeneralName<'a>>>,
-    /// The value of `subjectAltName`, if present.
-    pub alt_names_value: Option<&'a [u8]>,
-    /// The value of `nameConstraints`, if present.
-    pub name_constraints: Option<&'a [u8]>,
-    /// The value of `cRLDistributionPoints`, if present. It is read when a revocation list asks.
-    pub distribution_points: Option<&'a [u8]>,
-    /// A critical extension is not among those we know.
+    /// `nameConstraints`, if present.
+    pub name_constraints: Option<NameConstraints<'a>>,
+    /// `cRLDistributionPoints`, if present.
+    pub distribution_points: Option<Vec<DistributionPoint<'a>>>,
+    /// What is said of policies.
+    pub policies: PolicyValues<'a>,
+    /// A critical extension is not among those we process.
     pub unknown_critical: bool,
+    /// A critical extension is processed here, and not by webpki.
+    pub beyond_webpki: bool,
+}
+
+/// `basicConstraints`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BasicConstraints {
+    /// It may issue certificates.
+    pub ca: bool,
+    /// Intermediates that it allows below itself.
+    pub path_len_constraint: Option<u32>,
+}
+
+/// `keyUsage`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyUsage(u16);
+
+/// What of `extKeyUsage` matters here.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ExtendedUsage {
+    /// `id-kp-clientAuth`
+    pub client_auth: bool,
+    /// `id-kp-serverAuth`
+    pub server_auth: bool,
+}
+
+/// Netscape's certificate type.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NetscapeType(u8);
+
+/// The values of the extensions about policies.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PolicyValues<'a> {
+    /// `certificatePolicies`
+    pub policies: Option<&'a [u8]>,
+    /// `policyMappings`
+    pub mappings: Option<&'a [u8]>,
+    /// `policyConstraints`
+    pub constraints: Option<&'a [u8]>,
+    /// `inhibitAnyPolicy`
+    pub inhibit_any: Option<&'a [u8]>,
 }
 
 /// `authorityKeyIdentifier`
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AuthorityKey<'a> {
     /// The issuer's key identifier.
     pub key_id: Option<&'a [u8]>,
-    /// The issuer's issuer, with tag and length.
-    pub issuer: Option<&'a [u8]>,
+    /// The issuer's issuer, by [`name::key`].
+    pub issuer: Option<Cow<'a, [u8]>>,
     /// The issuer's serial number.
     pub serial: Option<&'a [u8]>,
+}
+
+impl KeyUsage {
+    const fn has(self, bit: u32) -> bool {
+        self.0 & (0x8000 >> bit) != 0
+    }
+
+    /// `digitalSignature`
+    #[must_use]
+    pub const fn digital_signature(&self) -> bool {
+        self.has(0)
+    }
+
+    /// `keyAgreement`
+    #[must_use]
+    pub const fn key_agreement(&self) -> bool {
+        self.has(4)
+    }
+
+    /// `keyCertSign`
+    #[must_use]
+    pub const fn key_cert_sign(&self) -> bool {
+        self.has(5)
+    }
+
+    /// `cRLSign`
+    #[must_use]
+    pub const fn crl_sign(&self) -> bool {
+        self.has(6)
+    }
+}
+
+impl NetscapeType {
+    /// TLS clients
+    #[must_use]
+    pub const fn ssl_client(&self) -> bool {
+        self.0 & 0x80 != 0
+    }
+
+    /// TLS servers
+    #[must_use]
+    pub const fn ssl_server(&self) -> bool {
+        self.0 & 0x40 != 0
+    }
+
+    /// CAs of these
+    #[must_use]
+    pub const fn ssl_ca(&self) -> bool {
+        self.0 & 0x04 != 0
+    }
+
+    /// CAs of anything
+    #[must_use]
+    pub const fn any_ca(&self) -> bool {
+        self.0 & 0x07 != 0
+    }
 }
 
 impl AuthorityKey<'_> {
@@ -64,34 +158,78 @@ impl AuthorityKey<'_> {
         };
         key_agrees
             && self.serial.is_none_or(|serial| serial == issuer.outline.serial)
-            && self.issuer.is_none_or(|name| name == issuer.outline.issuer)
+            && self.issuer.as_ref().is_none_or(|name| **name == *issuer.issuer_key)
     }
 }
 
-const SUBJECT_KEY: &[u8] = &oid!(raw 2.5.29.14);
-const KEY_USAGE: &[u8] = &oid!(raw 2.5.29.15);
-const ALT_NAMES: &[u8] = &oid!(raw 2.5.29.17);
-const BASIC_CONSTRAINTS: &[u8] = &oid!(raw 2.5.29.19);
-const NAME_CONSTRAINTS: &[u8] = &oid!(raw 2.5.29.30);
-const DISTRIBUTION_POINTS: &[u8] = &oid!(raw 2.5.29.31);
-const AUTHORITY_KEY: &[u8] = &oid!(raw 2.5.29.35);
-const EXTENDED_USAGE: &[u8] = &oid!(raw 2.5.29.37);
-const NETSCAPE_CERT_TYPE: &[u8] = &oid!(raw 2.16.840.1.113730.1.1);
-/// Policies, and that no revocation is to be looked for: known, but they decide nothing here.
-const WITHOUT_EFFECT: [&[u8]; 5] = [
-    &oid!(raw 2.5.29.32),
-    &oid!(raw 2.5.29.33),
-    &oid!(raw 2.5.29.36),
-    &oid!(raw 2.5.29.54),
-    &oid!(raw 1.3.6.1.5.5.7.48.1.5),
-];
+const SUBJECT_KEY: &[u8] = &[0x55, 0x1d, 0x0e];
+const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
+/// Its identifier.
+pub(super) const ALT_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
+/// Its identifier.
+pub(super) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+/// Its identifier.
+pub(super) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
+const DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 0x1f];
+const POLICIES: &[u8] = &[0x55, 0x1d, 0x20];
+const POLICY_MAPPINGS: &[u8] = &[0x55, 0x1d, 0x21];
+const AUTHORITY_KEY: &[u8] = &[0x55, 0x1d, 0x23];
+const POLICY_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x24];
+const EXTENDED_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
+const INHIBIT_ANY: &[u8] = &[0x55, 0x1d, 0x36];
+const NETSCAPE_TYPE: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x42, 0x01, 0x01];
+/// No revocation is to be looked for: a leave, not an order.
+const NO_CHECK: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x05];
+const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
+const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
 /// A certificate with more is refused, so that looking for duplicates stays cheap.
 const EXTENSIONS_MAX: usize = 64;
 
+/// One extension, not yet understood.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Extension<'a> {
+    /// Its identifier.
+    pub(super) oid: &'a [u8],
+    /// Who does not process it refuses.
+    pub(super) critical: bool,
+    /// What it says.
+    pub(super) value: &'a [u8],
+}
+
+/// Where who reads an extension stands with it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Known {
+    /// webpki processes it, too.
+    ByAll,
+    /// It is processed here only.
+    ByUs,
+    /// It is not processed where it is critical: OpenSSL refuses that, too.
+    Never,
+}
+
+/// Extensions of a certificate, one by one, from the content of their list.
+pub(super) fn list(content: &[u8]) -> Option<Vec<Extension<'_>>> {
+    let mut list = Reader::new(content);
+    let mut found: Vec<Extension<'_>> = Vec::new();
+    while !list.is_empty() {
+        let mut extension = list.enter(tag::SEQUENCE)?;
+        let oid = extension.content(tag::OID)?;
+        let critical = extension.flag(tag::BOOLEAN)?;
+        let value = extension.content(tag::OCTET_STRING)?;
+        if !extension.is_empty() {
+            return None;
+        }
+        found.push(Extension { oid, critical, value });
+    }
+    Some(found)
+}
+
 impl<'a> Extensions<'a> {
-    /// Reads the extensions of a certificate; `None` if a known one is broken or one is there twice.
+    /// Reads the extensions of a certificate from the content of their list; `None` if a known one
+    /// is broken or one is there twice.
     #[must_use]
-    pub fn read(list: &[X509Extension<'a>]) -> Option<Self> {
+    pub fn read(content: &'a [u8]) -> Option<Self> {
+        let list = list(content)?;
         if list.len() > EXTENSIONS_MAX {
             return None;
         }
@@ -101,52 +239,100 @@ impl<'a> Extensions<'a> {
                 return None;
             }
             let known = found.take(extension)?;
-            found.unknown_critical |= extension.critical && !known;
+            found.unknown_critical |= extension.critical && known == Known::Never;
+            found.beyond_webpki |= extension.critical && known == Known::ByUs;
         }
         Some(found)
     }
 
-    /// Is this extension known? `None` if it is and its value is broken.
-    fn take(&mut self, extension: &X509Extension<'a>) -> Option<bool> {
+    /// Who knows this extension? `None` if we do and its value is broken.
+    fn take(&mut self, extension: &Extension<'a>) -> Option<Known> {
         let value = extension.value;
-        match extension.oid.as_bytes() {
-            SUBJECT_KEY => self.subject_key_id = Some(whole::<KeyIdentifier<'_>>(value)?.0),
-            KEY_USAGE => self.key_usage = Some(whole(value)?),
+        match extension.oid {
+            SUBJECT_KEY => {
+                self.subject_key_id = Some(der::only(value, tag::OCTET_STRING)?.content);
+                return Some(Known::Never);
+            }
+            AUTHORITY_KEY => {
+                self.authority_key = authority_key(value)?;
+                return Some(Known::Never);
+            }
+            KEY_USAGE => self.key_usage = Some(key_usage(value)?),
             ALT_NAMES => {
-                let SubjectAlternativeName { general_names } = whole(value)?;
-                self.alt_names = Some(general_names);
-                self.alt_names_value = Some(value);
+                let names = der::only(value, tag::SEQUENCE)?.content;
+                self.alt_names = Some(general_name::names(names)?);
             }
-            BASIC_CONSTRAINTS => self.basic = Some(whole(value)?),
-            NAME_CONSTRAINTS => {
-                whole::<NameConstraints<'_>>(value)?;
-                self.name_constraints = Some(value);
-            }
-            AUTHORITY_KEY => self.authority_key = authority_key(value)?,
+            BASIC_CONSTRAINTS => self.basic = Some(basic_constraints(value)?),
+            NAME_CONSTRAINTS => self.name_constraints = Some(NameConstraints::read(value)?),
             EXTENDED_USAGE => self.extended = Some(extended_usage(value)?),
-            DISTRIBUTION_POINTS => self.distribution_points = Some(value),
-            NETSCAPE_CERT_TYPE => self.netscape = Some(whole(value)?),
-            other => return Some(WITHOUT_EFFECT.contains(&other)),
+            DISTRIBUTION_POINTS => self.distribution_points = Some(points::read(value)?),
+            NETSCAPE_TYPE => {
+                self.netscape = Some(netscape_type(value)?);
+                return Some(Known::ByUs);
+            }
+            other => return Some(self.take_policies(other, value)),
         }
-        Some(true)
+        Some(Known::ByAll)
+    }
+
+    fn take_policies(&mut self, oid: &[u8], value: &'a [u8]) -> Known {
+        let place = match oid {
+            POLICIES => &mut self.policies.policies,
+            POLICY_MAPPINGS => &mut self.policies.mappings,
+            POLICY_CONSTRAINTS => &mut self.policies.constraints,
+            INHIBIT_ANY => &mut self.policies.inhibit_any,
+            NO_CHECK => return Known::ByUs,
+            _ => return Known::Never,
+        };
+        *place = Some(value);
+        Known::ByUs
     }
 }
 
-/// The value as this type, and nothing behind it.
-fn whole<'a, T: FromDer<'a, X509Error>>(value: &'a [u8]) -> Option<T> {
-    match T::from_der(value) {
-        Ok(([], read)) => Some(read),
-        Ok(_) | Err(_) => None,
+/// Is an extension of this identifier processed by us and not by webpki?
+pub(super) fn is_beyond_webpki(oid: &[u8]) -> bool {
+    [POLICIES, POLICY_MAPPINGS, POLICY_CONSTRAINTS, INHIBIT_ANY, NETSCAPE_TYPE, NO_CHECK]
+        .contains(&oid)
+}
+
+fn basic_constraints(value: &[u8]) -> Option<BasicConstraints> {
+    let mut body = Reader::new(der::only(value, tag::SEQUENCE)?.content);
+    let ca = body.flag(tag::BOOLEAN)?;
+    let path_len_constraint = match body.optional(tag::INTEGER)? {
+        Some(number) => Some(der::count(number.content)?),
+        None => None,
+    };
+    body.is_empty().then_some(BasicConstraints { ca, path_len_constraint })
+}
+
+/// At least one bit is set, as RFC 5280 and OpenSSL have it.
+fn key_usage(value: &[u8]) -> Option<KeyUsage> {
+    let (bits, _) = der::bits(der::only(value, tag::BIT_STRING)?.content)?;
+    let bits = match *bits {
+        [one] => u16::from(one) << 8,
+        [one, two] => u16::from_be_bytes([one, two]),
+        _ => return None,
+    };
+    (bits != 0).then_some(KeyUsage(bits))
+}
+
+fn netscape_type(value: &[u8]) -> Option<NetscapeType> {
+    match der::bits(der::only(value, tag::BIT_STRING)?.content)? {
+        ([], _) => Some(NetscapeType(0)),
+        ([bits], _) => Some(NetscapeType(*bits)),
+        _ => None,
     }
 }
 
-/// x509-parser stops at what is no identifier; here that is an error.
-fn extended_usage(value: &[u8]) -> Option<ExtendedKeyUsage<'_>> {
+fn extended_usage(value: &[u8]) -> Option<ExtendedUsage> {
     let mut list = Reader::new(der::only(value, tag::SEQUENCE)?.content);
+    let mut found = ExtendedUsage::default();
     while !list.is_empty() {
-        list.element(tag::OID)?;
+        let purpose = identifier(list.content(tag::OID)?)?;
+        found.client_auth |= purpose == CLIENT_AUTH;
+        found.server_auth |= purpose == SERVER_AUTH;
     }
-    whole(value)
+    Some(found)
 }
 
 /// Reads one, of a certificate or of a revocation list.
@@ -155,20 +341,12 @@ pub(super) fn authority_key(value: &[u8]) -> Option<AuthorityKey<'_>> {
     let key_id = body.optional(0x80)?.map(|element| element.content);
     let issuer = match body.optional(0xa1)? {
         // OpenSSL compares the first directory name.
-        Some(names) => directory_name(names.content)?,
+        Some(names) => general_name::names(names.content)?.into_iter().find_map(|one| match one {
+            GeneralName::Directory(name) => Some(Cow::Owned(name::key(name))),
+            _ => None,
+        }),
         None => None,
     };
     let serial = body.optional(0x82)?.map(|element| element.content);
     body.is_empty().then_some(AuthorityKey { key_id, issuer, serial })
-}
-
-fn directory_name(names: &[u8]) -> Option<Option<&[u8]>> {
-    let mut names = Reader::new(names);
-    while !names.is_empty() {
-        let name = names.any()?;
-        if name.tag == 0xa4 {
-            return Some(Some(name.content));
-        }
-    }
-    Some(None)
 }

@@ -59,6 +59,10 @@ pub enum VerifyFailure {
     ConstraintSyntax,
     /// A name cannot be held against a name constraint.
     NameSyntax,
+    /// What a certificate says of policies cannot be read, or is forbidden.
+    PolicyExtension,
+    /// A CA demands a policy that holds along the whole path, and there is none.
+    NoExplicitPolicy,
     /// Refused by a rule of ours that `OpenSSL` does not have: an X.509 v1 leaf where these are not
     /// allowed, or what webpki refuses on top.
     Application,
@@ -80,7 +84,7 @@ impl VerifyFailure {
     }
 
     /// All of them, in order.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::NoIssuer,
         Self::NoCrl,
         Self::Signature,
@@ -109,6 +113,8 @@ impl VerifyFailure {
         Self::ConstraintType,
         Self::ConstraintSyntax,
         Self::NameSyntax,
+        Self::PolicyExtension,
+        Self::NoExplicitPolicy,
         Self::Application,
         Self::LeafKeyTooSmall,
         Self::CaKeyTooSmall,
@@ -157,6 +163,8 @@ impl VerifyFailure {
             Self::ConstraintType => "unsupported name constraint type",
             Self::ConstraintSyntax => "unsupported or invalid name constraint syntax",
             Self::NameSyntax => "unsupported or invalid name syntax",
+            Self::PolicyExtension => "invalid or inconsistent certificate policy extension",
+            Self::NoExplicitPolicy => "no explicit policy",
             Self::Application => "application verification failure",
             Self::LeafKeyTooSmall => "EE certificate key too weak",
             Self::CaKeyTooSmall => "CA certificate key too weak",

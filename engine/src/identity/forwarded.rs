@@ -4,6 +4,7 @@
 //! verified. What their formats cannot carry without ambiguity is left out.
 
 use super::alt_names::{self, AltKind};
+use super::general_name::GeneralName;
 use super::name::{self, Selector};
 use super::outline::Outline;
 use super::render::{self, Rendering};
@@ -137,11 +138,7 @@ pub(super) fn traefik_info(certificate: &Rendering<'_>, out: &mut Vec<u8>) {
 }
 
 /// `Subject="..";Issuer="..";NB="..";NA="..";SAN=".."`.
-fn one_info(
-    outline: &Outline<'_>,
-    names: &[x509_parser::extensions::GeneralName<'_>],
-    out: &mut Vec<u8>,
-) {
+fn one_info(outline: &Outline<'_>, names: &[GeneralName<'_>], out: &mut Vec<u8>) {
     let start = out.len();
     let mut field = |key: &str, value: &[u8]| {
         if value.is_empty() {

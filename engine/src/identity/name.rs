@@ -250,6 +250,13 @@ pub fn key(name: &[u8]) -> Vec<u8> {
     canonical_bytes(name).unwrap_or_else(|| name.to_vec())
 }
 
+/// Are both one name to OpenSSL? Who issued whom, who is self-issued and which anchor is meant is
+/// asked here, or by [`key`].
+#[must_use]
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    one == other || key(one) == key(other)
+}
+
 /// The attributes in the order of the encoding; `None` if the name is broken.
 fn attributes(name: &[u8]) -> Option<Vec<Attribute<'_>>> {
     let mut list = Vec::new();

@@ -1,31 +1,49 @@
 //! The second judge of a path: rustls-webpki, given exactly what our own walk has found.
+//!
+//! Where the walk processes what webpki always refuses, webpki judges a translation of the path
+//! ([`super::translation`]), whose signatures the walk has checked.
 
 use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 
+use super::certificate::Certificate;
 use super::chain::Rules;
 use super::failure::VerifyFailure;
 use super::path::{Path, Purpose};
 use super::signature;
+use super::translation::{self, Checked};
 
-/// webpki, given exactly the path that was found.
+/// webpki's word on the path that was found.
 pub(super) fn second_opinion(path: &Path<'_>, rules: Rules<'_>) -> Result<(), VerifyFailure> {
     let certificates = path.certificates.as_slice();
-    let (Some(leaf), Some(root)) = (certificates.first(), certificates.last()) else {
-        return Err(VerifyFailure::Unspecified);
-    };
-    let root = CertificateDer::from(root.outline.der);
+    if !translation::is_needed(certificates) {
+        let ders: Vec<&[u8]> = certificates.iter().map(|one| one.outline.der).collect();
+        return ask(&ders, certificates, signature::ALGORITHMS, rules);
+    }
+    if !path.signatures_checked {
+        return Err(VerifyFailure::Application);
+    }
+    let translated = translation::of(certificates).ok_or(VerifyFailure::Application)?;
+    let ders: Vec<&[u8]> = translated.iter().map(Vec::as_slice).collect();
+    ask(&ders, certificates, &[&Checked], rules)
+}
+
+/// Asks about these, which are the certificates of the path or say the same.
+fn ask(
+    ders: &[&[u8]],
+    certificates: &[Certificate<'_>],
+    algorithms: &[&dyn SignatureVerificationAlgorithm],
+    rules: Rules<'_>,
+) -> Result<(), VerifyFailure> {
+    let [leaf, between @ .., root] = ders else { return Err(VerifyFailure::Unspecified) };
+    let root = CertificateDer::from(*root);
     let Ok(anchor) = webpki::anchor_from_trusted_cert(&root) else {
         return Err(VerifyFailure::Application);
     };
     let anchors: [TrustAnchor<'_>; 1] = [anchor];
-    let between: Vec<CertificateDer<'_>> = certificates
-        .iter()
-        .take(certificates.len() - 1)
-        .skip(1)
-        .map(|certificate| CertificateDer::from(certificate.outline.der))
-        .collect();
+    let between: Vec<CertificateDer<'_>> =
+        between.iter().map(|der| CertificateDer::from(*der)).collect();
     let usage = match rules.purpose {
         Purpose::Client => webpki::KeyUsage::client_auth(),
         Purpose::Server => webpki::KeyUsage::server_auth(),
@@ -40,9 +58,9 @@ pub(super) fn second_opinion(path: &Path<'_>, rules: Rules<'_>) -> Result<(), Ve
     let moment = rules.clock.now.min(end).max(start);
     let seconds = u64::try_from(moment).map_err(|_| VerifyFailure::Application)?;
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    let leaf_der = CertificateDer::from(leaf.outline.der);
+    let leaf_der = CertificateDer::from(*leaf);
     let leaf = webpki::EndEntityCert::try_from(&leaf_der).map_err(|error| word(&error))?;
-    leaf.verify_for_usage(signature::ALGORITHMS, &anchors, &between, now, usage, None, None)
+    leaf.verify_for_usage(algorithms, &anchors, &between, now, usage, None, None)
         .map(|_| ())
         .map_err(|error| word(&error))
 }

@@ -9,6 +9,7 @@
 //! * x509-parser passes over bytes behind the last field of a sequence; here they are an error.
 
 use super::der::{self, Reader, tag};
+use super::extensions;
 use super::name;
 use super::time::CertTime;
 
@@ -25,6 +26,8 @@ pub struct Outline<'a> {
     pub signature_algorithm: &'a [u8],
     /// Issuer, with tag and length.
     pub issuer: &'a [u8],
+    /// Both dates, with tag and length.
+    pub validity: &'a [u8],
     /// `notBefore`
     pub not_before: CertTime<'a>,
     /// `notAfter`
@@ -35,6 +38,8 @@ pub struct Outline<'a> {
     pub spki: &'a [u8],
     /// Content of the public key's algorithm identifier, as webpki compares it.
     pub key_algorithm: &'a [u8],
+    /// Content of the list of extensions, which is empty where there is none.
+    pub extensions: &'a [u8],
 }
 
 impl<'a> Outline<'a> {
@@ -54,7 +59,8 @@ impl<'a> Outline<'a> {
             return None;
         }
         let issuer = body.element(tag::SEQUENCE)?.whole;
-        let mut validity = body.enter(tag::SEQUENCE)?;
+        let dates = body.element(tag::SEQUENCE)?;
+        let mut validity = Reader::new(dates.content);
         let not_before = CertTime::new(validity.any()?)?;
         let not_after = CertTime::new(validity.any()?)?;
         let subject = body.element(tag::SEQUENCE)?.whole;
@@ -70,9 +76,12 @@ impl<'a> Outline<'a> {
         // Unique identifiers are passed over, as everybody does.
         body.optional(0x81)?;
         body.optional(0x82)?;
-        if let Some(extensions) = body.optional(0xa3)? {
-            check_extensions(der::only(extensions.content, tag::SEQUENCE)?.content)?;
-        }
+        let extensions = match body.optional(0xa3)? {
+            Some(wrapped) => der::only(wrapped.content, tag::SEQUENCE)?.content,
+            None => &[],
+        };
+        // Every extension is an identifier, perhaps a flag, and a value; nothing else.
+        extensions::list(extensions)?;
         let parts = [outer, body, validity, key_info, algorithm];
         let whole = parts.iter().all(Reader::is_empty);
         let sound = !serial.is_empty() && name::is_valid(issuer) && name::is_valid(subject);
@@ -82,26 +91,13 @@ impl<'a> Outline<'a> {
             serial,
             signature_algorithm,
             issuer,
+            validity: dates.whole,
             not_before,
             not_after,
             subject,
             spki: spki.whole,
             key_algorithm,
+            extensions,
         })
     }
-}
-
-/// Every extension is an identifier, perhaps a flag, and a value; nothing else.
-fn check_extensions(list: &[u8]) -> Option<()> {
-    let mut list = Reader::new(list);
-    while !list.is_empty() {
-        let mut extension = list.enter(tag::SEQUENCE)?;
-        extension.element(tag::OID)?;
-        extension.optional(tag::BOOLEAN)?;
-        extension.element(tag::OCTET_STRING)?;
-        if !extension.is_empty() {
-            return None;
-        }
-    }
-    Some(())
 }

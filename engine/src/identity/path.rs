@@ -5,15 +5,16 @@
 //! that is valid now is taken, else the one that ends last. Bounded by the depth. Where that leaves
 //! a choice, [`super::search`] walks the other ways.
 
-use x509_parser::extensions::NSCertType;
-
 use super::certificate::Certificate;
 use super::constraints;
+use super::extensions::NetscapeType;
 use super::failure::VerifyFailure;
 use super::outline::Outline;
+use super::policies;
 use super::revocation::Revocation;
 use super::signature;
 use super::time::Clock;
+use super::translation;
 
 /// What a leaf must be good for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -108,6 +109,10 @@ impl<'a> Path<'a> {
         }
         self.check_signatures_and_times(tests.clock);
         self.failure = constraints::violation(&self.certificates).or(self.failure);
+        // nginx does not ask OpenSSL about policies, so its words for anything else stay.
+        if self.failure.is_none() {
+            self.failure = policies::violation(&self.certificates);
+        }
     }
 
     fn fail(&mut self, failure: VerifyFailure) {
@@ -252,7 +257,7 @@ impl<'a> Path<'a> {
         let left_to_webpki = self.failure.is_none()
             && count > 1
             && self.certificates.first().is_some_and(|leaf| leaf.version == 3)
-            && !constraints::beyond_webpki(&self.certificates)
+            && !translation::is_needed(&self.certificates)
             && self
                 .certificates
                 .iter()
@@ -304,13 +309,9 @@ fn ca_kind(certificate: &Certificate<'_>, anchor: bool) -> Ca {
         // OpenSSL takes a v1 root. The same commands give a v3 root without a word about CAs from
         // OpenSSL 3.2 on; we take it too, but only where it is listed as an anchor.
         None if certificate.self_signed() && (certificate.version == 1 || anchor) => Ca::Tolerated,
-        None if extensions.netscape.as_ref().is_some_and(is_netscape_ca) => Ca::Tolerated,
+        None if extensions.netscape.is_some_and(|kind| kind.any_ca()) => Ca::Tolerated,
         None => Ca::No,
     }
-}
-
-fn is_netscape_ca(kind: &NSCertType) -> bool {
-    kind.ssl_ca() || kind.smime_ca() || kind.object_signing_ca()
 }
 
 /// `issuer` says what kind of CA it is, if it has to be one.
@@ -329,18 +330,18 @@ fn fits_purpose(certificate: &Certificate<'_>, purpose: Purpose, issuer: Option<
             Ca::No => false,
             Ca::Stated => true,
             Ca::Tolerated => {
-                extensions.key_usage.is_some() || netscape.is_none_or(NSCertType::ssl_ca)
+                extensions.key_usage.is_some() || netscape.is_none_or(NetscapeType::ssl_ca)
             }
         };
     }
     match purpose {
         Purpose::Client => {
-            netscape.is_none_or(NSCertType::ssl_client)
+            netscape.is_none_or(NetscapeType::ssl_client)
                 && extensions
                     .key_usage
                     .is_none_or(|usage| usage.digital_signature() || usage.key_agreement())
         }
-        Purpose::Server => netscape.is_none_or(NSCertType::ssl_server),
+        Purpose::Server => netscape.is_none_or(NetscapeType::ssl_server),
     }
 }
 

@@ -1,11 +1,11 @@
 //! One value of a certificate as bytes: digests, serial, PEM, and the formats other proxies use.
 
 use ring::digest;
-use x509_parser::extensions::GeneralName;
 
 use super::alt_names::{self, AltKind};
 use super::chain::Verdict;
 use super::forwarded::{self, XfccKey};
+use super::general_name::GeneralName;
 use super::name::{self, Selector};
 use super::outline::Outline;
 use super::variables::ClientValue;
@@ -93,7 +93,7 @@ impl Rendering<'_> {
         match value {
             ClientValue::SpiffeId => {
                 let id = alt_names::spiffe_id(&self.alt_names).unwrap_or_default();
-                out.extend_from_slice(id.as_bytes());
+                out.extend_from_slice(id);
             }
             ClientValue::CertRfc9440 => byte_sequence(self.leaf.der, out),
             ClientValue::ChainRfc9440 => {

@@ -6,12 +6,11 @@
 //! the newest.
 
 use hashbrown::HashMap;
-use x509_parser::extensions::KeyUsage;
 
 use super::certificate::Certificate;
 use super::chain::sha256;
-use super::crl::{self, Crl};
-use super::der::{self, Reader, tag};
+use super::crl::Crl;
+use super::extensions::KeyUsage;
 use super::failure::VerifyFailure;
 use super::name;
 use super::outline::Outline;
@@ -225,34 +224,16 @@ fn is_in_scope(list: &Crl, certificate: &Certificate<'_>, points: &Points<'_>) -
 enum Points<'a> {
     /// Whole `GeneralName`s of points for all reasons.
     Whole(Vec<&'a [u8]>),
-    /// Some point is for some reasons only, or cannot be read.
+    /// Some point is for some reasons only.
     Partial,
 }
 
 fn points_of<'a>(certificate: &Certificate<'a>) -> Points<'a> {
-    let Some(value) = certificate.extensions.distribution_points else {
-        return Points::Whole(Vec::new());
-    };
-    read_points(value).map_or(Points::Partial, Points::Whole)
-}
-
-fn read_points(value: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut list = Reader::new(der::only(value, tag::SEQUENCE)?.content);
-    let mut names = Vec::new();
-    while !list.is_empty() {
-        let mut point = list.enter(tag::SEQUENCE)?;
-        let name = point.optional(0xa0)?;
-        if point.optional(0x81)?.is_some() {
-            return None;
-        }
-        let others = point.optional(0xa2)?.is_some();
-        if !point.is_empty() {
-            return None;
-        }
-        // Another authority's list speaks of it there, and such lists are not taken.
-        if let (Some(name), false) = (name, others) {
-            names.extend(crl::full_names(name.content)?);
-        }
+    let points = certificate.extensions.distribution_points.as_deref().unwrap_or_default();
+    if points.iter().any(|point| point.some_reasons) {
+        return Points::Partial;
     }
-    Some(names)
+    // Another authority's list speaks of it there, and such lists are not taken.
+    let own = points.iter().filter(|point| !point.of_another);
+    Points::Whole(own.flat_map(|point| point.names.iter().copied()).collect())
 }

@@ -1,4 +1,4 @@
-//! URIs of certificates, held against those of lists.
+//! URIs of certificates, held against those of lists, and the host in one.
 //!
 //! What `allow` names is compared as it is written. For `deny` everything counts that somebody behind us
 //! may take the URI for.
@@ -94,6 +94,36 @@ pub(super) fn readings(uri: &[u8]) -> Vec<Vec<u8>> {
     found
 }
 
+/// The host of a URI (RFC 3986, section 3.2): what stands between `://` and the first of `/`, `?` and
+/// `#`, without a port. `None` where there is no host name: no authority, user information, an
+/// address in brackets or in dots (RFC 5280 has constraints refuse these), an escape, a port that is
+/// no number.
+pub(super) fn host(uri: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = uri.split_at_checked(memchr::memchr(b':', uri)?)?;
+    let in_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    if !scheme.first()?.is_ascii_alphabetic() || !scheme.iter().all(in_scheme) {
+        return None;
+    }
+    let rest = rest.strip_prefix(b"://")?;
+    let end = rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len());
+    let authority = rest.get(..end)?;
+    let (host, port) = match memchr::memchr(b':', authority) {
+        Some(colon) => (authority.get(..colon)?, authority.get(colon + 1..)?),
+        None => (authority, &[][..]),
+    };
+    let last = host.rsplit(|byte| *byte == b'.').next()?;
+    let is_address = last.iter().all(u8::is_ascii_digit);
+    let good = port.iter().all(u8::is_ascii_digit) && is_host_name(host) && !is_address;
+    good.then_some(host)
+}
+
+/// Labels of letters, digits, `-`, `_` and `~`, none of them empty: nothing that one reader takes for
+/// an escape or a delimiter and another one does not, and no dot at the end.
+pub(super) fn is_host_name(host: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_~".contains(byte);
+    host.split(|byte| *byte == b'.').all(|label| !label.is_empty() && label.iter().all(plain))
+}
+
 /// Scheme and authority, and what follows.
 fn parts(uri: &[u8]) -> (&[u8], &[u8]) {
     let authority = memchr::memmem::find(uri, b"://").map_or(0, |at| at + 3);
@@ -180,6 +210,41 @@ mod tests {
             text => Segment::Exact(text.as_bytes().into()),
         });
         Uri { origin: origin.as_bytes().into(), rest: Rest::Path(segments.collect()) }
+    }
+
+    #[test]
+    fn a_host_ends_where_rfc_3986_ends_it() {
+        for (uri, expected) in [
+            ("spiffe://a.b/c", Some("a.b")),
+            ("x://a.b", Some("a.b")),
+            ("x://a.b?c.d/", Some("a.b")),
+            ("x://a.b#c.d:1", Some("a.b")),
+            ("x://a.b/c:1", Some("a.b")),
+            ("x://a.b:80/c", Some("a.b")),
+            ("x://a.b:/c", Some("a.b")),
+            ("x://a.b:8a/c", None),
+            ("x://a.b:80:80/c", None),
+            ("x://u@a.b/c", None),
+            ("x://a.b:1@c.d/", None),
+            ("x://@a.b/", None),
+            ("x://[::1]/c", None),
+            ("x://10.0.0.1/c", None),
+            ("x://a.b./c", None),
+            ("x://a..b/c", None),
+            ("x://.a/c", None),
+            ("x://a%2eb/c", None),
+            ("x://a\\b/c", None),
+            ("x:///c", None),
+            ("x://", None),
+            ("x:/a.b", None),
+            ("urn:x", None),
+            ("//a.b", None),
+            ("1x://a.b", None),
+            ("a.b", None),
+            ("", None),
+        ] {
+            assert_eq!(host(uri.as_bytes()), expected.map(str::as_bytes), "{uri}");
+        }
     }
 
     #[test]

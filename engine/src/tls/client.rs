@@ -25,6 +25,7 @@ use crate::identity::chain::{self, Anchors, Rules, VerifyFailure};
 use crate::identity::outline::Outline;
 use crate::identity::path::Purpose;
 use crate::identity::revocation::Revocation;
+use crate::identity::server_name;
 use crate::identity::time::Clock;
 
 /// Intermediates between an upstream's leaf and an anchor; chains are bounded by their length too.
@@ -356,13 +357,10 @@ impl UpstreamCheck {
         if self.verify == UpstreamVerify::Ca {
             return Ok(());
         }
-        if leaf.extensions.alt_names.is_none() {
+        let Some(names) = &leaf.extensions.alt_names else {
             return Err(UpstreamFailure::NoNames);
-        }
-        let unspecified = |name: &ServerName<'_>| matches!(name, ServerName::IpAddress(address) if IpAddr::from(*address).is_unspecified());
-        let leaf = CertificateDer::from(leaf_der);
-        let leaf = webpki::EndEntityCert::try_from(&leaf).map_err(|_| UpstreamFailure::Broken)?;
-        if unspecified(name) || leaf.verify_is_valid_for_subject_name(name).is_err() {
+        };
+        if !server_name::is_among(names, name) {
             return Err(UpstreamFailure::WrongName);
         }
         Ok(())

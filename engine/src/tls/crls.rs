@@ -153,7 +153,7 @@ fn accept(
             return None;
         }
     };
-    let named = anchors.called(list.issuer());
+    let named = anchors.named(list.issuer());
     let issuers: Vec<Certificate<'_>> = named
         .into_iter()
         .filter_map(Certificate::parse)

@@ -461,7 +461,9 @@ const fn alert_for(failure: VerifyFailure) -> CertificateError {
         | VerifyFailure::SubtreeBounds
         | VerifyFailure::ConstraintType
         | VerifyFailure::ConstraintSyntax
-        | VerifyFailure::NameSyntax => CertificateError::ApplicationVerificationFailure,
+        | VerifyFailure::NameSyntax
+        | VerifyFailure::PolicyExtension
+        | VerifyFailure::NoExplicitPolicy => CertificateError::ApplicationVerificationFailure,
         VerifyFailure::Signature
         | VerifyFailure::BadNotBefore
         | VerifyFailure::BadNotAfter

@@ -1,0 +1,8 @@
+//! Certificates that are signed by the right CA and say the wrong thing: by the kind, one by one,
+//! and by the thousand beside other judges.
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
+
+mod forge;
+mod judges;
+mod names;
+mod policies;
