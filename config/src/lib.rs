@@ -46,6 +46,7 @@ pub use problem::{Place, Position, Problem, Problems, Severity};
 pub use reference::reference;
 pub use render::Report;
 pub use schema::schema;
+pub use values::FIELD_NAME_BYTES_MAX;
 pub use values::number;
 pub use variables::Listed;
 

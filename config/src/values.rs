@@ -7,6 +7,10 @@ use std::time::Duration;
 use crate::model::{HostPattern, UriPattern};
 use ipnet::IpNet;
 
+/// Bytes of a field name that a configuration acts on: no longer name is in use, and whoever looks names
+/// up may hold them on the stack.
+pub const FIELD_NAME_BYTES_MAX: usize = 256;
+
 /// What is wrong, and what would be right.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Wrong {

@@ -408,6 +408,24 @@ fn headers_are_names_and_values_that_may_be_sent() {
     }
 }
 
+/// A name that cannot be looked up would be stripped from nobody.
+#[test]
+fn header_names_have_a_longest() {
+    let name = "x".repeat(257);
+    let identity = format!("identity_headers = {{ {name} = '$ssl_client_serial' }}");
+    let field = format!("identity_headers.{name}");
+    assert_line_2(&[(&*identity, 22, &*field, "a header name of 257 bytes is too long")]);
+    let headers = [("set", format!("{{ {name} = '1' }}")), ("remove", format!("['{name}']"))];
+    for (key, value) in headers {
+        let text = format!("{LISTEN}{ROUTE}headers.{key} = {value}\n");
+        let found = found(&problems(&text));
+        let told = found.iter().any(|(line, _, _, message)| {
+            (*line, &**message) == (5, "a header name of 257 bytes is too long")
+        });
+        assert!(told, "{found:?}");
+    }
+}
+
 #[test]
 fn identity_is_not_what_a_client_may_write() {
     assert_line_2(&[

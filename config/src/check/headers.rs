@@ -7,7 +7,7 @@ use crate::model::{HeaderOps, HeaderValue, Xfcc, XfccKey, XfccMode};
 use crate::problem::Place;
 use crate::raw::{Field, Raw, join};
 use crate::template::{Piece, Template, Variable};
-use crate::values::{Wrong, folded, is_token};
+use crate::values::{FIELD_NAME_BYTES_MAX, Wrong, folded, is_token};
 use crate::words::Word;
 
 /// Fields that say where a message ends, or live for one hop (RFC 9110, section 7.6.1; RFC 9112).
@@ -192,6 +192,9 @@ impl Check<'_> {
         let wrong = if !is_token(name) {
             Wrong::new(format!("{name:?} is not a header name"))
                 .help("letters, digits and `-`; no spaces, no `:`")
+        } else if name.len() > FIELD_NAME_BYTES_MAX {
+            Wrong::new(format!("a header name of {} bytes is too long", name.len()))
+                .help(format!("at most {FIELD_NAME_BYTES_MAX} bytes"))
         } else if lower == "host" {
             Wrong::new("`Host` is not changed by `headers`")
                 .help("use `pass_host` and `upstream_host` of the upstream")

@@ -424,9 +424,10 @@ static HEADERS: Table = Table {
             "set",
             Kind::Fields(true),
             "none",
-            "Replaces what is there; an empty value sends nothing.",
+            "Replaces what is there, in every spelling that an application may take for the name \
+             (`X_A` and `X.A` for `X-A`); an empty value sends nothing.",
         ),
-        optional("remove", Kind::Texts, "none", "Names taken out."),
+        optional("remove", Kind::Texts, "none", "Names taken out, in every such spelling."),
     ],
     refused: &[],
 };

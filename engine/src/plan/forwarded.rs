@@ -12,7 +12,7 @@ use ferrule_config::model::Forwarded;
 
 use super::IdentityHeaders;
 use super::facts::ConnectionFacts;
-use super::names::{Lower, NameSet, is_respelt};
+use super::names::{Lower, StripSet, is_respelt};
 use crate::wire::fields::{Fields, Known};
 use crate::wire::write;
 
@@ -31,9 +31,9 @@ pub struct Silenced(u8);
 
 impl Silenced {
     /// Those that header rules change, or that carry an identity here.
-    pub(super) fn of(dropped: &NameSet, identity: &IdentityHeaders) -> Self {
+    pub(super) fn of(dropped: &StripSet, identity: &IdentityHeaders) -> Self {
         let ours =
-            |name: &str| dropped.contains(name.as_bytes()) || identity.strips(name.as_bytes());
+            |name: &str| dropped.matches(name.as_bytes()) || identity.strips(name.as_bytes());
         let bits = NAMES.iter().enumerate().filter(|(_, (name, _))| ours(name));
         Self(bits.fold(0, |set, (at, _)| set | 1 << at))
     }

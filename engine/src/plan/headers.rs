@@ -10,7 +10,7 @@ use ferrule_config::template::{Piece, Template as Written, Variable};
 
 use super::facts::Facts;
 use super::forwarded::Silenced;
-use super::names::{NameSet, StripSet};
+use super::names::StripSet;
 use super::template::{Compiler, Template, uses_session};
 
 /// Envoy's field.
@@ -47,7 +47,9 @@ impl FieldPlan {
 /// What one route does to request fields.
 #[derive(Debug, Default)]
 pub struct HeaderRules {
-    drop: NameSet,
+    /// In every spelling: an application that takes `X.Admin` for `X-Admin` is not to get what was
+    /// removed or set here.
+    drop: StripSet,
     append: Vec<FieldPlan>,
     silenced: Silenced,
 }
@@ -56,7 +58,7 @@ impl HeaderRules {
     /// Plays the changes through in their order.
     #[must_use]
     pub fn build(ops: &[HeaderOps], compiler: &mut Compiler) -> Self {
-        let mut drop = NameSet::default();
+        let mut drop = StripSet::default();
         let mut append: Vec<&HeaderValue> = Vec::new();
         for op in ops {
             append.extend(&op.add);
@@ -91,10 +93,10 @@ impl HeaderRules {
         self.silenced
     }
 
-    /// Does the client's field of this name go?
+    /// Does the client's field of this name go, in whatever case and spelling?
     #[must_use]
     pub fn drops(&self, name: &[u8]) -> bool {
-        self.drop.contains(name)
+        self.drop.matches(name)
     }
 
     /// What is appended, in order.
@@ -247,6 +249,20 @@ mod tests {
         for (name, dropped) in [("A", true), ("b", true), ("C", true), ("D", false)] {
             assert_eq!(rules.drops(name.as_bytes()), dropped, "{name}");
         }
+    }
+
+    /// CGI and its heirs read any byte of a token that is no letter or digit as `-`.
+    #[test]
+    fn what_is_removed_or_set_goes_in_every_spelling() {
+        let remove = HeaderOps { remove: vec!["X-Admin".to_owned()], ..HeaderOps::default() };
+        let (rules, _) = rules(&[set("X-Role", text("guest")), remove]);
+        for sign in "!#$%&'*+-.^_`|~".bytes() {
+            for name in ["X-Admin", "x-ROLE"] {
+                let respelt = name.replace('-', &char::from(sign).to_string());
+                assert!(rules.drops(respelt.as_bytes()), "{respelt}");
+            }
+        }
+        assert!(!rules.drops(b"XAdmin") && !rules.drops(b"X-Admin2"));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Names compared without case: lower-case copies on the stack, and sets of field names.
 
+use ferrule_config::FIELD_NAME_BYTES_MAX;
 use hashbrown::HashSet;
 
-/// No name of ours is longer: DNS ends at 253, and we accept no longer field names to act on.
-const NAME_BYTES_MAX: usize = 256;
+/// No name of ours is longer: DNS ends at 253, and a configuration takes no longer field names.
+const NAME_BYTES_MAX: usize = FIELD_NAME_BYTES_MAX;
 
 /// A short name in lower case, on the stack.
 pub(crate) struct Lower {
@@ -93,27 +94,6 @@ fn length_bit(len: usize) -> u64 {
     1 << len.min(63)
 }
 
-/// Field names in every case, as written otherwise.
-#[derive(Clone, Debug, Default)]
-pub struct NameSet {
-    names: Vec<Box<[u8]>>,
-}
-
-impl NameSet {
-    /// Adds a name.
-    pub fn insert(&mut self, name: &str) {
-        if !self.contains(name.as_bytes()) {
-            self.names.push(name.as_bytes().into());
-        }
-    }
-
-    /// Is this name in the set? A handful of names at most, so they are simply compared.
-    #[must_use]
-    pub fn contains(&self, name: &[u8]) -> bool {
-        self.names.iter().any(|known| known.eq_ignore_ascii_case(name))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,10 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn a_name_longer_than_any_is_in_no_set() {
-        let mut set = StripSet::default();
-        set.insert(&"x".repeat(200));
-        assert!(set.matches(&[b'X'; 200]));
-        assert!(!set.matches(&[b'X'; 4000]));
+    fn names_of_every_length_that_a_configuration_takes_are_found() {
+        for len in [1, 62, 63, 64, 200, FIELD_NAME_BYTES_MAX] {
+            let mut set = StripSet::default();
+            set.insert(&"x".repeat(len));
+            assert!(set.matches(&vec![b'X'; len]), "{len}");
+            assert!(!set.matches(&vec![b'X'; len + 1]) && !set.matches(&[b'X'; 4000]), "{len}");
+        }
     }
 }

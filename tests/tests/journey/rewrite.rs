@@ -79,6 +79,20 @@ on_both_drivers! {
         assert_eq!(head.all("host").len(), 1);
     }
 
+    /// An application that reads `.` or `~` as `-` must not be told by the client what a rule has taken
+    /// out or set.
+    fn rules_hold_for_every_spelling(driver) {
+        let signs = "!#$%&'*+.^_`|~";
+        let field = |name: &str, sign: char| {
+            format!("{}: theirs\r\n", name.replace('-', &sign.to_string()))
+        };
+        let fields: String =
+            signs.chars().flat_map(|sign| ["X-Gone", "X-Over"].map(|name| field(name, sign))).collect();
+        let head = seen(driver, &fields);
+        assert!(!head.raw.contains("theirs"), "{head:?}");
+        assert_eq!(head.all("x-over"), ["ours"]);
+    }
+
     fn names_with_underscores_are_dropped(driver) {
         let head = seen(driver, "X_Under: 1\r\nX-Dash: 1\r\n");
         assert!(head.all("x_under").is_empty());
