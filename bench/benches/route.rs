@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion};
 use ferrule_bench::input;
 use ferrule_config::model::{HostPattern, Route, UriPattern};
-use ferrule_engine::plan::{Found, RouteTable};
+use ferrule_engine::plan::{Found, HostBuf, RouteTable};
 use ferrule_engine::wire::head::Method;
 
 /// Ten routes a host: exact paths, prefixes and nested prefixes.
@@ -34,17 +34,23 @@ fn main() {
     for count in [10, 100, 1000, 10_000] {
         let table = RouteTable::build(&routes(count));
         let host = (count / 10 - 1) / 3 * 3;
+        let mut name_buf = HostBuf::default();
         for (kind, name, path) in [
             ("prefix", format!("x.h{host}.example.com"), format!("/service/{host}/deep/deep/x")),
             ("exact", format!("x.h{host}.example.com"), format!("/service/{host}/item/3")),
             ("unknown", "nowhere.example.org".to_owned(), "/".to_owned()),
         ] {
-            let found = table.lookup(name.as_bytes(), path.as_bytes(), Method::Get, &mut |_| true);
+            let found = table.lookup(
+                name_buf.read(name.as_bytes()),
+                path.as_bytes(),
+                Method::Get,
+                &mut |_| true,
+            );
             assert_eq!(found == Found::NotFound, kind == "unknown", "{kind}");
             group.bench_function(BenchmarkId::new(kind, count), |bencher| {
                 bencher.iter(|| {
                     table.lookup(
-                        black_box(name.as_bytes()),
+                        black_box(name_buf.name()),
                         black_box(path.as_bytes()),
                         Method::Get,
                         &mut |_| true,

@@ -122,6 +122,7 @@ pub fn config() -> Config {
         trusts: Vec::new(),
         listens: vec![Listen {
             proxy_protocol: None,
+            mtls_routes: None,
             place: Default::default(),
             address: ([127, 0, 0, 1], 9080).into(),
             tls: false,

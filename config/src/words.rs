@@ -1,8 +1,8 @@
 //! Values that are one of a few words: the word in the file, and what it stands for.
 
 use crate::model::{
-    ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, OnRevoke, ProxyTlv, Reject,
-    Scheme, Traceparent, UpstreamVerify, XfccKey, XfccMode,
+    ClientVerify, CrlExpired, CrlMissing, Expect, IoDriver, Level, MtlsRoutes, OnRevoke, ProxyTlv,
+    Reject, Scheme, Traceparent, UpstreamVerify, XfccKey, XfccMode,
 };
 
 /// A type whose values each have one word.
@@ -107,6 +107,11 @@ impl Word for CrlExpired {
 }
 
 impl Word for CrlMissing {
+    const WORDS: &'static [&'static str] = &["reject", "allow"];
+    const VALUES: &'static [Self] = &[Self::Reject, Self::Allow];
+}
+
+impl Word for MtlsRoutes {
     const WORDS: &'static [&'static str] = &["reject", "allow"];
     const VALUES: &'static [Self] = &[Self::Reject, Self::Allow];
 }

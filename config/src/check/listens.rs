@@ -66,6 +66,11 @@ impl Check<'_> {
                 self.problems.push_at(raw.at(key), raw.path(key), message, help);
             }
         }
+        if tls && raw.has("mtls_routes") {
+            let help = "take it out: over TLS each server name asks for itself";
+            let (at, path) = (raw.at("mtls_routes"), raw.path("mtls_routes"));
+            self.error(at, path, "`mtls_routes` is for plain HTTP only", help);
+        }
         let fallback_sni = self.fallback_sni(raw);
         Some(Listen {
             place: raw.place,
@@ -74,6 +79,7 @@ impl Check<'_> {
             handshake_timeout: raw.duration("handshake_timeout"),
             fallback_sni,
             proxy_protocol: self.proxy_protocol(raw)?,
+            mtls_routes: raw.word("mtls_routes"),
         })
     }
 

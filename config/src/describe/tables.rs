@@ -7,7 +7,8 @@ use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
 use crate::describe::{duration, flag, optional, required, with};
 use crate::model::{
-    ClientVerify, CrlExpired, CrlMissing, IoDriver, Level, OnRevoke, Reject, XfccKey, XfccMode,
+    ClientVerify, CrlExpired, CrlMissing, IoDriver, Level, MtlsRoutes, OnRevoke, Reject, XfccKey,
+    XfccMode,
 };
 use crate::words::{SslType, Version, Word};
 
@@ -169,6 +170,8 @@ static LOG_ACCESS: Table = Table {
     refused: &[],
 };
 
+static MTLS_ROUTES: Words = Words { words: MtlsRoutes::WORDS, refused: &[] };
+
 static LISTEN: Table = Table {
     name: "listen",
     doc: "Where to listen.",
@@ -199,6 +202,14 @@ static LISTEN: Table = Table {
             "needed by `proxy_protocol`",
             "Addresses and networks, as \"10.0.0.0/8\", that may send that header. Connections \
                  from elsewhere are closed.",
+        ),
+        optional(
+            "mtls_routes",
+            Kind::Word(&MTLS_ROUTES),
+            "an error where a server name with `client.verify = \"on\"` leads to a route that does not \
+                 demand a certificate itself",
+            "For plain HTTP only: what becomes of requests that such a server name would ask a \
+                 certificate for. \"reject\" answers them with 421, \"allow\" serves them to anybody.",
         ),
     ],
     refused: refused::IN_LISTEN,

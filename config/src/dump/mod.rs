@@ -251,6 +251,9 @@ fn dump_listen(out: &mut Writer, listen: &Listen) {
         out.line("proxy_protocol", true);
         out.line("proxy_protocol_trusted", list(trusted.iter().map(ToString::to_string)));
     }
+    if let Some(word) = listen.mtls_routes {
+        out.text_line("mtls_routes", word.word());
+    }
     if listen.tls {
         out.text_line("fallback_sni", listen.fallback_sni.as_deref().unwrap_or_default());
     }

@@ -22,4 +22,15 @@ pub struct Listen {
     pub fallback_sni: Option<String>,
     /// Whose PROXY protocol header is taken; with any, every connection must begin with one.
     pub proxy_protocol: Option<Vec<IpNet>>,
+    /// On plain HTTP: what becomes of requests for routes that a server name asks certificates for.
+    pub mtls_routes: Option<MtlsRoutes>,
+}
+
+/// `listen.mtls_routes`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MtlsRoutes {
+    /// They are answered with 421.
+    Reject,
+    /// They are served to anybody.
+    Allow,
 }

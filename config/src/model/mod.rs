@@ -28,7 +28,7 @@ pub use access::{
 pub use answers::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Traceparent};
 pub use condition::{Condition, Order, Test};
 pub use http::{Expect, Forwarded, Http};
-pub use listen::Listen;
+pub use listen::{Listen, MtlsRoutes};
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
 pub use observe::{Admin, Metrics};
 pub use route::{HeaderOps, HeaderValue, HostPattern, Route, UriPattern};

@@ -15,7 +15,7 @@ use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Step};
 use crate::identity::explain::{Account, text};
 use crate::identity::{Access, ClientIdentity, ClientValue, Verdict, VerifyFailure, Wanted};
-use crate::plan::{Forbidden, Gate, access};
+use crate::plan::{Forbidden, Gate, HostBuf, access};
 use crate::setup;
 use crate::tls::PEM_BYTES_MAX;
 use crate::tls::pem::{self, Contents};
@@ -65,7 +65,7 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
         }
     };
     let name = asked.sni.to_ascii_lowercase();
-    let server = generation.plan.sni.resolve(name.as_bytes());
+    let server = generation.plan.sni.resolve(HostBuf::default().read(name.as_bytes()));
     let found = server.and_then(|id| {
         let id = id.0 as usize;
         Some((generation.config.servers.get(id)?, generation.tls.servers.get(id)?))

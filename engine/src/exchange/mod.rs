@@ -28,6 +28,7 @@ pub mod response;
 pub mod retry;
 pub mod reuse;
 pub mod rewrite;
+mod route;
 pub mod trailers;
 pub mod upgrade;
 pub mod via;

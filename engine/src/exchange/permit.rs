@@ -3,10 +3,13 @@
 //! Its certificate was judged and held against every list where its identity was made; what is left
 //! for a request is to look the answers up, and to see that time has not overtaken them.
 
+use ferrule_config::model::MtlsRoutes;
+
 use super::refusal::Refusal;
 use super::request::{Admission, ConnectionView};
 use crate::identity::{ClientIdentity, Verdict};
-use crate::plan::{Gate, Plan};
+use crate::plan::hosts::Cover;
+use crate::plan::{Gate, HostName, Known, Match, Plan};
 
 /// May this client ask for anything? Its certificate was judged at the handshake, but connections
 /// live on, so its dates are looked at again: two comparisons.
@@ -45,25 +48,69 @@ fn has_expired(client: &ClientIdentity, now: i64) -> bool {
     client.verdict == Verdict::Success && client.has_ended(now)
 }
 
+/// What a request's host means on its connection: for the question which routes it may lead to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HostStanding {
+    known: Known,
+    /// On plain HTTP: a server name that requires a certificate is meant. What it leads to may still
+    /// demand one by itself, and say so.
+    misdirected: bool,
+}
+
 /// May it ask for this host on this connection? If a certificate means anything under either
 /// policy, the host must be of the very policy that the certificate was judged by. A host that the
 /// listener's server names do not know has no policy, and is refused where there is one (nginx does
-/// the same with its default server).
+/// the same with its default server). So is one below of a wildcard server name by more than its
+/// one label, unless that name has this policy: nginx would take it for that name.
 pub(super) fn check_host(
     plan: &Plan,
     connection: &ConnectionView<'_>,
-    host: &[u8],
-) -> Result<(), Refusal> {
-    let Some(used) = connection.policy else { return Ok(()) };
+    host: HostName<'_>,
+) -> Result<HostStanding, Refusal> {
+    let meaning = plan.host_meaning(connection.listener, host);
+    let Some(used) = connection.policy else {
+        let required = meaning.policy.is_some_and(|policy| plan.sni.requires_certificate(policy));
+        let misdirected = required || !meaning.above.admit(None);
+        return Ok(HostStanding { known: meaning.known, misdirected });
+    };
     if host.is_empty() {
         // HTTP/1.0 without Host asks for nothing but what the server name said.
-        return Ok(());
+        let assumed = meaning.policy == Some(used);
+        let known = if assumed { meaning.known } else { Known::Unknown };
+        return Ok(HostStanding { known, misdirected: false });
     }
-    let asked =
-        plan.server_for(connection.listener, Some(host)).map(|server| plan.sni.policy(server));
     let matters = |policy| plan.sni.asks_for_certificate(policy);
-    let harmless = asked == Some(used) || !(matters(used) || asked.is_some_and(matters));
-    if harmless { Ok(()) } else { Err(Refusal::MisdirectedRequest) }
+    let harmless =
+        meaning.policy == Some(used) || !(matters(used) || meaning.policy.is_some_and(matters));
+    if harmless && meaning.above.admit(Some(used)) {
+        Ok(HostStanding { known: meaning.known, misdirected: false })
+    } else {
+        Err(Refusal::MisdirectedRequest)
+    }
+}
+
+/// May a host with this standing lead to this route here? What is a server name itself was asked
+/// about that. Any other must not reach, by a wider host pattern of a route, what a server name
+/// with other demands leads to.
+pub(super) fn check_route(
+    plan: &Plan,
+    connection: &ConnectionView<'_>,
+    host: HostStanding,
+    found: &Match,
+) -> Result<(), Refusal> {
+    let (used, route) = (connection.policy, plan.route(found.route));
+    let fits = match host.known {
+        Known::Named => true,
+        Known::Every | Known::Fallback => found.cover == Cover::Every || found.guards.admit(used),
+        Known::Unknown if found.cover == Cover::Every => {
+            route.reach.takes_strangers(&plan.sni, used)
+        }
+        Known::Unknown => route.reach.guards().admit(used),
+    };
+    let listen = &plan.listener(connection.listener).listen;
+    let is_free = used.is_none()
+        && (route.access.requires_certificate() || listen.mtls_routes == Some(MtlsRoutes::Allow));
+    if is_free || (fits && !host.misdirected) { Ok(()) } else { Err(Refusal::MisdirectedRequest) }
 }
 
 /// May this client take the route that it was admitted to? `client` is who it is by the authorities

@@ -9,10 +9,10 @@
 
 use super::permit::{check_client, check_host};
 use super::refusal::Refusal;
+use super::route::{RouteQuestion, find_route};
 use super::{binding, hop, options, upgrade, via};
 use crate::identity::ClientIdentity;
-use crate::plan::facts::RequestFacts;
-use crate::plan::{Facts, Found, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
+use crate::plan::{Facts, HostBuf, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
 use crate::wire::error::WireError;
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::{self, BodyLength};
@@ -28,11 +28,11 @@ pub struct Scratch {
     /// The target, once it was understood.
     pub target: Option<Target>,
     /// The host asked for: lower case, without port and trailing dot; empty if HTTP/1.0 named none.
-    pub host: Vec<u8>,
+    pub host: HostBuf,
     /// The path, normalised.
     pub path: Vec<u8>,
     /// A variable's value while a condition is decided.
-    value: Vec<u8>,
+    pub(super) value: Vec<u8>,
     /// After a refusal: do we know that the next request starts right behind this head, and does the
     /// client mean to send one?
     pub keep_after_refusal: bool,
@@ -145,14 +145,14 @@ pub fn admit(
         scratch.path.push(b'*');
     }
     check_client(plan, connection, Some(&scratch.path))?;
-    check_host(plan, connection, &scratch.host)?;
+    let standing = check_host(plan, connection, scratch.host.name())?;
     if plan.http.via.as_ref().is_some_and(|name| via::loops(buf, &scratch.head.fields, name)) {
         return Err(Refusal::RequestLoop);
     }
     let max_forwards = options::max_forwards(buf, &scratch.head)?;
     let expect_continue = expects_continue(buf, &scratch.head)? && has_body;
-    let asked = (max_forwards, asks_the_server);
-    let route = find_route(plan, connection, (buf, &target), scratch, asked)?;
+    let asked = RouteQuestion { buf, target: &target, standing, max_forwards, asks_the_server };
+    let route = find_route(plan, connection, &asked, scratch)?;
     if let (BodyLength::Length(len), Some(max)) = (body, plan.route(route).client_max_body_size)
         && len > max
     {
@@ -177,36 +177,6 @@ pub fn admit(
         wishes: Wishes { expect_continue, takes_trailers, asks_the_server },
         max_forwards: max_forwards.map(|left| left.saturating_sub(1)),
     })
-}
-
-/// The route, or why there is none. OPTIONS ends here where it may go no further (RFC 9110, section
-/// 7.6.2), and where it asks about a server that is no single upstream: then that server is us.
-fn find_route(
-    plan: &Plan,
-    connection: &ConnectionView<'_>,
-    (buf, target): (&[u8], &Target),
-    scratch: &mut Scratch,
-    (max_forwards, asks_the_server): (Option<u64>, bool),
-) -> Result<RouteId, Refusal> {
-    let Scratch { head, host, path, value, .. } = scratch;
-    let request = RequestFacts { buf, head, target: Some(target), host, path, route_id: "" };
-    let facts = connection.facts.map(|facts| Facts { request: Some(request), ..facts });
-    let mut holds = |route: RouteId| {
-        let (when, facts) = (plan.route(route).when.as_ref(), facts.as_ref());
-        when.is_none_or(|when| facts.is_some_and(|facts| when.holds(facts, value)))
-    };
-    match plan.table.lookup(host, path, head.method, &mut holds) {
-        Found::Route(_) | Found::NotFound if asks_the_server && max_forwards == Some(0) => {
-            Err(Refusal::Options(MethodSet::ALL))
-        }
-        Found::Route(_) if max_forwards == Some(0) => {
-            Err(Refusal::Options(plan.table.allowed(host, path, &mut holds)))
-        }
-        Found::Route(route) => Ok(route),
-        Found::MethodNotAllowed(methods) => Err(Refusal::MethodNotAllowed(methods)),
-        Found::NotFound if asks_the_server => Err(Refusal::Options(MethodSet::ALL)),
-        Found::NotFound => Err(Refusal::RouteNotFound),
-    }
 }
 
 impl Scratch {
@@ -235,8 +205,7 @@ impl Scratch {
         if !authority.is_empty() {
             let (host, _) =
                 target::parse_authority(authority.of(buf)).map_err(Refusal::Malformed)?;
-            let host = host.strip_suffix(b".").unwrap_or(host);
-            self.host.extend(host.iter().map(u8::to_ascii_lowercase));
+            self.host.read(host);
         }
         Ok(authority)
     }
@@ -345,7 +314,7 @@ mod tests {
                     Expect: 100-Continue\r\nConnection: close\r\n\r\n";
         let (admission, scratch) = plain(head);
         let admission = admission.unwrap();
-        assert_eq!((scratch.host.as_slice(), scratch.path.as_slice()), (&b"h"[..], &b"/a/b"[..]));
+        assert_eq!((scratch.host.as_bytes(), scratch.path.as_slice()), (&b"h"[..], &b"/a/b"[..]));
         assert_eq!(admission.authority.of(head.as_bytes()), b"H.:80");
         assert_eq!(admission.target.path_and_query.of(head.as_bytes()), b"//a/%62?q=1");
         assert_eq!(admission.body, BodyLength::Length(3));

@@ -6,7 +6,7 @@
 //! head; so names are compared as the most careless one would, in any case, and whatever is no letter or digit for `-`.
 
 use crate::plan::IdentityHeaders;
-use crate::plan::names::Lower;
+use crate::plan::names::Folded;
 use crate::wire::fields::{Fields, Known, is_token};
 use crate::wire::trailers::parse_trailers;
 use crate::wire::write;
@@ -66,7 +66,7 @@ const NEVER_PREFIXES: [&[u8]; 5] =
 #[must_use]
 pub fn passes(name: &[u8], identity: &IdentityHeaders) -> bool {
     // Nothing that long is among the names; a trailer section is bounded as a whole.
-    let Some(folded) = Lower::folded(name) else { return !identity.strips(name) };
+    let Some(folded) = Folded::of(name) else { return !identity.strips(name) };
     let folded = folded.as_bytes();
     NEVER.binary_search(&folded).is_err()
         && !NEVER_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))

@@ -77,6 +77,12 @@ impl RouteAccess {
         self.trust
     }
 
+    /// Is nobody served without a verified certificate?
+    #[must_use]
+    pub const fn requires_certificate(&self) -> bool {
+        self.required
+    }
+
     /// May this client take the route? `client` was judged by [`Self::trust`].
     ///
     /// # Errors

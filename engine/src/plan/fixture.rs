@@ -33,6 +33,7 @@ pub(crate) fn config() -> Config {
         handshake_timeout: MINUTE,
         fallback_sni: None,
         proxy_protocol: None,
+        mtls_routes: None,
     };
     Config {
         file: "ferrule.toml".into(),

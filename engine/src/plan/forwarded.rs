@@ -12,7 +12,7 @@ use ferrule_config::model::Forwarded;
 
 use super::IdentityHeaders;
 use super::facts::ConnectionFacts;
-use super::names::{Lower, StripSet, is_respelt};
+use super::names::{Folded, StripSet, is_respelt};
 use crate::wire::fields::{Fields, Known};
 use crate::wire::write;
 
@@ -183,7 +183,7 @@ impl ForwardedFields {
 }
 
 fn is_ours_respelt(name: &[u8]) -> bool {
-    Lower::folded(name).is_some_and(|folded| {
+    Folded::of(name).is_some_and(|folded| {
         let folded = folded.as_bytes();
         folded == b"forwarded"
             || NAMES.iter().any(|(name, _)| name.as_bytes().eq_ignore_ascii_case(folded))

@@ -16,10 +16,13 @@ pub mod facts;
 pub(crate) mod fixture;
 pub mod forwarded;
 pub mod gate;
+pub mod guards;
 pub mod headers;
+pub mod hosts;
 pub mod line;
 pub mod marks;
 pub mod names;
+mod overlap;
 pub mod route;
 pub mod sni;
 pub mod template;
@@ -38,13 +41,16 @@ pub use condition::Condition;
 pub use facts::Facts;
 pub use forwarded::ForwardedFields;
 pub use gate::Gate;
+pub use guards::Reach;
 pub use headers::{HeaderRules, IdentityHeaders};
+pub use hosts::{HostBuf, HostName};
 pub use marks::Marks;
-pub use route::{Found, MethodSet, RouteTable};
-pub use sni::SniTable;
+pub use route::{Found, Match, MethodSet, RouteTable};
+pub use sni::{HostMeaning, Known, SniTable};
 pub use template::Template;
 pub use upstream::{NodePlan, UpstreamPlan};
 
+use guards::GuardIndex;
 use template::Compiler;
 
 /// Index of a server object (`[[ssls]]` of type `server`).
@@ -123,6 +129,8 @@ pub struct RoutePlan {
     pub when: Option<Condition>,
     /// Who may take it.
     pub access: RouteAccess,
+    /// Which server names lead to it.
+    pub reach: Reach,
 }
 
 impl Plan {
@@ -140,10 +148,10 @@ impl Plan {
         let upstreams: Vec<_> = config.upstreams.iter().map(build).collect();
         // First, so that what the operator does to the same fields comes after it.
         let marked: Vec<_> = headers::marks(config).into_iter().collect();
-        let routes = config
-            .routes
-            .iter()
-            .map(|route| {
+        let (table, guards) = tables(config, &sni);
+        let routes = (0..)
+            .zip(&config.routes)
+            .map(|(at, route)| {
                 let inherited = config.upstreams.get(route.upstream).map(|up| up.timeout);
                 RoutePlan {
                     id: route.id.as_str().into(),
@@ -159,6 +167,12 @@ impl Plan {
                     .silence(&identity),
                     when: route.when.as_ref().map(|when| Condition::build(when, &mut compiler)),
                     access: RouteAccess::build(&route.clients, compiler.wanted()),
+                    reach: Reach::build(
+                        (RouteId(at), route),
+                        &table,
+                        (&config.servers, &sni),
+                        &guards,
+                    ),
                 }
             })
             .collect();
@@ -171,14 +185,14 @@ impl Plan {
                 fallback: listen
                     .fallback_sni
                     .as_ref()
-                    .and_then(|name| sni.resolve(name.as_bytes())),
+                    .and_then(|name| sni.resolve(HostBuf::default().read(name.as_bytes()))),
                 listen: listen.clone(),
             })
             .collect();
         Self {
             http: config.http.clone(),
             sni,
-            table: RouteTable::build(&config.routes),
+            table,
             identity,
             wanted: compiler.into_wanted(),
             error_pages: Arc::default(),
@@ -192,6 +206,7 @@ impl Plan {
     /// What is wrong with a checked configuration after all: what only this room can tell.
     pub fn check(config: &Config, problems: &mut Problems) {
         client::check(config, problems);
+        overlap::check(config, problems);
     }
 
     /// A listener of this plan.
@@ -233,7 +248,14 @@ impl Plan {
     /// The server object of a handshake with this server name on this listener; `None` is alert 112.
     #[must_use]
     pub fn server_for(&self, listener: ListenerId, name: Option<&[u8]>) -> Option<ServerId> {
-        name.and_then(|name| self.sni.resolve(name)).or_else(|| self.listener(listener).fallback)
+        let named = name.and_then(|name| self.sni.resolve(HostBuf::default().read(name)));
+        named.or_else(|| self.listener(listener).fallback)
+    }
+
+    /// What a Host means on this listener.
+    #[must_use]
+    pub fn host_meaning(&self, listener: ListenerId, host: HostName<'_>) -> HostMeaning {
+        self.sni.meaning(host, self.listener(listener).fallback)
     }
 
     /// What one request or response head may cost.
@@ -241,6 +263,14 @@ impl Plan {
     pub const fn head_limits(&self) -> HeadLimits {
         HeadLimits { head_bytes_max: self.http.head_bytes_max, fields_max: self.http.fields_max }
     }
+}
+
+/// Host and path to route, with what server names have to do with it.
+fn tables<'a>(config: &Config, sni: &'a SniTable) -> (RouteTable, GuardIndex<'a>) {
+    let guards = GuardIndex::build(&config.servers, sni);
+    let mut table = RouteTable::build(&config.routes);
+    table.guard(&config.routes, &guards);
+    (table, guards)
 }
 
 /// An index as the 32 bits that ids hold; the tables of a configuration file are far smaller.

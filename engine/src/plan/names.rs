@@ -1,32 +1,23 @@
-//! Names compared without case: lower-case copies on the stack, and sets of field names.
+//! Field names compared without case: folded copies on the stack, and sets of them.
 
 use ferrule_config::FIELD_NAME_BYTES_MAX;
 use hashbrown::HashSet;
 
-/// No name of ours is longer: DNS ends at 253, and a configuration takes no longer field names.
+/// No name of ours is longer: a configuration takes no longer field names.
 const NAME_BYTES_MAX: usize = FIELD_NAME_BYTES_MAX;
 
-/// A short name in lower case, on the stack.
-pub(crate) struct Lower {
+/// A short name, folded ([`fold`]), on the stack.
+pub(crate) struct Folded {
     bytes: [u8; NAME_BYTES_MAX],
     len: usize,
 }
 
-impl Lower {
+impl Folded {
     /// `None` if the name is longer than any name we hold.
     pub(crate) fn of(name: &[u8]) -> Option<Self> {
-        Self::mapped(name, |byte| byte.to_ascii_lowercase())
-    }
-
-    /// As [`Self::of`], and whatever is no letter or digit becomes `-`.
-    pub(crate) fn folded(name: &[u8]) -> Option<Self> {
-        Self::mapped(name, fold)
-    }
-
-    fn mapped(name: &[u8], map: impl Fn(u8) -> u8) -> Option<Self> {
         let mut bytes = [0; NAME_BYTES_MAX];
         for (to, from) in bytes.get_mut(..name.len())?.iter_mut().zip(name) {
-            *to = map(*from);
+            *to = fold(*from);
         }
         Some(Self { bytes, len: name.len() })
     }
@@ -86,7 +77,7 @@ impl StripSet {
         });
         by_prefix
             || (self.lengths & length_bit(name.len()) != 0
-                && Lower::folded(name).is_some_and(|name| self.names.contains(name.as_bytes())))
+                && Folded::of(name).is_some_and(|name| self.names.contains(name.as_bytes())))
     }
 }
 

@@ -6,13 +6,14 @@
 //! is passed over for the next one, down to the least specific. If something fitted but for its methods, the
 //! answer is 405 (with what would have fitted), otherwise 404.
 //!
-//! A wildcard host covers one label or more, as in APISIX. (Server names for TLS are another table,
-//! [`sni`](super::sni), where a wildcard is one label, as in certificates.)
+//! A wildcard host covers one label or more, as in APISIX; a server name's covers one. Where that makes
+//! a difference, [`Guards`] say what is at stake.
 
 use ferrule_config::model::{HostPattern, Route, UriPattern};
 use hashbrown::HashMap;
 
-use super::names::Lower;
+use super::guards::{GuardIndex, Guards};
+use super::hosts::{Cover, HostMap, HostName};
 use super::{RouteId, index};
 use crate::wire::head::Method;
 
@@ -21,26 +22,36 @@ type Map<V> = HashMap<Box<[u8]>, V, foldhash::fast::FixedState>;
 /// Every route, by host and path.
 #[derive(Debug, Default)]
 pub struct RouteTable {
-    exact: Map<Paths>,
-    /// By what follows `*.`.
-    wildcard: Map<Paths>,
-    any: Paths,
+    hosts: HostMap<Paths>,
 }
 
 /// What a lookup found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Found {
     /// This route.
-    Route(RouteId),
+    Route(Match),
     /// Host and path are known, but with these methods only.
     MethodNotAllowed(MethodSet),
     /// No route has this host and path.
     NotFound,
 }
 
-/// The paths of one host.
+/// A route, and the host pattern that it was found by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Match {
+    /// The route.
+    pub route: RouteId,
+    /// How the pattern covers the host.
+    pub cover: Cover,
+    /// Of server names that the pattern could serve as well.
+    pub guards: Guards,
+}
+
+/// The paths of one host pattern.
 #[derive(Debug, Default)]
 struct Paths {
+    /// Of server names that the pattern could serve.
+    guards: Guards,
     exact: Map<Candidates>,
     /// Sorted by text, so that the longest prefix of a path is found by bisection: it is the
     /// path's predecessor in this order, or one of that one's ancestors.
@@ -80,41 +91,40 @@ impl RouteTable {
                 conditional: route.when.is_some(),
             };
             if route.hosts.is_empty() {
-                table.any.add(&route.uris, candidate);
+                table.hosts.entry(&HostPattern::Any, Paths::default).add(&route.uris, candidate);
             }
             for host in &route.hosts {
-                let paths = match host {
-                    HostPattern::Any => &mut table.any,
-                    HostPattern::Exact(name) => {
-                        table.exact.entry(name.as_bytes().into()).or_default()
-                    }
-                    HostPattern::Wildcard(suffix) => {
-                        table.wildcard.entry(suffix.as_bytes().into()).or_default()
-                    }
-                };
-                paths.add(&route.uris, candidate);
+                table.hosts.entry(host, Paths::default).add(&route.uris, candidate);
             }
         }
-        table.exact.values_mut().for_each(Paths::finish);
-        table.wildcard.values_mut().for_each(Paths::finish);
-        table.any.finish();
+        table.hosts.values_mut().for_each(Paths::finish);
         table
     }
 
-    /// The route of a request: host without port, path normalised. Of a route that asks for more,
-    /// `holds` says whether the request is what it asks for.
+    /// Notes at each host pattern which server names it could serve.
+    pub(super) fn guard(&mut self, routes: &[Route], index: &GuardIndex<'_>) {
+        for host in routes.iter().flat_map(|route| &route.hosts) {
+            self.hosts.entry(host, Paths::default).guards = index.of(host);
+        }
+    }
+
+    /// The route of a request: path normalised. Of a route that asks for more, `holds` says whether
+    /// the request is what it asks for.
     #[must_use]
     pub fn lookup(
         &self,
-        host: &[u8],
+        host: HostName<'_>,
         path: &[u8],
         method: Method,
         holds: &mut dyn FnMut(RouteId) -> bool,
     ) -> Found {
         let mut search = Search { path, method, holds, allowed: MethodSet::EMPTY };
-        let found = self.search_host(host, &mut search).or_else(|| self.any.search(&mut search));
+        let found = self.hosts.covering(host).find_map(|(cover, paths)| {
+            let route = paths.search(&mut search)?;
+            Some(Match { route, cover, guards: paths.guards })
+        });
         match found {
-            Some(route) => Found::Route(route),
+            Some(found) => Found::Route(found),
             None if search.allowed == MethodSet::EMPTY => Found::NotFound,
             None => Found::MethodNotAllowed(search.allowed),
         }
@@ -125,7 +135,7 @@ impl RouteTable {
     #[must_use]
     pub fn allowed(
         &self,
-        host: &[u8],
+        host: HostName<'_>,
         path: &[u8],
         holds: &mut dyn FnMut(RouteId) -> bool,
     ) -> MethodSet {
@@ -133,25 +143,6 @@ impl RouteTable {
             |method| matches!(self.lookup(host, path, method, &mut *holds), Found::Route(_));
         let methods = METHODS.iter().map(|(method, _)| *method).filter(|method| taken(*method));
         methods.fold(MethodSet::EMPTY, |set, method| MethodSet(set.0 | bit(method)))
-    }
-
-    fn search_host(&self, host: &[u8], search: &mut Search<'_>) -> Option<RouteId> {
-        if self.exact.is_empty() && self.wildcard.is_empty() {
-            return None;
-        }
-        let lower = Lower::of(host.strip_suffix(b".").unwrap_or(host))?;
-        let host = lower.as_bytes();
-        if let Some(route) = self.exact.get(host).and_then(|paths| paths.search(search)) {
-            return Some(route);
-        }
-        if self.wildcard.is_empty() {
-            return None;
-        }
-        // The suffixes get shorter from dot to dot: the first that is known is the longest.
-        memchr::memchr_iter(b'.', host)
-            .filter(|dot| *dot > 0)
-            .filter_map(|dot| self.wildcard.get(host.get(dot + 1..)?))
-            .find_map(|paths| paths.search(search))
     }
 }
 
@@ -269,7 +260,7 @@ impl MethodSet {
     pub const ALL: Self = Self(u16::MAX);
 
     /// The set of these names; no name at all means every method.
-    fn of(names: &[String]) -> Self {
+    pub(super) fn of(names: &[String]) -> Self {
         if names.is_empty() {
             return Self::ALL;
         }
@@ -283,6 +274,11 @@ impl MethodSet {
     #[must_use]
     pub const fn contains(self, method: Method) -> bool {
         self.0 & bit(method) != 0
+    }
+
+    /// One method after the other, as far as they have names of ours.
+    pub(super) fn each(self) -> impl Iterator<Item = Method> {
+        METHODS.into_iter().map(|(method, _)| method).filter(move |method| self.contains(*method))
     }
 
     const fn union(self, other: Self) -> Self {
@@ -325,6 +321,7 @@ const fn bit(method: Method) -> u16 {
 mod tests {
     use super::*;
     use crate::plan::fixture::route;
+    use crate::plan::hosts::HostBuf;
 
     fn with(mut route: Route, methods: &[&str], priority: i32) -> Route {
         route.methods = methods.iter().map(|method| (*method).to_owned()).collect();
@@ -333,8 +330,10 @@ mod tests {
     }
 
     fn get(table: &RouteTable, host: &str, path: &str) -> Option<u32> {
-        match table.lookup(host.as_bytes(), path.as_bytes(), Method::Get, &mut |_| true) {
-            Found::Route(route) => Some(route.0),
+        let mut name = HostBuf::default();
+        let host = name.read(host.as_bytes());
+        match table.lookup(host, path.as_bytes(), Method::Get, &mut |_| true) {
+            Found::Route(found) => Some(found.route.0),
             Found::MethodNotAllowed(_) | Found::NotFound => None,
         }
     }
@@ -378,10 +377,15 @@ mod tests {
             with(route(&[], &["/a"]), &["PUT"], 0),
             with(route(&[], &["/a*"]), &["GET", "PURGE"], 0),
         ]);
-        let lookup = |path: &[u8], method| table.lookup(b"h", path, method, &mut |_| true);
-        assert_eq!(lookup(b"/a", Method::Post), Found::Route(RouteId(0)));
-        assert_eq!(lookup(b"/a", Method::Put), Found::Route(RouteId(1)));
-        assert_eq!(lookup(b"/a", Method::Get), Found::Route(RouteId(2)));
+        let host = HostBuf::default();
+        let lookup = |path: &[u8], method| table.lookup(host.name(), path, method, &mut |_| true);
+        let every = |at| {
+            let (cover, guards) = (Cover::Every, Guards::default());
+            Found::Route(Match { route: RouteId(at), cover, guards })
+        };
+        assert_eq!(lookup(b"/a", Method::Post), every(0));
+        assert_eq!(lookup(b"/a", Method::Put), every(1));
+        assert_eq!(lookup(b"/a", Method::Get), every(2));
         let Found::MethodNotAllowed(methods) = lookup(b"/a", Method::Other) else { panic!() };
         let mut allow = Vec::new();
         methods.render(&mut allow);

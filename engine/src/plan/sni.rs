@@ -1,39 +1,58 @@
 //! Server name to server object: the one resolver for SNI and for Host.
 //!
-//! In: a name as a client sent it. Out: the [`ServerId`] it means, exact before one-label wildcard
-//! before `*`, compared without case and without one trailing dot. Because SNI and Host go through
-//! the same function, they can only be judged alike; and because servers with the same client trust
-//! share a [`PolicyId`], "may this Host be asked for here?" compares policies, never strings.
+//! In: a [`HostName`]. Out: the [`ServerId`] it means, exact before one-label wildcard before `*`.
+//! Because SNI and Host go through the same function, they can only be judged alike; and because
+//! servers with the same client trust share a [`PolicyId`], "may this Host be asked for here?"
+//! compares policies, never strings. For a Host that no server name is meant for the answer says so,
+//! and which policies it must not slip past ([`Guards`]).
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientLists, ClientVerify, CrlExpired, CrlMissing, HostPattern, Pem, PemSource,
-    Reject, Server,
+    ClientAuth, ClientLists, ClientVerify, CrlExpired, CrlMissing, Pem, PemSource, Reject, Server,
 };
 use ferrule_config::pattern::Pattern;
-use hashbrown::HashMap;
 
-use super::names::Lower;
+use super::guards::Guards;
+use super::hosts::{Cover, HostMap, HostName};
 use super::{PolicyId, ServerId, access, index};
 use crate::identity::{ClientIdentity, Wanted};
-
-type Names = HashMap<Box<[u8]>, ServerId, foldhash::fast::FixedState>;
 
 /// Server names and what they mean.
 #[derive(Debug)]
 pub struct SniTable {
-    exact: Names,
-    /// By what follows `*.`.
-    wildcard: Names,
-    any: Option<ServerId>,
+    names: HostMap<ServerId>,
     /// By server.
     policies: Vec<PolicyId>,
     /// By policy.
     rules: Vec<PolicyRule>,
     /// By policy: which lists hold ([`Wanted::list`]).
     lists: Vec<Option<usize>>,
+}
+
+/// What a Host means on a listener.
+#[derive(Clone, Copy, Debug)]
+pub struct HostMeaning {
+    /// The policy of the server name that it means; `None` where it means none.
+    pub policy: Option<PolicyId>,
+    /// How we know.
+    pub known: Known,
+    /// Policies of wildcard server names that it is below of, by more than their one label.
+    pub above: Guards,
+}
+
+/// How a Host is known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Known {
+    /// It is a server name.
+    Named,
+    /// By the server name `*`.
+    Every,
+    /// By the listener's `fallback_sni`.
+    Fallback,
+    /// Not at all.
+    Unknown,
 }
 
 /// What decides how clients are trusted. Two servers that agree in all of it share a policy.
@@ -63,9 +82,7 @@ impl SniTable {
     #[must_use]
     pub fn build(servers: &[Server]) -> Self {
         let mut table = Self {
-            exact: Names::default(),
-            wildcard: Names::default(),
-            any: None,
+            names: HostMap::default(),
             policies: Vec::with_capacity(servers.len()),
             rules: Vec::new(),
             lists: Vec::new(),
@@ -73,17 +90,7 @@ impl SniTable {
         for (at, server) in servers.iter().enumerate() {
             let id = ServerId(index(at));
             for sni in &server.snis {
-                match sni {
-                    HostPattern::Any => {
-                        table.any.get_or_insert(id);
-                    }
-                    HostPattern::Exact(name) => {
-                        table.exact.entry(name.as_bytes().into()).or_insert(id);
-                    }
-                    HostPattern::Wildcard(suffix) => {
-                        table.wildcard.entry(suffix.as_bytes().into()).or_insert(id);
-                    }
-                }
+                table.names.entry(sni, || id);
             }
             let rule = PolicyRule::of(server.client.as_ref());
             let at = table.rules.iter().position(|known| *known == rule).unwrap_or_else(|| {
@@ -134,20 +141,33 @@ impl SniTable {
         self.rules[policy.0 as usize].exempt.iter().any(|pattern| pattern.is_match(path))
     }
 
-    /// The server object that a name means.
+    /// The server object that a server name means.
     #[must_use]
-    pub fn resolve(&self, name: &[u8]) -> Option<ServerId> {
-        self.resolve_named(name).or(self.any)
+    pub fn resolve(&self, name: HostName<'_>) -> Option<ServerId> {
+        let mut covering = self.names.covering(name);
+        covering.find(|(cover, _)| *cover != Cover::MoreLabels).map(|(_, id)| *id)
     }
 
-    fn resolve_named(&self, name: &[u8]) -> Option<ServerId> {
-        let lower = Lower::of(name.strip_suffix(b".").unwrap_or(name))?;
-        let name = lower.as_bytes();
-        if let Some(id) = self.exact.get(name) {
-            return Some(*id);
+    /// What a Host means where an unknown name means `fallback`.
+    #[must_use]
+    pub fn meaning(&self, host: HostName<'_>, fallback: Option<ServerId>) -> HostMeaning {
+        let mut above = Guards::default();
+        for (cover, server) in self.names.covering(host) {
+            let policy = self.policy(*server);
+            let known = match cover {
+                Cover::Exact | Cover::OneLabel => Known::Named,
+                Cover::Every => Known::Every,
+                Cover::MoreLabels => {
+                    above.add(self, policy);
+                    continue;
+                }
+            };
+            let above = if known == Known::Named { Guards::default() } else { above };
+            return HostMeaning { policy: Some(policy), known, above };
         }
-        let dot = memchr::memchr(b'.', name).filter(|dot| *dot > 0)?;
-        self.wildcard.get(name.get(dot + 1..)?).copied()
+        let policy = fallback.map(|server| self.policy(server));
+        let known = if policy.is_some() { Known::Fallback } else { Known::Unknown };
+        HostMeaning { policy, known, above }
     }
 
     /// The policy of a server object of this table.
@@ -233,6 +253,7 @@ fn sources(pems: &[Pem]) -> Vec<Source> {
 mod tests {
     use super::*;
     use crate::plan::fixture::server;
+    use crate::plan::hosts::HostBuf;
 
     fn table() -> SniTable {
         SniTable::build(&[
@@ -242,6 +263,10 @@ mod tests {
             server(&["opt.test"], Some(("a.pem", ClientVerify::Optional))),
             server(&["off.test"], Some(("a.pem", ClientVerify::Off))),
         ])
+    }
+
+    fn resolve(table: &SniTable, name: &str) -> Option<ServerId> {
+        table.resolve(HostBuf::default().read(name.as_bytes()))
     }
 
     #[test]
@@ -260,13 +285,13 @@ mod tests {
             ("", 2),
             ("opt.test", 3),
         ] {
-            assert_eq!(table.resolve(name.as_bytes()), Some(ServerId(wanted)), "{name}");
+            assert_eq!(resolve(&table, name), Some(ServerId(wanted)), "{name}");
         }
         let long = "x".repeat(5000);
-        assert_eq!(table.resolve(long.as_bytes()), Some(ServerId(2)));
+        assert_eq!(resolve(&table, &long), Some(ServerId(2)));
         let strict = SniTable::build(&[server(&["a.test"], None)]);
-        assert_eq!(strict.resolve(b"b.test"), None);
-        assert_eq!(strict.resolve(long.as_bytes()), None);
+        assert_eq!(resolve(&strict, "b.test"), None);
+        assert_eq!(resolve(&strict, &long), None);
     }
 
     #[test]

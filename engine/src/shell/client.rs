@@ -95,7 +95,7 @@ impl Client {
             buf,
             head: &scratch.head,
             target: scratch.target.as_ref(),
-            host: scratch.host.as_slice(),
+            host: scratch.host.as_bytes(),
             path: scratch.path.as_slice(),
             route_id,
         }

@@ -30,6 +30,7 @@ X-Client-Mail = "$ssl_client_san_email"
 
 [[listen]]
 address = "127.0.0.1:@plain@"
+mtls_routes = "reject"
 
 [[listen]]
 address = "127.0.0.1:@front@"

@@ -29,6 +29,7 @@ mod misdirected;
 mod observe;
 mod pool;
 mod proxy_protocol;
+mod reach;
 mod reload;
 mod renewal;
 mod resume;

@@ -288,7 +288,7 @@ on_both_drivers! {
         write_ca(scratch.path(), "ca", &authority);
         authority.server(&["x"]).write(scratch.path(), "server");
         let text = format!("[metrics]\nlisten = \"127.0.0.1:@metrics@\"\n{LOCKED}")
-            .replace("tls = true", "tls = true\n[[listen]]\naddress = \"127.0.0.1:@open@\"")
+            .replace("tls = true", "tls = true\n[[listen]]\nmtls_routes = \"allow\"\naddress = \"127.0.0.1:@open@\"")
             .replace("uri =", "id = \"first\"\nuri =");
         let mut gateway = Setup::new(scratch.path(), driver, &text)
             .log_line("access = { path = \"access.log\", format = '$request_uri $status $upstream_addr $ssl_client_s_dn_cn' }")
