@@ -134,6 +134,7 @@ impl Scene {
             tls: Some((config.into(), name)),
             request: Request::get(NAME, "/", kind),
             kind,
+            nagle: false,
             connections,
             threads: 2,
             time,

@@ -23,6 +23,7 @@ pub struct Dial {
     config: Arc<ClientConfig>,
     name: Option<String>,
     split: bool,
+    gathering: bool,
     before: Vec<u8>,
 }
 
@@ -112,7 +113,8 @@ impl Dial {
         let mut config = tls::client(leaf, versions);
         config.enable_sni = name.is_some();
         let name = name.map(str::to_owned);
-        Self { config: Arc::new(config), name, split: false, before: Vec::new() }
+        let config = Arc::new(config);
+        Self { config, name, split: false, gathering: false, before: Vec::new() }
     }
 
     /// Sends these bytes in front of the `ClientHello`, in one piece with it.
@@ -126,6 +128,13 @@ impl Dial {
     #[must_use]
     pub const fn split_hello(mut self) -> Self {
         self.split = true;
+        self
+    }
+
+    /// Leaves the gathering of small writes on (Nagle), as many clients do.
+    #[must_use]
+    pub const fn gathering(mut self) -> Self {
+        self.gathering = true;
         self
     }
 
@@ -187,8 +196,9 @@ impl Dial {
         };
         let mut session =
             ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
-        let mut socket =
-            Splitting { socket: socket(port)?, split: self.split, before: self.before.clone() };
+        let socket = socket(port)?;
+        socket.set_nodelay(!self.gathering)?;
+        let mut socket = Splitting { socket, split: self.split, before: self.before.clone() };
         while session.is_handshaking() {
             session.complete_io(&mut socket)?;
         }

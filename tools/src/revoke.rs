@@ -179,6 +179,7 @@ fn plan(port: u16, leaf: &Leaf, time: Duration, rate: u64) -> Plan {
         tls: Some((Arc::new(config), ServerName::try_from(NAME).expect("a server name"))),
         request: Request::get(NAME, "/", Kind::Kept),
         kind: Kind::Kept,
+        nagle: false,
         connections: OTHERS,
         threads: 1,
         time,

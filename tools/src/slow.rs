@@ -179,6 +179,7 @@ impl Siege {
             tls: Some((Arc::new(config), NAME.try_into().expect("a server name"))),
             request: Request::get(NAME, "/", Kind::Kept),
             kind: Kind::Kept,
+            nagle: false,
             connections: 16,
             threads: 1,
             time: self.time,

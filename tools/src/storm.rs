@@ -165,6 +165,7 @@ impl Storm {
             tls: Some((Arc::new(config), NAME.try_into().expect("a server name"))),
             request: Request::get(NAME, "/", kind),
             kind,
+            nagle: false,
             connections: if kind == Kind::Fresh { 8 } else { self.kept },
             threads: 1,
             time,

@@ -80,6 +80,7 @@ fn once(dir: &Path, upstream: u16, workers: u64, connections: usize, time: Durat
         tls: None,
         request: Request::get("skew.test", "/", Kind::Kept),
         kind: Kind::Kept,
+        nagle: false,
         connections,
         threads: 1,
         time,

@@ -122,6 +122,17 @@ impl<C> Pool<C> {
         }
     }
 
+    /// Looks at every connection, and takes out those that are not good any more.
+    pub fn retain(&mut self, mut is_good: impl FnMut(&mut C) -> bool) {
+        for at in 0..index(self.slots.len()) {
+            let idle = self.slots.get_mut(at as usize).and_then(|slot| slot.idle.as_mut());
+            if idle.is_some_and(|idle| !is_good(&mut idle.connection)) {
+                // Closed by being dropped.
+                self.unlink(at);
+            }
+        }
+    }
+
     /// Takes out every connection.
     pub fn clear(&mut self, close: impl FnMut(C)) {
         self.expire(u64::MAX, close);
@@ -247,6 +258,23 @@ mod tests {
         assert_eq!(pool.put(b, idle(5), &LIMITS, 0), Some(2));
         assert_eq!(pool.len(), 4);
         assert_eq!(pool.take(other).map(|idle| idle.connection), Some(9));
+    }
+
+    #[test]
+    fn every_connection_is_looked_at_and_the_bad_ones_go() {
+        let mut pool = Pool::new(1);
+        let (a, b) = (pool.key(&identity("u", 1)), pool.key(&identity("u", 2)));
+        for (key, connection) in [(a, 1), (b, 2), (a, 3)] {
+            assert_eq!(pool.put(key, idle(connection), &LIMITS, 0), None);
+        }
+        let mut seen = Vec::new();
+        pool.retain(|connection| {
+            seen.push(*connection);
+            *connection == 3
+        });
+        assert_eq!((seen, pool.len()), (vec![1, 2, 3], 1));
+        assert!(pool.take(b).is_none());
+        assert_eq!(pool.take(a).map(|idle| idle.connection), Some(3));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::name;
 use super::opinion;
 use super::outline::Outline;
 use super::path::{self, Path, Purpose, Sources, Tests};
-use super::revocation::Revocation;
+use super::revocation::{AskedList, Revocation};
 use super::search::{Next, Search};
 use super::signature;
 use super::time::Clock;
@@ -256,8 +256,8 @@ fn judge_path(path: &mut Path<'_>, rules: Rules<'_>) -> Result<(), VerifyFailure
         opinion::second_opinion(path, rules)?;
     }
     // Only now is it known that these CAs are whom they say they are.
-    let proven = |asked: &(usize, usize)| {
-        revocation.is_some_and(|lists| lists.is_proven(&path.certificates, *asked))
+    let proven = |asked: &Vec<AskedList>| {
+        revocation.is_some_and(|lists| lists.is_proven(&path.certificates, asked))
     };
     if path.asked.iter().all(proven) { Ok(()) } else { Err(VerifyFailure::CrlSignature) }
 }
@@ -333,11 +333,11 @@ impl ClientPolicy {
         self.revocation.as_ref()
     }
 
-    /// When the first revocation list will have expired, Unix seconds; `None` if none does or if that
-    /// does not matter.
+    /// When the first revocation list that holds at this time will have expired, Unix seconds; `None` if
+    /// none does or if that does not matter.
     #[must_use]
-    pub fn next_update(&self) -> Option<i64> {
-        let end = self.revocation.as_ref().and_then(Revocation::next_update)?;
+    pub fn next_update(&self, now: i64) -> Option<i64> {
+        let end = self.revocation.as_ref()?.next_update(now.saturating_sub(self.skew))?;
         Some(end.saturating_add(self.skew))
     }
 

@@ -39,6 +39,8 @@ pub struct Crl {
     extensions: CrlExtensions,
     /// Where in the DER each entry's serial number begins, in the order of the serial numbers.
     entries: Vec<u32>,
+    /// Entries with the reason `removeFromCRL`.
+    removals: usize,
     digest: [u8; 32],
     /// The public key that was seen to have signed it, so that this is looked at once.
     proven: OnceLock<Vec<u8>>,
@@ -133,7 +135,7 @@ impl Crl {
             return Err(CrlError::Broken);
         }
         let extensions = CrlExtensions::read(parts.extensions)?;
-        let entries = entries(&der, parts.revoked, parts.version)?;
+        let (entries, removals) = entries(&der, parts.revoked, parts.version)?;
         let mut digest_of_all = [0; 32];
         digest_of_all.copy_from_slice(digest::digest(&digest::SHA256, &der).as_ref());
         Ok(Self {
@@ -145,6 +147,7 @@ impl Crl {
             next_update,
             extensions,
             entries,
+            removals,
             digest: digest_of_all,
             proven: OnceLock::new(),
             der,
@@ -179,6 +182,13 @@ impl Crl {
     #[must_use]
     pub const fn count(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How many of its entries say `removeFromCRL`, which means something in a delta list only. Here
+    /// they revoke like others: that somebody is on a list is not undone by a word that has no place there.
+    #[must_use]
+    pub const fn removals(&self) -> usize {
+        self.removals
     }
 
     /// Which certificates it speaks of.
@@ -377,10 +387,12 @@ fn scope(value: &[u8]) -> Result<Scope, CrlError> {
     Ok(Scope { only_users, only_cas, points })
 }
 
-/// Where each entry's serial number begins, sorted by serial number.
-fn entries(der: &[u8], list: &[u8], version: u8) -> Result<Vec<u32>, CrlError> {
+/// Where each entry's serial number begins, sorted by serial number; and how many of them say
+/// `removeFromCRL`.
+fn entries(der: &[u8], list: &[u8], version: u8) -> Result<(Vec<u32>, usize), CrlError> {
     let mut reader = Reader::new(list);
     let mut places: Vec<u32> = Vec::new();
+    let mut removals = 0;
     while !reader.is_empty() {
         let mut entry = reader.enter(tag::SEQUENCE).ok_or(CrlError::Broken)?;
         let serial = entry.element(tag::INTEGER).ok_or(CrlError::Broken)?;
@@ -396,7 +408,7 @@ fn entries(der: &[u8], list: &[u8], version: u8) -> Result<Vec<u32>, CrlError> {
             if version == 1 || !entry.is_empty() {
                 return Err(CrlError::Broken);
             }
-            check_entry(extensions.content)?;
+            removals += usize::from(is_removal(extensions.content)?);
         }
         places.push(u32::try_from(offset(der, serial.whole)).map_err(|_| CrlError::TooLarge)?);
     }
@@ -405,19 +417,25 @@ fn entries(der: &[u8], list: &[u8], version: u8) -> Result<Vec<u32>, CrlError> {
     if !sorted {
         places.sort_unstable_by(|a, b| serial_at(der, *a).cmp(serial_at(der, *b)));
     }
-    Ok(places)
+    Ok((places, removals))
 }
 
-/// Why and since when do not matter. Whose it is would: an entry that names another issuer belongs
-/// into an indirect list.
-fn check_entry(extensions: &[u8]) -> Result<(), CrlError> {
+/// Does an entry say `removeFromCRL`? Beside that, why and since when do not matter. Whose it is would:
+/// an entry that names another issuer belongs into an indirect list.
+fn is_removal(extensions: &[u8]) -> Result<bool, CrlError> {
+    const REMOVE_FROM_CRL: &[u8] = &[8];
     const REASON: &[u8] = &[0x55, 0x1d, 0x15];
     const INSTRUCTION: &[u8] = &[0x55, 0x1d, 0x17];
     const INVALIDITY: &[u8] = &[0x55, 0x1d, 0x18];
     const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 0x1d];
     let mut list = Reader::new(extensions);
+    let mut removal = false;
     while !list.is_empty() {
-        let (oid, critical, _) = extension(&mut list).ok_or(CrlError::Broken)?;
+        let (oid, critical, value) = extension(&mut list).ok_or(CrlError::Broken)?;
+        if oid == REASON {
+            let reason = der::only(value, tag::ENUMERATED).ok_or(CrlError::Broken)?;
+            removal |= reason.content == REMOVE_FROM_CRL;
+        }
         if oid == CERTIFICATE_ISSUER {
             return Err(CrlError::Indirect);
         }
@@ -425,7 +443,7 @@ fn check_entry(extensions: &[u8]) -> Result<(), CrlError> {
             return Err(CrlError::Critical);
         }
     }
-    Ok(())
+    Ok(removal)
 }
 
 /// The content of the serial number there, in its shortest form. Its length is one byte.

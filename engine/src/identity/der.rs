@@ -25,6 +25,8 @@ pub mod tag {
     pub const OCTET_STRING: u8 = 0x04;
     /// `OBJECT IDENTIFIER`
     pub const OID: u8 = 0x06;
+    /// `ENUMERATED`
+    pub const ENUMERATED: u8 = 0x0a;
     /// `UTCTime`
     pub const UTC_TIME: u8 = 0x17;
     /// `GeneralizedTime`

@@ -8,7 +8,6 @@ use super::time::CertTime;
 
 /// `id-pkix-ocsp-basic`, 1.3.6.1.5.5.7.48.1.1
 const BASIC: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01];
-const ENUMERATED: u8 = 0x0a;
 /// `[0]`, constructed.
 const CONTEXT_0: u8 = 0xa0;
 /// Single responses that are looked at.
@@ -38,7 +37,7 @@ impl OcspStatus {
 #[must_use]
 pub fn status_of(der: &[u8], serial: &[u8]) -> Option<OcspStatus> {
     let mut response = Reader::new(only(der, tag::SEQUENCE)?.content);
-    if response.content(ENUMERATED)? != [0] {
+    if response.content(tag::ENUMERATED)? != [0] {
         return None;
     }
     let mut bytes = response.enter(CONTEXT_0)?.enter(tag::SEQUENCE)?;

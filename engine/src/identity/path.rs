@@ -11,7 +11,7 @@ use super::extensions::NetscapeType;
 use super::failure::VerifyFailure;
 use super::outline::Outline;
 use super::policies;
-use super::revocation::Revocation;
+use super::revocation::{AskedList, Revocation};
 use super::signature;
 use super::time::Clock;
 use super::translation;
@@ -38,8 +38,8 @@ pub struct Path<'a> {
     pub revoked: bool,
     /// Somewhere there was more than one issuer to choose from.
     pub ambiguous: bool,
-    /// Revocation lists that were asked, with the place of the certificate that must have signed them.
-    pub asked: Vec<(usize, usize)>,
+    /// Revocation lists that were asked, by certificate.
+    pub asked: Vec<Vec<AskedList>>,
     /// Every signature of it has been checked here already.
     pub signatures_checked: bool,
 }

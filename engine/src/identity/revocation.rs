@@ -1,9 +1,9 @@
 //! What revocation lists say about a path, in OpenSSL's order.
 //!
 //! As nginx does with `ssl_crl`, every certificate of a path is looked up, the anchor included, and
-//! the last thing that is wrong is reported. Of several lists of one issuer the one that fits best is
-//! asked: one that speaks of this kind of certificate before others, one that holds now before others,
-//! the newest.
+//! the last thing that is wrong is reported. Of several lists of one issuer all are asked that speak of
+//! the certificate and hold now: who is on any of them is revoked. If none holds now, all that speak of
+//! it are asked; if none speaks of it, there is no list. So the order of lists means nothing.
 
 use hashbrown::HashMap;
 
@@ -42,18 +42,23 @@ pub struct Finding {
     pub failure: Option<VerifyFailure>,
     /// Some certificate is revoked, whatever else is wrong.
     pub revoked: bool,
-    /// Lists that were asked, each with the place in the path of the certificate that must have
-    /// signed it.
-    pub asked: Vec<(usize, usize)>,
+    /// The lists that were asked, by certificate: one of each must prove to be of its issuer.
+    pub asked: Vec<Vec<AskedList>>,
+}
+
+/// A list that was asked, and who in the path must have signed it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AskedList {
+    list: usize,
+    issuer: usize,
 }
 
 /// A list that may be asked.
-struct Candidate {
-    list: usize,
-    issuer: usize,
+struct Candidate<'l> {
+    list: &'l Crl,
+    asked: AskedList,
     in_scope: bool,
     in_time: bool,
-    direct: bool,
 }
 
 impl Revocation {
@@ -74,10 +79,11 @@ impl Revocation {
         &self.lists
     }
 
-    /// When the first of them will have expired, Unix seconds; `None` if that does not matter.
+    /// When the first of those that hold after this moment will have expired, Unix seconds; `None` if
+    /// that does not matter. One that has ended beside a newer one says nothing any more.
     #[must_use]
-    pub fn next_update(&self) -> Option<i64> {
-        let ends = self.lists.iter().filter_map(Crl::next_update);
+    pub fn next_update(&self, after: i64) -> Option<i64> {
+        let ends = self.lists.iter().filter_map(Crl::next_update).filter(|end| *end > after);
         if self.rules.expired_refuses { ends.min() } else { None }
     }
 
@@ -98,13 +104,14 @@ impl Revocation {
         self.lists.iter().map(|list| (Some(list.this_update()), list.next_update()))
     }
 
-    /// Did the certificate at this place of the path sign this list?
+    /// Did the issuer in this path sign one of these lists? None that somebody else signed has
+    /// vouched for anybody then: it is none of this issuer's.
     #[must_use]
-    pub fn is_proven(&self, path: &[Certificate<'_>], (list, issuer): (usize, usize)) -> bool {
-        match (self.lists.get(list), path.get(issuer)) {
+    pub fn is_proven(&self, path: &[Certificate<'_>], asked: &[AskedList]) -> bool {
+        asked.iter().any(|asked| match (self.lists.get(asked.list), path.get(asked.issuer)) {
             (Some(list), Some(issuer)) => list.is_signed_by(issuer),
             _ => false,
-        }
+        })
     }
 
     /// Is its serial number on any list of the issuer that it names? A first look at many: of scopes,
@@ -129,80 +136,99 @@ impl Revocation {
                 }
                 continue;
             };
-            let candidate = self.best(path, (at, named), clock);
-            let Some((candidate, list, issuer)) = candidate.and_then(|candidate| {
-                let list = self.lists.get(candidate.list)?;
-                let issuer = path.get(candidate.issuer)?;
-                Some((candidate, list, issuer))
-            }) else {
+            let candidates = self.candidates(path, (at, named), clock);
+            if candidates.is_empty() {
                 finding.failure = Some(VerifyFailure::NoCrl);
                 continue;
-            };
-            finding.asked.push((candidate.list, candidate.issuer));
-            let revoked = list.revokes(certificate.outline.serial);
-            finding.revoked |= revoked;
-            let may_sign = issuer.extensions.key_usage.as_ref().is_none_or(KeyUsage::crl_sign);
-            let ended = list.next_update().is_some_and(|end| clock.is_past(end));
-            let findings = [
-                (!may_sign, VerifyFailure::NoCrlSign),
-                (!clock.has_begun(list.this_update()), VerifyFailure::CrlNotYetValid),
-                (ended && self.rules.expired_refuses, VerifyFailure::CrlExpired),
-                (revoked, VerifyFailure::Revoked),
-                // A list that speaks of others has been asked, and there is still none.
-                (!candidate.in_scope, VerifyFailure::NoCrl),
-            ];
-            let last = findings.into_iter().rfind(|(wrong, _)| *wrong).map(|(_, word)| word);
-            finding.failure = last.or(finding.failure);
+            }
+            let mut word = None;
+            for candidate in &candidates {
+                let revoked = candidate.list.revokes(certificate.outline.serial);
+                finding.revoked |= revoked;
+                let wrong = self.failure(candidate, (path, revoked), clock);
+                word = word.max(wrong.map(|failure| (rank(failure), failure.index())));
+            }
+            let failure = word.and_then(|(_, at)| VerifyFailure::ALL.get(at).copied());
+            finding.failure = failure.or(finding.failure);
+            finding.asked.push(candidates.into_iter().map(|candidate| candidate.asked).collect());
         }
         finding
     }
 
-    /// The list that fits this certificate best.
-    fn best(
+    /// The last thing that is wrong with a list or on it.
+    fn failure(
+        &self,
+        candidate: &Candidate<'_>,
+        (path, revoked): (&[Certificate<'_>], bool),
+        clock: Clock,
+    ) -> Option<VerifyFailure> {
+        let Candidate { list, asked, in_scope, .. } = candidate;
+        let usage = path.get(asked.issuer).and_then(|issuer| issuer.extensions.key_usage.as_ref());
+        let ended = list.next_update().is_some_and(|end| clock.is_past(end));
+        let findings = [
+            (!usage.is_none_or(KeyUsage::crl_sign), VerifyFailure::NoCrlSign),
+            (!clock.has_begun(list.this_update()), VerifyFailure::CrlNotYetValid),
+            (ended && self.rules.expired_refuses, VerifyFailure::CrlExpired),
+            (revoked, VerifyFailure::Revoked),
+            // A list that speaks of others has been asked, and there is still none.
+            (!in_scope, VerifyFailure::NoCrl),
+        ];
+        findings.into_iter().rfind(|(wrong, _)| *wrong).map(|(_, word)| word)
+    }
+
+    /// The lists to ask of this certificate: those of the first kind that there are any of.
+    fn candidates(
         &self,
         path: &[Certificate<'_>],
         (at, named): (usize, &[usize]),
         clock: Clock,
-    ) -> Option<Candidate> {
-        let certificate = path.get(at)?;
+    ) -> Vec<Candidate<'_>> {
+        let Some(certificate) = path.get(at) else { return Vec::new() };
         let points = points_of(certificate);
         if matches!(points, Points::Partial) {
             // Lists of some reasons are not taken, so there is none for the others.
-            return None;
+            return Vec::new();
         }
-        let mut best: Option<(Candidate, (bool, bool, bool, i64))> = None;
-        for index in named {
-            let Some(list) = self.lists.get(*index) else { continue };
-            let Some((issuer, direct)) = issuer_of(list, path, at) else { continue };
+        let all = named.iter().filter_map(|place| {
+            let list: &Crl = self.lists.get(*place)?;
+            let asked = AskedList { list: *place, issuer: issuer_of(list, path, at)? };
             let in_scope = is_in_scope(list, certificate, &points);
             let in_time = clock.has_begun(list.this_update())
                 && !list.next_update().is_some_and(|end| clock.is_past(end));
-            let candidate = Candidate { list: *index, issuer, in_scope, in_time, direct };
-            let rank =
-                (candidate.in_scope, candidate.in_time, candidate.direct, list.this_update());
-            if best.as_ref().is_none_or(|(_, known)| rank > *known) {
-                best = Some((candidate, rank));
-            }
-        }
-        best.map(|(candidate, _)| candidate)
+            Some(Candidate { list, asked, in_scope, in_time })
+        });
+        let mut all: Vec<Candidate<'_>> = all.collect();
+        let best = all.iter().map(|one| (one.in_scope, one.in_scope && one.in_time)).max();
+        all.retain(|one| Some((one.in_scope, one.in_scope && one.in_time)) == best);
+        all
     }
 }
 
-/// Which certificate of the path issued the list, and is it the very issuer of the certificate at
-/// this place? The last one answers for itself.
-fn issuer_of(list: &Crl, path: &[Certificate<'_>], at: usize) -> Option<(usize, bool)> {
+/// Of what several lists say the later is told.
+const fn rank(failure: VerifyFailure) -> u8 {
+    match failure {
+        VerifyFailure::NoCrlSign => 0,
+        VerifyFailure::CrlNotYetValid => 1,
+        VerifyFailure::CrlExpired => 2,
+        VerifyFailure::Revoked => 3,
+        _ => 4,
+    }
+}
+
+/// Which certificate of the path issued the list: the issuer of the one at this place, or one of its
+/// name above. The last one answers for itself.
+fn issuer_of(list: &Crl, path: &[Certificate<'_>], at: usize) -> Option<usize> {
     let own = (at + 1).min(path.len().saturating_sub(1));
     if list.may_be_issued_by(path.get(own)?) {
-        return Some((own, true));
+        return Some(own);
     }
-    let above = path.iter().enumerate().skip(own + 1);
     let issuer = name::key(list.issuer());
+    let mut above = path.iter().enumerate().skip(own + 1);
     above
-        .filter(|(_, above)| {
+        .find(|(_, above)| {
             name::key(above.outline.subject) == issuer && list.may_be_issued_by(above)
         })
-        .map(|(place, _)| (place, false))
-        .next()
+        .map(|(place, _)| place)
 }
 
 fn is_in_scope(list: &Crl, certificate: &Certificate<'_>, points: &Points<'_>) -> bool {

@@ -185,6 +185,7 @@ impl Client {
         }
         let mut scan = HeadScan::default();
         let mut begun = false;
+        let descriptor = self.stream.descriptor();
         let mut source = self.stream.source();
         loop {
             let buf = source.plain();
@@ -198,6 +199,8 @@ impl Client {
                 Err(error) => return HeadRead::Refuse(Refusal::Malformed(error)),
             }
             let wait = if begun {
+                // The rest of a head in pieces must not wait for a delayed acknowledgement of this one.
+                descriptor.acknowledge();
                 let spent = self.core.clock.elapsed().saturating_sub(*started);
                 Wait { time: whole.saturating_sub(spent), shut: Shut::Read, idle: false }
             } else {

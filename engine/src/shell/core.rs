@@ -14,6 +14,7 @@ use super::clock::Clock;
 use super::deadlines::Deadlines;
 use super::hand::Hand;
 use super::random::Random;
+use super::reader::Idle;
 use super::roll::Roll;
 use super::stream::Stream;
 use crate::exchange::Scratch;
@@ -302,6 +303,22 @@ impl Core {
         self.deadlines.tick();
         let now_ms = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.pool.borrow_mut().expire(now_ms, drop);
+    }
+
+    /// Hears idle upstream connections: what TLS asks there is answered, and one that is over, or has
+    /// said what nobody asked for, is closed.
+    pub fn hear_pool(&self) {
+        self.pool.borrow_mut().retain(|stream| match stream.idle() {
+            Idle::Silent => {
+                stream.settle();
+                true
+            }
+            Idle::Spoke => {
+                self.count(Counter::UpstreamUnasked);
+                false
+            }
+            Idle::Over => false,
+        });
     }
 
     /// Gives memory to the system that nobody has needed since the last time.

@@ -6,7 +6,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
-use rustix::net::{RecvFlags, Shutdown, SocketFlags, accept_with, recv, shutdown, sockopt};
+use rustix::net::{
+    RecvFlags, SendFlags, Shutdown, SocketFlags, accept_with, recv, send, shutdown, sockopt,
+};
 
 use crate::setup::listeners::connection_options;
 
@@ -67,6 +69,28 @@ impl Descriptor {
         let _ = rustix::net::connect_unspec(self.borrow());
     }
 
+    /// Sends as much of `bytes` as the kernel takes without waiting; how much that is. Only while no
+    /// send of the runtime's is under way.
+    #[must_use]
+    pub fn send_now(self, bytes: &[u8]) -> usize {
+        // A connection that takes nothing any more tells its reader.
+        send(self.borrow(), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).unwrap_or(0)
+    }
+
+    /// Receives what is there, without waiting; 0 if that is nothing, or the end. Only while no receive
+    /// of the runtime's is under way.
+    #[must_use]
+    pub fn receive_now(self, room: &mut [u8]) -> usize {
+        recv(self.borrow(), room, RecvFlags::DONTWAIT).map_or(0, |(count, _)| count)
+    }
+
+    /// Acknowledges at once what has arrived: a peer that gathers small writes (Nagle) sends its next
+    /// one only then, and we have nothing to say that would carry the acknowledgement.
+    pub fn acknowledge(self) {
+        // Not TCP, or gone: nobody waits.
+        let _ = sockopt::set_tcp_quickack(self.borrow(), true);
+    }
+
     /// Has the peer ended its direction, or the whole connection? Unread bytes do not hide it.
     #[must_use]
     pub fn has_left(self) -> bool {
@@ -98,6 +122,19 @@ impl Descriptor {
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Peek::Silent,
             Err(_) => Peek::Ended,
         }
+    }
+
+    /// Bytes given to the kernel that the peer's has not acknowledged; of a TCP connection.
+    #[must_use]
+    pub fn unacknowledged(self) -> Option<u64> {
+        const SIOCOUTQ: rustix::ioctl::Opcode = 0x5411;
+        // SAFETY: that opcode writes one int, and reads nothing.
+        #[expect(unsafe_code, reason = "rustix has no safe form of it")]
+        let ask = unsafe { rustix::ioctl::Getter::<SIOCOUTQ, std::ffi::c_int>::new() };
+        // SAFETY: as above; the descriptor is open.
+        #[expect(unsafe_code, reason = "rustix has no safe form of it")]
+        let bytes = unsafe { rustix::ioctl::ioctl(self.borrow(), ask) };
+        bytes.ok().and_then(|bytes| u64::try_from(bytes).ok())
     }
 
     /// Close-on-exec, which accepted descriptors lack.

@@ -14,7 +14,7 @@ use super::reader::{Idle, Wait};
 use super::relay::{DRAIN_TIME, PumpError, Times, drain, pump};
 use super::respond::{Answering, Memory, Progress, RespondError, respond};
 use super::stream::Cut;
-use super::upstream::{ConnectError, Lease, Wanted, give_back, obtain, spoke_first};
+use super::upstream::{ConnectError, Lease, Wanted, give_back, look, obtain};
 use crate::exchange::Admission;
 use crate::exchange::balance::Tried;
 use crate::exchange::fault::Fault;
@@ -174,10 +174,14 @@ async fn attempt(
     let fail = |failure, refusal, sent| {
         Tryout::Failed(Failed { failure, refusal, reused, sent, bodies: unread(request) })
     };
-    if !reused && spoke_first(&mut lease.stream) {
-        let fault = Fault::SpokeFirst;
-        faults::note(request.core, &upstream.id, fault);
-        return fail(Failure::BadResponse, Refusal::BadResponse(fault), Sent::Nothing);
+    match if reused { Idle::Silent } else { look(&mut lease.stream) } {
+        Idle::Silent => {}
+        Idle::Spoke => {
+            let fault = Fault::SpokeFirst;
+            faults::note(request.core, &upstream.id, fault);
+            return fail(Failure::BadResponse, Refusal::BadResponse(fault), Sent::Nothing);
+        }
+        Idle::Over => return fail(Failure::Lost, Refusal::UpstreamLost, Sent::Nothing),
     }
     let mut sink = lease.stream.sink();
     let mut sent = sink.write(&work.out, timeout.send).await;

@@ -75,6 +75,18 @@ impl Reader {
         }
     }
 
+    /// Is it a TCP connection?
+    #[must_use]
+    pub const fn is_tcp(&self) -> bool {
+        self.half.is_tcp()
+    }
+
+    /// Its descriptor, for as long as the connection lives.
+    #[must_use]
+    pub const fn descriptor(&self) -> Descriptor {
+        self.descriptor
+    }
+
     /// Was the connection's end read?
     #[must_use]
     pub const fn has_ended(&self) -> bool {
@@ -82,24 +94,25 @@ impl Reader {
     }
 
     /// Has the peer of this idle connection said anything, or left? What TLS has to say by itself is
-    /// heard, and is nothing.
-    pub async fn idle(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Idle {
-        match self.look(security, buffers) {
-            Some(idle) => idle,
-            // Boxed: it is rare, and would make every task larger.
-            None => Box::pin(self.hear(security, buffers)).await,
-        }
-    }
-
-    async fn hear(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Idle {
+    /// heard and answered, and is nothing.
+    pub fn idle(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Idle {
         for _ in 0..RECEIVES_IDLE_MAX {
-            // There are bytes: nobody waits.
-            let wait = Wait { time: Duration::ZERO, shut: Shut::Both, idle: true };
-            if self.receive(true, buffers, wait).await.is_err() {
-                return Idle::Over;
-            }
             if let Some(idle) = self.look(security, buffers) {
+                self.speak(security);
                 return idle;
+            }
+            Self::make_room(&mut self.cipher, buffers, Size::Small, 1);
+            // There are bytes: nobody waits.
+            let count = match &mut self.cipher {
+                Some(buffer) => {
+                    let count = self.descriptor.receive_now(buffer.spare_mut());
+                    buffer.fill(count);
+                    count
+                }
+                None => 0,
+            };
+            if count == 0 {
+                return Idle::Over;
             }
         }
         Idle::Over
@@ -155,6 +168,12 @@ impl Reader {
     #[must_use]
     pub fn remote(&self) -> Remote {
         self.timer.remote()
+    }
+
+    /// As [`Security::speak`]: what TLS has to say leaves before anybody waits for more, and an alert
+    /// before anybody can shut the connection.
+    pub fn speak(&self, security: &RefCell<Security>) {
+        security.borrow_mut().speak(self.descriptor);
     }
 
     /// Forgets everything received and not consumed.
@@ -292,7 +311,7 @@ impl Reader {
             return Ok(Opened::Closed);
         }
         let mut guard = security.borrow_mut();
-        let Security { session, said } = &mut *guard;
+        let Security { session, said, .. } = &mut *guard;
         if !session.is_tls() {
             return Ok(Opened::More);
         }
@@ -302,6 +321,9 @@ impl Reader {
             let used = take(payload);
             Self::keep(kept, buffers, payload.get(used..).unwrap_or_default());
         });
+        if opened.is_err() {
+            guard.speak(self.descriptor);
+        }
         self.note_closed(opened)
     }
 
@@ -343,6 +365,9 @@ impl Reader {
             self.cipher = Some(next);
             input.truncate(done.ready);
             *output = Some(input);
+        }
+        if matches!(done.outcome, Err(Broken::From(_))) {
+            from.speak(self.descriptor);
         }
         self.closed |= done.outcome == Ok(Opened::Closed);
         Some(done.outcome)
@@ -404,6 +429,7 @@ impl Reader {
                 return Err(Cut::Ended);
             }
             Self::make_room(&mut self.cipher, buffers, first, 1);
+            self.speak(security);
             self.receive_armed(true).await?;
         }
     }
@@ -415,7 +441,7 @@ impl Reader {
         buffers: &Buffers,
     ) -> Result<bool, Cut> {
         let mut guard = security.borrow_mut();
-        let Security { session, said } = &mut *guard;
+        let Security { session, said, .. } = &mut *guard;
         // Without ciphertext, too: a record may have been opened at the end of the handshake.
         let cipher = self.cipher.get_or_insert_with(|| buffers.rent(Size::Small));
         let plain = &mut self.plain;
@@ -424,6 +450,9 @@ impl Reader {
             Self::make_room(plain, buffers, Size::Record, payload.len());
             fits = plain.as_mut().is_some_and(|plain| plain.append(payload) == payload.len());
         });
+        if opened.is_err() {
+            guard.speak(self.descriptor);
+        }
         if !fits {
             // Heads are bounded far below a body buffer; only a caller's bug gets here.
             return Err(Cut::Failed(io::ErrorKind::OutOfMemory));

@@ -201,6 +201,9 @@ async fn read_head(
                 RespondError::Upstream(Failure::Lost, Refusal::UpstreamLost)
             }
         })?;
+        if upstream.spoke_unasked() {
+            return Err(bad_response(Fault::SpokeFirst));
+        }
     }
 }
 

@@ -138,16 +138,10 @@ impl Session {
         !matches!(self, Self::Plain)
     }
 
-    /// Does the peer wait for the last flight of the handshake that has just ended? A TLS 1.2
-    /// client does; everywhere else the next message may carry it.
+    /// Are we the server of a handshake that rustls drives?
     #[must_use]
-    pub fn awaits_last_flight(&self) -> bool {
-        match self {
-            Self::Server(connection) => {
-                connection.protocol_version() == Some(ProtocolVersion::TLSv1_2)
-            }
-            Self::Plain | Self::Client(_) | Self::Fast(_) | Self::Over => false,
-        }
+    pub const fn is_server(&self) -> bool {
+        matches!(self, Self::Server(_))
     }
 
     /// The handshake is over: from here on TLS 1.3 is opened and sealed by our own record layer.
@@ -278,6 +272,20 @@ impl Session {
             Self::Server(connection) => unbuffered::handshake(&mut **connection, input, said),
             Self::Client(connection) => unbuffered::handshake(&mut **connection, input, said),
             Self::Over => Err(SessionError::Closed),
+        }
+    }
+
+    /// Puts what TLS owes the peer into what is pending, as far as it does not need to wait for data:
+    /// the answer to a `KeyUpdate`.
+    pub fn say_what_is_due(&mut self, said: &mut Said) {
+        if said.failed {
+            return;
+        }
+        match self {
+            Self::Plain | Self::Over => {}
+            Self::Server(connection) => unbuffered::say_what_is_due(&mut **connection, said),
+            Self::Client(connection) => unbuffered::say_what_is_due(&mut **connection, said),
+            Self::Fast(records) => records.say_what_is_due(&mut said.pending),
         }
     }
 

@@ -16,7 +16,7 @@ use super::net::{self, Descriptor, ReadHalf, TcpStream, UnixStream, WriteHalf};
 use super::reader::{Idle, Reader, Wait};
 use super::reseal::Broken;
 use super::session::{Opened, Said, Session, SessionError};
-use super::writer::Writer;
+use super::writer::{Handed, Writer};
 use crate::exchange::flow::Piece;
 
 /// Why a connection cannot be used any further.
@@ -39,6 +39,33 @@ pub struct Security {
     pub session: Session,
     /// What it has to say, and to remember.
     pub said: Said,
+    /// The sending half holds records that were sealed before what is pending, or is about to send
+    /// some: it sends that itself.
+    pub sending: bool,
+    /// What the kernel was given.
+    pub handed: Handed,
+}
+
+impl Security {
+    /// Nothing was said yet.
+    #[must_use]
+    pub fn new(session: Session) -> Self {
+        Self { session, said: Said::default(), sending: false, handed: Handed::default() }
+    }
+
+    /// Says what TLS has to say, with or without a message of ours in sight: now, unless the sending
+    /// half is at it. What the kernel does not take stays pending.
+    pub fn speak(&mut self, descriptor: Descriptor) {
+        let Self { session, said, sending, handed } = self;
+        session.say_what_is_due(said);
+        if said.pending.is_empty() || *sending {
+            return;
+        }
+        let sent = descriptor.send_now(&said.pending);
+        handed.note(sent);
+        said.pending.drain(..sent.min(said.pending.len()));
+        said.pending.shrink_to_fit();
+    }
 }
 
 /// One connection.
@@ -107,10 +134,18 @@ impl Stream {
         Self {
             reader: Reader::new(read, descriptor, reading),
             writer: Writer::new(write, descriptor, writing),
-            security: RefCell::new(Security { session, said: Said::default() }),
+            security: RefCell::new(Security::new(session)),
             buffers: Rc::clone(buffers),
             descriptor,
             aborted: false,
+        }
+    }
+
+    /// The first request comes next. Over TCP, an answer that was sent before that arrived is told by
+    /// what it acknowledges ([`Source::spoke_unasked`]).
+    pub fn begin_asking(&mut self) {
+        if self.reader.is_tcp() {
+            self.security.get_mut().handed.begin();
         }
     }
 
@@ -120,7 +155,7 @@ impl Stream {
     /// # Errors
     /// The peer has spoken before it was asked, or broke the protocol.
     pub fn begin(&mut self, fast: bool) -> Result<(), SessionError> {
-        let Security { session, said } = self.security.get_mut();
+        let Security { session, said, .. } = self.security.get_mut();
         if fast {
             session.quicken(said)?;
         }
@@ -139,14 +174,25 @@ impl Stream {
         self.descriptor
     }
 
-    /// As [`Reader::idle`].
-    pub async fn idle(&mut self) -> Idle {
-        self.reader.idle(&self.security, &self.buffers).await
+    /// As [`Reader::idle`]; one that is over hears our goodbye.
+    pub fn idle(&mut self) -> Idle {
+        let idle = self.reader.idle(&self.security, &self.buffers);
+        self.part_if_over(idle)
     }
 
-    /// As [`Reader::leftover`].
+    /// As [`Reader::leftover`]; one that is over hears our goodbye.
     pub fn leftover(&mut self) -> Idle {
-        self.reader.leftover(&self.security, &self.buffers)
+        let idle = self.reader.leftover(&self.security, &self.buffers);
+        self.part_if_over(idle)
+    }
+
+    fn part_if_over(&mut self, idle: Idle) -> Idle {
+        if idle == Idle::Over {
+            let security = self.security.get_mut();
+            security.session.close(&mut security.said);
+            security.speak(self.descriptor);
+        }
+        idle
     }
 
     /// Its session, between two uses.
@@ -202,7 +248,7 @@ impl Stream {
         }
         {
             let mut security = self.security.borrow_mut();
-            let Security { session, said } = &mut *security;
+            let Security { session, said, .. } = &mut *security;
             session.close(said);
         }
         // A peer that is gone does not care for our goodbye.
@@ -235,6 +281,12 @@ impl Source<'_> {
         self.reader.read_plain(self.security, self.buffers, wait).await
     }
 
+    /// What has come, was it sent before the first request could be known? Asked once of a connection.
+    #[must_use]
+    pub fn spoke_unasked(&self) -> bool {
+        self.security.borrow_mut().handed.is_unasked(self.reader.descriptor())
+    }
+
     /// Forgets everything received and not consumed.
     pub fn discard(&mut self) {
         self.reader.discard(self.buffers);
@@ -245,6 +297,9 @@ impl Source<'_> {
     /// # Errors
     /// The connection is cut; [`Cut::Ended`] at its end.
     pub async fn receive(&mut self, wait: Wait) -> Result<usize, Cut> {
+        if self.tls {
+            self.reader.speak(self.security);
+        }
         self.reader.receive(self.tls, self.buffers, wait).await
     }
 
@@ -266,7 +321,9 @@ impl Source<'_> {
             return None;
         }
         let output = &mut sink.writer.output;
-        self.reader.reseal((self.security, sink.security), output, self.buffers, take)
+        let done = self.reader.reseal((self.security, sink.security), output, self.buffers, take);
+        sink.writer.note_staged(sink.security);
+        done
     }
 
     /// Plaintext that nobody has consumed yet.
@@ -341,7 +398,7 @@ impl Sink<'_> {
     pub async fn write(&mut self, bytes: &[u8], wait: Duration) -> Result<(), Cut> {
         for piece in bytes.chunks(PLAIN_BYTES_MAX) {
             if !self.has_room() {
-                self.writer.flush(wait).await?;
+                self.flush(wait).await?;
             }
             self.stage(piece)?;
         }
@@ -353,8 +410,7 @@ impl Sink<'_> {
     /// # Errors
     /// The connection is cut.
     pub async fn flush(&mut self, wait: Duration) -> Result<(), Cut> {
-        self.writer.stage_pending(self.security, self.buffers)?;
-        self.writer.flush(wait).await
+        self.writer.flush(self.security, self.buffers, wait).await
     }
 
     /// Uses a large buffer from here on: a body is flowing.
@@ -376,7 +432,7 @@ impl Sink<'_> {
     pub async fn finish(&mut self, wait: Duration) -> Result<(), Cut> {
         {
             let mut security = self.security.borrow_mut();
-            let Security { session, said } = &mut *security;
+            let Security { session, said, .. } = &mut *security;
             session.close(said);
         }
         self.flush(wait).await?;

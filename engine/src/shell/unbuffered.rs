@@ -4,6 +4,7 @@
 //! (the records of a handshake message that is not whole, and nothing else), and nothing behind the
 //! peer's last flight is lost when our own record layer takes over.
 
+use rustls::ProtocolVersion;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
@@ -20,6 +21,8 @@ pub(super) trait Endpoint {
     fn handshaking(&self) -> bool;
     /// Is there something encoded that nobody has taken yet?
     fn has_more_to_say(&self) -> bool;
+    /// Is the protocol TLS 1.3?
+    fn is_tls13(&self) -> bool;
 }
 
 impl Endpoint for UnbufferedServerConnection {
@@ -41,6 +44,10 @@ impl Endpoint for UnbufferedServerConnection {
     fn has_more_to_say(&self) -> bool {
         self.wants_write()
     }
+
+    fn is_tls13(&self) -> bool {
+        self.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+    }
 }
 
 impl Endpoint for UnbufferedClientConnection {
@@ -61,6 +68,10 @@ impl Endpoint for UnbufferedClientConnection {
 
     fn has_more_to_say(&self) -> bool {
         self.wants_write()
+    }
+
+    fn is_tls13(&self) -> bool {
+        self.protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
 }
 
@@ -272,6 +283,28 @@ pub(super) fn handshake<C: Endpoint>(
                 said.note(input);
                 return Ok(progress);
             }
+        }
+    }
+}
+
+/// Takes the answer to a `KeyUpdate`, which rustls keeps until there is data to be sent: it is asked for
+/// a record in no room, and gets the answer ready before it sees that.
+pub(super) fn say_what_is_due(connection: &mut impl Endpoint, said: &mut Said) {
+    if !connection.is_tls13() && !connection.has_more_to_say() {
+        return;
+    }
+    let Said { pending, unread, .. } = said;
+    let mut asked = false;
+    loop {
+        match connection.process(unread).state {
+            Ok(ConnectionState::WriteTraffic(mut traffic)) if !asked => {
+                asked = true;
+                let nothing = traffic.encrypt(&[0], &mut []);
+                debug_assert!(nothing.is_err(), "there was no room");
+            }
+            Ok(ConnectionState::EncodeTlsData(mut chunk)) => encode(&mut chunk, pending),
+            Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
+            Ok(_) | Err(_) => return,
         }
     }
 }

@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 use super::core::{Core, Live};
 use super::deadlines::Shut;
 use super::handshake::{GOODBYE_TIME, drive};
-use super::net::{self, Peek, TcpStream, UnixStream};
+use super::net::{self, TcpStream, UnixStream};
 use super::reader::{self, Wait};
 use super::session::{Session, SessionError};
 use super::shed;
@@ -90,7 +90,7 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
     let key = core.pool.borrow_mut().key(&identity);
     if !wanted.fresh
         && wanted.proxy_header.is_empty()
-        && let Some(lease) = from_pool(core, key).await
+        && let Some(lease) = from_pool(core, key)
     {
         core.count(Counter::UpstreamReuses);
         return Ok(lease);
@@ -108,11 +108,11 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
 }
 
 /// The newest idle connection that is still open and silent.
-async fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
+fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
     loop {
         let taken = core.pool.borrow_mut().take(key)?;
         let Idle { connection: mut stream, requests } = taken;
-        match stream.idle().await {
+        match stream.idle() {
             reader::Idle::Silent => return Some(Lease { stream, key, requests, reused: true }),
             reader::Idle::Spoke => core.count(Counter::UpstreamUnasked),
             reader::Idle::Over => {}
@@ -200,11 +200,13 @@ fn name_of(tls: &UpstreamTls, node: &NodePlan, wanted: &Wanted<'_>) -> ServerNam
     tls.server_name(host, &node.name)
 }
 
-/// Has the upstream said something that nobody asked for? Asked right before a request is sent over a
-/// new connection; one from the pool has just been looked at. Under TLS, what it says with its
-/// handshake has ended that, and what comes later may be a ticket.
-pub fn spoke_first(stream: &mut Stream) -> bool {
-    !stream.source().is_tls() && stream.descriptor().peek() == Peek::Bytes
+/// The last look at a new connection, right before the first request is sent over it: has the upstream
+/// said anything yet, or left? One from the pool has just been looked at. What overtakes this look is
+/// told by what it acknowledges, when it is read.
+pub fn look(stream: &mut Stream) -> reader::Idle {
+    let idle = stream.idle();
+    stream.begin_asking();
+    idle
 }
 
 /// Gives a connection to the pool, if it may be kept.
@@ -263,9 +265,9 @@ mod tests {
         let (ours, theirs) = UnixStream::pair();
         let buffers = Rc::new(Buffers::default());
         let mut stream = Stream::unix(ours, Session::Plain, &Deadlines::default(), &buffers);
-        assert!(!spoke_first(&mut stream));
+        assert_eq!(look(&mut stream), reader::Idle::Silent);
         let (_reading, mut writing) = net::unix(theirs);
         writing.send_at_once(b"220 ready");
-        assert!(spoke_first(&mut stream));
+        assert_eq!(look(&mut stream), reader::Idle::Spoke);
     }
 }

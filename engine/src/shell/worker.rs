@@ -42,6 +42,8 @@ pub struct Seat {
 const STOP_TICKS: u32 = 15;
 /// How often memory that nobody needs is given back: every five seconds.
 const TRIM_TICKS: u32 = 50;
+/// How often idle upstream connections are heard: once a second.
+const HEAR_TICKS: u32 = 10;
 
 /// The worker's thread, on the best driver to be had.
 pub fn run(seat: Seat) {
@@ -124,6 +126,9 @@ impl Worker {
             }
             let core = &self.core;
             core.tick();
+            if ticks.is_multiple_of(HEAR_TICKS) {
+                core.hear_pool();
+            }
             core.link.beat();
             core.link.set_connections(u64::from(core.open.get()));
             self.measure();

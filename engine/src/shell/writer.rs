@@ -18,6 +18,41 @@ pub struct Writer {
     pub output: Option<Buffer>,
 }
 
+/// What of a connection's bytes the kernel was given.
+#[derive(Debug, Default)]
+pub struct Handed {
+    /// All of them, with those of a send that is under way.
+    bytes: u64,
+    /// As many were before the first request; nothing once that is answered.
+    unasked: Option<u64>,
+}
+
+impl Handed {
+    /// Nothing was asked for so far: what comes next is the first request.
+    pub const fn begin(&mut self) {
+        self.unasked = Some(self.bytes);
+    }
+
+    /// So many more.
+    pub fn note(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    /// The kernel did not take so many of them.
+    fn take_back(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    /// Something came, and `descriptor`'s peer has so many bytes still to acknowledge. Did it leave the
+    /// peer before a byte of the first request had arrived there? Whatever is sent acknowledges what
+    /// has arrived, so that is certain; asked once.
+    pub fn is_unasked(&mut self, descriptor: Descriptor) -> bool {
+        let Some(before) = self.unasked.take() else { return false };
+        let unacknowledged = descriptor.unacknowledged().unwrap_or(0);
+        self.bytes.saturating_sub(unacknowledged) <= before
+    }
+}
+
 impl Writer {
     /// Of a connection on which nothing was sent yet.
     #[must_use]
@@ -71,7 +106,7 @@ impl Writer {
         buffers: &Buffers,
     ) -> Result<(), Cut> {
         let mut guard = security.borrow_mut();
-        let Security { session, said } = &mut *guard;
+        let Security { session, said, sending, .. } = &mut *guard;
         let mut output = self.output.take().unwrap_or_else(|| buffers.rent(Size::Record));
         let needed = plain.len() + RECORD_OVERHEAD_MAX + said.pending.len();
         if output.spare() < needed {
@@ -81,39 +116,59 @@ impl Writer {
             output = buffers.enlarge(output, Size::Body);
         }
         let sealed = session.seal(plain, said, &mut output);
+        *sending = !output.is_empty();
         self.output = Some(output);
         sealed.map_err(Cut::Tls)
     }
 
-    /// Appends what TLS has to say, with nothing of ours.
-    ///
-    /// # Errors
-    /// There was no room.
-    pub fn stage_pending(
+    /// Somebody has filled `output`.
+    pub fn note_staged(&self, security: &RefCell<Security>) {
+        if self.has_output() {
+            security.borrow_mut().sending = true;
+        }
+    }
+
+    /// Appends what TLS has to say, with nothing of ours; if there is no room beside what is staged,
+    /// that goes first. True if there is anything to send.
+    fn stage_pending(
         &mut self,
         security: &RefCell<Security>,
         buffers: &Buffers,
-    ) -> Result<(), Cut> {
+    ) -> Result<bool, Cut> {
         let mut guard = security.borrow_mut();
-        if guard.said.pending.is_empty() {
-            return Ok(());
+        let pending = &mut guard.said.pending;
+        let mut staged = Ok(());
+        if !pending.is_empty() {
+            let mut output = self.output.take().unwrap_or_else(|| buffers.rent(Size::Record));
+            if output.spare() < pending.len() {
+                output.compact();
+            }
+            if output.spare() < pending.len() && output.is_empty() {
+                output = buffers.enlarge(output, Size::Body);
+            }
+            if output.is_empty() || output.spare() >= pending.len() {
+                staged = flush_pending(pending, &mut output).map_err(Cut::Tls);
+            }
+            self.output = Some(output);
         }
-        let mut output = self.output.take().unwrap_or_else(|| buffers.rent(Size::Record));
-        if output.spare() < guard.said.pending.len() {
-            output = buffers.enlarge(output, Size::Body);
-        }
-        let moved = flush_pending(&mut guard.said.pending, &mut output);
-        self.output = Some(output);
-        moved.map_err(Cut::Tls)
+        guard.sending = self.has_output();
+        staged.map(|()| guard.sending)
     }
 
-    /// Sends everything staged.
+    /// Sends everything staged or pending, and what TLS wants to say meanwhile.
     ///
     /// # Errors
     /// The connection is cut.
-    pub async fn flush(&mut self, wait: Duration) -> Result<(), Cut> {
-        while self.has_output() {
+    pub async fn flush(
+        &mut self,
+        security: &RefCell<Security>,
+        buffers: &Buffers,
+        wait: Duration,
+    ) -> Result<(), Cut> {
+        while self.stage_pending(security, buffers)? {
             let Some(output) = self.output.take() else { return Ok(()) };
+            let staged = output.len();
+            security.borrow_mut().handed.note(staged);
             self.timer.arm(wait, self.descriptor, Shut::Both);
             let (result, mut output) = self.half.send(output).await;
             self.timer.disarm();
@@ -130,6 +185,7 @@ impl Writer {
                 }
             };
             output.consume(sent);
+            security.borrow_mut().handed.take_back(staged.saturating_sub(sent));
             self.output = Some(output);
             if sent == 0 {
                 return Err(Cut::Ended);

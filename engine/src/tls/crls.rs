@@ -74,7 +74,19 @@ pub(super) fn load(
                 && is_older(list.number(), other.number())
         });
         if newer {
-            let message = format!("a list in {} is older than another of its CA", keys::name(pem));
+            let message = format!(
+                "a list in {} is older than another of its CA: until it ends, whom it names stays revoked",
+                keys::name(pem)
+            );
+            found.warning(pem.place, &field, message);
+        }
+        if list.removals() > 0 {
+            let message = format!(
+                "{} entries of a list in {} say removeFromCRL, which means nothing in a complete list: \
+                 they revoke",
+                list.removals(),
+                keys::name(pem)
+            );
             found.warning(pem.place, &field, message);
         }
         let loaded = describe(list, pem, &field);

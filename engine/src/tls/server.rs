@@ -388,7 +388,7 @@ impl ClientCertVerifier for ClientCheck {
         // Nor does a ticket outlive what is known about revocation.
         let serves = passes && listed.is_ok();
         let end = leaf.not_after.seconds().filter(|_| serves).unwrap_or(0);
-        handshake::note_leaf_expiry(self.policy.next_update().map_or(end, |next| end.min(next)));
+        handshake::note_leaf_expiry(self.policy.next_update(now).map_or(end, |next| end.min(next)));
         if self.reject != Reject::Handshake {
             return Ok(ClientCertVerified::assertion());
         }

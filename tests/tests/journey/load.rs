@@ -56,6 +56,7 @@ impl Place {
             tls: Some((Arc::new(config), "a.test".try_into().expect("a name"))),
             request: Request::get("a.test", "/", kind),
             kind,
+            nagle: false,
             connections,
             threads: 2,
             time: Duration::from_secs(1),

@@ -32,6 +32,7 @@ options:
   --cert F --key F   show this client certificate
   --name NAME        the server name and the Host field (default: HOST)
   --tls12            TLS 1.2 instead of 1.3
+  --nagle            gather small writes, as clients without TCP_NODELAY do
   --connections N    at once (default 64)
   --seconds S        how long (default 10)
   --rate R           requests a second at times fixed beforehand, latency from then on
@@ -108,6 +109,7 @@ struct Words {
     connect: String,
     tls: bool,
     tls12: bool,
+    nagle: bool,
     name: Option<String>,
     ca: Option<String>,
     cert: Option<String>,
@@ -143,6 +145,7 @@ impl Words {
             match word.as_str() {
                 "--tls" => found.tls = true,
                 "--tls12" => found.tls12 = true,
+                "--nagle" => found.nagle = true,
                 "--connect" => found.connect = value()?,
                 "--name" => found.name = Some(value()?),
                 "--ca" => found.ca = Some(value()?),
@@ -212,6 +215,7 @@ impl Words {
                 None => Request::get(field, path, kind),
             },
             kind,
+            nagle: self.nagle,
             connections: few(self.connections, 64)?,
             threads: few(self.threads, 2)?,
             time: Duration::from_secs(self.seconds.unwrap_or(10)),

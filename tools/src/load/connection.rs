@@ -1,15 +1,15 @@
 //! One connection that never blocks: TCP, TLS on it if wanted, and one request at a time.
 
 use std::io::{self, BufRead, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, HandshakeKind};
 
-use super::Request;
 use super::response::{Answer, Response};
+use super::{Plan, Request};
 
 /// A connection, from its first SYN on.
 pub(super) struct Connection {
@@ -54,10 +54,11 @@ pub(super) type Secrets = (Arc<ClientConfig>, ServerName<'static>);
 impl Connection {
     /// Begins to connect.
     pub(super) fn open(
-        address: SocketAddr,
+        plan: &Plan,
         source: Option<Ipv4Addr>,
         secrets: Option<&Secrets>,
     ) -> io::Result<Self> {
+        let address = plan.address;
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = socket_with(family, SocketType::STREAM, flags, None)?;
@@ -69,7 +70,7 @@ impl Connection {
             Err(error) => return Err(error.into()),
         }
         let socket = TcpStream::from(socket);
-        socket.set_nodelay(true)?;
+        socket.set_nodelay(!plan.nagle)?;
         let tls = match secrets {
             Some((config, name)) => {
                 let session = ClientConnection::new(Arc::clone(config), name.clone());

@@ -44,6 +44,8 @@ pub struct Plan {
     pub request: Request,
     /// On what kind of connections.
     pub kind: Kind,
+    /// Small writes wait for the acknowledgement of what was sent before (no `TCP_NODELAY`).
+    pub nagle: bool,
     /// How many connections at once.
     pub connections: usize,
     /// How many threads share them.

@@ -69,6 +69,7 @@ mod tests {
             tls: None,
             request: Request::get("a.test", "/", Kind::Idle),
             kind: Kind::Idle,
+            nagle: false,
             connections: PER_SOURCE,
             threads: 1,
             time: Duration::ZERO,

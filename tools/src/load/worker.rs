@@ -247,7 +247,7 @@ impl<'a> Worker<'a> {
     fn connect(&mut self, at: usize) -> io::Result<()> {
         let Some(slot) = self.slots.get_mut(at) else { return Ok(()) };
         slot.enter(Stage::Connecting);
-        let connection = Connection::open(self.plan.address, slot.source, self.secrets.as_ref())?;
+        let connection = Connection::open(self.plan, slot.source, self.secrets.as_ref())?;
         let edges = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &connection.socket, EventData::new_u64(count(at)), edges)?;
         slot.connection = Some(connection);

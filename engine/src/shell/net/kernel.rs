@@ -41,6 +41,12 @@ pub fn unix(stream: UnixStream) -> (ReadHalf, WriteHalf) {
 }
 
 impl ReadHalf {
+    /// Is it one of a TCP connection?
+    #[must_use]
+    pub const fn is_tcp(&self) -> bool {
+        matches!(self, Self::Tcp(_))
+    }
+
     /// One receive behind what the buffer holds.
     pub async fn receive(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
         match self {

@@ -349,6 +349,18 @@ impl Records {
         Ok(written)
     }
 
+    /// Appends the `KeyUpdate` that the peer has asked for, if it was not answered yet: also without
+    /// data to send.
+    pub fn say_what_is_due(&mut self, out: &mut Vec<u8>) {
+        if !self.update_due || self.ended || matches!(self.heard, Heard::Fault(_)) {
+            return;
+        }
+        let mut record = [0; KEY_UPDATE_BYTES];
+        if let Ok(written) = self.update_if_due(&mut record) {
+            out.extend_from_slice(record.get(..written).unwrap_or_default());
+        }
+    }
+
     /// Appends `close_notify`, once; nothing of ours may follow it (section 6.1).
     pub fn close(&mut self, out: &mut Vec<u8>) {
         if !matches!(self.heard, Heard::Fault(_)) {

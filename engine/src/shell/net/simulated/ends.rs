@@ -172,6 +172,13 @@ impl World {
         peer.arrived.is_empty() && peer.coming.is_empty()
     }
 
+    /// Bytes that `end` has sent and that have not arrived.
+    pub fn under_way(&mut self, end: usize) -> u64 {
+        self.check_held(end);
+        let peer = &self.ends[self.ends[end].peer];
+        u64::try_from(peer.coming_bytes).unwrap_or(u64::MAX)
+    }
+
     /// Notes who uses a descriptor after its end was closed.
     fn check_held(&mut self, end: usize) {
         self.misused |= self.ends[end].holders == 0;
@@ -260,6 +267,30 @@ impl World {
             writer.wake();
         }
         Poll::Ready(Ok(count))
+    }
+
+    /// One receive that does not wait.
+    pub fn receive_now(&mut self, end: usize, room: &mut [u8]) -> usize {
+        self.check_held(end);
+        match self.receive(end, room, Waker::noop()) {
+            Poll::Ready(received) => received.unwrap_or(0),
+            Poll::Pending => {
+                self.ends[end].reader = None;
+                0
+            }
+        }
+    }
+
+    /// One send that does not wait.
+    pub fn send_now(&mut self, end: usize, bytes: &[u8]) -> usize {
+        self.check_held(end);
+        match self.send(end, bytes, Waker::noop()) {
+            Poll::Ready(sent) => sent.unwrap_or(0),
+            Poll::Pending => {
+                self.ends[end].writer = None;
+                0
+            }
+        }
     }
 
     /// One send.

@@ -77,6 +77,21 @@ impl Descriptor {
         with(|world| world.reset(self.0));
     }
 
+    /// Sends as much of `bytes` as fits under way; how much that is.
+    #[must_use]
+    pub fn send_now(self, bytes: &[u8]) -> usize {
+        with(|world| world.send_now(self.0, bytes))
+    }
+
+    /// Receives what is there; 0 if that is nothing, or the end.
+    #[must_use]
+    pub fn receive_now(self, room: &mut [u8]) -> usize {
+        with(|world| world.receive_now(self.0, room))
+    }
+
+    /// Acknowledgements are not simulated.
+    pub const fn acknowledge(self) {}
+
     /// Has the peer ended its direction, or the whole connection?
     #[must_use]
     pub fn has_left(self) -> bool {
@@ -87,6 +102,12 @@ impl Descriptor {
     #[must_use]
     pub const fn accept_now(self) -> Option<std::os::fd::OwnedFd> {
         None
+    }
+
+    /// Bytes that have not arrived at the peer.
+    #[must_use]
+    pub fn unacknowledged(self) -> Option<u64> {
+        Some(with(|world| world.under_way(self.0)))
     }
 
     /// Looks without reading.
@@ -241,6 +262,12 @@ impl Described for WriteHalf {
 }
 
 impl ReadHalf {
+    /// All of them acknowledge as TCP does.
+    #[must_use]
+    pub const fn is_tcp(&self) -> bool {
+        true
+    }
+
     /// One receive behind what the buffer holds.
     pub async fn receive(&mut self, mut buffer: Buffer) -> (io::Result<usize>, Buffer) {
         let result = self.receive_into(buffer.spare_mut()).await;

@@ -1,6 +1,8 @@
 //! Revocation lists, other ways to an anchor, and hostile chains: what is judged, and at what price.
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
+mod sets;
+
 use ferrule_engine::identity::ClientPolicy;
 use ferrule_engine::identity::certificate::Certificate;
 use ferrule_engine::identity::chain::{Rules, Step, Verdict, VerifyFailure, judge};
@@ -104,6 +106,8 @@ fn lists_that_say_less_than_they_seem_are_refused_by_name() {
         (point(&element(0x83, &[1, 6])), Some(CrlError::SomeReasons)),
         (point(&[element(0x81, flag), element(0x82, flag)].concat()), Some(CrlError::Broken)),
         (entry(extension("2.5.29.29", true, &sequence(&[]))), Some(CrlError::Indirect)),
+        (entry(extension("2.5.29.21", false, &integer(&[1]))), Some(CrlError::Broken)),
+        (entry(extension("2.5.29.21", false, &[10, 1])), Some(CrlError::Broken)),
         (entry(extension("1.2.3.4", true, &[5, 0])), Some(CrlError::Critical)),
         (list(&[&[1; 65]]).sign(&ca), Some(CrlError::Serial)),
         (list(&[&[]]).sign(&ca), Some(CrlError::Broken)),
@@ -198,8 +202,12 @@ fn a_policy_knows_its_lists() {
     assert_ne!(first, scope(vec![one.clone()], strict));
     assert_ne!(first, scope(vec![one.clone(), two.clone()], (false, true)));
     assert_ne!(first, scope(vec![one.clone(), two], (true, false)));
-    assert_eq!(policy(vec![one.clone()], strict).next_update(), Some(1_767_225_600));
-    assert_eq!(policy(vec![one], (false, true)).next_update(), None);
+    assert_eq!(policy(vec![one.clone()], strict).next_update(NOW), Some(1_767_225_600));
+    assert_eq!(policy(vec![one.clone()], (false, true)).next_update(NOW), None);
+    // What has ended beside it ends nobody's session.
+    let ended = ListDraft { next_update: element(0x17, b"240201000000Z"), ..list(&[]) };
+    let both = policy(vec![ended.sign(&root), one], strict);
+    assert_eq!(both.next_update(NOW), Some(1_767_225_600));
 }
 
 #[test]
@@ -420,8 +428,7 @@ proptest! {
         listed in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..20), 0..30),
         asked in prop::collection::vec(any::<u8>(), 1..20),
     ) {
-        let dir = source();
-        let ca = Issuer { name: common_name("ca"), key: dir.clone() };
+        let ca = world().issuer("ca");
         let serials: Vec<&[u8]> = listed.iter().map(Vec::as_slice).collect();
         let list = Crl::parse(list(&serials).sign(&ca)).expect("a list");
         assert!(listed.iter().all(|serial| list.revokes(serial)));
@@ -436,14 +443,10 @@ proptest! {
     }
 }
 
-fn source() -> &'static Key {
-    static KEY: std::sync::OnceLock<(tempfile::TempDir, Key)> = std::sync::OnceLock::new();
-    let (_, key) = KEY.get_or_init(|| {
-        let dir = tempfile::tempdir().expect("a directory");
-        let key = Key::new(dir.path(), "key", Kind::P256);
-        (dir, key)
-    });
-    key
+/// One for tests that need new keys no more than others.
+fn world() -> &'static World {
+    static WORLD: std::sync::OnceLock<World> = std::sync::OnceLock::new();
+    WORLD.get_or_init(World::new)
 }
 
 /// The first look at many connected clients passes over nobody whom a judgement would find.
