@@ -35,6 +35,12 @@ pub enum Kind {
     Rsa1024,
     /// RSA, 3072 bits
     Rsa3072,
+    /// RSA, 4096 bits
+    Rsa4096,
+    /// RSA, 4096 bits with the exponent 2^33 - 1
+    Rsa4096BigExponent,
+    /// RSA, 8192 bits
+    Rsa8192,
     /// NIST P-256
     P256,
     /// NIST P-384
@@ -103,6 +109,9 @@ impl Key {
             Kind::Rsa2048 => ("RSA", "rsa_keygen_bits:2048"),
             Kind::Rsa1024 => ("RSA", "rsa_keygen_bits:1024"),
             Kind::Rsa3072 => ("RSA", "rsa_keygen_bits:3072"),
+            Kind::Rsa4096 => ("RSA", "rsa_keygen_bits:4096"),
+            Kind::Rsa4096BigExponent => ("RSA", "rsa_keygen_bits:4096"),
+            Kind::Rsa8192 => ("RSA", "rsa_keygen_bits:8192"),
             Kind::P256 => ("EC", "ec_paramgen_curve:P-256"),
             Kind::P384 => ("EC", "ec_paramgen_curve:P-384"),
             Kind::P521 => ("EC", "ec_paramgen_curve:P-521"),
@@ -112,6 +121,18 @@ impl Key {
         let mut arguments = vec!["genpkey", "-algorithm", algorithm, "-out", &file];
         if !option.is_empty() {
             arguments.extend(["-pkeyopt", option]);
+        }
+        // More primes are found sooner, and nobody sees them in a public key.
+        match kind {
+            Kind::Rsa4096 => arguments.extend(["-pkeyopt", "rsa_keygen_primes:4"]),
+            Kind::Rsa4096BigExponent => arguments.extend([
+                "-pkeyopt",
+                "rsa_keygen_primes:4",
+                "-pkeyopt",
+                "rsa_keygen_pubexp:8589934591",
+            ]),
+            Kind::Rsa8192 => arguments.extend(["-pkeyopt", "rsa_keygen_primes:5"]),
+            _ => {}
         }
         openssl(&arguments);
         let spki = openssl(&["pkey", "-in", &file, "-pubout", "-outform", "DER"]);

@@ -77,7 +77,9 @@ impl<'a> Certificate<'a> {
     /// It may be its own issuer, as far as names, key identifiers and algorithms tell.
     #[must_use]
     pub fn self_signed(&self) -> bool {
-        self.self_issued() && self.may_be_issued_by(self)
+        self.self_issued()
+            && self.may_be_issued_by(self)
+            && signature::kinds_agree(self, self.outline.signature_algorithm) == Some(true)
     }
 
     /// This may have been issued by that, as far as names, key identifiers and algorithms tell.
@@ -85,7 +87,8 @@ impl<'a> Certificate<'a> {
     pub fn may_be_issued_by(&self, issuer: &Certificate<'_>) -> bool {
         self.issuer_key == issuer.subject_key
             && self.extensions.authority_key.points_to(issuer)
-            && signature::kinds_agree(issuer, self.outline.signature_algorithm)
+            // What is not known is told from a stranger's when the signature is looked at.
+            && signature::kinds_agree(issuer, self.outline.signature_algorithm) != Some(false)
     }
 }
 

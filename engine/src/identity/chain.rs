@@ -17,10 +17,11 @@ use super::name;
 use super::opinion;
 use super::outline::Outline;
 use super::path::{self, Path, Purpose, Sources, Tests};
-use super::revocation::{AskedList, Revocation};
+use super::revocation::Revocation;
 use super::search::{Next, Search};
 use super::signature;
 use super::time::Clock;
+use super::work::Work;
 
 /// Certificates of one chain; the rest of a longer one is refused unread.
 const CHAIN_CERTIFICATES_MAX: usize = 10;
@@ -127,7 +128,7 @@ impl Anchors {
         for list in revocation.lists() {
             let named = self.named(list.issuer()).into_iter().filter_map(Certificate::parse);
             // The first that did is remembered by the list itself.
-            let _ = named.into_iter().any(|anchor| list.is_signed_by(&anchor));
+            let _ = named.into_iter().any(|anchor| list.check_signature(&anchor).is_ok());
         }
     }
 
@@ -173,6 +174,20 @@ impl Anchors {
         rules: Rules<'_>,
         tell: &mut dyn FnMut(Step<'_>),
     ) -> Result<(), VerifyFailure> {
+        self.examine_at_cost(chain, rules, &mut Work::default(), tell)
+    }
+
+    /// The same, on this account.
+    ///
+    /// # Errors
+    /// In OpenSSL's words.
+    pub fn examine_at_cost<'a>(
+        &'a self,
+        chain: &[&'a [u8]],
+        rules: Rules<'_>,
+        work: &mut Work<'a>,
+        tell: &mut dyn FnMut(Step<'_>),
+    ) -> Result<(), VerifyFailure> {
         let bytes: usize = chain.iter().map(|der| der.len()).sum();
         let Some((leaf_der, rest)) = chain.split_first() else {
             return Err(VerifyFailure::Unspecified);
@@ -194,17 +209,18 @@ impl Anchors {
             clock,
         };
         let mut path = Path::first(leaf.clone(), &sources);
-        let first = judge_path(&mut path, rules);
+        let first = judge_path(&mut path, rules, work);
         tell(Step::Path(&path.certificates, path.from_peer, first));
         if first.is_ok() || path.revoked || !path.ambiguous {
             return first;
         }
         // OpenSSL's word stays, unless another path is good or somebody on it is revoked.
         let mut decided = first;
+        let before = work.signatures();
         let mut search = Search::new(leaf, &sources);
-        search.run(&mut |certificates, from_peer| {
-            let mut path = Path::of(certificates.to_vec(), from_peer);
-            let verdict = judge_path(&mut path, rules);
+        search.run(work, &mut |certificates, from_peer, work| {
+            let mut path = Path::of(certificates, from_peer);
+            let verdict = judge_path(&mut path, rules, work);
             tell(Step::Path(&path.certificates, path.from_peer, verdict));
             if verdict.is_ok() || path.revoked {
                 decided = verdict;
@@ -212,7 +228,7 @@ impl Anchors {
             }
             Next::Go
         });
-        tell(Step::Searched(search.steps()));
+        tell(Step::Searched(work.signatures() - before));
         decided
     }
 
@@ -232,15 +248,19 @@ pub enum Step<'s> {
 }
 
 /// Every judge there is, on one path.
-fn judge_path(path: &mut Path<'_>, rules: Rules<'_>) -> Result<(), VerifyFailure> {
+fn judge_path<'a>(
+    path: &mut Path<'a>,
+    rules: Rules<'_>,
+    work: &mut Work<'a>,
+) -> Result<(), VerifyFailure> {
     let Rules { purpose, clock, revocation, .. } = rules;
-    path.examine(Tests { purpose, clock, revocation });
+    path.examine(Tests { purpose, clock, revocation }, work);
     if let Some(failure) = path.failure {
         return Err(failure);
     }
     let Some(leaf) = path.certificates.first() else { return Err(VerifyFailure::Unspecified) };
     if !signature::key_is_usable(leaf) {
-        return Err(VerifyFailure::Application);
+        return Err(VerifyFailure::Unsupported);
     }
     let length = path.certificates.len();
     if leaf.version < 3 {
@@ -253,13 +273,13 @@ fn judge_path(path: &mut Path<'_>, rules: Rules<'_>) -> Result<(), VerifyFailure
         return Err(VerifyFailure::Application);
     } else if length > 1 {
         // An anchor itself has been examined by the walk.
-        opinion::second_opinion(path, rules)?;
+        opinion::second_opinion(path, rules, work)?;
     }
     // Only now is it known that these CAs are whom they say they are.
-    let proven = |asked: &Vec<AskedList>| {
-        revocation.is_some_and(|lists| lists.is_proven(&path.certificates, asked))
-    };
-    if path.asked.iter().all(proven) { Ok(()) } else { Err(VerifyFailure::CrlSignature) }
+    path.asked.iter().try_for_each(|asked| match revocation {
+        Some(lists) => lists.prove(&path.certificates, asked),
+        None => Err(VerifyFailure::CrlSignature),
+    })
 }
 
 /// What a chain is held against, besides anchors.

@@ -15,7 +15,7 @@ use super::der::{self, Element, Reader, tag};
 use super::extensions::{self, AuthorityKey};
 use super::name;
 use super::points;
-use super::signature;
+use super::signature::{self, Fault};
 use super::time::CertTime;
 
 /// Bytes of one list: three million entries.
@@ -44,6 +44,8 @@ pub struct Crl {
     digest: [u8; 32],
     /// The public key that was seen to have signed it, so that this is looked at once.
     proven: OnceLock<Vec<u8>>,
+    /// One that was seen not to: a million entries are not hashed again for every handshake.
+    refuted: OnceLock<Vec<u8>>,
 }
 
 /// What the extensions of a list say.
@@ -150,6 +152,7 @@ impl Crl {
             removals,
             digest: digest_of_all,
             proven: OnceLock::new(),
+            refuted: OnceLock::new(),
             der,
         })
     }
@@ -228,18 +231,30 @@ impl Crl {
     }
 
     /// Did this certificate's key sign it?
-    #[must_use]
-    pub fn is_signed_by(&self, issuer: &Certificate<'_>) -> bool {
-        if self.proven.get().is_some_and(|spki| spki == issuer.outline.spki) {
-            return true;
+    ///
+    /// # Errors
+    /// Why that cannot be said to be so.
+    pub fn check_signature(&self, issuer: &Certificate<'_>) -> Result<(), Fault> {
+        let is_key =
+            |seen: &OnceLock<Vec<u8>>| seen.get().is_some_and(|spki| spki == issuer.outline.spki);
+        if is_key(&self.proven) {
+            return Ok(());
+        }
+        if is_key(&self.refuted) {
+            return Err(Fault::Wrong);
         }
         let (start, len) = self.signed;
         let signed = self.der.get(start..start.saturating_add(len)).unwrap_or_default();
         let signature = (self.signature_algorithm.as_slice(), self.signature.as_slice());
         let good = signature::signed(issuer, signed, signature);
-        if good {
-            // Of two keys the first stays; the other is asked about again.
-            let _ = self.proven.set(issuer.outline.spki.to_vec());
+        // Of two keys the first stays; the other is asked about again.
+        let seen = match good {
+            Ok(()) => Some(&self.proven),
+            Err(Fault::Wrong) => Some(&self.refuted),
+            Err(Fault::Unsupported | Fault::TooDear) => None,
+        };
+        if let Some(seen) = seen {
+            let _ = seen.set(issuer.outline.spki.to_vec());
         }
         good
     }

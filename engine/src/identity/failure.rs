@@ -7,7 +7,7 @@ pub enum VerifyFailure {
     NoIssuer,
     /// There is no revocation list of a CA, or none that speaks of this certificate.
     NoCrl,
-    /// A signature is wrong, or made in a way we do not verify.
+    /// A signature is wrong.
     Signature,
     /// A revocation list is not signed by its CA.
     CrlSignature,
@@ -64,7 +64,7 @@ pub enum VerifyFailure {
     /// A CA demands a policy that holds along the whole path, and there is none.
     NoExplicitPolicy,
     /// Refused by a rule of ours that `OpenSSL` does not have: an X.509 v1 leaf where these are not
-    /// allowed, or what webpki refuses on top.
+    /// allowed, signatures that would cost too much, or what webpki refuses on top.
     Application,
     /// The leaf's key is too small.
     LeafKeyTooSmall,
@@ -72,6 +72,9 @@ pub enum VerifyFailure {
     CaKeyTooSmall,
     /// A signature uses a digest that is too weak.
     WeakDigest,
+    /// A key or a signature is of a kind that is not verified. The words are ours: OpenSSL knows more
+    /// kinds, and calls the others by many names.
+    Unsupported,
     /// The leaf is not a certificate, or the chain is too large to look at.
     Unspecified,
 }
@@ -84,7 +87,7 @@ impl VerifyFailure {
     }
 
     /// All of them, in order.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::NoIssuer,
         Self::NoCrl,
         Self::Signature,
@@ -119,6 +122,7 @@ impl VerifyFailure {
         Self::LeafKeyTooSmall,
         Self::CaKeyTooSmall,
         Self::WeakDigest,
+        Self::Unsupported,
         Self::Unspecified,
     ];
 
@@ -169,6 +173,7 @@ impl VerifyFailure {
             Self::LeafKeyTooSmall => "EE certificate key too weak",
             Self::CaKeyTooSmall => "CA certificate key too weak",
             Self::WeakDigest => "CA signature digest algorithm too weak",
+            Self::Unsupported => "unsupported algorithm",
             Self::Unspecified => "unspecified certificate verification error",
         }
     }

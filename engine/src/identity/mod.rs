@@ -2,6 +2,7 @@
 //!
 //! A [`ClientIdentity`] is made once per handshake and then only borrowed.
 
+pub mod algorithms;
 pub mod allow;
 pub mod alt_names;
 pub mod cache;
@@ -10,11 +11,13 @@ pub mod chain;
 pub mod constraints;
 pub mod crl;
 pub mod der;
+pub mod ecdsa;
 pub mod explain;
 pub mod extensions;
 pub mod failure;
 pub mod forwarded;
 pub mod general_name;
+pub mod hash;
 pub mod judged;
 pub mod name;
 pub mod ocsp;
@@ -25,6 +28,7 @@ pub mod points;
 pub mod policies;
 mod render;
 pub mod revocation;
+pub mod rsa;
 pub mod search;
 pub mod server_name;
 pub mod short_names;
@@ -34,6 +38,7 @@ mod translation;
 mod uri;
 pub mod variables;
 mod within;
+pub mod work;
 
 pub use allow::{Access, Lists};
 pub use cache::{Asked, IdentityCache};

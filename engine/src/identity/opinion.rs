@@ -11,18 +11,22 @@ use super::certificate::Certificate;
 use super::chain::Rules;
 use super::failure::VerifyFailure;
 use super::path::{Path, Purpose};
-use super::signature;
 use super::translation::{self, Checked};
+use super::work::{Echo, Work};
 
-/// webpki's word on the path that was found.
-pub(super) fn second_opinion(path: &Path<'_>, rules: Rules<'_>) -> Result<(), VerifyFailure> {
+/// webpki's word on the path that was found, of whose signatures the account tells.
+pub(super) fn second_opinion(
+    path: &Path<'_>,
+    rules: Rules<'_>,
+    work: &Work<'_>,
+) -> Result<(), VerifyFailure> {
     let certificates = path.certificates.as_slice();
     if !translation::is_needed(certificates) {
         let ders: Vec<&[u8]> = certificates.iter().map(|one| one.outline.der).collect();
-        return ask(&ders, certificates, signature::ALGORITHMS, rules);
-    }
-    if !path.signatures_checked {
-        return Err(VerifyFailure::Application);
+        let echoes = work.echoes();
+        let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
+            echoes.iter().map(Echo::as_algorithm).collect();
+        return ask(&ders, certificates, &algorithms, rules);
     }
     let translated = translation::of(certificates).ok_or(VerifyFailure::Application)?;
     let ders: Vec<&[u8]> = translated.iter().map(Vec::as_slice).collect();

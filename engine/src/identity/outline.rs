@@ -24,6 +24,8 @@ pub struct Outline<'a> {
     pub serial: &'a [u8],
     /// Content of the signature's algorithm identifier, as webpki compares it.
     pub signature_algorithm: &'a [u8],
+    /// The signature's octets.
+    pub signature: &'a [u8],
     /// Issuer, with tag and length.
     pub issuer: &'a [u8],
     /// Both dates, with tag and length.
@@ -40,6 +42,8 @@ pub struct Outline<'a> {
     pub key_algorithm: &'a [u8],
     /// Content of the list of extensions, which is empty where there is none.
     pub extensions: &'a [u8],
+    /// The public key's octets.
+    pub public_key: &'a [u8],
 }
 
 impl<'a> Outline<'a> {
@@ -49,7 +53,7 @@ impl<'a> Outline<'a> {
         let mut outer = Reader::new(der::only(der, tag::SEQUENCE)?.content);
         let signed = outer.element(tag::SEQUENCE)?;
         let signature_algorithm = outer.content(tag::SEQUENCE)?;
-        outer.element(tag::BIT_STRING)?;
+        let (signature, _) = outer.bits()?;
         let mut body = Reader::new(signed.content);
         if let Some(version) = body.optional(0xa0)? {
             der::only(version.content, tag::INTEGER)?;
@@ -67,7 +71,7 @@ impl<'a> Outline<'a> {
         let spki = body.element(tag::SEQUENCE)?;
         let mut key_info = Reader::new(spki.content);
         let key_algorithm = key_info.content(tag::SEQUENCE)?;
-        key_info.element(tag::BIT_STRING)?;
+        let (public_key, _) = key_info.bits()?;
         let mut algorithm = Reader::new(key_algorithm);
         algorithm.element(tag::OID)?;
         if !algorithm.is_empty() {
@@ -90,6 +94,7 @@ impl<'a> Outline<'a> {
             signed: signed.whole,
             serial,
             signature_algorithm,
+            signature,
             issuer,
             validity: dates.whole,
             not_before,
@@ -98,6 +103,7 @@ impl<'a> Outline<'a> {
             spki: spki.whole,
             key_algorithm,
             extensions,
+            public_key,
         })
     }
 }

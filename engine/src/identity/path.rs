@@ -12,9 +12,9 @@ use super::failure::VerifyFailure;
 use super::outline::Outline;
 use super::policies;
 use super::revocation::{AskedList, Revocation};
-use super::signature;
+use super::signature::{self, Fault};
 use super::time::Clock;
-use super::translation;
+use super::work::{Backing, Work};
 
 /// What a leaf must be good for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,8 +40,6 @@ pub struct Path<'a> {
     pub ambiguous: bool,
     /// Revocation lists that were asked, by certificate.
     pub asked: Vec<Vec<AskedList>>,
-    /// Every signature of it has been checked here already.
-    pub signatures_checked: bool,
 }
 
 /// Where issuers come from.
@@ -92,12 +90,11 @@ impl<'a> Path<'a> {
             revoked: false,
             ambiguous: false,
             asked: Vec::new(),
-            signatures_checked: false,
         }
     }
 
     /// Examines it from end to end, as OpenSSL would.
-    pub fn examine(&mut self, tests: Tests<'_>) {
+    pub fn examine(&mut self, tests: Tests<'_>, work: &mut Work<'a>) {
         self.check_leaf_key();
         self.check_extensions(tests.purpose);
         self.check_strength();
@@ -107,7 +104,7 @@ impl<'a> Path<'a> {
             self.revoked = finding.revoked;
             self.asked = finding.asked;
         }
-        self.check_signatures_and_times(tests.clock);
+        self.check_signatures_and_times(tests.clock, work);
         self.failure = constraints::violation(&self.certificates).or(self.failure);
         // nginx does not ask OpenSSL about policies, so its words for anything else stay.
         if self.failure.is_none() {
@@ -247,22 +244,15 @@ impl<'a> Path<'a> {
     }
 
     /// From the anchor down to the leaf. The dates of the anchor count, its signature does not.
-    fn check_signatures_and_times(&mut self, clock: Clock) {
+    fn check_signatures_and_times(&mut self, clock: Clock, work: &mut Work<'a>) {
         let count = self.certificates.len();
         let ends_self_signed = self.last().is_some_and(Certificate::self_signed);
         if count == 1 && !ends_self_signed {
             self.fail(VerifyFailure::FirstCertificate);
         }
-        // Where nothing else is wrong, webpki checks the signatures of a v3 leaf's path anyway.
-        let left_to_webpki = self.failure.is_none()
-            && count > 1
-            && self.certificates.first().is_some_and(|leaf| leaf.version == 3)
-            && !translation::is_needed(&self.certificates)
-            && self
-                .certificates
-                .iter()
-                .all(|certificate| time_failures(&certificate.outline, clock) == [None; 2]);
-        self.signatures_checked = !left_to_webpki;
+        let mut backing = Backing::Unvouched;
+        // Below a signature that is not good nothing is proved by others, so they are not looked at.
+        let mut sound = true;
         for at in (0..count).rev() {
             let Some(certificate) = self.certificates.get(at) else { return };
             let mut findings = [None; 2];
@@ -270,10 +260,19 @@ impl<'a> Path<'a> {
                 if issuer.extensions.key_usage.is_some_and(|usage| !usage.key_cert_sign()) {
                     findings[0] = Some(VerifyFailure::NoCertSign);
                 }
-                // A weak digest has been refused by name already, and we could not verify it.
-                let look = !left_to_webpki && !signature::digest_is_weak(certificate);
-                if look && !signature::issued(issuer, certificate) {
-                    findings[1] = Some(VerifyFailure::Signature);
+                if at + 1 >= self.from_peer {
+                    backing = Backing::Vouched;
+                }
+                if signature::digest_is_weak(certificate) {
+                    // It has been refused by name already, and we could not verify it.
+                    backing = Backing::Unvouched;
+                } else if sound && let Err(fault) = work.check(issuer, certificate, backing) {
+                    sound = false;
+                    // Nobody stands for such a chain anyway, so it keeps the word it has.
+                    let spared = fault == Fault::TooDear
+                        && backing == Backing::Unvouched
+                        && self.failure.is_some();
+                    findings[1] = (!spared).then(|| fault.failure());
                 }
             } else if count > 1 && !ends_self_signed {
                 // OpenSSL has no issuer to hold this one against, and passes it over.

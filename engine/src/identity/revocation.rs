@@ -14,6 +14,7 @@ use super::extensions::KeyUsage;
 use super::failure::VerifyFailure;
 use super::name;
 use super::outline::Outline;
+use super::signature::Fault;
 use super::time::Clock;
 
 /// Lists, found by their issuer, and what it means if one is old or not there.
@@ -106,12 +107,27 @@ impl Revocation {
 
     /// Did the issuer in this path sign one of these lists? None that somebody else signed has
     /// vouched for anybody then: it is none of this issuer's.
-    #[must_use]
-    pub fn is_proven(&self, path: &[Certificate<'_>], asked: &[AskedList]) -> bool {
-        asked.iter().any(|asked| match (self.lists.get(asked.list), path.get(asked.issuer)) {
-            (Some(list), Some(issuer)) => list.is_signed_by(issuer),
-            _ => false,
-        })
+    ///
+    /// # Errors
+    /// The word for lists of which that cannot be said.
+    pub fn prove(
+        &self,
+        path: &[Certificate<'_>],
+        asked: &[AskedList],
+    ) -> Result<(), VerifyFailure> {
+        let mut failure = VerifyFailure::CrlSignature;
+        for asked in asked {
+            let (Some(list), Some(issuer)) = (self.lists.get(asked.list), path.get(asked.issuer))
+            else {
+                continue;
+            };
+            match list.check_signature(issuer) {
+                Ok(()) => return Ok(()),
+                Err(Fault::Unsupported) => failure = VerifyFailure::Unsupported,
+                Err(Fault::Wrong | Fault::TooDear) => {}
+            }
+        }
+        Err(failure)
     }
 
     /// Is its serial number on any list of the issuer that it names? A first look at many: of scopes,
@@ -124,7 +140,7 @@ impl Revocation {
         lists.any(|list| list.revokes(certificate.serial))
     }
 
-    /// Looks every certificate up. The lists' signatures are left to [`Self::is_proven`].
+    /// Looks every certificate up. The lists' signatures are left to [`Self::prove`].
     #[must_use]
     pub fn look_up(&self, path: &[Certificate<'_>], clock: Clock) -> Finding {
         let mut finding = Finding::default();

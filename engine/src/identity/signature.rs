@@ -1,104 +1,127 @@
 //! Signatures of one certificate on another, and how strong keys and digests are.
+//!
+//! A signature is good, wrong, or made in a way that is not verified; the last is never called wrong.
 
-use rustls::pki_types::SignatureVerificationAlgorithm;
-use webpki::ring as algorithms;
-use x509_parser::der_parser::oid;
-use x509_parser::oid_registry::{OID_NIST_EC_P521, Oid};
-use x509_parser::public_key::{PublicKey, RSAPublicKey};
-
+use super::algorithms::{self, Algorithm, Key};
 use super::certificate::Certificate;
 use super::der::{Reader, tag};
+use super::failure::VerifyFailure;
+use super::rsa::{self, RsaKey};
 
-/// What we verify; everything else is a signature failure.
-pub static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
-    algorithms::ECDSA_P256_SHA256,
-    algorithms::ECDSA_P256_SHA384,
-    algorithms::ECDSA_P384_SHA256,
-    algorithms::ECDSA_P384_SHA384,
-    algorithms::ED25519,
-    algorithms::RSA_PKCS1_2048_8192_SHA256,
-    algorithms::RSA_PKCS1_2048_8192_SHA384,
-    algorithms::RSA_PKCS1_2048_8192_SHA512,
-    algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
-    algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
-    algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+/// Why it cannot be said that a key made a signature.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// Keys or signatures of this kind are not verified.
+    Unsupported,
+    /// It did not.
+    Wrong,
+    /// It was not looked at: too much has been spent.
+    TooDear,
+}
+
+impl Fault {
+    /// The word for a certificate.
+    #[must_use]
+    pub const fn failure(self) -> VerifyFailure {
+        match self {
+            Self::Unsupported => VerifyFailure::Unsupported,
+            Self::Wrong => VerifyFailure::Signature,
+            Self::TooDear => VerifyFailure::Application,
+        }
+    }
+}
+
+/// Digests below 112 bits of collision resistance, as contents of object identifiers.
+const WEAK: [&[u8]; 11] = [
+    // MD2, MD4, MD5 and SHA-1 with RSA, SHA-1 with RSA as OIW had it, RIPEMD-160 with RSA.
+    &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x02],
+    &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x03],
+    &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x04],
+    &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x05],
+    &[0x2b, 0x0e, 0x03, 0x02, 0x03],
+    &[0x2b, 0x0e, 0x03, 0x02, 0x1d],
+    &[0x2b, 0x24, 0x03, 0x03, 0x01, 0x02],
+    // SHA-1 with ECDSA, and with DSA as PKIX and OIW have it.
+    &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01],
+    &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x03],
+    &[0x2b, 0x0e, 0x03, 0x02, 0x0d],
+    &[0x2b, 0x0e, 0x03, 0x02, 0x1b],
 ];
 
-/// Digests below 112 bits of collision resistance: MD2, MD4, MD5 and SHA-1 with RSA; SHA-1 with ECDSA and DSA.
-const WEAK: [Oid<'static>; 6] = [
-    oid!(1.2.840.113549.1.1.2),
-    oid!(1.2.840.113549.1.1.3),
-    oid!(1.2.840.113549.1.1.4),
-    oid!(1.2.840.113549.1.1.5),
-    oid!(1.2.840.10045.4.1),
-    oid!(1.2.840.10040.4.3),
-];
-const RSA_BITS_MIN: usize = 2048;
-/// ring verifies with no larger key.
-const RSA_BITS_MAX: usize = 8192;
-
-/// Did the first certificate's key sign the second?
-#[must_use]
-pub fn issued(issuer: &Certificate<'_>, subject: &Certificate<'_>) -> bool {
-    let signature = (subject.outline.signature_algorithm, &*subject.signature.data);
-    signed(issuer, subject.outline.signed, signature)
+/// How a signature with this identifier is verified with the certificate's key.
+///
+/// # Errors
+/// [`Fault::Unsupported`].
+pub fn algorithm(
+    issuer: &Certificate<'_>,
+    signature_algorithm: &[u8],
+) -> Result<&'static Algorithm, Fault> {
+    let key_algorithm = issuer.outline.key_algorithm;
+    algorithms::find(signature_algorithm, key_algorithm)
+        .filter(|_| key_is_usable(issuer))
+        .ok_or(Fault::Unsupported)
 }
 
 /// Did the certificate's key sign this message? The signature comes with the content of its
 /// algorithm identifier.
-#[must_use]
-pub fn signed(issuer: &Certificate<'_>, message: &[u8], signature: (&[u8], &[u8])) -> bool {
-    let key = &issuer.public_key.subject_public_key.data;
-    let (algorithm, signature) = signature;
-    ALGORITHMS
-        .iter()
-        .find(|known| {
-            known.signature_alg_id().as_ref() == algorithm
-                && known.public_key_alg_id().as_ref() == issuer.outline.key_algorithm
-        })
-        .is_some_and(|known| known.verify_signature(key, message, signature).is_ok())
+///
+/// # Errors
+/// Why that cannot be said to be so.
+pub fn signed(
+    issuer: &Certificate<'_>,
+    message: &[u8],
+    signature: (&[u8], &[u8]),
+) -> Result<(), Fault> {
+    let (identifier, signature) = signature;
+    let algorithm = algorithm(issuer, identifier)?;
+    let key = issuer.outline.public_key;
+    algorithm.verify_signature(key, message, signature).map_err(|_| Fault::Wrong)
 }
 
-/// The kinds of a key or a signature: RSA, elliptic curve, or what has one identifier for both.
+/// The kinds of a key or a signature.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Sort<'a> {
+enum Sort {
     Rsa,
     RsaPss,
     Ec,
-    Other(&'a [u8]),
+    Dsa,
+    Ed25519,
+    Ed448,
 }
 
-fn sort_of(algorithm: &[u8]) -> Option<Sort<'_>> {
+fn sort_of(algorithm: &[u8]) -> Option<Sort> {
     Some(match Reader::new(algorithm).content(tag::OID)? {
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a] => Sort::RsaPss,
+        algorithms::RSASSA_PSS => Sort::RsaPss,
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, _] => Sort::Rsa,
         [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02 | 0x04, ..] => Sort::Ec,
-        other => Sort::Other(other),
+        [0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, _]
+        | [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03, 0x01..=0x08] => Sort::Dsa,
+        [0x2b, 0x65, 0x70] => Sort::Ed25519,
+        [0x2b, 0x65, 0x71] => Sort::Ed448,
+        _ => return None,
     })
 }
 
 /// Can a key of the issuer's kind have made a signature with this algorithm? OpenSSL does not
-/// take another for the issuer, whatever its name.
+/// take another for the issuer, whatever its name. `None` if either kind is not known.
 #[must_use]
-pub fn kinds_agree(issuer: &Certificate<'_>, signature_algorithm: &[u8]) -> bool {
-    match (sort_of(issuer.outline.key_algorithm), sort_of(signature_algorithm)) {
-        (Some(Sort::Rsa), Some(Sort::RsaPss)) => true,
-        (Some(key), Some(signature)) => key == signature,
-        _ => false,
-    }
+pub fn kinds_agree(issuer: &Certificate<'_>, signature_algorithm: &[u8]) -> Option<bool> {
+    let key = sort_of(issuer.outline.key_algorithm)?;
+    let signature = sort_of(signature_algorithm)?;
+    Some(key == signature || (key, signature) == (Sort::Rsa, Sort::RsaPss))
 }
 
 /// Does the content of an algorithm identifier name a digest below 112 bits?
 #[must_use]
 pub fn is_weak(signature_algorithm: &[u8]) -> bool {
     let oid = Reader::new(signature_algorithm).content(tag::OID).unwrap_or_default();
-    WEAK.iter().any(|weak| weak.as_bytes() == oid)
+    WEAK.contains(&oid) || algorithms::is_weak_pss(signature_algorithm)
 }
 
 /// 112 bits, the level nginx runs at on Debian: RSA from 2048 bits.
 #[must_use]
 pub fn key_is_strong(certificate: &Certificate<'_>) -> bool {
-    rsa_bits(certificate).is_none_or(|bits| bits >= RSA_BITS_MIN)
+    rsa_bits(certificate).is_none_or(|bits| bits >= rsa::BITS_MIN)
 }
 
 /// Is the digest of its signature below 112 bits?
@@ -110,25 +133,27 @@ pub fn digest_is_weak(certificate: &Certificate<'_>) -> bool {
 /// Bits of an RSA modulus.
 #[must_use]
 pub fn rsa_bits(certificate: &Certificate<'_>) -> Option<usize> {
-    let Ok(PublicKey::RSA(RSAPublicKey { modulus, .. })) = certificate.public_key.parsed() else {
-        return None;
-    };
-    let leading = modulus.iter().take_while(|byte| **byte == 0).count();
-    let digits = modulus.get(leading..)?;
-    let first = digits.first()?;
-    Some(digits.len() * 8 - usize::try_from(first.leading_zeros()).unwrap_or(0))
+    let outline = &certificate.outline;
+    let sort = sort_of(outline.key_algorithm)?;
+    let is_rsa = matches!(sort, Sort::Rsa | Sort::RsaPss);
+    RsaKey::read(outline.public_key).filter(|_| is_rsa).map(|key| key.bits())
 }
 
 /// Can anything be verified with this key? There is a limit to what a peer may make us compute, and
-/// ring does not know P-521.
+/// there are kinds that are not known.
 #[must_use]
 pub fn key_is_usable(certificate: &Certificate<'_>) -> bool {
-    rsa_bits(certificate).is_none_or(|bits| bits <= RSA_BITS_MAX) && !is_on_p521(certificate)
+    let outline = &certificate.outline;
+    match Key::read(outline.key_algorithm, outline.public_key) {
+        Some(Key::Rsa(key)) => key.is_usable(),
+        Some(Key::Ec(_) | Key::Ed25519) => true,
+        None => false,
+    }
 }
 
-/// Is it a key on the curve P-521, which ring does not know?
+/// Is it a key on the curve P-521, with which ring does not sign?
 #[must_use]
 pub fn is_on_p521(certificate: &Certificate<'_>) -> bool {
-    let parameters = certificate.public_key.algorithm.parameters.as_ref();
-    parameters.is_some_and(|curve| curve.as_oid().is_ok_and(|oid| oid == OID_NIST_EC_P521))
+    let curve = super::ecdsa::Curve::P521;
+    certificate.outline.key_algorithm == curve.key_id().as_ref()
 }

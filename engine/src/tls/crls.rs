@@ -12,6 +12,7 @@ use crate::identity::chain::Anchors;
 use crate::identity::crl::{CRL_BYTES_MAX, Crl};
 use crate::identity::name;
 use crate::identity::revocation::{Revocation, RevocationRules};
+use crate::identity::signature::Fault;
 
 /// Bytes of one file: PEM takes a third more than DER.
 const FILE_BYTES_MAX: u64 = CRL_BYTES_MAX as u64 / 2 * 3;
@@ -180,7 +181,20 @@ fn accept(
         found.warning(place, field, message);
         return Some(list);
     }
-    let Some(issuer) = issuers.iter().find(|issuer| list.is_signed_by(issuer)) else {
+    let signed_by = |issuer: &&Certificate<'_>| list.check_signature(issuer).is_ok();
+    let unsupported =
+        |issuer: &Certificate<'_>| list.check_signature(issuer) == Err(Fault::Unsupported);
+    let Some(issuer) = issuers.iter().find(signed_by) else {
+        if issuers.iter().any(unsupported) {
+            // It is there, and says nothing that can be believed: of its CA nobody gets in.
+            let message = format!(
+                "{which} is signed by {} with an unsupported algorithm: certificates of that CA are \
+                 refused",
+                issuer_text(&list)
+            );
+            found.warning(place, field, message);
+            return Some(list);
+        }
         let message = format!("{which} is not signed by {}", issuer_text(&list));
         let help = "the list of the very CA that is configured, signed with SHA-256 or better";
         found.error(place, field, message, Some(help));

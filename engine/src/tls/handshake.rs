@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use rustls::SignatureScheme;
 
 use super::hello::normal_name;
+use super::signatures::{PSS_PSS_SHA256, PSS_PSS_SHA384, PSS_PSS_SHA512};
 use crate::identity::VerifyFailure;
 use crate::plan::Forbidden;
 
@@ -103,10 +104,14 @@ impl HandshakeNotes {
         match self.client_sigalg {
             Some(SignatureScheme::ECDSA_NISTP256_SHA256) => "ecdsa_secp256r1_sha256",
             Some(SignatureScheme::ECDSA_NISTP384_SHA384) => "ecdsa_secp384r1_sha384",
+            Some(SignatureScheme::ECDSA_NISTP521_SHA512) => "ecdsa_secp521r1_sha512",
             Some(SignatureScheme::ED25519) => "ed25519",
             Some(SignatureScheme::RSA_PSS_SHA256) => "rsa_pss_rsae_sha256",
             Some(SignatureScheme::RSA_PSS_SHA384) => "rsa_pss_rsae_sha384",
             Some(SignatureScheme::RSA_PSS_SHA512) => "rsa_pss_rsae_sha512",
+            Some(PSS_PSS_SHA256) => "rsa_pss_pss_sha256",
+            Some(PSS_PSS_SHA384) => "rsa_pss_pss_sha384",
+            Some(PSS_PSS_SHA512) => "rsa_pss_pss_sha512",
             Some(SignatureScheme::RSA_PKCS1_SHA256) => "rsa_pkcs1_sha256",
             Some(SignatureScheme::RSA_PKCS1_SHA384) => "rsa_pkcs1_sha384",
             Some(SignatureScheme::RSA_PKCS1_SHA512) => "rsa_pkcs1_sha512",

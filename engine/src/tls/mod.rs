@@ -23,6 +23,7 @@ pub mod tickets;
 use std::sync::Arc;
 
 use ferrule_config::{Config, Problem, Problems};
+use rustls::crypto::CryptoProvider;
 
 use crate::identity::ClientPolicy;
 
@@ -49,6 +50,15 @@ pub struct TlsSettings {
     pub warnings: Vec<Problem>,
 }
 
+/// ring, and whatever else verifies signatures of peers.
+#[must_use]
+pub fn provider() -> CryptoProvider {
+    CryptoProvider {
+        signature_verification_algorithms: signatures::SUPPORTED,
+        ..rustls::crypto::ring::default_provider()
+    }
+}
+
 /// What is found while loading.
 struct Findings<'p> {
     problems: &'p mut Problems,
@@ -67,7 +77,7 @@ impl TlsSettings {
         problems: &mut Problems,
         now: i64,
     ) -> Self {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(provider());
         let (mut warnings, mut crls) = (Vec::new(), Vec::new());
         let mut found = Findings { problems, warnings: &mut warnings, crls: &mut crls, now };
         let files = ticket_files::load(&config.http.ticket_key_files, &mut found);

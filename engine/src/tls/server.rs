@@ -199,7 +199,7 @@ pub(super) fn warn_on_anchor(
     }
     if !signature::key_is_usable(&anchor) {
         let message = format!(
-            "the key of a CA certificate in {} is on the curve P-521, or RSA of more than 8192 bits: \
+            "the key of a CA certificate in {} is of a kind that is not verified (unsupported algorithm): \
              certificates that it issued are refused",
             keys::name(pem)
         );
@@ -381,6 +381,11 @@ impl ClientCertVerifier for ClientCheck {
         presented.extend(intermediates.iter().map(AsRef::<[u8]>::as_ref));
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let verdict = judged::judge_for_a_while(&presented, &self.policy, now).verdict;
+        if !signatures::can_prove(end_entity) {
+            // Whatever became of its chain, its holder cannot go on; and this is the word for it.
+            handshake::note_client_failure(VerifyFailure::Unsupported, &presented);
+            return Err(Error::InvalidCertificate(alert_for(VerifyFailure::Unsupported)));
+        }
         let passes = Gate::of(self.verify, verdict) == Gate::Pass;
         let listed = Forbidden::check(self.lists.judge(end_entity, verdict));
         // Without a readable end a ticket has none of its own, and who is refused gets none: a session
@@ -454,7 +459,8 @@ const fn alert_for(failure: VerifyFailure) -> CertificateError {
         | VerifyFailure::CaKeyTooSmall
         | VerifyFailure::NoCertSign
         | VerifyFailure::NoCrlSign => CertificateError::UnknownIssuer,
-        VerifyFailure::Purpose => CertificateError::InvalidPurpose,
+        // Both are unsupported_certificate.
+        VerifyFailure::Purpose | VerifyFailure::Unsupported => CertificateError::InvalidPurpose,
         VerifyFailure::Application
         | VerifyFailure::Subtree
         | VerifyFailure::ExcludedSubtree

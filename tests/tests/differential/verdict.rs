@@ -10,7 +10,7 @@ pub(crate) enum Meant {
     Stricter(&'static str),
     /// nginx refuses in its handshake or by its own rule, we by a 400 or an alert: nobody gets in.
     RefusedElsewhere(&'static str),
-    /// We take what nginx refuses. There is one, and there must not be another.
+    /// We take what nginx refuses. There are two, and there must not be another.
     Taken(&'static str),
 }
 
@@ -26,7 +26,13 @@ const LIST: [(&str, Meant); 8] = [
             "OpenSSL takes its signature and finds the key too weak; ring does not verify it at all",
         ),
     ),
-    ("p-521", Meant::Stricter("ring verifies no P-521 signatures, so we do not offer to")),
+    (
+        "p-521",
+        Meant::Taken(
+            "in TLS 1.2 the groups that this nginx is told to agree on keys with hold for certificates, \
+             too, and P-521 is not one of ours; in TLS 1.3 it takes it",
+        ),
+    ),
     ("broken signature", DROPPED),
     ("a CA of the same name", DROPPED),
     ("a CA of the same name, sent", DROPPED),

@@ -5,6 +5,7 @@
 
 mod access;
 mod access_log;
+mod algorithms;
 mod answers;
 mod asides;
 mod bare;

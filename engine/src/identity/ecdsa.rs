@@ -1,0 +1,120 @@
+//! ECDSA signatures on the NIST curves, with any hash of the SHA-2 family and both forms of points.
+//!
+//! ring verifies P-256 and P-384 with SHA-256 and SHA-384, and uncompressed points. The others are
+//! verified by RustCrypto's curves. Public values only.
+
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use rustls::pki_types::{
+    AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
+};
+
+use super::hash::Hash;
+
+/// A curve.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Curve {
+    /// NIST P-256
+    P256,
+    /// NIST P-384
+    P384,
+    /// NIST P-521
+    P521,
+}
+
+impl Curve {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::P256, Self::P384, Self::P521];
+
+    /// The content of a key's algorithm identifier.
+    #[must_use]
+    pub const fn key_id(self) -> AlgorithmIdentifier {
+        match self {
+            Self::P256 => alg_id::ECDSA_P256,
+            Self::P384 => alg_id::ECDSA_P384,
+            Self::P521 => alg_id::ECDSA_P521,
+        }
+    }
+
+    /// Octets of a coordinate.
+    const fn coordinate_len(self) -> usize {
+        match self {
+            Self::P256 => 32,
+            Self::P384 => 48,
+            Self::P521 => 66,
+        }
+    }
+
+    /// Is this a point of a form that is read (SEC 1, section 2.3.3)? That it is on the curve is seen
+    /// when it is used.
+    #[must_use]
+    pub fn reads(self, point: &[u8]) -> bool {
+        let len = self.coordinate_len();
+        match point.first() {
+            Some(2 | 3) => point.len() == len + 1,
+            Some(4) => point.len() == 2 * len + 1,
+            _ => false,
+        }
+    }
+}
+
+/// One curve and one hash.
+#[derive(Debug)]
+pub struct Ecdsa {
+    /// The curve of the key.
+    pub curve: Curve,
+    /// The hash of the message.
+    pub hash: Hash,
+    /// Content of the signature's algorithm identifier.
+    pub signature: AlgorithmIdentifier,
+    /// ring's own, for uncompressed points.
+    pub ring: Option<&'static dyn SignatureVerificationAlgorithm>,
+}
+
+impl SignatureVerificationAlgorithm for Ecdsa {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        if let (Some(ring), Some(4)) = (self.ring, public_key.first()) {
+            return ring.verify_signature(public_key, message, signature);
+        }
+        if !self.curve.reads(public_key) {
+            return Err(InvalidSignature);
+        }
+        let digest = self.hash.of(&[message]);
+        let good = match self.curve {
+            Curve::P256 => p256(public_key, &digest, signature),
+            Curve::P384 => p384(public_key, &digest, signature),
+            Curve::P521 => p521(public_key, &digest, signature),
+        };
+        good.ok_or(InvalidSignature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.curve.key_id()
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.signature
+    }
+}
+
+fn p256(point: &[u8], digest: &[u8], signature: &[u8]) -> Option<()> {
+    let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
+    let signature = p256::ecdsa::Signature::from_der(signature).ok()?;
+    key.verify_prehash(digest, &signature).ok()
+}
+
+fn p384(point: &[u8], digest: &[u8], signature: &[u8]) -> Option<()> {
+    let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
+    let signature = p384::ecdsa::Signature::from_der(signature).ok()?;
+    key.verify_prehash(digest, &signature).ok()
+}
+
+fn p521(point: &[u8], digest: &[u8], signature: &[u8]) -> Option<()> {
+    let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
+    let signature = p521::ecdsa::Signature::from_der(signature).ok()?;
+    key.verify_prehash(digest, &signature).ok()
+}
