@@ -218,9 +218,13 @@ impl Crl {
     /// was not seen to be signed by another key?
     #[must_use]
     pub fn may_be_issued_by(&self, issuer: &Certificate<'_>) -> bool {
-        if self.proven.get().is_some_and(|spki| spki != issuer.outline.spki) {
-            return false;
-        }
+        let foreign = self.proven.get().is_some_and(|spki| spki != issuer.outline.spki);
+        !foreign && self.names_as_issuer(issuer)
+    }
+
+    /// The same, as far as the authority key identifier tells.
+    #[must_use]
+    pub fn names_as_issuer(&self, issuer: &Certificate<'_>) -> bool {
         let CrlExtensions { key_id, key_issuer, key_serial, .. } = &self.extensions;
         AuthorityKey {
             key_id: key_id.as_deref(),

@@ -5,6 +5,8 @@
 //! the certificate and hold now: who is on any of them is revoked. If none holds now, all that speak of
 //! it are asked; if none speaks of it, there is no list. So the order of lists means nothing.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 
 use super::certificate::Certificate;
@@ -20,7 +22,7 @@ use super::time::Clock;
 /// Lists, found by their issuer, and what it means if one is old or not there.
 #[derive(Debug)]
 pub struct Revocation {
-    lists: Vec<Crl>,
+    lists: Vec<Arc<Crl>>,
     /// By [`name::key`]: who is asked for is spelt as the certificate has it.
     by_issuer: HashMap<Vec<u8>, Vec<usize>, foldhash::fast::RandomState>,
     rules: RevocationRules,
@@ -65,7 +67,8 @@ struct Candidate<'l> {
 impl Revocation {
     /// Over these lists.
     #[must_use]
-    pub fn new(lists: Vec<Crl>, rules: RevocationRules) -> Self {
+    pub fn new<L: Into<Arc<Crl>>>(lists: Vec<L>, rules: RevocationRules) -> Self {
+        let lists: Vec<Arc<Crl>> = lists.into_iter().map(Into::into).collect();
         let mut by_issuer: HashMap<Vec<u8>, Vec<usize>, foldhash::fast::RandomState> =
             HashMap::default();
         for (at, list) in lists.iter().enumerate() {
@@ -74,9 +77,9 @@ impl Revocation {
         Self { lists, by_issuer, rules }
     }
 
-    /// The lists, in the order they were given.
+    /// The lists, in the order they were given; others may have the same ones.
     #[must_use]
-    pub fn lists(&self) -> &[Crl] {
+    pub fn lists(&self) -> &[Arc<Crl>] {
         &self.lists
     }
 
@@ -84,14 +87,15 @@ impl Revocation {
     /// that does not matter. One that has ended beside a newer one says nothing any more.
     #[must_use]
     pub fn next_update(&self, after: i64) -> Option<i64> {
-        let ends = self.lists.iter().filter_map(Crl::next_update).filter(|end| *end > after);
+        let ends =
+            self.lists.iter().filter_map(|list| list.next_update()).filter(|end| *end > after);
         if self.rules.expired_refuses { ends.min() } else { None }
     }
 
     /// A digest of what they say, whatever their order.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        let mut digests: Vec<[u8; 32]> = self.lists.iter().map(Crl::digest).collect();
+        let mut digests: Vec<[u8; 32]> = self.lists.iter().map(|list| list.digest()).collect();
         digests.sort_unstable();
         digests.dedup();
         let flags = [u8::from(self.rules.expired_refuses), u8::from(self.rules.missing_refuses)];

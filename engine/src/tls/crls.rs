@@ -1,21 +1,23 @@
-//! Files to revocation lists: read whole, held against their CA, or refused by name.
+//! Revocation lists of files, held against their CA, or refused by name.
 //!
 //! A list that is signed by somebody else than the CA it names is no list. Where that CA is not
 //! configured (an intermediate that peers send), the signature is checked when it first turns up.
 
+use std::sync::Arc;
+
+use ferrule_config::FileError;
 use ferrule_config::model::{self, CrlExpired, CrlMissing, Pem, PemSource};
 
-use super::pem::{Contents, is_der};
+use super::list_files::{FoundList, ListFile};
 use super::{Findings, keys};
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::Anchors;
-use crate::identity::crl::{CRL_BYTES_MAX, Crl};
+use crate::identity::crl::Crl;
 use crate::identity::name;
 use crate::identity::revocation::{Revocation, RevocationRules};
 use crate::identity::signature::Fault;
 
-/// Bytes of one file: PEM takes a third more than DER.
-const FILE_BYTES_MAX: u64 = CRL_BYTES_MAX as u64 / 2 * 3;
+const KINDS: &str = "a PEM block that starts with -----BEGIN X509 CRL-----, or DER";
 
 /// A list in use, for those who watch its age.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,12 +48,13 @@ pub(super) fn load(
     found: &mut Findings<'_>,
 ) -> Option<Revocation> {
     let field = format!("{field}.crl");
-    let mut lists: Vec<(Crl, &Pem)> = Vec::new();
+    let mut lists: Vec<(Arc<Crl>, &Pem)> = Vec::new();
     let mut whole = true;
     for pem in &revocation.crls {
-        match read(pem, &field, found) {
-            Some(unread) => {
-                for one in unread {
+        let file = found.list_files.of(pem);
+        match read(&file, pem, &field, found) {
+            Some(in_file) => {
+                for one in in_file {
                     let list = accept(one, pem, anchors, &field, found);
                     whole &= list.is_some();
                     lists.extend(list.map(|list| (list, pem)));
@@ -126,40 +129,41 @@ pub fn gone_back<'l>(before: &[LoadedCrl], now: &'l [LoadedCrl]) -> Vec<&'l Load
         .collect()
 }
 
-/// A list before it is looked at, and how messages name it.
-struct Unread {
-    der: Vec<u8>,
-    which: String,
-}
-
-/// Every list in a file.
-fn read(pem: &Pem, field: &str, found: &mut Findings<'_>) -> Option<Vec<Unread>> {
-    let (text, _) = keys::text(pem, FILE_BYTES_MAX, field, found)?;
-    if is_der(&text) {
-        let which = format!("{}: this list", keys::name(pem));
-        return Some(vec![Unread { der: text.into_owned(), which }]);
-    }
-    let blocks = keys::blocks(pem, &text, Contents::Lists, field, found)?;
-    if blocks.is_empty() {
-        let help = "a PEM block that starts with -----BEGIN X509 CRL-----, or DER";
-        found.nothing(pem, &text, field, ("revocation list", help));
-        return None;
-    }
-    let name = |line: usize| format!("{}, line {line}: this list", keys::name(pem));
-    Some(blocks.into_iter().map(|one| Unread { which: name(one.line), der: one.der }).collect())
+/// Every list in a file; problems are pushed.
+fn read<'f>(
+    file: &'f Result<Arc<ListFile>, Arc<FileError>>,
+    pem: &Pem,
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Option<&'f [FoundList]> {
+    let name = keys::name(pem);
+    let (message, help) = match file.as_deref() {
+        Ok(ListFile::Lists(lists)) => return Some(lists),
+        Ok(ListFile::NotPem(error)) => (format!("{name}, {error}"), Some(error.flaw.help())),
+        Ok(ListFile::Empty) => (format!("{name} is empty"), Some(KINDS)),
+        Ok(ListFile::Nothing) => (format!("there is no revocation list in {name}"), Some(KINDS)),
+        Err(error) => (error.about(&name), None),
+    };
+    found.error(pem.place, field, message, help);
+    None
 }
 
 /// One list, if it is sound and signed by whom it says.
 fn accept(
-    Unread { der, which }: Unread,
+    one: &FoundList,
     pem: &Pem,
     anchors: &Anchors,
     field: &str,
     found: &mut Findings<'_>,
-) -> Option<Crl> {
+) -> Option<Arc<Crl>> {
     let place = pem.place;
-    let list = match Crl::parse(der) {
-        Ok(list) => list,
+    let name = keys::name(pem);
+    let which = match one.line {
+        Some(line) => format!("{name}, line {line}: this list"),
+        None => format!("{name}: this list"),
+    };
+    let list = match &one.list {
+        Ok(list) => Arc::clone(list),
         Err(error) => {
             let help = Some("a complete list that the CA issued itself, in DER or PEM");
             found.error(place, field, format!("{which} {}", error.text()), help);
@@ -170,7 +174,8 @@ fn accept(
     let issuers: Vec<Certificate<'_>> = named
         .into_iter()
         .filter_map(Certificate::parse)
-        .filter(|anchor| list.may_be_issued_by(anchor))
+        // Not what others have found out about it: that depends on who was loaded before.
+        .filter(|anchor| list.names_as_issuer(anchor))
         .collect();
     if issuers.is_empty() {
         let message = format!(

@@ -32,7 +32,7 @@ pub(super) fn certificates(
     field: &str,
     found: &mut Findings<'_>,
 ) -> Vec<CertificateDer<'static>> {
-    let Some((text, _)) = text(pem, PEM_BYTES_MAX, field, found) else { return Vec::new() };
+    let Some((text, _)) = text(pem, field, found) else { return Vec::new() };
     let Some(blocks) = blocks(pem, &text, wanted, field, found) else { return Vec::new() };
     let mut list = Vec::new();
     for block in blocks {
@@ -51,7 +51,7 @@ pub(super) fn certificates(
 }
 
 /// The blocks of a text that are wanted there; problems are pushed.
-pub(super) fn blocks<'t>(
+fn blocks<'t>(
     pem: &Pem,
     text: &'t [u8],
     wanted: Contents,
@@ -114,7 +114,7 @@ fn private_key(
     found: &mut Findings<'_>,
 ) -> Option<PrivateKeyDer<'static>> {
     let pem = &pair.key;
-    let (text, mode) = text(pem, PEM_BYTES_MAX, field, found)?;
+    let (text, mode) = text(pem, field, found)?;
     if let Some(mode) = mode {
         found.warn_on_mode(mode, &name(pem), pem.place, field);
     }
@@ -156,9 +156,8 @@ pub(super) fn name(pem: &Pem) -> Cow<'_, str> {
 }
 
 /// The text, and the mode of the file that it came from; problems are pushed.
-pub(super) fn text<'p>(
+fn text<'p>(
     pem: &'p Pem,
-    bytes_max: u64,
     field: &str,
     found: &mut Findings<'_>,
 ) -> Option<(Cow<'p, [u8]>, Option<u32>)> {
@@ -166,7 +165,7 @@ pub(super) fn text<'p>(
         PemSource::Inline(text) => return Some((Cow::Borrowed(text.as_bytes()), None)),
         PemSource::Path(path) => path,
     };
-    match read_file(path, bytes_max) {
+    match read_file(path, PEM_BYTES_MAX) {
         Ok(file) => Some((Cow::Owned(file.bytes), Some(file.mode))),
         Err(error) => {
             found.error(pem.place, field, error.about(&name(pem)), None);

@@ -10,6 +10,7 @@ pub mod facts;
 pub mod handshake;
 pub mod hello;
 mod keys;
+mod list_files;
 mod ocsp;
 pub mod openssl_names;
 pub mod pem;
@@ -34,6 +35,8 @@ pub use hello::{Hello, HelloError, HelloReader};
 pub use keys::PEM_BYTES_MAX;
 pub use server::ServerTls;
 pub use tickets::TicketKeys;
+
+use list_files::ListFiles;
 
 /// Everything that one generation needs for TLS.
 #[derive(Debug)]
@@ -64,6 +67,7 @@ struct Findings<'p> {
     problems: &'p mut Problems,
     warnings: &'p mut Vec<Problem>,
     crls: &'p mut Vec<LoadedCrl>,
+    list_files: ListFiles,
     now: i64,
 }
 
@@ -79,7 +83,9 @@ impl TlsSettings {
     ) -> Self {
         let provider = Arc::new(provider());
         let (mut warnings, mut crls) = (Vec::new(), Vec::new());
-        let mut found = Findings { problems, warnings: &mut warnings, crls: &mut crls, now };
+        let list_files = ListFiles::default();
+        let mut found =
+            Findings { problems, warnings: &mut warnings, crls: &mut crls, list_files, now };
         let files = ticket_files::load(&config.http.ticket_key_files, &mut found);
         let servers = config
             .servers

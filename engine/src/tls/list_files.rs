@@ -1,0 +1,134 @@
+//! Files of revocation lists: read once in a load whoever names them, and held once while in use.
+//!
+//! In: what a configuration names. Out: the lists in it, or why not. Equal contents are the same lists,
+//! under whatever name and in whatever generation: a large list under fifty names takes the memory and
+//! the time of one, and a reload takes over what it has already.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use ferrule_config::model::{Pem, PemSource};
+use ferrule_config::{FileError, read_file};
+use ring::digest;
+
+use super::pem::{self, Contents, PemError};
+use crate::identity::crl::{CRL_BYTES_MAX, Crl, CrlError};
+
+/// Bytes of one file: PEM takes a third more than DER.
+const FILE_BYTES_MAX: u64 = CRL_BYTES_MAX as u64 / 2 * 3;
+
+/// The texts whose lists are all in use, by somebody at least.
+static IN_USE: Mutex<Vec<KnownText>> = Mutex::new(Vec::new());
+
+/// A text that was read once.
+#[derive(Debug)]
+struct KnownText {
+    /// SHA-256.
+    digest: [u8; 32],
+    /// Its lists, as long as somebody has them, with their lines.
+    lists: Vec<(Option<usize>, Weak<Crl>)>,
+}
+
+/// The files of one load.
+#[derive(Debug, Default)]
+pub(super) struct ListFiles {
+    read: HashMap<PathBuf, Result<Arc<ListFile>, Arc<FileError>>>,
+}
+
+/// What a text holds.
+#[derive(Debug)]
+pub(super) enum ListFile {
+    /// These.
+    Lists(Vec<FoundList>),
+    /// It is no text of lists.
+    NotPem(PemError),
+    /// Not even text.
+    Empty,
+    /// No block.
+    Nothing,
+}
+
+/// A list of a file.
+#[derive(Debug)]
+pub(super) struct FoundList {
+    /// Where it begins; `None` if it is the whole file.
+    pub(super) line: Option<usize>,
+    /// It, or which rule it breaks.
+    pub(super) list: Result<Arc<Crl>, CrlError>,
+}
+
+impl ListFiles {
+    /// What this names.
+    ///
+    /// # Errors
+    /// Its file cannot be read.
+    pub(super) fn of(&mut self, pem: &Pem) -> Result<Arc<ListFile>, Arc<FileError>> {
+        let path = match &pem.source {
+            PemSource::Inline(text) => return Ok(Arc::new(shared(Cow::Borrowed(text.as_bytes())))),
+            PemSource::Path(path) => path,
+        };
+        if let Some(known) = self.read.get(path) {
+            return known.clone();
+        }
+        let file = read_file(path, FILE_BYTES_MAX)
+            .map(|file| Arc::new(shared(Cow::Owned(file.bytes))))
+            .map_err(Arc::new);
+        self.read.insert(path.clone(), file.clone());
+        file
+    }
+}
+
+/// What is in use of this text, or else what it holds.
+fn shared(text: Cow<'_, [u8]>) -> ListFile {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(digest::digest(&digest::SHA256, &text).as_ref());
+    let in_use = || IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(lists) =
+        in_use().iter().filter(|known| known.digest == digest).find_map(KnownText::lists)
+    {
+        return ListFile::Lists(lists);
+    }
+    // Read without the lock: of two loads at one time both may do it, which costs only time.
+    let file = ListFile::read(text);
+    let mut in_use = in_use();
+    in_use.retain(|known| known.lists().is_some());
+    in_use.extend(KnownText::of(digest, &file));
+    file
+}
+
+impl KnownText {
+    /// `None` unless all of it is good: why a text is refused is told anew each time.
+    fn of(digest: [u8; 32], file: &ListFile) -> Option<Self> {
+        let ListFile::Lists(lists) = file else { return None };
+        let weak =
+            |found: &FoundList| Some((found.line, Arc::downgrade(found.list.as_ref().ok()?)));
+        Some(Self { digest, lists: lists.iter().map(weak).collect::<Option<_>>()? })
+    }
+
+    /// Its lists, if all of them are still there.
+    fn lists(&self) -> Option<Vec<FoundList>> {
+        let found = |(line, list): &(_, Weak<Crl>)| {
+            Some(FoundList { line: *line, list: Ok(list.upgrade()?) })
+        };
+        self.lists.iter().map(found).collect()
+    }
+}
+
+impl ListFile {
+    fn read(text: Cow<'_, [u8]>) -> Self {
+        let found = |line, der| FoundList { line, list: Crl::parse(der).map(Arc::new) };
+        if pem::is_der(&text) {
+            return Self::Lists(vec![found(None, text.into_owned())]);
+        }
+        match pem::read(&text, Contents::Lists) {
+            Err(error) => Self::NotPem(error),
+            Ok(_) if text.trim_ascii().is_empty() => Self::Empty,
+            Ok(blocks) if blocks.is_empty() => Self::Nothing,
+            Ok(blocks) => {
+                Self::Lists(blocks.into_iter().map(|one| found(Some(one.line), one.der)).collect())
+            }
+        }
+    }
+}
