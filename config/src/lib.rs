@@ -81,10 +81,19 @@ impl Draft {
 /// The file cannot be read, or is not TOML. Everything else is in the draft.
 pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Draft, Problems> {
     let text = read_file(path, FILE_BYTES_MAX).map_err(|error| error.to_string());
-    let text = text
-        .and_then(|file| String::from_utf8(file.bytes).map_err(|_| "it is not UTF-8".to_owned()));
+    let text = text.and_then(|file| {
+        let text = String::from_utf8(file.bytes).map_err(|_| "it is not UTF-8".to_owned());
+        text.map(|text| (text, file.mode))
+    });
     match text {
-        Ok(text) => read_text(path, text, env),
+        Ok((text, mode)) => {
+            let key = source::private_keys(&text).first().copied();
+            let mut draft = read_text(path, text, env)?;
+            if let Some(warning) = key.and_then(|place| open_key(place, mode)) {
+                draft.problems.warn(warning);
+            }
+            Ok(draft)
+        }
         Err(error) => {
             let mut problems = Problems::of(Source::new(path, ""));
             let message = format!("the file cannot be read: {error}");
@@ -92,6 +101,21 @@ pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Draft, 
             Err(problems)
         }
     }
+}
+
+/// Says that a file with a private key in it is open to others than its owner, if it is.
+fn open_key(place: Place, mode: u32) -> Option<Problem> {
+    let (read, written) = (mode & 0o044 != 0, mode & 0o022 != 0);
+    let what = match (read, written) {
+        (false, false) => return None,
+        (true, false) => "read",
+        (false, true) => "written",
+        (true, true) => "read and written",
+    };
+    let message =
+        format!("this file holds a private key, and can be {what} by others than its owner");
+    let help = Some("chmod 600, or name a file that holds the key".to_owned());
+    Some(Problem { place, field: String::new(), message, help })
 }
 
 /// Reads text as if it were the content of this file, which need not exist.

@@ -121,7 +121,7 @@ fn secret_from(line: &str) -> Option<usize> {
 }
 
 /// Where PEM blocks of private keys are. One without an end reaches to the end of the text.
-fn private_keys(text: &str) -> Vec<Place> {
+pub(crate) fn private_keys(text: &str) -> Vec<Place> {
     let mut places = Vec::new();
     let mut offset = 0;
     while let Some(begin) = text.get(offset..).and_then(|rest| rest.find(BEGIN)) {

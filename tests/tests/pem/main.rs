@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 mod differential;
+mod inline_key;
 mod lines;
 mod places;
 mod stage;
