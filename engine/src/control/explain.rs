@@ -7,18 +7,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use ferrule_config::model::ClientVerify;
+use ferrule_config::model::{ClientVerify, Reject};
 use ferrule_config::{Config, read_file};
 
 use super::{cli, clock, loader};
+use crate::exchange::refusal::Refusal;
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Step};
 use crate::identity::explain::{Account, text};
+use crate::identity::outline::Outline;
 use crate::identity::{Access, ClientIdentity, ClientValue, Verdict, VerifyFailure, Wanted};
 use crate::plan::{Forbidden, Gate, HostBuf, access};
 use crate::setup;
 use crate::tls::PEM_BYTES_MAX;
 use crate::tls::pem::{self, Contents};
+use crate::tls::server::alert;
 use crate::tls::tickets::TicketKeys;
 
 /// What `ferrule explain` takes.
@@ -87,11 +90,14 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
     let leaf = chain.first().copied().unwrap_or_default();
     let listed = lists.map_or(Access::Allowed, |lists| lists.judge(leaf, verdict));
     let listed = Forbidden::check(listed);
-    let passes = Gate::of(verify, verdict) == Gate::Pass && listed.is_ok();
+    let reject = server.client.as_ref().map_or(Reject::Http, |client| client.reject);
+    let told = told(leaf, reject, (Gate::of(verify, verdict), listed));
+    let passes = told.is_none();
     if let Err(forbidden) = listed {
         out.push(format!("lists: {}", forbidden.word()));
     }
     out.push(format!("verdict: {}", if passes { "accepted" } else { "refused" }));
+    out.extend(told.map(|words| format!("the client is told: {words}")));
     if passes && asks_more(&generation.config) {
         out.push(
             "not asked: what `client` of global rules, services and routes demands".to_owned(),
@@ -101,6 +107,31 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
     out.extend(deny_entries(&chain));
     cli::print(&out.join("\n"));
     if passes { ExitCode::SUCCESS } else { ExitCode::from(cli::REFUSED) }
+}
+
+/// What a client that is refused hears of it; `None` if it is served.
+fn told(
+    leaf: &[u8],
+    reject: Reject,
+    (gate, listed): (Gate, Result<(), Forbidden>),
+) -> Option<String> {
+    let refusal = match (gate, listed) {
+        (Gate::NoCertificate, _) => Refusal::NoCertificate,
+        (Gate::BadCertificate(failure), _) => Refusal::BadCertificate(failure),
+        (Gate::Pass, Err(forbidden)) => Refusal::Forbidden(forbidden),
+        (Gate::Pass, Ok(())) => return None,
+    };
+    // What is no certificate ends the handshake everywhere.
+    if reject == Reject::Handshake || Outline::read(leaf).is_none() {
+        let failure = match refusal {
+            _ if Outline::read(leaf).is_none() => VerifyFailure::Unspecified,
+            Refusal::BadCertificate(failure) => failure,
+            _ => VerifyFailure::Application,
+        };
+        return Some(format!("the TLS alert {:?}", alert(failure)));
+    }
+    let reason = refusal.reason().unwrap_or_else(|| refusal.word());
+    Some(format!("{} {reason}", refusal.status()))
 }
 
 /// Do routes demand anything of a client beside what its server name demands?

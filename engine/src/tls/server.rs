@@ -16,8 +16,8 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    CertificateError, CipherSuite, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
-    SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
+    AlertDescription, CertificateError, CipherSuite, DigitallySignedStruct, DistinguishedName,
+    Error, ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
 };
 
 use super::ocsp::Stapled;
@@ -437,6 +437,12 @@ impl ClientCertVerifier for ClientCheck {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+/// The alert that a client is refused with in the handshake.
+#[must_use]
+pub fn alert(failure: VerifyFailure) -> AlertDescription {
+    alert_for(failure).into()
 }
 
 /// The error whose alert tells the client most.

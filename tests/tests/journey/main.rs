@@ -18,6 +18,7 @@ mod desync;
 mod drain;
 mod duties;
 mod exhausted;
+mod explain;
 mod fingerprint;
 mod flood;
 mod guides;
