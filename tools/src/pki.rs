@@ -93,6 +93,17 @@ impl Authority {
         self.sign(&params, &KeyPair::from_pem(key_pem).expect("a PEM key"))
     }
 
+    /// A server certificate for these names with this serial number, and an end so long from now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "tools run outside the core")]
+    pub fn server_until(&self, names: &[&str], serial: u64, end: Duration) -> Leaf {
+        let mut params = named(names.first().copied().unwrap_or("server"), names);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.serial_number = Some(SerialNumber::from(serial));
+        params.not_after = (SystemTime::now() + end).into();
+        self.sign(&params, &key())
+    }
+
     /// A client certificate with this common name.
     #[must_use]
     pub fn client(&self, common_name: &str) -> Leaf {
@@ -149,6 +160,19 @@ impl Authority {
     /// The list of its certificates with these serial numbers, as PEM.
     #[must_use]
     pub fn revocation_list(&self, serials: &[u64], number: u64) -> String {
+        self.list(serials, number, None)
+    }
+
+    /// The same, with an end so long from now.
+    #[must_use]
+    pub fn revocation_list_until(&self, serials: &[u64], number: u64, end: Duration) -> String {
+        self.list(serials, number, Some(end))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "tools run outside the core")]
+    fn list(&self, serials: &[u64], number: u64, end: Option<Duration>) -> String {
+        let far = date_time_ymd(2098, 1, 1);
+        let next_update = end.map_or(far, |end| (SystemTime::now() + end).into());
         let revoked = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: date_time_ymd(2024, 1, 1),
@@ -157,7 +181,7 @@ impl Authority {
         };
         let params = CertificateRevocationListParams {
             this_update: date_time_ymd(2024, 1, 1),
-            next_update: date_time_ymd(2098, 1, 1),
+            next_update,
             crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
             revoked_certs: serials.iter().map(revoked).collect(),

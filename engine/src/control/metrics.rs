@@ -125,32 +125,14 @@ const fn shown(counter: Counter) -> Shown {
             "ferrule_client_aborts",
             "Requests whose client left before the response was complete.",
         ),
-        Counter::UpstreamConnects => {
-            Shown::Alone("ferrule_upstream_connects", "Connections opened to upstream nodes.")
-        }
-        Counter::UpstreamReuses => Shown::Alone(
-            "ferrule_upstream_reuses",
-            "Requests sent over a connection from the pool.",
-        ),
-        Counter::UpstreamConnectFailed => Shown::Alone(
-            "ferrule_upstream_connect_failures",
-            "Connections to upstream nodes that could not be opened.",
-        ),
-        Counter::UpstreamLost => Shown::Alone(
-            "ferrule_upstream_lost",
-            "Responses that an upstream cut off after they had begun.",
-        ),
-        Counter::UpstreamSurplus => Shown::Alone(
-            "ferrule_upstream_surplus",
-            "Responses with bytes behind them that nobody asked for; their connections were closed.",
-        ),
-        Counter::UpstreamUnasked => Shown::Alone(
-            "ferrule_upstream_unasked",
-            "Idle upstream connections closed because they said something unasked.",
-        ),
-        Counter::UpstreamRetries => {
-            Shown::Alone("ferrule_upstream_retries", "Tries beyond the first one.")
-        }
+        Counter::UpstreamConnects
+        | Counter::UpstreamReuses
+        | Counter::UpstreamConnectFailed
+        | Counter::UpstreamLost
+        | Counter::UpstreamSurplus
+        | Counter::UpstreamUnasked
+        | Counter::UpstreamRevoked
+        | Counter::UpstreamRetries => shown_of_upstreams(counter),
         Counter::ClientTimeouts => Shown::In(&TIMEOUTS, "client"),
         Counter::UpstreamTimeouts => Shown::In(&TIMEOUTS, "upstream"),
         Counter::ResponseTimeouts => Shown::In(&TIMEOUTS, "response"),
@@ -180,6 +162,44 @@ const fn shown(counter: Counter) -> Shown {
         | Counter::Responses5xx
         | Counter::Refusals
         | Counter::BusyNanoseconds => Shown::Elsewhere,
+    }
+}
+
+/// Those of connections to upstreams.
+const fn shown_of_upstreams(counter: Counter) -> Shown {
+    match counter {
+        Counter::UpstreamConnects => {
+            Shown::Alone("ferrule_upstream_connects", "Connections opened to upstream nodes.")
+        }
+        Counter::UpstreamReuses => Shown::Alone(
+            "ferrule_upstream_reuses",
+            "Requests sent over a connection from the pool.",
+        ),
+        Counter::UpstreamConnectFailed => Shown::Alone(
+            "ferrule_upstream_connect_failures",
+            "Connections to upstream nodes that could not be opened.",
+        ),
+        Counter::UpstreamLost => Shown::Alone(
+            "ferrule_upstream_lost",
+            "Responses that an upstream cut off after they had begun.",
+        ),
+        Counter::UpstreamSurplus => Shown::Alone(
+            "ferrule_upstream_surplus",
+            "Responses with bytes behind them that nobody asked for; their connections were closed.",
+        ),
+        Counter::UpstreamUnasked => Shown::Alone(
+            "ferrule_upstream_unasked",
+            "Idle upstream connections closed because they said something unasked.",
+        ),
+        Counter::UpstreamRevoked => Shown::Alone(
+            "ferrule_upstream_revoked",
+            "Idle upstream connections and tunnels ended because what their node's certificate or \
+             our trust in it rests on has changed or ended.",
+        ),
+        Counter::UpstreamRetries => {
+            Shown::Alone("ferrule_upstream_retries", "Tries beyond the first one.")
+        }
+        _ => Shown::Elsewhere,
     }
 }
 

@@ -15,6 +15,16 @@ pub struct Idle<C> {
     pub connection: C,
     /// Requests it has served.
     pub requests: u32,
+    /// What was proved of its other end stands from the first of these Unix seconds up to the other.
+    pub holds: (i64, i64),
+}
+
+impl<C> Idle<C> {
+    /// Does it still stand?
+    #[must_use]
+    pub fn holds(&self, now: i64) -> bool {
+        (self.holds.0..self.holds.1).contains(&now)
+    }
 }
 
 /// The idle connections of one core.
@@ -123,10 +133,11 @@ impl<C> Pool<C> {
     }
 
     /// Looks at every connection, and takes out those that are not good any more.
-    pub fn retain(&mut self, mut is_good: impl FnMut(&mut C) -> bool) {
+    pub fn retain(&mut self, mut is_good: impl FnMut(&Identity<'_>, &mut Idle<C>) -> bool) {
         for at in 0..index(self.slots.len()) {
-            let idle = self.slots.get_mut(at as usize).and_then(|slot| slot.idle.as_mut());
-            if idle.is_some_and(|idle| !is_good(&mut idle.connection)) {
+            let Some(slot) = self.slots.get_mut(at as usize) else { continue };
+            let identity = self.keys.entries[slot.key as usize].identity();
+            if slot.idle.as_mut().is_some_and(|idle| !is_good(&identity, idle)) {
                 // Closed by being dropped.
                 self.unlink(at);
             }
@@ -220,6 +231,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::identity::ALWAYS;
 
     const LIMITS: KeepalivePool =
         KeepalivePool { size: 3, idle_timeout: Duration::from_millis(100), requests: 10 };
@@ -229,7 +241,7 @@ mod tests {
     }
 
     fn idle(connection: u32) -> Idle<u32> {
-        Idle { connection, requests: 1 }
+        Idle { connection, requests: 1, holds: ALWAYS }
     }
 
     #[test]
@@ -268,9 +280,9 @@ mod tests {
             assert_eq!(pool.put(key, idle(connection), &LIMITS, 0), None);
         }
         let mut seen = Vec::new();
-        pool.retain(|connection| {
-            seen.push(*connection);
-            *connection == 3
+        pool.retain(|_, idle| {
+            seen.push(idle.connection);
+            idle.connection == 3
         });
         assert_eq!((seen, pool.len()), (vec![1, 2, 3], 1));
         assert!(pool.take(b).is_none());
@@ -281,7 +293,7 @@ mod tests {
     fn idle_time_and_requests_are_bounded() {
         let mut pool = Pool::new(1);
         let key = pool.key(&identity("u", 1));
-        assert_eq!(pool.put(key, Idle { connection: 7, requests: 10 }, &LIMITS, 0), Some(7));
+        assert_eq!(pool.put(key, Idle { requests: 10, ..idle(7) }, &LIMITS, 0), Some(7));
         let none = KeepalivePool { size: 0, ..LIMITS };
         assert_eq!(pool.put(key, idle(7), &none, 0), Some(7));
         pool.put(key, idle(1), &LIMITS, 0);
@@ -294,6 +306,29 @@ mod tests {
         pool.clear(|connection| closed.push(connection));
         assert_eq!(closed, [1, 2]);
         assert!(pool.is_empty());
+    }
+
+    #[test]
+    fn what_is_proved_no_more_goes() {
+        let mut pool = Pool::new(1);
+        let (kept, gone) = (pool.key(&identity("u", 1)), pool.key(&identity("v", 1)));
+        let spans = [(1, ALWAYS), (2, (10, 20)), (3, (20, 30)), (4, (i64::MIN, 19))];
+        for (key, first) in [(kept, 0), (gone, 10)] {
+            for (connection, holds) in spans {
+                let limits = KeepalivePool { size: 9, ..LIMITS };
+                pool.put(key, Idle { holds, ..idle(first + connection) }, &limits, 0);
+            }
+        }
+        let mut left = Vec::new();
+        pool.retain(|identity, idle| identity.upstream == "u" && idle.holds(19));
+        pool.retain(|_, idle| {
+            left.push(idle.connection);
+            idle.holds(20)
+        });
+        assert_eq!((left, pool.len()), (vec![1, 2], 1));
+        assert!(
+            pool.take(kept).is_some_and(|idle| idle.connection == 1 && idle.holds(i64::MAX - 1))
+        );
     }
 
     /// Against a simple model, over a long run.

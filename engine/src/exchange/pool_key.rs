@@ -83,6 +83,13 @@ enum OwnAddress {
     Unix(PathBuf),
 }
 
+impl KeyEntry {
+    /// What it is the key of.
+    pub(super) fn identity(&self) -> Identity<'_> {
+        self.identity.borrow()
+    }
+}
+
 impl OwnIdentity {
     fn of(identity: &Identity<'_>) -> Self {
         Self {

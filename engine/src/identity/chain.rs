@@ -51,7 +51,7 @@ pub struct Anchors {
     /// all the same.
     by_subject: HashMap<Vec<u8>, Vec<usize>, foldhash::fast::RandomState>,
     /// Every `notBefore` and `notAfter`: the moments at which a verdict may change.
-    moments: Vec<(Option<i64>, Option<i64>)>,
+    pub(super) moments: Vec<(Option<i64>, Option<i64>)>,
 }
 
 /// Why a list of trust anchors cannot be used.
@@ -438,7 +438,7 @@ pub fn judge_step_by_step(
 }
 
 /// The same, with the anchor that a good path ends at.
-fn judge_to(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Option<u32>) {
+pub(super) fn judge_to(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Option<u32>) {
     let mut anchor = None;
     let verdict = judge_step_by_step(chain, policy, now, &mut |step| {
         let Step::Path(certificates, _, verdict) = step else { return };
@@ -446,33 +446,6 @@ fn judge_to(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Optio
         anchor = last.and_then(|last| policy.anchors.place(last.outline.der));
     });
     (verdict, anchor)
-}
-
-/// The same, with the time in which the verdict holds; see [`super::judged`].
-#[must_use]
-pub(super) fn judge_anew(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
-    let (verdict, anchor) = judge_to(chain, policy, now);
-    let (mut from, mut until) = (i64::MIN, i64::MAX);
-    // Of a leaf that cannot be read to the end, the dates still choose the word.
-    let of_chain = chain
-        .iter()
-        .copied()
-        .filter_map(Outline::read)
-        .map(|outline| (outline.not_before.seconds(), outline.not_after.seconds()));
-    let of_lists = policy.revocation.iter().flat_map(Revocation::moments);
-    let all = policy.anchors.moments.iter().copied().chain(of_chain).chain(of_lists);
-    for (start, end) in all {
-        let start = start.map(|start| start.saturating_sub(policy.skew));
-        let end = end.map(|end| end.saturating_add(policy.skew));
-        for moment in [start, end].into_iter().flatten() {
-            if moment <= now {
-                from = from.max(moment);
-            } else {
-                until = until.min(moment);
-            }
-        }
-    }
-    Judgement { verdict, anchor, from, until }
 }
 
 /// SHA-256 over parts, each with its length in front, so that no two lists look alike.

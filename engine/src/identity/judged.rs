@@ -10,7 +10,10 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use super::chain::{ClientPolicy, Judgement, Verdict, judge_anew, sha256};
+use super::chain::{Anchors, ClientPolicy, Judgement, Rules, Verdict, judge_to, sha256};
+use super::outline::Outline;
+use super::revocation::Revocation;
+use super::time::Clock;
 
 /// Verdicts held at once; beyond that all are dropped.
 const HELD_MAX: usize = 4096;
@@ -84,4 +87,41 @@ impl Judged {
 #[must_use]
 pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
     JUDGED.with_borrow_mut(|judged| judged.judge(chain, policy, now))
+}
+
+fn judge_anew(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
+    let (verdict, anchor) = judge_to(chain, policy, now);
+    let Rules { clock, revocation, .. } = policy.rules(now);
+    let (from, until) = span(chain, (policy.anchors(), revocation), clock);
+    Judgement { verdict, anchor, from, until }
+}
+
+/// The time around `clock` in which no date passes that a verdict on this chain rests on: of its
+/// certificates, of the anchors, of the lists. From the first second on, up to the other.
+#[must_use]
+pub fn span(
+    chain: &[&[u8]],
+    (anchors, revocation): (&Anchors, Option<&Revocation>),
+    Clock { now, skew }: Clock,
+) -> (i64, i64) {
+    let (mut from, mut until) = (i64::MIN, i64::MAX);
+    // Of a leaf that cannot be read to the end, the dates still choose the word.
+    let of_chain = chain
+        .iter()
+        .copied()
+        .filter_map(Outline::read)
+        .map(|outline| (outline.not_before.seconds(), outline.not_after.seconds()));
+    let of_lists = revocation.into_iter().flat_map(Revocation::moments);
+    for (start, end) in anchors.moments.iter().copied().chain(of_chain).chain(of_lists) {
+        let start = start.map(|start| start.saturating_sub(skew));
+        let end = end.map(|end| end.saturating_add(skew));
+        for moment in [start, end].into_iter().flatten() {
+            if moment <= now {
+                from = from.max(moment);
+            } else {
+                until = until.min(moment);
+            }
+        }
+    }
+    (from, until)
 }

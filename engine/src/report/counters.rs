@@ -52,6 +52,8 @@ pub enum Counter {
     UpstreamSurplus,
     /// Idle connections to upstream nodes that were closed because they said something unasked.
     UpstreamUnasked,
+    /// Idle connections and tunnels that were ended because their upstream is not trusted any more.
+    UpstreamRevoked,
     /// Requests tried again.
     UpstreamRetries,
     /// Deadlines that a client let pass.
@@ -84,7 +86,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in declaration order.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::Accepted,
         Self::AcceptedOverLimit,
         Self::AcceptedOverAddress,
@@ -107,6 +109,7 @@ impl Counter {
         Self::UpstreamLost,
         Self::UpstreamSurplus,
         Self::UpstreamUnasked,
+        Self::UpstreamRevoked,
         Self::UpstreamRetries,
         Self::ClientTimeouts,
         Self::UpstreamTimeouts,
@@ -161,6 +164,7 @@ impl Counter {
             Self::UpstreamLost => "upstream_lost",
             Self::UpstreamSurplus => "upstream_surplus",
             Self::UpstreamUnasked => "upstream_unasked",
+            Self::UpstreamRevoked => "upstream_revoked",
             Self::UpstreamRetries => "upstream_retries",
             Self::ClientTimeouts => "client_timeouts",
             Self::UpstreamTimeouts => "upstream_timeouts",

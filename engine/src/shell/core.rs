@@ -16,7 +16,7 @@ use super::hand::Hand;
 use super::random::Random;
 use super::reader::Idle;
 use super::roll::Roll;
-use super::stream::Stream;
+use super::upstream::Kept;
 use crate::exchange::Scratch;
 use crate::exchange::balance::{Balancer, Tried};
 use crate::exchange::pool::Pool;
@@ -95,7 +95,7 @@ pub struct Core {
     /// Bits that nobody can guess.
     pub random: Random,
     /// Idle upstream connections.
-    pub pool: RefCell<Pool<Box<Stream>>>,
+    pub pool: RefCell<Pool<Kept>>,
     /// What is done with every finished exchange.
     pub reporter: RefCell<Reporter>,
     /// The clients whose certificates expire soonest.
@@ -305,19 +305,44 @@ impl Core {
         self.pool.borrow_mut().expire(now_ms, drop);
     }
 
-    /// Hears idle upstream connections: what TLS asks there is answered, and one that is over, or has
-    /// said what nobody asked for, is closed.
+    /// Hears idle upstream connections: what TLS asks there is answered. One that is over is closed, and
+    /// one that has said what nobody asked for, or whose proof (a certificate, a list) has ended.
     pub fn hear_pool(&self) {
-        self.pool.borrow_mut().retain(|stream| match stream.idle() {
-            Idle::Silent => {
-                stream.settle();
-                true
+        let now = self.clock.unix_seconds();
+        self.pool.borrow_mut().retain(|_, idle| {
+            if !idle.holds(now) {
+                self.count(Counter::UpstreamRevoked);
+                return false;
             }
-            Idle::Spoke => {
-                self.count(Counter::UpstreamUnasked);
-                false
+            let stream = &mut idle.connection.stream;
+            match stream.idle() {
+                Idle::Silent => {
+                    stream.settle();
+                    true
+                }
+                Idle::Spoke => {
+                    self.count(Counter::UpstreamUnasked);
+                    false
+                }
+                Idle::Over => false,
             }
-            Idle::Over => false,
+        });
+    }
+
+    /// Closes idle upstream connections that were made under TLS settings that are gone.
+    pub fn judge_pool(&self) {
+        let live = self.live();
+        let Generation { plan, tls, .. } = &*live.generation;
+        self.pool.borrow_mut().retain(|identity, _| {
+            let Some(made) = identity.tls else { return true };
+            let at =
+                plan.upstreams().iter().position(|upstream| *upstream.id == *identity.upstream);
+            let tls = at.and_then(|at| tls.upstreams.get(at)).and_then(Option::as_ref);
+            let stands = tls.is_some_and(|tls| tls.pool_identity() == made.settings);
+            if !stands {
+                self.count(Counter::UpstreamRevoked);
+            }
+            stands
         });
     }
 

@@ -188,16 +188,16 @@ impl Session {
         Err(SessionError::Closed)
     }
 
-    /// The chain of a peer whose session was resumed, which nobody has looked at in this handshake.
+    /// The chain of the peer that we have just met, for as long as rustls knows it; and was its session
+    /// resumed, so that nobody has looked at it in this handshake?
     #[must_use]
-    pub fn resumed_peer(&self) -> Option<&[CertificateDer<'static>]> {
+    pub fn peer(&self) -> Option<(&[CertificateDer<'static>], bool)> {
         match self {
-            Self::Client(connection)
-                if connection.handshake_kind() == Some(HandshakeKind::Resumed) =>
-            {
-                Some(connection.peer_certificates().unwrap_or_default())
-            }
-            Self::Plain | Self::Server(_) | Self::Client(_) | Self::Fast(_) | Self::Over => None,
+            Self::Client(connection) => Some((
+                connection.peer_certificates().unwrap_or_default(),
+                connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            )),
+            Self::Plain | Self::Server(_) | Self::Fast(_) | Self::Over => None,
         }
     }
 

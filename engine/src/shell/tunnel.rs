@@ -31,6 +31,8 @@ use crate::plan::facts::{ConnectionFacts, SessionFacts};
 use crate::plan::upstream::TIMEOUT_DEFAULT;
 use crate::plan::{Facts, ListenerId, Marks, ServerId};
 use crate::report::Counter;
+use crate::setup::Generation;
+use crate::tls::peer::UpstreamPeer;
 
 /// How often a tunnel looks whether it may live on.
 pub const LOOK_TIME: Duration = Duration::from_secs(1);
@@ -93,6 +95,15 @@ struct Judged<'a> {
     seat: Option<&'a Seat>,
     head: &'a [u8],
     scratch: &'a mut Scratch,
+    far: Option<Far<'a>>,
+}
+
+/// The tunnel's other end, if that has shown a certificate.
+struct Far<'a> {
+    /// Whom it leads to.
+    peer: &'a mut UpstreamPeer,
+    /// The upstream's id.
+    upstream: Box<str>,
 }
 
 /// Counts a tunnel as open for as long as it lives.
@@ -158,11 +169,11 @@ pub async fn run(
     let core = Rc::clone(&client.core);
     let _open = Open::new(&core);
     // Copied: nothing here may hold on to the generation.
-    let (timeout, send_timeout) = {
-        let plan = &client.live.generation.plan;
-        let timeout = outcome.route.map(|route| plan.route(route).timeout);
-        (timeout.unwrap_or(TIMEOUT_DEFAULT), plan.http.send_timeout)
-    };
+    let plan = &client.live.generation.plan;
+    let timeout = outcome.route.map_or(TIMEOUT_DEFAULT, |route| plan.route(route).timeout);
+    let send_timeout = plan.http.send_timeout;
+    let upstream = outcome.upstream.map(|upstream| plan.upstream(upstream).id.clone());
+    let upstream = upstream.unwrap_or_default();
     let (client_end, upstream_end) = (client.stream.descriptor(), lease.stream.descriptor());
     let shared = Shared {
         core: &core,
@@ -196,10 +207,13 @@ pub async fn run(
         let (session, seat) = (session.as_ref(), seat.as_ref());
         let name = session.map_or("", |session| session.server_name.as_str());
         let (mut from_client, mut to_client) = stream.split();
+        // Its own copy: what it is judged by from here on is the tunnel's alone.
+        let mut peer = lease.peer.take().map(Rc::unwrap_or_clone);
         let (mut from_upstream, mut to_upstream) = lease.stream.split();
         let facts = (&*facts, session, &work.marks);
         let scratch = &mut work.request;
-        let judged = Judged { core: &core, name, home, facts, seat, head, scratch };
+        let far = peer.as_mut().map(|peer| Far { peer, upstream });
+        let judged = Judged { core: &core, name, home, facts, seat, head, scratch, far };
         let both = async {
             monoio::join!(
                 carry(&shared, &mut from_client, &mut to_upstream, &up),
@@ -353,6 +367,29 @@ impl Home<'_> {
     }
 }
 
+impl Far<'_> {
+    /// Would a connection to it be made now? The upstream of the same id vouches for it, whatever the
+    /// other settings of that are.
+    fn judge_again(&mut self, core: &Core, now: i64) -> Result<(), Refusal> {
+        let live = core.live();
+        let Generation { plan, tls, .. } = &*live.generation;
+        let at = plan.upstreams().iter().position(|upstream| upstream.id == self.upstream);
+        let tls = at.and_then(|at| tls.upstreams.get(at)).and_then(Option::as_ref);
+        self.peer.judge_again(tls, now).map_err(|failure| {
+            core.count(Counter::UpstreamRevoked);
+            if let Some(suppressed) = core.allow_log(LogCause::Revoked) {
+                tracing::info!(
+                    upstream = &*self.upstream,
+                    reason = failure.text(),
+                    suppressed,
+                    "a connected upstream is not trusted any more"
+                );
+            }
+            Refusal::UpstreamTls
+        })
+    }
+}
+
 impl Judged<'_> {
     /// Looks again and again, until there is a reason to end.
     async fn last(mut self) -> Ended {
@@ -379,8 +416,12 @@ impl Judged<'_> {
             .flatten()
             .filter(|identity| identity.verdict == Verdict::Success)
             .any(|identity| identity.has_ended(now) || identity.is_stale(now));
-        if self.core.is_current(self.home.live) && !expired {
+        let far_expired = self.far.as_ref().is_some_and(|far| !far.peer.holds(now));
+        if self.core.is_current(self.home.live) && !expired && !far_expired {
             return Ok(());
+        }
+        if let Some(far) = &mut self.far {
+            far.judge_again(self.core, now)?;
         }
         let place = self.home.follow(self.core, self.name)?;
         let (live, identity) = (&*self.home.live, self.home.identity.as_ref());

@@ -1,6 +1,7 @@
 //! Connections to upstream nodes: from the pool if one is fresh, else connected anew.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,21 +18,33 @@ use super::session::{Session, SessionError};
 use super::shed;
 use super::stream::{Cut, Stream};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
+use crate::identity::ALWAYS;
 use crate::plan::{NodeIndex, NodePlan, UpstreamId, UpstreamPlan};
 use crate::report::Counter;
 use crate::tls::UpstreamTls;
 use crate::tls::client::reason;
+use crate::tls::peer::UpstreamPeer;
 
 /// A connection for one request.
 pub struct Lease {
     /// The connection. Boxed once: it goes from hand to hand with every request.
     pub stream: Box<Stream>,
+    /// Whom it leads to; `None` on plain HTTP.
+    pub peer: Option<Rc<UpstreamPeer>>,
     /// What it may be used for.
     pub key: PoolKey,
     /// Requests it has served before this one.
     pub requests: u32,
     /// It comes from the pool.
     pub reused: bool,
+}
+
+/// A connection in the pool.
+pub struct Kept {
+    /// The connection.
+    pub stream: Box<Stream>,
+    /// Whom it leads to; `None` on plain HTTP.
+    pub peer: Option<Rc<UpstreamPeer>>,
 }
 
 /// Which connection is wanted.
@@ -104,16 +117,22 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
             note_failure(core, (plan, node, name.as_ref()), error);
         }
     }
-    stream.map(|stream| Lease { stream, key, requests: 0, reused: false })
+    stream.map(|(stream, peer)| Lease { stream, peer, key, requests: 0, reused: false })
 }
 
 /// The newest idle connection that is still open and silent.
 fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
     loop {
         let taken = core.pool.borrow_mut().take(key)?;
-        let Idle { connection: mut stream, requests } = taken;
+        if !taken.holds(core.clock.unix_seconds()) {
+            core.count(Counter::UpstreamRevoked);
+            continue;
+        }
+        let Idle { connection: Kept { mut stream, peer }, requests, .. } = taken;
         match stream.idle() {
-            reader::Idle::Silent => return Some(Lease { stream, key, requests, reused: true }),
+            reader::Idle::Silent => {
+                return Some(Lease { stream, peer, key, requests, reused: true });
+            }
             reader::Idle::Spoke => core.count(Counter::UpstreamUnasked),
             reader::Idle::Over => {}
         }
@@ -125,7 +144,7 @@ async fn connect(
     (node, address): (&NodePlan, Address<'_>),
     tls: Option<&UpstreamTls>,
     wanted: &Wanted<'_>,
-) -> Result<Box<Stream>, ConnectError> {
+) -> Result<(Box<Stream>, Option<Rc<UpstreamPeer>>), ConnectError> {
     let session = match tls {
         None => Session::Plain,
         Some(tls) => {
@@ -157,6 +176,7 @@ async fn connect(
         }
     };
     preface(&mut stream, wanted.proxy_header)?;
+    let mut peer = None;
     if tls.is_some() {
         let left = wanted.timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Both, idle: false };
@@ -167,17 +187,20 @@ async fn connect(
             Cut::Failed(kind) => ConnectError::Failed(kind),
         })?;
         // While rustls still knows whom it met.
-        if let (Some(tls), Some(chain)) = (tls, stream.session().resumed_peer()) {
-            let name = name_of(tls, node, wanted);
-            tls.check_again(chain, &name, core.clock.unix_seconds())
-                .map_err(|error| ConnectError::Tls(SessionError::Tls(Box::new(error))))?;
+        if let (Some(tls), Some((chain, resumed))) = (tls, stream.session().peer()) {
+            let (name, now) = (name_of(tls, node, wanted), core.clock.unix_seconds());
+            if resumed {
+                tls.check_again(chain, &name, now)
+                    .map_err(|error| ConnectError::Tls(SessionError::Tls(Box::new(error))))?;
+            }
+            peer = Some(Rc::new(UpstreamPeer::met(tls, (chain, name), now)));
         }
         if let Err(error) = stream.begin(core.tls_fast_path) {
             let _ = stream.sink().flush(GOODBYE_TIME).await;
             return Err(ConnectError::Tls(error));
         }
     }
-    Ok(Box::new(stream))
+    Ok((Box::new(stream), peer))
 }
 
 /// What comes first on a new connection leaves with what comes next: the `ClientHello`, or the
@@ -211,11 +234,12 @@ pub fn look(stream: &mut Stream) -> reader::Idle {
 
 /// Gives a connection to the pool, if it may be kept.
 pub fn give_back(core: &Core, plan: &UpstreamPlan, lease: Lease) {
-    let Lease { mut stream, key, requests, .. } = lease;
+    let Lease { mut stream, peer, key, requests, .. } = lease;
     stream.settle();
     let now = core.clock.elapsed();
     let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-    let idle = Idle { connection: stream, requests: requests + 1 };
+    let holds = peer.as_ref().map_or(ALWAYS, |peer| peer.span());
+    let idle = Idle { connection: Kept { stream, peer }, requests: requests + 1, holds };
     // What comes out is closed by being dropped.
     drop(core.pool.borrow_mut().put(key, idle, &plan.pool, now_ms));
 }

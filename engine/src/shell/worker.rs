@@ -193,6 +193,7 @@ impl Worker {
         let seed = u64::from(self.core.link.core);
         self.core.set_live(Live::new(handover, seed));
         self.core.roll.look_again();
+        self.core.judge_pool();
         if self.core.draining.get() {
             return;
         }

@@ -27,6 +27,7 @@ use crate::identity::path::Purpose;
 use crate::identity::revocation::Revocation;
 use crate::identity::server_name;
 use crate::identity::time::Clock;
+use crate::identity::{ALWAYS, judged};
 
 /// Intermediates between an upstream's leaf and an anchor; chains are bounded by their length too.
 const DEPTH: u32 = 8;
@@ -57,6 +58,8 @@ pub enum UpstreamFailure {
     NotPinned,
     /// It is no certificate.
     Broken,
+    /// The configuration has no settings for it any more.
+    NotConfigured,
 }
 
 impl UpstreamFailure {
@@ -69,6 +72,7 @@ impl UpstreamFailure {
             Self::WrongName => "certificate for another name",
             Self::NotPinned => "certificate is none of the pinned ones",
             Self::Broken => "broken certificate",
+            Self::NotConfigured => "not configured any more",
         }
     }
 }
@@ -185,8 +189,32 @@ impl UpstreamTls {
         name: &ServerName<'_>,
         now: i64,
     ) -> Result<(), Error> {
+        self.examine(chain, name, now).map_err(refusal)
+    }
+
+    /// The same, in our own words.
+    ///
+    /// # Errors
+    /// As a full handshake would fail.
+    pub(super) fn examine(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: i64,
+    ) -> Result<(), UpstreamFailure> {
         let presented: Vec<&[u8]> = chain.iter().map(AsRef::<[u8]>::as_ref).collect();
-        self.check.check(&presented, name, now).map_err(refusal)
+        self.check.check(&presented, name, now)
+    }
+
+    /// The seconds around `now` in which no date passes that a verdict on this chain rests on.
+    pub(super) fn holds(&self, chain: &[CertificateDer<'_>], now: i64) -> (i64, i64) {
+        // Without a check there is nothing that could end.
+        if self.check.verify == UpstreamVerify::Off {
+            return ALWAYS;
+        }
+        let presented: Vec<&[u8]> = chain.iter().map(AsRef::<[u8]>::as_ref).collect();
+        let trusted = (&self.check.anchors, self.check.revocation.as_ref());
+        judged::span(&presented, trusted, Clock { now, skew: 0 })
     }
 
     /// A digest of everything but the server name that tells its connections from those of

@@ -13,6 +13,7 @@ mod keys;
 mod list_files;
 mod ocsp;
 pub mod openssl_names;
+pub mod peer;
 pub mod pem;
 pub mod record;
 pub mod server;

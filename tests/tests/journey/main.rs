@@ -47,6 +47,7 @@ mod spoof;
 mod stale;
 mod tunnel;
 mod unasked;
+mod upstream_trust;
 
 use std::fs;
 use std::path::Path;
