@@ -11,6 +11,7 @@ mod wire {
     mod invariants;
     mod properties;
     mod proxy;
+    mod readings;
     mod request;
     mod response;
     mod seeds;

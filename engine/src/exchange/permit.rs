@@ -6,16 +6,16 @@
 use ferrule_config::model::MtlsRoutes;
 
 use super::refusal::Refusal;
-use super::request::{Admission, ConnectionView};
+use super::request::{ConnectionView, Scratch};
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::hosts::Cover;
-use crate::plan::{Gate, HostName, Known, Match, Plan};
+use crate::plan::{Gate, HostName, Known, Match, Plan, RouteId};
 
 /// May this client ask for anything? Its certificate was judged at the handshake, but connections
 /// live on, so its dates are looked at again: two comparisons.
 ///
-/// Without a path the question is whether it may ask for any at all. Exempt paths need no good
-/// certificate. But one that was good and has expired since is refused
+/// Without a request the question is whether it may ask for any at all. Exempt paths need no good
+/// certificate, if they are exempt in whatever way they are read. But one that was good and has expired since is refused
 /// there too: what is passed on of it would be true no more, and on a new connection it is.
 ///
 /// # Errors
@@ -23,7 +23,7 @@ use crate::plan::{Gate, HostName, Known, Match, Plan};
 pub fn check_client(
     plan: &Plan,
     connection: &ConnectionView<'_>,
-    path: Option<&[u8]>,
+    request: Option<&Scratch>,
 ) -> Result<(), Refusal> {
     let Some(policy) = connection.policy else { return Ok(()) };
     let verdict = connection.client.map_or(Verdict::None, |client| client.verdict);
@@ -35,8 +35,8 @@ pub fn check_client(
         Gate::Pass => plan.sni.check_lists(policy, connection.client).map_err(Refusal::Forbidden),
     };
     passed.or_else(|refusal| {
-        let exempt = match path {
-            Some(path) => plan.sni.exempts(policy, path),
+        let exempt = match request {
+            Some(request) => request.paths().all(|path| plan.sni.exempts(policy, path)),
             None => plan.sni.has_exempt(policy),
         };
         if exempt { Ok(()) } else { Err(refusal) }
@@ -113,19 +113,20 @@ pub(super) fn check_route(
     if is_free || (fits && !host.misdirected) { Ok(()) } else { Err(Refusal::MisdirectedRequest) }
 }
 
-/// May this client take the route that it was admitted to? `client` is who it is by the authorities
-/// of the route ([`RouteAccess::trust`](crate::plan::RouteAccess::trust)).
+/// May this client take this route, or what it leads to? To be asked of the route that a request was
+/// admitted to, and of [`Scratch::demanding`]. `client` is who it is by the authorities of the route
+/// ([`RouteAccess::trust`](crate::plan::RouteAccess::trust)).
 ///
 /// # Errors
 /// [`Refusal::Forbidden`], and why; or its certificate, good by those authorities, has expired.
 pub fn permit(
     plan: &Plan,
-    admission: &Admission,
+    route: RouteId,
     client: Option<&ClientIdentity>,
     now: i64,
 ) -> Result<(), Refusal> {
     if client.is_some_and(|client| has_expired(client, now)) {
         return Err(Refusal::CertificateExpired);
     }
-    plan.route(admission.route).access.check(client).map_err(Refusal::Forbidden)
+    plan.route(route).access.check(client).map_err(Refusal::Forbidden)
 }

@@ -17,6 +17,7 @@ use crate::wire::error::WireError;
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::{self, BodyLength};
 use crate::wire::head::{Method, RequestHead, Version};
+use crate::wire::readings::Readings;
 use crate::wire::span::Span;
 use crate::wire::target::{self, Target};
 
@@ -31,6 +32,11 @@ pub struct Scratch {
     pub host: HostBuf,
     /// The path, normalised.
     pub path: Vec<u8>,
+    /// What else the path may be taken for.
+    pub readings: Readings,
+    /// Routes that other readings of the path lead to, and that demand something: they have to be
+    /// passed as well ([`permit`](super::permit())).
+    pub demanding: Vec<RouteId>,
     /// A variable's value while a condition is decided.
     pub(super) value: Vec<u8>,
     /// After a refusal: do we know that the next request starts right behind this head, and does the
@@ -138,13 +144,16 @@ pub fn admit(
     scratch.target = Some(target);
     let authority = scratch.take_host(buf, &target)?;
     target::normalise_path(target.path.of(buf), &mut scratch.path).map_err(Refusal::Malformed)?;
+    let Scratch { path, readings, .. } = &mut *scratch;
+    readings.read(target.path.of(buf), path).map_err(Refusal::Malformed)?;
     let asks_the_server = options::asks_the_server(&scratch.head, &target);
     if asks_the_server {
         // Judged and routed as what it is sent on as, whichever form it came in.
         scratch.path.clear();
         scratch.path.push(b'*');
+        scratch.readings.clear();
     }
-    check_client(plan, connection, Some(&scratch.path))?;
+    check_client(plan, connection, Some(scratch))?;
     let standing = check_host(plan, connection, scratch.host.name())?;
     if plan.http.via.as_ref().is_some_and(|name| via::loops(buf, &scratch.head.fields, name)) {
         return Err(Refusal::RequestLoop);
@@ -194,7 +203,14 @@ impl Scratch {
         self.target = None;
         self.host.clear();
         self.path.clear();
+        self.readings.clear();
+        self.demanding.clear();
         self.keep_after_refusal = false;
+    }
+
+    /// Everything that the path may be taken for.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &[u8]> {
+        core::iter::once(self.path.as_slice()).chain(self.readings.others())
     }
 
     /// Fills in the host, and returns it with its port, as it came.

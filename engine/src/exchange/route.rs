@@ -1,13 +1,16 @@
-//! Which route does a request take?
+//! Which route does a request take, and which others have to be passed?
 //!
-//! In: a request that may ask for its host, with the path as routing sees it. Out: its route, which this
-//! host may lead to on this connection; or why there is none.
+//! In: a request that may ask for its host, with its path in every reading. Out: the route of the
+//! normal form, which this host may lead to on this connection; or why there is none. Routes that other
+//! readings lead to, because the upstream may read the path like that, are held to the same
+//! rule; those that demand something of the client are noted.
 
 use super::permit::{HostStanding, check_route};
 use super::refusal::Refusal;
 use super::request::{ConnectionView, Scratch};
 use crate::plan::facts::RequestFacts;
-use crate::plan::{Facts, Found, MethodSet, Plan, RouteId};
+use crate::plan::{Facts, Found, HostBuf, MethodSet, Plan, RouteId};
+use crate::wire::head::RequestHead;
 use crate::wire::target::Target;
 
 /// What is known of a request when its route is looked for, beside [`Scratch`].
@@ -27,28 +30,69 @@ pub(super) fn find_route(
     asked: &RouteQuestion<'_>,
     scratch: &mut Scratch,
 ) -> Result<RouteId, Refusal> {
-    let &RouteQuestion { buf, target, standing, max_forwards, asks_the_server } = asked;
-    let Scratch { head, host, path, value, .. } = scratch;
-    let request = RequestFacts { buf, head, target: Some(target), host, path, route_id: "" };
-    let facts = connection.facts.map(|facts| Facts { request: Some(request), ..facts });
-    let mut holds = |route: RouteId| {
-        let (when, facts) = (plan.route(route).when.as_ref(), facts.as_ref());
-        when.is_none_or(|when| facts.is_some_and(|facts| when.holds(facts, value)))
-    };
-    let host = host.name();
-    match plan.table.lookup(host, path, head.method, &mut holds) {
+    let &RouteQuestion { standing, max_forwards, asks_the_server, .. } = asked;
+    let Scratch { head, host, path, readings, demanding, value, .. } = scratch;
+    let mut lookup = Lookup { plan, connection, asked, head, host, value };
+    let route = match lookup.find(path) {
         Found::Route(_) | Found::NotFound if asks_the_server && max_forwards == Some(0) => {
-            Err(Refusal::Options(MethodSet::ALL))
+            return Err(Refusal::Options(MethodSet::ALL));
         }
         Found::Route(found) => {
             check_route(plan, connection, standing, &found)?;
-            if max_forwards == Some(0) {
-                return Err(Refusal::Options(plan.table.allowed(host, path, &mut holds)));
-            }
-            Ok(found.route)
+            found.route
         }
-        Found::MethodNotAllowed(methods) => Err(Refusal::MethodNotAllowed(methods)),
-        Found::NotFound if asks_the_server => Err(Refusal::Options(MethodSet::ALL)),
-        Found::NotFound => Err(Refusal::RouteNotFound),
+        Found::MethodNotAllowed(methods) => return Err(Refusal::MethodNotAllowed(methods)),
+        Found::NotFound if asks_the_server => return Err(Refusal::Options(MethodSet::ALL)),
+        Found::NotFound => return Err(Refusal::RouteNotFound),
+    };
+    for reading in readings.others() {
+        let Found::Route(found) = lookup.find(reading) else { continue };
+        check_route(plan, connection, standing, &found)?;
+        let new = found.route != route && !demanding.contains(&found.route);
+        if new && plan.route(found.route).access.demands() {
+            demanding.push(found.route);
+        }
+    }
+    if max_forwards == Some(0) {
+        return Err(Refusal::Options(lookup.allowed(path)));
+    }
+    Ok(route)
+}
+
+/// Looks paths up for one request.
+struct Lookup<'a> {
+    plan: &'a Plan,
+    connection: &'a ConnectionView<'a>,
+    asked: &'a RouteQuestion<'a>,
+    head: &'a RequestHead,
+    host: &'a HostBuf,
+    value: &'a mut Vec<u8>,
+}
+
+impl Lookup<'_> {
+    /// The route of this path; conditions see the same path.
+    fn find(&mut self, path: &[u8]) -> Found {
+        let (plan, host, method) = (self.plan, self.host.name(), self.head.method);
+        plan.table.lookup(host, path, method, &mut |route| self.holds(route, path))
+    }
+
+    /// The methods of this path.
+    fn allowed(&mut self, path: &[u8]) -> MethodSet {
+        let (plan, host) = (self.plan, self.host.name());
+        plan.table.allowed(host, path, &mut |route| self.holds(route, path))
+    }
+
+    fn holds(&mut self, route: RouteId, path: &[u8]) -> bool {
+        let Some(when) = self.plan.route(route).when.as_ref() else { return true };
+        let Some(facts) = self.connection.facts else { return false };
+        let request = RequestFacts {
+            buf: self.asked.buf,
+            head: self.head,
+            target: Some(self.asked.target),
+            host: self.host,
+            path,
+            route_id: "",
+        };
+        when.holds(&Facts { request: Some(request), ..facts }, self.value)
     }
 }

@@ -77,6 +77,12 @@ impl RouteAccess {
         self.trust
     }
 
+    /// Is anything asked of a client?
+    #[must_use]
+    pub fn demands(&self) -> bool {
+        self.required || self.trust.is_some() || !self.lists.is_empty()
+    }
+
     /// Is nobody served without a verified certificate?
     #[must_use]
     pub const fn requires_certificate(&self) -> bool {

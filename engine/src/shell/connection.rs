@@ -176,9 +176,12 @@ fn decide(
         let plan = &client.live.generation.plan;
         admit(plan, &client.view(now, marks), buf, request)
     })?;
-    client.act_on(&admission);
-    let (plan, now) = (&client.live.generation.plan, client.core.clock.unix_seconds());
-    permit(plan, &admission, client.acting_identity(), now)?;
+    let now = client.core.clock.unix_seconds();
+    // Its own route comes last: who the client is by that one is passed on.
+    for route in request.demanding.iter().copied().chain([admission.route]) {
+        client.act_on(route);
+        permit(&client.live.generation.plan, route, client.acting_identity(), now)?;
+    }
     Ok(admission)
 }
 

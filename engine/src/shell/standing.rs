@@ -8,10 +8,9 @@ use std::rc::Rc;
 
 use super::client::Client;
 use super::core::Live;
-use crate::exchange::Admission;
 use crate::identity::{Asked, ClientIdentity, ClientPolicy};
 use crate::plan::line::FixedParts;
-use crate::plan::{ServerId, TrustId};
+use crate::plan::{RouteId, ServerId, TrustId};
 
 /// Who a client is by some authorities.
 pub(super) struct Standing {
@@ -82,9 +81,10 @@ impl Client {
         self.acting = None;
     }
 
-    /// The current request goes by the authorities of its route.
-    pub fn act_on(&mut self, admission: &Admission) {
-        let trust = self.live.generation.plan.route(admission.route).access.trust();
+    /// The current request goes by the authorities of this route.
+    pub fn act_on(&mut self, route: RouteId) {
+        self.acting = None;
+        let trust = self.live.generation.plan.route(route).access.trust();
         let (Some(trust), true) = (trust, self.server.is_some()) else { return };
         let now = self.core.clock.unix_seconds();
         let mut known = self.standings.iter().position(|standing| standing.trust == trust);

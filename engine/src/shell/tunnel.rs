@@ -451,10 +451,13 @@ impl Judged<'_> {
             admit(plan, &view, self.head, self.scratch)
         })?;
         self.home.outcome.route = Some(admission.route);
-        let trust = plan.route(admission.route).access.trust().filter(|_| place.server.is_some());
-        let acting = trust.map(|trust| (trust, by_trust(live, (place.server, client), trust, now)));
-        self.home.acting.set(acting);
-        permit(plan, &admission, self.home.acting.identity().or(client), now)?;
+        for route in self.scratch.demanding.iter().copied().chain([admission.route]) {
+            let trust = plan.route(route).access.trust().filter(|_| place.server.is_some());
+            let acting =
+                trust.map(|trust| (trust, by_trust(live, (place.server, client), trust, now)));
+            self.home.acting.set(acting);
+            permit(plan, route, self.home.acting.identity().or(client), now)?;
+        }
         if admission.upgrade { Ok(()) } else { Err(Refusal::RouteNotFound) }
     }
 }

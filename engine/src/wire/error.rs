@@ -53,6 +53,8 @@ pub enum WireError {
     BackslashInPath,
     /// A `.` or `..` segment, plain or encoded (RFC 3986, section 3.3).
     DotSegment,
+    /// A path that decoders read in more ways than we follow.
+    AmbiguousPath,
     /// `user@` in an authority (RFC 9110, section 4.2.4).
     UserinfoInAuthority,
     /// An illegal host or port in a target (RFC 3986, section 3.2).
@@ -97,7 +99,7 @@ pub enum WireError {
 
 impl WireError {
     /// All of them, in order; for the reference and for tests.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::NotHttp,
         Self::HeadTooLarge,
         Self::TargetTooLong,
@@ -121,6 +123,7 @@ impl WireError {
         Self::ForbiddenEscape,
         Self::BackslashInPath,
         Self::DotSegment,
+        Self::AmbiguousPath,
         Self::UserinfoInAuthority,
         Self::InvalidAuthority,
         Self::MissingHost,
@@ -171,6 +174,7 @@ impl WireError {
             | Self::ForbiddenEscape
             | Self::BackslashInPath
             | Self::DotSegment
+            | Self::AmbiguousPath
             | Self::UserinfoInAuthority
             | Self::InvalidAuthority
             | Self::MissingHost
@@ -243,6 +247,7 @@ const WORDS: [(&str, &str); WireError::COUNT] = words![
     "forbidden-escape"
     "backslash-in-path"
     "dot-segment"
+    "ambiguous-path"
     "userinfo-in-authority"
     "invalid-authority"
     "missing-host"

@@ -15,6 +15,7 @@ pub mod head;
 pub mod limits;
 pub mod proxy;
 pub mod proxy_write;
+pub mod readings;
 pub mod span;
 pub mod target;
 pub mod trailers;

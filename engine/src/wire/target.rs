@@ -8,7 +8,8 @@
 //!   rather than resolved: clients resolve them before they send, attackers do not;
 //! * `%00`, `%0d`, `%0a`, broken escapes, `\` and `#` are refused;
 //! * `%2F`, `%5C`, `%25`, `%3B`, `%3F`, `%23` and encoded control bytes stay encoded, in upper case;
-//!   all other escapes are decoded, once; `//` counts as `/`; `;` is an ordinary byte.
+//!   all other escapes are decoded, once; `//` counts as `/`; `;` is an ordinary byte. What else a
+//!   decoder may make of them is [`readings`](super::readings)' business.
 //!
 //! The query is opaque: visible ASCII without `#`, forwarded as it came and never looked into.
 
@@ -219,15 +220,20 @@ fn port(digits: &[u8]) -> Result<u16, WireError> {
 /// A path that does not start with `/`, or holds what the policy refuses; `out` is as it was then.
 pub fn normalise_path(path: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
     let start = out.len();
-    let result = append_normal(path, out);
+    let result = append_normal(path, true, out);
     if result.is_err() {
         out.truncate(start);
     }
     result
 }
 
+/// [`normalise_path`], but slashes stay as many as they are.
+pub(super) fn append_unmerged(path: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
+    append_normal(path, false, out)
+}
+
 /// [`normalise_path`] without the clearing up.
-fn append_normal(path: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
+fn append_normal(path: &[u8], merge: bool, out: &mut Vec<u8>) -> Result<(), WireError> {
     if path == b"*" {
         out.push(b'*');
         return Ok(());
@@ -255,7 +261,7 @@ fn append_normal(path: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
             (0 | b'\r' | b'\n', _) => return Err(WireError::ForbiddenEscape),
             (b'\\', false) => return Err(WireError::BackslashInPath),
             (b'#', false) => return Err(WireError::FragmentInTarget),
-            (b'/', false) if after_slash => {}
+            (b'/', false) if after_slash && merge => {}
             (b'/' | b'\\' | b'%' | b';' | b'?' | b'#' | ..=0x1f | 0x7f, true) => escape(byte, out),
             _ => out.push(byte),
         }
@@ -293,7 +299,7 @@ fn escape(byte: u8, out: &mut Vec<u8>) {
 }
 
 /// The value of a hexadecimal digit.
-const fn hex_digit(digit: u8) -> Result<u8, WireError> {
+pub(super) const fn hex_digit(digit: u8) -> Result<u8, WireError> {
     match digit {
         b'0'..=b'9' => Ok(digit - b'0'),
         b'a'..=b'f' => Ok(digit - b'a' + 10),

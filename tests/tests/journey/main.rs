@@ -34,6 +34,7 @@ mod pool;
 mod promptly;
 mod proxy_protocol;
 mod reach;
+mod readings;
 mod reload;
 mod renewal;
 mod resume;
