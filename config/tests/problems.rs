@@ -388,6 +388,8 @@ fn headers_are_names_and_values_that_may_be_sent() {
         ("set = { A = \"x\\ny\" }", 21, "set.A", "control characters"),
         ("set = { A = 'x', a = 'y' }", 26, "set.a", "twice, but for case"),
         ("set = { X-Id = 'x' }", 17, "set.X-Id", "belongs to [identity_headers]"),
+        ("set = { X-A = 'x ' }", 23, "set.X-A", "white space"),
+        ("add = { X-A = [\"\\t$host\"] }", 24, "add.X-A", "white space"),
         ("remove = ['x_ID']", 19, "remove[0]", "belongs to [identity_headers]"),
         ("set = { A = 'x' }, remove = ['a']", 38, "remove[0]", "given and removed at once"),
         ("set = { A = 'ab$ssl_client_seral' }", 24, "set.A", "no variable `$ssl_client_seral`"),

@@ -209,6 +209,13 @@ impl Check<'_> {
     }
 
     fn header_value(&mut self, template: &Template, place: Place, path: &str) {
+        let space = |piece: Option<&Piece>, is: fn(&str) -> bool| matches!(piece, Some(Piece::Text(text)) if is(text));
+        if space(template.pieces.first(), |text| text.starts_with([' ', '\t']))
+            || space(template.pieces.last(), |text| text.ends_with([' ', '\t']))
+        {
+            let wrong = Wrong::new("this value begins or ends with white space");
+            self.wrong(place, path, wrong.help("no reader of a header keeps it: take it out"));
+        }
         for piece in &template.pieces {
             match piece {
                 Piece::Text(text) => {

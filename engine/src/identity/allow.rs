@@ -1,15 +1,16 @@
 //! Who is allowed: typed lists that a certificate is held against, once per connection.
 //!
 //! Every comparison is of whole values of one type: an alternative name with one of its own type, an
-//! attribute with a whole attribute. A name that holds a NUL or another control byte equals nothing
-//! (CVE-2022-21656 and CVE-2026-47778 are what comes of less). In doubt a certificate is not what
-//! `allow` asks for, and is what `deny` names.
+//! attribute with a whole attribute. A name that holds a NUL, another control byte or white space at
+//! its ends equals nothing (CVE-2022-21656 and CVE-2026-47778 are what comes of less). In doubt a
+//! certificate is not what `allow` asks for, and is what `deny` names: see [`super::doubt`].
 
 use std::net::Ipv4Addr;
 
 use super::alt_names::{self, AltKind};
+use super::certificate::Certificate;
 use super::chain::Verdict;
-use super::general_name::GeneralName;
+use super::doubt;
 use super::name::{self, Attributes, Selector};
 use super::outline::Outline;
 use super::render::{self, Rendering};
@@ -84,9 +85,12 @@ impl Lists {
         if self.deny.is_empty() && self.allow.is_empty() {
             return Access::Allowed;
         }
-        let alt_names = alt_names::of_certificate(leaf_der);
+        let certificate = Certificate::parse(leaf_der);
+        let is_whole = certificate.is_some();
+        let alt_names = certificate.and_then(|one| one.extensions.alt_names).unwrap_or_default();
         let rendering = Outline::read(leaf_der).map(|leaf| Rendering {
             leaf,
+            is_whole,
             alt_names,
             rest: &[],
             leaf_sha256: super::sha256(leaf_der),
@@ -108,10 +112,15 @@ impl Lists {
     /// A certificate that did not verify is on no `allow` list, but may well be on a `deny` list.
     fn judge_read(&self, traits: Option<&Traits<'_>>, verdict: Verdict) -> Access {
         let named = |entries: &[Entry], doubt: Doubt| {
-            let Some(traits) = traits else { return false };
-            if traits.doubtful {
-                return doubt == Doubt::Is && !entries.is_empty();
+            // Who shows no certificate is nobody; who shows none that can be read may be anybody.
+            let anybody = match traits {
+                None => verdict != Verdict::None,
+                Some(traits) => traits.doubtful,
+            };
+            if anybody && doubt == Doubt::Is {
+                return !entries.is_empty();
             }
+            let Some(traits) = traits.filter(|_| !anybody) else { return false };
             entries.iter().any(|entry| entry.iter().all(|term| holds(term, traits, doubt)))
         };
         if named(&self.deny, Doubt::Is) {
@@ -129,7 +138,7 @@ impl Lists {
 /// Alternative names that lists are held against.
 const ALT_NAMES_MAX: usize = 1024;
 /// URIs among them that can be read in several ways.
-const ODD_URIS_MAX: usize = 8;
+const ODD_URIS_MAX: usize = 32;
 
 /// What lists ask of a certificate, read and rendered once for all their entries.
 struct Traits<'r> {
@@ -141,12 +150,14 @@ struct Traits<'r> {
     sha256: [u8; 32],
     spki_sha256: [u8; 32],
     names: Vec<(AltKind, &'r [u8])>,
+    /// The kinds of names that hold one with several readings.
+    unclear: Vec<AltKind>,
     /// Other readings of its URIs, for `deny`.
     readings: Vec<Vec<u8>>,
     /// It has a SPIFFE id beside which there is no other URI.
     has_spiffe_id: bool,
-    /// It has more of something than can be held against long lists, or a name that is handed out
-    /// to nobody and may be read as any.
+    /// It has more of something than can be held against long lists, or cannot be read to the end, or
+    /// has a name that is handed out to nobody and may be read as any.
     doubtful: bool,
 }
 
@@ -172,27 +183,26 @@ impl<'r> Traits<'r> {
             serial: rendered(&|out| render::serial(leaf.serial, out)),
             sha256: certificate.leaf_sha256,
             spki_sha256: super::sha256(leaf.spki),
-            doubtful: overlong
+            doubtful: !certificate.is_whole
+                || alt_names::holds_unreadable(&certificate.alt_names)
+                || overlong
                 || names.len() > ALT_NAMES_MAX
-                || odd.len() > ODD_URIS_MAX
-                || certificate.alt_names.iter().any(holds_control),
+                || odd.len() > ODD_URIS_MAX,
             names,
+            unclear: alt_names::unclear(&certificate.alt_names).collect(),
             readings,
             has_spiffe_id: alt_names::spiffe_id(&certificate.alt_names).is_some(),
         }
     }
 
+    /// Is there a name of this kind that may be any?
+    fn may_be_any(&self, kind: AltKind, doubt: Doubt) -> bool {
+        doubt == Doubt::Is && self.unclear.contains(&kind)
+    }
+
     fn any_name(&self, wanted: AltKind, is: impl Fn(&[u8]) -> bool) -> bool {
         self.names.iter().any(|(kind, found)| *kind == wanted && is(found))
     }
-}
-
-/// Has the name a character that some readers end at?
-fn holds_control(name: &GeneralName<'_>) -> bool {
-    let (GeneralName::Email(text) | GeneralName::Dns(text) | GeneralName::Uri(text)) = name else {
-        return false;
-    };
-    text.iter().any(u8::is_ascii_control)
 }
 
 fn holds(term: &Term, traits: &Traits<'_>, doubt: Doubt) -> bool {
@@ -204,28 +214,64 @@ fn holds(term: &Term, traits: &Traits<'_>, doubt: Doubt) -> bool {
             alone && traits.any_name(AltKind::Uri, |found| wanted.is(found))
         }
         Term::Uri(wanted) => {
-            traits.any_name(AltKind::Uri, |found| wanted.is(found))
+            traits.may_be_any(AltKind::Uri, doubt)
+                || traits.any_name(AltKind::Uri, |found| wanted.is(found))
                 || traits.readings.iter().any(|found| wanted.may_be(found))
         }
         Term::Dns(wanted, wildcard) => {
-            traits.any_name(AltKind::Dns, |found| is_dns(wanted, *wildcard, found, doubt))
+            traits.may_be_any(AltKind::Dns, doubt)
+                || traits.any_name(AltKind::Dns, |found| is_dns(wanted, *wildcard, found, doubt))
         }
-        Term::Email(local, domain) => traits.any_name(AltKind::Email, |found| {
-            let at = found.iter().rposition(|byte| *byte == b'@');
-            at.and_then(|at| Some((found.get(..at)?, found.get(at + 1..)?)))
-                .is_some_and(|(l, d)| l == &**local && d.eq_ignore_ascii_case(domain))
-        }),
-        Term::Ip(network, bits) => traits.any_name(AltKind::Ip, |found| {
-            in_network(network, *bits, found)
-                || (doubt == Doubt::Is && may_be_in_network(network, *bits, found))
-        }),
-        Term::Subject(selector, value) => traits.subject.has(selector, value),
-        Term::Issuer(selector, value) => traits.issuer.has(selector, value),
-        Term::SubjectName(wanted) => is(&traits.subject_name, wanted),
-        Term::IssuerName(wanted) => is(&traits.issuer_name, wanted),
+        Term::Email(local, domain) => {
+            traits.may_be_any(AltKind::Email, doubt)
+                || traits.any_name(AltKind::Email, |found| is_email(local, domain, found, doubt))
+        }
+        Term::Ip(network, bits) => {
+            traits.may_be_any(AltKind::Ip, doubt)
+                || traits.any_name(AltKind::Ip, |found| {
+                    in_network(network, *bits, found)
+                        || (doubt == Doubt::Is && may_be_in_network(network, *bits, found))
+                })
+        }
+        Term::Subject(selector, value) => has(&traits.subject, selector, value, doubt),
+        Term::Issuer(selector, value) => has(&traits.issuer, selector, value, doubt),
+        Term::SubjectName(wanted) => is_name(&traits.subject_name, wanted, &traits.subject, doubt),
+        Term::IssuerName(wanted) => is_name(&traits.issuer_name, wanted, &traits.issuer, doubt),
         Term::Serial(wanted) => is(&traits.serial, wanted),
         Term::Sha256(digest) => *digest == traits.sha256,
         Term::SpkiSha256(digest) => *digest == traits.spki_sha256,
+    }
+}
+
+fn has(attributes: &Attributes, selector: &Selector, value: &str, doubt: Doubt) -> bool {
+    match doubt {
+        Doubt::IsNot => attributes.has(selector, value),
+        Doubt::Is => attributes.may_have(selector, value),
+    }
+}
+
+/// Is a whole name this one? For `deny` without case and surplus white space, as directories compare.
+fn is_name(found: &[u8], wanted: &[u8], attributes: &Attributes, doubt: Doubt) -> bool {
+    let folded = |name: &[u8]| doubt::folded(&String::from_utf8_lossy(name));
+    match doubt {
+        Doubt::IsNot => !found.is_empty() && found == wanted,
+        Doubt::Is => attributes.are_unclear() || folded(found) == folded(wanted),
+    }
+}
+
+/// Nobody but its own host knows whether case counts in a local part (RFC 5321, section 2.4).
+fn is_email(local: &[u8], domain: &[u8], found: &[u8], doubt: Doubt) -> bool {
+    let at = found.iter().rposition(|byte| *byte == b'@');
+    let Some((found, host)) = at.and_then(|at| Some((found.get(..at)?, found.get(at + 1..)?)))
+    else {
+        return false;
+    };
+    match doubt {
+        Doubt::IsNot => found == local && host.eq_ignore_ascii_case(domain),
+        Doubt::Is => {
+            let host = host.strip_suffix(b".").unwrap_or(host);
+            found.eq_ignore_ascii_case(local) && host.eq_ignore_ascii_case(domain)
+        }
     }
 }
 
@@ -345,6 +391,7 @@ mod tests {
             sha256: [7; 32],
             spki_sha256: [0; 32],
             names: Vec::new(),
+            unclear: Vec::new(),
             readings: Vec::new(),
             has_spiffe_id: false,
             doubtful: true,

@@ -1,11 +1,12 @@
 //! Subject alternative names, by type; the SPIFFE id.
 //!
 //! In: names as [`super::general_name`] has read them, and nothing else. Out: text for headers,
-//! without a control character. A certificate with a name that cannot be read has none at all.
+//! without white space or control characters. A certificate with a name that cannot be read has none.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::certificate::Certificate;
+use super::doubt;
 use super::general_name::GeneralName;
 
 /// The types of name that are handed out.
@@ -45,6 +46,29 @@ pub fn names<'n>(names: &'n [GeneralName<'n>]) -> impl Iterator<Item = (AltKind,
         | GeneralName::Directory(_)
         | GeneralName::EdiParty(_)
         | GeneralName::RegisteredId(_) => None,
+    })
+}
+
+/// Is there a name with a character that no name has: one that some readers drop, or end at?
+pub(super) fn holds_unreadable(names: &[GeneralName<'_>]) -> bool {
+    names.iter().any(|name| match name {
+        GeneralName::Email(text) | GeneralName::Dns(text) | GeneralName::Uri(text) => {
+            !text.iter().all(u8::is_ascii_graphic)
+        }
+        _ => false,
+    })
+}
+
+/// The kinds of which there is a name that somebody may read as another one.
+pub(super) fn unclear<'n>(names: &'n [GeneralName<'n>]) -> impl Iterator<Item = AltKind> {
+    names.iter().filter_map(|name| {
+        let (kind, text) = match *name {
+            GeneralName::Email(text) => (AltKind::Email, text),
+            GeneralName::Dns(text) => (AltKind::Dns, text),
+            GeneralName::Uri(text) => (AltKind::Uri, text),
+            _ => return None,
+        };
+        (!doubt::is_clear(kind, text)).then_some(kind)
     })
 }
 

@@ -4,9 +4,11 @@
 //! lists are told, what constraints are held against, the host of an upstream and the place of a
 //! revocation list are this type, so that none of them sees a name that another one does not.
 //! Exactly nine identifier octets are names, and text is ASCII (`IA5String`). A name that holds a
-//! control character is read and constrained, but handed out to nobody: see [`GeneralName::is_plain`].
+//! control character or white space is read and constrained, but handed out to nobody:
+//! see [`GeneralName::is_plain`].
 
 use super::der::{Reader, tag};
+use super::doubt;
 use super::name;
 
 /// A name, by its type.
@@ -70,13 +72,12 @@ impl<'a> GeneralName<'a> {
         })
     }
 
-    /// Can it be handed out? A NUL in a name has been an attack before, and an empty name says nothing.
+    /// Can it be handed out? A NUL in a name has been an attack before, a header loses white space, and an
+    /// empty name says nothing.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         match self {
-            Self::Email(text) | Self::Dns(text) | Self::Uri(text) => {
-                !text.is_empty() && text.iter().all(|byte| (0x20..0x7f).contains(byte))
-            }
+            Self::Email(text) | Self::Dns(text) | Self::Uri(text) => doubt::is_plain(text),
             _ => true,
         }
     }

@@ -11,6 +11,7 @@ pub mod chain;
 pub mod constraints;
 pub mod crl;
 pub mod der;
+mod doubt;
 pub mod ecdsa;
 pub mod explain;
 pub mod extensions;
@@ -121,8 +122,9 @@ impl ClientIdentity {
             leaf.not_before.seconds_lenient().unwrap_or(0),
             leaf.not_after.seconds_lenient().unwrap_or(0),
         );
+        let is_whole = certificate.is_some();
         let alt_names = certificate.and_then(|one| one.extensions.alt_names).unwrap_or_default();
-        let rendering = Rendering { leaf, alt_names, rest, leaf_sha256, own_uris };
+        let rendering = Rendering { leaf, is_whole, alt_names, rest, leaf_sha256, own_uris };
         let values = ClientValues::render(Some(&rendering), verdict, wanted);
         let access = wanted.access(Some(&rendering), verdict);
         Self {

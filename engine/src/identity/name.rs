@@ -6,6 +6,7 @@
 use hashbrown::{HashMap, HashSet};
 
 use super::der::{self, Element, Reader, tag};
+use super::doubt;
 use super::short_names::{is_short_name, short_name};
 
 /// One attribute of a name.
@@ -50,21 +51,46 @@ impl Selector {
 /// Attributes of one name; a certificate with more in its subject or issuer is refused.
 pub const ATTRIBUTES_MAX: usize = 128;
 
-/// The attributes of one name that have a safe form, read once to be asked for often.
+/// The attributes of one name, read once to be asked for often.
 #[derive(Debug, Default)]
-pub(super) struct Attributes(HashMap<Box<str>, HashSet<String, Hasher>, Hasher>);
+pub(super) struct Attributes {
+    held: HashMap<Box<str>, Values, Hasher>,
+    /// Some text among them has no safe form.
+    unclear: bool,
+}
+
+/// The values of one attribute.
+#[derive(Debug, Default)]
+struct Values {
+    /// Those that have a safe form.
+    safe: HashSet<String, Hasher>,
+    /// The same without case and surplus white space.
+    folded: HashSet<String, Hasher>,
+    /// There are others.
+    unclear: bool,
+}
 
 type Hasher = foldhash::fast::RandomState;
 
 impl Attributes {
     pub(super) fn of(name: &[u8]) -> Self {
+        let Some(attributes) = attributes(name) else {
+            return Self { held: HashMap::default(), unclear: true };
+        };
         let mut all = Self::default();
-        for attribute in attributes(name).unwrap_or_default() {
-            let Some(value) = safe_text(attribute.value) else { continue };
+        for attribute in attributes {
+            let value = safe_text(attribute.value);
+            // What is no text is printed as what it is: as a whole it can be told from others.
+            all.unclear |= value.is_none() && width(attribute.value.tag).is_some();
             let short = short_name(attribute.oid).map(|name| name.to_ascii_lowercase().into());
             let dotted = der::dotted(attribute.oid).map(String::into_boxed_str);
             for key in [short, dotted].into_iter().flatten() {
-                all.0.entry(key).or_default().insert(value.clone());
+                let held = all.held.entry(key).or_default();
+                held.unclear |= value.is_none();
+                if let Some(value) = &value {
+                    held.folded.insert(doubt::folded(value));
+                    held.safe.insert(value.clone());
+                }
             }
         }
         all
@@ -72,8 +98,23 @@ impl Attributes {
 
     /// Is there this attribute with exactly this value?
     pub(super) fn has(&self, selector: &Selector, value: &str) -> bool {
+        self.values(selector).is_some_and(|values| values.safe.contains(value))
+    }
+
+    /// May somebody read one of its values as this one?
+    pub(super) fn may_have(&self, selector: &Selector, value: &str) -> bool {
+        self.values(selector)
+            .is_some_and(|values| values.unclear || values.folded.contains(&doubt::folded(value)))
+    }
+
+    /// Is there text that some reader may take for other text?
+    pub(super) const fn are_unclear(&self) -> bool {
+        self.unclear
+    }
+
+    fn values(&self, selector: &Selector) -> Option<&Values> {
         let (Selector::Short(key) | Selector::Dotted(key)) = selector;
-        self.0.get(key).is_some_and(|values| values.contains(value))
+        self.held.get(key)
     }
 }
 
@@ -144,7 +185,7 @@ pub fn one_line(name: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends the first value of this attribute, as UTF-8. A value with a control character (NUL above
-/// all) is passed over in silence: it has no safe form.
+/// all) or with white space at its ends is passed over in silence: it has no safe form.
 pub fn attribute(name: &[u8], selector: &Selector, out: &mut Vec<u8>) {
     let Some(attributes) = attributes(name) else { return };
     let wanted = attributes.iter().find(|attribute| selector.is(attribute.oid));
@@ -161,10 +202,10 @@ pub fn safe_values(name: &[u8], selector: &Selector) -> Vec<String> {
     wanted.filter_map(|attribute| safe_text(attribute.value)).collect()
 }
 
-/// A value as text, if it is one and holds no control character.
+/// A value as text, if it is one that can be handed out.
 fn safe_text(value: Element<'_>) -> Option<String> {
     let text = String::from_utf8(text(value)?).ok()?;
-    (!text.chars().any(char::is_control)).then_some(text)
+    doubt::is_plain_text(&text).then_some(text)
 }
 
 /// Can OpenSSL read the name? Its values are of the types that names are made of, and those with

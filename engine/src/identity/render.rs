@@ -21,6 +21,8 @@ const PEM_LINE: usize = 64;
 pub(super) struct Rendering<'a> {
     /// The leaf.
     pub(super) leaf: Outline<'a>,
+    /// Could it be read to the end?
+    pub(super) is_whole: bool,
     /// Its alternative names; none if it could not be read to the end.
     pub(super) alt_names: Vec<GeneralName<'a>>,
     /// The chain as the client sent it, without the leaf.

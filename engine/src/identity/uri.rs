@@ -75,11 +75,13 @@ pub(super) fn is_odd(uri: &[u8]) -> bool {
     let (_, path) = parts(uri);
     let mut segments = path.split(|byte| *byte == b'/').skip(1);
     uri.iter().any(|byte| b"%?#\\".contains(byte))
+        || host_alone(uri).is_some_and(|other| other != uri)
         || segments.any(|segment| matches!(segment, b"" | b"." | b".."))
 }
 
 /// As what a URI may be read: with escapes resolved (once, or once more behind that), without query
-/// and fragment, with dots and empty segments resolved. Bounded, however it is made.
+/// and fragment, with dots and empty segments resolved, with nothing but a host for its authority.
+/// Bounded, however it is made.
 pub(super) fn readings(uri: &[u8]) -> Vec<Vec<u8>> {
     let once = decoded(uri);
     let twice = decoded(&once);
@@ -87,6 +89,9 @@ pub(super) fn readings(uri: &[u8]) -> Vec<Vec<u8>> {
     for text in [uri.to_vec(), once, twice] {
         let end = memchr::memchr2(b'?', b'#', &text).unwrap_or(text.len());
         let bare = text.get(..end).unwrap_or_default().to_vec();
+        if let Some(other) = host_alone(&bare) {
+            found.extend([resolved(&other), other]);
+        }
         found.extend([resolved(&bare), bare, text]);
     }
     found.sort_unstable();
@@ -122,6 +127,24 @@ pub(super) fn host(uri: &[u8]) -> Option<&[u8]> {
 pub(super) fn is_host_name(host: &[u8]) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_~".contains(byte);
     host.split(|byte| *byte == b'.').all(|label| !label.is_empty() && label.iter().all(plain))
+}
+
+/// With a scheme, `://`, and of the authority the host alone: without user information, port and final
+/// dots, and with as many slashes in front as there should be. `None` without a scheme.
+fn host_alone(uri: &[u8]) -> Option<Vec<u8>> {
+    let (scheme, rest) = uri.split_at_checked(memchr::memchr(b':', uri)?)?;
+    let is_slash = |byte: &u8| matches!(byte, b'/' | b'\\');
+    let rest = rest.get(1..)?;
+    let slashes = rest.iter().take_while(|byte| is_slash(byte)).count();
+    let rest = rest.get(slashes..)?;
+    let end = rest.iter().position(is_slash).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(end)?;
+    let host = authority.rsplit(|byte| *byte == b'@').next()?;
+    let bracket = if host.starts_with(b"[") { memchr::memchr(b']', host).unwrap_or(0) } else { 0 };
+    let port = memchr::memchr(b':', host.get(bracket..)?).map_or(host.len(), |at| bracket + at);
+    let host = host.get(..port)?;
+    let dots = host.iter().rev().take_while(|byte| **byte == b'.').count();
+    Some([scheme, b"://", host.get(..host.len() - dots)?, path].concat())
 }
 
 /// Scheme and authority, and what follows.
@@ -321,6 +344,7 @@ mod tests {
         };
         assert!(may_be(&exact, "spiffe://x/%61") && may_be(&exact, "spiffe://x/a?b"));
         assert!(may_be(&exact, "spiffe://x/b/../a/") && !may_be(&exact, "spiffe://x/b?a"));
-        assert!(!is_odd(b"spiffe://x") && !is_odd(b"https://x.y:1/a.b/c"));
+        assert!(!is_odd(b"spiffe://x") && !is_odd(b"https://[::1]/a.b/c"));
+        assert!(is_odd(b"https://x.y:1/a.b/c") && is_odd(b"https://[::1]:1/"));
     }
 }

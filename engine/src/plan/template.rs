@@ -194,8 +194,9 @@ impl Template {
         self.pieces.iter().all(Piece::is_connection_scoped)
     }
 
-    /// Appends the value for a header. Nothing is appended, and false returned, if it is empty or
-    /// holds a control byte other than a tab (RFC 9110, section 5.5).
+    /// Appends the value for a header. Nothing is appended, and false returned, if it is empty or no
+    /// field value: it holds a control byte, or begins or ends with white space, without which the upstream
+    /// would read another one.
     pub fn render_value(&self, facts: &Facts<'_>, out: &mut Vec<u8>) -> bool {
         let start = out.len();
         render(self, facts, out);

@@ -5,7 +5,7 @@
 //! httparse. The tests hold both to the same verdict.
 
 use super::error::WireError;
-use super::fields::{is_token, is_value, is_value_byte};
+use super::fields::{is_reason, is_token, is_value_byte};
 
 /// The first fault of a request head (RFC 9112, section 3); one empty line before it is none.
 pub(super) fn request(text: &[u8], fields_max: usize) -> Option<WireError> {
@@ -83,7 +83,7 @@ fn status_line(line: &[u8]) -> Result<(), WireError> {
     }
     match behind {
         [] => Ok(()),
-        [b' ', reason @ ..] if is_value(reason) => Ok(()),
+        [b' ', reason @ ..] if is_reason(reason) => Ok(()),
         [b' ', ..] => Err(WireError::InvalidReason),
         _ => Err(WireError::MalformedStatusLine),
     }

@@ -225,8 +225,16 @@ pub const fn is_value_byte(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
 
-/// May all of it stand in a field value?
+/// Is it a field value? Perhaps empty, and without white space at its ends: whoever reads the line drops
+/// that, and so reads another value (RFC 9110, section 5.5).
 #[must_use]
 pub fn is_value(text: &[u8]) -> bool {
+    let is_space = |end: Option<&u8>| matches!(end, Some(b' ' | b'\t'));
+    text.iter().copied().all(is_value_byte) && !is_space(text.first()) && !is_space(text.last())
+}
+
+/// Is it a reason phrase (RFC 9112, section 4)?
+#[must_use]
+pub fn is_reason(text: &[u8]) -> bool {
     text.iter().copied().all(is_value_byte)
 }

@@ -5,7 +5,7 @@
 //! of everything: HTTP/1.1, single spaces, CRLF, decimal lengths. A line break in a piece would
 //! split the message, so debug builds look for one.
 
-use super::fields::{is_token, is_value};
+use super::fields::{is_reason, is_token, is_value};
 
 /// Ends a line, and a head.
 pub const CRLF: &[u8] = b"\r\n";
@@ -43,7 +43,7 @@ pub fn status_line(status: u16, out: &mut Vec<u8>) {
 /// Appends a status line with a given reason phrase, which may be empty (RFC 9112, section 4).
 pub fn status_line_with(status: u16, reason: &[u8], out: &mut Vec<u8>) {
     debug_assert!((100..=599).contains(&status));
-    debug_assert!(is_value(reason));
+    debug_assert!(is_reason(reason));
     out.extend_from_slice(b"HTTP/1.1 ");
     decimal(u64::from(status), out);
     out.push(b' ');

@@ -52,7 +52,7 @@ fn ops(authority: &Authority) -> Leaf {
 fn other(authority: &Authority) -> Leaf {
     // Every value is nearly one of those above.
     let names =
-        ["URI:spiffe://example.com/ns/pay/sa/x", "DNS:a.one.partner.com", "email:ME@example.com"];
+        ["URI:spiffe://example.com/ns/pay/sa/x", "DNS:a.one.partner.com", "email:me.x@example.com"];
     authority.client_named(&[("O", "Acme"), ("OU", "CN=ops"), ("CN", "ops2")], &names)
 }
 

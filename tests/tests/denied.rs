@@ -1,0 +1,264 @@
+//! However a certificate writes the name that `deny` means, `deny` holds and `allow` does not.
+//!
+//! Every kind of name is written in every way in which somebody behind the gateway may read it as
+//! the denied one: with white space or control characters around it, in another case, with what a
+//! lenient reader drops. Names that are near, and are others, are the control.
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
+
+use std::path::Path;
+
+use ferrule_config::read_text;
+use ferrule_engine::identity::chain::VerifyFailure;
+use ferrule_engine::identity::{Access, ClientIdentity, ClientValue, Lists, Verdict, Wanted};
+use ferrule_engine::plan::access::compile;
+use ferrule_tests::zoo::asn1::{
+    attribute, bit_string, common_name, element, extension, integer, name, oid, sequence,
+};
+
+const DNS: u8 = 0x82;
+const EMAIL: u8 = 0x81;
+const URI: u8 = 0x86;
+
+/// A certificate that nobody has signed, with this subject and these alternative names.
+fn leaf(subject: &[u8], alt_names: &[(u8, &[u8])]) -> Vec<u8> {
+    let names: Vec<Vec<u8>> = alt_names.iter().map(|(tag, name)| element(*tag, name)).collect();
+    let names = sequence(&names.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    leaf_with(subject, (!alt_names.is_empty()).then_some(&names))
+}
+
+/// Likewise, with this `GeneralNames`.
+fn leaf_with(subject: &[u8], alt_names: Option<&Vec<u8>>) -> Vec<u8> {
+    let algorithm = sequence(&[&oid("1.2.840.10045.4.3.2")]);
+    let key = sequence(&[&oid("1.2.840.10045.2.1"), &oid("1.2.840.10045.3.1.7")]);
+    let key = sequence(&[&key, &bit_string(0, &[4; 65])]);
+    let day = |day: &[u8]| element(0x17, day);
+    let validity = sequence(&[&day(b"200101000000Z"), &day(b"300101000000Z")]);
+    let extensions = alt_names.map_or_else(Vec::new, |names| {
+        element(0xa3, &sequence(&[&extension("2.5.29.17", false, names)]))
+    });
+    let version = element(0xa0, &integer(&[2]));
+    let (serial, issuer) = (integer(&[0x11]), common_name("root"));
+    let body = [&version, &serial, &algorithm, &issuer, &validity, subject, &key, &extensions];
+    sequence(&[&sequence(&body), &algorithm, &bit_string(0, &[1])])
+}
+
+/// Lists of a route, as the file has them.
+fn lists(key: &str, terms: &[&str]) -> Lists {
+    let text = format!(
+        "listen = [{{ address = '0.0.0.0:443', tls = true }}]\n[[ssls]]\nsni = 'a'\ncert = 'c'\n\
+         key = 'k'\nclient.ca = 'x'\n[[routes]]\nuri = '/*'\nupstream.nodes = {{ 'a:1' = 1 }}\n\
+         client = {{ verify = 'on', {key} = {terms:?} }}\n"
+    );
+    let draft = read_text(Path::new("/etc/f.toml"), text, &|_| None).expect("it is TOML");
+    assert!(draft.problems.is_empty(), "{}", draft.problems);
+    compile(&draft.config.routes[0].clients[0].lists)
+}
+
+fn is_denied(term: &str, der: &[u8]) -> bool {
+    lists("deny", &[term]).judge(der, Verdict::Success) == Access::Denied
+}
+
+fn is_allowed(term: &str, der: &[u8]) -> bool {
+    lists("allow", &[term]).judge(der, Verdict::Success) == Access::Allowed
+}
+
+/// A text with what a reader may drop from its ends.
+fn dressed(text: &str) -> Vec<Vec<u8>> {
+    let around = [&b" "[..], b"\t", b"  ", b"\0", b"\n", b"\r\n", b"\x0b", b"\x1f", b"\x7f"];
+    let text = text.as_bytes();
+    around.iter().flat_map(|one| [[text, one].concat(), [one, text].concat()]).collect()
+}
+
+/// Likewise, with what no name may hold in these encodings.
+fn undressed(text: &str) -> Vec<Vec<u8>> {
+    let mut found = dressed(text);
+    found.extend(
+        [&b"\xe9"[..], b"\xc2\xa0", b"\0.other", b" .other", b" other"]
+            .map(|behind| [text.as_bytes(), behind].concat()),
+    );
+    found
+}
+
+fn held(term: &str, der: &[u8], shown: &[u8]) {
+    let shown = shown.escape_ascii();
+    assert!(is_denied(term, der), "deny {term}: {shown}");
+    assert!(!is_allowed(term, der), "allow {term}: {shown}");
+}
+
+#[test]
+fn alternative_names_are_denied_in_every_dress() {
+    for (term, tag, text) in [
+        ("DNS:mallory.example", DNS, "mallory.example"),
+        ("DNS:*.example", DNS, "mallory.example"),
+        ("URI:spiffe://prod/bad", URI, "spiffe://prod/bad"),
+        ("URI:spiffe://prod/*", URI, "spiffe://prod/bad"),
+        ("URI:spiffe://prod/**", URI, "spiffe://prod/bad"),
+        ("email:mallory@example.com", EMAIL, "mallory@example.com"),
+    ] {
+        let plain = leaf(&common_name("x"), &[(tag, text.as_bytes())]);
+        assert!(is_denied(term, &plain) && is_allowed(term, &plain), "{term}");
+        for dress in undressed(text) {
+            let names = [(DNS, &b"ok.example.net"[..]), (tag, dress.as_slice())];
+            held(term, &leaf(&common_name("x"), &names), &dress);
+        }
+    }
+}
+
+#[test]
+fn uris_are_denied_by_their_host_however_their_authority_is_written() {
+    let term = "URI:spiffe://prod/bad";
+    for text in [
+        "spiffe://x@prod/bad",
+        "spiffe://x:y@prod/bad",
+        "spiffe://a@b@prod/bad",
+        "spiffe://@prod/bad",
+        "spiffe://prod:443/bad",
+        "spiffe://prod:/bad",
+        "spiffe://prod:x/bad",
+        "spiffe://prod./bad",
+        "spiffe://prod.:443/bad",
+        "spiffe://x@prod.:443/./bad?y",
+        "spiffe://x%40prod/bad",
+        "spiffe://prod%3a443/bad",
+        "spiffe://prod%2e/bad",
+        "spiffe://%70rod:443/bad",
+        "spiffe:/prod/bad",
+        "spiffe:prod/bad",
+        "spiffe:///prod/bad",
+        "spiffe:\\\\prod\\bad",
+        "spiffe:/\\x@prod/bad",
+        "SPIFFE:/PROD/bad",
+    ] {
+        held(term, &leaf(&common_name("x"), &[(URI, text.as_bytes())]), text.as_bytes());
+    }
+    for other in [
+        "spiffe://prod/good",
+        "spiffe://x@prod/good",
+        "spiffe://prod@other/bad",
+        "spiffe://prod.other/bad",
+        "spiffe://prod:443@other/bad",
+        "spiffe://other:443/prod/bad",
+        "https://prod:443/bad",
+        "urn:prod/bad",
+    ] {
+        let der = leaf(&common_name("x"), &[(URI, other.as_bytes())]);
+        assert!(!is_denied(term, &der), "{other}");
+    }
+}
+
+#[test]
+fn a_mailbox_is_denied_however_it_is_written() {
+    let term = "email:mallory@example.com";
+    for text in [
+        "Mallory@example.com",
+        "MALLORY@EXAMPLE.COM",
+        "\"mallory\"@example.com",
+        "\"mal\\lory\"@example.com",
+        "mallory(x)@example.com",
+        "<mallory@example.com>",
+        "mallory@example.com.",
+        "mallory@example.com,x@other",
+        "mailto:mallory@example.com",
+        "mallory",
+    ] {
+        held(term, &leaf(&common_name("x"), &[(EMAIL, text.as_bytes())]), text.as_bytes());
+    }
+    for other in ["mallory@example.net", "mallory.x@example.com", "m+allory@example.com"] {
+        let der = leaf(&common_name("x"), &[(EMAIL, other.as_bytes())]);
+        assert!(!is_denied(term, &der), "{other}");
+    }
+}
+
+#[test]
+fn host_names_are_denied_whatever_they_are_wrapped_in() {
+    let term = "DNS:mallory.example";
+    for text in [
+        "mallory.example.",
+        "mallory.example..",
+        "*.example",
+        "mallory.example:443",
+        "mallory.example/",
+        "https://mallory.example",
+        "mallory%2eexample",
+        "x,mallory.example",
+        "mallory*.example",
+    ] {
+        held(term, &leaf(&common_name("x"), &[(DNS, text.as_bytes())]), text.as_bytes());
+    }
+    for other in ["mallory.example.net", "xmallory.example", "_x.mallory.example", "*.other"] {
+        let der = leaf(&common_name("x"), &[(DNS, other.as_bytes())]);
+        assert!(!is_denied(term, &der), "{other}");
+    }
+}
+
+#[test]
+fn attributes_are_denied_in_every_dress() {
+    let subject = |tag: u8, text: &[u8]| name(&[&[attribute("2.5.4.3", tag, text)]]);
+    let latin = |text: &[u8]| text.to_vec();
+    let wide = |text: &[u8]| text.iter().flat_map(|byte| [0, *byte]).collect::<Vec<u8>>();
+    type Write<'w> = &'w dyn Fn(&[u8]) -> Vec<u8>;
+    let types: [(u8, Write<'_>); 4] = [(12, &latin), (19, &latin), (22, &latin), (30, &wide)];
+    for (tag, write) in types {
+        for term in ["CN=mallory", "2.5.4.3=mallory", "subject:CN=mallory"] {
+            let plain = leaf(&subject(tag, &write(b"mallory")), &[]);
+            assert!(is_denied(term, &plain) && is_allowed(term, &plain), "{term} {tag}");
+            let cased = leaf(&subject(tag, &write(b"Mallory")), &[]);
+            held(term, &cased, b"Mallory");
+            for dress in dressed("mallory") {
+                held(term, &leaf(&subject(tag, &write(&dress)), &[]), &dress);
+            }
+            let other = leaf(&subject(tag, &write(b"mallory2")), &[]);
+            assert!(!is_denied(term, &other), "{term} {tag}");
+        }
+    }
+    // Not text at all, and text that is not what its type says.
+    for (tag, content) in [(12, &b"mallory\xff"[..]), (3, b"\0mallory"), (30, b"\xd8\0")] {
+        let der = leaf(&subject(tag, content), &[]);
+        assert!(is_denied("CN=mallory", &der), "{tag}");
+        assert!(!is_allowed("CN=mallory", &der), "{tag}");
+    }
+    // Another attribute's value says nothing of this one.
+    let unit = name(&[&[attribute("2.5.4.11", 12, b"mallory ")]]);
+    assert!(!is_denied("CN=mallory", &leaf(&unit, &[])));
+}
+
+/// It says nothing of who somebody is, so it may be anybody.
+#[test]
+fn what_is_no_certificate_is_on_every_deny_list() {
+    let deny = lists("deny", &["CN=mallory"]);
+    let failed = Verdict::Failed(VerifyFailure::Unspecified);
+    let broken_names = leaf_with(&common_name("x"), Some(&b"\x30\x05\x82".to_vec()));
+    for der in [&b"x"[..], &[0x30, 0], &broken_names] {
+        let mut wanted = Wanted::default();
+        let at = wanted.list(deny.clone());
+        let identity = ClientIdentity::of(&[der], failed, &wanted);
+        assert_eq!(identity.access(at), Access::Denied, "{}", der.escape_ascii());
+        assert_eq!(deny.judge(der, failed), Access::Denied, "{}", der.escape_ascii());
+    }
+    let mut wanted = Wanted::default();
+    let at = wanted.list(deny);
+    assert_eq!(ClientIdentity::none(&wanted).access(at), Access::Allowed, "nobody is nobody");
+}
+
+/// What begins or ends with white space would reach the upstream without it.
+#[test]
+fn no_value_of_a_certificate_has_white_space_around_it() {
+    for dress in dressed("admin") {
+        let names = [(DNS, dress.as_slice()), (URI, dress.as_slice()), (EMAIL, dress.as_slice())];
+        let subject = name(&[&[attribute("2.5.4.3", 12, &dress)]]);
+        let mut wanted = Wanted::default();
+        let values = [
+            ClientValue::SanDns,
+            ClientValue::SanUri,
+            ClientValue::SanEmail,
+            ClientValue::San,
+            wanted.attribute("cn").expect("an attribute"),
+        ];
+        values.iter().for_each(|value| wanted.add(*value));
+        let identity = ClientIdentity::of(&[&leaf(&subject, &names)], Verdict::Success, &wanted);
+        for value in values {
+            let found = identity.values.get(value);
+            assert_eq!(found, b"", "{value:?} of {}", dress.escape_ascii());
+        }
+    }
+}
