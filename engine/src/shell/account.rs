@@ -49,7 +49,7 @@ pub fn turned_away(client: &Client, failure: &Failure) {
     }
     let Some(suppressed) = core.allow_complaint(fault.index()) else { return };
     let (name, reason) = match failure {
-        Failure::Hello(error) => (None, format!("{error:?}")),
+        Failure::Hello(error) => (None, error.text().to_owned()),
         Failure::UnknownName(name) => (name.as_deref(), "unknown server name".to_owned()),
         Failure::Certificate(name, failure, _) => {
             (name.as_deref(), format!("client certificate: {}", failure.text()))
@@ -220,6 +220,18 @@ fn with_chain<R>(client: &Client, run: impl FnOnce(&[&[u8]]) -> R) -> R {
     run(&chain)
 }
 
+/// Notes a server name that is none, and is served by the fallback.
+pub fn unusable_name(client: &Client, name: &str) {
+    if !client.live.generation.config.log.handshake_failures {
+        return;
+    }
+    let fault = HandshakeFault::BadServerName;
+    let Some(suppressed) = client.core.allow_complaint(fault.index()) else { return };
+    let address = &client.facts.remote_addr;
+    let reason = "the server name is not a name: the fallback serves";
+    tracing::info!(client = %address, sni = name, reason, suppressed, "a TLS handshake goes on");
+}
+
 /// What a failed handshake counts as.
 fn fault(failure: &Failure) -> HandshakeFault {
     use rustls::Error;
@@ -227,9 +239,14 @@ fn fault(failure: &Failure) -> HandshakeFault {
         Failure::Hello(HelloError::PlainHttp) => HandshakeFault::PlainHttp,
         Failure::Hello(HelloError::NotTls) => HandshakeFault::NotTls,
         Failure::Hello(HelloError::Unexpected) => HandshakeFault::UnexpectedMessage,
-        Failure::Hello(HelloError::Malformed) => HandshakeFault::MalformedHello,
+        Failure::Hello(HelloError::Malformed | HelloError::RecordTooLong) => {
+            HandshakeFault::MalformedHello
+        }
         Failure::Hello(HelloError::BadServerName) => HandshakeFault::BadServerName,
         Failure::Hello(HelloError::TooLarge) => HandshakeFault::HelloTooLarge,
+        Failure::Hello(HelloError::TooOld | HelloError::MissingExtension) => {
+            HandshakeFault::NothingInCommon
+        }
         Failure::UnknownName(_) => HandshakeFault::UnknownName,
         Failure::NameDiffers(_) => HandshakeFault::AmbiguousName,
         Failure::Certificate(_, reason, _) => HandshakeFault::Certificate(*reason),
@@ -256,9 +273,32 @@ fn describe(cut: &Cut) -> String {
         Cut::Ended => "the client left".to_owned(),
         Cut::Failed(kind) => kind.to_string(),
         Cut::TimedOut => "it took too long".to_owned(),
-        Cut::Tls(SessionError::Tls(error)) => error.to_string(),
+        Cut::Tls(SessionError::Tls(error)) => in_words(error),
         Cut::Tls(SessionError::Record(fault)) => fault.text().to_owned(),
         Cut::Tls(SessionError::Closed) => "the client ended the session".to_owned(),
         Cut::Tls(SessionError::Exhausted) => "no room".to_owned(),
     }
+}
+
+/// rustls's reason, in words where its own are names of its code.
+fn in_words(error: &rustls::Error) -> String {
+    use rustls::PeerIncompatible as Lacks;
+    let rustls::Error::PeerIncompatible(lacks) = error else { return error.to_string() };
+    let words = match lacks {
+        Lacks::NoCipherSuitesInCommon => "no cipher suite in common",
+        Lacks::NoSignatureSchemesInCommon => "no signature scheme in common",
+        Lacks::NoKxGroupsInCommon => "no key exchange group in common",
+        Lacks::NoCertificateRequestSignatureSchemesInCommon => {
+            "no signature scheme in common for the client's certificate"
+        }
+        Lacks::Tls12NotOffered
+        | Lacks::Tls12NotOfferedOrEnabled
+        | Lacks::Tls13RequiredForQuic
+        | Lacks::SupportedVersionsExtensionRequired
+        | Lacks::ServerDoesNotSupportTls12Or13
+        | Lacks::ServerTlsVersionIsDisabledByOurConfig => "no protocol version in common",
+        Lacks::UncompressedEcPointsRequired => "it does not take uncompressed points",
+        _ => return error.to_string(),
+    };
+    words.to_owned()
 }

@@ -10,12 +10,11 @@ use std::time::Duration;
 use super::account;
 use super::client::{Client, HeadRead};
 use super::core::{Core, Work};
-use super::deadlines::Shut;
 use super::forward::{Forwarded, Request, forward};
+use super::goodbye::{self, LINGER_TIME};
 use super::hand::Job;
 use super::handshake;
 use super::net::TcpStream;
-use super::reader::Wait;
 use super::tunnel;
 use super::upstream::Lease;
 use crate::exchange::answer::Manner;
@@ -29,16 +28,6 @@ use crate::plan::{Facts, ListenerId, Plan};
 use crate::report::{Books, Counter};
 use crate::setup::clients::Visit;
 use crate::wire::head::parse_request;
-
-/// How long a closing connection may be silent before it is cut: closing at once with unread bytes
-/// would reset it and lose the answer (RFC 9112, section 9.6).
-const LINGER_TIME: Duration = Duration::from_secs(2);
-
-/// How long all of that may take, however lively it is.
-const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
-
-/// Bytes a closing connection may still send.
-const LINGER_BYTES: usize = 1 << 20;
 
 /// Serves one accepted connection to its end.
 pub async fn serve(
@@ -331,18 +320,7 @@ async fn close(client: &mut Client) {
         return;
     }
     let core = Rc::clone(&client.core);
-    let started = core.clock.elapsed();
-    let mut source = client.stream.source();
-    let mut read = 0;
-    while read < LINGER_BYTES {
-        source.discard();
-        let spent = core.clock.elapsed().saturating_sub(started);
-        let time = LINGER_TIME.min(LINGER_TIME_MAX.saturating_sub(spent));
-        match source.receive(Wait { time, shut: Shut::Both, idle: true }).await {
-            Ok(count) => read += count,
-            Err(_) => return,
-        }
-    }
+    goodbye::linger(&core, &mut client.stream).await;
 }
 
 fn bytes(len: usize) -> u64 {

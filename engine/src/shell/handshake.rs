@@ -16,14 +16,14 @@ use super::account;
 use super::client::Client;
 use super::core::{Core, Live};
 use super::deadlines::Shut;
+use super::goodbye::{self, GOODBYE_TIME};
 use super::net::TcpStream;
 use super::proxied;
 use super::reader::Wait;
 use super::roll;
 use super::session::{Progress, Session, SessionError};
 use super::stream::{Cut, Security, Stream};
-use crate::exchange::answer::Manner;
-use crate::exchange::refusal::{AnswerTo, Refusal, answer};
+use crate::exchange::refusal::Refusal;
 use crate::identity::{ClientIdentity, Verdict, VerifyFailure};
 use crate::plan::facts::ConnectionFacts;
 use crate::plan::{Forbidden, ForwardedFields, ListenerId, ServerId};
@@ -31,12 +31,12 @@ use crate::report::Counter;
 use crate::setup::clients::Visit;
 use crate::tls::HandshakeNotes;
 use crate::tls::facts;
-use crate::tls::hello::{Hello, HelloError, HelloReader, UNRECOGNIZED_NAME, fatal_alert};
-use crate::wire::head::{Method, Version};
+use crate::tls::hello::{self, Hello, HelloError, HelloReader, UnusableName};
+use crate::tls::transcript::Hidden;
 use crate::wire::proxy::Ends;
 
-/// How long a peer that we refuse may take to hear why.
-pub(super) const GOODBYE_TIME: Duration = Duration::from_secs(2);
+/// Bytes of a server name that is none that a log line gets: no name is longer.
+const NAME_BYTES_LOGGED: usize = 255;
 
 /// A handshake's notes, and the wall clock that tickets and certificates are judged by.
 pub struct Noted<'a> {
@@ -159,7 +159,7 @@ pub async fn open(
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let secured = secure(&mut client, left).await;
         if let Err(failure) = secured {
-            refuse(&mut client, &failure).await;
+            goodbye::refuse(&mut client, &failure).await;
             return None;
         }
     } else {
@@ -187,17 +187,26 @@ pub enum Failure {
 async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     let core = Rc::clone(&client.core);
     let started = core.clock.elapsed();
-    let mut hello = read_hello(client, timeout).await?;
+    let First { mut hello, fits_tls13, unusable } = read_hello(client, timeout).await?;
     let name = hello.sni.as_deref();
     let chosen = client.live.server(client.listener, name);
-    let Some((server, config)) = chosen else { return Err(Failure::UnknownName(hello.sni)) };
+    let Some((server, config)) = chosen else {
+        return Err(Failure::UnknownName(unusable.map(|(name, _)| name).or(hello.sni)));
+    };
+    if !fits_tls13 && speaks_tls13(client, server) {
+        return Err(Failure::Hello(HelloError::MissingExtension));
+    }
+    let hidden = unusable.map(|(name, hidden)| {
+        account::unusable_name(client, &name);
+        hidden
+    });
     let connection = UnbufferedServerConnection::new(config).map_err(|error| {
         let error = Cut::Tls(SessionError::Tls(Box::new(error)));
         Failure::Handshake(hello.sni.clone(), error)
     })?;
     client.server = Some(server);
     client.stream.security.borrow_mut().session = Session::Server(Box::new(connection));
-    let mut notes = HandshakeNotes::new(name);
+    let mut notes = HandshakeNotes::new(name).hiding(hidden);
     let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
     let wait = Wait { time: left, shut: Shut::Both, idle: false };
     let noted = Noted { notes: &mut notes, now: core.clock.unix_seconds() };
@@ -230,8 +239,17 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a client says first.
+struct First {
+    hello: Hello,
+    /// It has what TLS 1.3 needs, or does not offer that.
+    fits_tls13: bool,
+    /// Its server name is none: that name, printable, and what rustls is not shown of it.
+    unusable: Option<(String, Hidden)>,
+}
+
 /// Reads until the whole hello is there; it stays in the buffer for rustls.
-async fn read_hello(client: &mut Client, timeout: Duration) -> Result<Hello, Failure> {
+async fn read_hello(client: &mut Client, timeout: Duration) -> Result<First, Failure> {
     let core = Rc::clone(&client.core);
     let started = core.clock.elapsed();
     let mut hello = HelloReader::default();
@@ -241,10 +259,17 @@ async fn read_hello(client: &mut Client, timeout: Duration) -> Result<Hello, Fai
     loop {
         // A PROXY protocol header may have brought it along.
         if !reader.is_drained() {
-            match hello.read(reader.cipher(&core.buffers).filled()) {
-                Ok(Some(hello)) => return Ok(hello),
+            let cipher = reader.cipher(&core.buffers);
+            match hello.read(cipher.filled()) {
+                Ok(Some(read)) => {
+                    let fits_tls13 = hello.fits_tls13();
+                    return Ok(First { hello: read, fits_tls13, unusable: None });
+                }
                 Ok(None) => {}
-                Err(error) => return Err(Failure::Hello(error)),
+                Err(error) => {
+                    let hidden = hello.unusable_name().ok_or(Failure::Hello(error))?;
+                    return without_name(&hidden, cipher.filled_mut(), hello.fits_tls13());
+                }
             }
         }
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
@@ -253,6 +278,25 @@ async fn read_hello(client: &mut Client, timeout: Duration) -> Result<Hello, Fai
         received.map_err(|cut| Failure::Handshake(None, cut))?;
         idle = false;
     }
+}
+
+/// A name that is none is an unknown name: what is left is read again, as rustls will read it.
+fn without_name(
+    name: &UnusableName,
+    records: &mut [u8],
+    fits_tls13: bool,
+) -> Result<First, Failure> {
+    let hidden = Hidden::new(name.hide(records));
+    let hello = hello::read(records).map_err(Failure::Hello)?;
+    let hello = hello.ok_or(Failure::Hello(HelloError::BadServerName))?;
+    let kept = name.bytes.get(..NAME_BYTES_LOGGED).unwrap_or(&name.bytes);
+    let unusable = Some((kept.escape_ascii().to_string(), hidden));
+    Ok(First { hello, fits_tls13, unusable })
+}
+
+fn speaks_tls13(client: &Client, server: ServerId) -> bool {
+    let server = client.live.generation.config.servers.get(server.0 as usize);
+    server.is_some_and(|server| server.protocols.tls13)
 }
 
 /// Judges the certificate the session holds; the verifier does not run when a session is resumed.
@@ -427,58 +471,4 @@ fn enter(client: &mut Client) {
         descriptor: client.stream.descriptor(),
     };
     client.seat = Some(client.core.roll.enter(entry));
-}
-
-/// Tells a client that did not get in, and the log.
-async fn refuse(client: &mut Client, failure: &Failure) {
-    let core = Rc::clone(&client.core);
-    core.count(Counter::HandshakesFailed);
-    account::turned_away(client, failure);
-    let mut words = Vec::new();
-    match failure {
-        Failure::Hello(HelloError::PlainHttp) => {
-            core.events().refused(Refusal::PlainHttpOnTls);
-            core.clock.with_now(|now| {
-                let to = AnswerTo {
-                    details: "",
-                    method: Method::Get,
-                    version: Version::Http11,
-                    keep_alive: false,
-                    http_date: now.http_date,
-                    server_tokens: client.live.generation.plan.http.server_tokens,
-                    manner: Manner {
-                        pages: Some(&client.live.generation.plan.error_pages),
-                        ..Manner::default()
-                    },
-                };
-                answer(Refusal::PlainHttpOnTls, &to, &mut words);
-            });
-        }
-        Failure::Hello(error) => {
-            if let Some(alert) = error.alert() {
-                words.extend_from_slice(&fatal_alert(alert));
-            }
-        }
-        Failure::UnknownName(_) => words.extend_from_slice(&fatal_alert(UNRECOGNIZED_NAME)),
-        // The session has sent its own alert.
-        Failure::Certificate(..)
-        | Failure::Forbidden(..)
-        | Failure::NameDiffers(_)
-        | Failure::Handshake(..) => {}
-    }
-    let mut sink = client.stream.sink();
-    if sink.write(&words, GOODBYE_TIME).await.is_err() || sink.flush(GOODBYE_TIME).await.is_err() {
-        return;
-    }
-    client.stream.descriptor().shut_write();
-    // Unread bytes would turn the close into a reset, which can overtake the alert.
-    let started = core.clock.elapsed();
-    for _ in 0..16 {
-        let time = GOODBYE_TIME.saturating_sub(core.clock.elapsed().saturating_sub(started));
-        let mut source = client.stream.source();
-        source.discard();
-        if source.receive(Wait { time, shut: Shut::Both, idle: true }).await.is_err() {
-            return;
-        }
-    }
 }

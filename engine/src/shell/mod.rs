@@ -17,6 +17,7 @@ pub mod driver;
 pub mod faults;
 pub mod fd;
 pub mod forward;
+pub mod goodbye;
 pub mod hand;
 pub mod handshake;
 pub mod net;

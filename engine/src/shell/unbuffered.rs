@@ -4,13 +4,19 @@
 //! (the records of a handshake message that is not whole, and nothing else), and nothing behind the
 //! peer's last flight is lost when our own record layer takes over.
 
-use rustls::ProtocolVersion;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::{Error, ProtocolVersion};
 
 use super::buffers::{Buffer, RECORD_BYTES_MAX};
 use super::session::{Opened, Progress, Said, SessionError, flush_pending};
+use crate::tls::record::Fault;
+
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
 
 /// Both of rustls's unbuffered connections, as one.
 pub(super) trait Endpoint {
@@ -23,6 +29,8 @@ pub(super) trait Endpoint {
     fn has_more_to_say(&self) -> bool;
     /// Is the protocol TLS 1.3?
     fn is_tls13(&self) -> bool;
+    /// Is the protocol TLS 1.3, and everything that comes protected, but for what is always plain?
+    fn reads_protected(&self) -> bool;
 }
 
 impl Endpoint for UnbufferedServerConnection {
@@ -47,6 +55,11 @@ impl Endpoint for UnbufferedServerConnection {
 
     fn is_tls13(&self) -> bool {
         self.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+    }
+
+    fn reads_protected(&self) -> bool {
+        // The key exchange is complete when our ServerHello is made.
+        self.is_tls13() && self.negotiated_key_exchange_group().is_some()
     }
 }
 
@@ -73,6 +86,43 @@ impl Endpoint for UnbufferedClientConnection {
     fn is_tls13(&self) -> bool {
         self.protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
+
+    fn reads_protected(&self) -> bool {
+        // What a server sends in the plain after its ServerHello does not authenticate.
+        self.is_tls13() && !self.is_handshaking()
+    }
+}
+
+/// A record that TLS does not know, or not in this place, is an unexpected message (RFC 8446, section 5).
+/// rustls has other words for some of them, so it is shown one that it has this word for: only it can
+/// protect the alert. `None` if the next record is as it should be, or not whole.
+fn refuse_misplaced(
+    connection: &mut impl Endpoint,
+    input: &Buffer,
+    said: &mut Said,
+) -> Option<SessionError> {
+    let behind = input.filled().get(said.held..)?;
+    let [kind, _, _, high, low] = *behind.first_chunk::<5>()?;
+    let empty = [high, low] == [0, 0];
+    let known = match kind {
+        APPLICATION_DATA => true,
+        CHANGE_CIPHER_SPEC => !empty,
+        ALERT => !empty && (connection.handshaking() || !connection.is_tls13()),
+        HANDSHAKE => !empty && !connection.reads_protected(),
+        _ => false,
+    };
+    if known || connection.has_more_to_say() {
+        return None;
+    }
+    let stand_in: &[u8] = if !connection.handshaking() || said.changed_cipher {
+        &[CHANGE_CIPHER_SPEC, 3, 3, 0, 1, 1]
+    } else if connection.reads_protected() {
+        &[CHANGE_CIPHER_SPEC, 3, 3, 0, 1, 2]
+    } else {
+        &[APPLICATION_DATA, 3, 3, 0, 1, 0]
+    };
+    refuse_with(connection, input, said, stand_in);
+    Some(SessionError::Record(Fault::UnexpectedRecord))
 }
 
 /// How much of a buffer rustls is shown.
@@ -137,13 +187,36 @@ fn encode<Data>(chunk: &mut rustls::unbuffered::EncodeTlsData<'_, Data>, pending
 
 /// The session has failed: takes the alert that rustls has ready, and nothing more after it. Asked
 /// once more, it would look at the same wrong bytes again.
-fn fail(connection: &mut impl Endpoint, input: &mut Buffer, said: &mut Said) {
+fn fail(connection: &mut impl Endpoint, input: &mut Buffer, said: &mut Said, error: &Error) {
     said.failed = true;
-    while connection.has_more_to_say() {
-        let UnbufferedStatus { discard, state } = connection.process(input.filled_mut());
-        let Ok(ConnectionState::EncodeTlsData(mut chunk)) = state else { return };
-        encode(&mut chunk, &mut said.pending);
-        input.consume(discard);
+    if connection.has_more_to_say() || !matches!(error, Error::InvalidMessage(_)) {
+        while connection.has_more_to_say() {
+            let UnbufferedStatus { discard, state } = connection.process(input.filled_mut());
+            let Ok(ConnectionState::EncodeTlsData(mut chunk)) = state else { return };
+            encode(&mut chunk, &mut said.pending);
+            input.consume(discard);
+        }
+        return;
+    }
+    // It has none for a message that is too long: the header of a record that cannot be
+    // is a decode_error whatever the state, and only rustls can protect that.
+    refuse_with(connection, input, said, &[APPLICATION_DATA, 3, 3, 0xff, 0xff]);
+}
+
+/// Shows rustls `stand_in` in the place of the next record, which makes it say the alert we want.
+fn refuse_with(connection: &mut impl Endpoint, input: &Buffer, said: &mut Said, stand_in: &[u8]) {
+    let held = input.filled().get(..said.held).unwrap_or_default();
+    let mut shown = [held, stand_in].concat();
+    said.failed = true;
+    let mut refused = false;
+    while !refused || connection.has_more_to_say() {
+        let UnbufferedStatus { discard, state } = connection.process(&mut shown);
+        match state {
+            Ok(ConnectionState::EncodeTlsData(mut chunk)) => encode(&mut chunk, &mut said.pending),
+            Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
+            Ok(_) | Err(_) => refused = true,
+        }
+        shown.drain(..discard.min(shown.len()));
     }
 }
 
@@ -158,6 +231,9 @@ pub(super) fn open<C: Endpoint, R>(
     }
     let mut take = Some(take);
     loop {
+        if let Some(error) = refuse_misplaced(connection, input, said) {
+            return Err(error);
+        }
         let window = Window::next(input, said, connection);
         let UnbufferedStatus { mut discard, state } = connection.process(window.of(input));
         let found = match state {
@@ -194,7 +270,10 @@ pub(super) fn open<C: Endpoint, R>(
             }
             None => {}
             Some(Err(error)) => {
-                fail(connection, input, said);
+                if let SessionError::Tls(reason) = &error {
+                    fail(connection, input, said, reason);
+                }
+                said.failed = true;
                 return Err(error);
             }
             Some(Ok(found)) => {
@@ -246,8 +325,16 @@ pub(super) fn handshake<C: Endpoint>(
 ) -> Result<Progress, SessionError> {
     loop {
         let handshaking = connection.handshaking();
+        if handshaking && let Some(error) = refuse_misplaced(connection, input, said) {
+            return Err(error);
+        }
         let window =
             if handshaking { Window::next(input, said, connection) } else { Window::old(said) };
+        if window.fresh {
+            let kind = input.filled().get(said.held);
+            said.changed_cipher =
+                !connection.is_tls13() && kind.is_some_and(|kind| *kind == CHANGE_CIPHER_SPEC);
+        }
         let UnbufferedStatus { discard, state } = connection.process(window.of(input));
         let progress = match state {
             Ok(ConnectionState::EncodeTlsData(mut chunk)) => {
@@ -276,7 +363,10 @@ pub(super) fn handshake<C: Endpoint>(
         match progress {
             None => {}
             Some(Err(error)) => {
-                fail(connection, input, said);
+                if let SessionError::Tls(reason) = &error {
+                    fail(connection, input, said, reason);
+                }
+                said.failed = true;
                 return Err(error);
             }
             Some(Ok(progress)) => {

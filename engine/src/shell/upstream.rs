@@ -11,7 +11,8 @@ use rustls::pki_types::ServerName;
 
 use super::core::{Core, Live};
 use super::deadlines::Shut;
-use super::handshake::{GOODBYE_TIME, drive};
+use super::goodbye::GOODBYE_TIME;
+use super::handshake::drive;
 use super::net::{self, TcpStream, UnixStream};
 use super::reader::{self, Wait};
 use super::session::{Session, SessionError};

@@ -10,6 +10,7 @@ use rustls::SignatureScheme;
 
 use super::hello::normal_name;
 use super::signatures::{PSS_PSS_SHA256, PSS_PSS_SHA384, PSS_PSS_SHA512};
+use super::transcript::Hidden;
 use crate::identity::VerifyFailure;
 use crate::plan::Forbidden;
 
@@ -27,6 +28,7 @@ pub struct HandshakeNotes {
     client_forbidden: Option<Forbidden>,
     refused: Vec<Vec<u8>>,
     name_differs: bool,
+    hidden: Option<Hidden>,
 }
 
 struct Running {
@@ -53,6 +55,13 @@ impl HandshakeNotes {
     #[must_use]
     pub fn new(server_name: Option<&str>) -> Self {
         Self { server_name: server_name.map(normal_name), ..Self::default() }
+    }
+
+    /// The same for a hello of which rustls is shown only so much.
+    #[must_use]
+    pub fn hiding(mut self, hidden: Option<Hidden>) -> Self {
+        self.hidden = hidden;
+        self
     }
 
     /// Runs rustls (`process_tls_records`) with these notes at hand. `now` is Unix seconds.
@@ -162,6 +171,11 @@ pub(super) fn agrees_on_name(name: Option<&str>) -> bool {
         running.notes.name_differs |= !same;
         same
     })
+}
+
+/// These bytes of the running handshake as the client has sent them, if rustls was shown others.
+pub(super) fn restored(bytes: &[u8]) -> Option<Vec<u8>> {
+    RUNNING.with_borrow(|running| running.as_ref()?.notes.hidden.as_ref()?.restored(bytes))
 }
 
 fn with_running(act: impl FnOnce(&mut Running)) {

@@ -11,7 +11,15 @@ const HELLO_BYTES_MAX: usize = 64 * 1024;
 const RECORD_BYTES_MAX: usize = 1 << 14;
 const RECORD_HEADER: usize = 5;
 const HANDSHAKE: u8 = 22;
+const ALERT: u8 = 21;
 const CLIENT_HELLO: u8 = 1;
+const SUPPORTED_GROUPS: u16 = 10;
+const SIGNATURE_ALGORITHMS: u16 = 13;
+const PRE_SHARED_KEY: u16 = 41;
+const SUPPORTED_VERSIONS: u16 = 43;
+const KEY_SHARE: u16 = 51;
+const TLS10: u16 = 0x0301;
+const TLS13: u16 = 0x0304;
 
 /// What a client says first.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -35,10 +43,16 @@ pub enum HelloError {
     Unexpected,
     /// The message is broken.
     Malformed,
-    /// The server name is not a name.
+    /// The server name is not a name ([`HelloReader::unusable_name`]), or there are several.
     BadServerName,
     /// It does not end within our limit.
     TooLarge,
+    /// It is of a version before TLS 1.0 (RFC 8446, appendix D.5).
+    TooOld,
+    /// It offers TLS 1.3 without an extension that this needs (RFC 8446, section 9.2).
+    MissingExtension,
+    /// A record is longer than any may be.
+    RecordTooLong,
 }
 
 impl HelloError {
@@ -50,7 +64,67 @@ impl HelloError {
             Self::Unexpected => Some(10),
             Self::Malformed | Self::TooLarge => Some(50),
             Self::BadServerName => Some(47),
+            Self::TooOld => Some(70),
+            Self::MissingExtension => Some(109),
+            Self::RecordTooLong => Some(22),
         }
+    }
+
+    /// A few words for the log.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::PlainHttp => "plain HTTP on a TLS port",
+            Self::NotTls => "its first bytes are not TLS",
+            Self::Unexpected => {
+                "its first message is no ClientHello, or another record interrupts it"
+            }
+            Self::Malformed => "its ClientHello cannot be read",
+            Self::BadServerName => "its server name is not a name",
+            Self::TooLarge => "its ClientHello is longer than 64 KiB",
+            Self::TooOld => "its ClientHello is of a version before TLS 1.0",
+            Self::MissingExtension => {
+                "it offers TLS 1.3 without signature_algorithms, supported_groups or key_share"
+            }
+            Self::RecordTooLong => "a record of its ClientHello is longer than 16 KiB",
+        }
+    }
+}
+
+/// A server name that is no name: neither a host's nor an address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnusableName {
+    /// As it came.
+    pub bytes: Vec<u8>,
+    /// Where in the message its extension's type is.
+    at: usize,
+    /// A type that no extension has, and none of this hello.
+    unknown_type: [u8; 2],
+}
+
+/// What decides whether TLS 1.3 can be spoken.
+#[derive(Clone, Debug, Default)]
+struct Offer {
+    tls13: bool,
+    /// The types of the extensions, in their order.
+    extensions: Vec<u16>,
+}
+
+impl Offer {
+    fn note(&mut self, kind: u16, content: &[u8]) -> Result<(), HelloError> {
+        self.extensions.push(kind);
+        if kind == SUPPORTED_VERSIONS {
+            self.tls13 = shorts(Cursor(content).vector8()?)?.contains(&TLS13);
+        }
+        Ok(())
+    }
+
+    /// RFC 8446, section 9.2.
+    fn is_whole(&self) -> bool {
+        let [key, schemes, groups, share] =
+            [PRE_SHARED_KEY, SIGNATURE_ALGORITHMS, SUPPORTED_GROUPS, KEY_SHARE]
+                .map(|kind| self.extensions.contains(&kind));
+        (key || schemes && groups) && groups == share
     }
 }
 
@@ -70,6 +144,8 @@ pub struct HelloReader {
     seen: usize,
     /// The handshake message so far.
     message: Vec<u8>,
+    offer: Offer,
+    unusable_name: Option<UnusableName>,
 }
 
 impl HelloReader {
@@ -82,7 +158,10 @@ impl HelloReader {
             let record = buf.get(self.seen..).unwrap_or_default();
             let Some(&kind) = record.first() else { return Ok(None) };
             if kind != HANDSHAKE {
-                return Err(if self.seen == 0 { not_tls(kind) } else { HelloError::Unexpected });
+                if self.seen > 0 {
+                    return Err(HelloError::Unexpected);
+                }
+                return other_record(record).map_or(Ok(None), Err);
             }
             if record.get(1).is_some_and(|major| *major != 3) {
                 return Err(if self.seen == 0 {
@@ -95,8 +174,11 @@ impl HelloReader {
                 return Ok(None);
             };
             let len = usize::from(u16::from_be_bytes([*high, *low]));
-            if len == 0 || len > RECORD_BYTES_MAX {
+            if len == 0 {
                 return Err(HelloError::Malformed);
+            }
+            if len > RECORD_BYTES_MAX {
+                return Err(HelloError::RecordTooLong);
             }
             let end = self.seen + RECORD_HEADER + len;
             if end > HELLO_BYTES_MAX {
@@ -108,9 +190,50 @@ impl HelloReader {
             self.message.extend_from_slice(content);
             self.seen = end;
             if let Some(body) = whole_message(&self.message)? {
-                return client_hello(body).map(Some);
+                let Self { offer, unusable_name, .. } = self;
+                return client_hello(body, offer, unusable_name).map(Some);
             }
         }
+    }
+
+    /// After a hello: has it all that TLS 1.3 needs, if it offers that?
+    #[must_use]
+    pub fn fits_tls13(&self) -> bool {
+        !self.offer.tls13 || self.offer.is_whole()
+    }
+
+    /// After [`HelloError::BadServerName`]: the one name, where it is none.
+    #[must_use]
+    pub fn unusable_name(&mut self) -> Option<UnusableName> {
+        self.unusable_name.take()
+    }
+}
+
+impl UnusableName {
+    /// Makes the extension in these records (the ones that were read) one that nobody knows. Returns
+    /// the message as it is now, and where it was changed; there the type of a server name was.
+    #[must_use]
+    pub fn hide(&self, records: &mut [u8]) -> (Vec<u8>, usize) {
+        let mut message = Vec::new();
+        let mut rest = records;
+        while message.len() < self.at + 2
+            || whole_message(&message).is_ok_and(|whole| whole.is_none())
+        {
+            let Some((header, behind)) = rest.split_first_chunk_mut::<RECORD_HEADER>() else {
+                break;
+            };
+            let len = usize::from(u16::from_be_bytes([header[3], header[4]]));
+            let Some((content, behind)) = behind.split_at_mut_checked(len) else { break };
+            for (at, byte) in (self.at..).zip(self.unknown_type) {
+                let place = at.checked_sub(message.len());
+                if let Some(place) = place.and_then(|place| content.get_mut(place)) {
+                    *place = byte;
+                }
+            }
+            message.extend_from_slice(content);
+            rest = behind;
+        }
+        (message, self.at)
     }
 }
 
@@ -120,6 +243,22 @@ impl HelloReader {
 /// If they can never become one.
 pub fn read(buf: &[u8]) -> Result<Option<Hello>, HelloError> {
     HelloReader::default().read(buf)
+}
+
+/// What it means that the first record is no handshake record; `None` if more bytes are needed.
+fn other_record(record: &[u8]) -> Option<HelloError> {
+    let first = record.first().copied()?;
+    // Types that TLS has, or had, and the one that nothing may have.
+    if !matches!(first, 0 | 20..=24) {
+        return Some(not_tls(first));
+    }
+    if *record.get(1)? != 3 {
+        return Some(HelloError::NotTls);
+    }
+    let [_, _, _, high, low] = record.first_chunk::<RECORD_HEADER>()?;
+    // Who begins with an alert does not want to hear one.
+    let is_alert = first == ALERT && [*high, *low] != [0, 0];
+    Some(if is_alert { HelloError::NotTls } else { HelloError::Unexpected })
 }
 
 const fn not_tls(first: u8) -> HelloError {
@@ -173,10 +312,18 @@ impl<'a> Cursor<'a> {
     }
 }
 
-fn client_hello(body: &[u8]) -> Result<Hello, HelloError> {
+fn client_hello(
+    body: &[u8],
+    offer: &mut Offer,
+    unusable_name: &mut Option<UnusableName>,
+) -> Result<Hello, HelloError> {
+    let whole = body.len();
     let mut body = Cursor(body);
-    // The version and the random.
-    body.take(2 + 32)?;
+    if body.short()? < TLS10 {
+        return Err(HelloError::TooOld);
+    }
+    // The random.
+    body.take(32)?;
     if body.vector8()?.len() > 32 {
         return Err(HelloError::Malformed);
     }
@@ -190,9 +337,13 @@ fn client_hello(body: &[u8]) -> Result<Hello, HelloError> {
         return Err(HelloError::Malformed);
     }
     let mut seen = [false; 3];
+    let mut bad_name = None;
     while !extensions.0.is_empty() {
+        // The message has four bytes in front of its body.
+        let at = 4 + whole - extensions.0.len();
         let kind = extensions.short()?;
         let content = extensions.vector16()?;
+        offer.note(kind, content)?;
         let slot = match kind {
             0 => 0,
             10 => 1,
@@ -203,12 +354,20 @@ fn client_hello(body: &[u8]) -> Result<Hello, HelloError> {
             return Err(HelloError::Malformed);
         }
         match slot {
-            0 => hello.sni = server_name(content)?,
+            0 => match server_name(content)? {
+                Named::Usable(name) => hello.sni = name,
+                Named::Unusable(bytes) => bad_name = Some((at, bytes.to_vec())),
+            },
             1 => hello.curves = shorts(whole_vector16(content)?)?,
             _ => check_protocols(whole_vector16(content)?)?,
         }
     }
-    Ok(hello)
+    let Some((at, bytes)) = bad_name else { return Ok(hello) };
+    // Reserved for types that nobody knows (RFC 8701).
+    let mut unknown = (0..16_u8).map(|high| [high << 4 | 0x0a; 2]);
+    let unknown_type = unknown.find(|kind| !offer.extensions.contains(&u16::from_be_bytes(*kind)));
+    *unusable_name = unknown_type.map(|unknown_type| UnusableName { bytes, at, unknown_type });
+    Err(HelloError::BadServerName)
 }
 
 fn whole_vector16(content: &[u8]) -> Result<&[u8], HelloError> {
@@ -236,8 +395,16 @@ fn check_protocols(list: &[u8]) -> Result<(), HelloError> {
     Ok(())
 }
 
+/// What a server name extension says.
+enum Named<'a> {
+    /// A host's name; nothing for an address.
+    Usable(Option<String>),
+    /// Bytes that are neither.
+    Unusable(&'a [u8]),
+}
+
 /// As rustls reads it: one host name; an address in its place counts as none.
-fn server_name(content: &[u8]) -> Result<Option<String>, HelloError> {
+fn server_name(content: &[u8]) -> Result<Named<'_>, HelloError> {
     let mut names = Cursor(whole_vector16(content)?);
     let mut found = None;
     if names.0.is_empty() {
@@ -252,14 +419,12 @@ fn server_name(content: &[u8]) -> Result<Option<String>, HelloError> {
             return Err(HelloError::BadServerName);
         }
     }
-    let text = found.and_then(|name| str::from_utf8(name).ok()).ok_or(HelloError::BadServerName)?;
-    if IpAddr::try_from(text).is_ok() {
-        return Ok(None);
-    }
-    if DnsName::try_from(text).is_err() {
-        return Err(HelloError::BadServerName);
-    }
-    Ok(Some(normal_name(text)))
+    let bytes = found.ok_or(HelloError::BadServerName)?;
+    Ok(match str::from_utf8(bytes) {
+        Ok(text) if IpAddr::try_from(text).is_ok() => Named::Usable(None),
+        Ok(text) if DnsName::try_from(text).is_ok() => Named::Usable(Some(normal_name(text))),
+        Ok(_) | Err(_) => Named::Unusable(bytes),
+    })
 }
 
 /// The one form in which names are compared: lower case, without a trailing dot.

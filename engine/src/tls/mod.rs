@@ -21,6 +21,7 @@ mod sessions;
 mod signatures;
 mod ticket_files;
 pub mod tickets;
+pub mod transcript;
 
 use std::sync::Arc;
 
@@ -54,12 +55,12 @@ pub struct TlsSettings {
     pub warnings: Vec<Problem>,
 }
 
-/// ring, and whatever else verifies signatures of peers.
+/// ring, whatever else verifies signatures of peers, and transcripts as the peer sent them.
 #[must_use]
 pub fn provider() -> CryptoProvider {
     CryptoProvider {
         signature_verification_algorithms: signatures::SUPPORTED,
-        ..rustls::crypto::ring::default_provider()
+        ..transcript::provider()
     }
 }
 

@@ -24,7 +24,7 @@ use super::ocsp::Stapled;
 use super::pem::Contents;
 use super::sessions::PolicySessions;
 use super::tickets::{PolicyTicketer, Secret, TicketKeys};
-use super::{Findings, crls, handshake, keys, signatures};
+use super::{Findings, crls, handshake, keys, signatures, transcript};
 use crate::identity::allow::Lists;
 use crate::identity::alt_names;
 use crate::identity::certificate::Certificate;
@@ -289,14 +289,14 @@ impl ResolvesServerCert for Pairs {
         if !handshake::agrees_on_name(hello.server_name()) {
             return None;
         }
-        self.pairs
-            .iter()
-            .find(|pair| {
-                let key = &pair.plain.key;
-                key.choose_scheme(hello.signature_schemes()).is_some()
-                    && suites_allow(key.algorithm(), hello.cipher_suites())
-            })
-            .map(|pair| pair.at(handshake::time_and_leaf_expiry().map(|(now, _)| now)))
+        let fits = |pair: &&Stapled| {
+            let key = &pair.plain.key;
+            key.choose_scheme(hello.signature_schemes()).is_some()
+                && suites_allow(key.algorithm(), hello.cipher_suites())
+        };
+        // With one that does not fit rustls finds out what is not in common, and says that.
+        let chosen = self.pairs.iter().find(fits).or_else(|| self.pairs.first());
+        chosen.map(|pair| pair.at(handshake::time_and_leaf_expiry().map(|(now, _)| now)))
     }
 }
 
@@ -417,7 +417,8 @@ impl ClientCertVerifier for ClientCheck {
         signed: &DigitallySignedStruct,
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
         let supported = &self.provider.signature_verification_algorithms;
-        let valid = signatures::verify_tls12(message, cert, signed, supported)?;
+        let message = transcript::as_sent(message);
+        let valid = signatures::verify_tls12(&message, cert, signed, supported)?;
         handshake::note_client_sigalg(signed.scheme);
         Ok(valid)
     }

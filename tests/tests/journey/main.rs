@@ -20,6 +20,7 @@ mod duties;
 mod exhausted;
 mod explain;
 mod fingerprint;
+mod first_flights;
 mod flood;
 mod guides;
 mod hostile;
