@@ -173,17 +173,66 @@ fn no_issuer(sent: &[Outline<'_>], anchors: &[Vec<u8>]) -> String {
         return format!("an authority named {issuer} is trusted, but with another key");
     }
     if named.is_empty() {
+        let listed = anchors.iter().filter_map(|der| Outline::read(der));
+        let others = sent.iter().copied().chain(listed).map(|one| one.subject);
         return format!(
             "{issuer}, the issuer of {subject}, is neither trusted nor among the {sent_count} \
-             certificates that were sent"
+             certificates that were sent{}",
+            look_alike(current.issuer, others)
         );
     }
     format!("{issuer} is listed, but is not self-signed, and its own issuer is not listed")
 }
 
+/// Words about one of these names that is written like the wanted one and is another, because a
+/// string in it has another type; empty if there is none.
+pub fn look_alike<'n>(wanted: &[u8], others: impl Iterator<Item = &'n [u8]>) -> String {
+    let written = text(wanted);
+    let alike = |other: &&[u8]| !name::same(other, wanted) && text(other) == written;
+    let Some(found) = others.into_iter().find(alike) else { return String::new() };
+    let types = |name| -> Vec<u8> {
+        let values = name::values(name).unwrap_or_default();
+        values.into_iter().map(|(_, value)| value.tag).collect()
+    };
+    let (wanted, found) = (types(wanted), types(found));
+    let pair = wanted.into_iter().zip(found).find(|(one, other)| one != other);
+    let (one, other) = pair.map_or(("", ""), |(one, other)| (string_type(one), string_type(other)));
+    format!("; one that looks like it has a {other} where a {one} is asked for: two names to TLS")
+}
+
+const fn string_type(tag: u8) -> &'static str {
+    match tag {
+        12 => "UTF8String",
+        18 => "NumericString",
+        19 => "PrintableString",
+        20 => "T61String",
+        22 => "IA5String",
+        28 => "UniversalString",
+        30 => "BMPString",
+        _ => "string of another type",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_names_that_look_alike_are_told_apart_by_their_types() {
+        let name = |tag: u8| -> Vec<u8> {
+            let pair = [&[6, 3, 0x55, 4, 3, tag, 2][..], b"42"].concat();
+            [&[0x30, 13, 0x31, 11, 0x30, 9][..], &pair].concat()
+        };
+        let (number, text, utf8) = (name(18), name(19), name(12));
+        let words = |wanted: &[u8], other: &[u8]| look_alike(wanted, std::iter::once(other));
+        let told = words(&text, &number);
+        assert!(
+            told.contains("has a NumericString where a PrintableString is asked for"),
+            "{told}"
+        );
+        assert_eq!(words(&text, &utf8), "", "one name");
+        assert_eq!(words(&text, &text), "");
+    }
 
     #[test]
     fn numbers_are_hexadecimal() {

@@ -13,7 +13,9 @@ use super::{Findings, keys};
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::Anchors;
 use crate::identity::crl::Crl;
+use crate::identity::explain::look_alike;
 use crate::identity::name;
+use crate::identity::outline::Outline;
 use crate::identity::revocation::{Revocation, RevocationRules};
 use crate::identity::signature::Fault;
 
@@ -179,9 +181,10 @@ fn accept(
         .collect();
     if issuers.is_empty() {
         let message = format!(
-            "{which} is of {}, which is not among the CAs; it counts only where a peer sends that CA's \
+            "{which} is of {}, which is not among the CAs{}; it counts only where a peer sends that CA's \
              certificate",
-            issuer_text(&list)
+            issuer_text(&list),
+            look_alike(list.issuer(), anchors.ders().iter().filter_map(|der| subject_of(der)))
         );
         found.warning(place, field, message);
         return Some(list);
@@ -258,4 +261,8 @@ fn issuer_text(list: &Crl) -> String {
     let mut text = Vec::new();
     name::rfc2253(list.issuer(), &mut text);
     String::from_utf8_lossy(&text).into_owned()
+}
+
+fn subject_of(der: &[u8]) -> Option<&[u8]> {
+    Outline::read(der).map(|outline| outline.subject)
 }

@@ -99,7 +99,7 @@ struct Intruder {
     words: &'static str,
 }
 
-const INTRUDERS: [Intruder; 7] = [
+const INTRUDERS: [Intruder; 9] = [
     Intruder { name: "a FIFO", put: fifo, words: "is a FIFO, not a regular file" },
     Intruder { name: "a socket", put: socket, words: "is a socket, not a regular file" },
     Intruder {
@@ -122,6 +122,21 @@ const INTRUDERS: [Intruder; 7] = [
         name: "a file without end",
         put: |path| fs::File::create(path).and_then(|file| file.set_len(1 << 40)).expect("a file"),
         words: "is larger than 192 MiB",
+    },
+    Intruder {
+        name: "two lists that were joined",
+        put: |path| {
+            let list = "-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----";
+            fs::write(path, [list, list].concat()).expect("a file");
+        },
+        words: "line 3: the first or last line of a block shares its line with other text",
+    },
+    Intruder {
+        name: "a list with another label",
+        put: |path| {
+            fs::write(path, "-----BEGIN CRL-----\nMAA=\n-----END CRL-----\n").expect("a file");
+        },
+        words: "line 1: this block is no revocation list (its label: CRL)",
     },
 ];
 
