@@ -36,12 +36,36 @@ impl Curve {
     }
 
     /// Octets of a coordinate.
-    const fn coordinate_len(self) -> usize {
+    #[must_use]
+    pub const fn coordinate_len(self) -> usize {
         match self {
             Self::P256 => 32,
             Self::P384 => 48,
             Self::P521 => 66,
         }
+    }
+
+    /// The point in its long form; `None` if it is none of this curve.
+    #[must_use]
+    pub fn uncompressed(self, point: &[u8]) -> Option<Vec<u8>> {
+        if !self.reads(point) {
+            return None;
+        }
+        let long = match self {
+            Self::P256 => {
+                let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
+                key.to_sec1_point(false).as_bytes().to_vec()
+            }
+            Self::P384 => {
+                let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
+                key.to_sec1_point(false).as_bytes().to_vec()
+            }
+            Self::P521 => {
+                let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
+                key.to_sec1_point(false).as_bytes().to_vec()
+            }
+        };
+        Some(long)
     }
 
     /// Is this a point of a form that is read (SEC 1, section 2.3.3)? That it is on the curve is seen

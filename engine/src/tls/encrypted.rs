@@ -7,23 +7,22 @@
 use ferrule_config::model::{FileAt, KeyPair};
 use ferrule_config::read_file;
 use pkcs8::EncryptedPrivateKeyInfoRef;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::Findings;
 use super::keys::name;
+use super::{Findings, encryption, private_key};
 
 /// Bytes of a file of pass phrases.
 const PASSWORDS_BYTES_MAX: u64 = 64 * 1024;
 /// Pass phrases that are tried; each costs a key derivation.
 const PASSWORDS_MAX: usize = 32;
 
-/// Opens the key in this block; problems are pushed.
+/// Opens the key in this block, which is PKCS #8 then; problems are pushed.
 pub(super) fn open(
     pair: &KeyPair,
     der: &[u8],
     field: &str,
     found: &mut Findings<'_>,
-) -> Option<PrivateKeyDer<'static>> {
+) -> Option<Vec<u8>> {
     let key = &pair.key;
     let Some(file) = &pair.password_file else {
         let message = format!("the private key in {} is encrypted", name(key));
@@ -32,16 +31,31 @@ pub(super) fn open(
         return None;
     };
     let passwords = passwords(file, field, found)?;
-    let Ok(info) = EncryptedPrivateKeyInfoRef::try_from(der) else {
-        let message = format!("the private key in {} is encrypted in an unknown way", name(key));
-        let help = "PBES2 with AES-CBC (openssl pkcs8 -topk8 -v2 aes-256-cbc)";
+    let unknown = |found: &mut Findings<'_>| {
+        let message = match encryption::names(der) {
+            Some(names) => {
+                format!("the private key in {} is encrypted with {names}", name(key))
+            }
+            None => format!("the encrypted private key in {} is broken", name(key)),
+        };
+        let help = "PBES2 with AES, which we open: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out \
+                    NEW (for DES, RC2 and RC4 with -provider default -provider legacy)";
         found.error(key.place, field, message, Some(help));
+    };
+    let Ok(info) = EncryptedPrivateKeyInfoRef::try_from(der) else {
+        unknown(found);
         return None;
     };
     let lines = passwords.split(|byte| *byte == b'\n').take(PASSWORDS_MAX);
     for line in lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line)) {
-        if let Ok(plain) = info.decrypt(line) {
-            return Some(PrivatePkcs8KeyDer::from(plain.as_bytes().to_vec()).into());
+        match info.encryption_algorithm.decrypt(line, info.encrypted_data.as_bytes()) {
+            // One wrong pass phrase in 256 leaves a padding that looks right.
+            Ok(plain) if private_key::is_pkcs8(&plain) => return Some(plain),
+            Ok(_) | Err(pkcs8::pkcs5::Error::DecryptFailed) => {}
+            Err(_) => {
+                unknown(found);
+                return None;
+            }
         }
     }
     let message =

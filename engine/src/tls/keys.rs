@@ -7,20 +7,19 @@ use std::sync::Arc;
 use ferrule_config::model::{KeyPair, Pem, PemSource};
 use ferrule_config::{Place, Problem, read_file};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{
-    CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
-};
+use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 
 use super::pem::{self, Block, BlockKind, Contents};
-use super::{Findings, encrypted};
+use super::private_key::{Form, KeyFlaw};
+use super::{Findings, encrypted, private_key};
 use crate::identity::certificate::Certificate;
 use crate::identity::signature;
 
 /// Bytes of one PEM file; a bundle of every public root is a tenth of it.
 pub const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// ring signs with no larger RSA key.
-const RSA_BITS_MAX: usize = 4096;
+/// What we sign with.
+const OWN_KINDS: &str = "RSA of 2048, 3072 or 4096 bits, P-256, P-384 or Ed25519";
 const KEY_KINDS: &str =
     "a PEM block of type PRIVATE KEY, ENCRYPTED PRIVATE KEY, EC PRIVATE KEY or RSA PRIVATE KEY";
 
@@ -76,43 +75,44 @@ pub(super) fn pair(
     found: &mut Findings<'_>,
 ) -> Option<Arc<CertifiedKey>> {
     let chain = certificates(&pair.cert, Contents::Chain, &format!("{field}.cert"), found);
-    let key = private_key(pair, &format!("{field}.key"), found);
+    let key = private_key_of(pair, &format!("{field}.key"), found);
     let leaf_der = chain.first()?.clone();
     let leaf = Certificate::parse(&leaf_der)?;
     let place = pair.cert.place;
     warn_on_dates(&leaf, &pair.cert, &format!("{field}.cert"), found);
-    if signature::rsa_bits(&leaf).is_some_and(|bits| bits > RSA_BITS_MAX) {
-        let message = format!("the RSA key of {} is larger than 4096 bits", name(&pair.cert));
-        found.error(place, field, message, Some("RSA up to 4096 bits, P-256, P-384 or Ed25519"));
+    // An RSA key of another size is named by its file.
+    if !signature::key_is_usable(&leaf) && signature::rsa_bits(&leaf).is_none() {
+        let message = format!(
+            "the key of {} is of a kind we cannot use (unsupported algorithm)",
+            name(&pair.cert)
+        );
+        found.error(place, field, message, Some(OWN_KINDS));
         return None;
     }
-    if signature::is_on_p521(&leaf) {
-        let message = format!("the key of {} is on the curve P-521", name(&pair.cert));
-        found.error(place, field, message, Some("P-256, P-384, Ed25519 or RSA"));
-        return None;
+    let (form, der) = key?;
+    match private_key::load((form, &der), &leaf, provider) {
+        Ok(key) => Some(Arc::new(CertifiedKey::new(chain, key))),
+        Err(KeyFlaw::Foreign) => {
+            let message =
+                format!("the key in {} does not belong to {}", name(&pair.key), name(&pair.cert));
+            let help = Some(KeyFlaw::Foreign.help());
+            found.error(pair.key.place, &format!("{field}.key"), message, help);
+            None
+        }
+        Err(flaw) => {
+            let message = format!("the private key in {} {}", name(&pair.key), flaw.text());
+            found.error(pair.key.place, &format!("{field}.key"), message, Some(flaw.help()));
+            None
+        }
     }
-    let Ok(key) = provider.key_provider.load_private_key(key?) else {
-        let message = format!("the private key in {} is of a kind we cannot use", name(&pair.key));
-        let help = "RSA from 2048 to 4096 bits, P-256, P-384 or Ed25519";
-        found.error(pair.key.place, &format!("{field}.key"), message, Some(help));
-        return None;
-    };
-    let matches = key.public_key().is_some_and(|public| public.as_ref() == leaf.outline.spki);
-    if !matches {
-        let message =
-            format!("the key in {} does not belong to {}", name(&pair.key), name(&pair.cert));
-        let help = "the certificate first in the file must be the key's own";
-        found.error(pair.key.place, &format!("{field}.key"), message, Some(help));
-        return None;
-    }
-    Some(Arc::new(CertifiedKey::new(chain, key)))
 }
 
-fn private_key(
+/// The DER of the key, opened, and how it is framed; problems are pushed.
+fn private_key_of(
     pair: &KeyPair,
     field: &str,
     found: &mut Findings<'_>,
-) -> Option<PrivateKeyDer<'static>> {
+) -> Option<(Form, Vec<u8>)> {
     let pem = &pair.key;
     let (text, mode) = text(pem, field, found)?;
     if let Some(mode) = mode {
@@ -131,20 +131,26 @@ fn private_key(
         return None;
     }
     if !block.headers.is_empty() {
-        let message = format!("{at}: this private key is encrypted in OpenSSL's old format");
+        let cipher = block.headers.iter().find_map(|line| line.strip_prefix("DEK-Info: "));
+        let cipher = cipher.and_then(|line| line.split(',').next()).unwrap_or("no word how");
+        let message =
+            format!("{at}: this private key is encrypted in OpenSSL's old format ({cipher})");
         let help = "PKCS#8 (openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW), with \
                     `password_file`";
         found.error(pem.place, field, message, Some(help));
         return None;
     }
     match block.kind {
-        BlockKind::Pkcs8Key => Some(PrivatePkcs8KeyDer::from(block.der).into()),
-        BlockKind::Pkcs1Key => Some(PrivatePkcs1KeyDer::from(block.der).into()),
-        BlockKind::Sec1Key => Some(PrivateSec1KeyDer::from(block.der).into()),
-        BlockKind::EncryptedKey => encrypted::open(pair, &block.der, field, found),
+        BlockKind::Pkcs8Key => Some((Form::Pkcs8, block.der)),
+        BlockKind::Pkcs1Key => Some((Form::Pkcs1, block.der)),
+        BlockKind::Sec1Key => Some((Form::Sec1, block.der)),
+        BlockKind::EncryptedKey => {
+            encrypted::open(pair, &block.der, field, found).map(|der| (Form::Pkcs8, der))
+        }
         _ => {
-            let message = format!("{at}: this private key is of a kind we cannot use");
-            found.error(pem.place, field, message, Some(KEY_KINDS));
+            let message = format!("{at}: this is an {} block, which we cannot use", block.label);
+            let help = format!("{KEY_KINDS} (openssl pkey -in KEY -out NEW)");
+            found.error(pem.place, field, message, Some(&help));
             None
         }
     }

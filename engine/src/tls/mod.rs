@@ -6,6 +6,7 @@
 pub mod client;
 pub mod crls;
 mod encrypted;
+mod encryption;
 pub mod facts;
 pub mod handshake;
 pub mod hello;
@@ -15,6 +16,7 @@ mod ocsp;
 pub mod openssl_names;
 pub mod peer;
 pub mod pem;
+mod private_key;
 pub mod record;
 pub mod server;
 mod sessions;
