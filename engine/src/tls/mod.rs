@@ -22,6 +22,7 @@ pub mod server;
 mod sessions;
 mod signatures;
 mod ticket_files;
+mod ticket_nonces;
 pub mod tickets;
 pub mod transcript;
 

@@ -24,7 +24,7 @@ use super::ocsp::Stapled;
 use super::pem::Contents;
 use super::sessions::PolicySessions;
 use super::tickets::{PolicyTicketer, Secret, TicketKeys};
-use super::{Findings, crls, handshake, keys, signatures, transcript};
+use super::{Findings, crls, handshake, keys, signatures, ticket_nonces, transcript};
 use crate::identity::allow::Lists;
 use crate::identity::alt_names;
 use crate::identity::certificate::Certificate;
@@ -71,8 +71,9 @@ impl ServerTls {
         let own_uris = leaf.map(|leaf| alt_names::uris_of(leaf)).unwrap_or_default();
         let scope = scope(server, policy.as_deref(), (verify, reject), &pairs);
         let versions = versions(server.protocols);
-        let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
-            .with_protocol_versions(&versions);
+        let serving = Arc::new(ticket_nonces::shortened(provider));
+        let builder =
+            ServerConfig::builder_with_provider(serving).with_protocol_versions(&versions);
         let builder = match builder {
             Ok(builder) => builder,
             Err(error) => {
