@@ -178,7 +178,8 @@ impl<'a> Names<'a> {
         let has_host = |name: &Presented<'_>| matches!(name.name, GeneralName::Dns(_));
         if leaf && !self.alt_names.iter().any(has_host) {
             for value in self.all(COMMON_NAME) {
-                let text = name::text(*value).unwrap_or_default();
+                // What is no text may be a host to somebody.
+                let text = name::text(*value).ok_or(VerifyFailure::Unspecified)?;
                 if let Some(host) = within::host_of(&text)? {
                     above.hold(&Presented::new(GeneralName::Dns(host)))?;
                 }

@@ -23,6 +23,8 @@ pub mod tag {
     pub const BIT_STRING: u8 = 0x03;
     /// `OCTET STRING`
     pub const OCTET_STRING: u8 = 0x04;
+    /// `NULL`
+    pub const NULL: u8 = 0x05;
     /// `OBJECT IDENTIFIER`
     pub const OID: u8 = 0x06;
     /// `ENUMERATED`
@@ -65,7 +67,10 @@ impl<'a> Reader<'a> {
     /// The next element, whatever it is.
     pub fn any(&mut self) -> Option<Element<'a>> {
         let (&tag, rest) = self.rest.split_first()?;
-        if tag & 0x1f == 0x1f {
+        // Of the universal types, sequences, sets and their relatives are constructed, in DER no other.
+        let constructed = matches!(tag & 0x1f, 8 | 11 | 16 | 17 | 29);
+        let universal = tag & 0xc0 == 0;
+        if tag & 0x1f == 0x1f || tag == 0 || (universal && (tag & 0x20 != 0) != constructed) {
             return None;
         }
         let (&first, mut rest) = rest.split_first()?;
@@ -116,6 +121,11 @@ impl<'a> Reader<'a> {
         bits(self.content(tag::BIT_STRING)?)
     }
 
+    /// The content of the next element, which must be an object identifier.
+    pub fn oid(&mut self) -> Option<&'a [u8]> {
+        identifier(self.content(tag::OID)?)
+    }
+
     /// A `BOOLEAN` with this tag that is false where it is left out. It may be written out as false,
     /// as many do: that has one reading. True is 0xff.
     pub fn flag(&mut self, tag: u8) -> Option<bool> {
@@ -125,6 +135,19 @@ impl<'a> Reader<'a> {
             Some(_) => None,
         }
     }
+}
+
+/// The content of an object identifier: it ends, and its arcs have their shortest form.
+#[must_use]
+pub fn identifier(content: &[u8]) -> Option<&[u8]> {
+    let ends = content.last().is_some_and(|last| last & 0x80 == 0);
+    let mut fresh = true;
+    let shortest = content.iter().all(|byte| {
+        let good = !(fresh && *byte == 0x80);
+        fresh = byte & 0x80 == 0;
+        good
+    });
+    (ends && shortest).then_some(content)
 }
 
 /// What is in a `BIT STRING` with this content, and the number of unused bits, which are zero.
@@ -139,14 +162,23 @@ pub fn bits(content: &[u8]) -> Option<(&[u8], u8)> {
     clean.then_some((bits, unused))
 }
 
+/// The content of an `INTEGER` in its shortest form.
+#[must_use]
+pub fn integer(content: &[u8]) -> Option<&[u8]> {
+    match content {
+        [] => None,
+        [0, next, ..] if *next < 0x80 => None,
+        [0xff, next, ..] if *next >= 0x80 => None,
+        all => Some(all),
+    }
+}
+
 /// A number that is not negative, of the content of an `INTEGER` in its shortest form; what is
 /// larger than 32 bits is the largest, and so a bound that nothing reaches.
 #[must_use]
 pub fn count(content: &[u8]) -> Option<u32> {
-    let digits = match content {
-        [] => return None,
+    let digits = match integer(content)? {
         [first, ..] if *first >= 0x80 => return None,
-        [0, second, ..] if *second < 0x80 => return None,
         [0, rest @ ..] => rest,
         all => all,
     };
@@ -186,20 +218,21 @@ pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// An object identifier in dotted form; `None` if it is broken or an arc exceeds 64 bits.
+/// An object identifier in dotted form; `None` if it is broken or an arc exceeds 128 bits (that
+/// of a UUID).
 #[must_use]
 pub fn dotted(oid: &[u8]) -> Option<String> {
-    let mut arcs: Vec<u64> = Vec::new();
-    let mut arc = 0_u64;
+    let mut arcs: Vec<u128> = Vec::new();
+    let mut arc = 0_u128;
     let mut fresh = true;
     for byte in oid {
         if fresh && *byte == 0x80 {
             return None;
         }
-        if arc >> 57 != 0 {
+        if arc >> 121 != 0 {
             return None;
         }
-        arc = (arc << 7) | u64::from(byte & 0x7f);
+        arc = (arc << 7) | u128::from(byte & 0x7f);
         fresh = byte & 0x80 == 0;
         if fresh {
             if arcs.is_empty() {
@@ -232,7 +265,11 @@ mod tests {
 
     #[test]
     fn only_the_shortest_length_is_read() {
-        let table: [(&[u8], Option<usize>); 8] = [
+        let table: [(&[u8], Option<usize>); 12] = [
+            (&[0x24, 0x00], None),
+            (&[0x2c, 0x00], None),
+            (&[0x10, 0x00], None),
+            (&[0x00, 0x00], None),
             (&[0x04, 0x00], Some(0)),
             (&[0x04, 0x01, 0xaa], Some(1)),
             (&[0x04, 0x81, 0x01, 0xaa], None),

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::certificate::Certificate;
 use super::constraints::NameConstraints;
 use super::der::{self, Reader, tag};
-use super::general_name::{self, GeneralName, identifier};
+use super::general_name::{self, GeneralName};
 use super::name;
 use super::points::{self, DistributionPoint};
 
@@ -213,7 +213,7 @@ pub(super) fn list(content: &[u8]) -> Option<Vec<Extension<'_>>> {
     let mut found: Vec<Extension<'_>> = Vec::new();
     while !list.is_empty() {
         let mut extension = list.enter(tag::SEQUENCE)?;
-        let oid = extension.content(tag::OID)?;
+        let oid = extension.oid()?;
         let critical = extension.flag(tag::BOOLEAN)?;
         let value = extension.content(tag::OCTET_STRING)?;
         if !extension.is_empty() {
@@ -328,7 +328,7 @@ fn extended_usage(value: &[u8]) -> Option<ExtendedUsage> {
     let mut list = Reader::new(der::only(value, tag::SEQUENCE)?.content);
     let mut found = ExtendedUsage::default();
     while !list.is_empty() {
-        let purpose = identifier(list.content(tag::OID)?)?;
+        let purpose = list.oid()?;
         found.client_auth |= purpose == CLIENT_AUTH;
         found.server_auth |= purpose == SERVER_AUTH;
     }
@@ -347,6 +347,9 @@ pub(super) fn authority_key(value: &[u8]) -> Option<AuthorityKey<'_>> {
         }),
         None => None,
     };
-    let serial = body.optional(0x82)?.map(|element| element.content);
+    let serial = match body.optional(0x82)? {
+        Some(number) => Some(der::integer(number.content)?),
+        None => None,
+    };
     body.is_empty().then_some(AuthorityKey { key_id, issuer, serial })
 }

@@ -7,7 +7,7 @@
 //! control character or white space is read and constrained, but handed out to nobody:
 //! see [`GeneralName::is_plain`].
 
-use super::der::{Reader, tag};
+use super::der::{self, Reader};
 use super::doubt;
 use super::name;
 
@@ -51,7 +51,7 @@ impl<'a> GeneralName<'a> {
         Some(match element.tag {
             0xa0 => {
                 let mut parts = Reader::new(content);
-                let kind = identifier(parts.content(tag::OID)?)?;
+                let kind = parts.oid()?;
                 let mut value = parts.enter(0xa0)?;
                 let inner = value.any()?.whole;
                 (parts.is_empty() && value.is_empty()).then_some(Self::Other(kind, inner))?
@@ -67,7 +67,7 @@ impl<'a> GeneralName<'a> {
                 let lengths: [usize; 2] = if used == Use::Base { [8, 32] } else { [4, 16] };
                 lengths.contains(&content.len()).then_some(Self::Ip(content))?
             }
-            0x88 => Self::RegisteredId(identifier(content)?),
+            0x88 => Self::RegisteredId(der::identifier(content)?),
             _ => return None,
         })
     }
@@ -114,18 +114,6 @@ pub fn encodings(content: &[u8]) -> Option<Vec<&[u8]>> {
 
 fn ascii(text: &[u8]) -> Option<&[u8]> {
     text.is_ascii().then_some(text)
-}
-
-/// The content of an object identifier in its shortest form.
-pub(super) fn identifier(content: &[u8]) -> Option<&[u8]> {
-    let ends = content.last().is_some_and(|last| last & 0x80 == 0);
-    let mut fresh = true;
-    let shortest = content.iter().all(|byte| {
-        let good = !(fresh && *byte == 0x80);
-        fresh = byte & 0x80 == 0;
-        good
-    });
-    (ends && shortest).then_some(content)
 }
 
 /// Perhaps who assigns the name, and the name: each a `DirectoryString` in an explicit tag.

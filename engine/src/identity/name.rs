@@ -208,20 +208,29 @@ fn safe_text(value: Element<'_>) -> Option<String> {
     doubt::is_plain_text(&text).then_some(text)
 }
 
-/// Can OpenSSL read the name? Its values are of the types that names are made of, and those with
-/// a character set keep to it.
+/// Characters of an attribute's type in dotted form; OpenSSL prints no more, and what is cut off could
+/// be anything.
+const DOTTED_MAX: usize = 79;
+
+/// Can OpenSSL read the name, and print it? Its values are of the types that names are made of, and
+/// those with a character set keep to it.
 #[must_use]
 pub fn is_valid(name: &[u8]) -> bool {
     attributes(name).is_some_and(|list| {
-        list.iter().all(|Attribute { value, .. }| match value.tag {
-            tag::BIT_STRING => Reader::new(value.whole).bits().is_some(),
-            tag::SEQUENCE => true,
-            12 => str::from_utf8(value.content).is_ok(),
-            18..=20 | 22 => true,
-            28 => each_character(value.content, Width::Four, |_, _, _| {}),
-            30 => each_character(value.content, Width::Two, |_, _, _| {}),
-            _ => false,
-        })
+        let printed = |one: &Attribute<'_>| {
+            short_name(one.oid).is_some()
+                || der::dotted(one.oid).is_some_and(|text| text.len() <= DOTTED_MAX)
+        };
+        list.iter().all(printed)
+            && list.iter().all(|Attribute { value, .. }| match value.tag {
+                tag::BIT_STRING => Reader::new(value.whole).bits().is_some(),
+                tag::SEQUENCE => true,
+                12 => str::from_utf8(value.content).is_ok(),
+                18..=20 | 22 => true,
+                28 => each_character(value.content, Width::Four, |_, _, _| {}),
+                30 => each_character(value.content, Width::Two, |_, _, _| {}),
+                _ => false,
+            })
     })
 }
 
@@ -307,7 +316,7 @@ fn attributes(name: &[u8]) -> Option<Vec<Attribute<'_>>> {
         let mut joined = false;
         while !set.is_empty() {
             let mut pair = set.enter(tag::SEQUENCE)?;
-            let oid = pair.content(tag::OID)?;
+            let oid = pair.oid()?;
             let value = pair.any()?;
             if !pair.is_empty() {
                 return None;

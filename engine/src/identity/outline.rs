@@ -58,7 +58,7 @@ impl<'a> Outline<'a> {
         if let Some(version) = body.optional(0xa0)? {
             der::only(version.content, tag::INTEGER)?;
         }
-        let serial = body.content(tag::INTEGER)?;
+        let serial = der::integer(body.content(tag::INTEGER)?)?;
         if body.content(tag::SEQUENCE)? != signature_algorithm {
             return None;
         }
@@ -72,11 +72,8 @@ impl<'a> Outline<'a> {
         let mut key_info = Reader::new(spki.content);
         let key_algorithm = key_info.content(tag::SEQUENCE)?;
         let (public_key, _) = key_info.bits()?;
-        let mut algorithm = Reader::new(key_algorithm);
-        algorithm.element(tag::OID)?;
-        if !algorithm.is_empty() {
-            algorithm.any()?;
-        }
+        check_algorithm(key_algorithm)?;
+        check_algorithm(signature_algorithm)?;
         // Unique identifiers are passed over, as everybody does.
         body.optional(0x81)?;
         body.optional(0x82)?;
@@ -86,9 +83,9 @@ impl<'a> Outline<'a> {
         };
         // Every extension is an identifier, perhaps a flag, and a value; nothing else.
         extensions::list(extensions)?;
-        let parts = [outer, body, validity, key_info, algorithm];
+        let parts = [outer, body, validity, key_info];
         let whole = parts.iter().all(Reader::is_empty);
-        let sound = !serial.is_empty() && name::is_valid(issuer) && name::is_valid(subject);
+        let sound = name::is_valid(issuer) && name::is_valid(subject);
         (whole && sound).then_some(Self {
             der,
             signed: signed.whole,
@@ -106,4 +103,20 @@ impl<'a> Outline<'a> {
             public_key,
         })
     }
+}
+
+/// An identifier, and perhaps parameters: nothing, another identifier, or a sequence.
+fn check_algorithm(content: &[u8]) -> Option<()> {
+    let mut algorithm = Reader::new(content);
+    algorithm.oid()?;
+    if !algorithm.is_empty() {
+        let parameters = algorithm.any()?;
+        match parameters.tag {
+            tag::NULL if parameters.content.is_empty() => {}
+            tag::OID if der::identifier(parameters.content).is_some() => {}
+            tag::SEQUENCE => {}
+            _ => return None,
+        }
+    }
+    algorithm.is_empty().then_some(())
 }

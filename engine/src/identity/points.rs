@@ -66,7 +66,7 @@ fn relative(content: &[u8]) -> bool {
     let mut list = Reader::new(content);
     while !list.is_empty() {
         let Some(mut pair) = list.enter(tag::SEQUENCE) else { return false };
-        if pair.content(tag::OID).is_none() || pair.any().is_none() || !pair.is_empty() {
+        if pair.oid().is_none() || pair.any().is_none() || !pair.is_empty() {
             return false;
         }
     }

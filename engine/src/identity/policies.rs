@@ -11,7 +11,6 @@ use super::certificate::Certificate;
 use super::der::{self, Reader, tag};
 use super::extensions::PolicyValues;
 use super::failure::VerifyFailure;
-use super::general_name::identifier;
 
 type Hasher = foldhash::fast::RandomState;
 type Policies<'a> = HashSet<&'a [u8], Hasher>;
@@ -141,8 +140,8 @@ impl<'a> Said<'a> {
             let mut list = not_empty(value)?;
             while !list.is_empty() {
                 let mut pair = list.enter(tag::SEQUENCE)?;
-                let from = identifier(pair.content(tag::OID)?)?;
-                let to = identifier(pair.content(tag::OID)?)?;
+                let from = pair.oid()?;
+                let to = pair.oid()?;
                 if !pair.is_empty() || from == ANY || to == ANY {
                     return None;
                 }
@@ -174,12 +173,12 @@ fn policies(value: &[u8]) -> Option<Policies<'_>> {
     let mut found = Policies::default();
     while !list.is_empty() {
         let mut information = list.enter(tag::SEQUENCE)?;
-        let policy = identifier(information.content(tag::OID)?)?;
+        let policy = information.oid()?;
         if let Some(qualifiers) = information.optional(tag::SEQUENCE)? {
             let mut qualifiers = Reader::new(qualifiers.content);
             while !qualifiers.is_empty() {
                 let mut qualifier = qualifiers.enter(tag::SEQUENCE)?;
-                identifier(qualifier.content(tag::OID)?)?;
+                qualifier.oid()?;
                 qualifier.any()?;
                 if !qualifier.is_empty() {
                     return None;

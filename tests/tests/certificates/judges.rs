@@ -83,6 +83,21 @@ impl Docket {
         let more: &[&str] = if policies { &["policies"] } else { &[] };
         self.judge(&program, more).iter().map(|line| said(line)).collect()
     }
+
+    /// Does Go take each chain? `None` where there is no Go.
+    pub(crate) fn go(&self, dir: &Path) -> Option<Vec<bool>> {
+        let program = dir.join("go-judge");
+        if program.exists() {
+            return Some(self.judge(&program, &[]).iter().map(|line| line == "ok").collect());
+        }
+        let source = source_dir().join("tests/tests/certificates/go.go");
+        let mut command = Command::new("go");
+        command.arg("build").arg("-o").arg(&program).arg(source).env("GOCACHE", dir.join("cache"));
+        if !command.env("GO111MODULE", "off").status().ok()?.success() {
+            return None;
+        }
+        self.go(dir)
+    }
 }
 
 fn said(line: &str) -> Said {

@@ -4,5 +4,7 @@
 
 mod forge;
 mod judges;
+mod mutate;
 mod names;
 mod policies;
+mod resigned;

@@ -130,7 +130,9 @@ int main(int argc, char **argv) {
             int ok = X509_verify_cert(context);
             int code = X509_STORE_CTX_get_error(context);
             if (ok < 0 && code == X509_V_OK) code = X509_V_ERR_UNSPECIFIED;
-            printf("%d\t%s", code, X509_verify_cert_error_string(code));
+            int unreadable = code == X509_V_ERR_UNSPECIFIED && X509_get0_pubkey(leaf) == NULL;
+            printf("%d\t%s", code,
+                   unreadable ? "unreadable key" : X509_verify_cert_error_string(code));
             values(leaf);
             putchar('\n');
             X509_STORE_CTX_free(context);
