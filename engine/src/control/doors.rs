@@ -7,12 +7,14 @@
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ferrule_config::Config;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::board::Board;
@@ -138,9 +140,7 @@ impl Doors {
 
     fn open_admin(&self, path: &Path) -> io::Result<Admin> {
         clear_way(path)?;
-        let bell = UnixListener::bind(path)?;
-        // Whoever connects before this is asked who they are all the same.
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        let bell = bind_for_owner(path)?;
         let made = identity(path)?;
         let desk = Arc::clone(&self.desk);
         let door = Door::open(Bell::Unix(bell), Arc::new(move |guest| desk.serve(guest)))?;
@@ -161,6 +161,16 @@ impl Drop for Admin {
             drop(fs::remove_file(&self.path));
         }
     }
+}
+
+/// Binds a socket that only its owner may connect to, from its first moment on: to set its mode by its
+/// name afterwards would set that of whatever stands there by then. The mask is the process's; a log
+/// that is made at the same moment gets the narrower mode, too.
+fn bind_for_owner(path: &Path) -> io::Result<UnixListener> {
+    let before = umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
+    let bell = UnixListener::bind(path);
+    umask(before);
+    bell
 }
 
 /// Removes a socket that a process has left behind; anything else in its place stays.
@@ -185,6 +195,21 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_socket_is_for_its_owner_and_the_mask_is_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ctl.sock");
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        let _bell = bind_for_owner(&path).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        // A name that is taken: what stands there keeps its mode.
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "precious").unwrap();
+        let before = mode(&path);
+        assert!(bind_for_owner(&path).is_err());
+        assert_eq!(mode(&path), before);
+    }
 
     #[test]
     fn only_a_socket_left_behind_is_removed() {
