@@ -11,7 +11,7 @@ use super::certificates::{self, Entry};
 use super::clock;
 use super::ledger::{Labels, Ledger, Sums};
 use crate::report::{Blips, Meters, radar};
-use crate::setup::{CoreLink, Generation};
+use crate::setup::{CoreLink, Generation, RefusedFiles};
 
 /// How long the cores may take to hand out the clients they remember.
 const CLIENTS_PATIENCE: Duration = Duration::from_secs(1);
@@ -68,6 +68,8 @@ struct State {
     current: Option<Current>,
     ledger: Ledger,
     reloads: Reloads,
+    /// Files that are refused, while what they hold stays as it was.
+    refused_files: Vec<RefusedFiles>,
     tickets: u64,
     answers: BTreeMap<u64, Option<Reloaded>>,
 }
@@ -100,7 +102,7 @@ impl Board {
         meters: Vec<Arc<Meters>>,
         bound: Vec<SocketAddr>,
     ) {
-        let certificates = Arc::from(certificates::all(&generation.config));
+        let certificates = Arc::from(certificates::all(generation));
         let labels = Labels::of(generation, &bound);
         let mut state = self.state();
         state.current = Some(Current { generation: Arc::clone(generation), certificates, bound });
@@ -116,6 +118,16 @@ impl Board {
         }
         state.reloads.last_at = clock::unix_seconds();
         state.reloads.last = Some(how);
+    }
+
+    /// These files are refused now, and no others.
+    pub(crate) fn refuse_files(&self, files: Vec<RefusedFiles>) {
+        self.state().refused_files = files;
+    }
+
+    /// Files that are refused, while what they hold stays as it was.
+    pub(crate) fn refused_files(&self) -> Vec<RefusedFiles> {
+        self.state().refused_files.clone()
     }
 
     /// What is in force.

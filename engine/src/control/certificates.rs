@@ -1,16 +1,13 @@
 //! Every certificate that a configuration names: whose it is, where it lies, how long it lasts.
 //!
-//! The files are read once more; what cannot be read has been complained about by the load.
-
-use std::path::Path;
+//! As they were loaded: a file that has changed since, or is refused, is not in force.
 
 use ferrule_config::model::{Pem, PemSource, UpstreamCa};
-use ferrule_config::{Config, read_file};
+use rustls::pki_types::CertificateDer;
 
 use crate::identity::certificate::Certificate;
 use crate::identity::{explain, name};
-use crate::tls::PEM_BYTES_MAX;
-use crate::tls::pem::{self, Contents};
+use crate::setup::Generation;
 
 const DAY: i64 = 86_400;
 
@@ -94,9 +91,13 @@ impl Entry {
     }
 }
 
-/// All of them, in the order of the file.
-pub(crate) fn all(config: &Config) -> Vec<Entry> {
+/// All of them, in the order of the file, as they are in force.
+pub(crate) fn all(generation: &Generation) -> Vec<Entry> {
+    let config = &generation.config;
     let mut found = Vec::new();
+    let entries = |roles, owner: &str, pem: &Pem| {
+        entries(roles, owner, pem, generation.tls.shelf.certificates(pem.place))
+    };
     for server in &config.servers {
         for pair in &server.pairs {
             found.extend(entries((Role::Server, Role::ServerChain), &server.id, &pair.cert));
@@ -128,15 +129,18 @@ pub(crate) fn all(config: &Config) -> Vec<Entry> {
 }
 
 /// The certificates of one text: the first one has the first role.
-fn entries(roles: (Role, Role), owner: &str, pem: &Pem) -> Vec<Entry> {
-    let (source, text) = match &pem.source {
-        PemSource::Inline(text) => ("inline".to_owned(), text.clone().into_bytes()),
-        PemSource::Path(path) => (path.display().to_string(), read(path)),
+fn entries(
+    roles: (Role, Role),
+    owner: &str,
+    pem: &Pem,
+    ders: &[CertificateDer<'static>],
+) -> Vec<Entry> {
+    let source = match &pem.source {
+        PemSource::Inline(_) => "inline".to_owned(),
+        PemSource::Path(path) => path.display().to_string(),
     };
     let mut found = Vec::new();
-    // What is not a chain has been refused by the load, authorities with more beside them, too.
-    for block in pem::read(&text, Contents::Chain).unwrap_or_default() {
-        let Some(certificate) = Certificate::parse(&block.der) else { continue };
+    for certificate in ders.iter().filter_map(|der| Certificate::parse(der)) {
         let outline = &certificate.outline;
         let mut common_name = Vec::new();
         if let Some(selector) = name::Selector::new("cn") {
@@ -183,10 +187,6 @@ fn unescaped_separators(text: &[u8]) -> usize {
         }
     }
     count
-}
-
-fn read(path: &Path) -> Vec<u8> {
-    read_file(path, PEM_BYTES_MAX).map(|file| file.bytes).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -28,11 +28,11 @@ pub(crate) fn check(file: &Path, format: Format) -> ExitCode {
             if !warnings.trim().is_empty() {
                 cli::complain(warnings.trim_end());
             }
-            let inventory = Inventory::of(&generation.config, now).human();
+            let inventory = Inventory::of(&generation, now).human();
             cli::print(&format!("{}: ok\n{inventory}", file.display()))
         }
         (Ok(generation), Format::Json) => {
-            let summary = Inventory::of(&generation.config, now).json();
+            let summary = Inventory::of(&generation, now).json();
             cli::print(&answer(file, &generation.warnings, Some(summary)))
         }
         (Err(problems), Format::Human) => cli::refuse(&problems),

@@ -6,6 +6,7 @@ use ferrule_config::model::{ClientVerify, HostPattern};
 use serde_json::{Value, json};
 
 use super::certificates::{self, Entry};
+use crate::setup::Generation;
 
 /// Everything `ferrule check` shows.
 #[derive(Debug)]
@@ -20,9 +21,10 @@ pub(crate) struct Inventory {
 }
 
 impl Inventory {
-    /// Reads the certificates once more; what cannot be read has been complained about already.
+    /// Of what was loaded.
     #[must_use]
-    pub(crate) fn of(config: &Config, now: i64) -> Self {
+    pub(crate) fn of(generation: &Generation, now: i64) -> Self {
+        let config = &generation.config;
         let listeners =
             config.listens.iter().map(|listen| (listen.address.to_string(), listen.tls)).collect();
         let servers = config.servers.iter().map(|server| {
@@ -30,7 +32,7 @@ impl Inventory {
             let verify = server.client.as_ref().map_or("off", |client| verify(client.verify));
             (server.id.clone(), names, verify)
         });
-        let (servers, certificates) = (servers.collect(), certificates::all(config));
+        let (servers, certificates) = (servers.collect(), certificates::all(generation));
         let notes = notes(config, &certificates, now);
         let (routes, upstreams) = (config.routes.len(), config.upstreams.len());
         Self { listeners, servers, certificates, notes, routes, upstreams, now }

@@ -2,6 +2,8 @@
 //!
 //! Labels come from the configuration and from lists of our own, never from a peer.
 
+use std::collections::BTreeSet;
+
 use super::board::{Board, Current};
 use super::certificates::Entry;
 use super::clock;
@@ -27,6 +29,7 @@ pub(crate) fn families(board: &Board) -> Vec<Family> {
     all.extend(certificates(entries.unwrap_or_default()));
     let lists = current.as_ref().map(|current| &*current.generation.tls.crls);
     all.extend(revocation_lists(lists.unwrap_or_default()));
+    all.push(refused_files(board));
     all
 }
 
@@ -429,6 +432,23 @@ fn revocation_lists(lists: &[LoadedCrl]) -> Vec<Family> {
         seen.push(labels);
     }
     vec![begins, ends, counts]
+}
+
+fn refused_files(board: &Board) -> Family {
+    let mut refused = Family::gauge(
+        "ferrule_file_refused",
+        "1 for each file that is refused while what it holds stays as it was; no sample otherwise.",
+    );
+    let files: BTreeSet<String> = board
+        .refused_files()
+        .iter()
+        .flat_map(|object| &object.files)
+        .map(|file| file.display().to_string())
+        .collect();
+    for file in files {
+        refused.push(vec![("file", file)], 1.0);
+    }
+    refused
 }
 
 fn buckets<const N: usize>(

@@ -178,6 +178,7 @@ impl Reloader {
         self.hand_over(&generation, prepared, doors);
         self.current = generation;
         self.watch = watch;
+        self.board.refuse_files(Vec::new());
         Ok(wait_for_cores(&self.links, number, CORES_PATIENCE))
     }
 

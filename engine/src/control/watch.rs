@@ -103,6 +103,17 @@ impl Watch {
         if refused.left == 0 { refused.files.clone() } else { Vec::new() }
     }
 
+    /// Looks at the same files from now on, and remembers what was refused.
+    pub(super) fn follow(&mut self, mut next: Self) {
+        next.refused = self.refused.take();
+        *self = next;
+    }
+
+    /// Nothing is refused any more. Was anything?
+    pub(super) fn mended(&mut self) -> bool {
+        self.refused.take().is_some()
+    }
+
     /// A load because of these files was refused. Is that to be told? Of one reason, only now and then.
     pub(super) fn refuse(&mut self, files: Vec<PathBuf>, why: String) -> bool {
         let (first, last) = LOOKS_TO_RETRY;

@@ -10,7 +10,7 @@ pub mod link;
 #[cfg(feature = "io")]
 pub mod listeners;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ferrule_config::{Config, Draft, Problems};
@@ -37,6 +37,15 @@ pub struct Generation {
     pub tls: TlsSettings,
     /// What is not wrong, but should be looked at. Holds no errors.
     pub warnings: Problems,
+}
+
+/// Files of one object that were refused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RefusedFiles {
+    /// Their names.
+    pub files: Vec<PathBuf>,
+    /// Every reason.
+    pub why: Vec<String>,
 }
 
 impl Generation {
@@ -77,12 +86,26 @@ impl Generation {
         now: i64,
     ) -> Result<Self, Box<Problems>> {
         let mut problems = self.warnings.emptied();
-        let tls = load_tls(&self.config, ticket_keys, &mut problems, now);
+        let before = Some(&self.tls);
+        let mut tls =
+            TlsSettings::load_beside(before, &self.config, ticket_keys, &mut problems, now);
         if !problems.is_empty() {
             return Err(Box::new(problems));
         }
+        warn(&mut tls, &mut problems);
         let pages = Arc::clone(&self.plan.error_pages);
         Ok(Self::of(self.config.clone(), tls, pages, number, problems))
+    }
+
+    /// Every file that was refused while the object it belongs to stays as it was, and why.
+    #[must_use]
+    pub fn refused_files(&self) -> Vec<RefusedFiles> {
+        let refused = self.tls.kept.iter().map(|kept| {
+            let mut problems = self.warnings.emptied();
+            kept.problems.iter().cloned().for_each(|problem| problems.push(problem));
+            RefusedFiles { files: kept.files.clone(), why: problems.lines().collect() }
+        });
+        refused.collect()
     }
 
     fn of(
@@ -111,7 +134,8 @@ pub fn assemble(
 ) -> Result<Generation, Box<Problems>> {
     let Draft { config, mut problems } = draft;
     // Asked even if the file has problems already: whoever repairs it wants to hear of all of them.
-    let tls = load_tls(&config, ticket_keys, &mut problems, now);
+    let mut tls = TlsSettings::load(&config, ticket_keys, &mut problems, now);
+    warn(&mut tls, &mut problems);
     let pages = error_pages::load(&config, &mut problems);
     Plan::check(&config, &mut problems);
     if !problems.is_empty() {
@@ -120,16 +144,9 @@ pub fn assemble(
     Ok(Generation::of(config, tls, Arc::new(pages), number, problems))
 }
 
-/// The problems hold its warnings then, too.
-fn load_tls(
-    config: &Config,
-    ticket_keys: &Arc<TicketKeys>,
-    problems: &mut Problems,
-    now: i64,
-) -> TlsSettings {
-    let mut tls = TlsSettings::load(config, ticket_keys, problems, now);
+/// Moves the warnings of TLS settings to the others.
+fn warn(tls: &mut TlsSettings, problems: &mut Problems) {
     for warning in std::mem::take(&mut tls.warnings) {
         problems.warn(warning);
     }
-    tls
 }

@@ -18,8 +18,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme,
 };
 
-use super::pem::Contents;
-use super::{Findings, crls, keys, server, signatures};
+use super::{Findings, crls, server, signatures};
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, Anchors, Rules, VerifyFailure};
 use crate::identity::outline::Outline;
@@ -112,9 +111,9 @@ impl UpstreamTls {
         found: &mut Findings<'_>,
     ) -> Option<Self> {
         let field = format!("upstreams[{id}].tls");
-        let anchors = load_anchors(upstream, &field, found);
+        let trust = load_trust(upstream, &field, found);
         let client = match &upstream.client {
-            Some(pair) => Some(keys::pair(pair, &format!("{field}.client"), provider, found)?),
+            Some(pair) => Some(found.pair(pair, &format!("{field}.client"), provider)?),
             None => None,
         };
         let name = match upstream.server_name.as_deref().map(name_of) {
@@ -125,11 +124,7 @@ impl UpstreamTls {
             }
             given => given.flatten(),
         };
-        let anchors = anchors?;
-        let revocation = match &upstream.revocation {
-            Some(lists) => Some(crls::load(lists, (&anchors, 0), &field, found)?),
-            None => None,
-        };
+        let Trust { anchors, revocation } = trust?;
         let identity = pool_identity(upstream, (&anchors, revocation.as_ref()), client.as_deref());
         let versions = server::versions(upstream.protocols);
         let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
@@ -246,45 +241,62 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-fn load_anchors(
+/// Whom an upstream is trusted by, and whom they have revoked.
+struct Trust {
+    anchors: Anchors,
+    revocation: Option<Revocation>,
+}
+
+fn load_trust(
     upstream: &model::UpstreamTls,
     field: &str,
     found: &mut Findings<'_>,
-) -> Option<Anchors> {
-    let field = format!("{field}.ca");
-    let mut ders: Vec<Vec<u8>> = Vec::new();
+) -> Option<Trust> {
+    // Files alone may bring others.
+    found.same_authorities = true;
     match &upstream.ca {
-        None => {}
+        None => trust(upstream, field, &[], found),
         Some(UpstreamCa::System) => {
-            let usable = |der: &[u8]| Anchors::new(&[der.to_vec()]).is_ok();
-            let system = rustls_native_certs::load_native_certs().certs;
-            ders.extend(system.iter().filter(|der| usable(der)).map(|der| der.to_vec()));
+            let ders: Vec<Vec<u8>> =
+                found.system(upstream.place).iter().map(|der| der.to_vec()).collect();
+            trust(upstream, field, &ders, found)
         }
         Some(UpstreamCa::Files(list)) => {
-            for pem in list {
-                for der in keys::certificates(pem, Contents::Authorities, &field, found) {
-                    server::warn_on_anchor(&der, pem, &field, found);
-                    ders.push(der.to_vec());
-                }
-            }
+            found.with_authorities(list, &format!("{field}.ca"), |ders, found| {
+                trust(upstream, field, &ders, found)
+            })
         }
     }
+}
+
+fn trust(
+    upstream: &model::UpstreamTls,
+    field: &str,
+    ders: &[Vec<u8>],
+    found: &mut Findings<'_>,
+) -> Option<Trust> {
+    let ca_field = format!("{field}.ca");
     if ders.is_empty() && upstream.verify != UpstreamVerify::Off {
         // A file that holds nothing has been named already.
         if !matches!(upstream.ca, Some(UpstreamCa::Files(_))) {
             let message = "there is no CA to verify this upstream with".to_owned();
-            found.error(upstream.place, &field, message, Some("a CA file, or \"system\""));
+            found.error(upstream.place, &ca_field, message, Some("a CA file, or \"system\""));
         }
         return None;
     }
-    match Anchors::new(&ders) {
-        Ok(anchors) => Some(anchors),
+    let anchors = match Anchors::new(ders) {
+        Ok(anchors) => anchors,
         Err(chain::PolicyError::NotACertificate(at)) => {
             let message = format!("CA certificate {} cannot be used", at + 1);
-            found.error(upstream.place, &field, message, None);
-            None
+            found.error(upstream.place, &ca_field, message, None);
+            return None;
         }
-    }
+    };
+    let revocation = match &upstream.revocation {
+        Some(lists) => Some(crls::load(lists, (&anchors, 0), field, found)?),
+        None => None,
+    };
+    Some(Trust { anchors, revocation })
 }
 
 fn pool_identity(

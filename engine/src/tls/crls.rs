@@ -3,6 +3,7 @@
 //! A list that is signed by somebody else than the CA it names is no list. Where that CA is not
 //! configured (an intermediate that peers send), the signature is checked when it first turns up.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ferrule_config::FileError;
@@ -53,15 +54,8 @@ pub(super) fn load(
     let mut lists: Vec<(Arc<Crl>, &Pem)> = Vec::new();
     let mut whole = true;
     for pem in &revocation.crls {
-        let file = found.list_files.of(pem);
-        match read(&file, pem, &field, found) {
-            Some(in_file) => {
-                for one in in_file {
-                    let list = accept(one, pem, anchors, &field, found);
-                    whole &= list.is_some();
-                    lists.extend(list.map(|list| (list, pem)));
-                }
-            }
+        match take_or_keep(pem, anchors, &field, found) {
+            Some(taken) => lists.extend(taken.iter().map(|list| (Arc::clone(list), pem))),
             None => whole = false,
         }
     }
@@ -131,6 +125,52 @@ pub fn gone_back<'l>(before: &[LoadedCrl], now: &'l [LoadedCrl]) -> Vec<&'l Load
         .collect()
 }
 
+/// The lists in a file; or those of before, where these are refused and those fit these authorities.
+fn take_or_keep(
+    pem: &Pem,
+    anchors: &Anchors,
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Option<Arc<[Arc<Crl>]>> {
+    let taken = found.tried(|found| {
+        let file = found.list_files.of(pem);
+        let in_file = read(&file, pem, field, found)?;
+        // Every list is looked at, whatever the ones before it are.
+        let lists: Vec<_> =
+            in_file.iter().map(|one| accept(one, pem, anchors, field, found)).collect();
+        lists.into_iter().collect::<Option<Vec<_>>>().map(Arc::from)
+    });
+    let lists: Arc<[Arc<Crl>]> = match taken {
+        Ok(lists) => lists,
+        Err(refusals) => {
+            let before: Option<Arc<[Arc<Crl>]>> = found.in_force(pem.place);
+            let same = found.same_authorities;
+            let before =
+                before.filter(|lists| same || lists.iter().all(|list| fits(list, anchors)));
+            let files: Vec<&Path> = pem.file().into_iter().collect();
+            found.refuse_or_keep(before.is_some(), &files, refusals);
+            before?
+        }
+    };
+    found.shelf.lists.insert(pem.place, Arc::clone(&lists));
+    Some(lists)
+}
+
+/// The authorities that have a list's name and may have issued it.
+fn issuers<'a>(list: &Crl, anchors: &'a Anchors) -> Vec<Certificate<'a>> {
+    let named = anchors.named(list.issuer()).into_iter().filter_map(Certificate::parse);
+    // Not what others have found out about it: that depends on who was loaded before.
+    named.filter(|anchor| list.names_as_issuer(anchor)).collect()
+}
+
+/// Is a list of before signed by the authority that it names, if that is known? Of the same name alone it
+/// would be passed over.
+fn fits(list: &Crl, anchors: &Anchors) -> bool {
+    let named = anchors.named(list.issuer());
+    let mut parsed = named.iter().filter_map(|der| Certificate::parse(der));
+    named.is_empty() || parsed.any(|issuer| list.check_signature(&issuer).is_ok())
+}
+
 /// Every list in a file; problems are pushed.
 fn read<'f>(
     file: &'f Result<Arc<ListFile>, Arc<FileError>>,
@@ -172,13 +212,7 @@ fn accept(
             return None;
         }
     };
-    let named = anchors.named(list.issuer());
-    let issuers: Vec<Certificate<'_>> = named
-        .into_iter()
-        .filter_map(Certificate::parse)
-        // Not what others have found out about it: that depends on who was loaded before.
-        .filter(|anchor| list.names_as_issuer(anchor))
-        .collect();
+    let issuers = issuers(&list, anchors);
     if issuers.is_empty() {
         let message = format!(
             "{which} is of {}, which is not among the CAs{}; it counts only where a peer sends that CA's \

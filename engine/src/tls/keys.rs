@@ -194,7 +194,7 @@ impl Findings<'_> {
     /// Refuses the file.
     pub(super) fn error(&mut self, place: Place, field: &str, message: String, help: Option<&str>) {
         let help = help.map(ToOwned::to_owned);
-        self.problems.push(Problem { place, field: field.to_owned(), message, help });
+        self.refusals.push(Problem { place, field: field.to_owned(), message, help });
     }
 
     /// Refuses a text without what is wanted there; `what` and what would be right.

@@ -20,6 +20,7 @@ mod private_key;
 pub mod record;
 pub mod server;
 mod sessions;
+mod shelf;
 mod signatures;
 mod ticket_files;
 mod ticket_nonces;
@@ -39,6 +40,7 @@ pub use handshake::HandshakeNotes;
 pub use hello::{Hello, HelloError, HelloReader};
 pub use keys::PEM_BYTES_MAX;
 pub use server::ServerTls;
+pub use shelf::{KeptObject, Shelf};
 pub use tickets::TicketKeys;
 
 use list_files::ListFiles;
@@ -56,6 +58,10 @@ pub struct TlsSettings {
     pub crls: Vec<LoadedCrl>,
     /// What does not keep it from working, but should be looked at.
     pub warnings: Vec<Problem>,
+    /// Every object that was taken from files.
+    pub shelf: Shelf,
+    /// Objects that were refused, in whose place those in force stay.
+    pub kept: Vec<KeptObject>,
 }
 
 /// ring, whatever else verifies signatures of peers, and transcripts as the peer sent them.
@@ -68,17 +74,26 @@ pub fn provider() -> CryptoProvider {
 }
 
 /// What is found while loading.
+#[derive(Default)]
 struct Findings<'p> {
-    problems: &'p mut Problems,
-    warnings: &'p mut Vec<Problem>,
-    crls: &'p mut Vec<LoadedCrl>,
+    /// What refuses the object that is being loaded.
+    refusals: Vec<Problem>,
+    warnings: Vec<Problem>,
+    crls: Vec<LoadedCrl>,
     list_files: ListFiles,
+    shelf: Shelf,
+    kept: Vec<KeptObject>,
+    /// The authorities of the lists that are being loaded are those in force: lists in force fit.
+    same_authorities: bool,
+    /// What is in force, for those whose files are refused.
+    before: Option<&'p Shelf>,
     now: i64,
 }
 
 impl TlsSettings {
     /// Opens and matches every certificate and key that the configuration names. Pushes every
-    /// problem; only without any of ours do the lists line up with the configuration's. `now` is Unix seconds.
+    /// problem; only without any of ours do the lists line up with the configuration's. `now` is Unix
+    /// seconds.
     #[must_use]
     pub fn load(
         config: &Config,
@@ -86,12 +101,23 @@ impl TlsSettings {
         problems: &mut Problems,
         now: i64,
     ) -> Self {
+        Self::load_beside(None, config, keys, problems, now)
+    }
+
+    /// The same once settings of the same configuration are in force: an object that is refused is kept
+    /// from them.
+    #[must_use]
+    pub fn load_beside(
+        before: Option<&Self>,
+        config: &Config,
+        keys: &Arc<TicketKeys>,
+        problems: &mut Problems,
+        now: i64,
+    ) -> Self {
         let provider = Arc::new(provider());
-        let (mut warnings, mut crls) = (Vec::new(), Vec::new());
-        let list_files = ListFiles::default();
-        let mut found =
-            Findings { problems, warnings: &mut warnings, crls: &mut crls, list_files, now };
-        let files = ticket_files::load(&config.http.ticket_key_files, &mut found);
+        let before = before.map(|settings| &settings.shelf);
+        let mut found = Findings { before, now, ..Findings::default() };
+        let files = ticket_files::take_or_keep(&config.http.ticket_key_files, &mut found);
         let servers = config
             .servers
             .iter()
@@ -110,7 +136,9 @@ impl TlsSettings {
                 UpstreamTls::load(tls, &upstream.id, &provider, &mut found)
             })
             .collect();
-        Self { servers, trusts, upstreams, crls, warnings }
+        found.refusals.into_iter().for_each(|problem| problems.push(problem));
+        let Findings { warnings, crls, shelf, kept, .. } = found;
+        Self { servers, trusts, upstreams, crls, warnings, shelf, kept }
     }
 
     /// The URIs of the certificates that we present, by server object.

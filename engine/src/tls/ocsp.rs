@@ -16,6 +16,44 @@ use crate::identity::ocsp::{OcspStatus, status_of};
 /// Bytes of one response; they travel in every full handshake.
 const RESPONSE_BYTES_MAX: u64 = 32 * 1024;
 
+/// A response, and what it says about the certificate it was read for.
+struct Response {
+    der: Arc<[u8]>,
+    status: OcspStatus,
+}
+
+impl Response {
+    /// Nothing if it is about another certificate.
+    fn of(plain: &CertifiedKey, der: Arc<[u8]>) -> Option<Self> {
+        let leaf = plain.cert.first().and_then(|leaf| Certificate::parse(leaf))?;
+        let status = status_of(&der, leaf.outline.serial)?;
+        Some(Self { der, status })
+    }
+}
+
+fn read(
+    plain: &CertifiedKey,
+    file: &FileAt,
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Option<Response> {
+    let path = file.path.display();
+    let der = match read_file(&file.path, RESPONSE_BYTES_MAX) {
+        Ok(read) => read.bytes,
+        Err(error) => {
+            found.error(file.place, field, error.about(&path), None);
+            return None;
+        }
+    };
+    let response = Response::of(plain, der.into());
+    if response.is_none() {
+        let message = format!("{path} holds no OCSP response for this certificate");
+        let help = "a DER response (openssl ocsp -respout FILE) for the certificate in `cert`";
+        found.error(file.place, field, message, Some(help));
+    }
+    response
+}
+
 /// A pair, with and without what is stapled to it.
 #[derive(Debug)]
 pub(super) struct Stapled {
@@ -39,21 +77,22 @@ impl Stapled {
         found: &mut Findings<'_>,
     ) -> Option<Self> {
         let path = file.path.display();
-        let der = match read_file(&file.path, RESPONSE_BYTES_MAX) {
-            Ok(read) => read.bytes,
-            Err(error) => {
-                found.error(file.place, field, error.about(&path), None);
-                return None;
+        let response = match found.tried(|found| read(&plain, file, field, found)) {
+            Ok(response) => response,
+            Err(refusals) => {
+                let kept = found.before.is_some();
+                found.refuse_or_keep(kept, &[&file.path], refusals);
+                if !kept {
+                    return None;
+                }
+                // The one of before, unless it belongs to the certificate of before.
+                let before = found.in_force(file.place).and_then(|der| Response::of(&plain, der));
+                let Some(before) = before else { return Some(Self::none(plain)) };
+                before
             }
         };
-        let serial = plain.cert.first().and_then(|leaf| Certificate::parse(leaf));
-        let status = serial.and_then(|leaf| status_of(&der, leaf.outline.serial));
-        let Some(status) = status else {
-            let message = format!("{path} holds no OCSP response for this certificate");
-            let help = "a DER response (openssl ocsp -respout FILE) for the certificate in `cert`";
-            found.error(file.place, field, message, Some(help));
-            return None;
-        };
+        let Response { der, status } = response;
+        found.shelf.responses.insert(file.place, Arc::clone(&der));
         if !status.good {
             let message = format!("{path} says that this certificate is revoked or unknown");
             found.warning(file.place, field, message);
@@ -64,7 +103,7 @@ impl Stapled {
             found.warning(file.place, field, message);
         }
         let mut with = CertifiedKey::clone(&plain);
-        with.ocsp = Some(der);
+        with.ocsp = Some(der.to_vec());
         Some(Self { plain, with: Some((Arc::new(with), status)) })
     }
 

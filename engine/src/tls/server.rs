@@ -21,7 +21,6 @@ use rustls::{
 };
 
 use super::ocsp::Stapled;
-use super::pem::Contents;
 use super::sessions::PolicySessions;
 use super::tickets::{PolicyTicketer, Secret, TicketKeys};
 use super::{Findings, crls, handshake, keys, signatures, ticket_nonces, transcript};
@@ -58,7 +57,7 @@ impl ServerTls {
     ) -> Option<Self> {
         let field = format!("ssls[{}]", server.id);
         let loaded: Vec<Option<Arc<CertifiedKey>>> =
-            server.pairs.iter().map(|pair| keys::pair(pair, &field, provider, found)).collect();
+            server.pairs.iter().map(|pair| found.pair(pair, &field, provider)).collect();
         let asked = server.client.as_ref().filter(|client| client.verify != ClientVerify::Off);
         let policy = match asked {
             Some(client) => Some(load_policy(client, &format!("{field}.client"), found)?),
@@ -146,23 +145,28 @@ pub(super) fn load_policy(
     found: &mut Findings<'_>,
 ) -> Option<Arc<ClientPolicy>> {
     let field = format!("{client_field}.ca");
-    let mut anchors: Vec<Vec<u8>> = Vec::new();
-    for pem in &client.ca {
-        for der in keys::certificates(pem, Contents::Authorities, &field, found) {
-            warn_on_anchor(&der, pem, &field, found);
-            anchors.push(der.to_vec());
-        }
-    }
+    found.with_authorities(&client.ca, &field, |anchors, found| {
+        policy(client, (client_field, &field), &anchors, found)
+    })
+}
+
+/// The policy over these authorities, with the lists that belong to them.
+fn policy(
+    client: &ClientAuth,
+    (client_field, field): (&str, &str),
+    anchors: &[Vec<u8>],
+    found: &mut Findings<'_>,
+) -> Option<Arc<ClientPolicy>> {
     // Trust never defaults to anything.
     if anchors.is_empty() && client.verify != ClientVerify::OptionalNoCa {
         if client.ca.is_empty() {
             let message = "no client can be trusted without a CA".to_owned();
-            found.error(client.place, &field, message, Some("the CA that issued your clients"));
+            found.error(client.place, field, message, Some("the CA that issued your clients"));
         }
         return None;
     }
     let skew = i64::try_from(client.clock_skew.as_secs()).unwrap_or(i64::MAX);
-    match ClientPolicy::new(&anchors, client.depth, client.allow_v1) {
+    match ClientPolicy::new(anchors, client.depth, client.allow_v1) {
         Ok(policy) => {
             let revocation = match &client.revocation {
                 Some(lists) => {
@@ -174,7 +178,7 @@ pub(super) fn load_policy(
         }
         Err(chain::PolicyError::NotACertificate(at)) => {
             let message = format!("CA certificate {} cannot be used", at + 1);
-            found.error(client.place, &field, message, None);
+            found.error(client.place, field, message, None);
             None
         }
     }

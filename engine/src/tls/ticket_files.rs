@@ -4,6 +4,7 @@
 //! name. The first file seals, all of them open; what protects tickets is derived from the rest, by
 //! policy.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ferrule_config::model::FileAt;
@@ -18,8 +19,16 @@ const FILES_MAX: usize = 8;
 /// Bytes of the longer kind.
 const FILE_BYTES_MAX: u64 = 80;
 
+/// All of them, or those of before: a key is found by its place among the others.
+pub(super) fn take_or_keep(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[Secret]> {
+    let Some(first) = files.first() else { return Arc::new([]) };
+    let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
+    let taken = found.take_or_keep(first.place, &paths, |found| Some(load(files, found)));
+    taken.unwrap_or_default()
+}
+
 /// Reads them all; problems are pushed.
-pub(super) fn load(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[Secret]> {
+fn load(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[Secret]> {
     let mut secrets: Vec<Secret> = Vec::new();
     for (index, file) in files.iter().enumerate() {
         let field = "http.ssl_session_ticket_key";

@@ -39,7 +39,7 @@ struct Secrets {
 }
 
 /// One secret.
-#[derive(Clone)]
+#[derive(Clone, Eq, PartialEq)]
 pub(super) struct Secret {
     /// Tells tickets of different secrets apart.
     pub(super) name: [u8; NAME_LEN],

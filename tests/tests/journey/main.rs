@@ -25,6 +25,7 @@ mod flood;
 mod guides;
 mod hostile;
 mod in_force;
+mod kept;
 mod keys;
 mod limits;
 mod live;
