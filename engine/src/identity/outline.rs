@@ -74,9 +74,12 @@ impl<'a> Outline<'a> {
         let (public_key, _) = key_info.bits()?;
         check_algorithm(key_algorithm)?;
         check_algorithm(signature_algorithm)?;
-        // Unique identifiers are passed over, as everybody does.
-        body.optional(0x81)?;
-        body.optional(0x82)?;
+        // Unique identifiers are bits, and passed over, as everybody does.
+        for tag in [0x81, 0x82] {
+            if let Some(bits) = body.optional(tag)? {
+                der::bits(bits.content)?;
+            }
+        }
         let extensions = match body.optional(0xa3)? {
             Some(wrapped) => der::only(wrapped.content, tag::SEQUENCE)?.content,
             None => &[],

@@ -25,7 +25,8 @@ pub fn read(value: &[u8]) -> Option<Vec<DistributionPoint<'_>>> {
     let mut found = Vec::new();
     while !list.is_empty() {
         let mut point = list.enter(tag::SEQUENCE)?;
-        let names = match point.optional(0xa0)? {
+        let name = point.optional(0xa0)?;
+        let names = match name {
             Some(name) => full_names(name.content)?,
             None => Vec::new(),
         };
@@ -37,7 +38,8 @@ pub fn read(value: &[u8]) -> Option<Vec<DistributionPoint<'_>>> {
         if issuer.is_some_and(|issuer| general_name::names(issuer.content).is_none()) {
             return None;
         }
-        if !point.is_empty() {
+        // Reasons alone are no place.
+        if !point.is_empty() || (name.is_none() && issuer.is_none()) {
             return None;
         }
         let (some_reasons, of_another) = (reasons.is_some(), issuer.is_some());

@@ -4,6 +4,7 @@
 
 mod forge;
 mod judges;
+mod kinds;
 mod mutate;
 mod names;
 mod policies;
