@@ -213,8 +213,7 @@ impl Revocation {
             let list: &Crl = self.lists.get(*place)?;
             let asked = AskedList { list: *place, issuer: issuer_of(list, path, at)? };
             let in_scope = is_in_scope(list, certificate, &points);
-            let in_time = clock.has_begun(list.this_update())
-                && !list.next_update().is_some_and(|end| clock.is_past(end));
+            let in_time = holds(list, clock);
             Some(Candidate { list, asked, in_scope, in_time })
         });
         let mut all: Vec<Candidate<'_>> = all.collect();
@@ -222,6 +221,12 @@ impl Revocation {
         all.retain(|one| Some((one.in_scope, one.in_scope && one.in_time)) == best);
         all
     }
+}
+
+/// Has it begun, and not ended?
+#[must_use]
+pub fn holds(list: &Crl, clock: Clock) -> bool {
+    clock.has_begun(list.this_update()) && !list.next_update().is_some_and(|end| clock.is_past(end))
 }
 
 /// Of what several lists say the later is told.

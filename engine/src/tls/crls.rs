@@ -10,7 +10,8 @@ use ferrule_config::FileError;
 use ferrule_config::model::{self, CrlExpired, CrlMissing, Pem, PemSource};
 
 use super::list_files::{FoundList, ListFile};
-use super::{Findings, keys};
+use super::list_warnings::is_older;
+use super::{Findings, keys, list_warnings};
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::Anchors;
 use crate::identity::crl::Crl;
@@ -19,6 +20,7 @@ use crate::identity::name;
 use crate::identity::outline::Outline;
 use crate::identity::revocation::{Revocation, RevocationRules};
 use crate::identity::signature::Fault;
+use crate::identity::time::Clock;
 
 const KINDS: &str = "a PEM block that starts with -----BEGIN X509 CRL-----, or DER";
 
@@ -66,27 +68,11 @@ pub(super) fn load(
         expired_refuses: revocation.expired == CrlExpired::Reject,
         missing_refuses: revocation.missing == CrlMissing::Reject,
     };
+    let clock = Clock { now: found.now, skew };
     for (list, pem) in &lists {
-        warn_on_dates(list, pem, (skew, rules), &field, found);
-        let newer = lists.iter().any(|(other, _)| {
-            other.issuer() == list.issuer()
-                && other.scope() == list.scope()
-                && is_older(list.number(), other.number())
-        });
-        if newer {
-            let message = format!(
-                "a list in {} is older than another of its CA: until it ends, whom it names stays revoked",
-                keys::name(pem)
-            );
-            found.warning(pem.place, &field, message);
-        }
-        if list.removals() > 0 {
-            let message = format!(
-                "{} entries of a list in {} say removeFromCRL, which means nothing in a complete list: \
-                 they revoke",
-                list.removals(),
-                keys::name(pem)
-            );
+        let all = lists.iter().map(|(list, _)| &**list);
+        for words in list_warnings::of(list, all, rules, clock) {
+            let message = format!("a list in {} {words}", keys::name(pem));
             found.warning(pem.place, &field, message);
         }
         let loaded = describe(list, pem, &field);
@@ -96,15 +82,6 @@ pub(super) fn load(
         }
     }
     Some(Revocation::new(lists.into_iter().map(|(list, _)| list).collect(), rules))
-}
-
-/// Has the first a lower `cRLNumber` than the second?
-#[must_use]
-pub fn is_older(number: Option<&[u8]>, than: Option<&[u8]>) -> bool {
-    match (number, than) {
-        (Some(one), Some(other)) => (one.len(), one) < (other.len(), other),
-        _ => false,
-    }
 }
 
 /// The lists that have a lower number than one of the same CA had under the same key before: a
@@ -251,27 +228,6 @@ fn accept(
         found.warning(place, field, message);
     }
     Some(list)
-}
-
-fn warn_on_dates(
-    list: &Crl,
-    pem: &Pem,
-    (skew, rules): (i64, RevocationRules),
-    field: &str,
-    found: &mut Findings<'_>,
-) {
-    let result =
-        |refuses| if refuses { "certificates of its CA are refused" } else { "it is used" };
-    let expired = list.next_update().is_some_and(|end| end.saturating_add(skew) <= found.now);
-    if expired {
-        let result = result(rules.expired_refuses);
-        let message = format!("a list in {} has expired: {result}", keys::name(pem));
-        found.warning(pem.place, field, message);
-    } else if found.now < list.this_update().saturating_sub(skew) {
-        let result = result(true);
-        let message = format!("a list in {} is not yet valid: {result}", keys::name(pem));
-        found.warning(pem.place, field, message);
-    }
 }
 
 fn describe(list: &Crl, pem: &Pem, field: &str) -> LoadedCrl {

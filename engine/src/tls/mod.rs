@@ -12,6 +12,7 @@ pub mod handshake;
 pub mod hello;
 mod keys;
 mod list_files;
+mod list_warnings;
 mod ocsp;
 pub mod openssl_names;
 pub mod peer;

@@ -92,7 +92,10 @@ fn file(pieces: &[&str], random: &mut Random) -> Vec<u8> {
 /// The digests of what we see; `None` if the file is refused.
 fn ours(text: &[u8]) -> Option<Vec<String>> {
     let mut seen = Vec::new();
-    for block in blocks(text).ok()? {
+    let found = blocks(text).ok()?;
+    let begins = text.windows(10).filter(|part| part == b"-----BEGIN").count();
+    assert_eq!(begins, found.len(), "{}", String::from_utf8_lossy(text));
+    for block in found {
         match block.kind {
             BlockKind::Certificate | BlockKind::TrustedCertificate => {
                 Certificate::parse(&block.der)?;
