@@ -448,7 +448,8 @@ static CLIENT: Table = Table {
             "What becomes of a connection whose certificate is not good any more: revoked, over, \
                  or refused by a new configuration. \"close\": it ends behind the running request, a WebSocket at once. \
                  \"cut\": at once. \"keep\": it lives on with the verdict of its handshake until \
-                 the certificate is over.",
+                 the certificate is over, for its own server name alone (any other Host is 421), and \
+                 while that name belongs to the same object, with the same names, that says \"keep\".",
         ),
         flag(
             "allow_v1",

@@ -8,7 +8,7 @@ use ferrule_config::model::MtlsRoutes;
 use super::refusal::Refusal;
 use super::request::{ConnectionView, Scratch};
 use crate::identity::{ClientIdentity, Verdict};
-use crate::plan::hosts::Cover;
+use crate::plan::hosts::{Cover, HostBuf};
 use crate::plan::{Gate, HostName, Known, Match, Plan, RouteId};
 
 /// May this client ask for anything? Its certificate was judged at the handshake, but connections
@@ -79,6 +79,9 @@ pub(super) fn check_host(
         let known = if assumed { meaning.known } else { Known::Unknown };
         return Ok(HostStanding { known, misdirected: false });
     }
+    if connection.client.is_some_and(|client| !keeps_for(client, host, meaning.known)) {
+        return Err(Refusal::MisdirectedRequest);
+    }
     let matters = |policy| plan.sni.asks_for_certificate(policy);
     let harmless =
         meaning.policy == Some(used) || !(matters(used) || meaning.policy.is_some_and(matters));
@@ -86,6 +89,16 @@ pub(super) fn check_host(
         Ok(HostStanding { known: meaning.known, misdirected: false })
     } else {
         Err(Refusal::MisdirectedRequest)
+    }
+}
+
+/// A verdict that was kept is for the connection's own server name: another of the same policy has
+/// never trusted this client. Without a server name it is for what no name is meant for.
+fn keeps_for(client: &ClientIdentity, host: HostName<'_>, known: Known) -> bool {
+    match &client.kept {
+        None => true,
+        Some(kept) if kept.name.is_empty() => known != Known::Named,
+        Some(kept) => HostBuf::default().read(kept.name.as_bytes()) == host,
     }
 }
 

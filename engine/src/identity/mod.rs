@@ -56,6 +56,13 @@ const DAY: i64 = 86_400;
 /// Of a verdict that no date changes.
 pub const ALWAYS: (i64, i64) = (i64::MIN, i64::MAX);
 
+/// For which server name a verdict was kept.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeptFor {
+    /// As the client sent it; empty if it sent none.
+    pub name: Box<str>,
+}
+
 /// Who the client is, as far as its certificate proves it.
 #[derive(Debug)]
 pub struct ClientIdentity {
@@ -70,6 +77,9 @@ pub struct ClientIdentity {
     /// First second at which its verdict is so, and first second at which it may be different: other
     /// certificates end, too, and so do revocation lists.
     pub holds: (i64, i64),
+    /// Its verdict is not what its policy would say now, but an earlier one, kept for requests to this
+    /// server name alone (`on_revoke = "keep"`): whoever trusts others must not be told of it.
+    pub kept: Option<KeptFor>,
     /// SHA-256 of the leaf's DER; zeros without a certificate.
     pub leaf_sha256: [u8; 32],
     /// What was presented, as DER, the leaf first: to be judged again by another policy.
@@ -112,6 +122,7 @@ impl ClientIdentity {
                 validity: (0, 0),
                 skew: 0,
                 holds: ALWAYS,
+                kept: None,
                 leaf_sha256,
                 chain: kept,
                 values,
@@ -133,6 +144,7 @@ impl ClientIdentity {
             validity,
             skew: 0,
             holds: ALWAYS,
+            kept: None,
             leaf_sha256,
             chain: kept,
             values,
@@ -149,6 +161,7 @@ impl ClientIdentity {
             validity: (0, 0),
             skew: 0,
             holds: ALWAYS,
+            kept: None,
             leaf_sha256: [0; 32],
             chain: Box::default(),
             values: ClientValues::render(None, Verdict::None, wanted),

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientLists, ClientVerify, CrlExpired, CrlMissing, Pem, PemSource, Reject, Server,
+    ClientAuth, ClientLists, ClientVerify, CrlExpired, CrlMissing, OnRevoke, Pem, PemSource,
+    Protocols, Reject, Server,
 };
 use ferrule_config::pattern::Pattern;
 
@@ -59,7 +60,11 @@ pub enum Known {
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct PolicyRule {
     verify: ClientVerify,
+    /// Who may not speak an old version to one name must not reach it by another.
+    protocols: Protocols,
     reject: Reject,
+    /// Whoever is let go at once by one name must not live on by another.
+    on_revoke: OnRevoke,
     depth: u32,
     allow_v1: bool,
     clock_skew: Duration,
@@ -92,7 +97,7 @@ impl SniTable {
             for sni in &server.snis {
                 table.names.entry(sni, || id);
             }
-            let rule = PolicyRule::of(server.client.as_ref());
+            let rule = PolicyRule::of(server);
             let at = table.rules.iter().position(|known| *known == rule).unwrap_or_else(|| {
                 table.rules.push(rule);
                 table.rules.len() - 1
@@ -203,12 +208,15 @@ impl SniTable {
 }
 
 impl PolicyRule {
-    fn of(client: Option<&ClientAuth>) -> Self {
-        let Some(client) = client.filter(|client| client.verify != ClientVerify::Off) else {
+    fn of(server: &Server) -> Self {
+        let client = server.client.as_ref().filter(|client| client.verify != ClientVerify::Off);
+        let Some(client) = client else {
             // Whatever else is written there, nobody is asked for a certificate.
             return Self {
                 verify: ClientVerify::Off,
+                protocols: Protocols { tls12: true, tls13: true },
                 reject: Reject::Http,
+                on_revoke: OnRevoke::Close,
                 depth: 0,
                 allow_v1: false,
                 clock_skew: Duration::ZERO,
@@ -218,20 +226,37 @@ impl PolicyRule {
                 exempt: Vec::new(),
             };
         };
-        let revocation = client
-            .revocation
-            .as_ref()
-            .map(|lists| (sources(&lists.crls), lists.expired, lists.missing));
-        Self {
-            verify: client.verify,
-            reject: client.reject,
-            depth: client.depth,
-            allow_v1: client.allow_v1,
-            clock_skew: client.clock_skew,
+        // Every key by its name: a new one has to be thought of here.
+        let ClientAuth {
+            place: _,
+            ca,
+            verify,
+            depth,
+            reject,
+            on_revoke,
+            allow_v1,
+            clock_skew,
             revocation,
-            ca: sources(&client.ca),
-            lists: client.lists.clone(),
-            exempt: client.exempt.clone(),
+            // What a client is told of us, and of its refusal, decides nothing.
+            send_ca_names: _,
+            explain: _,
+            lists,
+            exempt,
+        } = client;
+        let revocation =
+            revocation.as_ref().map(|lists| (sources(&lists.crls), lists.expired, lists.missing));
+        Self {
+            verify: *verify,
+            protocols: server.protocols,
+            reject: *reject,
+            on_revoke: *on_revoke,
+            depth: *depth,
+            allow_v1: *allow_v1,
+            clock_skew: *clock_skew,
+            revocation,
+            ca: sources(ca),
+            lists: lists.clone(),
+            exempt: exempt.clone(),
         }
     }
 }
@@ -292,6 +317,33 @@ mod tests {
         let strict = SniTable::build(&[server(&["a.test"], None)]);
         assert_eq!(resolve(&strict, "b.test"), None);
         assert_eq!(resolve(&strict, &long), None);
+    }
+
+    /// What differs in one key alone, and decides, is another policy.
+    #[test]
+    fn every_key_that_decides_makes_a_policy() {
+        let server = |change: fn(&mut Server, &mut ClientAuth)| {
+            let mut server = server(&["a.test"], Some(("a.pem", ClientVerify::On)));
+            let mut client = server.client.take().unwrap();
+            change(&mut server, &mut client);
+            server.client = Some(client);
+            server
+        };
+        let changes: [fn(&mut Server, &mut ClientAuth); 7] = [
+            |_, client| client.verify = ClientVerify::Optional,
+            |server, _| server.protocols.tls12 = false,
+            |_, client| client.reject = Reject::Handshake,
+            |_, client| client.on_revoke = OnRevoke::Keep,
+            |_, client| client.depth = 7,
+            |_, client| client.allow_v1 = !client.allow_v1,
+            |_, client| client.clock_skew += Duration::from_secs(1),
+        ];
+        for (at, change) in changes.into_iter().enumerate() {
+            let table = SniTable::build(&[server(|_, _| {}), server(change), server(|_, _| {})]);
+            let policy = |at| table.policy(ServerId(at));
+            assert_ne!(policy(0), policy(1), "{at}");
+            assert_eq!(policy(0), policy(2), "{at}");
+        }
     }
 
     #[test]

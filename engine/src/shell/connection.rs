@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::account;
 use super::client::{Client, HeadRead};
 use super::core::{Core, Work};
+use super::follow::follow_generation;
 use super::forward::{Forwarded, Request, forward};
 use super::goodbye::{self, LINGER_TIME};
 use super::hand::Job;
@@ -157,7 +158,7 @@ fn decide(
     scratch.forget();
     let limits = client.live.generation.plan.head_limits();
     let parsed = parse_request(buf, len, limits, &mut scratch.head).map_err(Refusal::Malformed);
-    let followed = parsed.and_then(|()| handshake::follow_generation(client));
+    let followed = parsed.and_then(|()| follow_generation(client));
     give_marks(client, work, parsed.is_ok().then_some(buf));
     followed?;
     let Work { request, marks, .. } = work;

@@ -16,6 +16,7 @@ pub mod deadlines;
 pub mod driver;
 pub mod faults;
 pub mod fd;
+pub mod follow;
 pub mod forward;
 pub mod goodbye;
 pub mod hand;

@@ -19,7 +19,7 @@ use hashbrown::HashMap;
 
 use super::core::{Core, Live, LogCause};
 use super::deadlines::Remote;
-use super::handshake::{Place, rejudge};
+use super::follow::{Place, on_revoke, rejudge};
 use super::net::Descriptor;
 use crate::exchange::permit::check_client;
 use crate::exchange::{ConnectionView, Refusal};
@@ -389,16 +389,6 @@ fn view<'a>(
 ) -> ConnectionView<'a> {
     let policy = place.server.map(|server| live.generation.plan.sni.policy(server));
     ConnectionView { listener: place.listener, policy, client: Some(identity), now, facts: None }
-}
-
-/// What the configuration wants done with connections of this place.
-#[must_use]
-pub(super) fn on_revoke(live: &Live, place: &Place) -> OnRevoke {
-    let servers = &live.generation.config.servers;
-    let server = place.server.and_then(|server| servers.get(server.0 as usize));
-    server
-        .and_then(|server| server.client.as_ref())
-        .map_or(OnRevoke::Close, |client| client.on_revoke)
 }
 
 fn note(core: &Core, leaf: &Leaf, connections: u64, refusal: Refusal) {

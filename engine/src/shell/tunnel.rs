@@ -14,7 +14,7 @@ use super::buffers::Size;
 use super::client::Client;
 use super::core::{Core, Live, LogCause, Work};
 use super::deadlines::{Remote, Shut};
-use super::handshake::{Place, Standing};
+use super::follow::{Place, Standing};
 use super::net::{self, Descriptor, Peek};
 use super::reader::Wait;
 use super::roll::Seat;

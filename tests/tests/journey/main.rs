@@ -26,6 +26,7 @@ mod guides;
 mod hostile;
 mod in_force;
 mod kept;
+mod kept_verdict;
 mod keys;
 mod limits;
 mod live;
