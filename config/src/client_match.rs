@@ -3,7 +3,8 @@
 //! In: `URI:...`, `CN=...` and so on. Out: a [`ClientTerm`], or what is wrong with it. Nothing is
 //! taken that no certificate could match, because a misspelt `deny` would protect nothing.
 
-use crate::attributes::SUBJECT_ATTRIBUTES;
+use crate::attributes::{SUBJECT_ATTRIBUTES, is_attribute};
+use crate::distinguished_name;
 use crate::model::{ClientTerm, HostPattern, UriMatch, UriRest, UriSegment};
 use crate::values::{self, Wrong, nearest};
 
@@ -62,7 +63,7 @@ fn unknown(text: &str) -> Wrong {
 /// OpenSSL's short name in any case, or dotted numbers; and the value as a whole.
 fn attribute(name: &str, value: &str) -> Result<(String, String), Wrong> {
     let lower = name.to_ascii_lowercase();
-    if !SUBJECT_ATTRIBUTES.contains(&lower.as_str()) && !is_dotted(name) {
+    if !is_attribute(&lower) && !is_dotted(name) {
         let wrong = Wrong::new(format!("there is no attribute `{name}` of a subject"));
         return Err(wrong.help(match nearest(&lower, SUBJECT_ATTRIBUTES.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -71,6 +72,10 @@ fn attribute(name: &str, value: &str) -> Result<(String, String), Wrong> {
     }
     if value.is_empty() {
         return Err(Wrong::new(format!("`{name}=` has no value")));
+    }
+    if value.trim() != value {
+        return Err(Wrong::new(format!("`{name}={value}` has white space at its ends"))
+            .help("a value with it never matches: take it out"));
     }
     if value.contains('*') {
         return Err(Wrong::new(format!("`{value}` has a `*`, and attributes have no wildcards"))
@@ -94,26 +99,19 @@ pub(crate) fn is_dotted(text: &str) -> bool {
 
 /// A whole name by RFC 2253, as our variables have it.
 fn name(text: &str) -> Result<String, Wrong> {
-    let help = "as the variables `$ssl_client_s_dn` and `$ssl_client_i_dn` have it, byte for byte";
-    if !text.contains('=') {
-        return Err(Wrong::new(format!("`{text}` is not a name by RFC 2253")).help(help));
+    let normal = distinguished_name::normal(text)?;
+    if normal != text {
+        return Err(Wrong::new(format!("`{text}` is not how a certificate's name is spelt"))
+            .help(format!("by RFC 2253, as `$ssl_client_s_dn` has it: `{normal}`")));
     }
-    if !text.is_ascii() {
-        return Err(Wrong::new(format!("`{text}` holds characters beyond ASCII"))
-            .help("they are escaped by RFC 2253: `\\C3\\BC` for an u with dots"));
+    let country = normal.starts_with("C=");
+    if country && normal.rsplit(',').next().is_some_and(|last| last.starts_with("CN=")) {
+        return Err(Wrong::new(format!("`{text}` begins with the country")).help(
+            "RFC 2253 begins with the last attribute; of a certificate that has them in this \
+                   order, name the attributes: `[\"CN=...\", \"C=...\"]`",
+        ));
     }
-    if text.contains(", ") && !text.contains("\\, ") {
-        return Err(Wrong::new(format!("`{text}` has spaces behind its commas")).help(help));
-    }
-    let control = text.split('\\').skip(1).any(|behind| {
-        let digits = behind.get(..2).and_then(|two| u8::from_str_radix(two, 16).ok());
-        digits.is_some_and(|byte| byte < 0x20 || byte == 0x7f)
-    });
-    if control {
-        return Err(Wrong::new(format!("`{text}` holds an escaped control character"))
-            .help("a name with one in it never matches"));
-    }
-    Ok(text.to_owned())
+    Ok(normal)
 }
 
 fn uri(text: &str) -> Result<UriMatch, Wrong> {
@@ -293,6 +291,24 @@ mod tests {
             "issuer:CN=a, O=b",
             "issuer:CN=a\\00b",
             "issuer:CN=\u{e4}",
+            "issuer:CN = Other",
+            "subject:CN = mallory",
+            "subject:/C=DE/O=Acme/CN=mallory",
+            "subject:cn=mallory",
+            "subject:C=DE,O=Acme,CN=mallory",
+            "subject:FOO=bar",
+            "subject:==",
+            "subject:CN=a,b",
+            "subject:CN=a;O=b",
+            "subject:CN=a,",
+            "subject:CN=a\\ ",
+            "subject:CN=a\\2C",
+            "subject: CN=a",
+            "CN= mallory",
+            "CN=mallory ",
+            "CN=\u{a0}mallory",
+            "issuer.CN=x\t",
+            "CN =a",
             "issuer.x=a",
             "serial:",
             "serial:xy",

@@ -20,6 +20,7 @@ mod check;
 mod client_match;
 mod defaults;
 mod describe;
+mod distinguished_name;
 mod dump;
 mod file;
 mod raw;

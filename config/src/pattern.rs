@@ -10,7 +10,8 @@ use std::sync::Arc;
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::syntax;
-use regex_automata::{Input, MatchKind};
+use regex_automata::{Anchored, Input, MatchKind};
+use regex_syntax::hir::{Hir, Look};
 
 use crate::values::Wrong;
 
@@ -26,26 +27,55 @@ const TEXT_BYTES_MAX: usize = 4096;
 pub struct Pattern {
     text: Box<str>,
     ignore_case: bool,
+    place: Anchored,
     table: Arc<dense::DFA<Vec<u32>>>,
 }
 
 impl Pattern {
-    /// Compiles an expression.
+    /// Compiles an expression that is looked for anywhere.
     pub(crate) fn new(text: &str, ignore_case: bool) -> Result<Self, Wrong> {
+        Self::compile(text, ignore_case, Anchored::No)
+    }
+
+    /// Compiles an expression for paths that match from their start on, whether it begins with `^` or
+    /// not. What would match the start of every path is refused: nobody means that.
+    pub(crate) fn of_paths(text: &str) -> Result<Self, Wrong> {
+        let pattern = Self::compile(text, false, Anchored::Yes)?;
+        let hir = syntax::parse_with(text, &rules(false));
+        let known = hir.map(|hir| (reach(&hir), hir.properties().minimum_len()));
+        if matches!(known, Ok((_, Some(0)))) {
+            return Err(Wrong::new(format!("`{text}` matches a path of no letters")).help(
+                "so it matches the start of every path: drop the empty case, or close it with `$`",
+            ));
+        }
+        if matches!(known, Ok((Reach::Mixed, _))) {
+            return Err(Wrong::new(format!("`{text}` begins with `^` in some of its cases only"))
+                .help("write `^(?:one|two)$`, or an expression for each"));
+        }
+        if PATHS.iter().all(|path| pattern.is_match(path)) {
+            return Err(Wrong::new(format!("`{text}` matches whatever the path is")).help(
+                "name the paths; `verify = \"optional\"` asks nobody to show a certificate",
+            ));
+        }
+        Ok(pattern)
+    }
+
+    fn compile(text: &str, ignore_case: bool, place: Anchored) -> Result<Self, Wrong> {
         if text.is_empty() {
             return Err(Wrong::new("this expression is empty").help("it would match everything"));
         }
         if text.len() > TEXT_BYTES_MAX {
             return Err(Wrong::new("this expression is too long"));
         }
-        let rules = syntax::Config::new().unicode(false).utf8(false).case_insensitive(ignore_case);
+        let rules = rules(ignore_case);
+        let start = if place == Anchored::No { StartKind::Unanchored } else { StartKind::Anchored };
         syntax::parse_with(text, &rules).map_err(|error| explain(text, &error.to_string()))?;
         let table = dense::Builder::new()
             .syntax(rules)
             .thompson(thompson::Config::new().utf8(false).nfa_size_limit(Some(TABLE_BYTES_MAX)))
             .configure(
                 dense::Config::new()
-                    .start_kind(StartKind::Unanchored)
+                    .start_kind(start)
                     .match_kind(MatchKind::All)
                     .dfa_size_limit(Some(TABLE_BYTES_MAX))
                     .determinize_size_limit(Some(BUILD_BYTES_MAX)),
@@ -55,13 +85,14 @@ impl Pattern {
                 Wrong::new(format!("`{text}` needs too large a table"))
                     .help("repeat less: `x{1000}` and `.*` in front of it multiply")
             })?;
-        Ok(Self { text: text.into(), ignore_case, table: Arc::new(table) })
+        Ok(Self { text: text.into(), ignore_case, place, table: Arc::new(table) })
     }
 
-    /// Does it match anywhere in these bytes?
+    /// Does it match these bytes, anywhere or from their start on?
     #[must_use]
     pub fn is_match(&self, bytes: &[u8]) -> bool {
-        matches!(self.table.try_search_fwd(&Input::new(bytes).earliest(true)), Ok(Some(_)))
+        let input = Input::new(bytes).anchored(self.place).earliest(true);
+        matches!(self.table.try_search_fwd(&input), Ok(Some(_)))
     }
 
     /// As it was written.
@@ -85,11 +116,34 @@ impl fmt::Debug for Pattern {
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        (&self.text, self.ignore_case) == (&other.text, other.ignore_case)
+        (&self.text, self.ignore_case, self.place) == (&other.text, other.ignore_case, other.place)
     }
 }
 
 impl Eq for Pattern {}
+
+/// Paths that have nothing in common but that they are paths.
+const PATHS: [&[u8]; 4] = [b"/a0/never", b"/Zq-7", b"/_x.y/z", b"/9~/%2F"];
+
+/// Where the cases of an expression say that they begin.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Reach {
+    /// All alike.
+    Whole,
+    /// Some at the start of the text, others anywhere.
+    Mixed,
+}
+
+fn reach(hir: &Hir) -> Reach {
+    let properties = hir.properties();
+    let all = properties.look_set_prefix().contains(Look::Start);
+    let any = properties.look_set_prefix_any().contains(Look::Start);
+    if any && !all { Reach::Mixed } else { Reach::Whole }
+}
+
+fn rules(ignore_case: bool) -> syntax::Config {
+    syntax::Config::new().unicode(false).utf8(false).case_insensitive(ignore_case)
+}
 
 /// The parser's last line says what is wrong.
 fn explain(text: &str, error: &str) -> Wrong {
@@ -126,6 +180,53 @@ mod tests {
         assert!(!Pattern::new("^ops$", false).unwrap().is_match(b"OPS"));
         assert!(Pattern::new("^a.b$", false).unwrap().is_match(b"a\xffb"));
         assert!(!Pattern::new("^a$", false).unwrap().is_match(b"a\n"));
+    }
+
+    #[test]
+    fn expressions_for_paths_match_from_the_start() {
+        for (text, hit, miss) in [
+            ("^/healthz$", "/healthz", "/healthz/"),
+            ("/hello[0-9]+", "/hello1/x", "/admin/hello1"),
+            ("^/(healthz|metrics)$", "/metrics", "/admin/metrics"),
+            ("^/a$|^/b$", "/b", "/a/b"),
+            ("/healthz|/metrics", "/metrics", "/admin/metrics"),
+            ("^/$", "/", "/a"),
+            ("(?i)^/health", "/HEALTHZ", "/x/health"),
+            ("(?m)^/health", "/health", "/x\n/health"),
+            ("^/[a-z]+/health$", "/a/health", "/a/b/health"),
+        ] {
+            let pattern = Pattern::of_paths(text).unwrap();
+            assert!(pattern.is_match(hit.as_bytes()), "{text} {hit}");
+            assert!(!pattern.is_match(miss.as_bytes()), "{text} {miss}");
+        }
+        for text in [
+            "^/healthz|/metrics",
+            "/metrics|^/healthz",
+            "^/healthz$|",
+            "|^/healthz$",
+            "^/(?i)health|admin",
+            "(^/a|/b)",
+            "(?:^/a|/b)$",
+            "(^)?/a",
+            "^/*",
+            "^(/healthz)?",
+            "(^/healthz$)?",
+            "^(/a|)",
+            "^/?",
+            "^",
+            "^$",
+            "$",
+            "x*",
+            "^/",
+            "/",
+            "^/.*",
+            "^/.+$",
+            "^[^ ]",
+            "^/[^/]",
+            "(?s).",
+        ] {
+            assert!(Pattern::of_paths(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -16,8 +16,11 @@ The file is TOML. An unknown key is an error, and so is one that is not supporte
 * Relative paths start at the directory of the file.
 * PEM is a path, or the text itself if it starts with `-----BEGIN`.
 * `${env:NAME}` in a string is the value of an environment variable, put in after parsing; one that
-  is not set is an error. What comes from the environment is text: it can hold no `$variable`.
-  Numbers and flags may be written so too.
+  is not set is an error. What comes from the environment is text: it can hold no `$variable`, and
+  within other text no wildcard and no operator of an expression. Numbers and flags may be written
+  so too. Any other `${` in plain text is an error; `$${` is a dollar sign and a brace.
+* A list is empty only where that says nothing (`ssl_session_ticket_key`, `ssl_stapling_file`,
+  `trusted_addresses`): elsewhere leave its key out.
 * `$name` or `${name}` is a variable where a value may hold some; `$$` is a dollar sign.
 * Durations are text, as `\"30s\"`, `\"1m 30s\"` or `\"250ms\"`; sizes are numbers of bytes or text,
   as `\"32k\"` or `\"1m\"`.
@@ -85,7 +88,7 @@ fn default(key: &Key) -> String {
 fn kind(kind: Kind) -> String {
     match kind {
         Kind::Text | Kind::Secret => "text".to_owned(),
-        Kind::Texts | Kind::Secrets => "text or list of texts".to_owned(),
+        Kind::Texts | Kind::TextsOrNone | Kind::Secrets => "text or list of texts".to_owned(),
         Kind::Template => "text with variables".to_owned(),
         Kind::Flag => "flag".to_owned(),
         Kind::Int(min, max) => format!("number, {min} to {max}"),

@@ -75,8 +75,9 @@ fn of_kind(kind: Kind, tables: &mut Map<String, Value>) -> Value {
     match kind {
         Kind::Text | Kind::Secret | Kind::Template => text,
         Kind::Duration | Kind::Skew => duration(),
+        Kind::TextsOrNone => json!({ "anyOf": [text, { "type": "array", "items": text }] }),
         Kind::Texts | Kind::Secrets => {
-            json!({ "anyOf": [text, { "type": "array", "items": text }] })
+            json!({ "anyOf": [text, { "type": "array", "items": text, "minItems": 1 }] })
         }
         Kind::Flag => json!({ "anyOf": [{ "type": "boolean" }, from_env] }),
         Kind::Int(min, max) => json!({
@@ -103,16 +104,19 @@ fn of_kind(kind: Kind, tables: &mut Map<String, Value>) -> Value {
         ] }),
         Kind::Table(table) => reference(table, tables),
         Kind::Short(table, _) => json!({ "anyOf": [text, reference(table, tables)] }),
-        Kind::Tables(table) => json!({ "type": "array", "items": reference(table, tables) }),
+        Kind::Tables(table) => {
+            json!({ "type": "array", "items": reference(table, tables), "minItems": 1 })
+        }
         Kind::TableOrTables(table) => {
             let one = reference(table, tables);
-            json!({ "anyOf": [one, { "type": "array", "items": one }] })
+            json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
         }
         Kind::Matches => json!({
             "type": "array",
-            "items": { "anyOf": [text, { "type": "array", "items": text }] },
+            "minItems": 1,
+            "items": { "anyOf": [text, { "type": "array", "items": text, "minItems": 1 }] },
         }),
-        Kind::Conditions => json!({ "type": "array" }),
+        Kind::Conditions => json!({ "type": "array", "minItems": 1 }),
         Kind::Identity(table) => {
             define(table, tables);
             let mut known = tables.get(name(table)).cloned().unwrap_or_default();
@@ -127,11 +131,11 @@ fn of_kind(kind: Kind, tables: &mut Map<String, Value>) -> Value {
         }
         Kind::Lists | Kind::Fields(true) => json!({
             "type": "object",
-            "additionalProperties": { "anyOf": [text, { "type": "array", "items": text }] },
+            "additionalProperties": { "anyOf": [text, { "type": "array", "items": text, "minItems": 1 }] },
         }),
         Kind::Nodes(table) => json!({ "anyOf": [
             { "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 } },
-            { "type": "array", "items": reference(table, tables) },
+            { "type": "array", "items": reference(table, tables), "minItems": 1 },
         ] }),
     }
 }

@@ -3,7 +3,7 @@
 //! [`Variable::ALL`] is the only list: names are looked up in it, and the reference is
 //! made from it.
 
-use crate::attributes::SUBJECT_ATTRIBUTES;
+use crate::attributes::is_attribute;
 use crate::client_match::is_dotted;
 use crate::template::{Scope, Variable};
 
@@ -403,7 +403,7 @@ impl Variable {
             return Some(Self::Cookie(cookie.to_owned()));
         }
         let attribute = name.strip_prefix("ssl_client_s_dn_")?;
-        (SUBJECT_ATTRIBUTES.contains(&attribute) || is_dotted(attribute))
+        (is_attribute(attribute) || is_dotted(attribute))
             .then(|| Self::SslClientSDnAttribute(attribute.to_owned()))
     }
 

@@ -81,7 +81,7 @@ fn every_mistake_is_told() {
             "http.error_pages.404",
             "two pages of one type",
         ),
-        ("http.error_pages = { 404 = [] }", 22, "http.error_pages.404", "no page"),
+        ("http.error_pages = { 404 = [] }", 28, "http.error_pages.404", "is empty"),
         ("http.traceparent = 'on'", 20, "http.traceparent", "not known here"),
         ("http.client_body_min_rate = -1", 29, "http.client_body_min_rate", "out of range"),
         ("http.send_min_rate = 9999999999", 22, "http.send_min_rate", "out of range"),

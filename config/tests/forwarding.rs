@@ -26,7 +26,7 @@ fn proxy_protocol_headers_need_trusted_senders() {
     let trusted = "listen[0].proxy_protocol_trusted";
     for (listen, column, message) in [
         ("proxy_protocol = true", 54, "`proxy_protocol_trusted` is missing"),
-        ("proxy_protocol = true, proxy_protocol_trusted = []", 85, "nobody could connect"),
+        ("proxy_protocol = true, proxy_protocol_trusted = []", 85, "this list is empty"),
         ("proxy_protocol_trusted = ['10.0.0.0/8']", 62, "for `proxy_protocol = true` only"),
         (
             "proxy_protocol = true, proxy_protocol_trusted = ['a']",

@@ -198,7 +198,7 @@ fn server_objects_are_whole() {
         (
             "sni = 'a'\ncert = 'c'\nkey = 'k'\nclient = { ca = [], ocsp = 'x' }\n",
             &[
-                (6, 17, "ssls[0].client.ca", "nobody is trusted"),
+                (6, 17, "ssls[0].client.ca", "this list is empty"),
                 (6, 21, "ssls[0].client.ocsp", "not supported yet"),
             ],
         ),
@@ -242,7 +242,7 @@ fn client_certificates_are_referred_to_by_id() {
 fn upstreams_are_whole() {
     let cases: [(&str, &[Wanted<'_>]); 13] = [
         ("id = 'u'\n", &[(2, 1, "upstreams[0].nodes", "`nodes` is missing")]),
-        ("nodes = {}\n", &[(3, 9, "upstreams[0].nodes", "there are no nodes")]),
+        ("nodes = {}\n", &[(3, 9, "upstreams[0].nodes", "this list is empty")]),
         ("nodes = { 'a' = 0 }\n", &[(3, 9, "upstreams[0].nodes", "every weight is 0")]),
         ("nodes = { 'a:x' = 1 }\n", &[(3, 11, "upstreams[0].nodes.\"a:x\"", "not a port")]),
         (

@@ -33,7 +33,7 @@ fn assert_problems(text: &str, wanted: &[Wanted<'_>]) {
 #[test]
 fn revocation_and_pins_are_whole() {
     let cases: [(&str, &[Wanted<'_>]); 4] = [
-        ("crl = []", &[(6, 28, "ssls[0].client.crl", "nobody would be revoked")]),
+        ("crl = []", &[(6, 28, "ssls[0].client.crl", "this list is empty")]),
         (
             "crl_expired = 'warn', crl_missing = 'allow'",
             &[

@@ -57,10 +57,6 @@ impl Check<'_> {
                 self.wrong(list.place, field, wrong);
                 continue;
             };
-            if list.texts.is_empty() {
-                let help = "leave it out, or name a file";
-                self.error(list.place, field.clone(), "there is no page here", help);
-            }
             let mut seen = BTreeSet::new();
             for text in &list.texts {
                 let Some(media) = self.page_media(text, &field) else { continue };

@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::pattern::Pattern;
 use crate::problem::Place;
-use crate::raw::{Item, Raw, Text};
+use crate::raw::{Item, Raw};
 use crate::values::Wrong;
 
 impl Check<'_> {
@@ -22,10 +22,6 @@ impl Check<'_> {
     fn client_matches(&mut self, raw: &Raw, key: &str) -> Vec<ClientMatch> {
         let Some(items) = raw.items(key) else { return Vec::new() };
         let path = raw.path(key);
-        if items.is_empty() {
-            let help = "leave it out, or name somebody";
-            self.error(raw.at(key), path.clone(), "this list is empty", help);
-        }
         let mut matches: Vec<ClientMatch> = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let path = format!("{path}[{index}]");
@@ -64,15 +60,15 @@ impl Check<'_> {
     }
 
     fn client_term(&mut self, item: &Item, path: &str) -> Option<ClientTerm> {
-        let Item::Text(Text { place, text }) = item else {
+        let Item::Text(text) = item else {
             let wrong = Wrong::new("an entry is a text, or a list of texts that must all hold");
             self.wrong(item.place(), path, wrong);
             return None;
         };
-        match client_match::term(text) {
+        match text.pattern().and_then(client_match::term) {
             Ok(term) => Some(term),
             Err(wrong) => {
-                self.wrong(*place, path, wrong);
+                self.wrong(text.place, path, wrong);
                 None
             }
         }
@@ -83,21 +79,18 @@ impl Check<'_> {
         let key = "skip_mtls_uri_regex";
         let mut patterns = Vec::new();
         for (index, text) in raw.texts(key).iter().enumerate() {
-            match Pattern::new(&text.text, false) {
+            match Pattern::of_paths(&text.expression()) {
                 Ok(pattern) => {
-                    if !text.text.starts_with('^') && !text.text.starts_with("(?:^") {
-                        let message = "this expression matches anywhere in a path";
-                        let help = "start it with `^`, and end it with `$` if it is the whole path";
+                    if !text.text.contains('^') {
+                        let message = "this expression is held against the start of a path";
+                        let help = "begin it with `^` to say so; what has to match further behind \
+                                    begins with `^/.*`";
                         self.warn(text.place, raw.path(key), message, help);
                     }
                     patterns.push(pattern);
                 }
                 Err(wrong) => self.wrong(text.place, format!("{}[{index}]", raw.path(key)), wrong),
             }
-        }
-        if raw.has(key) && raw.texts(key).is_empty() && !raw.is_broken(key) {
-            let help = "leave it out, or name a path";
-            self.error(raw.at(key), raw.path(key), "this list is empty", help);
         }
         patterns
     }

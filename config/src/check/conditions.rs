@@ -11,7 +11,7 @@ use crate::check::Check;
 use crate::model::{Condition, Order, Test};
 use crate::pattern::Pattern;
 use crate::problem::Place;
-use crate::raw::{Item, Raw};
+use crate::raw::{self, Item, Raw};
 use crate::template::{Scope, Variable};
 use crate::values::{self, Wrong, nearest};
 use crate::words::Word;
@@ -235,7 +235,7 @@ fn test(operator: &str, value: &Item) -> Result<Test, Wrong> {
             }
         }
         ("~~" | "~*", Item::Text(text)) => {
-            Pattern::new(&text.text, operator == "~*").map(Test::Matches)
+            Pattern::new(&text.expression(), operator == "~*").map(Test::Matches)
         }
         ("~~" | "~*", _) => Err(wants("a regular expression")),
         ("in", Item::List(_, items)) if !items.is_empty() => items
@@ -301,21 +301,24 @@ impl Condition {
     }
 }
 
+fn plain_toml(text: &str) -> Toml {
+    Toml::String(raw::escaped(text))
+}
+
 impl Test {
     fn to_toml(&self) -> (&'static str, Toml) {
-        let texts = |list: &[String]| {
-            Toml::Array(list.iter().map(|text| Toml::String(text.clone())).collect())
-        };
+        let texts =
+            |list: &[String]| Toml::Array(list.iter().map(|text| plain_toml(text)).collect());
         match self {
-            Self::Is(text) => ("==", Toml::String(text.clone())),
+            Self::Is(text) => ("==", plain_toml(text)),
             Self::Equals(number) => ("==", Toml::Float(*number)),
             Self::Compares(order, number) => (order.word(), Toml::Float(*number)),
             Self::Matches(pattern) => {
                 let operator = if pattern.ignores_case() { "~*" } else { "~~" };
-                (operator, Toml::String(pattern.as_str().to_owned()))
+                (operator, plain_toml(pattern.as_str()))
             }
             Self::In(list) => ("in", texts(list)),
-            Self::Has(text) => ("has", Toml::String(text.clone())),
+            Self::Has(text) => ("has", plain_toml(text)),
             Self::IpMatch(networks) => {
                 let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
                 ("ipmatch", texts(&networks))

@@ -13,9 +13,6 @@ use crate::words::SslType;
 impl Check<'_> {
     pub(super) fn listens(&mut self, root: &Raw, servers: &[Server]) -> Vec<Listen> {
         let raws = root.tables("listen");
-        if raws.is_empty() && root.has("listen") && !root.is_broken("listen") {
-            self.error(root.at("listen"), "listen", "this list is empty", "add a [[listen]]");
-        }
         let mut taken = BTreeMap::new();
         let listens: Vec<_> = raws
             .iter()

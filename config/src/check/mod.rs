@@ -110,14 +110,6 @@ impl Check<'_> {
     /// The texts of a key for one, and of its twin for several; with the paths of each.
     fn one_or_more(&mut self, raw: &Raw, one: &str, more: &str) -> Vec<(Text, String)> {
         self.exclusive(raw, one, more);
-        if raw.has(more) && raw.texts(more).is_empty() && !raw.is_broken(more) {
-            self.error(
-                raw.at(more),
-                raw.path(more),
-                "this list is empty",
-                "leave it out, or fill it",
-            );
-        }
         let mut all: Vec<_> = raw.text(one).into_iter().map(|text| (text, raw.path(one))).collect();
         for (index, text) in raw.texts(more).iter().enumerate() {
             all.push((text.clone(), format!("{}[{index}]", raw.path(more))));

@@ -30,10 +30,6 @@ impl Check<'_> {
             self.error(raw.at("proxy_protocol"), raw.path(TRUSTED), message, help);
             return None;
         }
-        if raw.texts(TRUSTED).is_empty() && !raw.is_broken(TRUSTED) {
-            let message = "this list is empty: nobody could connect";
-            self.error(raw.at(TRUSTED), raw.path(TRUSTED), message, help);
-        }
         let mut networks = Vec::new();
         for text in raw.texts(TRUSTED) {
             match network(&text.text) {

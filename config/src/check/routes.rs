@@ -175,7 +175,7 @@ impl Check<'_> {
     fn hosts(&mut self, raw: &Raw) -> Vec<HostPattern> {
         let mut hosts = Vec::new();
         for (text, path) in self.one_or_more(raw, "host", "hosts") {
-            match values::host_pattern(&text.text, true) {
+            match text.pattern().and_then(|text| values::host_pattern(text, true)) {
                 Ok(pattern) if hosts.contains(&pattern) => {
                     self.wrong(text.place, path, Wrong::new("this host stands here twice"));
                 }
@@ -261,7 +261,7 @@ impl Check<'_> {
         let mut uris = Vec::new();
         let mut seen = BTreeSet::new();
         for (text, path) in self.one_or_more(raw, "uri", "uris") {
-            match values::uri_pattern(&text.text) {
+            match text.pattern().and_then(values::uri_pattern) {
                 Ok(pattern) => {
                     if text.text.contains("/:") {
                         let message = "a `:name` in a path is no parameter: it stands for itself";

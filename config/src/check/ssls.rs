@@ -87,7 +87,7 @@ impl Check<'_> {
         }
         let mut snis = Vec::new();
         for (text, path) in self.one_or_more(raw, "sni", "snis") {
-            let pattern = match values::host_pattern(&text.text, false) {
+            let pattern = match text.pattern().and_then(|text| values::host_pattern(text, false)) {
                 Ok(pattern) => pattern,
                 Err(wrong) => {
                     self.wrong(text.place, path, wrong);
@@ -197,10 +197,6 @@ impl Check<'_> {
                 let path = format!("{}[{index}]", raw.path("ca"));
                 self.error(text.place, path, "clients are never trusted by system roots", help);
             }
-        }
-        if raw.has("ca") && raw.texts("ca").is_empty() && !raw.is_broken("ca") {
-            let help = "name the authorities whose certificates are accepted";
-            self.error(raw.at("ca"), raw.path("ca"), "this list is empty: nobody is trusted", help);
         }
         self.pems(raw, "ca")
     }

@@ -16,10 +16,6 @@ impl Check<'_> {
                 self.problems.push_at(raw.at(key), raw.path(key), message, help);
             }
         }
-        if given && raw.texts("crl").is_empty() && !raw.is_broken("crl") {
-            let message = "this list is empty: nobody would be revoked";
-            self.error(raw.at("crl"), raw.path("crl"), message, "name the lists, or drop the key");
-        }
         let crls = self.pems(raw, "crl");
         (!crls.is_empty()).then(|| Revocation {
             place: raw.at("crl"),
@@ -31,10 +27,6 @@ impl Check<'_> {
 
     /// The key `pins` of a table.
     pub(super) fn pins(&mut self, raw: &Raw) -> Vec<Pin> {
-        if raw.has("pins") && raw.texts("pins").is_empty() && !raw.is_broken("pins") {
-            let message = "this list is empty: no certificate has one of its pins";
-            self.error(raw.at("pins"), raw.path("pins"), message, "name pins, or drop the key");
-        }
         let mut pins = Vec::new();
         for text in raw.texts("pins") {
             match pin(&text.text) {

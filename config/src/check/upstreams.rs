@@ -80,10 +80,7 @@ impl Check<'_> {
                 Err(wrong) => self.wrong(written.place, &*written.field, wrong),
             }
         }
-        if raw.has("nodes") && !raw.is_broken("nodes") && raw.nodes("nodes").is_empty() {
-            let help = "add one, as `\"10.0.0.1:80\" = 1`";
-            self.error(raw.at("nodes"), raw.path("nodes"), "there are no nodes", help);
-        } else if !nodes.is_empty() && nodes.iter().all(|node| node.weight == 0) {
+        if !nodes.is_empty() && nodes.iter().all(|node| node.weight == 0) {
             let help = "a weight of 0 gets nothing; give one node more";
             self.error(raw.at("nodes"), raw.path("nodes"), "every weight is 0", help);
         }
@@ -199,10 +196,6 @@ impl Check<'_> {
             self.error(raw.place, raw.path("ca"), message, help);
         }
         let texts = raw.texts("ca");
-        if raw.has("ca") && texts.is_empty() && !raw.is_broken("ca") {
-            let message = "this list is empty: nobody is trusted";
-            self.error(raw.at("ca"), raw.path("ca"), message, "name the authorities");
-        }
         match texts {
             [] => None,
             [one] if one.text == "system" => Some(UpstreamCa::System),

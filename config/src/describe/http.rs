@@ -56,7 +56,7 @@ pub(super) static HTTP: Table = Table {
         ),
         optional(
             "ssl_session_ticket_key",
-            Kind::Texts,
+            Kind::TextsOrNone,
             "secrets of the process's own, new every hour",
             "Paths of files of 48 or 80 random bytes, for a fleet that shares its session tickets: the \
                  first seals, all of them open. Read again when they change. The keys of each policy \
@@ -91,7 +91,7 @@ pub(super) static HTTP: Table = Table {
         ),
         optional(
             "trusted_addresses",
-            Kind::Texts,
+            Kind::TextsOrNone,
             "nobody",
             "Clients (peers, or who a PROXY protocol header names), as addresses or ranges \
              (\"10.0.0.0/8\"), whose `X-Forwarded-Proto`, \

@@ -55,6 +55,8 @@ pub(crate) enum Kind {
     Text,
     /// Text, or a list of texts.
     Texts,
+    /// Likewise; a list without one says the same as no list, and gives nobody more.
+    TextsOrNone,
     /// Text that is never shown: a private key.
     Secret,
     /// A list of such texts.

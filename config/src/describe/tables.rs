@@ -271,7 +271,7 @@ static SSLS: Table = Table {
         ),
         optional(
             "ssl_stapling_file",
-            Kind::Texts,
+            Kind::TextsOrNone,
             "nothing is stapled",
             "Paths of OCSP responses (DER) for `cert` and `certs`, in that order. Read again when \
                  they change; a response that is over, or of another certificate, is not sent.",
@@ -474,8 +474,9 @@ static CLIENT: Table = Table {
             "skip_mtls_uri_regex",
             Kind::Texts,
             "no path",
-            "Regular expressions; a request whose normalised path matches one passes without a good \
-                 certificate. Needs `verify = \"on\"` and `reject = \"http\"`.",
+            "Regular expressions, held against the start of the normalised path; a request that one \
+                 matches passes without a good certificate. None may match every path, or begin \
+                 with `^` in some of its cases only. Needs `verify = \"on\"` and `reject = \"http\"`.",
         ),
     ],
     refused: refused::IN_CLIENT,

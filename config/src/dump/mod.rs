@@ -6,7 +6,7 @@ mod writer;
 
 use toml::Value;
 
-use self::writer::{Writer, list, quoted_key, text};
+use self::writer::{Writer, list, plain, quoted_key, template_text, text};
 use crate::model::{
     AccessFormat, Answers, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps,
     HeaderValue, KeyPair, Listen, LogTarget, Node, NodeAddress, PageStatuses, PassHost, Pem,
@@ -82,7 +82,7 @@ impl Config {
             let format = match &access.format {
                 AccessFormat::Combined => text("combined"),
                 AccessFormat::Json => text("json"),
-                AccessFormat::Text(template) => text(&template.to_string()),
+                AccessFormat::Text(template) => template_text(template),
             };
             out.line("access", format!("{{ path = {path}, format = {format} }}"));
         }
@@ -206,10 +206,8 @@ impl Config {
 fn dump_lists(out: &mut Writer, lists: &ClientLists) {
     for (key, entries) in [("allow", &lists.allow), ("deny", &lists.deny)] {
         let entries = entries.iter().map(|entry| match entry.terms.as_slice() {
-            [one] => Value::String(one.to_string()),
-            several => {
-                Value::Array(several.iter().map(|term| Value::String(term.to_string())).collect())
-            }
+            [one] => plain(&one.to_string()),
+            several => Value::Array(several.iter().map(|term| plain(&term.to_string())).collect()),
         });
         let entries: Vec<Value> = entries.collect();
         if !entries.is_empty() {
@@ -419,13 +417,13 @@ fn dump_headers(out: &mut Writer, ops: &HeaderOps) {
 fn header_value(header: &HeaderValue) -> String {
     let name = header.name.to_ascii_lowercase();
     if !SECRET_NAMES.iter().any(|part| name.contains(part)) {
-        return text(&header.value.to_string());
+        return template_text(&header.value);
     }
     let pieces = header.value.pieces.iter().map(|piece| match piece {
         Piece::Text(_) => Piece::Text(REDACTED.to_owned()),
         Piece::Variable(variable) => Piece::Variable(variable.clone()),
     });
-    text(&Template { pieces: pieces.collect() }.to_string())
+    template_text(&Template { pieces: pieces.collect() })
 }
 
 fn node_table(node: &Node) -> String {

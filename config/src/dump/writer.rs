@@ -4,13 +4,25 @@ use std::fmt::Display;
 
 use toml::Value;
 
+use crate::raw;
+use crate::template::Template;
+
 /// Text as TOML has it.
 pub(super) fn text(text: &str) -> String {
-    Value::String(text.to_owned()).to_string()
+    plain(text).to_string()
+}
+
+pub(super) fn template_text(template: &Template) -> String {
+    Value::String(template.to_string()).to_string()
 }
 
 pub(super) fn list(texts: impl Iterator<Item = String>) -> String {
-    Value::Array(texts.map(Value::String).collect()).to_string()
+    Value::Array(texts.map(|text| plain(&text)).collect()).to_string()
+}
+
+/// Text that the reader reads back: nothing in it starts a variable.
+pub(super) fn plain(text: &str) -> Value {
+    Value::String(raw::escaped(text))
 }
 
 pub(super) fn quoted_key(name: &str) -> String {

@@ -9,13 +9,16 @@ mod text;
 mod value;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 pub(crate) use reader::Reader;
+pub(crate) use text::escaped;
 
 use crate::describe::{Fallback, Kind, Need, Table};
 use crate::problem::Place;
 use crate::template::Template;
+use crate::values::Wrong;
 use crate::words::Word;
 
 /// Text with its place.
@@ -23,6 +26,34 @@ use crate::words::Word;
 pub(crate) struct Text {
     pub(crate) place: Place,
     pub(crate) text: String,
+    /// What came from the environment into text of the file. It stands for itself: no `*` in it is a
+    /// wildcard, and no letter of it is an operator of an expression.
+    pub(crate) literal: Vec<Range<usize>>,
+}
+
+impl Text {
+    /// The text, which is to be read as a pattern.
+    pub(crate) fn pattern(&self) -> Result<&str, Wrong> {
+        let mut literal = self.literal.iter().filter_map(|range| self.text.get(range.clone()));
+        match literal.find(|text| text.contains('*')) {
+            Some(text) => Err(Wrong::new(format!("`{text}` comes from the environment"))
+                .help("a wildcard is written in the file, or the whole text comes from there")),
+            None => Ok(&self.text),
+        }
+    }
+
+    /// The text as a regular expression.
+    pub(crate) fn expression(&self) -> String {
+        let mut out = String::with_capacity(self.text.len());
+        let mut end = 0;
+        for range in &self.literal {
+            out.push_str(self.text.get(end..range.start).unwrap_or_default());
+            out.push_str(&regex_syntax::escape(self.text.get(range.clone()).unwrap_or_default()));
+            end = range.end;
+        }
+        out.push_str(self.text.get(end..).unwrap_or_default());
+        out
+    }
 }
 
 /// A field name and the templates of its values.
@@ -75,7 +106,7 @@ pub(crate) struct RawNode {
 /// A value of the right type.
 #[derive(Debug)]
 pub(crate) enum Value {
-    Text(String),
+    Text(Text),
     Texts(Vec<Text>),
     Template(Template),
     Flag(bool),
@@ -163,13 +194,14 @@ impl Raw {
 
     pub(crate) fn text(&self, key: &str) -> Option<Text> {
         match self.value(key) {
-            Some(Value::Text(text) | Value::Id(text)) => {
-                Some(Text { place: self.at(key), text: text.clone() })
+            Some(Value::Text(text)) => Some(text.clone()),
+            Some(Value::Id(text)) => {
+                Some(Text { place: self.at(key), text: text.clone(), literal: Vec::new() })
             }
             Some(_) => None,
             None => match self.fallback(key) {
                 Some(Fallback::Text(text)) => {
-                    Some(Text { place: self.place, text: text.to_owned() })
+                    Some(Text { place: self.place, text: text.to_owned(), literal: Vec::new() })
                 }
                 _ => None,
             },

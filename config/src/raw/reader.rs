@@ -149,7 +149,10 @@ impl Reader<'_> {
         match kind {
             Kind::Text => self.text_value(value, field, Use::Plain),
             Kind::Secret => self.text_value(value, field, Use::Secret),
-            Kind::Texts => self.texts(value, field, Use::Plain),
+            Kind::TextsOrNone if value.get_ref().as_array().is_some_and(|list| list.is_empty()) => {
+                Value::Texts(Vec::new())
+            }
+            Kind::Texts | Kind::TextsOrNone => self.texts(value, field, Use::Plain),
             Kind::Secrets => self.texts(value, field, Use::Secret),
             Kind::Template => self.template_value(value, field),
             Kind::Flag => self.flag(value, field),
@@ -228,6 +231,9 @@ impl Reader<'_> {
             self.wrong_type(value, field, wanted);
             return Value::Broken;
         };
+        if !self.filled(array.len(), value, field) {
+            return Value::Broken;
+        }
         let mut tables = Vec::with_capacity(array.len());
         for (index, item) in array.iter().enumerate() {
             let path = format!("{field}[{index}]");
@@ -246,4 +252,61 @@ pub(super) fn in_order<'a, 'i>(
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(name, _)| name.span().start);
     entries
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::describe::ROOT;
+    use crate::source::Source;
+
+    /// Every key, with the path of its table.
+    fn visit(table: &'static Table, seen: &mut Vec<(&'static str, &'static Key)>) {
+        if seen.iter().any(|(name, _)| *name == table.name) {
+            return;
+        }
+        seen.extend(table.keys.iter().map(|key| (table.name, key)));
+        for key in table.keys {
+            match key.kind {
+                Kind::Table(inner)
+                | Kind::Identity(inner)
+                | Kind::Short(inner, _)
+                | Kind::Tables(inner)
+                | Kind::TableOrTables(inner) => visit(inner, seen),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn no_key_takes_an_empty_list() {
+        let mut keys = Vec::new();
+        visit(&ROOT, &mut keys);
+        let mut lists = 0;
+        for (table, key) in keys {
+            let text = match key.kind {
+                Kind::Texts
+                | Kind::Secrets
+                | Kind::Words(_)
+                | Kind::Tables(_)
+                | Kind::TableOrTables(_)
+                | Kind::Matches
+                | Kind::Conditions
+                | Kind::Nodes(_) => "x = []",
+                Kind::Lists => "x = { 404 = [] }",
+                Kind::Fields(_) | Kind::Identity(_) => "x = { X-Role = [] }",
+                _ => continue,
+            };
+            lists += 1;
+            let mut problems = Problems::of(Source::new(Path::new("f"), text));
+            let parsed = DeTable::parse(text).unwrap();
+            let (_, value) = parsed.get_ref().iter().next().unwrap();
+            let mut reader = Reader { text, env: &|_| None, problems: &mut problems };
+            reader.value(key.kind, value, "x");
+            assert!(!problems.is_empty(), "{table}.{}", key.name);
+        }
+        assert!(lists > 20, "{lists}");
+    }
 }

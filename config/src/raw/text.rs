@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::problem::Place;
-use crate::raw::{Reader, Value};
+use crate::raw::{Reader, Text, Value};
 use crate::template::Variable;
 use crate::template::{self, Template, TemplateCause, TemplateError};
 use crate::values::nearest;
@@ -32,6 +32,16 @@ impl Reader<'_> {
         field: &str,
         purpose: Use,
     ) -> Option<String> {
+        self.text_of(value, field, purpose).map(|text| text.text)
+    }
+
+    /// Likewise, with what came from the environment.
+    pub(super) fn text_of(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+        purpose: Use,
+    ) -> Option<Text> {
         let place = Place::of(value.span());
         if purpose == Use::Secret {
             self.problems.mask(place);
@@ -47,27 +57,23 @@ impl Reader<'_> {
                 self.problems.name_secret_variables(place, names.join(" and "));
             }
         }
-        self.substitute(text, place, field, purpose == Use::Template)
+        self.substitute(text, place, field, purpose)
     }
 
-    fn substitute(
-        &mut self,
-        text: &str,
-        place: Place,
-        field: &str,
-        escape: bool,
-    ) -> Option<String> {
+    fn substitute(&mut self, text: &str, place: Place, field: &str, purpose: Use) -> Option<Text> {
         let mut out = String::with_capacity(text.len());
+        let mut literal = Vec::new();
         let mut rest = text;
         let mut whole = true;
         while let Some((front, behind)) = rest.find('$').and_then(|at| rest.split_at_checked(at)) {
             out.push_str(front);
-            // Two dollars are one dollar, and the second one starts nothing.
-            let taken = if behind.starts_with("$$") { 2 } else { 1 };
             let name = behind.strip_prefix(ENV).and_then(|inner| inner.split_once('}'));
             if let Some((name, after)) = name {
+                let start = out.len();
                 match (self.env)(name) {
-                    Some(value) if escape => out.push_str(&value.replace('$', "$$")),
+                    Some(value) if purpose == Use::Template => {
+                        out.push_str(&value.replace('$', "$$"));
+                    }
                     Some(value) => out.push_str(&value),
                     None => {
                         whole = false;
@@ -75,15 +81,24 @@ impl Reader<'_> {
                         self.problems.push_at(place, field, message, None);
                     }
                 }
+                literal.push(start..out.len());
                 rest = after;
                 continue;
             }
-            let (dollars, after) = behind.split_at_checked(taken).unwrap_or((behind, ""));
-            out.push_str(dollars);
-            rest = after;
+            let (kept, taken) = dollars(behind, purpose);
+            if kept == 0 {
+                whole = false;
+                let message = "this text holds a `${` that starts no `${env:NAME}`".to_owned();
+                let help = "write `$${` for a dollar sign and a brace".to_owned();
+                self.problems.push_at(place, field, message, Some(help));
+            }
+            out.extend(std::iter::repeat_n('$', kept));
+            rest = behind.get(taken..).unwrap_or_default();
         }
         out.push_str(rest);
-        whole.then_some(out)
+        // What comes as a whole is as if it stood in the file.
+        literal.retain(|range| *range != (0..out.len()));
+        whole.then_some(Text { place, text: out, literal })
     }
 
     pub(super) fn template(
@@ -121,6 +136,23 @@ impl Reader<'_> {
     }
 }
 
+/// How many dollars the text begins with, and how many of them stand for themselves. In a template two are
+/// one, which its own reader sees to. In plain text one is taken away in front of a brace, where it
+/// says that nothing starts there; where it stands alone, something should.
+fn dollars(text: &str, purpose: Use) -> (usize, usize) {
+    let run = text.bytes().take_while(|byte| *byte == b'$').count();
+    if purpose == Use::Template {
+        return (run.min(2), run.min(2));
+    }
+    let brace = text.as_bytes().get(run) == Some(&b'{');
+    (run - usize::from(brace), run)
+}
+
+/// Plain text as [`Reader`] reads it back.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace("${", "$${")
+}
+
 fn explain(cause: TemplateCause, name: &str) -> (String, String) {
     match cause {
         TemplateCause::BareDollar => (cause.to_string(), "write `$$` for a dollar sign".to_owned()),
@@ -134,7 +166,10 @@ fn explain(cause: TemplateCause, name: &str) -> (String, String) {
             if let Some(attribute) = bare.strip_prefix("ssl_client_s_dn_") {
                 let known = crate::attributes::SUBJECT_ATTRIBUTES;
                 let help = match nearest(attribute, known.iter().copied()) {
-                    Some(near) => format!("did you mean `$ssl_client_s_dn_{near}`?"),
+                    Some(near) => {
+                        let near = near.to_ascii_lowercase();
+                        format!("did you mean `$ssl_client_s_dn_{near}`?")
+                    }
                     None => {
                         "OpenSSL's short names in lower case: `cn`, `o`, `ou`, `c`, ...".to_owned()
                     }

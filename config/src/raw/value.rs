@@ -10,7 +10,7 @@ use crate::describe::{Table, Words};
 use crate::problem::Place;
 use crate::raw::reader::in_order;
 use crate::raw::text::Use;
-use crate::raw::{Field, Item, List, RawNode, Reader, Text, Value, join};
+use crate::raw::{Field, Item, List, RawNode, Reader, Value, join};
 use crate::values::{self, Wrong, nearest};
 
 /// No wait is longer: sums of times never overflow.
@@ -34,7 +34,21 @@ impl Reader<'_> {
         field: &str,
         purpose: Use,
     ) -> Value {
-        self.string(value, field, purpose).map_or(Value::Broken, Value::Text)
+        self.text_of(value, field, purpose).map_or(Value::Broken, Value::Text)
+    }
+
+    /// A list that is empty says something else than one that is left out, and nobody can tell what.
+    pub(super) fn filled(
+        &mut self,
+        count: usize,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+    ) -> bool {
+        if count == 0 {
+            let wrong = Wrong::new("this list is empty");
+            self.wrong(value, field, wrong.help("leave the key out, or name something"));
+        }
+        count > 0
     }
 
     pub(super) fn texts(
@@ -43,19 +57,19 @@ impl Reader<'_> {
         field: &str,
         purpose: Use,
     ) -> Value {
-        let one = |text| vec![Text { place: Place::of(value.span()), text }];
         let Some(array) = value.get_ref().as_array() else {
             return self
-                .string(value, field, purpose)
-                .map_or(Value::Broken, |text| Value::Texts(one(text)));
+                .text_of(value, field, purpose)
+                .map_or(Value::Broken, |text| Value::Texts(vec![text]));
         };
+        if !self.filled(array.len(), value, field) {
+            return Value::Broken;
+        }
         let mut texts = Vec::with_capacity(array.len());
         for (index, item) in array.iter().enumerate() {
             let path = format!("{field}[{index}]");
             self.problems.name(Place::of(item.span()), &path);
-            if let Some(text) = self.string(item, &path, purpose) {
-                texts.push(Text { place: Place::of(item.span()), text });
-            }
+            texts.extend(self.text_of(item, &path, purpose));
         }
         if texts.len() < array.len() { Value::Broken } else { Value::Texts(texts) }
     }
@@ -243,9 +257,8 @@ impl Reader<'_> {
         if found.len() < array.len() {
             return Value::Broken;
         }
-        if found.is_empty() {
-            let wrong = Wrong::new("this list is empty");
-            return self.wrong(value, field, wrong.help("leave the key out for the default"));
+        if !self.filled(found.len(), value, field) {
+            return Value::Broken;
         }
         Value::Words(found)
     }
@@ -326,6 +339,7 @@ impl Reader<'_> {
         let mut values = Vec::new();
         match item.get_ref().as_array() {
             Some(array) if lists => {
+                self.filled(array.len(), item, path);
                 for (index, item) in array.iter().enumerate() {
                     let template = self.template(item, &format!("{path}[{index}]"));
                     values.extend(template.map(|template| (Place::of(item.span()), template)));
@@ -342,7 +356,10 @@ impl Reader<'_> {
     /// A list that may hold lists.
     pub(super) fn items(&mut self, value: &Spanned<DeValue<'_>>, field: &str) -> Value {
         match self.item(value, field, 0) {
-            Some(Item::List(_, items)) => Value::Items(items),
+            Some(Item::List(_, items)) if self.filled(items.len(), value, field) => {
+                Value::Items(items)
+            }
+            Some(Item::List(..)) => Value::Broken,
             Some(_) => {
                 self.wrong_type(value, field, "an array");
                 Value::Broken
@@ -354,10 +371,7 @@ impl Reader<'_> {
     fn item(&mut self, value: &Spanned<DeValue<'_>>, field: &str, depth: usize) -> Option<Item> {
         let place = Place::of(value.span());
         match value.get_ref() {
-            DeValue::String(_) => {
-                let text = self.string(value, field, Use::Plain)?;
-                Some(Item::Text(Text { place, text }))
-            }
+            DeValue::String(_) => self.text_of(value, field, Use::Plain).map(Item::Text),
             DeValue::Integer(_) | DeValue::Float(_) => {
                 let written = self.text.get(value.span()).unwrap_or_default().replace('_', "");
                 let number = written.parse::<f64>().ok().filter(|number| number.is_finite());
@@ -387,6 +401,9 @@ impl Reader<'_> {
     ) -> Value {
         let mut nodes = Vec::new();
         if let Some(map) = value.get_ref().as_table() {
+            if !self.filled(map.len(), value, field) {
+                return Value::Broken;
+            }
             for (name, item) in in_order(map) {
                 let path = join(field, name.get_ref());
                 let Value::Int(weight) = self.int(item, &path, 0, 1_000_000) else { continue };
@@ -409,6 +426,9 @@ impl Reader<'_> {
             );
             return Value::Broken;
         };
+        if !self.filled(array.len(), value, field) {
+            return Value::Broken;
+        }
         for (index, item) in array.iter().enumerate() {
             let path = format!("{field}[{index}]");
             let Value::Table(node) = self.inner_table(table, item, &path) else { continue };

@@ -254,7 +254,7 @@ fn has(attributes: &Attributes, selector: &Selector, value: &str, doubt: Doubt) 
 fn is_name(found: &[u8], wanted: &[u8], attributes: &Attributes, doubt: Doubt) -> bool {
     let folded = |name: &[u8]| doubt::folded(&String::from_utf8_lossy(name));
     match doubt {
-        Doubt::IsNot => !found.is_empty() && found == wanted,
+        Doubt::IsNot => !attributes.are_unclear() && !found.is_empty() && found == wanted,
         Doubt::Is => attributes.are_unclear() || folded(found) == folded(wanted),
     }
 }
