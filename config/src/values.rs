@@ -151,6 +151,19 @@ pub(crate) fn address_range(text: &str) -> Result<IpNet, Wrong> {
     }
 }
 
+/// A range of addresses as clients have them: an IPv4 address in IPv6 spelling is that IPv4 address, as it
+/// is where a connection is accepted.
+pub(crate) fn client_range(text: &str) -> Result<IpNet, Wrong> {
+    let net = address_range(text)?;
+    let IpNet::V6(six) = net else { return Ok(net) };
+    let Some(four) = six.addr().to_ipv4_mapped() else { return Ok(net) };
+    let bits = six.prefix_len().checked_sub(96).ok_or_else(|| {
+        Wrong::new(format!("`{text}` is more than the IPv4 addresses in IPv6 spelling"))
+            .help("write \"0.0.0.0/0\" for every IPv4 address")
+    })?;
+    Ok(ipnet::Ipv4Net::new(four, bits).map_or(net, IpNet::V4))
+}
+
 /// `name`, `*.name` or `*`. Addresses are hosts, but never server names.
 pub(crate) fn host_pattern(text: &str, addresses: bool) -> Result<HostPattern, Wrong> {
     if text == "*" {
@@ -164,7 +177,7 @@ pub(crate) fn host_pattern(text: &str, addresses: bool) -> Result<HostPattern, W
             Err(Wrong::new("an IPv6 address in a host stands in brackets")
                 .help(format!("write \"[{text}]\"")))
         } else {
-            Ok(HostPattern::Exact(text.to_ascii_lowercase()))
+            Ok(HostPattern::Exact(host_address(text)))
         };
     }
     if let Some(suffix) = text.strip_prefix("*.") {
@@ -175,6 +188,15 @@ pub(crate) fn host_pattern(text: &str, addresses: bool) -> Result<HostPattern, W
             .help("write \"*.example.com\" for one label in front, or \"*\" for every name"));
     }
     dns_name(text).map(HostPattern::Exact)
+}
+
+/// The one spelling of an address as a host (RFC 5952), as requests are read.
+fn host_address(text: &str) -> String {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match bare.and_then(|bare| bare.parse::<std::net::Ipv6Addr>().ok()) {
+        Some(address) => format!("[{address}]"),
+        None => text.to_ascii_lowercase(),
+    }
 }
 
 /// A host pattern as [`host_pattern`] reads it.

@@ -25,6 +25,11 @@ fn with_client(client: &str) -> Draft {
     draft(&format!("{LISTEN}{SSL}client = {{ ca = 'x', {client} }}\n{ROUTE}"))
 }
 
+/// With one more line in front of the listener.
+fn with_top(line: &str) -> Draft {
+    draft(&format!("listen = [{{ address = '0.0.0.0:80' }}]\n{line}\n{ROUTE}"))
+}
+
 fn with_route(keys: &str) -> Draft {
     draft(&format!("{LISTEN}{SSL}client = {{ ca = 'x' }}\n{ROUTE}{keys}\n"))
 }
@@ -121,4 +126,80 @@ fn expressions_that_exempt_more_than_they_show_are_refused() {
     let exempts = |path: &[u8]| exempt.iter().flatten().any(|pattern| pattern.is_match(path));
     assert!(exempts(b"/hello1") && exempts(b"/a") && exempts(b"/b/c"));
     assert!(!exempts(b"/x/hello1") && !exempts(b"/a/") && !exempts(b"/c/b/"));
+}
+
+/// A value that the variable never has makes a condition that never holds, or always.
+#[test]
+fn a_condition_compares_with_what_can_be() {
+    for (condition, right) in [
+        ("['host', '==', 'Admin.Example']", "['host', '==', 'admin.example']"),
+        ("['scheme', '==', 'HTTPS']", "['scheme', '==', 'https']"),
+        ("['request_method', '~=', 'delete']", "['request_method', '~=', 'DELETE']"),
+        (
+            "['ssl_client_verify', '!', '==', 'FAILED']",
+            "['ssl_client_verify', '!', '~~', '^FAILED']",
+        ),
+        ("['uri', 'in', ['/a', '/b%20c']]", "['uri', 'in', ['/a', '/b c']]"),
+        ("['remote_addr', '==', '10.0.0.0/8']", "['remote_addr', 'ipmatch', '10.0.0.0/8']"),
+    ] {
+        let wrong = with_route(&format!("vars = [{condition}]")).problems.to_string();
+        assert!(wrong.contains("never"), "{condition}: {wrong}");
+        let right = with_route(&format!("vars = [{right}]"));
+        assert!(right.problems.is_empty(), "{condition}: {}", right.problems);
+    }
+}
+
+/// Addresses are compared in one spelling, whichever the file has.
+#[test]
+fn addresses_have_one_spelling() {
+    let dump = |draft: Draft| {
+        assert!(draft.problems.is_empty(), "{}", draft.problems);
+        draft.config.dump()
+    };
+    for (other, one) in [
+        ("vars = [['remote_addr', '!', 'ipmatch', ['::ffff:203.0.113.0/120']]]", "203.0.113.0/24"),
+        ("vars = [['remote_addr', 'ipmatch', '::ffff:203.0.113.7']]", "203.0.113.7/32"),
+        ("remote_addr = '::ffff:10.0.0.0/104'", "10.0.0.0/8"),
+        ("remote_addrs = ['0:0:0:0:0:ffff:a00:1']", "10.0.0.1/32"),
+        ("host = '[0:0:0:0:0:0:0:1]'", "\"[::1]\""),
+        ("hosts = ['[2001:DB8::0:1]']", "\"[2001:db8::1]\""),
+    ] {
+        let dump = dump(with_route(other));
+        assert!(dump.contains(one), "{other}\n{dump}");
+    }
+    let trusted = dump(with_top("http.trusted_addresses = ['::ffff:10.0.0.0/104']"));
+    assert!(trusted.contains("10.0.0.0/8"), "{trusted}");
+    assert!(!with_route("remote_addr = '::ffff:0:0/95'").problems.is_empty());
+    assert!(with_route("remote_addr = '::/0'").problems.is_empty());
+    assert!(!with_route("hosts = ['[::1]', '[0::1]']").problems.is_empty(), "twice");
+}
+
+#[test]
+fn a_misspelt_key_is_no_header() {
+    for key in ["presets", "Preset", "prest", "xfc", "preset2", "gateway"] {
+        let draft = with_top(&format!("identity_headers = {{ {key} = 'nginx' }}"));
+        assert!(draft.problems.to_string().contains("would be a header"), "{key}");
+    }
+    let fine = with_top("identity_headers = { Role = '$ssl_client_s_dn_ou', X-Gateway = 'a' }");
+    assert!(fine.problems.is_empty(), "{}", fine.problems);
+}
+
+/// A `deny` keeps out who shows a certificate; who is on it need not show one.
+#[test]
+fn a_deny_without_a_demand_is_warned_about() {
+    let warned = |verify: &str, client: &str| {
+        let text = format!("{LISTEN}{SSL}client = {{ ca = 'x', {verify} }}\n{ROUTE}{client}\n");
+        let draft = draft(&text);
+        assert!(draft.problems.is_empty(), "{}", draft.problems);
+        draft.problems.warnings().filter(|one| one.message.contains("and passes")).count()
+    };
+    let deny = "client.deny = ['CN=mallory']";
+    assert_eq!(warned("verify = 'optional'", deny), 1);
+    assert_eq!(warned("verify = 'optional_no_ca'", deny), 1);
+    assert_eq!(warned("verify = 'optional', deny = ['CN=mallory']", ""), 1);
+    assert_eq!(warned("verify = 'on'", deny), 0);
+    assert_eq!(warned("verify = 'on', deny = ['CN=mallory']", ""), 0);
+    let demanded = "client = { verify = 'on', deny = ['CN=mallory'] }";
+    assert_eq!(warned("verify = 'optional'", demanded), 0);
+    assert_eq!(warned("verify = 'optional'", "client = { deny = ['CN=a'], allow = ['CN=b'] }"), 0);
 }

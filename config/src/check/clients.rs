@@ -10,6 +10,10 @@ use crate::problem::Place;
 use crate::raw::{Item, Raw};
 use crate::values::Wrong;
 
+/// What a `deny` without a demand means.
+const PASSES: &str = "whom this keeps out comes without a certificate, and passes";
+const DEMAND: &str = "`verify = \"on\"` demands one";
+
 impl Check<'_> {
     /// `allow` and `deny` of a table.
     pub(super) fn client_lists(&mut self, raw: &Raw) -> ClientLists {
@@ -109,6 +113,10 @@ impl Check<'_> {
                 self.error(raw.at(key), raw.path(key), &message, help);
             }
         }
+        let may_pass = !matches!(auth.verify, ClientVerify::On | ClientVerify::Off);
+        if raw.has("deny") && may_pass {
+            self.warn(raw.at("deny"), raw.path("deny"), PASSES, DEMAND);
+        }
         if raw.has("deny") && auth.verify == ClientVerify::Off {
             let help = "set `verify`, or leave the list out";
             let message = "nobody is asked for a certificate here";
@@ -190,6 +198,16 @@ impl Check<'_> {
                 self.error(rule.place, "", &message, help);
             }
             demand = demand.or_else(|| Some(rule).filter(|rule| rule.required));
+        }
+    }
+
+    /// Whoever is on a `deny` list and shows no certificate is nobody, and passes where none is
+    /// demanded: by the tables above, or by every server name.
+    pub(super) fn denies_agree(&mut self, above: &[ClientRule], own: &[ClientRule]) {
+        let demanded =
+            self.demanded_everywhere || above.iter().chain(own).any(|rule| rule.required);
+        for rule in own.iter().filter(|rule| !demanded && !rule.lists.deny.is_empty()) {
+            self.warn(rule.place, "client.deny".to_owned(), PASSES, DEMAND);
         }
     }
 

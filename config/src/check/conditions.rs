@@ -7,7 +7,7 @@
 use ipnet::IpNet;
 use toml::Value as Toml;
 
-use crate::check::Check;
+use crate::check::{Check, constants};
 use crate::model::{Condition, Order, Test};
 use crate::pattern::Pattern;
 use crate::problem::Place;
@@ -32,7 +32,7 @@ impl Check<'_> {
         let mut all = Vec::new();
         let mut networks = Vec::new();
         for (text, path) in self.one_or_more(raw, "remote_addr", "remote_addrs") {
-            match values::address_range(&text.text) {
+            match values::client_range(&text.text) {
                 Ok(network) => networks.push(network),
                 Err(wrong) => self.wrong(text.place, path, wrong),
             }
@@ -191,7 +191,9 @@ fn expression(items: &[Item]) -> Result<Condition, Wrong> {
     let operator = operator.to_ascii_lowercase();
     let (opposite, operator) =
         if operator == "~=" { (true, "==") } else { (false, operator.as_str()) };
-    let test = Condition::Test(variable, test(operator, value)?);
+    let test = test(operator, value)?;
+    constants::check(&variable, &test)?;
+    let test = Condition::Test(variable, test);
     Ok(if negated == opposite { test } else { not(test) })
 }
 
@@ -248,13 +250,13 @@ fn test(operator: &str, value: &Item) -> Result<Test, Wrong> {
         ("has", value) => plain(value).map(Test::Has).ok_or_else(|| wants("a text")),
         ("ipmatch", Item::List(_, items)) if !items.is_empty() => {
             let networks = items.iter().map(|item| match item {
-                Item::Text(text) => values::address_range(&text.text),
+                Item::Text(text) => values::client_range(&text.text),
                 Item::Number(..) | Item::List(..) => Err(wants("addresses and networks")),
             });
             networks.collect::<Result<Vec<IpNet>, _>>().map(Test::IpMatch)
         }
         ("ipmatch", Item::Text(text)) => {
-            values::address_range(&text.text).map(|network| Test::IpMatch(vec![network]))
+            values::client_range(&text.text).map(|network| Test::IpMatch(vec![network]))
         }
         ("ipmatch", _) => Err(wants("addresses and networks")),
         _ => Err(Wrong::new(format!("there is no operator `{operator}`"))

@@ -7,7 +7,7 @@ use crate::model::{HeaderOps, HeaderValue, Xfcc, XfccKey, XfccMode};
 use crate::problem::Place;
 use crate::raw::{Field, Raw, join};
 use crate::template::{Piece, Template, Variable};
-use crate::values::{FIELD_NAME_BYTES_MAX, Wrong, folded, is_token};
+use crate::values::{FIELD_NAME_BYTES_MAX, Wrong, folded, is_token, nearest};
 use crate::words::Word;
 
 /// Fields that say where a message ends, or live for one hop (RFC 9110, section 7.6.1; RFC 9112).
@@ -35,6 +35,9 @@ impl Check<'_> {
             }
             for (place, template) in &field.values {
                 self.identity_value(template, *place, &path);
+                if named {
+                    self.no_misspelt_key(&field.name, template, field.place, &path);
+                }
                 self.header_value(template, *place, &path);
                 let (name, value) = (field.name.clone(), template.clone());
                 headers.push(HeaderValue { place: field.place, name, value });
@@ -110,6 +113,30 @@ impl Check<'_> {
                 .help("use `headers.set` of a route or global rule for it");
             self.wrong(place, path, wrong);
         }
+    }
+
+    /// Every name that is no key is a header, so a misspelt key would be one too.
+    fn no_misspelt_key(&mut self, name: &str, template: &Template, place: Place, path: &str) {
+        if name.contains(['-', '_']) {
+            return;
+        }
+        let near = nearest(name, ["preset", "xfcc"].into_iter());
+        let fixed = template.variables().next().is_none();
+        if near.is_none() && !fixed {
+            return;
+        }
+        let wrong = Wrong::new(format!("`{name}` would be a header"));
+        self.wrong(
+            place,
+            path,
+            wrong.help(near.map_or_else(
+                || {
+                    "the keys are `preset` and `xfcc`; fixed text belongs to `headers.set`"
+                        .to_owned()
+                },
+                |near| format!("did you mean `{near}`?"),
+            )),
+        );
     }
 
     /// The changes of one object, in their order.

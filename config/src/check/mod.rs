@@ -7,6 +7,7 @@
 mod answers;
 mod clients;
 mod conditions;
+mod constants;
 mod headers;
 mod listens;
 mod observe;
@@ -43,6 +44,8 @@ pub(crate) struct Check<'a> {
     server_names: BTreeMap<HostPattern, Place>,
     /// Identity headers as a naive reader may see their names.
     identity_names: BTreeSet<String>,
+    /// Nobody reaches a route without a verified certificate, but by an exempt path.
+    demanded_everywhere: bool,
 }
 
 /// Checks a whole file.
@@ -56,6 +59,7 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         trusts: Vec::new(),
         server_names: BTreeMap::new(),
         identity_names: BTreeSet::new(),
+        demanded_everywhere: false,
     };
     let identity_headers = check.identity_headers(root);
     let xfcc = check.xfcc(root);
@@ -66,6 +70,11 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         server.client.as_ref().is_some_and(|client| client.verify != ClientVerify::Off)
     };
     let asked = servers.iter().any(asks);
+    let demands = |server: &Server| {
+        server.client.as_ref().is_some_and(|client| client.verify == ClientVerify::On)
+    };
+    check.demanded_everywhere =
+        servers.iter().all(demands) && listens.iter().all(|listen| listen.tls);
     let http = check.http(root);
     let routes = check.routes(root, &http, asked);
     Config {

@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::raw::{Raw, Text};
 use crate::template::Piece;
-use crate::values::{Wrong, address_range};
+use crate::values::{Wrong, client_range};
 
 /// Runs `read` on a table of the file, or on its defaults.
 fn with_table<T>(root: &Raw, key: &str, read: impl FnOnce(&Raw) -> T) -> T {
@@ -72,7 +72,7 @@ impl Check<'_> {
         let mut trusted: Vec<IpNet> = Vec::new();
         for (index, text) in raw.texts("trusted_addresses").iter().enumerate() {
             let path = format!("{}[{index}]", raw.path("trusted_addresses"));
-            match address_range(&text.text) {
+            match client_range(&text.text) {
                 Ok(net) if trusted.contains(&net) => {
                     self.wrong(text.place, path, Wrong::new("this address stands here twice"));
                 }

@@ -1,13 +1,11 @@
 //! `proxy_protocol` of listeners and upstreams: whose headers are taken, and which are sent.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
 use crate::check::Check;
 use crate::model::{ProxyProtocol, ProxyTlv};
 use crate::raw::Raw;
-use crate::values::Wrong;
+use crate::values::client_range;
 use crate::words::{ProxyVersion, Word};
 
 impl Check<'_> {
@@ -32,7 +30,7 @@ impl Check<'_> {
         }
         let mut networks = Vec::new();
         for text in raw.texts(TRUSTED) {
-            match network(&text.text) {
+            match client_range(&text.text) {
                 Ok(network) => networks.push(network),
                 Err(wrong) => self.wrong(text.place, raw.path(TRUSTED), wrong),
             }
@@ -56,20 +54,4 @@ impl Check<'_> {
             ProxyVersion::V2 => ProxyProtocol::V2(known.copied().collect()),
         })
     }
-}
-
-/// An address, or a network by its first address.
-fn network(text: &str) -> Result<IpNet, Wrong> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(IpNet::from(address));
-    }
-    let network: IpNet = text.parse().map_err(|_| {
-        Wrong::new(format!("`{text}` is not an address or a network"))
-            .help("write it as \"192.0.2.1\", \"10.0.0.0/8\" or \"2001:db8::/32\"")
-    })?;
-    if network != network.trunc() {
-        return Err(Wrong::new(format!("`{text}` has bits behind its prefix"))
-            .help(format!("write \"{}\", or the address alone", network.trunc())));
-    }
-    Ok(network)
 }

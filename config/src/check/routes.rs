@@ -198,6 +198,7 @@ impl Check<'_> {
         let own_rules = self.inherited(raw);
         let above = [global.clients.as_slice(), &of_service.clients].concat();
         self.trusts_agree(&above, &own_rules.clients);
+        self.denies_agree(&above, &own_rules.clients);
         let all = Inherited::join([global.clone(), of_service, own_rules].into_iter());
         let when = self.conditions(raw);
         let asked = self.asked(raw, service);
