@@ -1,11 +1,14 @@
 //! What a certificate says, and what it does not.
 
-use ferrule_tests::zoo::asn1::{attribute, common_name, extended, name};
+use ferrule_tests::zoo::asn1::{
+    attribute, basic_constraints, common_name, element, extended, extension, name, sequence,
+};
+use ferrule_tests::zoo::{Issuer, Key, Kind, encode};
 use ferrule_tests::{
     Authority, Dial, Driver, Leaf, Setup, Upstream, echo, on_both_drivers, raw, scratch, tls,
 };
 
-use super::{CONFIG, Scribe, World, alt_names};
+use super::{CONFIG, Scribe, World, alt_names, draft};
 
 /// The `GeneralName`s that the tests use.
 const MAIL: u8 = 1;
@@ -120,6 +123,41 @@ on_both_drivers! {
         assert_eq!(text.lines().count(), 1, "{text}");
         let line: serde_json::Value = serde_json::from_str(&text).expect("a line of JSON");
         assert_eq!(line["status"], answer.status());
+    }
+
+    /// Names that one reader knew by the number of their tag, and constraints by the whole of it, made
+    /// constraints of none. Here a CA that is held to some names issues no others, however they are written.
+    fn a_tag_of_another_form_passes_no_constraint(driver) {
+        let config = CONFIG.replacen(
+            "client.ca = \"clients.crt\"",
+            "client.ca = \"clients.crt\"\nclient.allow = [\"URI:spiffe://prod.example/admin\"]",
+            1,
+        );
+        let mut world = World::with(driver, &config);
+        let dir = world.dir().to_owned();
+        let root = Scribe::new(&dir, "ca");
+        std::fs::write(dir.join("clients.crt"), &root.pem).expect("a file");
+        assert_eq!(world.gateway.signal_reload(), ferrule_tests::Reloaded::Taken);
+        let sub = Issuer { name: common_name("sub"), key: Key::new(&dir, "sub", Kind::P256) };
+        let base = sequence(&[&element(0x86, b".partner.example")]);
+        let held = extension("2.5.29.30", true, &sequence(&[&element(0xa0, &base)]));
+        for (tag, constrained, status) in
+            [(0x86, false, 200), (0x86, true, 400), (0xa6, false, 400), (0xa6, true, 400), (0x06, true, 400)]
+        {
+            let mut extensions = vec![basic_constraints(true, None)];
+            extensions.extend(constrained.then(|| held.clone()));
+            let sub_der = draft(sub.name.clone(), extensions).sign(&sub.key, &root.issuer);
+            let key = Key::new(&dir, "leaf", Kind::P256);
+            let names = element(0x30, &element(tag, b"spiffe://prod.example/admin"));
+            let names = vec![extension("2.5.29.17", false, &names), extended(&["1.3.6.1.5.5.7.3.2"])];
+            let der = draft(common_name("me"), names).sign(&key, &sub);
+            let file = dir.join("leaf.pem");
+            let chain = [der, sub_der].map(|der| encode("CERTIFICATE", &der)).concat();
+            std::fs::write(&file, chain).expect("a chain");
+            let dial = Dial::as_client("closed.test", &Leaf::read(&file, &key.path));
+            let answer = world.ask(&dial, "closed.test");
+            assert_eq!(answer.status(), status, "{tag:02x} {constrained}: {answer:?}");
+        }
     }
 
     /// Chains may be as long as a peer likes. Here ten certificates are enough, and more are refused
