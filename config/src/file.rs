@@ -20,6 +20,8 @@ use rustix::io::{DupFlags, Errno};
 pub struct RegularFile {
     /// All of it.
     pub bytes: Vec<u8>,
+    /// When its contents were written last, Unix seconds.
+    pub modified: i64,
     /// Permission bits and the kind of file, as `stat` has them.
     pub mode: u32,
 }
@@ -107,7 +109,7 @@ fn read_open(file: &File, max: u64) -> Result<RegularFile, FileError> {
     if bytes.len() as u64 > max {
         return Err(FileError::TooLarge(max));
     }
-    Ok(RegularFile { bytes, mode: found.mode() })
+    Ok(RegularFile { bytes, modified: found.mtime(), mode: found.mode() })
 }
 
 /// Descriptors in reserve, so that files can be read when strangers hold all that the process may have.

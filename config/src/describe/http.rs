@@ -60,7 +60,8 @@ pub(super) static HTTP: Table = Table {
             "secrets of the process's own, new every hour",
             "Paths of files of 48 or 80 random bytes, for a fleet that shares its session tickets: the \
                  first seals, all of them open. Read again when they change. The keys of each policy \
-                 are derived from them.",
+                 are derived from them. Put a new one in front every day; one that has sealed for \
+                 more than 7 days is warned of.",
         ),
         flag(
             "underscores_in_headers",

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::Runtime;
+use rustix::process::DumpableBehavior;
 
 use super::cli::{self, cannot_start};
 use super::loader::{self, Start};
@@ -49,6 +50,9 @@ impl Boot {
     /// As above.
     pub fn prepare_with(file: &Path, signals: Caught) -> Result<Self, ExitCode> {
         check_kernel()?;
+        // No core file holds a key, and nobody but root looks into our memory.
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .map_err(|error| cannot_start(&error))?;
         let orders = Arc::new(Orders::default());
         signals.hand_on(Arc::clone(&orders)).map_err(|error| cannot_start(&error))?;
         let start = loader::start(file, &orders)?;

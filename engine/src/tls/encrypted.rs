@@ -7,6 +7,7 @@
 use ferrule_config::model::{FileAt, KeyPair};
 use ferrule_config::read_file;
 use pkcs8::EncryptedPrivateKeyInfoRef;
+use zeroize::Zeroizing;
 
 use super::keys::name;
 use super::{Findings, encryption, private_key};
@@ -64,7 +65,7 @@ pub(super) fn open(
     None
 }
 
-fn passwords(file: &FileAt, field: &str, found: &mut Findings<'_>) -> Option<Vec<u8>> {
+fn passwords(file: &FileAt, field: &str, found: &mut Findings<'_>) -> Option<Zeroizing<Vec<u8>>> {
     let field = format!("{field} (password_file)");
     let path = file.path.display();
     match read_file(&file.path, PASSWORDS_BYTES_MAX) {
@@ -74,7 +75,7 @@ fn passwords(file: &FileAt, field: &str, found: &mut Findings<'_>) -> Option<Vec
                 found.error(file.place, &field, format!("{path} is empty"), None);
                 return None;
             }
-            Some(read.bytes)
+            Some(Zeroizing::new(read.bytes))
         }
         Err(error) => {
             found.error(file.place, &field, error.about(&path), None);

@@ -9,6 +9,7 @@ use ferrule_config::{Place, Problem, read_file};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
+use zeroize::Zeroizing;
 
 use super::pem::{self, Block, BlockKind, Contents};
 use super::private_key::{Form, KeyFlaw};
@@ -90,6 +91,7 @@ pub(super) fn pair(
         return None;
     }
     let (form, der) = key?;
+    let der = Zeroizing::new(der);
     match private_key::load((form, &der), &leaf, provider) {
         Ok(key) => Some(Arc::new(CertifiedKey::new(chain, key))),
         Err(KeyFlaw::Foreign) => {
@@ -115,6 +117,7 @@ fn private_key_of(
 ) -> Option<(Form, Vec<u8>)> {
     let pem = &pair.key;
     let (text, mode) = text(pem, field, found)?;
+    let text = Zeroizing::new(text.into_owned());
     if let Some(mode) = mode {
         found.warn_on_mode(mode, &name(pem), pem.place, field);
     }

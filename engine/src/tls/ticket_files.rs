@@ -10,12 +10,16 @@ use std::sync::Arc;
 use ferrule_config::model::FileAt;
 use ferrule_config::{FileError, read_file};
 use ring::digest;
+use zeroize::Zeroizing;
 
 use super::Findings;
 use super::tickets::{NAME_LEN, Secret};
 
 /// Files that are taken.
 const FILES_MAX: usize = 8;
+const DAY: i64 = 86_400;
+/// Seconds since a file was written after which its key is warned of.
+const AGE_MAX: i64 = 7 * DAY;
 /// Bytes of the longer kind.
 const FILE_BYTES_MAX: u64 = 80;
 
@@ -42,8 +46,18 @@ fn load(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[Secret]> {
         let read = read_file(&file.path, FILE_BYTES_MAX);
         if let Ok(read) = &read {
             found.warn_on_mode(read.mode, &path, file.place, field);
+            let age = found.now.saturating_sub(read.modified);
+            // The first seals; what only opens may be as old as it likes.
+            if index == 0 && age >= AGE_MAX {
+                let message = format!(
+                    "{path} has sealed tickets for {} days: whoever gets hold of it opens what was \
+                     recorded in that time; put a new key in front and keep this one for two hours",
+                    age / DAY
+                );
+                found.warning(file.place, field, message);
+            }
         }
-        match read.map(|read| secret(&read.bytes)) {
+        match read.map(|read| secret(&Zeroizing::new(read.bytes))) {
             Ok(Some(secret)) if secrets.iter().any(|known| known.name == secret.name) => {
                 found.error(file.place, field, format!("{path} holds a key given above"), None);
             }
@@ -95,5 +109,26 @@ mod tests {
         }
         bytes[16..].fill(7);
         assert!(secret(&bytes).is_none());
+    }
+
+    #[test]
+    fn a_key_that_seals_for_more_than_a_week_is_warned_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| {
+            let path = folder.path().join(name);
+            let seed = u8::try_from(name.len()).unwrap();
+            std::fs::write(&path, (seed..seed + 80).collect::<Vec<u8>>()).unwrap();
+            let modified = read_file(&path, FILE_BYTES_MAX).unwrap().modified;
+            (FileAt { path, place: ferrule_config::Place::default() }, modified)
+        };
+        let ((one, now), (other, _)) = (at("one"), at("other"));
+        for (age, warnings) in [(0, 0), (AGE_MAX - 1, 0), (AGE_MAX, 1), (100 * DAY, 1)] {
+            let mut found = Findings { now: now + age, ..Findings::default() };
+            // The second one only opens.
+            let secrets = load(&[one.clone(), other.clone()], &mut found);
+            let old = |problem: &&ferrule_config::Problem| problem.message.contains("has sealed");
+            assert_eq!(found.warnings.iter().filter(old).count(), warnings, "{age}");
+            assert_eq!(secrets.len(), 2);
+        }
     }
 }

@@ -11,6 +11,7 @@ use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::hkdf;
 use ring::rand::{SecureRandom, SystemRandom};
 use rustls::server::ProducesTickets;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::handshake;
 use super::sessions::SessionCache;
@@ -47,6 +48,12 @@ pub(super) struct Secret {
     pub(super) bytes: [u8; 32],
     /// Unix seconds; the process's own secrets are replaced by age.
     pub(super) born: i64,
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
 }
 
 impl std::fmt::Debug for Secret {
@@ -181,7 +188,9 @@ impl ProducesTickets for PolicyTicketer {
         let secret = self.current(now)?;
         let nonce = self.keys.nonce()?;
         // That there is a leaf goes along, so that a ticket made after resumption inherits the end.
-        let mut sealed = end.to_be_bytes().to_vec();
+        // Sealed where it lies, and never moved: a copy would stay behind unsealed.
+        let mut sealed = Vec::with_capacity(2 * EXPIRY_LEN + plain.len() + aead::MAX_TAG_LEN);
+        sealed.extend_from_slice(&end.to_be_bytes());
         sealed.extend_from_slice(&leaf_expiry.unwrap_or(i64::MAX).to_be_bytes());
         sealed.extend_from_slice(plain);
         let key = self.key(&secret)?;
@@ -195,7 +204,7 @@ impl ProducesTickets for PolicyTicketer {
         let (name, rest) = cipher.split_first_chunk::<NAME_LEN>()?;
         let (nonce, sealed) = rest.split_first_chunk::<{ aead::NONCE_LEN }>()?;
         let key = self.key(&self.named(name, now)?)?;
-        let mut sealed = sealed.to_vec();
+        let mut sealed = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let opened = key.open_in_place(nonce, Aad::from(*name), &mut sealed).ok()?;
         let (end, rest) = opened.split_first_chunk::<EXPIRY_LEN>()?;

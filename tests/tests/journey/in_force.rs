@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -282,6 +283,20 @@ on_both_drivers! {
         assert!(reloads < 300, "{reloads} reloads of 300 orders");
         drop(waiting);
     }
+}
+
+/// The limit allows one, and the signal asks for it.
+#[test]
+fn no_core_file_holds_keys() {
+    let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
+    let mut gateway = Setup::new(scratch.path(), Driver::Epoll, crate::PLAIN)
+        .under(&["prlimit", "--core=unlimited"])
+        .set("upstream", &upstream.port)
+        .start();
+    gateway.process.signal(Signal::ABORT);
+    let status = gateway.wait(PATIENCE);
+    assert_eq!(status.signal(), Some(Signal::ABORT.as_raw()));
+    assert!(!status.core_dumped(), "{status}");
 }
 
 /// A key whose pass phrase takes minutes to try stands in for a file that takes long to read.
