@@ -194,12 +194,17 @@ pub fn attribute(name: &[u8], selector: &Selector, out: &mut Vec<u8>) {
     }
 }
 
+/// Every value of this attribute, in the order of the encoding; `None` stands for one without a safe form.
+pub(super) fn values_of(name: &[u8], selector: &Selector) -> Vec<Option<String>> {
+    let list = attributes(name).unwrap_or_default();
+    let wanted = list.iter().filter(|attribute| selector.is(attribute.oid));
+    wanted.map(|attribute| safe_text(attribute.value)).collect()
+}
+
 /// Every value of this attribute that has a safe form, in the order of the encoding.
 #[must_use]
 pub fn safe_values(name: &[u8], selector: &Selector) -> Vec<String> {
-    let list = attributes(name).unwrap_or_default();
-    let wanted = list.iter().filter(|attribute| selector.is(attribute.oid));
-    wanted.filter_map(|attribute| safe_text(attribute.value)).collect()
+    values_of(name, selector).into_iter().flatten().collect()
 }
 
 /// A value as text, if it is one that can be handed out.

@@ -86,6 +86,11 @@ impl Rendering<'_> {
         name::attribute(self.leaf.subject, selector, out);
     }
 
+    /// Every value of a subject attribute; `None` stands for one that cannot be handed out.
+    pub(super) fn attribute_values(&self, selector: &Selector) -> Vec<Option<String>> {
+        name::values_of(self.leaf.subject, selector)
+    }
+
     /// The leaf, and what came behind it.
     pub(super) fn chain(&self) -> impl Iterator<Item = &[u8]> {
         std::iter::once(self.leaf.der).chain(self.rest.iter().copied())

@@ -217,6 +217,15 @@ impl Wanted {
 pub struct ClientValues {
     buffer: Box<[u8]>,
     spans: Box<[(u32, u32)]>,
+    attributes: Box<[Every]>,
+}
+
+/// Every value of one attribute.
+#[derive(Debug, Default)]
+struct Every {
+    spans: Box<[(u32, u32)]>,
+    /// There are values beside them that cannot be handed out.
+    unclear: bool,
 }
 
 impl ClientValues {
@@ -250,13 +259,27 @@ impl ClientValues {
                 }
             });
         }
-        Self { buffer: buffer.into_boxed_slice(), spans: spans.into_boxed_slice() }
+        let every = |(_, selector): &(String, Selector)| {
+            rendering.map(|rendering| every(rendering, selector, &mut buffer)).unwrap_or_default()
+        };
+        let attributes = wanted.attributes.iter().map(every).collect();
+        Self { buffer: buffer.into_boxed_slice(), spans: spans.into_boxed_slice(), attributes }
     }
 
     /// Bytes of all values together.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.buffer.len()
+    }
+
+    /// Every value of an attribute, in the order of the certificate; `None` if some cannot be told.
+    #[must_use]
+    pub fn every(&self, attribute: u16) -> Option<impl Iterator<Item = &[u8]>> {
+        let every = self.attributes.get(usize::from(attribute))?;
+        let part = |(start, end): &(u32, u32)| {
+            self.buffer.get(*start as usize..*end as usize).unwrap_or_default()
+        };
+        (!every.unclear).then(|| every.spans.iter().map(part))
     }
 
     /// The value, empty if there is none (or it was not wanted).
@@ -267,6 +290,17 @@ impl ClientValues {
         let end = usize::try_from(*end).unwrap_or(usize::MAX);
         self.buffer.get(start..end).unwrap_or_default()
     }
+}
+
+fn every(rendering: &Rendering<'_>, selector: &Selector, buffer: &mut Vec<u8>) -> Every {
+    let values = rendering.attribute_values(selector);
+    let unclear = values.iter().any(Option::is_none);
+    let spans = values.into_iter().flatten().map(|value| {
+        let start = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+        buffer.extend_from_slice(value.as_bytes());
+        (start, u32::try_from(buffer.len()).unwrap_or(u32::MAX))
+    });
+    Every { spans: spans.collect(), unclear }
 }
 
 /// `SUCCESS`, `NONE`, or `FAILED:` and OpenSSL's words.

@@ -64,11 +64,24 @@ impl Condition {
 
     /// Does it hold? `value` is used to work in.
     pub fn holds(&self, facts: &Facts<'_>, value: &mut Vec<u8>) -> bool {
+        self.is(facts, value, false)
+    }
+
+    /// Is it so, where a test of what cannot be read is `doubtful`? That is true under a negation, so that
+    /// neither a test nor its opposite holds.
+    fn is(&self, facts: &Facts<'_>, value: &mut Vec<u8>, doubtful: bool) -> bool {
         match self {
-            Self::All(all) => all.iter().all(|one| one.holds(facts, value)),
-            Self::Any(any) => any.iter().any(|one| one.holds(facts, value)),
-            Self::Not(inner) => !inner.holds(facts, value),
+            Self::All(all) => all.iter().all(|one| one.is(facts, value, doubtful)),
+            Self::Any(any) => any.iter().any(|one| one.is(facts, value, doubtful)),
+            Self::Not(inner) => !inner.is(facts, value, !doubtful),
             Self::Test(template, test) => {
+                // Of an attribute every value counts, as in lists of clients.
+                if let (Some(attribute), Some(client)) = (template.attribute(), facts.client) {
+                    return match client.values.every(attribute) {
+                        Some(values) => test.holds_for_any(values),
+                        None => doubtful,
+                    };
+                }
                 value.clear();
                 render(template, facts, value);
                 test.holds(value)
@@ -99,6 +112,15 @@ impl Test {
             }
             model::Test::IpMatch(networks) => Self::IpMatch(networks.as_slice().into()),
         }
+    }
+
+    /// Does it hold for one of these, or for nothing if there are none?
+    fn holds_for_any<'v>(&self, values: impl Iterator<Item = &'v [u8]>) -> bool {
+        let mut values = values.peekable();
+        if values.peek().is_none() {
+            return self.holds(b"");
+        }
+        values.any(|value| self.holds(value))
     }
 
     fn holds(&self, value: &[u8]) -> bool {

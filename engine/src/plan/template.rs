@@ -188,6 +188,14 @@ impl Compiler {
 }
 
 impl Template {
+    /// The attribute of the client's subject that this is, and nothing else.
+    pub(super) const fn attribute(&self) -> Option<u16> {
+        match *self.pieces {
+            [Piece::Client(ClientValue::Attribute(attribute))] => Some(attribute),
+            _ => None,
+        }
+    }
+
     /// Is it the same for all requests of a connection?
     #[must_use]
     pub fn is_connection_scoped(&self) -> bool {

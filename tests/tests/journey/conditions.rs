@@ -1,6 +1,8 @@
 //! Routes that ask for more than host, path and method: `vars` and `remote_addrs`.
 
-use ferrule_tests::{Authority, Dial, Setup, Upstream, echo, on_both_drivers, raw, scratch};
+use ferrule_tests::zoo::asn1::{attribute, basic_constraints, common_name, name, utc};
+use ferrule_tests::zoo::{Digest, Draft, Issuer, Key, Kind, encode};
+use ferrule_tests::{Authority, Dial, Leaf, Setup, Upstream, echo, on_both_drivers, raw, scratch};
 
 use crate::write_ca;
 
@@ -107,6 +109,53 @@ on_both_drivers! {
         }
         let nobody = Dial::new(Some("a.test")).get(gateway.port("front"), "a.test", "/");
         assert_eq!(taken(&nobody.expect("an answer").text()), "4");
+    }
+
+    /// The first value of an attribute hides none of the others, and one that cannot be read satisfies
+    /// neither a test nor its opposite.
+    fn every_value_of_an_attribute_is_looked_at(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
+        let authority = Authority::new("Root");
+        authority.server(&["a.test"]).write(scratch.path(), "server");
+        let key = Key::new(scratch.path(), "key", Kind::P256);
+        let root = Issuer { name: common_name("root"), key: key.clone() };
+        let signed = |subject: Vec<u8>, extensions: Vec<Vec<u8>>| {
+            let (not_before, not_after) = (utc("200101000000Z"), utc("400101000000Z"));
+            let (serial, digest) = (vec![0x11], Digest::Sha256);
+            let draft = Draft { version: 3, serial, subject, not_before, not_after, extensions, digest };
+            encode("CERTIFICATE", &draft.sign(&key, &root))
+        };
+        let ca = signed(root.name.clone(), vec![basic_constraints(true, None)]);
+        std::fs::write(scratch.path().join("ca.crt"), ca).expect("a file");
+        let conditions = [
+            "vars = [['ssl_client_s_dn_ou', '!', 'in', ['contractors']]]",
+            "vars = [['ssl_client_s_dn_ou', '~~', '^contr']]",
+        ];
+        let text = format!(
+            "[[listen]]\naddress = \"127.0.0.1:@front@\"\ntls = true\n[[ssls]]\nsni = 'a.test'\n\
+             cert = 'server.crt'\nkey = 'server.key'\nclient = {{ ca = 'ca.crt', verify = 'optional' }}\n\
+             {UPSTREAM}{}",
+            routes(&conditions)
+        );
+        let gateway = Setup::new(scratch.path(), driver, &text).set("upstream", &upstream.port).start();
+        for (units, route) in [
+            (&["staff"][..], "0"),
+            (&[], "0"),
+            (&["contractors"], "1"),
+            (&["staff", "contractors"], "1"),
+            (&["contractors", "staff"], "1"),
+            (&["contractors "], "2"),
+            (&["staff", "contractors\0"], "2"),
+        ] {
+            let sets: Vec<_> =
+                units.iter().map(|unit| [attribute("2.5.4.11", 12, unit.as_bytes())]).collect();
+            let subject = name(&sets.iter().map(<[_; 1]>::as_slice).collect::<Vec<_>>());
+            let file = scratch.path().join("leaf.crt");
+            std::fs::write(&file, signed(subject, Vec::new())).expect("a file");
+            let dial = Dial::as_client("a.test", &Leaf::read(&file, &key.path));
+            let answer = dial.get(gateway.port("front"), "a.test", "/").expect("an answer");
+            assert_eq!(taken(&answer.text()), route, "{units:?}");
+        }
     }
 
     /// Methods of a route that does not hold are not offered in a 405.
