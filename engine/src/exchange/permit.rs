@@ -36,7 +36,12 @@ pub fn check_client(
     };
     passed.or_else(|refusal| {
         let exempt = match request {
-            Some(request) => request.paths().all(|path| plan.sni.exempts(policy, path)),
+            Some(request) => {
+                // Expressions are written for single slashes; each doubled reading has a merged one.
+                let doubled = |path: &&[u8]| path.windows(2).any(|two| two == b"//");
+                let mut merged = request.paths().filter(|path| !doubled(path));
+                merged.all(|path| plan.sni.exempts(policy, path))
+            }
             None => plan.sni.has_exempt(policy),
         };
         if exempt { Ok(()) } else { Err(refusal) }
