@@ -1,6 +1,8 @@
 //! What the TLS settings promise, between our rustls and rustls as a peer, without a socket.
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
+#[path = "tls_settings/authorities.rs"]
+mod authorities;
 #[path = "tls_settings/list_warnings.rs"]
 mod list_warnings;
 #[path = "tls_settings/own_keys.rs"]

@@ -5,6 +5,7 @@
 pub mod algorithms;
 pub mod allow;
 pub mod alt_names;
+pub mod authorities;
 pub mod cache;
 pub mod certificate;
 pub mod chain;

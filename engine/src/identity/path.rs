@@ -288,15 +288,17 @@ impl<'a> Path<'a> {
 
 /// May it issue, as OpenSSL's `X509_check_ca` sees it?
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Ca {
+pub(super) enum Ca {
     /// It says so.
     Stated,
     /// It says nothing, but is old or its key usage implies it.
     Tolerated,
+    /// It may not.
     No,
 }
 
-fn ca_kind(certificate: &Certificate<'_>, anchor: bool) -> Ca {
+/// Whether a certificate may issue others. What is listed may leave more unsaid.
+pub(super) fn ca_kind(certificate: &Certificate<'_>, anchor: bool) -> Ca {
     let extensions = &certificate.extensions;
     if extensions.key_usage.is_some_and(|usage| !usage.key_cert_sign()) {
         return Ca::No;
@@ -314,7 +316,11 @@ fn ca_kind(certificate: &Certificate<'_>, anchor: bool) -> Ca {
 }
 
 /// `issuer` says what kind of CA it is, if it has to be one.
-fn fits_purpose(certificate: &Certificate<'_>, purpose: Purpose, issuer: Option<Ca>) -> bool {
+pub(super) fn fits_purpose(
+    certificate: &Certificate<'_>,
+    purpose: Purpose,
+    issuer: Option<Ca>,
+) -> bool {
     let extensions = &certificate.extensions;
     let extended_fits = extensions.extended.as_ref().is_none_or(|usage| match purpose {
         Purpose::Client => usage.client_auth,
@@ -340,7 +346,12 @@ fn fits_purpose(certificate: &Certificate<'_>, purpose: Purpose, issuer: Option<
                     .key_usage
                     .is_none_or(|usage| usage.digital_signature() || usage.key_agreement())
         }
-        Purpose::Server => netscape.is_none_or(NetscapeType::ssl_server),
+        // Every handshake of ours is signed with the key (RFC 8446, section 4.4.2.2). OpenSSL would
+        // take a key for encipherment or agreement alone, with which nothing of ours can be done.
+        Purpose::Server => {
+            netscape.is_none_or(NetscapeType::ssl_server)
+                && extensions.key_usage.is_none_or(|usage| usage.digital_signature())
+        }
     }
 }
 

@@ -62,6 +62,13 @@ pub fn algorithm(
         .ok_or(Fault::Unsupported)
 }
 
+/// Did the first certificate's key sign the second?
+#[must_use]
+pub fn issued(issuer: &Certificate<'_>, subject: &Certificate<'_>) -> bool {
+    let signature = (subject.outline.signature_algorithm, subject.outline.signature);
+    signed(issuer, subject.outline.signed, signature).is_ok()
+}
+
 /// Did the certificate's key sign this message? The signature comes with the content of its
 /// algorithm identifier.
 ///

@@ -262,7 +262,7 @@ fn load_trust(
             trust(upstream, field, &ders, found)
         }
         Some(UpstreamCa::Files(list)) => {
-            found.with_authorities(list, &format!("{field}.ca"), |ders, found| {
+            found.with_authorities(list, Purpose::Server, &format!("{field}.ca"), |ders, found| {
                 trust(upstream, field, &ders, found)
             })
         }

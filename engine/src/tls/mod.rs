@@ -3,6 +3,7 @@
 //! Shared by everything: the crypto provider and the secrets behind tickets. Shared by nothing:
 //! trust, tickets' keys, sessions towards upstreams.
 
+mod authorities;
 pub mod client;
 pub mod crls;
 mod encrypted;

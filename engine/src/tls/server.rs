@@ -23,14 +23,14 @@ use rustls::{
 use super::ocsp::Stapled;
 use super::sessions::PolicySessions;
 use super::tickets::{PolicyTicketer, Secret, TicketKeys};
-use super::{Findings, crls, handshake, keys, signatures, ticket_nonces, transcript};
+use super::{Findings, crls, handshake, signatures, ticket_nonces, transcript};
 use crate::identity::allow::Lists;
 use crate::identity::alt_names;
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Verdict, VerifyFailure};
 use crate::identity::judged;
 use crate::identity::outline::Outline;
-use crate::identity::signature;
+use crate::identity::path::Purpose;
 use crate::plan::{Forbidden, Gate, access};
 
 /// Bytes of CA names in a `CertificateRequest`; its field holds 64 KiB.
@@ -145,7 +145,7 @@ pub(super) fn load_policy(
     found: &mut Findings<'_>,
 ) -> Option<Arc<ClientPolicy>> {
     let field = format!("{client_field}.ca");
-    found.with_authorities(&client.ca, &field, |anchors, found| {
+    found.with_authorities(&client.ca, Purpose::Client, &field, |anchors, found| {
         policy(client, (client_field, &field), &anchors, found)
     })
 }
@@ -181,41 +181,6 @@ fn policy(
             found.error(client.place, field, message, None);
             None
         }
-    }
-}
-
-pub(super) fn warn_on_anchor(
-    der: &CertificateDer<'_>,
-    pem: &ferrule_config::model::Pem,
-    field: &str,
-    found: &mut Findings<'_>,
-) {
-    let Some(anchor) = Certificate::parse(der) else { return };
-    if anchor.not_after <= found.now {
-        let message = format!("a CA certificate in {} has expired", keys::name(pem));
-        found.warning(pem.place, field, message);
-    }
-    if anchor.version == 3 && anchor.extensions.basic.is_none() {
-        let message = format!(
-            "a CA certificate in {} does not say that it is one (basicConstraints); OpenSSL refuses it",
-            keys::name(pem)
-        );
-        found.warning(pem.place, field, message);
-    }
-    if !signature::key_is_usable(&anchor) {
-        let message = format!(
-            "the key of a CA certificate in {} is of a kind that is not verified (unsupported algorithm): \
-             certificates that it issued are refused",
-            keys::name(pem)
-        );
-        found.warning(pem.place, field, message);
-    }
-    if !anchor.self_signed() {
-        let message = format!(
-            "a CA certificate in {} is not self-signed; it is trusted only together with its root",
-            keys::name(pem)
-        );
-        found.warning(pem.place, field, message);
     }
 }
 

@@ -17,9 +17,10 @@ use rustls::sign::CertifiedKey;
 
 use super::pem::Contents;
 use super::tickets::Secret;
-use super::{Findings, keys, server};
+use super::{Findings, authorities, keys};
 use crate::identity::chain::Anchors;
 use crate::identity::crl::Crl;
+use crate::identity::path::Purpose;
 
 /// Certificates of one file.
 type Ders = Arc<[CertificateDer<'static>]>;
@@ -185,19 +186,21 @@ impl Findings<'_> {
     pub(super) fn with_authorities<T>(
         &mut self,
         pems: &[Pem],
+        purpose: Purpose,
         field: &str,
         build: impl Fn(Vec<Vec<u8>>, &mut Findings<'_>) -> Option<T>,
     ) -> Option<T> {
-        let mut ders: Vec<Vec<u8>> = Vec::new();
+        let mut listed: Vec<(&Pem, Vec<u8>)> = Vec::new();
         for pem in pems {
             let files: Vec<&Path> = pem.file().into_iter().collect();
             let taken: Option<Ders> = self.take_or_keep(pem.place, &files, |found| {
                 let list = keys::certificates(pem, Contents::Authorities, field, found);
-                list.iter().for_each(|der| server::warn_on_anchor(der, pem, field, found));
                 Some(Ders::from(list))
             });
-            ders.extend(taken.iter().flat_map(|list| list.iter()).map(|der| der.to_vec()));
+            listed.extend(taken.iter().flat_map(|list| list.iter()).map(|der| (pem, der.to_vec())));
         }
+        authorities::warn(&listed, purpose, field, self);
+        let ders: Vec<Vec<u8>> = listed.into_iter().map(|(_, der)| der).collect();
         let places = pems.iter().map(|pem| pem.place);
         let old: Option<Vec<Ders>> = places.map(|place| self.in_force(place)).collect();
         let old = old.filter(|old| !old.is_empty());
