@@ -153,7 +153,10 @@ fn request_line(
     if !matches!(rest.first(), Some(b'/' | b'*')) {
         out.push(b'/');
     }
-    out.extend_from_slice(rest);
+    // What was a path must not become a reference with an authority (RFC 3986, section 4.2).
+    let doubled = rest.iter().take_while(|byte| **byte == b'/').count().saturating_sub(1);
+    let doubled = if strip_prefix.is_some() { doubled } else { 0 };
+    out.extend_from_slice(rest.get(doubled..).unwrap_or_default());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     Ok(())
 }
@@ -381,7 +384,9 @@ mod tests {
             ("/v1/a?q", "/a?q"),
             ("/v1", "/"),
             ("/v1?q", "/?q"),
-            ("//v1//a", "//a"),
+            // Not with two slashes, which would be read as an authority.
+            ("//v1//a", "/a"),
+            ("/v1///a//b", "/a//b"),
             ("/%761/%61", "/%61"),
             ("/v%31a", "/a"),
         ] {

@@ -3,14 +3,14 @@
 //! In: a request that may ask for its host, with its path in every reading. Out: the route of the
 //! normal form, which this host may lead to on this connection; or why there is none. Routes that other
 //! readings lead to, because the upstream may read the path like that, are held to the same
-//! rule; those that demand something of the client are noted.
+//! rule; those that demand something of the client are noted. So is what GET leads to, of HEAD.
 
 use super::permit::{HostStanding, check_route};
 use super::refusal::Refusal;
 use super::request::{ConnectionView, Scratch};
 use crate::plan::facts::RequestFacts;
 use crate::plan::{Facts, Found, HostBuf, MethodSet, Plan, RouteId};
-use crate::wire::head::RequestHead;
+use crate::wire::head::{Method, RequestHead};
 use crate::wire::target::Target;
 
 /// What is known of a request when its route is looked for, beside [`Scratch`].
@@ -33,7 +33,7 @@ pub(super) fn find_route(
     let &RouteQuestion { standing, max_forwards, asks_the_server, .. } = asked;
     let Scratch { head, host, path, readings, demanding, value, .. } = scratch;
     let mut lookup = Lookup { plan, connection, asked, head, host, value };
-    let route = match lookup.find(path) {
+    let route = match lookup.find(path, head.method) {
         Found::Route(_) | Found::NotFound if asks_the_server && max_forwards == Some(0) => {
             return Err(Refusal::Options(MethodSet::ALL));
         }
@@ -45,8 +45,16 @@ pub(super) fn find_route(
         Found::NotFound if asks_the_server => return Err(Refusal::Options(MethodSet::ALL)),
         Found::NotFound => return Err(Refusal::RouteNotFound),
     };
-    for reading in readings.others() {
-        let Found::Route(found) = lookup.find(reading) else { continue };
+    // What answers HEAD tells what GET would (RFC 9110, section 9.3.2): a route for GET alone is
+    // not passed by it.
+    let methods = [head.method, Method::Get];
+    let methods = if head.method == Method::Head { &methods[..] } else { &methods[..1] };
+    for (reading, method) in core::iter::once(path.as_slice())
+        .chain(readings.others())
+        .flat_map(|reading| methods.iter().map(move |method| (reading, *method)))
+        .skip(1)
+    {
+        let Found::Route(found) = lookup.find(reading, method) else { continue };
         check_route(plan, connection, standing, &found)?;
         let new = found.route != route && !demanding.contains(&found.route);
         if new && plan.route(found.route).access.demands() {
@@ -70,9 +78,9 @@ struct Lookup<'a> {
 }
 
 impl Lookup<'_> {
-    /// The route of this path; conditions see the same path.
-    fn find(&mut self, path: &[u8]) -> Found {
-        let (plan, host, method) = (self.plan, self.host.name(), self.head.method);
+    /// The route of this path for this method; conditions see the same path.
+    fn find(&mut self, path: &[u8], method: Method) -> Found {
+        let (plan, host) = (self.plan, self.host.name());
         plan.table.lookup(host, path, method, &mut |route| self.holds(route, path))
     }
 

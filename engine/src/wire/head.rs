@@ -69,6 +69,17 @@ impl Method {
             _ => Self::Other,
         }
     }
+
+    /// Is it the text of another method but for case? It means nothing then, and many an application
+    /// takes it for that method all the same.
+    #[must_use]
+    pub fn is_misspelt(text: &[u8]) -> bool {
+        let mut upper = [0; 7];
+        let Some(upper) = upper.get_mut(..text.len()) else { return false };
+        upper.copy_from_slice(text);
+        upper.make_ascii_uppercase();
+        Self::of(text) == Self::Other && Self::of(upper) != Self::Other
+    }
 }
 
 /// A request head as spans of the buffer it was parsed from. Reused from request to request.

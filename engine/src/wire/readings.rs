@@ -2,7 +2,7 @@
 //!
 //! In: a path that came, and its normal form. Out: every further path that some usual decoder takes it
 //! for, in any order of what those do: escapes decoded once or more often, `;` parameters cut, `\`
-//! as `/`, `//` merged or kept, the end at a decoded `?` or `#`, overlong UTF-8 as the byte it
+//! as `/`, `//` merged, kept or in front of an authority, the end at a decoded `?` or `#`, overlong UTF-8 as the byte it
 //! stands for. A path in which one of them finds a dot segment or NUL, or that can be read in more
 //! ways than we follow, is refused. Most paths can be read in one way, which costs one look.
 
@@ -104,11 +104,12 @@ fn start(ends: &[usize], at: usize) -> usize {
 /// Appends what a decoder makes of a part of the same bytes; nothing where it changes nothing.
 type Step = fn(&mut Vec<u8>, core::ops::Range<usize>);
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     decode_escapes,
     cut_parameters,
     turn_backslashes,
     merge_slashes,
+    cut_authority,
     end_at_query,
     decode_overlong,
 ];
@@ -171,6 +172,20 @@ fn merge_slashes(bytes: &mut Vec<u8>, part: core::ops::Range<usize>) {
             bytes.push(byte);
         }
         before = byte;
+    }
+}
+
+/// A path that begins with `//` is a reference with an authority to those that read URI references
+/// (RFC 3986, section 4.2), behind any number of slashes to those that read URLs (WHATWG).
+fn cut_authority(bytes: &mut Vec<u8>, part: core::ops::Range<usize>) {
+    let text = bytes.get(part.clone()).unwrap_or_default();
+    let slashes = text.iter().take_while(|byte| **byte == b'/').count();
+    if slashes < 2 {
+        return;
+    }
+    match memchr::memchr(b'/', text.get(slashes..).unwrap_or_default()) {
+        Some(len) => bytes.extend_from_within(part.start + slashes + len..part.end),
+        None => bytes.push(b'/'),
     }
 }
 

@@ -33,6 +33,18 @@ client.verify = "on"
 upstream_id = "up"
 
 [[routes]]
+uri = "/read/*"
+methods = ["GET"]
+client.verify = "on"
+upstream_id = "up"
+
+[[routes]]
+uri = "/write/*"
+methods = ["POST", "DELETE"]
+client.verify = "on"
+upstream_id = "up"
+
+[[routes]]
 uri = "/ops/*"
 client.allow = ["CN=ops"]
 upstream_id = "up"
@@ -59,9 +71,11 @@ upstream_id = "up"
 "#;
 
 /// `@` is the segment in front of what is asked for; `/` behind it in many spellings.
-const SPELLINGS: [&str; 16] = [
+const SPELLINGS: [&str; 18] = [
     "/@/x",
     "//@/x",
+    "//h/@/x",
+    "/%2fh:80/@/x",
     "/@//x",
     "/@%2fx",
     "/@%2Fx",
@@ -144,6 +158,31 @@ on_both_drivers! {
         // What two routes demand is demanded together.
         let both = ["/admin/x%3f".to_owned(), "/admin;/..a%2fx".to_owned(), "/ops;a%2f/x".to_owned()];
         assert_eq!(place.statuses(&me, "a.test", &both), [200, 200, 403]);
+    }
+
+    /// A method that an application takes for another is held to that one's route, or refused.
+    fn a_route_of_some_methods_is_not_passed_by_another_spelling_of_them(driver) {
+        let place = Place::start(driver);
+        let nobody = Dial::new(Some("a.test"));
+        for (line, status) in [
+            ("GET /read/x", 403),
+            ("HEAD /read/x", 403),
+            ("HEAD /read;a/x", 403),
+            ("get /read/x", 400),
+            ("Post /write/x", 400),
+            ("delete /write/x", 400),
+            ("DELETE /write/x", 403),
+            // What nobody takes for another goes where it leads.
+            ("POST /read/x", 200),
+            ("HEAD /write/x", 200),
+            ("PROPFIND /write/x", 200),
+        ] {
+            let mut raw = nobody.connect(place.gateway.port("front")).expect("a handshake");
+            let head = format!("{line} HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n");
+            raw.send(head.as_bytes()).expect("a connection");
+            let method = if line.starts_with("HEAD") { "HEAD" } else { "GET" };
+            assert_eq!(raw.response(method).expect("an answer").status(), status, "{line}");
+        }
     }
 
     fn a_path_is_exempt_from_mtls_only_if_every_reading_of_it_is(driver) {
