@@ -1,7 +1,7 @@
 //! `ferrule run`: from the first signal that is caught to the end.
 //!
 //! This thread watches over the cores and obeys orders. It touches no file: those are read by
-//! [`loader`]'s thread, and a stop works while that one hangs.
+//! `loader`'s thread, and a stop works while that one hangs.
 
 use std::fmt::Display;
 use std::path::Path;

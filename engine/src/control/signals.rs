@@ -1,4 +1,4 @@
-//! Signals become [`Orders`].
+//! Signals become `Orders`.
 //!
 //! Taken hold of before anything else is done, so that no signal finds the process with its default
 //! answer, which is to die; a thread of its own that touches nothing else hands them on. `SIGPIPE` is

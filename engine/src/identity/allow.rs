@@ -3,7 +3,7 @@
 //! Every comparison is of whole values of one type: an alternative name with one of its own type, an
 //! attribute with a whole attribute. A name that holds a NUL, another control byte or white space at
 //! its ends equals nothing (CVE-2022-21656 and CVE-2026-47778 are what comes of less). In doubt a
-//! certificate is not what `allow` asks for, and is what `deny` names: see [`super::doubt`].
+//! certificate is not what `allow` asks for, and is what `deny` names: see `doubt`.
 
 use std::net::Ipv4Addr;
 

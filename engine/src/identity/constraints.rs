@@ -2,7 +2,7 @@
 //!
 //! In: a path whose certificates have been read. Out: what is wrong, in OpenSSL's words. Every
 //! constraint of a name's type counts, critical or not; a constraint or a name that cannot be
-//! compared refuses. What is within what is said by [`super::within`].
+//! compared refuses. What is within what is said by `within`.
 
 use super::certificate::Certificate;
 use super::der::{self, Element, Reader, tag};
