@@ -16,6 +16,7 @@ use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Step};
 use crate::identity::explain::{Account, text};
 use crate::identity::outline::Outline;
+use crate::identity::signature;
 use crate::identity::{Access, ClientIdentity, ClientValue, Verdict, VerifyFailure, Wanted};
 use crate::plan::{Forbidden, Gate, HostBuf, access};
 use crate::setup;
@@ -115,6 +116,11 @@ fn told(
     reject: Reject,
     (gate, listed): (Gate, Result<(), Forbidden>),
 ) -> Option<String> {
+    // Nothing that it could sign would be understood.
+    if !signature::can_prove(leaf) {
+        let failure = VerifyFailure::Unsupported;
+        return Some(format!("the TLS alert {:?} ({})", alert(failure), failure.text()));
+    }
     let refusal = match (gate, listed) {
         (Gate::NoCertificate, _) => Refusal::NoCertificate,
         (Gate::BadCertificate(failure), _) => Refusal::BadCertificate(failure),

@@ -158,9 +158,10 @@ pub fn key_is_usable(certificate: &Certificate<'_>) -> bool {
     }
 }
 
-/// Is it a key on the curve P-521, with which ring does not sign?
+/// Can the holder of this leaf (DER) prove anything to us? Its key decides; `true` for what is no
+/// certificate, which is refused for that.
 #[must_use]
-pub fn is_on_p521(certificate: &Certificate<'_>) -> bool {
-    let curve = super::ecdsa::Curve::P521;
-    certificate.outline.key_algorithm == curve.key_id().as_ref()
+pub fn can_prove(leaf: &[u8]) -> bool {
+    // Keys that are too small prove what they are, and are refused by their own word.
+    Certificate::parse(leaf).is_none_or(|leaf| key_is_usable(&leaf) || !key_is_strong(&leaf))
 }

@@ -31,6 +31,7 @@ use crate::identity::chain::{self, ClientPolicy, Verdict, VerifyFailure};
 use crate::identity::judged;
 use crate::identity::outline::Outline;
 use crate::identity::path::Purpose;
+use crate::identity::signature;
 use crate::plan::{Forbidden, Gate, access};
 
 /// Bytes of CA names in a `CertificateRequest`; its field holds 64 KiB.
@@ -351,7 +352,7 @@ impl ClientCertVerifier for ClientCheck {
         presented.extend(intermediates.iter().map(AsRef::<[u8]>::as_ref));
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let verdict = judged::judge_for_a_while(&presented, &self.policy, now).verdict;
-        if !signatures::can_prove(end_entity) {
+        if !signature::can_prove(end_entity) {
             // Whatever became of its chain, its holder cannot go on; and this is the word for it.
             handshake::note_client_failure(VerifyFailure::Unsupported, &presented);
             return Err(Error::InvalidCertificate(alert_for(VerifyFailure::Unsupported)));

@@ -12,9 +12,7 @@ use crate::identity::algorithms::{
     self, P256_SHA256, P256_SHA384, P256_SHA512, P384_SHA256, P384_SHA384, P384_SHA512,
     P521_SHA256, P521_SHA384, P521_SHA512,
 };
-use crate::identity::certificate::Certificate;
 use crate::identity::outline::Outline;
-use crate::identity::signature;
 
 /// What peers may sign with. TLS 1.3 fixes the curve of a scheme, and takes the first; TLS 1.2 takes
 /// whatever fits the key.
@@ -43,15 +41,6 @@ pub(super) const PSS_PSS_SHA256: SignatureScheme = SignatureScheme::Unknown(0x08
 pub(super) const PSS_PSS_SHA384: SignatureScheme = SignatureScheme::Unknown(0x080a);
 /// `rsa_pss_pss_sha512`
 pub(super) const PSS_PSS_SHA512: SignatureScheme = SignatureScheme::Unknown(0x080b);
-
-/// Can the holder of this leaf prove anything to us? Its key decides; `true` for what is no
-/// certificate, which is refused for that.
-pub(super) fn can_prove(leaf: &[u8]) -> bool {
-    Certificate::parse(leaf).is_none_or(|leaf| {
-        // Keys that are too small prove what they are, and are refused by their own word.
-        signature::key_is_usable(&leaf) || !signature::key_is_strong(&leaf)
-    })
-}
 
 /// A TLS 1.3 handshake signature.
 #[expect(clippy::result_large_err, reason = "rustls wants its own error")]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ferrule_config::Problems;
-use ferrule_config::model::{ClientVerify, Pem, Reject};
+use ferrule_config::model::{ClientVerify, CrlExpired, CrlMissing, Pem, Reject, Revocation};
+use ferrule_config::{Place, Problems};
 use ferrule_engine::identity::chain::{Anchors, Rules, VerifyFailure};
 use ferrule_engine::identity::path::Purpose;
 use ferrule_engine::identity::time::Clock;
@@ -13,7 +13,10 @@ use ferrule_tests::zoo::asn1::{
 };
 use ferrule_tests::zoo::{Digest, Draft, Issuer, Key, Kind, encode};
 
-use crate::tls_kit::{World, config, draft, inline, now, server};
+use ferrule_tests::shell;
+use rustls::{CertificateError, Error};
+
+use crate::tls_kit::{World, client, config, draft, inline, load, meet, now, server};
 
 const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
 
@@ -154,4 +157,65 @@ fn an_upstreams_key_must_be_for_signatures() {
         let leaf = draft.sign(&world.key, &world.root);
         assert_eq!(anchors.examine(&[&leaf], rules), expected, "{bits:x?}");
     }
+}
+
+/// Makes a root of a kind that is not verified, and a list by it.
+fn other_kind(dir: &std::path::Path) -> (Vec<u8>, String) {
+    shell(
+        dir,
+        "openssl genpkey -algorithm ED448 -out ed448.key && \
+         openssl req -x509 -new -key ed448.key -subj /CN=ed448 -days 30 -out ed448.pem && \
+         openssl x509 -in ed448.pem -outform DER -out ed448.der && \
+         touch index && echo 01 >number && \
+         printf '[ca]\\ndefault_ca=d\\n[d]\\ndatabase=index\\ncrlnumber=number\\ndefault_md=null\\n' >cnf && \
+         openssl ca -config cnf -gencrl -crldays 30 -keyfile ed448.key -cert ed448.pem -out list.pem \
+         2>/dev/null",
+    );
+    let der = std::fs::read(dir.join("ed448.der")).expect("a certificate");
+    (der, std::fs::read_to_string(dir.join("list.pem")).expect("a list"))
+}
+
+/// Whatever is made of its chain, its holder could sign nothing that we understand.
+#[test]
+fn a_client_that_can_prove_nothing_is_told_so() {
+    let world = World::new("root", 1);
+    let (leaf, _) = other_kind(world.dir.path());
+    let leaf = world.certified(&leaf);
+    let keys = Arc::new(TicketKeys::new());
+    for verify in [ClientVerify::On, ClientVerify::Optional, ClientVerify::OptionalNoCa] {
+        for reject in [Reject::Http, Reject::Handshake] {
+            let settings = load(&server(&world, verify, reject), &keys);
+            for tls13 in [true, false] {
+                let config = Arc::new(client(Some(Arc::clone(&leaf)), tls13));
+                let met = meet(&config, &settings.config, "a.example");
+                let error = met.err().expect("nothing is proved");
+                // unsupported_certificate
+                let said = Error::InvalidCertificate(CertificateError::InvalidPurpose);
+                assert_eq!(error, said, "{verify:?}, {reject:?}");
+            }
+        }
+    }
+}
+
+/// A list that cannot be believed is told at load, and refuses nobody else's file.
+#[test]
+fn a_list_of_an_unsupported_kind_is_warned_about() {
+    let world = World::new("root", 1);
+    let (root, list) = other_kind(world.dir.path());
+    let mut model = server(&world, ClientVerify::On, Reject::Http);
+    let clients = model.client.as_mut().expect("clients");
+    clients.ca.push(text(&[&root]));
+    clients.revocation = Some(Revocation {
+        place: Place::default(),
+        crls: vec![inline(&list)],
+        expired: CrlExpired::Reject,
+        missing: CrlMissing::Allow,
+    });
+    let mut problems = Problems::default();
+    let keys = Arc::new(TicketKeys::new());
+    let settings = TlsSettings::load(&config(vec![model], None), &keys, &mut problems, now());
+    assert!(problems.is_empty(), "{problems:?}");
+    let said = "is signed by CN=ed448 with an unsupported algorithm";
+    let told = settings.warnings.iter().any(|warning| warning.message.contains(said));
+    assert!(told, "{:?}", settings.warnings);
 }
