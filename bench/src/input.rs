@@ -89,6 +89,7 @@ pub fn config() -> Config {
             ring_entries: 4096,
             io_driver: IoDriver::Auto,
             max_connections: 1000,
+            buffer_memory: None,
             tls_fast_path: true,
             watch_files: true,
             shutdown_timeout: MINUTE,

@@ -24,6 +24,7 @@ X-Client-Serial = "$ssl_client_serial"
 X-Client-Subject = "$ssl_client_s_dn"
 
 [http]
+connections_per_address = 0
 keepalive_requests = 1000000000
 keepalive_timeout = "1h"
 

@@ -24,6 +24,10 @@ pub(crate) const KEEPALIVE_REQUESTS: i64 = 1_000;
 pub(crate) const MIN_RATE: i64 = 240;
 /// As long as one wait may be: a client that pauses once is not slow.
 pub(crate) const MIN_RATE_GRACE: Duration = Duration::from_secs(60);
+/// One address takes a few percent of all connections, and 200 MB of memory at most before a request;
+/// a large office behind one address stays far below it. Load balancers without a PROXY protocol header
+/// have more, and need more.
+pub(crate) const CONNECTIONS_PER_ADDRESS: i64 = 4_096;
 /// Unlimited, as in APISIX: bodies are streamed and never held.
 pub(crate) const CLIENT_MAX_BODY_SIZE: u64 = 0;
 /// nginx's 4 x 8k together: one head is held in one buffer.

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         cores: boot.cores().to_vec(),
         max_connections_per_core: boot.max_connections_per_core(),
         tls_fast_path: boot.runtime().tls_fast_path,
+        buffer_bytes_per_core: boot.buffer_bytes_per_core(),
     };
     let links = boot.links().to_vec();
     let logs = boot.take_logs();

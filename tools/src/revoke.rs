@@ -35,6 +35,7 @@ const END_PATIENCE: Duration = Duration::from_secs(30);
 
 const CONFIG: &str = r#"
 [http]
+connections_per_address = 0
 keepalive_timeout = "10m"
 keepalive_requests = 1000000000
 

@@ -38,6 +38,7 @@ const PACE: Duration = Duration::from_secs(1);
 
 const CONFIG: &str = r#"
 [http]
+connections_per_address = 0
 keepalive_requests = 1000000000
 client_header_timeout = "10m"
 client_body_timeout = "10m"

@@ -30,6 +30,7 @@ const PROBES: usize = 4;
 
 const CONFIG: &str = r#"
 [http]
+connections_per_address = 0
 keepalive_requests = 1000000000
 
 [identity_headers]

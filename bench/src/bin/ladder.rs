@@ -89,6 +89,7 @@ fn play() -> ExitCode {
             ring_entries: boot.runtime().ring_entries,
             connections_max: boot.max_connections_per_core(),
             tls_fast_path: boot.runtime().tls_fast_path,
+            buffer_bytes: boot.buffer_bytes_per_core(),
             clients: Arc::clone(&clients),
         };
         std::thread::spawn(move || run_on(seat, driver))

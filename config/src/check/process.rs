@@ -26,6 +26,7 @@ impl Check<'_> {
             ring_entries: raw.int("ring_entries"),
             io_driver: raw.word("io_driver").unwrap_or(IoDriver::Auto),
             max_connections: raw.int("max_connections"),
+            buffer_memory: raw.size_given("buffer_memory"),
             tls_fast_path: raw.flag("tls_fast_path"),
             watch_files: raw.flag("watch_files"),
             shutdown_timeout: raw.duration("shutdown_timeout"),

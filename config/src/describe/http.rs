@@ -145,7 +145,7 @@ pub(super) static HTTP: Table = Table {
         with(
             "connections_per_address",
             Kind::Int(0, 10_000_000),
-            Fallback::Int(0),
+            Fallback::Int(defaults::CONNECTIONS_PER_ADDRESS),
             "Connections that one client address (of IPv6, one /64 network) may have open, all \
                  cores together; more are closed at once. 0 is unlimited. What counts is the \
                  address that connects, or that of its PROXY protocol header; behind a load balancer \

@@ -93,6 +93,14 @@ static RUNTIME: Table = Table {
             Fallback::Int(defaults::MAX_CONNECTIONS),
             "Client connections, all cores together.",
         ),
+        optional(
+            "buffer_memory",
+            Kind::Size(1 << 20, 1 << 50),
+            "a quarter of the machine's or its control group's memory",
+            "Memory for what is being received and sent, in equal shares for all cores. A core that \
+                 is beyond its share ends the connections that have not got on for the longest, and \
+                 takes no new ones while that does not suffice.",
+        ),
         flag(
             "tls_fast_path",
             true,

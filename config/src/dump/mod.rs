@@ -71,6 +71,9 @@ impl Config {
         out.text_line("io_driver", runtime.io_driver.word());
         out.line("ring_entries", runtime.ring_entries);
         out.line("max_connections", runtime.max_connections);
+        if let Some(bytes) = runtime.buffer_memory {
+            out.text_line("buffer_memory", &size_text(bytes));
+        }
         out.line("tls_fast_path", runtime.tls_fast_path);
         out.line("watch_files", runtime.watch_files);
         out.text_line("shutdown_timeout", &duration_text(runtime.shutdown_timeout));

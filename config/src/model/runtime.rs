@@ -15,6 +15,8 @@ pub struct Runtime {
     pub io_driver: IoDriver,
     /// Client connections, all cores together.
     pub max_connections: u32,
+    /// Bytes that all buffers together may take; `None` is a share of the machine's memory.
+    pub buffer_memory: Option<u64>,
     /// TLS 1.3 by our own record layer instead of rustls's.
     pub tls_fast_path: bool,
     /// Read certificates, keys and what belongs to them again when their files change.

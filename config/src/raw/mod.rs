@@ -264,6 +264,13 @@ impl Raw {
         }
     }
 
+    pub(crate) fn size_given(&self, key: &str) -> Option<u64> {
+        match self.value(key) {
+            Some(Value::Size(size)) => Some(*size),
+            _ => None,
+        }
+    }
+
     /// What a word stands for; a broken one stands for the default.
     pub(crate) fn word<T: Word>(&self, key: &str) -> Option<T> {
         let word = match (self.value(key), self.fallback(key)) {

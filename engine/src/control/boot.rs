@@ -21,6 +21,12 @@ use super::{clock, machine, reload};
 use crate::report::LogProducer;
 use crate::setup::CoreLink;
 
+/// Of the memory there is, buffers take one part in so many: the rest is for sessions, certificates
+/// and lists, and for the kernel, which holds as much again of what is under way.
+const BUFFER_SHARE: u64 = 4;
+/// However little there is.
+const BUFFER_BYTES_MIN: u64 = 1 << 20;
+
 /// How long the cores may take to listen.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the thread that reads files may take to close the doors.
@@ -88,6 +94,16 @@ impl Boot {
     pub fn max_connections_per_core(&self) -> u32 {
         let workers = u32::try_from(self.cores().len()).unwrap_or(u32::MAX).max(1);
         self.runtime().max_connections.div_ceil(workers).max(1)
+    }
+
+    /// An equal share of `runtime.buffer_memory` for every worker; without one, of a quarter of what
+    /// this machine or its control group has.
+    #[must_use]
+    pub fn buffer_bytes_per_core(&self) -> usize {
+        let given = self.runtime().buffer_memory;
+        let bytes = given.unwrap_or_else(|| machine::memory() / BUFFER_SHARE);
+        let workers = u64::try_from(self.cores().len()).unwrap_or(u64::MAX).max(1);
+        usize::try_from(bytes.max(BUFFER_BYTES_MIN) / workers).unwrap_or(usize::MAX)
     }
 
     /// The cores could not be started.

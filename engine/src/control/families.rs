@@ -202,6 +202,12 @@ fn plain(text: &str, counters: &[&str]) -> String {
     out
 }
 
+/// Numbers above 2^53 lose their last digits, as in Prometheus itself.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+pub(super) const fn number(value: u64) -> f64 {
+    value as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

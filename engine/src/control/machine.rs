@@ -1,6 +1,7 @@
 //! What this machine and this process may do: kernel, descriptors, cores, `io_uring`.
 
 use std::io;
+use std::path::Path;
 
 use io_uring::{Builder, IoUring};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -11,6 +12,9 @@ use ferrule_config::model::Runtime;
 /// The oldest kernel we run on: epoll, `SO_REUSEPORT` and everything else that is used is there.
 /// `io_uring` is worth having from 5.19 (cooperative task work), and best from 6.1 (deferred task work).
 pub const KERNEL_MIN: (u32, u32) = (4, 18);
+
+/// Bytes of a file about control groups.
+const GROUP_FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// The running kernel's version, if its name starts with one.
 #[must_use]
@@ -65,6 +69,45 @@ fn allowed_cores() -> Vec<usize> {
     (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect()
 }
 
+/// Bytes of memory that this process may use: the machine's, or its control group's, whichever is
+/// less.
+#[must_use]
+pub fn memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    let machine = info.totalram.saturating_mul(u64::from(info.mem_unit.max(1)));
+    let read = |path: &str| {
+        let read = ferrule_config::read_file(Path::new(path), GROUP_FILE_BYTES_MAX);
+        read.ok().and_then(|file| String::from_utf8(file.bytes).ok())
+    };
+    let own = read("/proc/self/cgroup").unwrap_or_default();
+    // "max", or a number; where there is none, nothing limits us there.
+    let limits = group_files(&own).into_iter().filter_map(|file| read(&file)?.trim().parse().ok());
+    limits.fold(machine, u64::min)
+}
+
+/// The files that may limit our control group or one above it, by `/proc/self/cgroup`.
+fn group_files(own: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for line in own.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
+        let (root, file) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            list if list.split(',').any(|one| one == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => continue,
+        };
+        let mut group = path.trim_end_matches('/');
+        loop {
+            files.push(format!("{root}{group}/{file}"));
+            let Some((above, _)) = group.rsplit_once('/') else { break };
+            group = above;
+        }
+    }
+    files
+}
+
 /// What `io_uring` offers here, in words.
 #[must_use]
 pub fn io_uring_support() -> String {
@@ -111,6 +154,20 @@ mod tests {
         // More workers than cores.
         assert_eq!(place(Some(6), true, 4, &cores), [None; 6]);
         assert_eq!(place(Some(0), true, 4, &[]), [None; 1]);
+    }
+
+    #[test]
+    fn the_limits_of_every_group_above_count() {
+        assert_eq!(
+            group_files("0::/a/b\n"),
+            ["/a/b", "/a", ""].map(|group| format!("/sys/fs/cgroup{group}/memory.max"))
+        );
+        assert_eq!(group_files("0::/\n"), ["/sys/fs/cgroup/memory.max"]);
+        assert_eq!(
+            group_files("5:cpu,memory:/x\n4:cpuset:/x\nnonsense\n"),
+            ["/x", ""].map(|group| format!("/sys/fs/cgroup/memory{group}/memory.limit_in_bytes"))
+        );
+        assert!(memory() > 1 << 20);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use super::board::{Board, Current};
 use super::certificates::Entry;
 use super::clock;
-use super::families::{Family, LabelSet};
+use super::families::{Family, LabelSet, number};
+use super::holdings::holdings;
 use crate::exchange::refusal::Refusal;
 use crate::report::events::{self, SHAKEN};
 use crate::report::histogram::{DAYS, MICROS, Spread};
@@ -115,6 +116,10 @@ static TIMEOUTS: Grouped = Grouped {
 static BYTES: (&str, &str) =
     ("ferrule_bytes", "Bytes of HTTP from (in) and to (out) clients and upstreams.");
 
+const STALLED: Shown = Shown::Alone(
+    "ferrule_connections_stalled",
+    "Connections that had not got on for the longest, ended because the budget was used up.",
+);
 const fn shown(counter: Counter) -> Shown {
     match counter {
         Counter::Accepted => {
@@ -123,19 +128,20 @@ const fn shown(counter: Counter) -> Shown {
         Counter::AcceptedOverLimit => Shown::In(&CONNECTIONS_REFUSED, "limit"),
         Counter::AcceptedOverAddress => Shown::In(&CONNECTIONS_REFUSED, "address"),
         Counter::AcceptedShed => Shown::In(&CONNECTIONS_REFUSED, "shed"),
+        Counter::AcceptedOverBudget => Shown::In(&CONNECTIONS_REFUSED, "memory"),
+        Counter::Stalled => STALLED,
         Counter::AcceptFailed => Shown::In(&CONNECTIONS_REFUSED, "accept"),
         Counter::ClientAborts => Shown::Alone(
             "ferrule_client_aborts",
             "Requests whose client left before the response was complete.",
         ),
-        Counter::UpstreamConnects
-        | Counter::UpstreamReuses
-        | Counter::UpstreamConnectFailed
-        | Counter::UpstreamLost
-        | Counter::UpstreamSurplus
-        | Counter::UpstreamUnasked
-        | Counter::UpstreamRevoked
-        | Counter::UpstreamRetries => shown_of_upstreams(counter),
+        Counter::UpstreamConnects | Counter::UpstreamReuses | Counter::UpstreamConnectFailed => {
+            shown_of_upstreams(counter)
+        }
+        Counter::UpstreamLost | Counter::UpstreamSurplus | Counter::UpstreamUnasked => {
+            shown_of_upstreams(counter)
+        }
+        Counter::UpstreamRevoked | Counter::UpstreamRetries => shown_of_upstreams(counter),
         Counter::ClientTimeouts => Shown::In(&TIMEOUTS, "client"),
         Counter::UpstreamTimeouts => Shown::In(&TIMEOUTS, "upstream"),
         Counter::ResponseTimeouts => Shown::In(&TIMEOUTS, "response"),
@@ -351,25 +357,6 @@ fn times(sums: &EventSums) -> Vec<Family> {
     vec![family]
 }
 
-fn holdings(sums: &EventSums) -> Vec<Family> {
-    let mut buffers = Family::gauge(
-        "ferrule_buffers",
-        "Buffers of the data cores, by size: rented now, free for the next, and the most that \
-         were rented at a time (summed over cores).",
-    );
-    for (size, counts) in ["small", "record", "body"].into_iter().zip(sums.buffers) {
-        for (state, count) in ["rented", "free", "peak"].into_iter().zip(counts) {
-            let labels = vec![("size", size.to_owned()), ("state", state.to_owned())];
-            buffers.push(labels, number(count));
-        }
-    }
-    let idle = Family::gauge(
-        "ferrule_upstream_idle_connections",
-        "Connections to upstream nodes that wait in the pool.",
-    );
-    vec![idle.of(number(sums.pool_idle)), buffers]
-}
-
 fn certificates(entries: &[Entry]) -> Vec<Family> {
     let mut ends = Family::gauge(
         "ferrule_certificate_not_after_seconds",
@@ -458,12 +445,6 @@ fn buckets<const N: usize>(
 ) -> (Vec<(f64, u64)>, f64) {
     let bounds = bounds.iter().map(|bound| number(*bound) / unit).chain([f64::INFINITY]);
     (bounds.zip(spread.counts).collect(), number(spread.sum) / unit)
-}
-
-/// Numbers above 2^53 lose their last digits, as in Prometheus itself.
-#[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
-const fn number(value: u64) -> f64 {
-    value as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]

@@ -17,6 +17,7 @@ mod door;
 mod doors;
 mod explain;
 mod families;
+mod holdings;
 mod inventory;
 mod ledger;
 mod loader;

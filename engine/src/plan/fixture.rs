@@ -43,6 +43,7 @@ pub(crate) fn config() -> Config {
             ring_entries: 256,
             io_driver: IoDriver::Auto,
             max_connections: 100,
+            buffer_memory: None,
             tls_fast_path: true,
             watch_files: true,
             shutdown_timeout: MINUTE,

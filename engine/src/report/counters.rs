@@ -16,6 +16,10 @@ pub enum Counter {
     AcceptedOverAddress,
     /// Client connections closed unserved: there were no descriptors or memory left.
     AcceptedShed,
+    /// Connections closed on arrival because the budget for buffers was used up.
+    AcceptedOverBudget,
+    /// Connections that had not got on and were ended because that budget was used up.
+    Stalled,
     /// Accepts that failed (out of descriptors and the like).
     AcceptFailed,
     /// Full TLS handshakes that succeeded.
@@ -86,11 +90,13 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in declaration order.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::Accepted,
         Self::AcceptedOverLimit,
         Self::AcceptedOverAddress,
         Self::AcceptedShed,
+        Self::AcceptedOverBudget,
+        Self::Stalled,
         Self::AcceptFailed,
         Self::HandshakesFull,
         Self::HandshakesResumed,
@@ -146,6 +152,8 @@ impl Counter {
             Self::AcceptedOverLimit => "accepted_over_limit",
             Self::AcceptedOverAddress => "accepted_over_address",
             Self::AcceptedShed => "accepted_shed",
+            Self::AcceptedOverBudget => "accepted_over_budget",
+            Self::Stalled => "stalled",
             Self::AcceptFailed => "accept_failed",
             Self::HandshakesFull => "handshakes_full",
             Self::HandshakesResumed => "handshakes_resumed",

@@ -126,17 +126,24 @@ pub fn verdict_words() -> impl Iterator<Item = &'static str> {
 /// Buckets of durations.
 pub const TIMES: usize = MICROS.len() + 1;
 
+/// The sizes of buffers, the smallest first.
+pub const BUFFER_SIZES: [&str; 5] = ["small", "record", "double", "quad", "body"];
+
 /// What a core has of its own right now: set once a tick.
 #[derive(Debug, Default)]
 pub struct Holdings {
     /// Idle upstream connections.
     pub pool_idle: Tally,
-    /// Buffers given out: small, record, body.
-    pub buffers_rented: [Tally; 3],
+    /// Buffers given out, by [`BUFFER_SIZES`].
+    pub buffers_rented: [Tally; BUFFER_SIZES.len()],
     /// Buffers at hand.
-    pub buffers_free: [Tally; 3],
+    pub buffers_free: [Tally; BUFFER_SIZES.len()],
     /// The most that were ever given out at a time.
-    pub buffers_peak: [Tally; 3],
+    pub buffers_peak: [Tally; BUFFER_SIZES.len()],
+    /// Bytes of those given out.
+    pub buffer_bytes: Tally,
+    /// As many may be given out.
+    pub buffer_budget: Tally,
 }
 
 /// The events of one core. Written by that core alone.
@@ -216,7 +223,9 @@ pub struct EventSums {
     /// Idle upstream connections.
     pub pool_idle: u64,
     /// Buffers by size: rented, free, peak.
-    pub buffers: [[u64; 3]; 3],
+    pub buffers: [[u64; 3]; BUFFER_SIZES.len()],
+    /// Bytes of buffers: given out, and the most that may be.
+    pub buffer_bytes: [u64; 2],
 }
 
 impl EventSums {
@@ -233,7 +242,8 @@ impl EventSums {
             upstream: Spread::default(),
             own: Spread::default(),
             pool_idle: 0,
-            buffers: [[0; 3]; 3],
+            buffers: [[0; 3]; BUFFER_SIZES.len()],
+            buffer_bytes: [0; 2],
         };
         for events in cores {
             events.refusals.sum_into(&mut sums.refusals);
@@ -246,6 +256,11 @@ impl EventSums {
             events.own.sum_into(&mut sums.own);
             let held = &events.holdings;
             sums.pool_idle += held.pool_idle.get();
+            for (sum, tally) in
+                sums.buffer_bytes.iter_mut().zip([&held.buffer_bytes, &held.buffer_budget])
+            {
+                *sum = sum.saturating_add(tally.get());
+            }
             let kinds = [&held.buffers_rented, &held.buffers_free, &held.buffers_peak];
             for (at, sizes) in sums.buffers.iter_mut().enumerate() {
                 for (sum, kind) in sizes.iter_mut().zip(kinds) {

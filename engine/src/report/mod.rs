@@ -18,7 +18,7 @@ pub mod reporter;
 
 pub use counters::{Counter, Counters, Snapshot};
 pub use diagnostics::RateLimit;
-pub use events::{EventSums, Events, HandshakeFault, Shaken};
+pub use events::{BUFFER_SIZES, EventSums, Events, HandshakeFault, Shaken};
 #[cfg(feature = "io")]
 pub use log_ring::{LogConsumer, LogProducer, log_ring};
 pub use meters::Meters;

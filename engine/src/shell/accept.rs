@@ -73,6 +73,10 @@ fn admit(core: &Rc<Core>, state: &Rc<Accepting>, stream: TcpStream, peer: Socket
         core.count(Counter::AcceptedOverLimit);
         return;
     }
+    if core.buffers.is_overdrawn() {
+        core.count(Counter::AcceptedOverBudget);
+        return;
+    }
     let mut visit = Visit::new(Arc::clone(&state.clients));
     let proxied = {
         let plan = &core.live().generation.plan;

@@ -9,53 +9,7 @@ use std::fmt;
 
 use monoio::buf::{IoBuf, IoBufMut};
 
-/// The largest TLS record on the wire: header, 2^14 bytes, and TLS 1.2's allowance (RFC 5246).
-pub const RECORD_BYTES_MAX: usize = 5 + 16_384 + 2_048;
-/// The largest plaintext of one record.
-pub const PLAIN_BYTES_MAX: usize = 16_384;
-
-/// How much a buffer holds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Size {
-    /// What an idle connection keeps posted: most requests fit, and it costs little to hold.
-    Small,
-    /// One whole TLS record, or a head.
-    Record,
-    /// Several records in one send: a flowing body.
-    Body,
-}
-
-impl Size {
-    /// Bytes of a buffer of this size.
-    #[must_use]
-    pub const fn bytes(self) -> usize {
-        match self {
-            Self::Small => 1_024,
-            Self::Record => 20 * 1_024,
-            // Eight full records with their overhead, so that eight of them leave in one send.
-            Self::Body => 132 * 1_024,
-        }
-    }
-
-    const fn index(self) -> usize {
-        match self {
-            Self::Small => 0,
-            Self::Record => 1,
-            Self::Body => 2,
-        }
-    }
-
-    /// Free buffers kept for the next renter; more than these go back to the allocator.
-    const fn kept_max(self) -> usize {
-        match self {
-            Self::Small => 4_096,
-            Self::Record => 512,
-            Self::Body => 32,
-        }
-    }
-}
-
-const _: () = assert!(Size::Record.bytes() >= RECORD_BYTES_MAX, "a record must fit its buffer");
+pub use super::sizes::{PLAIN_BYTES_MAX, RECORD_BYTES_MAX, SIZES, Size};
 
 /// A block of memory with a filled middle.
 pub struct Buffer {
@@ -107,6 +61,12 @@ impl Buffer {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.start == self.end
+    }
+
+    /// Bytes of memory it takes.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.size.bytes()
     }
 
     /// Room behind the filled bytes.
@@ -207,19 +167,56 @@ pub fn give_memory_back() {
 }
 
 /// The free buffers of one core.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Buffers {
-    free: [RefCell<Vec<Buffer>>; 3],
-    rented: [Cell<u32>; 3],
+    free: [RefCell<Vec<Buffer>>; SIZES],
+    rented: [Cell<u32>; SIZES],
     /// The fewest free ones since the last [`Buffers::trim`]: nobody has needed those.
-    spare: [Cell<usize>; 3],
-    peak: [Cell<u32>; 3],
+    spare: [Cell<usize>; SIZES],
+    peak: [Cell<u32>; SIZES],
+    /// Bytes of those that are rented.
+    bytes: Cell<usize>,
+    /// As many may be.
+    budget: usize,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self::within(usize::MAX)
+    }
 }
 
 impl Buffers {
+    /// With a budget of so many bytes for what is rented. Nobody is refused a buffer for it: whoever
+    /// holds one may need another to get done. What is beyond it is for the core to win back.
+    #[must_use]
+    pub fn within(budget: usize) -> Self {
+        Self {
+            free: Default::default(),
+            rented: Default::default(),
+            spare: Default::default(),
+            peak: Default::default(),
+            bytes: Cell::new(0),
+            budget,
+        }
+    }
+
+    /// Bytes beyond the budget.
+    #[must_use]
+    pub const fn excess(&self) -> usize {
+        self.bytes.get().saturating_sub(self.budget)
+    }
+
+    /// Is so much beyond the budget that nobody new should come?
+    #[must_use]
+    pub const fn is_overdrawn(&self) -> bool {
+        self.excess() > self.budget / 8
+    }
+
     /// An empty buffer of this size.
     #[must_use]
     pub fn rent(&self, size: Size) -> Buffer {
+        self.bytes.set(self.bytes.get() + size.bytes());
         if let Some(count) = self.rented.get(size.index()) {
             count.set(count.get() + 1);
             if let Some(peak) = self.peak.get(size.index())
@@ -242,6 +239,7 @@ impl Buffers {
     /// Takes a buffer back.
     pub fn give_back(&self, mut buffer: Buffer) {
         let size = buffer.size;
+        self.bytes.set(self.bytes.get().saturating_sub(size.bytes()));
         if let Some(count) = self.rented.get(size.index()) {
             count.set(count.get().saturating_sub(1));
         }
@@ -274,6 +272,33 @@ impl Buffers {
         }
     }
 
+    /// Makes room in `slot` for at least `room` more bytes; an empty one is `first` at least.
+    pub fn make_room(&self, slot: &mut Option<Buffer>, first: Size, room: usize) {
+        let mut buffer = slot.take().unwrap_or_else(|| self.rent(first));
+        if buffer.spare() < room {
+            buffer.compact();
+        }
+        if buffer.spare() < room {
+            let size = Size::holding(buffer.len() + room);
+            buffer = self.enlarge(buffer, size);
+        }
+        *slot = Some(buffer);
+    }
+
+    /// Brings `slot` to this size; what it holds stays, and may need a larger one.
+    pub fn fit(&self, slot: &mut Option<Buffer>, size: Size) {
+        match slot.take() {
+            Some(buffer) if buffer.size() == size => *slot = Some(buffer),
+            Some(buffer) if !buffer.is_empty() => *slot = Some(self.enlarge(buffer, size)),
+            other => {
+                if let Some(buffer) = other {
+                    self.give_back(buffer);
+                }
+                *slot = Some(self.rent(size));
+            }
+        }
+    }
+
     /// A buffer of at least this size with the same contents.
     #[must_use]
     pub fn enlarge(&self, buffer: Buffer, size: Size) -> Buffer {
@@ -290,7 +315,7 @@ impl Buffers {
     #[must_use]
     pub fn lessen(&self, buffer: Buffer) -> Buffer {
         let fits = |size: &Size| size.bytes() >= buffer.len();
-        let size = [Size::Small, Size::Record].into_iter().find(fits);
+        let size = Size::ALL.into_iter().find(fits);
         let Some(size) = size.filter(|size| size.bytes() < buffer.memory.len()) else {
             return buffer;
         };
@@ -300,24 +325,35 @@ impl Buffers {
         smaller
     }
 
-    /// The most buffers that were ever out: small, record, body.
+    /// The most buffers that were ever out, by size.
     #[must_use]
-    pub fn peak(&self) -> [u32; 3] {
-        [0, 1, 2].map(|index: usize| self.peak.get(index).map_or(0, Cell::get))
+    pub fn peak(&self) -> [u32; SIZES] {
+        self.peak.each_ref().map(Cell::get)
     }
 
-    /// Buffers at hand: small, record, body.
+    /// Buffers at hand, by size.
     #[must_use]
-    pub fn free(&self) -> [u32; 3] {
+    pub fn free(&self) -> [u32; SIZES] {
         let count = |list: &RefCell<Vec<Buffer>>| u32::try_from(list.borrow().len());
-        [0, 1, 2]
-            .map(|index: usize| self.free.get(index).map_or(0, |list| count(list).unwrap_or(0)))
+        self.free.each_ref().map(|list| count(list).unwrap_or(u32::MAX))
     }
 
-    /// Buffers out now: small, record, body.
+    /// Buffers out now, by size.
     #[must_use]
-    pub fn rented(&self) -> [u32; 3] {
-        [0, 1, 2].map(|index: usize| self.rented.get(index).map_or(0, Cell::get))
+    pub fn rented(&self) -> [u32; SIZES] {
+        self.rented.each_ref().map(Cell::get)
+    }
+
+    /// Bytes of the buffers that are out now.
+    #[must_use]
+    pub const fn rented_bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
+    /// Bytes that may be out.
+    #[must_use]
+    pub const fn budget(&self) -> usize {
+        self.budget
     }
 }
 
@@ -348,8 +384,11 @@ mod tests {
         assert_eq!(buffer.append(b"x"), 0);
         let buffer = buffers.enlarge(buffer, Size::Record);
         assert_eq!(buffer.filled(), &[7; 1_024]);
-        assert_eq!(buffers.rented(), [0, 1, 0]);
-        assert_eq!((buffers.free(), buffers.peak()), ([1, 0, 0], [1, 1, 0]));
+        assert_eq!(buffers.rented(), [0, 1, 0, 0, 0]);
+        assert_eq!((buffers.free(), buffers.peak()), ([1, 0, 0, 0, 0], [1, 1, 0, 0, 0]));
+        assert_eq!(buffers.rented_bytes(), Size::Record.bytes());
+        buffers.give_back(buffer);
+        assert_eq!(buffers.rented_bytes(), 0);
     }
 
     #[test]
@@ -360,9 +399,12 @@ mod tests {
             (1_024, Size::Small),
             (1_025, Size::Record),
             (20 * 1_024, Size::Record),
-            (20 * 1_024 + 1, Size::Body),
+            (20 * 1_024 + 1, Size::Double),
+            (36 * 1_024 + 1, Size::Quad),
+            (68 * 1_024 + 1, Size::Body),
         ] {
-            for size in [Size::Small, Size::Record, Size::Body] {
+            assert!(wanted == Size::Small || Size::holding(length) == wanted, "{length}");
+            for size in Size::ALL {
                 let mut buffer = buffers.rent(size);
                 let before = buffer.append(&vec![7; length + 1].as_slice()[..length]);
                 if before < length {
@@ -379,7 +421,21 @@ mod tests {
                 buffers.give_back(buffer);
             }
         }
-        assert_eq!(buffers.rented(), [0; 3]);
+        assert_eq!(buffers.rented(), [0; SIZES]);
+    }
+
+    #[test]
+    fn a_budget_is_told_and_stops_nobody() {
+        let budget = 8 * Size::Record.bytes();
+        let buffers = Buffers::within(budget);
+        let mut out: Vec<_> = (0..8).map(|_| buffers.rent(Size::Record)).collect();
+        assert_eq!((buffers.excess(), buffers.is_overdrawn()), (0, false));
+        out.push(buffers.rent(Size::Record));
+        assert_eq!((buffers.excess(), buffers.is_overdrawn()), (Size::Record.bytes(), false));
+        out.push(buffers.rent(Size::Small));
+        assert!(buffers.is_overdrawn());
+        out.into_iter().for_each(|buffer| buffers.give_back(buffer));
+        assert_eq!((buffers.excess(), buffers.rented_bytes()), (0, 0));
     }
 
     #[test]

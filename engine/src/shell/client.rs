@@ -199,6 +199,8 @@ impl Client {
                 Err(error) => return HeadRead::Refuse(Refusal::Malformed(error)),
             }
             let wait = if begun {
+                // What is there, and a little for what comes: nobody knows this client yet.
+                source.rest(true);
                 // The rest of a head in pieces must not wait for a delayed acknowledgement of this one.
                 descriptor.acknowledge();
                 let spent = self.core.clock.elapsed().saturating_sub(*started);

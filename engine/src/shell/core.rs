@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 
 use super::buffers::{Buffers, give_memory_back};
 use super::clock::Clock;
-use super::deadlines::Deadlines;
+use super::deadlines::{Deadlines, Ended};
 use super::hand::Hand;
 use super::random::Random;
 use super::reader::Idle;
@@ -80,6 +80,8 @@ pub enum LogCause {
     Tunnel = 5,
     /// A connection did not begin with a PROXY protocol header that we take.
     ProxyHeader = 6,
+    /// The budget for buffers was used up.
+    Memory = 7,
 }
 
 /// One data core.
@@ -120,7 +122,7 @@ pub struct Core {
     hands: RefCell<Vec<Hand>>,
     /// The fewest free ones since the last [`Core::trim`].
     hands_spare: Cell<usize>,
-    limits: RefCell<RateLimit<7>>,
+    limits: RefCell<RateLimit<8>>,
     complaints: RefCell<RateLimit<COMPLAINTS>>,
 }
 
@@ -252,13 +254,13 @@ impl Core {
         log: LogProducer,
         live: Live,
         seed: u64,
-        tls_fast_path: bool,
+        (tls_fast_path, buffer_bytes): (bool, usize),
     ) -> Self {
         let clock = Clock::default();
         Self {
             link,
             birth: clock.unix_seconds(),
-            buffers: Rc::new(Buffers::default()),
+            buffers: Rc::new(Buffers::within(buffer_bytes)),
             deadlines: Deadlines::default(),
             clock,
             random: Random::default(),
@@ -344,6 +346,27 @@ impl Core {
             }
             stands
         });
+    }
+
+    /// Ends what has not got on for the longest, as far as the buffers are beyond their budget.
+    pub fn shed_stalled(&self) {
+        let excess = self.buffers.excess();
+        if excess == 0 {
+            return;
+        }
+        let Ended { count, bytes } = self.deadlines.end_stalled(excess);
+        self.counters().add(Counter::Stalled, u64::try_from(count).unwrap_or(u64::MAX));
+        if let Some(suppressed) = self.allow_log(LogCause::Memory) {
+            tracing::warn!(
+                rented = self.buffers.rented_bytes(),
+                budget = self.buffers.budget(),
+                ended = count,
+                freed = bytes,
+                suppressed,
+                "this core's share of runtime.buffer_memory is used up: ending connections that \
+                 have not got on for the longest"
+            );
+        }
     }
 
     /// Gives memory to the system that nobody has needed since the last time.

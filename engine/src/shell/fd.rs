@@ -137,6 +137,22 @@ impl Descriptor {
         bytes.ok().and_then(|bytes| u64::try_from(bytes).ok())
     }
 
+    /// Bytes that wait to be received, as far as is known.
+    #[must_use]
+    pub fn available(self) -> usize {
+        let bytes = rustix::io::ioctl_fionread(self.borrow()).unwrap_or(0);
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes that the socket will about take at once.
+    #[must_use]
+    pub fn room(self) -> usize {
+        // Half of it is for the kernel's own.
+        let size = sockopt::socket_send_buffer_size(self.borrow()).unwrap_or(0) / 2;
+        let unsent = usize::try_from(self.unacknowledged().unwrap_or(0)).unwrap_or(usize::MAX);
+        size.saturating_sub(unsent)
+    }
+
     /// Close-on-exec, which accepted descriptors lack.
     ///
     /// # Errors

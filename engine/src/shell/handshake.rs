@@ -90,7 +90,11 @@ async fn answer_flight(stream: &mut Stream, wait: Duration) -> Result<(), Cut> {
         stream.descriptor().acknowledge();
         return Ok(());
     }
-    stream.sink().flush(wait).await
+    let mut sink = stream.sink();
+    sink.flush(wait).await?;
+    // Nothing is held for an answer that may never come.
+    sink.rest();
+    Ok(())
 }
 
 fn step(

@@ -35,6 +35,7 @@ pub mod session;
 pub mod shed;
 #[cfg(test)]
 mod simulation;
+pub mod sizes;
 mod standing;
 pub mod stream;
 pub mod tunnel;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub max_connections_per_core: u32,
     /// TLS 1.3 by our own record layer.
     pub tls_fast_path: bool,
+    /// Bytes that the buffers of one core may take.
+    pub buffer_bytes_per_core: usize,
 }
 
 /// The running workers.
@@ -118,6 +121,7 @@ pub fn start(
             ring_entries: settings.ring_entries,
             connections_max: settings.max_connections_per_core,
             tls_fast_path: settings.tls_fast_path,
+            buffer_bytes: settings.buffer_bytes_per_core,
             clients: Arc::clone(&clients),
         };
         let name = format!("ferrule-{}", seat.link.core);

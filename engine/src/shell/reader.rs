@@ -101,7 +101,7 @@ impl Reader {
                 self.speak(security);
                 return idle;
             }
-            Self::make_room(&mut self.cipher, buffers, Size::Small, 1);
+            buffers.make_room(&mut self.cipher, Size::Small, 1);
             // There are bytes: nobody waits.
             let count = match &mut self.cipher {
                 Some(buffer) => {
@@ -193,6 +193,11 @@ impl Reader {
     /// Gives empty buffers back, and keeps what is in others in as little memory as will do: a byte of
     /// the next message must not hold what the last one's body needed.
     pub fn settle(&mut self, buffers: &Buffers) {
+        self.timer.progressed();
+        self.lessen(buffers);
+    }
+
+    fn lessen(&mut self, buffers: &Buffers) {
         for slot in [&mut self.cipher, &mut self.plain] {
             if let Some(buffer) = slot.take_if(|buffer| !buffer.is_empty()) {
                 *slot = Some(buffers.lessen(buffer));
@@ -202,24 +207,10 @@ impl Reader {
         }
     }
 
-    /// Makes room in `slot` for at least `room` more bytes.
-    fn make_room(slot: &mut Option<Buffer>, buffers: &Buffers, first: Size, room: usize) {
-        let mut buffer = slot.take().unwrap_or_else(|| buffers.rent(first));
-        if buffer.spare() < room {
-            buffer.compact();
-        }
-        for size in [Size::Record, Size::Body] {
-            if buffer.spare() < room {
-                buffer = buffers.enlarge(buffer, size);
-            }
-        }
-        *slot = Some(buffer);
-    }
-
     /// Keeps the rest of a payload (at most 2^14 bytes), whole: the buffer may be a small one by now.
     fn keep(plain: &mut Option<Buffer>, buffers: &Buffers, rest: &[u8]) {
         if !rest.is_empty() {
-            Self::make_room(plain, buffers, Size::Record, rest.len());
+            buffers.make_room(plain, Size::Record, rest.len());
             let kept = plain.as_mut().map_or(0, |plain| plain.append(rest));
             debug_assert_eq!(kept, rest.len());
         }
@@ -237,7 +228,7 @@ impl Reader {
     ) -> Result<usize, Cut> {
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         let first = if wait.idle { Size::Small } else { Size::Record };
-        Self::make_room(slot, buffers, first, 1);
+        buffers.make_room(slot, first, 1);
         self.arm(wait);
         let received = self.receive_armed(tls).await;
         self.timer.disarm();
@@ -257,8 +248,10 @@ impl Reader {
         if self.turn.take_over() {
             turn::pass(self.timer.is_late()).await;
         }
+        let plain = self.plain.as_ref().map_or(0, Buffer::capacity);
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         let Some(buffer) = slot.take() else { return Err(Cut::Ended) };
+        self.timer.weigh(buffer.capacity() + if tls { plain } else { 0 });
         if buffer.spare() == 0 {
             *slot = Some(buffer);
             return Err(Cut::Failed(io::ErrorKind::OutOfMemory));
@@ -277,6 +270,7 @@ impl Reader {
             }
             Ok(count) => {
                 self.turn.note(count);
+                self.timer.gained(count);
                 Ok(count)
             }
             Err(_) if self.timer.fired() => Err(Cut::TimedOut),
@@ -428,7 +422,7 @@ impl Reader {
             if self.closed {
                 return Err(Cut::Ended);
             }
-            Self::make_room(&mut self.cipher, buffers, first, 1);
+            buffers.make_room(&mut self.cipher, first, 1);
             self.speak(security);
             self.receive_armed(true).await?;
         }
@@ -447,7 +441,7 @@ impl Reader {
         let plain = &mut self.plain;
         let mut fits = true;
         let opened = session.open_next(cipher, said, |payload| {
-            Self::make_room(plain, buffers, Size::Record, payload.len());
+            buffers.make_room(plain, Size::Record, payload.len());
             fits = plain.as_mut().is_some_and(|plain| plain.append(payload) == payload.len());
         });
         if opened.is_err() {
@@ -462,21 +456,26 @@ impl Reader {
 
     /// Gives back what is empty; with `small`, a small buffer will do for the next receive.
     pub fn rest(&mut self, tls: bool, buffers: &Buffers, small: bool) {
-        self.settle(buffers);
+        self.lessen(buffers);
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         if small && slot.is_none() {
             *slot = Some(buffers.rent(Size::Small));
         }
     }
 
-    /// Uses large buffers from here on: a body is flowing.
-    pub fn enlarge(&mut self, tls: bool, buffers: &Buffers) {
+    /// A body is flowing: the next receive gets as much memory as there is to be received now, and as
+    /// the receiver has `room` for. Who would have to wait waits with little.
+    pub fn fit(&mut self, tls: bool, buffers: &Buffers, room: usize) {
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
-        if let Some(buffer) = slot.take() {
-            *slot = Some(buffers.enlarge(buffer, Size::Body));
-        } else {
-            *slot = Some(buffers.rent(Size::Body));
-        }
+        let held = slot.as_ref().map_or(0, Buffer::len);
+        buffers.fit(slot, Size::holding(held + self.descriptor.available().min(room)));
+    }
+
+    /// The size that what was received fills when it is passed on.
+    #[must_use]
+    pub fn load(&self) -> Size {
+        let held = |slot: &Option<Buffer>| slot.as_ref().map_or(0, Buffer::len);
+        Size::holding(held(&self.cipher).max(held(&self.plain)))
     }
 }
 

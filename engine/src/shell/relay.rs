@@ -114,8 +114,7 @@ pub async fn pump(
             return end(source, sink, flow, &times).await;
         }
         if moved >= LARGE_BYTES {
-            source.enlarge();
-            sink.enlarge();
+            source.fit(sink.room());
         }
         let data = flow.data_bytes();
         pace.note(waited, data.saturating_sub(seen));
@@ -133,6 +132,8 @@ pub async fn pump(
                 if flushed.is_err() {
                     // The sender may have nothing more to say for long.
                     waiting.hasten(DRAIN_TIME);
+                } else {
+                    sink.rest();
                 }
                 flushed
             };
@@ -140,6 +141,7 @@ pub async fn pump(
             flushed?;
             received
         } else {
+            sink.rest();
             receive.await
         };
         waited = received.1;
@@ -160,6 +162,9 @@ async fn move_ready(
     times: &Times<'_>,
     (gather, moved, sending): (&mut Vec<u8>, &mut usize, &mut Sending),
 ) -> Result<bool, PumpError> {
+    if *moved >= LARGE_BYTES {
+        sink.fit(source.load());
+    }
     while !flow.is_done() {
         if !sink.has_room() {
             sending.flush(sink, flow.data_bytes(), times).await?;

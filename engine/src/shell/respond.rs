@@ -191,6 +191,10 @@ async fn read_head(
         }
         let partial = begun || !buf.is_empty();
         let uploading = answering.uploading.get();
+        if uploading && buf.is_empty() {
+            // An answer is not expected yet, and the client may never get there.
+            upstream.rest(true);
+        }
         let time = if uploading { Duration::MAX } else { answering.read_timeout };
         let wait = Wait { time, shut: Shut::Both, idle: false };
         upstream.read_plain(wait).await.map_err(|cut| match cut {

@@ -10,7 +10,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX};
+use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
 use super::deadlines::{Deadlines, Remote};
 use super::net::{self, Descriptor, ReadHalf, TcpStream, UnixStream, WriteHalf};
 use super::reader::{Idle, Reader, Wait};
@@ -351,9 +351,15 @@ impl Source<'_> {
         self.reader.is_drained()
     }
 
-    /// Uses a large buffer from here on: a body is flowing.
-    pub fn enlarge(&mut self) {
-        self.reader.enlarge(self.tls, self.buffers);
+    /// As [`Reader::fit`].
+    pub fn fit(&mut self, room: usize) {
+        self.reader.fit(self.tls, self.buffers, room);
+    }
+
+    /// As [`Reader::load`].
+    #[must_use]
+    pub fn load(&self) -> Size {
+        self.reader.load()
     }
 
     /// Holds no more memory than waiting needs; with `small`, that is a small buffer.
@@ -413,9 +419,15 @@ impl Sink<'_> {
         self.writer.flush(self.security, self.buffers, wait).await
     }
 
-    /// Uses a large buffer from here on: a body is flowing.
-    pub fn enlarge(&mut self) {
-        self.writer.enlarge(self.buffers);
+    /// As [`Writer::fit`].
+    pub fn fit(&mut self, size: Size) {
+        self.writer.fit(self.buffers, size);
+    }
+
+    /// As [`Writer::room`].
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.writer.room()
     }
 }
 

@@ -264,8 +264,7 @@ async fn carry(shared: &Shared<'_>, source: &mut Source<'_>, sink: &mut Sink<'_>
         // A full small buffer may mean that there is more.
         let more = received >= Size::Small.bytes() && way.from.peek() == Peek::Bytes;
         let outcome = if more && received >= FLOWING_BYTES {
-            source.enlarge();
-            sink.enlarge();
+            source.fit(sink.room());
             let (outcome, flushed) = monoio::join!(source.receive(wait), sink.flush(way.write));
             if let Err(cut) = flushed {
                 return shared.cut(sink_end(&cut, way));
@@ -301,6 +300,7 @@ async fn move_ready(
     sink: &mut Sink<'_>,
     way: &Way,
 ) -> Result<bool, Ended> {
+    sink.fit(source.load());
     loop {
         if !sink.has_room() {
             sink.flush(way.write).await.map_err(|cut| sink_end(&cut, way))?;

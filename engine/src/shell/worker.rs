@@ -10,6 +10,7 @@ use std::time::Duration;
 use ferrule_config::model::IoDriver;
 
 use super::accept::{self, Accepting};
+use super::buffers::SIZES;
 use super::core::{Core, DRAIN_GRACE, Live};
 use super::deadlines::TICK;
 use super::driver;
@@ -34,6 +35,8 @@ pub struct Seat {
     pub connections_max: u32,
     /// TLS 1.3 by our own record layer.
     pub tls_fast_path: bool,
+    /// Bytes that its buffers may take.
+    pub buffer_bytes: usize,
     /// Connections by client address, all cores together.
     pub clients: Arc<Clients>,
 }
@@ -96,7 +99,13 @@ async fn work(seat: Seat, driver: Driver) {
     };
     let seed = u64::from(seat.link.core);
     let live = Live::new(&first, seed);
-    let core = Core::new(Arc::clone(&seat.link), seat.log, live, seed, seat.tls_fast_path);
+    let core = Core::new(
+        Arc::clone(&seat.link),
+        seat.log,
+        live,
+        seed,
+        (seat.tls_fast_path, seat.buffer_bytes),
+    );
     let mut worker = Worker {
         core: Rc::new(core),
         running: HashMap::new(),
@@ -126,6 +135,7 @@ impl Worker {
             }
             let core = &self.core;
             core.tick();
+            core.shed_stalled();
             if ticks.is_multiple_of(HEAR_TICKS) {
                 core.hear_pool();
             }
@@ -170,7 +180,7 @@ impl Worker {
         core.pool.borrow_mut().expire(u64::MAX, drop);
         let (buffers, timers) = (core.buffers.rented(), core.deadlines.in_use());
         let worker = core.link.core;
-        if buffers == [0; 3] && timers == 0 {
+        if buffers == [0; SIZES] && timers == 0 {
             tracing::debug!(worker, "drained, and nothing is left over");
         } else {
             tracing::warn!(worker, ?buffers, timers, "drained, but something was never given back");
@@ -254,6 +264,9 @@ impl Worker {
     fn tell_holdings(&self) {
         let (core, holdings) = (&self.core, &self.core.events().holdings);
         holdings.pool_idle.set(u64::try_from(core.pool.borrow().len()).unwrap_or(u64::MAX));
+        let bytes = |count| u64::try_from(count).unwrap_or(u64::MAX);
+        holdings.buffer_bytes.set(bytes(core.buffers.rented_bytes()));
+        holdings.buffer_budget.set(bytes(core.buffers.budget()));
         let levels = [
             (&holdings.buffers_rented, core.buffers.rented()),
             (&holdings.buffers_free, core.buffers.free()),

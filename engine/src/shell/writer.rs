@@ -89,10 +89,15 @@ impl Writer {
         output.spare() >= PLAIN_BYTES_MAX + 3 * RECORD_OVERHEAD_MAX
     }
 
-    /// Uses a large buffer from here on: a body is flowing.
-    pub fn enlarge(&mut self, buffers: &Buffers) {
-        let output = self.output.take().unwrap_or_else(|| buffers.rent(Size::Body));
-        self.output = Some(buffers.enlarge(output, Size::Body));
+    /// A body is flowing: so much is about to be staged. What is staged already stays.
+    pub fn fit(&mut self, buffers: &Buffers, size: Size) {
+        buffers.fit(&mut self.output, size);
+    }
+
+    /// Bytes that the receiver takes at once, beside those that are staged.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.descriptor.room().saturating_sub(self.output.as_ref().map_or(0, Buffer::len))
     }
 
     /// Appends `plain` (at most 2^14 bytes) as one record; ask [`Writer::has_room`] first.
@@ -113,7 +118,8 @@ impl Writer {
             output.compact();
         }
         if output.spare() < needed {
-            output = buffers.enlarge(output, Size::Body);
+            let size = Size::holding(output.len() + needed);
+            output = buffers.enlarge(output, size);
         }
         let sealed = session.seal(plain, said, &mut output);
         *sending = !output.is_empty();
@@ -144,7 +150,7 @@ impl Writer {
                 output.compact();
             }
             if output.spare() < pending.len() && output.is_empty() {
-                output = buffers.enlarge(output, Size::Body);
+                output = buffers.enlarge(output, Size::holding(pending.len()));
             }
             if output.is_empty() || output.spare() >= pending.len() {
                 staged = flush_pending(pending, &mut output).map_err(Cut::Tls);
@@ -169,6 +175,7 @@ impl Writer {
             let Some(output) = self.output.take() else { return Ok(()) };
             let staged = output.len();
             security.borrow_mut().handed.note(staged);
+            self.timer.weigh(output.capacity());
             self.timer.arm(wait, self.descriptor, Shut::Both);
             let (result, mut output) = self.half.send(output).await;
             self.timer.disarm();
@@ -185,6 +192,11 @@ impl Writer {
                 }
             };
             output.consume(sent);
+            self.timer.gained(sent);
+            if !output.is_empty() {
+                // The receiver is full: what is left waits in as little memory as will do.
+                output = buffers.lessen(output);
+            }
             security.borrow_mut().handed.take_back(staged.saturating_sub(sent));
             self.output = Some(output);
             if sent == 0 {

@@ -5,11 +5,13 @@
 
 use rustls::pki_types::{DnsName, IpAddr};
 
-/// Bytes of records looked at before we give up on a `ClientHello`.
-const HELLO_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of records looked at before we give up on a `ClientHello`. A stranger gets to hold so much;
+/// those of browsers, with keys of every kind and a session, are a tenth of it.
+const HELLO_BYTES_MAX: usize = 32 * 1024;
 /// Content of one record (RFC 8446 section 5.1).
 const RECORD_BYTES_MAX: usize = 1 << 14;
 const RECORD_HEADER: usize = 5;
+const INTRO: usize = 4;
 const HANDSHAKE: u8 = 22;
 const ALERT: u8 = 21;
 const CLIENT_HELLO: u8 = 1;
@@ -81,7 +83,7 @@ impl HelloError {
             }
             Self::Malformed => "its ClientHello cannot be read",
             Self::BadServerName => "its server name is not a name",
-            Self::TooLarge => "its ClientHello is longer than 64 KiB",
+            Self::TooLarge => "its ClientHello is longer than 32 KiB",
             Self::TooOld => "its ClientHello is of a version before TLS 1.0",
             Self::MissingExtension => {
                 "it offers TLS 1.3 without signature_algorithms, supported_groups or key_share"
@@ -142,8 +144,10 @@ pub const fn fatal_alert(description: u8) -> [u8; 7] {
 pub struct HelloReader {
     /// Whole records seen so far, in bytes of the buffer.
     seen: usize,
-    /// The handshake message so far.
-    message: Vec<u8>,
+    /// Bytes of the handshake message in them; they stay where they are until it is whole.
+    content: usize,
+    /// Its first bytes: its kind and its length.
+    intro: [u8; INTRO],
     offer: Offer,
     unusable_name: Option<UnusableName>,
 }
@@ -187,13 +191,25 @@ impl HelloReader {
             let Some(content) = record.get(RECORD_HEADER..RECORD_HEADER + len) else {
                 return Ok(None);
             };
-            self.message.extend_from_slice(content);
+            let missing = self.intro.iter_mut().skip(self.content);
+            missing.zip(content).for_each(|(place, byte)| *place = *byte);
+            self.content += content.len();
             self.seen = end;
-            if let Some(body) = whole_message(&self.message)? {
+            if self.is_whole()? {
+                let message = join(buf.get(..end).unwrap_or_default());
+                let body = whole_message(&message)?.ok_or(HelloError::Malformed)?;
                 let Self { offer, unusable_name, .. } = self;
                 return client_hello(body, offer, unusable_name).map(Some);
             }
         }
+    }
+
+    fn is_whole(&self) -> Result<bool, HelloError> {
+        let known = self.content.min(INTRO);
+        whole_message(self.intro.get(..known).unwrap_or_default())?;
+        let [_, a, b, c] = self.intro;
+        let len = usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap_or(usize::MAX);
+        Ok(known == INTRO && self.content - INTRO >= len)
     }
 
     /// After a hello: has it all that TLS 1.3 needs, if it offers that?
@@ -243,6 +259,18 @@ impl UnusableName {
 /// If they can never become one.
 pub fn read(buf: &[u8]) -> Result<Option<Hello>, HelloError> {
     HelloReader::default().read(buf)
+}
+
+/// The contents of whole records, one behind the other.
+fn join(mut records: &[u8]) -> Vec<u8> {
+    let mut message = Vec::with_capacity(records.len());
+    while let Some(([_, _, _, high, low], rest)) = records.split_first_chunk::<RECORD_HEADER>() {
+        let len = usize::from(u16::from_be_bytes([*high, *low])).min(rest.len());
+        let (content, behind) = rest.split_at(len);
+        message.extend_from_slice(content);
+        records = behind;
+    }
+    message
 }
 
 /// What it means that the first record is no handshake record; `None` if more bytes are needed.

@@ -270,8 +270,8 @@ fn too_long() -> Vec<Case> {
     let record = [&[22, 3, 1, 0x40, 1][..], &vec![0; 16_385]].concat();
     vec![
         Case("a long record", record, RECORD_OVERFLOW, "longer than 16 KiB"),
-        Case("a long hello", large(70_000), DECODE_ERROR, "longer than 64 KiB"),
-        Case("a hello of a megabyte", large(900_000), DECODE_ERROR, "longer than 64 KiB"),
+        Case("a long hello", large(70_000), DECODE_ERROR, "longer than 32 KiB"),
+        Case("a hello of a megabyte", large(900_000), DECODE_ERROR, "longer than 32 KiB"),
     ]
 }
 

@@ -49,6 +49,7 @@ mod sni;
 mod spoken;
 mod spoof;
 mod stale;
+mod strangers;
 mod tunnel;
 mod unasked;
 mod upstream_trust;

@@ -202,6 +202,7 @@ fn start_worker(file: &Path) -> Workers {
         cores: boot.cores().to_vec(),
         max_connections_per_core: boot.max_connections_per_core(),
         tls_fast_path: boot.runtime().tls_fast_path,
+        buffer_bytes_per_core: boot.buffer_bytes_per_core(),
     };
     let (links, logs) = (boot.links().to_vec(), boot.take_logs());
     let workers = started_here_are_cores(|| {

@@ -172,6 +172,7 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
             ring_entries: 64,
             io_driver: IoDriver::Auto,
             max_connections: 1,
+            buffer_memory: None,
             tls_fast_path: true,
             watch_files: true,
             shutdown_timeout: second,

@@ -15,6 +15,7 @@ use crate::report::{Counter, log_ring};
 use crate::setup::clients::Clients;
 use crate::setup::{Addresses, CoreLink, Generation, Handover, assemble};
 use crate::shell::accept::{self, Accepting};
+use crate::shell::buffers::SIZES;
 use crate::shell::core::{Core, DRAIN_GRACE, Live};
 use crate::shell::net::simulated::tasks::{self, Stuck};
 use crate::shell::net::simulated::world::{self, Weather, below};
@@ -87,8 +88,13 @@ impl Gateway {
         let seed = world::draw();
         let (log, _) = log_ring(1 << 10);
         let fast = setting.mode == Mode::Tls { fast: true };
-        let core =
-            Core::new(Arc::new(CoreLink::new(0)), log, Live::new(&handover, seed), seed, fast);
+        let core = Core::new(
+            Arc::new(CoreLink::new(0)),
+            log,
+            Live::new(&handover, seed),
+            seed,
+            (fast, usize::MAX),
+        );
         let accepting = Accepting {
             listener: Cell::new(ListenerId(0)),
             connections_max: 1_000,
@@ -146,7 +152,7 @@ impl Gateway {
             found.push(format!("{} client connections are open", core.open.get()));
         }
         core.pool.borrow_mut().expire(u64::MAX, drop);
-        if core.buffers.rented() != [0; 3] {
+        if core.buffers.rented() != [0; SIZES] {
             found.push(format!("buffers are out: {:?}", core.buffers.rented()));
         }
         if core.deadlines.in_use() > 0 {

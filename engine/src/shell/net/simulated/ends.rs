@@ -179,6 +179,19 @@ impl World {
         u64::try_from(peer.coming_bytes).unwrap_or(u64::MAX)
     }
 
+    /// Bytes that have arrived at `end` and are unread.
+    pub fn waiting(&mut self, end: usize) -> usize {
+        self.check_held(end);
+        self.ends[end].arrived.len()
+    }
+
+    /// Bytes that `end` may send at once.
+    pub fn room(&mut self, end: usize) -> usize {
+        self.check_held(end);
+        let peer = &self.ends[self.ends[end].peer];
+        peer.room.saturating_sub(peer.arrived.len() + peer.coming_bytes)
+    }
+
     /// Notes who uses a descriptor after its end was closed.
     fn check_held(&mut self, end: usize) {
         self.misused |= self.ends[end].holders == 0;

@@ -110,6 +110,18 @@ impl Descriptor {
         Some(with(|world| world.under_way(self.0)))
     }
 
+    /// Bytes that wait to be received.
+    #[must_use]
+    pub fn available(self) -> usize {
+        with(|world| world.waiting(self.0))
+    }
+
+    /// Bytes that will be taken at once.
+    #[must_use]
+    pub fn room(self) -> usize {
+        with(|world| world.room(self.0))
+    }
+
     /// Looks without reading.
     #[must_use]
     pub fn peek(self) -> Peek {

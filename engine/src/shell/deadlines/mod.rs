@@ -4,9 +4,13 @@
 //! the kernel had pending on it; no future is ever dropped to end a wait, because a dropped receive
 //! loses data. 50,000 connections are 200 KB to look through, some ten microseconds a tick.
 
+mod stalled;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
+
+pub use stalled::Ended;
 
 use super::clock::Moment;
 use super::net::Descriptor;
@@ -54,6 +58,12 @@ struct Table {
     /// its reader finds behind is no end that the peer has chosen.
     shut: Vec<bool>,
     free: Vec<u32>,
+    /// When the connection of the slot last got on.
+    progress: Vec<u32>,
+    /// Bytes it has brought or taken since.
+    gained: Vec<u32>,
+    /// Bytes of memory that its wait holds.
+    held: Vec<u32>,
 }
 
 /// All deadlines of one core.
@@ -179,8 +189,12 @@ fn remember(shut: &mut [bool], home: usize) {
 impl Table {
     fn take_slot(&mut self) -> usize {
         if let Some(slot) = self.free.pop() {
+            self.note_progress(slot as usize);
             return slot as usize;
         }
+        self.progress.push(self.now);
+        self.gained.push(0);
+        self.held.push(0);
         self.due.push(NEVER);
         self.actions.push(None);
         self.fired.push(false);

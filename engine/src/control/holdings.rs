@@ -1,0 +1,32 @@
+//! What the data cores hold of their own, as metrics.
+//!
+//! In: the sums over all cores. Out: gauges of buffers, of their memory, and of pooled connections.
+
+use super::families::{Family, number};
+use crate::report::{BUFFER_SIZES, EventSums};
+
+pub(super) fn holdings(sums: &EventSums) -> Vec<Family> {
+    let mut buffers = Family::gauge(
+        "ferrule_buffers",
+        "Buffers of the data cores, by size: rented now, free for the next, and the most that \
+         were rented at a time (summed over cores).",
+    );
+    for (size, counts) in BUFFER_SIZES.into_iter().zip(sums.buffers) {
+        for (state, count) in ["rented", "free", "peak"].into_iter().zip(counts) {
+            let labels = vec![("size", size.to_owned()), ("state", state.to_owned())];
+            buffers.push(labels, number(count));
+        }
+    }
+    let idle = Family::gauge(
+        "ferrule_upstream_idle_connections",
+        "Connections to upstream nodes that wait in the pool.",
+    );
+    let mut bytes = Family::gauge(
+        "ferrule_buffer_bytes",
+        "Memory of the buffers that are rented, and the budget for it (runtime.buffer_memory).",
+    );
+    for (state, count) in ["rented", "budget"].into_iter().zip(sums.buffer_bytes) {
+        bytes.push(vec![("state", state.to_owned())], number(count));
+    }
+    vec![idle.of(number(sums.pool_idle)), buffers, bytes]
+}
