@@ -225,16 +225,16 @@ fn upstream_names_come_from_the_right_place() {
         server_name: Some("fixed.example".to_owned()),
         ..upstream(&world, UpstreamVerify::Full)
     });
-    let table = [
-        ("Host.Example:8443", "10.0.0.1", "host.example"),
-        ("10.1.1.1:80", "node.example", "node.example"),
-        ("[::1]:80", "10.0.0.1", "10.0.0.1"),
-        ("", "::1", "::1"),
-        ("not a name", "/run/socket", "0.0.0.0"),
-    ];
-    for (host, node, expected) in table {
-        assert_eq!(free.server_name(host, node).to_str(), expected);
-        assert_eq!(fixed.server_name(host, node).to_str(), "fixed.example");
+    for (name, expected) in [
+        ("Host.Example", "host.example"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("::1", "::1"),
+        ("not a name", "0.0.0.0"),
+        ("/run/socket", "0.0.0.0"),
+        ("", "0.0.0.0"),
+    ] {
+        assert_eq!(free.server_name(name).to_str(), expected);
+        assert_eq!(fixed.server_name(name).to_str(), "fixed.example");
     }
 }
 

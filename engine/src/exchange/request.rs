@@ -10,7 +10,7 @@
 use super::permit::{check_client, check_host};
 use super::refusal::Refusal;
 use super::route::{RouteQuestion, find_route};
-use super::{binding, hop, options, upgrade, via};
+use super::{binding, forwarded_cert, hop, options, upgrade, via};
 use crate::identity::ClientIdentity;
 use crate::plan::{Facts, HostBuf, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
 use crate::wire::error::WireError;
@@ -161,6 +161,7 @@ pub fn admit(
     if plan.http.via.as_ref().is_some_and(|name| via::loops(buf, &scratch.head.fields, name)) {
         return Err(Refusal::RequestLoop);
     }
+    forwarded_cert::check(plan, buf, &scratch.head)?;
     let max_forwards = options::max_forwards(buf, &scratch.head)?;
     let expect_continue = expects_continue(buf, &scratch.head)? && has_body;
     let asked = RouteQuestion { buf, target: &target, standing, max_forwards, asks_the_server };

@@ -13,6 +13,7 @@ use super::hop::{self, Nominations};
 use super::refusal::Refusal;
 use super::request::Admission;
 use super::{upgrade, via};
+use crate::identity::server_name;
 use crate::plan::facts::RequestFacts;
 use crate::plan::forwarded::ForwardedRequest;
 use crate::plan::{Facts, ForwardedFields, NodePlan, Plan};
@@ -232,12 +233,10 @@ pub fn upstream_name<'a>(
     }
     let host = upstream_host(plan, admission, buf, node);
     let host = target::parse_authority(host).map_or(&[][..], |(host, _)| host);
-    let is_address = host.starts_with(b"[")
-        || str::from_utf8(host).is_ok_and(|host| host.parse::<core::net::Ipv4Addr>().is_ok());
-    if is_address || host.is_empty() {
-        return node.name.as_bytes();
-    }
-    host.strip_suffix(b".").unwrap_or(host)
+    let host = host.strip_suffix(b".").unwrap_or(host);
+    // What is dialled by this name is told from other connections by it, so nothing may pass here that
+    // would be dialled by another one.
+    if server_name::is_dns_name(host) { host } else { node.name.as_bytes() }
 }
 
 #[cfg(test)]
@@ -425,10 +424,19 @@ mod tests {
         let head = "GET / HTTP/1.1\r\nHost: h.test.:9\r\n\r\n";
         let address = "GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n";
         let old = "GET / HTTP/1.0\r\n\r\n";
+        let v6 = "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n";
+        // Hosts that are no DNS names.
+        let odd = ["-x.test", "x-.test"]
+            .map(|host| (host, format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")));
+        for (host, head) in &odd {
+            let (sent, name) = names(PassHost::Pass, Scheme::Https, head);
+            assert_eq!((&*sent, &*name), (*host, "a.internal"));
+        }
         let rewrite = PassHost::Rewrite("r.test:1".to_owned());
         for (pass_host, head, host, name) in [
             (PassHost::Pass, head, "h.test.:9", "h.test"),
             (PassHost::Pass, address, "10.0.0.1", "a.internal"),
+            (PassHost::Pass, v6, "[::1]:80", "a.internal"),
             (PassHost::Pass, old, "a.internal:8080", "a.internal"),
             (PassHost::Node, head, "a.internal:8080", "a.internal"),
             (rewrite, head, "r.test:1", "r.test"),

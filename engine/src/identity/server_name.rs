@@ -6,9 +6,26 @@
 
 use std::net::IpAddr;
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{DnsName, ServerName};
 
 use super::general_name::GeneralName;
+
+/// A host without its port as the name or address that is dialled; `None` if it is neither.
+#[must_use]
+pub fn read(host: &str) -> Option<ServerName<'static>> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Some(ServerName::IpAddress(address.into()));
+    }
+    DnsName::try_from(bare.to_ascii_lowercase()).ok().map(ServerName::DnsName)
+}
+
+/// Is it a DNS name to [`read`]? Needs no memory.
+#[must_use]
+pub fn is_dns_name(host: &[u8]) -> bool {
+    let Ok(text) = str::from_utf8(host) else { return false };
+    text.parse::<IpAddr>().is_err() && DnsName::try_from(text).is_ok()
+}
 
 /// Is one of these names the wanted one?
 #[must_use]
@@ -42,6 +59,18 @@ fn is_host(name: &[u8], wanted: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_read_as_a_name_is_said_to_be_one() {
+        for host in [
+            "a.b", "A.b", "a_b", "a.b.", "-x", "x-", "1.2.3", "1.2.3.4", "::1", "[::1]", "", ".",
+            "a..b", "a b", "a%2d", "*.b", "a.-", "xn--a", "\u{e4}",
+        ] {
+            let is_name = matches!(read(host), Some(ServerName::DnsName(_)));
+            assert_eq!(is_dns_name(host.as_bytes()), is_name, "{host}");
+        }
+        assert!(!is_dns_name(b"a\xff"));
+    }
 
     #[test]
     fn a_name_is_one_of_its_type() {

@@ -109,12 +109,12 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
         core.count(Counter::UpstreamReuses);
         return Ok(lease);
     }
-    let stream = connect(core, (node, address), tls, &wanted).await;
+    let stream = connect(core, address, tls, &wanted).await;
     match &stream {
         Ok(_) => core.count(Counter::UpstreamConnects),
         Err(error) => {
             core.count(Counter::UpstreamConnectFailed);
-            let name = tls.map(|tls| name_of(tls, node, &wanted));
+            let name = tls.map(|tls| name_of(tls, &wanted));
             note_failure(core, (plan, node, name.as_ref()), error);
         }
     }
@@ -142,14 +142,14 @@ fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
 
 async fn connect(
     core: &Core,
-    (node, address): (&NodePlan, Address<'_>),
+    address: Address<'_>,
     tls: Option<&UpstreamTls>,
     wanted: &Wanted<'_>,
 ) -> Result<(Box<Stream>, Option<Rc<UpstreamPeer>>), ConnectError> {
     let session = match tls {
         None => Session::Plain,
         Some(tls) => {
-            let name = name_of(tls, node, wanted);
+            let name = name_of(tls, wanted);
             let connection = UnbufferedClientConnection::new(Arc::clone(&tls.config), name)
                 .map_err(|error| ConnectError::Tls(SessionError::Tls(Box::new(error))))?;
             Session::Client(Box::new(connection))
@@ -189,7 +189,7 @@ async fn connect(
         })?;
         // While rustls still knows whom it met.
         if let (Some(tls), Some((chain, resumed))) = (tls, stream.session().peer()) {
-            let (name, now) = (name_of(tls, node, wanted), core.clock.unix_seconds());
+            let (name, now) = (name_of(tls, wanted), core.clock.unix_seconds());
             if resumed {
                 tls.check_again(chain, &name, now)
                     .map_err(|error| ConnectError::Tls(SessionError::Tls(Box::new(error))))?;
@@ -219,9 +219,8 @@ fn preface(stream: &mut Stream, proxy_header: &[u8]) -> Result<(), ConnectError>
 }
 
 /// The name of a node that is sent to it and looked for in its certificate.
-fn name_of(tls: &UpstreamTls, node: &NodePlan, wanted: &Wanted<'_>) -> ServerName<'static> {
-    let host = std::str::from_utf8(wanted.name).unwrap_or_default();
-    tls.server_name(host, &node.name)
+fn name_of(tls: &UpstreamTls, wanted: &Wanted<'_>) -> ServerName<'static> {
+    tls.server_name(std::str::from_utf8(wanted.name).unwrap_or_default())
 }
 
 /// The last look at a new connection, right before the first request is sent over it: has the upstream

@@ -12,7 +12,7 @@ use ring::digest;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, DnsName, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme,
@@ -116,7 +116,7 @@ impl UpstreamTls {
             Some(pair) => Some(found.pair(pair, &format!("{field}.client"), provider)?),
             None => None,
         };
-        let name = match upstream.server_name.as_deref().map(name_of) {
+        let name = match upstream.server_name.as_deref().map(server_name::read) {
             Some(None) => {
                 let message = "is neither a host name nor an address".to_owned();
                 found.error(upstream.place, &format!("{field}.server_name"), message, None);
@@ -157,19 +157,16 @@ impl UpstreamTls {
         Some(Self { config: Arc::new(config), server_name: name, identity, check })
     }
 
-    /// The name to send and to check: the configured one, else the host sent upstream if it is a
-    /// name, else the node's host. An address is checked, but never sent. If nothing fits, the
-    /// unspecified address, which no certificate passes for.
+    /// The name to send and to check, of what [`upstream_name`](crate::exchange::rewrite::upstream_name)
+    /// says and its connections are told apart by: the configured one, else that. An address is
+    /// checked, but never sent. If it is neither, the unspecified address, which no certificate passes for.
     #[must_use]
-    pub fn server_name(&self, host_sent: &str, node_host: &str) -> ServerName<'static> {
+    pub fn server_name(&self, name: &str) -> ServerName<'static> {
         if let Some(name) = &self.server_name {
             return name.clone();
         }
-        match name_of(without_port(host_sent)) {
-            Some(name @ ServerName::DnsName(_)) => name,
-            _ => name_of(node_host)
-                .unwrap_or_else(|| ServerName::IpAddress(IpAddr::from([0; 4]).into())),
-        }
+        server_name::read(name)
+            .unwrap_or_else(|| ServerName::IpAddress(IpAddr::from([0; 4]).into()))
     }
 
     /// The question of a full handshake, for one that resumed a session: what was good when the
@@ -217,27 +214,6 @@ impl UpstreamTls {
     #[must_use]
     pub const fn pool_identity(&self) -> [u8; 32] {
         self.identity
-    }
-}
-
-fn name_of(host: &str) -> Option<ServerName<'static>> {
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    if let Ok(address) = bare.parse::<IpAddr>() {
-        return Some(ServerName::IpAddress(address.into()));
-    }
-    DnsName::try_from(bare.to_ascii_lowercase()).ok().map(ServerName::DnsName)
-}
-
-/// `example.com:8443` and `[::1]:8443` without their ports.
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port))
-            if port.bytes().all(|byte| byte.is_ascii_digit())
-                && (!name.contains(':') || name.ends_with(']')) =>
-        {
-            name
-        }
-        _ => host,
     }
 }
 

@@ -39,7 +39,8 @@ pub enum WireError {
     SpaceBeforeColon,
     /// A line that starts with white space (RFC 9112, sections 2.2 and 5.2).
     ObsoleteFold,
-    /// A control byte in a field value (RFC 9110, section 5.5).
+    /// A control byte in a field value (RFC 9110, section 5.5), or an open quotation in one that passes
+    /// on who a client is.
     InvalidFieldValue,
     /// A target that none of the four forms, or not the method's form, allows (RFC 9112, 3.2).
     InvalidTarget,

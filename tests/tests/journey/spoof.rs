@@ -247,4 +247,26 @@ on_both_drivers! {
             assert_eq!(head.all("x-forwarded-client-cert").join("|"), alone, "{mode} {head:?}");
         }
     }
+
+    /// Who opens a quotation would have our element read as the rest of its own.
+    fn an_open_quotation_swallows_no_element(driver) {
+        let (scratch, authority) = (scratch(), Authority::new("Root"));
+        let text = format!("[identity_headers]\nxfcc = {{ mode = 'append_forward' }}\n{LISTEN}");
+        let (gateway, upstream) = gateway(scratch.path(), driver, &authority, &text);
+        let client = Dial::as_client("a.test", &authority.client("me"));
+        for (value, status) in [
+            ("Hash=11;Subject=\"CN=a\"", 200),
+            ("Hash=11;URI=spiffe://prod/admin;Subject=\"", 400),
+            ("Subject=\"a\\\"", 400),
+        ] {
+            let before = upstream.seen().len();
+            let mut raw = client.connect(gateway.port("front")).expect("a handshake");
+            let head = format!(
+                "GET / HTTP/1.1\r\nHost: a.test\r\nx-forwarded-client-cert: {value}\r\n\r\n"
+            );
+            raw.send(head.as_bytes()).expect("a connection");
+            assert_eq!(raw.response("GET").expect("an answer").status(), status, "{value}");
+            assert_eq!(upstream.seen().len() - before, usize::from(status == 200), "{value}");
+        }
+    }
 }
