@@ -40,7 +40,7 @@ fn defaults_demand_little_and_change_nothing() {
     assert_eq!(http.answers.traceparent, Traceparent::Off);
     let grace = Duration::from_secs(60);
     let wanted =
-        Pacing { body_min_rate: 240, send_min_rate: 240, grace, connections_per_address: 0 };
+        Pacing { body_min_rate: 240, send_min_rate: 240, grace, connections_per_address: 4096 };
     assert_eq!(http.pacing, wanted);
 }
 

@@ -10,7 +10,7 @@ use super::error::WireError;
 use super::target::{append_unmerged, hex_digit};
 
 /// Ways to read one path that we follow. A legal path with escaped slashes and parameters has four.
-pub const READINGS_MAX: usize = 32;
+pub const READINGS_MAX: usize = 64;
 
 /// Bytes of all of them.
 pub const READING_BYTES_MAX: usize = 32 * 1024;
