@@ -139,9 +139,6 @@ pub fn admit(
     if matches!(method, Method::Connect | Method::Trace) {
         return Err(Refusal::MethodNotAllowed(MethodSet::ALL));
     }
-    if method == Method::Other && Method::is_misspelt(scratch.head.method_text.of(buf)) {
-        return Err(Refusal::Malformed(WireError::InvalidMethod));
-    }
     let target =
         target::parse_target(buf, method, scratch.head.target).map_err(Refusal::Malformed)?;
     scratch.target = Some(target);
@@ -308,9 +305,7 @@ mod tests {
             ("POST / HTTP/1.1\r\nHost: get.test\r\n\r\n", 405),
             ("CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n", 405),
             ("TRACE /a/ HTTP/1.1\r\nHost: h\r\n\r\n", 405),
-            ("get /a/ HTTP/1.1\r\nHost: h\r\n\r\n", 400),
-            ("Delete /a/ HTTP/1.1\r\nHost: h\r\n\r\n", 400),
-            ("geT /a/ HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+            ("get /a/ HTTP/1.1\r\nHost: h\r\n\r\n", 0),
             ("GETS /a/ HTTP/1.1\r\nHost: h\r\n\r\n", 0),
             ("propfind /a/ HTTP/1.1\r\nHost: h\r\n\r\n", 0),
             ("GET /a/ HTTP/1.1\r\n\r\n", 400),

@@ -3,7 +3,8 @@
 //! In: a request that may ask for its host, with its path in every reading. Out: the route of the
 //! normal form, which this host may lead to on this connection; or why there is none. Routes that other
 //! readings lead to, because the upstream may read the path like that, are held to the same
-//! rule; those that demand something of the client are noted. So is what GET leads to, of HEAD.
+//! rule; those that demand something of the client are noted. So is what another
+//! reading of the method leads to.
 
 use super::permit::{HostStanding, check_route};
 use super::refusal::Refusal;
@@ -45,13 +46,13 @@ pub(super) fn find_route(
         Found::NotFound if asks_the_server => return Err(Refusal::Options(MethodSet::ALL)),
         Found::NotFound => return Err(Refusal::RouteNotFound),
     };
-    // What answers HEAD tells what GET would (RFC 9110, section 9.3.2): a route for GET alone is
-    // not passed by it.
-    let methods = [head.method, Method::Get];
-    let methods = if head.method == Method::Head { &methods[..] } else { &methods[..1] };
+    let text = head.method_text.of(asked.buf);
+    let other = head.method.may_be_read_as(text);
+    let another = other.and_then(|method| method.may_be_read_as(text));
+    let methods = [Some(head.method), other, another];
     for (reading, method) in core::iter::once(path.as_slice())
         .chain(readings.others())
-        .flat_map(|reading| methods.iter().map(move |method| (reading, *method)))
+        .flat_map(|reading| methods.iter().flatten().map(move |method| (reading, *method)))
         .skip(1)
     {
         let Found::Route(found) = lookup.find(reading, method) else { continue };

@@ -70,15 +70,21 @@ impl Method {
         }
     }
 
-    /// Is it the text of another method but for case? It means nothing then, and many an application
-    /// takes it for that method all the same.
+    /// Which other method may an application take it for? HEAD tells what GET would (RFC 9110, section
+    /// 9.3.2), and a known one but for case means nothing by the letter, and that one to many.
     #[must_use]
-    pub fn is_misspelt(text: &[u8]) -> bool {
-        let mut upper = [0; 7];
-        let Some(upper) = upper.get_mut(..text.len()) else { return false };
-        upper.copy_from_slice(text);
-        upper.make_ascii_uppercase();
-        Self::of(text) == Self::Other && Self::of(upper) != Self::Other
+    pub fn may_be_read_as(self, text: &[u8]) -> Option<Self> {
+        match self {
+            Self::Head => Some(Self::Get),
+            Self::Other => {
+                let mut upper = [0; 7];
+                let upper = upper.get_mut(..text.len())?;
+                upper.copy_from_slice(text);
+                upper.make_ascii_uppercase();
+                Some(Self::of(upper)).filter(|method| *method != Self::Other)
+            }
+            _ => None,
+        }
     }
 }
 

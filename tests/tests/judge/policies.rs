@@ -47,7 +47,11 @@ fn is_plain_host(host: &[u8]) -> bool {
 
 fn decoded(target: &[u8]) -> Vec<u8> {
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
-    let text = String::from_utf8_lossy(path).to_lowercase();
+    let mut text = String::from_utf8_lossy(path).to_lowercase();
+    // Some decode more than once.
+    while text.contains("%25") {
+        text = text.replace("%25", "%");
+    }
     let text = text.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
     text.replace("%3b", ";").into_bytes()
 }
