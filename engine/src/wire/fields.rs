@@ -230,7 +230,9 @@ pub const fn is_value_byte(byte: u8) -> bool {
 #[must_use]
 pub fn is_value(text: &[u8]) -> bool {
     let is_space = |end: Option<&u8>| matches!(end, Some(b' ' | b'\t'));
-    text.iter().copied().all(is_value_byte) && !is_space(text.first()) && !is_space(text.last())
+    // Without a way out, sixteen bytes are looked at in one (`exchange/3 identity headers`: -1 %).
+    let clean = text.iter().fold(true, |clean, byte| clean & is_value_byte(*byte));
+    clean && !is_space(text.first()) && !is_space(text.last())
 }
 
 /// Is it a reason phrase (RFC 9112, section 4)?
