@@ -81,7 +81,8 @@ on_both_drivers! {
         for _ in 0..12 {
             assert_eq!(last_words(connect(front)), "");
         }
-        assert!(gateway.log().contains("this address has too many connections"));
+        let told = "this address has too many connections";
+        assert!(poll(PATIENCE, || gateway.log().contains(told).then_some(())).is_some());
         for raw in &mut kept {
             assert_eq!(raw::get(raw, "x", "/").status(), 200);
         }
