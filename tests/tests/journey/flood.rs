@@ -99,7 +99,8 @@ on_both_drivers! {
             answered += 1;
         }
         assert!(flooding.join().expect("the flood is answered") > 0);
-        assert!(answered > 2, "{answered} pings while it lasted");
+        let least = if driver == Driver::Epoll { 2 } else { 30 };
+        assert!(answered > least, "{answered} pings while it lasted");
     }
 
     /// The first byte of the next request lies where the body was.
