@@ -139,6 +139,11 @@ impl Problems {
         self.found.source.mask(place);
     }
 
+    /// Was this masked? `written` is what stands there.
+    pub(crate) fn is_masked(&self, place: Place, written: &str) -> bool {
+        self.found.source.is_masked(place, written)
+    }
+
     /// The file is not TOML: whatever may be a secret is never shown.
     pub(crate) fn mask_unread(&mut self) {
         self.found.source.mask_unread();

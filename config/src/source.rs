@@ -1,8 +1,9 @@
 //! The text of the configuration file, for showing where a problem is.
 //!
 //! In: the file's name and text, and the places of its secrets. Out: lines and columns, and lines
-//! that are safe to show: private keys are masked by their PEM markers even where nothing else is
-//! known about the text (in a file that is not TOML, or under a key that does not exist).
+//! that are safe to show: private keys are masked by their PEM markers, and what stands behind the name
+//! of a header that holds credentials, even where nothing else is known about the text (in a file that is
+//! not TOML, or under a key that does not exist).
 
 use std::path::{Path, PathBuf};
 
@@ -35,34 +36,39 @@ impl Source {
         for place in private_keys(text) {
             source.mask(place);
         }
+        source.mask_lines(credentials_from);
         source
     }
 
     /// Replaces what is there by stars, byte for byte, so that places and lines stay.
     pub(crate) fn mask(&mut self, place: Place) {
-        let (start, end) = (place.start as usize, place.end as usize);
-        let (Some(front), Some(secret), Some(back)) =
-            (self.masked.get(..start), self.masked.get(start..end), self.masked.get(end..))
-        else {
-            return;
-        };
+        let range = place.start as usize..place.end as usize;
+        let Some(secret) = self.masked.get(range.clone()) else { return };
         let stars =
             secret.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { byte } else { b'*' });
         let stars: String = stars.map(char::from).collect();
-        self.masked = format!("{front}{stars}{back}");
+        self.masked.replace_range(range, &stars);
+    }
+
+    /// Was this masked, or a part of it?
+    pub(crate) fn is_masked(&self, place: Place, written: &str) -> bool {
+        self.masked.get(place.start as usize..place.end as usize) != Some(written)
     }
 
     /// Masks what may be a secret in a text that nobody can read: whatever stands behind a
     /// name that sounds secret on its line, and what looks like DER in base64.
     pub(crate) fn mask_unread(&mut self) {
-        let text = self.masked.clone();
-        let mut start = 0;
-        for line in text.split_inclusive('\n') {
-            if let Some(at) = secret_from(line) {
-                self.mask(Place::of(start + at..start + line.len()));
-            }
+        self.mask_lines(secret_from);
+    }
+
+    /// Masks each line from where `secret` says.
+    fn mask_lines(&mut self, secret: fn(&str) -> Option<usize>) {
+        let (mut start, mut places) = (0, Vec::new());
+        for line in self.masked.split_inclusive('\n') {
+            places.extend(secret(line).map(|at| Place::of(start + at..start + line.len())));
             start += line.len();
         }
+        places.into_iter().for_each(|place| self.mask(place));
     }
 
     pub(crate) fn file(&self) -> &Path {
@@ -97,10 +103,32 @@ impl Source {
     }
 }
 
-/// Does the name of a key say that its value is nobody's business?
+/// Does the name of a key or of a header say that its value is nobody's business?
 pub(crate) fn sounds_secret(name: &str) -> bool {
+    const PARTS: [&str; 7] = ["auth", "cookie", "credential", "key", "pass", "secret", "token"];
     let lower = name.to_ascii_lowercase();
-    ["key", "pass", "secret", "token"].iter().any(|part| lower.contains(part))
+    PARTS.iter().any(|part| lower.contains(part))
+}
+
+/// Where the credentials of a header may begin in this line, however they are written there: behind
+/// `Authorization` and `Cookie` whatever follows, and behind other names of headers what is given to them.
+fn credentials_from(line: &str) -> Option<usize> {
+    let is_name =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$' | b'.');
+    let mut start = 0;
+    line.as_bytes().split(|byte| !is_name(*byte)).find_map(|token| {
+        let from = start;
+        start += token.len() + 1;
+        // Keys and variables have an underscore; what has a dot is a path of keys, or a host.
+        let text = str::from_utf8(token).ok().filter(|text| !text.contains(['_', '$']))?;
+        let (at, name) =
+            text.rsplit_once('.').map_or((0, text), |(_, name)| (text.len() - name.len(), name));
+        let (end, lower) = (from + at + name.len(), name.to_ascii_lowercase());
+        let behind = line.get(end..)?.trim_start_matches(['"', '\'', ' ', '\t']);
+        let given = behind.starts_with([':', '=']);
+        let known = lower.ends_with("authorization") || lower.ends_with("cookie");
+        (known || (given && name.contains('-') && sounds_secret(name))).then_some(end)
+    })
 }
 
 /// Where a secret may begin in this line.

@@ -100,3 +100,88 @@ fn a_dump_redacts_keys_and_credentials() {
     assert!(!dump.contains("TOPSECRET") && dump.contains("key = \"<redacted>\""), "{dump}");
     assert!(dump.contains("\"/etc/c.pem\"") && dump.contains("X-Plain = [\"yes\"]"), "{dump}");
 }
+
+/// Whatever is wrong with it or beside it, and however it is written: what is given to a header that
+/// holds credentials is in no problem and in no dump.
+#[test]
+fn credentials_are_never_shown_whatever_is_wrong_around_them() {
+    const NAMES: [&str; 8] = [
+        "Authorization",
+        "proxy-authorization",
+        "Cookie",
+        "Set-Cookie",
+        "X-Api-Key",
+        "PRIVATE-TOKEN",
+        "X-Vault-Auth",
+        "Client-Secret",
+    ];
+    const VALUES: [&str; 6] = [
+        "Bearer TOPSECRET",
+        " TOPSECRET",
+        "pa$TOPSECRET",
+        "$TOPSECRET",
+        "${TOPSECRET",
+        "a\\nTOPSECRET",
+    ];
+    const FORMS: [&str; 22] = [
+        "headers.set = { @N = @V }",
+        "headers.set.@N = @V",
+        "headers.set.@N = [@V, @V]",
+        "headers.add = { @N = [[@V]] }",
+        "headers.set = { @N = { value = @V } }",
+        "headers.set = { @N = @V, 'Bad Name' = 'x' }",
+        "headers.set = { 'Bad Name' = 'x', @N = @V }",
+        "headers.set = { @N = @V, n = 7 }",
+        "headers = { set = { @N = @V }, sett = 1 }",
+        "headers.sett = { @N = @V }",
+        "header.set = { @N = @V }",
+        "header.set.@N = [@V]",
+        "header = [{ set = { @N = @V } }]",
+        "headers = 7 # @N: @V",
+        "headers.set = [{ @N = @V }]",
+        "headers.set = { @N = [\n @V,\n 7] }",
+        "headers.remove = ['Bad Name'] # @N = @V",
+        "headers.set = { @N = @V",
+        "headers.set.@N = = @V",
+        "headers = { set = { @N = @V } } }",
+        "headers.set = '@N: @U'",
+        "headers = ['@N: @U']",
+    ];
+    let mut wrong = 0;
+    for (name, value, form) in NAMES.iter().flat_map(|name| {
+        VALUES.iter().flat_map(move |value| FORMS.iter().map(move |form| (name, value, form)))
+    }) {
+        let line = form
+            .replace("@N", name)
+            .replace("@V", &format!("\"{value}\""))
+            .replace("@U", &value.replace('\\', "\\\\"));
+        let text = format!(
+            "{TLS_LISTEN}[[routes]]\n{line}\nuri = '/*'\nupstream.nodes = {{ 'a:1' = 1 }}\n"
+        );
+        let shown = match draft(&text).and_then(Draft::finish) {
+            Ok(config) => config.dump(),
+            Err(problems) => {
+                wrong += 1;
+                let lines: Vec<String> = problems.lines().collect();
+                problems.render_human() + &problems.render_json() + &lines.join("\n")
+            }
+        };
+        assert!(!shown.contains("TOPSECRET"), "{line}\n{shown}");
+    }
+    assert!(wrong > 800, "{wrong}");
+}
+
+/// What only looks like one is still shown.
+#[test]
+fn names_of_hosts_files_and_variables_are_shown() {
+    for line in [
+        "sni = 'client-auth.example.com'",
+        "sni = ['a', 'my-token', '\\x']",
+        "cert = 'authority-key.pem'",
+        "vars = [['cookie_session', '==', 'x']]",
+        "format = '$http_authorization'",
+    ] {
+        let shown = problems(&format!("{line} 7\n")).render_human();
+        assert!(shown.contains(line), "{shown}");
+    }
+}

@@ -13,6 +13,7 @@ use crate::model::{
     PemSource, Pin, Protocols, ProxyProtocol, Revocation, Route, Server, Upstream, UpstreamCa,
     UpstreamTimeout, UpstreamTls, Xfcc,
 };
+use crate::source::sounds_secret;
 use crate::template::{Piece, Template};
 use crate::values::{
     duration_text, host_pattern_text, sha256_base64_text, size_text, uri_pattern_text,
@@ -21,8 +22,6 @@ use crate::words::{Version, Word};
 
 /// What stands where a secret was.
 const REDACTED: &str = "<redacted>";
-/// Parts of header names whose values open doors.
-const SECRET_NAMES: [&str; 6] = ["authorization", "cookie", "key", "password", "secret", "token"];
 
 impl Config {
     /// The effective configuration as a file.
@@ -418,8 +417,7 @@ fn dump_headers(out: &mut Writer, ops: &HeaderOps) {
 
 /// The value of a header; fixed text of one that opens doors is redacted.
 fn header_value(header: &HeaderValue) -> String {
-    let name = header.name.to_ascii_lowercase();
-    if !SECRET_NAMES.iter().any(|part| name.contains(part)) {
+    if !sounds_secret(&header.name) {
         return template_text(&header.value);
     }
     let pieces = header.value.pieces.iter().map(|piece| match piece {

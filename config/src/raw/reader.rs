@@ -124,10 +124,21 @@ impl Reader<'_> {
     fn mask_unknown(&mut self, table: &'static Table, name: &str, value: &Spanned<DeValue<'_>>) {
         let near = nearest(name, table.keys.iter().map(|key| key.name));
         let near = near.and_then(|near| table.key(near)).map(|key| key.kind);
-        let sounds = sounds_secret(name);
-        let meant = matches!(near, Some(Kind::Secret | Kind::Secrets));
-        if (sounds || meant) && !value.get_ref().is_table() {
+        if matches!(near, Some(Kind::Secret | Kind::Secrets)) && !value.get_ref().is_table() {
             self.problems.mask(Place::of(value.span()));
+        }
+        self.mask_secrets(name, value);
+    }
+
+    /// Likewise, and in all tables below.
+    fn mask_secrets(&mut self, name: &str, value: &Spanned<DeValue<'_>>) {
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                table.iter().for_each(|(name, value)| self.mask_secrets(name.get_ref(), value));
+            }
+            _ if sounds_secret(name) => self.problems.mask(Place::of(value.span())),
+            DeValue::Array(list) => list.iter().for_each(|item| self.mask_secrets("", item)),
+            _ => {}
         }
     }
 
@@ -142,6 +153,8 @@ impl Reader<'_> {
             DeValue::Table(_) => "a table",
         };
         let message = format!("this is {found}, and {wanted} is wanted");
+        // Whatever was meant there, some of it may be a secret's.
+        self.mask_secrets("", value);
         self.problems.push_at(Place::of(value.span()), field, message, None);
     }
 

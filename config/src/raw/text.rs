@@ -112,7 +112,14 @@ impl Reader<'_> {
             Err(error) => {
                 let place = self.inside(value, &text, error);
                 let name = text.get(error.offset..error.offset + error.len).unwrap_or_default();
-                let (message, help) = explain(error.cause, name);
+                let written = self.text.get(value.span()).unwrap_or_default();
+                let (message, help) = match error.cause {
+                    // A password with a dollar sign in it is no name of a variable.
+                    cause if self.problems.is_masked(Place::of(value.span()), written) => {
+                        (cause.to_string(), "write `$$` for a dollar sign".to_owned())
+                    }
+                    cause => explain(cause, name),
+                };
                 self.problems.push_at(place, field, message, Some(help));
                 None
             }

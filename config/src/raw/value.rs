@@ -11,6 +11,7 @@ use crate::problem::Place;
 use crate::raw::reader::in_order;
 use crate::raw::text::Use;
 use crate::raw::{Field, Item, List, RawNode, Reader, Value, join};
+use crate::source::sounds_secret;
 use crate::values::{self, Wrong, nearest};
 
 /// No wait is longer: sums of times never overflow.
@@ -336,6 +337,9 @@ impl Reader<'_> {
         item: &Spanned<DeValue<'_>>,
         (path, lists): (&str, bool),
     ) -> Field {
+        if sounds_secret(name.get_ref()) {
+            self.problems.mask(Place::of(item.span()));
+        }
         let mut values = Vec::new();
         match item.get_ref().as_array() {
             Some(array) if lists => {
