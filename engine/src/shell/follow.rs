@@ -11,6 +11,7 @@ use super::client::Client;
 use super::core::{Core, Live};
 use crate::exchange::Refusal;
 use crate::identity::{ClientIdentity, KeptFor, Verdict};
+use crate::plan::facts::SessionFacts;
 use crate::plan::{ListenerId, ServerId};
 
 /// The identity behind a chain, judged by the policy of this server.
@@ -66,6 +67,26 @@ fn keeps((before, was): (&Live, &Place), (after, is): (&Live, &Place)) -> bool {
     before.is_some() && before == after
 }
 
+/// What its handshake has settled for the whole life of a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settled<'a> {
+    /// The server name.
+    pub name: Option<&'a str>,
+    /// The TLS version, as `$ssl_protocol`; empty on plain HTTP.
+    pub protocol: &'static str,
+}
+
+impl<'a> Settled<'a> {
+    /// By this session.
+    #[must_use]
+    pub fn of(session: Option<&'a SessionFacts>) -> Self {
+        session.map_or_else(Self::default, |session| Self {
+            name: Some(session.server_name.as_str()).filter(|name| !name.is_empty()),
+            protocol: session.protocol,
+        })
+    }
+}
+
 /// Where a connection belongs in a generation.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
@@ -79,12 +100,12 @@ impl Place {
     /// The same listener and server name in another generation.
     ///
     /// # Errors
-    /// The new generation does not listen here, or does not know the server name: the client may come
-    /// again on a new connection (421).
+    /// The new generation does not listen here, does not know the server name, or speaks another TLS
+    /// version there: the client may come again on a new connection (421).
     pub fn under(
         live: &Live,
         (before, place): (&Live, &Self),
-        name: Option<&str>,
+        settled: Settled<'_>,
     ) -> Result<Self, Refusal> {
         let plan = &live.generation.plan;
         let here = &before.generation.plan.listener(place.listener).listen;
@@ -100,8 +121,9 @@ impl Place {
         let server = match place.server {
             None => None,
             Some(_) => {
-                let server = plan.server_for(listener, name.map(str::as_bytes));
-                Some(server.ok_or(Refusal::MisdirectedRequest)?)
+                let server = plan.server_for(listener, settled.name.map(str::as_bytes));
+                let speaks = |server: &ServerId| speaks(live, *server, settled.protocol);
+                Some(server.filter(speaks).ok_or(Refusal::MisdirectedRequest)?)
             }
         };
         Ok(Self { listener, server })
@@ -130,14 +152,13 @@ impl Standing {
         }
     }
 
-    /// The same connection under the newest generation; `name` is its server name, empty for none.
+    /// The same connection under the newest generation.
     ///
     /// # Errors
     /// As [`Place::under`].
-    pub fn follow(&self, core: &Core, name: &str) -> Result<Self, Refusal> {
+    pub fn follow(&self, core: &Core, settled: Settled<'_>) -> Result<Self, Refusal> {
         let live = core.live();
-        let name = Some(name).filter(|name| !name.is_empty());
-        let place = Place::under(&live, (&self.live, &self.place), name)?;
+        let place = Place::under(&live, (&self.live, &self.place), settled)?;
         let identity = self.identity.as_ref().map(|identity| {
             let now = core.clock.unix_seconds();
             let judged = rejudge(&live, &place, identity, now);
@@ -150,7 +171,7 @@ impl Standing {
             if !kept {
                 return judged;
             }
-            let name = name.unwrap_or_default().into();
+            let name = settled.name.unwrap_or_default().into();
             let rendered = re_rendered(&live, &place, (identity, &judged));
             Rc::new(ClientIdentity { kept: Some(KeptFor { name }), ..rendered })
         });
@@ -170,7 +191,8 @@ pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
     if core.is_current(&client.live) && !client.identity.as_ref().is_some_and(stale) {
         return Ok(());
     }
-    let Standing { live, place, identity } = Standing::of(client).follow(&core, client.name())?;
+    let settled = Settled::of(client.session.as_ref());
+    let Standing { live, place, identity } = Standing::of(client).follow(&core, settled)?;
     client.live = live;
     client.listener = place.listener;
     client.server = place.server;
@@ -181,6 +203,16 @@ pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
     }
     client.render_identity();
     Ok(())
+}
+
+/// Does a server object speak this TLS version?
+fn speaks(live: &Live, server: ServerId, protocol: &str) -> bool {
+    let server = live.generation.config.servers.get(server.0 as usize);
+    server.is_some_and(|server| match protocol {
+        "TLSv1.2" => server.protocols.tls12,
+        "TLSv1.3" => server.protocols.tls13,
+        _ => false,
+    })
 }
 
 /// What the configuration wants done with connections of this place.

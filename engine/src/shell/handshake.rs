@@ -322,6 +322,7 @@ fn enter(client: &mut Client) {
         live: Rc::clone(&client.live),
         place: Place { listener: client.listener, server: client.server },
         name: name.into(),
+        protocol: client.session.as_ref().map_or("", |session| session.protocol),
         identity: Rc::clone(identity),
         wait: client.stream.read_remote(),
         descriptor: client.stream.descriptor(),

@@ -19,7 +19,7 @@ use hashbrown::HashMap;
 
 use super::core::{Core, Live, LogCause};
 use super::deadlines::Remote;
-use super::follow::{Place, on_revoke, rejudge};
+use super::follow::{Place, Settled, on_revoke, rejudge};
 use super::net::Descriptor;
 use crate::exchange::permit::check_client;
 use crate::exchange::{ConnectionView, Refusal};
@@ -54,6 +54,8 @@ pub struct Entry {
     pub place: Place,
     /// Its server name; empty for none.
     pub name: Box<str>,
+    /// Its TLS version, as `$ssl_protocol`.
+    pub protocol: &'static str,
     /// Who it is.
     pub identity: Rc<ClientIdentity>,
     /// Its wait for the next request.
@@ -303,15 +305,16 @@ impl Entry {
         if Rc::ptr_eq(&self.live, live) {
             return false;
         }
-        let Ok(place) = Place::under(live, (&self.live, &self.place), self.name()) else {
+        let Ok(place) = Place::under(live, (&self.live, &self.place), self.settled()) else {
             return true;
         };
         let policy = policy(live, &place);
         policy.is_some_and(|policy| policy.may_have_revoked(&self.identity.chain))
     }
 
-    fn name(&self) -> Option<&str> {
-        Some(&*self.name).filter(|name| !name.is_empty())
+    fn settled(&self) -> Settled<'_> {
+        let name = Some(&*self.name).filter(|name| !name.is_empty());
+        Settled { name, protocol: self.protocol }
     }
 
     /// First second at which its identity has to be judged again.
@@ -327,7 +330,7 @@ impl Entry {
         (now, stale): (i64, bool),
         done: &mut Done,
     ) -> Result<i64, (Refusal, OnRevoke)> {
-        let place = Place::under(live, (&self.live, &self.place), self.name())
+        let place = Place::under(live, (&self.live, &self.place), self.settled())
             .map_err(|refusal| (refusal, OnRevoke::Close))?;
         let scope = |live, place| policy(live, place).map(ClientPolicy::scope);
         let wanted = &live.generation.plan.wanted;

@@ -7,12 +7,12 @@
 //! bytes through.
 
 use rustls::client::UnbufferedClientConnection;
-use rustls::pki_types::CertificateDer;
 use rustls::server::UnbufferedServerConnection;
 use rustls::{HandshakeKind, ProtocolVersion};
 
 use super::buffers::{Buffer, PLAIN_BYTES_MAX};
 use super::unbuffered;
+use crate::tls::peer::Met;
 use crate::tls::record::{
     Fault, Found, KEY_UPDATE_BYTES, OVERHEAD_BYTES, Records, SealError, Step,
 };
@@ -190,15 +190,15 @@ impl Session {
         Err(SessionError::Closed)
     }
 
-    /// The chain of the peer that we have just met, for as long as rustls knows it; and was its session
-    /// resumed, so that nobody has looked at it in this handshake?
+    /// The upstream that we have just met, for as long as rustls knows it.
     #[must_use]
-    pub fn peer(&self) -> Option<(&[CertificateDer<'static>], bool)> {
+    pub fn peer(&self) -> Option<Met<'_>> {
         match self {
-            Self::Client(connection) => Some((
-                connection.peer_certificates().unwrap_or_default(),
-                connection.handshake_kind() == Some(HandshakeKind::Resumed),
-            )),
+            Self::Client(connection) => Some(Met {
+                chain: connection.peer_certificates().unwrap_or_default(),
+                resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+                version: connection.protocol_version(),
+            }),
             Self::Plain | Self::Server(_) | Self::Fast(_) | Self::Over => None,
         }
     }

@@ -14,7 +14,7 @@ use super::buffers::Size;
 use super::client::Client;
 use super::core::{Core, Live, LogCause, Work};
 use super::deadlines::{Remote, Shut};
-use super::follow::{Place, Standing};
+use super::follow::{Place, Settled, Standing};
 use super::net::{self, Descriptor, Peek};
 use super::reader::Wait;
 use super::roll::Seat;
@@ -32,6 +32,7 @@ use crate::plan::upstream::TIMEOUT_DEFAULT;
 use crate::plan::{Facts, ListenerId, Marks, ServerId};
 use crate::report::Counter;
 use crate::setup::Generation;
+use crate::tls::client::UpstreamFailure;
 use crate::tls::peer::UpstreamPeer;
 
 /// How often a tunnel looks whether it may live on.
@@ -86,8 +87,6 @@ struct Home<'a> {
 /// By what a tunnel is judged again.
 struct Judged<'a> {
     core: &'a Core,
-    /// The server name of its connection; empty for none.
-    name: &'a str,
     home: Home<'a>,
     /// What conditions may read beside the request.
     facts: (&'a ConnectionFacts, Option<&'a SessionFacts>, &'a Marks),
@@ -95,13 +94,13 @@ struct Judged<'a> {
     seat: Option<&'a Seat>,
     head: &'a [u8],
     scratch: &'a mut Scratch,
-    far: Option<Far<'a>>,
+    far: Far<'a>,
 }
 
-/// The tunnel's other end, if that has shown a certificate.
+/// The tunnel's other end.
 struct Far<'a> {
-    /// Whom it leads to.
-    peer: &'a mut UpstreamPeer,
+    /// Whom it leads to; `None` on plain HTTP.
+    peer: Option<&'a mut UpstreamPeer>,
     /// The upstream's id.
     upstream: Box<str>,
 }
@@ -205,15 +204,14 @@ pub async fn run(
         let acting = Acting { standings, at: acting };
         let home = Home { live, listener, server, identity, acting, outcome: &mut *outcome };
         let (session, seat) = (session.as_ref(), seat.as_ref());
-        let name = session.map_or("", |session| session.server_name.as_str());
         let (mut from_client, mut to_client) = stream.split();
         // Its own copy: what it is judged by from here on is the tunnel's alone.
         let mut peer = lease.peer.take().map(Rc::unwrap_or_clone);
         let (mut from_upstream, mut to_upstream) = lease.stream.split();
         let facts = (&*facts, session, &work.marks);
         let scratch = &mut work.request;
-        let far = peer.as_mut().map(|peer| Far { peer, upstream });
-        let judged = Judged { core: &core, name, home, facts, seat, head, scratch, far };
+        let far = Far { peer: peer.as_mut(), upstream };
+        let judged = Judged { core: &core, home, facts, seat, head, scratch, far };
         let both = async {
             monoio::join!(
                 carry(&shared, &mut from_client, &mut to_upstream, &up),
@@ -345,13 +343,13 @@ async fn pass_end_on(shared: &Shared<'_>, sink: &mut Sink<'_>, way: &Way) {
 
 impl Home<'_> {
     /// Moves to the newest generation, and lets go of the one before.
-    fn follow(&mut self, core: &Core, name: &str) -> Result<Place, Refusal> {
+    fn follow(&mut self, core: &Core, settled: Settled<'_>) -> Result<Place, Refusal> {
         let before = Standing {
             live: Rc::clone(self.live),
             place: Place { listener: *self.listener, server: *self.server },
             identity: self.identity.clone(),
         };
-        let Standing { live, place, identity } = before.follow(core, name)?;
+        let Standing { live, place, identity } = before.follow(core, settled)?;
         if !Rc::ptr_eq(&live, self.live) {
             // Another generation counts them otherwise; where it went is kept in words.
             self.outcome.route = None;
@@ -375,7 +373,12 @@ impl Far<'_> {
         let Generation { plan, tls, .. } = &*live.generation;
         let at = plan.upstreams().iter().position(|upstream| upstream.id == self.upstream);
         let tls = at.and_then(|at| tls.upstreams.get(at)).and_then(Option::as_ref);
-        self.peer.judge_again(tls, now).map_err(|failure| {
+        let judged = match (&mut self.peer, tls) {
+            (Some(peer), tls) => peer.judge_again(tls, now),
+            (None, Some(_)) => Err(UpstreamFailure::Plaintext),
+            (None, None) => Ok(()),
+        };
+        judged.map_err(|failure| {
             core.count(Counter::UpstreamRevoked);
             if let Some(suppressed) = core.allow_log(LogCause::Revoked) {
                 tracing::info!(
@@ -416,14 +419,12 @@ impl Judged<'_> {
             .flatten()
             .filter(|identity| identity.verdict == Verdict::Success)
             .any(|identity| identity.has_ended(now) || identity.is_stale(now));
-        let far_expired = self.far.as_ref().is_some_and(|far| !far.peer.holds(now));
+        let far_expired = self.far.peer.as_ref().is_some_and(|peer| !peer.holds(now));
         if self.core.is_current(self.home.live) && !expired && !far_expired {
             return Ok(());
         }
-        if let Some(far) = &mut self.far {
-            far.judge_again(self.core, now)?;
-        }
-        let place = self.home.follow(self.core, self.name)?;
+        self.far.judge_again(self.core, now)?;
+        let place = self.home.follow(self.core, Settled::of(self.facts.1))?;
         let (live, identity) = (&*self.home.live, self.home.identity.as_ref());
         let plan = &live.generation.plan;
         if let (Some(seat), Some(identity)) = (self.seat, identity) {

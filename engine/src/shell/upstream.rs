@@ -188,13 +188,13 @@ async fn connect(
             Cut::Failed(kind) => ConnectError::Failed(kind),
         })?;
         // While rustls still knows whom it met.
-        if let (Some(tls), Some((chain, resumed))) = (tls, stream.session().peer()) {
+        if let (Some(tls), Some(met)) = (tls, stream.session().peer()) {
             let (name, now) = (name_of(tls, wanted), core.clock.unix_seconds());
-            if resumed {
-                tls.check_again(chain, &name, now)
+            if met.resumed {
+                tls.check_again(met.chain, &name, now)
                     .map_err(|error| ConnectError::Tls(SessionError::Tls(Box::new(error))))?;
             }
-            peer = Some(Rc::new(UpstreamPeer::met(tls, (chain, name), now)));
+            peer = Some(Rc::new(UpstreamPeer::met(tls, met, name, now)));
         }
         if let Err(error) = stream.begin(core.tls_fast_path) {
             let _ = stream.sink().flush(GOODBYE_TIME).await;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ferrule_config::model::{self, Pin, UpstreamCa, UpstreamVerify};
+use ferrule_config::model::{self, Pin, Protocols, UpstreamCa, UpstreamVerify};
 use ring::digest;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption};
@@ -15,7 +15,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, ProtocolVersion,
+    SignatureScheme,
 };
 
 use super::{Findings, crls, server, signatures};
@@ -40,6 +41,7 @@ pub struct UpstreamTls {
     pub config: Arc<ClientConfig>,
     server_name: Option<ServerName<'static>>,
     identity: [u8; 32],
+    protocols: Protocols,
     check: Arc<UpstreamCheck>,
 }
 
@@ -57,6 +59,10 @@ pub enum UpstreamFailure {
     NotPinned,
     /// It is no certificate.
     Broken,
+    /// It is spoken to in a version that is not wanted any more.
+    Version,
+    /// It is spoken to without TLS, which is wanted now.
+    Plaintext,
     /// The configuration has no settings for it any more.
     NotConfigured,
 }
@@ -71,6 +77,8 @@ impl UpstreamFailure {
             Self::WrongName => "certificate for another name",
             Self::NotPinned => "certificate is none of the pinned ones",
             Self::Broken => "broken certificate",
+            Self::Version => "a TLS version that is not configured any more",
+            Self::Plaintext => "not over TLS",
             Self::NotConfigured => "not configured any more",
         }
     }
@@ -154,7 +162,8 @@ impl UpstreamTls {
         config.enable_early_data = false;
         // For `runtime.tls_fast_path`; nobody but our own record layer asks for them.
         config.enable_secret_extraction = true;
-        Some(Self { config: Arc::new(config), server_name: name, identity, check })
+        let protocols = upstream.protocols;
+        Some(Self { config: Arc::new(config), server_name: name, identity, protocols, check })
     }
 
     /// The name to send and to check, of what [`upstream_name`](crate::exchange::rewrite::upstream_name)
@@ -167,6 +176,16 @@ impl UpstreamTls {
         }
         server_name::read(name)
             .unwrap_or_else(|| ServerName::IpAddress(IpAddr::from([0; 4]).into()))
+    }
+
+    /// Is this version one that its nodes may be spoken to in?
+    #[must_use]
+    pub const fn speaks(&self, version: ProtocolVersion) -> bool {
+        match version {
+            ProtocolVersion::TLSv1_2 => self.protocols.tls12,
+            ProtocolVersion::TLSv1_3 => self.protocols.tls13,
+            _ => false,
+        }
     }
 
     /// The question of a full handshake, for one that resumed a session: what was good when the

@@ -1,18 +1,31 @@
 //! Whom a connection to an upstream leads to, and for how long that is proved.
 //!
-//! In: the chain that a handshake ended with, and the settings by which it was judged. Out: a
+//! In: what a handshake ended with, and the settings by which it was judged. Out: a
 //! [`UpstreamPeer`] that goes with the connection, into the pool and into tunnels. A handshake proves no
 //! more than that moment; whoever uses the connection later asks whether it still stands.
 
+use rustls::ProtocolVersion;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use super::client::{UpstreamFailure, UpstreamTls};
+
+/// What a handshake with an upstream has settled.
+#[derive(Clone, Copy, Debug)]
+pub struct Met<'a> {
+    /// The chain it has shown, leaf first.
+    pub chain: &'a [CertificateDer<'static>],
+    /// Its session was resumed, so that nobody has looked at the chain.
+    pub resumed: bool,
+    /// The version that is spoken.
+    pub version: Option<ProtocolVersion>,
+}
 
 /// An upstream as it was judged.
 #[derive(Clone, Debug)]
 pub struct UpstreamPeer {
     chain: Vec<CertificateDer<'static>>,
     name: ServerName<'static>,
+    version: Option<ProtocolVersion>,
     /// By which settings ([`UpstreamTls::pool_identity`]).
     settings: [u8; 32],
     /// The seconds in which no date passes that the verdict rests on: from the first, up to the other.
@@ -22,16 +35,13 @@ pub struct UpstreamPeer {
 impl UpstreamPeer {
     /// Of a chain that has just been found good under `tls`.
     #[must_use]
-    pub fn met(
-        tls: &UpstreamTls,
-        (chain, name): (&[CertificateDer<'_>], ServerName<'static>),
-        now: i64,
-    ) -> Self {
+    pub fn met(tls: &UpstreamTls, met: Met<'_>, name: ServerName<'static>, now: i64) -> Self {
         Self {
-            chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
+            chain: met.chain.to_vec(),
             name,
+            version: met.version,
             settings: tls.pool_identity(),
-            holds: tls.holds(chain, now),
+            holds: tls.holds(met.chain, now),
         }
     }
 
@@ -58,10 +68,16 @@ impl UpstreamPeer {
         now: i64,
     ) -> Result<(), UpstreamFailure> {
         let tls = tls.ok_or(UpstreamFailure::NotConfigured)?;
-        if tls.pool_identity() == self.settings && self.holds(now) {
+        // Where the configuration has a name, it is the one that counts, and it may be another one now.
+        let name = tls.server_name(&self.name.to_str());
+        if tls.pool_identity() == self.settings && name == self.name && self.holds(now) {
             return Ok(());
         }
-        tls.examine(&self.chain, &self.name, now)?;
+        if !self.version.is_some_and(|version| tls.speaks(version)) {
+            return Err(UpstreamFailure::Version);
+        }
+        tls.examine(&self.chain, &name, now)?;
+        self.name = name;
         self.settings = tls.pool_identity();
         self.holds = tls.holds(&self.chain, now);
         Ok(())

@@ -39,6 +39,7 @@ mod proxy_protocol;
 mod reach;
 mod readings;
 mod reload;
+mod reloaded;
 mod renewal;
 mod resume;
 mod revoke;
