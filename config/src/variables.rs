@@ -182,13 +182,15 @@ impl Variable {
             "ssl_client_cert_traefik",
             Self::SslClientCertTraefik,
             Scope::Connection,
-            "the chain as Traefik's `X-Forwarded-Tls-Client-Cert` has it; of a verified client only",
+            "the certificate and its verified path as Traefik's `X-Forwarded-Tls-Client-Cert` has them; of a \
+                 verified client only",
         ),
         listed(
             "ssl_client_chain_rfc9440",
             Self::SslClientChainRfc9440,
             Scope::Connection,
-            "the rest of the chain as an RFC 9440 list",
+            "what the client sent of its verified path, behind its certificate, as an RFC 9440 list; of a \
+                 verified client only",
         ),
         listed(
             "ssl_client_escaped_cert",

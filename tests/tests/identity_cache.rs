@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use ferrule_engine::identity::{
-    ClientPolicy, ClientValue, IdentityCache, Verdict, VerifyFailure, Wanted,
+    ClientIdentity, ClientPolicy, ClientValue, IdentityCache, Verdict, VerifyFailure, Wanted,
 };
 use ferrule_tests::zoo::asn1::{
     attribute, basic_constraints, common_name, element, extension, name,
@@ -79,14 +79,14 @@ fn an_identity_is_shared_until_a_date_passes() {
 #[test]
 fn our_own_values_are_clean_and_proven() {
     let (_dir, root, leaf) = certificates();
-    let policy = ClientPolicy::new(&[root], 1, true).expect("a policy");
+    let policy = ClientPolicy::new(std::slice::from_ref(&root), 1, true).expect("a policy");
     let nobody = ClientPolicy::new(&[], 1, true).expect("a policy");
     let mut wanted = Wanted::default();
     ClientValue::ALL.into_iter().for_each(|value| wanted.add(value));
     let cn = wanted.attribute("cn").expect("a short name");
     let o = wanted.attribute("o").expect("a short name");
     let ou = wanted.attribute("ou").expect("a short name");
-    let chain: [&[u8]; 2] = [&leaf, &leaf];
+    let chain: [&[u8]; 3] = [&leaf, &leaf, &root];
     let mut cache = IdentityCache::new();
     let known = cache.get_or_make(0, &chain, Some(&policy), &wanted, START);
     let text = |value| String::from_utf8_lossy(known.values.get(value)).into_owned();
@@ -100,7 +100,9 @@ fn our_own_values_are_clean_and_proven() {
     let subject = text(ClientValue::SDn);
     let expected = format!("Hash={hash};Subject=\"{subject}\";URI=spiffe://b/c;DNS=a.example");
     assert_eq!(text(ClientValue::Xfcc), expected);
-    assert_eq!(text(ClientValue::ChainRfc9440), text(ClientValue::CertRfc9440));
+    let alone = ClientIdentity::of(&[&root], Verdict::Success, &wanted);
+    let root = String::from_utf8_lossy(alone.values.get(ClientValue::CertRfc9440));
+    assert_eq!(text(ClientValue::ChainRfc9440), root, "the second leaf is on no path");
     for value in ClientValue::ALL {
         let bytes = known.values.get(value);
         let for_logs = matches!(value, ClientValue::Cert | ClientValue::RawCert);

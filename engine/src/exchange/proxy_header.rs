@@ -169,6 +169,7 @@ mod tests {
             let values = ClientValues::default();
             ClientIdentity {
                 anchor: None,
+                path: crate::identity::VerifiedPath::default(),
                 skew: 0,
                 holds: crate::identity::ALWAYS,
                 kept: None,
@@ -227,6 +228,7 @@ mod tests {
         let verdict = Verdict::Success;
         let client = ClientIdentity {
             anchor: None,
+            path: crate::identity::VerifiedPath::default(),
             skew: 0,
             holds: crate::identity::ALWAYS,
             kept: None,

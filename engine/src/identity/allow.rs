@@ -92,7 +92,7 @@ impl Lists {
             leaf,
             is_whole,
             alt_names,
-            rest: &[],
+            issuers: &[],
             leaf_sha256: super::sha256(leaf_der),
             own_uris: &[],
         });

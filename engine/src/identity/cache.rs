@@ -78,10 +78,8 @@ impl IdentityCache {
         let judgement = judged::judge_for_a_while(chain, policy, now);
         debug_assert!(judgement.verdict != Verdict::None, "the chain is not empty");
         let own_uris = wanted.own_uris(asked.server);
-        let mut identity = ClientIdentity::shown_to(own_uris, chain, judgement.verdict, wanted);
+        let mut identity = ClientIdentity::shown_to(own_uris, chain, judgement, wanted);
         identity.skew = policy.clock_skew();
-        identity.anchor = judgement.anchor;
-        identity.holds = (judgement.from, judgement.until);
         let identity = Rc::new(identity);
         if judgement.verdict != Verdict::Success {
             return identity;

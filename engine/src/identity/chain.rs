@@ -21,10 +21,11 @@ use super::revocation::Revocation;
 use super::search::{Next, Search};
 use super::signature;
 use super::time::Clock;
+use super::verified::VerifiedPath;
 use super::work::Work;
 
 /// Certificates of one chain; the rest of a longer one is refused unread.
-const CHAIN_CERTIFICATES_MAX: usize = 10;
+pub(super) const CHAIN_CERTIFICATES_MAX: usize = 10;
 /// Bytes of one chain.
 const CHAIN_BYTES_MAX: usize = 64 * 1024;
 
@@ -79,10 +80,26 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Which of the policy's anchors the path of a verified chain ends at.
     pub anchor: Option<u32>,
+    /// What of the chain stands on that path; nothing of one that is not verified.
+    pub path: VerifiedPath,
     /// First second at which it is so.
     pub from: i64,
     /// First second at which it may be different.
     pub until: i64,
+}
+
+impl Judgement {
+    /// A verdict that no date changes, of which no path is known.
+    #[must_use]
+    pub fn of(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            anchor: None,
+            path: VerifiedPath::default(),
+            from: i64::MIN,
+            until: i64::MAX,
+        }
+    }
 }
 
 impl Anchors {
@@ -417,7 +434,7 @@ impl ClientPolicy {
 /// Judges a client's chain, leaf first, as DER. `now` is Unix seconds.
 #[must_use]
 pub fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verdict {
-    judge_to(chain, policy, now).0
+    judge_now(chain, policy, now).verdict
 }
 
 /// The same, telling every path that is tried.
@@ -437,15 +454,16 @@ pub fn judge_step_by_step(
     }
 }
 
-/// The same, with the anchor that a good path ends at.
-pub(super) fn judge_to(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Option<u32>) {
-    let mut anchor = None;
+/// The same, with the path that is good, for the moment.
+pub(super) fn judge_now(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
+    let (mut anchor, mut path) = (None, VerifiedPath::default());
+    // A good path is the last that is tried.
     let verdict = judge_step_by_step(chain, policy, now, &mut |step| {
-        let Step::Path(certificates, _, verdict) = step else { return };
-        let last = certificates.last().filter(|_| verdict.is_ok());
-        anchor = last.and_then(|last| policy.anchors.place(last.outline.der));
+        let Step::Path(certificates, _, Ok(())) = step else { return };
+        anchor = certificates.last().and_then(|last| policy.anchors.place(last.outline.der));
+        path = VerifiedPath::of(certificates, chain);
     });
-    (verdict, anchor)
+    Judgement { path, anchor, ..Judgement::of(verdict) }
 }
 
 /// SHA-256 over parts, each with its length in front, so that no two lists look alike.

@@ -18,7 +18,7 @@ pub enum XfccKey {
     Hash,
     /// The certificate as PEM, percent-encoded.
     Cert,
-    /// The chain likewise, the certificate first.
+    /// The verified path likewise, the certificate first.
     Chain,
     /// The subject by RFC 2253, always in quotation marks.
     Subject,
@@ -108,7 +108,7 @@ fn quoted(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Appends the chain as Traefik does: PEM without delimiters and line feeds, joined by commas.
+/// Appends the verified path as Traefik does: PEM without delimiters and line feeds, joined by commas.
 pub(super) fn traefik_cert(certificate: &Rendering<'_>, out: &mut Vec<u8>) {
     for (at, der) in certificate.chain().enumerate() {
         if at > 0 {
@@ -118,11 +118,11 @@ pub(super) fn traefik_cert(certificate: &Rendering<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends what Traefik tells of the leaf and of each certificate behind it, escaped for a query.
+/// Appends what Traefik tells of the leaf and of each certificate of its path, escaped for a query.
 pub(super) fn traefik_info(certificate: &Rendering<'_>, out: &mut Vec<u8>) {
     let mut text = Vec::new();
     one_info(&certificate.leaf, &certificate.alt_names, &mut text);
-    for der in certificate.rest {
+    for der in certificate.issuers {
         if let Some(outline) = Outline::read(der) {
             text.push(b',');
             one_info(&outline, &alt_names::of_certificate(der), &mut text);

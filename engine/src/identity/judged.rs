@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use super::chain::{Anchors, ClientPolicy, Judgement, Rules, Verdict, judge_to, sha256};
+use super::chain::{Anchors, ClientPolicy, Judgement, Rules, Verdict, judge_now, sha256};
 use super::outline::Outline;
 use super::revocation::Revocation;
 use super::time::Clock;
@@ -90,10 +90,9 @@ pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Ju
 }
 
 fn judge_anew(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
-    let (verdict, anchor) = judge_to(chain, policy, now);
     let Rules { clock, revocation, .. } = policy.rules(now);
     let (from, until) = span(chain, (policy.anchors(), revocation), clock);
-    Judgement { verdict, anchor, from, until }
+    Judgement { from, until, ..judge_now(chain, policy, now) }
 }
 
 /// The time around `clock` in which no date passes that a verdict on this chain rests on: of its

@@ -39,18 +39,21 @@ pub mod time;
 mod translation;
 mod uri;
 pub mod variables;
+mod verified;
 mod within;
 pub mod work;
 
 pub use allow::{Access, Lists};
 pub use cache::{Asked, IdentityCache};
-pub use chain::{ClientPolicy, PolicyError, Verdict, judge};
+pub use chain::{ClientPolicy, Judgement, PolicyError, Verdict, judge};
 pub use failure::VerifyFailure;
 pub use variables::{ClientValue, ClientValues, Wanted};
+pub use verified::VerifiedPath;
 
 use certificate::Certificate;
 use outline::Outline;
 use render::Rendering;
+use time::CertTime;
 
 const DAY: i64 = 86_400;
 
@@ -71,6 +74,8 @@ pub struct ClientIdentity {
     pub verdict: Verdict,
     /// Which of the policy's anchors the path of a verified chain ends at.
     pub anchor: Option<u32>,
+    /// What of [`Self::chain`] stands on that path: whatever else is in there nobody has verified.
+    pub path: VerifiedPath,
     /// The leaf's `notBefore` and `notAfter`, Unix seconds; 0 without a certificate or a readable date.
     pub validity: (i64, i64),
     /// Seconds by which its policy lets it end later.
@@ -93,63 +98,56 @@ pub struct ClientIdentity {
 
 impl ClientIdentity {
     /// The identity behind a chain, leaf first, as DER. A leaf that cannot be read fails whatever
-    /// the verdict was, and has only those values that OpenSSL prints all the same.
+    /// the verdict was, and has only those values that OpenSSL prints all the same. By which path it
+    /// was verified is not known, so nothing is told of what came behind the leaf.
     #[must_use]
     pub fn of(chain: &[&[u8]], verdict: Verdict, wanted: &Wanted) -> Self {
-        Self::shown_to(&[], chain, verdict, wanted)
+        Self::shown_to(&[], chain, Judgement::of(verdict), wanted)
     }
 
-    /// As [`ClientIdentity::of`], shown to somebody whose own certificate holds these URIs.
+    /// As [`ClientIdentity::of`], by this judgement on that chain, shown to somebody whose own
+    /// certificate holds these URIs.
     #[must_use]
     pub fn shown_to(
         own_uris: &[Box<[u8]>],
         chain: &[&[u8]],
-        verdict: Verdict,
+        judgement: Judgement,
         wanted: &Wanted,
     ) -> Self {
-        let Some((leaf_der, rest)) = chain.split_first() else { return Self::none(wanted) };
+        let Some(leaf_der) = chain.first() else { return Self::none(wanted) };
         let leaf_sha256 = sha256(leaf_der);
-        let kept = chain.iter().map(|der| Box::from(*der)).collect();
         let certificate = Certificate::parse(leaf_der);
-        let verdict = match (verdict, &certificate) {
+        let verdict = match (judgement.verdict, &certificate) {
             (Verdict::None | Verdict::Success, None) => Verdict::Failed(VerifyFailure::Unspecified),
             (verdict, _) => verdict,
         };
-        let Some(leaf) = Outline::read(leaf_der) else {
-            let values = ClientValues::render(None, verdict, wanted);
-            return Self {
-                verdict,
-                anchor: None,
-                validity: (0, 0),
-                skew: 0,
-                holds: ALWAYS,
-                kept: None,
-                leaf_sha256,
-                chain: kept,
-                values,
-                access: wanted.access(None, verdict),
-            };
-        };
-        let validity = (
-            leaf.not_before.seconds_lenient().unwrap_or(0),
-            leaf.not_after.seconds_lenient().unwrap_or(0),
-        );
         let is_whole = certificate.is_some();
         let alt_names = certificate.and_then(|one| one.extensions.alt_names).unwrap_or_default();
-        let rendering = Rendering { leaf, is_whole, alt_names, rest, leaf_sha256, own_uris };
-        let values = ClientValues::render(Some(&rendering), verdict, wanted);
-        let access = wanted.access(Some(&rendering), verdict);
+        let issuers = judgement.path.behind_leaf(chain);
+        let rendering = Outline::read(leaf_der).map(|leaf| Rendering {
+            leaf,
+            is_whole,
+            alt_names,
+            issuers: &issuers,
+            leaf_sha256,
+            own_uris,
+        });
+        let seconds = |date: CertTime<'_>| date.seconds_lenient().unwrap_or(0);
+        let validity = rendering.as_ref().map_or((0, 0), |rendering| {
+            (seconds(rendering.leaf.not_before), seconds(rendering.leaf.not_after))
+        });
         Self {
             verdict,
-            anchor: None,
+            anchor: judgement.anchor,
+            path: judgement.path,
             validity,
             skew: 0,
-            holds: ALWAYS,
+            holds: (judgement.from, judgement.until),
             kept: None,
             leaf_sha256,
-            chain: kept,
-            values,
-            access,
+            chain: chain.iter().map(|der| Box::from(*der)).collect(),
+            values: ClientValues::render(rendering.as_ref(), verdict, wanted),
+            access: wanted.access(rendering.as_ref(), verdict),
         }
     }
 
@@ -159,6 +157,7 @@ impl ClientIdentity {
         Self {
             verdict: Verdict::None,
             anchor: None,
+            path: VerifiedPath::default(),
             validity: (0, 0),
             skew: 0,
             holds: ALWAYS,

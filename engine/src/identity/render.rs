@@ -16,7 +16,7 @@ const UPPER: &[u8; 16] = b"0123456789ABCDEF";
 /// Base64 characters on a line of PEM.
 const PEM_LINE: usize = 64;
 
-/// A leaf, and what came behind it.
+/// A leaf, and who stands behind it.
 #[derive(Debug)]
 pub(super) struct Rendering<'a> {
     /// The leaf.
@@ -25,8 +25,8 @@ pub(super) struct Rendering<'a> {
     pub(super) is_whole: bool,
     /// Its alternative names; none if it could not be read to the end.
     pub(super) alt_names: Vec<GeneralName<'a>>,
-    /// The chain as the client sent it, without the leaf.
-    pub(super) rest: &'a [&'a [u8]],
+    /// What of the verified path the client has sent, each the issuer of the one in front of it.
+    pub(super) issuers: &'a [&'a [u8]],
     /// SHA-256 of the leaf.
     pub(super) leaf_sha256: [u8; 32],
     /// The URIs of our own certificate.
@@ -91,9 +91,9 @@ impl Rendering<'_> {
         name::values_of(self.leaf.subject, selector)
     }
 
-    /// The leaf, and what came behind it.
+    /// The leaf, and what is verified behind it.
     pub(super) fn chain(&self) -> impl Iterator<Item = &[u8]> {
-        std::iter::once(self.leaf.der).chain(self.rest.iter().copied())
+        std::iter::once(self.leaf.der).chain(self.issuers.iter().copied())
     }
 
     fn write_proven(&self, value: ClientValue, xfcc: &[XfccKey], out: &mut Vec<u8>) {
@@ -104,7 +104,7 @@ impl Rendering<'_> {
             }
             ClientValue::CertRfc9440 => byte_sequence(self.leaf.der, out),
             ClientValue::ChainRfc9440 => {
-                for (at, der) in self.rest.iter().enumerate() {
+                for (at, der) in self.issuers.iter().enumerate() {
                     if at > 0 {
                         out.extend_from_slice(b", ");
                     }

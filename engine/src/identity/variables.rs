@@ -54,7 +54,7 @@ pub enum ClientValue {
     SpiffeId,
     /// `$ssl_client_cert_rfc9440`: of a verified client only
     CertRfc9440,
-    /// `$ssl_client_chain_rfc9440`: of a verified client only, as it sent it
+    /// `$ssl_client_chain_rfc9440`: of a verified client only, what it sent of the verified path
     ChainRfc9440,
     /// `$ssl_client_xfcc`: of a verified client only
     Xfcc,

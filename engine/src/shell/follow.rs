@@ -10,7 +10,7 @@ use ferrule_config::model::OnRevoke;
 use super::client::Client;
 use super::core::{Core, Live};
 use crate::exchange::Refusal;
-use crate::identity::{ClientIdentity, KeptFor, Verdict};
+use crate::identity::{ClientIdentity, Judgement, KeptFor, Verdict};
 use crate::plan::facts::SessionFacts;
 use crate::plan::{ListenerId, ServerId};
 
@@ -50,8 +50,11 @@ fn re_rendered(
     let chain: Vec<&[u8]> = identity.chain.iter().map(AsRef::as_ref).collect();
     let wanted = &live.generation.plan.wanted;
     let own_uris = wanted.own_uris(server.0);
-    let rendered = ClientIdentity::shown_to(own_uris, &chain, identity.verdict, wanted);
-    ClientIdentity { skew: identity.skew, holds: judged.holds, ..rendered }
+    let (from, until) = judged.holds;
+    // Its anchor may be none of the new ones.
+    let kept = Judgement { path: identity.path, from, until, ..Judgement::of(identity.verdict) };
+    let rendered = ClientIdentity::shown_to(own_uris, &chain, kept, wanted);
+    ClientIdentity { skew: identity.skew, ..rendered }
 }
 
 /// Do both configurations mean to keep the clients of this server object, and is it the same one? An

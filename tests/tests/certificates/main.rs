@@ -8,4 +8,5 @@ mod kinds;
 mod mutate;
 mod names;
 mod policies;
+mod presented;
 mod resigned;

@@ -15,6 +15,7 @@ use crate::write_ca;
 const LISTEN: &str = r#"
 [identity_headers]
 X-Client = "$ssl_client_verify"
+X-Chain = "$ssl_client_chain_rfc9440"
 
 [[listen]]
 address = "127.0.0.1:@front@"
@@ -60,7 +61,10 @@ impl Place {
 
     /// A connection of a client of the old authority that has had its first answer.
     fn connect(&self, name: &str) -> Raw {
-        let dial = Dial::with(Some(name), Some(&self.old.client("me")), &[&TLS13]);
+        // Behind its certificate stand a stranger's, and that of its authority.
+        let stranger = Authority::new("stranger").cert_pem;
+        let leaf = self.old.client("me").behind(&stranger).behind(&self.old.cert_pem);
+        let dial = Dial::with(Some(name), Some(&leaf), &[&TLS13]);
         let mut raw = dial.connect(self.gateway.port("front")).expect("a handshake");
         assert_eq!(get(&mut raw, name, "/").status(), 200);
         raw
@@ -97,6 +101,18 @@ on_both_drivers! {
             assert_eq!(place.ask(&mut raw, "A.TEST."), (200, true));
             assert_eq!(place.ask(&mut raw, other), (421, false), "{other}");
         }
+    }
+
+    /// By which path a client was verified is kept with the verdict.
+    fn the_verified_path_of_a_kept_client_is_told_as_before(driver) {
+        let mut place = Place::start(driver, &server("['a.test']", KEEP_OLD));
+        let mut raw = place.connect("a.test");
+        place.reload("'old.crt'", "'new.crt'");
+        assert_eq!(place.ask(&mut raw, "a.test"), (200, true));
+        let seen = place.upstream.seen();
+        let chain = |at: usize| seen[at].message.head.get("x-chain").expect("a chain").to_owned();
+        assert_eq!(chain(0).split(", ").count(), 1, "the stranger is on no path");
+        assert_eq!(chain(0), chain(1));
     }
 
     /// The object of its name is gone, and one for other names keeps other clients.
