@@ -9,7 +9,7 @@ use super::der::{self, Element, Reader, tag};
 use super::failure::VerifyFailure;
 use super::general_name::{GeneralName, Use};
 use super::name;
-use super::within;
+use super::within::{self, BaseForm, NameForm, Side};
 
 /// Comparisons for a whole path. OpenSSL's bound is sixteen times as high, and for each pair of its
 /// certificates. A chain without a good signature comes this far, too.
@@ -40,22 +40,29 @@ pub struct Subtree<'a> {
     pub whole: &'a [u8],
     /// It says no more than its base.
     plain: bool,
-    /// The base in canonical spelling, if it is a directory name that has one.
-    canonical: Option<Vec<u8>>,
+    /// The base as it is compared.
+    form: BaseForm<'a>,
 }
 
-/// One name of a certificate.
+/// One name of a certificate, as it is compared.
 struct Presented<'a> {
     name: GeneralName<'a>,
-    /// In canonical spelling, if it is a directory name that has one.
-    canonical: Option<Vec<u8>>,
+    form: NameForm<'a>,
+}
+
+/// Something to hold against constraints.
+enum Item<'a> {
+    /// A name.
+    Held(Presented<'a>),
+    /// A name that counts as one of this type as well, and cannot be compared as such.
+    Unlike(GeneralName<'a>),
+    /// What may be a name, and cannot be read.
+    Unread(VerifyFailure),
 }
 
 /// Every name of one certificate, read once, however many constraints it is held against.
 struct Names<'a> {
-    alt_names: Vec<Presented<'a>>,
-    subject: Presented<'a>,
-    attributes: Vec<(&'a [u8], Element<'a>)>,
+    items: Vec<Item<'a>>,
 }
 
 /// Holds a whole path, leaf first, against the constraints in it. Of several things that are wrong
@@ -69,12 +76,12 @@ pub fn violation(path: &[Certificate<'_>]) -> Option<VerifyFailure> {
         if at != 0 && certificate.self_issued() {
             continue;
         }
-        let mut names = None;
+        let mut names: Option<Result<Names<'_>, VerifyFailure>> = None;
         for above in path.iter().skip(at + 1).rev() {
             let Some(above) = &above.extensions.name_constraints else { continue };
-            let names = names.get_or_insert_with(|| Names::read(certificate));
+            let names = names.get_or_insert_with(|| Names::read(certificate, at == 0));
             let outcome = match names {
-                Ok(names) => names.hold_against(above, at == 0, &mut left),
+                Ok(names) => names.hold_against(above, &mut left),
                 Err(failure) => Err(*failure),
             };
             if let Err(failure) = outcome {
@@ -112,7 +119,7 @@ impl<'a> NameConstraints<'a> {
                 return Err(VerifyFailure::SubtreeBounds);
             }
             if permitted != Some(true) {
-                permitted = Some(subtree.holds(name)?);
+                permitted = Some(name.form.is_within(&subtree.form, Side::Permitted)?);
             }
         }
         if permitted == Some(false) {
@@ -122,7 +129,7 @@ impl<'a> NameConstraints<'a> {
             if !subtree.plain {
                 return Err(VerifyFailure::SubtreeBounds);
             }
-            if subtree.holds(name)? {
+            if name.form.is_within(&subtree.form, Side::Excluded)? {
                 return Err(VerifyFailure::ExcludedSubtree);
             }
         }
@@ -130,82 +137,71 @@ impl<'a> NameConstraints<'a> {
     }
 }
 
-impl Subtree<'_> {
-    /// Is this name of its type within it?
-    fn holds(&self, name: &Presented<'_>) -> Result<bool, VerifyFailure> {
-        if !matches!(self.base, GeneralName::Directory(_)) {
-            return within::is_within(&name.name, &self.base);
-        }
-        // The base is how the name begins, in OpenSSL's canonical spelling.
-        let name = name.canonical.as_ref().ok_or(VerifyFailure::NameSyntax)?;
-        let base = self.canonical.as_ref().ok_or(VerifyFailure::ConstraintSyntax)?;
-        Ok(name.starts_with(base))
-    }
-}
-
 impl<'a> Names<'a> {
-    fn read(certificate: &Certificate<'a>) -> Result<Self, VerifyFailure> {
+    /// In OpenSSL's order: the subject, its mail addresses, alternative names, and of a leaf the hosts
+    /// that somebody may read out of its subject.
+    fn read(certificate: &Certificate<'a>, leaf: bool) -> Result<Self, VerifyFailure> {
         let subject = certificate.outline.subject;
-        let alt_names = certificate.extensions.alt_names.iter().flatten();
         let attributes = name::values(subject).ok_or(VerifyFailure::NameSyntax)?;
-        let alt_names = alt_names.map(|name| Presented::new(*name)).collect();
-        let subject = Presented::new(GeneralName::Directory(subject));
-        Ok(Self { alt_names, subject, attributes })
-    }
-
-    fn hold_against(&self, above: &NameConstraints<'_>, leaf: bool, left: &mut usize) -> Outcome {
-        let names = self.alt_names.len() + self.attributes.len();
-        let count = above.permitted.len() + above.excluded.len();
-        *left = left.checked_sub(names.saturating_mul(count)).ok_or(VerifyFailure::Unspecified)?;
-        if !self.attributes.is_empty() {
-            above.hold(&self.subject)?;
-            for value in self.all(EMAIL_ADDRESS) {
-                // IA5String
-                if value.tag != 22 {
-                    return Err(VerifyFailure::NameSyntax);
-                }
-                above.hold(&Presented::new(GeneralName::Email(value.content)))?;
-            }
+        let all = |wanted: &'static [u8]| {
+            attributes.iter().filter(move |(kind, _)| *kind == wanted).map(|(_, value)| *value)
+        };
+        let mut items = Vec::new();
+        if !attributes.is_empty() {
+            items.push(Item::held(GeneralName::Directory(subject)));
         }
-        for alt_name in &self.alt_names {
+        items.extend(all(EMAIL_ADDRESS).map(|value| match value.tag {
+            // IA5String
+            22 => Item::held(GeneralName::Email(value.content)),
+            _ => Item::Unread(VerifyFailure::NameSyntax),
+        }));
+        let alt_names = certificate.extensions.alt_names.as_deref().unwrap_or_default();
+        for name in alt_names {
             // An address beyond ASCII is an address all the same, and we cannot compare it.
-            if matches!(alt_name.name, GeneralName::Other(SMTP_UTF8_MAILBOX, _)) {
-                above.refuse(&GeneralName::Email(b""))?;
+            if matches!(name, GeneralName::Other(SMTP_UTF8_MAILBOX, _)) {
+                items.push(Item::Unlike(GeneralName::Email(b"")));
             }
-            above.hold(alt_name)?;
+            items.push(Item::held(*name));
         }
         // Whoever reads a host out of the subject does so only where no alternative name is one.
-        let has_host = |name: &Presented<'_>| matches!(name.name, GeneralName::Dns(_));
-        if leaf && !self.alt_names.iter().any(has_host) {
-            for value in self.all(COMMON_NAME) {
-                // What is no text may be a host to somebody.
-                let text = name::text(*value).ok_or(VerifyFailure::Unspecified)?;
-                if let Some(host) = within::host_of(&text)? {
-                    above.hold(&Presented::new(GeneralName::Dns(host)))?;
-                }
-            }
+        if leaf && !alt_names.iter().any(|name| matches!(name, GeneralName::Dns(_))) {
+            items.extend(all(COMMON_NAME).filter_map(Item::of_common_name));
         }
-        Ok(())
+        Ok(Self { items })
     }
 
-    /// The values of this attribute of the subject.
-    fn all(&self, wanted: &'static [u8]) -> impl Iterator<Item = &Element<'a>> {
-        let attributes = self.attributes.iter();
-        attributes.filter(move |(kind, _)| *kind == wanted).map(|(_, value)| value)
+    fn hold_against(&self, above: &NameConstraints<'_>, left: &mut usize) -> Outcome {
+        let count = above.permitted.len() + above.excluded.len();
+        let all = self.items.len().saturating_mul(count);
+        *left = left.checked_sub(all).ok_or(VerifyFailure::Unspecified)?;
+        self.items.iter().try_for_each(|item| match item {
+            Item::Held(name) => above.hold(name),
+            Item::Unlike(name) => above.refuse(name),
+            Item::Unread(failure) => Err(*failure),
+        })
     }
 }
 
-impl<'a> Presented<'a> {
-    fn new(name: GeneralName<'a>) -> Self {
-        Self { name, canonical: canonical(&name) }
+impl<'a> Item<'a> {
+    fn held(name: GeneralName<'a>) -> Self {
+        Self::Held(Presented { name, form: NameForm::of(&name) })
     }
-}
 
-/// A directory name in canonical spelling.
-fn canonical(name: &GeneralName<'_>) -> Option<Vec<u8>> {
-    match name {
-        GeneralName::Directory(name) => name::canonical_bytes(name),
-        _ => None,
+    /// The host in it, if somebody may read one.
+    fn of_common_name(value: Element<'a>) -> Option<Self> {
+        // What is no text may be a host to somebody.
+        let Some(text) = name::text(value) else {
+            return Some(Self::Unread(VerifyFailure::Unspecified));
+        };
+        match within::host_of(&text) {
+            Ok(None) => None,
+            Ok(Some(host)) => {
+                // Of its type, whatever it says: the form is what is compared.
+                let (name, form) = (GeneralName::Dns(b""), NameForm::host(host));
+                Some(Self::Held(Presented { name, form }))
+            }
+            Err(failure) => Some(Self::Unread(failure)),
+        }
     }
 }
 
@@ -223,8 +219,8 @@ fn subtrees<'a>(list: Option<Element<'a>>) -> Option<Vec<Subtree<'a>>> {
         if !subtree.is_empty() {
             return None;
         }
-        let canonical = canonical(&base);
-        found.push(Subtree { base, whole: element.whole, plain, canonical });
+        let form = BaseForm::of(&base);
+        found.push(Subtree { base, whole: element.whole, plain, form });
     }
     Some(found)
 }
@@ -232,10 +228,6 @@ fn subtrees<'a>(list: Option<Element<'a>>) -> Option<Vec<Subtree<'a>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn directory(name: &[u8]) -> Presented<'_> {
-        Presented::new(GeneralName::Directory(name))
-    }
 
     /// DER.
     fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
@@ -256,18 +248,14 @@ mod tests {
     #[test]
     fn comparisons_are_counted_over_the_whole_path() {
         let alt_names = crowd(0x2a, 133);
-        let subject = crowd(0x2a, 0);
-        let names = Names {
-            alt_names: (0..30).map(|_| directory(&alt_names)).collect(),
-            subject: directory(&subject),
-            attributes: Vec::new(),
-        };
+        let items = (0..30).map(|_| Item::held(GeneralName::Directory(&alt_names)));
+        let names = Names { items: items.collect() };
         let subtree = tlv(0x30, &tlv(0xa4, &crowd(0x2b, 1)));
         let value = tlv(0x30, &tlv(0xa1, &subtree.repeat(1950)));
         let above = NameConstraints::read(&value).unwrap();
         let mut left = COMPARISONS_MAX;
-        assert_eq!(names.hold_against(&above, true, &mut left), Ok(()));
-        let again = names.hold_against(&above, true, &mut left);
+        assert_eq!(names.hold_against(&above, &mut left), Ok(()));
+        let again = names.hold_against(&above, &mut left);
         assert_eq!(again, Err(VerifyFailure::Unspecified));
     }
 
@@ -289,7 +277,8 @@ mod tests {
             let base = tlv(0x30, &tlv(0xa4, &base));
             let value = tlv(0x30, &tlv(0xa1, &base));
             let read = NameConstraints::read(&value).unwrap();
-            let within = read.excluded[0].holds(&directory(&name));
+            let name = NameForm::of(&GeneralName::Directory(&name));
+            let within = name.is_within(&read.excluded[0].form, Side::Excluded);
             assert_eq!(within, Ok(expected));
         }
     }

@@ -42,12 +42,17 @@ fn is_host(name: &[u8]) -> bool {
     name.split(|byte| *byte == b'.').all(|label| !label.is_empty() && label.iter().all(legal))
 }
 
-/// `local@host` without quotation (RFC 5322's `dot-atom`).
+/// `local@host` without quotation.
 fn is_mailbox(name: &[u8]) -> bool {
-    let atom = |byte: &u8| byte.is_ascii_alphanumeric() || b".!#$%&'*+-/=?^_`{|}~".contains(byte);
     let mut parts = name.split(|byte| *byte == b'@');
     let (local, host) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    !local.is_empty() && local.iter().all(atom) && is_host(host) && parts.next().is_none()
+    is_dot_atom(local) && is_host(host) && parts.next().is_none()
+}
+
+/// What is in front of an `@`, without quotation (RFC 5322's `dot-atom`), which has other ways to write the same.
+pub(super) fn is_dot_atom(local: &[u8]) -> bool {
+    let atom = |byte: &u8| byte.is_ascii_alphanumeric() || b".!#$%&'*+-/=?^_`{|}~".contains(byte);
+    !local.is_empty() && local.iter().all(atom)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //! and by the thousand beside other judges.
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
+mod bases;
+mod dear_names;
 mod forge;
 mod judges;
 mod kinds;
