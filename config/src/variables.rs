@@ -64,7 +64,8 @@ impl Variable {
             "http_",
             Self::Http(String::new()),
             Scope::Request,
-            "a request header; the name in lower case, with `_` for `-`",
+            "a request header; the name in lower case, with `_` for `-`. Empty for those that only the \
+                 gateway sends, and for `X-Forwarded-*` and `Forwarded` of a peer that is not trusted",
         ),
         listed("msec", Self::Msec, Scope::Request, "Unix seconds with milliseconds"),
         listed("outcome", Self::Outcome, Scope::Log, "`ok`, or why it ended: docs/http.md"),

@@ -55,7 +55,7 @@ pub enum Expect {
 }
 
 /// `X-Forwarded-*`, `X-Real-IP` and `Forwarded`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Forwarded {
     /// Are these fields ours to make? Otherwise they pass as they came.
     pub enabled: bool,

@@ -138,7 +138,7 @@ mod tests {
     use crate::plan::fixture::{NOW, connection};
 
     fn line(format: &AccessFormat) -> String {
-        let line = compile(format, &mut Compiler::new(false));
+        let line = compile(format, &mut Compiler::default());
         let log = LogFacts { status: 400, body_bytes_sent: 5, ..LogFacts::default() };
         let facts = Facts {
             connection: &connection(true),

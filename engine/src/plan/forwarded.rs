@@ -25,6 +25,48 @@ const NAMES: [(&str, Known); 5] = [
     ("X-Forwarded-For", Known::XForwardedFor),
 ];
 
+/// Whose word is taken on what a field says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Word {
+    /// The client's: it is no field of these.
+    Anybody,
+    /// That of a peer in `trusted_addresses`.
+    Trusted,
+    /// Ours alone.
+    Nobody,
+}
+
+impl Word {
+    /// On this field, in its own spelling.
+    pub(super) const fn on(known: Known) -> Self {
+        match known {
+            Known::XRealIp => Self::Nobody,
+            Known::Forwarded
+            | Known::XForwardedFor
+            | Known::XForwardedHost
+            | Known::XForwardedPort
+            | Known::XForwardedProto => Self::Trusted,
+            Known::Connection
+            | Known::ContentLength
+            | Known::Date
+            | Known::Expect
+            | Known::Host
+            | Known::KeepAlive
+            | Known::MaxForwards
+            | Known::ProxyConnection
+            | Known::Referer
+            | Known::Server
+            | Known::Te
+            | Known::Trailer
+            | Known::TransferEncoding
+            | Known::Upgrade
+            | Known::UserAgent
+            | Known::Via
+            | Known::Other => Self::Anybody,
+        }
+    }
+}
+
 /// Which of our fields a route does not want.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Silenced(u8);
@@ -98,30 +140,12 @@ impl ForwardedFields {
         if !self.enabled {
             return false;
         }
-        match known {
-            Known::XForwardedFor | Known::XRealIp => true,
-            Known::Forwarded
-            | Known::XForwardedHost
-            | Known::XForwardedPort
-            | Known::XForwardedProto => !self.trusted,
+        match Word::on(known) {
+            Word::Nobody => true,
+            // That list is written anew, with whatever came in front.
+            Word::Trusted => !self.trusted || known == Known::XForwardedFor,
             // An application may read `_` or `.` as `-`, and nobody that is to be believed writes it.
-            Known::Other => is_respelt(name) && is_ours_respelt(name),
-            Known::Connection
-            | Known::ContentLength
-            | Known::Date
-            | Known::Expect
-            | Known::Host
-            | Known::KeepAlive
-            | Known::MaxForwards
-            | Known::ProxyConnection
-            | Known::Referer
-            | Known::Server
-            | Known::Te
-            | Known::Trailer
-            | Known::TransferEncoding
-            | Known::Upgrade
-            | Known::UserAgent
-            | Known::Via => false,
+            Word::Anybody => known == Known::Other && is_respelt(name) && is_ours_respelt(name),
         }
     }
 

@@ -9,6 +9,7 @@ use ferrule_config::model::{HeaderOps, HeaderValue, Traceparent, XfccMode};
 use ferrule_config::template::{Piece, Template as Written, Variable};
 
 use super::facts::Facts;
+use super::field::FieldRules;
 use super::forwarded::Silenced;
 use super::names::StripSet;
 use super::template::{Compiler, Template, uses_session};
@@ -196,6 +197,12 @@ pub(super) fn strip_set(config: &Config) -> StripSet {
         }
     }
     strip
+}
+
+/// What variables may read of request fields.
+pub(super) fn field_rules(config: &Config) -> FieldRules {
+    let http = &config.http;
+    FieldRules::new(strip_set(config), http.underscores_in_headers, http.forwarded.clone())
 }
 
 #[cfg(test)]

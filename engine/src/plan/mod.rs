@@ -12,12 +12,14 @@ mod client;
 pub mod condition;
 pub mod error_pages;
 pub mod facts;
+mod field;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod forwarded;
 pub mod gate;
 pub mod guards;
 pub mod headers;
+mod hidden;
 pub mod hosts;
 pub mod line;
 pub mod marks;
@@ -138,12 +140,10 @@ impl Plan {
     #[must_use]
     pub fn build(config: &Config) -> Self {
         let mut sni = SniTable::build(&config.servers);
-        let mut compiler = Compiler::new(config.http.underscores_in_headers);
+        let mut compiler = Compiler::new(headers::field_rules(config));
         sni.compile_lists(compiler.wanted());
         compiler.wanted().set_xfcc(client::xfcc_keys(&config.xfcc.keys));
-        let strip = headers::strip_set(config);
-        compiler.hide(&strip);
-        let identity = IdentityHeaders::build(config, strip, &mut compiler);
+        let identity = IdentityHeaders::build(config, headers::strip_set(config), &mut compiler);
         let build = |upstream| UpstreamPlan::build(upstream, &mut compiler);
         let upstreams: Vec<_> = config.upstreams.iter().map(build).collect();
         // First, so that what the operator does to the same fields comes after it.
@@ -206,6 +206,7 @@ impl Plan {
     /// What is wrong with a checked configuration after all: what only this room can tell.
     pub fn check(config: &Config, problems: &mut Problems) {
         client::check(config, problems);
+        hidden::check(config, problems);
         overlap::check(config, problems);
     }
 

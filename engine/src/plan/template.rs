@@ -10,8 +10,8 @@ use ferrule_config::template::{self as config, Variable};
 use super::arguments::{put_argument, put_cookie};
 use super::client::{client_value, is_of_session};
 use super::facts::Facts;
-use super::names::{StripSet, dashed};
-use super::values::{Sink, put_fact, put_field};
+use super::field::{FieldName, FieldRules, put_field};
+use super::values::{Sink, put_fact};
 use crate::identity::{ClientValue, Wanted};
 use crate::wire::fields::is_value;
 
@@ -52,19 +52,11 @@ pub(super) enum Piece {
     Empty,
 }
 
-/// Which request field a `$http_` variable means.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct FieldName {
-    /// Lower case, `-` for `_`.
-    pub(super) folded: Box<[u8]>,
-    /// Does a field whose name holds an underscore count?
-    pub(super) underscores: bool,
-}
-
 /// What is read from [`Facts`] beside fields and the certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Fact {
     Args,
+    Authority,
     BodyBytesSent,
     BytesSent,
     ClientDaysLeft,
@@ -118,21 +110,14 @@ pub(super) enum Fact {
 #[derive(Debug, Default)]
 pub struct Compiler {
     wanted: Wanted,
-    hidden: StripSet,
-    underscores: bool,
+    fields: FieldRules,
     unescape: bool,
 }
 
 impl Compiler {
-    /// `underscores`: are field names with an underscore accepted?
-    #[must_use]
-    pub fn new(underscores: bool) -> Self {
-        Self { underscores, ..Self::default() }
-    }
-
-    /// Request fields that `$http_` variables must not see, because only we may send them.
-    pub fn hide(&mut self, names: &StripSet) {
-        self.hidden = names.clone();
+    /// `fields`: what variables may read of request fields.
+    pub(super) fn new(fields: FieldRules) -> Self {
+        Self { fields, ..Self::default() }
     }
 
     /// What is wanted of a client certificate so far.
@@ -165,19 +150,14 @@ impl Compiler {
             return Piece::Client(value);
         }
         match variable {
-            Variable::Arg(name) => return Piece::Argument(name.as_bytes().into(), self.unescape),
-            Variable::Cookie(_) if self.hidden.matches(b"cookie") => return Piece::Empty,
-            Variable::Cookie(name) => return Piece::Cookie(name.as_bytes().into()),
-            _ => {}
+            Variable::Arg(name) => Piece::Argument(name.as_bytes().into(), self.unescape),
+            Variable::Cookie(_) if self.fields.hidden("cookie").is_some() => Piece::Empty,
+            Variable::Cookie(name) => Piece::Cookie(name.as_bytes().into()),
+            // That of the target, where it has one: nobody else reads another.
+            Variable::Http(name) if name == "host" => Piece::Fact(Fact::Authority),
+            Variable::Http(name) => self.fields.field(name).map_or(Piece::Empty, Piece::Field),
+            _ => fact(variable).map_or(Piece::Empty, Piece::Fact),
         }
-        if let Variable::Http(name) = variable {
-            let folded: Box<[u8]> = name.bytes().map(dashed).collect();
-            if self.hidden.matches(&folded) {
-                return Piece::Empty;
-            }
-            return Piece::Field(FieldName { folded, underscores: self.underscores });
-        }
-        fact(variable).map_or(Piece::Empty, Piece::Fact)
     }
 
     /// What the templates so far need from a client certificate.
@@ -300,6 +280,7 @@ impl Fact {
             | Self::SessionReused
             | Self::SessionServerName => true,
             Self::Args
+            | Self::Authority
             | Self::BodyBytesSent
             | Self::BytesSent
             | Self::ClientDaysLeft

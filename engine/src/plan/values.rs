@@ -2,9 +2,9 @@
 
 use super::facts::{ConnectionFacts, Facts, LogFacts, RequestFacts, SessionFacts};
 use super::marks::put_mark;
-use super::names::dashed;
-use super::template::{Escape, Fact, FieldName};
+use super::template::{Escape, Fact};
 use crate::wire::head::Version;
+use crate::wire::target::request_authority;
 
 /// Takes the bytes of one value.
 pub(super) struct Sink<'a> {
@@ -65,27 +65,6 @@ impl<'a> Sink<'a> {
     }
 }
 
-/// Puts every line of a request field, as one list (RFC 9110, section 5.3).
-pub(super) fn put_field(name: &FieldName, facts: &Facts<'_>, sink: &mut Sink<'_>) {
-    let Some(request) = facts.request else { return };
-    let separator: &[u8] = if *name.folded == *b"cookie" { b"; " } else { b", " };
-    let mut first = true;
-    for field in request.head.fields.as_slice() {
-        let found = field.name.of(request.buf);
-        if found.len() != name.folded.len()
-            || !name.folded.iter().zip(found).all(|(a, b)| *a == dashed(*b))
-            || (!name.underscores && found.contains(&b'_'))
-        {
-            continue;
-        }
-        if !first {
-            sink.put(separator);
-        }
-        first = false;
-        sink.put(field.value.of(request.buf));
-    }
-}
-
 /// Puts everything that is neither a field nor a value of the client's certificate.
 pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
     let connection = facts.connection;
@@ -130,6 +109,7 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
             sink.put(facts.session.map(|session| session_value(fact, session)).unwrap_or_default());
         }
         Fact::Args
+        | Fact::Authority
         | Fact::Host
         | Fact::Request
         | Fact::RequestMethod
@@ -207,6 +187,11 @@ fn put_request_fact(fact: Fact, request: &RequestFacts<'_>, sink: &mut Sink<'_>)
     match fact {
         Fact::Args => {
             sink.put(request.target.map(|target| target.query.of(buf)).unwrap_or_default());
+        }
+        Fact::Authority => {
+            let authority = request.target.map(|target| request_authority(buf, head, target));
+            let authority = authority.and_then(Result::ok).flatten().unwrap_or_default();
+            sink.put(authority.of(buf));
         }
         Fact::Host => sink.put(request.host),
         Fact::Request => {
@@ -333,7 +318,7 @@ mod tests {
         let target = parse_target(HEAD, head.method, head.target).unwrap();
         let session = SessionFacts { protocol: "TLSv1.3", reused: true, ..SessionFacts::default() };
         let log = LogFacts { status: 200, request_ms: 12_034, ..LogFacts::default() };
-        let mut compiler = Compiler::new(false);
+        let mut compiler = Compiler::default();
         let template = compiler.compile(&Template { pieces: vec![Piece::Variable(variable)] });
         let client = ClientIdentity::none(&compiler.into_wanted());
         let facts = Facts {

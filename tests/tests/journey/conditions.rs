@@ -37,7 +37,6 @@ on_both_drivers! {
             "vars = [['http_accept', 'has', 'x/y']]",
             "vars = [['http_x_absent', '~=', ''], ['host', '==', 'h']]",
             "vars = [['remote_addr', 'ipmatch', ['127.0.0.0/8']], ['uri', '~~', '^/local$']]",
-            "vars = [['http_x_ssl_client_verify', '==', 'SUCCESS']]",
         ];
         let last = conditions.len().to_string();
         let text = format!("[[listen]]\naddress = \"127.0.0.1:@front@\"\n{UPSTREAM}{}", routes(&conditions));
@@ -65,8 +64,6 @@ on_both_drivers! {
             ("GET /", "Accept: a/b, x/y;q=1\r\n", &last),
             ("GET /", "X-Absent: 1\r\n", "7"),
             ("GET /local", "", "8"),
-            // What a client says of itself under our names is nobody's condition.
-            ("GET /", "X-SSL-Client-Verify: SUCCESS\r\n", &last),
         ] {
             let request = format!("{line} HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
             kept.send(request.as_bytes()).expect("a connection");

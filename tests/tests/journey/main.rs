@@ -23,6 +23,7 @@ mod fingerprint;
 mod first_flights;
 mod flood;
 mod guides;
+mod hidden;
 mod hostile;
 mod in_force;
 mod kept;

@@ -1,0 +1,139 @@
+//! Variables that never have a value, because a client's word under that name is not taken.
+//!
+//! In: a checked configuration. Out: an error for each condition that asks for one, since it could only
+//! ever hold, or never; a warning for each header value and log format with one; and what to write
+//! instead.
+
+use ferrule_config::model::{AccessFormat, Condition, HeaderValue};
+use ferrule_config::template::{Piece, Template, Variable};
+use ferrule_config::{Config, Place, Problem, Problems};
+
+use super::field::{FieldRules, Hidden};
+use super::headers;
+use super::names::{Folded, fold};
+
+pub(super) fn check(config: &Config, problems: &mut Problems) {
+    let search = Search { config, rules: headers::field_rules(config) };
+    for route in &config.routes {
+        let mut found = Vec::new();
+        route.when.iter().for_each(|when| search.in_condition(when, &mut found));
+        for about in found {
+            problems.push(about.problem(route.place, format!("routes.{}.vars", route.id), ""));
+        }
+    }
+    let ops = config.routes.iter().flat_map(|route| &route.headers);
+    let mut seen = Vec::new();
+    for field in ops.flat_map(|ops| ops.add.iter().chain(&ops.set)) {
+        // A rule that many routes inherit is one line of the file.
+        if !seen.contains(&(field.place, &field.name)) {
+            seen.push((field.place, &field.name));
+            search.in_template(&field.value, (field.place, &field.name), problems);
+        }
+    }
+    if let Some(AccessFormat::Text(template)) = config.log.access.as_ref().map(|log| &log.format) {
+        search.in_template(template, (Place::default(), "log.access.format"), problems);
+    }
+}
+
+struct Search<'a> {
+    config: &'a Config,
+    rules: FieldRules,
+}
+
+/// A variable without a value.
+struct About {
+    variable: String,
+    field: String,
+    why: Hidden,
+    /// What holds what the gateway knows of it.
+    instead: String,
+}
+
+impl Search<'_> {
+    fn in_condition(&self, condition: &Condition, found: &mut Vec<About>) {
+        match condition {
+            Condition::All(list) | Condition::Any(list) => {
+                list.iter().for_each(|one| self.in_condition(one, found));
+            }
+            Condition::Not(inner) => self.in_condition(inner, found),
+            Condition::Test(variable, _) => found.extend(self.about(variable)),
+        }
+    }
+
+    fn in_template(&self, template: &Template, at: (Place, &str), problems: &mut Problems) {
+        for about in template.variables().filter_map(|variable| self.about(variable)) {
+            problems.warn(about.problem(at.0, at.1.to_owned(), "$"));
+        }
+    }
+
+    fn about(&self, variable: &Variable) -> Option<About> {
+        let name = match variable {
+            Variable::Http(name) => name.as_str(),
+            Variable::Cookie(_) => "cookie",
+            _ => return None,
+        };
+        let why = self.rules.hidden(name)?;
+        let field = name.split('_').map(capitalised).collect::<Vec<_>>().join("-");
+        Some(About { variable: variable.name(), field, why, instead: self.instead(name) })
+    }
+
+    /// The variable that says what a client may only claim: the one that fills the header, or that is
+    /// named like it.
+    fn instead(&self, name: &str) -> String {
+        let folded: Vec<u8> = name.bytes().map(fold).collect();
+        let connection = match name {
+            "x_real_ip" | "x_forwarded_for" | "forwarded" => Some("remote_addr"),
+            "x_forwarded_host" => Some("host"),
+            "x_forwarded_port" => Some("server_port"),
+            "x_forwarded_proto" => Some("scheme"),
+            _ => None,
+        };
+        let rules = self.config.routes.iter().flat_map(|route| &route.headers);
+        let set = rules.flat_map(|ops| ops.add.iter().chain(&ops.set));
+        let mut fields = self.config.identity_headers.iter().chain(set);
+        let same = |field: &&HeaderValue| {
+            Folded::of(field.name.as_bytes()).is_some_and(|name| name.as_bytes() == folded)
+        };
+        let filled = fields.find(same).and_then(|field| match field.value.pieces.as_slice() {
+            [Piece::Variable(variable)] => Some(variable.name()),
+            _ => None,
+        });
+        let alike = || {
+            let alike = name.strip_prefix("x_").unwrap_or(name);
+            let alike = Variable::parse(alike).map(|variable| variable.name());
+            alike.filter(|name| name.starts_with("ssl_client_"))
+        };
+        let known = connection.map(str::to_owned).or(filled).or_else(alike);
+        known.unwrap_or_else(|| "ssl_client_verify".to_owned())
+    }
+}
+
+impl About {
+    fn problem(&self, place: Place, field: String, sigil: &str) -> Problem {
+        let Self { variable, field: name, why, instead } = self;
+        let (message, help) = match why {
+            Hidden::Ours => (
+                format!(
+                    "`{sigil}{variable}` never has a value: `{name}` is taken out of every \
+                     request, because only the gateway may send it"
+                ),
+                format!("`{sigil}{instead}` is what the gateway knows of the client"),
+            ),
+            Hidden::NobodyTrusted => (
+                format!(
+                    "`{sigil}{variable}` never has a value: `{name}` is the word of peers in \
+                     `http.trusted_addresses` alone, and none is listed"
+                ),
+                format!("`{sigil}{instead}` is what the gateway knows; or list who is believed"),
+            ),
+        };
+        Problem { place, field, message, help: Some(help) }
+    }
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
+}
