@@ -9,7 +9,7 @@ use ferrule_config::model::{HostPattern, Route, Server, UriPattern};
 use hashbrown::HashMap;
 
 use super::hosts::HostBuf;
-use super::route::MethodSet;
+use super::methods::MethodSet;
 use super::{Found, Known, PolicyId, RouteId, RouteTable, ServerId, SniTable, index};
 
 /// The policies of some server names, as far as they ask for a certificate.

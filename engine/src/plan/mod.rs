@@ -8,6 +8,7 @@
 pub mod access;
 mod access_log;
 mod arguments;
+mod bypass;
 mod client;
 pub mod condition;
 pub mod error_pages;
@@ -23,6 +24,7 @@ mod hidden;
 pub mod hosts;
 pub mod line;
 pub mod marks;
+mod methods;
 pub mod names;
 mod overlap;
 pub mod route;
@@ -47,7 +49,8 @@ pub use guards::Reach;
 pub use headers::{HeaderRules, IdentityHeaders};
 pub use hosts::{HostBuf, HostName};
 pub use marks::Marks;
-pub use route::{Found, Match, MethodSet, RouteTable};
+pub use methods::MethodSet;
+pub use route::{Found, Match, RouteTable};
 pub use sni::{HostMeaning, Known, SniTable};
 pub use template::Template;
 pub use upstream::{NodePlan, UpstreamPlan};
@@ -207,6 +210,7 @@ impl Plan {
     pub fn check(config: &Config, problems: &mut Problems) {
         client::check(config, problems);
         hidden::check(config, problems);
+        bypass::check(config, problems);
         overlap::check(config, problems);
     }
 

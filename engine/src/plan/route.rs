@@ -14,6 +14,7 @@ use hashbrown::HashMap;
 
 use super::guards::{GuardIndex, Guards};
 use super::hosts::{Cover, HostMap, HostName};
+use super::methods::MethodSet;
 use super::{RouteId, index};
 use crate::wire::head::Method;
 
@@ -69,13 +70,14 @@ struct Prefix {
 /// Routes with the same host and path, best first.
 type Candidates = Vec<Candidate>;
 
+/// A route for a host and path.
 #[derive(Clone, Copy, Debug)]
-struct Candidate {
+pub(super) struct Candidate {
     priority: i32,
-    methods: MethodSet,
-    route: RouteId,
+    pub(super) methods: MethodSet,
+    pub(super) route: RouteId,
     /// It asks for more.
-    conditional: bool,
+    pub(super) conditional: bool,
 }
 
 impl RouteTable {
@@ -118,16 +120,46 @@ impl RouteTable {
         method: Method,
         holds: &mut dyn FnMut(RouteId) -> bool,
     ) -> Found {
-        let mut search = Search { path, method, holds, allowed: MethodSet::EMPTY };
-        let found = self.hosts.covering(host).find_map(|(cover, paths)| {
-            let route = paths.search(&mut search)?;
-            Some(Match { route, cover, guards: paths.guards })
+        let mut allowed = MethodSet::EMPTY;
+        let found = self.first(host, path, &mut |candidate, _| {
+            if candidate.conditional && !holds(candidate.route) {
+                return false;
+            }
+            let takes = candidate.methods.contains(method);
+            if !takes {
+                allowed = allowed.union(candidate.methods);
+            }
+            takes
         });
         match found {
             Some(found) => Found::Route(found),
-            None if search.allowed == MethodSet::EMPTY => Found::NotFound,
-            None => Found::MethodNotAllowed(search.allowed),
+            None if allowed == MethodSet::EMPTY => Found::NotFound,
+            None => Found::MethodNotAllowed(allowed),
         }
+    }
+
+    /// Every candidate for this host and path, best first, whatever it asks for beside them.
+    pub(super) fn candidates(&self, host: HostName<'_>, path: &[u8]) -> Vec<(Candidate, Cover)> {
+        let mut all = Vec::new();
+        self.first(host, path, &mut |candidate, found| {
+            all.push((*candidate, found.cover));
+            false
+        });
+        all
+    }
+
+    /// The best candidate for this host and path that is taken.
+    fn first(
+        &self,
+        host: HostName<'_>,
+        path: &[u8],
+        takes: &mut impl FnMut(&Candidate, &Match) -> bool,
+    ) -> Option<Match> {
+        self.hosts.covering(host).find_map(|(cover, paths)| {
+            let found = |route| Match { route, cover, guards: paths.guards };
+            let takes = &mut |one: &Candidate| takes(one, &found(one.route));
+            paths.first(path, takes).map(found)
+        })
     }
 
     /// Every method that some route takes for this host and path. One lookup for each: only OPTIONS
@@ -141,32 +173,8 @@ impl RouteTable {
     ) -> MethodSet {
         let mut taken =
             |method| matches!(self.lookup(host, path, method, &mut *holds), Found::Route(_));
-        let methods = METHODS.iter().map(|(method, _)| *method).filter(|method| taken(*method));
-        methods.fold(MethodSet::EMPTY, |set, method| MethodSet(set.0 | bit(method)))
-    }
-}
-
-/// A lookup under way.
-struct Search<'a> {
-    path: &'a [u8],
-    method: Method,
-    holds: &'a mut dyn FnMut(RouteId) -> bool,
-    /// What the candidates passed over would have allowed.
-    allowed: MethodSet,
-}
-
-impl Search<'_> {
-    fn pick(&mut self, routes: &[Candidate]) -> Option<RouteId> {
-        for candidate in routes {
-            if candidate.conditional && !(self.holds)(candidate.route) {
-                continue;
-            }
-            if candidate.methods.contains(self.method) {
-                return Some(candidate.route);
-            }
-            self.allowed = self.allowed.union(candidate.methods);
-        }
-        None
+        let methods = MethodSet::ALL.each().filter(|method| taken(*method));
+        methods.fold(MethodSet::EMPTY, MethodSet::with)
     }
 }
 
@@ -215,105 +223,24 @@ impl Paths {
         }
     }
 
-    fn search(&self, search: &mut Search<'_>) -> Option<RouteId> {
-        if let Some(route) =
-            self.exact.get(search.path).and_then(|candidates| search.pick(candidates))
-        {
+    fn first(&self, path: &[u8], takes: &mut impl FnMut(&Candidate) -> bool) -> Option<RouteId> {
+        let mut pick = |routes: &[Candidate]| {
+            routes.iter().find(|candidate| takes(candidate)).map(|candidate| candidate.route)
+        };
+        if let Some(route) = self.exact.get(path).and_then(|candidates| pick(candidates)) {
             return Some(route);
         }
-        let behind = self.prefixes.partition_point(|prefix| *prefix.text <= *search.path);
+        let behind = self.prefixes.partition_point(|prefix| *prefix.text <= *path);
         let mut at = behind.checked_sub(1);
         while let Some(prefix) = at.and_then(|at| self.prefixes.get(at)) {
-            if search.path.starts_with(&prefix.text)
-                && let Some(route) = search.pick(&prefix.routes)
+            if path.starts_with(&prefix.text)
+                && let Some(route) = pick(&prefix.routes)
             {
                 return Some(route);
             }
             at = prefix.parent.map(|parent| parent as usize);
         }
         None
-    }
-}
-
-/// A set of methods.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct MethodSet(u16);
-
-/// In the order they are listed in `Allow`.
-const METHODS: [(Method, &str); 10] = [
-    (Method::Get, "GET"),
-    (Method::Head, "HEAD"),
-    (Method::Post, "POST"),
-    (Method::Put, "PUT"),
-    (Method::Delete, "DELETE"),
-    (Method::Options, "OPTIONS"),
-    (Method::Patch, "PATCH"),
-    (Method::Purge, "PURGE"),
-    (Method::Connect, "CONNECT"),
-    (Method::Trace, "TRACE"),
-];
-
-impl MethodSet {
-    /// None at all.
-    pub const EMPTY: Self = Self(0);
-    /// Every method, those without a name of ours included.
-    pub const ALL: Self = Self(u16::MAX);
-
-    /// The set of these names; no name at all means every method.
-    pub(super) fn of(names: &[String]) -> Self {
-        if names.is_empty() {
-            return Self::ALL;
-        }
-        METHODS
-            .iter()
-            .filter(|(_, text)| names.iter().any(|name| name == text))
-            .fold(Self::EMPTY, |set, (method, _)| Self(set.0 | bit(*method)))
-    }
-
-    /// Is it in the set?
-    #[must_use]
-    pub const fn contains(self, method: Method) -> bool {
-        self.0 & bit(method) != 0
-    }
-
-    /// One method after the other, as far as they have names of ours.
-    pub(super) fn each(self) -> impl Iterator<Item = Method> {
-        METHODS.into_iter().map(|(method, _)| method).filter(move |method| self.contains(*method))
-    }
-
-    const fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Appends the value of an `Allow` field: those that we would ever let through.
-    pub fn render(self, out: &mut Vec<u8>) {
-        let start = out.len();
-        let served =
-            METHODS.iter().filter(|(method, _)| !matches!(method, Method::Connect | Method::Trace));
-        for (method, text) in served {
-            if self.contains(*method) {
-                if out.len() > start {
-                    out.extend_from_slice(b", ");
-                }
-                out.extend_from_slice(text.as_bytes());
-            }
-        }
-    }
-}
-
-const fn bit(method: Method) -> u16 {
-    1 << match method {
-        Method::Connect => 0,
-        Method::Delete => 1,
-        Method::Get => 2,
-        Method::Head => 3,
-        Method::Options => 4,
-        Method::Patch => 5,
-        Method::Post => 6,
-        Method::Purge => 7,
-        Method::Put => 8,
-        Method::Trace => 9,
-        Method::Other => 10,
     }
 }
 

@@ -1,0 +1,393 @@
+//! Which routes that demand something of a client can be stepped around?
+//!
+//! In: a checked configuration. Out: a warning for each route whose own demand (`client`) does not hold
+//! for all that has its host and path, because a request that its methods or conditions leave out, or
+//! that another host pattern or a condition of the client's choice takes first, is served by a route
+//! that demands less. A route for a longer path, for methods that it lists in front of the guarded one, or for
+//! addresses and certificates that nobody can choose is an exception that its author wrote on purpose.
+
+use ferrule_config::model::{
+    ClientRule, ClientVerify, Condition, HostPattern, Listen, MtlsRoutes, Route, Server, UriPattern,
+};
+use ferrule_config::{Config, Problem, Problems};
+
+use super::methods::MethodSet;
+use super::route::Candidate;
+use super::{HostBuf, Known, RouteTable, SniTable};
+use crate::wire::head::Method;
+
+pub(super) fn check(config: &Config, problems: &mut Problems) {
+    if !config.routes.iter().any(|route| route.clients.iter().any(demands)) {
+        return;
+    }
+    let sni = SniTable::build(&config.servers);
+    let search = Search { config, table: RouteTable::build(&config.routes), sni };
+    for route in config.routes.iter().filter(|route| route.clients.iter().any(demands)) {
+        let Some(gap) = search.gap(route) else { continue };
+        let problem = gap.problem(route, problems);
+        problems.warn(problem);
+    }
+}
+
+struct Search<'a> {
+    config: &'a Config,
+    table: RouteTable,
+    sni: SniTable,
+}
+
+/// A way around.
+struct Gap<'a> {
+    /// What takes the request instead.
+    by: &'a Route,
+    path: &'a UriPattern,
+    how: Way,
+}
+
+/// Why the guarded route is not taken.
+enum Way {
+    /// It does not list these.
+    Methods(MethodSet),
+    /// Its conditions do not hold.
+    Conditions,
+    /// The other one is for a host in particular, and so comes first.
+    Host(String),
+    /// The other one comes first where a client says what its conditions ask for.
+    Priority,
+}
+
+impl<'a> Search<'a> {
+    fn gap(&self, guarded: &'a Route) -> Option<Gap<'a>> {
+        let hosts = self.hosts(guarded);
+        guarded.uris.iter().find_map(|path| {
+            // The example that nobody is likely to have spelt out: what was is an exception.
+            let example = path.examples().next()?;
+            hosts.iter().find_map(|host| {
+                let (by, how) = self.gap_at(guarded, (host, &example))?;
+                Some(Gap { by, path, how })
+            })
+        })
+    }
+
+    /// A host for each pattern of any route that shares hosts with this one.
+    fn hosts(&self, guarded: &Route) -> Vec<String> {
+        let own: &[HostPattern] =
+            if guarded.hosts.is_empty() { &[HostPattern::Any] } else { &guarded.hosts };
+        let others = self.config.routes.iter().flat_map(|route| &route.hosts);
+        let names = self.config.servers.iter().flat_map(|server| &server.snis);
+        let mut hosts: Vec<String> = own.iter().map(example).collect();
+        for pattern in others.chain(names) {
+            // Of two patterns that overlap, one holds the other.
+            let within = |own: &HostPattern| match (own, pattern) {
+                (HostPattern::Exact(_), _) => false,
+                _ => {
+                    own.overlaps(pattern)
+                        && !matches!((own, pattern), (HostPattern::Wildcard(own), HostPattern::Wildcard(other)) if own.len() > other.len())
+                }
+            };
+            if own.iter().any(within) {
+                hosts.push(example(pattern));
+            }
+        }
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
+    }
+
+    /// The first route with a weaker demand that takes some request for this host and path.
+    fn gap_at(&self, guarded: &Route, (host, path): (&str, &str)) -> Option<(&'a Route, Way)> {
+        let mut name = HostBuf::default();
+        let candidates = self.table.candidates(name.read(host.as_bytes()), path.as_bytes());
+        let of = |candidate: &Candidate| self.config.routes.get(candidate.route.0 as usize);
+        let is_guarded = |candidate: &Candidate| {
+            of(candidate).is_some_and(|route| core::ptr::eq(route, guarded))
+        };
+        let at = candidates.iter().position(|(candidate, _)| is_guarded(candidate))?;
+        let cover = candidates.get(at)?.1;
+        let mut left = MethodSet::ALL.served();
+        for (place, (candidate, covers)) in candidates.iter().enumerate() {
+            let taken = left.both(candidate.methods);
+            let route = of(candidate)?;
+            if taken != MethodSet::EMPTY && self.is_weaker(route, guarded, host) {
+                let behind = place > at;
+                if behind && guarded.when.is_some() {
+                    return Some((route, Way::Conditions));
+                }
+                if behind {
+                    return Some((route, Way::Methods(taken)));
+                }
+                if *covers != cover && self.same_upstream(route, guarded) {
+                    return Some((route, Way::Host(host.to_owned())));
+                }
+                let chosen = route.when.as_ref().is_some_and(is_chosen_by_client);
+                if *covers == cover && chosen {
+                    return Some((route, Way::Priority));
+                }
+            }
+            if !candidate.conditional {
+                left = left.without(candidate.methods);
+                // Who asks by HEAD is held to what GET is.
+                if candidate.methods.contains(Method::Get) {
+                    left = left.without(MethodSet::EMPTY.with(Method::Head));
+                }
+            }
+        }
+        None
+    }
+
+    /// Does it let in whom nobody knows, or demand nothing that the guarded one does not and not all of that?
+    fn is_weaker(&self, route: &Route, guarded: &Route, host: &str) -> bool {
+        let all_held = |by: &Route, of: &Route, verified: bool| {
+            of.clients.iter().filter(|rule| demands(rule)).all(|rule| {
+                let plain = rule.lists.is_empty() && rule.trust.is_none();
+                (verified && plain) || by.clients.iter().any(|own| holds(own, rule))
+            })
+        };
+        let verified = self.verifies(host);
+        let required = |route: &Route| verified || route.clients.iter().any(|rule| rule.required);
+        (required(guarded) && !required(route))
+            || (all_held(guarded, route, false) && !all_held(route, guarded, verified))
+    }
+
+    /// Do both lead to the same nodes? Otherwise the same path is another thing there.
+    fn same_upstream(&self, one: &Route, other: &Route) -> bool {
+        let nodes = |route: &Route| {
+            let upstream = self.config.upstreams.get(route.upstream);
+            let nodes = upstream.into_iter().flat_map(|upstream| &upstream.nodes);
+            nodes.map(|node| node.address.clone()).collect::<Vec<_>>()
+        };
+        one.upstream == other.upstream || nodes(one) == nodes(other)
+    }
+
+    /// Is everybody verified who asks for this host, whatever the route?
+    fn verifies(&self, host: &str) -> bool {
+        let strict = |server: &Server| {
+            server
+                .client
+                .as_ref()
+                .is_some_and(|client| client.verify == ClientVerify::On && client.exempt.is_empty())
+        };
+        let plain = |listen: &Listen| !listen.tls && listen.mtls_routes != Some(MtlsRoutes::Reject);
+        if self.config.listens.iter().any(plain) {
+            return false;
+        }
+        let mut name = HostBuf::default();
+        let named = name.read(host.as_bytes());
+        match self.sni.meaning(named, None).known {
+            Known::Named => {
+                let server = self.sni.resolve(named);
+                server.and_then(|id| self.config.servers.get(id.0 as usize)).is_some_and(strict)
+            }
+            Known::Every | Known::Fallback | Known::Unknown => {
+                self.config.servers.iter().all(strict)
+            }
+        }
+    }
+}
+
+/// A host that a pattern covers, spelt out by no other.
+fn example(pattern: &HostPattern) -> String {
+    match pattern {
+        HostPattern::Any => "-".to_owned(),
+        HostPattern::Exact(name) => name.clone(),
+        HostPattern::Wildcard(suffix) => format!("-.{suffix}"),
+    }
+}
+
+/// Does it keep anybody out?
+fn demands(rule: &ClientRule) -> bool {
+    rule.required || rule.trust.is_some() || !rule.lists.is_empty()
+}
+
+/// Does whoever passes the one pass the other?
+fn holds(one: &ClientRule, other: &ClientRule) -> bool {
+    (one.required || !other.required)
+        && (other.lists.is_empty() || one.lists == other.lists)
+        && (other.trust.is_none() || one.trust == other.trust)
+}
+
+/// Their names, for people.
+fn listed(methods: MethodSet) -> String {
+    let mut text = Vec::new();
+    methods.render(&mut text);
+    let others = if methods.contains(Method::Other) { ", and all others" } else { "" };
+    String::from_utf8_lossy(&text).into_owned() + others
+}
+
+/// Can a client make it hold by what it writes?
+fn is_chosen_by_client(condition: &Condition) -> bool {
+    match condition {
+        Condition::All(list) => list.iter().all(is_chosen_by_client),
+        Condition::Any(list) => list.iter().any(is_chosen_by_client),
+        Condition::Not(inner) => is_chosen_by_client(inner),
+        Condition::Test(variable, _) => variable.is_written_by_client(),
+    }
+}
+
+impl Gap<'_> {
+    fn problem(&self, guarded: &Route, problems: &Problems) -> Problem {
+        let line = problems.position(self.by.place).line;
+        let path = match self.path {
+            UriPattern::Exact(text) => text.clone(),
+            UriPattern::Prefix(text) => format!("{text}*"),
+        };
+        let (when, help) = match &self.how {
+            Way::Methods(methods) => (
+                format!("with methods that are not listed here ({})", listed(*methods)),
+                "list every method there is to guard, or none",
+            ),
+            Way::Conditions => (
+                "where its `vars` or `remote_addrs` do not hold".to_owned(),
+                "conditions choose between routes and protect nothing: add a route for the rest of \
+                 this path",
+            ),
+            Way::Host(host) => (
+                format!("as a route for `{host}` in particular, which comes before any path"),
+                "a host in particular goes before a longer path: name that host here as well",
+            ),
+            Way::Priority => (
+                "where conditions hold that a client can meet by what it writes".to_owned(),
+                "ask for an address or a certificate there, not for what anybody may write",
+            ),
+        };
+        Problem {
+            place: guarded.place,
+            field: format!("routes.{}", guarded.id),
+            message: format!(
+                "what this route demands of clients can be stepped around: the route of line {line} \
+                 takes `{path}` {when}, and demands less"
+            ),
+            help: Some(format!("{help}; or let that route demand the same (`client`)")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ferrule_config::Draft;
+
+    use super::*;
+
+    /// What `check` says of these routes, each on a line of its own, behind a name that asks and lets pass.
+    fn said_behind(verify: &str, routes: &[&str]) -> String {
+        let routes: String = routes
+            .iter()
+            .map(|route| format!("  {{ {route}, upstream.nodes = {{ 'u:1' = 1 }} }},\n"))
+            .collect();
+        let text = format!(
+            "listen = [{{ address = '127.0.0.1:443', tls = true }}]\nroutes = [\n{routes}]\n\
+             [[ssls]]\nsnis = ['a.test', 'b.test', '*.c.test']\ncert = 'c'\nkey = 'k'\n\
+             client = {{ ca = 'ca', verify = '{verify}' }}\n"
+        );
+        let read = ferrule_config::read_text(Path::new("/f.toml"), text, &|_| None);
+        let Draft { config, mut problems } = read.unwrap();
+        assert!(problems.is_empty(), "{problems}");
+        check(&config, &mut problems);
+        let gaps = problems.warnings().filter(|one| one.message.contains("stepped around"));
+        gaps.map(|one| format!("{}: {} ({:?})\n", one.field, one.message, one.help)).collect()
+    }
+
+    fn said(routes: &[&str]) -> String {
+        said_behind("optional", routes)
+    }
+
+    const GUARDED: &str = "id = 'guarded', uri = '/admin/*', client.verify = 'on'";
+
+    /// Everything by which a route may be narrower than what stands behind it.
+    #[test]
+    fn a_guard_that_leaves_something_to_an_open_route_is_told() {
+        let open = "id = 'open', uri = '/*'";
+        assert_eq!(said(&[GUARDED, open]), "");
+        for (selector, word) in [
+            ("methods = ['GET']", "POST, PUT, DELETE, OPTIONS, PATCH, PURGE, and all others"),
+            ("methods = ['POST']", "GET, HEAD, PUT, DELETE, OPTIONS, PATCH, PURGE, and all others"),
+            (
+                "methods = ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PURGE']",
+                "(, and all others)",
+            ),
+            ("remote_addr = '10.0.0.0/8'", "`vars` or `remote_addrs`"),
+            ("remote_addrs = ['10.0.0.0/8', '::1']", "`vars` or `remote_addrs`"),
+            ("vars = [['http_x_admin', '==', '1']]", "`vars` or `remote_addrs`"),
+            ("vars = [['arg_admin', '==', '1']]", "`vars` or `remote_addrs`"),
+            ("vars = [['cookie_admin', '==', '1']]", "`vars` or `remote_addrs`"),
+            ("vars = [['uri', '~~', 'x']]", "`vars` or `remote_addrs`"),
+            ("vars = [['request_method', '==', 'GET']]", "`vars` or `remote_addrs`"),
+            ("vars = [['ssl_client_s_dn_ou', '==', 'ops']]", "`vars` or `remote_addrs`"),
+            ("methods = ['GET'], priority = 9", "and all others"),
+            ("vars = [['scheme', '==', 'https']], priority = 9", "`vars` or `remote_addrs`"),
+        ] {
+            let guarded = format!("{GUARDED}, {selector}");
+            for (open, order) in [(open, 0), (open, 1), ("id = 'open', uri = '/admin/*'", 0)] {
+                let both = [guarded.as_str(), open];
+                let routes = if order == 0 { both } else { [both[1], both[0]] };
+                let said = said(&routes);
+                assert!(
+                    said.contains("routes.guarded:") && said.contains(word),
+                    "{routes:?}: {said}"
+                );
+                let line = if order == 0 { "line 4" } else { "line 3" };
+                assert!(said.contains(line), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_in_front_of_a_guard_is_told_where_it_is_no_exception() {
+        for (other, told) in [
+            // Another host comes before a longer path.
+            ("uri = '/*', host = 'a.test'", Some("`a.test`")),
+            ("uri = '/admin/*', host = 'b.test'", Some("`b.test`")),
+            ("uri = '/*', host = '*.c.test'", Some("c.test`")),
+            ("uri = '/*', host = 'a.test', client.verify = 'on'", None),
+            ("uri = '/other/*', host = 'a.test'", None),
+            // Whoever writes it passes.
+            ("uri = '/admin/*', priority = 1, vars = [['http_x_skip', '==', '1']]", Some("writes")),
+            ("uri = '/admin/*', priority = 1, vars = [['arg_skip', '==', '1']]", Some("writes")),
+            (
+                "uri = '/admin/*', priority = 1, vars = [['OR', ['remote_addr', '==', '::1'], \
+                 ['cookie_skip', '==', '1']]]",
+                Some("writes"),
+            ),
+            // These are exceptions, written as such.
+            ("uri = '/admin/*', priority = 1, remote_addrs = ['10.0.0.0/8']", None),
+            (
+                "uri = '/admin/*', priority = 1, vars = [['remote_addr', '==', '::1'], \
+                 ['http_x_skip', '==', '1']]",
+                None,
+            ),
+            ("uri = '/admin/*', priority = 1, methods = ['OPTIONS']", None),
+            ("uri = '/admin/public/*'", None),
+            ("uri = '/admin/login'", None),
+            ("uri = '/*'", None),
+        ] {
+            let said = said(&[GUARDED, &format!("id = 'other', {other}")]);
+            assert_eq!(said.is_empty(), told.is_none(), "{other}: {said}");
+            assert!(said.contains(told.unwrap_or_default()), "{other}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_gap_that_another_demand_closes_is_none() {
+        let some = format!("{GUARDED}, methods = ['GET']");
+        let open = "id = 'open', uri = '/*'";
+        for between in [
+            "id = 'x', uri = '/admin/*', client.verify = 'on'",
+            "id = 'x', uri = '/adm*', client.verify = 'on'",
+            "id = 'x', uri = '/admin/*', client.allow = ['CN=ops']",
+        ] {
+            assert_eq!(said(&[&some, between, open]), "", "{between}");
+        }
+        for broad in ["client.verify = 'on'", "client.allow = ['CN=a']", "client.deny = ['CN=a']"] {
+            let broad = format!("id = 'x', uri = '/*', {broad}");
+            let gap = said(&[&some, &broad]);
+            assert_eq!(gap.is_empty(), !broad.contains("deny"), "{broad}: {gap}");
+        }
+        // A verified client, but any.
+        let listed = "id = 'ops', uri = '/admin/*', methods = ['GET'], client.allow = ['CN=ops']";
+        assert_ne!(said(&[listed, "id = 'x', uri = '/*', client.verify = 'on'"]), "");
+        // The name demands what the route does; its list is another matter.
+        assert_eq!(said_behind("on", &[&some, open]), "");
+        assert_ne!(said_behind("on", &[listed, open]), "");
+    }
+}
