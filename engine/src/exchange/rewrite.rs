@@ -16,7 +16,7 @@ use super::{upgrade, via};
 use crate::identity::server_name;
 use crate::plan::facts::RequestFacts;
 use crate::plan::forwarded::ForwardedRequest;
-use crate::plan::{Facts, ForwardedFields, NodePlan, Plan};
+use crate::plan::{Facts, ForwardedFields, HostBuf, NodePlan, Plan};
 use crate::wire::fields::Known;
 use crate::wire::framing::BodyLength;
 use crate::wire::target;
@@ -219,21 +219,29 @@ pub fn upstream_host<'a>(
 }
 
 /// The name for SNI and for the check of the upstream's certificate: `server_name`, else the Host
-/// sent upstream if it is a DNS name (without port), else the node's own; empty for none. Its case
-/// is as it came.
+/// sent upstream if it is a DNS name (without port), else the node's own; empty for none. `host` is the
+/// client's as it was routed by: in another spelling it would be the same name, and cost each client
+/// that thinks of one a handshake.
 #[must_use]
 pub fn upstream_name<'a>(
     plan: &'a Plan,
     admission: &Admission,
-    buf: &'a [u8],
+    host: &'a HostBuf,
     node: &'a NodePlan,
 ) -> &'a [u8] {
-    if let Some(name) = &plan.upstream(admission.upstream).server_name {
+    let upstream = plan.upstream(admission.upstream);
+    if let Some(name) = &upstream.server_name {
         return name.as_bytes();
     }
-    let host = upstream_host(plan, admission, buf, node);
-    let host = target::parse_authority(host).map_or(&[][..], |(host, _)| host);
-    let host = host.strip_suffix(b".").unwrap_or(host);
+    let bare = |host: &'a [u8]| {
+        let host = target::parse_authority(host).map_or(&[][..], |(host, _)| host);
+        host.strip_suffix(b".").unwrap_or(host)
+    };
+    let host = match &upstream.pass_host {
+        PassHost::Pass if !host.is_empty() => host.as_bytes(),
+        PassHost::Pass | PassHost::Node => bare(&node.host),
+        PassHost::Rewrite(host) => bare(host.as_bytes()),
+    };
     // What is dialled by this name is told from other connections by it, so nothing may pass here that
     // would be dialled by another one.
     if server_name::is_dns_name(host) { host } else { node.name.as_bytes() }
@@ -418,7 +426,7 @@ mod tests {
             let admission = admit(&plan, &view, buf, &mut scratch).unwrap();
             let node = &plan.upstream(admission.upstream).nodes[0];
             let host = upstream_host(&plan, &admission, buf, node).to_vec();
-            let name = upstream_name(&plan, &admission, buf, node).to_vec();
+            let name = upstream_name(&plan, &admission, &scratch.host, node).to_vec();
             (String::from_utf8(host).unwrap(), String::from_utf8(name).unwrap())
         };
         let head = "GET / HTTP/1.1\r\nHost: h.test.:9\r\n\r\n";
@@ -435,6 +443,13 @@ mod tests {
         let rewrite = PassHost::Rewrite("r.test:1".to_owned());
         for (pass_host, head, host, name) in [
             (PassHost::Pass, head, "h.test.:9", "h.test"),
+            (PassHost::Pass, "GET / HTTP/1.1\r\nHost: H.Test\r\n\r\n", "H.Test", "h.test"),
+            (
+                PassHost::Pass,
+                "GET http://H.TEST./ HTTP/1.1\r\nHost: x\r\n\r\n",
+                "H.TEST.",
+                "h.test",
+            ),
             (PassHost::Pass, address, "10.0.0.1", "a.internal"),
             (PassHost::Pass, v6, "[::1]:80", "a.internal"),
             (PassHost::Pass, old, "a.internal:8080", "a.internal"),

@@ -89,6 +89,25 @@ on_both_drivers! {
         assert_eq!(upstream.accepted(), 3);
     }
 
+    /// A name is the same in every spelling: nobody makes a handshake of each request by thinking of new ones.
+    fn one_name_in_many_spellings_shares_a_connection(driver) {
+        let scratch = scratch();
+        let authority = Authority::new("ca");
+        write_ca(scratch.path(), "ca", &authority);
+        let upstream = Upstream::tls(tls::server(&authority.server(&["up.test"]), None), echo());
+        let text = format!(
+            "{}\nupstream.scheme = \"https\"\nupstream.tls = {{ ca = \"ca.crt\" }}\n",
+            PLAIN.trim_end()
+        );
+        let gateway = Setup::new(scratch.path(), driver, &text).set("upstream", &upstream.port).start();
+        for host in ["up.test", "UP.test", "up.TEST:81", "Up.Test.", "up.test.:81", "uP.tEST"] {
+            let answer = raw::plain_get(gateway.port("front"), host, "/");
+            assert_eq!(answer.status(), 200, "{host}");
+            assert!(answer.text().contains(&format!("\r\nHost: {host}\r\n")), "{}", answer.text());
+        }
+        assert_eq!(upstream.accepted(), 1);
+    }
+
     /// What follows an answer that was already whole belongs to nobody.
     fn a_connection_with_surplus_bytes_is_not_used_again(driver) {
         let script: Script = Arc::new(|client| {
