@@ -149,14 +149,16 @@ impl Client {
         self.core.clock.with_now(|now| {
             template::render(&proxy.common_name, &self.facts(now, None), &mut common_name);
         });
-        let chain = self.identity.as_ref().map(|identity| &identity.chain);
+        // As whom the request is sent: by the authorities of its route, where that has its own.
+        let client = self.acting_identity();
+        let chain = client.map(|client| &client.chain);
         let id = format!("{:x}-{}-{:x}", self.core.birth, self.core.link.core, self.facts.serial);
         proxy_header(
             &proxy.protocol,
             &ProxyFacts {
                 ends: &self.ends,
                 session: self.session.as_ref(),
-                client: self.identity.as_deref(),
+                client,
                 common_name: &common_name,
                 certificate: chain.and_then(|chain| chain.first()).map_or(&[], |leaf| leaf),
                 unique_id: id.as_bytes(),

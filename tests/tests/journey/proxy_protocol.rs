@@ -328,6 +328,27 @@ on_both_drivers! {
         assert_eq!(rest(&ours), rest(&theirs));
     }
 
+    /// Whom the authorities of a route know is told of as in the headers of the same request.
+    fn a_client_of_a_route_is_told_of_as_the_route_knows_it(driver) {
+        let all = Collected::default();
+        let (scratch, upstream) = (scratch(), Upstream::plain(collecting(&all)));
+        let dir = scratch.path();
+        let leaf = mutual(dir);
+        write_ca(dir, "other", &Authority::new("other"));
+        let names = TLS.replace("client.ca = \"ca.crt\"", "client = { ca = \"other.crt\", verify = \"optional_no_ca\" }");
+        let text = OUT.replace("@front@\"", "@front@\"\ntls = true")
+            .replace("upstream_id", "client.ca = \"ca.crt\"\nheaders.set.X-Verify = \"$ssl_client_verify\"\nupstream_id");
+        let text = format!("{text}proxy_protocol_tlvs = [\"ssl\", \"cert-cn\"]\n{names}");
+        let gateway = Setup::new(dir, driver, &text).set("upstream", &upstream.port).set("version", &"v2").start();
+        let dial = Dial::as_client("a.test", &leaf);
+        assert_eq!(dial.get(gateway.port("front"), "a.test", "/").expect("an answer").status(), 200);
+        let all = all.lock().expect("no panic");
+        let told = values(&all[0]);
+        assert_eq!(upstream.seen()[0].message.head.get("X-Verify"), Some("SUCCESS"));
+        assert_eq!(value(&told, 0x20), Some(&[7, 0, 0, 0, 0][..]));
+        assert_eq!(value(&told, 0x22), Some(&b"alice"[..]));
+    }
+
     /// A connection that began with one client's header is nobody else's, and not even its own again.
     fn no_two_requests_share_a_connection(driver) {
         let all = Collected::default();
