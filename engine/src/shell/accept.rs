@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use super::core::{Core, LogCause};
 use super::net::{self, CancelHandle, TcpListener, TcpStream};
 use super::panics::Guarded;
 use super::shed::{Shedder, is_exhaustion};
+use super::turn::Turn;
 use crate::plan::ListenerId;
 use crate::report::Counter;
 use crate::setup::clients::{Clients, Visit};
@@ -37,8 +39,13 @@ pub struct Accepting {
 /// served, never lost.
 pub async fn run(core: Rc<Core>, socket: TcpListener, state: Rc<Accepting>, cancel: CancelHandle) {
     let mut shedder = Shedder::new();
+    let mut turn = Turn::new();
     while !state.ending.get() {
-        match socket.cancelable_accept(cancel.clone()).await {
+        turn.give_way().await;
+        let accepting = pin!(socket.cancelable_accept(cancel.clone()));
+        let accepted = turn.drive(accepting).await;
+        turn.served();
+        match accepted {
             Ok((stream, peer)) => {
                 shedder.succeeded();
                 admit(&core, &state, stream, peer);

@@ -285,6 +285,15 @@ impl Buffers {
         *slot = Some(buffer);
     }
 
+    /// Keeps the rest of a payload (at most 2^14 bytes), whole: the buffer may be a small one by now.
+    pub fn keep(&self, slot: &mut Option<Buffer>, rest: &[u8]) {
+        if !rest.is_empty() {
+            self.make_room(slot, Size::Record, rest.len());
+            let kept = slot.as_mut().map_or(0, |buffer| buffer.append(rest));
+            debug_assert_eq!(kept, rest.len());
+        }
+    }
+
     /// Brings `slot` to this size; what it holds stays, and may need a larger one.
     pub fn fit(&self, slot: &mut Option<Buffer>, size: Size) {
         match slot.take() {

@@ -36,24 +36,6 @@ fn system() -> SystemTime {
     SystemTime::now()
 }
 
-/// A point in time, for whoever has no core's clock at hand.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment(Instant);
-
-impl Default for Moment {
-    fn default() -> Self {
-        Self(instant())
-    }
-}
-
-impl Moment {
-    /// How long ago it was.
-    #[must_use]
-    pub fn elapsed(self) -> Duration {
-        instant().duration_since(self.0)
-    }
-}
-
 impl Default for Clock {
     fn default() -> Self {
         let clock = Self {

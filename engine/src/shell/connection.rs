@@ -51,6 +51,9 @@ pub async fn serve(
         let mut hand = core.lend_hand();
         (client, keep) = hand.run(Job { client, read, started }).await;
         core.take_hand_back(hand);
+        let turn = &mut client.stream.reader.turn;
+        turn.served();
+        turn.give_way().await;
     }
     Box::pin(close(&mut client)).await;
 }

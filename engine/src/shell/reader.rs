@@ -11,7 +11,7 @@ use super::net::{Descriptor, Peek, ReadHalf};
 use super::reseal::{self, Broken};
 use super::session::{Opened, SessionError};
 use super::stream::{Cut, Security};
-use super::turn::{self, Turn};
+use super::turn::Turn;
 use crate::exchange::flow::Piece;
 use crate::tls::record::reseal::Wanted;
 
@@ -45,7 +45,8 @@ pub struct Reader {
     closed: bool,
     /// The connection's end was read.
     ended: bool,
-    turn: Turn,
+    /// What its peer has us do without ever waiting for it.
+    pub turn: Turn,
 }
 
 /// How long to wait, and what is shut when that was too long.
@@ -207,15 +208,6 @@ impl Reader {
         }
     }
 
-    /// Keeps the rest of a payload (at most 2^14 bytes), whole: the buffer may be a small one by now.
-    fn keep(plain: &mut Option<Buffer>, buffers: &Buffers, rest: &[u8]) {
-        if !rest.is_empty() {
-            buffers.make_room(plain, Size::Record, rest.len());
-            let kept = plain.as_mut().map_or(0, |plain| plain.append(rest));
-            debug_assert_eq!(kept, rest.len());
-        }
-    }
-
     /// One receive into the buffer that takes bytes off the wire.
     ///
     /// # Errors
@@ -245,9 +237,7 @@ impl Reader {
 
     /// One receive; the timer runs already and there is room.
     async fn receive_armed(&mut self, tls: bool) -> Result<usize, Cut> {
-        if self.turn.take_over() {
-            turn::pass(self.timer.is_late()).await;
-        }
+        self.turn.give_way().await;
         let plain = self.plain.as_ref().map_or(0, Buffer::capacity);
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         let Some(buffer) = slot.take() else { return Err(Cut::Ended) };
@@ -269,7 +259,7 @@ impl Reader {
                 Err(Cut::Ended)
             }
             Ok(count) => {
-                self.turn.note(count);
+                self.turn.received(count);
                 self.timer.gained(count);
                 Ok(count)
             }
@@ -311,10 +301,13 @@ impl Reader {
         }
         let cipher = self.cipher.get_or_insert_with(|| buffers.rent(Size::Record));
         let kept = &mut self.plain;
+        let (before, mut data) = (cipher.len(), 0);
         let opened = session.open_next(cipher, said, |payload| {
+            data = payload.len();
             let used = take(payload);
-            Self::keep(kept, buffers, payload.get(used..).unwrap_or_default());
+            buffers.keep(kept, payload.get(used..).unwrap_or_default());
         });
+        self.turn.framed(before.saturating_sub(cipher.len() + data));
         if opened.is_err() {
             guard.speak(self.descriptor);
         }
@@ -338,16 +331,19 @@ impl Reader {
         let (mut from, mut to) = (security.borrow_mut(), to.borrow_mut());
         let mut input = self.cipher.take()?;
         let kept = &mut self.plain;
+        let mut data = 0;
         let passed = reseal::pass(&mut from, &mut to, &mut input, |payload| {
+            data += payload.len();
             let piece = take(payload);
             let rest = payload.get(piece.consumed..).unwrap_or_default();
-            Self::keep(kept, buffers, rest);
+            buffers.keep(kept, rest);
             Wanted { data: piece.data, more: !piece.done && rest.is_empty() }
         });
         let Some(done) = passed else {
             self.cipher = Some(input);
             return None;
         };
+        self.turn.framed(done.read.saturating_sub(data));
         if done.ready == 0 {
             input.consume(done.read);
             self.cipher = Some(input);
@@ -413,6 +409,7 @@ impl Reader {
         let before = self.plain.as_ref().map_or(0, Buffer::len);
         let first = if idle { Size::Small } else { Size::Record };
         loop {
+            self.turn.give_way().await;
             while self.open_into_plain(security, buffers)? {
                 let now = self.plain.as_ref().map_or(0, Buffer::len);
                 if now > before {
@@ -440,10 +437,13 @@ impl Reader {
         let cipher = self.cipher.get_or_insert_with(|| buffers.rent(Size::Small));
         let plain = &mut self.plain;
         let mut fits = true;
+        let (before, mut data) = (cipher.len(), 0);
         let opened = session.open_next(cipher, said, |payload| {
+            data = payload.len();
             buffers.make_room(plain, Size::Record, payload.len());
             fits = plain.as_mut().is_some_and(|plain| plain.append(payload) == payload.len());
         });
+        self.turn.framed(before.saturating_sub(cipher.len() + data));
         if opened.is_err() {
             guard.speak(self.descriptor);
         }
@@ -490,7 +490,7 @@ mod tests {
         for size in [None, Some(Size::Small), Some(Size::Record)] {
             let mut plain = size.map(|size| buffers.rent(size));
             let rest = vec![7; PLAIN_BYTES_MAX];
-            Reader::keep(&mut plain, &buffers, &rest);
+            buffers.keep(&mut plain, &rest);
             assert!(plain.is_some_and(|plain| plain.filled() == rest), "{size:?}");
         }
     }

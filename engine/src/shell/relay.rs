@@ -166,6 +166,7 @@ async fn move_ready(
         sink.fit(source.load());
     }
     while !flow.is_done() {
+        source.turn().give_way().await;
         if !sink.has_room() {
             sending.flush(sink, flow.data_bytes(), times).await?;
         }
@@ -220,6 +221,7 @@ fn copy_piece(
     (gather, moved): (&mut Vec<u8>, &mut usize),
 ) -> Result<Opened<()>, PumpError> {
     let mut result = Ok(());
+    let before = framing(flow);
     let opened = source.next_piece(|input| {
         let (used, outcome) = carry(input, sink, flow, gather);
         *moved += used;
@@ -227,7 +229,13 @@ fn copy_piece(
         used
     });
     result?;
+    source.turn().framed(framing(flow).saturating_sub(before));
     opened.map_err(PumpError::Source)
+}
+
+/// What was read of a body that is no data: the sizes of its chunks.
+fn framing(flow: &Flow<'_>) -> usize {
+    usize::try_from(flow.bytes_in().saturating_sub(flow.data_bytes())).unwrap_or(usize::MAX)
 }
 
 /// One piece: straight through where nothing is framed anew, else by way of `gather`.
@@ -284,7 +292,9 @@ pub async fn drain(
     let started = clock.elapsed();
     let drained = Cell::new(0_usize);
     while !flow.is_done() && drained.get() < DRAIN_BYTES_MAX {
+        source.turn().give_way().await;
         let broken = Cell::new(None);
+        let before = framing(flow);
         let opened = source.next_piece(|input| match flow.step(input) {
             Ok(piece) => {
                 drained.set(drained.get() + piece.consumed);
@@ -298,6 +308,7 @@ pub async fn drain(
         if let Some(error) = broken.get() {
             return Err(PumpError::Flow(error));
         }
+        source.turn().framed(framing(flow).saturating_sub(before));
         let left = DRAIN_TIME.saturating_sub(clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Read, idle: false };
         match opened {

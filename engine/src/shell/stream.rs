@@ -16,6 +16,7 @@ use super::net::{self, Descriptor, ReadHalf, TcpStream, UnixStream, WriteHalf};
 use super::reader::{Idle, Reader, Wait};
 use super::reseal::Broken;
 use super::session::{Opened, Said, Session, SessionError};
+use super::turn::Turn;
 use super::writer::{Handed, Writer};
 use crate::exchange::flow::Piece;
 
@@ -324,6 +325,11 @@ impl Source<'_> {
         let done = self.reader.reseal((self.security, sink.security), output, self.buffers, take);
         sink.writer.note_staged(sink.security);
         done
+    }
+
+    /// What its peer has us do without ever waiting for it.
+    pub const fn turn(&mut self) -> &mut Turn {
+        &mut self.reader.turn
     }
 
     /// Plaintext that nobody has consumed yet.

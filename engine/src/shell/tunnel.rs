@@ -300,6 +300,7 @@ async fn move_ready(
 ) -> Result<bool, Ended> {
     sink.fit(source.load());
     loop {
+        source.turn().give_way().await;
         if !sink.has_room() {
             sink.flush(way.write).await.map_err(|cut| sink_end(&cut, way))?;
         }

@@ -1,32 +1,30 @@
 //! Turns: a peer that sends faster than we work must not have a core for itself.
 //!
-//! On epoll a receive completes at once while the socket has bytes, so a loop around it never comes
-//! back to the runtime. After so many bytes without a wait the task goes behind the others; and when
-//! the core's tick is overdue, it sleeps, because the runtime looks at its timers only when no task
-//! is left to run. On `io_uring` every receive waits, and none of this is ever needed.
+//! Every loop that a peer's bytes can keep going is charged for its work here, and when a turn's worth
+//! is done, everything else that is ready goes first ([`net::next_round`]). A wait for the peer begins a
+//! new turn, so a connection that brings one request after the other never gives way. Work is counted
+//! and not timed: the same bytes cost the same turns, on any machine.
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::Poll;
-use std::time::Duration;
 
 use super::net;
 
-/// Bytes that one connection may bring before others get their turn. In records or chunks of one byte
-/// they are much work.
-const BYTES_MAX: u32 = 64 * 1024;
-/// As many bytes does a receive count for that brings less.
-const RECEIVE_BYTES: u32 = 2 * 1024;
+/// The work of one turn; a byte to be received, decrypted and passed on is 1. A fraction of a millisecond.
+const WORK_MAX: u32 = 256 * 1024;
+/// The least that a receive costs.
+const RECEIVE: u32 = 8 * 1024;
+/// A byte that is no data: of a record's header and tag, of a chunk's size. Small pieces are dear.
+const FRAMING: u32 = 48;
+/// A message, from its head to its line in the log; or a connection, until it has a task of its own.
+const MESSAGE: u32 = 16 * 1024;
 
-/// The shortest time in which the runtime comes to look at its timers.
-const NAP: Duration = Duration::from_millis(1);
-
-/// What a connection has brought without ever making us wait, in bytes.
+/// The work that was done for one peer without ever waiting for it.
 #[derive(Debug, Default)]
 pub struct Turn(u32);
 
 impl Turn {
-    /// Nothing came yet.
+    /// Nothing was done yet.
     #[must_use]
     pub const fn new() -> Self {
         Self(0)
@@ -50,68 +48,80 @@ impl Turn {
     }
 
     /// So many bytes came.
-    pub fn note(&mut self, bytes: usize) {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.0 = self.0.saturating_add(bytes.max(RECEIVE_BYTES));
+    pub fn received(&mut self, bytes: usize) {
+        self.charge(u32::try_from(bytes).unwrap_or(u32::MAX).max(RECEIVE));
     }
 
-    /// Is it the others' turn? If so, a new one of ours begins behind them.
-    pub const fn take_over(&mut self) -> bool {
-        let over = self.0 >= BYTES_MAX;
-        if over {
-            self.0 = 0;
-        }
-        over
+    /// So many bytes were read that are no data.
+    pub fn framed(&mut self, bytes: usize) {
+        self.charge(u32::try_from(bytes).unwrap_or(u32::MAX).saturating_mul(FRAMING));
     }
-}
 
-/// Lets the other tasks of the core run; with `late`, its timers too.
-pub async fn pass(late: bool) {
-    if late {
-        // Boxed: it is rare, and would make every task larger.
-        Box::pin(net::sleep(NAP)).await;
-        return;
+    /// A message was read and answered, or a connection taken.
+    pub const fn served(&mut self) {
+        self.charge(MESSAGE);
     }
-    let mut passed = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut passed, true) {
-            return Poll::Ready(());
+
+    const fn charge(&mut self, work: u32) {
+        self.0 = self.0.saturating_add(work);
+    }
+
+    /// If the turn is over, everything else that is ready goes first.
+    pub async fn give_way(&mut self) {
+        if self.0 >= WORK_MAX {
+            *self = Self::new();
+            net::next_round().await;
         }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::ready;
     use std::pin::pin;
-    use std::task::{Context, Waker};
+    use std::task::{Context, Poll, Waker};
 
     use super::*;
 
-    fn run<R>(future: impl Future<Output = R>) -> (R, u32) {
+    async fn wait_once() {
+        let mut waited = false;
+        poll_fn(
+            |_| {
+                if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }
+            },
+        )
+        .await;
+    }
+
+    fn run(future: impl Future<Output = ()>) -> u32 {
         let mut future = pin!(future);
         let mut context = Context::from_waker(Waker::noop());
         let mut waits = 0;
-        loop {
-            match future.as_mut().poll(&mut context) {
-                Poll::Ready(done) => return (done, waits),
-                Poll::Pending => waits += 1,
-            }
+        while future.as_mut().poll(&mut context).is_pending() {
+            waits += 1;
         }
+        waits
     }
 
     #[test]
-    fn a_turn_ends_after_so_much_without_a_wait() {
-        let mut turn = Turn::new();
-        for (bytes, receives) in [(16 * 1024, 4), (1, 32), (256 * 1024, 1)] {
-            for number in 1..=receives {
-                assert_eq!(run(turn.drive(pin!(ready(7)))), (7, 0));
-                turn.note(bytes);
-                assert_eq!(turn.take_over(), number == receives, "{number} of {bytes}");
+    fn a_turn_ends_after_so_much_work_without_a_wait() {
+        type Work = fn(&mut Turn);
+        let table: [(Work, u32); 6] = [
+            (|turn| turn.received(64 * 1024), 4),
+            (|turn| turn.received(1), 32),
+            (|turn| turn.received(usize::MAX), 1),
+            (|turn| turn.framed(22), 249),
+            (|turn| turn.framed(usize::MAX), 1),
+            (Turn::served, 16),
+        ];
+        for (work, times) in table {
+            let mut turn = Turn::new();
+            for number in 1..=times {
+                assert!(turn.0 < WORK_MAX, "{number} of {times}");
+                assert_eq!(run(turn.drive(pin!(ready(())))), 0);
+                work(&mut turn);
             }
+            assert!(turn.0 >= WORK_MAX, "{times}");
         }
     }
 
@@ -119,9 +129,9 @@ mod tests {
     fn a_wait_begins_a_new_turn() {
         let mut turn = Turn::new();
         for _ in 0..1_000 {
-            assert_eq!(run(turn.drive(pin!(pass(false)))), ((), 1));
-            turn.note(64 * 1024 - 1);
-            assert!(!turn.take_over());
+            assert_eq!(run(turn.drive(pin!(wait_once()))), 1);
+            turn.received(256 * 1024 - 1);
+            assert_eq!(run(turn.give_way()), 0);
         }
     }
 }

@@ -97,6 +97,9 @@ async fn work(seat: Seat, driver: Driver) {
         tracing::error!("a worker was started before it had anything to serve");
         return;
     };
+    if let Err(error) = net::open_rounds(driver == Driver::Epoll) {
+        tracing::warn!(%error, "no sockets to let others go first by: who does so sleeps");
+    }
     let seed = u64::from(seat.link.core);
     let live = Live::new(&first, seed);
     let core = Core::new(

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 pub use stalled::Ended;
 
-use super::clock::Moment;
 use super::net::Descriptor;
 
 /// The length of a tick: how late a timeout may be.
@@ -45,8 +44,6 @@ pub struct Line {
 #[derive(Debug, Default)]
 struct Table {
     now: u32,
-    /// When it became `now`.
-    ticked: Moment,
     /// The tick at which each slot is due; beside the actions, so that the scan stays dense.
     due: Vec<u32>,
     actions: Vec<Option<(Descriptor, Shut)>>,
@@ -145,7 +142,6 @@ impl Deadlines {
         let table = &mut *guard;
         // At ten ticks a second this takes thirteen years to wrap; stop short of it.
         table.now = table.now.saturating_add(1).min(NEVER - 1);
-        table.ticked = Moment::default();
         let now = table.now;
         let mut count = 0;
         for (slot, due) in table.due.iter_mut().enumerate() {
@@ -320,12 +316,6 @@ impl Timer {
     #[must_use]
     pub fn was_shut(&self) -> bool {
         self.table.borrow().shut.get(self.slot).copied().unwrap_or(false)
-    }
-
-    /// Has the core not come to its next tick for too long?
-    #[must_use]
-    pub fn is_late(&self) -> bool {
-        self.table.borrow().ticked.elapsed() > 2 * TICK
     }
 
     /// The connection whose home the slot is, which `descriptor` belongs to.

@@ -6,6 +6,7 @@ use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, S
 
 use crate::shell::buffers::Buffer;
 
+pub use super::round::{next_round, open_rounds};
 pub use crate::shell::fd::Descriptor;
 pub use monoio::io::{CancelHandle, Canceller};
 pub use monoio::net::{TcpListener, TcpStream, UnixStream};

@@ -6,6 +6,7 @@
 //! everything, so that whole exchanges run through the very code that serves.
 
 pub mod kernel;
+pub mod round;
 #[cfg(test)]
 pub mod simulated;
 
@@ -17,5 +18,5 @@ use simulated as chosen;
 pub use super::fd::Peek;
 pub use chosen::{
     CancelHandle, Canceller, Descriptor, ReadHalf, TcpListener, TcpStream, UnixStream, WriteHalf,
-    sleep, spawn, tcp, timeout, unix,
+    next_round, open_rounds, sleep, spawn, tcp, timeout, unix,
 };

@@ -9,6 +9,9 @@ use std::ops::Range;
 use super::header::HEADER_BYTES;
 use super::{Fault, Found, OVERHEAD_BYTES, Records, SealError, Step};
 
+/// Records that one call looks at, whatever is in them: others wait meanwhile.
+const RECORDS_MAX: u32 = 128;
+
 /// What the body's owner wants of one record's payload.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Wanted {
@@ -21,7 +24,7 @@ pub struct Wanted {
 /// Why nothing more was looked at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Stop {
-    /// Nothing more was wanted, or the receiver needs new keys first.
+    /// Nothing more was wanted, enough was looked at, or the receiver needs new keys first.
     Asked,
     /// Not a whole record is left.
     More,
@@ -53,7 +56,9 @@ pub fn reseal(
     mut take: impl FnMut(&[u8]) -> Wanted,
 ) -> Resealed {
     let mut done = Resealed { ready: 0, read: 0, stop: Stop::Asked };
-    while to.seals_in_place() {
+    let mut seen = 0;
+    while seen < RECORDS_MAX && to.seals_in_place() {
+        seen += 1;
         let rest = bytes.get_mut(done.read..).unwrap_or_default();
         let Step { found, consumed } = match from.open(rest) {
             Ok(step) => step,

@@ -22,7 +22,7 @@ use crate::shell::fd::Peek;
 
 pub use ends::Shutting;
 pub use listening::{CancelHandle, Canceller, TcpListener};
-pub use tasks::{Elapsed, sleep, spawn, timeout};
+pub use tasks::{Elapsed, next_round, sleep, spawn, timeout};
 use world::{pause, with};
 
 /// Seconds since 1970 at which every run begins.
@@ -38,6 +38,14 @@ pub fn instant() -> Instant {
 #[must_use]
 pub fn system() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(EPOCH) + with(|world| world.now)
+}
+
+/// Rounds need no opening here.
+///
+/// # Errors
+/// None.
+pub const fn open_rounds(_: bool) -> io::Result<()> {
+    Ok(())
 }
 
 /// What is asked of an end without owning it.

@@ -126,6 +126,11 @@ pub async fn sleep(time: Duration) {
     .await;
 }
 
+/// Lets everything go first that is ready to run.
+pub async fn next_round() {
+    sleep(Duration::ZERO).await;
+}
+
 /// Waits for `future`, so long at most.
 ///
 /// # Errors
