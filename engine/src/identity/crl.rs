@@ -12,7 +12,7 @@ use ring::digest;
 
 use super::certificate::Certificate;
 use super::der::{self, Element, Reader, tag};
-use super::extensions::{self, AuthorityKey};
+use super::extensions::{self, AuthorityKey, Extension};
 use super::name;
 use super::points;
 use super::signature::{self, Fault};
@@ -325,18 +325,19 @@ impl CrlExtensions {
         let mut found = Self::default();
         let Some(wrapped) = wrapped else { return Ok(found) };
         let list = der::only(wrapped, tag::SEQUENCE).ok_or(CrlError::Broken)?;
-        let mut list = Reader::new(list.content);
-        let mut seen: Vec<&[u8]> = Vec::new();
-        while !list.is_empty() {
-            let (oid, critical, value) = extension(&mut list).ok_or(CrlError::Broken)?;
-            if seen.contains(&oid) || seen.len() >= EXTENSIONS_MAX {
+        let list = extensions::list(list.content).ok_or(CrlError::Broken)?;
+        if list.len() > EXTENSIONS_MAX {
+            return Err(CrlError::Broken);
+        }
+        for (at, Extension { oid, critical, value }) in list.iter().copied().enumerate() {
+            if list.iter().take(at).any(|before| before.oid == oid) {
                 return Err(CrlError::Broken);
             }
-            seen.push(oid);
             match oid {
                 // cRLNumber
-                [0x55, 0x1d, 0x14] => {
+                [0x55, 0x1d, 0x14] if !critical => {
                     let number = der::only(value, tag::INTEGER).ok_or(CrlError::Broken)?.content;
+                    let number = der::integer(number).ok_or(CrlError::Broken)?;
                     let zeros = number.iter().take_while(|byte| **byte == 0).count();
                     found.number = number.get(zeros..).map(<[u8]>::to_vec);
                 }
@@ -360,28 +361,11 @@ impl CrlExtensions {
     }
 }
 
-/// Identifier, critical or not, value.
-fn extension<'a>(list: &mut Reader<'a>) -> Option<(&'a [u8], bool, &'a [u8])> {
-    let mut extension = list.enter(tag::SEQUENCE)?;
-    let oid = extension.content(tag::OID)?;
-    let critical = match extension.optional(tag::BOOLEAN)? {
-        None | Some(Element { content: [0], .. }) => false,
-        Some(Element { content: [_], .. }) => true,
-        Some(_) => return None,
-    };
-    let value = extension.content(tag::OCTET_STRING)?;
-    extension.is_empty().then_some((oid, critical, value))
-}
-
 /// `IssuingDistributionPoint`
 fn scope(value: &[u8]) -> Result<Scope, CrlError> {
     let broken = || CrlError::Broken;
     let mut body = Reader::new(der::only(value, tag::SEQUENCE).ok_or_else(broken)?.content);
-    let flag = |body: &mut Reader<'_>, tag| match body.optional(tag).ok_or_else(broken)? {
-        None | Some(Element { content: [0], .. }) => Ok(false),
-        Some(Element { content: [_], .. }) => Ok(true),
-        Some(_) => Err(CrlError::Broken),
-    };
+    let flag = |body: &mut Reader<'_>, tag| body.flag(tag).ok_or_else(broken);
     let points = match body.optional(0xa0).ok_or_else(broken)? {
         None => None,
         // A name relative to the issuer matches nothing here.
@@ -440,29 +424,32 @@ fn entries(der: &[u8], list: &[u8], version: u8) -> Result<(Vec<u32>, usize), Cr
 }
 
 /// Does an entry say `removeFromCRL`? Beside that, why and since when do not matter. Whose it is would:
-/// an entry that names another issuer belongs into an indirect list.
+/// an entry that names another issuer belongs into an indirect list. Nothing else of an entry is critical
+/// (RFC 5280, section 5.3), and OpenSSL refuses what says so.
 fn is_removal(extensions: &[u8]) -> Result<bool, CrlError> {
     const REMOVE_FROM_CRL: &[u8] = &[8];
     const REASON: &[u8] = &[0x55, 0x1d, 0x15];
-    const INSTRUCTION: &[u8] = &[0x55, 0x1d, 0x17];
-    const INVALIDITY: &[u8] = &[0x55, 0x1d, 0x18];
     const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 0x1d];
     let mut list = Reader::new(extensions);
-    let mut removal = false;
+    let mut reason = None;
     while !list.is_empty() {
-        let (oid, critical, value) = extension(&mut list).ok_or(CrlError::Broken)?;
+        let Extension { oid, critical, value } =
+            Extension::read(&mut list).ok_or(CrlError::Broken)?;
         if oid == REASON {
-            let reason = der::only(value, tag::ENUMERATED).ok_or(CrlError::Broken)?;
-            removal |= reason.content == REMOVE_FROM_CRL;
+            let value = der::only(value, tag::ENUMERATED).ok_or(CrlError::Broken)?.content;
+            let value = der::integer(value).ok_or(CrlError::Broken)?;
+            if reason.replace(value).is_some() {
+                return Err(CrlError::Broken);
+            }
         }
         if oid == CERTIFICATE_ISSUER {
             return Err(CrlError::Indirect);
         }
-        if critical && ![REASON, INSTRUCTION, INVALIDITY].contains(&oid) {
+        if critical {
             return Err(CrlError::Critical);
         }
     }
-    Ok(removal)
+    Ok(reason == Some(REMOVE_FROM_CRL))
 }
 
 /// The content of the serial number there, in its shortest form. Its length is one byte.
@@ -473,7 +460,8 @@ fn serial_at(der: &[u8], at: u32) -> &[u8] {
     minimal(der.get(start..start.saturating_add(len)).unwrap_or_default())
 }
 
-/// An `INTEGER`'s content without what only repeats its sign.
+/// An `INTEGER`'s content without what only repeats its sign. OpenSSL refuses a list with such a number;
+/// to take it revokes whom it names, and lets nobody in.
 fn minimal(mut content: &[u8]) -> &[u8] {
     while let [first @ (0 | 0xff), next, ..] = content
         && (*first == 0xff) == (*next >= 0x80)

@@ -207,19 +207,23 @@ enum Known {
     Never,
 }
 
-/// Extensions of a certificate, one by one, from the content of their list.
-pub(super) fn list(content: &[u8]) -> Option<Vec<Extension<'_>>> {
-    let mut list = Reader::new(content);
-    let mut found: Vec<Extension<'_>> = Vec::new();
-    while !list.is_empty() {
+impl<'a> Extension<'a> {
+    /// Reads the next one of a list: of a certificate, of a revocation list, of an entry of one.
+    pub(super) fn read(list: &mut Reader<'a>) -> Option<Self> {
         let mut extension = list.enter(tag::SEQUENCE)?;
         let oid = extension.oid()?;
         let critical = extension.flag(tag::BOOLEAN)?;
         let value = extension.content(tag::OCTET_STRING)?;
-        if !extension.is_empty() {
-            return None;
-        }
-        found.push(Extension { oid, critical, value });
+        extension.is_empty().then_some(Self { oid, critical, value })
+    }
+}
+
+/// Extensions, one by one, from the content of their list.
+pub(super) fn list(content: &[u8]) -> Option<Vec<Extension<'_>>> {
+    let mut list = Reader::new(content);
+    let mut found: Vec<Extension<'_>> = Vec::new();
+    while !list.is_empty() {
+        found.push(Extension::read(&mut list)?);
     }
     Some(found)
 }

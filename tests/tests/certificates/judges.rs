@@ -68,6 +68,15 @@ impl Docket {
 
     /// OpenSSL's word on each chain; on policies, too, if asked.
     pub(crate) fn openssl(&self, dir: &Path, policies: bool) -> Vec<Said> {
+        self.ask_openssl(dir, if policies { &["policies"] } else { &[] })
+    }
+
+    /// OpenSSL's word on each leaf, by the revocation list behind it.
+    pub(crate) fn openssl_by_list(&self, dir: &Path) -> Vec<Said> {
+        self.ask_openssl(dir, &["lists"])
+    }
+
+    fn ask_openssl(&self, dir: &Path, more: &[&str]) -> Vec<Said> {
         let program = dir.join("openssl");
         if !program.exists() {
             let source = source_dir().join("tests/tests/certificates/openssl.c");
@@ -80,7 +89,6 @@ impl Docket {
                 .expect("a C compiler");
             assert!(status.success(), "the judge does not compile: libssl-dev is needed");
         }
-        let more: &[&str] = if policies { &["policies"] } else { &[] };
         self.judge(&program, more).iter().map(|line| said(line)).collect()
     }
 

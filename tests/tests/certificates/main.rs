@@ -7,6 +7,7 @@ mod dear_names;
 mod forge;
 mod judges;
 mod kinds;
+mod lists;
 mod mutate;
 mod names;
 mod policies;

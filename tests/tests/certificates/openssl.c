@@ -6,7 +6,8 @@
  * that can be read the serial number, subject, issuer, dates and alternative names as nginx prints
  * them, all but the code in hexadecimal.
  *
- * Arguments: the time of judgement (Unix seconds), the depth, and "policies" to check these, too. */
+ * Arguments: the time of judgement (Unix seconds), the depth, and "policies" to check these, too, or
+ * "lists": each chain is a leaf and a revocation list then, which has to speak of everybody. */
 #include <openssl/x509v3.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -29,6 +30,22 @@ static X509 *certificate(void) {
     X509 *read = d2i_X509(NULL, &at, length);
     if (read != NULL && at != bytes + length) {
         X509_free(read);
+        read = NULL;
+    }
+    free(bytes);
+    return read;
+}
+
+/* NULL if it cannot be read to its last byte. */
+static X509_CRL *list(void) {
+    uint32_t length;
+    if (!number(&length)) exit(1);
+    unsigned char *bytes = malloc(length + 1);
+    if (fread(bytes, 1, length, stdin) != length) exit(1);
+    const unsigned char *at = bytes;
+    X509_CRL *read = d2i_X509_CRL(NULL, &at, length);
+    if (read != NULL && at != bytes + length) {
+        X509_CRL_free(read);
         read = NULL;
     }
     free(bytes);
@@ -91,6 +108,29 @@ static int go_on(int ok, X509_STORE_CTX *context) {
     return 1;
 }
 
+/* OpenSSL's word on a leaf, by one list. */
+static void judge_by_list(X509_STORE *store) {
+    X509 *leaf = certificate();
+    X509_CRL *only = list();
+    if (leaf == NULL || only == NULL) {
+        printf("-1\tunreadable\n");
+    } else {
+        STACK_OF(X509_CRL) *lists = sk_X509_CRL_new_null();
+        sk_X509_CRL_push(lists, only);
+        X509_STORE_CTX *context = X509_STORE_CTX_new();
+        X509_STORE_CTX_init(context, store, leaf, NULL);
+        X509_STORE_CTX_set0_crls(context, lists);
+        int ok = X509_verify_cert(context);
+        int code = X509_STORE_CTX_get_error(context);
+        if (ok < 0 && code == X509_V_OK) code = X509_V_ERR_UNSPECIFIED;
+        printf("%d\t%s\n", code, X509_verify_cert_error_string(code));
+        X509_STORE_CTX_free(context);
+        sk_X509_CRL_free(lists);
+    }
+    X509_CRL_free(only);
+    X509_free(leaf);
+}
+
 int main(int argc, char **argv) {
     if (argc < 3) return 2;
     X509_STORE *store = X509_STORE_new();
@@ -99,7 +139,11 @@ int main(int argc, char **argv) {
     X509_VERIFY_PARAM_set_depth(param, atoi(argv[2]));
     X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT);
     X509_VERIFY_PARAM_set_auth_level(param, 2);
-    if (argc > 3) {
+    int lists = argc > 3 && strcmp(argv[3], "lists") == 0;
+    if (lists) {
+        /* As nginx, with a list for each authority. */
+        X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+    } else if (argc > 3) {
         /* Any policy will do. */
         X509_VERIFY_PARAM_add0_policy(param, OBJ_dup(OBJ_nid2obj(NID_any_policy)));
         X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_POLICY_CHECK);
@@ -113,6 +157,10 @@ int main(int argc, char **argv) {
         X509_free(anchor);
     }
     while (number(&count)) {
+        if (lists) {
+            judge_by_list(store);
+            continue;
+        }
         STACK_OF(X509) *chain = sk_X509_new_null();
         int broken = 0;
         for (uint32_t at = 0; at < count; at++) {

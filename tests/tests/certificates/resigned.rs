@@ -201,7 +201,7 @@ impl Mint {
 }
 
 /// The algorithm that the signed part names, so that what is outside says the same.
-fn algorithm_of(signed: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn algorithm_of(signed: &[u8]) -> Option<Vec<u8>> {
     let nodes = Node::read(signed)?;
     let [only] = nodes.as_slice() else { return None };
     let parts = only.parts()?;
