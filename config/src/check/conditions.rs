@@ -107,19 +107,29 @@ impl Check<'_> {
         }
     }
 
-    /// An expression cannot tell a comma within a value from the end of it.
+    /// An expression cannot tell a comma within a value from the end of it, and finds no comma where
+    /// names are looked at one by one.
     fn whole_names(&mut self, condition: &Condition, place: Place, path: &str) {
         let test = match condition {
             Condition::Not(inner) => inner,
             other => other,
         };
-        let Condition::Test(variable, Test::Matches(_)) = test else { return };
+        let Condition::Test(variable, Test::Matches(pattern)) = test else { return };
+        if constants::is_one_by_one(variable) && pattern.as_str().contains(',') {
+            let message = "names are looked at one by one: no comma stands between them";
+            let help = "`^` and `$` are the ends of one name";
+            self.warn(place, path.to_owned(), message, help);
+            return;
+        }
         let modern = match variable {
             Variable::SslClientSDn | Variable::SslClientSDnLegacy => {
                 "compare an attribute, as `ssl_client_s_dn_ou`, or use `client.allow`"
             }
             Variable::SslClientIDn | Variable::SslClientIDnLegacy => {
                 "compare the whole name with `==`, or use `client.allow`"
+            }
+            Variable::SslClientXfcc | Variable::SslClientInfoTraefik => {
+                "compare `ssl_client_san_uri` or another value of its own, or use `client.allow`"
             }
             _ => return,
         };

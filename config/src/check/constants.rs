@@ -20,7 +20,14 @@ pub(super) fn check(variable: &Variable, test: &Test) -> Result<(), Wrong> {
             let name = variable.name();
             Err(Wrong::new(format!("`{name}` is no number, and never {number}")))
         }
-        Test::Has(text) if !is_escaped_list(variable) && text.contains(',') => {
+        Test::Has(_) if is_whole_name(variable) => {
+            let name = variable.name();
+            Err(Wrong::new(format!(
+                "`{name}` is no list: a comma within a value would end an item"
+            ))
+            .help("compare an attribute, as `ssl_client_s_dn_ou`, or use `client.allow`"))
+        }
+        Test::Has(text) if !is_one_by_one(variable) && text.contains(',') => {
             Err(Wrong::new(format!("no item of a list is `{text}`: a comma ends it")))
         }
         Test::Has(text) if text.trim() != text => {
@@ -74,6 +81,13 @@ fn form(variable: &Variable, text: &str) -> Result<(), String> {
         }
         Variable::SslClientSpiffeId => {
             when(text.starts_with("spiffe://"), "it begins with \"spiffe://\"")
+        }
+        Variable::SslClientSanDns | Variable::SslClientSanEmail => {
+            when(!text.contains(','), "names are compared one by one, and `in` takes several")
+        }
+        Variable::SslClientSan => {
+            let typed = ["DNS:", "URI:", "IP:", "email:"].iter().any(|kind| text.starts_with(kind));
+            when(typed, "each name has its kind in front: `DNS:`, `URI:`, `IP:` or `email:`")
         }
         Variable::SslClientSDnAttribute(_) | Variable::Http(_) | Variable::Cookie(_) => {
             when(text.trim() == text, "it has no white space at its ends")
@@ -157,6 +171,7 @@ const fn is_address(variable: &Variable) -> bool {
             | Variable::RealipRemoteAddr
             | Variable::ProxyProtocolAddr
             | Variable::ProxyProtocolServerAddr
+            | Variable::SslClientSanIp
     )
 }
 
@@ -171,7 +186,8 @@ const fn is_port(variable: &Variable) -> bool {
     )
 }
 
-const fn is_escaped_list(variable: &Variable) -> bool {
+/// Has a certificate several of these, of which a condition tests each?
+pub(super) const fn is_one_by_one(variable: &Variable) -> bool {
     matches!(
         variable,
         Variable::SslClientSan
@@ -179,6 +195,20 @@ const fn is_escaped_list(variable: &Variable) -> bool {
             | Variable::SslClientSanEmail
             | Variable::SslClientSanIp
             | Variable::SslClientSanUri
+            | Variable::SslClientSDnAttribute(_)
+    )
+}
+
+/// Several values in one text, with commas between them and within them.
+const fn is_whole_name(variable: &Variable) -> bool {
+    matches!(
+        variable,
+        Variable::SslClientIDn
+            | Variable::SslClientIDnLegacy
+            | Variable::SslClientInfoTraefik
+            | Variable::SslClientSDn
+            | Variable::SslClientSDnLegacy
+            | Variable::SslClientXfcc
     )
 }
 
@@ -195,7 +225,7 @@ mod tests {
     #[test]
     fn a_constant_is_a_value_that_can_be() {
         let sha1 = "0123456789012345678901234567890123456789";
-        let table: [(&str, &[&str], &[&str]); 16] = [
+        let table: [(&str, &[&str], &[&str]); 20] = [
             (
                 "host",
                 &["admin.example", "[::1]", "10.0.0.1", ""],
@@ -217,6 +247,14 @@ mod tests {
             ("ssl_client_fingerprint", &[sha1], &["01:23", "0A"]),
             ("ssl_client_spiffe_id", &["spiffe://a/b", ""], &["URI:spiffe://a/b"]),
             ("ssl_client_s_dn_cn", &["a", "A b", ""], &[" a", "a "]),
+            ("ssl_client_san", &["DNS:a", "URI:x:y,z", ""], &["a", "dns:a"]),
+            ("ssl_client_san_dns", &["a.example", ""], &["a.example,b.example"]),
+            (
+                "ssl_client_san_ip",
+                &["10.0.0.1", ""],
+                &["10.0.0.1,10.0.0.2", "10.0.0.0/8", "010.0.0.1"],
+            ),
+            ("ssl_client_san_uri", &["x:y,z", ""], &[]),
             ("http_x_role", &["Any Thing", ""], &["a "]),
             ("ssl_server_name", &["a.example", ""], &["A.example", "10.0.0.1"]),
             ("arg_x", &[" a "], &[]),
@@ -235,5 +273,16 @@ mod tests {
         let list = Variable::parse("http_accept").unwrap();
         assert!(check(&list, &Test::Has("a,b".to_owned())).is_err());
         assert!(check(&list, &Test::Has("a ".to_owned())).is_err());
+        for (name, good) in [
+            ("ssl_client_s_dn", false),
+            ("ssl_client_i_dn_legacy", false),
+            ("ssl_client_xfcc", false),
+            ("ssl_client_s_dn_ou", true),
+            ("ssl_client_san_uri", true),
+        ] {
+            let variable = Variable::parse(name).unwrap();
+            let has = |text: &str| check(&variable, &Test::Has(text.to_owned())).is_ok();
+            assert_eq!((has("OU=ops"), has("x:y,z")), (good, good), "{name}");
+        }
     }
 }

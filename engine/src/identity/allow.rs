@@ -135,11 +135,6 @@ impl Lists {
     }
 }
 
-/// Alternative names that lists are held against.
-const ALT_NAMES_MAX: usize = 1024;
-/// URIs among them that can be read in several ways.
-const ODD_URIS_MAX: usize = 32;
-
 /// What lists ask of a certificate, read and rendered once for all their entries.
 struct Traits<'r> {
     subject: Attributes,
@@ -173,8 +168,9 @@ impl<'r> Traits<'r> {
         let kept = |name| if overlong { Attributes::default() } else { Attributes::of(name) };
         let names: Vec<_> = alt_names::names(&certificate.alt_names).collect();
         let uris = names.iter().filter(|(kind, _)| *kind == AltKind::Uri).map(|(_, uri)| *uri);
-        let odd: Vec<&[u8]> = uris.filter(|uri| uri::is_odd(uri)).collect();
-        let readings = odd.iter().take(ODD_URIS_MAX).flat_map(|odd| uri::readings(odd)).collect();
+        let overmany = alt_names::are_overmany(&certificate.alt_names);
+        let odd = uris.filter(|uri| uri::is_odd(uri) && !overmany);
+        let readings = odd.flat_map(uri::readings).collect();
         Self {
             subject: kept(leaf.subject),
             issuer: kept(leaf.issuer),
@@ -186,8 +182,7 @@ impl<'r> Traits<'r> {
             doubtful: !certificate.is_whole
                 || alt_names::holds_unreadable(&certificate.alt_names)
                 || overlong
-                || names.len() > ALT_NAMES_MAX
-                || odd.len() > ODD_URIS_MAX,
+                || overmany,
             names,
             unclear: alt_names::unclear(&certificate.alt_names).collect(),
             readings,

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::certificate::Certificate;
 use super::doubt;
 use super::general_name::GeneralName;
+use super::uri;
 
 /// The types of name that are handed out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,7 +25,7 @@ pub enum AltKind {
 
 impl AltKind {
     /// As written in front of the name in `$ssl_client_san`.
-    const fn prefix(self) -> &'static str {
+    pub(super) const fn prefix(self) -> &'static str {
         match self {
             Self::Email => "email:",
             Self::Dns => "DNS:",
@@ -70,6 +71,37 @@ pub(super) fn unclear<'n>(names: &'n [GeneralName<'n>]) -> impl Iterator<Item = 
         };
         (!doubt::is_clear(kind, text)).then_some(kind)
     })
+}
+
+/// Alternative names that lists and conditions are held against.
+const NAMES_MAX: usize = 1024;
+/// URIs among them that can be read in several ways.
+const ODD_URIS_MAX: usize = 32;
+
+/// Are there more than can be held against long lists?
+pub(super) fn are_overmany(list: &[GeneralName<'_>]) -> bool {
+    let odd = names(list).filter(|(kind, name)| *kind == AltKind::Uri && uri::is_odd(name));
+    names(list).count() > NAMES_MAX || odd.count() > ODD_URIS_MAX
+}
+
+/// As what else somebody may read a name: without case, without the root's dot, an address of IPv4 as
+/// one of IPv6, a URI as [`uri::readings`] tells.
+pub(super) fn readings(kind: AltKind, name: &[u8]) -> Vec<Vec<u8>> {
+    match kind {
+        AltKind::Dns | AltKind::Email => {
+            vec![name.strip_suffix(b".").unwrap_or(name).to_ascii_lowercase()]
+        }
+        AltKind::Uri => {
+            let odd = if uri::is_odd(name) { uri::readings(name) } else { Vec::new() };
+            let lower = odd.iter().map(|reading| reading.to_ascii_lowercase());
+            lower.chain([name.to_ascii_lowercase()]).chain(odd.iter().cloned()).collect()
+        }
+        AltKind::Ip => match (<[u8; 4]>::try_from(name), <[u8; 16]>::try_from(name)) {
+            (Ok(four), _) => vec![Ipv4Addr::from(four).to_ipv6_mapped().to_string().into()],
+            (_, Ok(long)) => vec![Ipv6Addr::from(long).to_canonical().to_string().into()],
+            _ => Vec::new(),
+        },
+    }
 }
 
 /// Appends every name, `DNS:a.example,URI:spiffe://b/c`; a comma or backslash inside a name is

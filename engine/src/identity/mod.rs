@@ -14,6 +14,7 @@ pub mod crl;
 pub mod der;
 mod doubt;
 pub mod ecdsa;
+pub mod every;
 pub mod explain;
 pub mod extensions;
 pub mod failure;

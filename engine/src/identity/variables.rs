@@ -4,7 +4,9 @@
 //! every other value is free of control bytes.
 
 use super::allow::{Access, Lists};
+use super::alt_names::AltKind;
 use super::chain::Verdict;
+use super::every::{Every, Several};
 use super::forwarded::XfccKey;
 use super::name::Selector;
 use super::render::Rendering;
@@ -134,6 +136,7 @@ impl ClientValue {
 pub struct Wanted {
     bits: u32,
     attributes: Vec<(String, Selector)>,
+    compared: Vec<Several>,
     lists: Vec<Lists>,
     xfcc: Vec<XfccKey>,
     own_uris: Vec<Vec<Box<[u8]>>>,
@@ -157,6 +160,29 @@ impl Wanted {
             self.attributes.len() - 1
         });
         u16::try_from(index).ok().map(ClientValue::Attribute)
+    }
+
+    /// Notes that conditions are about every one of these values, and says how to ask for them. `None`
+    /// if a certificate has one at most.
+    pub fn every(&mut self, value: ClientValue) -> Option<usize> {
+        let several = match value {
+            ClientValue::Attribute(at) => {
+                let (_, selector) = self.attributes.get(usize::from(at))?;
+                Several::Attribute(selector.clone())
+            }
+            ClientValue::San => Several::Names(None),
+            ClientValue::SanDns => Several::Names(Some(AltKind::Dns)),
+            ClientValue::SanEmail => Several::Names(Some(AltKind::Email)),
+            ClientValue::SanIp => Several::Names(Some(AltKind::Ip)),
+            ClientValue::SanUri => Several::Names(Some(AltKind::Uri)),
+            ClientValue::SpiffeId => Several::SpiffeIds,
+            _ => return None,
+        };
+        let known = self.compared.iter().position(|known| *known == several);
+        Some(known.unwrap_or_else(|| {
+            self.compared.push(several);
+            self.compared.len() - 1
+        }))
     }
 
     /// Adds lists that every client is held against, and says how to ask for the answer.
@@ -217,15 +243,7 @@ impl Wanted {
 pub struct ClientValues {
     buffer: Box<[u8]>,
     spans: Box<[(u32, u32)]>,
-    attributes: Box<[Every]>,
-}
-
-/// Every value of one attribute.
-#[derive(Debug, Default)]
-struct Every {
-    spans: Box<[(u32, u32)]>,
-    /// There are values beside them that cannot be handed out.
-    unclear: bool,
+    every: Box<[Every]>,
 }
 
 impl ClientValues {
@@ -259,27 +277,20 @@ impl ClientValues {
                 }
             });
         }
-        let every = |(_, selector): &(String, Selector)| {
-            rendering.map(|rendering| every(rendering, selector, &mut buffer)).unwrap_or_default()
-        };
-        let attributes = wanted.attributes.iter().map(every).collect();
-        Self { buffer: buffer.into_boxed_slice(), spans: spans.into_boxed_slice(), attributes }
+        let every = wanted.compared.iter().map(|several| Every::of(several, rendering, verdict));
+        Self { buffer: buffer.into(), spans: spans.into(), every: every.collect() }
     }
 
     /// Bytes of all values together.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len() + self.every.iter().map(Every::bytes).sum::<usize>()
     }
 
-    /// Every value of an attribute, in the order of the certificate; `None` if some cannot be told.
+    /// Every value of what [`Wanted::every`] has noted.
     #[must_use]
-    pub fn every(&self, attribute: u16) -> Option<impl Iterator<Item = &[u8]>> {
-        let every = self.attributes.get(usize::from(attribute))?;
-        let part = |(start, end): &(u32, u32)| {
-            self.buffer.get(*start as usize..*end as usize).unwrap_or_default()
-        };
-        (!every.unclear).then(|| every.spans.iter().map(part))
+    pub fn every(&self, at: usize) -> Option<&Every> {
+        self.every.get(at)
     }
 
     /// The value, empty if there is none (or it was not wanted).
@@ -290,17 +301,6 @@ impl ClientValues {
         let end = usize::try_from(*end).unwrap_or(usize::MAX);
         self.buffer.get(start..end).unwrap_or_default()
     }
-}
-
-fn every(rendering: &Rendering<'_>, selector: &Selector, buffer: &mut Vec<u8>) -> Every {
-    let values = rendering.attribute_values(selector);
-    let unclear = values.iter().any(Option::is_none);
-    let spans = values.into_iter().flatten().map(|value| {
-        let start = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
-        buffer.extend_from_slice(value.as_bytes());
-        (start, u32::try_from(buffer.len()).unwrap_or(u32::MAX))
-    });
-    Every { spans: spans.collect(), unclear }
 }
 
 /// `SUCCESS`, `NONE`, or `FAILED:` and OpenSSL's words.

@@ -1,16 +1,18 @@
 //! Conditions of routes, compiled: is this request one of theirs?
 //!
-//! A variable's value is rendered into the caller's buffer and tested; a missing one is an empty one.
+//! A variable's value is rendered into the caller's buffer and tested; a missing one is an empty one. Of
+//! what a certificate may have several of, each is tested as it is, see [`Every`].
 //! Nothing is allocated but what the buffer needs to grow.
 
 use core::net::IpAddr;
 
 use ferrule_config::model::{self, IpNet, Order};
 use ferrule_config::pattern::Pattern;
-use ferrule_config::template::{self as config, Variable};
+use ferrule_config::template as config;
 
 use super::facts::Facts;
 use super::template::{Compiler, Template, render};
+use crate::identity::every::Every;
 
 /// A compiled condition.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub enum Condition {
     Not(Box<Self>),
     /// A test of a value.
     Test(Template, Test),
+    /// A test of every value of this place in the client's identity.
+    Every(usize, Test),
 }
 
 /// A test of a value.
@@ -38,8 +42,8 @@ pub enum Test {
     Matches(Pattern),
     /// One of these.
     In(Box<[Box<[u8]>]>),
-    /// A list with this in it; with `true` one whose commas are escaped by backslashes.
-    Has(Box<[u8]>, bool),
+    /// A list with this in it.
+    Has(Box<[u8]>),
     /// An address in one of these.
     IpMatch(Box<[IpNet]>),
 }
@@ -57,7 +61,13 @@ impl Condition {
                 let piece = config::Piece::Variable(variable.clone());
                 let template =
                     compiler.compile_unescaped(&config::Template { pieces: vec![piece] });
-                Self::Test(template, Test::build(variable, test))
+                let test = Test::build(test);
+                let every =
+                    template.client_value().and_then(|value| compiler.wanted().every(value));
+                match every {
+                    Some(at) => Self::Every(at, test.of_one()),
+                    None => Self::Test(template, test),
+                }
             }
         }
     }
@@ -75,23 +85,22 @@ impl Condition {
             Self::Any(any) => any.iter().any(|one| one.is(facts, value, doubtful)),
             Self::Not(inner) => !inner.is(facts, value, !doubtful),
             Self::Test(template, test) => {
-                // Of an attribute every value counts, as in lists of clients.
-                if let (Some(attribute), Some(client)) = (template.attribute(), facts.client) {
-                    return match client.values.every(attribute) {
-                        Some(values) => test.holds_for_any(values),
-                        None => doubtful,
-                    };
-                }
                 value.clear();
                 render(template, facts, value);
                 test.holds(value)
             }
+            // Who is not known on this connection has nothing.
+            Self::Every(at, test) => match facts.client.map(|client| client.values.every(*at)) {
+                None => test.holds(b""),
+                Some(Some(every)) => test.holds_for(every, doubtful),
+                Some(None) => doubtful,
+            },
         }
     }
 }
 
 impl Test {
-    fn build(variable: &Variable, test: &model::Test) -> Self {
+    fn build(test: &model::Test) -> Self {
         let bytes = |text: &str| -> Box<[u8]> { text.as_bytes().into() };
         match test {
             model::Test::Is(text) => Self::Is(bytes(text)),
@@ -99,28 +108,48 @@ impl Test {
             model::Test::Compares(order, number) => Self::Compares(*order, *number),
             model::Test::Matches(pattern) => Self::Matches(pattern.clone()),
             model::Test::In(list) => Self::In(list.iter().map(|text| bytes(text)).collect()),
-            model::Test::Has(text) => {
-                let escaped = matches!(
-                    variable,
-                    Variable::SslClientSan
-                        | Variable::SslClientSanDns
-                        | Variable::SslClientSanEmail
-                        | Variable::SslClientSanIp
-                        | Variable::SslClientSanUri
-                );
-                Self::Has(bytes(text), escaped)
-            }
+            model::Test::Has(text) => Self::Has(bytes(text)),
             model::Test::IpMatch(networks) => Self::IpMatch(networks.as_slice().into()),
         }
     }
 
-    /// Does it hold for one of these, or for nothing if there are none?
-    fn holds_for_any<'v>(&self, values: impl Iterator<Item = &'v [u8]>) -> bool {
-        let mut values = values.peekable();
-        if values.peek().is_none() {
-            return self.holds(b"");
+    /// The same for one item of a list.
+    fn of_one(self) -> Self {
+        match self {
+            Self::Has(wanted) => Self::Is(wanted),
+            other => other,
         }
-        values.any(|value| self.holds(value))
+    }
+
+    /// Does it hold for one of these, or for nothing if there are none? `doubtful`: may somebody say so?
+    fn holds_for(&self, every: &Every, doubtful: bool) -> bool {
+        if every.is_unreadable() {
+            return doubtful;
+        }
+        if doubtful {
+            let mut all = every.values().chain(every.readings());
+            return every.may_be_any()
+                || all.any(|value| self.may_hold(value))
+                || self.holds_for(every, false);
+        }
+        // A part of a name that has several readings may be what the expression looks for.
+        if every.may_be_any() && matches!(self, Self::Matches(_)) {
+            return false;
+        }
+        let mut values = every.values().peekable();
+        match values.peek() {
+            None => self.holds(b""),
+            Some(_) => values.any(|value| self.holds(value)),
+        }
+    }
+
+    /// Does it hold for readers who know no case?
+    fn may_hold(&self, value: &[u8]) -> bool {
+        match self {
+            Self::Is(wanted) => value.eq_ignore_ascii_case(wanted),
+            Self::In(list) => list.iter().any(|wanted| value.eq_ignore_ascii_case(wanted)),
+            _ => self.holds(value),
+        }
     }
 
     fn holds(&self, value: &[u8]) -> bool {
@@ -136,8 +165,7 @@ impl Test {
             // lua-resty-expr matches nothing in a value that is not there.
             Self::Matches(pattern) => !value.is_empty() && pattern.is_match(value),
             Self::In(list) => list.iter().any(|wanted| value == &**wanted),
-            Self::Has(wanted, true) => has_escaped(value, wanted),
-            Self::Has(wanted, false) => {
+            Self::Has(wanted) => {
                 value.split(|byte| *byte == b',').any(|one| one.trim_ascii() == &**wanted)
             }
             Self::IpMatch(networks) => {
@@ -147,32 +175,6 @@ impl Test {
             }
         }
     }
-}
-
-/// Is it among names separated by commas, where `\,` is a comma within one?
-fn has_escaped(list: &[u8], wanted: &[u8]) -> bool {
-    let mut rest = list;
-    while !rest.is_empty() {
-        let mut left = Some(wanted);
-        loop {
-            let (byte, behind) = match rest {
-                [] => break,
-                [b',', behind @ ..] => {
-                    rest = behind;
-                    break;
-                }
-                [b'\\', byte, behind @ ..] | [byte, behind @ ..] => (*byte, behind),
-            };
-            rest = behind;
-            left = left
-                .and_then(<[u8]>::split_first)
-                .and_then(|(next, behind)| (*next == byte).then_some(behind));
-        }
-        if left.is_some_and(<[u8]>::is_empty) {
-            return true;
-        }
-    }
-    false
 }
 
 #[cfg(test)]
@@ -192,12 +194,7 @@ mod tests {
             (Test::Compares(Order::Less, 0.0), &["-1"], &["0", ""]),
             (Test::Compares(Order::AtMost, 0.0), &["0", "-1"], &["1", ""]),
             (Test::In(Box::new([bytes("a"), bytes("b")])), &["a", "b"], &["", "c", "a,b"]),
-            (Test::Has(bytes("b"), false), &["b", "a, b", "b ,c"], &["", "a", "ab", "B"]),
-            (
-                Test::Has(bytes("b,c"), true),
-                &["b\\,c", "a,b\\,c", "b\\,c,d"],
-                &["b,c", "b\\,cd", ""],
-            ),
+            (Test::Has(bytes("b")), &["b", "a, b", "b ,c"], &["", "a", "ab", "B"]),
             (
                 Test::IpMatch(Box::new(["10.0.0.0/8".parse().unwrap(), network("::1")])),
                 &["10.1.2.3", "::1"],

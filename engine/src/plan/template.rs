@@ -168,10 +168,10 @@ impl Compiler {
 }
 
 impl Template {
-    /// The attribute of the client's subject that this is, and nothing else.
-    pub(super) const fn attribute(&self) -> Option<u16> {
+    /// The value of the client's certificate that this is, and nothing else.
+    pub(super) const fn client_value(&self) -> Option<ClientValue> {
         match *self.pieces {
-            [Piece::Client(ClientValue::Attribute(attribute))] => Some(attribute),
+            [Piece::Client(value)] => Some(value),
             _ => None,
         }
     }
