@@ -8,6 +8,7 @@
 )]
 
 mod duties {
+    mod claims;
     mod documented;
     mod forwarded;
     mod gate;

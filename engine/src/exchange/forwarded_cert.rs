@@ -10,7 +10,7 @@ use ferrule_config::model::XfccMode;
 use super::hop::Nominations;
 use super::refusal::Refusal;
 use crate::identity::{ClientValue, Verdict};
-use crate::plan::headers::XFCC;
+use crate::plan::claims::XFCC;
 use crate::plan::{Facts, Plan};
 use crate::wire::error::WireError;
 use crate::wire::fields::{Field, Known};

@@ -8,14 +8,12 @@ use ferrule_config::Config;
 use ferrule_config::model::{HeaderOps, HeaderValue, Traceparent, XfccMode};
 use ferrule_config::template::{Piece, Template as Written, Variable};
 
+use super::claims::{self, XFCC};
 use super::facts::Facts;
 use super::field::FieldRules;
 use super::forwarded::Silenced;
 use super::names::StripSet;
 use super::template::{Compiler, Template, uses_session};
-
-/// Envoy's field.
-pub const XFCC: &str = "X-Forwarded-Client-Cert";
 
 /// A field to append.
 #[derive(Debug)]
@@ -177,16 +175,11 @@ pub(super) fn marks(config: &Config) -> Option<HeaderOps> {
     (!set.is_empty()).then(|| HeaderOps { set, ..HeaderOps::default() })
 }
 
-/// The names that only we may send upstream: the configured ones, the field's usual ones, and every
+/// The names that only we may send upstream: those of [`CLAIMS`](claims::CLAIMS), the configured ones, and every
 /// name that some route fills from the TLS session. The last ones go on all routes, because an
 /// application that trusts a name on one route trusts it on all.
 pub(super) fn strip_set(config: &Config) -> StripSet {
-    let mut strip = StripSet::default();
-    strip.insert_prefix("X-SSL-Client-");
-    strip.insert(XFCC);
-    strip.insert_prefix("X-Forwarded-Tls-Client-Cert");
-    strip.insert("Client-Cert");
-    strip.insert("Client-Cert-Chain");
+    let mut strip = claims::strip_set();
     for field in &config.identity_headers {
         strip.insert(&field.name);
     }

@@ -9,6 +9,7 @@ pub mod access;
 mod access_log;
 mod arguments;
 mod bypass;
+pub mod claims;
 mod client;
 pub mod condition;
 pub mod error_pages;

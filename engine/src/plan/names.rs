@@ -52,6 +52,8 @@ pub struct StripSet {
     names: HashSet<Box<[u8]>, foldhash::fast::FixedState>,
     /// Names that start so, folded.
     prefixes: Vec<Box<[u8]>>,
+    /// Bits of [`start_bit`]: some prefix begins so.
+    starts: u64,
     /// Bit n: some name has n bytes; the last bit stands for all longer ones.
     lengths: u64,
 }
@@ -66,25 +68,40 @@ impl StripSet {
 
     /// Adds every name that starts so.
     pub fn insert_prefix(&mut self, prefix: &str) {
-        self.prefixes.push(prefix.bytes().map(fold).collect());
+        let folded: Box<[u8]> = prefix.bytes().map(fold).collect();
+        self.starts |= start_bit(&folded);
+        self.prefixes.push(folded);
     }
 
     /// Is this name in the set, in any case and spelling?
     #[must_use]
     #[inline]
     pub fn matches(&self, name: &[u8]) -> bool {
-        // Most fields of most requests are told apart by their length alone, and most sets are empty.
+        // Most fields of most requests are told apart by their length and their first bytes alone, and
+        // most sets are empty.
         let by_name = self.lengths & length_bit(name.len()) != 0;
-        (by_name || !self.prefixes.is_empty()) && self.look_up(name, by_name)
+        let by_start = self.starts & start_bit(name) != 0;
+        (by_name || by_start) && self.look_up(name, by_name, by_start)
     }
 
-    fn look_up(&self, name: &[u8], by_name: bool) -> bool {
-        let by_prefix = self.prefixes.iter().any(|prefix| {
+    fn look_up(&self, name: &[u8], by_name: bool, by_start: bool) -> bool {
+        let has_prefix = |prefix: &[u8]| {
             name.len() >= prefix.len() && prefix.iter().zip(name).all(|(a, b)| *a == fold(*b))
-        });
-        by_prefix
+        };
+        (by_start && self.prefixes.iter().any(|prefix| has_prefix(prefix)))
             || (by_name
                 && Folded::of(name).is_some_and(|name| self.names.contains(name.as_bytes())))
+    }
+}
+
+/// A bit for the first three bytes of a name, folded; all of them for a shorter one.
+const fn start_bit(name: &[u8]) -> u64 {
+    match name {
+        [first, second, third, ..] => {
+            let mixed = fold(*first) ^ fold(*second).rotate_left(2) ^ fold(*third).rotate_left(4);
+            1 << (mixed & 63)
+        }
+        _ => u64::MAX,
     }
 }
 
