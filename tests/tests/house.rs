@@ -125,7 +125,13 @@ const READINGS: [Reading; 6] = [
     // to keep in reserve.
     Reading {
         what: "files: use ferrule_config::read_file",
-        words: &["fs::read(", "fs::read_to_string(", "File::open(", "OpenOptions"],
+        words: &[
+            "fs::read(",
+            "fs::read_to_string(",
+            "File::open(",
+            "OpenOptions",
+            "load_native_certs",
+        ],
         may: &["engine/src/shell/shed.rs", "config/src/file.rs"],
     },
     Reading {

@@ -252,8 +252,11 @@ fn load_trust(
     match &upstream.ca {
         None => trust(upstream, field, &[], found),
         Some(UpstreamCa::System) => {
-            let ders: Vec<Vec<u8>> =
-                found.system(upstream.place).iter().map(|der| der.to_vec()).collect();
+            let ders: Vec<Vec<u8>> = found
+                .system(upstream.place, &format!("{field}.ca"))
+                .iter()
+                .map(|der| der.to_vec())
+                .collect();
             trust(upstream, field, &ders, found)
         }
         Some(UpstreamCa::Files(list)) => {

@@ -24,6 +24,7 @@ pub mod server;
 mod sessions;
 mod shelf;
 mod signatures;
+mod system_roots;
 mod ticket_files;
 mod ticket_nonces;
 pub mod tickets;

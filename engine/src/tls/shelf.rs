@@ -16,6 +16,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 
 use super::pem::Contents;
+use super::system_roots::Store;
 use super::tickets::Secret;
 use super::{Findings, authorities, keys};
 use crate::identity::chain::Anchors;
@@ -170,13 +171,12 @@ impl Findings<'_> {
     }
 
     /// The operating system's roots, as they are at start and at a reload; they are not watched.
-    pub(super) fn system(&mut self, place: Place) -> Ders {
-        let read = || {
-            let usable = |der: &[u8]| Anchors::new(&[der.to_vec()]).is_ok();
-            let all = rustls_native_certs::load_native_certs().certs;
+    pub(super) fn system(&mut self, place: Place, field: &str) -> Ders {
+        let usable = |der: &[u8]| Anchors::new(&[der.to_vec()]).is_ok();
+        let ders: Ders = self.in_force(place).unwrap_or_else(|| {
+            let all = Store::find().load(place, field, self);
             all.into_iter().filter(|der| usable(der)).collect()
-        };
-        let ders: Ders = self.in_force(place).unwrap_or_else(read);
+        });
         self.shelf.authorities.insert(place, Arc::clone(&ders));
         ders
     }

@@ -52,6 +52,7 @@ mod spoken;
 mod spoof;
 mod stale;
 mod strangers;
+mod system_roots;
 mod tunnel;
 mod unasked;
 mod upstream_trust;
