@@ -28,9 +28,13 @@ fn leaf(subject: &[u8], alt_names: &[(u8, &[u8])]) -> Vec<u8> {
 
 /// Likewise, with this `GeneralNames`.
 fn leaf_with(subject: &[u8], alt_names: Option<&Vec<u8>>) -> Vec<u8> {
-    let algorithm = sequence(&[&oid("1.2.840.10045.4.3.2")]);
     let key = sequence(&[&oid("1.2.840.10045.2.1"), &oid("1.2.840.10045.3.1.7")]);
-    let key = sequence(&[&key, &bit_string(0, &[4; 65])]);
+    leaf_of(subject, alt_names, &sequence(&[&key, &bit_string(0, &[4; 65])]))
+}
+
+/// Likewise, with this key.
+fn leaf_of(subject: &[u8], alt_names: Option<&Vec<u8>>, key: &[u8]) -> Vec<u8> {
+    let algorithm = sequence(&[&oid("1.2.840.10045.4.3.2")]);
     let day = |day: &[u8]| element(0x17, day);
     let validity = sequence(&[&day(b"200101000000Z"), &day(b"300101000000Z")]);
     let extensions = alt_names.map_or_else(Vec::new, |names| {
@@ -38,7 +42,7 @@ fn leaf_with(subject: &[u8], alt_names: Option<&Vec<u8>>) -> Vec<u8> {
     });
     let version = element(0xa0, &integer(&[2]));
     let (serial, issuer) = (integer(&[0x11]), common_name("root"));
-    let body = [&version, &serial, &algorithm, &issuer, &validity, subject, &key, &extensions];
+    let body = [&version, &serial, &algorithm, &issuer, &validity, subject, key, &extensions];
     sequence(&[&sequence(&body), &algorithm, &bit_string(0, &[1])])
 }
 
@@ -220,6 +224,117 @@ fn attributes_are_denied_in_every_dress() {
     // Another attribute's value says nothing of this one.
     let unit = name(&[&[attribute("2.5.4.11", 12, b"mallory ")]]);
     assert!(!is_denied("CN=mallory", &leaf(&unit, &[])));
+}
+
+/// The names as they are printed, and others that any CA may spell in another way when it renews.
+#[test]
+fn a_whole_name_is_denied_in_every_spelling() {
+    let cn = |tag: u8, text: &[u8]| attribute("2.5.4.3", tag, text);
+    let unit = |text: &[u8]| attribute("2.5.4.11", 12, text);
+    let own = |tag: u8, text: &[u8]| attribute("1.2.3.4", tag, text);
+    let table: [(&str, Vec<Vec<u8>>); 5] = [
+        (
+            "subject:OU=ops+CN=mallory",
+            vec![
+                name(&[&[cn(12, b"mallory"), unit(b"ops")]]),
+                name(&[&[unit(b"ops"), cn(12, b"mallory")]]),
+                name(&[&[unit(b"OPS"), cn(30, b"\0m\0a\0l\0l\0o\0r\0y")]]),
+            ],
+        ),
+        (
+            "subject:CN=M\\C3\\84x",
+            vec![
+                name(&[&[cn(12, "M\u{c4}x".as_bytes())]]),
+                name(&[&[cn(12, "m\u{e4}X".as_bytes())]]),
+                name(&[&[cn(20, b"M\xc4x")]]),
+                name(&[&[cn(30, b"\0M\0\xc4\0x")]]),
+            ],
+        ),
+        (
+            "subject:1.2.3.4=#0C0178",
+            vec![name(&[&[own(12, b"x")]]), name(&[&[own(19, b"X")]]), name(&[&[own(30, b"\0x")]])],
+        ),
+        (
+            "subject:CN=mal lory",
+            vec![
+                name(&[&[cn(12, "mal\u{200b} lo\u{ad}ry".as_bytes())]]),
+                name(&[&[cn(19, b"Mal   Lory")]]),
+            ],
+        ),
+        ("CN=mallory", vec![name(&[&[cn(12, "mal\u{200b}lory".as_bytes())]])]),
+    ];
+    for (term, subjects) in &table {
+        for subject in subjects {
+            assert!(is_denied(term, &leaf(subject, &[])), "{term}: {subject:02x?}");
+        }
+    }
+    let all = table.iter().flat_map(|(_, subjects)| subjects);
+    let two = name(&[&[cn(12, b"mallory")], &[unit(b"ops")]]);
+    assert!(!is_denied("subject:OU=ops+CN=mallory", &leaf(&two, &[])));
+    for subject in all {
+        assert!(!is_denied("subject:CN=alice", &leaf(subject, &[])), "{subject:02x?}");
+    }
+}
+
+fn hex(digits: &str) -> Vec<u8> {
+    let digits: Vec<u32> = digits.chars().filter_map(|digit| digit.to_digit(16)).collect();
+    let pairs = digits.chunks_exact(2);
+    pairs.map(|pair| u8::try_from(pair[0] * 16 + pair[1]).expect("a byte")).collect()
+}
+
+/// A CA that certifies a key once certifies it again in whatever form it is asked for.
+#[test]
+fn a_key_is_denied_in_every_spelling() {
+    let curve = |curve: &str, point: &str| {
+        let point = hex(point);
+        let half = point.len() / 2;
+        let short = [&[2 | point[point.len() - 1] & 1], &point[1..=half]].concat();
+        let key = sequence(&[&oid("1.2.840.10045.2.1"), &oid(curve)]);
+        [point, short].map(|point| sequence(&[&key, &bit_string(0, &point)]))
+    };
+    let modulus = [&[0, 0xc5][..], &[0x5a; 254], &[0x0b]].concat();
+    let rsa = sequence(&[&integer(&modulus), &integer(&[1, 0, 1])]);
+    let usual = sequence(&[&oid("1.2.840.113549.1.1.1"), &[5, 0]]);
+    let pss = sequence(&[&oid("1.2.840.113549.1.1.10")]);
+    let keys = [
+        curve(
+            "1.2.840.10045.3.1.7",
+            "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
+             4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
+        ),
+        curve(
+            "1.3.132.0.34",
+            "04aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e\
+             3872760ab73617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c00a60b1ce1d7e81\
+             9d7a431d7c90ea0e5f",
+        ),
+        curve(
+            "1.3.132.0.35",
+            "0400c6858e06b70404e9cd9e3ecb662395b4429c648139053fb521f828af606b4d3dbaa14b5e77efe75928fe\
+             1dc127a2ffa8de3348b3c1856a429bf97e7e31c2e5bd66011839296a789a3bc0045c8a5fb42c7d1bd998f544\
+             49579b446817afbd17273e662c97ee72995ef42640c550b9013fad0761353c7086a272c24088be94769fd166\
+             50",
+        ),
+        [usual, pss].map(|kind| sequence(&[&kind, &bit_string(0, &rsa)])),
+    ];
+    let entry = |spki: &[u8]| {
+        let mut wanted = Wanted::default();
+        wanted.add(ClientValue::SpkiSha256);
+        let der = leaf_of(&common_name("x"), None, spki);
+        let identity = ClientIdentity::of(&[&der], Verdict::Success, &wanted);
+        let digest = identity.values.get(ClientValue::SpkiSha256).to_vec();
+        format!("spki-sha256:{}", String::from_utf8(digest).expect("text"))
+    };
+    for (at, pair) in keys.iter().enumerate() {
+        for one in pair {
+            let term = entry(one);
+            for other in keys.iter().flatten() {
+                let der = leaf_of(&common_name("x"), None, other);
+                assert_eq!(is_denied(&term, &der), pair.contains(other), "{at}: {other:02x?}");
+                assert_eq!(is_allowed(&term, &der), one == other, "{at}: {other:02x?}");
+            }
+        }
+    }
 }
 
 /// It says nothing of who somebody is, so it may be anybody.

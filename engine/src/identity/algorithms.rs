@@ -171,6 +171,28 @@ impl<'a> Key<'a> {
     }
 }
 
+/// The same key as other public key infos that are taken as well: a point in its other form, RSA for PSS
+/// alone or for everything. The same CA may certify it in each of them.
+#[must_use]
+pub fn other_spellings(key_id: &[u8], content: &[u8]) -> Vec<Vec<u8>> {
+    let spelled = |key_id: &[u8], content: &[u8]| {
+        let key = der::element(tag::BIT_STRING, &[&[0], content]);
+        der::element(tag::SEQUENCE, &[&der::element(tag::SEQUENCE, &[key_id]), &key])
+    };
+    match Key::read(key_id, content) {
+        Some(Key::Ec(curve)) => {
+            let other = curve.other_form(content);
+            other.iter().map(|point| spelled(key_id, point)).collect()
+        }
+        Some(Key::Rsa(_)) => {
+            let known = [alg_id::RSA_ENCRYPTION, RSASSA_PSS_KEY];
+            let others = known.iter().filter(|known| known.as_ref() != key_id);
+            others.map(|known| spelled(known.as_ref(), content)).collect()
+        }
+        Some(Key::Ed25519) | None => Vec::new(),
+    }
+}
+
 /// Does this identifier's content name PSS with a hash that is too weak? SHA-1 is the default.
 pub(super) fn is_weak_pss(signature_id: &[u8]) -> bool {
     const SHA1: &[u8] = &[0x2b, 0x0e, 0x03, 0x02, 0x1a];

@@ -5,8 +5,10 @@
 //! its ends equals nothing (CVE-2022-21656 and CVE-2026-47778 are what comes of less). In doubt a
 //! certificate is not what `allow` asks for, and is what `deny` names: see `doubt`.
 
+use std::cell::OnceCell;
 use std::net::Ipv4Addr;
 
+use super::algorithms;
 use super::alt_names::{self, AltKind};
 use super::certificate::Certificate;
 use super::chain::Verdict;
@@ -144,6 +146,10 @@ struct Traits<'r> {
     serial: Vec<u8>,
     sha256: [u8; 32],
     spki_sha256: [u8; 32],
+    key_algorithm: &'r [u8],
+    public_key: &'r [u8],
+    /// SHA-256 of the same key in other spellings, for `deny`.
+    other_spkis: OnceCell<Vec<[u8; 32]>>,
     names: Vec<(AltKind, &'r [u8])>,
     /// The kinds of names that hold one with several readings.
     unclear: Vec<AltKind>,
@@ -179,6 +185,9 @@ impl<'r> Traits<'r> {
             serial: rendered(&|out| render::serial(leaf.serial, out)),
             sha256: certificate.leaf_sha256,
             spki_sha256: super::sha256(leaf.spki),
+            key_algorithm: leaf.key_algorithm,
+            public_key: leaf.public_key,
+            other_spkis: OnceCell::new(),
             doubtful: !certificate.is_whole
                 || alt_names::holds_unreadable(&certificate.alt_names)
                 || overlong
@@ -188,6 +197,15 @@ impl<'r> Traits<'r> {
             readings,
             has_spiffe_id: alt_names::spiffe_id(&certificate.alt_names).is_some(),
         }
+    }
+
+    /// Is it this key, in another spelling?
+    fn may_be_key(&self, wanted: &[u8; 32]) -> bool {
+        let others = self.other_spkis.get_or_init(|| {
+            let all = algorithms::other_spellings(self.key_algorithm, self.public_key);
+            all.iter().map(|spki| super::sha256(spki)).collect()
+        });
+        others.contains(wanted)
     }
 
     /// Is there a name of this kind that may be any?
@@ -234,7 +252,9 @@ fn holds(term: &Term, traits: &Traits<'_>, doubt: Doubt) -> bool {
         Term::IssuerName(wanted) => is_name(&traits.issuer_name, wanted, &traits.issuer, doubt),
         Term::Serial(wanted) => is(&traits.serial, wanted),
         Term::Sha256(digest) => *digest == traits.sha256,
-        Term::SpkiSha256(digest) => *digest == traits.spki_sha256,
+        Term::SpkiSha256(digest) => {
+            *digest == traits.spki_sha256 || (doubt == Doubt::Is && traits.may_be_key(digest))
+        }
     }
 }
 
@@ -245,12 +265,14 @@ fn has(attributes: &Attributes, selector: &Selector, value: &str, doubt: Doubt) 
     }
 }
 
-/// Is a whole name this one? For `deny` without case and surplus white space, as directories compare.
+/// Is a whole name this one? For `deny` as directories compare: without case and surplus white space,
+/// whatever the string types and the order within a relative name.
 fn is_name(found: &[u8], wanted: &[u8], attributes: &Attributes, doubt: Doubt) -> bool {
-    let folded = |name: &[u8]| doubt::folded(&String::from_utf8_lossy(name));
     match doubt {
         Doubt::IsNot => !attributes.are_unclear() && !found.is_empty() && found == wanted,
-        Doubt::Is => attributes.are_unclear() || folded(found) == folded(wanted),
+        Doubt::Is => {
+            attributes.are_unclear() || doubt::folded_name(found) == doubt::folded_name(wanted)
+        }
     }
 }
 
@@ -385,6 +407,9 @@ mod tests {
             serial: Vec::new(),
             sha256: [7; 32],
             spki_sha256: [0; 32],
+            key_algorithm: &[],
+            public_key: &[],
+            other_spkis: OnceCell::new(),
             names: Vec::new(),
             unclear: Vec::new(),
             readings: Vec::new(),

@@ -68,6 +68,17 @@ impl Curve {
         Some(long)
     }
 
+    /// The same point in its other form; `None` if it is none of this curve.
+    #[must_use]
+    pub fn other_form(self, point: &[u8]) -> Option<Vec<u8>> {
+        if !self.reads(point) {
+            return None;
+        }
+        let [4, both @ ..] = point else { return self.uncompressed(point) };
+        let (x, y) = both.split_at_checked(self.coordinate_len())?;
+        Some([&[2 | (y.last()? & 1)], x].concat())
+    }
+
     /// Is this a point of a form that is read (SEC 1, section 2.3.3)? That it is on the curve is seen
     /// when it is used.
     #[must_use]
