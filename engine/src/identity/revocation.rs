@@ -12,8 +12,10 @@ use hashbrown::HashMap;
 use super::certificate::Certificate;
 use super::chain::sha256;
 use super::crl::Crl;
+use super::der::Reader;
 use super::extensions::KeyUsage;
 use super::failure::VerifyFailure;
+use super::general_name::{GeneralName, Use};
 use super::name;
 use super::outline::Outline;
 use super::signature::Fault;
@@ -141,7 +143,7 @@ impl Revocation {
         let named =
             self.by_issuer.get(&name::key(certificate.issuer)).map_or(&[][..], Vec::as_slice);
         let mut lists = named.iter().filter_map(|at| self.lists.get(*at));
-        lists.any(|list| list.revokes(certificate.serial))
+        lists.any(|list| is_on(list, certificate.serial))
     }
 
     /// Looks every certificate up. The lists' signatures are left to [`Self::prove`].
@@ -163,7 +165,7 @@ impl Revocation {
             }
             let mut word = None;
             for candidate in &candidates {
-                let revoked = candidate.list.revokes(certificate.outline.serial);
+                let revoked = is_on(candidate.list, certificate.outline.serial);
                 finding.revoked |= revoked;
                 let wrong = self.failure(candidate, (path, revoked), clock);
                 word = word.max(wrong.map(|failure| (rank(failure), failure.index())));
@@ -265,10 +267,30 @@ fn is_in_scope(list: &Crl, certificate: &Certificate<'_>, points: &Points<'_>) -
     match (&scope.points, points) {
         (None, _) => true,
         (Some(listed), Points::Whole(names)) => {
-            names.iter().any(|name| listed.iter().any(|listed| listed == name))
+            names.iter().any(|name| listed.iter().any(|listed| is_same_place(listed, name)))
         }
         (Some(_), Points::Partial) => false,
     }
+}
+
+/// Are two whole `GeneralName`s one place? Directory names are, however they are spelled.
+fn is_same_place(one: &[u8], other: &[u8]) -> bool {
+    let directory = |name| match GeneralName::read(&mut Reader::new(name), Use::Name) {
+        Some(GeneralName::Directory(name)) => Some(name),
+        _ => None,
+    };
+    one == other || directory(one).zip(directory(other)).is_some_and(|(a, b)| name::same(a, b))
+}
+
+/// Is this serial number on the list? Also as those write it who leave out the zero that tells the sign,
+/// or take it for nothing.
+fn is_on(list: &Crl, serial: &[u8]) -> bool {
+    let unsigned = match serial {
+        [0, rest @ ..] => rest.to_vec(),
+        [first, ..] if *first >= 0x80 => [&[0], serial].concat(),
+        _ => return list.revokes(serial),
+    };
+    list.revokes(serial) || (!unsigned.is_empty() && list.revokes(&unsigned))
 }
 
 /// Where a certificate says that lists about it are.

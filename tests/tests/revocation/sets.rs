@@ -3,7 +3,7 @@
 use ferrule_engine::identity::ClientPolicy;
 use ferrule_engine::identity::chain::{Verdict, VerifyFailure, judge};
 use ferrule_engine::identity::crl::Crl;
-use ferrule_tests::zoo::asn1::{element, extension, sequence};
+use ferrule_tests::zoo::asn1::{attribute, element, extension, name, sequence};
 use ferrule_tests::zoo::{Issuer, ListDraft};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_assert_eq, proptest};
 
@@ -229,5 +229,68 @@ fn a_list_that_is_not_the_issuers_own_vouches_for_nobody() {
         other.reverse();
         assert_eq!(chain.judge(set, (true, true)), verdict);
         assert_eq!(chain.judge(other, (true, true)), verdict);
+    }
+}
+
+/// Encoders that leave out the zero in front of a high bit, or add one, mean the same certificate.
+#[test]
+fn a_serial_number_is_found_whatever_its_sign() {
+    let world = World::new();
+    let (root, sub) = (world.issuer("root"), world.other("sub"));
+    let ders = [authority(&sub, &root, "sub"), authority(&root, &root, "root")];
+    let high: [&[u8]; 3] = [&[0x80], &[0xff, 0x01], &[0xff; 20]];
+    for digits in high {
+        let padded = [&[0][..], digits].concat();
+        let forms = [digits.to_vec(), padded.clone(), [&[0][..], &padded].concat()];
+        for serial in [digits.to_vec(), padded] {
+            // Two such bytes at the beginning are no number.
+            if serial.starts_with(&[0xff, 0xff]) {
+                continue;
+            }
+            let mut leaf = draft("leaf", Vec::new());
+            leaf.serial = serial;
+            let leaf = leaf.sign(&world.key, &sub);
+            for listed in &forms {
+                let all = vec![list(&[listed]).sign(&sub), list(&[]).sign(&root)];
+                let policy = ClientPolicy::new(&ders[1..], 1, true).expect("a policy");
+                let policy = policy.with_revocation(Some(lists(all, (true, true))));
+                let verdict = judge(&[&leaf, &ders[0]], &policy, NOW);
+                assert_eq!(verdict, Verdict::Failed(VerifyFailure::Revoked), "{listed:02x?}");
+                let chain = [leaf.clone().into_boxed_slice()];
+                assert!(policy.may_have_revoked(&chain), "{listed:02x?}");
+            }
+        }
+    }
+}
+
+/// A distribution point that is a directory name is the same in every spelling.
+#[test]
+fn a_place_is_the_same_in_every_spelling() {
+    let world = World::new();
+    let (root, sub) = (world.issuer("root"), world.other("sub"));
+    let ders = [authority(&sub, &root, "sub"), authority(&root, &root, "root")];
+    let place = |tag: u8, text: &[u8]| {
+        let directory = name(&[&[attribute("2.5.4.3", tag, text)]]);
+        element(0xa0, &element(0xa0, &element(0xa4, &directory)))
+    };
+    let spellings: [(u8, &[u8]); 4] =
+        [(12, b"Lists"), (19, b"lists"), (19, b" LISTS "), (30, b"\0l\0i\0s\0t\0s")];
+    for (tag, text) in spellings {
+        let points = sequence(&[&sequence(&[&place(tag, text)])]);
+        let leaf = draft("leaf", vec![extension("2.5.29.31", false, &points)]);
+        let leaf = leaf.sign(&world.key, &sub);
+        for (listed, expected) in spellings
+            .map(|(tag, text)| (place(tag, text), VerifyFailure::Revoked))
+            .into_iter()
+            .chain([(place(12, b"others"), VerifyFailure::NoCrl)])
+        {
+            let scope = extension("2.5.29.28", true, &sequence(&[&listed]));
+            let partial = ListDraft { extensions: vec![scope], ..list(&[SERIAL]) }.sign(&sub);
+            let all = vec![partial, list(&[]).sign(&root)];
+            let policy = ClientPolicy::new(&ders[1..], 1, true).expect("a policy");
+            let policy = policy.with_revocation(Some(lists(all, (true, true))));
+            let verdict = judge(&[&leaf, &ders[0]], &policy, NOW);
+            assert_eq!(verdict, Verdict::Failed(expected), "{text:02x?} {listed:02x?}");
+        }
     }
 }
