@@ -34,7 +34,7 @@ pub(crate) const TAKEN: [Case; 8] = [
 ];
 
 /// The second block is not what it was, and that is told.
-pub(crate) const REFUSED: [Case; 28] = [
+pub(crate) const REFUSED: [Case; 37] = [
     case("joined without a newline", |one, two, _| format!("{}{two}", one.trim_end())),
     case("joined by a blank", |one, two, _| format!("{} {two}", one.trim_end())),
     case("joined by a carriage return", |one, two, _| format!("{}\r{two}", one.trim_end())),
@@ -50,6 +50,49 @@ pub(crate) const REFUSED: [Case; 28] = [
     case("six dashes", |one, two, _| format!("{one}{}", two.replace("-----", "------"))),
     case("dashes of a text processor", |one, two, _| {
         format!("{one}{}", two.replace("-----", "\u{2014}\u{2013}"))
+    }),
+    case("a blank without width behind the dashes", |one, two, _| {
+        format!("{one}{}", narrow(two).replace("-----", "-----\u{200b}"))
+    }),
+    case("a blank without width in the label", |one, two, label| {
+        format!(
+            "{one}{}",
+            narrow(two).replace(label, &format!("\u{2060}{label}")).replace("----- ", "-----")
+        )
+    }),
+    case("a line separator in front", |one, two, _| {
+        format!(
+            "{one}{}",
+            narrow(two).replace("-----B", "\u{2028}----B").replace("-----E", "\u{2028}----E")
+        )
+    }),
+    case("a blank that does not break", |one, two, _| {
+        format!(
+            "{one}{}",
+            narrow(two).replace("BEGIN ", "BEGIN\u{a0}").replace("END ", "END\u{a0}")
+        )
+    }),
+    case("minus signs", |one, two, _| {
+        format!("{one}{}", narrow(two).replace("-----", "\u{2212}\u{2212}\u{2212}\u{2212}\u{2212}"))
+    }),
+    case("dashes of full width", |one, two, _| {
+        format!("{one}{}", narrow(two).replace('-', "\u{ff0d}"))
+    }),
+    case("letters of full width", |one, two, _| {
+        let wide = |word: &str| -> String {
+            word.bytes().filter_map(|byte| char::from_u32(u32::from(byte) + 0xfee0)).collect()
+        };
+        format!(
+            "{one}{}",
+            narrow(two).replace("BEGIN", &wide("BEGIN")).replace("END", &wide("END"))
+        )
+    }),
+    case("a letter of another script", |one, two, _| {
+        let two = narrow(two).replace("BEGIN", "B\u{415}GIN").replace("-----END", "-----\u{415}ND");
+        format!("{one}{two}")
+    }),
+    case("soft hyphens", |one, two, _| {
+        format!("{one}{}", narrow(two).replace("-----", "\u{ad}\u{ad}\u{ad}\u{ad}\u{ad}"))
     }),
     case("no blank behind BEGIN", |one, two, _| format!("{one}{}", two.replace("BEGIN ", "BEGIN"))),
     case("no beginning", |one, two, _| format!("{one}{}", behind_first_line(two))),
@@ -93,6 +136,24 @@ pub(crate) const REFUSED: [Case; 28] = [
 
 fn each_line(block: &str, front: &str) -> String {
     block.lines().map(|line| format!("{front}{line}\n")).collect()
+}
+
+/// In lines too short to be told from words.
+fn narrow(block: &str) -> String {
+    let mut out = String::new();
+    for line in block.lines() {
+        if line.contains('-') {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        }
+        let letters: Vec<char> = line.chars().collect();
+        for part in letters.chunks(32) {
+            out.extend(part);
+            out.push('\n');
+        }
+    }
+    out
 }
 
 fn behind_first_line(block: &str) -> &str {

@@ -27,26 +27,26 @@ const DASHES: &[u8] = b"-----";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Letters of a line that is the base64 of DER and no word.
 const BASE64_LINE_MIN: usize = 40;
-/// What follows `BEGIN` in the labels that anybody uses.
+/// What follows `BEGIN` in the labels that anybody uses, without blanks.
 const LABEL_WORDS: [&[u8]; 18] = [
-    b"ANY ",
-    b"ATTRIBUTE ",
+    b"ANYPRIVATE",
+    b"ATTRIBUTECERT",
     b"CERTIFICATE",
     b"CMS",
     b"CRL",
-    b"DH ",
-    b"DSA ",
-    b"EC ",
-    b"ENCRYPTED ",
-    b"NEW ",
-    b"OCSP ",
-    b"OPENSSH ",
+    b"DHPARAM",
+    b"DSAP",
+    b"ECP",
+    b"ENCRYPTEDPRIVATE",
+    b"NEWCERT",
+    b"OCSP",
+    b"OPENSSHPRIVATE",
     b"PKCS",
-    b"PRIVATE ",
-    b"PUBLIC ",
-    b"RSA ",
-    b"TRUSTED ",
-    b"X509 ",
+    b"PRIVATEKEY",
+    b"PUBLICKEY",
+    b"RSAP",
+    b"TRUSTEDCERT",
+    b"X509",
 ];
 
 /// One block.
@@ -245,27 +245,55 @@ fn broken(line: &[u8]) -> Option<Flaw> {
     })
 }
 
-/// Do dashes of any kind and number, `BEGIN` or `END` in any case and a label follow each other?
+/// Do dashes of any kind and number, `BEGIN` or `END` in any case and a label follow each other, as
+/// somebody sees it? Or is it framed in dashes, with letters that are none of the label's?
 fn is_misspelt(line: &[u8]) -> bool {
-    let upper = line.to_ascii_uppercase();
+    let seen = seen(line);
     let words = [&b"BEGIN"[..], b"END"];
-    words.into_iter().any(|word| {
-        memmem::find_iter(&upper, word).any(|at| {
-            let before = upper.get(..at).unwrap_or_default().trim_ascii_end();
-            let behind = upper.get(at + word.len()..).unwrap_or_default().trim_ascii_start();
-            ends_in_dashes(before) && LABEL_WORDS.iter().any(|label| behind.starts_with(label))
+    let is_label = |text: &[u8]| LABEL_WORDS.iter().any(|label| text.starts_with(label));
+    let is_edge = words.into_iter().any(|word| {
+        memmem::find_iter(&seen, word).any(|at| {
+            let (before, behind) = (seen.get(..at), seen.get(at + word.len()..));
+            before.is_some_and(|text| text.ends_with(b"--")) && behind.is_some_and(is_label)
         })
-    })
+    });
+    let is_framed = seen.starts_with(b"----") && seen.ends_with(b"----");
+    is_edge
+        || (!line.is_ascii()
+            && is_framed
+            && (0..seen.len()).any(|at| seen.get(at..).is_some_and(is_label)))
 }
 
-/// Two ASCII dashes, or one that a text processor made of them (U+2010 to U+2015, U+2212).
-fn ends_in_dashes(text: &[u8]) -> bool {
-    match text {
-        [.., b'-', b'-'] => true,
-        [.., 0xe2, 0x80, last] => (0x90..=0x95).contains(last),
-        [.., 0xe2, 0x88, 0x92] => true,
-        _ => false,
+/// A line as it is seen: capitals without blanks and whatever else is not ASCII, where every other dash is
+/// two, and letters of full width are letters.
+fn seen(line: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(line.len());
+    for letter in String::from_utf8_lossy(line).chars() {
+        match letter {
+            '\u{ad}'
+            | '\u{2010}'..='\u{2015}'
+            | '\u{2043}'
+            | '\u{2212}'
+            | '\u{2500}'
+            | '\u{2501}'
+            | '\u{2e3a}'
+            | '\u{2e3b}'
+            | '\u{fe58}'
+            | '\u{fe63}'
+            | '\u{ff0d}' => {
+                out.extend_from_slice(b"--");
+            }
+            '\u{ff01}'..='\u{ff5e}' => {
+                let plain = u8::try_from(u32::from(letter) - 0xfee0).unwrap_or(b'?');
+                out.push(plain.to_ascii_uppercase());
+            }
+            _ if letter.is_ascii_graphic() => {
+                out.extend(u8::try_from(letter.to_ascii_uppercase()).ok());
+            }
+            _ => {}
+        }
     }
+    out
 }
 
 /// Is it DER in base64, without a block around it?
