@@ -51,14 +51,17 @@ impl<'a> Certificate<'a> {
         let whole_octets = read.signature_value.unused_bits == 0
             && body.subject_pki.subject_public_key.unused_bits == 0;
         let agreed = rest.is_empty() && agree(&outline, &body);
-        if !agreed || !whole_octets {
+        let version = version(body.version)?;
+        // Before version 3 there are no extensions (RFC 5280, section 4.1.2.9): some read them all the
+        // same, and some do not.
+        if !agreed || !whole_octets || (version < 3 && !outline.extensions.is_empty()) {
             return None;
         }
         Some(Self {
             outline,
             issuer_key: name::key(outline.issuer).into(),
             subject_key: name::key(outline.subject).into(),
-            version: version(body.version)?,
+            version,
             not_before: body.validity.not_before.timestamp(),
             not_after: body.validity.not_after.timestamp(),
             signature_algorithm: read.signature_algorithm,

@@ -218,8 +218,12 @@ impl Anchors {
         if [leaf.outline.subject, leaf.outline.issuer].into_iter().any(name::is_overlong) {
             return Err(VerifyFailure::Unspecified);
         }
+        // What is no certificate is not passed over: a TLS stack gives up at the first in the message.
+        if rest.iter().any(|der| Outline::read(der).is_none()) {
+            return Err(VerifyFailure::Unspecified);
+        }
         let sources = Sources {
-            // What cannot be read cannot be an issuer.
+            // Whose extensions cannot be read cannot be an issuer.
             peer: rest.iter().copied().filter_map(Certificate::parse).collect(),
             anchors: &|subject| self.named(subject),
             depth: rules.depth,

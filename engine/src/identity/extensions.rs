@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::certificate::Certificate;
 use super::constraints::NameConstraints;
 use super::der::{self, Reader, tag};
-use super::general_name::{self, GeneralName};
+use super::general_name::{self, GeneralName, Use};
 use super::name;
 use super::points::{self, DistributionPoint};
 
@@ -170,6 +170,10 @@ pub(super) const ALT_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
 pub(super) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 /// Its identifier.
 pub(super) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
+const ISSUER_ALT_NAMES: &[u8] = &[0x55, 0x1d, 0x12];
+const FRESHEST_LIST: &[u8] = &[0x55, 0x1d, 0x2e];
+const AUTHORITY_ACCESS: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01];
+const SUBJECT_ACCESS: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x0b];
 const DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 0x1f];
 const POLICIES: &[u8] = &[0x55, 0x1d, 0x20];
 const POLICY_MAPPINGS: &[u8] = &[0x55, 0x1d, 0x21];
@@ -274,6 +278,7 @@ impl<'a> Extensions<'a> {
                 self.netscape = Some(netscape_type(value)?);
                 return Some(Known::ByUs);
             }
+            other if is_named_badly(other, value) => return None,
             other => return Some(self.take_policies(other, value)),
         }
         Some(Known::ByAll)
@@ -291,6 +296,33 @@ impl<'a> Extensions<'a> {
         *place = Some(value);
         Known::ByUs
     }
+}
+
+/// Does an extension that decides nothing here hold something else than the names that it is made of?
+fn is_named_badly(oid: &[u8], value: &[u8]) -> bool {
+    let read = match oid {
+        ISSUER_ALT_NAMES => der::only(value, tag::SEQUENCE)
+            .and_then(|list| general_name::names(list.content))
+            .map(drop),
+        FRESHEST_LIST => points::read(value).map(drop),
+        AUTHORITY_ACCESS | SUBJECT_ACCESS => access_descriptions(value),
+        _ => return false,
+    };
+    read.is_none()
+}
+
+/// Ways of access, each with its place.
+fn access_descriptions(value: &[u8]) -> Option<()> {
+    let mut list = Reader::new(der::only(value, tag::SEQUENCE)?.content);
+    while !list.is_empty() {
+        let mut description = list.enter(tag::SEQUENCE)?;
+        description.oid()?;
+        GeneralName::read(&mut description, Use::Name)?;
+        if !description.is_empty() {
+            return None;
+        }
+    }
+    Some(())
 }
 
 /// Is an extension of this identifier processed by us and not by webpki?

@@ -14,3 +14,4 @@ mod names;
 mod policies;
 mod presented;
 mod resigned;
+mod strict;

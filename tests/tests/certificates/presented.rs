@@ -121,7 +121,7 @@ const CASES: &[Case] = &[
     Case {
         what: "strangers in front and between",
         anchors: ROOT,
-        sent: &["me", "admin", "fake", "low", "other root", "broken", "high"],
+        sent: &["me", "admin", "fake", "low", "other root", "high"],
         path: WHOLE,
     },
     Case {
@@ -183,6 +183,12 @@ const CASES: &[Case] = &[
         anchors: &["alone", "root"],
         sent: &["alone", "low", "admin"],
         path: &["alone"],
+    },
+    Case {
+        what: "something that is no certificate behind it",
+        anchors: ROOT,
+        sent: &["me", "low", "high", "broken"],
+        path: &[],
     },
     Case { what: "nobody vouches", anchors: &["other root"], sent: WHOLE, path: &[] },
     Case { what: "a leaf that is none", anchors: ROOT, sent: &["broken", "low"], path: &[] },
