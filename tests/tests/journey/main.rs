@@ -9,6 +9,7 @@ mod algorithms;
 mod answers;
 mod asides;
 mod bare;
+mod between;
 mod bodies;
 mod byte_counts;
 mod conditions;
