@@ -149,7 +149,8 @@ fn status(answer: &Value) -> String {
     let mut out = format!(
         "ferrule {} (pid {}), {}, generation {}, up {}, driver {}\nconfiguration {}\n\
          reloads: {} taken, {} refused{last}\n\
-         connections: {} open; requests: {}; handshakes: {} full, {} resumed, {} failed; panics: {}\n",
+         connections: {} open; requests: {}; handshakes: {} full, {} resumed, {} failed; panics: {}\n\
+         buffers: {} bytes rented, {} may be; connections ended for that: {}\n",
         at("/version"),
         at("/pid"),
         at("/phase"),
@@ -165,6 +166,9 @@ fn status(answer: &Value) -> String {
         at("/handshakes/resumed"),
         at("/handshakes/failed"),
         at("/panics"),
+        at("/buffers/rented_bytes"),
+        at("/buffers/budget_bytes"),
+        at("/buffers/stalled_ended"),
     );
     let listeners = list(answer, "listeners").iter().map(|one| {
         let tls = one.get("tls").and_then(Value::as_bool) == Some(true);

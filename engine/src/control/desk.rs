@@ -15,7 +15,7 @@ use super::inventory::{certificates_json, pattern};
 use super::orders::Orders;
 use super::{clock, supervise};
 use crate::identity::explain::hex;
-use crate::report::{Counter, Snapshot};
+use crate::report::{Counter, EventSums, Snapshot};
 
 /// Bytes of a question.
 const QUESTION_BYTES_MAX: usize = 4 * 1024;
@@ -91,6 +91,8 @@ impl Desk {
         let counters = Snapshot::sum(board.links.iter().map(|link| &link.counters));
         let current = board.current();
         let reloads = board.reloads();
+        let [rented, budget] =
+            EventSums::of(board.links.iter().map(|link| &link.events)).buffer_bytes;
         let cores: Vec<Value> = board
             .links
             .iter()
@@ -134,6 +136,11 @@ impl Desk {
                 "failed": counters.get(Counter::HandshakesFailed),
             },
             "panics": counters.get(Counter::Panics),
+            "buffers": {
+                "rented_bytes": rented,
+                "budget_bytes": budget,
+                "stalled_ended": counters.get(Counter::Stalled),
+            },
             "reloads": {
                 "taken": reloads.taken,
                 "refused": reloads.refused,

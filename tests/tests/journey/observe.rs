@@ -249,6 +249,8 @@ on_both_drivers! {
 
         let status = watched.ctl_json(&["status"]);
         assert_eq!((&status["generation"], &status["phase"]), (&1.into(), &"running".into()));
+        assert!(status["buffers"]["rented_bytes"].as_u64() < status["buffers"]["budget_bytes"].as_u64());
+        assert_eq!(status["buffers"]["stalled_ended"], 0);
         assert_eq!(status["listeners"][0]["address"], format!("127.0.0.1:{front}"));
         let (code, table, _) = watched.ctl(&["status"]);
         assert!(code == Some(0) && table.contains("generation 1") && table.contains("TLS"), "{table}");
