@@ -27,6 +27,11 @@ const KEEPALIVE_PROBES: u32 = 4;
 /// Sent bytes that nobody acknowledges end the connection after this time.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
 
+/// Bytes that the kernel takes of us beyond what its peer's window lets it send: two large buffers, so
+/// that one is always under way while the next is made. Without it a socket takes megabytes for a peer
+/// that reads nothing.
+pub const UNSENT_BYTES_MAX: usize = 256 * 1_024;
+
 /// Every open listening socket of the process, by address and core.
 #[derive(Debug)]
 pub struct Listeners {
@@ -221,8 +226,8 @@ fn open_one(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// What every TCP connection of ours has, to clients and to upstreams: no delay, keepalive, and a
-/// bound on data that nobody acknowledges.
+/// What every TCP connection of ours has, to clients and to upstreams: no delay, keepalive, and
+/// bounds on data that nobody acknowledges and that the kernel cannot send yet.
 ///
 /// # Errors
 /// The kernel's.
@@ -234,6 +239,7 @@ pub fn connection_options(socket: &Socket) -> io::Result<()> {
             .with_interval(KEEPALIVE_INTERVAL)
             .with_retries(KEEPALIVE_PROBES),
     )?;
+    socket.set_tcp_notsent_lowat(u32::try_from(UNSENT_BYTES_MAX).unwrap_or(u32::MAX))?;
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))
 }
 
@@ -266,6 +272,7 @@ mod tests {
         assert!(socket.keepalive().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED_MAX));
+        assert_eq!(socket.tcp_notsent_lowat().unwrap() as usize, UNSENT_BYTES_MAX);
     }
 
     #[test]

@@ -298,7 +298,14 @@ impl Buffers {
     pub fn fit(&self, slot: &mut Option<Buffer>, size: Size) {
         match slot.take() {
             Some(buffer) if buffer.size() == size => *slot = Some(buffer),
-            Some(buffer) if !buffer.is_empty() => *slot = Some(self.enlarge(buffer, size)),
+            Some(buffer) if !buffer.is_empty() => {
+                let lessens = buffer.capacity() > size.bytes() && buffer.len() < size.bytes();
+                *slot = Some(if lessens {
+                    self.moved(buffer, size)
+                } else {
+                    self.enlarge(buffer, size)
+                });
+            }
             other => {
                 if let Some(buffer) = other {
                     self.give_back(buffer);
@@ -314,10 +321,15 @@ impl Buffers {
         if buffer.memory.len() >= size.bytes() {
             return buffer;
         }
-        let mut larger = self.rent(size);
-        larger.append(buffer.filled());
-        self.give_back(buffer);
-        larger
+        self.moved(buffer, size)
+    }
+
+    /// A buffer of this size, which suffices, with the same contents.
+    fn moved(&self, from: Buffer, size: Size) -> Buffer {
+        let mut to = self.rent(size);
+        to.append(from.filled());
+        self.give_back(from);
+        to
     }
 
     /// The smallest buffer that will do, with the same contents.
@@ -328,10 +340,7 @@ impl Buffers {
         let Some(size) = size.filter(|size| size.bytes() < buffer.memory.len()) else {
             return buffer;
         };
-        let mut smaller = self.rent(size);
-        smaller.append(buffer.filled());
-        self.give_back(buffer);
-        smaller
+        self.moved(buffer, size)
     }
 
     /// The most buffers that were ever out, by size.

@@ -57,8 +57,6 @@ pub struct Work {
     pub response: ResponseHead,
     /// What is sent next.
     pub out: Vec<u8>,
-    /// Pieces of a response body that is framed anew.
-    pub gather: Vec<u8>,
     /// Pieces of a request body that is framed anew.
     pub upload: Vec<u8>,
 }
@@ -154,8 +152,8 @@ const NAMES_MAX: usize = 1_024;
 impl Work {
     /// Forgets an exchange, and keeps the memory that most have use for.
     pub fn clear(&mut self) {
-        let Self { out, gather, upload, .. } = self;
-        for scratch in [out, gather, upload] {
+        let Self { out, upload, .. } = self;
+        for scratch in [out, upload] {
             scratch.clear();
             if scratch.capacity() > SCRATCH_KEPT_BYTES {
                 scratch.shrink_to(SCRATCH_KEPT_BYTES);

@@ -10,7 +10,7 @@ use rustix::net::{
     RecvFlags, SendFlags, Shutdown, SocketFlags, accept_with, recv, send, shutdown, sockopt,
 };
 
-use crate::setup::listeners::connection_options;
+use crate::setup::listeners::{UNSENT_BYTES_MAX, connection_options};
 
 /// A descriptor that its connection keeps open for as long as this copy is used.
 ///
@@ -149,8 +149,21 @@ impl Descriptor {
     pub fn room(self) -> usize {
         // Half of it is for the kernel's own.
         let size = sockopt::socket_send_buffer_size(self.borrow()).unwrap_or(0) / 2;
-        let unsent = usize::try_from(self.unacknowledged().unwrap_or(0)).unwrap_or(usize::MAX);
-        size.saturating_sub(unsent)
+        let under_way = usize::try_from(self.unacknowledged().unwrap_or(0)).unwrap_or(usize::MAX);
+        let held = self.unsent().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        size.saturating_sub(under_way).min(UNSENT_BYTES_MAX.saturating_sub(held))
+    }
+
+    /// Bytes given to the kernel that it has not sent so far; of a TCP connection.
+    fn unsent(self) -> Option<u64> {
+        const SIOCOUTQNSD: rustix::ioctl::Opcode = 0x894b;
+        // SAFETY: that opcode writes one int, and reads nothing.
+        #[expect(unsafe_code, reason = "rustix has no safe form of it")]
+        let ask = unsafe { rustix::ioctl::Getter::<SIOCOUTQNSD, std::ffi::c_int>::new() };
+        // SAFETY: as above; the descriptor is open.
+        #[expect(unsafe_code, reason = "rustix has no safe form of it")]
+        let bytes = unsafe { rustix::ioctl::ioctl(self.borrow(), ask) };
+        bytes.ok().and_then(|bytes| u64::try_from(bytes).ok())
     }
 
     /// Close-on-exec, which accepted descriptors lack.

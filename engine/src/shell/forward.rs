@@ -187,6 +187,8 @@ async fn attempt(
     let mut sent = sink.write(&work.out, timeout.send).await;
     if sent.is_ok() {
         sent = sink.flush(timeout.send).await;
+        // Waiting for the answer takes no memory to send with.
+        sink.rest();
     }
     request.core.counters().add(Counter::UpstreamBytesOut, bytes(work.out.len()));
     match sent {
@@ -299,8 +301,8 @@ async fn exchange(
         let way = (&mut lease, &mut *flow, &mut progress);
         side_by_side(request, (&answering, &uploaded), client, work, way).await
     } else {
-        let Work { response, out, gather, .. } = work;
-        let mut memory = Memory { head: response, out, gather };
+        let Work { response, out, .. } = work;
+        let mut memory = Memory { head: response, out };
         client.stream.reader.watch(lease.stream.reader.line());
         let mut source = lease.stream.source();
         let mut sink = client.stream.sink();
@@ -452,7 +454,7 @@ async fn side_by_side(
     let times = Times { read, write: timeout.send, paces, clock, over: Some(&over) };
     let upstream_descriptor = lease.stream.descriptor();
     let (client_read, upstream_read) = (client.stream.read_remote(), lease.stream.read_remote());
-    let Work { response, out, gather, upload, .. } = work;
+    let Work { response, out, upload, .. } = work;
     let (mut from_client, mut to_client) = client.stream.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
     let upstream_failed = Cell::new(false);
@@ -479,7 +481,7 @@ async fn side_by_side(
         result
     };
     let down = async {
-        let mut memory = Memory { head: response, out, gather };
+        let mut memory = Memory { head: response, out };
         let result =
             respond(answering, &mut from_upstream, &mut to_client, &mut memory, progress).await;
         upstream_failed.set(matches!(result, Err(RespondError::Upstream(..))));

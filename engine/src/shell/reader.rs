@@ -440,7 +440,9 @@ impl Reader {
         let (before, mut data) = (cipher.len(), 0);
         let opened = session.open_next(cipher, said, |payload| {
             data = payload.len();
-            buffers.make_room(plain, Size::Record, payload.len());
+            // Most heads fit a small one, and it is held until the answer has gone.
+            let first = Size::Record.min(Size::from_small(payload.len()));
+            buffers.make_room(plain, first, payload.len());
             fits = plain.as_mut().is_some_and(|plain| plain.append(payload) == payload.len());
         });
         self.turn.framed(before.saturating_sub(cipher.len() + data));
@@ -468,7 +470,8 @@ impl Reader {
     pub fn fit(&mut self, tls: bool, buffers: &Buffers, room: usize) {
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         let held = slot.as_ref().map_or(0, Buffer::len);
-        buffers.fit(slot, Size::holding(held + self.descriptor.available().min(room)));
+        let wanted = Size::holding(held + self.descriptor.available());
+        buffers.fit(slot, wanted.min(Size::within(held + room)));
     }
 
     /// The size that what was received fills when it is passed on.

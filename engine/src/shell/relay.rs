@@ -18,6 +18,9 @@ use crate::exchange::flow::{Flow, FlowError, Piece};
 /// A body longer than this is worth large buffers.
 const LARGE_BYTES: usize = 8_192;
 
+/// Scratch memory that is kept while a receiver is full.
+const GATHER_KEPT_BYTES: usize = 1_024;
+
 /// How long the rest of a body may take that nobody wants any more.
 pub const DRAIN_TIME: Duration = Duration::from_secs(2);
 
@@ -114,7 +117,11 @@ pub async fn pump(
             return end(source, sink, flow, &times).await;
         }
         if moved >= LARGE_BYTES {
-            source.fit(sink.room());
+            let room = sink.room();
+            source.fit(room);
+            if room == 0 {
+                release(gather);
+            }
         }
         let data = flow.data_bytes();
         pace.note(waited, data.saturating_sub(seen));
@@ -168,6 +175,11 @@ async fn move_ready(
     while !flow.is_done() {
         source.turn().give_way().await;
         if !sink.has_room() {
+            if sink.room() == 0 {
+                // What is left here may be little.
+                source.rest(false);
+                release(gather);
+            }
             sending.flush(sink, flow.data_bytes(), times).await?;
         }
         let opened = match reseal_ready(source, sink, flow, moved) {
@@ -181,6 +193,12 @@ async fn move_ready(
         }
     }
     Ok(false)
+}
+
+/// The receiver is full, and may take its time: scratch memory goes back.
+fn release(gather: &mut Vec<u8>) {
+    gather.clear();
+    gather.shrink_to(GATHER_KEPT_BYTES);
 }
 
 /// Every whole record that was received, sealed again where it lies; `None` if that cannot be done.

@@ -55,10 +55,8 @@ pub struct Answering<'a> {
 pub struct Memory<'a> {
     /// The response head.
     pub head: &'a mut ResponseHead,
-    /// What is sent next.
+    /// What is sent next; behind the head, pieces of a body that is framed anew.
     pub out: &'a mut Vec<u8>,
-    /// Pieces of a body that is framed anew.
-    pub gather: &'a mut Vec<u8>,
 }
 
 /// How far a response got.
@@ -243,7 +241,7 @@ async fn deliver(
             let paces = (Pace::free(), pace);
             let times = Times { read, write: write_timeout, paces, clock, over: None };
             let before = flow.bytes_out();
-            let pumped = pump(upstream, client, &mut flow, times, memory.gather).await;
+            let pumped = pump(upstream, client, &mut flow, times, memory.out).await;
             progress.sent_bytes += flow.bytes_out().saturating_sub(before);
             pumped
         }

@@ -14,7 +14,7 @@ pub const PLAIN_BYTES_MAX: usize = 16_384;
 pub const SIZES: usize = 5;
 
 /// How much a buffer holds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Size {
     /// What an idle connection keeps posted: most requests fit, and it costs little to hold.
     Small,
@@ -38,6 +38,19 @@ impl Size {
     pub fn holding(len: usize) -> Self {
         let fits = |size: &Self| *size != Self::Small && size.bytes() >= len;
         Self::ALL.into_iter().find(fits).unwrap_or(Self::Body)
+    }
+
+    /// The smallest one for so many bytes.
+    #[must_use]
+    pub fn from_small(len: usize) -> Self {
+        if len <= Self::Small.bytes() { Self::Small } else { Self::holding(len) }
+    }
+
+    /// The largest one that holds no more than so many bytes, and a record at least.
+    #[must_use]
+    pub fn within(bytes: usize) -> Self {
+        let fits = |size: &Self| size.bytes() <= bytes;
+        Self::ALL.into_iter().rev().find(fits).map_or(Self::Record, |size| size.max(Self::Record))
     }
 
     /// Bytes of a buffer of this size.
@@ -76,3 +89,29 @@ impl Size {
 
 const _: () = assert!(SIZES == BUFFER_SIZES.len(), "each has its name");
 const _: () = assert!(Size::Record.bytes() >= RECORD_BYTES_MAX, "a record must fit its buffer");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::buffers::Buffers;
+
+    #[test]
+    fn sizes_are_rounded_up_for_what_is_there_and_down_for_what_there_is_room_for() {
+        for bytes in (0..140 * 1_024).step_by(512) {
+            let (holding, within) = (Size::holding(bytes), Size::within(bytes));
+            assert!(holding == Size::Body || holding.bytes() >= bytes, "{bytes}");
+            assert!(within == Size::Record || within.bytes() <= bytes, "{bytes}");
+            assert!(within <= holding && holding != Size::Small && within != Size::Small);
+            assert_eq!(Size::from_small(bytes) == Size::Small, bytes <= 1_024, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_hand_does_not_keep_a_large_buffer() {
+        let buffers = Buffers::default();
+        let mut slot = Some(buffers.rent(Size::Body));
+        slot.as_mut().unwrap().append(b"ab");
+        buffers.fit(&mut slot, Size::Record);
+        assert!(slot.is_some_and(|it| it.size() == Size::Record && it.filled() == b"ab"));
+    }
+}

@@ -43,8 +43,8 @@ pub struct Seat {
 
 /// A tunnel looks up once in [`LOOK_TIME`](super::tunnel::LOOK_TIME); half as long again lets it end.
 const STOP_TICKS: u32 = 15;
-/// How often memory that nobody needs is given back: every five seconds.
-const TRIM_TICKS: u32 = 50;
+/// How often memory that nobody needs is given back: what was not needed for two seconds is.
+const TRIM_TICKS: u32 = 20;
 /// How often idle upstream connections are heard: once a second.
 const HEAR_TICKS: u32 = 10;
 
