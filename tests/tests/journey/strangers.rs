@@ -12,12 +12,15 @@ use std::time::Duration;
 use ferrule_tests::exposition::Exposition;
 use ferrule_tests::raw::Line;
 use ferrule_tests::{
-    Authority, Dial, Driver, Gateway, PATIENCE, Raw, Script, Setup, Upstream, on_both_drivers,
-    poll, raw, scratch,
+    Authority, Client, Dial, Driver, Gateway, PATIENCE, Raw, Script, Setup, Upstream,
+    on_both_drivers, poll, raw, scratch, tls,
 };
 use rustls::version::TLS13;
 
 use crate::write_ca;
+
+mod odd;
+mod unread;
 
 const CONFIG: &str = r#"
 [http]
@@ -45,6 +48,13 @@ key = "server.key"
 uri = "/*"
 enable_websocket = true
 upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
+
+[[routes]]
+uri = "/tls/*"
+enable_websocket = true
+upstream.nodes = { "127.0.0.1:@tls@" = 1 }
+upstream.scheme = "https"
+upstream.tls = { ca = "ca.crt", server_name = "a.test" }
 "#;
 
 const CROWD: i32 = 16;
@@ -64,30 +74,41 @@ fn upstream() -> Script {
     Arc::new(|client| {
         // The body is none of its business.
         let Ok(Some(head)) = client.talk.head() else { return };
-        match head.target() {
-            "/flood" => {
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {FLOOD}\r\n\r\n");
-                if client.send(head.as_bytes()) {
-                    client.send(&vec![b'x'; FLOOD]);
-                }
-            }
-            "/tunnel" => {
-                if client.send(GRANT) && client.send(&vec![b'x'; FLOOD]) {
+        let target = head.target();
+        let target = target.strip_prefix("/tls").unwrap_or(target);
+        let first: &[u8] = match target {
+            "/flood" => b"HTTP/1.1 200 OK\r\nContent-Length: 10485760\r\n\r\n",
+            "/close" => b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+            "/chunks" => b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "/tunnel" => GRANT,
+            "/short" => return answer_all(client, b"ok"),
+            "/some" => return answer_all(client, &[b'x'; 4_000]),
+            other => {
+                if !odd::endless(client, other) {
+                    // Says what it has begun with, and reads nothing.
+                    client.send(&odd::begun(other).unwrap_or_default());
                     thread::park();
                 }
+                return;
             }
-            "/short" => {
-                while client.answer(b"ok") && client.talk.head().is_ok_and(|head| head.is_some()) {}
-            }
-            // Says nothing, and reads nothing.
-            _ => thread::park(),
+        };
+        let body = match target {
+            "/chunks" => [&b"10000\r\n"[..], &[b'x'; 1 << 16], b"\r\n"].concat(),
+            _ => vec![b'x'; 1 << 16],
+        };
+        if client.send(first) && client.send(&body.repeat(FLOOD >> 16)) {
+            thread::park();
         }
     })
 }
 
+fn answer_all(client: &mut Client, body: &[u8]) {
+    while client.answer(body) && client.talk.head().is_ok_and(|head| head.is_some()) {}
+}
+
 struct Place {
     _scratch: tempfile::TempDir,
-    _upstream: Upstream,
+    _upstreams: [Upstream; 2],
     gateway: Gateway,
 }
 
@@ -96,13 +117,16 @@ impl Place {
         let scratch = scratch();
         let authority = Authority::new("ca");
         write_ca(scratch.path(), "ca", &authority);
-        authority.server(&["a.test"]).write(scratch.path(), "server");
-        let upstream = Upstream::plain(upstream());
+        let leaf = authority.server(&["a.test"]);
+        leaf.write(scratch.path(), "server");
+        let upstreams =
+            [Upstream::plain(upstream()), Upstream::tls(tls::server(&leaf, None), upstream())];
         let gateway = Setup::new(scratch.path(), driver, CONFIG)
             .runtime_line(runtime)
-            .set("upstream", &upstream.port)
+            .set("upstream", &upstreams[0].port)
+            .set("tls", &upstreams[1].port)
             .start();
-        Self { _scratch: scratch, _upstream: upstream, gateway }
+        Self { _scratch: scratch, _upstreams: upstreams, gateway }
     }
 
     fn scrape(&self) -> Exposition {
@@ -110,18 +134,22 @@ impl Place {
         Exposition::read(&text)
     }
 
-    /// KiB of buffers that each of the crowd holds, once nothing changes any more.
+    /// KiB of buffers that each of the crowd holds.
     fn each(&self) -> f64 {
+        self.rented(0.5) / f64::from(CROWD)
+    }
+
+    /// KiB of buffers that are rented, at least so many, once nothing changes any more.
+    fn rented(&self, least: f64) -> f64 {
         let (mut last, mut same) = (0.0, 0);
         let look = || {
             let _: Option<()> = poll(Duration::from_millis(300), || None);
-            let now = self.scrape().sum("ferrule_buffer_bytes", &[("state", "rented")]);
-            same = if now > 0.0 && (now - last).abs() < 1.0 { same + 1 } else { 0 };
+            let now = self.scrape().sum("ferrule_buffer_bytes", &[("state", "rented")]) / 1024.0;
+            same = if now >= least && (now - last).abs() < 0.5 { same + 1 } else { 0 };
             last = now;
             (same == 2).then_some(now)
         };
-        let bytes = poll(PATIENCE * 3, look).expect("a calm gateway");
-        bytes / 1024.0 / f64::from(CROWD)
+        poll(PATIENCE * 3, look).expect("a calm gateway")
     }
 
     fn tls(&self) -> Raw {
@@ -246,8 +274,8 @@ on_both_drivers! {
             ("head", 40),
             ("upload that stops", 64),
             ("upload that nobody reads", 64),
-            ("unread answer", 88),
-            ("unread plain answer", 88),
+            ("unread answer", 64),
+            ("unread plain answer", 64),
             ("tunnel", 88),
         ] {
             let place = Place::start(driver, "");
