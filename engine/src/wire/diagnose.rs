@@ -5,7 +5,7 @@
 //! httparse. The tests hold both to the same verdict.
 
 use super::error::WireError;
-use super::fields::{is_reason, is_token, is_value_byte};
+use super::fields::{is_reason, is_token, is_value_byte, is_visible};
 
 /// The first fault of a request head (RFC 9112, section 3); one empty line before it is none.
 pub(super) fn request(text: &[u8], fields_max: usize) -> Option<WireError> {
@@ -64,7 +64,7 @@ fn request_line(line: &[u8]) -> Result<(), WireError> {
     if target.is_empty() {
         return Err(WireError::MalformedRequestLine);
     }
-    if !target.iter().all(u8::is_ascii_graphic) {
+    if !is_visible(target) {
         return Err(WireError::InvalidTarget);
     }
     version_text(version, WireError::MalformedRequestLine)

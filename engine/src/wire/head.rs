@@ -9,7 +9,7 @@ use core::mem::MaybeUninit;
 
 use super::diagnose;
 use super::error::WireError;
-use super::fields::{Field, Fields, is_token_byte, known};
+use super::fields::{Field, Fields, is_token_byte, is_visible, known};
 use super::limits::{FIELDS_MAX, HeadLimits};
 use super::span::Span;
 
@@ -267,7 +267,7 @@ fn take_request(
     let target_start = method_end.checked_add(1)?;
     let target_end = target_start.checked_add(target.len())?;
     let in_place = offset(text, method) == start && offset(text, target) == target_start;
-    if !in_place || !target.iter().all(u8::is_ascii_graphic) {
+    if !in_place || !is_visible(target) {
         return None;
     }
     let rest = text.get(target_end..)?.strip_prefix(b" HTTP/1.")?;

@@ -13,6 +13,7 @@ pub mod fields;
 pub mod framing;
 pub mod head;
 pub mod limits;
+mod plain;
 pub mod proxy;
 pub mod proxy_write;
 pub mod readings;

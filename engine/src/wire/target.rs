@@ -16,9 +16,9 @@
 use core::net::Ipv6Addr;
 
 use super::error::WireError;
-use super::fields::Known;
+use super::fields::{Known, is_visible};
 use super::head::{Method, RequestHead, Version};
-use super::limits::HOST_BYTES_MAX;
+use super::plain::{is_name, is_normal};
 use super::span::Span;
 
 /// A request target, taken apart. Spans are of the buffer that holds the head.
@@ -59,7 +59,7 @@ pub enum Form {
 /// there is no path in it that could be sent on.
 pub fn parse_target(buf: &[u8], method: Method, target: Span) -> Result<Target, WireError> {
     let text = target.of(buf);
-    if !text.iter().all(u8::is_ascii_graphic) {
+    if !is_visible(text) {
         return Err(WireError::InvalidTarget);
     }
     if text.contains(&b'#') {
@@ -163,6 +163,10 @@ pub fn request_authority(
 /// Anything RFC 3986 does not allow as `host [":" port]`, userinfo, an empty host, and registered
 /// names that are no DNS names with letters, digits, `-`, `_` and single dots.
 pub fn parse_authority(authority: &[u8]) -> Result<(&[u8], Option<u16>), WireError> {
+    // What most clients send: a name, and no port.
+    if is_name(authority) {
+        return Ok((authority, None));
+    }
     if authority.contains(&b'@') {
         return Err(WireError::UserinfoInAuthority);
     }
@@ -191,16 +195,6 @@ pub fn parse_authority(authority: &[u8]) -> Result<(&[u8], Option<u16>), WireErr
 /// An address as RFC 3986, section 3.2.2, writes it; without a zone, which means nothing elsewhere.
 fn is_ipv6(text: &[u8]) -> bool {
     str::from_utf8(text).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
-}
-
-/// A DNS name or IPv4 address: no empty label but the root's.
-fn is_name(host: &[u8]) -> bool {
-    let labels = host.strip_suffix(b".").unwrap_or(host);
-    host.len() <= HOST_BYTES_MAX
-        && labels.split(|&byte| byte == b'.').all(|label| {
-            !label.is_empty()
-                && label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        })
 }
 
 /// One to five digits, at most 65535.
@@ -234,6 +228,15 @@ pub(super) fn append_unmerged(path: &[u8], out: &mut Vec<u8>) -> Result<(), Wire
 
 /// [`normalise_path`] without the clearing up.
 fn append_normal(path: &[u8], merge: bool, out: &mut Vec<u8>) -> Result<(), WireError> {
+    if is_normal(path) {
+        out.extend_from_slice(path);
+        return Ok(());
+    }
+    append_decoded(path, merge, out)
+}
+
+/// [`append_normal`], byte for byte.
+pub(super) fn append_decoded(path: &[u8], merge: bool, out: &mut Vec<u8>) -> Result<(), WireError> {
     if path == b"*" {
         out.push(b'*');
         return Ok(());
