@@ -16,6 +16,7 @@ use super::{upgrade, via};
 use crate::identity::server_name;
 use crate::plan::facts::RequestFacts;
 use crate::plan::forwarded::ForwardedRequest;
+use crate::plan::names::is_respelt;
 use crate::plan::{Facts, ForwardedFields, HostBuf, NodePlan, Plan};
 use crate::wire::fields::Known;
 use crate::wire::framing::BodyLength;
@@ -117,12 +118,14 @@ fn client_fields(
     let nominations = Nominations::of(buf, &head.fields).ok_or(Refusal::Internal)?;
     for field in head.fields.as_slice() {
         let name = field.name.of(buf);
+        let respelt = is_respelt(name);
         let dropped = hop::ends_here(field.known)
             || matches!(field.known, Known::Host | Known::Expect)
-            || (!plan.http.underscores_in_headers && name.contains(&b'_'))
+            || (respelt && !plan.http.underscores_in_headers && name.contains(&b'_'))
             || plan.identity.strips(name)
             || rules.drops(name)
-            || forwarded.drops(name, field.known)
+            || forwarded.drops(field.known)
+            || (respelt && forwarded.drops_respelt(name))
             || (field.known == Known::MaxForwards && admission.max_forwards.is_some())
             || nominations.contain(name, field.known);
         if !dropped {
@@ -145,7 +148,10 @@ fn request_line(
         Some(prefix) => {
             let path = admission.target.path.of(buf);
             let taken = prefix_len(path, prefix).ok_or(Refusal::Internal)?;
-            target.get(taken..).ok_or(Refusal::Internal)?
+            let rest = target.get(taken..).ok_or(Refusal::Internal)?;
+            // What was a path must not become a reference with an authority (RFC 3986, section 4.2).
+            let slashes = rest.iter().take_while(|byte| **byte == b'/').count();
+            rest.get(slashes.saturating_sub(1)..).unwrap_or_default()
         }
         None => target,
     };
@@ -154,10 +160,7 @@ fn request_line(
     if !matches!(rest.first(), Some(b'/' | b'*')) {
         out.push(b'/');
     }
-    // What was a path must not become a reference with an authority (RFC 3986, section 4.2).
-    let doubled = rest.iter().take_while(|byte| **byte == b'/').count().saturating_sub(1);
-    let doubled = if strip_prefix.is_some() { doubled } else { 0 };
-    out.extend_from_slice(rest.get(doubled..).unwrap_or_default());
+    out.extend_from_slice(rest);
     out.extend_from_slice(b" HTTP/1.1\r\n");
     Ok(())
 }

@@ -12,7 +12,7 @@ use ferrule_config::model::Forwarded;
 
 use super::IdentityHeaders;
 use super::facts::ConnectionFacts;
-use super::names::{Folded, StripSet, is_respelt};
+use super::names::{Folded, StripSet};
 use crate::wire::fields::{Fields, Known};
 use crate::wire::write;
 
@@ -136,7 +136,7 @@ impl ForwardedFields {
 
     /// Does the client's field end here, because we make it or because its word is not taken?
     #[must_use]
-    pub fn drops(&self, name: &[u8], known: Known) -> bool {
+    pub fn drops(&self, known: Known) -> bool {
         if !self.enabled {
             return false;
         }
@@ -144,9 +144,15 @@ impl ForwardedFields {
             Word::Nobody => true,
             // That list is written anew, with whatever came in front.
             Word::Trusted => !self.trusted || known == Known::XForwardedFor,
-            // An application may read `_` or `.` as `-`, and nobody that is to be believed writes it.
-            Word::Anybody => known == Known::Other && is_respelt(name) && is_ours_respelt(name),
+            Word::Anybody => false,
         }
+    }
+
+    /// Does a field of this name, which is respelt, end here? An application may read `_` or `.` as
+    /// `-`, and nobody that is to be believed writes it.
+    #[must_use]
+    pub fn drops_respelt(&self, name: &[u8]) -> bool {
+        self.enabled && is_ours_respelt(name)
     }
 
     /// Appends our lines.
