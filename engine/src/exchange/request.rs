@@ -7,10 +7,11 @@
 //! The order of the questions: where does it end, is the method one we serve, what does it ask for,
 //! may this client ask, may it ask *here* (421), is the body acceptable, is there a route.
 
+use super::hop::Nominations;
 use super::permit::{check_client, check_host};
 use super::refusal::Refusal;
 use super::route::{RouteQuestion, find_route};
-use super::{binding, forwarded_cert, hop, options, upgrade, via};
+use super::{binding, forwarded_cert, options, upgrade, via};
 use crate::identity::ClientIdentity;
 use crate::plan::{Facts, HostBuf, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
 use crate::wire::error::WireError;
@@ -129,10 +130,9 @@ pub fn admit(
     scratch.reset();
     let (method, version) = (scratch.head.method, scratch.head.version);
     let body = framing::request_body(buf, &scratch.head).map_err(Refusal::Malformed)?;
-    if hop::Nominations::of(buf, &scratch.head.fields).is_none() {
-        return Err(Refusal::Malformed(WireError::TooManyFields));
-    }
-    let keep_alive = hop::keeps_alive(buf, &scratch.head.fields, version);
+    let nominations = Nominations::of(buf, &scratch.head.fields)
+        .ok_or(Refusal::Malformed(WireError::TooManyFields))?;
+    let keep_alive = nominations.keep_connection(version);
     let has_body = !matches!(body, BodyLength::None | BodyLength::Length(0));
     // Behind CONNECT may follow anything, because the client hopes for a tunnel.
     scratch.keep_after_refusal = keep_alive && !has_body && method != Method::Connect;

@@ -115,7 +115,7 @@ pub fn admit_response(
         trailers,
         upstream_reusable: read == body
             && body != BodyLength::UntilClose
-            && hop::keeps_alive(buf, &head.fields, head.version)
+            && nominations.keep_connection(head.version)
             && !binding::by_response(buf, &head.fields),
         client_keep_alive: asked.keep_alive && to_client != Framing::Raw,
     }))
