@@ -13,13 +13,15 @@ use super::facts::Facts;
 use super::forwarded::Word;
 use super::names::{StripSet, dashed};
 use super::values::Sink;
-use crate::wire::fields::{Field, known};
+use crate::wire::fields::{Field, Known, known};
 
 /// Which request field a variable means, and of whom it is read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct FieldName {
     /// Lower case, `-` for `_`.
     folded: Box<[u8]>,
+    /// What that means to us.
+    known: Known,
     /// Does a field whose name holds an underscore count?
     underscores: bool,
     /// Is it the word of trusted peers alone? Then in its own spelling alone.
@@ -70,7 +72,8 @@ impl FieldRules {
         let folded: Box<[u8]> = name.bytes().map(dashed).collect();
         let trusted = self.word(&folded) == Word::Trusted;
         let trusted = trusted.then(|| Box::new(self.forwarded.clone()));
-        Some(FieldName { folded, underscores: self.underscores, trusted })
+        let known = known(&folded);
+        Some(FieldName { folded, known, underscores: self.underscores, trusted })
     }
 
     fn word(&self, folded: &[u8]) -> Word {
@@ -84,9 +87,14 @@ impl FieldName {
         *self.folded == *b"cookie"
     }
 
-    /// Is a field of this name, as it came, meant?
-    fn means(&self, name: &[u8]) -> bool {
+    /// Is this field meant?
+    fn means(&self, buf: &[u8], field: &Field) -> bool {
         let underscores = self.underscores && self.trusted.is_none();
+        // Names that are the same but for case are known as the same (`log/JSON`).
+        if !underscores && (field.known != self.known || self.known != Known::Other) {
+            return field.known == self.known;
+        }
+        let name = field.name.of(buf);
         name.len() == self.folded.len()
             && self.folded.iter().zip(name).all(|(a, b)| *a == dashed(*b))
             && (underscores || !name.contains(&b'_'))
@@ -98,11 +106,11 @@ impl FieldName {
             let peer = facts.connection.remote_addr.parse::<IpAddr>();
             peer.is_ok_and(|peer| forwarded.trusts(peer))
         });
-        let request = facts.request.filter(|_| believed);
-        let lines = request.into_iter().flat_map(|request| {
-            request.head.fields.as_slice().iter().map(move |field| (request.buf, field))
-        });
-        lines.filter(move |(buf, field)| self.means(field.name.of(buf)))
+        let (buf, fields) = facts
+            .request
+            .filter(|_| believed)
+            .map_or((&[][..], &[][..]), |request| (request.buf, request.head.fields.as_slice()));
+        fields.iter().filter(move |field| self.means(buf, field)).map(move |field| (buf, field))
     }
 }
 
@@ -114,5 +122,54 @@ pub(super) fn put_field(name: &FieldName, facts: &Facts<'_>, sink: &mut Sink<'_>
             sink.put(separator);
         }
         sink.put(field.value.of(buf));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::span::Span;
+
+    /// What is told by what a name is known as, against the letters of the name.
+    #[test]
+    fn a_field_is_meant_by_its_name_in_any_case() {
+        let names = [
+            "Host",
+            "hOST",
+            "Hos",
+            "User-Agent",
+            "USER-agent",
+            "user_agent",
+            "User.Agent",
+            "Te",
+            "T_",
+            "X-Real-IP",
+            "x_real-ip",
+            "X-Other",
+            "x_other",
+            "X_OTHER",
+            "X-Othe",
+            "Via",
+            "",
+        ];
+        for (variable, underscores) in ["host", "user_agent", "te", "x_real_ip", "x_other", "via"]
+            .into_iter()
+            .flat_map(|variable| [(variable, false), (variable, true)])
+        {
+            let forwarded = Forwarded { enabled: false, ..Forwarded::default() };
+            let wanted = FieldRules::new(StripSet::default(), underscores, forwarded);
+            let wanted = wanted.field(variable).unwrap();
+            for name in names {
+                let field = Field {
+                    name: Span::new(0, name.len()).unwrap(),
+                    value: Span::default(),
+                    known: known(name.as_bytes()),
+                };
+                let same =
+                    name.to_ascii_lowercase().replace('_', "-") == variable.replace('_', "-");
+                let meant = same && (underscores || !name.contains('_'));
+                assert_eq!(wanted.means(name.as_bytes(), &field), meant, "{variable} {name}");
+            }
+        }
     }
 }
