@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::orders::Orders;
@@ -23,7 +23,7 @@ impl Caught {
     /// # Errors
     /// The handlers cannot be installed.
     pub fn catch() -> io::Result<Self> {
-        Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1]).map(Self)
+        Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ]).map(Self)
     }
 
     /// Makes a wish of every signal, of those that came before, too.
@@ -37,6 +37,10 @@ impl Caught {
                     // Too late for one, it is told of in the log.
                     SIGHUP => drop(orders.reload(None)),
                     SIGUSR1 => orders.reopen_logs(),
+                    // nginx takes it for the wish for a new binary.
+                    SIGUSR2 => tracing::warn!("SIGUSR2 is ignored: a new binary takes a restart"),
+                    // A log may not grow any more. The write fails, and is told of like any other.
+                    SIGXFSZ => {}
                     _ => orders.stop(),
                 }
             }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use ferrule_tests::zoo::Issuer;
 use ferrule_tests::{
-    Dial, Driver, Gateway, Leaf, PATIENCE, Setup, Upstream, echo, on_both_drivers, poll, scratch,
-    shell,
+    Dial, Driver, Gateway, Leaf, PATIENCE, Setup, Upstream, echo, on_both_drivers, poll, raw,
+    scratch, shell,
 };
 use ferrule_tools::process::{Process, ferrule_binary};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -297,6 +297,37 @@ fn no_core_file_holds_keys() {
     let status = gateway.wait(PATIENCE);
     assert_eq!(status.signal(), Some(Signal::ABORT.as_raw()));
     assert!(!status.core_dumped(), "{status}");
+}
+
+/// nginx's wish for a new binary, and a log that may not grow any more: the system's answer to either is
+/// the end of the process.
+#[test]
+fn neither_a_habit_nor_a_limit_ends_the_process() {
+    const LOG_BYTES_MAX: u64 = 16_384;
+    let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
+    let mut gateway = Setup::new(scratch.path(), Driver::Epoll, crate::PLAIN)
+        .log_line("access = { path = \"access.log\", format = '$request_uri' }")
+        .under(&["prlimit", &format!("--fsize={LOG_BYTES_MAX}")])
+        .set("upstream", &upstream.port)
+        .start();
+    let target = format!("/{}", "x".repeat(1_000));
+    let mut client = raw::plain(gateway.port("front"));
+    let log = scratch.path().join("access.log");
+    let full = poll(PATIENCE, || {
+        assert_eq!(raw::get(&mut client, "x", &target).status(), 200);
+        (fs::metadata(&log).ok()?.len() >= LOG_BYTES_MAX).then_some(())
+    });
+    assert!(full.is_some(), "{}", gateway.process.output());
+    for signal in [Signal::USR2, Signal::XFSZ] {
+        gateway.process.signal(signal);
+        for _ in 0..10 {
+            assert_eq!(raw::get(&mut client, "x", &target).status(), 200);
+        }
+        assert_eq!(gateway.process.exited(), None, "{signal:?}");
+    }
+    gateway.process.signal(Signal::TERM);
+    let status = gateway.wait(PATIENCE);
+    assert!(status.success(), "{status} {}", gateway.process.output());
 }
 
 /// A key whose pass phrase takes minutes to try stands in for a file that takes long to read.
