@@ -1,9 +1,9 @@
 //! Files that change by themselves: certificates, keys, CRLs and what belongs to them.
 //!
 //! Polled, because renewals come by rename, by symlink swap and over network file systems, and each
-//! of these looks the same to `stat`. A change counts once it has settled: two looks that agree. Others
-//! that go on changing are waited for, but not for long. What was refused is tried again, ever less
-//! often: the reason may have been none of the files' own.
+//! of these looks the same to `stat`. A change counts once it has settled: two looks that agree. What goes
+//! on changing is waited for, but not for long, unless it grows: then it is not whole. What was refused
+//! is tried again, ever less often: the reason may have been none of the files' own.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// What a file looks like from outside; `None` if it cannot be looked at.
 type Stamp = Option<[i64; 7]>;
 
-/// Looks for which a settled change waits for one that has not settled.
+/// Looks for which a change waits to settle, itself and for others that have not settled.
 const LOOKS_TO_SETTLE: u32 = 3;
 /// Looks until what was refused is tried again: twice as many each time, up to the second number.
 const LOOKS_TO_RETRY: (u32, u32) = (4, 20);
@@ -27,8 +27,8 @@ pub(super) struct Watch {
     taken: BTreeMap<PathBuf, Stamp>,
     /// As of the last look.
     seen: BTreeMap<PathBuf, Stamp>,
-    /// Looks for which a settled change has waited.
-    waited: u32,
+    /// Looks in a row for which each file has been seen changing.
+    unsettled: BTreeMap<PathBuf, u32>,
     refused: Option<Refused>,
 }
 
@@ -60,6 +60,17 @@ fn stamp(path: &Path) -> Stamp {
     std::fs::metadata(path).ok().map(of)
 }
 
+/// Is the same file longer or shorter than before, or there at last?
+fn grows(before: Stamp, now: Stamp) -> bool {
+    match (before, now) {
+        (Some([dev, ino, size, ..]), Some([now_dev, now_ino, now_size, ..])) => {
+            (dev, ino) == (now_dev, now_ino) && size != now_size
+        }
+        (None, Some(_)) => true,
+        (_, None) => false,
+    }
+}
+
 impl Watch {
     /// Looks at these files as they are now. Called before they are read: what changes while they are
     /// read is seen as a change then.
@@ -69,31 +80,40 @@ impl Watch {
         Self { seen: taken.clone(), taken, ..Self::default() }
     }
 
-    /// Looks again. The files that have changed since the last load, once the change has settled;
-    /// or those that were refused, once it is time to try again.
+    /// Looks again. The files that have changed since the last load, once the change has settled or has
+    /// had its time to; or those that were refused, once it is time to try again.
     pub(super) fn changed(&mut self) -> Vec<PathBuf> {
         let now: BTreeMap<_, _> =
             self.taken.keys().map(|path| (path.clone(), stamp(path))).collect();
         let before = std::mem::replace(&mut self.seen, now);
-        let differs = |(path, stamp): &(&PathBuf, &Stamp)| self.taken.get(*path) != Some(*stamp);
-        let settled = |(path, stamp): &(&PathBuf, &Stamp)| before.get(*path) == Some(*stamp);
-        let changed: Vec<(PathBuf, Stamp)> = self
-            .seen
-            .iter()
-            .filter(|one| differs(one) && settled(one))
-            .map(|(path, stamp)| (path.clone(), *stamp))
-            .collect();
-        if changed.is_empty() {
-            self.waited = 0;
+        let Self { taken, seen, unsettled, .. } = self;
+        let (mut ready, mut waiting) = (Vec::new(), false);
+        for (path, now) in &*seen {
+            let before = before.get(path).copied().flatten();
+            if taken.get(path) == Some(now) || before == *now {
+                unsettled.remove(path);
+            } else {
+                let looks = unsettled.entry(path.clone()).or_default();
+                *looks = looks.saturating_add(1);
+                let in_time = *looks <= LOOKS_TO_SETTLE;
+                waiting |= in_time;
+                if in_time || grows(before, *now) {
+                    continue;
+                }
+            }
+            if taken.get(path) != Some(now) {
+                ready.push((path.clone(), *now));
+            }
+        }
+        if ready.is_empty() {
             return self.due();
         }
-        if self.waited < LOOKS_TO_SETTLE && self.seen != before {
-            self.waited += 1;
+        if waiting {
             return Vec::new();
         }
-        self.waited = 0;
-        self.taken.extend(changed.iter().cloned());
-        changed.into_iter().map(|(path, _)| path).collect()
+        unsettled.clear();
+        taken.extend(ready.iter().cloned());
+        ready.into_iter().map(|(path, _)| path).collect()
     }
 
     /// What was refused, if it is time to try again.
@@ -188,7 +208,47 @@ mod tests {
             std::fs::write(&two, "x".repeat(look)).unwrap();
             Some((look, watch.changed())).filter(|(_, changed)| !changed.is_empty())
         });
-        assert_eq!(taken, Some((5, vec![one])));
+        assert_eq!(taken, Some((4, vec![one])));
+    }
+
+    /// A list that is fetched more often than we look must count all the same.
+    #[test]
+    fn what_never_settles_is_read_all_the_same() {
+        type Write = fn(&Path, usize);
+        let renamed: Write = |path, look| {
+            let next = path.with_extension("next");
+            std::fs::write(&next, "x".repeat(look)).unwrap();
+            std::fs::rename(next, path).unwrap();
+        };
+        let rewritten: Write = |path, look| {
+            std::fs::write(path, (look % 10).to_string()).unwrap();
+        };
+        let folder = tempfile::tempdir().unwrap();
+        for (number, write) in [renamed, rewritten].into_iter().enumerate() {
+            let one = folder.path().join(number.to_string());
+            std::fs::write(&one, "0").unwrap();
+            let mut watch = Watch::of(&[&one]);
+            for round in 0..3 {
+                let read = (1_usize..99).find(|look| {
+                    write(&one, *look);
+                    !watch.changed().is_empty()
+                });
+                assert_eq!(read, Some(4), "{number}, {round}");
+            }
+        }
+    }
+
+    /// As long as it grows, it is not whole.
+    #[test]
+    fn what_still_grows_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = folder.path().join("one");
+        let mut watch = Watch::of(&[&one]);
+        for length in 1..30 {
+            std::fs::write(&one, "x".repeat(length)).unwrap();
+            assert!(watch.changed().is_empty(), "{length}");
+        }
+        assert_eq!(watch.changed(), [one]);
     }
 
     #[test]
