@@ -9,6 +9,11 @@ const CASES: &[(&str, Mode, u64)] = &[
     ("a client that half closes is told that a cut body was whole", Mode::Plain, 12_971),
     ("a node that takes no upload has its cut answer taken for whole", Mode::Plain, 10_724),
     ("the same, with an answer that goes on", Mode::Plain, 17_661),
+    (
+        "an idle connection is ended, and a reset takes its end along",
+        Mode::Tls { fast: true },
+        4_021,
+    ),
 ];
 
 #[test]

@@ -211,6 +211,9 @@ impl Entry {
             Outcome::Cut if setting.body_max.is_some_and(|max| ask.body_len > max) => None,
             // Whoever goes on sending behind an early answer may lose its end in a reset.
             Outcome::Cut if self.early => None,
+            // Whoever has no room ends idle connections: a request on its way there meets a reset, which may
+            // overtake the orderly end.
+            Outcome::Cut if setting.no_room && self.seen == 0 => None,
             Outcome::Cut if faults.is_empty() => Some("was cut without a fault".to_owned()),
             Outcome::Cut => None,
             // Whoever has no room ends idle connections.
