@@ -11,6 +11,7 @@ use ferrule_config::model::{self, CrlExpired, CrlMissing, Pem, PemSource};
 
 use super::list_files::{FoundList, ListFile};
 use super::list_warnings::is_older;
+use super::pem::Contents;
 use super::{Findings, keys, list_warnings};
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::Anchors;
@@ -158,9 +159,21 @@ fn read<'f>(
     let name = keys::name(pem);
     let (message, help) = match file.as_deref() {
         Ok(ListFile::Lists(lists)) => return Some(lists),
-        Ok(ListFile::NotPem(error)) => (format!("{name}, {error}"), Some(error.flaw.help())),
+        Ok(ListFile::NotPem(Some(object), error)) => {
+            let message = format!("{name}, {error}: it is {}", object.text());
+            (message, Some(object.help(Contents::Lists)))
+        }
+        Ok(ListFile::NotPem(None, error)) => (format!("{name}, {error}"), Some(error.flaw.help())),
+        Ok(ListFile::Other(object)) => {
+            let message = format!("{name} is no revocation list: it is {}", object.text());
+            (message, Some(object.help(Contents::Lists)))
+        }
         Ok(ListFile::Empty) => (format!("{name} is empty"), Some(KINDS)),
-        Ok(ListFile::Nothing) => (format!("there is no revocation list in {name}"), Some(KINDS)),
+        Ok(ListFile::Nothing(object)) => {
+            let instead = object.map(|object| format!(": it is {}", object.text()));
+            let instead = instead.unwrap_or_default();
+            (format!("there is no revocation list in {name}{instead}"), Some(KINDS))
+        }
         Err(error) => (error.about(&name), None),
     };
     found.error(pem.place, field, message, help);

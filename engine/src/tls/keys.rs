@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
-use super::pem::{self, Block, BlockKind, Contents};
+use super::pem::{self, Block, BlockKind, Contents, Object};
 use super::private_key::{Form, KeyFlaw};
 use super::{Findings, encrypted, private_key};
 use crate::identity::certificate::Certificate;
@@ -61,8 +61,14 @@ fn blocks<'t>(
     match pem::read(text, wanted) {
         Ok(blocks) => Some(blocks),
         Err(error) => {
-            let message = format!("{}, {error}", name(pem));
-            found.error(pem.place, field, message, Some(error.flaw.help()));
+            let (message, help) = match error.object(text) {
+                Some(object) => {
+                    let message = format!("{}, {error}: it is {}", name(pem), object.text());
+                    (message, object.help(wanted))
+                }
+                None => (format!("{}, {error}", name(pem)), error.flaw.help()),
+            };
+            found.error(pem.place, field, message, Some(help));
             None
         }
     }
@@ -152,7 +158,10 @@ fn private_key_of(
         }
         _ => {
             let message = format!("{at}: this is an {} block, which we cannot use", block.label);
-            let help = format!("{KEY_KINDS} (openssl pkey -in KEY -out NEW)");
+            let help = match Object::of(&text) {
+                Some(Object::SshKey) => Object::SshKey.help(Contents::Key).to_owned(),
+                _ => format!("{KEY_KINDS} (openssl pkey -in KEY -out NEW)"),
+            };
             found.error(pem.place, field, message, Some(&help));
             None
         }
@@ -211,7 +220,8 @@ impl Findings<'_> {
         let message = if text.trim_ascii().is_empty() {
             format!("{} is empty", name(pem))
         } else {
-            format!("there is no {what} in {}", name(pem))
+            let instead = Object::of(text).map(|object| format!(": it is {}", object.text()));
+            format!("there is no {what} in {}{}", name(pem), instead.unwrap_or_default())
         };
         self.error(pem.place, field, message, Some(help));
     }

@@ -13,7 +13,7 @@ use ferrule_config::model::{Pem, PemSource};
 use ferrule_config::{FileError, read_file};
 use ring::digest;
 
-use super::pem::{self, Contents, PemError};
+use super::pem::{self, Contents, Object, PemError};
 use crate::identity::crl::{CRL_BYTES_MAX, Crl, CrlError};
 
 /// Bytes of one file: PEM takes a third more than DER.
@@ -42,12 +42,14 @@ pub(super) struct ListFiles {
 pub(super) enum ListFile {
     /// These.
     Lists(Vec<FoundList>),
-    /// It is no text of lists.
-    NotPem(PemError),
+    /// It is no text of lists, but perhaps this.
+    NotPem(Option<Object>, PemError),
+    /// It is this, in DER.
+    Other(Object),
     /// Not even text.
     Empty,
-    /// No block.
-    Nothing,
+    /// No block, but perhaps this.
+    Nothing(Option<Object>),
 }
 
 /// A list of a file.
@@ -120,12 +122,15 @@ impl ListFile {
     fn read(text: Cow<'_, [u8]>) -> Self {
         let found = |line, der| FoundList { line, list: Crl::parse(der).map(Arc::new) };
         if pem::is_der(&text) {
+            if let Some(object) = Object::of(&text).filter(|one| *one != Object::RevocationList) {
+                return Self::Other(object);
+            }
             return Self::Lists(vec![found(None, text.into_owned())]);
         }
         match pem::read(&text, Contents::Lists) {
-            Err(error) => Self::NotPem(error),
+            Err(error) => Self::NotPem(error.object(&text), error),
             Ok(_) if text.trim_ascii().is_empty() => Self::Empty,
-            Ok(blocks) if blocks.is_empty() => Self::Nothing,
+            Ok(blocks) if blocks.is_empty() => Self::Nothing(Object::of(&text)),
             Ok(blocks) => {
                 Self::Lists(blocks.into_iter().map(|one| found(Some(one.line), one.der)).collect())
             }

@@ -10,6 +10,7 @@ use ferrule_config::read_file;
 use rustls::sign::CertifiedKey;
 
 use super::Findings;
+use super::pem::Object;
 use crate::identity::certificate::Certificate;
 use crate::identity::ocsp::{OcspStatus, status_of};
 
@@ -45,10 +46,29 @@ fn read(
             return None;
         }
     };
+    let is_pem = der.trim_ascii_start().starts_with(b"-----BEGIN ");
+    let object = Object::of(&der);
+    let instead = match (is_pem, object) {
+        _ if der.is_empty() => ": it is empty".to_owned(),
+        (true, Some(object)) => format!(": it is {}, in PEM, and DER is needed", object.text()),
+        (true, None) => ": it is PEM, and DER is needed".to_owned(),
+        (false, Some(object)) if object != Object::OcspResponse => {
+            format!(": it is {}", object.text())
+        }
+        (false, _) => String::new(),
+    };
     let response = Response::of(plain, der.into());
     if response.is_none() {
-        let message = format!("{path} holds no OCSP response for this certificate");
-        let help = "a DER response (openssl ocsp -respout FILE) for the certificate in `cert`";
+        let message = format!("{path} holds no OCSP response for this certificate{instead}");
+        let help = match (is_pem, object) {
+            (true, Some(Object::OcspResponse)) => {
+                "convert it: sed /-----/d FILE | openssl base64 -d -out NEW"
+            }
+            _ => {
+                "a DER response for the certificate in `cert`: openssl ocsp -issuer CA -cert CERT -url URL \
+                 -respout FILE"
+            }
+        };
         found.error(file.place, field, message, Some(help));
     }
     response

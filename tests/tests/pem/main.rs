@@ -7,6 +7,7 @@
 mod differential;
 mod inline_key;
 mod lines;
+mod objects;
 mod places;
 mod stage;
 mod table;

@@ -14,6 +14,7 @@ fn blocks(stage: &Stage, place: Place) -> (String, String, &'static str) {
             let [one, two] = authorities;
             (one, two, "CERTIFICATE")
         }
+        Place::Stapling => unreachable!("it takes no PEM"),
         Place::ClientCrl | Place::UpstreamCrl => {
             let [one, two] = stage.lists.clone();
             (one, two, "X509 CRL")

@@ -33,6 +33,8 @@ pub(crate) enum Place {
     ClientCrl,
     UpstreamCa,
     UpstreamCrl,
+    /// `ssl_stapling_file`, which takes DER.
+    Stapling,
 }
 
 impl Place {
@@ -100,10 +102,14 @@ impl Stage {
             fs::write(&file, text).expect("a file");
             literal(&file.display().to_string())
         };
+        let staple = match place {
+            Place::Stapling => format!("ssl_stapling_file = {}\n", at(Place::Stapling, "")),
+            _ => String::new(),
+        };
         let (authorities, lists) = (self.authorities.concat(), self.lists.concat());
         let config = format!(
             "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n[[ssls]]\nsni = \"a.test\"\ncert = \
-             {}\nkey = {}\n[ssls.client]\nca = {}\ncrl = {}\n[[routes]]\nuri = \"/*\"\nupstream = {{ \
+             {}\nkey = {}\n{staple}[ssls.client]\nca = {}\ncrl = {}\n[[routes]]\nuri = \"/*\"\nupstream = {{ \
              scheme = \"https\", nodes = {{ \"127.0.0.1:9\" = 1 }}, tls = {{ verify = \"full\", \
              server_name = \"a.test\", ca = {}, crl = {} }} }}\n",
             at(Place::Cert, &self.leaf),

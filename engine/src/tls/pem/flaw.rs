@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::kind::{BlockKind, Contents};
+use super::object::Object;
 
 /// What is not understood, and where.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,6 +54,19 @@ pub enum Flaw {
 }
 
 impl PemError {
+    /// What stands there instead of PEM, or of what was wanted; `None` if the flaw says all.
+    #[must_use]
+    pub fn object(&self, text: &[u8]) -> Option<Object> {
+        match self.flaw {
+            Flaw::Der | Flaw::Nul => Object::of(text),
+            Flaw::Unwanted(_, BlockKind::Other)
+            | Flaw::Unwanted(Contents::Lists, BlockKind::OtherKey) => {
+                Object::of_label(self.label.as_bytes())
+            }
+            _ => None,
+        }
+    }
+
     pub(super) const fn at(line: usize, flaw: Flaw) -> Self {
         Self { line, flaw, label: String::new() }
     }

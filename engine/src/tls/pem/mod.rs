@@ -8,6 +8,7 @@
 mod base64;
 mod flaw;
 mod kind;
+mod object;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ use crate::identity::der::tag;
 use base64::{Base64, sextet};
 pub use flaw::{Flaw, PemError};
 pub use kind::{BlockKind, Contents};
+pub use object::Object;
 
 const BEGIN: &[u8] = b"-----BEGIN";
 const END: &[u8] = b"-----END";
