@@ -139,15 +139,8 @@ pub(super) async fn one(
 
 /// What came behind the exchange belongs to the next one.
 fn restore(client: &mut Client, head: super::buffers::Buffer) {
-    let reader = &mut client.stream.reader;
-    match &reader.plain {
-        // The body's own reading went on in another buffer, and what is left is there.
-        Some(_) => {
-            debug_assert!(head.is_empty());
-            client.core.buffers.give_back(head);
-        }
-        None => reader.plain = Some(head),
-    }
+    // Reading went on in another buffer: what is left there comes behind what is left here.
+    client.stream.reader.put_in_front(head, &client.core.buffers);
 }
 
 /// Parses the head and asks the core of the proxy what to do with it.

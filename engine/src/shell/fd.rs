@@ -4,6 +4,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use monoio::io::OwnedReadHalf;
+use monoio::net::{TcpStream, UnixStream};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
 use rustix::net::{
@@ -94,11 +96,22 @@ impl Descriptor {
     /// Has the peer ended its direction, or the whole connection? Unread bytes do not hide it.
     #[must_use]
     pub fn has_left(self) -> bool {
-        let mut polled = [PollFd::from_borrowed_fd(self.borrow(), PollFlags::RDHUP)];
+        let left = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        self.polls(PollFlags::RDHUP).intersects(left)
+    }
+
+    /// Is the connection over in both directions? One whose peer has only ended its own is not.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.polls(PollFlags::empty()).intersects(PollFlags::HUP | PollFlags::ERR)
+    }
+
+    fn polls(&self, wanted: PollFlags) -> PollFlags {
+        let mut polled = [PollFd::from_borrowed_fd(self.borrow(), wanted)];
         let now = rustix::event::Timespec::default();
         let _ = poll(&mut polled, Some(&now));
         let [polled] = polled;
-        polled.revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)
+        polled.revents()
     }
 
     /// The next connection that waits in this listener's queue, without waiting for one.
@@ -183,6 +196,30 @@ impl Descriptor {
     }
 }
 
+/// Waits until the connection has bytes for us, or its end; whoever drops this loses nothing.
+///
+/// # Errors
+/// The kernel's.
+pub async fn tcp_readable(half: &OwnedReadHalf<TcpStream>) -> io::Result<()> {
+    // SAFETY: both halves are of this thread. This takes the number of the descriptor, which no half
+    // ever changes, and nothing else.
+    #[expect(unsafe_code, reason = "monoio's owned halves lend out nothing")]
+    let stream = unsafe { &*half.0.get() };
+    // Not relaxed: we receive by ourselves, and the runtime's notes are not to be trusted then.
+    stream.readable(false).await
+}
+
+/// The same of a Unix socket.
+///
+/// # Errors
+/// The kernel's.
+pub async fn unix_readable(half: &OwnedReadHalf<UnixStream>) -> io::Result<()> {
+    // SAFETY: as above.
+    #[expect(unsafe_code, reason = "monoio's owned halves lend out nothing")]
+    let stream = unsafe { &*half.0.get() };
+    stream.readable(false).await
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -200,9 +237,10 @@ mod tests {
         assert_eq!(descriptor.peek(), Peek::Bytes);
         assert!(!descriptor.has_left());
         theirs.shutdown(std::net::Shutdown::Write).unwrap();
-        assert!(descriptor.has_left());
+        assert!(descriptor.has_left() && !descriptor.is_over());
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
         assert_eq!(Descriptor::of(&ours).peek(), Peek::Ended);
+        assert!(Descriptor::of(&ours).is_over());
     }
 }

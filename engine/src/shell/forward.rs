@@ -1,19 +1,20 @@
 //! One request: to an upstream and back. Attempts, retries, and both bodies side by side.
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::time::Duration;
 
 use ferrule_config::model::Expect;
 
+use super::both_ways::{one_way, side_by_side};
 use super::client::Client;
 use super::core::{Core, Live, Work};
-use super::deadlines::Shut;
 use super::faults;
-use super::pace::Pace;
-use super::reader::{Idle, Wait};
-use super::relay::{DRAIN_TIME, PumpError, Times, drain, pump};
-use super::respond::{Answering, Memory, Progress, RespondError, respond};
+use super::reader::Idle;
+use super::relay::PumpError;
+use super::respond::{Answering, Progress, RespondError};
 use super::stream::Cut;
+use super::stream::attend::Attended;
 use super::upstream::{ConnectError, Lease, Wanted, give_back, look, obtain};
 use crate::exchange::Admission;
 use crate::exchange::balance::Tried;
@@ -156,7 +157,14 @@ async fn attempt(
         fresh,
         proxy_header: &proxy_header,
     };
-    let mut lease = match obtain(request.core, request.live, wanted).await {
+    let obtained = {
+        let obtaining = pin!(obtain(request.core, request.live, wanted));
+        client.stream.source().attend(obtaining, None).await
+    };
+    if obtained.lost {
+        return left(outcome);
+    }
+    let mut lease = match obtained.done {
         Ok(lease) => lease,
         Err(error) => return Tryout::Failed(not_connected(request, &error)),
     };
@@ -183,15 +191,12 @@ async fn attempt(
         }
         Idle::Over => return fail(Failure::Lost, Refusal::UpstreamLost, Sent::Nothing),
     }
-    let mut sink = lease.stream.sink();
-    let mut sent = sink.write(&work.out, timeout.send).await;
-    if sent.is_ok() {
-        sent = sink.flush(timeout.send).await;
-        // Waiting for the answer takes no memory to send with.
-        sink.rest();
-    }
+    let sent = send(client, &mut lease, &work.out, timeout.send).await;
     request.core.counters().add(Counter::UpstreamBytesOut, bytes(work.out.len()));
-    match sent {
+    if sent.lost {
+        return left(outcome);
+    }
+    match sent.done {
         Ok(()) => {}
         Err(Cut::TimedOut) => {
             return fail(Failure::Timeout, Refusal::UpstreamTimeout, Sent::Replayable);
@@ -201,6 +206,30 @@ async fn attempt(
         Err(_) => return fail(Failure::Lost, Refusal::UpstreamLost, Sent::Replayable),
     }
     exchange(request, client, work, (lease, &mut flow), outcome).await
+}
+
+/// Sends the first part of a request.
+async fn send(
+    client: &mut Client,
+    lease: &mut Lease,
+    out: &[u8],
+    timeout: Duration,
+) -> Attended<Result<(), Cut>> {
+    let mut sink = lease.stream.sink();
+    let sending = pin!(async {
+        sink.write(out, timeout).await?;
+        sink.flush(timeout).await?;
+        // Waiting for the answer takes no memory to send with.
+        sink.rest();
+        Ok(())
+    });
+    client.stream.source().attend(sending, None).await
+}
+
+/// The client is gone, or was told that it broke the protocol: nobody waits for an answer.
+const fn left(outcome: &mut Outcome) -> Tryout {
+    outcome.ended = Ended::ClientLeft;
+    Tryout::Done(Forwarded::Cut)
 }
 
 fn not_connected(request: &Request<'_>, error: &ConnectError) -> Failed {
@@ -301,16 +330,7 @@ async fn exchange(
         let way = (&mut lease, &mut *flow, &mut progress);
         side_by_side(request, (&answering, &uploaded), client, work, way).await
     } else {
-        let Work { response, out, .. } = work;
-        let mut memory = Memory { head: response, out };
-        client.stream.reader.watch(lease.stream.reader.line());
-        let mut source = lease.stream.source();
-        let mut sink = client.stream.sink();
-        let responded =
-            respond(&answering, &mut source, &mut sink, &mut memory, &mut progress).await;
-        // A client that left made the upstream's connection end; it is not the upstream's fault.
-        let left = client.stream.reader.watched_leave() && responded.is_err();
-        (Ok(()), if left { Err(RespondError::Client(Cut::Ended)) } else { responded })
+        (Ok(()), one_way(&answering, client, work, &mut lease, &mut progress).await)
     };
     note(request, &progress, started, outcome);
     // Of the last try: each takes what came with the head again.
@@ -433,66 +453,6 @@ fn failed(
             Tryout::Failed(Failed { failure: *failure, refusal, reused, sent, bodies })
         }
     }
-}
-
-/// The request's body goes up while the response comes down; whichever fails first ends the other.
-async fn side_by_side(
-    request: &Request<'_>,
-    (answering, uploaded): (&Answering<'_>, &Cell<bool>),
-    client: &mut Client,
-    work: &mut Work,
-    (lease, flow, progress): (&mut Lease, &mut Flow<'_>, &mut Progress),
-) -> (Result<(), PumpError>, Result<(), RespondError>) {
-    let plan = &request.live.generation.plan;
-    let timeout = plan.route(request.admission.route).timeout;
-    let read = Wait { time: plan.http.client_body_timeout, shut: Shut::Read, idle: false };
-    let pacing = &plan.http.pacing;
-    let pace = Pace::new(pacing.body_min_rate, pacing.grace);
-    let clock = &request.core.clock;
-    let over = Cell::new(false);
-    let paces = (pace, Pace::free());
-    let times = Times { read, write: timeout.send, paces, clock, over: Some(&over) };
-    let upstream_descriptor = lease.stream.descriptor();
-    let (client_read, upstream_read) = (client.stream.read_remote(), lease.stream.read_remote());
-    let Work { response, out, upload, .. } = work;
-    let (mut from_client, mut to_client) = client.stream.split();
-    let (mut from_upstream, mut to_upstream) = lease.stream.split();
-    let upstream_failed = Cell::new(false);
-    let up = async {
-        let before = flow.bytes_out();
-        let result = pump(&mut from_client, &mut to_upstream, flow, times, upload).await;
-        let sent = flow.bytes_out().saturating_sub(before);
-        request.core.counters().add(Counter::UpstreamBytesOut, sent);
-        uploaded.set(result.is_ok());
-        answering.uploading.set(false);
-        upstream_read.hasten(timeout.read);
-        if upstream_failed.get() && !matches!(result, Err(PumpError::Sink(Cut::TimedOut))) {
-            // The upload was ended because the response had failed; that is not the client's fault.
-            return Ok(());
-        }
-        if matches!(result, Err(PumpError::Source(_) | PumpError::Flow(_))) {
-            // The request will never be whole: the upstream must not take it for that.
-            upstream_read.shut_both(upstream_descriptor);
-        } else if result.is_err() {
-            // The upstream has stopped reading; it may have answered. Read on, so that the client
-            // gets to see that answer, but not for ever.
-            drain(&mut from_client, flow, &request.core.clock).await?;
-        }
-        result
-    };
-    let down = async {
-        let mut memory = Memory { head: response, out };
-        let result =
-            respond(answering, &mut from_upstream, &mut to_client, &mut memory, progress).await;
-        upstream_failed.set(matches!(result, Err(RespondError::Upstream(..))));
-        over.set(true);
-        if !uploaded.get() {
-            upstream_read.shut_both(upstream_descriptor);
-            client_read.hasten(DRAIN_TIME);
-        }
-        result
-    };
-    monoio::join!(up, down)
 }
 
 fn bytes(len: usize) -> u64 {

@@ -7,6 +7,7 @@
 
 pub mod accept;
 pub mod account;
+mod both_ways;
 pub mod buffers;
 pub mod client;
 pub mod clock;

@@ -1,5 +1,7 @@
 //! The receiving half: bytes off the wire, records opened, plaintext handed on.
 
+mod hear;
+
 use std::cell::RefCell;
 use std::io;
 use std::pin::pin;
@@ -14,9 +16,6 @@ use super::stream::{Cut, Security};
 use super::turn::Turn;
 use crate::exchange::flow::Piece;
 use crate::tls::record::reseal::Wanted;
-
-/// Answers that are faster than this need no look at the client.
-const WATCH_AFTER: Duration = Duration::from_millis(500);
 
 /// Receives on an idle connection before it is given up: a ticket or two, and no stream of them.
 const RECEIVES_IDLE_MAX: u32 = 4;
@@ -151,18 +150,6 @@ impl Reader {
     #[must_use]
     pub const fn line(&self) -> Line {
         self.timer.line(self.descriptor)
-    }
-
-    /// While nobody reads: if the peer leaves, `other` is shut (see [`Reader::watched_leave`]).
-    pub fn watch(&self, other: Line) {
-        self.timer.arm(WATCH_AFTER, self.descriptor, Shut::IfLeft(other));
-    }
-
-    /// Ends the watch; did the peer leave during it?
-    #[must_use]
-    pub fn watched_leave(&self) -> bool {
-        self.timer.disarm();
-        self.timer.fired()
     }
 
     /// A way to shorten a wait from outside.

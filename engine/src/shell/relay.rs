@@ -4,6 +4,7 @@
 //! before the last write is awaited.
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::time::Duration;
 
 use super::clock::Clock;
@@ -132,9 +133,11 @@ pub async fn pump(
         let Some(time) = pace.next_wait(times.read.time) else {
             return Err(PumpError::Source(Cut::TimedOut));
         };
-        let receive = times.measure(pace, source.receive(Wait { time, ..times.read }));
+        let wait = Wait { time, ..times.read };
         let received = if sink.has_output() {
-            let flush = async {
+            let receive =
+                async |source: &mut Source<'_>| times.measure(pace, source.receive(wait)).await;
+            let flush = pin!(async {
                 let flushed = sending.flush(sink, data, &times).await;
                 if flushed.is_err() {
                     // The sender may have nothing more to say for long.
@@ -143,13 +146,13 @@ pub async fn pump(
                     sink.rest();
                 }
                 flushed
-            };
-            let (received, flushed) = monoio::join!(receive, flush);
+            });
+            let (received, flushed) = source.receive_beside(receive, flush).await;
             flushed?;
             received
         } else {
             sink.rest();
-            receive.await
+            times.measure(pace, source.receive(wait)).await
         };
         waited = received.1;
         match received.0 {
@@ -180,7 +183,8 @@ async fn move_ready(
                 source.rest(false);
                 release(gather);
             }
-            sending.flush(sink, flow.data_bytes(), times).await?;
+            let flush = pin!(sending.flush(sink, flow.data_bytes(), times));
+            source.attend(flush, None).await.done?;
         }
         let opened = match reseal_ready(source, sink, flow, moved) {
             Some(resealed) => resealed?,

@@ -5,6 +5,8 @@
 //! session, which is never borrowed across an await. Every wait has a deadline; a deadline that
 //! passes shuts the descriptor, so a pending operation always completes and no buffer is lost.
 
+pub mod attend;
+
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;

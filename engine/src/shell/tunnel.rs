@@ -263,13 +263,19 @@ async fn carry(shared: &Shared<'_>, source: &mut Source<'_>, sink: &mut Sink<'_>
         let more = received >= Size::Small.bytes() && way.from.peek() == Peek::Bytes;
         let outcome = if more && received >= FLOWING_BYTES {
             source.fit(sink.room());
-            let (outcome, flushed) = monoio::join!(source.receive(wait), sink.flush(way.write));
+            let receive = async |source: &mut Source<'_>| source.receive(wait).await;
+            let flush = pin!(sink.flush(way.write));
+            let (outcome, flushed) = source.receive_beside(receive, flush).await;
             if let Err(cut) = flushed {
                 return shared.cut(sink_end(&cut, way));
             }
             outcome
         } else {
-            if let Err(cut) = sink.flush(way.write).await {
+            let flushed = {
+                let flush = pin!(sink.flush(way.write));
+                source.attend(flush, None).await.done
+            };
+            if let Err(cut) = flushed {
                 return shared.cut(sink_end(&cut, way));
             }
             sink.rest();
@@ -302,7 +308,8 @@ async fn move_ready(
     loop {
         source.turn().give_way().await;
         if !sink.has_room() {
-            sink.flush(way.write).await.map_err(|cut| sink_end(&cut, way))?;
+            let flush = pin!(sink.flush(way.write));
+            source.attend(flush, None).await.done.map_err(|cut| sink_end(&cut, way))?;
         }
         let mut staged = Ok(());
         let mut moved = 0_u64;

@@ -24,6 +24,7 @@ mod fingerprint;
 mod first_flights;
 mod flood;
 mod guides;
+mod heard;
 mod hidden;
 mod hostile;
 mod in_force;

@@ -41,9 +41,13 @@ const UNEXPECTED_MESSAGE: u8 = 10;
 const BAD_RECORD_MAC: u8 = 20;
 const NO_RENEGOTIATION: u8 = 100;
 
-const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-const TUNNEL: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+pub(crate) const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+pub(crate) const TUNNEL: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+/// The answer to that.
+pub(crate) const WEBSOCKET: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+      Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// Runs `case` on both drivers and on both record layers.
 fn everywhere(script: fn() -> Script, case: impl Fn(&Gateway)) {
@@ -81,7 +85,7 @@ fn answered(bare: &mut Bare) {
 }
 
 /// A `ClientHello` of TLS 1.2 that asks for another handshake.
-fn renegotiation() -> Vec<u8> {
+pub(crate) fn renegotiation() -> Vec<u8> {
     let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0xcc, 0xa9, 1, 0, 0, 0]].concat();
     [&[1, 0, 0, u8::try_from(body.len()).expect("short")], &body[..]].concat()
 }
@@ -100,8 +104,7 @@ fn half_way() -> Script {
 fn granting() -> Script {
     Arc::new(|client| {
         if client.request().is_some() {
-            client.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+            client.send(WEBSOCKET);
             let _ = client.talk.exactly(1);
         }
     })

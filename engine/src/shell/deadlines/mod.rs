@@ -5,9 +5,11 @@
 //! loses data. 50,000 connections are 200 KB to look through, some ten microseconds a tick.
 
 mod stalled;
+mod waking;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::task::Waker;
 use std::time::Duration;
 
 pub use stalled::Ended;
@@ -32,6 +34,8 @@ pub enum Shut {
     /// This other descriptor, if the peer of the timer's own one has left; looked at again and again
     /// until the timer is disarmed. A client that is gone must not keep an upstream busy.
     IfLeft(Line),
+    /// Nothing yet: the task that waits is woken, and then it is as if `IfLeft` had been armed.
+    Wake(Option<Line>),
 }
 
 /// A connection whose end may be our own doing: its descriptor, and the slot that remembers.
@@ -49,6 +53,8 @@ struct Table {
     actions: Vec<Option<(Descriptor, Shut)>>,
     fired: Vec<bool>,
     idle: Vec<bool>,
+    /// Who is woken; kept for as long as the slot is held, because it is the same task every time.
+    wakers: Vec<Option<Waker>>,
     /// The slot of the same connection that remembers whether we shut it.
     home: Vec<usize>,
     /// We have shut the connection whose home this is. Never taken back while the slot is held: what
@@ -148,7 +154,12 @@ impl Deadlines {
             if *due > now {
                 continue;
             }
-            match table.actions.get(slot) {
+            match table.actions.get_mut(slot) {
+                Some(Some((_, shut @ Shut::Wake(_)))) => {
+                    let next = waking::wake(shut, table.wakers.get(slot));
+                    *due = next.map_or(NEVER, |after| now.saturating_add(after));
+                    continue;
+                }
                 Some(Some((descriptor, Shut::IfLeft(other)))) => {
                     if !descriptor.has_left() {
                         *due = now.saturating_add(LOOK_AGAIN_TICKS);
@@ -160,7 +171,7 @@ impl Deadlines {
                 Some(Some((descriptor, shut))) => {
                     match shut {
                         Shut::Read => descriptor.shut_read(),
-                        Shut::Both | Shut::IfLeft(_) => descriptor.shut_both(),
+                        Shut::Both | Shut::IfLeft(_) | Shut::Wake(_) => descriptor.shut_both(),
                     }
                     remember(&mut table.shut, table.home.get(slot).copied().unwrap_or(slot));
                 }
@@ -193,6 +204,7 @@ impl Table {
         self.held.push(0);
         self.due.push(NEVER);
         self.actions.push(None);
+        self.wakers.push(None);
         self.fired.push(false);
         self.idle.push(false);
         self.home.push(0);
@@ -232,10 +244,13 @@ impl Remote {
         descriptor.shut_both();
     }
 
-    /// If the slot is armed: it is due no earlier than `after` this long.
+    /// If the slot is armed to shut its own connection: that is due no earlier than `after` this long.
     pub fn prolong(&self, after: Duration) {
         let mut table = self.table.borrow_mut();
         let earliest = table.now.saturating_add(ticks(after)).min(NEVER - 1);
+        if !matches!(table.actions.get(self.slot), Some(Some((_, Shut::Read | Shut::Both)))) {
+            return;
+        }
         if let Some(due) = table.due.get_mut(self.slot).filter(|due| **due != NEVER) {
             *due = earliest.max(*due);
         }
@@ -253,7 +268,7 @@ impl Remote {
             Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
             Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
             // Nobody who waits for a request watches another descriptor meanwhile.
-            Some(Some((_, Shut::IfLeft(_))) | None) | None => return,
+            Some(Some((_, Shut::IfLeft(_) | Shut::Wake(_))) | None) | None => return,
         }
         *due = NEVER;
         remember(&mut table.shut, self.slot);
@@ -333,6 +348,8 @@ fn ticks(time: Duration) -> u32 {
 
 impl Drop for Timer {
     fn drop(&mut self) {
+        // A task that nobody else knows any more ends with its waker, and drops timers of its own.
+        let waker = self.forget_waker();
         let mut table = self.table.borrow_mut();
         let slot = self.slot;
         if let Some(entry) = table.due.get_mut(slot) {
@@ -351,6 +368,8 @@ impl Drop for Timer {
         if let Ok(slot) = u32::try_from(slot) {
             table.free.push(slot);
         }
+        drop(table);
+        drop(waker);
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
 
 use crate::shell::buffers::Buffer;
+use crate::shell::fd;
 
 pub use super::round::{next_round, open_rounds};
 pub use crate::shell::fd::Descriptor;
@@ -53,6 +54,17 @@ impl ReadHalf {
         match self {
             Self::Tcp(half) => half.read(buffer).await,
             Self::Unix(half) => half.read(buffer).await,
+        }
+    }
+
+    /// Waits until there is something to receive, or the end; whoever drops this loses nothing.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(half) => fd::tcp_readable(half).await,
+            Self::Unix(half) => fd::unix_readable(half).await,
         }
     }
 }

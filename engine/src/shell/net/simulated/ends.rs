@@ -239,6 +239,21 @@ impl World {
         half.ended || half.broken
     }
 
+    /// Is it over in both directions?
+    pub fn is_over(&mut self, end: usize) -> bool {
+        self.check_held(end);
+        self.ends[end].broken
+    }
+
+    /// Is there something to receive, or the end?
+    pub fn readable(&mut self, end: usize, waker: &Waker) -> Poll<()> {
+        if self.peek(end) != Peek::Silent {
+            return Poll::Ready(());
+        }
+        self.ends[end].reader = Some(waker.clone());
+        Poll::Pending
+    }
+
     /// Looks without reading.
     pub fn peek(&mut self, end: usize) -> Peek {
         self.check_held(end);

@@ -106,6 +106,12 @@ impl Descriptor {
         with(|world| world.has_left(self.0))
     }
 
+    /// Is it over in both directions?
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        with(|world| world.is_over(self.0))
+    }
+
     /// There is nobody to turn away here.
     #[must_use]
     pub const fn accept_now(self) -> Option<std::os::fd::OwnedFd> {
@@ -295,6 +301,15 @@ impl ReadHalf {
             buffer.fill(count);
         }
         (result, buffer)
+    }
+
+    /// Waits until there is something to receive, or the end.
+    ///
+    /// # Errors
+    /// None.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        poll_fn(|context| with(|world| world.readable(self.0.0, context.waker()))).await;
+        Ok(())
     }
 
     /// One receive into `room`.
