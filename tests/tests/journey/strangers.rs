@@ -93,7 +93,7 @@ fn upstream() -> Script {
             }
         };
         let body = match target {
-            "/chunks" => [&b"10000\r\n"[..], &[b'x'; 1 << 16], b"\r\n"].concat(),
+            "/chunks" => [b"10000\r\n".to_vec(), vec![b'x'; 1 << 16], b"\r\n".to_vec()].concat(),
             _ => vec![b'x'; 1 << 16],
         };
         if client.send(first) && client.send(&body.repeat(FLOOD >> 16)) {

@@ -193,7 +193,7 @@ on_both_drivers! {
                         if tls { place.tls().stream } else { Line::Plain(place.socket("plain")) };
                     line.write_all(ask.as_bytes()).expect("room");
                     if floods && let Line::Plain(socket) = &line {
-                        send_all(socket, &[b'x'; 1 << 16], FLOOD);
+                        send_all(socket, &vec![b'x'; 1 << 16], FLOOD);
                     }
                     line
                 }));
