@@ -87,7 +87,7 @@ fn plan(conditions: &[String]) -> Plan {
         .collect();
     let text = format!("listen = [{{ address = '127.0.0.1:8080' }}]\n{}", routes.concat());
     let read = ferrule_config::read_text(Path::new("/ferrule.toml"), text, &|_| None);
-    Plan::build(&read.unwrap_or_else(|problems| panic!("{problems}")).config)
+    Plan::build(&read.expect("a good configuration").config)
 }
 
 /// Which of the conditions hold for this leaf.

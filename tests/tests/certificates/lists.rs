@@ -123,7 +123,7 @@ impl Mint {
     /// One list, changed once or twice, or not at all, and signed again.
     fn strike(&self, seed: &mut Seed) -> Vec<u8> {
         let mut list = self.lists[seed.below(self.lists.len())].clone();
-        for _ in 0..(seed.below(12) + 5) / 6 {
+        for _ in 0..seed.below(12).div_ceil(6) {
             mutate(&mut list, &self.pool, seed);
         }
         let signed = written(&list);
