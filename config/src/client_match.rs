@@ -5,6 +5,7 @@
 
 use crate::attributes::{SUBJECT_ATTRIBUTES, is_attribute};
 use crate::distinguished_name;
+use crate::host_names;
 use crate::model::{ClientTerm, HostPattern, UriMatch, UriRest, UriSegment};
 use crate::values::{self, Wrong, nearest};
 
@@ -174,7 +175,7 @@ fn split_uri(text: &str) -> Option<(&str, &str)> {
 }
 
 fn dns(text: &str) -> Result<HostPattern, Wrong> {
-    match values::host_pattern(text, false)? {
+    match host_names::host_pattern(text, false)? {
         HostPattern::Any => Err(Wrong::new("`*` alone is every name")
             .help("name a domain: \"DNS:*.example.com\" is one label in front of it")),
         pattern => Ok(pattern),
@@ -186,7 +187,7 @@ fn email(text: &str) -> Result<ClientTerm, Wrong> {
         Wrong::new(format!("`{text}` is not an e-mail address")).help("as \"email:a@example.com\"")
     };
     let (local, domain) = text.rsplit_once('@').ok_or_else(not)?;
-    let domain = values::dns_name(domain).map_err(|_| not())?;
+    let domain = host_names::dns_name(domain).map_err(|_| not())?;
     let plain = local.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*');
     if local.is_empty() || !plain {
         return Err(not());

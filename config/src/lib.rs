@@ -23,6 +23,7 @@ mod describe;
 mod distinguished_name;
 mod dump;
 mod file;
+mod host_names;
 mod raw;
 mod reference;
 mod render;
@@ -42,6 +43,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 pub use file::{FileError, RegularFile, read_file, reserve_descriptors};
+pub use host_names::HostAddress;
 pub use model::Config;
 pub use problem::{Place, Position, Problem, Problems, Severity};
 pub use reference::reference;

@@ -1,10 +1,10 @@
-//! Small values as text: durations, sizes, names, host and path patterns.
+//! Small values as text: durations, sizes, path patterns.
 //!
 //! Each reader says what is wrong in one sentence; each writer gives text that reads back.
 
 use std::time::Duration;
 
-use crate::model::{HostPattern, UriPattern};
+use crate::model::UriPattern;
 use ipnet::IpNet;
 
 /// Bytes of a field name that a configuration acts on: no longer name is in use, and whoever looks names
@@ -97,33 +97,6 @@ pub(crate) fn size_text(bytes: u64) -> String {
     bytes.to_string()
 }
 
-/// A DNS name, lower case and without its trailing dot.
-pub(crate) fn dns_name(text: &str) -> Result<String, Wrong> {
-    let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-    if !name.is_ascii() {
-        return Err(Wrong::new(format!("`{text}` holds characters beyond ASCII"))
-            .help("write internationalised names as they are sent: `xn--...`"));
-    }
-    if name.contains(':') {
-        return Err(Wrong::new(format!("`{text}` has a port, or is not a name"))
-            .help("write the name alone"));
-    }
-    let is_label = |label: &str| {
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        (1..=63).contains(&label.len()) && label.bytes().all(legal)
-    };
-    if name.len() > 253 || !name.split('.').all(is_label) {
-        return Err(Wrong::new(format!("`{text}` is not a host name")));
-    }
-    Ok(name)
-}
-
-/// Does it look like an IPv4 or IPv6 address?
-pub(crate) fn is_address(text: &str) -> bool {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    bare.parse::<std::net::IpAddr>().is_ok()
-}
-
 /// A number as Lua reads most of them: decimal, with a point and an exponent if need be.
 #[must_use]
 pub fn number(text: &[u8]) -> Option<f64> {
@@ -162,61 +135,6 @@ pub(crate) fn client_range(text: &str) -> Result<IpNet, Wrong> {
             .help("write \"0.0.0.0/0\" for every IPv4 address")
     })?;
     Ok(ipnet::Ipv4Net::new(four, bits).map_or(net, IpNet::V4))
-}
-
-/// `name`, `*.name` or `*`. Addresses are hosts, but never server names.
-pub(crate) fn host_pattern(text: &str, addresses: bool) -> Result<HostPattern, Wrong> {
-    if text == "*" {
-        return Ok(HostPattern::Any);
-    }
-    if is_address(text) {
-        return if !addresses {
-            Err(Wrong::new(format!("`{text}` is an address, and clients never send one as a name"))
-                .help("name it \"*\", or set `fallback_sni` of the listener"))
-        } else if text.contains(':') && !text.starts_with('[') {
-            Err(Wrong::new("an IPv6 address in a host stands in brackets")
-                .help(format!("write \"[{text}]\"")))
-        } else {
-            Ok(HostPattern::Exact(host_address(text)))
-        };
-    }
-    if let Some(suffix) = text.strip_prefix("*.") {
-        return dns_name(suffix).map(HostPattern::Wildcard);
-    }
-    if text.contains('*') {
-        return Err(Wrong::new(format!("`{text}` has a `*` that is not its whole first label"))
-            .help("write \"*.example.com\" for one label in front, or \"*\" for every name"));
-    }
-    dns_name(text).map(HostPattern::Exact)
-}
-
-/// The one spelling of an address as a host (RFC 5952), as requests are read.
-fn host_address(text: &str) -> String {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    match bare.and_then(|bare| bare.parse::<std::net::Ipv6Addr>().ok()) {
-        Some(address) => format!("[{address}]"),
-        None => text.to_ascii_lowercase(),
-    }
-}
-
-/// A host pattern as [`host_pattern`] reads it.
-pub(crate) fn host_pattern_text(pattern: &HostPattern) -> String {
-    match pattern {
-        HostPattern::Any => "*".to_owned(),
-        HostPattern::Exact(name) => name.clone(),
-        HostPattern::Wildcard(suffix) => format!("*.{suffix}"),
-    }
-}
-
-/// Does a pattern match this name? A wildcard stands for exactly one label.
-pub(crate) fn host_matches(pattern: &HostPattern, name: &str) -> bool {
-    match pattern {
-        HostPattern::Any => true,
-        HostPattern::Exact(exact) => exact == name,
-        HostPattern::Wildcard(suffix) => {
-            name.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == suffix)
-        }
-    }
 }
 
 /// `/path`, or `/path*` for everything that starts so; in the normal form that is compared.
@@ -404,22 +322,6 @@ mod tests {
         for text in ["0", "1000", "32k", "1m", "3g"] {
             assert_eq!(size_text(size(text).unwrap()), text);
         }
-    }
-
-    #[test]
-    fn hosts() {
-        let pattern = |text| host_pattern(text, true).ok();
-        assert_eq!(pattern("*"), Some(HostPattern::Any));
-        assert_eq!(pattern("A.Example."), Some(HostPattern::Exact("a.example".to_owned())));
-        assert_eq!(pattern("*.Example"), Some(HostPattern::Wildcard("example".to_owned())));
-        assert_eq!(pattern("[::1]"), Some(HostPattern::Exact("[::1]".to_owned())));
-        for bad in ["", ".", "a..b", "a*", "*a.b", "a.*.b", "a:80", "::1", "a b", "\u{e4}.de"] {
-            assert_eq!(pattern(bad), None, "{bad}");
-        }
-        assert!(host_pattern("10.0.0.1", false).is_err());
-        let wildcard = HostPattern::Wildcard("a.b".to_owned());
-        assert!(host_matches(&wildcard, "x.a.b"));
-        assert!(!host_matches(&wildcard, "a.b") && !host_matches(&wildcard, "y.x.a.b"));
     }
 
     #[test]

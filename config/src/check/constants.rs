@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use crate::host_names;
 use crate::model::Test;
 use crate::template::Variable;
 use crate::values::{self, Wrong};
@@ -108,10 +109,10 @@ fn host(text: &str, addresses: bool) -> Result<(), String> {
     if text.contains('*') {
         return Err("it has no wildcards: `host` of the route has".to_owned());
     }
-    match values::host_pattern(text, addresses) {
+    match host_names::host_pattern(text, addresses) {
         Ok(pattern) => {
             let what = "it is in lower case, without port and final dot";
-            is(&values::host_pattern_text(&pattern), text, what)
+            is(&host_names::host_pattern_text(&pattern), text, what)
         }
         Err(wrong) => Err(wrong.message),
     }

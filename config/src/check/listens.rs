@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::check::{Check, is_off};
+use crate::host_names;
 use crate::model::{Listen, Server};
 use crate::problem::Place;
 use crate::raw::{Raw, Text};
-use crate::values::{self, nearest};
+use crate::values::nearest;
 use crate::words::SslType;
 
 impl Check<'_> {
@@ -111,17 +112,17 @@ impl Check<'_> {
     fn fallback_sni(&mut self, raw: &Raw) -> Option<String> {
         let text = raw.text("fallback_sni").filter(|text| !text.text.is_empty())?;
         let path = raw.path("fallback_sni");
-        let name = match values::dns_name(&text.text) {
+        let name = match host_names::dns_name(&text.text) {
             Ok(name) => name,
             Err(wrong) => {
                 self.wrong(text.place, path, wrong);
                 return None;
             }
         };
-        if self.server_names.keys().any(|pattern| values::host_matches(pattern, &name)) {
+        if self.server_names.keys().any(|pattern| host_names::host_matches(pattern, &name)) {
             return Some(name);
         }
-        let names: Vec<_> = self.server_names.keys().map(values::host_pattern_text).collect();
+        let names: Vec<_> = self.server_names.keys().map(host_names::host_pattern_text).collect();
         let help = match nearest(&name, names.iter().map(String::as_str)) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("configured names: {}", names.join(", ")),

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::check::Check;
+use crate::host_names;
 use crate::model::{Admin, Listen, Metrics};
 use crate::raw::Raw;
-use crate::values;
 
 /// The kernel's `sun_path` holds 108 bytes, its end included.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -23,7 +23,7 @@ impl Check<'_> {
         }
         let mut hosts = Vec::new();
         for (index, text) in raw.texts("hosts").to_vec().into_iter().enumerate() {
-            match values::dns_name(&text.text) {
+            match host_names::dns_name(&text.text) {
                 Ok(name) => hosts.push(name),
                 Err(wrong) => {
                     self.wrong(text.place, format!("{}[{index}]", raw.path("hosts")), wrong);

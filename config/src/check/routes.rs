@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::check::reach::Asked;
 use crate::check::upstreams::timeout;
 use crate::check::{Check, Ids, is_off};
+use crate::host_names;
 use crate::model::{ClientRule, HeaderOps, HostPattern, Http, Route, UriPattern};
 use crate::raw::Raw;
 use crate::values::{self, Wrong};
@@ -175,7 +176,7 @@ impl Check<'_> {
     fn hosts(&mut self, raw: &Raw) -> Vec<HostPattern> {
         let mut hosts = Vec::new();
         for (text, path) in self.one_or_more(raw, "host", "hosts") {
-            match text.pattern().and_then(|text| values::host_pattern(text, true)) {
+            match text.pattern().and_then(|text| host_names::host_pattern(text, true)) {
                 Ok(pattern) if hosts.contains(&pattern) => {
                     self.wrong(text.place, path, Wrong::new("this host stands here twice"));
                 }

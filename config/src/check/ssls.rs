@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use crate::check::{Check, Ids, is_off};
+use crate::host_names;
 use crate::model::{
     ClientAuth, ClientVerify, FileAt, HostPattern, KeyPair, OnRevoke, Pem, Protocols, Reject,
     Server,
 };
 use crate::raw::Raw;
-use crate::values::{self, nearest};
+use crate::values::nearest;
 use crate::words::{SslType, Version, Word};
 
 /// `[[ssls]]` of type `client`, by id; `None` if one is not whole.
@@ -87,13 +88,14 @@ impl Check<'_> {
         }
         let mut snis = Vec::new();
         for (text, path) in self.one_or_more(raw, "sni", "snis") {
-            let pattern = match text.pattern().and_then(|text| values::host_pattern(text, false)) {
-                Ok(pattern) => pattern,
-                Err(wrong) => {
-                    self.wrong(text.place, path, wrong);
-                    continue;
-                }
-            };
+            let pattern =
+                match text.pattern().and_then(|text| host_names::host_pattern(text, false)) {
+                    Ok(pattern) => pattern,
+                    Err(wrong) => {
+                        self.wrong(text.place, path, wrong);
+                        continue;
+                    }
+                };
             if let Some(first) = self.server_names.get(&pattern) {
                 let line = self.problems.position(*first).line;
                 let message = format!("the server name `{}` is taken by line {line}", text.text);

@@ -6,12 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use crate::check::Check;
 use crate::check::ssls::protocols;
 use crate::defaults;
+use crate::host_names;
 use crate::model::{
     KeepalivePool, KeyPair, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa,
     UpstreamTimeout, UpstreamTls, UpstreamVerify,
 };
 use crate::raw::{Raw, RawNode};
-use crate::values::{self, Wrong};
+use crate::values::Wrong;
 use crate::words::HostMode;
 
 impl Check<'_> {
@@ -149,10 +150,10 @@ impl Check<'_> {
         let ca = self.upstream_ca(raw, verify);
         let client = self.own_cert(raw);
         let server_name = raw.text("server_name").and_then(|text| {
-            let name = if values::is_address(&text.text) {
+            let name = if host_names::is_address(&text.text) {
                 Ok(text.text.trim_matches(['[', ']']).to_owned())
             } else {
-                values::dns_name(&text.text)
+                host_names::dns_name(&text.text)
             };
             name.map_err(|wrong| self.wrong(text.place, raw.path("server_name"), wrong)).ok()
         });
@@ -303,7 +304,7 @@ fn node_address(node: &RawNode, scheme: Scheme) -> Result<NodeAddress, Wrong> {
         }
         return Ok(NodeAddress::Ip(SocketAddr::new(address, port)));
     }
-    Ok(NodeAddress::Name { host: values::dns_name(host)?, port })
+    Ok(NodeAddress::Name { host: host_names::dns_name(host)?, port })
 }
 
 /// Host and port; an IPv6 address without brackets has no port.
@@ -323,8 +324,8 @@ fn authority(text: &str) -> Result<(), Wrong> {
     if port.is_some_and(|port| port.parse::<u16>().is_err()) {
         return Err(Wrong::new(format!("`{text}` is not a host with a port")));
     }
-    if host.starts_with('[') && values::is_address(host) {
+    if host.starts_with('[') && host_names::is_address(host) {
         return Ok(());
     }
-    values::dns_name(host).map(|_| ())
+    host_names::dns_name(host).map(|_| ())
 }

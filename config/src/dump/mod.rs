@@ -7,6 +7,7 @@ mod writer;
 use toml::Value;
 
 use self::writer::{Writer, list, plain, quoted_key, template_text, text};
+use crate::host_names::host_pattern_text;
 use crate::model::{
     AccessFormat, Answers, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps,
     HeaderValue, KeyPair, Listen, LogTarget, Node, NodeAddress, PageStatuses, PassHost, Pem,
@@ -15,9 +16,7 @@ use crate::model::{
 };
 use crate::source::sounds_secret;
 use crate::template::{Piece, Template};
-use crate::values::{
-    duration_text, host_pattern_text, sha256_base64_text, size_text, uri_pattern_text,
-};
+use crate::values::{duration_text, sha256_base64_text, size_text, uri_pattern_text};
 use crate::words::{Version, Word};
 
 /// What stands where a secret was.

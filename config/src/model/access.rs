@@ -5,8 +5,9 @@ use std::fmt;
 use ipnet::IpNet;
 
 use super::HostPattern;
+use crate::host_names::host_pattern_text;
 use crate::problem::Place;
-use crate::values::{host_pattern_text, sha256_base64_text};
+use crate::values::sha256_base64_text;
 
 /// One `client` table of a route, or of what it is merged from. All of a route's must be passed.
 #[derive(Clone, Debug)]

@@ -5,14 +5,14 @@
 //! and routes are both looked up here, and differ only in what they make of a wildcard that
 //! covers more than one label.
 
-use core::net::Ipv6Addr;
 use core::ops::Deref;
 use std::io::Write as _;
 
+use ferrule_config::HostAddress;
 use ferrule_config::model::HostPattern;
 use hashbrown::HashMap;
 
-/// A host name: lower case, without port and trailing dot, an IPv6 address as RFC 5952 has it; empty if there is none.
+/// A host name: lower case, without port and trailing dot, an IPv6 address as [`HostAddress`] has it; empty if there is none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HostName<'a>(&'a [u8]);
 
@@ -26,7 +26,7 @@ impl HostBuf {
         let name = name.strip_suffix(b".").unwrap_or(name);
         self.0.clear();
         let address = name.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
-        match address.and_then(|text| str::from_utf8(text).ok()?.parse::<Ipv6Addr>().ok()) {
+        match address.and_then(|text| HostAddress::read(str::from_utf8(text).ok()?)) {
             // An address has many spellings, and patterns are in this one.
             Some(address) => self.write_address(address),
             None => self.0.extend(name.iter().map(u8::to_ascii_lowercase)),
@@ -34,8 +34,8 @@ impl HostBuf {
         self.name()
     }
 
-    fn write_address(&mut self, address: Ipv6Addr) {
-        let written = write!(self.0, "[{address}]");
+    fn write_address(&mut self, address: HostAddress) {
+        let written = write!(self.0, "{address}");
         debug_assert!(written.is_ok(), "a buffer takes whatever is written");
     }
 

@@ -5,6 +5,8 @@
 //! with no branch and no early end: three or four instructions for a byte, where a look for each kind of
 //! byte was thirty (`exchange/request`: -7 %).
 
+use core::net::Ipv4Addr;
+
 use super::limits::HOST_BYTES_MAX;
 
 /// A dot.
@@ -47,7 +49,8 @@ const fn in_path(byte: u8) -> u8 {
     }
 }
 
-/// A DNS name or IPv4 address: letters, digits, `-` and `_`, and no empty label but the root's.
+/// A DNS name or IPv4 address: letters, digits, `-` and `_`, and no empty label but the root's. What is
+/// numbers alone is an address in its one usual spelling, or nothing.
 pub(super) fn is_name(host: &[u8]) -> bool {
     // Before the start, as behind a dot, a dot ends an empty label.
     let (mut before, mut found) = (DOT, 0);
@@ -56,7 +59,19 @@ pub(super) fn is_name(host: &[u8]) -> bool {
         found |= (kind & NOT_IN_NAME) | (kind & before & DOT);
         before = kind;
     }
-    found == 0 && !host.is_empty() && host.len() <= HOST_BYTES_MAX
+    let good = found == 0 && !host.is_empty() && host.len() <= HOST_BYTES_MAX;
+    good && !(host.first().is_some_and(u8::is_ascii_digit) && is_misspelt_address(host))
+}
+
+/// Is each label a number, in decimal, octal or hex, and the whole no address? Some read `01.2.3.4`,
+/// `1.2.772` and `0x1020304` as addresses.
+fn is_misspelt_address(host: &[u8]) -> bool {
+    let labels = host.strip_suffix(b".").unwrap_or(host);
+    let numeric = labels.split(|&byte| byte == b'.').all(|label| match label {
+        [b'0', b'x' | b'X', hex @ ..] => hex.iter().all(u8::is_ascii_hexdigit),
+        _ => label.iter().all(u8::is_ascii_digit),
+    });
+    numeric && str::from_utf8(labels).map_or(true, |text| text.parse::<Ipv4Addr>().is_err())
 }
 
 /// Is a path its own normal form, and is that plain to see?

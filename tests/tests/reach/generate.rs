@@ -24,21 +24,64 @@ const ROUTE_HOSTS: [&str; 10] = [
 
 const ROUTE_URIS: [&str; 3] = ["/*", "/p/*", "/p"];
 
-/// What clients name; `None` is HTTP/1.0 without Host.
-pub(crate) const HOSTS_TO_TRY: [Option<&str>; 12] = [
-    None,
-    Some("a.test"),
-    Some("B.test.:443"),
-    Some("c.test"),
-    Some("x.a.test"),
-    Some("z.A.test"),
-    Some("y.x.a.test"),
-    Some("z.y.x.a.test"),
-    Some("q.r.test"),
-    Some("192.0.2.1:8443"),
-    Some("[2001:db8::1]"),
-    Some("x.y.other"),
+/// What clients mean; empty is HTTP/1.0 without Host.
+const HOSTS_TO_TRY: [&str; 12] = [
+    "",
+    "a.test",
+    "b.test",
+    "c.test",
+    "x.a.test",
+    "z.a.test",
+    "y.x.a.test",
+    "z.y.x.a.test",
+    "q.r.test",
+    "192.0.2.1",
+    "[2001:db8::1]",
+    "x.y.other",
 ];
+
+/// How they may write a name or an IPv4 address (`~`), and whether it is one still.
+const SPELLINGS: [(&str, bool); 14] = [
+    ("~", true),
+    ("~.", true),
+    ("~:", true),
+    ("~:443", true),
+    ("~:0443", true),
+    ("~.:8443", true),
+    ("~:99999", false),
+    ("~:000443", false),
+    ("~..", false),
+    (".~", false),
+    ("u@~", false),
+    ("~%2e", false),
+    ("~,~", false),
+    ("[~]", false),
+];
+
+/// Other spellings of the two addresses.
+const ADDRESSES: [(&str, &str, bool); 14] = [
+    ("192.0.2.1", "[::ffff:192.0.2.1]", true),
+    ("192.0.2.1", "[::FFFF:c000:201]:80", true),
+    ("192.0.2.1", "[0:0:0:0:0:ffff:192.0.2.1]", true),
+    ("192.0.2.1", "192.0.02.1", false),
+    ("192.0.2.1", "192.0.513", false),
+    ("192.0.2.1", "3221225985", false),
+    ("192.0.2.1", "0xC0.0.2.1", false),
+    ("192.0.2.1", "0xc0000201.", false),
+    ("[2001:db8::1]", "[2001:DB8:0:0::1]", true),
+    ("[2001:db8::1]", "[2001:0db8::0.0.0.1]:443", true),
+    ("[2001:db8::1]", "[2001:db8::1]:", true),
+    ("[2001:db8::1]", "[2001:db8::1%25eth0]", false),
+    ("[2001:db8::1]", "[2001:db8::1].", false),
+    ("[2001:db8::1]", "2001:db8::1", false),
+];
+
+/// What a client names.
+pub(crate) struct Host {
+    pub(crate) sent: String,
+    /// The host in the one form that is compared, empty for none; `None` where it is refused.
+    pub(crate) means: Option<&'static str>,
+}
 
 const NAMES_TO_TRY: [Option<&str>; 7] = [
     None,
@@ -182,6 +225,27 @@ impl World {
     /// Does its plain listener not say what it means?
     pub(crate) fn is_silent(&self) -> bool {
         self.listeners.iter().any(|listener| !listener.tls && listener.mtls_routes.is_none())
+    }
+
+    /// Every host, and a spelling of each.
+    pub(crate) fn hosts_to_try(random: &mut Random) -> Vec<Host> {
+        let mut hosts = Vec::new();
+        for name in HOSTS_TO_TRY {
+            hosts.push(Host { sent: name.to_owned(), means: Some(name) });
+            if name.is_empty() || name.starts_with('[') {
+                continue;
+            }
+            let (spelling, legal) = SPELLINGS[random.below(SPELLINGS.len())];
+            let mut written = name.to_owned();
+            if random.below(2) == 0 {
+                written.make_ascii_uppercase();
+            }
+            let sent = spelling.replace('~', &written);
+            hosts.push(Host { sent, means: Some(name).filter(|_| legal) });
+        }
+        let (means, sent, legal) = ADDRESSES[random.below(ADDRESSES.len())];
+        hosts.push(Host { sent: sent.to_owned(), means: Some(means).filter(|_| legal) });
+        hosts
     }
 
     pub(crate) fn server_names_to_try(&self, listener: usize) -> &'static [Option<&'static str>] {

@@ -12,6 +12,7 @@ pub(crate) enum Outcome {
     Route(usize),
     Misdirected,
     NotFound,
+    Refused,
 }
 
 impl Outcome {
@@ -20,6 +21,7 @@ impl Outcome {
             Self::Route(_) => 0,
             Self::Misdirected => 1,
             Self::NotFound => 2,
+            Self::Refused => 3,
         }
     }
 }
@@ -28,6 +30,7 @@ pub(crate) struct Question<'a> {
     pub(crate) listener: usize,
     /// The connection's policy; `None` on plain HTTP.
     pub(crate) used: Option<usize>,
+    /// In the one form that is compared; `None` is no host.
     pub(crate) host: Option<&'a str>,
     pub(crate) path: &'a str,
 }
@@ -177,9 +180,7 @@ impl World {
 
 pub(crate) fn outcome(world: &World, asked: &Question<'_>) -> Outcome {
     let &Question { listener, used, host, path } = asked;
-    let host = host.unwrap_or_default().to_ascii_lowercase();
-    let host = host.strip_suffix(":443").or_else(|| host.strip_suffix(":8443")).unwrap_or(&host);
-    let host = host.strip_suffix('.').unwrap_or(host);
+    let Some(host) = host else { return Outcome::Refused };
     let found = world.route(host, path);
     let right = may(world, (listener, used), host, found);
     match (right, found) {

@@ -186,6 +186,32 @@ fn illegal_hosts_and_ports_are_refused() {
     }
 }
 
+/// What some read as an address in an older spelling is neither that nor a name.
+#[test]
+fn numbers_alone_are_an_address_in_one_spelling_or_no_host() {
+    for spelling in [
+        "01.2.3.4",
+        "1.2.3.04",
+        "1.2.772",
+        "1.66051",
+        "16909060",
+        "0x1.2.3.4",
+        "1.2.3.0x4",
+        "0X01020304",
+        "1.2.3.4.5",
+        "1.2.3.256",
+        "256.1.1.1",
+        "0x",
+    ] {
+        for authority in [spelling.to_owned(), format!("{spelling}:80"), format!("{spelling}.")] {
+            assert_eq!(parse_authority(authority.as_bytes()), Err(InvalidAuthority), "{authority}");
+        }
+    }
+    for name in ["1.2.3.4", "1.2.3.4.", "1a.2b", "1.2.3.4x", "0xg", "a.0x7f", "a.1", "1.2.3.x4"] {
+        assert!(parse_authority(name.as_bytes()).is_ok(), "{name}");
+    }
+}
+
 /// The authority in force for `GET target HTTP/1.x` with these field lines.
 fn authority(target: &str, version: &str, fields: &str) -> Result<Option<String>, WireError> {
     let text = format!("GET {target} {version}\r\n{fields}\r\n");
