@@ -4,13 +4,13 @@
 //! normal form, which this host may lead to on this connection; or why there is none. Routes that other
 //! readings lead to, because the upstream may read the path like that, are held to the same
 //! rule; those that demand something of the client are noted. So is what another
-//! reading of the method leads to.
+//! reading of the method leads to, and of a value that a condition asks for.
 
 use super::permit::{HostStanding, check_route};
 use super::refusal::Refusal;
 use super::request::{ConnectionView, Scratch};
 use crate::plan::facts::RequestFacts;
-use crate::plan::{Facts, Found, HostBuf, MethodSet, Plan, RouteId};
+use crate::plan::{Facts, Found, HostBuf, Match, MethodSet, Plan, RouteId, Truth};
 use crate::wire::head::{Method, RequestHead};
 use crate::wire::target::Target;
 
@@ -50,19 +50,24 @@ pub(super) fn find_route(
     let other = head.method.may_be_read_as(text);
     let another = other.and_then(|method| method.may_be_read_as(text));
     let methods = [Some(head.method), other, another];
-    // Almost every request is read in one way (`exchange/request`: -1 %).
-    if other.is_some() || readings.others().next().is_some() {
+    // What was found is what the first of each means, unless conditions leave a doubt. Almost every
+    // request is read in one way (`exchange/request`: -1 %).
+    let doubt = plan.conditions_have_readings();
+    if doubt || other.is_some() || readings.others().next().is_some() {
         for (reading, method) in core::iter::once(path.as_slice())
             .chain(readings.others())
             .flat_map(|reading| methods.iter().flatten().map(move |method| (reading, *method)))
-            .skip(1)
+            .skip(usize::from(!doubt))
         {
-            let Found::Route(found) = lookup.find(reading, method) else { continue };
-            check_route(plan, connection, standing, &found)?;
-            let new = found.route != route && !demanding.contains(&found.route);
-            if new && plan.route(found.route).access.demands() {
-                demanding.push(found.route);
-            }
+            let mut refused = None;
+            lookup.each_possible(reading, method, &mut |found| {
+                refused = refused.or_else(|| check_route(plan, connection, standing, found).err());
+                let new = found.route != route && !demanding.contains(&found.route);
+                if new && plan.route(found.route).access.demands() {
+                    demanding.push(found.route);
+                }
+            });
+            refused.map_or(Ok(()), Err)?;
         }
     }
     if max_forwards == Some(0) {
@@ -81,11 +86,21 @@ struct Lookup<'a> {
     value: &'a mut Vec<u8>,
 }
 
-impl Lookup<'_> {
+impl<'a> Lookup<'a> {
     /// The route of this path for this method; conditions see the same path.
     fn find(&mut self, path: &[u8], method: Method) -> Found {
         let (plan, host) = (self.plan, self.host.name());
         plan.table.lookup(host, path, method, &mut |route| self.holds(route, path))
+    }
+
+    /// Every route that this path and method may mean to some upstream.
+    fn each_possible(&mut self, path: &[u8], method: Method, found: &mut dyn FnMut(&Match)) {
+        let (plan, host) = (self.plan, self.host.name());
+        let judge = &mut |route| {
+            let Some(when) = plan.route(route).when.as_ref() else { return Truth::Yes };
+            self.facts(path).map_or(Truth::No, |facts| when.judge(&facts, self.value))
+        };
+        plan.table.possible((host, path), method, judge, found);
     }
 
     /// The methods of this path.
@@ -96,7 +111,14 @@ impl Lookup<'_> {
 
     fn holds(&mut self, route: RouteId, path: &[u8]) -> bool {
         let Some(when) = self.plan.route(route).when.as_ref() else { return true };
-        let Some(facts) = self.connection.facts else { return false };
+        self.facts(path).is_some_and(|facts| when.holds(&facts, self.value))
+    }
+
+    /// What conditions may read.
+    fn facts<'f>(&self, path: &'f [u8]) -> Option<Facts<'f>>
+    where
+        'a: 'f,
+    {
         let request = RequestFacts {
             buf: self.asked.buf,
             head: self.head,
@@ -105,6 +127,6 @@ impl Lookup<'_> {
             path,
             route_id: "",
         };
-        when.holds(&Facts { request: Some(request), ..facts }, self.value)
+        self.connection.facts.map(|facts| Facts { request: Some(request), ..facts })
     }
 }

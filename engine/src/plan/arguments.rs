@@ -3,49 +3,68 @@
 //! In a header a parameter is what came, escapes and all, as in nginx. A condition reads it as
 //! applications do, unescaped, so that `%61` is no way around an `a`.
 
-use super::facts::Facts;
+use super::facts::{Facts, RequestFacts};
 use super::values::Sink;
 use crate::wire::fields::eq_ignore_case;
 
 /// Puts the first query parameter of this name.
-pub(super) fn put_argument(name: &[u8], unescape: bool, facts: &Facts<'_>, sink: &mut Sink<'_>) {
+pub(super) fn put_argument(name: &[u8], unescaped: bool, facts: &Facts<'_>, sink: &mut Sink<'_>) {
     let Some(request) = facts.request else { return };
     let query = request.target.map(|target| target.query.of(request.buf)).unwrap_or_default();
-    for pair in query.split(|byte| *byte == b'&') {
-        let equals = memchr::memchr(b'=', pair).unwrap_or(pair.len());
-        let (found, value) = pair.split_at(equals);
-        let same = if unescape {
+    let same = |found: &[u8]| {
+        if unescaped {
             Unescaped(found).eq(name.iter().copied())
         } else {
             found.eq_ignore_ascii_case(name)
-        };
-        if same {
-            let value = value.get(1..).unwrap_or_default();
-            if unescape {
-                Unescaped(value).for_each(|byte| sink.put(&[byte]));
-            } else {
-                sink.put(value);
-            }
-            return;
+        }
+    };
+    let mut parameters = parameters(query, b"&");
+    if let Some((_, value)) = parameters.find(|(found, _)| same(found)) {
+        if unescaped {
+            Unescaped(value).for_each(|byte| sink.put(&[byte]));
+        } else {
+            sink.put(value);
         }
     }
 }
 
 /// Puts the first cookie of this name.
 pub(super) fn put_cookie(name: &[u8], facts: &Facts<'_>, sink: &mut Sink<'_>) {
-    let Some(request) = facts.request else { return };
-    let fields = request.head.fields.as_slice().iter();
-    for field in fields.filter(|field| eq_ignore_case(field.name.of(request.buf), b"cookie")) {
-        for pair in field.value.of(request.buf).split(|byte| *byte == b';') {
-            let pair = pair.trim_ascii();
-            let Some(equals) = memchr::memchr(b'=', pair) else { continue };
-            let (found, value) = pair.split_at(equals);
-            if found == name {
-                sink.put(value.get(1..).unwrap_or_default());
-                return;
-            }
-        }
+    let Some(request) = &facts.request else { return };
+    if let Some((_, value)) = cookies(request).find(|(found, _)| *found == name) {
+        sink.put(value);
     }
+}
+
+/// Names and values of a query that is cut at these bytes.
+pub(super) fn parameters<'a>(
+    query: &'a [u8],
+    cut: &'a [u8],
+) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    query.split(|byte| cut.contains(byte)).map(|pair| {
+        let equals = memchr::memchr(b'=', pair).unwrap_or(pair.len());
+        (pair.get(..equals).unwrap_or_default(), pair.get(equals + 1..).unwrap_or_default())
+    })
+}
+
+/// Names and values of all cookies, in their order.
+pub(super) fn cookies<'a>(
+    request: &RequestFacts<'a>,
+) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let RequestFacts { buf, head, .. } = *request;
+    let fields = head.fields.as_slice().iter();
+    let lines = fields.filter(move |field| eq_ignore_case(field.name.of(buf), b"cookie"));
+    let pairs = lines.flat_map(move |field| field.value.of(buf).split(|byte| *byte == b';'));
+    pairs.filter_map(|pair| {
+        let pair = pair.trim_ascii();
+        let equals = memchr::memchr(b'=', pair)?;
+        Some((pair.get(..equals)?, pair.get(equals + 1..)?))
+    })
+}
+
+/// Appends what a text stands for.
+pub(super) fn unescape(text: &[u8], out: &mut Vec<u8>) {
+    out.extend(Unescaped(text));
 }
 
 /// The bytes that escapes stand for; `+` is a space, and a broken escape stands for itself.

@@ -23,7 +23,8 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
     let sni = SniTable::build(&config.servers);
     let search = Search { config, table: RouteTable::build(&config.routes), sni };
     for route in config.routes.iter().filter(|route| route.clients.iter().any(demands)) {
-        let Some(gap) = search.gap(route) else { continue };
+        let gap = search.gap(route).or_else(|| search.gap_behind_prefix(route));
+        let Some(gap) = gap else { continue };
         let problem = gap.problem(route, problems);
         problems.warn(problem);
     }
@@ -51,6 +52,8 @@ enum Way {
     Conditions,
     /// The other one is for a host in particular, and so comes first.
     Host(String),
+    /// What the upstream gets is the same behind this prefix, which is taken off.
+    Prefix(String),
     /// The other one comes first where a client says what its conditions ask for.
     Priority,
 }
@@ -66,6 +69,40 @@ impl<'a> Search<'a> {
                 Some(Gap { by, path, how })
             })
         })
+    }
+
+    /// A route that takes a prefix off, and so leads the same upstream to the same path.
+    fn gap_behind_prefix(&self, guarded: &'a Route) -> Option<Gap<'a>> {
+        let prefix_of = |route: &'a Route| route.strip_prefix.as_deref().unwrap_or_default();
+        let mut prefixes: Vec<&str> = self.config.routes.iter().map(prefix_of).collect();
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        prefixes.retain(|prefix| *prefix != prefix_of(guarded));
+        let hosts = self.hosts(guarded);
+        for path in &guarded.uris {
+            let example = path.examples().next()?;
+            let Some(sent) = example.strip_prefix(prefix_of(guarded)) else { continue };
+            for (prefix, host) in
+                prefixes.iter().flat_map(|prefix| hosts.iter().map(move |host| (prefix, host)))
+            {
+                let asked = format!("{prefix}{sent}");
+                let mut name = HostBuf::default();
+                let all = self.table.candidates(name.read(host.as_bytes()), asked.as_bytes());
+                let routes = all.iter().filter_map(|(one, _)| {
+                    Some((one, self.config.routes.get(one.route.0 as usize)?))
+                });
+                for (candidate, route) in routes {
+                    let same = prefix_of(route) == *prefix && self.same_upstream(route, guarded);
+                    if same && self.is_weaker(route, guarded, host) {
+                        return Some(Gap { by: route, path, how: Way::Prefix(asked) });
+                    }
+                    if !candidate.conditional && candidate.methods == MethodSet::ALL {
+                        break;
+                    }
+                }
+            }
+        }
+        None
     }
 
     /// A host for each pattern of any route that shares hosts with this one.
@@ -244,6 +281,10 @@ impl Gap<'_> {
                 format!("as a route for `{host}` in particular, which comes before any path"),
                 "a host in particular goes before a longer path: name that host here as well",
             ),
+            Way::Prefix(path) => (
+                format!("for the upstream, by a path like `{path}` whose prefix is taken off"),
+                "guard the path behind the prefix as well",
+            ),
             Way::Priority => (
                 "where conditions hold that a client can meet by what it writes".to_owned(),
                 "ask for an address or a certificate there, not for what anybody may write",
@@ -278,7 +319,8 @@ mod tests {
         let text = format!(
             "listen = [{{ address = '127.0.0.1:443', tls = true }}]\nroutes = [\n{routes}]\n\
              [[ssls]]\nsnis = ['a.test', 'b.test', '*.c.test']\ncert = 'c'\nkey = 'k'\n\
-             client = {{ ca = 'ca', verify = '{verify}' }}\n"
+             client = {{ ca = 'ca', verify = '{verify}' }}\n[[services]]\nid = 'v1'\n\
+             path_prefix = '/v1'\nstrip_path_prefix = true\n"
         );
         let read = ferrule_config::read_text(Path::new("/f.toml"), text, &|_| None);
         let Draft { config, mut problems } = read.unwrap();
@@ -364,6 +406,24 @@ mod tests {
             let said = said(&[GUARDED, &format!("id = 'other', {other}")]);
             assert_eq!(said.is_empty(), told.is_none(), "{other}: {said}");
             assert!(said.contains(told.unwrap_or_default()), "{other}: {said}");
+        }
+    }
+
+    /// What a prefix is taken off is another path, and the upstream's the same.
+    #[test]
+    fn a_prefix_that_is_taken_off_leads_around_no_guard_in_silence() {
+        let behind = "id = 'behind', uri = '/*', service_id = 'v1'";
+        let inner = "id = 'guarded', uri = '/admin/*', service_id = 'v1', client.verify = 'on'";
+        for (routes, told) in [
+            ([GUARDED, behind], Some("`/v1/admin/~`")),
+            ([inner, "id = 'open', uri = '/*'"], Some("`/admin/~`")),
+            ([GUARDED, "id = 'x', uri = '/*', service_id = 'v1', client.verify = 'on'"], None),
+            ([GUARDED, "id = 'x', uri = '/other/*', service_id = 'v1'"], None),
+            ([inner, "id = 'x', uri = '/v2/*'"], None),
+        ] {
+            let said = said(&routes);
+            assert_eq!(said.is_empty(), told.is_none(), "{routes:?}: {said}");
+            assert!(said.contains(told.unwrap_or_default()), "{routes:?}: {said}");
         }
     }
 

@@ -11,6 +11,7 @@ use ferrule_config::pattern::Pattern;
 use ferrule_config::template as config;
 
 use super::facts::Facts;
+use super::readings::{each_reading, has_readings};
 use super::template::{Compiler, Template, render};
 use crate::identity::every::Every;
 
@@ -27,6 +28,31 @@ pub enum Condition {
     Test(Template, Test),
     /// A test of every value of this place in the client's identity.
     Every(usize, Test),
+}
+
+/// Does a condition hold, in whichever way an upstream reads what the client wrote?
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Truth {
+    /// In no way.
+    No,
+    /// In some, and not in others.
+    Maybe,
+    /// In every way.
+    Yes,
+}
+
+impl Truth {
+    const fn of(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+
+    const fn not(self) -> Self {
+        match self {
+            Self::No => Self::Yes,
+            Self::Maybe => Self::Maybe,
+            Self::Yes => Self::No,
+        }
+    }
 }
 
 /// A test of a value.
@@ -75,6 +101,46 @@ impl Condition {
     /// Does it hold? `value` is used to work in.
     pub fn holds(&self, facts: &Facts<'_>, value: &mut Vec<u8>) -> bool {
         self.is(facts, value, false)
+    }
+
+    /// May it hold for one and not for another who reads the same request?
+    #[must_use]
+    pub fn has_readings(&self) -> bool {
+        match self {
+            Self::All(list) | Self::Any(list) => list.iter().any(Self::has_readings),
+            Self::Not(inner) => inner.has_readings(),
+            Self::Test(template, _) => has_readings(template),
+            Self::Every(..) => false,
+        }
+    }
+
+    /// In which ways does it hold? `value` is used to work in.
+    pub fn judge(&self, facts: &Facts<'_>, value: &mut Vec<u8>) -> Truth {
+        self.truth(facts, value, false)
+    }
+
+    fn truth(&self, facts: &Facts<'_>, value: &mut Vec<u8>, doubtful: bool) -> Truth {
+        match self {
+            Self::All(all) => {
+                let truths = all.iter().map(|one| one.truth(facts, value, doubtful));
+                truths.min().unwrap_or(Truth::Yes)
+            }
+            Self::Any(any) => {
+                let truths = any.iter().map(|one| one.truth(facts, value, doubtful));
+                truths.max().unwrap_or(Truth::No)
+            }
+            Self::Not(inner) => inner.truth(facts, value, !doubtful).not(),
+            Self::Test(template, test) => {
+                let mut truth = Truth::of(self.is(facts, value, doubtful));
+                each_reading(template, facts, value, &mut |other| {
+                    if Truth::of(test.holds(other)) != truth {
+                        truth = Truth::Maybe;
+                    }
+                });
+                truth
+            }
+            Self::Every(..) => Truth::of(self.is(facts, value, doubtful)),
+        }
     }
 
     /// Is it so, where a test of what cannot be read is `doubtful`? That is true under a negation, so that

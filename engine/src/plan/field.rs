@@ -11,7 +11,7 @@ use ferrule_config::model::Forwarded;
 
 use super::facts::Facts;
 use super::forwarded::Word;
-use super::names::{StripSet, dashed};
+use super::names::{StripSet, dashed, fold};
 use super::values::Sink;
 use crate::wire::fields::{Field, Known, known};
 
@@ -100,24 +100,41 @@ impl FieldName {
             && (underscores || !name.contains(&b'_'))
     }
 
-    /// Its lines, as far as they may be read.
-    fn lines<'a>(&self, facts: &Facts<'a>) -> impl Iterator<Item = (&'a [u8], &'a Field)> {
+    /// The fields of a request, and what they are spans of; none if its client is not believed in this.
+    fn readable<'a>(&self, facts: &Facts<'a>) -> (&'a [u8], &'a [Field]) {
         let believed = self.trusted.as_ref().is_none_or(|forwarded| {
             let peer = facts.connection.remote_addr.parse::<IpAddr>();
             peer.is_ok_and(|peer| forwarded.trusts(peer))
         });
-        let (buf, fields) = facts
+        facts
             .request
             .filter(|_| believed)
-            .map_or((&[][..], &[][..]), |request| (request.buf, request.head.fields.as_slice()));
-        fields.iter().filter(move |field| self.means(buf, field)).map(move |field| (buf, field))
+            .map_or((&[][..], &[][..]), |request| (request.buf, request.head.fields.as_slice()))
+    }
+
+    /// Every line that an upstream gets and may take for this field, and what it is a span of.
+    pub(super) fn alike<'a>(
+        &self,
+        facts: &Facts<'a>,
+    ) -> impl Iterator<Item = (&'a [u8], &'a Field)> {
+        let (buf, fields) = self.readable(facts);
+        let alike = fields.iter().filter(move |field| {
+            let name = field.name.of(buf);
+            let respelt = self.trusted.is_none()
+                && name.len() == self.folded.len()
+                && self.folded.iter().zip(name).all(|(a, b)| *a == fold(*b))
+                && (self.underscores || !name.contains(&b'_'));
+            respelt || self.means(buf, field)
+        });
+        alike.map(move |field| (buf, field))
     }
 }
 
 /// Puts every line of a request field, as one list (RFC 9110, section 5.3).
 pub(super) fn put_field(name: &FieldName, facts: &Facts<'_>, sink: &mut Sink<'_>) {
     let separator: &[u8] = if name.is_cookie() { b"; " } else { b", " };
-    for (at, (buf, field)) in name.lines(facts).enumerate() {
+    let (buf, fields) = name.readable(facts);
+    for (at, field) in fields.iter().filter(|field| name.means(buf, field)).enumerate() {
         if at > 0 {
             sink.put(separator);
         }

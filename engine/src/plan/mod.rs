@@ -28,6 +28,7 @@ pub mod marks;
 mod methods;
 pub mod names;
 mod overlap;
+mod readings;
 pub mod route;
 pub mod sni;
 pub mod template;
@@ -42,7 +43,7 @@ use crate::identity::Wanted;
 use crate::wire::limits::HeadLimits;
 
 pub use access::{Forbidden, RouteAccess, TrustId};
-pub use condition::Condition;
+pub use condition::{Condition, Truth};
 pub use facts::Facts;
 pub use forwarded::ForwardedFields;
 pub use gate::Gate;
@@ -103,6 +104,8 @@ pub struct Plan {
     listeners: Vec<ListenerPlan>,
     routes: Vec<RoutePlan>,
     upstreams: Vec<UpstreamPlan>,
+    /// May a condition hold for one reader of a request and not for another?
+    has_readings: bool,
 }
 
 /// A listener.
@@ -179,7 +182,7 @@ impl Plan {
                     ),
                 }
             })
-            .collect();
+            .collect::<Vec<RoutePlan>>();
         let access_log =
             config.log.access.as_ref().map(|log| access_log::compile(&log.format, &mut compiler));
         let listeners = config
@@ -202,6 +205,9 @@ impl Plan {
             error_pages: Arc::default(),
             access_log,
             listeners,
+            has_readings: routes
+                .iter()
+                .any(|route| route.when.as_ref().is_some_and(Condition::has_readings)),
             routes,
             upstreams,
         }
@@ -213,6 +219,12 @@ impl Plan {
         hidden::check(config, problems);
         bypass::check(config, problems);
         overlap::check(config, problems);
+    }
+
+    /// May a condition of some route hold for one reader of a request and not for another?
+    #[must_use]
+    pub const fn conditions_have_readings(&self) -> bool {
+        self.has_readings
     }
 
     /// A listener of this plan.

@@ -12,6 +12,7 @@
 use ferrule_config::model::{HostPattern, Route, UriPattern};
 use hashbrown::HashMap;
 
+use super::condition::Truth;
 use super::guards::{GuardIndex, Guards};
 use super::hosts::{Cover, HostMap, HostName};
 use super::methods::MethodSet;
@@ -136,6 +137,27 @@ impl RouteTable {
             None if allowed == MethodSet::EMPTY => Found::NotFound,
             None => Found::MethodNotAllowed(allowed),
         }
+    }
+
+    /// Every route that a request may be meant for, best first: all whose conditions may hold (`judge`), down
+    /// to the first that is certain.
+    pub fn possible(
+        &self,
+        (host, path): (HostName<'_>, &[u8]),
+        method: Method,
+        judge: &mut dyn FnMut(RouteId) -> Truth,
+        found: &mut dyn FnMut(&Match),
+    ) {
+        self.first(host, path, &mut |candidate, at| {
+            if !candidate.methods.contains(method) {
+                return false;
+            }
+            let truth = if candidate.conditional { judge(candidate.route) } else { Truth::Yes };
+            if truth != Truth::No {
+                found(at);
+            }
+            truth == Truth::Yes
+        });
     }
 
     /// Every candidate for this host and path, best first, whatever it asks for beside them.

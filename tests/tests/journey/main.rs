@@ -27,6 +27,7 @@ mod guides;
 mod heard;
 mod hidden;
 mod hostile;
+mod in_doubt;
 mod in_force;
 mod kept;
 mod kept_verdict;

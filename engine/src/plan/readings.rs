@@ -1,0 +1,81 @@
+//! What else may a value that a client wrote be read as?
+//!
+//! In: a variable of a condition, and a request. Out: every value that some usual upstream reads where
+//! we read one: another of several parameters, cookies or lines of a name, a name in another case or
+//! spelling, a cookie in quotation marks or escapes, a field that `Connection` takes away, a method in
+//! another case. A route that a condition guards is held to what each of them would lead to.
+
+use super::arguments::{cookies, parameters, unescape};
+use super::facts::Facts;
+use super::template::{Fact, Piece, Template};
+use crate::wire::fields::Known;
+
+/// May a value of this be read in several ways?
+pub(super) fn has_readings(template: &Template) -> bool {
+    template.pieces.iter().any(|piece| match piece {
+        Piece::Argument(..) | Piece::Cookie(_) | Piece::Field(_) => true,
+        Piece::Fact(fact) => *fact == Fact::RequestMethod,
+        Piece::Text(_) | Piece::Client(_) | Piece::Empty => false,
+    })
+}
+
+/// Calls `each` with every other reading of the value; `value` is worked in.
+pub(super) fn each_reading(
+    template: &Template,
+    facts: &Facts<'_>,
+    value: &mut Vec<u8>,
+    each: &mut dyn FnMut(&[u8]),
+) {
+    let Some(request) = &facts.request else { return };
+    let [piece] = &*template.pieces else { return };
+    match piece {
+        Piece::Argument(name, _) => {
+            let query = request.target.map(|target| target.query.of(request.buf));
+            // Some cut at `;` as well.
+            for cut in [&b"&"[..], b"&;"] {
+                for (found, text) in parameters(query.unwrap_or_default(), cut) {
+                    value.clear();
+                    unescape(found, value);
+                    if value.eq_ignore_ascii_case(name) {
+                        value.clear();
+                        unescape(text, value);
+                        each(value);
+                    }
+                }
+            }
+        }
+        Piece::Cookie(name) => {
+            for (found, text) in cookies(request) {
+                value.clear();
+                unescape(found, value);
+                if value.eq_ignore_ascii_case(name) {
+                    each(text);
+                    let bare = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
+                    value.clear();
+                    unescape(bare.unwrap_or(text), value);
+                    each(value);
+                }
+            }
+        }
+        Piece::Field(name) => {
+            let fields = &request.head.fields;
+            for (buf, field) in name.alike(facts) {
+                each(field.value.of(buf));
+                // As if it were not there: here it is, and the upstream does not get it.
+                if fields.has_item(buf, Known::Connection, field.name.of(buf)) {
+                    each(b"");
+                }
+            }
+        }
+        Piece::Fact(Fact::RequestMethod) => {
+            let text = request.head.method_text.of(request.buf);
+            value.clear();
+            value.extend(text.iter().map(u8::to_ascii_uppercase));
+            each(value);
+            if value == b"HEAD" {
+                each(b"GET");
+            }
+        }
+        Piece::Text(_) | Piece::Client(_) | Piece::Fact(_) | Piece::Empty => {}
+    }
+}
