@@ -162,7 +162,7 @@ fn compare() -> ExitCode {
 
 fn write() -> ExitCode {
     let mut text = format!("{WORDS}toolchain = \"{}\"\n", toolchain());
-    text.push_str("tolerance_percent = 5.0\n\n[counts]\n");
+    text.push_str("tolerance_percent = 2.0\n\n[counts]\n");
     for (name, count) in count_all() {
         writeln!(text, "\"{name}\" = {count}").expect("a string takes text");
     }

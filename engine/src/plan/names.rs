@@ -74,6 +74,8 @@ const STANDS_FOR_DASH: [bool; 256] = {
 #[derive(Clone, Debug, Default)]
 pub struct StripSet {
     names: HashSet<Box<[u8]>, foldhash::fast::FixedState>,
+    /// Bits of [`start_bit`]: some name begins so.
+    name_starts: u64,
     /// Names that start so, folded.
     prefixes: Vec<Box<[u8]>>,
     /// Bits of [`start_bit`]: some prefix begins so.
@@ -87,6 +89,7 @@ impl StripSet {
     pub fn insert(&mut self, name: &str) {
         let folded: Box<[u8]> = name.bytes().map(fold).collect();
         self.lengths |= length_bit(folded.len());
+        self.name_starts |= start_bit(&folded);
         self.names.insert(folded);
     }
 
@@ -103,8 +106,9 @@ impl StripSet {
     pub fn matches(&self, name: &[u8]) -> bool {
         // Most fields of most requests are told apart by their length and their first bytes alone, and
         // most sets are empty.
-        let by_name = self.lengths & length_bit(name.len()) != 0;
-        let by_start = self.starts & start_bit(name) != 0;
+        let start = start_bit(name);
+        let by_name = self.lengths & length_bit(name.len()) != 0 && self.name_starts & start != 0;
+        let by_start = self.starts & start != 0;
         (by_name || by_start) && self.look_up(name, by_name, by_start)
     }
 
