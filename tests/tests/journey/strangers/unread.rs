@@ -109,7 +109,7 @@ on_both_drivers! {
 
     /// As the system counts it, once what was needed to get there is given back.
     fn an_unread_answer_is_resident_with_less_than_96_kib(driver) {
-        for (path, version) in [("/flood", Some(&TLS13)), ("/chunks", None), ("/tls/chunks", Some(&TLS12))] {
+        for (path, version) in [("/flood", Some(&TLS13)), ("/chunks", None)] {
             let place = Place::start(driver, "");
             drop(send(&place, version, &ask("/short")));
             place.rented(0.0);
