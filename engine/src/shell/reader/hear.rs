@@ -2,7 +2,8 @@
 //!
 //! Most waits are short, and cost nothing here. Of a longer one the runtime tells us when there are
 //! bytes; they are received without giving a buffer away, so that the wait can end at any moment.
-//! Data is kept for whoever reads next, up to one buffer; then nobody listens any more.
+//! Short records of data are kept for whoever reads next, as far as they fit the smallest buffer; behind
+//! a longer one nobody listens any more.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -11,7 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::Reader;
-use crate::shell::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
+use crate::shell::buffers::{Buffer, Buffers, Size};
 use crate::shell::deadlines::{Line, TICK};
 use crate::shell::net::Peek;
 use crate::shell::stream::Security;
@@ -19,8 +20,8 @@ use crate::shell::stream::Security;
 /// Waits that are shorter than this need nobody's attention.
 const PATIENCE: Duration = TICK;
 
-/// With more data kept than this, that of one more record may not fit the same buffer.
-const KEPT_BYTES_MAX: usize = Size::Record.bytes() - PLAIN_BYTES_MAX;
+/// What is kept fits the smallest buffers: what TLS is told is short, and others want the memory.
+const KEPT_BYTES_MAX: usize = Size::Small.bytes();
 
 impl Reader {
     /// Hears the peer out; true if it is lost, and `watched` is shut then. That is also shut when the
@@ -112,6 +113,9 @@ impl Reader {
     }
 
     fn keeps_more(&self) -> bool {
-        !self.closed && self.plain.as_ref().map_or(0, Buffer::len) <= KEPT_BYTES_MAX
+        let header = self.cipher.as_ref().and_then(|cipher| cipher.filled().first_chunk::<5>());
+        let next =
+            header.map_or(0, |[.., high, low]| 5 + usize::from(u16::from_be_bytes([*high, *low])));
+        !self.closed && self.plain.as_ref().map_or(0, Buffer::len) + next <= KEPT_BYTES_MAX
     }
 }
