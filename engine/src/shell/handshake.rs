@@ -31,7 +31,7 @@ use crate::setup::clients::Visit;
 use crate::tls::HandshakeNotes;
 use crate::tls::facts;
 use crate::tls::hello::{self, Hello, HelloError, HelloReader, UnusableName};
-use crate::tls::transcript::Hidden;
+use crate::tls::transcript::{Hidden, SecondHello};
 use crate::wire::proxy::Ends;
 
 /// Bytes of a server name that is none that a log line gets: no name is longer.
@@ -74,11 +74,53 @@ pub async fn drive(
             Ok(Progress::NeedsRead) => {
                 answer_flight(stream, left).await?;
                 let wait = Wait { time: left, ..wait };
-                stream.source().receive(wait).await?;
+                match &mut noted {
+                    Some(noted) if noted.notes.hides() && asks_again(stream) => {
+                        read_second_hello(core, stream, wait, noted.notes).await?;
+                    }
+                    _ => {
+                        stream.source().receive(wait).await?;
+                    }
+                }
             }
             Err(error) => {
                 let _ = stream.sink().flush(left.min(GOODBYE_TIME)).await;
                 return Err(Cut::Tls(error));
+            }
+        }
+    }
+}
+
+/// Has rustls sent a `HelloRetryRequest`, and nothing heard of its answer?
+fn asks_again(stream: &Stream) -> bool {
+    let security = stream.security.borrow();
+    let Session::Server(connection) = &security.session else { return false };
+    security.said.held == 0
+        && connection.negotiated_key_exchange_group().is_none()
+        && connection.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest)
+}
+
+/// Reads until rustls may be shown the second hello: its name, too, is none.
+async fn read_second_hello(
+    core: &Core,
+    stream: &mut Stream,
+    wait: Wait,
+    notes: &mut HandshakeNotes,
+) -> Result<(), Cut> {
+    let started = core.clock.elapsed();
+    let mut second = SecondHello::default();
+    loop {
+        let spent = core.clock.elapsed().saturating_sub(started);
+        let wait = Wait { time: wait.time.saturating_sub(spent), ..wait };
+        stream.reader.receive(true, &core.buffers, wait).await?;
+        let received = stream.reader.cipher(&core.buffers).filled_mut();
+        match notes.hide_again(&mut second, received) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            // `notes` know why. Nothing is protected yet: the alert leaves like that for a first hello.
+            Err(_) => {
+                stream.security.get_mut().session = Session::Plain;
+                return Err(Cut::Tls(SessionError::Closed));
             }
         }
     }
@@ -218,9 +260,10 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
         return Err(match notes.client_failure() {
             Some(reason) => Failure::Certificate(name, reason, notes.take_refused()),
             None if notes.name_differs() => Failure::NameDiffers(name),
-            None => match notes.client_forbidden() {
-                Some(forbidden) => Failure::Forbidden(name, forbidden, notes.take_refused()),
-                None => Failure::Handshake(name, cut),
+            None => match (notes.client_forbidden(), notes.bad_second_hello()) {
+                (Some(forbidden), _) => Failure::Forbidden(name, forbidden, notes.take_refused()),
+                (None, Some(error)) => Failure::Hello(error),
+                (None, None) => Failure::Handshake(name, cut),
             },
         });
     }
@@ -289,7 +332,7 @@ fn without_name(
     records: &mut [u8],
     fits_tls13: bool,
 ) -> Result<First, Failure> {
-    let hidden = Hidden::new(name.hide(records));
+    let hidden = Hidden::new(name, records);
     let hello = hello::read(records).map_err(Failure::Hello)?;
     let hello = hello.ok_or(Failure::Hello(HelloError::BadServerName))?;
     let kept = name.bytes.get(..NAME_BYTES_LOGGED).unwrap_or(&name.bytes);

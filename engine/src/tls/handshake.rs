@@ -8,9 +8,9 @@ use std::cell::RefCell;
 
 use rustls::SignatureScheme;
 
-use super::hello::normal_name;
+use super::hello::{HelloError, normal_name};
 use super::signatures::{PSS_PSS_SHA256, PSS_PSS_SHA384, PSS_PSS_SHA512};
-use super::transcript::Hidden;
+use super::transcript::{Hidden, SecondHello};
 use crate::identity::VerifyFailure;
 use crate::plan::Forbidden;
 
@@ -29,6 +29,7 @@ pub struct HandshakeNotes {
     refused: Vec<Vec<u8>>,
     name_differs: bool,
     hidden: Option<Hidden>,
+    second_hello: Option<HelloError>,
 }
 
 struct Running {
@@ -62,6 +63,33 @@ impl HandshakeNotes {
     pub fn hiding(mut self, hidden: Option<Hidden>) -> Self {
         self.hidden = hidden;
         self
+    }
+
+    /// Does rustls not see the server name? Then it may not see that of a second hello either.
+    #[must_use]
+    pub const fn hides(&self) -> bool {
+        self.hidden.is_some()
+    }
+
+    /// As [`SecondHello::read`], and keeps why not.
+    ///
+    /// # Errors
+    /// Those of [`SecondHello::read`].
+    pub fn hide_again(
+        &mut self,
+        second: &mut SecondHello,
+        received: &mut [u8],
+    ) -> Result<bool, HelloError> {
+        let Some(hidden) = &mut self.hidden else { return Ok(true) };
+        let read = second.read(hidden, received);
+        self.second_hello = read.err();
+        read
+    }
+
+    /// Why the hello after a `HelloRetryRequest` was refused.
+    #[must_use]
+    pub const fn bad_second_hello(&self) -> Option<HelloError> {
+        self.second_hello
     }
 
     /// Runs rustls (`process_tls_records`) with these notes at hand. `now` is Unix seconds.

@@ -15,6 +15,8 @@ use ferrule_tests::{
 use rustls::version::{TLS12, TLS13};
 use rustls::{AlertDescription, ClientConnection, SupportedProtocolVersion};
 
+mod second_hello;
+
 use crate::write_ca;
 
 const CONFIG: &str = r#"
@@ -341,9 +343,15 @@ fn a_client_under_a_name_that_is_none_is_served_by_the_fallback() {
         let scratch = scratch();
         leaf.write(scratch.path(), "client");
         let port = gateway.port("lenient");
-        for (version, name) in
-            [("1_2", "test.com:443"), ("1_3", "*.x"), ("1_2", "\u{fc}.x"), ("1_3", "a b")]
-        {
+        // The last ones have a key of a group that we do not have, and are asked for another.
+        for (version, name) in [
+            ("1_2", "test.com:443"),
+            ("1_3", "*.x"),
+            ("1_2", "\u{fc}.x"),
+            ("1_3", "a b"),
+            ("1_3 -groups P-521:P-256", "*.x"),
+            ("1_3 -groups P-521:X25519", "a:1"),
+        ] {
             let mut script = String::new();
             for session in ["-sess_out s.pem", "-sess_in s.pem"] {
                 let _ = writeln!(
