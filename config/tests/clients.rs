@@ -248,14 +248,18 @@ fn conditions_read_as_they_are_written() {
     assert!(matches!(&vars[3], Condition::Test(_, Test::Is(text)) if text == "c"));
 }
 
+/// On attributes, which are looked at one by one, only if it waits for a comma between them.
 #[test]
 fn an_expression_on_a_whole_name_is_a_warning() {
-    for (name, warnings) in
-        [("ssl_client_s_dn", 1), ("ssl_client_i_dn", 1), ("ssl_client_s_dn_ou", 0)]
-    {
-        let text =
-            format!("{LISTEN}{SSL}{ROUTE}vars = [['{name}', '!', '~~', '(^|,)OU=ops(,|$)']]\n");
-        assert_eq!(draft(&text).problems.warnings().count(), warnings, "{name}");
+    for (name, pattern, warnings) in [
+        ("ssl_client_s_dn", "(^|,)OU=ops(,|$)", 1),
+        ("ssl_client_i_dn", "(^|,)OU=ops(,|$)", 1),
+        ("ssl_client_s_dn", "ops", 1),
+        ("ssl_client_s_dn_ou", "(^|,)ops(,|$)", 1),
+        ("ssl_client_s_dn_ou", "^ops$", 0),
+    ] {
+        let text = format!("{LISTEN}{SSL}{ROUTE}vars = [['{name}', '!', '~~', '{pattern}']]\n");
+        assert_eq!(draft(&text).problems.warnings().count(), warnings, "{name} {pattern}");
     }
 }
 
