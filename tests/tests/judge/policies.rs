@@ -1,6 +1,8 @@
 //! What Ferrule refuses although it is grammatically legal: every reason by name. The same list is
 //! in `docs/strictness.md`.
 
+use std::net::Ipv4Addr;
+
 use super::line::HOST;
 use super::reading::Message;
 
@@ -11,6 +13,12 @@ pub(crate) fn of(messages: &[Message], bytes: &[u8], status: u16) -> Option<&'st
     match status {
         400 if any(&|m| !is_plain_host(m.field("host").unwrap_or(&m.host))) => {
             Some("hosts are DNS names or addresses")
+        }
+        400 if any(&|m| {
+            is_misspelt_address(m.field("host").unwrap_or_default()) || is_misspelt_address(&m.host)
+        }) =>
+        {
+            Some("hosts of numbers alone are IPv4 addresses in four decimal parts")
         }
         400 if any(&|m| dots(&m.target)) => Some("dot segments are refused, not resolved"),
         400 if any(&|m| forbidden_escape(&m.target)) => Some("no encoded NUL, CR or LF"),
@@ -43,6 +51,18 @@ fn is_plain_host(host: &[u8]) -> bool {
     let labels = labels.strip_suffix(b".").unwrap_or(labels);
     let full = labels.split(|byte| *byte == b'.').all(|label| !label.is_empty());
     host.iter().all(name) && (full || host.starts_with(b"["))
+}
+
+/// Numbers alone, decimal, octal or hex, and not four decimal ones as everybody writes them.
+fn is_misspelt_address(host: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(host).to_lowercase();
+    let labels = text.split(':').next().unwrap_or_default();
+    let labels = labels.strip_suffix('.').unwrap_or(labels);
+    let is_number = |label: &str| match label.strip_prefix("0x") {
+        Some(hex) => hex.chars().all(|digit| digit.is_ascii_hexdigit()),
+        None => label.chars().all(|digit| digit.is_ascii_digit()),
+    };
+    !labels.is_empty() && labels.split('.').all(is_number) && labels.parse::<Ipv4Addr>().is_err()
 }
 
 fn decoded(target: &[u8]) -> Vec<u8> {
