@@ -53,9 +53,11 @@ const IDENTITY: [(&str, &str); 10] = [
 ];
 
 fn config(place: &Place<'_>) -> String {
-    // What nginx, HAProxy and Envoy are not asked to add is not added here either.
+    // What nginx, HAProxy and Envoy are not asked to add is not added here either; and all clients have
+    // one address.
     let mut text = String::from(
-        "[http]\nkeepalive_requests = 1000000000\nkeepalive_timeout = \"1h\"\nforwarded_headers = false\n",
+        "[http]\nkeepalive_requests = 1000000000\nkeepalive_timeout = \"1h\"\nforwarded_headers = false\n\
+         connections_per_address = 0\n",
     );
     let version = match place.setting.tls {
         Tls::Off => {
