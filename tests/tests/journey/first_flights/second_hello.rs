@@ -32,11 +32,16 @@ fn record(socket: &mut TcpStream) -> (u8, Vec<u8>) {
 
 /// The record that answers `flight` after a `HelloRetryRequest`; its type and its content.
 fn told(port: u16, name: &[u8], flight: &[&[u8]]) -> (u8, Vec<u8>) {
+    told_early(port, name, b"", flight)
+}
+
+/// The same, with so much of the flight right behind the first hello.
+fn told_early(port: u16, name: &[u8], early: &[u8], flight: &[&[u8]]) -> (u8, Vec<u8>) {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut socket = TcpStream::connect(address).expect("up");
     socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
     socket.set_nodelay(true).expect("a socket");
-    socket.write_all(&first(name)).expect("a connection that takes bytes");
+    socket.write_all(&[&first(name), early].concat()).expect("a connection that takes bytes");
     let (kind, asked) = record(&mut socket);
     // The random that says so (RFC 8446, section 4.1.3).
     assert_eq!((kind, asked.get(6..10)), (22, Some(&[0xcf, 0x21, 0xad, 0x74][..])), "{name:?}");
@@ -74,6 +79,26 @@ fn the_name_of_a_second_hello_is_the_same_and_hidden_as_well() {
             for other in [second(b"y:1"), second(b"x"), second(b"*.X"), none] {
                 let (kind, content) = told(port, name, &[&other.bytes()]);
                 assert_eq!((kind, &content[..]), (21, &[2, ILLEGAL_PARAMETER][..]), "{name:?}");
+            }
+        }
+    });
+}
+
+/// What comes before it was asked for may have been shown to rustls: served if it was no whole record,
+/// refused otherwise.
+#[test]
+fn a_second_hello_that_begins_too_early_is_served_or_refused() {
+    on_both(|gateway, _| {
+        let port = gateway.port("lenient");
+        for size in [3, 16_384] {
+            let hello = records(22, &second(b"*.x").message(), size);
+            for cut in [1, 4, 5, 7, 8, 9, 40, hello.len() - 1, hello.len()] {
+                let (early, late) = hello.split_at(cut);
+                let (kind, content) = told_early(port, b"*.x", early, &[late]);
+                let whole = cut >= 5 + size.min(hello.len() - 5);
+                let expected: &[u8] = if whole { &[2, ILLEGAL_PARAMETER] } else { &[2] };
+                let got = if kind == 22 { content.get(..1) } else { Some(&content[..]) };
+                assert_eq!(got, Some(expected), "{cut} of {} in {size}", hello.len());
             }
         }
     });
