@@ -43,6 +43,10 @@ pub struct Pool<C> {
     len: usize,
 }
 
+/// How far a walk over all connections is. Connections do not move, so it may rest at any place.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Walk(u32);
+
 type Link = Option<u32>;
 
 #[derive(Debug)]
@@ -120,33 +124,47 @@ impl<C> Pool<C> {
         evicted.map(|idle| idle.connection)
     }
 
-    /// Takes out every connection whose idle time is over.
-    pub fn expire(&mut self, now_ms: u64, mut close: impl FnMut(C)) {
+    /// Takes out connections whose idle time is over, until `close` says that this is enough.
+    pub fn expire(&mut self, now_ms: u64, mut close: impl FnMut(C) -> bool) {
         for upstream in 0..self.upstreams.len() {
             while let Some(oldest) = self.upstreams[upstream].oldest
                 && self.slots[oldest as usize].expires_ms <= now_ms
                 && let Some(idle) = self.unlink(oldest)
             {
-                close(idle.connection);
+                if !close(idle.connection) {
+                    return;
+                }
             }
         }
     }
 
-    /// Looks at every connection, and takes out those that are not good any more.
-    pub fn retain(&mut self, mut is_good: impl FnMut(&Identity<'_>, &mut Idle<C>) -> bool) {
-        for at in 0..index(self.slots.len()) {
-            let Some(slot) = self.slots.get_mut(at as usize) else { continue };
+    /// Looks at the next connection of a walk, and takes it out if it is not good any more; what
+    /// stays in the pool during a walk is looked at once. `None` if there is none left.
+    pub fn look(
+        &mut self,
+        walk: &mut Walk,
+        is_good: impl FnOnce(&Identity<'_>, &mut Idle<C>) -> bool,
+    ) -> Option<()> {
+        loop {
+            let at = walk.0;
+            let slot = self.slots.get_mut(at as usize)?;
+            walk.0 += 1;
+            let Some(idle) = &mut slot.idle else { continue };
             let identity = self.keys.entries[slot.key as usize].identity();
-            if slot.idle.as_mut().is_some_and(|idle| !is_good(&identity, idle)) {
+            if !is_good(&identity, idle) {
                 // Closed by being dropped.
                 self.unlink(at);
             }
+            return Some(());
         }
     }
 
     /// Takes out every connection.
-    pub fn clear(&mut self, close: impl FnMut(C)) {
-        self.expire(u64::MAX, close);
+    pub fn clear(&mut self, mut close: impl FnMut(C)) {
+        self.expire(u64::MAX, |connection| {
+            close(connection);
+            true
+        });
     }
 
     /// Connections in it.
@@ -272,6 +290,15 @@ mod tests {
         assert_eq!(pool.take(other).map(|idle| idle.connection), Some(9));
     }
 
+    /// Looks at everything at once.
+    fn retain(
+        pool: &mut Pool<u32>,
+        mut is_good: impl FnMut(&Identity<'_>, &mut Idle<u32>) -> bool,
+    ) {
+        let mut walk = Walk::default();
+        while pool.look(&mut walk, &mut is_good).is_some() {}
+    }
+
     #[test]
     fn every_connection_is_looked_at_and_the_bad_ones_go() {
         let mut pool = Pool::new(1);
@@ -280,13 +307,54 @@ mod tests {
             assert_eq!(pool.put(key, idle(connection), &LIMITS, 0), None);
         }
         let mut seen = Vec::new();
-        pool.retain(|_, idle| {
+        retain(&mut pool, |_, idle| {
             seen.push(idle.connection);
             idle.connection == 3
         });
         assert_eq!((seen, pool.len()), (vec![1, 2, 3], 1));
         assert!(pool.take(b).is_none());
         assert_eq!(pool.take(a).map(|idle| idle.connection), Some(3));
+    }
+
+    /// What comes and goes while a walk rests hides nobody from it.
+    #[test]
+    fn a_walk_that_rests_sees_everybody_who_stays() {
+        let limits = KeepalivePool { size: 64, ..LIMITS };
+        for seed in 1..200_u64 {
+            let mut pool = Pool::new(seed);
+            let keys: Vec<_> = (0..3).map(|port| pool.key(&identity("u", port))).collect();
+            let mut state = seed;
+            let mut below = |most: usize| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 33) as usize % most
+            };
+            let mut stay: Vec<u32> = (0..30).collect();
+            for connection in 0..30 {
+                pool.put(keys[below(3)], idle(connection), &limits, 0);
+            }
+            let (mut walk, mut seen, mut next) = (Walk::default(), Vec::new(), 30);
+            while pool.look(&mut walk, |_, idle| {
+                seen.push(idle.connection);
+                idle.connection % 7 != 0
+            }) == Some(())
+            {
+                if below(2) == 0 {
+                    if let Some(taken) = pool.take(keys[below(3)]) {
+                        stay.retain(|connection| *connection != taken.connection);
+                    }
+                } else if next < 60 {
+                    pool.put(keys[below(3)], idle(next), &limits, 0);
+                    next += 1;
+                }
+            }
+            for connection in &stay {
+                let times = seen.iter().filter(|seen| *seen == connection).count();
+                assert_eq!(times, 1, "{connection}, seed {seed}");
+            }
+            let mut left = Vec::new();
+            pool.clear(|connection| left.push(connection));
+            assert!(!left.iter().any(|left| seen.contains(left) && left % 7 == 0));
+        }
     }
 
     #[test]
@@ -299,9 +367,15 @@ mod tests {
         pool.put(key, idle(1), &LIMITS, 0);
         pool.put(key, idle(2), &LIMITS, 50);
         let mut closed = Vec::new();
-        pool.expire(99, |connection| closed.push(connection));
+        let expire = |pool: &mut Pool<u32>, now_ms, closed: &mut Vec<u32>| {
+            pool.expire(now_ms, |connection| {
+                closed.push(connection);
+                false
+            });
+        };
+        expire(&mut pool, 99, &mut closed);
         assert!(closed.is_empty());
-        pool.expire(100, |connection| closed.push(connection));
+        expire(&mut pool, 150, &mut closed);
         assert_eq!(closed, [1]);
         pool.clear(|connection| closed.push(connection));
         assert_eq!(closed, [1, 2]);
@@ -320,8 +394,8 @@ mod tests {
             }
         }
         let mut left = Vec::new();
-        pool.retain(|identity, idle| identity.upstream == "u" && idle.holds(19));
-        pool.retain(|_, idle| {
+        retain(&mut pool, |identity, idle| identity.upstream == "u" && idle.holds(19));
+        retain(&mut pool, |_, idle| {
             left.push(idle.connection);
             idle.holds(20)
         });
@@ -355,7 +429,10 @@ mod tests {
                 }
                 _ => {
                     let mut closed = Vec::new();
-                    pool.expire(now_ms, |connection| closed.push(connection));
+                    pool.expire(now_ms, |connection| {
+                        closed.push(connection);
+                        true
+                    });
                     let (over, left) = model.iter().partition(|entry| entry.2 <= now_ms);
                     model = left;
                     let over: Vec<(usize, u32, u64)> = over;

@@ -13,8 +13,8 @@ use super::buffers::{Buffers, give_memory_back};
 use super::clock::Clock;
 use super::deadlines::{Deadlines, Ended};
 use super::hand::Hand;
+use super::inspection::Inspection;
 use super::random::Random;
-use super::reader::Idle;
 use super::roll::Roll;
 use super::upstream::Kept;
 use crate::exchange::Scratch;
@@ -96,6 +96,8 @@ pub struct Core {
     pub random: Random,
     /// Idle upstream connections.
     pub pool: RefCell<Pool<Kept>>,
+    /// How far they are looked at.
+    pub inspection: Inspection,
     /// What is done with every finished exchange.
     pub reporter: RefCell<Reporter>,
     /// The clients whose certificates expire soonest.
@@ -263,6 +265,7 @@ impl Core {
             clock,
             random: Random::default(),
             pool: RefCell::new(Pool::new(seed)),
+            inspection: Inspection::default(),
             reporter: RefCell::new(Reporter::new(log)),
             radar: RefCell::new(Radar::default()),
             roll: Roll::default(),
@@ -301,49 +304,6 @@ impl Core {
     pub fn tick(&self) {
         self.clock.refresh();
         self.deadlines.tick();
-        let now_ms = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.pool.borrow_mut().expire(now_ms, drop);
-    }
-
-    /// Hears idle upstream connections: what TLS asks there is answered. One that is over is closed, and
-    /// one that has said what nobody asked for, or whose proof (a certificate, a list) has ended.
-    pub fn hear_pool(&self) {
-        let now = self.clock.unix_seconds();
-        self.pool.borrow_mut().retain(|_, idle| {
-            if !idle.holds(now) {
-                self.count(Counter::UpstreamRevoked);
-                return false;
-            }
-            let stream = &mut idle.connection.stream;
-            match stream.idle() {
-                Idle::Silent => {
-                    stream.settle();
-                    true
-                }
-                Idle::Spoke => {
-                    self.count(Counter::UpstreamUnasked);
-                    false
-                }
-                Idle::Over => false,
-            }
-        });
-    }
-
-    /// Closes idle upstream connections that were made under TLS settings that are gone.
-    pub fn judge_pool(&self) {
-        let live = self.live();
-        let Generation { plan, tls, .. } = &*live.generation;
-        self.pool.borrow_mut().retain(|identity, _| {
-            let Some(made) = identity.tls else { return true };
-            let at =
-                plan.upstreams().iter().position(|upstream| *upstream.id == *identity.upstream);
-            let tls = at.and_then(|at| tls.upstreams.get(at)).and_then(Option::as_ref);
-            let stands = tls.is_some_and(|tls| tls.pool_identity() == made.settings);
-            if !stands {
-                self.count(Counter::UpstreamRevoked);
-            }
-            stands
-        });
     }
 
     /// Ends what has not got on for the longest, as far as the buffers are beyond their budget.

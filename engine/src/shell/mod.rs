@@ -22,6 +22,7 @@ pub mod forward;
 pub mod goodbye;
 pub mod hand;
 pub mod handshake;
+pub mod inspection;
 pub mod net;
 pub mod pace;
 pub mod panics;

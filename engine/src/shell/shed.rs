@@ -1,6 +1,6 @@
 //! What is done when the kernel has no descriptor or memory for us.
 //!
-//! First what nobody uses goes: idle upstream connections at once, then the client connections that
+//! First what nobody uses goes: idle upstream connections, then the client connections that
 //! have been idle the longest. If that does not help for some rounds, clients that wait in the queue
 //! are turned away, which takes the one descriptor that each listener keeps in reserve: who gets no
 //! answer may try another gateway, who hangs in a queue may not. Nothing has to be restarted: as
@@ -38,7 +38,7 @@ pub fn is_exhaustion(error: &io::Error) -> bool {
 
 /// Ends what nobody uses, and says so.
 pub fn relieve(core: &Core, error: &io::Error) {
-    core.pool.borrow_mut().expire(u64::MAX, drop);
+    core.inspection.give_up(core);
     let ended = core.deadlines.end_idlest(IDLE_ENDED);
     if let Some(suppressed) = core.allow_log(LogCause::Exhausted) {
         let open = core.open.get();

@@ -140,7 +140,7 @@ impl Worker {
             core.tick();
             core.shed_stalled();
             if ticks.is_multiple_of(HEAR_TICKS) {
-                core.hear_pool();
+                core.inspection.begin();
             }
             core.link.beat();
             core.link.set_connections(u64::from(core.open.get()));
@@ -180,7 +180,7 @@ impl Worker {
     /// Nobody is left: what is still out now will never come back.
     fn take_stock(&self) {
         let core = &self.core;
-        core.pool.borrow_mut().expire(u64::MAX, drop);
+        core.pool.borrow_mut().clear(drop);
         let (buffers, timers) = (core.buffers.rented(), core.deadlines.in_use());
         let worker = core.link.core;
         if buffers == [0; SIZES] && timers == 0 {
@@ -206,7 +206,7 @@ impl Worker {
         let seed = u64::from(self.core.link.core);
         self.core.set_live(Live::new(handover, seed));
         self.core.roll.look_again();
-        self.core.judge_pool();
+        self.core.inspection.begin_again();
         if self.core.draining.get() {
             return;
         }
@@ -295,11 +295,18 @@ impl Worker {
     }
 }
 
-/// Waits for the next tick. A new generation is held against the connected clients meanwhile.
+/// Waits for the next tick. Meanwhile a new generation is held against the connected clients, and idle
+/// upstream connections are looked at.
 pub(super) async fn rest(core: &Core) {
     let end = core.clock.elapsed() + TICK;
     loop {
-        let gap = core.roll.slice(core);
+        let judging = core.roll.slice(core);
+        if judging.is_some() {
+            // One slice at a time.
+            net::next_round().await;
+        }
+        let looking = core.inspection.slice(core);
+        let gap = [judging, looking].into_iter().flatten().min();
         let left = end.saturating_sub(core.clock.elapsed());
         net::sleep(gap.unwrap_or(left).min(left)).await;
         if gap.is_none_or(|gap| gap >= left) {

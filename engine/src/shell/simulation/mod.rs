@@ -8,6 +8,7 @@
 mod answer;
 mod cases;
 mod client;
+mod idle;
 mod ledger;
 mod link;
 mod material;

@@ -71,15 +71,15 @@ pub(super) fn tell(text: &str) {
 }
 
 /// Ferrule itself.
-struct Gateway {
-    core: Rc<Core>,
+pub(super) struct Gateway {
+    pub(super) core: Rc<Core>,
     accepting: Rc<Accepting>,
     canceller: Cell<Option<Canceller>>,
     handover: Handover,
 }
 
 impl Gateway {
-    fn of(setting: &Setting, material: Option<&Material>) -> Self {
+    pub(super) fn of(setting: &Setting, material: Option<&Material>) -> Self {
         let generation = Arc::new(generation(setting, material));
         let addresses = Addresses::build(1, &generation.config, &|_| None);
         let meters = Arc::new(generation.meters());
@@ -121,6 +121,9 @@ impl Gateway {
                 worker::rest(&core).await;
                 core.tick();
                 core.roll.tick(&core);
+                if below(10) == 0 {
+                    core.inspection.begin();
+                }
                 if below(50) == 0 {
                     core.trim();
                 }
@@ -132,6 +135,7 @@ impl Gateway {
     fn reload(&self) {
         self.core.set_live(Live::new(&self.handover, world::draw()));
         self.core.roll.look_again();
+        self.core.inspection.begin_again();
     }
 
     /// Accepts no more, and finishes what is there.
@@ -151,7 +155,7 @@ impl Gateway {
         if core.open.get() > 0 {
             found.push(format!("{} client connections are open", core.open.get()));
         }
-        core.pool.borrow_mut().expire(u64::MAX, drop);
+        core.pool.borrow_mut().clear(drop);
         if core.buffers.rented() != [0; SIZES] {
             found.push(format!("buffers are out: {:?}", core.buffers.rented()));
         }
