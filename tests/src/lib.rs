@@ -21,7 +21,7 @@ pub use ferrule_tools::pki::{Authority, Leaf};
 pub use ferrule_tools::process::{free_port, shell, source_dir};
 pub use ferrule_tools::revoke::Revoke;
 pub use ferrule_tools::slow;
-pub use ferrule_tools::storm::Storm;
+pub use ferrule_tools::storm::{Storm, cpu_time};
 pub use ferrule_tools::stream;
 pub use ferrule_tools::tls;
 pub use ferrule_tools::upstream::{Client, Script, Upstream, echo};

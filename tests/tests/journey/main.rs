@@ -23,6 +23,7 @@ mod explain;
 mod fingerprint;
 mod first_flights;
 mod flood;
+mod full;
 mod guides;
 mod heard;
 mod hidden;
