@@ -236,7 +236,8 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone";
 const TOO_LARGE: &[u8] = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig";
 
 /// Whatever part of it is in whose buffers: of the largest most is still with the client.
-const SIZES: [usize; 5] = [200_000, 320_000, 340_000, 500_000, FLOOD];
+const SIZES: [usize; 10] =
+    [200_000, 320_000, 340_000, 360_000, 380_000, 400_000, 420_000, 440_000, 480_000, FLOOD];
 
 #[test]
 fn an_upstream_that_reads_again_has_its_answer_first() {
