@@ -1,12 +1,14 @@
 //! Answers that nobody reads, in every framing and over every kind of connection.
 //!
 //! A few clients of each kind stand beside those of the kinds before; what the gateway's buffers take
-//! more than before them is theirs.
+//! more than before them is theirs. Memory that is resident is measured as well, for what the allocator
+//! keeps is memory, too.
 
+use std::fs;
 use std::io::Write as _;
 
 use ferrule_tests::raw::Line;
-use ferrule_tests::{Dial, on_both_drivers};
+use ferrule_tests::{Dial, PATIENCE, on_both_drivers, poll};
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 
@@ -17,6 +19,9 @@ use super::{FLOOD, Place, send_all};
 const MOST_KIB: f64 = 64.0;
 
 const EACH: usize = 6;
+
+/// Enough that the gateway's own memory, and the allocator's steps, are a small part.
+const CROWD: usize = 96;
 
 fn ask(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n").into_bytes()
@@ -33,6 +38,14 @@ fn send(place: &Place, version: Option<&'static SupportedProtocolVersion>, bytes
     };
     line.write_all(bytes).expect("room");
     line
+}
+
+/// KiB of memory that are the process's, and resident.
+fn resident(place: &Place) -> f64 {
+    let path = format!("/proc/{}/smaps_rollup", place.gateway.process.id());
+    let text = fs::read_to_string(path).expect("a process");
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a sum");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 on_both_drivers! {
@@ -92,5 +105,25 @@ on_both_drivers! {
         }
         let each = (place.rented(before) - before) / EACH as f64;
         assert!(each <= MOST_KIB, "{each} KiB; {}", place.gateway.log());
+    }
+
+    /// As the system counts it, once what was needed to get there is given back.
+    fn an_unread_answer_is_resident_with_less_than_96_kib(driver) {
+        for (path, version) in [("/flood", Some(&TLS13)), ("/chunks", None)] {
+            let place = Place::start(driver, "");
+            drop(send(&place, version, &ask("/short")));
+            place.rented(0.0);
+            let before = resident(&place);
+            let lines: Vec<_> = (0..CROWD).map(|_| send(&place, version, &ask(path))).collect();
+            // At least a record each: they have begun.
+            place.rented(20.0 * CROWD as f64);
+            let mut each = 0.0;
+            let within = poll(PATIENCE * 2, || {
+                each = (resident(&place) - before) / CROWD as f64;
+                (each <= 96.0).then_some(())
+            });
+            assert!(within.is_some(), "{path}: {each} KiB; {}", place.gateway.log());
+            drop(lines);
+        }
     }
 }
