@@ -59,6 +59,7 @@ impl Boot {
         // No core file holds a key, and nobody but root looks into our memory.
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(|error| cannot_start(&error))?;
+        use_small_pages();
         let orders = Arc::new(Orders::default());
         signals.hand_on(Arc::clone(&orders)).map_err(|error| cannot_start(&error))?;
         let start = loader::start(file, &orders)?;
@@ -168,6 +169,15 @@ impl Boot {
         );
         true
     }
+}
+
+/// Asks the kernel for pages of 4 KiB alone (prctl(2), `PR_SET_THP_DISABLE`).
+///
+/// The allocator wants huge ones. One small block in use then holds 2 MiB, and the kernel makes them
+/// anew out of what was given back: 96 clients that do not read held 170 KiB each for a need of 34.
+/// A kernel without them has nothing to turn off.
+fn use_small_pages() {
+    let _: rustix::io::Result<()> = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 fn check_kernel() -> Result<(), ExitCode> {

@@ -178,6 +178,8 @@ pub struct Buffers {
     bytes: Cell<usize>,
     /// As many may be.
     budget: usize,
+    /// Bytes that went to the allocator since [`Buffers::take_released`].
+    released: Cell<usize>,
 }
 
 impl Default for Buffers {
@@ -198,6 +200,7 @@ impl Buffers {
             peak: Default::default(),
             bytes: Cell::new(0),
             budget,
+            released: Cell::new(0),
         }
     }
 
@@ -248,13 +251,15 @@ impl Buffers {
             let mut list = list.borrow_mut();
             if list.len() < size.kept_max() {
                 list.push(buffer);
+            } else {
+                self.released.set(self.released.get() + size.bytes());
             }
         }
     }
 
-    /// Gives those to the allocator that nobody has needed since the last time; how many bytes.
-    pub fn trim(&self) -> usize {
-        let mut bytes = 0;
+    /// Gives those to the allocator that nobody has needed since the last time.
+    pub fn trim(&self) {
+        let mut bytes = self.released.get();
         for (list, spare) in self.free.iter().zip(&self.spare) {
             let mut list = list.borrow_mut();
             let kept = list.len().saturating_sub(spare.get());
@@ -262,7 +267,17 @@ impl Buffers {
             list.shrink_to(2 * kept);
             spare.set(kept);
         }
-        bytes
+        self.released.set(bytes);
+    }
+
+    /// Did more than `least` bytes go to the allocator since this was last so?
+    #[must_use]
+    pub fn take_released(&self, least: usize) -> bool {
+        let enough = self.released.get() > least;
+        if enough {
+            self.released.set(0);
+        }
+        enough
     }
 
     /// Gives an emptied slot's buffer back.
@@ -468,12 +483,28 @@ mod tests {
         let buffers = Buffers::default();
         let crowd: Vec<_> = (0..10).map(|_| buffers.rent(Size::Record)).collect();
         crowd.into_iter().for_each(|buffer| buffers.give_back(buffer));
-        assert_eq!(buffers.trim(), 0, "all ten were in use");
+        let trimmed = || {
+            buffers.trim();
+            buffers.released.take()
+        };
+        assert_eq!(trimmed(), 0, "all ten were in use");
         let pair = [buffers.rent(Size::Record), buffers.rent(Size::Record)];
         pair.into_iter().for_each(|buffer| buffers.give_back(buffer));
-        assert_eq!(buffers.trim(), 8 * Size::Record.bytes());
-        assert_eq!(buffers.trim(), 2 * Size::Record.bytes());
-        assert_eq!(buffers.trim(), 0);
+        assert_eq!(trimmed(), 8 * Size::Record.bytes());
+        assert_eq!(trimmed(), 2 * Size::Record.bytes());
+        assert_eq!(trimmed(), 0);
+    }
+
+    #[test]
+    fn what_finds_no_room_in_the_list_counts_as_released() {
+        let buffers = Buffers::default();
+        let most = Size::Body.kept_max();
+        let crowd: Vec<_> = (0..most + 3).map(|_| buffers.rent(Size::Body)).collect();
+        crowd.into_iter().for_each(|buffer| buffers.give_back(buffer));
+        let released = 3 * Size::Body.bytes();
+        assert!(!buffers.take_released(released));
+        assert!(buffers.take_released(released - 1));
+        assert!(!buffers.take_released(0), "it was taken");
     }
 
     #[test]

@@ -329,12 +329,12 @@ impl Core {
 
     /// Gives memory to the system that nobody has needed since the last time.
     pub fn trim(&self) {
-        let buffers = self.buffers.trim();
+        self.buffers.trim();
         let mut hands = self.hands.borrow_mut();
         let kept = hands.len().saturating_sub(self.hands_spare.get());
         let ended = hands.drain(kept..).count();
         self.hands_spare.set(kept);
-        if buffers > TRIM_BYTES || ended > TRIM_HANDS {
+        if self.buffers.take_released(TRIM_BYTES) || ended > TRIM_HANDS {
             give_memory_back();
         }
     }

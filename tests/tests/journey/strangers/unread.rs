@@ -40,11 +40,12 @@ fn send(place: &Place, version: Option<&'static SupportedProtocolVersion>, bytes
     line
 }
 
-/// KiB of memory that are the process's, and resident.
+/// KiB of memory that are the process's alone, and resident. (A share of the program's own pages
+/// grows when another process that runs it ends.)
 fn resident(place: &Place) -> f64 {
     let path = format!("/proc/{}/smaps_rollup", place.gateway.process.id());
     let text = fs::read_to_string(path).expect("a process");
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a sum");
+    let line = text.lines().find_map(|line| line.strip_prefix("Anonymous:")).expect("a sum");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
