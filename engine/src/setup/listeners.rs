@@ -27,10 +27,10 @@ const KEEPALIVE_PROBES: u32 = 4;
 /// Sent bytes that nobody acknowledges end the connection after this time.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
 
-/// Bytes that the kernel takes of us beyond what its peer's window lets it send: two large buffers, so
-/// that one is always under way while the next is made. Without it a socket takes megabytes for a peer
-/// that reads nothing.
-pub const UNSENT_BYTES_MAX: usize = 256 * 1_024;
+/// Bytes that the kernel takes of us beyond what its peer's window lets it send: two of the largest
+/// buffers and a little, so that one is under way while the next, as large, is made. Without it a
+/// socket takes megabytes for a peer that reads nothing.
+pub const UNSENT_BYTES_MAX: usize = 272 * 1_024;
 
 /// Every open listening socket of the process, by address and core.
 #[derive(Debug)]

@@ -14,6 +14,11 @@ use rustix::net::{
 
 use crate::setup::listeners::{UNSENT_BYTES_MAX, connection_options};
 
+/// Whoever has left no more than this unsent takes what it is given. The kernel's send buffer grows to
+/// twice what is under way (`tcp_sndbuf_expand`), so a full one holds more that is unsent. The calls
+/// that are saved cost 2 % of a 1 MiB response (`cargo compare --case large`).
+const KEEPS_UP_BYTES: usize = 32 * 1_024;
+
 /// A descriptor that its connection keeps open for as long as this copy is used.
 ///
 /// monoio's streams hand out only a raw number. Every `Descriptor` lives beside the stream it was
@@ -157,14 +162,18 @@ impl Descriptor {
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
-    /// Bytes that the socket will about take at once.
+    /// Bytes that the socket will about take at once. Of a receiver that keeps up, one call tells.
     #[must_use]
     pub fn room(self) -> usize {
+        let held = self.unsent().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let room = UNSENT_BYTES_MAX.saturating_sub(held);
+        if held <= KEEPS_UP_BYTES {
+            return room;
+        }
         // Half of it is for the kernel's own.
         let size = sockopt::socket_send_buffer_size(self.borrow()).unwrap_or(0) / 2;
         let under_way = usize::try_from(self.unacknowledged().unwrap_or(0)).unwrap_or(usize::MAX);
-        let held = self.unsent().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        size.saturating_sub(under_way).min(UNSENT_BYTES_MAX.saturating_sub(held))
+        room.min(size.saturating_sub(under_way))
     }
 
     /// Bytes given to the kernel that it has not sent so far; of a TCP connection.
