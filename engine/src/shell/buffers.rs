@@ -1,170 +1,13 @@
 //! Fixed-size buffers, rented per core and given back.
 //!
-//! A [`Buffer`] is a block of memory with a filled middle: reads append behind it, sends take from
-//! its front. Its memory never moves while the kernel has it, because giving it to the kernel is
-//! giving it away. Idle connections hold at most one [`Size::Small`].
+//! Idle connections hold at most one [`Size::Small`].
+
+mod memory;
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
 
-use monoio::buf::{IoBuf, IoBufMut};
-
+pub use self::memory::{Buffer, give_memory_back};
 pub use super::sizes::{PLAIN_BYTES_MAX, RECORD_BYTES_MAX, SIZES, Size};
-
-/// A block of memory with a filled middle.
-pub struct Buffer {
-    memory: Box<[u8]>,
-    /// First filled byte.
-    start: usize,
-    /// First byte behind the filled ones; `start <= end <= memory.len()`.
-    end: usize,
-    size: Size,
-}
-
-/// Lengths only: what peers said has no place in a log.
-impl fmt::Debug for Buffer {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut fields = out.debug_struct("Buffer");
-        fields.field("size", &self.size).field("len", &self.len()).finish_non_exhaustive()
-    }
-}
-
-impl Buffer {
-    fn new(size: Size) -> Self {
-        Self { memory: vec![0; size.bytes()].into_boxed_slice(), start: 0, end: 0, size }
-    }
-
-    /// Its size class.
-    #[must_use]
-    pub const fn size(&self) -> Size {
-        self.size
-    }
-
-    /// What it holds.
-    #[must_use]
-    pub fn filled(&self) -> &[u8] {
-        self.memory.get(self.start..self.end).unwrap_or_default()
-    }
-
-    /// What it holds, to be decrypted in place.
-    pub fn filled_mut(&mut self) -> &mut [u8] {
-        self.memory.get_mut(self.start..self.end).unwrap_or_default()
-    }
-
-    /// Bytes it holds.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.end - self.start
-    }
-
-    /// Does it hold nothing?
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.start == self.end
-    }
-
-    /// Bytes of memory it takes.
-    #[must_use]
-    pub const fn capacity(&self) -> usize {
-        self.size.bytes()
-    }
-
-    /// Room behind the filled bytes.
-    #[must_use]
-    pub const fn spare(&self) -> usize {
-        self.memory.len() - self.end
-    }
-
-    /// The room behind the filled bytes.
-    pub fn spare_mut(&mut self) -> &mut [u8] {
-        self.memory.get_mut(self.end..).unwrap_or_default()
-    }
-
-    /// `count` bytes of the spare room are filled now.
-    pub fn fill(&mut self, count: usize) {
-        debug_assert!(count <= self.spare());
-        self.end = self.memory.len().min(self.end + count);
-    }
-
-    /// The first `count` filled bytes are done with.
-    pub fn consume(&mut self, count: usize) {
-        debug_assert!(count <= self.len());
-        self.start = self.end.min(self.start + count);
-        if self.start == self.end {
-            self.start = 0;
-            self.end = 0;
-        }
-    }
-
-    /// Forgets everything it holds.
-    pub const fn clear(&mut self) {
-        self.start = 0;
-        self.end = 0;
-    }
-
-    /// Forgets what is behind the first `count` filled bytes.
-    pub const fn truncate(&mut self, count: usize) {
-        if count < self.len() {
-            self.end = self.start + count;
-        }
-    }
-
-    /// Moves what it holds to the front, so that all room is behind it.
-    pub fn compact(&mut self) {
-        if self.start > 0 {
-            self.memory.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
-    }
-
-    /// Appends as much of `bytes` as fits; tells how much that was.
-    pub fn append(&mut self, bytes: &[u8]) -> usize {
-        let count = bytes.len().min(self.spare());
-        if let (Some(room), Some(bytes)) = (self.spare_mut().get_mut(..count), bytes.get(..count)) {
-            room.copy_from_slice(bytes);
-        }
-        self.fill(count);
-        count
-    }
-}
-
-// SAFETY: the pointer is into a boxed slice, which does not move while `self` does; `end <= len`
-// and every byte of the slice was initialised when it was made.
-#[expect(unsafe_code, reason = "the kernel reads the filled bytes")]
-unsafe impl IoBuf for Buffer {
-    fn read_ptr(&self) -> *const u8 {
-        self.filled().as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: as above; the room handed out is `end..len`, and `set_init` never grows past it.
-#[expect(unsafe_code, reason = "the kernel writes into the spare room")]
-unsafe impl IoBufMut for Buffer {
-    fn write_ptr(&mut self) -> *mut u8 {
-        self.spare_mut().as_mut_ptr()
-    }
-
-    fn bytes_total(&mut self) -> usize {
-        self.spare()
-    }
-
-    unsafe fn set_init(&mut self, count: usize) {
-        self.fill(count);
-    }
-}
-
-/// Asks this thread's allocator to give what is free back to the system: it would do so while it
-/// allocates, which a core that has calmed down does no more.
-#[expect(unsafe_code, reason = "the allocator has no safe interface")]
-pub fn give_memory_back() {
-    // SAFETY: takes no pointers and may be called at any time on any thread.
-    unsafe { libmimalloc_sys::mi_collect(true) }
-}
 
 /// The free buffers of one core.
 #[derive(Debug)]
@@ -241,7 +84,7 @@ impl Buffers {
 
     /// Takes a buffer back.
     pub fn give_back(&self, mut buffer: Buffer) {
-        let size = buffer.size;
+        let size = buffer.size();
         self.bytes.set(self.bytes.get().saturating_sub(size.bytes()));
         if let Some(count) = self.rented.get(size.index()) {
             count.set(count.get().saturating_sub(1));
@@ -263,7 +106,7 @@ impl Buffers {
         for (list, spare) in self.free.iter().zip(&self.spare) {
             let mut list = list.borrow_mut();
             let kept = list.len().saturating_sub(spare.get());
-            bytes += list.drain(kept..).map(|buffer| buffer.memory.len()).sum::<usize>();
+            bytes += list.drain(kept..).map(|buffer| buffer.capacity()).sum::<usize>();
             list.shrink_to(2 * kept);
             spare.set(kept);
         }
@@ -333,7 +176,7 @@ impl Buffers {
     /// A buffer of at least this size with the same contents.
     #[must_use]
     pub fn enlarge(&self, buffer: Buffer, size: Size) -> Buffer {
-        if buffer.memory.len() >= size.bytes() {
+        if buffer.capacity() >= size.bytes() {
             return buffer;
         }
         self.moved(buffer, size)
@@ -352,7 +195,7 @@ impl Buffers {
     pub fn lessen(&self, buffer: Buffer) -> Buffer {
         let fits = |size: &Size| size.bytes() >= buffer.len();
         let size = Size::ALL.into_iter().find(fits);
-        let Some(size) = size.filter(|size| size.bytes() < buffer.memory.len()) else {
+        let Some(size) = size.filter(|size| size.bytes() < buffer.capacity()) else {
             return buffer;
         };
         self.moved(buffer, size)
@@ -472,13 +315,6 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_shows_none_of_its_contents() {
-        let mut buffer = Buffers::default().rent(Size::Small);
-        buffer.append(b"secret");
-        assert_eq!(format!("{buffer:?}"), "Buffer { size: Small, len: 6, .. }");
-    }
-
-    #[test]
     fn what_nobody_needs_for_a_while_is_given_back() {
         let buffers = Buffers::default();
         let crowd: Vec<_> = (0..10).map(|_| buffers.rent(Size::Record)).collect();
@@ -505,27 +341,5 @@ mod tests {
         assert!(!buffers.take_released(released));
         assert!(buffers.take_released(released - 1));
         assert!(!buffers.take_released(0), "it was taken");
-    }
-
-    #[test]
-    fn the_kernels_view_is_the_spare_room_and_the_filled_bytes() {
-        let buffers = Buffers::default();
-        let mut buffer = buffers.rent(Size::Small);
-        buffer.append(b"abc");
-        buffer.consume(1);
-        assert_eq!(buffer.bytes_init(), 2);
-        assert_eq!(buffer.bytes_total(), Size::Small.bytes() - 3);
-        let pointer = buffer.write_ptr();
-        // SAFETY: the pointer is to at least one byte of spare room.
-        #[expect(unsafe_code, reason = "plays the kernel")]
-        unsafe {
-            pointer.write(b'd');
-        }
-        // SAFETY: one byte was just written.
-        #[expect(unsafe_code, reason = "plays the kernel")]
-        unsafe {
-            buffer.set_init(1);
-        }
-        assert_eq!(buffer.filled(), b"bcd");
     }
 }
