@@ -52,8 +52,6 @@ pub struct Said {
     pub(super) unread: Vec<u8>,
     /// The session has failed; only what is pending may still be sent.
     pub(super) failed: bool,
-    /// The last record of the handshake was the peer's `ChangeCipherSpec`.
-    pub(super) changed_cipher: bool,
 }
 
 /// Lengths only.

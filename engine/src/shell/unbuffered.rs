@@ -7,11 +7,12 @@
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
-use rustls::{Error, ProtocolVersion};
+use rustls::{Error, PeerMisbehaved, ProtocolVersion};
 
 use super::buffers::{Buffer, RECORD_BYTES_MAX};
 use super::session::{Opened, Progress, Said, SessionError, flush_pending};
-use crate::tls::record::Fault;
+use crate::tls::record::{CONTENT_BYTES_MAX, Fault};
+use crate::tls::stand_in::stand_in;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
@@ -93,36 +94,42 @@ impl Endpoint for UnbufferedClientConnection {
     }
 }
 
-/// A record that TLS does not know, or not in this place, is an unexpected message (RFC 8446, section 5).
-/// rustls has other words for some of them, so it is shown one that it has this word for: only it can
-/// protect the alert. `None` if the next record is as it should be, or not whole.
-fn refuse_misplaced(
+/// Refuses the next record if its header, or so much of it as there is, says that it cannot be: rustls has
+/// other words for that, or none.
+fn refuse_header(
     connection: &mut impl Endpoint,
     input: &Buffer,
     said: &mut Said,
 ) -> Option<SessionError> {
     let behind = input.filled().get(said.held..)?;
-    let [kind, _, _, high, low] = *behind.first_chunk::<5>()?;
-    let empty = [high, low] == [0, 0];
+    let (kind, header) = (*behind.first()?, behind.first_chunk::<5>());
+    let body_bytes = header.map(|[.., high, low]| usize::from(u16::from_be_bytes([*high, *low])));
+    let (handshaking, tls13) = (connection.handshaking(), connection.is_tls13());
+    let longest = CONTENT_BYTES_MAX + if tls13 { 256 } else { 2048 };
+    let filled = body_bytes != Some(0);
     let known = match kind {
         APPLICATION_DATA => true,
-        CHANGE_CIPHER_SPEC => !empty,
-        ALERT => !empty && (connection.handshaking() || !connection.is_tls13()),
-        HANDSHAKE => !empty && !connection.reads_protected(),
+        CHANGE_CIPHER_SPEC => filled && handshaking,
+        ALERT => filled && (handshaking || !tls13),
+        HANDSHAKE => filled && !connection.reads_protected(),
         _ => false,
     };
-    if known || connection.has_more_to_say() {
+    let fault = if !known {
+        // Section 5 of RFC 8446.
+        Fault::UnexpectedRecord
+    } else if !handshaking && behind.iter().skip(1).take(2).any(|version| *version != 3) {
+        // The version is authenticated, and this is not the one that was agreed on.
+        Fault::Forged
+    } else if body_bytes.is_some_and(|bytes| bytes > longest) {
+        Fault::Oversized
+    } else {
+        return None;
+    };
+    if connection.has_more_to_say() {
         return None;
     }
-    let stand_in: &[u8] = if !connection.handshaking() || said.changed_cipher {
-        &[CHANGE_CIPHER_SPEC, 3, 3, 0, 1, 1]
-    } else if connection.reads_protected() {
-        &[CHANGE_CIPHER_SPEC, 3, 3, 0, 1, 2]
-    } else {
-        &[APPLICATION_DATA, 3, 3, 0, 1, 0]
-    };
-    refuse_with(connection, input, said, stand_in);
-    Some(SessionError::Record(Fault::UnexpectedRecord))
+    refuse(connection, input.filled().get(..said.held)?, said, fault);
+    Some(SessionError::Record(fault))
 }
 
 /// How much of a buffer rustls is shown.
@@ -185,37 +192,81 @@ fn encode<Data>(chunk: &mut rustls::unbuffered::EncodeTlsData<'_, Data>, pending
     }
 }
 
-/// The session has failed: takes the alert that rustls has ready, and nothing more after it. Asked
-/// once more, it would look at the same wrong bytes again.
-fn fail(connection: &mut impl Endpoint, input: &mut Buffer, said: &mut Said, error: &Error) {
+/// The session has failed: the alert that rustls has ready is all that may still be said, or the one that
+/// it should have had. `before`: bytes that it held when it was shown the record.
+fn fail(
+    connection: &mut impl Endpoint,
+    input: &Buffer,
+    said: &mut Said,
+    (error, before): (Error, usize),
+) -> SessionError {
     said.failed = true;
-    if connection.has_more_to_say() || !matches!(error, Error::InvalidMessage(_)) {
-        while connection.has_more_to_say() {
-            let UnbufferedStatus { discard, state } = connection.process(input.filled_mut());
-            let Ok(ConnectionState::EncodeTlsData(mut chunk)) = state else { return };
-            encode(&mut chunk, &mut said.pending);
-            input.consume(discard);
+    let held = |bytes| input.filled().get(..bytes).unwrap_or_default();
+    match &error {
+        _ if connection.has_more_to_say() => take_alert(connection, &mut Vec::new(), said),
+        // It has none for a message that is too long.
+        Error::InvalidMessage(_) => {
+            refuse(connection, held(said.held), said, Fault::BrokenMessage);
         }
-        return;
+        // These are found before the record counts as read; it would be in the way of another.
+        Error::PeerMisbehaved(
+            PeerMisbehaved::MessageInterleavedWithHandshakeMessage
+            | PeerMisbehaved::TooManyEmptyFragments
+            | PeerMisbehaved::IllegalTlsInnerPlaintext,
+        ) => refuse(connection, held(before), said, Fault::UnexpectedRecord),
+        Error::PeerMisbehaved(_) => {
+            refuse(connection, held(said.held), said, Fault::UnexpectedRecord);
+        }
+        _ => {}
     }
-    // It has none for a message that is too long: the header of a record that cannot be
-    // is a decode_error whatever the state, and only rustls can protect that.
-    refuse_with(connection, input, said, &[APPLICATION_DATA, 3, 3, 0xff, 0xff]);
+    match error {
+        Error::PeerMisbehaved(PeerMisbehaved::IllegalMiddleboxChangeCipherSpec) => {
+            SessionError::Record(Fault::UnexpectedRecord)
+        }
+        error => SessionError::Tls(Box::new(error)),
+    }
 }
 
-/// Shows rustls `stand_in` in the place of the next record, which makes it say the alert we want.
-fn refuse_with(connection: &mut impl Endpoint, input: &Buffer, said: &mut Said, stand_in: &[u8]) {
-    let held = input.filled().get(..said.held).unwrap_or_default();
-    let mut shown = [held, stand_in].concat();
+/// Makes rustls say this fault's alert: it is shown `held`, which it knows, and a record that cannot be.
+fn refuse(connection: &mut impl Endpoint, held: &[u8], said: &mut Said, fault: Fault) {
     said.failed = true;
-    let mut refused = false;
-    while !refused || connection.has_more_to_say() {
-        let UnbufferedStatus { discard, state } = connection.process(&mut shown);
-        match state {
-            Ok(ConnectionState::EncodeTlsData(mut chunk)) => encode(&mut chunk, &mut said.pending),
-            Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
-            Ok(_) | Err(_) => refused = true,
+    let mut shown = held.to_vec();
+    take_alert(connection, &mut shown, said);
+    let start = said.pending.len();
+    let alert = fault.alert().unwrap_or_default();
+    // Before there are keys, a session that has failed already looks at headers only.
+    for record in [&stand_in(alert)[..], &[APPLICATION_DATA, 3, 3, 0xff, 0xff]] {
+        shown.extend_from_slice(record);
+        // Whole messages that wait before it come first, one at a time. Each has four bytes of header.
+        for _ in 0..shown.len() / 4 + 2 {
+            if connection.has_more_to_say() {
+                break;
+            }
+            let UnbufferedStatus { discard, state } = connection.process(&mut shown);
+            if let Ok(ConnectionState::TransmitTlsData(sent)) = state {
+                sent.done();
+            }
+            shown.drain(..discard.min(shown.len()));
         }
+        take_alert(connection, &mut shown, said);
+        match said.pending.get_mut(start..).unwrap_or_default() {
+            [] => shown.truncate(shown.len().saturating_sub(record.len())),
+            // In the plain; it may be another one then.
+            [ALERT, _, _, 0, 2, _, description] => {
+                *description = alert;
+                return;
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Takes what rustls has ready. Asked for more, it would look at the same wrong bytes again.
+fn take_alert(connection: &mut impl Endpoint, shown: &mut Vec<u8>, said: &mut Said) {
+    while connection.has_more_to_say() {
+        let UnbufferedStatus { discard, state } = connection.process(shown);
+        let Ok(ConnectionState::EncodeTlsData(mut chunk)) = state else { return };
+        encode(&mut chunk, &mut said.pending);
         shown.drain(..discard.min(shown.len()));
     }
 }
@@ -231,10 +282,10 @@ pub(super) fn open<C: Endpoint, R>(
     }
     let mut take = Some(take);
     loop {
-        if let Some(error) = refuse_misplaced(connection, input, said) {
+        if let Some(error) = refuse_header(connection, input, said) {
             return Err(error);
         }
-        let window = Window::next(input, said, connection);
+        let (window, mut before) = (Window::next(input, said, connection), said.held);
         let UnbufferedStatus { mut discard, state } = connection.process(window.of(input));
         let found = match state {
             Ok(ConnectionState::ReadTraffic(mut traffic)) => match traffic.next_record() {
@@ -262,17 +313,19 @@ pub(super) fn open<C: Endpoint, R>(
             Err(error) => Some(Err(SessionError::Tls(Box::new(error)))),
         };
         window.discard(discard, input, said);
+        before = before.saturating_sub(discard);
         match found {
             // No message of a handshake that is over is as long: memory would be held for nothing.
             _ if said.held > C::HELD_BYTES_MAX => {
-                said.failed = true;
-                return Err(SessionError::Closed);
+                let held = input.filled().get(..said.held).unwrap_or_default();
+                refuse(connection, held, said, Fault::BrokenMessage);
+                return Err(SessionError::Record(Fault::BrokenMessage));
             }
             None => {}
+            Some(Err(SessionError::Tls(error))) => {
+                return Err(fail(connection, input, said, (*error, before)));
+            }
             Some(Err(error)) => {
-                if let SessionError::Tls(reason) = &error {
-                    fail(connection, input, said, reason);
-                }
                 said.failed = true;
                 return Err(error);
             }
@@ -325,16 +378,12 @@ pub(super) fn handshake<C: Endpoint>(
 ) -> Result<Progress, SessionError> {
     loop {
         let handshaking = connection.handshaking();
-        if handshaking && let Some(error) = refuse_misplaced(connection, input, said) {
+        if handshaking && let Some(error) = refuse_header(connection, input, said) {
             return Err(error);
         }
         let window =
             if handshaking { Window::next(input, said, connection) } else { Window::old(said) };
-        if window.fresh {
-            let kind = input.filled().get(said.held);
-            said.changed_cipher =
-                !connection.is_tls13() && kind.is_some_and(|kind| *kind == CHANGE_CIPHER_SPEC);
-        }
+        let mut before = said.held;
         let UnbufferedStatus { discard, state } = connection.process(window.of(input));
         let progress = match state {
             Ok(ConnectionState::EncodeTlsData(mut chunk)) => {
@@ -360,12 +409,13 @@ pub(super) fn handshake<C: Endpoint>(
             Err(error) => Some(Err(SessionError::Tls(Box::new(error)))),
         };
         window.discard(discard, input, said);
+        before = before.saturating_sub(discard);
         match progress {
             None => {}
+            Some(Err(SessionError::Tls(error))) => {
+                return Err(fail(connection, input, said, (*error, before)));
+            }
             Some(Err(error)) => {
-                if let SessionError::Tls(reason) = &error {
-                    fail(connection, input, said, reason);
-                }
                 said.failed = true;
                 return Err(error);
             }

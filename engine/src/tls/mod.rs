@@ -24,6 +24,7 @@ pub mod server;
 mod sessions;
 mod shelf;
 mod signatures;
+pub mod stand_in;
 mod system_roots;
 mod ticket_files;
 mod ticket_nonces;

@@ -15,6 +15,7 @@ use rustls::{CipherSuiteCommon, SupportedCipherSuite, Tls12CipherSuite, Tls13Cip
 
 use super::handshake;
 use super::hello::{HelloError, HelloReader, UnusableName};
+use super::stand_in::Wrapped;
 
 /// A record that carries nothing: clients may send it before their second flight, for the sake of
 /// boxes on the way (RFC 8446, appendix D.4).
@@ -103,7 +104,7 @@ impl SecondHello {
     }
 }
 
-/// ring's, with hash functions that hash what the client has sent.
+/// ring's, with hash functions that hash what the client has sent, and decrypters that know stand-ins.
 pub(super) fn provider() -> CryptoProvider {
     static SUITES: OnceLock<Vec<SupportedCipherSuite>> = OnceLock::new();
     let mut provider = rustls::crypto::ring::default_provider();
@@ -126,14 +127,14 @@ fn restoring(suite: &SupportedCipherSuite) -> SupportedCipherSuite {
                 prf_provider: suite.prf_provider,
                 kx: suite.kx,
                 sign: suite.sign,
-                aead_alg: suite.aead_alg,
+                aead_alg: Box::leak(Box::new(Wrapped(suite.aead_alg))),
             })))
         }
         SupportedCipherSuite::Tls13(suite) => {
             SupportedCipherSuite::Tls13(Box::leak(Box::new(Tls13CipherSuite {
                 common: common(&suite.common),
                 hkdf_provider: suite.hkdf_provider,
-                aead_alg: suite.aead_alg,
+                aead_alg: Box::leak(Box::new(Wrapped(suite.aead_alg))),
                 quic: None,
             })))
         }

@@ -439,6 +439,29 @@ fn a_record_that_does_not_belong_there_is_an_unexpected_message() {
     });
 }
 
+/// The alerts of faults for which rustls has none, where nothing is protected yet and where all is.
+#[test]
+fn what_goes_wrong_half_way_is_told() {
+    let warning = [21, 3, 3, 0, 2, 1, 90];
+    let piece = |kind| vec![22, 3, 3, 0, 1, kind];
+    let rows: [(&SupportedProtocolVersion, Vec<u8>, u8); 6] = [
+        (&TLS12, [piece(16), warning.to_vec()].concat(), UNEXPECTED_MESSAGE),
+        (&TLS12, [piece(16), records(20, &[1], 1)].concat(), UNEXPECTED_MESSAGE),
+        (&TLS12, warning.repeat(5), UNEXPECTED_MESSAGE),
+        (&TLS12, [22, 3, 3, 0x48, 1].into(), RECORD_OVERFLOW),
+        (&TLS13, [20, 3, 3, 0, 1, 1].repeat(3), UNEXPECTED_MESSAGE),
+        (&TLS13, [23, 3, 3, 0x41, 1].into(), RECORD_OVERFLOW),
+    ];
+    on_both(|gateway, _| {
+        for (version, bytes, alert) in &rows {
+            let (mut socket, mut client) = half_way(gateway, version);
+            socket.write_all(bytes).expect("a socket");
+            let told = next_alert(&mut socket, &mut client);
+            assert_eq!(u8::from(told), *alert, "{version:?} {bytes:?}");
+        }
+    });
+}
+
 #[test]
 fn a_certificate_message_that_is_too_long_gets_an_alert() {
     on_both(|gateway, leaf| {

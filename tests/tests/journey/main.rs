@@ -33,6 +33,7 @@ mod in_force;
 mod kept;
 mod kept_verdict;
 mod keys;
+mod last_words;
 mod limits;
 mod live;
 mod load;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use ferrule_engine::shell::buffers::{Buffer, Buffers, Size};
 use ferrule_engine::shell::session::{Opened, Progress, Said, Session, SessionError};
+use ferrule_engine::tls::provider;
 use ferrule_engine::tls::record::cipher::Protection;
 use ferrule_engine::tls::record::{Fault, Records, Role, Schedule};
 use ferrule_tests::{Authority, tls};
@@ -15,6 +16,7 @@ use rustls::crypto::ring::cipher_suite::{
 use rustls::kernel::KernelConnection;
 use rustls::pki_types::ServerName;
 use rustls::server::UnbufferedServerConnection;
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, KeyLog, ServerConfig};
 
 use super::forger::{Aead, Secret};
@@ -47,14 +49,18 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn new() -> Self {
         let leaf = Authority::new("a").server(&["a.test"]);
-        let mut server = (*tls::server(&leaf, None)).clone();
+        let mut server = ServerConfig::builder_with_provider(Arc::new(provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("TLS 1.3")
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(tls::certified(&leaf))));
         server.enable_secret_extraction = true;
         let log = Arc::new(Log::default());
         let clients =
             [TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256];
         let clients = clients.map(|suite| {
-            let mut provider = (*tls::provider()).clone();
-            provider.cipher_suites = vec![suite];
+            let mut provider = provider();
+            provider.cipher_suites.retain(|other| other.suite() == suite.suite());
             let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
                 .with_protocol_versions(&[&rustls::version::TLS13])
                 .expect("TLS 1.3")

@@ -44,10 +44,10 @@ pub enum Fault {
 }
 
 const UNEXPECTED_MESSAGE: u8 = 10;
-const BAD_RECORD_MAC: u8 = 20;
-const RECORD_OVERFLOW: u8 = 22;
+pub(in crate::tls) const BAD_RECORD_MAC: u8 = 20;
+pub(in crate::tls) const RECORD_OVERFLOW: u8 = 22;
 const ILLEGAL_PARAMETER: u8 = 47;
-const DECODE_ERROR: u8 = 50;
+pub(in crate::tls) const DECODE_ERROR: u8 = 50;
 const INTERNAL_ERROR: u8 = 80;
 
 impl Fault {
