@@ -97,15 +97,18 @@ const CLIENTS: [Client; 10] = [
         resumes: &VERSIONS,
     },
     Client {
-        name: "NSS `tstclnt`",
+        name: "NSS `tstclnt` and `strsclnt`",
         program: "",
         versions: &VERSIONS,
         prepare: "mkdir db; certutil -N -d sql:db --empty-password; certutil -A -d sql:db -n ca -t CT,, \
                   -i ca.crt; pk12util -d sql:db -i client.p12 -W secret > /dev/null",
-        // It goes on when the other side has ended.
+        // The first comes once, and goes on when the other side has ended. The second comes again, with a
+        // request of its own; with one from a file (`-f`) it hangs before it has sent it.
         visit: "(REQUEST; sleep 0.5) | timeout 2 tstclnt -h 127.0.0.1 -p $port -d sql:db -a x.test \
-                -V tls$version:tls$version -n client > /dev/null 2>&1 || true",
-        resumes: &[],
+                -V tls$version:tls$version -n client > /dev/null 2>&1 || true; \
+                timeout 60 strsclnt -p $port -d sql:db -n client -c 3 -t 1 -u -q -a x.test \
+                -V tls$version:tls$version 127.0.0.1 > /dev/null 2>&1",
+        resumes: &VERSIONS,
     },
     Client {
         name: "mbedTLS",
