@@ -62,15 +62,13 @@ pub(crate) struct Stream {
     random: Random,
     name: Named,
     records: u64,
-    /// A record header was written by hand.
-    by_hand: bool,
     last: Vec<u8>,
 }
 
 impl Stream {
     pub(crate) fn new(ears: Ears, random: Random, name: &str) -> Self {
         let name = Named(format!("{name}, {:?}", ears.role));
-        Self { ears, random, name, records: 0, by_hand: false, last: Vec::new() }
+        Self { ears, random, name, records: 0, last: Vec::new() }
     }
 
     /// Sends it, and compares.
@@ -92,7 +90,7 @@ impl Stream {
             }
         }
         let Ears { theirs, ours, .. } = &mut self.ears;
-        compare(theirs, ours, self.by_hand);
+        compare(theirs, ours);
         tally.records += self.records;
         tally.streams += 1;
         let end = match &ours.end {
@@ -239,7 +237,6 @@ impl Stream {
                 let mut wire = self.data();
                 let at = self.random.below(wire.len());
                 wire[at] ^= 1 << self.random.below(8);
-                self.by_hand |= at < 5;
                 wire
             }
             3 => self.last.clone(),
@@ -255,24 +252,19 @@ impl Stream {
             6 => {
                 let wire = self.data();
                 let cut = self.random.below(wire.len());
-                // Less than a header, and the next record's first bytes become part of it.
-                self.by_hand |= cut < 5;
                 [&wire[..cut], &self.data()].concat()
             }
             7 => {
-                self.by_hand = true;
                 let count = 1 + self.random.below(60);
                 self.random.bytes(count)
             }
             8 => {
-                self.by_hand = true;
                 let kind = *self.random.one_of(&[20, 21, 22, 24]);
                 let body = *self.random.one_of(&[&[1][..], &[2, 10], &[24, 0, 0, 1, 0]]);
                 [&[kind, 3, 3, 0, u8::try_from(body.len()).expect("short")], body].concat()
             }
             _ => {
                 let length = u16::try_from(16_384 + self.random.below(4_000)).expect("short");
-                self.by_hand = true;
                 let body = self.random.bytes(usize::from(length));
                 [&[23, 3, 3], &length.to_be_bytes()[..], &body].concat()
             }

@@ -15,11 +15,11 @@ fn alert(said: &[(u8, Vec<u8>)]) -> Option<u8> {
     }
 }
 
-/// Are they of one mind? `by_hand`: the stream has a record header that nobody would write.
+/// Are they of one mind?
 ///
 /// # Panics
 /// If not, and no rule allows it.
-pub(crate) fn compare(theirs: &mut Listener, ours: &mut Listener, by_hand: bool) {
+pub(crate) fn compare(theirs: &mut Listener, ours: &mut Listener) {
     let End::Failed(fault) = ours.end.clone() else {
         assert_eq!(ours.end, theirs.end);
         assert_eq!(ours.plain, theirs.plain);
@@ -32,26 +32,23 @@ pub(crate) fn compare(theirs: &mut Listener, ours: &mut Listener, by_hand: bool)
     assert_eq!(ours_said, fault.alert());
     assert_eq!(ours.close(), [], "nothing after an alert");
     if theirs.plain.len() > ours.plain.len() {
-        assert!(theirs.plain.starts_with(&ours.plain) && is_stricter(fault, by_hand), "{fault:?}");
+        assert!(theirs.plain.starts_with(&ours.plain) && is_stricter(fault), "{fault:?}");
         return;
     }
     assert_eq!(ours.plain, theirs.plain, "{fault:?}");
     if matches!(theirs.end, End::Failed(_)) {
         let theirs_said = alert(&theirs.say(b""));
-        let agreed = theirs_said == ours_said || is_stricter(fault, by_hand);
+        let agreed = theirs_said == ours_said || is_stricter(fault);
         assert!(agreed, "{fault:?}: {ours_said:?}, {theirs_said:?}");
     } else {
-        let agreed = is_stricter(fault, by_hand) || is_earlier(fault);
+        let agreed = is_stricter(fault) || is_earlier(fault);
         assert!(agreed, "{fault:?}, but rustls: {:?}", theirs.end);
     }
 }
 
 /// rustls looks on, or calls it something else.
-const fn is_stricter(fault: Fault, by_hand: bool) -> bool {
+const fn is_stricter(fault: Fault) -> bool {
     match fault {
-        // Section 5.2: the header is authenticated, and longer than 2^14 + 256 is record_overflow.
-        // rustls looks at the length first.
-        Fault::Forged | Fault::Oversized => by_hand,
         // rustls reads messages that do not belong there, and may find more wrong with them.
         Fault::UnexpectedMessage | Fault::BrokenMessage => true,
         // Section 5.4 leaves it to us how many empty records are too many; section 4.6.3 says nothing of
