@@ -26,6 +26,20 @@ pub struct RegularFile {
     pub mode: u32,
 }
 
+impl RegularFile {
+    /// What others than its owner can do to it, in words; `None` for nothing. Who may only run it learns
+    /// nothing by that.
+    #[must_use]
+    pub const fn open_to_others(&self) -> Option<&'static str> {
+        match (self.mode & 0o044 != 0, self.mode & 0o022 != 0) {
+            (false, false) => None,
+            (true, false) => Some("read"),
+            (false, true) => Some("written"),
+            (true, true) => Some("read and written"),
+        }
+    }
+}
+
 /// What it holds may be a secret.
 impl fmt::Debug for RegularFile {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

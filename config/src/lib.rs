@@ -18,6 +18,7 @@
 mod attributes;
 mod check;
 mod client_match;
+mod credential;
 mod defaults;
 mod describe;
 mod distinguished_name;
@@ -53,6 +54,7 @@ pub use values::FIELD_NAME_BYTES_MAX;
 pub use values::number;
 pub use variables::Listed;
 
+use credential::FixedCredential;
 use source::Source;
 
 /// No file is longer: places count in 32 bits, and nobody writes this much by hand.
@@ -85,15 +87,16 @@ impl Draft {
 pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Draft, Problems> {
     let text = read_file(path, FILE_BYTES_MAX).map_err(|error| error.to_string());
     let text = text.and_then(|file| {
+        let open = file.open_to_others();
         let text = String::from_utf8(file.bytes).map_err(|_| "it is not UTF-8".to_owned());
-        text.map(|text| (text, file.mode))
+        text.map(|text| (text, open))
     });
     match text {
-        Ok((text, mode)) => {
+        Ok((text, open)) => {
             let key = source::private_keys(&text).first().copied();
             let mut draft = read_text(path, text, env)?;
-            if let Some(warning) = key.and_then(|place| open_key(place, mode)) {
-                draft.problems.warn(warning);
+            if let Some(what) = open {
+                warn_of_secrets(key, what, &mut draft.problems);
             }
             Ok(draft)
         }
@@ -106,19 +109,24 @@ pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Draft, 
     }
 }
 
-/// Says that a file with a private key in it is open to others than its owner, if it is.
-fn open_key(place: Place, mode: u32) -> Option<Problem> {
-    let (read, written) = (mode & 0o044 != 0, mode & 0o022 != 0);
-    let what = match (read, written) {
-        (false, false) => return None,
-        (true, false) => "read",
-        (false, true) => "written",
-        (true, true) => "read and written",
-    };
-    let message =
-        format!("this file holds a private key, and can be {what} by others than its owner");
-    let help = Some("chmod 600, or name a file that holds the key".to_owned());
-    Some(Problem { place, field: String::new(), message, help })
+/// Says that a file with a private key or a credential in it is open to others than its owner, who can do
+/// this with it.
+fn warn_of_secrets(key: Option<Place>, what: &str, problems: &mut Problems) {
+    if let Some(place) = key {
+        let message =
+            format!("this file holds a private key, and can be {what} by others than its owner");
+        let help = Some("chmod 600, or name a file that holds the key".to_owned());
+        problems.warn(Problem { place, field: String::new(), message, help });
+    }
+    if let Some(FixedCredential { place, field, name }) = problems.fixed_credential().cloned() {
+        let message = format!(
+            "this file gives `{name}` a fixed value, which may be a credential, and can be {what} by \
+             others than its owner"
+        );
+        let help =
+            Some("chmod 600, or take the value from the environment: `${env:NAME}`".to_owned());
+        problems.warn(Problem { place, field, message, help });
+    }
 }
 
 /// Reads text as if it were the content of this file, which need not exist.

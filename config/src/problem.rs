@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+use crate::credential::FixedCredential;
 pub use crate::source::Position;
 use crate::source::Source;
 
@@ -62,6 +63,8 @@ struct Found {
     fields: BTreeMap<Place, String>,
     /// Of secrets that came from the environment: from which variables.
     secret_variables: BTreeMap<Place, String>,
+    /// The first header with a credential in the file itself.
+    fixed_credential: Option<FixedCredential>,
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -102,6 +105,16 @@ impl Problems {
     /// From which variables the secret at this place came, if it came from any.
     pub(crate) fn secret_variables(&self, place: Place) -> Option<&str> {
         self.found.secret_variables.get(&place).map(String::as_str)
+    }
+
+    /// Makes a header known whose credential stands in the file itself.
+    pub(crate) fn name_fixed_credential(&mut self, credential: FixedCredential) {
+        self.found.fixed_credential.get_or_insert(credential);
+    }
+
+    /// The first of them.
+    pub(crate) const fn fixed_credential(&self) -> Option<&FixedCredential> {
+        self.found.fixed_credential.as_ref()
     }
 
     /// Adds an error. One without a field gets that of its place.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use crate::credential::{self, FixedCredential};
 use crate::describe::{Table, Words};
 use crate::problem::Place;
 use crate::raw::reader::in_order;
@@ -339,6 +340,7 @@ impl Reader<'_> {
     ) -> Field {
         if sounds_secret(name.get_ref()) {
             self.problems.mask(Place::of(item.span()));
+            self.look_for_credential(name.get_ref(), item, path);
         }
         let mut values = Vec::new();
         match item.get_ref().as_array() {
@@ -355,6 +357,21 @@ impl Reader<'_> {
             }
         }
         Field { place: Place::of(name.span()), name: name.get_ref().to_string(), values }
+    }
+
+    /// Makes known that the file itself holds what this header opens doors with.
+    fn look_for_credential(&mut self, name: &str, value: &Spanned<DeValue<'_>>, path: &str) {
+        match value.get_ref() {
+            DeValue::Array(list) => {
+                list.iter().for_each(|item| self.look_for_credential(name, item, path));
+            }
+            DeValue::String(text) if credential::is_fixed(text) => {
+                let (name, field) = (name.to_owned(), path.to_owned());
+                let place = Place::of(value.span());
+                self.problems.name_fixed_credential(FixedCredential { place, field, name });
+            }
+            _ => {}
+        }
     }
 
     /// A list that may hold lists.

@@ -70,7 +70,7 @@ fn passwords(file: &FileAt, field: &str, found: &mut Findings<'_>) -> Option<Zer
     let path = file.path.display();
     match read_file(&file.path, PASSWORDS_BYTES_MAX) {
         Ok(read) => {
-            found.warn_on_mode(read.mode, &path, file.place, &field);
+            found.warn_if_open(read.open_to_others(), &path, file.place, &field);
             if read.bytes.is_empty() {
                 found.error(file.place, &field, format!("{path} is empty"), None);
                 return None;

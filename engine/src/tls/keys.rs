@@ -122,11 +122,9 @@ fn private_key_of(
     found: &mut Findings<'_>,
 ) -> Option<(Form, Vec<u8>)> {
     let pem = &pair.key;
-    let (text, mode) = text(pem, field, found)?;
+    let (text, open) = text(pem, field, found)?;
     let text = Zeroizing::new(text.into_owned());
-    if let Some(mode) = mode {
-        found.warn_on_mode(mode, &name(pem), pem.place, field);
-    }
+    found.warn_if_open(open, &name(pem), pem.place, field);
     let mut blocks = blocks(pem, &text, Contents::Key, field, found)?.into_iter();
     let Some(block) = blocks.next() else {
         found.nothing(pem, &text, field, ("private key", KEY_KINDS));
@@ -173,18 +171,21 @@ pub(super) fn name(pem: &Pem) -> Cow<'_, str> {
     pem.name()
 }
 
-/// The text, and the mode of the file that it came from; problems are pushed.
+/// The text, and what others can do to the file that it came from; problems are pushed.
 fn text<'p>(
     pem: &'p Pem,
     field: &str,
     found: &mut Findings<'_>,
-) -> Option<(Cow<'p, [u8]>, Option<u32>)> {
+) -> Option<(Cow<'p, [u8]>, Option<&'static str>)> {
     let path = match &pem.source {
         PemSource::Inline(text) => return Some((Cow::Borrowed(text.as_bytes()), None)),
         PemSource::Path(path) => path,
     };
     match read_file(path, PEM_BYTES_MAX) {
-        Ok(file) => Some((Cow::Owned(file.bytes), Some(file.mode))),
+        Ok(file) => {
+            let open = file.open_to_others();
+            Some((Cow::Owned(file.bytes), open))
+        }
         Err(error) => {
             found.error(pem.place, field, error.about(&name(pem)), None);
             None
@@ -231,16 +232,16 @@ impl Findings<'_> {
         self.warnings.push(Problem { place, field: field.to_owned(), message, help: None });
     }
 
-    /// Warns about a secret that others may read.
-    pub(super) fn warn_on_mode(
+    /// Warns about a secret to whose file others can do this.
+    pub(super) fn warn_if_open(
         &mut self,
-        mode: u32,
+        open: Option<&str>,
         name: &dyn Display,
         place: Place,
         field: &str,
     ) {
-        if mode & 0o077 != 0 {
-            let message = format!("{name} can be read by others than its owner");
+        if let Some(what) = open {
+            let message = format!("{name} can be {what} by others than its owner");
             self.warning(place, field, message);
         }
     }

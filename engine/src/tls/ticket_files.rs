@@ -45,7 +45,7 @@ fn load(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[Secret]> {
         }
         let read = read_file(&file.path, FILE_BYTES_MAX);
         if let Ok(read) = &read {
-            found.warn_on_mode(read.mode, &path, file.place, field);
+            found.warn_if_open(read.open_to_others(), &path, file.place, field);
             let age = found.now.saturating_sub(read.modified);
             // The first seals; what only opens may be as old as it likes.
             if index == 0 && age >= AGE_MAX {

@@ -1,11 +1,12 @@
 //! A gateway's configuration with one file that is not as it should be.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use ferrule_engine::setup;
+use ferrule_config::Problems;
+use ferrule_engine::setup::{self, Generation};
 use ferrule_engine::tls::TicketKeys;
 use ferrule_tests::zoo::asn1::{basic_constraints, common_name, element};
 use ferrule_tests::zoo::{Digest, Draft, Issuer, Key, Kind, ListDraft, encode};
@@ -119,21 +120,30 @@ impl Stage {
             at(Place::UpstreamCa, &authorities),
             at(Place::UpstreamCrl, &lists),
         );
-        load(&self.dir.path().join("ferrule.toml"), &config)
-    }
-}
-
-fn load(file: &Path, config: &str) -> Outcome {
-    fs::write(file, config).expect("a file");
-    let now = i64::try_from(UnixTime::now().as_secs()).expect("a time");
-    match setup::load(file, &|_| None, &Arc::new(TicketKeys::new()), 1, now) {
-        Ok(generation) => {
-            let server = generation.tls.servers.first().expect("a server name");
-            let anchors =
-                server.policy.as_deref().map_or(0, |policy| policy.anchors().ders().len());
-            Outcome::Taken(anchors, generation.tls.crls.len())
+        match self.generation(&config) {
+            Ok(generation) => {
+                let server = generation.tls.servers.first().expect("a server name");
+                let anchors =
+                    server.policy.as_deref().map_or(0, |policy| policy.anchors().ders().len());
+                Outcome::Taken(anchors, generation.tls.crls.len())
+            }
+            Err(problems) => Outcome::Refused(problems.to_string()),
         }
-        Err(problems) => Outcome::Refused(problems.to_string()),
+    }
+
+    /// What a good configuration is warned of.
+    pub(crate) fn warnings(&self, config: &str) -> Vec<String> {
+        let generation = self.generation(config).expect("it is good");
+        generation.warnings.warnings().map(|one| one.message.clone()).collect()
+    }
+
+    /// Loads it beside the files of the stage; nobody else can read it.
+    fn generation(&self, config: &str) -> Result<Generation, Box<Problems>> {
+        let file = self.dir.path().join("ferrule.toml");
+        fs::write(&file, config).expect("a file");
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("a mode");
+        let now = i64::try_from(UnixTime::now().as_secs()).expect("a time");
+        setup::load(&file, &|_| None, &Arc::new(TicketKeys::new()), 1, now)
     }
 }
 
