@@ -3,18 +3,19 @@
 //! In: a checked configuration. Out: a warning for each route whose own demand (`client`) does not hold
 //! for all that has its host and path, because a request that its methods or conditions leave out, or
 //! that another host pattern or a condition of the client's choice takes first, is served by a route
-//! that demands less. A route for a longer path, for methods that it lists in front of the guarded one, or for
-//! addresses and certificates that nobody can choose is an exception that its author wrote on purpose.
+//! that demands less; and where many upstreams serve a path with and without its last slash alike. A
+//! route for a longer path, for methods that it lists in front of the guarded one, or for addresses and
+//! certificates that nobody can choose is an exception that its author wrote on purpose.
 
 use ferrule_config::model::{
     ClientRule, ClientVerify, Condition, HostPattern, Listen, MtlsRoutes, Route, Server, UriPattern,
 };
-use ferrule_config::{Config, Problem, Problems};
+use ferrule_config::{Config, Problems};
 
+use super::gap::{Gap, Way};
 use super::methods::MethodSet;
 use super::route::Candidate;
 use super::{HostBuf, Known, RouteTable, SniTable};
-use crate::wire::head::Method;
 
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     if !config.routes.iter().any(|route| route.clients.iter().any(demands)) {
@@ -24,6 +25,7 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
     let search = Search { config, table: RouteTable::build(&config.routes), sni };
     for route in config.routes.iter().filter(|route| route.clients.iter().any(demands)) {
         let gap = search.gap(route).or_else(|| search.gap_behind_prefix(route));
+        let gap = gap.or_else(|| search.gap_beside(route));
         let Some(gap) = gap else { continue };
         let problem = gap.problem(route, problems);
         problems.warn(problem);
@@ -34,28 +36,6 @@ struct Search<'a> {
     config: &'a Config,
     table: RouteTable,
     sni: SniTable,
-}
-
-/// A way around.
-struct Gap<'a> {
-    /// What takes the request instead.
-    by: &'a Route,
-    path: &'a UriPattern,
-    how: Way,
-}
-
-/// Why the guarded route is not taken.
-enum Way {
-    /// It does not list these.
-    Methods(MethodSet),
-    /// Its conditions do not hold.
-    Conditions,
-    /// The other one is for a host in particular, and so comes first.
-    Host(String),
-    /// What the upstream gets is the same behind this prefix, which is taken off.
-    Prefix(String),
-    /// The other one comes first where a client says what its conditions ask for.
-    Priority,
 }
 
 impl<'a> Search<'a> {
@@ -80,10 +60,14 @@ impl<'a> Search<'a> {
         prefixes.retain(|prefix| *prefix != prefix_of(guarded));
         let hosts = self.hosts(guarded);
         for path in &guarded.uris {
-            let example = path.examples().next()?;
-            let Some(sent) = example.strip_prefix(prefix_of(guarded)) else { continue };
-            for (prefix, host) in
-                prefixes.iter().flat_map(|prefix| hosts.iter().map(move |host| (prefix, host)))
+            let sent = path.examples().take(1).chain(beside(path));
+            let sent =
+                sent.filter_map(|path| Some(path.strip_prefix(prefix_of(guarded))?.to_owned()));
+            let sent: Vec<String> = sent.collect();
+            let asked =
+                prefixes.iter().flat_map(|prefix| sent.iter().map(move |sent| (prefix, sent)));
+            for ((prefix, sent), host) in
+                asked.flat_map(|asked| hosts.iter().map(move |host| (asked, host)))
             {
                 let asked = format!("{prefix}{sent}");
                 let mut name = HostBuf::default();
@@ -100,6 +84,43 @@ impl<'a> Search<'a> {
                         break;
                     }
                 }
+            }
+        }
+        None
+    }
+
+    /// A route that takes what differs from a guarded path by the slash at its end. One that spells it out is
+    /// an exception.
+    fn gap_beside(&self, guarded: &'a Route) -> Option<Gap<'a>> {
+        let hosts = self.hosts(guarded);
+        guarded.uris.iter().find_map(|path| {
+            let asked = beside(path)?;
+            let by = hosts.iter().find_map(|host| self.taker_of(&asked, guarded, host))?;
+            Some(Gap { by, path, how: Way::Slash(asked) })
+        })
+    }
+
+    /// The first route with a weaker demand that takes this path, which the guarded one does not cover.
+    fn taker_of(&self, asked: &str, guarded: &Route, host: &str) -> Option<&'a Route> {
+        let spelt_out = UriPattern::Exact(asked.to_owned());
+        let mut name = HostBuf::default();
+        let candidates = self.table.candidates(name.read(host.as_bytes()), asked.as_bytes());
+        let of = |candidate: &Candidate| self.config.routes.get(candidate.route.0 as usize);
+        let routes: Vec<_> =
+            candidates.iter().filter_map(|(one, _)| Some((one, of(one)?))).collect();
+        if routes.iter().any(|(_, route)| core::ptr::eq(*route, guarded)) {
+            return None;
+        }
+        let mut left = MethodSet::of(&guarded.methods).served();
+        for (candidate, route) in routes {
+            let reached = left.both(candidate.methods) != MethodSet::EMPTY
+                && !route.uris.contains(&spelt_out)
+                && self.same_upstream(route, guarded);
+            if reached && self.is_weaker(route, guarded, host) {
+                return Some(route);
+            }
+            if !candidate.conditional {
+                left = candidate.left_of(left);
             }
         }
         None
@@ -161,11 +182,7 @@ impl<'a> Search<'a> {
                 }
             }
             if !candidate.conditional {
-                left = left.without(candidate.methods);
-                // Who asks by HEAD is held to what GET is.
-                if candidate.methods.contains(Method::Get) {
-                    left = left.without(MethodSet::EMPTY.with(Method::Head));
-                }
+                left = candidate.left_of(left);
             }
         }
         None
@@ -230,6 +247,17 @@ fn example(pattern: &HostPattern) -> String {
     }
 }
 
+/// The path without or with its last slash, if no request for it is covered by the pattern.
+fn beside(path: &UriPattern) -> Option<String> {
+    match path {
+        UriPattern::Prefix(text) => text.strip_suffix('/').map(str::to_owned),
+        UriPattern::Exact(text) => {
+            Some(text.strip_suffix('/').map_or_else(|| format!("{text}/"), str::to_owned))
+        }
+    }
+    .filter(|path| !path.is_empty())
+}
+
 /// Does it keep anybody out?
 fn demands(rule: &ClientRule) -> bool {
     rule.required || rule.trust.is_some() || !rule.lists.is_empty()
@@ -242,14 +270,6 @@ fn holds(one: &ClientRule, other: &ClientRule) -> bool {
         && (other.trust.is_none() || one.trust == other.trust)
 }
 
-/// Their names, for people.
-fn listed(methods: MethodSet) -> String {
-    let mut text = Vec::new();
-    methods.render(&mut text);
-    let others = if methods.contains(Method::Other) { ", and all others" } else { "" };
-    String::from_utf8_lossy(&text).into_owned() + others
-}
-
 /// Can a client make it hold by what it writes?
 fn is_chosen_by_client(condition: &Condition) -> bool {
     match condition {
@@ -257,48 +277,6 @@ fn is_chosen_by_client(condition: &Condition) -> bool {
         Condition::Any(list) => list.iter().any(is_chosen_by_client),
         Condition::Not(inner) => is_chosen_by_client(inner),
         Condition::Test(variable, _) => variable.is_written_by_client(),
-    }
-}
-
-impl Gap<'_> {
-    fn problem(&self, guarded: &Route, problems: &Problems) -> Problem {
-        let line = problems.position(self.by.place).line;
-        let path = match self.path {
-            UriPattern::Exact(text) => text.clone(),
-            UriPattern::Prefix(text) => format!("{text}*"),
-        };
-        let (when, help) = match &self.how {
-            Way::Methods(methods) => (
-                format!("with methods that are not listed here ({})", listed(*methods)),
-                "list every method there is to guard, or none",
-            ),
-            Way::Conditions => (
-                "where its `vars` or `remote_addrs` do not hold".to_owned(),
-                "conditions choose between routes and protect nothing: add a route for the rest of \
-                 this path",
-            ),
-            Way::Host(host) => (
-                format!("as a route for `{host}` in particular, which comes before any path"),
-                "a host in particular goes before a longer path: name that host here as well",
-            ),
-            Way::Prefix(path) => (
-                format!("for the upstream, by a path like `{path}` whose prefix is taken off"),
-                "guard the path behind the prefix as well",
-            ),
-            Way::Priority => (
-                "where conditions hold that a client can meet by what it writes".to_owned(),
-                "ask for an address or a certificate there, not for what anybody may write",
-            ),
-        };
-        Problem {
-            place: guarded.place,
-            field: format!("routes.{}", guarded.id),
-            message: format!(
-                "what this route demands of clients can be stepped around: the route of line {line} \
-                 takes `{path}` {when}, and demands less"
-            ),
-            help: Some(format!("{help}; or let that route demand the same (`client`)")),
-        }
     }
 }
 
@@ -314,7 +292,10 @@ mod tests {
     fn said_behind(verify: &str, routes: &[&str]) -> String {
         let routes: String = routes
             .iter()
-            .map(|route| format!("  {{ {route}, upstream.nodes = {{ 'u:1' = 1 }} }},\n"))
+            .map(|route| match route.contains("upstream.") {
+                true => format!("  {{ {route} }},\n"),
+                false => format!("  {{ {route}, upstream.nodes = {{ 'u:1' = 1 }} }},\n"),
+            })
             .collect();
         let text = format!(
             "listen = [{{ address = '127.0.0.1:443', tls = true }}]\nroutes = [\n{routes}]\n\
@@ -334,7 +315,7 @@ mod tests {
         said_behind("optional", routes)
     }
 
-    const GUARDED: &str = "id = 'guarded', uri = '/admin/*', client.verify = 'on'";
+    const GUARDED: &str = "id = 'guarded', uris = ['/admin/*', '/admin'], client.verify = 'on'";
 
     /// Everything by which a route may be narrower than what stands behind it.
     #[test]
@@ -427,14 +408,58 @@ mod tests {
         }
     }
 
+    /// Many upstreams serve `/admin` and `/admin/` alike.
+    #[test]
+    fn a_path_that_differs_by_its_last_slash_leads_around_no_guard_in_silence() {
+        let all = "uri = '/*'";
+        for (guarded, others, told) in [
+            ("uri = '/admin/*'", &[all][..], Some("`/admin`")),
+            ("uri = '/admin'", &[all], Some("`/admin/`")),
+            ("uri = '/admin/'", &[all], Some("`/admin`")),
+            ("uris = ['/admin', '/other/*']", &[all], Some("`/admin/`")),
+            ("uris = ['/admin', '/admin/*', '/other/*']", &[all], Some("`/other`")),
+            ("uri = '/admin/x/*'", &["uri = '/admin/*'"], Some("`/admin/x`")),
+            ("uri = '/admin'", &["uri = '/admin/*'"], Some("`/admin/`")),
+            ("uri = '/admin/*', host = 'a.test'", &[all], Some("`/admin`")),
+            // Whoever it is for: they are kept out of the other.
+            ("uri = '/admin/*'", &["uri = '/*', remote_addr = '10.0.0.0/8'"], Some("`/admin`")),
+            ("uri = '/admin/*'", &["uri = '/*', methods = ['GET']"], Some("`/admin`")),
+            ("uri = '/admin/*'", &["uri = '/admin', methods = ['GET']", all], Some("`/admin`")),
+            ("uri = '/admin/*'", &["uri = '/*', client.deny = ['CN=a']"], Some("`/admin`")),
+            ("uri = '/admin'", &["uri = '/admin/*', service_id = 'v1'"], Some("`/v1/admin/`")),
+            // Both are guarded, or there is no other.
+            ("uris = ['/admin', '/admin/*']", &[all], None),
+            ("uris = ['/admin', '/admin/']", &[all], None),
+            ("uri = '/admin*'", &[all], None),
+            ("uri = '/'", &[all], None),
+            ("uri = '/*'", &["uri = '/other'"], None),
+            ("uri = '/admin/*'", &["uri = '/other/*'"], None),
+            ("uri = '/admin/*'", &["uri = '/admin', client.verify = 'on'", all], None),
+            ("uri = '/admin/*'", &["uri = '/*', client.verify = 'on'"], None),
+            // An exception that is spelt out, and another thing.
+            ("uri = '/admin/*'", &["uri = '/admin'"], None),
+            ("uri = '/admin'", &["uri = '/admin/'"], None),
+            ("uri = '/admin/*'", &["uri = '/*', upstream.nodes = { 'other:1' = 1 }"], None),
+        ] {
+            let guarded = format!("id = 'guarded', {guarded}, client.verify = 'on'");
+            let others = others.iter().enumerate().map(|(at, one)| format!("id = 'x{at}', {one}"));
+            let routes: Vec<String> = others.chain([guarded]).collect();
+            let routes: Vec<&str> = routes.iter().map(String::as_str).collect();
+            let said = said(&routes);
+            assert_eq!(said.is_empty(), told.is_none(), "{routes:?}: {said}");
+            assert!(said.contains(told.unwrap_or_default()), "{routes:?}: {said}");
+            assert_eq!(said_behind("on", &routes), "", "{routes:?}");
+        }
+    }
+
     #[test]
     fn a_gap_that_another_demand_closes_is_none() {
         let some = format!("{GUARDED}, methods = ['GET']");
         let open = "id = 'open', uri = '/*'";
         for between in [
-            "id = 'x', uri = '/admin/*', client.verify = 'on'",
+            "id = 'x', uris = ['/admin', '/admin/*'], client.verify = 'on'",
             "id = 'x', uri = '/adm*', client.verify = 'on'",
-            "id = 'x', uri = '/admin/*', client.allow = ['CN=ops']",
+            "id = 'x', uris = ['/admin', '/admin/*'], client.allow = ['CN=ops']",
         ] {
             assert_eq!(said(&[&some, between, open]), "", "{between}");
         }

@@ -18,6 +18,7 @@ mod field;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod forwarded;
+mod gap;
 pub mod gate;
 pub mod guards;
 pub mod headers;

@@ -81,6 +81,19 @@ pub(super) struct Candidate {
     pub(super) conditional: bool,
 }
 
+impl Candidate {
+    /// What is left of these methods behind it, if all that it asks for holds.
+    pub(super) const fn left_of(&self, methods: MethodSet) -> MethodSet {
+        let left = methods.without(self.methods);
+        // Who asks by HEAD is held to what GET is.
+        if self.methods.contains(Method::Get) {
+            left.without(MethodSet::EMPTY.with(Method::Head))
+        } else {
+            left
+        }
+    }
+}
+
 impl RouteTable {
     /// Compiles the routes.
     #[must_use]

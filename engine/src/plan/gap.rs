@@ -1,0 +1,89 @@
+//! What `check` says of a way around a guarded route.
+//!
+//! In: the guarded route, the one that is reached instead, and how. Out: a warning with the way and what
+//! closes it.
+
+use ferrule_config::model::{Route, UriPattern};
+use ferrule_config::{Problem, Problems};
+
+use super::methods::MethodSet;
+use crate::wire::head::Method;
+
+/// A way around.
+pub(super) struct Gap<'a> {
+    /// What takes the request instead.
+    pub(super) by: &'a Route,
+    pub(super) path: &'a UriPattern,
+    pub(super) how: Way,
+}
+
+/// Why the guarded route is not taken.
+pub(super) enum Way {
+    /// It does not list these.
+    Methods(MethodSet),
+    /// Its conditions do not hold.
+    Conditions,
+    /// The other one is for a host in particular, and so comes first.
+    Host(String),
+    /// What the upstream gets is the same behind this prefix, which is taken off.
+    Prefix(String),
+    /// What the upstream gets is the same but for the slash at its end.
+    Slash(String),
+    /// The other one comes first where a client says what its conditions ask for.
+    Priority,
+}
+
+impl Gap<'_> {
+    /// What `check` says of it.
+    pub(super) fn problem(&self, guarded: &Route, problems: &Problems) -> Problem {
+        let line = problems.position(self.by.place).line;
+        let path = match self.path {
+            UriPattern::Exact(text) => text.clone(),
+            UriPattern::Prefix(text) => format!("{text}*"),
+        };
+        let (when, help) = match &self.how {
+            Way::Methods(methods) => (
+                format!("with methods that are not listed here ({})", listed(*methods)),
+                "list every method there is to guard, or none",
+            ),
+            Way::Conditions => (
+                "where its `vars` or `remote_addrs` do not hold".to_owned(),
+                "conditions choose between routes and protect nothing: add a route for the rest of \
+                 this path",
+            ),
+            Way::Host(host) => (
+                format!("as a route for `{host}` in particular, which comes before any path"),
+                "a host in particular goes before a longer path: name that host here as well",
+            ),
+            Way::Prefix(path) => (
+                format!("for the upstream, by a path like `{path}` whose prefix is taken off"),
+                "guard the path behind the prefix as well",
+            ),
+            Way::Slash(path) => (
+                format!("for the many upstreams to which `{path}` is the same"),
+                "guard the path both with and without its last slash (`uris`)",
+            ),
+            Way::Priority => (
+                "where conditions hold that a client can meet by what it writes".to_owned(),
+                "ask for an address or a certificate there, not for what anybody may write",
+            ),
+        };
+        Problem {
+            place: guarded.place,
+            field: format!("routes.{}", guarded.id),
+            message: format!(
+                "what this route demands of clients can be stepped around: the route of line {line} \
+                 takes `{path}` {when}, and demands less"
+            ),
+            help: Some(format!("{help}; or let that route demand the same (`client`)")),
+        }
+    }
+}
+
+/// Their names, for people.
+fn listed(methods: MethodSet) -> String {
+    let mut text = Vec::new();
+    methods.render(&mut text);
+    let others = if methods.contains(Method::Other) { ", and all others" } else { "" };
+    String::from_utf8_lossy(&text).into_owned() + others
+}
