@@ -17,9 +17,10 @@ const PASSWORDS_BYTES_MAX: u64 = 64 * 1024;
 /// Pass phrases that are tried; each costs a key derivation.
 const PASSWORDS_MAX: usize = 32;
 
-/// Opens the key in this block, which is PKCS #8 then; problems are pushed.
+/// Opens the key in this block, which is PKCS #8 then, with these pass phrases; problems are pushed.
 pub(super) fn open(
     pair: &KeyPair,
+    passwords: &[u8],
     der: &[u8],
     field: &str,
     found: &mut Findings<'_>,
@@ -31,7 +32,11 @@ pub(super) fn open(
         found.error(key.place, field, message, Some(help));
         return None;
     };
-    let passwords = passwords(file, field, found)?;
+    if passwords.is_empty() {
+        let field = format!("{field} (password_file)");
+        found.error(file.place, &field, format!("{} is empty", file.path.display()), None);
+        return None;
+    }
     let unknown = |found: &mut Findings<'_>| {
         let message = match encryption::names(der) {
             Some(names) => {
@@ -65,16 +70,18 @@ pub(super) fn open(
     None
 }
 
-fn passwords(file: &FileAt, field: &str, found: &mut Findings<'_>) -> Option<Zeroizing<Vec<u8>>> {
+/// What this file holds; problems are pushed. It is read whether a key needs it or not, as in nginx: a
+/// file that is named and cannot be read is never passed over.
+pub(super) fn passwords(
+    file: &FileAt,
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Option<Zeroizing<Vec<u8>>> {
     let field = format!("{field} (password_file)");
     let path = file.path.display();
     match read_file(&file.path, PASSWORDS_BYTES_MAX) {
         Ok(read) => {
             found.warn_if_open(read.open_to_others(), &path, file.place, &field);
-            if read.bytes.is_empty() {
-                found.error(file.place, &field, format!("{path} is empty"), None);
-                return None;
-            }
             Some(Zeroizing::new(read.bytes))
         }
         Err(error) => {

@@ -122,6 +122,10 @@ fn private_key_of(
     found: &mut Findings<'_>,
 ) -> Option<(Form, Vec<u8>)> {
     let pem = &pair.key;
+    let passwords = match &pair.password_file {
+        Some(file) => encrypted::passwords(file, field, found)?,
+        None => Zeroizing::default(),
+    };
     let (text, open) = text(pem, field, found)?;
     let text = Zeroizing::new(text.into_owned());
     found.warn_if_open(open, &name(pem), pem.place, field);
@@ -151,9 +155,8 @@ fn private_key_of(
         BlockKind::Pkcs8Key => Some((Form::Pkcs8, block.der)),
         BlockKind::Pkcs1Key => Some((Form::Pkcs1, block.der)),
         BlockKind::Sec1Key => Some((Form::Sec1, block.der)),
-        BlockKind::EncryptedKey => {
-            encrypted::open(pair, &block.der, field, found).map(|der| (Form::Pkcs8, der))
-        }
+        BlockKind::EncryptedKey => encrypted::open(pair, &passwords, &block.der, field, found)
+            .map(|der| (Form::Pkcs8, der)),
         _ => {
             let message = format!("{at}: this is an {} block, which we cannot use", block.label);
             let help = match Object::of(&text) {

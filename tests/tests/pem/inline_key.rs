@@ -145,11 +145,13 @@ fn a_secret_file_that_is_open_to_others_is_warned_of_in_true_words() {
         fs::set_permissions(&path, Permissions::from_mode(mode)).expect("a mode");
     };
     let tickets: Vec<u8> = (0..80).collect();
-    let files = [("tickets", &tickets[..]), ("key.pem", stage.key.as_bytes())];
+    let files =
+        [("tickets", &tickets[..]), ("key.pem", stage.key.as_bytes()), ("phrases", &b"one\n"[..])];
     write("cert.pem", stage.leaf.as_bytes(), 0o666);
     let config = "http.ssl_session_ticket_key = \"tickets\"\n[[listen]]\naddress = \
                   \"127.0.0.1:1\"\ntls = true\n[[ssls]]\nsni = \"a.test\"\ncert = \"cert.pem\"\nkey = \
-                  \"key.pem\"\n[[routes]]\nuri = \"/*\"\nupstream.nodes = { \"127.0.0.1:9\" = 1 }\n";
+                  \"key.pem\"\npassword_file = \"phrases\"\n[[routes]]\nuri = \"/*\"\n\
+                  upstream.nodes = { \"127.0.0.1:9\" = 1 }\n";
     for (own, _) in files {
         for (mode, what) in OPEN.into_iter().chain(CLOSED.map(|mode| (mode, ""))) {
             for (name, bytes) in files {

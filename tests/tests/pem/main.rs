@@ -6,6 +6,7 @@
 
 mod differential;
 mod inline_key;
+mod kinds;
 mod lines;
 mod objects;
 mod places;

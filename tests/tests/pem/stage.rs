@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use ferrule_config::Problems;
@@ -135,6 +136,25 @@ impl Stage {
     pub(crate) fn warnings(&self, config: &str) -> Vec<String> {
         let generation = self.generation(config).expect("it is good");
         generation.warnings.warnings().map(|one| one.message.clone()).collect()
+    }
+
+    /// What is wrong with a configuration.
+    pub(crate) fn problems(&self, config: &str) -> String {
+        self.generation(config).map_or_else(|problems| problems.to_string(), |_| String::new())
+    }
+
+    /// What may stand in a file of this name.
+    pub(crate) fn good(&self, path: &Path) -> Vec<u8> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        match name.rsplit('-').next().unwrap_or_default() {
+            "cert" | "certs" => self.leaf.clone().into_bytes(),
+            "key" | "keys" => self.key.clone().into_bytes(),
+            "ca" => self.authorities.concat().into_bytes(),
+            "crl" => self.lists.concat().into_bytes(),
+            "new" => (0..80).collect(),
+            "old" => (100..180).collect(),
+            _ => b"text\n".to_vec(),
+        }
     }
 
     /// Loads it beside the files of the stage; nobody else can read it.
