@@ -1,5 +1,6 @@
 //! The receiving half: bytes off the wire, records opened, plaintext handed on.
 
+mod flowing;
 mod hear;
 
 use std::cell::RefCell;
@@ -44,6 +45,8 @@ pub struct Reader {
     closed: bool,
     /// The connection's end was read.
     ended: bool,
+    /// A body is flowing, and its receiver takes so much at once: of the next receive.
+    room: Option<usize>,
     /// What its peer has us do without ever waiting for it.
     pub turn: Turn,
 }
@@ -71,6 +74,7 @@ impl Reader {
             plain: None,
             closed: false,
             ended: false,
+            room: None,
             turn: Turn::new(),
         }
     }
@@ -182,6 +186,7 @@ impl Reader {
     /// the next message must not hold what the last one's body needed.
     pub fn settle(&mut self, buffers: &Buffers) {
         self.timer.progressed();
+        self.room = None;
         self.lessen(buffers);
     }
 
@@ -205,10 +210,14 @@ impl Reader {
         buffers: &Buffers,
         wait: Wait,
     ) -> Result<usize, Cut> {
-        let slot = if tls { &mut self.cipher } else { &mut self.plain };
-        let first = if wait.idle { Size::Small } else { Size::Record };
-        buffers.make_room(slot, first, 1);
         self.arm(wait);
+        if let Some(room) = self.room.take() {
+            self.await_bytes(tls, buffers, room).await;
+        } else {
+            let slot = if tls { &mut self.cipher } else { &mut self.plain };
+            let first = if wait.idle { Size::Small } else { Size::Record };
+            buffers.make_room(slot, first, 1);
+        }
         let received = self.receive_armed(tls).await;
         self.timer.disarm();
         received
@@ -450,22 +459,6 @@ impl Reader {
         if small && slot.is_none() {
             *slot = Some(buffers.rent(Size::Small));
         }
-    }
-
-    /// A body is flowing: the next receive gets as much memory as there is to be received now, and as
-    /// the receiver has `room` for. Who would have to wait waits with little.
-    pub fn fit(&mut self, tls: bool, buffers: &Buffers, room: usize) {
-        let slot = if tls { &mut self.cipher } else { &mut self.plain };
-        let held = slot.as_ref().map_or(0, Buffer::len);
-        let wanted = Size::holding(held + self.descriptor.available());
-        buffers.fit(slot, wanted.min(Size::within(held + room)));
-    }
-
-    /// The size that what was received fills when it is passed on.
-    #[must_use]
-    pub fn load(&self) -> Size {
-        let held = |slot: &Option<Buffer>| slot.as_ref().map_or(0, Buffer::len);
-        Size::holding(held(&self.cipher).max(held(&self.plain)))
     }
 }
 

@@ -360,8 +360,8 @@ impl Source<'_> {
     }
 
     /// As [`Reader::fit`].
-    pub fn fit(&mut self, room: usize) {
-        self.reader.fit(self.tls, self.buffers, room);
+    pub const fn fit(&mut self, room: usize) {
+        self.reader.fit(room);
     }
 
     /// As [`Reader::load`].
