@@ -17,7 +17,7 @@ use crate::identity::server_name;
 use crate::plan::facts::RequestFacts;
 use crate::plan::forwarded::ForwardedRequest;
 use crate::plan::names::is_respelt;
-use crate::plan::{Facts, ForwardedFields, HostBuf, NodePlan, Plan};
+use crate::plan::{Facts, ForwardedFields, HostBuf, NodePlan, Plan, UpstreamPlan};
 use crate::wire::fields::Known;
 use crate::wire::framing::BodyLength;
 use crate::wire::target;
@@ -227,12 +227,10 @@ pub fn upstream_host<'a>(
 /// that thinks of one a handshake.
 #[must_use]
 pub fn upstream_name<'a>(
-    plan: &'a Plan,
-    admission: &Admission,
+    upstream: &'a UpstreamPlan,
     host: &'a HostBuf,
     node: &'a NodePlan,
 ) -> &'a [u8] {
-    let upstream = plan.upstream(admission.upstream);
     if let Some(name) = &upstream.server_name {
         return name.as_bytes();
     }
@@ -429,7 +427,8 @@ mod tests {
             let admission = admit(&plan, &view, buf, &mut scratch).unwrap();
             let node = &plan.upstream(admission.upstream).nodes[0];
             let host = upstream_host(&plan, &admission, buf, node).to_vec();
-            let name = upstream_name(&plan, &admission, &scratch.host, node).to_vec();
+            let name =
+                upstream_name(plan.upstream(admission.upstream), &scratch.host, node).to_vec();
             (String::from_utf8(host).unwrap(), String::from_utf8(name).unwrap())
         };
         let head = "GET / HTTP/1.1\r\nHost: h.test.:9\r\n\r\n";

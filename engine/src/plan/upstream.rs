@@ -51,7 +51,7 @@ pub struct ProxyPlan {
 }
 
 /// A member of an upstream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct NodePlan {
     /// Where it is.
     pub address: NodeAddress,

@@ -144,7 +144,7 @@ async fn attempt(
     let Some(node_plan) = upstream.nodes.get(node.0 as usize) else {
         return Tryout::Done(Forwarded::Refuse(Refusal::Internal, unread(request)));
     };
-    let name = upstream_name(plan, request.admission, &work.request.host, node_plan);
+    let name = upstream_name(upstream, &work.request.host, node_plan);
     let proxy_header = match &upstream.proxy {
         Some(proxy) => client.proxy_header(proxy),
         None => Vec::new(),

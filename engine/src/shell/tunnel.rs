@@ -25,11 +25,12 @@ use super::upstream::Lease;
 use crate::exchange::fault::Fault;
 use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::Refusal;
+use crate::exchange::rewrite::upstream_name;
 use crate::exchange::{ConnectionView, Scratch, admit, permit};
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::facts::{ConnectionFacts, SessionFacts};
 use crate::plan::upstream::TIMEOUT_DEFAULT;
-use crate::plan::{Facts, ListenerId, Marks, ServerId};
+use crate::plan::{Facts, HostBuf, ListenerId, Marks, NodePlan, Plan, ServerId};
 use crate::report::Counter;
 use crate::setup::Generation;
 use crate::tls::client::UpstreamFailure;
@@ -94,15 +95,17 @@ struct Judged<'a> {
     seat: Option<&'a Seat>,
     head: &'a [u8],
     scratch: &'a mut Scratch,
-    far: Far<'a>,
+    far: Far,
 }
 
 /// The tunnel's other end.
-struct Far<'a> {
-    /// Whom it leads to; `None` on plain HTTP.
-    peer: Option<&'a mut UpstreamPeer>,
+struct Far {
+    /// Whom it leads to; `None` on plain HTTP. What it is judged by from here on is the tunnel's alone.
+    peer: Option<UpstreamPeer>,
     /// The upstream's id.
     upstream: Box<str>,
+    /// Its node, which the configuration may not have any more.
+    node: Option<NodePlan>,
 }
 
 /// Counts a tunnel as open for as long as it lives.
@@ -171,8 +174,7 @@ pub async fn run(
     let plan = &client.live.generation.plan;
     let timeout = outcome.route.map_or(TIMEOUT_DEFAULT, |route| plan.route(route).timeout);
     let send_timeout = plan.http.send_timeout;
-    let upstream = outcome.upstream.map(|upstream| plan.upstream(upstream).id.clone());
-    let upstream = upstream.unwrap_or_default();
+    let far = Far::of(plan, outcome, lease.peer.take().map(Rc::unwrap_or_clone));
     let (client_end, upstream_end) = (client.stream.descriptor(), lease.stream.descriptor());
     let shared = Shared {
         core: &core,
@@ -205,12 +207,9 @@ pub async fn run(
         let home = Home { live, listener, server, identity, acting, outcome: &mut *outcome };
         let (session, seat) = (session.as_ref(), seat.as_ref());
         let (mut from_client, mut to_client) = stream.split();
-        // Its own copy: what it is judged by from here on is the tunnel's alone.
-        let mut peer = lease.peer.take().map(Rc::unwrap_or_clone);
         let (mut from_upstream, mut to_upstream) = lease.stream.split();
         let facts = (&*facts, session, &work.marks);
         let scratch = &mut work.request;
-        let far = Far { peer: peer.as_mut(), upstream };
         let judged = Judged { core: &core, home, facts, seat, head, scratch, far };
         let both = async {
             monoio::join!(
@@ -373,16 +372,28 @@ impl Home<'_> {
     }
 }
 
-impl Far<'_> {
+impl Far {
+    /// What is copied of the generation that has connected it.
+    fn of(plan: &Plan, outcome: &Outcome, peer: Option<UpstreamPeer>) -> Self {
+        let upstream = outcome.upstream.map(|upstream| plan.upstream(upstream));
+        let node = upstream.zip(outcome.node);
+        let node = node.and_then(|(upstream, node)| upstream.nodes.get(node.0 as usize)).cloned();
+        let upstream = upstream.map(|upstream| upstream.id.clone()).unwrap_or_default();
+        Self { peer, upstream, node }
+    }
+
     /// Would a connection to it be made now? The upstream of the same id vouches for it, whatever the
-    /// other settings of that are.
-    fn judge_again(&mut self, core: &Core, now: i64) -> Result<(), Refusal> {
+    /// other settings of that are. `host` is the client's, which may be the name that counts there.
+    fn judge_again(&mut self, core: &Core, host: &HostBuf, now: i64) -> Result<(), Refusal> {
         let live = core.live();
         let Generation { plan, tls, .. } = &*live.generation;
         let at = plan.upstreams().iter().position(|upstream| upstream.id == self.upstream);
         let tls = at.and_then(|at| tls.upstreams.get(at)).and_then(Option::as_ref);
+        let ends = at.and_then(|at| plan.upstreams().get(at)).zip(self.node.as_ref());
+        let name = ends.map(|(upstream, node)| upstream_name(upstream, host, node));
+        let name = std::str::from_utf8(name.unwrap_or_default()).unwrap_or_default();
         let judged = match (&mut self.peer, tls) {
-            (Some(peer), tls) => peer.judge_again(tls, now),
+            (Some(peer), tls) => peer.judge_again(tls, name, now),
             (None, Some(_)) => Err(UpstreamFailure::Plaintext),
             (None, None) => Ok(()),
         };
@@ -431,7 +442,7 @@ impl Judged<'_> {
         if self.core.is_current(self.home.live) && !expired && !far_expired {
             return Ok(());
         }
-        self.far.judge_again(self.core, now)?;
+        self.far.judge_again(self.core, &self.scratch.host, now)?;
         let place = self.home.follow(self.core, Settled::of(self.facts.1))?;
         let (live, identity) = (&*self.home.live, self.home.identity.as_ref());
         let plan = &live.generation.plan;

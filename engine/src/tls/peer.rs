@@ -57,19 +57,19 @@ impl UpstreamPeer {
         (self.holds.0..self.holds.1).contains(&now)
     }
 
-    /// Is it good under the settings of today, too? `None` are no settings any more: nobody vouches
-    /// for it then.
+    /// Is it good under the settings and the name of today, too? `None` are no settings any more: nobody
+    /// vouches for it then. `name` is as [`UpstreamTls::server_name`] takes it.
     ///
     /// # Errors
     /// As a handshake would fail.
     pub fn judge_again(
         &mut self,
         tls: Option<&UpstreamTls>,
+        name: &str,
         now: i64,
     ) -> Result<(), UpstreamFailure> {
         let tls = tls.ok_or(UpstreamFailure::NotConfigured)?;
-        // Where the configuration has a name, it is the one that counts, and it may be another one now.
-        let name = tls.server_name(&self.name.to_str());
+        let name = tls.server_name(name);
         if tls.pool_identity() == self.settings && name == self.name && self.holds(now) {
             return Ok(());
         }
