@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 use std::path::Path;
+use std::time::Duration;
 
 use ferrule_config::read_text;
 use ferrule_engine::identity::chain::VerifyFailure;
@@ -14,6 +15,7 @@ use ferrule_engine::plan::access::compile;
 use ferrule_tests::zoo::asn1::{
     attribute, bit_string, common_name, element, extension, integer, name, oid, sequence,
 };
+use ferrule_tools::clock;
 
 const DNS: u8 = 0x82;
 const EMAIL: u8 = 0x81;
@@ -48,10 +50,12 @@ fn leaf_of(subject: &[u8], alt_names: Option<&Vec<u8>>, key: &[u8]) -> Vec<u8> {
 
 /// Lists of a route, as the file has them.
 fn lists(key: &str, terms: &[&str]) -> Lists {
+    let quoted = |term: &&str| format!("\"{}\"", term.replace('\\', "\\\\").replace('"', "\\\""));
+    let terms = terms.iter().map(quoted).collect::<Vec<_>>().join(", ");
     let text = format!(
         "listen = [{{ address = '0.0.0.0:443', tls = true }}]\n[[ssls]]\nsni = 'a'\ncert = 'c'\n\
          key = 'k'\nclient.ca = 'x'\n[[routes]]\nuri = '/*'\nupstream.nodes = {{ 'a:1' = 1 }}\n\
-         client = {{ verify = 'on', {key} = {terms:?} }}\n"
+         client = {{ verify = 'on', {key} = [{terms}] }}\n"
     );
     let draft = read_text(Path::new("/etc/f.toml"), text, &|_| None).expect("it is TOML");
     assert!(draft.problems.is_empty(), "{}", draft.problems);
@@ -273,6 +277,121 @@ fn a_whole_name_is_denied_in_every_spelling() {
     assert!(!is_denied("subject:OU=ops+CN=mallory", &leaf(&two, &[])));
     for subject in all {
         assert!(!is_denied("subject:CN=alice", &leaf(subject, &[])), "{subject:02x?}");
+    }
+}
+
+/// What looks like a text to a reader who knows compatibility forms, and case beyond ASCII's.
+fn alike(text: &str) -> Vec<String> {
+    // Alphabets that stand for the Latin one, letter by letter: full width, circled, bold.
+    let alphabets = ['\u{ff41}', '\u{ff21}', '\u{24d0}', '\u{1d41a}', '\u{1f130}'];
+    let letter = |first: char, letter: char| match letter {
+        'a'..='z' => char::from_u32(u32::from(first) + u32::from(letter) - u32::from('a')),
+        other => Some(other),
+    };
+    let whole = |first: char| text.chars().filter_map(|one| letter(first, one)).collect::<String>();
+    let mut found: Vec<String> = alphabets.into_iter().map(whole).collect();
+    for (part, other) in [
+        ("ffi", "\u{fb03}"),
+        ("ffi", "\u{fb00}i"),
+        ("ffi", "f\u{fb01}"),
+        ("s", "\u{17f}"),
+        ("st", "\u{fb06}"),
+        ("k", "\u{212a}"),
+        ("ss", "\u{df}"),
+        ("ss", "\u{1e9e}"),
+        ("tel", "\u{2121}"),
+        ("o", "\u{ba}"),
+        ("o", "\u{1d52}"),
+        ("1", "\u{b9}"),
+        ("1", "\u{2460}"),
+        (" ", "\u{3000}"),
+        (" ", "\u{2003}"),
+        ("-", "\u{ff0d}"),
+        ("...", "\u{2026}"),
+        ("\u{e9}", "e\u{301}"),
+        ("\u{e9}", "E\u{301}"),
+        ("\u{3c3}", "\u{3c2}"),
+        ("\u{3c3}", "\u{3a3}"),
+        ("\u{ac00}", "\u{1100}\u{1161}"),
+    ] {
+        found.extend(text.match_indices(part).map(|(at, _)| {
+            let (before, from) = text.split_at(at);
+            [before, other, from.strip_prefix(part).unwrap_or_default()].concat()
+        }));
+    }
+    for unseen in
+        ['\u{61c}', '\u{115f}', '\u{2065}', '\u{2066}', '\u{3164}', '\u{ffa0}', '\u{e0100}']
+    {
+        let mut letters = text.chars();
+        found.push(letters.next().into_iter().chain([unseen]).chain(letters).collect());
+    }
+    found.retain(|other| other != text);
+    found
+}
+
+/// To compare it in all its forms would cost whoever has to more than it is worth.
+#[test]
+fn a_name_longer_than_anybodys_is_on_every_list_of_the_denied() {
+    for (count, denied) in [(4_000, false), (4_096, true)] {
+        let der = leaf(&common_name(&"m".repeat(count)), &[]);
+        assert_eq!(is_denied("CN=alice", &der), denied, "{count}");
+        assert_eq!(is_allowed(&format!("CN={}", "m".repeat(count)), &der), !denied, "{count}");
+    }
+    let dear = [attribute("2.5.4.3", 12, "\u{fdfa}".repeat(1_300).as_bytes())];
+    let der = leaf(&name(&[&dear]), &[]);
+    let terms: Vec<String> = (0..1_000).map(|at| format!("subject:CN=m{at}")).collect();
+    let terms: Vec<&str> = terms.iter().map(String::as_str).collect();
+    // Each entry of a long list does not fold it anew.
+    let lists = lists("deny", &terms);
+    let started = clock::now();
+    assert_eq!(lists.judge(&der, Verdict::Success), Access::Allowed);
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}
+
+fn printed(byte: u8) -> String {
+    if byte.is_ascii() { char::from(byte).to_string() } else { format!("\\{byte:02X}") }
+}
+
+/// A CA that spells a name in another way has not made another client of it.
+#[test]
+fn an_attribute_is_denied_in_every_form_that_looks_alike() {
+    for text in [
+        "mallory",
+        "office-1 of strasse",
+        "task tel",
+        "caf\u{e9} ...",
+        "\u{3c3}\u{3b1}\u{3c3}",
+        "k\u{ac00}",
+    ] {
+        for shown in alike(text) {
+            let subject = name(&[&[attribute("2.5.4.3", 12, shown.as_bytes())]]);
+            let der = leaf(&subject, &[]);
+            // A whole name is written as it is printed: other letters than ASCII as their bytes.
+            let whole: String = text.bytes().map(printed).collect();
+            for term in [format!("CN={text}"), format!("subject:CN={whole}")] {
+                held(&term, &der, shown.as_bytes());
+            }
+            let other = leaf(&name(&[&[attribute("2.5.4.3", 12, text.as_bytes())]]), &[]);
+            if !shown.contains('\\') {
+                assert!(is_denied(&format!("CN={shown}"), &other), "deny {shown}: {text}");
+            }
+            assert!(!is_denied("CN=alice", &der), "{shown}");
+        }
+    }
+    // Another script's letter is another letter, whatever it looks like.
+    let cyrillic = name(&[&[attribute("2.5.4.3", 12, "m\u{430}llory".as_bytes())]]);
+    assert!(!is_denied("CN=mallory", &leaf(&cyrillic, &[])));
+    for escaped in [
+        "spiffe://prod/b%EF%BD%81d",
+        "spiffe://pr%EF%BD%8Fd/bad",
+        "spiffe://prod%EF%BC%8Fbad",
+        "spiffe://prod/x/%EF%BC%8E./bad",
+        "spiffe://prod/b%25EF%25BD%2581d",
+        "spiffe://prod/b%E2%81%A6ad",
+    ] {
+        let der = leaf(&common_name("x"), &[(URI, escaped.as_bytes())]);
+        held("URI:spiffe://prod/bad", &der, escaped.as_bytes());
+        assert!(!is_denied("URI:spiffe://prod/good", &der), "{escaped}");
     }
 }
 

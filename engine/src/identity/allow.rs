@@ -141,8 +141,8 @@ impl Lists {
 struct Traits<'r> {
     subject: Attributes,
     issuer: Attributes,
-    subject_name: Vec<u8>,
-    issuer_name: Vec<u8>,
+    subject_name: WholeName,
+    issuer_name: WholeName,
     serial: Vec<u8>,
     sha256: [u8; 32],
     spki_sha256: [u8; 32],
@@ -170,7 +170,8 @@ impl<'r> Traits<'r> {
             write(&mut text);
             text
         };
-        let overlong = [leaf.subject, leaf.issuer].into_iter().any(name::is_overlong);
+        let is_overlong = |name: &[u8]| name::is_overlong(name) || doubt::is_overlong(name);
+        let overlong = [leaf.subject, leaf.issuer].into_iter().any(is_overlong);
         let kept = |name| if overlong { Attributes::default() } else { Attributes::of(name) };
         let names: Vec<_> = alt_names::names(&certificate.alt_names).collect();
         let uris = names.iter().filter(|(kind, _)| *kind == AltKind::Uri).map(|(_, uri)| *uri);
@@ -180,8 +181,8 @@ impl<'r> Traits<'r> {
         Self {
             subject: kept(leaf.subject),
             issuer: kept(leaf.issuer),
-            subject_name: rendered(&|out| name::rfc2253(leaf.subject, out)),
-            issuer_name: rendered(&|out| name::rfc2253(leaf.issuer, out)),
+            subject_name: WholeName::new(rendered(&|out| name::rfc2253(leaf.subject, out))),
+            issuer_name: WholeName::new(rendered(&|out| name::rfc2253(leaf.issuer, out))),
             serial: rendered(&|out| render::serial(leaf.serial, out)),
             sha256: certificate.leaf_sha256,
             spki_sha256: super::sha256(leaf.spki),
@@ -265,14 +266,30 @@ fn has(attributes: &Attributes, selector: &Selector, value: &str, doubt: Doubt) 
     }
 }
 
-/// Is a whole name this one? For `deny` as directories compare: without case and surplus white space,
-/// whatever the string types and the order within a relative name.
-fn is_name(found: &[u8], wanted: &[u8], attributes: &Attributes, doubt: Doubt) -> bool {
+/// Is a whole name this one? For `deny` as directories compare: without case, surplus white space and
+/// compatibility forms, whatever the string types and the order within a relative name.
+fn is_name(found: &WholeName, wanted: &[u8], attributes: &Attributes, doubt: Doubt) -> bool {
+    let clear = !attributes.are_unclear();
     match doubt {
-        Doubt::IsNot => !attributes.are_unclear() && !found.is_empty() && found == wanted,
-        Doubt::Is => {
-            attributes.are_unclear() || doubt::folded_name(found) == doubt::folded_name(wanted)
-        }
+        Doubt::IsNot => clear && !found.text.is_empty() && *found.text == *wanted,
+        Doubt::Is => !clear || *found.folded() == doubt::folded_name(wanted),
+    }
+}
+
+/// A name by RFC 2253.
+struct WholeName {
+    text: Vec<u8>,
+    folded: OnceCell<Vec<Vec<String>>>,
+}
+
+impl WholeName {
+    const fn new(text: Vec<u8>) -> Self {
+        Self { text, folded: OnceCell::new() }
+    }
+
+    /// In one form for all that are the same to directories.
+    fn folded(&self) -> &Vec<Vec<String>> {
+        self.folded.get_or_init(|| doubt::folded_name(&self.text))
     }
 }
 
@@ -402,8 +419,8 @@ mod tests {
         let traits = Traits {
             subject: Attributes::default(),
             issuer: Attributes::default(),
-            subject_name: Vec::new(),
-            issuer_name: Vec::new(),
+            subject_name: WholeName::new(Vec::new()),
+            issuer_name: WholeName::new(Vec::new()),
             serial: Vec::new(),
             sha256: [7; 32],
             spki_sha256: [0; 32],

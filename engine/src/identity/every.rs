@@ -31,6 +31,12 @@ pub struct Every {
     may_be_any: bool,
 }
 
+/// What is looked for, as readings have it that know no case, no white space and no compatibility forms.
+#[must_use]
+pub fn folded(wanted: &str) -> String {
+    doubt::folded(wanted)
+}
+
 impl Every {
     /// Of this certificate, or of nobody's. One that cannot be read may say anything.
     pub(super) fn of(
@@ -83,9 +89,11 @@ impl Every {
     fn of_attribute(certificate: &Rendering<'_>, selector: &Selector) -> Self {
         let values: Option<Vec<String>> =
             certificate.attribute_values(selector).into_iter().collect();
-        let Some(values) = values else { return Self::unreadable() };
+        let overlong = doubt::is_overlong(certificate.leaf.subject);
+        let Some(values) = values.filter(|_| !overlong) else { return Self::unreadable() };
+        let readings = values.iter().flat_map(|value| doubt::readings(value));
         Self {
-            readings: values.iter().map(|value| doubt::folded(value).into_bytes().into()).collect(),
+            readings: readings.map(|reading| reading.into_bytes().into()).collect(),
             values: values.into_iter().map(|value| value.into_bytes().into()).collect(),
             ..Self::default()
         }

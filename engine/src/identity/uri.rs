@@ -3,6 +3,8 @@
 //! What `allow` names is compared as it is written. For `deny` everything counts that somebody behind us
 //! may take the URI for.
 
+use super::doubt;
+
 /// A URI to compare with.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Uri {
@@ -79,14 +81,15 @@ pub(super) fn is_odd(uri: &[u8]) -> bool {
         || segments.any(|segment| matches!(segment, b"" | b"." | b".."))
 }
 
-/// As what a URI may be read: with escapes resolved (once, or once more behind that), without query
-/// and fragment, with dots and empty segments resolved, with nothing but a host for its authority.
-/// Bounded, however it is made.
+/// As what a URI may be read: with escapes resolved (once, or once more, and what they stand for in
+/// plain letters where those look alike), without query and fragment, with dots and empty segments
+/// resolved, with nothing but a host for its authority. Bounded, however it is made.
 pub(super) fn readings(uri: &[u8]) -> Vec<Vec<u8>> {
     let once = decoded(uri);
     let twice = decoded(&once);
+    let plainer = [&once, &twice].map(|text| plainer(text));
     let mut found = Vec::new();
-    for text in [uri.to_vec(), once, twice] {
+    for text in [uri.to_vec(), once, twice].into_iter().chain(plainer.into_iter().flatten()) {
         let end = memchr::memchr2(b'?', b'#', &text).unwrap_or(text.len());
         let bare = text.get(..end).unwrap_or_default().to_vec();
         if let Some(other) = host_alone(&bare) {
@@ -174,6 +177,13 @@ fn resolved(uri: &[u8]) -> Vec<u8> {
         out.extend_from_slice(segment);
     }
     out
+}
+
+/// In other characters, as readers see it who take compatible ones for the same; `None` if those are its
+/// own.
+fn plainer(text: &[u8]) -> Option<Vec<u8>> {
+    let text = str::from_utf8(text).ok().filter(|text| !text.is_ascii())?;
+    Some(doubt::decomposed(text).collect::<String>().into_bytes())
 }
 
 fn decoded(text: &[u8]) -> Vec<u8> {

@@ -13,7 +13,7 @@ use ferrule_config::template as config;
 use super::facts::Facts;
 use super::readings::{each_reading, has_readings};
 use super::template::{Compiler, Template, render};
-use crate::identity::every::Every;
+use crate::identity::every::{self, Every};
 
 /// A compiled condition.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub enum Condition {
     /// A test of a value.
     Test(Template, Test),
     /// A test of every value of this place in the client's identity.
-    Every(usize, Test),
+    Every(usize, NameTest),
 }
 
 /// Does a condition hold, in whichever way an upstream reads what the client wrote?
@@ -55,8 +55,16 @@ impl Truth {
     }
 }
 
-/// A test of a value.
+/// A test of what a certificate may have several of.
 #[derive(Debug)]
+pub struct NameTest {
+    exact: Test,
+    /// What it looks for in the form of [`Every::readings`].
+    folded: Test,
+}
+
+/// A test of a value.
+#[derive(Clone, Debug)]
 pub enum Test {
     /// The same bytes; of an escaped value, unescaped.
     Is(Box<[u8]>),
@@ -91,7 +99,7 @@ impl Condition {
                 let every =
                     template.client_value().and_then(|value| compiler.wanted().every(value));
                 match every {
-                    Some(at) => Self::Every(at, test.of_one()),
+                    Some(at) => Self::Every(at, NameTest::of(test)),
                     None => Self::Test(template, test),
                 }
             }
@@ -157,7 +165,7 @@ impl Condition {
             }
             // Who is not known on this connection has nothing.
             Self::Every(at, test) => match facts.client.map(|client| client.values.every(*at)) {
-                None => test.holds(b""),
+                None => test.exact.holds(b""),
                 Some(Some(every)) => test.holds_for(every, doubtful),
                 Some(None) => doubtful,
             },
@@ -176,36 +184,6 @@ impl Test {
             model::Test::In(list) => Self::In(list.iter().map(|text| bytes(text)).collect()),
             model::Test::Has(text) => Self::Has(bytes(text)),
             model::Test::IpMatch(networks) => Self::IpMatch(networks.as_slice().into()),
-        }
-    }
-
-    /// The same for one item of a list.
-    fn of_one(self) -> Self {
-        match self {
-            Self::Has(wanted) => Self::Is(wanted),
-            other => other,
-        }
-    }
-
-    /// Does it hold for one of these, or for nothing if there are none? `doubtful`: may somebody say so?
-    fn holds_for(&self, every: &Every, doubtful: bool) -> bool {
-        if every.is_unreadable() {
-            return doubtful;
-        }
-        if doubtful {
-            let mut all = every.values().chain(every.readings());
-            return every.may_be_any()
-                || all.any(|value| self.may_hold(value))
-                || self.holds_for(every, false);
-        }
-        // A part of a name that has several readings may be what the expression looks for.
-        if every.may_be_any() && matches!(self, Self::Matches(_)) {
-            return false;
-        }
-        let mut values = every.values().peekable();
-        match values.peek() {
-            None => self.holds(b""),
-            Some(_) => values.any(|value| self.holds(value)),
         }
     }
 
@@ -239,6 +217,47 @@ impl Test {
                     str::from_utf8(value).ok().and_then(|text| text.parse::<IpAddr>().ok());
                 address.is_some_and(|address| networks.iter().any(|one| one.contains(&address)))
             }
+        }
+    }
+}
+
+impl NameTest {
+    fn of(test: Test) -> Self {
+        // Of a list each is tested by itself.
+        let exact = match test {
+            Test::Has(wanted) => Test::Is(wanted),
+            other => other,
+        };
+        let fold = |wanted: &[u8]| -> Box<[u8]> {
+            every::folded(&String::from_utf8_lossy(wanted)).into_bytes().into()
+        };
+        let folded = match &exact {
+            Test::Is(wanted) => Test::Is(fold(wanted)),
+            Test::In(list) => Test::In(list.iter().map(|wanted| fold(wanted)).collect()),
+            other => other.clone(),
+        };
+        Self { exact, folded }
+    }
+
+    /// Does it hold for one of these, or for nothing if there are none? `doubtful`: may somebody say so?
+    fn holds_for(&self, every: &Every, doubtful: bool) -> bool {
+        if every.is_unreadable() {
+            return doubtful;
+        }
+        if doubtful {
+            let mut all = every.values().chain(every.readings());
+            return every.may_be_any()
+                || all.any(|value| self.exact.may_hold(value) || self.folded.holds(value))
+                || self.holds_for(every, false);
+        }
+        // A part of a name that has several readings may be what the expression looks for.
+        if every.may_be_any() && matches!(self.exact, Test::Matches(_)) {
+            return false;
+        }
+        let mut values = every.values().peekable();
+        match values.peek() {
+            None => self.exact.holds(b""),
+            Some(_) => values.any(|value| self.exact.holds(value)),
         }
     }
 }

@@ -227,6 +227,45 @@ fn a_name_in_doubt_satisfies_no_test_and_the_opposite_of_none() {
     }
 }
 
+/// Case, white space, compatibility forms and accents that stand by themselves, on either side.
+#[test]
+fn a_common_name_in_another_form_satisfies_no_test_and_the_opposite_of_none() {
+    let key = ForgeKey::new();
+    for forms in [
+        &["mallory", "Mallory", "\u{ff4d}allory", "\u{1d426}allory", "mal\u{200b}lory"][..],
+        &["\u{c4}rger", "\u{e4}rger", "A\u{308}rger", "a\u{308}RGER"],
+        &["office two", "o\u{fb03}ce  two", "office\u{3000}two", "OFFICE TWO"],
+        &["stra\u{df}e", "STRASSE", "stra\u{1e9e}e", "\u{17f}trasse"],
+    ] {
+        for wanted in forms {
+            let pattern = format!("'~~', '^{wanted}'");
+            let tests = [
+                format!("'==', '{wanted}'"),
+                format!("'in', ['{wanted}', 'nobody']"),
+                format!("'has', '{wanted}'"),
+            ];
+            let variable = "ssl_client_s_dn_cn";
+            let routes = tests.iter().chain([&pattern]).flat_map(|test| {
+                [format!("['{variable}', {test}]"), format!("['{variable}', '!', {test}]")]
+            });
+            let plan = plan(&routes.collect::<Vec<_>>());
+            for shown in forms {
+                let name = common_name(shown);
+                let me = Party { name: &name, key: &key };
+                let held = held(&plan, &certificate(me, me, &client(&[])));
+                let same = wanted == shown;
+                for (test, pair) in tests.iter().zip(held.chunks_exact(2)) {
+                    assert_eq!(pair, [same, false], "{test}: {shown:?}");
+                }
+                // An expression is of the letters that it has, in each form of the name.
+                if same {
+                    assert_eq!(held.last_chunk(), Some(&[true, false]), "{pattern}: {shown:?}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_second_name_hides_no_first() {
     let forge = Forge(ForgeKey::new());
