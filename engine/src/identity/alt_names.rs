@@ -77,11 +77,15 @@ pub(super) fn unclear<'n>(names: &'n [GeneralName<'n>]) -> impl Iterator<Item = 
 const NAMES_MAX: usize = 1024;
 /// URIs among them that can be read in several ways.
 const ODD_URIS_MAX: usize = 32;
+/// Bytes of these URIs: an escaped character may stand for eighteen others.
+const ODD_URI_BYTES_MAX: usize = 8 * 1_024;
 
 /// Are there more than can be held against long lists?
 pub(super) fn are_overmany(list: &[GeneralName<'_>]) -> bool {
-    let odd = names(list).filter(|(kind, name)| *kind == AltKind::Uri && uri::is_odd(name));
-    names(list).count() > NAMES_MAX || odd.count() > ODD_URIS_MAX
+    let odd = || names(list).filter(|(kind, name)| *kind == AltKind::Uri && uri::is_odd(name));
+    names(list).count() > NAMES_MAX
+        || odd().count() > ODD_URIS_MAX
+        || odd().map(|(_, name)| name.len()).sum::<usize>() > ODD_URI_BYTES_MAX
 }
 
 /// As what else somebody may read a name: without case, without the root's dot, an address of IPv4 as
@@ -252,5 +256,20 @@ mod tests {
             let two = [GeneralName::Uri(b"spiffe://a/b"), GeneralName::Uri(other)];
             assert_eq!(spiffe_id(&two), None);
         }
+    }
+
+    #[test]
+    fn names_that_cost_too_much_to_compare_are_overmany() {
+        let many = |name: GeneralName<'static>, count| are_overmany(&vec![name; count]);
+        assert!(!many(GeneralName::Dns(b"a"), NAMES_MAX) && many(GeneralName::Dns(b"a"), 1_025));
+        let odd = GeneralName::Uri(b"a://b/%61");
+        assert!(!many(odd, ODD_URIS_MAX) && many(odd, ODD_URIS_MAX + 1));
+        for (count, overmany) in [(900, false), (910, true)] {
+            let long = format!("a://b/{}", "%EF%B7%BA".repeat(count));
+            let list = [GeneralName::Uri(long.as_bytes())];
+            assert_eq!(are_overmany(&list), overmany, "{}", long.len());
+        }
+        let plain = format!("a://b/{}", "c".repeat(ODD_URI_BYTES_MAX));
+        assert!(!are_overmany(&[GeneralName::Uri(plain.as_bytes())]));
     }
 }
