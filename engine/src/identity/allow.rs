@@ -170,8 +170,7 @@ impl<'r> Traits<'r> {
             write(&mut text);
             text
         };
-        let is_overlong = |name: &[u8]| name::is_overlong(name) || doubt::is_overlong(name);
-        let overlong = [leaf.subject, leaf.issuer].into_iter().any(is_overlong);
+        let overlong = [leaf.subject, leaf.issuer].into_iter().any(doubt::is_overlong);
         let kept = |name| if overlong { Attributes::default() } else { Attributes::of(name) };
         let names: Vec<_> = alt_names::names(&certificate.alt_names).collect();
         let uris = names.iter().filter(|(kind, _)| *kind == AltKind::Uri).map(|(_, uri)| *uri);

@@ -54,9 +54,9 @@ pub(super) fn folded(text: &str) -> String {
 /// name is as long.
 const NAME_BYTES_MAX: usize = 4_096;
 
-/// Is this name (its DER) too long to be compared in all its readings?
-pub(super) const fn is_overlong(name: &[u8]) -> bool {
-    name.len() > NAME_BYTES_MAX
+/// Is this name (its DER) too long to be compared in all its readings, or of too many attributes?
+pub(super) fn is_overlong(name: &[u8]) -> bool {
+    name.len() > NAME_BYTES_MAX || name::is_overlong(name)
 }
 
 /// Other texts as which somebody may read this one: without case, white space and compatibility forms, and
