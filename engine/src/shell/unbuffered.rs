@@ -198,7 +198,8 @@ fn fail(
     connection: &mut impl Endpoint,
     input: &Buffer,
     said: &mut Said,
-    (error, before): (Error, usize),
+    error: Error,
+    before: usize,
 ) -> SessionError {
     said.failed = true;
     let held = |bytes| input.filled().get(..bytes).unwrap_or_default();
@@ -323,7 +324,7 @@ pub(super) fn open<C: Endpoint, R>(
             }
             None => {}
             Some(Err(SessionError::Tls(error))) => {
-                return Err(fail(connection, input, said, (*error, before)));
+                return Err(fail(connection, input, said, *error, before));
             }
             Some(Err(error)) => {
                 said.failed = true;
@@ -413,7 +414,7 @@ pub(super) fn handshake<C: Endpoint>(
         match progress {
             None => {}
             Some(Err(SessionError::Tls(error))) => {
-                return Err(fail(connection, input, said, (*error, before)));
+                return Err(fail(connection, input, said, *error, before));
             }
             Some(Err(error)) => {
                 said.failed = true;
