@@ -3,7 +3,7 @@
 //! Nothing in here is part of the proxy: throwaway certificates ([`pki`]), processes that never
 //! outlive us ([`process`], [`nginx`], [`gateway`]), blocking TLS ([`tls`]) and just enough HTTP/1.1
 //! to talk to a gateway and to stand behind one ([`http`], [`upstream`], [`load`], [`storm`],
-//! [`slow`], [`stream`], [`revoke`]).
+//! [`slow`], [`stream`], [`revoke`]). [`survey`] measures the sources themselves.
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -23,5 +23,6 @@ pub mod revoke;
 pub mod slow;
 pub mod storm;
 pub mod stream;
+pub mod survey;
 pub mod tls;
 pub mod upstream;

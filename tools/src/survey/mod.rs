@@ -1,0 +1,121 @@
+//! Figures of the house: how large files and functions are, who uses whom, and what is named twice.
+//!
+//! It reads the syntax of `config`, `engine` and `tools`; tests at the end of a file do not count. The
+//! house test holds what must be none.
+
+mod items;
+mod source;
+mod uses;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+pub use self::items::Found;
+use self::items::{Items, items};
+use self::source::{Source, sources};
+use self::uses::{circles, uses};
+
+/// Functions of more lines are counted.
+const LONG: usize = 40;
+/// Functions of more lines are too long.
+const TOO_LONG: usize = 70;
+
+/// Figures of one room: a folder or file of a crate's sources.
+#[derive(Clone, Debug, Default)]
+pub struct Room {
+    /// How many files it has.
+    pub files: usize,
+    /// Lines of the longest one, its tests included, and which that is.
+    pub longest: (usize, String),
+    /// Functions of more than 40 lines.
+    pub long: usize,
+    /// Functions of more than 70 lines.
+    pub too_long: usize,
+    /// Items, methods and fields that are `pub`.
+    pub public: usize,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// By crate and room: `engine/shell`.
+    pub rooms: BTreeMap<String, Room>,
+    /// Sets of files that use each other: `engine: shell/a, shell/b`.
+    pub circles: Vec<String>,
+    /// Parameters that are tuples.
+    pub tuple_parameters: Vec<Found>,
+    /// Fields that hold tuples.
+    pub tuple_fields: Vec<Found>,
+    /// Types whose name exists twice in their crate.
+    pub twice: Vec<Found>,
+}
+
+/// Looks at the sources below `top`.
+///
+/// # Panics
+/// A file cannot be read, or is no Rust.
+#[must_use]
+pub fn survey(top: &Path) -> Survey {
+    let sources = sources(top);
+    let mut survey = Survey::default();
+    let mut types: BTreeMap<(&str, String), Vec<Found>> = BTreeMap::new();
+    for source in &sources {
+        let items = items(source);
+        note_room(survey.rooms.entry(source.room()).or_default(), source, &items);
+        survey.tuple_parameters.extend(items.tuple_parameters);
+        survey.tuple_fields.extend(items.tuple_fields);
+        for found in items.types {
+            types.entry((source.krate, found.name.clone())).or_default().push(found);
+        }
+    }
+    survey.twice = types.into_values().filter(|same| same.len() > 1).flatten().collect();
+    for krate in ["config", "engine", "tools"] {
+        let own: Vec<&Source> = sources.iter().filter(|source| source.krate == krate).collect();
+        for circle in circles(&uses(&own)) {
+            let names: Vec<String> = circle.iter().map(|module| module.join("/")).collect();
+            survey.circles.push(format!("{krate}: {}", names.join(", ")));
+        }
+    }
+    survey
+}
+
+fn note_room(room: &mut Room, source: &Source, items: &Items) {
+    room.files += 1;
+    room.longest =
+        room.longest.clone().max((source.text.lines().count(), source.path.display().to_string()));
+    room.long += items.functions.iter().filter(|(_, lines)| *lines > LONG).count();
+    room.too_long += items.functions.iter().filter(|(_, lines)| *lines > TOO_LONG).count();
+    room.public += items.public;
+}
+
+impl fmt::Display for Survey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            out,
+            "| room | files | longest file | functions > {LONG} | > {TOO_LONG} | `pub` |"
+        )?;
+        writeln!(out, "| --- | --: | --- | --: | --: | --: |")?;
+        for (name, room) in &self.rooms {
+            let (lines, file) = &room.longest;
+            let Room { files, long, too_long, public, .. } = room;
+            writeln!(
+                out,
+                "| {name} | {files} | {file}: {lines} | {long} | {too_long} | {public} |"
+            )?;
+        }
+        writeln!(out, "\n## Circles of files: {}\n", self.circles.len())?;
+        self.circles.iter().try_for_each(|circle| writeln!(out, "* {circle}"))?;
+        for (what, found) in [
+            ("Parameters that are tuples", &self.tuple_parameters),
+            ("Fields that hold tuples", &self.tuple_fields),
+            ("Types whose name exists twice in a crate", &self.twice),
+        ] {
+            writeln!(out, "\n## {what}: {}\n", found.len())?;
+            found
+                .iter()
+                .try_for_each(|Found { place, name }| writeln!(out, "* {place}: {name}"))?;
+        }
+        Ok(())
+    }
+}
