@@ -30,3 +30,6 @@ pub mod wire;
 pub mod control;
 #[cfg(feature = "io")]
 pub mod shell;
+#[cfg(feature = "io")]
+#[cfg(test)]
+mod simulation;

@@ -11,8 +11,8 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use ferrule_engine::shell::buffers::{Buffer, Buffers, Size};
-use ferrule_engine::shell::session::{Opened, Progress, Said, Session};
+use ferrule_engine::shell::transport::buffers::{Buffer, Buffers, Size};
+use ferrule_engine::shell::transport::session::{Opened, Progress, Said, Session};
 use ferrule_tests::{Authority, tls};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rustls::pki_types::ServerName;
@@ -223,7 +223,10 @@ fn a_failed_session_says_nothing_more() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(failed, ferrule_engine::shell::session::SessionError::Tls(_)), "{failed:?}");
+    assert!(
+        matches!(failed, ferrule_engine::shell::transport::session::SessionError::Tls(_)),
+        "{failed:?}"
+    );
     let alert = said.pending.clone();
     let mut output = buffers.rent(Size::Record);
     assert!(session.seal(b"more", &mut said, &mut output).is_err());

@@ -54,7 +54,6 @@ impl IdentityCache {
     /// The identity behind this chain (leaf first, as DER), judged by the policy of who asks.
     /// Without a policy nobody was asked for a certificate. Judged anew as soon as any date of the
     /// chain or of an anchor has passed since.
-    #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
     pub fn get_or_make(
         &mut self,
         asked: impl Into<Asked>,

@@ -7,15 +7,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection;
-use super::core::{Core, LogCause};
-use super::net::{self, CancelHandle, TcpListener, TcpStream};
 use super::panics::Guarded;
-use super::shed::{Shedder, is_exhaustion};
-use super::turn::Turn;
 use crate::plan::ListenerId;
 use crate::report::Counter;
 use crate::setup::clients::{Clients, Visit};
+use crate::shell::request::serve;
+use crate::shell::state::core::{Core, LogCause};
+use crate::shell::state::shed::{Shedder, is_exhaustion};
+use crate::shell::transport::net::{self, CancelHandle, TcpListener, TcpStream};
+use crate::shell::transport::turn::Turn;
 
 /// How long to rest when the kernel has no descriptor or memory for us.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -98,7 +98,7 @@ fn admit(core: &Rc<Core>, state: &Rc<Accepting>, stream: TcpStream, peer: Socket
     let (served, state) = (Rc::clone(core), Rc::clone(state));
     net::spawn(async move {
         let listener = state.listener.get();
-        let guarded = Guarded::new(connection::serve(&served, stream, (peer, visit), listener));
+        let guarded = Guarded::new(serve::serve(&served, stream, (peer, visit), listener));
         if guarded.await.is_err() {
             served.count(Counter::Panics);
             tracing::error!(%peer, "a connection ended in a panic: please report it");

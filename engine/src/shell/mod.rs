@@ -2,50 +2,19 @@
 //!
 //! Rules of this room. Buffers are rented and given away to the kernel; a future that holds one is
 //! driven to its end, never dropped. Every wait has a deadline. No borrow lives across an await.
-//! What can be decided without a socket is decided in `exchange`. Sockets, tasks and waits are those of
-//! [`net`]. Read [`connection`] first.
+//! What can be decided without a socket is decided in `exchange`.
+//!
+//! Storeys, each of which may use only those below it: [`transport`], [`state`], [`client`], [`request`],
+//! and on top [`accept`] and [`worker`]. Sockets, tasks and waits are those of [`transport::net`]. Read
+//! [`request::serve`] first.
 
 pub mod accept;
-pub mod account;
-mod both_ways;
-pub mod buffers;
 pub mod client;
-pub mod clock;
-pub mod connection;
-pub mod core;
-pub mod deadlines;
-pub mod driver;
-pub mod faults;
-pub mod fd;
-pub mod follow;
-pub mod forward;
-pub mod goodbye;
-pub mod hand;
-pub mod handshake;
-pub mod inspection;
-pub mod net;
-pub mod pace;
 pub mod panics;
-pub mod proxied;
-pub mod random;
-pub mod reader;
-pub mod relay;
-pub mod reseal;
-pub mod respond;
-mod roll;
-pub mod session;
-pub mod shed;
-#[cfg(test)]
-mod simulation;
-pub mod sizes;
-mod standing;
-pub mod stream;
-pub mod tunnel;
-pub mod turn;
-mod unbuffered;
-pub mod upstream;
+pub mod request;
+pub mod state;
+pub mod transport;
 pub mod worker;
-pub mod writer;
 
 use std::io;
 use std::sync::Arc;
@@ -111,7 +80,7 @@ pub fn start(
     links: Vec<Arc<CoreLink>>,
     logs: Vec<LogProducer>,
 ) -> io::Result<Workers> {
-    driver::check(settings.io_driver, settings.ring_entries)?;
+    transport::driver::check(settings.io_driver, settings.ring_entries)?;
     let clients = Arc::new(Clients::default());
     let mut threads = Vec::new();
     for ((pin, link), log) in settings.cores.iter().copied().zip(links).zip(logs) {

@@ -39,9 +39,10 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_a_value() {
-        let outcome = super::super::driver::block_on(crate::setup::Driver::Epoll, 64, async {
-            Guarded::new(async { panic!("by a test") }).await
-        });
+        let outcome =
+            crate::shell::transport::driver::block_on(crate::setup::Driver::Epoll, 64, async {
+                Guarded::new(async { panic!("by a test") }).await
+            });
         assert_eq!(outcome.unwrap(), Err::<(), _>(Panicked));
     }
 }

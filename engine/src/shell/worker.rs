@@ -10,14 +10,14 @@ use std::time::Duration;
 use ferrule_config::model::IoDriver;
 
 use super::accept::{self, Accepting};
-use super::buffers::SIZES;
-use super::core::{Core, DRAIN_GRACE, Live};
-use super::deadlines::TICK;
-use super::driver;
-use super::net::{self, Canceller, TcpListener};
 use crate::report::{Blips, Counter, LogProducer};
 use crate::setup::clients::Clients;
 use crate::setup::{CoreLink, Driver, Handover, News, OpenListener, Phase, Seen};
+use crate::shell::state::core::{Core, DRAIN_GRACE, Live};
+use crate::shell::transport::buffers::SIZES;
+use crate::shell::transport::deadlines::TICK;
+use crate::shell::transport::driver;
+use crate::shell::transport::net::{self, Canceller, TcpListener};
 
 /// What one worker is given.
 pub struct Seat {
@@ -41,7 +41,7 @@ pub struct Seat {
     pub clients: Arc<Clients>,
 }
 
-/// A tunnel looks up once in [`LOOK_TIME`](super::tunnel::LOOK_TIME); half as long again lets it end.
+/// A tunnel looks up once in [`LOOK_TIME`](crate::shell::request::tunnel::LOOK_TIME); half as long again lets it end.
 const STOP_TICKS: u32 = 15;
 /// How often memory that nobody needs is given back: what was not needed for two seconds is.
 const TRIM_TICKS: u32 = 20;
@@ -297,7 +297,7 @@ impl Worker {
 
 /// Waits for the next tick. Meanwhile a new generation is held against the connected clients, and idle
 /// upstream connections are looked at.
-pub(super) async fn rest(core: &Core) {
+pub(crate) async fn rest(core: &Core) {
     let end = core.clock.elapsed() + TICK;
     loop {
         let judging = core.roll.slice(core);

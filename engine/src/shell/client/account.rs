@@ -1,0 +1,304 @@
+//! What is counted and said of clients that get in, and of those that do not.
+//!
+//! One structured line for each refusal, limited per cause with a count of what was left out. Nothing
+//! is rendered for a line that will not be written.
+
+use serde_json::{Map, Value};
+
+use super::connection::Client;
+use super::handshake::Failure;
+use crate::exchange::refusal::Refusal;
+use crate::identity::explain::{Account, subject};
+use crate::identity::{ClientPolicy, Verdict, VerifyFailure};
+use crate::plan::{Forbidden, ServerId};
+use crate::report::radar::Sighting;
+use crate::report::{HandshakeFault, Shaken};
+use crate::shell::transport::session::{Session, SessionError};
+use crate::shell::transport::stream::Cut;
+use crate::tls::hello::HelloError;
+
+/// Counts a handshake that succeeded, and notes a client that was verified.
+pub fn admitted(client: &Client, server: ServerId, resumed: bool) {
+    let (Some(identity), Some(session)) = (&client.identity, &client.session) else { return };
+    let core = &client.core;
+    let tls13 = session.protocol == "TLSv1.3";
+    core.events().handshake_done(Shaken { tls13, resumed }, identity.verdict);
+    if identity.verdict != Verdict::Success {
+        return;
+    }
+    let (not_after, now) = (identity.validity.1, core.clock.unix_seconds());
+    client.live.meters.verified(server, identity.anchor, (not_after, now));
+    let seen = Sighting {
+        not_after,
+        sha256: &identity.leaf_sha256,
+        server_name: &session.server_name,
+        now,
+    };
+    core.radar.borrow_mut().saw(seen, || {
+        with_chain(client, |chain| chain.first().and_then(|leaf| subject(leaf)).unwrap_or_default())
+    });
+}
+
+/// Counts and logs a handshake that failed.
+pub fn turned_away(client: &Client, failure: &Failure) {
+    let core = &client.core;
+    let fault = fault(failure);
+    core.events().handshake_failed(fault);
+    if !client.live.generation.config.log.handshake_failures {
+        return;
+    }
+    let Some(suppressed) = core.allow_complaint(fault.index()) else { return };
+    let (name, reason) = match failure {
+        Failure::Hello(error) => (None, error.text().to_owned()),
+        Failure::UnknownName(name) => (name.as_deref(), "unknown server name".to_owned()),
+        Failure::Certificate(name, failure, _) => {
+            (name.as_deref(), format!("client certificate: {}", failure.text()))
+        }
+        Failure::Forbidden(name, forbidden, _) => (name.as_deref(), forbidden.word().to_owned()),
+        Failure::NameDiffers(name) => (name.as_deref(), "its server name is ambiguous".to_owned()),
+        Failure::Handshake(name, cut) => (name.as_deref(), describe(cut)),
+    };
+    let address = &client.facts.remote_addr;
+    let sni = name.unwrap_or_default();
+    let about = client.server.and_then(|server| match failure {
+        // A session that refused a chain does not keep it.
+        Failure::Certificate(_, reason, chain) => {
+            Some(account(client, server, Verdict::Failed(*reason), &ders(chain)))
+        }
+        Failure::Forbidden(_, _, chain) => {
+            Some(account(client, server, Verdict::Success, &ders(chain)))
+        }
+        _ if fault == HandshakeFault::NoCertificate => {
+            Some(account(client, server, Verdict::None, &[]))
+        }
+        _ => None,
+    });
+    match about {
+        Some(about) => tracing::info!(
+            client = %address,
+            sni,
+            reason,
+            subject = about.subject,
+            issuer = about.issuer,
+            serial = about.serial,
+            sha256 = about.sha256,
+            sent = about.sent,
+            missing = about.missing,
+            trusted = about.trusted_line(),
+            suppressed,
+            "a TLS handshake failed"
+        ),
+        None => {
+            tracing::info!(client = %address, sni, reason, suppressed, "a TLS handshake failed");
+        }
+    }
+}
+
+/// Logs a request that we answered ourselves; who the client is, where that is why.
+pub fn refused(client: &Client, refusal: Refusal) {
+    let core = &client.core;
+    let identity = about_identity(refusal);
+    let enabled = if identity {
+        client.live.generation.config.log.handshake_failures
+    } else {
+        tracing::enabled!(tracing::Level::DEBUG)
+    };
+    if !enabled {
+        return;
+    }
+    let Some(suppressed) = core.allow_complaint(HandshakeFault::COUNT + refusal.index()) else {
+        return;
+    };
+    let address = &client.facts.remote_addr;
+    let sni = client.session.as_ref().map_or("", |session| &session.server_name);
+    let (word, reason) = (refusal.word(), refusal.reason().unwrap_or_else(|| refusal.word()));
+    let Some((server, true)) = client.server.map(|server| (server, identity)) else {
+        tracing::debug!(client = %address, sni, reason = word, suppressed, "a request was refused");
+        return;
+    };
+    let verdict = verdict_of(client, refusal);
+    let about = with_chain(client, |chain| account(client, server, verdict, chain));
+    tracing::info!(
+        client = %address,
+        sni,
+        reason,
+        subject = about.subject,
+        issuer = about.issuer,
+        serial = about.serial,
+        sha256 = about.sha256,
+        sent = about.sent,
+        missing = about.missing,
+        trusted = about.trusted_line(),
+        suppressed,
+        "a client was refused"
+    );
+}
+
+/// The members that the JSON answer gets on top (`client.explain`), each with a comma in front.
+#[must_use]
+pub fn details(client: &Client, refusal: Refusal) -> String {
+    let certificate = matches!(
+        refusal,
+        Refusal::NoCertificate | Refusal::BadCertificate(_) | Refusal::CertificateExpired
+    );
+    let Some(server) = client.server.filter(|_| certificate) else { return String::new() };
+    let explains = client.live.generation.config.servers.get(server.0 as usize);
+    let explains = explains.and_then(|server| server.client.as_ref());
+    if !explains.is_some_and(|client| client.explain) {
+        return String::new();
+    }
+    let verdict = verdict_of(client, refusal);
+    let about = with_chain(client, |chain| account(client, server, verdict, chain));
+    let mut members = Map::new();
+    let texts = [
+        ("subject", about.subject),
+        ("issuer", about.issuer),
+        ("serial", about.serial),
+        ("sha256", about.sha256),
+        ("missing", about.missing),
+    ];
+    for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
+        members.insert(name.to_owned(), Value::String(text));
+    }
+    members.insert("sent".to_owned(), about.sent.into());
+    members.insert("trusted".to_owned(), about.trusted.into());
+    if about.trusted_more > 0 {
+        members.insert("trusted_more".to_owned(), about.trusted_more.into());
+    }
+    let text = Value::Object(members).to_string();
+    let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default();
+    format!(",{inner}")
+}
+
+/// Is the client's certificate, or the name it came under, why?
+const fn about_identity(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::NoCertificate
+            | Refusal::BadCertificate(_)
+            | Refusal::CertificateExpired
+            | Refusal::Forbidden(_)
+            | Refusal::MisdirectedRequest
+    )
+}
+
+fn verdict_of(client: &Client, refusal: Refusal) -> Verdict {
+    match refusal {
+        Refusal::CertificateExpired => Verdict::Failed(VerifyFailure::Expired),
+        Refusal::BadCertificate(failure) | Refusal::Forbidden(Forbidden::NotVerified(failure)) => {
+            Verdict::Failed(failure)
+        }
+        _ => client.identity.as_ref().map_or(Verdict::None, |identity| identity.verdict),
+    }
+}
+
+fn ders(chain: &[Vec<u8>]) -> Vec<&[u8]> {
+    chain.iter().map(Vec::as_slice).collect()
+}
+
+fn account(client: &Client, server: ServerId, verdict: Verdict, chain: &[&[u8]]) -> Account {
+    let settings = client.live.generation.tls.servers.get(server.0 as usize);
+    let named = settings.and_then(|settings| settings.policy.as_deref());
+    let anchors = client.acting_policy().or(named);
+    let now = client.core.clock.unix_seconds();
+    Account::of(chain, anchors.map(ClientPolicy::anchors), (verdict, now))
+}
+
+/// Runs on the chain that the client has shown, leaf first.
+fn with_chain<R>(client: &Client, run: impl FnOnce(&[&[u8]]) -> R) -> R {
+    // After the handshake it is the identity that keeps it.
+    if let Some(identity) = &client.identity {
+        let chain: Vec<&[u8]> = identity.chain.iter().map(AsRef::as_ref).collect();
+        return run(&chain);
+    }
+    let security = client.stream.security.borrow();
+    let chain = match &security.session {
+        Session::Server(connection) => connection.peer_certificates().unwrap_or_default(),
+        Session::Plain | Session::Client(_) | Session::Fast(_) | Session::Over => &[],
+    };
+    let chain: Vec<&[u8]> = chain.iter().map(AsRef::as_ref).collect();
+    run(&chain)
+}
+
+/// Notes a server name that is none, and is served by the fallback.
+pub fn unusable_name(client: &Client, name: &str) {
+    if !client.live.generation.config.log.handshake_failures {
+        return;
+    }
+    let fault = HandshakeFault::BadServerName;
+    let Some(suppressed) = client.core.allow_complaint(fault.index()) else { return };
+    let address = &client.facts.remote_addr;
+    let reason = "the server name is not a name: the fallback serves";
+    tracing::info!(client = %address, sni = name, reason, suppressed, "a TLS handshake goes on");
+}
+
+/// What a failed handshake counts as.
+fn fault(failure: &Failure) -> HandshakeFault {
+    use rustls::Error;
+    match failure {
+        Failure::Hello(HelloError::PlainHttp) => HandshakeFault::PlainHttp,
+        Failure::Hello(HelloError::NotTls) => HandshakeFault::NotTls,
+        Failure::Hello(HelloError::Unexpected) => HandshakeFault::UnexpectedMessage,
+        Failure::Hello(HelloError::Malformed | HelloError::RecordTooLong) => {
+            HandshakeFault::MalformedHello
+        }
+        Failure::Hello(HelloError::BadServerName) => HandshakeFault::BadServerName,
+        Failure::Hello(HelloError::TooLarge) => HandshakeFault::HelloTooLarge,
+        Failure::Hello(HelloError::TooOld | HelloError::MissingExtension) => {
+            HandshakeFault::NothingInCommon
+        }
+        Failure::UnknownName(_) => HandshakeFault::UnknownName,
+        Failure::NameDiffers(_) => HandshakeFault::AmbiguousName,
+        Failure::Certificate(_, reason, _) => HandshakeFault::Certificate(*reason),
+        Failure::Forbidden(_, Forbidden::Denied, _) => HandshakeFault::Denied,
+        Failure::Forbidden(..) => HandshakeFault::NotAllowed,
+        Failure::Handshake(_, cut) => match cut {
+            Cut::Ended | Cut::Tls(SessionError::Closed) => HandshakeFault::ClientLeft,
+            Cut::Failed(_) => HandshakeFault::ConnectionFailed,
+            Cut::TimedOut => HandshakeFault::TimedOut,
+            Cut::Tls(SessionError::Exhausted) => HandshakeFault::Internal,
+            Cut::Tls(SessionError::Record(_)) => HandshakeFault::Protocol,
+            Cut::Tls(SessionError::Tls(error)) => match &**error {
+                Error::NoCertificatesPresented => HandshakeFault::NoCertificate,
+                Error::PeerIncompatible(_) => HandshakeFault::NothingInCommon,
+                Error::AlertReceived(_) => HandshakeFault::ClientAlert,
+                _ => HandshakeFault::Protocol,
+            },
+        },
+    }
+}
+
+fn describe(cut: &Cut) -> String {
+    match cut {
+        Cut::Ended => "the client left".to_owned(),
+        Cut::Failed(kind) => kind.to_string(),
+        Cut::TimedOut => "it took too long".to_owned(),
+        Cut::Tls(SessionError::Tls(error)) => in_words(error),
+        Cut::Tls(SessionError::Record(fault)) => fault.text().to_owned(),
+        Cut::Tls(SessionError::Closed) => "the client ended the session".to_owned(),
+        Cut::Tls(SessionError::Exhausted) => "no room".to_owned(),
+    }
+}
+
+/// rustls's reason, in words where its own are names of its code.
+fn in_words(error: &rustls::Error) -> String {
+    use rustls::PeerIncompatible as Lacks;
+    let rustls::Error::PeerIncompatible(lacks) = error else { return error.to_string() };
+    let words = match lacks {
+        Lacks::NoCipherSuitesInCommon => "no cipher suite in common",
+        Lacks::NoSignatureSchemesInCommon => "no signature scheme in common",
+        Lacks::NoKxGroupsInCommon => "no key exchange group in common",
+        Lacks::NoCertificateRequestSignatureSchemesInCommon => {
+            "no signature scheme in common for the client's certificate"
+        }
+        Lacks::Tls12NotOffered
+        | Lacks::Tls12NotOfferedOrEnabled
+        | Lacks::Tls13RequiredForQuic
+        | Lacks::SupportedVersionsExtensionRequired
+        | Lacks::ServerDoesNotSupportTls12Or13
+        | Lacks::ServerTlsVersionIsDisabledByOurConfig => "no protocol version in common",
+        Lacks::UncompressedEcPointsRequired => "it does not take uncompressed points",
+        _ => return error.to_string(),
+    };
+    words.to_owned()
+}

@@ -1,0 +1,221 @@
+//! One client connection: what is known of it, and the few things done with it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::roll::Seat;
+use super::standing::Standing;
+use crate::exchange::proxy_header::{ProxyFacts, proxy_header};
+use crate::exchange::refusal::Refusal;
+use crate::exchange::{ConnectionView, Scratch};
+use crate::identity::ClientIdentity;
+use crate::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts, SessionFacts};
+use crate::plan::line::FixedParts;
+use crate::plan::upstream::ProxyPlan;
+use crate::plan::{ForwardedFields, ListenerId, Marks, ServerId, template};
+use crate::setup::clients::Visit;
+use crate::shell::state::core::{Core, DRAIN_GRACE, Live};
+use crate::shell::transport::deadlines::Shut;
+use crate::shell::transport::reader::Wait;
+use crate::shell::transport::stream::{Cut, Stream};
+use crate::wire::head::HeadScan;
+use crate::wire::proxy::Ends;
+
+/// A client connection that is ready for requests.
+pub struct Client {
+    /// The core it lives on.
+    pub core: Rc<Core>,
+    /// Its place on the roll; `None` without a certificate. Above the connection, so that it is given
+    /// up before that is closed.
+    pub seat: Option<Seat>,
+    /// The connection itself.
+    pub stream: Stream,
+    /// The generation its next request is served by.
+    pub live: Rc<Live>,
+    /// The listener it came in by, as that generation counts.
+    pub listener: ListenerId,
+    /// Addresses and counts.
+    pub facts: ConnectionFacts,
+    /// Its ends: the kernel's, or those of a PROXY protocol header.
+    pub ends: Ends,
+    /// Its TLS session; `None` on plain HTTP.
+    pub session: Option<SessionFacts>,
+    /// The server object its handshake chose.
+    pub server: Option<ServerId>,
+    /// Who the client is; `None` on plain HTTP.
+    pub identity: Option<Rc<ClientIdentity>>,
+    /// The identity headers that stay the same for all its requests.
+    pub identity_block: Vec<u8>,
+    /// What of its lines in the access log is the same in all of them; `None` without a log.
+    pub log_parts: Option<Box<FixedParts>>,
+    /// What upstreams are told of it.
+    pub forwarded: ForwardedFields,
+    /// Who it is by the authorities that routes have of their own, as far as it was asked.
+    pub(crate) standings: Vec<Standing>,
+    /// Which of these the current request goes by.
+    pub(crate) acting: Option<usize>,
+    /// Its place among the connections of its address.
+    pub visit: Visit,
+}
+
+/// What reading a head came to.
+#[derive(Clone, Copy, Debug)]
+pub enum HeadRead {
+    /// A whole head of this length is there.
+    Head(usize),
+    /// There will be none; answer this.
+    Refuse(Refusal),
+    /// The client is gone, or has been silent for too long.
+    Gone,
+}
+
+impl Client {
+    /// What templates may read.
+    #[must_use]
+    pub fn facts<'a>(&'a self, now: Now<'a>, request: Option<RequestFacts<'a>>) -> Facts<'a> {
+        Facts {
+            connection: &self.facts,
+            session: self.session.as_ref(),
+            client: self.acting_identity(),
+            request,
+            now,
+            log: None,
+            marks: None,
+        }
+    }
+
+    /// What templates may read of a request.
+    #[must_use]
+    pub const fn request_facts<'a>(
+        buf: &'a [u8],
+        scratch: &'a Scratch,
+        route_id: &'a str,
+    ) -> RequestFacts<'a> {
+        RequestFacts {
+            buf,
+            head: &scratch.head,
+            target: scratch.target.as_ref(),
+            host: scratch.host.as_bytes(),
+            path: scratch.path.as_slice(),
+            route_id,
+        }
+    }
+
+    /// What admission asks of the connection.
+    #[must_use]
+    pub fn view<'a>(&'a self, now: Now<'a>, marks: &'a Marks) -> ConnectionView<'a> {
+        ConnectionView {
+            listener: self.listener,
+            policy: self.server.map(|server| self.live.generation.plan.sni.policy(server)),
+            client: self.identity.as_deref(),
+            now: now.unix_seconds,
+            facts: Some(Facts { marks: Some(marks), ..self.facts(now, None) }),
+        }
+    }
+
+    /// May the connection bring another request, if the client wants to?
+    #[must_use]
+    pub fn may_keep(&self, wanted: bool) -> bool {
+        wanted
+            && !self.core.draining.get()
+            && !self.seat.as_ref().is_some_and(Seat::is_ended)
+            && self.facts.requests < u64::from(self.live.generation.plan.http.keepalive_requests)
+    }
+
+    /// Renders what of headers and log lines stays the same for all requests of the connection.
+    pub fn render_identity(&mut self) {
+        let mut block = std::mem::take(&mut self.identity_block);
+        block.clear();
+        self.log_parts = self.core.clock.with_now(|now| {
+            let facts = self.facts(now, None);
+            let plan = &self.live.generation.plan;
+            plan.identity.render_block(&facts, &mut block);
+            plan.access_log.as_ref().map(|line| Box::new(line.fixed_parts(&facts)))
+        });
+        self.identity_block = block;
+        self.forwarded.render(&self.live.generation.plan.http.forwarded, &self.facts);
+    }
+
+    /// The server name it asked for; empty for none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.session.as_ref().map_or("", |session| session.server_name.as_str())
+    }
+
+    /// The header that tells an upstream for whom a connection is.
+    #[must_use]
+    pub fn proxy_header(&self, proxy: &ProxyPlan) -> Vec<u8> {
+        let mut common_name = Vec::new();
+        self.core.clock.with_now(|now| {
+            template::render(&proxy.common_name, &self.facts(now, None), &mut common_name);
+        });
+        // As whom the request is sent: by the authorities of its route, where that has its own.
+        let client = self.acting_identity();
+        let chain = client.map(|client| &client.chain);
+        let id = format!("{:x}-{}-{:x}", self.core.birth, self.core.link.core, self.facts.serial);
+        proxy_header(
+            &proxy.protocol,
+            &ProxyFacts {
+                ends: &self.ends,
+                session: self.session.as_ref(),
+                client,
+                common_name: &common_name,
+                certificate: chain.and_then(|chain| chain.first()).map_or(&[], |leaf| leaf),
+                unique_id: id.as_bytes(),
+            },
+        )
+    }
+
+    /// Sends `bytes` at once.
+    ///
+    /// # Errors
+    /// The connection is cut.
+    pub async fn send_now(&mut self, bytes: &[u8]) -> Result<(), Cut> {
+        let wait = self.live.generation.plan.http.send_timeout;
+        let mut sink = self.stream.sink();
+        sink.write(bytes, wait).await?;
+        sink.flush(wait).await
+    }
+
+    /// Waits for a request and reads its head; `started` becomes the time of its first byte.
+    pub async fn read_head(&mut self, started: &mut Duration) -> HeadRead {
+        let http = &self.live.generation.plan.http;
+        let (limits, whole) = (self.live.generation.plan.head_limits(), http.client_header_timeout);
+        let mut quiet = if self.facts.requests == 0 { whole } else { http.keepalive_timeout };
+        if self.core.draining.get() {
+            quiet = quiet.min(DRAIN_GRACE);
+        }
+        let mut scan = HeadScan::default();
+        let mut begun = false;
+        let descriptor = self.stream.descriptor();
+        let mut source = self.stream.source();
+        loop {
+            let buf = source.plain();
+            if !begun && !buf.is_empty() {
+                begun = true;
+                *started = self.core.clock.elapsed();
+            }
+            match scan.advance(buf, limits) {
+                Ok(Some(len)) => return HeadRead::Head(len),
+                Ok(None) => {}
+                Err(error) => return HeadRead::Refuse(Refusal::Malformed(error)),
+            }
+            let wait = if begun {
+                // What is there, and a little for what comes: nobody knows this client yet.
+                source.rest(true);
+                // The rest of a head in pieces must not wait for a delayed acknowledgement of this one.
+                descriptor.acknowledge();
+                let spent = self.core.clock.elapsed().saturating_sub(*started);
+                Wait { time: whole.saturating_sub(spent), shut: Shut::Read, idle: false }
+            } else {
+                // Reading only: the client is still told that we close.
+                Wait { time: quiet, shut: Shut::Read, idle: true }
+            };
+            match source.read_plain(wait).await {
+                Ok(_) => {}
+                Err(Cut::TimedOut) if begun => return HeadRead::Refuse(Refusal::HeadTimeout),
+                Err(_) => return HeadRead::Gone,
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The last words on a client connection, and that they arrive.
+//!
+//! Closing with unread bytes resets a connection, and a reset overtakes what was sent before it (RFC
+//! 9112, section 9.6): whoever was told something is read on for a while, up to a bound.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::account;
+use super::connection::Client;
+use super::handshake::Failure;
+use crate::exchange::answer::Manner;
+use crate::exchange::refusal::{AnswerTo, Refusal, answer};
+use crate::report::Counter;
+use crate::shell::state::core::Core;
+use crate::shell::transport::deadlines::Shut;
+use crate::shell::transport::reader::Wait;
+use crate::shell::transport::stream::Stream;
+use crate::tls::hello::{HelloError, UNRECOGNIZED_NAME, fatal_alert};
+use crate::wire::head::{Method, Version};
+
+/// How long a peer that we refuse may take to hear why.
+pub(crate) const GOODBYE_TIME: Duration = Duration::from_secs(2);
+
+/// How long a closing connection may be silent before it is cut.
+pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// How long all of that may take, however lively it is.
+const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes a closing connection may still send.
+const LINGER_BYTES: usize = 1 << 20;
+
+/// Tells a client that did not get in, and the log.
+pub async fn refuse(client: &mut Client, failure: &Failure) {
+    let core = Rc::clone(&client.core);
+    core.count(Counter::HandshakesFailed);
+    account::turned_away(client, failure);
+    let mut words = Vec::new();
+    match failure {
+        Failure::Hello(HelloError::PlainHttp) => {
+            core.events().refused(Refusal::PlainHttpOnTls);
+            core.clock.with_now(|now| {
+                let to = AnswerTo {
+                    details: "",
+                    method: Method::Get,
+                    version: Version::Http11,
+                    keep_alive: false,
+                    http_date: now.http_date,
+                    server_tokens: client.live.generation.plan.http.server_tokens,
+                    manner: Manner {
+                        pages: Some(&client.live.generation.plan.error_pages),
+                        ..Manner::default()
+                    },
+                };
+                answer(Refusal::PlainHttpOnTls, &to, &mut words);
+            });
+        }
+        Failure::Hello(error) => {
+            if let Some(alert) = error.alert() {
+                words.extend_from_slice(&fatal_alert(alert));
+            }
+        }
+        Failure::UnknownName(_) => words.extend_from_slice(&fatal_alert(UNRECOGNIZED_NAME)),
+        // The session has sent its own alert.
+        Failure::Certificate(..)
+        | Failure::Forbidden(..)
+        | Failure::NameDiffers(_)
+        | Failure::Handshake(..) => {}
+    }
+    let mut sink = client.stream.sink();
+    if sink.write(&words, GOODBYE_TIME).await.is_err() || sink.flush(GOODBYE_TIME).await.is_err() {
+        return;
+    }
+    client.stream.descriptor().shut_write();
+    linger(&core, &mut client.stream).await;
+}
+
+/// Reads on what nobody wants, until the peer has heard our last word and ends.
+pub async fn linger(core: &Core, stream: &mut Stream) {
+    let started = core.clock.elapsed();
+    let mut source = stream.source();
+    let mut read = 0;
+    while read < LINGER_BYTES {
+        source.discard();
+        let spent = core.clock.elapsed().saturating_sub(started);
+        let time = LINGER_TIME.min(LINGER_TIME_MAX.saturating_sub(spent));
+        match source.receive(Wait { time, shut: Shut::Both, idle: true }).await {
+            Ok(count) => read += count,
+            Err(_) => return,
+        }
+    }
+}

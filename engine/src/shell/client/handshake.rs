@@ -1,0 +1,374 @@
+//! From an accepted connection to a client that may send requests.
+//!
+//! The `ClientHello` is read from our own buffer to choose the settings; rustls then parses the very
+//! same bytes for itself, and a server name that it reads differently ends the handshake.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustls::HandshakeKind;
+use rustls::server::UnbufferedServerConnection;
+
+use super::account;
+use super::connection::Client;
+use super::follow::{Place, identify};
+use super::goodbye::{self, GOODBYE_TIME};
+use super::proxied;
+use super::roll;
+use crate::identity::{Verdict, VerifyFailure};
+use crate::plan::facts::ConnectionFacts;
+use crate::plan::{Forbidden, ForwardedFields, ListenerId, ServerId};
+use crate::report::Counter;
+use crate::setup::clients::Visit;
+use crate::shell::accept;
+use crate::shell::state::core::Core;
+use crate::shell::transport::deadlines::Shut;
+use crate::shell::transport::net::TcpStream;
+use crate::shell::transport::reader::Wait;
+use crate::shell::transport::session::{Progress, Session, SessionError};
+use crate::shell::transport::stream::{Cut, Security, Stream};
+use crate::tls::HandshakeNotes;
+use crate::tls::facts;
+use crate::tls::hello::{self, Hello, HelloError, HelloReader, UnusableName};
+use crate::tls::transcript::{Hidden, SecondHello};
+use crate::wire::proxy::Ends;
+
+/// Bytes of a server name that is none that a log line gets: no name is longer.
+const NAME_BYTES_LOGGED: usize = 255;
+
+/// A handshake's notes, and the wall clock that tickets and certificates are judged by.
+pub struct Noted<'a> {
+    /// The notes.
+    pub notes: &'a mut HandshakeNotes,
+    /// Unix seconds.
+    pub now: i64,
+}
+
+/// Drives a TLS handshake to its end within `wait.time`, sending each flight as one.
+///
+/// A client's last flight leaves with its first message, which saves a send. A server's last flight
+/// (tickets) leaves at once: a client that gathers small writes (Nagle) sends its request only when its
+/// own last flight was acknowledged, which the kernel puts off for 40 ms if we are silent. One send for
+/// each handshake; where there is nothing to send, the acknowledgement alone.
+///
+/// # Errors
+/// The handshake failed; the peer has been told by an alert.
+pub async fn drive(
+    core: &Core,
+    stream: &mut Stream,
+    wait: Wait,
+    mut noted: Option<Noted<'_>>,
+) -> Result<(), Cut> {
+    let started = core.clock.elapsed();
+    loop {
+        let progress = step(core, stream, &mut noted);
+        let left = wait.time.saturating_sub(core.clock.elapsed().saturating_sub(started));
+        match progress {
+            Ok(Progress::Done) => {
+                if stream.session().is_server() {
+                    answer_flight(stream, left).await?;
+                }
+                return Ok(());
+            }
+            Ok(Progress::NeedsRead) => {
+                answer_flight(stream, left).await?;
+                let wait = Wait { time: left, ..wait };
+                match &mut noted {
+                    Some(noted) if noted.notes.hides() && asks_again(stream) => {
+                        read_second_hello(core, stream, wait, noted.notes).await?;
+                    }
+                    _ => {
+                        stream.source().receive(wait).await?;
+                    }
+                }
+            }
+            Err(error) => {
+                let _ = stream.sink().flush(left.min(GOODBYE_TIME)).await;
+                return Err(Cut::Tls(error));
+            }
+        }
+    }
+}
+
+/// Has rustls sent a `HelloRetryRequest`, and nothing heard of its answer?
+fn asks_again(stream: &Stream) -> bool {
+    let security = stream.security.borrow();
+    let Session::Server(connection) = &security.session else { return false };
+    security.said.held == 0
+        && connection.negotiated_key_exchange_group().is_none()
+        && connection.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest)
+}
+
+/// Reads until rustls may be shown the second hello: its name, too, is none.
+async fn read_second_hello(
+    core: &Core,
+    stream: &mut Stream,
+    wait: Wait,
+    notes: &mut HandshakeNotes,
+) -> Result<(), Cut> {
+    let started = core.clock.elapsed();
+    let mut second = SecondHello::default();
+    loop {
+        let spent = core.clock.elapsed().saturating_sub(started);
+        let wait = Wait { time: wait.time.saturating_sub(spent), ..wait };
+        stream.reader.receive(true, &core.buffers, wait).await?;
+        let received = stream.reader.cipher(&core.buffers).filled_mut();
+        match notes.hide_again(&mut second, received) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            // `notes` know why. Nothing is protected yet: the alert leaves like that for a first hello.
+            Err(_) => {
+                stream.security.get_mut().session = Session::Plain;
+                return Err(Cut::Tls(SessionError::Closed));
+            }
+        }
+    }
+}
+
+/// Sends our flight; an acknowledgement of the peer's if we have none.
+async fn answer_flight(stream: &mut Stream, wait: Duration) -> Result<(), Cut> {
+    if stream.security.get_mut().said.pending.is_empty() {
+        stream.descriptor().acknowledge();
+        return Ok(());
+    }
+    let mut sink = stream.sink();
+    sink.flush(wait).await?;
+    // Nothing is held for an answer that may never come.
+    sink.rest();
+    Ok(())
+}
+
+fn step(
+    core: &Core,
+    stream: &mut Stream,
+    noted: &mut Option<Noted<'_>>,
+) -> Result<Progress, SessionError> {
+    let Stream { reader, security, .. } = stream;
+    let mut guard = security.borrow_mut();
+    let Security { session, said, .. } = &mut *guard;
+    let cipher = reader.cipher(&core.buffers);
+    match noted {
+        Some(Noted { notes, now }) => notes.during(*now, || session.handshake(cipher, said)),
+        None => session.handshake(cipher, said),
+    }
+}
+
+/// Makes a client of an accepted connection; `None` if it came to nothing (and was told why).
+pub async fn open(
+    core: &Rc<Core>,
+    stream: TcpStream,
+    (peer, visit): (SocketAddr, Visit),
+    listener: ListenerId,
+) -> Option<Client> {
+    let live = core.live();
+    let local = stream.local_addr().ok()?;
+    let listen = &live.generation.plan.listener(listener).listen;
+    let (tls, timeout) = (listen.tls, listen.handshake_timeout);
+    let mut client = Client {
+        core: Rc::clone(core),
+        stream: Stream::accepted(stream, &core.deadlines, &core.buffers).ok()?,
+        live,
+        listener,
+        facts: ConnectionFacts {
+            remote_addr: peer.ip().to_canonical().to_string(),
+            remote_port: peer.port().to_string(),
+            server_addr: local.ip().to_canonical().to_string(),
+            server_port: local.port().to_string(),
+            tls,
+            serial: core.next_serial(),
+            requests: 0,
+            proxied: None,
+        },
+        ends: Ends { source: peer, destination: local },
+        session: None,
+        server: None,
+        identity: None,
+        identity_block: Vec::new(),
+        log_parts: None,
+        forwarded: ForwardedFields::default(),
+        standings: Vec::new(),
+        acting: None,
+        seat: None,
+        visit,
+    };
+    let started = core.clock.elapsed();
+    if !proxied::receive(&mut client, peer, timeout).await {
+        return None;
+    }
+    let source = client.ends.source.ip();
+    if !accept::enter(core, &mut client.visit, source) {
+        return None;
+    }
+    if tls {
+        let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
+        let secured = secure(&mut client, left).await;
+        if let Err(failure) = secured {
+            goodbye::refuse(&mut client, &failure).await;
+            return None;
+        }
+    } else {
+        client.render_identity();
+    }
+    Some(client)
+}
+
+/// Why a client connection did not come to be.
+pub enum Failure {
+    /// Its first bytes are not a hello we take.
+    Hello(HelloError),
+    /// Nothing is configured for its server name.
+    UnknownName(Option<String>),
+    /// The certificate is not good, for OpenSSL's reason; with what was shown.
+    Certificate(Option<String>, VerifyFailure, Vec<Vec<u8>>),
+    /// The client is on no allow list, or on a deny list; with what was shown.
+    Forbidden(Option<String>, Forbidden, Vec<Vec<u8>>),
+    /// rustls read another server name than we did.
+    NameDiffers(Option<String>),
+    /// The handshake failed.
+    Handshake(Option<String>, Cut),
+}
+
+async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
+    let core = Rc::clone(&client.core);
+    let started = core.clock.elapsed();
+    let First { mut hello, fits_tls13, unusable } = read_hello(client, timeout).await?;
+    let name = hello.sni.as_deref();
+    let chosen = client.live.server(client.listener, name);
+    let Some((server, config)) = chosen else {
+        return Err(Failure::UnknownName(unusable.map(|(name, _)| name).or(hello.sni)));
+    };
+    if !fits_tls13 && speaks_tls13(client, server) {
+        return Err(Failure::Hello(HelloError::MissingExtension));
+    }
+    let hidden = unusable.map(|(name, hidden)| {
+        account::unusable_name(client, &name);
+        hidden
+    });
+    let connection = UnbufferedServerConnection::new(config).map_err(|error| {
+        let error = Cut::Tls(SessionError::Tls(Box::new(error)));
+        Failure::Handshake(hello.sni.clone(), error)
+    })?;
+    client.server = Some(server);
+    client.stream.security.borrow_mut().session = Session::Server(Box::new(connection));
+    let mut notes = HandshakeNotes::new(name).hiding(hidden);
+    let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
+    let wait = Wait { time: left, shut: Shut::Both, idle: false };
+    let noted = Noted { notes: &mut notes, now: core.clock.unix_seconds() };
+    if let Err(cut) = drive(&core, &mut client.stream, wait, Some(noted)).await {
+        let name = hello.sni;
+        return Err(match notes.client_failure() {
+            Some(reason) => Failure::Certificate(name, reason, notes.take_refused()),
+            None if notes.name_differs() => Failure::NameDiffers(name),
+            None => match (notes.client_forbidden(), notes.bad_second_hello()) {
+                (Some(forbidden), _) => Failure::Forbidden(name, forbidden, notes.take_refused()),
+                (None, Some(error)) => Failure::Hello(error),
+                (None, None) => Failure::Handshake(name, cut),
+            },
+        });
+    }
+    take_identity(client, server);
+    let mut resumed = false;
+    if let Session::Server(connection) = &client.stream.security.borrow().session {
+        resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+        client.session = Some(facts::session(connection, &mut hello, &notes));
+    }
+    if core.tls_fast_path {
+        let Security { session, said, .. } = client.stream.security.get_mut();
+        let taken = session.quicken(said);
+        taken.map_err(|error| Failure::Handshake(hello.sni, Cut::Tls(error)))?;
+    }
+    client.render_identity();
+    enter(client);
+    core.count(if resumed { Counter::HandshakesResumed } else { Counter::HandshakesFull });
+    account::admitted(client, server, resumed);
+    Ok(())
+}
+
+/// What a client says first.
+struct First {
+    hello: Hello,
+    /// It has what TLS 1.3 needs, or does not offer that.
+    fits_tls13: bool,
+    /// Its server name is none: that name, printable, and what rustls is not shown of it.
+    unusable: Option<(String, Hidden)>,
+}
+
+/// Reads until the whole hello is there; it stays in the buffer for rustls.
+async fn read_hello(client: &mut Client, timeout: Duration) -> Result<First, Failure> {
+    let core = Rc::clone(&client.core);
+    let started = core.clock.elapsed();
+    let mut hello = HelloReader::default();
+    let reader = &mut client.stream.reader;
+    // A connection that has said nothing yet gets little memory to say it in.
+    let mut idle = true;
+    loop {
+        // A PROXY protocol header may have brought it along.
+        if !reader.is_drained() {
+            let cipher = reader.cipher(&core.buffers);
+            match hello.read(cipher.filled()) {
+                Ok(Some(read)) => {
+                    let fits_tls13 = hello.fits_tls13();
+                    return Ok(First { hello: read, fits_tls13, unusable: None });
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    let hidden = hello.unusable_name().ok_or(Failure::Hello(error))?;
+                    return without_name(&hidden, cipher.filled_mut(), hello.fits_tls13());
+                }
+            }
+        }
+        let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
+        let wait = Wait { time: left, shut: Shut::Both, idle };
+        let received = reader.receive(true, &core.buffers, wait).await;
+        received.map_err(|cut| Failure::Handshake(None, cut))?;
+        idle = false;
+    }
+}
+
+/// A name that is none is an unknown name: what is left is read again, as rustls will read it.
+fn without_name(
+    name: &UnusableName,
+    records: &mut [u8],
+    fits_tls13: bool,
+) -> Result<First, Failure> {
+    let hidden = Hidden::new(name, records);
+    let hello = hello::read(records).map_err(Failure::Hello)?;
+    let hello = hello.ok_or(Failure::Hello(HelloError::BadServerName))?;
+    let kept = name.bytes.get(..NAME_BYTES_LOGGED).unwrap_or(&name.bytes);
+    let unusable = Some((kept.escape_ascii().to_string(), hidden));
+    Ok(First { hello, fits_tls13, unusable })
+}
+
+fn speaks_tls13(client: &Client, server: ServerId) -> bool {
+    let server = client.live.generation.config.servers.get(server.0 as usize);
+    server.is_some_and(|server| server.protocols.tls13)
+}
+
+/// Judges the certificate the session holds; the verifier does not run when a session is resumed.
+fn take_identity(client: &mut Client, server: ServerId) {
+    let security = client.stream.security.borrow();
+    let Session::Server(connection) = &security.session else { return };
+    let chain: Vec<&[u8]> =
+        connection.peer_certificates().unwrap_or_default().iter().map(AsRef::as_ref).collect();
+    let now = client.core.clock.unix_seconds();
+    client.identity = Some(identify(&client.live, server, &chain, now));
+}
+
+/// Puts a client with a certificate on the roll.
+fn enter(client: &mut Client) {
+    let Some(identity) = client.identity.as_ref().filter(|one| one.verdict != Verdict::None) else {
+        return;
+    };
+    let name = client.name();
+    let entry = roll::Entry {
+        live: Rc::clone(&client.live),
+        place: Place { listener: client.listener, server: client.server },
+        name: name.into(),
+        protocol: client.session.as_ref().map_or("", |session| session.protocol),
+        identity: Rc::clone(identity),
+        wait: client.stream.read_remote(),
+        descriptor: client.stream.descriptor(),
+    };
+    client.seat = Some(client.core.roll.enter(entry));
+}

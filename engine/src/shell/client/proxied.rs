@@ -1,0 +1,110 @@
+//! The PROXY protocol at the front of a client connection.
+//!
+//! In: a connection that was just accepted. Out: whom it is carried for. Only senders that the
+//! listener names are listened to at all, and nothing is guessed: without a whole and valid header
+//! the connection is closed, without an answer that could tell anybody anything.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::connection::Client;
+use crate::plan::facts::ProxiedFacts;
+use crate::report::Counter;
+use crate::shell::state::core::LogCause;
+use crate::shell::transport::deadlines::Shut;
+use crate::shell::transport::reader::Wait;
+use crate::shell::transport::stream::Cut;
+use crate::wire::proxy::{Ends, ProxyError, parse_header};
+
+/// Why a connection was not taken.
+enum Unproxied {
+    /// Its peer may not send a header.
+    Untrusted,
+    /// What it sent is no header.
+    Malformed(ProxyError),
+    /// It sent none in time, or left.
+    Missing(Cut),
+}
+
+/// Reads the header, if the listener wants one, within `timeout`; what is behind it stays for whoever
+/// comes next. False if the connection is to be closed.
+pub async fn receive(client: &mut Client, peer: SocketAddr, timeout: Duration) -> bool {
+    match read(client, peer, timeout).await {
+        Ok(None) => true,
+        Ok(Some(ends)) => {
+            note_ends(client, &ends);
+            true
+        }
+        Err(reason) => {
+            refuse(client, &reason);
+            false
+        }
+    }
+}
+
+async fn read(
+    client: &mut Client,
+    peer: SocketAddr,
+    timeout: Duration,
+) -> Result<Option<Ends>, Unproxied> {
+    let listen = &client.live.generation.plan.listener(client.listener).listen;
+    let Some(trusted) = &listen.proxy_protocol else { return Ok(None) };
+    let peer = peer.ip().to_canonical();
+    if !trusted.iter().any(|network| network.contains(&peer)) {
+        return Err(Unproxied::Untrusted);
+    }
+    let core = &client.core;
+    let started = core.clock.elapsed();
+    let reader = &mut client.stream.reader;
+    loop {
+        let spent = core.clock.elapsed().saturating_sub(started);
+        let wait = Wait { time: timeout.saturating_sub(spent), shut: Shut::Both, idle: true };
+        // Where TLS follows, what is behind the header has to lie where TLS looks for it.
+        reader.receive(listen.tls, &core.buffers, wait).await.map_err(Unproxied::Missing)?;
+        let slot =
+            if listen.tls { Some(reader.cipher(&core.buffers)) } else { reader.plain.as_mut() };
+        let Some(buffer) = slot else { return Err(Unproxied::Missing(Cut::Ended)) };
+        match parse_header(buffer.filled()) {
+            Ok(Some(header)) => {
+                buffer.consume(header.len);
+                return Ok(header.ends);
+            }
+            Ok(None) => {}
+            Err(error) => return Err(Unproxied::Malformed(error)),
+        }
+    }
+}
+
+/// From here on the client is who the header said.
+fn note_ends(client: &mut Client, ends: &Ends) {
+    let facts = &mut client.facts;
+    let text = |end: &SocketAddr| (end.ip().to_canonical().to_string(), end.port().to_string());
+    let (server_addr, server_port) = text(&ends.destination);
+    let (addr, port) = text(&ends.source);
+    facts.proxied = Some(Box::new(ProxiedFacts {
+        server_addr,
+        server_port,
+        peer_addr: std::mem::replace(&mut facts.remote_addr, addr),
+        peer_port: std::mem::replace(&mut facts.remote_port, port),
+    }));
+    client.ends = *ends;
+}
+
+fn refuse(client: &Client, reason: &Unproxied) {
+    let core = &client.core;
+    core.count(Counter::ProxyHeadersRefused);
+    let reason = match reason {
+        Unproxied::Untrusted => "it is not in `proxy_protocol_trusted`",
+        Unproxied::Malformed(error) => error.text(),
+        Unproxied::Missing(Cut::TimedOut) => "it sent no whole header in time",
+        Unproxied::Missing(_) => "it left within its header",
+    };
+    if let Some(suppressed) = core.allow_log(LogCause::ProxyHeader) {
+        tracing::info!(
+            peer = %client.facts.remote_addr,
+            reason,
+            suppressed,
+            "a connection was closed for want of a PROXY protocol header"
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! The two directions of an exchange whose request, or its first part, has left.
+//!
+//! Whatever waits for the upstream has an ear for the client: see [`crate::shell::transport::stream::attend`].
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use super::forward::Request;
+use super::relay::{DRAIN_TIME, PumpError, Times, drain, pump};
+use super::respond::{Answering, Memory, Progress, RespondError, respond};
+use super::upstream::Lease;
+use crate::exchange::flow::Flow;
+use crate::report::Counter;
+use crate::shell::client::connection::Client;
+use crate::shell::state::core::Work;
+use crate::shell::transport::deadlines::Shut;
+use crate::shell::transport::pace::Pace;
+use crate::shell::transport::reader::Wait;
+use crate::shell::transport::stream::Cut;
+use crate::shell::transport::stream::attend::beside;
+
+/// Nothing of the request is left to be sent: the response comes down.
+pub(crate) async fn one_way(
+    answering: &Answering<'_>,
+    client: &mut Client,
+    work: &mut Work,
+    lease: &mut Lease,
+    progress: &mut Progress,
+) -> Result<(), RespondError> {
+    let Work { response, out, .. } = work;
+    let mut memory = Memory { head: response, out };
+    let upstream = lease.stream.reader.line();
+    let mut from_upstream = lease.stream.source();
+    let (mut from_client, mut to_client) = client.stream.split();
+    let responding =
+        pin!(respond(answering, &mut from_upstream, &mut to_client, &mut memory, progress));
+    let responded = from_client.attend(responding, Some(upstream)).await;
+    blame_client(responded.lost, responded.done)
+}
+
+/// A client that was lost made the upstream's connection end; that is not the upstream's fault.
+fn blame_client(lost: bool, responded: Result<(), RespondError>) -> Result<(), RespondError> {
+    if lost && responded.is_err() { Err(RespondError::Client(Cut::Ended)) } else { responded }
+}
+
+/// The request's body goes up while the response comes down; whichever fails first ends the other.
+pub(crate) async fn side_by_side(
+    request: &Request<'_>,
+    (answering, uploaded): (&Answering<'_>, &Cell<bool>),
+    client: &mut Client,
+    work: &mut Work,
+    (lease, flow, progress): (&mut Lease, &mut Flow<'_>, &mut Progress),
+) -> (Result<(), PumpError>, Result<(), RespondError>) {
+    let plan = &request.live.generation.plan;
+    let timeout = plan.route(request.admission.route).timeout;
+    let read = Wait { time: plan.http.client_body_timeout, shut: Shut::Read, idle: false };
+    let pacing = &plan.http.pacing;
+    let pace = Pace::new(pacing.body_min_rate, pacing.grace);
+    let clock = &request.core.clock;
+    let over = Cell::new(false);
+    let paces = (pace, Pace::free());
+    let times = Times { read, write: timeout.send, paces, clock, over: Some(&over) };
+    let upstream_descriptor = lease.stream.descriptor();
+    let (client_read, upstream_read) = (client.stream.read_remote(), lease.stream.read_remote());
+    let Work { response, out, upload, .. } = work;
+    let (mut from_client, mut to_client) = client.stream.split();
+    let (mut from_upstream, mut to_upstream) = lease.stream.split();
+    let upstream_failed = Cell::new(false);
+    let (uploading, lost) = (Cell::new(None), Cell::new(false));
+    let up = async {
+        let result = async {
+            let before = flow.bytes_out();
+            let result = pump(&mut from_client, &mut to_upstream, flow, times, upload).await;
+            let sent = flow.bytes_out().saturating_sub(before);
+            request.core.counters().add(Counter::UpstreamBytesOut, sent);
+            uploaded.set(result.is_ok());
+            answering.uploading.set(false);
+            upstream_read.hasten(timeout.read);
+            if upstream_failed.get() && !matches!(result, Err(PumpError::Sink(Cut::TimedOut))) {
+                // The upload was ended because the response had failed; that is not the client's
+                // fault.
+                return Ok(());
+            }
+            if matches!(result, Err(PumpError::Source(_) | PumpError::Flow(_))) {
+                // The request will never be whole: the upstream must not take it for that.
+                upstream_read.shut_both(upstream_descriptor);
+            } else if result.is_err() {
+                // The upstream has stopped reading; it may have answered. Read on, so that the client
+                // gets to see that answer, but not for ever.
+                drain(&mut from_client, flow, &request.core.clock).await?;
+            }
+            result
+        };
+        let result = result.await;
+        let waits = result.is_ok();
+        uploading.set(Some(result));
+        if waits && from_client.hear(None).await {
+            lost.set(true);
+            upstream_read.shut_both(upstream_descriptor);
+        }
+    };
+    let down = async {
+        let mut memory = Memory { head: response, out };
+        let result =
+            respond(answering, &mut from_upstream, &mut to_client, &mut memory, progress).await;
+        upstream_failed.set(matches!(result, Err(RespondError::Upstream(..))));
+        over.set(true);
+        if !uploaded.get() {
+            upstream_read.shut_both(upstream_descriptor);
+            client_read.hasten(DRAIN_TIME);
+        }
+        let upload = poll_fn(|_| uploading.take().map_or(Poll::Pending, Poll::Ready)).await;
+        (upload, blame_client(lost.get(), result))
+    };
+    beside(pin!(up), pin!(down)).await
+}

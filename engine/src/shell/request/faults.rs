@@ -1,0 +1,31 @@
+//! What is counted and said of upstreams whose answers are none.
+
+use crate::exchange::fault::Fault;
+use crate::exchange::outcome::Ended;
+use crate::exchange::refusal::Refusal;
+use crate::shell::state::core::{Core, LogCause};
+
+/// What an upstream said is no answer: the log says why, once a second.
+pub fn note(core: &Core, upstream: &str, fault: Fault) {
+    if let Some(more) = core.allow_log(LogCause::UpstreamAnswer) {
+        tracing::warn!(
+            upstream,
+            reason = fault.word(),
+            suppressed = more,
+            "an upstream's answer is refused"
+        );
+    }
+}
+
+/// A try has failed: cut off as `ended` says, or to be answered, perhaps by another try.
+pub fn note_failed(core: &Core, upstream: &str, (ended, failed): (Ended, Option<Refusal>)) {
+    match (ended, failed) {
+        // One that may be tried again is counted where that is decided.
+        (Ended::ResponseCutOff(fault), _) => {
+            core.events().upstream_fault(Refusal::BadResponse(fault));
+            note(core, upstream, fault);
+        }
+        (_, Some(Refusal::BadResponse(fault))) => note(core, upstream, fault),
+        (_, Some(_) | None) => {}
+    }
+}

@@ -1,0 +1,343 @@
+//! One direction of a body: off one connection, onto another.
+//!
+//! Bounded by two buffers: what does not fit waits in the sender's socket. The next read is posted
+//! before the last write is awaited.
+
+use std::cell::Cell;
+use std::pin::pin;
+use std::time::Duration;
+
+use crate::exchange::flow::{Flow, FlowError, Piece};
+use crate::shell::transport::clock::Clock;
+use crate::shell::transport::deadlines::Shut;
+use crate::shell::transport::pace::Pace;
+use crate::shell::transport::reader::Wait;
+use crate::shell::transport::reseal::Broken;
+use crate::shell::transport::session::Opened;
+use crate::shell::transport::stream::{Cut, Sink, Source};
+
+/// A body longer than this is worth large buffers.
+const LARGE_BYTES: usize = 8_192;
+
+/// Scratch memory that is kept while a receiver is full.
+const GATHER_KEPT_BYTES: usize = 1_024;
+
+/// How long the rest of a body may take that nobody wants any more.
+pub const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+/// Bytes of a request body that we read only to throw them away before we give a connection up.
+const DRAIN_BYTES_MAX: usize = 256 * 1_024;
+
+/// How long each side may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Times<'a> {
+    /// For the next bytes of the body.
+    pub read: Wait,
+    /// For the receiver to take some.
+    pub write: Duration,
+    /// How slow the sender may be, and the receiver.
+    pub paces: (Pace, Pace),
+    /// Read only if a pace is demanded.
+    pub clock: &'a Clock,
+    /// Set when nobody wants the rest any more.
+    pub over: Option<&'a Cell<bool>>,
+}
+
+impl Times<'_> {
+    /// Runs `work`; how long it took, if `pace` wants to know.
+    async fn measure<T>(&self, pace: Pace, work: impl Future<Output = T>) -> (T, Duration) {
+        if !pace.is_on() {
+            return (work.await, Duration::ZERO);
+        }
+        let started = self.clock.elapsed();
+        let done = work.await;
+        (done, self.clock.elapsed().saturating_sub(started))
+    }
+}
+
+/// How far a body is, on its way to the receiver.
+struct Sending {
+    pace: Pace,
+    /// Bytes of the body that the receiver's socket has taken.
+    sent: u64,
+}
+
+impl Sending {
+    /// Sends what is staged, if the receiver has not been too slow so far; `staged` bytes of the body
+    /// are out then.
+    async fn flush(
+        &mut self,
+        sink: &mut Sink<'_>,
+        staged: u64,
+        times: &Times<'_>,
+    ) -> Result<(), PumpError> {
+        let Some(wait) = self.pace.next_wait(times.write) else {
+            return Err(PumpError::Sink(Cut::TimedOut));
+        };
+        let (flushed, took) = times.measure(self.pace, sink.flush(wait)).await;
+        self.pace.note(took, staged.saturating_sub(self.sent));
+        self.sent = staged;
+        flushed.map_err(PumpError::Sink)
+    }
+}
+
+/// Why a body did not get through.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PumpError {
+    /// The sender's connection is cut, or ended too early.
+    Source(Cut),
+    /// The receiver's connection is cut.
+    Sink(Cut),
+    /// The body is broken or too large.
+    Flow(FlowError),
+}
+
+/// Moves a body until it is complete. `gather` is scratch memory.
+///
+/// # Errors
+/// The body is not complete; whoever received it must not take it for the whole.
+pub async fn pump(
+    source: &mut Source<'_>,
+    sink: &mut Sink<'_>,
+    flow: &mut Flow<'_>,
+    times: Times<'_>,
+    gather: &mut Vec<u8>,
+) -> Result<(), PumpError> {
+    let mut moved = 0_usize;
+    let waiting = source.remote();
+    let (mut pace, to) = times.paces;
+    let mut sending = Sending { pace: to, sent: flow.data_bytes() };
+    let (mut waited, mut seen) = (Duration::ZERO, flow.data_bytes());
+    loop {
+        let memory = (&mut *gather, &mut moved, &mut sending);
+        let ended = move_ready(source, sink, flow, &times, memory).await?;
+        if flow.is_done() {
+            return sending.flush(sink, flow.data_bytes(), &times).await;
+        }
+        if ended {
+            return end(source, sink, flow, &times).await;
+        }
+        if moved >= LARGE_BYTES {
+            let room = sink.room();
+            source.fit(room);
+            if room == 0 {
+                release(gather);
+            }
+        }
+        let data = flow.data_bytes();
+        pace.note(waited, data.saturating_sub(seen));
+        seen = data;
+        if times.over.is_some_and(Cell::get) {
+            return Err(PumpError::Sink(Cut::Ended));
+        }
+        let Some(time) = pace.next_wait(times.read.time) else {
+            return Err(PumpError::Source(Cut::TimedOut));
+        };
+        let wait = Wait { time, ..times.read };
+        let received = if sink.has_output() {
+            let receive =
+                async |source: &mut Source<'_>| times.measure(pace, source.receive(wait)).await;
+            let flush = pin!(async {
+                let flushed = sending.flush(sink, data, &times).await;
+                if flushed.is_err() {
+                    // The sender may have nothing more to say for long.
+                    waiting.hasten(DRAIN_TIME);
+                } else {
+                    sink.rest();
+                }
+                flushed
+            });
+            let (received, flushed) = source.receive_beside(receive, flush).await;
+            flushed?;
+            received
+        } else {
+            sink.rest();
+            times.measure(pace, source.receive(wait)).await
+        };
+        waited = received.1;
+        match received.0 {
+            Ok(_) => {}
+            // Plaintext has no other end; under TLS an end without close_notify is a cut.
+            Err(Cut::Ended) if !source.is_tls() => return end(source, sink, flow, &times).await,
+            Err(cut) => return Err(PumpError::Source(cut)),
+        }
+    }
+}
+
+/// Moves what was received already. True if the sender has said that nothing follows.
+async fn move_ready(
+    source: &mut Source<'_>,
+    sink: &mut Sink<'_>,
+    flow: &mut Flow<'_>,
+    times: &Times<'_>,
+    (gather, moved, sending): (&mut Vec<u8>, &mut usize, &mut Sending),
+) -> Result<bool, PumpError> {
+    if *moved >= LARGE_BYTES {
+        sink.fit(source.load());
+    }
+    while !flow.is_done() {
+        source.turn().give_way().await;
+        if !sink.has_room() {
+            if sink.room() == 0 {
+                // What is left here may be little.
+                source.rest(false);
+                release(gather);
+            }
+            let flush = pin!(sending.flush(sink, flow.data_bytes(), times));
+            source.attend(flush, None).await.done?;
+        }
+        let opened = match reseal_ready(source, sink, flow, moved) {
+            Some(resealed) => resealed?,
+            None => copy_piece(source, sink, flow, (gather, moved))?,
+        };
+        match opened {
+            Opened::Data(()) => {}
+            Opened::More => return Ok(false),
+            Opened::Closed => return Ok(true),
+        }
+    }
+    Ok(false)
+}
+
+/// The receiver is full, and may take its time: scratch memory goes back.
+fn release(gather: &mut Vec<u8>) {
+    gather.clear();
+    gather.shrink_to(GATHER_KEPT_BYTES);
+}
+
+/// Every whole record that was received, sealed again where it lies; `None` if that cannot be done.
+fn reseal_ready(
+    source: &mut Source<'_>,
+    sink: &mut Sink<'_>,
+    flow: &mut Flow<'_>,
+    moved: &mut usize,
+) -> Option<Result<Opened<()>, PumpError>> {
+    if !flow.is_verbatim() {
+        return None;
+    }
+    let mut failed = None;
+    let resealed = source.reseal(sink, |input| match flow.step(input) {
+        Ok(piece) => {
+            *moved += piece.consumed;
+            piece
+        }
+        Err(error) => {
+            failed = Some(PumpError::Flow(error));
+            Piece { consumed: input.len(), done: true, ..Piece::default() }
+        }
+    })?;
+    if let Some(error) = failed {
+        return Some(Err(error));
+    }
+    Some(resealed.map_err(|broken| match broken {
+        Broken::From(error) => PumpError::Source(Cut::Tls(error)),
+        Broken::To(error) => PumpError::Sink(Cut::Tls(error)),
+    }))
+}
+
+/// The next piece that was received, staged.
+fn copy_piece(
+    source: &mut Source<'_>,
+    sink: &mut Sink<'_>,
+    flow: &mut Flow<'_>,
+    (gather, moved): (&mut Vec<u8>, &mut usize),
+) -> Result<Opened<()>, PumpError> {
+    let mut result = Ok(());
+    let before = framing(flow);
+    let opened = source.next_piece(|input| {
+        let (used, outcome) = carry(input, sink, flow, gather);
+        *moved += used;
+        result = outcome;
+        used
+    });
+    result?;
+    source.turn().framed(framing(flow).saturating_sub(before));
+    opened.map_err(PumpError::Source)
+}
+
+/// What was read of a body that is no data: the sizes of its chunks.
+fn framing(flow: &Flow<'_>) -> usize {
+    usize::try_from(flow.bytes_in().saturating_sub(flow.data_bytes())).unwrap_or(usize::MAX)
+}
+
+/// One piece: straight through where nothing is framed anew, else by way of `gather`.
+fn carry(
+    input: &[u8],
+    sink: &mut Sink<'_>,
+    flow: &mut Flow<'_>,
+    gather: &mut Vec<u8>,
+) -> (usize, Result<(), PumpError>) {
+    if flow.is_verbatim() {
+        return match flow.step(input) {
+            Ok(piece) => {
+                let data = input.get(piece.data.clone()).unwrap_or_default();
+                (piece.consumed, sink.stage(data).map_err(PumpError::Sink))
+            }
+            Err(error) => (input.len(), Err(PumpError::Flow(error))),
+        };
+    }
+    gather.clear();
+    match flow.copy(input, gather) {
+        Ok(copied) => (copied.consumed, sink.stage(gather).map_err(PumpError::Sink)),
+        Err(error) => (input.len(), Err(PumpError::Flow(error))),
+    }
+}
+
+/// The sender's connection ended: was that the end of the body?
+async fn end(
+    source: &Source<'_>,
+    sink: &mut Sink<'_>,
+    flow: &mut Flow<'_>,
+    times: &Times<'_>,
+) -> Result<(), PumpError> {
+    debug_assert!(source.plain().is_empty());
+    let mut last = Vec::new();
+    if !flow.handle_end(&mut last) {
+        // What was staged still goes out: the receiver sees where it was cut.
+        sink.flush(times.write).await.map_err(PumpError::Sink)?;
+        return Err(PumpError::Source(Cut::Ended));
+    }
+    sink.write(&last, times.write).await.map_err(PumpError::Sink)?;
+    sink.flush(times.write).await.map_err(PumpError::Sink)
+}
+
+/// Reads the rest of a body that nobody wants, for a while and up to a bound; `flow` tells whether
+/// that was all.
+///
+/// # Errors
+/// The body is broken: what follows it belongs to nobody.
+pub async fn drain(
+    source: &mut Source<'_>,
+    flow: &mut Flow<'_>,
+    clock: &Clock,
+) -> Result<(), PumpError> {
+    let started = clock.elapsed();
+    let drained = Cell::new(0_usize);
+    while !flow.is_done() && drained.get() < DRAIN_BYTES_MAX {
+        source.turn().give_way().await;
+        let broken = Cell::new(None);
+        let before = framing(flow);
+        let opened = source.next_piece(|input| match flow.step(input) {
+            Ok(piece) => {
+                drained.set(drained.get() + piece.consumed);
+                piece.consumed
+            }
+            Err(error) => {
+                broken.set(Some(error));
+                input.len()
+            }
+        });
+        if let Some(error) = broken.get() {
+            return Err(PumpError::Flow(error));
+        }
+        source.turn().framed(framing(flow).saturating_sub(before));
+        let left = DRAIN_TIME.saturating_sub(clock.elapsed().saturating_sub(started));
+        let wait = Wait { time: left, shut: Shut::Read, idle: false };
+        match opened {
+            Ok(Opened::Data(())) => {}
+            Ok(Opened::More) if source.receive(wait).await.is_ok() => {}
+            _ => break,
+        }
+    }
+    Ok(())
+}

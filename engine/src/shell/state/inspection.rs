@@ -1,0 +1,151 @@
+//! Idle upstream connections are looked at: are they open, silent, trusted, and not too old?
+//!
+//! What TLS asks there is answered. One that is over is closed, and one that has said what nobody asked
+//! for, whose proof (a certificate, a list) has ended, or whose TLS settings are gone. Whoever takes one
+//! from the pool asks all that again; this frees what nobody takes. There may be many, so it is done in
+//! slices that are counted: requests wait for one of them and not for all.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use super::core::Core;
+use crate::exchange::pool::{Identity, Idle, Walk};
+use crate::report::Counter;
+use crate::setup::Generation;
+use crate::shell::request::upstream::Kept;
+use crate::shell::transport::reader;
+
+/// Connections looked at in one slice: a look asks the kernel once, and takes about a microsecond.
+const LOOKS_PER_SLICE: u32 = 256;
+/// Connections closed in one slice: that takes the kernel some ten times as long.
+const CLOSED_PER_SLICE: u32 = 32;
+/// A slice that has taken so long is over, too: settings are looked for among those of all upstreams.
+const SLICE: Duration = Duration::from_millis(1);
+/// From one slice to the next: ten thousand are looked at in some hundred milliseconds.
+const GAP: Duration = Duration::from_millis(2);
+
+/// How far the idle upstream connections of a core are looked at.
+#[derive(Default)]
+pub struct Inspection {
+    /// The walk that is under way.
+    walk: RefCell<Option<Walk>>,
+    /// TLS settings may be gone: the walk asks for them, too.
+    settings: Cell<bool>,
+    /// So many are closed whatever their state is: others need what they hold.
+    unwanted: Cell<usize>,
+}
+
+/// What one slice may still do.
+struct Slice {
+    looks: u32,
+    closes: u32,
+}
+
+impl Slice {
+    const fn is_over(&self) -> bool {
+        self.looks == 0 || self.closes == 0
+    }
+}
+
+impl Inspection {
+    /// All are to be looked at, unless that is under way.
+    pub fn begin(&self) {
+        self.walk.borrow_mut().get_or_insert_default();
+    }
+
+    /// There is a new generation: all are to be looked at, from the first.
+    pub fn begin_again(&self) {
+        self.settings.set(true);
+        self.walk.replace(Some(Walk::default()));
+    }
+
+    /// Something has run out: all that are idle now are closed, some of them at once.
+    pub fn give_up(&self, core: &Core) {
+        self.unwanted.set(core.pool.borrow().len());
+        self.slice(core);
+    }
+
+    /// Looks at some. Says for how long the core is to be left to others then; `None` if nothing is
+    /// left to be done.
+    pub fn slice(&self, core: &Core) -> Option<Duration> {
+        let mut slice = Slice { looks: LOOKS_PER_SLICE, closes: CLOSED_PER_SLICE };
+        let started = core.clock.elapsed();
+        self.expire(core, &mut slice);
+        let mut pool = core.pool.borrow_mut();
+        let mut under_way = self.walk.borrow_mut();
+        while let Some(walk) = &mut *under_way
+            && !slice.is_over()
+        {
+            slice.looks -= 1;
+            let looked = pool.look(walk, |identity, idle| {
+                let good = self.is_good(core, identity, idle);
+                slice.closes -= u32::from(!good);
+                good
+            });
+            if looked.is_none() {
+                *under_way = None;
+                self.settings.set(false);
+            }
+            if core.clock.elapsed().saturating_sub(started) >= SLICE {
+                break;
+            }
+        }
+        (under_way.is_some() || slice.is_over()).then_some(GAP)
+    }
+
+    /// Closes those that have been idle for too long, or that are not wanted.
+    fn expire(&self, core: &Core, slice: &mut Slice) {
+        let mut pool = core.pool.borrow_mut();
+        let unwanted = self.unwanted.take().min(pool.len());
+        let mut left = unwanted;
+        if unwanted > 0 {
+            pool.expire(u64::MAX, |kept| {
+                drop(kept);
+                slice.closes -= 1;
+                left -= 1;
+                left > 0 && !slice.is_over()
+            });
+            self.unwanted.set(left);
+        }
+        if slice.is_over() {
+            return;
+        }
+        let now_ms = u64::try_from(core.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        pool.expire(now_ms, |kept| {
+            drop(kept);
+            slice.closes -= 1;
+            !slice.is_over()
+        });
+    }
+
+    fn is_good(&self, core: &Core, identity: &Identity<'_>, idle: &mut Idle<Kept>) -> bool {
+        let trusted = idle.holds(core.clock.unix_seconds())
+            && (!self.settings.get() || settings_stand(core, identity));
+        if !trusted {
+            core.count(Counter::UpstreamRevoked);
+            return false;
+        }
+        let stream = &mut idle.connection.stream;
+        match stream.idle() {
+            reader::Idle::Silent => {
+                stream.settle();
+                true
+            }
+            reader::Idle::Spoke => {
+                core.count(Counter::UpstreamUnasked);
+                false
+            }
+            reader::Idle::Over => false,
+        }
+    }
+}
+
+/// Was it made under TLS settings that are in force?
+fn settings_stand(core: &Core, identity: &Identity<'_>) -> bool {
+    let live = core.live();
+    let Generation { plan, tls, .. } = &*live.generation;
+    let Some(made) = identity.tls else { return true };
+    let at = plan.upstreams().iter().position(|upstream| *upstream.id == *identity.upstream);
+    let tls = at.and_then(|at| tls.upstreams.get(at)).and_then(Option::as_ref);
+    tls.is_some_and(|tls| tls.pool_identity() == made.settings)
+}

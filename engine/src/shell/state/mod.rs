@@ -1,0 +1,5 @@
+//! What one core holds.
+
+pub mod core;
+pub mod inspection;
+pub mod shed;

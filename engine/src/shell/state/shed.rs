@@ -1,0 +1,121 @@
+//! What is done when the kernel has no descriptor or memory for us.
+//!
+//! First what nobody uses goes: idle upstream connections, then the client connections that
+//! have been idle the longest. If that does not help for some rounds, clients that wait in the queue
+//! are turned away, which takes the one descriptor that each listener keeps in reserve: who gets no
+//! answer may try another gateway, who hangs in a queue may not. Nothing has to be restarted: as
+//! soon as descriptors are closed, accepting goes on.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::net::{SendFlags, send};
+
+use super::core::{Core, LogCause};
+use crate::report::Counter;
+use crate::shell::transport::net::{Descriptor, TcpListener};
+
+/// Client connections ended in one go.
+const IDLE_ENDED: usize = 32;
+
+/// Rounds of back-off before anybody is turned away: idle connections need a tick to end.
+const ROUNDS_PATIENT: u32 = 4;
+
+/// Clients turned away in one round.
+const TURNED_AWAY: usize = 16;
+
+/// What a client on a plain listener is told; there is no room to read what it asks for.
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
+    Content-Length: 39\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
+    {\"error_msg\":\"503 Service Unavailable\"}";
+
+/// No descriptors (of the process, of the machine), no buffers, no memory.
+#[must_use]
+pub fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
+}
+
+/// Ends what nobody uses, and says so.
+pub fn relieve(core: &Core, error: &io::Error) {
+    core.inspection.give_up(core);
+    let ended = core.deadlines.end_idlest(IDLE_ENDED);
+    if let Some(suppressed) = core.allow_log(LogCause::Exhausted) {
+        let open = core.open.get();
+        tracing::warn!(
+            %error,
+            open,
+            ended,
+            suppressed,
+            "out of descriptors or memory: ending idle connections; raise LimitNOFILE or lower \
+             runtime.max_connections"
+        );
+    }
+}
+
+/// What one listener does about it.
+#[derive(Debug, Default)]
+pub struct Shedder {
+    reserve: Option<OwnedFd>,
+    rounds: u32,
+}
+
+impl Shedder {
+    /// With a descriptor in reserve, if there is one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { reserve: reserve(), rounds: 0 }
+    }
+
+    /// An accept succeeded.
+    pub fn succeeded(&mut self) {
+        self.rounds = 0;
+        if self.reserve.is_none() {
+            self.reserve = reserve();
+        }
+    }
+
+    /// An accept failed because there is nothing left.
+    pub fn failed(&mut self, core: &Core, (socket, tls): (&TcpListener, bool), error: &io::Error) {
+        relieve(core, error);
+        self.rounds = self.rounds.saturating_add(1);
+        if self.rounds <= ROUNDS_PATIENT {
+            return;
+        }
+        // Closed, so that there is one to accept with.
+        self.reserve = None;
+        for _ in 0..TURNED_AWAY {
+            let Some(client) = Descriptor::of(socket).accept_now() else { break };
+            core.count(Counter::AcceptedShed);
+            if !tls {
+                // As much as its socket takes at once, which is all of it.
+                let _ = send(&client, BUSY, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+            }
+        }
+        self.reserve = reserve();
+    }
+}
+
+fn reserve() -> Option<OwnedFd> {
+    File::open("/dev/null").ok().map(OwnedFd::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exhaustion_is_told_from_other_errors() {
+        for (number, wanted) in [(24, true), (23, true), (12, true), (105, true), (103, false)] {
+            assert_eq!(is_exhaustion(&io::Error::from_raw_os_error(number)), wanted, "{number}");
+        }
+        assert!(!is_exhaustion(&io::Error::other("x")));
+    }
+
+    #[test]
+    fn the_answer_is_whole() {
+        let text = str::from_utf8(BUSY).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())));
+    }
+}

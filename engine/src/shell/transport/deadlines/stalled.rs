@@ -1,0 +1,145 @@
+//! Who has not got on for the longest: the first to go when memory runs short.
+//!
+//! A connection gets on when an exchange begins or ends, or when so many bytes of it have come or gone;
+//! a byte now and then buys nobody time. What counts is memory that waits: an idle connection, or one
+//! that waits for an answer, holds next to none and is left alone.
+
+use super::{Deadlines, NEVER, Shut, Table, Timer};
+use crate::shell::transport::buffers::Size;
+
+/// So many bytes are progress.
+const GAIN_BYTES: u32 = 4_096;
+
+/// Whoever has got on within these two seconds may be about to get on again.
+const PATIENCE_TICKS: u32 = 20;
+
+/// What was ended.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Ended {
+    /// So many waits.
+    pub count: usize,
+    /// Bytes that they held.
+    pub bytes: usize,
+}
+
+impl Deadlines {
+    /// Ends those that have not got on for the longest, until that frees so many bytes: they are due at
+    /// the next tick, and each is told what it would be told at its deadline.
+    pub fn end_stalled(&self, bytes: usize) -> Ended {
+        let mut guard = self.0.borrow_mut();
+        let Table { now, due, idle, actions, progress, held, .. } = &mut *guard;
+        let soon = now.saturating_add(1);
+        let mut waiting: Vec<(u32, usize)> = Vec::new();
+        for (slot, (due, held)) in due.iter().zip(held.iter()).enumerate() {
+            let since = progress.get(slot).copied().unwrap_or(*now);
+            let large = usize::try_from(*held).is_ok_and(|held| held > Size::Small.bytes());
+            let rests = idle.get(slot).copied().unwrap_or(true);
+            let ends = matches!(actions.get(slot), Some(Some((_, Shut::Read | Shut::Both))));
+            let late = since.saturating_add(PATIENCE_TICKS) <= *now;
+            if *due != NEVER && *due > soon && large && !rests && ends && late {
+                waiting.push((since, slot));
+            }
+        }
+        waiting.sort_unstable();
+        let mut ended = Ended::default();
+        for (_, slot) in waiting {
+            if ended.bytes >= bytes {
+                break;
+            }
+            if let Some(due) = due.get_mut(slot) {
+                *due = soon;
+            }
+            let held = held.get(slot).and_then(|held| usize::try_from(*held).ok()).unwrap_or(0);
+            ended.count += 1;
+            ended.bytes += held;
+        }
+        ended
+    }
+}
+
+impl Table {
+    pub(super) fn note_progress(&mut self, slot: usize) {
+        if let Some(at) = self.progress.get_mut(slot) {
+            *at = self.now;
+        }
+        if let Some(gained) = self.gained.get_mut(slot) {
+            *gained = 0;
+        }
+    }
+}
+
+impl Timer {
+    /// Its wait holds so much memory.
+    pub fn weigh(&self, bytes: usize) {
+        if let Some(held) = self.table.borrow_mut().held.get_mut(self.slot) {
+            *held = u32::try_from(bytes).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// Its connection got on.
+    pub fn progressed(&self) {
+        self.table.borrow_mut().note_progress(self.slot);
+    }
+
+    /// So many bytes more, which may be progress.
+    pub fn gained(&self, bytes: usize) {
+        let mut table = self.table.borrow_mut();
+        let Some(gained) = table.gained.get_mut(self.slot) else { return };
+        *gained = gained.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        if *gained >= GAIN_BYTES {
+            table.note_progress(self.slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::shell::transport::net::{Descriptor, UnixStream};
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn pass(deadlines: &Deadlines, ticks: u32) {
+        for _ in 0..ticks {
+            deadlines.tick();
+        }
+    }
+
+    #[test]
+    fn who_has_not_got_on_for_the_longest_goes_first() {
+        let deadlines = Deadlines::default();
+        let (ours, _theirs) = UnixStream::pair();
+        let descriptor = Descriptor::of(&ours);
+        let bytes = Size::Record.bytes();
+        let timers: Vec<Timer> = (0..7).map(|_| deadlines.timer()).collect();
+        for timer in &timers {
+            timer.weigh(bytes);
+            timer.arm(LONG, descriptor, Shut::Both);
+        }
+        // Of the rest: one holds next to nothing, one waits for a next request, and one does not wait.
+        timers[4].weigh(Size::Small.bytes());
+        timers[5].arm_idle(LONG, descriptor, Shut::Read);
+        timers[6].disarm();
+        pass(&deadlines, 5);
+        timers[1].progressed();
+        pass(&deadlines, 5);
+        timers[0].gained(GAIN_BYTES as usize);
+        // A byte now and then is no progress.
+        for _ in 0..PATIENCE_TICKS {
+            timers[2].gained(1);
+            timers[2].arm(LONG, descriptor, Shut::Both);
+            pass(&deadlines, 1);
+        }
+        timers[3].progressed();
+        assert_eq!(deadlines.end_stalled(1), Ended { count: 1, bytes });
+        assert_eq!((deadlines.tick(), timers[2].fired()), (1, true));
+        assert_eq!(deadlines.end_stalled(bytes + 1), Ended { count: 2, bytes: 2 * bytes });
+        assert_eq!(deadlines.end_stalled(usize::MAX), Ended::default(), "they are ended once");
+        pass(&deadlines, 1);
+        assert!(timers[0].fired() && timers[1].fired());
+        assert!(!timers[3].fired(), "it has just got on");
+        assert_eq!(deadlines.end_stalled(usize::MAX), Ended::default());
+    }
+}

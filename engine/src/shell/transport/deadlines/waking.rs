@@ -1,0 +1,125 @@
+//! A deadline that shuts nothing, and wakes its own task: what waits for long deserves a look beside it.
+//!
+//! The waker stays with the slot, so that arming is a comparison and a few stores.
+
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::{LOOK_AGAIN_TICKS, Line, NEVER, Shut, Timer, remember};
+use crate::shell::transport::net::Descriptor;
+
+/// The task is told; in so many ticks, if ever, the peer is looked at.
+pub(super) fn wake(shut: &mut Shut, waker: Option<&Option<Waker>>) -> Option<u32> {
+    if let Some(Some(waker)) = waker {
+        waker.wake_by_ref();
+    }
+    let Shut::Wake(Some(line)) = *shut else { return None };
+    *shut = Shut::IfLeft(line);
+    Some(LOOK_AGAIN_TICKS - 1)
+}
+
+impl Timer {
+    /// In `after`, the task that polls this is woken; from then on `watched`, if any, is shut when
+    /// `descriptor`'s peer has left.
+    pub fn wake_after(
+        &self,
+        context: &Context<'_>,
+        (after, descriptor): (Duration, Descriptor),
+        watched: Option<Line>,
+    ) {
+        self.arm(after, descriptor, Shut::Wake(watched));
+        let mut table = self.table.borrow_mut();
+        let Some(entry) = table.wakers.get_mut(self.slot) else { return };
+        if entry.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            return;
+        }
+        let before = entry.replace(context.waker().clone());
+        drop(table);
+        drop(before);
+    }
+
+    /// Is that time over?
+    pub fn poll_woken(&self) -> Poll<()> {
+        let table = self.table.borrow();
+        let armed = table.due.get(self.slot).is_some_and(|due| *due != NEVER);
+        let waits = matches!(table.actions.get(self.slot), Some(Some((_, Shut::Wake(_)))));
+        if armed && waits { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Shuts another connection than its own, at once.
+    pub fn shut_other(&self, line: Line) {
+        remember(&mut self.table.borrow_mut().shut, line.home);
+        line.descriptor.shut_both();
+    }
+
+    pub(super) fn forget_waker(&self) -> Option<Waker> {
+        self.table.borrow_mut().wakers.get_mut(self.slot).and_then(Option::take)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+    use crate::shell::transport::deadlines::{Deadlines, TICK};
+    use crate::shell::transport::net::UnixStream;
+
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_task_is_woken_once_and_its_waker_goes_with_the_timer() {
+        let deadlines = Deadlines::default();
+        let (ours, _theirs) = UnixStream::pair();
+        let timer = deadlines.timer();
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let context = Context::from_waker(&waker);
+        let when = (TICK, Descriptor::of(&ours));
+        timer.wake_after(&context, when, None);
+        timer.remote().prolong(99 * TICK);
+        assert_eq!((timer.poll_woken(), deadlines.tick()), (Poll::Pending, 0));
+        assert_eq!((timer.poll_woken(), deadlines.tick()), (Poll::Pending, 0));
+        assert_eq!((timer.poll_woken(), timer.fired()), (Poll::Ready(()), false));
+        for _ in 0..9 {
+            assert_eq!(deadlines.tick(), 0);
+        }
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        timer.wake_after(&context, when, None);
+        drop(waker);
+        assert_eq!(Arc::strong_count(&count), 2, "one waker for both times");
+        timer.disarm();
+        assert_eq!(timer.poll_woken(), Poll::Ready(()));
+        drop(timer);
+        assert_eq!(Arc::strong_count(&count), 1);
+    }
+
+    #[test]
+    fn behind_it_a_peer_that_leaves_takes_the_other_connection_along() {
+        let deadlines = Deadlines::default();
+        let (ours, theirs) = UnixStream::pair();
+        let (other, _far) = UnixStream::pair();
+        let (timer, upstream) = (deadlines.timer(), deadlines.timer());
+        let line = upstream.line(Descriptor::of(&other));
+        let context = Context::from_waker(Waker::noop());
+        timer.wake_after(&context, (TICK, Descriptor::of(&ours)), Some(line));
+        assert_eq!((0..9).map(|_| deadlines.tick()).sum::<u32>(), 0);
+        assert!(!timer.fired() && !upstream.was_shut());
+        drop(theirs);
+        crate::shell::transport::net::simulated::tasks::run(Duration::from_secs(9), || {
+            Descriptor::of(&ours).has_left()
+        })
+        .unwrap();
+        assert_eq!((0..9).map(|_| deadlines.tick()).sum::<u32>(), 1);
+        assert!(timer.fired() && upstream.was_shut());
+    }
+}

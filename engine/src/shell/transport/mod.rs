@@ -1,0 +1,18 @@
+//! Bytes and time: sockets, buffers, deadlines, records. No HTTP, and nothing of `exchange`.
+
+pub mod buffers;
+pub mod clock;
+pub mod deadlines;
+pub mod driver;
+pub mod fd;
+pub mod net;
+pub mod pace;
+pub mod random;
+pub mod reader;
+pub mod reseal;
+pub mod session;
+pub mod sizes;
+pub mod stream;
+pub mod turn;
+pub mod unbuffered;
+pub mod writer;

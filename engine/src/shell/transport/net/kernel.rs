@@ -1,0 +1,80 @@
+//! The kernel's network, by way of monoio.
+
+use std::io;
+
+use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
+
+use crate::shell::transport::buffers::Buffer;
+use crate::shell::transport::fd;
+
+pub use super::round::{next_round, open_rounds};
+pub use crate::shell::transport::fd::Descriptor;
+pub use monoio::io::{CancelHandle, Canceller};
+pub use monoio::net::{TcpListener, TcpStream, UnixStream};
+pub use monoio::spawn;
+pub use monoio::time::{sleep, timeout};
+
+/// Receives.
+pub enum ReadHalf {
+    /// From a TCP connection.
+    Tcp(OwnedReadHalf<TcpStream>),
+    /// From a Unix socket.
+    Unix(OwnedReadHalf<UnixStream>),
+}
+
+/// Sends.
+pub enum WriteHalf {
+    /// To a TCP connection.
+    Tcp(OwnedWriteHalf<TcpStream>),
+    /// To a Unix socket.
+    Unix(OwnedWriteHalf<UnixStream>),
+}
+
+/// Both halves of a TCP connection.
+pub fn tcp(stream: TcpStream) -> (ReadHalf, WriteHalf) {
+    let (read, write) = stream.into_split();
+    (ReadHalf::Tcp(read), WriteHalf::Tcp(write))
+}
+
+/// Both halves of a Unix socket.
+pub fn unix(stream: UnixStream) -> (ReadHalf, WriteHalf) {
+    let (read, write) = stream.into_split();
+    (ReadHalf::Unix(read), WriteHalf::Unix(write))
+}
+
+impl ReadHalf {
+    /// Is it one of a TCP connection?
+    #[must_use]
+    pub const fn is_tcp(&self) -> bool {
+        matches!(self, Self::Tcp(_))
+    }
+
+    /// One receive behind what the buffer holds.
+    pub async fn receive(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
+        match self {
+            Self::Tcp(half) => half.read(buffer).await,
+            Self::Unix(half) => half.read(buffer).await,
+        }
+    }
+
+    /// Waits until there is something to receive, or the end; whoever drops this loses nothing.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(half) => fd::tcp_readable(half).await,
+            Self::Unix(half) => fd::unix_readable(half).await,
+        }
+    }
+}
+
+impl WriteHalf {
+    /// One send of what the buffer holds.
+    pub async fn send(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
+        match self {
+            Self::Tcp(half) => half.write(buffer).await,
+            Self::Unix(half) => half.write(buffer).await,
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Both ends of every connection: what has arrived, what is under way, what is over.
+
+use std::collections::VecDeque;
+use std::io;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use super::world::{Event, World};
+use crate::shell::transport::fd::Peek;
+
+/// Which directions are shut.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shutting {
+    /// Receiving.
+    Read,
+    /// Sending.
+    Write,
+    /// Both.
+    Both,
+}
+
+/// What travels.
+#[derive(Debug)]
+enum Parcel {
+    Bytes(Vec<u8>),
+    End,
+    Reset,
+}
+
+/// One end of a connection.
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
+pub(super) struct Half {
+    peer: usize,
+    /// Holders; nobody is left at 0.
+    holders: u8,
+    arrived: VecDeque<u8>,
+    coming: VecDeque<(Duration, Parcel)>,
+    /// Bytes within `coming`.
+    coming_bytes: usize,
+    /// The peer's end has arrived.
+    ended: bool,
+    /// Nothing goes either way any more.
+    broken: bool,
+    read_shut: bool,
+    write_shut: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+    /// Bytes that may be under way to this end and unread.
+    room: usize,
+}
+
+impl Half {
+    fn wake(&mut self) {
+        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
+            waker.wake();
+        }
+    }
+}
+
+impl World {
+    /// Two connected ends.
+    pub fn pair(&mut self) -> (usize, usize) {
+        let first = self.ends.len();
+        for (own, peer) in [(first, first + 1), (first + 1, first)] {
+            debug_assert_eq!(own, self.ends.len());
+            let least = self.weather.room / 2 + 1;
+            let room = least + self.random.below(least);
+            self.ends.push(Half { peer, holders: 1, room, ..Half::default() });
+        }
+        (first, first + 1)
+    }
+
+    /// One more holder of an end.
+    pub fn hold(&mut self, end: usize) {
+        self.ends[end].holders += 1;
+    }
+
+    /// One holder less; the last one closes.
+    pub fn release(&mut self, end: usize) {
+        let Some(half) = self.ends.get_mut(end) else { return };
+        half.holders -= 1;
+        if half.holders > 0 {
+            return;
+        }
+        let (unread, over) = (!half.arrived.is_empty(), half.broken);
+        half.arrived = VecDeque::new();
+        if over {
+            return;
+        }
+        if unread {
+            // As the kernel does: who closes with unread bytes resets.
+            self.dispatch(end, Parcel::Reset);
+        } else if !self.ends[end].write_shut {
+            self.dispatch(end, Parcel::End);
+        }
+    }
+
+    /// Sends a parcel from `end` to its peer.
+    fn dispatch(&mut self, end: usize, parcel: Parcel) {
+        let delay = self.delay();
+        let now = self.now;
+        let peer = self.ends[end].peer;
+        let half = &mut self.ends[peer];
+        let after = half.coming.back().map_or(Duration::ZERO, |(due, _)| *due);
+        let due = after.max(now + delay);
+        if let Parcel::Bytes(bytes) = &parcel {
+            half.coming_bytes += bytes.len();
+        }
+        half.coming.push_back((due, parcel));
+        self.schedule(due, Event::Arrival(peer));
+    }
+
+    /// Whatever is due at `end` arrives.
+    pub fn arrive(&mut self, end: usize) {
+        while let Some((due, _)) = self.ends[end].coming.front() {
+            if *due > self.now {
+                return;
+            }
+            let half = &mut self.ends[end];
+            let Some((_, parcel)) = half.coming.pop_front() else { return };
+            match parcel {
+                Parcel::Bytes(bytes) => {
+                    half.coming_bytes -= bytes.len();
+                    if half.broken {
+                        continue;
+                    }
+                    if half.holders == 0 {
+                        half.broken = true;
+                        self.dispatch(end, Parcel::Reset);
+                        continue;
+                    }
+                    half.arrived.extend(bytes);
+                }
+                Parcel::End => half.ended = true,
+                Parcel::Reset => {
+                    half.broken = true;
+                    if self.random.below(2) == 0 {
+                        half.arrived.clear();
+                    }
+                }
+            }
+            self.ends[end].wake();
+        }
+    }
+
+    /// `bytes`, and everything under way before them, arrive now; there is room for them.
+    pub fn send_at_once(&mut self, end: usize, bytes: &[u8]) {
+        let (now, half) = (self.now, &self.ends[end]);
+        if half.broken || half.write_shut {
+            return;
+        }
+        let peer = half.peer;
+        self.dispatch(end, Parcel::Bytes(bytes.to_vec()));
+        for (due, _) in &mut self.ends[peer].coming {
+            *due = now;
+        }
+        self.arrive(peer);
+    }
+
+    /// Has the peer of `end` sent anything that `end` has not read, arrived or not?
+    #[must_use]
+    pub fn is_spoken_to(&self, end: usize) -> bool {
+        let half = &self.ends[end];
+        !half.arrived.is_empty() || !half.coming.is_empty() || half.ended || half.broken
+    }
+
+    /// Has the peer of `end` read everything that `end` has sent?
+    #[must_use]
+    pub fn is_heard_out(&self, end: usize) -> bool {
+        let peer = &self.ends[self.ends[end].peer];
+        peer.arrived.is_empty() && peer.coming.is_empty()
+    }
+
+    /// Bytes that `end` has sent and that have not arrived.
+    pub fn under_way(&mut self, end: usize) -> u64 {
+        self.check_held(end);
+        let peer = &self.ends[self.ends[end].peer];
+        u64::try_from(peer.coming_bytes).unwrap_or(u64::MAX)
+    }
+
+    /// Bytes that have arrived at `end` and are unread.
+    pub fn waiting(&mut self, end: usize) -> usize {
+        self.check_held(end);
+        self.ends[end].arrived.len()
+    }
+
+    /// Bytes that `end` may send at once.
+    pub fn room(&mut self, end: usize) -> usize {
+        self.check_held(end);
+        let peer = &self.ends[self.ends[end].peer];
+        peer.room.saturating_sub(peer.arrived.len() + peer.coming_bytes)
+    }
+
+    /// Notes who uses a descriptor after its end was closed.
+    fn check_held(&mut self, end: usize) {
+        self.misused |= self.ends[end].holders == 0;
+    }
+
+    /// Ends one direction, or both.
+    pub fn shut(&mut self, end: usize, what: Shutting) {
+        self.check_held(end);
+        let half = &mut self.ends[end];
+        if half.broken {
+            return;
+        }
+        half.read_shut |= what != Shutting::Write;
+        let ends = what != Shutting::Read && !half.write_shut;
+        half.write_shut |= ends;
+        half.wake();
+        if ends {
+            self.dispatch(end, Parcel::End);
+        }
+    }
+
+    /// Resets a connection.
+    pub fn reset(&mut self, end: usize) {
+        self.check_held(end);
+        let half = &mut self.ends[end];
+        if half.broken {
+            return;
+        }
+        half.broken = true;
+        half.arrived.clear();
+        half.wake();
+        // A reset overtakes, or it does not.
+        if self.random.below(2) == 0 {
+            let peer = self.ends[end].peer;
+            self.ends[peer].coming.clear();
+            self.ends[peer].coming_bytes = 0;
+        }
+        self.dispatch(end, Parcel::Reset);
+    }
+
+    /// Has the peer ended?
+    pub fn has_left(&mut self, end: usize) -> bool {
+        self.check_held(end);
+        let half = &self.ends[end];
+        half.ended || half.broken
+    }
+
+    /// Is it over in both directions?
+    pub fn is_over(&mut self, end: usize) -> bool {
+        self.check_held(end);
+        self.ends[end].broken
+    }
+
+    /// Is there something to receive, or the end?
+    pub fn readable(&mut self, end: usize, waker: &Waker) -> Poll<()> {
+        if self.peek(end) != Peek::Silent {
+            return Poll::Ready(());
+        }
+        self.ends[end].reader = Some(waker.clone());
+        Poll::Pending
+    }
+
+    /// Looks without reading.
+    pub fn peek(&mut self, end: usize) -> Peek {
+        self.check_held(end);
+        let half = &self.ends[end];
+        if !half.arrived.is_empty() {
+            Peek::Bytes
+        } else if half.ended || half.broken || half.read_shut {
+            Peek::Ended
+        } else {
+            Peek::Silent
+        }
+    }
+
+    /// One receive.
+    pub fn receive(
+        &mut self,
+        end: usize,
+        room: &mut [u8],
+        waker: &Waker,
+    ) -> Poll<io::Result<usize>> {
+        let most = self.portion(room.len());
+        let half = &mut self.ends[end];
+        if half.arrived.is_empty() {
+            if half.read_shut || (half.ended && !half.broken) {
+                return Poll::Ready(Ok(0));
+            }
+            if half.broken {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
+            half.reader = Some(waker.clone());
+            return Poll::Pending;
+        }
+        let count = most.min(half.arrived.len());
+        for (place, byte) in room.iter_mut().zip(half.arrived.drain(..count)) {
+            *place = byte;
+        }
+        let peer = half.peer;
+        if let Some(writer) = self.ends[peer].writer.take() {
+            writer.wake();
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// One receive that does not wait.
+    pub fn receive_now(&mut self, end: usize, room: &mut [u8]) -> usize {
+        self.check_held(end);
+        match self.receive(end, room, Waker::noop()) {
+            Poll::Ready(received) => received.unwrap_or(0),
+            Poll::Pending => {
+                self.ends[end].reader = None;
+                0
+            }
+        }
+    }
+
+    /// One send that does not wait.
+    pub fn send_now(&mut self, end: usize, bytes: &[u8]) -> usize {
+        self.check_held(end);
+        match self.send(end, bytes, Waker::noop()) {
+            Poll::Ready(sent) => sent.unwrap_or(0),
+            Poll::Pending => {
+                self.ends[end].writer = None;
+                0
+            }
+        }
+    }
+
+    /// One send.
+    pub fn send(&mut self, end: usize, bytes: &[u8], waker: &Waker) -> Poll<io::Result<usize>> {
+        let half = &self.ends[end];
+        if half.broken || half.write_shut {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let peer = &self.ends[half.peer];
+        let unread = peer.arrived.len() + peer.coming_bytes;
+        let room = peer.room.saturating_sub(unread);
+        if room == 0 && peer.holders > 0 {
+            self.ends[end].writer = Some(waker.clone());
+            return Poll::Pending;
+        }
+        let count = self.portion(bytes.len()).min(room.max(1));
+        let mut rest = &bytes[..count];
+        while !rest.is_empty() {
+            let (segment, behind) = rest.split_at(self.segment(rest.len()));
+            self.dispatch(end, Parcel::Bytes(segment.to_vec()));
+            rest = behind;
+        }
+        Poll::Ready(Ok(count))
+    }
+}

@@ -1,0 +1,45 @@
+//! How a body that flows is received: nobody holds memory for bytes that are still to come.
+//!
+//! First the kernel tells that there are bytes, then how many; the buffer is made for these, and for what
+//! the receiver takes. A buffer of the right size is filled at once, where a small one would need two
+//! receives, and a large one would be held by every sender that has stopped.
+
+use std::io;
+use std::pin::pin;
+
+use super::Reader;
+use crate::shell::transport::buffers::{Buffer, Buffers, Size};
+
+impl Reader {
+    /// A body is flowing: the next receive gets as much memory as there is to be received then, and as
+    /// the receiver has `room` for.
+    pub const fn fit(&mut self, room: usize) {
+        self.room = Some(room);
+    }
+
+    /// Waits for bytes, with no more memory than what is in hand needs; makes room for them, and for no
+    /// more than the receiver takes. The receive that follows tells of an end.
+    pub(super) async fn await_bytes(&mut self, tls: bool, buffers: &Buffers, room: usize) {
+        let mut available = self.descriptor.available();
+        if available == 0 {
+            self.rest(tls, buffers, false);
+            let held = |slot: &Option<Buffer>| slot.as_ref().map_or(0, Buffer::capacity);
+            self.timer.weigh(held(&self.cipher) + held(&self.plain));
+            let readable = pin!(self.half.readable());
+            let _: io::Result<()> = self.turn.drive(readable).await;
+            available = self.descriptor.available();
+        }
+        let slot = if tls { &mut self.cipher } else { &mut self.plain };
+        let held = slot.as_ref().map_or(0, Buffer::len);
+        let wanted = Size::holding(held + available);
+        buffers.fit(slot, wanted.min(Size::within(held + room)));
+        buffers.make_room(slot, Size::Record, 1);
+    }
+
+    /// The size that what was received fills when it is passed on.
+    #[must_use]
+    pub fn load(&self) -> Size {
+        let held = |slot: &Option<Buffer>| slot.as_ref().map_or(0, Buffer::len);
+        Size::holding(held(&self.cipher).max(held(&self.plain)))
+    }
+}

@@ -1,0 +1,121 @@
+//! Hearing a peer out while nobody wants its data: what it says to TLS itself is answered.
+//!
+//! Most waits are short, and cost nothing here. Of a longer one the runtime tells us when there are
+//! bytes; they are received without giving a buffer away, so that the wait can end at any moment.
+//! Short records of data are kept for whoever reads next, as far as they fit the smallest buffer; behind
+//! a longer one nobody listens any more.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::Reader;
+use crate::shell::transport::buffers::{Buffer, Buffers, Size};
+use crate::shell::transport::deadlines::{Line, TICK};
+use crate::shell::transport::net::Peek;
+use crate::shell::transport::stream::Security;
+
+/// Waits that are shorter than this need nobody's attention.
+const PATIENCE: Duration = TICK;
+
+/// What is kept fits the smallest buffers: what TLS is told is short, and others want the memory.
+const KEPT_BYTES_MAX: usize = Size::Small.bytes();
+
+impl Reader {
+    /// Hears the peer out; true if it is lost, and `watched` is shut then. That is also shut when the
+    /// peer leaves later on (see [`Reader::end_watch`]). May be dropped at any time.
+    pub async fn hear(
+        &mut self,
+        (security, buffers): (&RefCell<Security>, &Buffers),
+        watched: Option<Line>,
+    ) -> bool {
+        let tls = security.borrow().session.is_tls();
+        if !tls && watched.is_none() {
+            return false;
+        }
+        let mut armed = false;
+        poll_fn(|context| {
+            if armed {
+                return self.timer.poll_woken();
+            }
+            armed = true;
+            self.timer.wake_after(context, (PATIENCE, self.descriptor), watched);
+            Poll::Pending
+        })
+        .await;
+        let lost = tls && self.hear_records(security, buffers).await;
+        if lost && let Some(line) = watched {
+            self.timer.shut_other(line);
+        }
+        lost
+    }
+
+    /// Ends the watch that hearing began; did the peer leave during it?
+    #[must_use]
+    pub fn end_watch(&self) -> bool {
+        self.timer.disarm();
+        self.timer.fired()
+    }
+
+    /// True if the connection is of no use any more; false if there is nothing more to be heard.
+    async fn hear_records(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> bool {
+        loop {
+            let mut opened = Ok(true);
+            while self.keeps_more() && opened == Ok(true) {
+                self.turn.give_way().await;
+                opened = self.open_into_plain(security, buffers);
+            }
+            if opened.is_err() {
+                self.end_if_told(security);
+                return true;
+            }
+            self.speak(security);
+            self.lessen(buffers);
+            if !self.keeps_more() {
+                return false;
+            }
+            self.turn.give_way().await;
+            let readable = pin!(self.half.readable());
+            if self.turn.drive(readable).await.is_err() {
+                return true;
+            }
+            buffers.make_room(&mut self.cipher, Size::Small, 1);
+            let Some(cipher) = &mut self.cipher else { return false };
+            let count = self.descriptor.receive_now(cipher.spare_mut());
+            cipher.fill(count);
+            self.turn.received(count);
+            if count == 0 && self.descriptor.peek() == Peek::Ended {
+                // Who has only ended its own direction may still wait for its answer.
+                return self.descriptor.is_over();
+            }
+        }
+    }
+
+    /// Who has had our alert hears nothing more; what we wait for may take long.
+    fn end_if_told(&self, security: &RefCell<Security>) {
+        let security = security.borrow();
+        if security.said.has_failed() && security.said.pending.is_empty() && !security.sending {
+            self.descriptor.shut_write();
+        }
+    }
+
+    /// `first` came before whatever is kept.
+    pub fn put_in_front(&mut self, first: Buffer, buffers: &Buffers) {
+        if first.is_empty() && self.plain.is_some() {
+            return buffers.give_back(first);
+        }
+        if let Some(later) = self.plain.replace(first) {
+            buffers.keep(&mut self.plain, later.filled());
+            buffers.give_back(later);
+        }
+    }
+
+    fn keeps_more(&self) -> bool {
+        let header = self.cipher.as_ref().and_then(|cipher| cipher.filled().first_chunk::<5>());
+        let next =
+            header.map_or(0, |[.., high, low]| 5 + usize::from(u16::from_be_bytes([*high, *low])));
+        !self.closed && self.plain.as_ref().map_or(0, Buffer::len) + next <= KEPT_BYTES_MAX
+    }
+}

@@ -1,0 +1,55 @@
+//! [`record::reseal`](crate::tls::record::reseal) between two connections of ours.
+
+use super::buffers::{Buffer, Size};
+use super::session::{Opened, Session, SessionError, fail};
+use super::stream::Security;
+use crate::tls::record::SealError;
+use crate::tls::record::reseal::{Stop, Wanted, reseal};
+
+/// Whose fault it is that nothing goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Broken {
+    /// The sender broke the protocol; the alert is pending.
+    From(SessionError),
+    /// The receiver's connection may not send any more.
+    To(SessionError),
+}
+
+/// What became of a buffer of records.
+pub(crate) struct Passed {
+    /// Bytes at its front that are records for the receiver.
+    pub(crate) ready: usize,
+    /// Bytes at its front, those included, that are done with.
+    pub(crate) read: usize,
+    /// Why it ended there; [`Opened::Data`] if it may be asked again.
+    pub(crate) outcome: Result<Opened<()>, Broken>,
+}
+
+/// Makes the whole records of `input` records of `to`, as far as `take` wants more; `None` if they have
+/// to be copied.
+pub(crate) fn pass(
+    from: &mut Security,
+    to: &mut Security,
+    input: &mut Buffer,
+    take: impl FnMut(&[u8]) -> Wanted,
+) -> Option<Passed> {
+    let silent = !from.said.has_failed() && !to.said.has_failed() && to.said.pending.is_empty();
+    let (Session::Fast(opener), Session::Fast(sealer)) = (&mut from.session, &mut to.session)
+    else {
+        return None;
+    };
+    // A small buffer would not take the next message to send.
+    if !silent || !sealer.seals_in_place() || input.size() == Size::Small {
+        return None;
+    }
+    let done = reseal(opener, sealer, input.filled_mut(), take);
+    let outcome = match done.stop {
+        Stop::Asked => Ok(Opened::Data(())),
+        Stop::More => Ok(Opened::More),
+        Stop::Closed => Ok(Opened::Closed),
+        Stop::Fault(fault) => Err(Broken::From(fail(opener, &mut from.said, fault))),
+        Stop::Seal(SealError::NoRoom) => Err(Broken::To(SessionError::Exhausted)),
+        Stop::Seal(SealError::Ended) => Err(Broken::To(SessionError::Closed)),
+    };
+    Some(Passed { ready: done.ready, read: done.read, outcome })
+}

@@ -1,0 +1,117 @@
+//! The sizes that buffers have: between what an idle connection holds and what a flowing body needs.
+//!
+//! A connection that does not get on holds what it has in hand and no more, so there are sizes in
+//! between: each is made for whole TLS records.
+
+use crate::report::BUFFER_SIZES;
+
+/// The largest TLS record on the wire: header, 2^14 bytes, and TLS 1.2's allowance (RFC 5246).
+pub const RECORD_BYTES_MAX: usize = 5 + 16_384 + 2_048;
+/// The largest plaintext of one record.
+pub const PLAIN_BYTES_MAX: usize = 16_384;
+
+/// How many sizes there are.
+pub const SIZES: usize = 5;
+
+/// How much a buffer holds.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Size {
+    /// What an idle connection keeps posted: most requests fit, and it costs little to hold.
+    Small,
+    /// One whole TLS record, or a head.
+    Record,
+    /// Two of them.
+    Double,
+    /// Four of them.
+    Quad,
+    /// Eight of them in one send: a flowing body.
+    Body,
+}
+
+impl Size {
+    /// All of them, the smallest first.
+    pub const ALL: [Self; SIZES] =
+        [Self::Small, Self::Record, Self::Double, Self::Quad, Self::Body];
+
+    /// The smallest one for so many bytes that are worth more than a small one.
+    #[must_use]
+    pub fn holding(len: usize) -> Self {
+        let fits = |size: &Self| *size != Self::Small && size.bytes() >= len;
+        Self::ALL.into_iter().find(fits).unwrap_or(Self::Body)
+    }
+
+    /// The smallest one for so many bytes.
+    #[must_use]
+    pub fn from_small(len: usize) -> Self {
+        if len <= Self::Small.bytes() { Self::Small } else { Self::holding(len) }
+    }
+
+    /// The largest one that holds no more than so many bytes, and a record at least.
+    #[must_use]
+    pub fn within(bytes: usize) -> Self {
+        let fits = |size: &Self| size.bytes() <= bytes;
+        Self::ALL.into_iter().rev().find(fits).map_or(Self::Record, |size| size.max(Self::Record))
+    }
+
+    /// Bytes of a buffer of this size.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Small => 1_024,
+            Self::Record => 20 * 1_024,
+            // Full records with their overhead, so that all of them leave in one send.
+            Self::Double => 36 * 1_024,
+            Self::Quad => 68 * 1_024,
+            Self::Body => 132 * 1_024,
+        }
+    }
+
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::Small => 0,
+            Self::Record => 1,
+            Self::Double => 2,
+            Self::Quad => 3,
+            Self::Body => 4,
+        }
+    }
+
+    /// Free buffers kept for the next renter; more than these go back to the allocator.
+    pub(crate) const fn kept_max(self) -> usize {
+        match self {
+            Self::Small => 4_096,
+            Self::Record => 512,
+            Self::Double => 64,
+            Self::Quad | Self::Body => 32,
+        }
+    }
+}
+
+const _: () = assert!(SIZES == BUFFER_SIZES.len(), "each has its name");
+const _: () = assert!(Size::Record.bytes() >= RECORD_BYTES_MAX, "a record must fit its buffer");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::transport::buffers::Buffers;
+
+    #[test]
+    fn sizes_are_rounded_up_for_what_is_there_and_down_for_what_there_is_room_for() {
+        for bytes in (0..140 * 1_024).step_by(512) {
+            let (holding, within) = (Size::holding(bytes), Size::within(bytes));
+            assert!(holding == Size::Body || holding.bytes() >= bytes, "{bytes}");
+            assert!(within == Size::Record || within.bytes() <= bytes, "{bytes}");
+            assert!(within <= holding && holding != Size::Small && within != Size::Small);
+            assert_eq!(Size::from_small(bytes) == Size::Small, bytes <= 1_024, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_hand_does_not_keep_a_large_buffer() {
+        let buffers = Buffers::default();
+        let mut slot = Some(buffers.rent(Size::Body));
+        slot.as_mut().unwrap().append(b"ab");
+        buffers.fit(&mut slot, Size::Record);
+        assert!(slot.is_some_and(|it| it.size() == Size::Record && it.filled() == b"ab"));
+    }
+}

@@ -1,0 +1,84 @@
+//! Work on one side of a connection, with an ear for the other.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use super::Source;
+use crate::shell::transport::deadlines::Line;
+
+/// What came of the work, and of the peer beside it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Attended<T> {
+    /// The work's result.
+    pub done: T,
+    /// The peer has left, or broke the protocol and was told so.
+    pub lost: bool,
+}
+
+impl Source<'_> {
+    /// Does `work`; if that takes long, the peer is heard out beside it. `watched` is shut if it is lost.
+    pub async fn attend<T>(
+        &mut self,
+        mut work: Pin<&mut impl Future<Output = T>>,
+        watched: Option<Line>,
+    ) -> Attended<T> {
+        let (mut waited, mut lost) = (false, None);
+        let done = {
+            let mut hearing = pin!(self.hear(watched));
+            poll_fn(|context| {
+                let done = work.as_mut().poll(context);
+                if done.is_pending() && lost.is_none() {
+                    waited = true;
+                    if let Poll::Ready(heard) = hearing.as_mut().poll(context) {
+                        lost = Some(heard);
+                    }
+                }
+                done
+            })
+            .await
+        };
+        let left = waited && self.reader.end_watch() && watched.is_some();
+        Attended { done, lost: left || lost == Some(true) }
+    }
+
+    /// Does `receive` beside `work`, and hears the peer out if `work` takes longer.
+    pub async fn receive_beside<R, T>(
+        &mut self,
+        receive: impl AsyncFnOnce(&mut Self) -> R,
+        work: Pin<&mut impl Future<Output = T>>,
+    ) -> (R, T) {
+        let received = Cell::new(None);
+        let side = pin!(async {
+            received.set(Some(receive(self).await));
+            self.hear(None).await;
+        });
+        let both = pin!(async {
+            let done = work.await;
+            (poll_fn(|_| received.take().map_or(Poll::Pending, Poll::Ready)).await, done)
+        });
+        beside(side, both).await
+    }
+
+    /// Hears the peer out until nothing more is to be heard; true if it is lost, and `watched` is shut
+    /// then. May be dropped at any time.
+    pub async fn hear(&mut self, watched: Option<Line>) -> bool {
+        self.reader.hear((self.security, self.buffers), watched).await
+    }
+}
+
+/// Does `work`; `side` goes on beside it, always one step ahead, and is left where it stands then.
+pub async fn beside<T>(
+    mut side: Pin<&mut impl Future<Output = ()>>,
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> T {
+    let mut over = false;
+    poll_fn(move |context| {
+        if !over {
+            over = side.as_mut().poll(context).is_ready();
+        }
+        work.as_mut().poll(context)
+    })
+    .await
+}

@@ -1,0 +1,196 @@
+//! What a node answers: well in one of many ways, or wrongly in one of many others.
+
+use std::fmt::{self, Write};
+
+use super::ledger::Ask;
+use super::message::{Framing, Part, body};
+use super::setting::{Mode, Setting};
+use crate::shell::transport::net::simulated::world::{below, chance};
+
+/// What is wrong with an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wrong {
+    /// The connection ends before the answer does.
+    Ends,
+    /// It is reset before that.
+    Resets,
+    /// Nothing more comes, and the connection stays.
+    Mute,
+    /// It is none by the grammar.
+    Malformed,
+    /// Another one follows that nobody asked for.
+    Surplus,
+}
+
+/// An answer to be given.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
+pub(super) struct Answer {
+    pub(super) bytes: Vec<u8>,
+    /// So much of it is given.
+    pub(super) end: usize,
+    pub(super) wrong: Option<Wrong>,
+    /// It is given before the request's body was read.
+    pub(super) early: bool,
+    /// The node ends the connection behind it.
+    pub(super) leaves: bool,
+    /// So much of it is given first, and the rest only when that has arrived.
+    pub(super) first: Option<usize>,
+    /// It says that no other request may follow.
+    last: bool,
+    line: &'static str,
+    framing: Framing,
+    /// The request has a body that may not have been read by then.
+    unread: bool,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { framing, early, leaves, last, end, bytes, .. } = self;
+        let len = bytes.len();
+        write!(out, "{framing:?}, {end} of {len}, early {early}, leaves {leaves}, last {last}")
+    }
+}
+
+const NO_CONTENT: &str = "HTTP/1.1 204 No Content";
+const NOT_MODIFIED: &str = "HTTP/1.1 304 Not Modified";
+
+/// Heads that are none: what replaces the status line, and a field.
+const MALFORMED: [(&str, &str); 9] = [
+    ("HTTP/1.1 200 OK", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"),
+    ("HTTP/1.1 200 OK", "Content-Length: 5\r\nContent-Length: 6\r\n"),
+    ("HTTP/1.1 200 OK", "X-Bad: a\0b\r\n"),
+    ("HTTP/1.1 200 OK", "X-Bad : a\r\n"),
+    ("HTTP/1.1 200 OK", "X-Bad: a\n"),
+    ("HTTP/2.0 200 OK", ""),
+    ("HTTP/1.1 20 OK", ""),
+    ("HTTP/1.1 101 Switching Protocols", "Upgrade: none\r\nConnection: upgrade\r\n"),
+    ("ICY 200 OK", ""),
+];
+
+impl Answer {
+    /// Draws an answer to `ask`.
+    pub(super) fn draw(ask: &Ask, setting: &Setting, request: Framing) -> Self {
+        let wrong = chance(setting.node_trouble).then(|| {
+            [Wrong::Ends, Wrong::Resets, Wrong::Mute, Wrong::Malformed, Wrong::Surplus][below(5)]
+        });
+        let sizes = if setting.large { [0, 200, 40_000, 300_000] } else { [0, 40, 800, 9_000] };
+        let most = if wrong == Some(Wrong::Surplus) { 200 } else { sizes[below(4)] };
+        let len = below(most + 1);
+        let framing = match below(5) {
+            0 | 1 => Framing::Chunked,
+            2 if wrong != Some(Wrong::Surplus) => Framing::Missing,
+            _ => Framing::Length(len as u64),
+        };
+        let has_body = !matches!(request, Framing::Missing | Framing::Length(0));
+        let old = framing != Framing::Chunked && chance(8);
+        let line = match below(20) {
+            _ if old => "HTTP/1.0 200 OK",
+            0 if wrong.is_none() => NO_CONTENT,
+            1 if wrong.is_none() => NOT_MODIFIED,
+            _ => "HTTP/1.1 200 OK",
+        };
+        let bare = ask.method == "HEAD" || matches!(line, NO_CONTENT | NOT_MODIFIED);
+        let says_last = chance(10);
+        let mut answer = Self {
+            bytes: Vec::new(),
+            end: 0,
+            wrong,
+            early: has_body && chance(if setting.large { 40 } else { 15 }),
+            leaves: false,
+            first: None,
+            last: says_last || old || (framing == Framing::Missing && !bare),
+            line,
+            framing,
+            unread: has_body,
+        };
+        // Whoever has said so need not do it: then it is for the other side to leave.
+        let ends_body = framing == Framing::Missing && !bare;
+        answer.leaves = wrong.is_none() && answer.last && (ends_body || chance(50));
+        let malformed = (wrong == Some(Wrong::Malformed)).then(|| below(MALFORMED.len() + 1));
+        answer.head(ask.id, (len, says_last), malformed);
+        let head_end = answer.bytes.len();
+        if !bare {
+            let chunk = 1 + below(2_000);
+            answer.bytes.extend(body(ask.id, Part::Response, framing, (len, chunk)));
+        }
+        if wrong.is_none() && setting.clients_behave() && chance(20) {
+            answer.first = Some(head_end);
+        }
+        answer.spoil(setting, head_end, malformed);
+        answer
+    }
+
+    fn head(&mut self, id: u64, (len, says_last): (usize, bool), bad: Option<usize>) {
+        let mut head = String::new();
+        for _ in 0..[0, 0, 0, 1, 2][below(5)] {
+            let _ = write!(head, "HTTP/1.1 103 Early Hints\r\nX-Id: {id:016x}\r\n\r\n");
+        }
+        let good = (self.line, "");
+        let (line, field) = bad.and_then(|bad| MALFORMED.get(bad)).unwrap_or(&good);
+        let _ = write!(head, "{line}\r\nX-Id: {id:016x}\r\nX-Len: {len}\r\n{field}");
+        match self.framing {
+            // Without a body there is nothing to be framed.
+            _ if matches!(good.0, NO_CONTENT | NOT_MODIFIED) => {}
+            Framing::Length(length) => {
+                let _ = write!(head, "Content-Length: {length}\r\n");
+            }
+            Framing::Chunked => head.push_str("Transfer-Encoding: chunked\r\n"),
+            Framing::Missing => {}
+        }
+        if says_last {
+            head.push_str("Connection: close\r\n");
+        }
+        head.push_str("\r\n");
+        self.bytes = head.into_bytes();
+    }
+
+    /// Cuts it where it is to be cut.
+    fn spoil(&mut self, setting: &Setting, head_end: usize, malformed: Option<usize>) {
+        let len = self.bytes.len();
+        self.end = len;
+        match self.wrong {
+            Some(Wrong::Ends) => {
+                // In plaintext, the end of the connection is the end of a body without framing.
+                let blind = self.framing == Framing::Missing && setting.mode == Mode::Plain;
+                self.end = below(if blind { head_end } else { len });
+            }
+            Some(Wrong::Resets | Wrong::Mute) => self.end = below(len),
+            Some(Wrong::Malformed) if malformed == Some(MALFORMED.len()) => {
+                if self.framing == Framing::Chunked && len > head_end {
+                    self.bytes[head_end] = b'g';
+                } else {
+                    self.bytes.splice(..0, *b"\r\n");
+                    self.end = self.bytes.len();
+                }
+            }
+            Some(Wrong::Malformed | Wrong::Surplus) | None => {}
+        }
+        if matches!(self.wrong, Some(Wrong::Ends | Wrong::Resets | Wrong::Mute)) && chance(40) {
+            self.end = 0;
+        }
+    }
+
+    /// What the book says about it: a word, and whether nobody may take it for an answer.
+    pub(super) fn fault(&self) -> Option<(&'static str, bool)> {
+        match self.wrong {
+            Some(Wrong::Ends) => Some(("ended early", false)),
+            Some(Wrong::Resets) => Some(("reset", false)),
+            Some(Wrong::Mute) => Some(("fell silent", false)),
+            Some(Wrong::Malformed) => Some(("malformed", true)),
+            Some(Wrong::Surplus) => None,
+            None if self.leaves && self.early && self.unread => Some(("left unread", false)),
+            None => None,
+        }
+    }
+
+    /// Why no other request may follow on its connection.
+    pub(super) fn spoils(&self) -> Option<&'static str> {
+        match self.wrong {
+            Some(Wrong::Ends | Wrong::Resets | Wrong::Mute) => Some("an answer was not finished"),
+            Some(Wrong::Malformed) => Some("an answer was malformed"),
+            Some(Wrong::Surplus) => Some("something followed an answer"),
+            None if self.last => Some("it was said to be the last answer"),
+            None => None,
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Clients: they send well-formed requests, some of them badly, and read strictly what comes back.
+
+use std::cell::Cell;
+use std::fmt::Write;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::Run;
+use super::ledger::{Ask, Outcome};
+use super::link::{Got, LinkReader, LinkWriter, link};
+use super::message::{BodyReader, Framing, Head, Part, body, take_head};
+use crate::shell::transport::net::simulated::world::{below, chance, draw};
+use crate::shell::transport::net::{TcpStream, sleep};
+
+/// What a client does wrong, at this byte of this request.
+#[derive(Clone, Copy, Debug)]
+struct Mischief {
+    ask: usize,
+    /// Of 1,000 bytes, so many are sent.
+    share: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    /// It ends its direction.
+    End,
+    Reset,
+    /// It stops.
+    Stall,
+    /// It leaves without reading.
+    Leave,
+    /// It does not read for a long time.
+    Deaf,
+}
+
+/// How far a connection is, for its two directions.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Whole answers so far.
+    answers: Cell<usize>,
+    /// Which request was told to go on.
+    continued: Cell<usize>,
+    /// The misbehaviour has begun.
+    misbehaved: Cell<bool>,
+}
+
+/// One client: a few connections, one after the other.
+pub(super) async fn client(run: Rc<Run>) {
+    for _ in 0..1 + below(2) {
+        sleep(Duration::from_millis(below(1_500) as u64)).await;
+        connection(&run).await;
+    }
+    run.clients_left.set(run.clients_left.get() - 1);
+}
+
+fn ask(run: &Run) -> Ask {
+    let method = ["GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE"][below(7)];
+    let modern = !chance(10);
+    let has_body = matches!(method, "POST" | "PUT") || chance(5);
+    let sizes = if run.setting.large { [0, 100, 40_000, 700_000] } else { [0, 30, 500, 9_000] };
+    let body_len = if has_body { below(sizes[below(4)] + 1) } else { 0 };
+    let framing = if !has_body {
+        Framing::Missing
+    } else if modern && chance(50) {
+        Framing::Chunked
+    } else {
+        Framing::Length(body_len as u64)
+    };
+    let expect = modern && body_len > 0 && chance(25);
+    let ask = Ask { id: draw(), method, modern, framing, body_len, expect, last: chance(10) };
+    run.ledger.asks(&ask);
+    ask
+}
+
+fn head(ask: &Ask) -> String {
+    let Ask { id, method, body_len, .. } = ask;
+    let version = if ask.modern { "1.1" } else { "1.0" };
+    let mut head = format!(
+        "{method} /r/{id:016x} HTTP/{version}\r\nHost: sim.example\r\nX-Id: {id:016x}\r\n\
+         X-Body: {body_len}\r\n"
+    );
+    match ask.framing {
+        Framing::Length(length) => {
+            let _ = write!(head, "Content-Length: {length}\r\n");
+        }
+        Framing::Chunked => head.push_str("Transfer-Encoding: chunked\r\n"),
+        Framing::Missing => {}
+    }
+    if ask.expect {
+        head.push_str("Expect: 100-continue\r\n");
+    }
+    match (ask.modern, ask.last) {
+        (true, true) => head.push_str("Connection: close\r\n"),
+        (false, false) => head.push_str("Connection: keep-alive\r\n"),
+        _ => {}
+    }
+    head.push_str("\r\n");
+    head
+}
+
+async fn connection(run: &Rc<Run>) {
+    let Ok(stream) = TcpStream::connect_surely(super::setting::Setting::front()).await else {
+        return;
+    };
+    let Some((reader, writer)) = link(stream, run.client_tls()).await else {
+        if !run.setting.no_room && !run.setting.drain {
+            run.ledger.violation("a client's handshake failed".to_owned());
+        }
+        return;
+    };
+    let asks: Vec<Ask> = (0..1 + below(5)).map(|_| ask(run)).collect();
+    let mischief = chance(run.setting.client_trouble).then(|| Mischief {
+        ask: below(asks.len()),
+        share: below(1_001),
+        kind: [Kind::End, Kind::Reset, Kind::Stall, Kind::Leave, Kind::Deaf][below(5)],
+    });
+    let depth = if chance(50) { 1 } else { 1 + below(5) };
+    let progress = Progress { continued: Cell::new(usize::MAX), ..Progress::default() };
+    let deaf = mischief.is_some_and(|mischief| mischief.kind == Kind::Deaf);
+    progress.misbehaved.set(deaf);
+    let mut receiving = pin!(receive(run, &asks, &progress, reader));
+    let mut sending = pin!(send(&asks, (depth, mischief), &progress, writer));
+    let mut sent = None;
+    // The connection lives as long as somebody reads.
+    poll_fn(|context| {
+        if sent.is_none()
+            && let Poll::Ready(writer) = sending.as_mut().poll(context)
+        {
+            let leaves = writer.is_none();
+            sent = Some(writer);
+            if leaves {
+                return Poll::Ready(());
+            }
+        }
+        receiving.as_mut().poll(context)
+    })
+    .await;
+    for ask in &asks[progress.answers.get()..] {
+        if sent.as_ref().is_some_and(Option::is_none) {
+            run.ledger.ends(ask.id, Outcome::Nothing, &run.setting, Some("it left"));
+        }
+    }
+}
+
+/// Sends everything; `None` if the client is gone then.
+async fn send(
+    asks: &[Ask],
+    (depth, mischief): (usize, Option<Mischief>),
+    progress: &Progress,
+    mut writer: LinkWriter,
+) -> Option<LinkWriter> {
+    for (at, ask) in asks.iter().enumerate() {
+        while at >= progress.answers.get() + depth {
+            sleep(Duration::from_millis(30)).await;
+        }
+        if chance(20) {
+            sleep(Duration::from_millis(below(1_500) as u64)).await;
+        }
+        let mut bytes = head(ask).into_bytes();
+        let head_len = bytes.len();
+        let chunk = 1 + below(3_000);
+        bytes.extend(body(ask.id, Part::Request, ask.framing, (ask.body_len, chunk)));
+        let pieces = if chance(50) { 1 } else { 1 + below(6) };
+        let wrong = mischief.filter(|mischief| mischief.ask == at);
+        let end = wrong.map_or(bytes.len(), |wrong| bytes.len() * wrong.share / 1_000);
+        let first = if ask.expect { head_len.min(end) } else { 0 };
+        if !send_in_pieces(&mut writer, &bytes[..first], 1).await {
+            return Some(writer);
+        }
+        if ask.expect {
+            let mut patience = 40;
+            while progress.continued.get() != at && progress.answers.get() == at && patience > 0 {
+                sleep(Duration::from_millis(25)).await;
+                patience -= 1;
+            }
+        }
+        let mut first = first;
+        if wrong.is_none() && ask.body_len >= 600 && chance(8) {
+            // An upload that takes longer than anybody may wait for an answer.
+            let Some(sent) = send_slowly(&mut writer, &bytes, (first, head_len)).await else {
+                return Some(writer);
+            };
+            first = sent;
+        }
+        if !send_in_pieces(&mut writer, &bytes[first..end], pieces).await {
+            return Some(writer);
+        }
+        if let Some(wrong) = wrong {
+            progress.misbehaved.set(true);
+            match wrong.kind {
+                Kind::End => writer.cut(),
+                Kind::Reset => writer.reset(),
+                Kind::Stall | Kind::Deaf => {}
+                Kind::Leave => return None,
+            }
+            return Some(writer);
+        }
+    }
+    Some(writer)
+}
+
+/// Sends the head and most of the body, with long rests; how far it has come.
+async fn send_slowly(
+    writer: &mut LinkWriter,
+    bytes: &[u8],
+    (start, head_len): (usize, usize),
+) -> Option<usize> {
+    let mut sent = start;
+    for part in 0..4 {
+        let end = head_len + (bytes.len() - head_len) * part / 4;
+        if !writer.write(&bytes[sent..end]).await {
+            return None;
+        }
+        sent = end;
+        sleep(Duration::from_millis(1_500 + below(1_500) as u64)).await;
+    }
+    Some(sent)
+}
+
+/// Sends `bytes` with rests in between; false if the connection does not take them.
+async fn send_in_pieces(writer: &mut LinkWriter, bytes: &[u8], pieces: usize) -> bool {
+    let longest = (bytes.len() / pieces).max(1);
+    let mut may_rest = true;
+    for piece in bytes.chunks(longest) {
+        if !writer.write(piece).await {
+            return false;
+        }
+        if chance(20) {
+            sleep(Duration::from_millis(below(400) as u64)).await;
+        } else if may_rest && chance(3) {
+            may_rest = false;
+            sleep(Duration::from_millis(2_000 + below(2_500) as u64)).await;
+        }
+    }
+    true
+}
+
+/// Reads an answer to every request, in order.
+async fn receive(run: &Run, asks: &[Ask], progress: &Progress, mut reader: LinkReader) {
+    let mut bytes = Vec::new();
+    // A body that was answered early may be given up, and the connection with it.
+    let early = Cell::new(false);
+    let why = || {
+        let drain = run.setting.drain.then_some("in a drain");
+        let early = early.get().then_some("behind an early answer");
+        progress.misbehaved.get().then_some("after its own mischief").or(drain).or(early)
+    };
+    if progress.misbehaved.get() {
+        reader.be_deaf().await;
+    }
+    let mut more = true;
+    for (at, ask) in asks.iter().enumerate() {
+        if !more {
+            run.ledger.ends(ask.id, Outcome::Void, &run.setting, why());
+            continue;
+        }
+        let answered = answer(run, ask, (at, progress), (&mut reader, &mut bytes)).await;
+        let (outcome, follows) = answered.unwrap_or_else(|what| {
+            run.ledger.violation(format!("client of {:016x}: {what}", ask.id));
+            (Outcome::Cut, false)
+        });
+        run.ledger.ends(ask.id, outcome, &run.setting, why());
+        early.set(early.get() || run.ledger.was_early(ask.id));
+        progress.answers.set(at + 1);
+        if matches!(outcome, Outcome::Cut | Outcome::Nothing) {
+            // A connection that broke takes everything behind with it.
+            for ask in &asks[at + 1..] {
+                run.ledger.ends(ask.id, outcome, &run.setting, Some("its connection broke"));
+            }
+            return;
+        }
+        more = follows;
+    }
+    if more && chance(50) {
+        return;
+    }
+    // Ferrule ends it, now or when it has been idle for long enough; nothing may come before.
+    let got = reader.read(&mut bytes).await;
+    if got == Got::Nothing {
+        run.ledger.violation("a connection was left open".to_owned());
+    }
+    // A head that was never finished may have been any method's.
+    if !bytes.is_empty() && !progress.misbehaved.get() {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        run.ledger.violation(format!("a client got what it had not asked for: {text:?}"));
+    }
+}
+
+/// One answer, interim ones before it included; may another follow?
+async fn answer(
+    run: &Run,
+    ask: &Ask,
+    (at, progress): (usize, &Progress),
+    (reader, bytes): (&mut LinkReader, &mut Vec<u8>),
+) -> Result<(Outcome, bool), String> {
+    loop {
+        let Some(head) = take_head(bytes)? else {
+            let partial = !bytes.is_empty();
+            match reader.read(bytes).await {
+                Got::Bytes => continue,
+                Got::Nothing => return Err("no answer, and no end".to_owned()),
+                // A reset takes with it what had been sent before.
+                Got::Cut => return Ok((Outcome::Cut, false)),
+                Got::End if partial => return Ok((Outcome::Cut, false)),
+                Got::End => return Ok((Outcome::Nothing, false)),
+            }
+        };
+        let status = status(&head.line)?;
+        let id = head.number("x-id", 16)?;
+        if let Some(id) = id.filter(|id| *id != ask.id) {
+            return Err(format!("got the answer of {id:016x}"));
+        }
+        if status >= 200 {
+            run.ledger.hears(ask.id);
+            return final_answer(ask, (&head, status), (reader, bytes)).await;
+        }
+        if !ask.modern || !matches!(status, 100 | 103) {
+            return Err(format!("interim {status}"));
+        }
+        if status == 100 {
+            progress.continued.set(at);
+        }
+    }
+}
+
+fn status(line: &str) -> Result<u16, String> {
+    let status = line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
+    status.and_then(|text| text.parse().ok()).ok_or_else(|| format!("status line {line:?}"))
+}
+
+async fn final_answer(
+    ask: &Ask,
+    (head, status): (&Head, u16),
+    (reader, bytes): (&mut LinkReader, &mut Vec<u8>),
+) -> Result<(Outcome, bool), String> {
+    let own = head.value("x-id")?.is_none();
+    let framing = head.framing()?;
+    let bare = ask.method == "HEAD" || matches!(status, 204 | 304);
+    if ask.modern && !bare && framing == Framing::Missing {
+        return Err("an answer without framing".to_owned());
+    }
+    if !ask.modern && framing == Framing::Chunked {
+        return Err("chunks for HTTP/1.0".to_owned());
+    }
+    let more = if ask.modern { !head.closes() } else { head.keeps() };
+    if more && ask.last {
+        return Err("the last request's answer promises more".to_owned());
+    }
+    let framing = if bare { Framing::Length(0) } else { framing };
+    let mut body = BodyReader::new(ask.id, Part::Response, framing, !bare);
+    body.foreign = own;
+    loop {
+        body.take(bytes)?;
+        if body.is_done() {
+            break;
+        }
+        if chance(5) {
+            sleep(Duration::from_millis(below(300) as u64)).await;
+        }
+        match reader.read(bytes).await {
+            Got::Bytes => {}
+            Got::End if body.is_until_end() => break,
+            Got::End | Got::Cut => return Ok((Outcome::Cut, false)),
+            Got::Nothing => return Err("a body without an end".to_owned()),
+        }
+    }
+    if own {
+        return Ok((Outcome::Own(status), more));
+    }
+    let whole = head.number("x-len", 10)?;
+    if !bare && whole != Some(body.len) {
+        return Err(format!("{} bytes of {whole:?} taken for the whole", body.len));
+    }
+    Ok((Outcome::Delivered, more))
+}

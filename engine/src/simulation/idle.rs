@@ -1,0 +1,105 @@
+//! Ten thousand idle upstream connections: whatever is done about them, others get their turn meanwhile.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ferrule_config::model::KeepalivePool;
+
+use super::run::Gateway;
+use super::setting::{Mode, Setting};
+use crate::exchange::pool::{Address, Identity, Idle, PoolKey};
+use crate::identity::ALWAYS;
+use crate::shell::request::upstream::Kept;
+use crate::shell::state::core::Core;
+use crate::shell::state::shed;
+use crate::shell::transport::net::simulated::tasks;
+use crate::shell::transport::net::simulated::world::{self, Weather};
+use crate::shell::transport::net::{UnixStream, sleep, spawn};
+use crate::shell::transport::session::Session;
+use crate::shell::transport::stream::Stream;
+use crate::shell::worker;
+
+const MANY: usize = 10_000;
+/// The most that may go while others wait for one turn.
+const AT_ONCE: usize = 64;
+const IDLE_TIME: Duration = Duration::from_secs(5);
+
+fn fill(core: &Core) -> Vec<UnixStream> {
+    let limits = KeepalivePool { size: u32::MAX, idle_timeout: IDLE_TIME, requests: 10 };
+    let identity = Identity { upstream: "u", address: Address::Ip(Setting::node(0)), tls: None };
+    let key: PoolKey = core.pool.borrow_mut().key(&identity);
+    let now_ms = u64::try_from(core.clock.elapsed().as_millis()).expect("soon");
+    let one = |_| {
+        let (ours, theirs) = UnixStream::pair();
+        let stream = Stream::unix(ours, Session::Plain, &core.deadlines, &core.buffers);
+        let connection = Kept { stream: Box::new(stream), peer: None };
+        let idle = Idle { connection, requests: 1, holds: ALWAYS };
+        assert!(core.pool.borrow_mut().put(key, idle, &limits, now_ms).is_none());
+        theirs
+    };
+    (0..MANY).map(one).collect()
+}
+
+/// What happens to the connections; their other ends, of which some stay open.
+type Event = fn(&Core, Vec<UnixStream>) -> Vec<UnixStream>;
+
+#[test]
+fn idle_upstream_connections_are_ended_a_slice_at_a_time() {
+    let events: [(&str, Event); 3] = [
+        ("all upstreams have left", |core, theirs| {
+            drop(theirs);
+            core.inspection.begin();
+            Vec::new()
+        }),
+        ("there is nothing left for others", |core, theirs| {
+            shed::relieve(core, &std::io::Error::from_raw_os_error(24));
+            theirs
+        }),
+        ("their time is over", |_, theirs| theirs),
+    ];
+    for (name, event) in events {
+        world::begin(1, Weather::default());
+        let gateway = Gateway::of(&Setting::draw(Mode::Plain), None);
+        let core = Rc::clone(&gateway.core);
+        let theirs = fill(&core);
+        let (most, last) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(MANY)));
+        {
+            let (core, most, last) = (Rc::clone(&core), Rc::clone(&most), Rc::clone(&last));
+            spawn(async move {
+                loop {
+                    sleep(Duration::from_millis(1)).await;
+                    let now = core.pool.borrow().len();
+                    most.set(most.get().max(last.replace(now).saturating_sub(now)));
+                }
+            });
+        }
+        let turning = Rc::clone(&core);
+        spawn(async move {
+            let _open = event(&turning, theirs);
+            loop {
+                worker::rest(&turning).await;
+                turning.tick();
+            }
+        });
+        let latest = world::now() + IDLE_TIME * 3;
+        let _ = tasks::run(latest, || core.pool.borrow().is_empty());
+        tasks::clear();
+        // Those of the last turn, which the other has not seen.
+        most.set(most.get().max(last.get()));
+        assert!(core.pool.borrow().is_empty(), "{name}: {} are left", core.pool.borrow().len());
+        assert!(most.get() <= AT_ONCE, "{name}: {} at once", most.get());
+    }
+}
+
+#[test]
+fn idle_upstream_connections_are_looked_at_a_slice_at_a_time() {
+    world::begin(1, Weather::default());
+    let gateway = Gateway::of(&Setting::draw(Mode::Plain), None);
+    let core = Rc::clone(&gateway.core);
+    let theirs = fill(&core);
+    core.inspection.begin();
+    let gaps = std::iter::from_fn(|| core.inspection.slice(&core)).take(MANY).count();
+    assert!((MANY / 512..MANY / 8).contains(&gaps), "{gaps}");
+    assert_eq!(core.pool.borrow().len(), theirs.len());
+}

@@ -1,0 +1,224 @@
+//! What was asked, what was done about it, and what must never happen.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::message::Framing;
+use super::setting::Setting;
+
+/// One request, before it is sent.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    pub(super) id: u64,
+    pub(super) method: &'static str,
+    /// HTTP/1.1, else 1.0.
+    pub(super) modern: bool,
+    pub(super) framing: Framing,
+    pub(super) body_len: usize,
+    pub(super) expect: bool,
+    /// It says that it is the last.
+    pub(super) last: bool,
+}
+
+impl Ask {
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.method != "POST"
+    }
+}
+
+/// What a client got.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Outcome {
+    /// A node's answer, whole.
+    Delivered,
+    /// Ferrule's own answer.
+    Own(u16),
+    /// An answer that was cut, visibly.
+    Cut,
+    /// The end of the connection.
+    Nothing,
+    /// It was sent behind the last answer of its connection.
+    Void,
+}
+
+/// What is known of a request.
+#[derive(Debug)]
+struct Entry {
+    ask: Ask,
+    /// Nodes that saw its head.
+    seen: u32,
+    faults: Vec<&'static str>,
+    /// A node's answer to it was none.
+    malformed: bool,
+    /// A node has answered before it had read all of it.
+    early: bool,
+    /// Its client has read the head of an answer.
+    heard: bool,
+    outcome: Option<Outcome>,
+}
+
+/// The book of one run.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    entries: BTreeMap<u64, Entry>,
+    /// What must not have happened.
+    pub(super) violations: Vec<String>,
+    /// What happened, for whoever reads a failure.
+    pub(super) story: Vec<String>,
+    pub(super) delivered: usize,
+}
+
+/// The book, shared by all peers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger(Rc<RefCell<Book>>);
+
+impl Ledger {
+    pub(super) fn violation(&self, what: String) {
+        self.tell(&format!("VIOLATION: {what}"));
+        self.0.borrow_mut().violations.push(what);
+    }
+
+    pub(super) fn tell(&self, what: &str) {
+        let now = crate::shell::transport::net::simulated::world::now();
+        self.0.borrow_mut().story.push(format!("{:9.3} {what}", now.as_secs_f64()));
+    }
+
+    pub(super) fn asks(&self, ask: &Ask) {
+        let entry = Entry {
+            ask: ask.clone(),
+            seen: 0,
+            faults: Vec::new(),
+            malformed: false,
+            early: false,
+            heard: false,
+            outcome: None,
+        };
+        self.0.borrow_mut().entries.insert(ask.id, entry);
+    }
+
+    /// A node has read the head of a request.
+    pub(super) fn seen(&self, id: u64) -> Result<Ask, String> {
+        let mut book = self.0.borrow_mut();
+        let Some(entry) = book.entries.get_mut(&id) else {
+            return Err(format!("{id:016x} was never asked"));
+        };
+        entry.seen += 1;
+        // Once more on a fresh connection, if one from the pool had gone.
+        let most = if entry.ask.is_idempotent() { 2 } else { 1 };
+        if entry.seen > most {
+            return Err(format!("{} {id:016x} was seen {} times", entry.ask.method, entry.seen));
+        }
+        if entry.outcome == Some(Outcome::Void) {
+            return Err(format!("{id:016x} was forwarded behind the last answer"));
+        }
+        Ok(entry.ask.clone())
+    }
+
+    /// A node answers this request before it has read all of it.
+    pub(super) fn early(&self, id: u64) {
+        if let Some(entry) = self.0.borrow_mut().entries.get_mut(&id) {
+            entry.early = true;
+        }
+    }
+
+    /// Has a node done so?
+    pub(super) fn was_early(&self, id: u64) -> bool {
+        self.0.borrow().entries.get(&id).is_some_and(|entry| entry.early)
+    }
+
+    /// Its client has read the head of an answer.
+    pub(super) fn hears(&self, id: u64) {
+        if let Some(entry) = self.0.borrow_mut().entries.get_mut(&id) {
+            entry.heard = true;
+        }
+    }
+
+    /// Has it?
+    pub(super) fn is_heard(&self, id: u64) -> bool {
+        self.0.borrow().entries.get(&id).is_some_and(|entry| entry.heard)
+    }
+
+    /// A node does something wrong with this request.
+    pub(super) fn fault(&self, id: u64, what: &'static str, malformed: bool) {
+        if let Some(entry) = self.0.borrow_mut().entries.get_mut(&id) {
+            entry.faults.push(what);
+            entry.malformed |= malformed;
+        }
+    }
+
+    /// A client knows what became of its request; `why` says how it has misbehaved itself, if it has.
+    pub(super) fn ends(&self, id: u64, outcome: Outcome, setting: &Setting, why: Option<&str>) {
+        self.tell(&format!("client: {id:016x} {outcome:?} {}", why.unwrap_or_default()));
+        let finding = {
+            let mut book = self.0.borrow_mut();
+            book.delivered += usize::from(outcome == Outcome::Delivered);
+            let Some(entry) = book.entries.get_mut(&id) else { return };
+            entry.outcome = Some(outcome);
+            entry.judge(outcome, setting, why.is_some())
+        };
+        if let Some(finding) = finding {
+            self.violation(format!("{id:016x} {finding}"));
+        }
+    }
+
+    /// Ends the book; what is still open is wrong.
+    pub(super) fn close(&self) -> Book {
+        let mut book = self.0.take();
+        let open = book.entries.values().filter(|entry| entry.outcome.is_none()).count();
+        if open > 0 {
+            book.violations.push(format!("{open} requests have come to nothing"));
+        }
+        book
+    }
+}
+
+impl Book {
+    /// Requests in it.
+    pub(super) fn asks(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+impl Entry {
+    /// Why this may not be the end of it.
+    fn judge(&self, outcome: Outcome, setting: &Setting, misbehaved: bool) -> Option<String> {
+        let faults = &self.faults;
+        let ask = &self.ask;
+        match outcome {
+            Outcome::Delivered if self.malformed => {
+                Some(format!("was delivered in spite of {faults:?}"))
+            }
+            Outcome::Delivered if self.seen == 0 => Some("was answered by nobody".to_owned()),
+            Outcome::Void if self.seen > 0 => Some("was forwarded, and is void".to_owned()),
+            Outcome::Delivered | Outcome::Void => None,
+            Outcome::Own(500) => Some("was answered 500".to_owned()),
+            _ if misbehaved => None,
+            Outcome::Own(status) => {
+                let pure = ask.framing == Framing::Missing && ask.is_idempotent();
+                let well = match status {
+                    413 => setting.body_max.is_some_and(|max| ask.body_len > max),
+                    502 => {
+                        !faults.is_empty() || setting.connects_fail || (setting.idle_ends && !pure)
+                    }
+                    503 => setting.no_room,
+                    504 => !faults.is_empty() || setting.connects_fail,
+                    _ => false,
+                };
+                (!well).then(|| format!("was answered {status}, faults {faults:?}: {ask:?}"))
+            }
+            // The answer had begun when the body turned out to be too large.
+            Outcome::Cut if setting.body_max.is_some_and(|max| ask.body_len > max) => None,
+            // Whoever goes on sending behind an early answer may lose its end in a reset.
+            Outcome::Cut if self.early => None,
+            // Whoever has no room ends idle connections: a request on its way there meets a reset, which may
+            // overtake the orderly end.
+            Outcome::Cut if setting.no_room && self.seen == 0 => None,
+            Outcome::Cut if faults.is_empty() => Some("was cut without a fault".to_owned()),
+            Outcome::Cut => None,
+            // Whoever has no room ends idle connections.
+            Outcome::Nothing if setting.no_room => None,
+            Outcome::Nothing => Some("was not answered".to_owned()),
+        }
+    }
+}

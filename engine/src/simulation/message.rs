@@ -1,0 +1,228 @@
+//! HTTP/1.1 as the peers of a run speak it: strict readers, and bodies that tell whose they are.
+
+use crate::shell::transport::net::simulated::random::mix;
+
+/// Which body of an exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Part {
+    Request = 1,
+    Response = 2,
+}
+
+/// The byte at `offset` of a body of exchange `id`.
+pub(super) fn byte_at(id: u64, part: Part, offset: u64) -> u8 {
+    let word = mix(id ^ (part as u64) << 56 ^ (offset / 8).wrapping_mul(0x9e37_79b9));
+    word.to_le_bytes()[(offset % 8) as usize]
+}
+
+/// So many bytes of a body, from `offset`.
+pub(super) fn pattern(id: u64, part: Part, offset: u64, len: usize) -> Vec<u8> {
+    (offset..offset + len as u64).map(|at| byte_at(id, part, at)).collect()
+}
+
+/// A head: its first line, and fields in lower case.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Head {
+    pub(super) line: String,
+    fields: Vec<(String, String)>,
+}
+
+impl Head {
+    /// Reads a head that ends in an empty line.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+        let text = str::from_utf8(bytes).map_err(|_| "a head that is no text".to_owned())?;
+        let text = text.strip_suffix("\r\n\r\n").ok_or("a head without an end")?;
+        let mut lines = text.split("\r\n");
+        let line = lines.next().unwrap_or_default().to_owned();
+        let mut fields = Vec::new();
+        for field in lines {
+            let (name, value) = field.split_once(": ").ok_or_else(|| format!("field {field:?}"))?;
+            if field.contains(['\r', '\n', '\0']) || name.contains(' ') {
+                return Err(format!("field {field:?}"));
+            }
+            fields.push((name.to_ascii_lowercase(), value.to_owned()));
+        }
+        Ok(Self { line, fields })
+    }
+
+    /// The only value of a field; `None` if there is none.
+    pub(super) fn value(&self, name: &str) -> Result<Option<&str>, String> {
+        let mut values = self.fields.iter().filter(|(own, _)| own == name);
+        let value = values.next().map(|(_, value)| value.as_str());
+        if values.next().is_some() {
+            return Err(format!("{name} came twice"));
+        }
+        Ok(value)
+    }
+
+    /// A number in a field, in this base.
+    pub(super) fn number(&self, name: &str, base: u32) -> Result<Option<u64>, String> {
+        let Some(value) = self.value(name)? else { return Ok(None) };
+        u64::from_str_radix(value, base).map(Some).map_err(|_| format!("{name}: {value}"))
+    }
+
+    /// Does `Connection` say that this is the last message?
+    pub(super) fn closes(&self) -> bool {
+        self.fields.iter().any(|(name, value)| name == "connection" && value == "close")
+    }
+
+    /// Does `Connection` say that more may follow?
+    pub(super) fn keeps(&self) -> bool {
+        self.fields.iter().any(|(name, value)| name == "connection" && value == "keep-alive")
+    }
+
+    /// What follows the head.
+    pub(super) fn framing(&self) -> Result<Framing, String> {
+        let chunked = self.value("transfer-encoding")?;
+        match (self.number("content-length", 10)?, chunked) {
+            (Some(_), Some(_)) => Err("two framings".to_owned()),
+            (Some(length), None) => Ok(Framing::Length(length)),
+            (None, Some("chunked")) => Ok(Framing::Chunked),
+            (None, Some(other)) => Err(format!("coding {other}")),
+            (None, None) => Ok(Framing::Missing),
+        }
+    }
+}
+
+/// How a body's end is told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Framing {
+    Length(u64),
+    Chunked,
+    /// Nothing says so: none in a request, until the end in a response.
+    Missing,
+}
+
+/// Where a reader of a body stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Data(u64),
+    Size,
+    AfterChunk,
+    LastLine,
+    UntilEnd,
+    Done,
+}
+
+/// Reads one body and compares every byte with what it must be.
+#[derive(Debug)]
+pub(super) struct BodyReader {
+    id: u64,
+    part: Part,
+    chunked: bool,
+    state: State,
+    /// Bytes so far.
+    pub(super) len: u64,
+    /// What the body holds is not ours: only its framing is looked at.
+    pub(super) foreign: bool,
+}
+
+impl BodyReader {
+    /// `until_end`: what has no framing goes on until the connection ends.
+    pub(super) fn new(id: u64, part: Part, framing: Framing, until_end: bool) -> Self {
+        let state = match framing {
+            Framing::Length(0) => State::Done,
+            Framing::Length(length) => State::Data(length),
+            Framing::Chunked => State::Size,
+            Framing::Missing if until_end => State::UntilEnd,
+            Framing::Missing => State::Done,
+        };
+        Self { id, part, chunked: framing == Framing::Chunked, state, len: 0, foreign: false }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Is the end of the connection the end of the body?
+    pub(super) fn is_until_end(&self) -> bool {
+        self.state == State::UntilEnd
+    }
+
+    /// Takes what it needs off the front of `bytes`.
+    pub(super) fn take(&mut self, bytes: &mut Vec<u8>) -> Result<(), String> {
+        let mut at = 0;
+        while at < bytes.len() && !self.is_done() {
+            let rest = &bytes[at..];
+            match self.state {
+                State::Data(left) => {
+                    let count = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+                    self.compare(&rest[..count])?;
+                    at += count;
+                    let left = left - count as u64;
+                    self.state = match left {
+                        0 if self.chunked => State::AfterChunk,
+                        0 => State::Done,
+                        _ => State::Data(left),
+                    };
+                }
+                State::UntilEnd => {
+                    self.compare(rest)?;
+                    at = bytes.len();
+                }
+                State::Size | State::AfterChunk | State::LastLine => {
+                    let Some(end) = rest.iter().position(|byte| *byte == b'\n') else { break };
+                    let line = str::from_utf8(&rest[..=end]).unwrap_or_default();
+                    self.line(line)?;
+                    at += end + 1;
+                }
+                State::Done => {}
+            }
+        }
+        bytes.drain(..at);
+        Ok(())
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        let line = line.strip_suffix("\r\n").ok_or_else(|| format!("chunk line {line:?}"))?;
+        self.state = match (self.state, line) {
+            (State::AfterChunk, "") => State::Size,
+            (State::LastLine, "") => State::Done,
+            (State::Size, size) => match u64::from_str_radix(size, 16) {
+                Ok(0) => State::LastLine,
+                Ok(size) => State::Data(size),
+                Err(_) => return Err(format!("chunk size {size:?}")),
+            },
+            (_, line) => return Err(format!("chunk line {line:?}")),
+        };
+        Ok(())
+    }
+
+    fn compare(&mut self, bytes: &[u8]) -> Result<(), String> {
+        if !self.foreign {
+            for (offset, byte) in (self.len..).zip(bytes) {
+                if byte_at(self.id, self.part, offset) != *byte {
+                    let (id, part) = (self.id, self.part);
+                    return Err(format!("{part:?} body of {id:016x}: byte {offset} is another"));
+                }
+            }
+        }
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// A body of `len` bytes in this framing, as bytes; chunks are about `chunk` long.
+pub(super) fn body(id: u64, part: Part, framing: Framing, (len, chunk): (usize, usize)) -> Vec<u8> {
+    let data = pattern(id, part, 0, len);
+    if framing != Framing::Chunked {
+        return data;
+    }
+    let mut out = Vec::with_capacity(len + 64);
+    for piece in data.chunks(chunk.max(1)) {
+        out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+        out.extend_from_slice(piece);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"0\r\n\r\n");
+    out
+}
+
+/// Takes a whole head off the front of `bytes`.
+pub(super) fn take_head(bytes: &mut Vec<u8>) -> Result<Option<Head>, String> {
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let head: Vec<u8> = bytes.drain(..end + 4).collect();
+    Head::read(&head).map(Some)
+}

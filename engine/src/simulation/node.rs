@@ -1,0 +1,267 @@
+//! Upstream nodes: they check every request to the byte, answer well or badly, and notice what comes
+//! over a connection that must not be used any more.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::Run;
+use super::answer::{Answer, Wrong};
+use super::ledger::Ask;
+use super::link::{Got, LinkReader, LinkWriter, link};
+use super::message::{BodyReader, Framing, Head, Part, take_head};
+use super::setting::Setting;
+use crate::shell::transport::net::simulated::world::{below, chance};
+use crate::shell::transport::net::{TcpListener, TcpStream, sleep, spawn, timeout};
+
+/// An answer that nobody asked for: whoever gets it got another's.
+pub(super) const EVIL: &[u8] =
+    b"HTTP/1.1 200 OK\r\nX-Id: bad\r\nX-Len: 4\r\nContent-Length: 4\r\n\r\nevil";
+
+/// Accepts for ever.
+pub(super) async fn node(run: Rc<Run>, number: usize) {
+    let listener = TcpListener::bind(Setting::node(number));
+    loop {
+        let stream = listener.accept().await;
+        spawn(connection(Rc::clone(&run), stream));
+    }
+}
+
+async fn connection(run: Rc<Run>, stream: TcpStream) {
+    let Some((reader, writer)) = link(stream, run.node_tls()).await else { return };
+    let mut peer = Peer {
+        run,
+        reader,
+        writer,
+        bytes: Vec::new(),
+        spoiled: None,
+        served: 0,
+        vanishes: false,
+        over: false,
+    };
+    while !peer.over {
+        if let Err(what) = peer.exchange().await {
+            peer.run.ledger.violation(format!("node: {what}"));
+            return;
+        }
+        peer.served += 1;
+    }
+}
+
+/// One connection from Ferrule.
+struct Peer {
+    run: Rc<Run>,
+    reader: LinkReader,
+    writer: LinkWriter,
+    bytes: Vec<u8>,
+    /// Why no further request may come.
+    spoiled: Option<&'static str>,
+    served: usize,
+    /// It leaves as soon as it knows what is asked.
+    vanishes: bool,
+    /// Nobody listens any more.
+    over: bool,
+}
+
+impl Peer {
+    /// Reads more; false at the end.
+    async fn more(&mut self) -> Result<bool, String> {
+        match self.reader.read(&mut self.bytes).await {
+            Got::Bytes => Ok(true),
+            Got::End | Got::Cut => {
+                self.over = true;
+                Ok(false)
+            }
+            Got::Nothing => Err("a connection was left open".to_owned()),
+        }
+    }
+
+    /// Waits for a request, not always quietly; false if none comes.
+    async fn is_asked(&mut self) -> Result<bool, String> {
+        let run = Rc::clone(&self.run);
+        let restless = self.bytes.is_empty()
+            && self.served > 0
+            && run.setting.idle_ends
+            && self.reader.is_heard_out();
+        if restless && chance(15) {
+            // It leaves at the very moment at which a request comes, whether it has read it or not.
+            while !self.reader.is_spoken_to() {
+                sleep(Duration::from_millis(20)).await;
+            }
+            run.ledger.tell("node: leaves when it is asked");
+            self.vanishes = chance(60);
+            self.over = !self.vanishes;
+            if self.over {
+                return Ok(false);
+            }
+        }
+        if restless && chance(60) {
+            let patience = Duration::from_millis(below(2_000) as u64);
+            let read = timeout(patience, self.reader.read(&mut self.bytes)).await;
+            let quiet = read.is_err() && !self.reader.is_spoken_to();
+            match read {
+                Ok(Got::Bytes) => {}
+                Ok(_) => {
+                    self.over = true;
+                    return Ok(false);
+                }
+                Err(_) if chance(45) => {
+                    run.ledger.tell("node: ends an idle connection");
+                    if chance(70) {
+                        self.writer.end().await;
+                    } else {
+                        self.writer.reset();
+                    }
+                    self.over = true;
+                    return Ok(false);
+                }
+                Err(_) if quiet && self.spoiled.is_none() => {
+                    run.ledger.tell("node: speaks unasked");
+                    self.writer.write_at_once(EVIL);
+                    self.spoiled = Some("it had spoken unasked");
+                }
+                Err(_) => {}
+            }
+        }
+        if self.bytes.is_empty() && !self.more().await? {
+            return Ok(false);
+        }
+        match self.spoiled {
+            Some(why) => Err(format!("a connection was used again, though {why}")),
+            None => Ok(true),
+        }
+    }
+
+    async fn exchange(&mut self) -> Result<(), String> {
+        if !self.is_asked().await? {
+            return Ok(());
+        }
+        let head = loop {
+            if let Some(head) = take_head(&mut self.bytes)? {
+                break head;
+            }
+            if !self.more().await? {
+                return Ok(());
+            }
+        };
+        let (ask, framing) = self.understand(&head)?;
+        if self.vanishes {
+            self.over = true;
+            return Ok(());
+        }
+        let answer = Answer::draw(&ask, &self.run.setting, framing);
+        let (id, wrong) = (ask.id, answer.wrong);
+        self.run.ledger.tell(&format!("node: {id:016x} {} {wrong:?} {answer}", head.line));
+        if let Some((what, malformed)) = answer.fault() {
+            self.run.ledger.fault(id, what, malformed);
+        }
+        if answer.early {
+            self.run.ledger.early(id);
+        }
+        self.spoiled = answer.spoils();
+        let mut body = BodyReader::new(id, Part::Request, framing, false);
+        if head.value("expect")?.is_some() && !answer.early && chance(70) {
+            let _ = self.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n").await;
+        }
+        if !answer.early && !self.read_body(&ask, &mut body).await? {
+            return Ok(());
+        }
+        if chance(30) {
+            sleep(Duration::from_millis(below(1_000) as u64)).await;
+        }
+        self.say(id, &answer).await;
+        if wrong == Some(Wrong::Mute) && chance(50) {
+            self.reader.be_deaf().await;
+        }
+        if self.over || wrong == Some(Wrong::Mute) || !self.read_body(&ask, &mut body).await? {
+            // Whoever is still there must go: nothing more will be said.
+            while !self.over {
+                self.bytes.clear();
+                self.more().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a head asks for; nothing may be missing in it, or different.
+    fn understand(&self, head: &Head) -> Result<(Ask, Framing), String> {
+        let line = &head.line;
+        let id = head.number("x-id", 16)?.ok_or("a request without its id")?;
+        let ask = self.run.ledger.seen(id)?;
+        if *line != format!("{} /r/{id:016x} HTTP/1.1", ask.method) {
+            return Err(format!("request line {line:?}"));
+        }
+        if head.number("x-body", 10)? != Some(ask.body_len as u64) || head.value("host")?.is_none()
+        {
+            return Err(format!("{id:016x} has lost a field"));
+        }
+        let framing = head.framing()?;
+        let same = match (ask.framing, framing) {
+            (Framing::Missing, Framing::Missing | Framing::Length(0)) => true,
+            (own, other) => own == other,
+        };
+        if !same {
+            return Err(format!("{id:016x} is framed as {framing:?}"));
+        }
+        Ok((ask, framing))
+    }
+
+    /// Reads the body to its end; false if the connection ended before.
+    async fn read_body(&mut self, ask: &Ask, body: &mut BodyReader) -> Result<bool, String> {
+        loop {
+            body.take(&mut self.bytes)?;
+            if body.is_done() {
+                break;
+            }
+            if !self.more().await? {
+                return Ok(false);
+            }
+        }
+        if body.len != ask.body_len as u64 {
+            return Err(format!("{:016x}: {} bytes taken for the whole", ask.id, body.len));
+        }
+        Ok(true)
+    }
+
+    /// Gives the answer, as far as it is given.
+    async fn say(&mut self, id: u64, answer: &Answer) {
+        if answer.wrong == Some(Wrong::Surplus) {
+            let mut bytes = answer.bytes.clone();
+            bytes.extend_from_slice(EVIL);
+            self.writer.write_at_once(&bytes);
+            return;
+        }
+        let mut bytes = &answer.bytes[..answer.end];
+        if let Some(first) = answer.first {
+            let (head, body) = bytes.split_at(first);
+            bytes = body;
+            self.over = !self.writer.write(head).await;
+            let mut patience = 40;
+            while !self.over && !self.run.ledger.is_heard(id) {
+                sleep(Duration::from_millis(100)).await;
+                patience -= 1;
+                if patience == 0 {
+                    self.run.ledger.violation(format!("{id:016x}: what was given is held back"));
+                    break;
+                }
+            }
+        }
+        let longest = (bytes.len() / (1 + below(5))).max(1);
+        for piece in bytes.chunks(longest) {
+            if !self.writer.write(piece).await {
+                self.over = true;
+                return;
+            }
+            if chance(20) {
+                sleep(Duration::from_millis(below(500) as u64)).await;
+            }
+        }
+        match answer.wrong {
+            Some(Wrong::Ends) => self.writer.cut(),
+            Some(Wrong::Resets) => self.writer.reset(),
+            Some(Wrong::Mute | Wrong::Malformed | Wrong::Surplus) => return,
+            None if answer.leaves => self.writer.end().await,
+            None => return,
+        }
+        self.over = true;
+    }
+}
