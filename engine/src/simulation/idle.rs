@@ -10,7 +10,7 @@ use super::run::Gateway;
 use super::setting::{Mode, Setting};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey};
 use crate::identity::ALWAYS;
-use crate::shell::request::upstream::Kept;
+use crate::shell::request::lease::Kept;
 use crate::shell::state::core::Core;
 use crate::shell::state::shed;
 use crate::shell::transport::net::simulated::tasks;

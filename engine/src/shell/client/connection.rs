@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::roll::Seat;
-use super::standing::Standing;
+use super::registry::Seat;
+use super::route_identity::Standing;
 use crate::exchange::proxy_header::{ProxyFacts, proxy_header};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch};

@@ -10,12 +10,12 @@ use std::time::Duration;
 use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
-use super::account;
+use super::audit;
+use super::binding::{Place, identify};
+use super::closing::{self, GOODBYE_TIME};
 use super::connection::Client;
-use super::follow::{Place, identify};
-use super::goodbye::{self, GOODBYE_TIME};
-use super::proxied;
-use super::roll;
+use super::proxy_header;
+use super::registry;
 use crate::identity::{Verdict, VerifyFailure};
 use crate::plan::facts::ConnectionFacts;
 use crate::plan::{Forbidden, ForwardedFields, ListenerId, ServerId};
@@ -193,7 +193,7 @@ pub async fn open(
         visit,
     };
     let started = core.clock.elapsed();
-    if !proxied::receive(&mut client, peer, timeout).await {
+    if !proxy_header::receive(&mut client, peer, timeout).await {
         return None;
     }
     let source = client.ends.source.ip();
@@ -204,7 +204,7 @@ pub async fn open(
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let secured = secure(&mut client, left).await;
         if let Err(failure) = secured {
-            goodbye::refuse(&mut client, &failure).await;
+            closing::refuse(&mut client, &failure).await;
             return None;
         }
     } else {
@@ -242,7 +242,7 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
         return Err(Failure::Hello(HelloError::MissingExtension));
     }
     let hidden = unusable.map(|(name, hidden)| {
-        account::unusable_name(client, &name);
+        audit::unusable_name(client, &name);
         hidden
     });
     let connection = UnbufferedServerConnection::new(config).map_err(|error| {
@@ -281,7 +281,7 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
     client.render_identity();
     enter(client);
     core.count(if resumed { Counter::HandshakesResumed } else { Counter::HandshakesFull });
-    account::admitted(client, server, resumed);
+    audit::admitted(client, server, resumed);
     Ok(())
 }
 
@@ -361,7 +361,7 @@ fn enter(client: &mut Client) {
         return;
     };
     let name = client.name();
-    let entry = roll::Entry {
+    let entry = registry::Entry {
         live: Rc::clone(&client.live),
         place: Place { listener: client.listener, server: client.server },
         name: name.into(),

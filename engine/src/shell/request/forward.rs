@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use ferrule_config::model::Expect;
 
-use super::both_ways::{one_way, side_by_side};
+use super::duplex::{one_way, side_by_side};
 use super::faults;
+use super::lease::{ConnectError, Lease, Wanted, give_back, look, obtain};
 use super::relay::PumpError;
 use super::respond::{Answering, Progress, RespondError};
-use super::upstream::{ConnectError, Lease, Wanted, give_back, look, obtain};
 use crate::exchange::Admission;
 use crate::exchange::balance::Tried;
 use crate::exchange::fault::Fault;

@@ -1,11 +1,11 @@
 //! One exchange: a request to an upstream and its response back.
 
-pub mod both_ways;
+pub mod duplex;
 pub mod faults;
 pub mod forward;
-pub mod hand;
+pub mod lease;
 pub mod relay;
 pub mod respond;
 pub mod serve;
+pub mod task;
 pub mod tunnel;
-pub mod upstream;

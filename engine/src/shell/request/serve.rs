@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::forward::{Forwarded, Request, forward};
-use super::hand::Job;
+use super::lease::Lease;
+use super::task::Job;
 use super::tunnel;
-use super::upstream::Lease;
 use crate::exchange::answer::Manner;
 use crate::exchange::mark::mark;
 use crate::exchange::negotiate::Accepted;
@@ -21,10 +21,10 @@ use crate::exchange::{Admission, admit, permit};
 use crate::plan::{Facts, ListenerId, Plan};
 use crate::report::{Books, Counter};
 use crate::setup::clients::Visit;
-use crate::shell::client::account;
+use crate::shell::client::audit;
+use crate::shell::client::binding::follow_generation;
+use crate::shell::client::closing::{self, LINGER_TIME};
 use crate::shell::client::connection::{Client, HeadRead};
-use crate::shell::client::follow::follow_generation;
-use crate::shell::client::goodbye::{self, LINGER_TIME};
 use crate::shell::client::handshake;
 use crate::shell::state::core::{Core, Work};
 use crate::shell::transport::net::TcpStream;
@@ -237,8 +237,8 @@ async fn refuse(
         pages: Some(&plan.error_pages),
         request_id: marks.named(plan),
     };
-    let details = account::details(client, refusal);
-    account::refused(client, refusal);
+    let details = audit::details(client, refusal);
+    audit::refused(client, refusal);
     let body = client.core.clock.with_now(|now| {
         let to = AnswerTo {
             details: &details,
@@ -317,7 +317,7 @@ async fn close(client: &mut Client) {
         return;
     }
     let core = Rc::clone(&client.core);
-    goodbye::linger(&core, &mut client.stream).await;
+    closing::linger(&core, &mut client.stream).await;
 }
 
 fn bytes(len: usize) -> u64 {

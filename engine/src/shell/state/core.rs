@@ -20,9 +20,9 @@ use crate::report::{
     Counter, Counters, Events, HandshakeFault, LogProducer, Meters, Radar, RateLimit, Reporter,
 };
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
-use crate::shell::client::roll::Roll;
-use crate::shell::request::hand::Hand;
-use crate::shell::request::upstream::Kept;
+use crate::shell::client::registry::Roll;
+use crate::shell::request::lease::Kept;
+use crate::shell::request::task::Hand;
 use crate::shell::transport::buffers::{Buffers, give_memory_back};
 use crate::shell::transport::clock::Clock;
 use crate::shell::transport::deadlines::{Deadlines, Ended};

@@ -12,7 +12,7 @@ use super::core::Core;
 use crate::exchange::pool::{Identity, Idle, Walk};
 use crate::report::Counter;
 use crate::setup::Generation;
-use crate::shell::request::upstream::Kept;
+use crate::shell::request::lease::Kept;
 use crate::shell::transport::reader;
 
 /// Connections looked at in one slice: a look asks the kernel once, and takes about a microsecond.

@@ -17,7 +17,7 @@ use ferrule_config::model::OnRevoke;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::follow::{Place, Settled, on_revoke, rejudge};
+use super::binding::{Place, Settled, on_revoke, rejudge};
 use crate::exchange::permit::check_client;
 use crate::exchange::{ConnectionView, Refusal};
 use crate::identity::{ClientIdentity, ClientPolicy, Verdict};

@@ -13,7 +13,7 @@ use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
 use crate::identity::ALWAYS;
 use crate::plan::{NodeIndex, NodePlan, UpstreamId, UpstreamPlan};
 use crate::report::Counter;
-use crate::shell::client::goodbye::GOODBYE_TIME;
+use crate::shell::client::closing::GOODBYE_TIME;
 use crate::shell::client::handshake::drive;
 use crate::shell::state::core::{Core, Live};
 use crate::shell::state::shed;

@@ -8,9 +8,9 @@ use std::pin::pin;
 use std::task::Poll;
 
 use super::forward::Request;
+use super::lease::Lease;
 use super::relay::{DRAIN_TIME, PumpError, Times, drain, pump};
 use super::respond::{Answering, Memory, Progress, RespondError, respond};
-use super::upstream::Lease;
 use crate::exchange::flow::Flow;
 use crate::report::Counter;
 use crate::shell::client::connection::Client;

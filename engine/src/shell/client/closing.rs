@@ -6,7 +6,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::account;
+use super::audit;
 use super::connection::Client;
 use super::handshake::Failure;
 use crate::exchange::answer::Manner;
@@ -35,7 +35,7 @@ const LINGER_BYTES: usize = 1 << 20;
 pub async fn refuse(client: &mut Client, failure: &Failure) {
     let core = Rc::clone(&client.core);
     core.count(Counter::HandshakesFailed);
-    account::turned_away(client, failure);
+    audit::turned_away(client, failure);
     let mut words = Vec::new();
     match failure {
         Failure::Hello(HelloError::PlainHttp) => {
