@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::panics::Guarded;
+use super::service::ConnectionService;
 use crate::plan::ListenerId;
 use crate::report::Counter;
 use crate::setup::clients::{Clients, Visit};
-use crate::shell::request::serve;
 use crate::shell::state::core::{Core, LogCause};
 use crate::shell::state::shed::{Shedder, is_exhaustion};
 use crate::shell::transport::net::{self, CancelHandle, TcpListener, TcpStream};
@@ -37,7 +37,13 @@ pub struct Accepting {
 
 /// Accepts until cancelled. The cancelled accept is awaited: a connection that won the race is
 /// served, never lost.
-pub async fn run(core: Rc<Core>, socket: TcpListener, state: Rc<Accepting>, cancel: CancelHandle) {
+pub async fn run(
+    service: Rc<ConnectionService>,
+    socket: TcpListener,
+    state: Rc<Accepting>,
+    cancel: CancelHandle,
+) {
+    let core = &service.core;
     let mut shedder = Shedder::new();
     let mut turn = Turn::new();
     while !state.ending.get() {
@@ -48,7 +54,7 @@ pub async fn run(core: Rc<Core>, socket: TcpListener, state: Rc<Accepting>, canc
         match accepted {
             Ok((stream, peer)) => {
                 shedder.succeeded();
-                admit(&core, &state, stream, peer);
+                admit(&service, &state, stream, peer);
             }
             Err(error) if error.raw_os_error() == Some(CANCELLED) => break,
             Err(error) => {
@@ -59,7 +65,7 @@ pub async fn run(core: Rc<Core>, socket: TcpListener, state: Rc<Accepting>, canc
                 if is_exhaustion(&error) {
                     let plan = &core.live().generation.plan;
                     let tls = plan.listener(state.listener.get()).listen.tls;
-                    shedder.failed(&core, (&socket, tls), &error);
+                    shedder.failed(core, (&socket, tls), &error);
                 } else if let Some(suppressed) = core.allow_log(LogCause::Exhausted) {
                     tracing::warn!(%error, suppressed, "cannot accept for now");
                 }
@@ -75,7 +81,13 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     matches!(error.raw_os_error(), Some(103 | 4 | 71))
 }
 
-fn admit(core: &Rc<Core>, state: &Rc<Accepting>, stream: TcpStream, peer: SocketAddr) {
+fn admit(
+    service: &Rc<ConnectionService>,
+    state: &Rc<Accepting>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let core = &service.core;
     if core.open.get() >= state.connections_max {
         core.count(Counter::AcceptedOverLimit);
         return;
@@ -95,15 +107,16 @@ fn admit(core: &Rc<Core>, state: &Rc<Accepting>, stream: TcpStream, peer: Socket
     }
     core.count(Counter::Accepted);
     core.open.set(core.open.get() + 1);
-    let (served, state) = (Rc::clone(core), Rc::clone(state));
+    let (service, state) = (Rc::clone(service), Rc::clone(state));
     net::spawn(async move {
+        let core = &service.core;
         let listener = state.listener.get();
-        let guarded = Guarded::new(serve::serve(&served, stream, (peer, visit), listener));
+        let guarded = Guarded::new(service.serve(stream, peer, visit, listener));
         if guarded.await.is_err() {
-            served.count(Counter::Panics);
+            core.count(Counter::Panics);
             tracing::error!(%peer, "a connection ended in a panic: please report it");
         }
-        served.open.set(served.open.get().saturating_sub(1));
+        core.open.set(core.open.get().saturating_sub(1));
     });
 }
 

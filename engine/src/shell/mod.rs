@@ -5,13 +5,14 @@
 //! What can be decided without a socket is decided in `exchange`.
 //!
 //! Storeys, each of which may use only those below it: [`transport`], [`state`], [`client`], [`request`],
-//! and on top [`accept`] and [`worker`]. Sockets, tasks and waits are those of [`transport::net`]. Read
-//! [`request::serve`] first.
+//! and on top [`service`], [`accept`] and [`worker`]. Sockets, tasks and waits are those of
+//! [`transport::net`]. Read [`service`] and [`request::serve`] first.
 
 pub mod accept;
 pub mod client;
 pub mod panics;
 pub mod request;
+pub mod service;
 pub mod state;
 pub mod transport;
 pub mod worker;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use ferrule_config::model::IoDriver;
 
 use super::accept::{self, Accepting};
+use super::service::ConnectionService;
 use crate::report::{Blips, Counter, LogProducer};
 use crate::setup::clients::Clients;
 use crate::setup::{CoreLink, Driver, Handover, News, OpenListener, Phase, Seen};
@@ -81,6 +82,7 @@ struct Running {
 
 struct Worker {
     core: Rc<Core>,
+    service: Rc<ConnectionService>,
     running: HashMap<SocketAddr, Running>,
     driver: Driver,
     connections_max: u32,
@@ -109,8 +111,10 @@ async fn work(seat: Seat, driver: Driver) {
         seed,
         (seat.tls_fast_path, seat.buffer_bytes),
     );
+    let core = Rc::new(core);
     let mut worker = Worker {
-        core: Rc::new(core),
+        service: Rc::new(ConnectionService::new(Rc::clone(&core))),
+        core,
         running: HashMap::new(),
         driver,
         connections_max: seat.connections_max,
@@ -131,10 +135,10 @@ impl Worker {
     async fn rounds(&mut self) {
         let mut ticks = 0_u32;
         loop {
-            rest(&self.core).await;
+            rest(&self.service).await;
             ticks = ticks.wrapping_add(1);
             if ticks.is_multiple_of(TRIM_TICKS) {
-                self.core.trim();
+                self.service.trim();
             }
             let core = &self.core;
             core.tick();
@@ -151,7 +155,7 @@ impl Worker {
                 let clients = core.radar.borrow_mut().copy(core.clock.unix_seconds());
                 core.link.clients.post(Arc::new(Blips(clients)));
             }
-            self.core.roll.tick(&self.core);
+            self.service.registry.tick(&self.core);
             self.take_news();
             match self.core.link.phase.get() {
                 Phase::Running => {}
@@ -205,7 +209,7 @@ impl Worker {
     fn take(&mut self, handover: &Handover) {
         let seed = u64::from(self.core.link.core);
         self.core.set_live(Live::new(handover, seed));
-        self.core.roll.look_again();
+        self.service.registry.look_again();
         self.core.inspection.begin_again();
         if self.core.draining.get() {
             return;
@@ -251,7 +255,7 @@ impl Worker {
         });
         let canceller = Canceller::new();
         let task =
-            accept::run(Rc::clone(&self.core), socket, Rc::clone(&state), canceller.handle());
+            accept::run(Rc::clone(&self.service), socket, Rc::clone(&state), canceller.handle());
         net::spawn(task);
         Ok(Running { state, canceller })
     }
@@ -297,10 +301,11 @@ impl Worker {
 
 /// Waits for the next tick. Meanwhile a new generation is held against the connected clients, and idle
 /// upstream connections are looked at.
-pub(crate) async fn rest(core: &Core) {
+pub(crate) async fn rest(service: &ConnectionService) {
+    let ConnectionService { core, registry, .. } = service;
     let end = core.clock.elapsed() + TICK;
     loop {
-        let judging = core.roll.slice(core);
+        let judging = registry.slice(core);
         if judging.is_some() {
             // One slice at a time.
             net::next_round().await;

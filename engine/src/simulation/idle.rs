@@ -10,8 +10,8 @@ use super::run::Gateway;
 use super::setting::{Mode, Setting};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey};
 use crate::identity::ALWAYS;
-use crate::shell::request::lease::Kept;
 use crate::shell::state::core::Core;
+use crate::shell::state::pooled_stream::PooledStream;
 use crate::shell::state::shed;
 use crate::shell::transport::net::simulated::tasks;
 use crate::shell::transport::net::simulated::world::{self, Weather};
@@ -33,7 +33,7 @@ fn fill(core: &Core) -> Vec<UnixStream> {
     let one = |_| {
         let (ours, theirs) = UnixStream::pair();
         let stream = Stream::unix(ours, Session::Plain, &core.deadlines, &core.buffers);
-        let connection = Kept { stream: Box::new(stream), peer: None };
+        let connection = PooledStream { stream: Box::new(stream), peer: None };
         let idle = Idle { connection, requests: 1, holds: ALWAYS };
         assert!(core.pool.borrow_mut().put(key, idle, &limits, now_ms).is_none());
         theirs
@@ -74,12 +74,12 @@ fn idle_upstream_connections_are_ended_a_slice_at_a_time() {
                 }
             });
         }
-        let turning = Rc::clone(&core);
+        let turning = Rc::clone(&gateway.service);
         spawn(async move {
-            let _open = event(&turning, theirs);
+            let _open = event(&turning.core, theirs);
             loop {
                 worker::rest(&turning).await;
-                turning.tick();
+                turning.core.tick();
             }
         });
         let latest = world::now() + IDLE_TIME * 3;

@@ -15,6 +15,7 @@ use crate::report::{Counter, log_ring};
 use crate::setup::clients::Clients;
 use crate::setup::{Addresses, CoreLink, Generation, Handover, assemble};
 use crate::shell::accept::{self, Accepting};
+use crate::shell::service::ConnectionService;
 use crate::shell::state::core::{Core, DRAIN_GRACE, Live};
 use crate::shell::transport::buffers::SIZES;
 use crate::shell::transport::net::simulated::tasks::{self, Stuck};
@@ -73,6 +74,7 @@ pub(super) fn tell(text: &str) {
 /// Ferrule itself.
 pub(super) struct Gateway {
     pub(super) core: Rc<Core>,
+    pub(super) service: Rc<ConnectionService>,
     accepting: Rc<Accepting>,
     canceller: Cell<Option<Canceller>>,
     handover: Handover,
@@ -101,8 +103,10 @@ impl Gateway {
             clients: Arc::new(Clients::default()),
             ending: Cell::new(false),
         };
+        let core = Rc::new(core);
         Self {
-            core: Rc::new(core),
+            service: Rc::new(ConnectionService::new(Rc::clone(&core))),
+            core,
             accepting: Rc::new(accepting),
             canceller: Cell::new(Some(Canceller::new())),
             handover,
@@ -112,20 +116,21 @@ impl Gateway {
     fn start(self: &Rc<Self>) {
         let canceller = self.canceller.take().unwrap_or_default();
         let listener = TcpListener::bind(Setting::front());
-        let (core, state) = (Rc::clone(&self.core), Rc::clone(&self.accepting));
-        spawn(accept::run(core, listener, state, canceller.handle()));
+        let (service, state) = (Rc::clone(&self.service), Rc::clone(&self.accepting));
+        spawn(accept::run(service, listener, state, canceller.handle()));
         self.canceller.set(Some(canceller));
-        let core = Rc::clone(&self.core);
+        let service = Rc::clone(&self.service);
         spawn(async move {
+            let core = &service.core;
             loop {
-                worker::rest(&core).await;
+                worker::rest(&service).await;
                 core.tick();
-                core.roll.tick(&core);
+                service.registry.tick(core);
                 if below(10) == 0 {
                     core.inspection.begin();
                 }
                 if below(50) == 0 {
-                    core.trim();
+                    service.trim();
                 }
             }
         });
@@ -134,7 +139,7 @@ impl Gateway {
     /// New requests get another generation, which says the same.
     fn reload(&self) {
         self.core.set_live(Live::new(&self.handover, world::draw()));
-        self.core.roll.look_again();
+        self.service.registry.look_again();
         self.core.inspection.begin_again();
     }
 
@@ -162,8 +167,8 @@ impl Gateway {
         if core.deadlines.in_use() > 0 {
             found.push(format!("{} timers are held", core.deadlines.in_use()));
         }
-        if !core.roll.is_empty() {
-            found.push("the roll is not empty".to_owned());
+        if !self.service.registry.is_empty() {
+            found.push("the registry is not empty".to_owned());
         }
         if core.counters().get(Counter::Panics) > 0 {
             found.push("a connection panicked".to_owned());

@@ -15,7 +15,7 @@ use super::binding::{Place, identify};
 use super::closing::{self, GOODBYE_TIME};
 use super::connection::Client;
 use super::proxy_header;
-use super::registry;
+use super::registry::{self, ConnectionRegistry};
 use crate::identity::{Verdict, VerifyFailure};
 use crate::plan::facts::ConnectionFacts;
 use crate::plan::{Forbidden, ForwardedFields, ListenerId, ServerId};
@@ -157,8 +157,10 @@ fn step(
 /// Makes a client of an accepted connection; `None` if it came to nothing (and was told why).
 pub async fn open(
     core: &Rc<Core>,
+    registry: &ConnectionRegistry,
     stream: TcpStream,
-    (peer, visit): (SocketAddr, Visit),
+    peer: SocketAddr,
+    visit: Visit,
     listener: ListenerId,
 ) -> Option<Client> {
     let live = core.live();
@@ -202,7 +204,7 @@ pub async fn open(
     }
     if tls {
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
-        let secured = secure(&mut client, left).await;
+        let secured = secure(&mut client, registry, left).await;
         if let Err(failure) = secured {
             closing::refuse(&mut client, &failure).await;
             return None;
@@ -229,7 +231,11 @@ pub enum Failure {
     Handshake(Option<String>, Cut),
 }
 
-async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
+async fn secure(
+    client: &mut Client,
+    registry: &ConnectionRegistry,
+    timeout: Duration,
+) -> Result<(), Failure> {
     let core = Rc::clone(&client.core);
     let started = core.clock.elapsed();
     let First { mut hello, fits_tls13, unusable } = read_hello(client, timeout).await?;
@@ -279,7 +285,7 @@ async fn secure(client: &mut Client, timeout: Duration) -> Result<(), Failure> {
         taken.map_err(|error| Failure::Handshake(hello.sni, Cut::Tls(error)))?;
     }
     client.render_identity();
-    enter(client);
+    register(client, registry);
     core.count(if resumed { Counter::HandshakesResumed } else { Counter::HandshakesFull });
     audit::admitted(client, server, resumed);
     Ok(())
@@ -355,8 +361,8 @@ fn take_identity(client: &mut Client, server: ServerId) {
     client.identity = Some(identify(&client.live, server, &chain, now));
 }
 
-/// Puts a client with a certificate on the roll.
-fn enter(client: &mut Client) {
+/// Enters a client with a certificate into the registry.
+fn register(client: &mut Client, registry: &ConnectionRegistry) {
     let Some(identity) = client.identity.as_ref().filter(|one| one.verdict != Verdict::None) else {
         return;
     };
@@ -370,5 +376,5 @@ fn enter(client: &mut Client) {
         wait: client.stream.read_remote(),
         descriptor: client.stream.descriptor(),
     };
-    client.seat = Some(client.core.roll.enter(entry));
+    client.seat = Some(registry.enter(entry));
 }

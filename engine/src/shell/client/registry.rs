@@ -104,7 +104,7 @@ struct Done {
 
 /// Everybody on this core.
 #[derive(Clone, Default)]
-pub struct Roll(Rc<RefCell<Table>>);
+pub struct ConnectionRegistry(Rc<RefCell<Table>>);
 
 /// A connection's place on the roll; given up when dropped, before its socket is closed.
 pub struct Seat {
@@ -114,7 +114,7 @@ pub struct Seat {
     ended: Ending,
 }
 
-impl Roll {
+impl ConnectionRegistry {
     /// Puts a connection on the roll.
     #[must_use]
     pub fn enter(&self, entry: Entry) -> Seat {

@@ -9,12 +9,12 @@ use std::task::Poll;
 
 use super::forward::Request;
 use super::lease::Lease;
+use super::memory::ExchangeMemory;
 use super::relay::{DRAIN_TIME, PumpError, Times, drain, pump};
 use super::respond::{Answering, Memory, Progress, RespondError, respond};
 use crate::exchange::flow::Flow;
 use crate::report::Counter;
 use crate::shell::client::connection::Client;
-use crate::shell::state::core::Work;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::pace::Pace;
 use crate::shell::transport::reader::Wait;
@@ -25,11 +25,11 @@ use crate::shell::transport::stream::attend::beside;
 pub(crate) async fn one_way(
     answering: &Answering<'_>,
     client: &mut Client,
-    work: &mut Work,
+    work: &mut ExchangeMemory,
     lease: &mut Lease,
     progress: &mut Progress,
 ) -> Result<(), RespondError> {
-    let Work { response, out, .. } = work;
+    let ExchangeMemory { response, out, .. } = work;
     let mut memory = Memory { head: response, out };
     let upstream = lease.stream.reader.line();
     let mut from_upstream = lease.stream.source();
@@ -50,7 +50,7 @@ pub(crate) async fn side_by_side(
     request: &Request<'_>,
     (answering, uploaded): (&Answering<'_>, &Cell<bool>),
     client: &mut Client,
-    work: &mut Work,
+    work: &mut ExchangeMemory,
     (lease, flow, progress): (&mut Lease, &mut Flow<'_>, &mut Progress),
 ) -> (Result<(), PumpError>, Result<(), RespondError>) {
     let plan = &request.live.generation.plan;
@@ -64,7 +64,7 @@ pub(crate) async fn side_by_side(
     let times = Times { read, write: timeout.send, paces, clock, over: Some(&over) };
     let upstream_descriptor = lease.stream.descriptor();
     let (client_read, upstream_read) = (client.stream.read_remote(), lease.stream.read_remote());
-    let Work { response, out, upload, .. } = work;
+    let ExchangeMemory { response, out, upload, .. } = work;
     let (mut from_client, mut to_client) = client.stream.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
     let upstream_failed = Cell::new(false);

@@ -9,6 +9,7 @@ use ferrule_config::model::Expect;
 use super::duplex::{one_way, side_by_side};
 use super::faults;
 use super::lease::{ConnectError, Lease, Wanted, give_back, look, obtain};
+use super::memory::ExchangeMemory;
 use super::relay::PumpError;
 use super::respond::{Answering, Progress, RespondError};
 use crate::exchange::Admission;
@@ -23,7 +24,7 @@ use crate::exchange::rewrite::{Towards, upstream_head, upstream_name};
 use crate::plan::{Facts, NodeIndex, UpstreamPlan};
 use crate::report::Counter;
 use crate::shell::client::connection::Client;
-use crate::shell::state::core::{Core, Live, Work};
+use crate::shell::state::core::{Core, Live};
 use crate::shell::transport::reader::Idle;
 use crate::shell::transport::stream::Cut;
 use crate::shell::transport::stream::attend::Attended;
@@ -81,7 +82,7 @@ enum Tryout {
 pub async fn forward(
     request: &Request<'_>,
     client: &mut Client,
-    work: &mut Work,
+    work: &mut ExchangeMemory,
     consumed: &mut usize,
     outcome: &mut Outcome,
 ) -> Forwarded {
@@ -134,7 +135,7 @@ const fn unread(request: &Request<'_>) -> Bodies {
 async fn attempt(
     request: &Request<'_>,
     client: &mut Client,
-    work: &mut Work,
+    work: &mut ExchangeMemory,
     (node, fresh): (NodeIndex, bool),
     (consumed, outcome): (&mut usize, &mut Outcome),
 ) -> Tryout {
@@ -247,7 +248,7 @@ fn not_connected(request: &Request<'_>, error: &ConnectError) -> Failed {
 fn render(
     request: &Request<'_>,
     client: &Client,
-    work: &mut Work,
+    work: &mut ExchangeMemory,
     node: NodeIndex,
 ) -> Result<(Flow<'static>, usize), Refusal> {
     let plan = &request.live.generation.plan;
@@ -255,7 +256,7 @@ fn render(
     let Some(node_plan) = upstream.nodes.get(node.0 as usize) else {
         return Err(Refusal::Internal);
     };
-    let Work { request: scratch, marks, out, .. } = work;
+    let ExchangeMemory { request: scratch, marks, out, .. } = work;
     out.clear();
     let route = plan.route(request.admission.route);
     request.core.clock.with_now(|now| {
@@ -289,7 +290,7 @@ fn render(
 async fn exchange(
     request: &Request<'_>,
     client: &mut Client,
-    work: &mut Work,
+    work: &mut ExchangeMemory,
     (mut lease, flow): (Lease, &mut Flow<'_>),
     outcome: &mut Outcome,
 ) -> Tryout {

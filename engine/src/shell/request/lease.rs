@@ -16,6 +16,7 @@ use crate::report::Counter;
 use crate::shell::client::closing::GOODBYE_TIME;
 use crate::shell::client::handshake::drive;
 use crate::shell::state::core::{Core, Live};
+use crate::shell::state::pooled_stream::PooledStream;
 use crate::shell::state::shed;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::net::{self, TcpStream, UnixStream};
@@ -38,14 +39,6 @@ pub struct Lease {
     pub requests: u32,
     /// It comes from the pool.
     pub reused: bool,
-}
-
-/// A connection in the pool.
-pub struct Kept {
-    /// The connection.
-    pub stream: Box<Stream>,
-    /// Whom it leads to; `None` on plain HTTP.
-    pub peer: Option<Rc<UpstreamPeer>>,
 }
 
 /// Which connection is wanted.
@@ -129,7 +122,7 @@ fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
             core.count(Counter::UpstreamRevoked);
             continue;
         }
-        let Idle { connection: Kept { mut stream, peer }, requests, .. } = taken;
+        let Idle { connection: PooledStream { mut stream, peer }, requests, .. } = taken;
         match stream.idle() {
             reader::Idle::Silent => {
                 return Some(Lease { stream, peer, key, requests, reused: true });
@@ -239,7 +232,7 @@ pub fn give_back(core: &Core, plan: &UpstreamPlan, lease: Lease) {
     let now = core.clock.elapsed();
     let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
     let holds = peer.as_ref().map_or(ALWAYS, |peer| peer.span());
-    let idle = Idle { connection: Kept { stream, peer }, requests: requests + 1, holds };
+    let idle = Idle { connection: PooledStream { stream, peer }, requests: requests + 1, holds };
     // What comes out is closed by being dropped.
     drop(core.pool.borrow_mut().put(key, idle, &plan.pool, now_ms));
 }

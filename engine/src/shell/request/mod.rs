@@ -4,6 +4,7 @@ pub mod duplex;
 pub mod faults;
 pub mod forward;
 pub mod lease;
+pub mod memory;
 pub mod relay;
 pub mod respond;
 pub mod serve;

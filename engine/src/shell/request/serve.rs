@@ -1,15 +1,15 @@
-//! One client connection from its first byte to its close.
+//! One request of a client connection, from its head to its log line.
 //!
-//! Accept, handshake, then one exchange after the other: head, admission, the way to the upstream and
-//! back, one log line. What is decided is decided in `exchange`; here is only the order of things.
+//! In: a client, and what came of reading a head. Out: whether its connection may bring another
+//! request. Between them: admission, the way to the upstream and back (or our own answer), counters and
+//! the access log. What is decided is decided in `exchange`; here is only the order of things.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::forward::{Forwarded, Request, forward};
 use super::lease::Lease;
-use super::task::Job;
+use super::memory::ExchangeMemory;
 use super::tunnel;
 use crate::exchange::answer::Manner;
 use crate::exchange::mark::mark;
@@ -18,50 +18,17 @@ use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::exchange::reuse::{self, Bodies, ClientEnd};
 use crate::exchange::{Admission, admit, permit};
-use crate::plan::{Facts, ListenerId, Plan};
+use crate::plan::{Facts, Plan};
 use crate::report::{Books, Counter};
-use crate::setup::clients::Visit;
 use crate::shell::client::audit;
 use crate::shell::client::binding::follow_generation;
-use crate::shell::client::closing::{self, LINGER_TIME};
 use crate::shell::client::connection::{Client, HeadRead};
-use crate::shell::client::handshake;
-use crate::shell::state::core::{Core, Work};
-use crate::shell::transport::net::TcpStream;
 use crate::wire::head::parse_request;
 
-/// Serves one accepted connection to its end.
-pub async fn serve(
-    core: &Rc<Core>,
-    stream: TcpStream,
-    from: (SocketAddr, Visit),
-    listener: ListenerId,
-) {
-    // What a connection needs once is not kept while it waits.
-    let opened = async { handshake::open(core, stream, from, listener).await.map(Box::new) };
-    let Some(mut client) = Box::pin(opened).await else { return };
-    let mut keep = true;
-    while keep {
-        client.stream.settle();
-        let mut started = Duration::ZERO;
-        let read = client.read_head(&mut started).await;
-        if matches!(read, HeadRead::Gone) {
-            break;
-        }
-        let mut hand = core.lend_hand();
-        (client, keep) = hand.run(Job { client, read, started }).await;
-        core.take_hand_back(hand);
-        let turn = &mut client.stream.reader.turn;
-        turn.served();
-        turn.give_way().await;
-    }
-    Box::pin(close(&mut client)).await;
-}
-
 /// One exchange; may the connection bring another one?
-pub(crate) async fn one(
+pub(crate) async fn serve_request(
     client: &mut Client,
-    work: &mut Work,
+    work: &mut ExchangeMemory,
     read: HeadRead,
     started: Duration,
 ) -> bool {
@@ -146,7 +113,7 @@ fn restore(client: &mut Client, head: crate::shell::transport::buffers::Buffer) 
 /// Parses the head and asks the core of the proxy what to do with it.
 fn decide(
     client: &mut Client,
-    work: &mut Work,
+    work: &mut ExchangeMemory,
     (buf, len): (&[u8], usize),
 ) -> Result<Admission, Refusal> {
     let scratch = &mut work.request;
@@ -157,7 +124,7 @@ fn decide(
     let followed = parsed.and_then(|()| follow_generation(client));
     give_marks(client, work, parsed.is_ok().then_some(buf));
     followed?;
-    let Work { request, marks, .. } = work;
+    let ExchangeMemory { request, marks, .. } = work;
     let admission = client.core.clock.with_now(|now| {
         let plan = &client.live.generation.plan;
         admit(plan, &client.view(now, marks), buf, request)
@@ -180,8 +147,8 @@ enum Passed {
 }
 
 /// Gives the request its id and its trace; `buf` is its head, if that was understood.
-fn give_marks(client: &Client, work: &mut Work, buf: Option<&[u8]>) {
-    let Work { request, marks, .. } = work;
+fn give_marks(client: &Client, work: &mut ExchangeMemory, buf: Option<&[u8]>) {
+    let ExchangeMemory { request, marks, .. } = work;
     let request = buf.map(|buf| (buf, &request.head));
     mark(&client.live.generation.plan, request, || client.core.random.draw(), marks);
 }
@@ -189,7 +156,7 @@ fn give_marks(client: &Client, work: &mut Work, buf: Option<&[u8]>) {
 /// Forwards, and answers ourselves if that came to nothing.
 async fn pass(
     client: &mut Client,
-    work: &mut Work,
+    work: &mut ExchangeMemory,
     (admission, (buf, behind)): (&Admission, (&[u8], &[u8])),
     (consumed, outcome): (&mut usize, &mut Outcome),
 ) -> Passed {
@@ -222,14 +189,14 @@ async fn pass(
 /// Answers a request ourselves.
 async fn refuse(
     client: &mut Client,
-    work: &mut Work,
+    work: &mut ExchangeMemory,
     (refusal, bodies, buf): (Refusal, Bodies, &[u8]),
     outcome: &mut Outcome,
 ) -> bool {
     let keep_alive = client.may_keep(work.request.keep_after_refusal)
         && bodies == Bodies::Complete
         && !refusal.closes();
-    let Work { request, marks, out, .. } = work;
+    let ExchangeMemory { request, marks, out, .. } = work;
     out.clear();
     let plan = &client.live.generation.plan;
     let manner = Manner {
@@ -281,7 +248,7 @@ impl<'a> Way<'a> {
 /// Counts the exchange and logs it; `way` is known if its configuration is not the client's any more.
 fn report(
     client: &Client,
-    work: &Work,
+    work: &ExchangeMemory,
     (buf, started): (&[u8], Duration),
     (mut outcome, way): (Outcome, Option<Way<'_>>),
 ) {
@@ -307,17 +274,6 @@ fn report(
         };
         core.reporter.borrow_mut().finished(books, plan, (&facts, client.acting_parts()), &outcome);
     });
-}
-
-/// Says goodbye and lets the client hear it.
-async fn close(client: &mut Client) {
-    let wait = client.live.generation.plan.http.send_timeout;
-    client.stream.finish(wait.min(LINGER_TIME)).await;
-    if !client.stream.lingers() {
-        return;
-    }
-    let core = Rc::clone(&client.core);
-    closing::linger(&core, &mut client.stream).await;
 }
 
 fn bytes(len: usize) -> u64 {

@@ -1,23 +1,27 @@
-//! Who carries an exchange: its state, kept by the core and lent to a connection for one exchange.
+//! Where an exchange runs: a task of its own, lent to a connection for one exchange.
 //!
 //! An exchange's future is large, for a body may flow each way, and most connections wait. So it is no
-//! part of a connection's own: it takes one exchange after the other, of whichever connection, and
-//! nothing of it is built or moved for a request.
+//! part of a connection's own future: a task runs one exchange after the other, of whichever
+//! connection, and nothing of it is built or moved for a request. The core's free tasks wait in
+//! [`ExchangeTasks`].
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::serve;
+use super::memory::ExchangeMemory;
+use super::serve::serve_request;
 use crate::shell::client::connection::{Client, HeadRead};
-use crate::shell::state::core::Work;
 
-/// One exchange to be done.
-pub struct Job {
-    /// Whose it is.
+/// Free tasks kept for the next exchanges; the memory of more goes back to the allocator.
+const KEPT_MAX: usize = 256;
+
+/// One exchange to be run.
+pub struct PendingExchange {
+    /// The client whose request it is.
     pub client: Box<Client>,
     /// What came of reading its head.
     pub read: HeadRead,
@@ -25,55 +29,98 @@ pub struct Job {
     pub started: Duration,
 }
 
-/// An exchange that is done: the client, and whether its connection may bring another one.
-pub type Done = (Box<Client>, bool);
-
-#[derive(Default)]
-struct Desk {
-    job: Cell<Option<Job>>,
-    done: Cell<Option<Done>>,
+/// An exchange that is over.
+pub struct FinishedExchange {
+    /// The client whose request it was.
+    pub client: Box<Client>,
+    /// May its connection bring another request?
+    pub keep_alive: bool,
 }
 
-/// A future that does exchanges, and the memory that it works in.
-pub struct Hand {
-    desk: Rc<Desk>,
+/// Where a task finds its next exchange, and leaves the finished one.
+#[derive(Default)]
+struct Mailbox {
+    pending: Cell<Option<PendingExchange>>,
+    finished: Cell<Option<FinishedExchange>>,
+}
+
+/// A future that runs exchanges, and the memory that it works in.
+pub struct ExchangeTask {
+    mailbox: Rc<Mailbox>,
     future: Pin<Box<dyn Future<Output = ()>>>,
 }
 
-impl Hand {
-    /// One with nothing to do.
+impl ExchangeTask {
+    /// A task with nothing to do.
     #[must_use]
     pub fn new() -> Self {
-        let desk = Rc::<Desk>::default();
-        let future = Box::pin(labour(Rc::clone(&desk)));
-        Self { desk, future }
+        let mailbox = Rc::<Mailbox>::default();
+        let future = Box::pin(run_exchanges(Rc::clone(&mailbox)));
+        Self { mailbox, future }
     }
 
-    /// Does one exchange. Whoever drops the wait drops the hand with it: it is not free again before.
-    pub async fn run(&mut self, job: Job) -> Done {
-        self.desk.job.set(Some(job));
+    /// Runs one exchange. Whoever drops this future drops the task with it, which is in the middle of
+    /// that exchange.
+    pub async fn run(&mut self, exchange: PendingExchange) -> FinishedExchange {
+        self.mailbox.pending.set(Some(exchange));
         poll_fn(|context| {
-            // It never ends; it has no use for a waker while it has no job.
+            // It never ends, and has no use for a waker while there is nothing to run.
             let _ = self.future.as_mut().poll(context);
-            self.desk.done.take().map_or(Poll::Pending, Poll::Ready)
+            self.mailbox.finished.take().map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }
 }
 
-impl Default for Hand {
+impl Default for ExchangeTask {
     fn default() -> Self {
         Self::new()
     }
 }
 
-async fn labour(desk: Rc<Desk>) {
-    let mut work = Work::default();
+async fn run_exchanges(mailbox: Rc<Mailbox>) {
+    let mut memory = ExchangeMemory::default();
     loop {
-        let next = poll_fn(|_| desk.job.take().map_or(Poll::Pending, Poll::Ready));
-        let Job { mut client, read, started } = next.await;
-        let keep = serve::one(&mut client, &mut work, read, started).await;
-        work.clear();
-        desk.done.set(Some((client, keep)));
+        let next = poll_fn(|_| mailbox.pending.take().map_or(Poll::Pending, Poll::Ready));
+        let PendingExchange { mut client, read, started } = next.await;
+        let keep_alive = serve_request(&mut client, &mut memory, read, started).await;
+        memory.clear();
+        mailbox.finished.set(Some(FinishedExchange { client, keep_alive }));
+    }
+}
+
+/// The free tasks of one core.
+#[derive(Default)]
+pub struct ExchangeTasks {
+    free: RefCell<Vec<ExchangeTask>>,
+    /// The fewest free ones since the last [`Self::trim`].
+    free_min: Cell<usize>,
+}
+
+impl ExchangeTasks {
+    /// Takes a free task, or makes one.
+    #[must_use]
+    pub fn take(&self) -> ExchangeTask {
+        let mut free = self.free.borrow_mut();
+        let task = free.pop();
+        self.free_min.set(self.free_min.get().min(free.len()));
+        task.unwrap_or_default()
+    }
+
+    /// Takes a task back whose exchange is over.
+    pub fn give_back(&self, task: ExchangeTask) {
+        let mut free = self.free.borrow_mut();
+        if free.len() < KEPT_MAX {
+            free.push(task);
+        }
+    }
+
+    /// Drops the tasks that nobody has needed since the last time; how many those were.
+    pub fn trim(&self) -> usize {
+        let mut free = self.free.borrow_mut();
+        let kept = free.len().saturating_sub(self.free_min.get());
+        let dropped = free.drain(kept..).count();
+        self.free_min.set(kept);
+        dropped
     }
 }

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::lease::Lease;
+use super::memory::ExchangeMemory;
 use crate::exchange::fault::Fault;
 use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::Refusal;
@@ -26,7 +27,7 @@ use crate::shell::client::binding::{Place, Settled, Standing};
 use crate::shell::client::connection::Client;
 use crate::shell::client::registry::Seat;
 use crate::shell::client::route_identity::{Acting, by_trust};
-use crate::shell::state::core::{Core, Live, LogCause, Work};
+use crate::shell::state::core::{Core, Live, LogCause};
 use crate::shell::transport::buffers::Size;
 use crate::shell::transport::deadlines::{Remote, Shut};
 use crate::shell::transport::net::{self, Descriptor, Peek};
@@ -163,7 +164,7 @@ impl Shared<'_> {
 /// which asked for it, parsed in `work.request`.
 pub async fn run(
     client: &mut Client,
-    work: &mut Work,
+    work: &mut ExchangeMemory,
     head: &[u8],
     mut lease: Box<Lease>,
     outcome: &mut Outcome,

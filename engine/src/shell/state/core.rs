@@ -10,34 +10,20 @@ use hashbrown::HashMap;
 use rustls::ServerConfig;
 
 use super::inspection::Inspection;
-use crate::exchange::Scratch;
+use super::pooled_stream::PooledStream;
 use crate::exchange::balance::{Balancer, Tried};
 use crate::exchange::pool::Pool;
 use crate::exchange::refusal::Refusal;
 use crate::identity::IdentityCache;
-use crate::plan::{ListenerId, Marks, NodeIndex, ServerId, UpstreamId};
+use crate::plan::{ListenerId, NodeIndex, ServerId, UpstreamId};
 use crate::report::{
     Counter, Counters, Events, HandshakeFault, LogProducer, Meters, Radar, RateLimit, Reporter,
 };
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
-use crate::shell::client::registry::Roll;
-use crate::shell::request::lease::Kept;
-use crate::shell::request::task::Hand;
-use crate::shell::transport::buffers::{Buffers, give_memory_back};
+use crate::shell::transport::buffers::Buffers;
 use crate::shell::transport::clock::Clock;
 use crate::shell::transport::deadlines::{Deadlines, Ended};
 use crate::shell::transport::random::Random;
-use crate::wire::head::ResponseHead;
-
-/// Memory of exchanges kept for the next one; more than this goes back to the allocator.
-const HANDS_KEPT_MAX: usize = 256;
-
-/// A grown scratch vector larger than this is not kept.
-const SCRATCH_KEPT_BYTES: usize = 128 * 1_024;
-
-/// Less than this is not worth asking the allocator for more.
-const TRIM_BYTES: usize = 256 * 1_024;
-const TRIM_HANDS: usize = 8;
 
 /// How long an idle kept-alive connection may still bring a request once a drain has begun: cut at
 /// once, a request that is on its way would be lost.
@@ -45,21 +31,6 @@ pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
 /// Lines of one cause that one core writes in a second.
 const LINES_PER_SECOND: u32 = 5;
-
-/// The memory of one exchange, reused from one to the next.
-#[derive(Debug, Default)]
-pub struct Work {
-    /// The request.
-    pub request: Scratch,
-    /// Its id and its trace.
-    pub marks: Marks,
-    /// The response's head.
-    pub response: ResponseHead,
-    /// What is sent next.
-    pub out: Vec<u8>,
-    /// Pieces of a request body that is framed anew.
-    pub upload: Vec<u8>,
-}
 
 /// Diagnostics whose number a peer decides, and which are therefore limited.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -95,15 +66,13 @@ pub struct Core {
     /// Bits that nobody can guess.
     pub random: Random,
     /// Idle upstream connections.
-    pub pool: RefCell<Pool<Kept>>,
+    pub pool: RefCell<Pool<PooledStream>>,
     /// How far they are looked at.
     pub inspection: Inspection,
     /// What is done with every finished exchange.
     pub reporter: RefCell<Reporter>,
     /// The clients whose certificates expire soonest.
     pub radar: RefCell<Radar>,
-    /// Client connections with a certificate.
-    pub roll: Roll,
     /// Client connections open now.
     pub open: Cell<u32>,
     /// TLS 1.3 by our own record layer.
@@ -118,10 +87,6 @@ pub struct Core {
     pub birth: i64,
     serial: Cell<u64>,
     live: RefCell<Rc<Live>>,
-    /// Those that nobody needs now.
-    hands: RefCell<Vec<Hand>>,
-    /// The fewest free ones since the last [`Core::trim`].
-    hands_spare: Cell<usize>,
     limits: RefCell<RateLimit<8>>,
     complaints: RefCell<RateLimit<COMPLAINTS>>,
 }
@@ -150,25 +115,6 @@ type Names = HashMap<Box<str>, ServerId, RandomState>;
 
 /// Server names that one core remembers per listener; a wildcard has more than anyone should hold.
 const NAMES_MAX: usize = 1_024;
-
-impl Work {
-    /// Forgets an exchange, and keeps the memory that most have use for.
-    pub fn clear(&mut self) {
-        let Self { out, upload, .. } = self;
-        for scratch in [out, upload] {
-            scratch.clear();
-            if scratch.capacity() > SCRATCH_KEPT_BYTES {
-                scratch.shrink_to(SCRATCH_KEPT_BYTES);
-            }
-        }
-    }
-
-    /// Keeps the request alone: there will be no other message for a long time.
-    pub fn keep_request(&mut self) {
-        let request = std::mem::take(&mut self.request);
-        *self = Self { request, ..Self::default() };
-    }
-}
 
 impl Live {
     /// The first sight of a generation.
@@ -268,7 +214,6 @@ impl Core {
             inspection: Inspection::default(),
             reporter: RefCell::new(Reporter::new(log)),
             radar: RefCell::new(Radar::default()),
-            roll: Roll::default(),
             open: Cell::new(0),
             tls_fast_path,
             draining: Cell::new(false),
@@ -276,27 +221,8 @@ impl Core {
             stopping: Cell::new(false),
             serial: Cell::new(0),
             live: RefCell::new(Rc::new(live)),
-            hands: RefCell::new(Vec::new()),
-            hands_spare: Cell::new(0),
             limits: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
             complaints: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
-        }
-    }
-
-    /// Somebody to carry one exchange.
-    #[must_use]
-    pub fn lend_hand(&self) -> Hand {
-        let mut hands = self.hands.borrow_mut();
-        let hand = hands.pop();
-        self.hands_spare.set(self.hands_spare.get().min(hands.len()));
-        hand.unwrap_or_default()
-    }
-
-    /// Takes one back whose exchange is done.
-    pub fn take_hand_back(&self, hand: Hand) {
-        let mut hands = self.hands.borrow_mut();
-        if hands.len() < HANDS_KEPT_MAX {
-            hands.push(hand);
         }
     }
 
@@ -324,18 +250,6 @@ impl Core {
                 "this core's share of runtime.buffer_memory is used up: ending connections that \
                  have not got on for the longest"
             );
-        }
-    }
-
-    /// Gives memory to the system that nobody has needed since the last time.
-    pub fn trim(&self) {
-        self.buffers.trim();
-        let mut hands = self.hands.borrow_mut();
-        let kept = hands.len().saturating_sub(self.hands_spare.get());
-        let ended = hands.drain(kept..).count();
-        self.hands_spare.set(kept);
-        if self.buffers.take_released(TRIM_BYTES) || ended > TRIM_HANDS {
-            give_memory_back();
         }
     }
 

@@ -9,10 +9,10 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::core::Core;
+use super::pooled_stream::PooledStream;
 use crate::exchange::pool::{Identity, Idle, Walk};
 use crate::report::Counter;
 use crate::setup::Generation;
-use crate::shell::request::lease::Kept;
 use crate::shell::transport::reader;
 
 /// Connections looked at in one slice: a look asks the kernel once, and takes about a microsecond.
@@ -118,7 +118,7 @@ impl Inspection {
         });
     }
 
-    fn is_good(&self, core: &Core, identity: &Identity<'_>, idle: &mut Idle<Kept>) -> bool {
+    fn is_good(&self, core: &Core, identity: &Identity<'_>, idle: &mut Idle<PooledStream>) -> bool {
         let trusted = idle.holds(core.clock.unix_seconds())
             && (!self.settings.get() || settings_stand(core, identity));
         if !trusted {

@@ -2,4 +2,5 @@
 
 pub mod core;
 pub mod inspection;
+pub mod pooled_stream;
 pub mod shed;

@@ -1,0 +1,42 @@
+//! The memory of one exchange, reused by the next so that a warm request allocates nothing.
+
+use crate::exchange::Scratch;
+use crate::plan::Marks;
+use crate::wire::head::ResponseHead;
+
+/// A grown vector larger than this is not kept.
+const KEPT_BYTES_MAX: usize = 128 * 1_024;
+
+/// What one exchange works in.
+#[derive(Debug, Default)]
+pub struct ExchangeMemory {
+    /// The request.
+    pub request: Scratch,
+    /// Its id and its trace.
+    pub marks: Marks,
+    /// The response's head.
+    pub response: ResponseHead,
+    /// What is sent next.
+    pub out: Vec<u8>,
+    /// Pieces of a request body that is framed anew.
+    pub upload: Vec<u8>,
+}
+
+impl ExchangeMemory {
+    /// Forgets an exchange, and keeps the memory that most exchanges have use for.
+    pub fn clear(&mut self) {
+        let Self { out, upload, .. } = self;
+        for scratch in [out, upload] {
+            scratch.clear();
+            if scratch.capacity() > KEPT_BYTES_MAX {
+                scratch.shrink_to(KEPT_BYTES_MAX);
+            }
+        }
+    }
+
+    /// Keeps the request alone: there will be no other message for a long time.
+    pub fn keep_request(&mut self) {
+        let request = std::mem::take(&mut self.request);
+        *self = Self { request, ..Self::default() };
+    }
+}

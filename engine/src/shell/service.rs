@@ -1,0 +1,96 @@
+//! Client connections of one core, from their first byte to their close.
+//!
+//! In: an accepted socket. The service takes it through the handshake and then runs one exchange after
+//! the other, each in a task that it lends. It is what brings [`client`](super::client) and
+//! [`request`](super::request) together, which do not depend on each other that way round.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::client::closing::{self, LINGER_TIME};
+use super::client::connection::{Client, HeadRead};
+use super::client::handshake;
+use super::client::registry::ConnectionRegistry;
+use super::request::task::{ExchangeTasks, FinishedExchange, PendingExchange};
+use super::state::core::Core;
+use super::transport::buffers::give_memory_back;
+use super::transport::net::TcpStream;
+use crate::plan::ListenerId;
+use crate::setup::clients::Visit;
+
+/// Less than this is not worth asking the allocator for more.
+const TRIM_BYTES: usize = 256 * 1_024;
+const TRIM_TASKS: usize = 8;
+
+/// What all client connections of one core are served with.
+pub struct ConnectionService {
+    /// The core's state.
+    pub core: Rc<Core>,
+    /// Client connections with a certificate.
+    pub registry: ConnectionRegistry,
+    /// Free tasks for exchanges.
+    tasks: ExchangeTasks,
+}
+
+impl ConnectionService {
+    /// A service without connections.
+    #[must_use]
+    pub fn new(core: Rc<Core>) -> Self {
+        Self { core, registry: ConnectionRegistry::default(), tasks: ExchangeTasks::default() }
+    }
+
+    /// Serves one accepted connection to its end.
+    pub async fn serve(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        visit: Visit,
+        listener: ListenerId,
+    ) {
+        // What a connection needs once is not kept while it waits.
+        let opened = async {
+            let opened =
+                handshake::open(&self.core, &self.registry, stream, peer, visit, listener).await;
+            opened.map(Box::new)
+        };
+        let Some(mut client) = Box::pin(opened).await else { return };
+        let mut keep_alive = true;
+        while keep_alive {
+            client.stream.settle();
+            let mut started = Duration::ZERO;
+            let read = client.read_head(&mut started).await;
+            if matches!(read, HeadRead::Gone) {
+                break;
+            }
+            let mut task = self.tasks.take();
+            let finished = task.run(PendingExchange { client, read, started }).await;
+            FinishedExchange { client, keep_alive } = finished;
+            self.tasks.give_back(task);
+            let turn = &mut client.stream.reader.turn;
+            turn.served();
+            turn.give_way().await;
+        }
+        Box::pin(close(&mut client)).await;
+    }
+
+    /// Gives memory to the system that nobody has needed since the last time.
+    pub fn trim(&self) {
+        self.core.buffers.trim();
+        let dropped = self.tasks.trim();
+        if self.core.buffers.take_released(TRIM_BYTES) || dropped > TRIM_TASKS {
+            give_memory_back();
+        }
+    }
+}
+
+/// Ends the connection in order, and waits until the client has heard it.
+async fn close(client: &mut Client) {
+    let wait = client.live.generation.plan.http.send_timeout;
+    client.stream.finish(wait.min(LINGER_TIME)).await;
+    if !client.stream.lingers() {
+        return;
+    }
+    let core = Rc::clone(&client.core);
+    closing::linger(&core, &mut client.stream).await;
+}
