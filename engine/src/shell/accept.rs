@@ -1,7 +1,7 @@
 //! The accept loop of one listener on one core.
 
 use std::cell::Cell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use super::service::ConnectionService;
 use crate::plan::ListenerId;
 use crate::report::Counter;
 use crate::setup::clients::{Clients, Visit};
-use crate::shell::state::core::{Core, LogCause};
+use crate::shell::client::address_limit;
+use crate::shell::state::core::LogCause;
 use crate::shell::state::shed::{Shedder, is_exhaustion};
 use crate::shell::transport::net::{self, CancelHandle, TcpListener, TcpStream};
 use crate::shell::transport::turn::Turn;
@@ -102,7 +103,7 @@ fn admit(
         plan.listener(state.listener.get()).listen.proxy_protocol.is_some()
     };
     // Whose it is, a PROXY protocol header has yet to say.
-    if !proxied && !enter(core, &mut visit, peer.ip()) {
+    if !proxied && !address_limit::enter(core, &mut visit, peer.ip()) {
         return;
     }
     core.count(Counter::Accepted);
@@ -118,17 +119,4 @@ fn admit(
         }
         core.open.set(core.open.get().saturating_sub(1));
     });
-}
-
-/// Counts a connection for its client; false if the client has too many.
-pub(super) fn enter(core: &Core, visit: &mut Visit, client: IpAddr) -> bool {
-    let max = core.live().generation.plan.http.pacing.connections_per_address;
-    if visit.enter(client, max) {
-        return true;
-    }
-    core.count(Counter::AcceptedOverAddress);
-    if let Some(suppressed) = core.allow_log(LogCause::Address) {
-        tracing::info!(%client, suppressed, "this address has too many connections");
-    }
-    false
 }

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::connection::Client;
-use super::handshake::Failure;
+use super::handshake_error::HandshakeError;
 use crate::exchange::refusal::Refusal;
 use crate::identity::explain::{Account, subject};
 use crate::identity::{ClientPolicy, Verdict, VerifyFailure};
@@ -40,7 +40,7 @@ pub fn admitted(client: &Client, server: ServerId, resumed: bool) {
 }
 
 /// Counts and logs a handshake that failed.
-pub fn turned_away(client: &Client, failure: &Failure) {
+pub fn turned_away(client: &Client, failure: &HandshakeError) {
     let core = &client.core;
     let fault = fault(failure);
     core.events().handshake_failed(fault);
@@ -49,23 +49,27 @@ pub fn turned_away(client: &Client, failure: &Failure) {
     }
     let Some(suppressed) = core.allow_complaint(fault.index()) else { return };
     let (name, reason) = match failure {
-        Failure::Hello(error) => (None, error.text().to_owned()),
-        Failure::UnknownName(name) => (name.as_deref(), "unknown server name".to_owned()),
-        Failure::Certificate(name, failure, _) => {
+        HandshakeError::Hello(error) => (None, error.text().to_owned()),
+        HandshakeError::UnknownName(name) => (name.as_deref(), "unknown server name".to_owned()),
+        HandshakeError::Certificate(name, failure, _) => {
             (name.as_deref(), format!("client certificate: {}", failure.text()))
         }
-        Failure::Forbidden(name, forbidden, _) => (name.as_deref(), forbidden.word().to_owned()),
-        Failure::NameDiffers(name) => (name.as_deref(), "its server name is ambiguous".to_owned()),
-        Failure::Handshake(name, cut) => (name.as_deref(), describe(cut)),
+        HandshakeError::Forbidden(name, forbidden, _) => {
+            (name.as_deref(), forbidden.word().to_owned())
+        }
+        HandshakeError::NameDiffers(name) => {
+            (name.as_deref(), "its server name is ambiguous".to_owned())
+        }
+        HandshakeError::Handshake(name, cut) => (name.as_deref(), describe(cut)),
     };
     let address = &client.facts.remote_addr;
     let sni = name.unwrap_or_default();
     let about = client.server.and_then(|server| match failure {
         // A session that refused a chain does not keep it.
-        Failure::Certificate(_, reason, chain) => {
+        HandshakeError::Certificate(_, reason, chain) => {
             Some(account(client, server, Verdict::Failed(*reason), &ders(chain)))
         }
-        Failure::Forbidden(_, _, chain) => {
+        HandshakeError::Forbidden(_, _, chain) => {
             Some(account(client, server, Verdict::Success, &ders(chain)))
         }
         _ if fault == HandshakeFault::NoCertificate => {
@@ -233,26 +237,26 @@ pub fn unusable_name(client: &Client, name: &str) {
 }
 
 /// What a failed handshake counts as.
-fn fault(failure: &Failure) -> HandshakeFault {
+fn fault(failure: &HandshakeError) -> HandshakeFault {
     use rustls::Error;
     match failure {
-        Failure::Hello(HelloError::PlainHttp) => HandshakeFault::PlainHttp,
-        Failure::Hello(HelloError::NotTls) => HandshakeFault::NotTls,
-        Failure::Hello(HelloError::Unexpected) => HandshakeFault::UnexpectedMessage,
-        Failure::Hello(HelloError::Malformed | HelloError::RecordTooLong) => {
+        HandshakeError::Hello(HelloError::PlainHttp) => HandshakeFault::PlainHttp,
+        HandshakeError::Hello(HelloError::NotTls) => HandshakeFault::NotTls,
+        HandshakeError::Hello(HelloError::Unexpected) => HandshakeFault::UnexpectedMessage,
+        HandshakeError::Hello(HelloError::Malformed | HelloError::RecordTooLong) => {
             HandshakeFault::MalformedHello
         }
-        Failure::Hello(HelloError::BadServerName) => HandshakeFault::BadServerName,
-        Failure::Hello(HelloError::TooLarge) => HandshakeFault::HelloTooLarge,
-        Failure::Hello(HelloError::TooOld | HelloError::MissingExtension) => {
+        HandshakeError::Hello(HelloError::BadServerName) => HandshakeFault::BadServerName,
+        HandshakeError::Hello(HelloError::TooLarge) => HandshakeFault::HelloTooLarge,
+        HandshakeError::Hello(HelloError::TooOld | HelloError::MissingExtension) => {
             HandshakeFault::NothingInCommon
         }
-        Failure::UnknownName(_) => HandshakeFault::UnknownName,
-        Failure::NameDiffers(_) => HandshakeFault::AmbiguousName,
-        Failure::Certificate(_, reason, _) => HandshakeFault::Certificate(*reason),
-        Failure::Forbidden(_, Forbidden::Denied, _) => HandshakeFault::Denied,
-        Failure::Forbidden(..) => HandshakeFault::NotAllowed,
-        Failure::Handshake(_, cut) => match cut {
+        HandshakeError::UnknownName(_) => HandshakeFault::UnknownName,
+        HandshakeError::NameDiffers(_) => HandshakeFault::AmbiguousName,
+        HandshakeError::Certificate(_, reason, _) => HandshakeFault::Certificate(*reason),
+        HandshakeError::Forbidden(_, Forbidden::Denied, _) => HandshakeFault::Denied,
+        HandshakeError::Forbidden(..) => HandshakeFault::NotAllowed,
+        HandshakeError::Handshake(_, cut) => match cut {
             Cut::Ended | Cut::Tls(SessionError::Closed) => HandshakeFault::ClientLeft,
             Cut::Failed(_) => HandshakeFault::ConnectionFailed,
             Cut::TimedOut => HandshakeFault::TimedOut,

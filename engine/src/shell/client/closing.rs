@@ -8,19 +8,17 @@ use std::time::Duration;
 
 use super::audit;
 use super::connection::Client;
-use super::handshake::Failure;
+use super::handshake_error::HandshakeError;
 use crate::exchange::answer::Manner;
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::report::Counter;
 use crate::shell::state::core::Core;
 use crate::shell::transport::deadlines::Shut;
+use crate::shell::transport::handshake::REFUSAL_TIME;
 use crate::shell::transport::reader::Wait;
 use crate::shell::transport::stream::Stream;
 use crate::tls::hello::{HelloError, UNRECOGNIZED_NAME, fatal_alert};
 use crate::wire::head::{Method, Version};
-
-/// How long a peer that we refuse may take to hear why.
-pub(crate) const GOODBYE_TIME: Duration = Duration::from_secs(2);
 
 /// How long a closing connection may be silent before it is cut.
 pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
@@ -32,13 +30,13 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 1 << 20;
 
 /// Tells a client that did not get in, and the log.
-pub async fn refuse(client: &mut Client, failure: &Failure) {
+pub async fn refuse(client: &mut Client, failure: &HandshakeError) {
     let core = Rc::clone(&client.core);
     core.count(Counter::HandshakesFailed);
     audit::turned_away(client, failure);
     let mut words = Vec::new();
     match failure {
-        Failure::Hello(HelloError::PlainHttp) => {
+        HandshakeError::Hello(HelloError::PlainHttp) => {
             core.events().refused(Refusal::PlainHttpOnTls);
             core.clock.with_now(|now| {
                 let to = AnswerTo {
@@ -56,20 +54,20 @@ pub async fn refuse(client: &mut Client, failure: &Failure) {
                 answer(Refusal::PlainHttpOnTls, &to, &mut words);
             });
         }
-        Failure::Hello(error) => {
+        HandshakeError::Hello(error) => {
             if let Some(alert) = error.alert() {
                 words.extend_from_slice(&fatal_alert(alert));
             }
         }
-        Failure::UnknownName(_) => words.extend_from_slice(&fatal_alert(UNRECOGNIZED_NAME)),
+        HandshakeError::UnknownName(_) => words.extend_from_slice(&fatal_alert(UNRECOGNIZED_NAME)),
         // The session has sent its own alert.
-        Failure::Certificate(..)
-        | Failure::Forbidden(..)
-        | Failure::NameDiffers(_)
-        | Failure::Handshake(..) => {}
+        HandshakeError::Certificate(..)
+        | HandshakeError::Forbidden(..)
+        | HandshakeError::NameDiffers(_)
+        | HandshakeError::Handshake(..) => {}
     }
     let mut sink = client.stream.sink();
-    if sink.write(&words, GOODBYE_TIME).await.is_err() || sink.flush(GOODBYE_TIME).await.is_err() {
+    if sink.write(&words, REFUSAL_TIME).await.is_err() || sink.flush(REFUSAL_TIME).await.is_err() {
         return;
     }
     client.stream.descriptor().shut_write();

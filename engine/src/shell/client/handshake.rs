@@ -1,6 +1,7 @@
 //! From an accepted connection to a client that may send requests.
 //!
-//! The `ClientHello` is read from our own buffer to choose the settings; rustls then parses the very
+//! In: a socket. Out: a [`Client`] with its PROXY header, TLS session and identity, entered into the
+//! registry; or nothing, and whoever was refused has been told. The `ClientHello` is read from our own buffer to choose the settings; rustls then parses the very
 //! same bytes for itself, and a server name that it reads differently ends the handshake.
 
 use std::net::SocketAddr;
@@ -10,149 +11,34 @@ use std::time::Duration;
 use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
+use super::address_limit;
 use super::audit;
 use super::binding::{Place, identify};
-use super::closing::{self, GOODBYE_TIME};
+use super::closing;
 use super::connection::Client;
+use super::handshake_error::HandshakeError;
 use super::proxy_header;
 use super::registry::{self, ConnectionRegistry};
-use crate::identity::{Verdict, VerifyFailure};
+use crate::identity::Verdict;
 use crate::plan::facts::ConnectionFacts;
-use crate::plan::{Forbidden, ForwardedFields, ListenerId, ServerId};
+use crate::plan::{ForwardedFields, ListenerId, ServerId};
 use crate::report::Counter;
 use crate::setup::clients::Visit;
-use crate::shell::accept;
 use crate::shell::state::core::Core;
 use crate::shell::transport::deadlines::Shut;
+use crate::shell::transport::handshake::{self, Noted};
 use crate::shell::transport::net::TcpStream;
 use crate::shell::transport::reader::Wait;
-use crate::shell::transport::session::{Progress, Session, SessionError};
+use crate::shell::transport::session::{Session, SessionError};
 use crate::shell::transport::stream::{Cut, Security, Stream};
 use crate::tls::HandshakeNotes;
 use crate::tls::facts;
 use crate::tls::hello::{self, Hello, HelloError, HelloReader, UnusableName};
-use crate::tls::transcript::{Hidden, SecondHello};
+use crate::tls::transcript::Hidden;
 use crate::wire::proxy::Ends;
 
 /// Bytes of a server name that is none that a log line gets: no name is longer.
 const NAME_BYTES_LOGGED: usize = 255;
-
-/// A handshake's notes, and the wall clock that tickets and certificates are judged by.
-pub struct Noted<'a> {
-    /// The notes.
-    pub notes: &'a mut HandshakeNotes,
-    /// Unix seconds.
-    pub now: i64,
-}
-
-/// Drives a TLS handshake to its end within `wait.time`, sending each flight as one.
-///
-/// A client's last flight leaves with its first message, which saves a send. A server's last flight
-/// (tickets) leaves at once: a client that gathers small writes (Nagle) sends its request only when its
-/// own last flight was acknowledged, which the kernel puts off for 40 ms if we are silent. One send for
-/// each handshake; where there is nothing to send, the acknowledgement alone.
-///
-/// # Errors
-/// The handshake failed; the peer has been told by an alert.
-pub async fn drive(
-    core: &Core,
-    stream: &mut Stream,
-    wait: Wait,
-    mut noted: Option<Noted<'_>>,
-) -> Result<(), Cut> {
-    let started = core.clock.elapsed();
-    loop {
-        let progress = step(core, stream, &mut noted);
-        let left = wait.time.saturating_sub(core.clock.elapsed().saturating_sub(started));
-        match progress {
-            Ok(Progress::Done) => {
-                if stream.session().is_server() {
-                    answer_flight(stream, left).await?;
-                }
-                return Ok(());
-            }
-            Ok(Progress::NeedsRead) => {
-                answer_flight(stream, left).await?;
-                let wait = Wait { time: left, ..wait };
-                match &mut noted {
-                    Some(noted) if noted.notes.hides() && asks_again(stream) => {
-                        read_second_hello(core, stream, wait, noted.notes).await?;
-                    }
-                    _ => {
-                        stream.source().receive(wait).await?;
-                    }
-                }
-            }
-            Err(error) => {
-                let _ = stream.sink().flush(left.min(GOODBYE_TIME)).await;
-                return Err(Cut::Tls(error));
-            }
-        }
-    }
-}
-
-/// Has rustls sent a `HelloRetryRequest`, and nothing heard of its answer?
-fn asks_again(stream: &Stream) -> bool {
-    let security = stream.security.borrow();
-    let Session::Server(connection) = &security.session else { return false };
-    security.said.held == 0
-        && connection.negotiated_key_exchange_group().is_none()
-        && connection.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest)
-}
-
-/// Reads until rustls may be shown the second hello: its name, too, is none.
-async fn read_second_hello(
-    core: &Core,
-    stream: &mut Stream,
-    wait: Wait,
-    notes: &mut HandshakeNotes,
-) -> Result<(), Cut> {
-    let started = core.clock.elapsed();
-    let mut second = SecondHello::default();
-    loop {
-        let spent = core.clock.elapsed().saturating_sub(started);
-        let wait = Wait { time: wait.time.saturating_sub(spent), ..wait };
-        stream.reader.receive(true, &core.buffers, wait).await?;
-        let received = stream.reader.cipher(&core.buffers).filled_mut();
-        match notes.hide_again(&mut second, received) {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-            // `notes` know why. Nothing is protected yet: the alert leaves like that for a first hello.
-            Err(_) => {
-                stream.security.get_mut().session = Session::Plain;
-                return Err(Cut::Tls(SessionError::Closed));
-            }
-        }
-    }
-}
-
-/// Sends our flight; an acknowledgement of the peer's if we have none.
-async fn answer_flight(stream: &mut Stream, wait: Duration) -> Result<(), Cut> {
-    if stream.security.get_mut().said.pending.is_empty() {
-        stream.descriptor().acknowledge();
-        return Ok(());
-    }
-    let mut sink = stream.sink();
-    sink.flush(wait).await?;
-    // Nothing is held for an answer that may never come.
-    sink.rest();
-    Ok(())
-}
-
-fn step(
-    core: &Core,
-    stream: &mut Stream,
-    noted: &mut Option<Noted<'_>>,
-) -> Result<Progress, SessionError> {
-    let Stream { reader, security, .. } = stream;
-    let mut guard = security.borrow_mut();
-    let Security { session, said, .. } = &mut *guard;
-    let cipher = reader.cipher(&core.buffers);
-    match noted {
-        Some(Noted { notes, now }) => notes.during(*now, || session.handshake(cipher, said)),
-        None => session.handshake(cipher, said),
-    }
-}
 
 /// Makes a client of an accepted connection; `None` if it came to nothing (and was told why).
 pub async fn open(
@@ -199,7 +85,7 @@ pub async fn open(
         return None;
     }
     let source = client.ends.source.ip();
-    if !accept::enter(core, &mut client.visit, source) {
+    if !address_limit::enter(core, &mut client.visit, source) {
         return None;
     }
     if tls {
@@ -215,37 +101,21 @@ pub async fn open(
     Some(client)
 }
 
-/// Why a client connection did not come to be.
-pub enum Failure {
-    /// Its first bytes are not a hello we take.
-    Hello(HelloError),
-    /// Nothing is configured for its server name.
-    UnknownName(Option<String>),
-    /// The certificate is not good, for OpenSSL's reason; with what was shown.
-    Certificate(Option<String>, VerifyFailure, Vec<Vec<u8>>),
-    /// The client is on no allow list, or on a deny list; with what was shown.
-    Forbidden(Option<String>, Forbidden, Vec<Vec<u8>>),
-    /// rustls read another server name than we did.
-    NameDiffers(Option<String>),
-    /// The handshake failed.
-    Handshake(Option<String>, Cut),
-}
-
 async fn secure(
     client: &mut Client,
     registry: &ConnectionRegistry,
     timeout: Duration,
-) -> Result<(), Failure> {
+) -> Result<(), HandshakeError> {
     let core = Rc::clone(&client.core);
     let started = core.clock.elapsed();
     let First { mut hello, fits_tls13, unusable } = read_hello(client, timeout).await?;
     let name = hello.sni.as_deref();
     let chosen = client.live.server(client.listener, name);
     let Some((server, config)) = chosen else {
-        return Err(Failure::UnknownName(unusable.map(|(name, _)| name).or(hello.sni)));
+        return Err(HandshakeError::UnknownName(unusable.map(|(name, _)| name).or(hello.sni)));
     };
     if !fits_tls13 && speaks_tls13(client, server) {
-        return Err(Failure::Hello(HelloError::MissingExtension));
+        return Err(HandshakeError::Hello(HelloError::MissingExtension));
     }
     let hidden = unusable.map(|(name, hidden)| {
         audit::unusable_name(client, &name);
@@ -253,7 +123,7 @@ async fn secure(
     });
     let connection = UnbufferedServerConnection::new(config).map_err(|error| {
         let error = Cut::Tls(SessionError::Tls(Box::new(error)));
-        Failure::Handshake(hello.sni.clone(), error)
+        HandshakeError::Handshake(hello.sni.clone(), error)
     })?;
     client.server = Some(server);
     client.stream.security.borrow_mut().session = Session::Server(Box::new(connection));
@@ -261,15 +131,19 @@ async fn secure(
     let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
     let wait = Wait { time: left, shut: Shut::Both, idle: false };
     let noted = Noted { notes: &mut notes, now: core.clock.unix_seconds() };
-    if let Err(cut) = drive(&core, &mut client.stream, wait, Some(noted)).await {
+    if let Err(cut) =
+        handshake::drive(&core.clock, &core.buffers, &mut client.stream, wait, Some(noted)).await
+    {
         let name = hello.sni;
         return Err(match notes.client_failure() {
-            Some(reason) => Failure::Certificate(name, reason, notes.take_refused()),
-            None if notes.name_differs() => Failure::NameDiffers(name),
+            Some(reason) => HandshakeError::Certificate(name, reason, notes.take_refused()),
+            None if notes.name_differs() => HandshakeError::NameDiffers(name),
             None => match (notes.client_forbidden(), notes.bad_second_hello()) {
-                (Some(forbidden), _) => Failure::Forbidden(name, forbidden, notes.take_refused()),
-                (None, Some(error)) => Failure::Hello(error),
-                (None, None) => Failure::Handshake(name, cut),
+                (Some(forbidden), _) => {
+                    HandshakeError::Forbidden(name, forbidden, notes.take_refused())
+                }
+                (None, Some(error)) => HandshakeError::Hello(error),
+                (None, None) => HandshakeError::Handshake(name, cut),
             },
         });
     }
@@ -282,7 +156,7 @@ async fn secure(
     if core.tls_fast_path {
         let Security { session, said, .. } = client.stream.security.get_mut();
         let taken = session.quicken(said);
-        taken.map_err(|error| Failure::Handshake(hello.sni, Cut::Tls(error)))?;
+        taken.map_err(|error| HandshakeError::Handshake(hello.sni, Cut::Tls(error)))?;
     }
     client.render_identity();
     register(client, registry);
@@ -301,7 +175,7 @@ struct First {
 }
 
 /// Reads until the whole hello is there; it stays in the buffer for rustls.
-async fn read_hello(client: &mut Client, timeout: Duration) -> Result<First, Failure> {
+async fn read_hello(client: &mut Client, timeout: Duration) -> Result<First, HandshakeError> {
     let core = Rc::clone(&client.core);
     let started = core.clock.elapsed();
     let mut hello = HelloReader::default();
@@ -319,7 +193,7 @@ async fn read_hello(client: &mut Client, timeout: Duration) -> Result<First, Fai
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    let hidden = hello.unusable_name().ok_or(Failure::Hello(error))?;
+                    let hidden = hello.unusable_name().ok_or(HandshakeError::Hello(error))?;
                     return without_name(&hidden, cipher.filled_mut(), hello.fits_tls13());
                 }
             }
@@ -327,7 +201,7 @@ async fn read_hello(client: &mut Client, timeout: Duration) -> Result<First, Fai
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Both, idle };
         let received = reader.receive(true, &core.buffers, wait).await;
-        received.map_err(|cut| Failure::Handshake(None, cut))?;
+        received.map_err(|cut| HandshakeError::Handshake(None, cut))?;
         idle = false;
     }
 }
@@ -337,10 +211,10 @@ fn without_name(
     name: &UnusableName,
     records: &mut [u8],
     fits_tls13: bool,
-) -> Result<First, Failure> {
+) -> Result<First, HandshakeError> {
     let hidden = Hidden::new(name, records);
-    let hello = hello::read(records).map_err(Failure::Hello)?;
-    let hello = hello.ok_or(Failure::Hello(HelloError::BadServerName))?;
+    let hello = hello::read(records).map_err(HandshakeError::Hello)?;
+    let hello = hello.ok_or(HandshakeError::Hello(HelloError::BadServerName))?;
     let kept = name.bytes.get(..NAME_BYTES_LOGGED).unwrap_or(&name.bytes);
     let unusable = Some((kept.escape_ascii().to_string(), hidden));
     Ok(First { hello, fits_tls13, unusable })

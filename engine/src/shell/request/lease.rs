@@ -13,12 +13,11 @@ use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
 use crate::identity::ALWAYS;
 use crate::plan::{NodeIndex, NodePlan, UpstreamId, UpstreamPlan};
 use crate::report::Counter;
-use crate::shell::client::closing::GOODBYE_TIME;
-use crate::shell::client::handshake::drive;
 use crate::shell::state::core::{Core, Live};
 use crate::shell::state::pooled_stream::PooledStream;
 use crate::shell::state::shed;
 use crate::shell::transport::deadlines::Shut;
+use crate::shell::transport::handshake::{REFUSAL_TIME, drive};
 use crate::shell::transport::net::{self, TcpStream, UnixStream};
 use crate::shell::transport::reader::{self, Wait};
 use crate::shell::transport::session::{Session, SessionError};
@@ -174,12 +173,14 @@ async fn connect(
     if tls.is_some() {
         let left = wanted.timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Both, idle: false };
-        drive(core, &mut stream, wait, None).await.map_err(|cut| match cut {
-            Cut::TimedOut => ConnectError::TimedOut,
-            Cut::Tls(error) => ConnectError::Tls(error),
-            Cut::Ended => ConnectError::Tls(SessionError::Closed),
-            Cut::Failed(kind) => ConnectError::Failed(kind),
-        })?;
+        drive(&core.clock, &core.buffers, &mut stream, wait, None).await.map_err(
+            |cut| match cut {
+                Cut::TimedOut => ConnectError::TimedOut,
+                Cut::Tls(error) => ConnectError::Tls(error),
+                Cut::Ended => ConnectError::Tls(SessionError::Closed),
+                Cut::Failed(kind) => ConnectError::Failed(kind),
+            },
+        )?;
         // While rustls still knows whom it met.
         if let (Some(tls), Some(met)) = (tls, stream.session().peer()) {
             let (name, now) = (name_of(tls, wanted), core.clock.unix_seconds());
@@ -190,7 +191,7 @@ async fn connect(
             peer = Some(Rc::new(UpstreamPeer::met(tls, met, name, now)));
         }
         if let Err(error) = stream.begin(core.tls_fast_path) {
-            let _ = stream.sink().flush(GOODBYE_TIME).await;
+            let _ = stream.sink().flush(REFUSAL_TIME).await;
             return Err(ConnectError::Tls(error));
         }
     }

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod deadlines;
 pub mod driver;
 pub mod fd;
+pub mod handshake;
 pub mod net;
 pub mod pace;
 pub mod random;

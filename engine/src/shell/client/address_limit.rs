@@ -1,0 +1,20 @@
+//! How many connections one client address may have, all cores together.
+
+use std::net::IpAddr;
+
+use crate::report::Counter;
+use crate::setup::clients::Visit;
+use crate::shell::state::core::{Core, LogCause};
+
+/// Counts a connection for its client; false if the client has too many.
+pub(crate) fn enter(core: &Core, visit: &mut Visit, client: IpAddr) -> bool {
+    let max = core.live().generation.plan.http.pacing.connections_per_address;
+    if visit.enter(client, max) {
+        return true;
+    }
+    core.count(Counter::AcceptedOverAddress);
+    if let Some(suppressed) = core.allow_log(LogCause::Address) {
+        tracing::info!(%client, suppressed, "this address has too many connections");
+    }
+    false
+}
