@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ferrule_engine::control::boot::Boot;
-use ferrule_engine::control::cli::{self, Asked};
-use ferrule_engine::control::signals::Caught;
-use ferrule_engine::control::supervise::Cores;
+use ferrule_engine::control::cli::arguments::{self, Asked};
+use ferrule_engine::control::run::boot::Boot;
+use ferrule_engine::control::run::signals::Caught;
+use ferrule_engine::control::run::supervise::Cores;
 use ferrule_engine::setup::CoreLink;
 use ferrule_engine::shell::{self, Settings, Workers};
 use mimalloc::MiMalloc;
@@ -16,14 +16,14 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // Nothing comes before this, the command line included: the default answer to a signal is death.
-    let signals = cli::wants_to_run(std::env::args_os()).then(Caught::catch);
-    let file = match cli::obey(std::env::args_os()) {
+    let signals = arguments::wants_to_run(std::env::args_os()).then(Caught::catch);
+    let file = match arguments::obey(std::env::args_os()) {
         Asked::Run(file) => file,
         Asked::Done(code) => return code,
     };
     let signals = match signals.unwrap_or_else(Caught::catch) {
         Ok(signals) => signals,
-        Err(error) => return cli::cannot_start(&error),
+        Err(error) => return arguments::cannot_start(&error),
     };
     let mut boot = match Boot::prepare_with(&file, signals) {
         Ok(boot) => boot,

@@ -366,7 +366,7 @@ fn the_reference_is_up_to_date() {
     for (file, text) in [
         ("configuration.md", ferrule_config::reference()),
         ("configuration.schema.json", ferrule_config::schema()),
-        ("metrics.md", ferrule_engine::control::metrics::reference()),
+        ("metrics.md", ferrule_engine::control::metrics::catalogue::reference()),
     ] {
         let written = fs::read_to_string(docs.join(file)).unwrap_or_default();
         assert!(

@@ -20,9 +20,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ferrule_bench::scene::{Scene, Spent, per};
-use ferrule_engine::control::boot::Boot;
-use ferrule_engine::control::cli::{self, Asked};
-use ferrule_engine::control::supervise::Cores;
+use ferrule_engine::control::cli::arguments::{self, Asked};
+use ferrule_engine::control::run::boot::Boot;
+use ferrule_engine::control::run::supervise::Cores;
 use ferrule_engine::setup::clients::Clients;
 use ferrule_engine::setup::{CoreLink, Driver};
 use ferrule_engine::shell::worker::{Seat, run_on};
@@ -70,7 +70,7 @@ fn play() -> ExitCode {
     let rung = env::var(RUNG).expect("a rung");
     let found = RUNGS.iter().find(|(name, _)| *name == rung);
     let (_, driver) = *found.expect("one of the rungs");
-    let file = match cli::obey(env::args_os()) {
+    let file = match arguments::obey(env::args_os()) {
         Asked::Run(file) => file,
         Asked::Done(code) => return code,
     };

@@ -3,33 +3,21 @@
 //!
 //! Nothing here may touch a data core but through its [`CoreLink`](crate::setup::CoreLink), and no core
 //! ever waits for what runs here: a name that takes ten seconds or a full disk is our trouble alone.
+//!
+//! Each folder knows only those above it in this list.
 
-pub(crate) mod board;
-pub mod boot;
-mod certificates;
-mod check;
-pub mod cli;
-mod clock;
-mod ctl;
-mod desk;
-pub mod diagnostics;
-mod door;
-mod doors;
-mod explain;
-mod families;
-mod holdings;
-mod inventory;
-mod ledger;
-mod loader;
-pub mod log_output;
-pub mod log_writer;
-pub mod machine;
+pub mod process;
+
+pub mod logs;
+
+pub mod state;
+
 pub mod metrics;
-mod orders;
+
+pub mod endpoints;
+
 pub mod reload;
-mod reread;
-pub mod resolve;
-mod scrape;
-pub mod signals;
-pub mod supervise;
-mod watch;
+
+pub mod run;
+
+pub mod cli;

@@ -15,7 +15,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrule_engine::control::boot::Boot;
+use ferrule_engine::control::run::boot::Boot;
 use ferrule_engine::shell::{self, Settings, Workers};
 use ferrule_tests::{
     Authority, Dial, PATIENCE, Raw, Script, Upstream, free_port, now, poll, raw, scratch, tls,

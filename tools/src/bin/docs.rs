@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     for (file, text) in [
         ("configuration.md", ferrule_config::reference()),
         ("configuration.schema.json", ferrule_config::schema()),
-        ("metrics.md", ferrule_engine::control::metrics::reference()),
+        ("metrics.md", ferrule_engine::control::metrics::catalogue::reference()),
     ] {
         let path = docs.join(file);
         if let Err(error) = fs::create_dir_all(&docs).and_then(|()| fs::write(&path, text)) {

@@ -10,7 +10,9 @@ use clap::Args;
 use ferrule_config::model::{ClientVerify, Reject};
 use ferrule_config::{Config, read_file};
 
-use super::{cli, clock, loader};
+use super::arguments;
+use crate::control::process::clock;
+use crate::control::reload::loader;
 use crate::exchange::refusal::Refusal;
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Step};
@@ -52,8 +54,8 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
         match read(path) {
             Ok(more) => presented.extend(more),
             Err(error) => {
-                cli::complain(&format!("{}: {error}", path.display()));
-                return ExitCode::from(cli::USAGE);
+                arguments::complain(&format!("{}: {error}", path.display()));
+                return ExitCode::from(arguments::USAGE);
             }
         }
     }
@@ -64,8 +66,8 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
         Err(problems) => {
             // Who came for the entries may be mending that very file.
             let chain: Vec<&[u8]> = presented.iter().map(Vec::as_slice).collect();
-            cli::print(&deny_entries(&chain).join("\n"));
-            return cli::refuse(&problems);
+            arguments::print(&deny_entries(&chain).join("\n"));
+            return arguments::refuse(&problems);
         }
     };
     let name = asked.sni.to_ascii_lowercase();
@@ -75,13 +77,16 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
         Some((generation.config.servers.get(id)?, generation.tls.servers.get(id)?))
     });
     let Some((server, tls)) = found else {
-        cli::complain(&format!("no [[ssls]] serves the name `{name}`"));
-        return ExitCode::from(cli::REFUSED);
+        arguments::complain(&format!("no [[ssls]] serves the name `{name}`"));
+        return ExitCode::from(arguments::REFUSED);
     };
     let verify = server.client.as_ref().map_or(ClientVerify::Off, |client| client.verify);
     let policy = tls.policy.as_deref().filter(|_| verify != ClientVerify::Off);
     let Some(policy) = policy else {
-        cli::print(&format!("[[ssls]] {} asks for no certificate: anybody gets in", server.id));
+        arguments::print(&format!(
+            "[[ssls]] {} asks for no certificate: anybody gets in",
+            server.id
+        ));
         return ExitCode::SUCCESS;
     };
     let chain: Vec<&[u8]> = presented.iter().map(Vec::as_slice).collect();
@@ -106,8 +111,8 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
     }
     out.extend(values(&chain, verdict));
     out.extend(deny_entries(&chain));
-    cli::print(&out.join("\n"));
-    if passes { ExitCode::SUCCESS } else { ExitCode::from(cli::REFUSED) }
+    arguments::print(&out.join("\n"));
+    if passes { ExitCode::SUCCESS } else { ExitCode::from(arguments::REFUSED) }
 }
 
 /// What a client that is refused hears of it; `None` if it is served.

@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Registry, reload};
 
-use super::log_writer::LogWriter;
+use super::writer::LogWriter;
 
 /// Changes the level of a running process.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ mod tests {
     use ferrule_config::model::{Log, LogTarget};
 
     use super::*;
-    use crate::control::log_writer::LogOutputs;
+    use crate::control::logs::writer::LogOutputs;
 
     #[test]
     fn events_become_lines_and_the_level_can_change() {

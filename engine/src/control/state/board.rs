@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::certificates::{self, Entry};
-use super::clock;
 use super::ledger::{Labels, Ledger, Sums};
+use crate::control::process::clock;
 use crate::report::{Blips, Meters, radar};
 use crate::setup::{CoreLink, Generation, RefusedFiles};
 

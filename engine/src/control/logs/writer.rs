@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use ferrule_config::model::Log;
 
-use super::clock;
-use super::log_output::{LogOutput, Written};
+use super::output::{LogOutput, Written};
+use crate::control::process::clock;
 use crate::report::LogConsumer;
 
 /// The writer's rest after it found work.

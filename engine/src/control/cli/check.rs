@@ -11,9 +11,10 @@ use ferrule_config::{Problems, Report};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::cli::{self, Format};
+use super::arguments::{self, Format};
 use super::inventory::Inventory;
-use super::{clock, loader};
+use crate::control::process::clock;
+use crate::control::reload::loader;
 use crate::setup;
 use crate::tls::tickets::TicketKeys;
 
@@ -26,19 +27,19 @@ pub(crate) fn check(file: &Path, format: Format) -> ExitCode {
         (Ok(generation), Format::Human) => {
             let warnings = generation.warnings.render_human();
             if !warnings.trim().is_empty() {
-                cli::complain(warnings.trim_end());
+                arguments::complain(warnings.trim_end());
             }
             let inventory = Inventory::of(&generation, now).human();
-            cli::print(&format!("{}: ok\n{inventory}", file.display()))
+            arguments::print(&format!("{}: ok\n{inventory}", file.display()))
         }
         (Ok(generation), Format::Json) => {
             let summary = Inventory::of(&generation, now).json();
-            cli::print(&answer(file, &generation.warnings, Some(summary)))
+            arguments::print(&answer(file, &generation.warnings, Some(summary)))
         }
-        (Err(problems), Format::Human) => cli::refuse(&problems),
+        (Err(problems), Format::Human) => arguments::refuse(&problems),
         (Err(problems), Format::Json) => {
-            cli::print(&answer(file, &problems, None));
-            ExitCode::from(cli::REFUSED)
+            arguments::print(&answer(file, &problems, None));
+            ExitCode::from(arguments::REFUSED)
         }
     }
 }

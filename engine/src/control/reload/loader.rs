@@ -12,15 +12,17 @@ use std::time::Duration;
 
 use ferrule_config::model::Runtime;
 
-use super::board::Board;
-use super::cli::{self, cannot_start};
-use super::doors::Doors;
-use super::log_writer::{LogOutputs, LogWriter};
-use super::orders::{Job, Orders, Progress};
-use super::reload::{self, Reloader};
+use super::reloader::{self, Reloader};
 use super::resolve::{self, Resolver};
 use super::watch::Watch;
-use super::{clock, diagnostics, machine};
+use crate::control::cli::arguments::{self, cannot_start};
+use crate::control::endpoints::doors::Doors;
+use crate::control::logs::diagnostics;
+use crate::control::logs::writer::{LogOutputs, LogWriter};
+use crate::control::process::clock;
+use crate::control::process::machine;
+use crate::control::state::board::Board;
+use crate::control::state::orders::{Job, Orders, Progress};
 use crate::report::{LogConsumer, LogProducer, log_ring, log_ring::RING_BYTES};
 use crate::setup::listeners::Listeners;
 use crate::setup::{self, CoreLink};
@@ -37,21 +39,21 @@ const DESCRIPTORS_BESIDE: u64 = 256;
 
 /// What the process starts with.
 #[derive(Debug)]
-pub(super) struct Start {
+pub(crate) struct Start {
     /// `[runtime]` of the first generation.
-    pub(super) runtime: Runtime,
+    pub(crate) runtime: Runtime,
     /// One entry per worker: the core it is pinned to, if any.
-    pub(super) cores: Vec<Option<usize>>,
+    pub(crate) cores: Vec<Option<usize>>,
     /// One per worker; the first generation is posted.
-    pub(super) links: Vec<Arc<CoreLink>>,
+    pub(crate) links: Vec<Arc<CoreLink>>,
     /// The cores' ends of the access log.
-    pub(super) logs: Vec<LogProducer>,
+    pub(crate) logs: Vec<LogProducer>,
     /// Where we really listen, in words.
-    pub(super) listening: String,
+    pub(crate) listening: String,
     /// Both logs.
-    pub(super) writer: LogWriter,
+    pub(crate) writer: LogWriter,
     /// What is in force.
-    pub(super) board: Arc<Board>,
+    pub(crate) board: Arc<Board>,
 }
 
 /// Values of the environment, for `${env:NAME}` in the configuration.
@@ -64,7 +66,7 @@ pub(crate) fn environment(name: &str) -> Option<String> {
 ///
 /// # Errors
 /// The exit code; the reasons are on standard error by then. To be told to stop is success.
-pub(super) fn start(file: &Path, orders: &Arc<Orders>) -> Result<Start, ExitCode> {
+pub(crate) fn start(file: &Path, orders: &Arc<Orders>) -> Result<Start, ExitCode> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let (path, own) = (file.to_owned(), Arc::clone(orders));
     let thread = std::thread::Builder::new().name("ferrule-files".into()).stack_size(STACK_BYTES);
@@ -85,7 +87,7 @@ pub(super) fn start(file: &Path, orders: &Arc<Orders>) -> Result<Start, ExitCode
         Progress::Starting => Err(ExitCode::SUCCESS),
         // It panicked, and has said so.
         Progress::Serving | Progress::Ended => {
-            receiver.recv().unwrap_or_else(|_| Err(ExitCode::from(cli::CANNOT_RUN)))
+            receiver.recv().unwrap_or_else(|_| Err(ExitCode::from(arguments::CANNOT_RUN)))
         }
     }
 }
@@ -120,15 +122,16 @@ fn load(file: &Path, orders: &Arc<Orders>) -> Result<(Start, Reloader), ExitCode
     let tickets = Arc::new(TicketKeys::new());
     let again = Arc::clone(&tickets);
     let path = file.to_owned();
-    let read: Box<reload::Read> = Box::new(move || Ok(ferrule_config::read(&path, &environment)?));
-    let assemble: Box<reload::Assemble> = Box::new(move |draft, number| {
+    let read: Box<reloader::Read> =
+        Box::new(move || Ok(ferrule_config::read(&path, &environment)?));
+    let assemble: Box<reloader::Assemble> = Box::new(move |draft, number| {
         setup::assemble(draft, &tickets, number, clock::unix_seconds())
     });
-    let renew: Box<reload::Renew> =
+    let renew: Box<reloader::Renew> =
         Box::new(move |current, number| current.renewed(&again, number, clock::unix_seconds()));
-    let draft = read().map_err(|problems| cli::refuse(&problems))?;
+    let draft = read().map_err(|problems| arguments::refuse(&problems))?;
     let watch = Watch::of(&draft.config.files());
-    let first = assemble(draft, 1).map_err(|problems| cli::refuse(&problems))?;
+    let first = assemble(draft, 1).map_err(|problems| arguments::refuse(&problems))?;
     let first = Arc::new(first);
     let runtime = first.config.runtime.clone();
     let descriptors = machine::raise_descriptor_limit();
@@ -141,10 +144,10 @@ fn load(file: &Path, orders: &Arc<Orders>) -> Result<(Start, Reloader), ExitCode
     let listeners = Listeners::new(cores.len());
     let prepared = listeners
         .prepare(&first.config)
-        .map_err(|errors| cannot_start(&reload::Refused::Bind(errors)))?;
+        .map_err(|errors| cannot_start(&reloader::Refused::Bind(errors)))?;
     let log = &first.config.log;
     let outputs = LogOutputs::open(log)
-        .map_err(|(key, error)| cannot_start(&reload::Refused::Log(key, error)))?;
+        .map_err(|(key, error)| cannot_start(&reloader::Refused::Log(key, error)))?;
     let writer = LogWriter::start(outputs, rings).map_err(|error| cannot_start(&error))?;
     let level = diagnostics::start(&writer, log.level);
     diagnostics::log_panics();
@@ -154,8 +157,8 @@ fn load(file: &Path, orders: &Arc<Orders>) -> Result<(Start, Reloader), ExitCode
     let mut doors = Doors::of(&board, orders);
     let open = doors
         .prepare(&first.config)
-        .map_err(|words| cannot_start(&reload::Refused::Door(words)))?;
-    reload::warn_of_problems(&first.warnings);
+        .map_err(|words| cannot_start(&reloader::Refused::Door(words)))?;
+    reloader::warn_of_problems(&first.warnings);
     warn_of_descriptors(descriptors, &runtime);
     let bound = prepared.bound().iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut reloader = Reloader {

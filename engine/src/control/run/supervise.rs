@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::board::Board;
-use super::clock;
-use super::log_writer::LogWriter;
-use super::orders::{Order, Orders, Progress};
+use crate::control::logs::writer::LogWriter;
+use crate::control::process::clock;
+use crate::control::state::board::Board;
+use crate::control::state::orders::{Order, Orders, Progress};
 use crate::report::{Counter, Snapshot};
 use crate::setup::{CoreLink, Phase};
 
@@ -18,7 +18,7 @@ const DRAIN_TICK: Duration = Duration::from_millis(10);
 /// How long cores may take to close everything once told to.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// What is said to whoever wants a reload during a drain.
-pub(super) const TOO_LATE: &str = "no reload during a drain";
+pub(crate) const TOO_LATE: &str = "no reload during a drain";
 /// A core that has not moved for this long is reported.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// How often the counters of each core are written at level debug.
@@ -238,7 +238,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::control::reload::{Reloader, testing};
+    use crate::control::reload::reloader::{Reloader, testing};
 
     /// Cores that end when they see one of these phases.
     struct Scripted {

@@ -9,11 +9,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::board::Board;
 use super::door::Guest;
-use super::inventory::{certificates_json, pattern};
-use super::orders::Orders;
-use super::{clock, supervise};
+use crate::control::cli::inventory::{certificates_json, pattern};
+use crate::control::process::clock;
+use crate::control::run::supervise;
+use crate::control::state::board::Board;
+use crate::control::state::orders::Orders;
 use crate::identity::explain::hex;
 use crate::report::{Counter, EventSums, Snapshot};
 

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use super::board::{Board, Current};
-use super::certificates::Entry;
-use super::clock;
 use super::families::{Family, LabelSet, number};
 use super::holdings::holdings;
+use crate::control::process::clock;
+use crate::control::state::board::{Board, Current};
+use crate::control::state::certificates::Entry;
 use crate::exchange::refusal::Refusal;
 use crate::report::events::{self, SHAKEN};
 use crate::report::histogram::{DAYS, MICROS, Spread};

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use ferrule_config::model::Metrics;
 
-use super::board::Board;
-use super::clock;
 use super::door::Guest;
-use super::families::{self, Format};
-use super::metrics;
+use crate::control::metrics::catalogue;
+use crate::control::metrics::families::{self, Format};
+use crate::control::process::clock;
+use crate::control::state::board::Board;
 use crate::wire::fields::Known;
 use crate::wire::head::{HeadScan, Method, RequestHead, parse_request};
 use crate::wire::limits::HeadLimits;
@@ -100,7 +100,7 @@ impl Endpoint {
         {
             return Arc::clone(text);
         }
-        let text: Arc<str> = families::render(metrics::families(&self.board), format).into();
+        let text: Arc<str> = families::render(catalogue::families(&self.board), format).into();
         *slot = Some((clock::monotonic(), Arc::clone(&text)));
         text
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use super::orders::Orders;
+use crate::control::state::orders::Orders;
 
 /// Signals that are caught, and kept for [`Caught::hand_on`].
 #[derive(Debug)]

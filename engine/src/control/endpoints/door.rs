@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::clock;
+use crate::control::process::clock;
 
 /// Guests inside at a time.
 pub(crate) const GUESTS_MAX: usize = 16;

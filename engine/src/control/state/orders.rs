@@ -7,7 +7,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::clock;
+use crate::control::process::clock;
 
 /// For the thread that watches over the cores.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

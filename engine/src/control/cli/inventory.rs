@@ -5,7 +5,7 @@ use ferrule_config::Config;
 use ferrule_config::model::{ClientVerify, HostPattern};
 use serde_json::{Value, json};
 
-use super::certificates::{self, Entry};
+use crate::control::state::certificates::{self, Entry};
 use crate::setup::Generation;
 
 /// Everything `ferrule check` shows.

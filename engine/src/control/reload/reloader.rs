@@ -11,15 +11,15 @@ use std::time::Duration;
 use ferrule_config::model::Runtime;
 use ferrule_config::{Draft, Problems};
 
-use super::board::Board;
-use super::clock;
-use super::diagnostics::LevelSwitch;
-use super::doors::{Doors, PreparedDoors};
-use super::log_writer::{LogOutputs, LogWriter};
-use super::orders::Orders;
 use super::resolve::Resolver;
-use super::supervise::TOO_LATE;
 use super::watch::Watch;
+use crate::control::endpoints::doors::{Doors, PreparedDoors};
+use crate::control::logs::diagnostics::LevelSwitch;
+use crate::control::logs::writer::{LogOutputs, LogWriter};
+use crate::control::process::clock;
+use crate::control::run::supervise::TOO_LATE;
+use crate::control::state::board::Board;
+use crate::control::state::orders::Orders;
 use crate::setup::listeners::{BindError, Listeners, Prepared};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 
@@ -279,7 +279,8 @@ pub(crate) mod testing {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::control::{clock, diagnostics};
+    use crate::control::logs::diagnostics;
+    use crate::control::process::clock;
     use crate::setup;
     use crate::tls::tickets::TicketKeys;
 

@@ -12,12 +12,14 @@ use std::time::Duration;
 use ferrule_config::model::Runtime;
 use rustix::process::DumpableBehavior;
 
-use super::cli::{self, cannot_start};
-use super::loader::{self, Start};
-use super::orders::Orders;
 use super::signals::Caught;
 use super::supervise::{self, Cores, Ended, Post};
-use super::{clock, machine, reload};
+use crate::control::cli::arguments::{self, cannot_start};
+use crate::control::process::clock;
+use crate::control::process::machine;
+use crate::control::reload::loader::{self, Start};
+use crate::control::reload::reloader;
+use crate::control::state::orders::Orders;
 use crate::report::LogProducer;
 use crate::setup::CoreLink;
 
@@ -126,10 +128,10 @@ impl Boot {
         let code = if self.await_cores(cores) {
             match supervise::supervise(&post) {
                 Ended::Stopped => ExitCode::SUCCESS,
-                Ended::Cut | Ended::Lost => ExitCode::from(cli::CANNOT_RUN),
+                Ended::Cut | Ended::Lost => ExitCode::from(arguments::CANNOT_RUN),
             }
         } else {
-            ExitCode::from(cli::CANNOT_RUN)
+            ExitCode::from(arguments::CANNOT_RUN)
         };
         self.end();
         code
@@ -150,7 +152,7 @@ impl Boot {
         let started = clock::monotonic();
         let look = Duration::from_millis(100);
         loop {
-            let late = reload::wait_for_cores(cores.links(), first, look);
+            let late = reloader::wait_for_cores(cores.links(), first, look);
             if late.is_empty() || self.orders.is_ending() {
                 break;
             }

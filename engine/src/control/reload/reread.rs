@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::reload::{self, Reloader};
+use super::reloader::{self, Reloader};
 use super::watch::Watch;
 use crate::setup::{Generation, RefusedFiles};
 use crate::tls::crls;
@@ -52,16 +52,16 @@ impl Reloader {
         let sockets = self.listeners.kept(&generation.config);
         let addresses = self.resolver.known(&generation);
         self.post(&generation, &sockets, &addresses);
-        reload::warn_of_problems(&generation.warnings);
+        reloader::warn_of_problems(&generation.warnings);
         self.warn_of_older_lists(&generation);
         self.current = generation;
         let number = self.current.number;
-        let late = reload::wait_for_cores(&self.links, number, CORES_PATIENCE);
+        let late = reloader::wait_for_cores(&self.links, number, CORES_PATIENCE);
         self.board.reloaded(Ok(number));
         let first = changed.first().map(|path| path.display().to_string()).unwrap_or_default();
         let more = changed.len().saturating_sub(1);
         tracing::info!(file = first, more, "files read again: generation {number}");
-        reload::warn_of_late(&late);
+        reloader::warn_of_late(&late);
     }
 
     /// These objects were refused and stay as they were; everything else is in force.

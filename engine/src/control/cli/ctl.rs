@@ -9,8 +9,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::desk::Question;
-use super::{cli, loader};
+use super::arguments;
+use crate::control::endpoints::desk::Question;
+use crate::control::reload::loader;
 
 /// Where the socket is if nobody says otherwise; the default of `admin.socket`.
 const SOCKET: &str = "/run/ferrule/ctl.sock";
@@ -72,15 +73,15 @@ pub(crate) fn run(asked: &Ctl) -> ExitCode {
     let answer = match ask(&socket, &question) {
         Ok(answer) => answer,
         Err(error) => {
-            cli::complain(&format!("{}: {error}", socket.display()));
-            return ExitCode::from(cli::CANNOT_RUN);
+            arguments::complain(&format!("{}: {error}", socket.display()));
+            return ExitCode::from(arguments::CANNOT_RUN);
         }
     };
     let good = answer.get("ok").and_then(Value::as_bool) == Some(true);
     if asked.json {
-        cli::print(&serde_json::to_string_pretty(&answer).unwrap_or_default());
+        arguments::print(&serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else if good {
-        cli::print(&match question {
+        arguments::print(&match question {
             Question::Status => status(&answer),
             Question::Clients { .. } => clients(&answer),
             Question::Certs => certs(&answer),
@@ -88,10 +89,10 @@ pub(crate) fn run(asked: &Ctl) -> ExitCode {
         });
     } else {
         for error in list(&answer, "errors") {
-            cli::complain(error.as_str().unwrap_or_default());
+            arguments::complain(error.as_str().unwrap_or_default());
         }
     }
-    if good { ExitCode::SUCCESS } else { ExitCode::from(cli::REFUSED) }
+    if good { ExitCode::SUCCESS } else { ExitCode::from(arguments::REFUSED) }
 }
 
 fn find_socket(asked: &Ctl) -> Result<PathBuf, ExitCode> {
@@ -99,10 +100,10 @@ fn find_socket(asked: &Ctl) -> Result<PathBuf, ExitCode> {
         return Ok(asked.socket.clone().unwrap_or_else(|| PathBuf::from(SOCKET)));
     };
     let draft = ferrule_config::read(file, &loader::environment)
-        .map_err(|problems| cli::refuse(&problems))?;
+        .map_err(|problems| arguments::refuse(&problems))?;
     draft.config.admin.map(|admin| admin.socket).ok_or_else(|| {
-        cli::complain(&format!("{} has no [admin]: there is no socket", file.display()));
-        ExitCode::from(cli::REFUSED)
+        arguments::complain(&format!("{} has no [admin]: there is no socket", file.display()));
+        ExitCode::from(arguments::REFUSED)
     })
 }
 

@@ -17,11 +17,11 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::board::Board;
 use super::desk::Desk;
 use super::door::{Bell, Door};
-use super::orders::Orders;
 use super::scrape::Endpoint;
+use crate::control::state::board::Board;
+use crate::control::state::orders::Orders;
 
 /// The doors of the process.
 #[derive(Debug)]

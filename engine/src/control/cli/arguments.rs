@@ -12,9 +12,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::check;
 use super::ctl::{self, Ctl};
 use super::explain::{self, Explain};
-use super::{check, loader, machine};
+use crate::control::process::machine;
+use crate::control::reload::loader;
 
 /// The configuration is refused.
 pub(crate) const REFUSED: u8 = 1;

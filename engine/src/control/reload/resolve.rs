@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use ferrule_config::Config;
 use ferrule_config::model::NodeAddress;
 
-use super::clock;
+use crate::control::process::clock;
 use crate::setup::{Addresses, CoreLink, Generation};
 
 /// How long a good answer is taken for current. getaddrinfo does not tell the record's own time.
@@ -269,7 +269,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::control::reload::testing;
+    use crate::control::reload::reloader::testing;
     use crate::setup::Seen;
 
     fn ip(text: &str) -> IpAddr {

@@ -1,0 +1,6 @@
+//! What the process knows of itself, and what it was asked to do: written and read by its threads.
+
+pub(crate) mod board;
+pub(crate) mod certificates;
+pub(crate) mod ledger;
+pub mod orders;
