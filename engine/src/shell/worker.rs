@@ -42,7 +42,8 @@ pub struct Seat {
     pub clients: Arc<Clients>,
 }
 
-/// A tunnel looks up once in [`LOOK_TIME`](crate::shell::request::tunnel::LOOK_TIME); half as long again lets it end.
+/// A tunnel is reviewed once in
+/// [`REVIEW_INTERVAL`](crate::shell::request::tunnel_review::REVIEW_INTERVAL); half as long again lets it end.
 const STOP_TICKS: u32 = 15;
 /// How often memory that nobody needs is given back: what was not needed for two seconds is.
 const TRIM_TICKS: u32 = 20;
@@ -209,7 +210,7 @@ impl Worker {
     fn take(&mut self, handover: &Handover) {
         let seed = u64::from(self.core.link.core);
         self.core.set_live(Live::new(handover, seed));
-        self.service.registry.look_again();
+        self.service.registry.review_all();
         self.core.inspection.begin_again();
         if self.core.draining.get() {
             return;
@@ -305,7 +306,7 @@ pub(crate) async fn rest(service: &ConnectionService) {
     let ConnectionService { core, registry, .. } = service;
     let end = core.clock.elapsed() + TICK;
     loop {
-        let judging = registry.slice(core);
+        let judging = registry.review_slice(core);
         if judging.is_some() {
             // One slice at a time.
             net::next_round().await;

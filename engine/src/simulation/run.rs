@@ -139,7 +139,7 @@ impl Gateway {
     /// New requests get another generation, which says the same.
     fn reload(&self) {
         self.core.set_live(Live::new(&self.handover, world::draw()));
-        self.service.registry.look_again();
+        self.service.registry.review_all();
         self.core.inspection.begin_again();
     }
 

@@ -203,7 +203,7 @@ fn ders(chain: &[Vec<u8>]) -> Vec<&[u8]> {
 fn account(client: &Client, server: ServerId, verdict: Verdict, chain: &[&[u8]]) -> Account {
     let settings = client.live.generation.tls.servers.get(server.0 as usize);
     let named = settings.and_then(|settings| settings.policy.as_deref());
-    let anchors = client.acting_policy().or(named);
+    let anchors = client.request_policy().or(named);
     let now = client.core.clock.unix_seconds();
     Account::of(chain, anchors.map(ClientPolicy::anchors), (verdict, now))
 }

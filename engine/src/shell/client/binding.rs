@@ -1,20 +1,134 @@
-//! Which place a connection has in a generation, and who its client is there.
+//! Which listener and server object a connection is bound to in a generation, and who its client is there.
 //!
-//! A connection outlives a reload: its place is found again in the newest generation, and its client
-//! judged by what that says, with the certificate that it has shown.
+//! A connection outlives a reload: its listener and server object are found again in the newest
+//! generation, and its client is judged by what that says, with the certificate that it has shown.
 
 use std::rc::Rc;
 
 use ferrule_config::model::OnRevoke;
 
-use super::connection::Client;
 use crate::exchange::Refusal;
 use crate::identity::{ClientIdentity, Judgement, KeptFor, Verdict};
 use crate::plan::facts::SessionFacts;
 use crate::plan::{ListenerId, ServerId};
 use crate::shell::state::core::{Core, Live};
 
-/// The identity behind a chain, judged by the policy of this server.
+/// What its handshake has negotiated for the whole life of a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NegotiatedSession<'a> {
+    /// The server name; `None` without one.
+    pub server_name: Option<&'a str>,
+    /// The TLS version, as `$ssl_protocol`; empty on plain HTTP.
+    pub protocol: &'static str,
+}
+
+impl<'a> NegotiatedSession<'a> {
+    /// Of a TLS session; `None` on plain HTTP.
+    #[must_use]
+    pub fn of(session: Option<&'a SessionFacts>) -> Self {
+        session.map_or_else(Self::default, |session| Self {
+            server_name: Some(session.server_name.as_str()).filter(|name| !name.is_empty()),
+            protocol: session.protocol,
+        })
+    }
+}
+
+/// The listener and the server object of a connection, as one generation numbers them.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerBinding {
+    /// The listener it came in by.
+    pub listener: ListenerId,
+    /// The server object of its name; `None` on plain HTTP.
+    pub server: Option<ServerId>,
+}
+
+impl ServerBinding {
+    /// The same listener and server name in another generation: `self` is as `before` numbers them.
+    ///
+    /// # Errors
+    /// The new generation does not listen here, does not know the server name, or speaks another TLS
+    /// version there: the client may come again on a new connection (421).
+    pub fn carried_over(
+        &self,
+        before: &Live,
+        live: &Live,
+        session: NegotiatedSession<'_>,
+    ) -> Result<Self, Refusal> {
+        let plan = &live.generation.plan;
+        let here = &before.generation.plan.listener(self.listener).listen;
+        let same = |listen: &ferrule_config::model::Listen| {
+            listen.address == here.address
+                && listen.tls == here.tls
+                && listen.proxy_protocol == here.proxy_protocol
+        };
+        let Some(listener) = plan.listeners().iter().position(|plan| same(&plan.listen)) else {
+            return Err(Refusal::MisdirectedRequest);
+        };
+        let listener = ListenerId(u32::try_from(listener).unwrap_or(u32::MAX));
+        let server = match self.server {
+            None => None,
+            Some(_) => {
+                let server = plan.server_for(listener, session.server_name.map(str::as_bytes));
+                let speaks = |server: &ServerId| speaks(live, *server, session.protocol);
+                Some(server.filter(speaks).ok_or(Refusal::MisdirectedRequest)?)
+            }
+        };
+        Ok(Self { listener, server })
+    }
+}
+
+/// A connection as one generation sees it.
+#[derive(Clone)]
+pub struct GenerationView {
+    /// The generation.
+    pub live: Rc<Live>,
+    /// Its listener and server object there.
+    pub binding: ServerBinding,
+    /// Who the client is, judged by that generation; `None` on plain HTTP.
+    pub identity: Option<Rc<ClientIdentity>>,
+}
+
+impl GenerationView {
+    /// The same connection as the newest generation sees it.
+    ///
+    /// # Errors
+    /// As [`ServerBinding::carried_over`].
+    pub fn renewed(&self, core: &Core, session: NegotiatedSession<'_>) -> Result<Self, Refusal> {
+        let live = core.live();
+        let binding = self.binding.carried_over(&self.live, &live, session)?;
+        let identity = self.identity.as_ref().map(|identity| {
+            let now = core.clock.unix_seconds();
+            let judged = judge_again(&live, binding, identity, now);
+            // What has ended has ended; where that is the client's own certificate, the refusal says so.
+            let failed = matches!(judged.verdict, Verdict::Failed(failure)
+                if identity.has_ended(now) || !failure.is_of_time());
+            let kept =
+                identity.verdict == Verdict::Success && failed && self.is_kept_by(&live, binding);
+            if !kept {
+                return judged;
+            }
+            let name = session.server_name.unwrap_or_default().into();
+            let rendered = rendered_again(&live, binding, identity, &judged);
+            Rc::new(ClientIdentity { kept: Some(KeptFor { name }), ..rendered })
+        });
+        Ok(Self { live, binding, identity })
+    }
+
+    /// Do both configurations mean to keep the clients of this server object, and is it the same one? An
+    /// object for other names may come to stand for the name of one that was taken away: what that one
+    /// trusted is nothing to it.
+    fn is_kept_by(&self, live: &Live, binding: ServerBinding) -> bool {
+        let names = |live: &Live, binding: ServerBinding| {
+            let server = live.generation.config.servers.get(binding.server?.0 as usize)?;
+            let keeps = on_revoke(live, binding) == OnRevoke::Keep;
+            keeps.then(|| server.snis.clone())
+        };
+        let before = names(&self.live, self.binding);
+        before.is_some() && before == names(live, binding)
+    }
+}
+
+/// The identity that a chain proves, judged by the policy of this server.
 pub(crate) fn identify(
     live: &Live,
     server: ServerId,
@@ -27,26 +141,27 @@ pub(crate) fn identify(
     live.identities.borrow_mut().get_or_make(server.0, chain, policy, wanted, now)
 }
 
-/// Judges a chain that was shown before, by the policy of another place.
-pub fn rejudge(
+/// Judges a chain that was shown before, by the policy of another binding.
+pub fn judge_again(
     live: &Live,
-    place: &Place,
+    binding: ServerBinding,
     identity: &Rc<ClientIdentity>,
     now: i64,
 ) -> Rc<ClientIdentity> {
-    let Some(server) = place.server else { return Rc::clone(identity) };
+    let Some(server) = binding.server else { return Rc::clone(identity) };
     let chain: Vec<&[u8]> = identity.chain.iter().map(AsRef::as_ref).collect();
     identify(live, server, &chain, now)
 }
 
 /// The same client with the same verdict, as another generation renders it and holds it against its
 /// lists. `judged` is what that would say of it.
-fn re_rendered(
+fn rendered_again(
     live: &Live,
-    place: &Place,
-    (identity, judged): (&Rc<ClientIdentity>, &ClientIdentity),
+    binding: ServerBinding,
+    identity: &ClientIdentity,
+    judged: &ClientIdentity,
 ) -> ClientIdentity {
-    let server = place.server.unwrap_or(ServerId(u32::MAX));
+    let server = binding.server.unwrap_or(ServerId(u32::MAX));
     let chain: Vec<&[u8]> = identity.chain.iter().map(AsRef::as_ref).collect();
     let wanted = &live.generation.plan.wanted;
     let own_uris = wanted.own_uris(server.0);
@@ -55,157 +170,6 @@ fn re_rendered(
     let kept = Judgement { path: identity.path, from, until, ..Judgement::of(identity.verdict) };
     let rendered = ClientIdentity::shown_to(own_uris, &chain, kept, wanted);
     ClientIdentity { skew: identity.skew, ..rendered }
-}
-
-/// Do both configurations mean to keep the clients of this server object, and is it the same one? An
-/// object for other names may come to stand for the name of one that was taken away: what that one
-/// trusted is nothing to it.
-fn keeps((before, was): (&Live, &Place), (after, is): (&Live, &Place)) -> bool {
-    let object = |live: &Live, place: &Place| {
-        let server = live.generation.config.servers.get(place.server?.0 as usize)?;
-        let keeps = on_revoke(live, place) == OnRevoke::Keep;
-        keeps.then(|| server.snis.clone())
-    };
-    let (before, after) = (object(before, was), object(after, is));
-    before.is_some() && before == after
-}
-
-/// What its handshake has settled for the whole life of a connection.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Settled<'a> {
-    /// The server name.
-    pub name: Option<&'a str>,
-    /// The TLS version, as `$ssl_protocol`; empty on plain HTTP.
-    pub protocol: &'static str,
-}
-
-impl<'a> Settled<'a> {
-    /// By this session.
-    #[must_use]
-    pub fn of(session: Option<&'a SessionFacts>) -> Self {
-        session.map_or_else(Self::default, |session| Self {
-            name: Some(session.server_name.as_str()).filter(|name| !name.is_empty()),
-            protocol: session.protocol,
-        })
-    }
-}
-
-/// Where a connection belongs in a generation.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    /// The listener it came in by.
-    pub listener: ListenerId,
-    /// The server object of its name; `None` on plain HTTP.
-    pub server: Option<ServerId>,
-}
-
-impl Place {
-    /// The same listener and server name in another generation.
-    ///
-    /// # Errors
-    /// The new generation does not listen here, does not know the server name, or speaks another TLS
-    /// version there: the client may come again on a new connection (421).
-    pub fn under(
-        live: &Live,
-        (before, place): (&Live, &Self),
-        settled: Settled<'_>,
-    ) -> Result<Self, Refusal> {
-        let plan = &live.generation.plan;
-        let here = &before.generation.plan.listener(place.listener).listen;
-        let same = |listen: &ferrule_config::model::Listen| {
-            listen.address == here.address
-                && listen.tls == here.tls
-                && listen.proxy_protocol == here.proxy_protocol
-        };
-        let Some(listener) = plan.listeners().iter().position(|plan| same(&plan.listen)) else {
-            return Err(Refusal::MisdirectedRequest);
-        };
-        let listener = ListenerId(u32::try_from(listener).unwrap_or(u32::MAX));
-        let server = match place.server {
-            None => None,
-            Some(_) => {
-                let server = plan.server_for(listener, settled.name.map(str::as_bytes));
-                let speaks = |server: &ServerId| speaks(live, *server, settled.protocol);
-                Some(server.filter(speaks).ok_or(Refusal::MisdirectedRequest)?)
-            }
-        };
-        Ok(Self { listener, server })
-    }
-}
-
-/// Where a connection stands: which generation it is served by, and as whom.
-#[derive(Clone)]
-pub struct Standing {
-    /// The generation.
-    pub live: Rc<Live>,
-    /// Its place there.
-    pub place: Place,
-    /// Who the client is, judged by that generation.
-    pub identity: Option<Rc<ClientIdentity>>,
-}
-
-impl Standing {
-    /// Of a client.
-    #[must_use]
-    pub fn of(client: &Client) -> Self {
-        Self {
-            live: Rc::clone(&client.live),
-            place: Place { listener: client.listener, server: client.server },
-            identity: client.identity.clone(),
-        }
-    }
-
-    /// The same connection under the newest generation.
-    ///
-    /// # Errors
-    /// As [`Place::under`].
-    pub fn follow(&self, core: &Core, settled: Settled<'_>) -> Result<Self, Refusal> {
-        let live = core.live();
-        let place = Place::under(&live, (&self.live, &self.place), settled)?;
-        let identity = self.identity.as_ref().map(|identity| {
-            let now = core.clock.unix_seconds();
-            let judged = rejudge(&live, &place, identity, now);
-            // What is over is over; that its own end is, is told to it by that name.
-            let failed = matches!(judged.verdict, Verdict::Failed(failure)
-                if identity.has_ended(now) || !failure.is_of_time());
-            let kept = identity.verdict == Verdict::Success
-                && failed
-                && keeps((&self.live, &self.place), (&live, &place));
-            if !kept {
-                return judged;
-            }
-            let name = settled.name.unwrap_or_default().into();
-            let rendered = re_rendered(&live, &place, (identity, &judged));
-            Rc::new(ClientIdentity { kept: Some(KeptFor { name }), ..rendered })
-        });
-        Ok(Self { live, place, identity })
-    }
-}
-
-/// A connection outlives a reload: its next request is judged by the new generation, with the
-/// certificate that it has shown. And it outlives dates: other certificates of its chain end, and so do
-/// revocation lists. To see that none has costs a request two comparisons.
-///
-/// # Errors
-/// As [`Place::under`].
-pub fn follow_generation(client: &mut Client) -> Result<(), Refusal> {
-    let core = Rc::clone(&client.core);
-    let stale = |identity: &Rc<ClientIdentity>| identity.is_stale(core.clock.unix_seconds());
-    if core.is_current(&client.live) && !client.identity.as_ref().is_some_and(stale) {
-        return Ok(());
-    }
-    let settled = Settled::of(client.session.as_ref());
-    let Standing { live, place, identity } = Standing::of(client).follow(&core, settled)?;
-    client.live = live;
-    client.listener = place.listener;
-    client.server = place.server;
-    client.identity = identity;
-    client.forget_standings();
-    if let (Some(seat), Some(identity)) = (&client.seat, &client.identity) {
-        seat.follow(&client.live, place, identity);
-    }
-    client.render_identity();
-    Ok(())
 }
 
 /// Does a server object speak this TLS version?
@@ -218,11 +182,11 @@ fn speaks(live: &Live, server: ServerId, protocol: &str) -> bool {
     })
 }
 
-/// What the configuration wants done with connections of this place.
+/// What the configuration wants done with connections of this binding whose client loses its trust.
 #[must_use]
-pub(crate) fn on_revoke(live: &Live, place: &Place) -> OnRevoke {
+pub(crate) fn on_revoke(live: &Live, binding: ServerBinding) -> OnRevoke {
     let servers = &live.generation.config.servers;
-    let server = place.server.and_then(|server| servers.get(server.0 as usize));
+    let server = binding.server.and_then(|server| servers.get(server.0 as usize));
     server
         .and_then(|server| server.client.as_ref())
         .map_or(OnRevoke::Close, |client| client.on_revoke)

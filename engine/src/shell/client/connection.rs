@@ -3,16 +3,17 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::registry::Seat;
-use super::route_identity::Standing;
+use super::binding::{GenerationView, NegotiatedSession, ServerBinding};
+use super::registry::Registration;
+use super::route_identity::{RouteIdentities, judge_by_trust};
 use crate::exchange::proxy_header::{ProxyFacts, proxy_header};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch};
-use crate::identity::ClientIdentity;
+use crate::identity::{ClientIdentity, ClientPolicy};
 use crate::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts, SessionFacts};
 use crate::plan::line::FixedParts;
 use crate::plan::upstream::ProxyPlan;
-use crate::plan::{ForwardedFields, ListenerId, Marks, ServerId, template};
+use crate::plan::{ForwardedFields, ListenerId, Marks, RouteId, ServerId, template};
 use crate::setup::clients::Visit;
 use crate::shell::state::core::{Core, DRAIN_GRACE, Live};
 use crate::shell::transport::deadlines::Shut;
@@ -25,9 +26,9 @@ use crate::wire::proxy::Ends;
 pub struct Client {
     /// The core it lives on.
     pub core: Rc<Core>,
-    /// Its place on the roll; `None` without a certificate. Above the connection, so that it is given
-    /// up before that is closed.
-    pub seat: Option<Seat>,
+    /// Its entry in the registry; `None` without a certificate. Declared before the stream, so that it is
+    /// dropped before the socket is closed.
+    pub registration: Option<Registration>,
     /// The connection itself.
     pub stream: Stream,
     /// The generation its next request is served by.
@@ -50,11 +51,9 @@ pub struct Client {
     pub log_parts: Option<Box<FixedParts>>,
     /// What upstreams are told of it.
     pub forwarded: ForwardedFields,
-    /// Who it is by the authorities that routes have of their own, as far as it was asked.
-    pub(crate) standings: Vec<Standing>,
-    /// Which of these the current request goes by.
-    pub(crate) acting: Option<usize>,
-    /// Its place among the connections of its address.
+    /// Who it is by the authorities that routes have of their own, as far as requests have asked.
+    pub(crate) route_identities: RouteIdentities,
+    /// Counts it among the connections of its address, for as long as it lives.
     pub visit: Visit,
 }
 
@@ -76,7 +75,7 @@ impl Client {
         Facts {
             connection: &self.facts,
             session: self.session.as_ref(),
-            client: self.acting_identity(),
+            client: self.request_identity(),
             request,
             now,
             log: None,
@@ -118,7 +117,7 @@ impl Client {
     pub fn may_keep(&self, wanted: bool) -> bool {
         wanted
             && !self.core.draining.get()
-            && !self.seat.as_ref().is_some_and(Seat::is_ended)
+            && !self.registration.as_ref().is_some_and(Registration::is_ended)
             && self.facts.requests < u64::from(self.live.generation.plan.http.keepalive_requests)
     }
 
@@ -136,9 +135,96 @@ impl Client {
         self.forwarded.render(&self.live.generation.plan.http.forwarded, &self.facts);
     }
 
+    /// Who the current request's client is.
+    #[must_use]
+    pub fn request_identity(&self) -> Option<&ClientIdentity> {
+        match self.route_identities.selected() {
+            Some(selected) => Some(&selected.identity),
+            None => self.identity.as_deref(),
+        }
+    }
+
+    /// The authorities of its own that the current request's route has.
+    #[must_use]
+    pub fn request_policy(&self) -> Option<&ClientPolicy> {
+        self.route_identities.policy(&self.live)
+    }
+
+    /// The identity headers of the current request that stay the same for all like it.
+    #[must_use]
+    pub fn request_identity_block(&self) -> &[u8] {
+        match self.route_identities.selected() {
+            Some(selected) => &selected.identity_block,
+            None => &self.identity_block,
+        }
+    }
+
+    /// What of the current request's line in the access log was rendered before; nothing, if the
+    /// request's route has given the client another identity.
+    #[must_use]
+    pub fn request_log_parts(&self) -> Option<&FixedParts> {
+        self.log_parts.as_deref().filter(|_| self.route_identities.selected().is_none())
+    }
+
+    /// The client is judged by the server name's authorities, until its request's route is known.
+    pub fn deselect_identity(&mut self) {
+        self.route_identities.deselect();
+    }
+
+    /// The client is judged by the authorities of this route, where that has its own.
+    pub fn select_identity(&mut self, route: RouteId) {
+        self.route_identities.deselect();
+        let trust = self.live.generation.plan.route(route).access.trust();
+        let (Some(trust), true) = (trust, self.server.is_some()) else { return };
+        let now = self.core.clock.unix_seconds();
+        if self.route_identities.select(trust, now) {
+            return;
+        }
+        let identity =
+            judge_by_trust(&self.live, self.server, self.identity.as_deref(), trust, now);
+        self.route_identities.add(trust, identity);
+        let mut block = Vec::new();
+        self.core.clock.with_now(|now| {
+            let facts = self.facts(now, None);
+            self.live.generation.plan.identity.render_block(&facts, &mut block);
+        });
+        self.route_identities.set_identity_block(block);
+    }
+
+    /// Moves the connection to the newest generation, which judges its next request with the
+    /// certificate that it has shown. It also outlives dates: other certificates of its chain end, and
+    /// so do revocation lists. To see that none has costs a request two comparisons.
+    ///
+    /// # Errors
+    /// As [`ServerBinding::carried_over`].
+    pub fn follow_generation(&mut self) -> Result<(), Refusal> {
+        let stale =
+            |identity: &Rc<ClientIdentity>| identity.is_stale(self.core.clock.unix_seconds());
+        if self.core.is_current(&self.live) && !self.identity.as_ref().is_some_and(stale) {
+            return Ok(());
+        }
+        let before = GenerationView {
+            live: Rc::clone(&self.live),
+            binding: ServerBinding { listener: self.listener, server: self.server },
+            identity: self.identity.clone(),
+        };
+        let session = NegotiatedSession::of(self.session.as_ref());
+        let GenerationView { live, binding, identity } = before.renewed(&self.core, session)?;
+        self.live = live;
+        self.listener = binding.listener;
+        self.server = binding.server;
+        self.identity = identity;
+        self.route_identities.clear();
+        if let (Some(registration), Some(identity)) = (&self.registration, &self.identity) {
+            registration.update(&self.live, binding, identity);
+        }
+        self.render_identity();
+        Ok(())
+    }
+
     /// The server name it asked for; empty for none.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn server_name(&self) -> &str {
         self.session.as_ref().map_or("", |session| session.server_name.as_str())
     }
 
@@ -150,7 +236,7 @@ impl Client {
             template::render(&proxy.common_name, &self.facts(now, None), &mut common_name);
         });
         // As whom the request is sent: by the authorities of its route, where that has its own.
-        let client = self.acting_identity();
+        let client = self.request_identity();
         let chain = client.map(|client| &client.chain);
         let id = format!("{:x}-{}-{:x}", self.core.birth, self.core.link.core, self.facts.serial);
         proxy_header(

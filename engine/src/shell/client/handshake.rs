@@ -13,12 +13,13 @@ use rustls::server::UnbufferedServerConnection;
 
 use super::address_limit;
 use super::audit;
-use super::binding::{Place, identify};
+use super::binding::{ServerBinding, identify};
 use super::closing;
 use super::connection::Client;
 use super::handshake_error::HandshakeError;
 use super::proxy_header;
-use super::registry::{self, ConnectionRegistry};
+use super::registry::{ConnectionEntry, ConnectionRegistry};
+use super::route_identity::RouteIdentities;
 use crate::identity::Verdict;
 use crate::plan::facts::ConnectionFacts;
 use crate::plan::{ForwardedFields, ListenerId, ServerId};
@@ -75,9 +76,8 @@ pub async fn open(
         identity_block: Vec::new(),
         log_parts: None,
         forwarded: ForwardedFields::default(),
-        standings: Vec::new(),
-        acting: None,
-        seat: None,
+        route_identities: RouteIdentities::default(),
+        registration: None,
         visit,
     };
     let started = core.clock.elapsed();
@@ -240,15 +240,14 @@ fn register(client: &mut Client, registry: &ConnectionRegistry) {
     let Some(identity) = client.identity.as_ref().filter(|one| one.verdict != Verdict::None) else {
         return;
     };
-    let name = client.name();
-    let entry = registry::Entry {
+    let entry = ConnectionEntry {
         live: Rc::clone(&client.live),
-        place: Place { listener: client.listener, server: client.server },
-        name: name.into(),
+        binding: ServerBinding { listener: client.listener, server: client.server },
+        server_name: client.server_name().into(),
         protocol: client.session.as_ref().map_or("", |session| session.protocol),
         identity: Rc::clone(identity),
         wait: client.stream.read_remote(),
         descriptor: client.stream.descriptor(),
     };
-    client.seat = Some(registry.enter(entry));
+    client.registration = Some(registry.enter(entry));
 }

@@ -9,4 +9,5 @@ pub mod handshake;
 pub mod handshake_error;
 pub mod proxy_header;
 pub mod registry;
+pub mod review;
 pub mod route_identity;

@@ -6,125 +6,80 @@
 
 use std::rc::Rc;
 
-use super::connection::Client;
 use crate::identity::{Asked, ClientIdentity, ClientPolicy};
-use crate::plan::line::FixedParts;
-use crate::plan::{RouteId, ServerId, TrustId};
+use crate::plan::{ServerId, TrustId};
 use crate::shell::state::core::Live;
 
-/// Who a client is by some authorities.
-pub(crate) struct Standing {
+/// Who a client is by one route's set of authorities.
+pub(crate) struct RouteIdentity {
     trust: TrustId,
-    identity: Rc<ClientIdentity>,
-    /// As [`Client::identity_block`].
-    block: Vec<u8>,
+    pub(crate) identity: Rc<ClientIdentity>,
+    /// The identity headers that stay the same for all requests with this identity.
+    pub(crate) identity_block: Vec<u8>,
 }
 
-/// By which authorities of its own a request goes, seen apart from the rest of its client.
-pub(crate) struct Acting<'a> {
-    /// As [`Client::standings`].
-    pub(crate) standings: &'a mut Vec<Standing>,
-    /// As [`Client::acting`].
-    pub(crate) at: &'a mut Option<usize>,
+/// The identities of one connection by the authorities of routes, and the one that the current request
+/// has. None is selected where the request's route has no authorities of its own.
+#[derive(Default)]
+pub struct RouteIdentities {
+    known: Vec<RouteIdentity>,
+    selected: Option<usize>,
 }
 
-impl Acting<'_> {
-    /// Who the client is by them.
-    pub(crate) fn identity(&self) -> Option<&ClientIdentity> {
-        self.at.and_then(|at| self.standings.get(at)).map(|standing| &*standing.identity)
+impl RouteIdentities {
+    /// The one that the current request has.
+    pub(crate) fn selected(&self) -> Option<&RouteIdentity> {
+        self.selected.and_then(|at| self.known.get(at))
     }
 
-    /// By these alone, as the generation counts them. No further request has them rendered.
-    pub(crate) fn set(&mut self, standing: Option<(TrustId, Rc<ClientIdentity>)>) {
-        self.standings.clear();
-        let made = |(trust, identity)| Standing { trust, identity, block: Vec::new() };
-        self.standings.extend(standing.map(made));
-        *self.at = Some(0).filter(|_| !self.standings.is_empty());
-    }
-}
-
-impl Client {
-    /// Who the current request's client is.
-    #[must_use]
-    pub fn acting_identity(&self) -> Option<&ClientIdentity> {
-        match self.acting.and_then(|at| self.standings.get(at)) {
-            Some(standing) => Some(&standing.identity),
-            None => self.identity.as_deref(),
-        }
+    /// The authorities by which the selected one was judged.
+    pub(crate) fn policy<'a>(&self, live: &'a Live) -> Option<&'a ClientPolicy> {
+        let trust = self.selected()?.trust;
+        live.generation.tls.trusts.get(trust.0 as usize).map(|policy| &**policy)
     }
 
-    /// The authorities of its own that the current request's route has.
-    #[must_use]
-    pub fn acting_policy(&self) -> Option<&ClientPolicy> {
-        let standing = self.acting.and_then(|at| self.standings.get(at))?;
-        self.live.generation.tls.trusts.get(standing.trust.0 as usize).map(|policy| &**policy)
+    /// The current request has none of them, as far as is known.
+    pub(crate) fn deselect(&mut self) {
+        self.selected = None;
     }
 
-    /// The identity headers of the current request that stay the same for all like it.
-    #[must_use]
-    pub fn acting_block(&self) -> &[u8] {
-        match self.acting.and_then(|at| self.standings.get(at)) {
-            Some(standing) => &standing.block,
-            None => &self.identity_block,
-        }
-    }
-
-    /// What of the current request's line in the access log was rendered before; nothing, if the client
-    /// acts as somebody else.
-    #[must_use]
-    pub fn acting_parts(&self) -> Option<&FixedParts> {
-        self.log_parts.as_deref().filter(|_| self.acting.is_none())
-    }
-
-    /// The next request goes by the server name's authorities, until its route is known.
-    pub fn act_as_itself(&mut self) {
-        self.acting = None;
-    }
-
-    /// The current request goes by the authorities of this route.
-    pub fn act_on(&mut self, route: RouteId) {
-        self.acting = None;
-        let trust = self.live.generation.plan.route(route).access.trust();
-        let (Some(trust), true) = (trust, self.server.is_some()) else { return };
-        let now = self.core.clock.unix_seconds();
-        let mut known = self.standings.iter().position(|standing| standing.trust == trust);
-        if let Some(at) = known
-            && self.standings.get(at).is_some_and(|standing| standing.identity.is_stale(now))
+    /// Selects the identity by these authorities; false if it is not known, or not fresh any more.
+    pub(crate) fn select(&mut self, trust: TrustId, now: i64) -> bool {
+        self.selected = self.known.iter().position(|known| known.trust == trust);
+        if let Some(at) = self.selected
+            && self.known.get(at).is_some_and(|known| known.identity.is_stale(now))
         {
-            self.standings.remove(at);
-            known = None;
+            self.known.remove(at);
+            self.selected = None;
         }
-        self.acting = Some(known.unwrap_or_else(|| self.judge(trust)));
+        self.selected.is_some()
     }
 
-    /// Another generation has other authorities.
-    pub fn forget_standings(&mut self) {
-        self.acting = None;
-        self.standings.clear();
+    /// Adds an identity and selects it.
+    pub(crate) fn add(&mut self, trust: TrustId, identity: Rc<ClientIdentity>) {
+        self.selected = Some(self.known.len());
+        self.known.push(RouteIdentity { trust, identity, identity_block: Vec::new() });
     }
 
-    fn judge(&mut self, trust: TrustId) -> usize {
-        let now = self.core.clock.unix_seconds();
-        let identity = by_trust(&self.live, (self.server, self.identity.as_deref()), trust, now);
-        let at = self.standings.len();
-        self.standings.push(Standing { trust, identity, block: Vec::new() });
-        self.acting = Some(at);
-        let mut block = Vec::new();
-        self.core.clock.with_now(|now| {
-            let facts = self.facts(now, None);
-            self.live.generation.plan.identity.render_block(&facts, &mut block);
-        });
-        if let Some(standing) = self.standings.get_mut(at) {
-            standing.block = block;
+    /// The rendered headers of the selected one.
+    pub(crate) fn set_identity_block(&mut self, block: Vec<u8>) {
+        if let Some(known) = self.selected.and_then(|at| self.known.get_mut(at)) {
+            known.identity_block = block;
         }
-        at
+    }
+
+    /// Forgets all of them: another generation has other authorities.
+    pub(crate) fn clear(&mut self) {
+        self.selected = None;
+        self.known.clear();
     }
 }
 
 /// Who a client of this server name and with this chain is by these authorities.
-pub(crate) fn by_trust(
+pub(crate) fn judge_by_trust(
     live: &Live,
-    (server, shown): (Option<ServerId>, Option<&ClientIdentity>),
+    server: Option<ServerId>,
+    shown: Option<&ClientIdentity>,
     trust: TrustId,
     now: i64,
 ) -> Rc<ClientIdentity> {

@@ -264,7 +264,7 @@ fn render(
         let facts = Facts { marks: Some(marks), ..facts };
         let towards = Towards {
             node: node_plan,
-            identity_block: client.acting_block(),
+            identity_block: client.request_identity_block(),
             forwarded: &client.forwarded,
             keep_alive: upstream.keeps_connections(),
         };

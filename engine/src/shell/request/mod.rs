@@ -10,3 +10,4 @@ pub mod respond;
 pub mod serve;
 pub mod task;
 pub mod tunnel;
+pub mod tunnel_review;

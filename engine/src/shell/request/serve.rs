@@ -21,7 +21,6 @@ use crate::exchange::{Admission, admit, permit};
 use crate::plan::{Facts, Plan};
 use crate::report::{Books, Counter};
 use crate::shell::client::audit;
-use crate::shell::client::binding::follow_generation;
 use crate::shell::client::connection::{Client, HeadRead};
 use crate::wire::head::parse_request;
 
@@ -33,7 +32,7 @@ pub(crate) async fn serve_request(
     started: Duration,
 ) -> bool {
     client.facts.requests += 1;
-    client.act_as_itself();
+    client.deselect_identity();
     let mut outcome = Outcome::default();
     work.request.keep_after_refusal = false;
     let len = match read {
@@ -121,7 +120,7 @@ fn decide(
     scratch.forget();
     let limits = client.live.generation.plan.head_limits();
     let parsed = parse_request(buf, len, limits, &mut scratch.head).map_err(Refusal::Malformed);
-    let followed = parsed.and_then(|()| follow_generation(client));
+    let followed = parsed.and_then(|()| client.follow_generation());
     give_marks(client, work, parsed.is_ok().then_some(buf));
     followed?;
     let ExchangeMemory { request, marks, .. } = work;
@@ -132,8 +131,8 @@ fn decide(
     let now = client.core.clock.unix_seconds();
     // Its own route comes last: who the client is by that one is passed on.
     for route in request.demanding.iter().copied().chain([admission.route]) {
-        client.act_on(route);
-        permit(&client.live.generation.plan, route, client.acting_identity(), now)?;
+        client.select_identity(route);
+        permit(&client.live.generation.plan, route, client.request_identity(), now)?;
     }
     Ok(admission)
 }
@@ -272,7 +271,12 @@ fn report(
             meters: &client.live.meters,
             listener: client.listener,
         };
-        core.reporter.borrow_mut().finished(books, plan, (&facts, client.acting_parts()), &outcome);
+        core.reporter.borrow_mut().finished(
+            books,
+            plan,
+            (&facts, client.request_log_parts()),
+            &outcome,
+        );
     });
 }
 

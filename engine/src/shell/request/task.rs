@@ -39,14 +39,14 @@ pub struct FinishedExchange {
 
 /// Where a task finds its next exchange, and leaves the finished one.
 #[derive(Default)]
-struct Mailbox {
+struct TaskSlot {
     pending: Cell<Option<PendingExchange>>,
     finished: Cell<Option<FinishedExchange>>,
 }
 
 /// A future that runs exchanges, and the memory that it works in.
 pub struct ExchangeTask {
-    mailbox: Rc<Mailbox>,
+    slot: Rc<TaskSlot>,
     future: Pin<Box<dyn Future<Output = ()>>>,
 }
 
@@ -54,19 +54,19 @@ impl ExchangeTask {
     /// A task with nothing to do.
     #[must_use]
     pub fn new() -> Self {
-        let mailbox = Rc::<Mailbox>::default();
-        let future = Box::pin(run_exchanges(Rc::clone(&mailbox)));
-        Self { mailbox, future }
+        let slot = Rc::<TaskSlot>::default();
+        let future = Box::pin(run_exchanges(Rc::clone(&slot)));
+        Self { slot, future }
     }
 
     /// Runs one exchange. Whoever drops this future drops the task with it, which is in the middle of
     /// that exchange.
     pub async fn run(&mut self, exchange: PendingExchange) -> FinishedExchange {
-        self.mailbox.pending.set(Some(exchange));
+        self.slot.pending.set(Some(exchange));
         poll_fn(|context| {
             // It never ends, and has no use for a waker while there is nothing to run.
             let _ = self.future.as_mut().poll(context);
-            self.mailbox.finished.take().map_or(Poll::Pending, Poll::Ready)
+            self.slot.finished.take().map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }
@@ -78,14 +78,14 @@ impl Default for ExchangeTask {
     }
 }
 
-async fn run_exchanges(mailbox: Rc<Mailbox>) {
+async fn run_exchanges(slot: Rc<TaskSlot>) {
     let mut memory = ExchangeMemory::default();
     loop {
-        let next = poll_fn(|_| mailbox.pending.take().map_or(Poll::Pending, Poll::Ready));
+        let next = poll_fn(|_| slot.pending.take().map_or(Poll::Pending, Poll::Ready));
         let PendingExchange { mut client, read, started } = next.await;
         let keep_alive = serve_request(&mut client, &mut memory, read, started).await;
         memory.clear();
-        mailbox.finished.set(Some(FinishedExchange { client, keep_alive }));
+        slot.finished.set(Some(FinishedExchange { client, keep_alive }));
     }
 }
 

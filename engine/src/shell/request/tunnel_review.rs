@@ -1,0 +1,231 @@
+//! Whether a tunnel may live on.
+//!
+//! A tunnel has no next request by which it could be judged again, so it is reviewed once a second: has
+//! the configuration changed, or the client's certificate (or what its verdict rests on) run out, or the
+//! upstream's? Then its request is admitted once more, as the newest generation decides. In: what the
+//! request was admitted with. Out: why the tunnel is to end.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::exchange::outcome::{Ended, Outcome};
+use crate::exchange::refusal::Refusal;
+use crate::exchange::rewrite::upstream_name;
+use crate::exchange::{ConnectionView, Scratch, admit, permit};
+use crate::identity::{ClientIdentity, Verdict};
+use crate::plan::facts::{ConnectionFacts, SessionFacts};
+use crate::plan::{Facts, HostBuf, ListenerId, Marks, NodePlan, Plan, RouteId, ServerId};
+use crate::report::Counter;
+use crate::setup::Generation;
+use crate::shell::client::binding::{GenerationView, NegotiatedSession, ServerBinding};
+use crate::shell::client::registry::Registration;
+use crate::shell::client::route_identity::{RouteIdentities, judge_by_trust};
+use crate::shell::state::core::{Core, Live, LogCause};
+use crate::shell::transport::net;
+use crate::tls::client::UpstreamFailure;
+use crate::tls::peer::UpstreamPeer;
+
+/// How often a tunnel is reviewed.
+pub const REVIEW_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A tunnel's client. It follows every generation: what a tunnel keeps of one would keep all of that
+/// generation alive, for as long as the tunnel is open.
+pub(super) struct ClientSide<'a> {
+    pub(super) live: &'a mut Rc<Live>,
+    pub(super) listener: &'a mut ListenerId,
+    pub(super) server: &'a mut Option<ServerId>,
+    pub(super) identity: &'a mut Option<Rc<ClientIdentity>>,
+    pub(super) route_identities: &'a mut RouteIdentities,
+    pub(super) connection: &'a ConnectionFacts,
+    pub(super) session: Option<&'a SessionFacts>,
+    /// Its entry in the registry, which may know of a reason to end before the review does.
+    pub(super) registration: Option<&'a Registration>,
+}
+
+/// A tunnel's upstream.
+pub(super) struct UpstreamSide {
+    /// The server that it leads to; `None` on plain HTTP. This copy is the tunnel's alone, and judged
+    /// again with it.
+    peer: Option<UpstreamPeer>,
+    /// The upstream's id.
+    upstream: Box<str>,
+    /// Its node, which the configuration may not have any more.
+    node: Option<NodePlan>,
+}
+
+/// What a tunnel is judged by again.
+pub(super) struct TunnelReview<'a> {
+    pub(super) core: &'a Core,
+    pub(super) client: ClientSide<'a>,
+    pub(super) upstream: UpstreamSide,
+    /// The head of the request that asked for the tunnel.
+    pub(super) head: &'a [u8],
+    /// That head as parsed.
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) marks: &'a Marks,
+    /// Its route, upstream and node are those of the generation that was followed last.
+    pub(super) outcome: &'a mut Outcome,
+}
+
+impl ClientSide<'_> {
+    /// Moves to the newest generation, and lets go of the one before. True if there was another one.
+    fn follow_generation(&mut self, core: &Core) -> Result<bool, Refusal> {
+        let before = GenerationView {
+            live: Rc::clone(self.live),
+            binding: self.binding(),
+            identity: self.identity.clone(),
+        };
+        let session = NegotiatedSession::of(self.session);
+        let GenerationView { live, binding, identity } = before.renewed(core, session)?;
+        let moved = !Rc::ptr_eq(&live, self.live);
+        *self.live = live;
+        *self.listener = binding.listener;
+        *self.server = binding.server;
+        *self.identity = identity;
+        self.route_identities.clear();
+        Ok(moved)
+    }
+
+    const fn binding(&self) -> ServerBinding {
+        ServerBinding { listener: *self.listener, server: *self.server }
+    }
+
+    /// Has any verdict on the client run out?
+    fn has_expired(&self, now: i64) -> bool {
+        let by_route = self.route_identities.selected().map(|selected| &*selected.identity);
+        [self.identity.as_deref(), by_route]
+            .into_iter()
+            .flatten()
+            .filter(|identity| identity.verdict == Verdict::Success)
+            .any(|identity| identity.has_ended(now) || identity.is_stale(now))
+    }
+
+    /// May the client take this route, judged by the authorities that it has of its own?
+    fn permit(&mut self, route: RouteId, now: i64) -> Result<(), Refusal> {
+        let plan = &self.live.generation.plan;
+        let client = self.identity.as_deref();
+        self.route_identities.clear();
+        if let Some(trust) = plan.route(route).access.trust().filter(|_| self.server.is_some()) {
+            let identity = judge_by_trust(self.live, *self.server, client, trust, now);
+            self.route_identities.add(trust, identity);
+        }
+        let by_route = self.route_identities.selected().map(|selected| &*selected.identity);
+        permit(plan, route, by_route.or(client), now)
+    }
+}
+
+impl UpstreamSide {
+    /// What is copied of the generation that has connected it.
+    pub(super) fn of(plan: &Plan, outcome: &Outcome, peer: Option<UpstreamPeer>) -> Self {
+        let upstream = outcome.upstream.map(|upstream| plan.upstream(upstream));
+        let node = upstream.zip(outcome.node);
+        let node = node.and_then(|(upstream, node)| upstream.nodes.get(node.0 as usize)).cloned();
+        let upstream = upstream.map(|upstream| upstream.id.clone()).unwrap_or_default();
+        Self { peer, upstream, node }
+    }
+
+    fn has_expired(&self, now: i64) -> bool {
+        self.peer.as_ref().is_some_and(|peer| !peer.holds(now))
+    }
+
+    /// Would a connection to it be made now? The upstream of the same id vouches for it, whatever the
+    /// other settings of that are. `host` is the client's, which may be the name that counts there.
+    fn judge_again(&mut self, core: &Core, host: &HostBuf, now: i64) -> Result<(), Refusal> {
+        let live = core.live();
+        let Generation { plan, tls, .. } = &*live.generation;
+        let at = plan.upstreams().iter().position(|upstream| upstream.id == self.upstream);
+        let tls = at.and_then(|at| tls.upstreams.get(at)).and_then(Option::as_ref);
+        let ends = at.and_then(|at| plan.upstreams().get(at)).zip(self.node.as_ref());
+        let name = ends.map(|(upstream, node)| upstream_name(upstream, host, node));
+        let name = std::str::from_utf8(name.unwrap_or_default()).unwrap_or_default();
+        let judged = match (&mut self.peer, tls) {
+            (Some(peer), tls) => peer.judge_again(tls, name, now),
+            (None, Some(_)) => Err(UpstreamFailure::Plaintext),
+            (None, None) => Ok(()),
+        };
+        judged.map_err(|failure| {
+            core.count(Counter::UpstreamRevoked);
+            if let Some(suppressed) = core.allow_log(LogCause::Revoked) {
+                tracing::info!(
+                    upstream = &*self.upstream,
+                    reason = failure.text(),
+                    suppressed,
+                    "a connected upstream is not trusted any more"
+                );
+            }
+            Refusal::UpstreamTls
+        })
+    }
+}
+
+impl TunnelReview<'_> {
+    /// Reviews the tunnel again and again, until there is a reason to end it.
+    pub(super) async fn run(mut self) -> Ended {
+        loop {
+            net::sleep(REVIEW_INTERVAL).await;
+            if self.core.stopping.get() {
+                return Ended::Stopped;
+            }
+            if let Err(refusal) = self.review() {
+                return Ended::Refused(refusal);
+            }
+        }
+    }
+
+    /// Would the request be admitted now?
+    fn review(&mut self) -> Result<(), Refusal> {
+        if let Some(refusal) = self.client.registration.and_then(Registration::ending) {
+            return Err(refusal);
+        }
+        let now = self.core.clock.unix_seconds();
+        if self.core.is_current(self.client.live)
+            && !self.client.has_expired(now)
+            && !self.upstream.has_expired(now)
+        {
+            return Ok(());
+        }
+        self.upstream.judge_again(self.core, &self.scratch.host, now)?;
+        if self.client.follow_generation(self.core)? {
+            // Another generation numbers them otherwise; the log has their names.
+            self.outcome.route = None;
+            self.outcome.upstream = None;
+            self.outcome.node = None;
+        }
+        self.admit_again(now)
+    }
+
+    fn admit_again(&mut self, now: i64) -> Result<(), Refusal> {
+        let client = &self.client;
+        let plan = &client.live.generation.plan;
+        let binding = client.binding();
+        let identity = client.identity.as_ref();
+        if let (Some(registration), Some(identity)) = (client.registration, identity) {
+            registration.update(client.live, binding, identity);
+        }
+        let admission = self.core.clock.with_now(|now| {
+            let facts = Facts {
+                connection: client.connection,
+                session: client.session,
+                client: identity.map(|identity| &**identity),
+                request: None,
+                now,
+                log: None,
+                marks: Some(self.marks),
+            };
+            let view = ConnectionView {
+                listener: binding.listener,
+                policy: binding.server.map(|server| plan.sni.policy(server)),
+                client: facts.client,
+                now: now.unix_seconds,
+                facts: Some(facts),
+            };
+            admit(plan, &view, self.head, self.scratch)
+        })?;
+        self.outcome.route = Some(admission.route);
+        // Its own route comes last, as with any request.
+        for route in self.scratch.demanding.iter().copied().chain([admission.route]) {
+            self.client.permit(route, now)?;
+        }
+        if admission.upgrade { Ok(()) } else { Err(Refusal::RouteNotFound) }
+    }
+}
