@@ -72,15 +72,6 @@ fn host_address(text: &str) -> String {
     address.map_or_else(|| text.to_ascii_lowercase(), |address| address.to_string())
 }
 
-/// A host pattern as [`host_pattern`] reads it.
-pub(crate) fn host_pattern_text(pattern: &HostPattern) -> String {
-    match pattern {
-        HostPattern::Any => "*".to_owned(),
-        HostPattern::Exact(name) => name.clone(),
-        HostPattern::Wildcard(suffix) => format!("*.{suffix}"),
-    }
-}
-
 /// Does a pattern match this name? A wildcard stands for exactly one label.
 pub(crate) fn host_matches(pattern: &HostPattern, name: &str) -> bool {
     match pattern {

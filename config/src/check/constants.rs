@@ -112,7 +112,7 @@ fn host(text: &str, addresses: bool) -> Result<(), String> {
     match host_names::host_pattern(text, addresses) {
         Ok(pattern) => {
             let what = "it is in lower case, without port and final dot";
-            is(&host_names::host_pattern_text(&pattern), text, what)
+            is(&pattern.to_string(), text, what)
         }
         Err(wrong) => Err(wrong.message),
     }

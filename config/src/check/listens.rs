@@ -122,7 +122,7 @@ impl Check<'_> {
         if self.server_names.keys().any(|pattern| host_names::host_matches(pattern, &name)) {
             return Some(name);
         }
-        let names: Vec<_> = self.server_names.keys().map(host_names::host_pattern_text).collect();
+        let names: Vec<_> = self.server_names.keys().map(ToString::to_string).collect();
         let help = match nearest(&name, names.iter().map(String::as_str)) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("configured names: {}", names.join(", ")),

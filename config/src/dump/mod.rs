@@ -7,7 +7,6 @@ mod writer;
 use toml::Value;
 
 use self::writer::{Writer, list, plain, quoted_key, template_text, text};
-use crate::host_names::host_pattern_text;
 use crate::model::{
     AccessFormat, Answers, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps,
     HeaderValue, KeyPair, Listen, LogTarget, Node, NodeAddress, PageStatuses, PassHost, Pem,
@@ -169,7 +168,7 @@ impl Config {
             out.text_line("service_id", &format!("prefix.{index}"));
         }
         if !route.hosts.is_empty() {
-            out.line("hosts", list(route.hosts.iter().map(host_pattern_text)));
+            out.line("hosts", list(route.hosts.iter().map(ToString::to_string)));
         }
         let uris = route.uris.iter().map(uri_pattern_text);
         let own = |uri: String| match strip.and_then(|prefix| uri.strip_prefix(prefix)) {
@@ -262,7 +261,7 @@ fn dump_server(out: &mut Writer, server: &Server) {
     out.header("[[ssls]]");
     out.text_line("id", &server.id);
     out.text_line("type", "server");
-    out.line("snis", list(server.snis.iter().map(host_pattern_text)));
+    out.line("snis", list(server.snis.iter().map(ToString::to_string)));
     if let Some((first, more)) = server.pairs.split_first() {
         out.text_line("cert", &pem_text(&first.cert));
         out.text_line("key", &key_text(&first.key));

@@ -5,7 +5,6 @@ use std::fmt;
 use ipnet::IpNet;
 
 use super::HostPattern;
-use crate::host_names::host_pattern_text;
 use crate::problem::Place;
 use crate::values::sha256_base64_text;
 
@@ -125,7 +124,7 @@ impl fmt::Display for ClientTerm {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uri(uri) => write!(out, "URI:{uri}"),
-            Self::Dns(name) => write!(out, "DNS:{}", host_pattern_text(name)),
+            Self::Dns(name) => write!(out, "DNS:{}", name),
             Self::Email { local, domain } => write!(out, "email:{local}@{domain}"),
             Self::Ip(network) => write!(out, "IP:{network}"),
             Self::Subject(attribute, value) => write!(out, "{attribute}={value}"),

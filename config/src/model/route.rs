@@ -1,5 +1,7 @@
 //! `[[routes]]`: which requests go where, and what is changed on their way.
 
+use std::fmt;
+
 use super::{ClientRule, Condition, UpstreamTimeout};
 use crate::problem::Place;
 use crate::template::Template;
@@ -13,6 +15,16 @@ pub enum HostPattern {
     Exact(String),
     /// `*.x`, held without `*.`: one label in front for a server name, one or more for a route.
     Wildcard(String),
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => out.write_str("*"),
+            Self::Exact(name) => out.write_str(name),
+            Self::Wildcard(suffix) => write!(out, "*.{suffix}"),
+        }
+    }
 }
 
 impl HostPattern {

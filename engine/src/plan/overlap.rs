@@ -122,7 +122,7 @@ fn wide_wildcards(config: &Config, names: &Names<'_>, problems: &mut Problems) {
                 Some((server, names.find(|name| host.overlaps(name))?))
             });
             let Some((server, name)) = overlap else { continue };
-            let (line, name) = (line(problems, server.place), text(name));
+            let line = line(problems, server.place);
             let message = format!(
                 "`*.{suffix}` covers hosts that no [[ssls]] names, beside `{name}` of line {line}, \
                  which asks for a certificate: they are answered with 421"
@@ -145,14 +145,6 @@ fn asks(server: &Server) -> bool {
 
 fn requires(server: &Server) -> bool {
     server.client.as_ref().is_some_and(|client| client.verify == ClientVerify::On)
-}
-
-fn text(name: &HostPattern) -> String {
-    match name {
-        HostPattern::Any => "*".to_owned(),
-        HostPattern::Exact(name) => name.clone(),
-        HostPattern::Wildcard(suffix) => format!("*.{suffix}"),
-    }
 }
 
 fn line(problems: &Problems, place: Place) -> usize {

@@ -6,9 +6,7 @@
 
 use std::sync::Arc;
 
-use ferrule_config::model::{
-    ClientAuth, ClientMatch, ClientVerify, HostPattern, Protocols, Reject, Server,
-};
+use ferrule_config::model::{ClientAuth, ClientMatch, ClientVerify, Protocols, Reject, Server};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -193,15 +191,7 @@ fn scope(
     rules: (ClientVerify, Reject),
     pairs: &[Arc<CertifiedKey>],
 ) -> [u8; 32] {
-    let mut names: Vec<String> = server
-        .snis
-        .iter()
-        .map(|name| match name {
-            HostPattern::Any => "*".to_owned(),
-            HostPattern::Exact(name) => name.clone(),
-            HostPattern::Wildcard(suffix) => format!("*.{suffix}"),
-        })
-        .collect();
+    let mut names: Vec<String> = server.snis.iter().map(ToString::to_string).collect();
     names.sort_unstable();
     let names: Vec<&[u8]> = names.iter().map(String::as_bytes).collect();
     let leaves: Vec<&[u8]> =
