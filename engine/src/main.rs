@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ferrule_engine::control::cli::arguments::{self, Asked};
+use ferrule_engine::control::process::terminal;
 use ferrule_engine::control::run::boot::Boot;
 use ferrule_engine::control::run::signals::Caught;
 use ferrule_engine::control::run::supervise::Cores;
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
     };
     let signals = match signals.unwrap_or_else(Caught::catch) {
         Ok(signals) => signals,
-        Err(error) => return arguments::cannot_start(&error),
+        Err(error) => return terminal::cannot_start(&error),
     };
     let mut boot = match Boot::prepare_with(&file, signals) {
         Ok(boot) => boot,

@@ -5,25 +5,16 @@
 //! command line is wrong; 3 the process cannot start, or a core was lost or did not stop.
 
 use std::ffi::OsString;
-use std::fmt::Display;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use super::check;
 use super::ctl::{self, Ctl};
 use super::explain::{self, Explain};
-use crate::control::process::machine;
-use crate::control::reload::loader;
-
-/// The configuration is refused.
-pub(crate) const REFUSED: u8 = 1;
-/// The command line is wrong.
-pub(crate) const USAGE: u8 = 2;
-/// The process cannot start, or a core was lost or did not stop.
-pub(crate) const CANNOT_RUN: u8 = 3;
+use crate::control::process::terminal::{Format, USAGE, print, refuse};
+use crate::control::process::{environment, machine};
 
 /// A reverse proxy for mutual TLS.
 #[derive(Debug, Parser)]
@@ -85,15 +76,6 @@ struct File {
     config: PathBuf,
 }
 
-/// How a result is written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Human,
-    /// For programs.
-    Json,
-}
-
 /// What is left to do.
 #[derive(Debug)]
 pub enum Asked {
@@ -106,12 +88,6 @@ pub enum Asked {
 /// Is this the command to serve? Asked before anything is parsed: it has no options in front.
 pub fn wants_to_run(arguments: impl IntoIterator<Item = OsString>) -> bool {
     arguments.into_iter().nth(1).is_some_and(|word| word == "run")
-}
-
-/// Says why on standard error.
-pub fn cannot_start(error: &dyn Display) -> ExitCode {
-    complain(&format!("ferrule cannot start: {error}"));
-    ExitCode::from(CANNOT_RUN)
 }
 
 /// Understands the command line and does what needs no core.
@@ -144,32 +120,11 @@ pub fn obey(arguments: impl IntoIterator<Item = OsString>) -> Asked {
 
 /// The file alone is read: what certificates hold is not shown.
 fn dump(file: &Path) -> ExitCode {
-    match ferrule_config::read(file, &loader::environment) {
+    match ferrule_config::read(file, &environment::variable) {
         Ok(draft) if draft.problems.is_empty() => print(&draft.config.dump()),
         Ok(draft) => refuse(&draft.problems),
         Err(problems) => refuse(&problems),
     }
-}
-
-/// Shows every problem on standard error.
-pub(crate) fn refuse(problems: &ferrule_config::Problems) -> ExitCode {
-    complain(problems.render_human().trim_end());
-    ExitCode::from(REFUSED)
-}
-
-/// Writes text to standard output, with a line feed at its end.
-pub(crate) fn print(text: &str) -> ExitCode {
-    let mut out = io::stdout().lock();
-    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
-        // Whoever reads may have had enough (`| head`).
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(CANNOT_RUN),
-        _ => ExitCode::SUCCESS,
-    }
-}
-
-/// Writes text to standard error, with a line feed at its end.
-pub(crate) fn complain(text: &str) {
-    drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
 fn version() -> String {

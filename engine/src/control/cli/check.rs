@@ -11,10 +11,10 @@ use ferrule_config::{Problems, Report};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::arguments::{self, Format};
 use super::inventory::Inventory;
 use crate::control::process::clock;
-use crate::control::reload::loader;
+use crate::control::process::environment;
+use crate::control::process::terminal::{self, Format};
 use crate::setup;
 use crate::tls::tickets::TicketKeys;
 
@@ -22,24 +22,24 @@ use crate::tls::tickets::TicketKeys;
 pub(crate) fn check(file: &Path, format: Format) -> ExitCode {
     let now = clock::unix_seconds();
     let tickets = Arc::new(TicketKeys::new());
-    let result = setup::load(file, &loader::environment, &tickets, 1, now);
+    let result = setup::load(file, &environment::variable, &tickets, 1, now);
     match (result, format) {
         (Ok(generation), Format::Human) => {
             let warnings = generation.warnings.render_human();
             if !warnings.trim().is_empty() {
-                arguments::complain(warnings.trim_end());
+                terminal::complain(warnings.trim_end());
             }
             let inventory = Inventory::of(&generation, now).human();
-            arguments::print(&format!("{}: ok\n{inventory}", file.display()))
+            terminal::print(&format!("{}: ok\n{inventory}", file.display()))
         }
         (Ok(generation), Format::Json) => {
             let summary = Inventory::of(&generation, now).json();
-            arguments::print(&answer(file, &generation.warnings, Some(summary)))
+            terminal::print(&answer(file, &generation.warnings, Some(summary)))
         }
-        (Err(problems), Format::Human) => arguments::refuse(&problems),
+        (Err(problems), Format::Human) => terminal::refuse(&problems),
         (Err(problems), Format::Json) => {
-            arguments::print(&answer(file, &problems, None));
-            ExitCode::from(arguments::REFUSED)
+            terminal::print(&answer(file, &problems, None));
+            ExitCode::from(terminal::REFUSED)
         }
     }
 }

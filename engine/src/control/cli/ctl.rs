@@ -9,9 +9,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::arguments;
 use crate::control::endpoints::desk::Question;
-use crate::control::reload::loader;
+use crate::control::process::environment;
+use crate::control::process::terminal;
 
 /// Where the socket is if nobody says otherwise; the default of `admin.socket`.
 const SOCKET: &str = "/run/ferrule/ctl.sock";
@@ -73,15 +73,15 @@ pub(crate) fn run(asked: &Ctl) -> ExitCode {
     let answer = match ask(&socket, &question) {
         Ok(answer) => answer,
         Err(error) => {
-            arguments::complain(&format!("{}: {error}", socket.display()));
-            return ExitCode::from(arguments::CANNOT_RUN);
+            terminal::complain(&format!("{}: {error}", socket.display()));
+            return ExitCode::from(terminal::CANNOT_RUN);
         }
     };
     let good = answer.get("ok").and_then(Value::as_bool) == Some(true);
     if asked.json {
-        arguments::print(&serde_json::to_string_pretty(&answer).unwrap_or_default());
+        terminal::print(&serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else if good {
-        arguments::print(&match question {
+        terminal::print(&match question {
             Question::Status => status(&answer),
             Question::Clients { .. } => clients(&answer),
             Question::Certs => certs(&answer),
@@ -89,21 +89,21 @@ pub(crate) fn run(asked: &Ctl) -> ExitCode {
         });
     } else {
         for error in list(&answer, "errors") {
-            arguments::complain(error.as_str().unwrap_or_default());
+            terminal::complain(error.as_str().unwrap_or_default());
         }
     }
-    if good { ExitCode::SUCCESS } else { ExitCode::from(arguments::REFUSED) }
+    if good { ExitCode::SUCCESS } else { ExitCode::from(terminal::REFUSED) }
 }
 
 fn find_socket(asked: &Ctl) -> Result<PathBuf, ExitCode> {
     let Some(file) = &asked.config else {
         return Ok(asked.socket.clone().unwrap_or_else(|| PathBuf::from(SOCKET)));
     };
-    let draft = ferrule_config::read(file, &loader::environment)
-        .map_err(|problems| arguments::refuse(&problems))?;
+    let draft = ferrule_config::read(file, &environment::variable)
+        .map_err(|problems| terminal::refuse(&problems))?;
     draft.config.admin.map(|admin| admin.socket).ok_or_else(|| {
-        arguments::complain(&format!("{} has no [admin]: there is no socket", file.display()));
-        ExitCode::from(arguments::REFUSED)
+        terminal::complain(&format!("{} has no [admin]: there is no socket", file.display()));
+        ExitCode::from(terminal::REFUSED)
     })
 }
 

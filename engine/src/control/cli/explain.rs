@@ -10,9 +10,9 @@ use clap::Args;
 use ferrule_config::model::{ClientVerify, Reject};
 use ferrule_config::{Config, read_file};
 
-use super::arguments;
 use crate::control::process::clock;
-use crate::control::reload::loader;
+use crate::control::process::environment;
+use crate::control::process::terminal;
 use crate::exchange::refusal::Refusal;
 use crate::identity::certificate::Certificate;
 use crate::identity::chain::{self, ClientPolicy, Step};
@@ -54,20 +54,20 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
         match read(path) {
             Ok(more) => presented.extend(more),
             Err(error) => {
-                arguments::complain(&format!("{}: {error}", path.display()));
-                return ExitCode::from(arguments::USAGE);
+                terminal::complain(&format!("{}: {error}", path.display()));
+                return ExitCode::from(terminal::USAGE);
             }
         }
     }
     let now = asked.at.unwrap_or_else(clock::unix_seconds);
     let tickets = Arc::new(TicketKeys::new());
-    let generation = match setup::load(&asked.config, &loader::environment, &tickets, 1, now) {
+    let generation = match setup::load(&asked.config, &environment::variable, &tickets, 1, now) {
         Ok(generation) => generation,
         Err(problems) => {
             // Who came for the entries may be mending that very file.
             let chain: Vec<&[u8]> = presented.iter().map(Vec::as_slice).collect();
-            arguments::print(&deny_entries(&chain).join("\n"));
-            return arguments::refuse(&problems);
+            terminal::print(&deny_entries(&chain).join("\n"));
+            return terminal::refuse(&problems);
         }
     };
     let name = asked.sni.to_ascii_lowercase();
@@ -77,13 +77,13 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
         Some((generation.config.servers.get(id)?, generation.tls.servers.get(id)?))
     });
     let Some((server, tls)) = found else {
-        arguments::complain(&format!("no [[ssls]] serves the name `{name}`"));
-        return ExitCode::from(arguments::REFUSED);
+        terminal::complain(&format!("no [[ssls]] serves the name `{name}`"));
+        return ExitCode::from(terminal::REFUSED);
     };
     let verify = server.client.as_ref().map_or(ClientVerify::Off, |client| client.verify);
     let policy = tls.policy.as_deref().filter(|_| verify != ClientVerify::Off);
     let Some(policy) = policy else {
-        arguments::print(&format!(
+        terminal::print(&format!(
             "[[ssls]] {} asks for no certificate: anybody gets in",
             server.id
         ));
@@ -111,8 +111,8 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
     }
     out.extend(values(&chain, verdict));
     out.extend(deny_entries(&chain));
-    arguments::print(&out.join("\n"));
-    if passes { ExitCode::SUCCESS } else { ExitCode::from(arguments::REFUSED) }
+    terminal::print(&out.join("\n"));
+    if passes { ExitCode::SUCCESS } else { ExitCode::from(terminal::REFUSED) }
 }
 
 /// What a client that is refused hears of it; `None` if it is served.

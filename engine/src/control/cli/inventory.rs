@@ -5,7 +5,7 @@ use ferrule_config::Config;
 use ferrule_config::model::{ClientVerify, HostPattern};
 use serde_json::{Value, json};
 
-use crate::control::state::certificates::{self, Entry};
+use crate::control::state::certificates::{self, Entry, certificates_json};
 use crate::setup::Generation;
 
 /// Everything `ferrule check` shows.
@@ -28,7 +28,7 @@ impl Inventory {
         let listeners =
             config.listens.iter().map(|listen| (listen.address.to_string(), listen.tls)).collect();
         let servers = config.servers.iter().map(|server| {
-            let names = server.snis.iter().map(pattern).collect();
+            let names = server.snis.iter().map(ToString::to_string).collect();
             let verify = server.client.as_ref().map_or("off", |client| verify(client.verify));
             (server.id.clone(), names, verify)
         });
@@ -90,24 +90,6 @@ impl Inventory {
     }
 }
 
-/// Certificates as JSON, for whoever asks.
-pub(crate) fn certificates_json(entries: &[Entry], now: i64) -> Vec<Value> {
-    let entries = entries.iter().map(|one| {
-        json!({
-            "role": one.role.words(),
-            "owner": one.owner,
-            "source": one.source,
-            "subject": one.subject,
-            "issuer": one.issuer,
-            "serial": one.serial,
-            "not_before": one.not_before,
-            "not_after": one.not_after,
-            "days_left": one.days_left(now),
-        })
-    });
-    entries.collect()
-}
-
 /// What is allowed, works, and may still not be what was meant.
 fn notes(config: &Config, certificates: &[Entry], now: i64) -> Vec<String> {
     let mut notes = overlaps(config);
@@ -140,7 +122,6 @@ fn overlaps(config: &Config) -> Vec<String> {
     for (narrow, owner) in &all {
         for (wide, other) in all.iter().filter(|(_, other)| other != owner) {
             if covers(wide, narrow) {
-                let (narrow, wide) = (pattern(narrow), pattern(wide));
                 notes.push(format!(
                     "server names: {narrow} of {owner} is taken out of {wide} of {other}; each has \
                      its own certificate and trusts its own clients"
@@ -160,14 +141,6 @@ fn covers(wide: &HostPattern, narrow: &HostPattern) -> bool {
             name.split_once('.').is_some_and(|(_, rest)| rest == suffix)
         }
         (HostPattern::Wildcard(_), _) => false,
-    }
-}
-
-pub(crate) fn pattern(pattern: &HostPattern) -> String {
-    match pattern {
-        HostPattern::Any => "*".to_owned(),
-        HostPattern::Exact(name) => name.clone(),
-        HostPattern::Wildcard(suffix) => format!("*.{suffix}"),
     }
 }
 

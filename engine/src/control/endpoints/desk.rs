@@ -10,11 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::door::Guest;
-use crate::control::cli::inventory::{certificates_json, pattern};
 use crate::control::process::clock;
-use crate::control::run::supervise;
 use crate::control::state::board::Board;
-use crate::control::state::orders::Orders;
+use crate::control::state::certificates::certificates_json;
+use crate::control::state::orders::{Orders, TOO_LATE};
 use crate::identity::explain::hex;
 use crate::report::{Counter, EventSums, Snapshot};
 
@@ -114,7 +113,7 @@ impl Desk {
         });
         let servers = current.as_ref().map(|current| {
             let servers = current.generation.config.servers.iter().map(|server| {
-                let names: Vec<String> = server.snis.iter().map(pattern).collect();
+                let names: Vec<String> = server.snis.iter().map(ToString::to_string).collect();
                 json!({ "id": server.id, "names": names })
             });
             servers.collect::<Vec<_>>()
@@ -127,7 +126,7 @@ impl Desk {
             "started": board.started_unix,
             "config": current.as_ref().map(|one| one.generation.config.file.display().to_string()),
             "generation": current.as_ref().map(|current| current.generation.number),
-            "driver": supervise::drivers(&board.links),
+            "driver": board.drivers(),
             "phase": board.links.first().map(|link| format!("{:?}", link.phase.get()).to_lowercase()),
             "connections": board.links.iter().map(|link| link.connections()).sum::<u64>(),
             "requests": counters.requests(),
@@ -218,7 +217,7 @@ impl Desk {
             if let Some(ticket) = ticket {
                 self.board.forget(ticket);
             }
-            return refuse(supervise::TOO_LATE);
+            return refuse(TOO_LATE);
         }
         let Some(ticket) = ticket else { return json!({ "ok": true }) };
         // Who hangs up, or has to make room for another guest, waits no longer.

@@ -15,12 +15,11 @@ use ferrule_config::model::Runtime;
 use super::reloader::{self, Reloader};
 use super::resolve::{self, Resolver};
 use super::watch::Watch;
-use crate::control::cli::arguments::{self, cannot_start};
 use crate::control::endpoints::doors::Doors;
 use crate::control::logs::diagnostics;
 use crate::control::logs::writer::{LogOutputs, LogWriter};
-use crate::control::process::clock;
-use crate::control::process::machine;
+use crate::control::process::terminal::{self, cannot_start};
+use crate::control::process::{clock, environment, machine};
 use crate::control::state::board::Board;
 use crate::control::state::orders::{Job, Orders, Progress};
 use crate::report::{LogConsumer, LogProducer, log_ring, log_ring::RING_BYTES};
@@ -56,12 +55,6 @@ pub(crate) struct Start {
     pub(crate) board: Arc<Board>,
 }
 
-/// Values of the environment, for `${env:NAME}` in the configuration.
-#[expect(clippy::disallowed_methods, reason = "the configuration file asks for these by name")]
-pub(crate) fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
 /// Starts the thread, and waits until it has everything that the cores need.
 ///
 /// # Errors
@@ -87,7 +80,7 @@ pub(crate) fn start(file: &Path, orders: &Arc<Orders>) -> Result<Start, ExitCode
         Progress::Starting => Err(ExitCode::SUCCESS),
         // It panicked, and has said so.
         Progress::Serving | Progress::Ended => {
-            receiver.recv().unwrap_or_else(|_| Err(ExitCode::from(arguments::CANNOT_RUN)))
+            receiver.recv().unwrap_or_else(|_| Err(ExitCode::from(terminal::CANNOT_RUN)))
         }
     }
 }
@@ -123,15 +116,15 @@ fn load(file: &Path, orders: &Arc<Orders>) -> Result<(Start, Reloader), ExitCode
     let again = Arc::clone(&tickets);
     let path = file.to_owned();
     let read: Box<reloader::Read> =
-        Box::new(move || Ok(ferrule_config::read(&path, &environment)?));
+        Box::new(move || Ok(ferrule_config::read(&path, &environment::variable)?));
     let assemble: Box<reloader::Assemble> = Box::new(move |draft, number| {
         setup::assemble(draft, &tickets, number, clock::unix_seconds())
     });
     let renew: Box<reloader::Renew> =
         Box::new(move |current, number| current.renewed(&again, number, clock::unix_seconds()));
-    let draft = read().map_err(|problems| arguments::refuse(&problems))?;
+    let draft = read().map_err(|problems| terminal::refuse(&problems))?;
     let watch = Watch::of(&draft.config.files());
-    let first = assemble(draft, 1).map_err(|problems| arguments::refuse(&problems))?;
+    let first = assemble(draft, 1).map_err(|problems| terminal::refuse(&problems))?;
     let first = Arc::new(first);
     let runtime = first.config.runtime.clone();
     let descriptors = machine::raise_descriptor_limit();

@@ -17,9 +17,8 @@ use crate::control::endpoints::doors::{Doors, PreparedDoors};
 use crate::control::logs::diagnostics::LevelSwitch;
 use crate::control::logs::writer::{LogOutputs, LogWriter};
 use crate::control::process::clock;
-use crate::control::run::supervise::TOO_LATE;
 use crate::control::state::board::Board;
-use crate::control::state::orders::Orders;
+use crate::control::state::orders::{Orders, TOO_LATE};
 use crate::setup::listeners::{BindError, Listeners, Prepared};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 

@@ -14,9 +14,9 @@ use rustix::process::DumpableBehavior;
 
 use super::signals::Caught;
 use super::supervise::{self, Cores, Ended, Post};
-use crate::control::cli::arguments::{self, cannot_start};
 use crate::control::process::clock;
 use crate::control::process::machine;
+use crate::control::process::terminal::{self, cannot_start};
 use crate::control::reload::loader::{self, Start};
 use crate::control::reload::reloader;
 use crate::control::state::orders::Orders;
@@ -128,10 +128,10 @@ impl Boot {
         let code = if self.await_cores(cores) {
             match supervise::supervise(&post) {
                 Ended::Stopped => ExitCode::SUCCESS,
-                Ended::Cut | Ended::Lost => ExitCode::from(arguments::CANNOT_RUN),
+                Ended::Cut | Ended::Lost => ExitCode::from(terminal::CANNOT_RUN),
             }
         } else {
-            ExitCode::from(arguments::CANNOT_RUN)
+            ExitCode::from(terminal::CANNOT_RUN)
         };
         self.end();
         code
@@ -166,7 +166,7 @@ impl Boot {
             "ferrule {} ready: {} workers, driver {}, listening on {}",
             env!("CARGO_PKG_VERSION"),
             self.cores().len(),
-            supervise::drivers(cores.links()),
+            self.start.board.drivers(),
             self.start.listening,
         );
         true

@@ -1,13 +1,12 @@
 //! The control loop: from "every core listens" to "every core has ended".
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::control::logs::writer::LogWriter;
 use crate::control::process::clock;
 use crate::control::state::board::Board;
-use crate::control::state::orders::{Order, Orders, Progress};
+use crate::control::state::orders::{Order, Orders, Progress, TOO_LATE};
 use crate::report::{Counter, Snapshot};
 use crate::setup::{CoreLink, Phase};
 
@@ -17,8 +16,6 @@ const TICK: Duration = Duration::from_millis(500);
 const DRAIN_TICK: Duration = Duration::from_millis(10);
 /// How long cores may take to close everything once told to.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
-/// What is said to whoever wants a reload during a drain.
-pub(crate) const TOO_LATE: &str = "no reload during a drain";
 /// A core that has not moved for this long is reported.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// How often the counters of each core are written at level debug.
@@ -226,13 +223,6 @@ fn summary(links: &[Arc<CoreLink>], elapsed: Duration) -> Vec<String> {
     lines.collect()
 }
 
-/// The drivers in use, each once, for the line that says we are ready.
-#[must_use]
-pub fn drivers(links: &[Arc<CoreLink>]) -> String {
-    let names: BTreeSet<&str> = links.iter().map(|link| link.driver.get().text()).collect();
-    names.into_iter().collect::<Vec<_>>().join(" and ")
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -365,14 +355,5 @@ mod tests {
         let lines = summary(&links, Duration::from_secs(1));
         assert_eq!(lines[0], "core 0: 0 connections accepted, 0 open, 0 requests, busy 0.0 %");
         assert_eq!(lines[1], "core 1: 3 connections accepted, 2 open, 5 requests, busy 25.0 %");
-    }
-
-    #[test]
-    fn drivers_are_named_once() {
-        let links = [Arc::new(CoreLink::new(0)), Arc::new(CoreLink::new(1))];
-        for link in &links {
-            link.driver.set(crate::setup::Driver::Epoll);
-        }
-        assert_eq!(drivers(&links), "epoll");
     }
 }

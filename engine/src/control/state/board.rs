@@ -2,7 +2,7 @@
 //!
 //! Written by the control loop, read by whoever watches. No data core ever comes here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -145,6 +145,13 @@ impl Board {
         self.state().ledger.sums()
     }
 
+    /// The drivers that the cores run on, each named once.
+    pub(crate) fn drivers(&self) -> String {
+        let names: BTreeSet<&str> =
+            self.links.iter().map(|link| link.driver.get().text()).collect();
+        names.into_iter().collect::<Vec<_>>().join(" and ")
+    }
+
     /// Generations that a core may still hold.
     pub(crate) fn generations(&self) -> usize {
         self.state().ledger.generations()
@@ -264,5 +271,14 @@ mod tests {
         let clients = Board::new(links).clients();
         answerer.join().unwrap();
         assert_eq!(clients.len(), 1);
+    }
+
+    #[test]
+    fn drivers_are_named_once() {
+        let links = [Arc::new(CoreLink::new(0)), Arc::new(CoreLink::new(1))];
+        for link in &links {
+            link.driver.set(crate::setup::Driver::Epoll);
+        }
+        assert_eq!(Board::new(links.to_vec()).drivers(), "epoll");
     }
 }

@@ -4,6 +4,7 @@
 
 use ferrule_config::model::{Pem, PemSource, UpstreamCa};
 use rustls::pki_types::CertificateDer;
+use serde_json::{Value, json};
 
 use crate::identity::certificate::Certificate;
 use crate::identity::{explain, name};
@@ -126,6 +127,24 @@ pub(crate) fn all(generation: &Generation) -> Vec<Entry> {
         }
     }
     found
+}
+
+/// Certificates as JSON, for whoever asks.
+pub(crate) fn certificates_json(entries: &[Entry], now: i64) -> Vec<Value> {
+    let entries = entries.iter().map(|one| {
+        json!({
+            "role": one.role.words(),
+            "owner": one.owner,
+            "source": one.source,
+            "subject": one.subject,
+            "issuer": one.issuer,
+            "serial": one.serial,
+            "not_before": one.not_before,
+            "not_after": one.not_after,
+            "days_left": one.days_left(now),
+        })
+    });
+    entries.collect()
 }
 
 /// The certificates of one text: the first one has the first role.

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::control::process::clock;
 
+/// What is said to whoever wants a reload during a drain.
+pub(crate) const TOO_LATE: &str = "no reload during a drain";
+
 /// For the thread that watches over the cores.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Order {
