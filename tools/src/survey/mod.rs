@@ -4,6 +4,7 @@
 //! house test holds what must be none.
 
 mod items;
+mod picture;
 mod source;
 mod uses;
 
@@ -13,6 +14,7 @@ use std::path::Path;
 
 pub use self::items::Found;
 use self::items::{Items, items};
+pub use self::picture::picture;
 use self::source::{Source, sources};
 use self::uses::{circles, uses};
 

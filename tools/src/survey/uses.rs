@@ -11,8 +11,11 @@ use syn::{ItemUse, Path, UseTree};
 
 use super::source::Source;
 
+/// Who uses whom.
+pub(super) type Graph<Node> = BTreeMap<Node, BTreeSet<Node>>;
+
 /// The modules of one crate, and those that each of them uses.
-pub(super) type Uses = BTreeMap<Vec<String>, BTreeSet<Vec<String>>>;
+pub(super) type Uses = Graph<Vec<String>>;
 
 /// The graph of one crate.
 #[must_use]
@@ -96,6 +99,24 @@ impl<'ast> Visit<'ast> for Paths {
     }
 }
 
+/// Does the file name anything of this crate?
+#[must_use]
+pub(super) fn names_crate(source: &Source, krate: &str) -> bool {
+    let mut paths = Paths::default();
+    paths.visit_file(&source.syntax);
+    paths.found.iter().any(|path| path.first().is_some_and(|first| first == krate))
+}
+
+/// The same graph without the edges that follow from others. It must have no circle.
+#[must_use]
+pub(super) fn direct<Node: Copy + Ord>(graph: &Graph<Node>) -> Graph<Node> {
+    let only = |used: &BTreeSet<Node>| {
+        let implied = |node: &Node| used.iter().any(|other| reached(graph, other).contains(node));
+        used.iter().filter(|node| !implied(node)).copied().collect()
+    };
+    graph.iter().map(|(node, used)| (*node, only(used))).collect()
+}
+
 /// Sets of modules each of which reaches all others of its set.
 #[must_use]
 pub(super) fn circles(uses: &Uses) -> Vec<Vec<Vec<String>>> {
@@ -119,12 +140,12 @@ pub(super) fn circles(uses: &Uses) -> Vec<Vec<Vec<String>>> {
 }
 
 /// What can be reached from here, in one step or more.
-fn reached<'uses>(uses: &'uses Uses, start: &[String]) -> BTreeSet<&'uses Vec<String>> {
+fn reached<'graph, Node: Ord>(graph: &'graph Graph<Node>, start: &Node) -> BTreeSet<&'graph Node> {
     let mut reached = BTreeSet::new();
-    let mut next: Vec<&Vec<String>> = uses.get(start).into_iter().flatten().collect();
-    while let Some(module) = next.pop() {
-        if reached.insert(module) {
-            next.extend(uses.get(module).into_iter().flatten());
+    let mut next: Vec<&Node> = graph.get(start).into_iter().flatten().collect();
+    while let Some(node) = next.pop() {
+        if reached.insert(node) {
+            next.extend(graph.get(node).into_iter().flatten());
         }
     }
     reached
@@ -177,6 +198,15 @@ mod tests {
         assert_eq!(found(&[parent, source("a/b", "use super::Y;")]), ["a a/b"]);
         let parent = source("a", "mod b; pub use self::b::X;");
         assert!(found(&[parent, source("a/b", "use crate::c::Y;"), source("c", "")]).is_empty());
+    }
+
+    #[test]
+    fn an_edge_that_follows_from_others_is_left_out() {
+        let graph: Graph<&str> =
+            [("a", ["b", "c", "d"].into()), ("b", ["c"].into()), ("d", [].into())].into();
+        let left: Graph<&str> =
+            [("a", ["b", "d"].into()), ("b", ["c"].into()), ("d", [].into())].into();
+        assert_eq!(direct(&graph), left);
     }
 
     #[test]
