@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use super::ledger::Ask;
 use super::message::{Framing, Part, body};
 use super::setting::{Mode, Setting};
-use crate::shell::transport::net::simulated::world::{below, chance};
+use crate::simulation::network::world::{below, chance};
 
 /// What is wrong with an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -12,8 +12,8 @@ use super::Run;
 use super::ledger::{Ask, Outcome};
 use super::link::{Got, LinkReader, LinkWriter, link};
 use super::message::{BodyReader, Framing, Head, Part, body, take_head};
-use crate::shell::transport::net::simulated::world::{below, chance, draw};
 use crate::shell::transport::net::{TcpStream, sleep};
+use crate::simulation::network::world::{below, chance, draw};
 
 /// What a client does wrong, at this byte of this request.
 #[derive(Clone, Copy, Debug)]

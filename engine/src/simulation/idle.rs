@@ -13,12 +13,12 @@ use crate::identity::ALWAYS;
 use crate::shell::state::core::Core;
 use crate::shell::state::pooled_stream::PooledStream;
 use crate::shell::state::shed;
-use crate::shell::transport::net::simulated::tasks;
-use crate::shell::transport::net::simulated::world::{self, Weather};
 use crate::shell::transport::net::{UnixStream, sleep, spawn};
 use crate::shell::transport::session::Session;
 use crate::shell::transport::stream::Stream;
 use crate::shell::worker;
+use crate::simulation::network::tasks;
+use crate::simulation::network::world::{self, Weather};
 
 const MANY: usize = 10_000;
 /// The most that may go while others wait for one turn.

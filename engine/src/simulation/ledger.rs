@@ -80,7 +80,7 @@ impl Ledger {
     }
 
     pub(super) fn tell(&self, what: &str) {
-        let now = crate::shell::transport::net::simulated::world::now();
+        let now = crate::simulation::network::world::now();
         self.0.borrow_mut().story.push(format!("{:9.3} {what}", now.as_secs_f64()));
     }
 

@@ -1,6 +1,6 @@
 //! HTTP/1.1 as the peers of a run speak it: strict readers, and bodies that tell whose they are.
 
-use crate::shell::transport::net::simulated::random::mix;
+use crate::simulation::network::random::mix;
 
 /// Which body of an exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -13,6 +13,7 @@ mod ledger;
 mod link;
 mod material;
 mod message;
+pub(crate) mod network;
 mod node;
 mod run;
 mod setting;

@@ -10,8 +10,8 @@ use super::ledger::Ask;
 use super::link::{Got, LinkReader, LinkWriter, link};
 use super::message::{BodyReader, Framing, Head, Part, take_head};
 use super::setting::Setting;
-use crate::shell::transport::net::simulated::world::{below, chance};
 use crate::shell::transport::net::{TcpListener, TcpStream, sleep, spawn, timeout};
+use crate::simulation::network::world::{below, chance};
 
 /// An answer that nobody asked for: whoever gets it got another's.
 pub(super) const EVIL: &[u8] =

@@ -18,10 +18,10 @@ use crate::shell::accept::{self, Accepting};
 use crate::shell::service::ConnectionService;
 use crate::shell::state::core::{Core, DRAIN_GRACE, Live};
 use crate::shell::transport::buffers::SIZES;
-use crate::shell::transport::net::simulated::tasks::{self, Stuck};
-use crate::shell::transport::net::simulated::world::{self, Weather, below};
 use crate::shell::transport::net::{Canceller, TcpListener, sleep, spawn};
 use crate::shell::worker;
+use crate::simulation::network::tasks::{self, Stuck};
+use crate::simulation::network::world::{self, Weather, below};
 
 /// A run that takes longer than this has stopped moving.
 const LATEST: Duration = Duration::from_secs(900);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::shell::transport::net::simulated::world::{Weather, below, chance};
+use crate::simulation::network::world::{Weather, below, chance};
 
 /// How connections are secured, on both sides.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -3,9 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-#[cfg(test)]
-use super::net::simulated::{instant, system};
 use crate::plan::facts::Now;
+#[cfg(test)]
+use crate::simulation::network::{instant, system};
 
 /// A core's clock: exact when asked for a duration, cached where a second or a tick is enough.
 #[derive(Debug)]

@@ -376,8 +376,8 @@ impl Drop for Timer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shell::transport::net::simulated::tasks::run;
     use crate::shell::transport::net::{Peek, UnixStream};
+    use crate::simulation::network::tasks::run;
 
     #[test]
     fn a_due_timer_shuts_its_descriptor_once() {

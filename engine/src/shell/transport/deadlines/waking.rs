@@ -115,7 +115,7 @@ mod tests {
         assert_eq!((0..9).map(|_| deadlines.tick()).sum::<u32>(), 0);
         assert!(!timer.fired() && !upstream.was_shut());
         drop(theirs);
-        crate::shell::transport::net::simulated::tasks::run(Duration::from_secs(9), || {
+        crate::simulation::network::tasks::run(Duration::from_secs(9), || {
             Descriptor::of(&ours).has_left()
         })
         .unwrap();

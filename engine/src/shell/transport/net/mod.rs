@@ -2,18 +2,16 @@
 //! descriptor.
 //!
 //! In every binary all of it is monoio's and the kernel's, with nothing in between. Within this
-//! crate's own tests it is `simulated`: bytes in memory, a clock that jumps, and a seed that decides
-//! everything, so that whole exchanges run through the very code that serves.
+//! crate's own tests it is `simulation::network`: bytes in memory, a clock that jumps, and a seed that
+//! decides everything, so that whole exchanges run through the very code that serves.
 
 pub mod kernel;
 pub mod round;
-#[cfg(test)]
-pub mod simulated;
 
+#[cfg(test)]
+use crate::simulation::network as chosen;
 #[cfg(not(test))]
 use kernel as chosen;
-#[cfg(test)]
-use simulated as chosen;
 
 pub use super::fd::Peek;
 pub use chosen::{

@@ -42,7 +42,7 @@ pub struct Elapsed;
 
 /// Why a run did not come to its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Stuck {
+pub(crate) enum Stuck {
     /// Everybody waits, and nothing is due.
     Deadlock,
     /// It took longer than it may.
@@ -62,12 +62,12 @@ pub fn spawn(future: impl Future<Output = ()> + 'static) {
 
 /// Tasks that have not ended.
 #[must_use]
-pub fn live() -> usize {
+pub(crate) fn live() -> usize {
     TASKS.with_borrow(|tasks| tasks.live)
 }
 
 /// Ends all tasks where they stand.
-pub fn clear() {
+pub(crate) fn clear() {
     // Dropped outside: what they hold may wake others.
     let slots = TASKS.with_borrow_mut(std::mem::take).slots;
     drop(slots);
@@ -78,7 +78,7 @@ pub fn clear() {
 ///
 /// # Errors
 /// [`Stuck`], as it says.
-pub fn run(latest: Duration, over: impl Fn() -> bool) -> Result<(), Stuck> {
+pub(crate) fn run(latest: Duration, over: impl Fn() -> bool) -> Result<(), Stuck> {
     while !over() {
         let ready = TASKS.with_borrow(|tasks| tasks.ready.len());
         if ready == 0 {

@@ -7,9 +7,9 @@
 
 mod ends;
 mod listening;
-pub mod random;
-pub mod tasks;
-pub mod world;
+pub(crate) mod random;
+pub(crate) mod tasks;
+pub(crate) mod world;
 
 use std::future::poll_fn;
 use std::io;
@@ -20,9 +20,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::shell::transport::buffers::Buffer;
 use crate::shell::transport::fd::Peek;
 
-pub use ends::Shutting;
+use ends::Shutting;
 pub use listening::{CancelHandle, Canceller, TcpListener};
-pub use tasks::{Elapsed, next_round, sleep, spawn, timeout};
+pub use tasks::{next_round, sleep, spawn, timeout};
 use world::{pause, with};
 
 /// Seconds since 1970 at which every run begins.
@@ -30,13 +30,13 @@ const EPOCH: u64 = 1_795_301_728;
 
 /// The simulated monotonic time.
 #[must_use]
-pub fn instant() -> Instant {
+pub(crate) fn instant() -> Instant {
     with(|world| world.base + world.now)
 }
 
 /// The simulated time of day.
 #[must_use]
-pub fn system() -> SystemTime {
+pub(crate) fn system() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(EPOCH) + with(|world| world.now)
 }
 

@@ -13,7 +13,7 @@ use super::random::Random;
 
 /// How the network behaves in a run.
 #[derive(Clone, Debug)]
-pub struct Weather {
+pub(crate) struct Weather {
     /// The longest time under way, in milliseconds.
     pub delay_ms: usize,
     /// Segments of one send at most; 1 sends it as one.
@@ -43,7 +43,7 @@ impl Default for Weather {
 
 /// Something that is due.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// Parcels for this end.
     Arrival(usize),
     /// Somebody waits for this moment.
@@ -52,14 +52,14 @@ pub enum Event {
 
 /// A listener's queue.
 #[derive(Debug, Default)]
-pub struct Queue {
+pub(crate) struct Queue {
     pub(super) waiting: VecDeque<(usize, SocketAddr)>,
     pub(super) acceptor: Option<Waker>,
 }
 
 /// Everything of one run.
 #[derive(Debug)]
-pub struct World {
+pub(crate) struct World {
     pub(super) base: Instant,
     pub(super) now: Duration,
     pub(super) random: Random,
@@ -88,54 +88,54 @@ pub(super) fn with_if_any(use_it: impl FnOnce(&mut World)) {
 
 /// Was a descriptor used whose end was closed? Its number may be another connection's by then.
 #[must_use]
-pub fn is_misused() -> bool {
+pub(crate) fn is_misused() -> bool {
     with(|world| world.misused)
 }
 
 /// A new world; what was there before must be gone.
-pub fn begin(seed: u64, weather: Weather) {
+pub(crate) fn begin(seed: u64, weather: Weather) {
     let old = WORLD.replace(World::new(seed, weather));
     drop(old);
 }
 
 /// The time since the run began.
 #[must_use]
-pub fn now() -> Duration {
+pub(crate) fn now() -> Duration {
     with(|world| world.now)
 }
 
 /// A number below `bound`, by the seed.
 #[must_use]
-pub fn below(bound: usize) -> usize {
+pub(crate) fn below(bound: usize) -> usize {
     with(|world| world.random.below(bound))
 }
 
 /// True in so many of 100 cases.
 #[must_use]
-pub fn chance(percent: usize) -> bool {
+pub(crate) fn chance(percent: usize) -> bool {
     below(100) < percent
 }
 
 /// 64 bits, by the seed.
 #[must_use]
-pub fn draw() -> u64 {
+pub(crate) fn draw() -> u64 {
     with(|world| world.random.draw())
 }
 
 /// Has the peer of this end said anything that nobody has read, arrived or not?
 #[must_use]
-pub fn is_spoken_to(described: &impl super::Described) -> bool {
+pub(crate) fn is_spoken_to(described: &impl super::Described) -> bool {
     with(|world| world.is_spoken_to(described.number()))
 }
 
 /// Has the peer of this end read everything that was sent to it?
 #[must_use]
-pub fn is_heard_out(described: &impl super::Described) -> bool {
+pub(crate) fn is_heard_out(described: &impl super::Described) -> bool {
     with(|world| world.is_heard_out(described.number()))
 }
 
 /// Changes the weather.
-pub fn set_weather(weather: Weather) {
+pub(crate) fn set_weather(weather: Weather) {
     with(|world| world.weather = weather);
 }
 

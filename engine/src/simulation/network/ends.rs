@@ -10,7 +10,7 @@ use crate::shell::transport::fd::Peek;
 
 /// Which directions are shut.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Shutting {
+pub(crate) enum Shutting {
     /// Receiving.
     Read,
     /// Sending.
@@ -60,7 +60,7 @@ impl Half {
 
 impl World {
     /// Two connected ends.
-    pub fn pair(&mut self) -> (usize, usize) {
+    pub(crate) fn pair(&mut self) -> (usize, usize) {
         let first = self.ends.len();
         for (own, peer) in [(first, first + 1), (first + 1, first)] {
             debug_assert_eq!(own, self.ends.len());
@@ -72,12 +72,12 @@ impl World {
     }
 
     /// One more holder of an end.
-    pub fn hold(&mut self, end: usize) {
+    pub(crate) fn hold(&mut self, end: usize) {
         self.ends[end].holders += 1;
     }
 
     /// One holder less; the last one closes.
-    pub fn release(&mut self, end: usize) {
+    pub(crate) fn release(&mut self, end: usize) {
         let Some(half) = self.ends.get_mut(end) else { return };
         half.holders -= 1;
         if half.holders > 0 {
@@ -112,7 +112,7 @@ impl World {
     }
 
     /// Whatever is due at `end` arrives.
-    pub fn arrive(&mut self, end: usize) {
+    pub(crate) fn arrive(&mut self, end: usize) {
         while let Some((due, _)) = self.ends[end].coming.front() {
             if *due > self.now {
                 return;
@@ -145,7 +145,7 @@ impl World {
     }
 
     /// `bytes`, and everything under way before them, arrive now; there is room for them.
-    pub fn send_at_once(&mut self, end: usize, bytes: &[u8]) {
+    pub(crate) fn send_at_once(&mut self, end: usize, bytes: &[u8]) {
         let (now, half) = (self.now, &self.ends[end]);
         if half.broken || half.write_shut {
             return;
@@ -160,33 +160,33 @@ impl World {
 
     /// Has the peer of `end` sent anything that `end` has not read, arrived or not?
     #[must_use]
-    pub fn is_spoken_to(&self, end: usize) -> bool {
+    pub(crate) fn is_spoken_to(&self, end: usize) -> bool {
         let half = &self.ends[end];
         !half.arrived.is_empty() || !half.coming.is_empty() || half.ended || half.broken
     }
 
     /// Has the peer of `end` read everything that `end` has sent?
     #[must_use]
-    pub fn is_heard_out(&self, end: usize) -> bool {
+    pub(crate) fn is_heard_out(&self, end: usize) -> bool {
         let peer = &self.ends[self.ends[end].peer];
         peer.arrived.is_empty() && peer.coming.is_empty()
     }
 
     /// Bytes that `end` has sent and that have not arrived.
-    pub fn under_way(&mut self, end: usize) -> u64 {
+    pub(crate) fn under_way(&mut self, end: usize) -> u64 {
         self.check_held(end);
         let peer = &self.ends[self.ends[end].peer];
         u64::try_from(peer.coming_bytes).unwrap_or(u64::MAX)
     }
 
     /// Bytes that have arrived at `end` and are unread.
-    pub fn waiting(&mut self, end: usize) -> usize {
+    pub(crate) fn waiting(&mut self, end: usize) -> usize {
         self.check_held(end);
         self.ends[end].arrived.len()
     }
 
     /// Bytes that `end` may send at once.
-    pub fn room(&mut self, end: usize) -> usize {
+    pub(crate) fn room(&mut self, end: usize) -> usize {
         self.check_held(end);
         let peer = &self.ends[self.ends[end].peer];
         peer.room.saturating_sub(peer.arrived.len() + peer.coming_bytes)
@@ -198,7 +198,7 @@ impl World {
     }
 
     /// Ends one direction, or both.
-    pub fn shut(&mut self, end: usize, what: Shutting) {
+    pub(crate) fn shut(&mut self, end: usize, what: Shutting) {
         self.check_held(end);
         let half = &mut self.ends[end];
         if half.broken {
@@ -214,7 +214,7 @@ impl World {
     }
 
     /// Resets a connection.
-    pub fn reset(&mut self, end: usize) {
+    pub(crate) fn reset(&mut self, end: usize) {
         self.check_held(end);
         let half = &mut self.ends[end];
         if half.broken {
@@ -233,20 +233,20 @@ impl World {
     }
 
     /// Has the peer ended?
-    pub fn has_left(&mut self, end: usize) -> bool {
+    pub(crate) fn has_left(&mut self, end: usize) -> bool {
         self.check_held(end);
         let half = &self.ends[end];
         half.ended || half.broken
     }
 
     /// Is it over in both directions?
-    pub fn is_over(&mut self, end: usize) -> bool {
+    pub(crate) fn is_over(&mut self, end: usize) -> bool {
         self.check_held(end);
         self.ends[end].broken
     }
 
     /// Is there something to receive, or the end?
-    pub fn readable(&mut self, end: usize, waker: &Waker) -> Poll<()> {
+    pub(crate) fn readable(&mut self, end: usize, waker: &Waker) -> Poll<()> {
         if self.peek(end) != Peek::Silent {
             return Poll::Ready(());
         }
@@ -255,7 +255,7 @@ impl World {
     }
 
     /// Looks without reading.
-    pub fn peek(&mut self, end: usize) -> Peek {
+    pub(crate) fn peek(&mut self, end: usize) -> Peek {
         self.check_held(end);
         let half = &self.ends[end];
         if !half.arrived.is_empty() {
@@ -268,7 +268,7 @@ impl World {
     }
 
     /// One receive.
-    pub fn receive(
+    pub(crate) fn receive(
         &mut self,
         end: usize,
         room: &mut [u8],
@@ -298,7 +298,7 @@ impl World {
     }
 
     /// One receive that does not wait.
-    pub fn receive_now(&mut self, end: usize, room: &mut [u8]) -> usize {
+    pub(crate) fn receive_now(&mut self, end: usize, room: &mut [u8]) -> usize {
         self.check_held(end);
         match self.receive(end, room, Waker::noop()) {
             Poll::Ready(received) => received.unwrap_or(0),
@@ -310,7 +310,7 @@ impl World {
     }
 
     /// One send that does not wait.
-    pub fn send_now(&mut self, end: usize, bytes: &[u8]) -> usize {
+    pub(crate) fn send_now(&mut self, end: usize, bytes: &[u8]) -> usize {
         self.check_held(end);
         match self.send(end, bytes, Waker::noop()) {
             Poll::Ready(sent) => sent.unwrap_or(0),
@@ -322,7 +322,12 @@ impl World {
     }
 
     /// One send.
-    pub fn send(&mut self, end: usize, bytes: &[u8], waker: &Waker) -> Poll<io::Result<usize>> {
+    pub(crate) fn send(
+        &mut self,
+        end: usize,
+        bytes: &[u8],
+        waker: &Waker,
+    ) -> Poll<io::Result<usize>> {
         let half = &self.ends[end];
         if half.broken || half.write_shut {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
