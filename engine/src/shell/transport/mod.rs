@@ -12,7 +12,6 @@ pub mod random;
 pub mod reader;
 pub mod reseal;
 pub mod session;
-pub mod sizes;
 pub mod stream;
 pub mod turn;
 pub mod unbuffered;

@@ -7,7 +7,7 @@ use std::fmt;
 
 use monoio::buf::{IoBuf, IoBufMut};
 
-use super::Size;
+use super::size::Size;
 
 /// A block of memory with a filled middle.
 pub struct Buffer {

@@ -1,13 +1,12 @@
-//! Fixed-size buffers, rented per core and given back.
+//! The buffers of one core: rented, given back, and kept for the next renter.
 //!
-//! Idle connections hold at most one [`Size::Small`].
-
-mod memory;
+//! In: a size. Out: an empty buffer of that size. What is rented is counted against a budget, and what
+//! nobody has needed for a while goes back to the allocator.
 
 use std::cell::{Cell, RefCell};
 
-pub use self::memory::{Buffer, give_memory_back};
-pub use super::sizes::{PLAIN_BYTES_MAX, RECORD_BYTES_MAX, SIZES, Size};
+use super::buffer::Buffer;
+use super::size::{SIZES, Size};
 
 /// The free buffers of one core.
 #[derive(Debug)]
