@@ -4,7 +4,7 @@
 //! a byte now and then buys nobody time. What counts is memory that waits: an idle connection, or one
 //! that waits for an answer, holds next to none and is left alone.
 
-use super::{Deadlines, NEVER, Shut, Table, Timer};
+use super::table::{NEVER, Shut, Table};
 use crate::shell::transport::buffers::Size;
 
 /// So many bytes are progress.
@@ -22,72 +22,49 @@ pub struct Ended {
     pub bytes: usize,
 }
 
-impl Deadlines {
+impl Table {
     /// Ends those that have not got on for the longest, until that frees so many bytes: they are due at
     /// the next tick, and each is told what it would be told at its deadline.
-    pub fn end_stalled(&self, bytes: usize) -> Ended {
-        let mut guard = self.0.borrow_mut();
-        let Table { now, due, idle, actions, progress, held, .. } = &mut *guard;
-        let soon = now.saturating_add(1);
-        let mut waiting: Vec<(u32, usize)> = Vec::new();
-        for (slot, (due, held)) in due.iter().zip(held.iter()).enumerate() {
-            let since = progress.get(slot).copied().unwrap_or(*now);
-            let large = usize::try_from(*held).is_ok_and(|held| held > Size::Small.bytes());
-            let rests = idle.get(slot).copied().unwrap_or(true);
-            let ends = matches!(actions.get(slot), Some(Some((_, Shut::Read | Shut::Both))));
-            let late = since.saturating_add(PATIENCE_TICKS) <= *now;
-            if *due != NEVER && *due > soon && large && !rests && ends && late {
-                waiting.push((since, slot));
-            }
-        }
+    pub(super) fn end_stalled(&mut self, bytes: usize) -> Ended {
+        let soon = self.now.saturating_add(1);
+        let mut waiting: Vec<(u32, usize)> = (0..self.due.len())
+            .filter_map(|slot| Some((self.stalled_since(slot)?, slot)))
+            .collect();
         waiting.sort_unstable();
         let mut ended = Ended::default();
         for (_, slot) in waiting {
             if ended.bytes >= bytes {
                 break;
             }
-            if let Some(due) = due.get_mut(slot) {
+            if let Some(due) = self.due.get_mut(slot) {
                 *due = soon;
             }
-            let held = held.get(slot).and_then(|held| usize::try_from(*held).ok()).unwrap_or(0);
+            let held =
+                self.held.get(slot).and_then(|held| usize::try_from(*held).ok()).unwrap_or(0);
             ended.count += 1;
             ended.bytes += held;
         }
         ended
     }
-}
 
-impl Table {
-    pub(super) fn note_progress(&mut self, slot: usize) {
-        if let Some(at) = self.progress.get_mut(slot) {
-            *at = self.now;
-        }
-        if let Some(gained) = self.gained.get_mut(slot) {
-            *gained = 0;
-        }
-    }
-}
-
-impl Timer {
-    /// Its wait holds so much memory.
-    pub fn weigh(&self, bytes: usize) {
-        if let Some(held) = self.table.borrow_mut().held.get_mut(self.slot) {
-            *held = u32::try_from(bytes).unwrap_or(u32::MAX);
-        }
+    /// The tick at which the connection of a slot last got on, if it may be ended for it.
+    fn stalled_since(&self, slot: usize) -> Option<u32> {
+        let (due, held) = (*self.due.get(slot)?, *self.held.get(slot)?);
+        let since = self.progress.get(slot).copied().unwrap_or(self.now);
+        let large = usize::try_from(held).is_ok_and(|held| held > Size::Small.bytes());
+        let rests = self.idle.get(slot).copied().unwrap_or(true);
+        let ends = matches!(self.actions.get(slot), Some(Some((_, Shut::Read | Shut::Both))));
+        let late = since.saturating_add(PATIENCE_TICKS) <= self.now;
+        let waits = due != NEVER && due > self.now.saturating_add(1);
+        (waits && large && !rests && ends && late).then_some(since)
     }
 
-    /// Its connection got on.
-    pub fn progressed(&self) {
-        self.table.borrow_mut().note_progress(self.slot);
-    }
-
-    /// So many bytes more, which may be progress.
-    pub fn gained(&self, bytes: usize) {
-        let mut table = self.table.borrow_mut();
-        let Some(gained) = table.gained.get_mut(self.slot) else { return };
+    /// So many bytes more of the slot's connection, which may be progress.
+    pub(super) fn gain(&mut self, slot: usize, bytes: usize) {
+        let Some(gained) = self.gained.get_mut(slot) else { return };
         *gained = gained.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         if *gained >= GAIN_BYTES {
-            table.note_progress(self.slot);
+            self.note_progress(slot);
         }
     }
 }
@@ -97,6 +74,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::shell::transport::deadlines::{Deadlines, Timer};
     use crate::shell::transport::net::{Descriptor, UnixStream};
 
     const LONG: Duration = Duration::from_secs(60);

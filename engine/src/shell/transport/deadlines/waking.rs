@@ -2,21 +2,12 @@
 //!
 //! The waker stays with the slot, so that arming is a comparison and a few stores.
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::{LOOK_AGAIN_TICKS, Line, NEVER, Shut, Timer, remember};
+use super::table::{Line, NEVER, Shut, remember};
+use super::timer::Timer;
 use crate::shell::transport::net::Descriptor;
-
-/// The task is told; in so many ticks, if ever, the peer is looked at.
-pub(super) fn wake(shut: &mut Shut, waker: Option<&Option<Waker>>) -> Option<u32> {
-    if let Some(Some(waker)) = waker {
-        waker.wake_by_ref();
-    }
-    let Shut::Wake(Some(line)) = *shut else { return None };
-    *shut = Shut::IfLeft(line);
-    Some(LOOK_AGAIN_TICKS - 1)
-}
 
 impl Timer {
     /// In `after`, the task that polls this is woken; from then on `watched`, if any, is shut when
@@ -51,17 +42,13 @@ impl Timer {
         remember(&mut self.table.borrow_mut().shut, line.home);
         line.descriptor.shut_both();
     }
-
-    pub(super) fn forget_waker(&self) -> Option<Waker> {
-        self.table.borrow_mut().wakers.get_mut(self.slot).and_then(Option::take)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::task::Wake;
+    use std::task::{Wake, Waker};
 
     use super::*;
     use crate::shell::transport::deadlines::{Deadlines, TICK};

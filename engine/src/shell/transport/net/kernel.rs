@@ -7,7 +7,6 @@ use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, S
 use crate::shell::transport::buffers::Buffer;
 use crate::shell::transport::fd;
 
-pub use super::round::{next_round, open_rounds};
 pub use crate::shell::transport::fd::Descriptor;
 pub use monoio::io::{CancelHandle, Canceller};
 pub use monoio::net::{TcpListener, TcpStream, UnixStream};

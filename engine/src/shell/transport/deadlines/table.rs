@@ -1,0 +1,207 @@
+//! The slots of a core's timer: when each is due, and what is done then.
+//!
+//! Every column is a vector of its own, so that the scan of a tick reads nothing but due times.
+
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::shell::transport::net::Descriptor;
+
+/// The length of a tick: how late a timeout may be.
+pub const TICK: Duration = Duration::from_millis(100);
+
+pub(super) const NEVER: u32 = u32::MAX;
+
+/// How often a waiting client is looked at.
+const LOOK_AGAIN_TICKS: u32 = 5;
+
+/// What is shut when time is up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shut {
+    /// Reading only: we still want to answer.
+    Read,
+    /// Everything.
+    Both,
+    /// This other descriptor, if the peer of the timer's own one has left; looked at again and again
+    /// until the timer is disarmed. A client that is gone must not keep an upstream busy.
+    IfLeft(Line),
+    /// Nothing yet: the task that waits is woken, and then it is as if `IfLeft` had been armed.
+    Wake(Option<Line>),
+}
+
+/// A connection whose end may be our own doing: its descriptor, and the slot that remembers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Line {
+    pub(super) descriptor: Descriptor,
+    pub(super) home: usize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) now: u32,
+    /// The tick at which each slot is due; beside the actions, so that the scan stays dense.
+    pub(super) due: Vec<u32>,
+    pub(super) actions: Vec<Option<(Descriptor, Shut)>>,
+    pub(super) fired: Vec<bool>,
+    pub(super) idle: Vec<bool>,
+    /// Who is woken; kept for as long as the slot is held, because it is the same task every time.
+    pub(super) wakers: Vec<Option<Waker>>,
+    /// The slot of the same connection that remembers whether we shut it.
+    pub(super) home: Vec<usize>,
+    /// We have shut the connection whose home this is. Never taken back while the slot is held: what
+    /// its reader finds behind is no end that the peer has chosen.
+    pub(super) shut: Vec<bool>,
+    pub(super) free: Vec<u32>,
+    /// When the connection of the slot last got on.
+    pub(super) progress: Vec<u32>,
+    /// Bytes it has brought or taken since.
+    pub(super) gained: Vec<u32>,
+    /// Bytes of memory that its wait holds.
+    pub(super) held: Vec<u32>,
+}
+
+impl Table {
+    /// A slot that nobody holds, disarmed.
+    pub(super) fn take_slot(&mut self) -> usize {
+        if let Some(slot) = self.free.pop() {
+            self.note_progress(slot as usize);
+            return slot as usize;
+        }
+        self.progress.push(self.now);
+        self.gained.push(0);
+        self.held.push(0);
+        self.due.push(NEVER);
+        self.actions.push(None);
+        self.wakers.push(None);
+        self.fired.push(false);
+        self.idle.push(false);
+        self.home.push(0);
+        self.shut.push(false);
+        self.due.len() - 1
+    }
+
+    /// The slot belongs to the connection that `home` remembers for.
+    pub(super) fn set_home(&mut self, slot: usize, home: usize) {
+        if let Some(entry) = self.home.get_mut(slot) {
+            *entry = home;
+        }
+    }
+
+    /// Connections that wait for nothing but a next request are due within `grace`.
+    pub(super) fn hasten_idle(&mut self, grace: Duration) {
+        let latest = self.now.saturating_add(ticks(grace)).min(NEVER - 1);
+        for (due, idle) in self.due.iter_mut().zip(&self.idle) {
+            if *idle && *due != NEVER {
+                *due = latest.min(*due);
+            }
+        }
+    }
+
+    /// The `count` connections that have been idle the longest are due at the next tick: what they
+    /// hold is needed for others. Returns how many there were.
+    pub(super) fn end_idlest(&mut self, count: usize) -> usize {
+        let Self { now, due, idle, .. } = self;
+        let waits = |due: u32, idle: bool| idle && due != NEVER && due > now.saturating_add(1);
+        let mut waiting: Vec<(u32, usize)> = due
+            .iter()
+            .zip(idle.iter())
+            .enumerate()
+            .filter(|(_, (due, idle))| waits(**due, **idle))
+            .map(|(slot, (due, _))| (*due, slot))
+            .collect();
+        // All of them wait for as long, so the one that is due first began first.
+        waiting.sort_unstable();
+        waiting.truncate(count);
+        for (_, slot) in &waiting {
+            if let Some(due) = due.get_mut(*slot) {
+                *due = now.saturating_add(1);
+            }
+        }
+        waiting.len()
+    }
+
+    /// One tick later: does what is due. Returns how many deadlines have fired.
+    pub(super) fn tick(&mut self) -> u32 {
+        // At ten ticks a second this takes thirteen years to wrap; stop short of it.
+        self.now = self.now.saturating_add(1).min(NEVER - 1);
+        let now = self.now;
+        let (mut from, mut count) = (0, 0);
+        while let Some(at) = self.due.iter().skip(from).position(|due| *due <= now) {
+            let slot = from + at;
+            from = slot + 1;
+            let next = self.act(slot);
+            if let Some(due) = self.due.get_mut(slot) {
+                *due = next.due;
+            }
+            if let Some(fired) = self.fired.get_mut(slot).filter(|_| next.fired) {
+                *fired = true;
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Does what the slot was armed for.
+    fn act(&mut self, slot: usize) -> Next {
+        let later = |after| Next { due: self.now.saturating_add(after), fired: false };
+        match self.actions.get_mut(slot) {
+            Some(Some((_, shut @ Shut::Wake(_)))) => {
+                if let Some(Some(waker)) = self.wakers.get(slot) {
+                    waker.wake_by_ref();
+                }
+                let Shut::Wake(Some(line)) = *shut else {
+                    return Next { due: NEVER, fired: false };
+                };
+                *shut = Shut::IfLeft(line);
+                return later(LOOK_AGAIN_TICKS - 1);
+            }
+            Some(Some((descriptor, Shut::IfLeft(other)))) => {
+                if !descriptor.has_left() {
+                    return later(LOOK_AGAIN_TICKS);
+                }
+                other.descriptor.shut_both();
+                remember(&mut self.shut, other.home);
+            }
+            Some(Some((descriptor, shut))) => {
+                match shut {
+                    Shut::Read => descriptor.shut_read(),
+                    Shut::Both | Shut::IfLeft(_) | Shut::Wake(_) => descriptor.shut_both(),
+                }
+                remember(&mut self.shut, self.home.get(slot).copied().unwrap_or(slot));
+            }
+            Some(None) | None => {}
+        }
+        Next { due: NEVER, fired: true }
+    }
+
+    /// The connection of the slot got on.
+    pub(super) fn note_progress(&mut self, slot: usize) {
+        if let Some(at) = self.progress.get_mut(slot) {
+            *at = self.now;
+        }
+        if let Some(gained) = self.gained.get_mut(slot) {
+            *gained = 0;
+        }
+    }
+}
+
+/// What becomes of a slot whose action was due.
+struct Next {
+    /// When it is due again.
+    due: u32,
+    /// Its time is over: its owner is told.
+    fired: bool,
+}
+
+/// Notes that we have shut the connection of this home.
+pub(super) fn remember(shut: &mut [bool], home: usize) {
+    if let Some(entry) = shut.get_mut(home) {
+        *entry = true;
+    }
+}
+
+/// Rounded up, and one more: the current tick is partly over.
+pub(super) fn ticks(time: Duration) -> u32 {
+    let ticks = time.as_millis().div_ceil(TICK.as_millis()) + 1;
+    u32::try_from(ticks).unwrap_or(NEVER)
+}

@@ -1,0 +1,194 @@
+//! One connection's deadline: armed before a wait, disarmed after it, and shortened from outside.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::table::{Line, NEVER, Shut, Table, remember, ticks};
+use crate::shell::transport::net::Descriptor;
+
+/// One connection's slot; freed when dropped.
+#[derive(Debug)]
+pub struct Timer {
+    pub(super) table: Rc<RefCell<Table>>,
+    pub(super) slot: usize,
+}
+
+impl Timer {
+    /// A slot of `table`, disarmed; `home` is the slot of the same connection that remembers, if it is
+    /// another one.
+    pub(super) fn new(table: &Rc<RefCell<Table>>, home: Option<usize>) -> Self {
+        let mut guard = table.borrow_mut();
+        let slot = guard.take_slot();
+        guard.set_home(slot, home.unwrap_or(slot));
+        Self { table: Rc::clone(table), slot }
+    }
+
+    /// A view from outside; it must not be used once the timer is dropped and its slot reused.
+    #[must_use]
+    pub fn remote(&self) -> Remote {
+        Remote { table: Rc::clone(&self.table), slot: self.slot }
+    }
+
+    /// From now on, `after` this long `descriptor` is shut.
+    pub fn arm(&self, after: Duration, descriptor: Descriptor, shut: Shut) {
+        self.set(after, descriptor, (shut, false));
+    }
+
+    /// The same, for a connection that waits for nothing but a next request.
+    pub fn arm_idle(&self, after: Duration, descriptor: Descriptor, shut: Shut) {
+        self.set(after, descriptor, (shut, true));
+    }
+
+    fn set(&self, after: Duration, descriptor: Descriptor, (shut, idle): (Shut, bool)) {
+        let mut table = self.table.borrow_mut();
+        let due = table.now.saturating_add(ticks(after)).min(NEVER - 1);
+        let slot = self.slot;
+        if let Some(entry) = table.idle.get_mut(slot) {
+            *entry = idle;
+        }
+        if let Some(entry) = table.due.get_mut(slot) {
+            *entry = due;
+        }
+        if let Some(entry) = table.actions.get_mut(slot) {
+            *entry = Some((descriptor, shut));
+        }
+        if let Some(entry) = table.fired.get_mut(slot) {
+            *entry = false;
+        }
+    }
+
+    /// Nothing is due any more.
+    pub fn disarm(&self) {
+        let mut table = self.table.borrow_mut();
+        if let Some(entry) = table.due.get_mut(self.slot) {
+            *entry = NEVER;
+        }
+    }
+
+    /// Has it been shut since it was last armed?
+    #[must_use]
+    pub fn fired(&self) -> bool {
+        self.table.borrow().fired.get(self.slot).copied().unwrap_or(false)
+    }
+
+    /// Was the connection whose home the slot is ever shut by us, for whatever reason?
+    #[must_use]
+    pub fn was_shut(&self) -> bool {
+        self.table.borrow().shut.get(self.slot).copied().unwrap_or(false)
+    }
+
+    /// The connection whose home the slot is, which `descriptor` belongs to.
+    #[must_use]
+    pub const fn line(&self, descriptor: Descriptor) -> Line {
+        Line { descriptor, home: self.slot }
+    }
+
+    /// Its wait holds so much memory.
+    pub fn weigh(&self, bytes: usize) {
+        if let Some(held) = self.table.borrow_mut().held.get_mut(self.slot) {
+            *held = u32::try_from(bytes).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// Its connection got on.
+    pub fn progressed(&self) {
+        self.table.borrow_mut().note_progress(self.slot);
+    }
+
+    /// So many bytes more, which may be progress.
+    pub fn gained(&self, bytes: usize) {
+        self.table.borrow_mut().gain(self.slot, bytes);
+    }
+
+    fn forget_waker(&self) -> Option<Waker> {
+        self.table.borrow_mut().wakers.get_mut(self.slot).and_then(Option::take)
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        // A task that nobody else knows any more ends with its waker, and drops timers of its own.
+        let waker = self.forget_waker();
+        let mut table = self.table.borrow_mut();
+        let slot = self.slot;
+        if let Some(entry) = table.due.get_mut(slot) {
+            *entry = NEVER;
+        }
+        // The descriptor may be closed, and its number reused, from here on.
+        if let Some(entry) = table.actions.get_mut(slot) {
+            *entry = None;
+        }
+        if let Some(entry) = table.fired.get_mut(slot) {
+            *entry = false;
+        }
+        if let Some(entry) = table.shut.get_mut(slot) {
+            *entry = false;
+        }
+        if let Ok(slot) = u32::try_from(slot) {
+            table.free.push(slot);
+        }
+        drop(table);
+        drop(waker);
+    }
+}
+
+/// A slot's deadline, seen from outside its owner.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    table: Rc<RefCell<Table>>,
+    slot: usize,
+}
+
+impl Remote {
+    /// If the slot is armed: it is due within `within` at the latest.
+    pub fn hasten(&self, within: Duration) {
+        let mut table = self.table.borrow_mut();
+        let latest = table.now.saturating_add(ticks(within)).min(NEVER - 1);
+        if let Some(due) = table.due.get_mut(self.slot).filter(|due| **due != NEVER) {
+            *due = latest.min(*due);
+        }
+    }
+}
+
+impl Remote {
+    /// Shuts the connection whose home the slot is, which `descriptor` belongs to.
+    pub fn shut_both(&self, descriptor: Descriptor) {
+        remember(&mut self.table.borrow_mut().shut, self.slot);
+        descriptor.shut_both();
+    }
+
+    /// If the slot is armed to shut its own connection: that is due no earlier than `after` this long.
+    pub fn prolong(&self, after: Duration) {
+        let mut table = self.table.borrow_mut();
+        let earliest = table.now.saturating_add(ticks(after)).min(NEVER - 1);
+        if !matches!(table.actions.get(self.slot), Some(Some((_, Shut::Read | Shut::Both)))) {
+            return;
+        }
+        if let Some(due) = table.due.get_mut(self.slot).filter(|due| **due != NEVER) {
+            *due = earliest.max(*due);
+        }
+    }
+
+    /// If the slot waits for nothing but a next request, that is over now.
+    pub fn end_idle(&self) {
+        let mut guard = self.table.borrow_mut();
+        let table = &mut *guard;
+        let idle = table.idle.get(self.slot).copied().unwrap_or(false);
+        let Some(due) = table.due.get_mut(self.slot).filter(|due| idle && **due != NEVER) else {
+            return;
+        };
+        match table.actions.get(self.slot) {
+            Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
+            Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
+            // Nobody who waits for a request watches another descriptor meanwhile.
+            Some(Some((_, Shut::IfLeft(_) | Shut::Wake(_))) | None) | None => return,
+        }
+        *due = NEVER;
+        remember(&mut table.shut, self.slot);
+        if let Some(fired) = table.fired.get_mut(self.slot) {
+            *fired = true;
+        }
+    }
+}
