@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
 use ferrule_engine::shell::transport::buffers::{Buffer, Buffers, Size};
-use ferrule_engine::shell::transport::session::{Opened, Progress, Said, Session, SessionError};
+use ferrule_engine::shell::transport::tls::{Opened, Progress, Said, Session, SessionError};
 use ferrule_tests::{Authority, tls};
 use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;

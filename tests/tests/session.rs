@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use ferrule_engine::shell::transport::buffers::{Buffer, Buffers, Size};
-use ferrule_engine::shell::transport::session::{Opened, Progress, Said, Session};
+use ferrule_engine::shell::transport::tls::{Opened, Progress, Said, Session};
 use ferrule_tests::{Authority, tls};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rustls::pki_types::ServerName;
@@ -224,7 +224,7 @@ fn a_failed_session_says_nothing_more() {
         }
     };
     assert!(
-        matches!(failed, ferrule_engine::shell::transport::session::SessionError::Tls(_)),
+        matches!(failed, ferrule_engine::shell::transport::tls::SessionError::Tls(_)),
         "{failed:?}"
     );
     let alert = said.pending.clone();

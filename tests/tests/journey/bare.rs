@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use ferrule_engine::shell::transport::buffers::{Buffers, Size};
-use ferrule_engine::shell::transport::session::{Progress, Said, Session};
+use ferrule_engine::shell::transport::tls::{Progress, Said, Session};
 use ferrule_tests::{Leaf, PATIENCE, tls};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};

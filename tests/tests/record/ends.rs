@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use ferrule_engine::shell::transport::buffers::{Buffer, Buffers, Size};
-use ferrule_engine::shell::transport::session::{Opened, Progress, Said, Session, SessionError};
+use ferrule_engine::shell::transport::tls::{Opened, Progress, Said, Session, SessionError};
 use ferrule_engine::tls::provider;
 use ferrule_engine::tls::record::cipher::Protection;
 use ferrule_engine::tls::record::{Fault, Records, Role, Schedule};

@@ -13,8 +13,8 @@ use crate::identity::{ClientPolicy, Verdict, VerifyFailure};
 use crate::plan::{Forbidden, ServerId};
 use crate::report::radar::Sighting;
 use crate::report::{HandshakeFault, Shaken};
-use crate::shell::transport::session::{Session, SessionError};
-use crate::shell::transport::stream::Cut;
+use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::tls::{Session, SessionError};
 use crate::tls::hello::HelloError;
 
 /// Counts a handshake that succeeded, and notes a client that was verified.

@@ -18,7 +18,8 @@ use crate::setup::clients::Visit;
 use crate::shell::state::core::{Core, DRAIN_GRACE, Live};
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::reader::Wait;
-use crate::shell::transport::stream::{Cut, Stream};
+use crate::shell::transport::stream::Stream;
+use crate::shell::transport::stream_error::Cut;
 use crate::wire::head::HeadScan;
 use crate::wire::proxy::Ends;
 

@@ -2,7 +2,7 @@
 
 use crate::identity::VerifyFailure;
 use crate::plan::Forbidden;
-use crate::shell::transport::stream::Cut;
+use crate::shell::transport::stream_error::Cut;
 use crate::tls::hello::HelloError;
 
 /// Why a client connection did not come to be.

@@ -13,7 +13,7 @@ use crate::report::Counter;
 use crate::shell::state::core::LogCause;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::reader::Wait;
-use crate::shell::transport::stream::Cut;
+use crate::shell::transport::stream_error::Cut;
 use crate::wire::proxy::{Ends, ProxyError, parse_header};
 
 /// Why a connection was not taken.

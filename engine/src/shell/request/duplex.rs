@@ -18,8 +18,8 @@ use crate::shell::client::connection::Client;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::pace::Pace;
 use crate::shell::transport::reader::Wait;
-use crate::shell::transport::stream::Cut;
 use crate::shell::transport::stream::attend::beside;
+use crate::shell::transport::stream_error::Cut;
 
 /// Nothing of the request is left to be sent: the response comes down.
 pub(crate) async fn one_way(

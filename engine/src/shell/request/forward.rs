@@ -26,8 +26,8 @@ use crate::report::Counter;
 use crate::shell::client::connection::Client;
 use crate::shell::state::core::{Core, Live};
 use crate::shell::transport::reader::Idle;
-use crate::shell::transport::stream::Cut;
 use crate::shell::transport::stream::attend::Attended;
+use crate::shell::transport::stream_error::Cut;
 use crate::wire::framing::BodyLength;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

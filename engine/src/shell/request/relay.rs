@@ -12,9 +12,10 @@ use crate::shell::transport::clock::Clock;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::pace::Pace;
 use crate::shell::transport::reader::Wait;
-use crate::shell::transport::reseal::Broken;
-use crate::shell::transport::session::Opened;
-use crate::shell::transport::stream::{Cut, Sink, Source};
+use crate::shell::transport::stream::{Sink, Source};
+use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::tls::Opened;
+use crate::shell::transport::tls::reseal::Broken;
 
 /// A body longer than this is worth large buffers.
 const LARGE_BYTES: usize = 8_192;

@@ -16,8 +16,9 @@ use crate::shell::state::core::Core;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::pace::Pace;
 use crate::shell::transport::reader::Wait;
-use crate::shell::transport::session::Opened;
-use crate::shell::transport::stream::{Cut, Sink, Source};
+use crate::shell::transport::stream::{Sink, Source};
+use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::tls::Opened;
 use crate::wire::head::{HeadScan, Method, ResponseHead, Version, parse_response};
 use std::time::Duration;
 

@@ -23,8 +23,9 @@ use crate::shell::transport::buffers::Size;
 use crate::shell::transport::deadlines::{Remote, Shut};
 use crate::shell::transport::net::{Descriptor, Peek};
 use crate::shell::transport::reader::Wait;
-use crate::shell::transport::session::Opened;
-use crate::shell::transport::stream::{Cut, Sink, Source};
+use crate::shell::transport::stream::{Sink, Source};
+use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::tls::Opened;
 
 /// A receive of so much means that large buffers are worth it.
 const FLOWING_BYTES: usize = 16_384;

@@ -11,8 +11,10 @@ use rustls::HandshakeKind;
 use super::buffers::Buffers;
 use super::clock::Clock;
 use super::reader::Wait;
-use super::session::{Progress, Session, SessionError};
-use super::stream::{Cut, Security, Stream};
+use super::stream::Stream;
+use super::stream_error::Cut;
+use super::tls::Security;
+use super::tls::{Progress, Session, SessionError};
 use crate::tls::HandshakeNotes;
 use crate::tls::transcript::SecondHello;
 

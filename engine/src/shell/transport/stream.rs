@@ -16,60 +16,12 @@ use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
 use super::deadlines::{Deadlines, Remote};
 use super::net::{self, Descriptor, ReadHalf, TcpStream, UnixStream, WriteHalf};
 use super::reader::{Idle, Reader, Wait};
-use super::reseal::Broken;
-use super::session::{Opened, Said, Session, SessionError};
+use super::stream_error::Cut;
+use super::tls::reseal::Broken;
+use super::tls::{Opened, Security, Session, SessionError};
 use super::turn::Turn;
-use super::writer::{Handed, Writer};
+use super::writer::Writer;
 use crate::exchange::flow::Piece;
-
-/// Why a connection cannot be used any further.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Cut {
-    /// The peer ended it; never said of a connection that we have shut ourselves.
-    Ended,
-    /// The kernel said so.
-    Failed(io::ErrorKind),
-    /// Our deadline passed.
-    TimedOut,
-    /// TLS cannot go on.
-    Tls(SessionError),
-}
-
-/// The TLS session and what it wants sent in front of the next message.
-#[derive(Debug)]
-pub struct Security {
-    /// The session.
-    pub session: Session,
-    /// What it has to say, and to remember.
-    pub said: Said,
-    /// The sending half holds records that were sealed before what is pending, or is about to send
-    /// some: it sends that itself.
-    pub sending: bool,
-    /// What the kernel was given.
-    pub handed: Handed,
-}
-
-impl Security {
-    /// Nothing was said yet.
-    #[must_use]
-    pub fn new(session: Session) -> Self {
-        Self { session, said: Said::default(), sending: false, handed: Handed::default() }
-    }
-
-    /// Says what TLS has to say, with or without a message of ours in sight: now, unless the sending
-    /// half is at it. What the kernel does not take stays pending.
-    pub fn speak(&mut self, descriptor: Descriptor) {
-        let Self { session, said, sending, handed } = self;
-        session.say_what_is_due(said);
-        if said.pending.is_empty() || *sending {
-            return;
-        }
-        let sent = descriptor.send_now(&said.pending);
-        handed.note(sent);
-        said.pending.drain(..sent.min(said.pending.len()));
-        said.pending.shrink_to_fit();
-    }
-}
 
 /// One connection.
 pub struct Stream {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
 use super::deadlines::{Shut, Timer};
 use super::net::{Descriptor, WriteHalf};
-use super::session::{RECORD_OVERHEAD_MAX, flush_pending};
-use super::stream::{Cut, Security};
+use super::stream_error::Cut;
+use super::tls::{RECORD_OVERHEAD_MAX, Security, flush_pending};
 
 /// The sending half.
 pub struct Writer {
@@ -16,41 +16,6 @@ pub struct Writer {
     timer: Timer,
     /// What is staged to be sent.
     pub output: Option<Buffer>,
-}
-
-/// What of a connection's bytes the kernel was given.
-#[derive(Debug, Default)]
-pub struct Handed {
-    /// All of them, with those of a send that is under way.
-    bytes: u64,
-    /// As many were before the first request; nothing once that is answered.
-    unasked: Option<u64>,
-}
-
-impl Handed {
-    /// Nothing was asked for so far: what comes next is the first request.
-    pub const fn begin(&mut self) {
-        self.unasked = Some(self.bytes);
-    }
-
-    /// So many more.
-    pub fn note(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-    }
-
-    /// The kernel did not take so many of them.
-    fn take_back(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
-    }
-
-    /// Something came, and `descriptor`'s peer has so many bytes still to acknowledge. Did it leave the
-    /// peer before a byte of the first request had arrived there? Whatever is sent acknowledges what
-    /// has arrived, so that is certain; asked once.
-    pub fn is_unasked(&mut self, descriptor: Descriptor) -> bool {
-        let Some(before) = self.unasked.take() else { return false };
-        let unacknowledged = descriptor.unacknowledged().unwrap_or(0);
-        self.bytes.saturating_sub(unacknowledged) <= before
-    }
 }
 
 impl Writer {

@@ -15,7 +15,7 @@ use super::Reader;
 use crate::shell::transport::buffers::{Buffer, Buffers, Size};
 use crate::shell::transport::deadlines::{Line, TICK};
 use crate::shell::transport::net::Peek;
-use crate::shell::transport::stream::Security;
+use crate::shell::transport::tls::Security;
 
 /// Waits that are shorter than this need nobody's attention.
 const PATIENCE: Duration = TICK;

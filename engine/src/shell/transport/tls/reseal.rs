@@ -1,8 +1,10 @@
 //! [`record::reseal`](crate::tls::record::reseal) between two connections of ours.
 
-use super::buffers::{Buffer, Size};
-use super::session::{Opened, Session, SessionError, fail};
-use super::stream::Security;
+use super::fast::fail;
+use super::outcome::{Opened, SessionError};
+use super::security::Security;
+use super::session::Session;
+use crate::shell::transport::buffers::{Buffer, Size};
 use crate::tls::record::SealError;
 use crate::tls::record::reseal::{Stop, Wanted, reseal};
 

@@ -2,20 +2,19 @@
 //!
 //! In: ciphertext in a rented buffer. Out: the payload of one record at a time, and whatever the
 //! protocol wants to say back, collected as pending and sent in front of the next message. rustls does
-//! every handshake (`unbuffered`); once it is over, TLS 1.3 may go on
-//! with our own record layer ([`crate::tls::record`]). A plaintext connection is a session that hands
-//! bytes through.
+//! every handshake (`unbuffered`); once it is over, TLS 1.3 may go on with our own record layer
+//! ([`crate::tls::record`]). A plaintext connection is a session that hands bytes through.
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::{HandshakeKind, ProtocolVersion};
 
-use super::buffers::{Buffer, PLAIN_BYTES_MAX};
-use super::unbuffered;
+use super::outcome::{Opened, Progress, SessionError};
+use super::output::Said;
+use super::{fast, unbuffered};
+use crate::shell::transport::buffers::{Buffer, PLAIN_BYTES_MAX};
 use crate::tls::peer::Met;
-use crate::tls::record::{
-    Fault, Found, KEY_UPDATE_BYTES, OVERHEAD_BYTES, Records, SealError, Step,
-};
+use crate::tls::record::{KEY_UPDATE_BYTES, OVERHEAD_BYTES, Records};
 
 /// The most that sealing adds to its plaintext: header, content type and tag, or TLS 1.2's explicit
 /// nonce; and a `KeyUpdate` in front of it.
@@ -35,88 +34,6 @@ pub enum Session {
     Fast(Box<Records>),
     /// Nothing any more: the keys could not be taken over.
     Over,
-}
-
-/// What a session has to say, and what it has to remember of what it heard.
-#[derive(Default)]
-pub struct Said {
-    /// Protocol bytes waiting for the next send: flights, tickets, alerts.
-    pub pending: Vec<u8>,
-    /// Received bytes, at the front of the buffer, that rustls has looked at and not finished with: the
-    /// records of a handshake message whose end has not come.
-    pub(crate) held: usize,
-    /// A copy of those bytes.
-    ///
-    /// rustls keeps offsets into them, and panics if it is handed anything else; but the buffer itself
-    /// may be with the kernel when we want to send.
-    pub(crate) unread: Vec<u8>,
-    /// The session has failed; only what is pending may still be sent.
-    pub(crate) failed: bool,
-}
-
-/// Lengths only.
-impl std::fmt::Debug for Said {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Said")
-            .field("pending", &self.pending.len())
-            .field("unread", &self.unread.len())
-            .field("failed", &self.failed)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Said {
-    /// Notes what rustls holds of `input` when no whole record is there any more.
-    pub(crate) fn note(&mut self, input: &Buffer) {
-        self.unread.clear();
-        self.unread.extend_from_slice(input.filled().get(..self.held).unwrap_or_default());
-    }
-
-    /// Has the session failed? Its alert is the last that may be sent.
-    #[must_use]
-    pub const fn has_failed(&self) -> bool {
-        self.failed
-    }
-
-    /// Gives memory back: the connection is idle now.
-    pub fn settle(&mut self) {
-        if self.unread.is_empty() {
-            self.unread = Vec::new();
-        }
-    }
-}
-
-/// What opening found.
-#[derive(Debug, Eq, PartialEq)]
-pub enum Opened<R> {
-    /// A payload, and what the caller made of it.
-    Data(R),
-    /// No whole record is left; read more.
-    More,
-    /// The peer has said that nothing follows (`close_notify`).
-    Closed,
-}
-
-/// Where a handshake stands.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Progress {
-    /// It needs more from the peer; what is pending must be sent first.
-    NeedsRead,
-    /// Done; what is pending may be sent together with the first message.
-    Done,
-}
-
-/// Why a session cannot go on.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SessionError {
-    /// rustls refused; an alert is pending.
-    Tls(Box<rustls::Error>),
-    /// Our own record layer refused; an alert is pending.
-    Record(Fault),
-    /// The peer closed within its handshake.
-    Closed,
-    /// The output did not fit, or the keys are used up: our own fault or the end of a connection.
-    Exhausted,
 }
 
 impl std::fmt::Debug for Session {
@@ -224,7 +141,7 @@ impl Session {
             }
             Self::Server(connection) => unbuffered::open(&mut **connection, input, said, take),
             Self::Client(connection) => unbuffered::open(&mut **connection, input, said, take),
-            Self::Fast(records) => open(records, input, said, take),
+            Self::Fast(records) => fast::open(records, input, said, take),
             Self::Over => Err(SessionError::Closed),
         }
     }
@@ -252,7 +169,7 @@ impl Session {
             }
             Self::Server(connection) => unbuffered::seal(&mut **connection, plain, said, output),
             Self::Client(connection) => unbuffered::seal(&mut **connection, plain, said, output),
-            Self::Fast(records) => seal(records, plain, said, output),
+            Self::Fast(records) => fast::seal(records, plain, said, output),
             Self::Over => Err(SessionError::Closed),
         }
     }
@@ -302,80 +219,4 @@ impl Session {
             }
         }
     }
-}
-
-fn open<R>(
-    records: &mut Records,
-    input: &mut Buffer,
-    said: &mut Said,
-    take: impl FnOnce(&[u8]) -> R,
-) -> Result<Opened<R>, SessionError> {
-    if said.failed {
-        return Err(SessionError::Closed);
-    }
-    loop {
-        let Step { found, consumed } = match records.open(input.filled_mut()) {
-            Ok(step) => step,
-            Err(fault) => return Err(fail(records, said, fault)),
-        };
-        let opened = match found {
-            Found::Data(place) => {
-                let payload = input.filled().get(place).unwrap_or_default();
-                Opened::Data(take(payload))
-            }
-            Found::Nothing => {
-                input.consume(consumed);
-                continue;
-            }
-            Found::More => Opened::More,
-            Found::Closed => Opened::Closed,
-        };
-        input.consume(consumed);
-        return Ok(opened);
-    }
-}
-
-/// The peer broke the protocol: the alert that says so is all that may still be sent.
-pub(crate) fn fail(records: &mut Records, said: &mut Said, fault: Fault) -> SessionError {
-    said.failed = true;
-    records.end(&mut said.pending);
-    SessionError::Record(fault)
-}
-
-fn seal(
-    records: &mut Records,
-    plain: &[u8],
-    said: &mut Said,
-    output: &mut Buffer,
-) -> Result<(), SessionError> {
-    if said.failed {
-        return Err(SessionError::Closed);
-    }
-    flush_pending(&mut said.pending, output)?;
-    match records.seal(plain, output.spare_mut()) {
-        Ok(written) => {
-            output.fill(written);
-            Ok(())
-        }
-        Err(SealError::NoRoom) => Err(SessionError::Exhausted),
-        Err(SealError::Ended) => Err(SessionError::Closed),
-    }
-}
-
-/// Moves what the protocol has to say in front of what we have to say.
-///
-/// # Errors
-/// [`SessionError::Exhausted`] without enough room.
-pub fn flush_pending(pending: &mut Vec<u8>, output: &mut Buffer) -> Result<(), SessionError> {
-    if pending.is_empty() {
-        return Ok(());
-    }
-    if output.spare() < pending.len() {
-        return Err(SessionError::Exhausted);
-    }
-    output.append(pending);
-    pending.clear();
-    // A handshake's flight is kilobytes; an idle connection keeps none of it.
-    pending.shrink_to(0);
-    Ok(())
 }

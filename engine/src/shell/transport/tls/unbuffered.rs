@@ -9,8 +9,9 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 use rustls::{Error, PeerMisbehaved, ProtocolVersion};
 
-use super::buffers::{Buffer, RECORD_BYTES_MAX};
-use super::session::{Opened, Progress, Said, SessionError, flush_pending};
+use super::outcome::{Opened, Progress, SessionError};
+use super::output::{Said, flush_pending};
+use crate::shell::transport::buffers::{Buffer, RECORD_BYTES_MAX};
 use crate::tls::record::{CONTENT_BYTES_MAX, Fault};
 use crate::tls::stand_in::stand_in;
 

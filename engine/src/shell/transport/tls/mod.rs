@@ -1,0 +1,18 @@
+//! TLS over rented buffers: a session without a socket, and what both directions of a connection share.
+//!
+//! [`Session`] opens and seals, by rustls (`unbuffered`) or by our own record layer (`fast`);
+//! [`reseal`] makes the records of one connection those of another. What the protocol wants to send by
+//! itself waits in [`Said`].
+
+mod fast;
+mod outcome;
+mod output;
+pub mod reseal;
+mod security;
+mod session;
+mod unbuffered;
+
+pub use outcome::{Opened, Progress, SessionError};
+pub use output::{Said, flush_pending};
+pub use security::Security;
+pub use session::{RECORD_OVERHEAD_MAX, Session};
