@@ -15,6 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::clock::{PATIENCE, now, poll};
 use crate::gateway::{Driver, Gateway, Setup};
@@ -67,7 +68,8 @@ tls = { client_cert = "proxy.crt", client_key = "proxy.key", ca = "ca.crt", serv
 "#;
 
 /// In which way clients are slow.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Mode {
     /// A request head that never ends.
     Headers,
@@ -114,18 +116,10 @@ pub struct Report {
 }
 
 impl Mode {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Headers, Self::Body, Self::Read, Self::Idle];
-
     /// One word.
     #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Headers => "headers",
-            Self::Body => "body",
-            Self::Read => "read",
-            Self::Idle => "idle",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 

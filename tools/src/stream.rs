@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustls::{ClientConnection, StreamOwned};
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::clock::{PATIENCE, now};
 use crate::gateway::{Driver, Setup};
@@ -51,7 +52,8 @@ tls = { client_cert = "proxy.crt", client_key = "proxy.key", ca = "ca.crt", serv
 "#;
 
 /// Which way a body flows.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Way {
     /// To the client.
     Down,
@@ -62,17 +64,10 @@ pub enum Way {
 }
 
 impl Way {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Down, Self::Up, Self::Both];
-
     /// One word; the path of the request.
     #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Down => "down",
-            Self::Up => "up",
-            Self::Both => "both",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 }
 

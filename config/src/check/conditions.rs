@@ -21,11 +21,6 @@ const OPERATORS: [&str; 11] =
 /// Conditions within conditions: far more than anybody can read.
 const DEPTH_MAX: usize = 16;
 
-impl Word for Order {
-    const WORDS: &'static [&'static str] = &[">", ">=", "<", "<="];
-    const VALUES: &'static [Self] = &[Self::More, Self::AtLeast, Self::Less, Self::AtMost];
-}
-
 impl Check<'_> {
     /// What a route asks of a request beside host, path and method; `None` for nothing.
     pub(super) fn conditions(&mut self, raw: &Raw) -> Option<Condition> {
@@ -239,8 +234,7 @@ fn test(operator: &str, value: &Item) -> Result<Test, Wrong> {
                 Item::Text(text) => values::number(text.text.as_bytes()),
                 Item::List(..) => None,
             };
-            let order = Order::WORDS.iter().position(|word| *word == operator);
-            let order = order.and_then(|at| Order::VALUES.get(at)).copied();
+            let order = Order::of_word(operator);
             match (order, number) {
                 (Some(order), Some(number)) => Ok(Test::Compares(order, number)),
                 _ => Err(wants("a number")),

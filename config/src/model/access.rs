@@ -3,6 +3,7 @@
 use std::fmt;
 
 use ipnet::IpNet;
+use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use super::HostPattern;
 use crate::problem::Place;
@@ -144,23 +145,24 @@ impl fmt::Display for ClientTerm {
 }
 
 /// How an `X-Forwarded-Client-Cert` of the request is treated, in Envoy's words.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum XfccMode {
     /// It is dropped.
     #[default]
     Sanitize,
-    /// It passes if the client is verified.
-    ForwardOnly,
-    /// If the client is verified it passes, with an element for the client behind it.
-    AppendForward,
     /// It is replaced by an element for the client, if that one is verified.
     SanitizeSet,
+    /// If the client is verified it passes, with an element for the client after it.
+    AppendForward,
+    /// It passes if the client is verified.
+    ForwardOnly,
     /// It passes, whoever sends it.
     AlwaysForwardOnly,
 }
 
 /// A key of an element of `X-Forwarded-Client-Cert`, in the order they are written in.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
 pub enum XfccKey {
     /// The URIs of our own certificate.
     By,
@@ -173,8 +175,10 @@ pub enum XfccKey {
     /// Its subject.
     Subject,
     /// Its URIs.
+    #[strum(serialize = "URI")]
     Uri,
     /// Its DNS names.
+    #[strum(serialize = "DNS")]
     Dns,
 }
 

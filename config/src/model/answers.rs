@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use strum::{IntoStaticStr, VariantArray, VariantNames};
+
 use crate::problem::Place;
 
 /// Names and pages.
@@ -56,7 +58,8 @@ pub enum PageMedia {
 }
 
 /// `http.traceparent`
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Traceparent {
     /// Not looked at: it passes like any other header.
     #[default]

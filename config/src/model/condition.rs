@@ -1,6 +1,7 @@
 //! What a route may ask of a request beside host, path and method: `vars` and `remote_addrs`.
 
 use ipnet::IpNet;
+use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use crate::pattern::Pattern;
 use crate::template::Variable;
@@ -38,15 +39,19 @@ pub enum Test {
 }
 
 /// How two numbers compare.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
 pub enum Order {
     /// `>`
+    #[strum(serialize = ">")]
     More,
     /// `>=`
+    #[strum(serialize = ">=")]
     AtLeast,
     /// `<`
+    #[strum(serialize = "<")]
     Less,
     /// `<=`
+    #[strum(serialize = "<=")]
     AtMost,
 }
 

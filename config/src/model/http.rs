@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use super::{Answers, FileAt, Pacing};
 
@@ -46,7 +47,8 @@ pub struct Http {
 }
 
 /// Who answers `Expect: 100-continue`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Expect {
     /// We do, once there is a connection to the upstream.
     Answer,

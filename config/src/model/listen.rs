@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use crate::problem::Place;
 
@@ -27,7 +28,8 @@ pub struct Listen {
 }
 
 /// `listen.mtls_routes`
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum MtlsRoutes {
     /// They are answered with 421.
     Reject,

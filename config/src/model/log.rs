@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use strum::{IntoStaticStr, VariantArray, VariantNames};
+
 use crate::template::Template;
 
 /// `[log]`
@@ -29,7 +31,8 @@ pub enum LogTarget {
 }
 
 /// `log.error.level`
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Level {
     /// Only what stops something from working.
     Error,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use strum::{IntoStaticStr, VariantArray, VariantNames};
+
 /// `[runtime]`
 #[derive(Clone, Debug)]
 pub struct Runtime {
@@ -26,7 +28,8 @@ pub struct Runtime {
 }
 
 /// `runtime.io_driver`
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum IoDriver {
     /// `io_uring` where the kernel allows it, else epoll, loudly.
     Auto,

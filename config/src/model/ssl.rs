@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use strum::{IntoStaticStr, VariantArray, VariantNames};
+
 use super::{ClientLists, HostPattern, Revocation};
 use crate::pattern::Pattern;
 use crate::problem::Place;
@@ -115,7 +117,8 @@ pub struct ClientAuth {
 }
 
 /// `ssls.client.verify` (nginx's `ssl_verify_client`)
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum ClientVerify {
     /// Required and verified.
     On,
@@ -128,16 +131,18 @@ pub enum ClientVerify {
 }
 
 /// `ssls.client.reject`
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Reject {
-    /// A TLS alert ends the handshake.
-    Handshake,
     /// The handshake completes, and a 400 says why.
     Http,
+    /// A TLS alert ends the handshake.
+    Handshake,
 }
 
 /// `ssls.client.on_revoke`
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum OnRevoke {
     /// It ends behind the request that is running.
     Close,

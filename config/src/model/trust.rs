@@ -1,5 +1,7 @@
 //! Revocation lists and pins: what narrows a trust that authorities give.
 
+use strum::{IntoStaticStr, VariantArray, VariantNames};
+
 use super::Pem;
 use crate::problem::Place;
 
@@ -17,7 +19,8 @@ pub struct Revocation {
 }
 
 /// `crl_expired`
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum CrlExpired {
     /// What the list could tell is unknown, so the certificate is refused.
     Reject,
@@ -26,7 +29,8 @@ pub enum CrlExpired {
 }
 
 /// `crl_missing`
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum CrlMissing {
     /// Every authority of a chain needs a list, as in nginx.
     Reject,

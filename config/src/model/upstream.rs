@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use strum::{IntoStaticStr, VariantArray, VariantNames};
+
 use super::{KeyPair, Pem, Pin, Protocols, Revocation};
 use crate::problem::Place;
 
@@ -42,7 +44,8 @@ pub enum ProxyProtocol {
 }
 
 /// `upstreams.proxy_protocol_tlvs`: what a header of version 2 says beside the addresses.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum ProxyTlv {
     /// The protocol chosen by ALPN.
     Alpn,
@@ -63,7 +66,8 @@ pub enum ProxyTlv {
 }
 
 /// `upstreams.scheme`
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Scheme {
     /// Plain HTTP.
     Http,
@@ -162,7 +166,8 @@ pub enum UpstreamCa {
 }
 
 /// `upstreams.tls.verify`
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum UpstreamVerify {
     /// Chain and name.
     Full,

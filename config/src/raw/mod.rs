@@ -278,8 +278,7 @@ impl Raw {
             (_, Some(Fallback::Text(word))) => word,
             _ => return None,
         };
-        let index = T::WORDS.iter().position(|known| *known == word)?;
-        T::VALUES.get(index).copied()
+        T::of_word(word)
     }
 
     pub(crate) fn words(&self, key: &str) -> Option<&[&'static str]> {

@@ -4,6 +4,8 @@
 //! Before the response head went out the client gets a 502; after it the client's connection is
 //! reset, because what it has is not the whole. The upstream's connection ends either way.
 
+use strum::{EnumCount, VariantArray};
+
 use crate::wire::error::WireError;
 
 /// Why an answer of an upstream is none, or is not whole.
@@ -39,7 +41,7 @@ impl Fault {
             Self::TooManyNominations,
             Self::BodyCutOff,
         ];
-        plain.into_iter().chain(WireError::ALL.into_iter().map(Self::Wire))
+        plain.into_iter().chain(WireError::VARIANTS.iter().copied().map(Self::Wire))
     }
 
     /// Its place among [`Self::COUNT`].

@@ -1,5 +1,7 @@
 //! Every refusal by number, so that each can be counted in a slot of its own.
 
+use strum::{EnumCount, VariantArray};
+
 use super::fault::Fault;
 use super::refusal::Refusal;
 use crate::identity::chain::VerifyFailure;
@@ -41,7 +43,7 @@ impl Refusal {
             Self::Forbidden(Forbidden::NotAllowed),
             Self::Forbidden(Forbidden::Denied),
         ];
-        let malformed = WireError::ALL.into_iter().map(Self::Malformed);
+        let malformed = WireError::VARIANTS.iter().copied().map(Self::Malformed);
         plain.into_iter().chain(malformed).chain(Fault::all().map(Self::BadResponse))
     }
 

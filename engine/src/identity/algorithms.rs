@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use rustls::pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
+use strum::{EnumCount, VariantArray};
 use webpki::ring;
 
 use super::der::{self, Reader, tag};
@@ -166,7 +167,8 @@ impl<'a> Key<'a> {
         if key_id == alg_id::RSA_ENCRYPTION.as_ref() || key_id == RSASSA_PSS_KEY.as_ref() {
             return RsaKey::read(content).map(Self::Rsa);
         }
-        let curve = Curve::ALL.into_iter().find(|curve| curve.key_id().as_ref() == key_id)?;
+        let curve =
+            Curve::VARIANTS.iter().copied().find(|curve| curve.key_id().as_ref() == key_id)?;
         curve.reads(content).then_some(Self::Ec(curve))
     }
 }
@@ -282,14 +284,14 @@ const SPELLINGS: usize = 4;
 
 /// Filled when first met. An identifier must live as long as the process (see
 /// [`AlgorithmIdentifier`]), and there is a fixed number of them.
-static PSS: [OnceLock<Box<[Pss]>>; Hash::ALL.len() * SPELLINGS] =
-    [const { OnceLock::new() }; Hash::ALL.len() * SPELLINGS];
+static PSS: [OnceLock<Box<[Pss]>>; Hash::COUNT * SPELLINGS] =
+    [const { OnceLock::new() }; Hash::COUNT * SPELLINGS];
 
 fn find_pss(signature_id: &[u8], key_id: &[u8]) -> Option<&'static Algorithm> {
     let key = [alg_id::RSA_ENCRYPTION, RSASSA_PSS_KEY];
     let key_place = key.iter().position(|known| known.as_ref() == key_id)?;
     let PssParameters { hash, salt, with_null } = PssParameters::read(signature_id)?;
-    let hash_place = Hash::ALL.iter().position(|known| *known == hash)?;
+    let hash_place = Hash::VARIANTS.iter().position(|known| *known == hash)?;
     let key = *key.get(key_place)?;
     let place = hash_place * SPELLINGS + key_place * 2 + usize::from(with_null);
     let table = PSS.get(place)?.get_or_init(|| {
@@ -332,7 +334,7 @@ impl PssParameters {
             }
         };
         let with_null = !hash.is_empty();
-        let hash = Hash::ALL.into_iter().find(|known| known.oid() == oid)?;
+        let hash = Hash::VARIANTS.iter().copied().find(|known| known.oid() == oid)?;
         Some(Self { hash, salt, with_null })
     }
 

@@ -7,11 +7,12 @@ use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use rustls::pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
+use strum::VariantArray;
 
 use super::hash::Hash;
 
 /// A curve.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, VariantArray)]
 pub enum Curve {
     /// NIST P-256
     P256,
@@ -22,9 +23,6 @@ pub enum Curve {
 }
 
 impl Curve {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::P256, Self::P384, Self::P521];
-
     /// The content of a key's algorithm identifier.
     #[must_use]
     pub const fn key_id(self) -> AlgorithmIdentifier {

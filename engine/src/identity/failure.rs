@@ -1,7 +1,9 @@
 //! Why a chain does not verify, in OpenSSL's words.
 
+use strum::{EnumCount, VariantArray};
+
 /// `OpenSSL`'s reasons (`X509_verify_cert_error_string`).
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, EnumCount, Eq, Hash, PartialEq, VariantArray)]
 pub enum VerifyFailure {
     /// The chain ends below the trust anchors, at a certificate of theirs that is not self-signed.
     NoIssuer,
@@ -86,50 +88,7 @@ impl VerifyFailure {
         matches!(self, Self::NotYetValid | Self::Expired | Self::CrlNotYetValid | Self::CrlExpired)
     }
 
-    /// All of them, in order.
-    pub const ALL: [Self; 36] = [
-        Self::NoIssuer,
-        Self::NoCrl,
-        Self::Signature,
-        Self::CrlSignature,
-        Self::NotYetValid,
-        Self::Expired,
-        Self::CrlNotYetValid,
-        Self::CrlExpired,
-        Self::BadNotBefore,
-        Self::BadNotAfter,
-        Self::SelfSignedLeaf,
-        Self::SelfSignedInChain,
-        Self::NoLocalIssuer,
-        Self::FirstCertificate,
-        Self::ChainTooLong,
-        Self::Revoked,
-        Self::InvalidCa,
-        Self::PathLength,
-        Self::Purpose,
-        Self::NoCertSign,
-        Self::NoCrlSign,
-        Self::CriticalExtension,
-        Self::Subtree,
-        Self::ExcludedSubtree,
-        Self::SubtreeBounds,
-        Self::ConstraintType,
-        Self::ConstraintSyntax,
-        Self::NameSyntax,
-        Self::PolicyExtension,
-        Self::NoExplicitPolicy,
-        Self::Application,
-        Self::LeafKeyTooSmall,
-        Self::CaKeyTooSmall,
-        Self::WeakDigest,
-        Self::Unsupported,
-        Self::Unspecified,
-    ];
-
-    /// How many there are.
-    pub const COUNT: usize = Self::ALL.len();
-
-    /// Its place in [`Self::ALL`].
+    /// Its place in [`Self::VARIANTS`].
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
@@ -190,13 +149,3 @@ impl VerifyFailure {
         )
     }
 }
-
-// A variant that is missing above does not compile.
-const _: () = {
-    let mut at = 0;
-    while at < VerifyFailure::COUNT {
-        assert!(VerifyFailure::ALL[at] as usize == at);
-        at += 1;
-    }
-    assert!(VerifyFailure::Unspecified as usize + 1 == VerifyFailure::COUNT);
-};

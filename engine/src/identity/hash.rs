@@ -2,9 +2,10 @@
 
 use ring::digest;
 use sha2::Digest;
+use strum::{EnumCount, VariantArray};
 
 /// A hash function of the SHA-2 family; what is shorter is too weak.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, EnumCount, Eq, PartialEq, VariantArray)]
 pub enum Hash {
     /// SHA-224
     Sha224,
@@ -17,9 +18,6 @@ pub enum Hash {
 }
 
 impl Hash {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Sha224, Self::Sha256, Self::Sha384, Self::Sha512];
-
     /// Its object identifier (RFC 5754, section 2).
     #[must_use]
     pub const fn oid(self) -> &'static [u8] {

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use strum::VariantArray;
 
 use super::certificate::Certificate;
 use super::chain::sha256;
@@ -170,7 +171,7 @@ impl Revocation {
                 let wrong = self.failure(candidate, (path, revoked), clock);
                 word = word.max(wrong.map(|failure| (rank(failure), failure.index())));
             }
-            let failure = word.and_then(|(_, at)| VerifyFailure::ALL.get(at).copied());
+            let failure = word.and_then(|(_, at)| VerifyFailure::VARIANTS.get(at).copied());
             finding.failure = failure.or(finding.failure);
             finding.asked.push(candidates.into_iter().map(|candidate| candidate.asked).collect());
         }

@@ -5,8 +5,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use strum::{EnumCount, IntoStaticStr, VariantArray};
+
 /// What is counted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, EnumCount, Eq, IntoStaticStr, PartialEq, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Counter {
     /// Client connections accepted.
     Accepted,
@@ -31,14 +34,19 @@ pub enum Counter {
     /// Connections that were ended because their certificate was not trusted any more.
     ConnectionsRevoked,
     /// Responses with a status of 100 to 199.
+    #[strum(serialize = "responses_1xx")]
     Responses1xx,
     /// Responses with a status of 200 to 299.
+    #[strum(serialize = "responses_2xx")]
     Responses2xx,
     /// Responses with a status of 300 to 399.
+    #[strum(serialize = "responses_3xx")]
     Responses3xx,
     /// Responses with a status of 400 to 499.
+    #[strum(serialize = "responses_4xx")]
     Responses4xx,
     /// Responses with a status of 500 to 599.
+    #[strum(serialize = "responses_5xx")]
     Responses5xx,
     /// Requests that we answered ourselves.
     Refusals,
@@ -85,53 +93,11 @@ pub enum Counter {
     /// Connections ended by a panic.
     Panics,
     /// Nanoseconds spent working rather than waiting.
+    #[strum(serialize = "busy_ns")]
     BusyNanoseconds,
 }
 
 impl Counter {
-    /// Every counter, in declaration order.
-    pub const ALL: [Self; 39] = [
-        Self::Accepted,
-        Self::AcceptedOverLimit,
-        Self::AcceptedOverAddress,
-        Self::AcceptedShed,
-        Self::AcceptedOverBudget,
-        Self::Stalled,
-        Self::AcceptFailed,
-        Self::HandshakesFull,
-        Self::HandshakesResumed,
-        Self::HandshakesFailed,
-        Self::ConnectionsRevoked,
-        Self::Responses1xx,
-        Self::Responses2xx,
-        Self::Responses3xx,
-        Self::Responses4xx,
-        Self::Responses5xx,
-        Self::Refusals,
-        Self::ClientAborts,
-        Self::UpstreamConnects,
-        Self::UpstreamReuses,
-        Self::UpstreamConnectFailed,
-        Self::UpstreamLost,
-        Self::UpstreamSurplus,
-        Self::UpstreamUnasked,
-        Self::UpstreamRevoked,
-        Self::UpstreamRetries,
-        Self::ClientTimeouts,
-        Self::UpstreamTimeouts,
-        Self::ResponseTimeouts,
-        Self::TunnelsOpened,
-        Self::TunnelsClosed,
-        Self::ProxyHeadersRefused,
-        Self::ClientBytesIn,
-        Self::ClientBytesOut,
-        Self::UpstreamBytesIn,
-        Self::UpstreamBytesOut,
-        Self::LogDropped,
-        Self::Panics,
-        Self::BusyNanoseconds,
-    ];
-
     /// The counter of a status's class; a status outside 100 to 599 counts as 5xx.
     #[must_use]
     pub const fn of_status(status: u16) -> Self {
@@ -146,48 +112,8 @@ impl Counter {
 
     /// Its word in logs and metrics.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::AcceptedOverLimit => "accepted_over_limit",
-            Self::AcceptedOverAddress => "accepted_over_address",
-            Self::AcceptedShed => "accepted_shed",
-            Self::AcceptedOverBudget => "accepted_over_budget",
-            Self::Stalled => "stalled",
-            Self::AcceptFailed => "accept_failed",
-            Self::HandshakesFull => "handshakes_full",
-            Self::HandshakesResumed => "handshakes_resumed",
-            Self::HandshakesFailed => "handshakes_failed",
-            Self::ConnectionsRevoked => "connections_revoked",
-            Self::Responses1xx => "responses_1xx",
-            Self::Responses2xx => "responses_2xx",
-            Self::Responses3xx => "responses_3xx",
-            Self::Responses4xx => "responses_4xx",
-            Self::Responses5xx => "responses_5xx",
-            Self::Refusals => "refusals",
-            Self::ClientAborts => "client_aborts",
-            Self::UpstreamConnects => "upstream_connects",
-            Self::UpstreamReuses => "upstream_reuses",
-            Self::UpstreamConnectFailed => "upstream_connect_failed",
-            Self::UpstreamLost => "upstream_lost",
-            Self::UpstreamSurplus => "upstream_surplus",
-            Self::UpstreamUnasked => "upstream_unasked",
-            Self::UpstreamRevoked => "upstream_revoked",
-            Self::UpstreamRetries => "upstream_retries",
-            Self::ClientTimeouts => "client_timeouts",
-            Self::UpstreamTimeouts => "upstream_timeouts",
-            Self::ResponseTimeouts => "response_timeouts",
-            Self::TunnelsOpened => "tunnels_opened",
-            Self::TunnelsClosed => "tunnels_closed",
-            Self::ProxyHeadersRefused => "proxy_headers_refused",
-            Self::ClientBytesIn => "client_bytes_in",
-            Self::ClientBytesOut => "client_bytes_out",
-            Self::UpstreamBytesIn => "upstream_bytes_in",
-            Self::UpstreamBytesOut => "upstream_bytes_out",
-            Self::LogDropped => "log_dropped",
-            Self::Panics => "panics",
-            Self::BusyNanoseconds => "busy_ns",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -197,7 +123,7 @@ impl Counter {
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct Counters {
-    values: [AtomicU64; Counter::ALL.len()],
+    values: [AtomicU64; Counter::COUNT],
 }
 
 impl Default for Counters {
@@ -208,7 +134,7 @@ impl Default for Counters {
 
 impl Default for Snapshot {
     fn default() -> Self {
-        Self { values: [0; Counter::ALL.len()] }
+        Self { values: [0; Counter::COUNT] }
     }
 }
 
@@ -238,7 +164,7 @@ impl Counters {
 /// Values of one core, or summed over several.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Snapshot {
-    values: [u64; Counter::ALL.len()],
+    values: [u64; Counter::COUNT],
 }
 
 impl Snapshot {
@@ -295,12 +221,12 @@ mod tests {
     #[test]
     fn every_counter_has_its_own_slot_and_name() {
         let counters = Counters::default();
-        for (position, counter) in Counter::ALL.into_iter().enumerate() {
+        for (position, counter) in Counter::VARIANTS.iter().copied().enumerate() {
             assert_eq!(counter as usize, position);
             counters.add(counter, position as u64 + 1);
         }
         let mut names = Vec::new();
-        for (position, counter) in Counter::ALL.into_iter().enumerate() {
+        for (position, counter) in Counter::VARIANTS.iter().copied().enumerate() {
             assert_eq!(counters.get(counter), position as u64 + 1);
             assert!(!names.contains(&counter.name()), "{}", counter.name());
             names.push(counter.name());

@@ -3,6 +3,8 @@
 //! Every slot is there from the start, so that counting is a plain add and no label is ever made up
 //! by a peer.
 
+use strum::{EnumCount, VariantArray};
+
 use super::cells::{Tallies, Tally};
 use super::histogram::{Histogram, MICROS, Spread};
 use crate::exchange::outcome::Outcome;
@@ -98,7 +100,7 @@ impl HandshakeFault {
     /// The word of every kind, in the order in which they are counted.
     pub fn words() -> impl Iterator<Item = &'static str> {
         let plain = Self::PLAIN.into_iter().map(|(_, word)| word);
-        plain.chain(VerifyFailure::ALL.into_iter().map(VerifyFailure::text))
+        plain.chain(VerifyFailure::VARIANTS.iter().copied().map(VerifyFailure::text))
     }
 }
 
@@ -120,7 +122,9 @@ pub const VERDICTS: usize = 2 + VerifyFailure::COUNT;
 
 /// The words of all verdicts, in the order in which they are counted.
 pub fn verdict_words() -> impl Iterator<Item = &'static str> {
-    ["NONE", "SUCCESS"].into_iter().chain(VerifyFailure::ALL.into_iter().map(VerifyFailure::text))
+    ["NONE", "SUCCESS"]
+        .into_iter()
+        .chain(VerifyFailure::VARIANTS.iter().copied().map(VerifyFailure::text))
 }
 
 /// Buckets of durations.
@@ -284,7 +288,7 @@ mod tests {
             assert_eq!(HandshakeFault::words().nth(fault.index()), Some(word));
             assert_eq!(fault.word(), word);
         }
-        for failure in VerifyFailure::ALL {
+        for failure in VerifyFailure::VARIANTS.iter().copied() {
             let fault = HandshakeFault::Certificate(failure);
             events.handshake_failed(fault);
             assert_eq!(HandshakeFault::words().nth(fault.index()), Some(failure.text()));

@@ -87,12 +87,14 @@ fn count(counters: &Counters, outcome: &Outcome) {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
 
     fn counted(outcome: &Outcome) -> Vec<(Counter, u64)> {
         let counters = Counters::default();
         count(&counters, outcome);
-        let all = Counter::ALL.into_iter().map(|counter| (counter, counters.get(counter)));
+        let all = Counter::VARIANTS.iter().copied().map(|counter| (counter, counters.get(counter)));
         all.filter(|(_, value)| *value > 0).collect()
     }
 

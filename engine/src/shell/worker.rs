@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::IoDriver;
+use strum::EnumCount;
 
 use super::accept::{self, Accepting};
 use super::service::ConnectionService;
@@ -15,7 +16,7 @@ use crate::report::{Blips, Counter, LogProducer};
 use crate::setup::clients::Clients;
 use crate::setup::{CoreLink, Driver, Handover, News, OpenListener, Phase, Seen};
 use crate::shell::state::core::{Core, DRAIN_GRACE, Live};
-use crate::shell::transport::buffers::SIZES;
+use crate::shell::transport::buffers::Size;
 use crate::shell::transport::deadlines::TICK;
 use crate::shell::transport::driver;
 use crate::shell::transport::net::{self, Canceller, TcpListener};
@@ -188,7 +189,7 @@ impl Worker {
         core.pool.borrow_mut().clear(drop);
         let (buffers, timers) = (core.buffers.rented(), core.deadlines.in_use());
         let worker = core.link.core;
-        if buffers == [0; SIZES] && timers == 0 {
+        if buffers == [0; Size::COUNT] && timers == 0 {
             tracing::debug!(worker, "drained, and nothing is left over");
         } else {
             tracing::warn!(worker, ?buffers, timers, "drained, but something was never given back");

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use strum::EnumCount;
+
 use super::ledger::Ledger;
 use super::material::{Material, Peers};
 use super::setting::{Mode, Setting};
@@ -17,7 +19,7 @@ use crate::setup::{Addresses, CoreLink, Generation, Handover, assemble};
 use crate::shell::accept::{self, Accepting};
 use crate::shell::service::ConnectionService;
 use crate::shell::state::core::{Core, DRAIN_GRACE, Live};
-use crate::shell::transport::buffers::SIZES;
+use crate::shell::transport::buffers::Size;
 use crate::shell::transport::net::{Canceller, TcpListener, sleep, spawn};
 use crate::shell::worker;
 use crate::simulation::network::tasks::{self, Stuck};
@@ -161,7 +163,7 @@ impl Gateway {
             found.push(format!("{} client connections are open", core.open.get()));
         }
         core.pool.borrow_mut().clear(drop);
-        if core.buffers.rented() != [0; SIZES] {
+        if core.buffers.rented() != [0; Size::COUNT] {
             found.push(format!("buffers are out: {:?}", core.buffers.rented()));
         }
         if core.deadlines.in_use() > 0 {

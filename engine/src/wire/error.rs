@@ -4,8 +4,10 @@
 //! be answered on a connection that lives on: behind a message that could be read in two ways
 //! nobody knows where the next one starts (RFC 9112, section 2.2).
 
+use strum::{EnumCount, VariantArray};
+
 /// Why bytes are not a message we accept.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, EnumCount, Eq, Hash, PartialEq, VariantArray)]
 pub enum WireError {
     /// The first byte can begin neither a request nor a response (RFC 9112, section 2.1).
     NotHttp,
@@ -99,54 +101,6 @@ pub enum WireError {
 }
 
 impl WireError {
-    /// All of them, in order; for the reference and for tests.
-    pub const ALL: [Self; 44] = [
-        Self::NotHttp,
-        Self::HeadTooLarge,
-        Self::TargetTooLong,
-        Self::TooManyFields,
-        Self::MalformedHead,
-        Self::BareLf,
-        Self::BareCr,
-        Self::MalformedRequestLine,
-        Self::InvalidMethod,
-        Self::UnsupportedVersion,
-        Self::MalformedStatusLine,
-        Self::InvalidStatus,
-        Self::InvalidReason,
-        Self::InvalidFieldName,
-        Self::SpaceBeforeColon,
-        Self::ObsoleteFold,
-        Self::InvalidFieldValue,
-        Self::InvalidTarget,
-        Self::FragmentInTarget,
-        Self::BrokenEscape,
-        Self::ForbiddenEscape,
-        Self::BackslashInPath,
-        Self::DotSegment,
-        Self::AmbiguousPath,
-        Self::UserinfoInAuthority,
-        Self::InvalidAuthority,
-        Self::MissingHost,
-        Self::SeveralHosts,
-        Self::InvalidHost,
-        Self::AmbiguousLength,
-        Self::SeveralContentLengths,
-        Self::InvalidContentLength,
-        Self::ContentLengthTooLarge,
-        Self::InvalidTransferEncoding,
-        Self::TransferEncodingInHttp10,
-        Self::ChunkedNotLast,
-        Self::UnknownTransferCoding,
-        Self::UnexpectedBody,
-        Self::InvalidChunkSize,
-        Self::ChunkSizeTooLarge,
-        Self::InvalidChunkExtension,
-        Self::ChunkExtensionsTooLong,
-        Self::MissingChunkEnd,
-        Self::TrailersTooLarge,
-    ];
-
     /// The status of the answer when a client sent these bytes. Bytes of an upstream are a 502,
     /// whatever was wrong with them.
     #[must_use]
@@ -214,9 +168,6 @@ impl WireError {
     pub const fn index(self) -> usize {
         self as usize
     }
-
-    /// How many there are.
-    pub const COUNT: usize = Self::ALL.len();
 }
 
 /// Both words of each, in order.
@@ -277,9 +228,9 @@ mod tests {
 
     #[test]
     fn every_error_has_its_own_place_and_words() {
-        for (at, error) in WireError::ALL.into_iter().enumerate() {
+        for (at, error) in WireError::VARIANTS.iter().copied().enumerate() {
             assert_eq!(error.index(), at);
-            let others = WireError::ALL.iter().filter(|other| other.word() == error.word());
+            let others = WireError::VARIANTS.iter().filter(|other| other.word() == error.word());
             assert_eq!(others.count(), 1);
             // `MissingHost` is `missing-host`.
             let letters: String = error.word().split('-').flat_map(|part| part.chars()).collect();

@@ -2,11 +2,12 @@
 
 use ferrule_tests::Dial;
 use rustls::version::{TLS12, TLS13};
+use strum::VariantArray;
 
 use crate::peers::{ASKED, Came, KINDS, Kind, Peer, World, dial};
 
 /// How a client remembers its session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, VariantArray)]
 enum Memory {
     Tls12Id,
     Tls12Ticket,
@@ -14,8 +15,6 @@ enum Memory {
 }
 
 impl Memory {
-    const ALL: [Self; 3] = [Self::Tls12Id, Self::Tls12Ticket, Self::Tls13];
-
     fn dial(self, name: &str, leaf: Option<&ferrule_tests::Leaf>) -> Dial {
         match self {
             Self::Tls12Id => dial(Some(name), leaf, &[&TLS12]).resuming().without_tickets(),
@@ -74,7 +73,7 @@ fn a_session_opens_what_a_full_handshake_would() {
     println!("| --- | --- | --: | --: | --: | --: | --: |");
     for kind in KINDS {
         let peer = world.peer(kind);
-        for memory in Memory::ALL {
+        for memory in Memory::VARIANTS.iter().copied() {
             let tally = offer_everywhere(&world, &peer, memory);
             println!(
                 "| {:?} | {memory:?} | {} | {} | {} | {} | {} |",

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ferrule_tools::gateway::Driver;
 use ferrule_tools::slow::{Mode, Siege};
+use strum::VariantArray;
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -25,7 +26,8 @@ fn main() -> ExitCode {
         _ => vec![Driver::IoUring, Driver::Epoll],
     };
     let wanted = after("--mode");
-    let modes = Mode::ALL.into_iter().filter(|mode| wanted.is_none_or(|word| word == mode.word()));
+    let modes =
+        Mode::VARIANTS.iter().copied().filter(|mode| wanted.is_none_or(|word| word == mode.word()));
     let modes: Vec<Mode> = modes.collect();
     assert!(!modes.is_empty(), "a mode is one of headers, body, read, idle");
     let mut good = true;

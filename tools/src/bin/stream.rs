@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use ferrule_tools::gateway::Driver;
 use ferrule_tools::stream::{Streams, Way};
+use strum::VariantArray;
 
 /// Flat is what stays within this.
 const SWING_KIB_MAX: u64 = 8 << 10;
@@ -29,7 +30,9 @@ fn main() -> ExitCode {
     for driver in drivers {
         let scratch = tempfile::tempdir().expect("a temporary directory");
         let streams = Streams::start(scratch.path(), driver);
-        for way in Way::ALL.into_iter().filter(|way| wanted.is_none_or(|word| word == way.word())) {
+        for way in
+            Way::VARIANTS.iter().copied().filter(|way| wanted.is_none_or(|word| word == way.word()))
+        {
             match streams.flow(way, mib << 20) {
                 Ok(report) => {
                     println!("{report}");

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use strum::VariantArray;
+
 use crate::case::{CASES, Case, Shape};
 use crate::peer::Peer;
 
@@ -69,9 +71,9 @@ impl Options {
             return Err(format!("{name}: no such case; there are {}", names.join(", ")));
         }
         if let Some(name) =
-            words.peers.iter().find(|name| Peer::ALL.iter().all(|p| p.name() != *name))
+            words.peers.iter().find(|name| Peer::VARIANTS.iter().all(|p| p.name() != *name))
         {
-            let names: Vec<&str> = Peer::ALL.iter().map(|peer| peer.name()).collect();
+            let names: Vec<&str> = Peer::VARIANTS.iter().map(|peer| peer.name()).collect();
             return Err(format!("{name}: no such peer; there are {}", names.join(", ")));
         }
         let wanted = |case: &&Case| {
@@ -95,7 +97,7 @@ impl Options {
         let idle = size(words.idle).unwrap_or(idle);
         Ok(Self {
             cases: CASES.iter().filter(wanted).collect(),
-            peers: Peer::ALL.into_iter().filter(takes_part).collect(),
+            peers: Peer::VARIANTS.iter().copied().filter(takes_part).collect(),
             rounds: size(words.rounds).unwrap_or(rounds),
             seconds: words.seconds.unwrap_or(seconds),
             idle: (idle / 5, idle),

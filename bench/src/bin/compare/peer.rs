@@ -14,12 +14,14 @@ use ferrule_tools::gateway::Gateway;
 use ferrule_tools::haproxy::Haproxy;
 use ferrule_tools::nginx::Nginx;
 use ferrule_tools::process::{Process, build_dir, ferrule_binary, free_port};
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::case::{Setting, Tls};
 use crate::stage::{Layout, Stage, cores, is_there, launcher};
 
-/// A proxy.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+/// A proxy. They take turns in this order.
+#[derive(Clone, Copy, Debug, Eq, Hash, IntoStaticStr, PartialEq, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub(crate) enum Peer {
     /// Debian's, the one that ratios are to.
     Nginx,
@@ -102,30 +104,9 @@ impl Proxy {
 }
 
 impl Peer {
-    /// In the order in which they take turns.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Nginx,
-        Self::Haproxy,
-        Self::Envoy,
-        Self::Ferrule,
-        Self::FerruleRustls,
-        Self::FerruleOther,
-        Self::Relay,
-        Self::TlsRelay,
-    ];
-
     /// In tables.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx",
-            Self::Haproxy => "haproxy",
-            Self::Envoy => "envoy",
-            Self::Ferrule => "ferrule",
-            Self::FerruleRustls => "ferrule-rustls",
-            Self::FerruleOther => "ferrule-other",
-            Self::Relay => "relay",
-            Self::TlsRelay => "tls-relay",
-        }
+    pub(crate) fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Does less than the job: a bound, not a competitor.

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use strum::VariantArray;
+
 use super::families::{Family, LabelSet, number};
 use super::holdings::holdings;
 use crate::control::process::clock;
@@ -214,7 +216,7 @@ const fn shown_of_upstreams(counter: Counter) -> Shown {
 
 fn counted(counters: &Snapshot) -> Vec<Family> {
     let mut all: Vec<Family> = Vec::new();
-    for counter in Counter::ALL {
+    for counter in Counter::VARIANTS.iter().copied() {
         let (name, help, labels): (_, _, LabelSet) = match shown(counter) {
             Shown::Elsewhere => continue,
             Shown::Alone(name, help) => (name, help, Vec::new()),

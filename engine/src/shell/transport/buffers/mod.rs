@@ -9,4 +9,4 @@ mod size;
 
 pub use buffer::{Buffer, give_memory_back};
 pub use pool::Buffers;
-pub use size::{PLAIN_BYTES_MAX, RECORD_BYTES_MAX, SIZES, Size};
+pub use size::{PLAIN_BYTES_MAX, RECORD_BYTES_MAX, Size};

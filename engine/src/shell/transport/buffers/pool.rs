@@ -5,17 +5,19 @@
 
 use std::cell::{Cell, RefCell};
 
+use strum::{EnumCount, VariantArray};
+
 use super::buffer::Buffer;
-use super::size::{SIZES, Size};
+use super::size::Size;
 
 /// The free buffers of one core.
 #[derive(Debug)]
 pub struct Buffers {
-    free: [RefCell<Vec<Buffer>>; SIZES],
-    rented: [Cell<u32>; SIZES],
+    free: [RefCell<Vec<Buffer>>; Size::COUNT],
+    rented: [Cell<u32>; Size::COUNT],
     /// The fewest free ones since the last [`Buffers::trim`]: nobody has needed those.
-    spare: [Cell<usize>; SIZES],
-    peak: [Cell<u32>; SIZES],
+    spare: [Cell<usize>; Size::COUNT],
+    peak: [Cell<u32>; Size::COUNT],
     /// Bytes of those that are rented.
     bytes: Cell<usize>,
     /// As many may be.
@@ -193,7 +195,7 @@ impl Buffers {
     #[must_use]
     pub fn lessen(&self, buffer: Buffer) -> Buffer {
         let fits = |size: &Size| size.bytes() >= buffer.len();
-        let size = Size::ALL.into_iter().find(fits);
+        let size = Size::VARIANTS.iter().copied().find(fits);
         let Some(size) = size.filter(|size| size.bytes() < buffer.capacity()) else {
             return buffer;
         };
@@ -202,20 +204,20 @@ impl Buffers {
 
     /// The most buffers that were ever out, by size.
     #[must_use]
-    pub fn peak(&self) -> [u32; SIZES] {
+    pub fn peak(&self) -> [u32; Size::COUNT] {
         self.peak.each_ref().map(Cell::get)
     }
 
     /// Buffers at hand, by size.
     #[must_use]
-    pub fn free(&self) -> [u32; SIZES] {
+    pub fn free(&self) -> [u32; Size::COUNT] {
         let count = |list: &RefCell<Vec<Buffer>>| u32::try_from(list.borrow().len());
         self.free.each_ref().map(|list| count(list).unwrap_or(u32::MAX))
     }
 
     /// Buffers out now, by size.
     #[must_use]
-    pub fn rented(&self) -> [u32; SIZES] {
+    pub fn rented(&self) -> [u32; Size::COUNT] {
         self.rented.each_ref().map(Cell::get)
     }
 
@@ -279,7 +281,7 @@ mod tests {
             (68 * 1_024 + 1, Size::Body),
         ] {
             assert!(wanted == Size::Small || Size::holding(length) == wanted, "{length}");
-            for size in Size::ALL {
+            for size in Size::VARIANTS.iter().copied() {
                 let mut buffer = buffers.rent(size);
                 let before = buffer.append(&vec![7; length + 1].as_slice()[..length]);
                 if before < length {
@@ -296,7 +298,7 @@ mod tests {
                 buffers.give_back(buffer);
             }
         }
-        assert_eq!(buffers.rented(), [0; SIZES]);
+        assert_eq!(buffers.rented(), [0; Size::COUNT]);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! A connection that does not get on holds what it has in hand and no more, so there are sizes in
 //! between: each is made for whole TLS records.
 
+use strum::{EnumCount, VariantArray};
+
 use crate::report::BUFFER_SIZES;
 
 /// The largest TLS record on the wire: header, 2^14 bytes, and TLS 1.2's allowance (RFC 5246).
@@ -10,11 +12,8 @@ pub const RECORD_BYTES_MAX: usize = 5 + 16_384 + 2_048;
 /// The largest plaintext of one record.
 pub const PLAIN_BYTES_MAX: usize = 16_384;
 
-/// How many sizes there are.
-pub const SIZES: usize = 5;
-
 /// How much a buffer holds.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, EnumCount, Eq, Ord, PartialEq, PartialOrd, VariantArray)]
 pub enum Size {
     /// What an idle connection keeps posted: most requests fit, and it costs little to hold.
     Small,
@@ -29,15 +28,11 @@ pub enum Size {
 }
 
 impl Size {
-    /// All of them, the smallest first.
-    pub const ALL: [Self; SIZES] =
-        [Self::Small, Self::Record, Self::Double, Self::Quad, Self::Body];
-
     /// The smallest one for so many bytes that are worth more than a small one.
     #[must_use]
     pub fn holding(len: usize) -> Self {
         let fits = |size: &Self| *size != Self::Small && size.bytes() >= len;
-        Self::ALL.into_iter().find(fits).unwrap_or(Self::Body)
+        Self::VARIANTS.iter().copied().find(fits).unwrap_or(Self::Body)
     }
 
     /// The smallest one for so many bytes.
@@ -50,7 +45,12 @@ impl Size {
     #[must_use]
     pub fn within(bytes: usize) -> Self {
         let fits = |size: &Self| size.bytes() <= bytes;
-        Self::ALL.into_iter().rev().find(fits).map_or(Self::Record, |size| size.max(Self::Record))
+        Self::VARIANTS
+            .iter()
+            .copied()
+            .rev()
+            .find(fits)
+            .map_or(Self::Record, |size| size.max(Self::Record))
     }
 
     /// Bytes of a buffer of this size.
@@ -67,13 +67,7 @@ impl Size {
     }
 
     pub(crate) const fn index(self) -> usize {
-        match self {
-            Self::Small => 0,
-            Self::Record => 1,
-            Self::Double => 2,
-            Self::Quad => 3,
-            Self::Body => 4,
-        }
+        self as usize
     }
 
     /// Free buffers kept for the next renter; more than these go back to the allocator.
@@ -87,7 +81,7 @@ impl Size {
     }
 }
 
-const _: () = assert!(SIZES == BUFFER_SIZES.len(), "each has its name");
+const _: () = assert!(Size::COUNT == BUFFER_SIZES.len(), "each has its name");
 const _: () = assert!(Size::Record.bytes() >= RECORD_BYTES_MAX, "a record must fit its buffer");
 
 #[cfg(test)]
