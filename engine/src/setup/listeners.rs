@@ -13,7 +13,7 @@ use std::time::Duration;
 use ferrule_config::Config;
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
-use super::OpenListener;
+use super::handover::OpenListener;
 use crate::plan::ListenerId;
 
 /// Connections that may wait to be accepted; the kernel cuts it to `net.core.somaxconn`.

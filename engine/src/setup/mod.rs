@@ -1,152 +1,25 @@
 //! A file becomes one generation: plan and TLS settings, or every problem at once.
 //!
 //! A [`Generation`] is immutable and shared by reference count between the cores. What it takes to run
-//! it beside that (listeners, addresses of nodes) is handed over in one piece, see [`link`].
+//! it beside that (listeners, addresses of nodes) is handed over in one piece: a [`Handover`], through
+//! the [`CoreLink`] of each core.
 
 pub mod addresses;
 pub mod clients;
+mod driver;
 mod error_pages;
-pub mod link;
+mod generation;
+mod handover;
+mod link;
 #[cfg(feature = "io")]
 pub mod listeners;
-
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use ferrule_config::{Config, Draft, Problems};
-
-use crate::plan::Plan;
-use crate::plan::error_pages::ErrorPages;
-use crate::report::Meters;
-use crate::tls::TlsSettings;
-use crate::tls::tickets::TicketKeys;
+mod mailbox;
+mod phase;
 
 pub use addresses::Addresses;
-pub use link::{CoreLink, Driver, Handover, Mailbox, News, OpenListener, Phase, Seen};
-
-/// One configuration in force.
-#[derive(Debug)]
-pub struct Generation {
-    /// 1 at start, one more with every reload that was taken.
-    pub number: u64,
-    /// The checked configuration.
-    pub config: Config,
-    /// The configuration compiled for lookup.
-    pub plan: Plan,
-    /// Keys, trust and resumption, by server name and by upstream.
-    pub tls: TlsSettings,
-    /// What is not wrong, but should be looked at. Holds no errors.
-    pub warnings: Problems,
-}
-
-/// Files of one object that were refused.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RefusedFiles {
-    /// Their names.
-    pub files: Vec<PathBuf>,
-    /// Every reason.
-    pub why: Vec<String>,
-}
-
-impl Generation {
-    /// Fresh meters for one core.
-    #[must_use]
-    pub fn meters(&self) -> Meters {
-        let anchors = self.tls.servers.iter().map(|server| {
-            server.policy.as_deref().map_or(0, |policy| policy.anchors().ders().len())
-        });
-        Meters::new(self.plan.listeners().len(), self.plan.routes().len(), anchors)
-    }
-}
-
-/// Loads a file and everything it names. `env` answers for `${env:NAME}`; `now` is Unix seconds.
-///
-/// # Errors
-/// Everything that is wrong with the file and its certificates, not only the first thing.
-pub fn load(
-    path: &Path,
-    env: &dyn Fn(&str) -> Option<String>,
-    ticket_keys: &Arc<TicketKeys>,
-    number: u64,
-    now: i64,
-) -> Result<Generation, Box<Problems>> {
-    assemble(ferrule_config::read(path, env)?, ticket_keys, number, now)
-}
-
-impl Generation {
-    /// The same configuration over its certificates, keys and lists as they are now. Nothing else that
-    /// it names is opened: that, and the file itself, is read when its owner says so.
-    ///
-    /// # Errors
-    /// Everything that is wrong with them.
-    pub fn renewed(
-        &self,
-        ticket_keys: &Arc<TicketKeys>,
-        number: u64,
-        now: i64,
-    ) -> Result<Self, Box<Problems>> {
-        let mut problems = self.warnings.emptied();
-        let before = Some(&self.tls);
-        let mut tls =
-            TlsSettings::load_beside(before, &self.config, ticket_keys, &mut problems, now);
-        if !problems.is_empty() {
-            return Err(Box::new(problems));
-        }
-        warn(&mut tls, &mut problems);
-        let pages = Arc::clone(&self.plan.error_pages);
-        Ok(Self::of(self.config.clone(), tls, pages, number, problems))
-    }
-
-    /// Every file that was refused while the object it belongs to stays as it was, and why.
-    #[must_use]
-    pub fn refused_files(&self) -> Vec<RefusedFiles> {
-        let refused = self.tls.kept.iter().map(|kept| {
-            let mut problems = self.warnings.emptied();
-            kept.problems.iter().cloned().for_each(|problem| problems.push(problem));
-            RefusedFiles { files: kept.files.clone(), why: problems.lines().collect() }
-        });
-        refused.collect()
-    }
-
-    fn of(
-        config: Config,
-        tls: TlsSettings,
-        pages: Arc<ErrorPages>,
-        number: u64,
-        warnings: Problems,
-    ) -> Self {
-        let mut plan = Plan::build(&config);
-        plan.error_pages = pages;
-        plan.wanted.set_own_uris(tls.own_uris());
-        Self { number, config, plan, tls, warnings }
-    }
-}
-
-/// Loads everything that a configuration names. `now` is Unix seconds.
-///
-/// # Errors
-/// Everything that is wrong with it.
-pub fn assemble(
-    draft: Draft,
-    ticket_keys: &Arc<TicketKeys>,
-    number: u64,
-    now: i64,
-) -> Result<Generation, Box<Problems>> {
-    let Draft { config, mut problems } = draft;
-    // Asked even if the file has problems already: whoever repairs it wants to hear of all of them.
-    let mut tls = TlsSettings::load(&config, ticket_keys, &mut problems, now);
-    warn(&mut tls, &mut problems);
-    let pages = error_pages::load(&config, &mut problems);
-    Plan::check(&config, &mut problems);
-    if !problems.is_empty() {
-        return Err(Box::new(problems));
-    }
-    Ok(Generation::of(config, tls, Arc::new(pages), number, problems))
-}
-
-/// Moves the warnings of TLS settings to the others.
-fn warn(tls: &mut TlsSettings, problems: &mut Problems) {
-    for warning in std::mem::take(&mut tls.warnings) {
-        problems.warn(warning);
-    }
-}
+pub use driver::Driver;
+pub use generation::{Generation, RefusedFiles, assemble, load};
+pub use handover::{Handover, OpenListener};
+pub use link::{CoreLink, News, Seen};
+pub use mailbox::Mailbox;
+pub use phase::Phase;
