@@ -23,7 +23,7 @@ use ferrule_bench::scene::{Scene, Spent, per};
 use ferrule_engine::control::cli::arguments::{self, Asked};
 use ferrule_engine::control::run::boot::Boot;
 use ferrule_engine::control::run::supervise::Cores;
-use ferrule_engine::setup::clients::Clients;
+use ferrule_engine::setup::connection_counts::ConnectionCounts;
 use ferrule_engine::setup::{CoreLink, Driver};
 use ferrule_engine::shell::worker::{Seat, run_on};
 use ferrule_tools::gateway;
@@ -79,7 +79,7 @@ fn play() -> ExitCode {
         Err(code) => return code,
     };
     let (links, logs) = (boot.links().to_vec(), boot.take_logs());
-    let clients = Arc::new(Clients::default());
+    let connection_counts = Arc::new(ConnectionCounts::default());
     let threads = links.iter().zip(logs).map(|(link, log)| {
         let seat = Seat {
             pin: None,
@@ -90,7 +90,7 @@ fn play() -> ExitCode {
             connections_max: boot.max_connections_per_core(),
             tls_fast_path: boot.runtime().tls_fast_path,
             buffer_bytes: boot.buffer_bytes_per_core(),
-            clients: Arc::clone(&clients),
+            connection_counts: Arc::clone(&connection_counts),
         };
         std::thread::spawn(move || run_on(seat, driver))
     });

@@ -41,7 +41,7 @@ pub struct Listeners {
 
 /// The sockets of the next generation: kept ones and new ones. Dropped unused, it closes the new ones.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedListeners {
     /// In the order of the configuration.
     addresses: Vec<SocketAddr>,
     sockets: BTreeMap<SocketAddr, Vec<Arc<TcpListener>>>,
@@ -88,7 +88,7 @@ impl Listeners {
     ///
     /// # Errors
     /// Every address that could not be opened; the others are closed again.
-    pub fn prepare(&self, config: &Config) -> Result<Prepared, Vec<BindError>> {
+    pub fn prepare(&self, config: &Config) -> Result<PreparedListeners, Vec<BindError>> {
         let addresses: Vec<SocketAddr> = config.listens.iter().map(|one| one.address).collect();
         let mut sockets = BTreeMap::new();
         let mut errors = Vec::new();
@@ -117,7 +117,7 @@ impl Listeners {
             }
         }
         if errors.is_empty() {
-            Ok(Prepared { addresses, sockets, opened: fresh.len() })
+            Ok(PreparedListeners { addresses, sockets, opened: fresh.len() })
         } else {
             Err(errors)
         }
@@ -125,14 +125,14 @@ impl Listeners {
 
     /// Those that are open, for one more generation that listens where this one does.
     #[must_use]
-    pub fn kept(&self, config: &Config) -> Prepared {
+    pub fn kept(&self, config: &Config) -> PreparedListeners {
         let addresses = config.listens.iter().map(|one| one.address).collect();
-        Prepared { addresses, sockets: self.open.clone(), opened: 0 }
+        PreparedListeners { addresses, sockets: self.open.clone(), opened: 0 }
     }
 
     /// Takes the prepared sockets over. Those of addresses that are gone close as soon as their cores
     /// have let go of them too.
-    pub fn commit(&mut self, prepared: Prepared) {
+    pub fn commit(&mut self, prepared: PreparedListeners) {
         self.open = prepared.sockets;
     }
 
@@ -142,7 +142,7 @@ impl Listeners {
     }
 }
 
-impl Prepared {
+impl PreparedListeners {
     /// The sockets of one core, in the order of the configuration.
     #[must_use]
     pub fn of_core(&self, core: usize) -> Vec<OpenListener> {

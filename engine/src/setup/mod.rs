@@ -5,21 +5,21 @@
 //! the [`CoreLink`] of each core.
 
 pub mod addresses;
-pub mod clients;
+pub mod connection_counts;
+mod core_link;
 mod driver;
 mod error_pages;
 mod generation;
 mod handover;
-mod link;
 #[cfg(feature = "io")]
 pub mod listeners;
 mod mailbox;
 mod phase;
 
 pub use addresses::Addresses;
+pub use core_link::{CoreLink, LinkCursor, LinkUpdates};
 pub use driver::Driver;
 pub use generation::{Generation, RefusedFiles, assemble, load};
 pub use handover::{Handover, OpenListener};
-pub use link::{CoreLink, News, Seen};
 pub use mailbox::Mailbox;
 pub use phase::Phase;

@@ -11,7 +11,7 @@ use super::panics::Guarded;
 use super::service::ConnectionService;
 use crate::plan::ListenerId;
 use crate::report::Counter;
-use crate::setup::clients::{Clients, Visit};
+use crate::setup::connection_counts::{ConnectionCounts, CountedConnection};
 use crate::shell::client::address_limit;
 use crate::shell::state::core::LogCause;
 use crate::shell::state::shed::{Shedder, is_exhaustion};
@@ -31,7 +31,7 @@ pub struct Accepting {
     /// Client connections that this core accepts.
     pub connections_max: u32,
     /// Connections by client address, all cores together.
-    pub clients: Arc<Clients>,
+    pub connection_counts: Arc<ConnectionCounts>,
     /// It is to end.
     pub ending: Cell<bool>,
 }
@@ -97,13 +97,13 @@ fn admit(
         core.count(Counter::AcceptedOverBudget);
         return;
     }
-    let mut visit = Visit::new(Arc::clone(&state.clients));
+    let mut counted = CountedConnection::new(Arc::clone(&state.connection_counts));
     let proxied = {
         let plan = &core.live().generation.plan;
         plan.listener(state.listener.get()).listen.proxy_protocol.is_some()
     };
     // Whose it is, a PROXY protocol header has yet to say.
-    if !proxied && !address_limit::enter(core, &mut visit, peer.ip()) {
+    if !proxied && !address_limit::enter(core, &mut counted, peer.ip()) {
         return;
     }
     core.count(Counter::Accepted);
@@ -112,7 +112,7 @@ fn admit(
     net::spawn(async move {
         let core = &service.core;
         let listener = state.listener.get();
-        let guarded = Guarded::new(service.serve(stream, peer, visit, listener));
+        let guarded = Guarded::new(service.serve(stream, peer, counted, listener));
         if guarded.await.is_err() {
             core.count(Counter::Panics);
             tracing::error!(%peer, "a connection ended in a panic: please report it");

@@ -25,7 +25,7 @@ use ferrule_config::model::IoDriver;
 
 use crate::report::LogProducer;
 use crate::setup::CoreLink;
-use crate::setup::clients::Clients;
+use crate::setup::connection_counts::ConnectionCounts;
 
 /// How the cores are run. Fixed for the life of the process.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ pub fn start(
     logs: Vec<LogProducer>,
 ) -> io::Result<Workers> {
     transport::driver::check(settings.io_driver, settings.ring_entries)?;
-    let clients = Arc::new(Clients::default());
+    let connection_counts = Arc::new(ConnectionCounts::default());
     let mut threads = Vec::new();
     for ((pin, link), log) in settings.cores.iter().copied().zip(links).zip(logs) {
         let seat = worker::Seat {
@@ -94,7 +94,7 @@ pub fn start(
             connections_max: settings.max_connections_per_core,
             tls_fast_path: settings.tls_fast_path,
             buffer_bytes: settings.buffer_bytes_per_core,
-            clients: Arc::clone(&clients),
+            connection_counts: Arc::clone(&connection_counts),
         };
         let name = format!("ferrule-{}", seat.link.core);
         threads.push(std::thread::Builder::new().name(name).spawn(move || worker::run(seat))?);

@@ -17,7 +17,7 @@ use super::state::core::Core;
 use super::transport::buffers::give_memory_back;
 use super::transport::net::TcpStream;
 use crate::plan::ListenerId;
-use crate::setup::clients::Visit;
+use crate::setup::connection_counts::CountedConnection;
 
 /// Less than this is not worth asking the allocator for more.
 const TRIM_BYTES: usize = 256 * 1_024;
@@ -45,13 +45,13 @@ impl ConnectionService {
         &self,
         stream: TcpStream,
         peer: SocketAddr,
-        visit: Visit,
+        counted: CountedConnection,
         listener: ListenerId,
     ) {
         // What a connection needs once is not kept while it waits.
         let opened = async {
             let opened =
-                handshake::open(&self.core, &self.registry, stream, peer, visit, listener).await;
+                handshake::open(&self.core, &self.registry, stream, peer, counted, listener).await;
             opened.map(Box::new)
         };
         let Some(mut client) = Box::pin(opened).await else { return };

@@ -13,8 +13,8 @@ use strum::EnumCount;
 use super::accept::{self, Accepting};
 use super::service::ConnectionService;
 use crate::report::{Blips, Counter, LogProducer};
-use crate::setup::clients::Clients;
-use crate::setup::{CoreLink, Driver, Handover, News, OpenListener, Phase, Seen};
+use crate::setup::connection_counts::ConnectionCounts;
+use crate::setup::{CoreLink, Driver, Handover, LinkCursor, LinkUpdates, OpenListener, Phase};
 use crate::shell::state::core::{Core, DRAIN_GRACE, Live};
 use crate::shell::transport::buffers::Size;
 use crate::shell::transport::deadlines::TICK;
@@ -40,7 +40,7 @@ pub struct Seat {
     /// Bytes that its buffers may take.
     pub buffer_bytes: usize,
     /// Connections by client address, all cores together.
-    pub clients: Arc<Clients>,
+    pub connection_counts: Arc<ConnectionCounts>,
 }
 
 /// A tunnel is reviewed once in
@@ -88,16 +88,16 @@ struct Worker {
     running: HashMap<SocketAddr, Running>,
     driver: Driver,
     connections_max: u32,
-    clients: Arc<Clients>,
-    seen: Seen,
+    connection_counts: Arc<ConnectionCounts>,
+    cursor: LinkCursor,
     busy: Duration,
     /// Ticks that tunnels have to end and be logged, once there is no more time.
     stop_ticks: u32,
 }
 
 async fn work(seat: Seat, driver: Driver) {
-    let mut seen = Seen::default();
-    let Some(first) = seat.link.news(&mut seen).handover else {
+    let mut cursor = LinkCursor::default();
+    let Some(first) = seat.link.updates(&mut cursor).handover else {
         tracing::error!("a worker was started before it had anything to serve");
         return;
     };
@@ -120,8 +120,8 @@ async fn work(seat: Seat, driver: Driver) {
         running: HashMap::new(),
         driver,
         connections_max: seat.connections_max,
-        clients: seat.clients,
-        seen,
+        connection_counts: seat.connection_counts,
+        cursor,
         busy: Duration::ZERO,
         stop_ticks: STOP_TICKS,
     };
@@ -153,7 +153,7 @@ impl Worker {
             self.measure();
             self.tell_holdings();
             let core = &self.core;
-            if core.link.clients_wanted(&mut self.seen.clients_asked) {
+            if core.link.clients_requested(&mut self.cursor.clients_requests) {
                 let clients = core.radar.borrow_mut().copy(core.clock.unix_seconds());
                 core.link.clients.post(Arc::new(Blips(clients)));
             }
@@ -198,7 +198,7 @@ impl Worker {
 
     fn take_news(&mut self) {
         let link = Arc::clone(&self.core.link);
-        let News { handover, addresses } = link.news(&mut self.seen);
+        let LinkUpdates { handover, addresses } = link.updates(&mut self.cursor);
         if let Some(handover) = handover {
             self.take(&handover);
             link.acknowledge(handover.generation.number);
@@ -252,7 +252,7 @@ impl Worker {
         let state = Rc::new(Accepting {
             listener: Cell::new(open.listener),
             connections_max: self.connections_max,
-            clients: Arc::clone(&self.clients),
+            connection_counts: Arc::clone(&self.connection_counts),
             ending: Cell::new(false),
         });
         let canceller = Canceller::new();

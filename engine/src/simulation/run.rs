@@ -14,7 +14,7 @@ use super::setting::{Mode, Setting};
 use super::{client, node};
 use crate::plan::ListenerId;
 use crate::report::{Counter, log_ring};
-use crate::setup::clients::Clients;
+use crate::setup::connection_counts::ConnectionCounts;
 use crate::setup::{Addresses, CoreLink, Generation, Handover, assemble};
 use crate::shell::accept::{self, Accepting};
 use crate::shell::service::ConnectionService;
@@ -102,7 +102,7 @@ impl Gateway {
         let accepting = Accepting {
             listener: Cell::new(ListenerId(0)),
             connections_max: 1_000,
-            clients: Arc::new(Clients::default()),
+            connection_counts: Arc::new(ConnectionCounts::default()),
             ending: Cell::new(false),
         };
         let core = Rc::new(core);

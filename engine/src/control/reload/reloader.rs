@@ -19,7 +19,7 @@ use crate::control::logs::writer::{LogOutputs, LogWriter};
 use crate::control::process::clock;
 use crate::control::state::board::Board;
 use crate::control::state::orders::{Orders, TOO_LATE};
-use crate::setup::listeners::{BindError, Listeners, Prepared};
+use crate::setup::listeners::{BindError, Listeners, PreparedListeners};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 
 /// How long a reload waits for names that were not known before. Traffic goes on meanwhile.
@@ -185,7 +185,7 @@ impl Reloader {
     pub(crate) fn hand_over(
         &mut self,
         generation: &Arc<Generation>,
-        prepared: Prepared,
+        prepared: PreparedListeners,
         doors: PreparedDoors,
     ) {
         let addresses = self.resolver.find(generation, NAMES_PATIENCE);
@@ -198,7 +198,7 @@ impl Reloader {
     pub(super) fn post(
         &self,
         generation: &Arc<Generation>,
-        sockets: &Prepared,
+        sockets: &PreparedListeners,
         addresses: &Arc<Addresses>,
     ) {
         let meters: Vec<_> = self.links.iter().map(|_| Arc::new(generation.meters())).collect();
@@ -354,7 +354,7 @@ mod tests {
 
     use super::testing::{folder, reloader, write};
     use super::*;
-    use crate::setup::Seen;
+    use crate::setup::LinkCursor;
 
     fn read_and_try(reloader: &mut Reloader) -> Result<Vec<u32>, Refused> {
         let draft = (reloader.read)().map_err(Refused::Problems)?;
@@ -362,8 +362,8 @@ mod tests {
     }
 
     /// Takes what is in the mailbox, as a core does.
-    fn take(link: &CoreLink, seen: &mut Seen) -> Option<Arc<Handover>> {
-        let handover = link.news(seen).handover?;
+    fn take(link: &CoreLink, seen: &mut LinkCursor) -> Option<Arc<Handover>> {
+        let handover = link.updates(seen).handover?;
         link.acknowledge(handover.generation.number);
         Some(handover)
     }
@@ -372,7 +372,7 @@ mod tests {
     fn a_refused_file_changes_nothing() {
         let (_folder, file) = folder("127.0.0.1:0");
         let mut reloader = reloader(&file);
-        let mut seen = Seen::default();
+        let mut seen = LinkCursor::default();
         assert!(take(&reloader.links[0], &mut seen).is_some());
         std::fs::write(&file, "[[listen]]\naddress = 7\nunknown = 1\n").unwrap();
         let refused = read_and_try(&mut reloader).unwrap_err();
@@ -387,7 +387,7 @@ mod tests {
     fn an_address_in_use_refuses_the_reload() {
         let (_folder, file) = folder("127.0.0.1:0");
         let mut reloader = reloader(&file);
-        let mut seen = Seen::default();
+        let mut seen = LinkCursor::default();
         assert!(take(&reloader.links[0], &mut seen).is_some());
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         write(&file, &other.local_addr().unwrap().to_string(), "");
@@ -412,7 +412,7 @@ mod tests {
     fn a_taken_file_reaches_every_core_and_keeps_its_sockets() {
         let (_folder, file) = folder("127.0.0.1:0");
         let mut reloader = reloader(&file);
-        let mut seen = [Seen::default(), Seen::default()];
+        let mut seen = [LinkCursor::default(), LinkCursor::default()];
         let links = reloader.links.clone();
         let first: Vec<_> =
             links.iter().zip(&mut seen).map(|(link, seen)| take(link, seen).unwrap()).collect();

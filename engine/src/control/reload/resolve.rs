@@ -270,7 +270,7 @@ mod tests {
 
     use super::*;
     use crate::control::reload::reloader::testing;
-    use crate::setup::Seen;
+    use crate::setup::LinkCursor;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -334,10 +334,10 @@ mod tests {
         let known = resolver.find(&generation, Duration::from_secs(20));
         assert!(known.get(0, 0).is_empty());
         resolver.publish(&generation, &known);
-        let mut seen = Seen::default();
+        let mut seen = LinkCursor::default();
         let started = clock::monotonic();
         let addresses = loop {
-            if let Some(addresses) = link.news(&mut seen).addresses {
+            if let Some(addresses) = link.updates(&mut seen).addresses {
                 break addresses;
             }
             assert!(started.elapsed() < Duration::from_secs(20));

@@ -203,7 +203,7 @@ impl Board {
     pub(crate) fn clients(&self) -> Vec<radar::Blip> {
         let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         for link in &self.links {
-            link.ask_clients();
+            link.request_clients();
         }
         let started = clock::monotonic();
         let mut open: Vec<usize> = (0..self.links.len()).collect();
@@ -262,7 +262,7 @@ mod tests {
         let core = Arc::clone(&links[0]);
         let answerer = std::thread::spawn(move || {
             let mut seen = 0;
-            while !core.clients_wanted(&mut seen) {
+            while !core.clients_requested(&mut seen) {
                 std::thread::yield_now();
             }
             core.clients.post(Arc::new(Blips(vec![blip])));

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use crate::report::Counter;
-use crate::setup::clients::Visit;
+use crate::setup::connection_counts::CountedConnection;
 use crate::shell::state::core::{Core, LogCause};
 
 /// Counts a connection for its client; false if the client has too many.
-pub(crate) fn enter(core: &Core, visit: &mut Visit, client: IpAddr) -> bool {
+pub(crate) fn enter(core: &Core, counted: &mut CountedConnection, client: IpAddr) -> bool {
     let max = core.live().generation.plan.http.pacing.connections_per_address;
-    if visit.enter(client, max) {
+    if counted.count(client, max) {
         return true;
     }
     core.count(Counter::AcceptedOverAddress);

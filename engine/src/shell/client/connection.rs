@@ -14,7 +14,7 @@ use crate::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts, SessionFacts
 use crate::plan::line::FixedParts;
 use crate::plan::upstream::ProxyPlan;
 use crate::plan::{ForwardedFields, ListenerId, Marks, RouteId, ServerId, template};
-use crate::setup::clients::Visit;
+use crate::setup::connection_counts::CountedConnection;
 use crate::shell::state::core::{Core, DRAIN_GRACE, Live};
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::reader::Wait;
@@ -55,7 +55,7 @@ pub struct Client {
     /// Who it is by the authorities that routes have of their own, as far as requests have asked.
     pub(crate) route_identities: RouteIdentities,
     /// Counts it among the connections of its address, for as long as it lives.
-    pub visit: Visit,
+    pub counted: CountedConnection,
 }
 
 /// What reading a head came to.

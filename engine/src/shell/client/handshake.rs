@@ -24,7 +24,7 @@ use crate::identity::Verdict;
 use crate::plan::facts::ConnectionFacts;
 use crate::plan::{ForwardedFields, ListenerId, ServerId};
 use crate::report::Counter;
-use crate::setup::clients::Visit;
+use crate::setup::connection_counts::CountedConnection;
 use crate::shell::state::core::Core;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::handshake::{self, Noted};
@@ -49,7 +49,7 @@ pub async fn open(
     registry: &ConnectionRegistry,
     stream: TcpStream,
     peer: SocketAddr,
-    visit: Visit,
+    counted: CountedConnection,
     listener: ListenerId,
 ) -> Option<Client> {
     let live = core.live();
@@ -80,14 +80,14 @@ pub async fn open(
         forwarded: ForwardedFields::default(),
         route_identities: RouteIdentities::default(),
         registration: None,
-        visit,
+        counted,
     };
     let started = core.clock.elapsed();
     if !proxy_header::receive(&mut client, peer, timeout).await {
         return None;
     }
     let source = client.ends.source.ip();
-    if !address_limit::enter(core, &mut client.visit, source) {
+    if !address_limit::enter(core, &mut client.counted, source) {
         return None;
     }
     if tls {

@@ -1,7 +1,7 @@
-//! What the control thread and one core tell each other.
+//! The state that the control threads share with one data core.
 //!
-//! Control posts generations, addresses and the phase; the core acknowledges and counts. A core looks
-//! as often as it likes: a look is one load, a lock is taken only when something new is there.
+//! Control posts generations, addresses and the phase; the core acknowledges and counts. A core may look
+//! at any time: a look is one load, and a lock is taken only when there is something new.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,15 +13,15 @@ use super::mailbox::Mailbox;
 use super::phase::PhaseCell;
 use crate::report::{Blips, Counters, Events};
 
-/// One core's end and control's end of everything they share. Made once, lives as long as the process.
+/// Everything that control and one core share. Made once, and lives as long as the process.
 #[derive(Debug, Default)]
 pub struct CoreLink {
     /// Which core, counted from 0.
     pub core: u32,
     /// What to serve. The first one is posted before the core starts. Read through
-    /// [`CoreLink::news`].
+    /// [`CoreLink::updates`].
     pub generation: Mailbox<Handover>,
-    /// Newer addresses of the current generation's nodes. Read through [`CoreLink::news`].
+    /// Newer addresses of the current generation's nodes. Read through [`CoreLink::updates`].
     pub addresses: Mailbox<Addresses>,
     /// Running, draining or stopping.
     pub phase: PhaseCell,
@@ -29,10 +29,10 @@ pub struct CoreLink {
     pub counters: Counters,
     /// What the core saw of refusals, faults, handshakes and times; it is the only writer.
     pub events: Events,
-    /// The clients that the core remembers, when it was asked for them last.
+    /// The clients that the core remembered when control last asked for them.
     pub clients: Mailbox<Blips>,
-    /// How often control asked for them. Stored by control.
-    clients_asked: AtomicU64,
+    /// How often control has asked for the clients. Stored by control.
+    clients_requests: AtomicU64,
     /// The driver the core runs on; set by the core before it accepts.
     pub driver: DriverCell,
     /// The newest generation that this core serves (0: none yet). Stored by the core, with
@@ -51,16 +51,16 @@ impl CoreLink {
         Self { core, ..Self::default() }
     }
 
-    /// Core: what is new since the last look? Two loads if nothing is.
-    pub fn news(&self, seen: &mut Seen) -> News {
+    /// Core: takes what is new since the last look. Costs two loads if nothing is.
+    pub fn updates(&self, cursor: &mut LinkCursor) -> LinkUpdates {
         // Addresses first: control posts the addresses of a generation after the generation itself,
-        // so whoever has seen those addresses finds at least that generation in the other box.
-        let addresses = self.addresses.changed(&mut seen.addresses);
-        let handover = self.generation.changed(&mut seen.generation);
-        News { handover, addresses }
+        // so a core that has seen those addresses finds at least that generation in the other mailbox.
+        let addresses = self.addresses.changed(&mut cursor.addresses);
+        let handover = self.generation.changed(&mut cursor.generation);
+        LinkUpdates { handover, addresses }
     }
 
-    /// Core: I serve this generation from now on.
+    /// Core: says that it serves this generation from now on.
     pub fn acknowledge(&self, generation: u64) {
         self.seen_generation.store(generation, Ordering::Release);
     }
@@ -71,7 +71,7 @@ impl CoreLink {
         self.seen_generation.load(Ordering::Acquire)
     }
 
-    /// Core: so many client connections are open now.
+    /// Core: stores how many client connections are open now.
     pub fn set_connections(&self, open: u64) {
         self.connections.store(open, Ordering::Relaxed);
     }
@@ -82,22 +82,22 @@ impl CoreLink {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Control: hand out the clients that you remember. One asker at a time.
-    pub fn ask_clients(&self) {
-        let next = self.clients_asked.load(Ordering::Relaxed).wrapping_add(1);
-        self.clients_asked.store(next, Ordering::Release);
+    /// Control: asks the core to post the clients that it remembers. One thread may ask at a time.
+    pub fn request_clients(&self) {
+        let next = self.clients_requests.load(Ordering::Relaxed).wrapping_add(1);
+        self.clients_requests.store(next, Ordering::Release);
     }
 
-    /// Core: was I asked since the last time? One load if not.
+    /// Core: has control asked for the clients since the last call? Costs one load if not.
     #[must_use]
-    pub fn clients_wanted(&self, seen: &mut u64) -> bool {
-        let asked = self.clients_asked.load(Ordering::Acquire);
-        let wanted = asked != *seen;
-        *seen = asked;
+    pub fn clients_requested(&self, cursor: &mut u64) -> bool {
+        let asked = self.clients_requests.load(Ordering::Acquire);
+        let wanted = asked != *cursor;
+        *cursor = asked;
         wanted
     }
 
-    /// Core: still alive.
+    /// Core: shows that it is alive.
     pub fn beat(&self) {
         // The core is the only writer, so this needs no read-modify-write.
         let next = self.heartbeat.load(Ordering::Relaxed).wrapping_add(1);
@@ -111,19 +111,19 @@ impl CoreLink {
     }
 }
 
-/// What a core has taken from its link so far; starts at nothing.
+/// How far a core has read its link; starts before the first value.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct LinkCursor {
     generation: u64,
     addresses: u64,
-    /// For [`CoreLink::clients_wanted`].
-    pub clients_asked: u64,
+    /// How often the core was asked for its clients, see [`CoreLink::clients_requested`].
+    pub clients_requests: u64,
 }
 
-/// What a look at the link found. Take the handover first, then the addresses, if their
+/// What is new on a link. Take the handover first, then the addresses, if their
 /// [`Addresses::generation`] is the one served by then.
 #[derive(Debug)]
-pub struct News {
+pub struct LinkUpdates {
     /// A new generation to serve.
     pub handover: Option<Arc<Handover>>,
     /// Newer addresses of a generation.
@@ -135,14 +135,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn news_come_once() {
+    fn updates_come_once() {
         let link = CoreLink::new(0);
-        let mut seen = Seen::default();
+        let mut cursor = LinkCursor::default();
         link.addresses.post(Arc::new(Addresses::default()));
-        let news = link.news(&mut seen);
-        assert!(news.handover.is_none() && news.addresses.is_some());
-        let news = link.news(&mut seen);
-        assert!(news.handover.is_none() && news.addresses.is_none());
+        let updates = link.updates(&mut cursor);
+        assert!(updates.handover.is_none() && updates.addresses.is_some());
+        let updates = link.updates(&mut cursor);
+        assert!(updates.handover.is_none() && updates.addresses.is_none());
     }
 
     #[test]
