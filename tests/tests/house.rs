@@ -2,6 +2,9 @@
 
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
+#[path = "house/documents.rs"]
+mod documents;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
