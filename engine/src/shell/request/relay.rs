@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
 
-use crate::exchange::flow::{Flow, FlowError, Piece};
+use crate::exchange::flow::{Flow, FlowError};
 use crate::shell::transport::clock::Clock;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::pace::Pace;
@@ -15,7 +15,7 @@ use crate::shell::transport::reader::Wait;
 use crate::shell::transport::stream::{Sink, Source};
 use crate::shell::transport::stream_error::Cut;
 use crate::shell::transport::tls::Opened;
-use crate::shell::transport::tls::reseal::Broken;
+use crate::shell::transport::tls::reseal::{Broken, PayloadUse};
 
 /// A body longer than this is worth large buffers.
 const LARGE_BYTES: usize = 8_192;
@@ -220,11 +220,11 @@ fn reseal_ready(
     let resealed = source.reseal(sink, |input| match flow.step(input) {
         Ok(piece) => {
             *moved += piece.consumed;
-            piece
+            PayloadUse { consumed: piece.consumed, forwarded: piece.data, done: piece.done }
         }
         Err(error) => {
             failed = Some(PumpError::Flow(error));
-            Piece { consumed: input.len(), done: true, ..Piece::default() }
+            PayloadUse { consumed: input.len(), done: true, ..PayloadUse::default() }
         }
     })?;
     if let Some(error) = failed {

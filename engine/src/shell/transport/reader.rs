@@ -12,10 +12,9 @@ use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
 use super::deadlines::{Line, Remote, Shut, Timer};
 use super::net::{Descriptor, Peek, ReadHalf};
 use super::stream_error::Cut;
-use super::tls::reseal::{self, Broken};
+use super::tls::reseal::{self, Broken, PayloadUse};
 use super::tls::{Opened, Security, SessionError};
 use super::turn::Turn;
-use crate::exchange::flow::Piece;
 use crate::tls::record::reseal::Wanted;
 
 /// Receives on an idle connection before it is given up: a ticket or two, and no stream of them.
@@ -315,10 +314,11 @@ impl Reader {
     /// `None` if that cannot be done now.
     pub fn reseal(
         &mut self,
-        (security, to): (&RefCell<Security>, &RefCell<Security>),
+        security: &RefCell<Security>,
+        to: &RefCell<Security>,
         output: &mut Option<Buffer>,
         buffers: &Buffers,
-        mut take: impl FnMut(&[u8]) -> Piece,
+        mut take: impl FnMut(&[u8]) -> PayloadUse,
     ) -> Option<Result<Opened<()>, Broken>> {
         debug_assert!(output.as_ref().is_none_or(Buffer::is_empty));
         if self.closed || self.plain.as_ref().is_some_and(|plain| !plain.is_empty()) {
@@ -330,10 +330,10 @@ impl Reader {
         let mut data = 0;
         let passed = reseal::pass(&mut from, &mut to, &mut input, |payload| {
             data += payload.len();
-            let piece = take(payload);
-            let rest = payload.get(piece.consumed..).unwrap_or_default();
+            let used = take(payload);
+            let rest = payload.get(used.consumed..).unwrap_or_default();
             buffers.keep(kept, rest);
-            Wanted { data: piece.data, more: !piece.done && rest.is_empty() }
+            Wanted { data: used.forwarded, more: !used.done && rest.is_empty() }
         });
         let Some(done) = passed else {
             self.cipher = Some(input);

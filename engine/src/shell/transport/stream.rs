@@ -17,11 +17,10 @@ use super::deadlines::{Deadlines, Remote};
 use super::net::{self, Descriptor, ReadHalf, TcpStream, UnixStream, WriteHalf};
 use super::reader::{Idle, Reader, Wait};
 use super::stream_error::Cut;
-use super::tls::reseal::Broken;
+use super::tls::reseal::{Broken, PayloadUse};
 use super::tls::{Opened, Security, Session, SessionError};
 use super::turn::Turn;
 use super::writer::Writer;
-use crate::exchange::flow::Piece;
 
 /// One connection.
 pub struct Stream {
@@ -270,13 +269,13 @@ impl Source<'_> {
     pub fn reseal(
         &mut self,
         sink: &mut Sink<'_>,
-        take: impl FnMut(&[u8]) -> Piece,
+        take: impl FnMut(&[u8]) -> PayloadUse,
     ) -> Option<Result<Opened<()>, Broken>> {
         if sink.has_output() {
             return None;
         }
         let output = &mut sink.writer.output;
-        let done = self.reader.reseal((self.security, sink.security), output, self.buffers, take);
+        let done = self.reader.reseal(self.security, sink.security, output, self.buffers, take);
         sink.writer.note_staged(sink.security);
         done
     }

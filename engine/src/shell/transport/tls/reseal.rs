@@ -1,5 +1,7 @@
 //! [`record::reseal`](crate::tls::record::reseal) between two connections of ours.
 
+use std::ops::Range;
+
 use super::fast::fail;
 use super::outcome::{Opened, SessionError};
 use super::security::Security;
@@ -15,6 +17,17 @@ pub enum Broken {
     From(SessionError),
     /// The receiver's connection may not send any more.
     To(SessionError),
+}
+
+/// What the caller does with one record's payload.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PayloadUse {
+    /// Bytes of the payload that are done with; the rest is kept for the next reader.
+    pub consumed: usize,
+    /// The part of those that goes out to the receiver; may be empty.
+    pub forwarded: Range<usize>,
+    /// Nothing after it is wanted.
+    pub done: bool,
 }
 
 /// What became of a buffer of records.
