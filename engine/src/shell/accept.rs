@@ -13,7 +13,7 @@ use crate::plan::ListenerId;
 use crate::report::Counter;
 use crate::setup::connection_counts::{ConnectionCounts, CountedConnection};
 use crate::shell::client::address_limit;
-use crate::shell::state::core::LogCause;
+use crate::shell::state::log_limits::LogCause;
 use crate::shell::state::shed::{Shedder, is_exhaustion};
 use crate::shell::transport::net::{self, CancelHandle, TcpListener, TcpStream};
 use crate::shell::transport::turn::Turn;
@@ -66,7 +66,7 @@ pub async fn run(
                 if is_exhaustion(&error) {
                     let plan = &core.live().generation.plan;
                     let tls = plan.listener(state.listener.get()).listen.tls;
-                    shedder.failed(core, (&socket, tls), &error);
+                    shedder.failed(core, &socket, tls, &error);
                 } else if let Some(suppressed) = core.allow_log(LogCause::Exhausted) {
                     tracing::warn!(%error, suppressed, "cannot accept for now");
                 }

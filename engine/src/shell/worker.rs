@@ -15,7 +15,8 @@ use super::service::ConnectionService;
 use crate::report::{Blips, Counter, LogProducer};
 use crate::setup::connection_counts::ConnectionCounts;
 use crate::setup::{CoreLink, Driver, Handover, LinkCursor, LinkUpdates, OpenListener, Phase};
-use crate::shell::state::core::{Core, DRAIN_GRACE, Live};
+use crate::shell::state::core::{Core, DRAIN_GRACE};
+use crate::shell::state::generation::Live;
 use crate::shell::transport::buffers::Size;
 use crate::shell::transport::deadlines::TICK;
 use crate::shell::transport::driver;
@@ -111,7 +112,8 @@ async fn work(seat: Seat, driver: Driver) {
         seat.log,
         live,
         seed,
-        (seat.tls_fast_path, seat.buffer_bytes),
+        seat.tls_fast_path,
+        seat.buffer_bytes,
     );
     let core = Rc::new(core);
     let mut worker = Worker {
@@ -312,7 +314,7 @@ pub(crate) async fn rest(service: &ConnectionService) {
             // One slice at a time.
             net::next_round().await;
         }
-        let looking = core.inspection.slice(core);
+        let looking = core.inspect_idle();
         let gap = [judging, looking].into_iter().flatten().min();
         let left = end.saturating_sub(core.clock.elapsed());
         net::sleep(gap.unwrap_or(left).min(left)).await;

@@ -18,7 +18,8 @@ use crate::setup::connection_counts::ConnectionCounts;
 use crate::setup::{Addresses, CoreLink, Generation, Handover, assemble};
 use crate::shell::accept::{self, Accepting};
 use crate::shell::service::ConnectionService;
-use crate::shell::state::core::{Core, DRAIN_GRACE, Live};
+use crate::shell::state::core::{Core, DRAIN_GRACE};
+use crate::shell::state::generation::Live;
 use crate::shell::transport::buffers::Size;
 use crate::shell::transport::net::{Canceller, TcpListener, sleep, spawn};
 use crate::shell::worker;
@@ -97,7 +98,8 @@ impl Gateway {
             log,
             Live::new(&handover, seed),
             seed,
-            (fast, usize::MAX),
+            fast,
+            usize::MAX,
         );
         let accepting = Accepting {
             listener: Cell::new(ListenerId(0)),

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use crate::report::Counter;
 use crate::setup::connection_counts::CountedConnection;
-use crate::shell::state::core::{Core, LogCause};
+use crate::shell::state::core::Core;
+use crate::shell::state::log_limits::LogCause;
 
 /// Counts a connection for its client; false if the client has too many.
 pub(crate) fn enter(core: &Core, counted: &mut CountedConnection, client: IpAddr) -> bool {

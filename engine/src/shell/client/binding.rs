@@ -11,7 +11,8 @@ use crate::exchange::Refusal;
 use crate::identity::{ClientIdentity, Judgement, KeptFor, Verdict};
 use crate::plan::facts::SessionFacts;
 use crate::plan::{ListenerId, ServerId};
-use crate::shell::state::core::{Core, Live};
+use crate::shell::state::core::Core;
+use crate::shell::state::generation::Live;
 
 /// What its handshake has negotiated for the whole life of a connection.
 #[derive(Clone, Copy, Debug, Default)]

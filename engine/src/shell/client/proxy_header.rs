@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::connection::Client;
 use crate::plan::facts::ProxiedFacts;
 use crate::report::Counter;
-use crate::shell::state::core::LogCause;
+use crate::shell::state::log_limits::LogCause;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::reader::Wait;
 use crate::shell::transport::stream_error::Cut;

@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use super::binding::{NegotiatedSession, ServerBinding};
 use crate::exchange::Refusal;
 use crate::identity::{ClientIdentity, Verdict};
-use crate::shell::state::core::Live;
+use crate::shell::state::generation::Live;
 use crate::shell::transport::deadlines::Remote;
 use crate::shell::transport::net::Descriptor;
 

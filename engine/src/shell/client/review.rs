@@ -21,7 +21,9 @@ use crate::exchange::{ConnectionView, Refusal};
 use crate::identity::{ClientIdentity, ClientPolicy};
 use crate::plan::ServerId;
 use crate::report::Counter;
-use crate::shell::state::core::{Core, Live, LogCause};
+use crate::shell::state::core::Core;
+use crate::shell::state::generation::Live;
+use crate::shell::state::log_limits::LogCause;
 
 /// How long requests wait for a review at a time: some ten certificates judged, some thousand looked up.
 const SLICE: Duration = Duration::from_millis(1);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::identity::{Asked, ClientIdentity, ClientPolicy};
 use crate::plan::{ServerId, TrustId};
-use crate::shell::state::core::Live;
+use crate::shell::state::generation::Live;
 
 /// Who a client is by one route's set of authorities.
 pub(crate) struct RouteIdentity {

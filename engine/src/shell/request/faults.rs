@@ -3,7 +3,8 @@
 use crate::exchange::fault::Fault;
 use crate::exchange::outcome::Ended;
 use crate::exchange::refusal::Refusal;
-use crate::shell::state::core::{Core, LogCause};
+use crate::shell::state::core::Core;
+use crate::shell::state::log_limits::LogCause;
 
 /// What an upstream said is no answer: the log says why, once a second.
 pub fn note(core: &Core, upstream: &str, fault: Fault) {

@@ -13,7 +13,8 @@ use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
 use crate::identity::ALWAYS;
 use crate::plan::{NodeIndex, NodePlan, UpstreamId, UpstreamPlan};
 use crate::report::Counter;
-use crate::shell::state::core::{Core, Live};
+use crate::shell::state::core::Core;
+use crate::shell::state::generation::Live;
 use crate::shell::state::pooled_stream::PooledStream;
 use crate::shell::state::shed;
 use crate::shell::transport::deadlines::Shut;
@@ -245,7 +246,7 @@ fn note_failure(
     (plan, node, name): (&UpstreamPlan, &NodePlan, Option<&ServerName<'_>>),
     error: &ConnectError,
 ) {
-    if let Some(more) = core.allow_log(crate::shell::state::core::LogCause::UpstreamConnect) {
+    if let Some(more) = core.allow_log(crate::shell::state::log_limits::LogCause::UpstreamConnect) {
         tracing::warn!(
             upstream = &*plan.id,
             node = &*node.text,

@@ -5,21 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-use rustls::ServerConfig;
-
+use super::generation::Live;
 use super::inspection::Inspection;
+use super::log_limits::{LogCause, LogLimits};
 use super::pooled_stream::PooledStream;
-use crate::exchange::balance::{Balancer, Tried};
 use crate::exchange::pool::Pool;
-use crate::exchange::refusal::Refusal;
-use crate::identity::IdentityCache;
-use crate::plan::{ListenerId, NodeIndex, ServerId, UpstreamId};
-use crate::report::{
-    Counter, Counters, Events, HandshakeFault, LogProducer, Meters, Radar, RateLimit, Reporter,
-};
-use crate::setup::{Addresses, CoreLink, Generation, Handover};
+use crate::report::{Counter, Counters, Events, LogProducer, Radar, Reporter};
+use crate::setup::CoreLink;
 use crate::shell::transport::buffers::Buffers;
 use crate::shell::transport::clock::Clock;
 use crate::shell::transport::deadlines::{Deadlines, Ended};
@@ -28,30 +20,6 @@ use crate::shell::transport::random::Random;
 /// How long an idle kept-alive connection may still bring a request once a drain has begun: cut at
 /// once, a request that is on its way would be lost.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
-
-/// Lines of one cause that one core writes in a second.
-const LINES_PER_SECOND: u32 = 5;
-
-/// Diagnostics whose number a peer decides, and which are therefore limited.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LogCause {
-    /// An upstream node could not be reached.
-    UpstreamConnect = 0,
-    /// The kernel had no descriptor or memory for us.
-    Exhausted = 1,
-    /// An upstream's answer is none.
-    UpstreamAnswer = 2,
-    /// A connected client is not trusted any more.
-    Revoked = 3,
-    /// An address had too many connections.
-    Address = 4,
-    /// A tunnel lost its right to be.
-    Tunnel = 5,
-    /// A connection did not begin with a PROXY protocol header that we take.
-    ProxyHeader = 6,
-    /// The budget for buffers was used up.
-    Memory = 7,
-}
 
 /// One data core.
 pub struct Core {
@@ -87,109 +55,7 @@ pub struct Core {
     pub birth: i64,
     serial: Cell<u64>,
     live: RefCell<Rc<Live>>,
-    limits: RefCell<RateLimit<8>>,
-    complaints: RefCell<RateLimit<COMPLAINTS>>,
-}
-
-/// Kinds of lines about clients that were turned away: handshakes first, then requests.
-const COMPLAINTS: usize = HandshakeFault::COUNT + Refusal::COUNT;
-
-/// One generation as one core sees it.
-pub struct Live {
-    /// The generation.
-    pub generation: Arc<Generation>,
-    /// Identities seen under it.
-    pub identities: RefCell<IdentityCache>,
-    /// What is counted under it.
-    pub meters: Arc<Meters>,
-    addresses: RefCell<Arc<Addresses>>,
-    balancers: Vec<RefCell<Balancer>>,
-    /// Server names seen, by listener, and what they lead to.
-    names: RefCell<HashMap<ListenerId, Names, RandomState>>,
-    /// This core's own copies of the TLS settings, so that no two cores count references in one place.
-    configs: RefCell<HashMap<ServerId, Arc<ServerConfig>, RandomState>>,
-}
-
-/// Server names of one listener and their server objects; the empty name is no name.
-type Names = HashMap<Box<str>, ServerId, RandomState>;
-
-/// Server names that one core remembers per listener; a wildcard has more than anyone should hold.
-const NAMES_MAX: usize = 1_024;
-
-impl Live {
-    /// The first sight of a generation.
-    #[must_use]
-    pub fn new(handover: &Handover, seed: u64) -> Self {
-        let generation = Arc::clone(&handover.generation);
-        let balancers = generation
-            .plan
-            .upstreams()
-            .iter()
-            .map(|upstream| RefCell::new(Balancer::new(&upstream.weights, seed)))
-            .collect();
-        Self {
-            generation,
-            identities: RefCell::new(IdentityCache::default()),
-            meters: Arc::clone(&handover.meters),
-            addresses: RefCell::new(Arc::clone(&handover.addresses)),
-            balancers,
-            names: RefCell::default(),
-            configs: RefCell::default(),
-        }
-    }
-
-    /// The server object and TLS settings for a handshake with this name (lower case), looked up
-    /// once per core; `None` refuses it.
-    pub fn server(
-        &self,
-        listener: ListenerId,
-        name: Option<&str>,
-    ) -> Option<(ServerId, Arc<ServerConfig>)> {
-        let mut listeners = self.names.borrow_mut();
-        let names = listeners.entry(listener).or_default();
-        let text = name.unwrap_or_default();
-        let server = if let Some(server) = names.get(text) {
-            *server
-        } else {
-            let server = self.generation.plan.server_for(listener, name.map(str::as_bytes))?;
-            if names.len() >= NAMES_MAX {
-                names.clear();
-            }
-            names.insert(text.into(), server);
-            server
-        };
-        let mut configs = self.configs.borrow_mut();
-        let config = match configs.get(&server) {
-            Some(config) => Arc::clone(config),
-            None => {
-                let shared = self.generation.tls.servers.get(server.0 as usize)?;
-                let own = Arc::new(ServerConfig::clone(&shared.config));
-                configs.insert(server, Arc::clone(&own));
-                own
-            }
-        };
-        Some((server, config))
-    }
-
-    /// The next node of an upstream that is not in `tried`.
-    #[must_use]
-    pub fn next_node(&self, upstream: UpstreamId, tried: &Tried) -> Option<NodeIndex> {
-        self.balancers.get(upstream.0 as usize)?.borrow_mut().next(tried)
-    }
-
-    /// The first address of a node, if it has one now.
-    #[must_use]
-    pub fn address(&self, upstream: UpstreamId, node: NodeIndex) -> Option<std::net::SocketAddr> {
-        let addresses = self.addresses.borrow();
-        addresses.get(upstream.0 as usize, node.0 as usize).first().copied()
-    }
-
-    /// Takes newer addresses of this generation.
-    pub fn set_addresses(&self, addresses: Arc<Addresses>) {
-        if addresses.generation == self.generation.number {
-            self.addresses.replace(addresses);
-        }
-    }
+    log_limits: LogLimits,
 }
 
 impl Core {
@@ -200,7 +66,8 @@ impl Core {
         log: LogProducer,
         live: Live,
         seed: u64,
-        (tls_fast_path, buffer_bytes): (bool, usize),
+        tls_fast_path: bool,
+        buffer_bytes: usize,
     ) -> Self {
         let clock = Clock::default();
         Self {
@@ -221,8 +88,7 @@ impl Core {
             stopping: Cell::new(false),
             serial: Cell::new(0),
             live: RefCell::new(Rc::new(live)),
-            limits: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
-            complaints: RefCell::new(RateLimit::new(LINES_PER_SECOND)),
+            log_limits: LogLimits::default(),
         }
     }
 
@@ -255,15 +121,27 @@ impl Core {
 
     /// May a line of this cause be written now? With how many were left out before it.
     pub fn allow_log(&self, cause: LogCause) -> Option<u64> {
-        let second = u64::try_from(self.clock.unix_seconds()).unwrap_or(0);
-        self.limits.borrow_mut().allow(cause as usize, second)
+        self.log_limits.allow(cause, self.clock.unix_seconds())
     }
 
     /// The same for a client that was turned away, for the reason with this number: a handshake's
-    /// [`HandshakeFault::index`], or behind all of these a request's [`Refusal::index`].
+    /// [`HandshakeFault::index`](crate::report::HandshakeFault::index), or after all of these a
+    /// request's [`Refusal::index`](crate::exchange::refusal::Refusal::index).
     pub fn allow_complaint(&self, reason: usize) -> Option<u64> {
-        let second = u64::try_from(self.clock.unix_seconds()).unwrap_or(0);
-        self.complaints.borrow_mut().allow(reason, second)
+        self.log_limits.allow_complaint(reason, self.clock.unix_seconds())
+    }
+
+    /// Looks at some idle upstream connections. Says for how long the core is to be left to others
+    /// then; `None` if nothing is left to be done.
+    pub fn inspect_idle(&self) -> Option<Duration> {
+        self.inspection.slice(&self.pool, &self.clock, self.counters(), &self.live())
+    }
+
+    /// Something has run out: all upstream connections that are idle now are closed, some of them at
+    /// once.
+    pub fn give_up_idle(&self) {
+        self.inspection.give_up(self.pool.borrow().len());
+        self.inspect_idle();
     }
 
     /// The generation that new requests get.

@@ -8,11 +8,12 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use super::core::Core;
+use super::generation::Live;
 use super::pooled_stream::PooledStream;
-use crate::exchange::pool::{Identity, Idle, Walk};
-use crate::report::Counter;
+use crate::exchange::pool::{Identity, Idle, Pool, Walk};
+use crate::report::{Counter, Counters};
 use crate::setup::Generation;
+use crate::shell::transport::clock::Clock;
 use crate::shell::transport::reader;
 
 /// Connections looked at in one slice: a look asks the kernel once, and takes about a microsecond.
@@ -36,12 +37,12 @@ pub struct Inspection {
 }
 
 /// What one slice may still do.
-struct Slice {
+struct InspectionSlice {
     looks: u32,
     closes: u32,
 }
 
-impl Slice {
+impl InspectionSlice {
     const fn is_over(&self) -> bool {
         self.looks == 0 || self.closes == 0
     }
@@ -59,26 +60,31 @@ impl Inspection {
         self.walk.replace(Some(Walk::default()));
     }
 
-    /// Something has run out: all that are idle now are closed, some of them at once.
-    pub fn give_up(&self, core: &Core) {
-        self.unwanted.set(core.pool.borrow().len());
-        self.slice(core);
+    /// So many are closed whatever their state is: something has run out.
+    pub fn give_up(&self, count: usize) {
+        self.unwanted.set(count);
     }
 
     /// Looks at some. Says for how long the core is to be left to others then; `None` if nothing is
     /// left to be done.
-    pub fn slice(&self, core: &Core) -> Option<Duration> {
-        let mut slice = Slice { looks: LOOKS_PER_SLICE, closes: CLOSED_PER_SLICE };
-        let started = core.clock.elapsed();
-        self.expire(core, &mut slice);
-        let mut pool = core.pool.borrow_mut();
+    pub fn slice(
+        &self,
+        pool: &RefCell<Pool<PooledStream>>,
+        clock: &Clock,
+        counters: &Counters,
+        live: &Live,
+    ) -> Option<Duration> {
+        let mut slice = InspectionSlice { looks: LOOKS_PER_SLICE, closes: CLOSED_PER_SLICE };
+        let started = clock.elapsed();
+        let mut pool = pool.borrow_mut();
+        self.expire(&mut pool, started, &mut slice);
         let mut under_way = self.walk.borrow_mut();
         while let Some(walk) = &mut *under_way
             && !slice.is_over()
         {
             slice.looks -= 1;
             let looked = pool.look(walk, |identity, idle| {
-                let good = self.is_good(core, identity, idle);
+                let good = self.is_good(identity, idle, clock, counters, live);
                 slice.closes -= u32::from(!good);
                 good
             });
@@ -86,7 +92,7 @@ impl Inspection {
                 *under_way = None;
                 self.settings.set(false);
             }
-            if core.clock.elapsed().saturating_sub(started) >= SLICE {
+            if clock.elapsed().saturating_sub(started) >= SLICE {
                 break;
             }
         }
@@ -94,13 +100,12 @@ impl Inspection {
     }
 
     /// Closes those that have been idle for too long, or that are not wanted.
-    fn expire(&self, core: &Core, slice: &mut Slice) {
-        let mut pool = core.pool.borrow_mut();
+    fn expire(&self, pool: &mut Pool<PooledStream>, now: Duration, slice: &mut InspectionSlice) {
         let unwanted = self.unwanted.take().min(pool.len());
         let mut left = unwanted;
         if unwanted > 0 {
-            pool.expire(u64::MAX, |kept| {
-                drop(kept);
+            pool.expire(u64::MAX, |pooled| {
+                drop(pooled);
                 slice.closes -= 1;
                 left -= 1;
                 left > 0 && !slice.is_over()
@@ -110,19 +115,26 @@ impl Inspection {
         if slice.is_over() {
             return;
         }
-        let now_ms = u64::try_from(core.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-        pool.expire(now_ms, |kept| {
-            drop(kept);
+        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        pool.expire(now_ms, |pooled| {
+            drop(pooled);
             slice.closes -= 1;
             !slice.is_over()
         });
     }
 
-    fn is_good(&self, core: &Core, identity: &Identity<'_>, idle: &mut Idle<PooledStream>) -> bool {
-        let trusted = idle.holds(core.clock.unix_seconds())
-            && (!self.settings.get() || settings_stand(core, identity));
+    fn is_good(
+        &self,
+        identity: &Identity<'_>,
+        idle: &mut Idle<PooledStream>,
+        clock: &Clock,
+        counters: &Counters,
+        live: &Live,
+    ) -> bool {
+        let trusted = idle.holds(clock.unix_seconds())
+            && (!self.settings.get() || settings_stand(live, identity));
         if !trusted {
-            core.count(Counter::UpstreamRevoked);
+            counters.add(Counter::UpstreamRevoked, 1);
             return false;
         }
         let stream = &mut idle.connection.stream;
@@ -132,7 +144,7 @@ impl Inspection {
                 true
             }
             reader::Idle::Spoke => {
-                core.count(Counter::UpstreamUnasked);
+                counters.add(Counter::UpstreamUnasked, 1);
                 false
             }
             reader::Idle::Over => false,
@@ -141,8 +153,7 @@ impl Inspection {
 }
 
 /// Was it made under TLS settings that are in force?
-fn settings_stand(core: &Core, identity: &Identity<'_>) -> bool {
-    let live = core.live();
+fn settings_stand(live: &Live, identity: &Identity<'_>) -> bool {
     let Generation { plan, tls, .. } = &*live.generation;
     let Some(made) = identity.tls else { return true };
     let at = plan.upstreams().iter().position(|upstream| *upstream.id == *identity.upstream);

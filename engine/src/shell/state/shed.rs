@@ -12,7 +12,8 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::{SendFlags, send};
 
-use super::core::{Core, LogCause};
+use super::core::Core;
+use super::log_limits::LogCause;
 use crate::report::Counter;
 use crate::shell::transport::net::{Descriptor, TcpListener};
 
@@ -38,7 +39,7 @@ pub fn is_exhaustion(error: &io::Error) -> bool {
 
 /// Ends what nobody uses, and says so.
 pub fn relieve(core: &Core, error: &io::Error) {
-    core.inspection.give_up(core);
+    core.give_up_idle();
     let ended = core.deadlines.end_idlest(IDLE_ENDED);
     if let Some(suppressed) = core.allow_log(LogCause::Exhausted) {
         let open = core.open.get();
@@ -76,7 +77,8 @@ impl Shedder {
     }
 
     /// An accept failed because there is nothing left.
-    pub fn failed(&mut self, core: &Core, (socket, tls): (&TcpListener, bool), error: &io::Error) {
+    /// Clients on a listener without TLS are told so.
+    pub fn failed(&mut self, core: &Core, socket: &TcpListener, tls: bool, error: &io::Error) {
         relieve(core, error);
         self.rounds = self.rounds.saturating_add(1);
         if self.rounds <= ROUNDS_PATIENT {

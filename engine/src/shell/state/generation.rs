@@ -1,0 +1,115 @@
+//! One generation of the configuration as one core sees it: its plan, and what the core remembers under it.
+//!
+//! In: a server name, or an upstream. Out: TLS settings, or the next node and its address. Nothing here
+//! is shared with another core.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use rustls::ServerConfig;
+
+use crate::exchange::balance::{Balancer, Tried};
+use crate::identity::IdentityCache;
+use crate::plan::{ListenerId, NodeIndex, ServerId, UpstreamId};
+use crate::report::Meters;
+use crate::setup::{Addresses, Generation, Handover};
+
+/// One generation as one core sees it.
+pub struct Live {
+    /// The generation.
+    pub generation: Arc<Generation>,
+    /// Identities seen under it.
+    pub identities: RefCell<IdentityCache>,
+    /// What is counted under it.
+    pub meters: Arc<Meters>,
+    addresses: RefCell<Arc<Addresses>>,
+    balancers: Vec<RefCell<Balancer>>,
+    /// Server names seen, by listener, and what they lead to.
+    names: RefCell<HashMap<ListenerId, Names, RandomState>>,
+    /// This core's own copies of the TLS settings, so that no two cores count references in one place.
+    configs: RefCell<HashMap<ServerId, Arc<ServerConfig>, RandomState>>,
+}
+
+/// Server names of one listener and their server objects; the empty name is no name.
+type Names = HashMap<Box<str>, ServerId, RandomState>;
+
+/// Server names that one core remembers per listener; a wildcard has more than anyone should hold.
+const NAMES_MAX: usize = 1_024;
+
+impl Live {
+    /// The first sight of a generation.
+    #[must_use]
+    pub fn new(handover: &Handover, seed: u64) -> Self {
+        let generation = Arc::clone(&handover.generation);
+        let balancers = generation
+            .plan
+            .upstreams()
+            .iter()
+            .map(|upstream| RefCell::new(Balancer::new(&upstream.weights, seed)))
+            .collect();
+        Self {
+            generation,
+            identities: RefCell::new(IdentityCache::default()),
+            meters: Arc::clone(&handover.meters),
+            addresses: RefCell::new(Arc::clone(&handover.addresses)),
+            balancers,
+            names: RefCell::default(),
+            configs: RefCell::default(),
+        }
+    }
+
+    /// The server object and TLS settings for a handshake with this name (lower case), looked up
+    /// once per core; `None` refuses it.
+    pub fn server(
+        &self,
+        listener: ListenerId,
+        name: Option<&str>,
+    ) -> Option<(ServerId, Arc<ServerConfig>)> {
+        let mut listeners = self.names.borrow_mut();
+        let names = listeners.entry(listener).or_default();
+        let text = name.unwrap_or_default();
+        let server = if let Some(server) = names.get(text) {
+            *server
+        } else {
+            let server = self.generation.plan.server_for(listener, name.map(str::as_bytes))?;
+            if names.len() >= NAMES_MAX {
+                names.clear();
+            }
+            names.insert(text.into(), server);
+            server
+        };
+        let mut configs = self.configs.borrow_mut();
+        let config = match configs.get(&server) {
+            Some(config) => Arc::clone(config),
+            None => {
+                let shared = self.generation.tls.servers.get(server.0 as usize)?;
+                let own = Arc::new(ServerConfig::clone(&shared.config));
+                configs.insert(server, Arc::clone(&own));
+                own
+            }
+        };
+        Some((server, config))
+    }
+
+    /// The next node of an upstream that is not in `tried`.
+    #[must_use]
+    pub fn next_node(&self, upstream: UpstreamId, tried: &Tried) -> Option<NodeIndex> {
+        self.balancers.get(upstream.0 as usize)?.borrow_mut().next(tried)
+    }
+
+    /// The first address of a node, if it has one now.
+    #[must_use]
+    pub fn address(&self, upstream: UpstreamId, node: NodeIndex) -> Option<std::net::SocketAddr> {
+        let addresses = self.addresses.borrow();
+        addresses.get(upstream.0 as usize, node.0 as usize).first().copied()
+    }
+
+    /// Takes newer addresses of this generation.
+    pub fn set_addresses(&self, addresses: Arc<Addresses>) {
+        if addresses.generation == self.generation.number {
+            self.addresses.replace(addresses);
+        }
+    }
+}
