@@ -1,17 +1,18 @@
 //! The two directions of an exchange whose request, or its first part, has left.
 //!
-//! Whatever waits for the upstream has an ear for the client: see [`crate::shell::transport::stream::attend`].
+//! While the upstream is waited for, the client is heard: see
+//! [`attend`](crate::shell::transport::stream::attend).
 
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use super::forward::Request;
+use super::context::ExchangeContext;
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
-use super::relay::{DRAIN_TIME, PumpError, Times, drain, pump};
-use super::respond::{Answering, Memory, Progress, RespondError, respond};
+use super::relay::{DRAIN_TIME, PumpError, TransferTimes, drain, pump};
+use super::respond::{RespondError, ResponseContext, ResponseMemory, ResponseProgress, respond};
 use crate::exchange::flow::Flow;
 use crate::report::Counter;
 use crate::shell::client::connection::Client;
@@ -22,20 +23,20 @@ use crate::shell::transport::stream::attend::beside;
 use crate::shell::transport::stream_error::Cut;
 
 /// Nothing of the request is left to be sent: the response comes down.
-pub(crate) async fn one_way(
-    answering: &Answering<'_>,
+pub(crate) async fn relay_response(
+    context: &ResponseContext<'_>,
     client: &mut Client,
-    work: &mut ExchangeMemory,
+    memory: &mut ExchangeMemory,
     lease: &mut Lease,
-    progress: &mut Progress,
+    progress: &mut ResponseProgress,
 ) -> Result<(), RespondError> {
-    let ExchangeMemory { response, out, .. } = work;
-    let mut memory = Memory { head: response, out };
+    let ExchangeMemory { response, out, .. } = memory;
+    let mut response_memory = ResponseMemory { head: response, out };
     let upstream = lease.stream.reader.line();
     let mut from_upstream = lease.stream.source();
     let (mut from_client, mut to_client) = client.stream.split();
     let responding =
-        pin!(respond(answering, &mut from_upstream, &mut to_client, &mut memory, progress));
+        pin!(respond(context, &mut from_upstream, &mut to_client, &mut response_memory, progress));
     let responded = from_client.attend(responding, Some(upstream)).await;
     blame_client(responded.lost, responded.done)
 }
@@ -46,25 +47,33 @@ fn blame_client(lost: bool, responded: Result<(), RespondError>) -> Result<(), R
 }
 
 /// The request's body goes up while the response comes down; whichever fails first ends the other.
-pub(crate) async fn side_by_side(
-    request: &Request<'_>,
-    (answering, uploaded): (&Answering<'_>, &Cell<bool>),
+pub(crate) async fn relay_with_upload(
+    request: &ExchangeContext<'_>,
+    context: &ResponseContext<'_>,
     client: &mut Client,
-    work: &mut ExchangeMemory,
-    (lease, flow, progress): (&mut Lease, &mut Flow<'_>, &mut Progress),
+    memory: &mut ExchangeMemory,
+    lease: &mut Lease,
+    flow: &mut Flow<'_>,
+    progress: &mut ResponseProgress,
 ) -> (Result<(), PumpError>, Result<(), RespondError>) {
     let plan = &request.live.generation.plan;
-    let timeout = plan.route(request.admission.route).timeout;
+    let timeout = request.timeout();
     let read = Wait { time: plan.http.client_body_timeout, shut: Shut::Read, idle: false };
     let pacing = &plan.http.pacing;
     let pace = Pace::new(pacing.body_min_rate, pacing.grace);
     let clock = &request.core.clock;
     let over = Cell::new(false);
-    let paces = (pace, Pace::free());
-    let times = Times { read, write: timeout.send, paces, clock, over: Some(&over) };
+    let times = TransferTimes {
+        read,
+        write: timeout.send,
+        sender_pace: pace,
+        receiver_pace: Pace::free(),
+        clock,
+        over: Some(&over),
+    };
     let upstream_descriptor = lease.stream.descriptor();
     let (client_read, upstream_read) = (client.stream.read_remote(), lease.stream.read_remote());
-    let ExchangeMemory { response, out, upload, .. } = work;
+    let ExchangeMemory { response, out, upload, .. } = memory;
     let (mut from_client, mut to_client) = client.stream.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
     let upstream_failed = Cell::new(false);
@@ -75,8 +84,8 @@ pub(crate) async fn side_by_side(
             let result = pump(&mut from_client, &mut to_upstream, flow, times, upload).await;
             let sent = flow.bytes_out().saturating_sub(before);
             request.core.counters().add(Counter::UpstreamBytesOut, sent);
-            uploaded.set(result.is_ok());
-            answering.uploading.set(false);
+            context.upload.complete.set(result.is_ok());
+            context.upload.running.set(false);
             upstream_read.hasten(timeout.read);
             if upstream_failed.get() && !matches!(result, Err(PumpError::Sink(Cut::TimedOut))) {
                 // The upload was ended because the response had failed; that is not the client's
@@ -102,12 +111,13 @@ pub(crate) async fn side_by_side(
         }
     };
     let down = async {
-        let mut memory = Memory { head: response, out };
+        let mut response_memory = ResponseMemory { head: response, out };
         let result =
-            respond(answering, &mut from_upstream, &mut to_client, &mut memory, progress).await;
+            respond(context, &mut from_upstream, &mut to_client, &mut response_memory, progress)
+                .await;
         upstream_failed.set(matches!(result, Err(RespondError::Upstream(..))));
         over.set(true);
-        if !uploaded.get() {
+        if !context.upload.complete.get() {
             upstream_read.shut_both(upstream_descriptor);
             client_read.hasten(DRAIN_TIME);
         }

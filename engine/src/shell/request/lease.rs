@@ -44,13 +44,13 @@ pub struct Lease {
 
 /// Which connection is wanted.
 #[derive(Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct LeaseRequest<'a> {
     /// The upstream.
     pub upstream: UpstreamId,
     /// The node.
     pub node: NodeIndex,
     /// The name for SNI and for the check of the certificate; empty for none.
-    pub name: &'a [u8],
+    pub server_name: &'a [u8],
     /// How long connecting may take, TLS included.
     pub timeout: Duration,
     /// None from the pool: one from there has just failed.
@@ -79,7 +79,11 @@ pub enum ConnectError {
 ///
 /// # Errors
 /// As [`ConnectError`] says.
-pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Lease, ConnectError> {
+pub async fn obtain(
+    core: &Core,
+    live: &Live,
+    wanted: LeaseRequest<'_>,
+) -> Result<Lease, ConnectError> {
     let plan = live.generation.plan.upstream(wanted.upstream);
     let Some(node) = plan.nodes.get(wanted.node.0 as usize) else {
         return Err(ConnectError::NoAddress);
@@ -93,7 +97,7 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
         }
     };
     let tls_identity =
-        tls.map(|tls| TlsIdentity { name: wanted.name, settings: tls.pool_identity() });
+        tls.map(|tls| TlsIdentity { name: wanted.server_name, settings: tls.pool_identity() });
     let identity = Identity { upstream: &plan.id, address, tls: tls_identity };
     let key = core.pool.borrow_mut().key(&identity);
     if !wanted.fresh
@@ -109,7 +113,7 @@ pub async fn obtain(core: &Core, live: &Live, wanted: Wanted<'_>) -> Result<Leas
         Err(error) => {
             core.count(Counter::UpstreamConnectFailed);
             let name = tls.map(|tls| name_of(tls, &wanted));
-            note_failure(core, (plan, node, name.as_ref()), error);
+            log_failure(core, plan, node, name.as_ref(), error);
         }
     }
     stream.map(|(stream, peer)| Lease { stream, peer, key, requests: 0, reused: false })
@@ -138,7 +142,7 @@ async fn connect(
     core: &Core,
     address: Address<'_>,
     tls: Option<&UpstreamTls>,
-    wanted: &Wanted<'_>,
+    wanted: &LeaseRequest<'_>,
 ) -> Result<(Box<Stream>, Option<Rc<UpstreamPeer>>), ConnectError> {
     let session = match tls {
         None => Session::Plain,
@@ -215,14 +219,14 @@ fn preface(stream: &mut Stream, proxy_header: &[u8]) -> Result<(), ConnectError>
 }
 
 /// The name of a node that is sent to it and looked for in its certificate.
-fn name_of(tls: &UpstreamTls, wanted: &Wanted<'_>) -> ServerName<'static> {
-    tls.server_name(std::str::from_utf8(wanted.name).unwrap_or_default())
+fn name_of(tls: &UpstreamTls, wanted: &LeaseRequest<'_>) -> ServerName<'static> {
+    tls.server_name(std::str::from_utf8(wanted.server_name).unwrap_or_default())
 }
 
 /// The last look at a new connection, right before the first request is sent over it: has the upstream
 /// said anything yet, or left? One from the pool has just been looked at. What overtakes this look is
 /// told by what it acknowledges, when it is read.
-pub fn look(stream: &mut Stream) -> reader::Idle {
+pub fn check_new(stream: &mut Stream) -> reader::Idle {
     let idle = stream.idle();
     stream.begin_asking();
     idle
@@ -241,9 +245,11 @@ pub fn give_back(core: &Core, plan: &UpstreamPlan, lease: Lease) {
 }
 
 /// One line per cause and second: an upstream that is down must not flood the log.
-fn note_failure(
+fn log_failure(
     core: &Core,
-    (plan, node, name): (&UpstreamPlan, &NodePlan, Option<&ServerName<'_>>),
+    plan: &UpstreamPlan,
+    node: &NodePlan,
+    name: Option<&ServerName<'_>>,
     error: &ConnectError,
 ) {
     if let Some(more) = core.allow_log(crate::shell::state::log_limits::LogCause::UpstreamConnect) {
@@ -285,9 +291,9 @@ mod tests {
         let (ours, theirs) = UnixStream::pair();
         let buffers = Rc::new(Buffers::default());
         let mut stream = Stream::unix(ours, Session::Plain, &Deadlines::default(), &buffers);
-        assert_eq!(look(&mut stream), reader::Idle::Silent);
+        assert_eq!(check_new(&mut stream), reader::Idle::Silent);
         let (_reading, mut writing) = net::unix(theirs);
         writing.send_at_once(b"220 ready");
-        assert_eq!(look(&mut stream), reader::Idle::Spoke);
+        assert_eq!(check_new(&mut stream), reader::Idle::Spoke);
     }
 }

@@ -1,7 +1,9 @@
 //! One exchange: a request to an upstream and its response back.
 
+pub mod attempt;
+pub mod context;
 pub mod duplex;
-pub mod faults;
+pub mod failure;
 pub mod forward;
 pub mod lease;
 pub mod memory;

@@ -31,20 +31,22 @@ const DRAIN_BYTES_MAX: usize = 256 * 1_024;
 
 /// How long each side may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Times<'a> {
+pub struct TransferTimes<'a> {
     /// For the next bytes of the body.
     pub read: Wait,
     /// For the receiver to take some.
     pub write: Duration,
-    /// How slow the sender may be, and the receiver.
-    pub paces: (Pace, Pace),
+    /// How slow the sender may be.
+    pub sender_pace: Pace,
+    /// How slow the receiver may be.
+    pub receiver_pace: Pace,
     /// Read only if a pace is demanded.
     pub clock: &'a Clock,
     /// Set when nobody wants the rest any more.
     pub over: Option<&'a Cell<bool>>,
 }
 
-impl Times<'_> {
+impl TransferTimes<'_> {
     /// Runs `work`; how long it took, if `pace` wants to know.
     async fn measure<T>(&self, pace: Pace, work: impl Future<Output = T>) -> (T, Duration) {
         if !pace.is_on() {
@@ -70,7 +72,7 @@ impl Sending {
         &mut self,
         sink: &mut Sink<'_>,
         staged: u64,
-        times: &Times<'_>,
+        times: &TransferTimes<'_>,
     ) -> Result<(), PumpError> {
         let Some(wait) = self.pace.next_wait(times.write) else {
             return Err(PumpError::Sink(Cut::TimedOut));
@@ -101,17 +103,17 @@ pub async fn pump(
     source: &mut Source<'_>,
     sink: &mut Sink<'_>,
     flow: &mut Flow<'_>,
-    times: Times<'_>,
+    times: TransferTimes<'_>,
     gather: &mut Vec<u8>,
 ) -> Result<(), PumpError> {
     let mut moved = 0_usize;
     let waiting = source.remote();
-    let (mut pace, to) = times.paces;
-    let mut sending = Sending { pace: to, sent: flow.data_bytes() };
+    let mut pace = times.sender_pace;
+    let mut sending = Sending { pace: times.receiver_pace, sent: flow.data_bytes() };
     let (mut waited, mut seen) = (Duration::ZERO, flow.data_bytes());
     loop {
-        let memory = (&mut *gather, &mut moved, &mut sending);
-        let ended = move_ready(source, sink, flow, &times, memory).await?;
+        let ended =
+            move_ready(source, sink, flow, &times, gather, &mut moved, &mut sending).await?;
         if flow.is_done() {
             return sending.flush(sink, flow.data_bytes(), &times).await;
         }
@@ -170,8 +172,10 @@ async fn move_ready(
     source: &mut Source<'_>,
     sink: &mut Sink<'_>,
     flow: &mut Flow<'_>,
-    times: &Times<'_>,
-    (gather, moved, sending): (&mut Vec<u8>, &mut usize, &mut Sending),
+    times: &TransferTimes<'_>,
+    gather: &mut Vec<u8>,
+    moved: &mut usize,
+    sending: &mut Sending,
 ) -> Result<bool, PumpError> {
     if *moved >= LARGE_BYTES {
         sink.fit(source.load());
@@ -189,7 +193,7 @@ async fn move_ready(
         }
         let opened = match reseal_ready(source, sink, flow, moved) {
             Some(resealed) => resealed?,
-            None => copy_piece(source, sink, flow, (gather, moved))?,
+            None => copy_piece(source, sink, flow, gather, moved)?,
         };
         match opened {
             Opened::Data(()) => {}
@@ -241,7 +245,8 @@ fn copy_piece(
     source: &mut Source<'_>,
     sink: &mut Sink<'_>,
     flow: &mut Flow<'_>,
-    (gather, moved): (&mut Vec<u8>, &mut usize),
+    gather: &mut Vec<u8>,
+    moved: &mut usize,
 ) -> Result<Opened<()>, PumpError> {
     let mut result = Ok(());
     let before = framing(flow);
@@ -289,7 +294,7 @@ async fn end(
     source: &Source<'_>,
     sink: &mut Sink<'_>,
     flow: &mut Flow<'_>,
-    times: &Times<'_>,
+    times: &TransferTimes<'_>,
 ) -> Result<(), PumpError> {
     debug_assert!(source.plain().is_empty());
     let mut last = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::relay::{PumpError, Times, pump};
+use super::relay::{PumpError, TransferTimes, pump};
 use crate::exchange::fault::Fault;
 use crate::exchange::flow::{Flow, FlowError};
 use crate::exchange::refusal::Refusal;
@@ -25,9 +25,9 @@ use std::time::Duration;
 /// Head and body leave together as long as they fit into one record.
 const FIRST_SEND_BYTES: usize = 16_384;
 
-/// What answering needs to know.
+/// What context needs to know.
 #[derive(Clone, Copy)]
-pub struct Answering<'a> {
+pub struct ResponseContext<'a> {
     /// The core.
     pub core: &'a Core,
     /// The plan.
@@ -42,18 +42,35 @@ pub struct Answering<'a> {
     pub keep_alive: bool,
     /// The client takes trailers.
     pub takes_trailers: bool,
-    /// Its expectation was passed on; has its whole body come?
-    pub uploaded: Option<&'a Cell<bool>>,
-    /// Is a body still on its way up? Before that has come, no answer is late.
-    pub uploading: &'a Cell<bool>,
+    /// How far the request's body is.
+    pub upload: &'a UploadState,
     /// How long the upstream may take for its next bytes.
     pub read_timeout: Duration,
     /// The header that holds the request's id, and the id.
     pub request_id: Option<(&'a str, &'a [u8])>,
 }
 
+/// How far the body of a request is, whose response is waited for.
+#[derive(Debug)]
+pub struct UploadState {
+    /// The client waits for a 100, and the upstream has its expectation.
+    pub expect_forwarded: bool,
+    /// The whole body has gone to the upstream.
+    pub complete: Cell<bool>,
+    /// A body is still on its way up. Before that has come, no answer is late.
+    pub running: Cell<bool>,
+}
+
+impl UploadState {
+    /// The request's head has left.
+    #[must_use]
+    pub const fn new(running: bool, expect_forwarded: bool) -> Self {
+        Self { expect_forwarded, complete: Cell::new(false), running: Cell::new(running) }
+    }
+}
+
 /// Memory that responding works in.
-pub struct Memory<'a> {
+pub struct ResponseMemory<'a> {
     /// The response head.
     pub head: &'a mut ResponseHead,
     /// What is sent next; behind the head, pieces of a body that is framed anew.
@@ -62,7 +79,7 @@ pub struct Memory<'a> {
 
 /// How far a response got.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Progress {
+pub struct ResponseProgress {
     /// Its final head was sent to the client: there is no other answer any more.
     pub begun: bool,
     /// A 101 was sent to the client: what follows is a tunnel.
@@ -91,34 +108,34 @@ pub enum RespondError {
 /// # Errors
 /// As [`RespondError`] says; `progress` tells how far it got.
 pub async fn respond(
-    answering: &Answering<'_>,
+    context: &ResponseContext<'_>,
     upstream: &mut Source<'_>,
     client: &mut Sink<'_>,
-    memory: &mut Memory<'_>,
-    progress: &mut Progress,
+    memory: &mut ResponseMemory<'_>,
+    progress: &mut ResponseProgress,
 ) -> Result<(), RespondError> {
-    let write_timeout = answering.plan.http.send_timeout;
+    let write_timeout = context.plan.http.send_timeout;
     let mut interims = 0;
     let mut continued = false;
     let delivery = loop {
-        let len = read_head(answering, upstream, memory, interims > 0).await?;
+        let len = read_head(context, upstream, memory, interims > 0).await?;
         progress.received_bytes += bytes(len);
         memory.out.clear();
-        let step = answering.core.clock.with_now(|now| {
+        let step = context.core.clock.with_now(|now| {
             let asked = Asked {
-                method: answering.method,
-                version: answering.version,
-                upgrade: answering.upgrade,
+                method: context.method,
+                version: context.version,
+                upgrade: context.upgrade,
                 // A drain may have begun since the request was read.
-                keep_alive: answering.keep_alive
-                    && !answering.core.draining.get()
-                    && answering.knows_what_follows(continued),
+                keep_alive: context.keep_alive
+                    && !context.core.draining.get()
+                    && context.knows_what_follows(continued),
                 interims,
                 http_date: now.http_date,
-                continue_wanted: answering.uploaded.is_some(),
-                trailers: answering.takes_trailers.then_some(&answering.plan.identity),
-                via: answering.plan.http.via.as_deref(),
-                request_id: answering.request_id,
+                continue_wanted: context.upload.expect_forwarded,
+                trailers: context.takes_trailers.then_some(&context.plan.identity),
+                via: context.plan.http.via.as_deref(),
+                request_id: context.request_id,
             };
             let buf = upstream.plain();
             let step = admit_response(buf, memory.head, &asked)?;
@@ -155,14 +172,14 @@ pub async fn respond(
         }
     };
     progress.delivery = Some(delivery);
-    deliver(answering, upstream, client, (memory, progress), delivery).await
+    deliver(context, upstream, client, memory, progress, delivery).await
 }
 
-impl Answering<'_> {
+impl ResponseContext<'_> {
     /// Behind a final answer without the 100 that the client waits for, nobody can tell whether its
     /// body or its next request follows (RFC 9110, section 10.1.1).
     fn knows_what_follows(&self, continued: bool) -> bool {
-        continued || self.uploaded.is_none_or(Cell::get)
+        continued || !self.upload.expect_forwarded || self.upload.complete.get()
     }
 }
 
@@ -174,12 +191,12 @@ const fn bad_response(fault: Fault) -> RespondError {
 /// Reads until a whole head is there and parses it; its length. Behind another head, there is no
 /// second try: the client may have seen that one.
 async fn read_head(
-    answering: &Answering<'_>,
+    context: &ResponseContext<'_>,
     upstream: &mut Source<'_>,
-    memory: &mut Memory<'_>,
+    memory: &mut ResponseMemory<'_>,
     begun: bool,
 ) -> Result<usize, RespondError> {
-    let limits = answering.plan.head_limits();
+    let limits = context.plan.head_limits();
     let bad = |error| bad_response(Fault::Wire(error));
     let mut scan = HeadScan::default();
     loop {
@@ -189,12 +206,12 @@ async fn read_head(
             return Ok(len);
         }
         let partial = begun || !buf.is_empty();
-        let uploading = answering.uploading.get();
+        let uploading = context.upload.running.get();
         if uploading && buf.is_empty() {
             // An answer is not expected yet, and the client may never get there.
             upstream.rest(true);
         }
-        let time = if uploading { Duration::MAX } else { answering.read_timeout };
+        let time = if uploading { Duration::MAX } else { context.read_timeout };
         let wait = Wait { time, shut: Shut::Both, idle: false };
         upstream.read_plain(wait).await.map_err(|cut| match cut {
             Cut::TimedOut => RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout),
@@ -212,14 +229,15 @@ async fn read_head(
 
 /// Sends the head in `memory.out`, with as much of the body as is there, and then the rest.
 async fn deliver(
-    answering: &Answering<'_>,
+    context: &ResponseContext<'_>,
     upstream: &mut Source<'_>,
     client: &mut Sink<'_>,
-    (memory, progress): (&mut Memory<'_>, &mut Progress),
+    memory: &mut ResponseMemory<'_>,
+    progress: &mut ResponseProgress,
     delivery: Delivery,
 ) -> Result<(), RespondError> {
-    let write_timeout = answering.plan.http.send_timeout;
-    let trailers = delivery.trailers.then_some(&answering.plan.identity);
+    let write_timeout = context.plan.http.send_timeout;
+    let trailers = delivery.trailers.then_some(&context.plan.identity);
     let mut flow = Flow::new(delivery.body, delivery.to_client, None).with_trailers(trailers);
     let head_bytes = memory.out.len();
     let ready = take_ready(upstream, &mut flow, memory.out);
@@ -235,12 +253,18 @@ async fn deliver(
         }
         Ok(()) if flow.is_done() => client.flush(write_timeout).await.map_err(PumpError::Sink),
         Ok(()) => {
-            let read = Wait { time: answering.read_timeout, shut: Shut::Both, idle: false };
-            let pacing = &answering.plan.http.pacing;
+            let read = Wait { time: context.read_timeout, shut: Shut::Both, idle: false };
+            let pacing = &context.plan.http.pacing;
             let pace = Pace::new(pacing.send_min_rate, pacing.grace);
-            let clock = &answering.core.clock;
-            let paces = (Pace::free(), pace);
-            let times = Times { read, write: write_timeout, paces, clock, over: None };
+            let clock = &context.core.clock;
+            let times = TransferTimes {
+                read,
+                write: write_timeout,
+                sender_pace: Pace::free(),
+                receiver_pace: pace,
+                clock,
+                over: None,
+            };
             let before = flow.bytes_out();
             let pumped = pump(upstream, client, &mut flow, times, memory.out).await;
             progress.sent_bytes += flow.bytes_out().saturating_sub(before);

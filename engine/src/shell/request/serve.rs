@@ -7,7 +7,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::forward::{Forwarded, Request, forward};
+use super::attempt::ForwardResult;
+use super::context::ExchangeContext;
+use super::forward::forward;
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
 use super::tunnel;
@@ -27,103 +29,122 @@ use crate::wire::head::parse_request;
 /// One exchange; may the connection bring another one?
 pub(crate) async fn serve_request(
     client: &mut Client,
-    work: &mut ExchangeMemory,
+    memory: &mut ExchangeMemory,
     read: HeadRead,
     started: Duration,
 ) -> bool {
     client.facts.requests += 1;
     client.deselect_identity();
-    let mut outcome = Outcome::default();
-    work.request.keep_after_refusal = false;
-    let len = match read {
-        HeadRead::Head(len) => len,
+    memory.request.keep_after_refusal = false;
+    match read {
+        HeadRead::Head(len) => serve_head(client, memory, len, started).await,
         HeadRead::Refuse(refusal) => {
             // Nothing is known of the request; its answer is a whole one.
-            work.request.forget();
-            give_marks(client, work, None);
-            let to = (refusal, Bodies::RequestUnfinished, &[][..]);
-            let keep = refuse(client, work, to, &mut outcome).await;
-            report(client, work, (&[], started), (outcome, None));
-            return keep;
+            memory.request.forget();
+            give_marks(client, memory, None);
+            let mut outcome = Outcome::default();
+            let unread = Bodies::RequestUnfinished;
+            let keep = refuse(client, memory, refusal, unread, &[], &mut outcome).await;
+            report(client, memory, &[], started, outcome, None);
+            keep
         }
-        HeadRead::Gone => return false,
-    };
+        HeadRead::Gone => false,
+    }
+}
+
+/// The exchange of a request whose head is there, in the first `len` bytes that were read.
+async fn serve_head(
+    client: &mut Client,
+    memory: &mut ExchangeMemory,
+    len: usize,
+    started: Duration,
+) -> bool {
     let Some(mut head) = client.stream.reader.plain.take() else { return false };
-    let (mut consumed, mut switched) = (0, None);
-    let keep = {
+    let mut outcome = Outcome::default();
+    let mut consumed = 0;
+    let result = {
         let buf = head.filled();
-        let behind = buf.get(len..).unwrap_or_default();
-        let decided = decide(client, work, (buf, len));
-        let keep = match decided {
+        let result = match admit_request(client, memory, buf, len) {
             Ok(admission) => {
                 outcome.route = Some(admission.route);
                 outcome.upstream = Some(admission.upstream);
-                let way = (buf, behind);
-                let told = (&mut consumed, &mut outcome);
-                let passed = pass(client, work, (&admission, way), told).await;
-                match passed {
-                    Passed::Over { keep } => keep,
-                    Passed::Switched(lease) => {
-                        switched = Some(lease);
-                        false
-                    }
-                }
+                pass(client, memory, &admission, buf, len, &mut consumed, &mut outcome).await
             }
             Err(refusal) => {
-                let unread = if work.request.keep_after_refusal {
+                let unread = if memory.request.keep_after_refusal {
                     Bodies::Complete
                 } else {
                     Bodies::RequestUnfinished
                 };
-                refuse(client, work, (refusal, unread, buf), &mut outcome).await
+                let keep = refuse(client, memory, refusal, unread, buf, &mut outcome).await;
+                RequestResult::Answered { keep }
             }
         };
         outcome.request_bytes += bytes(len);
-        if switched.is_none() {
-            report(client, work, (buf, started), (outcome, None));
+        if matches!(result, RequestResult::Answered { .. }) {
+            report(client, memory, buf, started, outcome, None);
         }
-        keep
+        result
     };
-    let kept: Option<Box<[u8]>> =
-        switched.is_some().then(|| head.filled().get(..len).unwrap_or_default().into());
-    head.consume(len + consumed);
-    restore(client, head);
-    if let (Some(lease), Some(head)) = (switched, kept) {
-        work.keep_request();
-        let way = Way::of(&client.live.generation.plan, &outcome);
-        let (route, node) = (Box::<str>::from(way.route), Box::<str>::from(way.node));
-        // Generation and identity may change within it.
-        client.log_parts = None;
-        // What came behind the head is the tunnel's, and waits in the reader like all the rest.
-        Box::pin(tunnel::run(client, work, &head, lease, &mut outcome)).await;
-        // The configuration may be another one by now.
-        let way = Way { route: &route, node: &node };
-        report(client, work, (&head, started), (outcome, Some(way)));
+    match result {
+        RequestResult::Answered { keep } => {
+            head.consume(len + consumed);
+            restore(client, head);
+            keep
+        }
+        RequestResult::Switched(lease) => {
+            let kept: Box<[u8]> = head.filled().get(..len).unwrap_or_default().into();
+            head.consume(len + consumed);
+            // What came after the head is the tunnel's, and waits in the reader like all the rest.
+            restore(client, head);
+            run_tunnel(client, memory, &kept, lease, started, outcome).await;
+            false
+        }
     }
-    keep
 }
 
-/// What came behind the exchange belongs to the next one.
+/// What came after the exchange's own bytes goes back to the reader.
 fn restore(client: &mut Client, head: crate::shell::transport::buffers::Buffer) {
-    // Reading went on in another buffer: what is left there comes behind what is left here.
+    // Reading went on in another buffer: what is left there comes after what is left here.
     client.stream.reader.put_in_front(head, &client.core.buffers);
 }
 
-/// Parses the head and asks the core of the proxy what to do with it.
-fn decide(
+/// The request has become a tunnel: runs it to its end, and logs it.
+async fn run_tunnel(
     client: &mut Client,
-    work: &mut ExchangeMemory,
-    (buf, len): (&[u8], usize),
+    memory: &mut ExchangeMemory,
+    head: &[u8],
+    lease: Box<Lease>,
+    started: Duration,
+    mut outcome: Outcome,
+) {
+    memory.keep_request();
+    let label = RouteLabel::of(&client.live.generation.plan, &outcome);
+    let (route, node) = (Box::<str>::from(label.route), Box::<str>::from(label.node));
+    // Generation and identity may change within it.
+    client.log_parts = None;
+    Box::pin(tunnel::run(client, memory, head, lease, &mut outcome)).await;
+    // The configuration may be another one by now.
+    let label = RouteLabel { route: &route, node: &node };
+    report(client, memory, head, started, outcome, Some(label));
+}
+
+/// Parses the head and asks `exchange` what to do with it.
+fn admit_request(
+    client: &mut Client,
+    memory: &mut ExchangeMemory,
+    buf: &[u8],
+    len: usize,
 ) -> Result<Admission, Refusal> {
-    let scratch = &mut work.request;
+    let scratch = &mut memory.request;
     // A head that is refused half-way must not be taken for the one before it.
     scratch.forget();
     let limits = client.live.generation.plan.head_limits();
     let parsed = parse_request(buf, len, limits, &mut scratch.head).map_err(Refusal::Malformed);
     let followed = parsed.and_then(|()| client.follow_generation());
-    give_marks(client, work, parsed.is_ok().then_some(buf));
+    give_marks(client, memory, parsed.is_ok().then_some(buf));
     followed?;
-    let ExchangeMemory { request, marks, .. } = work;
+    let ExchangeMemory { request, marks, .. } = memory;
     let admission = client.core.clock.with_now(|now| {
         let plan = &client.live.generation.plan;
         admit(plan, &client.view(now, marks), buf, request)
@@ -138,16 +159,19 @@ fn decide(
 }
 
 /// What became of a request.
-enum Passed {
-    /// It was answered; may the connection bring another one?
-    Over { keep: bool },
-    /// It was granted an upgrade.
+enum RequestResult {
+    /// It was answered, or cut.
+    Answered {
+        /// May the connection bring another one?
+        keep: bool,
+    },
+    /// It was granted an upgrade: this connection to the upstream carries the tunnel.
     Switched(Box<Lease>),
 }
 
 /// Gives the request its id and its trace; `buf` is its head, if that was understood.
-fn give_marks(client: &Client, work: &mut ExchangeMemory, buf: Option<&[u8]>) {
-    let ExchangeMemory { request, marks, .. } = work;
+fn give_marks(client: &Client, memory: &mut ExchangeMemory, buf: Option<&[u8]>) {
+    let ExchangeMemory { request, marks, .. } = memory;
     let request = buf.map(|buf| (buf, &request.head));
     mark(&client.live.generation.plan, request, || client.core.random.draw(), marks);
 }
@@ -155,24 +179,28 @@ fn give_marks(client: &Client, work: &mut ExchangeMemory, buf: Option<&[u8]>) {
 /// Forwards, and answers ourselves if that came to nothing.
 async fn pass(
     client: &mut Client,
-    work: &mut ExchangeMemory,
-    (admission, (buf, behind)): (&Admission, (&[u8], &[u8])),
-    (consumed, outcome): (&mut usize, &mut Outcome),
-) -> Passed {
+    memory: &mut ExchangeMemory,
+    admission: &Admission,
+    buf: &[u8],
+    len: usize,
+    consumed: &mut usize,
+    outcome: &mut Outcome,
+) -> RequestResult {
     let (core, live) = (Rc::clone(&client.core), Rc::clone(&client.live));
-    let request = Request { core: &core, live: &live, admission, buf, behind };
-    let keep = match forward(&request, client, work, consumed, outcome).await {
-        Forwarded::Switched(lease) => return Passed::Switched(lease),
-        Forwarded::Delivered { keep_alive, bodies } => {
+    let after_head = buf.get(len..).unwrap_or_default();
+    let request = ExchangeContext { core: &core, live: &live, admission, buf, after_head };
+    let keep = match forward(&request, client, memory, consumed, outcome).await {
+        ForwardResult::Switched(lease) => return RequestResult::Switched(lease),
+        ForwardResult::Delivered { keep_alive, bodies } => {
             reuse::client(ClientEnd { announced: keep_alive, bodies })
         }
-        Forwarded::Refuse(refusal, bodies) => {
+        ForwardResult::Refuse(refusal, bodies) => {
             if bodies == Bodies::Complete {
-                work.request.keep_after_refusal = admission.keep_alive;
+                memory.request.keep_after_refusal = admission.keep_alive;
             }
-            refuse(client, work, (refusal, bodies, buf), outcome).await
+            refuse(client, memory, refusal, bodies, buf, outcome).await
         }
-        Forwarded::Cut => {
+        ForwardResult::Cut => {
             // Whose fault the cut is.
             if matches!(outcome.ended, Ended::ResponseCutOff(_) | Ended::TimedOut) {
                 core.count(Counter::UpstreamLost);
@@ -182,20 +210,22 @@ async fn pass(
             false
         }
     };
-    Passed::Over { keep }
+    RequestResult::Answered { keep }
 }
 
 /// Answers a request ourselves.
 async fn refuse(
     client: &mut Client,
-    work: &mut ExchangeMemory,
-    (refusal, bodies, buf): (Refusal, Bodies, &[u8]),
+    memory: &mut ExchangeMemory,
+    refusal: Refusal,
+    bodies: Bodies,
+    buf: &[u8],
     outcome: &mut Outcome,
 ) -> bool {
-    let keep_alive = client.may_keep(work.request.keep_after_refusal)
+    let keep_alive = client.may_keep(memory.request.keep_after_refusal)
         && bodies == Bodies::Complete
         && !refusal.closes();
-    let ExchangeMemory { request, marks, out, .. } = work;
+    let ExchangeMemory { request, marks, out, .. } = memory;
     out.clear();
     let plan = &client.live.generation.plan;
     let manner = Manner {
@@ -221,19 +251,19 @@ async fn refuse(
     outcome.ended = Ended::Refused(refusal);
     outcome.body_bytes = bytes(body);
     outcome.sent_bytes += bytes(out.len());
-    client.send_now(&work.out).await.is_ok() && keep_alive
+    client.send_now(&memory.out).await.is_ok() && keep_alive
 }
 
-/// Which way a request went, in the words of the configuration that sent it there.
+/// A request's route and node, by the names that the configuration had for them when it was routed.
 #[derive(Clone, Copy)]
-struct Way<'a> {
+struct RouteLabel<'a> {
     /// The route's id.
     route: &'a str,
     /// The node's address.
     node: &'a str,
 }
 
-impl<'a> Way<'a> {
+impl<'a> RouteLabel<'a> {
     fn of(plan: &'a Plan, outcome: &Outcome) -> Self {
         let node = outcome.upstream.zip(outcome.node);
         let node = node.and_then(|(up, node)| plan.upstream(up).nodes.get(node.0 as usize));
@@ -244,12 +274,15 @@ impl<'a> Way<'a> {
     }
 }
 
-/// Counts the exchange and logs it; `way` is known if its configuration is not the client's any more.
+/// Counts the exchange and logs it; `label` is given where its configuration may not be the client's any
+/// more.
 fn report(
     client: &Client,
-    work: &ExchangeMemory,
-    (buf, started): (&[u8], Duration),
-    (mut outcome, way): (Outcome, Option<Way<'_>>),
+    memory: &ExchangeMemory,
+    buf: &[u8],
+    started: Duration,
+    mut outcome: Outcome,
+    label: Option<RouteLabel<'_>>,
 ) {
     let core = &client.core;
     core.counters().add(Counter::ClientBytesOut, outcome.sent_bytes);
@@ -258,12 +291,12 @@ fn report(
     let took = core.clock.elapsed().saturating_sub(started);
     outcome.request_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     outcome.request_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let way = way.unwrap_or_else(|| Way::of(plan, &outcome));
-    let log = outcome.log_facts(way.node);
+    let label = label.unwrap_or_else(|| RouteLabel::of(plan, &outcome));
+    let log = outcome.log_facts(label.node);
     core.clock.with_now(|now| {
         let request =
-            (!buf.is_empty()).then(|| Client::request_facts(buf, &work.request, way.route));
-        let marks = Some(&work.marks);
+            (!buf.is_empty()).then(|| Client::request_facts(buf, &memory.request, label.route));
+        let marks = Some(&memory.marks);
         let facts = Facts { log: Some(&log), marks, ..client.facts(now, request) };
         let books = Books {
             counters: core.counters(),

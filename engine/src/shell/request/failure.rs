@@ -7,7 +7,7 @@ use crate::shell::state::core::Core;
 use crate::shell::state::log_limits::LogCause;
 
 /// What an upstream said is no answer: the log says why, once a second.
-pub fn note(core: &Core, upstream: &str, fault: Fault) {
+pub fn log_bad_response(core: &Core, upstream: &str, fault: Fault) {
     if let Some(more) = core.allow_log(LogCause::UpstreamAnswer) {
         tracing::warn!(
             upstream,
@@ -19,14 +19,14 @@ pub fn note(core: &Core, upstream: &str, fault: Fault) {
 }
 
 /// A try has failed: cut off as `ended` says, or to be answered, perhaps by another try.
-pub fn note_failed(core: &Core, upstream: &str, (ended, failed): (Ended, Option<Refusal>)) {
+pub fn note_failed(core: &Core, upstream: &str, ended: Ended, failed: Option<Refusal>) {
     match (ended, failed) {
         // One that may be tried again is counted where that is decided.
         (Ended::ResponseCutOff(fault), _) => {
             core.events().upstream_fault(Refusal::BadResponse(fault));
-            note(core, upstream, fault);
+            log_bad_response(core, upstream, fault);
         }
-        (_, Some(Refusal::BadResponse(fault))) => note(core, upstream, fault),
+        (_, Some(Refusal::BadResponse(fault))) => log_bad_response(core, upstream, fault),
         (_, Some(_) | None) => {}
     }
 }

@@ -1,0 +1,448 @@
+//! One attempt to have a request answered by one node.
+//!
+//! In: an admitted request and a node. Out: the response has gone to the client, or why not, and
+//! whether another attempt may still answer. The client is heard while the upstream is waited for.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use ferrule_config::model::Expect;
+
+use super::context::ExchangeContext;
+use super::duplex::{relay_response, relay_with_upload};
+use super::failure;
+use super::lease::{ConnectError, Lease, LeaseRequest, check_new, give_back, obtain};
+use super::memory::ExchangeMemory;
+use super::relay::PumpError;
+use super::respond::{RespondError, ResponseContext, ResponseProgress, UploadState};
+use crate::exchange::fault::Fault;
+use crate::exchange::flow::{Flow, FlowError, Framing};
+use crate::exchange::outcome::{Ended, Outcome};
+use crate::exchange::refusal::Refusal;
+use crate::exchange::retry::{Failure, Sent};
+use crate::exchange::reuse::{self, Bodies, UpstreamEnd};
+use crate::exchange::rewrite::{Towards, upstream_head, upstream_name};
+use crate::plan::{Facts, Marks, NodeIndex, NodePlan};
+use crate::report::Counter;
+use crate::shell::client::connection::Client;
+use crate::shell::transport::reader::Idle;
+use crate::shell::transport::stream::attend::Attended;
+use crate::shell::transport::stream_error::Cut;
+use crate::wire::framing::BodyLength;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// What came of forwarding a request, for the client's connection.
+pub enum ForwardResult {
+    /// The upstream has granted a WebSocket, and the client knows: a tunnel is to follow.
+    Switched(Box<Lease>),
+    /// The response was sent whole.
+    Delivered {
+        /// What its head announced.
+        keep_alive: bool,
+        /// Whether the request's body was read to its end as well.
+        bodies: Bodies,
+    },
+    /// Nothing was sent: answer this.
+    Refuse(Refusal, Bodies),
+    /// The client must see that the response was cut, or is gone.
+    Cut,
+}
+
+/// What came of one attempt.
+pub(super) enum AttemptResult {
+    /// There will be no other.
+    Done(ForwardResult),
+    /// Nothing was sent to the client: another attempt may answer.
+    Failed(FailedAttempt),
+}
+
+/// An attempt that failed before anything was sent to the client.
+pub(super) struct FailedAttempt {
+    pub(super) failure: Failure,
+    /// What the client is told, unless another attempt answers.
+    pub(super) refusal: Refusal,
+    /// Did the connection come from the pool?
+    pub(super) reused: bool,
+    pub(super) sent: Sent,
+    pub(super) bodies: Bodies,
+}
+
+/// One attempt; `fresh` takes no connection from the pool.
+pub(super) async fn attempt(
+    request: &ExchangeContext<'_>,
+    client: &mut Client,
+    memory: &mut ExchangeMemory,
+    node: NodeIndex,
+    fresh: bool,
+    consumed: &mut usize,
+    outcome: &mut Outcome,
+) -> AttemptResult {
+    let upstream = request.upstream();
+    let Some(node_plan) = upstream.nodes.get(node.0 as usize) else {
+        let bodies = request.unread_bodies();
+        return AttemptResult::Done(ForwardResult::Refuse(Refusal::Internal, bodies));
+    };
+    let obtained = lease(request, client, memory, node, node_plan, fresh).await;
+    if obtained.lost {
+        return client_left(outcome);
+    }
+    let mut lease = match obtained.done {
+        Ok(lease) => lease,
+        Err(error) => return AttemptResult::Failed(not_connected(request, &error)),
+    };
+    let flow = match render(request, client, memory, node_plan) {
+        Ok((flow, used)) => {
+            *consumed = used;
+            flow
+        }
+        Err(refusal) => {
+            give_back(request.core, upstream, lease);
+            let bodies = request.unread_bodies();
+            return AttemptResult::Done(ForwardResult::Refuse(refusal, bodies));
+        }
+    };
+    match send_first(request, client, &mut lease, &memory.out, flow.is_done()).await {
+        Ok(()) => exchange(request, client, memory, lease, flow, outcome).await,
+        Err(None) => client_left(outcome),
+        Err(Some(failed)) => AttemptResult::Failed(failed),
+    }
+}
+
+/// Gets a connection, with an ear for the client.
+async fn lease(
+    request: &ExchangeContext<'_>,
+    client: &mut Client,
+    memory: &ExchangeMemory,
+    node: NodeIndex,
+    node_plan: &NodePlan,
+    fresh: bool,
+) -> Attended<Result<Lease, ConnectError>> {
+    let upstream = request.upstream();
+    let proxy_header = match &upstream.proxy {
+        Some(proxy) => client.proxy_header(proxy),
+        None => Vec::new(),
+    };
+    let wanted = LeaseRequest {
+        upstream: request.admission.upstream,
+        node,
+        server_name: upstream_name(upstream, &memory.request.host, node_plan),
+        timeout: request.timeout().connect,
+        fresh,
+        proxy_header: &proxy_header,
+    };
+    let obtaining = pin!(obtain(request.core, request.live, wanted));
+    client.stream.source().attend(obtaining, None).await
+}
+
+/// Sends what was rendered of the request, which `is_whole` or only its first part.
+///
+/// # Errors
+/// The attempt has failed; `None`: the client is gone.
+async fn send_first(
+    request: &ExchangeContext<'_>,
+    client: &mut Client,
+    lease: &mut Lease,
+    out: &[u8],
+    is_whole: bool,
+) -> Result<(), Option<FailedAttempt>> {
+    let reused = lease.reused;
+    let fail = |failure, refusal, sent| {
+        let bodies = request.unread_bodies();
+        Err(Some(FailedAttempt { failure, refusal, reused, sent, bodies }))
+    };
+    match if reused { Idle::Silent } else { check_new(&mut lease.stream) } {
+        Idle::Silent => {}
+        Idle::Spoke => {
+            let fault = Fault::SpokeFirst;
+            failure::log_bad_response(request.core, &request.upstream().id, fault);
+            return fail(Failure::BadResponse, Refusal::BadResponse(fault), Sent::Nothing);
+        }
+        Idle::Over => return fail(Failure::Lost, Refusal::UpstreamLost, Sent::Nothing),
+    }
+    let sent = send(client, lease, out, request.timeout().send).await;
+    request.core.counters().add(Counter::UpstreamBytesOut, bytes(out.len()));
+    if sent.lost {
+        return Err(None);
+    }
+    match sent.done {
+        Ok(()) => Ok(()),
+        Err(Cut::TimedOut) => fail(Failure::Timeout, Refusal::UpstreamTimeout, Sent::Replayable),
+        // A node that refuses a request while it is being sent may have said why.
+        Err(_) if is_whole => Ok(()),
+        Err(_) => fail(Failure::Lost, Refusal::UpstreamLost, Sent::Replayable),
+    }
+}
+
+/// Sends bytes to the upstream, with an ear for the client.
+async fn send(
+    client: &mut Client,
+    lease: &mut Lease,
+    out: &[u8],
+    timeout: Duration,
+) -> Attended<Result<(), Cut>> {
+    let mut sink = lease.stream.sink();
+    let sending = pin!(async {
+        sink.write(out, timeout).await?;
+        sink.flush(timeout).await?;
+        // Waiting for the answer takes no memory to send with.
+        sink.rest();
+        Ok(())
+    });
+    client.stream.source().attend(sending, None).await
+}
+
+/// The client is gone, or was told that it broke the protocol: nobody waits for an answer.
+const fn client_left(outcome: &mut Outcome) -> AttemptResult {
+    outcome.ended = Ended::ClientLeft;
+    AttemptResult::Done(ForwardResult::Cut)
+}
+
+fn not_connected(request: &ExchangeContext<'_>, error: &ConnectError) -> FailedAttempt {
+    let refusal = match error {
+        ConnectError::NoAddress => Refusal::NoLiveNode,
+        ConnectError::NoRoom => Refusal::Overloaded,
+        ConnectError::Failed(_) => Refusal::UpstreamConnect,
+        ConnectError::TimedOut => Refusal::UpstreamTimeout,
+        ConnectError::Tls(_) => Refusal::UpstreamTls,
+    };
+    FailedAttempt {
+        failure: Failure::Connect,
+        refusal,
+        reused: false,
+        sent: Sent::Nothing,
+        bodies: request.unread_bodies(),
+    }
+}
+
+/// Renders the upstream head, followed by as much of the body as is there, into `memory.out`. With the
+/// body's flow, how much of what came after the head was body.
+fn render(
+    request: &ExchangeContext<'_>,
+    client: &Client,
+    memory: &mut ExchangeMemory,
+    node: &NodePlan,
+) -> Result<(Flow<'static>, usize), Refusal> {
+    let plan = &request.live.generation.plan;
+    let ExchangeMemory { request: scratch, marks, out, .. } = memory;
+    out.clear();
+    let route = plan.route(request.admission.route);
+    request.core.clock.with_now(|now| {
+        let facts = client.facts(now, Some(Client::request_facts(request.buf, scratch, &route.id)));
+        let facts = Facts { marks: Some(marks), ..facts };
+        let towards = Towards {
+            node,
+            identity_block: client.request_identity_block(),
+            forwarded: &client.forwarded,
+            keep_alive: request.upstream().keeps_connections(),
+        };
+        upstream_head(plan, request.admission, &facts, &towards, out)
+    })?;
+    let framing = match request.admission.body {
+        BodyLength::None | BodyLength::UntilClose => Framing::None,
+        BodyLength::Length(length) => Framing::Length(length),
+        BodyLength::Chunked => Framing::Chunked,
+    };
+    let mut flow = Flow::new(request.admission.body, framing, route.client_max_body_size);
+    if flow.is_done() {
+        return Ok((flow, 0));
+    }
+    match flow.copy(request.after_head, out) {
+        Ok(copied) => Ok((flow, copied.consumed)),
+        Err(FlowError::Malformed(error)) => Err(Refusal::Malformed(error)),
+        Err(FlowError::TooLarge) => Err(Refusal::BodyTooLarge),
+    }
+}
+
+/// The request has left, or its first part; takes the answer, and sends the rest beside it.
+async fn exchange(
+    request: &ExchangeContext<'_>,
+    client: &mut Client,
+    memory: &mut ExchangeMemory,
+    mut lease: Lease,
+    mut flow: Flow<'_>,
+    outcome: &mut Outcome,
+) -> AttemptResult {
+    let plan = &request.live.generation.plan;
+    let uploads = !flow.is_done();
+    let expects = uploads && request.admission.wishes.expect_continue;
+    // Passed on, the expectation is the upstream's to answer.
+    let upload = UploadState::new(uploads, expects && plan.http.expect == Expect::Forward);
+    // Copied, because the rest of the memory it stands in is worked in.
+    let marks = plan.http.answers.request_id.is_some().then_some(memory.marks);
+    let context = response_context(request, client, &upload, marks.as_ref());
+    let mut progress = ResponseProgress::default();
+    let started = request.core.clock.elapsed();
+    let (uploaded, responded) = if uploads {
+        // A client whose body is coming already does not wait (RFC 9110, section 10.1.1).
+        let waits = expects && !upload.expect_forwarded && request.after_head.is_empty();
+        if waits && client.send_now(CONTINUE).await.is_err() {
+            return client_left(outcome);
+        }
+        if waits {
+            outcome.sent_bytes += bytes(CONTINUE.len());
+        }
+        relay_with_upload(request, &context, client, memory, &mut lease, &mut flow, &mut progress)
+            .await
+    } else {
+        (Ok(()), relay_response(&context, client, memory, &mut lease, &mut progress).await)
+    };
+    record(request, &progress, started, outcome);
+    // Of the last attempt: each takes what came with the head again.
+    outcome.request_bytes = flow.bytes_in();
+    // What the client sent may have been read to its end without all of it reaching the upstream.
+    let lost = matches!(uploaded, Err(PumpError::Source(_) | PumpError::Flow(_)));
+    let bodies = bodies(flow.is_done() && !lost);
+    match responded {
+        Ok(()) if progress.switched => {
+            AttemptResult::Done(ForwardResult::Switched(Box::new(lease)))
+        }
+        Ok(()) => {
+            let sent = self::bodies(uploaded.is_ok() && flow.is_done());
+            release(request, lease, &progress, sent);
+            let keep_alive = progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
+            AttemptResult::Done(ForwardResult::Delivered { keep_alive, bodies })
+        }
+        Err(error) => {
+            let reused = lease.reused;
+            drop(lease);
+            let failed =
+                failed(reused, uploads, &error, &uploaded, progress.begun, bodies, outcome);
+            let again = match &failed {
+                AttemptResult::Failed(failed) => Some(failed.refusal),
+                AttemptResult::Done(_) => None,
+            };
+            failure::note_failed(request.core, &request.upstream().id, outcome.ended, again);
+            failed
+        }
+    }
+}
+
+fn response_context<'a>(
+    request: &ExchangeContext<'a>,
+    client: &Client,
+    upload: &'a UploadState,
+    marks: Option<&'a Marks>,
+) -> ResponseContext<'a> {
+    let (plan, admission) = (&request.live.generation.plan, request.admission);
+    ResponseContext {
+        request_id: marks.and_then(|marks| marks.named(plan)),
+        core: request.core,
+        plan,
+        method: admission.method,
+        version: admission.version,
+        upgrade: admission.upgrade,
+        keep_alive: client.may_keep(admission.keep_alive),
+        takes_trailers: admission.wishes.takes_trailers,
+        upload,
+        read_timeout: request.timeout().read,
+    }
+}
+
+/// Notes in the outcome how far the response got.
+fn record(
+    request: &ExchangeContext<'_>,
+    progress: &ResponseProgress,
+    started: Duration,
+    outcome: &mut Outcome,
+) {
+    outcome.sent_bytes += progress.sent_bytes;
+    outcome.body_bytes += progress.body_bytes;
+    let switched = progress.switched.then_some(101);
+    if let Some(status) = progress.delivery.map(|delivery| delivery.status).or(switched) {
+        outcome.status = status;
+        outcome.upstream_status = Some(status);
+        let took = request.core.clock.elapsed().saturating_sub(started);
+        outcome.upstream_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        outcome.upstream_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    }
+    request.core.counters().add(Counter::UpstreamBytesIn, progress.received_bytes);
+}
+
+/// How the bodies stand where the client got a whole answer, be it ours.
+const fn bodies(request_complete: bool) -> Bodies {
+    if request_complete { Bodies::Complete } else { Bodies::RequestUnfinished }
+}
+
+/// Gives the connection of a whole response back to the pool, or closes it.
+fn release(
+    request: &ExchangeContext<'_>,
+    mut lease: Lease,
+    progress: &ResponseProgress,
+    bodies: Bodies,
+) {
+    let upstream = request.upstream();
+    let left = lease.stream.leftover();
+    if left == Idle::Spoke {
+        request.core.count(Counter::UpstreamSurplus);
+    }
+    let end = UpstreamEnd {
+        head_allows: progress.delivery.is_some_and(|delivery| delivery.upstream_reusable)
+            && upstream.keeps_connections()
+            && !request.admission.binds_connection,
+        bodies,
+        surplus: left != Idle::Silent,
+        requests: lease.requests + 1,
+        requests_max: upstream.pool.requests,
+    };
+    if reuse::upstream(end) {
+        give_back(request.core, upstream, lease);
+    }
+}
+
+/// The response failed: may another answer be given, and which?
+fn failed(
+    reused: bool,
+    uploads: bool,
+    error: &RespondError,
+    uploaded: &Result<(), PumpError>,
+    begun: bool,
+    bodies: Bodies,
+    outcome: &mut Outcome,
+) -> AttemptResult {
+    // What the upload says about it comes before what the response says.
+    let reason = match uploaded {
+        Err(PumpError::Flow(FlowError::Malformed(error))) => Some(Refusal::Malformed(*error)),
+        Err(PumpError::Flow(FlowError::TooLarge)) => Some(Refusal::BodyTooLarge),
+        Err(PumpError::Source(Cut::TimedOut)) => Some(Refusal::BodyTimeout),
+        Err(PumpError::Source(_)) => return client_left(outcome),
+        // Written to in vain, it had no chance to answer.
+        Err(PumpError::Sink(Cut::TimedOut)) => Some(Refusal::UpstreamTimeout),
+        Err(PumpError::Sink(_)) | Ok(()) => None,
+    };
+    match error {
+        RespondError::Client(_) => client_left(outcome),
+        RespondError::Upstream(failure, refusal) if begun => {
+            outcome.ended = match (reason, *failure, *refusal) {
+                // It was cut by us, and not by the upstream.
+                (Some(Refusal::UpstreamTimeout), ..) | (None, Failure::Timeout, _) => {
+                    Ended::TimedOut
+                }
+                (Some(refusal), ..) => Ended::Refused(refusal),
+                (None, _, Refusal::BadResponse(fault)) => Ended::ResponseCutOff(fault),
+                (None, Failure::Connect | Failure::Lost | Failure::BadResponse, _) => {
+                    Ended::ResponseCutOff(Fault::BodyCutOff)
+                }
+            };
+            AttemptResult::Done(ForwardResult::Cut)
+        }
+        RespondError::Upstream(failure, refusal) => {
+            let refusal = reason.unwrap_or(*refusal);
+            if reason.is_some() {
+                return AttemptResult::Done(ForwardResult::Refuse(refusal, bodies));
+            }
+            let sent = if uploads { Sent::Gone } else { Sent::Replayable };
+            AttemptResult::Failed(FailedAttempt {
+                failure: *failure,
+                refusal,
+                reused,
+                sent,
+                bodies,
+            })
+        }
+    }
+}
+
+fn bytes(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
