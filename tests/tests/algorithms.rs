@@ -6,8 +6,9 @@
 use std::path::Path;
 
 use ferrule_engine::identity::ClientPolicy;
-use ferrule_engine::identity::chain::{Verdict, VerifyFailure, judge};
+use ferrule_engine::identity::chain::{Verdict, judge};
 use ferrule_engine::identity::crl::Crl;
+use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::revocation::{Revocation, RevocationRules};
 use ferrule_tests::shell;
 

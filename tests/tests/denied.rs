@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ferrule_config::read_text;
-use ferrule_engine::identity::chain::VerifyFailure;
+use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::{Access, ClientIdentity, ClientValue, Lists, Verdict, Wanted};
 use ferrule_engine::plan::access::compile;
 use ferrule_tests::zoo::asn1::{

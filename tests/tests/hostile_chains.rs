@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use ferrule_engine::identity::ClientPolicy;
-use ferrule_engine::identity::chain::{Verdict, VerifyFailure, judge};
+use ferrule_engine::identity::chain::{Verdict, judge};
+use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::judged::Judged;
 use ferrule_engine::identity::search::STEPS_MAX;
 use ferrule_engine::identity::work::{COST_MAX, UNVOUCHED_MAX, WASTED_MAX, Work};

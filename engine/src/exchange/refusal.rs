@@ -7,7 +7,7 @@
 use super::answer::{Body, Manner, Words};
 use super::fault::Fault;
 use super::options;
-use crate::identity::chain::VerifyFailure;
+use crate::identity::failure::VerifyFailure;
 use crate::plan::{Forbidden, MethodSet};
 use crate::wire::error::WireError;
 use crate::wire::head::{Method, Version};

@@ -4,7 +4,7 @@ use strum::{EnumCount, VariantArray};
 
 use super::fault::Fault;
 use super::refusal::Refusal;
-use crate::identity::chain::VerifyFailure;
+use crate::identity::failure::VerifyFailure;
 use crate::plan::{Forbidden, MethodSet};
 use crate::wire::error::WireError;
 

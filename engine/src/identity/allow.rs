@@ -12,7 +12,8 @@ use super::algorithms;
 use super::alt_names::{self, AltKind};
 use super::certificate::Certificate;
 use super::chain::Verdict;
-use super::doubt;
+use super::digest::sha256;
+use super::folded_dn;
 use super::name::{self, Attributes, Selector};
 use super::outline::Outline;
 use super::render::{self, Rendering};
@@ -95,7 +96,7 @@ impl Lists {
             is_whole,
             alt_names,
             issuers: &[],
-            leaf_sha256: super::sha256(leaf_der),
+            leaf_sha256: sha256(leaf_der),
             own_uris: &[],
         });
         self.judge_read(rendering.as_ref().map(Traits::of).as_ref(), verdict)
@@ -170,7 +171,7 @@ impl<'r> Traits<'r> {
             write(&mut text);
             text
         };
-        let overlong = [leaf.subject, leaf.issuer].into_iter().any(doubt::is_overlong);
+        let overlong = [leaf.subject, leaf.issuer].into_iter().any(folded_dn::is_overlong);
         let kept = |name| if overlong { Attributes::default() } else { Attributes::of(name) };
         let names: Vec<_> = alt_names::names(&certificate.alt_names).collect();
         let uris = names.iter().filter(|(kind, _)| *kind == AltKind::Uri).map(|(_, uri)| *uri);
@@ -184,7 +185,7 @@ impl<'r> Traits<'r> {
             issuer_name: WholeName::new(rendered(&|out| name::rfc2253(leaf.issuer, out))),
             serial: rendered(&|out| render::serial(leaf.serial, out)),
             sha256: certificate.leaf_sha256,
-            spki_sha256: super::sha256(leaf.spki),
+            spki_sha256: sha256(leaf.spki),
             key_algorithm: leaf.key_algorithm,
             public_key: leaf.public_key,
             other_spkis: OnceCell::new(),
@@ -203,7 +204,7 @@ impl<'r> Traits<'r> {
     fn may_be_key(&self, wanted: &[u8; 32]) -> bool {
         let others = self.other_spkis.get_or_init(|| {
             let all = algorithms::other_spellings(self.key_algorithm, self.public_key);
-            all.iter().map(|spki| super::sha256(spki)).collect()
+            all.iter().map(|spki| sha256(spki)).collect()
         });
         others.contains(wanted)
     }
@@ -271,7 +272,7 @@ fn is_name(found: &WholeName, wanted: &[u8], attributes: &Attributes, doubt: Dou
     let clear = !attributes.are_unclear();
     match doubt {
         Doubt::IsNot => clear && !found.text.is_empty() && *found.text == *wanted,
-        Doubt::Is => !clear || *found.folded() == doubt::folded_name(wanted),
+        Doubt::Is => !clear || *found.folded() == folded_dn::folded_name(wanted),
     }
 }
 
@@ -288,7 +289,7 @@ impl WholeName {
 
     /// In one form for all that are the same to directories.
     fn folded(&self) -> &Vec<Vec<String>> {
-        self.folded.get_or_init(|| doubt::folded_name(&self.text))
+        self.folded.get_or_init(|| folded_dn::folded_name(&self.text))
     }
 }
 

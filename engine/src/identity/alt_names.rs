@@ -5,9 +5,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::certificate::Certificate;
-use super::doubt;
 use super::general_name::GeneralName;
+use super::name_syntax;
 use super::uri;
 
 /// The types of name that are handed out.
@@ -69,8 +68,18 @@ pub(super) fn unclear<'n>(names: &'n [GeneralName<'n>]) -> impl Iterator<Item = 
             GeneralName::Uri(text) => (AltKind::Uri, text),
             _ => return None,
         };
-        (!doubt::is_clear(kind, text)).then_some(kind)
+        (!is_clear(kind, text)).then_some(kind)
     })
+}
+
+/// Can it be read in one way only? The several readings of a URI are known, see [`super::uri`].
+fn is_clear(kind: AltKind, name: &[u8]) -> bool {
+    name_syntax::is_plain(name)
+        && match kind {
+            AltKind::Dns => name_syntax::is_host(name.strip_prefix(b"*.").unwrap_or(name)),
+            AltKind::Email => name_syntax::is_mailbox(name),
+            AltKind::Uri | AltKind::Ip => true,
+        }
 }
 
 /// Alternative names that lists and conditions are held against.
@@ -130,17 +139,10 @@ pub fn of_kind(list: &[GeneralName<'_>], wanted: AltKind, out: &mut Vec<u8>) {
     }
 }
 
-/// The names of a certificate; none if it cannot be read to the end.
+/// The URIs among these names, one by one.
 #[must_use]
-pub fn of_certificate(der: &[u8]) -> Vec<GeneralName<'_>> {
-    Certificate::parse(der).and_then(|one| one.extensions.alt_names).unwrap_or_default()
-}
-
-/// The URIs that a certificate holds, one by one.
-#[must_use]
-pub fn uris_of(der: &[u8]) -> Vec<Box<[u8]>> {
-    let names_of = of_certificate(der);
-    let uris = names(&names_of).filter(|(kind, _)| *kind == AltKind::Uri);
+pub fn uris(list: &[GeneralName<'_>]) -> Vec<Box<[u8]>> {
+    let uris = names(list).filter(|(kind, _)| *kind == AltKind::Uri);
     uris.map(|(_, uri)| uri.into()).collect()
 }
 
@@ -228,6 +230,31 @@ mod tests {
         out.clear();
         of_kind(&list, AltKind::Ip, &mut out);
         assert_eq!(out, b"192.0.2.1,2001:db8::1");
+    }
+
+    #[test]
+    fn what_has_two_readings_is_not_clear() {
+        for (kind, name, plain, clear) in [
+            (AltKind::Dns, "a.example", true, true),
+            (AltKind::Dns, "*.a_b.example.", true, true),
+            (AltKind::Dns, "a.example..", true, false),
+            (AltKind::Dns, "a:1", true, false),
+            (AltKind::Dns, "a b", false, false),
+            (AltKind::Dns, "", false, false),
+            (AltKind::Email, "a.b+c@x.example", true, true),
+            (AltKind::Email, "\"a\"@x", true, false),
+            (AltKind::Email, "a@b@c", true, false),
+            (AltKind::Email, "a", true, false),
+            (AltKind::Uri, "x:%00", true, true),
+            (AltKind::Uri, "x: ", false, false),
+        ] {
+            let name = name.as_bytes();
+            assert_eq!(
+                (name_syntax::is_plain(name), is_clear(kind, name)),
+                (plain, clear),
+                "{name:?}"
+            );
+        }
     }
 
     #[test]

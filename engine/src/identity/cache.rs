@@ -5,9 +5,9 @@ use std::rc::Rc;
 use hashbrown::HashMap;
 
 use super::chain::{ClientPolicy, Judgement, Verdict};
-use super::judged;
+use super::digest::sha256_parts;
 use super::variables::Wanted;
-use super::{ClientIdentity, chain_digest};
+use super::{ClientIdentity, judged};
 
 /// Identities held at once; beyond that all are dropped and the cache fills anew.
 const IDENTITIES_MAX: usize = 4096;
@@ -68,7 +68,7 @@ impl IdentityCache {
             );
         };
         let asked = asked.into();
-        let key = (asked, chain_digest(chain));
+        let key = (asked, sha256_parts(chain));
         if let Some(held) = self.held.get(&key)
             && (held.judgement.from..held.judgement.until).contains(&now)
         {

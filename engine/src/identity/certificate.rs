@@ -9,10 +9,11 @@ use x509_parser::certificate::{TbsCertificate, X509CertificateParser};
 use x509_parser::nom::Parser;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Version};
 
-use super::extensions::Extensions;
+use super::extensions::{AuthorityKey, Extensions};
+use super::general_name::GeneralName;
+use super::key_type;
 use super::name;
 use super::outline::Outline;
-use super::signature;
 
 /// The facts of one certificate.
 #[derive(Clone, Debug)]
@@ -82,17 +83,42 @@ impl<'a> Certificate<'a> {
     pub fn self_signed(&self) -> bool {
         self.self_issued()
             && self.may_be_issued_by(self)
-            && signature::kinds_agree(self, self.outline.signature_algorithm) == Some(true)
+            && key_type::may_sign(self.outline.key_algorithm, self.outline.signature_algorithm)
+                == Some(true)
     }
 
     /// This may have been issued by that, as far as names, key identifiers and algorithms tell.
     #[must_use]
     pub fn may_be_issued_by(&self, issuer: &Certificate<'_>) -> bool {
         self.issuer_key == issuer.subject_key
-            && self.extensions.authority_key.points_to(issuer)
+            && issuer.is_named_by(&self.extensions.authority_key)
             // What is not known is told from a stranger's when the signature is looked at.
-            && signature::kinds_agree(issuer, self.outline.signature_algorithm) != Some(false)
+            && key_type::may_sign(
+                issuer.outline.key_algorithm,
+                self.outline.signature_algorithm,
+            ) != Some(false)
     }
+
+    /// May this be the issuer that an authority key identifier names? What either leaves out is not held
+    /// against the other.
+    #[must_use]
+    pub fn is_named_by(&self, authority_key: &AuthorityKey<'_>) -> bool {
+        let key_agrees = match (authority_key.key_id, self.extensions.subject_key_id) {
+            (Some(wanted), Some(has)) => wanted == has,
+            _ => true,
+        };
+        key_agrees
+            && authority_key.serial.is_none_or(|serial| serial == self.outline.serial)
+            && authority_key.issuer.as_ref().is_none_or(|name| **name == *self.issuer_key)
+    }
+}
+
+/// The alternative names of a certificate; none if it cannot be read to the end.
+#[must_use]
+pub fn alt_names(der: &[u8]) -> Vec<GeneralName<'_>> {
+    Certificate::parse(der)
+        .and_then(|certificate| certificate.extensions.alt_names)
+        .unwrap_or_default()
 }
 
 /// Have both readers found the same, to the last byte?

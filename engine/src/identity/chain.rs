@@ -8,11 +8,11 @@
 use std::sync::OnceLock;
 
 use hashbrown::HashMap;
-use ring::digest;
 use rustls::pki_types::CertificateDer;
 
 use super::certificate::Certificate;
-pub use super::failure::VerifyFailure;
+use super::digest::sha256_parts;
+use super::failure::VerifyFailure;
 use super::name;
 use super::opinion;
 use super::outline::Outline;
@@ -167,10 +167,10 @@ impl Anchors {
     /// A digest of the set, whatever its order.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        let mut digests: Vec<[u8; 32]> = self.list.iter().map(|der| sha256(&[der])).collect();
+        let mut digests: Vec<[u8; 32]> = self.list.iter().map(|der| sha256_parts(&[der])).collect();
         digests.sort_unstable();
         let parts: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
-        sha256(&parts)
+        sha256_parts(&parts)
     }
 
     /// Examines a chain, leaf first, against these anchors.
@@ -397,7 +397,7 @@ impl ClientPolicy {
 
     fn scopes(&self) -> &([u8; 32], [u8; 32]) {
         self.scopes.get_or_init(|| {
-            let scope = sha256(&[
+            let scope = sha256_parts(&[
                 b"client policy",
                 &self.anchors.digest(),
                 &self.depth.to_be_bytes(),
@@ -407,7 +407,7 @@ impl ClientPolicy {
             ]);
             let mut parts: Vec<&[u8]> = vec![&scope];
             parts.extend(self.anchors.list.iter().map(Vec::as_slice));
-            (scope, sha256(&parts))
+            (scope, sha256_parts(&parts))
         })
     }
 
@@ -468,17 +468,4 @@ pub(super) fn judge_now(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Jud
         path = VerifiedPath::of(certificates, chain);
     });
     Judgement { path, anchor, ..Judgement::of(verdict) }
-}
-
-/// SHA-256 over parts, each with its length in front, so that no two lists look alike.
-#[must_use]
-pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in parts {
-        context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        context.update(part);
-    }
-    let mut out = [0; 32];
-    out.copy_from_slice(context.finish().as_ref());
-    out
 }

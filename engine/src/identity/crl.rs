@@ -8,13 +8,13 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use ring::digest;
-
 use super::certificate::Certificate;
 use super::der::{self, Element, Reader, tag};
-use super::extensions::{self, AuthorityKey, Extension};
+use super::digest::sha256;
+use super::extensions::{self, AuthorityKey};
 use super::name;
 use super::points;
+use super::raw_extension::{self, RawExtension};
 use super::signature::{self, Fault};
 use super::time::CertTime;
 
@@ -138,8 +138,6 @@ impl Crl {
         }
         let extensions = CrlExtensions::read(parts.extensions)?;
         let (entries, removals) = entries(&der, parts.revoked, parts.version)?;
-        let mut digest_of_all = [0; 32];
-        digest_of_all.copy_from_slice(digest::digest(&digest::SHA256, &der).as_ref());
         Ok(Self {
             signed: (offset(&der, parts.signed), parts.signed.len()),
             signature_algorithm: parts.signature_algorithm.to_vec(),
@@ -150,7 +148,7 @@ impl Crl {
             extensions,
             entries,
             removals,
-            digest: digest_of_all,
+            digest: sha256(&der),
             proven: OnceLock::new(),
             refuted: OnceLock::new(),
             der,
@@ -226,12 +224,11 @@ impl Crl {
     #[must_use]
     pub fn names_as_issuer(&self, issuer: &Certificate<'_>) -> bool {
         let CrlExtensions { key_id, key_issuer, key_serial, .. } = &self.extensions;
-        AuthorityKey {
+        issuer.is_named_by(&AuthorityKey {
             key_id: key_id.as_deref(),
             issuer: key_issuer.as_deref().map(Cow::Borrowed),
             serial: key_serial.as_deref(),
-        }
-        .points_to(issuer)
+        })
     }
 
     /// Did this certificate's key sign it?
@@ -325,11 +322,11 @@ impl CrlExtensions {
         let mut found = Self::default();
         let Some(wrapped) = wrapped else { return Ok(found) };
         let list = der::only(wrapped, tag::SEQUENCE).ok_or(CrlError::Broken)?;
-        let list = extensions::list(list.content).ok_or(CrlError::Broken)?;
+        let list = raw_extension::list(list.content).ok_or(CrlError::Broken)?;
         if list.len() > EXTENSIONS_MAX {
             return Err(CrlError::Broken);
         }
-        for (at, Extension { oid, critical, value }) in list.iter().copied().enumerate() {
+        for (at, RawExtension { oid, critical, value }) in list.iter().copied().enumerate() {
             if list.iter().take(at).any(|before| before.oid == oid) {
                 return Err(CrlError::Broken);
             }
@@ -433,8 +430,8 @@ fn is_removal(extensions: &[u8]) -> Result<bool, CrlError> {
     let mut list = Reader::new(extensions);
     let mut reason = None;
     while !list.is_empty() {
-        let Extension { oid, critical, value } =
-            Extension::read(&mut list).ok_or(CrlError::Broken)?;
+        let RawExtension { oid, critical, value } =
+            RawExtension::read(&mut list).ok_or(CrlError::Broken)?;
         if oid == REASON {
             let value = der::only(value, tag::ENUMERATED).ok_or(CrlError::Broken)?.content;
             let value = der::integer(value).ok_or(CrlError::Broken)?;

@@ -7,9 +7,10 @@
 
 use super::alt_names::{self, AltKind};
 use super::chain::Verdict;
-use super::doubt;
+use super::folded_dn;
 use super::name::Selector;
 use super::render::Rendering;
+use super::unicode;
 
 /// Of what a certificate may have several.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,7 +35,7 @@ pub struct Every {
 /// What is looked for, as readings have it that know no case, no white space and no compatibility forms.
 #[must_use]
 pub fn folded(wanted: &str) -> String {
-    doubt::folded(wanted)
+    unicode::folded(wanted)
 }
 
 impl Every {
@@ -89,9 +90,9 @@ impl Every {
     fn of_attribute(certificate: &Rendering<'_>, selector: &Selector) -> Self {
         let values: Option<Vec<String>> =
             certificate.attribute_values(selector).into_iter().collect();
-        let overlong = doubt::is_overlong(certificate.leaf.subject);
+        let overlong = folded_dn::is_overlong(certificate.leaf.subject);
         let Some(values) = values.filter(|_| !overlong) else { return Self::unreadable() };
-        let readings = values.iter().flat_map(|value| doubt::readings(value));
+        let readings = values.iter().flat_map(|value| unicode::readings(value));
         Self {
             readings: readings.map(|reading| reading.into_bytes().into()).collect(),
             values: values.into_iter().map(|value| value.into_bytes().into()).collect(),

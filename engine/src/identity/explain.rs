@@ -5,6 +5,7 @@
 
 use super::certificate::Certificate;
 use super::chain::{Anchors, Verdict};
+use super::digest::sha256;
 use super::failure::VerifyFailure;
 use super::name;
 use super::outline::Outline;
@@ -51,7 +52,7 @@ impl Account {
             ..Self::default()
         };
         let Some(leaf) = chain.first() else { return account };
-        account.sha256 = hex(&super::sha256(leaf));
+        account.sha256 = hex(&sha256(leaf));
         if let Some(outline) = Outline::read(leaf) {
             account.subject = text(outline.subject);
             account.issuer = text(outline.issuer);

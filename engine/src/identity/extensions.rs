@@ -6,12 +6,12 @@
 
 use std::borrow::Cow;
 
-use super::certificate::Certificate;
-use super::constraints::NameConstraints;
 use super::der::{self, Reader, tag};
 use super::general_name::{self, GeneralName, Use};
 use super::name;
+use super::name_constraints::NameConstraints;
 use super::points::{self, DistributionPoint};
+use super::raw_extension::{self, RawExtension};
 
 /// What the extensions of one certificate say.
 #[derive(Clone, Debug, Default)]
@@ -148,20 +148,6 @@ impl NetscapeType {
     }
 }
 
-impl AuthorityKey<'_> {
-    /// Does it allow this issuer? What either leaves out is not held against the other.
-    #[must_use]
-    pub fn points_to(&self, issuer: &Certificate<'_>) -> bool {
-        let key_agrees = match (self.key_id, issuer.extensions.subject_key_id) {
-            (Some(wanted), Some(has)) => wanted == has,
-            _ => true,
-        };
-        key_agrees
-            && self.serial.is_none_or(|serial| serial == issuer.outline.serial)
-            && self.issuer.as_ref().is_none_or(|name| **name == *issuer.issuer_key)
-    }
-}
-
 const SUBJECT_KEY: &[u8] = &[0x55, 0x1d, 0x0e];
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
 /// Its identifier.
@@ -189,17 +175,6 @@ const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
 /// A certificate with more is refused, so that looking for duplicates stays cheap.
 const EXTENSIONS_MAX: usize = 64;
 
-/// One extension, not yet understood.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Extension<'a> {
-    /// Its identifier.
-    pub(super) oid: &'a [u8],
-    /// Who does not process it refuses.
-    pub(super) critical: bool,
-    /// What it says.
-    pub(super) value: &'a [u8],
-}
-
 /// Where who reads an extension stands with it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Known {
@@ -211,33 +186,12 @@ enum Known {
     Never,
 }
 
-impl<'a> Extension<'a> {
-    /// Reads the next one of a list: of a certificate, of a revocation list, of an entry of one.
-    pub(super) fn read(list: &mut Reader<'a>) -> Option<Self> {
-        let mut extension = list.enter(tag::SEQUENCE)?;
-        let oid = extension.oid()?;
-        let critical = extension.flag(tag::BOOLEAN)?;
-        let value = extension.content(tag::OCTET_STRING)?;
-        extension.is_empty().then_some(Self { oid, critical, value })
-    }
-}
-
-/// Extensions, one by one, from the content of their list.
-pub(super) fn list(content: &[u8]) -> Option<Vec<Extension<'_>>> {
-    let mut list = Reader::new(content);
-    let mut found: Vec<Extension<'_>> = Vec::new();
-    while !list.is_empty() {
-        found.push(Extension::read(&mut list)?);
-    }
-    Some(found)
-}
-
 impl<'a> Extensions<'a> {
     /// Reads the extensions of a certificate from the content of their list; `None` if a known one
     /// is broken or one is there twice.
     #[must_use]
     pub fn read(content: &'a [u8]) -> Option<Self> {
-        let list = list(content)?;
+        let list = raw_extension::list(content)?;
         if list.len() > EXTENSIONS_MAX {
             return None;
         }
@@ -254,7 +208,7 @@ impl<'a> Extensions<'a> {
     }
 
     /// Who knows this extension? `None` if we do and its value is broken.
-    fn take(&mut self, extension: &Extension<'a>) -> Option<Known> {
+    fn take(&mut self, extension: &RawExtension<'a>) -> Option<Known> {
         let value = extension.value;
         match extension.oid {
             SUBJECT_KEY => {

@@ -4,6 +4,7 @@
 //! verified. What their formats cannot carry without ambiguity is left out.
 
 use super::alt_names::{self, AltKind};
+use super::certificate;
 use super::general_name::GeneralName;
 use super::name::{self, Selector};
 use super::outline::Outline;
@@ -125,7 +126,7 @@ pub(super) fn traefik_info(certificate: &Rendering<'_>, out: &mut Vec<u8>) {
     for der in certificate.issuers {
         if let Some(outline) = Outline::read(der) {
             text.push(b',');
-            one_info(&outline, &alt_names::of_certificate(der), &mut text);
+            one_info(&outline, &certificate::alt_names(der), &mut text);
         }
     }
     for byte in text {

@@ -8,8 +8,8 @@
 //! see [`GeneralName::is_plain`].
 
 use super::der::{self, Reader};
-use super::doubt;
 use super::name;
+use super::name_syntax;
 
 /// A name, by its type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -77,7 +77,7 @@ impl<'a> GeneralName<'a> {
     #[must_use]
     pub fn is_plain(&self) -> bool {
         match self {
-            Self::Email(text) | Self::Dns(text) | Self::Uri(text) => doubt::is_plain(text),
+            Self::Email(text) | Self::Dns(text) | Self::Uri(text) => name_syntax::is_plain(text),
             _ => true,
         }
     }

@@ -10,7 +10,8 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use super::chain::{Anchors, ClientPolicy, Judgement, Rules, Verdict, judge_now, sha256};
+use super::chain::{Anchors, ClientPolicy, Judgement, Rules, Verdict, judge_now};
+use super::digest::sha256_parts;
 use super::outline::Outline;
 use super::revocation::Revocation;
 use super::time::Clock;
@@ -42,7 +43,7 @@ thread_local! {
 impl Judged {
     /// The verdict on this chain, from memory where it is known and holds.
     pub fn judge(&mut self, chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
-        let key = (policy.exact_scope(), sha256(chain));
+        let key = (policy.exact_scope(), sha256_parts(chain));
         let held = self.good.get(&key).or_else(|| self.refused.get(&key));
         if let Some(held) = held
             && (held.from..held.until).contains(&now)

@@ -12,23 +12,28 @@ pub mod chain;
 pub mod constraints;
 pub mod crl;
 pub mod der;
-mod doubt;
+pub mod digest;
 pub mod ecdsa;
 pub mod every;
 pub mod explain;
 pub mod extensions;
 pub mod failure;
+mod folded_dn;
 pub mod forwarded;
 pub mod general_name;
 pub mod hash;
 pub mod judged;
+mod key_type;
 pub mod name;
+pub mod name_constraints;
+mod name_syntax;
 pub mod ocsp;
 mod opinion;
 pub mod outline;
 pub mod path;
 pub mod points;
 pub mod policies;
+mod raw_extension;
 mod render;
 pub mod revocation;
 pub mod rsa;
@@ -38,6 +43,7 @@ pub mod short_names;
 pub mod signature;
 pub mod time;
 mod translation;
+mod unicode;
 mod uri;
 pub mod variables;
 mod verified;
@@ -52,6 +58,7 @@ pub use variables::{ClientValue, ClientValues, Wanted};
 pub use verified::VerifiedPath;
 
 use certificate::Certificate;
+use digest::sha256;
 use outline::Outline;
 use render::Rendering;
 use time::CertTime;
@@ -205,16 +212,4 @@ impl ClientIdentity {
             (_, (_, end)) => Some((end - now) / DAY),
         }
     }
-}
-
-/// A digest of a whole chain: no two different chains share it.
-#[must_use]
-pub fn chain_digest(chain: &[&[u8]]) -> [u8; 32] {
-    chain::sha256(chain)
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
-    out
 }

@@ -6,8 +6,8 @@
 use hashbrown::{HashMap, HashSet};
 
 use super::der::{self, Element, Reader, tag};
-use super::doubt;
 use super::short_names::{is_short_name, short_name};
+use super::unicode;
 
 /// One attribute of a name.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +88,7 @@ impl Attributes {
                 let held = all.held.entry(key).or_default();
                 held.unclear |= value.is_none();
                 if let Some(value) = &value {
-                    held.folded.insert(doubt::folded(value));
+                    held.folded.insert(unicode::folded(value));
                     held.safe.insert(value.clone());
                 }
             }
@@ -104,7 +104,7 @@ impl Attributes {
     /// May somebody read one of its values as this one?
     pub(super) fn may_have(&self, selector: &Selector, value: &str) -> bool {
         self.values(selector)
-            .is_some_and(|values| values.unclear || values.folded.contains(&doubt::folded(value)))
+            .is_some_and(|values| values.unclear || values.folded.contains(&unicode::folded(value)))
     }
 
     /// Is there text that some reader may take for other text?
@@ -210,7 +210,7 @@ pub fn safe_values(name: &[u8], selector: &Selector) -> Vec<String> {
 /// A value as text, if it is one that can be handed out.
 fn safe_text(value: Element<'_>) -> Option<String> {
     let text = String::from_utf8(text(value)?).ok()?;
-    doubt::is_plain_text(&text).then_some(text)
+    unicode::is_plain_text(&text).then_some(text)
 }
 
 /// Characters of an attribute's type in dotted form; OpenSSL prints no more, and what is cut off could

@@ -9,8 +9,8 @@
 //! * x509-parser passes over bytes behind the last field of a sequence; here they are an error.
 
 use super::der::{self, Reader, tag};
-use super::extensions;
 use super::name;
+use super::raw_extension;
 use super::time::CertTime;
 
 /// The pieces of one certificate that are printed or compared byte by byte.
@@ -85,7 +85,7 @@ impl<'a> Outline<'a> {
             None => &[],
         };
         // Every extension is an identifier, perhaps a flag, and a value; nothing else.
-        extensions::list(extensions)?;
+        raw_extension::list(extensions)?;
         let parts = [outer, body, validity, key_info];
         let whole = parts.iter().all(Reader::is_empty);
         let sound = name::is_valid(issuer) && name::is_valid(subject);

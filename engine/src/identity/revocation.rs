@@ -11,9 +11,9 @@ use hashbrown::HashMap;
 use strum::VariantArray;
 
 use super::certificate::Certificate;
-use super::chain::sha256;
 use super::crl::Crl;
 use super::der::Reader;
+use super::digest::sha256_parts;
 use super::extensions::KeyUsage;
 use super::failure::VerifyFailure;
 use super::general_name::{GeneralName, Use};
@@ -104,7 +104,7 @@ impl Revocation {
         let flags = [u8::from(self.rules.expired_refuses), u8::from(self.rules.missing_refuses)];
         let mut parts: Vec<&[u8]> = vec![b"revocation", &flags];
         parts.extend(digests.iter().map(<[u8; 32]>::as_slice));
-        sha256(&parts)
+        sha256_parts(&parts)
     }
 
     /// The moments at which an answer may change, without any skew.

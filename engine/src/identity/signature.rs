@@ -6,6 +6,7 @@ use super::algorithms::{self, Algorithm, Key};
 use super::certificate::Certificate;
 use super::der::{Reader, tag};
 use super::failure::VerifyFailure;
+use super::key_type::KeyType;
 use super::rsa::{self, RsaKey};
 
 /// Why it cannot be said that a key made a signature.
@@ -85,39 +86,6 @@ pub fn signed(
     algorithm.verify_signature(key, message, signature).map_err(|_| Fault::Wrong)
 }
 
-/// The kinds of a key or a signature.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Sort {
-    Rsa,
-    RsaPss,
-    Ec,
-    Dsa,
-    Ed25519,
-    Ed448,
-}
-
-fn sort_of(algorithm: &[u8]) -> Option<Sort> {
-    Some(match Reader::new(algorithm).content(tag::OID)? {
-        algorithms::RSASSA_PSS => Sort::RsaPss,
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, _] => Sort::Rsa,
-        [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02 | 0x04, ..] => Sort::Ec,
-        [0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, _]
-        | [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03, 0x01..=0x08] => Sort::Dsa,
-        [0x2b, 0x65, 0x70] => Sort::Ed25519,
-        [0x2b, 0x65, 0x71] => Sort::Ed448,
-        _ => return None,
-    })
-}
-
-/// Can a key of the issuer's kind have made a signature with this algorithm? OpenSSL does not
-/// take another for the issuer, whatever its name. `None` if either kind is not known.
-#[must_use]
-pub fn kinds_agree(issuer: &Certificate<'_>, signature_algorithm: &[u8]) -> Option<bool> {
-    let key = sort_of(issuer.outline.key_algorithm)?;
-    let signature = sort_of(signature_algorithm)?;
-    Some(key == signature || (key, signature) == (Sort::Rsa, Sort::RsaPss))
-}
-
 /// Does the content of an algorithm identifier name a digest below 112 bits?
 #[must_use]
 pub fn is_weak(signature_algorithm: &[u8]) -> bool {
@@ -141,8 +109,8 @@ pub fn digest_is_weak(certificate: &Certificate<'_>) -> bool {
 #[must_use]
 pub fn rsa_bits(certificate: &Certificate<'_>) -> Option<usize> {
     let outline = &certificate.outline;
-    let sort = sort_of(outline.key_algorithm)?;
-    let is_rsa = matches!(sort, Sort::Rsa | Sort::RsaPss);
+    let key_type = KeyType::of(outline.key_algorithm)?;
+    let is_rsa = matches!(key_type, KeyType::Rsa | KeyType::RsaPss);
     RsaKey::read(outline.public_key).filter(|_| is_rsa).map(|key| key.bits())
 }
 

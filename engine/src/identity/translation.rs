@@ -11,11 +11,12 @@ use rustls::pki_types::{
 };
 
 use super::certificate::Certificate;
-use super::constraints::Subtree;
 use super::der::{element, tag};
 use super::extensions;
 use super::general_name::GeneralName;
 use super::name;
+use super::name_constraints::Subtree;
+use super::raw_extension;
 
 /// webpki reads path lengths of one octet.
 const PATH_LENGTH_MAX: u32 = 127;
@@ -86,7 +87,7 @@ fn one(certificate: &Certificate<'_>, at: usize, self_issued: u32) -> Option<Vec
     let key = element(tag::BIT_STRING, &[&[0, u8::try_from(at).ok()?]]);
     let unnamed = at > 0 && certificate.self_issued();
     let mut list = Vec::new();
-    for extension in extensions::list(outline.extensions)? {
+    for extension in raw_extension::list(outline.extensions)? {
         let value = match extension.oid {
             oid if extensions::is_beyond_webpki(oid) => None,
             extensions::ALT_NAMES if unnamed => None,

@@ -3,7 +3,7 @@
 //! What `allow` names is compared as it is written. For `deny` everything counts that somebody behind us
 //! may take the URI for.
 
-use super::doubt;
+use super::unicode;
 
 /// A URI to compare with.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -183,7 +183,7 @@ fn resolved(uri: &[u8]) -> Vec<u8> {
 /// own.
 fn plainer(text: &[u8]) -> Option<Vec<u8>> {
     let text = str::from_utf8(text).ok().filter(|text| !text.is_ascii())?;
-    Some(doubt::decomposed(text).collect::<String>().into_bytes())
+    Some(unicode::decomposed(text).collect::<String>().into_bytes())
 }
 
 fn decoded(text: &[u8]) -> Vec<u8> {

@@ -8,10 +8,10 @@
 
 use std::net::Ipv4Addr;
 
-use super::doubt;
 use super::failure::VerifyFailure;
 use super::general_name::GeneralName;
 use super::name;
+use super::name_syntax;
 use super::uri;
 
 /// A name as it is compared.
@@ -75,7 +75,7 @@ impl<'a> NameForm<'a> {
             GeneralName::Dns(text) => Self::host(text),
             GeneralName::Email(text) => match mailbox(text) {
                 Some((local, host)) if !local.is_empty() => {
-                    Self::Mailbox(Some(local).filter(|local| doubt::is_dot_atom(local)), host)
+                    Self::Mailbox(Some(local).filter(|local| name_syntax::is_dot_atom(local)), host)
                 }
                 _ => Self::Broken,
             },
@@ -139,7 +139,9 @@ impl<'a> BaseForm<'a> {
             GeneralName::Uri(text) => HostBase::read(text, false).map_or(Self::Broken, Self::Hosts),
             GeneralName::Email(text) if text.contains(&b'@') => match mailbox(text) {
                 Some((b"", host)) => Self::Hosts(HostBase { host, itself: true, below: false }),
-                Some((local, host)) if doubt::is_dot_atom(local) => Self::Mailbox(local, host),
+                Some((local, host)) if name_syntax::is_dot_atom(local) => {
+                    Self::Mailbox(local, host)
+                }
                 _ => Self::Broken,
             },
             GeneralName::Email(text) => {

@@ -21,13 +21,14 @@ use rustls::{
 
 use super::{Findings, crls, server, signatures};
 use crate::identity::certificate::Certificate;
-use crate::identity::chain::{self, Anchors, Rules, VerifyFailure};
+use crate::identity::chain::{self, Anchors, Rules};
+use crate::identity::digest::sha256_parts;
+use crate::identity::failure::VerifyFailure;
 use crate::identity::outline::Outline;
 use crate::identity::path::Purpose;
 use crate::identity::revocation::Revocation;
-use crate::identity::server_name;
 use crate::identity::time::Clock;
-use crate::identity::{ALWAYS, judged};
+use crate::identity::{ALWAYS, judged, server_name};
 
 /// Intermediates between an upstream's leaf and an anchor; chains are bounded by their length too.
 const DEPTH: u32 = 8;
@@ -314,7 +315,7 @@ fn pool_identity(
     let mut pins: Vec<[u8; 33]> = upstream.pins.iter().map(pin_bytes).collect();
     pins.sort_unstable();
     let pins: Vec<&[u8]> = pins.iter().map(<[u8; 33]>::as_slice).collect();
-    chain::sha256(&[
+    sha256_parts(&[
         b"upstream",
         key,
         leaf,
@@ -322,7 +323,7 @@ fn pool_identity(
         &[verify],
         &versions,
         &revocation.map_or([0; 32], Revocation::digest),
-        &chain::sha256(&pins),
+        &sha256_parts(&pins),
     ])
 }
 

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ferrule_config::model::{Pem, PemSource};
 use ferrule_config::{FileError, read_file};
-use ring::digest;
 
 use super::pem::{self, Contents, Object, PemError};
 use crate::identity::crl::{CRL_BYTES_MAX, Crl, CrlError};
+use crate::identity::digest::sha256;
 
 /// Bytes of one file: PEM takes a third more than DER.
 const FILE_BYTES_MAX: u64 = CRL_BYTES_MAX as u64 / 2 * 3;
@@ -84,8 +84,7 @@ impl ListFiles {
 
 /// What is in use of this text, or else what it holds.
 fn shared(text: Cow<'_, [u8]>) -> ListFile {
-    let mut digest = [0; 32];
-    digest.copy_from_slice(digest::digest(&digest::SHA256, &text).as_ref());
+    let digest = sha256(&text);
     let in_use = || IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(lists) =
         in_use().iter().filter(|known| known.digest == digest).find_map(KnownText::lists)

@@ -23,13 +23,12 @@ use super::sessions::PolicySessions;
 use super::tickets::{PolicyTicketer, Secret, TicketKeys};
 use super::{Findings, crls, handshake, signatures, ticket_nonces, transcript};
 use crate::identity::allow::Lists;
-use crate::identity::alt_names;
-use crate::identity::certificate::Certificate;
-use crate::identity::chain::{self, ClientPolicy, Verdict, VerifyFailure};
-use crate::identity::judged;
+use crate::identity::certificate::{self, Certificate};
+use crate::identity::chain::{self, ClientPolicy, Verdict};
+use crate::identity::failure::VerifyFailure;
 use crate::identity::outline::Outline;
 use crate::identity::path::Purpose;
-use crate::identity::signature;
+use crate::identity::{alt_names, digest, judged, signature};
 use crate::plan::{Forbidden, Gate, access};
 
 /// Bytes of CA names in a `CertificateRequest`; its field holds 64 KiB.
@@ -66,7 +65,8 @@ impl ServerTls {
         let verify = asked.map_or(ClientVerify::Off, |client| client.verify);
         let reject = asked.map_or(Reject::Http, |client| client.reject);
         let leaf = pairs.first().and_then(|pair| pair.cert.first());
-        let own_uris = leaf.map(|leaf| alt_names::uris_of(leaf)).unwrap_or_default();
+        let own_uris =
+            leaf.map(|leaf| alt_names::uris(&certificate::alt_names(leaf))).unwrap_or_default();
         let scope = scope(server, policy.as_deref(), (verify, reject), &pairs);
         let versions = versions(server.protocols);
         let serving = Arc::new(ticket_nonces::shortened(provider));
@@ -208,12 +208,12 @@ fn scope(
         u8::from(server.protocols.tls12),
         u8::from(server.protocols.tls13),
     ];
-    chain::sha256(&[
+    digest::sha256_parts(&[
         b"server",
-        &chain::sha256(&names),
+        &digest::sha256_parts(&names),
         &policy.map_or([0; 32], ClientPolicy::scope),
         &flags,
-        &chain::sha256(&leaves),
+        &digest::sha256_parts(&leaves),
         &lists_scope(server.client.as_ref()),
     ])
 }
@@ -227,16 +227,20 @@ fn lists_scope(client: Option<&ClientAuth>) -> [u8; 32] {
             .map(|entry| {
                 let terms: Vec<String> = entry.terms.iter().map(ToString::to_string).collect();
                 let terms: Vec<&[u8]> = terms.iter().map(String::as_bytes).collect();
-                chain::sha256(&terms)
+                digest::sha256_parts(&terms)
             })
             .collect();
         let entries: Vec<&[u8]> = entries.iter().map(<[u8; 32]>::as_slice).collect();
-        chain::sha256(&entries)
+        digest::sha256_parts(&entries)
     };
     let exempt: Vec<&[u8]> =
         client.exempt.iter().map(|pattern| pattern.as_str().as_bytes()).collect();
     let lists = &client.lists;
-    chain::sha256(&[&entries(&lists.allow), &entries(&lists.deny), &chain::sha256(&exempt)])
+    digest::sha256_parts(&[
+        &entries(&lists.allow),
+        &entries(&lists.deny),
+        &digest::sha256_parts(&exempt),
+    ])
 }
 
 /// Picks the first pair that the client can verify.

@@ -5,8 +5,9 @@ mod sets;
 
 use ferrule_engine::identity::ClientPolicy;
 use ferrule_engine::identity::certificate::Certificate;
-use ferrule_engine::identity::chain::{Rules, Step, Verdict, VerifyFailure, judge};
+use ferrule_engine::identity::chain::{Rules, Step, Verdict, judge};
 use ferrule_engine::identity::crl::{Crl, CrlError};
+use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::path::Purpose;
 use ferrule_engine::identity::revocation::{Revocation, RevocationRules};
 use ferrule_engine::identity::search::STEPS_MAX;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use ferrule_config::model::{ClientVerify, CrlExpired, CrlMissing, Pem, Reject, Revocation};
 use ferrule_config::{Place, Problems};
-use ferrule_engine::identity::chain::{Anchors, Rules, VerifyFailure};
+use ferrule_engine::identity::chain::{Anchors, Rules};
+use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::path::Purpose;
 use ferrule_engine::identity::time::Clock;
 use ferrule_engine::tls::{TicketKeys, TlsSettings};
