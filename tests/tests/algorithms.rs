@@ -6,10 +6,11 @@
 use std::path::Path;
 
 use ferrule_engine::identity::ClientPolicy;
-use ferrule_engine::identity::chain::{Verdict, judge};
 use ferrule_engine::identity::crl::Crl;
 use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::revocation::{Revocation, RevocationRules};
+use ferrule_engine::identity::verdict::Verdict;
+use ferrule_engine::identity::verify::judge;
 use ferrule_tests::shell;
 
 /// A way to make a key, and the ways in which it may sign.

@@ -8,10 +8,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use ferrule_engine::identity::ClientPolicy;
-use ferrule_engine::identity::chain::{Verdict, judge};
 use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::judged::Judged;
 use ferrule_engine::identity::search::STEPS_MAX;
+use ferrule_engine::identity::verdict::Verdict;
+use ferrule_engine::identity::verify::judge;
 use ferrule_engine::identity::work::{COST_MAX, UNVOUCHED_MAX, WASTED_MAX, Work};
 use ferrule_tests::zoo::asn1::{basic_constraints, common_name, element};
 use ferrule_tests::zoo::{Digest, Draft, Issuer, Key, Kind};

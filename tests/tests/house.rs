@@ -148,7 +148,7 @@ const READINGS: [Reading; 6] = [
         may: &[],
     },
     Reading {
-        what: "webpki's judgement: use identity::chain, which has both judges",
+        what: "webpki's judgement: use identity::verify, which has both judges",
         words: &[
             "EndEntityCert",
             "verify_for_usage",

@@ -19,8 +19,9 @@ use ferrule_config::model::{
     Revocation, Server, UpstreamCa, UpstreamTls as UpstreamModel, UpstreamVerify,
 };
 use ferrule_config::{Place, Problems};
-use ferrule_engine::identity::chain::{Verdict, judge};
 use ferrule_engine::identity::failure::VerifyFailure;
+use ferrule_engine::identity::verdict::Verdict;
+use ferrule_engine::identity::verify::judge;
 use ferrule_engine::plan::Gate;
 use ferrule_engine::tls::client::reason;
 use ferrule_engine::tls::crls::gone_back;

@@ -11,7 +11,6 @@ use std::net::Ipv4Addr;
 use super::algorithms;
 use super::alt_names::{self, AltKind};
 use super::certificate::Certificate;
-use super::chain::Verdict;
 use super::digest::sha256;
 use super::folded_dn;
 use super::name::{self, Attributes, Selector};
@@ -19,6 +18,7 @@ use super::outline::Outline;
 use super::render::{self, Rendering};
 use super::uri;
 pub use super::uri::{Rest, Segment, Uri};
+use super::verdict::Verdict;
 
 /// An allow and a deny list.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

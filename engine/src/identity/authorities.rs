@@ -5,7 +5,7 @@
 //! ([`super::path`]); nothing here decides about anybody.
 
 use super::certificate::Certificate;
-use super::path::{self, Ca, Purpose};
+use super::purpose::{self, Ca, Purpose};
 use super::signature;
 
 /// Something to tell the operator.
@@ -78,7 +78,7 @@ pub fn oddities(listed: &[&[u8]], purpose: Purpose, now: i64) -> Vec<(usize, Odd
     let mut found = Vec::new();
     for (at, authority) in all.iter().enumerate() {
         let Some(authority) = authority else { continue };
-        let kind = path::ca_kind(authority, true);
+        let kind = purpose::ca_kind(authority, true);
         let unsaid = authority.extensions.basic.is_none() && kind == Ca::Tolerated;
         let table = [
             (authority.not_after <= now, Oddity::Expired),
@@ -87,7 +87,7 @@ pub fn oddities(listed: &[&[u8]], purpose: Purpose, now: i64) -> Vec<(usize, Odd
             // A certificate that stands for itself alone may be listed, too.
             (kind == Ca::No, Oddity::NoCa),
             (
-                kind != Ca::No && !path::fits_purpose(authority, purpose, Some(kind)),
+                kind != Ca::No && !purpose::fits_purpose(authority, purpose, Some(kind)),
                 Oddity::Purpose,
             ),
             (authority.extensions.unknown_critical, Oddity::Critical),

@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use super::chain::{ClientPolicy, Judgement, Verdict};
 use super::digest::sha256_parts;
+use super::policy::ClientPolicy;
 use super::variables::Wanted;
+use super::verdict::{Judgement, Verdict};
 use super::{ClientIdentity, judged};
 
 /// Identities held at once; beyond that all are dropped and the cache fills anew.

@@ -6,11 +6,11 @@
 //! satisfies no test, and the opposite of none.
 
 use super::alt_names::{self, AltKind};
-use super::chain::Verdict;
 use super::folded_dn;
 use super::name::Selector;
 use super::render::Rendering;
 use super::unicode;
+use super::verdict::Verdict;
 
 /// Of what a certificate may have several.
 #[derive(Clone, Debug, Eq, PartialEq)]

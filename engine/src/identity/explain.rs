@@ -3,12 +3,13 @@
 //! In: the chain as it was sent, the anchors, the verdict. Out: text for the log and for the client's
 //! operator. Made only when something was refused, and bounded whatever was sent. Nothing here decides.
 
+use super::anchors::Anchors;
 use super::certificate::Certificate;
-use super::chain::{Anchors, Verdict};
 use super::digest::sha256;
 use super::failure::VerifyFailure;
 use super::name;
 use super::outline::Outline;
+use super::verdict::Verdict;
 
 /// Bytes of one name.
 const NAME_BYTES_MAX: usize = 512;

@@ -10,11 +10,15 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use super::chain::{Anchors, ClientPolicy, Judgement, Rules, Verdict, judge_now};
+use super::anchors::Anchors;
 use super::digest::sha256_parts;
 use super::outline::Outline;
+use super::policy::ClientPolicy;
 use super::revocation::Revocation;
+use super::rules::Rules;
 use super::time::Clock;
+use super::verdict::{Judgement, Verdict};
+use super::verify::judge_now;
 
 /// Verdicts held at once; beyond that all are dropped.
 const HELD_MAX: usize = 4096;

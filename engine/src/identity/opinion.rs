@@ -8,9 +8,10 @@ use std::time::Duration;
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 
 use super::certificate::Certificate;
-use super::chain::Rules;
 use super::failure::VerifyFailure;
-use super::path::{Path, Purpose};
+use super::path::Path;
+use super::purpose::Purpose;
+use super::rules::Rules;
 use super::translation::{self, Checked};
 use super::work::{Echo, Work};
 

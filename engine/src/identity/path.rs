@@ -7,23 +7,15 @@
 
 use super::certificate::Certificate;
 use super::constraints;
-use super::extensions::NetscapeType;
 use super::failure::VerifyFailure;
 use super::outline::Outline;
 use super::policies;
-use super::revocation::{AskedList, Revocation};
+use super::purpose::{Ca, Purpose, ca_kind, fits_purpose};
+use super::revocation::AskedList;
+use super::rules::Rules;
 use super::signature::{self, Fault};
 use super::time::Clock;
 use super::work::{Backing, Work};
-
-/// What a leaf must be good for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Purpose {
-    /// Present itself to us.
-    Client,
-    /// Be connected to by us.
-    Server,
-}
 
 /// A chain from the leaf towards an anchor.
 #[derive(Debug)]
@@ -60,17 +52,6 @@ impl std::fmt::Debug for Sources<'_, '_> {
     }
 }
 
-/// What a path is held against.
-#[derive(Clone, Copy, Debug)]
-pub struct Tests<'r> {
-    /// What the leaf must be good for.
-    pub purpose: Purpose,
-    /// Now.
-    pub clock: Clock,
-    /// Which certificates are revoked.
-    pub revocation: Option<&'r Revocation>,
-}
-
 impl<'a> Path<'a> {
     /// The path that OpenSSL would take from this leaf, not yet examined.
     #[must_use]
@@ -94,17 +75,17 @@ impl<'a> Path<'a> {
     }
 
     /// Examines it from end to end, as OpenSSL would.
-    pub fn examine(&mut self, tests: Tests<'_>, work: &mut Work<'a>) {
+    pub fn examine(&mut self, rules: Rules<'_>, work: &mut Work<'a>) {
         self.check_leaf_key();
-        self.check_extensions(tests.purpose);
+        self.check_extensions(rules.purpose);
         self.check_strength();
-        if let Some(revocation) = tests.revocation {
-            let finding = revocation.look_up(&self.certificates, tests.clock);
+        if let Some(revocation) = rules.revocation {
+            let finding = revocation.look_up(&self.certificates, rules.clock);
             self.failure = finding.failure.or(self.failure);
             self.revoked = finding.revoked;
             self.asked = finding.asked;
         }
-        self.check_signatures_and_times(tests.clock, work);
+        self.check_signatures_and_times(rules.clock, work);
         self.failure = constraints::violation(&self.certificates).or(self.failure);
         // nginx does not ask OpenSSL about policies, so its words for anything else stay.
         if self.failure.is_none() {
@@ -282,75 +263,6 @@ impl<'a> Path<'a> {
             for failure in findings.flatten() {
                 self.fail(failure);
             }
-        }
-    }
-}
-
-/// May it issue, as OpenSSL's `X509_check_ca` sees it?
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Ca {
-    /// It says so.
-    Stated,
-    /// It says nothing, but is old or its key usage implies it.
-    Tolerated,
-    /// It may not.
-    No,
-}
-
-/// Whether a certificate may issue others. What is listed may leave more unsaid.
-pub(super) fn ca_kind(certificate: &Certificate<'_>, anchor: bool) -> Ca {
-    let extensions = &certificate.extensions;
-    if extensions.key_usage.is_some_and(|usage| !usage.key_cert_sign()) {
-        return Ca::No;
-    }
-    match &extensions.basic {
-        Some(basic) if basic.ca => Ca::Stated,
-        Some(_) => Ca::No,
-        None if extensions.key_usage.is_some() => Ca::Tolerated,
-        // OpenSSL takes a v1 root. The same commands give a v3 root without a word about CAs from
-        // OpenSSL 3.2 on; we take it too, but only where it is listed as an anchor.
-        None if certificate.self_signed() && (certificate.version == 1 || anchor) => Ca::Tolerated,
-        None if extensions.netscape.is_some_and(|kind| kind.any_ca()) => Ca::Tolerated,
-        None => Ca::No,
-    }
-}
-
-/// `issuer` says what kind of CA it is, if it has to be one.
-pub(super) fn fits_purpose(
-    certificate: &Certificate<'_>,
-    purpose: Purpose,
-    issuer: Option<Ca>,
-) -> bool {
-    let extensions = &certificate.extensions;
-    let extended_fits = extensions.extended.as_ref().is_none_or(|usage| match purpose {
-        Purpose::Client => usage.client_auth,
-        Purpose::Server => usage.server_auth,
-    });
-    if !extended_fits {
-        return false;
-    }
-    let netscape = extensions.netscape.as_ref();
-    if let Some(kind) = issuer {
-        return match kind {
-            Ca::No => false,
-            Ca::Stated => true,
-            Ca::Tolerated => {
-                extensions.key_usage.is_some() || netscape.is_none_or(NetscapeType::ssl_ca)
-            }
-        };
-    }
-    match purpose {
-        Purpose::Client => {
-            netscape.is_none_or(NetscapeType::ssl_client)
-                && extensions
-                    .key_usage
-                    .is_none_or(|usage| usage.digital_signature() || usage.key_agreement())
-        }
-        // Every handshake of ours is signed with the key (RFC 8446, section 4.4.2.2). OpenSSL would
-        // take a key for encipherment or agreement alone, with which nothing of ours can be done.
-        Purpose::Server => {
-            netscape.is_none_or(NetscapeType::ssl_server)
-                && extensions.key_usage.is_none_or(|usage| usage.digital_signature())
         }
     }
 }

@@ -3,12 +3,12 @@
 use ring::digest;
 
 use super::alt_names::{self, AltKind};
-use super::chain::Verdict;
 use super::forwarded::{self, XfccKey};
 use super::general_name::GeneralName;
 use super::name::{self, Selector};
 use super::outline::Outline;
 use super::variables::ClientValue;
+use super::verdict::Verdict;
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 pub(super) const LOWER: &[u8; 16] = b"0123456789abcdef";

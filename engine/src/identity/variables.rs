@@ -5,11 +5,11 @@
 
 use super::allow::{Access, Lists};
 use super::alt_names::AltKind;
-use super::chain::Verdict;
 use super::every::{Every, Several};
 use super::forwarded::XfccKey;
 use super::name::Selector;
 use super::render::Rendering;
+use super::verdict::Verdict;
 
 /// A value that comes from the client's certificate.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

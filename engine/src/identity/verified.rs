@@ -5,7 +5,9 @@
 //! has looked at that: it is told to no upstream (RFC 9440, section 2.3: the chain that was used).
 
 use super::certificate::Certificate;
-use super::chain::CHAIN_CERTIFICATES_MAX;
+
+/// Certificates of one chain; a longer one is refused unread.
+pub(super) const CHAIN_CERTIFICATES_MAX: usize = 10;
 
 /// Places in a chain, behind the leaf's: each issued the one in front of it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

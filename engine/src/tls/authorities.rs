@@ -6,7 +6,7 @@
 use ferrule_config::model::Pem;
 
 use super::{Findings, keys};
-use crate::identity::path::Purpose;
+use crate::identity::purpose::Purpose;
 use crate::identity::{authorities, explain};
 
 /// Warns of whatever is odd. A root may stand in another text, or behind whom it leads to.

@@ -20,13 +20,14 @@ use rustls::{
 };
 
 use super::{Findings, crls, server, signatures};
+use crate::identity::anchors::{self, Anchors};
 use crate::identity::certificate::Certificate;
-use crate::identity::chain::{self, Anchors, Rules};
 use crate::identity::digest::sha256_parts;
 use crate::identity::failure::VerifyFailure;
 use crate::identity::outline::Outline;
-use crate::identity::path::Purpose;
+use crate::identity::purpose::Purpose;
 use crate::identity::revocation::Revocation;
+use crate::identity::rules::Rules;
 use crate::identity::time::Clock;
 use crate::identity::{ALWAYS, judged, server_name};
 
@@ -285,7 +286,7 @@ fn trust(
     }
     let anchors = match Anchors::new(ders) {
         Ok(anchors) => anchors,
-        Err(chain::PolicyError::NotACertificate(at)) => {
+        Err(anchors::PolicyError::NotACertificate(at)) => {
             let message = format!("CA certificate {} cannot be used", at + 1);
             found.error(upstream.place, &ca_field, message, None);
             return None;

@@ -10,11 +10,11 @@ use ferrule_config::FileError;
 use ferrule_config::model::{self, CrlExpired, CrlMissing, Pem, PemSource};
 
 use super::list_files::{FoundList, ListFile};
-use super::list_warnings::is_older;
+use super::list_warnings::{self, is_older};
 use super::pem::Contents;
-use super::{Findings, keys, list_warnings};
+use super::{Findings, keys};
+use crate::identity::anchors::Anchors;
 use crate::identity::certificate::Certificate;
-use crate::identity::chain::Anchors;
 use crate::identity::crl::Crl;
 use crate::identity::explain::look_alike;
 use crate::identity::name;

@@ -2,7 +2,7 @@
 //!
 //! With `reject = "handshake"` a chain is judged inside of the handshake. Otherwise the handshake
 //! only proves that the client holds the leaf's key, and the chain is judged right after it, so
-//! that a refused client can be told in HTTP. The judge is [`crate::identity::chain`] either way.
+//! that a refused client can be told in HTTP. The judge is [`crate::identity::verify`] either way.
 
 use std::sync::Arc;
 
@@ -24,11 +24,12 @@ use super::tickets::{PolicyTicketer, Secret, TicketKeys};
 use super::{Findings, crls, handshake, signatures, ticket_nonces, transcript};
 use crate::identity::allow::Lists;
 use crate::identity::certificate::{self, Certificate};
-use crate::identity::chain::{self, ClientPolicy, Verdict};
 use crate::identity::failure::VerifyFailure;
 use crate::identity::outline::Outline;
-use crate::identity::path::Purpose;
-use crate::identity::{alt_names, digest, judged, signature};
+use crate::identity::policy::ClientPolicy;
+use crate::identity::purpose::Purpose;
+use crate::identity::verdict::Verdict;
+use crate::identity::{alt_names, anchors, digest, judged, signature};
 use crate::plan::{Forbidden, Gate, access};
 
 /// Bytes of CA names in a `CertificateRequest`; its field holds 64 KiB.
@@ -175,7 +176,7 @@ fn policy(
             };
             Some(Arc::new(policy.with_clock_skew(skew).with_revocation(revocation)))
         }
-        Err(chain::PolicyError::NotACertificate(at)) => {
+        Err(anchors::PolicyError::NotACertificate(at)) => {
             let message = format!("CA certificate {} cannot be used", at + 1);
             found.error(client.place, field, message, None);
             None

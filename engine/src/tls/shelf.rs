@@ -19,9 +19,9 @@ use super::pem::Contents;
 use super::system_roots::Store;
 use super::tickets::Secret;
 use super::{Findings, authorities, keys};
-use crate::identity::chain::Anchors;
+use crate::identity::anchors::Anchors;
 use crate::identity::crl::Crl;
-use crate::identity::path::Purpose;
+use crate::identity::purpose::Purpose;
 
 /// Certificates of one file.
 type Ders = Arc<[CertificateDer<'static>]>;

@@ -1,10 +1,11 @@
 //! What holds of certificates, revocation lists and PEM text, whatever bytes they are made of.
 
 use ferrule_engine::identity::certificate::Certificate;
-use ferrule_engine::identity::chain::{ClientPolicy, judge};
 use ferrule_engine::identity::crl::Crl;
 use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::outline::Outline;
+use ferrule_engine::identity::policy::ClientPolicy;
+use ferrule_engine::identity::verify::judge;
 use ferrule_engine::identity::{ClientIdentity, Verdict, Wanted, constraints};
 use ferrule_engine::tls::pem::{Contents, blocks, read};
 

@@ -5,13 +5,15 @@ mod sets;
 
 use ferrule_engine::identity::ClientPolicy;
 use ferrule_engine::identity::certificate::Certificate;
-use ferrule_engine::identity::chain::{Rules, Step, Verdict, judge};
 use ferrule_engine::identity::crl::{Crl, CrlError};
 use ferrule_engine::identity::failure::VerifyFailure;
-use ferrule_engine::identity::path::Purpose;
+use ferrule_engine::identity::purpose::Purpose;
 use ferrule_engine::identity::revocation::{Revocation, RevocationRules};
+use ferrule_engine::identity::rules::Rules;
 use ferrule_engine::identity::search::STEPS_MAX;
 use ferrule_engine::identity::time::Clock;
+use ferrule_engine::identity::verdict::Verdict;
+use ferrule_engine::identity::verify::{Step, judge};
 use ferrule_tests::zoo::asn1::{
     basic_constraints, common_name, element, extension, integer, sequence,
 };

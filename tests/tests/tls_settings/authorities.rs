@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use ferrule_config::model::{ClientVerify, CrlExpired, CrlMissing, Pem, Reject, Revocation};
 use ferrule_config::{Place, Problems};
-use ferrule_engine::identity::chain::{Anchors, Rules};
+use ferrule_engine::identity::anchors::Anchors;
 use ferrule_engine::identity::failure::VerifyFailure;
-use ferrule_engine::identity::path::Purpose;
+use ferrule_engine::identity::purpose::Purpose;
+use ferrule_engine::identity::rules::Rules;
 use ferrule_engine::identity::time::Clock;
 use ferrule_engine::tls::{TicketKeys, TlsSettings};
 use ferrule_tests::zoo::asn1::{

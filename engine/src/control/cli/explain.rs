@@ -15,11 +15,13 @@ use crate::control::process::environment;
 use crate::control::process::terminal;
 use crate::exchange::refusal::Refusal;
 use crate::identity::certificate::Certificate;
-use crate::identity::chain::{self, ClientPolicy, Step};
 use crate::identity::explain::{Account, text};
 use crate::identity::outline::Outline;
-use crate::identity::signature;
-use crate::identity::{Access, ClientIdentity, ClientValue, Verdict, VerifyFailure, Wanted};
+use crate::identity::policy::ClientPolicy;
+use crate::identity::verify::{self, Step};
+use crate::identity::{
+    Access, ClientIdentity, ClientValue, Verdict, VerifyFailure, Wanted, signature,
+};
 use crate::plan::{Forbidden, Gate, HostBuf, access};
 use crate::setup;
 use crate::tls::PEM_BYTES_MAX;
@@ -169,7 +171,7 @@ fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Vec<Stri
         });
     }
     let mut tried = 0;
-    let verdict = chain::judge_step_by_step(chain, policy, now, &mut |step| {
+    let verdict = verify::judge_step_by_step(chain, policy, now, &mut |step| {
         let (certificates, from_peer, verdict) = match step {
             Step::Path(certificates, from_peer, verdict) => (certificates, from_peer, verdict),
             Step::Searched(signatures) => {

@@ -1,0 +1,44 @@
+//! What verification says of a client's chain.
+
+use super::failure::VerifyFailure;
+use super::verified::VerifiedPath;
+
+/// What verification said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// No certificate was sent.
+    None,
+    /// It verified.
+    Success,
+    /// It did not, for OpenSSL's reason.
+    Failed(VerifyFailure),
+}
+
+/// A verdict and the time in which it stays the same.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Judgement {
+    /// What verification said.
+    pub verdict: Verdict,
+    /// Which of the policy's anchors the path of a verified chain ends at.
+    pub anchor: Option<u32>,
+    /// What of the chain stands on that path; nothing of one that is not verified.
+    pub path: VerifiedPath,
+    /// First second at which it is so.
+    pub from: i64,
+    /// First second at which it may be different.
+    pub until: i64,
+}
+
+impl Judgement {
+    /// A verdict that no date changes, of which no path is known.
+    #[must_use]
+    pub fn of(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            anchor: None,
+            path: VerifiedPath::default(),
+            from: i64::MIN,
+            until: i64::MAX,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The verdict on a chain: path, depth, extended key usage, revocation, v1 leaves.
+//!
+//! Two judges must agree before a v3 leaf is good: our own walk in OpenSSL's order, which also
+//! finds the words ([`super::path`]), and webpki (`opinion`). An X.509 v1 leaf, which webpki never accepts, is
+//! good only if a listed anchor issued it directly. A self-signed certificate that is itself listed is
+//! good as a client too, as with OpenSSL: its holder could issue itself any other.
+
+use super::anchors::Anchors;
+use super::certificate::Certificate;
+use super::failure::VerifyFailure;
+use super::name;
+use super::opinion;
+use super::outline::Outline;
+use super::path::{self, Path, Sources};
+use super::policy::ClientPolicy;
+use super::rules::Rules;
+use super::search::{Next, Search};
+use super::signature;
+use super::verdict::{Judgement, Verdict};
+use super::verified::{CHAIN_CERTIFICATES_MAX, VerifiedPath};
+use super::work::Work;
+
+/// Bytes of one chain.
+const CHAIN_BYTES_MAX: usize = 64 * 1024;
+
+/// What was done on the way to a verdict.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'s> {
+    /// A path, leaf first, how many certificates of it came from the peer, and what came of it.
+    Path(&'s [Certificate<'s>], usize, Result<(), VerifyFailure>),
+    /// Other paths were looked for; so many signatures were checked for it.
+    Searched(u32),
+}
+
+/// Judges a client's chain, leaf first, as DER. `now` is Unix seconds.
+#[must_use]
+pub fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verdict {
+    judge_now(chain, policy, now).verdict
+}
+
+/// The same, telling every path that is tried.
+#[must_use]
+pub fn judge_step_by_step(
+    chain: &[&[u8]],
+    policy: &ClientPolicy,
+    now: i64,
+    tell: &mut dyn FnMut(Step<'_>),
+) -> Verdict {
+    if chain.is_empty() {
+        return Verdict::None;
+    }
+    match policy.anchors().examine_step_by_step(chain, policy.rules(now), tell) {
+        Ok(()) => Verdict::Success,
+        Err(failure) => Verdict::Failed(failure),
+    }
+}
+
+/// The same, with the path that is good, for the moment.
+pub(super) fn judge_now(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
+    let (mut anchor, mut path) = (None, VerifiedPath::default());
+    // A good path is the last that is tried.
+    let verdict = judge_step_by_step(chain, policy, now, &mut |step| {
+        let Step::Path(certificates, _, Ok(())) = step else { return };
+        anchor = certificates.last().and_then(|last| policy.anchors().place(last.outline.der));
+        path = VerifiedPath::of(certificates, chain);
+    });
+    Judgement { path, anchor, ..Judgement::of(verdict) }
+}
+
+impl Anchors {
+    /// Examines a chain, leaf first, against these anchors.
+    ///
+    /// # Errors
+    /// In OpenSSL's words.
+    pub fn examine(&self, chain: &[&[u8]], rules: Rules<'_>) -> Result<(), VerifyFailure> {
+        self.examine_step_by_step(chain, rules, &mut |_| {})
+    }
+
+    /// The same, telling every path that is tried.
+    ///
+    /// # Errors
+    /// In OpenSSL's words.
+    pub fn examine_step_by_step(
+        &self,
+        chain: &[&[u8]],
+        rules: Rules<'_>,
+        tell: &mut dyn FnMut(Step<'_>),
+    ) -> Result<(), VerifyFailure> {
+        self.examine_at_cost(chain, rules, &mut Work::default(), tell)
+    }
+
+    /// The same, on this account.
+    ///
+    /// # Errors
+    /// In OpenSSL's words.
+    pub fn examine_at_cost<'a>(
+        &'a self,
+        chain: &[&'a [u8]],
+        rules: Rules<'_>,
+        work: &mut Work<'a>,
+        tell: &mut dyn FnMut(Step<'_>),
+    ) -> Result<(), VerifyFailure> {
+        let bytes: usize = chain.iter().map(|der| der.len()).sum();
+        let Some((leaf_der, rest)) = chain.split_first() else {
+            return Err(VerifyFailure::Unspecified);
+        };
+        if chain.len() > CHAIN_CERTIFICATES_MAX || bytes > CHAIN_BYTES_MAX {
+            return Err(VerifyFailure::Unspecified);
+        }
+        let clock = rules.clock;
+        let leaf = Certificate::parse(leaf_der).ok_or_else(|| path::unread(leaf_der, clock))?;
+        // Nobody is called by so many names, and each of them may be asked for.
+        if [leaf.outline.subject, leaf.outline.issuer].into_iter().any(name::is_overlong) {
+            return Err(VerifyFailure::Unspecified);
+        }
+        // What is no certificate is not passed over: a TLS stack gives up at the first in the message.
+        if rest.iter().any(|der| Outline::read(der).is_none()) {
+            return Err(VerifyFailure::Unspecified);
+        }
+        let sources = Sources {
+            // Whose extensions cannot be read cannot be an issuer.
+            peer: rest.iter().copied().filter_map(Certificate::parse).collect(),
+            anchors: &|subject| self.named(subject),
+            depth: rules.depth,
+            clock,
+        };
+        let mut path = Path::first(leaf.clone(), &sources);
+        let first = judge_path(&mut path, rules, work);
+        tell(Step::Path(&path.certificates, path.from_peer, first));
+        if first.is_ok() || path.revoked || !path.ambiguous {
+            return first;
+        }
+        // OpenSSL's word stays, unless another path is good or somebody on it is revoked.
+        let mut decided = first;
+        let before = work.signatures();
+        let mut search = Search::new(leaf, &sources);
+        search.run(work, &mut |certificates, from_peer, work| {
+            let mut path = Path::of(certificates, from_peer);
+            let verdict = judge_path(&mut path, rules, work);
+            tell(Step::Path(&path.certificates, path.from_peer, verdict));
+            if verdict.is_ok() || path.revoked {
+                decided = verdict;
+                return Next::Stop;
+            }
+            Next::Go
+        });
+        tell(Step::Searched(work.signatures() - before));
+        decided
+    }
+}
+
+/// Every judge there is, on one path.
+fn judge_path<'a>(
+    path: &mut Path<'a>,
+    rules: Rules<'_>,
+    work: &mut Work<'a>,
+) -> Result<(), VerifyFailure> {
+    path.examine(rules, work);
+    if let Some(failure) = path.failure {
+        return Err(failure);
+    }
+    let Some(leaf) = path.certificates.first() else { return Err(VerifyFailure::Unspecified) };
+    if !signature::key_is_usable(leaf) {
+        return Err(VerifyFailure::Unsupported);
+    }
+    let length = path.certificates.len();
+    if leaf.version < 3 {
+        let direct = length == 1 || (length == 2 && path.from_peer == 1);
+        if !(direct && rules.allow_v1) {
+            return Err(VerifyFailure::Application);
+        }
+    } else if length > 1 && leaf.extensions.basic.is_some_and(|basic| basic.ca) {
+        // webpki says so, too.
+        return Err(VerifyFailure::Application);
+    } else if length > 1 {
+        // An anchor itself has been examined by the walk.
+        opinion::second_opinion(path, rules, work)?;
+    }
+    // Only now is it known that these CAs are whom they say they are.
+    path.asked.iter().try_for_each(|asked| match rules.revocation {
+        Some(lists) => lists.prove(&path.certificates, asked),
+        None => Err(VerifyFailure::CrlSignature),
+    })
+}
