@@ -10,12 +10,11 @@ use std::net::Ipv4Addr;
 
 use super::algorithms;
 use super::alt_names::{self, AltKind};
-use super::certificate::Certificate;
 use super::digest::sha256;
 use super::folded_dn;
+use super::leaf_view::LeafView;
 use super::name::{self, Attributes, Selector};
-use super::outline::Outline;
-use super::render::{self, Rendering};
+use super::render;
 use super::uri;
 pub use super::uri::{Rest, Segment, Uri};
 use super::verdict::Verdict;
@@ -88,27 +87,17 @@ impl Lists {
         if self.deny.is_empty() && self.allow.is_empty() {
             return Access::Allowed;
         }
-        let certificate = Certificate::parse(leaf_der);
-        let is_whole = certificate.is_some();
-        let alt_names = certificate.and_then(|one| one.extensions.alt_names).unwrap_or_default();
-        let rendering = Outline::read(leaf_der).map(|leaf| Rendering {
-            leaf,
-            is_whole,
-            alt_names,
-            issuers: &[],
-            leaf_sha256: sha256(leaf_der),
-            own_uris: &[],
-        });
-        self.judge_read(rendering.as_ref().map(Traits::of).as_ref(), verdict)
+        let leaf = LeafView::read(leaf_der, &[], &[]);
+        self.judge_read(leaf.as_ref().map(Traits::of).as_ref(), verdict)
     }
 
     /// What each of these lists says of one certificate, or of none.
     pub(super) fn judge_all(
         all: &[Self],
-        rendering: Option<&Rendering<'_>>,
+        leaf: Option<&LeafView<'_>>,
         verdict: Verdict,
     ) -> Box<[Access]> {
-        let traits = rendering.filter(|_| !all.is_empty()).map(Traits::of);
+        let traits = leaf.filter(|_| !all.is_empty()).map(Traits::of);
         all.iter().map(|lists| lists.judge_read(traits.as_ref(), verdict)).collect()
     }
 
@@ -164,7 +153,7 @@ struct Traits<'r> {
 }
 
 impl<'r> Traits<'r> {
-    fn of(certificate: &'r Rendering<'r>) -> Self {
+    fn of(certificate: &'r LeafView<'r>) -> Self {
         let leaf = &certificate.leaf;
         let rendered = |write: &dyn Fn(&mut Vec<u8>)| {
             let mut text = Vec::new();

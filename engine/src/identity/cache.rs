@@ -6,8 +6,8 @@ use hashbrown::HashMap;
 
 use super::digest::sha256_parts;
 use super::policy::ClientPolicy;
-use super::variables::Wanted;
 use super::verdict::{Judgement, Verdict};
+use super::wanted::Wanted;
 use super::{ClientIdentity, judged};
 
 /// Identities held at once; beyond that all are dropped and the cache fills anew.

@@ -7,8 +7,8 @@
 
 use super::alt_names::{self, AltKind};
 use super::folded_dn;
+use super::leaf_view::LeafView;
 use super::name::Selector;
-use super::render::Rendering;
 use super::unicode;
 use super::verdict::Verdict;
 
@@ -42,7 +42,7 @@ impl Every {
     /// Of this certificate, or of nobody's. One that cannot be read may say anything.
     pub(super) fn of(
         several: &Several,
-        certificate: Option<&Rendering<'_>>,
+        certificate: Option<&LeafView<'_>>,
         verdict: Verdict,
     ) -> Self {
         let Some(certificate) = certificate else {
@@ -87,7 +87,7 @@ impl Every {
         Self { unreadable: true, ..Self::default() }
     }
 
-    fn of_attribute(certificate: &Rendering<'_>, selector: &Selector) -> Self {
+    fn of_attribute(certificate: &LeafView<'_>, selector: &Selector) -> Self {
         let values: Option<Vec<String>> =
             certificate.attribute_values(selector).into_iter().collect();
         let overlong = folded_dn::is_overlong(certificate.leaf.subject);
@@ -100,7 +100,7 @@ impl Every {
         }
     }
 
-    fn of_names(certificate: &Rendering<'_>, wanted: Option<AltKind>) -> Self {
+    fn of_names(certificate: &LeafView<'_>, wanted: Option<AltKind>) -> Self {
         let is_wanted = |kind: AltKind| wanted.is_none_or(|wanted| wanted == kind);
         let all = &certificate.alt_names;
         if !certificate.is_whole || alt_names::holds_unreadable(all) || alt_names::are_overmany(all)
@@ -131,7 +131,7 @@ impl Every {
         }
     }
 
-    fn of_spiffe_ids(certificate: &Rendering<'_>) -> Self {
+    fn of_spiffe_ids(certificate: &LeafView<'_>) -> Self {
         let uris = Self::of_names(certificate, Some(AltKind::Uri));
         if let Some(id) = alt_names::spiffe_id(&certificate.alt_names) {
             return Self { values: Box::new([id.into()]), ..uris };

@@ -6,9 +6,10 @@
 use super::alt_names::{self, AltKind};
 use super::certificate;
 use super::general_name::GeneralName;
+use super::leaf_view::LeafView;
 use super::name::{self, Selector};
 use super::outline::Outline;
-use super::render::{self, Rendering};
+use super::render;
 
 /// A key of an element of `X-Forwarded-Client-Cert`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -35,7 +36,7 @@ impl XfccKey {
 }
 
 /// Appends one element: `Hash=...;Subject="...";URI=...`.
-pub(super) fn xfcc(certificate: &Rendering<'_>, keys: &[XfccKey], out: &mut Vec<u8>) {
+pub(super) fn xfcc(certificate: &LeafView<'_>, keys: &[XfccKey], out: &mut Vec<u8>) {
     let start = out.len();
     let pair = |key: &[u8], out: &mut Vec<u8>| {
         if out.len() > start {
@@ -110,7 +111,7 @@ fn quoted(value: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends the verified path as Traefik does: PEM without delimiters and line feeds, joined by commas.
-pub(super) fn traefik_cert(certificate: &Rendering<'_>, out: &mut Vec<u8>) {
+pub(super) fn traefik_cert(certificate: &LeafView<'_>, out: &mut Vec<u8>) {
     for (at, der) in certificate.chain().enumerate() {
         if at > 0 {
             out.push(b',');
@@ -120,7 +121,7 @@ pub(super) fn traefik_cert(certificate: &Rendering<'_>, out: &mut Vec<u8>) {
 }
 
 /// Appends what Traefik tells of the leaf and of each certificate of its path, escaped for a query.
-pub(super) fn traefik_info(certificate: &Rendering<'_>, out: &mut Vec<u8>) {
+pub(super) fn traefik_info(certificate: &LeafView<'_>, out: &mut Vec<u8>) {
     let mut text = Vec::new();
     one_info(&certificate.leaf, &certificate.alt_names, &mut text);
     for der in certificate.issuers {

@@ -1,122 +1,10 @@
-//! One value of a certificate as bytes: digests, serial, PEM, and the formats other proxies use.
-
-use ring::digest;
-
-use super::alt_names::{self, AltKind};
-use super::forwarded::{self, XfccKey};
-use super::general_name::GeneralName;
-use super::name::{self, Selector};
-use super::outline::Outline;
-use super::variables::ClientValue;
-use super::verdict::Verdict;
+//! Bytes of a certificate as text: hexadecimal, base64, PEM, percent coding, serial numbers.
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 pub(super) const LOWER: &[u8; 16] = b"0123456789abcdef";
 const UPPER: &[u8; 16] = b"0123456789ABCDEF";
 /// Base64 characters on a line of PEM.
 const PEM_LINE: usize = 64;
-
-/// A leaf, and who stands behind it.
-#[derive(Debug)]
-pub(super) struct Rendering<'a> {
-    /// The leaf.
-    pub(super) leaf: Outline<'a>,
-    /// Could it be read to the end?
-    pub(super) is_whole: bool,
-    /// Its alternative names; none if it could not be read to the end.
-    pub(super) alt_names: Vec<GeneralName<'a>>,
-    /// What of the verified path the client has sent, each the issuer of the one in front of it.
-    pub(super) issuers: &'a [&'a [u8]],
-    /// SHA-256 of the leaf.
-    pub(super) leaf_sha256: [u8; 32],
-    /// The URIs of our own certificate.
-    pub(super) own_uris: &'a [Box<[u8]>],
-}
-
-impl Rendering<'_> {
-    /// Appends this value.
-    pub(super) fn write(
-        &self,
-        value: ClientValue,
-        (verdict, xfcc): (Verdict, &[XfccKey]),
-        out: &mut Vec<u8>,
-    ) {
-        let leaf = &self.leaf;
-        match value {
-            ClientValue::Verify | ClientValue::Attribute(_) => {}
-            ClientValue::Fingerprint => {
-                let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, leaf.der);
-                hex(sha1.as_ref(), LOWER, out);
-            }
-            ClientValue::FingerprintSha256 => hex(&self.leaf_sha256, LOWER, out),
-            ClientValue::Serial => serial(leaf.serial, out),
-            ClientValue::SDn => name::rfc2253(leaf.subject, out),
-            ClientValue::IDn => name::rfc2253(leaf.issuer, out),
-            ClientValue::SDnLegacy => name::one_line(leaf.subject, out),
-            ClientValue::IDnLegacy => name::one_line(leaf.issuer, out),
-            ClientValue::VStart => leaf.not_before.print(out),
-            ClientValue::VEnd => leaf.not_after.print(out),
-            ClientValue::EscapedCert => percent(&pem(leaf.der), out),
-            ClientValue::RawCert => out.extend_from_slice(&pem(leaf.der)),
-            ClientValue::Cert => folded(&pem(leaf.der), out),
-            ClientValue::SpkiSha256 => {
-                base64(digest::digest(&digest::SHA256, leaf.spki).as_ref(), out);
-            }
-            ClientValue::San => alt_names::all(&self.alt_names, out),
-            ClientValue::SanDns => alt_names::of_kind(&self.alt_names, AltKind::Dns, out),
-            ClientValue::SanUri => alt_names::of_kind(&self.alt_names, AltKind::Uri, out),
-            ClientValue::SanEmail => alt_names::of_kind(&self.alt_names, AltKind::Email, out),
-            ClientValue::SanIp => alt_names::of_kind(&self.alt_names, AltKind::Ip, out),
-            // The readers of these take their presence for proof, so they are given with it only.
-            ClientValue::SpiffeId
-            | ClientValue::CertRfc9440
-            | ClientValue::ChainRfc9440
-            | ClientValue::Xfcc
-            | ClientValue::TraefikCert
-            | ClientValue::TraefikInfo => {
-                if verdict == Verdict::Success {
-                    self.write_proven(value, xfcc, out);
-                }
-            }
-        }
-    }
-
-    /// Appends the first value of a subject attribute.
-    pub(super) fn write_attribute(&self, selector: &Selector, out: &mut Vec<u8>) {
-        name::attribute(self.leaf.subject, selector, out);
-    }
-
-    /// Every value of a subject attribute; `None` stands for one that cannot be handed out.
-    pub(super) fn attribute_values(&self, selector: &Selector) -> Vec<Option<String>> {
-        name::values_of(self.leaf.subject, selector)
-    }
-
-    /// The leaf, and what is verified behind it.
-    pub(super) fn chain(&self) -> impl Iterator<Item = &[u8]> {
-        std::iter::once(self.leaf.der).chain(self.issuers.iter().copied())
-    }
-
-    fn write_proven(&self, value: ClientValue, xfcc: &[XfccKey], out: &mut Vec<u8>) {
-        match value {
-            ClientValue::SpiffeId => {
-                let id = alt_names::spiffe_id(&self.alt_names).unwrap_or_default();
-                out.extend_from_slice(id);
-            }
-            ClientValue::CertRfc9440 => byte_sequence(self.leaf.der, out),
-            ClientValue::ChainRfc9440 => {
-                for (at, der) in self.issuers.iter().enumerate() {
-                    if at > 0 {
-                        out.extend_from_slice(b", ");
-                    }
-                    byte_sequence(der, out);
-                }
-            }
-            ClientValue::TraefikCert => forwarded::traefik_cert(self, out),
-            ClientValue::TraefikInfo => forwarded::traefik_info(self, out),
-            _ => forwarded::xfcc(self, xfcc, out),
-        }
-    }
-}
 
 /// Two digits per byte, upper case, `-` in front of a negative number (`i2a_ASN1_INTEGER`), but
 /// never OpenSSL's line break, which no header could carry.
@@ -151,7 +39,7 @@ pub(super) fn pem(der: &[u8]) -> Vec<u8> {
 }
 
 /// nginx's `$ssl_client_cert`: a tab in front of every line but the first, no line feed at the end.
-fn folded(pem: &[u8], out: &mut Vec<u8>) {
+pub(super) fn folded(pem: &[u8], out: &mut Vec<u8>) {
     for byte in pem.strip_suffix(b"\n").unwrap_or(pem) {
         out.push(*byte);
         if *byte == b'\n' {
@@ -174,7 +62,7 @@ pub(super) fn percent(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// A byte sequence of RFC 9651 (as RFC 9440 section 2.2 wants it).
-fn byte_sequence(der: &[u8], out: &mut Vec<u8>) {
+pub(super) fn byte_sequence(der: &[u8], out: &mut Vec<u8>) {
     out.push(b':');
     base64(der, out);
     out.push(b':');

@@ -1,0 +1,142 @@
+//! What the configuration asks of every client certificate: values to render, and lists to check.
+//!
+//! Made once per generation, while the configuration is compiled; only what is noted here is rendered
+//! and held for each client.
+
+use super::allow::{Access, Lists};
+use super::alt_names::AltKind;
+use super::client_value::ClientValue;
+use super::every::Several;
+use super::forwarded::XfccKey;
+use super::leaf_view::LeafView;
+use super::name::Selector;
+use super::verdict::Verdict;
+
+/// Which values the configuration uses; only those are rendered and held.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Wanted {
+    bits: u32,
+    pub(super) attributes: Vec<WantedAttribute>,
+    /// What conditions compare every value of, in the order of [`Self::every`].
+    pub(super) compared: Vec<Several>,
+    lists: Vec<Lists>,
+    xfcc: Vec<XfccKey>,
+    own_uris: Vec<Vec<Box<[u8]>>>,
+}
+
+/// A subject attribute that the configuration uses.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct WantedAttribute {
+    /// As the configuration writes it.
+    name: String,
+    /// How it is found in a name.
+    pub(super) selector: Selector,
+}
+
+impl Wanted {
+    /// Adds a value; an attribute is added by [`Wanted::attribute`].
+    pub fn add(&mut self, value: ClientValue) {
+        if !matches!(value, ClientValue::Attribute(_)) {
+            self.bits |= 1 << value.position();
+        }
+    }
+
+    /// Adds the subject attribute with this OpenSSL short name in lower case, or with these dotted
+    /// numbers, and says how to ask for it. `None` if there is no such attribute.
+    pub fn attribute(&mut self, name: &str) -> Option<ClientValue> {
+        let selector = Selector::new(name)?;
+        let known = self.attributes.iter().position(|known| known.name == name);
+        let index = known.unwrap_or_else(|| {
+            self.attributes.push(WantedAttribute { name: name.to_owned(), selector });
+            self.attributes.len() - 1
+        });
+        u16::try_from(index).ok().map(ClientValue::Attribute)
+    }
+
+    /// Notes that conditions are about every one of these values, and says how to ask for them. `None`
+    /// if a certificate has one at most.
+    pub fn every(&mut self, value: ClientValue) -> Option<usize> {
+        let several = match value {
+            ClientValue::Attribute(at) => {
+                Several::Attribute(self.attributes.get(usize::from(at))?.selector.clone())
+            }
+            ClientValue::San => Several::Names(None),
+            ClientValue::SanDns => Several::Names(Some(AltKind::Dns)),
+            ClientValue::SanEmail => Several::Names(Some(AltKind::Email)),
+            ClientValue::SanIp => Several::Names(Some(AltKind::Ip)),
+            ClientValue::SanUri => Several::Names(Some(AltKind::Uri)),
+            ClientValue::SpiffeId => Several::SpiffeIds,
+            _ => return None,
+        };
+        let known = self.compared.iter().position(|known| *known == several);
+        Some(known.unwrap_or_else(|| {
+            self.compared.push(several);
+            self.compared.len() - 1
+        }))
+    }
+
+    /// Adds lists that every client is held against, and says how to ask for the answer.
+    pub fn list(&mut self, lists: Lists) -> usize {
+        self.lists.iter().position(|known| *known == lists).unwrap_or_else(|| {
+            self.lists.push(lists);
+            self.lists.len() - 1
+        })
+    }
+
+    /// Has it the same lists in the same places? Then answers of one are answers of the other.
+    #[must_use]
+    pub fn has_lists_of(&self, other: &Self) -> bool {
+        self.lists == other.lists
+    }
+
+    /// What all lists say of a certificate.
+    pub(super) fn access(&self, leaf: Option<&LeafView<'_>>, verdict: Verdict) -> Box<[Access]> {
+        Lists::judge_all(&self.lists, leaf, verdict)
+    }
+
+    /// What elements of `X-Forwarded-Client-Cert` say, in Envoy's order; Envoy's usual without.
+    pub fn set_xfcc(&mut self, keys: Vec<XfccKey>) {
+        self.xfcc = keys;
+    }
+
+    /// The keys of an element of `X-Forwarded-Client-Cert`.
+    pub(super) fn xfcc(&self) -> &[XfccKey] {
+        if self.xfcc.is_empty() { &XfccKey::DEFAULT } else { &self.xfcc }
+    }
+
+    /// The URIs of our own certificates, by server object.
+    pub fn set_own_uris(&mut self, own_uris: Vec<Vec<Box<[u8]>>>) {
+        self.own_uris = own_uris;
+    }
+
+    /// The URIs of what this server object presents.
+    #[must_use]
+    pub fn own_uris(&self, server: u32) -> &[Box<[u8]>] {
+        self.own_uris.get(server as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Is this value to be rendered?
+    #[must_use]
+    pub fn has(&self, value: ClientValue) -> bool {
+        match value {
+            ClientValue::Attribute(index) => usize::from(index) < self.attributes.len(),
+            _ => self.bits & (1 << value.position()) != 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_registered_once() {
+        let mut wanted = Wanted::default();
+        assert_eq!(wanted.attribute("cn"), Some(ClientValue::Attribute(0)));
+        assert_eq!(wanted.attribute("ou"), Some(ClientValue::Attribute(1)));
+        assert_eq!(wanted.attribute("cn"), Some(ClientValue::Attribute(0)));
+        assert_eq!(wanted.attribute("CN"), None);
+        assert_eq!(wanted.attribute("nothing"), None);
+        assert!(wanted.has(ClientValue::Attribute(1)) && !wanted.has(ClientValue::Attribute(2)));
+    }
+}
