@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
+use super::client_identity::ClientIdentity;
 use super::digest::sha256_parts;
+use super::judged;
 use super::policy::ClientPolicy;
 use super::verdict::{Judgement, Verdict};
 use super::wanted::Wanted;
-use super::{ClientIdentity, judged};
 
 /// Identities held at once; beyond that all are dropped and the cache fills anew.
 const IDENTITIES_MAX: usize = 4096;
