@@ -8,12 +8,13 @@ use ring::aead::{
 };
 use rustls::ConnectionTrafficSecrets;
 
-use super::fault::Fault;
-use super::header::HEADER_BYTES;
-use super::{APPLICATION_DATA, OVERHEAD_BYTES, SealError};
+use super::fault::{Fault, SealError};
+use super::header::{APPLICATION_DATA, HEADER_BYTES};
 
 /// The tag of every AEAD of TLS 1.3 that we take.
 pub const TAG_BYTES: usize = 16;
+/// What sealing adds to its content: header, content type, tag.
+pub const OVERHEAD_BYTES: usize = HEADER_BYTES + 1 + TAG_BYTES;
 
 /// Records that may be sealed under one AES-GCM key. Section 5.5 allows 2^24.5 full ones; rustls
 /// stops at the same number as we do.

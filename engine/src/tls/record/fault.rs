@@ -44,10 +44,10 @@ pub enum Fault {
 }
 
 const UNEXPECTED_MESSAGE: u8 = 10;
-pub(in crate::tls) const BAD_RECORD_MAC: u8 = 20;
-pub(in crate::tls) const RECORD_OVERFLOW: u8 = 22;
+pub(crate) const BAD_RECORD_MAC: u8 = 20;
+pub(crate) const RECORD_OVERFLOW: u8 = 22;
 const ILLEGAL_PARAMETER: u8 = 47;
-pub(in crate::tls) const DECODE_ERROR: u8 = 50;
+pub(crate) const DECODE_ERROR: u8 = 50;
 const INTERNAL_ERROR: u8 = 80;
 
 impl Fault {
@@ -100,4 +100,13 @@ impl Fault {
             Self::PeerAlert(_) => "an alert",
         }
     }
+}
+
+/// Why nothing was sealed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SealError {
+    /// The room does not suffice; nothing was changed.
+    NoRoom,
+    /// We have said our last word, or there are no keys any more.
+    Ended,
 }

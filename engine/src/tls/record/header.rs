@@ -4,7 +4,14 @@
 //! refused as soon as it is there.
 
 use super::fault::Fault;
-use super::{APPLICATION_DATA, CONTENT_BYTES_MAX};
+
+pub(super) const CHANGE_CIPHER_SPEC: u8 = 20;
+pub(super) const ALERT: u8 = 21;
+pub(super) const HANDSHAKE: u8 = 22;
+pub(super) const APPLICATION_DATA: u8 = 23;
+
+/// The longest content of one record (RFC 8446, section 5.1).
+pub const CONTENT_BYTES_MAX: usize = 1 << 14;
 
 /// Type, version, length.
 pub(super) const HEADER_BYTES: usize = 5;

@@ -3,7 +3,6 @@
 //! To a server only `KeyUpdate`; to a client tickets too. Everything else is refused as soon as its
 //! first bytes show what it is, so a peer cannot make us keep what we will not read.
 
-use super::Role;
 use super::fault::Fault;
 
 const NEW_SESSION_TICKET: u8 = 4;
@@ -16,6 +15,15 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 0xffff;
 
 /// Ours: new keys follow, and the peer need not change its own (section 4.6.3).
 pub(super) const KEY_UPDATE: [u8; 5] = [KEY_UPDATE_TYPE, 0, 0, 1, 0];
+
+/// Which end of the connection we are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// We answer.
+    Server,
+    /// We ask.
+    Client,
+}
 
 /// A whole message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

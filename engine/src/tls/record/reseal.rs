@@ -6,8 +6,10 @@
 
 use std::ops::Range;
 
+use super::cipher::OVERHEAD_BYTES;
+use super::fault::{Fault, SealError};
 use super::header::HEADER_BYTES;
-use super::{Fault, Found, OVERHEAD_BYTES, Records, SealError, Step};
+use super::records::{Found, Records, Step};
 
 /// Records that one call looks at, whatever is in them: others wait meanwhile.
 const RECORDS_MAX: u32 = 128;

@@ -3,14 +3,13 @@
 //! A [`Schedule`] gives the next keys of a direction (RFC 8446, section 7.2) and keeps the tickets
 //! that a client is given, so that resumption works as if rustls had read them itself.
 
-use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::client::ClientConnectionData;
 use rustls::kernel::KernelConnection;
-use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::{Error, ExtractedSecrets, InvalidMessage};
+use rustls::server::ServerConnectionData;
+use rustls::{Error, InvalidMessage};
 
 use super::cipher::Protection;
 use super::fault::Fault;
-use super::{Records, Role};
 
 /// The secrets of one connection.
 pub trait Schedule {
@@ -58,37 +57,5 @@ impl Schedule for KernelConnection<ClientConnectionData> {
             Error::InvalidMessage(_) => Fault::BrokenMessage,
             _ => Fault::NoKeys,
         })
-    }
-}
-
-impl Records {
-    /// Takes over from rustls as a server. Everything rustls had to say must be encoded already, and
-    /// it must have been shown nothing behind the client's Finished: what it knows of that is lost.
-    ///
-    /// # Errors
-    /// The handshake is not over, is not TLS 1.3's, or the settings do not allow it.
-    pub fn of_server(connection: UnbufferedServerConnection) -> Result<Self, Box<Error>> {
-        let (secrets, kernel) = connection.dangerous_into_kernel_connection()?;
-        Self::of(Role::Server, &secrets, Box::new(kernel))
-    }
-
-    /// As [`Records::of_server`], as a client.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn of_client(connection: UnbufferedClientConnection) -> Result<Self, Box<Error>> {
-        let (secrets, kernel) = connection.dangerous_into_kernel_connection()?;
-        Self::of(Role::Client, &secrets, Box::new(kernel))
-    }
-
-    fn of(
-        role: Role,
-        secrets: &ExtractedSecrets,
-        schedule: Box<dyn Schedule>,
-    ) -> Result<Self, Box<Error>> {
-        let read = Protection::of(secrets.rx.0, &secrets.rx.1);
-        let write = Protection::of(secrets.tx.0, &secrets.tx.1);
-        let protections = read.zip(write).ok_or_else(|| Box::new(Error::HandshakeNotComplete))?;
-        Ok(Self::new(role, protections, schedule))
     }
 }
