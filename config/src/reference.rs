@@ -11,18 +11,18 @@ const INTRODUCTION: &str = "\
 <!-- Made by `ferrule_config::reference()`; a check holds it to the code. Do not edit. -->
 
 The file is TOML. An unknown key is an error, and so is one that is not supported yet.
-`ferrule check -c FILE` tells everything that is wrong in one run.
+`ferrule check -c FILE` names everything that is wrong, in one run.
 
 * Relative paths start at the directory of the file.
 * PEM is a path, or the text itself if it starts with `-----BEGIN`.
 * `${env:NAME}` in a string is the value of an environment variable, put in after parsing; one that
-  is not set is an error. What comes from the environment is text: it can hold no `$variable`, and
-  within other text no wildcard and no operator of an expression. Numbers and flags may be written
-  so too. Any other `${` in plain text is an error; `$${` is a dollar sign and a brace.
-* A list is empty only where that says nothing (`ssl_session_ticket_key`, `ssl_stapling_file`,
-  `trusted_addresses`): elsewhere leave its key out.
-* `$name` or `${name}` is a variable where a value may hold some; `$$` is a dollar sign.
-* Durations are text, as `\"30s\"`, `\"1m 30s\"` or `\"250ms\"`; sizes are numbers of bytes or text,
+  is not set is an error. A value from the environment is plain text: it can hold no `$variable`, and
+  within other text no wildcard and no operator of an expression. Numbers and flags may come from
+  the environment, too. Any other `${` in plain text is an error; `$${` is a dollar sign and a brace.
+* An empty list is allowed only where it means the same as no list (`ssl_session_ticket_key`,
+  `ssl_stapling_file`, `trusted_addresses`). Elsewhere leave the key out.
+* Where a value may hold variables, `$name` or `${name}` is one, and `$$` is a dollar sign.
+* Durations are text, such as `\"30s\"`, `\"1m 30s\"` or `\"250ms\"`; sizes are numbers of bytes or text,
   as `\"32k\"` or `\"1m\"`.
 ";
 

@@ -97,13 +97,13 @@ impl Variable {
             "realip_remote_addr",
             Self::RealipRemoteAddr,
             Scope::Connection,
-            "the address of who connected, whatever a PROXY protocol header said",
+            "the address that connected, whatever a PROXY protocol header says",
         ),
         listed(
             "realip_remote_port",
             Self::RealipRemotePort,
             Scope::Connection,
-            "the port of who connected",
+            "the port that connected",
         ),
         listed(
             "remote_addr",
@@ -171,7 +171,7 @@ impl Variable {
             "ssl_client_cert",
             Self::SslClientCert,
             Scope::Log,
-            "the certificate as PEM, each line but the first behind a tab (holds line feeds)",
+            "the certificate as PEM, each line but the first indented by a tab (holds line feeds)",
         ),
         listed(
             "ssl_client_cert_rfc9440",
@@ -190,8 +190,8 @@ impl Variable {
             "ssl_client_chain_rfc9440",
             Self::SslClientChainRfc9440,
             Scope::Connection,
-            "what the client sent of its verified path, behind its certificate, as an RFC 9440 list; of a \
-                 verified client only",
+            "the rest of the verified path, as far as the client sent it, as an RFC 9440 list; of \
+                 a verified client only",
         ),
         listed(
             "ssl_client_escaped_cert",

@@ -11,15 +11,15 @@ pub(super) static METRICS: Table = Table {
             "listen",
             Kind::Text,
             Fallback::Text("127.0.0.1:9091"),
-            "Address and port. Nobody is asked who they are: keep it on loopback, or behind a \
+            "Address and port. There is no authentication: keep it on loopback, or behind a \
                  firewall.",
         ),
-        with("path", Kind::Text, Fallback::Text("/metrics"), "The path they are found under."),
+        with("path", Kind::Text, Fallback::Text("/metrics"), "The path of the metrics."),
         optional(
             "hosts",
             Kind::Texts,
             "none",
-            "Names that a request's `Host` may have, beside `localhost` and any IP address; others \
+            "Names that a request's `Host` may have besides `localhost` and any IP address; others \
                  are refused, so that no web page can read the metrics through a browser.",
         ),
     ],
@@ -28,7 +28,8 @@ pub(super) static METRICS: Table = Table {
 
 pub(super) static ADMIN: Table = Table {
     name: "admin",
-    doc: "The Unix socket behind `ferrule ctl`. Only root and the user the process runs as get in.",
+    doc: "The Unix socket of `ferrule ctl`. Only root and the user that the process runs as get \
+         in.",
     keys: &[with(
         "socket",
         Kind::Text,

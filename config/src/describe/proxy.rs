@@ -87,7 +87,7 @@ pub(super) static UPSTREAMS: Table = Table {
             "proxy_protocol_tlvs",
             Kind::Words(&PROXY_TLVS),
             "none",
-            "What a header of version \"v2\" says beside the addresses. \"cert-cn\", \
+            "What a header of version \"v2\" says besides the addresses. \"cert-cn\", \
                  \"ssl-cipher\" and \"client-cert\" are parts of \"ssl\" and bring it along.",
         ),
     ],
@@ -104,7 +104,7 @@ static NODE: Table = Table {
             "weight",
             Kind::Int(0, 1_000_000),
             Fallback::Int(defaults::WEIGHT),
-            "Its share; 0 gets nothing.",
+            "Its share of the requests; 0 gets none.",
         ),
     ],
     refused: refused::IN_NODES,
@@ -114,9 +114,9 @@ static TIMEOUT: Table = Table {
     name: "upstreams.timeout",
     doc: "How long to wait for a node: seconds, or text as \"1m 30s\".",
     keys: &[
-        seconds("connect", defaults::UPSTREAM_TIMEOUT, "For the connection, TLS included."),
-        seconds("send", defaults::UPSTREAM_TIMEOUT, "Between two writes."),
-        seconds("read", defaults::UPSTREAM_TIMEOUT, "Between two reads."),
+        seconds("connect", defaults::UPSTREAM_TIMEOUT, "Time to connect, TLS included."),
+        seconds("send", defaults::UPSTREAM_TIMEOUT, "Time between two writes."),
+        seconds("read", defaults::UPSTREAM_TIMEOUT, "Time between two reads."),
     ],
     refused: &[],
 };
@@ -137,7 +137,7 @@ static POOL: Table = Table {
             "requests",
             Kind::Int(1, 1_000_000_000),
             Fallback::Int(defaults::POOL_REQUESTS),
-            "Requests on one connection.",
+            "Most requests on one connection.",
         ),
     ],
     refused: &[],
@@ -187,14 +187,15 @@ static TLS: Table = Table {
             "pins",
             Kind::Texts,
             "any certificate that `verify` takes",
-            "What the node's own certificate must be, one of them: \"spki-sha256:\" and the base64 of \
-                 its public key's SHA-256, or \"sha256:\" and the hex of its own. On top of `verify`.",
+            "The node's own certificate must be one of these, on top of `verify`: \"spki-sha256:\" \
+                 and the base64 of its public key's SHA-256, or \"sha256:\" and the hex of its \
+                 own.",
         ),
         optional(
             "server_name",
             Kind::Text,
             "the `Host` sent upstream, else the node's host",
-            "The name sent as SNI, and checked by \"full\".",
+            "The name that is sent as SNI, and that `verify = \"full\"` checks.",
         ),
         optional("ssl_protocols", Kind::Words(&PROTOCOLS), "both", "TLS versions."),
     ],
@@ -219,44 +220,45 @@ const HEADERS_KEY: Key = optional(
     "headers",
     Kind::TableOrTables(&HEADERS),
     "no changes",
-    "Changes of request headers; several tables are applied one after the other.",
+    "Changes of request headers; several tables are applied one after another.",
 );
 
 const WEBSOCKET: Key = flag(
     "enable_websocket",
     false,
-    "Forward upgrades to WebSocket (a route's own word wins over its service's). The tunnel that a \
-         101 opens ends when no byte came in either direction for `timeout.read`. Without it, a \
-         request for an upgrade goes on as an ordinary one.",
+    "Forward upgrades to WebSocket (the route's setting wins over its service's). The tunnel that \
+         a 101 opens ends when no byte has come in either direction for `timeout.read`. Without \
+         it, a request for an upgrade is handled as an ordinary one.",
 );
 
 const BODY_SIZE: Key = optional(
     "client_max_body_size",
     Kind::Size(0, 1 << 50),
     "the service's, else that of `[http]`",
-    "Bytes of a request body; 0 is unlimited. More is answered with 413.",
+    "Largest request body in bytes; 0 is unlimited. A larger one is answered with 413.",
 );
 
 const CLIENT: Key = optional(
     "client",
     Kind::TableOrTables(&ROUTE_CLIENT),
     "whoever the server name lets in",
-    "Which clients are served; of several tables each must be passed.",
+    "Which clients are served; with several tables, a client must pass each of them.",
 );
 
 static ROUTE_VERIFY: Words = Words { words: &["on"], refused: refused::ROUTE_VERIFY };
 
 static ROUTE_CLIENT: Table = Table {
     name: "client",
-    doc: "Which clients are served here, of those that the server name lets in. The tables of a \
-         route, its service and the global rules must all be passed: none of them lets anybody in. \
-         Who is refused gets 403 with a reason.",
+    doc: "Which of the clients that the server name lets in are served here. A client must pass \
+         the tables of the route, its service and the global rules; each of them only narrows. A \
+         refused client gets 403 with a reason.",
     keys: &[
         optional(
             "verify",
             Kind::Word(&ROUTE_VERIFY),
             "as the server name says; \"on\" beside `allow` or `ca`",
-            "\"on\": a verified certificate is required, where the server name does without.",
+            "\"on\": a verified certificate is required, even where the server name does without \
+                 one.",
         ),
         ALLOW,
         DENY,
@@ -264,19 +266,20 @@ static ROUTE_CLIENT: Table = Table {
             "ca",
             Kind::Texts,
             "the server name\'s",
-            "Authorities to verify against instead, PEM; of several tables the last one\'s. The \
-                 server name must let strangers pass so far: `verify = \"optional_no_ca\"`.",
+            "Authorities to verify against instead of the server name\'s, PEM; with several \
+                 tables, the last one counts. The server name must let unknown certificates \
+                 through to the routes: `verify = \"optional_no_ca\"`.",
         ),
         with(
             "depth",
             Kind::Int(0, 10),
             Fallback::Int(defaults::DEPTH),
-            "Intermediate certificates allowed, beside `ca`.",
+            "Intermediate certificates allowed. Needs `ca`.",
         ),
         flag(
             "allow_v1",
             true,
-            "Accept X.509 v1 certificates issued directly by a listed authority, beside `ca`.",
+            "Accept X.509 v1 certificates issued directly by a listed authority. Needs `ca`.",
         ),
         CLOCK_SKEW,
         CRL,
@@ -289,8 +292,8 @@ static ROUTE_CLIENT: Table = Table {
 /// `[[services]]`
 pub(super) static SERVICES: Table = Table {
     name: "services",
-    doc: "What several routes have in common. What a route says itself wins; header changes of \
-         both are made, the service's first.",
+    doc: "Settings that several routes share. A route's own setting wins; header changes of both \
+         are applied, the service's first.",
     keys: &[
         required("id", Kind::Id, ID_DOC),
         NAME,
@@ -322,9 +325,9 @@ pub(super) static SERVICES: Table = Table {
 /// `[[routes]]`
 pub(super) static ROUTES: Table = Table {
     name: "routes",
-    doc: "Which requests go where. An exact host beats a wildcard, and that one no host; an exact \
-         path beats a prefix, a longer prefix a shorter one; then the higher priority wins, then \
-         the earlier route.",
+    doc: "Which requests go where. An exact host beats a wildcard, and a wildcard beats no host. \
+         An exact path beats a prefix, and a longer prefix a shorter one. Then the higher priority \
+         wins, then the earlier route.",
     keys: &[
         optional("id", Kind::Id, "made from its position", ID_DOC),
         NAME,
@@ -335,7 +338,8 @@ pub(super) static ROUTES: Table = Table {
             "uri",
             Kind::Text,
             "see `uris`",
-            "A path, compared normalised; with `*` at its end, everything that starts so.",
+            "A path, compared after normalisation; with `*` at its end, every path that starts \
+                 like it.",
         ),
         optional(
             "uris",
@@ -350,7 +354,7 @@ pub(super) static ROUTES: Table = Table {
             "priority",
             Kind::Int(-1_000_000, 1_000_000),
             Fallback::Int(0),
-            "Of routes with the same host and path, the higher is asked first.",
+            "Of routes with the same host and path, the one with the higher number is tried first.",
         ),
         optional("service_id", Kind::Id, "none", "The id of a `[[services]]`."),
         UPSTREAM,
@@ -359,7 +363,7 @@ pub(super) static ROUTES: Table = Table {
             "timeout",
             Kind::Table(&TIMEOUT),
             "the upstream's",
-            "Replaces those of the upstream that it names.",
+            "Replaces the timeouts of the upstream that the route names.",
         ),
         WEBSOCKET,
         BODY_SIZE,
@@ -388,7 +392,8 @@ pub(super) static ROUTES: Table = Table {
 /// `[[global_rules]]`
 pub(super) static GLOBAL_RULES: Table = Table {
     name: "global_rules",
-    doc: "What holds for every route, before its service's and its own changes.",
+    doc: "Rules that hold for every route. Their header changes come before those of the service \
+         and the route.",
     keys: &[
         optional("id", Kind::Id, "made from its position", ID_DOC),
         NAME,
@@ -399,11 +404,11 @@ pub(super) static GLOBAL_RULES: Table = Table {
             "request_id",
             Kind::Text,
             "requests have no id",
-            "The header that holds a request's id, as \"X-Request-Id\". A client's own is taken if \
-             it is one field of 1 to 128 letters, digits and `-._~:=+/@`; otherwise a random UUID \
-             takes its place. It is sent upstream and back to the client, stands in our own error \
-             answers and in `$request_id`. Holds for every request, also for those that no route \
-             takes; one rule only.",
+            "The header that holds a request's id, as \"X-Request-Id\". A client's own id is kept \
+                 if it is one field of 1 to 128 letters, digits and `-._~:=+/@`; otherwise a \
+                 random UUID takes its place. The id is sent upstream and back to the client, and \
+                 it appears in the gateway's own error answers and in `$request_id`. It holds for \
+                 every request, also for those that no route takes. One rule only.",
         ),
         HEADERS_KEY,
     ],
@@ -418,16 +423,22 @@ static HEADERS: Table = Table {
             "add",
             Kind::Fields(true),
             "none",
-            "Added behind what is there: name = text, or a list of texts.",
+            "Added after the fields that are there: name = text, or a list of texts.",
         ),
         optional(
             "set",
             Kind::Fields(true),
             "none",
-            "Replaces what is there, in every spelling that an application may take for the name \
-             (`X_A` and `X.A` for `X-A`); an empty value sends nothing.",
+            "Replaces the fields of the name, in every spelling that an application may take for \
+                 it (`X_A` and `X.A` for `X-A`). With an empty value none is sent.",
         ),
-        optional("remove", Kind::Texts, "none", "Names taken out, in every such spelling."),
+        optional(
+            "remove",
+            Kind::Texts,
+            "none",
+            "Names of fields to remove, in every such \
+             spelling.",
+        ),
     ],
     refused: &[],
 };

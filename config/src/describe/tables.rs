@@ -31,30 +31,30 @@ pub(crate) static ROOT: Table = Table {
             "How HTTP is spoken, on every listener.",
         ),
         optional("metrics", Kind::Table(&METRICS), "no metrics", "Metrics for Prometheus."),
-        optional("admin", Kind::Table(&ADMIN), "no socket", "The socket behind `ferrule ctl`."),
+        optional("admin", Kind::Table(&ADMIN), "no socket", "The socket of `ferrule ctl`."),
         required("listen", Kind::Tables(&LISTEN), "Where to listen."),
         optional("ssls", Kind::Tables(&SSLS), "none", "Certificates, and the clients they trust."),
         optional(
             "identity_headers",
             Kind::Identity(&IDENTITY_HEADERS),
             "none",
-            "Headers that only the gateway may set: name = template. They are taken out of \
-                 every request on every listener, in every spelling (case, and `_`, `.` and the like for `-`), and then \
-                 set from the connection; an empty value sends nothing.",
+            "Headers that only the gateway may set: name = template. They are removed from every \
+                 request on every listener, in every spelling (any case; `_`, `.` and the like for \
+                 `-`), and then set from the connection. A header with an empty value is not sent.",
         ),
         optional("upstreams", Kind::Tables(&UPSTREAMS), "none", "Where requests can go."),
         optional(
             "services",
             Kind::Tables(&SERVICES),
             "none",
-            "What several routes have in common.",
+            "Settings that several routes share.",
         ),
         optional("routes", Kind::Tables(&ROUTES), "none", "Which requests go where."),
         optional(
             "global_rules",
             Kind::Tables(&GLOBAL_RULES),
             "none",
-            "What holds for every route.",
+            "Rules that hold for every route.",
         ),
     ],
     refused: refused::IN_ROOT,
@@ -97,9 +97,9 @@ static RUNTIME: Table = Table {
             "buffer_memory",
             Kind::Size(1 << 20, 1 << 50),
             "a quarter of the machine's or its control group's memory",
-            "Memory for what is being received and sent, in equal shares for all cores. A core that \
-                 is beyond its share ends the connections that have not got on for the longest, and \
-                 takes no new ones while that does not suffice.",
+            "Memory for everything that is being received and sent, in equal shares for all cores. \
+                 A core beyond its share ends the connections that have made no progress for the \
+                 longest, and takes no new ones while that is not enough.",
         ),
         flag(
             "tls_fast_path",
@@ -111,9 +111,10 @@ static RUNTIME: Table = Table {
         flag(
             "watch_files",
             true,
-            "Read certificates, keys, CRLs, stapled responses and ticket keys again within two seconds \
-                 when their files change. What does not fit together is refused, and what is in \
-                 force stays. This file itself is read at SIGHUP alone.",
+            "Read certificates, keys, CRLs, stapled responses and ticket keys again within two \
+                 seconds when their files change. A change that does not fit together is refused, \
+                 and what was in force stays. This file itself is read again on a reload only \
+                 (SIGHUP or `ferrule ctl reload`).",
         ),
         duration(
             "shutdown_timeout",
@@ -189,7 +190,7 @@ static LISTEN: Table = Table {
         duration(
             "handshake_timeout",
             defaults::HANDSHAKE_TIMEOUT,
-            "From accept to the end of the TLS handshake, a PROXY protocol header included.",
+            "Time from accept to the end of the TLS handshake, a PROXY protocol header included.",
         ),
         with(
             "fallback_sni",
@@ -216,8 +217,9 @@ static LISTEN: Table = Table {
             Kind::Word(&MTLS_ROUTES),
             "an error where a server name with `client.verify = \"on\"` leads to a route that does not \
                  demand a certificate itself",
-            "For plain HTTP only: what becomes of requests that such a server name would ask a \
-                 certificate for. \"reject\" answers them with 421, \"allow\" serves them to anybody.",
+            "For plain HTTP only: what happens to requests for which such a server name would ask \
+                 for a certificate. \"reject\" answers them with 421, \"allow\" serves them to \
+                 anybody.",
         ),
     ],
     refused: refused::IN_LISTEN,
@@ -235,8 +237,8 @@ pub(super) const LABELS: Key = optional("labels", Kind::Labels, "none", "For peo
 
 static SSLS: Table = Table {
     name: "ssls",
-    doc: "A certificate. Of type \"server\": what clients are shown for some server names, and \
-         which clients are trusted there. Of type \"client\": what upstreams are shown.",
+    doc: "A certificate. Type \"server\": it is shown to clients for some server names, and says \
+         which clients are trusted there. Type \"client\": it is shown to upstreams.",
     keys: &[
         optional("id", Kind::Id, "made from its position", ID_DOC),
         NAME,
@@ -282,14 +284,15 @@ static SSLS: Table = Table {
             Kind::TextsOrNone,
             "nothing is stapled",
             "Paths of OCSP responses (DER) for `cert` and `certs`, in that order. Read again when \
-                 they change; a response that is over, or of another certificate, is not sent.",
+                 they change. A response that has expired or belongs to another certificate is not \
+                 sent.",
         ),
         optional("ssl_protocols", Kind::Words(&PROTOCOLS), "both", "TLS versions."),
         flag(
             "session_tickets",
             true,
-            "Give tickets, so that clients can resume sessions. A ticket is bound to the policy it was \
-                 made under.",
+            "Give tickets, so that clients can resume sessions. A ticket is bound to the policy \
+                 under which it was made.",
         ),
         with(
             "session_ticket_count",
@@ -300,8 +303,8 @@ static SSLS: Table = Table {
         flag(
             "session_cache",
             true,
-            "Remember TLS 1.2 sessions by id, for clients without tickets; bound to the policy \
-                 likewise.",
+            "Remember TLS 1.2 sessions by id, for clients without tickets. They are bound to their \
+                 policy, too.",
         ),
         optional(
             "client",
@@ -325,17 +328,17 @@ static IDENTITY_HEADERS: Table = Table {
             "preset",
             Kind::Words(&PRESETS),
             "none",
-            "Headers as others have them. \"rfc9440\": `Client-Cert` and `Client-Cert-Chain`. \
-                 \"xfcc\": Envoy\'s `X-Forwarded-Client-Cert`, as `xfcc = \"sanitize_set\"`. \
-                 \"traefik\": `X-Forwarded-Tls-Client-Cert` and `-Info`. \"nginx\": \
-                 `X-SSL-Client-Verify`, `-S-DN`, `-I-DN`, `-Serial`, `-Fingerprint`, `-V-Start`, \
-                 `-V-End` and `-Cert` (percent-encoded).",
+            "Sets of headers that other software expects. \"rfc9440\": `Client-Cert` and \
+                 `Client-Cert-Chain`. \"xfcc\": Envoy\'s `X-Forwarded-Client-Cert`, as `xfcc = \
+                 \"sanitize_set\"`. \"traefik\": `X-Forwarded-Tls-Client-Cert` and `-Info`. \
+                 \"nginx\": `X-SSL-Client-Verify`, `-S-DN`, `-I-DN`, `-Serial`, `-Fingerprint`, \
+                 `-V-Start`, `-V-End` and `-Cert` (percent-encoded).",
         ),
         optional(
             "xfcc",
             Kind::Short(&XFCC, "mode"),
-            "it is taken out of every request",
-            "What is done about `X-Forwarded-Client-Cert`: a table, or its mode alone.",
+            "it is removed from every request",
+            "What happens to `X-Forwarded-Client-Cert`: a table, or its mode alone.",
         ),
     ],
     refused: &[],
@@ -343,7 +346,7 @@ static IDENTITY_HEADERS: Table = Table {
 
 static XFCC: Table = Table {
     name: "identity_headers.xfcc",
-    doc: "What is done about `X-Forwarded-Client-Cert`, in Envoy\'s words.",
+    doc: "What happens to `X-Forwarded-Client-Cert`, in Envoy\'s words.",
     keys: &[
         with(
             "mode",
@@ -358,7 +361,8 @@ static XFCC: Table = Table {
             "keys",
             Kind::Words(&XFCC_KEYS),
             "By, Hash, Subject, URI, DNS",
-            "What an element of ours says, always in Envoy\'s order; `$ssl_client_xfcc` too.",
+            "What an element of ours contains, always in Envoy\'s order; `$ssl_client_xfcc` is the \
+                 same.",
         ),
     ],
     refused: &[],
@@ -369,29 +373,29 @@ pub(super) const CLOCK_SKEW: Key = with(
     "clock_skew",
     Kind::Skew,
     Fallback::Duration(defaults::CLOCK_SKEW),
-    "How far clocks may be apart: certificates and revocation lists begin that much earlier and \
-         end that much later.",
+    "How far clocks may be apart: certificates and revocation lists count from that much earlier \
+         until that much later.",
 );
 pub(super) const CRL: Key = optional(
     "crl",
     Kind::Texts,
-    "nothing is looked up",
-    "Certificate revocation lists, PEM (several in a file, if you like) or DER: paths, or the \
-         text itself. Every authority of a chain needs one.",
+    "revocation is not checked",
+    "Certificate revocation lists, PEM (several in a file are fine) or DER: paths, or the text \
+         itself. Every authority of a chain needs one.",
 );
 pub(super) const CRL_EXPIRED: Key = with(
     "crl_expired",
     Kind::Word(&ON_EXPIRED),
     Fallback::Text("reject"),
-    "What a list past its `nextUpdate` means. \"reject\": its authority's certificates are \
-         refused. \"warn\": it is used as it is.",
+    "What happens when a list is past its `nextUpdate`. \"reject\": its authority's certificates \
+         are refused. \"warn\": the list is still used.",
 );
 pub(super) const CRL_MISSING: Key = with(
     "crl_missing",
     Kind::Word(&ON_MISSING),
     Fallback::Text("reject"),
-    "What it means that there is no list of an authority. \"reject\": its certificates are \
-         refused, as in nginx. \"allow\": they are not looked up.",
+    "What happens when there is no list of an authority. \"reject\": its certificates are refused, \
+         as in nginx. \"allow\": they are not checked for revocation.",
 );
 
 static CLIENT_VERIFY: Words = Words { words: ClientVerify::WORDS, refused: &[] };
@@ -403,18 +407,20 @@ pub(super) const ALLOW: Key = optional(
     "allow",
     Kind::Matches,
     "every verified client",
-    "Only verified clients that one of these matches: `CN=ops` and other attributes as whole \
-     values, `issuer.O=Acme`, `URI:spiffe://a/ns/*`, `DNS:*.a.com`, `email:`, `IP:` (a network \
-     too), `subject:` and `issuer:` (whole names), `serial:`, `sha256:`, `spki-sha256:`. A list \
-     within the list is what must hold together. Others get 403.",
+    "Only verified clients get in that match one of these: `CN=ops` and other attributes as whole \
+         values, `issuer.O=Acme`, `URI:spiffe://a/ns/*`, `DNS:*.a.com`, `email:`, `IP:` (an \
+         address or a network), `subject:` and `issuer:` (whole names), `serial:`, `sha256:`, \
+         `spki-sha256:`. All entries of a list within the list must match together. Others get \
+         403.",
 );
 /// Of `client` tables.
 pub(super) const DENY: Key = optional(
     "deny",
     Kind::Matches,
     "nobody",
-    "No client that one of these matches, whatever `allow` says. Likewise, but not by `sha256:`, which \
-     the client itself can change: `spki-sha256:`, or `issuer:` and `serial:` together.",
+    "No client gets in that matches one of these, whatever `allow` says. The entries are those of \
+         `allow` without `sha256:`, because a client can change its own fingerprint: write \
+         `spki-sha256:`, or `issuer:` and `serial:` together.",
 );
 
 static CLIENT: Table = Table {
@@ -431,9 +437,9 @@ static CLIENT: Table = Table {
             "verify",
             Kind::Word(&CLIENT_VERIFY),
             Fallback::Text("on"),
-            "\"on\": a good certificate is required. \"optional\": it may be missing, but not \
-                 bad. \"optional_no_ca\": it is asked for, and the upstream decides. \"off\": it \
-                 is not asked for.",
+            "\"on\": a good certificate is required. \"optional\": a client may send none, but not \
+                 a bad one. \"optional_no_ca\": one is asked for, and one of an unknown issuer \
+                 passes: routes or the upstream decide. \"off\": none is asked for.",
         ),
         with(
             "depth",
@@ -446,18 +452,19 @@ static CLIENT: Table = Table {
             "reject",
             Kind::Word(&REJECT),
             Fallback::Text("http"),
-            "How a client that fails is told. \"http\": the handshake completes and a 400 \
-                 says why. \"handshake\": a TLS alert.",
+            "How a refused client learns of it. \"http\": the handshake completes and a 400 says \
+                 why. \"handshake\": by a TLS alert.",
         ),
         with(
             "on_revoke",
             Kind::Word(&ON_REVOKE),
             Fallback::Text("close"),
-            "What becomes of a connection whose certificate is not good any more: revoked, over, \
-                 or refused by a new configuration. \"close\": it ends behind the running request, a WebSocket at once. \
-                 \"cut\": at once. \"keep\": it lives on with the verdict of its handshake until \
-                 the certificate is over, for its own server name alone (any other Host is 421), and \
-                 while that name belongs to the same object, with the same names, that says \"keep\".",
+            "What happens to a connection whose certificate is no longer good: revoked, expired, \
+                 or refused by a new configuration. \"close\": it ends after the running request, \
+                 a WebSocket at once. \"cut\": it ends at once. \"keep\": it lives on with the \
+                 verdict of its handshake until the certificate expires, for its own server name \
+                 alone (any other Host gets 421), and while that name belongs to the same object, \
+                 with the same names, that says \"keep\".",
         ),
         flag(
             "allow_v1",
@@ -482,9 +489,10 @@ static CLIENT: Table = Table {
             "skip_mtls_uri_regex",
             Kind::Texts,
             "no path",
-            "Regular expressions, held against the start of the normalised path; a request that one \
+            "Regular expressions for the start of the normalised path; a request that one of them \
                  matches passes without a good certificate. None may match every path, or begin \
-                 with `^` in some of its cases only. Needs `verify = \"on\"` and `reject = \"http\"`.",
+                 with `^` in only some of its alternatives. Needs `verify = \"on\"` and `reject = \
+                 \"http\"`.",
         ),
     ],
     refused: refused::IN_CLIENT,

@@ -62,10 +62,11 @@ fn process(board: &Board, current: Option<&Current>) -> Vec<Family> {
             .of(current.map_or(0.0, |current| number(current.generation.number))),
         Family::gauge(
             "ferrule_generations_held",
-            "Configurations in memory: the one in force, and those that a connection still needs.",
+            "Configurations in memory: the one in force, and older ones that a connection still \
+                 needs.",
         )
         .of(number(board.generations() as u64)),
-        Family::counter("ferrule_reloads", "Reloads of the configuration, by what became of them.")
+        Family::counter("ferrule_reloads", "Reloads of the configuration, by result.")
             .by("result", [("taken", number(reloads.taken)), ("refused", number(reloads.refused))]),
         Family::gauge(
             "ferrule_last_reload_success",
@@ -120,7 +121,7 @@ static BYTES: (&str, &str) =
 
 const STALLED: Shown = Shown::Alone(
     "ferrule_connections_stalled",
-    "Connections that had not got on for the longest, ended because the budget was used up.",
+    "Connections without progress that were ended because the memory budget was used up.",
 );
 const fn shown(counter: Counter) -> Shown {
     match counter {
@@ -156,13 +157,14 @@ const fn shown(counter: Counter) -> Shown {
         Counter::UpstreamBytesOut => Shown::InTwo("upstream", "out"),
         Counter::ConnectionsRevoked => Shown::Alone(
             "ferrule_connections_revoked",
-            "Client connections ended because a reload took away what they were let in by.",
+            "Client connections ended because a reload or a changed file took away the trust that \
+                 had let them in.",
         ),
         Counter::LogDropped => Shown::Alone(
             "ferrule_log_lines_dropped",
             "Access log lines dropped because the writer was too slow.",
         ),
-        Counter::Panics => Shown::Alone("ferrule_panics", "Connections ended by a fault of ours."),
+        Counter::Panics => Shown::Alone("ferrule_panics", "Connections ended by a bug in Ferrule."),
         Counter::HandshakesFull
         | Counter::HandshakesResumed
         | Counter::HandshakesFailed
@@ -196,7 +198,7 @@ const fn shown_of_upstreams(counter: Counter) -> Shown {
         ),
         Counter::UpstreamSurplus => Shown::Alone(
             "ferrule_upstream_surplus",
-            "Responses with bytes behind them that nobody asked for; their connections were closed.",
+            "Responses followed by bytes that nobody asked for; their connections were closed.",
         ),
         Counter::UpstreamUnasked => Shown::Alone(
             "ferrule_upstream_unasked",
@@ -204,8 +206,8 @@ const fn shown_of_upstreams(counter: Counter) -> Shown {
         ),
         Counter::UpstreamRevoked => Shown::Alone(
             "ferrule_upstream_revoked",
-            "Idle upstream connections and tunnels ended because what their node's certificate or \
-             our trust in it rests on has changed or ended.",
+            "Idle upstream connections and tunnels ended because the trust in their node's \
+                 certificate has changed or expired.",
         ),
         Counter::UpstreamRetries => {
             Shown::Alone("ferrule_upstream_retries", "Tries beyond the first one.")
@@ -396,8 +398,8 @@ fn revocation_lists(lists: &[LoadedCrl]) -> Vec<Family> {
     );
     let mut ends = Family::gauge(
         "ferrule_crl_next_update_seconds",
-        "When a certificate revocation list is to be replaced by the next one, Unix seconds; no \
-         sample for one that does not say.",
+        "When the next issue of a certificate revocation list is due, Unix seconds; no sample for \
+             a list that does not say.",
     );
     let mut counts = Family::gauge(
         "ferrule_crl_revoked_certificates",
@@ -426,7 +428,8 @@ fn revocation_lists(lists: &[LoadedCrl]) -> Vec<Family> {
 fn refused_files(board: &Board) -> Family {
     let mut refused = Family::gauge(
         "ferrule_file_refused",
-        "1 for each file that is refused while what it holds stays as it was; no sample otherwise.",
+        "1 for each changed file that is refused while its old content stays in force; no sample \
+             otherwise.",
     );
     let files: BTreeSet<String> = board
         .refused_files()
