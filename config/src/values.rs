@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use crate::model::UriPattern;
+use data_encoding::{BASE64, BASE64_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use ipnet::IpNet;
+
+use crate::model::UriPattern;
 
 /// Bytes of a field name that a configuration acts on: no longer name is in use, and whoever looks names
 /// up may hold them on the stack.
@@ -28,8 +30,6 @@ impl Wrong {
         self
     }
 }
-
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The units of a duration, the longest first.
 const UNITS: [(&str, u64); 5] =
@@ -235,38 +235,14 @@ pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
 
 /// Thirty-two bytes in base64 with its padding, in the only spelling they have.
 pub(crate) fn sha256_base64(text: &str) -> Option<[u8; 32]> {
-    let digits = text.strip_suffix('=')?.as_bytes();
-    if digits.len() != 43 {
-        return None;
-    }
-    let mut out = [0; 32];
-    let (mut bits, mut held, mut at) = (0_u32, 0_u32, 0_usize);
-    for digit in digits {
-        let value = BASE64.iter().position(|known| known == digit)?;
-        bits = (bits << 6) | u32::try_from(value).ok()?;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            *out.get_mut(at)? = u8::try_from((bits >> held) & 0xff).ok()?;
-            at += 1;
-        }
-    }
-    // What is left over carries nothing.
-    (at == 32 && bits & ((1 << held) - 1) == 0).then_some(out)
+    // Without its padding there is no second group that could be padded.
+    let bytes = BASE64_NOPAD.decode(text.strip_suffix('=')?.as_bytes()).ok()?;
+    bytes.try_into().ok()
 }
 
-/// The same in base64.
-pub(crate) fn sha256_base64_text(bytes: &[u8; 32]) -> String {
-    let mut text = String::with_capacity(44);
-    for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0_usize, |bits, byte| (bits << 8) | usize::from(*byte));
-        let bits = bits << (8 * (3 - group.len()));
-        for at in 0..=group.len() {
-            text.push(char::from(BASE64[(bits >> (18 - 6 * at)) & 0x3f]));
-        }
-    }
-    text.push('=');
-    text
+/// A digest as [`sha256_base64`] reads it.
+pub(crate) fn sha256_base64_text(digest: &[u8; 32]) -> String {
+    BASE64.encode(digest)
 }
 
 /// Thirty-two bytes in hex, in either case, all with colons between them or none.
@@ -277,18 +253,12 @@ pub(crate) fn sha256_hex(text: &str) -> Option<[u8; 32]> {
     } else {
         text.to_owned()
     };
-    let digits = plain.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    let mut out = [0; 32];
-    for (byte, pair) in out.iter_mut().zip(digits.chunks(2)) {
-        for digit in pair {
-            let value = char::from(*digit).to_digit(16)?;
-            *byte = (*byte << 4) | u8::try_from(value).ok()?;
-        }
-    }
-    Some(out)
+    HEXLOWER_PERMISSIVE.decode(plain.as_bytes()).ok()?.try_into().ok()
+}
+
+/// A digest as [`sha256_hex`] reads it.
+pub(crate) fn sha256_hex_text(digest: &[u8; 32]) -> String {
+    HEXLOWER.encode(digest)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use data_encoding::BASE64;
 use rustls::SignatureScheme;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
@@ -230,20 +231,9 @@ pub fn pem(der: &[u8], dir: &Path) -> String {
 /// DER as a PEM block of this kind.
 #[must_use]
 pub fn encode(label: &str, der: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut body = String::new();
-    for group in der.chunks(3) {
-        let bits = group.iter().fold(0_usize, |bits, byte| (bits << 8) | usize::from(*byte));
-        let bits = bits << (8 * (3 - group.len()));
-        for at in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * at)) & 0x3f];
-            body.push(if at > group.len() { '=' } else { char::from(digit) });
-        }
-        if body.len() % 65 == 64 {
-            body.push('\n');
-        }
-    }
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", body.trim_end())
+    let body = BASE64.encode(der);
+    let lines: Vec<_> = body.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 fn openssl(arguments: &[&str]) -> Vec<u8> {

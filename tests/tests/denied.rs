@@ -8,6 +8,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use ferrule_config::read_text;
 use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::{Access, ClientIdentity, ClientValue, Lists, Verdict, Wanted};
@@ -396,9 +397,7 @@ fn an_attribute_is_denied_in_every_form_that_looks_alike() {
 }
 
 fn hex(digits: &str) -> Vec<u8> {
-    let digits: Vec<u32> = digits.chars().filter_map(|digit| digit.to_digit(16)).collect();
-    let pairs = digits.chunks_exact(2);
-    pairs.map(|pair| u8::try_from(pair[0] * 16 + pair[1]).expect("a byte")).collect()
+    HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).expect("hexadecimal")
 }
 
 /// A CA that certifies a key once certifies it again in whatever form it is asked for.

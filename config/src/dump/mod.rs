@@ -15,7 +15,9 @@ use crate::model::{
 };
 use crate::source::sounds_secret;
 use crate::template::{Piece, Template};
-use crate::values::{duration_text, sha256_base64_text, size_text, uri_pattern_text};
+use crate::values::{
+    duration_text, sha256_base64_text, sha256_hex_text, size_text, uri_pattern_text,
+};
 use crate::words::{Version, Word};
 
 /// What stands where a secret was.
@@ -382,10 +384,7 @@ fn dump_revocation(out: &mut Writer, revocation: Option<&Revocation>) {
 fn pin_text(pin: &Pin) -> String {
     match pin {
         Pin::Spki(digest) => format!("spki-sha256:{}", sha256_base64_text(digest)),
-        Pin::Certificate(digest) => {
-            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("sha256:{hex}")
-        }
+        Pin::Certificate(digest) => format!("sha256:{}", sha256_hex_text(digest)),
     }
 }
 

@@ -7,7 +7,7 @@ use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use super::HostPattern;
 use crate::problem::Place;
-use crate::values::sha256_base64_text;
+use crate::values::{sha256_base64_text, sha256_hex_text};
 
 /// One `client` table of a route, or of what it is merged from. All of a route's must be passed.
 #[derive(Clone, Debug)]
@@ -133,10 +133,7 @@ impl fmt::Display for ClientTerm {
             Self::SubjectName(name) => write!(out, "subject:{name}"),
             Self::IssuerName(name) => write!(out, "issuer:{name}"),
             Self::Serial(digits) => write!(out, "serial:{digits}"),
-            Self::Sha256(digest) => {
-                out.write_str("sha256:")?;
-                digest.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
-            }
+            Self::Sha256(digest) => write!(out, "sha256:{}", sha256_hex_text(digest)),
             Self::SpkiSha256(digest) => {
                 write!(out, "spki-sha256:{}", sha256_base64_text(digest))
             }

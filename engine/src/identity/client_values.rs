@@ -1,5 +1,6 @@
 //! Every `$ssl_client_*` value that comes from the certificate, rendered once, in nginx's bytes.
 
+use data_encoding::{BASE64, HEXLOWER};
 use ring::digest;
 
 use super::alt_names::{self, AltKind};
@@ -105,9 +106,9 @@ fn write(
         ClientValue::Verify | ClientValue::Attribute(_) => {}
         ClientValue::Fingerprint => {
             let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, leaf.der);
-            render::hex(sha1.as_ref(), render::LOWER, out);
+            render::encode(sha1.as_ref(), &HEXLOWER, out);
         }
-        ClientValue::FingerprintSha256 => render::hex(&view.leaf_sha256, render::LOWER, out),
+        ClientValue::FingerprintSha256 => render::encode(&view.leaf_sha256, &HEXLOWER, out),
         ClientValue::Serial => render::serial(leaf.serial, out),
         ClientValue::SDn => name::rfc2253(leaf.subject, out),
         ClientValue::IDn => name::rfc2253(leaf.issuer, out),
@@ -119,7 +120,7 @@ fn write(
         ClientValue::RawCert => out.extend_from_slice(&render::pem(leaf.der)),
         ClientValue::Cert => render::folded(&render::pem(leaf.der), out),
         ClientValue::SpkiSha256 => {
-            render::base64(digest::digest(&digest::SHA256, leaf.spki).as_ref(), out);
+            render::encode(digest::digest(&digest::SHA256, leaf.spki).as_ref(), &BASE64, out);
         }
         ClientValue::San => alt_names::all(&view.alt_names, out),
         ClientValue::SanDns => alt_names::of_kind(&view.alt_names, AltKind::Dns, out),

@@ -3,6 +3,8 @@
 //! In: the chain as it was sent, the anchors, the verdict. Out: text for the log and for the client's
 //! operator. Made only when something was refused, and bounded whatever was sent. Nothing here decides.
 
+use data_encoding::HEXLOWER;
+
 use super::anchors::Anchors;
 use super::certificate::Certificate;
 use super::digest::sha256;
@@ -100,9 +102,7 @@ pub fn text(dn: &[u8]) -> String {
 /// Bytes as lower-case hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    halves.map(|half| char::from(DIGITS[usize::from(half)])).collect()
+    HEXLOWER.encode(bytes)
 }
 
 /// A serial number as `$ssl_client_serial` has it.

@@ -3,6 +3,8 @@
 //! Their readers take presence for proof, so nothing of this is written for a client that is not
 //! verified. What their formats cannot carry without ambiguity is left out.
 
+use data_encoding::{BASE64, HEXLOWER};
+
 use super::alt_names::{self, AltKind};
 use super::certificate;
 use super::general_name::GeneralName;
@@ -55,7 +57,7 @@ pub(super) fn xfcc(certificate: &LeafView<'_>, keys: &[XfccKey], out: &mut Vec<u
             }
             XfccKey::Hash => {
                 pair(b"Hash", out);
-                render::hex(&certificate.leaf_sha256, render::LOWER, out);
+                render::encode(&certificate.leaf_sha256, &HEXLOWER, out);
             }
             XfccKey::Cert => {
                 pair(b"Cert", out);
@@ -116,7 +118,7 @@ pub(super) fn traefik_cert(certificate: &LeafView<'_>, out: &mut Vec<u8>) {
         if at > 0 {
             out.push(b',');
         }
-        render::base64(der, out);
+        render::encode(der, &BASE64, out);
     }
 }
 

@@ -3,6 +3,7 @@
 //! In: the DER of a `Name`. Out: RFC 2253 (`X509_NAME_print_ex`), the old one-line form
 //! (`X509_NAME_oneline`), or one attribute's value. Control bytes leave escaped or not at all.
 
+use data_encoding::HEXUPPER;
 use hashbrown::{HashMap, HashSet};
 
 use super::der::{self, Element, Reader, tag};
@@ -133,8 +134,6 @@ enum Width {
     Two,
     Four,
 }
-
-const UPPER: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Appends the name as `X509_NAME_print_ex(XN_FLAG_RFC2253)` does: last attribute first.
 /// Appends nothing if the name is broken.
@@ -396,6 +395,7 @@ fn escaped(content: &[u8], width: Width, out: &mut Vec<u8>) {
 }
 
 fn push_hex(byte: u8, out: &mut Vec<u8>) {
-    out.push(UPPER[usize::from(byte >> 4)]);
-    out.push(UPPER[usize::from(byte & 15)]);
+    let mut digits = [0; 2];
+    HEXUPPER.encode_mut(&[byte], &mut digits);
+    out.extend_from_slice(&digits);
 }

@@ -1,8 +1,7 @@
 //! Bytes of a certificate as text: hexadecimal, base64, PEM, percent coding, serial numbers.
 
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-pub(super) const LOWER: &[u8; 16] = b"0123456789abcdef";
-const UPPER: &[u8; 16] = b"0123456789ABCDEF";
+use data_encoding::{BASE64, Encoding, HEXUPPER};
+
 /// Base64 characters on a line of PEM.
 const PEM_LINE: usize = 64;
 
@@ -21,16 +20,15 @@ pub(super) fn serial(content: &[u8], out: &mut Vec<u8>) {
     let leading = digits.iter().take_while(|byte| **byte == 0).count();
     match digits.get(leading..) {
         None | Some([]) => out.extend_from_slice(b"00"),
-        Some(digits) => hex(digits, UPPER, out),
+        Some(digits) => encode(digits, &HEXUPPER, out),
     }
 }
 
 /// `-----BEGIN CERTIFICATE-----` and so on, with a line feed at the end.
 pub(super) fn pem(der: &[u8]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(der.len().div_ceil(3) * 4);
-    base64(der, &mut body);
+    let body = BASE64.encode(der);
     let mut out = b"-----BEGIN CERTIFICATE-----\n".to_vec();
-    for line in body.chunks(PEM_LINE) {
+    for line in body.as_bytes().chunks(PEM_LINE) {
         out.extend_from_slice(line);
         out.push(b'\n');
     }
@@ -55,7 +53,7 @@ pub(super) fn percent(text: &[u8], out: &mut Vec<u8>) {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(*byte),
             _ => {
                 out.push(b'%');
-                hex(&[*byte], UPPER, out);
+                encode(&[*byte], &HEXUPPER, out);
             }
         }
     }
@@ -64,26 +62,15 @@ pub(super) fn percent(text: &[u8], out: &mut Vec<u8>) {
 /// A byte sequence of RFC 9651 (as RFC 9440 section 2.2 wants it).
 pub(super) fn byte_sequence(der: &[u8], out: &mut Vec<u8>) {
     out.push(b':');
-    base64(der, out);
+    encode(der, &BASE64, out);
     out.push(b':');
 }
 
-pub(super) fn hex(bytes: &[u8], digits: &[u8; 16], out: &mut Vec<u8>) {
-    for byte in bytes {
-        out.push(digits[usize::from(byte >> 4)]);
-        out.push(digits[usize::from(byte & 15)]);
-    }
-}
-
-pub(super) fn base64(bytes: &[u8], out: &mut Vec<u8>) {
-    for chunk in bytes.chunks(3) {
-        let at = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
-        let bits = (at(0) << 16) | (at(1) << 8) | at(2);
-        for place in 0..4 {
-            let digit = usize::try_from((bits >> (18 - 6 * place)) & 63).unwrap_or(0);
-            out.push(if place > chunk.len() { b'=' } else { BASE64[digit] });
-        }
-    }
+/// Appends the bytes in this encoding.
+pub(super) fn encode(bytes: &[u8], encoding: &Encoding, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + encoding.encode_len(bytes.len()), 0);
+    encoding.encode_mut(bytes, out.get_mut(start..).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -115,7 +102,7 @@ mod tests {
     #[test]
     fn base64_is_padded() {
         for (bytes, expected) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v")] {
-            assert_eq!(written(|out| base64(bytes.as_bytes(), out)), expected);
+            assert_eq!(written(|out| encode(bytes.as_bytes(), &BASE64, out)), expected);
         }
         assert_eq!(written(|out| percent(b"a+/=\n~", out)), "a%2B%2F%3D%0A~");
     }

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use ferrule_tests::source_dir;
 
 use crate::forge::NOW;
@@ -124,7 +125,5 @@ fn said(line: &str) -> Said {
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
-    let digits: Vec<u32> = hex.chars().filter_map(|digit| digit.to_digit(16)).collect();
-    let pairs = digits.chunks_exact(2);
-    pairs.map(|pair| u8::try_from(pair[0] * 16 + pair[1]).expect("a byte")).collect()
+    HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).expect("hexadecimal")
 }

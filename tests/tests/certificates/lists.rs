@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::HEXLOWER;
 use ferrule_engine::identity::crl::Crl;
 use ferrule_engine::identity::outline::Outline;
 use ferrule_engine::identity::revocation::{Revocation, RevocationRules};
@@ -183,7 +184,7 @@ fn by_whatever_list_whom_we_take_openssl_takes() {
     for (chain, said) in chains.iter().zip(&said) {
         let ours = mint.judge(&chain[0], &chain[1]);
         if ours.is_ok() && !said.accepted && !has_long_number(&chain[1]) {
-            let list: String = chain[1].iter().map(|byte| format!("{byte:02x}")).collect();
+            let list = HEXLOWER.encode(&chain[1]);
             differences.push(format!("{}: {list}", said.words));
         }
         let ours = ours.err().unwrap_or_else(|| "taken".to_owned());

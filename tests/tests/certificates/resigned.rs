@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use data_encoding::HEXLOWER;
 use ferrule_engine::identity::{ClientIdentity, ClientPolicy, ClientValue, Verdict, Wanted, judge};
 use ferrule_tests::scratch;
 use ferrule_tests::zoo::asn1::{
@@ -319,8 +320,7 @@ impl Counts {
 }
 
 fn hex(chain: &[Vec<u8>]) -> String {
-    let one = |der: &Vec<u8>| der.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    chain.iter().map(one).collect::<Vec<_>>().join(" ")
+    chain.iter().map(|der| HEXLOWER.encode(der)).collect::<Vec<_>>().join(" ")
 }
 
 #[test]

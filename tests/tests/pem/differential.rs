@@ -4,10 +4,10 @@
 #![expect(clippy::disallowed_methods, reason = "the length of the run is asked for by name")]
 #![expect(clippy::print_stderr, reason = "how many files were read alike")]
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use data_encoding::HEXLOWER;
 use ferrule_engine::identity::certificate::Certificate;
 use ferrule_engine::identity::crl::Crl;
 use ferrule_engine::tls::pem::{BlockKind, blocks};
@@ -105,11 +105,7 @@ fn ours(text: &[u8]) -> Option<Vec<String>> {
             BlockKind::Other => return None,
             _ => continue,
         }
-        let mut digits = String::new();
-        for byte in digest(&SHA256, &block.der).as_ref() {
-            write!(digits, "{byte:02x}").expect("memory");
-        }
-        seen.push(digits);
+        seen.push(HEXLOWER.encode(digest(&SHA256, &block.der).as_ref()));
     }
     Some(seen)
 }

@@ -1,14 +1,11 @@
 //! The records of RFC 8448, section 3: application data and alerts in both directions.
 
+use data_encoding::HEXLOWER;
 use ferrule_engine::tls::record::cipher::{Aead, Protection};
 
 fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text
-        .bytes()
-        .filter_map(|byte| char::from(byte).to_digit(16))
-        .filter_map(|digit| u8::try_from(digit).ok())
-        .collect();
-    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    let digits: String = text.split_whitespace().collect();
+    HEXLOWER.decode(digits.as_bytes()).expect("hexadecimal")
 }
 
 struct Side {

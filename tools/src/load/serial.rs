@@ -1,5 +1,7 @@
 //! The serial number of a certificate.
 
+use data_encoding::HEXUPPER;
+
 /// The serial number of a certificate in DER, in upper-case hex.
 #[must_use]
 pub fn serial(der: &[u8]) -> Option<String> {
@@ -9,7 +11,7 @@ pub fn serial(der: &[u8]) -> Option<String> {
     // An explicit version stands in front of the serial of everything but v1.
     let value = if tag == 0xa0 { element(rest)?.1 } else { first };
     let value = value.strip_prefix(&[0]).unwrap_or(value);
-    Some(value.iter().map(|byte| format!("{byte:02X}")).collect())
+    Some(HEXUPPER.encode(value))
 }
 
 /// One DER element: its tag, its contents, and what is behind it.
