@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ferrule_engine::control::cli::arguments::{self, Asked};
 use ferrule_engine::control::process::terminal;
 use ferrule_engine::control::run::boot::Boot;
-use ferrule_engine::control::run::signals::Caught;
+use ferrule_engine::control::run::signals::CaughtSignals;
 use ferrule_engine::control::run::supervise::Cores;
 use ferrule_engine::setup::CoreLink;
 use ferrule_engine::shell::{self, Settings, Workers};
@@ -17,12 +17,12 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // Nothing comes before this, the command line included: the default answer to a signal is death.
-    let signals = arguments::wants_to_run(std::env::args_os()).then(Caught::catch);
+    let signals = arguments::wants_to_run(std::env::args_os()).then(CaughtSignals::catch);
     let file = match arguments::obey(std::env::args_os()) {
         Asked::Run(file) => file,
         Asked::Done(code) => return code,
     };
-    let signals = match signals.unwrap_or_else(Caught::catch) {
+    let signals = match signals.unwrap_or_else(CaughtSignals::catch) {
         Ok(signals) => signals,
         Err(error) => return terminal::cannot_start(&error),
     };

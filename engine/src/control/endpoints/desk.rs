@@ -13,7 +13,7 @@ use super::door::Guest;
 use crate::control::process::clock;
 use crate::control::state::board::Board;
 use crate::control::state::certificates::certificates_json;
-use crate::control::state::orders::{Orders, TOO_LATE};
+use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::identity::explain::hex;
 use crate::report::{Counter, EventSums, Snapshot};
 
@@ -48,13 +48,13 @@ pub(crate) enum Question {
 #[derive(Debug)]
 pub(crate) struct Desk {
     board: Arc<Board>,
-    orders: Arc<Orders>,
+    commands: Arc<CommandQueue>,
 }
 
 impl Desk {
-    /// Over what this board knows; orders go there.
-    pub(crate) const fn new(board: Arc<Board>, orders: Arc<Orders>) -> Self {
-        Self { board, orders }
+    /// Over what this board knows; commands go there.
+    pub(crate) const fn new(board: Arc<Board>, commands: Arc<CommandQueue>) -> Self {
+        Self { board, commands }
     }
 
     /// Serves one guest.
@@ -213,7 +213,7 @@ impl Desk {
 
     fn reload(&self, wait: bool, guest: &Guest) -> Value {
         let ticket = wait.then(|| self.board.ticket());
-        if !self.orders.reload(ticket) {
+        if !self.commands.reload(ticket) {
             if let Some(ticket) = ticket {
                 self.board.forget(ticket);
             }

@@ -21,7 +21,7 @@ use super::desk::Desk;
 use super::door::{Bell, Door};
 use super::scrape::Endpoint;
 use crate::control::state::board::Board;
-use crate::control::state::orders::Orders;
+use crate::control::state::commands::CommandQueue;
 
 /// The doors of the process.
 #[derive(Debug)]
@@ -66,10 +66,10 @@ impl<T> Change<T> {
 }
 
 impl Doors {
-    /// None open yet; they will show this board, and send orders there.
-    pub(crate) fn of(board: &Arc<Board>, orders: &Arc<Orders>) -> Self {
+    /// None open yet; they will show this board, and send commands there.
+    pub(crate) fn of(board: &Arc<Board>, commands: &Arc<CommandQueue>) -> Self {
         let endpoint = Arc::new(Endpoint::new(Arc::clone(board)));
-        let desk = Arc::new(Desk::new(Arc::clone(board), Arc::clone(orders)));
+        let desk = Arc::new(Desk::new(Arc::clone(board), Arc::clone(commands)));
         Self { endpoint, desk, metrics: None, admin: None }
     }
 

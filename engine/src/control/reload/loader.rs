@@ -21,7 +21,7 @@ use crate::control::logs::writer::{LogOutputs, LogWriter};
 use crate::control::process::terminal::{self, cannot_start};
 use crate::control::process::{clock, environment, machine};
 use crate::control::state::board::Board;
-use crate::control::state::orders::{Job, Orders, Progress};
+use crate::control::state::commands::{CommandQueue, LoaderJob, LoaderProgress};
 use crate::report::{LogConsumer, LogProducer, log_ring, log_ring::RING_BYTES};
 use crate::setup::listeners::Listeners;
 use crate::setup::{self, CoreLink};
@@ -59,9 +59,9 @@ pub(crate) struct Start {
 ///
 /// # Errors
 /// The exit code; the reasons are on standard error by then. To be told to stop is success.
-pub(crate) fn start(file: &Path, orders: &Arc<Orders>) -> Result<Start, ExitCode> {
+pub(crate) fn start(file: &Path, commands: &Arc<CommandQueue>) -> Result<Start, ExitCode> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    let (path, own) = (file.to_owned(), Arc::clone(orders));
+    let (path, own) = (file.to_owned(), Arc::clone(commands));
     let thread = std::thread::Builder::new().name("ferrule-files".into()).stack_size(STACK_BYTES);
     let started = thread.spawn(move || {
         // Dropped behind everything else: the doors are closed by then.
@@ -69,49 +69,49 @@ pub(crate) fn start(file: &Path, orders: &Arc<Orders>) -> Result<Start, ExitCode
         match load(&path, &own) {
             Ok((start, mut reloader)) => {
                 drop(sender.send(Ok(start)));
-                own.reached(Progress::Serving);
+                own.set_progress(LoaderProgress::Serving);
                 serve(&mut reloader, &own);
             }
             Err(code) => drop(sender.send(Err(code))),
         }
     });
     started.map_err(|error| cannot_start(&error))?;
-    match orders.started() {
-        Progress::Starting => Err(ExitCode::SUCCESS),
+    match commands.wait_for_start() {
+        LoaderProgress::Starting => Err(ExitCode::SUCCESS),
         // It panicked, and has said so.
-        Progress::Serving | Progress::Ended => {
+        LoaderProgress::Serving | LoaderProgress::Ended => {
             receiver.recv().unwrap_or_else(|_| Err(ExitCode::from(terminal::CANNOT_RUN)))
         }
     }
 }
 
 /// Says that the thread is gone, however it went.
-struct Leave(Arc<Orders>);
+struct Leave(Arc<CommandQueue>);
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        self.0.reached(Progress::Ended);
+        self.0.set_progress(LoaderProgress::Ended);
     }
 }
 
 /// Does what is due and what is wanted, until it is dismissed.
-fn serve(reloader: &mut Reloader, orders: &Orders) {
+fn serve(reloader: &mut Reloader, commands: &CommandQueue) {
     let mut due = clock::monotonic() + LOOK_EVERY;
     loop {
-        match orders.next_job(due) {
-            Job::End => return,
-            Job::Look => {
+        match commands.next_job(due) {
+            LoaderJob::End => return,
+            LoaderJob::CheckFiles => {
                 reloader.look_at_files();
                 // Counted from the end, so that what is wanted gets its turn however long a look takes.
                 due = clock::monotonic() + LOOK_EVERY;
             }
-            Job::Reload(waiting) => reloader.reload_for(waiting),
+            LoaderJob::Reload(waiting) => reloader.reload_for(waiting),
         }
     }
 }
 
 /// Loads the file, opens logs and sockets, and posts the first generation to every core's link.
-fn load(file: &Path, orders: &Arc<Orders>) -> Result<(Start, Reloader), ExitCode> {
+fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(Start, Reloader), ExitCode> {
     let tickets = Arc::new(TicketKeys::new());
     let again = Arc::clone(&tickets);
     let path = file.to_owned();
@@ -147,7 +147,7 @@ fn load(file: &Path, orders: &Arc<Orders>) -> Result<(Start, Reloader), ExitCode
     let resolver = Resolver::start(links.clone(), Box::new(resolve::system))
         .map_err(|error| cannot_start(&error))?;
     let board = Arc::new(Board::new(links.clone()));
-    let mut doors = Doors::of(&board, orders);
+    let mut doors = Doors::of(&board, commands);
     let open = doors
         .prepare(&first.config)
         .map_err(|words| cannot_start(&reloader::Refused::Door(words)))?;
@@ -167,7 +167,7 @@ fn load(file: &Path, orders: &Arc<Orders>) -> Result<(Start, Reloader), ExitCode
         current: Arc::clone(&first),
         board: Arc::clone(&board),
         doors,
-        orders: Arc::clone(orders),
+        commands: Arc::clone(commands),
         watch,
         taken: 0,
         refused: 0,

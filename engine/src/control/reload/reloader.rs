@@ -18,7 +18,7 @@ use crate::control::logs::diagnostics::LevelSwitch;
 use crate::control::logs::writer::{LogOutputs, LogWriter};
 use crate::control::process::clock;
 use crate::control::state::board::Board;
-use crate::control::state::orders::{Orders, TOO_LATE};
+use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::setup::listeners::{BindError, Listeners, PreparedListeners};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 
@@ -65,7 +65,7 @@ pub struct Reloader {
     /// The metrics endpoint and the admin socket.
     pub(crate) doors: Doors,
     /// What is wanted of us; reloads end with the first order to stop.
-    pub(crate) orders: Arc<Orders>,
+    pub(crate) commands: Arc<CommandQueue>,
     /// How often a reload was taken.
     pub taken: u64,
     /// How often a reload was refused.
@@ -160,7 +160,7 @@ impl Reloader {
         // Looked at before they are read: what changes in between is a change later on.
         let watch = Watch::of(&draft.config.files());
         let generation = (self.assemble)(draft, number).map_err(Refused::Problems)?;
-        if self.orders.is_ending() {
+        if self.commands.is_stopping() {
             return Err(Refused::TooLate);
         }
         let generation = Arc::new(generation);
@@ -321,8 +321,8 @@ pub(crate) mod testing {
         let listeners = Listeners::new(links.len());
         let prepared = listeners.prepare(&first.config).unwrap();
         let board = Arc::new(Board::new(links.clone()));
-        let orders = Arc::new(Orders::default());
-        let mut doors = Doors::of(&board, &orders);
+        let commands = Arc::new(CommandQueue::default());
+        let mut doors = Doors::of(&board, &commands);
         let doors_prepared = doors.prepare(&first.config).unwrap();
         let mut reloader = Reloader {
             read,
@@ -337,7 +337,7 @@ pub(crate) mod testing {
             writer,
             board,
             doors,
-            orders,
+            commands,
             watch,
             taken: 0,
             refused: 0,

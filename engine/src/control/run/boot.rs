@@ -1,6 +1,6 @@
 //! `ferrule run`: from the first signal that is caught to the end.
 //!
-//! This thread watches over the cores and obeys orders. It touches no file: those are read by
+//! This thread watches over the cores and obeys commands. It touches no file: those are read by
 //! `loader`'s thread, and a stop works while that one hangs.
 
 use std::fmt::Display;
@@ -12,14 +12,14 @@ use std::time::Duration;
 use ferrule_config::model::Runtime;
 use rustix::process::DumpableBehavior;
 
-use super::signals::Caught;
+use super::signals::CaughtSignals;
 use super::supervise::{self, Cores, Ended, Post};
 use crate::control::process::clock;
 use crate::control::process::machine;
 use crate::control::process::terminal::{self, cannot_start};
 use crate::control::reload::loader::{self, Start};
 use crate::control::reload::reloader;
-use crate::control::state::orders::Orders;
+use crate::control::state::commands::CommandQueue;
 use crate::report::LogProducer;
 use crate::setup::CoreLink;
 
@@ -37,7 +37,7 @@ const LOADER_PATIENCE: Duration = Duration::from_secs(1);
 /// Everything is ready but the cores.
 #[derive(Debug)]
 pub struct Boot {
-    orders: Arc<Orders>,
+    commands: Arc<CommandQueue>,
     start: Start,
 }
 
@@ -48,7 +48,7 @@ impl Boot {
     /// The exit code; the reasons are on standard error by then. Told to stop before it is done, it is
     /// that of success.
     pub fn prepare(file: &Path) -> Result<Self, ExitCode> {
-        let signals = Caught::catch().map_err(|error| cannot_start(&error))?;
+        let signals = CaughtSignals::catch().map_err(|error| cannot_start(&error))?;
         Self::prepare_with(file, signals)
     }
 
@@ -56,16 +56,16 @@ impl Boot {
     ///
     /// # Errors
     /// As above.
-    pub fn prepare_with(file: &Path, signals: Caught) -> Result<Self, ExitCode> {
+    pub fn prepare_with(file: &Path, signals: CaughtSignals) -> Result<Self, ExitCode> {
         check_kernel()?;
         // No core file holds a key, and nobody but root looks into our memory.
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(|error| cannot_start(&error))?;
         use_small_pages();
-        let orders = Arc::new(Orders::default());
-        signals.hand_on(Arc::clone(&orders)).map_err(|error| cannot_start(&error))?;
-        let start = loader::start(file, &orders)?;
-        Ok(Self { orders, start })
+        let commands = Arc::new(CommandQueue::default());
+        signals.forward(Arc::clone(&commands)).map_err(|error| cannot_start(&error))?;
+        let start = loader::start(file, &commands)?;
+        Ok(Self { commands, start })
     }
 
     /// `[runtime]` of the first generation.
@@ -121,7 +121,7 @@ impl Boot {
     pub fn run(self, cores: &dyn Cores) -> ExitCode {
         let post = Post {
             cores,
-            orders: &self.orders,
+            commands: &self.commands,
             board: &self.start.board,
             writer: &self.start.writer,
         };
@@ -138,8 +138,8 @@ impl Boot {
     }
 
     fn end(&self) {
-        self.orders.dismiss();
-        if !self.orders.ended(clock::monotonic() + LOADER_PATIENCE) {
+        self.commands.end_loader();
+        if !self.commands.wait_for_end(clock::monotonic() + LOADER_PATIENCE) {
             tracing::warn!("a file is still being read; ending all the same");
         }
         self.start.writer.stop();
@@ -153,7 +153,7 @@ impl Boot {
         let look = Duration::from_millis(100);
         loop {
             let late = reloader::wait_for_cores(cores.links(), first, look);
-            if late.is_empty() || self.orders.is_ending() {
+            if late.is_empty() || self.commands.is_stopping() {
                 break;
             }
             if cores.any_ended() || started.elapsed() >= START_PATIENCE {

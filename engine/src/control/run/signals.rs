@@ -1,9 +1,8 @@
-//! Signals become `Orders`.
+//! Signals become commands in the [`CommandQueue`].
 //!
-//! Taken hold of before anything else is done, so that no signal finds the process with its default
-//! answer, which is to die; a thread of its own that touches nothing else hands them on. `SIGPIPE` is
-//! ignored by Rust's start-up code already: a peer that left is an error of the write, never the end of
-//! the process.
+//! They are caught before anything else is done: the default action of a signal is to end the process. A
+//! thread that does nothing else passes them on. Rust's start-up code already ignores `SIGPIPE`: a peer
+//! that has left is an error of the write, never the end of the process.
 
 use std::io;
 use std::sync::Arc;
@@ -11,13 +10,13 @@ use std::sync::Arc;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use crate::control::state::orders::Orders;
+use crate::control::state::commands::CommandQueue;
 
-/// Signals that are caught, and kept for [`Caught::hand_on`].
+/// Signals that are caught, and kept until [`CaughtSignals::forward`].
 #[derive(Debug)]
-pub struct Caught(Signals);
+pub struct CaughtSignals(Signals);
 
-impl Caught {
+impl CaughtSignals {
     /// Catches signals from now on.
     ///
     /// # Errors
@@ -26,22 +25,22 @@ impl Caught {
         Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ]).map(Self)
     }
 
-    /// Makes a wish of every signal, of those that came before, too.
+    /// Turns every signal into a command, including those caught before this call.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn hand_on(mut self, orders: Arc<Orders>) -> io::Result<()> {
+    pub fn forward(mut self, commands: Arc<CommandQueue>) -> io::Result<()> {
         std::thread::Builder::new().name("ferrule-signals".into()).spawn(move || {
             for signal in &mut self.0 {
                 match signal {
-                    // Too late for one, it is told of in the log.
-                    SIGHUP => drop(orders.reload(None)),
-                    SIGUSR1 => orders.reopen_logs(),
-                    // nginx takes it for the wish for a new binary.
+                    // If it is too late for a reload, the supervisor logs that.
+                    SIGHUP => drop(commands.reload(None)),
+                    SIGUSR1 => commands.reopen_logs(),
+                    // In nginx it starts a new binary.
                     SIGUSR2 => tracing::warn!("SIGUSR2 is ignored: a new binary takes a restart"),
-                    // A log may not grow any more. The write fails, and is told of like any other.
+                    // A log has reached its size limit. The write fails and is reported like any other.
                     SIGXFSZ => {}
-                    _ => orders.stop(),
+                    _ => commands.stop(),
                 }
             }
         })?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::control::logs::writer::LogWriter;
 use crate::control::process::clock;
 use crate::control::state::board::Board;
-use crate::control::state::orders::{Order, Orders, Progress, TOO_LATE};
+use crate::control::state::commands::{CommandQueue, LoaderProgress, SupervisorCommand, TOO_LATE};
 use crate::report::{Counter, Snapshot};
 use crate::setup::{CoreLink, Phase};
 
@@ -45,26 +45,26 @@ pub enum Ended {
 /// Everything that this thread works with. No file is among it.
 pub(super) struct Post<'p> {
     pub(super) cores: &'p dyn Cores,
-    pub(super) orders: &'p Orders,
+    pub(super) commands: &'p CommandQueue,
     pub(super) board: &'p Board,
     pub(super) writer: &'p LogWriter,
 }
 
-/// Obeys orders until the process is to end, then drains.
+/// Obeys commands until the process is to end, then drains.
 pub(super) fn supervise(post: &Post<'_>) -> Ended {
-    let (cores, orders) = (post.cores, post.orders);
+    let (cores, commands) = (post.cores, post.commands);
     let started = clock::monotonic();
     let mut watch = Watch::new(cores.links(), started);
     let lost = loop {
-        match orders.next_order(clock::monotonic() + TICK) {
-            Some(Order::Stop) => break None,
-            Some(Order::ReopenLogs) => post.reopen_logs(),
-            Some(Order::TooLate) | None => {}
+        match commands.next_command(clock::monotonic() + TICK) {
+            Some(SupervisorCommand::Stop) => break None,
+            Some(SupervisorCommand::ReopenLogs) => post.reopen_logs(),
+            Some(SupervisorCommand::TooLate) | None => {}
         }
         if cores.any_ended() {
             break Some("a data core has ended by itself");
         }
-        if orders.progress() == Progress::Ended {
+        if commands.progress() == LoaderProgress::Ended {
             break Some("the thread that reads files has ended by itself");
         }
         watch.look(cores.links(), clock::monotonic());
@@ -95,16 +95,16 @@ fn drain(post: &Post<'_>, patience: Duration) -> Ended {
             tracing::warn!("the drain took too long; closing what is left");
             return stop(cores);
         }
-        for ticket in post.orders.disappointed() {
+        for ticket in post.commands.take_unserved() {
             post.board.answer(ticket, Err(vec![TOO_LATE.to_owned()]));
         }
-        match post.orders.next_order(clock::monotonic() + DRAIN_TICK) {
-            Some(Order::Stop) => {
+        match post.commands.next_command(clock::monotonic() + DRAIN_TICK) {
+            Some(SupervisorCommand::Stop) => {
                 tracing::warn!("told to stop once more; closing what is left");
                 return stop(cores);
             }
-            Some(Order::TooLate) => tracing::warn!("{TOO_LATE}"),
-            Some(Order::ReopenLogs) => post.reopen_logs(),
+            Some(SupervisorCommand::TooLate) => tracing::warn!("{TOO_LATE}"),
+            Some(SupervisorCommand::ReopenLogs) => post.reopen_logs(),
             None => {}
         }
     }
@@ -253,7 +253,7 @@ mod tests {
         _folder: tempfile::TempDir,
         reloader: Reloader,
         cores: Scripted,
-        orders: Orders,
+        commands: CommandQueue,
     }
 
     impl Bench {
@@ -262,12 +262,12 @@ mod tests {
             let reloader = testing::reloader(&file);
             let links = reloader.links.clone();
             let cores = Scripted { links, end_at, lost: AtomicBool::new(lost) };
-            Self { _folder: folder, reloader, cores, orders: Orders::default() }
+            Self { _folder: folder, reloader, cores, commands: CommandQueue::default() }
         }
 
         fn post(&self) -> Post<'_> {
             let (board, writer) = (&self.reloader.board, &self.reloader.writer);
-            Post { cores: &self.cores, orders: &self.orders, board, writer }
+            Post { cores: &self.cores, commands: &self.commands, board, writer }
         }
 
         fn run(&self) -> (Ended, Phase) {
@@ -279,16 +279,16 @@ mod tests {
     #[test]
     fn one_order_drains() {
         let bench = Bench::new(Phase::Draining, false);
-        bench.orders.reopen_logs();
-        bench.orders.stop();
+        bench.commands.reopen_logs();
+        bench.commands.stop();
         assert_eq!(bench.run(), (Ended::Stopped, Phase::Draining));
     }
 
     #[test]
     fn a_second_order_stops_at_once() {
         let bench = Bench::new(Phase::Stopping, false);
-        bench.orders.stop();
-        bench.orders.stop();
+        bench.commands.stop();
+        bench.commands.stop();
         assert_eq!(bench.run(), (Ended::Stopped, Phase::Stopping));
     }
 
@@ -298,13 +298,13 @@ mod tests {
         let bench = Bench::new(Phase::Stopping, false);
         let board = &bench.reloader.board;
         let ticket = board.ticket();
-        assert!(bench.orders.reload(Some(ticket)));
-        bench.orders.stop();
-        let (board, orders) = (Arc::clone(board), &bench.orders);
+        assert!(bench.commands.reload(Some(ticket)));
+        bench.commands.stop();
+        let (board, commands) = (Arc::clone(board), &bench.commands);
         let ended = std::thread::scope(|scope| {
             scope.spawn(move || {
                 let answer = board.wait(ticket, Duration::from_secs(20), || true);
-                orders.stop();
+                commands.stop();
                 assert_eq!(answer, Some(Err(vec![TOO_LATE.to_owned()])));
             });
             bench.run()
@@ -322,12 +322,12 @@ mod tests {
     #[test]
     fn a_lost_core_or_reader_of_files_ends_the_process() {
         let bench = Bench::new(Phase::Stopping, true);
-        bench.orders.reopen_logs();
+        bench.commands.reopen_logs();
         assert_eq!(bench.run(), (Ended::Lost, Phase::Stopping));
         let bench = Bench::new(Phase::Stopping, false);
-        bench.orders.reached(Progress::Ended);
-        bench.orders.reload(None);
-        bench.orders.reopen_logs();
+        bench.commands.set_progress(LoaderProgress::Ended);
+        bench.commands.reload(None);
+        bench.commands.reopen_logs();
         assert_eq!(bench.run(), (Ended::Lost, Phase::Stopping));
     }
 

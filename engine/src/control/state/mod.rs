@@ -2,5 +2,5 @@
 
 pub(crate) mod board;
 pub(crate) mod certificates;
+pub mod commands;
 pub(crate) mod ledger;
-pub mod orders;
