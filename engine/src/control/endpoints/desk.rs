@@ -189,16 +189,16 @@ impl Desk {
         let lists: Vec<Value> = lists.collect();
         let uses: Vec<Value> = self
             .board
-            .sums()
+            .totals()
             .authorities
             .into_iter()
-            .map(|(authority, (uses, last))| {
+            .map(|(authority, usage)| {
                 json!({
                     "server": &*authority.server,
                     "subject": &*authority.subject,
                     "serial": &*authority.serial,
-                    "uses": uses,
-                    "last_used": last,
+                    "uses": usage.count,
+                    "last_used": usage.last_used,
                 })
             })
             .collect();

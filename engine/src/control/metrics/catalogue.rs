@@ -302,16 +302,16 @@ fn words<'a>(
 }
 
 fn by_object(board: &Board) -> Vec<Family> {
-    let sums = board.sums();
+    let totals = board.totals();
     let mut requests = Family::counter(
         "ferrule_requests",
         "Requests, by listener, route (empty if none was found) and class of the status code.",
     );
-    for ((listener, route), classes) in &sums.requests {
+    for (request, classes) in &totals.requests {
         for (class, count) in (1_u8..).zip(classes).filter(|(_, count)| **count > 0) {
             let labels = vec![
-                ("listener", listener.to_string()),
-                ("route", route.to_string()),
+                ("listener", request.listener.to_string()),
+                ("route", request.route.to_string()),
                 ("code", format!("{class}xx")),
             ];
             requests.push(labels, number(*count));
@@ -322,7 +322,7 @@ fn by_object(board: &Board) -> Vec<Family> {
         "Days that the certificates of verified clients had left at their handshakes, by server \
          object.",
     );
-    for (server, spread) in &sums.days_left {
+    for (server, spread) in &totals.days_left {
         let (buckets, sum) = buckets(spread, &DAYS, 1.0);
         days.push_spread(vec![("server", server.to_string())], buckets, sum);
     }
@@ -335,14 +335,14 @@ fn by_object(board: &Board) -> Vec<Family> {
         "When a verified client's path last ended at this authority, Unix seconds; 0 if never \
          since the start.",
     );
-    for (authority, (used, used_at)) in &sums.authorities {
+    for (authority, usage) in &totals.authorities {
         let labels = vec![
             ("server", authority.server.to_string()),
             ("subject", authority.subject.to_string()),
             ("serial", authority.serial.to_string()),
         ];
-        uses.push(labels.clone(), number(*used));
-        last.push(labels, number(*used_at));
+        uses.push(labels.clone(), number(usage.count));
+        last.push(labels, number(usage.last_used));
     }
     vec![requests, days, uses, last]
 }

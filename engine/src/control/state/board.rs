@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::certificates::{self, Entry};
-use super::ledger::{Labels, Ledger, Sums};
+use super::totals::{GenerationLabels, MetricTotals, ObjectTotals};
 use crate::control::process::clock;
 use crate::report::{Blips, Meters, radar};
 use crate::setup::{CoreLink, Generation, RefusedFiles};
@@ -66,7 +66,7 @@ pub(crate) struct Board {
 #[derive(Debug, Default)]
 struct State {
     current: Option<Current>,
-    ledger: Ledger,
+    totals: MetricTotals,
     reloads: Reloads,
     /// Files that are refused, while what they hold stays as it was.
     refused_files: Vec<RefusedFiles>,
@@ -103,10 +103,10 @@ impl Board {
         bound: Vec<SocketAddr>,
     ) {
         let certificates = Arc::from(certificates::all(generation));
-        let labels = Labels::of(generation, &bound);
+        let labels = GenerationLabels::of(generation, &bound);
         let mut state = self.state();
         state.current = Some(Current { generation: Arc::clone(generation), certificates, bound });
-        state.ledger.open(labels, meters);
+        state.totals.add_generation(labels, meters);
     }
 
     /// A reload is over.
@@ -141,8 +141,8 @@ impl Board {
     }
 
     /// Everything that was counted by listener, route, server object and authority.
-    pub(crate) fn sums(&self) -> Sums {
-        self.state().ledger.sums()
+    pub(crate) fn totals(&self) -> ObjectTotals {
+        self.state().totals.totals()
     }
 
     /// The drivers that the cores run on, each named once.
@@ -154,7 +154,7 @@ impl Board {
 
     /// Generations that a core may still hold.
     pub(crate) fn generations(&self) -> usize {
-        self.state().ledger.generations()
+        self.state().totals.generations()
     }
 
     /// A number under which the answer to an order will be found.

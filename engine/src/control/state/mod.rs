@@ -3,4 +3,4 @@
 pub(crate) mod board;
 pub(crate) mod certificates;
 pub mod commands;
-pub(crate) mod ledger;
+pub(crate) mod totals;

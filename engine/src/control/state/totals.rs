@@ -1,0 +1,335 @@
+//! Totals of what was counted by listener, route, server object and client authority.
+//!
+//! In: the meters of every core under every generation. Out: totals by label that never go back: they
+//! survive a reload, and a generation is counted for as long as a core holds it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+
+use crate::identity::explain;
+use crate::identity::outline::Outline;
+use crate::report::Meters;
+use crate::report::histogram::Spread;
+use crate::report::meters::{ANCHORS_MAX, CLASSES, DAY_BUCKETS, ROUTES_MAX};
+use crate::setup::Generation;
+
+/// Labels of removed objects that are kept. Beyond that, removed objects share one label: a file that is
+/// rewritten every minute must not grow our memory, and no total may go back.
+const LABELS_MAX: usize = 50_000;
+
+/// The label that removed objects share.
+const OTHERS: &str = "(other)";
+
+/// The route label of a request without a route, or with one beyond those that are counted alone.
+const NO_ROUTE: &str = "";
+
+/// A certificate authority of one server object.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct AuthorityLabels {
+    /// The id of the server object.
+    pub(crate) server: Arc<str>,
+    /// The authority's subject, as in RFC 2253.
+    pub(crate) subject: Arc<str>,
+    /// Its serial number in hexadecimal.
+    pub(crate) serial: Arc<str>,
+}
+
+/// Where a request came in, and where it went.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct RequestLabels {
+    /// The address of the listener.
+    pub(crate) listener: Arc<str>,
+    /// The id of the route.
+    pub(crate) route: Arc<str>,
+}
+
+/// A server object and its client authorities.
+#[derive(Debug)]
+struct ServerLabels {
+    id: Arc<str>,
+    authorities: Vec<AuthorityLabels>,
+}
+
+/// The labels of one generation's meters, by index.
+#[derive(Debug)]
+pub(crate) struct GenerationLabels {
+    listeners: Vec<Arc<str>>,
+    routes: Vec<Arc<str>>,
+    servers: Vec<ServerLabels>,
+}
+
+/// How often an authority was used, and when last.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct AuthorityUse {
+    /// Handshakes whose path ended at this authority.
+    pub(crate) count: u64,
+    /// The last of them in Unix seconds; 0 is never.
+    pub(crate) last_used: u64,
+}
+
+/// Everything that was counted, by its labels.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ObjectTotals {
+    /// Requests: one count for each class of status codes.
+    pub(crate) requests: BTreeMap<RequestLabels, [u64; CLASSES]>,
+    /// By server object: days left of the certificates of verified clients.
+    pub(crate) days_left: BTreeMap<Arc<str>, Spread<DAY_BUCKETS>>,
+    /// Use of the client authorities.
+    pub(crate) authorities: BTreeMap<AuthorityLabels, AuthorityUse>,
+}
+
+/// A generation that a core may still hold, and so may still count in.
+#[derive(Debug)]
+struct CountingGeneration {
+    labels: GenerationLabels,
+    /// One for each core.
+    meters: Vec<Arc<Meters>>,
+}
+
+/// The generations that still count, and the totals of all earlier ones.
+#[derive(Debug, Default)]
+pub(crate) struct MetricTotals {
+    counting: Vec<CountingGeneration>,
+    retired: ObjectTotals,
+}
+
+impl GenerationLabels {
+    /// The labels of this generation, which listens at these addresses.
+    pub(crate) fn of(generation: &Generation, bound: &[SocketAddr]) -> Self {
+        let listens = generation.plan.listeners().iter().enumerate().map(|(at, listener)| {
+            bound.get(at).unwrap_or(&listener.listen.address).to_string().into()
+        });
+        let routes = generation.plan.routes().iter().take(ROUTES_MAX);
+        let servers = generation.config.servers.iter().zip(&generation.tls.servers);
+        Self {
+            listeners: listens.collect(),
+            routes: routes.map(|route| Arc::from(&*route.id)).collect(),
+            servers: servers
+                .map(|(server, tls)| {
+                    let id: Arc<str> = server.id.as_str().into();
+                    let ders = tls.policy.as_deref().map(|policy| policy.anchors().ders());
+                    let ders = ders.unwrap_or_default().iter().take(ANCHORS_MAX);
+                    let authorities = ders.map(|der| authority_labels(&id, der)).collect();
+                    ServerLabels { id, authorities }
+                })
+                .collect(),
+        }
+    }
+}
+
+fn authority_labels(server: &Arc<str>, der: &[u8]) -> AuthorityLabels {
+    let outline = Outline::read(der);
+    AuthorityLabels {
+        server: Arc::clone(server),
+        subject: outline.map_or_else(String::new, |read| explain::text(read.subject)).into(),
+        serial: outline.map_or_else(String::new, |read| explain::serial(read.serial)).into(),
+    }
+}
+
+impl MetricTotals {
+    /// Adds a generation that begins to count, with the meters of each core.
+    pub(crate) fn add_generation(&mut self, labels: GenerationLabels, meters: Vec<Arc<Meters>>) {
+        self.retire_unused();
+        self.counting.push(CountingGeneration { labels, meters });
+    }
+
+    /// Takes over the counts of generations that no core holds any more.
+    fn retire_unused(&mut self) {
+        // The newest may not have reached the cores yet.
+        let newest = self.counting.len().saturating_sub(1);
+        let mut at = 0;
+        let Self { counting, retired } = self;
+        counting.retain(|generation| {
+            let unused =
+                at < newest && generation.meters.iter().all(|core| Arc::strong_count(core) == 1);
+            at += 1;
+            if unused {
+                // Pairs with the release when a core dropped its meters: all its counts are seen.
+                fence(Ordering::Acquire);
+                retired.add(generation);
+            }
+            !unused
+        });
+        let labels = retired.requests.len() + retired.days_left.len() + retired.authorities.len();
+        if labels > LABELS_MAX {
+            retired.fold_removed(counting);
+        }
+    }
+
+    /// How many generations may a core still hold?
+    pub(crate) fn generations(&mut self) -> usize {
+        self.retire_unused();
+        self.counting.len()
+    }
+
+    /// The totals of all generations together.
+    pub(crate) fn totals(&mut self) -> ObjectTotals {
+        self.retire_unused();
+        let mut totals = self.retired.clone();
+        for generation in &self.counting {
+            totals.add(generation);
+        }
+        totals
+    }
+}
+
+impl ObjectTotals {
+    /// Adds up, under one label, the totals of objects that no counting generation has.
+    fn fold_removed(&mut self, counting: &[CountingGeneration]) {
+        let others: Arc<str> = OTHERS.into();
+        self.fold_removed_requests(counting, &others);
+        let labels = || counting.iter().map(|generation| &generation.labels);
+        let servers = || labels().flat_map(|known| &known.servers);
+        let ids: BTreeSet<_> = servers().map(|server| &server.id).collect();
+        for (id, days) in std::mem::take(&mut self.days_left) {
+            let id = if ids.contains(&id) { id } else { Arc::clone(&others) };
+            self.days_left.entry(id).or_default().add(&days);
+        }
+        let authorities: BTreeSet<_> = servers().flat_map(|server| &server.authorities).collect();
+        let empty: Arc<str> = "".into();
+        for (authority, usage) in std::mem::take(&mut self.authorities) {
+            let authority = if authorities.contains(&authority) {
+                authority
+            } else {
+                let (subject, serial) = (Arc::clone(&empty), Arc::clone(&empty));
+                AuthorityLabels { server: Arc::clone(&others), subject, serial }
+            };
+            self.authorities.entry(authority).or_default().add(usage);
+        }
+    }
+
+    fn fold_removed_requests(&mut self, counting: &[CountingGeneration], others: &Arc<str>) {
+        let labels = || counting.iter().map(|generation| &generation.labels);
+        let listeners: BTreeSet<_> = labels().flat_map(|known| &known.listeners).collect();
+        let no_route: Arc<str> = NO_ROUTE.into();
+        let routes = labels().flat_map(|known| &known.routes).chain([&no_route]);
+        let routes: BTreeSet<_> = routes.collect();
+        for (key, classes) in std::mem::take(&mut self.requests) {
+            let known = listeners.contains(&key.listener) && routes.contains(&key.route);
+            let key = if known {
+                key
+            } else {
+                RequestLabels { listener: Arc::clone(others), route: Arc::clone(others) }
+            };
+            let totals = self.requests.entry(key).or_insert([0; CLASSES]);
+            for (total, count) in totals.iter_mut().zip(classes) {
+                *total = total.wrapping_add(count);
+            }
+        }
+    }
+
+    /// Adds what the cores have counted in one generation.
+    fn add(&mut self, generation: &CountingGeneration) {
+        let CountingGeneration { labels, meters } = generation;
+        let no_route: Arc<str> = NO_ROUTE.into();
+        for core in meters {
+            for (listener, route, class, count) in core.requests().filter(|(.., count)| *count > 0)
+            {
+                let Some(listener) = labels.listeners.get(listener) else { continue };
+                let route = route.and_then(|route| labels.routes.get(route)).unwrap_or(&no_route);
+                let key =
+                    RequestLabels { listener: Arc::clone(listener), route: Arc::clone(route) };
+                let classes = self.requests.entry(key).or_insert([0; CLASSES]);
+                if let Some(total) = classes.get_mut(class) {
+                    *total = total.wrapping_add(count);
+                }
+            }
+            for (server, (days, uses)) in labels.servers.iter().zip(core.servers()) {
+                self.days_left.entry(Arc::clone(&server.id)).or_default().add(&days);
+                for (authority, (count, last_used)) in server.authorities.iter().zip(uses) {
+                    let total = self.authorities.entry(authority.clone()).or_default();
+                    total.add(AuthorityUse { count, last_used });
+                }
+            }
+        }
+    }
+}
+
+impl AuthorityUse {
+    fn add(&mut self, other: Self) {
+        self.count = self.count.wrapping_add(other.count);
+        self.last_used = self.last_used.max(other.last_used);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{ListenerId, RouteId, ServerId};
+
+    fn labels(routes: &[&str]) -> GenerationLabels {
+        let id: Arc<str> = "api".into();
+        let authority = AuthorityLabels {
+            server: Arc::clone(&id),
+            subject: "CN=ca".into(),
+            serial: "01".into(),
+        };
+        GenerationLabels {
+            listeners: vec!["127.0.0.1:80".into()],
+            routes: routes.iter().map(|route| Arc::from(*route)).collect(),
+            servers: vec![ServerLabels { id, authorities: vec![authority] }],
+        }
+    }
+
+    fn count(totals: &ObjectTotals, route: &str) -> u64 {
+        let key = RequestLabels { listener: "127.0.0.1:80".into(), route: route.into() };
+        totals.requests.get(&key).map_or(0, |classes| classes.iter().sum())
+    }
+
+    /// A hundred thousand routes that come and go: no total goes back.
+    #[test]
+    fn labels_of_removed_objects_share_one() {
+        let mut all = MetricTotals::default();
+        let mut held: Option<Arc<Meters>> = None;
+        for round in 1..=30_u64 {
+            let names: Vec<_> = (0..4_000).map(|at| format!("{round}-{at}")).collect();
+            let routes: Vec<_> = ["kept"].into_iter().chain(names.iter().map(|n| &**n)).collect();
+            let meters = Arc::new(Meters::new(1, routes.len(), [1]));
+            all.add_generation(labels(&routes), vec![Arc::clone(&meters)]);
+            for route in 0..=4_000 {
+                meters.request(ListenerId(0), Some(RouteId(route)), 200);
+            }
+            meters.verified(ServerId(0), Some(0), (9, 5));
+            held = Some(meters);
+            let totals = all.totals();
+            let sum: u64 = totals.requests.values().flatten().sum();
+            assert_eq!((sum, count(&totals, "kept")), (round * 4_001, round));
+            assert_eq!(
+                totals.authorities.values().next(),
+                Some(&AuthorityUse { count: round, last_used: 5 })
+            );
+            assert!(totals.requests.len() <= LABELS_MAX + 4_001, "{}", totals.requests.len());
+        }
+        drop(held);
+        let others = RequestLabels { listener: OTHERS.into(), route: OTHERS.into() };
+        assert!(all.totals().requests.contains_key(&others));
+    }
+
+    #[test]
+    fn nothing_is_lost_by_a_reload() {
+        let mut all = MetricTotals::default();
+        let first = Arc::new(Meters::new(1, 1, [1]));
+        all.add_generation(labels(&["a"]), vec![Arc::clone(&first)]);
+        first.request(ListenerId(0), Some(RouteId(0)), 200);
+        first.verified(ServerId(0), Some(0), (9, 5));
+        let second = Arc::new(Meters::new(1, 2, [1]));
+        all.add_generation(labels(&["b", "a"]), vec![Arc::clone(&second)]);
+        second.request(ListenerId(0), Some(RouteId(1)), 200);
+        // A connection of the first generation is still at work.
+        first.request(ListenerId(0), None, 404);
+        let totals = all.totals();
+        assert_eq!((count(&totals, "a"), count(&totals, ""), count(&totals, "b")), (2, 1, 0));
+        drop(first);
+        assert_eq!(all.totals().requests, totals.requests);
+        assert_eq!(all.counting.len(), 1, "the first is retired");
+        second.verified(ServerId(0), Some(0), (9, 7));
+        let totals = all.totals();
+        assert_eq!(
+            totals.authorities.values().next(),
+            Some(&AuthorityUse { count: 2, last_used: 7 })
+        );
+        assert_eq!(totals.days_left.values().next().map(Spread::count), Some(2));
+    }
+}
