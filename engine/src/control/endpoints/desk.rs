@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::door::Guest;
 use crate::control::process::clock;
-use crate::control::state::board::Board;
 use crate::control::state::certificates::certificates_json;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
+use crate::control::state::status::ProcessStatus;
 use crate::identity::explain::hex;
 use crate::report::{Counter, EventSums, Snapshot};
 
@@ -47,14 +47,14 @@ pub(crate) enum Question {
 /// The desk.
 #[derive(Debug)]
 pub(crate) struct Desk {
-    board: Arc<Board>,
+    status: Arc<ProcessStatus>,
     commands: Arc<CommandQueue>,
 }
 
 impl Desk {
-    /// Over what this board knows; commands go there.
-    pub(crate) const fn new(board: Arc<Board>, commands: Arc<CommandQueue>) -> Self {
-        Self { board, commands }
+    /// Over what this status knows; commands go there.
+    pub(crate) const fn new(status: Arc<ProcessStatus>, commands: Arc<CommandQueue>) -> Self {
+        Self { status, commands }
     }
 
     /// Serves one guest.
@@ -87,13 +87,13 @@ impl Desk {
     }
 
     fn status(&self) -> Value {
-        let board = &self.board;
-        let counters = Snapshot::sum(board.links.iter().map(|link| &link.counters));
-        let current = board.current();
-        let reloads = board.reloads();
+        let status = &self.status;
+        let counters = Snapshot::sum(status.links.iter().map(|link| &link.counters));
+        let current = status.current();
+        let reloads = status.reloads();
         let [rented, budget] =
-            EventSums::of(board.links.iter().map(|link| &link.events)).buffer_bytes;
-        let cores: Vec<Value> = board
+            EventSums::of(status.links.iter().map(|link| &link.events)).buffer_bytes;
+        let cores: Vec<Value> = status
             .links
             .iter()
             .map(|link| {
@@ -122,13 +122,13 @@ impl Desk {
             "ok": true,
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
-            "uptime_seconds": board.started.elapsed().as_secs(),
-            "started": board.started_unix,
+            "uptime_seconds": status.started.elapsed().as_secs(),
+            "started": status.started_unix,
             "config": current.as_ref().map(|one| one.generation.config.file.display().to_string()),
             "generation": current.as_ref().map(|current| current.generation.number),
-            "driver": board.drivers(),
-            "phase": board.links.first().map(|link| format!("{:?}", link.phase.get()).to_lowercase()),
-            "connections": board.links.iter().map(|link| link.connections()).sum::<u64>(),
+            "driver": status.drivers(),
+            "phase": status.links.first().map(|link| format!("{:?}", link.phase.get()).to_lowercase()),
+            "connections": status.links.iter().map(|link| link.connections()).sum::<u64>(),
             "requests": counters.requests(),
             "handshakes": {
                 "full": counters.get(Counter::HandshakesFull),
@@ -155,7 +155,7 @@ impl Desk {
 
     fn clients(&self, soonest: usize) -> Value {
         let now = clock::unix_seconds();
-        let clients = self.board.clients();
+        let clients = self.status.clients();
         let known = clients.len();
         let shown = clients.into_iter().take(soonest.min(CLIENTS_MAX)).map(|one| {
             json!({
@@ -172,7 +172,7 @@ impl Desk {
 
     fn certs(&self) -> Value {
         let now = clock::unix_seconds();
-        let current = self.board.current();
+        let current = self.status.current();
         let entries = current.as_ref().map(|current| &*current.certificates).unwrap_or_default();
         let lists = current.as_ref().map(|current| &*current.generation.tls.crls);
         let lists = lists.unwrap_or_default().iter().map(|list| {
@@ -188,7 +188,7 @@ impl Desk {
         });
         let lists: Vec<Value> = lists.collect();
         let uses: Vec<Value> = self
-            .board
+            .status
             .totals()
             .authorities
             .into_iter()
@@ -212,16 +212,16 @@ impl Desk {
     }
 
     fn reload(&self, wait: bool, guest: &Guest) -> Value {
-        let ticket = wait.then(|| self.board.ticket());
+        let ticket = wait.then(|| self.status.open_ticket());
         if !self.commands.reload(ticket) {
             if let Some(ticket) = ticket {
-                self.board.forget(ticket);
+                self.status.close_ticket(ticket);
             }
             return refuse(TOO_LATE);
         }
         let Some(ticket) = ticket else { return json!({ "ok": true }) };
         // Who hangs up, or has to make room for another guest, waits no longer.
-        match self.board.wait(ticket, RELOAD_PATIENCE, || !guest.has_left()) {
+        match self.status.wait_for_reload(ticket, RELOAD_PATIENCE, || !guest.has_left()) {
             Some(Ok(generation)) => json!({ "ok": true, "generation": generation }),
             Some(Err(errors)) => json!({ "ok": false, "errors": errors }),
             None => refuse("the reload has not come to an end within a minute"),

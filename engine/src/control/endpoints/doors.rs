@@ -20,8 +20,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::desk::Desk;
 use super::door::{Bell, Door};
 use super::scrape::Endpoint;
-use crate::control::state::board::Board;
 use crate::control::state::commands::CommandQueue;
+use crate::control::state::status::ProcessStatus;
 
 /// The doors of the process.
 #[derive(Debug)]
@@ -66,10 +66,10 @@ impl<T> Change<T> {
 }
 
 impl Doors {
-    /// None open yet; they will show this board, and send commands there.
-    pub(crate) fn of(board: &Arc<Board>, commands: &Arc<CommandQueue>) -> Self {
-        let endpoint = Arc::new(Endpoint::new(Arc::clone(board)));
-        let desk = Arc::new(Desk::new(Arc::clone(board), Arc::clone(commands)));
+    /// None open yet; they will show this status, and send commands there.
+    pub(crate) fn of(status: &Arc<ProcessStatus>, commands: &Arc<CommandQueue>) -> Self {
+        let endpoint = Arc::new(Endpoint::new(Arc::clone(status)));
+        let desk = Arc::new(Desk::new(Arc::clone(status), Arc::clone(commands)));
         Self { endpoint, desk, metrics: None, admin: None }
     }
 

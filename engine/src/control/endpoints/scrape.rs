@@ -13,7 +13,7 @@ use super::door::Guest;
 use crate::control::metrics::catalogue;
 use crate::control::metrics::families::{self, Format};
 use crate::control::process::clock;
-use crate::control::state::board::Board;
+use crate::control::state::status::ProcessStatus;
 use crate::wire::fields::Known;
 use crate::wire::head::{HeadScan, Method, RequestHead, parse_request};
 use crate::wire::limits::HeadLimits;
@@ -29,7 +29,7 @@ const FRESH: Duration = Duration::from_millis(50);
 /// The endpoint.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    board: Arc<Board>,
+    status: Arc<ProcessStatus>,
     made: Mutex<[Option<Made>; 2]>,
 }
 
@@ -45,15 +45,15 @@ struct Answer {
 }
 
 impl Endpoint {
-    /// Over what this board knows.
-    pub(crate) fn new(board: Arc<Board>) -> Self {
-        Self { board, made: Mutex::default() }
+    /// Over what this status knows.
+    pub(crate) fn new(status: Arc<ProcessStatus>) -> Self {
+        Self { status, made: Mutex::default() }
     }
 
     /// Serves one guest.
     pub(crate) fn serve(&self, guest: &mut Guest) {
         let Some(buf) = read_head(guest) else { return };
-        let settings = self.board.current().and_then(|now| now.generation.config.metrics.clone());
+        let settings = self.status.current().and_then(|now| now.generation.config.metrics.clone());
         let Some(settings) = settings else { return };
         let answer = self.answer(&buf, &settings);
         // Who does not take it has lost it.
@@ -100,7 +100,7 @@ impl Endpoint {
         {
             return Arc::clone(text);
         }
-        let text: Arc<str> = families::render(catalogue::families(&self.board), format).into();
+        let text: Arc<str> = families::render(catalogue::families(&self.status), format).into();
         *slot = Some((clock::monotonic(), Arc::clone(&text)));
         text
     }

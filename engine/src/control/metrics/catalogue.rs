@@ -9,8 +9,8 @@ use strum::VariantArray;
 use super::families::{Family, LabelSet, number};
 use super::holdings::holdings;
 use crate::control::process::clock;
-use crate::control::state::board::{Board, Current};
 use crate::control::state::certificates::Entry;
+use crate::control::state::status::{ActiveGeneration, ProcessStatus};
 use crate::exchange::refusal::Refusal;
 use crate::report::events::{self, SHAKEN};
 use crate::report::histogram::{DAYS, MICROS, Spread};
@@ -18,41 +18,41 @@ use crate::report::{Counter, EventSums, HandshakeFault, Snapshot};
 use crate::tls::crls::LoadedCrl;
 
 /// Everything, as of now.
-pub(crate) fn families(board: &Board) -> Vec<Family> {
-    let counters = Snapshot::sum(board.links.iter().map(|link| &link.counters));
-    let sums = EventSums::of(board.links.iter().map(|link| &link.events));
-    let current = board.current();
-    let mut all = process(board, current.as_ref());
+pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
+    let counters = Snapshot::sum(status.links.iter().map(|link| &link.counters));
+    let sums = EventSums::of(status.links.iter().map(|link| &link.events));
+    let current = status.current();
+    let mut all = process(status, current.as_ref());
     all.extend(counted(&counters));
     all.extend(events(&sums));
-    all.extend(by_object(board));
+    all.extend(by_object(status));
     all.extend(times(&sums));
     all.extend(holdings(&sums));
     let entries = current.as_ref().map(|current| &*current.certificates);
     all.extend(certificates(entries.unwrap_or_default()));
     let lists = current.as_ref().map(|current| &*current.generation.tls.crls);
     all.extend(revocation_lists(lists.unwrap_or_default()));
-    all.push(refused_files(board));
+    all.push(refused_files(status));
     all
 }
 
-fn process(board: &Board, current: Option<&Current>) -> Vec<Family> {
-    let reloads = board.reloads();
+fn process(status: &ProcessStatus, current: Option<&ActiveGeneration>) -> Vec<Family> {
+    let reloads = status.reloads();
     let good = !matches!(reloads.last, Some(Err(_)));
-    let open: u64 = board.links.iter().map(|link| link.connections()).sum();
+    let open: u64 = status.links.iter().map(|link| link.connections()).sum();
     let mut build = Family::gauge("ferrule_build_info", "Which build this is; always 1.");
     build.push(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0);
-    let busy = board.links.iter().map(|link| {
+    let busy = status.links.iter().map(|link| {
         let nanoseconds = link.counters.get(Counter::BusyNanoseconds);
         (link.core.to_string(), number(nanoseconds) / 1e9)
     });
     vec![
         build,
         Family::gauge("ferrule_start_time_seconds", "When the process was started, Unix seconds.")
-            .of(signed(board.started_unix)),
+            .of(signed(status.started_unix)),
         Family::gauge("ferrule_time_seconds", "The process's clock, Unix seconds.")
             .of(signed(clock::unix_seconds())),
-        Family::gauge("ferrule_workers", "Data cores.").of(number(board.links.len() as u64)),
+        Family::gauge("ferrule_workers", "Data cores.").of(number(status.links.len() as u64)),
         Family::counter(
             "ferrule_worker_busy_seconds",
             "Processor time of each data core's thread.",
@@ -65,7 +65,7 @@ fn process(board: &Board, current: Option<&Current>) -> Vec<Family> {
             "Configurations in memory: the one in force, and older ones that a connection still \
                  needs.",
         )
-        .of(number(board.generations() as u64)),
+        .of(number(status.generations() as u64)),
         Family::counter("ferrule_reloads", "Reloads of the configuration, by result.")
             .by("result", [("taken", number(reloads.taken)), ("refused", number(reloads.refused))]),
         Family::gauge(
@@ -301,8 +301,8 @@ fn words<'a>(
     words.zip(counts.iter().copied().map(number))
 }
 
-fn by_object(board: &Board) -> Vec<Family> {
-    let totals = board.totals();
+fn by_object(status: &ProcessStatus) -> Vec<Family> {
+    let totals = status.totals();
     let mut requests = Family::counter(
         "ferrule_requests",
         "Requests, by listener, route (empty if none was found) and class of the status code.",
@@ -425,13 +425,13 @@ fn revocation_lists(lists: &[LoadedCrl]) -> Vec<Family> {
     vec![begins, ends, counts]
 }
 
-fn refused_files(board: &Board) -> Family {
+fn refused_files(status: &ProcessStatus) -> Family {
     let mut refused = Family::gauge(
         "ferrule_file_refused",
         "1 for each changed file that is refused while its old content stays in force; no sample \
              otherwise.",
     );
-    let files: BTreeSet<String> = board
+    let files: BTreeSet<String> = status
         .refused_files()
         .iter()
         .flat_map(|object| &object.files)
@@ -461,7 +461,7 @@ const fn signed(value: i64) -> f64 {
 #[must_use]
 pub fn reference() -> String {
     let mut out = String::from(REFERENCE);
-    for family in families(&Board::new(Vec::new())) {
+    for family in families(&ProcessStatus::new(Vec::new())) {
         let (name, kind) = (family.shown_name(), family.kind_word());
         for piece in ["| `", &name, "` | ", kind, " | ", family.help, " |\n"] {
             out.push_str(piece);

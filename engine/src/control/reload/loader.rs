@@ -20,8 +20,8 @@ use crate::control::logs::diagnostics;
 use crate::control::logs::writer::{LogOutputs, LogWriter};
 use crate::control::process::terminal::{self, cannot_start};
 use crate::control::process::{clock, environment, machine};
-use crate::control::state::board::Board;
 use crate::control::state::commands::{CommandQueue, LoaderJob, LoaderProgress};
+use crate::control::state::status::ProcessStatus;
 use crate::report::{LogConsumer, LogProducer, log_ring, log_ring::RING_BYTES};
 use crate::setup::listeners::Listeners;
 use crate::setup::{self, CoreLink};
@@ -52,7 +52,7 @@ pub(crate) struct Start {
     /// Both logs.
     pub(crate) writer: LogWriter,
     /// What is in force.
-    pub(crate) board: Arc<Board>,
+    pub(crate) status: Arc<ProcessStatus>,
 }
 
 /// Starts the thread, and waits until it has everything that the cores need.
@@ -146,8 +146,8 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(Start, Reloader), 
     diagnostics::log_panics();
     let resolver = Resolver::start(links.clone(), Box::new(resolve::system))
         .map_err(|error| cannot_start(&error))?;
-    let board = Arc::new(Board::new(links.clone()));
-    let mut doors = Doors::of(&board, commands);
+    let status = Arc::new(ProcessStatus::new(links.clone()));
+    let mut doors = Doors::of(&status, commands);
     let open = doors
         .prepare(&first.config)
         .map_err(|words| cannot_start(&reloader::Refused::Door(words)))?;
@@ -165,7 +165,7 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(Start, Reloader), 
         level,
         started_with: runtime.clone(),
         current: Arc::clone(&first),
-        board: Arc::clone(&board),
+        status: Arc::clone(&status),
         doors,
         commands: Arc::clone(commands),
         watch,
@@ -175,7 +175,7 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(Start, Reloader), 
     };
     reloader.hand_over(&first, prepared, open);
     let listening = bound.join(", ");
-    Ok((Start { runtime, cores, links, logs, listening, writer, board }, reloader))
+    Ok((Start { runtime, cores, links, logs, listening, writer, status }, reloader))
 }
 
 /// Every client connection may need one towards an upstream.

@@ -17,8 +17,8 @@ use crate::control::endpoints::doors::{Doors, PreparedDoors};
 use crate::control::logs::diagnostics::LevelSwitch;
 use crate::control::logs::writer::{LogOutputs, LogWriter};
 use crate::control::process::clock;
-use crate::control::state::board::Board;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
+use crate::control::state::status::ProcessStatus;
 use crate::setup::listeners::{BindError, Listeners, PreparedListeners};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 
@@ -61,7 +61,7 @@ pub struct Reloader {
     /// `[runtime]` as the process was started with.
     pub started_with: Runtime,
     /// Where everybody can see what is in force.
-    pub(crate) board: Arc<Board>,
+    pub(crate) status: Arc<ProcessStatus>,
     /// The metrics endpoint and the admin socket.
     pub(crate) doors: Doors,
     /// What is wanted of us; reloads end with the first order to stop.
@@ -120,7 +120,7 @@ impl Reloader {
         match (self.read)().map_err(Refused::Problems).and_then(|draft| self.try_reload(draft)) {
             Ok(late) => {
                 self.taken = self.taken.saturating_add(1);
-                self.board.reloaded(Ok(self.current.number));
+                self.status.record_reload(Ok(self.current.number));
                 tracing::info!(
                     "reloaded generation {} in {} ms",
                     self.current.number,
@@ -130,7 +130,11 @@ impl Reloader {
             }
             Err(refused) => {
                 self.refused = self.refused.saturating_add(1);
-                self.board.reloaded(Err(refused.to_string().lines().map(str::to_owned).collect()));
+                self.status.record_reload(Err(refused
+                    .to_string()
+                    .lines()
+                    .map(str::to_owned)
+                    .collect()));
                 // One event for each reason: a log is read line by line.
                 for reason in refused.to_string().lines() {
                     tracing::error!("reload refused: {reason}");
@@ -148,9 +152,9 @@ impl Reloader {
     /// The same for those who wait for the answer, if anybody does.
     pub(super) fn reload_for(&mut self, tickets: Vec<u64>) {
         self.reload();
-        let how = self.board.reloads().last.unwrap_or(Ok(self.current.number));
+        let how = self.status.reloads().last.unwrap_or(Ok(self.current.number));
         for ticket in tickets {
-            self.board.answer(ticket, how.clone());
+            self.status.answer_ticket(ticket, how.clone());
         }
     }
 
@@ -177,7 +181,7 @@ impl Reloader {
         self.hand_over(&generation, prepared, doors);
         self.current = generation;
         self.watch = watch;
-        self.board.refuse_files(Vec::new());
+        self.status.set_refused_files(Vec::new());
         Ok(wait_for_cores(&self.links, number, CORES_PATIENCE))
     }
 
@@ -211,7 +215,7 @@ impl Reloader {
             }));
         }
         // Behind what counts: nobody who only wants to know holds up a revocation.
-        self.board.put_up(generation, meters, sockets.bound());
+        self.status.activate(generation, meters, sockets.bound());
         self.resolver.publish(generation, addresses);
     }
 }
@@ -320,9 +324,9 @@ pub(crate) mod testing {
         let writer = LogWriter::start(outputs, Vec::new()).unwrap();
         let listeners = Listeners::new(links.len());
         let prepared = listeners.prepare(&first.config).unwrap();
-        let board = Arc::new(Board::new(links.clone()));
+        let status = Arc::new(ProcessStatus::new(links.clone()));
         let commands = Arc::new(CommandQueue::default());
-        let mut doors = Doors::of(&board, &commands);
+        let mut doors = Doors::of(&status, &commands);
         let doors_prepared = doors.prepare(&first.config).unwrap();
         let mut reloader = Reloader {
             read,
@@ -335,7 +339,7 @@ pub(crate) mod testing {
             links,
             listeners,
             writer,
-            board,
+            status,
             doors,
             commands,
             watch,

@@ -57,7 +57,7 @@ impl Reloader {
         self.current = generation;
         let number = self.current.number;
         let late = reloader::wait_for_cores(&self.links, number, CORES_PATIENCE);
-        self.board.reloaded(Ok(number));
+        self.status.record_reload(Ok(number));
         let first = changed.first().map(|path| path.display().to_string()).unwrap_or_default();
         let more = changed.len().saturating_sub(1);
         tracing::info!(file = first, more, "files read again: generation {number}");
@@ -66,7 +66,7 @@ impl Reloader {
 
     /// These objects were refused and stay as they were; everything else is in force.
     fn refuse(&mut self, refused: Vec<RefusedFiles>) {
-        self.board.refuse_files(refused.clone());
+        self.status.set_refused_files(refused.clone());
         let Some(first) = refused.iter().find_map(|object| object.files.first()) else {
             if self.watch.mended() {
                 tracing::info!("no file is refused any more");
@@ -86,7 +86,7 @@ impl Reloader {
             tracing::error!("changed file refused: {reason}");
         }
         tracing::error!(file = first, more, "a changed file is refused; the old one serves");
-        self.board.reloaded(Err(reasons));
+        self.status.record_reload(Err(reasons));
     }
 
     /// Says which lists have an older one in their place.

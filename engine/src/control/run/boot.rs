@@ -122,7 +122,7 @@ impl Boot {
         let post = Post {
             cores,
             commands: &self.commands,
-            board: &self.start.board,
+            status: &self.start.status,
             writer: &self.start.writer,
         };
         let code = if self.await_cores(cores) {
@@ -166,7 +166,7 @@ impl Boot {
             "ferrule {} ready: {} workers, driver {}, listening on {}",
             env!("CARGO_PKG_VERSION"),
             self.cores().len(),
-            self.start.board.drivers(),
+            self.start.status.drivers(),
             self.start.listening,
         );
         true

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::control::logs::writer::LogWriter;
 use crate::control::process::clock;
-use crate::control::state::board::Board;
 use crate::control::state::commands::{CommandQueue, LoaderProgress, SupervisorCommand, TOO_LATE};
+use crate::control::state::status::ProcessStatus;
 use crate::report::{Counter, Snapshot};
 use crate::setup::{CoreLink, Phase};
 
@@ -46,7 +46,7 @@ pub enum Ended {
 pub(super) struct Post<'p> {
     pub(super) cores: &'p dyn Cores,
     pub(super) commands: &'p CommandQueue,
-    pub(super) board: &'p Board,
+    pub(super) status: &'p ProcessStatus,
     pub(super) writer: &'p LogWriter,
 }
 
@@ -96,7 +96,7 @@ fn drain(post: &Post<'_>, patience: Duration) -> Ended {
             return stop(cores);
         }
         for ticket in post.commands.take_unserved() {
-            post.board.answer(ticket, Err(vec![TOO_LATE.to_owned()]));
+            post.status.answer_ticket(ticket, Err(vec![TOO_LATE.to_owned()]));
         }
         match post.commands.next_command(clock::monotonic() + DRAIN_TICK) {
             Some(SupervisorCommand::Stop) => {
@@ -120,7 +120,7 @@ impl Post<'_> {
 
     /// How long the drain may take, as the configuration in force has it.
     fn patience(&self) -> Duration {
-        let current = self.board.current();
+        let current = self.status.current();
         current.map_or(Duration::ZERO, |now| now.generation.config.runtime.shutdown_timeout)
     }
 }
@@ -266,8 +266,8 @@ mod tests {
         }
 
         fn post(&self) -> Post<'_> {
-            let (board, writer) = (&self.reloader.board, &self.reloader.writer);
-            Post { cores: &self.cores, commands: &self.commands, board, writer }
+            let (status, writer) = (&self.reloader.status, &self.reloader.writer);
+            Post { cores: &self.cores, commands: &self.commands, status, writer }
         }
 
         fn run(&self) -> (Ended, Phase) {
@@ -296,14 +296,14 @@ mod tests {
     #[test]
     fn who_waits_for_a_reload_is_told_when_it_is_too_late() {
         let bench = Bench::new(Phase::Stopping, false);
-        let board = &bench.reloader.board;
-        let ticket = board.ticket();
+        let status = &bench.reloader.status;
+        let ticket = status.open_ticket();
         assert!(bench.commands.reload(Some(ticket)));
         bench.commands.stop();
-        let (board, commands) = (Arc::clone(board), &bench.commands);
+        let (status, commands) = (Arc::clone(status), &bench.commands);
         let ended = std::thread::scope(|scope| {
             scope.spawn(move || {
-                let answer = board.wait(ticket, Duration::from_secs(20), || true);
+                let answer = status.wait_for_reload(ticket, Duration::from_secs(20), || true);
                 commands.stop();
                 assert_eq!(answer, Some(Err(vec![TOO_LATE.to_owned()])));
             });

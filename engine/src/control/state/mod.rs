@@ -1,6 +1,6 @@
-//! What the process knows of itself, and what it was asked to do: written and read by its threads.
+//! What the threads of control share: the status of the process, and the commands that are pending.
 
-pub(crate) mod board;
 pub(crate) mod certificates;
 pub mod commands;
+pub(crate) mod status;
 pub(crate) mod totals;
