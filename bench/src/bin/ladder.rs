@@ -25,7 +25,7 @@ use ferrule_engine::control::run::boot::Boot;
 use ferrule_engine::control::run::supervise::Cores;
 use ferrule_engine::setup::connection_counts::ConnectionCounts;
 use ferrule_engine::setup::{CoreLink, Driver};
-use ferrule_engine::shell::worker::{Seat, run_on};
+use ferrule_engine::shell::worker::{WorkerSettings, run_on};
 use ferrule_tools::gateway;
 use ferrule_tools::load::{Kind, run, run_held};
 use mimalloc::MiMalloc;
@@ -81,7 +81,7 @@ fn play() -> ExitCode {
     let (links, logs) = (boot.links().to_vec(), boot.take_logs());
     let connection_counts = Arc::new(ConnectionCounts::default());
     let threads = links.iter().zip(logs).map(|(link, log)| {
-        let seat = Seat {
+        let settings = WorkerSettings {
             pin: None,
             link: Arc::clone(link),
             log,
@@ -92,7 +92,7 @@ fn play() -> ExitCode {
             buffer_bytes: boot.buffer_bytes_per_core(),
             connection_counts: Arc::clone(&connection_counts),
         };
-        std::thread::spawn(move || run_on(seat, driver))
+        std::thread::spawn(move || run_on(settings, driver))
     });
     let threads = threads.collect();
     boot.run(&Running { links, threads })

@@ -7,6 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use super::panics::Guarded;
 use super::service::ConnectionService;
 use crate::plan::ListenerId;
@@ -21,11 +23,8 @@ use crate::shell::transport::turn::Turn;
 /// How long to rest when the kernel has no descriptor or memory for us.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
-/// ECANCELED: `cancel` was called on the accept.
-const CANCELLED: i32 = 125;
-
 /// A listening socket at work.
-pub struct Accepting {
+pub struct ListenerState {
     /// Its index in the current generation.
     pub listener: Cell<ListenerId>,
     /// Client connections that this core accepts.
@@ -41,7 +40,7 @@ pub struct Accepting {
 pub async fn run(
     service: Rc<ConnectionService>,
     socket: TcpListener,
-    state: Rc<Accepting>,
+    state: Rc<ListenerState>,
     cancel: CancelHandle,
 ) {
     let core = &service.core;
@@ -57,7 +56,7 @@ pub async fn run(
                 shedder.succeeded();
                 admit(&service, &state, stream, peer);
             }
-            Err(error) if error.raw_os_error() == Some(CANCELLED) => break,
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::CANCELED) => break,
             Err(error) => {
                 core.count(Counter::AcceptFailed);
                 if is_of_one_connection(&error) {
@@ -76,15 +75,16 @@ pub async fn run(
     }
 }
 
-/// `ECONNABORTED`, `EINTR`, `EPROTO`: the next connection may be fine. After anything else (no
+/// Was it the fault of one connection, so that the next may be fine? After anything else (no
 /// descriptors, no memory) asking again at once would only burn the core.
 fn is_of_one_connection(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(103 | 4 | 71))
+    matches!(Errno::from_io_error(error), Some(Errno::CONNABORTED | Errno::INTR | Errno::PROTO))
 }
 
+/// Starts to serve a connection, if there is room for it.
 fn admit(
     service: &Rc<ConnectionService>,
-    state: &Rc<Accepting>,
+    state: &Rc<ListenerState>,
     stream: TcpStream,
     peer: SocketAddr,
 ) {

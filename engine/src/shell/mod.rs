@@ -85,7 +85,7 @@ pub fn start(
     let connection_counts = Arc::new(ConnectionCounts::default());
     let mut threads = Vec::new();
     for ((pin, link), log) in settings.cores.iter().copied().zip(links).zip(logs) {
-        let seat = worker::Seat {
+        let worker = worker::WorkerSettings {
             pin,
             link,
             log,
@@ -96,8 +96,8 @@ pub fn start(
             buffer_bytes: settings.buffer_bytes_per_core,
             connection_counts: Arc::clone(&connection_counts),
         };
-        let name = format!("ferrule-{}", seat.link.core);
-        threads.push(std::thread::Builder::new().name(name).spawn(move || worker::run(seat))?);
+        let name = format!("ferrule-{}", worker.link.core);
+        threads.push(std::thread::Builder::new().name(name).spawn(move || worker::run(worker))?);
     }
     Ok(Workers { threads })
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ferrule_config::model::IoDriver;
 use strum::EnumCount;
 
-use super::accept::{self, Accepting};
+use super::accept::{self, ListenerState};
 use super::service::ConnectionService;
 use crate::report::{Blips, Counter, LogProducer};
 use crate::setup::connection_counts::ConnectionCounts;
@@ -23,7 +23,7 @@ use crate::shell::transport::driver;
 use crate::shell::transport::net::{self, Canceller, TcpListener};
 
 /// What one worker is given.
-pub struct Seat {
+pub struct WorkerSettings {
     /// The core it is pinned to.
     pub pin: Option<usize>,
     /// Its link to control.
@@ -49,44 +49,44 @@ pub struct Seat {
 const STOP_TICKS: u32 = 15;
 /// How often memory that nobody needs is given back: what was not needed for two seconds is.
 const TRIM_TICKS: u32 = 20;
-/// How often idle upstream connections are heard: once a second.
-const HEAR_TICKS: u32 = 10;
+/// How often idle upstream connections are inspected: once a second.
+const INSPECT_TICKS: u32 = 10;
 
 /// The worker's thread, on the best driver to be had.
-pub fn run(seat: Seat) {
-    match driver::choose(seat.io_driver, seat.ring_entries) {
-        Ok(driver) => run_on(seat, driver),
+pub fn run(settings: WorkerSettings) {
+    match driver::choose(settings.io_driver, settings.ring_entries) {
+        Ok(driver) => run_on(settings, driver),
         Err(error) => {
-            let worker = seat.link.core;
+            let worker = settings.link.core;
             tracing::error!(worker, %error, "the worker could not run");
         }
     }
 }
 
 /// The worker's thread, on this rung of the ladder.
-pub fn run_on(seat: Seat, driver: Driver) {
-    let number = seat.link.core;
-    if let Some(id) = seat.pin
+pub fn run_on(settings: WorkerSettings, driver: Driver) {
+    let number = settings.link.core;
+    if let Some(id) = settings.pin
         && !core_affinity::set_for_current(core_affinity::CoreId { id })
     {
         tracing::warn!(worker = number, core = id, "the worker could not be pinned to its core");
     }
-    tracing::info!(worker = number, core = seat.pin, driver = driver.text(), "worker starts");
-    if let Err(error) = driver::block_on(driver, seat.ring_entries, work(seat, driver)) {
+    tracing::info!(worker = number, core = settings.pin, driver = driver.text(), "worker starts");
+    if let Err(error) = driver::block_on(driver, settings.ring_entries, serve(settings, driver)) {
         tracing::error!(worker = number, %error, "the worker could not run");
     }
 }
 
 /// A listener at work, and how to end it.
-struct Running {
-    state: Rc<Accepting>,
+struct RunningListener {
+    state: Rc<ListenerState>,
     canceller: Canceller,
 }
 
 struct Worker {
     core: Rc<Core>,
     service: Rc<ConnectionService>,
-    running: HashMap<SocketAddr, Running>,
+    running: HashMap<SocketAddr, RunningListener>,
     driver: Driver,
     connections_max: u32,
     connection_counts: Arc<ConnectionCounts>,
@@ -96,24 +96,24 @@ struct Worker {
     stop_ticks: u32,
 }
 
-async fn work(seat: Seat, driver: Driver) {
+async fn serve(settings: WorkerSettings, driver: Driver) {
     let mut cursor = LinkCursor::default();
-    let Some(first) = seat.link.updates(&mut cursor).handover else {
+    let Some(first) = settings.link.updates(&mut cursor).handover else {
         tracing::error!("a worker was started before it had anything to serve");
         return;
     };
     if let Err(error) = net::open_rounds(driver == Driver::Epoll) {
         tracing::warn!(%error, "no sockets to let others go first by: who does so sleeps");
     }
-    let seed = u64::from(seat.link.core);
+    let seed = u64::from(settings.link.core);
     let live = Live::new(&first, seed);
     let core = Core::new(
-        Arc::clone(&seat.link),
-        seat.log,
+        Arc::clone(&settings.link),
+        settings.log,
         live,
         seed,
-        seat.tls_fast_path,
-        seat.buffer_bytes,
+        settings.tls_fast_path,
+        settings.buffer_bytes,
     );
     let core = Rc::new(core);
     let mut worker = Worker {
@@ -121,8 +121,8 @@ async fn work(seat: Seat, driver: Driver) {
         core,
         running: HashMap::new(),
         driver,
-        connections_max: seat.connections_max,
-        connection_counts: seat.connection_counts,
+        connections_max: settings.connections_max,
+        connection_counts: settings.connection_counts,
         cursor,
         busy: Duration::ZERO,
         stop_ticks: STOP_TICKS,
@@ -131,62 +131,76 @@ async fn work(seat: Seat, driver: Driver) {
     worker.listen(&first.listeners);
     worker.core.link.acknowledge(first.generation.number);
     drop(first);
-    worker.rounds().await;
+    worker.run().await;
 }
 
 impl Worker {
-    /// Once a tick: look at the time, at the mailboxes, at the phase.
-    async fn rounds(&mut self) {
+    /// Ticks, until the process is to end.
+    async fn run(&mut self) {
         let mut ticks = 0_u32;
         loop {
-            rest(&self.service).await;
+            wait_for_tick(&self.service).await;
             ticks = ticks.wrapping_add(1);
-            if ticks.is_multiple_of(TRIM_TICKS) {
-                self.service.trim();
+            self.tick(ticks);
+            self.take_updates();
+            if self.has_ended() {
+                return;
             }
-            let core = &self.core;
-            core.tick();
-            core.shed_stalled();
-            if ticks.is_multiple_of(HEAR_TICKS) {
-                core.inspection.begin();
-            }
-            core.link.beat();
-            core.link.set_connections(u64::from(core.open.get()));
-            self.measure();
-            self.tell_holdings();
-            let core = &self.core;
-            if core.link.clients_requested(&mut self.cursor.clients_requests) {
-                let clients = core.radar.borrow_mut().copy(core.clock.unix_seconds());
-                core.link.clients.post(Arc::new(Blips(clients)));
-            }
-            self.service.registry.tick(&self.core);
-            self.take_news();
-            match self.core.link.phase.get() {
-                Phase::Running => {}
-                Phase::Draining => {
-                    if !self.core.draining.replace(true) {
-                        self.stop_listening();
-                        self.core.deadlines.hasten_idle(DRAIN_GRACE);
-                    }
-                    if self.core.open.get() == 0 {
-                        self.take_stock();
-                        return;
-                    }
-                }
-                Phase::Stopping => {
+        }
+    }
+
+    /// What is done once a tick, or once in so many.
+    fn tick(&mut self, ticks: u32) {
+        if ticks.is_multiple_of(TRIM_TICKS) {
+            self.service.trim();
+        }
+        let core = &self.core;
+        core.tick();
+        core.shed_stalled();
+        if ticks.is_multiple_of(INSPECT_TICKS) {
+            core.inspection.begin();
+        }
+        core.link.beat();
+        core.link.set_connections(u64::from(core.open.get()));
+        self.measure_busy();
+        self.publish_holdings();
+        let core = &self.core;
+        if core.link.clients_requested(&mut self.cursor.clients_requests) {
+            let clients = core.radar.borrow_mut().copy(core.clock.unix_seconds());
+            core.link.clients.post(Arc::new(Blips(clients)));
+        }
+        self.service.registry.tick(core);
+    }
+
+    /// Does what the phase asks for; is there nothing left to be done?
+    fn has_ended(&mut self) -> bool {
+        match self.core.link.phase.get() {
+            Phase::Running => false,
+            Phase::Draining => {
+                if !self.core.draining.replace(true) {
                     self.stop_listening();
-                    self.core.stopping.set(true);
-                    if self.core.tunnels.get() == 0 || self.stop_ticks == 0 {
-                        return;
-                    }
-                    self.stop_ticks -= 1;
+                    self.core.deadlines.hasten_idle(DRAIN_GRACE);
                 }
+                let ended = self.core.open.get() == 0;
+                if ended {
+                    self.check_leftovers();
+                }
+                ended
+            }
+            Phase::Stopping => {
+                self.stop_listening();
+                self.core.stopping.set(true);
+                if self.core.tunnels.get() == 0 || self.stop_ticks == 0 {
+                    return true;
+                }
+                self.stop_ticks -= 1;
+                false
             }
         }
     }
 
     /// Nobody is left: what is still out now will never come back.
-    fn take_stock(&self) {
+    fn check_leftovers(&self) {
         let core = &self.core;
         core.pool.borrow_mut().clear(drop);
         let (buffers, timers) = (core.buffers.rented(), core.deadlines.in_use());
@@ -198,11 +212,12 @@ impl Worker {
         }
     }
 
-    fn take_news(&mut self) {
+    /// Takes what control has sent since the last tick.
+    fn take_updates(&mut self) {
         let link = Arc::clone(&self.core.link);
         let LinkUpdates { handover, addresses } = link.updates(&mut self.cursor);
         if let Some(handover) = handover {
-            self.take(&handover);
+            self.adopt(&handover);
             link.acknowledge(handover.generation.number);
         }
         if let Some(addresses) = addresses {
@@ -210,7 +225,8 @@ impl Worker {
         }
     }
 
-    fn take(&mut self, handover: &Handover) {
+    /// New requests get another generation.
+    fn adopt(&mut self, handover: &Handover) {
         let seed = u64::from(self.core.link.core);
         self.core.set_live(Live::new(handover, seed));
         self.service.registry.review_all();
@@ -246,12 +262,12 @@ impl Worker {
         }
     }
 
-    fn start(&self, open: &OpenListener) -> std::io::Result<Running> {
+    fn start(&self, open: &OpenListener) -> std::io::Result<RunningListener> {
         let socket = open.socket.try_clone()?;
         // io_uring answers EAGAIN at once on a non-blocking socket; epoll needs one.
         socket.set_nonblocking(self.driver == Driver::Epoll)?;
         let socket = TcpListener::from_std(socket)?;
-        let state = Rc::new(Accepting {
+        let state = Rc::new(ListenerState {
             listener: Cell::new(open.listener),
             connections_max: self.connections_max,
             connection_counts: Arc::clone(&self.connection_counts),
@@ -261,7 +277,7 @@ impl Worker {
         let task =
             accept::run(Rc::clone(&self.service), socket, Rc::clone(&state), canceller.handle());
         net::spawn(task);
-        Ok(Running { state, canceller })
+        Ok(RunningListener { state, canceller })
     }
 
     fn stop_listening(&mut self) {
@@ -272,7 +288,7 @@ impl Worker {
     }
 
     /// What the core holds of its own, for whoever looks.
-    fn tell_holdings(&self) {
+    fn publish_holdings(&self) {
         let (core, holdings) = (&self.core, &self.core.events().holdings);
         holdings.pool_idle.set(u64::try_from(core.pool.borrow().len()).unwrap_or(u64::MAX));
         let bytes = |count| u64::try_from(count).unwrap_or(u64::MAX);
@@ -291,7 +307,7 @@ impl Worker {
     }
 
     /// The thread's processor time since the last look.
-    fn measure(&mut self) {
+    fn measure_busy(&mut self) {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
         let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
         let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
@@ -305,7 +321,7 @@ impl Worker {
 
 /// Waits for the next tick. Meanwhile a new generation is held against the connected clients, and idle
 /// upstream connections are looked at.
-pub(crate) async fn rest(service: &ConnectionService) {
+pub(crate) async fn wait_for_tick(service: &ConnectionService) {
     let ConnectionService { core, registry, .. } = service;
     let end = core.clock.elapsed() + TICK;
     loop {
@@ -324,7 +340,7 @@ pub(crate) async fn rest(service: &ConnectionService) {
     }
 }
 
-impl Running {
+impl RunningListener {
     fn end(&mut self) {
         self.state.ending.set(true);
         self.canceller = std::mem::take(&mut self.canceller).cancel();

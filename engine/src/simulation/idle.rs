@@ -78,7 +78,7 @@ fn idle_upstream_connections_are_ended_a_slice_at_a_time() {
         spawn(async move {
             let _open = event(&turning.core, theirs);
             loop {
-                worker::rest(&turning).await;
+                worker::wait_for_tick(&turning).await;
                 turning.core.tick();
             }
         });

@@ -16,7 +16,7 @@ use crate::plan::ListenerId;
 use crate::report::{Counter, log_ring};
 use crate::setup::connection_counts::ConnectionCounts;
 use crate::setup::{Addresses, CoreLink, Generation, Handover, assemble};
-use crate::shell::accept::{self, Accepting};
+use crate::shell::accept::{self, ListenerState};
 use crate::shell::service::ConnectionService;
 use crate::shell::state::core::{Core, DRAIN_GRACE};
 use crate::shell::state::generation::Live;
@@ -78,7 +78,7 @@ pub(super) fn tell(text: &str) {
 pub(super) struct Gateway {
     pub(super) core: Rc<Core>,
     pub(super) service: Rc<ConnectionService>,
-    accepting: Rc<Accepting>,
+    accepting: Rc<ListenerState>,
     canceller: Cell<Option<Canceller>>,
     handover: Handover,
 }
@@ -101,7 +101,7 @@ impl Gateway {
             fast,
             usize::MAX,
         );
-        let accepting = Accepting {
+        let accepting = ListenerState {
             listener: Cell::new(ListenerId(0)),
             connections_max: 1_000,
             connection_counts: Arc::new(ConnectionCounts::default()),
@@ -127,7 +127,7 @@ impl Gateway {
         spawn(async move {
             let core = &service.core;
             loop {
-                worker::rest(&service).await;
+                worker::wait_for_tick(&service).await;
                 core.tick();
                 service.registry.tick(core);
                 if below(10) == 0 {
