@@ -13,7 +13,7 @@ use crate::identity::{ClientPolicy, Verdict, VerifyFailure};
 use crate::plan::{Forbidden, ServerId};
 use crate::report::radar::Sighting;
 use crate::report::{HandshakeFault, Shaken};
-use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::stream_error::StreamError;
 use crate::shell::transport::tls::{Session, SessionError};
 use crate::tls::hello::HelloError;
 
@@ -257,12 +257,14 @@ fn fault(failure: &HandshakeError) -> HandshakeFault {
         HandshakeError::Forbidden(_, Forbidden::Denied, _) => HandshakeFault::Denied,
         HandshakeError::Forbidden(..) => HandshakeFault::NotAllowed,
         HandshakeError::Handshake(_, cut) => match cut {
-            Cut::Ended | Cut::Tls(SessionError::Closed) => HandshakeFault::ClientLeft,
-            Cut::Failed(_) => HandshakeFault::ConnectionFailed,
-            Cut::TimedOut => HandshakeFault::TimedOut,
-            Cut::Tls(SessionError::Exhausted) => HandshakeFault::Internal,
-            Cut::Tls(SessionError::Record(_)) => HandshakeFault::Protocol,
-            Cut::Tls(SessionError::Tls(error)) => match &**error {
+            StreamError::Ended | StreamError::Tls(SessionError::Closed) => {
+                HandshakeFault::ClientLeft
+            }
+            StreamError::Failed(_) => HandshakeFault::ConnectionFailed,
+            StreamError::TimedOut => HandshakeFault::TimedOut,
+            StreamError::Tls(SessionError::Exhausted) => HandshakeFault::Internal,
+            StreamError::Tls(SessionError::Record(_)) => HandshakeFault::Protocol,
+            StreamError::Tls(SessionError::Tls(error)) => match &**error {
                 Error::NoCertificatesPresented => HandshakeFault::NoCertificate,
                 Error::PeerIncompatible(_) => HandshakeFault::NothingInCommon,
                 Error::AlertReceived(_) => HandshakeFault::ClientAlert,
@@ -272,15 +274,15 @@ fn fault(failure: &HandshakeError) -> HandshakeFault {
     }
 }
 
-fn describe(cut: &Cut) -> String {
+fn describe(cut: &StreamError) -> String {
     match cut {
-        Cut::Ended => "the client left".to_owned(),
-        Cut::Failed(kind) => kind.to_string(),
-        Cut::TimedOut => "it took too long".to_owned(),
-        Cut::Tls(SessionError::Tls(error)) => in_words(error),
-        Cut::Tls(SessionError::Record(fault)) => fault.text().to_owned(),
-        Cut::Tls(SessionError::Closed) => "the client ended the session".to_owned(),
-        Cut::Tls(SessionError::Exhausted) => "no room".to_owned(),
+        StreamError::Ended => "the client left".to_owned(),
+        StreamError::Failed(kind) => kind.to_string(),
+        StreamError::TimedOut => "it took too long".to_owned(),
+        StreamError::Tls(SessionError::Tls(error)) => in_words(error),
+        StreamError::Tls(SessionError::Record(fault)) => fault.text().to_owned(),
+        StreamError::Tls(SessionError::Closed) => "the client ended the session".to_owned(),
+        StreamError::Tls(SessionError::Exhausted) => "no room".to_owned(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::report::Counter;
 use crate::shell::state::core::Core;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::handshake::REFUSAL_TIME;
-use crate::shell::transport::reader::Wait;
+use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::Stream;
 use crate::tls::hello::{HelloError, UNRECOGNIZED_NAME, fatal_alert};
 use crate::wire::head::{Method, Version};

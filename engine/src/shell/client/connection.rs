@@ -18,9 +18,9 @@ use crate::setup::connection_counts::CountedConnection;
 use crate::shell::state::core::{Core, DRAIN_GRACE};
 use crate::shell::state::generation::Live;
 use crate::shell::transport::deadlines::Shut;
-use crate::shell::transport::reader::Wait;
+use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::Stream;
-use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::stream_error::StreamError;
 use crate::wire::head::HeadScan;
 use crate::wire::proxy::Ends;
 
@@ -258,7 +258,7 @@ impl Client {
     ///
     /// # Errors
     /// The connection is cut.
-    pub async fn send_now(&mut self, bytes: &[u8]) -> Result<(), Cut> {
+    pub async fn send_now(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
         let wait = self.live.generation.plan.http.send_timeout;
         let mut sink = self.stream.sink();
         sink.write(bytes, wait).await?;
@@ -301,7 +301,9 @@ impl Client {
             };
             match source.read_plain(wait).await {
                 Ok(_) => {}
-                Err(Cut::TimedOut) if begun => return HeadRead::Refuse(Refusal::HeadTimeout),
+                Err(StreamError::TimedOut) if begun => {
+                    return HeadRead::Refuse(Refusal::HeadTimeout);
+                }
                 Err(_) => return HeadRead::Gone,
             }
         }

@@ -29,9 +29,9 @@ use crate::shell::state::core::Core;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::handshake::{self, Noted};
 use crate::shell::transport::net::TcpStream;
-use crate::shell::transport::reader::Wait;
+use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::Stream;
-use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::stream_error::StreamError;
 use crate::shell::transport::tls::Security;
 use crate::shell::transport::tls::{Session, SessionError};
 use crate::tls::HandshakeNotes;
@@ -124,7 +124,7 @@ async fn secure(
         hidden
     });
     let connection = UnbufferedServerConnection::new(config).map_err(|error| {
-        let error = Cut::Tls(SessionError::Tls(Box::new(error)));
+        let error = StreamError::Tls(SessionError::Tls(Box::new(error)));
         HandshakeError::Handshake(hello.sni.clone(), error)
     })?;
     client.server = Some(server);
@@ -158,7 +158,7 @@ async fn secure(
     if core.tls_fast_path {
         let Security { session, said, .. } = client.stream.security.get_mut();
         let taken = session.quicken(said);
-        taken.map_err(|error| HandshakeError::Handshake(hello.sni, Cut::Tls(error)))?;
+        taken.map_err(|error| HandshakeError::Handshake(hello.sni, StreamError::Tls(error)))?;
     }
     client.render_identity();
     register(client, registry);

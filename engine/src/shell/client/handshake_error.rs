@@ -2,7 +2,7 @@
 
 use crate::identity::VerifyFailure;
 use crate::plan::Forbidden;
-use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::stream_error::StreamError;
 use crate::tls::hello::HelloError;
 
 /// Why a client connection did not come to be.
@@ -18,5 +18,5 @@ pub enum HandshakeError {
     /// rustls read another server name than we did.
     NameDiffers(Option<String>),
     /// The handshake failed.
-    Handshake(Option<String>, Cut),
+    Handshake(Option<String>, StreamError),
 }

@@ -12,8 +12,8 @@ use crate::plan::facts::ProxiedFacts;
 use crate::report::Counter;
 use crate::shell::state::log_limits::LogCause;
 use crate::shell::transport::deadlines::Shut;
-use crate::shell::transport::reader::Wait;
-use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::record_reader::Wait;
+use crate::shell::transport::stream_error::StreamError;
 use crate::wire::proxy::{Ends, ProxyError, parse_header};
 
 /// Why a connection was not taken.
@@ -23,7 +23,7 @@ enum Unproxied {
     /// What it sent is no header.
     Malformed(ProxyError),
     /// It sent none in time, or left.
-    Missing(Cut),
+    Missing(StreamError),
 }
 
 /// Reads the header, if the listener wants one, within `timeout`; what is behind it stays for whoever
@@ -63,7 +63,7 @@ async fn read(
         reader.receive(listen.tls, &core.buffers, wait).await.map_err(Unproxied::Missing)?;
         let slot =
             if listen.tls { Some(reader.cipher(&core.buffers)) } else { reader.plain.as_mut() };
-        let Some(buffer) = slot else { return Err(Unproxied::Missing(Cut::Ended)) };
+        let Some(buffer) = slot else { return Err(Unproxied::Missing(StreamError::Ended)) };
         match parse_header(buffer.filled()) {
             Ok(Some(header)) => {
                 buffer.consume(header.len);
@@ -96,7 +96,7 @@ fn refuse(client: &Client, reason: &Unproxied) {
     let reason = match reason {
         Unproxied::Untrusted => "it is not in `proxy_protocol_trusted`",
         Unproxied::Malformed(error) => error.text(),
-        Unproxied::Missing(Cut::TimedOut) => "it sent no whole header in time",
+        Unproxied::Missing(StreamError::TimedOut) => "it sent no whole header in time",
         Unproxied::Missing(_) => "it left within its header",
     };
     if let Some(suppressed) = core.allow_log(LogCause::ProxyHeader) {

@@ -25,9 +25,9 @@ use crate::exchange::rewrite::{Towards, upstream_head, upstream_name};
 use crate::plan::{Facts, Marks, NodeIndex, NodePlan};
 use crate::report::Counter;
 use crate::shell::client::connection::Client;
-use crate::shell::transport::reader::Idle;
+use crate::shell::transport::record_reader::IdleCheck;
 use crate::shell::transport::stream::attend::Attended;
-use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::stream_error::StreamError;
 use crate::wire::framing::BodyLength;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -46,7 +46,7 @@ pub enum ForwardResult {
     /// Nothing was sent: answer this.
     Refuse(Refusal, Bodies),
     /// The client must see that the response was cut, or is gone.
-    Cut,
+    StreamError,
 }
 
 /// What came of one attempt.
@@ -151,14 +151,14 @@ async fn send_first(
         let bodies = request.unread_bodies();
         Err(Some(FailedAttempt { failure, refusal, reused, sent, bodies }))
     };
-    match if reused { Idle::Silent } else { check_new(&mut lease.stream) } {
-        Idle::Silent => {}
-        Idle::Spoke => {
+    match if reused { IdleCheck::Silent } else { check_new(&mut lease.stream) } {
+        IdleCheck::Silent => {}
+        IdleCheck::Unsolicited => {
             let fault = Fault::SpokeFirst;
             failure::log_bad_response(request.core, &request.upstream().id, fault);
             return fail(Failure::BadResponse, Refusal::BadResponse(fault), Sent::Nothing);
         }
-        Idle::Over => return fail(Failure::Lost, Refusal::UpstreamLost, Sent::Nothing),
+        IdleCheck::Closed => return fail(Failure::Lost, Refusal::UpstreamLost, Sent::Nothing),
     }
     let sent = send(client, lease, out, request.timeout().send).await;
     request.core.counters().add(Counter::UpstreamBytesOut, bytes(out.len()));
@@ -167,7 +167,9 @@ async fn send_first(
     }
     match sent.done {
         Ok(()) => Ok(()),
-        Err(Cut::TimedOut) => fail(Failure::Timeout, Refusal::UpstreamTimeout, Sent::Replayable),
+        Err(StreamError::TimedOut) => {
+            fail(Failure::Timeout, Refusal::UpstreamTimeout, Sent::Replayable)
+        }
         // A node that refuses a request while it is being sent may have said why.
         Err(_) if is_whole => Ok(()),
         Err(_) => fail(Failure::Lost, Refusal::UpstreamLost, Sent::Replayable),
@@ -180,7 +182,7 @@ async fn send(
     lease: &mut Lease,
     out: &[u8],
     timeout: Duration,
-) -> Attended<Result<(), Cut>> {
+) -> Attended<Result<(), StreamError>> {
     let mut sink = lease.stream.sink();
     let sending = pin!(async {
         sink.write(out, timeout).await?;
@@ -195,7 +197,7 @@ async fn send(
 /// The client is gone, or was told that it broke the protocol: nobody waits for an answer.
 const fn client_left(outcome: &mut Outcome) -> AttemptResult {
     outcome.ended = Ended::ClientLeft;
-    AttemptResult::Done(ForwardResult::Cut)
+    AttemptResult::Done(ForwardResult::StreamError)
 }
 
 fn not_connected(request: &ExchangeContext<'_>, error: &ConnectError) -> FailedAttempt {
@@ -373,7 +375,7 @@ fn release(
 ) {
     let upstream = request.upstream();
     let left = lease.stream.leftover();
-    if left == Idle::Spoke {
+    if left == IdleCheck::Unsolicited {
         request.core.count(Counter::UpstreamSurplus);
     }
     let end = UpstreamEnd {
@@ -381,7 +383,7 @@ fn release(
             && upstream.keeps_connections()
             && !request.admission.binds_connection,
         bodies,
-        surplus: left != Idle::Silent,
+        surplus: left != IdleCheck::Silent,
         requests: lease.requests + 1,
         requests_max: upstream.pool.requests,
     };
@@ -404,10 +406,10 @@ fn failed(
     let reason = match uploaded {
         Err(PumpError::Flow(FlowError::Malformed(error))) => Some(Refusal::Malformed(*error)),
         Err(PumpError::Flow(FlowError::TooLarge)) => Some(Refusal::BodyTooLarge),
-        Err(PumpError::Source(Cut::TimedOut)) => Some(Refusal::BodyTimeout),
+        Err(PumpError::Source(StreamError::TimedOut)) => Some(Refusal::BodyTimeout),
         Err(PumpError::Source(_)) => return client_left(outcome),
         // Written to in vain, it had no chance to answer.
-        Err(PumpError::Sink(Cut::TimedOut)) => Some(Refusal::UpstreamTimeout),
+        Err(PumpError::Sink(StreamError::TimedOut)) => Some(Refusal::UpstreamTimeout),
         Err(PumpError::Sink(_)) | Ok(()) => None,
     };
     match error {
@@ -424,7 +426,7 @@ fn failed(
                     Ended::ResponseCutOff(Fault::BodyCutOff)
                 }
             };
-            AttemptResult::Done(ForwardResult::Cut)
+            AttemptResult::Done(ForwardResult::StreamError)
         }
         RespondError::Upstream(failure, refusal) => {
             let refusal = reason.unwrap_or(*refusal);

@@ -18,9 +18,9 @@ use crate::report::Counter;
 use crate::shell::client::connection::Client;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::pace::Pace;
-use crate::shell::transport::reader::Wait;
+use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::attend::beside;
-use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::stream_error::StreamError;
 
 /// Nothing of the request is left to be sent: the response comes down.
 pub(crate) async fn relay_response(
@@ -43,7 +43,11 @@ pub(crate) async fn relay_response(
 
 /// A client that was lost made the upstream's connection end; that is not the upstream's fault.
 fn blame_client(lost: bool, responded: Result<(), RespondError>) -> Result<(), RespondError> {
-    if lost && responded.is_err() { Err(RespondError::Client(Cut::Ended)) } else { responded }
+    if lost && responded.is_err() {
+        Err(RespondError::Client(StreamError::Ended))
+    } else {
+        responded
+    }
 }
 
 /// The request's body goes up while the response comes down; whichever fails first ends the other.
@@ -87,7 +91,9 @@ pub(crate) async fn relay_with_upload(
             context.upload.complete.set(result.is_ok());
             context.upload.running.set(false);
             upstream_read.hasten(timeout.read);
-            if upstream_failed.get() && !matches!(result, Err(PumpError::Sink(Cut::TimedOut))) {
+            if upstream_failed.get()
+                && !matches!(result, Err(PumpError::Sink(StreamError::TimedOut)))
+            {
                 // The upload was ended because the response had failed; that is not the client's
                 // fault.
                 return Ok(());

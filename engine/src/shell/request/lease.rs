@@ -20,9 +20,9 @@ use crate::shell::state::shed;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::handshake::{REFUSAL_TIME, drive};
 use crate::shell::transport::net::{self, TcpStream, UnixStream};
-use crate::shell::transport::reader::{self, Wait};
+use crate::shell::transport::record_reader::{self, Wait};
 use crate::shell::transport::stream::Stream;
-use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::stream_error::StreamError;
 use crate::shell::transport::tls::{Session, SessionError};
 use crate::tls::UpstreamTls;
 use crate::tls::client::reason;
@@ -129,11 +129,11 @@ fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
         }
         let Idle { connection: PooledStream { mut stream, peer }, requests, .. } = taken;
         match stream.idle() {
-            reader::Idle::Silent => {
+            record_reader::IdleCheck::Silent => {
                 return Some(Lease { stream, peer, key, requests, reused: true });
             }
-            reader::Idle::Spoke => core.count(Counter::UpstreamUnasked),
-            reader::Idle::Over => {}
+            record_reader::IdleCheck::Unsolicited => core.count(Counter::UpstreamUnasked),
+            record_reader::IdleCheck::Closed => {}
         }
     }
 }
@@ -181,10 +181,10 @@ async fn connect(
         let wait = Wait { time: left, shut: Shut::Both, idle: false };
         drive(&core.clock, &core.buffers, &mut stream, wait, None).await.map_err(
             |cut| match cut {
-                Cut::TimedOut => ConnectError::TimedOut,
-                Cut::Tls(error) => ConnectError::Tls(error),
-                Cut::Ended => ConnectError::Tls(SessionError::Closed),
-                Cut::Failed(kind) => ConnectError::Failed(kind),
+                StreamError::TimedOut => ConnectError::TimedOut,
+                StreamError::Tls(error) => ConnectError::Tls(error),
+                StreamError::Ended => ConnectError::Tls(SessionError::Closed),
+                StreamError::Failed(kind) => ConnectError::Failed(kind),
             },
         )?;
         // While rustls still knows whom it met.
@@ -226,7 +226,7 @@ fn name_of(tls: &UpstreamTls, wanted: &LeaseRequest<'_>) -> ServerName<'static> 
 /// The last look at a new connection, right before the first request is sent over it: has the upstream
 /// said anything yet, or left? One from the pool has just been looked at. What overtakes this look is
 /// told by what it acknowledges, when it is read.
-pub fn check_new(stream: &mut Stream) -> reader::Idle {
+pub fn check_new(stream: &mut Stream) -> record_reader::IdleCheck {
     let idle = stream.idle();
     stream.begin_asking();
     idle
@@ -291,9 +291,9 @@ mod tests {
         let (ours, theirs) = UnixStream::pair();
         let buffers = Rc::new(Buffers::default());
         let mut stream = Stream::unix(ours, Session::Plain, &Deadlines::default(), &buffers);
-        assert_eq!(check_new(&mut stream), reader::Idle::Silent);
+        assert_eq!(check_new(&mut stream), record_reader::IdleCheck::Silent);
         let (_reading, mut writing) = net::unix(theirs);
         writing.send_at_once(b"220 ready");
-        assert_eq!(check_new(&mut stream), reader::Idle::Spoke);
+        assert_eq!(check_new(&mut stream), record_reader::IdleCheck::Unsolicited);
     }
 }

@@ -11,11 +11,11 @@ use crate::exchange::flow::{Flow, FlowError};
 use crate::shell::transport::clock::Clock;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::pace::Pace;
-use crate::shell::transport::reader::Wait;
-use crate::shell::transport::stream::{Sink, Source};
-use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::record_reader::Wait;
+use crate::shell::transport::stream::{StreamReader, StreamWriter};
+use crate::shell::transport::stream_error::StreamError;
 use crate::shell::transport::tls::Opened;
-use crate::shell::transport::tls::reseal::{Broken, PayloadUse};
+use crate::shell::transport::tls::reseal::{PayloadUse, ResealError};
 
 /// A body longer than this is worth large buffers.
 const LARGE_BYTES: usize = 8_192;
@@ -70,12 +70,12 @@ impl Sending {
     /// are out then.
     async fn flush(
         &mut self,
-        sink: &mut Sink<'_>,
+        sink: &mut StreamWriter<'_>,
         staged: u64,
         times: &TransferTimes<'_>,
     ) -> Result<(), PumpError> {
         let Some(wait) = self.pace.next_wait(times.write) else {
-            return Err(PumpError::Sink(Cut::TimedOut));
+            return Err(PumpError::Sink(StreamError::TimedOut));
         };
         let (flushed, took) = times.measure(self.pace, sink.flush(wait)).await;
         self.pace.note(took, staged.saturating_sub(self.sent));
@@ -88,9 +88,9 @@ impl Sending {
 #[derive(Clone, Debug, PartialEq)]
 pub enum PumpError {
     /// The sender's connection is cut, or ended too early.
-    Source(Cut),
+    Source(StreamError),
     /// The receiver's connection is cut.
-    Sink(Cut),
+    Sink(StreamError),
     /// The body is broken or too large.
     Flow(FlowError),
 }
@@ -100,8 +100,8 @@ pub enum PumpError {
 /// # Errors
 /// The body is not complete; whoever received it must not take it for the whole.
 pub async fn pump(
-    source: &mut Source<'_>,
-    sink: &mut Sink<'_>,
+    source: &mut StreamReader<'_>,
+    sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
     times: TransferTimes<'_>,
     gather: &mut Vec<u8>,
@@ -131,15 +131,16 @@ pub async fn pump(
         pace.note(waited, data.saturating_sub(seen));
         seen = data;
         if times.over.is_some_and(Cell::get) {
-            return Err(PumpError::Sink(Cut::Ended));
+            return Err(PumpError::Sink(StreamError::Ended));
         }
         let Some(time) = pace.next_wait(times.read.time) else {
-            return Err(PumpError::Source(Cut::TimedOut));
+            return Err(PumpError::Source(StreamError::TimedOut));
         };
         let wait = Wait { time, ..times.read };
         let received = if sink.has_output() {
-            let receive =
-                async |source: &mut Source<'_>| times.measure(pace, source.receive(wait)).await;
+            let receive = async |source: &mut StreamReader<'_>| {
+                times.measure(pace, source.receive(wait)).await
+            };
             let flush = pin!(async {
                 let flushed = sending.flush(sink, data, &times).await;
                 if flushed.is_err() {
@@ -161,7 +162,9 @@ pub async fn pump(
         match received.0 {
             Ok(_) => {}
             // Plaintext has no other end; under TLS an end without close_notify is a cut.
-            Err(Cut::Ended) if !source.is_tls() => return end(source, sink, flow, &times).await,
+            Err(StreamError::Ended) if !source.is_tls() => {
+                return end(source, sink, flow, &times).await;
+            }
             Err(cut) => return Err(PumpError::Source(cut)),
         }
     }
@@ -169,8 +172,8 @@ pub async fn pump(
 
 /// Moves what was received already. True if the sender has said that nothing follows.
 async fn move_ready(
-    source: &mut Source<'_>,
-    sink: &mut Sink<'_>,
+    source: &mut StreamReader<'_>,
+    sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
     times: &TransferTimes<'_>,
     gather: &mut Vec<u8>,
@@ -212,8 +215,8 @@ fn release(gather: &mut Vec<u8>) {
 
 /// Every whole record that was received, sealed again where it lies; `None` if that cannot be done.
 fn reseal_ready(
-    source: &mut Source<'_>,
-    sink: &mut Sink<'_>,
+    source: &mut StreamReader<'_>,
+    sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
     moved: &mut usize,
 ) -> Option<Result<Opened<()>, PumpError>> {
@@ -235,15 +238,15 @@ fn reseal_ready(
         return Some(Err(error));
     }
     Some(resealed.map_err(|broken| match broken {
-        Broken::From(error) => PumpError::Source(Cut::Tls(error)),
-        Broken::To(error) => PumpError::Sink(Cut::Tls(error)),
+        ResealError::Sender(error) => PumpError::Source(StreamError::Tls(error)),
+        ResealError::Receiver(error) => PumpError::Sink(StreamError::Tls(error)),
     }))
 }
 
 /// The next piece that was received, staged.
 fn copy_piece(
-    source: &mut Source<'_>,
-    sink: &mut Sink<'_>,
+    source: &mut StreamReader<'_>,
+    sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
     gather: &mut Vec<u8>,
     moved: &mut usize,
@@ -269,7 +272,7 @@ fn framing(flow: &Flow<'_>) -> usize {
 /// One piece: straight through where nothing is framed anew, else by way of `gather`.
 fn carry(
     input: &[u8],
-    sink: &mut Sink<'_>,
+    sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
     gather: &mut Vec<u8>,
 ) -> (usize, Result<(), PumpError>) {
@@ -291,8 +294,8 @@ fn carry(
 
 /// The sender's connection ended: was that the end of the body?
 async fn end(
-    source: &Source<'_>,
-    sink: &mut Sink<'_>,
+    source: &StreamReader<'_>,
+    sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
     times: &TransferTimes<'_>,
 ) -> Result<(), PumpError> {
@@ -301,7 +304,7 @@ async fn end(
     if !flow.handle_end(&mut last) {
         // What was staged still goes out: the receiver sees where it was cut.
         sink.flush(times.write).await.map_err(PumpError::Sink)?;
-        return Err(PumpError::Source(Cut::Ended));
+        return Err(PumpError::Source(StreamError::Ended));
     }
     sink.write(&last, times.write).await.map_err(PumpError::Sink)?;
     sink.flush(times.write).await.map_err(PumpError::Sink)
@@ -313,7 +316,7 @@ async fn end(
 /// # Errors
 /// The body is broken: what follows it belongs to nobody.
 pub async fn drain(
-    source: &mut Source<'_>,
+    source: &mut StreamReader<'_>,
     flow: &mut Flow<'_>,
     clock: &Clock,
 ) -> Result<(), PumpError> {

@@ -15,9 +15,9 @@ use crate::plan::Plan;
 use crate::shell::state::core::Core;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::pace::Pace;
-use crate::shell::transport::reader::Wait;
-use crate::shell::transport::stream::{Sink, Source};
-use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::record_reader::Wait;
+use crate::shell::transport::stream::{StreamReader, StreamWriter};
+use crate::shell::transport::stream_error::StreamError;
 use crate::shell::transport::tls::Opened;
 use crate::wire::head::{HeadScan, Method, ResponseHead, Version, parse_response};
 use std::time::Duration;
@@ -100,7 +100,7 @@ pub enum RespondError {
     /// The upstream failed; what that means if nothing was sent yet.
     Upstream(Failure, Refusal),
     /// The client's connection is cut.
-    Client(Cut),
+    Client(StreamError),
 }
 
 /// Reads the response and passes it on, interim ones included.
@@ -109,8 +109,8 @@ pub enum RespondError {
 /// As [`RespondError`] says; `progress` tells how far it got.
 pub async fn respond(
     context: &ResponseContext<'_>,
-    upstream: &mut Source<'_>,
-    client: &mut Sink<'_>,
+    upstream: &mut StreamReader<'_>,
+    client: &mut StreamWriter<'_>,
     memory: &mut ResponseMemory<'_>,
     progress: &mut ResponseProgress,
 ) -> Result<(), RespondError> {
@@ -192,7 +192,7 @@ const fn bad_response(fault: Fault) -> RespondError {
 /// second try: the client may have seen that one.
 async fn read_head(
     context: &ResponseContext<'_>,
-    upstream: &mut Source<'_>,
+    upstream: &mut StreamReader<'_>,
     memory: &mut ResponseMemory<'_>,
     begun: bool,
 ) -> Result<usize, RespondError> {
@@ -214,10 +214,12 @@ async fn read_head(
         let time = if uploading { Duration::MAX } else { context.read_timeout };
         let wait = Wait { time, shut: Shut::Both, idle: false };
         upstream.read_plain(wait).await.map_err(|cut| match cut {
-            Cut::TimedOut => RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout),
+            StreamError::TimedOut => {
+                RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout)
+            }
             _ if partial => bad_response(Fault::HeadCutOff),
-            Cut::Tls(_) => RespondError::Upstream(Failure::Lost, Refusal::UpstreamTls),
-            Cut::Ended | Cut::Failed(_) => {
+            StreamError::Tls(_) => RespondError::Upstream(Failure::Lost, Refusal::UpstreamTls),
+            StreamError::Ended | StreamError::Failed(_) => {
                 RespondError::Upstream(Failure::Lost, Refusal::UpstreamLost)
             }
         })?;
@@ -230,8 +232,8 @@ async fn read_head(
 /// Sends the head in `memory.out`, with as much of the body as is there, and then the rest.
 async fn deliver(
     context: &ResponseContext<'_>,
-    upstream: &mut Source<'_>,
-    client: &mut Sink<'_>,
+    upstream: &mut StreamReader<'_>,
+    client: &mut StreamWriter<'_>,
     memory: &mut ResponseMemory<'_>,
     progress: &mut ResponseProgress,
     delivery: Delivery,
@@ -276,7 +278,7 @@ async fn deliver(
     debug_assert!(head_bytes > 0);
     result.map_err(|error| match error {
         PumpError::Sink(cut) => RespondError::Client(cut),
-        PumpError::Source(Cut::TimedOut) => {
+        PumpError::Source(StreamError::TimedOut) => {
             RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout)
         }
         PumpError::Source(_) | PumpError::Flow(FlowError::TooLarge) => {
@@ -288,7 +290,7 @@ async fn deliver(
 
 /// Copies what is there of the body behind the head, as far as both fit into one send.
 fn take_ready(
-    upstream: &mut Source<'_>,
+    upstream: &mut StreamReader<'_>,
     flow: &mut Flow<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), PumpError> {

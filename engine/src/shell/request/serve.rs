@@ -200,7 +200,7 @@ async fn pass(
             }
             refuse(client, memory, refusal, bodies, buf, outcome).await
         }
-        ForwardResult::Cut => {
+        ForwardResult::StreamError => {
             // Whose fault the cut is.
             if matches!(outcome.ended, Ended::ResponseCutOff(_) | Ended::TimedOut) {
                 core.count(Counter::UpstreamLost);

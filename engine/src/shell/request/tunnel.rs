@@ -23,9 +23,9 @@ use crate::shell::state::log_limits::LogCause;
 use crate::shell::transport::buffers::Size;
 use crate::shell::transport::deadlines::{Remote, Shut};
 use crate::shell::transport::net::{Descriptor, Peek};
-use crate::shell::transport::reader::Wait;
-use crate::shell::transport::stream::{Sink, Source};
-use crate::shell::transport::stream_error::Cut;
+use crate::shell::transport::record_reader::Wait;
+use crate::shell::transport::stream::{StreamReader, StreamWriter};
+use crate::shell::transport::stream_error::StreamError;
 use crate::shell::transport::tls::Opened;
 
 /// A receive of so much means that large buffers are worth it.
@@ -239,8 +239,8 @@ async fn close_both(client: &mut Client, lease: &mut Lease, ended: Ended, timeou
 /// One direction, to its end.
 async fn carry(
     tunnel: &TunnelState<'_>,
-    source: &mut Source<'_>,
-    sink: &mut Sink<'_>,
+    source: &mut StreamReader<'_>,
+    sink: &mut StreamWriter<'_>,
     direction: &TunnelDirection,
 ) {
     // Reading only: what the other side has said is still passed on.
@@ -256,7 +256,7 @@ async fn carry(
         let more = received >= Size::Small.bytes() && direction.from.peek() == Peek::Bytes;
         let outcome = if more && received >= FLOWING_BYTES {
             source.fit(sink.room());
-            let receive = async |source: &mut Source<'_>| source.receive(wait).await;
+            let receive = async |source: &mut StreamReader<'_>| source.receive(wait).await;
             let flush = pin!(sink.flush(direction.send_timeout));
             let (outcome, flushed) = source.receive_beside(receive, flush).await;
             if let Err(cut) = flushed {
@@ -282,12 +282,12 @@ async fn carry(
             Ok(count) => received = count,
             // Somebody has ended it, and shut what we read from.
             Err(_) if tunnel.ended.get().is_some() => return,
-            Err(Cut::TimedOut) => return tunnel.stop_reading(Ended::TimedOut),
-            Err(Cut::Ended) if !source.is_tls() => {
+            Err(StreamError::TimedOut) => return tunnel.stop_reading(Ended::TimedOut),
+            Err(StreamError::Ended) if !source.is_tls() => {
                 return pass_end_on(tunnel, sink, direction).await;
             }
             // Under TLS an end without close_notify may be anybody's doing.
-            Err(Cut::Ended | Cut::Failed(_) | Cut::Tls(_)) => {
+            Err(StreamError::Ended | StreamError::Failed(_) | StreamError::Tls(_)) => {
                 return tunnel.cut(direction.source_lost);
             }
         }
@@ -297,8 +297,8 @@ async fn carry(
 /// Moves what was received already. True if the sender has said that nothing follows.
 async fn move_ready(
     tunnel: &TunnelState<'_>,
-    source: &mut Source<'_>,
-    sink: &mut Sink<'_>,
+    source: &mut StreamReader<'_>,
+    sink: &mut StreamWriter<'_>,
     direction: &TunnelDirection,
 ) -> Result<bool, Ended> {
     sink.fit(source.load());
@@ -330,15 +330,19 @@ async fn move_ready(
     }
 }
 
-const fn sink_end(cut: &Cut, direction: &TunnelDirection) -> Ended {
+const fn sink_end(cut: &StreamError, direction: &TunnelDirection) -> Ended {
     match cut {
-        Cut::TimedOut => Ended::TimedOut,
-        Cut::Ended | Cut::Failed(_) | Cut::Tls(_) => direction.sink_lost,
+        StreamError::TimedOut => Ended::TimedOut,
+        StreamError::Ended | StreamError::Failed(_) | StreamError::Tls(_) => direction.sink_lost,
     }
 }
 
 /// One side has said all; the other may still speak.
-async fn pass_end_on(tunnel: &TunnelState<'_>, sink: &mut Sink<'_>, direction: &TunnelDirection) {
+async fn pass_end_on(
+    tunnel: &TunnelState<'_>,
+    sink: &mut StreamWriter<'_>,
+    direction: &TunnelDirection,
+) {
     if tunnel.ended.get().is_none()
         && let Err(cut) = sink.finish(direction.send_timeout).await
     {

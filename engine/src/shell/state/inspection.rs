@@ -14,7 +14,7 @@ use crate::exchange::pool::{Identity, Idle, Pool, Walk};
 use crate::report::{Counter, Counters};
 use crate::setup::Generation;
 use crate::shell::transport::clock::Clock;
-use crate::shell::transport::reader;
+use crate::shell::transport::record_reader;
 
 /// Connections looked at in one slice: a look asks the kernel once, and takes about a microsecond.
 const LOOKS_PER_SLICE: u32 = 256;
@@ -139,15 +139,15 @@ impl Inspection {
         }
         let stream = &mut idle.connection.stream;
         match stream.idle() {
-            reader::Idle::Silent => {
+            record_reader::IdleCheck::Silent => {
                 stream.settle();
                 true
             }
-            reader::Idle::Spoke => {
+            record_reader::IdleCheck::Unsolicited => {
                 counters.add(Counter::UpstreamUnasked, 1);
                 false
             }
-            reader::Idle::Over => false,
+            record_reader::IdleCheck::Closed => false,
         }
     }
 }

@@ -10,9 +10,9 @@ use rustls::HandshakeKind;
 
 use super::buffers::Buffers;
 use super::clock::Clock;
-use super::reader::Wait;
+use super::record_reader::Wait;
 use super::stream::Stream;
-use super::stream_error::Cut;
+use super::stream_error::StreamError;
 use super::tls::Security;
 use super::tls::{Progress, Session, SessionError};
 use crate::tls::HandshakeNotes;
@@ -44,7 +44,7 @@ pub async fn drive(
     stream: &mut Stream,
     wait: Wait,
     mut noted: Option<Noted<'_>>,
-) -> Result<(), Cut> {
+) -> Result<(), StreamError> {
     let started = clock.elapsed();
     loop {
         let progress = step(buffers, stream, &mut noted);
@@ -70,7 +70,7 @@ pub async fn drive(
             }
             Err(error) => {
                 let _ = stream.sink().flush(left.min(REFUSAL_TIME)).await;
-                return Err(Cut::Tls(error));
+                return Err(StreamError::Tls(error));
             }
         }
     }
@@ -92,7 +92,7 @@ async fn read_second_hello(
     stream: &mut Stream,
     wait: Wait,
     notes: &mut HandshakeNotes,
-) -> Result<(), Cut> {
+) -> Result<(), StreamError> {
     let started = clock.elapsed();
     let mut second = SecondHello::default();
     loop {
@@ -106,14 +106,14 @@ async fn read_second_hello(
             // `notes` know why. Nothing is protected yet: the alert leaves like that for a first hello.
             Err(_) => {
                 stream.security.get_mut().session = Session::Plain;
-                return Err(Cut::Tls(SessionError::Closed));
+                return Err(StreamError::Tls(SessionError::Closed));
             }
         }
     }
 }
 
 /// Sends our flight; an acknowledgement of the peer's if we have none.
-async fn answer_flight(stream: &mut Stream, wait: Duration) -> Result<(), Cut> {
+async fn answer_flight(stream: &mut Stream, wait: Duration) -> Result<(), StreamError> {
     if stream.security.get_mut().said.pending.is_empty() {
         stream.descriptor().acknowledge();
         return Ok(());

@@ -1,6 +1,6 @@
 //! A connection as two halves over rented buffers, with a TLS session between them.
 //!
-//! The halves are in [`reader`](super::reader) and [`writer`](super::writer).
+//! The halves are in [`reader`](super::record_reader) and [`writer`](super::record_writer).
 //! The halves are used side by side (a body goes up while a response comes down) and share the
 //! session, which is never borrowed across an await. Every wait has a deadline; a deadline that
 //! passes shuts the descriptor, so a pending operation always completes and no buffer is lost.
@@ -15,19 +15,19 @@ use std::time::Duration;
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
 use super::deadlines::{Deadlines, Remote};
 use super::net::{self, Descriptor, ReadHalf, TcpStream, UnixStream, WriteHalf};
-use super::reader::{Idle, Reader, Wait};
-use super::stream_error::Cut;
-use super::tls::reseal::{Broken, PayloadUse};
+use super::record_reader::{IdleCheck, RecordReader, Wait};
+use super::record_writer::RecordWriter;
+use super::stream_error::StreamError;
+use super::tls::reseal::{PayloadUse, ResealError};
 use super::tls::{Opened, Security, Session, SessionError};
 use super::turn::Turn;
-use super::writer::Writer;
 
 /// One connection.
 pub struct Stream {
     /// The receiving half.
-    pub reader: Reader,
+    pub reader: RecordReader,
     /// The sending half.
-    pub writer: Writer,
+    pub writer: RecordWriter,
     /// What stands between the bytes and their meaning.
     pub security: RefCell<Security>,
     buffers: Rc<Buffers>,
@@ -86,8 +86,8 @@ impl Stream {
         let reading = deadlines.timer();
         let writing = deadlines.companion(&reading);
         Self {
-            reader: Reader::new(read, descriptor, reading),
-            writer: Writer::new(write, descriptor, writing),
+            reader: RecordReader::new(read, descriptor, reading),
+            writer: RecordWriter::new(write, descriptor, writing),
             security: RefCell::new(Security::new(session)),
             buffers: Rc::clone(buffers),
             descriptor,
@@ -96,7 +96,7 @@ impl Stream {
     }
 
     /// The first request comes next. Over TCP, an answer that was sent before that arrived is told by
-    /// what it acknowledges ([`Source::spoke_unasked`]).
+    /// what it acknowledges ([`StreamReader::spoke_unasked`]).
     pub fn begin_asking(&mut self) {
         if self.reader.is_tcp() {
             self.security.get_mut().handed.begin();
@@ -128,20 +128,20 @@ impl Stream {
         self.descriptor
     }
 
-    /// As [`Reader::idle`]; one that is over hears our goodbye.
-    pub fn idle(&mut self) -> Idle {
+    /// As [`RecordReader::idle`]; one that is over hears our goodbye.
+    pub fn idle(&mut self) -> IdleCheck {
         let idle = self.reader.idle(&self.security, &self.buffers);
         self.part_if_over(idle)
     }
 
-    /// As [`Reader::leftover`]; one that is over hears our goodbye.
-    pub fn leftover(&mut self) -> Idle {
+    /// As [`RecordReader::leftover`]; one that is over hears our goodbye.
+    pub fn leftover(&mut self) -> IdleCheck {
         let idle = self.reader.leftover(&self.security, &self.buffers);
         self.part_if_over(idle)
     }
 
-    fn part_if_over(&mut self, idle: Idle) -> Idle {
-        if idle == Idle::Over {
+    fn part_if_over(&mut self, idle: IdleCheck) -> IdleCheck {
+        if idle == IdleCheck::Closed {
             let security = self.security.get_mut();
             security.session.close(&mut security.said);
             security.speak(self.descriptor);
@@ -162,20 +162,23 @@ impl Stream {
     }
 
     /// Its two directions, to be used side by side.
-    pub fn split(&mut self) -> (Source<'_>, Sink<'_>) {
+    pub fn split(&mut self) -> (StreamReader<'_>, StreamWriter<'_>) {
         let Self { reader, writer, security, buffers, .. } = self;
         let (security, buffers): (&RefCell<Security>, &Buffers) = (security, buffers);
         let tls = security.borrow().session.is_tls();
-        (Source { reader, security, buffers, tls }, Sink { writer, security, buffers })
+        (
+            StreamReader { reader, security, buffers, tls },
+            StreamWriter { writer, security, buffers },
+        )
     }
 
     /// The receiving direction.
-    pub fn source(&mut self) -> Source<'_> {
+    pub fn source(&mut self) -> StreamReader<'_> {
         self.split().0
     }
 
     /// The sending direction.
-    pub fn sink(&mut self) -> Sink<'_> {
+    pub fn sink(&mut self) -> StreamWriter<'_> {
         self.split().1
     }
 
@@ -212,26 +215,26 @@ impl Stream {
 }
 
 /// The receiving direction of a stream.
-pub struct Source<'a> {
-    reader: &'a mut Reader,
+pub struct StreamReader<'a> {
+    reader: &'a mut RecordReader,
     security: &'a RefCell<Security>,
     buffers: &'a Buffers,
     tls: bool,
 }
 
 /// The sending direction of a stream.
-pub struct Sink<'a> {
-    writer: &'a mut Writer,
+pub struct StreamWriter<'a> {
+    writer: &'a mut RecordWriter,
     security: &'a RefCell<Security>,
     buffers: &'a Buffers,
 }
 
-impl Source<'_> {
+impl StreamReader<'_> {
     /// Reads until more plaintext is there; how much there is now.
     ///
     /// # Errors
-    /// The connection is cut; [`Cut::Ended`] at its end.
-    pub async fn read_plain(&mut self, wait: Wait) -> Result<usize, Cut> {
+    /// The connection is cut; [`StreamError::Ended`] at its end.
+    pub async fn read_plain(&mut self, wait: Wait) -> Result<usize, StreamError> {
         self.reader.read_plain(self.security, self.buffers, wait).await
     }
 
@@ -249,28 +252,31 @@ impl Source<'_> {
     /// One receive off the wire; how many bytes.
     ///
     /// # Errors
-    /// The connection is cut; [`Cut::Ended`] at its end.
-    pub async fn receive(&mut self, wait: Wait) -> Result<usize, Cut> {
+    /// The connection is cut; [`StreamError::Ended`] at its end.
+    pub async fn receive(&mut self, wait: Wait) -> Result<usize, StreamError> {
         if self.tls {
             self.reader.speak(self.security);
         }
         self.reader.receive(self.tls, self.buffers, wait).await
     }
 
-    /// As [`Reader::next_piece`].
+    /// As [`RecordReader::next_piece`].
     ///
     /// # Errors
     /// The peer broke the protocol.
-    pub fn next_piece(&mut self, take: impl FnOnce(&[u8]) -> usize) -> Result<Opened<()>, Cut> {
+    pub fn next_piece(
+        &mut self,
+        take: impl FnOnce(&[u8]) -> usize,
+    ) -> Result<Opened<()>, StreamError> {
         self.reader.next_piece(self.security, self.buffers, take)
     }
 
-    /// As [`Reader::reseal`], for a sink without output.
+    /// As [`RecordReader::reseal`], for a sink without output.
     pub fn reseal(
         &mut self,
-        sink: &mut Sink<'_>,
+        sink: &mut StreamWriter<'_>,
         take: impl FnMut(&[u8]) -> PayloadUse,
-    ) -> Option<Result<Opened<()>, Broken>> {
+    ) -> Option<Result<Opened<()>, ResealError>> {
         if sink.has_output() {
             return None;
         }
@@ -310,12 +316,12 @@ impl Source<'_> {
         self.reader.is_drained()
     }
 
-    /// As [`Reader::fit`].
+    /// As [`RecordReader::fit`].
     pub const fn fit(&mut self, room: usize) {
         self.reader.fit(room);
     }
 
-    /// As [`Reader::load`].
+    /// As [`RecordReader::load`].
     #[must_use]
     pub fn load(&self) -> Size {
         self.reader.load()
@@ -334,7 +340,7 @@ impl Source<'_> {
     }
 }
 
-impl Sink<'_> {
+impl StreamWriter<'_> {
     /// Is there anything to send?
     #[must_use]
     pub fn has_output(&self) -> bool {
@@ -346,11 +352,11 @@ impl Sink<'_> {
         self.writer.has_room(self.buffers)
     }
 
-    /// Appends `plain` as records; ask [`Sink::has_room`] before every 2^14 bytes.
+    /// Appends `plain` as records; ask [`StreamWriter::has_room`] before every 2^14 bytes.
     ///
     /// # Errors
     /// TLS cannot go on, or there was no room.
-    pub fn stage(&mut self, plain: &[u8]) -> Result<(), Cut> {
+    pub fn stage(&mut self, plain: &[u8]) -> Result<(), StreamError> {
         plain
             .chunks(PLAIN_BYTES_MAX)
             .try_for_each(|piece| self.writer.stage(piece, self.security, self.buffers))
@@ -360,7 +366,7 @@ impl Sink<'_> {
     ///
     /// # Errors
     /// The connection is cut.
-    pub async fn write(&mut self, bytes: &[u8], wait: Duration) -> Result<(), Cut> {
+    pub async fn write(&mut self, bytes: &[u8], wait: Duration) -> Result<(), StreamError> {
         for piece in bytes.chunks(PLAIN_BYTES_MAX) {
             if !self.has_room() {
                 self.flush(wait).await?;
@@ -374,23 +380,23 @@ impl Sink<'_> {
     ///
     /// # Errors
     /// The connection is cut.
-    pub async fn flush(&mut self, wait: Duration) -> Result<(), Cut> {
+    pub async fn flush(&mut self, wait: Duration) -> Result<(), StreamError> {
         self.writer.flush(self.security, self.buffers, wait).await
     }
 
-    /// As [`Writer::fit`].
+    /// As [`RecordWriter::fit`].
     pub fn fit(&mut self, size: Size) {
         self.writer.fit(self.buffers, size);
     }
 
-    /// As [`Writer::room`].
+    /// As [`RecordWriter::room`].
     #[must_use]
     pub fn room(&self) -> usize {
         self.writer.room()
     }
 }
 
-impl Sink<'_> {
+impl StreamWriter<'_> {
     /// Gives an empty buffer back.
     pub fn rest(&mut self) {
         self.writer.settle(self.buffers);
@@ -400,7 +406,7 @@ impl Sink<'_> {
     ///
     /// # Errors
     /// The connection is cut.
-    pub async fn finish(&mut self, wait: Duration) -> Result<(), Cut> {
+    pub async fn finish(&mut self, wait: Duration) -> Result<(), StreamError> {
         {
             let mut security = self.security.borrow_mut();
             let Security { session, said, .. } = &mut *security;

@@ -6,7 +6,7 @@ use super::tls::SessionError;
 
 /// Why a connection cannot be used any further.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Cut {
+pub enum StreamError {
     /// The peer ended it; never said of a connection that we have shut ourselves.
     Ended,
     /// The kernel said so.

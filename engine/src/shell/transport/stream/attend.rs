@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-use super::Source;
+use super::StreamReader;
 use crate::shell::transport::deadlines::Line;
 
 /// What came of the work, and of the peer beside it.
@@ -17,7 +17,7 @@ pub struct Attended<T> {
     pub lost: bool,
 }
 
-impl Source<'_> {
+impl StreamReader<'_> {
     /// Does `work`; if that takes long, the peer is heard out beside it. `watched` is shut if it is lost.
     pub async fn attend<T>(
         &mut self,

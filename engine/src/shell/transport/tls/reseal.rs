@@ -12,11 +12,11 @@ use crate::tls::record::reseal::{Stop, Wanted, reseal};
 
 /// Whose fault it is that nothing goes on.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Broken {
+pub enum ResealError {
     /// The sender broke the protocol; the alert is pending.
-    From(SessionError),
+    Sender(SessionError),
     /// The receiver's connection may not send any more.
-    To(SessionError),
+    Receiver(SessionError),
 }
 
 /// What the caller does with one record's payload.
@@ -37,7 +37,7 @@ pub(crate) struct Passed {
     /// Bytes at its front, those included, that are done with.
     pub(crate) read: usize,
     /// Why it ended there; [`Opened::Data`] if it may be asked again.
-    pub(crate) outcome: Result<Opened<()>, Broken>,
+    pub(crate) outcome: Result<Opened<()>, ResealError>,
 }
 
 /// Makes the whole records of `input` records of `to`, as far as `take` wants more; `None` if they have
@@ -62,9 +62,9 @@ pub(crate) fn pass(
         Stop::Asked => Ok(Opened::Data(())),
         Stop::More => Ok(Opened::More),
         Stop::Closed => Ok(Opened::Closed),
-        Stop::Fault(fault) => Err(Broken::From(fail(opener, &mut from.said, fault))),
-        Stop::Seal(SealError::NoRoom) => Err(Broken::To(SessionError::Exhausted)),
-        Stop::Seal(SealError::Ended) => Err(Broken::To(SessionError::Closed)),
+        Stop::Fault(fault) => Err(ResealError::Sender(fail(opener, &mut from.said, fault))),
+        Stop::Seal(SealError::NoRoom) => Err(ResealError::Receiver(SessionError::Exhausted)),
+        Stop::Seal(SealError::Ended) => Err(ResealError::Receiver(SessionError::Closed)),
     };
     Some(Passed { ready: done.ready, read: done.read, outcome })
 }

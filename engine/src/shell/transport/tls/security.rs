@@ -3,7 +3,7 @@
 use super::output::Said;
 use super::session::Session;
 use crate::shell::transport::net::Descriptor;
-use crate::shell::transport::sent::Handed;
+use crate::shell::transport::sent_bytes::SentBytes;
 
 /// The TLS session and what it wants sent in front of the next message.
 #[derive(Debug)]
@@ -16,14 +16,14 @@ pub struct Security {
     /// some: it sends that itself.
     pub sending: bool,
     /// What the kernel was given.
-    pub handed: Handed,
+    pub handed: SentBytes,
 }
 
 impl Security {
     /// Nothing was said yet.
     #[must_use]
     pub fn new(session: Session) -> Self {
-        Self { session, said: Said::default(), sending: false, handed: Handed::default() }
+        Self { session, said: Said::default(), sending: false, handed: SentBytes::default() }
     }
 
     /// Says what TLS has to say, with or without a message of ours in sight: now, unless the sending

@@ -4,14 +4,14 @@ use super::net::Descriptor;
 
 /// What of a connection's bytes the kernel was given.
 #[derive(Debug, Default)]
-pub struct Handed {
+pub struct SentBytes {
     /// All of them, with those of a send that is under way.
     bytes: u64,
     /// As many were before the first request; nothing once that is answered.
     unasked: Option<u64>,
 }
 
-impl Handed {
+impl SentBytes {
     /// Nothing was asked for so far: what comes next is the first request.
     pub const fn begin(&mut self) {
         self.unasked = Some(self.bytes);

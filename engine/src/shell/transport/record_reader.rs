@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
 use super::deadlines::{Line, Remote, Shut, Timer};
 use super::net::{Descriptor, Peek, ReadHalf};
-use super::stream_error::Cut;
-use super::tls::reseal::{self, Broken, PayloadUse};
+use super::stream_error::StreamError;
+use super::tls::reseal::{self, PayloadUse, ResealError};
 use super::tls::{Opened, Security, SessionError};
 use super::turn::Turn;
 use crate::tls::record::reseal::Wanted;
@@ -22,17 +22,17 @@ const RECEIVES_IDLE_MAX: u32 = 4;
 
 /// What became of a connection while nothing was asked of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Idle {
+pub enum IdleCheck {
     /// It is open, and nothing was said.
     Silent,
     /// It has said something that nobody asked for.
-    Spoke,
+    Unsolicited,
     /// It cannot be used any more.
-    Over,
+    Closed,
 }
 
 /// The receiving half.
-pub struct Reader {
+pub struct RecordReader {
     half: ReadHalf,
     descriptor: Descriptor,
     timer: Timer,
@@ -61,7 +61,7 @@ pub struct Wait {
     pub idle: bool,
 }
 
-impl Reader {
+impl RecordReader {
     /// Of a connection on which nothing was received yet.
     #[must_use]
     pub const fn new(half: ReadHalf, descriptor: Descriptor, timer: Timer) -> Self {
@@ -98,7 +98,7 @@ impl Reader {
 
     /// Has the peer of this idle connection said anything, or left? What TLS has to say by itself is
     /// heard and answered, and is nothing.
-    pub fn idle(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Idle {
+    pub fn idle(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> IdleCheck {
         for _ in 0..RECEIVES_IDLE_MAX {
             if let Some(idle) = self.look(security, buffers) {
                 self.speak(security);
@@ -115,24 +115,24 @@ impl Reader {
                 None => 0,
             };
             if count == 0 {
-                return Idle::Over;
+                return IdleCheck::Closed;
             }
         }
-        Idle::Over
+        IdleCheck::Closed
     }
 
     /// `None` if there are bytes that TLS may have said by itself.
-    fn look(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Option<Idle> {
+    fn look(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Option<IdleCheck> {
         match (self.leftover(security, buffers), self.descriptor.peek()) {
-            (Idle::Silent, Peek::Bytes) if security.borrow().session.is_tls() => None,
-            (Idle::Silent, Peek::Bytes) => Some(Idle::Spoke),
-            (Idle::Silent, Peek::Ended) => Some(Idle::Over),
+            (IdleCheck::Silent, Peek::Bytes) if security.borrow().session.is_tls() => None,
+            (IdleCheck::Silent, Peek::Bytes) => Some(IdleCheck::Unsolicited),
+            (IdleCheck::Silent, Peek::Ended) => Some(IdleCheck::Closed),
             (left, _) => Some(left),
         }
     }
 
     /// The same of what was received already, behind a message.
-    pub fn leftover(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Idle {
+    pub fn leftover(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> IdleCheck {
         let mut spoke = false;
         if !self.is_drained() {
             let take = |piece: &[u8]| {
@@ -140,13 +140,15 @@ impl Reader {
                 piece.len()
             };
             match self.next_piece(security, buffers, take) {
-                Ok(_) if spoke => return Idle::Spoke,
+                Ok(_) if spoke => return IdleCheck::Unsolicited,
                 Ok(Opened::More) if self.is_drained() => {}
                 // Half a record: nobody knows of what.
-                Ok(Opened::Data(()) | Opened::More | Opened::Closed) | Err(_) => return Idle::Over,
+                Ok(Opened::Data(()) | Opened::More | Opened::Closed) | Err(_) => {
+                    return IdleCheck::Closed;
+                }
             }
         }
-        if self.closed { Idle::Over } else { Idle::Silent }
+        if self.closed { IdleCheck::Closed } else { IdleCheck::Silent }
     }
 
     /// The connection, for others to shut.
@@ -202,13 +204,13 @@ impl Reader {
     /// One receive into the buffer that takes bytes off the wire.
     ///
     /// # Errors
-    /// As [`Cut`] says.
+    /// As [`StreamError`] says.
     pub async fn receive(
         &mut self,
         tls: bool,
         buffers: &Buffers,
         wait: Wait,
-    ) -> Result<usize, Cut> {
+    ) -> Result<usize, StreamError> {
         self.arm(wait);
         if let Some(room) = self.room.take() {
             self.await_bytes(tls, buffers, room).await;
@@ -231,35 +233,37 @@ impl Reader {
     }
 
     /// One receive; the timer runs already and there is room.
-    async fn receive_armed(&mut self, tls: bool) -> Result<usize, Cut> {
+    async fn receive_armed(&mut self, tls: bool) -> Result<usize, StreamError> {
         self.turn.give_way().await;
         let plain = self.plain.as_ref().map_or(0, Buffer::capacity);
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
-        let Some(buffer) = slot.take() else { return Err(Cut::Ended) };
+        let Some(buffer) = slot.take() else { return Err(StreamError::Ended) };
         self.timer.weigh(buffer.capacity() + if tls { plain } else { 0 });
         if buffer.spare() == 0 {
             *slot = Some(buffer);
-            return Err(Cut::Failed(io::ErrorKind::OutOfMemory));
+            return Err(StreamError::Failed(io::ErrorKind::OutOfMemory));
         }
         let receiving = pin!(self.half.receive(buffer));
         let (result, buffer) = self.turn.drive(receiving).await;
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         *slot = Some(buffer);
         match result {
-            Ok(0) if self.timer.fired() => Err(Cut::TimedOut),
+            Ok(0) if self.timer.fired() => Err(StreamError::TimedOut),
             // The peer may have had more to say.
-            Ok(0) if self.timer.was_shut() => Err(Cut::Failed(io::ErrorKind::ConnectionAborted)),
+            Ok(0) if self.timer.was_shut() => {
+                Err(StreamError::Failed(io::ErrorKind::ConnectionAborted))
+            }
             Ok(0) => {
                 self.ended = true;
-                Err(Cut::Ended)
+                Err(StreamError::Ended)
             }
             Ok(count) => {
                 self.turn.received(count);
                 self.timer.gained(count);
                 Ok(count)
             }
-            Err(_) if self.timer.fired() => Err(Cut::TimedOut),
-            Err(error) => Err(Cut::Failed(error.kind())),
+            Err(_) if self.timer.fired() => Err(StreamError::TimedOut),
+            Err(error) => Err(StreamError::Failed(error.kind())),
         }
     }
 
@@ -278,7 +282,7 @@ impl Reader {
         security: &RefCell<Security>,
         buffers: &Buffers,
         take: impl FnOnce(&[u8]) -> usize,
-    ) -> Result<Opened<()>, Cut> {
+    ) -> Result<Opened<()>, StreamError> {
         if let Some(plain) = self.plain.as_mut().filter(|plain| !plain.is_empty()) {
             let filled = plain.filled();
             let piece = filled.get(..filled.len().min(PLAIN_BYTES_MAX)).unwrap_or_default();
@@ -309,7 +313,7 @@ impl Reader {
         self.note_closed(opened)
     }
 
-    /// As [`Reader::next_piece`] for every record that is there, each made one of `to` where it lies;
+    /// As [`RecordReader::next_piece`] for every record that is there, each made one of `to` where it lies;
     /// `take` tells what of it goes out, and how much it consumed. `output` is empty, and gets them.
     /// `None` if that cannot be done now.
     pub fn reseal(
@@ -319,7 +323,7 @@ impl Reader {
         output: &mut Option<Buffer>,
         buffers: &Buffers,
         mut take: impl FnMut(&[u8]) -> PayloadUse,
-    ) -> Option<Result<Opened<()>, Broken>> {
+    ) -> Option<Result<Opened<()>, ResealError>> {
         debug_assert!(output.as_ref().is_none_or(Buffer::is_empty));
         if self.closed || self.plain.as_ref().is_some_and(|plain| !plain.is_empty()) {
             return None;
@@ -352,7 +356,7 @@ impl Reader {
             input.truncate(done.ready);
             *output = Some(input);
         }
-        if matches!(done.outcome, Err(Broken::From(_))) {
+        if matches!(done.outcome, Err(ResealError::Sender(_))) {
             from.speak(self.descriptor);
         }
         self.closed |= done.outcome == Ok(Opened::Closed);
@@ -362,27 +366,27 @@ impl Reader {
     fn note_closed<R>(
         &mut self,
         opened: Result<Opened<R>, SessionError>,
-    ) -> Result<Opened<R>, Cut> {
+    ) -> Result<Opened<R>, StreamError> {
         match opened {
             Ok(Opened::Closed) => {
                 self.closed = true;
                 Ok(Opened::Closed)
             }
             Ok(opened) => Ok(opened),
-            Err(error) => Err(Cut::Tls(error)),
+            Err(error) => Err(StreamError::Tls(error)),
         }
     }
 
     /// Reads until `plain` holds more than before; returns how much it holds.
     ///
     /// # Errors
-    /// The connection is cut; [`Cut::Ended`] at its end.
+    /// The connection is cut; [`StreamError::Ended`] at its end.
     pub async fn read_plain(
         &mut self,
         security: &RefCell<Security>,
         buffers: &Buffers,
         wait: Wait,
-    ) -> Result<usize, Cut> {
+    ) -> Result<usize, StreamError> {
         let tls = security.borrow().session.is_tls();
         if !tls {
             self.receive(false, buffers, wait).await?;
@@ -401,7 +405,7 @@ impl Reader {
         security: &RefCell<Security>,
         buffers: &Buffers,
         idle: bool,
-    ) -> Result<usize, Cut> {
+    ) -> Result<usize, StreamError> {
         let before = self.plain.as_ref().map_or(0, Buffer::len);
         let first = if idle { Size::Small } else { Size::Record };
         loop {
@@ -413,7 +417,7 @@ impl Reader {
                 }
             }
             if self.closed {
-                return Err(Cut::Ended);
+                return Err(StreamError::Ended);
             }
             buffers.make_room(&mut self.cipher, first, 1);
             self.speak(security);
@@ -426,7 +430,7 @@ impl Reader {
         &mut self,
         security: &RefCell<Security>,
         buffers: &Buffers,
-    ) -> Result<bool, Cut> {
+    ) -> Result<bool, StreamError> {
         let mut guard = security.borrow_mut();
         let Security { session, said, .. } = &mut *guard;
         // Without ciphertext, too: a record may have been opened at the end of the handshake.
@@ -447,7 +451,7 @@ impl Reader {
         }
         if !fits {
             // Heads are bounded far below a body buffer; only a caller's bug gets here.
-            return Err(Cut::Failed(io::ErrorKind::OutOfMemory));
+            return Err(StreamError::Failed(io::ErrorKind::OutOfMemory));
         }
         Ok(matches!(self.note_closed(opened)?, Opened::Data(())))
     }

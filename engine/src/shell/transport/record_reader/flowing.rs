@@ -7,10 +7,10 @@
 use std::io;
 use std::pin::pin;
 
-use super::Reader;
+use super::RecordReader;
 use crate::shell::transport::buffers::{Buffer, Buffers, Size};
 
-impl Reader {
+impl RecordReader {
     /// A body is flowing: the next receive gets as much memory as there is to be received then, and as
     /// the receiver has `room` for.
     pub const fn fit(&mut self, room: usize) {

@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::Reader;
+use super::RecordReader;
 use crate::shell::transport::buffers::{Buffer, Buffers, Size};
 use crate::shell::transport::deadlines::{Line, TICK};
 use crate::shell::transport::net::Peek;
@@ -23,9 +23,9 @@ const PATIENCE: Duration = TICK;
 /// What is kept fits the smallest buffers: what TLS is told is short, and others want the memory.
 const KEPT_BYTES_MAX: usize = Size::Small.bytes();
 
-impl Reader {
+impl RecordReader {
     /// Hears the peer out; true if it is lost, and `watched` is shut then. That is also shut when the
-    /// peer leaves later on (see [`Reader::end_watch`]). May be dropped at any time.
+    /// peer leaves later on (see [`RecordReader::end_watch`]). May be dropped at any time.
     pub async fn hear(
         &mut self,
         (security, buffers): (&RefCell<Security>, &Buffers),

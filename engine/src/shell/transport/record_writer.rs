@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
 use super::deadlines::{Shut, Timer};
 use super::net::{Descriptor, WriteHalf};
-use super::stream_error::Cut;
+use super::stream_error::StreamError;
 use super::tls::{RECORD_OVERHEAD_MAX, Security, flush_pending};
 
 /// The sending half.
-pub struct Writer {
+pub struct RecordWriter {
     half: WriteHalf,
     descriptor: Descriptor,
     timer: Timer,
@@ -18,7 +18,7 @@ pub struct Writer {
     pub output: Option<Buffer>,
 }
 
-impl Writer {
+impl RecordWriter {
     /// Of a connection on which nothing was sent yet.
     #[must_use]
     pub const fn new(half: WriteHalf, descriptor: Descriptor, timer: Timer) -> Self {
@@ -65,7 +65,7 @@ impl Writer {
         self.descriptor.room().saturating_sub(self.output.as_ref().map_or(0, Buffer::len))
     }
 
-    /// Appends `plain` (at most 2^14 bytes) as one record; ask [`Writer::has_room`] first.
+    /// Appends `plain` (at most 2^14 bytes) as one record; ask [`RecordWriter::has_room`] first.
     ///
     /// # Errors
     /// TLS cannot go on, or there was no room.
@@ -74,7 +74,7 @@ impl Writer {
         plain: &[u8],
         security: &RefCell<Security>,
         buffers: &Buffers,
-    ) -> Result<(), Cut> {
+    ) -> Result<(), StreamError> {
         let mut guard = security.borrow_mut();
         let Security { session, said, sending, .. } = &mut *guard;
         let mut output = self.output.take().unwrap_or_else(|| buffers.rent(Size::Record));
@@ -89,7 +89,7 @@ impl Writer {
         let sealed = session.seal(plain, said, &mut output);
         *sending = !output.is_empty();
         self.output = Some(output);
-        sealed.map_err(Cut::Tls)
+        sealed.map_err(StreamError::Tls)
     }
 
     /// Somebody has filled `output`.
@@ -105,7 +105,7 @@ impl Writer {
         &mut self,
         security: &RefCell<Security>,
         buffers: &Buffers,
-    ) -> Result<bool, Cut> {
+    ) -> Result<bool, StreamError> {
         let mut guard = security.borrow_mut();
         let pending = &mut guard.said.pending;
         let mut staged = Ok(());
@@ -118,7 +118,7 @@ impl Writer {
                 output = buffers.enlarge(output, Size::holding(pending.len()));
             }
             if output.is_empty() || output.spare() >= pending.len() {
-                staged = flush_pending(pending, &mut output).map_err(Cut::Tls);
+                staged = flush_pending(pending, &mut output).map_err(StreamError::Tls);
             }
             self.output = Some(output);
         }
@@ -135,7 +135,7 @@ impl Writer {
         security: &RefCell<Security>,
         buffers: &Buffers,
         wait: Duration,
-    ) -> Result<(), Cut> {
+    ) -> Result<(), StreamError> {
         while self.stage_pending(security, buffers)? {
             let Some(output) = self.output.take() else { return Ok(()) };
             let staged = output.len();
@@ -150,9 +150,9 @@ impl Writer {
                     output.clear();
                     self.output = Some(output);
                     return Err(if self.timer.fired() {
-                        Cut::TimedOut
+                        StreamError::TimedOut
                     } else {
-                        Cut::Failed(error.kind())
+                        StreamError::Failed(error.kind())
                     });
                 }
             };
@@ -165,7 +165,7 @@ impl Writer {
             security.borrow_mut().handed.take_back(staged.saturating_sub(sent));
             self.output = Some(output);
             if sent == 0 {
-                return Err(Cut::Ended);
+                return Err(StreamError::Ended);
             }
         }
         Ok(())
