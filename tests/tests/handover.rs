@@ -5,7 +5,7 @@
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
-use ferrule_engine::shell::transport::buffers::{Buffer, Buffers, Size};
+use ferrule_engine::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
 use ferrule_engine::shell::transport::tls::{Opened, Progress, Said, Session, SessionError};
 use ferrule_tests::{Authority, tls};
 use rustls::client::{Resumption, UnbufferedClientConnection};
@@ -23,7 +23,7 @@ struct Ends {
     session: Session,
     said: Said,
     input: Buffer,
-    buffers: Buffers,
+    buffers: BufferPool,
 }
 
 fn name() -> ServerName<'static> {
@@ -45,8 +45,8 @@ fn client_config(version: &'static SupportedProtocolVersion) -> ClientConfig {
 
 impl Ends {
     fn with(peer: Connection, session: Session) -> Self {
-        let buffers = Buffers::default();
-        let input = buffers.rent(Size::Body);
+        let buffers = BufferPool::default();
+        let input = buffers.rent(BufferSize::Body);
         Self { peer, session, said: Said::default(), input, buffers }
     }
 
@@ -116,7 +116,7 @@ impl Ends {
     }
 
     fn say(&mut self, words: &[u8]) -> Vec<u8> {
-        let mut output = self.buffers.rent(Size::Record);
+        let mut output = self.buffers.rent(BufferSize::Record);
         self.session.seal(words, &mut self.said, &mut output).expect("an open session");
         output.filled().to_vec()
     }
@@ -240,7 +240,7 @@ fn a_server_that_speaks_first_is_refused() {
         }
         let heard = ends.session.hear_out(&mut ends.input, &mut ends.said);
         assert_eq!(heard, Err(SessionError::Closed), "fast: {fast}");
-        let mut output = ends.buffers.rent(Size::Record);
+        let mut output = ends.buffers.rent(BufferSize::Record);
         assert!(ends.session.seal(b"GET", &mut ends.said, &mut output).is_err());
     }
 }
@@ -263,7 +263,7 @@ fn without_keys_there_is_no_session() {
     ends.shake();
     assert!(ends.session.quicken(&ends.said).is_err());
     assert!(matches!(ends.session, Session::Over));
-    let mut output = ends.buffers.rent(Size::Record);
+    let mut output = ends.buffers.rent(BufferSize::Record);
     assert!(ends.session.seal(b"x", &mut ends.said, &mut output).is_err());
     ends.input.append(b"x");
     assert!(ends.open_all().is_err());

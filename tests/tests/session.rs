@@ -11,7 +11,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use ferrule_engine::shell::transport::buffers::{Buffer, Buffers, Size};
+use ferrule_engine::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
 use ferrule_engine::shell::transport::tls::{Opened, Progress, Said, Session};
 use ferrule_tests::{Authority, tls};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -25,7 +25,7 @@ struct Ends {
     session: Session,
     said: Said,
     input: Buffer,
-    buffers: Buffers,
+    buffers: BufferPool,
 }
 
 impl Ends {
@@ -35,14 +35,14 @@ impl Ends {
         let mut config = tls::client(None, &[&rustls::version::TLS13]);
         config.enable_secret_extraction = true;
         let name = ServerName::try_from("a.test").expect("as made here");
-        let buffers = Buffers::default();
+        let buffers = BufferPool::default();
         let mut ends = Self {
             client: ClientConnection::new(Arc::new(config), name).expect("as made here"),
             session: Session::Server(Box::new(
                 UnbufferedServerConnection::new(server).expect("as made here"),
             )),
             said: Said::default(),
-            input: buffers.rent(Size::Body),
+            input: buffers.rent(BufferSize::Body),
             buffers,
         };
         while ends.client.is_handshaking() || ends.client.wants_write() {
@@ -77,7 +77,7 @@ impl Ends {
     }
 
     /// The client's keys, to write records that no client would.
-    fn into_forger(self) -> (Forger, Session, Said, Buffer, Buffers) {
+    fn into_forger(self) -> (Forger, Session, Said, Buffer, BufferPool) {
         let secrets = self.client.dangerous_extract_secrets().expect("as made here");
         let (sequence, ConnectionTrafficSecrets::Aes256Gcm { key, iv }) = secrets.tx else {
             panic!("the first suite of both is AES-256-GCM");
@@ -131,7 +131,7 @@ fn what_a_client_sends_is_opened_and_answered() {
         .session
         .open_next(&mut ends.input, &mut ends.said, |data| seen.extend_from_slice(data));
     assert_eq!((opened.expect("as made here"), &seen[..]), (Opened::Data(()), &b"hello"[..]));
-    let mut output = ends.buffers.rent(Size::Record);
+    let mut output = ends.buffers.rent(BufferSize::Record);
     ends.session.seal(b"answer", &mut ends.said, &mut output).expect("as made here");
     let mut rest = output.filled();
     while !rest.is_empty() {
@@ -153,7 +153,7 @@ fn sealing_and_closing_with_half_a_message_pending_do_not_panic() {
             Opened::More
         );
 
-        let mut output = buffers.rent(Size::Record);
+        let mut output = buffers.rent(BufferSize::Record);
         session.seal(b"an answer in between", &mut said, &mut output).expect("as made here");
         assert!(!output.is_empty());
 
@@ -179,7 +179,7 @@ fn half_a_record_behind_half_a_message_does_not_panic() {
         session.open_next(&mut input, &mut said, |_| ()).expect("as made here"),
         Opened::More
     );
-    let mut output = buffers.rent(Size::Record);
+    let mut output = buffers.rent(BufferSize::Record);
     session.seal(b"x", &mut said, &mut output).expect("as made here");
     input.append(second);
     assert_eq!(
@@ -228,7 +228,7 @@ fn a_failed_session_says_nothing_more() {
         "{failed:?}"
     );
     let alert = said.pending.clone();
-    let mut output = buffers.rent(Size::Record);
+    let mut output = buffers.rent(BufferSize::Record);
     assert!(session.seal(b"more", &mut said, &mut output).is_err());
     assert!(session.open_next(&mut input, &mut said, |_| ()).is_err());
     session.close(&mut said);

@@ -17,7 +17,7 @@ use crate::setup::connection_counts::ConnectionCounts;
 use crate::setup::{CoreLink, Driver, Handover, LinkCursor, LinkUpdates, OpenListener, Phase};
 use crate::shell::state::core::{Core, DRAIN_GRACE};
 use crate::shell::state::generation::Live;
-use crate::shell::transport::buffers::Size;
+use crate::shell::transport::buffers::BufferSize;
 use crate::shell::transport::deadlines::TICK;
 use crate::shell::transport::driver;
 use crate::shell::transport::net::{self, Canceller, TcpListener};
@@ -205,7 +205,7 @@ impl Worker {
         core.pool.borrow_mut().clear(drop);
         let (buffers, timers) = (core.buffers.rented(), core.deadlines.in_use());
         let worker = core.link.core;
-        if buffers == [0; Size::COUNT] && timers == 0 {
+        if buffers == [0; BufferSize::COUNT] && timers == 0 {
             tracing::debug!(worker, "drained, and nothing is left over");
         } else {
             tracing::warn!(worker, ?buffers, timers, "drained, but something was never given back");

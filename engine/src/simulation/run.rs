@@ -20,7 +20,7 @@ use crate::shell::accept::{self, ListenerState};
 use crate::shell::service::ConnectionService;
 use crate::shell::state::core::{Core, DRAIN_GRACE};
 use crate::shell::state::generation::Live;
-use crate::shell::transport::buffers::Size;
+use crate::shell::transport::buffers::BufferSize;
 use crate::shell::transport::net::{Canceller, TcpListener, sleep, spawn};
 use crate::shell::worker;
 use crate::simulation::network::tasks::{self, Stuck};
@@ -165,7 +165,7 @@ impl Gateway {
             found.push(format!("{} client connections are open", core.open.get()));
         }
         core.pool.borrow_mut().clear(drop);
-        if core.buffers.rented() != [0; Size::COUNT] {
+        if core.buffers.rented() != [0; BufferSize::COUNT] {
             found.push(format!("buffers are out: {:?}", core.buffers.rented()));
         }
         if core.deadlines.in_use() > 0 {

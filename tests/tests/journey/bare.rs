@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use ferrule_engine::shell::transport::buffers::{Buffers, Size};
+use ferrule_engine::shell::transport::buffers::{BufferPool, BufferSize};
 use ferrule_engine::shell::transport::tls::{Progress, Said, Session};
 use ferrule_tests::{Leaf, PATIENCE, tls};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
@@ -136,8 +136,8 @@ impl Bare {
         socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
         socket.set_write_timeout(Some(PATIENCE)).expect("a socket");
         socket.set_nodelay(true).expect("a socket");
-        let buffers = Buffers::default();
-        let (mut input, mut said) = (buffers.rent(Size::Body), Said::default());
+        let buffers = BufferPool::default();
+        let (mut input, mut said) = (buffers.rent(BufferSize::Body), Said::default());
         loop {
             let progress = session.handshake(&mut input, &mut said).expect("a handshake");
             socket.write_all(&std::mem::take(&mut said.pending)).expect("a peer");

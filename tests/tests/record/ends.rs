@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use ferrule_engine::shell::transport::buffers::{Buffer, Buffers, Size};
+use ferrule_engine::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
 use ferrule_engine::shell::transport::tls::{Opened, Progress, Said, Session, SessionError};
 use ferrule_engine::tls::provider;
 use ferrule_engine::tls::record::cipher::Protection;
@@ -97,8 +97,8 @@ fn handshake(settings: &Settings, aead: Aead) -> Shaken {
         UnbufferedServerConnection::new(Arc::clone(&settings.server)).expect("good settings");
     let (mut server, mut client) =
         (Session::Server(Box::new(server)), Session::Client(Box::new(client)));
-    let buffers = Buffers::default();
-    let (mut up, mut down) = (buffers.rent(Size::Body), buffers.rent(Size::Body));
+    let buffers = BufferPool::default();
+    let (mut up, mut down) = (buffers.rent(BufferSize::Body), buffers.rent(BufferSize::Body));
     let mut said = [Said::default(), Said::default()];
     loop {
         let asked = client.handshake(&mut down, &mut said[0]).expect("a handshake");
@@ -195,16 +195,16 @@ pub(crate) struct Listener {
     pub(crate) end: End,
     /// What it writes with, to understand what it says.
     secret: Secret,
-    buffers: Buffers,
+    buffers: BufferPool,
 }
 
 impl Listener {
     fn new(session: Session, secret: Secret) -> Self {
-        let buffers = Buffers::default();
+        let buffers = BufferPool::default();
         Self {
             session,
             said: Said::default(),
-            input: buffers.rent(Size::Body),
+            input: buffers.rent(BufferSize::Body),
             plain: Vec::new(),
             end: End::More,
             secret,
@@ -214,7 +214,7 @@ impl Listener {
 
     /// Hears some bytes, and opens all it can.
     pub(crate) fn hear(&mut self, bytes: &[u8]) {
-        for piece in bytes.chunks(Size::Record.bytes()) {
+        for piece in bytes.chunks(BufferSize::Record.bytes()) {
             self.input.compact();
             if self.end != End::More {
                 return;
@@ -248,7 +248,7 @@ impl Listener {
 
     /// Says something, or its last words if it has failed; the records' types and contents.
     pub(crate) fn say(&mut self, words: &[u8]) -> Vec<(u8, Vec<u8>)> {
-        let mut output = self.buffers.rent(Size::Record);
+        let mut output = self.buffers.rent(BufferSize::Record);
         let sealed = self.session.seal(words, &mut self.said, &mut output);
         assert_eq!(sealed.is_ok(), !matches!(self.end, End::Failed(_)), "{sealed:?}");
         let mut wire = output.filled().to_vec();

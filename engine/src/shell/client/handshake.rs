@@ -248,7 +248,7 @@ fn register(client: &mut Client, registry: &ConnectionRegistry) {
         server_name: client.server_name().into(),
         protocol: client.session.as_ref().map_or("", |session| session.protocol),
         identity: Rc::clone(identity),
-        wait: client.stream.read_remote(),
+        wait: client.stream.read_timer(),
         descriptor: client.stream.descriptor(),
     };
     client.registration = Some(registry.enter(entry));

@@ -15,7 +15,7 @@ use super::binding::{NegotiatedSession, ServerBinding};
 use crate::exchange::Refusal;
 use crate::identity::{ClientIdentity, Verdict};
 use crate::shell::state::generation::Live;
-use crate::shell::transport::deadlines::Remote;
+use crate::shell::transport::deadlines::TimerHandle;
 use crate::shell::transport::net::Descriptor;
 
 /// The SHA-256 of a client's certificate.
@@ -37,7 +37,7 @@ pub struct ConnectionEntry {
     /// Who the client is.
     pub identity: Rc<ClientIdentity>,
     /// Its wait for the next request.
-    pub wait: Remote,
+    pub wait: TimerHandle,
     /// Its socket, open for as long as its registration lives.
     pub descriptor: Descriptor,
 }

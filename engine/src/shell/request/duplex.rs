@@ -32,7 +32,7 @@ pub(crate) async fn relay_response(
 ) -> Result<(), RespondError> {
     let ExchangeMemory { response, out, .. } = memory;
     let mut response_memory = ResponseMemory { head: response, out };
-    let upstream = lease.stream.reader.line();
+    let upstream = lease.stream.reader.shut_target();
     let mut from_upstream = lease.stream.source();
     let (mut from_client, mut to_client) = client.stream.split();
     let responding =
@@ -76,7 +76,7 @@ pub(crate) async fn relay_with_upload(
         over: Some(&over),
     };
     let upstream_descriptor = lease.stream.descriptor();
-    let (client_read, upstream_read) = (client.stream.read_remote(), lease.stream.read_remote());
+    let (client_read, upstream_read) = (client.stream.read_timer(), lease.stream.read_timer());
     let ExchangeMemory { response, out, upload, .. } = memory;
     let (mut from_client, mut to_client) = client.stream.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();

@@ -283,13 +283,13 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::shell::transport::buffers::Buffers;
+    use crate::shell::transport::buffers::BufferPool;
     use crate::shell::transport::deadlines::Deadlines;
 
     #[test]
     fn who_speaks_before_being_asked_is_noticed() {
         let (ours, theirs) = UnixStream::pair();
-        let buffers = Rc::new(Buffers::default());
+        let buffers = Rc::new(BufferPool::default());
         let mut stream = Stream::unix(ours, Session::Plain, &Deadlines::default(), &buffers);
         assert_eq!(check_new(&mut stream), record_reader::IdleCheck::Silent);
         let (_reading, mut writing) = net::unix(theirs);

@@ -107,7 +107,7 @@ pub async fn pump(
     gather: &mut Vec<u8>,
 ) -> Result<(), PumpError> {
     let mut moved = 0_usize;
-    let waiting = source.remote();
+    let waiting = source.timer_handle();
     let mut pace = times.sender_pace;
     let mut sending = Sending { pace: times.receiver_pace, sent: flow.data_bytes() };
     let (mut waited, mut seen) = (Duration::ZERO, flow.data_bytes());

@@ -20,8 +20,8 @@ use crate::shell::client::connection::Client;
 use crate::shell::client::registry::Registration;
 use crate::shell::state::core::Core;
 use crate::shell::state::log_limits::LogCause;
-use crate::shell::transport::buffers::Size;
-use crate::shell::transport::deadlines::{Remote, Shut};
+use crate::shell::transport::buffers::BufferSize;
+use crate::shell::transport::deadlines::{Shut, TimerHandle};
 use crate::shell::transport::net::{Descriptor, Peek};
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::{StreamReader, StreamWriter};
@@ -53,7 +53,7 @@ struct TunnelDirection {
     /// The socket that is read.
     from: Descriptor,
     /// The wait of the other direction, which is prolonged while this one carries bytes.
-    opposite: Remote,
+    opposite: TimerHandle,
     /// How long the receiver may take.
     send_timeout: Duration,
     /// How the tunnel ends if the side that is read is lost.
@@ -97,7 +97,7 @@ impl<'a> TunnelState<'a> {
             descriptors: [client_end, upstream_end],
             up: TunnelDirection {
                 from: client_end,
-                opposite: lease.stream.read_remote(),
+                opposite: lease.stream.read_timer(),
                 send_timeout: timeout.send,
                 source_lost: Ended::ClientLeft,
                 sink_lost: UPSTREAM_LOST,
@@ -106,7 +106,7 @@ impl<'a> TunnelState<'a> {
             },
             down: TunnelDirection {
                 from: upstream_end,
-                opposite: client.stream.read_remote(),
+                opposite: client.stream.read_timer(),
                 send_timeout: client_timeout,
                 source_lost: UPSTREAM_LOST,
                 sink_lost: Ended::ClientLeft,
@@ -253,7 +253,7 @@ async fn carry(
             Err(end) => return tunnel.cut(end),
         }
         // A full small buffer may mean that there is more.
-        let more = received >= Size::Small.bytes() && direction.from.peek() == Peek::Bytes;
+        let more = received >= BufferSize::Small.bytes() && direction.from.peek() == Peek::Bytes;
         let outcome = if more && received >= FLOWING_BYTES {
             source.fit(sink.room());
             let receive = async |source: &mut StreamReader<'_>| source.receive(wait).await;

@@ -12,9 +12,9 @@ use super::pooled_stream::PooledStream;
 use crate::exchange::pool::Pool;
 use crate::report::{Counter, Counters, Events, LogProducer, Radar, Reporter};
 use crate::setup::CoreLink;
-use crate::shell::transport::buffers::Buffers;
+use crate::shell::transport::buffers::BufferPool;
 use crate::shell::transport::clock::Clock;
-use crate::shell::transport::deadlines::{Deadlines, Ended};
+use crate::shell::transport::deadlines::{Deadlines, Reclaimed};
 use crate::shell::transport::random::Random;
 
 /// How long an idle kept-alive connection may still bring a request once a drain has begun: cut at
@@ -26,7 +26,7 @@ pub struct Core {
     /// What control and this core tell each other.
     pub link: Arc<CoreLink>,
     /// The core's buffers.
-    pub buffers: Rc<Buffers>,
+    pub buffers: Rc<BufferPool>,
     /// The core's timer.
     pub deadlines: Deadlines,
     /// The core's clock.
@@ -73,7 +73,7 @@ impl Core {
         Self {
             link,
             birth: clock.unix_seconds(),
-            buffers: Rc::new(Buffers::within(buffer_bytes)),
+            buffers: Rc::new(BufferPool::within(buffer_bytes)),
             deadlines: Deadlines::default(),
             clock,
             random: Random::default(),
@@ -104,7 +104,7 @@ impl Core {
         if excess == 0 {
             return;
         }
-        let Ended { count, bytes } = self.deadlines.end_stalled(excess);
+        let Reclaimed { count, bytes } = self.deadlines.end_stalled(excess);
         self.counters().add(Counter::Stalled, u64::try_from(count).unwrap_or(u64::MAX));
         if let Some(suppressed) = self.allow_log(LogCause::Memory) {
             tracing::warn!(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustls::HandshakeKind;
 
-use super::buffers::Buffers;
+use super::buffers::BufferPool;
 use super::clock::Clock;
 use super::record_reader::Wait;
 use super::stream::Stream;
@@ -40,7 +40,7 @@ pub struct Noted<'a> {
 /// The handshake failed; the peer has been told by an alert.
 pub async fn drive(
     clock: &Clock,
-    buffers: &Rc<Buffers>,
+    buffers: &Rc<BufferPool>,
     stream: &mut Stream,
     wait: Wait,
     mut noted: Option<Noted<'_>>,
@@ -88,7 +88,7 @@ fn asks_again(stream: &Stream) -> bool {
 /// Reads until rustls may be shown the second hello: its name, too, is none.
 async fn read_second_hello(
     clock: &Clock,
-    buffers: &Rc<Buffers>,
+    buffers: &Rc<BufferPool>,
     stream: &mut Stream,
     wait: Wait,
     notes: &mut HandshakeNotes,
@@ -126,7 +126,7 @@ async fn answer_flight(stream: &mut Stream, wait: Duration) -> Result<(), Stream
 }
 
 fn step(
-    buffers: &Rc<Buffers>,
+    buffers: &Rc<BufferPool>,
     stream: &mut Stream,
     noted: &mut Option<Noted<'_>>,
 ) -> Result<Progress, SessionError> {

@@ -8,8 +8,8 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
-use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
-use super::deadlines::{Line, Remote, Shut, Timer};
+use super::buffers::{Buffer, BufferPool, BufferSize, PLAIN_BYTES_MAX};
+use super::deadlines::{Shut, ShutTarget, Timer, TimerHandle};
 use super::net::{Descriptor, Peek, ReadHalf};
 use super::stream_error::StreamError;
 use super::tls::reseal::{self, PayloadUse, ResealError};
@@ -98,13 +98,13 @@ impl RecordReader {
 
     /// Has the peer of this idle connection said anything, or left? What TLS has to say by itself is
     /// heard and answered, and is nothing.
-    pub fn idle(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> IdleCheck {
+    pub fn idle(&mut self, security: &RefCell<Security>, buffers: &BufferPool) -> IdleCheck {
         for _ in 0..RECEIVES_IDLE_MAX {
             if let Some(idle) = self.look(security, buffers) {
                 self.speak(security);
                 return idle;
             }
-            buffers.make_room(&mut self.cipher, Size::Small, 1);
+            buffers.make_room(&mut self.cipher, BufferSize::Small, 1);
             // There are bytes: nobody waits.
             let count = match &mut self.cipher {
                 Some(buffer) => {
@@ -122,7 +122,7 @@ impl RecordReader {
     }
 
     /// `None` if there are bytes that TLS may have said by itself.
-    fn look(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> Option<IdleCheck> {
+    fn look(&mut self, security: &RefCell<Security>, buffers: &BufferPool) -> Option<IdleCheck> {
         match (self.leftover(security, buffers), self.descriptor.peek()) {
             (IdleCheck::Silent, Peek::Bytes) if security.borrow().session.is_tls() => None,
             (IdleCheck::Silent, Peek::Bytes) => Some(IdleCheck::Unsolicited),
@@ -132,7 +132,7 @@ impl RecordReader {
     }
 
     /// The same of what was received already, behind a message.
-    pub fn leftover(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> IdleCheck {
+    pub fn leftover(&mut self, security: &RefCell<Security>, buffers: &BufferPool) -> IdleCheck {
         let mut spoke = false;
         if !self.is_drained() {
             let take = |piece: &[u8]| {
@@ -153,14 +153,14 @@ impl RecordReader {
 
     /// The connection, for others to shut.
     #[must_use]
-    pub const fn line(&self) -> Line {
-        self.timer.line(self.descriptor)
+    pub const fn shut_target(&self) -> ShutTarget {
+        self.timer.shut_target(self.descriptor)
     }
 
     /// A way to shorten a wait from outside.
     #[must_use]
-    pub fn remote(&self) -> Remote {
-        self.timer.remote()
+    pub fn timer_handle(&self) -> TimerHandle {
+        self.timer.timer_handle()
     }
 
     /// As [`Security::speak`]: what TLS has to say leaves before anybody waits for more, and an alert
@@ -170,7 +170,7 @@ impl RecordReader {
     }
 
     /// Forgets everything received and not consumed.
-    pub fn discard(&mut self, buffers: &Buffers) {
+    pub fn discard(&mut self, buffers: &BufferPool) {
         for slot in [&mut self.cipher, &mut self.plain] {
             buffers.settle(slot);
         }
@@ -185,13 +185,13 @@ impl RecordReader {
 
     /// Gives empty buffers back, and keeps what is in others in as little memory as will do: a byte of
     /// the next message must not hold what the last one's body needed.
-    pub fn settle(&mut self, buffers: &Buffers) {
+    pub fn settle(&mut self, buffers: &BufferPool) {
         self.timer.progressed();
         self.room = None;
         self.lessen(buffers);
     }
 
-    fn lessen(&mut self, buffers: &Buffers) {
+    fn lessen(&mut self, buffers: &BufferPool) {
         for slot in [&mut self.cipher, &mut self.plain] {
             if let Some(buffer) = slot.take_if(|buffer| !buffer.is_empty()) {
                 *slot = Some(buffers.lessen(buffer));
@@ -208,7 +208,7 @@ impl RecordReader {
     pub async fn receive(
         &mut self,
         tls: bool,
-        buffers: &Buffers,
+        buffers: &BufferPool,
         wait: Wait,
     ) -> Result<usize, StreamError> {
         self.arm(wait);
@@ -216,7 +216,7 @@ impl RecordReader {
             self.await_bytes(tls, buffers, room).await;
         } else {
             let slot = if tls { &mut self.cipher } else { &mut self.plain };
-            let first = if wait.idle { Size::Small } else { Size::Record };
+            let first = if wait.idle { BufferSize::Small } else { BufferSize::Record };
             buffers.make_room(slot, first, 1);
         }
         let received = self.receive_armed(tls).await;
@@ -268,8 +268,8 @@ impl RecordReader {
     }
 
     /// The ciphertext buffer, for the handshake.
-    pub fn cipher(&mut self, buffers: &Buffers) -> &mut Buffer {
-        self.cipher.get_or_insert_with(|| buffers.rent(Size::Record))
+    pub fn cipher(&mut self, buffers: &BufferPool) -> &mut Buffer {
+        self.cipher.get_or_insert_with(|| buffers.rent(BufferSize::Record))
     }
 
     /// Hands the next piece of plaintext (at most 2^14 bytes) to `take`, which says how much of it
@@ -280,7 +280,7 @@ impl RecordReader {
     pub fn next_piece(
         &mut self,
         security: &RefCell<Security>,
-        buffers: &Buffers,
+        buffers: &BufferPool,
         take: impl FnOnce(&[u8]) -> usize,
     ) -> Result<Opened<()>, StreamError> {
         if let Some(plain) = self.plain.as_mut().filter(|plain| !plain.is_empty()) {
@@ -298,7 +298,7 @@ impl RecordReader {
         if !session.is_tls() {
             return Ok(Opened::More);
         }
-        let cipher = self.cipher.get_or_insert_with(|| buffers.rent(Size::Record));
+        let cipher = self.cipher.get_or_insert_with(|| buffers.rent(BufferSize::Record));
         let kept = &mut self.plain;
         let (before, mut data) = (cipher.len(), 0);
         let opened = session.open_next(cipher, said, |payload| {
@@ -321,7 +321,7 @@ impl RecordReader {
         security: &RefCell<Security>,
         to: &RefCell<Security>,
         output: &mut Option<Buffer>,
-        buffers: &Buffers,
+        buffers: &BufferPool,
         mut take: impl FnMut(&[u8]) -> PayloadUse,
     ) -> Option<Result<Opened<()>, ResealError>> {
         debug_assert!(output.as_ref().is_none_or(Buffer::is_empty));
@@ -384,7 +384,7 @@ impl RecordReader {
     pub async fn read_plain(
         &mut self,
         security: &RefCell<Security>,
-        buffers: &Buffers,
+        buffers: &BufferPool,
         wait: Wait,
     ) -> Result<usize, StreamError> {
         let tls = security.borrow().session.is_tls();
@@ -403,11 +403,11 @@ impl RecordReader {
     async fn read_records(
         &mut self,
         security: &RefCell<Security>,
-        buffers: &Buffers,
+        buffers: &BufferPool,
         idle: bool,
     ) -> Result<usize, StreamError> {
         let before = self.plain.as_ref().map_or(0, Buffer::len);
-        let first = if idle { Size::Small } else { Size::Record };
+        let first = if idle { BufferSize::Small } else { BufferSize::Record };
         loop {
             self.turn.give_way().await;
             while self.open_into_plain(security, buffers)? {
@@ -429,19 +429,19 @@ impl RecordReader {
     fn open_into_plain(
         &mut self,
         security: &RefCell<Security>,
-        buffers: &Buffers,
+        buffers: &BufferPool,
     ) -> Result<bool, StreamError> {
         let mut guard = security.borrow_mut();
         let Security { session, said, .. } = &mut *guard;
         // Without ciphertext, too: a record may have been opened at the end of the handshake.
-        let cipher = self.cipher.get_or_insert_with(|| buffers.rent(Size::Small));
+        let cipher = self.cipher.get_or_insert_with(|| buffers.rent(BufferSize::Small));
         let plain = &mut self.plain;
         let mut fits = true;
         let (before, mut data) = (cipher.len(), 0);
         let opened = session.open_next(cipher, said, |payload| {
             data = payload.len();
             // Most heads fit a small one, and it is held until the answer has gone.
-            let first = Size::Record.min(Size::from_small(payload.len()));
+            let first = BufferSize::Record.min(BufferSize::from_small(payload.len()));
             buffers.make_room(plain, first, payload.len());
             fits = plain.as_mut().is_some_and(|plain| plain.append(payload) == payload.len());
         });
@@ -457,11 +457,11 @@ impl RecordReader {
     }
 
     /// Gives back what is empty; with `small`, a small buffer will do for the next receive.
-    pub fn rest(&mut self, tls: bool, buffers: &Buffers, small: bool) {
+    pub fn rest(&mut self, tls: bool, buffers: &BufferPool, small: bool) {
         self.lessen(buffers);
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         if small && slot.is_none() {
-            *slot = Some(buffers.rent(Size::Small));
+            *slot = Some(buffers.rent(BufferSize::Small));
         }
     }
 }
@@ -473,8 +473,8 @@ mod tests {
     /// A small buffer may be all that is left of an earlier message.
     #[test]
     fn what_is_not_taken_is_kept_whole() {
-        let buffers = Buffers::default();
-        for size in [None, Some(Size::Small), Some(Size::Record)] {
+        let buffers = BufferPool::default();
+        for size in [None, Some(BufferSize::Small), Some(BufferSize::Record)] {
             let mut plain = size.map(|size| buffers.rent(size));
             let rest = vec![7; PLAIN_BYTES_MAX];
             buffers.keep(&mut plain, &rest);

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
+use super::buffers::{Buffer, BufferPool, BufferSize, PLAIN_BYTES_MAX};
 use super::deadlines::{Shut, Timer};
 use super::net::{Descriptor, WriteHalf};
 use super::stream_error::StreamError;
@@ -26,12 +26,12 @@ impl RecordWriter {
     }
 
     /// Forgets everything staged.
-    pub fn discard(&mut self, buffers: &Buffers) {
+    pub fn discard(&mut self, buffers: &BufferPool) {
         buffers.settle(&mut self.output);
     }
 
     /// Gives an empty buffer back.
-    pub fn settle(&mut self, buffers: &Buffers) {
+    pub fn settle(&mut self, buffers: &BufferPool) {
         if self.output.as_ref().is_some_and(Buffer::is_empty) {
             buffers.settle(&mut self.output);
         }
@@ -49,13 +49,13 @@ impl RecordWriter {
     }
 
     /// Is there room for a full record (and a chunk's framing)?
-    pub fn has_room(&mut self, buffers: &Buffers) -> bool {
-        let output = self.output.get_or_insert_with(|| buffers.rent(Size::Record));
+    pub fn has_room(&mut self, buffers: &BufferPool) -> bool {
+        let output = self.output.get_or_insert_with(|| buffers.rent(BufferSize::Record));
         output.spare() >= PLAIN_BYTES_MAX + 3 * RECORD_OVERHEAD_MAX
     }
 
     /// A body is flowing: so much is about to be staged. What is staged already stays.
-    pub fn fit(&mut self, buffers: &Buffers, size: Size) {
+    pub fn fit(&mut self, buffers: &BufferPool, size: BufferSize) {
         buffers.fit(&mut self.output, size);
     }
 
@@ -73,17 +73,17 @@ impl RecordWriter {
         &mut self,
         plain: &[u8],
         security: &RefCell<Security>,
-        buffers: &Buffers,
+        buffers: &BufferPool,
     ) -> Result<(), StreamError> {
         let mut guard = security.borrow_mut();
         let Security { session, said, sending, .. } = &mut *guard;
-        let mut output = self.output.take().unwrap_or_else(|| buffers.rent(Size::Record));
+        let mut output = self.output.take().unwrap_or_else(|| buffers.rent(BufferSize::Record));
         let needed = plain.len() + RECORD_OVERHEAD_MAX + said.pending.len();
         if output.spare() < needed {
             output.compact();
         }
         if output.spare() < needed {
-            let size = Size::holding(output.len() + needed);
+            let size = BufferSize::holding(output.len() + needed);
             output = buffers.enlarge(output, size);
         }
         let sealed = session.seal(plain, said, &mut output);
@@ -104,18 +104,18 @@ impl RecordWriter {
     fn stage_pending(
         &mut self,
         security: &RefCell<Security>,
-        buffers: &Buffers,
+        buffers: &BufferPool,
     ) -> Result<bool, StreamError> {
         let mut guard = security.borrow_mut();
         let pending = &mut guard.said.pending;
         let mut staged = Ok(());
         if !pending.is_empty() {
-            let mut output = self.output.take().unwrap_or_else(|| buffers.rent(Size::Record));
+            let mut output = self.output.take().unwrap_or_else(|| buffers.rent(BufferSize::Record));
             if output.spare() < pending.len() {
                 output.compact();
             }
             if output.spare() < pending.len() && output.is_empty() {
-                output = buffers.enlarge(output, Size::holding(pending.len()));
+                output = buffers.enlarge(output, BufferSize::holding(pending.len()));
             }
             if output.is_empty() || output.spare() >= pending.len() {
                 staged = flush_pending(pending, &mut output).map_err(StreamError::Tls);
@@ -133,7 +133,7 @@ impl RecordWriter {
     pub async fn flush(
         &mut self,
         security: &RefCell<Security>,
-        buffers: &Buffers,
+        buffers: &BufferPool,
         wait: Duration,
     ) -> Result<(), StreamError> {
         while self.stage_pending(security, buffers)? {

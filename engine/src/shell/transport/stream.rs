@@ -12,8 +12,8 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::buffers::{Buffer, Buffers, PLAIN_BYTES_MAX, Size};
-use super::deadlines::{Deadlines, Remote};
+use super::buffers::{Buffer, BufferPool, BufferSize, PLAIN_BYTES_MAX};
+use super::deadlines::{Deadlines, TimerHandle};
 use super::net::{self, Descriptor, ReadHalf, TcpStream, UnixStream, WriteHalf};
 use super::record_reader::{IdleCheck, RecordReader, Wait};
 use super::record_writer::RecordWriter;
@@ -30,7 +30,7 @@ pub struct Stream {
     pub writer: RecordWriter,
     /// What stands between the bytes and their meaning.
     pub security: RefCell<Security>,
-    buffers: Rc<Buffers>,
+    buffers: Rc<BufferPool>,
     descriptor: Descriptor,
     aborted: bool,
 }
@@ -44,7 +44,7 @@ impl Stream {
         stream: TcpStream,
         session: Session,
         deadlines: &Deadlines,
-        buffers: &Rc<Buffers>,
+        buffers: &Rc<BufferPool>,
     ) -> io::Result<Self> {
         let descriptor = Descriptor::of(&stream);
         descriptor.tcp_options()?;
@@ -58,7 +58,7 @@ impl Stream {
     pub fn accepted(
         stream: TcpStream,
         deadlines: &Deadlines,
-        buffers: &Rc<Buffers>,
+        buffers: &Rc<BufferPool>,
     ) -> io::Result<Self> {
         let descriptor = Descriptor::of(&stream);
         descriptor.close_on_exec()?;
@@ -71,7 +71,7 @@ impl Stream {
         stream: UnixStream,
         session: Session,
         deadlines: &Deadlines,
-        buffers: &Rc<Buffers>,
+        buffers: &Rc<BufferPool>,
     ) -> Self {
         let descriptor = Descriptor::of(&stream);
         Self::new(net::unix(stream), descriptor, session, (deadlines, buffers))
@@ -81,7 +81,7 @@ impl Stream {
         (read, write): (ReadHalf, WriteHalf),
         descriptor: Descriptor,
         session: Session,
-        (deadlines, buffers): (&Deadlines, &Rc<Buffers>),
+        (deadlines, buffers): (&Deadlines, &Rc<BufferPool>),
     ) -> Self {
         let reading = deadlines.timer();
         let writing = deadlines.companion(&reading);
@@ -118,8 +118,8 @@ impl Stream {
 
     /// A way to shorten a wait of the receiving half from outside.
     #[must_use]
-    pub fn read_remote(&self) -> Remote {
-        self.reader.remote()
+    pub fn read_timer(&self) -> TimerHandle {
+        self.reader.timer_handle()
     }
 
     /// Its descriptor, for as long as the stream lives.
@@ -164,7 +164,7 @@ impl Stream {
     /// Its two directions, to be used side by side.
     pub fn split(&mut self) -> (StreamReader<'_>, StreamWriter<'_>) {
         let Self { reader, writer, security, buffers, .. } = self;
-        let (security, buffers): (&RefCell<Security>, &Buffers) = (security, buffers);
+        let (security, buffers): (&RefCell<Security>, &BufferPool) = (security, buffers);
         let tls = security.borrow().session.is_tls();
         (
             StreamReader { reader, security, buffers, tls },
@@ -218,7 +218,7 @@ impl Stream {
 pub struct StreamReader<'a> {
     reader: &'a mut RecordReader,
     security: &'a RefCell<Security>,
-    buffers: &'a Buffers,
+    buffers: &'a BufferPool,
     tls: bool,
 }
 
@@ -226,7 +226,7 @@ pub struct StreamReader<'a> {
 pub struct StreamWriter<'a> {
     writer: &'a mut RecordWriter,
     security: &'a RefCell<Security>,
-    buffers: &'a Buffers,
+    buffers: &'a BufferPool,
 }
 
 impl StreamReader<'_> {
@@ -306,8 +306,8 @@ impl StreamReader<'_> {
 
     /// A way to shorten its wait from outside.
     #[must_use]
-    pub fn remote(&self) -> Remote {
-        self.reader.remote()
+    pub fn timer_handle(&self) -> TimerHandle {
+        self.reader.timer_handle()
     }
 
     /// Is there nothing that was received and not consumed, in any form?
@@ -323,7 +323,7 @@ impl StreamReader<'_> {
 
     /// As [`RecordReader::load`].
     #[must_use]
-    pub fn load(&self) -> Size {
+    pub fn load(&self) -> BufferSize {
         self.reader.load()
     }
 
@@ -385,7 +385,7 @@ impl StreamWriter<'_> {
     }
 
     /// As [`RecordWriter::fit`].
-    pub fn fit(&mut self, size: Size) {
+    pub fn fit(&mut self, size: BufferSize) {
         self.writer.fit(self.buffers, size);
     }
 

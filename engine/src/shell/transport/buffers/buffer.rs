@@ -7,7 +7,7 @@ use std::fmt;
 
 use monoio::buf::{IoBuf, IoBufMut};
 
-use super::size::Size;
+use super::size::BufferSize;
 
 /// A block of memory with a filled middle.
 pub struct Buffer {
@@ -16,7 +16,7 @@ pub struct Buffer {
     start: usize,
     /// First byte behind the filled ones; `start <= end <= memory.len()`.
     end: usize,
-    size: Size,
+    size: BufferSize,
 }
 
 /// Lengths only: what peers said has no place in a log.
@@ -30,13 +30,13 @@ impl fmt::Debug for Buffer {
 impl Buffer {
     /// An empty one.
     #[must_use]
-    pub(super) fn new(size: Size) -> Self {
+    pub(super) fn new(size: BufferSize) -> Self {
         Self { memory: vec![0; size.bytes()].into_boxed_slice(), start: 0, end: 0, size }
     }
 
     /// Its size class.
     #[must_use]
-    pub const fn size(&self) -> Size {
+    pub const fn size(&self) -> BufferSize {
         self.size
     }
 
@@ -169,23 +169,23 @@ pub fn give_memory_back() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shell::transport::buffers::Buffers;
+    use crate::shell::transport::buffers::BufferPool;
 
     #[test]
     fn a_buffer_shows_none_of_its_contents() {
-        let mut buffer = Buffers::default().rent(Size::Small);
+        let mut buffer = BufferPool::default().rent(BufferSize::Small);
         buffer.append(b"secret");
         assert_eq!(format!("{buffer:?}"), "Buffer { size: Small, len: 6, .. }");
     }
 
     #[test]
     fn the_kernels_view_is_the_spare_room_and_the_filled_bytes() {
-        let buffers = Buffers::default();
-        let mut buffer = buffers.rent(Size::Small);
+        let buffers = BufferPool::default();
+        let mut buffer = buffers.rent(BufferSize::Small);
         buffer.append(b"abc");
         buffer.consume(1);
         assert_eq!(buffer.bytes_init(), 2);
-        assert_eq!(buffer.bytes_total(), Size::Small.bytes() - 3);
+        assert_eq!(buffer.bytes_total(), BufferSize::Small.bytes() - 3);
         let pointer = buffer.write_ptr();
         // SAFETY: the pointer is to at least one byte of spare room.
         #[expect(unsafe_code, reason = "plays the kernel")]

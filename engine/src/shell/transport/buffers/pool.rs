@@ -8,31 +8,31 @@ use std::cell::{Cell, RefCell};
 use strum::{EnumCount, VariantArray};
 
 use super::buffer::Buffer;
-use super::size::Size;
+use super::size::BufferSize;
 
 /// The free buffers of one core.
 #[derive(Debug)]
-pub struct Buffers {
-    free: [RefCell<Vec<Buffer>>; Size::COUNT],
-    rented: [Cell<u32>; Size::COUNT],
-    /// The fewest free ones since the last [`Buffers::trim`]: nobody has needed those.
-    spare: [Cell<usize>; Size::COUNT],
-    peak: [Cell<u32>; Size::COUNT],
+pub struct BufferPool {
+    free: [RefCell<Vec<Buffer>>; BufferSize::COUNT],
+    rented: [Cell<u32>; BufferSize::COUNT],
+    /// The fewest free ones since the last [`BufferPool::trim`]: nobody has needed those.
+    spare: [Cell<usize>; BufferSize::COUNT],
+    peak: [Cell<u32>; BufferSize::COUNT],
     /// Bytes of those that are rented.
     bytes: Cell<usize>,
     /// As many may be.
     budget: usize,
-    /// Bytes that went to the allocator since [`Buffers::take_released`].
+    /// Bytes that went to the allocator since [`BufferPool::take_released`].
     released: Cell<usize>,
 }
 
-impl Default for Buffers {
+impl Default for BufferPool {
     fn default() -> Self {
         Self::within(usize::MAX)
     }
 }
 
-impl Buffers {
+impl BufferPool {
     /// With a budget of so many bytes for what is rented. Nobody is refused a buffer for it: whoever
     /// holds one may need another to get done. What is beyond it is for the core to win back.
     #[must_use]
@@ -62,7 +62,7 @@ impl Buffers {
 
     /// An empty buffer of this size.
     #[must_use]
-    pub fn rent(&self, size: Size) -> Buffer {
+    pub fn rent(&self, size: BufferSize) -> Buffer {
         self.bytes.set(self.bytes.get() + size.bytes());
         if let Some(count) = self.rented.get(size.index()) {
             count.set(count.get() + 1);
@@ -132,13 +132,13 @@ impl Buffers {
     }
 
     /// Makes room in `slot` for at least `room` more bytes; an empty one is `first` at least.
-    pub fn make_room(&self, slot: &mut Option<Buffer>, first: Size, room: usize) {
+    pub fn make_room(&self, slot: &mut Option<Buffer>, first: BufferSize, room: usize) {
         let mut buffer = slot.take().unwrap_or_else(|| self.rent(first));
         if buffer.spare() < room {
             buffer.compact();
         }
         if buffer.spare() < room {
-            let size = Size::holding(buffer.len() + room);
+            let size = BufferSize::holding(buffer.len() + room);
             buffer = self.enlarge(buffer, size);
         }
         *slot = Some(buffer);
@@ -147,14 +147,14 @@ impl Buffers {
     /// Keeps the rest of a payload (at most 2^14 bytes), whole: the buffer may be a small one by now.
     pub fn keep(&self, slot: &mut Option<Buffer>, rest: &[u8]) {
         if !rest.is_empty() {
-            self.make_room(slot, Size::Record, rest.len());
+            self.make_room(slot, BufferSize::Record, rest.len());
             let kept = slot.as_mut().map_or(0, |buffer| buffer.append(rest));
             debug_assert_eq!(kept, rest.len());
         }
     }
 
     /// Brings `slot` to this size; what it holds stays, and may need a larger one.
-    pub fn fit(&self, slot: &mut Option<Buffer>, size: Size) {
+    pub fn fit(&self, slot: &mut Option<Buffer>, size: BufferSize) {
         match slot.take() {
             Some(buffer) if buffer.size() == size => *slot = Some(buffer),
             Some(buffer) if !buffer.is_empty() => {
@@ -176,7 +176,7 @@ impl Buffers {
 
     /// A buffer of at least this size with the same contents.
     #[must_use]
-    pub fn enlarge(&self, buffer: Buffer, size: Size) -> Buffer {
+    pub fn enlarge(&self, buffer: Buffer, size: BufferSize) -> Buffer {
         if buffer.capacity() >= size.bytes() {
             return buffer;
         }
@@ -184,7 +184,7 @@ impl Buffers {
     }
 
     /// A buffer of this size, which suffices, with the same contents.
-    fn moved(&self, from: Buffer, size: Size) -> Buffer {
+    fn moved(&self, from: Buffer, size: BufferSize) -> Buffer {
         let mut to = self.rent(size);
         to.append(from.filled());
         self.give_back(from);
@@ -194,8 +194,8 @@ impl Buffers {
     /// The smallest buffer that will do, with the same contents.
     #[must_use]
     pub fn lessen(&self, buffer: Buffer) -> Buffer {
-        let fits = |size: &Size| size.bytes() >= buffer.len();
-        let size = Size::VARIANTS.iter().copied().find(fits);
+        let fits = |size: &BufferSize| size.bytes() >= buffer.len();
+        let size = BufferSize::VARIANTS.iter().copied().find(fits);
         let Some(size) = size.filter(|size| size.bytes() < buffer.capacity()) else {
             return buffer;
         };
@@ -204,20 +204,20 @@ impl Buffers {
 
     /// The most buffers that were ever out, by size.
     #[must_use]
-    pub fn peak(&self) -> [u32; Size::COUNT] {
+    pub fn peak(&self) -> [u32; BufferSize::COUNT] {
         self.peak.each_ref().map(Cell::get)
     }
 
-    /// Buffers at hand, by size.
+    /// BufferPool at hand, by size.
     #[must_use]
-    pub fn free(&self) -> [u32; Size::COUNT] {
+    pub fn free(&self) -> [u32; BufferSize::COUNT] {
         let count = |list: &RefCell<Vec<Buffer>>| u32::try_from(list.borrow().len());
         self.free.each_ref().map(|list| count(list).unwrap_or(u32::MAX))
     }
 
-    /// Buffers out now, by size.
+    /// BufferPool out now, by size.
     #[must_use]
-    pub fn rented(&self) -> [u32; Size::COUNT] {
+    pub fn rented(&self) -> [u32; BufferSize::COUNT] {
         self.rented.each_ref().map(Cell::get)
     }
 
@@ -240,48 +240,51 @@ mod tests {
 
     #[test]
     fn reads_append_and_sends_take_from_the_front() {
-        let buffers = Buffers::default();
-        let mut buffer = buffers.rent(Size::Small);
+        let buffers = BufferPool::default();
+        let mut buffer = buffers.rent(BufferSize::Small);
         assert_eq!(buffer.append(b"hello world"), 11);
         buffer.consume(6);
         assert_eq!(buffer.filled(), b"world");
         buffer.compact();
         assert_eq!(buffer.filled(), b"world");
-        assert_eq!(buffer.spare(), Size::Small.bytes() - 5);
+        assert_eq!(buffer.spare(), BufferSize::Small.bytes() - 5);
         buffer.consume(5);
-        assert_eq!(buffer.spare(), Size::Small.bytes());
+        assert_eq!(buffer.spare(), BufferSize::Small.bytes());
     }
 
     #[test]
     fn a_full_buffer_takes_no_more() {
-        let buffers = Buffers::default();
-        let mut buffer = buffers.rent(Size::Small);
-        assert_eq!(buffer.append(&[7; 5_000]), Size::Small.bytes());
+        let buffers = BufferPool::default();
+        let mut buffer = buffers.rent(BufferSize::Small);
+        assert_eq!(buffer.append(&[7; 5_000]), BufferSize::Small.bytes());
         assert_eq!(buffer.spare(), 0);
         assert_eq!(buffer.append(b"x"), 0);
-        let buffer = buffers.enlarge(buffer, Size::Record);
+        let buffer = buffers.enlarge(buffer, BufferSize::Record);
         assert_eq!(buffer.filled(), &[7; 1_024]);
         assert_eq!(buffers.rented(), [0, 1, 0, 0, 0]);
         assert_eq!((buffers.free(), buffers.peak()), ([1, 0, 0, 0, 0], [1, 1, 0, 0, 0]));
-        assert_eq!(buffers.rented_bytes(), Size::Record.bytes());
+        assert_eq!(buffers.rented_bytes(), BufferSize::Record.bytes());
         buffers.give_back(buffer);
         assert_eq!(buffers.rented_bytes(), 0);
     }
 
     #[test]
     fn what_is_left_moves_into_the_smallest_buffer_that_will_do() {
-        let buffers = Buffers::default();
+        let buffers = BufferPool::default();
         for (length, wanted) in [
-            (1, Size::Small),
-            (1_024, Size::Small),
-            (1_025, Size::Record),
-            (20 * 1_024, Size::Record),
-            (20 * 1_024 + 1, Size::Double),
-            (36 * 1_024 + 1, Size::Quad),
-            (68 * 1_024 + 1, Size::Body),
+            (1, BufferSize::Small),
+            (1_024, BufferSize::Small),
+            (1_025, BufferSize::Record),
+            (20 * 1_024, BufferSize::Record),
+            (20 * 1_024 + 1, BufferSize::Double),
+            (36 * 1_024 + 1, BufferSize::Quad),
+            (68 * 1_024 + 1, BufferSize::Body),
         ] {
-            assert!(wanted == Size::Small || Size::holding(length) == wanted, "{length}");
-            for size in Size::VARIANTS.iter().copied() {
+            assert!(
+                wanted == BufferSize::Small || BufferSize::holding(length) == wanted,
+                "{length}"
+            );
+            for size in BufferSize::VARIANTS.iter().copied() {
                 let mut buffer = buffers.rent(size);
                 let before = buffer.append(&vec![7; length + 1].as_slice()[..length]);
                 if before < length {
@@ -298,18 +301,18 @@ mod tests {
                 buffers.give_back(buffer);
             }
         }
-        assert_eq!(buffers.rented(), [0; Size::COUNT]);
+        assert_eq!(buffers.rented(), [0; BufferSize::COUNT]);
     }
 
     #[test]
     fn a_budget_is_told_and_stops_nobody() {
-        let budget = 8 * Size::Record.bytes();
-        let buffers = Buffers::within(budget);
-        let mut out: Vec<_> = (0..8).map(|_| buffers.rent(Size::Record)).collect();
+        let budget = 8 * BufferSize::Record.bytes();
+        let buffers = BufferPool::within(budget);
+        let mut out: Vec<_> = (0..8).map(|_| buffers.rent(BufferSize::Record)).collect();
         assert_eq!((buffers.excess(), buffers.is_overdrawn()), (0, false));
-        out.push(buffers.rent(Size::Record));
-        assert_eq!((buffers.excess(), buffers.is_overdrawn()), (Size::Record.bytes(), false));
-        out.push(buffers.rent(Size::Small));
+        out.push(buffers.rent(BufferSize::Record));
+        assert_eq!((buffers.excess(), buffers.is_overdrawn()), (BufferSize::Record.bytes(), false));
+        out.push(buffers.rent(BufferSize::Small));
         assert!(buffers.is_overdrawn());
         out.into_iter().for_each(|buffer| buffers.give_back(buffer));
         assert_eq!((buffers.excess(), buffers.rented_bytes()), (0, 0));
@@ -317,28 +320,28 @@ mod tests {
 
     #[test]
     fn what_nobody_needs_for_a_while_is_given_back() {
-        let buffers = Buffers::default();
-        let crowd: Vec<_> = (0..10).map(|_| buffers.rent(Size::Record)).collect();
+        let buffers = BufferPool::default();
+        let crowd: Vec<_> = (0..10).map(|_| buffers.rent(BufferSize::Record)).collect();
         crowd.into_iter().for_each(|buffer| buffers.give_back(buffer));
         let trimmed = || {
             buffers.trim();
             buffers.released.take()
         };
         assert_eq!(trimmed(), 0, "all ten were in use");
-        let pair = [buffers.rent(Size::Record), buffers.rent(Size::Record)];
+        let pair = [buffers.rent(BufferSize::Record), buffers.rent(BufferSize::Record)];
         pair.into_iter().for_each(|buffer| buffers.give_back(buffer));
-        assert_eq!(trimmed(), 8 * Size::Record.bytes());
-        assert_eq!(trimmed(), 2 * Size::Record.bytes());
+        assert_eq!(trimmed(), 8 * BufferSize::Record.bytes());
+        assert_eq!(trimmed(), 2 * BufferSize::Record.bytes());
         assert_eq!(trimmed(), 0);
     }
 
     #[test]
     fn what_finds_no_room_in_the_list_counts_as_released() {
-        let buffers = Buffers::default();
-        let most = Size::Body.kept_max();
-        let crowd: Vec<_> = (0..most + 3).map(|_| buffers.rent(Size::Body)).collect();
+        let buffers = BufferPool::default();
+        let most = BufferSize::Body.kept_max();
+        let crowd: Vec<_> = (0..most + 3).map(|_| buffers.rent(BufferSize::Body)).collect();
         crowd.into_iter().for_each(|buffer| buffers.give_back(buffer));
-        let released = 3 * Size::Body.bytes();
+        let released = 3 * BufferSize::Body.bytes();
         assert!(!buffers.take_released(released));
         assert!(buffers.take_released(released - 1));
         assert!(!buffers.take_released(0), "it was taken");

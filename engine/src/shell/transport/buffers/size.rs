@@ -14,7 +14,7 @@ pub const PLAIN_BYTES_MAX: usize = 16_384;
 
 /// How much a buffer holds.
 #[derive(Clone, Copy, Debug, EnumCount, Eq, Ord, PartialEq, PartialOrd, VariantArray)]
-pub enum Size {
+pub enum BufferSize {
     /// What an idle connection keeps posted: most requests fit, and it costs little to hold.
     Small,
     /// One whole TLS record, or a head.
@@ -27,7 +27,7 @@ pub enum Size {
     Body,
 }
 
-impl Size {
+impl BufferSize {
     /// The smallest one for so many bytes that are worth more than a small one.
     #[must_use]
     pub fn holding(len: usize) -> Self {
@@ -81,31 +81,38 @@ impl Size {
     }
 }
 
-const _: () = assert!(Size::COUNT == BUFFER_SIZES.len(), "each has its name");
-const _: () = assert!(Size::Record.bytes() >= RECORD_BYTES_MAX, "a record must fit its buffer");
+const _: () = assert!(BufferSize::COUNT == BUFFER_SIZES.len(), "each has its name");
+const _: () =
+    assert!(BufferSize::Record.bytes() >= RECORD_BYTES_MAX, "a record must fit its buffer");
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shell::transport::buffers::Buffers;
+    use crate::shell::transport::buffers::BufferPool;
 
     #[test]
     fn sizes_are_rounded_up_for_what_is_there_and_down_for_what_there_is_room_for() {
         for bytes in (0..140 * 1_024).step_by(512) {
-            let (holding, within) = (Size::holding(bytes), Size::within(bytes));
-            assert!(holding == Size::Body || holding.bytes() >= bytes, "{bytes}");
-            assert!(within == Size::Record || within.bytes() <= bytes, "{bytes}");
-            assert!(within <= holding && holding != Size::Small && within != Size::Small);
-            assert_eq!(Size::from_small(bytes) == Size::Small, bytes <= 1_024, "{bytes}");
+            let (holding, within) = (BufferSize::holding(bytes), BufferSize::within(bytes));
+            assert!(holding == BufferSize::Body || holding.bytes() >= bytes, "{bytes}");
+            assert!(within == BufferSize::Record || within.bytes() <= bytes, "{bytes}");
+            assert!(
+                within <= holding && holding != BufferSize::Small && within != BufferSize::Small
+            );
+            assert_eq!(
+                BufferSize::from_small(bytes) == BufferSize::Small,
+                bytes <= 1_024,
+                "{bytes}"
+            );
         }
     }
 
     #[test]
     fn what_is_in_hand_does_not_keep_a_large_buffer() {
-        let buffers = Buffers::default();
-        let mut slot = Some(buffers.rent(Size::Body));
+        let buffers = BufferPool::default();
+        let mut slot = Some(buffers.rent(BufferSize::Body));
         slot.as_mut().unwrap().append(b"ab");
-        buffers.fit(&mut slot, Size::Record);
-        assert!(slot.is_some_and(|it| it.size() == Size::Record && it.filled() == b"ab"));
+        buffers.fit(&mut slot, BufferSize::Record);
+        assert!(slot.is_some_and(|it| it.size() == BufferSize::Record && it.filled() == b"ab"));
     }
 }

@@ -13,14 +13,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-pub use stalled::Ended;
-use table::Table;
-pub use table::{Line, Shut, TICK};
-pub use timer::{Remote, Timer};
+pub use stalled::Reclaimed;
+use table::TimerTable;
+pub use table::{Shut, ShutTarget, TICK};
+pub use timer::{Timer, TimerHandle};
 
 /// All deadlines of one core.
 #[derive(Clone, Debug, Default)]
-pub struct Deadlines(Rc<RefCell<Table>>);
+pub struct Deadlines(Rc<RefCell<TimerTable>>);
 
 impl Deadlines {
     /// A new slot, disarmed.
@@ -48,7 +48,7 @@ impl Deadlines {
 
     /// Ends those that have not got on for the longest, until that frees so many bytes: they are due at
     /// the next tick, and each is told what it would be told at its deadline.
-    pub fn end_stalled(&self, bytes: usize) -> Ended {
+    pub fn end_stalled(&self, bytes: usize) -> Reclaimed {
         self.0.borrow_mut().end_stalled(bytes)
     }
 
@@ -107,8 +107,8 @@ mod tests {
             assert!(!reading.was_shut(), "a new connection");
             match how {
                 0 => writing.arm(TICK, descriptor, Shut::Both),
-                1 => client.arm(TICK, descriptor, Shut::IfLeft(reading.line(descriptor))),
-                _ => reading.remote().shut_both(descriptor),
+                1 => client.arm(TICK, descriptor, Shut::IfLeft(reading.shut_target(descriptor))),
+                _ => reading.timer_handle().shut_both(descriptor),
             }
             Descriptor::of(&theirs).shut_write();
             run(Duration::from_secs(9), || descriptor.has_left()).unwrap();
@@ -140,11 +140,11 @@ mod tests {
         let (ours, _theirs) = UnixStream::pair();
         let timer = deadlines.timer();
         timer.arm(TICK, Descriptor::of(&ours), Shut::Both);
-        timer.remote().prolong(3 * TICK);
-        timer.remote().prolong(TICK);
+        timer.timer_handle().prolong(3 * TICK);
+        timer.timer_handle().prolong(TICK);
         assert_eq!([deadlines.tick(), deadlines.tick(), deadlines.tick()], [0; 3]);
         assert_eq!(deadlines.tick(), 1);
-        timer.remote().prolong(TICK);
+        timer.timer_handle().prolong(TICK);
         assert_eq!([deadlines.tick(), deadlines.tick(), deadlines.tick()], [0; 3]);
     }
 

@@ -4,8 +4,8 @@
 //! a byte now and then buys nobody time. What counts is memory that waits: an idle connection, or one
 //! that waits for an answer, holds next to none and is left alone.
 
-use super::table::{NEVER, Shut, Table};
-use crate::shell::transport::buffers::Size;
+use super::table::{NEVER, Shut, TimerTable};
+use crate::shell::transport::buffers::BufferSize;
 
 /// So many bytes are progress.
 const GAIN_BYTES: u32 = 4_096;
@@ -15,23 +15,23 @@ const PATIENCE_TICKS: u32 = 20;
 
 /// What was ended.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Ended {
+pub struct Reclaimed {
     /// So many waits.
     pub count: usize,
     /// Bytes that they held.
     pub bytes: usize,
 }
 
-impl Table {
+impl TimerTable {
     /// Ends those that have not got on for the longest, until that frees so many bytes: they are due at
     /// the next tick, and each is told what it would be told at its deadline.
-    pub(super) fn end_stalled(&mut self, bytes: usize) -> Ended {
+    pub(super) fn end_stalled(&mut self, bytes: usize) -> Reclaimed {
         let soon = self.now.saturating_add(1);
         let mut waiting: Vec<(u32, usize)> = (0..self.due.len())
             .filter_map(|slot| Some((self.stalled_since(slot)?, slot)))
             .collect();
         waiting.sort_unstable();
-        let mut ended = Ended::default();
+        let mut ended = Reclaimed::default();
         for (_, slot) in waiting {
             if ended.bytes >= bytes {
                 break;
@@ -51,7 +51,7 @@ impl Table {
     fn stalled_since(&self, slot: usize) -> Option<u32> {
         let (due, held) = (*self.due.get(slot)?, *self.held.get(slot)?);
         let since = self.progress.get(slot).copied().unwrap_or(self.now);
-        let large = usize::try_from(held).is_ok_and(|held| held > Size::Small.bytes());
+        let large = usize::try_from(held).is_ok_and(|held| held > BufferSize::Small.bytes());
         let rests = self.idle.get(slot).copied().unwrap_or(true);
         let ends = matches!(self.actions.get(slot), Some(Some((_, Shut::Read | Shut::Both))));
         let late = since.saturating_add(PATIENCE_TICKS) <= self.now;
@@ -90,14 +90,14 @@ mod tests {
         let deadlines = Deadlines::default();
         let (ours, _theirs) = UnixStream::pair();
         let descriptor = Descriptor::of(&ours);
-        let bytes = Size::Record.bytes();
+        let bytes = BufferSize::Record.bytes();
         let timers: Vec<Timer> = (0..7).map(|_| deadlines.timer()).collect();
         for timer in &timers {
             timer.weigh(bytes);
             timer.arm(LONG, descriptor, Shut::Both);
         }
         // Of the rest: one holds next to nothing, one waits for a next request, and one does not wait.
-        timers[4].weigh(Size::Small.bytes());
+        timers[4].weigh(BufferSize::Small.bytes());
         timers[5].arm_idle(LONG, descriptor, Shut::Read);
         timers[6].disarm();
         pass(&deadlines, 5);
@@ -111,13 +111,13 @@ mod tests {
             pass(&deadlines, 1);
         }
         timers[3].progressed();
-        assert_eq!(deadlines.end_stalled(1), Ended { count: 1, bytes });
+        assert_eq!(deadlines.end_stalled(1), Reclaimed { count: 1, bytes });
         assert_eq!((deadlines.tick(), timers[2].fired()), (1, true));
-        assert_eq!(deadlines.end_stalled(bytes + 1), Ended { count: 2, bytes: 2 * bytes });
-        assert_eq!(deadlines.end_stalled(usize::MAX), Ended::default(), "they are ended once");
+        assert_eq!(deadlines.end_stalled(bytes + 1), Reclaimed { count: 2, bytes: 2 * bytes });
+        assert_eq!(deadlines.end_stalled(usize::MAX), Reclaimed::default(), "they are ended once");
         pass(&deadlines, 1);
         assert!(timers[0].fired() && timers[1].fired());
         assert!(!timers[3].fired(), "it has just got on");
-        assert_eq!(deadlines.end_stalled(usize::MAX), Ended::default());
+        assert_eq!(deadlines.end_stalled(usize::MAX), Reclaimed::default());
     }
 }

@@ -24,20 +24,20 @@ pub enum Shut {
     Both,
     /// This other descriptor, if the peer of the timer's own one has left; looked at again and again
     /// until the timer is disarmed. A client that is gone must not keep an upstream busy.
-    IfLeft(Line),
+    IfLeft(ShutTarget),
     /// Nothing yet: the task that waits is woken, and then it is as if `IfLeft` had been armed.
-    Wake(Option<Line>),
+    Wake(Option<ShutTarget>),
 }
 
 /// A connection whose end may be our own doing: its descriptor, and the slot that remembers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Line {
+pub struct ShutTarget {
     pub(super) descriptor: Descriptor,
     pub(super) home: usize,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(super) struct TimerTable {
     pub(super) now: u32,
     /// The tick at which each slot is due; beside the actions, so that the scan stays dense.
     pub(super) due: Vec<u32>,
@@ -60,7 +60,7 @@ pub(super) struct Table {
     pub(super) held: Vec<u32>,
 }
 
-impl Table {
+impl TimerTable {
     /// A slot that nobody holds, disarmed.
     pub(super) fn take_slot(&mut self) -> usize {
         if let Some(slot) = self.free.pop() {

@@ -5,20 +5,20 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::table::{Line, NEVER, Shut, Table, remember, ticks};
+use super::table::{NEVER, Shut, ShutTarget, TimerTable, remember, ticks};
 use crate::shell::transport::net::Descriptor;
 
 /// One connection's slot; freed when dropped.
 #[derive(Debug)]
 pub struct Timer {
-    pub(super) table: Rc<RefCell<Table>>,
+    pub(super) table: Rc<RefCell<TimerTable>>,
     pub(super) slot: usize,
 }
 
 impl Timer {
     /// A slot of `table`, disarmed; `home` is the slot of the same connection that remembers, if it is
     /// another one.
-    pub(super) fn new(table: &Rc<RefCell<Table>>, home: Option<usize>) -> Self {
+    pub(super) fn new(table: &Rc<RefCell<TimerTable>>, home: Option<usize>) -> Self {
         let mut guard = table.borrow_mut();
         let slot = guard.take_slot();
         guard.set_home(slot, home.unwrap_or(slot));
@@ -27,8 +27,8 @@ impl Timer {
 
     /// A view from outside; it must not be used once the timer is dropped and its slot reused.
     #[must_use]
-    pub fn remote(&self) -> Remote {
-        Remote { table: Rc::clone(&self.table), slot: self.slot }
+    pub fn timer_handle(&self) -> TimerHandle {
+        TimerHandle { table: Rc::clone(&self.table), slot: self.slot }
     }
 
     /// From now on, `after` this long `descriptor` is shut.
@@ -81,8 +81,8 @@ impl Timer {
 
     /// The connection whose home the slot is, which `descriptor` belongs to.
     #[must_use]
-    pub const fn line(&self, descriptor: Descriptor) -> Line {
-        Line { descriptor, home: self.slot }
+    pub const fn shut_target(&self, descriptor: Descriptor) -> ShutTarget {
+        ShutTarget { descriptor, home: self.slot }
     }
 
     /// Its wait holds so much memory.
@@ -136,12 +136,12 @@ impl Drop for Timer {
 
 /// A slot's deadline, seen from outside its owner.
 #[derive(Clone, Debug)]
-pub struct Remote {
-    table: Rc<RefCell<Table>>,
+pub struct TimerHandle {
+    table: Rc<RefCell<TimerTable>>,
     slot: usize,
 }
 
-impl Remote {
+impl TimerHandle {
     /// If the slot is armed: it is due within `within` at the latest.
     pub fn hasten(&self, within: Duration) {
         let mut table = self.table.borrow_mut();
@@ -152,7 +152,7 @@ impl Remote {
     }
 }
 
-impl Remote {
+impl TimerHandle {
     /// Shuts the connection whose home the slot is, which `descriptor` belongs to.
     pub fn shut_both(&self, descriptor: Descriptor) {
         remember(&mut self.table.borrow_mut().shut, self.slot);

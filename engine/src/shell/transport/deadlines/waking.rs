@@ -5,7 +5,7 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::table::{Line, NEVER, Shut, remember};
+use super::table::{NEVER, Shut, ShutTarget, remember};
 use super::timer::Timer;
 use crate::shell::transport::net::Descriptor;
 
@@ -16,7 +16,7 @@ impl Timer {
         &self,
         context: &Context<'_>,
         (after, descriptor): (Duration, Descriptor),
-        watched: Option<Line>,
+        watched: Option<ShutTarget>,
     ) {
         self.arm(after, descriptor, Shut::Wake(watched));
         let mut table = self.table.borrow_mut();
@@ -38,7 +38,7 @@ impl Timer {
     }
 
     /// Shuts another connection than its own, at once.
-    pub fn shut_other(&self, line: Line) {
+    pub fn shut_other(&self, line: ShutTarget) {
         remember(&mut self.table.borrow_mut().shut, line.home);
         line.descriptor.shut_both();
     }
@@ -73,7 +73,7 @@ mod tests {
         let context = Context::from_waker(&waker);
         let when = (TICK, Descriptor::of(&ours));
         timer.wake_after(&context, when, None);
-        timer.remote().prolong(99 * TICK);
+        timer.timer_handle().prolong(99 * TICK);
         assert_eq!((timer.poll_woken(), deadlines.tick()), (Poll::Pending, 0));
         assert_eq!((timer.poll_woken(), deadlines.tick()), (Poll::Pending, 0));
         assert_eq!((timer.poll_woken(), timer.fired()), (Poll::Ready(()), false));
@@ -96,7 +96,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair();
         let (other, _far) = UnixStream::pair();
         let (timer, upstream) = (deadlines.timer(), deadlines.timer());
-        let line = upstream.line(Descriptor::of(&other));
+        let line = upstream.shut_target(Descriptor::of(&other));
         let context = Context::from_waker(Waker::noop());
         timer.wake_after(&context, (TICK, Descriptor::of(&ours)), Some(line));
         assert_eq!((0..9).map(|_| deadlines.tick()).sum::<u32>(), 0);

@@ -8,7 +8,7 @@ use std::io;
 use std::pin::pin;
 
 use super::RecordReader;
-use crate::shell::transport::buffers::{Buffer, Buffers, Size};
+use crate::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
 
 impl RecordReader {
     /// A body is flowing: the next receive gets as much memory as there is to be received then, and as
@@ -19,7 +19,7 @@ impl RecordReader {
 
     /// Waits for bytes, with no more memory than what is in hand needs; makes room for them, and for no
     /// more than the receiver takes. The receive that follows tells of an end.
-    pub(super) async fn await_bytes(&mut self, tls: bool, buffers: &Buffers, room: usize) {
+    pub(super) async fn await_bytes(&mut self, tls: bool, buffers: &BufferPool, room: usize) {
         let mut available = self.descriptor.available();
         if available == 0 {
             self.rest(tls, buffers, false);
@@ -31,15 +31,15 @@ impl RecordReader {
         }
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         let held = slot.as_ref().map_or(0, Buffer::len);
-        let wanted = Size::holding(held + available);
-        buffers.fit(slot, wanted.min(Size::within(held + room)));
-        buffers.make_room(slot, Size::Record, 1);
+        let wanted = BufferSize::holding(held + available);
+        buffers.fit(slot, wanted.min(BufferSize::within(held + room)));
+        buffers.make_room(slot, BufferSize::Record, 1);
     }
 
     /// The size that what was received fills when it is passed on.
     #[must_use]
-    pub fn load(&self) -> Size {
+    pub fn load(&self) -> BufferSize {
         let held = |slot: &Option<Buffer>| slot.as_ref().map_or(0, Buffer::len);
-        Size::holding(held(&self.cipher).max(held(&self.plain)))
+        BufferSize::holding(held(&self.cipher).max(held(&self.plain)))
     }
 }

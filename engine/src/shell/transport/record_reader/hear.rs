@@ -12,8 +12,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::RecordReader;
-use crate::shell::transport::buffers::{Buffer, Buffers, Size};
-use crate::shell::transport::deadlines::{Line, TICK};
+use crate::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
+use crate::shell::transport::deadlines::{ShutTarget, TICK};
 use crate::shell::transport::net::Peek;
 use crate::shell::transport::tls::Security;
 
@@ -21,15 +21,15 @@ use crate::shell::transport::tls::Security;
 const PATIENCE: Duration = TICK;
 
 /// What is kept fits the smallest buffers: what TLS is told is short, and others want the memory.
-const KEPT_BYTES_MAX: usize = Size::Small.bytes();
+const KEPT_BYTES_MAX: usize = BufferSize::Small.bytes();
 
 impl RecordReader {
     /// Hears the peer out; true if it is lost, and `watched` is shut then. That is also shut when the
     /// peer leaves later on (see [`RecordReader::end_watch`]). May be dropped at any time.
     pub async fn hear(
         &mut self,
-        (security, buffers): (&RefCell<Security>, &Buffers),
-        watched: Option<Line>,
+        (security, buffers): (&RefCell<Security>, &BufferPool),
+        watched: Option<ShutTarget>,
     ) -> bool {
         let tls = security.borrow().session.is_tls();
         if !tls && watched.is_none() {
@@ -60,7 +60,7 @@ impl RecordReader {
     }
 
     /// True if the connection is of no use any more; false if there is nothing more to be heard.
-    async fn hear_records(&mut self, security: &RefCell<Security>, buffers: &Buffers) -> bool {
+    async fn hear_records(&mut self, security: &RefCell<Security>, buffers: &BufferPool) -> bool {
         loop {
             let mut opened = Ok(true);
             while self.keeps_more() && opened == Ok(true) {
@@ -81,7 +81,7 @@ impl RecordReader {
             if self.turn.drive(readable).await.is_err() {
                 return true;
             }
-            buffers.make_room(&mut self.cipher, Size::Small, 1);
+            buffers.make_room(&mut self.cipher, BufferSize::Small, 1);
             let Some(cipher) = &mut self.cipher else { return false };
             let count = self.descriptor.receive_now(cipher.spare_mut());
             cipher.fill(count);
@@ -102,7 +102,7 @@ impl RecordReader {
     }
 
     /// `first` came before whatever is kept.
-    pub fn put_in_front(&mut self, first: Buffer, buffers: &Buffers) {
+    pub fn put_in_front(&mut self, first: Buffer, buffers: &BufferPool) {
         if first.is_empty() && self.plain.is_some() {
             return buffers.give_back(first);
         }

@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use super::StreamReader;
-use crate::shell::transport::deadlines::Line;
+use crate::shell::transport::deadlines::ShutTarget;
 
 /// What came of the work, and of the peer beside it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,7 +22,7 @@ impl StreamReader<'_> {
     pub async fn attend<T>(
         &mut self,
         mut work: Pin<&mut impl Future<Output = T>>,
-        watched: Option<Line>,
+        watched: Option<ShutTarget>,
     ) -> Attended<T> {
         let (mut waited, mut lost) = (false, None);
         let done = {
@@ -63,7 +63,7 @@ impl StreamReader<'_> {
 
     /// Hears the peer out until nothing more is to be heard; true if it is lost, and `watched` is shut
     /// then. May be dropped at any time.
-    pub async fn hear(&mut self, watched: Option<Line>) -> bool {
+    pub async fn hear(&mut self, watched: Option<ShutTarget>) -> bool {
         self.reader.hear((self.security, self.buffers), watched).await
     }
 }

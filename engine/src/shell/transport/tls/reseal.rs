@@ -6,7 +6,7 @@ use super::fast::fail;
 use super::outcome::{Opened, SessionError};
 use super::security::Security;
 use super::session::Session;
-use crate::shell::transport::buffers::{Buffer, Size};
+use crate::shell::transport::buffers::{Buffer, BufferSize};
 use crate::tls::record::SealError;
 use crate::tls::record::reseal::{Stop, Wanted, reseal};
 
@@ -54,7 +54,7 @@ pub(crate) fn pass(
         return None;
     };
     // A small buffer would not take the next message to send.
-    if !silent || !sealer.seals_in_place() || input.size() == Size::Small {
+    if !silent || !sealer.seals_in_place() || input.size() == BufferSize::Small {
         return None;
     }
     let done = reseal(opener, sealer, input.filled_mut(), take);
