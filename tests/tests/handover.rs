@@ -6,7 +6,9 @@ use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
 use ferrule_engine::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
-use ferrule_engine::shell::transport::tls::{Opened, Progress, Said, Session, SessionError};
+use ferrule_engine::shell::transport::tls::{
+    HandshakeProgress, Opened, Session, SessionError, TlsOutput,
+};
 use ferrule_tests::{Authority, tls};
 use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
@@ -21,7 +23,7 @@ use rustls::{
 struct Ends {
     peer: Connection,
     session: Session,
-    said: Said,
+    said: TlsOutput,
     input: Buffer,
     buffers: BufferPool,
 }
@@ -47,7 +49,7 @@ impl Ends {
     fn with(peer: Connection, session: Session) -> Self {
         let buffers = BufferPool::default();
         let input = buffers.rent(BufferSize::Body);
-        Self { peer, session, said: Said::default(), input, buffers }
+        Self { peer, session, said: TlsOutput::default(), input, buffers }
     }
 
     /// We are the server.
@@ -91,7 +93,7 @@ impl Ends {
     fn shake(&mut self) {
         loop {
             let progress = self.session.handshake(&mut self.input, &mut self.said);
-            if progress.expect("a handshake") == Progress::Done {
+            if progress.expect("a handshake") == HandshakeProgress::Done {
                 return;
             }
             let pending = std::mem::take(&mut self.said.pending);
@@ -101,8 +103,8 @@ impl Ends {
         }
     }
 
-    fn quicken(&mut self) {
-        self.session.quicken(&self.said).expect("keys");
+    fn enable_fast_path(&mut self) {
+        self.session.enable_fast_path(&self.said).expect("keys");
         assert!(matches!(self.session, Session::Fast(_)), "{:?}", self.session);
     }
 
@@ -143,7 +145,7 @@ fn what_comes_with_the_last_flight_is_heard_in_order() {
         let hello = ends.peer_says();
         ends.input.append(&hello);
         let progress = ends.session.handshake(&mut ends.input, &mut ends.said);
-        assert_eq!(progress, Ok(Progress::NeedsRead));
+        assert_eq!(progress, Ok(HandshakeProgress::NeedsRead));
         let flight = std::mem::take(&mut ends.said.pending);
         ends.peer_hears(&flight);
         for word in [&b"first "[..], b"second ", b"third"] {
@@ -157,13 +159,13 @@ fn what_comes_with_the_last_flight_is_heard_in_order() {
         let mut done =
             ends.session.handshake(&mut ends.input, &mut ends.said).expect("a handshake");
         let mut rest = after;
-        if done == Progress::NeedsRead {
+        if done == HandshakeProgress::NeedsRead {
             ends.input.append(after);
             rest = &[];
             done = ends.session.handshake(&mut ends.input, &mut ends.said).expect("a handshake");
         }
-        assert_eq!(done, Progress::Done, "cut at {cut}");
-        ends.quicken();
+        assert_eq!(done, HandshakeProgress::Done, "cut at {cut}");
+        ends.enable_fast_path();
         let mut plain = ends.open_all().expect("good records");
         ends.input.append(rest);
         plain.extend(ends.open_all().expect("good records"));
@@ -186,7 +188,7 @@ fn keys_change_in_both_directions() {
             Ends::asking(&server, &client)
         };
         ends.shake();
-        ends.quicken();
+        ends.enable_fast_path();
         ends.converse(b"before");
         for _ in 0..40 {
             // It asks for ours, too.
@@ -209,8 +211,8 @@ fn tickets_reach_the_store() {
         ends.shake();
         let Session::Client(connection) = &ends.session else { panic!("as made here") };
         kinds.push(connection.handshake_kind());
-        ends.quicken();
-        ends.session.hear_out(&mut ends.input, &mut ends.said).expect("nothing early");
+        ends.enable_fast_path();
+        ends.session.process_tickets(&mut ends.input, &mut ends.said).expect("nothing early");
         ends.converse(b"the tickets come in front of this");
     }
     let (full, resumed) = (Some(HandshakeKind::Full), Some(HandshakeKind::Resumed));
@@ -227,18 +229,21 @@ fn a_server_that_speaks_first_is_refused() {
         let mut ends = Ends::asking(&server, &client);
         assert_eq!(
             ends.session.handshake(&mut ends.input, &mut ends.said),
-            Ok(Progress::NeedsRead)
+            Ok(HandshakeProgress::NeedsRead)
         );
         let hello = std::mem::take(&mut ends.said.pending);
         ends.peer_hears(&hello);
         ends.peer.writer().write_all(b"HTTP/1.1 200 OK\r\n\r\n").expect("memory");
         let flight = ends.peer_says();
         ends.input.append(&flight);
-        assert_eq!(ends.session.handshake(&mut ends.input, &mut ends.said), Ok(Progress::Done));
+        assert_eq!(
+            ends.session.handshake(&mut ends.input, &mut ends.said),
+            Ok(HandshakeProgress::Done)
+        );
         if fast {
-            ends.quicken();
+            ends.enable_fast_path();
         }
-        let heard = ends.session.hear_out(&mut ends.input, &mut ends.said);
+        let heard = ends.session.process_tickets(&mut ends.input, &mut ends.said);
         assert_eq!(heard, Err(SessionError::Closed), "fast: {fast}");
         let mut output = ends.buffers.rent(BufferSize::Record);
         assert!(ends.session.seal(b"GET", &mut ends.said, &mut output).is_err());
@@ -249,7 +254,7 @@ fn a_server_that_speaks_first_is_refused() {
 fn tls_1_2_stays_with_rustls() {
     let mut ends = Ends::serving(server_config(), client_config(&TLS12));
     ends.shake();
-    ends.session.quicken(&ends.said).expect("nothing to do");
+    ends.session.enable_fast_path(&ends.said).expect("nothing to do");
     assert!(matches!(ends.session, Session::Server(_)));
     ends.converse(b"as before");
 }
@@ -261,7 +266,7 @@ fn without_keys_there_is_no_session() {
     server.enable_secret_extraction = false;
     let mut ends = Ends::serving(server, client_config(&TLS13));
     ends.shake();
-    assert!(ends.session.quicken(&ends.said).is_err());
+    assert!(ends.session.enable_fast_path(&ends.said).is_err());
     assert!(matches!(ends.session, Session::Over));
     let mut output = ends.buffers.rent(BufferSize::Record);
     assert!(ends.session.seal(b"x", &mut ends.said, &mut output).is_err());
@@ -274,7 +279,7 @@ fn without_keys_there_is_no_session() {
 fn a_forged_record_ends_the_session_with_an_alert() {
     let mut ends = Ends::serving(server_config(), client_config(&TLS13));
     ends.shake();
-    ends.quicken();
+    ends.enable_fast_path();
     ends.converse(b"before");
     ends.peer.writer().write_all(b"secret").expect("memory");
     let mut wire = ends.peer_says();

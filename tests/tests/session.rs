@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use ferrule_engine::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
-use ferrule_engine::shell::transport::tls::{Opened, Progress, Said, Session};
+use ferrule_engine::shell::transport::tls::{HandshakeProgress, Opened, Session, TlsOutput};
 use ferrule_tests::{Authority, tls};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rustls::pki_types::ServerName;
@@ -23,7 +23,7 @@ use rustls::{ClientConnection, ConnectionTrafficSecrets};
 struct Ends {
     client: ClientConnection,
     session: Session,
-    said: Said,
+    said: TlsOutput,
     input: Buffer,
     buffers: BufferPool,
 }
@@ -41,7 +41,7 @@ impl Ends {
             session: Session::Server(Box::new(
                 UnbufferedServerConnection::new(server).expect("as made here"),
             )),
-            said: Said::default(),
+            said: TlsOutput::default(),
             input: buffers.rent(BufferSize::Body),
             buffers,
         };
@@ -50,7 +50,7 @@ impl Ends {
             let progress =
                 ends.session.handshake(&mut ends.input, &mut ends.said).expect("as made here");
             ends.tell();
-            if progress == Progress::Done && !ends.client.wants_write() {
+            if progress == HandshakeProgress::Done && !ends.client.wants_write() {
                 break;
             }
         }
@@ -77,7 +77,7 @@ impl Ends {
     }
 
     /// The client's keys, to write records that no client would.
-    fn into_forger(self) -> (Forger, Session, Said, Buffer, BufferPool) {
+    fn into_forger(self) -> (Forger, Session, TlsOutput, Buffer, BufferPool) {
         let secrets = self.client.dangerous_extract_secrets().expect("as made here");
         let (sequence, ConnectionTrafficSecrets::Aes256Gcm { key, iv }) = secrets.tx else {
             panic!("the first suite of both is AES-256-GCM");

@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use ferrule_engine::shell::transport::buffers::{BufferPool, BufferSize};
-use ferrule_engine::shell::transport::tls::{Progress, Said, Session};
+use ferrule_engine::shell::transport::tls::{HandshakeProgress, Session, TlsOutput};
 use ferrule_tests::{Leaf, PATIENCE, tls};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
@@ -137,11 +137,11 @@ impl Bare {
         socket.set_write_timeout(Some(PATIENCE)).expect("a socket");
         socket.set_nodelay(true).expect("a socket");
         let buffers = BufferPool::default();
-        let (mut input, mut said) = (buffers.rent(BufferSize::Body), Said::default());
+        let (mut input, mut said) = (buffers.rent(BufferSize::Body), TlsOutput::default());
         loop {
             let progress = session.handshake(&mut input, &mut said).expect("a handshake");
             socket.write_all(&std::mem::take(&mut said.pending)).expect("a peer");
-            if progress == Progress::Done {
+            if progress == HandshakeProgress::Done {
                 break;
             }
             let mut bytes = [0; 4096];

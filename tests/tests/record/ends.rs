@@ -4,7 +4,9 @@
 use std::sync::{Arc, Mutex};
 
 use ferrule_engine::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
-use ferrule_engine::shell::transport::tls::{Opened, Progress, Said, Session, SessionError};
+use ferrule_engine::shell::transport::tls::{
+    HandshakeProgress, Opened, Session, SessionError, TlsOutput,
+};
 use ferrule_engine::tls::provider;
 use ferrule_engine::tls::record::cipher::Protection;
 use ferrule_engine::tls::record::{Fault, Records, Role, Schedule};
@@ -99,17 +101,17 @@ fn handshake(settings: &Settings, aead: Aead) -> Shaken {
         (Session::Server(Box::new(server)), Session::Client(Box::new(client)));
     let buffers = BufferPool::default();
     let (mut up, mut down) = (buffers.rent(BufferSize::Body), buffers.rent(BufferSize::Body));
-    let mut said = [Said::default(), Said::default()];
+    let mut said = [TlsOutput::default(), TlsOutput::default()];
     loop {
         let asked = client.handshake(&mut down, &mut said[0]).expect("a handshake");
         up.append(&std::mem::take(&mut said[0].pending));
         let answered = server.handshake(&mut up, &mut said[1]).expect("a handshake");
-        if asked == Progress::Done && answered == Progress::Done {
+        if asked == HandshakeProgress::Done && answered == HandshakeProgress::Done {
             break;
         }
         down.append(&std::mem::take(&mut said[1].pending));
     }
-    let [_, Said { pending, .. }] = said;
+    let [_, TlsOutput { pending, .. }] = said;
     match (server, client) {
         (Session::Server(server), Session::Client(client)) => (*server, *client, pending),
         _ => panic!("as made here"),
@@ -189,7 +191,7 @@ pub(crate) enum End {
 /// One listener to a stream.
 pub(crate) struct Listener {
     session: Session,
-    said: Said,
+    said: TlsOutput,
     input: Buffer,
     pub(crate) plain: Vec<u8>,
     pub(crate) end: End,
@@ -203,7 +205,7 @@ impl Listener {
         let buffers = BufferPool::default();
         Self {
             session,
-            said: Said::default(),
+            said: TlsOutput::default(),
             input: buffers.rent(BufferSize::Body),
             plain: Vec::new(),
             end: End::More,

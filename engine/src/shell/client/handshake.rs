@@ -156,8 +156,8 @@ async fn secure(
         client.session = Some(facts::session(connection, &mut hello, &notes));
     }
     if core.tls_fast_path {
-        let Security { session, said, .. } = client.stream.security.get_mut();
-        let taken = session.quicken(said);
+        let Security { session, tls_output, .. } = client.stream.security.get_mut();
+        let taken = session.enable_fast_path(tls_output);
         taken.map_err(|error| HandshakeError::Handshake(hello.sni, StreamError::Tls(error)))?;
     }
     client.render_identity();

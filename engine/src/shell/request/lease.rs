@@ -211,7 +211,7 @@ fn preface(stream: &mut Stream, proxy_header: &[u8]) -> Result<(), ConnectError>
         return Ok(());
     }
     if stream.source().is_tls() {
-        stream.security.borrow_mut().said.pending.extend_from_slice(proxy_header);
+        stream.security.borrow_mut().tls_output.pending.extend_from_slice(proxy_header);
         return Ok(());
     }
     let staged = stream.sink().stage(proxy_header);

@@ -14,7 +14,7 @@ use super::record_reader::Wait;
 use super::stream::Stream;
 use super::stream_error::StreamError;
 use super::tls::Security;
-use super::tls::{Progress, Session, SessionError};
+use super::tls::{HandshakeProgress, Session, SessionError};
 use crate::tls::HandshakeNotes;
 use crate::tls::transcript::SecondHello;
 
@@ -50,13 +50,13 @@ pub async fn drive(
         let progress = step(buffers, stream, &mut noted);
         let left = wait.time.saturating_sub(clock.elapsed().saturating_sub(started));
         match progress {
-            Ok(Progress::Done) => {
+            Ok(HandshakeProgress::Done) => {
                 if stream.session().is_server() {
                     answer_flight(stream, left).await?;
                 }
                 return Ok(());
             }
-            Ok(Progress::NeedsRead) => {
+            Ok(HandshakeProgress::NeedsRead) => {
                 answer_flight(stream, left).await?;
                 let wait = Wait { time: left, ..wait };
                 match &mut noted {
@@ -80,7 +80,7 @@ pub async fn drive(
 fn asks_again(stream: &Stream) -> bool {
     let security = stream.security.borrow();
     let Session::Server(connection) = &security.session else { return false };
-    security.said.held == 0
+    security.tls_output.held == 0
         && connection.negotiated_key_exchange_group().is_none()
         && connection.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest)
 }
@@ -114,7 +114,7 @@ async fn read_second_hello(
 
 /// Sends our flight; an acknowledgement of the peer's if we have none.
 async fn answer_flight(stream: &mut Stream, wait: Duration) -> Result<(), StreamError> {
-    if stream.security.get_mut().said.pending.is_empty() {
+    if stream.security.get_mut().tls_output.pending.is_empty() {
         stream.descriptor().acknowledge();
         return Ok(());
     }
@@ -129,13 +129,13 @@ fn step(
     buffers: &Rc<BufferPool>,
     stream: &mut Stream,
     noted: &mut Option<Noted<'_>>,
-) -> Result<Progress, SessionError> {
+) -> Result<HandshakeProgress, SessionError> {
     let Stream { reader, security, .. } = stream;
     let mut guard = security.borrow_mut();
-    let Security { session, said, .. } = &mut *guard;
+    let Security { session, tls_output, .. } = &mut *guard;
     let cipher = reader.cipher(buffers);
     match noted {
-        Some(Noted { notes, now }) => notes.during(*now, || session.handshake(cipher, said)),
-        None => session.handshake(cipher, said),
+        Some(Noted { notes, now }) => notes.during(*now, || session.handshake(cipher, tls_output)),
+        None => session.handshake(cipher, tls_output),
     }
 }

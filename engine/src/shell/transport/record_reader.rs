@@ -101,7 +101,7 @@ impl RecordReader {
     pub fn idle(&mut self, security: &RefCell<Security>, buffers: &BufferPool) -> IdleCheck {
         for _ in 0..RECEIVES_IDLE_MAX {
             if let Some(idle) = self.look(security, buffers) {
-                self.speak(security);
+                self.send_pending(security);
                 return idle;
             }
             buffers.make_room(&mut self.cipher, BufferSize::Small, 1);
@@ -163,10 +163,10 @@ impl RecordReader {
         self.timer.timer_handle()
     }
 
-    /// As [`Security::speak`]: what TLS has to say leaves before anybody waits for more, and an alert
+    /// As [`Security::send_pending`]: what TLS has to say leaves before anybody waits for more, and an alert
     /// before anybody can shut the connection.
-    pub fn speak(&self, security: &RefCell<Security>) {
-        security.borrow_mut().speak(self.descriptor);
+    pub fn send_pending(&self, security: &RefCell<Security>) {
+        security.borrow_mut().send_pending(self.descriptor);
     }
 
     /// Forgets everything received and not consumed.
@@ -294,21 +294,21 @@ impl RecordReader {
             return Ok(Opened::Closed);
         }
         let mut guard = security.borrow_mut();
-        let Security { session, said, .. } = &mut *guard;
+        let Security { session, tls_output, .. } = &mut *guard;
         if !session.is_tls() {
             return Ok(Opened::More);
         }
         let cipher = self.cipher.get_or_insert_with(|| buffers.rent(BufferSize::Record));
         let kept = &mut self.plain;
         let (before, mut data) = (cipher.len(), 0);
-        let opened = session.open_next(cipher, said, |payload| {
+        let opened = session.open_next(cipher, tls_output, |payload| {
             data = payload.len();
             let used = take(payload);
             buffers.keep(kept, payload.get(used..).unwrap_or_default());
         });
         self.turn.framed(before.saturating_sub(cipher.len() + data));
         if opened.is_err() {
-            guard.speak(self.descriptor);
+            guard.send_pending(self.descriptor);
         }
         self.note_closed(opened)
     }
@@ -332,7 +332,7 @@ impl RecordReader {
         let mut input = self.cipher.take()?;
         let kept = &mut self.plain;
         let mut data = 0;
-        let passed = reseal::pass(&mut from, &mut to, &mut input, |payload| {
+        let passed = reseal::reseal_buffer(&mut from, &mut to, &mut input, |payload| {
             data += payload.len();
             let used = take(payload);
             let rest = payload.get(used.consumed..).unwrap_or_default();
@@ -357,7 +357,7 @@ impl RecordReader {
             *output = Some(input);
         }
         if matches!(done.outcome, Err(ResealError::Sender(_))) {
-            from.speak(self.descriptor);
+            from.send_pending(self.descriptor);
         }
         self.closed |= done.outcome == Ok(Opened::Closed);
         Some(done.outcome)
@@ -420,7 +420,7 @@ impl RecordReader {
                 return Err(StreamError::Ended);
             }
             buffers.make_room(&mut self.cipher, first, 1);
-            self.speak(security);
+            self.send_pending(security);
             self.receive_armed(true).await?;
         }
     }
@@ -432,13 +432,13 @@ impl RecordReader {
         buffers: &BufferPool,
     ) -> Result<bool, StreamError> {
         let mut guard = security.borrow_mut();
-        let Security { session, said, .. } = &mut *guard;
+        let Security { session, tls_output, .. } = &mut *guard;
         // Without ciphertext, too: a record may have been opened at the end of the handshake.
         let cipher = self.cipher.get_or_insert_with(|| buffers.rent(BufferSize::Small));
         let plain = &mut self.plain;
         let mut fits = true;
         let (before, mut data) = (cipher.len(), 0);
-        let opened = session.open_next(cipher, said, |payload| {
+        let opened = session.open_next(cipher, tls_output, |payload| {
             data = payload.len();
             // Most heads fit a small one, and it is held until the answer has gone.
             let first = BufferSize::Record.min(BufferSize::from_small(payload.len()));
@@ -447,7 +447,7 @@ impl RecordReader {
         });
         self.turn.framed(before.saturating_sub(cipher.len() + data));
         if opened.is_err() {
-            guard.speak(self.descriptor);
+            guard.send_pending(self.descriptor);
         }
         if !fits {
             // Heads are bounded far below a body buffer; only a caller's bug gets here.

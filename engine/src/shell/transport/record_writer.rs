@@ -76,9 +76,9 @@ impl RecordWriter {
         buffers: &BufferPool,
     ) -> Result<(), StreamError> {
         let mut guard = security.borrow_mut();
-        let Security { session, said, sending, .. } = &mut *guard;
+        let Security { session, tls_output, sending, .. } = &mut *guard;
         let mut output = self.output.take().unwrap_or_else(|| buffers.rent(BufferSize::Record));
-        let needed = plain.len() + RECORD_OVERHEAD_MAX + said.pending.len();
+        let needed = plain.len() + RECORD_OVERHEAD_MAX + tls_output.pending.len();
         if output.spare() < needed {
             output.compact();
         }
@@ -86,7 +86,7 @@ impl RecordWriter {
             let size = BufferSize::holding(output.len() + needed);
             output = buffers.enlarge(output, size);
         }
-        let sealed = session.seal(plain, said, &mut output);
+        let sealed = session.seal(plain, tls_output, &mut output);
         *sending = !output.is_empty();
         self.output = Some(output);
         sealed.map_err(StreamError::Tls)
@@ -107,7 +107,7 @@ impl RecordWriter {
         buffers: &BufferPool,
     ) -> Result<bool, StreamError> {
         let mut guard = security.borrow_mut();
-        let pending = &mut guard.said.pending;
+        let pending = &mut guard.tls_output.pending;
         let mut staged = Ok(());
         if !pending.is_empty() {
             let mut output = self.output.take().unwrap_or_else(|| buffers.rent(BufferSize::Record));

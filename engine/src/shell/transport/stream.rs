@@ -109,11 +109,11 @@ impl Stream {
     /// # Errors
     /// The peer has spoken before it was asked, or broke the protocol.
     pub fn begin(&mut self, fast: bool) -> Result<(), SessionError> {
-        let Security { session, said, .. } = self.security.get_mut();
+        let Security { session, tls_output, .. } = self.security.get_mut();
         if fast {
-            session.quicken(said)?;
+            session.enable_fast_path(tls_output)?;
         }
-        session.hear_out(self.reader.cipher(&self.buffers), said)
+        session.process_tickets(self.reader.cipher(&self.buffers), tls_output)
     }
 
     /// A way to shorten a wait of the receiving half from outside.
@@ -143,8 +143,8 @@ impl Stream {
     fn part_if_over(&mut self, idle: IdleCheck) -> IdleCheck {
         if idle == IdleCheck::Closed {
             let security = self.security.get_mut();
-            security.session.close(&mut security.said);
-            security.speak(self.descriptor);
+            security.session.close(&mut security.tls_output);
+            security.send_pending(self.descriptor);
         }
         idle
     }
@@ -158,7 +158,7 @@ impl Stream {
     pub fn settle(&mut self) {
         self.reader.settle(&self.buffers);
         self.writer.settle(&self.buffers);
-        self.security.borrow_mut().said.settle();
+        self.security.borrow_mut().tls_output.settle();
     }
 
     /// Its two directions, to be used side by side.
@@ -185,7 +185,7 @@ impl Stream {
     /// The peer must not take what it has for the whole: no `close_notify`, and a reset.
     pub fn abort(&mut self) {
         // An alert says so too, and a reset would overtake it.
-        if self.security.get_mut().said.has_failed() {
+        if self.security.get_mut().tls_output.has_failed() {
             return;
         }
         self.aborted = true;
@@ -205,8 +205,8 @@ impl Stream {
         }
         {
             let mut security = self.security.borrow_mut();
-            let Security { session, said, .. } = &mut *security;
-            session.close(said);
+            let Security { session, tls_output, .. } = &mut *security;
+            session.close(tls_output);
         }
         // A peer that is gone does not care for our goodbye.
         let _ = self.sink().flush(wait).await;
@@ -255,7 +255,7 @@ impl StreamReader<'_> {
     /// The connection is cut; [`StreamError::Ended`] at its end.
     pub async fn receive(&mut self, wait: Wait) -> Result<usize, StreamError> {
         if self.tls {
-            self.reader.speak(self.security);
+            self.reader.send_pending(self.security);
         }
         self.reader.receive(self.tls, self.buffers, wait).await
     }
@@ -330,7 +330,7 @@ impl StreamReader<'_> {
     /// Holds no more memory than waiting needs; with `small`, that is a small buffer.
     pub fn rest(&mut self, small: bool) {
         self.reader.rest(self.tls, self.buffers, small);
-        self.security.borrow_mut().said.settle();
+        self.security.borrow_mut().tls_output.settle();
     }
 
     /// Is the end of this connection only an end if TLS says so?
@@ -409,8 +409,8 @@ impl StreamWriter<'_> {
     pub async fn finish(&mut self, wait: Duration) -> Result<(), StreamError> {
         {
             let mut security = self.security.borrow_mut();
-            let Security { session, said, .. } = &mut *security;
-            session.close(said);
+            let Security { session, tls_output, .. } = &mut *security;
+            session.close(tls_output);
         }
         self.flush(wait).await?;
         self.writer.end();

@@ -71,7 +71,7 @@ impl RecordReader {
                 self.end_if_told(security);
                 return true;
             }
-            self.speak(security);
+            self.send_pending(security);
             self.lessen(buffers);
             if !self.keeps_more() {
                 return false;
@@ -96,7 +96,10 @@ impl RecordReader {
     /// Who has had our alert hears nothing more; what we wait for may take long.
     fn end_if_told(&self, security: &RefCell<Security>) {
         let security = security.borrow();
-        if security.said.has_failed() && security.said.pending.is_empty() && !security.sending {
+        if security.tls_output.has_failed()
+            && security.tls_output.pending.is_empty()
+            && !security.sending
+        {
             self.descriptor.shut_write();
         }
     }

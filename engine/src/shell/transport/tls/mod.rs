@@ -2,7 +2,7 @@
 //!
 //! [`Session`] opens and seals, by rustls (`unbuffered`) or by our own record layer (`fast`);
 //! [`reseal`] makes the records of one connection those of another. What the protocol wants to send by
-//! itself waits in [`Said`].
+//! itself waits in [`TlsOutput`].
 
 mod fast;
 mod outcome;
@@ -12,7 +12,7 @@ mod security;
 mod session;
 mod unbuffered;
 
-pub use outcome::{Opened, Progress, SessionError};
-pub use output::{Said, flush_pending};
+pub use outcome::{HandshakeProgress, Opened, SessionError};
+pub use output::{TlsOutput, flush_pending};
 pub use security::Security;
 pub use session::{RECORD_OVERHEAD_MAX, Session};

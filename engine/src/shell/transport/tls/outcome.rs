@@ -15,7 +15,7 @@ pub enum Opened<R> {
 
 /// Where a handshake stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Progress {
+pub enum HandshakeProgress {
     /// It needs more from the peer; what is pending must be sent first.
     NeedsRead,
     /// Done; what is pending may be sent together with the first message.

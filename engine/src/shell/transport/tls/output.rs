@@ -7,7 +7,7 @@ use crate::shell::transport::buffers::Buffer;
 
 /// What a session has to say, and what it has to remember of what it heard.
 #[derive(Default)]
-pub struct Said {
+pub struct TlsOutput {
     /// Protocol bytes waiting for the next send: flights, tickets, alerts.
     pub pending: Vec<u8>,
     /// Received bytes, at the front of the buffer, that rustls has looked at and not finished with: the
@@ -23,9 +23,9 @@ pub struct Said {
 }
 
 /// Lengths only.
-impl std::fmt::Debug for Said {
+impl std::fmt::Debug for TlsOutput {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Said")
+        out.debug_struct("TlsOutput")
             .field("pending", &self.pending.len())
             .field("unread", &self.unread.len())
             .field("failed", &self.failed)
@@ -33,7 +33,7 @@ impl std::fmt::Debug for Said {
     }
 }
 
-impl Said {
+impl TlsOutput {
     /// Notes what rustls holds of `input` when no whole record is there any more.
     pub(crate) fn note(&mut self, input: &Buffer) {
         self.unread.clear();

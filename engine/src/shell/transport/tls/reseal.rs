@@ -31,7 +31,7 @@ pub struct PayloadUse {
 }
 
 /// What became of a buffer of records.
-pub(crate) struct Passed {
+pub(crate) struct ResealOutcome {
     /// Bytes at its front that are records for the receiver.
     pub(crate) ready: usize,
     /// Bytes at its front, those included, that are done with.
@@ -42,13 +42,15 @@ pub(crate) struct Passed {
 
 /// Makes the whole records of `input` records of `to`, as far as `take` wants more; `None` if they have
 /// to be copied.
-pub(crate) fn pass(
+pub(crate) fn reseal_buffer(
     from: &mut Security,
     to: &mut Security,
     input: &mut Buffer,
     take: impl FnMut(&[u8]) -> Wanted,
-) -> Option<Passed> {
-    let silent = !from.said.has_failed() && !to.said.has_failed() && to.said.pending.is_empty();
+) -> Option<ResealOutcome> {
+    let silent = !from.tls_output.has_failed()
+        && !to.tls_output.has_failed()
+        && to.tls_output.pending.is_empty();
     let (Session::Fast(opener), Session::Fast(sealer)) = (&mut from.session, &mut to.session)
     else {
         return None;
@@ -62,9 +64,9 @@ pub(crate) fn pass(
         Stop::Asked => Ok(Opened::Data(())),
         Stop::More => Ok(Opened::More),
         Stop::Closed => Ok(Opened::Closed),
-        Stop::Fault(fault) => Err(ResealError::Sender(fail(opener, &mut from.said, fault))),
+        Stop::Fault(fault) => Err(ResealError::Sender(fail(opener, &mut from.tls_output, fault))),
         Stop::Seal(SealError::NoRoom) => Err(ResealError::Receiver(SessionError::Exhausted)),
         Stop::Seal(SealError::Ended) => Err(ResealError::Receiver(SessionError::Closed)),
     };
-    Some(Passed { ready: done.ready, read: done.read, outcome })
+    Some(ResealOutcome { ready: done.ready, read: done.read, outcome })
 }

@@ -9,8 +9,8 @@ use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::{HandshakeKind, ProtocolVersion};
 
-use super::outcome::{Opened, Progress, SessionError};
-use super::output::Said;
+use super::outcome::{HandshakeProgress, Opened, SessionError};
+use super::output::TlsOutput;
 use super::{fast, unbuffered};
 use crate::shell::transport::buffers::{Buffer, PLAIN_BYTES_MAX};
 use crate::tls::peer::Met;
@@ -66,7 +66,7 @@ impl Session {
     ///
     /// # Errors
     /// rustls does not give its keys away. The session is over then.
-    pub fn quicken(&mut self, said: &Said) -> Result<(), SessionError> {
+    pub fn enable_fast_path(&mut self, tls_output: &TlsOutput) -> Result<(), SessionError> {
         let is_13 = |version| version == Some(ProtocolVersion::TLSv1_3);
         let records = match std::mem::replace(self, Self::Over) {
             Self::Server(connection) if is_13(connection.protocol_version()) => {
@@ -82,7 +82,7 @@ impl Session {
         };
         // Bytes that rustls has seen and not finished with would be lost. No handshake ends so: its
         // keys may not change within a message (RFC 8446, section 5.1).
-        if said.held > 0 || said.failed {
+        if tls_output.held > 0 || tls_output.failed {
             return Err(SessionError::Closed);
         }
         *self = Self::Fast(Box::new(records.map_err(SessionError::Tls)?));
@@ -94,14 +94,18 @@ impl Session {
     /// # Errors
     /// As [`Session::open_next`]; and an answer to a request that was never sent is an attack
     /// (nginx CVE-2026-1642).
-    pub fn hear_out(&mut self, input: &mut Buffer, said: &mut Said) -> Result<(), SessionError> {
+    pub fn process_tickets(
+        &mut self,
+        input: &mut Buffer,
+        tls_output: &mut TlsOutput,
+    ) -> Result<(), SessionError> {
         if let Self::Plain = self {
             return Ok(());
         }
-        if let Opened::More = self.open_next(input, said, |_| ())? {
+        if let Opened::More = self.open_next(input, tls_output, |_| ())? {
             return Ok(());
         }
-        said.failed = true;
+        tls_output.failed = true;
         Err(SessionError::Closed)
     }
 
@@ -125,7 +129,7 @@ impl Session {
     pub fn open_next<R>(
         &mut self,
         input: &mut Buffer,
-        said: &mut Said,
+        tls_output: &mut TlsOutput,
         take: impl FnOnce(&[u8]) -> R,
     ) -> Result<Opened<R>, SessionError> {
         match self {
@@ -139,9 +143,13 @@ impl Session {
                 input.consume(count);
                 Ok(Opened::Data(taken))
             }
-            Self::Server(connection) => unbuffered::open(&mut **connection, input, said, take),
-            Self::Client(connection) => unbuffered::open(&mut **connection, input, said, take),
-            Self::Fast(records) => fast::open(records, input, said, take),
+            Self::Server(connection) => {
+                unbuffered::open(&mut **connection, input, tls_output, take)
+            }
+            Self::Client(connection) => {
+                unbuffered::open(&mut **connection, input, tls_output, take)
+            }
+            Self::Fast(records) => fast::open(records, input, tls_output, take),
             Self::Over => Err(SessionError::Closed),
         }
     }
@@ -155,7 +163,7 @@ impl Session {
     pub fn seal(
         &mut self,
         plain: &[u8],
-        said: &mut Said,
+        tls_output: &mut TlsOutput,
         output: &mut Buffer,
     ) -> Result<(), SessionError> {
         debug_assert!(plain.len() <= PLAIN_BYTES_MAX);
@@ -167,9 +175,13 @@ impl Session {
                     Err(SessionError::Exhausted)
                 }
             }
-            Self::Server(connection) => unbuffered::seal(&mut **connection, plain, said, output),
-            Self::Client(connection) => unbuffered::seal(&mut **connection, plain, said, output),
-            Self::Fast(records) => fast::seal(records, plain, said, output),
+            Self::Server(connection) => {
+                unbuffered::seal(&mut **connection, plain, tls_output, output)
+            }
+            Self::Client(connection) => {
+                unbuffered::seal(&mut **connection, plain, tls_output, output)
+            }
+            Self::Fast(records) => fast::seal(records, plain, tls_output, output),
             Self::Over => Err(SessionError::Closed),
         }
     }
@@ -182,39 +194,43 @@ impl Session {
     pub fn handshake(
         &mut self,
         input: &mut Buffer,
-        said: &mut Said,
-    ) -> Result<Progress, SessionError> {
+        tls_output: &mut TlsOutput,
+    ) -> Result<HandshakeProgress, SessionError> {
         match self {
-            Self::Plain | Self::Fast(_) => Ok(Progress::Done),
-            Self::Server(connection) => unbuffered::handshake(&mut **connection, input, said),
-            Self::Client(connection) => unbuffered::handshake(&mut **connection, input, said),
+            Self::Plain | Self::Fast(_) => Ok(HandshakeProgress::Done),
+            Self::Server(connection) => unbuffered::handshake(&mut **connection, input, tls_output),
+            Self::Client(connection) => unbuffered::handshake(&mut **connection, input, tls_output),
             Self::Over => Err(SessionError::Closed),
         }
     }
 
     /// Puts what TLS owes the peer into what is pending, as far as it does not need to wait for data:
     /// the answer to a `KeyUpdate`.
-    pub fn say_what_is_due(&mut self, said: &mut Said) {
-        if said.failed {
+    pub fn queue_due_replies(&mut self, tls_output: &mut TlsOutput) {
+        if tls_output.failed {
             return;
         }
         match self {
             Self::Plain | Self::Over => {}
-            Self::Server(connection) => unbuffered::say_what_is_due(&mut **connection, said),
-            Self::Client(connection) => unbuffered::say_what_is_due(&mut **connection, said),
-            Self::Fast(records) => records.say_what_is_due(&mut said.pending),
+            Self::Server(connection) => {
+                unbuffered::queue_due_replies(&mut **connection, tls_output)
+            }
+            Self::Client(connection) => {
+                unbuffered::queue_due_replies(&mut **connection, tls_output)
+            }
+            Self::Fast(records) => records.say_what_is_due(&mut tls_output.pending),
         }
     }
 
     /// Puts `close_notify` into what is pending.
-    pub fn close(&mut self, said: &mut Said) {
+    pub fn close(&mut self, tls_output: &mut TlsOutput) {
         match self {
             Self::Plain | Self::Over => {}
-            Self::Server(connection) => unbuffered::close(&mut **connection, said),
-            Self::Client(connection) => unbuffered::close(&mut **connection, said),
+            Self::Server(connection) => unbuffered::close(&mut **connection, tls_output),
+            Self::Client(connection) => unbuffered::close(&mut **connection, tls_output),
             Self::Fast(records) => {
-                if !said.failed {
-                    records.close(&mut said.pending);
+                if !tls_output.failed {
+                    records.close(&mut tls_output.pending);
                 }
             }
         }

@@ -9,8 +9,8 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 use rustls::{Error, PeerMisbehaved, ProtocolVersion};
 
-use super::outcome::{Opened, Progress, SessionError};
-use super::output::{Said, flush_pending};
+use super::outcome::{HandshakeProgress, Opened, SessionError};
+use super::output::{TlsOutput, flush_pending};
 use crate::shell::transport::buffers::{Buffer, RECORD_BYTES_MAX};
 use crate::tls::record::{CONTENT_BYTES_MAX, Fault};
 use crate::tls::stand_in::stand_in;
@@ -21,21 +21,21 @@ const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
 /// Both of rustls's unbuffered connections, as one.
-pub(crate) trait Endpoint {
+pub(crate) trait UnbufferedConnection {
     type Data;
     /// Bytes of records that rustls may hold on to once the handshake is over.
     const HELD_BYTES_MAX: usize;
     fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
     fn handshaking(&self) -> bool;
     /// Is there something encoded that nobody has taken yet?
-    fn has_more_to_say(&self) -> bool;
+    fn has_output(&self) -> bool;
     /// Is the protocol TLS 1.3?
     fn is_tls13(&self) -> bool;
     /// Is the protocol TLS 1.3, and everything that comes protected, but for what is always plain?
     fn reads_protected(&self) -> bool;
 }
 
-impl Endpoint for UnbufferedServerConnection {
+impl UnbufferedConnection for UnbufferedServerConnection {
     type Data = ServerConnectionData;
     // Clients have hardly anything to say then.
     const HELD_BYTES_MAX: usize = RECORD_BYTES_MAX;
@@ -51,7 +51,7 @@ impl Endpoint for UnbufferedServerConnection {
         self.is_handshaking()
     }
 
-    fn has_more_to_say(&self) -> bool {
+    fn has_output(&self) -> bool {
         self.wants_write()
     }
 
@@ -65,7 +65,7 @@ impl Endpoint for UnbufferedServerConnection {
     }
 }
 
-impl Endpoint for UnbufferedClientConnection {
+impl UnbufferedConnection for UnbufferedClientConnection {
     type Data = ClientConnectionData;
     // A ticket may be 2^16 bytes long.
     const HELD_BYTES_MAX: usize = 5 * RECORD_BYTES_MAX;
@@ -81,7 +81,7 @@ impl Endpoint for UnbufferedClientConnection {
         self.is_handshaking()
     }
 
-    fn has_more_to_say(&self) -> bool {
+    fn has_output(&self) -> bool {
         self.wants_write()
     }
 
@@ -98,11 +98,11 @@ impl Endpoint for UnbufferedClientConnection {
 /// Refuses the next record if its header, or so much of it as there is, says that it cannot be: rustls has
 /// other words for that, or none.
 fn refuse_header(
-    connection: &mut impl Endpoint,
+    connection: &mut impl UnbufferedConnection,
     input: &Buffer,
-    said: &mut Said,
+    tls_output: &mut TlsOutput,
 ) -> Option<SessionError> {
-    let behind = input.filled().get(said.held..)?;
+    let behind = input.filled().get(tls_output.held..)?;
     let (kind, header) = (*behind.first()?, behind.first_chunk::<5>());
     let body_bytes = header.map(|[.., high, low]| usize::from(u16::from_be_bytes([*high, *low])));
     let (handshaking, tls13) = (connection.handshaking(), connection.is_tls13());
@@ -126,10 +126,10 @@ fn refuse_header(
     } else {
         return None;
     };
-    if connection.has_more_to_say() {
+    if connection.has_output() {
         return None;
     }
-    refuse(connection, input.filled().get(..said.held)?, said, fault);
+    refuse(connection, input.filled().get(..tls_output.held)?, tls_output, fault);
     Some(SessionError::Record(fault))
 }
 
@@ -148,10 +148,14 @@ impl Window {
     /// What rustls holds already, and the next record; of that all there is, if it is not whole, because
     /// a header may be wrong by itself. Nothing new while rustls has something to say: it would say
     /// that first, and the record would not be looked at.
-    fn next(input: &Buffer, said: &Said, connection: &impl Endpoint) -> Self {
-        let held = said.held;
+    fn next(
+        input: &Buffer,
+        tls_output: &TlsOutput,
+        connection: &impl UnbufferedConnection,
+    ) -> Self {
+        let held = tls_output.held;
         let filled = input.filled();
-        if connection.has_more_to_say() {
+        if connection.has_output() {
             return Self { shown: held, whole: held, fresh: false };
         }
         let header = filled.get(held..).and_then(<[u8]>::first_chunk::<5>);
@@ -164,8 +168,8 @@ impl Window {
     }
 
     /// Only what rustls holds.
-    const fn old(said: &Said) -> Self {
-        Self { shown: said.held, whole: said.held, fresh: false }
+    const fn old(tls_output: &TlsOutput) -> Self {
+        Self { shown: tls_output.held, whole: tls_output.held, fresh: false }
     }
 
     fn of<'b>(&self, input: &'b mut Buffer) -> &'b mut [u8] {
@@ -173,9 +177,9 @@ impl Window {
     }
 
     /// rustls is done with the first `discard` bytes.
-    fn discard(self, discard: usize, input: &mut Buffer, said: &mut Said) {
+    fn discard(self, discard: usize, input: &mut Buffer, tls_output: &mut TlsOutput) {
         input.consume(discard);
-        said.held = self.whole.saturating_sub(discard);
+        tls_output.held = self.whole.saturating_sub(discard);
     }
 }
 
@@ -196,28 +200,28 @@ fn encode<Data>(chunk: &mut rustls::unbuffered::EncodeTlsData<'_, Data>, pending
 /// The session has failed: the alert that rustls has ready is all that may still be said, or the one that
 /// it should have had. `before`: bytes that it held when it was shown the record.
 fn fail(
-    connection: &mut impl Endpoint,
+    connection: &mut impl UnbufferedConnection,
     input: &Buffer,
-    said: &mut Said,
+    tls_output: &mut TlsOutput,
     error: Error,
     before: usize,
 ) -> SessionError {
-    said.failed = true;
+    tls_output.failed = true;
     let held = |bytes| input.filled().get(..bytes).unwrap_or_default();
     match &error {
-        _ if connection.has_more_to_say() => take_alert(connection, &mut Vec::new(), said),
+        _ if connection.has_output() => take_alert(connection, &mut Vec::new(), tls_output),
         // It has none for a message that is too long.
         Error::InvalidMessage(_) => {
-            refuse(connection, held(said.held), said, Fault::BrokenMessage);
+            refuse(connection, held(tls_output.held), tls_output, Fault::BrokenMessage);
         }
         // These are found before the record counts as read; it would be in the way of another.
         Error::PeerMisbehaved(
             PeerMisbehaved::MessageInterleavedWithHandshakeMessage
             | PeerMisbehaved::TooManyEmptyFragments
             | PeerMisbehaved::IllegalTlsInnerPlaintext,
-        ) => refuse(connection, held(before), said, Fault::UnexpectedRecord),
+        ) => refuse(connection, held(before), tls_output, Fault::UnexpectedRecord),
         Error::PeerMisbehaved(_) => {
-            refuse(connection, held(said.held), said, Fault::UnexpectedRecord);
+            refuse(connection, held(tls_output.held), tls_output, Fault::UnexpectedRecord);
         }
         _ => {}
     }
@@ -230,18 +234,23 @@ fn fail(
 }
 
 /// Makes rustls say this fault's alert: it is shown `held`, which it knows, and a record that cannot be.
-fn refuse(connection: &mut impl Endpoint, held: &[u8], said: &mut Said, fault: Fault) {
-    said.failed = true;
+fn refuse(
+    connection: &mut impl UnbufferedConnection,
+    held: &[u8],
+    tls_output: &mut TlsOutput,
+    fault: Fault,
+) {
+    tls_output.failed = true;
     let mut shown = held.to_vec();
-    take_alert(connection, &mut shown, said);
-    let start = said.pending.len();
+    take_alert(connection, &mut shown, tls_output);
+    let start = tls_output.pending.len();
     let alert = fault.alert().unwrap_or_default();
     // Before there are keys, a session that has failed already looks at headers only.
     for record in [&stand_in(alert)[..], &[APPLICATION_DATA, 3, 3, 0xff, 0xff]] {
         shown.extend_from_slice(record);
         // Whole messages that wait before it come first, one at a time. Each has four bytes of header.
         for _ in 0..shown.len() / 4 + 2 {
-            if connection.has_more_to_say() {
+            if connection.has_output() {
                 break;
             }
             let UnbufferedStatus { discard, state } = connection.process(&mut shown);
@@ -250,8 +259,8 @@ fn refuse(connection: &mut impl Endpoint, held: &[u8], said: &mut Said, fault: F
             }
             shown.drain(..discard.min(shown.len()));
         }
-        take_alert(connection, &mut shown, said);
-        match said.pending.get_mut(start..).unwrap_or_default() {
+        take_alert(connection, &mut shown, tls_output);
+        match tls_output.pending.get_mut(start..).unwrap_or_default() {
             [] => shown.truncate(shown.len().saturating_sub(record.len())),
             // In the plain; it may be another one then.
             [ALERT, _, _, 0, 2, _, description] => {
@@ -264,30 +273,34 @@ fn refuse(connection: &mut impl Endpoint, held: &[u8], said: &mut Said, fault: F
 }
 
 /// Takes what rustls has ready. Asked for more, it would look at the same wrong bytes again.
-fn take_alert(connection: &mut impl Endpoint, shown: &mut Vec<u8>, said: &mut Said) {
-    while connection.has_more_to_say() {
+fn take_alert(
+    connection: &mut impl UnbufferedConnection,
+    shown: &mut Vec<u8>,
+    tls_output: &mut TlsOutput,
+) {
+    while connection.has_output() {
         let UnbufferedStatus { discard, state } = connection.process(shown);
         let Ok(ConnectionState::EncodeTlsData(mut chunk)) = state else { return };
-        encode(&mut chunk, &mut said.pending);
+        encode(&mut chunk, &mut tls_output.pending);
         shown.drain(..discard.min(shown.len()));
     }
 }
 
-pub(crate) fn open<C: Endpoint, R>(
+pub(crate) fn open<C: UnbufferedConnection, R>(
     connection: &mut C,
     input: &mut Buffer,
-    said: &mut Said,
+    tls_output: &mut TlsOutput,
     take: impl FnOnce(&[u8]) -> R,
 ) -> Result<Opened<R>, SessionError> {
-    if said.failed {
+    if tls_output.failed {
         return Err(SessionError::Closed);
     }
     let mut take = Some(take);
     loop {
-        if let Some(error) = refuse_header(connection, input, said) {
+        if let Some(error) = refuse_header(connection, input, tls_output) {
             return Err(error);
         }
-        let (window, mut before) = (Window::next(input, said, connection), said.held);
+        let (window, mut before) = (Window::next(input, tls_output, connection), tls_output.held);
         let UnbufferedStatus { mut discard, state } = connection.process(window.of(input));
         let found = match state {
             Ok(ConnectionState::ReadTraffic(mut traffic)) => match traffic.next_record() {
@@ -299,7 +312,7 @@ pub(crate) fn open<C: Endpoint, R>(
                 None => Some(Ok(Opened::More)),
             },
             Ok(ConnectionState::EncodeTlsData(mut chunk)) => {
-                encode(&mut chunk, &mut said.pending);
+                encode(&mut chunk, &mut tls_output.pending);
                 None
             }
             Ok(ConnectionState::TransmitTlsData(sent)) => {
@@ -314,25 +327,25 @@ pub(crate) fn open<C: Endpoint, R>(
             Ok(_) => Some(Err(SessionError::Closed)),
             Err(error) => Some(Err(SessionError::Tls(Box::new(error)))),
         };
-        window.discard(discard, input, said);
+        window.discard(discard, input, tls_output);
         before = before.saturating_sub(discard);
         match found {
             // No message of a handshake that is over is as long: memory would be held for nothing.
-            _ if said.held > C::HELD_BYTES_MAX => {
-                let held = input.filled().get(..said.held).unwrap_or_default();
-                refuse(connection, held, said, Fault::BrokenMessage);
+            _ if tls_output.held > C::HELD_BYTES_MAX => {
+                let held = input.filled().get(..tls_output.held).unwrap_or_default();
+                refuse(connection, held, tls_output, Fault::BrokenMessage);
                 return Err(SessionError::Record(Fault::BrokenMessage));
             }
             None => {}
             Some(Err(SessionError::Tls(error))) => {
-                return Err(fail(connection, input, said, *error, before));
+                return Err(fail(connection, input, tls_output, *error, before));
             }
             Some(Err(error)) => {
-                said.failed = true;
+                tls_output.failed = true;
                 return Err(error);
             }
             Some(Ok(found)) => {
-                said.note(input);
+                tls_output.note(input);
                 return Ok(found);
             }
         }
@@ -340,15 +353,15 @@ pub(crate) fn open<C: Endpoint, R>(
 }
 
 pub(crate) fn seal(
-    connection: &mut impl Endpoint,
+    connection: &mut impl UnbufferedConnection,
     plain: &[u8],
-    said: &mut Said,
+    tls_output: &mut TlsOutput,
     output: &mut Buffer,
 ) -> Result<(), SessionError> {
-    if said.failed {
+    if tls_output.failed {
         return Err(SessionError::Closed);
     }
-    let Said { pending, unread, .. } = said;
+    let TlsOutput { pending, unread, .. } = tls_output;
     loop {
         match connection.process(unread).state {
             Ok(ConnectionState::WriteTraffic(mut traffic)) => {
@@ -373,23 +386,26 @@ pub(crate) fn seal(
     }
 }
 
-pub(crate) fn handshake<C: Endpoint>(
+pub(crate) fn handshake<C: UnbufferedConnection>(
     connection: &mut C,
     input: &mut Buffer,
-    said: &mut Said,
-) -> Result<Progress, SessionError> {
+    tls_output: &mut TlsOutput,
+) -> Result<HandshakeProgress, SessionError> {
     loop {
         let handshaking = connection.handshaking();
-        if handshaking && let Some(error) = refuse_header(connection, input, said) {
+        if handshaking && let Some(error) = refuse_header(connection, input, tls_output) {
             return Err(error);
         }
-        let window =
-            if handshaking { Window::next(input, said, connection) } else { Window::old(said) };
-        let mut before = said.held;
+        let window = if handshaking {
+            Window::next(input, tls_output, connection)
+        } else {
+            Window::old(tls_output)
+        };
+        let mut before = tls_output.held;
         let UnbufferedStatus { discard, state } = connection.process(window.of(input));
         let progress = match state {
             Ok(ConnectionState::EncodeTlsData(mut chunk)) => {
-                encode(&mut chunk, &mut said.pending);
+                encode(&mut chunk, &mut tls_output.pending);
                 None
             }
             Ok(ConnectionState::TransmitTlsData(sent)) => {
@@ -399,30 +415,30 @@ pub(crate) fn handshake<C: Endpoint>(
             // A server that asks for no certificate may write before the client has finished.
             Ok(ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_)) => {
                 if !handshaking {
-                    Some(Ok(Progress::Done))
+                    Some(Ok(HandshakeProgress::Done))
                 } else if window.fresh {
                     None
                 } else {
-                    Some(Ok(Progress::NeedsRead))
+                    Some(Ok(HandshakeProgress::NeedsRead))
                 }
             }
             // Nobody was shown anything behind the last flight, so there is nothing to read yet.
             Ok(_) => Some(Err(SessionError::Closed)),
             Err(error) => Some(Err(SessionError::Tls(Box::new(error)))),
         };
-        window.discard(discard, input, said);
+        window.discard(discard, input, tls_output);
         before = before.saturating_sub(discard);
         match progress {
             None => {}
             Some(Err(SessionError::Tls(error))) => {
-                return Err(fail(connection, input, said, *error, before));
+                return Err(fail(connection, input, tls_output, *error, before));
             }
             Some(Err(error)) => {
-                said.failed = true;
+                tls_output.failed = true;
                 return Err(error);
             }
             Some(Ok(progress)) => {
-                said.note(input);
+                tls_output.note(input);
                 return Ok(progress);
             }
         }
@@ -431,11 +447,14 @@ pub(crate) fn handshake<C: Endpoint>(
 
 /// Takes the answer to a `KeyUpdate`, which rustls keeps until there is data to be sent: it is asked for
 /// a record in no room, and gets the answer ready before it sees that.
-pub(crate) fn say_what_is_due(connection: &mut impl Endpoint, said: &mut Said) {
-    if !connection.is_tls13() && !connection.has_more_to_say() {
+pub(crate) fn queue_due_replies(
+    connection: &mut impl UnbufferedConnection,
+    tls_output: &mut TlsOutput,
+) {
+    if !connection.is_tls13() && !connection.has_output() {
         return;
     }
-    let Said { pending, unread, .. } = said;
+    let TlsOutput { pending, unread, .. } = tls_output;
     let mut asked = false;
     loop {
         match connection.process(unread).state {
@@ -451,11 +470,11 @@ pub(crate) fn say_what_is_due(connection: &mut impl Endpoint, said: &mut Said) {
     }
 }
 
-pub(crate) fn close(connection: &mut impl Endpoint, said: &mut Said) {
-    if said.failed {
+pub(crate) fn close(connection: &mut impl UnbufferedConnection, tls_output: &mut TlsOutput) {
+    if tls_output.failed {
         return;
     }
-    let Said { pending, unread, .. } = said;
+    let TlsOutput { pending, unread, .. } = tls_output;
     for _ in 0..16 {
         match connection.process(unread).state {
             Ok(ConnectionState::WriteTraffic(mut traffic)) => {
