@@ -135,7 +135,7 @@ const READINGS: [Reading; 6] = [
             "OpenOptions",
             "load_native_certs",
         ],
-        may: &["engine/src/shell/state/shed.rs", "config/src/file.rs"],
+        may: &["engine/src/shell/state/load_shedding.rs", "config/src/file.rs"],
     },
     Reading {
         what: "certificates: use identity::certificate",

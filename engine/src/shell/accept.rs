@@ -15,10 +15,10 @@ use crate::plan::ListenerId;
 use crate::report::Counter;
 use crate::setup::connection_counts::{ConnectionCounts, CountedConnection};
 use crate::shell::client::address_limit;
+use crate::shell::state::load_shedding::{LoadShedder, is_exhaustion};
 use crate::shell::state::log_limits::LogCause;
-use crate::shell::state::shed::{Shedder, is_exhaustion};
 use crate::shell::transport::net::{self, CancelHandle, TcpListener, TcpStream};
-use crate::shell::transport::turn::Turn;
+use crate::shell::transport::work_budget::WorkBudget;
 
 /// How long to rest when the kernel has no descriptor or memory for us.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -44,13 +44,13 @@ pub async fn run(
     cancel: CancelHandle,
 ) {
     let core = &service.core;
-    let mut shedder = Shedder::new();
-    let mut turn = Turn::new();
+    let mut shedder = LoadShedder::new();
+    let mut budget = WorkBudget::new();
     while !state.ending.get() {
-        turn.give_way().await;
+        budget.yield_if_spent().await;
         let accepting = pin!(socket.cancelable_accept(cancel.clone()));
-        let accepted = turn.drive(accepting).await;
-        turn.served();
+        let accepted = budget.drive(accepting).await;
+        budget.served();
         match accepted {
             Ok((stream, peer)) => {
                 shedder.succeeded();

@@ -67,9 +67,9 @@ impl ConnectionService {
             let finished = task.run(PendingExchange { client, read, started }).await;
             FinishedExchange { client, keep_alive } = finished;
             self.tasks.give_back(task);
-            let turn = &mut client.stream.reader.turn;
-            turn.served();
-            turn.give_way().await;
+            let budget = &mut client.stream.reader.budget;
+            budget.served();
+            budget.yield_if_spent().await;
         }
         Box::pin(close(&mut client)).await;
     }

@@ -16,7 +16,7 @@ use crate::report::{Blips, Counter, LogProducer};
 use crate::setup::connection_counts::ConnectionCounts;
 use crate::setup::{CoreLink, Driver, Handover, LinkCursor, LinkUpdates, OpenListener, Phase};
 use crate::shell::state::core::{Core, DRAIN_GRACE};
-use crate::shell::state::generation::Live;
+use crate::shell::state::generation::LiveGeneration;
 use crate::shell::transport::buffers::BufferSize;
 use crate::shell::transport::deadlines::TICK;
 use crate::shell::transport::driver;
@@ -106,7 +106,7 @@ async fn serve(settings: WorkerSettings, driver: Driver) {
         tracing::warn!(%error, "no sockets to let others go first by: who does so sleeps");
     }
     let seed = u64::from(settings.link.core);
-    let live = Live::new(&first, seed);
+    let live = LiveGeneration::new(&first, seed);
     let core = Core::new(
         Arc::clone(&settings.link),
         settings.log,
@@ -228,7 +228,7 @@ impl Worker {
     /// New requests get another generation.
     fn adopt(&mut self, handover: &Handover) {
         let seed = u64::from(self.core.link.core);
-        self.core.set_live(Live::new(handover, seed));
+        self.core.set_live(LiveGeneration::new(handover, seed));
         self.service.registry.review_all();
         self.core.inspection.begin_again();
         if self.core.draining.get() {

@@ -11,8 +11,8 @@ use super::setting::{Mode, Setting};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey};
 use crate::identity::ALWAYS;
 use crate::shell::state::core::Core;
+use crate::shell::state::load_shedding;
 use crate::shell::state::pooled_stream::PooledStream;
-use crate::shell::state::shed;
 use crate::shell::transport::net::{UnixStream, sleep, spawn};
 use crate::shell::transport::stream::Stream;
 use crate::shell::transport::tls::Session;
@@ -53,7 +53,7 @@ fn idle_upstream_connections_are_ended_a_slice_at_a_time() {
             Vec::new()
         }),
         ("there is nothing left for others", |core, theirs| {
-            shed::relieve(core, &std::io::Error::from_raw_os_error(24));
+            load_shedding::relieve(core, &std::io::Error::from_raw_os_error(24));
             theirs
         }),
         ("their time is over", |_, theirs| theirs),

@@ -19,7 +19,7 @@ use crate::setup::{Addresses, CoreLink, Generation, Handover, assemble};
 use crate::shell::accept::{self, ListenerState};
 use crate::shell::service::ConnectionService;
 use crate::shell::state::core::{Core, DRAIN_GRACE};
-use crate::shell::state::generation::Live;
+use crate::shell::state::generation::LiveGeneration;
 use crate::shell::transport::buffers::BufferSize;
 use crate::shell::transport::net::{Canceller, TcpListener, sleep, spawn};
 use crate::shell::worker;
@@ -96,7 +96,7 @@ impl Gateway {
         let core = Core::new(
             Arc::new(CoreLink::new(0)),
             log,
-            Live::new(&handover, seed),
+            LiveGeneration::new(&handover, seed),
             seed,
             fast,
             usize::MAX,
@@ -142,7 +142,7 @@ impl Gateway {
 
     /// New requests get another generation, which says the same.
     fn reload(&self) {
-        self.core.set_live(Live::new(&self.handover, world::draw()));
+        self.core.set_live(LiveGeneration::new(&self.handover, world::draw()));
         self.service.registry.review_all();
         self.core.inspection.begin_again();
     }

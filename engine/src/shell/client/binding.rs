@@ -12,7 +12,7 @@ use crate::identity::{ClientIdentity, Judgement, KeptFor, Verdict};
 use crate::plan::facts::SessionFacts;
 use crate::plan::{ListenerId, ServerId};
 use crate::shell::state::core::Core;
-use crate::shell::state::generation::Live;
+use crate::shell::state::generation::LiveGeneration;
 
 /// What its handshake has negotiated for the whole life of a connection.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,8 +51,8 @@ impl ServerBinding {
     /// version there: the client may come again on a new connection (421).
     pub fn carried_over(
         &self,
-        before: &Live,
-        live: &Live,
+        before: &LiveGeneration,
+        live: &LiveGeneration,
         session: NegotiatedSession<'_>,
     ) -> Result<Self, Refusal> {
         let plan = &live.generation.plan;
@@ -82,7 +82,7 @@ impl ServerBinding {
 #[derive(Clone)]
 pub struct GenerationView {
     /// The generation.
-    pub live: Rc<Live>,
+    pub live: Rc<LiveGeneration>,
     /// Its listener and server object there.
     pub binding: ServerBinding,
     /// Who the client is, judged by that generation; `None` on plain HTTP.
@@ -118,8 +118,8 @@ impl GenerationView {
     /// Do both configurations mean to keep the clients of this server object, and is it the same one? An
     /// object for other names may come to stand for the name of one that was taken away: what that one
     /// trusted is nothing to it.
-    fn is_kept_by(&self, live: &Live, binding: ServerBinding) -> bool {
-        let names = |live: &Live, binding: ServerBinding| {
+    fn is_kept_by(&self, live: &LiveGeneration, binding: ServerBinding) -> bool {
+        let names = |live: &LiveGeneration, binding: ServerBinding| {
             let server = live.generation.config.servers.get(binding.server?.0 as usize)?;
             let keeps = on_revoke(live, binding) == OnRevoke::Keep;
             keeps.then(|| server.snis.clone())
@@ -131,7 +131,7 @@ impl GenerationView {
 
 /// The identity that a chain proves, judged by the policy of this server.
 pub(crate) fn identify(
-    live: &Live,
+    live: &LiveGeneration,
     server: ServerId,
     chain: &[&[u8]],
     now: i64,
@@ -144,7 +144,7 @@ pub(crate) fn identify(
 
 /// Judges a chain that was shown before, by the policy of another binding.
 pub fn judge_again(
-    live: &Live,
+    live: &LiveGeneration,
     binding: ServerBinding,
     identity: &Rc<ClientIdentity>,
     now: i64,
@@ -157,7 +157,7 @@ pub fn judge_again(
 /// The same client with the same verdict, as another generation renders it and holds it against its
 /// lists. `judged` is what that would say of it.
 fn rendered_again(
-    live: &Live,
+    live: &LiveGeneration,
     binding: ServerBinding,
     identity: &ClientIdentity,
     judged: &ClientIdentity,
@@ -174,7 +174,7 @@ fn rendered_again(
 }
 
 /// Does a server object speak this TLS version?
-fn speaks(live: &Live, server: ServerId, protocol: &str) -> bool {
+fn speaks(live: &LiveGeneration, server: ServerId, protocol: &str) -> bool {
     let server = live.generation.config.servers.get(server.0 as usize);
     server.is_some_and(|server| match protocol {
         "TLSv1.2" => server.protocols.tls12,
@@ -185,7 +185,7 @@ fn speaks(live: &Live, server: ServerId, protocol: &str) -> bool {
 
 /// What the configuration wants done with connections of this binding whose client loses its trust.
 #[must_use]
-pub(crate) fn on_revoke(live: &Live, binding: ServerBinding) -> OnRevoke {
+pub(crate) fn on_revoke(live: &LiveGeneration, binding: ServerBinding) -> OnRevoke {
     let servers = &live.generation.config.servers;
     let server = binding.server.and_then(|server| servers.get(server.0 as usize));
     server

@@ -16,7 +16,7 @@ use crate::plan::upstream::ProxyPlan;
 use crate::plan::{ForwardedFields, ListenerId, Marks, RouteId, ServerId, template};
 use crate::setup::connection_counts::CountedConnection;
 use crate::shell::state::core::{Core, DRAIN_GRACE};
-use crate::shell::state::generation::Live;
+use crate::shell::state::generation::LiveGeneration;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::Stream;
@@ -34,7 +34,7 @@ pub struct Client {
     /// The connection itself.
     pub stream: Stream,
     /// The generation its next request is served by.
-    pub live: Rc<Live>,
+    pub live: Rc<LiveGeneration>,
     /// The listener it came in by, as that generation counts.
     pub listener: ListenerId,
     /// Addresses and counts.

@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use super::binding::{NegotiatedSession, ServerBinding};
 use crate::exchange::Refusal;
 use crate::identity::{ClientIdentity, Verdict};
-use crate::shell::state::generation::Live;
+use crate::shell::state::generation::LiveGeneration;
 use crate::shell::transport::deadlines::TimerHandle;
 use crate::shell::transport::net::Descriptor;
 
@@ -27,7 +27,7 @@ pub(super) type Ending = Rc<Cell<Option<Refusal>>>;
 /// One connection with a certificate.
 pub struct ConnectionEntry {
     /// The generation it follows.
-    pub live: Rc<Live>,
+    pub live: Rc<LiveGeneration>,
     /// Its listener and server object, as that generation numbers them.
     pub binding: ServerBinding,
     /// Its server name; empty for none.
@@ -165,7 +165,12 @@ impl Registration {
     }
 
     /// The connection follows another generation now.
-    pub fn update(&self, live: &Rc<Live>, binding: ServerBinding, identity: &Rc<ClientIdentity>) {
+    pub fn update(
+        &self,
+        live: &Rc<LiveGeneration>,
+        binding: ServerBinding,
+        identity: &Rc<ClientIdentity>,
+    ) {
         let mut table = self.table.borrow_mut();
         if let Some(Some(registered)) = table.connections.get_mut(self.slot as usize) {
             registered.entry.live = Rc::clone(live);

@@ -22,7 +22,7 @@ use crate::identity::{ClientIdentity, ClientPolicy};
 use crate::plan::ServerId;
 use crate::report::Counter;
 use crate::shell::state::core::Core;
-use crate::shell::state::generation::Live;
+use crate::shell::state::generation::LiveGeneration;
 use crate::shell::state::log_limits::LogCause;
 
 /// How long requests wait for a review at a time: some ten certificates judged, some thousand looked up.
@@ -111,7 +111,7 @@ impl ConnectionRegistry {
     }
 
     /// Looks some connections up, or says which one to judge next.
-    fn next_review(&self, live: &Rc<Live>) -> Option<NextReview> {
+    fn next_review(&self, live: &Rc<LiveGeneration>) -> Option<NextReview> {
         let mut guard = self.0.borrow_mut();
         let RegistryTable { connections, queue, .. } = &mut *guard;
         if queue.waits_for_tick {
@@ -144,7 +144,7 @@ impl ConnectionRegistry {
     }
 
     /// Judges a connection by `live`.
-    fn review(&self, core: &Core, live: &Rc<Live>, slot: u32, slice: &mut ReviewSlice) {
+    fn review(&self, core: &Core, live: &Rc<LiveGeneration>, slot: u32, slice: &mut ReviewSlice) {
         let now = core.clock.unix_seconds();
         let mut table = self.0.borrow_mut();
         let Some(Some(registered)) = table.connections.get_mut(slot as usize) else { return };
@@ -231,7 +231,7 @@ impl ReviewSlice {
 impl ConnectionEntry {
     /// May some list that `live` has be about it? Found without a signature, so it has still to be
     /// judged. A connection without a binding there is to be told soon, too.
-    fn is_suspect(&self, live: &Rc<Live>) -> bool {
+    fn is_suspect(&self, live: &Rc<LiveGeneration>) -> bool {
         if Rc::ptr_eq(&self.live, live) {
             return false;
         }
@@ -245,7 +245,7 @@ impl ConnectionEntry {
     /// May it go on under `live`, and until when? A stale identity is judged again in any case.
     fn check(
         &self,
-        live: &Rc<Live>,
+        live: &Rc<LiveGeneration>,
         now: i64,
         stale: bool,
         slice: &mut ReviewSlice,
@@ -302,14 +302,14 @@ const fn is_of_time(refusal: Refusal) -> bool {
 }
 
 /// What the clients of this server object are judged by.
-fn policy(live: &Live, binding: ServerBinding) -> Option<&ClientPolicy> {
+fn policy(live: &LiveGeneration, binding: ServerBinding) -> Option<&ClientPolicy> {
     let servers = &live.generation.tls.servers;
     let server = binding.server.and_then(|server| servers.get(server.0 as usize))?;
     server.policy.as_deref()
 }
 
 fn connection_view<'a>(
-    live: &Live,
+    live: &LiveGeneration,
     binding: ServerBinding,
     identity: &'a ClientIdentity,
     now: i64,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::identity::{Asked, ClientIdentity, ClientPolicy};
 use crate::plan::{ServerId, TrustId};
-use crate::shell::state::generation::Live;
+use crate::shell::state::generation::LiveGeneration;
 
 /// Who a client is by one route's set of authorities.
 pub(crate) struct RouteIdentity {
@@ -33,7 +33,7 @@ impl RouteIdentities {
     }
 
     /// The authorities by which the selected one was judged.
-    pub(crate) fn policy<'a>(&self, live: &'a Live) -> Option<&'a ClientPolicy> {
+    pub(crate) fn policy<'a>(&self, live: &'a LiveGeneration) -> Option<&'a ClientPolicy> {
         let trust = self.selected()?.trust;
         live.generation.tls.trusts.get(trust.0 as usize).map(|policy| &**policy)
     }
@@ -77,7 +77,7 @@ impl RouteIdentities {
 
 /// Who a client of this server name and with this chain is by these authorities.
 pub(crate) fn judge_by_trust(
-    live: &Live,
+    live: &LiveGeneration,
     server: Option<ServerId>,
     shown: Option<&ClientIdentity>,
     trust: TrustId,

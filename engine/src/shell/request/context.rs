@@ -6,7 +6,7 @@ use crate::exchange::Admission;
 use crate::exchange::reuse::Bodies;
 use crate::plan::UpstreamPlan;
 use crate::shell::state::core::Core;
-use crate::shell::state::generation::Live;
+use crate::shell::state::generation::LiveGeneration;
 use crate::wire::framing::BodyLength;
 
 /// A request that was admitted.
@@ -14,7 +14,7 @@ pub struct ExchangeContext<'a> {
     /// The core.
     pub core: &'a Core,
     /// The generation that serves it.
-    pub live: &'a Live,
+    pub live: &'a LiveGeneration,
     /// What was decided about it.
     pub admission: &'a Admission,
     /// Its head and what came with it.

@@ -17,7 +17,7 @@ use crate::exchange::flow::Flow;
 use crate::report::Counter;
 use crate::shell::client::connection::Client;
 use crate::shell::transport::deadlines::Shut;
-use crate::shell::transport::pace::Pace;
+use crate::shell::transport::min_rate::MinRate;
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::attend::beside;
 use crate::shell::transport::stream_error::StreamError;
@@ -64,14 +64,14 @@ pub(crate) async fn relay_with_upload(
     let timeout = request.timeout();
     let read = Wait { time: plan.http.client_body_timeout, shut: Shut::Read, idle: false };
     let pacing = &plan.http.pacing;
-    let pace = Pace::new(pacing.body_min_rate, pacing.grace);
+    let pace = MinRate::new(pacing.body_min_rate, pacing.grace);
     let clock = &request.core.clock;
     let over = Cell::new(false);
     let times = TransferTimes {
         read,
         write: timeout.send,
         sender_pace: pace,
-        receiver_pace: Pace::free(),
+        receiver_pace: MinRate::free(),
         clock,
         over: Some(&over),
     };

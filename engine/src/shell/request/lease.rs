@@ -14,9 +14,9 @@ use crate::identity::ALWAYS;
 use crate::plan::{NodeIndex, NodePlan, UpstreamId, UpstreamPlan};
 use crate::report::Counter;
 use crate::shell::state::core::Core;
-use crate::shell::state::generation::Live;
+use crate::shell::state::generation::LiveGeneration;
+use crate::shell::state::load_shedding;
 use crate::shell::state::pooled_stream::PooledStream;
-use crate::shell::state::shed;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::handshake::{REFUSAL_TIME, drive};
 use crate::shell::transport::net::{self, TcpStream, UnixStream};
@@ -81,7 +81,7 @@ pub enum ConnectError {
 /// As [`ConnectError`] says.
 pub async fn obtain(
     core: &Core,
-    live: &Live,
+    live: &LiveGeneration,
     wanted: LeaseRequest<'_>,
 ) -> Result<Lease, ConnectError> {
     let plan = live.generation.plan.upstream(wanted.upstream);
@@ -155,8 +155,8 @@ async fn connect(
     };
     let started = core.clock.elapsed();
     let failed = |error: io::Error| {
-        if shed::is_exhaustion(&error) {
-            shed::relieve(core, &error);
+        if load_shedding::is_exhaustion(&error) {
+            load_shedding::relieve(core, &error);
             return ConnectError::NoRoom;
         }
         ConnectError::Failed(error.kind())

@@ -8,9 +8,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use crate::exchange::flow::{Flow, FlowError};
-use crate::shell::transport::clock::Clock;
+use crate::shell::transport::clock::CoreClock;
 use crate::shell::transport::deadlines::Shut;
-use crate::shell::transport::pace::Pace;
+use crate::shell::transport::min_rate::MinRate;
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::{StreamReader, StreamWriter};
 use crate::shell::transport::stream_error::StreamError;
@@ -37,18 +37,18 @@ pub struct TransferTimes<'a> {
     /// For the receiver to take some.
     pub write: Duration,
     /// How slow the sender may be.
-    pub sender_pace: Pace,
+    pub sender_pace: MinRate,
     /// How slow the receiver may be.
-    pub receiver_pace: Pace,
+    pub receiver_pace: MinRate,
     /// Read only if a pace is demanded.
-    pub clock: &'a Clock,
+    pub clock: &'a CoreClock,
     /// Set when nobody wants the rest any more.
     pub over: Option<&'a Cell<bool>>,
 }
 
 impl TransferTimes<'_> {
     /// Runs `work`; how long it took, if `pace` wants to know.
-    async fn measure<T>(&self, pace: Pace, work: impl Future<Output = T>) -> (T, Duration) {
+    async fn measure<T>(&self, pace: MinRate, work: impl Future<Output = T>) -> (T, Duration) {
         if !pace.is_on() {
             return (work.await, Duration::ZERO);
         }
@@ -60,7 +60,7 @@ impl TransferTimes<'_> {
 
 /// How far a body is, on its way to the receiver.
 struct Sending {
-    pace: Pace,
+    pace: MinRate,
     /// Bytes of the body that the receiver's socket has taken.
     sent: u64,
 }
@@ -184,7 +184,7 @@ async fn move_ready(
         sink.fit(source.load());
     }
     while !flow.is_done() {
-        source.turn().give_way().await;
+        source.work_budget().yield_if_spent().await;
         if !sink.has_room() {
             if sink.room() == 0 {
                 // What is left here may be little.
@@ -260,7 +260,7 @@ fn copy_piece(
         used
     });
     result?;
-    source.turn().framed(framing(flow).saturating_sub(before));
+    source.work_budget().framed(framing(flow).saturating_sub(before));
     opened.map_err(PumpError::Source)
 }
 
@@ -318,12 +318,12 @@ async fn end(
 pub async fn drain(
     source: &mut StreamReader<'_>,
     flow: &mut Flow<'_>,
-    clock: &Clock,
+    clock: &CoreClock,
 ) -> Result<(), PumpError> {
     let started = clock.elapsed();
     let drained = Cell::new(0_usize);
     while !flow.is_done() && drained.get() < DRAIN_BYTES_MAX {
-        source.turn().give_way().await;
+        source.work_budget().yield_if_spent().await;
         let broken = Cell::new(None);
         let before = framing(flow);
         let opened = source.next_piece(|input| match flow.step(input) {
@@ -339,7 +339,7 @@ pub async fn drain(
         if let Some(error) = broken.get() {
             return Err(PumpError::Flow(error));
         }
-        source.turn().framed(framing(flow).saturating_sub(before));
+        source.work_budget().framed(framing(flow).saturating_sub(before));
         let left = DRAIN_TIME.saturating_sub(clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Read, idle: false };
         match opened {

@@ -14,7 +14,7 @@ use crate::exchange::upgrade::granted_head;
 use crate::plan::Plan;
 use crate::shell::state::core::Core;
 use crate::shell::transport::deadlines::Shut;
-use crate::shell::transport::pace::Pace;
+use crate::shell::transport::min_rate::MinRate;
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::{StreamReader, StreamWriter};
 use crate::shell::transport::stream_error::StreamError;
@@ -257,12 +257,12 @@ async fn deliver(
         Ok(()) => {
             let read = Wait { time: context.read_timeout, shut: Shut::Both, idle: false };
             let pacing = &context.plan.http.pacing;
-            let pace = Pace::new(pacing.send_min_rate, pacing.grace);
+            let pace = MinRate::new(pacing.send_min_rate, pacing.grace);
             let clock = &context.core.clock;
             let times = TransferTimes {
                 read,
                 write: write_timeout,
-                sender_pace: Pace::free(),
+                sender_pace: MinRate::free(),
                 receiver_pace: pace,
                 clock,
                 over: None,

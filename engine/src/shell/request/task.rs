@@ -25,7 +25,7 @@ pub struct PendingExchange {
     pub client: Box<Client>,
     /// What came of reading its head.
     pub read: HeadRead,
-    /// When its head began, as [`Clock::elapsed`](crate::shell::transport::clock::Clock::elapsed).
+    /// When its head began, as [`CoreClock::elapsed`](crate::shell::transport::clock::CoreClock::elapsed).
     pub started: Duration,
 }
 

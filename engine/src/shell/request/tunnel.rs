@@ -303,7 +303,7 @@ async fn move_ready(
 ) -> Result<bool, Ended> {
     sink.fit(source.load());
     loop {
-        source.turn().give_way().await;
+        source.work_budget().yield_if_spent().await;
         if !sink.has_room() {
             let flush = pin!(sink.flush(direction.send_timeout));
             source.attend(flush, None).await.done.map_err(|cut| sink_end(&cut, direction))?;

@@ -21,7 +21,7 @@ use crate::shell::client::binding::{GenerationView, NegotiatedSession, ServerBin
 use crate::shell::client::registry::Registration;
 use crate::shell::client::route_identity::{RouteIdentities, judge_by_trust};
 use crate::shell::state::core::Core;
-use crate::shell::state::generation::Live;
+use crate::shell::state::generation::LiveGeneration;
 use crate::shell::state::log_limits::LogCause;
 use crate::shell::transport::net;
 use crate::tls::client::UpstreamFailure;
@@ -33,7 +33,7 @@ pub const REVIEW_INTERVAL: Duration = Duration::from_secs(1);
 /// A tunnel's client. It follows every generation: what a tunnel keeps of one would keep all of that
 /// generation alive, for as long as the tunnel is open.
 pub(super) struct ClientSide<'a> {
-    pub(super) live: &'a mut Rc<Live>,
+    pub(super) live: &'a mut Rc<LiveGeneration>,
     pub(super) listener: &'a mut ListenerId,
     pub(super) server: &'a mut Option<ServerId>,
     pub(super) identity: &'a mut Option<Rc<ClientIdentity>>,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::generation::Live;
+use super::generation::LiveGeneration;
 use super::inspection::Inspection;
 use super::log_limits::{LogCause, LogLimits};
 use super::pooled_stream::PooledStream;
@@ -13,7 +13,7 @@ use crate::exchange::pool::Pool;
 use crate::report::{Counter, Counters, Events, LogProducer, Radar, Reporter};
 use crate::setup::CoreLink;
 use crate::shell::transport::buffers::BufferPool;
-use crate::shell::transport::clock::Clock;
+use crate::shell::transport::clock::CoreClock;
 use crate::shell::transport::deadlines::{Deadlines, Reclaimed};
 use crate::shell::transport::random::Random;
 
@@ -30,7 +30,7 @@ pub struct Core {
     /// The core's timer.
     pub deadlines: Deadlines,
     /// The core's clock.
-    pub clock: Clock,
+    pub clock: CoreClock,
     /// Bits that nobody can guess.
     pub random: Random,
     /// Idle upstream connections.
@@ -54,7 +54,7 @@ pub struct Core {
     /// When it began, in Unix seconds; with a serial number, a name for a connection.
     pub birth: i64,
     serial: Cell<u64>,
-    live: RefCell<Rc<Live>>,
+    live: RefCell<Rc<LiveGeneration>>,
     log_limits: LogLimits,
 }
 
@@ -64,12 +64,12 @@ impl Core {
     pub fn new(
         link: Arc<CoreLink>,
         log: LogProducer,
-        live: Live,
+        live: LiveGeneration,
         seed: u64,
         tls_fast_path: bool,
         buffer_bytes: usize,
     ) -> Self {
-        let clock = Clock::default();
+        let clock = CoreClock::default();
         Self {
             link,
             birth: clock.unix_seconds(),
@@ -146,18 +146,18 @@ impl Core {
 
     /// The generation that new requests get.
     #[must_use]
-    pub fn live(&self) -> Rc<Live> {
+    pub fn live(&self) -> Rc<LiveGeneration> {
         Rc::clone(&self.live.borrow())
     }
 
     /// Has the generation moved on since `seen` was taken?
     #[must_use]
-    pub fn is_current(&self, seen: &Rc<Live>) -> bool {
+    pub fn is_current(&self, seen: &Rc<LiveGeneration>) -> bool {
         Rc::ptr_eq(&self.live.borrow(), seen)
     }
 
     /// New requests get this one from here on.
-    pub fn set_live(&self, live: Live) {
+    pub fn set_live(&self, live: LiveGeneration) {
         self.live.replace(Rc::new(live));
     }
 

@@ -17,7 +17,7 @@ use crate::report::Meters;
 use crate::setup::{Addresses, Generation, Handover};
 
 /// One generation as one core sees it.
-pub struct Live {
+pub struct LiveGeneration {
     /// The generation.
     pub generation: Arc<Generation>,
     /// Identities seen under it.
@@ -27,18 +27,18 @@ pub struct Live {
     addresses: RefCell<Arc<Addresses>>,
     balancers: Vec<RefCell<Balancer>>,
     /// Server names seen, by listener, and what they lead to.
-    names: RefCell<HashMap<ListenerId, Names, RandomState>>,
+    names: RefCell<HashMap<ListenerId, ServerNames, RandomState>>,
     /// This core's own copies of the TLS settings, so that no two cores count references in one place.
     configs: RefCell<HashMap<ServerId, Arc<ServerConfig>, RandomState>>,
 }
 
 /// Server names of one listener and their server objects; the empty name is no name.
-type Names = HashMap<Box<str>, ServerId, RandomState>;
+type ServerNames = HashMap<Box<str>, ServerId, RandomState>;
 
 /// Server names that one core remembers per listener; a wildcard has more than anyone should hold.
 const NAMES_MAX: usize = 1_024;
 
-impl Live {
+impl LiveGeneration {
     /// The first sight of a generation.
     #[must_use]
     pub fn new(handover: &Handover, seed: u64) -> Self {

@@ -8,12 +8,12 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use super::generation::Live;
+use super::generation::LiveGeneration;
 use super::pooled_stream::PooledStream;
 use crate::exchange::pool::{Identity, Idle, Pool, Walk};
 use crate::report::{Counter, Counters};
 use crate::setup::Generation;
-use crate::shell::transport::clock::Clock;
+use crate::shell::transport::clock::CoreClock;
 use crate::shell::transport::record_reader;
 
 /// Connections looked at in one slice: a look asks the kernel once, and takes about a microsecond.
@@ -70,9 +70,9 @@ impl Inspection {
     pub fn slice(
         &self,
         pool: &RefCell<Pool<PooledStream>>,
-        clock: &Clock,
+        clock: &CoreClock,
         counters: &Counters,
-        live: &Live,
+        live: &LiveGeneration,
     ) -> Option<Duration> {
         let mut slice = InspectionSlice { looks: LOOKS_PER_SLICE, closes: CLOSED_PER_SLICE };
         let started = clock.elapsed();
@@ -127,9 +127,9 @@ impl Inspection {
         &self,
         identity: &Identity<'_>,
         idle: &mut Idle<PooledStream>,
-        clock: &Clock,
+        clock: &CoreClock,
         counters: &Counters,
-        live: &Live,
+        live: &LiveGeneration,
     ) -> bool {
         let trusted = idle.holds(clock.unix_seconds())
             && (!self.settings.get() || settings_stand(live, identity));
@@ -153,7 +153,7 @@ impl Inspection {
 }
 
 /// Was it made under TLS settings that are in force?
-fn settings_stand(live: &Live, identity: &Identity<'_>) -> bool {
+fn settings_stand(live: &LiveGeneration, identity: &Identity<'_>) -> bool {
     let Generation { plan, tls, .. } = &*live.generation;
     let Some(made) = identity.tls else { return true };
     let at = plan.upstreams().iter().position(|upstream| *upstream.id == *identity.upstream);

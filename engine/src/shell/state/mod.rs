@@ -3,6 +3,6 @@
 pub mod core;
 pub mod generation;
 pub mod inspection;
+pub mod load_shedding;
 pub mod log_limits;
 pub mod pooled_stream;
-pub mod shed;

@@ -9,9 +9,9 @@ use crate::simulation::network::{instant, system};
 
 /// A core's clock: exact when asked for a duration, cached where a second or a tick is enough.
 #[derive(Debug)]
-pub struct Clock {
+pub struct CoreClock {
     start: Instant,
-    /// Unix seconds and milliseconds, as of the last [`Clock::refresh`].
+    /// Unix seconds and milliseconds, as of the last [`CoreClock::refresh`].
     unix: Cell<(i64, u16)>,
     texts: RefCell<Texts>,
 }
@@ -36,7 +36,7 @@ fn system() -> SystemTime {
     SystemTime::now()
 }
 
-impl Default for Clock {
+impl Default for CoreClock {
     fn default() -> Self {
         let clock = Self {
             start: instant(),
@@ -48,7 +48,7 @@ impl Default for Clock {
     }
 }
 
-impl Clock {
+impl CoreClock {
     /// Reads the wall clock; called once a tick.
     pub fn refresh(&self) {
         let now = system();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls::HandshakeKind;
 
 use super::buffers::BufferPool;
-use super::clock::Clock;
+use super::clock::CoreClock;
 use super::record_reader::Wait;
 use super::stream::Stream;
 use super::stream_error::StreamError;
@@ -39,7 +39,7 @@ pub struct Noted<'a> {
 /// # Errors
 /// The handshake failed; the peer has been told by an alert.
 pub async fn drive(
-    clock: &Clock,
+    clock: &CoreClock,
     buffers: &Rc<BufferPool>,
     stream: &mut Stream,
     wait: Wait,
@@ -87,7 +87,7 @@ fn asks_again(stream: &Stream) -> bool {
 
 /// Reads until rustls may be shown the second hello: its name, too, is none.
 async fn read_second_hello(
-    clock: &Clock,
+    clock: &CoreClock,
     buffers: &Rc<BufferPool>,
     stream: &mut Stream,
     wait: Wait,

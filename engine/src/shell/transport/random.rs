@@ -14,9 +14,9 @@ const DRAW_BYTES: usize = 16;
 
 /// One core's source.
 #[derive(Debug, Default)]
-pub struct Random(RefCell<State>);
+pub struct Random(RefCell<KeyStream>);
 
-struct State {
+struct KeyStream {
     /// `None` until something is drawn: who asks for nothing waits for nothing.
     key: Option<LessSafeKey>,
     /// Messages made so far.
@@ -26,16 +26,16 @@ struct State {
     used: usize,
 }
 
-impl Default for State {
+impl Default for KeyStream {
     fn default() -> Self {
         Self { key: None, number: 0, block: [0; BLOCK_BYTES], used: BLOCK_BYTES }
     }
 }
 
-impl std::fmt::Debug for State {
+impl std::fmt::Debug for KeyStream {
     // Neither the key nor what is still to be given out belongs into a log.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("State").field("number", &self.number).finish_non_exhaustive()
+        out.debug_struct("KeyStream").field("number", &self.number).finish_non_exhaustive()
     }
 }
 
@@ -54,7 +54,7 @@ impl Random {
     }
 }
 
-impl State {
+impl KeyStream {
     /// Makes the next block. If the kernel has no randomness, which it has wherever TLS works, the
     /// ids are what is left: zeros.
     fn refill(&mut self) {

@@ -14,7 +14,7 @@ use super::net::{Descriptor, Peek, ReadHalf};
 use super::stream_error::StreamError;
 use super::tls::reseal::{self, PayloadUse, ResealError};
 use super::tls::{Opened, Security, SessionError};
-use super::turn::Turn;
+use super::work_budget::WorkBudget;
 use crate::tls::record::reseal::Wanted;
 
 /// Receives on an idle connection before it is given up: a ticket or two, and no stream of them.
@@ -47,7 +47,7 @@ pub struct RecordReader {
     /// A body is flowing, and its receiver takes so much at once: of the next receive.
     room: Option<usize>,
     /// What its peer has us do without ever waiting for it.
-    pub turn: Turn,
+    pub budget: WorkBudget,
 }
 
 /// How long to wait, and what is shut when that was too long.
@@ -74,7 +74,7 @@ impl RecordReader {
             closed: false,
             ended: false,
             room: None,
-            turn: Turn::new(),
+            budget: WorkBudget::new(),
         }
     }
 
@@ -234,7 +234,7 @@ impl RecordReader {
 
     /// One receive; the timer runs already and there is room.
     async fn receive_armed(&mut self, tls: bool) -> Result<usize, StreamError> {
-        self.turn.give_way().await;
+        self.budget.yield_if_spent().await;
         let plain = self.plain.as_ref().map_or(0, Buffer::capacity);
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         let Some(buffer) = slot.take() else { return Err(StreamError::Ended) };
@@ -244,7 +244,7 @@ impl RecordReader {
             return Err(StreamError::Failed(io::ErrorKind::OutOfMemory));
         }
         let receiving = pin!(self.half.receive(buffer));
-        let (result, buffer) = self.turn.drive(receiving).await;
+        let (result, buffer) = self.budget.drive(receiving).await;
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         *slot = Some(buffer);
         match result {
@@ -258,7 +258,7 @@ impl RecordReader {
                 Err(StreamError::Ended)
             }
             Ok(count) => {
-                self.turn.received(count);
+                self.budget.received(count);
                 self.timer.gained(count);
                 Ok(count)
             }
@@ -306,7 +306,7 @@ impl RecordReader {
             let used = take(payload);
             buffers.keep(kept, payload.get(used..).unwrap_or_default());
         });
-        self.turn.framed(before.saturating_sub(cipher.len() + data));
+        self.budget.framed(before.saturating_sub(cipher.len() + data));
         if opened.is_err() {
             guard.send_pending(self.descriptor);
         }
@@ -343,7 +343,7 @@ impl RecordReader {
             self.cipher = Some(input);
             return None;
         };
-        self.turn.framed(done.read.saturating_sub(data));
+        self.budget.framed(done.read.saturating_sub(data));
         if done.ready == 0 {
             input.consume(done.read);
             self.cipher = Some(input);
@@ -409,7 +409,7 @@ impl RecordReader {
         let before = self.plain.as_ref().map_or(0, Buffer::len);
         let first = if idle { BufferSize::Small } else { BufferSize::Record };
         loop {
-            self.turn.give_way().await;
+            self.budget.yield_if_spent().await;
             while self.open_into_plain(security, buffers)? {
                 let now = self.plain.as_ref().map_or(0, Buffer::len);
                 if now > before {
@@ -445,7 +445,7 @@ impl RecordReader {
             buffers.make_room(plain, first, payload.len());
             fits = plain.as_mut().is_some_and(|plain| plain.append(payload) == payload.len());
         });
-        self.turn.framed(before.saturating_sub(cipher.len() + data));
+        self.budget.framed(before.saturating_sub(cipher.len() + data));
         if opened.is_err() {
             guard.send_pending(self.descriptor);
         }

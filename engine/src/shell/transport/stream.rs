@@ -20,7 +20,7 @@ use super::record_writer::RecordWriter;
 use super::stream_error::StreamError;
 use super::tls::reseal::{PayloadUse, ResealError};
 use super::tls::{Opened, Security, Session, SessionError};
-use super::turn::Turn;
+use super::work_budget::WorkBudget;
 
 /// One connection.
 pub struct Stream {
@@ -287,8 +287,8 @@ impl StreamReader<'_> {
     }
 
     /// What its peer has us do without ever waiting for it.
-    pub const fn turn(&mut self) -> &mut Turn {
-        &mut self.reader.turn
+    pub const fn work_budget(&mut self) -> &mut WorkBudget {
+        &mut self.reader.budget
     }
 
     /// Plaintext that nobody has consumed yet.

@@ -26,7 +26,7 @@ impl RecordReader {
             let held = |slot: &Option<Buffer>| slot.as_ref().map_or(0, Buffer::capacity);
             self.timer.weigh(held(&self.cipher) + held(&self.plain));
             let readable = pin!(self.half.readable());
-            let _: io::Result<()> = self.turn.drive(readable).await;
+            let _: io::Result<()> = self.budget.drive(readable).await;
             available = self.descriptor.available();
         }
         let slot = if tls { &mut self.cipher } else { &mut self.plain };

@@ -64,7 +64,7 @@ impl RecordReader {
         loop {
             let mut opened = Ok(true);
             while self.keeps_more() && opened == Ok(true) {
-                self.turn.give_way().await;
+                self.budget.yield_if_spent().await;
                 opened = self.open_into_plain(security, buffers);
             }
             if opened.is_err() {
@@ -76,16 +76,16 @@ impl RecordReader {
             if !self.keeps_more() {
                 return false;
             }
-            self.turn.give_way().await;
+            self.budget.yield_if_spent().await;
             let readable = pin!(self.half.readable());
-            if self.turn.drive(readable).await.is_err() {
+            if self.budget.drive(readable).await.is_err() {
                 return true;
             }
             buffers.make_room(&mut self.cipher, BufferSize::Small, 1);
             let Some(cipher) = &mut self.cipher else { return false };
             let count = self.descriptor.receive_now(cipher.spare_mut());
             cipher.fill(count);
-            self.turn.received(count);
+            self.budget.received(count);
             if count == 0 && self.descriptor.peek() == Peek::Ended {
                 // Who has only ended its own direction may still wait for its answer.
                 return self.descriptor.is_over();

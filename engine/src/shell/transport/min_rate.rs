@@ -1,22 +1,22 @@
 //! How slow may a peer be?
 //!
-//! Each direction of a body has a pace: so many bytes a second, over the time that we waited for this
-//! peer and for nobody else, after a grace. It is asked for the length of the next
-//! wait, so it needs no timer of its own. A peer of whom nothing is demanded costs a branch.
+//! Each direction of a body has a least rate: so many bytes a second, over the time that we waited for
+//! this peer and for nobody else, after a grace. It is asked for the length of the next wait, so it
+//! needs no timer of its own. A peer of whom nothing is demanded costs a branch.
 
 use std::time::Duration;
 
 /// One direction of one body: patience that is used up by waiting and earned by bytes, never more
 /// than the grace.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct MinRate {
     /// Bytes a second; 0 demands nothing.
     rate: u32,
     grace: Duration,
     left: Duration,
 }
 
-impl Pace {
+impl MinRate {
     /// A body that has not begun.
     #[must_use]
     pub const fn new(rate: u32, grace: Duration) -> Self {
@@ -63,34 +63,34 @@ mod tests {
 
     #[test]
     fn nothing_demanded_is_nothing_lost() {
-        let mut pace = Pace::new(0, SECOND);
-        pace.note(MINUTE, 0);
-        assert!(!pace.is_on());
-        assert_eq!(pace.next_wait(MINUTE), Some(MINUTE));
+        let mut rate = MinRate::new(0, SECOND);
+        rate.note(MINUTE, 0);
+        assert!(!rate.is_on());
+        assert_eq!(rate.next_wait(MINUTE), Some(MINUTE));
     }
 
     #[test]
     fn a_trickle_uses_up_its_time_and_a_burst_earns_some() {
-        let mut pace = Pace::new(100, 5 * SECOND);
-        assert_eq!(pace.next_wait(MINUTE), Some(5 * SECOND));
-        assert_eq!(pace.next_wait(SECOND), Some(SECOND));
+        let mut rate = MinRate::new(100, 5 * SECOND);
+        assert_eq!(rate.next_wait(MINUTE), Some(5 * SECOND));
+        assert_eq!(rate.next_wait(SECOND), Some(SECOND));
         for _ in 0..4 {
-            pace.note(SECOND, 10);
+            rate.note(SECOND, 10);
         }
-        assert_eq!(pace.next_wait(MINUTE), Some(Duration::from_millis(1_400)));
-        pace.note(SECOND, 1_000_000);
-        assert_eq!(pace.next_wait(MINUTE), Some(5 * SECOND), "never more than the grace");
-        pace.note(SECOND, 100);
-        assert_eq!(pace.next_wait(MINUTE), Some(5 * SECOND), "as fast as it must be");
-        pace.note(6 * SECOND, 50);
-        assert_eq!(pace.next_wait(MINUTE), None);
+        assert_eq!(rate.next_wait(MINUTE), Some(Duration::from_millis(1_400)));
+        rate.note(SECOND, 1_000_000);
+        assert_eq!(rate.next_wait(MINUTE), Some(5 * SECOND), "never more than the grace");
+        rate.note(SECOND, 100);
+        assert_eq!(rate.next_wait(MINUTE), Some(5 * SECOND), "as fast as it must be");
+        rate.note(6 * SECOND, 50);
+        assert_eq!(rate.next_wait(MINUTE), None);
     }
 
     #[test]
     fn a_body_of_any_size_is_counted() {
-        let mut pace = Pace::new(1, SECOND);
-        pace.note(Duration::MAX, u64::MAX);
-        pace.note(Duration::ZERO, u64::MAX);
-        assert_eq!(pace.next_wait(MINUTE), Some(SECOND));
+        let mut rate = MinRate::new(1, SECOND);
+        rate.note(Duration::MAX, u64::MAX);
+        rate.note(Duration::ZERO, u64::MAX);
+        assert_eq!(rate.next_wait(MINUTE), Some(SECOND));
     }
 }

@@ -1,9 +1,9 @@
-//! Turns: a peer that sends faster than we work must not have a core for itself.
+//! A peer that sends faster than we work must not have a core for itself.
 //!
-//! Every loop that a peer's bytes can keep going is charged for its work here, and when a turn's worth
-//! is done, everything else that is ready goes first ([`net::next_round`]). A wait for the peer begins a
-//! new turn, so a connection that brings one request after the other never gives way. Work is counted
-//! and not timed: the same bytes cost the same turns, on any machine.
+//! Every loop that a peer's bytes can keep going is charged for its work here, and when the budget of
+//! one turn is spent, everything else that is ready goes first ([`net::next_round`]). A wait for the
+//! peer begins a new turn, so a connection that brings one request after the other never yields. Work is
+//! counted and not timed: the same bytes cost the same turns, on any machine.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -21,9 +21,9 @@ const MESSAGE: u32 = 16 * 1024;
 
 /// The work that was done for one peer without ever waiting for it.
 #[derive(Debug, Default)]
-pub struct Turn(u32);
+pub struct WorkBudget(u32);
 
-impl Turn {
+impl WorkBudget {
     /// Nothing was done yet.
     #[must_use]
     pub const fn new() -> Self {
@@ -67,7 +67,7 @@ impl Turn {
     }
 
     /// If the turn is over, everything else that is ready goes first.
-    pub async fn give_way(&mut self) {
+    pub async fn yield_if_spent(&mut self) {
         if self.0 >= WORK_MAX {
             *self = Self::new();
             net::next_round().await;
@@ -105,33 +105,33 @@ mod tests {
 
     #[test]
     fn a_turn_ends_after_so_much_work_without_a_wait() {
-        type Work = fn(&mut Turn);
+        type Work = fn(&mut WorkBudget);
         let table: [(Work, u32); 6] = [
-            (|turn| turn.received(64 * 1024), 4),
-            (|turn| turn.received(1), 32),
-            (|turn| turn.received(usize::MAX), 1),
-            (|turn| turn.framed(22), 249),
-            (|turn| turn.framed(usize::MAX), 1),
-            (Turn::served, 16),
+            (|budget| budget.received(64 * 1024), 4),
+            (|budget| budget.received(1), 32),
+            (|budget| budget.received(usize::MAX), 1),
+            (|budget| budget.framed(22), 249),
+            (|budget| budget.framed(usize::MAX), 1),
+            (WorkBudget::served, 16),
         ];
         for (work, times) in table {
-            let mut turn = Turn::new();
+            let mut budget = WorkBudget::new();
             for number in 1..=times {
-                assert!(turn.0 < WORK_MAX, "{number} of {times}");
-                assert_eq!(run(turn.drive(pin!(ready(())))), 0);
-                work(&mut turn);
+                assert!(budget.0 < WORK_MAX, "{number} of {times}");
+                assert_eq!(run(budget.drive(pin!(ready(())))), 0);
+                work(&mut budget);
             }
-            assert!(turn.0 >= WORK_MAX, "{times}");
+            assert!(budget.0 >= WORK_MAX, "{times}");
         }
     }
 
     #[test]
     fn a_wait_begins_a_new_turn() {
-        let mut turn = Turn::new();
+        let mut budget = WorkBudget::new();
         for _ in 0..1_000 {
-            assert_eq!(run(turn.drive(pin!(wait_once()))), 1);
-            turn.received(256 * 1024 - 1);
-            assert_eq!(run(turn.give_way()), 0);
+            assert_eq!(run(budget.drive(pin!(wait_once()))), 1);
+            budget.received(256 * 1024 - 1);
+            assert_eq!(run(budget.yield_if_spent()), 0);
         }
     }
 }

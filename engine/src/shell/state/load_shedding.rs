@@ -56,12 +56,12 @@ pub fn relieve(core: &Core, error: &io::Error) {
 
 /// What one listener does about it.
 #[derive(Debug, Default)]
-pub struct Shedder {
+pub struct LoadShedder {
     reserve: Option<OwnedFd>,
     rounds: u32,
 }
 
-impl Shedder {
+impl LoadShedder {
     /// With a descriptor in reserve, if there is one.
     #[must_use]
     pub fn new() -> Self {
