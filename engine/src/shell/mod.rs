@@ -1,6 +1,6 @@
 //! The data cores: the only room that knows monoio.
 //!
-//! Rules of this room. BufferPool are rented and given away to the kernel; a future that holds one is
+//! Rules of this room. Buffers are rented and given away to the kernel; a future that holds one is
 //! driven to its end, never dropped. Every wait has a deadline. No borrow lives across an await.
 //! What can be decided without a socket is decided in `exchange`.
 //!

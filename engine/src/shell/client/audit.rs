@@ -1,4 +1,4 @@
-//! What is counted and said of clients that get in, and of those that do not.
+//! What is counted and logged of clients that were admitted, and of those that were refused.
 //!
 //! One structured line for each refusal, limited per cause with a count of what was left out. Nothing
 //! is rendered for a line that will not be written.
@@ -6,19 +6,17 @@
 use serde_json::{Map, Value};
 
 use super::connection::Client;
-use super::handshake_error::HandshakeError;
+use super::handshake_error::{HandshakeCause, HandshakeError};
 use crate::exchange::refusal::Refusal;
 use crate::identity::explain::{Account, subject};
 use crate::identity::{ClientPolicy, Verdict, VerifyFailure};
 use crate::plan::{Forbidden, ServerId};
 use crate::report::radar::Sighting;
 use crate::report::{HandshakeFault, Shaken};
-use crate::shell::transport::stream_error::StreamError;
-use crate::shell::transport::tls::{Session, SessionError};
-use crate::tls::hello::HelloError;
+use crate::shell::transport::tls::Session;
 
 /// Counts a handshake that succeeded, and notes a client that was verified.
-pub fn admitted(client: &Client, server: ServerId, resumed: bool) {
+pub fn record_handshake(client: &Client, server: ServerId, resumed: bool) {
     let (Some(identity), Some(session)) = (&client.identity, &client.session) else { return };
     let core = &client.core;
     let tls13 = session.protocol == "TLSv1.3";
@@ -40,36 +38,23 @@ pub fn admitted(client: &Client, server: ServerId, resumed: bool) {
 }
 
 /// Counts and logs a handshake that failed.
-pub fn turned_away(client: &Client, failure: &HandshakeError) {
+pub fn log_handshake_failure(client: &Client, error: &HandshakeError) {
     let core = &client.core;
-    let fault = fault(failure);
+    let fault = error.fault();
     core.events().handshake_failed(fault);
     if !client.live.generation.config.log.handshake_failures {
         return;
     }
     let Some(suppressed) = core.allow_complaint(fault.index()) else { return };
-    let (name, reason) = match failure {
-        HandshakeError::Hello(error) => (None, error.text().to_owned()),
-        HandshakeError::UnknownName(name) => (name.as_deref(), "unknown server name".to_owned()),
-        HandshakeError::Certificate(name, failure, _) => {
-            (name.as_deref(), format!("client certificate: {}", failure.text()))
-        }
-        HandshakeError::Forbidden(name, forbidden, _) => {
-            (name.as_deref(), forbidden.word().to_owned())
-        }
-        HandshakeError::NameDiffers(name) => {
-            (name.as_deref(), "its server name is ambiguous".to_owned())
-        }
-        HandshakeError::Handshake(name, cut) => (name.as_deref(), describe(cut)),
-    };
+    let reason = error.reason();
     let address = &client.facts.remote_addr;
-    let sni = name.unwrap_or_default();
-    let about = client.server.and_then(|server| match failure {
+    let sni = error.server_name.as_deref().unwrap_or_default();
+    let about = client.server.and_then(|server| match &error.cause {
         // A session that refused a chain does not keep it.
-        HandshakeError::Certificate(_, reason, chain) => {
-            Some(account(client, server, Verdict::Failed(*reason), &ders(chain)))
+        HandshakeCause::Certificate { failure, chain } => {
+            Some(account(client, server, Verdict::Failed(*failure), &ders(chain)))
         }
-        HandshakeError::Forbidden(_, _, chain) => {
+        HandshakeCause::Forbidden { chain, .. } => {
             Some(account(client, server, Verdict::Success, &ders(chain)))
         }
         _ if fault == HandshakeFault::NoCertificate => {
@@ -99,7 +84,7 @@ pub fn turned_away(client: &Client, failure: &HandshakeError) {
 }
 
 /// Logs a request that we answered ourselves; who the client is, where that is why.
-pub fn refused(client: &Client, refusal: Refusal) {
+pub fn log_refusal(client: &Client, refusal: Refusal) {
     let core = &client.core;
     let identity = about_identity(refusal);
     let enabled = if identity {
@@ -140,7 +125,7 @@ pub fn refused(client: &Client, refusal: Refusal) {
 
 /// The members that the JSON answer gets on top (`client.explain`), each with a comma in front.
 #[must_use]
-pub fn details(client: &Client, refusal: Refusal) -> String {
+pub fn json_details(client: &Client, refusal: Refusal) -> String {
     let certificate = matches!(
         refusal,
         Refusal::NoCertificate | Refusal::BadCertificate(_) | Refusal::CertificateExpired
@@ -224,8 +209,8 @@ fn with_chain<R>(client: &Client, run: impl FnOnce(&[&[u8]]) -> R) -> R {
     run(&chain)
 }
 
-/// Notes a server name that is none, and is served by the fallback.
-pub fn unusable_name(client: &Client, name: &str) {
+/// Logs a server name that is no host name, and is served by the fallback.
+pub fn log_unusable_name(client: &Client, name: &str) {
     if !client.live.generation.config.log.handshake_failures {
         return;
     }
@@ -234,77 +219,4 @@ pub fn unusable_name(client: &Client, name: &str) {
     let address = &client.facts.remote_addr;
     let reason = "the server name is not a name: the fallback serves";
     tracing::info!(client = %address, sni = name, reason, suppressed, "a TLS handshake goes on");
-}
-
-/// What a failed handshake counts as.
-fn fault(failure: &HandshakeError) -> HandshakeFault {
-    use rustls::Error;
-    match failure {
-        HandshakeError::Hello(HelloError::PlainHttp) => HandshakeFault::PlainHttp,
-        HandshakeError::Hello(HelloError::NotTls) => HandshakeFault::NotTls,
-        HandshakeError::Hello(HelloError::Unexpected) => HandshakeFault::UnexpectedMessage,
-        HandshakeError::Hello(HelloError::Malformed | HelloError::RecordTooLong) => {
-            HandshakeFault::MalformedHello
-        }
-        HandshakeError::Hello(HelloError::BadServerName) => HandshakeFault::BadServerName,
-        HandshakeError::Hello(HelloError::TooLarge) => HandshakeFault::HelloTooLarge,
-        HandshakeError::Hello(HelloError::TooOld | HelloError::MissingExtension) => {
-            HandshakeFault::NothingInCommon
-        }
-        HandshakeError::UnknownName(_) => HandshakeFault::UnknownName,
-        HandshakeError::NameDiffers(_) => HandshakeFault::AmbiguousName,
-        HandshakeError::Certificate(_, reason, _) => HandshakeFault::Certificate(*reason),
-        HandshakeError::Forbidden(_, Forbidden::Denied, _) => HandshakeFault::Denied,
-        HandshakeError::Forbidden(..) => HandshakeFault::NotAllowed,
-        HandshakeError::Handshake(_, cut) => match cut {
-            StreamError::Ended | StreamError::Tls(SessionError::Closed) => {
-                HandshakeFault::ClientLeft
-            }
-            StreamError::Failed(_) => HandshakeFault::ConnectionFailed,
-            StreamError::TimedOut => HandshakeFault::TimedOut,
-            StreamError::Tls(SessionError::Exhausted) => HandshakeFault::Internal,
-            StreamError::Tls(SessionError::Record(_)) => HandshakeFault::Protocol,
-            StreamError::Tls(SessionError::Tls(error)) => match &**error {
-                Error::NoCertificatesPresented => HandshakeFault::NoCertificate,
-                Error::PeerIncompatible(_) => HandshakeFault::NothingInCommon,
-                Error::AlertReceived(_) => HandshakeFault::ClientAlert,
-                _ => HandshakeFault::Protocol,
-            },
-        },
-    }
-}
-
-fn describe(cut: &StreamError) -> String {
-    match cut {
-        StreamError::Ended => "the client left".to_owned(),
-        StreamError::Failed(kind) => kind.to_string(),
-        StreamError::TimedOut => "it took too long".to_owned(),
-        StreamError::Tls(SessionError::Tls(error)) => in_words(error),
-        StreamError::Tls(SessionError::Record(fault)) => fault.text().to_owned(),
-        StreamError::Tls(SessionError::Closed) => "the client ended the session".to_owned(),
-        StreamError::Tls(SessionError::Exhausted) => "no room".to_owned(),
-    }
-}
-
-/// rustls's reason, in words where its own are names of its code.
-fn in_words(error: &rustls::Error) -> String {
-    use rustls::PeerIncompatible as Lacks;
-    let rustls::Error::PeerIncompatible(lacks) = error else { return error.to_string() };
-    let words = match lacks {
-        Lacks::NoCipherSuitesInCommon => "no cipher suite in common",
-        Lacks::NoSignatureSchemesInCommon => "no signature scheme in common",
-        Lacks::NoKxGroupsInCommon => "no key exchange group in common",
-        Lacks::NoCertificateRequestSignatureSchemesInCommon => {
-            "no signature scheme in common for the client's certificate"
-        }
-        Lacks::Tls12NotOffered
-        | Lacks::Tls12NotOfferedOrEnabled
-        | Lacks::Tls13RequiredForQuic
-        | Lacks::SupportedVersionsExtensionRequired
-        | Lacks::ServerDoesNotSupportTls12Or13
-        | Lacks::ServerTlsVersionIsDisabledByOurConfig => "no protocol version in common",
-        Lacks::UncompressedEcPointsRequired => "it does not take uncompressed points",
-        _ => return error.to_string(),
-    };
-    words.to_owned()
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::audit;
 use super::connection::Client;
-use super::handshake_error::HandshakeError;
+use super::handshake_error::{HandshakeCause, HandshakeError};
 use crate::exchange::answer::Manner;
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::report::Counter;
@@ -30,13 +30,13 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 1 << 20;
 
 /// Tells a client that did not get in, and the log.
-pub async fn refuse(client: &mut Client, failure: &HandshakeError) {
+pub async fn refuse(client: &mut Client, error: &HandshakeError) {
     let core = Rc::clone(&client.core);
     core.count(Counter::HandshakesFailed);
-    audit::turned_away(client, failure);
+    audit::log_handshake_failure(client, error);
     let mut words = Vec::new();
-    match failure {
-        HandshakeError::Hello(HelloError::PlainHttp) => {
+    match &error.cause {
+        HandshakeCause::Hello(HelloError::PlainHttp) => {
             core.events().refused(Refusal::PlainHttpOnTls);
             core.clock.with_now(|now| {
                 let to = AnswerTo {
@@ -54,17 +54,17 @@ pub async fn refuse(client: &mut Client, failure: &HandshakeError) {
                 answer(Refusal::PlainHttpOnTls, &to, &mut words);
             });
         }
-        HandshakeError::Hello(error) => {
+        HandshakeCause::Hello(error) => {
             if let Some(alert) = error.alert() {
                 words.extend_from_slice(&fatal_alert(alert));
             }
         }
-        HandshakeError::UnknownName(_) => words.extend_from_slice(&fatal_alert(UNRECOGNIZED_NAME)),
+        HandshakeCause::UnknownName => words.extend_from_slice(&fatal_alert(UNRECOGNIZED_NAME)),
         // The session has sent its own alert.
-        HandshakeError::Certificate(..)
-        | HandshakeError::Forbidden(..)
-        | HandshakeError::NameDiffers(_)
-        | HandshakeError::Handshake(..) => {}
+        HandshakeCause::Certificate { .. }
+        | HandshakeCause::Forbidden { .. }
+        | HandshakeCause::NameDiffers
+        | HandshakeCause::Stream(_) => {}
     }
     let mut sink = client.stream.sink();
     if sink.write(&words, REFUSAL_TIME).await.is_err() || sink.flush(REFUSAL_TIME).await.is_err() {

@@ -1,5 +1,6 @@
 //! One client connection: what is known of it, and the few things done with it.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::setup::connection_counts::CountedConnection;
 use crate::shell::state::core::{Core, DRAIN_GRACE};
 use crate::shell::state::generation::LiveGeneration;
 use crate::shell::transport::deadlines::Shut;
+use crate::shell::transport::net::TcpStream;
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::Stream;
 use crate::shell::transport::stream_error::StreamError;
@@ -71,6 +73,46 @@ pub enum HeadRead {
 }
 
 impl Client {
+    /// A connection that was just accepted; `None` if it has ended already.
+    #[must_use]
+    pub fn accepted(
+        core: &Rc<Core>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        counted: CountedConnection,
+        listener: ListenerId,
+    ) -> Option<Self> {
+        let live = core.live();
+        let local = stream.local_addr().ok()?;
+        let tls = live.generation.plan.listener(listener).listen.tls;
+        Some(Self {
+            core: Rc::clone(core),
+            stream: Stream::accepted(stream, &core.deadlines, &core.buffers).ok()?,
+            live,
+            listener,
+            facts: ConnectionFacts {
+                remote_addr: peer.ip().to_canonical().to_string(),
+                remote_port: peer.port().to_string(),
+                server_addr: local.ip().to_canonical().to_string(),
+                server_port: local.port().to_string(),
+                tls,
+                serial: core.next_serial(),
+                requests: 0,
+                proxied: None,
+            },
+            ends: Ends { source: peer, destination: local },
+            session: None,
+            server: None,
+            identity: None,
+            identity_block: Vec::new(),
+            log_parts: None,
+            forwarded: ForwardedFields::default(),
+            route_identities: RouteIdentities::default(),
+            registration: None,
+            counted,
+        })
+    }
+
     /// What templates may read.
     #[must_use]
     pub fn facts<'a>(&'a self, now: Now<'a>, request: Option<RequestFacts<'a>>) -> Facts<'a> {

@@ -1,8 +1,9 @@
 //! From an accepted connection to a client that may send requests.
 //!
 //! In: a socket. Out: a [`Client`] with its PROXY header, TLS session and identity, entered into the
-//! registry; or nothing, and whoever was refused has been told. The `ClientHello` is read from our own buffer to choose the settings; rustls then parses the very
-//! same bytes for itself, and a server name that it reads differently ends the handshake.
+//! registry; or nothing, and the client has been told why. The `ClientHello` is read from our own buffer
+//! to choose the settings; rustls then parses the very same bytes for itself, and a server name that it
+//! reads differently ends the handshake.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -16,13 +17,12 @@ use super::audit;
 use super::binding::{ServerBinding, identify};
 use super::closing;
 use super::connection::Client;
-use super::handshake_error::HandshakeError;
+use super::first_flight::{FirstFlight, read_hello};
+use super::handshake_error::{HandshakeCause, HandshakeError};
 use super::proxy_header;
 use super::registry::{ConnectionEntry, ConnectionRegistry};
-use super::route_identity::RouteIdentities;
 use crate::identity::Verdict;
-use crate::plan::facts::ConnectionFacts;
-use crate::plan::{ForwardedFields, ListenerId, ServerId};
+use crate::plan::{ListenerId, ServerId};
 use crate::report::Counter;
 use crate::setup::connection_counts::CountedConnection;
 use crate::shell::state::core::Core;
@@ -30,18 +30,12 @@ use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::handshake::{self, Noted};
 use crate::shell::transport::net::TcpStream;
 use crate::shell::transport::record_reader::Wait;
-use crate::shell::transport::stream::Stream;
 use crate::shell::transport::stream_error::StreamError;
 use crate::shell::transport::tls::Security;
 use crate::shell::transport::tls::{Session, SessionError};
 use crate::tls::HandshakeNotes;
 use crate::tls::facts;
-use crate::tls::hello::{self, Hello, HelloError, HelloReader, UnusableName};
-use crate::tls::transcript::Hidden;
-use crate::wire::proxy::Ends;
-
-/// Bytes of a server name that is none that a log line gets: no name is longer.
-const NAME_BYTES_LOGGED: usize = 255;
+use crate::tls::hello::{Hello, HelloError};
 
 /// Makes a client of an accepted connection; `None` if it came to nothing (and was told why).
 pub async fn open(
@@ -52,36 +46,9 @@ pub async fn open(
     counted: CountedConnection,
     listener: ListenerId,
 ) -> Option<Client> {
-    let live = core.live();
-    let local = stream.local_addr().ok()?;
-    let listen = &live.generation.plan.listener(listener).listen;
+    let mut client = Client::accepted(core, stream, peer, counted, listener)?;
+    let listen = &client.live.generation.plan.listener(listener).listen;
     let (tls, timeout) = (listen.tls, listen.handshake_timeout);
-    let mut client = Client {
-        core: Rc::clone(core),
-        stream: Stream::accepted(stream, &core.deadlines, &core.buffers).ok()?,
-        live,
-        listener,
-        facts: ConnectionFacts {
-            remote_addr: peer.ip().to_canonical().to_string(),
-            remote_port: peer.port().to_string(),
-            server_addr: local.ip().to_canonical().to_string(),
-            server_port: local.port().to_string(),
-            tls,
-            serial: core.next_serial(),
-            requests: 0,
-            proxied: None,
-        },
-        ends: Ends { source: peer, destination: local },
-        session: None,
-        server: None,
-        identity: None,
-        identity_block: Vec::new(),
-        log_parts: None,
-        forwarded: ForwardedFields::default(),
-        route_identities: RouteIdentities::default(),
-        registration: None,
-        counted,
-    };
     let started = core.clock.elapsed();
     if !proxy_header::receive(&mut client, peer, timeout).await {
         return None;
@@ -93,8 +60,8 @@ pub async fn open(
     if tls {
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let secured = secure(&mut client, registry, left).await;
-        if let Err(failure) = secured {
-            closing::refuse(&mut client, &failure).await;
+        if let Err(error) = secured {
+            closing::refuse(&mut client, &error).await;
             return None;
         }
     } else {
@@ -103,6 +70,7 @@ pub async fn open(
     Some(client)
 }
 
+/// Drives the client's TLS handshake, by the settings for the server name that it asks for.
 async fn secure(
     client: &mut Client,
     registry: &ConnectionRegistry,
@@ -110,116 +78,84 @@ async fn secure(
 ) -> Result<(), HandshakeError> {
     let core = Rc::clone(&client.core);
     let started = core.clock.elapsed();
-    let First { mut hello, fits_tls13, unusable } = read_hello(client, timeout).await?;
-    let name = hello.sni.as_deref();
-    let chosen = client.live.server(client.listener, name);
+    let FirstFlight { hello, fits_tls13, unusable } = read_hello(client, timeout).await?;
+    let chosen = client.live.server(client.listener, hello.sni.as_deref());
     let Some((server, config)) = chosen else {
-        return Err(HandshakeError::UnknownName(unusable.map(|(name, _)| name).or(hello.sni)));
+        let name = unusable.map(|unusable| unusable.printable).or(hello.sni);
+        return Err(HandshakeCause::UnknownName.of(name));
     };
     if !fits_tls13 && speaks_tls13(client, server) {
-        return Err(HandshakeError::Hello(HelloError::MissingExtension));
+        return Err(HandshakeCause::Hello(HelloError::MissingExtension).of(None));
     }
-    let hidden = unusable.map(|(name, hidden)| {
-        audit::unusable_name(client, &name);
-        hidden
+    let hidden = unusable.map(|unusable| {
+        audit::log_unusable_name(client, &unusable.printable);
+        unusable.hidden
     });
     let connection = UnbufferedServerConnection::new(config).map_err(|error| {
-        let error = StreamError::Tls(SessionError::Tls(Box::new(error)));
-        HandshakeError::Handshake(hello.sni.clone(), error)
+        let cut = StreamError::Tls(SessionError::Tls(Box::new(error)));
+        HandshakeCause::Stream(cut).of(hello.sni.clone())
     })?;
     client.server = Some(server);
     client.stream.security.borrow_mut().session = Session::Server(Box::new(connection));
-    let mut notes = HandshakeNotes::new(name).hiding(hidden);
+    let mut notes = HandshakeNotes::new(hello.sni.as_deref()).hiding(hidden);
     let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
     let wait = Wait { time: left, shut: Shut::Both, idle: false };
     let noted = Noted { notes: &mut notes, now: core.clock.unix_seconds() };
-    if let Err(cut) =
-        handshake::drive(&core.clock, &core.buffers, &mut client.stream, wait, Some(noted)).await
-    {
-        let name = hello.sni;
-        return Err(match notes.client_failure() {
-            Some(reason) => HandshakeError::Certificate(name, reason, notes.take_refused()),
-            None if notes.name_differs() => HandshakeError::NameDiffers(name),
-            None => match (notes.client_forbidden(), notes.bad_second_hello()) {
-                (Some(forbidden), _) => {
-                    HandshakeError::Forbidden(name, forbidden, notes.take_refused())
-                }
-                (None, Some(error)) => HandshakeError::Hello(error),
-                (None, None) => HandshakeError::Handshake(name, cut),
-            },
-        });
+    let driven =
+        handshake::drive(&core.clock, &core.buffers, &mut client.stream, wait, Some(noted)).await;
+    if let Err(cut) = driven {
+        return Err(failed(cut, &mut notes, hello.sni));
     }
+    admit(client, registry, server, hello, &notes)
+}
+
+/// Why the handshake failed: the notes may know it better than the connection's end does.
+fn failed(
+    cut: StreamError,
+    notes: &mut HandshakeNotes,
+    server_name: Option<String>,
+) -> HandshakeError {
+    if let Some(failure) = notes.client_failure() {
+        let chain = notes.take_refused();
+        return HandshakeCause::Certificate { failure, chain }.of(server_name);
+    }
+    if notes.name_differs() {
+        return HandshakeCause::NameDiffers.of(server_name);
+    }
+    if let Some(forbidden) = notes.client_forbidden() {
+        let chain = notes.take_refused();
+        return HandshakeCause::Forbidden { forbidden, chain }.of(server_name);
+    }
+    match notes.bad_second_hello() {
+        Some(error) => HandshakeCause::Hello(error).of(None),
+        None => HandshakeCause::Stream(cut).of(server_name),
+    }
+}
+
+/// The handshake has succeeded: makes the client ready for requests.
+fn admit(
+    client: &mut Client,
+    registry: &ConnectionRegistry,
+    server: ServerId,
+    mut hello: Hello,
+    notes: &HandshakeNotes,
+) -> Result<(), HandshakeError> {
     take_identity(client, server);
     let mut resumed = false;
     if let Session::Server(connection) = &client.stream.security.borrow().session {
         resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-        client.session = Some(facts::session(connection, &mut hello, &notes));
+        client.session = Some(facts::session(connection, &mut hello, notes));
     }
-    if core.tls_fast_path {
+    if client.core.tls_fast_path {
         let Security { session, tls_output, .. } = client.stream.security.get_mut();
         let taken = session.enable_fast_path(tls_output);
-        taken.map_err(|error| HandshakeError::Handshake(hello.sni, StreamError::Tls(error)))?;
+        taken.map_err(|error| HandshakeCause::Stream(StreamError::Tls(error)).of(hello.sni))?;
     }
     client.render_identity();
     register(client, registry);
-    core.count(if resumed { Counter::HandshakesResumed } else { Counter::HandshakesFull });
-    audit::admitted(client, server, resumed);
+    client.core.count(if resumed { Counter::HandshakesResumed } else { Counter::HandshakesFull });
+    audit::record_handshake(client, server, resumed);
     Ok(())
-}
-
-/// What a client says first.
-struct First {
-    hello: Hello,
-    /// It has what TLS 1.3 needs, or does not offer that.
-    fits_tls13: bool,
-    /// Its server name is none: that name, printable, and what rustls is not shown of it.
-    unusable: Option<(String, Hidden)>,
-}
-
-/// Reads until the whole hello is there; it stays in the buffer for rustls.
-async fn read_hello(client: &mut Client, timeout: Duration) -> Result<First, HandshakeError> {
-    let core = Rc::clone(&client.core);
-    let started = core.clock.elapsed();
-    let mut hello = HelloReader::default();
-    let reader = &mut client.stream.reader;
-    // A connection that has said nothing yet gets little memory to say it in.
-    let mut idle = true;
-    loop {
-        // A PROXY protocol header may have brought it along.
-        if !reader.is_drained() {
-            let cipher = reader.cipher(&core.buffers);
-            match hello.read(cipher.filled()) {
-                Ok(Some(read)) => {
-                    let fits_tls13 = hello.fits_tls13();
-                    return Ok(First { hello: read, fits_tls13, unusable: None });
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    let hidden = hello.unusable_name().ok_or(HandshakeError::Hello(error))?;
-                    return without_name(&hidden, cipher.filled_mut(), hello.fits_tls13());
-                }
-            }
-        }
-        let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
-        let wait = Wait { time: left, shut: Shut::Both, idle };
-        let received = reader.receive(true, &core.buffers, wait).await;
-        received.map_err(|cut| HandshakeError::Handshake(None, cut))?;
-        idle = false;
-    }
-}
-
-/// A name that is none is an unknown name: what is left is read again, as rustls will read it.
-fn without_name(
-    name: &UnusableName,
-    records: &mut [u8],
-    fits_tls13: bool,
-) -> Result<First, HandshakeError> {
-    let hidden = Hidden::new(name, records);
-    let hello = hello::read(records).map_err(HandshakeError::Hello)?;
-    let hello = hello.ok_or(HandshakeError::Hello(HelloError::BadServerName))?;
-    let kept = name.bytes.get(..NAME_BYTES_LOGGED).unwrap_or(&name.bytes);
-    let unusable = Some((kept.escape_ascii().to_string(), hidden));
-    Ok(First { hello, fits_tls13, unusable })
 }
 
 fn speaks_tls13(client: &Client, server: ServerId) -> bool {
@@ -239,7 +175,9 @@ fn take_identity(client: &mut Client, server: ServerId) {
 
 /// Enters a client with a certificate into the registry.
 fn register(client: &mut Client, registry: &ConnectionRegistry) {
-    let Some(identity) = client.identity.as_ref().filter(|one| one.verdict != Verdict::None) else {
+    let Some(identity) =
+        client.identity.as_ref().filter(|identity| identity.verdict != Verdict::None)
+    else {
         return;
     };
     let entry = ConnectionEntry {

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod binding;
 pub mod closing;
 pub mod connection;
+pub mod first_flight;
 pub mod handshake;
 pub mod handshake_error;
 pub mod proxy_header;

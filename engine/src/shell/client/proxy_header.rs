@@ -17,7 +17,7 @@ use crate::shell::transport::stream_error::StreamError;
 use crate::wire::proxy::{Ends, ProxyError, parse_header};
 
 /// Why a connection was not taken.
-enum Unproxied {
+enum ProxyHeaderRefusal {
     /// Its peer may not send a header.
     Untrusted,
     /// What it sent is no header.
@@ -46,12 +46,12 @@ async fn read(
     client: &mut Client,
     peer: SocketAddr,
     timeout: Duration,
-) -> Result<Option<Ends>, Unproxied> {
+) -> Result<Option<Ends>, ProxyHeaderRefusal> {
     let listen = &client.live.generation.plan.listener(client.listener).listen;
     let Some(trusted) = &listen.proxy_protocol else { return Ok(None) };
     let peer = peer.ip().to_canonical();
     if !trusted.iter().any(|network| network.contains(&peer)) {
-        return Err(Unproxied::Untrusted);
+        return Err(ProxyHeaderRefusal::Untrusted);
     }
     let core = &client.core;
     let started = core.clock.elapsed();
@@ -60,17 +60,22 @@ async fn read(
         let spent = core.clock.elapsed().saturating_sub(started);
         let wait = Wait { time: timeout.saturating_sub(spent), shut: Shut::Both, idle: true };
         // Where TLS follows, what is behind the header has to lie where TLS looks for it.
-        reader.receive(listen.tls, &core.buffers, wait).await.map_err(Unproxied::Missing)?;
+        reader
+            .receive(listen.tls, &core.buffers, wait)
+            .await
+            .map_err(ProxyHeaderRefusal::Missing)?;
         let slot =
             if listen.tls { Some(reader.cipher(&core.buffers)) } else { reader.plain.as_mut() };
-        let Some(buffer) = slot else { return Err(Unproxied::Missing(StreamError::Ended)) };
+        let Some(buffer) = slot else {
+            return Err(ProxyHeaderRefusal::Missing(StreamError::Ended));
+        };
         match parse_header(buffer.filled()) {
             Ok(Some(header)) => {
                 buffer.consume(header.len);
                 return Ok(header.ends);
             }
             Ok(None) => {}
-            Err(error) => return Err(Unproxied::Malformed(error)),
+            Err(error) => return Err(ProxyHeaderRefusal::Malformed(error)),
         }
     }
 }
@@ -90,14 +95,14 @@ fn note_ends(client: &mut Client, ends: &Ends) {
     client.ends = *ends;
 }
 
-fn refuse(client: &Client, reason: &Unproxied) {
+fn refuse(client: &Client, reason: &ProxyHeaderRefusal) {
     let core = &client.core;
     core.count(Counter::ProxyHeadersRefused);
     let reason = match reason {
-        Unproxied::Untrusted => "it is not in `proxy_protocol_trusted`",
-        Unproxied::Malformed(error) => error.text(),
-        Unproxied::Missing(StreamError::TimedOut) => "it sent no whole header in time",
-        Unproxied::Missing(_) => "it left within its header",
+        ProxyHeaderRefusal::Untrusted => "it is not in `proxy_protocol_trusted`",
+        ProxyHeaderRefusal::Malformed(error) => error.text(),
+        ProxyHeaderRefusal::Missing(StreamError::TimedOut) => "it sent no whole header in time",
+        ProxyHeaderRefusal::Missing(_) => "it left within its header",
     };
     if let Some(suppressed) = core.allow_log(LogCause::ProxyHeader) {
         tracing::info!(

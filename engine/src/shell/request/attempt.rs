@@ -46,7 +46,7 @@ pub enum ForwardResult {
     /// Nothing was sent: answer this.
     Refuse(Refusal, Bodies),
     /// The client must see that the response was cut, or is gone.
-    StreamError,
+    Aborted,
 }
 
 /// What came of one attempt.
@@ -197,7 +197,7 @@ async fn send(
 /// The client is gone, or was told that it broke the protocol: nobody waits for an answer.
 const fn client_left(outcome: &mut Outcome) -> AttemptResult {
     outcome.ended = Ended::ClientLeft;
-    AttemptResult::Done(ForwardResult::StreamError)
+    AttemptResult::Done(ForwardResult::Aborted)
 }
 
 fn not_connected(request: &ExchangeContext<'_>, error: &ConnectError) -> FailedAttempt {
@@ -426,7 +426,7 @@ fn failed(
                     Ended::ResponseCutOff(Fault::BodyCutOff)
                 }
             };
-            AttemptResult::Done(ForwardResult::StreamError)
+            AttemptResult::Done(ForwardResult::Aborted)
         }
         RespondError::Upstream(failure, refusal) => {
             let refusal = reason.unwrap_or(*refusal);

@@ -200,7 +200,7 @@ async fn pass(
             }
             refuse(client, memory, refusal, bodies, buf, outcome).await
         }
-        ForwardResult::StreamError => {
+        ForwardResult::Aborted => {
             // Whose fault the cut is.
             if matches!(outcome.ended, Ended::ResponseCutOff(_) | Ended::TimedOut) {
                 core.count(Counter::UpstreamLost);
@@ -233,8 +233,8 @@ async fn refuse(
         pages: Some(&plan.error_pages),
         request_id: marks.named(plan),
     };
-    let details = audit::details(client, refusal);
-    audit::refused(client, refusal);
+    let details = audit::json_details(client, refusal);
+    audit::log_refusal(client, refusal);
     let body = client.core.clock.with_now(|now| {
         let to = AnswerTo {
             details: &details,
