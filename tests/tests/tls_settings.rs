@@ -24,7 +24,7 @@ use ferrule_engine::identity::verdict::Verdict;
 use ferrule_engine::identity::verify::judge;
 use ferrule_engine::plan::Gate;
 use ferrule_engine::tls::client::reason;
-use ferrule_engine::tls::crls::gone_back;
+use ferrule_engine::tls::loaded_crl::gone_back;
 use ferrule_engine::tls::{LoadedCrl, ServerTls, TicketKeys, TlsSettings, UpstreamTls};
 use ferrule_tests::zoo::asn1::element;
 use ferrule_tests::zoo::{Key, Kind, ListDraft, encode};

@@ -19,7 +19,8 @@ use rustls::{
     SignatureScheme,
 };
 
-use super::{Findings, crls, server, signatures};
+use super::findings::Findings;
+use super::{authorities, crls, keys, server, signatures, system_roots};
 use crate::identity::anchors::{self, Anchors};
 use crate::identity::certificate::Certificate;
 use crate::identity::digest::sha256_parts;
@@ -123,7 +124,7 @@ impl UpstreamTls {
         let field = format!("upstreams[{id}].tls");
         let trust = load_trust(upstream, &field, found);
         let client = match &upstream.client {
-            Some(pair) => Some(found.pair(pair, &format!("{field}.client"), provider)?),
+            Some(pair) => Some(keys::load_pair(pair, &format!("{field}.client"), provider, found)?),
             None => None,
         };
         let name = match upstream.server_name.as_deref().map(server_name::read) {
@@ -254,17 +255,17 @@ fn load_trust(
     match &upstream.ca {
         None => trust(upstream, field, &[], found),
         Some(UpstreamCa::System) => {
-            let ders: Vec<Vec<u8>> = found
-                .system(upstream.place, &format!("{field}.ca"))
-                .iter()
-                .map(|der| der.to_vec())
-                .collect();
+            let ders: Vec<Vec<u8>> =
+                system_roots::load(upstream.place, &format!("{field}.ca"), found)
+                    .iter()
+                    .map(|der| der.to_vec())
+                    .collect();
             trust(upstream, field, &ders, found)
         }
         Some(UpstreamCa::Files(list)) => {
-            found.with_authorities(list, Purpose::Server, &format!("{field}.ca"), |ders, found| {
-                trust(upstream, field, &ders, found)
-            })
+            let build =
+                |ders: Vec<Vec<u8>>, found: &mut Findings<'_>| trust(upstream, field, &ders, found);
+            authorities::load(list, Purpose::Server, &format!("{field}.ca"), build, found)
         }
     }
 }

@@ -7,44 +7,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ferrule_config::FileError;
-use ferrule_config::model::{self, CrlExpired, CrlMissing, Pem, PemSource};
+use ferrule_config::model::{self, CrlExpired, CrlMissing, Pem};
 
+use super::findings::Findings;
 use super::list_files::{FoundList, ListFile};
-use super::list_warnings::{self, is_older};
+use super::list_warnings;
+use super::loaded_crl::{self, LoadedCrl};
 use super::pem::Contents;
-use super::{Findings, keys};
 use crate::identity::anchors::Anchors;
 use crate::identity::certificate::Certificate;
 use crate::identity::crl::Crl;
 use crate::identity::explain::look_alike;
-use crate::identity::name;
 use crate::identity::outline::Outline;
 use crate::identity::revocation::{Revocation, RevocationRules};
 use crate::identity::signature::Fault;
 use crate::identity::time::Clock;
 
 const KINDS: &str = "a PEM block that starts with -----BEGIN X509 CRL-----, or DER";
-
-/// A list in use, for those who watch its age.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LoadedCrl {
-    /// The key that names it, as `ssls[api].client.crl`.
-    pub field: String,
-    /// Its file, or `inline`.
-    pub source: String,
-    /// Its CA's name, RFC 2253.
-    pub issuer: String,
-    /// Unix seconds.
-    pub this_update: i64,
-    /// Unix seconds, if it says when.
-    pub next_update: Option<i64>,
-    /// How many certificates it revokes.
-    pub count: usize,
-    /// `cRLNumber`, big-endian without leading zeros.
-    pub number: Option<Vec<u8>>,
-    /// SHA-256 of its DER.
-    pub digest: [u8; 32],
-}
 
 /// The lists that a table names; pushes every problem. `field` is the table's.
 pub(super) fn load(
@@ -73,34 +52,16 @@ pub(super) fn load(
     for (list, pem) in &lists {
         let all = lists.iter().map(|(list, _)| &**list);
         for words in list_warnings::of(list, all, rules, clock) {
-            let message = format!("a list in {} {words}", keys::name(pem));
+            let message = format!("a list in {} {words}", pem.name());
             found.warning(pem.place, &field, message);
         }
-        let loaded = describe(list, pem, &field);
+        let loaded = LoadedCrl::of(list, pem, &field);
         // Several routes may name one list.
         if !found.crls.contains(&loaded) {
             found.crls.push(loaded);
         }
     }
     Some(Revocation::new(lists.into_iter().map(|(list, _)| list).collect(), rules))
-}
-
-/// The lists that have a lower number than one of the same CA had under the same key before: a
-/// file that was put back, perhaps by somebody whose certificate is on the newer one.
-#[must_use]
-pub fn gone_back<'l>(before: &[LoadedCrl], now: &'l [LoadedCrl]) -> Vec<&'l LoadedCrl> {
-    let same = |one: &LoadedCrl, other: &LoadedCrl| {
-        (&one.field, &one.source, &one.issuer) == (&other.field, &other.source, &other.issuer)
-    };
-    let is_known = |list: &LoadedCrl| before.iter().any(|old| old.digest == list.digest);
-    now.iter()
-        .filter(|list| {
-            !is_known(list)
-                && before.iter().any(|old| {
-                    same(old, list) && is_older(list.number.as_deref(), old.number.as_deref())
-                })
-        })
-        .collect()
 }
 
 /// The lists in a file; or those of before, where these are refused and those fit these authorities.
@@ -156,7 +117,7 @@ fn read<'f>(
     field: &str,
     found: &mut Findings<'_>,
 ) -> Option<&'f [FoundList]> {
-    let name = keys::name(pem);
+    let name = pem.name();
     let (message, help) = match file.as_deref() {
         Ok(ListFile::Lists(lists)) => return Some(lists),
         Ok(ListFile::NotPem(Some(object), error)) => {
@@ -189,7 +150,7 @@ fn accept(
     found: &mut Findings<'_>,
 ) -> Option<Arc<Crl>> {
     let place = pem.place;
-    let name = keys::name(pem);
+    let name = pem.name();
     let which = match one.line {
         Some(line) => format!("{name}, line {line}: this list"),
         None => format!("{name}: this list"),
@@ -207,7 +168,7 @@ fn accept(
         let message = format!(
             "{which} is of {}, which is not among the CAs{}; it counts only where a peer sends that CA's \
              certificate",
-            issuer_text(&list),
+            loaded_crl::issuer_text(&list),
             look_alike(list.issuer(), anchors.ders().iter().filter_map(|der| subject_of(der)))
         );
         found.warning(place, field, message);
@@ -222,12 +183,12 @@ fn accept(
             let message = format!(
                 "{which} is signed by {} with an unsupported algorithm: certificates of that CA are \
                  refused",
-                issuer_text(&list)
+                loaded_crl::issuer_text(&list)
             );
             found.warning(place, field, message);
             return Some(list);
         }
-        let message = format!("{which} is not signed by {}", issuer_text(&list));
+        let message = format!("{which} is not signed by {}", loaded_crl::issuer_text(&list));
         let help = "the list of the very CA that is configured, signed with SHA-256 or better";
         found.error(place, field, message, Some(help));
         return None;
@@ -236,34 +197,11 @@ fn accept(
         let message = format!(
             "{which} was signed by {}, which may not sign lists (keyUsage): its certificates are \
              refused",
-            issuer_text(&list)
+            loaded_crl::issuer_text(&list)
         );
         found.warning(place, field, message);
     }
     Some(list)
-}
-
-fn describe(list: &Crl, pem: &Pem, field: &str) -> LoadedCrl {
-    let source = match &pem.source {
-        PemSource::Inline(_) => "inline".to_owned(),
-        PemSource::Path(path) => path.display().to_string(),
-    };
-    LoadedCrl {
-        field: field.to_owned(),
-        source,
-        issuer: issuer_text(list),
-        this_update: list.this_update(),
-        next_update: list.next_update(),
-        count: list.count(),
-        number: list.number().map(<[u8]>::to_vec),
-        digest: list.digest(),
-    }
-}
-
-fn issuer_text(list: &Crl) -> String {
-    let mut text = Vec::new();
-    name::rfc2253(list.issuer(), &mut text);
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn subject_of(der: &[u8]) -> Option<&[u8]> {

@@ -9,8 +9,8 @@ use ferrule_config::read_file;
 use pkcs8::EncryptedPrivateKeyInfoRef;
 use zeroize::Zeroizing;
 
-use super::keys::name;
-use super::{Findings, encryption, private_key};
+use super::findings::Findings;
+use super::{encryption, private_key};
 
 /// Bytes of a file of pass phrases.
 const PASSWORDS_BYTES_MAX: u64 = 64 * 1024;
@@ -27,7 +27,7 @@ pub(super) fn open(
 ) -> Option<Vec<u8>> {
     let key = &pair.key;
     let Some(file) = &pair.password_file else {
-        let message = format!("the private key in {} is encrypted", name(key));
+        let message = format!("the private key in {} is encrypted", key.name());
         let help = "`password_file`, or a key without a pass phrase that only we may read";
         found.error(key.place, field, message, Some(help));
         return None;
@@ -40,9 +40,9 @@ pub(super) fn open(
     let unknown = |found: &mut Findings<'_>| {
         let message = match encryption::names(der) {
             Some(names) => {
-                format!("the private key in {} is encrypted with {names}", name(key))
+                format!("the private key in {} is encrypted with {names}", key.name())
             }
-            None => format!("the encrypted private key in {} is broken", name(key)),
+            None => format!("the encrypted private key in {} is broken", key.name()),
         };
         let help = "PBES2 with AES, which we open: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out \
                     NEW (for DES, RC2 and RC4 with -provider default -provider legacy)";
@@ -65,7 +65,7 @@ pub(super) fn open(
         }
     }
     let message =
-        format!("no pass phrase in {} opens the key in {}", file.path.display(), name(key));
+        format!("no pass phrase in {} opens the key in {}", file.path.display(), key.name());
     found.error(file.place, &format!("{field} (password_file)"), message, None);
     None
 }

@@ -9,8 +9,8 @@ use std::cell::RefCell;
 use rustls::SignatureScheme;
 
 use super::hello::{HelloError, normal_name};
+use super::hidden_name::{Hidden, SecondHello};
 use super::signatures::{PSS_PSS_SHA256, PSS_PSS_SHA384, PSS_PSS_SHA512};
-use super::transcript::{Hidden, SecondHello};
 use crate::identity::VerifyFailure;
 use crate::plan::Forbidden;
 

@@ -1,19 +1,20 @@
 //! PEM text to chains and keys. Errors name the file, never the key.
 
 use std::borrow::Cow;
-use std::fmt::Display;
+use std::path::Path;
 use std::sync::Arc;
 
 use ferrule_config::model::{KeyPair, Pem, PemSource};
-use ferrule_config::{Place, Problem, read_file};
+use ferrule_config::read_file;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
+use super::findings::Findings;
 use super::pem::{self, Block, BlockKind, Contents, Object};
 use super::private_key::{Form, KeyFlaw};
-use super::{Findings, encrypted, private_key};
+use super::{encrypted, private_key};
 use crate::identity::certificate::Certificate;
 use crate::identity::signature;
 
@@ -37,7 +38,8 @@ pub(super) fn certificates(
     let mut list = Vec::new();
     for block in blocks {
         if Certificate::parse(&block.der).is_none() {
-            let message = format!("{}, line {}: this certificate is broken", name(pem), block.line);
+            let message =
+                format!("{}, line {}: this certificate is broken", pem.name(), block.line);
             found.error(pem.place, field, message, None);
             return list;
         }
@@ -63,10 +65,10 @@ fn blocks<'t>(
         Err(error) => {
             let (message, help) = match error.object(text) {
                 Some(object) => {
-                    let message = format!("{}, {error}: it is {}", name(pem), object.text());
+                    let message = format!("{}, {error}: it is {}", pem.name(), object.text());
                     (message, object.help(wanted))
                 }
-                None => (format!("{}, {error}", name(pem)), error.flaw.help()),
+                None => (format!("{}, {error}", pem.name()), error.flaw.help()),
             };
             found.error(pem.place, field, message, Some(help));
             None
@@ -74,8 +76,19 @@ fn blocks<'t>(
     }
 }
 
-/// A chain and its key, ready to sign; problems are pushed. `field` names the object that holds it.
-pub(super) fn pair(
+/// A chain and its key, or those in force; problems are pushed. `field` names the object that holds it.
+pub(super) fn load_pair(
+    pair: &KeyPair,
+    field: &str,
+    provider: &CryptoProvider,
+    found: &mut Findings<'_>,
+) -> Option<Arc<CertifiedKey>> {
+    let files: Vec<&Path> = pair.files().collect();
+    found.take_or_keep(pair.cert.place, &files, |found| read_pair(pair, field, provider, found))
+}
+
+/// A chain and its key, ready to sign; problems are pushed.
+fn read_pair(
     pair: &KeyPair,
     field: &str,
     provider: &CryptoProvider,
@@ -91,7 +104,7 @@ pub(super) fn pair(
     if !signature::key_is_usable(&leaf) && signature::rsa_bits(&leaf).is_none() {
         let message = format!(
             "the key of {} is of a kind we cannot use (unsupported algorithm)",
-            name(&pair.cert)
+            pair.cert.name()
         );
         found.error(place, field, message, Some(OWN_KINDS));
         return None;
@@ -102,13 +115,13 @@ pub(super) fn pair(
         Ok(key) => Some(Arc::new(CertifiedKey::new(chain, key))),
         Err(KeyFlaw::Foreign) => {
             let message =
-                format!("the key in {} does not belong to {}", name(&pair.key), name(&pair.cert));
+                format!("the key in {} does not belong to {}", pair.key.name(), pair.cert.name());
             let help = Some(KeyFlaw::Foreign.help());
             found.error(pair.key.place, &format!("{field}.key"), message, help);
             None
         }
         Err(flaw) => {
-            let message = format!("the private key in {} {}", name(&pair.key), flaw.text());
+            let message = format!("the private key in {} {}", pair.key.name(), flaw.text());
             found.error(pair.key.place, &format!("{field}.key"), message, Some(flaw.help()));
             None
         }
@@ -128,15 +141,15 @@ fn private_key_of(
     };
     let (text, open) = text(pem, field, found)?;
     let text = Zeroizing::new(text.into_owned());
-    found.warn_if_open(open, &name(pem), pem.place, field);
+    found.warn_if_open(open, &pem.name(), pem.place, field);
     let mut blocks = blocks(pem, &text, Contents::Key, field, found)?.into_iter();
     let Some(block) = blocks.next() else {
         found.nothing(pem, &text, field, ("private key", KEY_KINDS));
         return None;
     };
-    let at = format!("{}, line {}", name(pem), block.line);
+    let at = format!("{}, line {}", pem.name(), block.line);
     if let Some(second) = blocks.next() {
-        let message = format!("{}, line {}: this is a second private key", name(pem), second.line);
+        let message = format!("{}, line {}: this is a second private key", pem.name(), second.line);
         let help = "one key in a file: nobody can tell which of two is meant";
         found.error(pem.place, field, message, Some(help));
         return None;
@@ -169,11 +182,6 @@ fn private_key_of(
     }
 }
 
-/// How a message names this PEM text.
-pub(super) fn name(pem: &Pem) -> Cow<'_, str> {
-    pem.name()
-}
-
 /// The text, and what others can do to the file that it came from; problems are pushed.
 fn text<'p>(
     pem: &'p Pem,
@@ -190,7 +198,7 @@ fn text<'p>(
             Some((Cow::Owned(file.bytes), open))
         }
         Err(error) => {
-            found.error(pem.place, field, error.about(&name(pem)), None);
+            found.error(pem.place, field, error.about(&pem.name()), None);
             None
         }
     }
@@ -199,53 +207,9 @@ fn text<'p>(
 fn warn_on_dates(leaf: &Certificate<'_>, pem: &Pem, field: &str, found: &mut Findings<'_>) {
     let now = found.now;
     if leaf.not_after <= now {
-        found.warning(pem.place, field, format!("the certificate in {} has expired", name(pem)));
+        found.warning(pem.place, field, format!("the certificate in {} has expired", pem.name()));
     } else if now < leaf.not_before {
-        let message = format!("the certificate in {} is not yet valid", name(pem));
+        let message = format!("the certificate in {} is not yet valid", pem.name());
         found.warning(pem.place, field, message);
-    }
-}
-
-impl Findings<'_> {
-    /// Refuses the file.
-    pub(super) fn error(&mut self, place: Place, field: &str, message: String, help: Option<&str>) {
-        let help = help.map(ToOwned::to_owned);
-        self.refusals.push(Problem { place, field: field.to_owned(), message, help });
-    }
-
-    /// Refuses a text without what is wanted there; `what` and what would be right.
-    pub(super) fn nothing(
-        &mut self,
-        pem: &Pem,
-        text: &[u8],
-        field: &str,
-        (what, help): (&str, &str),
-    ) {
-        let message = if text.trim_ascii().is_empty() {
-            format!("{} is empty", name(pem))
-        } else {
-            let instead = Object::of(text).map(|object| format!(": it is {}", object.text()));
-            format!("there is no {what} in {}{}", name(pem), instead.unwrap_or_default())
-        };
-        self.error(pem.place, field, message, Some(help));
-    }
-
-    /// Does not refuse it.
-    pub(super) fn warning(&mut self, place: Place, field: &str, message: String) {
-        self.warnings.push(Problem { place, field: field.to_owned(), message, help: None });
-    }
-
-    /// Warns about a secret to whose file others can do this.
-    pub(super) fn warn_if_open(
-        &mut self,
-        open: Option<&str>,
-        name: &dyn Display,
-        place: Place,
-        field: &str,
-    ) {
-        if let Some(what) = open {
-            let message = format!("{name} can be {what} by others than its owner");
-            self.warning(place, field, message);
-        }
     }
 }

@@ -9,145 +9,42 @@ pub mod crls;
 mod encrypted;
 mod encryption;
 pub mod facts;
+mod findings;
 pub mod handshake;
 pub mod hello;
+pub mod hidden_name;
 mod keys;
 mod list_files;
 mod list_warnings;
+pub mod loaded_crl;
 mod ocsp;
 pub mod openssl_names;
 pub mod peer;
 pub mod pem;
 mod private_key;
+mod provider;
 pub mod record;
 pub mod server;
+mod session_cache;
 mod sessions;
+mod settings;
 mod shelf;
 mod signatures;
 pub mod stand_in;
 mod system_roots;
 mod ticket_files;
 mod ticket_nonces;
+mod ticket_secret;
 pub mod tickets;
 pub mod transcript;
 
-use std::sync::Arc;
-
-use ferrule_config::{Config, Problem, Problems};
-use rustls::crypto::CryptoProvider;
-
-use crate::identity::ClientPolicy;
-
 pub use client::{UpstreamFailure, UpstreamTls};
-pub use crls::LoadedCrl;
 pub use handshake::HandshakeNotes;
 pub use hello::{Hello, HelloError, HelloReader};
 pub use keys::PEM_BYTES_MAX;
+pub use loaded_crl::LoadedCrl;
+pub use provider::provider;
 pub use server::ServerTls;
+pub use settings::TlsSettings;
 pub use shelf::{KeptObject, Shelf};
 pub use tickets::TicketKeys;
-
-use list_files::ListFiles;
-
-/// Everything that one generation needs for TLS.
-#[derive(Debug)]
-pub struct TlsSettings {
-    /// One per [`Config::servers`], in the same order.
-    pub servers: Vec<ServerTls>,
-    /// One per [`Config::trusts`], in the same order.
-    pub trusts: Vec<Arc<ClientPolicy>>,
-    /// One per [`Config::upstreams`], in the same order; `None` for plain HTTP.
-    pub upstreams: Vec<Option<UpstreamTls>>,
-    /// Every revocation list in use.
-    pub crls: Vec<LoadedCrl>,
-    /// What does not keep it from working, but should be looked at.
-    pub warnings: Vec<Problem>,
-    /// Every object that was taken from files.
-    pub shelf: Shelf,
-    /// Objects that were refused, in whose place those in force stay.
-    pub kept: Vec<KeptObject>,
-}
-
-/// ring, whatever else verifies signatures of peers, and transcripts as the peer sent them.
-#[must_use]
-pub fn provider() -> CryptoProvider {
-    CryptoProvider {
-        signature_verification_algorithms: signatures::SUPPORTED,
-        ..transcript::provider()
-    }
-}
-
-/// What is found while loading.
-#[derive(Default)]
-struct Findings<'p> {
-    /// What refuses the object that is being loaded.
-    refusals: Vec<Problem>,
-    warnings: Vec<Problem>,
-    crls: Vec<LoadedCrl>,
-    list_files: ListFiles,
-    shelf: Shelf,
-    kept: Vec<KeptObject>,
-    /// The authorities of the lists that are being loaded are those in force: lists in force fit.
-    same_authorities: bool,
-    /// What is in force, for those whose files are refused.
-    before: Option<&'p Shelf>,
-    now: i64,
-}
-
-impl TlsSettings {
-    /// Opens and matches every certificate and key that the configuration names. Pushes every
-    /// problem; only without any of ours do the lists line up with the configuration's. `now` is Unix
-    /// seconds.
-    #[must_use]
-    pub fn load(
-        config: &Config,
-        keys: &Arc<TicketKeys>,
-        problems: &mut Problems,
-        now: i64,
-    ) -> Self {
-        Self::load_beside(None, config, keys, problems, now)
-    }
-
-    /// The same once settings of the same configuration are in force: an object that is refused is kept
-    /// from them.
-    #[must_use]
-    pub fn load_beside(
-        before: Option<&Self>,
-        config: &Config,
-        keys: &Arc<TicketKeys>,
-        problems: &mut Problems,
-        now: i64,
-    ) -> Self {
-        let provider = Arc::new(provider());
-        let before = before.map(|settings| &settings.shelf);
-        let mut found = Findings { before, now, ..Findings::default() };
-        let files = ticket_files::take_or_keep(&config.http.ticket_key_files, &mut found);
-        let servers = config
-            .servers
-            .iter()
-            .filter_map(|server| ServerTls::load(server, (keys, &files), &provider, &mut found))
-            .collect();
-        let trusts = config
-            .trusts
-            .iter()
-            .filter_map(|trust| server::load_policy(trust, "routes.client", &mut found))
-            .collect();
-        let upstreams = config
-            .upstreams
-            .iter()
-            .map(|upstream| {
-                let tls = upstream.tls.as_ref()?;
-                UpstreamTls::load(tls, &upstream.id, &provider, &mut found)
-            })
-            .collect();
-        found.refusals.into_iter().for_each(|problem| problems.push(problem));
-        let Findings { warnings, crls, shelf, kept, .. } = found;
-        Self { servers, trusts, upstreams, crls, warnings, shelf, kept }
-    }
-
-    /// The URIs of the certificates that we present, by server object.
-    #[must_use]
-    pub fn own_uris(&self) -> Vec<Vec<Box<[u8]>>> {
-        self.servers.iter().map(|server| server.own_uris.clone()).collect()
-    }
-}

@@ -9,7 +9,7 @@ use ferrule_config::model::FileAt;
 use ferrule_config::read_file;
 use rustls::sign::CertifiedKey;
 
-use super::Findings;
+use super::findings::Findings;
 use super::pem::Object;
 use crate::identity::certificate::Certificate;
 use crate::identity::ocsp::{OcspStatus, status_of};

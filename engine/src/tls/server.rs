@@ -18,10 +18,12 @@ use rustls::{
     Error, ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
 };
 
+use super::findings::Findings;
 use super::ocsp::Stapled;
 use super::sessions::PolicySessions;
-use super::tickets::{PolicyTicketer, Secret, TicketKeys};
-use super::{Findings, crls, handshake, signatures, ticket_nonces, transcript};
+use super::ticket_secret::Secret;
+use super::tickets::{PolicyTicketer, TicketKeys};
+use super::{authorities, crls, handshake, keys, signatures, ticket_nonces, transcript};
 use crate::identity::allow::Lists;
 use crate::identity::certificate::{self, Certificate};
 use crate::identity::failure::VerifyFailure;
@@ -50,13 +52,16 @@ impl ServerTls {
     /// Loads what the object names; pushes every problem.
     pub(super) fn load(
         server: &Server,
-        (keys, ticket_files): (&Arc<TicketKeys>, &Arc<[Secret]>),
+        (ticket_keys, ticket_files): (&Arc<TicketKeys>, &Arc<[Secret]>),
         provider: &Arc<CryptoProvider>,
         found: &mut Findings<'_>,
     ) -> Option<Self> {
         let field = format!("ssls[{}]", server.id);
-        let loaded: Vec<Option<Arc<CertifiedKey>>> =
-            server.pairs.iter().map(|pair| found.pair(pair, &field, provider)).collect();
+        let loaded: Vec<Option<Arc<CertifiedKey>>> = server
+            .pairs
+            .iter()
+            .map(|pair| keys::load_pair(pair, &field, provider, found))
+            .collect();
         let asked = server.client.as_ref().filter(|client| client.verify != ClientVerify::Off);
         let policy = match asked {
             Some(client) => Some(load_policy(client, &format!("{field}.client"), found)?),
@@ -92,13 +97,14 @@ impl ServerTls {
         config.max_early_data_size = 0;
         // For `runtime.tls_fast_path`; nobody but our own record layer asks for them.
         config.enable_secret_extraction = true;
-        let mut sealing = PolicyTicketer::new(Arc::clone(keys), Arc::clone(ticket_files), scope);
+        let mut sealing =
+            PolicyTicketer::new(Arc::clone(ticket_keys), Arc::clone(ticket_files), scope);
         if verify == ClientVerify::On {
             sealing = sealing.for_clients_with_certificates();
         }
         let sealing = Arc::new(sealing);
         config.session_storage = if server.session_cache {
-            Arc::new(PolicySessions::new(Arc::clone(keys), Arc::clone(&sealing)))
+            Arc::new(PolicySessions::new(Arc::clone(ticket_keys), Arc::clone(&sealing)))
         } else {
             Arc::new(NoServerSessionStorage {})
         };
@@ -145,9 +151,10 @@ pub(super) fn load_policy(
     found: &mut Findings<'_>,
 ) -> Option<Arc<ClientPolicy>> {
     let field = format!("{client_field}.ca");
-    found.with_authorities(&client.ca, Purpose::Client, &field, |anchors, found| {
+    let build = |anchors: Vec<Vec<u8>>, found: &mut Findings<'_>| {
         policy(client, (client_field, &field), &anchors, found)
-    })
+    };
+    authorities::load(&client.ca, Purpose::Client, &field, build, found)
 }
 
 /// The policy over these authorities, with the lists that belong to them.

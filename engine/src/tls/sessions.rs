@@ -1,57 +1,13 @@
 //! TLS 1.2 sessions by id, for clients that take no tickets.
 //!
-//! One bounded cache for the whole process, so that a session is found on every core and after a
-//! reload. What lies in it is sealed like a ticket, by policy: an id that is shown under another
-//! policy, or too late, leads to nothing but a full handshake. TLS 1.3 never looks here.
+//! In: the sessions that rustls stores. Out: the same, sealed like tickets, by policy: an id that is shown
+//! under another policy, or too late, leads to nothing but a full handshake. TLS 1.3 never looks here.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rustls::server::{ProducesTickets, StoresServerSessions};
 
 use super::tickets::{PolicyTicketer, TicketKeys};
-
-/// Bytes of sessions that are kept, ids included; about 4,000 sessions with a client's certificate.
-const CACHE_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// All sessions of the process, the oldest first.
-#[derive(Debug, Default)]
-pub(super) struct SessionCache {
-    /// Taken once per TLS 1.2 handshake, never on a request's path.
-    sessions: Mutex<Sessions>,
-}
-
-#[derive(Default)]
-struct Sessions {
-    by_id: HashMap<Vec<u8>, Vec<u8>>,
-    order: VecDeque<Vec<u8>>,
-    bytes: usize,
-}
-
-impl std::fmt::Debug for Sessions {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Sessions").field("bytes", &self.bytes).finish_non_exhaustive()
-    }
-}
-
-impl Sessions {
-    fn put(&mut self, id: Vec<u8>, sealed: Vec<u8>) -> bool {
-        let size = 2 * id.len() + sealed.len();
-        if size > CACHE_BYTES_MAX || self.by_id.contains_key(&id) {
-            return false;
-        }
-        self.bytes += size;
-        self.order.push_back(id.clone());
-        self.by_id.insert(id, sealed);
-        while self.bytes > CACHE_BYTES_MAX {
-            let Some(oldest) = self.order.pop_front() else { break };
-            if let Some(sealed) = self.by_id.remove(&oldest) {
-                self.bytes -= 2 * oldest.len() + sealed.len();
-            }
-        }
-        true
-    }
-}
 
 /// The sessions of one policy.
 #[derive(Debug)]
@@ -70,16 +26,11 @@ impl PolicySessions {
 impl StoresServerSessions for PolicySessions {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
         let Some(sealed) = self.sealing.encrypt(&value) else { return false };
-        let mut sessions = self.keys.cache.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.put(key, sealed)
+        self.keys.cache.put(key, sealed)
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let sealed = {
-            let sessions = self.keys.cache.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-            sessions.by_id.get(key)?.clone()
-        };
-        self.sealing.decrypt(&sealed)
+        self.sealing.decrypt(&self.keys.cache.get(key)?)
     }
 
     /// Only TLS 1.3 without tickets would ask, and it keeps nothing here.
@@ -115,18 +66,5 @@ mod tests {
             assert!(!other.put(vec![7; 32], b"another".to_vec()));
             assert_eq!(ours.get(&[7; 32]).as_deref(), Some(&b"session"[..]));
         });
-    }
-
-    #[test]
-    fn the_oldest_sessions_make_room() {
-        let mut sessions = Sessions::default();
-        for number in 0..20_000_u32 {
-            assert!(sessions.put(number.to_be_bytes().to_vec(), vec![0; 1_000]));
-            assert!(sessions.bytes <= CACHE_BYTES_MAX);
-        }
-        assert_eq!(sessions.by_id.len(), sessions.order.len());
-        assert!(sessions.by_id.len() > 8_000);
-        assert!(!sessions.by_id.contains_key(&0_u32.to_be_bytes()[..]));
-        assert!(sessions.by_id.contains_key(&19_999_u32.to_be_bytes()[..]));
     }
 }

@@ -9,13 +9,16 @@ use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ferrule_config::{Place, read_file};
 use rustls::pki_types::CertificateDer;
 
-use super::Findings;
+use super::findings::Findings;
 use super::keys::PEM_BYTES_MAX;
 use super::pem::{self, Contents};
+use super::shelf::Ders;
+use crate::identity::anchors::Anchors;
 
 /// Where systems keep all roots in one file; the first that is there counts.
 const BUNDLES: [&str; 5] = [
@@ -34,9 +37,20 @@ const DIRECTORY: &str = "/etc/ssl/certs";
 /// Files of one directory that are looked at; systems have a few hundred.
 const FILES_MAX: usize = 10_000;
 
+/// The operating system's roots, as they are at start and at a reload; they are not watched.
+pub(super) fn load(place: Place, field: &str, found: &mut Findings<'_>) -> Ders {
+    let usable = |der: &[u8]| Anchors::new(&[der.to_vec()]).is_ok();
+    let ders: Ders = found.in_force(place).unwrap_or_else(|| {
+        let all = Store::find().load(place, field, found);
+        all.into_iter().filter(|der| usable(der)).collect()
+    });
+    found.shelf.authorities.insert(place, Arc::clone(&ders));
+    ders
+}
+
 /// Where roots are.
 #[derive(Debug, Default)]
-pub(super) struct Store {
+struct Store {
     file: Option<PathBuf>,
     directories: Vec<PathBuf>,
     /// By the environment.
@@ -46,7 +60,7 @@ pub(super) struct Store {
 impl Store {
     /// What OpenSSL's variables name; without any, where systems keep them. Either variable stands for
     /// all: who names roots of his own does not mean the system's beside them.
-    pub(super) fn find() -> Self {
+    fn find() -> Self {
         let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
         let (file, directories) = (set("SSL_CERT_FILE"), set("SSL_CERT_DIR"));
         if file.is_some() || directories.is_some() {
@@ -63,7 +77,7 @@ impl Store {
     }
 
     /// The certificates in it; problems are pushed.
-    pub(super) fn load(
+    fn load(
         &self,
         place: Place,
         field: &str,

@@ -12,8 +12,8 @@ use ferrule_config::{FileError, read_file};
 use ring::digest;
 use zeroize::Zeroizing;
 
-use super::Findings;
-use super::tickets::{NAME_LEN, Secret};
+use super::findings::Findings;
+use super::ticket_secret::{NAME_LEN, Secret};
 
 /// Files that are taken.
 const FILES_MAX: usize = 8;

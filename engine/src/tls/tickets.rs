@@ -11,16 +11,16 @@ use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::hkdf;
 use ring::rand::{SecureRandom, SystemRandom};
 use rustls::server::ProducesTickets;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::handshake;
-use super::sessions::SessionCache;
+use super::session_cache::SessionCache;
+use super::ticket_secret::{NAME_LEN, Secret};
 
 /// Seconds: a secret is used for so long, and so long a ticket lives.
 const TERM: i64 = 3600;
 /// Seconds that two clocks may be apart: those of the cores, or of machines that share secrets.
 const SKEW: i64 = 60;
-pub(super) const NAME_LEN: usize = 16;
 const EXPIRY_LEN: usize = 8;
 
 /// The secrets behind every ticket of the process. Created once; survives reloads.
@@ -37,29 +37,6 @@ pub struct TicketKeys {
 struct Secrets {
     current: Option<Secret>,
     previous: Option<Secret>,
-}
-
-/// One secret.
-#[derive(Clone, Eq, PartialEq)]
-pub(super) struct Secret {
-    /// Tells tickets of different secrets apart.
-    pub(super) name: [u8; NAME_LEN],
-    /// What keys are derived from.
-    pub(super) bytes: [u8; 32],
-    /// Unix seconds; the process's own secrets are replaced by age.
-    pub(super) born: i64,
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.bytes.zeroize();
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Secret").field("born", &self.born).finish_non_exhaustive()
-    }
 }
 
 impl Default for TicketKeys {

@@ -15,7 +15,7 @@ use crate::exchange::refusal::Refusal;
 use crate::report::events::{self, SHAKEN};
 use crate::report::histogram::{DAYS, MICROS, Spread};
 use crate::report::{Counter, EventSums, HandshakeFault, Snapshot};
-use crate::tls::crls::LoadedCrl;
+use crate::tls::loaded_crl::LoadedCrl;
 
 /// Everything, as of now.
 pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::reloader::{self, Reloader};
 use super::watch::Watch;
 use crate::setup::{Generation, RefusedFiles};
-use crate::tls::crls;
+use crate::tls::loaded_crl;
 
 /// How long the cores may take before the next look at files; they are told already.
 const CORES_PATIENCE: Duration = Duration::from_secs(1);
@@ -91,7 +91,7 @@ impl Reloader {
 
     /// Says which lists have an older one in their place.
     pub(super) fn warn_of_older_lists(&self, next: &Generation) {
-        for list in crls::gone_back(&self.current.tls.crls, &next.tls.crls) {
+        for list in loaded_crl::gone_back(&self.current.tls.crls, &next.tls.crls) {
             let (field, source, issuer) = (&list.field, &list.source, &list.issuer);
             tracing::warn!(
                 "{field}: the list of {issuer} in {source} is older than the one before"

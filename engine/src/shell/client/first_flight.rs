@@ -12,7 +12,7 @@ use super::handshake_error::{HandshakeCause, HandshakeError};
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::record_reader::Wait;
 use crate::tls::hello::{self, Hello, HelloError, HelloReader, UnusableName};
-use crate::tls::transcript::Hidden;
+use crate::tls::hidden_name::Hidden;
 
 /// Bytes of an unusable server name that a log line gets: no host name is longer.
 const NAME_BYTES_LOGGED: usize = 255;

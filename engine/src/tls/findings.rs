@@ -1,0 +1,134 @@
+//! What is found while files are loaded: problems, warnings, and the objects that were taken.
+//!
+//! An object that is refused is either kept as it is in force, or its problems refuse the whole.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use ferrule_config::model::Pem;
+use ferrule_config::{Place, Problem};
+
+use super::list_files::ListFiles;
+use super::loaded_crl::LoadedCrl;
+use super::pem::Object;
+use super::shelf::{KeptObject, Shelf, Shelved};
+
+/// What is found while loading.
+#[derive(Default)]
+pub(super) struct Findings<'p> {
+    /// What refuses the object that is being loaded.
+    pub(super) refusals: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+    pub(super) crls: Vec<LoadedCrl>,
+    pub(super) list_files: ListFiles,
+    pub(super) shelf: Shelf,
+    pub(super) kept: Vec<KeptObject>,
+    /// The authorities of the lists that are being loaded are those in force: lists in force fit.
+    pub(super) same_authorities: bool,
+    /// What is in force, for those whose files are refused.
+    pub(super) before: Option<&'p Shelf>,
+    pub(super) now: i64,
+}
+
+impl Findings<'_> {
+    /// Refuses the file.
+    pub(super) fn error(&mut self, place: Place, field: &str, message: String, help: Option<&str>) {
+        let help = help.map(ToOwned::to_owned);
+        self.refusals.push(Problem { place, field: field.to_owned(), message, help });
+    }
+
+    /// Refuses a text without what is wanted there; `what` and what would be right.
+    pub(super) fn nothing(
+        &mut self,
+        pem: &Pem,
+        text: &[u8],
+        field: &str,
+        (what, help): (&str, &str),
+    ) {
+        let message = if text.trim_ascii().is_empty() {
+            format!("{} is empty", pem.name())
+        } else {
+            let instead = Object::of(text).map(|object| format!(": it is {}", object.text()));
+            format!("there is no {what} in {}{}", pem.name(), instead.unwrap_or_default())
+        };
+        self.error(pem.place, field, message, Some(help));
+    }
+
+    /// Does not refuse it.
+    pub(super) fn warning(&mut self, place: Place, field: &str, message: String) {
+        self.warnings.push(Problem { place, field: field.to_owned(), message, help: None });
+    }
+
+    /// Warns about a secret to whose file others can do this.
+    pub(super) fn warn_if_open(
+        &mut self,
+        open: Option<&str>,
+        name: &dyn Display,
+        place: Place,
+        field: &str,
+    ) {
+        if let Some(what) = open {
+            let message = format!("{name} can be {what} by others than its owner");
+            self.warning(place, field, message);
+        }
+    }
+}
+
+impl Findings<'_> {
+    /// What `load` makes; or why it makes nothing.
+    pub(super) fn tried<T>(
+        &mut self,
+        load: impl FnOnce(&mut Findings<'_>) -> Option<T>,
+    ) -> Result<T, Vec<Problem>> {
+        let outer = std::mem::take(&mut self.refusals);
+        let (warnings, crls, kept) = (self.warnings.len(), self.crls.len(), self.kept.len());
+        let made = load(self);
+        let refusals = std::mem::replace(&mut self.refusals, outer);
+        match made {
+            Some(made) if refusals.is_empty() => Ok(made),
+            _ => {
+                // Of what is not taken nothing else is told, unless that is all there will be.
+                if self.before.is_some() {
+                    self.warnings.truncate(warnings);
+                    self.crls.truncate(crls);
+                    self.kept.truncate(kept);
+                }
+                Err(refusals)
+            }
+        }
+    }
+
+    /// What `load` makes; where that is refused, what is in force in its place.
+    pub(super) fn take_or_keep<T: Shelved>(
+        &mut self,
+        place: Place,
+        files: &[&Path],
+        load: impl FnOnce(&mut Findings<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let made = match self.tried(load) {
+            Ok(made) => made,
+            Err(refusals) => {
+                let old = self.in_force(place);
+                self.refuse_or_keep(old.is_some(), files, refusals);
+                old?
+            }
+        };
+        T::row_mut(&mut self.shelf).insert(place, made.clone());
+        Some(made)
+    }
+
+    /// The object in force in this place.
+    pub(super) fn in_force<T: Shelved>(&self, place: Place) -> Option<T> {
+        T::row(self.before?).get(&place).cloned()
+    }
+
+    /// Something was refused: either an older one stays, or everything is refused.
+    pub(super) fn refuse_or_keep(&mut self, kept: bool, files: &[&Path], refusals: Vec<Problem>) {
+        if kept {
+            let files = files.iter().map(|path| path.to_path_buf()).collect();
+            self.kept.push(KeptObject { files, problems: refusals });
+        } else {
+            self.refusals.extend(refusals);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Everything that one generation needs for TLS, loaded from the files that a configuration names.
+
+use std::sync::Arc;
+
+use ferrule_config::{Config, Problem, Problems};
+
+use super::client::UpstreamTls;
+use super::findings::Findings;
+use super::loaded_crl::LoadedCrl;
+use super::provider::provider;
+use super::server::{self, ServerTls};
+use super::shelf::{KeptObject, Shelf};
+use super::ticket_files;
+use super::tickets::TicketKeys;
+use crate::identity::policy::ClientPolicy;
+
+/// Everything that one generation needs for TLS.
+#[derive(Debug)]
+pub struct TlsSettings {
+    /// One per [`Config::servers`], in the same order.
+    pub servers: Vec<ServerTls>,
+    /// One per [`Config::trusts`], in the same order.
+    pub trusts: Vec<Arc<ClientPolicy>>,
+    /// One per [`Config::upstreams`], in the same order; `None` for plain HTTP.
+    pub upstreams: Vec<Option<UpstreamTls>>,
+    /// Every revocation list in use.
+    pub crls: Vec<LoadedCrl>,
+    /// What does not keep it from working, but should be looked at.
+    pub warnings: Vec<Problem>,
+    /// Every object that was taken from files.
+    pub shelf: Shelf,
+    /// Objects that were refused, in whose place those in force stay.
+    pub kept: Vec<KeptObject>,
+}
+
+impl TlsSettings {
+    /// Opens and matches every certificate and key that the configuration names. Pushes every
+    /// problem; only without any of ours do the lists line up with the configuration's. `now` is Unix
+    /// seconds.
+    #[must_use]
+    pub fn load(
+        config: &Config,
+        keys: &Arc<TicketKeys>,
+        problems: &mut Problems,
+        now: i64,
+    ) -> Self {
+        Self::load_beside(None, config, keys, problems, now)
+    }
+
+    /// The same once settings of the same configuration are in force: an object that is refused is kept
+    /// from them.
+    #[must_use]
+    pub fn load_beside(
+        before: Option<&Self>,
+        config: &Config,
+        keys: &Arc<TicketKeys>,
+        problems: &mut Problems,
+        now: i64,
+    ) -> Self {
+        let provider = Arc::new(provider());
+        let before = before.map(|settings| &settings.shelf);
+        let mut found = Findings { before, now, ..Findings::default() };
+        let files = ticket_files::take_or_keep(&config.http.ticket_key_files, &mut found);
+        let servers = config
+            .servers
+            .iter()
+            .filter_map(|server| ServerTls::load(server, (keys, &files), &provider, &mut found))
+            .collect();
+        let trusts = config
+            .trusts
+            .iter()
+            .filter_map(|trust| server::load_policy(trust, "routes.client", &mut found))
+            .collect();
+        let upstreams = config
+            .upstreams
+            .iter()
+            .map(|upstream| {
+                let tls = upstream.tls.as_ref()?;
+                UpstreamTls::load(tls, &upstream.id, &provider, &mut found)
+            })
+            .collect();
+        found.refusals.into_iter().for_each(|problem| problems.push(problem));
+        let Findings { warnings, crls, shelf, kept, .. } = found;
+        Self { servers, trusts, upstreams, crls, warnings, shelf, kept }
+    }
+
+    /// The URIs of the certificates that we present, by server object.
+    #[must_use]
+    pub fn own_uris(&self) -> Vec<Vec<Box<[u8]>>> {
+        self.servers.iter().map(|server| server.own_uris.clone()).collect()
+    }
+}

@@ -1,0 +1,29 @@
+//! A secret from which the keys of session tickets are derived. Wiped when dropped, never printed.
+
+use zeroize::Zeroize;
+
+/// Bytes of a secret's name.
+pub(super) const NAME_LEN: usize = 16;
+
+/// One secret.
+#[derive(Clone, Eq, PartialEq)]
+pub(super) struct Secret {
+    /// Tells tickets of different secrets apart.
+    pub(super) name: [u8; NAME_LEN],
+    /// What keys are derived from.
+    pub(super) bytes: [u8; 32],
+    /// Unix seconds; the process's own secrets are replaced by age.
+    pub(super) born: i64,
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Secret").field("born", &self.born).finish_non_exhaustive()
+    }
+}
