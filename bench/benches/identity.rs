@@ -5,7 +5,9 @@
 use std::hint::black_box;
 
 use criterion::Criterion;
-use ferrule_engine::identity::{ClientIdentity, ClientPolicy, ClientValue, Verdict, Wanted, judge};
+use ferrule_engine::identity::{
+    ClientIdentity, ClientPolicy, ClientValue, IdentityPlan, Verdict, verify_client,
+};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -34,7 +36,7 @@ fn main() {
     let ec_root = der(include_str!("../certificates/p256-root.crt"));
     let ec_leaf = der(include_str!("../certificates/v3-p256.crt"));
     let policy = ClientPolicy::new(&[rsa_root, ec_root], 1, true).unwrap();
-    let mut wanted = Wanted::default();
+    let mut wanted = IdentityPlan::default();
     for (name, values) in [("of/3 values", &THREE[..]), ("of/10 values", &SEVEN_MORE)] {
         values.iter().for_each(|value| wanted.add(*value));
         let chain = [ec_leaf.as_slice()];
@@ -44,9 +46,9 @@ fn main() {
     }
     for (name, leaf) in [("judge/v1 RSA", &rsa_leaf), ("judge/v3 P-256", &ec_leaf)] {
         let chain = [leaf.as_slice()];
-        assert_eq!(judge(&chain, &policy, NOW), Verdict::Success);
+        assert_eq!(verify_client(&chain, &policy, NOW), Verdict::Success);
         criterion.bench_function(name, |bencher| {
-            bencher.iter(|| judge(black_box(&chain), &policy, NOW));
+            bencher.iter(|| verify_client(black_box(&chain), &policy, NOW));
         });
     }
     criterion.final_summary();

@@ -10,7 +10,7 @@ use ferrule_engine::identity::crl::Crl;
 use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::revocation::{Revocation, RevocationRules};
 use ferrule_engine::identity::verdict::Verdict;
-use ferrule_engine::identity::verify::judge;
+use ferrule_engine::identity::verify::verify_client;
 use ferrule_tests::shell;
 
 /// A way to make a key, and the ways in which it may sign.
@@ -166,7 +166,7 @@ fn issue(dir: &Path, maker: &Maker, extra: &str) -> (Vec<u8>, Vec<(String, Vec<u
 
 fn verdict(root: &[u8], leaf: &[u8]) -> Verdict {
     let policy = ClientPolicy::new(&[root.to_vec()], 1, true).expect("a policy");
-    judge(&[leaf], &policy, now())
+    verify_client(&[leaf], &policy, now())
 }
 
 #[test]
@@ -286,7 +286,8 @@ fn a_list_of_an_unsupported_kind_refuses_its_own_ca_alone() {
     let lists = lists.into_iter().map(|der| Crl::parse(der).expect("a list")).collect();
     let rules = RevocationRules { expired_refuses: true, missing_refuses: true };
     let policy = policy.with_revocation(Some(Revocation::new(lists, rules)));
-    let verdicts: Vec<Verdict> = leaves.iter().map(|leaf| judge(&[leaf], &policy, now())).collect();
+    let verdicts: Vec<Verdict> =
+        leaves.iter().map(|leaf| verify_client(&[leaf], &policy, now())).collect();
     let refused = Verdict::Failed(VerifyFailure::Unsupported);
     assert_eq!(verdicts, [Verdict::Success, Verdict::Success, refused]);
 }

@@ -11,7 +11,9 @@ use std::time::Duration;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use ferrule_config::read_text;
 use ferrule_engine::identity::failure::VerifyFailure;
-use ferrule_engine::identity::{Access, ClientIdentity, ClientValue, Lists, Verdict, Wanted};
+use ferrule_engine::identity::{
+    Access, AccessLists, ClientIdentity, ClientValue, IdentityPlan, Verdict,
+};
 use ferrule_engine::plan::access::compile;
 use ferrule_tests::zoo::asn1::{
     attribute, bit_string, common_name, element, extension, integer, name, oid, sequence,
@@ -50,7 +52,7 @@ fn leaf_of(subject: &[u8], alt_names: Option<&Vec<u8>>, key: &[u8]) -> Vec<u8> {
 }
 
 /// Lists of a route, as the file has them.
-fn lists(key: &str, terms: &[&str]) -> Lists {
+fn lists(key: &str, terms: &[&str]) -> AccessLists {
     let quoted = |term: &&str| format!("\"{}\"", term.replace('\\', "\\\\").replace('"', "\\\""));
     let terms = terms.iter().map(quoted).collect::<Vec<_>>().join(", ");
     let text = format!(
@@ -436,7 +438,7 @@ fn a_key_is_denied_in_every_spelling() {
         [usual, pss].map(|kind| sequence(&[&kind, &bit_string(0, &rsa)])),
     ];
     let entry = |spki: &[u8]| {
-        let mut wanted = Wanted::default();
+        let mut wanted = IdentityPlan::default();
         wanted.add(ClientValue::SpkiSha256);
         let der = leaf_of(&common_name("x"), None, spki);
         let identity = ClientIdentity::of(&[&der], Verdict::Success, &wanted);
@@ -462,13 +464,13 @@ fn what_is_no_certificate_is_on_every_deny_list() {
     let failed = Verdict::Failed(VerifyFailure::Unspecified);
     let broken_names = leaf_with(&common_name("x"), Some(&b"\x30\x05\x82".to_vec()));
     for der in [&b"x"[..], &[0x30, 0], &broken_names] {
-        let mut wanted = Wanted::default();
+        let mut wanted = IdentityPlan::default();
         let at = wanted.list(deny.clone());
         let identity = ClientIdentity::of(&[der], failed, &wanted);
         assert_eq!(identity.access(at), Access::Denied, "{}", der.escape_ascii());
         assert_eq!(deny.judge(der, failed), Access::Denied, "{}", der.escape_ascii());
     }
-    let mut wanted = Wanted::default();
+    let mut wanted = IdentityPlan::default();
     let at = wanted.list(deny);
     assert_eq!(ClientIdentity::none(&wanted).access(at), Access::Allowed, "nobody is nobody");
 }
@@ -479,7 +481,7 @@ fn no_value_of_a_certificate_has_white_space_around_it() {
     for dress in dressed("admin") {
         let names = [(DNS, dress.as_slice()), (URI, dress.as_slice()), (EMAIL, dress.as_slice())];
         let subject = name(&[&[attribute("2.5.4.3", 12, &dress)]]);
-        let mut wanted = Wanted::default();
+        let mut wanted = IdentityPlan::default();
         let values = [
             ClientValue::SanDns,
             ClientValue::SanUri,

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use ferrule_engine::identity::ClientPolicy;
 use ferrule_engine::identity::failure::VerifyFailure;
-use ferrule_engine::identity::judged::Judged;
-use ferrule_engine::identity::search::STEPS_MAX;
+use ferrule_engine::identity::path_search::STEPS_MAX;
+use ferrule_engine::identity::signature_budget::{
+    COST_MAX, SignatureBudget, UNANCHORED_MAX, WASTED_MAX,
+};
 use ferrule_engine::identity::verdict::Verdict;
-use ferrule_engine::identity::verify::judge;
-use ferrule_engine::identity::work::{COST_MAX, UNVOUCHED_MAX, WASTED_MAX, Work};
+use ferrule_engine::identity::verdict_cache::VerdictCache;
+use ferrule_engine::identity::verify::verify_client;
 use ferrule_tests::zoo::asn1::{basic_constraints, common_name, element};
 use ferrule_tests::zoo::{Digest, Draft, Issuer, Key, Kind};
 use ferrule_tools::clock;
@@ -69,7 +71,7 @@ fn slices(chain: &[Vec<u8>]) -> Vec<&[u8]> {
 
 /// The verdict, what it cost, and how many signatures that were.
 fn spent(chain: &[Vec<u8>], policy: &ClientPolicy) -> (Result<(), VerifyFailure>, u32, u32) {
-    let mut work = Work::default();
+    let mut work = SignatureBudget::default();
     let chain = slices(chain);
     let verdict =
         policy.anchors().examine_at_cost(&chain, policy.rules(NOW), &mut work, &mut |_| {});
@@ -148,7 +150,7 @@ fn a_strangers_chain_costs_about_as_much_as_an_honest_one() {
             let (verdict, cost, signatures) = spent(&chain, &policy);
             assert!(verdict.is_err(), "{kind:?}, {name}");
             // The anchor's key is cheap, and looks at each of them once at most.
-            let most = UNVOUCHED_MAX + 9 * HONEST / 2;
+            let most = UNANCHORED_MAX + 9 * HONEST / 2;
             assert!(cost <= most, "{kind:?}, {name}: {cost} for {signatures} signatures");
             assert!(signatures <= STEPS_MAX, "{kind:?}, {name}: {signatures}");
         }
@@ -216,7 +218,7 @@ fn refusals_are_remembered_side_by_side_and_forgotten_in_turn() {
     let key = keys.of("stranger", Kind::P256);
     let strangers: Vec<Vec<u8>> =
         (1..=20).map(|at| draft("leaf", at, false).sign(&key, &issuer("nobody", &key))).collect();
-    let mut judged = Judged::default();
+    let mut judged = VerdictCache::default();
     for _ in 0..3 {
         for leaf in &strangers {
             let judgement = judged.judge(&[leaf], &policy, NOW);
@@ -246,7 +248,7 @@ fn time(chain: &[Vec<u8>], policy: &ClientPolicy) -> Duration {
     let chain = slices(chain);
     let once = || {
         let started = clock::now();
-        std::hint::black_box(judge(&chain, policy, NOW));
+        std::hint::black_box(verify_client(&chain, policy, NOW));
         started.elapsed()
     };
     (0..9).map(|_| once()).min().unwrap_or_default()

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use ferrule_engine::identity::{
-    ClientIdentity, ClientPolicy, ClientValue, IdentityCache, Verdict, VerifyFailure, Wanted,
+    ClientIdentity, ClientPolicy, ClientValue, IdentityCache, IdentityPlan, Verdict, VerifyFailure,
 };
 use ferrule_tests::zoo::asn1::{
     attribute, basic_constraints, common_name, element, extension, name,
@@ -49,7 +49,7 @@ fn an_identity_is_shared_until_a_date_passes() {
     let (_dir, root, leaf) = certificates();
     let policy = ClientPolicy::new(&[root], 1, true).expect("a policy");
     let other = ClientPolicy::new(&[], 1, true).expect("a policy");
-    let mut wanted = Wanted::default();
+    let mut wanted = IdentityPlan::default();
     wanted.add(ClientValue::Verify);
     let mut cache = IdentityCache::new();
     let chain: [&[u8]; 1] = [&leaf];
@@ -81,7 +81,7 @@ fn our_own_values_are_clean_and_proven() {
     let (_dir, root, leaf) = certificates();
     let policy = ClientPolicy::new(std::slice::from_ref(&root), 1, true).expect("a policy");
     let nobody = ClientPolicy::new(&[], 1, true).expect("a policy");
-    let mut wanted = Wanted::default();
+    let mut wanted = IdentityPlan::default();
     ClientValue::ALL.into_iter().for_each(|value| wanted.add(value));
     let cn = wanted.attribute("cn").expect("a short name");
     let o = wanted.attribute("o").expect("a short name");

@@ -9,7 +9,7 @@ use ferrule_engine::identity::crl::Crl;
 use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::revocation::{Revocation, RevocationRules};
 use ferrule_engine::identity::verdict::Verdict;
-use ferrule_engine::identity::verify::judge;
+use ferrule_engine::identity::verify::verify_client;
 use ferrule_tests::now;
 use ferrule_tests::zoo::asn1::{basic_constraints, common_name, element, extension, sequence};
 use ferrule_tests::zoo::{Digest, Draft, Issuer, Key, Kind, ListDraft};
@@ -79,7 +79,11 @@ fn a_list_counts_however_its_issuer_is_spelt() {
         let list = Crl::parse(list.sign(&Issuer { name, key: key.clone() })).expect("a list");
         let rules = RevocationRules { expired_refuses: true, missing_refuses: false };
         let lists = Revocation::new(vec![list], rules);
-        judge(&[&leaf], &policy(std::slice::from_ref(&anchor)).with_revocation(Some(lists)), NOW)
+        verify_client(
+            &[&leaf],
+            &policy(std::slice::from_ref(&anchor)).with_revocation(Some(lists)),
+            NOW,
+        )
     };
     let revoked = Verdict::Failed(VerifyFailure::Revoked);
     for name in ["Root CA", "ROOT  ca", " Root CA "] {
@@ -95,14 +99,14 @@ fn a_ca_is_no_client_whatever_names_are_constrained() {
     let leaf_is_ca = |anchor: &[u8]| {
         let extensions = vec![basic_constraints(true, None)];
         let leaf = draft(common_name("leaf"), extensions).sign(&other, &root);
-        judge(&[&leaf], &policy(&[anchor.to_vec()]), NOW)
+        verify_client(&[&leaf], &policy(&[anchor.to_vec()]), NOW)
     };
     let refused = Verdict::Failed(VerifyFailure::Application);
     assert_eq!(leaf_is_ca(&ca(&root, &root, &[])), refused);
     assert_eq!(leaf_is_ca(&ca(&root, &root, &[no_such_directory()])), refused);
     let plain = draft(common_name("leaf"), Vec::new()).sign(&other, &root);
     let anchor = ca(&root, &root, &[no_such_directory()]);
-    assert_eq!(judge(&[&plain], &policy(&[anchor]), NOW), Verdict::Success);
+    assert_eq!(verify_client(&[&plain], &policy(&[anchor]), NOW), Verdict::Success);
 }
 
 #[test]
@@ -113,9 +117,9 @@ fn a_weak_key_is_weak_on_every_way() {
     let anchors = [ca(&first, &first, &[]), ca(&second, &second, &[])];
     let leaf = |by: &Issuer| draft(common_name("leaf"), Vec::new()).sign(&weak, by);
     let refused = Verdict::Failed(VerifyFailure::LeafKeyTooSmall);
-    assert_eq!(judge(&[&leaf(&first)], &policy(&anchors), NOW), refused);
+    assert_eq!(verify_client(&[&leaf(&first)], &policy(&anchors), NOW), refused);
     // The first of that name has not signed it; its word stays, as no other way is good.
-    let other = judge(&[&leaf(&second)], &policy(&anchors), NOW);
+    let other = verify_client(&[&leaf(&second)], &policy(&anchors), NOW);
     assert!(matches!(other, Verdict::Failed(_)), "{other:?}");
 }
 
@@ -128,9 +132,9 @@ fn of_two_listed_clients_of_one_name_both_are_taken() {
     };
     let listed = [own(&one), own(&two)];
     for der in &listed {
-        assert_eq!(judge(&[der], &policy(&listed), NOW), Verdict::Success);
+        assert_eq!(verify_client(&[der], &policy(&listed), NOW), Verdict::Success);
     }
-    let stranger = judge(&[&own(&two)], &policy(&listed[..1]), NOW);
+    let stranger = verify_client(&[&own(&two)], &policy(&listed[..1]), NOW);
     assert_eq!(stranger, Verdict::Failed(VerifyFailure::SelfSignedLeaf));
 }
 
@@ -143,7 +147,7 @@ fn a_client_of_countless_names_is_refused_unheard() {
     let called = |count: usize| {
         let subject = sequence(&[&element(0x31, &attribute.repeat(count))]);
         let leaf = draft(subject, Vec::new()).sign(&key, &root);
-        judge(&[&leaf], &policy(std::slice::from_ref(&anchor)), NOW)
+        verify_client(&[&leaf], &policy(std::slice::from_ref(&anchor)), NOW)
     };
     assert_eq!(called(128), Verdict::Success);
     assert_eq!(called(129), Verdict::Failed(VerifyFailure::Unspecified));
@@ -166,7 +170,7 @@ fn constraints_of_strangers_cost_little() {
     let extensions = vec![extension("2.5.29.17", false, &alt_names)];
     let leaf = draft(common_name("leaf"), extensions).sign(&key, &stranger);
     let started = now();
-    let verdict = judge(&[&leaf, &own], &policy(&[anchor]), NOW);
+    let verdict = verify_client(&[&leaf, &own], &policy(&[anchor]), NOW);
     let time = started.elapsed();
     assert!(matches!(verdict, Verdict::Failed(_)), "{verdict:?}");
     assert!(time < Duration::from_secs(1), "{time:?}");

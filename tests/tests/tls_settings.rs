@@ -21,7 +21,7 @@ use ferrule_config::model::{
 use ferrule_config::{Place, Problems};
 use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::verdict::Verdict;
-use ferrule_engine::identity::verify::judge;
+use ferrule_engine::identity::verify::verify_client;
 use ferrule_engine::plan::Gate;
 use ferrule_engine::tls::client::reason;
 use ferrule_engine::tls::loaded_crl::gone_back;
@@ -35,7 +35,7 @@ use tls_kit::{Met, World, client, config, draft, inline, load, meet, now, server
 fn verdict(met: &Met, settings: &ServerTls) -> Verdict {
     let chain = met.server.peer_certificates().unwrap_or_default();
     let chain: Vec<&[u8]> = chain.iter().map(AsRef::as_ref).collect();
-    judge(&chain, settings.policy.as_deref().expect("a policy"), now())
+    verify_client(&chain, settings.policy.as_deref().expect("a policy"), now())
 }
 
 #[test]

@@ -250,7 +250,9 @@ mod tests {
     use ferrule_config::model::ClientVerify::{Off, On, Optional, OptionalNoCa};
 
     use super::*;
-    use crate::identity::{Verdict, VerifyFailure, Wanted};
+    use crate::identity::IdentityPlan;
+    use crate::identity::Verdict;
+    use crate::identity::VerifyFailure;
     use crate::plan::ServerId;
     use crate::plan::fixture::{config, route, server};
     use crate::wire::head::parse_request;
@@ -264,7 +266,7 @@ mod tests {
     };
 
     fn client(verdict: Verdict, not_after: i64) -> ClientIdentity {
-        let nobody = ClientIdentity::none(&Wanted::default());
+        let nobody = ClientIdentity::none(&IdentityPlan::default());
         ClientIdentity { verdict, validity: (0, not_after), ..nobody }
     }
 

@@ -129,12 +129,12 @@ pub fn find(signature_id: &[u8], key_id: &[u8]) -> Option<&'static Algorithm> {
 /// Does ring verify signatures of this identifier with keys that look like this one? The others take
 /// three times as long.
 #[must_use]
-pub fn is_quick(signature_id: &[u8], key: &Key<'_>, content: &[u8]) -> bool {
+pub fn is_quick(signature_id: &[u8], key: &PublicKey<'_>, content: &[u8]) -> bool {
     let known = match key {
-        Key::Ed25519 => return true,
-        Key::Ec(_) if content.first() != Some(&4) => return false,
-        Key::Ec(_) => &[alg_id::ECDSA_SHA256, alg_id::ECDSA_SHA384][..],
-        Key::Rsa(_) => &[
+        PublicKey::Ed25519 => return true,
+        PublicKey::Ec(_) if content.first() != Some(&4) => return false,
+        PublicKey::Ec(_) => &[alg_id::ECDSA_SHA256, alg_id::ECDSA_SHA384][..],
+        PublicKey::Rsa(_) => &[
             alg_id::RSA_PKCS1_SHA256,
             alg_id::RSA_PKCS1_SHA384,
             alg_id::RSA_PKCS1_SHA512,
@@ -148,7 +148,7 @@ pub fn is_quick(signature_id: &[u8], key: &Key<'_>, content: &[u8]) -> bool {
 
 /// What is known about a key from its identifier and its content.
 #[derive(Clone, Copy, Debug)]
-pub enum Key<'a> {
+pub enum PublicKey<'a> {
     /// RSA, of whatever size.
     Rsa(RsaKey<'a>),
     /// A point on a curve.
@@ -157,7 +157,7 @@ pub enum Key<'a> {
     Ed25519,
 }
 
-impl<'a> Key<'a> {
+impl<'a> PublicKey<'a> {
     /// Reads a key; `None` if nothing can be verified with one of its kind or form.
     #[must_use]
     pub fn read(key_id: &[u8], content: &'a [u8]) -> Option<Self> {
@@ -181,17 +181,17 @@ pub fn other_spellings(key_id: &[u8], content: &[u8]) -> Vec<Vec<u8>> {
         let key = der::element(tag::BIT_STRING, &[&[0], content]);
         der::element(tag::SEQUENCE, &[&der::element(tag::SEQUENCE, &[key_id]), &key])
     };
-    match Key::read(key_id, content) {
-        Some(Key::Ec(curve)) => {
+    match PublicKey::read(key_id, content) {
+        Some(PublicKey::Ec(curve)) => {
             let other = curve.other_form(content);
             other.iter().map(|point| spelled(key_id, point)).collect()
         }
-        Some(Key::Rsa(_)) => {
+        Some(PublicKey::Rsa(_)) => {
             let known = [alg_id::RSA_ENCRYPTION, RSASSA_PSS_KEY];
             let others = known.iter().filter(|known| known.as_ref() != key_id);
             others.map(|known| spelled(known.as_ref(), content)).collect()
         }
-        Some(Key::Ed25519) | None => Vec::new(),
+        Some(PublicKey::Ed25519) | None => Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use rustls::pki_types::CertificateDer;
 use super::certificate::Certificate;
 use super::digest::sha256_parts;
 use super::name;
-use super::outline::Outline;
+use super::raw_certificate::RawCertificate;
 use super::revocation::Revocation;
 
 /// Trust anchors, found by their subject.
@@ -22,7 +22,7 @@ pub struct Anchors {
 
 /// Why a list of trust anchors cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum PolicyError {
+pub enum AnchorError {
     /// The anchor at this position is not a certificate.
     NotACertificate(usize),
 }
@@ -32,18 +32,18 @@ impl Anchors {
     ///
     /// # Errors
     /// If one is not a certificate.
-    pub fn new(ders: &[Vec<u8>]) -> Result<Self, PolicyError> {
+    pub fn new(ders: &[Vec<u8>]) -> Result<Self, AnchorError> {
         let mut anchors =
             Self { list: Vec::new(), by_subject: HashMap::default(), moments: Vec::new() };
         for (at, der) in ders.iter().enumerate() {
-            let certificate = Certificate::parse(der).ok_or(PolicyError::NotACertificate(at))?;
+            let certificate = Certificate::parse(der).ok_or(AnchorError::NotACertificate(at))?;
             if webpki::anchor_from_trusted_cert(&CertificateDer::from(der.as_slice())).is_err() {
-                return Err(PolicyError::NotACertificate(at));
+                return Err(AnchorError::NotACertificate(at));
             }
             if anchors.list.contains(der) {
                 continue;
             }
-            let (subject, place) = (certificate.outline.subject, anchors.list.len());
+            let (subject, place) = (certificate.raw.subject, anchors.list.len());
             anchors.by_subject.entry(name::key(subject)).or_default().push(place);
             anchors.moments.push((Some(certificate.not_before), Some(certificate.not_after)));
             anchors.list.push(der.clone());
@@ -76,7 +76,8 @@ impl Anchors {
 
     /// The names of those that a list may be about, and of those below them, by [`name::key`].
     pub(super) fn fallen(&self, revocation: &Revocation) -> Vec<Vec<u8>> {
-        let all: Vec<Outline<'_>> = self.list.iter().filter_map(|der| Outline::read(der)).collect();
+        let all: Vec<RawCertificate<'_>> =
+            self.list.iter().filter_map(|der| RawCertificate::read(der)).collect();
         let mut fallen: Vec<Vec<u8>> = Vec::new();
         // Each round adds a name at least, and there are no more names than anchors.
         loop {

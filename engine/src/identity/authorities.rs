@@ -10,7 +10,7 @@ use super::signature;
 
 /// Something to tell the operator.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Oddity {
+pub enum AuthorityWarning {
     /// It has ended.
     Expired,
     /// It begins later.
@@ -31,7 +31,7 @@ pub enum Oddity {
     NoRoot,
 }
 
-impl Oddity {
+impl AuthorityWarning {
     /// Words that follow its name.
     #[must_use]
     pub const fn text(self) -> &'static str {
@@ -71,7 +71,7 @@ impl Oddity {
 
 /// What is odd, with the place in the list of whom it is about.
 #[must_use]
-pub fn oddities(listed: &[&[u8]], purpose: Purpose, now: i64) -> Vec<(usize, Oddity)> {
+pub fn warnings(listed: &[&[u8]], purpose: Purpose, now: i64) -> Vec<(usize, AuthorityWarning)> {
     let all: Vec<Option<Certificate<'_>>> =
         listed.iter().map(|der| Certificate::parse(der)).collect();
     let readable: Vec<&Certificate<'_>> = all.iter().flatten().collect();
@@ -81,22 +81,22 @@ pub fn oddities(listed: &[&[u8]], purpose: Purpose, now: i64) -> Vec<(usize, Odd
         let kind = purpose::ca_kind(authority, true);
         let unsaid = authority.extensions.basic.is_none() && kind == Ca::Tolerated;
         let table = [
-            (authority.not_after <= now, Oddity::Expired),
-            (now < authority.not_before, Oddity::NotYetValid),
-            (unsaid, Oddity::Unsaid(authority.version)),
+            (authority.not_after <= now, AuthorityWarning::Expired),
+            (now < authority.not_before, AuthorityWarning::NotYetValid),
+            (unsaid, AuthorityWarning::Unsaid(authority.version)),
             // A certificate that stands for itself alone may be listed, too.
-            (kind == Ca::No, Oddity::NoCa),
+            (kind == Ca::No, AuthorityWarning::NoCa),
             (
                 kind != Ca::No && !purpose::fits_purpose(authority, purpose, Some(kind)),
-                Oddity::Purpose,
+                AuthorityWarning::Purpose,
             ),
-            (authority.extensions.unknown_critical, Oddity::Critical),
-            (!signature::key_is_strong(authority), Oddity::SmallKey),
+            (authority.extensions.unknown_critical, AuthorityWarning::Critical),
+            (!signature::key_is_strong(authority), AuthorityWarning::SmallKey),
             (
                 signature::key_is_strong(authority) && !signature::key_is_usable(authority),
-                Oddity::UnsupportedKey,
+                AuthorityWarning::UnsupportedKey,
             ),
-            (!is_rooted(authority, &readable), Oddity::NoRoot),
+            (!is_rooted(authority, &readable), AuthorityWarning::NoRoot),
         ];
         found.extend(table.into_iter().filter(|(odd, _)| *odd).map(|(_, oddity)| (at, oddity)));
     }
@@ -114,11 +114,11 @@ fn is_rooted<'c>(authority: &'c Certificate<'c>, listed: &[&'c Certificate<'c>])
         }
         let signers = listed.iter().copied().filter(|issuer| {
             current.may_be_issued_by(issuer)
-                && current.outline.der != issuer.outline.der
+                && current.raw.der != issuer.raw.der
                 && signature::issued(issuer, current)
         });
         for issuer in signers {
-            if !reached.iter().any(|known| known.outline.der == issuer.outline.der) {
+            if !reached.iter().any(|known| known.raw.der == issuer.raw.der) {
                 reached.push(issuer);
             }
         }

@@ -1,6 +1,6 @@
 //! A certificate as facts to decide on, read by x509-parser.
 //!
-//! A certificate counts only if x509-parser and our own frame ([`super::outline`]) both read it, and
+//! A certificate counts only if x509-parser and our own frame ([`super::raw_certificate`]) both read it, and
 //! find the same pieces in the same places. x509-parser alone would pass over bytes behind the last
 //! field of a sequence, and would take dates that RFC 5280 does not allow.
 
@@ -9,17 +9,17 @@ use x509_parser::certificate::{TbsCertificate, X509CertificateParser};
 use x509_parser::nom::Parser;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Version};
 
-use super::extensions::{AuthorityKey, Extensions};
+use super::extensions::{AuthorityKeyId, Extensions};
 use super::general_name::GeneralName;
 use super::key_type;
 use super::name;
-use super::outline::Outline;
+use super::raw_certificate::RawCertificate;
 
 /// The facts of one certificate.
 #[derive(Clone, Debug)]
 pub struct Certificate<'a> {
     /// The same certificate as pieces of its DER.
-    pub outline: Outline<'a>,
+    pub raw: RawCertificate<'a>,
     /// The issuer, by [`name::key`]: who issued whom is asked by these, however names are spelt.
     pub issuer_key: Box<[u8]>,
     /// The subject, likewise.
@@ -44,30 +44,30 @@ impl<'a> Certificate<'a> {
     /// Reads a certificate; `None` if it is not one.
     #[must_use]
     pub fn parse(der: &'a [u8]) -> Option<Self> {
-        let outline = Outline::read(der)?;
+        let raw = RawCertificate::read(der)?;
         // Extensions are read by our own reader only.
         let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
         let (rest, read) = parser.parse(der).ok()?;
         let body = read.tbs_certificate;
         let whole_octets = read.signature_value.unused_bits == 0
             && body.subject_pki.subject_public_key.unused_bits == 0;
-        let agreed = rest.is_empty() && agree(&outline, &body);
+        let agreed = rest.is_empty() && agree(&raw, &body);
         let version = version(body.version)?;
         // Before version 3 there are no extensions (RFC 5280, section 4.1.2.9): some read them all the
         // same, and some do not.
-        if !agreed || !whole_octets || (version < 3 && !outline.extensions.is_empty()) {
+        if !agreed || !whole_octets || (version < 3 && !raw.extensions.is_empty()) {
             return None;
         }
         Some(Self {
-            outline,
-            issuer_key: name::key(outline.issuer).into(),
-            subject_key: name::key(outline.subject).into(),
+            raw,
+            issuer_key: name::key(raw.issuer).into(),
+            subject_key: name::key(raw.subject).into(),
             version,
             not_before: body.validity.not_before.timestamp(),
             not_after: body.validity.not_after.timestamp(),
             signature_algorithm: read.signature_algorithm,
             signature: read.signature_value,
-            extensions: Extensions::read(outline.extensions)?,
+            extensions: Extensions::read(raw.extensions)?,
             public_key: body.subject_pki,
         })
     }
@@ -83,7 +83,7 @@ impl<'a> Certificate<'a> {
     pub fn self_signed(&self) -> bool {
         self.self_issued()
             && self.may_be_issued_by(self)
-            && key_type::may_sign(self.outline.key_algorithm, self.outline.signature_algorithm)
+            && key_type::may_sign(self.raw.key_algorithm, self.raw.signature_algorithm)
                 == Some(true)
     }
 
@@ -94,21 +94,21 @@ impl<'a> Certificate<'a> {
             && issuer.is_named_by(&self.extensions.authority_key)
             // What is not known is told from a stranger's when the signature is looked at.
             && key_type::may_sign(
-                issuer.outline.key_algorithm,
-                self.outline.signature_algorithm,
+                issuer.raw.key_algorithm,
+                self.raw.signature_algorithm,
             ) != Some(false)
     }
 
     /// May this be the issuer that an authority key identifier names? What either leaves out is not held
     /// against the other.
     #[must_use]
-    pub fn is_named_by(&self, authority_key: &AuthorityKey<'_>) -> bool {
+    pub fn is_named_by(&self, authority_key: &AuthorityKeyId<'_>) -> bool {
         let key_agrees = match (authority_key.key_id, self.extensions.subject_key_id) {
             (Some(wanted), Some(has)) => wanted == has,
             _ => true,
         };
         key_agrees
-            && authority_key.serial.is_none_or(|serial| serial == self.outline.serial)
+            && authority_key.serial.is_none_or(|serial| serial == self.raw.serial)
             && authority_key.issuer.as_ref().is_none_or(|name| **name == *self.issuer_key)
     }
 }
@@ -122,15 +122,15 @@ pub fn alt_names(der: &[u8]) -> Vec<GeneralName<'_>> {
 }
 
 /// Have both readers found the same, to the last byte?
-fn agree(outline: &Outline<'_>, body: &TbsCertificate<'_>) -> bool {
+fn agree(raw: &RawCertificate<'_>, body: &TbsCertificate<'_>) -> bool {
     let validity = &body.validity;
-    body.as_ref() == outline.signed
-        && body.raw_serial() == outline.serial
-        && body.issuer.as_raw() == outline.issuer
-        && body.subject.as_raw() == outline.subject
-        && body.subject_pki.raw == outline.spki
-        && outline.not_before.seconds() == Some(validity.not_before.timestamp())
-        && outline.not_after.seconds() == Some(validity.not_after.timestamp())
+    body.as_ref() == raw.signed
+        && body.raw_serial() == raw.serial
+        && body.issuer.as_raw() == raw.issuer
+        && body.subject.as_raw() == raw.subject
+        && body.subject_pki.raw == raw.spki
+        && raw.not_before.seconds() == Some(validity.not_before.timestamp())
+        && raw.not_after.seconds() == Some(validity.not_after.timestamp())
 }
 
 const fn version(version: X509Version) -> Option<u8> {

@@ -1,14 +1,14 @@
 //! Who a client is, made once per handshake and then only borrowed.
 
-use super::allow::Access;
+use super::access_lists::Access;
 use super::client_values::ClientValues;
 use super::digest::sha256;
 use super::failure::VerifyFailure;
+use super::identity_plan::IdentityPlan;
 use super::leaf_view::LeafView;
 use super::time::CertTime;
-use super::verdict::{Judgement, Verdict};
-use super::verified::VerifiedPath;
-use super::wanted::Wanted;
+use super::verdict::{Verdict, Verification};
+use super::verified_path::VerifiedPath;
 
 const DAY: i64 = 86_400;
 
@@ -47,7 +47,7 @@ pub struct ClientIdentity {
     pub chain: Box<[Box<[u8]>]>,
     /// Every value that the configuration uses, rendered.
     pub values: ClientValues,
-    /// What the lists of the configuration say of it, in the order of [`Wanted::list`].
+    /// What the lists of the configuration say of it, in the order of [`IdentityPlan::list`].
     pub access: Box<[Access]>,
 }
 
@@ -56,8 +56,8 @@ impl ClientIdentity {
     /// the verdict was, and has only those values that OpenSSL prints all the same. By which path it
     /// was verified is not known, so nothing is told of what came behind the leaf.
     #[must_use]
-    pub fn of(chain: &[&[u8]], verdict: Verdict, wanted: &Wanted) -> Self {
-        Self::shown_to(&[], chain, Judgement::of(verdict), wanted)
+    pub fn of(chain: &[&[u8]], verdict: Verdict, wanted: &IdentityPlan) -> Self {
+        Self::shown_to(&[], chain, Verification::of(verdict), wanted)
     }
 
     /// As [`ClientIdentity::of`], by this judgement on that chain, shown to somebody whose own
@@ -66,8 +66,8 @@ impl ClientIdentity {
     pub fn shown_to(
         own_uris: &[Box<[u8]>],
         chain: &[&[u8]],
-        judgement: Judgement,
-        wanted: &Wanted,
+        judgement: Verification,
+        wanted: &IdentityPlan,
     ) -> Self {
         let Some(leaf_der) = chain.first() else { return Self::none(wanted) };
         let issuers = judgement.path.behind_leaf(chain);
@@ -100,7 +100,7 @@ impl ClientIdentity {
 
     /// Nobody: no certificate was sent, or none was asked for.
     #[must_use]
-    pub fn none(wanted: &Wanted) -> Self {
+    pub fn none(wanted: &IdentityPlan) -> Self {
         Self {
             verdict: Verdict::None,
             anchor: None,

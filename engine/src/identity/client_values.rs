@@ -3,22 +3,22 @@
 use data_encoding::{BASE64, HEXLOWER};
 use ring::digest;
 
+use super::all_values::AllValues;
 use super::alt_names::{self, AltKind};
 use super::client_value::ClientValue;
-use super::every::Every;
 use super::forwarded::{self, XfccKey};
+use super::identity_plan::{IdentityPlan, PlannedAttribute};
 use super::leaf_view::LeafView;
 use super::name;
 use super::render;
 use super::verdict::Verdict;
-use super::wanted::{Wanted, WantedAttribute};
 
 /// The rendered values: one buffer, and where each value is in it.
 #[derive(Debug, Default)]
 pub struct ClientValues {
     buffer: Box<[u8]>,
     spans: Box<[ValueSpan]>,
-    every: Box<[Every]>,
+    every: Box<[AllValues]>,
 }
 
 /// Where a value is in the buffer.
@@ -30,7 +30,11 @@ struct ValueSpan {
 
 impl ClientValues {
     /// Renders what is wanted. Without a certificate only the verdict has a value.
-    pub(super) fn render(leaf: Option<&LeafView<'_>>, verdict: Verdict, wanted: &Wanted) -> Self {
+    pub(super) fn render(
+        leaf: Option<&LeafView<'_>>,
+        verdict: Verdict,
+        wanted: &IdentityPlan,
+    ) -> Self {
         let mut buffer = Vec::new();
         let mut spans = Vec::with_capacity(ClientValue::ALL.len() + wanted.attributes.len());
         let mut span = |buffer: &mut Vec<u8>, write: &mut dyn FnMut(&mut Vec<u8>)| {
@@ -48,26 +52,26 @@ impl ClientValues {
                 }
             });
         }
-        for WantedAttribute { selector, .. } in &wanted.attributes {
+        for PlannedAttribute { selector, .. } in &wanted.attributes {
             span(&mut buffer, &mut |out| {
                 if let Some(leaf) = leaf {
                     leaf.write_attribute(selector, out);
                 }
             });
         }
-        let every = wanted.compared.iter().map(|several| Every::of(several, leaf, verdict));
+        let every = wanted.compared.iter().map(|several| AllValues::of(several, leaf, verdict));
         Self { buffer: buffer.into(), spans: spans.into(), every: every.collect() }
     }
 
     /// Bytes of all values together.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.buffer.len() + self.every.iter().map(Every::bytes).sum::<usize>()
+        self.buffer.len() + self.every.iter().map(AllValues::bytes).sum::<usize>()
     }
 
-    /// Every value of what [`Wanted::every`] has noted.
+    /// Every value of what [`IdentityPlan::every`] has noted.
     #[must_use]
-    pub fn every(&self, at: usize) -> Option<&Every> {
+    pub fn every(&self, at: usize) -> Option<&AllValues> {
         self.every.get(at)
     }
 
@@ -169,7 +173,7 @@ mod tests {
 
     #[test]
     fn without_a_certificate_only_the_verdict_speaks() {
-        let mut wanted = Wanted::default();
+        let mut wanted = IdentityPlan::default();
         ClientValue::ALL.into_iter().for_each(|value| wanted.add(value));
         let values = ClientValues::render(None, Verdict::None, &wanted);
         for value in ClientValue::ALL {

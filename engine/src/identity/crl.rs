@@ -11,11 +11,11 @@ use std::sync::OnceLock;
 use super::certificate::Certificate;
 use super::der::{self, Element, Reader, tag};
 use super::digest::sha256;
-use super::extensions::{self, AuthorityKey};
+use super::distribution_points;
+use super::extensions::{self, AuthorityKeyId};
 use super::name;
-use super::points;
 use super::raw_extension::{self, RawExtension};
-use super::signature::{self, Fault};
+use super::signature::{self, SignatureError};
 use super::time::CertTime;
 
 /// Bytes of one list: three million entries.
@@ -55,12 +55,12 @@ struct CrlExtensions {
     key_issuer: Option<Vec<u8>>,
     key_serial: Option<Vec<u8>>,
     number: Option<Vec<u8>>,
-    scope: Scope,
+    scope: CrlScope,
 }
 
 /// Which certificates a list speaks of.
 #[derive(Debug, Default, Eq, PartialEq)]
-pub struct Scope {
+pub struct CrlScope {
     /// Of those that are no CAs, only.
     pub only_users: bool,
     /// Of CAs, only.
@@ -122,7 +122,7 @@ impl Crl {
         if der.len() > CRL_BYTES_MAX {
             return Err(CrlError::TooLarge);
         }
-        let parts = Parts::read(&der).ok_or(CrlError::Broken)?;
+        let parts = RawCrl::read(&der).ok_or(CrlError::Broken)?;
         if signature::is_weak(parts.signature_algorithm) {
             return Err(CrlError::WeakDigest);
         }
@@ -194,7 +194,7 @@ impl Crl {
 
     /// Which certificates it speaks of.
     #[must_use]
-    pub const fn scope(&self) -> &Scope {
+    pub const fn scope(&self) -> &CrlScope {
         &self.extensions.scope
     }
 
@@ -216,7 +216,7 @@ impl Crl {
     /// was not seen to be signed by another key?
     #[must_use]
     pub fn may_be_issued_by(&self, issuer: &Certificate<'_>) -> bool {
-        let foreign = self.proven.get().is_some_and(|spki| spki != issuer.outline.spki);
+        let foreign = self.proven.get().is_some_and(|spki| spki != issuer.raw.spki);
         !foreign && self.names_as_issuer(issuer)
     }
 
@@ -224,7 +224,7 @@ impl Crl {
     #[must_use]
     pub fn names_as_issuer(&self, issuer: &Certificate<'_>) -> bool {
         let CrlExtensions { key_id, key_issuer, key_serial, .. } = &self.extensions;
-        issuer.is_named_by(&AuthorityKey {
+        issuer.is_named_by(&AuthorityKeyId {
             key_id: key_id.as_deref(),
             issuer: key_issuer.as_deref().map(Cow::Borrowed),
             serial: key_serial.as_deref(),
@@ -235,14 +235,14 @@ impl Crl {
     ///
     /// # Errors
     /// Why that cannot be said to be so.
-    pub fn check_signature(&self, issuer: &Certificate<'_>) -> Result<(), Fault> {
+    pub fn check_signature(&self, issuer: &Certificate<'_>) -> Result<(), SignatureError> {
         let is_key =
-            |seen: &OnceLock<Vec<u8>>| seen.get().is_some_and(|spki| spki == issuer.outline.spki);
+            |seen: &OnceLock<Vec<u8>>| seen.get().is_some_and(|spki| spki == issuer.raw.spki);
         if is_key(&self.proven) {
             return Ok(());
         }
         if is_key(&self.refuted) {
-            return Err(Fault::Wrong);
+            return Err(SignatureError::Wrong);
         }
         let (start, len) = self.signed;
         let signed = self.der.get(start..start.saturating_add(len)).unwrap_or_default();
@@ -251,18 +251,18 @@ impl Crl {
         // Of two keys the first stays; the other is asked about again.
         let seen = match good {
             Ok(()) => Some(&self.proven),
-            Err(Fault::Wrong) => Some(&self.refuted),
-            Err(Fault::Unsupported | Fault::TooDear) => None,
+            Err(SignatureError::Wrong) => Some(&self.refuted),
+            Err(SignatureError::Unsupported | SignatureError::OverBudget) => None,
         };
         if let Some(seen) = seen {
-            let _ = seen.set(issuer.outline.spki.to_vec());
+            let _ = seen.set(issuer.raw.spki.to_vec());
         }
         good
     }
 }
 
 /// The pieces of a list.
-struct Parts<'a> {
+struct RawCrl<'a> {
     signed: &'a [u8],
     version: u8,
     issuer: &'a [u8],
@@ -274,7 +274,7 @@ struct Parts<'a> {
     signature: &'a [u8],
 }
 
-impl<'a> Parts<'a> {
+impl<'a> RawCrl<'a> {
     fn read(der: &'a [u8]) -> Option<Self> {
         let mut outer = Reader::new(der::only(der, tag::SEQUENCE)?.content);
         let signed = outer.element(tag::SEQUENCE)?;
@@ -359,14 +359,14 @@ impl CrlExtensions {
 }
 
 /// `IssuingDistributionPoint`
-fn scope(value: &[u8]) -> Result<Scope, CrlError> {
+fn scope(value: &[u8]) -> Result<CrlScope, CrlError> {
     let broken = || CrlError::Broken;
     let mut body = Reader::new(der::only(value, tag::SEQUENCE).ok_or_else(broken)?.content);
     let flag = |body: &mut Reader<'_>, tag| body.flag(tag).ok_or_else(broken);
     let points = match body.optional(0xa0).ok_or_else(broken)? {
         None => None,
         // A name relative to the issuer matches nothing here.
-        Some(point) => Some(points::full_names(point.content).ok_or_else(broken)?),
+        Some(point) => Some(distribution_points::full_names(point.content).ok_or_else(broken)?),
     };
     let only_users = flag(&mut body, 0x81)?;
     let only_cas = flag(&mut body, 0x82)?;
@@ -384,7 +384,7 @@ fn scope(value: &[u8]) -> Result<Scope, CrlError> {
         return Err(CrlError::Broken);
     }
     let points = points.map(|names| names.into_iter().map(<[u8]>::to_vec).collect());
-    Ok(Scope { only_users, only_cas, points })
+    Ok(CrlScope { only_users, only_cas, points })
 }
 
 /// Where each entry's serial number begins, sorted by serial number; and how many of them say

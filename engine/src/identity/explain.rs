@@ -10,7 +10,7 @@ use super::certificate::Certificate;
 use super::digest::sha256;
 use super::failure::VerifyFailure;
 use super::name;
-use super::outline::Outline;
+use super::raw_certificate::RawCertificate;
 use super::verdict::Verdict;
 
 /// Bytes of one name.
@@ -22,7 +22,7 @@ const CHAIN_MAX: usize = 10;
 
 /// The whole account.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Account {
+pub struct ChainDiagnosis {
     /// The leaf's subject, RFC 2253; empty if none was sent or it cannot be read.
     pub subject: String,
     /// Its issuer.
@@ -41,7 +41,7 @@ pub struct Account {
     pub trusted_more: usize,
 }
 
-impl Account {
+impl ChainDiagnosis {
     /// Tells about this chain (leaf first, as DER) and this verdict. `now` is Unix seconds.
     #[must_use]
     pub fn of(chain: &[&[u8]], anchors: Option<&Anchors>, (verdict, now): (Verdict, i64)) -> Self {
@@ -56,10 +56,10 @@ impl Account {
         };
         let Some(leaf) = chain.first() else { return account };
         account.sha256 = hex(&sha256(leaf));
-        if let Some(outline) = Outline::read(leaf) {
-            account.subject = text(outline.subject);
-            account.issuer = text(outline.issuer);
-            account.serial = serial(outline.serial);
+        if let Some(raw) = RawCertificate::read(leaf) {
+            account.subject = text(raw.subject);
+            account.issuer = text(raw.issuer);
+            account.serial = serial(raw.serial);
         }
         if let Verdict::Failed(failure) = verdict {
             account.missing = missing(chain, ders, (failure, now));
@@ -82,7 +82,7 @@ impl Account {
 /// The subject of a certificate, RFC 2253, cut if it is long.
 #[must_use]
 pub fn subject(der: &[u8]) -> Option<String> {
-    Outline::read(der).map(|outline| text(outline.subject))
+    RawCertificate::read(der).map(|raw| text(raw.subject))
 }
 
 /// A name (DER, with tag and length) as text, RFC 2253, cut if it is long.
@@ -114,8 +114,8 @@ pub fn serial(content: &[u8]) -> String {
 }
 
 fn missing(chain: &[&[u8]], anchors: &[Vec<u8>], (failure, now): (VerifyFailure, i64)) -> String {
-    let sent: Vec<Outline<'_>> =
-        chain.iter().take(CHAIN_MAX).filter_map(|der| Outline::read(der)).collect();
+    let sent: Vec<RawCertificate<'_>> =
+        chain.iter().take(CHAIN_MAX).filter_map(|der| RawCertificate::read(der)).collect();
     match failure {
         VerifyFailure::Expired | VerifyFailure::NotYetValid => out_of_time(&sent, anchors, now),
         VerifyFailure::NoIssuer
@@ -128,8 +128,8 @@ fn missing(chain: &[&[u8]], anchors: &[Vec<u8>], (failure, now): (VerifyFailure,
 }
 
 /// Names the first certificate, from the leaf on, that is not valid now.
-fn out_of_time(sent: &[Outline<'_>], anchors: &[Vec<u8>], now: i64) -> String {
-    let listed = anchors.iter().filter_map(|der| Outline::read(der));
+fn out_of_time(sent: &[RawCertificate<'_>], anchors: &[Vec<u8>], now: i64) -> String {
+    let listed = anchors.iter().filter_map(|der| RawCertificate::read(der));
     for one in sent.iter().copied().chain(listed) {
         let start = one.not_before.seconds_lenient();
         let end = one.not_after.seconds_lenient();
@@ -149,12 +149,12 @@ fn out_of_time(sent: &[Outline<'_>], anchors: &[Vec<u8>], now: i64) -> String {
 }
 
 /// Follows issuers by name to the one that nobody has.
-fn no_issuer(sent: &[Outline<'_>], anchors: &[Vec<u8>]) -> String {
+fn no_issuer(sent: &[RawCertificate<'_>], anchors: &[Vec<u8>]) -> String {
     let Some(mut current) = sent.first().copied() else { return String::new() };
     // Every certificate is passed once, so a cycle ends.
-    let mut left: Vec<Outline<'_>> = sent.iter().skip(1).copied().collect();
+    let mut left: Vec<RawCertificate<'_>> = sent.iter().skip(1).copied().collect();
     while !name::same(current.issuer, current.subject) {
-        let issuer = |one: &Outline<'_>| name::same(one.subject, current.issuer);
+        let issuer = |one: &RawCertificate<'_>| name::same(one.subject, current.issuer);
         let Some(at) = left.iter().position(issuer) else { break };
         current = left.swap_remove(at);
     }
@@ -162,7 +162,7 @@ fn no_issuer(sent: &[Outline<'_>], anchors: &[Vec<u8>]) -> String {
     let named: Vec<Certificate<'_>> = anchors
         .iter()
         .filter_map(|der| Certificate::parse(der))
-        .filter(|anchor| name::same(anchor.outline.subject, current.issuer))
+        .filter(|anchor| name::same(anchor.raw.subject, current.issuer))
         .collect();
     let sent_count = sent.len();
     if name::same(current.issuer, current.subject) {
@@ -175,7 +175,7 @@ fn no_issuer(sent: &[Outline<'_>], anchors: &[Vec<u8>]) -> String {
         return format!("an authority named {issuer} is trusted, but with another key");
     }
     if named.is_empty() {
-        let listed = anchors.iter().filter_map(|der| Outline::read(der));
+        let listed = anchors.iter().filter_map(|der| RawCertificate::read(der));
         let others = sent.iter().copied().chain(listed).map(|one| one.subject);
         return format!(
             "{issuer}, the issuer of {subject}, is neither trusted nor among the {sent_count} \
@@ -244,18 +244,19 @@ mod tests {
 
     #[test]
     fn nothing_sent_names_nobody() {
-        let account = Account::of(&[], None, (Verdict::None, 0));
-        assert_eq!(account, Account::default());
-        let broken = Account::of(&[b"x"], None, (Verdict::Failed(VerifyFailure::Expired), 0));
+        let account = ChainDiagnosis::of(&[], None, (Verdict::None, 0));
+        assert_eq!(account, ChainDiagnosis::default());
+        let broken =
+            ChainDiagnosis::of(&[b"x"], None, (Verdict::Failed(VerifyFailure::Expired), 0));
         assert_eq!((broken.sent, broken.subject.as_str(), broken.sha256.len()), (1, "", 64));
     }
 
     #[test]
     fn the_rest_of_a_long_list_is_counted() {
-        let account = Account {
+        let account = ChainDiagnosis {
             trusted: vec!["CN=a".to_owned(), "CN=b".to_owned()],
             trusted_more: 3,
-            ..Account::default()
+            ..ChainDiagnosis::default()
         };
         assert_eq!(account.trusted_line(), "CN=a; CN=b; and more: 3");
     }

@@ -2,15 +2,15 @@
 //!
 //! In: the list of a certificate. Out: [`Extensions`], or `None`. Unknown extensions are skipped and
 //! known ones must be read to their last byte, as with OpenSSL; what is not DER refuses the
-//! certificate. Policies are read along a path ([`super::policies`]).
+//! certificate. Policies are read along a path ([`super::certificate_policies`]).
 
 use std::borrow::Cow;
 
 use super::der::{self, Reader, tag};
+use super::distribution_points::{self, DistributionPoint};
 use super::general_name::{self, GeneralName, Use};
 use super::name;
 use super::name_constraints::NameConstraints;
-use super::points::{self, DistributionPoint};
 use super::raw_extension::{self, RawExtension};
 
 /// What the extensions of one certificate say.
@@ -21,13 +21,13 @@ pub struct Extensions<'a> {
     /// `keyUsage`, if present.
     pub key_usage: Option<KeyUsage>,
     /// `extKeyUsage`, if present.
-    pub extended: Option<ExtendedUsage>,
+    pub extended: Option<ExtendedKeyUsage>,
     /// Netscape's certificate type, if present.
-    pub netscape: Option<NetscapeType>,
+    pub netscape: Option<NetscapeCertType>,
     /// `subjectKeyIdentifier`
     pub subject_key_id: Option<&'a [u8]>,
     /// `authorityKeyIdentifier`
-    pub authority_key: AuthorityKey<'a>,
+    pub authority_key: AuthorityKeyId<'a>,
     /// `subjectAltName`, if present.
     pub alt_names: Option<Vec<GeneralName<'a>>>,
     /// `nameConstraints`, if present.
@@ -57,7 +57,7 @@ pub struct KeyUsage(u16);
 
 /// What of `extKeyUsage` matters here.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ExtendedUsage {
+pub struct ExtendedKeyUsage {
     /// `id-kp-clientAuth`
     pub client_auth: bool,
     /// `id-kp-serverAuth`
@@ -66,7 +66,7 @@ pub struct ExtendedUsage {
 
 /// Netscape's certificate type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct NetscapeType(u8);
+pub struct NetscapeCertType(u8);
 
 /// The values of the extensions about policies.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -83,7 +83,7 @@ pub struct PolicyValues<'a> {
 
 /// `authorityKeyIdentifier`
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct AuthorityKey<'a> {
+pub struct AuthorityKeyId<'a> {
     /// The issuer's key identifier.
     pub key_id: Option<&'a [u8]>,
     /// The issuer's issuer, by [`name::key`].
@@ -122,7 +122,7 @@ impl KeyUsage {
     }
 }
 
-impl NetscapeType {
+impl NetscapeCertType {
     /// TLS clients
     #[must_use]
     pub const fn ssl_client(&self) -> bool {
@@ -177,7 +177,7 @@ const EXTENSIONS_MAX: usize = 64;
 
 /// Where who reads an extension stands with it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Known {
+enum ExtensionSupport {
     /// webpki processes it, too.
     ByAll,
     /// It is processed here only.
@@ -201,23 +201,23 @@ impl<'a> Extensions<'a> {
                 return None;
             }
             let known = found.take(extension)?;
-            found.unknown_critical |= extension.critical && known == Known::Never;
-            found.beyond_webpki |= extension.critical && known == Known::ByUs;
+            found.unknown_critical |= extension.critical && known == ExtensionSupport::Never;
+            found.beyond_webpki |= extension.critical && known == ExtensionSupport::ByUs;
         }
         Some(found)
     }
 
     /// Who knows this extension? `None` if we do and its value is broken.
-    fn take(&mut self, extension: &RawExtension<'a>) -> Option<Known> {
+    fn take(&mut self, extension: &RawExtension<'a>) -> Option<ExtensionSupport> {
         let value = extension.value;
         match extension.oid {
             SUBJECT_KEY => {
                 self.subject_key_id = Some(der::only(value, tag::OCTET_STRING)?.content);
-                return Some(Known::Never);
+                return Some(ExtensionSupport::Never);
             }
             AUTHORITY_KEY => {
                 self.authority_key = authority_key(value)?;
-                return Some(Known::Never);
+                return Some(ExtensionSupport::Never);
             }
             KEY_USAGE => self.key_usage = Some(key_usage(value)?),
             ALT_NAMES => {
@@ -227,28 +227,30 @@ impl<'a> Extensions<'a> {
             BASIC_CONSTRAINTS => self.basic = Some(basic_constraints(value)?),
             NAME_CONSTRAINTS => self.name_constraints = Some(NameConstraints::read(value)?),
             EXTENDED_USAGE => self.extended = Some(extended_usage(value)?),
-            DISTRIBUTION_POINTS => self.distribution_points = Some(points::read(value)?),
+            DISTRIBUTION_POINTS => {
+                self.distribution_points = Some(distribution_points::read(value)?)
+            }
             NETSCAPE_TYPE => {
                 self.netscape = Some(netscape_type(value)?);
-                return Some(Known::ByUs);
+                return Some(ExtensionSupport::ByUs);
             }
             other if is_named_badly(other, value) => return None,
             other => return Some(self.take_policies(other, value)),
         }
-        Some(Known::ByAll)
+        Some(ExtensionSupport::ByAll)
     }
 
-    fn take_policies(&mut self, oid: &[u8], value: &'a [u8]) -> Known {
+    fn take_policies(&mut self, oid: &[u8], value: &'a [u8]) -> ExtensionSupport {
         let place = match oid {
             POLICIES => &mut self.policies.policies,
             POLICY_MAPPINGS => &mut self.policies.mappings,
             POLICY_CONSTRAINTS => &mut self.policies.constraints,
             INHIBIT_ANY => &mut self.policies.inhibit_any,
-            NO_CHECK => return Known::ByUs,
-            _ => return Known::Never,
+            NO_CHECK => return ExtensionSupport::ByUs,
+            _ => return ExtensionSupport::Never,
         };
         *place = Some(value);
-        Known::ByUs
+        ExtensionSupport::ByUs
     }
 }
 
@@ -258,7 +260,7 @@ fn is_named_badly(oid: &[u8], value: &[u8]) -> bool {
         ISSUER_ALT_NAMES => der::only(value, tag::SEQUENCE)
             .and_then(|list| general_name::names(list.content))
             .map(drop),
-        FRESHEST_LIST => points::read(value).map(drop),
+        FRESHEST_LIST => distribution_points::read(value).map(drop),
         AUTHORITY_ACCESS | SUBJECT_ACCESS => access_descriptions(value),
         _ => return false,
     };
@@ -306,17 +308,17 @@ fn key_usage(value: &[u8]) -> Option<KeyUsage> {
     (bits != 0).then_some(KeyUsage(bits))
 }
 
-fn netscape_type(value: &[u8]) -> Option<NetscapeType> {
+fn netscape_type(value: &[u8]) -> Option<NetscapeCertType> {
     match der::bits(der::only(value, tag::BIT_STRING)?.content)? {
-        ([], _) => Some(NetscapeType(0)),
-        ([bits], _) => Some(NetscapeType(*bits)),
+        ([], _) => Some(NetscapeCertType(0)),
+        ([bits], _) => Some(NetscapeCertType(*bits)),
         _ => None,
     }
 }
 
-fn extended_usage(value: &[u8]) -> Option<ExtendedUsage> {
+fn extended_usage(value: &[u8]) -> Option<ExtendedKeyUsage> {
     let mut list = Reader::new(der::only(value, tag::SEQUENCE)?.content);
-    let mut found = ExtendedUsage::default();
+    let mut found = ExtendedKeyUsage::default();
     while !list.is_empty() {
         let purpose = list.oid()?;
         found.client_auth |= purpose == CLIENT_AUTH;
@@ -326,7 +328,7 @@ fn extended_usage(value: &[u8]) -> Option<ExtendedUsage> {
 }
 
 /// Reads one, of a certificate or of a revocation list.
-pub(super) fn authority_key(value: &[u8]) -> Option<AuthorityKey<'_>> {
+pub(super) fn authority_key(value: &[u8]) -> Option<AuthorityKeyId<'_>> {
     let mut body = Reader::new(der::only(value, tag::SEQUENCE)?.content);
     let key_id = body.optional(0x80)?.map(|element| element.content);
     let issuer = match body.optional(0xa1)? {
@@ -341,5 +343,5 @@ pub(super) fn authority_key(value: &[u8]) -> Option<AuthorityKey<'_>> {
         Some(number) => Some(der::integer(number.content)?),
         None => None,
     };
-    body.is_empty().then_some(AuthorityKey { key_id, issuer, serial })
+    body.is_empty().then_some(AuthorityKeyId { key_id, issuer, serial })
 }

@@ -10,7 +10,7 @@ use super::certificate;
 use super::general_name::GeneralName;
 use super::leaf_view::LeafView;
 use super::name::{self, Selector};
-use super::outline::Outline;
+use super::raw_certificate::RawCertificate;
 use super::render;
 
 /// A key of an element of `X-Forwarded-Client-Cert`.
@@ -127,9 +127,9 @@ pub(super) fn traefik_info(certificate: &LeafView<'_>, out: &mut Vec<u8>) {
     let mut text = Vec::new();
     one_info(&certificate.leaf, &certificate.alt_names, &mut text);
     for der in certificate.issuers {
-        if let Some(outline) = Outline::read(der) {
+        if let Some(raw) = RawCertificate::read(der) {
             text.push(b',');
-            one_info(&outline, &certificate::alt_names(der), &mut text);
+            one_info(&raw, &certificate::alt_names(der), &mut text);
         }
     }
     for byte in text {
@@ -142,7 +142,7 @@ pub(super) fn traefik_info(certificate: &LeafView<'_>, out: &mut Vec<u8>) {
 }
 
 /// `Subject="..";Issuer="..";NB="..";NA="..";SAN=".."`.
-fn one_info(outline: &Outline<'_>, names: &[GeneralName<'_>], out: &mut Vec<u8>) {
+fn one_info(raw: &RawCertificate<'_>, names: &[GeneralName<'_>], out: &mut Vec<u8>) {
     let start = out.len();
     let mut field = |key: &str, value: &[u8]| {
         if value.is_empty() {
@@ -156,9 +156,9 @@ fn one_info(outline: &Outline<'_>, names: &[GeneralName<'_>], out: &mut Vec<u8>)
         out.extend_from_slice(value);
         out.push(b'"');
     };
-    field("Subject", &short_name(outline.subject, true));
-    field("Issuer", &short_name(outline.issuer, false));
-    for (key, time) in [("NB", outline.not_before), ("NA", outline.not_after)] {
+    field("Subject", &short_name(raw.subject, true));
+    field("Issuer", &short_name(raw.issuer, false));
+    for (key, time) in [("NB", raw.not_before), ("NA", raw.not_after)] {
         field(key, time.seconds().unwrap_or(0).max(0).to_string().as_bytes());
     }
     let mut all = Vec::new();

@@ -4,13 +4,13 @@ use super::certificate::Certificate;
 use super::digest::sha256;
 use super::general_name::GeneralName;
 use super::name::{self, Selector};
-use super::outline::Outline;
+use super::raw_certificate::RawCertificate;
 
 /// A client's leaf certificate, read once for all its values and for all access lists.
 #[derive(Debug)]
 pub(super) struct LeafView<'a> {
     /// The leaf.
-    pub(super) leaf: Outline<'a>,
+    pub(super) leaf: RawCertificate<'a>,
     /// Could it be read to the end?
     pub(super) is_whole: bool,
     /// Its alternative names; none if it could not be read to the end.
@@ -32,7 +32,7 @@ impl<'a> LeafView<'a> {
     ) -> Option<Self> {
         let certificate = Certificate::parse(leaf_der);
         let is_whole = certificate.is_some();
-        let leaf = Outline::read(leaf_der)?;
+        let leaf = RawCertificate::read(leaf_der)?;
         Some(Self {
             leaf,
             is_whole,

@@ -4,10 +4,10 @@
 //! constraint of a name's type counts, critical or not; a constraint or a name that cannot be compared
 //! refuses, in OpenSSL's words.
 
+use super::constraint_match::{BaseForm, NameForm, SubtreeKind};
 use super::der::{self, Element, Reader, tag};
 use super::failure::VerifyFailure;
 use super::general_name::{GeneralName, Use};
-use super::within::{BaseForm, NameForm, Side};
 
 type Outcome = Result<(), VerifyFailure>;
 
@@ -34,7 +34,7 @@ pub struct Subtree<'a> {
 }
 
 /// One name of a certificate, as it is compared.
-pub(super) struct Presented<'a> {
+pub(super) struct ComparableName<'a> {
     pub(super) name: GeneralName<'a>,
     pub(super) form: NameForm<'a>,
 }
@@ -59,14 +59,14 @@ impl<'a> NameConstraints<'a> {
     }
 
     /// Holds one name against all of its type.
-    pub(super) fn hold(&self, name: &Presented<'_>) -> Outcome {
+    pub(super) fn hold(&self, name: &ComparableName<'_>) -> Outcome {
         let mut permitted = None;
         for subtree in self.permitted.iter().filter(|subtree| subtree.base.is_like(&name.name)) {
             if !subtree.plain {
                 return Err(VerifyFailure::SubtreeBounds);
             }
             if permitted != Some(true) {
-                permitted = Some(name.form.is_within(&subtree.form, Side::Permitted)?);
+                permitted = Some(name.form.is_within(&subtree.form, SubtreeKind::Permitted)?);
             }
         }
         if permitted == Some(false) {
@@ -76,7 +76,7 @@ impl<'a> NameConstraints<'a> {
             if !subtree.plain {
                 return Err(VerifyFailure::SubtreeBounds);
             }
-            if name.form.is_within(&subtree.form, Side::Excluded)? {
+            if name.form.is_within(&subtree.form, SubtreeKind::Excluded)? {
                 return Err(VerifyFailure::ExcludedSubtree);
             }
         }
@@ -137,7 +137,7 @@ mod tests {
             let value = tlv(0x30, &tlv(0xa1, &base));
             let read = NameConstraints::read(&value).unwrap();
             let name = NameForm::of(&GeneralName::Directory(&name));
-            let within = name.is_within(&read.excluded[0].form, Side::Excluded);
+            let within = name.is_within(&read.excluded[0].form, SubtreeKind::Excluded);
             assert_eq!(within, Ok(expected));
         }
     }

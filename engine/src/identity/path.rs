@@ -3,19 +3,19 @@
 //! nginx lets OpenSSL go on after every error and reports the last one, so this does the same:
 //! each check that fails overwrites what was found before. Of two candidates for an issuer the one
 //! that is valid now is taken, else the one that ends last. Bounded by the depth. Where that leaves
-//! a choice, [`super::search`] walks the other ways.
+//! a choice, [`super::path_search`] walks the other ways.
 
 use super::certificate::Certificate;
-use super::constraints;
+use super::certificate_policies;
+use super::constraint_check;
 use super::failure::VerifyFailure;
-use super::outline::Outline;
-use super::policies;
 use super::purpose::{Ca, Purpose, ca_kind, fits_purpose};
-use super::revocation::AskedList;
-use super::rules::Rules;
-use super::signature::{self, Fault};
+use super::raw_certificate::RawCertificate;
+use super::revocation::ConsultedCrl;
+use super::rules::VerificationRules;
+use super::signature::{self, SignatureError};
+use super::signature_budget::{KeyBacking, SignatureBudget};
 use super::time::Clock;
-use super::work::{Backing, Work};
 
 /// A chain from the leaf towards an anchor.
 #[derive(Debug)]
@@ -31,11 +31,11 @@ pub struct Path<'a> {
     /// Somewhere there was more than one issuer to choose from.
     pub ambiguous: bool,
     /// Revocation lists that were asked, by certificate.
-    pub asked: Vec<Vec<AskedList>>,
+    pub asked: Vec<Vec<ConsultedCrl>>,
 }
 
 /// Where issuers come from.
-pub struct Sources<'a, 'p> {
+pub struct IssuerSources<'a, 'p> {
     /// What the peer sent behind its leaf.
     pub peer: Vec<Certificate<'a>>,
     /// DER of the anchors with this subject (tag and length included).
@@ -46,7 +46,7 @@ pub struct Sources<'a, 'p> {
     pub clock: Clock,
 }
 
-impl std::fmt::Debug for Sources<'_, '_> {
+impl std::fmt::Debug for IssuerSources<'_, '_> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Sources").field("peer", &self.peer).finish_non_exhaustive()
     }
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Sources<'_, '_> {
 impl<'a> Path<'a> {
     /// The path that OpenSSL would take from this leaf, not yet examined.
     #[must_use]
-    pub fn first(leaf: Certificate<'a>, sources: &Sources<'a, '_>) -> Self {
+    pub fn first(leaf: Certificate<'a>, sources: &IssuerSources<'a, '_>) -> Self {
         let mut path = Self::of(vec![leaf], 1);
         path.build(sources);
         path
@@ -75,7 +75,7 @@ impl<'a> Path<'a> {
     }
 
     /// Examines it from end to end, as OpenSSL would.
-    pub fn examine(&mut self, rules: Rules<'_>, work: &mut Work<'a>) {
+    pub fn examine(&mut self, rules: VerificationRules<'_>, budget: &mut SignatureBudget<'a>) {
         self.check_leaf_key();
         self.check_extensions(rules.purpose);
         self.check_strength();
@@ -85,11 +85,11 @@ impl<'a> Path<'a> {
             self.revoked = finding.revoked;
             self.asked = finding.asked;
         }
-        self.check_signatures_and_times(rules.clock, work);
-        self.failure = constraints::violation(&self.certificates).or(self.failure);
+        self.check_signatures_and_times(rules.clock, budget);
+        self.failure = constraint_check::violation(&self.certificates).or(self.failure);
         // nginx does not ask OpenSSL about policies, so its words for anything else stay.
         if self.failure.is_none() {
-            self.failure = policies::violation(&self.certificates);
+            self.failure = certificate_policies::violation(&self.certificates);
         }
     }
 
@@ -110,7 +110,7 @@ impl<'a> Path<'a> {
     }
 
     /// Anchors first, then what the peer sent; after the first anchor, anchors only.
-    fn build(&mut self, sources: &Sources<'a, '_>) {
+    fn build(&mut self, sources: &IssuerSources<'a, '_>) {
         // The anchor itself does not count.
         let longest = usize::try_from(sources.depth).unwrap_or(usize::MAX).saturating_add(1);
         let mut untrusted = true;
@@ -137,7 +137,7 @@ impl<'a> Path<'a> {
                 }
                 // A self-signed certificate of the peer must be the anchor itself, not just
                 // carry its name.
-                let same = self.last().is_some_and(|last| last.outline.der == anchor.outline.der);
+                let same = self.last().is_some_and(|last| last.raw.der == anchor.raw.der);
                 if same {
                     self.from_peer = self.from_peer.min(self.certificates.len() - 1);
                     return;
@@ -151,11 +151,11 @@ impl<'a> Path<'a> {
     }
 
     /// The best issuer among what the peer sent.
-    fn issuer_for(&self, sources: &Sources<'a, '_>) -> (Option<Certificate<'a>>, Choice) {
+    fn issuer_for(&self, sources: &IssuerSources<'a, '_>) -> (Option<Certificate<'a>>, Choice) {
         let Some(current) = self.last() else { return (None, Choice::default()) };
         let fits = |candidate: &Certificate<'_>| {
             current.may_be_issued_by(candidate)
-                && !self.certificates.iter().any(|used| used.outline.der == candidate.outline.der)
+                && !self.certificates.iter().any(|used| used.raw.der == candidate.raw.der)
         };
         let (at, choice) = best(&sources.peer, fits, sources.clock);
         (at.and_then(|at| sources.peer.get(at)).cloned(), choice)
@@ -225,13 +225,13 @@ impl<'a> Path<'a> {
     }
 
     /// From the anchor down to the leaf. The dates of the anchor count, its signature does not.
-    fn check_signatures_and_times(&mut self, clock: Clock, work: &mut Work<'a>) {
+    fn check_signatures_and_times(&mut self, clock: Clock, budget: &mut SignatureBudget<'a>) {
         let count = self.certificates.len();
         let ends_self_signed = self.last().is_some_and(Certificate::self_signed);
         if count == 1 && !ends_self_signed {
             self.fail(VerifyFailure::FirstCertificate);
         }
-        let mut backing = Backing::Unvouched;
+        let mut backing = KeyBacking::Unanchored;
         // Below a signature that is not good nothing is proved by others, so they are not looked at.
         let mut sound = true;
         for at in (0..count).rev() {
@@ -242,16 +242,16 @@ impl<'a> Path<'a> {
                     findings[0] = Some(VerifyFailure::NoCertSign);
                 }
                 if at + 1 >= self.from_peer {
-                    backing = Backing::Vouched;
+                    backing = KeyBacking::Anchored;
                 }
                 if signature::digest_is_weak(certificate) {
                     // It has been refused by name already, and we could not verify it.
-                    backing = Backing::Unvouched;
-                } else if sound && let Err(fault) = work.check(issuer, certificate, backing) {
+                    backing = KeyBacking::Unanchored;
+                } else if sound && let Err(fault) = budget.check(issuer, certificate, backing) {
                     sound = false;
                     // Nobody stands for such a chain anyway, so it keeps the word it has.
-                    let spared = fault == Fault::TooDear
-                        && backing == Backing::Unvouched
+                    let spared = fault == SignatureError::OverBudget
+                        && backing == KeyBacking::Unanchored
                         && self.failure.is_some();
                     findings[1] = (!spared).then(|| fault.failure());
                 }
@@ -259,7 +259,7 @@ impl<'a> Path<'a> {
                 // OpenSSL has no issuer to hold this one against, and passes it over.
                 continue;
             }
-            let findings = findings.into_iter().chain(time_failures(&certificate.outline, clock));
+            let findings = findings.into_iter().chain(time_failures(&certificate.raw, clock));
             for failure in findings.flatten() {
                 self.fail(failure);
             }
@@ -270,18 +270,18 @@ impl<'a> Path<'a> {
 /// OpenSSL's word for a leaf that x509-parser refuses: it looks at the dates last.
 #[must_use]
 pub fn unread(leaf: &[u8], clock: Clock) -> VerifyFailure {
-    let outline = Outline::read(leaf);
-    let findings = outline.map_or([None; 2], |outline| time_failures(&outline, clock));
+    let raw = RawCertificate::read(leaf);
+    let findings = raw.map_or([None; 2], |raw| time_failures(&raw, clock));
     findings.into_iter().flatten().last().unwrap_or(VerifyFailure::Unspecified)
 }
 
-fn time_failures(outline: &Outline<'_>, clock: Clock) -> [Option<VerifyFailure>; 2] {
-    let start = match outline.not_before.seconds() {
+fn time_failures(raw: &RawCertificate<'_>, clock: Clock) -> [Option<VerifyFailure>; 2] {
+    let start = match raw.not_before.seconds() {
         None => Some(VerifyFailure::BadNotBefore),
         Some(start) if !clock.has_begun(start) => Some(VerifyFailure::NotYetValid),
         Some(_) => None,
     };
-    let end = match outline.not_after.seconds() {
+    let end = match raw.not_after.seconds() {
         None => Some(VerifyFailure::BadNotAfter),
         Some(end) if clock.is_past(end) => Some(VerifyFailure::Expired),
         Some(_) => None,
@@ -296,14 +296,12 @@ struct Choice(usize);
 /// The anchor that may have issued this certificate.
 fn anchor_for<'a>(
     current: &Certificate<'a>,
-    sources: &Sources<'a, '_>,
+    sources: &IssuerSources<'a, '_>,
 ) -> (Option<Certificate<'a>>, Choice) {
-    let mut candidates: Vec<Certificate<'a>> = (sources.anchors)(current.outline.issuer)
-        .into_iter()
-        .filter_map(Certificate::parse)
-        .collect();
+    let mut candidates: Vec<Certificate<'a>> =
+        (sources.anchors)(current.raw.issuer).into_iter().filter_map(Certificate::parse).collect();
     // Of several with one name, one that is itself listed is its own.
-    let own = candidates.iter().position(|candidate| candidate.outline.der == current.outline.der);
+    let own = candidates.iter().position(|candidate| candidate.raw.der == current.raw.der);
     if let Some(own) = own.filter(|_| current.self_signed()) {
         return (Some(candidates.swap_remove(own)), Choice(1));
     }

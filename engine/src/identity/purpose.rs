@@ -4,7 +4,7 @@
 //! the few exceptions that are named here.
 
 use super::certificate::Certificate;
-use super::extensions::NetscapeType;
+use super::extensions::NetscapeCertType;
 
 /// What a leaf must be good for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,13 +64,13 @@ pub(super) fn fits_purpose(
             Ca::No => false,
             Ca::Stated => true,
             Ca::Tolerated => {
-                extensions.key_usage.is_some() || netscape.is_none_or(NetscapeType::ssl_ca)
+                extensions.key_usage.is_some() || netscape.is_none_or(NetscapeCertType::ssl_ca)
             }
         };
     }
     match purpose {
         Purpose::Client => {
-            netscape.is_none_or(NetscapeType::ssl_client)
+            netscape.is_none_or(NetscapeCertType::ssl_client)
                 && extensions
                     .key_usage
                     .is_none_or(|usage| usage.digital_signature() || usage.key_agreement())
@@ -78,7 +78,7 @@ pub(super) fn fits_purpose(
         // Every handshake of ours is signed with the key (RFC 8446, section 4.4.2.2). OpenSSL would
         // take a key for encipherment or agreement alone, with which nothing of ours can be done.
         Purpose::Server => {
-            netscape.is_none_or(NetscapeType::ssl_server)
+            netscape.is_none_or(NetscapeCertType::ssl_server)
                 && extensions.key_usage.is_none_or(|usage| usage.digital_signature())
         }
     }

@@ -18,8 +18,8 @@ use super::extensions::KeyUsage;
 use super::failure::VerifyFailure;
 use super::general_name::{GeneralName, Use};
 use super::name;
-use super::outline::Outline;
-use super::signature::Fault;
+use super::raw_certificate::RawCertificate;
+use super::signature::SignatureError;
 use super::time::Clock;
 
 /// Lists, found by their issuer, and what it means if one is old or not there.
@@ -43,26 +43,26 @@ pub struct RevocationRules {
 
 /// What the lists say about one path.
 #[derive(Debug, Default)]
-pub struct Finding {
+pub struct RevocationFinding {
     /// The last thing that is wrong.
     pub failure: Option<VerifyFailure>,
     /// Some certificate is revoked, whatever else is wrong.
     pub revoked: bool,
     /// The lists that were asked, by certificate: one of each must prove to be of its issuer.
-    pub asked: Vec<Vec<AskedList>>,
+    pub asked: Vec<Vec<ConsultedCrl>>,
 }
 
 /// A list that was asked, and who in the path must have signed it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct AskedList {
+pub struct ConsultedCrl {
     list: usize,
     issuer: usize,
 }
 
 /// A list that may be asked.
-struct Candidate<'l> {
+struct CandidateCrl<'l> {
     list: &'l Crl,
-    asked: AskedList,
+    asked: ConsultedCrl,
     in_scope: bool,
     in_time: bool,
 }
@@ -120,7 +120,7 @@ impl Revocation {
     pub fn prove(
         &self,
         path: &[Certificate<'_>],
-        asked: &[AskedList],
+        asked: &[ConsultedCrl],
     ) -> Result<(), VerifyFailure> {
         let mut failure = VerifyFailure::CrlSignature;
         for asked in asked {
@@ -130,8 +130,8 @@ impl Revocation {
             };
             match list.check_signature(issuer) {
                 Ok(()) => return Ok(()),
-                Err(Fault::Unsupported) => failure = VerifyFailure::Unsupported,
-                Err(Fault::Wrong | Fault::TooDear) => {}
+                Err(SignatureError::Unsupported) => failure = VerifyFailure::Unsupported,
+                Err(SignatureError::Wrong | SignatureError::OverBudget) => {}
             }
         }
         Err(failure)
@@ -140,7 +140,7 @@ impl Revocation {
     /// Is its serial number on any list of the issuer that it names? A first look at many: of scopes,
     /// dates and signatures nothing is known yet.
     #[must_use]
-    pub fn may_revoke(&self, certificate: &Outline<'_>) -> bool {
+    pub fn may_revoke(&self, certificate: &RawCertificate<'_>) -> bool {
         let named =
             self.by_issuer.get(&name::key(certificate.issuer)).map_or(&[][..], Vec::as_slice);
         let mut lists = named.iter().filter_map(|at| self.lists.get(*at));
@@ -149,10 +149,10 @@ impl Revocation {
 
     /// Looks every certificate up. The lists' signatures are left to [`Self::prove`].
     #[must_use]
-    pub fn look_up(&self, path: &[Certificate<'_>], clock: Clock) -> Finding {
-        let mut finding = Finding::default();
+    pub fn look_up(&self, path: &[Certificate<'_>], clock: Clock) -> RevocationFinding {
+        let mut finding = RevocationFinding::default();
         for (at, certificate) in path.iter().enumerate() {
-            let named = self.by_issuer.get(&name::key(certificate.outline.issuer));
+            let named = self.by_issuer.get(&name::key(certificate.raw.issuer));
             let Some(named) = named.filter(|named| !named.is_empty()) else {
                 if self.rules.missing_refuses {
                     finding.failure = Some(VerifyFailure::NoCrl);
@@ -166,7 +166,7 @@ impl Revocation {
             }
             let mut word = None;
             for candidate in &candidates {
-                let revoked = is_on(candidate.list, certificate.outline.serial);
+                let revoked = is_on(candidate.list, certificate.raw.serial);
                 finding.revoked |= revoked;
                 let wrong = self.failure(candidate, (path, revoked), clock);
                 word = word.max(wrong.map(|failure| (rank(failure), failure.index())));
@@ -181,11 +181,11 @@ impl Revocation {
     /// The last thing that is wrong with a list or on it.
     fn failure(
         &self,
-        candidate: &Candidate<'_>,
+        candidate: &CandidateCrl<'_>,
         (path, revoked): (&[Certificate<'_>], bool),
         clock: Clock,
     ) -> Option<VerifyFailure> {
-        let Candidate { list, asked, in_scope, .. } = candidate;
+        let CandidateCrl { list, asked, in_scope, .. } = candidate;
         let usage = path.get(asked.issuer).and_then(|issuer| issuer.extensions.key_usage.as_ref());
         let ended = list.next_update().is_some_and(|end| clock.is_past(end));
         let findings = [
@@ -205,21 +205,21 @@ impl Revocation {
         path: &[Certificate<'_>],
         (at, named): (usize, &[usize]),
         clock: Clock,
-    ) -> Vec<Candidate<'_>> {
+    ) -> Vec<CandidateCrl<'_>> {
         let Some(certificate) = path.get(at) else { return Vec::new() };
         let points = points_of(certificate);
-        if matches!(points, Points::Partial) {
+        if matches!(points, PointNames::Partial) {
             // Lists of some reasons are not taken, so there is none for the others.
             return Vec::new();
         }
         let all = named.iter().filter_map(|place| {
             let list: &Crl = self.lists.get(*place)?;
-            let asked = AskedList { list: *place, issuer: issuer_of(list, path, at)? };
+            let asked = ConsultedCrl { list: *place, issuer: issuer_of(list, path, at)? };
             let in_scope = is_in_scope(list, certificate, &points);
             let in_time = holds(list, clock);
-            Some(Candidate { list, asked, in_scope, in_time })
+            Some(CandidateCrl { list, asked, in_scope, in_time })
         });
-        let mut all: Vec<Candidate<'_>> = all.collect();
+        let mut all: Vec<CandidateCrl<'_>> = all.collect();
         let best = all.iter().map(|one| (one.in_scope, one.in_scope && one.in_time)).max();
         all.retain(|one| Some((one.in_scope, one.in_scope && one.in_time)) == best);
         all
@@ -253,13 +253,11 @@ fn issuer_of(list: &Crl, path: &[Certificate<'_>], at: usize) -> Option<usize> {
     let issuer = name::key(list.issuer());
     let mut above = path.iter().enumerate().skip(own + 1);
     above
-        .find(|(_, above)| {
-            name::key(above.outline.subject) == issuer && list.may_be_issued_by(above)
-        })
+        .find(|(_, above)| name::key(above.raw.subject) == issuer && list.may_be_issued_by(above))
         .map(|(place, _)| place)
 }
 
-fn is_in_scope(list: &Crl, certificate: &Certificate<'_>, points: &Points<'_>) -> bool {
+fn is_in_scope(list: &Crl, certificate: &Certificate<'_>, points: &PointNames<'_>) -> bool {
     let scope = list.scope();
     let ca = certificate.extensions.basic.as_ref().is_some_and(|basic| basic.ca);
     if (ca && scope.only_users) || (!ca && scope.only_cas) {
@@ -267,10 +265,10 @@ fn is_in_scope(list: &Crl, certificate: &Certificate<'_>, points: &Points<'_>) -
     }
     match (&scope.points, points) {
         (None, _) => true,
-        (Some(listed), Points::Whole(names)) => {
+        (Some(listed), PointNames::Whole(names)) => {
             names.iter().any(|name| listed.iter().any(|listed| is_same_place(listed, name)))
         }
-        (Some(_), Points::Partial) => false,
+        (Some(_), PointNames::Partial) => false,
     }
 }
 
@@ -295,19 +293,19 @@ fn is_on(list: &Crl, serial: &[u8]) -> bool {
 }
 
 /// Where a certificate says that lists about it are.
-enum Points<'a> {
+enum PointNames<'a> {
     /// Whole `GeneralName`s of points for all reasons.
     Whole(Vec<&'a [u8]>),
     /// Some point is for some reasons only.
     Partial,
 }
 
-fn points_of<'a>(certificate: &Certificate<'a>) -> Points<'a> {
+fn points_of<'a>(certificate: &Certificate<'a>) -> PointNames<'a> {
     let points = certificate.extensions.distribution_points.as_deref().unwrap_or_default();
     if points.iter().any(|point| point.some_reasons) {
-        return Points::Partial;
+        return PointNames::Partial;
     }
     // Another authority's list speaks of it there, and such lists are not taken.
     let own = points.iter().filter(|point| !point.of_another);
-    Points::Whole(own.flat_map(|point| point.names.iter().copied()).collect())
+    PointNames::Whole(own.flat_map(|point| point.names.iter().copied()).collect())
 }

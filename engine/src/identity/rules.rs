@@ -6,7 +6,7 @@ use super::time::Clock;
 
 /// The rules of one verification.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules<'r> {
+pub struct VerificationRules<'r> {
     /// Intermediates allowed.
     pub depth: u32,
     /// Accept v1 leaves issued directly by an anchor.

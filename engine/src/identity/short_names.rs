@@ -24,16 +24,16 @@ pub fn is_short_name(lower_case: &str) -> bool {
 }
 
 /// Attribute types that differ in their last arc only.
-type Table = [(u8, &'static str)];
+type AttributeTypes = [(u8, &'static str)];
 
-const PREFIXED: [(&[u8], &Table); 3] = [
+const PREFIXED: [(&[u8], &AttributeTypes); 3] = [
     (&[0x55, 0x04], ID_AT),
     (&[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01], PILOT),
     (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09], PKCS9),
 ];
 
 /// `id-at`
-const ID_AT: &Table = &[
+const ID_AT: &AttributeTypes = &[
     (3, "CN"),
     (4, "SN"),
     (5, "serialNumber"),
@@ -95,7 +95,7 @@ const ID_AT: &Table = &[
 ];
 
 /// RFC 4524
-const PILOT: &Table = &[
+const PILOT: &AttributeTypes = &[
     (1, "UID"),
     (2, "textEncodedORAddress"),
     (3, "mail"),
@@ -146,7 +146,7 @@ const PILOT: &Table = &[
 ];
 
 /// PKCS #9
-const PKCS9: &Table = &[
+const PKCS9: &AttributeTypes = &[
     (1, "emailAddress"),
     (2, "unstructuredName"),
     (3, "contentType"),

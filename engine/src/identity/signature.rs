@@ -2,7 +2,7 @@
 //!
 //! A signature is good, wrong, or made in a way that is not verified; the last is never called wrong.
 
-use super::algorithms::{self, Algorithm, Key};
+use super::algorithms::{self, Algorithm, PublicKey};
 use super::certificate::Certificate;
 use super::der::{Reader, tag};
 use super::failure::VerifyFailure;
@@ -11,23 +11,23 @@ use super::rsa::{self, RsaKey};
 
 /// Why it cannot be said that a key made a signature.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fault {
+pub enum SignatureError {
     /// Keys or signatures of this kind are not verified.
     Unsupported,
     /// It did not.
     Wrong,
     /// It was not looked at: too much has been spent.
-    TooDear,
+    OverBudget,
 }
 
-impl Fault {
+impl SignatureError {
     /// The word for a certificate.
     #[must_use]
     pub const fn failure(self) -> VerifyFailure {
         match self {
             Self::Unsupported => VerifyFailure::Unsupported,
             Self::Wrong => VerifyFailure::Signature,
-            Self::TooDear => VerifyFailure::Application,
+            Self::OverBudget => VerifyFailure::Application,
         }
     }
 }
@@ -52,22 +52,22 @@ const WEAK: [&[u8]; 11] = [
 /// How a signature with this identifier is verified with the certificate's key.
 ///
 /// # Errors
-/// [`Fault::Unsupported`].
+/// [`SignatureError::Unsupported`].
 pub fn algorithm(
     issuer: &Certificate<'_>,
     signature_algorithm: &[u8],
-) -> Result<&'static Algorithm, Fault> {
-    let key_algorithm = issuer.outline.key_algorithm;
+) -> Result<&'static Algorithm, SignatureError> {
+    let key_algorithm = issuer.raw.key_algorithm;
     algorithms::find(signature_algorithm, key_algorithm)
         .filter(|_| key_is_usable(issuer))
-        .ok_or(Fault::Unsupported)
+        .ok_or(SignatureError::Unsupported)
 }
 
 /// Did the first certificate's key sign the second?
 #[must_use]
 pub fn issued(issuer: &Certificate<'_>, subject: &Certificate<'_>) -> bool {
-    let signature = (subject.outline.signature_algorithm, subject.outline.signature);
-    signed(issuer, subject.outline.signed, signature).is_ok()
+    let signature = (subject.raw.signature_algorithm, subject.raw.signature);
+    signed(issuer, subject.raw.signed, signature).is_ok()
 }
 
 /// Did the certificate's key sign this message? The signature comes with the content of its
@@ -79,11 +79,11 @@ pub fn signed(
     issuer: &Certificate<'_>,
     message: &[u8],
     signature: (&[u8], &[u8]),
-) -> Result<(), Fault> {
+) -> Result<(), SignatureError> {
     let (identifier, signature) = signature;
     let algorithm = algorithm(issuer, identifier)?;
-    let key = issuer.outline.public_key;
-    algorithm.verify_signature(key, message, signature).map_err(|_| Fault::Wrong)
+    let key = issuer.raw.public_key;
+    algorithm.verify_signature(key, message, signature).map_err(|_| SignatureError::Wrong)
 }
 
 /// Does the content of an algorithm identifier name a digest below 112 bits?
@@ -102,26 +102,26 @@ pub fn key_is_strong(certificate: &Certificate<'_>) -> bool {
 /// Is the digest of its signature below 112 bits?
 #[must_use]
 pub fn digest_is_weak(certificate: &Certificate<'_>) -> bool {
-    is_weak(certificate.outline.signature_algorithm)
+    is_weak(certificate.raw.signature_algorithm)
 }
 
 /// Bits of an RSA modulus.
 #[must_use]
 pub fn rsa_bits(certificate: &Certificate<'_>) -> Option<usize> {
-    let outline = &certificate.outline;
-    let key_type = KeyType::of(outline.key_algorithm)?;
+    let raw = &certificate.raw;
+    let key_type = KeyType::of(raw.key_algorithm)?;
     let is_rsa = matches!(key_type, KeyType::Rsa | KeyType::RsaPss);
-    RsaKey::read(outline.public_key).filter(|_| is_rsa).map(|key| key.bits())
+    RsaKey::read(raw.public_key).filter(|_| is_rsa).map(|key| key.bits())
 }
 
 /// Can anything be verified with this key? There is a limit to what a peer may make us compute, and
 /// there are kinds that are not known.
 #[must_use]
 pub fn key_is_usable(certificate: &Certificate<'_>) -> bool {
-    let outline = &certificate.outline;
-    match Key::read(outline.key_algorithm, outline.public_key) {
-        Some(Key::Rsa(key)) => key.is_usable(),
-        Some(Key::Ec(_) | Key::Ed25519) => true,
+    let raw = &certificate.raw;
+    match PublicKey::read(raw.key_algorithm, raw.public_key) {
+        Some(PublicKey::Rsa(key)) => key.is_usable(),
+        Some(PublicKey::Ec(_) | PublicKey::Ed25519) => true,
         None => false,
     }
 }

@@ -32,7 +32,7 @@ impl Clock {
 }
 
 /// The parts of a time, before any offset is applied.
-struct Parts<'a> {
+struct TimeParts<'a> {
     year: i64,
     month: i64,
     day: i64,
@@ -101,7 +101,7 @@ impl<'a> CertTime<'a> {
         out.extend_from_slice(b" GMT");
     }
 
-    fn parts(&self) -> Option<Parts<'a>> {
+    fn parts(&self) -> Option<TimeParts<'a>> {
         let mut rest = self.element.content;
         let general = self.element.tag == tag::GENERALIZED_TIME;
         let year = if general {
@@ -139,11 +139,11 @@ impl<'a> CertTime<'a> {
             _ => return None,
         };
         let strict = has_second && fraction.is_empty() && offset.is_none();
-        Some(Parts { year, month, day, hour, minute, second, fraction, offset, strict })
+        Some(TimeParts { year, month, day, hour, minute, second, fraction, offset, strict })
     }
 }
 
-impl Parts<'_> {
+impl TimeParts<'_> {
     fn seconds(&self) -> i64 {
         days(self.year, self.month, self.day) * 86_400
             + self.hour * 3600

@@ -7,25 +7,25 @@ use super::unicode;
 
 /// A URI to compare with.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Uri {
+pub struct UriPattern {
     /// Scheme and authority, in lower case.
     pub origin: Box<[u8]>,
     /// What follows.
-    pub rest: Rest,
+    pub rest: PatternRest,
 }
 
 /// What follows a URI's authority.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Rest {
+pub enum PatternRest {
     /// These bytes.
     Exact(Box<[u8]>),
     /// A path of these segments.
-    Path(Vec<Segment>),
+    Path(Vec<PatternSegment>),
 }
 
 /// A segment of a URI's path.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Segment {
+pub enum PatternSegment {
     /// These bytes.
     Exact(Box<[u8]>),
     /// Any one.
@@ -34,7 +34,7 @@ pub enum Segment {
     More,
 }
 
-impl Uri {
+impl UriPattern {
     /// Is it this one?
     pub(super) fn is(&self, found: &[u8]) -> bool {
         let Some((origin, rest)) = found.split_at_checked(self.origin.len()) else { return false };
@@ -42,8 +42,8 @@ impl Uri {
             return false;
         }
         match &self.rest {
-            Rest::Exact(wanted) => rest == &**wanted,
-            Rest::Path(segments) => {
+            PatternRest::Exact(wanted) => rest == &**wanted,
+            PatternRest::Path(segments) => {
                 rest.strip_prefix(b"/").is_some_and(|path| is_path(segments, path, Reading::Plain))
             }
         }
@@ -54,8 +54,8 @@ impl Uri {
         let Some((origin, rest)) = found.split_at_checked(self.origin.len()) else { return false };
         origin.eq_ignore_ascii_case(&self.origin)
             && match &self.rest {
-                Rest::Exact(wanted) => rest == &**wanted,
-                Rest::Path(segments) => {
+                PatternRest::Exact(wanted) => rest == &**wanted,
+                PatternRest::Path(segments) => {
                     let path = rest.strip_prefix(b"/");
                     path.is_some_and(|path| is_path(segments, path, Reading::Any))
                 }
@@ -208,17 +208,17 @@ fn decoded(text: &[u8]) -> Vec<u8> {
 
 /// Does a path (behind its first slash) have these segments? A wildcard stands for plain segments
 /// only: not for an empty one, `.` or `..`, nor for what holds an escape, a query or a fragment.
-fn is_path(segments: &[Segment], path: &[u8], reading: Reading) -> bool {
+fn is_path(segments: &[PatternSegment], path: &[u8], reading: Reading) -> bool {
     let any = reading == Reading::Any;
     let mut found = path.split(|byte| *byte == b'/');
     for segment in segments {
         let Some(next) = found.next() else { return false };
         let fits = match segment {
-            Segment::Exact(wanted) => {
+            PatternSegment::Exact(wanted) => {
                 next == &**wanted || (any && next.contains(&b'%') && *decoded(next) == **wanted)
             }
-            Segment::One => any || is_plain(next),
-            Segment::More => return any || (is_plain(next) && found.all(is_plain)),
+            PatternSegment::One => any || is_plain(next),
+            PatternSegment::More => return any || (is_plain(next) && found.all(is_plain)),
         };
         if !fits {
             return false;
@@ -236,13 +236,13 @@ fn is_plain(segment: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn uri(origin: &str, segments: &[&str]) -> Uri {
+    fn uri(origin: &str, segments: &[&str]) -> UriPattern {
         let segments = segments.iter().map(|segment| match *segment {
-            "*" => Segment::One,
-            "**" => Segment::More,
-            text => Segment::Exact(text.as_bytes().into()),
+            "*" => PatternSegment::One,
+            "**" => PatternSegment::More,
+            text => PatternSegment::Exact(text.as_bytes().into()),
         });
-        Uri { origin: origin.as_bytes().into(), rest: Rest::Path(segments.collect()) }
+        UriPattern { origin: origin.as_bytes().into(), rest: PatternRest::Path(segments.collect()) }
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn deny_names_what_others_may_read() {
-        let may_be = |uri: &Uri, found: &str| {
+        let may_be = |uri: &UriPattern, found: &str| {
             let odd = is_odd(found.as_bytes());
             odd && readings(found.as_bytes()).iter().any(|found| uri.may_be(found))
         };
@@ -348,9 +348,9 @@ mod tests {
             // Read as it is written, a wildcard stands for two dots as well.
             assert!(!may_be, "{found}");
         }
-        let exact = Uri {
+        let exact = UriPattern {
             origin: b"spiffe://x".as_slice().into(),
-            rest: Rest::Exact(b"/a".as_slice().into()),
+            rest: PatternRest::Exact(b"/a".as_slice().into()),
         };
         assert!(may_be(&exact, "spiffe://x/%61") && may_be(&exact, "spiffe://x/a?b"));
         assert!(may_be(&exact, "spiffe://x/b/../a/") && !may_be(&exact, "spiffe://x/b?a"));

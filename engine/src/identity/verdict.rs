@@ -1,7 +1,7 @@
 //! What verification says of a client's chain.
 
 use super::failure::VerifyFailure;
-use super::verified::VerifiedPath;
+use super::verified_path::VerifiedPath;
 
 /// What verification said.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,7 +16,7 @@ pub enum Verdict {
 
 /// A verdict and the time in which it stays the same.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Judgement {
+pub struct Verification {
     /// What verification said.
     pub verdict: Verdict,
     /// Which of the policy's anchors the path of a verified chain ends at.
@@ -29,7 +29,7 @@ pub struct Judgement {
     pub until: i64,
 }
 
-impl Judgement {
+impl Verification {
     /// A verdict that no date changes, of which no path is known.
     #[must_use]
     pub fn of(verdict: Verdict) -> Self {

@@ -7,25 +7,25 @@
 
 use super::anchors::Anchors;
 use super::certificate::Certificate;
+use super::client_policy::ClientPolicy;
 use super::failure::VerifyFailure;
 use super::name;
-use super::opinion;
-use super::outline::Outline;
-use super::path::{self, Path, Sources};
-use super::policy::ClientPolicy;
-use super::rules::Rules;
-use super::search::{Next, Search};
+use super::path::{self, IssuerSources, Path};
+use super::path_search::{Next, PathSearch};
+use super::raw_certificate::RawCertificate;
+use super::rules::VerificationRules;
 use super::signature;
-use super::verdict::{Judgement, Verdict};
-use super::verified::{CHAIN_CERTIFICATES_MAX, VerifiedPath};
-use super::work::Work;
+use super::signature_budget::SignatureBudget;
+use super::verdict::{Verdict, Verification};
+use super::verified_path::{CHAIN_CERTIFICATES_MAX, VerifiedPath};
+use super::webpki_check;
 
 /// Bytes of one chain.
 const CHAIN_BYTES_MAX: usize = 64 * 1024;
 
 /// What was done on the way to a verdict.
 #[derive(Clone, Copy, Debug)]
-pub enum Step<'s> {
+pub enum VerificationStep<'s> {
     /// A path, leaf first, how many certificates of it came from the peer, and what came of it.
     Path(&'s [Certificate<'s>], usize, Result<(), VerifyFailure>),
     /// Other paths were looked for; so many signatures were checked for it.
@@ -34,17 +34,17 @@ pub enum Step<'s> {
 
 /// Judges a client's chain, leaf first, as DER. `now` is Unix seconds.
 #[must_use]
-pub fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verdict {
-    judge_now(chain, policy, now).verdict
+pub fn verify_client(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verdict {
+    verify_client_now(chain, policy, now).verdict
 }
 
 /// The same, telling every path that is tried.
 #[must_use]
-pub fn judge_step_by_step(
+pub fn verify_client_traced(
     chain: &[&[u8]],
     policy: &ClientPolicy,
     now: i64,
-    tell: &mut dyn FnMut(Step<'_>),
+    tell: &mut dyn FnMut(VerificationStep<'_>),
 ) -> Verdict {
     if chain.is_empty() {
         return Verdict::None;
@@ -56,15 +56,15 @@ pub fn judge_step_by_step(
 }
 
 /// The same, with the path that is good, for the moment.
-pub(super) fn judge_now(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
+pub(super) fn verify_client_now(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verification {
     let (mut anchor, mut path) = (None, VerifiedPath::default());
     // A good path is the last that is tried.
-    let verdict = judge_step_by_step(chain, policy, now, &mut |step| {
-        let Step::Path(certificates, _, Ok(())) = step else { return };
-        anchor = certificates.last().and_then(|last| policy.anchors().place(last.outline.der));
+    let verdict = verify_client_traced(chain, policy, now, &mut |step| {
+        let VerificationStep::Path(certificates, _, Ok(())) = step else { return };
+        anchor = certificates.last().and_then(|last| policy.anchors().place(last.raw.der));
         path = VerifiedPath::of(certificates, chain);
     });
-    Judgement { path, anchor, ..Judgement::of(verdict) }
+    Verification { path, anchor, ..Verification::of(verdict) }
 }
 
 impl Anchors {
@@ -72,7 +72,11 @@ impl Anchors {
     ///
     /// # Errors
     /// In OpenSSL's words.
-    pub fn examine(&self, chain: &[&[u8]], rules: Rules<'_>) -> Result<(), VerifyFailure> {
+    pub fn examine(
+        &self,
+        chain: &[&[u8]],
+        rules: VerificationRules<'_>,
+    ) -> Result<(), VerifyFailure> {
         self.examine_step_by_step(chain, rules, &mut |_| {})
     }
 
@@ -83,10 +87,10 @@ impl Anchors {
     pub fn examine_step_by_step(
         &self,
         chain: &[&[u8]],
-        rules: Rules<'_>,
-        tell: &mut dyn FnMut(Step<'_>),
+        rules: VerificationRules<'_>,
+        tell: &mut dyn FnMut(VerificationStep<'_>),
     ) -> Result<(), VerifyFailure> {
-        self.examine_at_cost(chain, rules, &mut Work::default(), tell)
+        self.examine_at_cost(chain, rules, &mut SignatureBudget::default(), tell)
     }
 
     /// The same, on this account.
@@ -96,9 +100,9 @@ impl Anchors {
     pub fn examine_at_cost<'a>(
         &'a self,
         chain: &[&'a [u8]],
-        rules: Rules<'_>,
-        work: &mut Work<'a>,
-        tell: &mut dyn FnMut(Step<'_>),
+        rules: VerificationRules<'_>,
+        budget: &mut SignatureBudget<'a>,
+        tell: &mut dyn FnMut(VerificationStep<'_>),
     ) -> Result<(), VerifyFailure> {
         let bytes: usize = chain.iter().map(|der| der.len()).sum();
         let Some((leaf_der, rest)) = chain.split_first() else {
@@ -110,14 +114,14 @@ impl Anchors {
         let clock = rules.clock;
         let leaf = Certificate::parse(leaf_der).ok_or_else(|| path::unread(leaf_der, clock))?;
         // Nobody is called by so many names, and each of them may be asked for.
-        if [leaf.outline.subject, leaf.outline.issuer].into_iter().any(name::is_overlong) {
+        if [leaf.raw.subject, leaf.raw.issuer].into_iter().any(name::is_overlong) {
             return Err(VerifyFailure::Unspecified);
         }
         // What is no certificate is not passed over: a TLS stack gives up at the first in the message.
-        if rest.iter().any(|der| Outline::read(der).is_none()) {
+        if rest.iter().any(|der| RawCertificate::read(der).is_none()) {
             return Err(VerifyFailure::Unspecified);
         }
-        let sources = Sources {
+        let sources = IssuerSources {
             // Whose extensions cannot be read cannot be an issuer.
             peer: rest.iter().copied().filter_map(Certificate::parse).collect(),
             anchors: &|subject| self.named(subject),
@@ -125,26 +129,26 @@ impl Anchors {
             clock,
         };
         let mut path = Path::first(leaf.clone(), &sources);
-        let first = judge_path(&mut path, rules, work);
-        tell(Step::Path(&path.certificates, path.from_peer, first));
+        let first = judge_path(&mut path, rules, budget);
+        tell(VerificationStep::Path(&path.certificates, path.from_peer, first));
         if first.is_ok() || path.revoked || !path.ambiguous {
             return first;
         }
         // OpenSSL's word stays, unless another path is good or somebody on it is revoked.
         let mut decided = first;
-        let before = work.signatures();
-        let mut search = Search::new(leaf, &sources);
-        search.run(work, &mut |certificates, from_peer, work| {
+        let before = budget.signatures();
+        let mut search = PathSearch::new(leaf, &sources);
+        search.run(budget, &mut |certificates, from_peer, budget| {
             let mut path = Path::of(certificates, from_peer);
-            let verdict = judge_path(&mut path, rules, work);
-            tell(Step::Path(&path.certificates, path.from_peer, verdict));
+            let verdict = judge_path(&mut path, rules, budget);
+            tell(VerificationStep::Path(&path.certificates, path.from_peer, verdict));
             if verdict.is_ok() || path.revoked {
                 decided = verdict;
                 return Next::Stop;
             }
             Next::Go
         });
-        tell(Step::Searched(work.signatures() - before));
+        tell(VerificationStep::Searched(budget.signatures() - before));
         decided
     }
 }
@@ -152,10 +156,10 @@ impl Anchors {
 /// Every judge there is, on one path.
 fn judge_path<'a>(
     path: &mut Path<'a>,
-    rules: Rules<'_>,
-    work: &mut Work<'a>,
+    rules: VerificationRules<'_>,
+    budget: &mut SignatureBudget<'a>,
 ) -> Result<(), VerifyFailure> {
-    path.examine(rules, work);
+    path.examine(rules, budget);
     if let Some(failure) = path.failure {
         return Err(failure);
     }
@@ -174,7 +178,7 @@ fn judge_path<'a>(
         return Err(VerifyFailure::Application);
     } else if length > 1 {
         // An anchor itself has been examined by the walk.
-        opinion::second_opinion(path, rules, work)?;
+        webpki_check::check(path, rules, budget)?;
     }
     // Only now is it known that these CAs are whom they say they are.
     path.asked.iter().try_for_each(|asked| match rules.revocation {

@@ -6,9 +6,11 @@
 use ferrule_config::model::{self, ClientRule, ClientTerm, HostPattern, UriRest, UriSegment};
 
 use super::index;
-use crate::identity::allow::{Entry, Rest, Segment, Term, Uri};
+use crate::identity::access_lists::{
+    AccessEntry, AccessTerm, PatternRest, PatternSegment, UriPattern,
+};
 use crate::identity::name::Selector;
-use crate::identity::{Access, ClientIdentity, Lists, Verdict, VerifyFailure, Wanted};
+use crate::identity::{Access, AccessLists, ClientIdentity, IdentityPlan, Verdict, VerifyFailure};
 
 /// Index of authorities that a route has of its own.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -61,7 +63,7 @@ impl Forbidden {
 }
 
 impl RouteAccess {
-    pub(super) fn build(rules: &[ClientRule], wanted: &mut Wanted) -> Self {
+    pub(super) fn build(rules: &[ClientRule], wanted: &mut IdentityPlan) -> Self {
         let lists = rules.iter().map(|rule| &rule.lists).filter(|lists| !lists.is_empty());
         Self {
             required: rules.iter().any(|rule| rule.required),
@@ -113,53 +115,59 @@ impl RouteAccess {
 
 /// Lists as certificates are held against them.
 #[must_use]
-pub fn compile(lists: &model::ClientLists) -> Lists {
+pub fn compile(lists: &model::ClientLists) -> AccessLists {
     let entries = |list: &[model::ClientMatch]| list.iter().map(entry).collect();
-    Lists { allow: entries(&lists.allow), deny: entries(&lists.deny) }
+    AccessLists { allow: entries(&lists.allow), deny: entries(&lists.deny) }
 }
 
-fn entry(entry: &model::ClientMatch) -> Entry {
+fn entry(entry: &model::ClientMatch) -> AccessEntry {
     entry.terms.iter().map(term).collect()
 }
 
-fn term(term: &ClientTerm) -> Term {
+fn term(term: &ClientTerm) -> AccessTerm {
     let bytes = |text: &str| -> Box<[u8]> { text.as_bytes().into() };
     // The configuration knows the same names; what it does not know can hold for nobody.
     let selector =
         |name: &str| Selector::new(name).unwrap_or_else(|| Selector::Dotted(name.into()));
     match term {
-        ClientTerm::Uri(uri) => Term::Uri(Uri {
+        ClientTerm::Uri(uri) => AccessTerm::Uri(UriPattern {
             origin: bytes(&uri.origin),
             rest: match &uri.rest {
-                UriRest::Exact(rest) => Rest::Exact(bytes(rest)),
-                UriRest::Path(segments) => Rest::Path(segments.iter().map(segment).collect()),
+                UriRest::Exact(rest) => PatternRest::Exact(bytes(rest)),
+                UriRest::Path(segments) => {
+                    PatternRest::Path(segments.iter().map(segment).collect())
+                }
             },
         }),
-        ClientTerm::Dns(HostPattern::Exact(name)) => Term::Dns(bytes(name), false),
-        ClientTerm::Dns(HostPattern::Wildcard(suffix)) => Term::Dns(bytes(suffix), true),
-        ClientTerm::Dns(HostPattern::Any) => Term::Dns(bytes(""), false),
-        ClientTerm::Email { local, domain } => Term::Email(bytes(local), bytes(domain)),
+        ClientTerm::Dns(HostPattern::Exact(name)) => AccessTerm::Dns(bytes(name), false),
+        ClientTerm::Dns(HostPattern::Wildcard(suffix)) => AccessTerm::Dns(bytes(suffix), true),
+        ClientTerm::Dns(HostPattern::Any) => AccessTerm::Dns(bytes(""), false),
+        ClientTerm::Email { local, domain } => AccessTerm::Email(bytes(local), bytes(domain)),
         ClientTerm::Ip(network) => {
             let bits = network.prefix_len();
             match network.addr() {
-                core::net::IpAddr::V4(four) => Term::Ip(four.octets().into(), bits),
-                core::net::IpAddr::V6(six) => Term::Ip(six.octets().into(), bits),
+                core::net::IpAddr::V4(four) => AccessTerm::Ip(four.octets().into(), bits),
+                core::net::IpAddr::V6(six) => AccessTerm::Ip(six.octets().into(), bits),
             }
         }
-        ClientTerm::Subject(name, value) => Term::Subject(selector(name), value.as_str().into()),
-        ClientTerm::Issuer(name, value) => Term::Issuer(selector(name), value.as_str().into()),
-        ClientTerm::SubjectName(name) => Term::SubjectName(bytes(name)),
-        ClientTerm::IssuerName(name) => Term::IssuerName(bytes(name)),
-        ClientTerm::Serial(digits) => Term::Serial(bytes(digits)),
-        ClientTerm::Sha256(digest) => Term::Sha256(*digest),
-        ClientTerm::SpkiSha256(digest) => Term::SpkiSha256(*digest),
+        ClientTerm::Subject(name, value) => {
+            AccessTerm::Subject(selector(name), value.as_str().into())
+        }
+        ClientTerm::Issuer(name, value) => {
+            AccessTerm::Issuer(selector(name), value.as_str().into())
+        }
+        ClientTerm::SubjectName(name) => AccessTerm::SubjectName(bytes(name)),
+        ClientTerm::IssuerName(name) => AccessTerm::IssuerName(bytes(name)),
+        ClientTerm::Serial(digits) => AccessTerm::Serial(bytes(digits)),
+        ClientTerm::Sha256(digest) => AccessTerm::Sha256(*digest),
+        ClientTerm::SpkiSha256(digest) => AccessTerm::SpkiSha256(*digest),
     }
 }
 
-fn segment(segment: &UriSegment) -> Segment {
+fn segment(segment: &UriSegment) -> PatternSegment {
     match segment {
-        UriSegment::Exact(text) => Segment::Exact(text.as_bytes().into()),
-        UriSegment::One => Segment::One,
-        UriSegment::More => Segment::More,
+        UriSegment::Exact(text) => PatternSegment::Exact(text.as_bytes().into()),
+        UriSegment::One => PatternSegment::One,
+        UriSegment::More => PatternSegment::More,
     }
 }

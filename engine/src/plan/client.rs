@@ -6,10 +6,10 @@ use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_config::{Place, Problem, Problems};
 
 use crate::identity::forwarded::XfccKey;
-use crate::identity::{ClientValue, Wanted};
+use crate::identity::{ClientValue, IdentityPlan};
 
 /// The value of the client's certificate that a variable means, and a note that it is wanted.
-pub(super) fn client_value(variable: &Variable, wanted: &mut Wanted) -> Option<ClientValue> {
+pub(super) fn client_value(variable: &Variable, wanted: &mut IdentityPlan) -> Option<ClientValue> {
     let value = match variable {
         Variable::SslClientCert => ClientValue::Cert,
         Variable::SslClientCertRfc9440 => ClientValue::CertRfc9440,
@@ -59,7 +59,7 @@ pub(super) fn xfcc_keys(keys: &[model::XfccKey]) -> Vec<XfccKey> {
 
 /// Does a variable come from the client's certificate or from its TLS session?
 pub(super) fn is_of_session(variable: &Variable) -> bool {
-    client_value(variable, &mut Wanted::default()).is_some()
+    client_value(variable, &mut IdentityPlan::default()).is_some()
         || matches!(
             variable,
             Variable::SslAlpnProtocol
@@ -92,7 +92,7 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
 fn check_template(template: &Template, place: Place, field: &str, problems: &mut Problems) {
     for piece in &template.pieces {
         if let Piece::Variable(Variable::SslClientSDnAttribute(name)) = piece
-            && Wanted::default().attribute(name).is_none()
+            && IdentityPlan::default().attribute(name).is_none()
         {
             problems.push(Problem {
                 place,

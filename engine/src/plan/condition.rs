@@ -1,7 +1,7 @@
 //! Conditions of routes, compiled: is this request one of theirs?
 //!
 //! A variable's value is rendered into the caller's buffer and tested; a missing one is an empty one. Of
-//! what a certificate may have several of, each is tested as it is, see [`Every`].
+//! what a certificate may have several of, each is tested as it is, see [`AllValues`].
 //! Nothing is allocated but what the buffer needs to grow.
 
 use core::net::IpAddr;
@@ -13,7 +13,7 @@ use ferrule_config::template as config;
 use super::facts::Facts;
 use super::readings::{each_reading, has_readings};
 use super::template::{Compiler, Template, render};
-use crate::identity::every::{self, Every};
+use crate::identity::all_values::{self, AllValues};
 
 /// A compiled condition.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Truth {
 #[derive(Debug)]
 pub struct NameTest {
     exact: Test,
-    /// What it looks for in the form of [`Every::readings`].
+    /// What it looks for in the form of [`AllValues::readings`].
     folded: Test,
 }
 
@@ -229,7 +229,7 @@ impl NameTest {
             other => other,
         };
         let fold = |wanted: &[u8]| -> Box<[u8]> {
-            every::folded(&String::from_utf8_lossy(wanted)).into_bytes().into()
+            all_values::folded(&String::from_utf8_lossy(wanted)).into_bytes().into()
         };
         let folded = match &exact {
             Test::Is(wanted) => Test::Is(fold(wanted)),
@@ -240,7 +240,7 @@ impl NameTest {
     }
 
     /// Does it hold for one of these, or for nothing if there are none? `doubtful`: may somebody say so?
-    fn holds_for(&self, every: &Every, doubtful: bool) -> bool {
+    fn holds_for(&self, every: &AllValues, doubtful: bool) -> bool {
         if every.is_unreadable() {
             return doubtful;
         }

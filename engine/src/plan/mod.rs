@@ -40,8 +40,10 @@ use ferrule_config::model::{Http, Listen};
 use ferrule_config::{Config, Problems};
 use std::sync::Arc;
 
-use crate::identity::Wanted;
+use crate::identity::IdentityPlan;
 use crate::wire::limits::HeadLimits;
+use guards::GuardIndex;
+use template::Compiler;
 
 pub use access::{Forbidden, RouteAccess, TrustId};
 pub use condition::{Condition, Truth};
@@ -57,9 +59,6 @@ pub use route::{Found, Match, RouteTable};
 pub use sni::{HostMeaning, Known, SniTable};
 pub use template::Template;
 pub use upstream::{NodePlan, UpstreamPlan};
-
-use guards::GuardIndex;
-use template::Compiler;
 
 /// Index of a server object (`[[ssls]]` of type `server`).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -97,7 +96,7 @@ pub struct Plan {
     /// What is stripped from every request, and set last.
     pub identity: IdentityHeaders,
     /// Which values of a client certificate have to be rendered.
-    pub wanted: Wanted,
+    pub wanted: IdentityPlan,
     /// The operator's pages for our own error answers; read beside, see `setup`.
     pub error_pages: Arc<error_pages::ErrorPages>,
     /// One line of the access log; `None` writes none.

@@ -18,7 +18,7 @@ use ferrule_config::pattern::Pattern;
 use super::guards::Guards;
 use super::hosts::{Cover, HostMap, HostName};
 use super::{PolicyId, ServerId, access, index};
-use crate::identity::{ClientIdentity, Wanted};
+use crate::identity::{ClientIdentity, IdentityPlan};
 
 /// Server names and what they mean.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct SniTable {
     policies: Vec<PolicyId>,
     /// By policy.
     rules: Vec<PolicyRule>,
-    /// By policy: which lists hold ([`Wanted::list`]).
+    /// By policy: which lists hold ([`IdentityPlan::list`]).
     lists: Vec<Option<usize>>,
 }
 
@@ -108,7 +108,7 @@ impl SniTable {
     }
 
     /// Has every identity held against the lists of every policy.
-    pub(super) fn compile_lists(&mut self, wanted: &mut Wanted) {
+    pub(super) fn compile_lists(&mut self, wanted: &mut IdentityPlan) {
         let lists = self.rules.iter().map(|rule| {
             let lists = Some(&rule.lists).filter(|lists| !lists.is_empty());
             lists.map(|lists| wanted.list(access::compile(lists)))

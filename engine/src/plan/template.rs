@@ -12,7 +12,7 @@ use super::client::{client_value, is_of_session};
 use super::facts::Facts;
 use super::field::{FieldName, FieldRules, put_field};
 use super::values::{Sink, put_fact};
-use crate::identity::{ClientValue, Wanted};
+use crate::identity::{ClientValue, IdentityPlan};
 use crate::wire::fields::is_value;
 
 /// A compiled template.
@@ -109,7 +109,7 @@ pub(super) enum Fact {
 /// Turns checked templates into compiled ones, and remembers what they need.
 #[derive(Debug, Default)]
 pub struct Compiler {
-    wanted: Wanted,
+    wanted: IdentityPlan,
     fields: FieldRules,
     unescape: bool,
 }
@@ -121,7 +121,7 @@ impl Compiler {
     }
 
     /// What is wanted of a client certificate so far.
-    pub(super) const fn wanted(&mut self) -> &mut Wanted {
+    pub(super) const fn wanted(&mut self) -> &mut IdentityPlan {
         &mut self.wanted
     }
 
@@ -162,7 +162,7 @@ impl Compiler {
 
     /// What the templates so far need from a client certificate.
     #[must_use]
-    pub fn into_wanted(self) -> Wanted {
+    pub fn into_wanted(self) -> IdentityPlan {
         self.wanted
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn load<T>(
 /// Warns of whatever is odd. A root may stand in another text, or behind whom it leads to.
 fn warn(listed: &[(&Pem, Vec<u8>)], purpose: Purpose, field: &str, found: &mut Findings<'_>) {
     let ders: Vec<&[u8]> = listed.iter().map(|(_, der)| der.as_slice()).collect();
-    for (at, oddity) in authorities::oddities(&ders, purpose, found.now) {
+    for (at, oddity) in authorities::warnings(&ders, purpose, found.now) {
         let Some((pem, der)) = listed.get(at) else { continue };
         let message = format!(
             "a CA certificate in {} ({}) {}",

@@ -25,12 +25,12 @@ use crate::identity::anchors::{self, Anchors};
 use crate::identity::certificate::Certificate;
 use crate::identity::digest::sha256_parts;
 use crate::identity::failure::VerifyFailure;
-use crate::identity::outline::Outline;
 use crate::identity::purpose::Purpose;
+use crate::identity::raw_certificate::RawCertificate;
 use crate::identity::revocation::Revocation;
-use crate::identity::rules::Rules;
+use crate::identity::rules::VerificationRules;
 use crate::identity::time::Clock;
-use crate::identity::{ALWAYS, judged, server_name};
+use crate::identity::{ALWAYS, server_name, verdict_cache};
 
 /// Intermediates between an upstream's leaf and an anchor; chains are bounded by their length too.
 const DEPTH: u32 = 8;
@@ -228,7 +228,7 @@ impl UpstreamTls {
         }
         let presented: Vec<&[u8]> = chain.iter().map(AsRef::<[u8]>::as_ref).collect();
         let trusted = (&self.check.anchors, self.check.revocation.as_ref());
-        judged::span(&presented, trusted, Clock { now, skew: 0 })
+        verdict_cache::span(&presented, trusted, Clock { now, skew: 0 })
     }
 
     /// A digest of everything but the server name that tells its connections from those of
@@ -287,7 +287,7 @@ fn trust(
     }
     let anchors = match Anchors::new(ders) {
         Ok(anchors) => anchors,
-        Err(anchors::PolicyError::NotACertificate(at)) => {
+        Err(anchors::AnchorError::NotACertificate(at)) => {
             let message = format!("CA certificate {} cannot be used", at + 1);
             found.error(upstream.place, &ca_field, message, None);
             return None;
@@ -306,7 +306,7 @@ fn pool_identity(
     client: Option<&CertifiedKey>,
 ) -> [u8; 32] {
     let leaf = client.and_then(|pair| pair.cert.first()).map_or(&[][..], AsRef::as_ref);
-    let key = Outline::read(leaf).map_or(&[][..], |leaf| leaf.spki);
+    let key = RawCertificate::read(leaf).map_or(&[][..], |leaf| leaf.spki);
     let verify = match upstream.verify {
         UpstreamVerify::Full => 0,
         UpstreamVerify::Ca => 1,
@@ -387,7 +387,7 @@ impl UpstreamCheck {
         if self.verify == UpstreamVerify::Off {
             return Ok(());
         }
-        let rules = Rules {
+        let rules = VerificationRules {
             depth: DEPTH,
             allow_v1: true,
             purpose: Purpose::Server,
@@ -413,8 +413,8 @@ impl UpstreamCheck {
         let sha256 = |bytes: &[u8]| digest::digest(&digest::SHA256, bytes);
         self.pins.is_empty()
             || self.pins.iter().any(|pin| match pin {
-                Pin::Certificate(wanted) => sha256(leaf.outline.der).as_ref() == wanted,
-                Pin::Spki(wanted) => sha256(leaf.outline.spki).as_ref() == wanted,
+                Pin::Certificate(wanted) => sha256(leaf.raw.der).as_ref() == wanted,
+                Pin::Spki(wanted) => sha256(leaf.raw.spki).as_ref() == wanted,
             })
     }
 }

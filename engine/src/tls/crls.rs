@@ -18,9 +18,9 @@ use crate::identity::anchors::Anchors;
 use crate::identity::certificate::Certificate;
 use crate::identity::crl::Crl;
 use crate::identity::explain::look_alike;
-use crate::identity::outline::Outline;
+use crate::identity::raw_certificate::RawCertificate;
 use crate::identity::revocation::{Revocation, RevocationRules};
-use crate::identity::signature::Fault;
+use crate::identity::signature::SignatureError;
 use crate::identity::time::Clock;
 
 const KINDS: &str = "a PEM block that starts with -----BEGIN X509 CRL-----, or DER";
@@ -176,7 +176,7 @@ fn accept(
     }
     let signed_by = |issuer: &&Certificate<'_>| list.check_signature(issuer).is_ok();
     let unsupported =
-        |issuer: &Certificate<'_>| list.check_signature(issuer) == Err(Fault::Unsupported);
+        |issuer: &Certificate<'_>| list.check_signature(issuer) == Err(SignatureError::Unsupported);
     let Some(issuer) = issuers.iter().find(signed_by) else {
         if issuers.iter().any(unsupported) {
             // It is there, and says nothing that can be believed: of its CA nobody gets in.
@@ -205,5 +205,5 @@ fn accept(
 }
 
 fn subject_of(der: &[u8]) -> Option<&[u8]> {
-    Outline::read(der).map(|outline| outline.subject)
+    RawCertificate::read(der).map(|raw| raw.subject)
 }

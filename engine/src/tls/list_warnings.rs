@@ -3,7 +3,7 @@
 //! In: a list, all that stand beside it, and the time. Out: words that follow its name, and are true of
 //! what [`crate::identity::revocation`] makes of the set.
 
-use crate::identity::crl::{Crl, Scope};
+use crate::identity::crl::{Crl, CrlScope};
 use crate::identity::name;
 use crate::identity::revocation::{RevocationRules, holds};
 use crate::identity::time::Clock;
@@ -19,7 +19,7 @@ pub(super) fn of<'l>(
     let ended = list.next_update().is_some_and(|end| clock.is_past(end));
     let to_come = !clock.has_begun(list.this_update());
     let speaks_for =
-        |other: &&Crl| other.scope() == list.scope() || *other.scope() == Scope::default();
+        |other: &&Crl| other.scope() == list.scope() || *other.scope() == CrlScope::default();
     let another_holds = of_ca.clone().any(|other| holds(other, clock) && speaks_for(&other));
     let older =
         of_ca.any(|other| other.scope() == list.scope() && is_older(list.number(), other.number()));

@@ -27,7 +27,7 @@ impl Response {
     /// Nothing if it is about another certificate.
     fn of(plain: &CertifiedKey, der: Arc<[u8]>) -> Option<Self> {
         let leaf = plain.cert.first().and_then(|leaf| Certificate::parse(leaf))?;
-        let status = status_of(&der, leaf.outline.serial)?;
+        let status = status_of(&der, leaf.raw.serial)?;
         Some(Self { der, status })
     }
 }

@@ -13,7 +13,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::SigningKey;
 
-use crate::identity::algorithms::Key;
+use crate::identity::algorithms::PublicKey;
 use crate::identity::certificate::Certificate;
 use crate::identity::der::{self, Element, Reader, element, tag};
 use crate::identity::ecdsa::Curve;
@@ -108,7 +108,7 @@ pub(super) fn load(
     leaf: &Certificate<'_>,
     provider: &CryptoProvider,
 ) -> Result<Arc<dyn SigningKey>, KeyFlaw> {
-    let public = Key::read(leaf.outline.key_algorithm, leaf.outline.public_key);
+    let public = PublicKey::read(leaf.raw.key_algorithm, leaf.raw.public_key);
     let plain = match form {
         Form::Pkcs8 => Plain::read(der)?,
         Form::Pkcs1 => Plain::Rsa(der),
@@ -120,7 +120,7 @@ pub(super) fn load(
             PrivatePkcs1KeyDer::from(key.to_vec()).into()
         }
         Plain::Ec { key, parameters } => {
-            let pkcs8 = elliptic(key, parameters, (public, leaf.outline.public_key))?;
+            let pkcs8 = elliptic(key, parameters, (public, leaf.raw.public_key))?;
             PrivatePkcs8KeyDer::from(pkcs8).into()
         }
         Plain::Ed25519(seed) => {
@@ -136,7 +136,7 @@ pub(super) fn load(
     })?;
     // Of elliptic keys ring has compared the halves.
     let same = matches!(plain, Plain::Ec { .. })
-        || key.public_key().is_some_and(|public| public.as_ref() == leaf.outline.spki);
+        || key.public_key().is_some_and(|public| public.as_ref() == leaf.raw.spki);
     if same { Ok(key) } else { Err(KeyFlaw::Foreign) }
 }
 
@@ -243,7 +243,7 @@ fn bits(number: &[u8]) -> usize {
 fn elliptic(
     key: &[u8],
     beside: Option<Element<'_>>,
-    (public, public_key): (Option<Key<'_>>, &[u8]),
+    (public, public_key): (Option<PublicKey<'_>>, &[u8]),
 ) -> Result<Vec<u8>, KeyFlaw> {
     let mut body = Reader::new(der::only(key, tag::SEQUENCE).ok_or(KeyFlaw::Broken)?.content);
     let parts = (|| {
@@ -261,7 +261,7 @@ fn elliptic(
         }
         None => None,
     };
-    let Some(Key::Ec(curve)) = public else { return Err(KeyFlaw::Foreign) };
+    let Some(PublicKey::Ec(curve)) = public else { return Err(KeyFlaw::Foreign) };
     if curve == Curve::P521 {
         return Err(KeyFlaw::Curve("P-521"));
     }

@@ -24,14 +24,14 @@ use super::sessions::PolicySessions;
 use super::ticket_secret::Secret;
 use super::tickets::{PolicyTicketer, TicketKeys};
 use super::{authorities, crls, handshake, keys, signatures, ticket_nonces, transcript};
-use crate::identity::allow::Lists;
+use crate::identity::access_lists::AccessLists;
 use crate::identity::certificate::{self, Certificate};
+use crate::identity::client_policy::ClientPolicy;
 use crate::identity::failure::VerifyFailure;
-use crate::identity::outline::Outline;
-use crate::identity::policy::ClientPolicy;
 use crate::identity::purpose::Purpose;
+use crate::identity::raw_certificate::RawCertificate;
 use crate::identity::verdict::Verdict;
-use crate::identity::{alt_names, anchors, digest, judged, signature};
+use crate::identity::{alt_names, anchors, digest, signature, verdict_cache};
 use crate::plan::{Forbidden, Gate, access};
 
 /// Bytes of CA names in a `CertificateRequest`; its field holds 64 KiB.
@@ -183,7 +183,7 @@ fn policy(
             };
             Some(Arc::new(policy.with_clock_skew(skew).with_revocation(revocation)))
         }
-        Err(anchors::PolicyError::NotACertificate(at)) => {
+        Err(anchors::AnchorError::NotACertificate(at)) => {
             let message = format!("CA certificate {} cannot be used", at + 1);
             found.error(client.place, field, message, None);
             None
@@ -294,7 +294,7 @@ fn suites_allow(key: SignatureAlgorithm, offered: &[CipherSuite]) -> bool {
 #[derive(Debug)]
 struct ClientCheck {
     policy: Arc<ClientPolicy>,
-    lists: Lists,
+    lists: AccessLists,
     verify: ClientVerify,
     reject: Reject,
     ca_names: Vec<DistinguishedName>,
@@ -312,7 +312,7 @@ impl ClientCheck {
         if client.send_ca_names {
             let mut bytes = 0;
             for anchor in policy.anchors().ders().iter().filter_map(|der| Certificate::parse(der)) {
-                let subject = anchor.outline.subject;
+                let subject = anchor.raw.subject;
                 bytes += subject.len() + 2;
                 ca_names.push(DistinguishedName::from(subject.to_vec()));
             }
@@ -348,12 +348,12 @@ impl ClientCertVerifier for ClientCheck {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let leaf = Outline::read(end_entity)
+        let leaf = RawCertificate::read(end_entity)
             .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
         let mut presented: Vec<&[u8]> = vec![end_entity];
         presented.extend(intermediates.iter().map(AsRef::<[u8]>::as_ref));
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let verdict = judged::judge_for_a_while(&presented, &self.policy, now).verdict;
+        let verdict = verdict_cache::cached_verification(&presented, &self.policy, now).verdict;
         if !signature::can_prove(end_entity) {
             // Whatever became of its chain, its holder cannot go on; and this is the word for it.
             handshake::note_client_failure(VerifyFailure::Unsupported, &presented);

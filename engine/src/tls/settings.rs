@@ -12,7 +12,7 @@ use super::server::{self, ServerTls};
 use super::shelf::{KeptObject, Shelf};
 use super::ticket_files;
 use super::tickets::TicketKeys;
-use crate::identity::policy::ClientPolicy;
+use crate::identity::client_policy::ClientPolicy;
 
 /// Everything that one generation needs for TLS.
 #[derive(Debug)]

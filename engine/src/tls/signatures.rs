@@ -12,7 +12,7 @@ use crate::identity::algorithms::{
     self, P256_SHA256, P256_SHA384, P256_SHA512, P384_SHA256, P384_SHA384, P384_SHA512,
     P521_SHA256, P521_SHA384, P521_SHA512,
 };
-use crate::identity::outline::Outline;
+use crate::identity::raw_certificate::RawCertificate;
 
 /// What peers may sign with. TLS 1.3 fixes the curve of a scheme, and takes the first; TLS 1.2 takes
 /// whatever fits the key.
@@ -81,7 +81,7 @@ const fn bad_signature() -> Error {
 
 #[expect(clippy::result_large_err, reason = "rustls wants its own error")]
 fn public_key<'a>(leaf: &'a CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'a>, Error> {
-    Outline::read(leaf)
+    RawCertificate::read(leaf)
         .map(|leaf| SubjectPublicKeyInfoDer::from(leaf.spki))
         .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))
 }

@@ -1,6 +1,6 @@
 //! Bases of constraints that have no one reading, and names that some take for an excluded one.
 
-use ferrule_engine::identity::{ClientPolicy, Verdict, VerifyFailure, judge};
+use ferrule_engine::identity::{ClientPolicy, Verdict, VerifyFailure, verify_client};
 use ferrule_tests::scratch;
 use ferrule_tests::zoo::asn1::{attribute, common_name, name};
 
@@ -39,9 +39,9 @@ impl Realm {
         vec![certificate(leaf, sub, &client(&names)), certificate(sub, root, &authority(&[held]))]
     }
 
-    fn judge(&self, chain: &[Vec<u8>]) -> Verdict {
+    fn verify_client(&self, chain: &[Vec<u8>]) -> Verdict {
         let ders: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
-        judge(&ders, &self.policy, NOW)
+        verify_client(&ders, &self.policy, NOW)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use ferrule_engine::identity::{ClientIdentity, ClientValue, Verdict, Wanted};
+use ferrule_engine::identity::{ClientIdentity, ClientValue, IdentityPlan, Verdict};
 use ferrule_engine::plan::facts::{ConnectionFacts, Now};
 use ferrule_engine::plan::{Facts, Plan, RouteId};
 use ferrule_tests::zoo::asn1::common_name;
@@ -357,7 +357,7 @@ proptest! {
         let values = [ClientValue::SanEmail, ClientValue::SanDns, ClientValue::SanUri];
         let set: Vec<Name> =
             names.iter().map(|(at, name)| (tags[*at], name.as_bytes().to_vec())).collect();
-        let mut wanted = Wanted::default();
+        let mut wanted = IdentityPlan::default();
         values.into_iter().chain([ClientValue::San]).for_each(|value| wanted.add(value));
         let leaf = Forge(ForgeKey::new()).leaf(&set);
         let identity = ClientIdentity::of(&[&leaf], Verdict::Success, &wanted);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ferrule_engine::identity::{ClientPolicy, Verdict, judge};
+use ferrule_engine::identity::{ClientPolicy, Verdict, verify_client};
 use ferrule_tests::zoo::asn1::{attribute, common_name, name};
 use ferrule_tools::clock;
 
@@ -79,7 +79,7 @@ impl Stage {
         let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
         let once = || {
             let started = clock::now();
-            let verdict = std::hint::black_box(judge(&chain, &self.policy, NOW));
+            let verdict = std::hint::black_box(verify_client(&chain, &self.policy, NOW));
             assert_ne!(verdict, Verdict::Success);
             started.elapsed()
         };

@@ -1,7 +1,7 @@
 //! Kinds of certificates that public suites hold against path validation, each with the outcome that
 //! docs/identity.md tells. OpenSSL judges the same chains: what it refuses is not taken.
 
-use ferrule_engine::identity::{ClientPolicy, Verdict, VerifyFailure, judge};
+use ferrule_engine::identity::{ClientPolicy, Verdict, VerifyFailure, verify_client};
 use ferrule_tests::scratch;
 use ferrule_tests::zoo::asn1::{
     attribute, basic_constraints, common_name, element, extended, extension, key_usage, name, oid,
@@ -79,7 +79,7 @@ fn hold(kinds: &[Kind]) {
             Ok(()) => Verdict::Success,
             Err(failure) => Verdict::Failed(failure),
         };
-        assert_eq!(judge(&ders, &policy, NOW), expected, "{}", kind.what);
+        assert_eq!(verify_client(&ders, &policy, NOW), expected, "{}", kind.what);
         let docket = Docket::write(scratch.path(), &anchors, std::slice::from_ref(&chain));
         let said = docket.openssl(scratch.path(), false).remove(0);
         assert!(said.accepted || kind.expected.is_err(), "{}: OpenSSL: {}", kind.what, said.words);

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
 use ferrule_engine::identity::crl::Crl;
-use ferrule_engine::identity::outline::Outline;
+use ferrule_engine::identity::raw_certificate::RawCertificate;
 use ferrule_engine::identity::revocation::{Revocation, RevocationRules};
-use ferrule_engine::identity::{ClientPolicy, Verdict, judge};
+use ferrule_engine::identity::{ClientPolicy, Verdict, verify_client};
 use ferrule_tests::scratch;
 use ferrule_tests::zoo::asn1::{common_name, element, explicit, extension, integer, sequence, utc};
 
@@ -83,7 +83,7 @@ impl Mint {
         let anchor = certificate(root, root, &authority(&[]));
         let leaves = [&b"revoked"[..], b"good"]
             .map(|name| certificate(me, root, &client(&[alt_names(&[(0x82, name)])])));
-        let revoked = Outline::read(&leaves[0]).expect("a certificate").serial.to_vec();
+        let revoked = RawCertificate::read(&leaves[0]).expect("a certificate").serial.to_vec();
         let mut lists = Vec::new();
         for extensions in of_lists() {
             for of_entry in of_entries() {
@@ -132,12 +132,12 @@ impl Mint {
     }
 
     /// Our word on a leaf, by this list alone.
-    fn judge(&self, leaf: &[u8], list: &[u8]) -> Result<(), String> {
+    fn verify_client(&self, leaf: &[u8], list: &[u8]) -> Result<(), String> {
         let list = Crl::parse(list.to_vec()).map_err(|error| format!("list: {}", error.text()))?;
         let rules = RevocationRules { expired_refuses: true, missing_refuses: true };
         let policy = ClientPolicy::new(std::slice::from_ref(&self.anchor), DEPTH, false);
         let lists = Some(Revocation::new(vec![list], rules));
-        match judge(&[leaf], &policy.expect("an anchor").with_revocation(lists), NOW) {
+        match verify_client(&[leaf], &policy.expect("an anchor").with_revocation(lists), NOW) {
             Verdict::Success => Ok(()),
             Verdict::Failed(failure) => Err(failure.text().to_owned()),
             Verdict::None => Err("nothing".to_owned()),

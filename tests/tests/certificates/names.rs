@@ -1,7 +1,9 @@
 //! Names of every type under every constraint: what a list or a header is told of was constrained.
 
-use ferrule_engine::identity::allow::{Entry, Lists, Rest, Term, Uri};
-use ferrule_engine::identity::{Access, ClientPolicy, Verdict, VerifyFailure, judge};
+use ferrule_engine::identity::access_lists::{
+    AccessEntry, AccessLists, AccessTerm, PatternRest, UriPattern,
+};
+use ferrule_engine::identity::{Access, ClientPolicy, Verdict, VerifyFailure, verify_client};
 use ferrule_tests::zoo::asn1::{attribute, common_name, element, extension, name, sequence};
 
 use crate::forge::{ForgeKey, NOW, Party, alt_names, authority, certificate, client, constraints};
@@ -38,23 +40,23 @@ impl Realm {
         [certificate(leaf, sub, &client(of_leaf)), sub_der]
     }
 
-    fn judge(&self, chain: &[Vec<u8>]) -> Verdict {
+    fn verify_client(&self, chain: &[Vec<u8>]) -> Verdict {
         let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
-        judge(&chain, &self.policy, NOW)
+        verify_client(&chain, &self.policy, NOW)
     }
 }
 
-fn allow(term: Term) -> Lists {
-    let entry: Entry = vec![term];
-    Lists { allow: vec![entry], deny: Vec::new() }
+fn allow(term: AccessTerm) -> AccessLists {
+    let entry: AccessEntry = vec![term];
+    AccessLists { allow: vec![entry], deny: Vec::new() }
 }
 
 /// Of each type that a list may ask for: the tag, a name that is not permitted, its base, and a
 /// list that allows it.
-fn types() -> [(u8, &'static [u8], &'static [u8], Lists); 4] {
-    let uri = Uri {
+fn types() -> [(u8, &'static [u8], &'static [u8], AccessLists); 4] {
+    let uri = UriPattern {
         origin: b"spiffe://prod.example".as_slice().into(),
-        rest: Rest::Exact(b"/admin".as_slice().into()),
+        rest: PatternRest::Exact(b"/admin".as_slice().into()),
     };
     [
         (0x86, b"spiffe://prod.example/admin", b".partner.example", allow(Term::Uri(uri))),
@@ -62,19 +64,19 @@ fn types() -> [(u8, &'static [u8], &'static [u8], Lists); 4] {
             0x82,
             b"admin.prod.example",
             b"partner.example",
-            allow(Term::Dns(b"admin.prod.example".as_slice().into(), false)),
+            allow(AccessTerm::Dns(b"admin.prod.example".as_slice().into(), false)),
         ),
         (
             0x81,
             b"admin@prod.example",
             b"partner.example",
-            allow(Term::Email(b"admin".as_slice().into(), b"prod.example".as_slice().into())),
+            allow(AccessTerm::Email(b"admin".as_slice().into(), b"prod.example".as_slice().into())),
         ),
         (
             0x87,
             &[10, 9, 9, 9],
             &[10, 1, 0, 0, 255, 255, 0, 0],
-            allow(Term::Ip([10, 9, 9, 9].as_slice().into(), 32)),
+            allow(AccessTerm::Ip([10, 9, 9, 9].as_slice().into(), 32)),
         ),
     ]
 }
@@ -222,7 +224,7 @@ fn a_name_is_the_same_in_every_spelling() {
             let leaf = Party { name: &me, key: &keys[2] };
             // Directly, and below a CA that points to its issuer by name in yet another spelling.
             let direct = certificate(leaf, as_spelled, &client(&[]));
-            assert_eq!(judge(&[&direct], &policy, NOW), Verdict::Success);
+            assert_eq!(verify_client(&[&direct], &policy, NOW), Verdict::Success);
             let pointer = sequence(&[
                 &element(0xa1, &element(0xa4, issuer)),
                 &element(0x82, serial_of(policy.anchors().ders().first().expect("one"))),
@@ -230,17 +232,19 @@ fn a_name_is_the_same_in_every_spelling() {
             let pointer = extension("2.5.29.35", false, &pointer);
             let between = certificate(sub, as_spelled, &authority(&[pointer]));
             let below = certificate(leaf, by_sub, &client(&[]));
-            assert_eq!(judge(&[&below, &between], &policy, NOW), Verdict::Success);
+            assert_eq!(verify_client(&[&below, &between], &policy, NOW), Verdict::Success);
         }
         let other = spelled(12, "The Roots");
         let stranger = Party { name: &other, key: &keys[0] };
         let leaf = certificate(Party { name: &me, key: &keys[2] }, stranger, &client(&[]));
-        assert_ne!(judge(&[&leaf], &policy, NOW), Verdict::Success);
+        assert_ne!(verify_client(&[&leaf], &policy, NOW), Verdict::Success);
     }
 }
 
 fn serial_of(der: &[u8]) -> &[u8] {
-    ferrule_engine::identity::outline::Outline::read(der).expect("a certificate").serial
+    ferrule_engine::identity::raw_certificate::RawCertificate::read(der)
+        .expect("a certificate")
+        .serial
 }
 
 /// A name that ends for some readers before it does for others is allowed nothing, and denied.
@@ -258,7 +262,7 @@ fn a_name_with_a_nul_is_in_doubt() {
         let chain = realm.chain(&[], &[names]);
         let verdict = realm.judge(&chain);
         for (_, _, _, lists) in types() {
-            let deny = Lists { allow: Vec::new(), deny: lists.allow.clone() };
+            let deny = AccessLists { allow: Vec::new(), deny: lists.allow.clone() };
             assert_eq!(deny.judge(&chain[0], verdict), Access::Denied, "{text:02x?}");
             assert_eq!(lists.judge(&chain[0], verdict), Access::NotAllowed, "{text:02x?}");
         }

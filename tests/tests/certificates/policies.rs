@@ -1,6 +1,6 @@
 //! Policies along a path, beside OpenSSL's own policy check and in tables.
 
-use ferrule_engine::identity::{ClientPolicy, Verdict, VerifyFailure, judge};
+use ferrule_engine::identity::{ClientPolicy, Verdict, VerifyFailure, verify_client};
 use ferrule_tests::scratch;
 use ferrule_tests::zoo::asn1::{common_name, element, extension, integer, oid, sequence};
 
@@ -77,9 +77,9 @@ impl Ladder {
         chain
     }
 
-    fn judge(&self, chain: &[Vec<u8>]) -> Verdict {
+    fn verify_client(&self, chain: &[Vec<u8>]) -> Verdict {
         let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
-        judge(&chain, &self.policy, NOW)
+        verify_client(&chain, &self.policy, NOW)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use ferrule_engine::identity::forwarded::XfccKey;
 use ferrule_engine::identity::{
-    ClientIdentity, ClientPolicy, ClientValue, IdentityCache, Verdict, Wanted,
+    ClientIdentity, ClientPolicy, ClientValue, IdentityCache, IdentityPlan, Verdict,
 };
 use ferrule_tests::zoo::asn1::common_name;
 
@@ -89,8 +89,8 @@ impl Crowd {
     }
 }
 
-fn wanted() -> Wanted {
-    let mut wanted = Wanted::default();
+fn wanted() -> IdentityPlan {
+    let mut wanted = IdentityPlan::default();
     FORMATS.into_iter().for_each(|value| wanted.add(value));
     wanted.add(ClientValue::EscapedCert);
     wanted.add(ClientValue::CertRfc9440);

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use data_encoding::HEXLOWER;
-use ferrule_engine::identity::{ClientIdentity, ClientPolicy, ClientValue, Verdict, Wanted, judge};
+use ferrule_engine::identity::{
+    ClientIdentity, ClientPolicy, ClientValue, IdentityPlan, Verdict, verify_client,
+};
 use ferrule_tests::scratch;
 use ferrule_tests::zoo::asn1::{
     attribute, common_name, element, extended, extension, integer, name, oid, sequence,
@@ -250,7 +252,7 @@ fn sans(said: &Said) -> Vec<u8> {
 /// Values of ours that OpenSSL reads otherwise. What we do not send is no difference, unless the
 /// client is good.
 fn misread(chain: &[&[u8]], verdict: Verdict, said: &Said) -> Vec<String> {
-    let mut wanted = Wanted::default();
+    let mut wanted = IdentityPlan::default();
     VALUES.into_iter().chain([ClientValue::San]).for_each(|value| wanted.add(value));
     let identity = ClientIdentity::of(chain, verdict, &wanted);
     let theirs = said.values.iter().cloned().chain([sans(said)]);
@@ -344,7 +346,7 @@ fn what_is_taken_others_take_and_read_alike() {
         assert_eq!(openssl.len(), batch.len());
         for (at, (chain, said)) in batch.iter().zip(&openssl).enumerate() {
             let ders: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
-            let verdict = judge(&ders, &policy, NOW);
+            let verdict = verify_client(&ders, &policy, NOW);
             let go = go.as_ref().and_then(|go| go.get(at).copied());
             counts.take(chain, verdict, (said, go));
         }

@@ -1,7 +1,7 @@
 //! What is not understood refuses whatever it stands in: unreadable certificates in a chain, extensions
 //! of versions that have none, names in extensions that decide nothing.
 
-use ferrule_engine::identity::{ClientPolicy, Verdict, VerifyFailure, judge};
+use ferrule_engine::identity::{ClientPolicy, Verdict, VerifyFailure, verify_client};
 use ferrule_tests::scratch;
 use ferrule_tests::zoo::asn1::{
     common_name, element, explicit, extension, integer, oid, sequence, utc,
@@ -31,10 +31,10 @@ impl Realm {
         certificate(Party { name: &names[1], key: &self.leaf }, root, &client(more))
     }
 
-    fn judge(&self, chain: &[Vec<u8>]) -> Verdict {
+    fn verify_client(&self, chain: &[Vec<u8>]) -> Verdict {
         let policy = ClientPolicy::new(std::slice::from_ref(&self.anchor), DEPTH, true);
         let ders: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
-        judge(&ders, &policy.expect("an anchor"), NOW)
+        verify_client(&ders, &policy.expect("an anchor"), NOW)
     }
 }
 

@@ -1,12 +1,12 @@
 //! What holds of certificates, revocation lists and PEM text, whatever bytes they are made of.
 
 use ferrule_engine::identity::certificate::Certificate;
+use ferrule_engine::identity::client_policy::ClientPolicy;
 use ferrule_engine::identity::crl::Crl;
 use ferrule_engine::identity::failure::VerifyFailure;
-use ferrule_engine::identity::outline::Outline;
-use ferrule_engine::identity::policy::ClientPolicy;
-use ferrule_engine::identity::verify::judge;
-use ferrule_engine::identity::{ClientIdentity, Verdict, Wanted, constraints};
+use ferrule_engine::identity::raw_certificate::RawCertificate;
+use ferrule_engine::identity::verify::verify_client;
+use ferrule_engine::identity::{ClientIdentity, IdentityPlan, Verdict, constraint_check};
 use ferrule_engine::tls::pem::{Contents, blocks, read};
 
 const NOW: i64 = 1_795_301_728;
@@ -16,22 +16,22 @@ const NOW: i64 = 1_795_301_728;
 pub(crate) fn certificate(bytes: &[u8]) {
     let read = Certificate::parse(bytes);
     if let Some(certificate) = &read {
-        assert!(Outline::read(bytes).is_some_and(|outline| outline.der == bytes));
+        assert!(RawCertificate::read(bytes).is_some_and(|outline| outline.der == bytes));
         let path = [certificate.clone(), certificate.clone()];
-        let _ = constraints::violation(&path);
+        let _ = constraint_check::violation(&path);
     }
     let nobody = ClientPolicy::new(&[], 1, true).expect("a policy");
-    let verdict = judge(&[bytes, bytes], &nobody, NOW);
+    let verdict = verify_client(&[bytes, bytes], &nobody, NOW);
     assert_ne!(verdict, Verdict::Success);
     if let Ok(own) = ClientPolicy::new(&[bytes.to_vec()], 1, true) {
         // An anchor vouches for itself alone, and only while it is valid.
-        let verdict = judge(&[bytes], &own, NOW);
+        let verdict = verify_client(&[bytes], &own, NOW);
         let dates = read.as_ref().map(|it| (it.not_before, it.not_after));
         if verdict == Verdict::Success {
             assert!(dates.is_some_and(|(start, end)| start <= NOW && NOW < end));
         }
     }
-    let identity = ClientIdentity::of(&[bytes], verdict, &Wanted::default());
+    let identity = ClientIdentity::of(&[bytes], verdict, &IdentityPlan::default());
     assert!(read.is_some() || identity.verdict != Verdict::Success);
     assert_ne!(identity.verdict, Verdict::Failed(VerifyFailure::Revoked));
 }

@@ -7,13 +7,13 @@ use ferrule_engine::identity::ClientPolicy;
 use ferrule_engine::identity::certificate::Certificate;
 use ferrule_engine::identity::crl::{Crl, CrlError};
 use ferrule_engine::identity::failure::VerifyFailure;
+use ferrule_engine::identity::path_search::STEPS_MAX;
 use ferrule_engine::identity::purpose::Purpose;
 use ferrule_engine::identity::revocation::{Revocation, RevocationRules};
-use ferrule_engine::identity::rules::Rules;
-use ferrule_engine::identity::search::STEPS_MAX;
+use ferrule_engine::identity::rules::VerificationRules;
 use ferrule_engine::identity::time::Clock;
 use ferrule_engine::identity::verdict::Verdict;
-use ferrule_engine::identity::verify::{Step, judge};
+use ferrule_engine::identity::verify::{VerificationStep, verify_client};
 use ferrule_tests::zoo::asn1::{
     basic_constraints, common_name, element, extension, integer, sequence,
 };
@@ -162,7 +162,7 @@ fn what_is_old_or_missing_means_what_the_file_says() {
     let at = |ders: Vec<Vec<u8>>, rules: (bool, bool), skew: i64, now: i64| {
         let policy = ClientPolicy::new(std::slice::from_ref(&root_der), 1, true).expect("a policy");
         let policy = policy.with_clock_skew(skew).with_revocation(Some(lists(ders, rules)));
-        judge(&chain, &policy, now)
+        verify_client(&chain, &policy, now)
     };
     let clean = || vec![list(&[]).sign(&root), list(&[&[1]]).sign(&sub)];
     let bad = || vec![list(&[]).sign(&root), list(&[&[0x11]]).sign(&sub)];
@@ -221,7 +221,7 @@ fn clocks_may_differ_by_what_the_file_says() {
     let leaf = world.leaf(&root);
     let at = |skew: i64, now: i64| {
         let policy = ClientPolicy::new(std::slice::from_ref(&der), 1, true).expect("a policy");
-        judge(&[&leaf], &policy.with_clock_skew(skew), now)
+        verify_client(&[&leaf], &policy.with_clock_skew(skew), now)
     };
     assert_eq!(at(0, START), Verdict::Success);
     assert_eq!(at(0, START - 1), Verdict::Failed(VerifyFailure::NotYetValid));
@@ -239,23 +239,23 @@ fn the_other_ca_of_a_name_is_found() {
     let anchors = [authority(&old, &old, "root"), authority(&new, &new, "root")];
     let policy = ClientPolicy::new(&anchors, 2, true).expect("a policy");
     for by in [&old, &new] {
-        assert_eq!(judge(&[&world.leaf(by)], &policy, NOW), Verdict::Success);
+        assert_eq!(verify_client(&[&world.leaf(by)], &policy, NOW), Verdict::Success);
     }
     let forged = Issuer { name: common_name("root"), key: world.key.clone() };
     let only_new = ClientPolicy::new(&anchors[1..], 2, true).expect("a policy");
-    let refused = judge(&[&world.leaf(&forged)], &only_new, NOW);
+    let refused = verify_client(&[&world.leaf(&forged)], &only_new, NOW);
     assert_eq!(refused, Verdict::Failed(VerifyFailure::Signature));
     // A cross-signed intermediate: the one that is sent first leads to a stranger.
     let (sub, stranger) = (world.issuer("sub"), world.issuer("stranger"));
     let leaf = world.leaf(&sub);
     let lost = authority(&sub, &stranger, "sub");
     let good = authority(&sub, &new, "sub");
-    assert_eq!(judge(&[&leaf, &lost, &good], &policy, NOW), Verdict::Success);
+    assert_eq!(verify_client(&[&leaf, &lost, &good], &policy, NOW), Verdict::Success);
     // Revoked by one of them is revoked.
     let revoking = lists(vec![list(&[&[0x11]]).sign(&new), list(&[]).sign(&sub)], (true, false));
     let strict = ClientPolicy::new(&anchors, 2, true).expect("a policy");
     let strict = strict.with_revocation(Some(revoking));
-    let verdict = judge(&[&leaf, &good], &strict, NOW);
+    let verdict = verify_client(&[&leaf, &good], &strict, NOW);
     assert_eq!(verdict, Verdict::Failed(VerifyFailure::Revoked));
 }
 
@@ -294,18 +294,18 @@ fn hostile_chains_cost_a_bounded_number_of_steps() {
             &chain,
             policy.rules(NOW),
             &mut |step| match step {
-                Step::Path(path, ..) => {
+                VerificationStep::Path(path, ..) => {
                     assert!(path.len() <= 11);
                     paths += 1;
                 }
-                Step::Searched(count) => steps += count,
+                VerificationStep::Searched(count) => steps += count,
             },
         );
         assert!(verdict.is_err());
         assert!(steps <= STEPS_MAX && paths <= 9, "{steps} steps, {paths} paths");
     }
     let eleven: Vec<&[u8]> = vec![&leaf; 11];
-    assert_eq!(judge(&eleven, &policy, NOW), Verdict::Failed(VerifyFailure::Unspecified));
+    assert_eq!(verify_client(&eleven, &policy, NOW), Verdict::Failed(VerifyFailure::Unspecified));
 }
 
 #[test]
@@ -374,8 +374,11 @@ fn hostile_certificates_are_refused_with_a_reason() {
     let nul = with(vec![extension("2.5.29.17", false, &nul)]);
     let read = Certificate::parse(&nul).expect("OpenSSL reads it, too");
     assert_eq!(read.extensions.alt_names.expect("names").len(), 1);
-    let server =
-        Rules { purpose: Purpose::Server, clock: Clock { now: NOW, skew: 0 }, ..policy.rules(NOW) };
+    let server = VerificationRules {
+        purpose: Purpose::Server,
+        clock: Clock { now: NOW, skew: 0 },
+        ..policy.rules(NOW)
+    };
     assert_eq!(
         policy.anchors().examine(&[&nul], server),
         Ok(()),
@@ -481,7 +484,7 @@ fn who_is_revoked_is_found_without_a_signature() {
         let owned: Vec<Box<[u8]>> = chain.iter().map(|der| der.as_slice().into()).collect();
         let borrowed: Vec<&[u8]> = chain.iter().map(|der| der.as_slice()).collect();
         assert_eq!(policy.may_have_revoked(&owned), found, "case {number}");
-        let verdict = judge(&borrowed, &policy, NOW);
+        let verdict = verify_client(&borrowed, &policy, NOW);
         assert_eq!(verdict == Verdict::Failed(VerifyFailure::Revoked), found, "case {number}");
     }
 }

@@ -4,7 +4,7 @@ use ferrule_engine::identity::ClientPolicy;
 use ferrule_engine::identity::crl::Crl;
 use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::verdict::Verdict;
-use ferrule_engine::identity::verify::judge;
+use ferrule_engine::identity::verify::verify_client;
 use ferrule_tests::zoo::asn1::{attribute, element, extension, name, sequence};
 use ferrule_tests::zoo::{Issuer, ListDraft};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_assert_eq, proptest};
@@ -138,12 +138,12 @@ impl Chain {
         Self { sub, root, ders }
     }
 
-    fn judge(&self, mut of_sub: Vec<Vec<u8>>, rules: (bool, bool)) -> Verdict {
+    fn verify_client(&self, mut of_sub: Vec<Vec<u8>>, rules: (bool, bool)) -> Verdict {
         let [leaf, sub, root] = &self.ders;
         of_sub.push(list(&[]).sign(&self.root));
         let policy = ClientPolicy::new(std::slice::from_ref(root), 1, true).expect("a policy");
         let policy = policy.with_revocation(Some(lists(of_sub, rules)));
-        judge(&[leaf, sub], &policy, NOW)
+        verify_client(&[leaf, sub], &policy, NOW)
     }
 }
 
@@ -256,7 +256,7 @@ fn a_serial_number_is_found_whatever_its_sign() {
                 let all = vec![list(&[listed]).sign(&sub), list(&[]).sign(&root)];
                 let policy = ClientPolicy::new(&ders[1..], 1, true).expect("a policy");
                 let policy = policy.with_revocation(Some(lists(all, (true, true))));
-                let verdict = judge(&[&leaf, &ders[0]], &policy, NOW);
+                let verdict = verify_client(&[&leaf, &ders[0]], &policy, NOW);
                 assert_eq!(verdict, Verdict::Failed(VerifyFailure::Revoked), "{listed:02x?}");
                 let chain = [leaf.clone().into_boxed_slice()];
                 assert!(policy.may_have_revoked(&chain), "{listed:02x?}");
@@ -291,7 +291,7 @@ fn a_place_is_the_same_in_every_spelling() {
             let all = vec![partial, list(&[]).sign(&root)];
             let policy = ClientPolicy::new(&ders[1..], 1, true).expect("a policy");
             let policy = policy.with_revocation(Some(lists(all, (true, true))));
-            let verdict = judge(&[&leaf, &ders[0]], &policy, NOW);
+            let verdict = verify_client(&[&leaf, &ders[0]], &policy, NOW);
             assert_eq!(verdict, Verdict::Failed(expected), "{text:02x?} {listed:02x?}");
         }
     }

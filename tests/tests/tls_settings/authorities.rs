@@ -7,7 +7,7 @@ use ferrule_config::{Place, Problems};
 use ferrule_engine::identity::anchors::Anchors;
 use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::purpose::Purpose;
-use ferrule_engine::identity::rules::Rules;
+use ferrule_engine::identity::rules::VerificationRules;
 use ferrule_engine::identity::time::Clock;
 use ferrule_engine::tls::{TicketKeys, TlsSettings};
 use ferrule_tests::zoo::asn1::{
@@ -136,7 +136,7 @@ fn a_root_that_is_absent_is_warned_about_and_one_that_is_there_is_not() {
 fn an_upstreams_key_must_be_for_signatures() {
     let world = World::new("root", 1);
     let anchors = Anchors::new(std::slice::from_ref(&world.root_der)).expect("anchors");
-    let rules = Rules {
+    let rules = VerificationRules {
         depth: 1,
         allow_v1: true,
         purpose: Purpose::Server,

@@ -10,17 +10,15 @@ use clap::Args;
 use ferrule_config::model::{ClientVerify, Reject};
 use ferrule_config::{Config, read_file};
 
-use crate::control::process::clock;
-use crate::control::process::environment;
-use crate::control::process::terminal;
+use crate::control::process::{clock, environment, terminal};
 use crate::exchange::refusal::Refusal;
 use crate::identity::certificate::Certificate;
-use crate::identity::explain::{Account, text};
-use crate::identity::outline::Outline;
-use crate::identity::policy::ClientPolicy;
-use crate::identity::verify::{self, Step};
+use crate::identity::client_policy::ClientPolicy;
+use crate::identity::explain::{ChainDiagnosis, text};
+use crate::identity::raw_certificate::RawCertificate;
+use crate::identity::verify::{self, VerificationStep};
 use crate::identity::{
-    Access, ClientIdentity, ClientValue, Verdict, VerifyFailure, Wanted, signature,
+    Access, ClientIdentity, ClientValue, IdentityPlan, Verdict, VerifyFailure, signature,
 };
 use crate::plan::{Forbidden, Gate, HostBuf, access};
 use crate::setup;
@@ -135,9 +133,9 @@ fn told(
         (Gate::Pass, Ok(())) => return None,
     };
     // What is no certificate ends the handshake everywhere.
-    if reject == Reject::Handshake || Outline::read(leaf).is_none() {
+    if reject == Reject::Handshake || RawCertificate::read(leaf).is_none() {
         let failure = match refusal {
-            _ if Outline::read(leaf).is_none() => VerifyFailure::Unspecified,
+            _ if RawCertificate::read(leaf).is_none() => VerifyFailure::Unspecified,
             Refusal::BadCertificate(failure) => failure,
             _ => VerifyFailure::Application,
         };
@@ -171,10 +169,12 @@ fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Vec<Stri
         });
     }
     let mut tried = 0;
-    let verdict = verify::judge_step_by_step(chain, policy, now, &mut |step| {
+    let verdict = verify::verify_client_traced(chain, policy, now, &mut |step| {
         let (certificates, from_peer, verdict) = match step {
-            Step::Path(certificates, from_peer, verdict) => (certificates, from_peer, verdict),
-            Step::Searched(signatures) => {
+            VerificationStep::Path(certificates, from_peer, verdict) => {
+                (certificates, from_peer, verdict)
+            }
+            VerificationStep::Searched(signatures) => {
                 out.push(format!("no other path is left ({signatures} signatures were checked)"));
                 return;
             }
@@ -183,14 +183,14 @@ fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Vec<Stri
         out.push(format!("path {tried}:"));
         for (at, certificate) in certificates.iter().enumerate() {
             let from = if at < from_peer { "sent" } else { "trusted" };
-            out.push(format!("  {at} ({from}) {}", text(certificate.outline.subject)));
+            out.push(format!("  {at} ({from}) {}", text(certificate.raw.subject)));
         }
         out.push(format!("  {}", verdict.map_or_else(VerifyFailure::text, |()| "good")));
     });
     if tried == 0 {
         out.push("no path could be tried".to_owned());
     }
-    let account = Account::of(chain, Some(policy.anchors()), (verdict, now));
+    let account = ChainDiagnosis::of(chain, Some(policy.anchors()), (verdict, now));
     if !account.missing.is_empty() {
         out.push(format!("missing: {}", account.missing));
     }
@@ -200,7 +200,7 @@ fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Vec<Stri
 
 /// Subject, issuer and dates on one line.
 fn line(certificate: &Certificate<'_>) -> String {
-    let outline = &certificate.outline;
+    let outline = &certificate.raw;
     let mut dates = Vec::new();
     outline.not_before.print(&mut dates);
     dates.extend_from_slice(b" to ");
@@ -224,7 +224,7 @@ fn values(chain: &[&[u8]], verdict: Verdict) -> Vec<String> {
         ("ssl_client_san", ClientValue::San),
         ("ssl_client_spiffe_id", ClientValue::SpiffeId),
     ];
-    let mut wanted = Wanted::default();
+    let mut wanted = IdentityPlan::default();
     for (_, value) in shown {
         wanted.add(value);
     }
@@ -238,7 +238,7 @@ fn values(chain: &[&[u8]], verdict: Verdict) -> Vec<String> {
 
 /// What names this client in `client.deny`, and stays true whatever the client does to its certificate.
 fn deny_entries(chain: &[&[u8]]) -> Vec<String> {
-    let mut wanted = Wanted::default();
+    let mut wanted = IdentityPlan::default();
     for value in [ClientValue::SpkiSha256, ClientValue::IDn, ClientValue::Serial] {
         wanted.add(value);
     }

@@ -160,7 +160,7 @@ fn entries(
     };
     let mut found = Vec::new();
     for certificate in ders.iter().filter_map(|der| Certificate::parse(der)) {
-        let outline = &certificate.outline;
+        let outline = &certificate.raw;
         let mut common_name = Vec::new();
         if let Some(selector) = name::Selector::new("cn") {
             name::attribute(outline.subject, &selector, &mut common_name);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
 use crate::identity::explain;
-use crate::identity::outline::Outline;
+use crate::identity::raw_certificate::RawCertificate;
 use crate::report::Meters;
 use crate::report::histogram::Spread;
 use crate::report::meters::{ANCHORS_MAX, CLASSES, DAY_BUCKETS, ROUTES_MAX};
@@ -120,7 +120,7 @@ impl GenerationLabels {
 }
 
 fn authority_labels(server: &Arc<str>, der: &[u8]) -> AuthorityLabels {
-    let outline = Outline::read(der);
+    let outline = RawCertificate::read(der);
     AuthorityLabels {
         server: Arc::clone(server),
         subject: outline.map_or_else(String::new, |read| explain::text(read.subject)).into(),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::connection::Client;
 use super::handshake_error::{HandshakeCause, HandshakeError};
 use crate::exchange::refusal::Refusal;
-use crate::identity::explain::{Account, subject};
+use crate::identity::explain::{ChainDiagnosis, subject};
 use crate::identity::{ClientPolicy, Verdict, VerifyFailure};
 use crate::plan::{Forbidden, ServerId};
 use crate::report::radar::Sighting;
@@ -185,12 +185,12 @@ fn ders(chain: &[Vec<u8>]) -> Vec<&[u8]> {
     chain.iter().map(Vec::as_slice).collect()
 }
 
-fn account(client: &Client, server: ServerId, verdict: Verdict, chain: &[&[u8]]) -> Account {
+fn account(client: &Client, server: ServerId, verdict: Verdict, chain: &[&[u8]]) -> ChainDiagnosis {
     let settings = client.live.generation.tls.servers.get(server.0 as usize);
     let named = settings.and_then(|settings| settings.policy.as_deref());
     let anchors = client.request_policy().or(named);
     let now = client.core.clock.unix_seconds();
-    Account::of(chain, anchors.map(ClientPolicy::anchors), (verdict, now))
+    ChainDiagnosis::of(chain, anchors.map(ClientPolicy::anchors), (verdict, now))
 }
 
 /// Runs on the chain that the client has shown, leaf first.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use ferrule_config::model::OnRevoke;
 
 use crate::exchange::Refusal;
-use crate::identity::{ClientIdentity, Judgement, KeptFor, Verdict};
+use crate::identity::{ClientIdentity, KeptFor, Verdict, Verification};
 use crate::plan::facts::SessionFacts;
 use crate::plan::{ListenerId, ServerId};
 use crate::shell::state::core::Core;
@@ -168,7 +168,8 @@ fn rendered_again(
     let own_uris = wanted.own_uris(server.0);
     let (from, until) = judged.holds;
     // Its anchor may be none of the new ones.
-    let kept = Judgement { path: identity.path, from, until, ..Judgement::of(identity.verdict) };
+    let kept =
+        Verification { path: identity.path, from, until, ..Verification::of(identity.verdict) };
     let rendered = ClientIdentity::shown_to(own_uris, &chain, kept, wanted);
     ClientIdentity { skew: identity.skew, ..rendered }
 }

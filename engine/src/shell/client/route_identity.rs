@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use crate::identity::{Asked, ClientIdentity, ClientPolicy};
+use crate::identity::{ClientIdentity, ClientPolicy, TrustScope};
 use crate::plan::{ServerId, TrustId};
 use crate::shell::state::generation::LiveGeneration;
 
@@ -88,7 +88,7 @@ pub(crate) fn judge_by_trust(
     let server = server.map_or(u32::MAX, |server| server.0);
     let chain = shown.map_or(&[][..], |identity| &identity.chain);
     let chain: Vec<&[u8]> = chain.iter().map(AsRef::as_ref).collect();
-    let asked = Asked { server, trust: Some(trust.0) };
+    let asked = TrustScope { server, trust: Some(trust.0) };
     let wanted = &generation.plan.wanted;
     live.identities.borrow_mut().get_or_make(asked, &chain, policy, wanted, now)
 }

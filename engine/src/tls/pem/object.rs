@@ -5,7 +5,7 @@
 
 use super::kind::Contents;
 use crate::identity::der::{self, Reader, tag};
-use crate::identity::outline::Outline;
+use crate::identity::raw_certificate::RawCertificate;
 
 /// What people mistake for something else.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,7 +75,7 @@ impl Object {
 
     /// By the tags of the first elements.
     fn of_der(whole: &[u8], content: &[u8]) -> Option<Self> {
-        if Outline::read(whole).is_some() {
+        if RawCertificate::read(whole).is_some() {
             return Some(Self::Certificate);
         }
         let mut outer = Reader::new(content);

@@ -4,12 +4,12 @@
 //! comparisons is bounded for the whole path.
 
 use super::certificate::Certificate;
+use super::constraint_match::{self, NameForm};
 use super::der::Element;
 use super::failure::VerifyFailure;
 use super::general_name::GeneralName;
 use super::name;
-use super::name_constraints::{NameConstraints, Presented};
-use super::within::{self, NameForm};
+use super::name_constraints::{ComparableName, NameConstraints};
 
 /// Comparisons for a whole path. OpenSSL's bound is sixteen times as high, and for each pair of its
 /// certificates. A chain without a good signature comes this far, too.
@@ -23,9 +23,9 @@ const SMTP_UTF8_MAILBOX: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x08, 0x0
 type Outcome = Result<(), VerifyFailure>;
 
 /// Something to hold against constraints.
-enum Item<'a> {
+enum NameItem<'a> {
     /// A name.
-    Held(Presented<'a>),
+    Held(ComparableName<'a>),
     /// A name that counts as one of this type as well, and cannot be compared as such.
     Unlike(GeneralName<'a>),
     /// What may be a name, and cannot be read.
@@ -33,8 +33,8 @@ enum Item<'a> {
 }
 
 /// Every name of one certificate, read once, however many constraints it is held against.
-struct Names<'a> {
-    items: Vec<Item<'a>>,
+struct CertificateNames<'a> {
+    items: Vec<NameItem<'a>>,
 }
 
 /// Holds a whole path, leaf first, against the constraints in it. Of several things that are wrong
@@ -48,10 +48,10 @@ pub fn violation(path: &[Certificate<'_>]) -> Option<VerifyFailure> {
         if at != 0 && certificate.self_issued() {
             continue;
         }
-        let mut names: Option<Result<Names<'_>, VerifyFailure>> = None;
+        let mut names: Option<Result<CertificateNames<'_>, VerifyFailure>> = None;
         for above in path.iter().skip(at + 1).rev() {
             let Some(above) = &above.extensions.name_constraints else { continue };
-            let names = names.get_or_insert_with(|| Names::read(certificate, at == 0));
+            let names = names.get_or_insert_with(|| CertificateNames::read(certificate, at == 0));
             let outcome = match names {
                 Ok(names) => names.hold_against(above, &mut left),
                 Err(failure) => Err(*failure),
@@ -64,35 +64,35 @@ pub fn violation(path: &[Certificate<'_>]) -> Option<VerifyFailure> {
     last
 }
 
-impl<'a> Names<'a> {
+impl<'a> CertificateNames<'a> {
     /// In OpenSSL's order: the subject, its mail addresses, alternative names, and of a leaf the hosts
     /// that somebody may read out of its subject.
     fn read(certificate: &Certificate<'a>, leaf: bool) -> Result<Self, VerifyFailure> {
-        let subject = certificate.outline.subject;
+        let subject = certificate.raw.subject;
         let attributes = name::values(subject).ok_or(VerifyFailure::NameSyntax)?;
         let all = |wanted: &'static [u8]| {
             attributes.iter().filter(move |(kind, _)| *kind == wanted).map(|(_, value)| *value)
         };
         let mut items = Vec::new();
         if !attributes.is_empty() {
-            items.push(Item::held(GeneralName::Directory(subject)));
+            items.push(NameItem::held(GeneralName::Directory(subject)));
         }
         items.extend(all(EMAIL_ADDRESS).map(|value| match value.tag {
             // IA5String
-            22 => Item::held(GeneralName::Email(value.content)),
-            _ => Item::Unread(VerifyFailure::NameSyntax),
+            22 => NameItem::held(GeneralName::Email(value.content)),
+            _ => NameItem::Unread(VerifyFailure::NameSyntax),
         }));
         let alt_names = certificate.extensions.alt_names.as_deref().unwrap_or_default();
         for name in alt_names {
             // An address beyond ASCII is an address all the same, and we cannot compare it.
             if matches!(name, GeneralName::Other(SMTP_UTF8_MAILBOX, _)) {
-                items.push(Item::Unlike(GeneralName::Email(b"")));
+                items.push(NameItem::Unlike(GeneralName::Email(b"")));
             }
-            items.push(Item::held(*name));
+            items.push(NameItem::held(*name));
         }
         // Whoever reads a host out of the subject does so only where no alternative name is one.
         if leaf && !alt_names.iter().any(|name| matches!(name, GeneralName::Dns(_))) {
-            items.extend(all(COMMON_NAME).filter_map(Item::of_common_name));
+            items.extend(all(COMMON_NAME).filter_map(NameItem::of_common_name));
         }
         Ok(Self { items })
     }
@@ -102,16 +102,16 @@ impl<'a> Names<'a> {
         let all = self.items.len().saturating_mul(count);
         *left = left.checked_sub(all).ok_or(VerifyFailure::Unspecified)?;
         self.items.iter().try_for_each(|item| match item {
-            Item::Held(name) => above.hold(name),
-            Item::Unlike(name) => above.refuse(name),
-            Item::Unread(failure) => Err(*failure),
+            NameItem::Held(name) => above.hold(name),
+            NameItem::Unlike(name) => above.refuse(name),
+            NameItem::Unread(failure) => Err(*failure),
         })
     }
 }
 
-impl<'a> Item<'a> {
+impl<'a> NameItem<'a> {
     fn held(name: GeneralName<'a>) -> Self {
-        Self::Held(Presented { name, form: NameForm::of(&name) })
+        Self::Held(ComparableName { name, form: NameForm::of(&name) })
     }
 
     /// The host in it, if somebody may read one.
@@ -120,12 +120,12 @@ impl<'a> Item<'a> {
         let Some(text) = name::text(value) else {
             return Some(Self::Unread(VerifyFailure::Unspecified));
         };
-        match within::host_of(&text) {
+        match constraint_match::host_of(&text) {
             Ok(None) => None,
             Ok(Some(host)) => {
                 // Of its type, whatever it says: the form is what is compared.
                 let (name, form) = (GeneralName::Dns(b""), NameForm::host(host));
-                Some(Self::Held(Presented { name, form }))
+                Some(Self::Held(ComparableName { name, form }))
             }
             Err(failure) => Some(Self::Unread(failure)),
         }
@@ -155,8 +155,8 @@ mod tests {
     #[test]
     fn comparisons_are_counted_over_the_whole_path() {
         let alt_names = crowd(0x2a, 133);
-        let items = (0..30).map(|_| Item::held(GeneralName::Directory(&alt_names)));
-        let names = Names { items: items.collect() };
+        let items = (0..30).map(|_| NameItem::held(GeneralName::Directory(&alt_names)));
+        let names = CertificateNames { items: items.collect() };
         let subtree = tlv(0x30, &tlv(0xa4, &crowd(0x2b, 1)));
         let value = tlv(0x30, &tlv(0xa1, &subtree.repeat(1950)));
         let above = NameConstraints::read(&value).unwrap();

@@ -21,7 +21,7 @@ impl VerifiedPath {
     /// would not follow on what is below. A root that was sent, and that the path ends at, is among them.
     pub(super) fn of(path: &[Certificate<'_>], chain: &[&[u8]]) -> Self {
         let place = |certificate: &Certificate<'_>| {
-            let at = chain.iter().position(|der| *der == certificate.outline.der)?;
+            let at = chain.iter().position(|der| *der == certificate.raw.der)?;
             u8::try_from(at).ok()
         };
         let mut found = Self::default();

@@ -3,23 +3,23 @@
 //! A peer chooses the keys of its chain, and a large key costs a blocked core a hundred times what a
 //! small one does. So a signature costs by the key that is used, in microseconds of a usual core, and:
 //!
-//! * a key for which no anchor stands (unvouched) is used little, and only to find OpenSSL's word;
+//! * a key for which no anchor stands (unanchored) is used little, and only to find OpenSSL's word;
 //! * signatures that turn out to be wrong are few, whoever's key it is;
 //! * a good chain is bounded, too: below an anchor somebody may issue what he likes.
 
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 
-use super::algorithms::{self, Algorithm, Key};
+use super::algorithms::{self, Algorithm, PublicKey};
 use super::certificate::Certificate;
 use super::ecdsa::Curve;
-use super::signature::{self, Fault};
+use super::signature::{self, SignatureError};
 
 /// For everything: eight signatures of the dearest curve.
 pub const COST_MAX: u32 = 4000;
-/// For wrong signatures, and those of unvouched keys: three of the dearest curve.
+/// For wrong signatures, and those of unanchored keys: three of the dearest curve.
 pub const WASTED_MAX: u32 = 1500;
-/// For signatures of unvouched keys: one of the dearest curve.
-pub const UNVOUCHED_MAX: u32 = 500;
+/// For signatures of unanchored keys: one of the dearest curve.
+pub const UNANCHORED_MAX: u32 = 500;
 /// For each key on P-256 and Ed25519.
 const SMALL_CURVE: u32 = 50;
 /// For each key on P-384 (ring and RustCrypto are equally slow) and P-521.
@@ -33,16 +33,16 @@ const USUAL_EXPONENT: usize = 19;
 
 /// Whose word there is for a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Backing {
+pub enum KeyBacking {
     /// It is an anchor's, or of a certificate whose signatures are good up to an anchor.
-    Vouched,
+    Anchored,
     /// It is what a peer has sent.
-    Unvouched,
+    Unanchored,
 }
 
 /// A signature that was checked.
 #[derive(Clone, Copy, Debug)]
-struct Checked<'a> {
+struct CheckedSignature<'a> {
     algorithm: &'static Algorithm,
     key: &'a [u8],
     message: &'a [u8],
@@ -52,13 +52,13 @@ struct Checked<'a> {
 
 /// The account of one judgement.
 #[derive(Debug, Default)]
-pub struct Work<'a> {
-    checked: Vec<Checked<'a>>,
+pub struct SignatureBudget<'a> {
+    checked: Vec<CheckedSignature<'a>>,
     cost: u32,
     wasted: u32,
 }
 
-impl<'a> Work<'a> {
+impl<'a> SignatureBudget<'a> {
     /// What it has cost so far.
     #[must_use]
     pub const fn cost(&self) -> u32 {
@@ -79,71 +79,71 @@ impl<'a> Work<'a> {
         &mut self,
         issuer: &Certificate<'a>,
         subject: &Certificate<'a>,
-        backing: Backing,
-    ) -> Result<(), Fault> {
-        let (key, signature) = (issuer.outline.public_key, subject.outline.signature);
-        let message = subject.outline.signed;
+        backing: KeyBacking,
+    ) -> Result<(), SignatureError> {
+        let (key, signature) = (issuer.raw.public_key, subject.raw.signature);
+        let message = subject.raw.signed;
         let known = self.checked.iter().find(|known| {
             (known.key, known.message, known.signature) == (key, message, signature)
-                && known.algorithm.public_key_alg_id().as_ref() == issuer.outline.key_algorithm
+                && known.algorithm.public_key_alg_id().as_ref() == issuer.raw.key_algorithm
         });
         if let Some(known) = known {
-            return if known.good { Ok(()) } else { Err(Fault::Wrong) };
+            return if known.good { Ok(()) } else { Err(SignatureError::Wrong) };
         }
-        let algorithm = signature::algorithm(issuer, subject.outline.signature_algorithm)?;
-        let cost = cost(issuer, subject.outline.signature_algorithm);
+        let algorithm = signature::algorithm(issuer, subject.raw.signature_algorithm)?;
+        let cost = cost(issuer, subject.raw.signature_algorithm);
         let waste_max = match backing {
-            Backing::Vouched => WASTED_MAX,
-            Backing::Unvouched => UNVOUCHED_MAX,
+            KeyBacking::Anchored => WASTED_MAX,
+            KeyBacking::Unanchored => UNANCHORED_MAX,
         };
         if self.cost.saturating_add(cost) > COST_MAX || self.wasted.saturating_add(cost) > waste_max
         {
-            return Err(Fault::TooDear);
+            return Err(SignatureError::OverBudget);
         }
         self.cost += cost;
         let good = algorithm.verify_signature(key, message, signature).is_ok();
-        if !good || backing == Backing::Unvouched {
+        if !good || backing == KeyBacking::Unanchored {
             self.wasted += cost;
         }
-        self.checked.push(Checked { algorithm, key, message, signature, good });
-        if good { Ok(()) } else { Err(Fault::Wrong) }
+        self.checked.push(CheckedSignature { algorithm, key, message, signature, good });
+        if good { Ok(()) } else { Err(SignatureError::Wrong) }
     }
 
     /// For another judge: algorithms that repeat what was found, and compute nothing.
     #[must_use]
-    pub fn echoes(&self) -> Vec<Echo<'_>> {
+    pub fn recorded_algorithms(&self) -> Vec<RecordedAlgorithm<'_>> {
         let checked = self.checked.as_slice();
-        checked.iter().map(|one| Echo { algorithm: one.algorithm, checked }).collect()
+        checked.iter().map(|one| RecordedAlgorithm { algorithm: one.algorithm, checked }).collect()
     }
 }
 
 /// What one signature costs that is checked with this certificate's key.
 #[must_use]
 pub fn cost(issuer: &Certificate<'_>, signature_algorithm: &[u8]) -> u32 {
-    let outline = &issuer.outline;
-    let Some(key) = Key::read(outline.key_algorithm, outline.public_key) else { return 0 };
-    let quick = algorithms::is_quick(signature_algorithm, &key, outline.public_key);
+    let raw = &issuer.raw;
+    let Some(key) = PublicKey::read(raw.key_algorithm, raw.public_key) else { return 0 };
+    let quick = algorithms::is_quick(signature_algorithm, &key, raw.public_key);
     let slow = if quick { 1 } else { SLOW };
     match key {
-        Key::Rsa(key) => {
+        PublicKey::Rsa(key) => {
             let size = key.bits().div_ceil(64);
             // 32 words are 2048 bits.
             let cost = RSA_2048 * size * size * key.exponent_weight() / (32 * 32 * USUAL_EXPONENT);
             u32::try_from(cost.max(1)).unwrap_or(u32::MAX).saturating_mul(slow)
         }
-        Key::Ec(Curve::P256) | Key::Ed25519 => SMALL_CURVE * slow,
-        Key::Ec(Curve::P384 | Curve::P521) => LARGE_CURVE,
+        PublicKey::Ec(Curve::P256) | PublicKey::Ed25519 => SMALL_CURVE * slow,
+        PublicKey::Ec(Curve::P384 | Curve::P521) => LARGE_CURVE,
     }
 }
 
 /// An algorithm that knows which signatures are good, and calls every other wrong.
 #[derive(Debug)]
-pub struct Echo<'w> {
+pub struct RecordedAlgorithm<'w> {
     algorithm: &'static Algorithm,
-    checked: &'w [Checked<'w>],
+    checked: &'w [CheckedSignature<'w>],
 }
 
-impl Echo<'_> {
+impl RecordedAlgorithm<'_> {
     /// As others take it.
     #[must_use]
     pub fn as_algorithm(&self) -> &dyn SignatureVerificationAlgorithm {
@@ -151,7 +151,7 @@ impl Echo<'_> {
     }
 }
 
-impl SignatureVerificationAlgorithm for Echo<'_> {
+impl SignatureVerificationAlgorithm for RecordedAlgorithm<'_> {
     fn verify_signature(
         &self,
         public_key: &[u8],

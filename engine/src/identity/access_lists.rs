@@ -16,26 +16,28 @@ use super::leaf_view::LeafView;
 use super::name::{self, Attributes, Selector};
 use super::render;
 use super::uri;
-pub use super::uri::{Rest, Segment, Uri};
+pub use super::uri::PatternRest;
+pub use super::uri::PatternSegment;
+pub use super::uri::UriPattern;
 use super::verdict::Verdict;
 
 /// An allow and a deny list.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Lists {
+pub struct AccessLists {
     /// Any of these; empty allows every client.
-    pub allow: Vec<Entry>,
+    pub allow: Vec<AccessEntry>,
     /// None of these, whatever `allow` says.
-    pub deny: Vec<Entry>,
+    pub deny: Vec<AccessEntry>,
 }
 
 /// What must hold together.
-pub type Entry = Vec<Term>;
+pub type AccessEntry = Vec<AccessTerm>;
 
 /// What may be asked of a certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Term {
+pub enum AccessTerm {
     /// A URI among its alternative names.
-    Uri(Uri),
+    Uri(UriPattern),
     /// A DNS name among them: in lower case; with `true` for one label in front of it.
     Dns(Box<[u8]>, bool),
     /// An e-mail address among them: in front of the `@`, and behind it in lower case.
@@ -78,7 +80,7 @@ enum Doubt {
     Is,
 }
 
-impl Lists {
+impl AccessLists {
     /// What the lists say of this leaf, as it came. It is refused before it is read to the end
     /// only by the caller; what cannot be read is not allowed.
     #[must_use]
@@ -88,7 +90,7 @@ impl Lists {
             return Access::Allowed;
         }
         let leaf = LeafView::read(leaf_der, &[], &[]);
-        self.judge_read(leaf.as_ref().map(Traits::of).as_ref(), verdict)
+        self.judge_read(leaf.as_ref().map(LeafFacts::of).as_ref(), verdict)
     }
 
     /// What each of these lists says of one certificate, or of none.
@@ -97,13 +99,13 @@ impl Lists {
         leaf: Option<&LeafView<'_>>,
         verdict: Verdict,
     ) -> Box<[Access]> {
-        let traits = leaf.filter(|_| !all.is_empty()).map(Traits::of);
+        let traits = leaf.filter(|_| !all.is_empty()).map(LeafFacts::of);
         all.iter().map(|lists| lists.judge_read(traits.as_ref(), verdict)).collect()
     }
 
     /// A certificate that did not verify is on no `allow` list, but may well be on a `deny` list.
-    fn judge_read(&self, traits: Option<&Traits<'_>>, verdict: Verdict) -> Access {
-        let named = |entries: &[Entry], doubt: Doubt| {
+    fn judge_read(&self, traits: Option<&LeafFacts<'_>>, verdict: Verdict) -> Access {
+        let named = |entries: &[AccessEntry], doubt: Doubt| {
             // Who shows no certificate is nobody; who shows none that can be read may be anybody.
             let anybody = match traits {
                 None => verdict != Verdict::None,
@@ -128,7 +130,7 @@ impl Lists {
 }
 
 /// What lists ask of a certificate, read and rendered once for all their entries.
-struct Traits<'r> {
+struct LeafFacts<'r> {
     subject: Attributes,
     issuer: Attributes,
     subject_name: WholeName,
@@ -152,7 +154,7 @@ struct Traits<'r> {
     doubtful: bool,
 }
 
-impl<'r> Traits<'r> {
+impl<'r> LeafFacts<'r> {
     fn of(certificate: &'r LeafView<'r>) -> Self {
         let leaf = &certificate.leaf;
         let rendered = |write: &dyn Fn(&mut Vec<u8>)| {
@@ -208,41 +210,45 @@ impl<'r> Traits<'r> {
     }
 }
 
-fn holds(term: &Term, traits: &Traits<'_>, doubt: Doubt) -> bool {
+fn holds(term: &AccessTerm, traits: &LeafFacts<'_>, doubt: Doubt) -> bool {
     let is = |found: &[u8], wanted: &[u8]| !found.is_empty() && found == wanted;
     match term {
         // A SPIFFE id beside another URI is no SPIFFE id: two identities are none.
-        Term::Uri(wanted) if doubt == Doubt::IsNot => {
+        AccessTerm::Uri(wanted) if doubt == Doubt::IsNot => {
             let alone = !wanted.origin.starts_with(b"spiffe:") || traits.has_spiffe_id;
             alone && traits.any_name(AltKind::Uri, |found| wanted.is(found))
         }
-        Term::Uri(wanted) => {
+        AccessTerm::Uri(wanted) => {
             traits.may_be_any(AltKind::Uri, doubt)
                 || traits.any_name(AltKind::Uri, |found| wanted.is(found))
                 || traits.readings.iter().any(|found| wanted.may_be(found))
         }
-        Term::Dns(wanted, wildcard) => {
+        AccessTerm::Dns(wanted, wildcard) => {
             traits.may_be_any(AltKind::Dns, doubt)
                 || traits.any_name(AltKind::Dns, |found| is_dns(wanted, *wildcard, found, doubt))
         }
-        Term::Email(local, domain) => {
+        AccessTerm::Email(local, domain) => {
             traits.may_be_any(AltKind::Email, doubt)
                 || traits.any_name(AltKind::Email, |found| is_email(local, domain, found, doubt))
         }
-        Term::Ip(network, bits) => {
+        AccessTerm::Ip(network, bits) => {
             traits.may_be_any(AltKind::Ip, doubt)
                 || traits.any_name(AltKind::Ip, |found| {
                     in_network(network, *bits, found)
                         || (doubt == Doubt::Is && may_be_in_network(network, *bits, found))
                 })
         }
-        Term::Subject(selector, value) => has(&traits.subject, selector, value, doubt),
-        Term::Issuer(selector, value) => has(&traits.issuer, selector, value, doubt),
-        Term::SubjectName(wanted) => is_name(&traits.subject_name, wanted, &traits.subject, doubt),
-        Term::IssuerName(wanted) => is_name(&traits.issuer_name, wanted, &traits.issuer, doubt),
-        Term::Serial(wanted) => is(&traits.serial, wanted),
-        Term::Sha256(digest) => *digest == traits.sha256,
-        Term::SpkiSha256(digest) => {
+        AccessTerm::Subject(selector, value) => has(&traits.subject, selector, value, doubt),
+        AccessTerm::Issuer(selector, value) => has(&traits.issuer, selector, value, doubt),
+        AccessTerm::SubjectName(wanted) => {
+            is_name(&traits.subject_name, wanted, &traits.subject, doubt)
+        }
+        AccessTerm::IssuerName(wanted) => {
+            is_name(&traits.issuer_name, wanted, &traits.issuer, doubt)
+        }
+        AccessTerm::Serial(wanted) => is(&traits.serial, wanted),
+        AccessTerm::Sha256(digest) => *digest == traits.sha256,
+        AccessTerm::SpkiSha256(digest) => {
             *digest == traits.spki_sha256 || (doubt == Doubt::Is && traits.may_be_key(digest))
         }
     }
@@ -405,7 +411,7 @@ mod tests {
 
     #[test]
     fn too_much_to_compare_is_what_deny_names() {
-        let traits = Traits {
+        let traits = LeafFacts {
             subject: Attributes::default(),
             issuer: Attributes::default(),
             subject_name: WholeName::new(Vec::new()),
@@ -422,12 +428,12 @@ mod tests {
             has_spiffe_id: false,
             doubtful: true,
         };
-        let mine = || vec![vec![Term::Sha256([7; 32])]];
-        let allow = Lists { allow: mine(), deny: Vec::new() };
+        let mine = || vec![vec![AccessTerm::Sha256([7; 32])]];
+        let allow = AccessLists { allow: mine(), deny: Vec::new() };
         assert_eq!(allow.judge_read(Some(&traits), Verdict::Success), Access::NotAllowed);
-        let deny = Lists { allow: Vec::new(), deny: vec![vec![Term::Sha256([8; 32])]] };
+        let deny = AccessLists { allow: Vec::new(), deny: vec![vec![AccessTerm::Sha256([8; 32])]] };
         assert_eq!(deny.judge_read(Some(&traits), Verdict::Success), Access::Denied);
-        let none = Lists::default();
+        let none = AccessLists::default();
         assert_eq!(none.judge_read(Some(&traits), Verdict::Success), Access::Allowed);
     }
 

@@ -15,7 +15,7 @@ use super::time::CertTime;
 
 /// The pieces of one certificate that are printed or compared byte by byte.
 #[derive(Clone, Copy, Debug)]
-pub struct Outline<'a> {
+pub struct RawCertificate<'a> {
     /// The whole DER.
     pub der: &'a [u8],
     /// What was signed, with tag and length.
@@ -46,7 +46,7 @@ pub struct Outline<'a> {
     pub public_key: &'a [u8],
 }
 
-impl<'a> Outline<'a> {
+impl<'a> RawCertificate<'a> {
     /// Takes a certificate apart; `None` if it is not one, or if OpenSSL could not read a name in it.
     #[must_use]
     pub fn read(der: &'a [u8]) -> Option<Self> {

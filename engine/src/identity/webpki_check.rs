@@ -1,7 +1,7 @@
 //! The second judge of a path: rustls-webpki, given exactly what our own walk has found.
 //!
 //! Where the walk processes what webpki always refuses, webpki judges a translation of the path
-//! ([`super::translation`]), whose signatures the walk has checked.
+//! ([`super::webpki_translation`]), whose signatures the walk has checked.
 
 use std::time::Duration;
 
@@ -11,27 +11,27 @@ use super::certificate::Certificate;
 use super::failure::VerifyFailure;
 use super::path::Path;
 use super::purpose::Purpose;
-use super::rules::Rules;
-use super::translation::{self, Checked};
-use super::work::{Echo, Work};
+use super::rules::VerificationRules;
+use super::signature_budget::{RecordedAlgorithm, SignatureBudget};
+use super::webpki_translation::{self, AlreadyVerified};
 
 /// webpki's word on the path that was found, of whose signatures the account tells.
-pub(super) fn second_opinion(
+pub(super) fn check(
     path: &Path<'_>,
-    rules: Rules<'_>,
-    work: &Work<'_>,
+    rules: VerificationRules<'_>,
+    budget: &SignatureBudget<'_>,
 ) -> Result<(), VerifyFailure> {
     let certificates = path.certificates.as_slice();
-    if !translation::is_needed(certificates) {
-        let ders: Vec<&[u8]> = certificates.iter().map(|one| one.outline.der).collect();
-        let echoes = work.echoes();
+    if !webpki_translation::is_needed(certificates) {
+        let ders: Vec<&[u8]> = certificates.iter().map(|one| one.raw.der).collect();
+        let recorded_algorithms = budget.recorded_algorithms();
         let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
-            echoes.iter().map(Echo::as_algorithm).collect();
+            recorded_algorithms.iter().map(RecordedAlgorithm::as_algorithm).collect();
         return ask(&ders, certificates, &algorithms, rules);
     }
-    let translated = translation::of(certificates).ok_or(VerifyFailure::Application)?;
+    let translated = webpki_translation::of(certificates).ok_or(VerifyFailure::Application)?;
     let ders: Vec<&[u8]> = translated.iter().map(Vec::as_slice).collect();
-    ask(&ders, certificates, &[&Checked], rules)
+    ask(&ders, certificates, &[&AlreadyVerified], rules)
 }
 
 /// Asks about these, which are the certificates of the path or say the same.
@@ -39,7 +39,7 @@ fn ask(
     ders: &[&[u8]],
     certificates: &[Certificate<'_>],
     algorithms: &[&dyn SignatureVerificationAlgorithm],
-    rules: Rules<'_>,
+    rules: VerificationRules<'_>,
 ) -> Result<(), VerifyFailure> {
     let [leaf, between @ .., root] = ders else { return Err(VerifyFailure::Unspecified) };
     let root = CertificateDer::from(*root);

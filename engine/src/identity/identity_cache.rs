@@ -5,11 +5,11 @@ use std::rc::Rc;
 use hashbrown::HashMap;
 
 use super::client_identity::ClientIdentity;
+use super::client_policy::ClientPolicy;
 use super::digest::sha256_parts;
-use super::judged;
-use super::policy::ClientPolicy;
-use super::verdict::{Judgement, Verdict};
-use super::wanted::Wanted;
+use super::identity_plan::IdentityPlan;
+use super::verdict::{Verdict, Verification};
+use super::verdict_cache;
 
 /// Identities held at once; beyond that all are dropped and the cache fills anew.
 const IDENTITIES_MAX: usize = 4096;
@@ -20,30 +20,30 @@ const BYTES_MAX: usize = 16 * 1024 * 1024;
 /// held: anybody can make up others.
 #[derive(Debug, Default)]
 pub struct IdentityCache {
-    held: HashMap<(Asked, [u8; 32]), Held, foldhash::fast::RandomState>,
+    held: HashMap<(TrustScope, [u8; 32]), CachedIdentity, foldhash::fast::RandomState>,
     bytes: usize,
     nobody: Option<Rc<ClientIdentity>>,
 }
 
 /// Who asks who a client is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct Asked {
+pub struct TrustScope {
     /// The server object.
     pub server: u32,
     /// The authorities of its own that a route has, if it is one that asks.
     pub trust: Option<u32>,
 }
 
-impl From<u32> for Asked {
+impl From<u32> for TrustScope {
     fn from(server: u32) -> Self {
         Self { server, trust: None }
     }
 }
 
 #[derive(Debug)]
-struct Held {
+struct CachedIdentity {
     identity: Rc<ClientIdentity>,
-    judgement: Judgement,
+    judgement: Verification,
 }
 
 impl IdentityCache {
@@ -58,10 +58,10 @@ impl IdentityCache {
     /// chain or of an anchor has passed since.
     pub fn get_or_make(
         &mut self,
-        asked: impl Into<Asked>,
+        asked: impl Into<TrustScope>,
         chain: &[&[u8]],
         policy: Option<&ClientPolicy>,
-        wanted: &Wanted,
+        wanted: &IdentityPlan,
         now: i64,
     ) -> Rc<ClientIdentity> {
         let (Some(policy), false) = (policy, chain.is_empty()) else {
@@ -76,7 +76,7 @@ impl IdentityCache {
         {
             return Rc::clone(&held.identity);
         }
-        let judgement = judged::judge_for_a_while(chain, policy, now);
+        let judgement = verdict_cache::cached_verification(chain, policy, now);
         debug_assert!(judgement.verdict != Verdict::None, "the chain is not empty");
         let own_uris = wanted.own_uris(asked.server);
         let mut identity = ClientIdentity::shown_to(own_uris, chain, judgement, wanted);
@@ -90,7 +90,7 @@ impl IdentityCache {
             self.bytes = 0;
         }
         self.bytes += identity.bytes();
-        self.held.insert(key, Held { identity: Rc::clone(&identity), judgement });
+        self.held.insert(key, CachedIdentity { identity: Rc::clone(&identity), judgement });
         identity
     }
 }

@@ -14,7 +14,7 @@ use super::verdict::Verdict;
 
 /// Of what a certificate may have several.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Several {
+pub(super) enum MultiValued {
     /// Values of an attribute of its subject.
     Attribute(Selector),
     /// Alternative names of this kind; of every kind, each with its kind in front (`DNS:a.example`).
@@ -25,7 +25,7 @@ pub(super) enum Several {
 
 /// The values.
 #[derive(Debug, Default)]
-pub struct Every {
+pub struct AllValues {
     values: Box<[Box<[u8]>]>,
     readings: Box<[Box<[u8]>]>,
     unreadable: bool,
@@ -38,10 +38,10 @@ pub fn folded(wanted: &str) -> String {
     unicode::folded(wanted)
 }
 
-impl Every {
+impl AllValues {
     /// Of this certificate, or of nobody's. One that cannot be read may say anything.
     pub(super) fn of(
-        several: &Several,
+        several: &MultiValued,
         certificate: Option<&LeafView<'_>>,
         verdict: Verdict,
     ) -> Self {
@@ -49,10 +49,12 @@ impl Every {
             return Self { unreadable: verdict != Verdict::None, ..Self::default() };
         };
         match several {
-            Several::Attribute(selector) => Self::of_attribute(certificate, selector),
-            Several::Names(kind) => Self::of_names(certificate, *kind),
-            Several::SpiffeIds if verdict == Verdict::Success => Self::of_spiffe_ids(certificate),
-            Several::SpiffeIds => Self::default(),
+            MultiValued::Attribute(selector) => Self::of_attribute(certificate, selector),
+            MultiValued::Names(kind) => Self::of_names(certificate, *kind),
+            MultiValued::SpiffeIds if verdict == Verdict::Success => {
+                Self::of_spiffe_ids(certificate)
+            }
+            MultiValued::SpiffeIds => Self::default(),
         }
     }
 

@@ -3,10 +3,10 @@
 //! Made once per generation, while the configuration is compiled; only what is noted here is rendered
 //! and held for each client.
 
-use super::allow::{Access, Lists};
+use super::access_lists::{Access, AccessLists};
+use super::all_values::MultiValued;
 use super::alt_names::AltKind;
 use super::client_value::ClientValue;
-use super::every::Several;
 use super::forwarded::XfccKey;
 use super::leaf_view::LeafView;
 use super::name::Selector;
@@ -14,27 +14,27 @@ use super::verdict::Verdict;
 
 /// Which values the configuration uses; only those are rendered and held.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Wanted {
+pub struct IdentityPlan {
     bits: u32,
-    pub(super) attributes: Vec<WantedAttribute>,
+    pub(super) attributes: Vec<PlannedAttribute>,
     /// What conditions compare every value of, in the order of [`Self::every`].
-    pub(super) compared: Vec<Several>,
-    lists: Vec<Lists>,
+    pub(super) compared: Vec<MultiValued>,
+    lists: Vec<AccessLists>,
     xfcc: Vec<XfccKey>,
     own_uris: Vec<Vec<Box<[u8]>>>,
 }
 
 /// A subject attribute that the configuration uses.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct WantedAttribute {
+pub(super) struct PlannedAttribute {
     /// As the configuration writes it.
     name: String,
     /// How it is found in a name.
     pub(super) selector: Selector,
 }
 
-impl Wanted {
-    /// Adds a value; an attribute is added by [`Wanted::attribute`].
+impl IdentityPlan {
+    /// Adds a value; an attribute is added by [`IdentityPlan::attribute`].
     pub fn add(&mut self, value: ClientValue) {
         if !matches!(value, ClientValue::Attribute(_)) {
             self.bits |= 1 << value.position();
@@ -47,7 +47,7 @@ impl Wanted {
         let selector = Selector::new(name)?;
         let known = self.attributes.iter().position(|known| known.name == name);
         let index = known.unwrap_or_else(|| {
-            self.attributes.push(WantedAttribute { name: name.to_owned(), selector });
+            self.attributes.push(PlannedAttribute { name: name.to_owned(), selector });
             self.attributes.len() - 1
         });
         u16::try_from(index).ok().map(ClientValue::Attribute)
@@ -58,14 +58,14 @@ impl Wanted {
     pub fn every(&mut self, value: ClientValue) -> Option<usize> {
         let several = match value {
             ClientValue::Attribute(at) => {
-                Several::Attribute(self.attributes.get(usize::from(at))?.selector.clone())
+                MultiValued::Attribute(self.attributes.get(usize::from(at))?.selector.clone())
             }
-            ClientValue::San => Several::Names(None),
-            ClientValue::SanDns => Several::Names(Some(AltKind::Dns)),
-            ClientValue::SanEmail => Several::Names(Some(AltKind::Email)),
-            ClientValue::SanIp => Several::Names(Some(AltKind::Ip)),
-            ClientValue::SanUri => Several::Names(Some(AltKind::Uri)),
-            ClientValue::SpiffeId => Several::SpiffeIds,
+            ClientValue::San => MultiValued::Names(None),
+            ClientValue::SanDns => MultiValued::Names(Some(AltKind::Dns)),
+            ClientValue::SanEmail => MultiValued::Names(Some(AltKind::Email)),
+            ClientValue::SanIp => MultiValued::Names(Some(AltKind::Ip)),
+            ClientValue::SanUri => MultiValued::Names(Some(AltKind::Uri)),
+            ClientValue::SpiffeId => MultiValued::SpiffeIds,
             _ => return None,
         };
         let known = self.compared.iter().position(|known| *known == several);
@@ -76,7 +76,7 @@ impl Wanted {
     }
 
     /// Adds lists that every client is held against, and says how to ask for the answer.
-    pub fn list(&mut self, lists: Lists) -> usize {
+    pub fn list(&mut self, lists: AccessLists) -> usize {
         self.lists.iter().position(|known| *known == lists).unwrap_or_else(|| {
             self.lists.push(lists);
             self.lists.len() - 1
@@ -91,7 +91,7 @@ impl Wanted {
 
     /// What all lists say of a certificate.
     pub(super) fn access(&self, leaf: Option<&LeafView<'_>>, verdict: Verdict) -> Box<[Access]> {
-        Lists::judge_all(&self.lists, leaf, verdict)
+        AccessLists::judge_all(&self.lists, leaf, verdict)
     }
 
     /// What elements of `X-Forwarded-Client-Cert` say, in Envoy's order; Envoy's usual without.
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn attributes_are_registered_once() {
-        let mut wanted = Wanted::default();
+        let mut wanted = IdentityPlan::default();
         assert_eq!(wanted.attribute("cn"), Some(ClientValue::Attribute(0)));
         assert_eq!(wanted.attribute("ou"), Some(ClientValue::Attribute(1)));
         assert_eq!(wanted.attribute("cn"), Some(ClientValue::Attribute(0)));

@@ -23,9 +23,9 @@ const PATH_LENGTH_MAX: u32 = 127;
 
 /// Stands for every signature of a translated path: the walk has checked the true ones.
 #[derive(Debug)]
-pub(super) struct Checked;
+pub(super) struct AlreadyVerified;
 
-impl SignatureVerificationAlgorithm for Checked {
+impl SignatureVerificationAlgorithm for AlreadyVerified {
     fn verify_signature(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), InvalidSignature> {
         Ok(())
     }
@@ -42,7 +42,7 @@ impl SignatureVerificationAlgorithm for Checked {
 /// Does webpki refuse something on this path that the walk processes?
 pub(super) fn is_needed(path: &[Certificate<'_>]) -> bool {
     let spelled_otherwise = path.windows(2).any(|pair| match pair {
-        [below, above] => below.outline.issuer != above.outline.subject,
+        [below, above] => below.raw.issuer != above.raw.subject,
         _ => false,
     });
     let of_its_own = |(at, certificate): (usize, &Certificate<'_>)| {
@@ -77,7 +77,7 @@ const fn is_shared(subtree: &Subtree<'_>) -> bool {
 
 /// The certificate at this place, above so many self-issued intermediates.
 fn one(certificate: &Certificate<'_>, at: usize, self_issued: u32) -> Option<Vec<u8>> {
-    let outline = &certificate.outline;
+    let raw = &certificate.raw;
     let algorithm = element(tag::SEQUENCE, &[alg_id::ED25519.as_ref()]);
     let name = |name: &[u8]| {
         let key = element(tag::OCTET_STRING, &[&name::key(name)]);
@@ -87,7 +87,7 @@ fn one(certificate: &Certificate<'_>, at: usize, self_issued: u32) -> Option<Vec
     let key = element(tag::BIT_STRING, &[&[0, u8::try_from(at).ok()?]]);
     let unnamed = at > 0 && certificate.self_issued();
     let mut list = Vec::new();
-    for extension in raw_extension::list(outline.extensions)? {
+    for extension in raw_extension::list(raw.extensions)? {
         let value = match extension.oid {
             oid if extensions::is_beyond_webpki(oid) => None,
             extensions::ALT_NAMES if unnamed => None,
@@ -110,11 +110,11 @@ fn one(certificate: &Certificate<'_>, at: usize, self_issued: u32) -> Option<Vec
         tag::SEQUENCE,
         &[
             &element(0xa0, &[&element(tag::INTEGER, &[&[2]])]),
-            &element(tag::INTEGER, &[outline.serial]),
+            &element(tag::INTEGER, &[raw.serial]),
             &algorithm,
-            &name(outline.issuer),
-            outline.validity,
-            &name(outline.subject),
+            &name(raw.issuer),
+            raw.validity,
+            &name(raw.subject),
             &element(tag::SEQUENCE, &[&algorithm, &key]),
             &element(0xa3, &[&element(tag::SEQUENCE, &[&list])]),
         ],

@@ -35,7 +35,7 @@ pub(super) enum NameForm<'a> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum BaseForm<'a> {
     /// Of DNS names, URIs and mail addresses.
-    Hosts(HostBase),
+    Hosts(HostSubtree),
     /// What is in front of the `@`, and the host in lower case.
     Mailbox(&'a [u8], Vec<u8>),
     /// A network and its mask.
@@ -50,7 +50,7 @@ pub(super) enum BaseForm<'a> {
 
 /// Hosts around one.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct HostBase {
+pub(super) struct HostSubtree {
     /// In lower case; nothing stands for the root of all.
     host: Vec<u8>,
     /// It is one of them.
@@ -61,7 +61,7 @@ pub(super) struct HostBase {
 
 /// To which list a base belongs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Side {
+pub(super) enum SubtreeKind {
     /// In doubt a name is not within.
     Permitted,
     /// In doubt it is.
@@ -97,13 +97,17 @@ impl<'a> NameForm<'a> {
     }
 
     /// Is it within this base, which is of its type?
-    pub(super) fn is_within(&self, base: &BaseForm<'_>, side: Side) -> Result<bool, VerifyFailure> {
+    pub(super) fn is_within(
+        &self,
+        base: &BaseForm<'_>,
+        side: SubtreeKind,
+    ) -> Result<bool, VerifyFailure> {
         match (self, base) {
             (Self::Foreign, _) | (_, BaseForm::Foreign) => Err(VerifyFailure::ConstraintType),
             (Self::Broken, _) => Err(VerifyFailure::NameSyntax),
             (_, BaseForm::Broken) => Err(VerifyFailure::ConstraintSyntax),
             (Self::Host(host), BaseForm::Hosts(base)) => {
-                Ok(base.holds(host) || (side == Side::Excluded && base.may_be(host)))
+                Ok(base.holds(host) || (side == SubtreeKind::Excluded && base.may_be(host)))
             }
             (Self::Mailbox(_, host), BaseForm::Hosts(base)) => Ok(base.holds(host)),
             (Self::Mailbox(local, host), BaseForm::Mailbox(base, base_host)) => {
@@ -113,13 +117,13 @@ impl<'a> NameForm<'a> {
                 let local = local.ok_or(VerifyFailure::NameSyntax)?;
                 // Nobody but the host knows whether case counts (RFC 5321, section 2.4).
                 Ok(match side {
-                    Side::Permitted => local == *base,
-                    Side::Excluded => local.eq_ignore_ascii_case(base),
+                    SubtreeKind::Permitted => local == *base,
+                    SubtreeKind::Excluded => local.eq_ignore_ascii_case(base),
                 })
             }
             (Self::Address(address), BaseForm::Network(base)) => {
                 Ok(address_is_within(address, base)
-                    || (side == Side::Excluded && may_be_within(address, base)))
+                    || (side == SubtreeKind::Excluded && may_be_within(address, base)))
             }
             // The base is how the name begins.
             (Self::Directory(name), BaseForm::Directory(base)) => Ok(name.starts_with(base)),
@@ -133,19 +137,23 @@ impl<'a> BaseForm<'a> {
     pub(super) fn of(base: &GeneralName<'a>) -> Self {
         match *base {
             GeneralName::Dns(b"") => {
-                Self::Hosts(HostBase { host: Vec::new(), itself: true, below: true })
+                Self::Hosts(HostSubtree { host: Vec::new(), itself: true, below: true })
             }
-            GeneralName::Dns(text) => HostBase::read(text, true).map_or(Self::Broken, Self::Hosts),
-            GeneralName::Uri(text) => HostBase::read(text, false).map_or(Self::Broken, Self::Hosts),
+            GeneralName::Dns(text) => {
+                HostSubtree::read(text, true).map_or(Self::Broken, Self::Hosts)
+            }
+            GeneralName::Uri(text) => {
+                HostSubtree::read(text, false).map_or(Self::Broken, Self::Hosts)
+            }
             GeneralName::Email(text) if text.contains(&b'@') => match mailbox(text) {
-                Some((b"", host)) => Self::Hosts(HostBase { host, itself: true, below: false }),
+                Some((b"", host)) => Self::Hosts(HostSubtree { host, itself: true, below: false }),
                 Some((local, host)) if name_syntax::is_dot_atom(local) => {
                     Self::Mailbox(local, host)
                 }
                 _ => Self::Broken,
             },
             GeneralName::Email(text) => {
-                HostBase::read(text, false).map_or(Self::Broken, Self::Hosts)
+                HostSubtree::read(text, false).map_or(Self::Broken, Self::Hosts)
             }
             GeneralName::Ip(network) => Self::Network(network),
             GeneralName::Directory(text) => {
@@ -156,7 +164,7 @@ impl<'a> BaseForm<'a> {
     }
 }
 
-impl HostBase {
+impl HostSubtree {
     /// A host, around which there may be others, or a dot and what all of them are below.
     fn read(text: &[u8], around: bool) -> Option<Self> {
         let bare = text.strip_prefix(b".");
@@ -254,7 +262,7 @@ mod tests {
 
     fn within(name: &GeneralName<'_>, base: &GeneralName<'_>) -> [Result<bool, VerifyFailure>; 2] {
         let (name, base) = (NameForm::of(name), BaseForm::of(base));
-        [Side::Permitted, Side::Excluded].map(|side| name.is_within(&base, side))
+        [SubtreeKind::Permitted, SubtreeKind::Excluded].map(|side| name.is_within(&base, side))
     }
 
     #[test]

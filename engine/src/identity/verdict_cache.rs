@@ -11,14 +11,14 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 
 use super::anchors::Anchors;
+use super::client_policy::ClientPolicy;
 use super::digest::sha256_parts;
-use super::outline::Outline;
-use super::policy::ClientPolicy;
+use super::raw_certificate::RawCertificate;
 use super::revocation::Revocation;
-use super::rules::Rules;
+use super::rules::VerificationRules;
 use super::time::Clock;
-use super::verdict::{Judgement, Verdict};
-use super::verify::judge_now;
+use super::verdict::{Verdict, Verification};
+use super::verify::verify_client_now;
 
 /// Verdicts held at once; beyond that all are dropped.
 const HELD_MAX: usize = 4096;
@@ -28,11 +28,11 @@ const REFUSED_MAX: usize = 512;
 /// The exact scope of a policy, and the digest of a chain.
 type Key = ([u8; 32], [u8; 32]);
 
-type Judgements = HashMap<Key, Judgement, foldhash::fast::RandomState>;
+type Judgements = HashMap<Key, Verification, foldhash::fast::RandomState>;
 
 /// The judgements of one thread.
 #[derive(Debug, Default)]
-pub struct Judged {
+pub struct VerdictCache {
     good: Judgements,
     refused: Judgements,
     /// The keys of `refused`, the oldest first.
@@ -41,12 +41,12 @@ pub struct Judged {
 }
 
 thread_local! {
-    static JUDGED: RefCell<Judged> = RefCell::default();
+    static JUDGED: RefCell<VerdictCache> = RefCell::default();
 }
 
-impl Judged {
+impl VerdictCache {
     /// The verdict on this chain, from memory where it is known and holds.
-    pub fn judge(&mut self, chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
+    pub fn judge(&mut self, chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verification {
         let key = (policy.exact_scope(), sha256_parts(chain));
         let held = self.good.get(&key).or_else(|| self.refused.get(&key));
         if let Some(held) = held
@@ -66,7 +66,7 @@ impl Judged {
         self.made
     }
 
-    fn keep(&mut self, key: Key, judgement: Judgement) {
+    fn keep(&mut self, key: Key, judgement: Verification) {
         if judgement.verdict == Verdict::Success {
             if self.good.len() >= HELD_MAX {
                 self.good.clear();
@@ -90,14 +90,14 @@ impl Judged {
 /// The verdict on a client's chain, leaf first, as DER, with the time in which it holds. `now` is
 /// Unix seconds.
 #[must_use]
-pub fn judge_for_a_while(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
+pub fn cached_verification(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verification {
     JUDGED.with_borrow_mut(|judged| judged.judge(chain, policy, now))
 }
 
-fn judge_anew(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Judgement {
-    let Rules { clock, revocation, .. } = policy.rules(now);
+fn judge_anew(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verification {
+    let VerificationRules { clock, revocation, .. } = policy.rules(now);
     let (from, until) = span(chain, (policy.anchors(), revocation), clock);
-    Judgement { from, until, ..judge_now(chain, policy, now) }
+    Verification { from, until, ..verify_client_now(chain, policy, now) }
 }
 
 /// The time around `clock` in which no date passes that a verdict on this chain rests on: of its
@@ -113,8 +113,8 @@ pub fn span(
     let of_chain = chain
         .iter()
         .copied()
-        .filter_map(Outline::read)
-        .map(|outline| (outline.not_before.seconds(), outline.not_after.seconds()));
+        .filter_map(RawCertificate::read)
+        .map(|raw| (raw.not_before.seconds(), raw.not_after.seconds()));
     let of_lists = revocation.into_iter().flat_map(Revocation::moments);
     for (start, end) in anchors.moments.iter().copied().chain(of_chain).chain(of_lists) {
         let start = start.map(|start| start.saturating_sub(skew));

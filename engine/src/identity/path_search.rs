@@ -8,8 +8,8 @@
 //! a maze of its own making.
 
 use super::certificate::Certificate;
-use super::path::Sources;
-use super::work::{Backing, Work};
+use super::path::IssuerSources;
+use super::signature_budget::{KeyBacking, SignatureBudget};
 
 /// Signatures that one judgement may check.
 pub const STEPS_MAX: u32 = 32;
@@ -22,8 +22,8 @@ const CLIMBS_MAX: u32 = 256;
 
 /// The certificates that may stand on a way, and which of them signed which.
 #[derive(Debug)]
-pub struct Search<'s, 'a, 'p> {
-    sources: &'s Sources<'a, 'p>,
+pub struct PathSearch<'s, 'a, 'p> {
+    sources: &'s IssuerSources<'a, 'p>,
     /// The leaf first; where it comes from a peer, `false`.
     places: Vec<(Certificate<'a>, bool)>,
     /// By place: who may be its issuer, as far as names tell, and later who is.
@@ -43,12 +43,13 @@ pub enum Next {
 }
 
 /// How a way is examined: the certificates, how many of them came from the peer, and the account.
-pub type Show<'s, 'a> = dyn FnMut(Vec<Certificate<'a>>, usize, &mut Work<'a>) -> Next + 's;
+pub type Show<'s, 'a> =
+    dyn FnMut(Vec<Certificate<'a>>, usize, &mut SignatureBudget<'a>) -> Next + 's;
 
-impl<'s, 'a, 'p> Search<'s, 'a, 'p> {
+impl<'s, 'a, 'p> PathSearch<'s, 'a, 'p> {
     /// From this leaf.
     #[must_use]
-    pub fn new(leaf: Certificate<'a>, sources: &'s Sources<'a, 'p>) -> Self {
+    pub fn new(leaf: Certificate<'a>, sources: &'s IssuerSources<'a, 'p>) -> Self {
         Self {
             sources,
             places: vec![(leaf, false)],
@@ -60,10 +61,10 @@ impl<'s, 'a, 'p> Search<'s, 'a, 'p> {
     }
 
     /// Shows every way that ends in a listed root.
-    pub fn run(&mut self, work: &mut Work<'a>, show: &mut Show<'_, 'a>) -> Next {
+    pub fn run(&mut self, budget: &mut SignatureBudget<'a>, show: &mut Show<'_, 'a>) -> Next {
         self.gather();
-        self.prove(work);
-        self.climb(work, show)
+        self.prove(budget);
+        self.climb(budget, show)
     }
 
     /// Everybody whom the leaf may lead to by names and key identifiers, each once.
@@ -83,21 +84,21 @@ impl<'s, 'a, 'p> Search<'s, 'a, 'p> {
 
     /// Who may have issued it: anchors first; behind an anchor, anchors only.
     fn candidates(&self, current: &Certificate<'a>, listed: bool) -> Vec<(Certificate<'a>, bool)> {
-        let anchors = (self.sources.anchors)(current.outline.issuer);
+        let anchors = (self.sources.anchors)(current.raw.issuer);
         let anchors =
             anchors.into_iter().filter_map(Certificate::parse).map(|anchor| (anchor, true));
         let peers = self.sources.peer.iter().filter(|_| !listed).cloned();
         // The peer's own roots lead nowhere.
         let peers = peers.filter(|peer| !peer.self_signed()).map(|peer| (peer, false));
         let fits = |candidate: &Certificate<'_>| {
-            candidate.outline.der != current.outline.der && current.may_be_issued_by(candidate)
+            candidate.raw.der != current.raw.der && current.may_be_issued_by(candidate)
         };
         anchors.chain(peers).filter(|(candidate, _)| fits(candidate)).collect()
     }
 
     fn place_of(&mut self, candidate: (Certificate<'a>, bool)) -> Option<usize> {
         let known = self.places.iter().position(|(place, listed)| {
-            *listed == candidate.1 && place.outline.der == candidate.0.outline.der
+            *listed == candidate.1 && place.raw.der == candidate.0.raw.der
         });
         if known.is_some() || self.places.len() >= PLACES_MAX {
             return known;
@@ -111,7 +112,7 @@ impl<'s, 'a, 'p> Search<'s, 'a, 'p> {
     }
 
     /// From the roots down: keeps of all issuers those whose signature is good.
-    fn prove(&mut self, work: &mut Work<'a>) {
+    fn prove(&mut self, budget: &mut SignatureBudget<'a>) {
         let mut proven: Vec<usize> =
             (0..self.places.len()).filter(|at| self.is_root(*at)).collect();
         let mut found: Vec<Vec<usize>> = vec![Vec::new(); self.places.len()];
@@ -119,7 +120,7 @@ impl<'s, 'a, 'p> Search<'s, 'a, 'p> {
         while let Some(issuer) = proven.get(next).copied() {
             next += 1;
             for (subject, issuers) in self.issuers.iter().enumerate() {
-                if !issuers.contains(&issuer) || work.signatures() >= STEPS_MAX {
+                if !issuers.contains(&issuer) || budget.signatures() >= STEPS_MAX {
                     continue;
                 }
                 let (Some((by, _)), Some((of, _))) =
@@ -127,7 +128,7 @@ impl<'s, 'a, 'p> Search<'s, 'a, 'p> {
                 else {
                     continue;
                 };
-                if work.check(by, of, Backing::Vouched).is_err() {
+                if budget.check(by, of, KeyBacking::Anchored).is_err() {
                     continue;
                 }
                 if let Some(list) = found.get_mut(subject) {
@@ -142,7 +143,7 @@ impl<'s, 'a, 'p> Search<'s, 'a, 'p> {
     }
 
     /// Up from the end of the trail, along good signatures.
-    fn climb(&mut self, work: &mut Work<'a>, show: &mut Show<'_, 'a>) -> Next {
+    fn climb(&mut self, budget: &mut SignatureBudget<'a>, show: &mut Show<'_, 'a>) -> Next {
         let longest = usize::try_from(self.sources.depth).unwrap_or(usize::MAX).saturating_add(1);
         let issuers = self.trail.last().and_then(|at| self.issuers.get(*at)).cloned();
         if self.trail.len() > longest {
@@ -162,9 +163,9 @@ impl<'s, 'a, 'p> Search<'s, 'a, 'p> {
                 let way: Vec<&(Certificate<'a>, bool)> =
                     self.trail.iter().filter_map(|at| self.places.get(*at)).collect();
                 let from_peer = way.iter().take_while(|(_, listed)| !listed).count();
-                show(way.into_iter().map(|(one, _)| one.clone()).collect(), from_peer, work)
+                show(way.into_iter().map(|(one, _)| one.clone()).collect(), from_peer, budget)
             } else {
-                self.climb(work, show)
+                self.climb(budget, show)
             };
             self.trail.pop();
             if next == Next::Stop {

@@ -2,13 +2,13 @@
 
 use std::sync::OnceLock;
 
-use super::anchors::{Anchors, PolicyError};
+use super::anchors::{AnchorError, Anchors};
 use super::digest::sha256_parts;
 use super::name;
-use super::outline::Outline;
 use super::purpose::Purpose;
+use super::raw_certificate::RawCertificate;
 use super::revocation::Revocation;
-use super::rules::Rules;
+use super::rules::VerificationRules;
 use super::time::Clock;
 
 /// Which clients a server name trusts. Compared and hashed by content.
@@ -31,7 +31,7 @@ impl ClientPolicy {
     ///
     /// # Errors
     /// If an anchor is not a certificate.
-    pub fn new(anchors: &[Vec<u8>], depth: u32, allow_v1: bool) -> Result<Self, PolicyError> {
+    pub fn new(anchors: &[Vec<u8>], depth: u32, allow_v1: bool) -> Result<Self, AnchorError> {
         Ok(Self {
             depth,
             allow_v1,
@@ -124,7 +124,7 @@ impl ClientPolicy {
     #[must_use]
     pub fn may_have_revoked(&self, chain: &[Box<[u8]>]) -> bool {
         let Some(revocation) = &self.revocation else { return false };
-        chain.iter().filter_map(|der| Outline::read(der)).any(|certificate| {
+        chain.iter().filter_map(|der| RawCertificate::read(der)).any(|certificate| {
             revocation.may_revoke(&certificate)
                 || (!self.fallen.is_empty() && self.fallen.contains(&name::key(certificate.issuer)))
         })
@@ -132,8 +132,8 @@ impl ClientPolicy {
 
     /// What a client's chain is held against, at this moment.
     #[must_use]
-    pub const fn rules(&self, now: i64) -> Rules<'_> {
-        Rules {
+    pub const fn rules(&self, now: i64) -> VerificationRules<'_> {
+        VerificationRules {
             depth: self.depth,
             allow_v1: self.allow_v1,
             purpose: Purpose::Client,

@@ -18,7 +18,7 @@ type Policies<'a> = HashSet<&'a [u8], Hasher>;
 const ANY: &[u8] = &[0x55, 0x1d, 0x20, 0x00];
 
 /// What one certificate says of policies.
-struct Said<'a> {
+struct PolicyExtensions<'a> {
     /// `certificatePolicies` but for `anyPolicy`, if present.
     policies: Option<Policies<'a>>,
     /// `anyPolicy` is among them.
@@ -30,14 +30,14 @@ struct Said<'a> {
 }
 
 /// How many more certificates something is allowed for.
-struct Left {
+struct PolicyLimits {
     no_policy: u32,
     mapping: u32,
     any: u32,
 }
 
 /// The last row of the tree.
-struct Row<'a> {
+struct ValidPolicies<'a> {
     /// Policies that the next certificate may name.
     expected: Policies<'a>,
     /// It may name any other as well.
@@ -53,11 +53,11 @@ pub fn violation(path: &[Certificate<'_>]) -> Option<VerifyFailure> {
 
 fn walk(path: &[Certificate<'_>]) -> Result<(), VerifyFailure> {
     let beyond = u32::try_from(path.len()).unwrap_or(u32::MAX).saturating_add(1);
-    let mut left = Left { no_policy: beyond, mapping: beyond, any: beyond };
-    let mut row = Row { expected: Policies::default(), any: true };
+    let mut left = PolicyLimits { no_policy: beyond, mapping: beyond, any: beyond };
+    let mut row = ValidPolicies { expected: Policies::default(), any: true };
     for (at, certificate) in path.iter().enumerate().rev() {
-        let said =
-            Said::read(&certificate.extensions.policies).ok_or(VerifyFailure::PolicyExtension)?;
+        let said = PolicyExtensions::read(&certificate.extensions.policies)
+            .ok_or(VerifyFailure::PolicyExtension)?;
         let passed_over = at > 0 && certificate.self_issued();
         row = row.below(&said, left.any > 0 || passed_over);
         if left.no_policy == 0 && row.is_empty() {
@@ -84,13 +84,13 @@ fn walk(path: &[Certificate<'_>]) -> Result<(), VerifyFailure> {
     Ok(())
 }
 
-impl<'a> Row<'a> {
+impl<'a> ValidPolicies<'a> {
     fn is_empty(&self) -> bool {
         self.expected.is_empty() && !self.any
     }
 
     /// The policies of the next certificate that are valid (6.1.3, d and e).
-    fn below(self, said: &Said<'a>, any_counts: bool) -> Self {
+    fn below(self, said: &PolicyExtensions<'a>, any_counts: bool) -> Self {
         let Some(policies) = &said.policies else {
             return Self { expected: Policies::default(), any: false };
         };
@@ -104,7 +104,7 @@ impl<'a> Row<'a> {
     }
 
     /// What its issuer's policies are called below it (6.1.4, b).
-    fn mapped(mut self, said: &Said<'a>, allowed: bool) -> Self {
+    fn mapped(mut self, said: &PolicyExtensions<'a>, allowed: bool) -> Self {
         if !allowed {
             self.expected.retain(|policy| !said.mappings.contains_key(policy));
             return self;
@@ -120,7 +120,7 @@ impl<'a> Row<'a> {
     }
 }
 
-impl<'a> Said<'a> {
+impl<'a> PolicyExtensions<'a> {
     /// `None` if an extension is broken, or says what RFC 5280 forbids.
     fn read(values: &PolicyValues<'a>) -> Option<Self> {
         let mut said = Self {
