@@ -53,7 +53,7 @@ fn idle_upstream_connections_are_ended_a_slice_at_a_time() {
             Vec::new()
         }),
         ("there is nothing left for others", |core, theirs| {
-            load_shedding::relieve(core, &std::io::Error::from_raw_os_error(24));
+            load_shedding::relieve(core, &rustix::io::Errno::MFILE.into());
             theirs
         }),
         ("their time is over", |_, theirs| theirs),

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 
 use super::core::Core;
@@ -34,7 +35,10 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: applicat
 /// No descriptors (of the process, of the machine), no buffers, no memory.
 #[must_use]
 pub fn is_exhaustion(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
 }
 
 /// Ends what nobody uses, and says so.
@@ -108,9 +112,10 @@ mod tests {
 
     #[test]
     fn exhaustion_is_told_from_other_errors() {
-        for (number, wanted) in [(24, true), (23, true), (12, true), (105, true), (103, false)] {
-            assert_eq!(is_exhaustion(&io::Error::from_raw_os_error(number)), wanted, "{number}");
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+            assert!(is_exhaustion(&errno.into()), "{errno}");
         }
+        assert!(!is_exhaustion(&Errno::CONNABORTED.into()));
         assert!(!is_exhaustion(&io::Error::other("x")));
     }
 

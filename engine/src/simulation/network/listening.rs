@@ -8,14 +8,10 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use super::world::with;
 use super::{End, TcpStream};
-
-/// EMFILE.
-const NO_DESCRIPTOR: i32 = 24;
-
-/// ECANCELED.
-const CANCELLED: i32 = 125;
 
 /// A listener.
 #[derive(Debug)]
@@ -87,7 +83,7 @@ impl TcpListener {
     ) -> io::Result<(TcpStream, SocketAddr)> {
         poll_fn(|context| {
             if cancel.0.borrow().0 {
-                return Poll::Ready(Err(io::Error::from_raw_os_error(CANCELLED)));
+                return Poll::Ready(Err(Errno::CANCELED.into()));
             }
             let found = with(|world| {
                 let queue = world.queues.entry(self.address).or_default();
@@ -97,7 +93,7 @@ impl TcpListener {
                 }
                 let no_accept = world.weather.no_accept;
                 if world.random.below(100) < no_accept {
-                    return Some(Err(io::Error::from_raw_os_error(NO_DESCRIPTOR)));
+                    return Some(Err(Errno::MFILE.into()));
                 }
                 let queue = world.queues.entry(self.address).or_default();
                 queue.waiting.pop_front().map(Ok)
@@ -155,7 +151,7 @@ pub(super) async fn weather_of_connecting() -> io::Result<()> {
             return None;
         }
         if drawn < refused + hangs + none {
-            return Some(Err(io::Error::from_raw_os_error(NO_DESCRIPTOR)));
+            return Some(Err(Errno::MFILE.into()));
         }
         let delay = world.delay();
         Some(Ok(delay))
