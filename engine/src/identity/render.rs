@@ -1,7 +1,10 @@
 //! Bytes of a certificate as text: hexadecimal, base64, PEM, percent coding, serial numbers.
 
 use data_encoding::{BASE64, Encoding, HEXUPPER};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
+/// What is not unreserved (RFC 3986, section 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Base64 characters on a line of PEM.
 const PEM_LINE: usize = 64;
 
@@ -48,14 +51,8 @@ pub(super) fn folded(pem: &[u8], out: &mut Vec<u8>) {
 
 /// Everything but unreserved characters in hexadecimal.
 pub(super) fn percent(text: &[u8], out: &mut Vec<u8>) {
-    for byte in text {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(*byte),
-            _ => {
-                out.push(b'%');
-                encode(&[*byte], &HEXUPPER, out);
-            }
-        }
+    for piece in percent_encode(text, RESERVED) {
+        out.extend_from_slice(piece.as_bytes());
     }
 }
 
