@@ -48,13 +48,16 @@ impl fmt::Debug for RegularFile {
 }
 
 /// Why a file was not read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It cannot be opened or read.
-    Io(io::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
     /// It is no regular file, but this.
+    #[error("{0}, not a regular file")]
     NotRegular(&'static str),
     /// It is longer than this.
+    #[error("larger than {}", length_text(*.0))]
     TooLarge(u64),
 }
 
@@ -69,27 +72,12 @@ impl FileError {
     }
 }
 
-impl fmt::Display for FileError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => write!(out, "{error}"),
-            Self::NotRegular(kind) => write!(out, "{kind}, not a regular file"),
-            Self::TooLarge(max) if max % (1 << 20) == 0 => {
-                write!(out, "larger than {} MiB", max >> 20)
-            }
-            Self::TooLarge(max) if max % (1 << 10) == 0 => {
-                write!(out, "larger than {} KiB", max >> 10)
-            }
-            Self::TooLarge(max) => write!(out, "larger than {max} bytes"),
-        }
-    }
-}
-
-impl std::error::Error for FileError {}
-
-impl From<io::Error> for FileError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
+/// A length in the largest unit that has no remainder.
+fn length_text(bytes: u64) -> String {
+    match bytes {
+        _ if bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 10) => format!("{} KiB", bytes >> 10),
+        _ => format!("{bytes} bytes"),
     }
 }
 

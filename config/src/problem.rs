@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+use strum::Display;
+
 use crate::credential::FixedCredential;
 pub use crate::source::Position;
 use crate::source::Source;
@@ -28,7 +30,8 @@ impl Place {
 }
 
 /// Does it refuse the file?
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Display, Eq, Ord, PartialEq, PartialOrd)]
+#[strum(serialize_all = "snake_case")]
 pub enum Severity {
     /// Yes.
     Error,
@@ -50,7 +53,8 @@ pub struct Problem {
 }
 
 /// Everything that is wrong with one file.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, thiserror::Error)]
+#[error("{}", self.render_human())]
 pub struct Problems {
     /// Boxed, as this is the error of many results.
     found: Box<Found>,
@@ -213,20 +217,3 @@ impl fmt::Display for Place {
         write!(out, "{}..{}", self.start, self.end)
     }
 }
-
-impl fmt::Display for Severity {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-        })
-    }
-}
-
-impl fmt::Display for Problems {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.render_human())
-    }
-}
-
-impl std::error::Error for Problems {}

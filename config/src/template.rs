@@ -61,27 +61,20 @@ pub struct TemplateError {
 }
 
 /// What can be wrong with a template.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TemplateCause {
     /// A `$` that starts no name; `$$` would be a dollar sign.
+    #[error("a `$` that starts no variable")]
     BareDollar,
     /// A `${` without its `}`.
+    #[error("a `${{` without its `}}`")]
     Unclosed,
     /// There is no variable of this name.
+    #[error("there is no such variable")]
     UnknownVariable,
     /// There is one in nginx, but not here: rustls has no accessor for the session id.
+    #[error("`$ssl_session_id` does not exist here")]
     SessionId,
-}
-
-impl fmt::Display for TemplateCause {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::BareDollar => "a `$` that starts no variable",
-            Self::Unclosed => "a `${` without its `}`",
-            Self::UnknownVariable => "there is no such variable",
-            Self::SessionId => "`$ssl_session_id` does not exist here",
-        })
-    }
 }
 
 /// Reads a template.

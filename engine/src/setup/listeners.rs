@@ -49,7 +49,8 @@ pub struct PreparedListeners {
 }
 
 /// An address that cannot be listened on.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {error}{}", advice(error))]
 pub struct BindError {
     /// The address, as configured.
     pub address: SocketAddr,
@@ -57,25 +58,18 @@ pub struct BindError {
     pub error: io::Error,
 }
 
-impl std::fmt::Display for BindError {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "cannot listen on {}: {}", self.address, self.error)?;
-        match self.error.kind() {
-            io::ErrorKind::PermissionDenied => write!(
-                out,
-                "; ports below net.ipv4.ip_unprivileged_port_start (1024 by default) need the \
-                 capability CAP_NET_BIND_SERVICE"
-            ),
-            io::ErrorKind::AddrInUse => write!(out, "; another process listens there"),
-            io::ErrorKind::AddrNotAvailable => {
-                write!(out, "; this machine has no interface with that address")
-            }
-            _ => Ok(()),
+/// What helps against it, after a semicolon; empty if nobody can tell.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; ports below net.ipv4.ip_unprivileged_port_start (1024 by default) need the \
+             capability CAP_NET_BIND_SERVICE"
         }
+        io::ErrorKind::AddrInUse => "; another process listens there",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no interface with that address",
+        _ => "",
     }
 }
-
-impl std::error::Error for BindError {}
 
 impl Listeners {
     /// None yet, for this many cores.

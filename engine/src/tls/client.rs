@@ -3,7 +3,6 @@
 //! `full` checks chain and name (RFC 9525: alternative names only), `ca` the chain, `off` nothing
 //! but that the peer holds its key. Sessions are resumed within one upstream's settings only.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -49,7 +48,8 @@ pub struct UpstreamTls {
 }
 
 /// Why an upstream's certificate was refused.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{}", self.text())]
 pub enum UpstreamFailure {
     /// The chain is not good.
     Chain(VerifyFailure),
@@ -86,14 +86,6 @@ impl UpstreamFailure {
         }
     }
 }
-
-impl fmt::Display for UpstreamFailure {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.text())
-    }
-}
-
-impl std::error::Error for UpstreamFailure {}
 
 /// A few words for the log about a handshake that failed.
 #[must_use]

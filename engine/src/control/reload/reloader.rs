@@ -75,42 +75,29 @@ pub struct Reloader {
 }
 
 /// Why a reload changed nothing.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// The file or its certificates are wrong.
+    #[error("{}", lines(.0.lines()))]
     Problems(Box<Problems>),
     /// A log cannot be opened: its key in the file, and why.
+    #[error("{0} cannot be opened: {1}")]
     Log(&'static str, io::Error),
     /// New addresses cannot be listened on.
+    #[error("{}", lines(.0.iter()))]
     Bind(Vec<BindError>),
     /// The metrics endpoint or the admin socket cannot be opened.
+    #[error("{0}")]
     Door(String),
     /// The process is about to end.
+    #[error("{TOO_LATE}")]
     TooLate,
 }
 
-impl fmt::Display for Refused {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Problems(problems) => {
-                for (position, line) in problems.lines().enumerate() {
-                    let between = if position == 0 { "" } else { "\n" };
-                    write!(out, "{between}{line}")?;
-                }
-                Ok(())
-            }
-            Self::Door(words) => out.write_str(words),
-            Self::TooLate => out.write_str(TOO_LATE),
-            Self::Log(key, error) => write!(out, "{key} cannot be opened: {error}"),
-            Self::Bind(errors) => {
-                for (position, error) in errors.iter().enumerate() {
-                    let between = if position == 0 { "" } else { "\n" };
-                    write!(out, "{between}{error}")?;
-                }
-                Ok(())
-            }
-        }
-    }
+/// One thing per line.
+fn lines<T: fmt::Display>(things: impl Iterator<Item = T>) -> String {
+    let lines: Vec<_> = things.map(|thing| thing.to_string()).collect();
+    lines.join("\n")
 }
 
 impl Reloader {

@@ -1,12 +1,11 @@
 //! What may be wrong with PEM text, in words that name the line and what mends it.
 
-use std::fmt;
-
 use super::kind::{BlockKind, Contents};
 use super::object::Object;
 
 /// What is not understood, and where.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("line {line}: {}{}", flaw.text(), label_text(label))]
 pub struct PemError {
     /// From 1.
     pub line: usize,
@@ -157,11 +156,6 @@ const fn unwanted(wanted: Contents, kind: BlockKind) -> &'static str {
     }
 }
 
-impl fmt::Display for PemError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "line {}: {}", self.line, self.flaw.text())?;
-        if self.label.is_empty() { Ok(()) } else { write!(out, " (its label: {})", self.label) }
-    }
+fn label_text(label: &str) -> String {
+    if label.is_empty() { String::new() } else { format!(" (its label: {label})") }
 }
-
-impl std::error::Error for PemError {}
