@@ -12,7 +12,7 @@ use crate::exchange::pool::{Address, Identity, Idle, PoolKey};
 use crate::identity::ALWAYS;
 use crate::shell::state::core::Core;
 use crate::shell::state::load_shedding;
-use crate::shell::state::pooled_stream::PooledStream;
+use crate::shell::state::upstream_connection::UpstreamConnection;
 use crate::shell::transport::net::{UnixStream, sleep, spawn};
 use crate::shell::transport::stream::Stream;
 use crate::shell::transport::tls::Session;
@@ -33,7 +33,7 @@ fn fill(core: &Core) -> Vec<UnixStream> {
     let one = |_| {
         let (ours, theirs) = UnixStream::pair();
         let stream = Stream::unix(ours, Session::Plain, &core.deadlines, &core.buffers);
-        let connection = PooledStream { stream: Box::new(stream), peer: None };
+        let connection = UpstreamConnection { stream: Box::new(stream), peer: None };
         let idle = Idle { connection, requests: 1, holds: ALWAYS };
         assert!(core.pool.borrow_mut().put(key, idle, &limits, now_ms).is_none());
         theirs

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use ferrule_config::model::Expect;
 
+use super::connect::ConnectError;
 use super::context::ExchangeContext;
 use super::duplex::{relay_response, relay_with_upload};
 use super::failure;
-use super::lease::{ConnectError, Lease, LeaseRequest, check_new, give_back, obtain};
+use super::lease::{Lease, LeaseRequest, check_new, give_back, obtain};
 use super::memory::ExchangeMemory;
 use super::relay::PumpError;
 use super::respond::{RespondError, ResponseContext, ResponseProgress, UploadState};

@@ -1,6 +1,7 @@
 //! One exchange: a request to an upstream and its response back.
 
 pub mod attempt;
+pub mod connect;
 pub mod context;
 pub mod duplex;
 pub mod failure;

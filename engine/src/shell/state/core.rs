@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::generation::LiveGeneration;
 use super::inspection::Inspection;
 use super::log_limits::{LogCause, LogLimits};
-use super::pooled_stream::PooledStream;
+use super::upstream_connection::UpstreamConnection;
 use crate::exchange::pool::Pool;
 use crate::report::{Counter, Counters, Events, LogProducer, Radar, Reporter};
 use crate::setup::CoreLink;
@@ -34,7 +34,7 @@ pub struct Core {
     /// Bits that nobody can guess.
     pub random: Random,
     /// Idle upstream connections.
-    pub pool: RefCell<Pool<PooledStream>>,
+    pub pool: RefCell<Pool<UpstreamConnection>>,
     /// How far they are looked at.
     pub inspection: Inspection,
     /// What is done with every finished exchange.

@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::generation::LiveGeneration;
-use super::pooled_stream::PooledStream;
+use super::upstream_connection::UpstreamConnection;
 use crate::exchange::pool::{Identity, Idle, Pool, Walk};
 use crate::report::{Counter, Counters};
 use crate::setup::Generation;
@@ -69,7 +69,7 @@ impl Inspection {
     /// left to be done.
     pub fn slice(
         &self,
-        pool: &RefCell<Pool<PooledStream>>,
+        pool: &RefCell<Pool<UpstreamConnection>>,
         clock: &CoreClock,
         counters: &Counters,
         live: &LiveGeneration,
@@ -100,7 +100,12 @@ impl Inspection {
     }
 
     /// Closes those that have been idle for too long, or that are not wanted.
-    fn expire(&self, pool: &mut Pool<PooledStream>, now: Duration, slice: &mut InspectionSlice) {
+    fn expire(
+        &self,
+        pool: &mut Pool<UpstreamConnection>,
+        now: Duration,
+        slice: &mut InspectionSlice,
+    ) {
         let unwanted = self.unwanted.take().min(pool.len());
         let mut left = unwanted;
         if unwanted > 0 {
@@ -126,7 +131,7 @@ impl Inspection {
     fn is_good(
         &self,
         identity: &Identity<'_>,
-        idle: &mut Idle<PooledStream>,
+        idle: &mut Idle<UpstreamConnection>,
         clock: &CoreClock,
         counters: &Counters,
         live: &LiveGeneration,

@@ -5,4 +5,4 @@ pub mod generation;
 pub mod inspection;
 pub mod load_shedding;
 pub mod log_limits;
-pub mod pooled_stream;
+pub mod upstream_connection;

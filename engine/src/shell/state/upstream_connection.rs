@@ -1,12 +1,12 @@
-//! An upstream connection that waits in the core's pool for its next request.
+//! A connection to an upstream node, as it is made and as it waits in the core's pool.
 
 use std::rc::Rc;
 
 use crate::shell::transport::stream::Stream;
 use crate::tls::peer::UpstreamPeer;
 
-/// A connection in the pool.
-pub struct PooledStream {
+/// A connection to an upstream node.
+pub struct UpstreamConnection {
     /// The connection.
     pub stream: Box<Stream>,
     /// The server that it was made to; `None` on plain HTTP.

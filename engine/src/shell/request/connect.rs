@@ -1,0 +1,207 @@
+//! A new connection to an upstream node, TLS included.
+//!
+//! In: an address, and the TLS settings and server name where it speaks TLS. Out: a connection that a
+//! request may be sent over, to a server that has proved its name; or a [`ConnectError`].
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::ServerName;
+
+use crate::exchange::pool::Address;
+use crate::plan::{NodePlan, UpstreamPlan};
+use crate::shell::state::core::Core;
+use crate::shell::state::load_shedding;
+use crate::shell::state::log_limits::LogCause;
+use crate::shell::state::upstream_connection::UpstreamConnection;
+use crate::shell::transport::deadlines::Shut;
+use crate::shell::transport::handshake::{REFUSAL_TIME, drive};
+use crate::shell::transport::net::{self, TcpStream, UnixStream};
+use crate::shell::transport::record_reader::Wait;
+use crate::shell::transport::stream::Stream;
+use crate::shell::transport::stream_error::StreamError;
+use crate::shell::transport::tls::{Session, SessionError};
+use crate::tls::UpstreamTls;
+use crate::tls::client::reason;
+use crate::tls::peer::UpstreamPeer;
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ConnectError {
+    /// The node's name has no address.
+    NoAddress,
+    /// We have no descriptor or memory left for a connection.
+    NoRoom,
+    /// TCP failed.
+    Failed(io::ErrorKind),
+    /// It took too long.
+    TimedOut,
+    /// TLS failed.
+    Tls(SessionError),
+}
+
+impl From<rustls::Error> for ConnectError {
+    fn from(error: rustls::Error) -> Self {
+        Self::Tls(SessionError::Tls(Box::new(error)))
+    }
+}
+
+impl From<StreamError> for ConnectError {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::TimedOut => Self::TimedOut,
+            StreamError::Tls(error) => Self::Tls(error),
+            StreamError::Ended => Self::Tls(SessionError::Closed),
+            StreamError::Failed(kind) => Self::Failed(kind),
+        }
+    }
+}
+
+/// How a node is spoken to over TLS.
+pub(super) struct TlsTarget<'a> {
+    settings: &'a UpstreamTls,
+    /// The name that is sent to the node and looked for in its certificate.
+    pub(super) server_name: ServerName<'static>,
+}
+
+impl<'a> TlsTarget<'a> {
+    pub(super) fn new(settings: &'a UpstreamTls, server_name: &[u8]) -> Self {
+        let server_name = std::str::from_utf8(server_name).unwrap_or_default();
+        Self { settings, server_name: settings.server_name(server_name) }
+    }
+}
+
+/// Connects within `timeout`; `proxy_header` is what the connection begins with.
+///
+/// # Errors
+/// As [`ConnectError`] says.
+pub(super) async fn connect(
+    core: &Core,
+    address: Address<'_>,
+    tls: Option<&TlsTarget<'_>>,
+    timeout: Duration,
+    proxy_header: &[u8],
+) -> Result<UpstreamConnection, ConnectError> {
+    let session = match tls {
+        None => Session::Plain,
+        Some(TlsTarget { settings, server_name }) => {
+            let config = Arc::clone(&settings.config);
+            let connection = UnbufferedClientConnection::new(config, server_name.clone())?;
+            Session::Client(Box::new(connection))
+        }
+    };
+    let started = core.clock.elapsed();
+    let mut stream = open(core, address, session, timeout).await?;
+    begin_with(&mut stream, proxy_header)?;
+    let mut peer = None;
+    if let Some(tls) = tls {
+        let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
+        peer = secure(core, &mut stream, tls, left).await?;
+    }
+    Ok(UpstreamConnection { stream: Box::new(stream), peer })
+}
+
+/// Opens a socket. One that took too long is dropped, which closes its descriptor; nothing else is lost.
+async fn open(
+    core: &Core,
+    address: Address<'_>,
+    session: Session,
+    timeout: Duration,
+) -> Result<Stream, ConnectError> {
+    let failed = |error: io::Error| {
+        if load_shedding::is_exhaustion(&error) {
+            load_shedding::relieve(core, &error);
+            return ConnectError::NoRoom;
+        }
+        ConnectError::Failed(error.kind())
+    };
+    match address {
+        Address::Ip(address) => {
+            let connected = net::timeout(timeout, TcpStream::connect_addr(address));
+            let stream = connected.await.map_err(|_| ConnectError::TimedOut)?.map_err(failed)?;
+            Stream::tcp(stream, session, &core.deadlines, &core.buffers).map_err(failed)
+        }
+        Address::Unix(path) => {
+            let connected = net::timeout(timeout, UnixStream::connect(path));
+            let stream = connected.await.map_err(|_| ConnectError::TimedOut)?.map_err(failed)?;
+            Ok(Stream::unix(stream, session, &core.deadlines, &core.buffers))
+        }
+    }
+}
+
+/// Drives the handshake; the server that it has met.
+async fn secure(
+    core: &Core,
+    stream: &mut Stream,
+    tls: &TlsTarget<'_>,
+    timeout: Duration,
+) -> Result<Option<Rc<UpstreamPeer>>, ConnectError> {
+    let TlsTarget { settings, server_name } = tls;
+    let wait = Wait { time: timeout, shut: Shut::Both, idle: false };
+    drive(&core.clock, &core.buffers, stream, wait, None).await?;
+    let mut peer = None;
+    // While rustls still knows whom it met.
+    if let Some(met) = stream.session().peer() {
+        let now = core.clock.unix_seconds();
+        if met.resumed {
+            settings.check_again(met.chain, server_name, now)?;
+        }
+        peer = Some(Rc::new(UpstreamPeer::met(settings, met, server_name.clone(), now)));
+    }
+    if let Err(error) = stream.begin(core.tls_fast_path) {
+        let _ = stream.sink().flush(REFUSAL_TIME).await;
+        return Err(ConnectError::Tls(error));
+    }
+    Ok(peer)
+}
+
+/// What comes first on a new connection leaves with what comes next: the `ClientHello`, or the
+/// request.
+fn begin_with(stream: &mut Stream, proxy_header: &[u8]) -> Result<(), ConnectError> {
+    if proxy_header.is_empty() {
+        return Ok(());
+    }
+    if stream.source().is_tls() {
+        stream.security.borrow_mut().tls_output.pending.extend_from_slice(proxy_header);
+        return Ok(());
+    }
+    let staged = stream.sink().stage(proxy_header);
+    staged.map_err(|_| ConnectError::Failed(io::ErrorKind::OutOfMemory))
+}
+
+/// One line per cause and second: an upstream that is down must not flood the log.
+pub(super) fn log_failure(
+    core: &Core,
+    plan: &UpstreamPlan,
+    node: &NodePlan,
+    server_name: Option<&ServerName<'_>>,
+    error: &ConnectError,
+) {
+    if let Some(more) = core.allow_log(LogCause::UpstreamConnect) {
+        tracing::warn!(
+            upstream = &*plan.id,
+            node = &*node.text,
+            name = server_name.map(|name| tracing::field::display(name.to_str())),
+            reason = %describe(error),
+            suppressed = more,
+            "cannot connect to an upstream node"
+        );
+    }
+}
+
+/// For the log: what went wrong, in words an operator can act on.
+fn describe(error: &ConnectError) -> String {
+    match error {
+        ConnectError::NoRoom => "no descriptor or memory is left".to_owned(),
+        ConnectError::NoAddress => "its name has not been resolved".to_owned(),
+        ConnectError::Failed(kind) => kind.to_string(),
+        ConnectError::TimedOut => "it took too long".to_owned(),
+        ConnectError::Tls(SessionError::Tls(error)) => format!("TLS: {}", reason(error)),
+        ConnectError::Tls(SessionError::Record(fault)) => format!("TLS: {}", fault.text()),
+        ConnectError::Tls(SessionError::Closed) => "TLS: it closed within the handshake".to_owned(),
+        ConnectError::Tls(SessionError::Exhausted) => "TLS: no room".to_owned(),
+    }
+}
