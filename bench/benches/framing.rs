@@ -29,14 +29,14 @@ fn framing(criterion: &mut Criterion) {
         let parsed = parse_request(&bytes, bytes.len(), LIMITS, &mut request);
         assert!(parsed.is_ok());
         group.bench_function(format!("request_{name}"), |bencher| {
-            bencher.iter(|| request_body(black_box(&bytes), &request));
+            bencher.iter(|| request_body(request.view(black_box(&bytes))));
         });
         let bytes = head("HTTP/1.1 200 OK", last);
         let mut response = ResponseHead::default();
         let parsed = parse_response(&bytes, bytes.len(), LIMITS, &mut response);
         assert!(parsed.is_ok());
         group.bench_function(format!("response_{name}"), |bencher| {
-            bencher.iter(|| response_body(black_box(&bytes), &response, Method::Get));
+            bencher.iter(|| response_body(response.view(black_box(&bytes)), Method::Get));
         });
     }
     group.finish();

@@ -9,7 +9,7 @@ use ferrule_engine::wire::head::{
 };
 use ferrule_engine::wire::limits::HeadLimits;
 use ferrule_engine::wire::span::Span;
-use ferrule_engine::wire::target::{normalise_path, parse_target, request_authority};
+use ferrule_engine::wire::target::{normalise_path, request_authority, request_target};
 
 const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 32 * 1024, fields_max: 100 };
 
@@ -50,8 +50,8 @@ fn requests(criterion: &mut Criterion) {
         let mut path = Vec::new();
         group.bench_function(format!("target_{name}"), |bencher| {
             bencher.iter(|| -> Result<usize, WireError> {
-                let target = parse_target(black_box(bytes), head.method, head.target)?;
-                let authority = request_authority(bytes, &head, &target)?;
+                let target = request_target(head.view(black_box(bytes)))?;
+                let authority = request_authority(head.view(bytes), &target)?;
                 path.clear();
                 normalise_path(target.path.of(bytes), &mut path)?;
                 Ok(path.len() + authority.map_or(0, Span::len))

@@ -109,9 +109,9 @@ impl Exchange {
         self.out.clear();
         let (bytes, limits) = (black_box(RESPONSE), self.connection.plan.head_limits());
         parse_response(bytes, bytes.len(), limits, &mut self.response).expect("a good head");
-        let step = admit_response(bytes, &self.response, &asked).expect("a good response");
+        let step = admit_response(self.response.view(bytes), &asked).expect("a good response");
         if let ResponseStep::Final(delivery) = step {
-            client_head(bytes, &self.response, &delivery, &asked, &mut self.out);
+            client_head(self.response.view(bytes), &delivery, &asked, &mut self.out);
         }
         self.out.len()
     }

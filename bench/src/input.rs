@@ -20,7 +20,7 @@ use ferrule_engine::plan::line::FixedParts;
 use ferrule_engine::plan::marks::{Marks, Trace};
 use ferrule_engine::plan::{ForwardedFields, ListenerId, Plan};
 use ferrule_engine::report::access_log::write_line;
-use ferrule_engine::wire::head::parse_request;
+use ferrule_engine::wire::head::{RequestHead, parse_request};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -161,6 +161,7 @@ fn upstream() -> Upstream {
 pub struct Connection {
     /// Compiled from [`config`].
     pub plan: Plan,
+    head: RequestHead,
     /// Reused.
     pub scratch: Scratch,
     facts: ConnectionFacts,
@@ -202,6 +203,7 @@ impl Connection {
         forwarded.render(&plan.http.forwarded, &facts);
         let mut one = Self {
             plan,
+            head: RequestHead::default(),
             scratch: Scratch::default(),
             facts,
             session,
@@ -233,7 +235,7 @@ impl Connection {
     /// From bytes to an admission.
     pub fn admit(&mut self) -> Admission {
         let limits = self.plan.head_limits();
-        parse_request(black_box(REQUEST), REQUEST.len(), limits, &mut self.scratch.head)
+        parse_request(black_box(REQUEST), REQUEST.len(), limits, &mut self.head)
             .expect("good input");
         let view = ConnectionView {
             listener: ListenerId(0),
@@ -242,14 +244,13 @@ impl Connection {
             now: 0,
             facts: None,
         };
-        admit(&self.plan, &view, REQUEST, &mut self.scratch).expect("good input")
+        admit(&self.plan, &view, self.head.view(REQUEST), &mut self.scratch).expect("good input")
     }
 
     /// Facts of the request admitted last.
     pub fn facts<'a>(&'a self, admission: &'a Admission) -> Facts<'a> {
         let request = RequestFacts {
-            buf: REQUEST,
-            head: &self.scratch.head,
+            head: self.head.view(REQUEST),
             target: Some(&admission.target),
             host: &self.scratch.host,
             path: &self.scratch.path,

@@ -4,12 +4,13 @@
 //! would act as somebody else. Whether the upstream took the credentials shows in no field that it
 //! has to send, so either side's word is enough.
 
-use crate::wire::fields::{Field, Fields, Known, eq_ignore_case};
+use crate::wire::fields::{Known, eq_ignore_case};
+use crate::wire::view::{FieldView, FieldsView};
 
 /// Does the request bring credentials that hold for its connection?
 #[must_use]
-pub fn by_request(buf: &[u8], fields: &Fields) -> bool {
-    any(buf, fields, |name| match name.len() {
+pub fn by_request(fields: FieldsView<'_>) -> bool {
+    any(fields, |name| match name.len() {
         13 => eq_ignore_case(name, b"authorization"),
         19 => eq_ignore_case(name, b"proxy-authorization"),
         _ => false,
@@ -18,27 +19,24 @@ pub fn by_request(buf: &[u8], fields: &Fields) -> bool {
 
 /// Does the response, of whatever status, ask for such credentials, or speak of them?
 #[must_use]
-pub fn by_response(buf: &[u8], fields: &Fields) -> bool {
-    any(buf, fields, |name| match name.len() {
+pub fn by_response(fields: FieldsView<'_>) -> bool {
+    any(fields, |name| match name.len() {
         16 => eq_ignore_case(name, b"www-authenticate"),
         18 => eq_ignore_case(name, b"proxy-authenticate"),
         19 => eq_ignore_case(name, b"authentication-info"),
         25 => eq_ignore_case(name, b"proxy-authentication-info"),
         _ => false,
-    }) || fields.as_slice().iter().any(|field| is_persistent(buf, field))
+    }) || fields.iter().any(is_persistent)
 }
 
 /// What IIS says when it will not ask again on this connection.
-fn is_persistent(buf: &[u8], field: &Field) -> bool {
-    eq_ignore_case(field.name.of(buf), b"persistent-auth")
-        && !eq_ignore_case(field.value.of(buf), b"false")
+fn is_persistent(field: FieldView<'_>) -> bool {
+    eq_ignore_case(field.name(), b"persistent-auth") && !eq_ignore_case(field.value(), b"false")
 }
 
-fn any(buf: &[u8], fields: &Fields, is_meant: impl Fn(&[u8]) -> bool) -> bool {
-    fields.as_slice().iter().any(|field| {
-        field.known == Known::Other
-            && is_meant(field.name.of(buf))
-            && names_scheme(field.value.of(buf))
+fn any(fields: FieldsView<'_>, is_meant: impl Fn(&[u8]) -> bool) -> bool {
+    fields.iter().any(|field| {
+        field.known() == Known::Other && is_meant(field.name()) && names_scheme(field.value())
     })
 }
 
@@ -76,10 +74,8 @@ mod tests {
             let mut head = RequestHead::default();
             let limits = HeadLimits { head_bytes_max: 1000, fields_max: 9 };
             parse_request(text.as_bytes(), text.len(), limits, &mut head).unwrap();
-            let found = (
-                by_request(text.as_bytes(), &head.fields),
-                by_response(text.as_bytes(), &head.fields),
-            );
+            let fields = head.view(text.as_bytes()).fields();
+            let found = (by_request(fields), by_response(fields));
             assert_eq!(found, (request, response), "{field}");
         }
     }

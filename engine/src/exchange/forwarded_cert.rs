@@ -13,22 +13,22 @@ use crate::identity::{ClientValue, Verdict};
 use crate::plan::claims::XFCC;
 use crate::plan::{Facts, Plan};
 use crate::wire::error::WireError;
-use crate::wire::fields::{Field, Known};
-use crate::wire::head::RequestHead;
+use crate::wire::fields::Known;
+use crate::wire::view::{FieldView, FieldsView};
 
 /// Can everybody tell where the elements of a field that passes begin and end?
 ///
 /// # Errors
 /// A quotation is not closed within its line.
-pub(super) fn check(plan: &Plan, buf: &[u8], head: &RequestHead) -> Result<(), Refusal> {
+pub(super) fn check(plan: &Plan, fields: FieldsView<'_>) -> Result<(), Refusal> {
     let passes = match plan.identity.xfcc {
         XfccMode::Sanitize | XfccMode::SanitizeSet => false,
         XfccMode::ForwardOnly | XfccMode::AppendForward | XfccMode::AlwaysForwardOnly => true,
     };
-    let open = |field: &Field| {
-        field.name.of(buf).eq_ignore_ascii_case(XFCC.as_bytes()) && is_open(field.value.of(buf))
+    let open = |field: FieldView<'_>| {
+        field.name().eq_ignore_ascii_case(XFCC.as_bytes()) && is_open(field.value())
     };
-    if passes && head.fields.as_slice().iter().any(open) {
+    if passes && fields.iter().any(open) {
         return Err(Refusal::Malformed(WireError::InvalidFieldValue));
     }
     Ok(())
@@ -59,7 +59,7 @@ pub(super) fn append(plan: &Plan, facts: &Facts<'_>, out: &mut Vec<u8>) {
         XfccMode::AlwaysForwardOnly => true,
     };
     let Some(request) = facts.request.filter(|_| passes) else { return };
-    let Some(nominations) = Nominations::of(request.buf, &request.head.fields) else { return };
+    let Some(nominations) = Nominations::of(request.head.fields()) else { return };
     let start = out.len();
     out.extend_from_slice(XFCC.as_bytes());
     out.extend_from_slice(b": ");
@@ -72,10 +72,10 @@ pub(super) fn append(plan: &Plan, facts: &Facts<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(value);
         }
     };
-    for field in request.head.fields.as_slice() {
-        let name = field.name.of(request.buf);
+    for field in request.head.fields().iter() {
+        let name = field.name();
         if name.eq_ignore_ascii_case(XFCC.as_bytes()) && !nominations.contain(name, Known::Other) {
-            element(field.value.of(request.buf));
+            element(field.value());
         }
     }
     if let (XfccMode::AppendForward, Some(client)) = (mode, verified) {

@@ -5,8 +5,9 @@
 //! names are not obeyed where the field is meant for every recipient; identity fields are not
 //! concerned at all, because they are stripped first and set last.
 
-use crate::wire::fields::{Fields, Known, eq_ignore_case, list_items};
+use crate::wire::fields::{Known, eq_ignore_case, list_items};
 use crate::wire::head::Version;
+use crate::wire::view::FieldsView;
 
 /// More names than anyone needs; every field is compared with every name, so they have to be few.
 const NOMINATIONS_MAX: usize = 64;
@@ -31,8 +32,7 @@ const END_TO_END: [&[u8]; 13] = [
 /// What one head's `Connection` fields say: names of fields to drop, and whether it is to be kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Nominations<'a> {
-    fields: &'a Fields,
-    buf: &'a [u8],
+    fields: FieldsView<'a>,
     any: bool,
     close: bool,
     keep_alive: bool,
@@ -41,13 +41,13 @@ pub struct Nominations<'a> {
 impl<'a> Nominations<'a> {
     /// Reads them; `None` if there are more than anyone needs.
     #[must_use]
-    pub fn of(buf: &'a [u8], fields: &'a Fields) -> Option<Self> {
+    pub fn of(fields: FieldsView<'a>) -> Option<Self> {
         let mut count = 0_usize;
-        let mut found = Self { fields, buf, any: false, close: false, keep_alive: false };
-        // Two loops, where `Fields::items` would remember where it is, and one reading for every
+        let mut found = Self { fields, any: false, close: false, keep_alive: false };
+        // Two loops, where `FieldsView::items` would remember where it is, and one reading for every
         // question (`exchange/response`: -8 %).
         for field in fields.all(Known::Connection) {
-            for item in list_items(field.value.of(buf)) {
+            for item in list_items(field.value()) {
                 count = count.checked_add(1).filter(|count| *count <= NOMINATIONS_MAX)?;
                 if eq_ignore_case(item, b"keep-alive") {
                     found.keep_alive = true;
@@ -81,9 +81,7 @@ impl<'a> Nominations<'a> {
     /// Is the field with this name to be dropped?
     #[must_use]
     pub fn contain(&self, name: &[u8], known: Known) -> bool {
-        self.any
-            && !is_end_to_end(name, known)
-            && self.fields.has_item(self.buf, Known::Connection, name)
+        self.any && !is_end_to_end(name, known) && self.fields.has_item(Known::Connection, name)
     }
 }
 

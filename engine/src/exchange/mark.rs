@@ -8,7 +8,7 @@ use ferrule_config::model::Traceparent;
 
 use crate::plan::Plan;
 use crate::plan::marks::{ID_BYTES_MAX, Marks, Trace};
-use crate::wire::head::RequestHead;
+use crate::wire::view::{FieldsView, RequestView};
 
 /// Members of a `tracestate` (W3C Trace Context, section 3.3.1.1).
 const STATE_MEMBERS_MAX: usize = 32;
@@ -16,13 +16,13 @@ const STATE_MEMBERS_MAX: usize = 32;
 /// Marks a request as the configuration asks.
 pub fn mark(
     plan: &Plan,
-    request: Option<(&[u8], &RequestHead)>,
+    request: Option<RequestView<'_>>,
     mut random: impl FnMut() -> [u8; 16],
     marks: &mut Marks,
 ) {
     marks.clear();
     if let Some(name) = &plan.http.answers.request_id {
-        match request.and_then(|(buf, head)| client_id(name.as_bytes(), buf, head)) {
+        match request.and_then(|request| client_id(name.as_bytes(), request.fields())) {
             Some(id) => marks.set_id(id),
             None => marks.set_id(&uuid(random())),
         }
@@ -32,8 +32,8 @@ pub fn mark(
         Traceparent::Pass => false,
         Traceparent::Begin => true,
     };
-    let Some((buf, head)) = request else { return };
-    marks.trace = client_trace(buf, head);
+    let Some(request) = request else { return };
+    marks.trace = client_trace(request.fields());
     if begins && marks.trace == Trace::None {
         let trace_id = hex(nonzero(random()));
         let [a, b, c, d, e, f, g, h, ..] = nonzero(random());
@@ -43,15 +43,15 @@ pub fn mark(
 }
 
 /// The client's own id: one field, 1 to 128 bytes, all of them harmless everywhere.
-fn client_id<'a>(name: &'a [u8], buf: &'a [u8], head: &'a RequestHead) -> Option<&'a [u8]> {
-    let mut fields = head.fields.all_named(buf, name);
-    let id = fields.next()?.value.of(buf);
+fn client_id<'a>(name: &'a [u8], fields: FieldsView<'a>) -> Option<&'a [u8]> {
+    let mut lines = fields.all_named(name);
+    let id = lines.next()?.value();
     let harmless = |byte: &u8| {
         byte.is_ascii_alphanumeric()
             || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'=' | b'+' | b'/' | b'@')
     };
     let well_formed = (1..=ID_BYTES_MAX).contains(&id.len()) && id.iter().all(harmless);
-    (well_formed && fields.next().is_none()).then_some(id)
+    (well_formed && lines.next().is_none()).then_some(id)
 }
 
 /// A version 4 UUID (RFC 9562, section 5.4) as text.
@@ -88,12 +88,12 @@ fn nonzero<const BYTES: usize>(mut bytes: [u8; BYTES]) -> [u8; BYTES] {
     bytes
 }
 
-fn client_trace(buf: &[u8], head: &RequestHead) -> Trace {
-    let mut fields = head.fields.all_named(buf, b"traceparent");
-    let (Some(field), None) = (fields.next(), fields.next()) else { return Trace::None };
-    match traceparent(field.value.of(buf)) {
+fn client_trace(fields: FieldsView<'_>) -> Trace {
+    let mut lines = fields.all_named(b"traceparent");
+    let (Some(field), None) = (lines.next(), lines.next()) else { return Trace::None };
+    match traceparent(field.value()) {
         Some((trace_id, span_id)) => {
-            Trace::Client { trace_id, span_id, state: has_valid_state(buf, head) }
+            Trace::Client { trace_id, span_id, state: has_valid_state(fields) }
         }
         None => Trace::None,
     }
@@ -126,10 +126,10 @@ fn traceparent(value: &[u8]) -> Option<([u8; 32], [u8; 16])> {
 }
 
 /// Is there a `tracestate`, and all of it well-formed (section 3.3.1)?
-fn has_valid_state(buf: &[u8], head: &RequestHead) -> bool {
+fn has_valid_state(fields: FieldsView<'_>) -> bool {
     let mut members = 0_usize;
-    for field in head.fields.all_named(buf, b"tracestate") {
-        for member in field.value.of(buf).split(|byte| *byte == b',') {
+    for field in fields.all_named(b"tracestate") {
+        for member in field.value().split(|byte| *byte == b',') {
             let member = member.trim_ascii();
             if member.is_empty() {
                 continue;
@@ -171,7 +171,7 @@ fn is_member(member: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::plan::fixture;
-    use crate::wire::head::parse_request;
+    use crate::wire::head::{RequestHead, parse_request};
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -184,7 +184,7 @@ mod tests {
         let mut head = RequestHead::default();
         parse_request(text.as_bytes(), text.len(), plan.head_limits(), &mut head).unwrap();
         let mut marks = Marks::default();
-        mark(&plan, Some((text.as_bytes(), &head)), || [0xff; 16], &mut marks);
+        mark(&plan, Some(head.view(text.as_bytes())), || [0xff; 16], &mut marks);
         marks
     }
 

@@ -6,7 +6,8 @@
 
 use ferrule_config::model::PageMedia;
 
-use crate::wire::fields::{Fields, eq_ignore_case};
+use crate::wire::fields::eq_ignore_case;
+use crate::wire::view::FieldsView;
 
 /// Ranges that are looked at; browsers send up to ten.
 const RANGES_MAX: usize = 32;
@@ -37,8 +38,8 @@ impl Default for Accepted {
 impl Accepted {
     /// Reads all `Accept` fields of a head.
     #[must_use]
-    pub fn of(buf: &[u8], fields: &Fields) -> Self {
-        let mut lines = fields.all_named(buf, b"accept").peekable();
+    pub fn of(fields: FieldsView<'_>) -> Self {
+        let mut lines = fields.all_named(b"accept").peekable();
         if lines.peek().is_none() {
             return Self::default();
         }
@@ -46,7 +47,7 @@ impl Accepted {
         let mut empty = true;
         let mut left = RANGES_MAX;
         for line in lines {
-            let mut rest = line.value.of(buf);
+            let mut rest = line.value();
             while !rest.is_empty() && left > 0 {
                 let (range, behind) = split_outside_quotes(rest, b',');
                 rest = behind;
@@ -170,7 +171,7 @@ mod tests {
         let limits = HeadLimits { head_bytes_max: 65_536, fields_max: 100 };
         parse_request(text.as_bytes(), text.len(), limits, &mut head).unwrap();
         let ours = |media| media != PageMedia::Xml;
-        Accepted::of(text.as_bytes(), &head.fields).best(ours)
+        Accepted::of(head.view(text.as_bytes()).fields()).best(ours)
     }
 
     #[test]

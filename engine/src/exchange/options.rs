@@ -7,21 +7,22 @@
 use super::refusal::{AnswerTo, Refusal};
 use crate::plan::MethodSet;
 use crate::wire::fields::Known;
-use crate::wire::head::{Method, RequestHead, Version};
+use crate::wire::head::{Method, Version};
 use crate::wire::target::{Form, Target};
+use crate::wire::view::RequestView;
 use crate::wire::write;
 
 /// How often it may still be sent on, this time included; `None` if nobody says.
 ///
 /// # Errors
 /// More than one value, or one that is not digits alone: another hop could read another number.
-pub fn max_forwards(buf: &[u8], head: &RequestHead) -> Result<Option<u64>, Refusal> {
-    if head.method != Method::Options {
+pub fn max_forwards(request: RequestView<'_>) -> Result<Option<u64>, Refusal> {
+    if request.method() != Method::Options {
         return Ok(None);
     }
-    let mut lines = head.fields.all(Known::MaxForwards);
+    let mut lines = request.fields().all(Known::MaxForwards);
     let Some(line) = lines.next() else { return Ok(None) };
-    let digits = line.value.of(buf);
+    let digits = line.value();
     if lines.next().is_some() || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::InvalidMaxForwards);
     }
@@ -36,11 +37,11 @@ pub fn max_forwards(buf: &[u8], head: &RequestHead) -> Result<Option<u64>, Refus
 /// Does the request ask about the server rather than a resource: `*`, or an absolute form without a
 /// path, which means the same (RFC 9112, section 3.2.4)?
 #[must_use]
-pub fn asks_the_server(head: &RequestHead, target: &Target) -> bool {
-    head.method == Method::Options
+pub fn asks_the_server(request: RequestView<'_>, target: &Target) -> bool {
+    request.method() == Method::Options
         && match target.form {
             Form::Asterisk => true,
-            Form::Absolute => target.authority.end == head.target.end,
+            Form::Absolute => target.authority.end == request.target_span().end,
             Form::Origin | Form::Authority => false,
         }
 }

@@ -392,7 +392,7 @@ mod tests {
         let mut head = RequestHead::default();
         let limits = HeadLimits { head_bytes_max: 65_536, fields_max: 100 };
         parse_request(text.as_bytes(), text.len(), limits, &mut head).unwrap();
-        Accepted::of(text.as_bytes(), &head.fields)
+        Accepted::of(head.view(text.as_bytes()).fields())
     }
 
     #[test]

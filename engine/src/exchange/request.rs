@@ -17,16 +17,15 @@ use crate::plan::{Facts, HostBuf, ListenerId, MethodSet, Plan, PolicyId, RouteId
 use crate::wire::error::WireError;
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::{self, BodyLength};
-use crate::wire::head::{Method, RequestHead, Version};
+use crate::wire::head::{Method, Version};
 use crate::wire::readings::Readings;
 use crate::wire::span::Span;
 use crate::wire::target::{self, Target};
+use crate::wire::view::RequestView;
 
 /// What one exchange after the other is worked out in; reused, so it allocates only to grow.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// The parsed head ([`parse_request`](crate::wire::head::parse_request) fills it).
-    pub head: RequestHead,
     /// The target, once it was understood.
     pub target: Option<Target>,
     /// The host asked for: lower case, without port and trailing dot; empty if HTTP/1.0 named none.
@@ -116,7 +115,7 @@ impl Admission {
     }
 }
 
-/// Decides about the request head in `scratch.head`.
+/// Decides about a request head.
 ///
 /// # Errors
 /// Whatever is answered by ourselves; [`Scratch::keep_after_refusal`] then says whether the
@@ -124,14 +123,15 @@ impl Admission {
 pub fn admit(
     plan: &Plan,
     connection: &ConnectionView<'_>,
-    buf: &[u8],
+    request: RequestView<'_>,
     scratch: &mut Scratch,
 ) -> Result<Admission, Refusal> {
-    scratch.reset();
-    let (method, version) = (scratch.head.method, scratch.head.version);
-    let body = framing::request_body(buf, &scratch.head).map_err(Refusal::Malformed)?;
-    let nominations = Nominations::of(buf, &scratch.head.fields)
-        .ok_or(Refusal::Malformed(WireError::TooManyFields))?;
+    scratch.forget();
+    let (method, version) = (request.method(), request.version());
+    let fields = request.fields();
+    let body = framing::request_body(request).map_err(Refusal::Malformed)?;
+    let nominations =
+        Nominations::of(fields).ok_or(Refusal::Malformed(WireError::TooManyFields))?;
     let keep_alive = nominations.keep_connection(version);
     let has_body = !matches!(body, BodyLength::None | BodyLength::Length(0));
     // Behind CONNECT may follow anything, because the client hopes for a tunnel.
@@ -139,14 +139,14 @@ pub fn admit(
     if matches!(method, Method::Connect | Method::Trace) {
         return Err(Refusal::MethodNotAllowed(MethodSet::ALL));
     }
-    let target =
-        target::parse_target(buf, method, scratch.head.target).map_err(Refusal::Malformed)?;
+    let target = target::request_target(request).map_err(Refusal::Malformed)?;
     scratch.target = Some(target);
-    let authority = scratch.take_host(buf, &target)?;
-    target::normalise_path(target.path.of(buf), &mut scratch.path).map_err(Refusal::Malformed)?;
+    let authority = scratch.take_host(request, &target)?;
+    target::normalise_path(request.text(target.path), &mut scratch.path)
+        .map_err(Refusal::Malformed)?;
     let Scratch { path, readings, .. } = &mut *scratch;
-    readings.read(target.path.of(buf), path).map_err(Refusal::Malformed)?;
-    let asks_the_server = options::asks_the_server(&scratch.head, &target);
+    readings.read(request.text(target.path), path).map_err(Refusal::Malformed)?;
+    let asks_the_server = options::asks_the_server(request, &target);
     if asks_the_server {
         // Judged and routed as what it is sent on as, whichever form it came in.
         scratch.path.clear();
@@ -155,13 +155,13 @@ pub fn admit(
     }
     check_client(plan, connection, Some(scratch))?;
     let standing = check_host(plan, connection, scratch.host.name())?;
-    if plan.http.via.as_ref().is_some_and(|name| via::loops(buf, &scratch.head.fields, name)) {
+    if plan.http.via.as_ref().is_some_and(|name| via::loops(fields, name)) {
         return Err(Refusal::RequestLoop);
     }
-    forwarded_cert::check(plan, buf, &scratch.head)?;
-    let max_forwards = options::max_forwards(buf, &scratch.head)?;
-    let expect_continue = expects_continue(buf, &scratch.head)? && has_body;
-    let asked = RouteQuestion { buf, target: &target, standing, max_forwards, asks_the_server };
+    forwarded_cert::check(plan, fields)?;
+    let max_forwards = options::max_forwards(request)?;
+    let expect_continue = expects_continue(request)? && has_body;
+    let asked = RouteQuestion { request, target: &target, standing, max_forwards, asks_the_server };
     let route = find_route(plan, connection, &asked, scratch)?;
     if let (BodyLength::Length(len), Some(max)) = (body, plan.route(route).client_max_body_size)
         && len > max
@@ -169,10 +169,9 @@ pub fn admit(
         return Err(Refusal::BodyTooLarge);
     }
     // A granted upgrade has no trailers.
-    let upgrade = plan.route(route).websocket && upgrade::asks(buf, &scratch.head, body);
-    let takes_trailers = !upgrade
-        && version == Version::Http11
-        && scratch.head.fields.has_item(buf, Known::Te, b"trailers");
+    let upgrade = plan.route(route).websocket && upgrade::asks(request, body);
+    let takes_trailers =
+        !upgrade && version == Version::Http11 && fields.has_item(Known::Te, b"trailers");
     Ok(Admission {
         route,
         upstream: plan.route(route).upstream,
@@ -183,24 +182,15 @@ pub fn admit(
         body,
         keep_alive: keep_alive && !upgrade,
         upgrade,
-        binds_connection: binding::by_request(buf, &scratch.head.fields),
+        binds_connection: binding::by_request(fields),
         wishes: Wishes { expect_continue, takes_trailers, asks_the_server },
         max_forwards: max_forwards.map(|left| left.saturating_sub(1)),
     })
 }
 
 impl Scratch {
-    /// Nothing is known of the next request yet; answered like that, it gets a whole answer.
+    /// Nothing is known of the next request yet.
     pub fn forget(&mut self) {
-        self.head.method = Method::default();
-        self.head.method_text = Span::default();
-        self.head.target = Span::default();
-        self.head.version = Version::default();
-        self.head.fields.clear();
-        self.reset();
-    }
-
-    fn reset(&mut self) {
         self.target = None;
         self.host.clear();
         self.path.clear();
@@ -215,13 +205,13 @@ impl Scratch {
     }
 
     /// Fills in the host, and returns it with its port, as it came.
-    fn take_host(&mut self, buf: &[u8], target: &Target) -> Result<Span, Refusal> {
-        let authority = target::request_authority(buf, &self.head, target)
+    fn take_host(&mut self, request: RequestView<'_>, target: &Target) -> Result<Span, Refusal> {
+        let authority = target::request_authority(request, target)
             .map_err(Refusal::Malformed)?
             .unwrap_or_default();
         if !authority.is_empty() {
             let (host, _) =
-                target::parse_authority(authority.of(buf)).map_err(Refusal::Malformed)?;
+                target::parse_authority(request.text(authority)).map_err(Refusal::Malformed)?;
             self.host.read(host);
         }
         Ok(authority)
@@ -230,12 +220,12 @@ impl Scratch {
 
 /// Only `100-continue` is known; in HTTP/1.0 no expectation means anything (RFC 9110, section
 /// 10.1.1).
-fn expects_continue(buf: &[u8], head: &RequestHead) -> Result<bool, Refusal> {
-    if head.version == Version::Http10 {
+fn expects_continue(request: RequestView<'_>) -> Result<bool, Refusal> {
+    if request.version() == Version::Http10 {
         return Ok(false);
     }
     let mut asked = false;
-    for item in head.fields.items(buf, Known::Expect) {
+    for item in request.fields().items(Known::Expect) {
         if !eq_ignore_case(item, b"100-continue") {
             return Err(Refusal::ExpectationFailed);
         }
@@ -255,7 +245,7 @@ mod tests {
     use crate::identity::VerifyFailure;
     use crate::plan::ServerId;
     use crate::plan::fixture::{config, route, server};
-    use crate::wire::head::parse_request;
+    use crate::wire::head::{RequestHead, parse_request};
 
     const PLAIN: ConnectionView<'_> = ConnectionView {
         listener: ListenerId(0),
@@ -277,8 +267,9 @@ mod tests {
     ) -> (Result<Admission, Refusal>, Scratch) {
         let mut scratch = Scratch::default();
         let limits = plan.head_limits();
-        parse_request(head.as_bytes(), head.len(), limits, &mut scratch.head).unwrap();
-        (admit(plan, connection, head.as_bytes(), &mut scratch), scratch)
+        let mut parsed = RequestHead::default();
+        parse_request(head.as_bytes(), head.len(), limits, &mut parsed).unwrap();
+        (admit(plan, connection, parsed.view(head.as_bytes()), &mut scratch), scratch)
     }
 
     fn plain(head: &str) -> (Result<Admission, Refusal>, Scratch) {

@@ -12,7 +12,8 @@ use super::{binding, trailers, upgrade, via};
 use crate::plan::IdentityHeaders;
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::{self, BodyLength};
-use crate::wire::head::{Method, ResponseHead, Version};
+use crate::wire::head::{Method, Version};
+use crate::wire::view::ResponseView;
 use crate::wire::write;
 
 /// Interim responses to one request; hints come once or twice, an endless stream of them is a way
@@ -82,41 +83,41 @@ pub struct Delivery {
 /// # Errors
 /// Ambiguous framing, an unasked 101, too many interim responses or nominations.
 pub fn admit_response(
-    buf: &[u8],
-    head: &ResponseHead,
+    response: ResponseView<'_>,
     asked: &Asked<'_>,
 ) -> Result<ResponseStep, Fault> {
-    let body = framing::response_body(buf, head, asked.method).map_err(Fault::Wire)?;
-    let nominations = Nominations::of(buf, &head.fields).ok_or(Fault::TooManyNominations)?;
-    if head.status < 200 {
-        if asked.upgrade && upgrade::grants(buf, head) {
+    let status = response.status();
+    let body = framing::response_body(response, asked.method).map_err(Fault::Wire)?;
+    let nominations = Nominations::of(response.fields()).ok_or(Fault::TooManyNominations)?;
+    if status < 200 {
+        if asked.upgrade && upgrade::grants(response) {
             return Ok(ResponseStep::Switch);
         }
         // Unasked, or not what was asked for.
-        if head.status == 101 {
+        if status == 101 {
             return Err(Fault::UnaskedUpgrade);
         }
         if asked.interims >= INTERIMS_MAX {
             return Err(Fault::TooManyInterims);
         }
-        let wanted = head.status != 100 || asked.continue_wanted;
+        let wanted = status != 100 || asked.continue_wanted;
         return Ok(ResponseStep::Interim { forward: wanted && asked.version == Version::Http11 });
     }
-    let (read, to_client) = framings(head.status, body, asked.version);
+    let (read, to_client) = framings(status, body, asked.version);
     // A `Connection` option names trailers as well (RFC 9110, section 7.6.1); rather than keep the
     // names until the trailers come, such a response loses its trailers.
     let trailers = asked.trailers.is_some()
         && (read, to_client) == (BodyLength::Chunked, Framing::Chunked)
         && !nominations.any();
     Ok(ResponseStep::Final(Delivery {
-        status: head.status,
+        status,
         body: read,
         to_client,
         trailers,
         upstream_reusable: read == body
             && body != BodyLength::UntilClose
-            && nominations.keep_connection(head.version)
-            && !binding::by_response(buf, &head.fields),
+            && nominations.keep_connection(response.version())
+            && !binding::by_response(response.fields()),
         client_keep_alive: asked.keep_alive && to_client != Framing::Raw,
     }))
 }
@@ -137,34 +138,33 @@ const fn framings(status: u16, body: BodyLength, client: Version) -> (BodyLength
 
 /// Appends the response head for the client.
 pub fn client_head(
-    buf: &[u8],
-    head: &ResponseHead,
+    response: ResponseView<'_>,
     delivery: &Delivery,
     asked: &Asked<'_>,
     out: &mut Vec<u8>,
 ) {
-    write::status_line_with(head.status, head.reason.of(buf), out);
+    write::status_line_with(response.status(), response.reason(), out);
     // The upstream may have echoed the id; the client gets it once.
-    fields(buf, head, asked.request_id.map(|(name, _)| name), out);
+    fields(response, asked.request_id.map(|(name, _)| name), out);
     if let Some((name, id)) = asked.request_id {
         write::field(name.as_bytes(), id, out);
     }
-    if head.fields.find(Known::Date).is_none() {
+    if !response.fields().contains(Known::Date) {
         write::date(asked.http_date.as_bytes(), out);
     }
     if let Some(name) = asked.via {
-        via::append(name, head.version, out);
+        via::append(name, response.version(), out);
     }
     if let Some(identity) = asked.trailers.filter(|_| delivery.trailers) {
-        trailers::announce(buf, &head.fields, identity, out);
+        trailers::announce(response.fields(), identity, out);
     }
     match delivery.to_client {
         Framing::Length(len) => write::content_length(len, out),
         Framing::Chunked => out.extend_from_slice(write::TRANSFER_ENCODING_CHUNKED),
         Framing::Raw => {}
         // What HEAD would have got, and what a 304 stands for; `wire` has made sure it is a number.
-        Framing::None if head.status != 204 => {
-            if let Ok(Some(len)) = framing::content_length(buf, &head.fields) {
+        Framing::None if response.status() != 204 => {
+            if let Ok(Some(len)) = framing::content_length(response.fields()) {
                 write::content_length(len, out);
             }
         }
@@ -179,30 +179,30 @@ pub fn client_head(
 }
 
 /// Appends an interim response head for the client.
-pub fn interim_head(buf: &[u8], head: &ResponseHead, asked: &Asked<'_>, out: &mut Vec<u8>) {
-    write::status_line_with(head.status, head.reason.of(buf), out);
-    fields(buf, head, None, out);
+pub fn interim_head(response: ResponseView<'_>, asked: &Asked<'_>, out: &mut Vec<u8>) {
+    write::status_line_with(response.status(), response.reason(), out);
+    fields(response, None, out);
     if let Some(name) = asked.via {
-        via::append(name, head.version, out);
+        via::append(name, response.version(), out);
     }
     out.extend_from_slice(write::CRLF);
 }
 
 /// The upstream's fields, minus those that end here and the one that is ours to send. Of several
 /// `Date` lines the first counts.
-pub(super) fn fields(buf: &[u8], head: &ResponseHead, ours: Option<&str>, out: &mut Vec<u8>) {
-    let nominations = Nominations::of(buf, &head.fields);
+pub(super) fn fields(response: ResponseView<'_>, ours: Option<&str>, out: &mut Vec<u8>) {
+    let nominations = Nominations::of(response.fields());
     let mut dated = false;
-    for field in head.fields.as_slice() {
-        let name = field.name.of(buf);
-        let dropped = hop::ends_here(field.known)
-            || (dated && field.known == Known::Date)
-            || nominations.is_none_or(|named| named.contain(name, field.known))
+    for field in response.fields().iter() {
+        let name = field.name();
+        let dropped = hop::ends_here(field.known())
+            || (dated && field.known() == Known::Date)
+            || nominations.is_none_or(|named| named.contain(name, field.known()))
             || ours.is_some_and(|ours| eq_ignore_case(name, ours.as_bytes()));
         if !dropped {
-            write::field(name, field.value.of(buf), out);
+            write::field(name, field.value(), out);
         }
-        dated |= field.known == Known::Date;
+        dated |= field.known() == Known::Date;
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
     use crate::plan::Plan;
     use crate::plan::fixture::config;
     use crate::wire::error::WireError;
-    use crate::wire::head::parse_response;
+    use crate::wire::head::{ResponseHead, parse_response};
     use crate::wire::limits::HeadLimits;
 
     const ASKED: Asked<'_> = Asked {
@@ -236,14 +236,14 @@ mod tests {
     }
 
     fn step(text: &str, asked: &Asked<'_>) -> Result<ResponseStep, Fault> {
-        admit_response(text.as_bytes(), &parsed(text), asked)
+        admit_response(parsed(text).view(text.as_bytes()), asked)
     }
 
     /// The delivery, and the head the client gets, without the date.
     fn delivered(text: &str, asked: &Asked<'_>) -> (Delivery, String) {
         let Ok(ResponseStep::Final(delivery)) = step(text, asked) else { panic!("{text}") };
         let mut out = Vec::new();
-        client_head(text.as_bytes(), &parsed(text), &delivery, asked, &mut out);
+        client_head(parsed(text).view(text.as_bytes()), &delivery, asked, &mut out);
         let head = String::from_utf8(out).unwrap();
         (delivery, head.replace("Date: Sat, 21 Nov 2026 22:55:28 GMT\r\n", ""))
     }
@@ -375,7 +375,7 @@ mod tests {
             assert_eq!(step(text, &asked), wanted, "{text}");
         }
         let mut out = Vec::new();
-        interim_head(hints.as_bytes(), &parsed(hints), &ASKED, &mut out);
+        interim_head(parsed(hints).view(hints.as_bytes()), &ASKED, &mut out);
         assert_eq!(out, b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
     }
 
@@ -425,7 +425,7 @@ mod tests {
         assert_eq!(delivered(old, &asked_once).1, wanted);
         let hints = "HTTP/1.1 103 Early Hints\r\n\r\n";
         let mut out = Vec::new();
-        interim_head(hints.as_bytes(), &parsed(hints), &asked, &mut out);
+        interim_head(parsed(hints).view(hints.as_bytes()), &asked, &mut out);
         assert_eq!(out, b"HTTP/1.1 103 Early Hints\r\nVia: 1.1 edge\r\n\r\n");
     }
 

@@ -21,6 +21,7 @@ use crate::plan::{Facts, ForwardedFields, HostBuf, NodePlan, Plan, UpstreamPlan}
 use crate::wire::fields::Known;
 use crate::wire::framing::BodyLength;
 use crate::wire::target;
+use crate::wire::view::{FieldsView, RequestView};
 use crate::wire::write;
 
 /// What may be added to a head, over what the client may send: what is sent upstream never grows
@@ -56,8 +57,8 @@ pub fn upstream_head(
     let request = facts.request.as_ref().ok_or(Refusal::Internal)?;
     let route = plan.route(admission.route);
     request_line(admission, route.strip_prefix.as_deref(), request, out)?;
-    write::field(b"Host", upstream_host(plan, admission, request.buf, towards.node), out);
-    client_fields(plan, admission, (request, towards.forwarded), out)?;
+    write::field(b"Host", upstream_host(plan, admission, request.head, towards.node), out);
+    client_fields(plan, admission, request.head.fields(), towards.forwarded, out)?;
     match admission.body {
         BodyLength::None | BodyLength::UntilClose => {}
         BodyLength::Length(len) => write::content_length(len, out),
@@ -84,8 +85,7 @@ pub fn upstream_head(
     }
     towards.forwarded.append(
         &ForwardedRequest {
-            buf: request.buf,
-            fields: &request.head.fields,
+            fields: request.head.fields(),
             host: request.host,
             silenced: route.headers.silenced(),
         },
@@ -110,26 +110,27 @@ pub fn upstream_head(
 fn client_fields(
     plan: &Plan,
     admission: &Admission,
-    (request, forwarded): (&RequestFacts<'_>, &ForwardedFields),
+    fields: FieldsView<'_>,
+    forwarded: &ForwardedFields,
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
-    let RequestFacts { buf, head, .. } = *request;
     let rules = &plan.route(admission.route).headers;
-    let nominations = Nominations::of(buf, &head.fields).ok_or(Refusal::Internal)?;
-    for field in head.fields.as_slice() {
-        let name = field.name.of(buf);
+    let nominations = Nominations::of(fields).ok_or(Refusal::Internal)?;
+    for field in fields.iter() {
+        let name = field.name();
+        let known = field.known();
         let respelt = is_respelt(name);
-        let dropped = hop::ends_here(field.known)
-            || matches!(field.known, Known::Host | Known::Expect)
+        let dropped = hop::ends_here(known)
+            || matches!(known, Known::Host | Known::Expect)
             || (respelt && !plan.http.underscores_in_headers && name.contains(&b'_'))
             || plan.identity.strips(name)
             || rules.drops(name)
-            || forwarded.drops(field.known)
+            || forwarded.drops(known)
             || (respelt && forwarded.drops_respelt(name))
-            || (field.known == Known::MaxForwards && admission.max_forwards.is_some())
-            || nominations.contain(name, field.known);
+            || (known == Known::MaxForwards && admission.max_forwards.is_some())
+            || nominations.contain(name, known);
         if !dropped {
-            write::field(name, field.value.of(buf), out);
+            write::field(name, field.value(), out);
         }
     }
     Ok(())
@@ -141,12 +142,12 @@ fn request_line(
     request: &RequestFacts<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
-    let buf = request.buf;
-    let target = admission.target.path_and_query.of(buf);
+    let head = request.head;
+    let target = head.text(admission.target.path_and_query);
     let rest = match strip_prefix {
         _ if admission.wishes.asks_the_server => b"*",
         Some(prefix) => {
-            let path = admission.target.path.of(buf);
+            let path = head.text(admission.target.path);
             let taken = prefix_len(path, prefix).ok_or(Refusal::Internal)?;
             let rest = target.get(taken..).ok_or(Refusal::Internal)?;
             // What was a path must not become a reference with an authority (RFC 3986, section 4.2).
@@ -155,7 +156,7 @@ fn request_line(
         }
         None => target,
     };
-    out.extend_from_slice(request.head.method_text.of(buf));
+    out.extend_from_slice(head.method_text());
     out.push(b' ');
     if !matches!(rest.first(), Some(b'/' | b'*')) {
         out.push(b'/');
@@ -210,13 +211,13 @@ fn unescaped(high: u8, low: u8) -> Option<u8> {
 pub fn upstream_host<'a>(
     plan: &'a Plan,
     admission: &Admission,
-    buf: &'a [u8],
+    request: RequestView<'a>,
     node: &'a NodePlan,
 ) -> &'a [u8] {
     match &plan.upstream(admission.upstream).pass_host {
         PassHost::Rewrite(host) => host.as_bytes(),
         // HTTP/1.0 may have sent none.
-        PassHost::Pass if !admission.authority.is_empty() => admission.authority.of(buf),
+        PassHost::Pass if !admission.authority.is_empty() => request.text(admission.authority),
         PassHost::Pass | PassHost::Node => &node.host,
     }
 }
@@ -259,14 +260,16 @@ mod tests {
     use crate::identity::ClientIdentity;
     use crate::plan::ListenerId;
     use crate::plan::fixture::{self, NOW, config, field, route, set, text, variable};
-    use crate::wire::head::parse_request;
+    use crate::wire::head::{RequestHead, parse_request};
 
     /// What goes upstream for a request from a client without a certificate.
     fn sent(config: &Config, head: &str, keep_alive: bool) -> Result<String, Refusal> {
         let plan = Plan::build(config);
         let buf = head.as_bytes();
         let mut scratch = Scratch::default();
-        parse_request(buf, head.len(), plan.head_limits(), &mut scratch.head).unwrap();
+        let mut parsed = RequestHead::default();
+        parse_request(buf, head.len(), plan.head_limits(), &mut parsed).unwrap();
+        let request = parsed.view(buf);
         let view = ConnectionView {
             listener: ListenerId(0),
             policy: None,
@@ -274,7 +277,7 @@ mod tests {
             now: 0,
             facts: None,
         };
-        let admission = admit(&plan, &view, buf, &mut scratch)?;
+        let admission = admit(&plan, &view, request, &mut scratch)?;
         let connection = fixture::connection(true);
         let client = ClientIdentity::none(&plan.wanted);
         let mut facts = Facts {
@@ -289,8 +292,7 @@ mod tests {
         let mut identity_block = Vec::new();
         plan.identity.render_block(&facts, &mut identity_block);
         facts.request = Some(RequestFacts {
-            buf,
-            head: &scratch.head,
+            head: request,
             target: Some(&admission.target),
             host: &scratch.host,
             path: &scratch.path,
@@ -416,7 +418,9 @@ mod tests {
             let plan = Plan::build(&config);
             let mut scratch = Scratch::default();
             let buf = head.as_bytes();
-            parse_request(buf, head.len(), plan.head_limits(), &mut scratch.head).unwrap();
+            let mut parsed = RequestHead::default();
+            parse_request(buf, head.len(), plan.head_limits(), &mut parsed).unwrap();
+            let request = parsed.view(buf);
             let view = ConnectionView {
                 listener: ListenerId(0),
                 policy: None,
@@ -424,9 +428,9 @@ mod tests {
                 now: 0,
                 facts: None,
             };
-            let admission = admit(&plan, &view, buf, &mut scratch).unwrap();
+            let admission = admit(&plan, &view, request, &mut scratch).unwrap();
             let node = &plan.upstream(admission.upstream).nodes[0];
-            let host = upstream_host(&plan, &admission, buf, node).to_vec();
+            let host = upstream_host(&plan, &admission, request, node).to_vec();
             let name =
                 upstream_name(plan.upstream(admission.upstream), &scratch.host, node).to_vec();
             (String::from_utf8(host).unwrap(), String::from_utf8(name).unwrap())

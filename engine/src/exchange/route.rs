@@ -11,12 +11,13 @@ use super::refusal::Refusal;
 use super::request::{ConnectionView, Scratch};
 use crate::plan::facts::RequestFacts;
 use crate::plan::{Facts, Found, HostBuf, Match, MethodSet, Plan, RouteId, Truth};
-use crate::wire::head::{Method, RequestHead};
+use crate::wire::head::Method;
 use crate::wire::target::Target;
+use crate::wire::view::RequestView;
 
 /// What is known of a request when its route is looked for, beside [`Scratch`].
 pub(super) struct RouteQuestion<'a> {
-    pub(super) buf: &'a [u8],
+    pub(super) request: RequestView<'a>,
     pub(super) target: &'a Target,
     pub(super) standing: HostStanding,
     pub(super) max_forwards: Option<u64>,
@@ -31,10 +32,10 @@ pub(super) fn find_route(
     asked: &RouteQuestion<'_>,
     scratch: &mut Scratch,
 ) -> Result<RouteId, Refusal> {
-    let &RouteQuestion { standing, max_forwards, asks_the_server, .. } = asked;
-    let Scratch { head, host, path, readings, demanding, value, .. } = scratch;
-    let mut lookup = Lookup { plan, connection, asked, head, host, value };
-    let route = match lookup.find(path, head.method) {
+    let &RouteQuestion { request, standing, max_forwards, asks_the_server, .. } = asked;
+    let Scratch { host, path, readings, demanding, value, .. } = scratch;
+    let mut lookup = Lookup { plan, connection, asked, host, value };
+    let route = match lookup.find(path, request.method()) {
         Found::Route(_) | Found::NotFound if asks_the_server && max_forwards == Some(0) => {
             return Err(Refusal::Options(MethodSet::ALL));
         }
@@ -46,10 +47,10 @@ pub(super) fn find_route(
         Found::NotFound if asks_the_server => return Err(Refusal::Options(MethodSet::ALL)),
         Found::NotFound => return Err(Refusal::RouteNotFound),
     };
-    let text = head.method_text.of(asked.buf);
-    let other = head.method.may_be_read_as(text);
+    let text = request.method_text();
+    let other = request.method().may_be_read_as(text);
     let another = other.and_then(|method| method.may_be_read_as(text));
-    let methods = [Some(head.method), other, another];
+    let methods = [Some(request.method()), other, another];
     // What was found is what the first of each means, unless conditions leave a doubt. Almost every
     // request is read in one way (`exchange/request`: -1 %).
     let doubt = plan.conditions_have_readings();
@@ -81,7 +82,6 @@ struct Lookup<'a> {
     plan: &'a Plan,
     connection: &'a ConnectionView<'a>,
     asked: &'a RouteQuestion<'a>,
-    head: &'a RequestHead,
     host: &'a HostBuf,
     value: &'a mut Vec<u8>,
 }
@@ -120,8 +120,7 @@ impl<'a> Lookup<'a> {
         'a: 'f,
     {
         let request = RequestFacts {
-            buf: self.asked.buf,
-            head: self.head,
+            head: self.asked.request,
             target: Some(self.asked.target),
             host: self.host,
             path,

@@ -7,8 +7,9 @@
 
 use crate::plan::IdentityHeaders;
 use crate::plan::names::Folded;
-use crate::wire::fields::{Fields, Known, is_token};
+use crate::wire::fields::{Known, is_token};
 use crate::wire::trailers::parse_trailers;
+use crate::wire::view::FieldsView;
 use crate::wire::write;
 
 /// Names that are never trailers, sorted.
@@ -83,9 +84,9 @@ pub fn render(section: &[u8], identity: &IdentityHeaders, out: &mut Vec<u8>) {
 
 /// Appends the `Trailer` field anew: of what the upstream announces, what may pass (RFC 9110,
 /// section 6.6.2).
-pub fn announce(buf: &[u8], fields: &Fields, identity: &IdentityHeaders, out: &mut Vec<u8>) {
+pub fn announce(fields: FieldsView<'_>, identity: &IdentityHeaders, out: &mut Vec<u8>) {
     let mut any = false;
-    for name in fields.items(buf, Known::Trailer) {
+    for name in fields.items(Known::Trailer) {
         if !is_token(name) || !passes(name, identity) {
             continue;
         }

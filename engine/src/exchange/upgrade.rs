@@ -8,9 +8,10 @@
 
 use super::response::{Asked, fields};
 use super::via;
-use crate::wire::fields::{Fields, Known, eq_ignore_case};
+use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::BodyLength;
-use crate::wire::head::{Method, RequestHead, ResponseHead, Version};
+use crate::wire::head::{Method, Version};
+use crate::wire::view::{FieldsView, RequestView, ResponseView};
 use crate::wire::write;
 
 /// The only protocol that is switched to.
@@ -21,36 +22,38 @@ pub const FIELDS: &[u8] = b"Connection: Upgrade\r\nUpgrade: websocket\r\n";
 
 /// Does the request ask for it in the form that is forwarded?
 #[must_use]
-pub fn asks(buf: &[u8], head: &RequestHead, body: BodyLength) -> bool {
-    head.version == Version::Http11
-        && head.method == Method::Get
+pub fn asks(request: RequestView<'_>, body: BodyLength) -> bool {
+    request.version() == Version::Http11
+        && request.method() == Method::Get
         && body == BodyLength::None
-        && head.fields.find(Known::ContentLength).is_none()
-        && names_websocket(buf, &head.fields)
+        && !request.fields().contains(Known::ContentLength)
+        && names_websocket(request.fields())
 }
 
 /// Does the response grant what was asked? A 101 that does not is no answer at all.
 #[must_use]
-pub fn grants(buf: &[u8], head: &ResponseHead) -> bool {
-    head.status == 101 && head.version == Version::Http11 && names_websocket(buf, &head.fields)
+pub fn grants(response: ResponseView<'_>) -> bool {
+    response.status() == 101
+        && response.version() == Version::Http11
+        && names_websocket(response.fields())
 }
 
-fn names_websocket(buf: &[u8], fields: &Fields) -> bool {
-    let mut values = fields.all(Known::Upgrade).map(|field| field.value.of(buf));
+fn names_websocket(fields: FieldsView<'_>) -> bool {
+    let mut values = fields.all(Known::Upgrade).map(|field| field.value());
     let named = values.next().is_some_and(|value| eq_ignore_case(value, WEBSOCKET));
-    named && values.next().is_none() && fields.has_item(buf, Known::Connection, b"upgrade")
+    named && values.next().is_none() && fields.has_item(Known::Connection, b"upgrade")
 }
 
 /// Appends the head of the 101 for the client: the upstream's end-to-end fields (`Sec-WebSocket-*`
 /// are such), and the upgrade in our words.
-pub fn granted_head(buf: &[u8], head: &ResponseHead, asked: &Asked<'_>, out: &mut Vec<u8>) {
-    write::status_line_with(head.status, head.reason.of(buf), out);
-    fields(buf, head, asked.request_id.map(|(name, _)| name), out);
+pub fn granted_head(response: ResponseView<'_>, asked: &Asked<'_>, out: &mut Vec<u8>) {
+    write::status_line_with(response.status(), response.reason(), out);
+    fields(response, asked.request_id.map(|(name, _)| name), out);
     if let Some((name, id)) = asked.request_id {
         write::field(name.as_bytes(), id, out);
     }
     if let Some(name) = asked.via {
-        via::append(name, head.version, out);
+        via::append(name, response.version(), out);
     }
     out.extend_from_slice(FIELDS);
     out.extend_from_slice(write::CRLF);
@@ -60,7 +63,7 @@ pub fn granted_head(buf: &[u8], head: &ResponseHead, asked: &Asked<'_>, out: &mu
 mod tests {
     use super::*;
     use crate::wire::framing::request_body;
-    use crate::wire::head::{parse_request, parse_response};
+    use crate::wire::head::{RequestHead, ResponseHead, parse_request, parse_response};
     use crate::wire::limits::HeadLimits;
 
     const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 65536, fields_max: 100 };
@@ -68,7 +71,8 @@ mod tests {
     fn asked(text: &str) -> bool {
         let mut head = RequestHead::default();
         parse_request(text.as_bytes(), text.len(), LIMITS, &mut head).unwrap();
-        asks(text.as_bytes(), &head, request_body(text.as_bytes(), &head).unwrap())
+        let request = head.view(text.as_bytes());
+        asks(request, request_body(request).unwrap())
     }
 
     fn parsed(text: &str) -> ResponseHead {
@@ -147,7 +151,7 @@ mod tests {
             ("HTTP/1.1 200 OK", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
         ] {
             let text = format!("{line}\r\n{fields}\r\n");
-            assert_eq!(grants(text.as_bytes(), &parsed(&text)), wanted, "{text}");
+            assert_eq!(grants(parsed(&text).view(text.as_bytes())), wanted, "{text}");
         }
     }
 
@@ -168,7 +172,7 @@ mod tests {
             request_id: Some(("X-Request-Id", b"7")),
         };
         let mut out = Vec::new();
-        granted_head(text.as_bytes(), &parsed(text), &asked, &mut out);
+        granted_head(parsed(text).view(text.as_bytes()), &asked, &mut out);
         let wanted = "HTTP/1.1 101 Go\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
                       X-Request-Id: 7\r\nVia: 1.1 edge\r\n\
                       Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";

@@ -4,8 +4,9 @@
 //! rather than sent around once more. Comments are not understood: at worst a name within one is
 //! taken for ours, and then the request is refused as well.
 
-use crate::wire::fields::{Fields, Known, eq_ignore_case};
+use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::head::Version;
+use crate::wire::view::FieldsView;
 
 /// Appends our line; `version` is that of the message as it came. Behind lines with the same name
 /// it is the last element of their list.
@@ -20,8 +21,8 @@ pub fn append(pseudonym: &str, version: Version, out: &mut Vec<u8>) {
 
 /// Has the message been here before?
 #[must_use]
-pub fn loops(buf: &[u8], fields: &Fields, pseudonym: &str) -> bool {
-    fields.items(buf, Known::Via).any(|item| {
+pub fn loops(fields: FieldsView<'_>, pseudonym: &str) -> bool {
+    fields.items(Known::Via).any(|item| {
         let mut words =
             item.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
         let received_by = words.nth(1).unwrap_or_default();
@@ -53,7 +54,7 @@ mod tests {
             let limits = HeadLimits { head_bytes_max: 4096, fields_max: 100 };
             let mut head = RequestHead::default();
             parse_request(text.as_bytes(), text.len(), limits, &mut head).unwrap();
-            assert_eq!(loops(text.as_bytes(), &head.fields, "Edge"), wanted, "{lines}");
+            assert_eq!(loops(head.view(text.as_bytes()).fields(), "Edge"), wanted, "{lines}");
         }
     }
 }

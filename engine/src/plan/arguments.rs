@@ -5,12 +5,11 @@
 
 use super::facts::{Facts, RequestFacts};
 use super::values::Sink;
-use crate::wire::fields::eq_ignore_case;
 
 /// Puts the first query parameter of this name.
 pub(super) fn put_argument(name: &[u8], unescaped: bool, facts: &Facts<'_>, sink: &mut Sink<'_>) {
     let Some(request) = facts.request else { return };
-    let query = request.target.map(|target| target.query.of(request.buf)).unwrap_or_default();
+    let query = request.target.map(|target| request.head.text(target.query)).unwrap_or_default();
     let same = |found: &[u8]| {
         if unescaped {
             Unescaped(found).eq(name.iter().copied())
@@ -51,10 +50,8 @@ pub(super) fn parameters<'a>(
 pub(super) fn cookies<'a>(
     request: &RequestFacts<'a>,
 ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    let RequestFacts { buf, head, .. } = *request;
-    let fields = head.fields.as_slice().iter();
-    let lines = fields.filter(move |field| eq_ignore_case(field.name.of(buf), b"cookie"));
-    let pairs = lines.flat_map(move |field| field.value.of(buf).split(|byte| *byte == b';'));
+    let lines = request.head.fields().all_named(b"cookie");
+    let pairs = lines.flat_map(|field| field.value().split(|byte| *byte == b';'));
     pairs.filter_map(|pair| {
         let pair = pair.trim_ascii();
         let equals = memchr::memchr(b'=', pair)?;

@@ -2,8 +2,8 @@
 
 use super::marks::Marks;
 use crate::identity::ClientIdentity;
-use crate::wire::head::RequestHead;
 use crate::wire::target::Target;
+use crate::wire::view::RequestView;
 
 /// Everything at once; what is not there renders as nothing.
 #[derive(Clone, Copy, Debug)]
@@ -118,10 +118,8 @@ pub struct SessionFacts {
 /// A request whose head is still in its buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestFacts<'a> {
-    /// The buffer that the spans are of.
-    pub buf: &'a [u8],
-    /// The head.
-    pub head: &'a RequestHead,
+    /// The head, with its buffer.
+    pub head: RequestView<'a>,
     /// The target, if it was understood.
     pub target: Option<&'a Target>,
     /// Lower case, without port.

@@ -13,7 +13,8 @@ use super::facts::Facts;
 use super::forwarded::Word;
 use super::names::{StripSet, dashed, fold};
 use super::values::Sink;
-use crate::wire::fields::{Field, Known, known};
+use crate::wire::fields::{Known, known};
+use crate::wire::view::FieldView;
 
 /// Which request field a variable means, and of whom it is read.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -88,64 +89,59 @@ impl FieldName {
     }
 
     /// Is this field meant?
-    fn means(&self, buf: &[u8], field: &Field) -> bool {
+    fn means(&self, field: FieldView<'_>) -> bool {
         let underscores = self.underscores && self.trusted.is_none();
         // Names that are the same but for case are known as the same (`log/JSON`).
-        if !underscores && (field.known != self.known || self.known != Known::Other) {
-            return field.known == self.known;
+        if !underscores && (field.known() != self.known || self.known != Known::Other) {
+            return field.known() == self.known;
         }
-        let name = field.name.of(buf);
+        let name = field.name();
         name.len() == self.folded.len()
             && self.folded.iter().zip(name).all(|(a, b)| *a == dashed(*b))
             && (underscores || !name.contains(&b'_'))
     }
 
-    /// The fields of a request, and what they are spans of; none if its client is not believed in this.
-    fn readable<'a>(&self, facts: &Facts<'a>) -> (&'a [u8], &'a [Field]) {
+    /// The fields of a request; none if its client is not believed in this.
+    fn readable<'a>(&self, facts: &Facts<'a>) -> impl Iterator<Item = FieldView<'a>> + use<'a> {
         let believed = self.trusted.as_ref().is_none_or(|forwarded| {
             let peer = facts.connection.remote_addr.parse::<IpAddr>();
             peer.is_ok_and(|peer| forwarded.trusts(peer))
         });
-        facts
-            .request
-            .filter(|_| believed)
-            .map_or((&[][..], &[][..]), |request| (request.buf, request.head.fields.as_slice()))
+        let request = facts.request.filter(|_| believed);
+        request.into_iter().flat_map(|request| request.head.fields().iter())
     }
 
-    /// Every line that an upstream gets and may take for this field, and what it is a span of.
-    pub(super) fn alike<'a>(
-        &self,
-        facts: &Facts<'a>,
-    ) -> impl Iterator<Item = (&'a [u8], &'a Field)> {
-        let (buf, fields) = self.readable(facts);
-        let alike = fields.iter().filter(move |field| {
-            let name = field.name.of(buf);
+    /// Every line that an upstream gets and may take for this field.
+    pub(super) fn alike<'a>(&self, facts: &Facts<'a>) -> impl Iterator<Item = FieldView<'a>> {
+        self.readable(facts).filter(move |field| {
+            let name = field.name();
             let respelt = self.trusted.is_none()
                 && name.len() == self.folded.len()
                 && self.folded.iter().zip(name).all(|(a, b)| *a == fold(*b))
                 && (self.underscores || !name.contains(&b'_'));
-            respelt || self.means(buf, field)
-        });
-        alike.map(move |field| (buf, field))
+            respelt || self.means(*field)
+        })
     }
 }
 
 /// Puts every line of a request field, as one list (RFC 9110, section 5.3).
 pub(super) fn put_field(name: &FieldName, facts: &Facts<'_>, sink: &mut Sink<'_>) {
     let separator: &[u8] = if name.is_cookie() { b"; " } else { b", " };
-    let (buf, fields) = name.readable(facts);
-    for (at, field) in fields.iter().filter(|field| name.means(buf, field)).enumerate() {
+    for (at, field) in name.readable(facts).filter(|field| name.means(*field)).enumerate() {
         if at > 0 {
             sink.put(separator);
         }
-        sink.put(field.value.of(buf));
+        sink.put(field.value());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::span::Span;
+    use crate::wire::head::{RequestHead, parse_request};
+    use crate::wire::limits::HeadLimits;
+
+    const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 4096, fields_max: 10 };
 
     /// What is told by what a name is known as, against the letters of the name.
     #[test]
@@ -167,7 +163,6 @@ mod tests {
             "X_OTHER",
             "X-Othe",
             "Via",
-            "",
         ];
         for (variable, underscores) in ["host", "user_agent", "te", "x_real_ip", "x_other", "via"]
             .into_iter()
@@ -177,15 +172,14 @@ mod tests {
             let wanted = FieldRules::new(StripSet::default(), underscores, forwarded);
             let wanted = wanted.field(variable).unwrap();
             for name in names {
-                let field = Field {
-                    name: Span::new(0, name.len()).unwrap(),
-                    value: Span::default(),
-                    known: known(name.as_bytes()),
-                };
+                let text = format!("GET / HTTP/1.1\r\n{name}: 1\r\n\r\n");
+                let mut head = RequestHead::default();
+                parse_request(text.as_bytes(), text.len(), LIMITS, &mut head).unwrap();
+                let field = head.view(text.as_bytes()).fields().iter().next().unwrap();
                 let same =
                     name.to_ascii_lowercase().replace('_', "-") == variable.replace('_', "-");
                 let meant = same && (underscores || !name.contains('_'));
-                assert_eq!(wanted.means(name.as_bytes(), &field), meant, "{variable} {name}");
+                assert_eq!(wanted.means(field), meant, "{variable} {name}");
             }
         }
     }

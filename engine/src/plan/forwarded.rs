@@ -13,7 +13,8 @@ use ferrule_config::model::Forwarded;
 use super::IdentityHeaders;
 use super::facts::ConnectionFacts;
 use super::names::{Folded, StripSet};
-use crate::wire::fields::{Fields, Known};
+use crate::wire::fields::Known;
+use crate::wire::view::FieldsView;
 use crate::wire::write;
 
 /// The names we make, in the order they are sent.
@@ -100,10 +101,8 @@ pub struct ForwardedFields {
 /// A request's share in them.
 #[derive(Clone, Copy, Debug)]
 pub struct ForwardedRequest<'a> {
-    /// The buffer of its head.
-    pub buf: &'a [u8],
     /// Its fields.
-    pub fields: &'a Fields,
+    pub fields: FieldsView<'a>,
     /// The host it asks for, without port.
     pub host: &'a [u8],
     /// What its route does not want.
@@ -192,7 +191,7 @@ impl ForwardedFields {
                     known,
                     Known::XForwardedHost | Known::XForwardedPort | Known::XForwardedProto
                 )
-                && request.fields.find(known).is_some()
+                && request.fields.contains(known)
         };
         !request.silenced.has(at) && NAMES.get(at).is_some_and(|(_, known)| !kept(*known))
     }
@@ -201,7 +200,7 @@ impl ForwardedFields {
     fn append_for(&self, request: &ForwardedRequest<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"X-Forwarded-For: ");
         for field in request.fields.all(Known::XForwardedFor) {
-            let value = field.value.of(request.buf);
+            let value = field.value();
             if !value.is_empty() {
                 out.extend_from_slice(value);
                 out.extend_from_slice(b", ");

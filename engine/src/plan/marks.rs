@@ -111,10 +111,10 @@ pub(super) fn put_mark(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
 /// Every line of the client's field, as one list.
 fn put_client(name: &[u8], facts: &Facts<'_>, sink: &mut Sink<'_>) {
     let Some(request) = facts.request else { return };
-    for (at, field) in request.head.fields.all_named(request.buf, name).enumerate() {
+    for (at, field) in request.head.fields().all_named(name).enumerate() {
         if at > 0 {
             sink.put(b",");
         }
-        sink.put(field.value.of(request.buf));
+        sink.put(field.value());
     }
 }

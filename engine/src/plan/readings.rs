@@ -30,7 +30,7 @@ pub(super) fn each_reading(
     let [piece] = &*template.pieces else { return };
     match piece {
         Piece::Argument(name, _) => {
-            let query = request.target.map(|target| target.query.of(request.buf));
+            let query = request.target.map(|target| request.head.text(target.query));
             // Some cut at `;` as well.
             for cut in [&b"&"[..], b"&;"] {
                 for (found, text) in parameters(query.unwrap_or_default(), cut) {
@@ -58,17 +58,17 @@ pub(super) fn each_reading(
             }
         }
         Piece::Field(name) => {
-            let fields = &request.head.fields;
-            for (buf, field) in name.alike(facts) {
-                each(field.value.of(buf));
+            let fields = request.head.fields();
+            for field in name.alike(facts) {
+                each(field.value());
                 // As if it were not there: here it is, and the upstream does not get it.
-                if fields.has_item(buf, Known::Connection, field.name.of(buf)) {
+                if fields.has_item(Known::Connection, field.name()) {
                     each(b"");
                 }
             }
         }
         Piece::Fact(Fact::RequestMethod) => {
-            let text = request.head.method_text.of(request.buf);
+            let text = request.head.method_text();
             value.clear();
             value.extend(text.iter().map(u8::to_ascii_uppercase));
             each(value);

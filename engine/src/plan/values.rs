@@ -179,30 +179,30 @@ fn session_value(fact: Fact, session: &SessionFacts) -> &[u8] {
 }
 
 fn put_request_fact(fact: Fact, request: &RequestFacts<'_>, sink: &mut Sink<'_>) {
-    let RequestFacts { buf, head, .. } = *request;
-    let version: &[u8] = match head.version {
+    let head = request.head;
+    let version: &[u8] = match head.version() {
         Version::Http10 => b"HTTP/1.0",
         Version::Http11 => b"HTTP/1.1",
     };
     match fact {
         Fact::Args => {
-            sink.put(request.target.map(|target| target.query.of(buf)).unwrap_or_default());
+            sink.put(request.target.map(|target| head.text(target.query)).unwrap_or_default());
         }
         Fact::Authority => {
-            let authority = request.target.map(|target| request_authority(buf, head, target));
+            let authority = request.target.map(|target| request_authority(head, target));
             let authority = authority.and_then(Result::ok).flatten().unwrap_or_default();
-            sink.put(authority.of(buf));
+            sink.put(head.text(authority));
         }
         Fact::Host => sink.put(request.host),
         Fact::Request => {
-            sink.put(head.method_text.of(buf));
+            sink.put(head.method_text());
             sink.put(b" ");
-            sink.put(head.target.of(buf));
+            sink.put(head.target());
             sink.put(b" ");
             sink.put_plain(version);
         }
-        Fact::RequestMethod => sink.put(head.method_text.of(buf)),
-        Fact::RequestUri => sink.put(head.target.of(buf)),
+        Fact::RequestMethod => sink.put(head.method_text()),
+        Fact::RequestUri => sink.put(head.target()),
         Fact::RouteId => sink.put(request.route_id.as_bytes()),
         Fact::ServerProtocol => sink.put_plain(version),
         Fact::Uri => sink.put(request.path),
@@ -326,8 +326,7 @@ mod tests {
             session: Some(&session),
             client: Some(&client),
             request: Some(RequestFacts {
-                buf: HEAD,
-                head: &head,
+                head: head.view(HEAD),
                 target: Some(&target),
                 host: b"h",
                 path: b"/a b",

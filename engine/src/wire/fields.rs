@@ -1,7 +1,7 @@
 //! The field table of a head: spans, with the names that decide something already known.
 //!
-//! In: names and values that `head` has checked. Out: lookup by meaning or by name, and the
-//! elements of list-valued fields (RFC 9110, section 5.6.1) over all their lines.
+//! In: names and values that `head` has checked. Out: the table, which is read by way of
+//! [`FieldsView`](super::view::FieldsView); and the rules of RFC 9110 for names, values and lists.
 
 use super::span::Span;
 
@@ -88,43 +88,6 @@ impl Fields {
     /// Appends a field.
     pub fn push(&mut self, field: Field) {
         self.list.push(field);
-    }
-
-    /// The first field with this meaning.
-    #[must_use]
-    pub fn find(&self, known: Known) -> Option<&Field> {
-        self.all(known).next()
-    }
-
-    /// All fields with this meaning, in order.
-    pub fn all(&self, known: Known) -> impl Iterator<Item = &Field> {
-        self.list.iter().filter(move |field| field.known == known)
-    }
-
-    /// The first field with this name in any case; `buf` is what the head was parsed from.
-    #[must_use]
-    pub fn named(&self, buf: &[u8], name: &[u8]) -> Option<&Field> {
-        self.list.iter().find(|field| eq_ignore_case(field.name.of(buf), name))
-    }
-
-    /// All fields with this name in any case, in order.
-    pub fn all_named<'a>(
-        &'a self,
-        buf: &'a [u8],
-        name: &'a [u8],
-    ) -> impl Iterator<Item = &'a Field> {
-        self.list.iter().filter(move |field| eq_ignore_case(field.name.of(buf), name))
-    }
-
-    /// The list elements of all fields with this meaning, in order.
-    pub fn items<'a>(&'a self, buf: &'a [u8], known: Known) -> impl Iterator<Item = &'a [u8]> {
-        self.all(known).flat_map(move |field| list_items(field.value.of(buf)))
-    }
-
-    /// Is `item` (in any case) one of the list elements of the fields with this meaning?
-    #[must_use]
-    pub fn has_item(&self, buf: &[u8], known: Known, item: &[u8]) -> bool {
-        self.items(buf, known).any(|found| eq_ignore_case(found, item))
     }
 }
 

@@ -6,9 +6,10 @@
 //! where they cannot matter (HEAD, 304), so a Content-Length that is forwarded is always one number.
 
 use super::error::WireError;
-use super::fields::{Fields, Known, eq_ignore_case, is_token, trim};
-use super::head::{Method, RequestHead, ResponseHead, Version};
+use super::fields::{Known, eq_ignore_case, is_token, trim};
+use super::head::{Method, Version};
 use super::limits::BODY_BYTES_MAX;
+use super::view::{FieldsView, RequestView, ResponseView};
 
 /// Where a body ends.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -29,8 +30,8 @@ pub enum BodyLength {
 ///
 /// # Errors
 /// Whatever could be read in two ways.
-pub fn request_body(buf: &[u8], head: &RequestHead) -> Result<BodyLength, WireError> {
-    declared(buf, &head.fields, head.version)
+pub fn request_body(request: RequestView<'_>) -> Result<BodyLength, WireError> {
+    declared(request.fields(), request.version())
 }
 
 /// The body of a response to a request with `method`.
@@ -43,13 +44,9 @@ pub fn request_body(buf: &[u8], head: &RequestHead) -> Result<BodyLength, WireEr
 ///
 /// # Errors
 /// Whatever could be read in two ways.
-pub fn response_body(
-    buf: &[u8],
-    head: &ResponseHead,
-    method: Method,
-) -> Result<BodyLength, WireError> {
-    let declared = declared(buf, &head.fields, head.version)?;
-    match (head.status, declared) {
+pub fn response_body(response: ResponseView<'_>, method: Method) -> Result<BodyLength, WireError> {
+    let declared = declared(response.fields(), response.version())?;
+    match (response.status(), declared) {
         (100..=199 | 204, BodyLength::None | BodyLength::Length(0)) => Ok(BodyLength::None),
         (100..=199 | 204, _) => Err(WireError::UnexpectedBody),
         (304, _) => Ok(BodyLength::None),
@@ -68,19 +65,19 @@ pub fn response_body(
 ///
 /// # Errors
 /// Several lines even if they agree, anything but digits, or more than [`BODY_BYTES_MAX`].
-pub fn content_length(buf: &[u8], fields: &Fields) -> Result<Option<u64>, WireError> {
+pub fn content_length(fields: FieldsView<'_>) -> Result<Option<u64>, WireError> {
     let mut lines = fields.all(Known::ContentLength);
     let Some(line) = lines.next() else { return Ok(None) };
     if lines.next().is_some() {
         return Err(WireError::SeveralContentLengths);
     }
-    length(line.value.of(buf)).map(Some)
+    length(line.value()).map(Some)
 }
 
 /// What the fields say, whatever the message may have.
-fn declared(buf: &[u8], fields: &Fields, version: Version) -> Result<BodyLength, WireError> {
-    let length = content_length(buf, fields)?;
-    if fields.find(Known::TransferEncoding).is_none() {
+fn declared(fields: FieldsView<'_>, version: Version) -> Result<BodyLength, WireError> {
+    let length = content_length(fields)?;
+    if !fields.contains(Known::TransferEncoding) {
         return Ok(length.map_or(BodyLength::None, BodyLength::Length));
     }
     if length.is_some() {
@@ -89,7 +86,7 @@ fn declared(buf: &[u8], fields: &Fields, version: Version) -> Result<BodyLength,
     if version == Version::Http10 {
         return Err(WireError::TransferEncodingInHttp10);
     }
-    only_chunked(buf, fields)?;
+    only_chunked(fields)?;
     Ok(BodyLength::Chunked)
 }
 
@@ -108,13 +105,13 @@ fn length(value: &[u8]) -> Result<u64, WireError> {
 /// Passes when the transfer codings of all lines together are `chunked` and nothing else. Empty
 /// list elements and parameters, which lists and codings allow elsewhere, are refused: parsers that
 /// differ in them are how `Transfer-Encoding` gets hidden from one of two hops.
-fn only_chunked(buf: &[u8], fields: &Fields) -> Result<(), WireError> {
+fn only_chunked(fields: FieldsView<'_>) -> Result<(), WireError> {
     let mut chunked = 0_u32;
     let mut chunked_last = false;
     let mut other = false;
     let mut unknown = false;
     for line in fields.all(Known::TransferEncoding) {
-        for coding in line.value.of(buf).split(|&byte| byte == b',').map(trim) {
+        for coding in line.value().split(|&byte| byte == b',').map(trim) {
             if !is_token(coding) {
                 return Err(WireError::InvalidTransferEncoding);
             }

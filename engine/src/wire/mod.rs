@@ -20,4 +20,5 @@ pub mod readings;
 pub mod span;
 pub mod target;
 pub mod trailers;
+pub mod view;
 pub mod write;

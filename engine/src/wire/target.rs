@@ -17,9 +17,10 @@ use core::net::Ipv6Addr;
 
 use super::error::WireError;
 use super::fields::{Known, is_visible};
-use super::head::{Method, RequestHead, Version};
+use super::head::{Method, Version};
 use super::plain::{is_name, is_normal};
 use super::span::Span;
+use super::view::{FieldView, RequestView};
 
 /// A request target, taken apart. Spans are of the buffer that holds the head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -127,6 +128,15 @@ fn shift(span: Span, start: usize, end: usize) -> Result<Span, WireError> {
     Span::new(base.saturating_add(start), base.saturating_add(end)).ok_or(WireError::InvalidTarget)
 }
 
+/// Takes a request's target apart, as [`parse_target`] does.
+///
+/// # Errors
+/// Those of [`parse_target`].
+#[inline]
+pub fn request_target(request: RequestView<'_>) -> Result<Target, WireError> {
+    parse_target(request.buf(), request.method(), request.target_span())
+}
+
 /// The authority that a request is for: its target's, else its Host value; nothing only for an
 /// HTTP/1.0 request without Host. It has passed [`parse_authority`].
 ///
@@ -135,23 +145,23 @@ fn shift(span: Span, start: usize, end: usize) -> Result<Span, WireError> {
 /// included. This also where the target has an authority of its own, which then replaces it
 /// (section 3.2.2).
 pub fn request_authority(
-    buf: &[u8],
-    head: &RequestHead,
+    request: RequestView<'_>,
     target: &Target,
 ) -> Result<Option<Span>, WireError> {
-    let mut hosts = head.fields.all(Known::Host);
-    let host = hosts.next().map(|field| field.value);
+    let mut hosts = request.fields().all(Known::Host);
+    let host = hosts.next();
     if hosts.next().is_some() {
         return Err(WireError::SeveralHosts);
     }
     match host {
-        Some(value) => drop(parse_authority(value.of(buf)).map_err(|error| match error {
+        Some(field) => drop(parse_authority(field.value()).map_err(|error| match error {
             WireError::UserinfoInAuthority => error,
             _ => WireError::InvalidHost,
         })?),
-        None if head.version == Version::Http11 => return Err(WireError::MissingHost),
+        None if request.version() == Version::Http11 => return Err(WireError::MissingHost),
         None => {}
     }
+    let host = host.map(FieldView::value_span);
     Ok(if target.authority.is_empty() { host } else { Some(target.authority) })
 }
 

@@ -12,7 +12,9 @@ use ferrule_engine::exchange::{Admission, Fault, Refusal};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
 use ferrule_engine::plan::facts::{ConnectionFacts, Now, RequestFacts};
 use ferrule_engine::plan::{Facts, ForwardedFields, ListenerId, Plan};
-use ferrule_engine::wire::head::{Method, ResponseHead, Version, parse_request, parse_response};
+use ferrule_engine::wire::head::{
+    Method, RequestHead, ResponseHead, Version, parse_request, parse_response,
+};
 
 const NOW: Now<'static> = Now {
     unix_seconds: 1_795_301_728,
@@ -56,7 +58,8 @@ impl Gate {
     pub(crate) fn request(&self, head: &str) -> Result<(Admission, String), Refusal> {
         let buf = head.as_bytes();
         let mut scratch = Scratch::default();
-        parse_request(buf, buf.len(), self.plan.head_limits(), &mut scratch.head)
+        let mut parsed = RequestHead::default();
+        parse_request(buf, buf.len(), self.plan.head_limits(), &mut parsed)
             .map_err(Refusal::Malformed)?;
         let view = ConnectionView {
             listener: ListenerId(0),
@@ -65,10 +68,9 @@ impl Gate {
             now: 0,
             facts: None,
         };
-        let admission = admit(&self.plan, &view, buf, &mut scratch)?;
+        let admission = admit(&self.plan, &view, parsed.view(buf), &mut scratch)?;
         let request = RequestFacts {
-            buf,
-            head: &scratch.head,
+            head: parsed.view(buf),
             target: Some(&admission.target),
             host: &scratch.host,
             path: &scratch.path,
@@ -121,10 +123,10 @@ impl Gate {
             via: self.plan.http.via.as_deref(),
             request_id: None,
         };
-        let step = admit_response(head, &parsed, &asked)?;
+        let step = admit_response(parsed.view(head), &asked)?;
         let ResponseStep::Final(delivery) = step else { panic!("an interim response") };
         let mut out = Vec::new();
-        client_head(head, &parsed, &delivery, &asked, &mut out);
+        client_head(parsed.view(head), &delivery, &asked, &mut out);
         let trailers = delivery.trailers.then_some(&self.plan.identity);
         let mut flow = Flow::new(delivery.body, delivery.to_client, None).with_trailers(trailers);
         for piece in body {

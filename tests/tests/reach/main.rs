@@ -13,7 +13,7 @@ mod spelt;
 use ferrule_engine::exchange::request::{ConnectionView, Scratch, admit};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
 use ferrule_engine::plan::{ListenerId, Plan};
-use ferrule_engine::wire::head::parse_request;
+use ferrule_engine::wire::head::{RequestHead, parse_request};
 
 use generate::{Random, World};
 use oracle::Outcome;
@@ -86,7 +86,8 @@ fn answer(
         _ => format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
     };
     let mut scratch = Scratch::default();
-    parse_request(head.as_bytes(), head.len(), plan.head_limits(), &mut scratch.head).unwrap();
+    let mut parsed = RequestHead::default();
+    parse_request(head.as_bytes(), head.len(), plan.head_limits(), &mut parsed).unwrap();
     let id = ListenerId(u32::try_from(listener).unwrap());
     let tls = world.listeners[listener].tls;
     let server = plan.server_for(id, server_name.map(str::as_bytes)).filter(|_| tls);
@@ -100,7 +101,7 @@ fn answer(
         now: 0,
         facts: None,
     };
-    match admit(plan, &view, head.as_bytes(), &mut scratch) {
+    match admit(plan, &view, parsed.view(head.as_bytes()), &mut scratch) {
         Ok(admission) => Outcome::Route(admission.route.0 as usize),
         Err(refusal) if refusal.status() == 421 => {
             assert!(refusal.closes(), "a 421 ends its connection");

@@ -87,14 +87,14 @@ pub(crate) fn response(bytes: &[u8]) -> Result<Option<Head>, WireError> {
 pub(crate) fn request_framing(bytes: &[u8]) -> Result<BodyLength, WireError> {
     let mut head = RequestHead::default();
     parse_request(bytes, bytes.len(), LIMITS, &mut head)?;
-    request_body(bytes, &head)
+    request_body(head.view(bytes))
 }
 
 /// The body of a whole response head.
 pub(crate) fn response_framing(bytes: &[u8], method: Method) -> Result<BodyLength, WireError> {
     let mut head = ResponseHead::default();
     parse_response(bytes, bytes.len(), LIMITS, &mut head)?;
-    response_body(bytes, &head, method)
+    response_body(head.view(bytes), method)
 }
 
 /// Reads a body from pieces; also the data that came before a fault.

@@ -4,7 +4,7 @@ use ferrule_engine::wire::error::WireError::{self, *};
 use ferrule_engine::wire::head::{Method, RequestHead, parse_request};
 use ferrule_engine::wire::span::Span;
 use ferrule_engine::wire::target::{
-    Form, normalise_path, parse_authority, parse_target, request_authority,
+    Form, normalise_path, parse_authority, parse_target, request_authority, request_target,
 };
 
 use super::feed::{LIMITS, show};
@@ -218,8 +218,8 @@ fn authority(target: &str, version: &str, fields: &str) -> Result<Option<String>
     let buf = text.as_bytes();
     let mut head = RequestHead::default();
     parse_request(buf, buf.len(), LIMITS, &mut head)?;
-    let target = parse_target(buf, head.method, head.target)?;
-    let authority = request_authority(buf, &head, &target)?;
+    let target = request_target(head.view(buf))?;
+    let authority = request_authority(head.view(buf), &target)?;
     Ok(authority.map(|span| String::from_utf8(span.of(buf).to_vec()).unwrap()))
 }
 

@@ -18,6 +18,7 @@ use crate::wire::fields::Known;
 use crate::wire::head::{HeadScan, Method, RequestHead, parse_request};
 use crate::wire::limits::HeadLimits;
 use crate::wire::target::parse_authority;
+use crate::wire::view::FieldView;
 use crate::wire::write;
 
 /// A scraper's head is far smaller.
@@ -69,20 +70,21 @@ impl Endpoint {
         if !head_only && head.method != Method::Get {
             return said(405, "only GET and HEAD");
         }
-        let mut hosts = head.fields.all(Known::Host);
-        let host = hosts.next().map(|field| field.value.of(buf));
+        let request = head.view(buf);
+        let mut hosts = request.fields().all(Known::Host);
+        let host = hosts.next().map(FieldView::value);
         if hosts.next().is_some() || !host.is_some_and(|host| may_ask(host, settings)) {
             return said(403, "this Host may not ask; see `hosts` in [metrics]");
         }
-        let target = head.target.of(buf);
+        let target = request.target();
         let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
         if path != settings.path.as_bytes() {
             return said(404, "there is nothing here");
         }
-        let wants_open = head
-            .fields
-            .named(buf, b"accept")
-            .is_some_and(|field| contains(field.value.of(buf), b"application/openmetrics-text"));
+        let wants_open = request
+            .fields()
+            .named(b"accept")
+            .is_some_and(|field| contains(field.value(), b"application/openmetrics-text"));
         let (format, media_type) = if wants_open {
             (Format::OpenMetrics, families::OPENMETRICS)
         } else {

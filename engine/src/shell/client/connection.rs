@@ -25,6 +25,7 @@ use crate::shell::transport::stream::Stream;
 use crate::shell::transport::stream_error::StreamError;
 use crate::wire::head::HeadScan;
 use crate::wire::proxy::Ends;
+use crate::wire::view::RequestView;
 
 /// A client connection that is ready for requests.
 pub struct Client {
@@ -130,13 +131,12 @@ impl Client {
     /// What templates may read of a request.
     #[must_use]
     pub const fn request_facts<'a>(
-        buf: &'a [u8],
+        head: RequestView<'a>,
         scratch: &'a Scratch,
         route_id: &'a str,
     ) -> RequestFacts<'a> {
         RequestFacts {
-            buf,
-            head: &scratch.head,
+            head,
             target: scratch.target.as_ref(),
             host: scratch.host.as_bytes(),
             path: scratch.path.as_slice(),

@@ -227,11 +227,12 @@ fn render(
     node: &NodePlan,
 ) -> Result<(Flow<'static>, usize), Refusal> {
     let plan = &request.live.generation.plan;
-    let ExchangeMemory { request: scratch, marks, out, .. } = memory;
+    let ExchangeMemory { head, request: scratch, marks, out, .. } = memory;
     out.clear();
     let route = plan.route(request.admission.route);
     request.core.clock.with_now(|now| {
-        let facts = client.facts(now, Some(Client::request_facts(request.buf, scratch, &route.id)));
+        let facts = client
+            .facts(now, Some(Client::request_facts(head.view(request.buf), scratch, &route.id)));
         let facts = Facts { marks: Some(marks), ..facts };
         let towards = Towards {
             node,

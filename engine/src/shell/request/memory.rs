@@ -2,7 +2,7 @@
 
 use crate::exchange::Scratch;
 use crate::plan::Marks;
-use crate::wire::head::ResponseHead;
+use crate::wire::head::{RequestHead, ResponseHead};
 
 /// A grown vector larger than this is not kept.
 const KEPT_BYTES_MAX: usize = 128 * 1_024;
@@ -10,7 +10,9 @@ const KEPT_BYTES_MAX: usize = 128 * 1_024;
 /// What one exchange works in.
 #[derive(Debug, Default)]
 pub struct ExchangeMemory {
-    /// The request.
+    /// The request's head.
+    pub head: RequestHead,
+    /// What admission works in, and what it has found out.
     pub request: Scratch,
     /// Its id and its trace.
     pub marks: Marks,
@@ -36,7 +38,8 @@ impl ExchangeMemory {
 
     /// Keeps the request alone: there will be no other message for a long time.
     pub fn keep_request(&mut self) {
+        let head = std::mem::take(&mut self.head);
         let request = std::mem::take(&mut self.request);
-        *self = Self { request, ..Self::default() };
+        *self = Self { head, request, ..Self::default() };
     }
 }

@@ -137,16 +137,16 @@ pub async fn respond(
                 via: context.plan.http.via.as_deref(),
                 request_id: context.request_id,
             };
-            let buf = upstream.plain();
-            let step = admit_response(buf, memory.head, &asked)?;
+            let head = memory.head.view(upstream.plain());
+            let step = admit_response(head, &asked)?;
             match &step {
                 ResponseStep::Interim { forward: true } => {
-                    interim_head(buf, memory.head, &asked, memory.out);
+                    interim_head(head, &asked, memory.out);
                 }
                 ResponseStep::Interim { forward: false } => {}
-                ResponseStep::Switch => granted_head(buf, memory.head, &asked, memory.out),
+                ResponseStep::Switch => granted_head(head, &asked, memory.out),
                 ResponseStep::Final(delivery) => {
-                    client_head(buf, memory.head, delivery, &asked, memory.out);
+                    client_head(head, delivery, &asked, memory.out);
                 }
             }
             Ok(step)

@@ -40,6 +40,7 @@ pub(crate) async fn serve_request(
         HeadRead::Head(len) => serve_head(client, memory, len, started).await,
         HeadRead::Refuse(refusal) => {
             // Nothing is known of the request; its answer is a whole one.
+            memory.head.clear();
             memory.request.forget();
             give_marks(client, memory, None);
             let mut outcome = Outcome::default();
@@ -136,18 +137,18 @@ fn admit_request(
     buf: &[u8],
     len: usize,
 ) -> Result<Admission, Refusal> {
-    let scratch = &mut memory.request;
     // A head that is refused half-way must not be taken for the one before it.
-    scratch.forget();
+    memory.head.clear();
+    memory.request.forget();
     let limits = client.live.generation.plan.head_limits();
-    let parsed = parse_request(buf, len, limits, &mut scratch.head).map_err(Refusal::Malformed);
+    let parsed = parse_request(buf, len, limits, &mut memory.head).map_err(Refusal::Malformed);
     let followed = parsed.and_then(|()| client.follow_generation());
     give_marks(client, memory, parsed.is_ok().then_some(buf));
     followed?;
-    let ExchangeMemory { request, marks, .. } = memory;
+    let ExchangeMemory { head, request, marks, .. } = memory;
     let admission = client.core.clock.with_now(|now| {
         let plan = &client.live.generation.plan;
-        admit(plan, &client.view(now, marks), buf, request)
+        admit(plan, &client.view(now, marks), head.view(buf), request)
     })?;
     let now = client.core.clock.unix_seconds();
     // Its own route comes last: who the client is by that one is passed on.
@@ -171,8 +172,8 @@ enum RequestResult {
 
 /// Gives the request its id and its trace; `buf` is its head, if that was understood.
 fn give_marks(client: &Client, memory: &mut ExchangeMemory, buf: Option<&[u8]>) {
-    let ExchangeMemory { request, marks, .. } = memory;
-    let request = buf.map(|buf| (buf, &request.head));
+    let ExchangeMemory { head, marks, .. } = memory;
+    let request = buf.map(|buf| head.view(buf));
     mark(&client.live.generation.plan, request, || client.core.random.draw(), marks);
 }
 
@@ -225,11 +226,11 @@ async fn refuse(
     let keep_alive = client.may_keep(memory.request.keep_after_refusal)
         && bodies == Bodies::Complete
         && !refusal.closes();
-    let ExchangeMemory { request, marks, out, .. } = memory;
+    let ExchangeMemory { head, marks, out, .. } = memory;
     out.clear();
     let plan = &client.live.generation.plan;
     let manner = Manner {
-        accepted: Accepted::of(buf, &request.head.fields),
+        accepted: Accepted::of(head.view(buf).fields()),
         pages: Some(&plan.error_pages),
         request_id: marks.named(plan),
     };
@@ -238,8 +239,8 @@ async fn refuse(
     let body = client.core.clock.with_now(|now| {
         let to = AnswerTo {
             details: &details,
-            method: request.head.method,
-            version: request.head.version,
+            method: head.method,
+            version: head.version,
             keep_alive,
             http_date: now.http_date,
             server_tokens: client.live.generation.plan.http.server_tokens,
@@ -294,8 +295,8 @@ fn report(
     let label = label.unwrap_or_else(|| RouteLabel::of(plan, &outcome));
     let log = outcome.log_facts(label.node);
     core.clock.with_now(|now| {
-        let request =
-            (!buf.is_empty()).then(|| Client::request_facts(buf, &memory.request, label.route));
+        let request = (!buf.is_empty())
+            .then(|| Client::request_facts(memory.head.view(buf), &memory.request, label.route));
         let marks = Some(&memory.marks);
         let facts = Facts { log: Some(&log), marks, ..client.facts(now, request) };
         let books = Books {

@@ -151,7 +151,7 @@ impl<'a> TunnelState<'a> {
 }
 
 /// Carries bytes between the client and the upstream until it is over; `head` is that of the request
-/// which asked for it, parsed in `memory.request`.
+/// which asked for it, parsed in `memory.head`.
 pub async fn run(
     client: &mut Client,
     memory: &mut ExchangeMemory,
@@ -199,7 +199,7 @@ async fn carry_both(
             registration,
         },
         upstream,
-        head,
+        head: memory.head.view(head),
         scratch: &mut memory.request,
         marks: &memory.marks,
         outcome,

@@ -26,6 +26,7 @@ use crate::shell::state::log_limits::LogCause;
 use crate::shell::transport::net;
 use crate::tls::client::UpstreamFailure;
 use crate::tls::peer::UpstreamPeer;
+use crate::wire::view::RequestView;
 
 /// How often a tunnel is reviewed.
 pub const REVIEW_INTERVAL: Duration = Duration::from_secs(1);
@@ -61,8 +62,8 @@ pub(super) struct TunnelReview<'a> {
     pub(super) client: ClientSide<'a>,
     pub(super) upstream: UpstreamSide,
     /// The head of the request that asked for the tunnel.
-    pub(super) head: &'a [u8],
-    /// That head as parsed.
+    pub(super) head: RequestView<'a>,
+    /// What admission works in.
     pub(super) scratch: &'a mut Scratch,
     pub(super) marks: &'a Marks,
     /// Its route, upstream and node are those of the generation that was followed last.
