@@ -10,7 +10,7 @@ use ferrule_config::model::Expect;
 
 use super::connect::ConnectError;
 use super::context::ExchangeContext;
-use super::duplex::{relay_response, relay_with_upload};
+use super::duplex::{RelayResult, relay_response, relay_with_upload};
 use super::failure;
 use super::lease::{Lease, LeaseRequest, check_new, give_back, obtain};
 use super::memory::ExchangeMemory;
@@ -277,7 +277,7 @@ async fn exchange(
     let context = response_context(request, client, &upload, marks.as_ref());
     let mut progress = ResponseProgress::default();
     let started = request.core.clock.elapsed();
-    let (uploaded, responded) = if uploads {
+    let RelayResult { uploaded, responded } = if uploads {
         // A client whose body is coming already does not wait (RFC 9110, section 10.1.1).
         let waits = expects && !upload.expect_forwarded && request.after_head.is_empty();
         if waits && client.send_now(CONTINUE).await.is_err() {
@@ -289,7 +289,8 @@ async fn exchange(
         relay_with_upload(request, &context, client, memory, &mut lease, &mut flow, &mut progress)
             .await
     } else {
-        (Ok(()), relay_response(&context, client, memory, &mut lease, &mut progress).await)
+        let responded = relay_response(&context, client, memory, &mut lease, &mut progress).await;
+        RelayResult { uploaded: Ok(()), responded }
     };
     record(request, &progress, started, outcome);
     // Of the last attempt: each takes what came with the head again.

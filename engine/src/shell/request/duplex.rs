@@ -16,10 +16,12 @@ use super::respond::{RespondError, ResponseContext, ResponseMemory, ResponseProg
 use crate::exchange::flow::Flow;
 use crate::report::Counter;
 use crate::shell::client::connection::Client;
-use crate::shell::transport::deadlines::Shut;
+use crate::shell::transport::deadlines::{Shut, TimerHandle};
 use crate::shell::transport::min_rate::MinRate;
+use crate::shell::transport::net::Descriptor;
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::attend::beside;
+use crate::shell::transport::stream::{StreamReader, StreamWriter};
 use crate::shell::transport::stream_error::StreamError;
 
 /// Nothing of the request is left to be sent: the response comes down.
@@ -50,6 +52,36 @@ fn blame_client(lost: bool, responded: Result<(), RespondError>) -> Result<(), R
     }
 }
 
+/// What came of both directions.
+pub(crate) struct RelayResult {
+    /// The request's body has gone to the upstream, as far as it was still wanted.
+    pub(crate) uploaded: Result<(), PumpError>,
+    /// The response has gone to the client.
+    pub(crate) responded: Result<(), RespondError>,
+}
+
+/// What each direction tells the other.
+struct DuplexState {
+    client_read: TimerHandle,
+    upstream_read: TimerHandle,
+    upstream: Descriptor,
+    /// Nobody wants the rest of the request's body: the response is over.
+    over: Cell<bool>,
+    /// The response has failed for the upstream's sake.
+    upstream_failed: Cell<bool>,
+    /// The upload's result, until the response has taken it.
+    uploaded: Cell<Option<Result<(), PumpError>>>,
+    /// The client was lost after its request was whole.
+    client_lost: Cell<bool>,
+}
+
+impl DuplexState {
+    /// Ends the connection to the upstream; whatever waits for it fails.
+    fn shut_upstream(&self) {
+        self.upstream_read.shut_both(self.upstream);
+    }
+}
+
 /// The request's body goes up while the response comes down; whichever fails first ends the other.
 pub(crate) async fn relay_with_upload(
     request: &ExchangeContext<'_>,
@@ -59,76 +91,90 @@ pub(crate) async fn relay_with_upload(
     lease: &mut Lease,
     flow: &mut Flow<'_>,
     progress: &mut ResponseProgress,
-) -> (Result<(), PumpError>, Result<(), RespondError>) {
-    let plan = &request.live.generation.plan;
-    let timeout = request.timeout();
-    let read = Wait { time: plan.http.client_body_timeout, shut: Shut::Read, idle: false };
-    let pacing = &plan.http.pacing;
-    let pace = MinRate::new(pacing.body_min_rate, pacing.grace);
-    let clock = &request.core.clock;
-    let over = Cell::new(false);
-    let times = TransferTimes {
-        read,
-        write: timeout.send,
-        sender_pace: pace,
-        receiver_pace: MinRate::free(),
-        clock,
-        over: Some(&over),
+) -> RelayResult {
+    let state = DuplexState {
+        client_read: client.stream.read_timer(),
+        upstream_read: lease.stream.read_timer(),
+        upstream: lease.stream.descriptor(),
+        over: Cell::new(false),
+        upstream_failed: Cell::new(false),
+        uploaded: Cell::new(None),
+        client_lost: Cell::new(false),
     };
-    let upstream_descriptor = lease.stream.descriptor();
-    let (client_read, upstream_read) = (client.stream.read_timer(), lease.stream.read_timer());
     let ExchangeMemory { response, out, upload, .. } = memory;
     let (mut from_client, mut to_client) = client.stream.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
-    let upstream_failed = Cell::new(false);
-    let (uploading, lost) = (Cell::new(None), Cell::new(false));
     let up = async {
-        let result = async {
-            let before = flow.bytes_out();
-            let result = pump(&mut from_client, &mut to_upstream, flow, times, upload).await;
-            let sent = flow.bytes_out().saturating_sub(before);
-            request.core.counters().add(Counter::UpstreamBytesOut, sent);
-            context.upload.complete.set(result.is_ok());
-            context.upload.running.set(false);
-            upstream_read.hasten(timeout.read);
-            if upstream_failed.get()
-                && !matches!(result, Err(PumpError::Sink(StreamError::TimedOut)))
-            {
-                // The upload was ended because the response had failed; that is not the client's
-                // fault.
-                return Ok(());
-            }
-            if matches!(result, Err(PumpError::Source(_) | PumpError::Flow(_))) {
-                // The request will never be whole: the upstream must not take it for that.
-                upstream_read.shut_both(upstream_descriptor);
-            } else if result.is_err() {
-                // The upstream has stopped reading; it may have answered. Read on, so that the client
-                // gets to see that answer, but not for ever.
-                drain(&mut from_client, flow, &request.core.clock).await?;
-            }
-            result
-        };
-        let result = result.await;
+        let sending =
+            send_body(&state, request, context, &mut from_client, &mut to_upstream, flow, upload);
+        let result = sending.await;
         let waits = result.is_ok();
-        uploading.set(Some(result));
+        state.uploaded.set(Some(result));
         if waits && from_client.hear(None).await {
-            lost.set(true);
-            upstream_read.shut_both(upstream_descriptor);
+            state.client_lost.set(true);
+            state.shut_upstream();
         }
     };
     let down = async {
         let mut response_memory = ResponseMemory { head: response, out };
-        let result =
+        let responded =
             respond(context, &mut from_upstream, &mut to_client, &mut response_memory, progress)
                 .await;
-        upstream_failed.set(matches!(result, Err(RespondError::Upstream(..))));
-        over.set(true);
+        state.upstream_failed.set(matches!(responded, Err(RespondError::Upstream(..))));
+        state.over.set(true);
         if !context.upload.complete.get() {
-            upstream_read.shut_both(upstream_descriptor);
-            client_read.hasten(DRAIN_TIME);
+            state.shut_upstream();
+            state.client_read.hasten(DRAIN_TIME);
         }
-        let upload = poll_fn(|_| uploading.take().map_or(Poll::Pending, Poll::Ready)).await;
-        (upload, blame_client(lost.get(), result))
+        let uploaded = poll_fn(|_| state.uploaded.take().map_or(Poll::Pending, Poll::Ready)).await;
+        let responded = blame_client(state.client_lost.get(), responded);
+        RelayResult { uploaded, responded }
     };
     beside(pin!(up), pin!(down)).await
+}
+
+/// Sends the request's body to the upstream.
+///
+/// # Errors
+/// The upstream does not have the whole of it, for a reason that is not the response's.
+async fn send_body(
+    state: &DuplexState,
+    request: &ExchangeContext<'_>,
+    context: &ResponseContext<'_>,
+    from_client: &mut StreamReader<'_>,
+    to_upstream: &mut StreamWriter<'_>,
+    flow: &mut Flow<'_>,
+    scratch: &mut Vec<u8>,
+) -> Result<(), PumpError> {
+    let http = &request.live.generation.plan.http;
+    let timeout = request.timeout();
+    let times = TransferTimes {
+        read: Wait { time: http.client_body_timeout, shut: Shut::Read, idle: false },
+        write: timeout.send,
+        sender_pace: MinRate::new(http.pacing.body_min_rate, http.pacing.grace),
+        receiver_pace: MinRate::free(),
+        clock: &request.core.clock,
+        over: Some(&state.over),
+    };
+    let before = flow.bytes_out();
+    let result = pump(from_client, to_upstream, flow, times, scratch).await;
+    let sent = flow.bytes_out().saturating_sub(before);
+    request.core.counters().add(Counter::UpstreamBytesOut, sent);
+    context.upload.complete.set(result.is_ok());
+    context.upload.running.set(false);
+    state.upstream_read.hasten(timeout.read);
+    if state.upstream_failed.get() && !matches!(result, Err(PumpError::Sink(StreamError::TimedOut)))
+    {
+        // The upload was ended because the response had failed; that is not the client's fault.
+        return Ok(());
+    }
+    if matches!(result, Err(PumpError::Source(_) | PumpError::Flow(_))) {
+        // The request will never be whole: the upstream must not take it for that.
+        state.shut_upstream();
+    } else if result.is_err() {
+        // The upstream has stopped reading; it may have answered. Read on, so that the client gets to
+        // see that answer, but not for ever.
+        drain(from_client, flow, &request.core.clock).await?;
+    }
+    result
 }
