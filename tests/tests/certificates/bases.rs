@@ -39,7 +39,7 @@ impl Realm {
         vec![certificate(leaf, sub, &client(&names)), certificate(sub, root, &authority(&[held]))]
     }
 
-    fn verify_client(&self, chain: &[Vec<u8>]) -> Verdict {
+    fn judge(&self, chain: &[Vec<u8>]) -> Verdict {
         let ders: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
         verify_client(&ders, &self.policy, NOW)
     }

@@ -132,7 +132,7 @@ impl Mint {
     }
 
     /// Our word on a leaf, by this list alone.
-    fn verify_client(&self, leaf: &[u8], list: &[u8]) -> Result<(), String> {
+    fn judge(&self, leaf: &[u8], list: &[u8]) -> Result<(), String> {
         let list = Crl::parse(list.to_vec()).map_err(|error| format!("list: {}", error.text()))?;
         let rules = RevocationRules { expired_refuses: true, missing_refuses: true };
         let policy = ClientPolicy::new(std::slice::from_ref(&self.anchor), DEPTH, false);

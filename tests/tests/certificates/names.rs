@@ -40,7 +40,7 @@ impl Realm {
         [certificate(leaf, sub, &client(of_leaf)), sub_der]
     }
 
-    fn verify_client(&self, chain: &[Vec<u8>]) -> Verdict {
+    fn judge(&self, chain: &[Vec<u8>]) -> Verdict {
         let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
         verify_client(&chain, &self.policy, NOW)
     }
@@ -59,7 +59,7 @@ fn types() -> [(u8, &'static [u8], &'static [u8], AccessLists); 4] {
         rest: PatternRest::Exact(b"/admin".as_slice().into()),
     };
     [
-        (0x86, b"spiffe://prod.example/admin", b".partner.example", allow(Term::Uri(uri))),
+        (0x86, b"spiffe://prod.example/admin", b".partner.example", allow(AccessTerm::Uri(uri))),
         (
             0x82,
             b"admin.prod.example",

@@ -77,7 +77,7 @@ impl Ladder {
         chain
     }
 
-    fn verify_client(&self, chain: &[Vec<u8>]) -> Verdict {
+    fn judge(&self, chain: &[Vec<u8>]) -> Verdict {
         let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
         verify_client(&chain, &self.policy, NOW)
     }

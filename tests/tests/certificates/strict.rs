@@ -31,7 +31,7 @@ impl Realm {
         certificate(Party { name: &names[1], key: &self.leaf }, root, &client(more))
     }
 
-    fn verify_client(&self, chain: &[Vec<u8>]) -> Verdict {
+    fn judge(&self, chain: &[Vec<u8>]) -> Verdict {
         let policy = ClientPolicy::new(std::slice::from_ref(&self.anchor), DEPTH, true);
         let ders: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
         verify_client(&ders, &policy.expect("an anchor"), NOW)

@@ -138,7 +138,7 @@ impl Chain {
         Self { sub, root, ders }
     }
 
-    fn verify_client(&self, mut of_sub: Vec<Vec<u8>>, rules: (bool, bool)) -> Verdict {
+    fn judge(&self, mut of_sub: Vec<Vec<u8>>, rules: (bool, bool)) -> Verdict {
         let [leaf, sub, root] = &self.ders;
         of_sub.push(list(&[]).sign(&self.root));
         let policy = ClientPolicy::new(std::slice::from_ref(root), 1, true).expect("a policy");
