@@ -11,8 +11,10 @@ use crate::simulation::network::{instant, system};
 #[derive(Debug)]
 pub struct CoreClock {
     start: Instant,
-    /// Unix seconds and milliseconds, as of the last [`CoreClock::refresh`].
-    unix: Cell<(i64, u16)>,
+    /// Unix seconds, as of the last [`CoreClock::refresh`].
+    unix_seconds: Cell<i64>,
+    /// And milliseconds into them.
+    millis: Cell<u16>,
     texts: RefCell<Texts>,
 }
 
@@ -40,7 +42,8 @@ impl Default for CoreClock {
     fn default() -> Self {
         let clock = Self {
             start: instant(),
-            unix: Cell::new((0, 0)),
+            unix_seconds: Cell::new(0),
+            millis: Cell::new(0),
             texts: RefCell::new(Texts::default()),
         };
         clock.refresh();
@@ -55,8 +58,8 @@ impl CoreClock {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
         let millis = u16::try_from(since.subsec_millis()).unwrap_or(0);
-        let before = self.unix.replace((seconds, millis));
-        if before.0 != seconds {
+        self.millis.set(millis);
+        if self.unix_seconds.replace(seconds) != seconds {
             self.texts.borrow_mut().set(now);
         }
     }
@@ -64,12 +67,12 @@ impl CoreClock {
     /// Unix seconds as of the last tick.
     #[must_use]
     pub const fn unix_seconds(&self) -> i64 {
-        self.unix.get().0
+        self.unix_seconds.get()
     }
 
     /// Runs `with` on the time as of the last tick.
     pub fn with_now<R>(&self, with: impl FnOnce(Now<'_>) -> R) -> R {
-        let (unix_seconds, millis) = self.unix.get();
+        let (unix_seconds, millis) = (self.unix_seconds.get(), self.millis.get());
         let texts = self.texts.borrow();
         with(Now {
             unix_seconds,

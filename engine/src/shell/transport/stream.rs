@@ -48,7 +48,8 @@ impl Stream {
     ) -> io::Result<Self> {
         let descriptor = Descriptor::of(&stream);
         descriptor.tcp_options()?;
-        Ok(Self::new(net::tcp(stream), descriptor, session, (deadlines, buffers)))
+        let (read, write) = net::tcp(stream);
+        Ok(Self::new(read, write, descriptor, session, deadlines, buffers))
     }
 
     /// A connection that a listener accepted. It has the listener's options already.
@@ -62,7 +63,8 @@ impl Stream {
     ) -> io::Result<Self> {
         let descriptor = Descriptor::of(&stream);
         descriptor.close_on_exec()?;
-        Ok(Self::new(net::tcp(stream), descriptor, Session::Plain, (deadlines, buffers)))
+        let (read, write) = net::tcp(stream);
+        Ok(Self::new(read, write, descriptor, Session::Plain, deadlines, buffers))
     }
 
     /// Over a Unix socket.
@@ -74,14 +76,17 @@ impl Stream {
         buffers: &Rc<BufferPool>,
     ) -> Self {
         let descriptor = Descriptor::of(&stream);
-        Self::new(net::unix(stream), descriptor, session, (deadlines, buffers))
+        let (read, write) = net::unix(stream);
+        Self::new(read, write, descriptor, session, deadlines, buffers)
     }
 
     fn new(
-        (read, write): (ReadHalf, WriteHalf),
+        read: ReadHalf,
+        write: WriteHalf,
         descriptor: Descriptor,
         session: Session,
-        (deadlines, buffers): (&Deadlines, &Rc<BufferPool>),
+        deadlines: &Deadlines,
+        buffers: &Rc<BufferPool>,
     ) -> Self {
         let reading = deadlines.timer();
         let writing = deadlines.companion(&reading);

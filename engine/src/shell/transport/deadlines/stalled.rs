@@ -4,7 +4,7 @@
 //! a byte now and then buys nobody time. What counts is memory that waits: an idle connection, or one
 //! that waits for an answer, holds next to none and is left alone.
 
-use super::table::{NEVER, Shut, TimerTable};
+use super::table::{ArmedAction, NEVER, Shut, TimerTable};
 use crate::shell::transport::buffers::BufferSize;
 
 /// So many bytes are progress.
@@ -53,7 +53,10 @@ impl TimerTable {
         let since = self.progress.get(slot).copied().unwrap_or(self.now);
         let large = usize::try_from(held).is_ok_and(|held| held > BufferSize::Small.bytes());
         let rests = self.idle.get(slot).copied().unwrap_or(true);
-        let ends = matches!(self.actions.get(slot), Some(Some((_, Shut::Read | Shut::Both))));
+        let ends = matches!(
+            self.actions.get(slot),
+            Some(Some(ArmedAction { shut: Shut::Read | Shut::Both, .. }))
+        );
         let late = since.saturating_add(PATIENCE_TICKS) <= self.now;
         let waits = due != NEVER && due > self.now.saturating_add(1);
         (waits && large && !rests && ends && late).then_some(since)

@@ -36,12 +36,22 @@ pub struct ShutTarget {
     pub(super) home: usize,
 }
 
+/// What is done when a slot is due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ArmedAction {
+    /// The connection of the slot.
+    pub(super) descriptor: Descriptor,
+    /// What is shut.
+    pub(super) shut: Shut,
+}
+
+/// The slots, a column for each of their properties.
 #[derive(Debug, Default)]
 pub(super) struct TimerTable {
     pub(super) now: u32,
     /// The tick at which each slot is due; beside the actions, so that the scan stays dense.
     pub(super) due: Vec<u32>,
-    pub(super) actions: Vec<Option<(Descriptor, Shut)>>,
+    pub(super) actions: Vec<Option<ArmedAction>>,
     pub(super) fired: Vec<bool>,
     pub(super) idle: Vec<bool>,
     /// Who is woken; kept for as long as the slot is held, because it is the same task every time.
@@ -145,7 +155,7 @@ impl TimerTable {
     fn act(&mut self, slot: usize) -> Next {
         let later = |after| Next { due: self.now.saturating_add(after), fired: false };
         match self.actions.get_mut(slot) {
-            Some(Some((_, shut @ Shut::Wake(_)))) => {
+            Some(Some(ArmedAction { shut: shut @ Shut::Wake(_), .. })) => {
                 if let Some(Some(waker)) = self.wakers.get(slot) {
                     waker.wake_by_ref();
                 }
@@ -155,14 +165,14 @@ impl TimerTable {
                 *shut = Shut::IfLeft(line);
                 return later(LOOK_AGAIN_TICKS - 1);
             }
-            Some(Some((descriptor, Shut::IfLeft(other)))) => {
+            Some(Some(ArmedAction { descriptor, shut: Shut::IfLeft(other) })) => {
                 if !descriptor.has_left() {
                     return later(LOOK_AGAIN_TICKS);
                 }
                 other.descriptor.shut_both();
                 remember(&mut self.shut, other.home);
             }
-            Some(Some((descriptor, shut))) => {
+            Some(Some(ArmedAction { descriptor, shut })) => {
                 match shut {
                     Shut::Read => descriptor.shut_read(),
                     Shut::Both | Shut::IfLeft(_) | Shut::Wake(_) => descriptor.shut_both(),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::table::{NEVER, Shut, ShutTarget, TimerTable, remember, ticks};
+use super::table::{ArmedAction, NEVER, Shut, ShutTarget, TimerTable, remember, ticks};
 use crate::shell::transport::net::Descriptor;
 
 /// One connection's slot; freed when dropped.
@@ -33,15 +33,15 @@ impl Timer {
 
     /// From now on, `after` this long `descriptor` is shut.
     pub fn arm(&self, after: Duration, descriptor: Descriptor, shut: Shut) {
-        self.set(after, descriptor, (shut, false));
+        self.set(after, ArmedAction { descriptor, shut }, false);
     }
 
     /// The same, for a connection that waits for nothing but a next request.
     pub fn arm_idle(&self, after: Duration, descriptor: Descriptor, shut: Shut) {
-        self.set(after, descriptor, (shut, true));
+        self.set(after, ArmedAction { descriptor, shut }, true);
     }
 
-    fn set(&self, after: Duration, descriptor: Descriptor, (shut, idle): (Shut, bool)) {
+    fn set(&self, after: Duration, action: ArmedAction, idle: bool) {
         let mut table = self.table.borrow_mut();
         let due = table.now.saturating_add(ticks(after)).min(NEVER - 1);
         let slot = self.slot;
@@ -52,7 +52,7 @@ impl Timer {
             *entry = due;
         }
         if let Some(entry) = table.actions.get_mut(slot) {
-            *entry = Some((descriptor, shut));
+            *entry = Some(action);
         }
         if let Some(entry) = table.fired.get_mut(slot) {
             *entry = false;
@@ -163,7 +163,10 @@ impl TimerHandle {
     pub fn prolong(&self, after: Duration) {
         let mut table = self.table.borrow_mut();
         let earliest = table.now.saturating_add(ticks(after)).min(NEVER - 1);
-        if !matches!(table.actions.get(self.slot), Some(Some((_, Shut::Read | Shut::Both)))) {
+        if !matches!(
+            table.actions.get(self.slot),
+            Some(Some(ArmedAction { shut: Shut::Read | Shut::Both, .. }))
+        ) {
             return;
         }
         if let Some(due) = table.due.get_mut(self.slot).filter(|due| **due != NEVER) {
@@ -180,10 +183,12 @@ impl TimerHandle {
             return;
         };
         match table.actions.get(self.slot) {
-            Some(Some((descriptor, Shut::Read))) => descriptor.shut_read(),
-            Some(Some((descriptor, Shut::Both))) => descriptor.shut_both(),
+            Some(Some(ArmedAction { descriptor, shut: Shut::Read })) => descriptor.shut_read(),
+            Some(Some(ArmedAction { descriptor, shut: Shut::Both })) => descriptor.shut_both(),
             // Nobody who waits for a request watches another descriptor meanwhile.
-            Some(Some((_, Shut::IfLeft(_) | Shut::Wake(_))) | None) | None => return,
+            Some(Some(ArmedAction { shut: Shut::IfLeft(_) | Shut::Wake(_), .. }) | None) | None => {
+                return;
+            }
         }
         *due = NEVER;
         remember(&mut table.shut, self.slot);

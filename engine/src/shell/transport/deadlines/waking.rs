@@ -5,7 +5,7 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::table::{NEVER, Shut, ShutTarget, remember};
+use super::table::{ArmedAction, NEVER, Shut, ShutTarget, remember};
 use super::timer::Timer;
 use crate::shell::transport::net::Descriptor;
 
@@ -15,7 +15,8 @@ impl Timer {
     pub fn wake_after(
         &self,
         context: &Context<'_>,
-        (after, descriptor): (Duration, Descriptor),
+        after: Duration,
+        descriptor: Descriptor,
         watched: Option<ShutTarget>,
     ) {
         self.arm(after, descriptor, Shut::Wake(watched));
@@ -33,7 +34,10 @@ impl Timer {
     pub fn poll_woken(&self) -> Poll<()> {
         let table = self.table.borrow();
         let armed = table.due.get(self.slot).is_some_and(|due| *due != NEVER);
-        let waits = matches!(table.actions.get(self.slot), Some(Some((_, Shut::Wake(_)))));
+        let waits = matches!(
+            table.actions.get(self.slot),
+            Some(Some(ArmedAction { shut: Shut::Wake(_), .. }))
+        );
         if armed && waits { Poll::Pending } else { Poll::Ready(()) }
     }
 
@@ -71,8 +75,8 @@ mod tests {
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
         let context = Context::from_waker(&waker);
-        let when = (TICK, Descriptor::of(&ours));
-        timer.wake_after(&context, when, None);
+        let descriptor = Descriptor::of(&ours);
+        timer.wake_after(&context, TICK, descriptor, None);
         timer.timer_handle().prolong(99 * TICK);
         assert_eq!((timer.poll_woken(), deadlines.tick()), (Poll::Pending, 0));
         assert_eq!((timer.poll_woken(), deadlines.tick()), (Poll::Pending, 0));
@@ -81,7 +85,7 @@ mod tests {
             assert_eq!(deadlines.tick(), 0);
         }
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
-        timer.wake_after(&context, when, None);
+        timer.wake_after(&context, TICK, descriptor, None);
         drop(waker);
         assert_eq!(Arc::strong_count(&count), 2, "one waker for both times");
         timer.disarm();
@@ -98,7 +102,7 @@ mod tests {
         let (timer, upstream) = (deadlines.timer(), deadlines.timer());
         let line = upstream.shut_target(Descriptor::of(&other));
         let context = Context::from_waker(Waker::noop());
-        timer.wake_after(&context, (TICK, Descriptor::of(&ours)), Some(line));
+        timer.wake_after(&context, TICK, Descriptor::of(&ours), Some(line));
         assert_eq!((0..9).map(|_| deadlines.tick()).sum::<u32>(), 0);
         assert!(!timer.fired() && !upstream.was_shut());
         drop(theirs);

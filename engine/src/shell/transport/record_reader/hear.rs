@@ -28,7 +28,8 @@ impl RecordReader {
     /// peer leaves later on (see [`RecordReader::end_watch`]). May be dropped at any time.
     pub async fn hear(
         &mut self,
-        (security, buffers): (&RefCell<Security>, &BufferPool),
+        security: &RefCell<Security>,
+        buffers: &BufferPool,
         watched: Option<ShutTarget>,
     ) -> bool {
         let tls = security.borrow().session.is_tls();
@@ -41,7 +42,7 @@ impl RecordReader {
                 return self.timer.poll_woken();
             }
             armed = true;
-            self.timer.wake_after(context, (PATIENCE, self.descriptor), watched);
+            self.timer.wake_after(context, PATIENCE, self.descriptor, watched);
             Poll::Pending
         })
         .await;

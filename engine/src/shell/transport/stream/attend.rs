@@ -64,7 +64,7 @@ impl StreamReader<'_> {
     /// Hears the peer out until nothing more is to be heard; true if it is lost, and `watched` is shut
     /// then. May be dropped at any time.
     pub async fn hear(&mut self, watched: Option<ShutTarget>) -> bool {
-        self.reader.hear((self.security, self.buffers), watched).await
+        self.reader.hear(self.security, self.buffers, watched).await
     }
 }
 
