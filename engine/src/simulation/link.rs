@@ -10,7 +10,7 @@ use rustls::Connection;
 use crate::shell::transport::net::{
     Descriptor, ReadHalf, TcpStream, WriteHalf, sleep, tcp, timeout,
 };
-use crate::simulation::network::world::{is_heard_out, is_spoken_to};
+use crate::simulation::network::{is_heard_out, is_spoken_to};
 
 /// Whatever is waited for, Ferrule's timeouts have made something happen by then.
 pub(super) const PATIENCE: Duration = Duration::from_secs(40);

@@ -1,62 +1,13 @@
-//! Both ends of every connection: what has arrived, what is under way, what is over.
+//! What is done to the ends of connections: bytes sent and received, ends, resets, and looks.
 
 use std::collections::VecDeque;
 use std::io;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use super::half::{Half, InFlight, Parcel, Shutting};
 use super::world::{Event, World};
 use crate::shell::transport::fd::Peek;
-
-/// Which directions are shut.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Shutting {
-    /// Receiving.
-    Read,
-    /// Sending.
-    Write,
-    /// Both.
-    Both,
-}
-
-/// What travels.
-#[derive(Debug)]
-enum Parcel {
-    Bytes(Vec<u8>),
-    End,
-    Reset,
-}
-
-/// One end of a connection.
-#[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
-pub(super) struct Half {
-    peer: usize,
-    /// Holders; nobody is left at 0.
-    holders: u8,
-    arrived: VecDeque<u8>,
-    coming: VecDeque<(Duration, Parcel)>,
-    /// Bytes within `coming`.
-    coming_bytes: usize,
-    /// The peer's end has arrived.
-    ended: bool,
-    /// Nothing goes either way any more.
-    broken: bool,
-    read_shut: bool,
-    write_shut: bool,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
-    /// Bytes that may be under way to this end and unread.
-    room: usize,
-}
-
-impl Half {
-    fn wake(&mut self) {
-        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
-            waker.wake();
-        }
-    }
-}
 
 impl World {
     /// Two connected ends.
@@ -102,23 +53,23 @@ impl World {
         let now = self.now;
         let peer = self.ends[end].peer;
         let half = &mut self.ends[peer];
-        let after = half.coming.back().map_or(Duration::ZERO, |(due, _)| *due);
+        let after = half.coming.back().map_or(Duration::ZERO, |last| last.due);
         let due = after.max(now + delay);
         if let Parcel::Bytes(bytes) = &parcel {
             half.coming_bytes += bytes.len();
         }
-        half.coming.push_back((due, parcel));
+        half.coming.push_back(InFlight { due, parcel });
         self.schedule(due, Event::Arrival(peer));
     }
 
     /// Whatever is due at `end` arrives.
     pub(crate) fn arrive(&mut self, end: usize) {
-        while let Some((due, _)) = self.ends[end].coming.front() {
-            if *due > self.now {
+        while let Some(next) = self.ends[end].coming.front() {
+            if next.due > self.now {
                 return;
             }
             let half = &mut self.ends[end];
-            let Some((_, parcel)) = half.coming.pop_front() else { return };
+            let Some(InFlight { parcel, .. }) = half.coming.pop_front() else { return };
             match parcel {
                 Parcel::Bytes(bytes) => {
                     half.coming_bytes -= bytes.len();
@@ -152,8 +103,8 @@ impl World {
         }
         let peer = half.peer;
         self.dispatch(end, Parcel::Bytes(bytes.to_vec()));
-        for (due, _) in &mut self.ends[peer].coming {
-            *due = now;
+        for parcel in &mut self.ends[peer].coming {
+            parcel.due = now;
         }
         self.arrive(peer);
     }

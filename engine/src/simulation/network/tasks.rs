@@ -126,6 +126,21 @@ pub async fn sleep(time: Duration) {
     .await;
 }
 
+/// A moment's hesitation, in some weathers.
+pub(super) async fn pause() {
+    let wait = with(|world| {
+        let hesitation = world.weather.hesitation;
+        if world.random.below(100) >= hesitation {
+            return None;
+        }
+        let most = if world.random.below(8) == 0 { world.weather.delay_ms } else { 0 };
+        Some(Duration::from_millis(world.random.below(most + 1) as u64))
+    });
+    if let Some(wait) = wait {
+        sleep(wait).await;
+    }
+}
+
 /// Lets everything go first that is ready to run.
 pub async fn next_round() {
     sleep(Duration::ZERO).await;

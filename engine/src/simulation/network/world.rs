@@ -1,15 +1,17 @@
 //! What is there: the time, what is due, every end and every listener, and the weather.
 
 use std::cell::RefCell;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::ends::Half;
+use super::half::Half;
 use super::random::Random;
+
+/// Seconds since 1970 at which every run begins.
+const EPOCH: u64 = 1_795_301_728;
 
 /// How the network behaves in a run.
 #[derive(Clone, Debug)]
@@ -50,10 +52,26 @@ pub(crate) enum Event {
     Wake(Waker),
 }
 
+/// When an event happens; of two at the same time, the one that was scheduled first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct EventTime {
+    due: Duration,
+    serial: u64,
+}
+
+/// A connection that nobody has accepted yet.
+#[derive(Debug)]
+pub(super) struct Connecting {
+    /// The listener's end of it.
+    pub(super) end: usize,
+    /// Who connects.
+    pub(super) peer: SocketAddr,
+}
+
 /// A listener's queue.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    pub(super) waiting: VecDeque<(usize, SocketAddr)>,
+    pub(super) waiting: VecDeque<Connecting>,
     pub(super) acceptor: Option<Waker>,
 }
 
@@ -66,8 +84,7 @@ pub(crate) struct World {
     pub(super) weather: Weather,
     pub(super) ends: Vec<Half>,
     pub(super) queues: BTreeMap<SocketAddr, Queue>,
-    due: BinaryHeap<Reverse<(Duration, u64)>>,
-    events: BTreeMap<u64, Event>,
+    events: BTreeMap<EventTime, Event>,
     serial: u64,
     pub(super) misused: bool,
 }
@@ -104,6 +121,18 @@ pub(crate) fn now() -> Duration {
     with(|world| world.now)
 }
 
+/// The simulated monotonic time.
+#[must_use]
+pub(crate) fn instant() -> Instant {
+    with(|world| world.base + world.now)
+}
+
+/// The simulated time of day.
+#[must_use]
+pub(crate) fn system() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(EPOCH) + with(|world| world.now)
+}
+
 /// A number below `bound`, by the seed.
 #[must_use]
 pub(crate) fn below(bound: usize) -> usize {
@@ -122,36 +151,9 @@ pub(crate) fn draw() -> u64 {
     with(|world| world.random.draw())
 }
 
-/// Has the peer of this end said anything that nobody has read, arrived or not?
-#[must_use]
-pub(crate) fn is_spoken_to(described: &impl super::Described) -> bool {
-    with(|world| world.is_spoken_to(described.number()))
-}
-
-/// Has the peer of this end read everything that was sent to it?
-#[must_use]
-pub(crate) fn is_heard_out(described: &impl super::Described) -> bool {
-    with(|world| world.is_heard_out(described.number()))
-}
-
 /// Changes the weather.
 pub(crate) fn set_weather(weather: Weather) {
     with(|world| world.weather = weather);
-}
-
-/// A moment's hesitation, in some weathers.
-pub(super) async fn pause() {
-    let wait = with(|world| {
-        let hesitation = world.weather.hesitation;
-        if world.random.below(100) >= hesitation {
-            return None;
-        }
-        let most = if world.random.below(8) == 0 { world.weather.delay_ms } else { 0 };
-        Some(Duration::from_millis(world.random.below(most + 1) as u64))
-    });
-    if let Some(wait) = wait {
-        super::tasks::sleep(wait).await;
-    }
 }
 
 impl World {
@@ -164,7 +166,6 @@ impl World {
             weather,
             ends: Vec::new(),
             queues: BTreeMap::new(),
-            due: BinaryHeap::new(),
             events: BTreeMap::new(),
             serial: 0,
             misused: false,
@@ -186,18 +187,16 @@ impl World {
     /// `event` happens at `due`.
     pub(super) fn schedule(&mut self, due: Duration, event: Event) {
         let serial = self.serial();
-        self.events.insert(serial, event);
-        self.due.push(Reverse((due, serial)));
+        self.events.insert(EventTime { due, serial }, event);
     }
 
     /// Moves on to the next moment at which something is due; false if nothing is.
     pub(super) fn advance(&mut self) -> bool {
-        let Some(Reverse((due, serial))) = self.due.pop() else { return false };
-        self.now = self.now.max(due);
-        match self.events.remove(&serial) {
-            Some(Event::Arrival(end)) => self.arrive(end),
-            Some(Event::Wake(waker)) => waker.wake(),
-            None => {}
+        let Some((time, event)) = self.events.pop_first() else { return false };
+        self.now = self.now.max(time.due);
+        match event {
+            Event::Arrival(end) => self.arrive(end),
+            Event::Wake(waker) => waker.wake(),
         }
         true
     }
@@ -234,7 +233,7 @@ impl World {
         }
         let (ours, theirs) = self.pair();
         let queue = self.queues.entry(address).or_default();
-        queue.waiting.push_back((theirs, local));
+        queue.waiting.push_back(Connecting { end: theirs, peer: local });
         if let Some(acceptor) = queue.acceptor.take() {
             acceptor.wake();
         }

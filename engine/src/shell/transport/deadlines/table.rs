@@ -152,15 +152,15 @@ impl TimerTable {
     }
 
     /// Does what the slot was armed for.
-    fn act(&mut self, slot: usize) -> Next {
-        let later = |after| Next { due: self.now.saturating_add(after), fired: false };
+    fn act(&mut self, slot: usize) -> SlotOutcome {
+        let later = |after| SlotOutcome { due: self.now.saturating_add(after), fired: false };
         match self.actions.get_mut(slot) {
             Some(Some(ArmedAction { shut: shut @ Shut::Wake(_), .. })) => {
                 if let Some(Some(waker)) = self.wakers.get(slot) {
                     waker.wake_by_ref();
                 }
                 let Shut::Wake(Some(line)) = *shut else {
-                    return Next { due: NEVER, fired: false };
+                    return SlotOutcome { due: NEVER, fired: false };
                 };
                 *shut = Shut::IfLeft(line);
                 return later(LOOK_AGAIN_TICKS - 1);
@@ -181,7 +181,7 @@ impl TimerTable {
             }
             Some(None) | None => {}
         }
-        Next { due: NEVER, fired: true }
+        SlotOutcome { due: NEVER, fired: true }
     }
 
     /// The connection of the slot got on.
@@ -196,7 +196,7 @@ impl TimerTable {
 }
 
 /// What becomes of a slot whose action was due.
-struct Next {
+struct SlotOutcome {
     /// When it is due again.
     due: u32,
     /// Its time is over: its owner is told.

@@ -1,17 +1,17 @@
 //! Who is waiting to be connected to.
 
 use std::cell::RefCell;
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
-use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::world::with;
-use super::{End, TcpStream};
+use super::descriptor::Described;
+use super::streams::{End, TcpStream};
+use super::world::{Connecting, with};
 
 /// A listener.
 #[derive(Debug)]
@@ -19,13 +19,20 @@ pub struct TcpListener {
     address: SocketAddr,
 }
 
+/// Whether an accept is cancelled, and who is to be told.
+#[derive(Debug, Default)]
+struct Cancellation {
+    cancelled: bool,
+    waker: Option<Waker>,
+}
+
 /// Ends an accept.
 #[derive(Debug, Default)]
-pub struct Canceller(Rc<RefCell<(bool, Option<Waker>)>>);
+pub struct Canceller(Rc<RefCell<Cancellation>>);
 
 /// An accept's view of its [`Canceller`].
 #[derive(Clone, Debug)]
-pub struct CancelHandle(Rc<RefCell<(bool, Option<Waker>)>>);
+pub struct CancelHandle(Rc<RefCell<Cancellation>>);
 
 impl Canceller {
     /// Has ended nothing yet.
@@ -45,8 +52,8 @@ impl Canceller {
     pub fn cancel(self) -> Self {
         let waker = {
             let mut state = self.0.borrow_mut();
-            state.0 = true;
-            state.1.take()
+            state.cancelled = true;
+            state.waker.take()
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -82,7 +89,7 @@ impl TcpListener {
         cancel: CancelHandle,
     ) -> io::Result<(TcpStream, SocketAddr)> {
         poll_fn(|context| {
-            if cancel.0.borrow().0 {
+            if cancel.0.borrow().cancelled {
                 return Poll::Ready(Err(Errno::CANCELED.into()));
             }
             let found = with(|world| {
@@ -99,11 +106,12 @@ impl TcpListener {
                 queue.waiting.pop_front().map(Ok)
             });
             let Some(found) = found else {
-                cancel.0.borrow_mut().1 = Some(context.waker().clone());
+                cancel.0.borrow_mut().waker = Some(context.waker().clone());
                 return Poll::Pending;
             };
             let local = self.address;
-            Poll::Ready(found.map(|(end, peer)| (TcpStream { end: End(end), local }, peer)))
+            let stream = |end| TcpStream { end: End(end), local };
+            Poll::Ready(found.map(|Connecting { end, peer }| (stream(end), peer)))
         })
         .await
     }
@@ -111,7 +119,7 @@ impl TcpListener {
     /// The next connection, whatever the weather.
     pub async fn accept(&self) -> TcpStream {
         poll_fn(|context| {
-            let end = with(|world| {
+            let next = with(|world| {
                 let queue = world.queues.entry(self.address).or_default();
                 let next = queue.waiting.pop_front();
                 if next.is_none() {
@@ -119,7 +127,7 @@ impl TcpListener {
                 }
                 next
             });
-            end.map_or(Poll::Pending, |(end, _)| {
+            next.map_or(Poll::Pending, |Connecting { end, .. }| {
                 Poll::Ready(TcpStream { end: End(end), local: self.address })
             })
         })
@@ -130,7 +138,7 @@ impl TcpListener {
 impl Drop for TcpListener {
     fn drop(&mut self) {
         let queue = with(|world| world.queues.remove(&self.address));
-        for (end, _) in queue.into_iter().flat_map(|queue| queue.waiting) {
+        for Connecting { end, .. } in queue.into_iter().flat_map(|queue| queue.waiting) {
             with(|world| {
                 world.reset(end);
                 world.release(end);
@@ -139,30 +147,8 @@ impl Drop for TcpListener {
     }
 }
 
-/// What becomes of a connect, before anybody hears of it.
-pub(super) async fn weather_of_connecting() -> io::Result<()> {
-    let fate = with(|world| {
-        let [refused, hangs, none] = world.weather.no_connection;
-        let drawn = world.random.below(100);
-        if drawn < refused {
-            return Some(Err(io::ErrorKind::ConnectionRefused.into()));
-        }
-        if drawn < refused + hangs {
-            return None;
-        }
-        if drawn < refused + hangs + none {
-            return Some(Err(Errno::MFILE.into()));
-        }
-        let delay = world.delay();
-        Some(Ok(delay))
-    });
-    match fate {
-        None => pending().await,
-        Some(Ok(delay)) if delay == Duration::ZERO => Ok(()),
-        Some(Ok(delay)) => {
-            super::tasks::sleep(delay).await;
-            Ok(())
-        }
-        Some(Err(error)) => Err(error),
+impl Described for TcpListener {
+    fn number(&self) -> usize {
+        usize::MAX
     }
 }
