@@ -1,6 +1,6 @@
 //! Seeds that have failed once, each with what it found.
 
-use super::run::Run;
+use super::run::run_seed;
 use super::setting::Mode;
 
 const CASES: &[(&str, Mode, u64)] = &[
@@ -19,7 +19,7 @@ const CASES: &[(&str, Mode, u64)] = &[
 #[test]
 fn what_failed_once_fails_no_more() {
     for (name, mode, seed) in CASES {
-        let ended = Run::of(*mode, *seed, false);
+        let ended = run_seed(*mode, *seed, false);
         assert!(ended.violations.is_empty(), "{name}: {}", ended.describe(*seed, *mode));
     }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::Run;
+use super::context::RunContext;
 use super::ledger::{Ask, Outcome};
 use super::link::{Got, LinkReader, LinkWriter, link};
 use super::message::{BodyReader, Framing, Head, Part, body, take_head};
@@ -49,7 +49,7 @@ struct Progress {
 }
 
 /// One client: a few connections, one after the other.
-pub(super) async fn client(run: Rc<Run>) {
+pub(super) async fn client(run: Rc<RunContext>) {
     for _ in 0..1 + below(2) {
         sleep(Duration::from_millis(below(1_500) as u64)).await;
         connection(&run).await;
@@ -57,7 +57,7 @@ pub(super) async fn client(run: Rc<Run>) {
     run.clients_left.set(run.clients_left.get() - 1);
 }
 
-fn ask(run: &Run) -> Ask {
+fn ask(run: &RunContext) -> Ask {
     let method = ["GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE"][below(7)];
     let modern = !chance(10);
     let has_body = matches!(method, "POST" | "PUT") || chance(5);
@@ -102,7 +102,7 @@ fn head(ask: &Ask) -> String {
     head
 }
 
-async fn connection(run: &Rc<Run>) {
+async fn connection(run: &Rc<RunContext>) {
     let Ok(stream) = TcpStream::connect_surely(super::setting::Setting::front()).await else {
         return;
     };
@@ -240,7 +240,7 @@ async fn send_in_pieces(writer: &mut LinkWriter, bytes: &[u8], pieces: usize) ->
 }
 
 /// Reads an answer to every request, in order.
-async fn receive(run: &Run, asks: &[Ask], progress: &Progress, mut reader: LinkReader) {
+async fn receive(run: &RunContext, asks: &[Ask], progress: &Progress, mut reader: LinkReader) {
     let mut bytes = Vec::new();
     // A body that was answered early may be given up, and the connection with it.
     let early = Cell::new(false);
@@ -292,7 +292,7 @@ async fn receive(run: &Run, asks: &[Ask], progress: &Progress, mut reader: LinkR
 
 /// One answer, interim ones before it included; may another follow?
 async fn answer(
-    run: &Run,
+    run: &RunContext,
     ask: &Ask,
     (at, progress): (usize, &Progress),
     (reader, bytes): (&mut LinkReader, &mut Vec<u8>),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ferrule_config::model::KeepalivePool;
 
-use super::run::Gateway;
+use super::gateway::Gateway;
 use super::setting::{Mode, Setting};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey};
 use crate::identity::ALWAYS;

@@ -8,6 +8,8 @@
 mod answer;
 mod cases;
 mod client;
+mod context;
+mod gateway;
 mod idle;
 mod ledger;
 mod link;
@@ -18,7 +20,7 @@ mod node;
 mod run;
 mod setting;
 
-use run::Run;
+use run::run_seed;
 use setting::Mode;
 
 /// Runs of each mode in a normal test run.
@@ -29,7 +31,7 @@ const SEEDS_TLS: u64 = 150;
 fn seeds(mode: Mode, count: u64) {
     let asked = |name: &str| run::environment(name);
     if let Some(seed) = asked("FERRULE_SEED") {
-        let ended = Run::of(mode, seed, true);
+        let ended = run_seed(mode, seed, true);
         assert!(ended.violations.is_empty(), "{}", ended.describe(seed, mode));
         return;
     }
@@ -38,7 +40,7 @@ fn seeds(mode: Mode, count: u64) {
     let mut failures = Vec::new();
     let (mut exchanges, mut delivered) = (0, 0);
     for seed in first..first + count {
-        let ended = Run::of(mode, seed, false);
+        let ended = run_seed(mode, seed, false);
         exchanges += ended.asks;
         delivered += ended.delivered;
         if !ended.violations.is_empty() {

@@ -4,8 +4,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Run;
 use super::answer::{Answer, Wrong};
+use super::context::RunContext;
 use super::ledger::Ask;
 use super::link::{Got, LinkReader, LinkWriter, link};
 use super::message::{BodyReader, Framing, Head, Part, take_head};
@@ -18,7 +18,7 @@ pub(super) const EVIL: &[u8] =
     b"HTTP/1.1 200 OK\r\nX-Id: bad\r\nX-Len: 4\r\nContent-Length: 4\r\n\r\nevil";
 
 /// Accepts for ever.
-pub(super) async fn node(run: Rc<Run>, number: usize) {
+pub(super) async fn node(run: Rc<RunContext>, number: usize) {
     let listener = TcpListener::bind(Setting::node(number));
     loop {
         let stream = listener.accept().await;
@@ -26,7 +26,7 @@ pub(super) async fn node(run: Rc<Run>, number: usize) {
     }
 }
 
-async fn connection(run: Rc<Run>, stream: TcpStream) {
+async fn connection(run: Rc<RunContext>, stream: TcpStream) {
     let Some((reader, writer)) = link(stream, run.node_tls()).await else { return };
     let mut peer = Peer {
         run,
@@ -49,7 +49,7 @@ async fn connection(run: Rc<Run>, stream: TcpStream) {
 
 /// One connection from Ferrule.
 struct Peer {
-    run: Rc<Run>,
+    run: Rc<RunContext>,
     reader: LinkReader,
     writer: LinkWriter,
     bytes: Vec<u8>,

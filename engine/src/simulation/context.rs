@@ -1,0 +1,27 @@
+//! What all peers of a run know: how it is set, the book, and what they need for TLS.
+
+use std::cell::Cell;
+
+use super::ledger::Ledger;
+use super::material::Peers;
+use super::setting::Setting;
+
+/// What all peers of a run know.
+pub(super) struct RunContext {
+    pub(super) setting: Setting,
+    pub(super) ledger: Ledger,
+    pub(super) clients_left: Cell<usize>,
+    pub(super) tls: Option<Peers>,
+}
+
+impl RunContext {
+    /// A client's side of TLS, if there is to be any.
+    pub(super) fn client_tls(&self) -> Option<rustls::Connection> {
+        self.tls.as_ref().map(Peers::client)
+    }
+
+    /// A node's side of TLS, if there is to be any.
+    pub(super) fn node_tls(&self) -> Option<rustls::Connection> {
+        self.tls.as_ref().map(Peers::node)
+    }
+}

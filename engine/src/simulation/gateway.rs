@@ -1,0 +1,143 @@
+//! Ferrule itself within a run: one core that accepts, reloads and drains as a worker does.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use strum::EnumCount;
+
+use super::material::Material;
+use super::setting::{Mode, Setting};
+use crate::plan::ListenerId;
+use crate::report::{Counter, log_ring};
+use crate::setup::connection_counts::ConnectionCounts;
+use crate::setup::{Addresses, CoreLink, Generation, Handover, assemble};
+use crate::shell::accept::{self, ListenerState};
+use crate::shell::service::ConnectionService;
+use crate::shell::state::core::{Core, DRAIN_GRACE};
+use crate::shell::state::generation::LiveGeneration;
+use crate::shell::transport::buffers::BufferSize;
+use crate::shell::transport::net::{Canceller, TcpListener, spawn};
+use crate::shell::worker;
+use crate::simulation::network::world::{self, below};
+
+/// Ferrule itself.
+pub(super) struct Gateway {
+    pub(super) core: Rc<Core>,
+    pub(super) service: Rc<ConnectionService>,
+    accepting: Rc<ListenerState>,
+    canceller: Cell<Option<Canceller>>,
+    handover: Handover,
+}
+
+impl Gateway {
+    pub(super) fn of(setting: &Setting, material: Option<&Material>) -> Self {
+        let generation = Arc::new(generation(setting, material));
+        let addresses = Addresses::build(1, &generation.config, &|_| None);
+        let meters = Arc::new(generation.meters());
+        let addresses = Arc::new(addresses);
+        let handover = Handover { generation, listeners: Vec::new(), addresses, meters };
+        let seed = world::draw();
+        let (log, _) = log_ring(1 << 10);
+        let fast = setting.mode == Mode::Tls { fast: true };
+        let core = Core::new(
+            Arc::new(CoreLink::new(0)),
+            log,
+            LiveGeneration::new(&handover, seed),
+            seed,
+            fast,
+            usize::MAX,
+        );
+        let accepting = ListenerState {
+            listener: Cell::new(ListenerId(0)),
+            connections_max: 1_000,
+            connection_counts: Arc::new(ConnectionCounts::default()),
+            ending: Cell::new(false),
+        };
+        let core = Rc::new(core);
+        Self {
+            service: Rc::new(ConnectionService::new(Rc::clone(&core))),
+            core,
+            accepting: Rc::new(accepting),
+            canceller: Cell::new(Some(Canceller::new())),
+            handover,
+        }
+    }
+
+    pub(super) fn start(self: &Rc<Self>) {
+        let canceller = self.canceller.take().unwrap_or_default();
+        let listener = TcpListener::bind(Setting::front());
+        let (service, state) = (Rc::clone(&self.service), Rc::clone(&self.accepting));
+        spawn(accept::run(service, listener, state, canceller.handle()));
+        self.canceller.set(Some(canceller));
+        let service = Rc::clone(&self.service);
+        spawn(async move {
+            let core = &service.core;
+            loop {
+                worker::wait_for_tick(&service).await;
+                core.tick();
+                service.registry.tick(core);
+                if below(10) == 0 {
+                    core.inspection.begin();
+                }
+                if below(50) == 0 {
+                    service.trim();
+                }
+            }
+        });
+    }
+
+    /// New requests get another generation, which says the same.
+    pub(super) fn reload(&self) {
+        self.core.set_live(LiveGeneration::new(&self.handover, world::draw()));
+        self.service.registry.review_all();
+        self.core.inspection.begin_again();
+    }
+
+    /// Accepts no more, and finishes what is there.
+    pub(super) fn drain(&self) {
+        if self.core.draining.replace(true) {
+            return;
+        }
+        self.accepting.ending.set(true);
+        self.canceller.set(self.canceller.take().map(Canceller::cancel));
+        self.core.deadlines.hasten_idle(DRAIN_GRACE);
+    }
+
+    /// What is left over when everybody has left.
+    pub(super) fn leftovers(&self) -> Vec<String> {
+        let core = &self.core;
+        let mut found = Vec::new();
+        if core.open.get() > 0 {
+            found.push(format!("{} client connections are open", core.open.get()));
+        }
+        core.pool.borrow_mut().clear(drop);
+        if core.buffers.rented() != [0; BufferSize::COUNT] {
+            found.push(format!("buffers are out: {:?}", core.buffers.rented()));
+        }
+        if core.deadlines.in_use() > 0 {
+            found.push(format!("{} timers are held", core.deadlines.in_use()));
+        }
+        if !self.service.registry.is_empty() {
+            found.push("the registry is not empty".to_owned());
+        }
+        if core.counters().get(Counter::Panics) > 0 {
+            found.push("a connection panicked".to_owned());
+        }
+        if world::is_misused() {
+            found.push("a descriptor was used after its end was closed".to_owned());
+        }
+        found
+    }
+}
+
+fn generation(setting: &Setting, material: Option<&Material>) -> Generation {
+    let (server, upstream) = material.map(Material::tables).unwrap_or_default();
+    let text = setting.config((&server, &upstream));
+    let path = Path::new("/simulation.toml");
+    let draft = ferrule_config::read_text(path, text.clone(), &|_| None);
+    let draft = draft.unwrap_or_else(|problems| panic!("{text}\n{problems}"));
+    let now = 1_795_301_728;
+    assemble(draft, &Arc::default(), 1, now).unwrap_or_else(|problems| panic!("{text}\n{problems}"))
+}
