@@ -107,11 +107,11 @@ impl Answer {
         let ends_body = framing == Framing::Missing && !bare;
         answer.leaves = wrong.is_none() && answer.last && (ends_body || chance(50));
         let malformed = (wrong == Some(Wrong::Malformed)).then(|| below(MALFORMED.len() + 1));
-        answer.head(ask.id, (len, says_last), malformed);
+        answer.head(ask.id, len, says_last, malformed);
         let head_end = answer.bytes.len();
         if !bare {
             let chunk = 1 + below(2_000);
-            answer.bytes.extend(body(ask.id, Part::Response, framing, (len, chunk)));
+            answer.bytes.extend(body(ask.id, Part::Response, framing, len, chunk));
         }
         if wrong.is_none() && setting.clients_behave() && chance(20) {
             answer.first = Some(head_end);
@@ -120,7 +120,7 @@ impl Answer {
         answer
     }
 
-    fn head(&mut self, id: u64, (len, says_last): (usize, bool), bad: Option<usize>) {
+    fn head(&mut self, id: u64, len: usize, says_last: bool, bad: Option<usize>) {
         let mut head = String::new();
         for _ in 0..[0, 0, 0, 1, 2][below(5)] {
             let _ = write!(head, "HTTP/1.1 103 Early Hints\r\nX-Id: {id:016x}\r\n\r\n");

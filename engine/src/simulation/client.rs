@@ -123,7 +123,7 @@ async fn connection(run: &Rc<RunContext>) {
     let deaf = mischief.is_some_and(|mischief| mischief.kind == Kind::Deaf);
     progress.misbehaved.set(deaf);
     let mut receiving = pin!(receive(run, &asks, &progress, reader));
-    let mut sending = pin!(send(&asks, (depth, mischief), &progress, writer));
+    let mut sending = pin!(send(&asks, depth, mischief, &progress, writer));
     let mut sent = None;
     // The connection lives as long as somebody reads.
     poll_fn(|context| {
@@ -149,7 +149,8 @@ async fn connection(run: &Rc<RunContext>) {
 /// Sends everything; `None` if the client is gone then.
 async fn send(
     asks: &[Ask],
-    (depth, mischief): (usize, Option<Mischief>),
+    depth: usize,
+    mischief: Option<Mischief>,
     progress: &Progress,
     mut writer: LinkWriter,
 ) -> Option<LinkWriter> {
@@ -163,7 +164,7 @@ async fn send(
         let mut bytes = head(ask).into_bytes();
         let head_len = bytes.len();
         let chunk = 1 + below(3_000);
-        bytes.extend(body(ask.id, Part::Request, ask.framing, (ask.body_len, chunk)));
+        bytes.extend(body(ask.id, Part::Request, ask.framing, ask.body_len, chunk));
         let pieces = if chance(50) { 1 } else { 1 + below(6) };
         let wrong = mischief.filter(|mischief| mischief.ask == at);
         let end = wrong.map_or(bytes.len(), |wrong| bytes.len() * wrong.share / 1_000);
@@ -181,7 +182,7 @@ async fn send(
         let mut first = first;
         if wrong.is_none() && ask.body_len >= 600 && chance(8) {
             // An upload that takes longer than anybody may wait for an answer.
-            let Some(sent) = send_slowly(&mut writer, &bytes, (first, head_len)).await else {
+            let Some(sent) = send_slowly(&mut writer, &bytes, first, head_len).await else {
                 return Some(writer);
             };
             first = sent;
@@ -207,7 +208,8 @@ async fn send(
 async fn send_slowly(
     writer: &mut LinkWriter,
     bytes: &[u8],
-    (start, head_len): (usize, usize),
+    start: usize,
+    head_len: usize,
 ) -> Option<usize> {
     let mut sent = start;
     for part in 0..4 {
@@ -258,7 +260,7 @@ async fn receive(run: &RunContext, asks: &[Ask], progress: &Progress, mut reader
             run.ledger.ends(ask.id, Outcome::Void, &run.setting, why());
             continue;
         }
-        let answered = answer(run, ask, (at, progress), (&mut reader, &mut bytes)).await;
+        let answered = answer(run, ask, at, progress, &mut reader, &mut bytes).await;
         let (outcome, follows) = answered.unwrap_or_else(|what| {
             run.ledger.violation(format!("client of {:016x}: {what}", ask.id));
             (Outcome::Cut, false)
@@ -294,8 +296,10 @@ async fn receive(run: &RunContext, asks: &[Ask], progress: &Progress, mut reader
 async fn answer(
     run: &RunContext,
     ask: &Ask,
-    (at, progress): (usize, &Progress),
-    (reader, bytes): (&mut LinkReader, &mut Vec<u8>),
+    at: usize,
+    progress: &Progress,
+    reader: &mut LinkReader,
+    bytes: &mut Vec<u8>,
 ) -> Result<(Outcome, bool), String> {
     loop {
         let Some(head) = take_head(bytes)? else {
@@ -316,7 +320,7 @@ async fn answer(
         }
         if status >= 200 {
             run.ledger.hears(ask.id);
-            return final_answer(ask, (&head, status), (reader, bytes)).await;
+            return final_answer(ask, &head, status, reader, bytes).await;
         }
         if !ask.modern || !matches!(status, 100 | 103) {
             return Err(format!("interim {status}"));
@@ -334,8 +338,10 @@ fn status(line: &str) -> Result<u16, String> {
 
 async fn final_answer(
     ask: &Ask,
-    (head, status): (&Head, u16),
-    (reader, bytes): (&mut LinkReader, &mut Vec<u8>),
+    head: &Head,
+    status: u16,
+    reader: &mut LinkReader,
+    bytes: &mut Vec<u8>,
 ) -> Result<(Outcome, bool), String> {
     let own = head.value("x-id")?.is_none();
     let framing = head.framing()?;

@@ -134,7 +134,7 @@ impl Gateway {
 
 fn generation(setting: &Setting, material: Option<&Material>) -> Generation {
     let (server, upstream) = material.map(Material::tables).unwrap_or_default();
-    let text = setting.config((&server, &upstream));
+    let text = setting.config(&server, &upstream);
     let path = Path::new("/simulation.toml");
     let draft = ferrule_config::read_text(path, text.clone(), &|_| None);
     let draft = draft.unwrap_or_else(|problems| panic!("{text}\n{problems}"));

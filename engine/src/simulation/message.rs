@@ -24,7 +24,15 @@ pub(super) fn pattern(id: u64, part: Part, offset: u64, len: usize) -> Vec<u8> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Head {
     pub(super) line: String,
-    fields: Vec<(String, String)>,
+    fields: Vec<HeadField>,
+}
+
+/// One field of a head.
+#[derive(Clone, Debug)]
+struct HeadField {
+    /// In lower case.
+    name: String,
+    value: String,
 }
 
 impl Head {
@@ -40,15 +48,15 @@ impl Head {
             if field.contains(['\r', '\n', '\0']) || name.contains(' ') {
                 return Err(format!("field {field:?}"));
             }
-            fields.push((name.to_ascii_lowercase(), value.to_owned()));
+            fields.push(HeadField { name: name.to_ascii_lowercase(), value: value.to_owned() });
         }
         Ok(Self { line, fields })
     }
 
     /// The only value of a field; `None` if there is none.
     pub(super) fn value(&self, name: &str) -> Result<Option<&str>, String> {
-        let mut values = self.fields.iter().filter(|(own, _)| own == name);
-        let value = values.next().map(|(_, value)| value.as_str());
+        let mut values = self.fields.iter().filter(|field| field.name == name);
+        let value = values.next().map(|field| field.value.as_str());
         if values.next().is_some() {
             return Err(format!("{name} came twice"));
         }
@@ -63,12 +71,16 @@ impl Head {
 
     /// Does `Connection` say that this is the last message?
     pub(super) fn closes(&self) -> bool {
-        self.fields.iter().any(|(name, value)| name == "connection" && value == "close")
+        self.says_of_connection("close")
     }
 
     /// Does `Connection` say that more may follow?
     pub(super) fn keeps(&self) -> bool {
-        self.fields.iter().any(|(name, value)| name == "connection" && value == "keep-alive")
+        self.says_of_connection("keep-alive")
+    }
+
+    fn says_of_connection(&self, value: &str) -> bool {
+        self.fields.iter().any(|field| field.name == "connection" && field.value == value)
     }
 
     /// What follows the head.
@@ -203,7 +215,7 @@ impl BodyReader {
 }
 
 /// A body of `len` bytes in this framing, as bytes; chunks are about `chunk` long.
-pub(super) fn body(id: u64, part: Part, framing: Framing, (len, chunk): (usize, usize)) -> Vec<u8> {
+pub(super) fn body(id: u64, part: Part, framing: Framing, len: usize, chunk: usize) -> Vec<u8> {
     let data = pattern(id, part, 0, len);
     if framing != Framing::Chunked {
         return data;

@@ -14,6 +14,15 @@ pub(super) enum Mode {
     },
 }
 
+/// How upstream connections are kept.
+#[derive(Clone, Copy, Debug)]
+struct PoolLimits {
+    size: usize,
+    /// In seconds.
+    idle_timeout: usize,
+    requests: usize,
+}
+
 /// One run.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
@@ -40,7 +49,7 @@ pub(super) struct Setting {
     /// It comes to a reload.
     pub(super) reload: bool,
     keepalive_requests: usize,
-    pool: (usize, usize, usize),
+    pool: PoolLimits,
     retries: usize,
     forwards_expect: bool,
     paced: bool,
@@ -66,7 +75,11 @@ impl Setting {
             drain: trouble(10),
             reload: chance(20),
             keepalive_requests: [1, 2, 5, 100][below(4)],
-            pool: ([1, 2, 8][below(3)], 2 + below(8), [1, 3, 100, 100][below(4)]),
+            pool: PoolLimits {
+                size: [1, 2, 8][below(3)],
+                idle_timeout: 2 + below(8),
+                requests: [1, 3, 100, 100][below(4)],
+            },
             retries: below(3),
             forwards_expect: chance(40),
             paced: chance(20),
@@ -108,18 +121,17 @@ impl Setting {
         ([10, 8, 0, u8::try_from(number).unwrap_or(u8::MAX)], 80).into()
     }
 
-    /// The configuration; `tls` holds what only matters with TLS: one table for the server, one for
-    /// the upstream.
-    pub(super) fn config(&self, tls: (&str, &str)) -> String {
+    /// The configuration; with TLS it has these tables for the server and for the upstream.
+    pub(super) fn config(&self, server: &str, upstream: &str) -> String {
         let (server, upstream) = match self.mode {
             Mode::Plain => ("", ""),
-            Mode::Tls { .. } => tls,
+            Mode::Tls { .. } => (server, upstream),
         };
         let secure = self.mode != Mode::Plain;
         let scheme = if secure { "https" } else { "http" };
         let nodes: Vec<String> =
             (0..self.nodes).map(|node| format!("'{}' = 1", Self::node(node))).collect();
-        let (size, idle, requests) = self.pool;
+        let PoolLimits { size, idle_timeout, requests } = self.pool;
         format!(
             "[runtime]\nworkers = 1\n\
              [http]\nclient_header_timeout = '8s'\nclient_body_timeout = '8s'\n\
@@ -130,7 +142,7 @@ impl Setting {
              {server}\n\
              [[upstreams]]\nid = 'nodes'\nscheme = '{scheme}'\nnodes = {{ {} }}\n\
              retries = {}\ntimeout = {{ connect = 3, send = 5, read = 5 }}\n\
-             keepalive_pool = {{ size = {size}, idle_timeout = {idle}, requests = {requests} }}\n\
+             keepalive_pool = {{ size = {size}, idle_timeout = {idle_timeout}, requests = {requests} }}\n\
              {upstream}\n\
              [[routes]]\nid = 'all'\nuri = '/*'\nupstream_id = 'nodes'\n",
             self.keepalive_requests,
