@@ -9,23 +9,23 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::context::RunContext;
-use super::ledger::{Ask, Outcome};
-use super::link::{Got, LinkReader, LinkWriter, link};
-use super::message::{BodyReader, Framing, Head, Part, body, take_head};
+use super::journal::{PlannedRequest, RequestOutcome};
+use super::link::{LinkRead, LinkReader, LinkWriter, link};
+use super::message::{BodyChecker, BodyFraming, BodyOwner, Head, body, take_head};
 use crate::shell::transport::net::{TcpStream, sleep};
 use crate::simulation::network::world::{below, chance, draw};
 
 /// What a client does wrong, at this byte of this request.
 #[derive(Clone, Copy, Debug)]
-struct Mischief {
+struct PlannedMisbehaviour {
     ask: usize,
     /// Of 1,000 bytes, so many are sent.
     share: usize,
-    kind: Kind,
+    kind: Misbehaviour,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
+enum Misbehaviour {
     /// It ends its direction.
     End,
     Reset,
@@ -39,7 +39,7 @@ enum Kind {
 
 /// How far a connection is, for its two directions.
 #[derive(Debug, Default)]
-struct Progress {
+struct ConnectionProgress {
     /// Whole answers so far.
     answers: Cell<usize>,
     /// Which request was told to go on.
@@ -57,38 +57,39 @@ pub(super) async fn client(run: Rc<RunContext>) {
     run.clients_left.set(run.clients_left.get() - 1);
 }
 
-fn ask(run: &RunContext) -> Ask {
+fn ask(run: &RunContext) -> PlannedRequest {
     let method = ["GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE"][below(7)];
     let modern = !chance(10);
     let has_body = matches!(method, "POST" | "PUT") || chance(5);
     let sizes = if run.setting.large { [0, 100, 40_000, 700_000] } else { [0, 30, 500, 9_000] };
     let body_len = if has_body { below(sizes[below(4)] + 1) } else { 0 };
     let framing = if !has_body {
-        Framing::Missing
+        BodyFraming::Missing
     } else if modern && chance(50) {
-        Framing::Chunked
+        BodyFraming::Chunked
     } else {
-        Framing::Length(body_len as u64)
+        BodyFraming::Length(body_len as u64)
     };
     let expect = modern && body_len > 0 && chance(25);
-    let ask = Ask { id: draw(), method, modern, framing, body_len, expect, last: chance(10) };
-    run.ledger.asks(&ask);
+    let ask =
+        PlannedRequest { id: draw(), method, modern, framing, body_len, expect, last: chance(10) };
+    run.journal.asks(&ask);
     ask
 }
 
-fn head(ask: &Ask) -> String {
-    let Ask { id, method, body_len, .. } = ask;
+fn head(ask: &PlannedRequest) -> String {
+    let PlannedRequest { id, method, body_len, .. } = ask;
     let version = if ask.modern { "1.1" } else { "1.0" };
     let mut head = format!(
         "{method} /r/{id:016x} HTTP/{version}\r\nHost: sim.example\r\nX-Id: {id:016x}\r\n\
          X-Body: {body_len}\r\n"
     );
     match ask.framing {
-        Framing::Length(length) => {
+        BodyFraming::Length(length) => {
             let _ = write!(head, "Content-Length: {length}\r\n");
         }
-        Framing::Chunked => head.push_str("Transfer-Encoding: chunked\r\n"),
-        Framing::Missing => {}
+        BodyFraming::Chunked => head.push_str("Transfer-Encoding: chunked\r\n"),
+        BodyFraming::Missing => {}
     }
     if ask.expect {
         head.push_str("Expect: 100-continue\r\n");
@@ -108,22 +109,29 @@ async fn connection(run: &Rc<RunContext>) {
     };
     let Some((reader, writer)) = link(stream, run.client_tls()).await else {
         if !run.setting.no_room && !run.setting.drain {
-            run.ledger.violation("a client's handshake failed".to_owned());
+            run.journal.violation("a client's handshake failed".to_owned());
         }
         return;
     };
-    let asks: Vec<Ask> = (0..1 + below(5)).map(|_| ask(run)).collect();
-    let mischief = chance(run.setting.client_trouble).then(|| Mischief {
+    let asks: Vec<PlannedRequest> = (0..1 + below(5)).map(|_| ask(run)).collect();
+    let misbehaviour = chance(run.setting.client_trouble).then(|| PlannedMisbehaviour {
         ask: below(asks.len()),
         share: below(1_001),
-        kind: [Kind::End, Kind::Reset, Kind::Stall, Kind::Leave, Kind::Deaf][below(5)],
+        kind: [
+            Misbehaviour::End,
+            Misbehaviour::Reset,
+            Misbehaviour::Stall,
+            Misbehaviour::Leave,
+            Misbehaviour::Deaf,
+        ][below(5)],
     });
     let depth = if chance(50) { 1 } else { 1 + below(5) };
-    let progress = Progress { continued: Cell::new(usize::MAX), ..Progress::default() };
-    let deaf = mischief.is_some_and(|mischief| mischief.kind == Kind::Deaf);
+    let progress =
+        ConnectionProgress { continued: Cell::new(usize::MAX), ..ConnectionProgress::default() };
+    let deaf = misbehaviour.is_some_and(|misbehaviour| misbehaviour.kind == Misbehaviour::Deaf);
     progress.misbehaved.set(deaf);
     let mut receiving = pin!(receive(run, &asks, &progress, reader));
-    let mut sending = pin!(send(&asks, depth, mischief, &progress, writer));
+    let mut sending = pin!(send(&asks, depth, misbehaviour, &progress, writer));
     let mut sent = None;
     // The connection lives as long as somebody reads.
     poll_fn(|context| {
@@ -141,17 +149,17 @@ async fn connection(run: &Rc<RunContext>) {
     .await;
     for ask in &asks[progress.answers.get()..] {
         if sent.as_ref().is_some_and(Option::is_none) {
-            run.ledger.ends(ask.id, Outcome::Nothing, &run.setting, Some("it left"));
+            run.journal.ends(ask.id, RequestOutcome::Nothing, &run.setting, Some("it left"));
         }
     }
 }
 
 /// Sends everything; `None` if the client is gone then.
 async fn send(
-    asks: &[Ask],
+    asks: &[PlannedRequest],
     depth: usize,
-    mischief: Option<Mischief>,
-    progress: &Progress,
+    misbehaviour: Option<PlannedMisbehaviour>,
+    progress: &ConnectionProgress,
     mut writer: LinkWriter,
 ) -> Option<LinkWriter> {
     for (at, ask) in asks.iter().enumerate() {
@@ -164,9 +172,9 @@ async fn send(
         let mut bytes = head(ask).into_bytes();
         let head_len = bytes.len();
         let chunk = 1 + below(3_000);
-        bytes.extend(body(ask.id, Part::Request, ask.framing, ask.body_len, chunk));
+        bytes.extend(body(ask.id, BodyOwner::Request, ask.framing, ask.body_len, chunk));
         let pieces = if chance(50) { 1 } else { 1 + below(6) };
-        let wrong = mischief.filter(|mischief| mischief.ask == at);
+        let wrong = misbehaviour.filter(|misbehaviour| misbehaviour.ask == at);
         let end = wrong.map_or(bytes.len(), |wrong| bytes.len() * wrong.share / 1_000);
         let first = if ask.expect { head_len.min(end) } else { 0 };
         if !send_in_pieces(&mut writer, &bytes[..first], 1).await {
@@ -193,10 +201,10 @@ async fn send(
         if let Some(wrong) = wrong {
             progress.misbehaved.set(true);
             match wrong.kind {
-                Kind::End => writer.cut(),
-                Kind::Reset => writer.reset(),
-                Kind::Stall | Kind::Deaf => {}
-                Kind::Leave => return None,
+                Misbehaviour::End => writer.cut(),
+                Misbehaviour::Reset => writer.reset(),
+                Misbehaviour::Stall | Misbehaviour::Deaf => {}
+                Misbehaviour::Leave => return None,
             }
             return Some(writer);
         }
@@ -242,14 +250,19 @@ async fn send_in_pieces(writer: &mut LinkWriter, bytes: &[u8], pieces: usize) ->
 }
 
 /// Reads an answer to every request, in order.
-async fn receive(run: &RunContext, asks: &[Ask], progress: &Progress, mut reader: LinkReader) {
+async fn receive(
+    run: &RunContext,
+    asks: &[PlannedRequest],
+    progress: &ConnectionProgress,
+    mut reader: LinkReader,
+) {
     let mut bytes = Vec::new();
     // A body that was answered early may be given up, and the connection with it.
     let early = Cell::new(false);
     let why = || {
         let drain = run.setting.drain.then_some("in a drain");
         let early = early.get().then_some("behind an early answer");
-        progress.misbehaved.get().then_some("after its own mischief").or(drain).or(early)
+        progress.misbehaved.get().then_some("after its own misbehaviour").or(drain).or(early)
     };
     if progress.misbehaved.get() {
         reader.be_deaf().await;
@@ -257,21 +270,21 @@ async fn receive(run: &RunContext, asks: &[Ask], progress: &Progress, mut reader
     let mut more = true;
     for (at, ask) in asks.iter().enumerate() {
         if !more {
-            run.ledger.ends(ask.id, Outcome::Void, &run.setting, why());
+            run.journal.ends(ask.id, RequestOutcome::Void, &run.setting, why());
             continue;
         }
         let answered = answer(run, ask, at, progress, &mut reader, &mut bytes).await;
         let (outcome, follows) = answered.unwrap_or_else(|what| {
-            run.ledger.violation(format!("client of {:016x}: {what}", ask.id));
-            (Outcome::Cut, false)
+            run.journal.violation(format!("client of {:016x}: {what}", ask.id));
+            (RequestOutcome::Cut, false)
         });
-        run.ledger.ends(ask.id, outcome, &run.setting, why());
-        early.set(early.get() || run.ledger.was_early(ask.id));
+        run.journal.ends(ask.id, outcome, &run.setting, why());
+        early.set(early.get() || run.journal.was_early(ask.id));
         progress.answers.set(at + 1);
-        if matches!(outcome, Outcome::Cut | Outcome::Nothing) {
+        if matches!(outcome, RequestOutcome::Cut | RequestOutcome::Nothing) {
             // A connection that broke takes everything behind with it.
             for ask in &asks[at + 1..] {
-                run.ledger.ends(ask.id, outcome, &run.setting, Some("its connection broke"));
+                run.journal.ends(ask.id, outcome, &run.setting, Some("its connection broke"));
             }
             return;
         }
@@ -282,35 +295,35 @@ async fn receive(run: &RunContext, asks: &[Ask], progress: &Progress, mut reader
     }
     // Ferrule ends it, now or when it has been idle for long enough; nothing may come before.
     let got = reader.read(&mut bytes).await;
-    if got == Got::Nothing {
-        run.ledger.violation("a connection was left open".to_owned());
+    if got == LinkRead::Nothing {
+        run.journal.violation("a connection was left open".to_owned());
     }
     // A head that was never finished may have been any method's.
     if !bytes.is_empty() && !progress.misbehaved.get() {
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        run.ledger.violation(format!("a client got what it had not asked for: {text:?}"));
+        run.journal.violation(format!("a client got what it had not asked for: {text:?}"));
     }
 }
 
 /// One answer, interim ones before it included; may another follow?
 async fn answer(
     run: &RunContext,
-    ask: &Ask,
+    ask: &PlannedRequest,
     at: usize,
-    progress: &Progress,
+    progress: &ConnectionProgress,
     reader: &mut LinkReader,
     bytes: &mut Vec<u8>,
-) -> Result<(Outcome, bool), String> {
+) -> Result<(RequestOutcome, bool), String> {
     loop {
         let Some(head) = take_head(bytes)? else {
             let partial = !bytes.is_empty();
             match reader.read(bytes).await {
-                Got::Bytes => continue,
-                Got::Nothing => return Err("no answer, and no end".to_owned()),
+                LinkRead::Bytes => continue,
+                LinkRead::Nothing => return Err("no answer, and no end".to_owned()),
                 // A reset takes with it what had been sent before.
-                Got::Cut => return Ok((Outcome::Cut, false)),
-                Got::End if partial => return Ok((Outcome::Cut, false)),
-                Got::End => return Ok((Outcome::Nothing, false)),
+                LinkRead::Cut => return Ok((RequestOutcome::Cut, false)),
+                LinkRead::End if partial => return Ok((RequestOutcome::Cut, false)),
+                LinkRead::End => return Ok((RequestOutcome::Nothing, false)),
             }
         };
         let status = status(&head.line)?;
@@ -319,7 +332,7 @@ async fn answer(
             return Err(format!("got the answer of {id:016x}"));
         }
         if status >= 200 {
-            run.ledger.hears(ask.id);
+            run.journal.hears(ask.id);
             return final_answer(ask, &head, status, reader, bytes).await;
         }
         if !ask.modern || !matches!(status, 100 | 103) {
@@ -337,27 +350,27 @@ fn status(line: &str) -> Result<u16, String> {
 }
 
 async fn final_answer(
-    ask: &Ask,
+    ask: &PlannedRequest,
     head: &Head,
     status: u16,
     reader: &mut LinkReader,
     bytes: &mut Vec<u8>,
-) -> Result<(Outcome, bool), String> {
+) -> Result<(RequestOutcome, bool), String> {
     let own = head.value("x-id")?.is_none();
     let framing = head.framing()?;
     let bare = ask.method == "HEAD" || matches!(status, 204 | 304);
-    if ask.modern && !bare && framing == Framing::Missing {
+    if ask.modern && !bare && framing == BodyFraming::Missing {
         return Err("an answer without framing".to_owned());
     }
-    if !ask.modern && framing == Framing::Chunked {
+    if !ask.modern && framing == BodyFraming::Chunked {
         return Err("chunks for HTTP/1.0".to_owned());
     }
     let more = if ask.modern { !head.closes() } else { head.keeps() };
     if more && ask.last {
         return Err("the last request's answer promises more".to_owned());
     }
-    let framing = if bare { Framing::Length(0) } else { framing };
-    let mut body = BodyReader::new(ask.id, Part::Response, framing, !bare);
+    let framing = if bare { BodyFraming::Length(0) } else { framing };
+    let mut body = BodyChecker::new(ask.id, BodyOwner::Response, framing, !bare);
     body.foreign = own;
     loop {
         body.take(bytes)?;
@@ -368,18 +381,18 @@ async fn final_answer(
             sleep(Duration::from_millis(below(300) as u64)).await;
         }
         match reader.read(bytes).await {
-            Got::Bytes => {}
-            Got::End if body.is_until_end() => break,
-            Got::End | Got::Cut => return Ok((Outcome::Cut, false)),
-            Got::Nothing => return Err("a body without an end".to_owned()),
+            LinkRead::Bytes => {}
+            LinkRead::End if body.is_until_end() => break,
+            LinkRead::End | LinkRead::Cut => return Ok((RequestOutcome::Cut, false)),
+            LinkRead::Nothing => return Err("a body without an end".to_owned()),
         }
     }
     if own {
-        return Ok((Outcome::Own(status), more));
+        return Ok((RequestOutcome::Own(status), more));
     }
     let whole = head.number("x-len", 10)?;
     if !bare && whole != Some(body.len) {
         return Err(format!("{} bytes of {whole:?} taken for the whole", body.len));
     }
-    Ok((Outcome::Delivered, more))
+    Ok((RequestOutcome::Delivered, more))
 }

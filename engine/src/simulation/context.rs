@@ -2,26 +2,26 @@
 
 use std::cell::Cell;
 
-use super::ledger::Ledger;
-use super::material::Peers;
+use super::certificates::PeerTls;
+use super::journal::RunJournal;
 use super::setting::Setting;
 
 /// What all peers of a run know.
 pub(super) struct RunContext {
     pub(super) setting: Setting,
-    pub(super) ledger: Ledger,
+    pub(super) journal: RunJournal,
     pub(super) clients_left: Cell<usize>,
-    pub(super) tls: Option<Peers>,
+    pub(super) tls: Option<PeerTls>,
 }
 
 impl RunContext {
     /// A client's side of TLS, if there is to be any.
     pub(super) fn client_tls(&self) -> Option<rustls::Connection> {
-        self.tls.as_ref().map(Peers::client)
+        self.tls.as_ref().map(PeerTls::client)
     }
 
     /// A node's side of TLS, if there is to be any.
     pub(super) fn node_tls(&self) -> Option<rustls::Connection> {
-        self.tls.as_ref().map(Peers::node)
+        self.tls.as_ref().map(PeerTls::node)
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use strum::EnumCount;
 
-use super::material::Material;
+use super::certificates::TestCertificates;
 use super::setting::{Mode, Setting};
 use crate::plan::ListenerId;
 use crate::report::{Counter, log_ring};
@@ -32,8 +32,8 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
-    pub(super) fn of(setting: &Setting, material: Option<&Material>) -> Self {
-        let generation = Arc::new(generation(setting, material));
+    pub(super) fn of(setting: &Setting, certificates: Option<&TestCertificates>) -> Self {
+        let generation = Arc::new(generation(setting, certificates));
         let addresses = Addresses::build(1, &generation.config, &|_| None);
         let meters = Arc::new(generation.meters());
         let addresses = Arc::new(addresses);
@@ -132,8 +132,8 @@ impl Gateway {
     }
 }
 
-fn generation(setting: &Setting, material: Option<&Material>) -> Generation {
-    let (server, upstream) = material.map(Material::tables).unwrap_or_default();
+fn generation(setting: &Setting, certificates: Option<&TestCertificates>) -> Generation {
+    let (server, upstream) = certificates.map(TestCertificates::tables).unwrap_or_default();
     let text = setting.config(&server, &upstream);
     let path = Path::new("/simulation.toml");
     let draft = ferrule_config::read_text(path, text.clone(), &|_| None);

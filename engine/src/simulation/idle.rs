@@ -42,11 +42,11 @@ fn fill(core: &Core) -> Vec<UnixStream> {
 }
 
 /// What happens to the connections; their other ends, of which some stay open.
-type Event = fn(&Core, Vec<UnixStream>) -> Vec<UnixStream>;
+type IdleEvent = fn(&Core, Vec<UnixStream>) -> Vec<UnixStream>;
 
 #[test]
 fn idle_upstream_connections_are_ended_a_slice_at_a_time() {
-    let events: [(&str, Event); 3] = [
+    let events: [(&str, IdleEvent); 3] = [
         ("all upstreams have left", |core, theirs| {
             drop(theirs);
             core.inspection.begin();

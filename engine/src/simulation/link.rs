@@ -22,7 +22,7 @@ type Tls = Option<Rc<RefCell<Connection>>>;
 
 /// What a read came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Got {
+pub(super) enum LinkRead {
     Bytes,
     /// The orderly end.
     End,
@@ -69,7 +69,7 @@ pub(super) async fn link(
             let mut early = Vec::new();
             let got = reader.read_once(&mut early).await;
             reader.early.append(&mut early);
-            if got != Got::Bytes {
+            if got != LinkRead::Bytes {
                 let _ = writer.flush_tls().await;
                 return None;
             }
@@ -80,20 +80,20 @@ pub(super) async fn link(
 
 impl LinkReader {
     /// Reads until there is more in `into`.
-    pub(super) async fn read(&mut self, into: &mut Vec<u8>) -> Got {
+    pub(super) async fn read(&mut self, into: &mut Vec<u8>) -> LinkRead {
         let before = into.len();
         into.append(&mut self.early);
         while into.len() == before {
             let got = self.read_once(into).await;
-            if got != Got::Bytes {
+            if got != LinkRead::Bytes {
                 return got;
             }
         }
-        Got::Bytes
+        LinkRead::Bytes
     }
 
     /// One receive.
-    async fn read_once(&mut self, into: &mut Vec<u8>) -> Got {
+    async fn read_once(&mut self, into: &mut Vec<u8>) -> LinkRead {
         if let Some(connection) = &self.tls
             && let Some(got) = opened(&mut connection.borrow_mut(), into)
         {
@@ -101,31 +101,31 @@ impl LinkReader {
         }
         let mut room = [0; 4_096];
         let Ok(received) = timeout(self.patience, self.half.receive_into(&mut room)).await else {
-            return Got::Nothing;
+            return LinkRead::Nothing;
         };
         let count = match received {
-            Ok(0) if self.tls.is_none() => return Got::End,
-            Ok(0) | Err(_) => return Got::Cut,
+            Ok(0) if self.tls.is_none() => return LinkRead::End,
+            Ok(0) | Err(_) => return LinkRead::Cut,
             Ok(count) => count,
         };
         let Some(connection) = &self.tls else {
             into.extend_from_slice(&room[..count]);
-            return Got::Bytes;
+            return LinkRead::Bytes;
         };
         let mut connection = connection.borrow_mut();
         let mut bytes = &room[..count];
         while !bytes.is_empty() {
             if connection.read_tls(&mut bytes).is_err() || connection.process_new_packets().is_err()
             {
-                return Got::Cut;
+                return LinkRead::Cut;
             }
             if let Some(got) = opened(&mut connection, into)
-                && got != Got::Bytes
+                && got != LinkRead::Bytes
             {
                 return got;
             }
         }
-        Got::Bytes
+        LinkRead::Bytes
     }
 
     /// Does not listen for so long that whoever waits for it has given up by then.
@@ -146,16 +146,16 @@ impl LinkReader {
 }
 
 /// What TLS has ready.
-fn opened(connection: &mut Connection, into: &mut Vec<u8>) -> Option<Got> {
+fn opened(connection: &mut Connection, into: &mut Vec<u8>) -> Option<LinkRead> {
     let before = into.len();
     let mut room = [0; 4_096];
     loop {
         match connection.reader().read(&mut room) {
-            Ok(0) if into.len() == before => return Some(Got::End),
-            Ok(0) => return Some(Got::Bytes),
+            Ok(0) if into.len() == before => return Some(LinkRead::End),
+            Ok(0) => return Some(LinkRead::Bytes),
             Ok(count) => into.extend_from_slice(&room[..count]),
             Err(_) if into.len() == before => return None,
-            Err(_) => return Some(Got::Bytes),
+            Err(_) => return Some(LinkRead::Bytes),
         }
     }
 }

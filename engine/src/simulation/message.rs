@@ -4,19 +4,19 @@ use crate::simulation::network::random::mix;
 
 /// Which body of an exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Part {
+pub(super) enum BodyOwner {
     Request = 1,
     Response = 2,
 }
 
 /// The byte at `offset` of a body of exchange `id`.
-pub(super) fn byte_at(id: u64, part: Part, offset: u64) -> u8 {
+pub(super) fn byte_at(id: u64, part: BodyOwner, offset: u64) -> u8 {
     let word = mix(id ^ (part as u64) << 56 ^ (offset / 8).wrapping_mul(0x9e37_79b9));
     word.to_le_bytes()[(offset % 8) as usize]
 }
 
 /// So many bytes of a body, from `offset`.
-pub(super) fn pattern(id: u64, part: Part, offset: u64, len: usize) -> Vec<u8> {
+pub(super) fn pattern(id: u64, part: BodyOwner, offset: u64, len: usize) -> Vec<u8> {
     (offset..offset + len as u64).map(|at| byte_at(id, part, at)).collect()
 }
 
@@ -84,21 +84,21 @@ impl Head {
     }
 
     /// What follows the head.
-    pub(super) fn framing(&self) -> Result<Framing, String> {
+    pub(super) fn framing(&self) -> Result<BodyFraming, String> {
         let chunked = self.value("transfer-encoding")?;
         match (self.number("content-length", 10)?, chunked) {
             (Some(_), Some(_)) => Err("two framings".to_owned()),
-            (Some(length), None) => Ok(Framing::Length(length)),
-            (None, Some("chunked")) => Ok(Framing::Chunked),
+            (Some(length), None) => Ok(BodyFraming::Length(length)),
+            (None, Some("chunked")) => Ok(BodyFraming::Chunked),
             (None, Some(other)) => Err(format!("coding {other}")),
-            (None, None) => Ok(Framing::Missing),
+            (None, None) => Ok(BodyFraming::Missing),
         }
     }
 }
 
 /// How a body's end is told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Framing {
+pub(super) enum BodyFraming {
     Length(u64),
     Chunked,
     /// Nothing says so: none in a request, until the end in a response.
@@ -107,7 +107,7 @@ pub(super) enum Framing {
 
 /// Where a reader of a body stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
+enum BodyState {
     Data(u64),
     Size,
     AfterChunk,
@@ -118,37 +118,37 @@ enum State {
 
 /// Reads one body and compares every byte with what it must be.
 #[derive(Debug)]
-pub(super) struct BodyReader {
+pub(super) struct BodyChecker {
     id: u64,
-    part: Part,
+    part: BodyOwner,
     chunked: bool,
-    state: State,
+    state: BodyState,
     /// Bytes so far.
     pub(super) len: u64,
     /// What the body holds is not ours: only its framing is looked at.
     pub(super) foreign: bool,
 }
 
-impl BodyReader {
+impl BodyChecker {
     /// `until_end`: what has no framing goes on until the connection ends.
-    pub(super) fn new(id: u64, part: Part, framing: Framing, until_end: bool) -> Self {
+    pub(super) fn new(id: u64, part: BodyOwner, framing: BodyFraming, until_end: bool) -> Self {
         let state = match framing {
-            Framing::Length(0) => State::Done,
-            Framing::Length(length) => State::Data(length),
-            Framing::Chunked => State::Size,
-            Framing::Missing if until_end => State::UntilEnd,
-            Framing::Missing => State::Done,
+            BodyFraming::Length(0) => BodyState::Done,
+            BodyFraming::Length(length) => BodyState::Data(length),
+            BodyFraming::Chunked => BodyState::Size,
+            BodyFraming::Missing if until_end => BodyState::UntilEnd,
+            BodyFraming::Missing => BodyState::Done,
         };
-        Self { id, part, chunked: framing == Framing::Chunked, state, len: 0, foreign: false }
+        Self { id, part, chunked: framing == BodyFraming::Chunked, state, len: 0, foreign: false }
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.state == State::Done
+        self.state == BodyState::Done
     }
 
     /// Is the end of the connection the end of the body?
     pub(super) fn is_until_end(&self) -> bool {
-        self.state == State::UntilEnd
+        self.state == BodyState::UntilEnd
     }
 
     /// Takes what it needs off the front of `bytes`.
@@ -157,28 +157,28 @@ impl BodyReader {
         while at < bytes.len() && !self.is_done() {
             let rest = &bytes[at..];
             match self.state {
-                State::Data(left) => {
+                BodyState::Data(left) => {
                     let count = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
                     self.compare(&rest[..count])?;
                     at += count;
                     let left = left - count as u64;
                     self.state = match left {
-                        0 if self.chunked => State::AfterChunk,
-                        0 => State::Done,
-                        _ => State::Data(left),
+                        0 if self.chunked => BodyState::AfterChunk,
+                        0 => BodyState::Done,
+                        _ => BodyState::Data(left),
                     };
                 }
-                State::UntilEnd => {
+                BodyState::UntilEnd => {
                     self.compare(rest)?;
                     at = bytes.len();
                 }
-                State::Size | State::AfterChunk | State::LastLine => {
+                BodyState::Size | BodyState::AfterChunk | BodyState::LastLine => {
                     let Some(end) = rest.iter().position(|byte| *byte == b'\n') else { break };
                     let line = str::from_utf8(&rest[..=end]).unwrap_or_default();
                     self.line(line)?;
                     at += end + 1;
                 }
-                State::Done => {}
+                BodyState::Done => {}
             }
         }
         bytes.drain(..at);
@@ -188,11 +188,11 @@ impl BodyReader {
     fn line(&mut self, line: &str) -> Result<(), String> {
         let line = line.strip_suffix("\r\n").ok_or_else(|| format!("chunk line {line:?}"))?;
         self.state = match (self.state, line) {
-            (State::AfterChunk, "") => State::Size,
-            (State::LastLine, "") => State::Done,
-            (State::Size, size) => match u64::from_str_radix(size, 16) {
-                Ok(0) => State::LastLine,
-                Ok(size) => State::Data(size),
+            (BodyState::AfterChunk, "") => BodyState::Size,
+            (BodyState::LastLine, "") => BodyState::Done,
+            (BodyState::Size, size) => match u64::from_str_radix(size, 16) {
+                Ok(0) => BodyState::LastLine,
+                Ok(size) => BodyState::Data(size),
                 Err(_) => return Err(format!("chunk size {size:?}")),
             },
             (_, line) => return Err(format!("chunk line {line:?}")),
@@ -215,9 +215,15 @@ impl BodyReader {
 }
 
 /// A body of `len` bytes in this framing, as bytes; chunks are about `chunk` long.
-pub(super) fn body(id: u64, part: Part, framing: Framing, len: usize, chunk: usize) -> Vec<u8> {
+pub(super) fn body(
+    id: u64,
+    part: BodyOwner,
+    framing: BodyFraming,
+    len: usize,
+    chunk: usize,
+) -> Vec<u8> {
     let data = pattern(id, part, 0, len);
-    if framing != Framing::Chunked {
+    if framing != BodyFraming::Chunked {
         return data;
     }
     let mut out = Vec::with_capacity(len + 64);

@@ -1,22 +1,22 @@
 //! Seeded runs of whole exchanges: clients, this shell, and nodes, in one thread without a socket.
 //!
 //! A seed decides who the peers are, what they do wrong, how the network behaves and which task runs
-//! next ([`setting`]). Everybody checks everything they can see ([`client`], [`node`], [`ledger`]), and
+//! next ([`setting`]). Everybody checks everything they can see ([`client`], [`node`], [`journal`]), and
 //! at the end nothing may be left over ([`run`]). `FERRULE_SEED=7` runs one seed and tells its story,
 //! `FERRULE_SEEDS=1000` as many, from `FERRULE_FIRST` on; see `docs/simulation.md`.
 
-mod answer;
 mod cases;
+mod certificates;
 mod client;
 mod context;
 mod gateway;
 mod idle;
-mod ledger;
+mod journal;
 mod link;
-mod material;
 mod message;
 pub(crate) mod network;
 mod node;
+mod response;
 mod run;
 mod setting;
 

@@ -4,11 +4,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::answer::{Answer, Wrong};
 use super::context::RunContext;
-use super::ledger::Ask;
-use super::link::{Got, LinkReader, LinkWriter, link};
-use super::message::{BodyReader, Framing, Head, Part, take_head};
+use super::journal::PlannedRequest;
+use super::link::{LinkRead, LinkReader, LinkWriter, link};
+use super::message::{BodyChecker, BodyFraming, BodyOwner, Head, take_head};
+use super::response::{ResponseFault, SimulatedResponse};
 use super::setting::Setting;
 use crate::shell::transport::net::{TcpListener, TcpStream, sleep, spawn, timeout};
 use crate::simulation::network::world::{below, chance};
@@ -28,7 +28,7 @@ pub(super) async fn node(run: Rc<RunContext>, number: usize) {
 
 async fn connection(run: Rc<RunContext>, stream: TcpStream) {
     let Some((reader, writer)) = link(stream, run.node_tls()).await else { return };
-    let mut peer = Peer {
+    let mut peer = NodeConnection {
         run,
         reader,
         writer,
@@ -40,7 +40,7 @@ async fn connection(run: Rc<RunContext>, stream: TcpStream) {
     };
     while !peer.over {
         if let Err(what) = peer.exchange().await {
-            peer.run.ledger.violation(format!("node: {what}"));
+            peer.run.journal.violation(format!("node: {what}"));
             return;
         }
         peer.served += 1;
@@ -48,7 +48,7 @@ async fn connection(run: Rc<RunContext>, stream: TcpStream) {
 }
 
 /// One connection from Ferrule.
-struct Peer {
+struct NodeConnection {
     run: Rc<RunContext>,
     reader: LinkReader,
     writer: LinkWriter,
@@ -62,16 +62,16 @@ struct Peer {
     over: bool,
 }
 
-impl Peer {
+impl NodeConnection {
     /// Reads more; false at the end.
     async fn more(&mut self) -> Result<bool, String> {
         match self.reader.read(&mut self.bytes).await {
-            Got::Bytes => Ok(true),
-            Got::End | Got::Cut => {
+            LinkRead::Bytes => Ok(true),
+            LinkRead::End | LinkRead::Cut => {
                 self.over = true;
                 Ok(false)
             }
-            Got::Nothing => Err("a connection was left open".to_owned()),
+            LinkRead::Nothing => Err("a connection was left open".to_owned()),
         }
     }
 
@@ -87,7 +87,7 @@ impl Peer {
             while !self.reader.is_spoken_to() {
                 sleep(Duration::from_millis(20)).await;
             }
-            run.ledger.tell("node: leaves when it is asked");
+            run.journal.tell("node: leaves when it is asked");
             self.vanishes = chance(60);
             self.over = !self.vanishes;
             if self.over {
@@ -99,13 +99,13 @@ impl Peer {
             let read = timeout(patience, self.reader.read(&mut self.bytes)).await;
             let quiet = read.is_err() && !self.reader.is_spoken_to();
             match read {
-                Ok(Got::Bytes) => {}
+                Ok(LinkRead::Bytes) => {}
                 Ok(_) => {
                     self.over = true;
                     return Ok(false);
                 }
                 Err(_) if chance(45) => {
-                    run.ledger.tell("node: ends an idle connection");
+                    run.journal.tell("node: ends an idle connection");
                     if chance(70) {
                         self.writer.end().await;
                     } else {
@@ -115,7 +115,7 @@ impl Peer {
                     return Ok(false);
                 }
                 Err(_) if quiet && self.spoiled.is_none() => {
-                    run.ledger.tell("node: speaks unasked");
+                    run.journal.tell("node: speaks unasked");
                     self.writer.write_at_once(EVIL);
                     self.spoiled = Some("it had spoken unasked");
                 }
@@ -148,17 +148,17 @@ impl Peer {
             self.over = true;
             return Ok(());
         }
-        let answer = Answer::draw(&ask, &self.run.setting, framing);
+        let answer = SimulatedResponse::draw(&ask, &self.run.setting, framing);
         let (id, wrong) = (ask.id, answer.wrong);
-        self.run.ledger.tell(&format!("node: {id:016x} {} {wrong:?} {answer}", head.line));
+        self.run.journal.tell(&format!("node: {id:016x} {} {wrong:?} {answer}", head.line));
         if let Some((what, malformed)) = answer.fault() {
-            self.run.ledger.fault(id, what, malformed);
+            self.run.journal.fault(id, what, malformed);
         }
         if answer.early {
-            self.run.ledger.early(id);
+            self.run.journal.early(id);
         }
         self.spoiled = answer.spoils();
-        let mut body = BodyReader::new(id, Part::Request, framing, false);
+        let mut body = BodyChecker::new(id, BodyOwner::Request, framing, false);
         if head.value("expect")?.is_some() && !answer.early && chance(70) {
             let _ = self.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n").await;
         }
@@ -169,10 +169,13 @@ impl Peer {
             sleep(Duration::from_millis(below(1_000) as u64)).await;
         }
         self.say(id, &answer).await;
-        if wrong == Some(Wrong::Mute) && chance(50) {
+        if wrong == Some(ResponseFault::Mute) && chance(50) {
             self.reader.be_deaf().await;
         }
-        if self.over || wrong == Some(Wrong::Mute) || !self.read_body(&ask, &mut body).await? {
+        if self.over
+            || wrong == Some(ResponseFault::Mute)
+            || !self.read_body(&ask, &mut body).await?
+        {
             // Whoever is still there must go: nothing more will be said.
             while !self.over {
                 self.bytes.clear();
@@ -183,10 +186,10 @@ impl Peer {
     }
 
     /// What a head asks for; nothing may be missing in it, or different.
-    fn understand(&self, head: &Head) -> Result<(Ask, Framing), String> {
+    fn understand(&self, head: &Head) -> Result<(PlannedRequest, BodyFraming), String> {
         let line = &head.line;
         let id = head.number("x-id", 16)?.ok_or("a request without its id")?;
-        let ask = self.run.ledger.seen(id)?;
+        let ask = self.run.journal.seen(id)?;
         if *line != format!("{} /r/{id:016x} HTTP/1.1", ask.method) {
             return Err(format!("request line {line:?}"));
         }
@@ -196,7 +199,7 @@ impl Peer {
         }
         let framing = head.framing()?;
         let same = match (ask.framing, framing) {
-            (Framing::Missing, Framing::Missing | Framing::Length(0)) => true,
+            (BodyFraming::Missing, BodyFraming::Missing | BodyFraming::Length(0)) => true,
             (own, other) => own == other,
         };
         if !same {
@@ -206,7 +209,11 @@ impl Peer {
     }
 
     /// Reads the body to its end; false if the connection ended before.
-    async fn read_body(&mut self, ask: &Ask, body: &mut BodyReader) -> Result<bool, String> {
+    async fn read_body(
+        &mut self,
+        ask: &PlannedRequest,
+        body: &mut BodyChecker,
+    ) -> Result<bool, String> {
         loop {
             body.take(&mut self.bytes)?;
             if body.is_done() {
@@ -223,8 +230,8 @@ impl Peer {
     }
 
     /// Gives the answer, as far as it is given.
-    async fn say(&mut self, id: u64, answer: &Answer) {
-        if answer.wrong == Some(Wrong::Surplus) {
+    async fn say(&mut self, id: u64, answer: &SimulatedResponse) {
+        if answer.wrong == Some(ResponseFault::Surplus) {
             let mut bytes = answer.bytes.clone();
             bytes.extend_from_slice(EVIL);
             self.writer.write_at_once(&bytes);
@@ -236,11 +243,11 @@ impl Peer {
             bytes = body;
             self.over = !self.writer.write(head).await;
             let mut patience = 40;
-            while !self.over && !self.run.ledger.is_heard(id) {
+            while !self.over && !self.run.journal.is_heard(id) {
                 sleep(Duration::from_millis(100)).await;
                 patience -= 1;
                 if patience == 0 {
-                    self.run.ledger.violation(format!("{id:016x}: what was given is held back"));
+                    self.run.journal.violation(format!("{id:016x}: what was given is held back"));
                     break;
                 }
             }
@@ -256,9 +263,9 @@ impl Peer {
             }
         }
         match answer.wrong {
-            Some(Wrong::Ends) => self.writer.cut(),
-            Some(Wrong::Resets) => self.writer.reset(),
-            Some(Wrong::Mute | Wrong::Malformed | Wrong::Surplus) => return,
+            Some(ResponseFault::Ends) => self.writer.cut(),
+            Some(ResponseFault::Resets) => self.writer.reset(),
+            Some(ResponseFault::Mute | ResponseFault::Malformed | ResponseFault::Surplus) => return,
             None if answer.leaves => self.writer.end().await,
             None => return,
         }

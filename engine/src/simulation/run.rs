@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::certificates::TestCertificates;
 use super::context::RunContext;
 use super::gateway::Gateway;
-use super::ledger::Ledger;
-use super::material::Material;
+use super::journal::RunJournal;
 use super::setting::{Mode, Setting};
 use super::{client, node};
 use crate::shell::transport::net::{sleep, spawn};
@@ -24,7 +24,7 @@ const AFTERWARDS: Duration = Duration::from_secs(60);
 const AT_LAST: Duration = Duration::from_secs(150);
 
 /// What a run came to.
-pub(super) struct Ended {
+pub(super) struct RunResult {
     pub(super) violations: Vec<String>,
     pub(super) asks: usize,
     pub(super) delivered: usize,
@@ -32,7 +32,7 @@ pub(super) struct Ended {
     setting: Setting,
 }
 
-impl Ended {
+impl RunResult {
     pub(super) fn describe(&self, seed: u64, mode: Mode) -> String {
         format!(
             "FERRULE_SEED={seed} ({mode:?}) fails:\n  {}\n  {:?}",
@@ -55,16 +55,16 @@ pub(super) fn tell(text: &str) {
 }
 
 /// The whole run of a seed.
-pub(super) fn run_seed(mode: Mode, seed: u64, aloud: bool) -> Ended {
+pub(super) fn run_seed(mode: Mode, seed: u64, aloud: bool) -> RunResult {
     world::begin(seed, Weather::default());
     let setting = Setting::draw(mode);
     world::set_weather(setting.weather());
-    let material = (mode != Mode::Plain).then(Material::get);
-    let gateway = Rc::new(Gateway::of(&setting, material));
+    let certificates = (mode != Mode::Plain).then(TestCertificates::get);
+    let gateway = Rc::new(Gateway::of(&setting, certificates));
     let run = Rc::new(RunContext {
         clients_left: Cell::new(setting.clients),
-        ledger: Ledger::default(),
-        tls: material.map(|material| material.peers(below(3) == 0)),
+        journal: RunJournal::default(),
+        tls: certificates.map(|certificates| certificates.peers(below(3) == 0)),
         setting,
     });
     gateway.start();
@@ -90,11 +90,11 @@ pub(super) fn run_seed(mode: Mode, seed: u64, aloud: bool) -> Ended {
     }
     let mut found = to_its_end(&run, &gateway);
     tasks::clear();
-    let mut book = run.ledger.close();
+    let mut book = run.journal.close();
     found.append(&mut book.violations);
     let asks = book.asks();
     let (delivered, story, setting) = (book.delivered, book.story, run.setting.clone());
-    let ended = Ended { violations: found, asks, delivered, story, setting };
+    let ended = RunResult { violations: found, asks, delivered, story, setting };
     if aloud {
         tell(&format!("{:?}\n{}", ended.setting, ended.story.join("\n")));
     }

@@ -6,7 +6,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::half::{Half, InFlight, Parcel, Shutting};
-use super::world::{Event, World};
+use super::world::{ScheduledEvent, World};
 use crate::shell::transport::fd::Peek;
 
 impl World {
@@ -59,7 +59,7 @@ impl World {
             half.coming_bytes += bytes.len();
         }
         half.coming.push_back(InFlight { due, parcel });
-        self.schedule(due, Event::Arrival(peer));
+        self.schedule(due, ScheduledEvent::Arrival(peer));
     }
 
     /// Whatever is due at `end` arrives.

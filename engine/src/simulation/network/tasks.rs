@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use super::world::{Event, below, now, with};
+use super::world::{ScheduledEvent, below, now, with};
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -119,7 +119,7 @@ pub async fn sleep(time: Duration) {
         if !asked {
             asked = true;
             let waker = context.waker().clone();
-            with(|world| world.schedule(due, Event::Wake(waker)));
+            with(|world| world.schedule(due, ScheduledEvent::Wake(waker)));
         }
         Poll::Pending
     })

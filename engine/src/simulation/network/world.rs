@@ -45,7 +45,7 @@ impl Default for Weather {
 
 /// Something that is due.
 #[derive(Debug)]
-pub(crate) enum Event {
+pub(crate) enum ScheduledEvent {
     /// Parcels for this end.
     Arrival(usize),
     /// Somebody waits for this moment.
@@ -84,7 +84,7 @@ pub(crate) struct World {
     pub(super) weather: Weather,
     pub(super) ends: Vec<Half>,
     pub(super) queues: BTreeMap<SocketAddr, Queue>,
-    events: BTreeMap<EventTime, Event>,
+    events: BTreeMap<EventTime, ScheduledEvent>,
     serial: u64,
     pub(super) misused: bool,
 }
@@ -185,7 +185,7 @@ impl World {
     }
 
     /// `event` happens at `due`.
-    pub(super) fn schedule(&mut self, due: Duration, event: Event) {
+    pub(super) fn schedule(&mut self, due: Duration, event: ScheduledEvent) {
         let serial = self.serial();
         self.events.insert(EventTime { due, serial }, event);
     }
@@ -195,8 +195,8 @@ impl World {
         let Some((time, event)) = self.events.pop_first() else { return false };
         self.now = self.now.max(time.due);
         match event {
-            Event::Arrival(end) => self.arrive(end),
-            Event::Wake(waker) => waker.wake(),
+            ScheduledEvent::Arrival(end) => self.arrive(end),
+            ScheduledEvent::Wake(waker) => waker.wake(),
         }
         true
     }

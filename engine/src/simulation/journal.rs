@@ -4,24 +4,24 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::message::Framing;
+use super::message::BodyFraming;
 use super::setting::Setting;
 
 /// One request, before it is sent.
 #[derive(Clone, Debug)]
-pub(super) struct Ask {
+pub(super) struct PlannedRequest {
     pub(super) id: u64,
     pub(super) method: &'static str,
     /// HTTP/1.1, else 1.0.
     pub(super) modern: bool,
-    pub(super) framing: Framing,
+    pub(super) framing: BodyFraming,
     pub(super) body_len: usize,
     pub(super) expect: bool,
     /// It says that it is the last.
     pub(super) last: bool,
 }
 
-impl Ask {
+impl PlannedRequest {
     pub(super) fn is_idempotent(&self) -> bool {
         self.method != "POST"
     }
@@ -29,7 +29,7 @@ impl Ask {
 
 /// What a client got.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Outcome {
+pub(super) enum RequestOutcome {
     /// A node's answer, whole.
     Delivered,
     /// Ferrule's own answer.
@@ -44,8 +44,8 @@ pub(super) enum Outcome {
 
 /// What is known of a request.
 #[derive(Debug)]
-struct Entry {
-    ask: Ask,
+struct RequestRecord {
+    ask: PlannedRequest,
     /// Nodes that saw its head.
     seen: u32,
     faults: Vec<&'static str>,
@@ -55,13 +55,13 @@ struct Entry {
     early: bool,
     /// Its client has read the head of an answer.
     heard: bool,
-    outcome: Option<Outcome>,
+    outcome: Option<RequestOutcome>,
 }
 
 /// The book of one run.
 #[derive(Debug, Default)]
-pub(super) struct Book {
-    entries: BTreeMap<u64, Entry>,
+pub(super) struct JournalEntries {
+    entries: BTreeMap<u64, RequestRecord>,
     /// What must not have happened.
     pub(super) violations: Vec<String>,
     /// What happened, for whoever reads a failure.
@@ -71,9 +71,9 @@ pub(super) struct Book {
 
 /// The book, shared by all peers.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ledger(Rc<RefCell<Book>>);
+pub(super) struct RunJournal(Rc<RefCell<JournalEntries>>);
 
-impl Ledger {
+impl RunJournal {
     pub(super) fn violation(&self, what: String) {
         self.tell(&format!("VIOLATION: {what}"));
         self.0.borrow_mut().violations.push(what);
@@ -84,8 +84,8 @@ impl Ledger {
         self.0.borrow_mut().story.push(format!("{:9.3} {what}", now.as_secs_f64()));
     }
 
-    pub(super) fn asks(&self, ask: &Ask) {
-        let entry = Entry {
+    pub(super) fn asks(&self, ask: &PlannedRequest) {
+        let entry = RequestRecord {
             ask: ask.clone(),
             seen: 0,
             faults: Vec::new(),
@@ -98,7 +98,7 @@ impl Ledger {
     }
 
     /// A node has read the head of a request.
-    pub(super) fn seen(&self, id: u64) -> Result<Ask, String> {
+    pub(super) fn seen(&self, id: u64) -> Result<PlannedRequest, String> {
         let mut book = self.0.borrow_mut();
         let Some(entry) = book.entries.get_mut(&id) else {
             return Err(format!("{id:016x} was never asked"));
@@ -109,7 +109,7 @@ impl Ledger {
         if entry.seen > most {
             return Err(format!("{} {id:016x} was seen {} times", entry.ask.method, entry.seen));
         }
-        if entry.outcome == Some(Outcome::Void) {
+        if entry.outcome == Some(RequestOutcome::Void) {
             return Err(format!("{id:016x} was forwarded behind the last answer"));
         }
         Ok(entry.ask.clone())
@@ -148,11 +148,17 @@ impl Ledger {
     }
 
     /// A client knows what became of its request; `why` says how it has misbehaved itself, if it has.
-    pub(super) fn ends(&self, id: u64, outcome: Outcome, setting: &Setting, why: Option<&str>) {
+    pub(super) fn ends(
+        &self,
+        id: u64,
+        outcome: RequestOutcome,
+        setting: &Setting,
+        why: Option<&str>,
+    ) {
         self.tell(&format!("client: {id:016x} {outcome:?} {}", why.unwrap_or_default()));
         let finding = {
             let mut book = self.0.borrow_mut();
-            book.delivered += usize::from(outcome == Outcome::Delivered);
+            book.delivered += usize::from(outcome == RequestOutcome::Delivered);
             let Some(entry) = book.entries.get_mut(&id) else { return };
             entry.outcome = Some(outcome);
             entry.judge(outcome, setting, why.is_some())
@@ -163,7 +169,7 @@ impl Ledger {
     }
 
     /// Ends the book; what is still open is wrong.
-    pub(super) fn close(&self) -> Book {
+    pub(super) fn close(&self) -> JournalEntries {
         let mut book = self.0.take();
         let open = book.entries.values().filter(|entry| entry.outcome.is_none()).count();
         if open > 0 {
@@ -173,29 +179,36 @@ impl Ledger {
     }
 }
 
-impl Book {
+impl JournalEntries {
     /// Requests in it.
     pub(super) fn asks(&self) -> usize {
         self.entries.len()
     }
 }
 
-impl Entry {
+impl RequestRecord {
     /// Why this may not be the end of it.
-    fn judge(&self, outcome: Outcome, setting: &Setting, misbehaved: bool) -> Option<String> {
+    fn judge(
+        &self,
+        outcome: RequestOutcome,
+        setting: &Setting,
+        misbehaved: bool,
+    ) -> Option<String> {
         let faults = &self.faults;
         let ask = &self.ask;
         match outcome {
-            Outcome::Delivered if self.malformed => {
+            RequestOutcome::Delivered if self.malformed => {
                 Some(format!("was delivered in spite of {faults:?}"))
             }
-            Outcome::Delivered if self.seen == 0 => Some("was answered by nobody".to_owned()),
-            Outcome::Void if self.seen > 0 => Some("was forwarded, and is void".to_owned()),
-            Outcome::Delivered | Outcome::Void => None,
-            Outcome::Own(500) => Some("was answered 500".to_owned()),
+            RequestOutcome::Delivered if self.seen == 0 => {
+                Some("was answered by nobody".to_owned())
+            }
+            RequestOutcome::Void if self.seen > 0 => Some("was forwarded, and is void".to_owned()),
+            RequestOutcome::Delivered | RequestOutcome::Void => None,
+            RequestOutcome::Own(500) => Some("was answered 500".to_owned()),
             _ if misbehaved => None,
-            Outcome::Own(status) => {
-                let pure = ask.framing == Framing::Missing && ask.is_idempotent();
+            RequestOutcome::Own(status) => {
+                let pure = ask.framing == BodyFraming::Missing && ask.is_idempotent();
                 let well = match status {
                     413 => setting.body_max.is_some_and(|max| ask.body_len > max),
                     502 => {
@@ -208,17 +221,17 @@ impl Entry {
                 (!well).then(|| format!("was answered {status}, faults {faults:?}: {ask:?}"))
             }
             // The answer had begun when the body turned out to be too large.
-            Outcome::Cut if setting.body_max.is_some_and(|max| ask.body_len > max) => None,
+            RequestOutcome::Cut if setting.body_max.is_some_and(|max| ask.body_len > max) => None,
             // Whoever goes on sending behind an early answer may lose its end in a reset.
-            Outcome::Cut if self.early => None,
+            RequestOutcome::Cut if self.early => None,
             // Whoever has no room ends idle connections: a request on its way there meets a reset, which may
             // overtake the orderly end.
-            Outcome::Cut if setting.no_room && self.seen == 0 => None,
-            Outcome::Cut if faults.is_empty() => Some("was cut without a fault".to_owned()),
-            Outcome::Cut => None,
+            RequestOutcome::Cut if setting.no_room && self.seen == 0 => None,
+            RequestOutcome::Cut if faults.is_empty() => Some("was cut without a fault".to_owned()),
+            RequestOutcome::Cut => None,
             // Whoever has no room ends idle connections.
-            Outcome::Nothing if setting.no_room => None,
-            Outcome::Nothing => Some("was not answered".to_owned()),
+            RequestOutcome::Nothing if setting.no_room => None,
+            RequestOutcome::Nothing => Some("was not answered".to_owned()),
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use std::fmt::{self, Write};
 
-use super::ledger::Ask;
-use super::message::{Framing, Part, body};
+use super::journal::PlannedRequest;
+use super::message::{BodyFraming, BodyOwner, body};
 use super::setting::{Mode, Setting};
 use crate::simulation::network::world::{below, chance};
 
 /// What is wrong with an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Wrong {
+pub(super) enum ResponseFault {
     /// The connection ends before the answer does.
     Ends,
     /// It is reset before that.
@@ -24,11 +24,11 @@ pub(super) enum Wrong {
 
 /// An answer to be given.
 #[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
-pub(super) struct Answer {
+pub(super) struct SimulatedResponse {
     pub(super) bytes: Vec<u8>,
     /// So much of it is given.
     pub(super) end: usize,
-    pub(super) wrong: Option<Wrong>,
+    pub(super) wrong: Option<ResponseFault>,
     /// It is given before the request's body was read.
     pub(super) early: bool,
     /// The node ends the connection behind it.
@@ -38,12 +38,12 @@ pub(super) struct Answer {
     /// It says that no other request may follow.
     last: bool,
     line: &'static str,
-    framing: Framing,
+    framing: BodyFraming,
     /// The request has a body that may not have been read by then.
     unread: bool,
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for SimulatedResponse {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { framing, early, leaves, last, end, bytes, .. } = self;
         let len = bytes.len();
@@ -67,22 +67,28 @@ const MALFORMED: [(&str, &str); 9] = [
     ("ICY 200 OK", ""),
 ];
 
-impl Answer {
+impl SimulatedResponse {
     /// Draws an answer to `ask`.
-    pub(super) fn draw(ask: &Ask, setting: &Setting, request: Framing) -> Self {
+    pub(super) fn draw(ask: &PlannedRequest, setting: &Setting, request: BodyFraming) -> Self {
         let wrong = chance(setting.node_trouble).then(|| {
-            [Wrong::Ends, Wrong::Resets, Wrong::Mute, Wrong::Malformed, Wrong::Surplus][below(5)]
+            [
+                ResponseFault::Ends,
+                ResponseFault::Resets,
+                ResponseFault::Mute,
+                ResponseFault::Malformed,
+                ResponseFault::Surplus,
+            ][below(5)]
         });
         let sizes = if setting.large { [0, 200, 40_000, 300_000] } else { [0, 40, 800, 9_000] };
-        let most = if wrong == Some(Wrong::Surplus) { 200 } else { sizes[below(4)] };
+        let most = if wrong == Some(ResponseFault::Surplus) { 200 } else { sizes[below(4)] };
         let len = below(most + 1);
         let framing = match below(5) {
-            0 | 1 => Framing::Chunked,
-            2 if wrong != Some(Wrong::Surplus) => Framing::Missing,
-            _ => Framing::Length(len as u64),
+            0 | 1 => BodyFraming::Chunked,
+            2 if wrong != Some(ResponseFault::Surplus) => BodyFraming::Missing,
+            _ => BodyFraming::Length(len as u64),
         };
-        let has_body = !matches!(request, Framing::Missing | Framing::Length(0));
-        let old = framing != Framing::Chunked && chance(8);
+        let has_body = !matches!(request, BodyFraming::Missing | BodyFraming::Length(0));
+        let old = framing != BodyFraming::Chunked && chance(8);
         let line = match below(20) {
             _ if old => "HTTP/1.0 200 OK",
             0 if wrong.is_none() => NO_CONTENT,
@@ -98,20 +104,21 @@ impl Answer {
             early: has_body && chance(if setting.large { 40 } else { 15 }),
             leaves: false,
             first: None,
-            last: says_last || old || (framing == Framing::Missing && !bare),
+            last: says_last || old || (framing == BodyFraming::Missing && !bare),
             line,
             framing,
             unread: has_body,
         };
         // Whoever has said so need not do it: then it is for the other side to leave.
-        let ends_body = framing == Framing::Missing && !bare;
+        let ends_body = framing == BodyFraming::Missing && !bare;
         answer.leaves = wrong.is_none() && answer.last && (ends_body || chance(50));
-        let malformed = (wrong == Some(Wrong::Malformed)).then(|| below(MALFORMED.len() + 1));
+        let malformed =
+            (wrong == Some(ResponseFault::Malformed)).then(|| below(MALFORMED.len() + 1));
         answer.head(ask.id, len, says_last, malformed);
         let head_end = answer.bytes.len();
         if !bare {
             let chunk = 1 + below(2_000);
-            answer.bytes.extend(body(ask.id, Part::Response, framing, len, chunk));
+            answer.bytes.extend(body(ask.id, BodyOwner::Response, framing, len, chunk));
         }
         if wrong.is_none() && setting.clients_behave() && chance(20) {
             answer.first = Some(head_end);
@@ -131,11 +138,11 @@ impl Answer {
         match self.framing {
             // Without a body there is nothing to be framed.
             _ if matches!(good.0, NO_CONTENT | NOT_MODIFIED) => {}
-            Framing::Length(length) => {
+            BodyFraming::Length(length) => {
                 let _ = write!(head, "Content-Length: {length}\r\n");
             }
-            Framing::Chunked => head.push_str("Transfer-Encoding: chunked\r\n"),
-            Framing::Missing => {}
+            BodyFraming::Chunked => head.push_str("Transfer-Encoding: chunked\r\n"),
+            BodyFraming::Missing => {}
         }
         if says_last {
             head.push_str("Connection: close\r\n");
@@ -149,23 +156,27 @@ impl Answer {
         let len = self.bytes.len();
         self.end = len;
         match self.wrong {
-            Some(Wrong::Ends) => {
+            Some(ResponseFault::Ends) => {
                 // In plaintext, the end of the connection is the end of a body without framing.
-                let blind = self.framing == Framing::Missing && setting.mode == Mode::Plain;
+                let blind = self.framing == BodyFraming::Missing && setting.mode == Mode::Plain;
                 self.end = below(if blind { head_end } else { len });
             }
-            Some(Wrong::Resets | Wrong::Mute) => self.end = below(len),
-            Some(Wrong::Malformed) if malformed == Some(MALFORMED.len()) => {
-                if self.framing == Framing::Chunked && len > head_end {
+            Some(ResponseFault::Resets | ResponseFault::Mute) => self.end = below(len),
+            Some(ResponseFault::Malformed) if malformed == Some(MALFORMED.len()) => {
+                if self.framing == BodyFraming::Chunked && len > head_end {
                     self.bytes[head_end] = b'g';
                 } else {
                     self.bytes.splice(..0, *b"\r\n");
                     self.end = self.bytes.len();
                 }
             }
-            Some(Wrong::Malformed | Wrong::Surplus) | None => {}
+            Some(ResponseFault::Malformed | ResponseFault::Surplus) | None => {}
         }
-        if matches!(self.wrong, Some(Wrong::Ends | Wrong::Resets | Wrong::Mute)) && chance(40) {
+        if matches!(
+            self.wrong,
+            Some(ResponseFault::Ends | ResponseFault::Resets | ResponseFault::Mute)
+        ) && chance(40)
+        {
             self.end = 0;
         }
     }
@@ -173,11 +184,11 @@ impl Answer {
     /// What the book says about it: a word, and whether nobody may take it for an answer.
     pub(super) fn fault(&self) -> Option<(&'static str, bool)> {
         match self.wrong {
-            Some(Wrong::Ends) => Some(("ended early", false)),
-            Some(Wrong::Resets) => Some(("reset", false)),
-            Some(Wrong::Mute) => Some(("fell silent", false)),
-            Some(Wrong::Malformed) => Some(("malformed", true)),
-            Some(Wrong::Surplus) => None,
+            Some(ResponseFault::Ends) => Some(("ended early", false)),
+            Some(ResponseFault::Resets) => Some(("reset", false)),
+            Some(ResponseFault::Mute) => Some(("fell silent", false)),
+            Some(ResponseFault::Malformed) => Some(("malformed", true)),
+            Some(ResponseFault::Surplus) => None,
             None if self.leaves && self.early && self.unread => Some(("left unread", false)),
             None => None,
         }
@@ -186,9 +197,11 @@ impl Answer {
     /// Why no other request may follow on its connection.
     pub(super) fn spoils(&self) -> Option<&'static str> {
         match self.wrong {
-            Some(Wrong::Ends | Wrong::Resets | Wrong::Mute) => Some("an answer was not finished"),
-            Some(Wrong::Malformed) => Some("an answer was malformed"),
-            Some(Wrong::Surplus) => Some("something followed an answer"),
+            Some(ResponseFault::Ends | ResponseFault::Resets | ResponseFault::Mute) => {
+                Some("an answer was not finished")
+            }
+            Some(ResponseFault::Malformed) => Some("an answer was malformed"),
+            Some(ResponseFault::Surplus) => Some("something followed an answer"),
             None if self.last => Some("it was said to be the last answer"),
             None => None,
         }

@@ -24,22 +24,22 @@ use tempfile::TempDir;
 const NAME: &str = "sim.example";
 
 /// Files of certificates, and what both kinds of peers make of them.
-pub(super) struct Material {
+pub(super) struct TestCertificates {
     dir: TempDir,
     client: ClientConfig,
     node: ServerConfig,
 }
 
 /// What the peers of one run use: nothing that another run has left behind.
-pub(super) struct Peers {
+pub(super) struct PeerTls {
     client: Arc<ClientConfig>,
     node: Arc<ServerConfig>,
 }
 
-impl Material {
+impl TestCertificates {
     /// The one of this process.
     pub(super) fn get() -> &'static Self {
-        static MATERIAL: OnceLock<Material> = OnceLock::new();
+        static MATERIAL: OnceLock<TestCertificates> = OnceLock::new();
         MATERIAL.get_or_init(Self::make)
     }
 
@@ -80,7 +80,7 @@ impl Material {
     }
 
     /// Fresh settings for one run.
-    pub(super) fn peers(&self, old: bool) -> Peers {
+    pub(super) fn peers(&self, old: bool) -> PeerTls {
         let versions: &[&SupportedProtocolVersion] =
             if old { &[&rustls::version::TLS12] } else { rustls::ALL_VERSIONS };
         let provider = Arc::clone(self.client.crypto_provider());
@@ -100,7 +100,7 @@ impl Material {
                 .unwrap();
         }
         client.resumption = Resumption::in_memory_sessions(8);
-        Peers { client: Arc::new(client), node: Arc::new(node) }
+        PeerTls { client: Arc::new(client), node: Arc::new(node) }
     }
 
     /// What the configuration says of the server and of the upstream.
@@ -122,7 +122,7 @@ impl Material {
     }
 }
 
-impl Peers {
+impl PeerTls {
     pub(super) fn client(&self) -> Connection {
         let name = NAME.try_into().unwrap();
         ClientConnection::new(Arc::clone(&self.client), name).unwrap().into()
