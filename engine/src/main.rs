@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ferrule_engine::control::cli::arguments::{self, Asked};
+use ferrule_engine::control::cli::arguments::{self, Invocation};
 use ferrule_engine::control::process::terminal;
 use ferrule_engine::control::run::boot::Boot;
 use ferrule_engine::control::run::signals::CaughtSignals;
@@ -17,10 +17,10 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // Nothing comes before this, the command line included: the default answer to a signal is death.
-    let signals = arguments::wants_to_run(std::env::args_os()).then(CaughtSignals::catch);
-    let file = match arguments::obey(std::env::args_os()) {
-        Asked::Run(file) => file,
-        Asked::Done(code) => return code,
+    let signals = arguments::is_run_command(std::env::args_os()).then(CaughtSignals::catch);
+    let file = match arguments::execute(std::env::args_os()) {
+        Invocation::Run(file) => file,
+        Invocation::Done(code) => return code,
     };
     let signals = match signals.unwrap_or_else(CaughtSignals::catch) {
         Ok(signals) => signals,

@@ -20,7 +20,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ferrule_bench::scene::{Scene, Spent, per};
-use ferrule_engine::control::cli::arguments::{self, Asked};
+use ferrule_engine::control::cli::arguments::{self, Invocation};
 use ferrule_engine::control::run::boot::Boot;
 use ferrule_engine::control::run::supervise::Cores;
 use ferrule_engine::setup::connection_counts::ConnectionCounts;
@@ -70,9 +70,9 @@ fn play() -> ExitCode {
     let rung = env::var(RUNG).expect("a rung");
     let found = RUNGS.iter().find(|(name, _)| *name == rung);
     let (_, driver) = *found.expect("one of the rungs");
-    let file = match arguments::obey(env::args_os()) {
-        Asked::Run(file) => file,
-        Asked::Done(code) => return code,
+    let file = match arguments::execute(env::args_os()) {
+        Invocation::Run(file) => file,
+        Invocation::Done(code) => return code,
     };
     let mut boot = match Boot::prepare(&file) {
         Ok(boot) => boot,

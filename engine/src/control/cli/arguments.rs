@@ -1,8 +1,8 @@
-//! The command line: what is asked for, and the commands that need no core.
+//! The command line: parses it, and executes every command but `run`.
 //!
-//! Exit codes: 0 as asked; 1 the configuration (or what else was asked about) is refused, every reason
-//! on standard error; 2 the
-//! command line is wrong; 3 the process cannot start, or a core was lost or did not stop.
+//! Exit codes: 0 success; 1 the configuration, certificate or reload is refused, with every reason on
+//! standard error; 2 the command line is wrong; 3 the process cannot start, or a core was lost or did not
+//! stop.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::check;
-use super::ctl::{self, Ctl};
-use super::explain::{self, Explain};
-use crate::control::process::terminal::{Format, USAGE, print, refuse};
+use super::ctl::{self, CtlArguments};
+use super::explain::{self, ExplainArguments};
+use crate::control::process::terminal::{OutputFormat, USAGE, print, print_problems};
 use crate::control::process::{environment, machine};
 
 /// A reverse proxy for mutual TLS.
@@ -33,15 +33,15 @@ struct Arguments {
     command: Option<Command>,
 }
 
-/// What `-t` takes.
+/// The arguments of `-t`.
 #[derive(clap::Args, Debug)]
 struct OptionalCheck {
     /// The configuration file.
     #[arg(short, long, value_name = "FILE", requires = "test")]
     config: Option<PathBuf>,
     /// How the result is written.
-    #[arg(long, value_enum, default_value_t = Format::Human, requires = "test")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human, requires = "test")]
+    format: OutputFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -53,13 +53,13 @@ enum Command {
         #[command(flatten)]
         file: File,
         /// How the result is written.
-        #[arg(long, value_enum, default_value_t = Format::Human)]
-        format: Format,
+        #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+        format: OutputFormat,
     },
     /// Judge a client's certificate as a handshake would, and tell why.
-    Explain(Explain),
+    Explain(ExplainArguments),
     /// Ask a running process, or tell it to load its configuration again.
-    Ctl(Ctl),
+    Ctl(CtlArguments),
     /// Print the configuration as it works out, every default filled in and secrets left out.
     Dump(File),
     /// Print the JSON Schema of the configuration file.
@@ -76,37 +76,37 @@ struct File {
     config: PathBuf,
 }
 
-/// What is left to do.
+/// What the command line asked for.
 #[derive(Debug)]
-pub enum Asked {
-    /// Serve this file.
+pub enum Invocation {
+    /// To serve with this configuration file.
     Run(PathBuf),
-    /// Nothing: it is done.
+    /// Another command, which has been executed.
     Done(ExitCode),
 }
 
-/// Is this the command to serve? Asked before anything is parsed: it has no options in front.
-pub fn wants_to_run(arguments: impl IntoIterator<Item = OsString>) -> bool {
+/// Is this the command to serve? Can be asked before anything is parsed: `run` is always the first word.
+pub fn is_run_command(arguments: impl IntoIterator<Item = OsString>) -> bool {
     arguments.into_iter().nth(1).is_some_and(|word| word == "run")
 }
 
-/// Understands the command line and does what needs no core.
+/// Parses the command line, and executes it unless it is the command to serve.
 #[must_use]
-pub fn obey(arguments: impl IntoIterator<Item = OsString>) -> Asked {
+pub fn execute(arguments: impl IntoIterator<Item = OsString>) -> Invocation {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are "errors" with an exit code of 0.
             drop(error.print());
             let code = u8::try_from(error.exit_code()).unwrap_or(USAGE);
-            return Asked::Done(ExitCode::from(code));
+            return Invocation::Done(ExitCode::from(code));
         }
     };
-    Asked::Done(match arguments.command {
-        Some(Command::Run(file)) => return Asked::Run(file.config),
+    Invocation::Done(match arguments.command {
+        Some(Command::Run(file)) => return Invocation::Run(file.config),
         Some(Command::Check { file, format }) => check::check(&file.config, format),
-        Some(Command::Explain(asked)) => explain::run(&asked),
-        Some(Command::Ctl(asked)) => ctl::run(&asked),
+        Some(Command::Explain(arguments)) => explain::run(&arguments),
+        Some(Command::Ctl(arguments)) => ctl::run(&arguments),
         Some(Command::Dump(file)) => dump(&file.config),
         Some(Command::Schema) => print(&ferrule_config::schema()),
         Some(Command::Reference) => print(&ferrule_config::reference()),
@@ -118,12 +118,12 @@ pub fn obey(arguments: impl IntoIterator<Item = OsString>) -> Asked {
     })
 }
 
-/// The file alone is read: what certificates hold is not shown.
+/// Prints the configuration. Only the file is read, none of the certificates that it names.
 fn dump(file: &Path) -> ExitCode {
     match ferrule_config::read(file, &environment::variable) {
         Ok(draft) if draft.problems.is_empty() => print(&draft.config.dump()),
-        Ok(draft) => refuse(&draft.problems),
-        Err(problems) => refuse(&problems),
+        Ok(draft) => print_problems(&draft.problems),
+        Err(problems) => print_problems(&problems),
     }
 }
 

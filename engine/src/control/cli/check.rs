@@ -14,39 +14,39 @@ use serde_json::Value;
 use super::inventory::Inventory;
 use crate::control::process::clock;
 use crate::control::process::environment;
-use crate::control::process::terminal::{self, Format};
+use crate::control::process::terminal::{self, OutputFormat};
 use crate::setup;
 use crate::tls::tickets::TicketKeys;
 
 /// Checks a file. No socket is opened and no name is resolved.
-pub(crate) fn check(file: &Path, format: Format) -> ExitCode {
+pub(crate) fn check(file: &Path, format: OutputFormat) -> ExitCode {
     let now = clock::unix_seconds();
     let tickets = Arc::new(TicketKeys::new());
     let result = setup::load(file, &environment::variable, &tickets, 1, now);
     match (result, format) {
-        (Ok(generation), Format::Human) => {
+        (Ok(generation), OutputFormat::Human) => {
             let warnings = generation.warnings.render_human();
             if !warnings.trim().is_empty() {
-                terminal::complain(warnings.trim_end());
+                terminal::print_error(warnings.trim_end());
             }
             let inventory = Inventory::of(&generation, now).human();
             terminal::print(&format!("{}: ok\n{inventory}", file.display()))
         }
-        (Ok(generation), Format::Json) => {
+        (Ok(generation), OutputFormat::Json) => {
             let summary = Inventory::of(&generation, now).json();
-            terminal::print(&answer(file, &generation.warnings, Some(summary)))
+            terminal::print(&report(file, &generation.warnings, Some(summary)))
         }
-        (Err(problems), Format::Human) => terminal::refuse(&problems),
-        (Err(problems), Format::Json) => {
-            terminal::print(&answer(file, &problems, None));
+        (Err(problems), OutputFormat::Human) => terminal::print_problems(&problems),
+        (Err(problems), OutputFormat::Json) => {
+            terminal::print(&report(file, &problems, None));
             ExitCode::from(terminal::REFUSED)
         }
     }
 }
 
-/// The whole answer for machines.
+/// The result as JSON.
 #[derive(Serialize)]
-struct Answer {
+struct CheckReport {
     ok: bool,
     file: String,
     problems: Vec<Report>,
@@ -54,12 +54,12 @@ struct Answer {
     summary: Option<Value>,
 }
 
-fn answer(file: &Path, problems: &Problems, summary: Option<Value>) -> String {
-    let answer = Answer {
+fn report(file: &Path, problems: &Problems, summary: Option<Value>) -> String {
+    let report = CheckReport {
         ok: summary.is_some(),
         file: file.display().to_string(),
         problems: problems.reports(),
         summary,
     };
-    serde_json::to_string_pretty(&answer).unwrap_or_default()
+    serde_json::to_string_pretty(&report).unwrap_or_default()
 }

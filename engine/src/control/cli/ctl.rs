@@ -13,18 +13,18 @@ use crate::control::endpoints::desk::Question;
 use crate::control::process::environment;
 use crate::control::process::terminal;
 
-/// Where the socket is if nobody says otherwise; the default of `admin.socket`.
+/// The default path of the socket, as that of `admin.socket`.
 const SOCKET: &str = "/run/ferrule/ctl.sock";
-/// How long an answer may take; a reload has the longest patience.
+/// How long an answer may take; longer than the process waits for a reload.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// Bytes of an answer; the largest lists a thousand clients.
+/// The largest answer; it lists a thousand clients.
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// A column is cut there.
+/// A wider column is cut to this many characters.
 const COLUMN_MAX: usize = 60;
 
-/// What `ferrule ctl` takes.
+/// The arguments of `ferrule ctl`.
 #[derive(Args, Debug)]
-pub(crate) struct Ctl {
+pub(crate) struct CtlArguments {
     /// The admin socket; `/run/ferrule/ctl.sock` if neither this nor a configuration is given.
     #[arg(short, long, value_name = "PATH", conflicts_with = "config", global = true)]
     socket: Option<PathBuf>,
@@ -35,11 +35,11 @@ pub(crate) struct Ctl {
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
-    command: Command,
+    command: CtlCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CtlCommand {
     /// What is in force, since when, and what it has to do.
     Status,
     /// The clients of the last 24 hours whose certificates expire soonest.
@@ -58,27 +58,27 @@ enum Command {
     },
 }
 
-/// Asks and shows.
-pub(crate) fn run(asked: &Ctl) -> ExitCode {
-    let socket = match find_socket(asked) {
+/// Sends the command to the process and prints its answer.
+pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
+    let socket = match find_socket(arguments) {
         Ok(socket) => socket,
         Err(code) => return code,
     };
-    let question = match asked.command {
-        Command::Status => Question::Status,
-        Command::Clients { soonest } => Question::Clients { soonest },
-        Command::Certs => Question::Certs,
-        Command::Reload { wait } => Question::Reload { wait },
+    let question = match arguments.command {
+        CtlCommand::Status => Question::Status,
+        CtlCommand::Clients { soonest } => Question::Clients { soonest },
+        CtlCommand::Certs => Question::Certs,
+        CtlCommand::Reload { wait } => Question::Reload { wait },
     };
     let answer = match ask(&socket, &question) {
         Ok(answer) => answer,
         Err(error) => {
-            terminal::complain(&format!("{}: {error}", socket.display()));
+            terminal::print_error(&format!("{}: {error}", socket.display()));
             return ExitCode::from(terminal::CANNOT_RUN);
         }
     };
     let good = answer.get("ok").and_then(Value::as_bool) == Some(true);
-    if asked.json {
+    if arguments.json {
         terminal::print(&serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else if good {
         terminal::print(&match question {
@@ -89,20 +89,20 @@ pub(crate) fn run(asked: &Ctl) -> ExitCode {
         });
     } else {
         for error in list(&answer, "errors") {
-            terminal::complain(error.as_str().unwrap_or_default());
+            terminal::print_error(error.as_str().unwrap_or_default());
         }
     }
     if good { ExitCode::SUCCESS } else { ExitCode::from(terminal::REFUSED) }
 }
 
-fn find_socket(asked: &Ctl) -> Result<PathBuf, ExitCode> {
-    let Some(file) = &asked.config else {
-        return Ok(asked.socket.clone().unwrap_or_else(|| PathBuf::from(SOCKET)));
+fn find_socket(arguments: &CtlArguments) -> Result<PathBuf, ExitCode> {
+    let Some(file) = &arguments.config else {
+        return Ok(arguments.socket.clone().unwrap_or_else(|| PathBuf::from(SOCKET)));
     };
     let draft = ferrule_config::read(file, &environment::variable)
-        .map_err(|problems| terminal::refuse(&problems))?;
+        .map_err(|problems| terminal::print_problems(&problems))?;
     draft.config.admin.map(|admin| admin.socket).ok_or_else(|| {
-        terminal::complain(&format!("{} has no [admin]: there is no socket", file.display()));
+        terminal::print_error(&format!("{} has no [admin]: there is no socket", file.display()));
         ExitCode::from(terminal::REFUSED)
     })
 }

@@ -1,13 +1,13 @@
-//! `ferrule explain`: the verdict on a certificate, without a client, and how it came about.
+//! `ferrule explain`: the verdict on a client certificate, without a client, and how it came about.
 //!
-//! The same judge as in a handshake, on the same settings; every path that it tries is printed.
+//! It is verified as in a handshake, with the same settings; every path that is tried is printed.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use ferrule_config::model::{ClientVerify, Reject};
+use ferrule_config::model::{ClientVerify, Reject, Server};
 use ferrule_config::{Config, read_file};
 
 use crate::control::process::{clock, environment, terminal};
@@ -27,9 +27,9 @@ use crate::tls::pem::{self, Contents};
 use crate::tls::server::alert;
 use crate::tls::tickets::TicketKeys;
 
-/// What `ferrule explain` takes.
+/// The arguments of `ferrule explain`.
 #[derive(Args, Debug)]
-pub(crate) struct Explain {
+pub(crate) struct ExplainArguments {
     /// The client's certificate, PEM; what stands behind it is sent behind it.
     #[arg(value_name = "CERT")]
     cert: PathBuf,
@@ -47,37 +47,32 @@ pub(crate) struct Explain {
     at: Option<i64>,
 }
 
-/// Judges and prints.
-pub(crate) fn run(asked: &Explain) -> ExitCode {
-    let mut presented = Vec::new();
-    for path in [Some(&asked.cert), asked.chain.as_ref()].into_iter().flatten() {
-        match read(path) {
-            Ok(more) => presented.extend(more),
-            Err(error) => {
-                terminal::complain(&format!("{}: {error}", path.display()));
-                return ExitCode::from(terminal::USAGE);
-            }
-        }
-    }
-    let now = asked.at.unwrap_or_else(clock::unix_seconds);
+/// Verifies the certificate and prints how the verdict came about.
+pub(crate) fn run(arguments: &ExplainArguments) -> ExitCode {
+    let presented = match read_chain(arguments) {
+        Ok(presented) => presented,
+        Err(code) => return code,
+    };
+    let chain: Vec<&[u8]> = presented.iter().map(Vec::as_slice).collect();
+    let now = arguments.at.unwrap_or_else(clock::unix_seconds);
     let tickets = Arc::new(TicketKeys::new());
-    let generation = match setup::load(&asked.config, &environment::variable, &tickets, 1, now) {
+    let loaded = setup::load(&arguments.config, &environment::variable, &tickets, 1, now);
+    let generation = match loaded {
         Ok(generation) => generation,
         Err(problems) => {
-            // Who came for the entries may be mending that very file.
-            let chain: Vec<&[u8]> = presented.iter().map(Vec::as_slice).collect();
+            // The entries may be what the operator needs to mend this very file.
             terminal::print(&deny_entries(&chain).join("\n"));
-            return terminal::refuse(&problems);
+            return terminal::print_problems(&problems);
         }
     };
-    let name = asked.sni.to_ascii_lowercase();
+    let name = arguments.sni.to_ascii_lowercase();
     let server = generation.plan.sni.resolve(HostBuf::default().read(name.as_bytes()));
     let found = server.and_then(|id| {
         let id = id.0 as usize;
         Some((generation.config.servers.get(id)?, generation.tls.servers.get(id)?))
     });
     let Some((server, tls)) = found else {
-        terminal::complain(&format!("no [[ssls]] serves the name `{name}`"));
+        terminal::print_error(&format!("no [[ssls]] serves the name `{name}`"));
         return ExitCode::from(terminal::REFUSED);
     };
     let verify = server.client.as_ref().map_or(ClientVerify::Off, |client| client.verify);
@@ -89,22 +84,10 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
         ));
         return ExitCode::SUCCESS;
     };
-    let chain: Vec<&[u8]> = presented.iter().map(Vec::as_slice).collect();
-    let (verdict, mut out) = judge(&chain, policy, now);
+    let (verdict, mut out) = verify_step_by_step(&chain, policy, now);
     out.insert(0, format!("server name {name}: [[ssls]] {}", server.id));
-    let lists = server.client.as_ref().map(|client| access::compile(&client.lists));
-    let leaf = chain.first().copied().unwrap_or_default();
-    let listed = lists.map_or(Access::Allowed, |lists| lists.judge(leaf, verdict));
-    let listed = Forbidden::check(listed);
-    let reject = server.client.as_ref().map_or(Reject::Http, |client| client.reject);
-    let told = told(leaf, reject, (Gate::of(verify, verdict), listed));
-    let passes = told.is_none();
-    if let Err(forbidden) = listed {
-        out.push(format!("lists: {}", forbidden.word()));
-    }
-    out.push(format!("verdict: {}", if passes { "accepted" } else { "refused" }));
-    out.extend(told.map(|words| format!("the client is told: {words}")));
-    if passes && asks_more(&generation.config) {
+    let passes = explain_access(server, &chain, verdict, &mut out);
+    if passes && routes_demand_more(&generation.config) {
         out.push(
             "not asked: what `client` of global rules, services and routes demands".to_owned(),
         );
@@ -115,13 +98,53 @@ pub(crate) fn run(asked: &Explain) -> ExitCode {
     if passes { ExitCode::SUCCESS } else { ExitCode::from(terminal::REFUSED) }
 }
 
-/// What a client that is refused hears of it; `None` if it is served.
-fn told(
+/// The certificates that the client sends, from both files.
+fn read_chain(arguments: &ExplainArguments) -> Result<Vec<Vec<u8>>, ExitCode> {
+    let mut presented = Vec::new();
+    for path in [Some(&arguments.cert), arguments.chain.as_ref()].into_iter().flatten() {
+        match read(path) {
+            Ok(more) => presented.extend(more),
+            Err(error) => {
+                terminal::print_error(&format!("{}: {error}", path.display()));
+                return Err(ExitCode::from(terminal::USAGE));
+            }
+        }
+    }
+    Ok(presented)
+}
+
+/// Adds whether the server object lets this client in, and what the client is sent if not.
+fn explain_access(
+    server: &Server,
+    chain: &[&[u8]],
+    verdict: Verdict,
+    out: &mut Vec<String>,
+) -> bool {
+    let client = server.client.as_ref();
+    let verify = client.map_or(ClientVerify::Off, |client| client.verify);
+    let reject = client.map_or(Reject::Http, |client| client.reject);
+    let lists = client.map(|client| access::compile(&client.lists));
+    let leaf = chain.first().copied().unwrap_or_default();
+    let listed = lists.map_or(Access::Allowed, |lists| lists.judge(leaf, verdict));
+    let listed = Forbidden::check(listed);
+    let answer = refusal_text(leaf, reject, Gate::of(verify, verdict), listed);
+    let passes = answer.is_none();
+    if let Err(forbidden) = listed {
+        out.push(format!("lists: {}", forbidden.word()));
+    }
+    out.push(format!("verdict: {}", if passes { "accepted" } else { "refused" }));
+    out.extend(answer.map(|text| format!("the client is told: {text}")));
+    passes
+}
+
+/// The TLS alert or the response that a refused client is sent; `None` if it is served.
+fn refusal_text(
     leaf: &[u8],
     reject: Reject,
-    (gate, listed): (Gate, Result<(), Forbidden>),
+    gate: Gate,
+    listed: Result<(), Forbidden>,
 ) -> Option<String> {
-    // Nothing that it could sign would be understood.
+    // A signature by this key could not be checked.
     if !signature::can_prove(leaf) {
         let failure = VerifyFailure::Unsupported;
         return Some(format!("the TLS alert {:?} ({})", alert(failure), failure.text()));
@@ -132,7 +155,7 @@ fn told(
         (Gate::Pass, Err(forbidden)) => Refusal::Forbidden(forbidden),
         (Gate::Pass, Ok(())) => return None,
     };
-    // What is no certificate ends the handshake everywhere.
+    // Without a readable certificate the handshake fails under every setting.
     if reject == Reject::Handshake || RawCertificate::read(leaf).is_none() {
         let failure = match refusal {
             _ if RawCertificate::read(leaf).is_none() => VerifyFailure::Unspecified,
@@ -145,8 +168,8 @@ fn told(
     Some(format!("{} {reason}", refusal.status()))
 }
 
-/// Do routes demand anything of a client beside what its server name demands?
-fn asks_more(config: &Config) -> bool {
+/// Do routes demand more of a client than its server name does?
+fn routes_demand_more(config: &Config) -> bool {
     config.routes.iter().any(|route| !route.clients.is_empty())
 }
 
@@ -160,7 +183,8 @@ fn read(path: &Path) -> Result<Vec<Vec<u8>>, String> {
     Ok(blocks.into_iter().map(|block| block.der).collect())
 }
 
-fn judge(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Vec<String>) {
+/// The verdict, and every step on the way to it.
+fn verify_step_by_step(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Verdict, Vec<String>) {
     let mut out = vec![format!("the client sends {} certificates:", chain.len())];
     for der in chain {
         out.push(match Certificate::parse(der) {
@@ -209,7 +233,7 @@ fn line(certificate: &Certificate<'_>) -> String {
     format!("{}, issued by {}, {dates}", text(outline.subject), text(outline.issuer))
 }
 
-/// What an upstream could be told.
+/// The variables that an upstream can be sent.
 fn values(chain: &[&[u8]], verdict: Verdict) -> Vec<String> {
     let shown = [
         ("ssl_client_verify", ClientValue::Verify),
@@ -236,7 +260,7 @@ fn values(chain: &[&[u8]], verdict: Verdict) -> Vec<String> {
     out
 }
 
-/// What names this client in `client.deny`, and stays true whatever the client does to its certificate.
+/// Entries of `client.deny` that name this client, whatever certificate it uses later.
 fn deny_entries(chain: &[&[u8]]) -> Vec<String> {
     let mut wanted = IdentityPlan::default();
     for value in [ClientValue::SpkiSha256, ClientValue::IDn, ClientValue::Serial] {
@@ -246,7 +270,7 @@ fn deny_entries(chain: &[&[u8]]) -> Vec<String> {
     let identity = ClientIdentity::of(chain, unjudged, &wanted);
     let term = |kind: &str, value| {
         let value = String::from_utf8_lossy(identity.values.get(value));
-        // TOML's texts are JSON's.
+        // A TOML string is written like a JSON string.
         serde_json::Value::from(format!("{kind}:{value}")).to_string()
     };
     let (issuer, serial) = (term("issuer", ClientValue::IDn), term("serial", ClientValue::Serial));
@@ -260,7 +284,7 @@ fn deny_entries(chain: &[&[u8]]) -> Vec<String> {
     ]
 }
 
-/// A moment as Unix seconds.
+/// Reads a time as Unix seconds.
 fn moment(written: &str) -> Result<i64, String> {
     if let Ok(seconds) = written.parse() {
         return Ok(seconds);

@@ -1,60 +1,76 @@
-//! What a configuration holds, for `ferrule check`: names, listeners, every certificate with the days it
-//! has left, and what in all of this should be looked at.
+//! What a configuration sets up, as `ferrule check` shows it: listeners, server names, every certificate
+//! with the days it has left, and notes on what may not be as intended.
 
 use ferrule_config::Config;
 use ferrule_config::model::{ClientVerify, HostPattern};
 use serde_json::{Value, json};
 
-use crate::control::state::certificates::{self, Entry, certificates_json};
+use crate::control::state::certificates::{self, ConfiguredCertificate, certificates_json};
 use crate::setup::Generation;
 
-/// Everything `ferrule check` shows.
+/// Everything that `ferrule check` shows of a configuration.
 #[derive(Debug)]
 pub(crate) struct Inventory {
-    listeners: Vec<(String, bool)>,
-    servers: Vec<(String, Vec<String>, &'static str)>,
-    certificates: Vec<Entry>,
+    listeners: Vec<ListenerSummary>,
+    servers: Vec<ServerSummary>,
+    certificates: Vec<ConfiguredCertificate>,
     notes: Vec<String>,
     routes: usize,
     upstreams: usize,
     now: i64,
 }
 
+#[derive(Debug)]
+struct ListenerSummary {
+    address: String,
+    tls: bool,
+}
+
+#[derive(Debug)]
+struct ServerSummary {
+    id: String,
+    names: Vec<String>,
+    /// Whether client certificates are asked for, as the file writes it.
+    verify: &'static str,
+}
+
 impl Inventory {
-    /// Of what was loaded.
+    /// The inventory of this generation, at this time in Unix seconds.
     #[must_use]
     pub(crate) fn of(generation: &Generation, now: i64) -> Self {
         let config = &generation.config;
-        let listeners =
-            config.listens.iter().map(|listen| (listen.address.to_string(), listen.tls)).collect();
+        let listeners = config.listens.iter();
+        let listeners = listeners
+            .map(|listen| ListenerSummary { address: listen.address.to_string(), tls: listen.tls });
         let servers = config.servers.iter().map(|server| {
             let names = server.snis.iter().map(ToString::to_string).collect();
             let verify = server.client.as_ref().map_or("off", |client| verify(client.verify));
-            (server.id.clone(), names, verify)
+            ServerSummary { id: server.id.clone(), names, verify }
         });
-        let (servers, certificates) = (servers.collect(), certificates::all(generation));
+        let (listeners, servers) = (listeners.collect(), servers.collect());
+        let certificates = certificates::of_generation(generation);
         let notes = notes(config, &certificates, now);
         let (routes, upstreams) = (config.routes.len(), config.upstreams.len());
         Self { listeners, servers, certificates, notes, routes, upstreams, now }
     }
 
-    /// For people.
+    /// The inventory as text, for people.
     #[must_use]
     pub(crate) fn human(&self) -> String {
         let mut lines = Vec::new();
         lines.push(format!("listeners: {}", self.listeners.len()));
-        for (address, tls) in &self.listeners {
+        for ListenerSummary { address, tls } in &self.listeners {
             lines.push(format!("  {address} {}", if *tls { "TLS" } else { "plain HTTP" }));
         }
         lines.push(format!("servers: {}", self.servers.len()));
-        for (id, names, verify) in &self.servers {
+        for ServerSummary { id, names, verify } in &self.servers {
             lines.push(format!("  {id}: {}; client certificates: {verify}", names.join(", ")));
         }
         lines.push(format!("certificates: {}", self.certificates.len()));
         for one in &self.certificates {
-            let left = one.left(self.now);
-            let Entry { role, owner, source, subject, issuer, .. } = one;
-            let role = role.words();
+            let left = one.days_left_text(self.now);
+            let ConfiguredCertificate { role, owner, source, subject, issuer, .. } = one;
+            let role = role.text();
             lines.push(format!("  {role} of {owner}: {subject}, {left} ({source})"));
             if issuer != subject {
                 lines.push(format!("    issued by {issuer}"));
@@ -69,7 +85,7 @@ impl Inventory {
         lines.join("\n")
     }
 
-    /// For programs.
+    /// The inventory as JSON, for programs.
     #[must_use]
     pub(crate) fn json(&self) -> Value {
         let listeners = self.listeners.iter();
@@ -77,10 +93,10 @@ impl Inventory {
         let certificates = certificates_json(&self.certificates, self.now);
         json!({
             "listeners": listeners
-                .map(|(address, tls)| json!({ "address": address, "tls": tls }))
+                .map(|one| json!({ "address": one.address, "tls": one.tls }))
                 .collect::<Vec<_>>(),
             "servers": servers
-                .map(|(id, names, verify)| json!({ "id": id, "names": names, "verify": verify }))
+                .map(|one| json!({ "id": one.id, "names": one.names, "verify": one.verify }))
                 .collect::<Vec<_>>(),
             "certificates": certificates,
             "notes": self.notes,
@@ -90,13 +106,13 @@ impl Inventory {
     }
 }
 
-/// What is allowed, works, and may still not be what was meant.
-fn notes(config: &Config, certificates: &[Entry], now: i64) -> Vec<String> {
+/// What is valid, and may still not be as intended.
+fn notes(config: &Config, certificates: &[ConfiguredCertificate], now: i64) -> Vec<String> {
     let mut notes = overlaps(config);
     for one in certificates {
-        let (role, owner, subject) = (one.role.words(), &one.owner, &one.subject);
+        let (role, owner, subject) = (one.role.text(), &one.owner, &one.subject);
         if (0..SOON_DAYS).contains(&one.days_left(now)) && one.not_before <= now {
-            notes.push(format!("{role} of {owner}: {subject} has {}", one.left(now)));
+            notes.push(format!("{role} of {owner}: {subject} has {}", one.days_left_text(now)));
         }
         if one.ambiguous {
             notes.push(format!(
@@ -108,10 +124,10 @@ fn notes(config: &Config, certificates: &[Entry], now: i64) -> Vec<String> {
     notes
 }
 
-/// A certificate with fewer days left is worth a note.
+/// A certificate with fewer days left gets a note.
 const SOON_DAYS: i64 = 30;
 
-/// Names of which an exact one, a wildcard and `*` lead to different objects.
+/// Notes on server names that a wildcard or `*` of another object covers too.
 fn overlaps(config: &Config) -> Vec<String> {
     let all: Vec<(&HostPattern, &str)> = config
         .servers

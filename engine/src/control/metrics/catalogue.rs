@@ -9,7 +9,7 @@ use strum::VariantArray;
 use super::families::{Family, LabelSet, number};
 use super::holdings::holdings;
 use crate::control::process::clock;
-use crate::control::state::certificates::Entry;
+use crate::control::state::certificates::ConfiguredCertificate;
 use crate::control::state::status::{ActiveGeneration, ProcessStatus};
 use crate::exchange::refusal::Refusal;
 use crate::report::events::{self, SHAKEN};
@@ -361,7 +361,7 @@ fn times(sums: &EventSums) -> Vec<Family> {
     vec![family]
 }
 
-fn certificates(entries: &[Entry]) -> Vec<Family> {
+fn certificates(entries: &[ConfiguredCertificate]) -> Vec<Family> {
     let mut ends = Family::gauge(
         "ferrule_certificate_not_after_seconds",
         "When a certificate of the configuration expires, Unix seconds.",

@@ -15,7 +15,7 @@ pub(crate) const CANNOT_RUN: u8 = 3;
 
 /// How a result is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum Format {
+pub enum OutputFormat {
     /// For people.
     Human,
     /// For programs.
@@ -24,13 +24,13 @@ pub enum Format {
 
 /// Says why on standard error.
 pub fn cannot_start(error: &dyn Display) -> ExitCode {
-    complain(&format!("ferrule cannot start: {error}"));
+    print_error(&format!("ferrule cannot start: {error}"));
     ExitCode::from(CANNOT_RUN)
 }
 
 /// Shows every problem on standard error.
-pub(crate) fn refuse(problems: &ferrule_config::Problems) -> ExitCode {
-    complain(problems.render_human().trim_end());
+pub(crate) fn print_problems(problems: &ferrule_config::Problems) -> ExitCode {
+    print_error(problems.render_human().trim_end());
     ExitCode::from(REFUSED)
 }
 
@@ -45,6 +45,6 @@ pub(crate) fn print(text: &str) -> ExitCode {
 }
 
 /// Writes text to standard error, with a line feed at its end.
-pub(crate) fn complain(text: &str) {
+pub(crate) fn print_error(text: &str) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }

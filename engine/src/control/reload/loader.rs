@@ -122,9 +122,9 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(Start, Reloader), 
     });
     let renew: Box<reloader::Renew> =
         Box::new(move |current, number| current.renewed(&again, number, clock::unix_seconds()));
-    let draft = read().map_err(|problems| terminal::refuse(&problems))?;
+    let draft = read().map_err(|problems| terminal::print_problems(&problems))?;
     let watch = Watch::of(&draft.config.files());
-    let first = assemble(draft, 1).map_err(|problems| terminal::refuse(&problems))?;
+    let first = assemble(draft, 1).map_err(|problems| terminal::print_problems(&problems))?;
     let first = Arc::new(first);
     let runtime = first.config.runtime.clone();
     let descriptors = machine::raise_descriptor_limit();

@@ -1,9 +1,9 @@
-//! Every certificate that a configuration names: whose it is, where it lies, how long it lasts.
+//! Every certificate that a configuration names: what it is for, where it comes from, how long it is valid.
 //!
-//! As they were loaded: a file that has changed since, or is refused, is not in force.
+//! In: a generation. Out: its certificates as they were loaded: a file that has changed since, or is
+//! refused, is not in force.
 
 use ferrule_config::model::{Pem, PemSource, UpstreamCa};
-use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use crate::identity::certificate::Certificate;
@@ -12,24 +12,24 @@ use crate::setup::Generation;
 
 const DAY: i64 = 86_400;
 
-/// What a certificate is there for.
+/// What a certificate is used for.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Role {
-    /// Shown to clients.
+pub(crate) enum CertificateRole {
+    /// A server certificate, shown to clients.
     Server,
-    /// Sent to clients behind the server's own.
+    /// An intermediate, sent to clients after the server certificate.
     ServerChain,
-    /// Issues clients.
+    /// An authority for certificates of clients.
     ClientCa,
-    /// Shown to upstreams.
+    /// A client certificate, shown to upstreams.
     UpstreamClient,
-    /// Issues upstreams.
+    /// An authority for certificates of upstreams.
     UpstreamCa,
 }
 
-impl Role {
-    /// For people.
-    pub(crate) const fn words(self) -> &'static str {
+impl CertificateRole {
+    /// The role in words, for people.
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Server => "server",
             Self::ServerChain => "server chain",
@@ -39,7 +39,7 @@ impl Role {
         }
     }
 
-    /// For labels.
+    /// The role as the value of a metric label.
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Server => "server",
@@ -53,37 +53,37 @@ impl Role {
 
 /// A certificate of the configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Entry {
-    /// What it is there for.
-    pub(crate) role: Role,
-    /// The object that names it.
+pub(crate) struct ConfiguredCertificate {
+    /// What it is used for.
+    pub(crate) role: CertificateRole,
+    /// The id of the server object or upstream that names it.
     pub(crate) owner: String,
     /// Its file, or `inline`.
     pub(crate) source: String,
-    /// RFC 2253.
+    /// Its subject, as in RFC 2253.
     pub(crate) subject: String,
-    /// RFC 2253.
+    /// Its issuer, as in RFC 2253.
     pub(crate) issuer: String,
     /// The subject's common name; empty without one.
     pub(crate) common_name: String,
-    /// Hexadecimal.
+    /// Its serial number in hexadecimal.
     pub(crate) serial: String,
     /// `notBefore`, Unix seconds.
     pub(crate) not_before: i64,
     /// `notAfter`, Unix seconds.
     pub(crate) not_after: i64,
-    /// An attribute of its subject holds a `/`, which the legacy form of a name separates by.
+    /// Its subject or issuer has a value with a `/`, which the legacy form of a name uses as separator.
     pub(crate) ambiguous: bool,
 }
 
-impl Entry {
+impl ConfiguredCertificate {
     /// Whole days until it expires; negative once it has.
     pub(crate) const fn days_left(&self, now: i64) -> i64 {
         self.not_after.saturating_sub(now).div_euclid(DAY)
     }
 
     /// The days left in words.
-    pub(crate) fn left(&self, now: i64) -> String {
+    pub(crate) fn days_left_text(&self, now: i64) -> String {
         match self.days_left(now) {
             days if days < 0 => "expired".to_owned(),
             _ if now < self.not_before => "not yet valid".to_owned(),
@@ -92,93 +92,104 @@ impl Entry {
     }
 }
 
-/// All of them, in the order of the file, as they are in force.
-pub(crate) fn all(generation: &Generation) -> Vec<Entry> {
+/// The certificates in force that this generation's configuration names, in the order of the file.
+pub(crate) fn of_generation(generation: &Generation) -> Vec<ConfiguredCertificate> {
     let config = &generation.config;
-    let mut found = Vec::new();
-    let entries = |roles, owner: &str, pem: &Pem| {
-        entries(roles, owner, pem, generation.tls.shelf.certificates(pem.place))
-    };
+    let mut list = CertificateList { generation, certificates: Vec::new() };
     for server in &config.servers {
         for pair in &server.pairs {
-            found.extend(entries((Role::Server, Role::ServerChain), &server.id, &pair.cert));
+            list.add(CertificateRole::Server, CertificateRole::ServerChain, &server.id, &pair.cert);
         }
         for pem in server.client.iter().flat_map(|client| &client.ca) {
-            found.extend(entries((Role::ClientCa, Role::ClientCa), &server.id, pem));
+            list.add(CertificateRole::ClientCa, CertificateRole::ClientCa, &server.id, pem);
         }
     }
-    // Several routes may have the same authorities; they are of none of them alone.
+    // Several routes may name the same file of authorities; it is listed once, without a route's name.
     let of_routes: Vec<&Pem> = config.trusts.iter().flat_map(|trust| &trust.ca).collect();
     for (at, pem) in of_routes.iter().enumerate() {
         if !of_routes.iter().take(at).any(|before| before.source == pem.source) {
-            found.extend(entries((Role::ClientCa, Role::ClientCa), "routes.client", pem));
+            list.add(CertificateRole::ClientCa, CertificateRole::ClientCa, "routes.client", pem);
         }
     }
     for upstream in &config.upstreams {
         let Some(tls) = &upstream.tls else { continue };
         if let Some(pair) = &tls.client {
-            let roles = (Role::UpstreamClient, Role::UpstreamClient);
-            found.extend(entries(roles, &upstream.id, &pair.cert).into_iter().take(1));
+            let before = list.certificates.len();
+            let role = CertificateRole::UpstreamClient;
+            list.add(role, role, &upstream.id, &pair.cert);
+            list.certificates.truncate(before + 1);
         }
         if let Some(UpstreamCa::Files(files)) = &tls.ca {
-            for pem in files {
-                found.extend(entries((Role::UpstreamCa, Role::UpstreamCa), &upstream.id, pem));
-            }
+            let role = CertificateRole::UpstreamCa;
+            files.iter().for_each(|pem| list.add(role, role, &upstream.id, pem));
         }
     }
-    found
+    list.certificates
 }
 
-/// Certificates as JSON, for whoever asks.
-pub(crate) fn certificates_json(entries: &[Entry], now: i64) -> Vec<Value> {
-    let entries = entries.iter().map(|one| {
+/// The certificates found so far.
+struct CertificateList<'g> {
+    generation: &'g Generation,
+    certificates: Vec<ConfiguredCertificate>,
+}
+
+impl CertificateList<'_> {
+    /// Adds the certificates of one PEM text: the first one with a role of its own.
+    fn add(&mut self, first: CertificateRole, others: CertificateRole, owner: &str, pem: &Pem) {
+        let source = match &pem.source {
+            PemSource::Inline(_) => "inline".to_owned(),
+            PemSource::Path(path) => path.display().to_string(),
+        };
+        let ders = self.generation.tls.shelf.certificates(pem.place);
+        let parsed = ders.iter().filter_map(|der| Certificate::parse(der));
+        for (at, certificate) in parsed.enumerate() {
+            let role = if at == 0 { first } else { others };
+            self.certificates.push(describe(&certificate, role, owner, &source));
+        }
+    }
+}
+
+fn describe(
+    certificate: &Certificate<'_>,
+    role: CertificateRole,
+    owner: &str,
+    source: &str,
+) -> ConfiguredCertificate {
+    let outline = &certificate.raw;
+    let mut common_name = Vec::new();
+    if let Some(selector) = name::Selector::new("cn") {
+        name::attribute(outline.subject, &selector, &mut common_name);
+    }
+    ConfiguredCertificate {
+        role,
+        owner: owner.to_owned(),
+        source: source.to_owned(),
+        subject: explain::text(outline.subject),
+        issuer: explain::text(outline.issuer),
+        common_name: String::from_utf8_lossy(&common_name).into_owned(),
+        serial: explain::serial(outline.serial),
+        not_before: certificate.not_before,
+        not_after: certificate.not_after,
+        ambiguous: is_ambiguous(outline.subject) || is_ambiguous(outline.issuer),
+    }
+}
+
+/// Certificates as JSON, for `ferrule check` and the admin socket.
+pub(crate) fn certificates_json(certificates: &[ConfiguredCertificate], now: i64) -> Vec<Value> {
+    let certificates = certificates.iter().map(|certificate| {
         json!({
-            "role": one.role.words(),
-            "owner": one.owner,
-            "source": one.source,
-            "subject": one.subject,
-            "issuer": one.issuer,
-            "serial": one.serial,
-            "not_before": one.not_before,
-            "not_after": one.not_after,
-            "days_left": one.days_left(now),
+            "role": certificate.role.text(),
+            "owner": certificate.owner,
+            "source": certificate.source,
+            "subject": certificate.subject,
+            "issuer": certificate.issuer,
+            "serial": certificate.serial,
+            "not_before": certificate.not_before,
+            "not_after": certificate.not_after,
+            "days_left": certificate.days_left(now),
         })
     });
-    entries.collect()
-}
-
-/// The certificates of one text: the first one has the first role.
-fn entries(
-    roles: (Role, Role),
-    owner: &str,
-    pem: &Pem,
-    ders: &[CertificateDer<'static>],
-) -> Vec<Entry> {
-    let source = match &pem.source {
-        PemSource::Inline(_) => "inline".to_owned(),
-        PemSource::Path(path) => path.display().to_string(),
-    };
-    let mut found = Vec::new();
-    for certificate in ders.iter().filter_map(|der| Certificate::parse(der)) {
-        let outline = &certificate.raw;
-        let mut common_name = Vec::new();
-        if let Some(selector) = name::Selector::new("cn") {
-            name::attribute(outline.subject, &selector, &mut common_name);
-        }
-        found.push(Entry {
-            role: if found.is_empty() { roles.0 } else { roles.1 },
-            owner: owner.to_owned(),
-            source: source.clone(),
-            subject: explain::text(outline.subject),
-            issuer: explain::text(outline.issuer),
-            common_name: String::from_utf8_lossy(&common_name).into_owned(),
-            serial: explain::serial(outline.serial),
-            not_before: certificate.not_before,
-            not_after: certificate.not_after,
-            ambiguous: is_ambiguous(outline.subject) || is_ambiguous(outline.issuer),
-        });
-    }
-    found
+    certificates.collect()
 }
 
 /// Could `/CN=a/OU=b` be read in two ways? The legacy form escapes nothing, so a slash in a value looks

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::certificates::{self, Entry};
+use super::certificates::{self, ConfiguredCertificate};
 use super::totals::{GenerationLabels, MetricTotals, ObjectTotals};
 use crate::control::process::clock;
 use crate::report::{Blips, Meters, radar};
@@ -29,7 +29,7 @@ pub(crate) type ReloadResult = Result<u64, Vec<String>>;
 pub(crate) struct ActiveGeneration {
     pub(crate) generation: Arc<Generation>,
     /// The certificates that its configuration names.
-    pub(crate) certificates: Arc<[Entry]>,
+    pub(crate) certificates: Arc<[ConfiguredCertificate]>,
     /// The addresses of its listeners with their real ports, in the order of the configuration.
     pub(crate) bound: Vec<SocketAddr>,
 }
@@ -111,7 +111,7 @@ impl ProcessStatus {
         meters: Vec<Arc<Meters>>,
         bound: Vec<SocketAddr>,
     ) {
-        let certificates = Arc::from(certificates::all(generation));
+        let certificates = Arc::from(certificates::of_generation(generation));
         let labels = GenerationLabels::of(generation, &bound);
         let mut fields = self.lock();
         fields.current =
