@@ -1,5 +1,5 @@
 //! The control threads, plain std: one watches over the cores and obeys signals, one reads files, and
-//! helpers for name resolution, logs and guests.
+//! others resolve names, write logs and serve the endpoints.
 //!
 //! Nothing here may touch a data core but through its [`CoreLink`](crate::setup::CoreLink), and no core
 //! ever waits for what runs here: a name that takes ten seconds or a full disk is our trouble alone.

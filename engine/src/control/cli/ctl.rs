@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use crate::control::endpoints::desk::Question;
+use crate::control::endpoints::admin_protocol::AdminCommand;
 use crate::control::process::environment;
 use crate::control::process::terminal;
 
@@ -64,13 +64,13 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
         Ok(socket) => socket,
         Err(code) => return code,
     };
-    let question = match arguments.command {
-        CtlCommand::Status => Question::Status,
-        CtlCommand::Clients { soonest } => Question::Clients { soonest },
-        CtlCommand::Certs => Question::Certs,
-        CtlCommand::Reload { wait } => Question::Reload { wait },
+    let command = match arguments.command {
+        CtlCommand::Status => AdminCommand::Status,
+        CtlCommand::Clients { soonest } => AdminCommand::Clients { soonest },
+        CtlCommand::Certs => AdminCommand::Certs,
+        CtlCommand::Reload { wait } => AdminCommand::Reload { wait },
     };
-    let answer = match ask(&socket, &question) {
+    let answer = match ask(&socket, &command) {
         Ok(answer) => answer,
         Err(error) => {
             terminal::print_error(&format!("{}: {error}", socket.display()));
@@ -81,11 +81,11 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
     if arguments.json {
         terminal::print(&serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else if good {
-        terminal::print(&match question {
-            Question::Status => status(&answer),
-            Question::Clients { .. } => clients(&answer),
-            Question::Certs => certs(&answer),
-            Question::Reload { .. } => reloaded(&answer),
+        terminal::print(&match command {
+            AdminCommand::Status => status(&answer),
+            AdminCommand::Clients { .. } => clients(&answer),
+            AdminCommand::Certs => certs(&answer),
+            AdminCommand::Reload { .. } => reloaded(&answer),
         });
     } else {
         for error in list(&answer, "errors") {
@@ -107,11 +107,11 @@ fn find_socket(arguments: &CtlArguments) -> Result<PathBuf, ExitCode> {
     })
 }
 
-fn ask(socket: &Path, question: &Question) -> io::Result<Value> {
+fn ask(socket: &Path, command: &AdminCommand) -> io::Result<Value> {
     let mut line = UnixStream::connect(socket)?;
     line.set_read_timeout(Some(PATIENCE))?;
     line.set_write_timeout(Some(PATIENCE))?;
-    let mut text = serde_json::to_string(question)?;
+    let mut text = serde_json::to_string(command)?;
     text.push('\n');
     line.write_all(text.as_bytes())?;
     let mut answer = String::new();

@@ -22,13 +22,13 @@ pub enum OutputFormat {
     Json,
 }
 
-/// Says why on standard error.
+/// Prints why the process cannot start, and returns the exit code for that.
 pub fn cannot_start(error: &dyn Display) -> ExitCode {
     print_error(&format!("ferrule cannot start: {error}"));
     ExitCode::from(CANNOT_RUN)
 }
 
-/// Shows every problem on standard error.
+/// Prints every problem to standard error, and returns the exit code for that.
 pub(crate) fn print_problems(problems: &ferrule_config::Problems) -> ExitCode {
     print_error(problems.render_human().trim_end());
     ExitCode::from(REFUSED)
@@ -38,7 +38,7 @@ pub(crate) fn print_problems(problems: &ferrule_config::Problems) -> ExitCode {
 pub(crate) fn print(text: &str) -> ExitCode {
     let mut out = io::stdout().lock();
     match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
-        // Whoever reads may have had enough (`| head`).
+        // The reader may have closed the pipe early, as `head` does.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(CANNOT_RUN),
         _ => ExitCode::SUCCESS,
     }

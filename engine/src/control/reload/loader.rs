@@ -15,7 +15,7 @@ use ferrule_config::model::Runtime;
 use super::reloader::{self, Reloader};
 use super::resolve::{self, Resolver};
 use super::watch::Watch;
-use crate::control::endpoints::doors::Doors;
+use crate::control::endpoints::open_endpoints::OpenEndpoints;
 use crate::control::logs::diagnostics;
 use crate::control::logs::writer::{LogOutputs, LogWriter};
 use crate::control::process::terminal::{self, cannot_start};
@@ -64,7 +64,7 @@ pub(crate) fn start(file: &Path, commands: &Arc<CommandQueue>) -> Result<Start, 
     let (path, own) = (file.to_owned(), Arc::clone(commands));
     let thread = std::thread::Builder::new().name("ferrule-files".into()).stack_size(STACK_BYTES);
     let started = thread.spawn(move || {
-        // Dropped behind everything else: the doors are closed by then.
+        // Dropped behind everything else: the endpoints are closed by then.
         let _leave = Leave(Arc::clone(&own));
         match load(&path, &own) {
             Ok((start, mut reloader)) => {
@@ -147,10 +147,10 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(Start, Reloader), 
     let resolver = Resolver::start(links.clone(), Box::new(resolve::system))
         .map_err(|error| cannot_start(&error))?;
     let status = Arc::new(ProcessStatus::new(links.clone()));
-    let mut doors = Doors::of(&status, commands);
-    let open = doors
+    let mut endpoints = OpenEndpoints::new(&status, commands);
+    let open = endpoints
         .prepare(&first.config)
-        .map_err(|words| cannot_start(&reloader::Refused::Door(words)))?;
+        .map_err(|words| cannot_start(&reloader::Refused::Endpoint(words)))?;
     reloader::warn_of_problems(&first.warnings);
     warn_of_descriptors(descriptors, &runtime);
     let bound = prepared.bound().iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -166,7 +166,7 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(Start, Reloader), 
         started_with: runtime.clone(),
         current: Arc::clone(&first),
         status: Arc::clone(&status),
-        doors,
+        endpoints,
         commands: Arc::clone(commands),
         watch,
         taken: 0,

@@ -13,7 +13,7 @@ use ferrule_config::{Draft, Problems};
 
 use super::resolve::Resolver;
 use super::watch::Watch;
-use crate::control::endpoints::doors::{Doors, PreparedDoors};
+use crate::control::endpoints::open_endpoints::{OpenEndpoints, PreparedEndpoints};
 use crate::control::logs::diagnostics::LevelSwitch;
 use crate::control::logs::writer::{LogOutputs, LogWriter};
 use crate::control::process::clock;
@@ -63,7 +63,7 @@ pub struct Reloader {
     /// Where everybody can see what is in force.
     pub(crate) status: Arc<ProcessStatus>,
     /// The metrics endpoint and the admin socket.
-    pub(crate) doors: Doors,
+    pub(crate) endpoints: OpenEndpoints,
     /// What is wanted of us; reloads end with the first order to stop.
     pub(crate) commands: Arc<CommandQueue>,
     /// How often a reload was taken.
@@ -88,7 +88,7 @@ pub enum Refused {
     Bind(Vec<BindError>),
     /// The metrics endpoint or the admin socket cannot be opened.
     #[error("{0}")]
-    Door(String),
+    Endpoint(String),
     /// The process is about to end.
     #[error("{TOO_LATE}")]
     TooLate,
@@ -158,31 +158,31 @@ impl Reloader {
         let log = &generation.config.log;
         let outputs = LogOutputs::open(log).map_err(|(key, error)| Refused::Log(key, error))?;
         let prepared = self.listeners.prepare(&generation.config).map_err(Refused::Bind)?;
-        // The last that may fail: a door may have made way for another.
-        let doors = self.doors.prepare(&generation.config).map_err(Refused::Door)?;
+        // The last step that may fail, because it may close an endpoint that stands in the way.
+        let endpoints = self.endpoints.prepare(&generation.config).map_err(Refused::Endpoint)?;
         self.writer.redirect(outputs);
         self.level.set(log.level);
         warn_of_problems(&generation.warnings);
         warn_of_fixed(&self.started_with, &generation.config.runtime);
         self.warn_of_older_lists(&generation);
-        self.hand_over(&generation, prepared, doors);
+        self.hand_over(&generation, prepared, endpoints);
         self.current = generation;
         self.watch = watch;
         self.status.set_refused_files(Vec::new());
         Ok(wait_for_cores(&self.links, number, CORES_PATIENCE))
     }
 
-    /// Posts one handover to every core, with sockets, doors and names that are new.
+    /// Posts one handover to every core, with sockets, endpoints and names that are new.
     pub(crate) fn hand_over(
         &mut self,
         generation: &Arc<Generation>,
         prepared: PreparedListeners,
-        doors: PreparedDoors,
+        endpoints: PreparedEndpoints,
     ) {
         let addresses = self.resolver.find(generation, NAMES_PATIENCE);
         self.post(generation, &prepared, &addresses);
         self.listeners.commit(prepared);
-        self.doors.commit(doors);
+        self.endpoints.commit(endpoints);
     }
 
     /// Posts one handover to every core.
@@ -313,8 +313,8 @@ pub(crate) mod testing {
         let prepared = listeners.prepare(&first.config).unwrap();
         let status = Arc::new(ProcessStatus::new(links.clone()));
         let commands = Arc::new(CommandQueue::default());
-        let mut doors = Doors::of(&status, &commands);
-        let doors_prepared = doors.prepare(&first.config).unwrap();
+        let mut endpoints = OpenEndpoints::new(&status, &commands);
+        let prepared_endpoints = endpoints.prepare(&first.config).unwrap();
         let mut reloader = Reloader {
             read,
             assemble,
@@ -327,14 +327,14 @@ pub(crate) mod testing {
             listeners,
             writer,
             status,
-            doors,
+            endpoints,
             commands,
             watch,
             taken: 0,
             refused: 0,
             files_refused: 0,
         };
-        reloader.hand_over(&first, prepared, doors_prepared);
+        reloader.hand_over(&first, prepared, prepared_endpoints);
         reloader
     }
 }

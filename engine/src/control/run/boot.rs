@@ -31,7 +31,7 @@ const BUFFER_BYTES_MIN: u64 = 1 << 20;
 
 /// How long the cores may take to listen.
 const START_PATIENCE: Duration = Duration::from_secs(30);
-/// How long the thread that reads files may take to close the doors.
+/// How long the loader may take to close the endpoints.
 const LOADER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Everything is ready but the cores.

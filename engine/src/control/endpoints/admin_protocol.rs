@@ -1,7 +1,7 @@
-//! The desk behind the admin socket: one line of JSON in, one line of JSON out.
+//! The protocol of the admin socket: a command as one line of JSON in, the answer as one line of JSON out.
 //!
-//! Only root and the user we run as are served; the kernel says who it is. Nothing secret is known here:
-//! keys and PEM texts never leave the rooms that use them.
+//! Only root and the user of this process are served; the kernel tells which user the peer is. No answer
+//! holds a secret: keys and PEM texts never get here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::door::Guest;
+use super::listener::EndpointConnection;
 use crate::control::process::clock;
 use crate::control::state::certificates::certificates_json;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
@@ -17,70 +17,70 @@ use crate::control::state::status::ProcessStatus;
 use crate::identity::explain::hex;
 use crate::report::{Counter, EventSums, Snapshot};
 
-/// Bytes of a question.
-const QUESTION_BYTES_MAX: usize = 4 * 1024;
-/// How long a reload may take before whoever waits for it is told that it takes long.
+/// The longest line that a command may be.
+const COMMAND_BYTES_MAX: usize = 4 * 1024;
+/// How long a client waits for a reload.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
-/// Clients that are told of at a time.
+/// How many clients one answer lists at most.
 const CLIENTS_MAX: usize = 1_000;
 
-/// What may be asked.
+/// A command, as it is on the wire.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "command", rename_all = "lowercase", deny_unknown_fields)]
-pub(crate) enum Question {
-    /// How are things?
+pub(crate) enum AdminCommand {
+    /// Tell what is in force and what the process does.
     Status,
-    /// Whose certificates expire soonest?
+    /// List the clients whose certificates expire soonest.
     Clients {
-        /// So many of them.
+        /// How many of them.
         soonest: usize,
     },
-    /// Which certificates do we use?
+    /// List the certificates and revocation lists in use.
     Certs,
     /// Load the configuration again.
     Reload {
-        /// Answer when it is done.
+        /// Answer when the reload has ended.
         wait: bool,
     },
 }
 
-/// The desk.
+/// The server side of the protocol.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct AdminProtocol {
     status: Arc<ProcessStatus>,
     commands: Arc<CommandQueue>,
 }
 
-impl Desk {
-    /// Over what this status knows; commands go there.
+impl AdminProtocol {
+    /// Answers with this status, and gives commands to this queue.
     pub(crate) const fn new(status: Arc<ProcessStatus>, commands: Arc<CommandQueue>) -> Self {
         Self { status, commands }
     }
 
-    /// Serves one guest.
-    pub(crate) fn serve(&self, guest: &mut Guest) {
+    /// Reads one command and answers it.
+    pub(crate) fn serve(&self, connection: &mut EndpointConnection) {
         let own = rustix::process::geteuid().as_raw();
-        let answer = match guest.user() {
-            Some(user) if user == 0 || user == own => match read_line(guest) {
-                Some(line) => self.answer(&line, guest),
+        let answer = match connection.peer_user() {
+            Some(user) if user == 0 || user == own => match read_line(connection) {
+                Some(line) => self.answer(&line, connection),
                 None => return,
             },
             _ => refuse("only root and the user that ferrule runs as may ask"),
         };
         let mut line = answer.to_string();
         line.push('\n');
-        // Who does not wait for the answer does not get it.
-        drop(guest.write_all(line.as_bytes()));
+        // A client that has left does not need its answer.
+        drop(connection.write_all(line.as_bytes()));
     }
 
-    fn answer(&self, line: &[u8], guest: &mut Guest) -> Value {
+    fn answer(&self, line: &[u8], connection: &mut EndpointConnection) -> Value {
         match serde_json::from_slice(line) {
-            Ok(Question::Status) => self.status(),
-            Ok(Question::Clients { soonest }) => self.clients(soonest),
-            Ok(Question::Certs) => self.certs(),
-            Ok(Question::Reload { wait }) => {
-                guest.deadline = clock::monotonic() + RELOAD_PATIENCE * 2;
-                self.reload(wait, guest)
+            Ok(AdminCommand::Status) => self.status(),
+            Ok(AdminCommand::Clients { soonest }) => self.clients(soonest),
+            Ok(AdminCommand::Certs) => self.certs(),
+            Ok(AdminCommand::Reload { wait }) => {
+                connection.deadline = clock::monotonic() + RELOAD_PATIENCE * 2;
+                self.reload(wait, connection)
             }
             Err(error) => refuse(&format!("not understood: {error}")),
         }
@@ -211,7 +211,7 @@ impl Desk {
         })
     }
 
-    fn reload(&self, wait: bool, guest: &Guest) -> Value {
+    fn reload(&self, wait: bool, connection: &EndpointConnection) -> Value {
         let ticket = wait.then(|| self.status.open_ticket());
         if !self.commands.reload(ticket) {
             if let Some(ticket) = ticket {
@@ -220,8 +220,8 @@ impl Desk {
             return refuse(TOO_LATE);
         }
         let Some(ticket) = ticket else { return json!({ "ok": true }) };
-        // Who hangs up, or has to make room for another guest, waits no longer.
-        match self.status.wait_for_reload(ticket, RELOAD_PATIENCE, || !guest.has_left()) {
+        // A client that has left, or is closed to make room for another one, waits no longer.
+        match self.status.wait_for_reload(ticket, RELOAD_PATIENCE, || !connection.is_closed()) {
             Some(Ok(generation)) => json!({ "ok": true, "generation": generation }),
             Some(Err(errors)) => json!({ "ok": false, "errors": errors }),
             None => refuse("the reload has not come to an end within a minute"),
@@ -233,12 +233,12 @@ fn refuse(error: &str) -> Value {
     json!({ "ok": false, "errors": [error] })
 }
 
-/// The first line. `None` for a guest that has nothing of use to say.
-fn read_line(guest: &mut Guest) -> Option<Vec<u8>> {
+/// Reads the first line; `None` if it is too long or does not come in time.
+fn read_line(connection: &mut EndpointConnection) -> Option<Vec<u8>> {
     let mut line = Vec::new();
     let mut piece = [0; 512];
-    while line.len() <= QUESTION_BYTES_MAX {
-        let count = guest.read(&mut piece).ok().filter(|count| *count > 0)?;
+    while line.len() <= COMMAND_BYTES_MAX {
+        let count = connection.read(&mut piece).ok().filter(|count| *count > 0)?;
         line.extend_from_slice(piece.get(..count)?);
         if let Some(end) = memchr::memchr(b'\n', &line) {
             line.truncate(end);

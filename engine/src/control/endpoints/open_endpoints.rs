@@ -1,0 +1,257 @@
+//! The endpoints that are open: the metrics endpoint and the admin socket, as the configuration has them.
+//!
+//! In: the configuration of the next generation. Out: listeners that are ready, or the reason why not. A
+//! new listener opens before anything else of a reload takes effect, and an old one closes only after
+//! that; one whose address stays the same is kept. Only where the old address stands in the way of the new
+//! one, as `0.0.0.0` does of `127.0.0.1` on the same port, the old one closes first, and opens again if
+//! the new one cannot be opened.
+
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ferrule_config::Config;
+use rustix::fs::Mode;
+use rustix::process::umask;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::admin_protocol::AdminProtocol;
+use super::listener::{EndpointListener, EndpointSocket};
+use super::metrics_endpoint::MetricsEndpoint;
+use crate::control::state::commands::CommandQueue;
+use crate::control::state::status::ProcessStatus;
+
+/// The endpoints of the process that are open.
+#[derive(Debug)]
+pub(crate) struct OpenEndpoints {
+    metrics_endpoint: Arc<MetricsEndpoint>,
+    admin_protocol: Arc<AdminProtocol>,
+    metrics: Option<MetricsListener>,
+    admin: Option<AdminSocket>,
+}
+
+/// The listener of the metrics endpoint.
+#[derive(Debug)]
+struct MetricsListener {
+    /// The address as configured.
+    address: SocketAddr,
+    _listener: EndpointListener,
+}
+
+/// The admin socket. When it is dropped, its file is removed.
+#[derive(Debug)]
+struct AdminSocket {
+    path: PathBuf,
+    /// The file that we made: another one in its place is not ours to remove.
+    file: FileIdentity,
+    _listener: EndpointListener,
+}
+
+/// What tells a file from another one of the same name.
+#[derive(Debug, Eq, PartialEq)]
+struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+/// The endpoints of the next generation. New ones are open already; dropped unused, they close.
+#[derive(Debug)]
+pub(crate) struct PreparedEndpoints {
+    metrics: EndpointChange<MetricsListener>,
+    admin: EndpointChange<AdminSocket>,
+}
+
+#[derive(Debug)]
+enum EndpointChange<T> {
+    Keep,
+    Close,
+    Open(T),
+}
+
+impl<T> EndpointChange<T> {
+    fn apply(self, open: &mut Option<T>) {
+        match self {
+            Self::Keep => {}
+            Self::Close => *open = None,
+            Self::Open(endpoint) => *open = Some(endpoint),
+        }
+    }
+}
+
+impl OpenEndpoints {
+    /// No open endpoint yet. Those to come show this status, and give commands to this queue.
+    pub(crate) fn new(status: &Arc<ProcessStatus>, commands: &Arc<CommandQueue>) -> Self {
+        let metrics_endpoint = Arc::new(MetricsEndpoint::new(Arc::clone(status)));
+        let admin_protocol = Arc::new(AdminProtocol::new(Arc::clone(status), Arc::clone(commands)));
+        Self { metrics_endpoint, admin_protocol, metrics: None, admin: None }
+    }
+
+    /// Opens the endpoints that the configuration names and that are not open yet.
+    ///
+    /// # Errors
+    /// The reason in words; nothing has changed then.
+    pub(crate) fn prepare(&mut self, config: &Config) -> Result<PreparedEndpoints, String> {
+        let admin = match (&config.admin, &self.admin) {
+            (None, _) => EndpointChange::Close,
+            (Some(wanted), Some(open)) if wanted.socket == open.path && open.is_in_place() => {
+                EndpointChange::Keep
+            }
+            (Some(wanted), _) => {
+                EndpointChange::Open(self.open_admin(&wanted.socket).map_err(|error| {
+                    format!("admin.socket: cannot open {}: {error}", wanted.socket.display())
+                })?)
+            }
+        };
+        // Last, because it may close a listener that stands in the way.
+        let metrics = match (&config.metrics, &self.metrics) {
+            (None, _) => EndpointChange::Close,
+            (Some(wanted), Some(open)) if wanted.listen == open.address => EndpointChange::Keep,
+            (Some(wanted), _) => {
+                let listener = self.move_metrics(wanted.listen).map_err(|error| {
+                    format!("metrics.listen: cannot listen on {}: {error}", wanted.listen)
+                })?;
+                EndpointChange::Open(listener)
+            }
+        };
+        Ok(PreparedEndpoints { metrics, admin })
+    }
+
+    /// Opens a new listener for metrics. If the old one stands in its way, that one is closed first.
+    fn move_metrics(&mut self, to: SocketAddr) -> io::Result<MetricsListener> {
+        let opened = self.open_metrics(to);
+        let Err(error) = opened else { return opened };
+        let in_the_way = |open: &mut MetricsListener| open.address.port() == to.port();
+        if error.kind() != io::ErrorKind::AddrInUse {
+            return Err(error);
+        }
+        let Some(old) = self.metrics.take_if(in_the_way) else { return Err(error) };
+        let from = old.address;
+        drop(old);
+        let opened = self.open_metrics(to);
+        if opened.is_err() {
+            match self.open_metrics(from) {
+                Ok(listener) => self.metrics = Some(listener),
+                Err(error) => tracing::error!("metrics on {from} cannot be opened again: {error}"),
+            }
+        }
+        opened
+    }
+
+    /// Puts the prepared endpoints in place of the old ones, and closes those that are not configured any
+    /// more.
+    pub(crate) fn commit(&mut self, prepared: PreparedEndpoints) {
+        prepared.metrics.apply(&mut self.metrics);
+        prepared.admin.apply(&mut self.admin);
+    }
+
+    fn open_metrics(&self, address: SocketAddr) -> io::Result<MetricsListener> {
+        let socket = TcpListener::bind(address)?;
+        let endpoint = Arc::clone(&self.metrics_endpoint);
+        if address.port() == 0 {
+            tracing::info!("metrics on {}", socket.local_addr()?);
+        }
+        let listener = EndpointListener::open(
+            EndpointSocket::Tcp(socket),
+            Arc::new(move |connection| endpoint.serve(connection)),
+        )?;
+        Ok(MetricsListener { address, _listener: listener })
+    }
+
+    fn open_admin(&self, path: &Path) -> io::Result<AdminSocket> {
+        remove_stale_socket(path)?;
+        let socket = bind_for_owner(path)?;
+        let file = FileIdentity::of(path)?;
+        let protocol = Arc::clone(&self.admin_protocol);
+        let listener = EndpointListener::open(
+            EndpointSocket::Unix(socket),
+            Arc::new(move |connection| protocol.serve(connection)),
+        )?;
+        Ok(AdminSocket { path: path.to_owned(), file, _listener: listener })
+    }
+}
+
+impl AdminSocket {
+    fn is_in_place(&self) -> bool {
+        FileIdentity::of(&self.path).is_ok_and(|found| found == self.file)
+    }
+}
+
+impl Drop for AdminSocket {
+    fn drop(&mut self) {
+        if self.is_in_place() {
+            // There is no way left to report that this failed.
+            drop(fs::remove_file(&self.path));
+        }
+    }
+}
+
+/// Binds a socket to which only its owner may connect, from the first moment on. Its mode is not set by
+/// name afterwards, because another file may have taken that name by then. The mask belongs to the whole
+/// process: a log file that is made at the same moment gets the narrower mode, too.
+fn bind_for_owner(path: &Path) -> io::Result<UnixListener> {
+    let before = umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
+    let socket = UnixListener::bind(path);
+    umask(before);
+    socket
+}
+
+/// Removes a socket on which no process listens any more; anything else in its place stays.
+fn remove_stale_socket(path: &Path) -> io::Result<()> {
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+    if !found.file_type().is_socket() {
+        return Err(io::Error::other("there is something that is not a socket"));
+    }
+    // Non-blocking: a listener whose queue is full would keep us waiting.
+    let caller = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    match caller.connect(&SockAddr::unix(path)?) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Err(io::Error::other("another process listens there")),
+    }
+}
+
+impl FileIdentity {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = fs::symlink_metadata(path)?;
+        Ok(Self { device: found.dev(), inode: found.ino() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_is_for_its_owner_and_the_mask_is_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ctl.sock");
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        let _socket = bind_for_owner(&path).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        // A name that is taken: what stands there keeps its mode.
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "precious").unwrap();
+        let before = mode(&path);
+        assert!(bind_for_owner(&path).is_err());
+        assert_eq!(mode(&path), before);
+    }
+
+    #[test]
+    fn only_a_socket_left_behind_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ctl.sock");
+        remove_stale_socket(&path).unwrap();
+        fs::write(&path, "precious").unwrap();
+        assert!(remove_stale_socket(&path).unwrap_err().to_string().contains("not a socket"));
+        fs::remove_file(&path).unwrap();
+        let socket = UnixListener::bind(&path).unwrap();
+        assert!(remove_stale_socket(&path).unwrap_err().to_string().contains("another process"));
+        drop(socket);
+        remove_stale_socket(&path).unwrap();
+        assert!(!path.exists());
+    }
+}
