@@ -6,16 +6,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ferrule_config::Config;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::listener::EndpointConnection;
+use super::connection::EndpointConnection;
 use crate::control::process::clock;
 use crate::control::state::certificates::certificates_json;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
-use crate::control::state::status::ProcessStatus;
+use crate::control::state::status::{ActiveGeneration, ProcessStatus};
+use crate::control::state::totals::{AuthorityLabels, AuthorityUse};
 use crate::identity::explain::hex;
 use crate::report::{Counter, EventSums, Snapshot};
+use crate::setup::CoreLink;
+use crate::tls::loaded_crl::LoadedCrl;
 
 /// The longest line that a command may be.
 const COMMAND_BYTES_MAX: usize = 4 * 1024;
@@ -93,38 +97,13 @@ impl AdminProtocol {
         let reloads = status.reloads();
         let [rented, budget] =
             EventSums::of(status.links.iter().map(|link| &link.events)).buffer_bytes;
-        let cores: Vec<Value> = status
-            .links
-            .iter()
-            .map(|link| {
-                json!({
-                    "core": link.core,
-                    "generation": link.seen_generation(),
-                    "connections": link.connections(),
-                    "requests": link.counters.snapshot().requests(),
-                })
-            })
-            .collect();
-        let listeners = current.as_ref().map(|current| {
-            let listens = current.generation.config.listens.iter().zip(&current.bound);
-            let shown = listens
-                .map(|(listen, bound)| json!({ "address": bound.to_string(), "tls": listen.tls }));
-            shown.collect::<Vec<_>>()
-        });
-        let servers = current.as_ref().map(|current| {
-            let servers = current.generation.config.servers.iter().map(|server| {
-                let names: Vec<String> = server.snis.iter().map(ToString::to_string).collect();
-                json!({ "id": server.id, "names": names })
-            });
-            servers.collect::<Vec<_>>()
-        });
         json!({
             "ok": true,
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
             "uptime_seconds": status.started.elapsed().as_secs(),
             "started": status.started_unix,
-            "config": current.as_ref().map(|one| one.generation.config.file.display().to_string()),
+            "config": current.as_ref().map(|active| active.generation.config.file.display().to_string()),
             "generation": current.as_ref().map(|current| current.generation.number),
             "driver": status.drivers(),
             "phase": status.links.first().map(|link| format!("{:?}", link.phase.get()).to_lowercase()),
@@ -147,9 +126,9 @@ impl AdminProtocol {
                 "last_at": reloads.last_at,
                 "last_ok": !matches!(reloads.last, Some(Err(_))),
             },
-            "cores": cores,
-            "listeners": listeners,
-            "servers": servers,
+            "cores": status.links.iter().map(|link| core_json(link)).collect::<Vec<_>>(),
+            "listeners": current.as_ref().map(listeners_json),
+            "servers": current.as_ref().map(|active| servers_json(&active.generation.config)),
         })
     }
 
@@ -157,14 +136,14 @@ impl AdminProtocol {
         let now = clock::unix_seconds();
         let clients = self.status.clients();
         let known = clients.len();
-        let shown = clients.into_iter().take(soonest.min(CLIENTS_MAX)).map(|one| {
+        let shown = clients.into_iter().take(soonest.min(CLIENTS_MAX)).map(|client| {
             json!({
-                "subject": one.subject,
-                "sha256": hex(&one.sha256),
-                "server_name": one.server_name,
-                "not_after": one.not_after,
-                "days_left": one.not_after.saturating_sub(now).div_euclid(86_400),
-                "last_seen": one.last_seen,
+                "subject": client.subject,
+                "sha256": hex(&client.sha256),
+                "server_name": client.server_name,
+                "not_after": client.not_after,
+                "days_left": client.not_after.saturating_sub(now).div_euclid(86_400),
+                "last_seen": client.last_seen,
             })
         });
         json!({ "ok": true, "now": now, "known": known, "clients": shown.collect::<Vec<_>>() })
@@ -174,39 +153,17 @@ impl AdminProtocol {
         let now = clock::unix_seconds();
         let current = self.status.current();
         let entries = current.as_ref().map(|current| &*current.certificates).unwrap_or_default();
-        let lists = current.as_ref().map(|current| &*current.generation.tls.crls);
-        let lists = lists.unwrap_or_default().iter().map(|list| {
-            json!({
-                "key": list.field,
-                "source": list.source,
-                "issuer": list.issuer,
-                "this_update": list.this_update,
-                "next_update": list.next_update,
-                "days_left": list.next_update.map(|next| next.saturating_sub(now).div_euclid(86_400)),
-                "revoked": list.count,
-            })
-        });
-        let lists: Vec<Value> = lists.collect();
-        let uses: Vec<Value> = self
-            .status
-            .totals()
-            .authorities
-            .into_iter()
-            .map(|(authority, usage)| {
-                json!({
-                    "server": &*authority.server,
-                    "subject": &*authority.subject,
-                    "serial": &*authority.serial,
-                    "uses": usage.count,
-                    "last_used": usage.last_used,
-                })
-            })
-            .collect();
+        let crls = current.as_ref().map(|current| &*current.generation.tls.crls);
+        let crls: Vec<Value> =
+            crls.unwrap_or_default().iter().map(|list| crl_json(list, now)).collect();
+        let authorities = self.status.totals().authorities;
+        let uses: Vec<Value> =
+            authorities.iter().map(|(labels, usage)| authority_json(labels, *usage)).collect();
         json!({
             "ok": true,
             "now": now,
             "certificates": certificates_json(entries, now),
-            "crls": lists,
+            "crls": crls,
             "client_cas": uses,
         })
     }
@@ -227,6 +184,52 @@ impl AdminProtocol {
             None => refuse("the reload has not come to an end within a minute"),
         }
     }
+}
+
+fn core_json(link: &CoreLink) -> Value {
+    json!({
+        "core": link.core,
+        "generation": link.seen_generation(),
+        "connections": link.connections(),
+        "requests": link.counters.snapshot().requests(),
+    })
+}
+
+fn listeners_json(active: &ActiveGeneration) -> Vec<Value> {
+    let listens = active.generation.config.listens.iter().zip(&active.bound);
+    listens
+        .map(|(listen, bound)| json!({ "address": bound.to_string(), "tls": listen.tls }))
+        .collect()
+}
+
+fn servers_json(config: &Config) -> Vec<Value> {
+    let servers = config.servers.iter().map(|server| {
+        let names: Vec<String> = server.snis.iter().map(ToString::to_string).collect();
+        json!({ "id": server.id, "names": names })
+    });
+    servers.collect()
+}
+
+fn crl_json(list: &LoadedCrl, now: i64) -> Value {
+    json!({
+        "key": list.field,
+        "source": list.source,
+        "issuer": list.issuer,
+        "this_update": list.this_update,
+        "next_update": list.next_update,
+        "days_left": list.next_update.map(|next| next.saturating_sub(now).div_euclid(86_400)),
+        "revoked": list.count,
+    })
+}
+
+fn authority_json(labels: &AuthorityLabels, usage: AuthorityUse) -> Value {
+    json!({
+        "server": &*labels.server,
+        "subject": &*labels.subject,
+        "serial": &*labels.serial,
+        "uses": usage.count,
+        "last_used": usage.last_used,
+    })
 }
 
 fn refuse(error: &str) -> Value {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ferrule_config::model::Metrics;
 
-use super::listener::EndpointConnection;
+use super::connection::EndpointConnection;
 use crate::control::metrics::catalogue;
 use crate::control::metrics::families::{self, Format};
 use crate::control::process::clock;

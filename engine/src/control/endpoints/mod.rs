@@ -2,6 +2,7 @@
 //! admin socket (JSON lines).
 
 pub(crate) mod admin_protocol;
+mod connection;
 mod listener;
 mod metrics_endpoint;
 pub(crate) mod open_endpoints;
