@@ -9,7 +9,6 @@
 pub mod answer;
 pub mod balance;
 pub mod binding;
-pub mod fault;
 pub mod flow;
 mod forwarded_cert;
 pub mod hop;
@@ -25,6 +24,7 @@ pub mod refusal;
 mod refusal_index;
 pub mod request;
 pub mod response;
+pub mod response_fault;
 pub mod retry;
 pub mod reuse;
 pub mod rewrite;
@@ -33,8 +33,8 @@ pub mod trailers;
 pub mod upgrade;
 pub mod via;
 
-pub use fault::Fault;
 pub use outcome::Outcome;
 pub use permit::permit;
 pub use refusal::Refusal;
 pub use request::{Admission, ConnectionView, Scratch, Wishes, admit};
+pub use response_fault::ResponseFault;

@@ -1,7 +1,7 @@
 //! Plain data about a finished exchange.
 
-use super::fault::Fault;
 use super::refusal::Refusal;
+use super::response_fault::ResponseFault;
 use crate::plan::facts::LogFacts;
 use crate::plan::{NodeIndex, RouteId, UpstreamId};
 
@@ -49,7 +49,7 @@ pub enum Ended {
     /// The client left first.
     ClientLeft,
     /// The upstream's response broke a rule, or off, after its head went out.
-    ResponseCutOff(Fault),
+    ResponseCutOff(ResponseFault),
     /// A timer ran out after the response head went out.
     TimedOut,
     /// We were told to stop.

@@ -5,8 +5,8 @@
 //! titles, and OpenSSL's reason beside them.
 
 use super::answer::{Body, Manner, Words};
-use super::fault::Fault;
 use super::options;
+use super::response_fault::ResponseFault;
 use crate::identity::failure::VerifyFailure;
 use crate::plan::{Forbidden, MethodSet};
 use crate::wire::error::WireError;
@@ -59,7 +59,7 @@ pub enum Refusal {
     /// The upstream connection ended before a response head arrived.
     UpstreamLost,
     /// The upstream's answer is not one.
-    BadResponse(Fault),
+    BadResponse(ResponseFault),
     /// The upstream did not connect, take or answer in time.
     UpstreamTimeout,
     /// The client did not send its body in time.

@@ -2,16 +2,16 @@
 
 use strum::{EnumCount, VariantArray};
 
-use super::fault::Fault;
 use super::refusal::Refusal;
+use super::response_fault::ResponseFault;
 use crate::identity::failure::VerifyFailure;
 use crate::plan::{Forbidden, MethodSet};
 use crate::wire::error::WireError;
 
 impl Refusal {
-    /// How many there are, each [`WireError`] and each [`Fault`] counted; all certificates that do
+    /// How many there are, each [`WireError`] and each [`ResponseFault`] counted; all certificates that do
     /// not verify are one, wherever that is asked.
-    pub const COUNT: usize = 26 + WireError::COUNT + Fault::COUNT;
+    pub const COUNT: usize = 26 + WireError::COUNT + ResponseFault::COUNT;
 
     /// All of them, in the order of [`Self::index`].
     pub fn all() -> impl Iterator<Item = Self> {
@@ -44,7 +44,7 @@ impl Refusal {
             Self::Forbidden(Forbidden::Denied),
         ];
         let malformed = WireError::VARIANTS.iter().copied().map(Self::Malformed);
-        plain.into_iter().chain(malformed).chain(Fault::all().map(Self::BadResponse))
+        plain.into_iter().chain(malformed).chain(ResponseFault::all().map(Self::BadResponse))
     }
 
     /// The word of each, by [`Self::index`].

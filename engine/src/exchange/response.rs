@@ -5,9 +5,9 @@
 //! section 6.6.1), our name in `Via` where it is wanted. What the client's connection and the upstream's may be used for afterwards is decided here
 //! as far as heads tell; [`reuse`](super::reuse) has the last word.
 
-use super::fault::Fault;
 use super::flow::Framing;
 use super::hop::{self, Nominations};
+use super::response_fault::ResponseFault;
 use super::{binding, trailers, upgrade, via};
 use crate::plan::IdentityHeaders;
 use crate::wire::fields::{Known, eq_ignore_case};
@@ -85,20 +85,21 @@ pub struct Delivery {
 pub fn admit_response(
     response: ResponseView<'_>,
     asked: &Asked<'_>,
-) -> Result<ResponseStep, Fault> {
+) -> Result<ResponseStep, ResponseFault> {
     let status = response.status();
-    let body = framing::response_body(response, asked.method).map_err(Fault::Wire)?;
-    let nominations = Nominations::of(response.fields()).ok_or(Fault::TooManyNominations)?;
+    let body = framing::response_body(response, asked.method).map_err(ResponseFault::Wire)?;
+    let nominations =
+        Nominations::of(response.fields()).ok_or(ResponseFault::TooManyNominations)?;
     if status < 200 {
         if asked.upgrade && upgrade::grants(response) {
             return Ok(ResponseStep::Switch);
         }
         // Unasked, or not what was asked for.
         if status == 101 {
-            return Err(Fault::UnaskedUpgrade);
+            return Err(ResponseFault::UnaskedUpgrade);
         }
         if asked.interims >= INTERIMS_MAX {
-            return Err(Fault::TooManyInterims);
+            return Err(ResponseFault::TooManyInterims);
         }
         let wanted = status != 100 || asked.continue_wanted;
         return Ok(ResponseStep::Interim { forward: wanted && asked.version == Version::Http11 });
@@ -235,7 +236,7 @@ mod tests {
         head
     }
 
-    fn step(text: &str, asked: &Asked<'_>) -> Result<ResponseStep, Fault> {
+    fn step(text: &str, asked: &Asked<'_>) -> Result<ResponseStep, ResponseFault> {
         admit_response(parsed(text).view(text.as_bytes()), asked)
     }
 
@@ -363,11 +364,11 @@ mod tests {
         for (text, asked, wanted) in [
             (hints, ASKED, interim(true)),
             (hints, old, interim(false)),
-            (hints, many, Err(Fault::TooManyInterims)),
+            (hints, many, Err(ResponseFault::TooManyInterims)),
             (continued, ASKED, interim(false)),
-            (switched, ASKED, Err(Fault::UnaskedUpgrade)),
-            (switched, asking, Err(Fault::UnaskedUpgrade)),
-            (granted, ASKED, Err(Fault::UnaskedUpgrade)),
+            (switched, ASKED, Err(ResponseFault::UnaskedUpgrade)),
+            (switched, asking, Err(ResponseFault::UnaskedUpgrade)),
+            (granted, ASKED, Err(ResponseFault::UnaskedUpgrade)),
             (granted, asking, Ok(ResponseStep::Switch)),
             (continued, awaits, interim(true)),
             (continued, old_awaits, interim(false)),
@@ -387,16 +388,16 @@ mod tests {
             ("Transfer-Encoding: gzip\r\n", WireError::ChunkedNotLast),
         ] {
             let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
-            assert_eq!(step(&text, &ASKED), Err(Fault::Wire(error)), "{text}");
+            assert_eq!(step(&text, &ASKED), Err(ResponseFault::Wire(error)), "{text}");
         }
         let many = format!("HTTP/1.1 200 OK\r\nConnection: {}\r\n\r\n", "a,".repeat(65));
-        assert_eq!(step(&many, &ASKED), Err(Fault::TooManyNominations));
+        assert_eq!(step(&many, &ASKED), Err(ResponseFault::TooManyNominations));
     }
 
     /// RFC 9110, section 15.3.6: whatever comes, the client gets none of it.
     #[test]
     fn a_205_has_no_content() {
-        let unexpected = Err(Fault::Wire(WireError::UnexpectedBody));
+        let unexpected = Err(ResponseFault::Wire(WireError::UnexpectedBody));
         let with = |fields: &str| format!("HTTP/1.1 205 Reset Content\r\n{fields}\r\n");
         assert_eq!(step(&with("Content-Length: 1\r\n"), &ASKED), unexpected);
         assert_eq!(step(&with("Transfer-Encoding: chunked\r\n"), &ASKED), unexpected);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ferrule_engine::exchange::{Fault, Refusal};
+use ferrule_engine::exchange::{Refusal, ResponseFault};
 use ferrule_tests::source_dir;
 
 /// The cells of every table row that gives a word its status.
@@ -20,7 +20,7 @@ fn rows() -> Vec<Vec<String>> {
 #[test]
 fn every_word_of_the_log_is_documented_with_its_status() {
     let rows = rows();
-    let by_rule = |fault| matches!(fault, Refusal::BadResponse(Fault::Wire(_)));
+    let by_rule = |fault| matches!(fault, Refusal::BadResponse(ResponseFault::Wire(_)));
     let wanted: Vec<_> = Refusal::all().filter(|refusal| !by_rule(*refusal)).collect();
     for refusal in &wanted {
         let (word, status) = (refusal.word(), refusal.status().to_string());
@@ -37,7 +37,7 @@ fn every_word_of_the_log_is_documented_with_its_status() {
 #[test]
 fn a_rule_that_an_upstream_breaks_has_the_rules_word() {
     for refusal in Refusal::all() {
-        if let Refusal::BadResponse(Fault::Wire(error)) = refusal {
+        if let Refusal::BadResponse(ResponseFault::Wire(error)) = refusal {
             assert_eq!(refusal.word(), format!("upstream-{}", Refusal::Malformed(error).word()));
             assert_eq!((refusal.status(), refusal.closes()), (502, false));
         }

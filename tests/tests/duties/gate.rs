@@ -8,7 +8,7 @@ use ferrule_engine::exchange::response::{
     Asked, Delivery, ResponseStep, admit_response, client_head,
 };
 use ferrule_engine::exchange::rewrite::{Towards, upstream_head};
-use ferrule_engine::exchange::{Admission, Fault, Refusal};
+use ferrule_engine::exchange::{Admission, Refusal, ResponseFault};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
 use ferrule_engine::plan::facts::{ConnectionFacts, Now, RequestFacts};
 use ferrule_engine::plan::{Facts, ForwardedFields, ListenerId, Plan};
@@ -106,11 +106,11 @@ impl Gate {
         asked: (Method, Version, bool),
         head: &[u8],
         body: &[&[u8]],
-    ) -> Result<(Delivery, Vec<u8>, bool), Fault> {
+    ) -> Result<(Delivery, Vec<u8>, bool), ResponseFault> {
         let (method, version, takes_trailers) = asked;
         let mut parsed = ResponseHead::default();
         parse_response(head, head.len(), self.plan.head_limits(), &mut parsed)
-            .map_err(Fault::Wire)?;
+            .map_err(ResponseFault::Wire)?;
         let asked = Asked {
             method,
             version,

@@ -16,10 +16,10 @@ use super::lease::{Lease, LeaseRequest, check_new, give_back, obtain};
 use super::memory::ExchangeMemory;
 use super::relay::PumpError;
 use super::respond::{RespondError, ResponseContext, ResponseProgress, UploadState};
-use crate::exchange::fault::Fault;
 use crate::exchange::flow::{Flow, FlowError, Framing};
 use crate::exchange::outcome::{Ended, Outcome};
 use crate::exchange::refusal::Refusal;
+use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::retry::{Failure, Sent};
 use crate::exchange::reuse::{self, Bodies, UpstreamEnd};
 use crate::exchange::rewrite::{Towards, upstream_head, upstream_name};
@@ -155,7 +155,7 @@ async fn send_first(
     match if reused { IdleCheck::Silent } else { check_new(&mut lease.stream) } {
         IdleCheck::Silent => {}
         IdleCheck::Unsolicited => {
-            let fault = Fault::SpokeFirst;
+            let fault = ResponseFault::SpokeFirst;
             failure::log_bad_response(request.core, &request.upstream().id, fault);
             return fail(Failure::BadResponse, Refusal::BadResponse(fault), Sent::Nothing);
         }
@@ -426,7 +426,7 @@ fn failed(
                 (Some(refusal), ..) => Ended::Refused(refusal),
                 (None, _, Refusal::BadResponse(fault)) => Ended::ResponseCutOff(fault),
                 (None, Failure::Connect | Failure::Lost | Failure::BadResponse, _) => {
-                    Ended::ResponseCutOff(Fault::BodyCutOff)
+                    Ended::ResponseCutOff(ResponseFault::BodyCutOff)
                 }
             };
             AttemptResult::Done(ForwardResult::Aborted)

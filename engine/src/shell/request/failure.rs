@@ -1,13 +1,13 @@
 //! What is counted and said of upstreams whose answers are none.
 
-use crate::exchange::fault::Fault;
 use crate::exchange::outcome::Ended;
 use crate::exchange::refusal::Refusal;
+use crate::exchange::response_fault::ResponseFault;
 use crate::shell::state::core::Core;
 use crate::shell::state::log_limits::LogCause;
 
 /// What an upstream said is no answer: the log says why, once a second.
-pub fn log_bad_response(core: &Core, upstream: &str, fault: Fault) {
+pub fn log_bad_response(core: &Core, upstream: &str, fault: ResponseFault) {
     if let Some(more) = core.allow_log(LogCause::UpstreamAnswer) {
         tracing::warn!(
             upstream,

@@ -3,12 +3,12 @@
 use std::cell::Cell;
 
 use super::relay::{PumpError, TransferTimes, pump};
-use crate::exchange::fault::Fault;
 use crate::exchange::flow::{Flow, FlowError};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::response::{
     Asked, Delivery, ResponseStep, admit_response, client_head, interim_head,
 };
+use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::retry::Failure;
 use crate::exchange::upgrade::granted_head;
 use crate::plan::Plan;
@@ -184,7 +184,7 @@ impl ResponseContext<'_> {
 }
 
 /// What the upstream said is no answer.
-const fn bad_response(fault: Fault) -> RespondError {
+const fn bad_response(fault: ResponseFault) -> RespondError {
     RespondError::Upstream(Failure::BadResponse, Refusal::BadResponse(fault))
 }
 
@@ -197,7 +197,7 @@ async fn read_head(
     begun: bool,
 ) -> Result<usize, RespondError> {
     let limits = context.plan.head_limits();
-    let bad = |error| bad_response(Fault::Wire(error));
+    let bad = |error| bad_response(ResponseFault::Wire(error));
     let mut scan = HeadScan::default();
     loop {
         let buf = upstream.plain();
@@ -217,14 +217,14 @@ async fn read_head(
             StreamError::TimedOut => {
                 RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout)
             }
-            _ if partial => bad_response(Fault::HeadCutOff),
+            _ if partial => bad_response(ResponseFault::HeadCutOff),
             StreamError::Tls(_) => RespondError::Upstream(Failure::Lost, Refusal::UpstreamTls),
             StreamError::Ended | StreamError::Failed(_) => {
                 RespondError::Upstream(Failure::Lost, Refusal::UpstreamLost)
             }
         })?;
         if upstream.spoke_unasked() {
-            return Err(bad_response(Fault::SpokeFirst));
+            return Err(bad_response(ResponseFault::SpokeFirst));
         }
     }
 }
@@ -282,9 +282,9 @@ async fn deliver(
             RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout)
         }
         PumpError::Source(_) | PumpError::Flow(FlowError::TooLarge) => {
-            bad_response(Fault::BodyCutOff)
+            bad_response(ResponseFault::BodyCutOff)
         }
-        PumpError::Flow(FlowError::Malformed(error)) => bad_response(Fault::Wire(error)),
+        PumpError::Flow(FlowError::Malformed(error)) => bad_response(ResponseFault::Wire(error)),
     })
 }
 

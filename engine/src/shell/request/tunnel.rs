@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
 use super::tunnel_review::{ClientSide, TunnelReview, UpstreamSide};
-use crate::exchange::fault::Fault;
 use crate::exchange::outcome::{Ended, Outcome};
+use crate::exchange::response_fault::ResponseFault;
 use crate::plan::upstream::TIMEOUT_DEFAULT;
 use crate::report::Counter;
 use crate::shell::client::connection::Client;
@@ -32,7 +32,7 @@ use crate::shell::transport::tls::Opened;
 const FLOWING_BYTES: usize = 16_384;
 
 /// The upstream is lost.
-const UPSTREAM_LOST: Ended = Ended::ResponseCutOff(Fault::BodyCutOff);
+const UPSTREAM_LOST: Ended = Ended::ResponseCutOff(ResponseFault::BodyCutOff);
 
 /// A tunnel's two directions, and how it ends.
 struct TunnelState<'a> {

@@ -10,7 +10,7 @@ use crate::wire::error::WireError;
 
 /// Why an answer of an upstream is none, or is not whole.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Fault {
+pub enum ResponseFault {
     /// It spoke before it was asked: whatever it says is no answer to this request.
     SpokeFirst,
     /// The connection ended within a head.
@@ -27,7 +27,7 @@ pub enum Fault {
     Wire(WireError),
 }
 
-impl Fault {
+impl ResponseFault {
     /// How many there are.
     pub const COUNT: usize = 6 + WireError::COUNT;
 
@@ -80,11 +80,11 @@ mod tests {
     #[test]
     fn every_fault_has_its_own_place_and_word() {
         let mut words = Vec::new();
-        for (at, fault) in Fault::all().enumerate() {
+        for (at, fault) in ResponseFault::all().enumerate() {
             assert_eq!(fault.index(), at);
             assert!(fault.word().starts_with("upstream-") && !words.contains(&fault.word()));
             words.push(fault.word());
         }
-        assert_eq!(words.len(), Fault::COUNT);
+        assert_eq!(words.len(), ResponseFault::COUNT);
     }
 }
