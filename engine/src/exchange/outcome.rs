@@ -11,7 +11,7 @@ pub struct Outcome {
     /// The status sent; 0 if none was.
     pub status: u16,
     /// How it ended.
-    pub ended: Ended,
+    pub ended: ExchangeEnd,
     /// The route taken.
     pub route: Option<RouteId>,
     /// Its upstream.
@@ -40,7 +40,7 @@ pub struct Outcome {
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Ended {
+pub enum ExchangeEnd {
     /// The upstream's response went out whole.
     #[default]
     Answered,
@@ -56,7 +56,7 @@ pub enum Ended {
     Stopped,
 }
 
-impl Ended {
+impl ExchangeEnd {
     /// One word for logs: `$outcome`.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -76,7 +76,7 @@ impl Outcome {
     #[must_use]
     pub const fn status_logged(&self) -> u16 {
         match self.ended {
-            Ended::ClientLeft if self.status == 0 => 499,
+            ExchangeEnd::ClientLeft if self.status == 0 => 499,
             _ => self.status,
         }
     }

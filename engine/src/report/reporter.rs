@@ -5,7 +5,7 @@ use super::counters::{Counter, Counters};
 use super::events::Events;
 use super::log_ring::LogProducer;
 use super::meters::Meters;
-use crate::exchange::outcome::{Ended, Outcome};
+use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::Refusal;
 use crate::plan::facts::Facts;
 use crate::plan::line::FixedParts;
@@ -51,7 +51,7 @@ impl Reporter {
         count(counters, outcome);
         meters.request(listener, outcome.route, outcome.status_logged());
         events.timed(outcome);
-        if let Ended::Refused(refusal) = outcome.ended {
+        if let ExchangeEnd::Refused(refusal) = outcome.ended {
             events.refused(refusal);
         }
         if let Some(format) = &plan.access_log {
@@ -71,8 +71,8 @@ fn count(counters: &Counters, outcome: &Outcome) {
         counters.add(Counter::UpstreamRetries, u64::from(outcome.retries));
     }
     match outcome.ended {
-        Ended::Answered | Ended::ResponseCutOff(_) | Ended::Stopped => {}
-        Ended::Refused(refusal) => {
+        ExchangeEnd::Answered | ExchangeEnd::ResponseCutOff(_) | ExchangeEnd::Stopped => {}
+        ExchangeEnd::Refused(refusal) => {
             counters.add(Counter::Refusals, 1);
             if matches!(refusal, Refusal::HeadTimeout | Refusal::BodyTimeout) {
                 counters.add(Counter::ClientTimeouts, 1);
@@ -80,8 +80,8 @@ fn count(counters: &Counters, outcome: &Outcome) {
                 counters.add(Counter::UpstreamTimeouts, 1);
             }
         }
-        Ended::ClientLeft => counters.add(Counter::ClientAborts, 1),
-        Ended::TimedOut => counters.add(Counter::ResponseTimeouts, 1),
+        ExchangeEnd::ClientLeft => counters.add(Counter::ClientAborts, 1),
+        ExchangeEnd::TimedOut => counters.add(Counter::ResponseTimeouts, 1),
     }
 }
 
@@ -107,14 +107,14 @@ mod tests {
 
     #[test]
     fn a_client_that_left_counts_as_499() {
-        let outcome = Outcome { ended: Ended::ClientLeft, ..Outcome::default() };
+        let outcome = Outcome { ended: ExchangeEnd::ClientLeft, ..Outcome::default() };
         assert_eq!(counted(&outcome), [(Counter::Responses4xx, 1), (Counter::ClientAborts, 1)]);
     }
 
     #[test]
     fn a_refusal_says_whose_deadline_passed() {
         let refused = |refusal, status| {
-            counted(&Outcome { status, ended: Ended::Refused(refusal), ..Outcome::default() })
+            counted(&Outcome { status, ended: ExchangeEnd::Refused(refusal), ..Outcome::default() })
         };
         assert_eq!(
             refused(Refusal::UpstreamTimeout, 504),

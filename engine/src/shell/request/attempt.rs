@@ -17,7 +17,7 @@ use super::memory::ExchangeMemory;
 use super::relay::PumpError;
 use super::respond::{RespondError, ResponseContext, ResponseProgress, UploadState};
 use crate::exchange::flow::{Flow, FlowError, Framing};
-use crate::exchange::outcome::{Ended, Outcome};
+use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::retry::{Failure, Sent};
@@ -197,7 +197,7 @@ async fn send(
 
 /// The client is gone, or was told that it broke the protocol: nobody waits for an answer.
 const fn client_left(outcome: &mut Outcome) -> AttemptResult {
-    outcome.ended = Ended::ClientLeft;
+    outcome.ended = ExchangeEnd::ClientLeft;
     AttemptResult::Done(ForwardResult::Aborted)
 }
 
@@ -421,12 +421,12 @@ fn failed(
             outcome.ended = match (reason, *failure, *refusal) {
                 // It was cut by us, and not by the upstream.
                 (Some(Refusal::UpstreamTimeout), ..) | (None, Failure::Timeout, _) => {
-                    Ended::TimedOut
+                    ExchangeEnd::TimedOut
                 }
-                (Some(refusal), ..) => Ended::Refused(refusal),
-                (None, _, Refusal::BadResponse(fault)) => Ended::ResponseCutOff(fault),
+                (Some(refusal), ..) => ExchangeEnd::Refused(refusal),
+                (None, _, Refusal::BadResponse(fault)) => ExchangeEnd::ResponseCutOff(fault),
                 (None, Failure::Connect | Failure::Lost | Failure::BadResponse, _) => {
-                    Ended::ResponseCutOff(ResponseFault::BodyCutOff)
+                    ExchangeEnd::ResponseCutOff(ResponseFault::BodyCutOff)
                 }
             };
             AttemptResult::Done(ForwardResult::Aborted)

@@ -1,6 +1,6 @@
 //! What is counted and said of upstreams whose answers are none.
 
-use crate::exchange::outcome::Ended;
+use crate::exchange::outcome::ExchangeEnd;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::response_fault::ResponseFault;
 use crate::shell::state::core::Core;
@@ -19,10 +19,10 @@ pub fn log_bad_response(core: &Core, upstream: &str, fault: ResponseFault) {
 }
 
 /// A try has failed: cut off as `ended` says, or to be answered, perhaps by another try.
-pub fn note_failed(core: &Core, upstream: &str, ended: Ended, failed: Option<Refusal>) {
+pub fn note_failed(core: &Core, upstream: &str, ended: ExchangeEnd, failed: Option<Refusal>) {
     match (ended, failed) {
         // One that may be tried again is counted where that is decided.
-        (Ended::ResponseCutOff(fault), _) => {
+        (ExchangeEnd::ResponseCutOff(fault), _) => {
             core.events().upstream_fault(Refusal::BadResponse(fault));
             log_bad_response(core, upstream, fault);
         }

@@ -16,7 +16,7 @@ use super::tunnel;
 use crate::exchange::answer::Manner;
 use crate::exchange::mark::mark;
 use crate::exchange::negotiate::Accepted;
-use crate::exchange::outcome::{Ended, Outcome};
+use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::{AnswerTo, Refusal, answer};
 use crate::exchange::reuse::{self, Bodies, ClientEnd};
 use crate::exchange::{Admission, admit, permit};
@@ -203,7 +203,7 @@ async fn pass(
         }
         ForwardResult::Aborted => {
             // Whose fault the cut is.
-            if matches!(outcome.ended, Ended::ResponseCutOff(_) | Ended::TimedOut) {
+            if matches!(outcome.ended, ExchangeEnd::ResponseCutOff(_) | ExchangeEnd::TimedOut) {
                 core.count(Counter::UpstreamLost);
             }
             // The client must not take what it has for the whole: no close_notify, no orderly end.
@@ -249,7 +249,7 @@ async fn refuse(
         answer(refusal, &to, out)
     });
     outcome.status = refusal.status();
-    outcome.ended = Ended::Refused(refusal);
+    outcome.ended = ExchangeEnd::Refused(refusal);
     outcome.body_bytes = bytes(body);
     outcome.sent_bytes += bytes(out.len());
     client.send_now(&memory.out).await.is_ok() && keep_alive

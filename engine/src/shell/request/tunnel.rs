@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
 use super::tunnel_review::{ClientSide, TunnelReview, UpstreamSide};
-use crate::exchange::outcome::{Ended, Outcome};
+use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::response_fault::ResponseFault;
 use crate::plan::upstream::TIMEOUT_DEFAULT;
 use crate::report::Counter;
@@ -32,7 +32,7 @@ use crate::shell::transport::tls::Opened;
 const FLOWING_BYTES: usize = 16_384;
 
 /// The upstream is lost.
-const UPSTREAM_LOST: Ended = Ended::ResponseCutOff(ResponseFault::BodyCutOff);
+const UPSTREAM_LOST: ExchangeEnd = ExchangeEnd::ResponseCutOff(ResponseFault::BodyCutOff);
 
 /// A tunnel's two directions, and how it ends.
 struct TunnelState<'a> {
@@ -40,7 +40,7 @@ struct TunnelState<'a> {
     /// How long both sides may be silent.
     idle: Duration,
     /// Why it ends, unless both sides have simply said all.
-    ended: Cell<Option<Ended>>,
+    ended: Cell<Option<ExchangeEnd>>,
     descriptors: [Descriptor; 2],
     /// From the client to the upstream.
     up: TunnelDirection,
@@ -57,9 +57,9 @@ struct TunnelDirection {
     /// How long the receiver may take.
     send_timeout: Duration,
     /// How the tunnel ends if the side that is read is lost.
-    source_lost: Ended,
+    source_lost: ExchangeEnd,
     /// How the tunnel ends if the side that is written to is lost.
-    sink_lost: Ended,
+    sink_lost: ExchangeEnd,
     /// Where its bytes are counted on the upstream's side.
     counter: Counter,
     /// Bytes carried so far.
@@ -99,7 +99,7 @@ impl<'a> TunnelState<'a> {
                 from: client_end,
                 opposite: lease.stream.read_timer(),
                 send_timeout: timeout.send,
-                source_lost: Ended::ClientLeft,
+                source_lost: ExchangeEnd::ClientLeft,
                 sink_lost: UPSTREAM_LOST,
                 counter: Counter::UpstreamBytesOut,
                 bytes: Cell::new(0),
@@ -109,7 +109,7 @@ impl<'a> TunnelState<'a> {
                 opposite: client.stream.read_timer(),
                 send_timeout: client_timeout,
                 source_lost: UPSTREAM_LOST,
-                sink_lost: Ended::ClientLeft,
+                sink_lost: ExchangeEnd::ClientLeft,
                 counter: Counter::UpstreamBytesIn,
                 bytes: Cell::new(0),
             },
@@ -117,14 +117,14 @@ impl<'a> TunnelState<'a> {
     }
 
     /// The first reason is the one that is logged.
-    fn note(&self, ended: Ended) {
+    fn note(&self, ended: ExchangeEnd) {
         if self.ended.get().is_none() {
             self.ended.set(Some(ended));
         }
     }
 
     /// Ends both directions at once.
-    fn cut(&self, ended: Ended) {
+    fn cut(&self, ended: ExchangeEnd) {
         self.note(ended);
         for descriptor in self.descriptors {
             descriptor.shut_both();
@@ -132,7 +132,7 @@ impl<'a> TunnelState<'a> {
     }
 
     /// Ends both directions; what was read already still goes out.
-    fn stop_reading(&self, ended: Ended) {
+    fn stop_reading(&self, ended: ExchangeEnd) {
         self.note(ended);
         for descriptor in self.descriptors {
             descriptor.shut_read();
@@ -142,10 +142,10 @@ impl<'a> TunnelState<'a> {
     /// Where the registry has cut the socket, it looks as if the client had left: the log has the
     /// refusal instead.
     fn blame_registry(&self, registration: Option<&Registration>) {
-        if let (Some(Ended::ClientLeft), Some(refusal)) =
+        if let (Some(ExchangeEnd::ClientLeft), Some(refusal)) =
             (self.ended.get(), registration.and_then(Registration::ending))
         {
-            self.ended.set(Some(Ended::Refused(refusal)));
+            self.ended.set(Some(ExchangeEnd::Refused(refusal)));
         }
     }
 }
@@ -169,7 +169,7 @@ pub async fn run(
     outcome.request_bytes += tunnel.up.bytes.get();
     outcome.sent_bytes += tunnel.down.bytes.get();
     outcome.body_bytes += tunnel.down.bytes.get();
-    outcome.ended = tunnel.ended.get().unwrap_or(Ended::Answered);
+    outcome.ended = tunnel.ended.get().unwrap_or(ExchangeEnd::Answered);
     close_both(client, &mut lease, outcome.ended, tunnel.up.send_timeout).await;
 }
 
@@ -225,13 +225,13 @@ async fn carry_both(
 }
 
 /// Closes both connections, each so that its peer understands how the tunnel ended.
-async fn close_both(client: &mut Client, lease: &mut Lease, ended: Ended, timeout: Duration) {
+async fn close_both(client: &mut Client, lease: &mut Lease, ended: ExchangeEnd, timeout: Duration) {
     match ended {
-        Ended::Answered | Ended::TimedOut => lease.stream.finish(timeout).await,
+        ExchangeEnd::Answered | ExchangeEnd::TimedOut => lease.stream.finish(timeout).await,
         // The client must not take what it has for the whole.
-        Ended::ResponseCutOff(_) => client.stream.abort(),
+        ExchangeEnd::ResponseCutOff(_) => client.stream.abort(),
         // The upstream must not, either: it is closed without a goodbye.
-        Ended::ClientLeft | Ended::Stopped | Ended::Refused(_) => {}
+        ExchangeEnd::ClientLeft | ExchangeEnd::Stopped | ExchangeEnd::Refused(_) => {}
     }
     log_refused(client, ended);
 }
@@ -282,7 +282,7 @@ async fn carry(
             Ok(count) => received = count,
             // Somebody has ended it, and shut what we read from.
             Err(_) if tunnel.ended.get().is_some() => return,
-            Err(StreamError::TimedOut) => return tunnel.stop_reading(Ended::TimedOut),
+            Err(StreamError::TimedOut) => return tunnel.stop_reading(ExchangeEnd::TimedOut),
             Err(StreamError::Ended) if !source.is_tls() => {
                 return pass_end_on(tunnel, sink, direction).await;
             }
@@ -300,7 +300,7 @@ async fn move_ready(
     source: &mut StreamReader<'_>,
     sink: &mut StreamWriter<'_>,
     direction: &TunnelDirection,
-) -> Result<bool, Ended> {
+) -> Result<bool, ExchangeEnd> {
     sink.fit(source.load());
     loop {
         source.work_budget().yield_if_spent().await;
@@ -330,9 +330,9 @@ async fn move_ready(
     }
 }
 
-const fn sink_end(cut: &StreamError, direction: &TunnelDirection) -> Ended {
+const fn sink_end(cut: &StreamError, direction: &TunnelDirection) -> ExchangeEnd {
     match cut {
-        StreamError::TimedOut => Ended::TimedOut,
+        StreamError::TimedOut => ExchangeEnd::TimedOut,
         StreamError::Ended | StreamError::Failed(_) | StreamError::Tls(_) => direction.sink_lost,
     }
 }
@@ -351,8 +351,8 @@ async fn pass_end_on(
 }
 
 /// An operator who has taken somebody's right away wants to see that it worked.
-fn log_refused(client: &Client, ended: Ended) {
-    let Ended::Refused(refusal) = ended else { return };
+fn log_refused(client: &Client, ended: ExchangeEnd) {
+    let ExchangeEnd::Refused(refusal) = ended else { return };
     if let Some(suppressed) = client.core.allow_log(LogCause::Tunnel) {
         tracing::info!(
             client = %client.facts.remote_addr,

@@ -8,7 +8,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::exchange::outcome::{Ended, Outcome};
+use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::rewrite::upstream_name;
 use crate::exchange::{ConnectionView, Scratch, admit, permit};
@@ -163,14 +163,14 @@ impl UpstreamSide {
 
 impl TunnelReview<'_> {
     /// Reviews the tunnel again and again, until there is a reason to end it.
-    pub(super) async fn run(mut self) -> Ended {
+    pub(super) async fn run(mut self) -> ExchangeEnd {
         loop {
             net::sleep(REVIEW_INTERVAL).await;
             if self.core.stopping.get() {
-                return Ended::Stopped;
+                return ExchangeEnd::Stopped;
             }
             if let Err(refusal) = self.review() {
-                return Ended::Refused(refusal);
+                return ExchangeEnd::Refused(refusal);
             }
         }
     }
