@@ -4,11 +4,12 @@
 //! head of a message stays in one buffer for the life of the exchange, and everything here borrows
 //! from it. A request goes [`request::admit`] -> [`balance`], [`pool`] -> [`rewrite::upstream_head`] ->
 //! [`response::admit_response`] -> [`response::client_head`] -> [`reuse`]; bodies go through [`flow`];
-//! what fails goes to [`retry`] or ends as a [`Refusal`], and all of it as an [`Outcome`].
+//! what fails has a [`cause`], which goes to [`retry`] or ends as a [`Refusal`], and all of it as an [`Outcome`].
 
 pub mod answer;
 pub mod balance;
 pub mod binding;
+pub mod cause;
 pub mod flow;
 mod forwarded_cert;
 pub mod hop;

@@ -71,6 +71,17 @@ impl ExchangeEnd {
     }
 }
 
+impl ExchangeEnd {
+    /// Did the upstream keep the client from getting the rest of a response?
+    #[must_use]
+    pub const fn lost_upstream(self) -> bool {
+        match self {
+            Self::ResponseCutOff(_) | Self::TimedOut => true,
+            Self::Answered | Self::Refused(_) | Self::ClientLeft | Self::Stopped => false,
+        }
+    }
+}
+
 impl Outcome {
     /// The status to log: 499 as nginx has it if the client left before there was one.
     #[must_use]
