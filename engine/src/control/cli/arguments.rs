@@ -24,7 +24,7 @@ struct Arguments {
     /// Check the configuration and exit (the same as `ferrule check`).
     #[arg(short = 't', requires = "config")]
     test: bool,
-    /// Print versions, and what this machine's kernel offers.
+    /// Print versions, and what the kernel of this machine offers.
     #[arg(short = 'V', long)]
     version: bool,
     #[command(flatten)]
@@ -39,28 +39,28 @@ struct OptionalCheck {
     /// The configuration file.
     #[arg(short, long, value_name = "FILE", requires = "test")]
     config: Option<PathBuf>,
-    /// How the result is written.
+    /// The form of the result.
     #[arg(long, value_enum, default_value_t = OutputFormat::Human, requires = "test")]
     format: OutputFormat,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve.
+    /// Run the gateway.
     Run(File),
-    /// Check the configuration, every file it names included, and show what it holds.
+    /// Check the configuration and every file that it names, and show what it holds.
     Check {
         #[command(flatten)]
         file: File,
-        /// How the result is written.
+        /// The form of the result.
         #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
         format: OutputFormat,
     },
-    /// Judge a client's certificate as a handshake would, and tell why.
+    /// Judge a client's certificate as a handshake would, and say why.
     Explain(ExplainArguments),
-    /// Ask a running process, or tell it to load its configuration again.
+    /// Query a running process, or make it load its configuration again.
     Ctl(CtlArguments),
-    /// Print the configuration as it works out, every default filled in and secrets left out.
+    /// Print the effective configuration, with defaults filled in and secrets left out.
     Dump(File),
     /// Print the JSON Schema of the configuration file.
     Schema,

@@ -40,11 +40,11 @@ pub(crate) struct CtlArguments {
 
 #[derive(Debug, Subcommand)]
 enum CtlCommand {
-    /// What is in force, since when, and what it has to do.
+    /// Generation, uptime, cores, connections, buffers and listeners.
     Status,
     /// The clients of the last 24 hours whose certificates expire soonest.
     Clients {
-        /// So many of them.
+        /// How many of them.
         #[arg(long, value_name = "N", default_value_t = 20)]
         soonest: usize,
     },

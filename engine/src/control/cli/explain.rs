@@ -30,10 +30,10 @@ use crate::tls::tickets::TicketKeys;
 /// The arguments of `ferrule explain`.
 #[derive(Args, Debug)]
 pub(crate) struct ExplainArguments {
-    /// The client's certificate, PEM; what stands behind it is sent behind it.
+    /// The client's certificate, PEM; certificates after it in the file are sent after it.
     #[arg(value_name = "CERT")]
     cert: PathBuf,
-    /// More certificates that the client sends behind it, PEM.
+    /// More certificates that the client sends after it, PEM.
     #[arg(long, value_name = "FILE")]
     chain: Option<PathBuf>,
     /// The server name that the client asks for.
@@ -42,7 +42,7 @@ pub(crate) struct ExplainArguments {
     /// The configuration file.
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
-    /// As if it were then: `2027-01-31`, `2027-01-31T12:00:00Z` or Unix seconds.
+    /// Judge for this time: `2027-01-31`, `2027-01-31T12:00:00Z` or Unix seconds.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     at: Option<i64>,
 }
