@@ -11,6 +11,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 
+use crate::report::histogram::Spread;
+
 /// The media type of OpenMetrics.
 pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// The media type of the older format.
@@ -206,6 +208,20 @@ fn plain(text: &str, counters: &[&str]) -> String {
 #[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
 pub(super) const fn number(value: u64) -> f64 {
     value as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+pub(super) const fn signed(value: i64) -> f64 {
+    value as f64
+}
+
+pub(super) fn buckets<const N: usize>(
+    spread: &Spread<N>,
+    bounds: &[u64],
+    unit: f64,
+) -> (Vec<(f64, u64)>, f64) {
+    let bounds = bounds.iter().map(|bound| number(*bound) / unit).chain([f64::INFINITY]);
+    (bounds.zip(spread.counts).collect(), number(spread.sum) / unit)
 }
 
 #[cfg(test)]

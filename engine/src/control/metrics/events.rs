@@ -1,0 +1,83 @@
+//! Handshakes, verdicts, refusals, faults of upstreams and durations as metric families.
+//!
+//! In: the sums over all cores. Out: one count for each word of a fixed list, and histograms of times.
+
+use super::families::{Family, buckets, number};
+use crate::exchange::refusal::Refusal;
+use crate::report::events::{self, SHAKEN};
+use crate::report::histogram::MICROS;
+use crate::report::{EventSums, HandshakeFault};
+
+/// What happened, counted by kind.
+pub(super) fn events(sums: &EventSums) -> Vec<Family> {
+    let mut handshakes = Family::counter(
+        "ferrule_handshakes",
+        "TLS handshakes with clients, by result, version and whether a session was resumed.",
+    );
+    for ((version, resumed), count) in SHAKEN.into_iter().zip(sums.shaken) {
+        let labels = vec![
+            ("result", "ok".to_owned()),
+            ("version", version.to_owned()),
+            ("resumed", resumed.to_owned()),
+        ];
+        handshakes.push(labels, number(count));
+    }
+    let failed = sums.handshake_faults.iter().fold(0, |sum, count| count.wrapping_add(sum));
+    let labels = [("result", "failed"), ("version", ""), ("resumed", "")];
+    handshakes.push(
+        labels.into_iter().map(|(name, value)| (name, value.to_owned())).collect(),
+        number(failed),
+    );
+    vec![
+        handshakes,
+        Family::counter(
+            "ferrule_handshake_failures",
+            "TLS handshakes with clients that failed, by reason; a refused certificate by \
+             OpenSSL's words.",
+        )
+        .by("reason", words(HandshakeFault::words(), &sums.handshake_faults)),
+        Family::counter(
+            "ferrule_client_verdicts",
+            "Completed handshakes by what $ssl_client_verify says: NONE, SUCCESS, or OpenSSL's \
+             words for the failure.",
+        )
+        .by("verdict", words(events::verdict_words(), &sums.verdicts)),
+        Family::counter(
+            "ferrule_refusals",
+            "Requests that were answered by the gateway itself, by reason.",
+        )
+        .by("reason", words(Refusal::words(), &sums.refusals)),
+        Family::counter(
+            "ferrule_upstream_faults",
+            "Tries at an upstream that failed, by reason, whether or not another one followed.",
+        )
+        .by("reason", words(Refusal::words(), &sums.faults).filter(is_fault)),
+    ]
+}
+
+/// The faults that an upstream can have are there from the start; others only once they have happened.
+fn is_fault((word, count): &(&'static str, f64)) -> bool {
+    *count > 0.0 || word.starts_with("upstream-") || ["no-live-node", "bad-response"].contains(word)
+}
+
+fn words<'a>(
+    words: impl Iterator<Item = &'static str> + 'a,
+    counts: &'a [u64],
+) -> impl Iterator<Item = (&'static str, f64)> + 'a {
+    words.zip(counts.iter().copied().map(number))
+}
+
+/// How long requests took.
+pub(super) fn times(sums: &EventSums) -> Vec<Family> {
+    let mut family = Family::histogram(
+        "ferrule_request_duration_seconds",
+        "Time of requests: total (first byte of the head to last byte of the answer), upstream \
+         (request sent to response complete), own (the difference).",
+    );
+    for (part, spread) in [("total", &sums.total), ("upstream", &sums.upstream), ("own", &sums.own)]
+    {
+        let (buckets, sum) = buckets(spread, &MICROS, 1e6);
+        family.push_spread(vec![("part", part.to_owned())], buckets, sum);
+    }
+    vec![family]
+}

@@ -1,0 +1,52 @@
+//! Metric families by object of the configuration: listener, route, server object, client authority.
+
+use super::families::{Family, buckets, number};
+use crate::control::state::status::ProcessStatus;
+use crate::report::histogram::DAYS;
+
+/// Requests, days left of client certificates, and uses of client authorities.
+pub(super) fn by_object(status: &ProcessStatus) -> Vec<Family> {
+    let totals = status.totals();
+    let mut requests = Family::counter(
+        "ferrule_requests",
+        "Requests, by listener, route (empty if none was found) and class of the status code.",
+    );
+    for (request, classes) in &totals.requests {
+        for (class, count) in (1_u8..).zip(classes).filter(|(_, count)| **count > 0) {
+            let labels = vec![
+                ("listener", request.listener.to_string()),
+                ("route", request.route.to_string()),
+                ("code", format!("{class}xx")),
+            ];
+            requests.push(labels, number(*count));
+        }
+    }
+    let mut days = Family::histogram(
+        "ferrule_client_certificate_days_left",
+        "Days that the certificates of verified clients had left at their handshakes, by server \
+         object.",
+    );
+    for (server, spread) in &totals.days_left {
+        let (buckets, sum) = buckets(spread, &DAYS, 1.0);
+        days.push_spread(vec![("server", server.to_string())], buckets, sum);
+    }
+    let mut uses = Family::counter(
+        "ferrule_client_ca_uses",
+        "Handshakes of verified clients whose path ended at this authority.",
+    );
+    let mut last = Family::gauge(
+        "ferrule_client_ca_last_used_timestamp_seconds",
+        "When a verified client's path last ended at this authority, Unix seconds; 0 if never \
+         since the start.",
+    );
+    for (authority, usage) in &totals.authorities {
+        let labels = vec![
+            ("server", authority.server.to_string()),
+            ("subject", authority.subject.to_string()),
+            ("serial", authority.serial.to_string()),
+        ];
+        uses.push(labels.clone(), number(usage.count));
+        last.push(labels, number(usage.last_used));
+    }
+    vec![requests, days, uses, last]
+}
