@@ -157,6 +157,19 @@ pub(crate) fn is_attribute(lower: &str) -> bool {
         && SUBJECT_ATTRIBUTES.iter().any(|known| known.eq_ignore_ascii_case(lower))
 }
 
+/// Is it an object identifier in dotted numbers?
+pub(crate) fn is_dotted(text: &str) -> bool {
+    let number = |part: &str| {
+        let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        digits && (part == "0" || !part.starts_with('0')) && part.parse::<u32>().is_ok()
+    };
+    let mut parts = text.split('.');
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let small = |part: &str, end: u32| part.parse::<u32>().is_ok_and(|number| number < end);
+    text.split('.').all(number)
+        && (small(first, 2) && small(second, 40) || first == "2" && number(second))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

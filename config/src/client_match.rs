@@ -3,7 +3,7 @@
 //! In: `URI:...`, `CN=...` and so on. Out: a [`ClientTerm`], or what is wrong with it. Nothing is
 //! taken that no certificate could match, because a misspelt `deny` would protect nothing.
 
-use crate::attributes::{SUBJECT_ATTRIBUTES, is_attribute};
+use crate::attributes::{SUBJECT_ATTRIBUTES, is_attribute, is_dotted};
 use crate::distinguished_name;
 use crate::host_names;
 use crate::model::{ClientTerm, HostPattern, UriMatch, UriRest, UriSegment};
@@ -83,19 +83,6 @@ fn attribute(name: &str, value: &str) -> Result<(String, String), Wrong> {
             .help("name the whole value; URIs and DNS names have wildcards"));
     }
     Ok((lower, value.to_owned()))
-}
-
-/// Is it an object identifier in dotted numbers?
-pub(crate) fn is_dotted(text: &str) -> bool {
-    let number = |part: &str| {
-        let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        digits && (part == "0" || !part.starts_with('0')) && part.parse::<u32>().is_ok()
-    };
-    let mut parts = text.split('.');
-    let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let small = |part: &str, end: u32| part.parse::<u32>().is_ok_and(|number| number < end);
-    text.split('.').all(number)
-        && (small(first, 2) && small(second, 40) || first == "2" && number(second))
 }
 
 /// A whole name by RFC 2253, as our variables have it.

@@ -4,7 +4,7 @@
 //! text of its own that may open a door? The scheme of `Bearer ${env:TOKEN}` and the name of
 //! `session=${env:ID}` open none. In doubt it does.
 
-use crate::problem::Place;
+use crate::place::Place;
 
 /// A header with such a value.
 #[derive(Clone, Debug)]

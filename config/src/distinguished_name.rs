@@ -4,8 +4,7 @@
 //! one spelling that a certificate's name has, if the text means a name. Text in another spelling
 //! equals the name of no certificate.
 
-use crate::attributes;
-use crate::client_match::is_dotted;
+use crate::attributes::{self, is_dotted};
 use crate::values::{Wrong, nearest};
 
 /// One attribute: its type in its spelling, and its value.

@@ -4,30 +4,13 @@
 //! or as JSON. Errors refuse the file; warnings do not.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::Range;
 
 use strum::Display;
 
 use crate::credential::FixedCredential;
+pub use crate::place::Place;
 pub use crate::source::Position;
 use crate::source::Source;
-
-/// A place in the configuration file.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Place {
-    /// First byte.
-    pub start: u32,
-    /// First byte behind it.
-    pub end: u32,
-}
-
-impl Place {
-    pub(crate) fn of(range: Range<usize>) -> Self {
-        let offset = |at| u32::try_from(at).unwrap_or(u32::MAX);
-        Self { start: offset(range.start), end: offset(range.end) }
-    }
-}
 
 /// Does it refuse the file?
 #[derive(Clone, Copy, Debug, Display, Eq, Ord, PartialEq, PartialOrd)]
@@ -210,10 +193,4 @@ fn sorted(list: &[Problem]) -> Vec<&Problem> {
     let mut list: Vec<_> = list.iter().collect();
     list.sort_by_key(|problem| problem.place.start);
     list
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}..{}", self.start, self.end)
-    }
 }

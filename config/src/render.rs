@@ -3,7 +3,8 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
-use crate::problem::{Place, Problem, Problems, Severity};
+use crate::place::Place;
+use crate::problem::{Problem, Problems, Severity};
 
 /// Lines of one problem's place that are shown: a PEM block is not worth more.
 const LINES_MAX: usize = 3;

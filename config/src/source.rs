@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::problem::Place;
+use crate::place::Place;
 
 /// What stands in front of the type of every PEM block.
 const BEGIN: &str = "-----BEGIN ";

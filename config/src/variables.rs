@@ -3,8 +3,7 @@
 //! [`Variable::ALL`] is the only list: names are looked up in it, and the reference is
 //! made from it.
 
-use crate::attributes::is_attribute;
-use crate::client_match::is_dotted;
+use crate::attributes::{is_attribute, is_dotted};
 use crate::template::{Scope, Variable};
 
 /// A variable as the reference shows it.

@@ -6,7 +6,7 @@ use crate::model::{
     ClientAuth, ClientLists, ClientMatch, ClientRule, ClientTerm, ClientVerify, OnRevoke, Reject,
 };
 use crate::pattern::Pattern;
-use crate::problem::Place;
+use crate::place::Place;
 use crate::raw::{Item, Raw};
 use crate::values::Wrong;
 

@@ -10,7 +10,7 @@ use toml::Value as Toml;
 use crate::check::{Check, constants};
 use crate::model::{Condition, Order, Test};
 use crate::pattern::Pattern;
-use crate::problem::Place;
+use crate::place::Place;
 use crate::raw::{self, Item, Raw};
 use crate::template::{Scope, Variable};
 use crate::values::{self, Wrong, nearest};

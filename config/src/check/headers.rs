@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::check::Check;
 use crate::model::{HeaderOps, HeaderValue, Xfcc, XfccKey, XfccMode};
-use crate::problem::Place;
+use crate::place::Place;
 use crate::raw::{Field, Raw, join};
 use crate::template::{Piece, Template, Variable};
 use crate::values::{FIELD_NAME_BYTES_MAX, Wrong, folded, is_token, nearest};

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::check::{Check, is_off};
 use crate::host_names;
 use crate::model::{Listen, Server};
-use crate::problem::Place;
+use crate::place::Place;
 use crate::raw::{Raw, Text};
 use crate::values::nearest;
 use crate::words::SslType;

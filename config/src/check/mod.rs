@@ -25,7 +25,8 @@ use std::path::{Path, PathBuf};
 use crate::model::{
     ClientAuth, ClientVerify, Config, FileAt, HostPattern, Pem, PemSource, Server, Upstream,
 };
-use crate::problem::{Place, Problem, Problems};
+use crate::place::Place;
+use crate::problem::{Problem, Problems};
 use crate::raw::{Raw, Text};
 use crate::values::{Wrong, nearest};
 

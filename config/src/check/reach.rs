@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::check::Check;
 use crate::model::{HostPattern, UriPattern};
-use crate::problem::Place;
+use crate::place::Place;
 
 /// Where routes meet.
 type Spot<'a> = (&'a HostPattern, &'a UriPattern);

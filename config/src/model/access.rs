@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use super::HostPattern;
-use crate::problem::Place;
+use crate::place::Place;
 use crate::values::{sha256_base64_text, sha256_hex_text};
 
 /// One `client` table of a route, or of what it is merged from. All of a route's must be passed.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
-use crate::problem::Place;
+use crate::place::Place;
 
 /// Names and pages.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
-use crate::problem::Place;
+use crate::place::Place;
 
 /// `[[listen]]`
 #[derive(Clone, Debug)]

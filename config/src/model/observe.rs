@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::problem::Place;
+use crate::place::Place;
 
 /// `[metrics]`
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{ClientRule, Condition, UpstreamTimeout};
-use crate::problem::Place;
+use crate::place::Place;
 use crate::template::Template;
 
 /// A host name pattern, lower case, without a trailing dot.

@@ -8,7 +8,7 @@ use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use super::{ClientLists, HostPattern, Revocation};
 use crate::pattern::Pattern;
-use crate::problem::Place;
+use crate::place::Place;
 
 /// PEM text, and where the file names it.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use super::Pem;
-use crate::problem::Place;
+use crate::place::Place;
 
 /// `crl`, `crl_expired` and `crl_missing`
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use super::{KeyPair, Pem, Pin, Protocols, Revocation};
-use crate::problem::Place;
+use crate::place::Place;
 
 /// `[[upstreams]]`
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ pub(crate) use reader::Reader;
 pub(crate) use text::escaped;
 
 use crate::describe::{Fallback, Kind, Need, Table};
-use crate::problem::Place;
+use crate::place::Place;
 use crate::template::Template;
 use crate::values::Wrong;
 use crate::words::Word;

@@ -6,7 +6,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::describe::{Key, Kind, Need, Refused, Table, Why};
-use crate::problem::{Place, Problems};
+use crate::place::Place;
+use crate::problem::Problems;
 use crate::raw::text::Use;
 use crate::raw::{Given, Raw, Value, join};
 use crate::source::sounds_secret;

@@ -5,7 +5,7 @@
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::problem::Place;
+use crate::place::Place;
 use crate::raw::{Reader, Text, Value};
 use crate::template::Variable;
 use crate::template::{self, Template, TemplateCause, TemplateError};

@@ -8,7 +8,7 @@ use toml::de::DeValue;
 
 use crate::credential::{self, FixedCredential};
 use crate::describe::{Table, Words};
-use crate::problem::Place;
+use crate::place::Place;
 use crate::raw::reader::in_order;
 use crate::raw::text::Use;
 use crate::raw::{Field, Item, List, RawNode, Reader, Value, join};
