@@ -31,6 +31,7 @@ mod reference;
 mod render;
 mod schema;
 mod source;
+mod uri_pattern;
 mod values;
 mod variables;
 mod words;

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use crate::host_names;
 use crate::model::Test;
 use crate::template::Variable;
+use crate::uri_pattern;
 use crate::values::{self, Wrong};
 
 const METHODS: [&str; 8] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "PURGE"];
@@ -61,7 +62,7 @@ fn form(variable: &Variable, text: &str) -> Result<(), String> {
         Variable::Host => host(text, true),
         Variable::SslServerName => host(text, false),
         Variable::RequestMethod => method(text),
-        Variable::Uri => match values::normal_path(text, text) {
+        Variable::Uri => match uri_pattern::normal_path(text, text) {
             Ok(normal) => is(&normal, text, "it is the normalised path"),
             Err(wrong) => Err(wrong.message),
         },

@@ -8,7 +8,8 @@ use crate::check::{Check, Ids, is_off};
 use crate::host_names;
 use crate::model::{ClientRule, HeaderOps, HostPattern, Http, Route, UriPattern};
 use crate::raw::Raw;
-use crate::values::{self, Wrong};
+use crate::uri_pattern;
+use crate::values::Wrong;
 
 /// A service, ready to be merged.
 #[derive(Debug)]
@@ -148,7 +149,7 @@ impl Check<'_> {
             let wrong = Wrong::new("`path_prefix` holds characters that may be escaped");
             Err(wrong.help("letters, digits and punctuation"))
         } else {
-            values::normal_path(&text.text, &text.text)
+            uri_pattern::normal_path(&text.text, &text.text)
         };
         match checked {
             Ok(prefix) => prefix,
@@ -263,7 +264,7 @@ impl Check<'_> {
         let mut uris = Vec::new();
         let mut seen = BTreeSet::new();
         for (text, path) in self.one_or_more(raw, "uri", "uris") {
-            match text.pattern().and_then(values::uri_pattern) {
+            match text.pattern().and_then(uri_pattern::uri_pattern) {
                 Ok(pattern) => {
                     if text.text.contains("/:") {
                         let message = "a `:name` in a path is no parameter: it stands for itself";

@@ -15,9 +15,8 @@ use crate::model::{
 };
 use crate::source::sounds_secret;
 use crate::template::{Piece, Template};
-use crate::values::{
-    duration_text, sha256_base64_text, sha256_hex_text, size_text, uri_pattern_text,
-};
+use crate::uri_pattern::uri_pattern_text;
+use crate::values::{duration_text, sha256_base64_text, sha256_hex_text, size_text};
 use crate::words::{Version, Word};
 
 /// What stands where a secret was.
