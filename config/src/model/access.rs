@@ -5,7 +5,7 @@ use std::fmt;
 use ipnet::IpNet;
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
-use super::HostPattern;
+use super::patterns::HostPattern;
 use crate::place::Place;
 use crate::values::{sha256_base64_text, sha256_hex_text};
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
-use super::{Answers, FileAt, Pacing};
+use super::answers::{Answers, Pacing};
+use super::files::FileAt;
 
 /// `[http]`
 #[derive(Clone, Debug)]

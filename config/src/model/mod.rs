@@ -7,17 +7,18 @@
 mod access;
 mod answers;
 mod condition;
+mod config;
+mod files;
 mod http;
 mod listen;
 mod log;
 mod observe;
+mod patterns;
 mod route;
 mod runtime;
 mod ssl;
 mod trust;
 mod upstream;
-
-use std::path::{Path, PathBuf};
 
 pub use ipnet::IpNet;
 
@@ -27,79 +28,18 @@ pub use access::{
 };
 pub use answers::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Traceparent};
 pub use condition::{Condition, Order, Test};
+pub use config::Config;
+pub use files::{FileAt, KeyPair, Pem, PemSource};
 pub use http::{Expect, Forwarded, Http};
 pub use listen::{Listen, MtlsRoutes};
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
 pub use observe::{Admin, Metrics};
-pub use route::{HeaderOps, HeaderValue, HostPattern, Route, UriPattern};
+pub use patterns::{HostPattern, UriPattern};
+pub use route::{HeaderOps, HeaderValue, Route};
 pub use runtime::{IoDriver, Runtime};
-pub use ssl::{
-    ClientAuth, ClientVerify, FileAt, KeyPair, OnRevoke, Pem, PemSource, Protocols, Reject, Server,
-};
+pub use ssl::{ClientAuth, ClientVerify, OnRevoke, Protocols, Reject, Server};
 pub use trust::{CrlExpired, CrlMissing, Pin, Revocation};
 pub use upstream::{
     KeepalivePool, Node, NodeAddress, PassHost, ProxyProtocol, ProxyTlv, Scheme, Upstream,
     UpstreamCa, UpstreamTimeout, UpstreamTls, UpstreamVerify,
 };
-
-/// One whole configuration file.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The file it came from.
-    pub file: PathBuf,
-    /// Threads, rings and limits of the process.
-    pub runtime: Runtime,
-    /// Defaults for every listener.
-    pub http: Http,
-    /// Where logs go.
-    pub log: Log,
-    /// Where metrics can be fetched; `None` serves none.
-    pub metrics: Option<Metrics>,
-    /// Where `ferrule ctl` gets in; `None` opens no socket.
-    pub admin: Option<Admin>,
-    /// Stripped from every request on every listener, then set from the connection.
-    pub identity_headers: Vec<HeaderValue>,
-    /// What is done about Envoy's `X-Forwarded-Client-Cert`.
-    pub xfcc: Xfcc,
-    /// Where we listen.
-    pub listens: Vec<Listen>,
-    /// `[[ssls]]` of type `server`: what we present, and which clients we trust, by server name.
-    pub servers: Vec<Server>,
-    /// Authorities that routes have of their own; only those of `ClientAuth` that concern trust count.
-    pub trusts: Vec<ClientAuth>,
-    /// `[[upstreams]]`, and after them the inline ones of services and routes.
-    pub upstreams: Vec<Upstream>,
-    /// `[[routes]]`, each merged with its service and the global rules.
-    pub routes: Vec<Route>,
-}
-
-impl Config {
-    /// Every file that the configuration names, but for logs and sockets: certificates, keys and
-    /// what belongs to them.
-    #[must_use]
-    pub fn files(&self) -> Vec<&Path> {
-        let mut files = Vec::new();
-        for server in &self.servers {
-            server.pairs.iter().for_each(|pair| files.extend(pair.files()));
-            files.extend(server.stapling_files.iter().map(|file| file.path.as_path()));
-        }
-        let asked = self.servers.iter().filter_map(|server| server.client.as_ref());
-        for client in asked.chain(&self.trusts) {
-            files.extend(client.ca.iter().filter_map(Pem::file));
-            let lists = client.revocation.iter().flat_map(|lists| &lists.crls);
-            files.extend(lists.filter_map(Pem::file));
-        }
-        for tls in self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()) {
-            tls.client.iter().for_each(|pair| files.extend(pair.files()));
-            if let Some(UpstreamCa::Files(pems)) = &tls.ca {
-                files.extend(pems.iter().filter_map(Pem::file));
-            }
-            let lists = tls.revocation.iter().flat_map(|lists| &lists.crls);
-            files.extend(lists.filter_map(Pem::file));
-        }
-        files.extend(self.http.ticket_key_files.iter().map(|file| file.path.as_path()));
-        files.sort_unstable();
-        files.dedup();
-        files
-    }
-}

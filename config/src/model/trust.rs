@@ -2,7 +2,7 @@
 
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
-use super::Pem;
+use super::files::Pem;
 use crate::place::Place;
 
 /// `crl`, `crl_expired` and `crl_missing`

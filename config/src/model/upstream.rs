@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
-use super::{KeyPair, Pem, Pin, Protocols, Revocation};
+use super::files::{KeyPair, Pem};
+use super::ssl::Protocols;
+use super::trust::{Pin, Revocation};
 use crate::place::Place;
 
 /// `[[upstreams]]`
