@@ -1,8 +1,8 @@
 //! The table of `[http]`.
 
 use crate::defaults;
-use crate::describe::{Fallback, Kind, Table, Words, refused};
-use crate::describe::{duration, flag, optional, with};
+use crate::describe::key::{Fallback, Kind, Table, Words, duration, flag, optional, with};
+use crate::describe::refused;
 use crate::model::{Expect, Traceparent};
 use crate::words::Word;
 

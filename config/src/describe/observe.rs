@@ -1,7 +1,6 @@
 //! The tables that let the process be watched and told what to do.
 
-use crate::describe::{Fallback, Kind, Table};
-use crate::describe::{optional, with};
+use crate::describe::key::{Fallback, Kind, Table, optional, with};
 
 pub(super) static METRICS: Table = Table {
     name: "metrics",

@@ -1,12 +1,14 @@
 //! The tables of upstreams, services, routes and global rules.
 
 use crate::defaults;
+use crate::describe::key::{
+    Fallback, Key, Kind, Table, Words, flag, optional, required, seconds, with,
+};
+use crate::describe::refused;
 use crate::describe::tables::{
     ALLOW, CLOCK_SKEW, CRL, CRL_EXPIRED, CRL_MISSING, DENY, DESC, ID_DOC, LABELS, NAME, PROTOCOLS,
     STATUS,
 };
-use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
-use crate::describe::{flag, optional, required, seconds, with};
 use crate::model::{ProxyTlv, Scheme, UpstreamVerify};
 use crate::words::{HostMode, ProxyVersion, Word};
 

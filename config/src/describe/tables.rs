@@ -1,68 +1,19 @@
 //! The tables of the process, the listeners and their certificates.
 
 use crate::defaults;
-use crate::describe::http::HTTP;
-use crate::describe::observe::{ADMIN, METRICS};
-use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
-use crate::describe::{Fallback, Key, Kind, Table, Words, refused};
-use crate::describe::{duration, flag, optional, required, with};
+use crate::describe::key::{
+    Fallback, Key, Kind, Table, Words, duration, flag, optional, required, with,
+};
+use crate::describe::refused;
 use crate::model::{
     ClientVerify, CrlExpired, CrlMissing, IoDriver, Level, MtlsRoutes, OnRevoke, Reject, XfccKey,
     XfccMode,
 };
 use crate::words::{SslType, Version, Word};
 
-/// The whole file.
-pub(crate) static ROOT: Table = Table {
-    name: "",
-    doc: "The file is TOML. Relative paths start at its directory.",
-    keys: &[
-        optional(
-            "runtime",
-            Kind::Table(&RUNTIME),
-            "its defaults",
-            "Threads, rings and limits of the process.",
-        ),
-        optional("log", Kind::Table(&LOG), "its defaults", "Where logs go."),
-        optional(
-            "http",
-            Kind::Table(&HTTP),
-            "its defaults",
-            "How HTTP is spoken, on every listener.",
-        ),
-        optional("metrics", Kind::Table(&METRICS), "no metrics", "Metrics for Prometheus."),
-        optional("admin", Kind::Table(&ADMIN), "no socket", "The socket of `ferrule ctl`."),
-        required("listen", Kind::Tables(&LISTEN), "Where to listen."),
-        optional("ssls", Kind::Tables(&SSLS), "none", "Certificates, and the clients they trust."),
-        optional(
-            "identity_headers",
-            Kind::Identity(&IDENTITY_HEADERS),
-            "none",
-            "Headers that only the gateway may set: name = template. They are removed from every \
-                 request on every listener, in every spelling (any case; `_`, `.` and the like for \
-                 `-`), and then set from the connection. A header with an empty value is not sent.",
-        ),
-        optional("upstreams", Kind::Tables(&UPSTREAMS), "none", "Where requests can go."),
-        optional(
-            "services",
-            Kind::Tables(&SERVICES),
-            "none",
-            "Settings that several routes share.",
-        ),
-        optional("routes", Kind::Tables(&ROUTES), "none", "Which requests go where."),
-        optional(
-            "global_rules",
-            Kind::Tables(&GLOBAL_RULES),
-            "none",
-            "Rules that hold for every route.",
-        ),
-    ],
-    refused: refused::IN_ROOT,
-};
-
 static IO_DRIVER: Words = Words { words: IoDriver::WORDS, refused: &[] };
 
-static RUNTIME: Table = Table {
+pub(super) static RUNTIME: Table = Table {
     name: "runtime",
     doc: "Threads, rings and limits of the process. Changes here need a restart.",
     keys: &[
@@ -125,7 +76,7 @@ static RUNTIME: Table = Table {
     refused: &[],
 };
 
-static LOG: Table = Table {
+pub(super) static LOG: Table = Table {
     name: "log",
     doc: "Where logs go. A path is a file, \"stderr\" or \"stdout\".",
     keys: &[
@@ -181,7 +132,7 @@ static LOG_ACCESS: Table = Table {
 
 static MTLS_ROUTES: Words = Words { words: MtlsRoutes::WORDS, refused: &[] };
 
-static LISTEN: Table = Table {
+pub(super) static LISTEN: Table = Table {
     name: "listen",
     doc: "Where to listen.",
     keys: &[
@@ -235,7 +186,7 @@ pub(super) const NAME: Key = optional("name", Kind::Text, "none", "For people.")
 pub(super) const DESC: Key = optional("desc", Kind::Text, "none", "For people.");
 pub(super) const LABELS: Key = optional("labels", Kind::Labels, "none", "For people: name = text.");
 
-static SSLS: Table = Table {
+pub(super) static SSLS: Table = Table {
     name: "ssls",
     doc: "A certificate. Type \"server\": it is shown to clients for some server names, and says \
          which clients are trusted there. Type \"client\": it is shown to upstreams.",
@@ -320,7 +271,7 @@ static PRESETS: Words = Words { words: &["nginx", "rfc9440", "traefik", "xfcc"],
 static XFCC_MODE: Words = Words { words: XfccMode::WORDS, refused: &[] };
 static XFCC_KEYS: Words = Words { words: XfccKey::WORDS, refused: &[] };
 
-static IDENTITY_HEADERS: Table = Table {
+pub(super) static IDENTITY_HEADERS: Table = Table {
     name: "identity_headers",
     doc: "Headers that only the gateway may set: every other key is a header and its template.",
     keys: &[

@@ -1,0 +1,95 @@
+//! The file as a whole.
+
+use crate::describe::http::HTTP;
+use crate::describe::key::{Kind, Table, optional, required};
+use crate::describe::observe::{ADMIN, METRICS};
+use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
+use crate::describe::refused;
+use crate::describe::tables::{IDENTITY_HEADERS, LISTEN, LOG, RUNTIME, SSLS};
+
+/// The whole file.
+pub(crate) static ROOT: Table = Table {
+    name: "",
+    doc: "The file is TOML. Relative paths start at its directory.",
+    keys: &[
+        optional(
+            "runtime",
+            Kind::Table(&RUNTIME),
+            "its defaults",
+            "Threads, rings and limits of the process.",
+        ),
+        optional("log", Kind::Table(&LOG), "its defaults", "Where logs go."),
+        optional(
+            "http",
+            Kind::Table(&HTTP),
+            "its defaults",
+            "How HTTP is spoken, on every listener.",
+        ),
+        optional("metrics", Kind::Table(&METRICS), "no metrics", "Metrics for Prometheus."),
+        optional("admin", Kind::Table(&ADMIN), "no socket", "The socket of `ferrule ctl`."),
+        required("listen", Kind::Tables(&LISTEN), "Where to listen."),
+        optional("ssls", Kind::Tables(&SSLS), "none", "Certificates, and the clients they trust."),
+        optional(
+            "identity_headers",
+            Kind::Identity(&IDENTITY_HEADERS),
+            "none",
+            "Headers that only the gateway may set: name = template. They are removed from every \
+                 request on every listener, in every spelling (any case; `_`, `.` and the like for \
+                 `-`), and then set from the connection. A header with an empty value is not sent.",
+        ),
+        optional("upstreams", Kind::Tables(&UPSTREAMS), "none", "Where requests can go."),
+        optional(
+            "services",
+            Kind::Tables(&SERVICES),
+            "none",
+            "Settings that several routes share.",
+        ),
+        optional("routes", Kind::Tables(&ROUTES), "none", "Which requests go where."),
+        optional(
+            "global_rules",
+            Kind::Tables(&GLOBAL_RULES),
+            "none",
+            "Rules that hold for every route.",
+        ),
+    ],
+    refused: refused::IN_ROOT,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visit(table: &'static Table, seen: &mut Vec<&'static Table>) {
+        if seen.iter().any(|other| std::ptr::eq(*other, table)) {
+            return;
+        }
+        seen.push(table);
+        for key in table.keys {
+            match key.kind {
+                Kind::Table(inner)
+                | Kind::Identity(inner)
+                | Kind::Short(inner, _)
+                | Kind::Tables(inner)
+                | Kind::TableOrTables(inner)
+                | Kind::Nodes(inner) => visit(inner, seen),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_given_once() {
+        let mut tables = Vec::new();
+        visit(&ROOT, &mut tables);
+        for (index, table) in tables.iter().enumerate() {
+            assert!(tables[..index].iter().all(|other| other.name != table.name), "{}", table.name);
+            let taken = table.keys.iter().map(|key| key.name);
+            let refused = table.refused.iter().map(|refused| refused.name);
+            let mut names: Vec<_> = taken.chain(refused).collect();
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), count, "in {}", table.name);
+        }
+    }
+}
