@@ -8,8 +8,7 @@ use toml::de::{DeTable, DeValue};
 use crate::describe::{Key, Kind, Need, Refused, Table, Why};
 use crate::place::Place;
 use crate::problem::Problems;
-use crate::raw::text::Use;
-use crate::raw::{Given, Raw, Value, join};
+use crate::raw::table::{Given, Raw, Value, join};
 use crate::source::sounds_secret;
 use crate::values::nearest;
 
@@ -21,6 +20,17 @@ pub(crate) struct Reader<'a> {
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
     /// What is wrong.
     pub(crate) problems: &'a mut Problems,
+}
+
+/// What a string is for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Use {
+    /// To be taken as it is.
+    Plain,
+    /// To be taken as it is, and never shown.
+    Secret,
+    /// To be read as a template.
+    Template,
 }
 
 impl Reader<'_> {

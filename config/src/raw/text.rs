@@ -6,23 +6,13 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::place::Place;
-use crate::raw::{Reader, Text, Value};
+use crate::raw::reader::{Reader, Use};
+use crate::raw::table::{Text, Value};
 use crate::template::Variable;
 use crate::template::{self, Template, TemplateCause, TemplateError};
 use crate::values::nearest;
 
 const ENV: &str = "${env:";
-
-/// What a string is for.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) enum Use {
-    /// To be taken as it is.
-    Plain,
-    /// To be taken as it is, and never shown.
-    Secret,
-    /// To be read as a template.
-    Template,
-}
 
 impl Reader<'_> {
     /// A string with the environment put in; `None` if it is none, or a variable is not set.

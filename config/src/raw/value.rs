@@ -9,9 +9,8 @@ use toml::de::DeValue;
 use crate::credential::{self, FixedCredential};
 use crate::describe::{Table, Words};
 use crate::place::Place;
-use crate::raw::reader::in_order;
-use crate::raw::text::Use;
-use crate::raw::{Field, Item, List, RawNode, Reader, Value, join};
+use crate::raw::reader::{Reader, Use, in_order};
+use crate::raw::table::{Field, Item, List, RawNode, Value, join};
 use crate::source::sounds_secret;
 use crate::values::{self, Wrong, nearest};
 
