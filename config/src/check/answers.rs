@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::check::Check;
+use crate::check::context::Check;
 use crate::model::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Traceparent};
 use crate::raw::{Raw, Text, join};
 use crate::values::Wrong;

@@ -1,6 +1,6 @@
 //! Allow and deny lists, exempt paths, and the `client` tables of rules, services and routes.
 
-use crate::check::Check;
+use crate::check::context::Check;
 use crate::client_match;
 use crate::model::{
     ClientAuth, ClientLists, ClientMatch, ClientRule, ClientTerm, ClientVerify, OnRevoke, Reject,

@@ -7,7 +7,8 @@
 use ipnet::IpNet;
 use toml::Value as Toml;
 
-use crate::check::{Check, constants};
+use crate::check::constants;
+use crate::check::context::Check;
 use crate::model::{Condition, Order, Test};
 use crate::pattern::Pattern;
 use crate::place::Place;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::Check;
+use crate::check::context::Check;
 use crate::model::{HeaderOps, HeaderValue, Xfcc, XfccKey, XfccMode};
 use crate::place::Place;
 use crate::raw::{Field, Raw, join};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::check::{Check, is_off};
+use crate::check::context::{Check, is_off};
 use crate::host_names;
 use crate::model::{Listen, Server};
 use crate::place::Place;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::check::Check;
+use crate::check::context::Check;
 use crate::host_names;
 use crate::model::{Admin, Listen, Metrics};
 use crate::raw::Raw;

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::check::Check;
+use crate::check::context::Check;
 use crate::model::{
     AccessFormat, AccessLog, Expect, Forwarded, Http, IoDriver, Level, Log, LogTarget, Runtime,
 };

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::check::Check;
+use crate::check::context::Check;
 use crate::model::{ProxyProtocol, ProxyTlv};
 use crate::raw::Raw;
 use crate::values::client_range;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::Check;
+use crate::check::context::Check;
 use crate::model::{HostPattern, UriPattern};
 use crate::place::Place;
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::check::context::{Check, is_off};
+use crate::check::ids::Ids;
 use crate::check::reach::Asked;
 use crate::check::upstreams::timeout;
-use crate::check::{Check, Ids, is_off};
 use crate::host_names;
 use crate::model::{ClientRule, HeaderOps, HostPattern, Http, Route, UriPattern};
 use crate::raw::Raw;

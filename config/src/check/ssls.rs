@@ -1,9 +1,8 @@
 //! `[[ssls]]`: server names with their certificates and trusted clients, and our own client
 //! certificates.
 
-use std::collections::BTreeMap;
-
-use crate::check::{Check, Ids, is_off};
+use crate::check::context::{Check, is_off};
+use crate::check::ids::Ids;
 use crate::host_names;
 use crate::model::{
     ClientAuth, ClientVerify, FileAt, HostPattern, KeyPair, OnRevoke, Pem, Protocols, Reject,
@@ -12,14 +11,6 @@ use crate::model::{
 use crate::raw::Raw;
 use crate::values::nearest;
 use crate::words::{SslType, Version, Word};
-
-/// `[[ssls]]` of type `client`, by id; `None` if one is not whole.
-#[derive(Debug, Default)]
-pub(super) struct ClientCerts {
-    by_id: BTreeMap<String, Option<KeyPair>>,
-    /// Ids of objects that are something else: a common mistake.
-    servers: Vec<String>,
-}
 
 impl Check<'_> {
     pub(super) fn ssls(&mut self, raws: &[Raw]) -> Vec<Server> {

@@ -1,6 +1,6 @@
 //! Revocation lists and pins, on both sides.
 
-use crate::check::Check;
+use crate::check::context::Check;
 use crate::model::{CrlExpired, CrlMissing, Pin, Revocation};
 use crate::raw::Raw;
 use crate::values::{self, Wrong};

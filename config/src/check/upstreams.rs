@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::check::Check;
+use crate::check::context::Check;
 use crate::check::ssls::protocols;
 use crate::defaults;
 use crate::host_names;

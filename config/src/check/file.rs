@@ -1,0 +1,56 @@
+//! The whole file: every table is checked, in the order in which they need each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::check::context::{Check, ClientCerts};
+use crate::check::ids::Ids;
+use crate::model::{ClientVerify, Config, Server};
+use crate::problem::Problems;
+use crate::raw::Raw;
+
+/// Checks a whole file.
+pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config {
+    let mut check = Check {
+        dir: file.parent().map(Path::to_owned).unwrap_or_default(),
+        problems,
+        upstreams: Vec::new(),
+        upstream_ids: Ids::new("upstreams"),
+        client_certs: ClientCerts::default(),
+        trusts: Vec::new(),
+        server_names: BTreeMap::new(),
+        identity_names: BTreeSet::new(),
+        demanded_everywhere: false,
+    };
+    let identity_headers = check.identity_headers(root);
+    let xfcc = check.xfcc(root);
+    let servers = check.ssls(root.tables("ssls"));
+    let listens = check.listens(root, &servers);
+    check.named_upstreams(root.tables("upstreams"));
+    let asks = |server: &Server| {
+        server.client.as_ref().is_some_and(|client| client.verify != ClientVerify::Off)
+    };
+    let asked = servers.iter().any(asks);
+    let demands = |server: &Server| {
+        server.client.as_ref().is_some_and(|client| client.verify == ClientVerify::On)
+    };
+    check.demanded_everywhere =
+        servers.iter().all(demands) && listens.iter().all(|listen| listen.tls);
+    let http = check.http(root);
+    let routes = check.routes(root, &http, asked);
+    Config {
+        file: file.to_owned(),
+        runtime: Check::runtime(root),
+        http,
+        log: check.log(root),
+        metrics: check.metrics(root, &listens),
+        admin: check.admin(root),
+        identity_headers,
+        xfcc,
+        trusts: check.trusts,
+        listens,
+        servers,
+        upstreams: check.upstreams,
+        routes,
+    }
+}
