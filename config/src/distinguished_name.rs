@@ -10,11 +10,11 @@ use crate::values::{Wrong, nearest};
 /// One attribute: its type in its spelling, and its value.
 struct Attribute {
     kind: String,
-    value: Value,
+    value: AttributeValue,
 }
 
 /// An attribute's value.
-enum Value {
+enum AttributeValue {
     /// Text as UTF-8.
     Text(Vec<u8>),
     /// The whole encoding in hexadecimal, of what is no text.
@@ -85,7 +85,10 @@ fn attribute(pair: &str) -> Result<Attribute, Wrong> {
     if let Some(digits) = value.strip_prefix('#') {
         let legal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         if legal && digits.len() >= 4 && digits.len().is_multiple_of(2) {
-            return Ok(Attribute { kind, value: Value::Encoded(digits.to_ascii_uppercase()) });
+            return Ok(Attribute {
+                kind,
+                value: AttributeValue::Encoded(digits.to_ascii_uppercase()),
+            });
         }
     }
     if is_dotted(&kind) {
@@ -102,7 +105,7 @@ fn attribute(pair: &str) -> Result<Attribute, Wrong> {
         Err(_) => Err(never("holds an escape that is no UTF-8")),
         Ok(shown) if shown.chars().any(char::is_control) => Err(never("holds a control character")),
         Ok(shown) if shown.trim() != shown => Err(never("has white space at its ends")),
-        Ok(_) => Ok(Attribute { kind, value: Value::Text(text) }),
+        Ok(_) => Ok(Attribute { kind, value: AttributeValue::Text(text) }),
     }
 }
 
@@ -154,8 +157,8 @@ impl Attribute {
         out.push_str(&self.kind);
         out.push('=');
         let text = match &self.value {
-            Value::Text(text) => text,
-            Value::Encoded(digits) => {
+            AttributeValue::Text(text) => text,
+            AttributeValue::Encoded(digits) => {
                 out.push('#');
                 out.push_str(digits);
                 return;

@@ -43,7 +43,7 @@ impl Check<'_> {
                 let wrong = Wrong::new("a condition stands in brackets of its own");
                 self.wrong(place, path, wrong.help("write `[[\"name\", \"==\", \"value\"]]`"));
             } else {
-                all.extend(self.group(items, place, (&path, 0)));
+                all.extend(self.group(items, place, &path, 0));
             }
         }
         if all.iter().any(|condition| keeps_fingerprint_out(condition, false)) {
@@ -62,7 +62,8 @@ impl Check<'_> {
         &mut self,
         items: &[Item],
         place: Place,
-        (path, depth): (&str, usize),
+        path: &str,
+        depth: usize,
     ) -> Option<Condition> {
         if depth > DEPTH_MAX {
             self.wrong(place, path, Wrong::new("these conditions are nested too deeply"));
@@ -80,14 +81,14 @@ impl Check<'_> {
                     self.wrong(place, path, wrong.help("give it conditions in brackets"));
                     return None;
                 }
-                let list = self.list(rest, (path, depth));
+                let list = self.list(rest, path, depth);
                 let word = joint.text.to_ascii_uppercase();
                 let joined =
                     if word.ends_with("OR") { Condition::Any(list) } else { Condition::All(list) };
                 Some(if word.starts_with('!') { not(joined) } else { joined })
             }
             [Item::List(..), ..] => {
-                let mut list = self.list(items, (path, depth));
+                let mut list = self.list(items, path, depth);
                 if list.len() == 1 { list.pop() } else { Some(Condition::All(list)) }
             }
             _ => match expression(items) {
@@ -134,12 +135,12 @@ impl Check<'_> {
         self.warn(place, path.to_owned(), message, modern);
     }
 
-    fn list(&mut self, items: &[Item], (path, depth): (&str, usize)) -> Vec<Condition> {
+    fn list(&mut self, items: &[Item], path: &str, depth: usize) -> Vec<Condition> {
         let mut list = Vec::new();
         for item in items {
             match item {
                 Item::List(place, inner) => {
-                    list.extend(self.group(inner, *place, (path, depth + 1)));
+                    list.extend(self.group(inner, *place, path, depth + 1));
                 }
                 Item::Text(_) | Item::Number(..) => {
                     let wrong = Wrong::new("a condition stands in brackets");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::check::context::Check;
 use crate::model::{HeaderOps, HeaderValue, Xfcc, XfccKey, XfccMode};
 use crate::place::Place;
-use crate::raw::{Field, Raw, join};
+use crate::raw::{Field, FieldValue, Raw, join};
 use crate::template::{Piece, Template, Variable};
 use crate::values::{FIELD_NAME_BYTES_MAX, Wrong, folded, is_token, nearest};
 use crate::words::Word;
@@ -33,7 +33,7 @@ impl Check<'_> {
                 let wrong = Wrong::new("this name stands here twice, but for case, `-` and `_`");
                 self.wrong(field.place, &*path, wrong.help("upstreams may read both as one"));
             }
-            for (place, template) in &field.values {
+            for FieldValue { place, template } in &field.values {
                 self.identity_value(template, *place, &path);
                 if named {
                     self.no_misspelt_key(&field.name, template, field.place, &path);
@@ -174,10 +174,10 @@ impl Check<'_> {
                 let wrong = Wrong::new("this name stands here twice, but for case");
                 self.wrong(field.place, &*path, wrong.help("write a list of values"));
             }
-            for (place, template) in &field.values {
+            for FieldValue { place, template } in &field.values {
                 self.header_value(template, *place, &path);
             }
-            let values = field.values.iter().map(|(_, template)| template.clone());
+            let values = field.values.iter().map(|value| value.template.clone());
             fields.push((field, values.collect()));
         }
         fields

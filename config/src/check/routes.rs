@@ -85,7 +85,7 @@ impl Check<'_> {
             let service = service.and_then(|index| services.get(index));
             let made_up = format!("routes.{index}.upstream");
             let target = self.target(raw, made_up);
-            let (wanted, route) = self.route(raw, (id, target), service, &global);
+            let (wanted, route) = self.route(raw, id, target, service, &global);
             asked.push(wanted);
             routes.extend(route.map(|route| {
                 let of_service = service.and_then(|service| service.body_size);
@@ -193,7 +193,8 @@ impl Check<'_> {
     fn route(
         &mut self,
         raw: &Raw,
-        (id, own): (String, Target),
+        id: String,
+        own: Target,
         service: Option<&Service>,
         global: &Inherited,
     ) -> (Asked, Option<Route>) {

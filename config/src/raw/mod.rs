@@ -10,5 +10,5 @@ mod text;
 mod value;
 
 pub(crate) use reader::Reader;
-pub(crate) use table::{Field, Item, Raw, RawNode, Text, join};
+pub(crate) use table::{Field, FieldValue, Item, Raw, RawNode, Text, join};
 pub(crate) use text::escaped;

@@ -84,7 +84,7 @@ impl Reader<'_> {
                 self.problems.name(place, &path);
                 given.insert(key.name, Given { place, value: self.value(key.kind, item, &path) });
             } else {
-                fields.push(self.field(name, item, (&path, false)));
+                fields.push(self.field(name, item, &path, false));
             }
         }
         let place = Place::of(value.span());

@@ -50,7 +50,14 @@ impl Text {
 pub(crate) struct Field {
     pub(crate) place: Place,
     pub(crate) name: String,
-    pub(crate) values: Vec<(Place, Template)>,
+    pub(crate) values: Vec<FieldValue>,
+}
+
+/// One value of a field.
+#[derive(Debug)]
+pub(crate) struct FieldValue {
+    pub(crate) place: Place,
+    pub(crate) template: Template,
 }
 
 /// A part of a list that may hold lists.

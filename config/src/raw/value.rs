@@ -10,7 +10,7 @@ use crate::credential::{self, FixedCredential};
 use crate::describe::{Table, Words};
 use crate::place::Place;
 use crate::raw::reader::{Reader, Use, in_order};
-use crate::raw::table::{Field, Item, List, RawNode, Value, join};
+use crate::raw::table::{Field, FieldValue, Item, List, RawNode, Value, join};
 use crate::source::sounds_secret;
 use crate::values::{self, Wrong, nearest};
 
@@ -325,7 +325,7 @@ impl Reader<'_> {
         let mut fields = Vec::with_capacity(table.len());
         for (name, item) in in_order(table) {
             let path = join(field, name.get_ref());
-            fields.push(self.field(name, item, (&path, lists)));
+            fields.push(self.field(name, item, &path, lists));
         }
         Value::Fields(fields)
     }
@@ -335,7 +335,8 @@ impl Reader<'_> {
         &mut self,
         name: &Spanned<Cow<'_, str>>,
         item: &Spanned<DeValue<'_>>,
-        (path, lists): (&str, bool),
+        path: &str,
+        lists: bool,
     ) -> Field {
         if sounds_secret(name.get_ref()) {
             self.problems.mask(Place::of(item.span()));
@@ -347,12 +348,17 @@ impl Reader<'_> {
                 self.filled(array.len(), item, path);
                 for (index, item) in array.iter().enumerate() {
                     let template = self.template(item, &format!("{path}[{index}]"));
-                    values.extend(template.map(|template| (Place::of(item.span()), template)));
+                    values.extend(
+                        template
+                            .map(|template| FieldValue { place: Place::of(item.span()), template }),
+                    );
                 }
             }
             _ => {
                 let template = self.template(item, path);
-                values.extend(template.map(|template| (Place::of(item.span()), template)));
+                values.extend(
+                    template.map(|template| FieldValue { place: Place::of(item.span()), template }),
+                );
             }
         }
         Field { place: Place::of(name.span()), name: name.get_ref().to_string(), values }
