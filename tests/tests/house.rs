@@ -4,6 +4,8 @@
 
 #[path = "house/documents.rs"]
 mod documents;
+#[path = "house/storeys.rs"]
+mod storeys;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
