@@ -4,10 +4,12 @@
 //! [`reseal`] makes the records of one connection those of another. What the protocol wants to send by
 //! itself waits in [`TlsOutput`].
 
+mod alert;
 mod fast;
 mod outcome;
 mod output;
 pub mod reseal;
+mod rustls_connection;
 mod security;
 mod session;
 mod unbuffered;

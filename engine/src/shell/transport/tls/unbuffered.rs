@@ -4,289 +4,17 @@
 //! (the records of a handshake message that is not whole, and nothing else), and nothing behind the
 //! peer's last flight is lost when our own record layer takes over.
 
-use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
-use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
-use rustls::{Error, PeerMisbehaved, ProtocolVersion};
+use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus};
 
+use super::alert::{fail, refuse, refuse_header};
 use super::outcome::{HandshakeProgress, Opened, SessionError};
 use super::output::{TlsOutput, flush_pending};
-use crate::shell::transport::buffers::{Buffer, RECORD_BYTES_MAX};
-use crate::tls::record::{CONTENT_BYTES_MAX, Fault};
-use crate::tls::stand_in::stand_in;
+use super::rustls_connection::{UnbufferedConnection, Window, encode};
+use crate::shell::transport::buffers::Buffer;
+use crate::tls::record::Fault;
 
-const CHANGE_CIPHER_SPEC: u8 = 20;
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
-
-/// Both of rustls's unbuffered connections, as one.
-pub(crate) trait UnbufferedConnection {
-    type Data;
-    /// Bytes of records that rustls may hold on to once the handshake is over.
-    const HELD_BYTES_MAX: usize;
-    fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
-    fn handshaking(&self) -> bool;
-    /// Is there something encoded that nobody has taken yet?
-    fn has_output(&self) -> bool;
-    /// Is the protocol TLS 1.3?
-    fn is_tls13(&self) -> bool;
-    /// Is the protocol TLS 1.3, and everything that comes protected, but for what is always plain?
-    fn reads_protected(&self) -> bool;
-}
-
-impl UnbufferedConnection for UnbufferedServerConnection {
-    type Data = ServerConnectionData;
-    // Clients have hardly anything to say then.
-    const HELD_BYTES_MAX: usize = RECORD_BYTES_MAX;
-
-    fn process<'c, 'i>(
-        &'c mut self,
-        input: &'i mut [u8],
-    ) -> UnbufferedStatus<'c, 'i, ServerConnectionData> {
-        self.process_tls_records(input)
-    }
-
-    fn handshaking(&self) -> bool {
-        self.is_handshaking()
-    }
-
-    fn has_output(&self) -> bool {
-        self.wants_write()
-    }
-
-    fn is_tls13(&self) -> bool {
-        self.protocol_version() == Some(ProtocolVersion::TLSv1_3)
-    }
-
-    fn reads_protected(&self) -> bool {
-        // The key exchange is complete when our ServerHello is made.
-        self.is_tls13() && self.negotiated_key_exchange_group().is_some()
-    }
-}
-
-impl UnbufferedConnection for UnbufferedClientConnection {
-    type Data = ClientConnectionData;
-    // A ticket may be 2^16 bytes long.
-    const HELD_BYTES_MAX: usize = 5 * RECORD_BYTES_MAX;
-
-    fn process<'c, 'i>(
-        &'c mut self,
-        input: &'i mut [u8],
-    ) -> UnbufferedStatus<'c, 'i, ClientConnectionData> {
-        self.process_tls_records(input)
-    }
-
-    fn handshaking(&self) -> bool {
-        self.is_handshaking()
-    }
-
-    fn has_output(&self) -> bool {
-        self.wants_write()
-    }
-
-    fn is_tls13(&self) -> bool {
-        self.protocol_version() == Some(ProtocolVersion::TLSv1_3)
-    }
-
-    fn reads_protected(&self) -> bool {
-        // What a server sends in the plain after its ServerHello does not authenticate.
-        self.is_tls13() && !self.is_handshaking()
-    }
-}
-
-/// Refuses the next record if its header, or so much of it as there is, says that it cannot be: rustls has
-/// other words for that, or none.
-fn refuse_header(
-    connection: &mut impl UnbufferedConnection,
-    input: &Buffer,
-    tls_output: &mut TlsOutput,
-) -> Option<SessionError> {
-    let behind = input.filled().get(tls_output.held..)?;
-    let (kind, header) = (*behind.first()?, behind.first_chunk::<5>());
-    let body_bytes = header.map(|[.., high, low]| usize::from(u16::from_be_bytes([*high, *low])));
-    let (handshaking, tls13) = (connection.handshaking(), connection.is_tls13());
-    let longest = CONTENT_BYTES_MAX + if tls13 { 256 } else { 2048 };
-    let filled = body_bytes != Some(0);
-    let known = match kind {
-        APPLICATION_DATA => true,
-        CHANGE_CIPHER_SPEC => filled && handshaking,
-        ALERT => filled && (handshaking || !tls13),
-        HANDSHAKE => filled && !connection.reads_protected(),
-        _ => false,
-    };
-    let fault = if !known {
-        // Section 5 of RFC 8446.
-        Fault::UnexpectedRecord
-    } else if !handshaking && behind.iter().skip(1).take(2).any(|version| *version != 3) {
-        // The version is authenticated, and this is not the one that was agreed on.
-        Fault::Forged
-    } else if body_bytes.is_some_and(|bytes| bytes > longest) {
-        Fault::Oversized
-    } else {
-        return None;
-    };
-    if connection.has_output() {
-        return None;
-    }
-    refuse(connection, input.filled().get(..tls_output.held)?, tls_output, fault);
-    Some(SessionError::Record(fault))
-}
-
-/// How much of a buffer rustls is shown.
-#[derive(Clone, Copy)]
-struct Window {
-    /// So many bytes.
-    shown: usize,
-    /// So many of them are in whole records.
-    whole: usize,
-    /// It is shown a record that it has not seen.
-    fresh: bool,
-}
-
-impl Window {
-    /// What rustls holds already, and the next record; of that all there is, if it is not whole, because
-    /// a header may be wrong by itself. Nothing new while rustls has something to say: it would say
-    /// that first, and the record would not be looked at.
-    fn next(
-        input: &Buffer,
-        tls_output: &TlsOutput,
-        connection: &impl UnbufferedConnection,
-    ) -> Self {
-        let held = tls_output.held;
-        let filled = input.filled();
-        if connection.has_output() {
-            return Self { shown: held, whole: held, fresh: false };
-        }
-        let header = filled.get(held..).and_then(<[u8]>::first_chunk::<5>);
-        let end = header
-            .map(|[_, _, _, high, low]| held + 5 + usize::from(u16::from_be_bytes([*high, *low])));
-        match end.filter(|end| *end <= filled.len()) {
-            Some(end) => Self { shown: end, whole: end, fresh: true },
-            None => Self { shown: filled.len(), whole: held, fresh: false },
-        }
-    }
-
-    /// Only what rustls holds.
-    const fn old(tls_output: &TlsOutput) -> Self {
-        Self { shown: tls_output.held, whole: tls_output.held, fresh: false }
-    }
-
-    fn of<'b>(&self, input: &'b mut Buffer) -> &'b mut [u8] {
-        input.filled_mut().get_mut(..self.shown).unwrap_or_default()
-    }
-
-    /// rustls is done with the first `discard` bytes.
-    fn discard(self, discard: usize, input: &mut Buffer, tls_output: &mut TlsOutput) {
-        input.consume(discard);
-        tls_output.held = self.whole.saturating_sub(discard);
-    }
-}
-
-/// Appends a chunk that rustls wants sent.
-fn encode<Data>(chunk: &mut rustls::unbuffered::EncodeTlsData<'_, Data>, pending: &mut Vec<u8>) {
-    let start = pending.len();
-    match chunk.encode(&mut []) {
-        Ok(_) | Err(EncodeError::AlreadyEncoded) => {}
-        Err(EncodeError::InsufficientSize(needed)) => {
-            pending.resize(start + needed.required_size, 0);
-            let room = pending.get_mut(start..).unwrap_or_default();
-            let written = chunk.encode(room).unwrap_or(0);
-            pending.truncate(start + written);
-        }
-    }
-}
-
-/// The session has failed: the alert that rustls has ready is all that may still be said, or the one that
-/// it should have had. `before`: bytes that it held when it was shown the record.
-fn fail(
-    connection: &mut impl UnbufferedConnection,
-    input: &Buffer,
-    tls_output: &mut TlsOutput,
-    error: Error,
-    before: usize,
-) -> SessionError {
-    tls_output.failed = true;
-    let held = |bytes| input.filled().get(..bytes).unwrap_or_default();
-    match &error {
-        _ if connection.has_output() => take_alert(connection, &mut Vec::new(), tls_output),
-        // It has none for a message that is too long.
-        Error::InvalidMessage(_) => {
-            refuse(connection, held(tls_output.held), tls_output, Fault::BrokenMessage);
-        }
-        // These are found before the record counts as read; it would be in the way of another.
-        Error::PeerMisbehaved(
-            PeerMisbehaved::MessageInterleavedWithHandshakeMessage
-            | PeerMisbehaved::TooManyEmptyFragments
-            | PeerMisbehaved::IllegalTlsInnerPlaintext,
-        ) => refuse(connection, held(before), tls_output, Fault::UnexpectedRecord),
-        Error::PeerMisbehaved(_) => {
-            refuse(connection, held(tls_output.held), tls_output, Fault::UnexpectedRecord);
-        }
-        _ => {}
-    }
-    match error {
-        Error::PeerMisbehaved(PeerMisbehaved::IllegalMiddleboxChangeCipherSpec) => {
-            SessionError::Record(Fault::UnexpectedRecord)
-        }
-        error => SessionError::Tls(Box::new(error)),
-    }
-}
-
-/// Makes rustls say this fault's alert: it is shown `held`, which it knows, and a record that cannot be.
-fn refuse(
-    connection: &mut impl UnbufferedConnection,
-    held: &[u8],
-    tls_output: &mut TlsOutput,
-    fault: Fault,
-) {
-    tls_output.failed = true;
-    let mut shown = held.to_vec();
-    take_alert(connection, &mut shown, tls_output);
-    let start = tls_output.pending.len();
-    let alert = fault.alert().unwrap_or_default();
-    // Before there are keys, a session that has failed already looks at headers only.
-    for record in [&stand_in(alert)[..], &[APPLICATION_DATA, 3, 3, 0xff, 0xff]] {
-        shown.extend_from_slice(record);
-        // Whole messages that wait before it come first, one at a time. Each has four bytes of header.
-        for _ in 0..shown.len() / 4 + 2 {
-            if connection.has_output() {
-                break;
-            }
-            let UnbufferedStatus { discard, state } = connection.process(&mut shown);
-            if let Ok(ConnectionState::TransmitTlsData(sent)) = state {
-                sent.done();
-            }
-            shown.drain(..discard.min(shown.len()));
-        }
-        take_alert(connection, &mut shown, tls_output);
-        match tls_output.pending.get_mut(start..).unwrap_or_default() {
-            [] => shown.truncate(shown.len().saturating_sub(record.len())),
-            // In the plain; it may be another one then.
-            [ALERT, _, _, 0, 2, _, description] => {
-                *description = alert;
-                return;
-            }
-            _ => return,
-        }
-    }
-}
-
-/// Takes what rustls has ready. Asked for more, it would look at the same wrong bytes again.
-fn take_alert(
-    connection: &mut impl UnbufferedConnection,
-    shown: &mut Vec<u8>,
-    tls_output: &mut TlsOutput,
-) {
-    while connection.has_output() {
-        let UnbufferedStatus { discard, state } = connection.process(shown);
-        let Ok(ConnectionState::EncodeTlsData(mut chunk)) = state else { return };
-        encode(&mut chunk, &mut tls_output.pending);
-        shown.drain(..discard.min(shown.len()));
-    }
-}
-
-pub(crate) fn open<C: UnbufferedConnection, R>(
+/// Opens the next record; see [`Session::open_next`](super::Session::open_next).
+pub(super) fn open<C: UnbufferedConnection, R>(
     connection: &mut C,
     input: &mut Buffer,
     tls_output: &mut TlsOutput,
@@ -329,30 +57,42 @@ pub(crate) fn open<C: UnbufferedConnection, R>(
         };
         window.discard(discard, input, tls_output);
         before = before.saturating_sub(discard);
-        match found {
+        if tls_output.held > C::HELD_BYTES_MAX {
             // No message of a handshake that is over is as long: memory would be held for nothing.
-            _ if tls_output.held > C::HELD_BYTES_MAX => {
-                let held = input.filled().get(..tls_output.held).unwrap_or_default();
-                refuse(connection, held, tls_output, Fault::BrokenMessage);
-                return Err(SessionError::Record(Fault::BrokenMessage));
-            }
-            None => {}
-            Some(Err(SessionError::Tls(error))) => {
-                return Err(fail(connection, input, tls_output, *error, before));
-            }
-            Some(Err(error)) => {
-                tls_output.failed = true;
-                return Err(error);
-            }
-            Some(Ok(found)) => {
-                tls_output.note(input);
-                return Ok(found);
-            }
+            let held = input.filled().get(..tls_output.held).unwrap_or_default();
+            refuse(connection, held, tls_output, Fault::BrokenMessage);
+            return Err(SessionError::Record(Fault::BrokenMessage));
+        }
+        if let Some(found) = found {
+            return settle(connection, input, tls_output, found, before);
         }
     }
 }
 
-pub(crate) fn seal(
+/// The last step before the caller is told: a failure has its alert, and what rustls holds is noted.
+/// `before`: bytes that it held when it was shown the record.
+fn settle<T>(
+    connection: &mut impl UnbufferedConnection,
+    input: &Buffer,
+    tls_output: &mut TlsOutput,
+    found: Result<T, SessionError>,
+    before: usize,
+) -> Result<T, SessionError> {
+    match found {
+        Ok(found) => {
+            tls_output.note(input);
+            Ok(found)
+        }
+        Err(SessionError::Tls(error)) => Err(fail(connection, input, tls_output, *error, before)),
+        Err(error) => {
+            tls_output.failed = true;
+            Err(error)
+        }
+    }
+}
+
+/// Seals `plain`; see [`Session::seal`](super::Session::seal).
+pub(super) fn seal(
     connection: &mut impl UnbufferedConnection,
     plain: &[u8],
     tls_output: &mut TlsOutput,
@@ -386,7 +126,8 @@ pub(crate) fn seal(
     }
 }
 
-pub(crate) fn handshake<C: UnbufferedConnection>(
+/// Drives a handshake; see [`Session::handshake`](super::Session::handshake).
+pub(super) fn handshake<C: UnbufferedConnection>(
     connection: &mut C,
     input: &mut Buffer,
     tls_output: &mut TlsOutput,
@@ -428,26 +169,15 @@ pub(crate) fn handshake<C: UnbufferedConnection>(
         };
         window.discard(discard, input, tls_output);
         before = before.saturating_sub(discard);
-        match progress {
-            None => {}
-            Some(Err(SessionError::Tls(error))) => {
-                return Err(fail(connection, input, tls_output, *error, before));
-            }
-            Some(Err(error)) => {
-                tls_output.failed = true;
-                return Err(error);
-            }
-            Some(Ok(progress)) => {
-                tls_output.note(input);
-                return Ok(progress);
-            }
+        if let Some(progress) = progress {
+            return settle(connection, input, tls_output, progress, before);
         }
     }
 }
 
 /// Takes the answer to a `KeyUpdate`, which rustls keeps until there is data to be sent: it is asked for
 /// a record in no room, and gets the answer ready before it sees that.
-pub(crate) fn queue_due_replies(
+pub(super) fn queue_due_replies(
     connection: &mut impl UnbufferedConnection,
     tls_output: &mut TlsOutput,
 ) {
@@ -470,7 +200,8 @@ pub(crate) fn queue_due_replies(
     }
 }
 
-pub(crate) fn close(connection: &mut impl UnbufferedConnection, tls_output: &mut TlsOutput) {
+/// Queues `close_notify`.
+pub(super) fn close(connection: &mut impl UnbufferedConnection, tls_output: &mut TlsOutput) {
     if tls_output.failed {
         return;
     }
