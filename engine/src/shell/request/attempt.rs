@@ -14,13 +14,13 @@ use super::duplex::{RelayResult, relay_response, relay_with_upload};
 use super::failure;
 use super::lease::{Lease, LeaseRequest, check_new, give_back, obtain};
 use super::memory::ExchangeMemory;
-use super::relay::PumpError;
-use super::respond::{RespondError, ResponseContext, ResponseProgress, UploadState};
+use super::respond::{ResponseContext, ResponseProgress, UploadState};
+use crate::exchange::cause::{ClientCause, ExchangeFailure, Resolution, UpstreamCause, resolve};
 use crate::exchange::flow::{Flow, FlowError, Framing};
-use crate::exchange::outcome::{ExchangeEnd, Outcome};
+use crate::exchange::outcome::Outcome;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::response_fault::ResponseFault;
-use crate::exchange::retry::{Failure, Sent};
+use crate::exchange::retry::Sent;
 use crate::exchange::reuse::{self, Bodies, UpstreamEnd};
 use crate::exchange::rewrite::{Towards, upstream_head, upstream_name};
 use crate::plan::{Facts, Marks, NodeIndex, NodePlan};
@@ -60,12 +60,12 @@ pub(super) enum AttemptResult {
 
 /// An attempt that failed before anything was sent to the client.
 pub(super) struct FailedAttempt {
-    pub(super) failure: Failure,
-    /// What the client is told, unless another attempt answers.
-    pub(super) refusal: Refusal,
+    pub(super) cause: UpstreamCause,
     /// Did the connection come from the pool?
     pub(super) reused: bool,
+    /// How much of the request has left.
     pub(super) sent: Sent,
+    /// How the bodies stand if the client is refused.
     pub(super) bodies: Bodies,
 }
 
@@ -90,7 +90,14 @@ pub(super) async fn attempt(
     }
     let mut lease = match obtained.done {
         Ok(lease) => lease,
-        Err(error) => return AttemptResult::Failed(not_connected(request, &error)),
+        Err(error) => {
+            return AttemptResult::Failed(FailedAttempt {
+                cause: error.cause(),
+                reused: false,
+                sent: Sent::Nothing,
+                bodies: request.unread_bodies(),
+            });
+        }
     };
     let flow = match render(request, client, memory, node_plan) {
         Ok((flow, used)) => {
@@ -148,18 +155,18 @@ async fn send_first(
     is_whole: bool,
 ) -> Result<(), Option<FailedAttempt>> {
     let reused = lease.reused;
-    let fail = |failure, refusal, sent| {
+    let fail = |cause, sent| {
         let bodies = request.unread_bodies();
-        Err(Some(FailedAttempt { failure, refusal, reused, sent, bodies }))
+        Err(Some(FailedAttempt { cause, reused, sent, bodies }))
     };
     match if reused { IdleCheck::Silent } else { check_new(&mut lease.stream) } {
         IdleCheck::Silent => {}
         IdleCheck::Unsolicited => {
             let fault = ResponseFault::SpokeFirst;
             failure::log_bad_response(request.core, &request.upstream().id, fault);
-            return fail(Failure::BadResponse, Refusal::BadResponse(fault), Sent::Nothing);
+            return fail(UpstreamCause::BadResponse(fault), Sent::Nothing);
         }
-        IdleCheck::Closed => return fail(Failure::Lost, Refusal::UpstreamLost, Sent::Nothing),
+        IdleCheck::Closed => return fail(UpstreamCause::ConnectionLost, Sent::Nothing),
     }
     let sent = send(client, lease, out, request.timeout().send).await;
     request.core.counters().add(Counter::UpstreamBytesOut, bytes(out.len()));
@@ -168,12 +175,10 @@ async fn send_first(
     }
     match sent.done {
         Ok(()) => Ok(()),
-        Err(StreamError::TimedOut) => {
-            fail(Failure::Timeout, Refusal::UpstreamTimeout, Sent::Replayable)
-        }
+        Err(StreamError::TimedOut) => fail(UpstreamCause::SendTimeout, Sent::Replayable),
         // A node that refuses a request while it is being sent may have said why.
         Err(_) if is_whole => Ok(()),
-        Err(_) => fail(Failure::Lost, Refusal::UpstreamLost, Sent::Replayable),
+        Err(_) => fail(UpstreamCause::ConnectionLost, Sent::Replayable),
     }
 }
 
@@ -197,25 +202,8 @@ async fn send(
 
 /// The client is gone, or was told that it broke the protocol: nobody waits for an answer.
 const fn client_left(outcome: &mut Outcome) -> AttemptResult {
-    outcome.ended = ExchangeEnd::ClientLeft;
+    outcome.ended = ClientCause::Left.end();
     AttemptResult::Done(ForwardResult::Aborted)
-}
-
-fn not_connected(request: &ExchangeContext<'_>, error: &ConnectError) -> FailedAttempt {
-    let refusal = match error {
-        ConnectError::NoAddress => Refusal::NoLiveNode,
-        ConnectError::NoRoom => Refusal::Overloaded,
-        ConnectError::Failed(_) => Refusal::UpstreamConnect,
-        ConnectError::TimedOut => Refusal::UpstreamTimeout,
-        ConnectError::Tls(_) => Refusal::UpstreamTls,
-    };
-    FailedAttempt {
-        failure: Failure::Connect,
-        refusal,
-        reused: false,
-        sent: Sent::Nothing,
-        bodies: request.unread_bodies(),
-    }
 }
 
 /// Renders the upstream head, followed by as much of the body as is there, into `memory.out`. With the
@@ -296,7 +284,7 @@ async fn exchange(
     // Of the last attempt: each takes what came with the head again.
     outcome.request_bytes = flow.bytes_in();
     // What the client sent may have been read to its end without all of it reaching the upstream.
-    let lost = matches!(uploaded, Err(PumpError::Source(_) | PumpError::Flow(_)));
+    let lost = matches!(uploaded, Err(ExchangeFailure::Client(_)));
     let bodies = bodies(flow.is_done() && !lost);
     match responded {
         Ok(()) if progress.switched => {
@@ -308,21 +296,29 @@ async fn exchange(
             let keep_alive = progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
             AttemptResult::Done(ForwardResult::Delivered { keep_alive, bodies })
         }
-        Err(error) => {
+        Err(failed) => {
             let reused = lease.reused;
             drop(lease);
-            let failed =
-                failed(reused, uploads, &error, &uploaded, progress.begun, bodies, outcome);
-            let again = match &failed {
-                AttemptResult::Failed(failed) => Some(failed.refusal),
-                AttemptResult::Done(_) => None,
-            };
-            failure::note_failed(request.core, &request.upstream().id, outcome.ended, again);
-            failed
+            let resolution = resolve(uploaded, failed, progress.begun);
+            failure::note(request.core, &request.upstream().id, resolution);
+            let sent = if uploads { Sent::Gone } else { Sent::Replayable };
+            match resolution {
+                Resolution::Cut(ended) => {
+                    outcome.ended = ended;
+                    AttemptResult::Done(ForwardResult::Aborted)
+                }
+                Resolution::Refuse(refusal) => {
+                    AttemptResult::Done(ForwardResult::Refuse(refusal, bodies))
+                }
+                Resolution::AttemptFailed(cause) => {
+                    AttemptResult::Failed(FailedAttempt { cause, reused, sent, bodies })
+                }
+            }
         }
     }
 }
 
+/// What the response depends on beside the upstream.
 fn response_context<'a>(
     request: &ExchangeContext<'a>,
     client: &Client,
@@ -392,59 +388,6 @@ fn release(
     };
     if reuse::upstream(end) {
         give_back(request.core, upstream, lease);
-    }
-}
-
-/// The response failed: may another answer be given, and which?
-fn failed(
-    reused: bool,
-    uploads: bool,
-    error: &RespondError,
-    uploaded: &Result<(), PumpError>,
-    begun: bool,
-    bodies: Bodies,
-    outcome: &mut Outcome,
-) -> AttemptResult {
-    // What the upload says about it comes before what the response says.
-    let reason = match uploaded {
-        Err(PumpError::Flow(FlowError::Malformed(error))) => Some(Refusal::Malformed(*error)),
-        Err(PumpError::Flow(FlowError::TooLarge)) => Some(Refusal::BodyTooLarge),
-        Err(PumpError::Source(StreamError::TimedOut)) => Some(Refusal::BodyTimeout),
-        Err(PumpError::Source(_)) => return client_left(outcome),
-        // Written to in vain, it had no chance to answer.
-        Err(PumpError::Sink(StreamError::TimedOut)) => Some(Refusal::UpstreamTimeout),
-        Err(PumpError::Sink(_)) | Ok(()) => None,
-    };
-    match error {
-        RespondError::Client(_) => client_left(outcome),
-        RespondError::Upstream(failure, refusal) if begun => {
-            outcome.ended = match (reason, *failure, *refusal) {
-                // It was cut by us, and not by the upstream.
-                (Some(Refusal::UpstreamTimeout), ..) | (None, Failure::Timeout, _) => {
-                    ExchangeEnd::TimedOut
-                }
-                (Some(refusal), ..) => ExchangeEnd::Refused(refusal),
-                (None, _, Refusal::BadResponse(fault)) => ExchangeEnd::ResponseCutOff(fault),
-                (None, Failure::Connect | Failure::Lost | Failure::BadResponse, _) => {
-                    ExchangeEnd::ResponseCutOff(ResponseFault::BodyCutOff)
-                }
-            };
-            AttemptResult::Done(ForwardResult::Aborted)
-        }
-        RespondError::Upstream(failure, refusal) => {
-            let refusal = reason.unwrap_or(*refusal);
-            if reason.is_some() {
-                return AttemptResult::Done(ForwardResult::Refuse(refusal, bodies));
-            }
-            let sent = if uploads { Sent::Gone } else { Sent::Replayable };
-            AttemptResult::Failed(FailedAttempt {
-                failure: *failure,
-                refusal,
-                reused,
-                sent,
-                bodies,
-            })
-        }
     }
 }
 

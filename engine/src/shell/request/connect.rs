@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 
+use crate::exchange::cause::UpstreamCause;
 use crate::exchange::pool::Address;
 use crate::plan::{NodePlan, UpstreamPlan};
 use crate::shell::state::core::Core;
@@ -41,6 +42,20 @@ pub enum ConnectError {
     TimedOut,
     /// TLS failed.
     Tls(SessionError),
+}
+
+impl ConnectError {
+    /// What it means for the exchange that wanted the connection.
+    #[must_use]
+    pub const fn cause(&self) -> UpstreamCause {
+        match self {
+            Self::NoAddress => UpstreamCause::NoAddress,
+            Self::NoRoom => UpstreamCause::NoRoom,
+            Self::Failed(_) => UpstreamCause::ConnectFailed,
+            Self::TimedOut => UpstreamCause::ConnectTimeout,
+            Self::Tls(_) => UpstreamCause::HandshakeFailed,
+        }
+    }
 }
 
 impl From<rustls::Error> for ConnectError {

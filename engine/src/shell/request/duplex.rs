@@ -11,8 +11,9 @@ use std::task::Poll;
 use super::context::ExchangeContext;
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
-use super::relay::{DRAIN_TIME, PumpError, TransferTimes, drain, pump};
-use super::respond::{RespondError, ResponseContext, ResponseMemory, ResponseProgress, respond};
+use super::relay::{DRAIN_TIME, TransferTimes, drain, relay_body};
+use super::respond::{ResponseContext, ResponseMemory, ResponseProgress, respond};
+use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::Flow;
 use crate::report::Counter;
 use crate::shell::client::connection::Client;
@@ -22,7 +23,6 @@ use crate::shell::transport::net::Descriptor;
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::attend::beside;
 use crate::shell::transport::stream::{StreamReader, StreamWriter};
-use crate::shell::transport::stream_error::StreamError;
 
 /// Nothing of the request is left to be sent: the response comes down.
 pub(crate) async fn relay_response(
@@ -31,7 +31,7 @@ pub(crate) async fn relay_response(
     memory: &mut ExchangeMemory,
     lease: &mut Lease,
     progress: &mut ResponseProgress,
-) -> Result<(), RespondError> {
+) -> Result<(), ExchangeFailure> {
     let ExchangeMemory { response, out, .. } = memory;
     let mut response_memory = ResponseMemory { head: response, out };
     let upstream = lease.stream.reader.shut_target();
@@ -44,9 +44,9 @@ pub(crate) async fn relay_response(
 }
 
 /// A client that was lost made the upstream's connection end; that is not the upstream's fault.
-fn blame_client(lost: bool, responded: Result<(), RespondError>) -> Result<(), RespondError> {
+fn blame_client(lost: bool, responded: Result<(), ExchangeFailure>) -> Result<(), ExchangeFailure> {
     if lost && responded.is_err() {
-        Err(RespondError::Client(StreamError::Ended))
+        Err(ExchangeFailure::Client(ClientCause::Left))
     } else {
         responded
     }
@@ -55,9 +55,9 @@ fn blame_client(lost: bool, responded: Result<(), RespondError>) -> Result<(), R
 /// What came of both directions.
 pub(crate) struct RelayResult {
     /// The request's body has gone to the upstream, as far as it was still wanted.
-    pub(crate) uploaded: Result<(), PumpError>,
+    pub(crate) uploaded: Result<(), ExchangeFailure>,
     /// The response has gone to the client.
-    pub(crate) responded: Result<(), RespondError>,
+    pub(crate) responded: Result<(), ExchangeFailure>,
 }
 
 /// What each direction tells the other.
@@ -70,7 +70,7 @@ struct DuplexState {
     /// The response has failed for the upstream's sake.
     upstream_failed: Cell<bool>,
     /// The upload's result, until the response has taken it.
-    uploaded: Cell<Option<Result<(), PumpError>>>,
+    uploaded: Cell<Option<Result<(), ExchangeFailure>>>,
     /// The client was lost after its request was whole.
     client_lost: Cell<bool>,
 }
@@ -120,7 +120,7 @@ pub(crate) async fn relay_with_upload(
         let responded =
             respond(context, &mut from_upstream, &mut to_client, &mut response_memory, progress)
                 .await;
-        state.upstream_failed.set(matches!(responded, Err(RespondError::Upstream(..))));
+        state.upstream_failed.set(matches!(responded, Err(ExchangeFailure::Upstream(_))));
         state.over.set(true);
         if !context.upload.complete.get() {
             state.shut_upstream();
@@ -145,7 +145,7 @@ async fn send_body(
     to_upstream: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
     scratch: &mut Vec<u8>,
-) -> Result<(), PumpError> {
+) -> Result<(), ExchangeFailure> {
     let http = &request.live.generation.plan.http;
     let timeout = request.timeout();
     let times = TransferTimes {
@@ -157,24 +157,27 @@ async fn send_body(
         over: Some(&state.over),
     };
     let before = flow.bytes_out();
-    let result = pump(from_client, to_upstream, flow, times, scratch).await;
+    let result = relay_body(from_client, to_upstream, flow, times, scratch).await;
+    let result = result.map_err(|error| error.of_request());
     let sent = flow.bytes_out().saturating_sub(before);
     request.core.counters().add(Counter::UpstreamBytesOut, sent);
     context.upload.complete.set(result.is_ok());
     context.upload.running.set(false);
     state.upstream_read.hasten(timeout.read);
-    if state.upstream_failed.get() && !matches!(result, Err(PumpError::Sink(StreamError::TimedOut)))
+    if state.upstream_failed.get()
+        && result != Err(ExchangeFailure::Upstream(UpstreamCause::SendTimeout))
     {
         // The upload was ended because the response had failed; that is not the client's fault.
         return Ok(());
     }
-    if matches!(result, Err(PumpError::Source(_) | PumpError::Flow(_))) {
+    if matches!(result, Err(ExchangeFailure::Client(_))) {
         // The request will never be whole: the upstream must not take it for that.
         state.shut_upstream();
     } else if result.is_err() {
         // The upstream has stopped reading; it may have answered. Read on, so that the client gets to
         // see that answer, but not for ever.
-        drain(from_client, flow, &request.core.clock).await?;
+        let drained = drain(from_client, flow, &request.core.clock).await;
+        drained.map_err(|error| error.of_request())?;
     }
     result
 }

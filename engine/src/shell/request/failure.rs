@@ -1,12 +1,13 @@
-//! What is counted and said of upstreams whose answers are none.
+//! What is counted and logged of upstreams whose responses are refused.
 
+use crate::exchange::cause::{Resolution, UpstreamCause};
 use crate::exchange::outcome::ExchangeEnd;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::response_fault::ResponseFault;
 use crate::shell::state::core::Core;
 use crate::shell::state::log_limits::LogCause;
 
-/// What an upstream said is no answer: the log says why, once a second.
+/// Logs why an upstream's response is refused, once a second.
 pub fn log_bad_response(core: &Core, upstream: &str, fault: ResponseFault) {
     if let Some(more) = core.allow_log(LogCause::UpstreamAnswer) {
         tracing::warn!(
@@ -18,15 +19,17 @@ pub fn log_bad_response(core: &Core, upstream: &str, fault: ResponseFault) {
     }
 }
 
-/// A try has failed: cut off as `ended` says, or to be answered, perhaps by another try.
-pub fn note_failed(core: &Core, upstream: &str, ended: ExchangeEnd, failed: Option<Refusal>) {
-    match (ended, failed) {
-        // One that may be tried again is counted where that is decided.
-        (ExchangeEnd::ResponseCutOff(fault), _) => {
+/// Notes a failed attempt, as far as the upstream's response was why.
+pub fn note(core: &Core, upstream: &str, resolution: Resolution) {
+    match resolution {
+        Resolution::Cut(ExchangeEnd::ResponseCutOff(fault)) => {
             core.events().upstream_fault(Refusal::BadResponse(fault));
             log_bad_response(core, upstream, fault);
         }
-        (_, Some(Refusal::BadResponse(fault))) => log_bad_response(core, upstream, fault),
-        (_, Some(_) | None) => {}
+        // Counted where it is decided whether another attempt is made.
+        Resolution::AttemptFailed(UpstreamCause::BadResponse(fault)) => {
+            log_bad_response(core, upstream, fault);
+        }
+        Resolution::Cut(_) | Resolution::Refuse(_) | Resolution::AttemptFailed(_) => {}
     }
 }

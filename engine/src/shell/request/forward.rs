@@ -37,17 +37,17 @@ pub async fn forward(
             AttemptResult::Done(forwarded) => return forwarded,
             AttemptResult::Failed(failed) => failed,
         };
-        last = failed.refusal;
-        request.core.events().upstream_fault(failed.refusal);
+        last = failed.cause.refusal();
+        request.core.events().upstream_fault(last);
         let decision = decide(Attempt {
-            failure: failed.failure,
+            failure: failed.cause.failure(),
             reused: failed.reused,
             sent: failed.sent,
             idempotent: request.admission.is_idempotent(),
             nodes_left: retries_left > 0,
         });
         match decision {
-            Retry::No => return ForwardResult::Refuse(failed.refusal, failed.bodies),
+            Retry::No => return ForwardResult::Refuse(last, failed.bodies),
             Retry::SameNodeFresh => again = Some(node),
             Retry::NextNode => retries_left = retries_left.saturating_sub(1),
         }

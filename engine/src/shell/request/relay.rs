@@ -7,7 +7,9 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
 
+use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::{Flow, FlowError};
+use crate::exchange::response_fault::ResponseFault;
 use crate::shell::transport::clock::CoreClock;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::min_rate::MinRate;
@@ -73,41 +75,78 @@ impl Sending {
         sink: &mut StreamWriter<'_>,
         staged: u64,
         times: &TransferTimes<'_>,
-    ) -> Result<(), PumpError> {
+    ) -> Result<(), RelayError> {
         let Some(wait) = self.pace.next_wait(times.write) else {
-            return Err(PumpError::Sink(StreamError::TimedOut));
+            return Err(RelayError::Receiver(StreamError::TimedOut));
         };
         let (flushed, took) = times.measure(self.pace, sink.flush(wait)).await;
         self.pace.note(took, staged.saturating_sub(self.sent));
         self.sent = staged;
-        flushed.map_err(PumpError::Sink)
+        flushed.map_err(RelayError::Receiver)
     }
 }
 
-/// Why a body did not get through.
+/// Why a body did not get through. Which side the sender is, only the caller knows.
 #[derive(Clone, Debug, PartialEq)]
-pub enum PumpError {
-    /// The sender's connection is cut, or ended too early.
-    Source(StreamError),
-    /// The receiver's connection is cut.
-    Sink(StreamError),
+pub enum RelayError {
+    /// The sender's connection has failed, or ended too early.
+    Sender(StreamError),
+    /// The receiver's connection has failed.
+    Receiver(StreamError),
     /// The body is broken or too large.
-    Flow(FlowError),
+    Body(FlowError),
+}
+
+impl RelayError {
+    /// Of a request's body, on its way from the client to the upstream.
+    #[must_use]
+    pub const fn of_request(&self) -> ExchangeFailure {
+        match self {
+            Self::Sender(StreamError::TimedOut) => {
+                ExchangeFailure::Client(ClientCause::BodyTimeout)
+            }
+            Self::Sender(_) => ExchangeFailure::Client(ClientCause::Left),
+            Self::Body(FlowError::Malformed(error)) => {
+                ExchangeFailure::Client(ClientCause::MalformedBody(*error))
+            }
+            Self::Body(FlowError::TooLarge) => ExchangeFailure::Client(ClientCause::BodyTooLarge),
+            Self::Receiver(StreamError::TimedOut) => {
+                ExchangeFailure::Upstream(UpstreamCause::SendTimeout)
+            }
+            Self::Receiver(_) => ExchangeFailure::Upstream(UpstreamCause::ConnectionLost),
+        }
+    }
+
+    /// Of a response's body, on its way from the upstream to the client.
+    #[must_use]
+    pub const fn of_response(&self) -> ExchangeFailure {
+        match self {
+            Self::Receiver(_) => ExchangeFailure::Client(ClientCause::Left),
+            Self::Sender(StreamError::TimedOut) => {
+                ExchangeFailure::Upstream(UpstreamCause::ReadTimeout)
+            }
+            Self::Sender(_) | Self::Body(FlowError::TooLarge) => {
+                ExchangeFailure::Upstream(UpstreamCause::BadResponse(ResponseFault::BodyCutOff))
+            }
+            Self::Body(FlowError::Malformed(error)) => {
+                ExchangeFailure::Upstream(UpstreamCause::BadResponse(ResponseFault::Wire(*error)))
+            }
+        }
+    }
 }
 
 /// Moves a body until it is complete. `gather` is scratch memory.
 ///
 /// # Errors
 /// The body is not complete; whoever received it must not take it for the whole.
-pub async fn pump(
+pub async fn relay_body(
     source: &mut StreamReader<'_>,
     sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
     times: TransferTimes<'_>,
     gather: &mut Vec<u8>,
-) -> Result<(), PumpError> {
+) -> Result<(), RelayError> {
     let mut moved = 0_usize;
-    let waiting = source.timer_handle();
     let mut pace = times.sender_pace;
     let mut sending = Sending { pace: times.receiver_pace, sent: flow.data_bytes() };
     let (mut waited, mut seen) = (Duration::ZERO, flow.data_bytes());
@@ -131,33 +170,14 @@ pub async fn pump(
         pace.note(waited, data.saturating_sub(seen));
         seen = data;
         if times.over.is_some_and(Cell::get) {
-            return Err(PumpError::Sink(StreamError::Ended));
+            return Err(RelayError::Receiver(StreamError::Ended));
         }
         let Some(time) = pace.next_wait(times.read.time) else {
-            return Err(PumpError::Source(StreamError::TimedOut));
+            return Err(RelayError::Sender(StreamError::TimedOut));
         };
         let wait = Wait { time, ..times.read };
-        let received = if sink.has_output() {
-            let receive = async |source: &mut StreamReader<'_>| {
-                times.measure(pace, source.receive(wait)).await
-            };
-            let flush = pin!(async {
-                let flushed = sending.flush(sink, data, &times).await;
-                if flushed.is_err() {
-                    // The sender may have nothing more to say for long.
-                    waiting.hasten(DRAIN_TIME);
-                } else {
-                    sink.rest();
-                }
-                flushed
-            });
-            let (received, flushed) = source.receive_beside(receive, flush).await;
-            flushed?;
-            received
-        } else {
-            sink.rest();
-            times.measure(pace, source.receive(wait)).await
-        };
+        let received =
+            receive_beside_flush(source, sink, &times, pace, wait, &mut sending, data).await?;
         waited = received.1;
         match received.0 {
             Ok(_) => {}
@@ -165,8 +185,42 @@ pub async fn pump(
             Err(StreamError::Ended) if !source.is_tls() => {
                 return end(source, sink, flow, &times).await;
             }
-            Err(cut) => return Err(PumpError::Source(cut)),
+            Err(cut) => return Err(RelayError::Sender(cut)),
         }
+    }
+}
+
+/// Waits for more of the body, while what is staged goes out; and how long that took, if `pace` wants to
+/// know. `data` bytes of the body are out then.
+async fn receive_beside_flush(
+    source: &mut StreamReader<'_>,
+    sink: &mut StreamWriter<'_>,
+    times: &TransferTimes<'_>,
+    pace: MinRate,
+    wait: Wait,
+    sending: &mut Sending,
+    data: u64,
+) -> Result<(Result<usize, StreamError>, Duration), RelayError> {
+    let waiting = source.timer_handle();
+    if sink.has_output() {
+        let receive =
+            async |source: &mut StreamReader<'_>| times.measure(pace, source.receive(wait)).await;
+        let flush = pin!(async {
+            let flushed = sending.flush(sink, data, times).await;
+            if flushed.is_err() {
+                // The sender may have nothing more to say for long.
+                waiting.hasten(DRAIN_TIME);
+            } else {
+                sink.rest();
+            }
+            flushed
+        });
+        let (received, flushed) = source.receive_beside(receive, flush).await;
+        flushed?;
+        Ok(received)
+    } else {
+        sink.rest();
+        Ok(times.measure(pace, source.receive(wait)).await)
     }
 }
 
@@ -179,7 +233,7 @@ async fn move_ready(
     gather: &mut Vec<u8>,
     moved: &mut usize,
     sending: &mut Sending,
-) -> Result<bool, PumpError> {
+) -> Result<bool, RelayError> {
     if *moved >= LARGE_BYTES {
         sink.fit(source.load());
     }
@@ -219,7 +273,7 @@ fn reseal_ready(
     sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
     moved: &mut usize,
-) -> Option<Result<Opened<()>, PumpError>> {
+) -> Option<Result<Opened<()>, RelayError>> {
     if !flow.is_verbatim() {
         return None;
     }
@@ -230,7 +284,7 @@ fn reseal_ready(
             PayloadUse { consumed: piece.consumed, forwarded: piece.data, done: piece.done }
         }
         Err(error) => {
-            failed = Some(PumpError::Flow(error));
+            failed = Some(RelayError::Body(error));
             PayloadUse { consumed: input.len(), done: true, ..PayloadUse::default() }
         }
     })?;
@@ -238,8 +292,8 @@ fn reseal_ready(
         return Some(Err(error));
     }
     Some(resealed.map_err(|broken| match broken {
-        ResealError::Sender(error) => PumpError::Source(StreamError::Tls(error)),
-        ResealError::Receiver(error) => PumpError::Sink(StreamError::Tls(error)),
+        ResealError::Sender(error) => RelayError::Sender(StreamError::Tls(error)),
+        ResealError::Receiver(error) => RelayError::Receiver(StreamError::Tls(error)),
     }))
 }
 
@@ -250,7 +304,7 @@ fn copy_piece(
     flow: &mut Flow<'_>,
     gather: &mut Vec<u8>,
     moved: &mut usize,
-) -> Result<Opened<()>, PumpError> {
+) -> Result<Opened<()>, RelayError> {
     let mut result = Ok(());
     let before = framing(flow);
     let opened = source.next_piece(|input| {
@@ -261,7 +315,7 @@ fn copy_piece(
     });
     result?;
     source.work_budget().framed(framing(flow).saturating_sub(before));
-    opened.map_err(PumpError::Source)
+    opened.map_err(RelayError::Sender)
 }
 
 /// What was read of a body that is no data: the sizes of its chunks.
@@ -275,20 +329,20 @@ fn carry(
     sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
     gather: &mut Vec<u8>,
-) -> (usize, Result<(), PumpError>) {
+) -> (usize, Result<(), RelayError>) {
     if flow.is_verbatim() {
         return match flow.step(input) {
             Ok(piece) => {
                 let data = input.get(piece.data.clone()).unwrap_or_default();
-                (piece.consumed, sink.stage(data).map_err(PumpError::Sink))
+                (piece.consumed, sink.stage(data).map_err(RelayError::Receiver))
             }
-            Err(error) => (input.len(), Err(PumpError::Flow(error))),
+            Err(error) => (input.len(), Err(RelayError::Body(error))),
         };
     }
     gather.clear();
     match flow.copy(input, gather) {
-        Ok(copied) => (copied.consumed, sink.stage(gather).map_err(PumpError::Sink)),
-        Err(error) => (input.len(), Err(PumpError::Flow(error))),
+        Ok(copied) => (copied.consumed, sink.stage(gather).map_err(RelayError::Receiver)),
+        Err(error) => (input.len(), Err(RelayError::Body(error))),
     }
 }
 
@@ -298,16 +352,16 @@ async fn end(
     sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
     times: &TransferTimes<'_>,
-) -> Result<(), PumpError> {
+) -> Result<(), RelayError> {
     debug_assert!(source.plain().is_empty());
     let mut last = Vec::new();
     if !flow.handle_end(&mut last) {
         // What was staged still goes out: the receiver sees where it was cut.
-        sink.flush(times.write).await.map_err(PumpError::Sink)?;
-        return Err(PumpError::Source(StreamError::Ended));
+        sink.flush(times.write).await.map_err(RelayError::Receiver)?;
+        return Err(RelayError::Sender(StreamError::Ended));
     }
-    sink.write(&last, times.write).await.map_err(PumpError::Sink)?;
-    sink.flush(times.write).await.map_err(PumpError::Sink)
+    sink.write(&last, times.write).await.map_err(RelayError::Receiver)?;
+    sink.flush(times.write).await.map_err(RelayError::Receiver)
 }
 
 /// Reads the rest of a body that nobody wants, for a while and up to a bound; `flow` tells whether
@@ -319,7 +373,7 @@ pub async fn drain(
     source: &mut StreamReader<'_>,
     flow: &mut Flow<'_>,
     clock: &CoreClock,
-) -> Result<(), PumpError> {
+) -> Result<(), RelayError> {
     let started = clock.elapsed();
     let drained = Cell::new(0_usize);
     while !flow.is_done() && drained.get() < DRAIN_BYTES_MAX {
@@ -337,7 +391,7 @@ pub async fn drain(
             }
         });
         if let Some(error) = broken.get() {
-            return Err(PumpError::Flow(error));
+            return Err(RelayError::Body(error));
         }
         source.work_budget().framed(framing(flow).saturating_sub(before));
         let left = DRAIN_TIME.saturating_sub(clock.elapsed().saturating_sub(started));

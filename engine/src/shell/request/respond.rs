@@ -1,15 +1,18 @@
-//! From the first byte of an upstream's answer to the last byte of the client's.
+//! From the first byte of an upstream's response to the last byte that the client gets of it.
+//!
+//! In: a request that has left, or its first part. Out: the response has gone to the client, interim ones
+//! included; or which side has failed. What is passed on of a head is decided in `exchange::response`.
 
 use std::cell::Cell;
+use std::time::Duration;
 
-use super::relay::{PumpError, TransferTimes, pump};
-use crate::exchange::flow::{Flow, FlowError};
-use crate::exchange::refusal::Refusal;
+use super::relay::{RelayError, TransferTimes, relay_body};
+use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
+use crate::exchange::flow::Flow;
 use crate::exchange::response::{
     Asked, Delivery, ResponseStep, admit_response, client_head, interim_head,
 };
 use crate::exchange::response_fault::ResponseFault;
-use crate::exchange::retry::Failure;
 use crate::exchange::upgrade::granted_head;
 use crate::plan::Plan;
 use crate::shell::state::core::Core;
@@ -20,12 +23,11 @@ use crate::shell::transport::stream::{StreamReader, StreamWriter};
 use crate::shell::transport::stream_error::StreamError;
 use crate::shell::transport::tls::Opened;
 use crate::wire::head::{HeadScan, Method, ResponseHead, Version, parse_response};
-use std::time::Duration;
 
 /// Head and body leave together as long as they fit into one record.
 const FIRST_SEND_BYTES: usize = 16_384;
 
-/// What context needs to know.
+/// What a response depends on beside the upstream.
 #[derive(Clone, Copy)]
 pub struct ResponseContext<'a> {
     /// The core.
@@ -69,11 +71,11 @@ impl UploadState {
     }
 }
 
-/// Memory that responding works in.
+/// The memory that a response is read into and written from.
 pub struct ResponseMemory<'a> {
     /// The response head.
     pub head: &'a mut ResponseHead,
-    /// What is sent next; behind the head, pieces of a body that is framed anew.
+    /// What is sent next: a head, then pieces of a body that is framed anew.
     pub out: &'a mut Vec<u8>,
 }
 
@@ -94,26 +96,17 @@ pub struct ResponseProgress {
     pub received_bytes: u64,
 }
 
-/// Why a response did not get through.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RespondError {
-    /// The upstream failed; what that means if nothing was sent yet.
-    Upstream(Failure, Refusal),
-    /// The client's connection is cut.
-    Client(StreamError),
-}
-
 /// Reads the response and passes it on, interim ones included.
 ///
 /// # Errors
-/// As [`RespondError`] says; `progress` tells how far it got.
+/// Which side has failed, and why; `progress` tells how far the response got.
 pub async fn respond(
     context: &ResponseContext<'_>,
     upstream: &mut StreamReader<'_>,
     client: &mut StreamWriter<'_>,
     memory: &mut ResponseMemory<'_>,
     progress: &mut ResponseProgress,
-) -> Result<(), RespondError> {
+) -> Result<(), ExchangeFailure> {
     let write_timeout = context.plan.http.send_timeout;
     let mut interims = 0;
     let mut continued = false;
@@ -121,37 +114,7 @@ pub async fn respond(
         let len = read_head(context, upstream, memory, interims > 0).await?;
         progress.received_bytes += bytes(len);
         memory.out.clear();
-        let step = context.core.clock.with_now(|now| {
-            let asked = Asked {
-                method: context.method,
-                version: context.version,
-                upgrade: context.upgrade,
-                // A drain may have begun since the request was read.
-                keep_alive: context.keep_alive
-                    && !context.core.draining.get()
-                    && context.knows_what_follows(continued),
-                interims,
-                http_date: now.http_date,
-                continue_wanted: context.upload.expect_forwarded,
-                trailers: context.takes_trailers.then_some(&context.plan.identity),
-                via: context.plan.http.via.as_deref(),
-                request_id: context.request_id,
-            };
-            let head = memory.head.view(upstream.plain());
-            let step = admit_response(head, &asked)?;
-            match &step {
-                ResponseStep::Interim { forward: true } => {
-                    interim_head(head, &asked, memory.out);
-                }
-                ResponseStep::Interim { forward: false } => {}
-                ResponseStep::Switch => granted_head(head, &asked, memory.out),
-                ResponseStep::Final(delivery) => {
-                    client_head(head, delivery, &asked, memory.out);
-                }
-            }
-            Ok(step)
-        });
-        let step = step.map_err(bad_response)?;
+        let step = admit_head(context, upstream, memory, interims, continued)?;
         upstream.consume(len);
         match step {
             ResponseStep::Interim { .. } => {
@@ -161,11 +124,11 @@ pub async fn respond(
             ResponseStep::Switch => progress.switched = true,
             ResponseStep::Final(delivery) => break delivery,
         }
-        // Behind an interim response any final one may follow, ours as well.
+        // After an interim response any final one may follow, ours as well.
         if !memory.out.is_empty() {
             progress.sent_bytes += bytes(memory.out.len());
-            client.write(memory.out, write_timeout).await.map_err(RespondError::Client)?;
-            client.flush(write_timeout).await.map_err(RespondError::Client)?;
+            client.write(memory.out, write_timeout).await.map_err(client_left)?;
+            client.flush(write_timeout).await.map_err(client_left)?;
         }
         if progress.switched {
             return Ok(());
@@ -175,27 +138,86 @@ pub async fn respond(
     deliver(context, upstream, client, memory, progress, delivery).await
 }
 
+/// Decides on the head that was read, and renders what the client gets of it into `memory.out`.
+fn admit_head(
+    context: &ResponseContext<'_>,
+    upstream: &StreamReader<'_>,
+    memory: &mut ResponseMemory<'_>,
+    interims: u32,
+    continued: bool,
+) -> Result<ResponseStep, ExchangeFailure> {
+    let step = context.core.clock.with_now(|now| {
+        let asked = Asked {
+            method: context.method,
+            version: context.version,
+            upgrade: context.upgrade,
+            // A drain may have begun since the request was read.
+            keep_alive: context.keep_alive
+                && !context.core.draining.get()
+                && context.knows_what_follows(continued),
+            interims,
+            http_date: now.http_date,
+            continue_wanted: context.upload.expect_forwarded,
+            trailers: context.takes_trailers.then_some(&context.plan.identity),
+            via: context.plan.http.via.as_deref(),
+            request_id: context.request_id,
+        };
+        let head = memory.head.view(upstream.plain());
+        let step = admit_response(head, &asked)?;
+        match &step {
+            ResponseStep::Interim { forward: true } => {
+                interim_head(head, &asked, memory.out);
+            }
+            ResponseStep::Interim { forward: false } => {}
+            ResponseStep::Switch => granted_head(head, &asked, memory.out),
+            ResponseStep::Final(delivery) => {
+                client_head(head, delivery, &asked, memory.out);
+            }
+        }
+        Ok(step)
+    });
+    step.map_err(bad_response)
+}
+
 impl ResponseContext<'_> {
-    /// Behind a final answer without the 100 that the client waits for, nobody can tell whether its
+    /// After a final answer without the 100 that the client waits for, nobody can tell whether its
     /// body or its next request follows (RFC 9110, section 10.1.1).
     fn knows_what_follows(&self, continued: bool) -> bool {
         continued || !self.upload.expect_forwarded || self.upload.complete.get()
     }
+
+    /// How long each side may take over the response's body.
+    fn transfer_times(&self) -> TransferTimes<'_> {
+        let http = &self.plan.http;
+        TransferTimes {
+            read: Wait { time: self.read_timeout, shut: Shut::Both, idle: false },
+            write: http.send_timeout,
+            sender_pace: MinRate::free(),
+            receiver_pace: MinRate::new(http.pacing.send_min_rate, http.pacing.grace),
+            clock: &self.core.clock,
+            over: None,
+        }
+    }
 }
 
-/// What the upstream said is no answer.
-const fn bad_response(fault: ResponseFault) -> RespondError {
-    RespondError::Upstream(Failure::BadResponse, Refusal::BadResponse(fault))
+/// The upstream's response is refused.
+const fn bad_response(fault: ResponseFault) -> ExchangeFailure {
+    ExchangeFailure::Upstream(UpstreamCause::BadResponse(fault))
 }
 
-/// Reads until a whole head is there and parses it; its length. Behind another head, there is no
-/// second try: the client may have seen that one.
+/// The client does not take what is sent to it.
+fn client_left(_: StreamError) -> ExchangeFailure {
+    ExchangeFailure::Client(ClientCause::Left)
+}
+
+/// Reads until a whole head is there and parses it; its length. `begun`: an interim head came before,
+/// which the client may have seen, so there is no second attempt.
 async fn read_head(
     context: &ResponseContext<'_>,
     upstream: &mut StreamReader<'_>,
     memory: &mut ResponseMemory<'_>,
     begun: bool,
-) -> Result<usize, RespondError> {
+) -> Result<usize, ExchangeFailure> {
     let limits = context.plan.head_limits();
     let bad = |error| bad_response(ResponseFault::Wire(error));
     let mut scan = HeadScan::default();
@@ -213,15 +235,13 @@ async fn read_head(
         }
         let time = if uploading { Duration::MAX } else { context.read_timeout };
         let wait = Wait { time, shut: Shut::Both, idle: false };
-        upstream.read_plain(wait).await.map_err(|cut| match cut {
-            StreamError::TimedOut => {
-                RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout)
-            }
-            _ if partial => bad_response(ResponseFault::HeadCutOff),
-            StreamError::Tls(_) => RespondError::Upstream(Failure::Lost, Refusal::UpstreamTls),
-            StreamError::Ended | StreamError::Failed(_) => {
-                RespondError::Upstream(Failure::Lost, Refusal::UpstreamLost)
-            }
+        upstream.read_plain(wait).await.map_err(|error| {
+            ExchangeFailure::Upstream(match error {
+                StreamError::TimedOut => UpstreamCause::ReadTimeout,
+                _ if partial => UpstreamCause::BadResponse(ResponseFault::HeadCutOff),
+                StreamError::Tls(_) => UpstreamCause::TlsFailed,
+                StreamError::Ended | StreamError::Failed(_) => UpstreamCause::ConnectionLost,
+            })
         })?;
         if upstream.spoke_unasked() {
             return Err(bad_response(ResponseFault::SpokeFirst));
@@ -237,63 +257,42 @@ async fn deliver(
     memory: &mut ResponseMemory<'_>,
     progress: &mut ResponseProgress,
     delivery: Delivery,
-) -> Result<(), RespondError> {
+) -> Result<(), ExchangeFailure> {
     let write_timeout = context.plan.http.send_timeout;
     let trailers = delivery.trailers.then_some(&context.plan.identity);
     let mut flow = Flow::new(delivery.body, delivery.to_client, None).with_trailers(trailers);
-    let head_bytes = memory.out.len();
+    debug_assert!(!memory.out.is_empty());
     let ready = take_ready(upstream, &mut flow, memory.out);
     progress.begun = true;
     let staged = client.write(memory.out, write_timeout).await;
     progress.sent_bytes += bytes(memory.out.len());
-    staged.map_err(RespondError::Client)?;
+    staged.map_err(client_left)?;
     let result = match ready {
         Err(error) => {
             // The client sees the head and what came before the fault, and then the cut.
             let _ = client.flush(write_timeout).await;
             Err(error)
         }
-        Ok(()) if flow.is_done() => client.flush(write_timeout).await.map_err(PumpError::Sink),
+        Ok(()) if flow.is_done() => client.flush(write_timeout).await.map_err(RelayError::Receiver),
         Ok(()) => {
-            let read = Wait { time: context.read_timeout, shut: Shut::Both, idle: false };
-            let pacing = &context.plan.http.pacing;
-            let pace = MinRate::new(pacing.send_min_rate, pacing.grace);
-            let clock = &context.core.clock;
-            let times = TransferTimes {
-                read,
-                write: write_timeout,
-                sender_pace: MinRate::free(),
-                receiver_pace: pace,
-                clock,
-                over: None,
-            };
             let before = flow.bytes_out();
-            let pumped = pump(upstream, client, &mut flow, times, memory.out).await;
+            let times = context.transfer_times();
+            let relayed = relay_body(upstream, client, &mut flow, times, memory.out).await;
             progress.sent_bytes += flow.bytes_out().saturating_sub(before);
-            pumped
+            relayed
         }
     };
     progress.body_bytes = flow.data_bytes();
     progress.received_bytes += flow.bytes_in();
-    debug_assert!(head_bytes > 0);
-    result.map_err(|error| match error {
-        PumpError::Sink(cut) => RespondError::Client(cut),
-        PumpError::Source(StreamError::TimedOut) => {
-            RespondError::Upstream(Failure::Timeout, Refusal::UpstreamTimeout)
-        }
-        PumpError::Source(_) | PumpError::Flow(FlowError::TooLarge) => {
-            bad_response(ResponseFault::BodyCutOff)
-        }
-        PumpError::Flow(FlowError::Malformed(error)) => bad_response(ResponseFault::Wire(error)),
-    })
+    result.map_err(|error| error.of_response())
 }
 
-/// Copies what is there of the body behind the head, as far as both fit into one send.
+/// Copies what came of the body with the head, as far as both fit into one send.
 fn take_ready(
     upstream: &mut StreamReader<'_>,
     flow: &mut Flow<'_>,
     out: &mut Vec<u8>,
-) -> Result<(), PumpError> {
+) -> Result<(), RelayError> {
     while !flow.is_done() && out.len() < FIRST_SEND_BYTES {
         let room = FIRST_SEND_BYTES - out.len();
         let mut failed = None;
@@ -308,11 +307,11 @@ fn take_ready(
             )
         });
         if let Some(error) = failed {
-            return Err(PumpError::Flow(error));
+            return Err(RelayError::Body(error));
         }
-        match opened.map_err(PumpError::Source)? {
+        match opened.map_err(RelayError::Sender)? {
             Opened::Data(()) => {}
-            // An end is the pump's to judge; it finds the same end again.
+            // Whether an end is the body's end is decided in `relay_body`, which finds the same end again.
             Opened::More | Opened::Closed => return Ok(()),
         }
     }

@@ -203,7 +203,7 @@ async fn pass(
         }
         ForwardResult::Aborted => {
             // Whose fault the cut is.
-            if matches!(outcome.ended, ExchangeEnd::ResponseCutOff(_) | ExchangeEnd::TimedOut) {
+            if outcome.ended.lost_upstream() {
                 core.count(Counter::UpstreamLost);
             }
             // The client must not take what it has for the whole: no close_notify, no orderly end.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
 use super::tunnel_review::{ClientSide, TunnelReview, UpstreamSide};
+use crate::exchange::cause::{ClientCause, UpstreamCause};
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
-use crate::exchange::response_fault::ResponseFault;
 use crate::plan::upstream::TIMEOUT_DEFAULT;
 use crate::report::Counter;
 use crate::shell::client::connection::Client;
@@ -30,9 +30,6 @@ use crate::shell::transport::tls::Opened;
 
 /// A receive of so much means that large buffers are worth it.
 const FLOWING_BYTES: usize = 16_384;
-
-/// The upstream is lost.
-const UPSTREAM_LOST: ExchangeEnd = ExchangeEnd::ResponseCutOff(ResponseFault::BodyCutOff);
 
 /// A tunnel's two directions, and how it ends.
 struct TunnelState<'a> {
@@ -99,8 +96,8 @@ impl<'a> TunnelState<'a> {
                 from: client_end,
                 opposite: lease.stream.read_timer(),
                 send_timeout: timeout.send,
-                source_lost: ExchangeEnd::ClientLeft,
-                sink_lost: UPSTREAM_LOST,
+                source_lost: ClientCause::Left.end(),
+                sink_lost: UpstreamCause::ConnectionLost.end(),
                 counter: Counter::UpstreamBytesOut,
                 bytes: Cell::new(0),
             },
@@ -108,8 +105,8 @@ impl<'a> TunnelState<'a> {
                 from: upstream_end,
                 opposite: client.stream.read_timer(),
                 send_timeout: client_timeout,
-                source_lost: UPSTREAM_LOST,
-                sink_lost: ExchangeEnd::ClientLeft,
+                source_lost: UpstreamCause::ConnectionLost.end(),
+                sink_lost: ClientCause::Left.end(),
                 counter: Counter::UpstreamBytesIn,
                 bytes: Cell::new(0),
             },
@@ -243,54 +240,81 @@ async fn carry(
     sink: &mut StreamWriter<'_>,
     direction: &TunnelDirection,
 ) {
-    // Reading only: what the other side has said is still passed on.
-    let wait = Wait { time: tunnel.idle, shut: Shut::Read, idle: false };
     let mut received = 0;
     loop {
         match move_ready(tunnel, source, sink, direction).await {
             Ok(false) => {}
             Ok(true) => return pass_end_on(tunnel, sink, direction).await,
-            Err(end) => return tunnel.cut(end),
+            Err(ended) => return tunnel.cut(ended),
         }
-        // A full small buffer may mean that there is more.
-        let more = received >= BufferSize::Small.bytes() && direction.from.peek() == Peek::Bytes;
-        let outcome = if more && received >= FLOWING_BYTES {
-            source.fit(sink.room());
-            let receive = async |source: &mut StreamReader<'_>| source.receive(wait).await;
-            let flush = pin!(sink.flush(direction.send_timeout));
-            let (outcome, flushed) = source.receive_beside(receive, flush).await;
-            if let Err(cut) = flushed {
-                return tunnel.cut(sink_end(&cut, direction));
+        match receive(tunnel, source, sink, direction, received).await {
+            CarryStep::Received(count) => received = count,
+            // What this direction reads from was shut.
+            CarryStep::TunnelEnded => return,
+            CarryStep::SourceFailed(_) if tunnel.ended.get().is_some() => return,
+            CarryStep::SourceFailed(StreamError::TimedOut) => {
+                return tunnel.stop_reading(ExchangeEnd::TimedOut);
             }
-            outcome
-        } else {
-            let flushed = {
-                let flush = pin!(sink.flush(direction.send_timeout));
-                source.attend(flush, None).await.done
-            };
-            if let Err(cut) = flushed {
-                return tunnel.cut(sink_end(&cut, direction));
-            }
-            sink.rest();
-            source.rest(!more);
-            if tunnel.ended.get().is_some() {
-                return;
-            }
-            source.receive(wait).await
-        };
-        match outcome {
-            Ok(count) => received = count,
-            // Somebody has ended it, and shut what we read from.
-            Err(_) if tunnel.ended.get().is_some() => return,
-            Err(StreamError::TimedOut) => return tunnel.stop_reading(ExchangeEnd::TimedOut),
-            Err(StreamError::Ended) if !source.is_tls() => {
+            CarryStep::SourceFailed(StreamError::Ended) if !source.is_tls() => {
                 return pass_end_on(tunnel, sink, direction).await;
             }
             // Under TLS an end without close_notify may be anybody's doing.
-            Err(StreamError::Ended | StreamError::Failed(_) | StreamError::Tls(_)) => {
-                return tunnel.cut(direction.source_lost);
-            }
+            CarryStep::SourceFailed(
+                StreamError::Ended | StreamError::Failed(_) | StreamError::Tls(_),
+            ) => return tunnel.cut(direction.source_lost),
+            CarryStep::SinkFailed(failed) => return tunnel.cut(sink_end(&failed, direction)),
         }
+    }
+}
+
+/// What came of sending what was staged, and of receiving more.
+enum CarryStep {
+    /// So many bytes came.
+    Received(usize),
+    /// The tunnel has ended meanwhile.
+    TunnelEnded,
+    /// The side that is read has failed, or ended.
+    SourceFailed(StreamError),
+    /// The side that is written to has failed.
+    SinkFailed(StreamError),
+}
+
+/// Sends what is staged and receives more; the last receive brought `received` bytes.
+async fn receive(
+    tunnel: &TunnelState<'_>,
+    source: &mut StreamReader<'_>,
+    sink: &mut StreamWriter<'_>,
+    direction: &TunnelDirection,
+    received: usize,
+) -> CarryStep {
+    // Reading only: what the other side has said is still passed on.
+    let wait = Wait { time: tunnel.idle, shut: Shut::Read, idle: false };
+    // A full small buffer may mean that there is more.
+    let more = received >= BufferSize::Small.bytes() && direction.from.peek() == Peek::Bytes;
+    let (outcome, flushed) = if more && received >= FLOWING_BYTES {
+        source.fit(sink.room());
+        let receive = async |source: &mut StreamReader<'_>| source.receive(wait).await;
+        let flush = pin!(sink.flush(direction.send_timeout));
+        source.receive_beside(receive, flush).await
+    } else {
+        let flushed = {
+            let flush = pin!(sink.flush(direction.send_timeout));
+            source.attend(flush, None).await.done
+        };
+        if let Err(failed) = flushed {
+            return CarryStep::SinkFailed(failed);
+        }
+        sink.rest();
+        source.rest(!more);
+        if tunnel.ended.get().is_some() {
+            return CarryStep::TunnelEnded;
+        }
+        (source.receive(wait).await, Ok(()))
+    };
+    match (outcome, flushed) {
+        (_, Err(failed)) => CarryStep::SinkFailed(failed),
+        (Err(failed), Ok(())) => CarryStep::SourceFailed(failed),
+        (Ok(count), Ok(())) => CarryStep::Received(count),
     }
 }
 
@@ -330,8 +354,9 @@ async fn move_ready(
     }
 }
 
-const fn sink_end(cut: &StreamError, direction: &TunnelDirection) -> ExchangeEnd {
-    match cut {
+/// What the receiver's failure means for the tunnel.
+const fn sink_end(failed: &StreamError, direction: &TunnelDirection) -> ExchangeEnd {
+    match failed {
         StreamError::TimedOut => ExchangeEnd::TimedOut,
         StreamError::Ended | StreamError::Failed(_) | StreamError::Tls(_) => direction.sink_lost,
     }
