@@ -218,28 +218,28 @@ fn refusals_are_remembered_side_by_side_and_forgotten_in_turn() {
     let key = keys.of("stranger", Kind::P256);
     let strangers: Vec<Vec<u8>> =
         (1..=20).map(|at| draft("leaf", at, false).sign(&key, &issuer("nobody", &key))).collect();
-    let mut judged = VerdictCache::default();
+    let mut verdicts = VerdictCache::default();
     for _ in 0..3 {
         for leaf in &strangers {
-            let judgement = judged.judge(&[leaf], &policy, NOW);
-            assert_ne!(judgement.verdict, Verdict::Success);
+            let verification = verdicts.get_or_verify(&[leaf], &policy, NOW);
+            assert_ne!(verification.verdict, Verdict::Success);
         }
     }
-    assert_eq!(judged.made(), 20, "each once");
+    assert_eq!(verdicts.misses(), 20, "each once");
     let good = honest(&mut keys, &root);
-    assert_eq!(judged.judge(&slices(&good), &policy, NOW).verdict, Verdict::Success);
+    assert_eq!(verdicts.get_or_verify(&slices(&good), &policy, NOW).verdict, Verdict::Success);
     // Chains that nobody ever sees again drive out refusals, and never who is good.
     for at in 0..2000_u32 {
         let made_up = at.to_be_bytes();
-        judged.judge(&[&made_up], &policy, NOW);
+        verdicts.get_or_verify(&[&made_up], &policy, NOW);
     }
-    let before = judged.made();
-    judged.judge(&slices(&good), &policy, NOW);
-    assert_eq!(judged.made(), before);
-    judged.judge(&[&strangers[0]], &policy, NOW);
-    assert_eq!(judged.made(), before + 1, "the oldest made way");
+    let before = verdicts.misses();
+    verdicts.get_or_verify(&slices(&good), &policy, NOW);
+    assert_eq!(verdicts.misses(), before);
+    verdicts.get_or_verify(&[&strangers[0]], &policy, NOW);
+    assert_eq!(verdicts.misses(), before + 1, "the oldest made way");
     // A refusal does not outlive the dates that made it.
-    let later = judged.judge(&[&strangers[0]], &policy, 1_893_456_000);
+    let later = verdicts.get_or_verify(&[&strangers[0]], &policy, 1_893_456_000);
     assert_eq!(later.verdict, Verdict::Failed(VerifyFailure::Expired));
 }
 

@@ -7,6 +7,7 @@ use ferrule_config::model::KeepalivePool;
 
 use super::pool_key::KeyTable;
 pub use super::pool_key::{Address, Identity, PoolKey, TlsIdentity};
+use crate::identity::TimeRange;
 
 /// A connection between two requests.
 #[derive(Debug)]
@@ -15,15 +16,15 @@ pub struct Idle<C> {
     pub connection: C,
     /// Requests it has served.
     pub requests: u32,
-    /// What was proved of its other end stands from the first of these Unix seconds up to the other.
-    pub holds: (i64, i64),
+    /// The seconds in which what was proved of its other end stays true.
+    pub holds: TimeRange,
 }
 
 impl<C> Idle<C> {
     /// Does it still stand?
     #[must_use]
     pub fn holds(&self, now: i64) -> bool {
-        (self.holds.0..self.holds.1).contains(&now)
+        self.holds.contains(now)
     }
 }
 
@@ -249,7 +250,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::identity::ALWAYS;
 
     const LIMITS: KeepalivePool =
         KeepalivePool { size: 3, idle_timeout: Duration::from_millis(100), requests: 10 };
@@ -259,7 +259,7 @@ mod tests {
     }
 
     fn idle(connection: u32) -> Idle<u32> {
-        Idle { connection, requests: 1, holds: ALWAYS }
+        Idle { connection, requests: 1, holds: TimeRange::ALWAYS }
     }
 
     #[test]
@@ -386,7 +386,13 @@ mod tests {
     fn what_is_proved_no_more_goes() {
         let mut pool = Pool::new(1);
         let (kept, gone) = (pool.key(&identity("u", 1)), pool.key(&identity("v", 1)));
-        let spans = [(1, ALWAYS), (2, (10, 20)), (3, (20, 30)), (4, (i64::MIN, 19))];
+        let range = |from, until| TimeRange { from, until };
+        let spans = [
+            (1, TimeRange::ALWAYS),
+            (2, range(10, 20)),
+            (3, range(20, 30)),
+            (4, range(i64::MIN, 19)),
+        ];
         for (key, first) in [(kept, 0), (gone, 10)] {
             for (connection, holds) in spans {
                 let limits = KeepalivePool { size: 9, ..LIMITS };

@@ -257,7 +257,7 @@ mod tests {
 
     fn client(verdict: Verdict, not_after: i64) -> ClientIdentity {
         let nobody = ClientIdentity::none(&IdentityPlan::default());
-        ClientIdentity { verdict, validity: (0, not_after), ..nobody }
+        ClientIdentity { verdict, not_before: 0, not_after, ..nobody }
     }
 
     fn ask(

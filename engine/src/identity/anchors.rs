@@ -8,6 +8,7 @@ use super::digest::sha256_parts;
 use super::name;
 use super::raw_certificate::RawCertificate;
 use super::revocation::Revocation;
+use super::time::TimeBounds;
 
 /// Trust anchors, found by their subject.
 #[derive(Debug)]
@@ -16,8 +17,8 @@ pub struct Anchors {
     /// By [`name::key`]: one that is spelt in another way (another string type, other spaces) is meant
     /// all the same.
     by_subject: HashMap<Vec<u8>, Vec<usize>, foldhash::fast::RandomState>,
-    /// Every `notBefore` and `notAfter`: the moments at which a verdict may change.
-    pub(super) moments: Vec<(Option<i64>, Option<i64>)>,
+    /// The dates of each: a verdict may change at any of them.
+    pub(super) time_bounds: Vec<TimeBounds>,
 }
 
 /// Why a list of trust anchors cannot be used.
@@ -34,7 +35,7 @@ impl Anchors {
     /// If one is not a certificate.
     pub fn new(ders: &[Vec<u8>]) -> Result<Self, AnchorError> {
         let mut anchors =
-            Self { list: Vec::new(), by_subject: HashMap::default(), moments: Vec::new() };
+            Self { list: Vec::new(), by_subject: HashMap::default(), time_bounds: Vec::new() };
         for (at, der) in ders.iter().enumerate() {
             let certificate = Certificate::parse(der).ok_or(AnchorError::NotACertificate(at))?;
             if webpki::anchor_from_trusted_cert(&CertificateDer::from(der.as_slice())).is_err() {
@@ -45,7 +46,10 @@ impl Anchors {
             }
             let (subject, place) = (certificate.raw.subject, anchors.list.len());
             anchors.by_subject.entry(name::key(subject)).or_default().push(place);
-            anchors.moments.push((Some(certificate.not_before), Some(certificate.not_after)));
+            anchors.time_bounds.push(TimeBounds {
+                start: Some(certificate.not_before),
+                end: Some(certificate.not_after),
+            });
             anchors.list.push(der.clone());
         }
         Ok(anchors)

@@ -6,14 +6,11 @@ use super::digest::sha256;
 use super::failure::VerifyFailure;
 use super::identity_plan::IdentityPlan;
 use super::leaf_view::LeafView;
-use super::time::CertTime;
+use super::time::{CertTime, TimeRange};
 use super::verdict::{Verdict, Verification};
 use super::verified_path::VerifiedPath;
 
 const DAY: i64 = 86_400;
-
-/// Of a verdict that no date changes.
-pub const ALWAYS: (i64, i64) = (i64::MIN, i64::MAX);
 
 /// For which server name a verdict was kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,13 +28,15 @@ pub struct ClientIdentity {
     pub anchor: Option<u32>,
     /// What of [`Self::chain`] stands on that path: whatever else is in there nobody has verified.
     pub path: VerifiedPath,
-    /// The leaf's `notBefore` and `notAfter`, Unix seconds; 0 without a certificate or a readable date.
-    pub validity: (i64, i64),
+    /// The leaf's `notBefore`, Unix seconds; 0 without a certificate or a readable date.
+    pub not_before: i64,
+    /// The leaf's `notAfter`, likewise.
+    pub not_after: i64,
     /// Seconds by which its policy lets it end later.
     pub skew: i64,
-    /// First second at which its verdict is so, and first second at which it may be different: other
-    /// certificates end, too, and so do revocation lists.
-    pub holds: (i64, i64),
+    /// The seconds in which its verdict stays the same: other certificates of the path expire, too, and so
+    /// do revocation lists.
+    pub holds: TimeRange,
     /// Its verdict is not what its policy would say now, but an earlier one, kept for requests to this
     /// server name alone (`on_revoke = "keep"`): whoever trusts others must not be told of it.
     pub kept: Option<KeptFor>,
@@ -60,36 +59,37 @@ impl ClientIdentity {
         Self::shown_to(&[], chain, Verification::of(verdict), wanted)
     }
 
-    /// As [`ClientIdentity::of`], by this judgement on that chain, shown to somebody whose own
+    /// As [`ClientIdentity::of`], by this verification on that chain, shown to somebody whose own
     /// certificate holds these URIs.
     #[must_use]
     pub fn shown_to(
         own_uris: &[Box<[u8]>],
         chain: &[&[u8]],
-        judgement: Verification,
+        verification: Verification,
         wanted: &IdentityPlan,
     ) -> Self {
         let Some(leaf_der) = chain.first() else { return Self::none(wanted) };
-        let issuers = judgement.path.behind_leaf(chain);
+        let issuers = verification.path.behind_leaf(chain);
         let view = LeafView::read(leaf_der, &issuers, own_uris);
         let is_whole = view.as_ref().is_some_and(|view| view.is_whole);
-        let verdict = match judgement.verdict {
+        let verdict = match verification.verdict {
             Verdict::None | Verdict::Success if !is_whole => {
                 Verdict::Failed(VerifyFailure::Unspecified)
             }
             verdict => verdict,
         };
         let seconds = |date: CertTime<'_>| date.seconds_lenient().unwrap_or(0);
-        let validity = view
-            .as_ref()
-            .map_or((0, 0), |view| (seconds(view.leaf.not_before), seconds(view.leaf.not_after)));
+        let dates = view.as_ref().map(|view| (view.leaf.not_before, view.leaf.not_after));
+        let (not_before, not_after) =
+            dates.map_or((0, 0), |(start, end)| (seconds(start), seconds(end)));
         Self {
             verdict,
-            anchor: judgement.anchor,
-            path: judgement.path,
-            validity,
+            anchor: verification.anchor,
+            path: verification.path,
+            not_before,
+            not_after,
             skew: 0,
-            holds: (judgement.from, judgement.until),
+            holds: verification.holds,
             kept: None,
             leaf_sha256: view.as_ref().map_or_else(|| sha256(leaf_der), |view| view.leaf_sha256),
             chain: chain.iter().map(|der| Box::from(*der)).collect(),
@@ -105,9 +105,10 @@ impl ClientIdentity {
             verdict: Verdict::None,
             anchor: None,
             path: VerifiedPath::default(),
-            validity: (0, 0),
+            not_before: 0,
+            not_after: 0,
             skew: 0,
-            holds: ALWAYS,
+            holds: TimeRange::ALWAYS,
             kept: None,
             leaf_sha256: [0; 32],
             chain: Box::default(),
@@ -128,27 +129,26 @@ impl ClientIdentity {
         self.values.bytes() + self.chain.iter().map(|der| der.len()).sum::<usize>()
     }
 
-    /// Is its end over?
+    /// Has it expired, clock skew allowed for?
     #[must_use]
     pub const fn has_ended(&self, now: i64) -> bool {
-        self.validity.1.saturating_add(self.skew) <= now
+        self.not_after.saturating_add(self.skew) <= now
     }
 
-    /// It was good, and has not ended; but something else may have, so it has to be judged again.
+    /// It was good and has not expired; but something else may have, so it has to be verified again.
     #[must_use]
     pub fn is_stale(&self, now: i64) -> bool {
-        let (from, until) = self.holds;
-        (now < from || now >= until) && self.verdict == Verdict::Success && !self.has_ended(now)
+        !self.holds.contains(now) && self.verdict == Verdict::Success && !self.has_ended(now)
     }
 
     /// `$ssl_client_v_remain`: whole days until `notAfter`, 0 if less than one; `None` without a
     /// certificate or a readable date, for which the variable is empty.
     #[must_use]
     pub const fn days_remaining(&self, now: i64) -> Option<i64> {
-        match (self.verdict, self.validity) {
-            (Verdict::None, _) | (_, (_, 0)) => None,
-            (_, (_, end)) if end - now < DAY => Some(0),
-            (_, (_, end)) => Some((end - now) / DAY),
+        match (self.verdict, self.not_after) {
+            (Verdict::None, _) | (_, 0) => None,
+            (_, end) if end - now < DAY => Some(0),
+            (_, end) => Some((end - now) / DAY),
         }
     }
 }

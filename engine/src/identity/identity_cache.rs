@@ -20,17 +20,18 @@ const BYTES_MAX: usize = 16 * 1024 * 1024;
 /// held: anybody can make up others.
 #[derive(Debug, Default)]
 pub struct IdentityCache {
-    held: HashMap<(TrustScope, [u8; 32]), CachedIdentity, foldhash::fast::RandomState>,
+    held: HashMap<IdentityKey, CachedIdentity, foldhash::fast::RandomState>,
     bytes: usize,
-    nobody: Option<Rc<ClientIdentity>>,
+    /// The identity of clients without a certificate.
+    anonymous: Option<Rc<ClientIdentity>>,
 }
 
-/// Who asks who a client is.
+/// By whose trust a client is verified: the same chain may be good for one and not for another.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TrustScope {
     /// The server object.
     pub server: u32,
-    /// The authorities of its own that a route has, if it is one that asks.
+    /// The authorities of a route that has its own; `None` for those of the server object.
     pub trust: Option<u32>,
 }
 
@@ -40,10 +41,18 @@ impl From<u32> for TrustScope {
     }
 }
 
+/// What an identity is found by.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct IdentityKey {
+    scope: TrustScope,
+    /// The digest of the whole chain.
+    chain: [u8; 32],
+}
+
 #[derive(Debug)]
 struct CachedIdentity {
     identity: Rc<ClientIdentity>,
-    judgement: Verification,
+    verification: Verification,
 }
 
 impl IdentityCache {
@@ -58,7 +67,7 @@ impl IdentityCache {
     /// chain or of an anchor has passed since.
     pub fn get_or_make(
         &mut self,
-        asked: impl Into<TrustScope>,
+        scope: impl Into<TrustScope>,
         chain: &[&[u8]],
         policy: Option<&ClientPolicy>,
         wanted: &IdentityPlan,
@@ -66,23 +75,23 @@ impl IdentityCache {
     ) -> Rc<ClientIdentity> {
         let (Some(policy), false) = (policy, chain.is_empty()) else {
             return Rc::clone(
-                self.nobody.get_or_insert_with(|| Rc::new(ClientIdentity::none(wanted))),
+                self.anonymous.get_or_insert_with(|| Rc::new(ClientIdentity::none(wanted))),
             );
         };
-        let asked = asked.into();
-        let key = (asked, sha256_parts(chain));
+        let scope = scope.into();
+        let key = IdentityKey { scope, chain: sha256_parts(chain) };
         if let Some(held) = self.held.get(&key)
-            && (held.judgement.from..held.judgement.until).contains(&now)
+            && held.verification.holds.contains(now)
         {
             return Rc::clone(&held.identity);
         }
-        let judgement = verdict_cache::cached_verification(chain, policy, now);
-        debug_assert!(judgement.verdict != Verdict::None, "the chain is not empty");
-        let own_uris = wanted.own_uris(asked.server);
-        let mut identity = ClientIdentity::shown_to(own_uris, chain, judgement, wanted);
+        let verification = verdict_cache::cached_verification(chain, policy, now);
+        debug_assert!(verification.verdict != Verdict::None, "the chain is not empty");
+        let own_uris = wanted.own_uris(scope.server);
+        let mut identity = ClientIdentity::shown_to(own_uris, chain, verification, wanted);
         identity.skew = policy.clock_skew();
         let identity = Rc::new(identity);
-        if judgement.verdict != Verdict::Success {
+        if verification.verdict != Verdict::Success {
             return identity;
         }
         if self.held.len() >= IDENTITIES_MAX || self.bytes >= BYTES_MAX {
@@ -90,7 +99,7 @@ impl IdentityCache {
             self.bytes = 0;
         }
         self.bytes += identity.bytes();
-        self.held.insert(key, CachedIdentity { identity: Rc::clone(&identity), judgement });
+        self.held.insert(key, CachedIdentity { identity: Rc::clone(&identity), verification });
         identity
     }
 }

@@ -20,7 +20,7 @@ use super::general_name::{GeneralName, Use};
 use super::name;
 use super::raw_certificate::RawCertificate;
 use super::signature::SignatureError;
-use super::time::Clock;
+use super::time::{Clock, TimeBounds};
 
 /// Lists, found by their issuer, and what it means if one is old or not there.
 #[derive(Debug)]
@@ -107,9 +107,11 @@ impl Revocation {
         sha256_parts(&parts)
     }
 
-    /// The moments at which an answer may change, without any skew.
-    pub fn moments(&self) -> impl Iterator<Item = (Option<i64>, Option<i64>)> + '_ {
-        self.lists.iter().map(|list| (Some(list.this_update()), list.next_update()))
+    /// The dates at which an answer may change, without any skew.
+    pub fn time_bounds(&self) -> impl Iterator<Item = TimeBounds> + '_ {
+        self.lists
+            .iter()
+            .map(|list| TimeBounds { start: Some(list.this_update()), end: list.next_update() })
     }
 
     /// Did the issuer in this path sign one of these lists? None that somebody else signed has

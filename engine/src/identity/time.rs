@@ -31,6 +31,36 @@ impl Clock {
     }
 }
 
+/// The seconds in which something stays as it is: from the first, up to the other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TimeRange {
+    /// The first second at which it is so, Unix seconds.
+    pub from: i64,
+    /// The first second at which it may be different.
+    pub until: i64,
+}
+
+impl TimeRange {
+    /// Of what no date changes.
+    pub const ALWAYS: Self = Self { from: i64::MIN, until: i64::MAX };
+
+    /// Is this second one of them?
+    #[must_use]
+    pub const fn contains(self, now: i64) -> bool {
+        self.from <= now && now < self.until
+    }
+}
+
+/// The two dates of a certificate or of a revocation list, Unix seconds; `None` is not stated, or cannot
+/// be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TimeBounds {
+    /// `notBefore`, or `thisUpdate`.
+    pub start: Option<i64>,
+    /// `notAfter`, or `nextUpdate`.
+    pub end: Option<i64>,
+}
+
 /// The parts of a time, before any offset is applied.
 struct TimeParts<'a> {
     year: i64,

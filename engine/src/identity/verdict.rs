@@ -1,6 +1,7 @@
 //! What verification says of a client's chain.
 
 use super::failure::VerifyFailure;
+use super::time::TimeRange;
 use super::verified_path::VerifiedPath;
 
 /// What verification said.
@@ -23,22 +24,14 @@ pub struct Verification {
     pub anchor: Option<u32>,
     /// What of the chain stands on that path; nothing of one that is not verified.
     pub path: VerifiedPath,
-    /// First second at which it is so.
-    pub from: i64,
-    /// First second at which it may be different.
-    pub until: i64,
+    /// The seconds in which it stays the same.
+    pub holds: TimeRange,
 }
 
 impl Verification {
     /// A verdict that no date changes, of which no path is known.
     #[must_use]
     pub fn of(verdict: Verdict) -> Self {
-        Self {
-            verdict,
-            anchor: None,
-            path: VerifiedPath::default(),
-            from: i64::MIN,
-            until: i64::MAX,
-        }
+        Self { verdict, anchor: None, path: VerifiedPath::default(), holds: TimeRange::ALWAYS }
     }
 }

@@ -9,7 +9,7 @@ use ferrule_config::model::KeepalivePool;
 use super::gateway::Gateway;
 use super::setting::{Mode, Setting};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey};
-use crate::identity::ALWAYS;
+use crate::identity::TimeRange;
 use crate::shell::state::core::Core;
 use crate::shell::state::load_shedding;
 use crate::shell::state::upstream_connection::UpstreamConnection;
@@ -34,7 +34,7 @@ fn fill(core: &Core) -> Vec<UnixStream> {
         let (ours, theirs) = UnixStream::pair();
         let stream = Stream::unix(ours, Session::Plain, &core.deadlines, &core.buffers);
         let connection = UpstreamConnection { stream: Box::new(stream), peer: None };
-        let idle = Idle { connection, requests: 1, holds: ALWAYS };
+        let idle = Idle { connection, requests: 1, holds: TimeRange::ALWAYS };
         assert!(core.pool.borrow_mut().put(key, idle, &limits, now_ms).is_none());
         theirs
     };

@@ -29,7 +29,7 @@ use crate::identity::raw_certificate::RawCertificate;
 use crate::identity::revocation::Revocation;
 use crate::identity::rules::VerificationRules;
 use crate::identity::time::Clock;
-use crate::identity::{ALWAYS, server_name, verdict_cache};
+use crate::identity::{TimeRange, server_name, verdict_cache};
 
 /// Intermediates between an upstream's leaf and an anchor; chains are bounded by their length too.
 const DEPTH: u32 = 8;
@@ -213,14 +213,15 @@ impl UpstreamTls {
     }
 
     /// The seconds around `now` in which no date passes that a verdict on this chain rests on.
-    pub(super) fn holds(&self, chain: &[CertificateDer<'_>], now: i64) -> (i64, i64) {
+    pub(super) fn holds(&self, chain: &[CertificateDer<'_>], now: i64) -> TimeRange {
         // Without a check there is nothing that could end.
         if self.check.verify == UpstreamVerify::Off {
-            return ALWAYS;
+            return TimeRange::ALWAYS;
         }
         let presented: Vec<&[u8]> = chain.iter().map(AsRef::<[u8]>::as_ref).collect();
-        let trusted = (&self.check.anchors, self.check.revocation.as_ref());
-        verdict_cache::span(&presented, trusted, Clock { now, skew: 0 })
+        let UpstreamCheck { anchors, revocation, .. } = &*self.check;
+        let clock = Clock { now, skew: 0 };
+        verdict_cache::unchanged_around(&presented, anchors, revocation.as_ref(), clock)
     }
 
     /// A digest of everything but the server name that tells its connections from those of

@@ -8,10 +8,11 @@ use rustls::ProtocolVersion;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use super::client::{UpstreamFailure, UpstreamTls};
+use crate::identity::TimeRange;
 
-/// What a handshake with an upstream has settled.
+/// What a handshake with an upstream agreed on.
 #[derive(Clone, Copy, Debug)]
-pub struct Met<'a> {
+pub struct UpstreamHandshake<'a> {
     /// The chain it has shown, leaf first.
     pub chain: &'a [CertificateDer<'static>],
     /// Its session was resumed, so that nobody has looked at the chain.
@@ -28,33 +29,38 @@ pub struct UpstreamPeer {
     version: Option<ProtocolVersion>,
     /// By which settings ([`UpstreamTls::pool_identity`]).
     settings: [u8; 32],
-    /// The seconds in which no date passes that the verdict rests on: from the first, up to the other.
-    holds: (i64, i64),
+    /// The seconds in which no date passes that the verdict rests on.
+    holds: TimeRange,
 }
 
 impl UpstreamPeer {
     /// Of a chain that has just been found good under `tls`.
     #[must_use]
-    pub fn met(tls: &UpstreamTls, met: Met<'_>, name: ServerName<'static>, now: i64) -> Self {
+    pub fn new(
+        tls: &UpstreamTls,
+        handshake: UpstreamHandshake<'_>,
+        name: ServerName<'static>,
+        now: i64,
+    ) -> Self {
         Self {
-            chain: met.chain.to_vec(),
+            chain: handshake.chain.to_vec(),
             name,
-            version: met.version,
+            version: handshake.version,
             settings: tls.pool_identity(),
-            holds: tls.holds(met.chain, now),
+            holds: tls.holds(handshake.chain, now),
         }
     }
 
-    /// As [`UpstreamPeer::holds`] says of it.
+    /// The seconds in which [`UpstreamPeer::is_current`] is true.
     #[must_use]
-    pub const fn span(&self) -> (i64, i64) {
+    pub const fn holds(&self) -> TimeRange {
         self.holds
     }
 
     /// Has nothing ended since it was judged?
     #[must_use]
-    pub fn holds(&self, now: i64) -> bool {
-        (self.holds.0..self.holds.1).contains(&now)
+    pub const fn is_current(&self, now: i64) -> bool {
+        self.holds.contains(now)
     }
 
     /// Is it good under the settings and the name of today, too? `None` are no settings any more: nobody
@@ -62,7 +68,7 @@ impl UpstreamPeer {
     ///
     /// # Errors
     /// As a handshake would fail.
-    pub fn judge_again(
+    pub fn recheck(
         &mut self,
         tls: Option<&UpstreamTls>,
         name: &str,
@@ -70,7 +76,7 @@ impl UpstreamPeer {
     ) -> Result<(), UpstreamFailure> {
         let tls = tls.ok_or(UpstreamFailure::NotConfigured)?;
         let name = tls.server_name(name);
-        if tls.pool_identity() == self.settings && name == self.name && self.holds(now) {
+        if tls.pool_identity() == self.settings && name == self.name && self.is_current(now) {
             return Ok(());
         }
         if !self.version.is_some_and(|version| tls.speaks(version)) {

@@ -93,7 +93,8 @@ fn answer(
     let server = plan.server_for(id, server_name.map(str::as_bytes)).filter(|_| tls);
     // Whom the connection's policy lets in.
     let nobody = ClientIdentity::of(&[], Verdict::None, &plan.wanted);
-    let client = ClientIdentity { verdict: Verdict::Success, validity: (0, i64::MAX), ..nobody };
+    let client =
+        ClientIdentity { verdict: Verdict::Success, not_before: 0, not_after: i64::MAX, ..nobody };
     let view = ConnectionView {
         listener: id,
         policy: server.map(|server| plan.sni.policy(server)),

@@ -24,7 +24,7 @@ pub fn record_handshake(client: &Client, server: ServerId, resumed: bool) {
     if identity.verdict != Verdict::Success {
         return;
     }
-    let (not_after, now) = (identity.validity.1, core.clock.unix_seconds());
+    let (not_after, now) = (identity.not_after, core.clock.unix_seconds());
     client.live.meters.verified(server, identity.anchor, (not_after, now));
     let seen = Sighting {
         not_after,

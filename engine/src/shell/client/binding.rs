@@ -166,10 +166,12 @@ fn rendered_again(
     let chain: Vec<&[u8]> = identity.chain.iter().map(AsRef::as_ref).collect();
     let wanted = &live.generation.plan.wanted;
     let own_uris = wanted.own_uris(server.0);
-    let (from, until) = judged.holds;
     // Its anchor may be none of the new ones.
-    let kept =
-        Verification { path: identity.path, from, until, ..Verification::of(identity.verdict) };
+    let kept = Verification {
+        path: identity.path,
+        holds: judged.holds,
+        ..Verification::of(identity.verdict)
+    };
     let rendered = ClientIdentity::shown_to(own_uris, &chain, kept, wanted);
     ClientIdentity { skew: identity.skew, ..rendered }
 }

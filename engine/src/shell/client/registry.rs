@@ -148,7 +148,7 @@ impl ConnectionEntry {
 
 /// The first Unix second at which an identity has to be judged again.
 pub(super) fn judged_until(identity: &ClientIdentity) -> i64 {
-    if identity.verdict == Verdict::Success { identity.holds.1 } else { i64::MAX }
+    if identity.verdict == Verdict::Success { identity.holds.until } else { i64::MAX }
 }
 
 impl Registration {

@@ -164,7 +164,7 @@ async fn secure(
         if met.resumed {
             settings.check_again(met.chain, server_name, now)?;
         }
-        peer = Some(Rc::new(UpstreamPeer::met(settings, met, server_name.clone(), now)));
+        peer = Some(Rc::new(UpstreamPeer::new(settings, met, server_name.clone(), now)));
     }
     if let Err(error) = stream.begin(core.tls_fast_path) {
         let _ = stream.sink().flush(REFUSAL_TIME).await;

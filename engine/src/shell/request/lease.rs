@@ -10,7 +10,7 @@ use ferrule_config::model::NodeAddress;
 
 use super::connect::{self, ConnectError, TlsTarget, connect};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
-use crate::identity::ALWAYS;
+use crate::identity::TimeRange;
 use crate::plan::{NodeIndex, UpstreamId, UpstreamPlan};
 use crate::report::Counter;
 use crate::shell::state::core::Core;
@@ -134,7 +134,7 @@ pub fn give_back(core: &Core, plan: &UpstreamPlan, lease: Lease) {
     stream.settle();
     let now = core.clock.elapsed();
     let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-    let holds = peer.as_ref().map_or(ALWAYS, |peer| peer.span());
+    let holds = peer.as_ref().map_or(TimeRange::ALWAYS, |peer| peer.holds());
     let idle =
         Idle { connection: UpstreamConnection { stream, peer }, requests: requests + 1, holds };
     // What comes out is closed by being dropped.

@@ -128,7 +128,7 @@ impl UpstreamSide {
     }
 
     fn has_expired(&self, now: i64) -> bool {
-        self.peer.as_ref().is_some_and(|peer| !peer.holds(now))
+        self.peer.as_ref().is_some_and(|peer| !peer.is_current(now))
     }
 
     /// Would a connection to it be made now? The upstream of the same id vouches for it, whatever the
@@ -142,7 +142,7 @@ impl UpstreamSide {
         let name = ends.map(|(upstream, node)| upstream_name(upstream, host, node));
         let name = std::str::from_utf8(name.unwrap_or_default()).unwrap_or_default();
         let judged = match (&mut self.peer, tls) {
-            (Some(peer), tls) => peer.judge_again(tls, name, now),
+            (Some(peer), tls) => peer.recheck(tls, name, now),
             (None, Some(_)) => Err(UpstreamFailure::Plaintext),
             (None, None) => Ok(()),
         };

@@ -13,7 +13,7 @@ use super::outcome::{HandshakeProgress, Opened, SessionError};
 use super::output::TlsOutput;
 use super::{fast, unbuffered};
 use crate::shell::transport::buffers::{Buffer, PLAIN_BYTES_MAX};
-use crate::tls::peer::Met;
+use crate::tls::peer::UpstreamHandshake;
 use crate::tls::record::{KEY_UPDATE_BYTES, OVERHEAD_BYTES, Records};
 
 /// The most that sealing adds to its plaintext: header, content type and tag, or TLS 1.2's explicit
@@ -111,9 +111,9 @@ impl Session {
 
     /// The upstream that we have just met, for as long as rustls knows it.
     #[must_use]
-    pub fn peer(&self) -> Option<Met<'_>> {
+    pub fn peer(&self) -> Option<UpstreamHandshake<'_>> {
         match self {
-            Self::Client(connection) => Some(Met {
+            Self::Client(connection) => Some(UpstreamHandshake {
                 chain: connection.peer_certificates().unwrap_or_default(),
                 resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
                 version: connection.protocol_version(),
