@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ferrule_engine::tls::record::{Found, KEY_UPDATE_BYTES, OVERHEAD_BYTES, Records};
+use ferrule_engine::tls::record::{KEY_UPDATE_BYTES, OVERHEAD_BYTES, RecordContent, RecordLayer};
 use ferrule_tools::{pki::Authority, tls};
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
@@ -22,8 +22,8 @@ pub struct Theirs {
 
 /// Both ends in ours.
 pub struct Ours {
-    client: Records,
-    server: Records,
+    client: RecordLayer,
+    server: RecordLayer,
     wire: Vec<u8>,
 }
 
@@ -106,8 +106,8 @@ impl Ours {
     #[must_use]
     pub fn new() -> Self {
         let Theirs { client, server, wire } = Theirs::new();
-        let client = Records::of_client(client).expect("secrets");
-        let server = Records::of_server(server).expect("secrets");
+        let client = RecordLayer::of_client(client).expect("secrets");
+        let server = RecordLayer::of_server(server).expect("secrets");
         Self { client, server, wire }
     }
 
@@ -118,7 +118,7 @@ impl Ours {
         let mut start = 0;
         while start < sealed {
             let step = self.server.open(&mut self.wire[start..sealed]).expect("a good record");
-            if let Found::Data(place) = step.found {
+            if let RecordContent::Data(place) = step.content {
                 return place.len();
             }
             start += step.consumed;

@@ -9,8 +9,8 @@ use ferrule_config::model::Pem;
 
 use super::findings::Findings;
 use super::keys;
+use super::loaded_objects::Ders;
 use super::pem::Contents;
-use super::shelf::Ders;
 use crate::identity::purpose::Purpose;
 use crate::identity::{authorities, explain};
 
@@ -53,7 +53,7 @@ pub(super) fn load<T>(
     let files: Vec<&Path> = pems.iter().filter_map(Pem::file).collect();
     found.refuse_or_keep(true, &files, refusals);
     for (pem, old) in pems.iter().zip(old) {
-        found.shelf.authorities.insert(pem.place, old);
+        found.objects.authorities.insert(pem.place, old);
     }
     found.same_authorities = true;
     build(ders, found)

@@ -44,7 +44,7 @@ pub struct UpstreamTls {
     server_name: Option<ServerName<'static>>,
     identity: [u8; 32],
     protocols: Protocols,
-    check: Arc<UpstreamCheck>,
+    check: Arc<UpstreamVerifier>,
 }
 
 /// Why an upstream's certificate was refused.
@@ -127,7 +127,7 @@ impl UpstreamTls {
             }
             given => given.flatten(),
         };
-        let Trust { anchors, revocation } = trust?;
+        let UpstreamTrust { anchors, revocation } = trust?;
         let identity = pool_identity(upstream, (&anchors, revocation.as_ref()), client.as_deref());
         let versions = server::versions(upstream.protocols);
         let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
@@ -139,17 +139,17 @@ impl UpstreamTls {
                 return None;
             }
         };
-        let check = Arc::new(UpstreamCheck {
+        let check = Arc::new(UpstreamVerifier {
             anchors,
             revocation,
             pins: upstream.pins.clone(),
             verify: upstream.verify,
             provider: Arc::clone(provider),
         });
-        let verifier: Arc<UpstreamCheck> = Arc::clone(&check);
+        let verifier: Arc<UpstreamVerifier> = Arc::clone(&check);
         let builder = builder.with_custom_certificate_verifier(verifier);
         let mut config = match client {
-            Some(pair) => builder.with_client_cert_resolver(Arc::new(Presented { pair })),
+            Some(pair) => builder.with_client_cert_resolver(Arc::new(OwnCertificate { pair })),
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -219,7 +219,7 @@ impl UpstreamTls {
             return TimeRange::ALWAYS;
         }
         let presented: Vec<&[u8]> = chain.iter().map(AsRef::<[u8]>::as_ref).collect();
-        let UpstreamCheck { anchors, revocation, .. } = &*self.check;
+        let UpstreamVerifier { anchors, revocation, .. } = &*self.check;
         let clock = Clock { now, skew: 0 };
         verdict_cache::unchanged_around(&presented, anchors, revocation.as_ref(), clock)
     }
@@ -233,7 +233,7 @@ impl UpstreamTls {
 }
 
 /// Whom an upstream is trusted by, and whom they have revoked.
-struct Trust {
+struct UpstreamTrust {
     anchors: Anchors,
     revocation: Option<Revocation>,
 }
@@ -242,7 +242,7 @@ fn load_trust(
     upstream: &model::UpstreamTls,
     field: &str,
     found: &mut Findings<'_>,
-) -> Option<Trust> {
+) -> Option<UpstreamTrust> {
     // Files alone may bring others.
     found.same_authorities = true;
     match &upstream.ca {
@@ -268,7 +268,7 @@ fn trust(
     field: &str,
     ders: &[Vec<u8>],
     found: &mut Findings<'_>,
-) -> Option<Trust> {
+) -> Option<UpstreamTrust> {
     let ca_field = format!("{field}.ca");
     if ders.is_empty() && upstream.verify != UpstreamVerify::Off {
         // A file that holds nothing has been named already.
@@ -290,7 +290,7 @@ fn trust(
         Some(lists) => Some(crls::load(lists, (&anchors, 0), field, found)?),
         None => None,
     };
-    Some(Trust { anchors, revocation })
+    Some(UpstreamTrust { anchors, revocation })
 }
 
 fn pool_identity(
@@ -334,11 +334,11 @@ fn pin_bytes(pin: &Pin) -> [u8; 33] {
 
 /// Our certificate, if the upstream can verify its key.
 #[derive(Debug)]
-struct Presented {
+struct OwnCertificate {
     pair: Arc<CertifiedKey>,
 }
 
-impl ResolvesClientCert for Presented {
+impl ResolvesClientCert for OwnCertificate {
     /// The CA names an upstream hints at are not held against our certificate: it is the only one
     /// we have, and v1 certificates' chains are often incomplete.
     fn resolve(
@@ -356,7 +356,7 @@ impl ResolvesClientCert for Presented {
 
 /// Looks at an upstream's certificate during the handshake.
 #[derive(Debug)]
-struct UpstreamCheck {
+struct UpstreamVerifier {
     anchors: Anchors,
     revocation: Option<Revocation>,
     pins: Vec<Pin>,
@@ -364,7 +364,7 @@ struct UpstreamCheck {
     provider: Arc<CryptoProvider>,
 }
 
-impl UpstreamCheck {
+impl UpstreamVerifier {
     fn check(
         &self,
         presented: &[&[u8]],
@@ -401,7 +401,7 @@ impl UpstreamCheck {
     }
 }
 
-impl UpstreamCheck {
+impl UpstreamVerifier {
     fn is_pinned(&self, leaf: &Certificate<'_>) -> bool {
         let sha256 = |bytes: &[u8]| digest::digest(&digest::SHA256, bytes);
         self.pins.is_empty()
@@ -416,7 +416,7 @@ fn refusal(failure: UpstreamFailure) -> Error {
     Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(failure))))
 }
 
-impl ServerCertVerifier for UpstreamCheck {
+impl ServerCertVerifier for UpstreamVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

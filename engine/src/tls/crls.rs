@@ -9,9 +9,9 @@ use std::sync::Arc;
 use ferrule_config::FileError;
 use ferrule_config::model::{self, CrlExpired, CrlMissing, Pem};
 
+use super::crl_files::{CrlFile, CrlInFile};
+use super::crl_warnings;
 use super::findings::Findings;
-use super::list_files::{FoundList, ListFile};
-use super::list_warnings;
 use super::loaded_crl::{self, LoadedCrl};
 use super::pem::Contents;
 use crate::identity::anchors::Anchors;
@@ -51,7 +51,7 @@ pub(super) fn load(
     let clock = Clock { now: found.now, skew };
     for (list, pem) in &lists {
         let all = lists.iter().map(|(list, _)| &**list);
-        for words in list_warnings::of(list, all, rules, clock) {
+        for words in crl_warnings::of(list, all, rules, clock) {
             let message = format!("a list in {} {words}", pem.name());
             found.warning(pem.place, &field, message);
         }
@@ -72,7 +72,7 @@ fn take_or_keep(
     found: &mut Findings<'_>,
 ) -> Option<Arc<[Arc<Crl>]>> {
     let taken = found.tried(|found| {
-        let file = found.list_files.of(pem);
+        let file = found.crl_files.of(pem);
         let in_file = read(&file, pem, field, found)?;
         // Every list is looked at, whatever the ones before it are.
         let lists: Vec<_> =
@@ -91,7 +91,7 @@ fn take_or_keep(
             before?
         }
     };
-    found.shelf.lists.insert(pem.place, Arc::clone(&lists));
+    found.objects.lists.insert(pem.place, Arc::clone(&lists));
     Some(lists)
 }
 
@@ -112,25 +112,25 @@ fn fits(list: &Crl, anchors: &Anchors) -> bool {
 
 /// Every list in a file; problems are pushed.
 fn read<'f>(
-    file: &'f Result<Arc<ListFile>, Arc<FileError>>,
+    file: &'f Result<Arc<CrlFile>, Arc<FileError>>,
     pem: &Pem,
     field: &str,
     found: &mut Findings<'_>,
-) -> Option<&'f [FoundList]> {
+) -> Option<&'f [CrlInFile]> {
     let name = pem.name();
     let (message, help) = match file.as_deref() {
-        Ok(ListFile::Lists(lists)) => return Some(lists),
-        Ok(ListFile::NotPem(Some(object), error)) => {
+        Ok(CrlFile::Lists(lists)) => return Some(lists),
+        Ok(CrlFile::NotPem(Some(object), error)) => {
             let message = format!("{name}, {error}: it is {}", object.text());
             (message, Some(object.help(Contents::Lists)))
         }
-        Ok(ListFile::NotPem(None, error)) => (format!("{name}, {error}"), Some(error.flaw.help())),
-        Ok(ListFile::Other(object)) => {
+        Ok(CrlFile::NotPem(None, error)) => (format!("{name}, {error}"), Some(error.flaw.help())),
+        Ok(CrlFile::Other(object)) => {
             let message = format!("{name} is no revocation list: it is {}", object.text());
             (message, Some(object.help(Contents::Lists)))
         }
-        Ok(ListFile::Empty) => (format!("{name} is empty"), Some(KINDS)),
-        Ok(ListFile::Nothing(object)) => {
+        Ok(CrlFile::Empty) => (format!("{name} is empty"), Some(KINDS)),
+        Ok(CrlFile::Nothing(object)) => {
             let instead = object.map(|object| format!(": it is {}", object.text()));
             let instead = instead.unwrap_or_default();
             (format!("there is no revocation list in {name}{instead}"), Some(KINDS))
@@ -143,7 +143,7 @@ fn read<'f>(
 
 /// One list, if it is sound and signed by whom it says.
 fn accept(
-    one: &FoundList,
+    one: &CrlInFile,
     pem: &Pem,
     anchors: &Anchors,
     field: &str,

@@ -8,10 +8,10 @@ use std::path::Path;
 use ferrule_config::model::Pem;
 use ferrule_config::{Place, Problem};
 
-use super::list_files::ListFiles;
+use super::crl_files::CrlFiles;
 use super::loaded_crl::LoadedCrl;
+use super::loaded_objects::{KeptObject, LoadedObject, LoadedObjects};
 use super::pem::Object;
-use super::shelf::{KeptObject, Shelf, Shelved};
 
 /// What is found while loading.
 #[derive(Default)]
@@ -20,13 +20,13 @@ pub(super) struct Findings<'p> {
     pub(super) refusals: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
     pub(super) crls: Vec<LoadedCrl>,
-    pub(super) list_files: ListFiles,
-    pub(super) shelf: Shelf,
+    pub(super) crl_files: CrlFiles,
+    pub(super) objects: LoadedObjects,
     pub(super) kept: Vec<KeptObject>,
     /// The authorities of the lists that are being loaded are those in force: lists in force fit.
     pub(super) same_authorities: bool,
     /// What is in force, for those whose files are refused.
-    pub(super) before: Option<&'p Shelf>,
+    pub(super) before: Option<&'p LoadedObjects>,
     pub(super) now: i64,
 }
 
@@ -99,7 +99,7 @@ impl Findings<'_> {
     }
 
     /// What `load` makes; where that is refused, what is in force in its place.
-    pub(super) fn take_or_keep<T: Shelved>(
+    pub(super) fn take_or_keep<T: LoadedObject>(
         &mut self,
         place: Place,
         files: &[&Path],
@@ -113,13 +113,13 @@ impl Findings<'_> {
                 old?
             }
         };
-        T::row_mut(&mut self.shelf).insert(place, made.clone());
+        T::map_mut(&mut self.objects).insert(place, made.clone());
         Some(made)
     }
 
     /// The object in force in this place.
-    pub(super) fn in_force<T: Shelved>(&self, place: Place) -> Option<T> {
-        T::row(self.before?).get(&place).cloned()
+    pub(super) fn in_force<T: LoadedObject>(&self, place: Place) -> Option<T> {
+        T::map(self.before?).get(&place).cloned()
     }
 
     /// Something was refused: either an older one stays, or everything is refused.

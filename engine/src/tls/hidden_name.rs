@@ -15,19 +15,19 @@ const HANDSHAKE: u8 = 22;
 
 /// The server name that rustls does not see, and the hellos that had it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Hidden {
+pub struct HiddenServerName {
     name: Vec<u8>,
-    hellos: Vec<Shown>,
+    hellos: Vec<ShownHello>,
 }
 
 /// A hello as rustls is shown it, and where the two bytes are that are zero in the client's.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-struct Shown {
+struct ShownHello {
     message: Vec<u8>,
     at: usize,
 }
 
-impl Shown {
+impl ShownHello {
     fn new(name: &UnusableName, records: &mut [u8]) -> Self {
         let (message, at) = name.hide(records);
         Self { message, at }
@@ -40,11 +40,11 @@ impl Shown {
     }
 }
 
-impl Hidden {
+impl HiddenServerName {
     /// Hides the name in these records.
     #[must_use]
     pub fn new(name: &UnusableName, records: &mut [u8]) -> Self {
-        Self { name: name.bytes.clone(), hellos: vec![Shown::new(name, records)] }
+        Self { name: name.bytes.clone(), hellos: vec![ShownHello::new(name, records)] }
     }
 
     /// The same as the client has sent it.
@@ -68,7 +68,11 @@ impl SecondHello {
     ///
     /// # Errors
     /// It can never become a hello, or not one with the same name (RFC 8446, section 4.1.2).
-    pub fn read(&mut self, hidden: &mut Hidden, received: &mut [u8]) -> Result<bool, HelloError> {
+    pub fn read(
+        &mut self,
+        hidden: &mut HiddenServerName,
+        received: &mut [u8],
+    ) -> Result<bool, HelloError> {
         if received.len() < CHANGE_CIPHER_SPEC.len() {
             return Ok(
                 !CHANGE_CIPHER_SPEC.starts_with(received) && received.first() != Some(&HANDSHAKE)
@@ -88,7 +92,7 @@ impl SecondHello {
                 if name.bytes != hidden.name {
                     return Err(HelloError::BadServerName);
                 }
-                hidden.hellos.push(Shown::new(&name, records));
+                hidden.hellos.push(ShownHello::new(&name, records));
                 Ok(true)
             }
         }

@@ -11,10 +11,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
+use super::encrypted_key;
 use super::findings::Findings;
 use super::pem::{self, Block, BlockKind, Contents, Object};
-use super::private_key::{Form, KeyFlaw};
-use super::{encrypted, private_key};
+use super::private_key::{self, KeyEncoding, KeyFlaw};
 use crate::identity::certificate::Certificate;
 use crate::identity::signature;
 
@@ -133,10 +133,10 @@ fn private_key_of(
     pair: &KeyPair,
     field: &str,
     found: &mut Findings<'_>,
-) -> Option<(Form, Vec<u8>)> {
+) -> Option<(KeyEncoding, Vec<u8>)> {
     let pem = &pair.key;
     let passwords = match &pair.password_file {
-        Some(file) => encrypted::passwords(file, field, found)?,
+        Some(file) => encrypted_key::passwords(file, field, found)?,
         None => Zeroizing::default(),
     };
     let (text, open) = text(pem, field, found)?;
@@ -165,11 +165,11 @@ fn private_key_of(
         return None;
     }
     match block.kind {
-        BlockKind::Pkcs8Key => Some((Form::Pkcs8, block.der)),
-        BlockKind::Pkcs1Key => Some((Form::Pkcs1, block.der)),
-        BlockKind::Sec1Key => Some((Form::Sec1, block.der)),
-        BlockKind::EncryptedKey => encrypted::open(pair, &passwords, &block.der, field, found)
-            .map(|der| (Form::Pkcs8, der)),
+        BlockKind::Pkcs8Key => Some((KeyEncoding::Pkcs8, block.der)),
+        BlockKind::Pkcs1Key => Some((KeyEncoding::Pkcs1, block.der)),
+        BlockKind::Sec1Key => Some((KeyEncoding::Sec1, block.der)),
+        BlockKind::EncryptedKey => encrypted_key::open(pair, &passwords, &block.der, field, found)
+            .map(|der| (KeyEncoding::Pkcs8, der)),
         _ => {
             let message = format!("{at}: this is an {} block, which we cannot use", block.label);
             let help = match Object::of(&text) {

@@ -2,7 +2,7 @@
 
 use ferrule_config::model::{Pem, PemSource};
 
-use super::list_warnings::is_older;
+use super::crl_warnings::is_older;
 use crate::identity::crl::Crl;
 use crate::identity::name;
 

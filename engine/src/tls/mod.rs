@@ -3,21 +3,22 @@
 //! Shared by everything: the crypto provider and the secrets behind tickets. Shared by nothing:
 //! trust, tickets' keys, sessions towards upstreams.
 
+pub mod alert_record;
 mod authorities;
 pub mod client;
+mod crl_files;
+mod crl_warnings;
 pub mod crls;
-mod encrypted;
-mod encryption;
-pub mod facts;
+mod encrypted_key;
+mod encryption_names;
 mod findings;
-pub mod handshake;
+pub mod handshake_notes;
 pub mod hello;
 pub mod hidden_name;
 mod keys;
-mod list_files;
-mod list_warnings;
 pub mod loaded_crl;
-mod ocsp;
+mod loaded_objects;
+mod ocsp_stapling;
 pub mod openssl_names;
 pub mod peer;
 pub mod pem;
@@ -26,11 +27,10 @@ mod provider;
 pub mod record;
 pub mod server;
 mod session_cache;
+pub mod session_facts;
 mod sessions;
 mod settings;
-mod shelf;
 mod signatures;
-pub mod stand_in;
 mod system_roots;
 mod ticket_files;
 mod ticket_nonces;
@@ -39,12 +39,12 @@ pub mod tickets;
 pub mod transcript;
 
 pub use client::{UpstreamFailure, UpstreamTls};
-pub use handshake::HandshakeNotes;
+pub use handshake_notes::HandshakeNotes;
 pub use hello::{Hello, HelloError, HelloReader};
 pub use keys::PEM_BYTES_MAX;
 pub use loaded_crl::LoadedCrl;
+pub use loaded_objects::{KeptObject, LoadedObjects};
 pub use provider::provider;
 pub use server::ServerTls;
 pub use settings::TlsSettings;
-pub use shelf::{KeptObject, Shelf};
 pub use tickets::TicketKeys;

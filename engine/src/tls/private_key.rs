@@ -27,7 +27,7 @@ const P384_GENERATOR: [u8; 8] = [0xaa, 0x87, 0xca, 0x22, 0xbe, 0x8b, 0x05, 0x37]
 
 /// How the DER of a key is framed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Form {
+pub(super) enum KeyEncoding {
     /// PKCS #8 (RFC 5958): of every kind.
     Pkcs8,
     /// PKCS #1 (RFC 8017): RSA.
@@ -104,26 +104,26 @@ impl KeyFlaw {
 /// # Errors
 /// What is in the way.
 pub(super) fn load(
-    (form, der): (Form, &[u8]),
+    (form, der): (KeyEncoding, &[u8]),
     leaf: &Certificate<'_>,
     provider: &CryptoProvider,
 ) -> Result<Arc<dyn SigningKey>, KeyFlaw> {
     let public = PublicKey::read(leaf.raw.key_algorithm, leaf.raw.public_key);
     let plain = match form {
-        Form::Pkcs8 => Plain::read(der)?,
-        Form::Pkcs1 => Plain::Rsa(der),
-        Form::Sec1 => Plain::Ec { key: der, parameters: None },
+        KeyEncoding::Pkcs8 => UnwrappedKey::read(der)?,
+        KeyEncoding::Pkcs1 => UnwrappedKey::Rsa(der),
+        KeyEncoding::Sec1 => UnwrappedKey::Ec { key: der, parameters: None },
     };
     let key: PrivateKeyDer<'static> = match plain {
-        Plain::Rsa(key) => {
+        UnwrappedKey::Rsa(key) => {
             check_rsa(key)?;
             PrivatePkcs1KeyDer::from(key.to_vec()).into()
         }
-        Plain::Ec { key, parameters } => {
+        UnwrappedKey::Ec { key, parameters } => {
             let pkcs8 = elliptic(key, parameters, (public, leaf.raw.public_key))?;
             PrivatePkcs8KeyDer::from(pkcs8).into()
         }
-        Plain::Ed25519(seed) => {
+        UnwrappedKey::Ed25519(seed) => {
             let seed = element(tag::OCTET_STRING, &[seed]);
             let algorithm = element(tag::OID, &[ED25519]);
             PrivatePkcs8KeyDer::from(pkcs8(&algorithm, &seed)).into()
@@ -131,18 +131,18 @@ pub(super) fn load(
     };
     let key = provider.key_provider.load_private_key(key).map_err(|_| match plain {
         // Everything else about it has been seen to be right.
-        Plain::Ec { .. } => KeyFlaw::Foreign,
-        Plain::Rsa(_) | Plain::Ed25519(_) => KeyFlaw::Broken,
+        UnwrappedKey::Ec { .. } => KeyFlaw::Foreign,
+        UnwrappedKey::Rsa(_) | UnwrappedKey::Ed25519(_) => KeyFlaw::Broken,
     })?;
     // Of elliptic keys ring has compared the halves.
-    let same = matches!(plain, Plain::Ec { .. })
+    let same = matches!(plain, UnwrappedKey::Ec { .. })
         || key.public_key().is_some_and(|public| public.as_ref() == leaf.raw.spki);
     if same { Ok(key) } else { Err(KeyFlaw::Foreign) }
 }
 
 /// A key without its frame.
 #[derive(Clone, Copy)]
-enum Plain<'a> {
+enum UnwrappedKey<'a> {
     /// `RSAPrivateKey`
     Rsa(&'a [u8]),
     /// `ECPrivateKey`, and the parameters that stand beside it.
@@ -151,7 +151,7 @@ enum Plain<'a> {
     Ed25519(&'a [u8]),
 }
 
-impl<'a> Plain<'a> {
+impl<'a> UnwrappedKey<'a> {
     /// Takes PKCS #8 apart. Attributes and a public half behind the key say nothing that is used.
     fn read(der: &'a [u8]) -> Result<Self, KeyFlaw> {
         let (algorithm, key) = pkcs8_parts(der).ok_or(KeyFlaw::Broken)?;

@@ -19,11 +19,11 @@ use rustls::{
 };
 
 use super::findings::Findings;
-use super::ocsp::Stapled;
+use super::ocsp_stapling::Stapled;
 use super::sessions::PolicySessions;
-use super::ticket_secret::Secret;
+use super::ticket_secret::TicketSecret;
 use super::tickets::{PolicyTicketer, TicketKeys};
-use super::{authorities, crls, handshake, keys, signatures, ticket_nonces, transcript};
+use super::{authorities, crls, handshake_notes, keys, signatures, ticket_nonces, transcript};
 use crate::identity::access_lists::AccessLists;
 use crate::identity::certificate::{self, Certificate};
 use crate::identity::client_policy::ClientPolicy;
@@ -52,7 +52,7 @@ impl ServerTls {
     /// Loads what the object names; pushes every problem.
     pub(super) fn load(
         server: &Server,
-        (ticket_keys, ticket_files): (&Arc<TicketKeys>, &Arc<[Secret]>),
+        (ticket_keys, ticket_files): (&Arc<TicketKeys>, &Arc<[TicketSecret]>),
         provider: &Arc<CryptoProvider>,
         found: &mut Findings<'_>,
     ) -> Option<Self> {
@@ -87,7 +87,7 @@ impl ServerTls {
         };
         let builder = match (asked, &policy) {
             (Some(client), Some(policy)) => builder.with_client_cert_verifier(Arc::new(
-                ClientCheck::new(client, Arc::clone(policy), provider, found),
+                ClientVerifier::new(client, Arc::clone(policy), provider, found),
             )),
             _ => builder.with_no_client_auth(),
         };
@@ -259,7 +259,7 @@ struct Pairs {
 
 impl ResolvesServerCert for Pairs {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        if !handshake::agrees_on_name(hello.server_name()) {
+        if !handshake_notes::agrees_on_name(hello.server_name()) {
             return None;
         }
         let fits = |pair: &&Stapled| {
@@ -269,7 +269,7 @@ impl ResolvesServerCert for Pairs {
         };
         // With one that does not fit rustls finds out what is not in common, and says that.
         let chosen = self.pairs.iter().find(fits).or_else(|| self.pairs.first());
-        chosen.map(|pair| pair.at(handshake::time_and_leaf_expiry().map(|(now, _)| now)))
+        chosen.map(|pair| pair.at(handshake_notes::time_and_leaf_expiry().map(|(now, _)| now)))
     }
 }
 
@@ -292,7 +292,7 @@ fn suites_allow(key: SignatureAlgorithm, offered: &[CipherSuite]) -> bool {
 
 /// Looks at a client's certificate during the handshake.
 #[derive(Debug)]
-struct ClientCheck {
+struct ClientVerifier {
     policy: Arc<ClientPolicy>,
     lists: AccessLists,
     verify: ClientVerify,
@@ -301,7 +301,7 @@ struct ClientCheck {
     provider: Arc<CryptoProvider>,
 }
 
-impl ClientCheck {
+impl ClientVerifier {
     fn new(
         client: &ClientAuth,
         policy: Arc<ClientPolicy>,
@@ -333,7 +333,7 @@ impl ClientCheck {
     }
 }
 
-impl ClientCertVerifier for ClientCheck {
+impl ClientCertVerifier for ClientVerifier {
     fn client_auth_mandatory(&self) -> bool {
         self.reject == Reject::Handshake && self.verify == ClientVerify::On
     }
@@ -356,7 +356,7 @@ impl ClientCertVerifier for ClientCheck {
         let verdict = verdict_cache::cached_verification(&presented, &self.policy, now).verdict;
         if !signature::can_prove(end_entity) {
             // Whatever became of its chain, its holder cannot go on; and this is the word for it.
-            handshake::note_client_failure(VerifyFailure::Unsupported, &presented);
+            handshake_notes::note_client_failure(VerifyFailure::Unsupported, &presented);
             return Err(Error::InvalidCertificate(alert_for(VerifyFailure::Unsupported)));
         }
         let passes = Gate::of(self.verify, verdict) == Gate::Pass;
@@ -366,16 +366,18 @@ impl ClientCertVerifier for ClientCheck {
         // Nor does a ticket outlive what is known about revocation.
         let serves = passes && listed.is_ok();
         let end = leaf.not_after.seconds().filter(|_| serves).unwrap_or(0);
-        handshake::note_leaf_expiry(self.policy.next_update(now).map_or(end, |next| end.min(next)));
+        handshake_notes::note_leaf_expiry(
+            self.policy.next_update(now).map_or(end, |next| end.min(next)),
+        );
         if self.reject != Reject::Handshake {
             return Ok(ClientCertVerified::assertion());
         }
         if !passes && let Verdict::Failed(failure) = verdict {
-            handshake::note_client_failure(failure, &presented);
+            handshake_notes::note_client_failure(failure, &presented);
             return Err(Error::InvalidCertificate(alert_for(failure)));
         }
         if let Err(forbidden) = listed {
-            handshake::note_client_forbidden(forbidden, &presented);
+            handshake_notes::note_client_forbidden(forbidden, &presented);
             // Its alert is access_denied.
             let refused = CertificateError::ApplicationVerificationFailure;
             return Err(Error::InvalidCertificate(refused));
@@ -392,7 +394,7 @@ impl ClientCertVerifier for ClientCheck {
         let supported = &self.provider.signature_verification_algorithms;
         let message = transcript::as_sent(message);
         let valid = signatures::verify_tls12(&message, cert, signed, supported)?;
-        handshake::note_client_sigalg(signed.scheme);
+        handshake_notes::note_client_sigalg(signed.scheme);
         Ok(valid)
     }
 
@@ -404,7 +406,7 @@ impl ClientCertVerifier for ClientCheck {
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
         let supported = &self.provider.signature_verification_algorithms;
         let valid = signatures::verify_tls13(message, cert, signed, supported)?;
-        handshake::note_client_sigalg(signed.scheme);
+        handshake_notes::note_client_sigalg(signed.scheme);
         Ok(valid)
     }
 

@@ -45,7 +45,7 @@ impl StoresServerSessions for PolicySessions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::handshake::HandshakeNotes;
+    use super::super::handshake_notes::HandshakeNotes;
     use super::*;
 
     #[test]

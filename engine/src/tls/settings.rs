@@ -7,9 +7,9 @@ use ferrule_config::{Config, Problem, Problems};
 use super::client::UpstreamTls;
 use super::findings::Findings;
 use super::loaded_crl::LoadedCrl;
+use super::loaded_objects::{KeptObject, LoadedObjects};
 use super::provider::provider;
 use super::server::{self, ServerTls};
-use super::shelf::{KeptObject, Shelf};
 use super::ticket_files;
 use super::tickets::TicketKeys;
 use crate::identity::client_policy::ClientPolicy;
@@ -28,7 +28,7 @@ pub struct TlsSettings {
     /// What does not keep it from working, but should be looked at.
     pub warnings: Vec<Problem>,
     /// Every object that was taken from files.
-    pub shelf: Shelf,
+    pub objects: LoadedObjects,
     /// Objects that were refused, in whose place those in force stay.
     pub kept: Vec<KeptObject>,
 }
@@ -58,7 +58,7 @@ impl TlsSettings {
         now: i64,
     ) -> Self {
         let provider = Arc::new(provider());
-        let before = before.map(|settings| &settings.shelf);
+        let before = before.map(|settings| &settings.objects);
         let mut found = Findings { before, now, ..Findings::default() };
         let files = ticket_files::take_or_keep(&config.http.ticket_key_files, &mut found);
         let servers = config
@@ -80,8 +80,8 @@ impl TlsSettings {
             })
             .collect();
         found.refusals.into_iter().for_each(|problem| problems.push(problem));
-        let Findings { warnings, crls, shelf, kept, .. } = found;
-        Self { servers, trusts, upstreams, crls, warnings, shelf, kept }
+        let Findings { warnings, crls, objects, kept, .. } = found;
+        Self { servers, trusts, upstreams, crls, warnings, objects, kept }
     }
 
     /// The URIs of the certificates that we present, by server object.

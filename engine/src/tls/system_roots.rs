@@ -16,8 +16,8 @@ use rustls::pki_types::CertificateDer;
 
 use super::findings::Findings;
 use super::keys::PEM_BYTES_MAX;
+use super::loaded_objects::Ders;
 use super::pem::{self, Contents};
-use super::shelf::Ders;
 use crate::identity::anchors::Anchors;
 
 /// Where systems keep all roots in one file; the first that is there counts.
@@ -44,7 +44,7 @@ pub(super) fn load(place: Place, field: &str, found: &mut Findings<'_>) -> Ders 
         let all = Store::find().load(place, field, found);
         all.into_iter().filter(|der| usable(der)).collect()
     });
-    found.shelf.authorities.insert(place, Arc::clone(&ders));
+    found.objects.authorities.insert(place, Arc::clone(&ders));
     ders
 }
 

@@ -13,7 +13,7 @@ use ring::digest;
 use zeroize::Zeroizing;
 
 use super::findings::Findings;
-use super::ticket_secret::{NAME_LEN, Secret};
+use super::ticket_secret::{NAME_LEN, TicketSecret};
 
 /// Files that are taken.
 const FILES_MAX: usize = 8;
@@ -24,7 +24,7 @@ const AGE_MAX: i64 = 7 * DAY;
 const FILE_BYTES_MAX: u64 = 80;
 
 /// All of them, or those of before: a key is found by its place among the others.
-pub(super) fn take_or_keep(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[Secret]> {
+pub(super) fn take_or_keep(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[TicketSecret]> {
     let Some(first) = files.first() else { return Arc::new([]) };
     let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
     let taken = found.take_or_keep(first.place, &paths, |found| Some(load(files, found)));
@@ -32,8 +32,8 @@ pub(super) fn take_or_keep(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[S
 }
 
 /// Reads them all; problems are pushed.
-fn load(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[Secret]> {
-    let mut secrets: Vec<Secret> = Vec::new();
+fn load(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[TicketSecret]> {
+    let mut secrets: Vec<TicketSecret> = Vec::new();
     for (index, file) in files.iter().enumerate() {
         let field = "http.ssl_session_ticket_key";
         let path = file.path.display();
@@ -76,7 +76,7 @@ fn load(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[Secret]> {
 }
 
 /// The secret in these bytes. One byte over and over is no secret.
-fn secret(bytes: &[u8]) -> Option<Secret> {
+fn secret(bytes: &[u8]) -> Option<TicketSecret> {
     if !matches!(bytes.len(), 48 | 80) {
         return None;
     }
@@ -90,7 +90,7 @@ fn secret(bytes: &[u8]) -> Option<Secret> {
     hashed.update(rest);
     let bytes = hashed.finish().as_ref().try_into().ok()?;
     // A file's age is its owner's business; what is sealed with it ends by itself.
-    Some(Secret { name: *name, bytes, born: 0 })
+    Some(TicketSecret { name: *name, bytes, born: 0 })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ pub(super) const NAME_LEN: usize = 16;
 
 /// One secret.
 #[derive(Clone, Eq, PartialEq)]
-pub(super) struct Secret {
+pub(super) struct TicketSecret {
     /// Tells tickets of different secrets apart.
     pub(super) name: [u8; NAME_LEN],
     /// What keys are derived from.
@@ -16,13 +16,13 @@ pub(super) struct Secret {
     pub(super) born: i64,
 }
 
-impl Drop for Secret {
+impl Drop for TicketSecret {
     fn drop(&mut self) {
         self.bytes.zeroize();
     }
 }
 
-impl std::fmt::Debug for Secret {
+impl std::fmt::Debug for TicketSecret {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Secret").field("born", &self.born).finish_non_exhaustive()
     }

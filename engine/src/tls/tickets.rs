@@ -13,9 +13,9 @@ use ring::rand::{SecureRandom, SystemRandom};
 use rustls::server::ProducesTickets;
 use zeroize::Zeroizing;
 
-use super::handshake;
+use super::handshake_notes;
 use super::session_cache::SessionCache;
-use super::ticket_secret::{NAME_LEN, Secret};
+use super::ticket_secret::{NAME_LEN, TicketSecret};
 
 /// Seconds: a secret is used for so long, and so long a ticket lives.
 const TERM: i64 = 3600;
@@ -35,8 +35,8 @@ pub struct TicketKeys {
 
 #[derive(Debug, Default)]
 struct Secrets {
-    current: Option<Secret>,
-    previous: Option<Secret>,
+    current: Option<TicketSecret>,
+    previous: Option<TicketSecret>,
 }
 
 impl Default for TicketKeys {
@@ -57,14 +57,14 @@ impl TicketKeys {
     }
 
     /// The secret to seal with.
-    fn current(&self, now: i64) -> Option<Secret> {
+    fn current(&self, now: i64) -> Option<TicketSecret> {
         let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         self.rotate(&mut secrets, now)?;
         secrets.current.clone()
     }
 
     /// The secret with this name, if it is not too old.
-    fn named(&self, name: &[u8], now: i64) -> Option<Secret> {
+    fn named(&self, name: &[u8], now: i64) -> Option<TicketSecret> {
         let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         self.rotate(&mut secrets, now)?;
         [&secrets.current, &secrets.previous]
@@ -75,12 +75,12 @@ impl TicketKeys {
     }
 
     fn rotate(&self, secrets: &mut Secrets, now: i64) -> Option<()> {
-        let age = |secret: &Option<Secret>| secret.as_ref().map(|secret| now - secret.born);
+        let age = |secret: &Option<TicketSecret>| secret.as_ref().map(|secret| now - secret.born);
         // One from the future was made by a clock that has been set back since: who knows how old it is.
         if age(&secrets.current).is_some_and(|age| (-SKEW..TERM).contains(&age)) {
             return Some(());
         }
-        let mut fresh = Secret { name: [0; NAME_LEN], bytes: [0; 32], born: now };
+        let mut fresh = TicketSecret { name: [0; NAME_LEN], bytes: [0; 32], born: now };
         self.random.fill(&mut fresh.name).ok()?;
         self.random.fill(&mut fresh.bytes).ok()?;
         let last = secrets.current.replace(fresh);
@@ -101,7 +101,7 @@ impl TicketKeys {
 pub struct PolicyTicketer {
     keys: Arc<TicketKeys>,
     /// From files; the process's own are not used then.
-    files: Arc<[Secret]>,
+    files: Arc<[TicketSecret]>,
     scope: [u8; 32],
     needs_certificate: bool,
 }
@@ -110,7 +110,11 @@ impl PolicyTicketer {
     /// Tickets that open only under the same scope: a digest of everything that decides which
     /// clients are trusted, and of what we present to them.
     #[must_use]
-    pub(super) const fn new(keys: Arc<TicketKeys>, files: Arc<[Secret]>, scope: [u8; 32]) -> Self {
+    pub(super) const fn new(
+        keys: Arc<TicketKeys>,
+        files: Arc<[TicketSecret]>,
+        scope: [u8; 32],
+    ) -> Self {
         Self { keys, files, scope, needs_certificate: false }
     }
 
@@ -123,18 +127,18 @@ impl PolicyTicketer {
     }
 
     /// The secret to seal with.
-    fn current(&self, now: i64) -> Option<Secret> {
+    fn current(&self, now: i64) -> Option<TicketSecret> {
         self.files.first().map_or_else(|| self.keys.current(now), |secret| Some(secret.clone()))
     }
 
-    fn named(&self, name: &[u8], now: i64) -> Option<Secret> {
+    fn named(&self, name: &[u8], now: i64) -> Option<TicketSecret> {
         if self.files.is_empty() {
             return self.keys.named(name, now);
         }
         self.files.iter().find(|secret| secret.name == name).cloned()
     }
 
-    fn key(&self, secret: &Secret) -> Option<LessSafeKey> {
+    fn key(&self, secret: &TicketSecret) -> Option<LessSafeKey> {
         let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"ferrule session ticket");
         let scope = [&self.scope[..]];
         let derived = salt.extract(&secret.bytes);
@@ -154,7 +158,7 @@ impl ProducesTickets for PolicyTicketer {
 
     /// name, nonce, then sealed: the second it ends, and what rustls wants to remember.
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        let (now, leaf_expiry) = handshake::time_and_leaf_expiry()?;
+        let (now, leaf_expiry) = handshake_notes::time_and_leaf_expiry()?;
         if self.needs_certificate && leaf_expiry.is_none() {
             return None;
         }
@@ -177,7 +181,7 @@ impl ProducesTickets for PolicyTicketer {
     }
 
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        let (now, _) = handshake::time_and_leaf_expiry()?;
+        let (now, _) = handshake_notes::time_and_leaf_expiry()?;
         let (name, rest) = cipher.split_first_chunk::<NAME_LEN>()?;
         let (nonce, sealed) = rest.split_first_chunk::<{ aead::NONCE_LEN }>()?;
         let key = self.key(&self.named(name, now)?)?;
@@ -195,7 +199,7 @@ impl ProducesTickets for PolicyTicketer {
         if leaf_end != i64::MAX {
             // Not the leaf's own end: whoever comes every hour would be the same for years, and a
             // renewed certificate would never be seen.
-            handshake::note_leaf_expiry(end);
+            handshake_notes::note_leaf_expiry(end);
         }
         Some(plain.to_vec())
     }
@@ -203,7 +207,8 @@ impl ProducesTickets for PolicyTicketer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::handshake::{HandshakeNotes, note_leaf_expiry};
+    use super::super::handshake_notes::HandshakeNotes;
+    use super::super::handshake_notes::note_leaf_expiry;
     use super::*;
 
     const NOW: i64 = 1_800_000_000;
@@ -280,7 +285,7 @@ mod tests {
         assert!(at(NOW, || ticketer.decrypt(&ticket)).is_some());
         assert!(at(NOW + TERM, || ticketer.decrypt(&ticket)).is_none());
         // Secrets from files have no age, but their tickets have.
-        let secret = Secret { name: [1; NAME_LEN], bytes: [1; 32], born: 0 };
+        let secret = TicketSecret { name: [1; NAME_LEN], bytes: [1; 32], born: 0 };
         let files = PolicyTicketer::new(keys, Arc::new([secret]), [0; 32]);
         let ticket = at(NOW + SKEW, || files.encrypt(b"z")).unwrap();
         assert!(at(NOW, || files.decrypt(&ticket)).is_some());
@@ -297,9 +302,10 @@ mod tests {
 
     #[test]
     fn machines_with_the_same_files_open_each_others_tickets() {
-        let secret = |name: u8| Secret { name: [name; NAME_LEN], bytes: [name; 32], born: 0 };
-        let machine =
-            |files: Arc<[Secret]>| PolicyTicketer::new(Arc::new(TicketKeys::new()), files, [3; 32]);
+        let secret = |name: u8| TicketSecret { name: [name; NAME_LEN], bytes: [name; 32], born: 0 };
+        let machine = |files: Arc<[TicketSecret]>| {
+            PolicyTicketer::new(Arc::new(TicketKeys::new()), files, [3; 32])
+        };
         let old = machine(Arc::new([secret(1)]));
         let rotated = machine(Arc::new([secret(2), secret(1)]));
         let new = machine(Arc::new([secret(2)]));

@@ -11,8 +11,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::hash::{Context, Hash, HashAlgorithm, Output};
 use rustls::{CipherSuiteCommon, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
 
-use super::handshake;
-use super::stand_in::Wrapped;
+use super::alert_record::AlertingAead;
+use super::handshake_notes;
 
 /// ring's, with hash functions that hash what the client has sent, and decrypters that know stand-ins.
 pub(super) fn provider() -> CryptoProvider {
@@ -37,14 +37,14 @@ fn restoring(suite: &SupportedCipherSuite) -> SupportedCipherSuite {
                 prf_provider: suite.prf_provider,
                 kx: suite.kx,
                 sign: suite.sign,
-                aead_alg: Box::leak(Box::new(Wrapped(suite.aead_alg))),
+                aead_alg: Box::leak(Box::new(AlertingAead(suite.aead_alg))),
             })))
         }
         SupportedCipherSuite::Tls13(suite) => {
             SupportedCipherSuite::Tls13(Box::leak(Box::new(Tls13CipherSuite {
                 common: common(&suite.common),
                 hkdf_provider: suite.hkdf_provider,
-                aead_alg: Box::leak(Box::new(Wrapped(suite.aead_alg))),
+                aead_alg: Box::leak(Box::new(AlertingAead(suite.aead_alg))),
                 quic: None,
             })))
         }
@@ -94,5 +94,5 @@ impl Context for RestoringContext {
 
 /// What rustls says of a handshake, as it was sent.
 pub(super) fn as_sent(bytes: &[u8]) -> Cow<'_, [u8]> {
-    handshake::restored(bytes).map_or(Cow::Borrowed(bytes), Cow::Owned)
+    handshake_notes::restored(bytes).map_or(Cow::Borrowed(bytes), Cow::Owned)
 }

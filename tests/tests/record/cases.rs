@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use ferrule_engine::tls::record::cipher::{Aead, Protection};
 use ferrule_engine::tls::record::{
-    CONTENT_BYTES_MAX, Fault, Found, KEY_UPDATE_BYTES, OVERHEAD_BYTES, Records, Role, Schedule,
-    SealError, Step,
+    CONTENT_BYTES_MAX, KEY_UPDATE_BYTES, KeySchedule, OVERHEAD_BYTES, OpenedRecord, RecordContent,
+    RecordError, RecordLayer, Role, SealError,
 };
 
 /// Limit of AES-GCM (RFC 8446, section 5.5).
@@ -20,7 +20,7 @@ fn keys(sequence: u64, generation: u8, aead: Aead) -> Protection {
 
 struct Counted(u8, Aead);
 
-impl Schedule for Counted {
+impl KeySchedule for Counted {
     fn next_read(&mut self) -> Option<Protection> {
         self.0 += 1;
         Some(keys(0, self.0, self.1))
@@ -30,19 +30,19 @@ impl Schedule for Counted {
         self.next_read()
     }
 
-    fn keep_ticket(&mut self, _: &[u8]) -> Result<(), Fault> {
+    fn keep_ticket(&mut self, _: &[u8]) -> Result<(), RecordError> {
         Ok(())
     }
 }
 
 /// Records that go on at these numbers, in both directions with the same keys.
-fn at(sequences: (u64, u64), aead: Aead) -> Records {
+fn at(sequences: (u64, u64), aead: Aead) -> RecordLayer {
     let (read, write) = sequences;
     let protections = (keys(read, 0, aead), keys(write, 0, aead));
-    Records::new(Role::Client, protections, Box::new(Counted(0, aead)))
+    RecordLayer::new(Role::Client, protections, Box::new(Counted(0, aead)))
 }
 
-fn sealed(records: &mut Records, plain: &[u8]) -> Vec<u8> {
+fn sealed(records: &mut RecordLayer, plain: &[u8]) -> Vec<u8> {
     let mut out = vec![0; plain.len() + OVERHEAD_BYTES + KEY_UPDATE_BYTES];
     let written = records.seal(plain, &mut out).expect("room");
     out.truncate(written);
@@ -61,11 +61,17 @@ fn new_keys_come_before_the_old_ones_are_used_up() {
             assert_eq!(updated, number == 2, "record {number}");
             if updated {
                 let step = peer.open(&mut wire);
-                assert_eq!(step, Ok(Step { found: Found::Nothing, consumed: KEY_UPDATE_BYTES }));
+                assert_eq!(
+                    step,
+                    Ok(OpenedRecord {
+                        content: RecordContent::Handled,
+                        consumed: KEY_UPDATE_BYTES
+                    })
+                );
                 wire.drain(..KEY_UPDATE_BYTES);
             }
             let step = peer.open(&mut wire).expect("an authentic record");
-            assert_eq!(step.found, Found::Data(5..6), "record {number}");
+            assert_eq!(step.content, RecordContent::Data(5..6), "record {number}");
         }
     }
 }
@@ -75,7 +81,7 @@ fn new_keys_come_before_the_old_ones_are_used_up() {
 fn a_sequence_number_never_wraps() {
     let mut reader = at((u64::MAX - 1, 0), Aead::ChaCha20Poly1305);
     let mut wire = sealed(&mut at((0, 0), Aead::ChaCha20Poly1305), b"x");
-    assert_eq!(reader.open(&mut wire), Err(Fault::NoKeys));
+    assert_eq!(reader.open(&mut wire), Err(RecordError::NoKeys));
     let mut last = keys(u64::MAX, 0, Aead::ChaCha20Poly1305);
     assert_eq!(last.seal(23, b"x", &mut [0; 99]), Err(SealError::Ended));
 }
@@ -83,7 +89,7 @@ fn a_sequence_number_never_wraps() {
 /// Keeps what it is given.
 struct Kept(Rc<RefCell<Vec<Vec<u8>>>>);
 
-impl Schedule for Kept {
+impl KeySchedule for Kept {
     fn next_read(&mut self) -> Option<Protection> {
         None
     }
@@ -92,7 +98,7 @@ impl Schedule for Kept {
         None
     }
 
-    fn keep_ticket(&mut self, body: &[u8]) -> Result<(), Fault> {
+    fn keep_ticket(&mut self, body: &[u8]) -> Result<(), RecordError> {
         self.0.borrow_mut().push(body.to_vec());
         Ok(())
     }
@@ -108,7 +114,7 @@ fn tickets_are_kept_once_in_every_split() {
             let list = Rc::new(RefCell::new(Vec::new()));
             let protections = (keys(0, 0, aead), keys(0, 0, aead));
             let schedule = Box::new(Kept(Rc::clone(&list)));
-            let mut ours = Records::new(Role::Client, protections, schedule);
+            let mut ours = RecordLayer::new(Role::Client, protections, schedule);
             let mut sealer = keys(0, 0, aead);
             for piece in [&messages[..first], &messages[first..second], &messages[second..]] {
                 if piece.is_empty() {
@@ -116,7 +122,7 @@ fn tickets_are_kept_once_in_every_split() {
                 }
                 let mut wire = vec![0; piece.len() + OVERHEAD_BYTES];
                 sealer.seal(22, piece, &mut wire).expect("room");
-                assert_eq!(ours.open(&mut wire).expect("good").found, Found::Nothing);
+                assert_eq!(ours.open(&mut wire).expect("good").content, RecordContent::Handled);
             }
             assert_eq!(*list.borrow(), [&[1, 2, 3][..], &[9], &[7, 8]], "{first}, {second}");
         }
@@ -131,7 +137,7 @@ fn requests_for_new_keys_are_answered_once() {
     for generation in 0..5 {
         let mut wire = [0; KEY_UPDATE_BYTES];
         keys(0, generation, aead).seal(22, &[24, 0, 0, 1, 1], &mut wire).expect("room");
-        assert_eq!(ours.open(&mut wire).expect("good").found, Found::Nothing);
+        assert_eq!(ours.open(&mut wire).expect("good").content, RecordContent::Handled);
     }
     assert_eq!(sealed(&mut ours, b"x").len(), KEY_UPDATE_BYTES + OVERHEAD_BYTES + 1);
     assert_eq!(sealed(&mut ours, b"x").len(), OVERHEAD_BYTES + 1);
@@ -146,7 +152,7 @@ fn nothing_is_sealed_in_place_before_new_keys_that_are_due() {
     assert_eq!(ours.seal_in_place(&mut record), Ok(()));
     let mut wire = [0; KEY_UPDATE_BYTES];
     keys(0, 0, aead).seal(22, &[24, 0, 0, 1, 1], &mut wire).expect("room");
-    assert_eq!(ours.open(&mut wire).expect("good").found, Found::Nothing);
+    assert_eq!(ours.open(&mut wire).expect("good").content, RecordContent::Handled);
     let before = record;
     assert!(!ours.seals_in_place());
     assert_eq!(ours.seal_in_place(&mut record), Err(SealError::Ended));
@@ -168,8 +174,8 @@ fn without_room_nothing_changes() {
     assert!(out.iter().all(|byte| *byte == 7));
     let mut wire = sealed(&mut ours, &[1; 10]);
     assert_eq!(
-        at((0, 0), Aead::Aes256Gcm).open(&mut wire).expect("good").found,
-        Found::Data(5..15)
+        at((0, 0), Aead::Aes256Gcm).open(&mut wire).expect("good").content,
+        RecordContent::Data(5..15)
     );
 }
 
@@ -179,7 +185,7 @@ fn the_longest_record_passes_and_nothing_is_sent_for_nothing() {
     assert_eq!(ours.seal(&[], &mut []), Ok(0));
     let mut wire = sealed(&mut ours, &vec![1; CONTENT_BYTES_MAX]);
     let step = at((0, 0), Aead::ChaCha20Poly1305).open(&mut wire).expect("good");
-    assert_eq!(step.found, Found::Data(5..5 + CONTENT_BYTES_MAX));
+    assert_eq!(step.content, RecordContent::Data(5..5 + CONTENT_BYTES_MAX));
 }
 
 /// Nothing follows `close_notify` (section 6.1), in either direction.
@@ -193,10 +199,10 @@ fn a_goodbye_is_the_last_word() {
     assert_eq!((length, wire.len()), (OVERHEAD_BYTES + 2, length));
     assert_eq!(ours.seal(b"x", &mut [0; 99]), Err(SealError::Ended));
     let mut peer = at((0, 0), Aead::Aes128Gcm);
-    assert_eq!(peer.open(&mut wire).expect("good").found, Found::Closed);
+    assert_eq!(peer.open(&mut wire).expect("good").content, RecordContent::Closed);
     assert_eq!(
         peer.open(&mut [1, 2, 3]).expect("ignored"),
-        Step { found: Found::Closed, consumed: 0 }
+        OpenedRecord { content: RecordContent::Closed, consumed: 0 }
     );
 }
 
@@ -204,18 +210,18 @@ fn a_goodbye_is_the_last_word() {
 #[test]
 fn a_wrong_header_is_not_waited_for() {
     for (bytes, fault) in [
-        (&[22][..], Fault::UnexpectedRecord),
-        (&[20, 3, 3, 0, 1, 1], Fault::UnexpectedRecord),
-        (&[23, 2], Fault::Forged),
-        (&[23, 3, 1], Fault::Forged),
-        (&[23, 3, 3, 0x41, 1], Fault::Oversized),
+        (&[22][..], RecordError::UnexpectedRecord),
+        (&[20, 3, 3, 0, 1, 1], RecordError::UnexpectedRecord),
+        (&[23, 2], RecordError::Forged),
+        (&[23, 3, 1], RecordError::Forged),
+        (&[23, 3, 3, 0x41, 1], RecordError::Oversized),
     ] {
         let mut bytes = bytes.to_vec();
         assert_eq!(at((0, 0), Aead::Aes128Gcm).open(&mut bytes), Err(fault), "{bytes:?}");
     }
     let mut longest = vec![23, 3, 3, 0x41, 0];
     let step = at((0, 0), Aead::Aes128Gcm).open(&mut longest);
-    assert_eq!(step, Ok(Step { found: Found::More, consumed: 0 }));
+    assert_eq!(step, Ok(OpenedRecord { content: RecordContent::Incomplete, consumed: 0 }));
 }
 
 /// Neither excuses the other: only content begins the counts anew.
@@ -225,7 +231,7 @@ fn key_updates_and_empty_records_in_turn_come_to_an_end() {
     for content in [&b""[..], b"x"] {
         let mut ours = at((0, 0), aead);
         let mut peer = keys(0, 0, aead);
-        let mut outcome = Ok(Step { found: Found::Nothing, consumed: 0 });
+        let mut outcome = Ok(OpenedRecord { content: RecordContent::Handled, consumed: 0 });
         for generation in 1..=100 {
             for (kind, content) in [(22, &[24, 0, 0, 1, 0][..]), (23, content)] {
                 let mut wire = vec![0; content.len() + OVERHEAD_BYTES];
@@ -238,7 +244,7 @@ fn key_updates_and_empty_records_in_turn_come_to_an_end() {
                 }
             }
         }
-        let refused = outcome == Err(Fault::TooManyKeyUpdates);
+        let refused = outcome == Err(RecordError::TooManyKeyUpdates);
         assert_eq!(refused, content.is_empty(), "{outcome:?}");
         assert!(refused || outcome.is_ok(), "{outcome:?}");
     }

@@ -9,7 +9,7 @@ use ferrule_engine::shell::transport::tls::{
 };
 use ferrule_engine::tls::provider;
 use ferrule_engine::tls::record::cipher::Protection;
-use ferrule_engine::tls::record::{Fault, Records, Role, Schedule};
+use ferrule_engine::tls::record::{KeySchedule, RecordError, RecordLayer, Role};
 use ferrule_tests::{Authority, tls};
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::crypto::ring::cipher_suite::{
@@ -164,7 +164,7 @@ struct Known {
     tickets: Arc<Mutex<KernelConnection<ClientConnectionData>>>,
 }
 
-impl Schedule for Known {
+impl KeySchedule for Known {
     fn next_read(&mut self) -> Option<Protection> {
         self.read.update();
         Some(self.read.protection())
@@ -175,8 +175,8 @@ impl Schedule for Known {
         Some(self.write.protection())
     }
 
-    fn keep_ticket(&mut self, body: &[u8]) -> Result<(), Fault> {
-        Schedule::keep_ticket(&mut *self.tickets.lock().expect("one thread"), body)
+    fn keep_ticket(&mut self, body: &[u8]) -> Result<(), RecordError> {
+        KeySchedule::keep_ticket(&mut *self.tickets.lock().expect("one thread"), body)
     }
 }
 
@@ -185,7 +185,7 @@ impl Schedule for Known {
 pub(crate) enum End {
     More,
     Closed,
-    Failed(Option<Fault>),
+    Failed(Option<RecordError>),
 }
 
 /// One listener to a stream.
@@ -285,7 +285,7 @@ impl Ears {
         let known =
             Known { read: read.clone(), write: write.clone(), tickets: Arc::clone(tickets) };
         let protections = (read.protection(), write.protection());
-        let ours = Session::Fast(Box::new(Records::new(role, protections, Box::new(known))));
+        let ours = Session::Fast(Box::new(RecordLayer::new(role, protections, Box::new(known))));
         Self {
             role,
             theirs: Listener::new(session, write.clone()),

@@ -3,8 +3,10 @@
 //! fuzz target.
 
 use ferrule_engine::tls::record::cipher::{Aead, Protection};
-use ferrule_engine::tls::record::reseal::{Stop, Wanted, reseal};
-use ferrule_engine::tls::record::{CONTENT_BYTES_MAX, Fault, Found, Records, Role, Schedule, Step};
+use ferrule_engine::tls::record::reseal::{PayloadPart, ResealStop, reseal};
+use ferrule_engine::tls::record::{
+    CONTENT_BYTES_MAX, KeySchedule, OpenedRecord, RecordContent, RecordError, RecordLayer, Role,
+};
 
 /// Keys of a generation; both sides count along.
 fn keys(direction: u8, generation: u8) -> Protection {
@@ -18,7 +20,7 @@ struct Counted {
     write: u8,
 }
 
-impl Schedule for Counted {
+impl KeySchedule for Counted {
     fn next_read(&mut self) -> Option<Protection> {
         self.read = self.read.wrapping_add(1);
         Some(keys(0x40, self.read))
@@ -29,8 +31,8 @@ impl Schedule for Counted {
         Some(keys(0x80, self.write))
     }
 
-    fn keep_ticket(&mut self, body: &[u8]) -> Result<(), Fault> {
-        if body.first() == Some(&0xff) { Err(Fault::BrokenMessage) } else { Ok(()) }
+    fn keep_ticket(&mut self, body: &[u8]) -> Result<(), RecordError> {
+        if body.first() == Some(&0xff) { Err(RecordError::BrokenMessage) } else { Ok(()) }
     }
 }
 
@@ -75,33 +77,33 @@ fn seal(sealer: &mut Protection, kind: u8, content: &[u8], wire: &mut Vec<u8>) {
 struct Outcome {
     plain: Vec<u8>,
     closed: bool,
-    fault: Option<Fault>,
+    fault: Option<RecordError>,
     said: Vec<u8>,
 }
 
 fn hear(wire: &[u8], role: Role, split: usize) -> Outcome {
     let mut records =
-        Records::new(role, (keys(0x40, 0), keys(0x80, 0)), Box::new(Counted::default()));
+        RecordLayer::new(role, (keys(0x40, 0), keys(0x80, 0)), Box::new(Counted::default()));
     let mut out = Outcome { plain: Vec::new(), closed: false, fault: None, said: Vec::new() };
     let mut input = Vec::new();
     for piece in wire.chunks(split.max(1)) {
         input.extend_from_slice(piece);
         loop {
             match records.open(&mut input) {
-                Ok(Step { found, consumed }) => {
+                Ok(OpenedRecord { content, consumed }) => {
                     assert!(consumed <= input.len());
-                    match found {
-                        Found::Data(place) => {
+                    match content {
+                        RecordContent::Data(place) => {
                             assert!(!place.is_empty() && place.len() <= CONTENT_BYTES_MAX);
                             out.plain.extend_from_slice(&input[place]);
                         }
-                        Found::Nothing => assert!(consumed > 0),
-                        Found::More => break,
-                        Found::Closed => {
+                        RecordContent::Handled => assert!(consumed > 0),
+                        RecordContent::Incomplete => break,
+                        RecordContent::Closed => {
                             out.closed = true;
                             assert!(matches!(
                                 records.open(&mut [0; 9]),
-                                Ok(Step { consumed: 0, .. })
+                                Ok(OpenedRecord { consumed: 0, .. })
                             ));
                             records.close(&mut out.said);
                             return out;
@@ -138,7 +140,7 @@ const PICKS: [Pick; 4] =
 /// The same stream, made another connection's where it lies; what was picked of its payloads, as it
 /// came out at the other end of that connection.
 fn hear_resealed(wire: &[u8], role: Role, split: usize, pick: Pick) -> (Outcome, Vec<u8>) {
-    let records = |role, keys| Records::new(role, keys, Box::new(Counted::default()));
+    let records = |role, keys| RecordLayer::new(role, keys, Box::new(Counted::default()));
     let mut from = records(role, (keys(0x40, 0), keys(0x80, 0)));
     let mut to = records(Role::Client, (keys(0x20, 0), keys(0x60, 0)));
     let mut far = records(Role::Server, (keys(0x60, 0), keys(0x20, 0)));
@@ -151,33 +153,33 @@ fn hear_resealed(wire: &[u8], role: Role, split: usize, pick: Pick) -> (Outcome,
             let (start, count) = pick(payload.len());
             picked.extend_from_slice(&payload[start..start + count]);
             // Now and then it is asked again.
-            Wanted { data: start..start + count, more: !payload.len().is_multiple_of(3) }
+            PayloadPart { data: start..start + count, more: !payload.len().is_multiple_of(3) }
         });
         assert!(done.ready <= done.read && done.read <= input.len());
         sent.extend_from_slice(&input[..done.ready]);
         input.drain(..done.read);
         match done.stop {
-            Stop::Asked => {}
-            Stop::More => match pieces.next() {
+            ResealStop::Enough => {}
+            ResealStop::Incomplete => match pieces.next() {
                 Some(piece) => input.extend_from_slice(piece),
                 None => break,
             },
-            Stop::Closed => {
+            ResealStop::Closed => {
                 out.closed = true;
                 break;
             }
-            Stop::Fault(fault) => {
+            ResealStop::Fault(fault) => {
                 out.fault = Some(fault);
                 break;
             }
-            Stop::Seal(error) => panic!("{error:?}"),
+            ResealStop::Seal(error) => panic!("{error:?}"),
         }
     }
     from.end(&mut out.said);
     from.close(&mut out.said);
     let mut received = Vec::new();
     let mut rest = &mut sent[..];
-    while let Ok(Step { found: Found::Data(place), consumed }) = far.open(rest) {
+    while let Ok(OpenedRecord { content: RecordContent::Data(place), consumed }) = far.open(rest) {
         received.extend_from_slice(&rest[place]);
         rest = &mut rest[consumed..];
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use ferrule_engine::tls::record::{Fault, Role};
+use ferrule_engine::tls::record::{RecordError, Role};
 
 use super::ends::{Ears, End};
 use super::forger::{APPLICATION_DATA, HANDSHAKE};
@@ -94,7 +94,7 @@ impl Stream {
         tally.records += self.records;
         tally.streams += 1;
         let end = match &ours.end {
-            End::Failed(Some(Fault::PeerAlert(_))) => "PeerAlert".to_owned(),
+            End::Failed(Some(RecordError::PeerAlert(_))) => "PeerAlert".to_owned(),
             End::Failed(Some(fault)) => format!("{fault:?}"),
             end => format!("{end:?}"),
         };

@@ -1,6 +1,6 @@
 //! Do two listeners agree? Where ours is stricter than rustls, the section that says so.
 
-use ferrule_engine::tls::record::Fault;
+use ferrule_engine::tls::record::RecordError;
 
 use super::ends::{End, Listener};
 
@@ -47,18 +47,18 @@ pub(crate) fn compare(theirs: &mut Listener, ours: &mut Listener) {
 }
 
 /// rustls looks on, or calls it something else.
-const fn is_stricter(fault: Fault) -> bool {
+const fn is_stricter(fault: RecordError) -> bool {
     match fault {
         // rustls reads messages that do not belong there, and may find more wrong with them.
-        Fault::UnexpectedMessage | Fault::BrokenMessage => true,
+        RecordError::UnexpectedMessage | RecordError::BrokenMessage => true,
         // Section 5.4 leaves it to us how many empty records are too many; section 4.6.3 says nothing of
         // key updates. rustls begins to count anew at either; ours only at something to read.
-        Fault::TooManyKeyUpdates | Fault::TooManyEmptyRecords => true,
+        RecordError::TooManyKeyUpdates | RecordError::TooManyEmptyRecords => true,
         _ => false,
     }
 }
 
 /// Refused as soon as a message's first bytes are there; rustls waits for the last.
-const fn is_earlier(fault: Fault) -> bool {
-    matches!(fault, Fault::UnexpectedMessage | Fault::BrokenMessage)
+const fn is_earlier(fault: RecordError) -> bool {
+    matches!(fault, RecordError::UnexpectedMessage | RecordError::BrokenMessage)
 }

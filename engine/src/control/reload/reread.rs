@@ -36,7 +36,8 @@ impl Reloader {
                 let refused = generation.refused_files();
                 self.watch.follow(watch);
                 // A file that is refused again and again makes no generations.
-                if refused.is_empty() || !generation.tls.shelf.same_as(&self.current.tls.shelf) {
+                if refused.is_empty() || !generation.tls.objects.same_as(&self.current.tls.objects)
+                {
                     self.put_into_force(Arc::new(generation), &changed);
                 }
                 self.refuse(refused);

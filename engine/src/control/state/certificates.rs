@@ -140,7 +140,7 @@ impl CertificateList<'_> {
             PemSource::Inline(_) => "inline".to_owned(),
             PemSource::Path(path) => path.display().to_string(),
         };
-        let ders = self.generation.tls.shelf.certificates(pem.place);
+        let ders = self.generation.tls.objects.certificates(pem.place);
         let parsed = ders.iter().filter_map(|der| Certificate::parse(der));
         for (at, certificate) in parsed.enumerate() {
             let role = if at == 0 { first } else { others };

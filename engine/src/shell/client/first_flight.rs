@@ -12,7 +12,7 @@ use super::handshake_error::{HandshakeCause, HandshakeError};
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::record_reader::Wait;
 use crate::tls::hello::{self, Hello, HelloError, HelloReader, UnusableName};
-use crate::tls::hidden_name::Hidden;
+use crate::tls::hidden_name::HiddenServerName;
 
 /// Bytes of an unusable server name that a log line gets: no host name is longer.
 const NAME_BYTES_LOGGED: usize = 255;
@@ -31,7 +31,7 @@ pub(super) struct UnusableSni {
     /// The name with everything escaped that is not printable, and cut to the length of a name.
     pub(super) printable: String,
     /// What is not shown to rustls of it.
-    pub(super) hidden: Hidden,
+    pub(super) hidden: HiddenServerName,
 }
 
 /// Reads until the whole hello is there; it stays in the buffer for rustls.
@@ -76,7 +76,7 @@ fn without_name(
     records: &mut [u8],
     fits_tls13: bool,
 ) -> Result<FirstFlight, HandshakeError> {
-    let hidden = Hidden::new(name, records);
+    let hidden = HiddenServerName::new(name, records);
     let hello = hello::read(records).map_err(|error| HandshakeCause::Hello(error).of(None))?;
     let hello = hello.ok_or(HandshakeCause::Hello(HelloError::BadServerName).of(None))?;
     let kept = name.bytes.get(..NAME_BYTES_LOGGED).unwrap_or(&name.bytes);

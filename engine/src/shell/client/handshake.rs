@@ -31,11 +31,9 @@ use crate::shell::transport::handshake::{self, Noted};
 use crate::shell::transport::net::TcpStream;
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream_error::StreamError;
-use crate::shell::transport::tls::Security;
-use crate::shell::transport::tls::{Session, SessionError};
-use crate::tls::HandshakeNotes;
-use crate::tls::facts;
+use crate::shell::transport::tls::{Security, Session, SessionError};
 use crate::tls::hello::{Hello, HelloError};
+use crate::tls::{HandshakeNotes, session_facts};
 
 /// Makes a client of an accepted connection; `None` if it came to nothing (and was told why).
 pub async fn open(
@@ -144,7 +142,7 @@ fn admit(
     let mut resumed = false;
     if let Session::Server(connection) = &client.stream.security.borrow().session {
         resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-        client.session = Some(facts::session(connection, &mut hello, notes));
+        client.session = Some(session_facts::session(connection, &mut hello, notes));
     }
     if client.core.tls_fast_path {
         let Security { session, tls_output, .. } = client.stream.security.get_mut();

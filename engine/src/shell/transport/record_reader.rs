@@ -15,7 +15,7 @@ use super::stream_error::StreamError;
 use super::tls::reseal::{self, PayloadUse, ResealError};
 use super::tls::{Opened, Security, SessionError};
 use super::work_budget::WorkBudget;
-use crate::tls::record::reseal::Wanted;
+use crate::tls::record::reseal::PayloadPart;
 
 /// Receives on an idle connection before it is given up: a ticket or two, and no stream of them.
 const RECEIVES_IDLE_MAX: u32 = 4;
@@ -337,7 +337,7 @@ impl RecordReader {
             let used = take(payload);
             let rest = payload.get(used.consumed..).unwrap_or_default();
             buffers.keep(kept, rest);
-            Wanted { data: used.forwarded, more: !used.done && rest.is_empty() }
+            PayloadPart { data: used.forwarded, more: !used.done && rest.is_empty() }
         });
         let Some(done) = passed else {
             self.cipher = Some(input);

@@ -8,7 +8,7 @@ use ring::aead::{
 };
 use rustls::ConnectionTrafficSecrets;
 
-use super::fault::{Fault, SealError};
+use super::error::{RecordError, SealError};
 use super::header::{APPLICATION_DATA, HEADER_BYTES};
 
 /// The tag of every AEAD of TLS 1.3 that we take.
@@ -93,12 +93,12 @@ impl Protection {
         &mut self,
         header: [u8; HEADER_BYTES],
         body: &'b mut [u8],
-    ) -> Result<&'b [u8], Fault> {
+    ) -> Result<&'b [u8], RecordError> {
         if self.sequence >= SEQUENCE_MAX {
-            return Err(Fault::NoKeys);
+            return Err(RecordError::NoKeys);
         }
         let opened = self.key.open_in_place(self.nonce(), Aad::from(header), body);
-        let inner = opened.map_err(|_| Fault::Forged)?;
+        let inner = opened.map_err(|_| RecordError::Forged)?;
         self.sequence += 1;
         Ok(inner)
     }

@@ -3,7 +3,7 @@
 //! Everything but the length is fixed there, and everything is authenticated; what is wrong is
 //! refused as soon as it is there.
 
-use super::fault::Fault;
+use super::error::RecordError;
 
 pub(super) const CHANGE_CIPHER_SPEC: u8 = 20;
 pub(super) const ALERT: u8 = 21;
@@ -20,19 +20,19 @@ pub(super) const HEADER_BYTES: usize = 5;
 const BODY_BYTES_MAX: usize = CONTENT_BYTES_MAX + 256;
 
 /// How long the body of the record at the front is; `None` if the header is not whole.
-pub(super) fn read(input: &[u8]) -> Result<Option<usize>, Fault> {
+pub(super) fn read(input: &[u8]) -> Result<Option<usize>, RecordError> {
     // Section 5: after the handshake nothing comes in the clear, no change_cipher_spec either.
     if input.first().is_some_and(|kind| *kind != APPLICATION_DATA) {
-        return Err(Fault::UnexpectedRecord);
+        return Err(RecordError::UnexpectedRecord);
     }
     // No other version would authenticate.
     if input.iter().skip(1).take(2).any(|version| *version != 3) {
-        return Err(Fault::Forged);
+        return Err(RecordError::Forged);
     }
     let Some([_, _, _, high, low]) = input.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
     let body_bytes = usize::from(u16::from_be_bytes([*high, *low]));
     if body_bytes > BODY_BYTES_MAX {
-        return Err(Fault::Oversized);
+        return Err(RecordError::Oversized);
     }
     Ok(Some(body_bytes))
 }

@@ -3,7 +3,7 @@
 //! To a server only `KeyUpdate`; to a client tickets too. Everything else is refused as soon as its
 //! first bytes show what it is, so a peer cannot make us keep what we will not read.
 
-use super::fault::Fault;
+use super::error::RecordError;
 
 const NEW_SESSION_TICKET: u8 = 4;
 const KEY_UPDATE_TYPE: u8 = 24;
@@ -35,11 +35,11 @@ pub(super) enum Message<'a> {
 }
 
 /// The first message and what is behind it; `None` if it is not whole.
-pub(super) fn first(bytes: &[u8], role: Role) -> Result<Option<(Message<'_>, &[u8])>, Fault> {
+pub(super) fn first(bytes: &[u8], role: Role) -> Result<Option<(Message<'_>, &[u8])>, RecordError> {
     let Some(kind) = bytes.first() else { return Ok(None) };
     match (*kind, role) {
         (KEY_UPDATE_TYPE, _) | (NEW_SESSION_TICKET, Role::Client) => {}
-        _ => return Err(Fault::UnexpectedMessage),
+        _ => return Err(RecordError::UnexpectedMessage),
     }
     let Some(([kind, high, middle, low], rest)) = bytes.split_first_chunk::<MESSAGE_HEADER_BYTES>()
     else {
@@ -47,7 +47,7 @@ pub(super) fn first(bytes: &[u8], role: Role) -> Result<Option<(Message<'_>, &[u
     };
     let body_bytes = usize::from(*high) << 16 | usize::from(*middle) << 8 | usize::from(*low);
     if *kind == KEY_UPDATE_TYPE && body_bytes != 1 || body_bytes > MESSAGE_BYTES_MAX {
-        return Err(Fault::BrokenMessage);
+        return Err(RecordError::BrokenMessage);
     }
     let Some((body, rest)) = rest.split_at_checked(body_bytes) else { return Ok(None) };
     let message = match (*kind, body) {

@@ -7,16 +7,16 @@
 use std::ops::Range;
 
 use super::cipher::OVERHEAD_BYTES;
-use super::fault::{Fault, SealError};
+use super::error::{RecordError, SealError};
 use super::header::HEADER_BYTES;
-use super::records::{Found, Records, Step};
+use super::layer::{OpenedRecord, RecordContent, RecordLayer};
 
 /// Records that one call looks at, whatever is in them: others wait meanwhile.
 const RECORDS_MAX: u32 = 128;
 
 /// What the body's owner wants of one record's payload.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Wanted {
+pub struct PayloadPart {
     /// The part of the payload that goes out; may be empty.
     pub data: Range<usize>,
     /// Is more wanted after it?
@@ -25,15 +25,15 @@ pub struct Wanted {
 
 /// Why nothing more was looked at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Stop {
+pub enum ResealStop {
     /// Nothing more was wanted, enough was looked at, or the receiver needs new keys first.
-    Asked,
+    Enough,
     /// Not a whole record is left.
-    More,
+    Incomplete,
     /// The sender has said that nothing follows.
     Closed,
-    /// The sender broke the protocol: say [`Records::end`] to it.
-    Fault(Fault),
+    /// The sender broke the protocol: say [`RecordLayer::end`] to it.
+    Fault(RecordError),
     /// The receiver's connection may not send any more.
     Seal(SealError),
 }
@@ -46,39 +46,39 @@ pub struct Resealed {
     /// Bytes at their front, those included, that are done with; what is behind them was not looked at.
     pub read: usize,
     /// Why it ended there.
-    pub stop: Stop,
+    pub stop: ResealStop,
 }
 
 /// Makes the whole records in `bytes` records of `to`, as far as `take` wants more. `take` sees each
 /// payload before anything of it is overwritten.
 pub fn reseal(
-    from: &mut Records,
-    to: &mut Records,
+    from: &mut RecordLayer,
+    to: &mut RecordLayer,
     bytes: &mut [u8],
-    mut take: impl FnMut(&[u8]) -> Wanted,
+    mut take: impl FnMut(&[u8]) -> PayloadPart,
 ) -> Resealed {
-    let mut done = Resealed { ready: 0, read: 0, stop: Stop::Asked };
+    let mut done = Resealed { ready: 0, read: 0, stop: ResealStop::Enough };
     let mut seen = 0;
     while seen < RECORDS_MAX && to.seals_in_place() {
         seen += 1;
         let rest = bytes.get_mut(done.read..).unwrap_or_default();
-        let Step { found, consumed } = match from.open(rest) {
+        let OpenedRecord { content, consumed } = match from.open(rest) {
             Ok(step) => step,
-            Err(fault) => return Resealed { stop: Stop::Fault(fault), ..done },
+            Err(fault) => return Resealed { stop: ResealStop::Fault(fault), ..done },
         };
-        let place = match found {
-            Found::Data(place) => place,
-            Found::Nothing => {
+        let place = match content {
+            RecordContent::Data(place) => place,
+            RecordContent::Handled => {
                 done.read += consumed;
                 continue;
             }
-            Found::More => return Resealed { stop: Stop::More, ..done },
-            Found::Closed => {
+            RecordContent::Incomplete => return Resealed { stop: ResealStop::Incomplete, ..done },
+            RecordContent::Closed => {
                 done.read += consumed;
-                return Resealed { stop: Stop::Closed, ..done };
+                return Resealed { stop: ResealStop::Closed, ..done };
             }
         };
-        let Wanted { data, more } = take(rest.get(place.clone()).unwrap_or_default());
+        let PayloadPart { data, more } = take(rest.get(place.clone()).unwrap_or_default());
         let start = done.read + place.start + data.start;
         done.read += consumed;
         if !data.is_empty() {
@@ -87,7 +87,7 @@ pub fn reseal(
             bytes.copy_within(start..start + data.len(), done.ready + HEADER_BYTES);
             let record = bytes.get_mut(done.ready..end).unwrap_or_default();
             if let Err(error) = to.seal_in_place(record) {
-                return Resealed { stop: Stop::Seal(error), ..done };
+                return Resealed { stop: ResealStop::Seal(error), ..done };
             }
             done.ready = end;
         }

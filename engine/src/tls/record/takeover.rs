@@ -5,11 +5,11 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::{Error, ExtractedSecrets};
 
 use super::cipher::Protection;
+use super::key_schedule::KeySchedule;
+use super::layer::RecordLayer;
 use super::messages::Role;
-use super::records::Records;
-use super::schedule::Schedule;
 
-impl Records {
+impl RecordLayer {
     /// Takes over from rustls as a server. Everything rustls had to say must be encoded already, and
     /// it must have been shown nothing behind the client's Finished: what it knows of that is lost.
     ///
@@ -20,7 +20,7 @@ impl Records {
         Self::of(Role::Server, &secrets, Box::new(kernel))
     }
 
-    /// As [`Records::of_server`], as a client.
+    /// As [`RecordLayer::of_server`], as a client.
     ///
     /// # Errors
     /// As there.
@@ -32,7 +32,7 @@ impl Records {
     fn of(
         role: Role,
         secrets: &ExtractedSecrets,
-        schedule: Box<dyn Schedule>,
+        schedule: Box<dyn KeySchedule>,
     ) -> Result<Self, Box<Error>> {
         let read = Protection::of(secrets.rx.0, &secrets.rx.1);
         let write = Protection::of(secrets.tx.0, &secrets.tx.1);

@@ -10,8 +10,8 @@ use super::outcome::SessionError;
 use super::output::TlsOutput;
 use super::rustls_connection::{UnbufferedConnection, encode};
 use crate::shell::transport::buffers::Buffer;
-use crate::tls::record::{CONTENT_BYTES_MAX, Fault};
-use crate::tls::stand_in::stand_in;
+use crate::tls::alert_record::alert_record;
+use crate::tls::record::{CONTENT_BYTES_MAX, RecordError};
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
@@ -40,12 +40,12 @@ pub(super) fn refuse_header(
     };
     let fault = if !known {
         // Section 5 of RFC 8446.
-        Fault::UnexpectedRecord
+        RecordError::UnexpectedRecord
     } else if !handshaking && behind.iter().skip(1).take(2).any(|version| *version != 3) {
         // The version is authenticated, and this is not the one that was agreed on.
-        Fault::Forged
+        RecordError::Forged
     } else if body_bytes.is_some_and(|bytes| bytes > longest) {
-        Fault::Oversized
+        RecordError::Oversized
     } else {
         return None;
     };
@@ -71,22 +71,22 @@ pub(super) fn fail(
         _ if connection.has_output() => take_alert(connection, &mut Vec::new(), tls_output),
         // It has none for a message that is too long.
         Error::InvalidMessage(_) => {
-            refuse(connection, held(tls_output.held), tls_output, Fault::BrokenMessage);
+            refuse(connection, held(tls_output.held), tls_output, RecordError::BrokenMessage);
         }
         // These are found before the record counts as read; it would be in the way of another.
         Error::PeerMisbehaved(
             PeerMisbehaved::MessageInterleavedWithHandshakeMessage
             | PeerMisbehaved::TooManyEmptyFragments
             | PeerMisbehaved::IllegalTlsInnerPlaintext,
-        ) => refuse(connection, held(before), tls_output, Fault::UnexpectedRecord),
+        ) => refuse(connection, held(before), tls_output, RecordError::UnexpectedRecord),
         Error::PeerMisbehaved(_) => {
-            refuse(connection, held(tls_output.held), tls_output, Fault::UnexpectedRecord);
+            refuse(connection, held(tls_output.held), tls_output, RecordError::UnexpectedRecord);
         }
         _ => {}
     }
     match error {
         Error::PeerMisbehaved(PeerMisbehaved::IllegalMiddleboxChangeCipherSpec) => {
-            SessionError::Record(Fault::UnexpectedRecord)
+            SessionError::Record(RecordError::UnexpectedRecord)
         }
         error => SessionError::Tls(Box::new(error)),
     }
@@ -97,7 +97,7 @@ pub(super) fn refuse(
     connection: &mut impl UnbufferedConnection,
     held: &[u8],
     tls_output: &mut TlsOutput,
-    fault: Fault,
+    fault: RecordError,
 ) {
     tls_output.failed = true;
     let mut shown = held.to_vec();
@@ -105,7 +105,7 @@ pub(super) fn refuse(
     let start = tls_output.pending.len();
     let alert = fault.alert().unwrap_or_default();
     // Before there are keys, a session that has failed already looks at headers only.
-    for record in [&stand_in(alert)[..], &[APPLICATION_DATA, 3, 3, 0xff, 0xff]] {
+    for record in [&alert_record(alert)[..], &[APPLICATION_DATA, 3, 3, 0xff, 0xff]] {
         shown.extend_from_slice(record);
         // Whole messages that wait before it come first, one at a time. Each has four bytes of header.
         for _ in 0..shown.len() / 4 + 2 {

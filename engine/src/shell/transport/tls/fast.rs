@@ -3,10 +3,10 @@
 use super::outcome::{Opened, SessionError};
 use super::output::{TlsOutput, flush_pending};
 use crate::shell::transport::buffers::Buffer;
-use crate::tls::record::{Fault, Found, Records, SealError, Step};
+use crate::tls::record::{OpenedRecord, RecordContent, RecordError, RecordLayer, SealError};
 
 pub(super) fn open<R>(
-    records: &mut Records,
+    records: &mut RecordLayer,
     input: &mut Buffer,
     tls_output: &mut TlsOutput,
     take: impl FnOnce(&[u8]) -> R,
@@ -15,21 +15,21 @@ pub(super) fn open<R>(
         return Err(SessionError::Closed);
     }
     loop {
-        let Step { found, consumed } = match records.open(input.filled_mut()) {
+        let OpenedRecord { content, consumed } = match records.open(input.filled_mut()) {
             Ok(step) => step,
             Err(fault) => return Err(fail(records, tls_output, fault)),
         };
-        let opened = match found {
-            Found::Data(place) => {
+        let opened = match content {
+            RecordContent::Data(place) => {
                 let payload = input.filled().get(place).unwrap_or_default();
                 Opened::Data(take(payload))
             }
-            Found::Nothing => {
+            RecordContent::Handled => {
                 input.consume(consumed);
                 continue;
             }
-            Found::More => Opened::More,
-            Found::Closed => Opened::Closed,
+            RecordContent::Incomplete => Opened::More,
+            RecordContent::Closed => Opened::Closed,
         };
         input.consume(consumed);
         return Ok(opened);
@@ -38,9 +38,9 @@ pub(super) fn open<R>(
 
 /// The peer broke the protocol: the alert that says so is all that may still be sent.
 pub(super) fn fail(
-    records: &mut Records,
+    records: &mut RecordLayer,
     tls_output: &mut TlsOutput,
-    fault: Fault,
+    fault: RecordError,
 ) -> SessionError {
     tls_output.failed = true;
     records.end(&mut tls_output.pending);
@@ -48,7 +48,7 @@ pub(super) fn fail(
 }
 
 pub(super) fn seal(
-    records: &mut Records,
+    records: &mut RecordLayer,
     plain: &[u8],
     tls_output: &mut TlsOutput,
     output: &mut Buffer,

@@ -1,6 +1,6 @@
 //! What comes of opening a record, of a step of a handshake, and of a session that fails.
 
-use crate::tls::record::Fault;
+use crate::tls::record::RecordError;
 
 /// What opening found.
 #[derive(Debug, Eq, PartialEq)]
@@ -28,7 +28,7 @@ pub enum SessionError {
     /// rustls refused; an alert is pending.
     Tls(Box<rustls::Error>),
     /// Our own record layer refused; an alert is pending.
-    Record(Fault),
+    Record(RecordError),
     /// The peer closed within its handshake.
     Closed,
     /// The output did not fit, or the keys are used up: our own fault or the end of a connection.

@@ -8,7 +8,7 @@ use super::security::Security;
 use super::session::Session;
 use crate::shell::transport::buffers::{Buffer, BufferSize};
 use crate::tls::record::SealError;
-use crate::tls::record::reseal::{Stop, Wanted, reseal};
+use crate::tls::record::reseal::{PayloadPart, ResealStop, reseal};
 
 /// Whose fault it is that nothing goes on.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +46,7 @@ pub(crate) fn reseal_buffer(
     from: &mut Security,
     to: &mut Security,
     input: &mut Buffer,
-    take: impl FnMut(&[u8]) -> Wanted,
+    take: impl FnMut(&[u8]) -> PayloadPart,
 ) -> Option<ResealOutcome> {
     let silent = !from.tls_output.has_failed()
         && !to.tls_output.has_failed()
@@ -61,12 +61,14 @@ pub(crate) fn reseal_buffer(
     }
     let done = reseal(opener, sealer, input.filled_mut(), take);
     let outcome = match done.stop {
-        Stop::Asked => Ok(Opened::Data(())),
-        Stop::More => Ok(Opened::More),
-        Stop::Closed => Ok(Opened::Closed),
-        Stop::Fault(fault) => Err(ResealError::Sender(fail(opener, &mut from.tls_output, fault))),
-        Stop::Seal(SealError::NoRoom) => Err(ResealError::Receiver(SessionError::Exhausted)),
-        Stop::Seal(SealError::Ended) => Err(ResealError::Receiver(SessionError::Closed)),
+        ResealStop::Enough => Ok(Opened::Data(())),
+        ResealStop::Incomplete => Ok(Opened::More),
+        ResealStop::Closed => Ok(Opened::Closed),
+        ResealStop::Fault(fault) => {
+            Err(ResealError::Sender(fail(opener, &mut from.tls_output, fault)))
+        }
+        ResealStop::Seal(SealError::NoRoom) => Err(ResealError::Receiver(SessionError::Exhausted)),
+        ResealStop::Seal(SealError::Ended) => Err(ResealError::Receiver(SessionError::Closed)),
     };
     Some(ResealOutcome { ready: done.ready, read: done.read, outcome })
 }

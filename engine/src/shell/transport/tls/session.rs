@@ -14,7 +14,7 @@ use super::output::TlsOutput;
 use super::{fast, unbuffered};
 use crate::shell::transport::buffers::{Buffer, PLAIN_BYTES_MAX};
 use crate::tls::peer::UpstreamHandshake;
-use crate::tls::record::{KEY_UPDATE_BYTES, OVERHEAD_BYTES, Records};
+use crate::tls::record::{KEY_UPDATE_BYTES, OVERHEAD_BYTES, RecordLayer};
 
 /// The most that sealing adds to its plaintext: header, content type and tag, or TLS 1.2's explicit
 /// nonce; and a `KeyUpdate` in front of it.
@@ -31,7 +31,7 @@ pub enum Session {
     /// We are the client, and rustls opens and seals.
     Client(Box<UnbufferedClientConnection>),
     /// TLS 1.3, and we open and seal.
-    Fast(Box<Records>),
+    Fast(Box<RecordLayer>),
     /// Nothing any more: the keys could not be taken over.
     Over,
 }
@@ -70,10 +70,10 @@ impl Session {
         let is_13 = |version| version == Some(ProtocolVersion::TLSv1_3);
         let records = match std::mem::replace(self, Self::Over) {
             Self::Server(connection) if is_13(connection.protocol_version()) => {
-                Records::of_server(*connection)
+                RecordLayer::of_server(*connection)
             }
             Self::Client(connection) if is_13(connection.protocol_version()) => {
-                Records::of_client(*connection)
+                RecordLayer::of_client(*connection)
             }
             other => {
                 *self = other;
@@ -218,7 +218,7 @@ impl Session {
             Self::Client(connection) => {
                 unbuffered::queue_due_replies(&mut **connection, tls_output)
             }
-            Self::Fast(records) => records.say_what_is_due(&mut tls_output.pending),
+            Self::Fast(records) => records.write_pending_key_update(&mut tls_output.pending),
         }
     }
 

@@ -11,7 +11,7 @@ use super::outcome::{HandshakeProgress, Opened, SessionError};
 use super::output::{TlsOutput, flush_pending};
 use super::rustls_connection::{UnbufferedConnection, Window, encode};
 use crate::shell::transport::buffers::Buffer;
-use crate::tls::record::Fault;
+use crate::tls::record::RecordError;
 
 /// Opens the next record; see [`Session::open_next`](super::Session::open_next).
 pub(super) fn open<C: UnbufferedConnection, R>(
@@ -60,8 +60,8 @@ pub(super) fn open<C: UnbufferedConnection, R>(
         if tls_output.held > C::HELD_BYTES_MAX {
             // No message of a handshake that is over is as long: memory would be held for nothing.
             let held = input.filled().get(..tls_output.held).unwrap_or_default();
-            refuse(connection, held, tls_output, Fault::BrokenMessage);
-            return Err(SessionError::Record(Fault::BrokenMessage));
+            refuse(connection, held, tls_output, RecordError::BrokenMessage);
+            return Err(SessionError::Record(RecordError::BrokenMessage));
         }
         if let Some(found) = found {
             return settle(connection, input, tls_output, found, before);

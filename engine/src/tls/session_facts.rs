@@ -3,7 +3,7 @@
 
 use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 
-use super::handshake::HandshakeNotes;
+use super::handshake_notes::HandshakeNotes;
 use super::hello::Hello;
 use super::openssl_names;
 use crate::plan::facts::{Offered, SessionFacts};

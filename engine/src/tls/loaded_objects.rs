@@ -13,7 +13,7 @@ use ferrule_config::{Place, Problem};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 
-use super::ticket_secret::Secret;
+use super::ticket_secret::TicketSecret;
 use crate::identity::crl::Crl;
 
 /// Certificates of one file.
@@ -21,12 +21,12 @@ pub(super) type Ders = Arc<[CertificateDer<'static>]>;
 
 /// Objects by their places.
 #[derive(Debug, Default)]
-pub struct Shelf {
+pub struct LoadedObjects {
     pub(super) authorities: BTreeMap<Place, Ders>,
     pub(super) pairs: BTreeMap<Place, Arc<CertifiedKey>>,
     pub(super) lists: BTreeMap<Place, Arc<[Arc<Crl>]>>,
     pub(super) responses: BTreeMap<Place, Arc<[u8]>>,
-    pub(super) tickets: BTreeMap<Place, Arc<[Secret]>>,
+    pub(super) tickets: BTreeMap<Place, Arc<[TicketSecret]>>,
 }
 
 /// An object that was refused, and kept as it was.
@@ -39,33 +39,33 @@ pub struct KeptObject {
 }
 
 /// A kind of object, and where it lies.
-pub(super) trait Shelved: Clone {
-    fn row(shelf: &Shelf) -> &BTreeMap<Place, Self>;
-    fn row_mut(shelf: &mut Shelf) -> &mut BTreeMap<Place, Self>;
+pub(super) trait LoadedObject: Clone {
+    fn map(objects: &LoadedObjects) -> &BTreeMap<Place, Self>;
+    fn map_mut(objects: &mut LoadedObjects) -> &mut BTreeMap<Place, Self>;
 }
 
-macro_rules! shelved {
-    ($($kind:ty => $row:ident),* $(,)?) => {$(
-        impl Shelved for $kind {
-            fn row(shelf: &Shelf) -> &BTreeMap<Place, Self> {
-                &shelf.$row
+macro_rules! loaded_object {
+    ($($kind:ty => $map:ident),* $(,)?) => {$(
+        impl LoadedObject for $kind {
+            fn map(objects: &LoadedObjects) -> &BTreeMap<Place, Self> {
+                &objects.$map
             }
-            fn row_mut(shelf: &mut Shelf) -> &mut BTreeMap<Place, Self> {
-                &mut shelf.$row
+            fn map_mut(objects: &mut LoadedObjects) -> &mut BTreeMap<Place, Self> {
+                &mut objects.$map
             }
         }
     )*};
 }
 
-shelved! {
+loaded_object! {
     Ders => authorities,
     Arc<CertifiedKey> => pairs,
     Arc<[Arc<Crl>]> => lists,
     Arc<[u8]> => responses,
-    Arc<[Secret]> => tickets,
+    Arc<[TicketSecret]> => tickets,
 }
 
-impl Shelf {
+impl LoadedObjects {
     /// The certificates that were taken from this place.
     #[must_use]
     pub fn certificates(&self, place: Place) -> &[CertificateDer<'static>] {
@@ -79,12 +79,12 @@ impl Shelf {
     /// Do both hold the same?
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
-        let keys = |shelf: &Self| -> Vec<_> {
-            shelf.pairs.iter().map(|(place, pair)| (*place, pair.cert.clone())).collect()
+        let keys = |objects: &Self| -> Vec<_> {
+            objects.pairs.iter().map(|(place, pair)| (*place, pair.cert.clone())).collect()
         };
-        let digests = |shelf: &Self| -> Vec<_> {
+        let digests = |objects: &Self| -> Vec<_> {
             let of = |lists: &Arc<[Arc<Crl>]>| lists.iter().map(|l| l.digest()).collect::<Vec<_>>();
-            shelf.lists.iter().map(|(place, lists)| (*place, of(lists))).collect()
+            objects.lists.iter().map(|(place, lists)| (*place, of(lists))).collect()
         };
         self.authorities == other.authorities
             && keys(self) == keys(other)

@@ -13,7 +13,7 @@ use rustls::{
     ConnectionTrafficSecrets, ContentType, Error, InvalidMessage, PeerMisbehaved, ProtocolVersion,
 };
 
-use super::record::fault::{BAD_RECORD_MAC, DECODE_ERROR, RECORD_OVERFLOW};
+use super::record::error::{BAD_RECORD_MAC, DECODE_ERROR, RECORD_OVERFLOW};
 
 const APPLICATION_DATA: u8 = 23;
 
@@ -26,7 +26,7 @@ const UNEXPECTED: Error = Error::PeerMisbehaved(PeerMisbehaved::IllegalMiddlebox
 /// A record that is answered with this alert once what rustls reads is protected, and with
 /// `unexpected_message` before.
 #[must_use]
-pub const fn stand_in(alert: u8) -> [u8; 6] {
+pub const fn alert_record(alert: u8) -> [u8; 6] {
     [APPLICATION_DATA, 3, MARK | alert, 0, 1, 0]
 }
 
@@ -42,15 +42,15 @@ fn named(version: ProtocolVersion) -> Option<Error> {
 }
 
 /// Decrypters that know stand-ins.
-pub(super) struct Wrapped<A: ?Sized + 'static>(pub(super) &'static A);
+pub(super) struct AlertingAead<A: ?Sized + 'static>(pub(super) &'static A);
 
-impl Tls13AeadAlgorithm for Wrapped<dyn Tls13AeadAlgorithm> {
+impl Tls13AeadAlgorithm for AlertingAead<dyn Tls13AeadAlgorithm> {
     fn encrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageEncrypter> {
         self.0.encrypter(key, iv)
     }
 
     fn decrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageDecrypter> {
-        Box::new(Decrypter(self.0.decrypter(key, iv)))
+        Box::new(AlertingDecrypter(self.0.decrypter(key, iv)))
     }
 
     fn key_len(&self) -> usize {
@@ -66,13 +66,13 @@ impl Tls13AeadAlgorithm for Wrapped<dyn Tls13AeadAlgorithm> {
     }
 }
 
-impl Tls12AeadAlgorithm for Wrapped<dyn Tls12AeadAlgorithm> {
+impl Tls12AeadAlgorithm for AlertingAead<dyn Tls12AeadAlgorithm> {
     fn encrypter(&self, key: AeadKey, iv: &[u8], extra: &[u8]) -> Box<dyn MessageEncrypter> {
         self.0.encrypter(key, iv, extra)
     }
 
     fn decrypter(&self, key: AeadKey, iv: &[u8]) -> Box<dyn MessageDecrypter> {
-        Box::new(Decrypter(self.0.decrypter(key, iv)))
+        Box::new(AlertingDecrypter(self.0.decrypter(key, iv)))
     }
 
     fn key_block_shape(&self) -> KeyBlockShape {
@@ -89,9 +89,9 @@ impl Tls12AeadAlgorithm for Wrapped<dyn Tls12AeadAlgorithm> {
     }
 }
 
-struct Decrypter(Box<dyn MessageDecrypter>);
+struct AlertingDecrypter(Box<dyn MessageDecrypter>);
 
-impl MessageDecrypter for Decrypter {
+impl MessageDecrypter for AlertingDecrypter {
     fn decrypt<'a>(
         &mut self,
         record: InboundOpaqueMessage<'a>,

@@ -1,6 +1,6 @@
 //! Where the keys come from: rustls did the handshake, and keeps the secrets behind them.
 //!
-//! A [`Schedule`] gives the next keys of a direction (RFC 8446, section 7.2) and keeps the tickets
+//! A [`KeySchedule`] gives the next keys of a direction (RFC 8446, section 7.2) and keeps the tickets
 //! that a client is given, so that resumption works as if rustls had read them itself.
 
 use rustls::client::ClientConnectionData;
@@ -9,10 +9,10 @@ use rustls::server::ServerConnectionData;
 use rustls::{Error, InvalidMessage};
 
 use super::cipher::Protection;
-use super::fault::Fault;
+use super::error::RecordError;
 
 /// The secrets of one connection.
-pub trait Schedule {
+pub trait KeySchedule {
     /// The next keys for what we read.
     fn next_read(&mut self) -> Option<Protection>;
     /// The next keys for what we write.
@@ -21,10 +21,10 @@ pub trait Schedule {
     ///
     /// # Errors
     /// It cannot be read.
-    fn keep_ticket(&mut self, body: &[u8]) -> Result<(), Fault>;
+    fn keep_ticket(&mut self, body: &[u8]) -> Result<(), RecordError>;
 }
 
-impl Schedule for KernelConnection<ServerConnectionData> {
+impl KeySchedule for KernelConnection<ServerConnectionData> {
     fn next_read(&mut self) -> Option<Protection> {
         let (sequence, keys) = self.update_rx_secret().ok()?;
         Protection::of(sequence, &keys)
@@ -35,12 +35,12 @@ impl Schedule for KernelConnection<ServerConnectionData> {
         Protection::of(sequence, &keys)
     }
 
-    fn keep_ticket(&mut self, _: &[u8]) -> Result<(), Fault> {
-        Err(Fault::UnexpectedMessage)
+    fn keep_ticket(&mut self, _: &[u8]) -> Result<(), RecordError> {
+        Err(RecordError::UnexpectedMessage)
     }
 }
 
-impl Schedule for KernelConnection<ClientConnectionData> {
+impl KeySchedule for KernelConnection<ClientConnectionData> {
     fn next_read(&mut self) -> Option<Protection> {
         let (sequence, keys) = self.update_rx_secret().ok()?;
         Protection::of(sequence, &keys)
@@ -51,11 +51,13 @@ impl Schedule for KernelConnection<ClientConnectionData> {
         Protection::of(sequence, &keys)
     }
 
-    fn keep_ticket(&mut self, body: &[u8]) -> Result<(), Fault> {
+    fn keep_ticket(&mut self, body: &[u8]) -> Result<(), RecordError> {
         self.handle_new_session_ticket(body).map_err(|error| match error {
-            Error::InvalidMessage(InvalidMessage::DuplicateExtension(_)) => Fault::IllegalMessage,
-            Error::InvalidMessage(_) => Fault::BrokenMessage,
-            _ => Fault::NoKeys,
+            Error::InvalidMessage(InvalidMessage::DuplicateExtension(_)) => {
+                RecordError::IllegalMessage
+            }
+            Error::InvalidMessage(_) => RecordError::BrokenMessage,
+            _ => RecordError::NoKeys,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 /// One cause each.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fault {
+pub enum RecordError {
     /// Not a record of application data on the outside, or none that belongs here on the inside.
     UnexpectedRecord,
     /// Longer than a record may be (sections 5.2 and 5.4).
@@ -50,7 +50,7 @@ const ILLEGAL_PARAMETER: u8 = 47;
 pub(crate) const DECODE_ERROR: u8 = 50;
 const INTERNAL_ERROR: u8 = 80;
 
-impl Fault {
+impl RecordError {
     /// The description of the alert that the peer gets.
     #[must_use]
     pub const fn alert(self) -> Option<u8> {

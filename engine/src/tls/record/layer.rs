@@ -1,17 +1,17 @@
 //! One connection's records, in both directions: opened and sealed in place.
 //!
-//! In: bytes of one connection, in order. Out: application data where it arrived, or one [`Fault`] that
+//! In: bytes of one connection, in order. Out: application data where it arrived, or one [`RecordError`] that
 //! ends the connection; and records for what we have to say.
 
 use std::ops::Range;
 
 use super::cipher::{OVERHEAD_BYTES, Protection};
-use super::fault::{Fault, SealError};
+use super::error::{RecordError, SealError};
 use super::header::{
     self, ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, CONTENT_BYTES_MAX, HANDSHAKE, HEADER_BYTES,
 };
+use super::key_schedule::KeySchedule;
 use super::messages::{self, Role};
-use super::schedule::Schedule;
 
 /// A whole `KeyUpdate` record, which may have to go before the next record of ours.
 pub const KEY_UPDATE_BYTES: usize = OVERHEAD_BYTES + 5;
@@ -31,38 +31,38 @@ const FATAL: u8 = 2;
 
 /// What the front of the input was.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Found {
+pub enum RecordContent {
     /// Application data, never empty, at this place in the input.
     Data(Range<usize>),
     /// A record that is done with; look again.
-    Nothing,
+    Handled,
     /// Not a whole record.
-    More,
+    Incomplete,
     /// The peer has said that nothing follows (`close_notify`).
     Closed,
 }
 
 /// One step through the input: what was found, and how many bytes at the front are done with then.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Step {
+pub struct OpenedRecord {
     /// What it was.
-    pub found: Found,
+    pub content: RecordContent,
     /// Bytes to drop from the front.
     pub consumed: usize,
 }
 
 /// One connection's protection, in both directions.
-pub struct Records {
+pub struct RecordLayer {
     role: Role,
     read: Protection,
     write: Protection,
-    schedule: Box<dyn Schedule>,
+    schedule: Box<dyn KeySchedule>,
     /// The beginning of a handshake message whose rest is in records to come; bounded by
     /// [`messages::MESSAGE_BYTES_MAX`], and without memory while there is none.
     fragment: Vec<u8>,
     /// The peer asked for new keys of ours: before the next record (section 4.6.3).
     update_due: bool,
-    heard: Heard,
+    peer: PeerState,
     /// We have sent `close_notify` or a fatal alert (section 6.1): nothing may follow it.
     ended: bool,
     empty_records: u8,
@@ -72,27 +72,27 @@ pub struct Records {
 
 /// How far the peer has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Heard {
-    Some,
+enum PeerState {
+    Sending,
     /// `close_notify`: what follows is ignored (section 6.1).
-    Close,
+    Closed,
     /// A fault: nothing is looked at any more.
-    Fault(Fault),
+    Fault(RecordError),
 }
 
-impl std::fmt::Debug for Records {
+impl std::fmt::Debug for RecordLayer {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Records").field("role", &self.role).finish_non_exhaustive()
     }
 }
 
-impl Records {
+impl RecordLayer {
     /// The connection whose handshake has just ended; the protections go on where it left off.
     #[must_use]
     pub fn new(
         role: Role,
         (read, write): (Protection, Protection),
-        schedule: Box<dyn Schedule>,
+        schedule: Box<dyn KeySchedule>,
     ) -> Self {
         Self {
             role,
@@ -101,7 +101,7 @@ impl Records {
             schedule,
             fragment: Vec::new(),
             update_due: false,
-            heard: Heard::Some,
+            peer: PeerState::Sending,
             ended: false,
             empty_records: 0,
             warnings: 0,
@@ -112,94 +112,96 @@ impl Records {
     /// Opens the record at the front of `input`, in place.
     ///
     /// # Errors
-    /// The peer broke the protocol, or has ended the session; say [`Records::end`]. Asked again, it
+    /// The peer broke the protocol, or has ended the session; say [`RecordLayer::end`]. Asked again, it
     /// is the same fault.
-    pub fn open(&mut self, input: &mut [u8]) -> Result<Step, Fault> {
-        match self.heard {
-            Heard::Some => {}
-            Heard::Close => return Ok(Step { found: Found::Closed, consumed: 0 }),
-            Heard::Fault(fault) => return Err(fault),
+    pub fn open(&mut self, input: &mut [u8]) -> Result<OpenedRecord, RecordError> {
+        match self.peer {
+            PeerState::Sending => {}
+            PeerState::Closed => {
+                return Ok(OpenedRecord { content: RecordContent::Closed, consumed: 0 });
+            }
+            PeerState::Fault(fault) => return Err(fault),
         }
         let step = self.open_record(input);
         if let Err(fault) = &step {
-            self.heard = Heard::Fault(*fault);
+            self.peer = PeerState::Fault(*fault);
         }
         step
     }
 
-    fn open_record(&mut self, input: &mut [u8]) -> Result<Step, Fault> {
+    fn open_record(&mut self, input: &mut [u8]) -> Result<OpenedRecord, RecordError> {
         let body_bytes = header::read(input)?;
         let Some((header, rest)) = input.split_first_chunk_mut::<HEADER_BYTES>() else {
-            return Ok(Step { found: Found::More, consumed: 0 });
+            return Ok(OpenedRecord { content: RecordContent::Incomplete, consumed: 0 });
         };
         let Some(body) = body_bytes.and_then(|bytes| rest.get_mut(..bytes)) else {
-            return Ok(Step { found: Found::More, consumed: 0 });
+            return Ok(OpenedRecord { content: RecordContent::Incomplete, consumed: 0 });
         };
         let consumed = HEADER_BYTES + body.len();
         let inner = self.read.open(*header, body)?;
         let (content_type, content) = unpad(inner)?;
         // Section 5.1: a handshake message in pieces has nothing else between them.
         if !self.fragment.is_empty() && content_type != HANDSHAKE {
-            return Err(Fault::Interleaved);
+            return Err(RecordError::Interleaved);
         }
-        let found = match content_type {
+        let opened = match content_type {
             APPLICATION_DATA => {
                 if content.is_empty() {
                     self.count_empty()?;
-                    Found::Nothing
+                    RecordContent::Handled
                 } else {
                     self.empty_records = 0;
                     self.key_updates = 0;
-                    Found::Data(HEADER_BYTES..HEADER_BYTES + content.len())
+                    RecordContent::Data(HEADER_BYTES..HEADER_BYTES + content.len())
                 }
             }
             HANDSHAKE => {
                 self.handle_handshake(content)?;
-                Found::Nothing
+                RecordContent::Handled
             }
             ALERT => self.handle_alert(content)?,
             // Section 5: inside of a protected record it has no business at any time.
-            CHANGE_CIPHER_SPEC => return Err(Fault::UnexpectedRecord),
-            _ => return Err(Fault::UnexpectedRecord),
+            CHANGE_CIPHER_SPEC => return Err(RecordError::UnexpectedRecord),
+            _ => return Err(RecordError::UnexpectedRecord),
         };
-        Ok(Step { found, consumed })
+        Ok(OpenedRecord { content: opened, consumed })
     }
 
-    const fn count_empty(&mut self) -> Result<(), Fault> {
+    const fn count_empty(&mut self) -> Result<(), RecordError> {
         if self.empty_records == EMPTY_RECORDS_MAX {
-            return Err(Fault::TooManyEmptyRecords);
+            return Err(RecordError::TooManyEmptyRecords);
         }
         self.empty_records += 1;
         Ok(())
     }
 
     /// Section 6. The level says nothing any more, but one that does not exist is refused.
-    fn handle_alert(&mut self, content: &[u8]) -> Result<Found, Fault> {
+    fn handle_alert(&mut self, content: &[u8]) -> Result<RecordContent, RecordError> {
         let (level, description) = match *content {
-            [] => return Err(Fault::EmptyFragment),
+            [] => return Err(RecordError::EmptyFragment),
             [level, description] => (level, description),
-            _ => return Err(Fault::BrokenAlert),
+            _ => return Err(RecordError::BrokenAlert),
         };
         match (level, description) {
             (WARNING | FATAL, CLOSE_NOTIFY) => {
-                self.heard = Heard::Close;
-                Ok(Found::Closed)
+                self.peer = PeerState::Closed;
+                Ok(RecordContent::Closed)
             }
-            (WARNING, _) if self.warnings == WARNINGS_MAX => Err(Fault::TooManyWarnings),
+            (WARNING, _) if self.warnings == WARNINGS_MAX => Err(RecordError::TooManyWarnings),
             (WARNING, USER_CANCELED) => {
                 self.warnings += 1;
-                Ok(Found::Nothing)
+                Ok(RecordContent::Handled)
             }
-            (WARNING, _) => Err(Fault::Warning),
-            (FATAL, description) => Err(Fault::PeerAlert(description)),
-            _ => Err(Fault::AlertLevel),
+            (WARNING, _) => Err(RecordError::Warning),
+            (FATAL, description) => Err(RecordError::PeerAlert(description)),
+            _ => Err(RecordError::AlertLevel),
         }
     }
 
-    fn handle_handshake(&mut self, content: &[u8]) -> Result<(), Fault> {
+    fn handle_handshake(&mut self, content: &[u8]) -> Result<(), RecordError> {
         // Section 5.4: such a record must be refused.
         if content.is_empty() {
-            return Err(Fault::EmptyFragment);
+            return Err(RecordError::EmptyFragment);
         }
         if self.fragment.is_empty() {
             let left = self.handle_messages(content)?;
@@ -217,7 +219,7 @@ impl Records {
     }
 
     /// Handles every whole message; what is left of the last one.
-    fn handle_messages<'a>(&mut self, mut bytes: &'a [u8]) -> Result<&'a [u8], Fault> {
+    fn handle_messages<'a>(&mut self, mut bytes: &'a [u8]) -> Result<&'a [u8], RecordError> {
         while let Some((message, rest)) = messages::first(bytes, self.role)? {
             bytes = rest;
             match message {
@@ -231,22 +233,22 @@ impl Records {
     }
 
     /// Section 4.6.3.
-    fn handle_key_update(&mut self, request: u8, ends_record: bool) -> Result<(), Fault> {
+    fn handle_key_update(&mut self, request: u8, ends_record: bool) -> Result<(), RecordError> {
         // Section 5.1: what follows in this record would have been protected with the old keys.
         if !ends_record {
-            return Err(Fault::KeyUpdateNotLast);
+            return Err(RecordError::KeyUpdateNotLast);
         }
         if self.key_updates == KEY_UPDATES_MAX {
-            return Err(Fault::TooManyKeyUpdates);
+            return Err(RecordError::TooManyKeyUpdates);
         }
         self.key_updates += 1;
         match request {
             0 => {}
             // However often it asks before we send: one answer.
             1 => self.update_due = true,
-            _ => return Err(Fault::IllegalKeyUpdate),
+            _ => return Err(RecordError::IllegalKeyUpdate),
         }
-        self.read = self.schedule.next_read().ok_or(Fault::NoKeys)?;
+        self.read = self.schedule.next_read().ok_or(RecordError::NoKeys)?;
         Ok(())
     }
 
@@ -258,7 +260,7 @@ impl Records {
     /// connection has ended.
     pub fn seal(&mut self, plain: &[u8], output: &mut [u8]) -> Result<usize, SealError> {
         debug_assert!(plain.len() <= CONTENT_BYTES_MAX);
-        if self.ended || matches!(self.heard, Heard::Fault(_)) {
+        if self.ended || matches!(self.peer, PeerState::Fault(_)) {
             return Err(SealError::Ended);
         }
         if plain.is_empty() {
@@ -273,12 +275,12 @@ impl Records {
         Ok(updated + self.write.seal(APPLICATION_DATA, plain, room)?)
     }
 
-    /// May the next record be sealed by [`Records::seal_in_place`]? Not if the connection has ended, and
+    /// May the next record be sealed by [`RecordLayer::seal_in_place`]? Not if the connection has ended, and
     /// not if a `KeyUpdate` has to go before it.
     #[must_use]
     pub const fn seals_in_place(&self) -> bool {
         !self.ended
-            && !matches!(self.heard, Heard::Fault(_))
+            && !matches!(self.peer, PeerState::Fault(_))
             && !self.update_due
             && !self.write.is_nearly_used_up()
     }
@@ -287,7 +289,7 @@ impl Records {
     /// [`CONTENT_BYTES_MAX`] bytes), which lies behind room for a header.
     ///
     /// # Errors
-    /// [`Records::seals_in_place`] is false, or `record` is of no such length.
+    /// [`RecordLayer::seals_in_place`] is false, or `record` is of no such length.
     pub fn seal_in_place(&mut self, record: &mut [u8]) -> Result<(), SealError> {
         if !self.seals_in_place() {
             return Err(SealError::Ended);
@@ -316,8 +318,8 @@ impl Records {
 
     /// Appends the `KeyUpdate` that the peer has asked for, if it was not answered yet: also without
     /// data to send.
-    pub fn say_what_is_due(&mut self, out: &mut Vec<u8>) {
-        if !self.update_due || self.ended || matches!(self.heard, Heard::Fault(_)) {
+    pub fn write_pending_key_update(&mut self, out: &mut Vec<u8>) {
+        if !self.update_due || self.ended || matches!(self.peer, PeerState::Fault(_)) {
             return;
         }
         let mut record = [0; KEY_UPDATE_BYTES];
@@ -328,22 +330,22 @@ impl Records {
 
     /// Appends `close_notify`, once; nothing of ours may follow it (section 6.1).
     pub fn close(&mut self, out: &mut Vec<u8>) {
-        if !matches!(self.heard, Heard::Fault(_)) {
-            self.say_last([WARNING, CLOSE_NOTIFY], out);
+        if !matches!(self.peer, PeerState::Fault(_)) {
+            self.write_last_alert([WARNING, CLOSE_NOTIFY], out);
         }
     }
 
-    /// Appends the alert that goes with the fault that [`Records::open`] told, once and as our last word.
+    /// Appends the alert that goes with the fault that [`RecordLayer::open`] told, once and as our last word.
     pub fn end(&mut self, out: &mut Vec<u8>) {
-        if let Heard::Fault(fault) = self.heard {
+        if let PeerState::Fault(fault) = self.peer {
             match fault.alert() {
-                Some(description) => self.say_last([FATAL, description], out),
+                Some(description) => self.write_last_alert([FATAL, description], out),
                 None => self.ended = true,
             }
         }
     }
 
-    fn say_last(&mut self, alert: [u8; 2], out: &mut Vec<u8>) {
+    fn write_last_alert(&mut self, alert: [u8; 2], out: &mut Vec<u8>) {
         if self.ended {
             return;
         }
@@ -357,12 +359,12 @@ impl Records {
 }
 
 /// Content type and content of an inner plaintext, without its padding (sections 5.2 and 5.4).
-fn unpad(inner: &[u8]) -> Result<(u8, &[u8]), Fault> {
+fn unpad(inner: &[u8]) -> Result<(u8, &[u8]), RecordError> {
     if inner.len() > CONTENT_BYTES_MAX + 1 {
-        return Err(Fault::Oversized);
+        return Err(RecordError::Oversized);
     }
-    let end = inner.iter().rposition(|byte| *byte != 0).ok_or(Fault::OnlyPadding)?;
-    let (content, rest) = inner.split_at_checked(end).ok_or(Fault::OnlyPadding)?;
-    let content_type = rest.first().copied().ok_or(Fault::OnlyPadding)?;
+    let end = inner.iter().rposition(|byte| *byte != 0).ok_or(RecordError::OnlyPadding)?;
+    let (content, rest) = inner.split_at_checked(end).ok_or(RecordError::OnlyPadding)?;
+    let content_type = rest.first().copied().ok_or(RecordError::OnlyPadding)?;
     Ok((content_type, content))
 }

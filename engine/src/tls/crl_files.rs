@@ -20,11 +20,11 @@ use crate::identity::digest::sha256;
 const FILE_BYTES_MAX: u64 = CRL_BYTES_MAX as u64 / 2 * 3;
 
 /// The texts whose lists are all in use, by somebody at least.
-static IN_USE: Mutex<Vec<KnownText>> = Mutex::new(Vec::new());
+static IN_USE: Mutex<Vec<CrlTextInUse>> = Mutex::new(Vec::new());
 
 /// A text that was read once.
 #[derive(Debug)]
-struct KnownText {
+struct CrlTextInUse {
     /// SHA-256.
     digest: [u8; 32],
     /// Its lists, as long as somebody has them, with their lines.
@@ -33,15 +33,15 @@ struct KnownText {
 
 /// The files of one load.
 #[derive(Debug, Default)]
-pub(super) struct ListFiles {
-    read: HashMap<PathBuf, Result<Arc<ListFile>, Arc<FileError>>>,
+pub(super) struct CrlFiles {
+    read: HashMap<PathBuf, Result<Arc<CrlFile>, Arc<FileError>>>,
 }
 
 /// What a text holds.
 #[derive(Debug)]
-pub(super) enum ListFile {
+pub(super) enum CrlFile {
     /// These.
-    Lists(Vec<FoundList>),
+    Lists(Vec<CrlInFile>),
     /// It is no text of lists, but perhaps this.
     NotPem(Option<Object>, PemError),
     /// It is this, in DER.
@@ -54,19 +54,19 @@ pub(super) enum ListFile {
 
 /// A list of a file.
 #[derive(Debug)]
-pub(super) struct FoundList {
+pub(super) struct CrlInFile {
     /// Where it begins; `None` if it is the whole file.
     pub(super) line: Option<usize>,
     /// It, or which rule it breaks.
     pub(super) list: Result<Arc<Crl>, CrlError>,
 }
 
-impl ListFiles {
+impl CrlFiles {
     /// What this names.
     ///
     /// # Errors
     /// Its file cannot be read.
-    pub(super) fn of(&mut self, pem: &Pem) -> Result<Arc<ListFile>, Arc<FileError>> {
+    pub(super) fn of(&mut self, pem: &Pem) -> Result<Arc<CrlFile>, Arc<FileError>> {
         let path = match &pem.source {
             PemSource::Inline(text) => return Ok(Arc::new(shared(Cow::Borrowed(text.as_bytes())))),
             PemSource::Path(path) => path,
@@ -83,43 +83,43 @@ impl ListFiles {
 }
 
 /// What is in use of this text, or else what it holds.
-fn shared(text: Cow<'_, [u8]>) -> ListFile {
+fn shared(text: Cow<'_, [u8]>) -> CrlFile {
     let digest = sha256(&text);
     let in_use = || IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(lists) =
-        in_use().iter().filter(|known| known.digest == digest).find_map(KnownText::lists)
+        in_use().iter().filter(|known| known.digest == digest).find_map(CrlTextInUse::lists)
     {
-        return ListFile::Lists(lists);
+        return CrlFile::Lists(lists);
     }
     // Read without the lock: of two loads at one time both may do it, which costs only time.
-    let file = ListFile::read(text);
+    let file = CrlFile::read(text);
     let mut in_use = in_use();
     in_use.retain(|known| known.lists().is_some());
-    in_use.extend(KnownText::of(digest, &file));
+    in_use.extend(CrlTextInUse::of(digest, &file));
     file
 }
 
-impl KnownText {
+impl CrlTextInUse {
     /// `None` unless all of it is good: why a text is refused is told anew each time.
-    fn of(digest: [u8; 32], file: &ListFile) -> Option<Self> {
-        let ListFile::Lists(lists) = file else { return None };
+    fn of(digest: [u8; 32], file: &CrlFile) -> Option<Self> {
+        let CrlFile::Lists(lists) = file else { return None };
         let weak =
-            |found: &FoundList| Some((found.line, Arc::downgrade(found.list.as_ref().ok()?)));
+            |found: &CrlInFile| Some((found.line, Arc::downgrade(found.list.as_ref().ok()?)));
         Some(Self { digest, lists: lists.iter().map(weak).collect::<Option<_>>()? })
     }
 
     /// Its lists, if all of them are still there.
-    fn lists(&self) -> Option<Vec<FoundList>> {
+    fn lists(&self) -> Option<Vec<CrlInFile>> {
         let found = |(line, list): &(_, Weak<Crl>)| {
-            Some(FoundList { line: *line, list: Ok(list.upgrade()?) })
+            Some(CrlInFile { line: *line, list: Ok(list.upgrade()?) })
         };
         self.lists.iter().map(found).collect()
     }
 }
 
-impl ListFile {
+impl CrlFile {
     fn read(text: Cow<'_, [u8]>) -> Self {
-        let found = |line, der| FoundList { line, list: Crl::parse(der).map(Arc::new) };
+        let found = |line, der| CrlInFile { line, list: Crl::parse(der).map(Arc::new) };
         if pem::is_der(&text) {
             if let Some(object) = Object::of(&text).filter(|one| *one != Object::RevocationList) {
                 return Self::Other(object);

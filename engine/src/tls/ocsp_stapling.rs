@@ -18,12 +18,12 @@ use crate::identity::ocsp::{OcspStatus, status_of};
 const RESPONSE_BYTES_MAX: u64 = 32 * 1024;
 
 /// A response, and what it says about the certificate it was read for.
-struct Response {
+struct OcspResponse {
     der: Arc<[u8]>,
     status: OcspStatus,
 }
 
-impl Response {
+impl OcspResponse {
     /// Nothing if it is about another certificate.
     fn of(plain: &CertifiedKey, der: Arc<[u8]>) -> Option<Self> {
         let leaf = plain.cert.first().and_then(|leaf| Certificate::parse(leaf))?;
@@ -37,7 +37,7 @@ fn read(
     file: &FileAt,
     field: &str,
     found: &mut Findings<'_>,
-) -> Option<Response> {
+) -> Option<OcspResponse> {
     let path = file.path.display();
     let der = match read_file(&file.path, RESPONSE_BYTES_MAX) {
         Ok(read) => read.bytes,
@@ -57,7 +57,7 @@ fn read(
         }
         (false, _) => String::new(),
     };
-    let response = Response::of(plain, der.into());
+    let response = OcspResponse::of(plain, der.into());
     if response.is_none() {
         let message = format!("{path} holds no OCSP response for this certificate{instead}");
         let help = match (is_pem, object) {
@@ -106,13 +106,14 @@ impl Stapled {
                     return None;
                 }
                 // The one of before, unless it belongs to the certificate of before.
-                let before = found.in_force(file.place).and_then(|der| Response::of(&plain, der));
+                let before =
+                    found.in_force(file.place).and_then(|der| OcspResponse::of(&plain, der));
                 let Some(before) = before else { return Some(Self::none(plain)) };
                 before
             }
         };
-        let Response { der, status } = response;
-        found.shelf.responses.insert(file.place, Arc::clone(&der));
+        let OcspResponse { der, status } = response;
+        found.objects.responses.insert(file.place, Arc::clone(&der));
         if !status.good {
             let message = format!("{path} says that this certificate is revoked or unknown");
             found.warning(file.place, field, message);

@@ -10,7 +10,7 @@ use pkcs8::EncryptedPrivateKeyInfoRef;
 use zeroize::Zeroizing;
 
 use super::findings::Findings;
-use super::{encryption, private_key};
+use super::{encryption_names, private_key};
 
 /// Bytes of a file of pass phrases.
 const PASSWORDS_BYTES_MAX: u64 = 64 * 1024;
@@ -38,7 +38,7 @@ pub(super) fn open(
         return None;
     }
     let unknown = |found: &mut Findings<'_>| {
-        let message = match encryption::names(der) {
+        let message = match encryption_names::names(der) {
             Some(names) => {
                 format!("the private key in {} is encrypted with {names}", key.name())
             }

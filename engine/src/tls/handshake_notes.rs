@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use rustls::SignatureScheme;
 
 use super::hello::{HelloError, normal_name};
-use super::hidden_name::{Hidden, SecondHello};
+use super::hidden_name::{HiddenServerName, SecondHello};
 use super::signatures::{PSS_PSS_SHA256, PSS_PSS_SHA384, PSS_PSS_SHA512};
 use crate::identity::VerifyFailure;
 use crate::plan::Forbidden;
@@ -28,23 +28,23 @@ pub struct HandshakeNotes {
     client_forbidden: Option<Forbidden>,
     refused: Vec<Vec<u8>>,
     name_differs: bool,
-    hidden: Option<Hidden>,
+    hidden: Option<HiddenServerName>,
     second_hello: Option<HelloError>,
 }
 
-struct Running {
+struct RunningHandshake {
     notes: HandshakeNotes,
     now: i64,
 }
 
 thread_local! {
-    static RUNNING: RefCell<Option<Running>> = const { RefCell::new(None) };
+    static RUNNING: RefCell<Option<RunningHandshake>> = const { RefCell::new(None) };
 }
 
 /// Clears the cell even if rustls panics.
-struct Cleared;
+struct ClearOnDrop;
 
-impl Drop for Cleared {
+impl Drop for ClearOnDrop {
     fn drop(&mut self) {
         RUNNING.with_borrow_mut(|running| *running = None);
     }
@@ -60,7 +60,7 @@ impl HandshakeNotes {
 
     /// The same for a hello of which rustls is shown only so much.
     #[must_use]
-    pub fn hiding(mut self, hidden: Option<Hidden>) -> Self {
+    pub fn hiding(mut self, hidden: Option<HiddenServerName>) -> Self {
         self.hidden = hidden;
         self
     }
@@ -96,8 +96,8 @@ impl HandshakeNotes {
     /// No ticket is written or read outside of this.
     pub fn during<R>(&mut self, now: i64, run: impl FnOnce() -> R) -> R {
         let notes = std::mem::take(self);
-        RUNNING.with_borrow_mut(|running| *running = Some(Running { notes, now }));
-        let cleared = Cleared;
+        RUNNING.with_borrow_mut(|running| *running = Some(RunningHandshake { notes, now }));
+        let cleared = ClearOnDrop;
         let result = run();
         if let Some(running) = RUNNING.with_borrow_mut(Option::take) {
             *self = running.notes;
@@ -206,7 +206,7 @@ pub(super) fn restored(bytes: &[u8]) -> Option<Vec<u8>> {
     RUNNING.with_borrow(|running| running.as_ref()?.notes.hidden.as_ref()?.restored(bytes))
 }
 
-fn with_running(act: impl FnOnce(&mut Running)) {
+fn with_running(act: impl FnOnce(&mut RunningHandshake)) {
     RUNNING.with_borrow_mut(|running| {
         if let Some(running) = running {
             act(running);
