@@ -178,6 +178,24 @@ pub fn ferrule_binary() -> PathBuf {
     path
 }
 
+/// Cargo as a person calls it: without what `cargo run` puts into our environment.
+///
+/// Build scripts ask for some of these variables (`ring` for `CARGO_MANIFEST_DIR`), so with them cargo
+/// would build half of the tree again.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let of_the_package =
+            ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+        if of_the_package.iter().any(|start| text.starts_with(start)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
 /// The top of the source tree.
 #[must_use]
 pub fn source_dir() -> PathBuf {

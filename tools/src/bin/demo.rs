@@ -9,13 +9,13 @@ use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use ferrule_tools::gateway::{Driver, Gateway, Setup};
 use ferrule_tools::http::{Conversation, Message};
 use ferrule_tools::load::serial;
 use ferrule_tools::pki::{Authority, Leaf};
-use ferrule_tools::process::source_dir;
+use ferrule_tools::process::{cargo, source_dir};
 use ferrule_tools::tls;
 use ferrule_tools::upstream::{Upstream, echo};
 use rustls::pki_types::ServerName;
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
 fn build() -> Option<PathBuf> {
     let top = source_dir();
     println!("building ferrule ...");
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = cargo();
     command.args(["build", "-p", "ferrule-engine", "--bin", "ferrule", "--locked"]);
     if !cfg!(debug_assertions) {
         command.arg("--release");
