@@ -11,7 +11,7 @@ use ferrule_config::model::Metrics;
 
 use super::connection::EndpointConnection;
 use crate::control::metrics::catalogue;
-use crate::control::metrics::families::{self, Format};
+use crate::control::metrics::families::{self, ExpositionFormat};
 use crate::control::process::clock;
 use crate::control::state::status::ProcessStatus;
 use crate::wire::fields::Known;
@@ -91,15 +91,15 @@ impl MetricsEndpoint {
             .named(b"accept")
             .is_some_and(|field| contains(field.value(), b"application/openmetrics-text"));
         let (format, media_type) = if wants_open {
-            (Format::OpenMetrics, families::OPENMETRICS)
+            (ExpositionFormat::OpenMetrics, families::OPENMETRICS)
         } else {
-            (Format::Plain, families::PLAIN)
+            (ExpositionFormat::Plain, families::PLAIN)
         };
         MetricsResponse { status: 200, media_type, body: self.text(format), head_only }
     }
 
     /// The metrics as text; rendered now, unless they were a moment ago.
-    fn text(&self, format: Format) -> Arc<str> {
+    fn text(&self, format: ExpositionFormat) -> Arc<str> {
         let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(slot) = rendered.get_mut(format as usize) else { return "".into() };
         if let Some(recent) = slot

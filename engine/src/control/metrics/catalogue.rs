@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
+use super::buffers::buffers;
 use super::certificates::{certificates, revocation_lists};
 use super::counters::counted;
 use super::events::{events, times};
 use super::families::{Family, number, signed};
-use super::holdings::holdings;
 use super::objects::by_object;
 use crate::control::process::clock;
 use crate::control::state::status::{ActiveGeneration, ProcessStatus};
@@ -25,7 +25,7 @@ pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
     all.extend(events(&sums));
     all.extend(by_object(status));
     all.extend(times(&sums));
-    all.extend(holdings(&sums));
+    all.extend(buffers(&sums));
     let entries = current.as_ref().map(|current| &*current.certificates);
     all.extend(certificates(entries.unwrap_or_default()));
     let lists = current.as_ref().map(|current| &*current.generation.tls.crls);
@@ -47,36 +47,40 @@ fn process(status: &ProcessStatus, current: Option<&ActiveGeneration>) -> Vec<Fa
     vec![
         build,
         Family::gauge("ferrule_start_time_seconds", "When the process was started, Unix seconds.")
-            .of(signed(status.started_unix)),
+            .with_value(signed(status.started_unix)),
         Family::gauge("ferrule_time_seconds", "The process's clock, Unix seconds.")
-            .of(signed(clock::unix_seconds())),
-        Family::gauge("ferrule_workers", "Data cores.").of(number(status.links.len() as u64)),
+            .with_value(signed(clock::unix_seconds())),
+        Family::gauge("ferrule_workers", "Data cores.")
+            .with_value(number(status.links.len() as u64)),
         Family::counter(
             "ferrule_worker_busy_seconds",
             "Processor time of each data core's thread.",
         )
-        .by("core", busy),
+        .with_label("core", busy),
         Family::gauge("ferrule_generation", "The number of the configuration in force.")
-            .of(current.map_or(0.0, |current| number(current.generation.number))),
+            .with_value(current.map_or(0.0, |current| number(current.generation.number))),
         Family::gauge(
             "ferrule_generations_held",
             "Configurations in memory: the one in force, and older ones that a connection still \
                  needs.",
         )
-        .of(number(status.generations() as u64)),
-        Family::counter("ferrule_reloads", "Reloads of the configuration, by result.")
-            .by("result", [("taken", number(reloads.taken)), ("refused", number(reloads.refused))]),
+        .with_value(number(status.generations() as u64)),
+        Family::counter("ferrule_reloads", "Reloads of the configuration, by result.").with_label(
+            "result",
+            [("taken", number(reloads.taken)), ("refused", number(reloads.refused))],
+        ),
         Family::gauge(
             "ferrule_last_reload_success",
             "1 if the last load of the configuration was taken, 0 if it was refused.",
         )
-        .of(f64::from(u8::from(good))),
+        .with_value(f64::from(u8::from(good))),
         Family::gauge(
             "ferrule_last_reload_timestamp_seconds",
             "When the configuration was last loaded, taken or not, Unix seconds.",
         )
-        .of(signed(reloads.last_at)),
-        Family::gauge("ferrule_connections_open", "Client connections open now.").of(number(open)),
+        .with_value(signed(reloads.last_at)),
+        Family::gauge("ferrule_connections_open", "Client connections open now.")
+            .with_value(number(open)),
     ]
 }
 
@@ -103,7 +107,7 @@ fn refused_files(status: &ProcessStatus) -> Family {
 pub fn reference() -> String {
     let mut out = String::from(REFERENCE);
     for family in families(&ProcessStatus::new(Vec::new())) {
-        let (name, kind) = (family.shown_name(), family.kind_word());
+        let (name, kind) = (family.shown_name(), family.kind_text());
         for piece in ["| `", &name, "` | ", kind, " | ", family.help, " |\n"] {
             out.push_str(piece);
         }

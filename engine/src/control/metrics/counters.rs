@@ -11,15 +11,15 @@ use crate::report::{Counter, Snapshot};
 pub(super) fn counted(counters: &Snapshot) -> Vec<Family> {
     let mut all: Vec<Family> = Vec::new();
     for counter in Counter::VARIANTS.iter().copied() {
-        let (name, help, labels): (_, _, LabelSet) = match shown(counter) {
-            Shown::Elsewhere => continue,
-            Shown::Alone(name, help) => (name, help, Vec::new()),
-            Shown::In(group, word) => {
-                (group.name, group.help, vec![(group.label, word.to_owned())])
+        let (name, help, labels): (_, _, LabelSet) = match family_of(counter) {
+            CounterFamily::Elsewhere => continue,
+            CounterFamily::Own { name, help } => (name, help, Vec::new()),
+            CounterFamily::Shared { family, value } => {
+                (family.name, family.help, vec![(family.label, value.to_owned())])
             }
-            Shown::InTwo(side, direction) => {
+            CounterFamily::Bytes { side, direction } => {
                 let labels = vec![("side", side.to_owned()), ("direction", direction.to_owned())];
-                (BYTES.0, BYTES.1, labels)
+                (BYTES_NAME, BYTES_HELP, labels)
             }
         };
         let value = number(counters.get(counter));
@@ -35,89 +35,105 @@ pub(super) fn counted(counters: &Snapshot) -> Vec<Family> {
     all
 }
 
-/// Where a counter is shown: its family, and the label that tells it from others there.
-enum Shown {
-    Alone(&'static str, &'static str),
-    In(&'static Grouped, &'static str),
-    InTwo(&'static str, &'static str),
-    /// Another family has it in more detail.
+/// The family in which a counter is shown.
+enum CounterFamily {
+    /// A family that has no other counter.
+    Own { name: &'static str, help: &'static str },
+    /// A family that several counters share, and the value of the label that tells them apart.
+    Shared { family: &'static SharedFamily, value: &'static str },
+    /// The family of transferred bytes.
+    Bytes { side: &'static str, direction: &'static str },
+    /// None: another family shows the same in more detail.
     Elsewhere,
 }
 
 /// A family that several counters share.
-#[derive(Debug, Eq, PartialEq)]
-struct Grouped {
+struct SharedFamily {
     name: &'static str,
     help: &'static str,
     label: &'static str,
 }
 
-static CONNECTIONS_REFUSED: Grouped = Grouped {
+static CONNECTIONS_REFUSED: SharedFamily = SharedFamily {
     name: "ferrule_connections_refused",
     help: "Client connections that were not served: over the limit of a core or of an address, shed \
            for want of descriptors or memory, lost by the kernel's accept, or without the PROXY \
            protocol header that their listener wants.",
     label: "reason",
 };
-static TUNNELS: Grouped = Grouped {
+static TUNNELS: SharedFamily = SharedFamily {
     name: "ferrule_tunnels",
     help: "WebSocket tunnels opened and closed; the difference is open now.",
     label: "event",
 };
-static TIMEOUTS: Grouped = Grouped {
+static TIMEOUTS: SharedFamily = SharedFamily {
     name: "ferrule_timeouts",
     help: "Deadlines that passed: of a client, of an upstream, or of a response that had begun.",
     label: "of",
 };
-static BYTES: (&str, &str) =
-    ("ferrule_bytes", "Bytes of HTTP from (in) and to (out) clients and upstreams.");
+const BYTES_NAME: &str = "ferrule_bytes";
+const BYTES_HELP: &str = "Bytes of HTTP from (in) and to (out) clients and upstreams.";
 
-const STALLED: Shown = Shown::Alone(
-    "ferrule_connections_stalled",
-    "Connections without progress that were ended because the memory budget was used up.",
-);
-const fn shown(counter: Counter) -> Shown {
+const fn own(name: &'static str, help: &'static str) -> CounterFamily {
+    CounterFamily::Own { name, help }
+}
+
+const fn bytes(side: &'static str, direction: &'static str) -> CounterFamily {
+    CounterFamily::Bytes { side, direction }
+}
+
+impl SharedFamily {
+    /// This family, for the counter with this label value.
+    const fn with(&'static self, value: &'static str) -> CounterFamily {
+        CounterFamily::Shared { family: self, value }
+    }
+}
+
+/// The family of each counter.
+const fn family_of(counter: Counter) -> CounterFamily {
     match counter {
-        Counter::Accepted => {
-            Shown::Alone("ferrule_connections_accepted", "Client connections accepted.")
-        }
-        Counter::AcceptedOverLimit => Shown::In(&CONNECTIONS_REFUSED, "limit"),
-        Counter::AcceptedOverAddress => Shown::In(&CONNECTIONS_REFUSED, "address"),
-        Counter::AcceptedShed => Shown::In(&CONNECTIONS_REFUSED, "shed"),
-        Counter::AcceptedOverBudget => Shown::In(&CONNECTIONS_REFUSED, "memory"),
-        Counter::Stalled => STALLED,
-        Counter::AcceptFailed => Shown::In(&CONNECTIONS_REFUSED, "accept"),
-        Counter::ClientAborts => Shown::Alone(
+        Counter::Accepted => own("ferrule_connections_accepted", "Client connections accepted."),
+        Counter::AcceptedOverLimit => CONNECTIONS_REFUSED.with("limit"),
+        Counter::AcceptedOverAddress => CONNECTIONS_REFUSED.with("address"),
+        Counter::AcceptedShed => CONNECTIONS_REFUSED.with("shed"),
+        Counter::AcceptedOverBudget => CONNECTIONS_REFUSED.with("memory"),
+        Counter::Stalled => own(
+            "ferrule_connections_stalled",
+            "Connections without progress that were ended because the memory budget was used up.",
+        ),
+        Counter::AcceptFailed => CONNECTIONS_REFUSED.with("accept"),
+        Counter::ClientAborts => own(
             "ferrule_client_aborts",
             "Requests whose client left before the response was complete.",
         ),
-        Counter::UpstreamConnects | Counter::UpstreamReuses | Counter::UpstreamConnectFailed => {
-            shown_of_upstreams(counter)
-        }
-        Counter::UpstreamLost | Counter::UpstreamSurplus | Counter::UpstreamUnasked => {
-            shown_of_upstreams(counter)
-        }
-        Counter::UpstreamRevoked | Counter::UpstreamRetries => shown_of_upstreams(counter),
-        Counter::ClientTimeouts => Shown::In(&TIMEOUTS, "client"),
-        Counter::UpstreamTimeouts => Shown::In(&TIMEOUTS, "upstream"),
-        Counter::ResponseTimeouts => Shown::In(&TIMEOUTS, "response"),
-        Counter::TunnelsOpened => Shown::In(&TUNNELS, "opened"),
-        Counter::TunnelsClosed => Shown::In(&TUNNELS, "closed"),
-        Counter::ProxyHeadersRefused => Shown::In(&CONNECTIONS_REFUSED, "proxy_header"),
-        Counter::ClientBytesIn => Shown::InTwo("client", "in"),
-        Counter::ClientBytesOut => Shown::InTwo("client", "out"),
-        Counter::UpstreamBytesIn => Shown::InTwo("upstream", "in"),
-        Counter::UpstreamBytesOut => Shown::InTwo("upstream", "out"),
-        Counter::ConnectionsRevoked => Shown::Alone(
+        Counter::UpstreamConnects
+        | Counter::UpstreamReuses
+        | Counter::UpstreamConnectFailed
+        | Counter::UpstreamLost
+        | Counter::UpstreamSurplus
+        | Counter::UpstreamUnasked
+        | Counter::UpstreamRevoked
+        | Counter::UpstreamRetries => upstream_family_of(counter),
+        Counter::ClientTimeouts => TIMEOUTS.with("client"),
+        Counter::UpstreamTimeouts => TIMEOUTS.with("upstream"),
+        Counter::ResponseTimeouts => TIMEOUTS.with("response"),
+        Counter::TunnelsOpened => TUNNELS.with("opened"),
+        Counter::TunnelsClosed => TUNNELS.with("closed"),
+        Counter::ProxyHeadersRefused => CONNECTIONS_REFUSED.with("proxy_header"),
+        Counter::ClientBytesIn => bytes("client", "in"),
+        Counter::ClientBytesOut => bytes("client", "out"),
+        Counter::UpstreamBytesIn => bytes("upstream", "in"),
+        Counter::UpstreamBytesOut => bytes("upstream", "out"),
+        Counter::ConnectionsRevoked => own(
             "ferrule_connections_revoked",
             "Client connections ended because a reload or a changed file took away the trust that \
                  had let them in.",
         ),
-        Counter::LogDropped => Shown::Alone(
+        Counter::LogDropped => own(
             "ferrule_log_lines_dropped",
             "Access log lines dropped because the writer was too slow.",
         ),
-        Counter::Panics => Shown::Alone("ferrule_panics", "Connections ended by a bug in Ferrule."),
+        Counter::Panics => own("ferrule_panics", "Connections ended by a bug in Ferrule."),
         Counter::HandshakesFull
         | Counter::HandshakesResumed
         | Counter::HandshakesFailed
@@ -127,44 +143,40 @@ const fn shown(counter: Counter) -> Shown {
         | Counter::Responses4xx
         | Counter::Responses5xx
         | Counter::Refusals
-        | Counter::BusyNanoseconds => Shown::Elsewhere,
+        | Counter::BusyNanoseconds => CounterFamily::Elsewhere,
     }
 }
 
-/// Those of connections to upstreams.
-const fn shown_of_upstreams(counter: Counter) -> Shown {
+/// The family of each counter about upstreams.
+const fn upstream_family_of(counter: Counter) -> CounterFamily {
     match counter {
         Counter::UpstreamConnects => {
-            Shown::Alone("ferrule_upstream_connects", "Connections opened to upstream nodes.")
+            own("ferrule_upstream_connects", "Connections opened to upstream nodes.")
         }
-        Counter::UpstreamReuses => Shown::Alone(
-            "ferrule_upstream_reuses",
-            "Requests sent over a connection from the pool.",
-        ),
-        Counter::UpstreamConnectFailed => Shown::Alone(
+        Counter::UpstreamReuses => {
+            own("ferrule_upstream_reuses", "Requests sent over a connection from the pool.")
+        }
+        Counter::UpstreamConnectFailed => own(
             "ferrule_upstream_connect_failures",
             "Connections to upstream nodes that could not be opened.",
         ),
-        Counter::UpstreamLost => Shown::Alone(
-            "ferrule_upstream_lost",
-            "Responses that an upstream cut off after they had begun.",
-        ),
-        Counter::UpstreamSurplus => Shown::Alone(
+        Counter::UpstreamLost => {
+            own("ferrule_upstream_lost", "Responses that an upstream cut off after they had begun.")
+        }
+        Counter::UpstreamSurplus => own(
             "ferrule_upstream_surplus",
             "Responses followed by bytes that nobody asked for; their connections were closed.",
         ),
-        Counter::UpstreamUnasked => Shown::Alone(
+        Counter::UpstreamUnasked => own(
             "ferrule_upstream_unasked",
             "Idle upstream connections closed because they said something unasked.",
         ),
-        Counter::UpstreamRevoked => Shown::Alone(
+        Counter::UpstreamRevoked => own(
             "ferrule_upstream_revoked",
             "Idle upstream connections and tunnels ended because the trust in their node's \
                  certificate has changed or expired.",
         ),
-        Counter::UpstreamRetries => {
-            Shown::Alone("ferrule_upstream_retries", "Tries beyond the first one.")
-        }
-        _ => Shown::Elsewhere,
+        Counter::UpstreamRetries => own("ferrule_upstream_retries", "Tries beyond the first one."),
+        _ => CounterFamily::Elsewhere,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! In: the sums over all cores. Out: one count for each word of a fixed list, and histograms of times.
 
-use super::families::{Family, buckets, number};
+use super::families::{Family, HistogramValue, number};
 use crate::exchange::refusal::Refusal;
 use crate::report::events::{self, SHAKEN};
 use crate::report::histogram::MICROS;
@@ -35,29 +35,33 @@ pub(super) fn events(sums: &EventSums) -> Vec<Family> {
             "TLS handshakes with clients that failed, by reason; a refused certificate by \
              OpenSSL's words.",
         )
-        .by("reason", words(HandshakeFault::words(), &sums.handshake_faults)),
+        .with_label("reason", words(HandshakeFault::words(), &sums.handshake_faults)),
         Family::counter(
             "ferrule_client_verdicts",
             "Completed handshakes by what $ssl_client_verify says: NONE, SUCCESS, or OpenSSL's \
              words for the failure.",
         )
-        .by("verdict", words(events::verdict_words(), &sums.verdicts)),
+        .with_label("verdict", words(events::verdict_words(), &sums.verdicts)),
         Family::counter(
             "ferrule_refusals",
             "Requests that were answered by the gateway itself, by reason.",
         )
-        .by("reason", words(Refusal::words(), &sums.refusals)),
+        .with_label("reason", words(Refusal::words(), &sums.refusals)),
         Family::counter(
             "ferrule_upstream_faults",
             "Tries at an upstream that failed, by reason, whether or not another one followed.",
         )
-        .by("reason", words(Refusal::words(), &sums.faults).filter(is_fault)),
+        .with_label(
+            "reason",
+            words(Refusal::words(), &sums.faults)
+                .filter(|(word, count)| *count > 0.0 || is_upstream_fault(word)),
+        ),
     ]
 }
 
-/// The faults that an upstream can have are there from the start; others only once they have happened.
-fn is_fault((word, count): &(&'static str, f64)) -> bool {
-    *count > 0.0 || word.starts_with("upstream-") || ["no-live-node", "bad-response"].contains(word)
+/// Can an upstream have this fault? Then it has a sample from the start; others only once they happened.
+fn is_upstream_fault(word: &str) -> bool {
+    word.starts_with("upstream-") || ["no-live-node", "bad-response"].contains(&word)
 }
 
 fn words<'a>(
@@ -76,8 +80,10 @@ pub(super) fn times(sums: &EventSums) -> Vec<Family> {
     );
     for (part, spread) in [("total", &sums.total), ("upstream", &sums.upstream), ("own", &sums.own)]
     {
-        let (buckets, sum) = buckets(spread, &MICROS, 1e6);
-        family.push_spread(vec![("part", part.to_owned())], buckets, sum);
+        family.push_histogram(
+            vec![("part", part.to_owned())],
+            HistogramValue::of(spread, &MICROS, 1e6),
+        );
     }
     vec![family]
 }

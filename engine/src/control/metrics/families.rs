@@ -1,7 +1,7 @@
-//! Metric families as plain data, and as text.
+//! Metric families as plain data, and their text.
 //!
-//! In: names, labels and values. Out: what Prometheus reads. OpenMetrics if it asks for that, else the
-//! older text format, in which a counter's family is called as its samples are.
+//! In: names, labels and values. Out: text for Prometheus, as OpenMetrics if it asks for that, otherwise
+//! in the older text format, in which the family of a counter has the name of its samples.
 
 use std::fmt;
 
@@ -18,9 +18,9 @@ pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.
 /// The media type of the older format.
 pub(crate) const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Which of the two.
+/// The format of the text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Format {
+pub(crate) enum ExpositionFormat {
     /// OpenMetrics 1.0.
     OpenMetrics,
     /// Prometheus text 0.0.4.
@@ -30,90 +30,113 @@ pub(crate) enum Format {
 /// Names and values of labels.
 pub(crate) type LabelSet = Vec<(&'static str, String)>;
 
-/// A value.
+/// The value of a sample.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
-    /// It only grows.
+pub(crate) enum SampleValue {
+    /// A count, which never goes down.
     Counter(f64),
-    /// It goes up and down.
+    /// A value that goes up and down.
     Gauge(f64),
-    /// Values by bucket (upper bound, count of it alone), and their sum.
-    Histogram(Vec<(f64, u64)>, f64),
+    /// How many observations each bucket holds, and their sum.
+    Histogram(HistogramValue),
+}
+
+/// The value of a histogram.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct HistogramValue {
+    buckets: Vec<Bucket>,
+    /// The sum of all observations.
+    sum: f64,
+}
+
+/// A bucket of a histogram.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Bucket {
+    upper_bound: f64,
+    /// The observations in this bucket alone.
+    count: u64,
+}
+
+/// A value with its labels.
+#[derive(Clone, Debug)]
+struct Sample {
+    labels: LabelSet,
+    value: SampleValue,
 }
 
 /// A family of metrics.
 #[derive(Clone, Debug)]
 pub(crate) struct Family {
-    /// Its name; that of a counter without `_total`.
+    /// Its name; without `_total` if it is a counter.
     pub(crate) name: &'static str,
-    /// One sentence.
+    /// Its meaning in one sentence.
     pub(crate) help: &'static str,
-    kind: Kind,
-    samples: Vec<(LabelSet, Value)>,
+    kind: FamilyKind,
+    samples: Vec<Sample>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
+enum FamilyKind {
     Counter,
     Gauge,
     Histogram,
 }
 
 impl Family {
-    /// A counter.
+    /// A family of counters, without samples.
     pub(crate) const fn counter(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: Kind::Counter, samples: Vec::new() }
+        Self { name, help, kind: FamilyKind::Counter, samples: Vec::new() }
     }
 
-    /// A gauge.
+    /// A family of gauges, without samples.
     pub(crate) const fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: Kind::Gauge, samples: Vec::new() }
+        Self { name, help, kind: FamilyKind::Gauge, samples: Vec::new() }
     }
 
-    /// A histogram.
+    /// A family of histograms, without samples.
     pub(crate) const fn histogram(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: Kind::Histogram, samples: Vec::new() }
+        Self { name, help, kind: FamilyKind::Histogram, samples: Vec::new() }
     }
 
     /// Its name as users see it.
     pub(crate) fn shown_name(&self) -> String {
-        let suffix = if self.kind == Kind::Counter { "_total" } else { "" };
+        let suffix = if self.kind == FamilyKind::Counter { "_total" } else { "" };
         format!("{}{suffix}", self.name)
     }
 
-    /// What kind it is, in one word.
-    pub(crate) const fn kind_word(&self) -> &'static str {
+    /// Its kind in one word.
+    pub(crate) const fn kind_text(&self) -> &'static str {
         match self.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            FamilyKind::Counter => "counter",
+            FamilyKind::Gauge => "gauge",
+            FamilyKind::Histogram => "histogram",
         }
     }
 
     /// Adds a sample of a counter or a gauge.
     pub(crate) fn push(&mut self, labels: LabelSet, value: f64) {
-        debug_assert!(self.kind != Kind::Histogram);
+        debug_assert!(self.kind != FamilyKind::Histogram);
         let value = match self.kind {
-            Kind::Counter => Value::Counter(value),
-            Kind::Gauge | Kind::Histogram => Value::Gauge(value),
+            FamilyKind::Counter => SampleValue::Counter(value),
+            FamilyKind::Gauge | FamilyKind::Histogram => SampleValue::Gauge(value),
         };
-        self.samples.push((labels, value));
+        self.samples.push(Sample { labels, value });
     }
 
     /// Adds a sample of a histogram.
-    pub(crate) fn push_spread(&mut self, labels: LabelSet, buckets: Vec<(f64, u64)>, sum: f64) {
-        debug_assert!(self.kind == Kind::Histogram);
-        self.samples.push((labels, Value::Histogram(buckets, sum)));
+    pub(crate) fn push_histogram(&mut self, labels: LabelSet, value: HistogramValue) {
+        debug_assert!(self.kind == FamilyKind::Histogram);
+        self.samples.push(Sample { labels, value: SampleValue::Histogram(value) });
     }
 
-    /// With one sample without labels.
-    pub(crate) fn of(mut self, value: f64) -> Self {
+    /// Adds one sample without labels.
+    pub(crate) fn with_value(mut self, value: f64) -> Self {
         self.push(Vec::new(), value);
         self
     }
 
-    /// With these samples, each with one label of this name.
-    pub(crate) fn by<L: Into<String>>(
+    /// Adds samples that differ in the value of one label.
+    pub(crate) fn with_label<L: Into<String>>(
         mut self,
         label: &'static str,
         samples: impl IntoIterator<Item = (L, f64)>,
@@ -127,18 +150,18 @@ impl Family {
 
 /// All families at one moment.
 #[derive(Debug)]
-struct Snapshot(Vec<Family>);
+struct FamilySet(Vec<Family>);
 
-impl Collector for Snapshot {
+impl Collector for FamilySet {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         for family in &self.0 {
             let kind = match family.kind {
-                Kind::Counter => MetricType::Counter,
-                Kind::Gauge => MetricType::Gauge,
-                Kind::Histogram => MetricType::Histogram,
+                FamilyKind::Counter => MetricType::Counter,
+                FamilyKind::Gauge => MetricType::Gauge,
+                FamilyKind::Histogram => MetricType::Histogram,
             };
             let mut metric = encoder.encode_descriptor(family.name, family.help, None, kind)?;
-            for (labels, value) in &family.samples {
+            for Sample { labels, value } in &family.samples {
                 if labels.is_empty() {
                     write_value(&mut metric, value)?;
                 } else {
@@ -150,40 +173,42 @@ impl Collector for Snapshot {
     }
 }
 
-fn write_value(metric: &mut MetricEncoder<'_>, value: &Value) -> fmt::Result {
+fn write_value(metric: &mut MetricEncoder<'_>, value: &SampleValue) -> fmt::Result {
     match value {
-        Value::Counter(value) => {
+        SampleValue::Counter(value) => {
             metric.encode_counter(value, None::<&Exemplar<[(&str, &str); 0], f64>>)
         }
-        Value::Gauge(value) => metric.encode_gauge(value),
-        Value::Histogram(buckets, sum) => {
-            let count = buckets.iter().map(|(_, count)| count).sum();
-            metric.encode_histogram::<[(&str, &str); 0]>(*sum, count, buckets, None)
+        SampleValue::Gauge(value) => metric.encode_gauge(value),
+        SampleValue::Histogram(HistogramValue { buckets, sum }) => {
+            let count = buckets.iter().map(|bucket| bucket.count).sum();
+            let buckets: Vec<(f64, u64)> =
+                buckets.iter().map(|bucket| (bucket.upper_bound, bucket.count)).collect();
+            metric.encode_histogram::<[(&str, &str); 0]>(*sum, count, &buckets, None)
         }
     }
 }
 
-/// Families as text.
-pub(crate) fn render(families: Vec<Family>, format: Format) -> String {
+/// Writes families as text.
+pub(crate) fn render(families: Vec<Family>, format: ExpositionFormat) -> String {
     let counters: Vec<&'static str> = families
         .iter()
-        .filter(|family| family.kind == Kind::Counter)
+        .filter(|family| family.kind == FamilyKind::Counter)
         .map(|family| family.name)
         .collect();
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Snapshot(families)));
+    registry.register_collector(Box::new(FamilySet(families)));
     let mut text = String::new();
     if text::encode(&mut text, &registry).is_err() {
         // Writing into a String does not fail.
         return String::new();
     }
     match format {
-        Format::OpenMetrics => text,
-        Format::Plain => plain(&text, &counters),
+        ExpositionFormat::OpenMetrics => text,
+        ExpositionFormat::Plain => plain(&text, &counters),
     }
 }
 
-/// The older format knows no `_total` that is not part of the name, and no end mark.
+/// OpenMetrics as the older format: there `_total` is part of a counter's name, and there is no end mark.
 fn plain(text: &str, counters: &[&str]) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines().filter(|line| *line != "# EOF") {
@@ -215,13 +240,16 @@ pub(super) const fn signed(value: i64) -> f64 {
     value as f64
 }
 
-pub(super) fn buckets<const N: usize>(
-    spread: &Spread<N>,
-    bounds: &[u64],
-    unit: f64,
-) -> (Vec<(f64, u64)>, f64) {
-    let bounds = bounds.iter().map(|bound| number(*bound) / unit).chain([f64::INFINITY]);
-    (bounds.zip(spread.counts).collect(), number(spread.sum) / unit)
+impl HistogramValue {
+    /// The counts of a histogram whose bounds and sum are in parts of a unit.
+    pub(super) fn of<const N: usize>(spread: &Spread<N>, bounds: &[u64], unit: f64) -> Self {
+        let bounds = bounds.iter().map(|bound| number(*bound) / unit).chain([f64::INFINITY]);
+        let buckets = bounds.zip(spread.counts);
+        Self {
+            buckets: buckets.map(|(upper_bound, count)| Bucket { upper_bound, count }).collect(),
+            sum: number(spread.sum) / unit,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -230,14 +258,20 @@ mod tests {
 
     fn families() -> Vec<Family> {
         let mut spread = Family::histogram("t_seconds", "Times");
-        spread.push_spread(
+        spread.push_histogram(
             vec![("part", "own".to_owned())],
-            vec![(0.5, 2), (f64::INFINITY, 1)],
-            3.5,
+            HistogramValue {
+                buckets: vec![
+                    Bucket { upper_bound: 0.5, count: 2 },
+                    Bucket { upper_bound: f64::INFINITY, count: 1 },
+                ],
+                sum: 3.5,
+            },
         );
         vec![
-            Family::counter("t_requests", "Requests").by("route", [("a\"\\\n", 2.0), ("b", 3.0)]),
-            Family::gauge("t_up", "Up").of(1.0),
+            Family::counter("t_requests", "Requests")
+                .with_label("route", [("a\"\\\n", 2.0), ("b", 3.0)]),
+            Family::gauge("t_up", "Up").with_value(1.0),
             spread,
         ]
     }
@@ -251,9 +285,9 @@ mod tests {
              t_seconds_sum{part=\"own\"} 3.5\nt_seconds_count{part=\"own\"} 3\n\
              t_seconds_bucket{le=\"0.5\",part=\"own\"} 2\n\
              t_seconds_bucket{le=\"+Inf\",part=\"own\"} 3\n";
-        let text = render(families(), Format::Plain);
+        let text = render(families(), ExpositionFormat::Plain);
         assert_eq!(text, wanted);
-        let open = render(families(), Format::OpenMetrics);
+        let open = render(families(), ExpositionFormat::OpenMetrics);
         assert!(
             open.ends_with("# EOF\n") && open.contains("# TYPE t_requests counter\n"),
             "{open}"

@@ -1,6 +1,6 @@
 //! Metric families by object of the configuration: listener, route, server object, client authority.
 
-use super::families::{Family, buckets, number};
+use super::families::{Family, HistogramValue, number};
 use crate::control::state::status::ProcessStatus;
 use crate::report::histogram::DAYS;
 
@@ -27,8 +27,10 @@ pub(super) fn by_object(status: &ProcessStatus) -> Vec<Family> {
          object.",
     );
     for (server, spread) in &totals.days_left {
-        let (buckets, sum) = buckets(spread, &DAYS, 1.0);
-        days.push_spread(vec![("server", server.to_string())], buckets, sum);
+        days.push_histogram(
+            vec![("server", server.to_string())],
+            HistogramValue::of(spread, &DAYS, 1.0),
+        );
     }
     let mut uses = Family::counter(
         "ferrule_client_ca_uses",

@@ -1,11 +1,11 @@
-//! What the data cores hold of their own, as metrics.
+//! Buffers of the data cores and their pooled connections as metric families.
 //!
-//! In: the sums over all cores. Out: gauges of buffers, of their memory, and of pooled connections.
+//! In: the sums over all cores. Out: gauges.
 
 use super::families::{Family, number};
 use crate::report::{BUFFER_SIZES, EventSums};
 
-pub(super) fn holdings(sums: &EventSums) -> Vec<Family> {
+pub(super) fn buffers(sums: &EventSums) -> Vec<Family> {
     let mut buffers = Family::gauge(
         "ferrule_buffers",
         "Buffers of the data cores, by size: rented now, free for the next, and the most that \
@@ -28,5 +28,5 @@ pub(super) fn holdings(sums: &EventSums) -> Vec<Family> {
     for (state, count) in ["rented", "budget"].into_iter().zip(sums.buffer_bytes) {
         bytes.push(vec![("state", state.to_owned())], number(count));
     }
-    vec![idle.of(number(sums.pool_idle)), buffers, bytes]
+    vec![idle.with_value(number(sums.pool_idle)), buffers, bytes]
 }
