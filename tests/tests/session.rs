@@ -162,7 +162,7 @@ fn sealing_and_closing_with_half_a_message_pending_do_not_panic() {
             session.open_next(&mut input, &mut said, |_| ()).expect("as made here"),
             Opened::More
         );
-        session.close(&mut said);
+        session.queue_close_notify(&mut said);
         assert!(!said.pending.is_empty());
     }
 }
@@ -231,7 +231,7 @@ fn a_failed_session_says_nothing_more() {
     let mut output = buffers.rent(BufferSize::Record);
     assert!(session.seal(b"more", &mut said, &mut output).is_err());
     assert!(session.open_next(&mut input, &mut said, |_| ()).is_err());
-    session.close(&mut said);
+    session.queue_close_notify(&mut said);
     assert_eq!(said.pending, alert);
     assert!(output.is_empty());
 }

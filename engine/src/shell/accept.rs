@@ -50,7 +50,7 @@ pub async fn run(
         budget.yield_if_spent().await;
         let accepting = pin!(socket.cancelable_accept(cancel.clone()));
         let accepted = budget.drive(accepting).await;
-        budget.served();
+        budget.charge_message();
         match accepted {
             Ok((stream, peer)) => {
                 shedder.succeeded();

@@ -57,7 +57,7 @@ impl ConnectionService {
         let Some(mut client) = Box::pin(opened).await else { return };
         let mut keep_alive = true;
         while keep_alive {
-            client.stream.settle();
+            client.stream.release_memory();
             let mut started = Duration::ZERO;
             let read = client.read_head(&mut started).await;
             if matches!(read, HeadRead::Gone) {
@@ -68,7 +68,7 @@ impl ConnectionService {
             FinishedExchange { client, keep_alive } = finished;
             self.tasks.give_back(task);
             let budget = &mut client.stream.reader.budget;
-            budget.served();
+            budget.charge_message();
             budget.yield_if_spent().await;
         }
         Box::pin(close(&mut client)).await;

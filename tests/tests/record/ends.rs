@@ -260,7 +260,7 @@ impl Listener {
 
     /// Says goodbye.
     pub(crate) fn close(&mut self) -> Vec<(u8, Vec<u8>)> {
-        self.session.close(&mut self.said);
+        self.session.queue_close_notify(&mut self.said);
         let wire = std::mem::take(&mut self.said.pending);
         self.secret.open_all(&wire)
     }

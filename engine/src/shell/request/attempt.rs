@@ -27,7 +27,7 @@ use crate::plan::{Facts, Marks, NodeIndex, NodePlan};
 use crate::report::Counter;
 use crate::shell::client::connection::Client;
 use crate::shell::transport::record_reader::IdleCheck;
-use crate::shell::transport::stream::attend::Attended;
+use crate::shell::transport::stream::listen::WatchedResult;
 use crate::shell::transport::stream_error::StreamError;
 use crate::wire::framing::BodyLength;
 
@@ -125,7 +125,7 @@ async fn lease(
     node: NodeIndex,
     node_plan: &NodePlan,
     fresh: bool,
-) -> Attended<Result<Lease, ConnectError>> {
+) -> WatchedResult<Result<Lease, ConnectError>> {
     let upstream = request.upstream();
     let proxy_header = match &upstream.proxy {
         Some(proxy) => client.proxy_header(proxy),
@@ -140,7 +140,7 @@ async fn lease(
         proxy_header: &proxy_header,
     };
     let obtaining = pin!(obtain(request.core, request.live, wanted));
-    client.stream.source().attend(obtaining, None).await
+    client.stream.source().run_while_listening(obtaining, None).await
 }
 
 /// Sends what was rendered of the request, which `is_whole` or only its first part.
@@ -188,7 +188,7 @@ async fn send(
     lease: &mut Lease,
     out: &[u8],
     timeout: Duration,
-) -> Attended<Result<(), StreamError>> {
+) -> WatchedResult<Result<(), StreamError>> {
     let mut sink = lease.stream.sink();
     let sending = pin!(async {
         sink.write(out, timeout).await?;
@@ -197,7 +197,7 @@ async fn send(
         sink.rest();
         Ok(())
     });
-    client.stream.source().attend(sending, None).await
+    client.stream.source().run_while_listening(sending, None).await
 }
 
 /// The client is gone, or was told that it broke the protocol: nobody waits for an answer.
@@ -373,7 +373,7 @@ fn release(
     bodies: Bodies,
 ) {
     let upstream = request.upstream();
-    let left = lease.stream.leftover();
+    let left = lease.stream.check_leftover();
     if left == IdleCheck::Unsolicited {
         request.core.count(Counter::UpstreamSurplus);
     }

@@ -166,7 +166,7 @@ async fn secure(
         }
         peer = Some(Rc::new(UpstreamPeer::new(settings, met, server_name.clone(), now)));
     }
-    if let Err(error) = stream.begin(core.tls_fast_path) {
+    if let Err(error) = stream.finish_handshake(core.tls_fast_path) {
         let _ = stream.sink().flush(REFUSAL_TIME).await;
         return Err(ConnectError::Tls(error));
     }

@@ -1,7 +1,7 @@
 //! The two directions of an exchange whose request, or its first part, has left.
 //!
 //! While the upstream is waited for, the client is heard: see
-//! [`attend`](crate::shell::transport::stream::attend).
+//! [`listen`](crate::shell::transport::stream::listen).
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -21,7 +21,7 @@ use crate::shell::transport::deadlines::{Shut, TimerHandle};
 use crate::shell::transport::min_rate::MinRate;
 use crate::shell::transport::net::Descriptor;
 use crate::shell::transport::record_reader::Wait;
-use crate::shell::transport::stream::attend::beside;
+use crate::shell::transport::stream::listen::run_beside;
 use crate::shell::transport::stream::{StreamReader, StreamWriter};
 
 /// Nothing of the request is left to be sent: the response comes down.
@@ -39,7 +39,7 @@ pub(crate) async fn relay_response(
     let (mut from_client, mut to_client) = client.stream.split();
     let responding =
         pin!(respond(context, &mut from_upstream, &mut to_client, &mut response_memory, progress));
-    let responded = from_client.attend(responding, Some(upstream)).await;
+    let responded = from_client.run_while_listening(responding, Some(upstream)).await;
     blame_client(responded.lost, responded.done)
 }
 
@@ -110,7 +110,7 @@ pub(crate) async fn relay_with_upload(
         let result = sending.await;
         let waits = result.is_ok();
         state.uploaded.set(Some(result));
-        if waits && from_client.hear(None).await {
+        if waits && from_client.listen(None).await {
             state.client_lost.set(true);
             state.shut_upstream();
         }
@@ -130,7 +130,7 @@ pub(crate) async fn relay_with_upload(
         let responded = blame_client(state.client_lost.get(), responded);
         RelayResult { uploaded, responded }
     };
-    beside(pin!(up), pin!(down)).await
+    run_beside(pin!(up), pin!(down)).await
 }
 
 /// Sends the request's body to the upstream.
@@ -152,7 +152,7 @@ async fn send_body(
         read: Wait { time: http.client_body_timeout, shut: Shut::Read, idle: false },
         write: timeout.send,
         sender_pace: MinRate::new(http.pacing.body_min_rate, http.pacing.grace),
-        receiver_pace: MinRate::free(),
+        receiver_pace: MinRate::none(),
         clock: &request.core.clock,
         over: Some(&state.over),
     };

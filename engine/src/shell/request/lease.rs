@@ -109,7 +109,7 @@ fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
             continue;
         }
         let Idle { connection: UpstreamConnection { mut stream, peer }, requests, .. } = taken;
-        match stream.idle() {
+        match stream.check_idle() {
             record_reader::IdleCheck::Silent => {
                 return Some(Lease { stream, peer, key, requests, reused: true });
             }
@@ -123,15 +123,15 @@ fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
 /// said anything yet, or left? One from the pool has just been checked. What arrives after this check is
 /// recognised by what it acknowledges, when it is read.
 pub fn check_new(stream: &mut Stream) -> record_reader::IdleCheck {
-    let idle = stream.idle();
-    stream.begin_asking();
+    let idle = stream.check_idle();
+    stream.mark_first_request();
     idle
 }
 
 /// Gives a connection to the pool, if it may be kept.
 pub fn give_back(core: &Core, plan: &UpstreamPlan, lease: Lease) {
     let Lease { mut stream, peer, key, requests, .. } = lease;
-    stream.settle();
+    stream.release_memory();
     let now = core.clock.elapsed();
     let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
     let holds = peer.as_ref().map_or(TimeRange::ALWAYS, |peer| peer.holds());

@@ -51,7 +51,7 @@ pub struct TransferTimes<'a> {
 impl TransferTimes<'_> {
     /// Runs `work`; how long it took, if `pace` wants to know.
     async fn measure<T>(&self, pace: MinRate, work: impl Future<Output = T>) -> (T, Duration) {
-        if !pace.is_on() {
+        if !pace.is_demanded() {
             return (work.await, Duration::ZERO);
         }
         let started = self.clock.elapsed();
@@ -80,7 +80,7 @@ impl Sending {
             return Err(RelayError::Receiver(StreamError::TimedOut));
         };
         let (flushed, took) = times.measure(self.pace, sink.flush(wait)).await;
-        self.pace.note(took, staged.saturating_sub(self.sent));
+        self.pace.record(took, staged.saturating_sub(self.sent));
         self.sent = staged;
         flushed.map_err(RelayError::Receiver)
     }
@@ -161,13 +161,13 @@ pub async fn relay_body(
         }
         if moved >= LARGE_BYTES {
             let room = sink.room();
-            source.fit(room);
+            source.size_next_receive(room);
             if room == 0 {
                 release(gather);
             }
         }
         let data = flow.data_bytes();
-        pace.note(waited, data.saturating_sub(seen));
+        pace.record(waited, data.saturating_sub(seen));
         seen = data;
         if times.over.is_some_and(Cell::get) {
             return Err(RelayError::Receiver(StreamError::Ended));
@@ -215,7 +215,7 @@ async fn receive_beside_flush(
             }
             flushed
         });
-        let (received, flushed) = source.receive_beside(receive, flush).await;
+        let (received, flushed) = source.receive_during(receive, flush).await;
         flushed?;
         Ok(received)
     } else {
@@ -235,7 +235,7 @@ async fn move_ready(
     sending: &mut Sending,
 ) -> Result<bool, RelayError> {
     if *moved >= LARGE_BYTES {
-        sink.fit(source.load());
+        sink.fit(source.received_size());
     }
     while !flow.is_done() {
         source.work_budget().yield_if_spent().await;
@@ -246,7 +246,7 @@ async fn move_ready(
                 release(gather);
             }
             let flush = pin!(sending.flush(sink, flow.data_bytes(), times));
-            source.attend(flush, None).await.done?;
+            source.run_while_listening(flush, None).await.done?;
         }
         let opened = match reseal_ready(source, sink, flow, moved) {
             Some(resealed) => resealed?,
@@ -314,7 +314,7 @@ fn copy_piece(
         used
     });
     result?;
-    source.work_budget().framed(framing(flow).saturating_sub(before));
+    source.work_budget().charge_framing(framing(flow).saturating_sub(before));
     opened.map_err(RelayError::Sender)
 }
 
@@ -393,7 +393,7 @@ pub async fn drain(
         if let Some(error) = broken.get() {
             return Err(RelayError::Body(error));
         }
-        source.work_budget().framed(framing(flow).saturating_sub(before));
+        source.work_budget().charge_framing(framing(flow).saturating_sub(before));
         let left = DRAIN_TIME.saturating_sub(clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Read, idle: false };
         match opened {

@@ -192,7 +192,7 @@ impl ResponseContext<'_> {
         TransferTimes {
             read: Wait { time: self.read_timeout, shut: Shut::Both, idle: false },
             write: http.send_timeout,
-            sender_pace: MinRate::free(),
+            sender_pace: MinRate::none(),
             receiver_pace: MinRate::new(http.pacing.send_min_rate, http.pacing.grace),
             clock: &self.core.clock,
             over: None,
@@ -243,7 +243,7 @@ async fn read_head(
                 StreamError::Ended | StreamError::Failed(_) => UpstreamCause::ConnectionLost,
             })
         })?;
-        if upstream.spoke_unasked() {
+        if upstream.is_unsolicited() {
             return Err(bad_response(ResponseFault::SpokeFirst));
         }
     }

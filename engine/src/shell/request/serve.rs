@@ -107,7 +107,7 @@ async fn serve_head(
 /// What came after the exchange's own bytes goes back to the reader.
 fn restore(client: &mut Client, head: crate::shell::transport::buffers::Buffer) {
     // Reading went on in another buffer: what is left there comes after what is left here.
-    client.stream.reader.put_in_front(head, &client.core.buffers);
+    client.stream.reader.prepend(head, &client.core.buffers);
 }
 
 /// The request has become a tunnel: runs it to its end, and logs it.

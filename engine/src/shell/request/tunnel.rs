@@ -292,14 +292,14 @@ async fn receive(
     // A full small buffer may mean that there is more.
     let more = received >= BufferSize::Small.bytes() && direction.from.peek() == Peek::Bytes;
     let (outcome, flushed) = if more && received >= FLOWING_BYTES {
-        source.fit(sink.room());
+        source.size_next_receive(sink.room());
         let receive = async |source: &mut StreamReader<'_>| source.receive(wait).await;
         let flush = pin!(sink.flush(direction.send_timeout));
-        source.receive_beside(receive, flush).await
+        source.receive_during(receive, flush).await
     } else {
         let flushed = {
             let flush = pin!(sink.flush(direction.send_timeout));
-            source.attend(flush, None).await.done
+            source.run_while_listening(flush, None).await.done
         };
         if let Err(failed) = flushed {
             return CarryStep::SinkFailed(failed);
@@ -325,12 +325,16 @@ async fn move_ready(
     sink: &mut StreamWriter<'_>,
     direction: &TunnelDirection,
 ) -> Result<bool, ExchangeEnd> {
-    sink.fit(source.load());
+    sink.fit(source.received_size());
     loop {
         source.work_budget().yield_if_spent().await;
         if !sink.has_room() {
             let flush = pin!(sink.flush(direction.send_timeout));
-            source.attend(flush, None).await.done.map_err(|cut| sink_end(&cut, direction))?;
+            source
+                .run_while_listening(flush, None)
+                .await
+                .done
+                .map_err(|cut| sink_end(&cut, direction))?;
         }
         let mut staged = Ok(());
         let mut moved = 0_u64;

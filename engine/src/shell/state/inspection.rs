@@ -143,9 +143,9 @@ impl Inspection {
             return false;
         }
         let stream = &mut idle.connection.stream;
-        match stream.idle() {
+        match stream.check_idle() {
             record_reader::IdleCheck::Silent => {
-                stream.settle();
+                stream.release_memory();
                 true
             }
             record_reader::IdleCheck::Unsolicited => {

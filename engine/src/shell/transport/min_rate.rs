@@ -25,13 +25,13 @@ impl MinRate {
 
     /// Of a peer that may be as slow as it likes.
     #[must_use]
-    pub const fn free() -> Self {
+    pub const fn none() -> Self {
         Self::new(0, Duration::ZERO)
     }
 
     /// Is anything demanded? Only then the clock has to be read.
     #[must_use]
-    pub const fn is_on(&self) -> bool {
+    pub const fn is_demanded(&self) -> bool {
         self.rate > 0
     }
 
@@ -46,7 +46,7 @@ impl MinRate {
     }
 
     /// We waited so long, and so many bytes came of it.
-    pub fn note(&mut self, waited: Duration, bytes: u64) {
+    pub fn record(&mut self, waited: Duration, bytes: u64) {
         let earned = bytes.saturating_mul(1_000_000) / u64::from(self.rate.max(1));
         let left = self.left.saturating_add(Duration::from_micros(earned));
         // A timer is coarse: who brings a byte after its time was up has still used it up.
@@ -64,8 +64,8 @@ mod tests {
     #[test]
     fn nothing_demanded_is_nothing_lost() {
         let mut rate = MinRate::new(0, SECOND);
-        rate.note(MINUTE, 0);
-        assert!(!rate.is_on());
+        rate.record(MINUTE, 0);
+        assert!(!rate.is_demanded());
         assert_eq!(rate.next_wait(MINUTE), Some(MINUTE));
     }
 
@@ -75,22 +75,22 @@ mod tests {
         assert_eq!(rate.next_wait(MINUTE), Some(5 * SECOND));
         assert_eq!(rate.next_wait(SECOND), Some(SECOND));
         for _ in 0..4 {
-            rate.note(SECOND, 10);
+            rate.record(SECOND, 10);
         }
         assert_eq!(rate.next_wait(MINUTE), Some(Duration::from_millis(1_400)));
-        rate.note(SECOND, 1_000_000);
+        rate.record(SECOND, 1_000_000);
         assert_eq!(rate.next_wait(MINUTE), Some(5 * SECOND), "never more than the grace");
-        rate.note(SECOND, 100);
+        rate.record(SECOND, 100);
         assert_eq!(rate.next_wait(MINUTE), Some(5 * SECOND), "as fast as it must be");
-        rate.note(6 * SECOND, 50);
+        rate.record(6 * SECOND, 50);
         assert_eq!(rate.next_wait(MINUTE), None);
     }
 
     #[test]
     fn a_body_of_any_size_is_counted() {
         let mut rate = MinRate::new(1, SECOND);
-        rate.note(Duration::MAX, u64::MAX);
-        rate.note(Duration::ZERO, u64::MAX);
+        rate.record(Duration::MAX, u64::MAX);
+        rate.record(Duration::ZERO, u64::MAX);
         assert_eq!(rate.next_wait(MINUTE), Some(SECOND));
     }
 }

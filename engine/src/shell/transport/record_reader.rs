@@ -1,7 +1,7 @@
-//! The receiving half: bytes off the wire, records opened, plaintext handed on.
+//! The receiving half: bytes off the wire, records opened, plaintext sent_bytes on.
 
 mod flowing;
-mod hear;
+mod listen;
 
 use std::cell::RefCell;
 use std::io;
@@ -98,7 +98,7 @@ impl RecordReader {
 
     /// Has the peer of this idle connection said anything, or left? What TLS has to say by itself is
     /// heard and answered, and is nothing.
-    pub fn idle(&mut self, security: &RefCell<Security>, buffers: &BufferPool) -> IdleCheck {
+    pub fn check_idle(&mut self, security: &RefCell<Security>, buffers: &BufferPool) -> IdleCheck {
         for _ in 0..RECEIVES_IDLE_MAX {
             if let Some(idle) = self.look(security, buffers) {
                 self.send_pending(security);
@@ -123,7 +123,7 @@ impl RecordReader {
 
     /// `None` if there are bytes that TLS may have said by itself.
     fn look(&mut self, security: &RefCell<Security>, buffers: &BufferPool) -> Option<IdleCheck> {
-        match (self.leftover(security, buffers), self.descriptor.peek()) {
+        match (self.check_leftover(security, buffers), self.descriptor.peek()) {
             (IdleCheck::Silent, Peek::Bytes) if security.borrow().session.is_tls() => None,
             (IdleCheck::Silent, Peek::Bytes) => Some(IdleCheck::Unsolicited),
             (IdleCheck::Silent, Peek::Ended) => Some(IdleCheck::Closed),
@@ -132,7 +132,11 @@ impl RecordReader {
     }
 
     /// The same of what was received already, behind a message.
-    pub fn leftover(&mut self, security: &RefCell<Security>, buffers: &BufferPool) -> IdleCheck {
+    pub fn check_leftover(
+        &mut self,
+        security: &RefCell<Security>,
+        buffers: &BufferPool,
+    ) -> IdleCheck {
         let mut spoke = false;
         if !self.is_drained() {
             let take = |piece: &[u8]| {
@@ -172,7 +176,7 @@ impl RecordReader {
     /// Forgets everything received and not consumed.
     pub fn discard(&mut self, buffers: &BufferPool) {
         for slot in [&mut self.cipher, &mut self.plain] {
-            buffers.settle(slot);
+            buffers.release(slot);
         }
     }
 
@@ -185,18 +189,18 @@ impl RecordReader {
 
     /// Gives empty buffers back, and keeps what is in others in as little memory as will do: a byte of
     /// the next message must not hold what the last one's body needed.
-    pub fn settle(&mut self, buffers: &BufferPool) {
-        self.timer.progressed();
+    pub fn release_memory(&mut self, buffers: &BufferPool) {
+        self.timer.note_progress();
         self.room = None;
-        self.lessen(buffers);
+        self.shrink(buffers);
     }
 
-    fn lessen(&mut self, buffers: &BufferPool) {
+    fn shrink(&mut self, buffers: &BufferPool) {
         for slot in [&mut self.cipher, &mut self.plain] {
             if let Some(buffer) = slot.take_if(|buffer| !buffer.is_empty()) {
-                *slot = Some(buffers.lessen(buffer));
+                *slot = Some(buffers.shrink(buffer));
             } else {
-                buffers.settle(slot);
+                buffers.release(slot);
             }
         }
     }
@@ -238,7 +242,7 @@ impl RecordReader {
         let plain = self.plain.as_ref().map_or(0, Buffer::capacity);
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         let Some(buffer) = slot.take() else { return Err(StreamError::Ended) };
-        self.timer.weigh(buffer.capacity() + if tls { plain } else { 0 });
+        self.timer.set_held_bytes(buffer.capacity() + if tls { plain } else { 0 });
         if buffer.spare() == 0 {
             *slot = Some(buffer);
             return Err(StreamError::Failed(io::ErrorKind::OutOfMemory));
@@ -258,8 +262,8 @@ impl RecordReader {
                 Err(StreamError::Ended)
             }
             Ok(count) => {
-                self.budget.received(count);
-                self.timer.gained(count);
+                self.budget.charge_receive(count);
+                self.timer.note_bytes(count);
                 Ok(count)
             }
             Err(_) if self.timer.fired() => Err(StreamError::TimedOut),
@@ -304,9 +308,9 @@ impl RecordReader {
         let opened = session.open_next(cipher, tls_output, |payload| {
             data = payload.len();
             let used = take(payload);
-            buffers.keep(kept, payload.get(used..).unwrap_or_default());
+            buffers.append_rest(kept, payload.get(used..).unwrap_or_default());
         });
-        self.budget.framed(before.saturating_sub(cipher.len() + data));
+        self.budget.charge_framing(before.saturating_sub(cipher.len() + data));
         if opened.is_err() {
             guard.send_pending(self.descriptor);
         }
@@ -336,21 +340,21 @@ impl RecordReader {
             data += payload.len();
             let used = take(payload);
             let rest = payload.get(used.consumed..).unwrap_or_default();
-            buffers.keep(kept, rest);
+            buffers.append_rest(kept, rest);
             PayloadPart { data: used.forwarded, more: !used.done && rest.is_empty() }
         });
         let Some(done) = passed else {
             self.cipher = Some(input);
             return None;
         };
-        self.budget.framed(done.read.saturating_sub(data));
+        self.budget.charge_framing(done.read.saturating_sub(data));
         if done.ready == 0 {
             input.consume(done.read);
             self.cipher = Some(input);
         } else {
             // The records go out in the buffer they came in; what is behind them moves to the other's.
             let next = output.take().unwrap_or_else(|| buffers.rent(input.size()));
-            let mut next = buffers.enlarge(next, input.size());
+            let mut next = buffers.grow(next, input.size());
             next.append(input.filled().get(done.read..).unwrap_or_default());
             self.cipher = Some(next);
             input.truncate(done.ready);
@@ -445,7 +449,7 @@ impl RecordReader {
             buffers.make_room(plain, first, payload.len());
             fits = plain.as_mut().is_some_and(|plain| plain.append(payload) == payload.len());
         });
-        self.budget.framed(before.saturating_sub(cipher.len() + data));
+        self.budget.charge_framing(before.saturating_sub(cipher.len() + data));
         if opened.is_err() {
             guard.send_pending(self.descriptor);
         }
@@ -458,7 +462,7 @@ impl RecordReader {
 
     /// Gives back what is empty; with `small`, a small buffer will do for the next receive.
     pub fn rest(&mut self, tls: bool, buffers: &BufferPool, small: bool) {
-        self.lessen(buffers);
+        self.shrink(buffers);
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         if small && slot.is_none() {
             *slot = Some(buffers.rent(BufferSize::Small));
@@ -477,7 +481,7 @@ mod tests {
         for size in [None, Some(BufferSize::Small), Some(BufferSize::Record)] {
             let mut plain = size.map(|size| buffers.rent(size));
             let rest = vec![7; PLAIN_BYTES_MAX];
-            buffers.keep(&mut plain, &rest);
+            buffers.append_rest(&mut plain, &rest);
             assert!(plain.is_some_and(|plain| plain.filled() == rest), "{size:?}");
         }
     }

@@ -27,13 +27,13 @@ impl RecordWriter {
 
     /// Forgets everything staged.
     pub fn discard(&mut self, buffers: &BufferPool) {
-        buffers.settle(&mut self.output);
+        buffers.release(&mut self.output);
     }
 
     /// Gives an empty buffer back.
-    pub fn settle(&mut self, buffers: &BufferPool) {
+    pub fn release_memory(&mut self, buffers: &BufferPool) {
         if self.output.as_ref().is_some_and(Buffer::is_empty) {
-            buffers.settle(&mut self.output);
+            buffers.release(&mut self.output);
         }
     }
 
@@ -56,7 +56,7 @@ impl RecordWriter {
 
     /// A body is flowing: so much is about to be staged. What is staged already stays.
     pub fn fit(&mut self, buffers: &BufferPool, size: BufferSize) {
-        buffers.fit(&mut self.output, size);
+        buffers.resize(&mut self.output, size);
     }
 
     /// Bytes that the receiver takes at once, beside those that are staged.
@@ -84,7 +84,7 @@ impl RecordWriter {
         }
         if output.spare() < needed {
             let size = BufferSize::holding(output.len() + needed);
-            output = buffers.enlarge(output, size);
+            output = buffers.grow(output, size);
         }
         let sealed = session.seal(plain, tls_output, &mut output);
         *sending = !output.is_empty();
@@ -115,7 +115,7 @@ impl RecordWriter {
                 output.compact();
             }
             if output.spare() < pending.len() && output.is_empty() {
-                output = buffers.enlarge(output, BufferSize::holding(pending.len()));
+                output = buffers.grow(output, BufferSize::holding(pending.len()));
             }
             if output.is_empty() || output.spare() >= pending.len() {
                 staged = flush_pending(pending, &mut output).map_err(StreamError::Tls);
@@ -139,8 +139,8 @@ impl RecordWriter {
         while self.stage_pending(security, buffers)? {
             let Some(output) = self.output.take() else { return Ok(()) };
             let staged = output.len();
-            security.borrow_mut().handed.note(staged);
-            self.timer.weigh(output.capacity());
+            security.borrow_mut().sent_bytes.add(staged);
+            self.timer.set_held_bytes(output.capacity());
             self.timer.arm(wait, self.descriptor, Shut::Both);
             let (result, mut output) = self.half.send(output).await;
             self.timer.disarm();
@@ -157,12 +157,12 @@ impl RecordWriter {
                 }
             };
             output.consume(sent);
-            self.timer.gained(sent);
+            self.timer.note_bytes(sent);
             if !output.is_empty() {
                 // The receiver is full: what is left waits in as little memory as will do.
-                output = buffers.lessen(output);
+                output = buffers.shrink(output);
             }
-            security.borrow_mut().handed.take_back(staged.saturating_sub(sent));
+            security.borrow_mut().sent_bytes.subtract(staged.saturating_sub(sent));
             self.output = Some(output);
             if sent == 0 {
                 return Err(StreamError::Ended);

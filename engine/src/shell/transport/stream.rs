@@ -5,7 +5,7 @@
 //! session, which is never borrowed across an await. Every wait has a deadline; a deadline that
 //! passes shuts the descriptor, so a pending operation always completes and no buffer is lost.
 
-pub mod attend;
+pub mod listen;
 
 use std::cell::RefCell;
 use std::io;
@@ -101,10 +101,10 @@ impl Stream {
     }
 
     /// The first request comes next. Over TCP, an answer that was sent before that arrived is told by
-    /// what it acknowledges ([`StreamReader::spoke_unasked`]).
-    pub fn begin_asking(&mut self) {
+    /// what it acknowledges ([`StreamReader::is_unsolicited`]).
+    pub fn mark_first_request(&mut self) {
         if self.reader.is_tcp() {
-            self.security.get_mut().handed.begin();
+            self.security.get_mut().sent_bytes.mark_first_request();
         }
     }
 
@@ -113,7 +113,7 @@ impl Stream {
     ///
     /// # Errors
     /// The peer has spoken before it was asked, or broke the protocol.
-    pub fn begin(&mut self, fast: bool) -> Result<(), SessionError> {
+    pub fn finish_handshake(&mut self, fast: bool) -> Result<(), SessionError> {
         let Security { session, tls_output, .. } = self.security.get_mut();
         if fast {
             session.enable_fast_path(tls_output)?;
@@ -133,22 +133,22 @@ impl Stream {
         self.descriptor
     }
 
-    /// As [`RecordReader::idle`]; one that is over hears our goodbye.
-    pub fn idle(&mut self) -> IdleCheck {
-        let idle = self.reader.idle(&self.security, &self.buffers);
-        self.part_if_over(idle)
+    /// As [`RecordReader::check_idle`]; one that is over hears our goodbye.
+    pub fn check_idle(&mut self) -> IdleCheck {
+        let idle = self.reader.check_idle(&self.security, &self.buffers);
+        self.close_if_over(idle)
     }
 
-    /// As [`RecordReader::leftover`]; one that is over hears our goodbye.
-    pub fn leftover(&mut self) -> IdleCheck {
-        let idle = self.reader.leftover(&self.security, &self.buffers);
-        self.part_if_over(idle)
+    /// As [`RecordReader::check_leftover`]; one that is over hears our goodbye.
+    pub fn check_leftover(&mut self) -> IdleCheck {
+        let idle = self.reader.check_leftover(&self.security, &self.buffers);
+        self.close_if_over(idle)
     }
 
-    fn part_if_over(&mut self, idle: IdleCheck) -> IdleCheck {
+    fn close_if_over(&mut self, idle: IdleCheck) -> IdleCheck {
         if idle == IdleCheck::Closed {
             let security = self.security.get_mut();
-            security.session.close(&mut security.tls_output);
+            security.session.queue_close_notify(&mut security.tls_output);
             security.send_pending(self.descriptor);
         }
         idle
@@ -160,10 +160,10 @@ impl Stream {
     }
 
     /// Gives every empty buffer back: the connection is idle now.
-    pub fn settle(&mut self) {
-        self.reader.settle(&self.buffers);
-        self.writer.settle(&self.buffers);
-        self.security.borrow_mut().tls_output.settle();
+    pub fn release_memory(&mut self) {
+        self.reader.release_memory(&self.buffers);
+        self.writer.release_memory(&self.buffers);
+        self.security.borrow_mut().tls_output.release_memory();
     }
 
     /// Its two directions, to be used side by side.
@@ -211,7 +211,7 @@ impl Stream {
         {
             let mut security = self.security.borrow_mut();
             let Security { session, tls_output, .. } = &mut *security;
-            session.close(tls_output);
+            session.queue_close_notify(tls_output);
         }
         // A peer that is gone does not care for our goodbye.
         let _ = self.sink().flush(wait).await;
@@ -245,8 +245,8 @@ impl StreamReader<'_> {
 
     /// What has come, was it sent before the first request could be known? Asked once of a connection.
     #[must_use]
-    pub fn spoke_unasked(&self) -> bool {
-        self.security.borrow_mut().handed.is_unasked(self.reader.descriptor())
+    pub fn is_unsolicited(&self) -> bool {
+        self.security.borrow_mut().sent_bytes.precedes_first_request(self.reader.descriptor())
     }
 
     /// Forgets everything received and not consumed.
@@ -321,21 +321,21 @@ impl StreamReader<'_> {
         self.reader.is_drained()
     }
 
-    /// As [`RecordReader::fit`].
-    pub const fn fit(&mut self, room: usize) {
-        self.reader.fit(room);
+    /// As [`RecordReader::size_next_receive`].
+    pub const fn size_next_receive(&mut self, room: usize) {
+        self.reader.size_next_receive(room);
     }
 
-    /// As [`RecordReader::load`].
+    /// As [`RecordReader::received_size`].
     #[must_use]
-    pub fn load(&self) -> BufferSize {
-        self.reader.load()
+    pub fn received_size(&self) -> BufferSize {
+        self.reader.received_size()
     }
 
     /// Holds no more memory than waiting needs; with `small`, that is a small buffer.
     pub fn rest(&mut self, small: bool) {
         self.reader.rest(self.tls, self.buffers, small);
-        self.security.borrow_mut().tls_output.settle();
+        self.security.borrow_mut().tls_output.release_memory();
     }
 
     /// Is the end of this connection only an end if TLS says so?
@@ -404,7 +404,7 @@ impl StreamWriter<'_> {
 impl StreamWriter<'_> {
     /// Gives an empty buffer back.
     pub fn rest(&mut self) {
-        self.writer.settle(self.buffers);
+        self.writer.release_memory(self.buffers);
     }
 
     /// Says that nothing follows: `close_notify` (nothing on plaintext), and the stream's end.
@@ -415,7 +415,7 @@ impl StreamWriter<'_> {
         {
             let mut security = self.security.borrow_mut();
             let Security { session, tls_output, .. } = &mut *security;
-            session.close(tls_output);
+            session.queue_close_notify(tls_output);
         }
         self.flush(wait).await?;
         self.writer.end();

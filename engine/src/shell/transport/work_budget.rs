@@ -48,17 +48,17 @@ impl WorkBudget {
     }
 
     /// So many bytes came.
-    pub fn received(&mut self, bytes: usize) {
+    pub fn charge_receive(&mut self, bytes: usize) {
         self.charge(u32::try_from(bytes).unwrap_or(u32::MAX).max(RECEIVE));
     }
 
     /// So many bytes were read that are no data.
-    pub fn framed(&mut self, bytes: usize) {
+    pub fn charge_framing(&mut self, bytes: usize) {
         self.charge(u32::try_from(bytes).unwrap_or(u32::MAX).saturating_mul(FRAMING));
     }
 
     /// A message was read and answered, or a connection taken.
-    pub const fn served(&mut self) {
+    pub const fn charge_message(&mut self) {
         self.charge(MESSAGE);
     }
 
@@ -107,12 +107,12 @@ mod tests {
     fn a_turn_ends_after_so_much_work_without_a_wait() {
         type Work = fn(&mut WorkBudget);
         let table: [(Work, u32); 6] = [
-            (|budget| budget.received(64 * 1024), 4),
-            (|budget| budget.received(1), 32),
-            (|budget| budget.received(usize::MAX), 1),
-            (|budget| budget.framed(22), 249),
-            (|budget| budget.framed(usize::MAX), 1),
-            (WorkBudget::served, 16),
+            (|budget| budget.charge_receive(64 * 1024), 4),
+            (|budget| budget.charge_receive(1), 32),
+            (|budget| budget.charge_receive(usize::MAX), 1),
+            (|budget| budget.charge_framing(22), 249),
+            (|budget| budget.charge_framing(usize::MAX), 1),
+            (WorkBudget::charge_message, 16),
         ];
         for (work, times) in table {
             let mut budget = WorkBudget::new();
@@ -130,7 +130,7 @@ mod tests {
         let mut budget = WorkBudget::new();
         for _ in 0..1_000 {
             assert_eq!(run(budget.drive(pin!(wait_once()))), 1);
-            budget.received(256 * 1024 - 1);
+            budget.charge_receive(256 * 1024 - 1);
             assert_eq!(run(budget.yield_if_spent()), 0);
         }
     }

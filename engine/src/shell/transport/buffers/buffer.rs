@@ -142,7 +142,7 @@ unsafe impl IoBuf for Buffer {
     }
 }
 
-// SAFETY: as above; the room handed out is `end..len`, and `set_init` never grows past it.
+// SAFETY: as above; the room sent_bytes out is `end..len`, and `set_init` never grows past it.
 #[expect(unsafe_code, reason = "the kernel writes into the spare room")]
 unsafe impl IoBufMut for Buffer {
     fn write_ptr(&mut self) -> *mut u8 {

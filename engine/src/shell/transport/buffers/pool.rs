@@ -125,7 +125,7 @@ impl BufferPool {
     }
 
     /// Gives an emptied slot's buffer back.
-    pub fn settle(&self, slot: &mut Option<Buffer>) {
+    pub fn release(&self, slot: &mut Option<Buffer>) {
         if let Some(buffer) = slot.take() {
             self.give_back(buffer);
         }
@@ -139,13 +139,13 @@ impl BufferPool {
         }
         if buffer.spare() < room {
             let size = BufferSize::holding(buffer.len() + room);
-            buffer = self.enlarge(buffer, size);
+            buffer = self.grow(buffer, size);
         }
         *slot = Some(buffer);
     }
 
     /// Keeps the rest of a payload (at most 2^14 bytes), whole: the buffer may be a small one by now.
-    pub fn keep(&self, slot: &mut Option<Buffer>, rest: &[u8]) {
+    pub fn append_rest(&self, slot: &mut Option<Buffer>, rest: &[u8]) {
         if !rest.is_empty() {
             self.make_room(slot, BufferSize::Record, rest.len());
             let kept = slot.as_mut().map_or(0, |buffer| buffer.append(rest));
@@ -154,15 +154,15 @@ impl BufferPool {
     }
 
     /// Brings `slot` to this size; what it holds stays, and may need a larger one.
-    pub fn fit(&self, slot: &mut Option<Buffer>, size: BufferSize) {
+    pub fn resize(&self, slot: &mut Option<Buffer>, size: BufferSize) {
         match slot.take() {
             Some(buffer) if buffer.size() == size => *slot = Some(buffer),
             Some(buffer) if !buffer.is_empty() => {
                 let lessens = buffer.capacity() > size.bytes() && buffer.len() < size.bytes();
                 *slot = Some(if lessens {
-                    self.moved(buffer, size)
+                    self.move_to(buffer, size)
                 } else {
-                    self.enlarge(buffer, size)
+                    self.grow(buffer, size)
                 });
             }
             other => {
@@ -176,15 +176,15 @@ impl BufferPool {
 
     /// A buffer of at least this size with the same contents.
     #[must_use]
-    pub fn enlarge(&self, buffer: Buffer, size: BufferSize) -> Buffer {
+    pub fn grow(&self, buffer: Buffer, size: BufferSize) -> Buffer {
         if buffer.capacity() >= size.bytes() {
             return buffer;
         }
-        self.moved(buffer, size)
+        self.move_to(buffer, size)
     }
 
     /// A buffer of this size, which suffices, with the same contents.
-    fn moved(&self, from: Buffer, size: BufferSize) -> Buffer {
+    fn move_to(&self, from: Buffer, size: BufferSize) -> Buffer {
         let mut to = self.rent(size);
         to.append(from.filled());
         self.give_back(from);
@@ -193,13 +193,13 @@ impl BufferPool {
 
     /// The smallest buffer that will do, with the same contents.
     #[must_use]
-    pub fn lessen(&self, buffer: Buffer) -> Buffer {
+    pub fn shrink(&self, buffer: Buffer) -> Buffer {
         let fits = |size: &BufferSize| size.bytes() >= buffer.len();
         let size = BufferSize::VARIANTS.iter().copied().find(fits);
         let Some(size) = size.filter(|size| size.bytes() < buffer.capacity()) else {
             return buffer;
         };
-        self.moved(buffer, size)
+        self.move_to(buffer, size)
     }
 
     /// The most buffers that were ever out, by size.
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(buffer.append(&[7; 5_000]), BufferSize::Small.bytes());
         assert_eq!(buffer.spare(), 0);
         assert_eq!(buffer.append(b"x"), 0);
-        let buffer = buffers.enlarge(buffer, BufferSize::Record);
+        let buffer = buffers.grow(buffer, BufferSize::Record);
         assert_eq!(buffer.filled(), &[7; 1_024]);
         assert_eq!(buffers.rented(), [0, 1, 0, 0, 0]);
         assert_eq!((buffers.free(), buffers.peak()), ([1, 0, 0, 0, 0], [1, 1, 0, 0, 0]));
@@ -295,7 +295,7 @@ mod tests {
                 buffer.consume(1);
                 buffer.append(b"x");
                 let contents = buffer.filled().to_vec();
-                let buffer = buffers.lessen(buffer);
+                let buffer = buffers.shrink(buffer);
                 assert_eq!(buffer.filled(), contents);
                 assert!(buffer.size() == wanted || contents.len() < length, "{length} {size:?}");
                 buffers.give_back(buffer);

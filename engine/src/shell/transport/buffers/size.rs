@@ -112,7 +112,7 @@ mod tests {
         let buffers = BufferPool::default();
         let mut slot = Some(buffers.rent(BufferSize::Body));
         slot.as_mut().unwrap().append(b"ab");
-        buffers.fit(&mut slot, BufferSize::Record);
+        buffers.resize(&mut slot, BufferSize::Record);
         assert!(slot.is_some_and(|it| it.size() == BufferSize::Record && it.filled() == b"ab"));
     }
 }

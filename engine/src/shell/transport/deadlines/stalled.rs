@@ -63,7 +63,7 @@ impl TimerTable {
     }
 
     /// So many bytes more of the slot's connection, which may be progress.
-    pub(super) fn gain(&mut self, slot: usize, bytes: usize) {
+    pub(super) fn note_bytes(&mut self, slot: usize, bytes: usize) {
         let Some(gained) = self.gained.get_mut(slot) else { return };
         *gained = gained.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         if *gained >= GAIN_BYTES {
@@ -96,24 +96,24 @@ mod tests {
         let bytes = BufferSize::Record.bytes();
         let timers: Vec<Timer> = (0..7).map(|_| deadlines.timer()).collect();
         for timer in &timers {
-            timer.weigh(bytes);
+            timer.set_held_bytes(bytes);
             timer.arm(LONG, descriptor, Shut::Both);
         }
         // Of the rest: one holds next to nothing, one waits for a next request, and one does not wait.
-        timers[4].weigh(BufferSize::Small.bytes());
+        timers[4].set_held_bytes(BufferSize::Small.bytes());
         timers[5].arm_idle(LONG, descriptor, Shut::Read);
         timers[6].disarm();
         pass(&deadlines, 5);
-        timers[1].progressed();
+        timers[1].note_progress();
         pass(&deadlines, 5);
-        timers[0].gained(GAIN_BYTES as usize);
+        timers[0].note_bytes(GAIN_BYTES as usize);
         // A byte now and then is no progress.
         for _ in 0..PATIENCE_TICKS {
-            timers[2].gained(1);
+            timers[2].note_bytes(1);
             timers[2].arm(LONG, descriptor, Shut::Both);
             pass(&deadlines, 1);
         }
-        timers[3].progressed();
+        timers[3].note_progress();
         assert_eq!(deadlines.end_stalled(1), Reclaimed { count: 1, bytes });
         assert_eq!((deadlines.tick(), timers[2].fired()), (1, true));
         assert_eq!(deadlines.end_stalled(bytes + 1), Reclaimed { count: 2, bytes: 2 * bytes });

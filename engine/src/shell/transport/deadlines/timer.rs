@@ -86,20 +86,20 @@ impl Timer {
     }
 
     /// Its wait holds so much memory.
-    pub fn weigh(&self, bytes: usize) {
+    pub fn set_held_bytes(&self, bytes: usize) {
         if let Some(held) = self.table.borrow_mut().held.get_mut(self.slot) {
             *held = u32::try_from(bytes).unwrap_or(u32::MAX);
         }
     }
 
     /// Its connection got on.
-    pub fn progressed(&self) {
+    pub fn note_progress(&self) {
         self.table.borrow_mut().note_progress(self.slot);
     }
 
     /// So many bytes more, which may be progress.
-    pub fn gained(&self, bytes: usize) {
-        self.table.borrow_mut().gain(self.slot, bytes);
+    pub fn note_bytes(&self, bytes: usize) {
+        self.table.borrow_mut().note_bytes(self.slot, bytes);
     }
 
     fn forget_waker(&self) -> Option<Waker> {

@@ -27,22 +27,22 @@ thread_local! {
 /// Those of one core who wait for the next round.
 struct Rounds {
     /// Told when somebody begins to wait.
-    bell: OnceCell<Socket>,
+    signal: OnceCell<Socket>,
     number: Cell<u64>,
     waiting: RefCell<Vec<Waker>>,
 }
 
 impl Rounds {
     const fn new() -> Self {
-        Self { bell: OnceCell::new(), number: Cell::new(0), waiting: RefCell::new(Vec::new()) }
+        Self { signal: OnceCell::new(), number: Cell::new(0), waiting: RefCell::new(Vec::new()) }
     }
 
     /// False if nobody would be woken.
     fn wait(&self, waker: &Waker) -> bool {
-        let Some(mut bell) = self.bell.get() else { return false };
+        let Some(mut signal) = self.signal.get() else { return false };
         let mut waiting = self.waiting.borrow_mut();
-        // Of several, the first one rings.
-        if waiting.is_empty() && !matches!(bell.write(&[0]), Ok(1)) {
+        // Of several, the first one signals.
+        if waiting.is_empty() && !matches!(signal.write(&[0]), Ok(1)) {
             return false;
         }
         waiting.push(waker.clone());
@@ -63,22 +63,22 @@ impl Rounds {
 /// # Errors
 /// The kernel's. Whoever lets others go first sleeps then.
 pub fn open_rounds(polled: bool) -> io::Result<()> {
-    let (bell, heard) = Socket::pair()?;
-    bell.set_nonblocking(true)?;
+    let (signal, heard) = Socket::pair()?;
+    signal.set_nonblocking(true)?;
     heard.set_nonblocking(polled)?;
     let heard = UnixStream::from_std(heard)?;
     // A core opens them once.
-    if ROUNDS.with(|rounds| rounds.bell.set(bell)).is_ok() {
-        spawn(hear(heard));
+    if ROUNDS.with(|rounds| rounds.signal.set(signal)).is_ok() {
+        spawn(begin_rounds(heard));
     }
     Ok(())
 }
 
-async fn hear(mut bell: UnixStream) {
-    let mut rings = vec![0; 8];
+async fn begin_rounds(mut signal: UnixStream) {
+    let mut received = vec![0; 8];
     loop {
         let heard;
-        (heard, rings) = bell.read(rings).await;
+        (heard, received) = signal.read(received).await;
         ROUNDS.with(Rounds::begin);
         if !matches!(heard, Ok(1..)) {
             return;

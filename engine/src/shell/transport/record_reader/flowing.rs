@@ -13,7 +13,7 @@ use crate::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
 impl RecordReader {
     /// A body is flowing: the next receive gets as much memory as there is to be received then, and as
     /// the receiver has `room` for.
-    pub const fn fit(&mut self, room: usize) {
+    pub const fn size_next_receive(&mut self, room: usize) {
         self.room = Some(room);
     }
 
@@ -24,7 +24,7 @@ impl RecordReader {
         if available == 0 {
             self.rest(tls, buffers, false);
             let held = |slot: &Option<Buffer>| slot.as_ref().map_or(0, Buffer::capacity);
-            self.timer.weigh(held(&self.cipher) + held(&self.plain));
+            self.timer.set_held_bytes(held(&self.cipher) + held(&self.plain));
             let readable = pin!(self.half.readable());
             let _: io::Result<()> = self.budget.drive(readable).await;
             available = self.descriptor.available();
@@ -32,13 +32,13 @@ impl RecordReader {
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         let held = slot.as_ref().map_or(0, Buffer::len);
         let wanted = BufferSize::holding(held + available);
-        buffers.fit(slot, wanted.min(BufferSize::within(held + room)));
+        buffers.resize(slot, wanted.min(BufferSize::within(held + room)));
         buffers.make_room(slot, BufferSize::Record, 1);
     }
 
     /// The size that what was received fills when it is passed on.
     #[must_use]
-    pub fn load(&self) -> BufferSize {
+    pub fn received_size(&self) -> BufferSize {
         let held = |slot: &Option<Buffer>| slot.as_ref().map_or(0, Buffer::len);
         BufferSize::holding(held(&self.cipher).max(held(&self.plain)))
     }

@@ -15,7 +15,7 @@ pub struct TlsOutput {
     pub(crate) held: usize,
     /// A copy of those bytes.
     ///
-    /// rustls keeps offsets into them, and panics if it is handed anything else; but the buffer itself
+    /// rustls keeps offsets into them, and panics if it is sent_bytes anything else; but the buffer itself
     /// may be with the kernel when we want to send.
     pub(crate) unread: Vec<u8>,
     /// The session has failed; only what is pending may still be sent.
@@ -47,7 +47,7 @@ impl TlsOutput {
     }
 
     /// Gives memory back: the connection is idle now.
-    pub fn settle(&mut self) {
+    pub fn release_memory(&mut self) {
         if self.unread.is_empty() {
             self.unread = Vec::new();
         }

@@ -16,7 +16,7 @@ pub struct Security {
     /// some: it sends that itself.
     pub sending: bool,
     /// What the kernel was given.
-    pub handed: SentBytes,
+    pub sent_bytes: SentBytes,
 }
 
 impl Security {
@@ -27,20 +27,20 @@ impl Security {
             session,
             tls_output: TlsOutput::default(),
             sending: false,
-            handed: SentBytes::default(),
+            sent_bytes: SentBytes::default(),
         }
     }
 
     /// Says what TLS has to say, with or without a message of ours in sight: now, unless the sending
     /// half is at it. What the kernel does not take stays pending.
     pub fn send_pending(&mut self, descriptor: Descriptor) {
-        let Self { session, tls_output, sending, handed } = self;
+        let Self { session, tls_output, sending, sent_bytes } = self;
         session.queue_due_replies(tls_output);
         if tls_output.pending.is_empty() || *sending {
             return;
         }
         let sent = descriptor.send_now(&tls_output.pending);
-        handed.note(sent);
+        sent_bytes.add(sent);
         tls_output.pending.drain(..sent.min(tls_output.pending.len()));
         tls_output.pending.shrink_to_fit();
     }

@@ -223,11 +223,15 @@ impl Session {
     }
 
     /// Puts `close_notify` into what is pending.
-    pub fn close(&mut self, tls_output: &mut TlsOutput) {
+    pub fn queue_close_notify(&mut self, tls_output: &mut TlsOutput) {
         match self {
             Self::Plain | Self::Over => {}
-            Self::Server(connection) => unbuffered::close(&mut **connection, tls_output),
-            Self::Client(connection) => unbuffered::close(&mut **connection, tls_output),
+            Self::Server(connection) => {
+                unbuffered::queue_close_notify(&mut **connection, tls_output)
+            }
+            Self::Client(connection) => {
+                unbuffered::queue_close_notify(&mut **connection, tls_output)
+            }
             Self::Fast(records) => {
                 if !tls_output.failed {
                     records.close(&mut tls_output.pending);

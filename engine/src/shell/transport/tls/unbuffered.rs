@@ -201,7 +201,10 @@ pub(super) fn queue_due_replies(
 }
 
 /// Queues `close_notify`.
-pub(super) fn close(connection: &mut impl UnbufferedConnection, tls_output: &mut TlsOutput) {
+pub(super) fn queue_close_notify(
+    connection: &mut impl UnbufferedConnection,
+    tls_output: &mut TlsOutput,
+) {
     if tls_output.failed {
         return;
     }

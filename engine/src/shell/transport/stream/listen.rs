@@ -10,7 +10,7 @@ use crate::shell::transport::deadlines::ShutTarget;
 
 /// What came of the work, and of the peer beside it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Attended<T> {
+pub struct WatchedResult<T> {
     /// The work's result.
     pub done: T,
     /// The peer has left, or broke the protocol and was told so.
@@ -19,14 +19,14 @@ pub struct Attended<T> {
 
 impl StreamReader<'_> {
     /// Does `work`; if that takes long, the peer is heard out beside it. `watched` is shut if it is lost.
-    pub async fn attend<T>(
+    pub async fn run_while_listening<T>(
         &mut self,
         mut work: Pin<&mut impl Future<Output = T>>,
         watched: Option<ShutTarget>,
-    ) -> Attended<T> {
+    ) -> WatchedResult<T> {
         let (mut waited, mut lost) = (false, None);
         let done = {
-            let mut hearing = pin!(self.hear(watched));
+            let mut hearing = pin!(self.listen(watched));
             poll_fn(|context| {
                 let done = work.as_mut().poll(context);
                 if done.is_pending() && lost.is_none() {
@@ -40,11 +40,11 @@ impl StreamReader<'_> {
             .await
         };
         let left = waited && self.reader.end_watch() && watched.is_some();
-        Attended { done, lost: left || lost == Some(true) }
+        WatchedResult { done, lost: left || lost == Some(true) }
     }
 
     /// Does `receive` beside `work`, and hears the peer out if `work` takes longer.
-    pub async fn receive_beside<R, T>(
+    pub async fn receive_during<R, T>(
         &mut self,
         receive: impl AsyncFnOnce(&mut Self) -> R,
         work: Pin<&mut impl Future<Output = T>>,
@@ -52,24 +52,24 @@ impl StreamReader<'_> {
         let received = Cell::new(None);
         let side = pin!(async {
             received.set(Some(receive(self).await));
-            self.hear(None).await;
+            self.listen(None).await;
         });
         let both = pin!(async {
             let done = work.await;
             (poll_fn(|_| received.take().map_or(Poll::Pending, Poll::Ready)).await, done)
         });
-        beside(side, both).await
+        run_beside(side, both).await
     }
 
     /// Hears the peer out until nothing more is to be heard; true if it is lost, and `watched` is shut
     /// then. May be dropped at any time.
-    pub async fn hear(&mut self, watched: Option<ShutTarget>) -> bool {
-        self.reader.hear(self.security, self.buffers, watched).await
+    pub async fn listen(&mut self, watched: Option<ShutTarget>) -> bool {
+        self.reader.listen(self.security, self.buffers, watched).await
     }
 }
 
 /// Does `work`; `side` goes on beside it, always one step ahead, and is left where it stands then.
-pub async fn beside<T>(
+pub async fn run_beside<T>(
     mut side: Pin<&mut impl Future<Output = ()>>,
     mut work: Pin<&mut impl Future<Output = T>>,
 ) -> T {

@@ -26,7 +26,7 @@ const KEPT_BYTES_MAX: usize = BufferSize::Small.bytes();
 impl RecordReader {
     /// Hears the peer out; true if it is lost, and `watched` is shut then. That is also shut when the
     /// peer leaves later on (see [`RecordReader::end_watch`]). May be dropped at any time.
-    pub async fn hear(
+    pub async fn listen(
         &mut self,
         security: &RefCell<Security>,
         buffers: &BufferPool,
@@ -46,7 +46,7 @@ impl RecordReader {
             Poll::Pending
         })
         .await;
-        let lost = tls && self.hear_records(security, buffers).await;
+        let lost = tls && self.listen_to_records(security, buffers).await;
         if lost && let Some(line) = watched {
             self.timer.shut_other(line);
         }
@@ -61,20 +61,24 @@ impl RecordReader {
     }
 
     /// True if the connection is of no use any more; false if there is nothing more to be heard.
-    async fn hear_records(&mut self, security: &RefCell<Security>, buffers: &BufferPool) -> bool {
+    async fn listen_to_records(
+        &mut self,
+        security: &RefCell<Security>,
+        buffers: &BufferPool,
+    ) -> bool {
         loop {
             let mut opened = Ok(true);
-            while self.keeps_more() && opened == Ok(true) {
+            while self.has_room_for_next() && opened == Ok(true) {
                 self.budget.yield_if_spent().await;
                 opened = self.open_into_plain(security, buffers);
             }
             if opened.is_err() {
-                self.end_if_told(security);
+                self.end_after_alert(security);
                 return true;
             }
             self.send_pending(security);
-            self.lessen(buffers);
-            if !self.keeps_more() {
+            self.shrink(buffers);
+            if !self.has_room_for_next() {
                 return false;
             }
             self.budget.yield_if_spent().await;
@@ -86,7 +90,7 @@ impl RecordReader {
             let Some(cipher) = &mut self.cipher else { return false };
             let count = self.descriptor.receive_now(cipher.spare_mut());
             cipher.fill(count);
-            self.budget.received(count);
+            self.budget.charge_receive(count);
             if count == 0 && self.descriptor.peek() == Peek::Ended {
                 // Who has only ended its own direction may still wait for its answer.
                 return self.descriptor.is_over();
@@ -95,7 +99,7 @@ impl RecordReader {
     }
 
     /// Who has had our alert hears nothing more; what we wait for may take long.
-    fn end_if_told(&self, security: &RefCell<Security>) {
+    fn end_after_alert(&self, security: &RefCell<Security>) {
         let security = security.borrow();
         if security.tls_output.has_failed()
             && security.tls_output.pending.is_empty()
@@ -106,17 +110,17 @@ impl RecordReader {
     }
 
     /// `first` came before whatever is kept.
-    pub fn put_in_front(&mut self, first: Buffer, buffers: &BufferPool) {
+    pub fn prepend(&mut self, first: Buffer, buffers: &BufferPool) {
         if first.is_empty() && self.plain.is_some() {
             return buffers.give_back(first);
         }
         if let Some(later) = self.plain.replace(first) {
-            buffers.keep(&mut self.plain, later.filled());
+            buffers.append_rest(&mut self.plain, later.filled());
             buffers.give_back(later);
         }
     }
 
-    fn keeps_more(&self) -> bool {
+    fn has_room_for_next(&self) -> bool {
         let header = self.cipher.as_ref().and_then(|cipher| cipher.filled().first_chunk::<5>());
         let next =
             header.map_or(0, |[.., high, low]| 5 + usize::from(u16::from_be_bytes([*high, *low])));
