@@ -73,8 +73,7 @@ fn slices(chain: &[Vec<u8>]) -> Vec<&[u8]> {
 fn spent(chain: &[Vec<u8>], policy: &ClientPolicy) -> (Result<(), VerifyFailure>, u32, u32) {
     let mut work = SignatureBudget::default();
     let chain = slices(chain);
-    let verdict =
-        policy.anchors().examine_at_cost(&chain, policy.rules(NOW), &mut work, &mut |_| {});
+    let verdict = policy.anchors().verify_within(&chain, policy.rules(NOW), &mut work, &mut |_| {});
     (verdict, work.cost(), work.signatures())
 }
 

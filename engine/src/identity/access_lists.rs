@@ -9,7 +9,7 @@ use std::cell::OnceCell;
 use std::net::Ipv4Addr;
 
 use super::algorithms;
-use super::alt_names::{self, AltKind};
+use super::alt_names::{self, AltKind, AltName};
 use super::digest::sha256;
 use super::folded_dn;
 use super::leaf_view::LeafView;
@@ -142,7 +142,7 @@ struct LeafFacts<'r> {
     public_key: &'r [u8],
     /// SHA-256 of the same key in other spellings, for `deny`.
     other_spkis: OnceCell<Vec<[u8; 32]>>,
-    names: Vec<(AltKind, &'r [u8])>,
+    names: Vec<AltName<'r>>,
     /// The kinds of names that hold one with several readings.
     unclear: Vec<AltKind>,
     /// Other readings of its URIs, for `deny`.
@@ -165,7 +165,7 @@ impl<'r> LeafFacts<'r> {
         let overlong = [leaf.subject, leaf.issuer].into_iter().any(folded_dn::is_overlong);
         let kept = |name| if overlong { Attributes::default() } else { Attributes::of(name) };
         let names: Vec<_> = alt_names::names(&certificate.alt_names).collect();
-        let uris = names.iter().filter(|(kind, _)| *kind == AltKind::Uri).map(|(_, uri)| *uri);
+        let uris = names.iter().filter(|name| name.kind == AltKind::Uri).map(|name| name.value);
         let overmany = alt_names::are_overmany(&certificate.alt_names);
         let odd = uris.filter(|uri| uri::is_odd(uri) && !overmany);
         let readings = odd.flat_map(uri::readings).collect();
@@ -206,7 +206,7 @@ impl<'r> LeafFacts<'r> {
     }
 
     fn any_name(&self, wanted: AltKind, is: impl Fn(&[u8]) -> bool) -> bool {
-        self.names.iter().any(|(kind, found)| *kind == wanted && is(found))
+        self.names.iter().any(|name| name.kind == wanted && is(name.value))
     }
 }
 

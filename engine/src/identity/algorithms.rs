@@ -261,7 +261,7 @@ impl SignatureVerificationAlgorithm for Pss {
             return ring.verify_signature(public_key, message, signature);
         }
         let key = RsaKey::read(public_key).ok_or(InvalidSignature)?;
-        let good = key.signed_with_pss(message, signature, (self.hash, self.salt));
+        let good = key.signed_with_pss(message, signature, self.hash, self.salt);
         if good { Ok(()) } else { Err(InvalidSignature) }
     }
 

@@ -5,7 +5,7 @@
 //! name, and a second name hides no first. Doubt is that of lists (see `doubt`): what cannot be told
 //! satisfies no test, and the opposite of none.
 
-use super::alt_names::{self, AltKind};
+use super::alt_names::{self, AltKind, AltName};
 use super::folded_dn;
 use super::leaf_view::LeafView;
 use super::name::Selector;
@@ -113,18 +113,18 @@ impl AllValues {
             let mark = if wanted.is_none() { kind.prefix() } else { "" };
             [mark.as_bytes(), name].concat().into()
         };
-        let names = || alt_names::names(all).filter(|(kind, _)| is_wanted(*kind));
-        let values = names().map(|(kind, name)| {
+        let names = || alt_names::names(all).filter(|name| is_wanted(name.kind));
+        let values = names().map(|AltName { kind, value: name }| {
             let mut text = Vec::new();
             alt_names::plain(kind, name, &mut text);
             marked(kind, &text)
         });
-        let readings = names().flat_map(|(kind, name)| {
+        let readings = names().flat_map(|AltName { kind, value: name }| {
             let readings = alt_names::readings(kind, name).into_iter();
             readings.map(move |reading| marked(kind, &reading))
         });
         let covers_others =
-            |(kind, name): (AltKind, &[u8])| kind == AltKind::Dns && name.starts_with(b"*.");
+            |name: AltName<'_>| name.kind == AltKind::Dns && name.value.starts_with(b"*.");
         Self {
             values: values.collect(),
             readings: readings.collect(),

@@ -34,18 +34,30 @@ impl AltKind {
     }
 }
 
+/// A name that can be handed out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AltName<'n> {
+    /// Its type.
+    pub kind: AltKind,
+    /// Its text; the octets of an address.
+    pub value: &'n [u8],
+}
+
 /// The names that can be handed out, in the order of the certificate.
-pub fn names<'n>(names: &'n [GeneralName<'n>]) -> impl Iterator<Item = (AltKind, &'n [u8])> {
-    names.iter().filter(|name| name.is_plain()).filter_map(|name| match *name {
-        GeneralName::Email(text) => Some((AltKind::Email, text)),
-        GeneralName::Dns(text) => Some((AltKind::Dns, text)),
-        GeneralName::Uri(text) => Some((AltKind::Uri, text)),
-        GeneralName::Ip(address) => Some((AltKind::Ip, address)),
-        GeneralName::Other(..)
-        | GeneralName::X400(_)
-        | GeneralName::Directory(_)
-        | GeneralName::EdiParty(_)
-        | GeneralName::RegisteredId(_) => None,
+pub fn names<'n>(names: &'n [GeneralName<'n>]) -> impl Iterator<Item = AltName<'n>> {
+    names.iter().filter(|name| name.is_plain()).filter_map(|name| {
+        let (kind, value) = match *name {
+            GeneralName::Email(text) => (AltKind::Email, text),
+            GeneralName::Dns(text) => (AltKind::Dns, text),
+            GeneralName::Uri(text) => (AltKind::Uri, text),
+            GeneralName::Ip(address) => (AltKind::Ip, address),
+            GeneralName::Other(..)
+            | GeneralName::X400(_)
+            | GeneralName::Directory(_)
+            | GeneralName::EdiParty(_)
+            | GeneralName::RegisteredId(_) => return None,
+        };
+        Some(AltName { kind, value })
     })
 }
 
@@ -91,10 +103,10 @@ const ODD_URI_BYTES_MAX: usize = 8 * 1_024;
 
 /// Are there more than can be held against long lists?
 pub(super) fn are_overmany(list: &[GeneralName<'_>]) -> bool {
-    let odd = || names(list).filter(|(kind, name)| *kind == AltKind::Uri && uri::is_odd(name));
+    let odd = || names(list).filter(|name| name.kind == AltKind::Uri && uri::is_odd(name.value));
     names(list).count() > NAMES_MAX
         || odd().count() > ODD_URIS_MAX
-        || odd().map(|(_, name)| name.len()).sum::<usize>() > ODD_URI_BYTES_MAX
+        || odd().map(|name| name.value.len()).sum::<usize>() > ODD_URI_BYTES_MAX
 }
 
 /// As what else somebody may read a name: without case, without the root's dot, an address of IPv4 as
@@ -121,7 +133,7 @@ pub(super) fn readings(kind: AltKind, name: &[u8]) -> Vec<Vec<u8>> {
 /// escaped with a backslash.
 pub fn all(list: &[GeneralName<'_>], out: &mut Vec<u8>) {
     let start = out.len();
-    for (kind, name) in names(list) {
+    for AltName { kind, value: name } in names(list) {
         separate(start, out);
         out.extend_from_slice(kind.prefix().as_bytes());
         value(kind, name, out);
@@ -131,7 +143,7 @@ pub fn all(list: &[GeneralName<'_>], out: &mut Vec<u8>) {
 /// Appends the names of one type, separated by commas and escaped likewise.
 pub fn of_kind(list: &[GeneralName<'_>], wanted: AltKind, out: &mut Vec<u8>) {
     let start = out.len();
-    for (kind, name) in names(list) {
+    for AltName { kind, value: name } in names(list) {
         if kind == wanted {
             separate(start, out);
             value(kind, name, out);
@@ -142,8 +154,8 @@ pub fn of_kind(list: &[GeneralName<'_>], wanted: AltKind, out: &mut Vec<u8>) {
 /// The URIs among these names, one by one.
 #[must_use]
 pub fn uris(list: &[GeneralName<'_>]) -> Vec<Box<[u8]>> {
-    let uris = names(list).filter(|(kind, _)| *kind == AltKind::Uri);
-    uris.map(|(_, uri)| uri.into()).collect()
+    let uris = names(list).filter(|name| name.kind == AltKind::Uri);
+    uris.map(|uri| uri.value.into()).collect()
 }
 
 /// Appends a name without escapes.

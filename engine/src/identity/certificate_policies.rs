@@ -5,6 +5,7 @@
 //! policies that the next certificate may name, and grows by no more than a certificate says. So there
 //! is no tree to blow up (CVE-2023-0464), and the work is linear in the bytes of the path.
 
+use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
 use super::certificate::Certificate;
@@ -12,18 +13,17 @@ use super::der::{self, Reader, tag};
 use super::extensions::PolicyValues;
 use super::failure::VerifyFailure;
 
-type Hasher = foldhash::fast::RandomState;
-type Policies<'a> = HashSet<&'a [u8], Hasher>;
+type PolicySet<'a> = HashSet<&'a [u8], RandomState>;
 
 const ANY: &[u8] = &[0x55, 0x1d, 0x20, 0x00];
 
 /// What one certificate says of policies.
 struct PolicyExtensions<'a> {
     /// `certificatePolicies` but for `anyPolicy`, if present.
-    policies: Option<Policies<'a>>,
+    policies: Option<PolicySet<'a>>,
     /// `anyPolicy` is among them.
     any: bool,
-    mappings: HashMap<&'a [u8], Vec<&'a [u8]>, Hasher>,
+    mappings: HashMap<&'a [u8], Vec<&'a [u8]>, RandomState>,
     require_explicit: Option<u32>,
     inhibit_mapping: Option<u32>,
     inhibit_any: Option<u32>,
@@ -39,7 +39,7 @@ struct PolicyLimits {
 /// The last row of the tree.
 struct ValidPolicies<'a> {
     /// Policies that the next certificate may name.
-    expected: Policies<'a>,
+    expected: PolicySet<'a>,
     /// It may name any other as well.
     any: bool,
 }
@@ -54,7 +54,7 @@ pub fn violation(path: &[Certificate<'_>]) -> Option<VerifyFailure> {
 fn walk(path: &[Certificate<'_>]) -> Result<(), VerifyFailure> {
     let beyond = u32::try_from(path.len()).unwrap_or(u32::MAX).saturating_add(1);
     let mut left = PolicyLimits { no_policy: beyond, mapping: beyond, any: beyond };
-    let mut row = ValidPolicies { expected: Policies::default(), any: true };
+    let mut row = ValidPolicies { expected: PolicySet::default(), any: true };
     for (at, certificate) in path.iter().enumerate().rev() {
         let said = PolicyExtensions::read(&certificate.extensions.policies)
             .ok_or(VerifyFailure::PolicyExtension)?;
@@ -92,11 +92,11 @@ impl<'a> ValidPolicies<'a> {
     /// The policies of the next certificate that are valid (6.1.3, d and e).
     fn below(self, said: &PolicyExtensions<'a>, any_counts: bool) -> Self {
         let Some(policies) = &said.policies else {
-            return Self { expected: Policies::default(), any: false };
+            return Self { expected: PolicySet::default(), any: false };
         };
         let any = said.any && any_counts;
         let named = policies.iter().filter(|policy| self.any || self.expected.contains(*policy));
-        let mut expected: Policies<'a> = named.copied().collect();
+        let mut expected: PolicySet<'a> = named.copied().collect();
         if any {
             expected.extend(&self.expected);
         }
@@ -109,7 +109,7 @@ impl<'a> ValidPolicies<'a> {
             self.expected.retain(|policy| !said.mappings.contains_key(policy));
             return self;
         }
-        let mut expected: Policies<'a> =
+        let mut expected: PolicySet<'a> =
             self.expected.iter().filter(|one| !said.mappings.contains_key(*one)).copied().collect();
         for (from, to) in &said.mappings {
             if self.any || self.expected.contains(from) {
@@ -168,9 +168,9 @@ impl<'a> PolicyExtensions<'a> {
 }
 
 /// `certificatePolicies`: no policy is there twice. Qualifiers are for people.
-fn policies(value: &[u8]) -> Option<Policies<'_>> {
+fn policies(value: &[u8]) -> Option<PolicySet<'_>> {
     let mut list = not_empty(value)?;
-    let mut found = Policies::default();
+    let mut found = PolicySet::default();
     while !list.is_empty() {
         let mut information = list.enter(tag::SEQUENCE)?;
         let policy = information.oid()?;

@@ -22,8 +22,17 @@ pub struct ClientPolicy {
     revocation: Option<Revocation>,
     /// Names (by [`name::key`]) of the listed CAs that may be revoked themselves, or are below one that may be.
     fallen: Vec<Vec<u8>>,
-    /// [`Self::scope`], once it was asked for, and the same with the order of the anchors.
-    scopes: OnceLock<([u8; 32], [u8; 32])>,
+    /// The digests of its content, made when they are first asked for.
+    digests: OnceLock<PolicyDigests>,
+}
+
+/// Digests of the content of a policy.
+#[derive(Debug)]
+struct PolicyDigests {
+    /// Of everything that decides, whatever the order of the anchors.
+    scope: [u8; 32],
+    /// The same, and the order of the anchors.
+    exact_scope: [u8; 32],
 }
 
 impl ClientPolicy {
@@ -39,7 +48,7 @@ impl ClientPolicy {
             anchors: Anchors::new(anchors)?,
             revocation: None,
             fallen: Vec::new(),
-            scopes: OnceLock::new(),
+            digests: OnceLock::new(),
         })
     }
 
@@ -47,7 +56,7 @@ impl ClientPolicy {
     #[must_use]
     pub fn with_clock_skew(mut self, skew: i64) -> Self {
         self.skew = skew;
-        self.scopes = OnceLock::new();
+        self.digests = OnceLock::new();
         self
     }
 
@@ -60,7 +69,7 @@ impl ClientPolicy {
         self.fallen =
             revocation.as_ref().map(|lists| self.anchors.fallen(lists)).unwrap_or_default();
         self.revocation = revocation;
-        self.scopes = OnceLock::new();
+        self.digests = OnceLock::new();
         self
     }
 
@@ -94,17 +103,17 @@ impl ClientPolicy {
     /// clock skew and what is revoked.
     #[must_use]
     pub fn scope(&self) -> [u8; 32] {
-        self.scopes().0
+        self.digests().scope
     }
 
     /// The same, and the order of the anchors: to whoever comes to the same verdict by the same way.
     #[must_use]
     pub(super) fn exact_scope(&self) -> [u8; 32] {
-        self.scopes().1
+        self.digests().exact_scope
     }
 
-    fn scopes(&self) -> &([u8; 32], [u8; 32]) {
-        self.scopes.get_or_init(|| {
+    fn digests(&self) -> &PolicyDigests {
+        self.digests.get_or_init(|| {
             let scope = sha256_parts(&[
                 b"client policy",
                 &self.anchors.digest(),
@@ -115,7 +124,7 @@ impl ClientPolicy {
             ]);
             let mut parts: Vec<&[u8]> = vec![&scope];
             parts.extend(self.anchors.ders().iter().map(Vec::as_slice));
-            (scope, sha256_parts(&parts))
+            PolicyDigests { scope, exact_scope: sha256_parts(&parts) }
         })
     }
 

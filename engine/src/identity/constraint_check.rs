@@ -20,8 +20,6 @@ const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0
 /// The type of an `otherName` that is a mail address beyond ASCII.
 const SMTP_UTF8_MAILBOX: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x08, 0x09];
 
-type Outcome = Result<(), VerifyFailure>;
-
 /// Something to hold against constraints.
 enum NameItem<'a> {
     /// A name.
@@ -97,7 +95,11 @@ impl<'a> CertificateNames<'a> {
         Ok(Self { items })
     }
 
-    fn hold_against(&self, above: &NameConstraints<'_>, left: &mut usize) -> Outcome {
+    fn hold_against(
+        &self,
+        above: &NameConstraints<'_>,
+        left: &mut usize,
+    ) -> Result<(), VerifyFailure> {
         let count = above.permitted.len() + above.excluded.len();
         let all = self.items.len().saturating_mul(count);
         *left = left.checked_sub(all).ok_or(VerifyFailure::Unspecified)?;

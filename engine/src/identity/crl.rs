@@ -6,6 +6,7 @@
 //! indirect lists, some reasons only, critical extensions that are not known) is refused by name.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::certificate::Certificate;
@@ -30,7 +31,7 @@ const EXTENSIONS_MAX: usize = 32;
 pub struct Crl {
     der: Vec<u8>,
     /// Where in it the signed part is.
-    signed: (usize, usize),
+    signed: Range<usize>,
     signature_algorithm: Vec<u8>,
     signature: Vec<u8>,
     issuer: Vec<u8>,
@@ -137,9 +138,11 @@ impl Crl {
             return Err(CrlError::Broken);
         }
         let extensions = CrlExtensions::read(parts.extensions)?;
+        let start = offset(&der, parts.signed);
+        let signed = start..start + parts.signed.len();
         let (entries, removals) = entries(&der, parts.revoked, parts.version)?;
         Ok(Self {
-            signed: (offset(&der, parts.signed), parts.signed.len()),
+            signed,
             signature_algorithm: parts.signature_algorithm.to_vec(),
             signature: parts.signature.to_vec(),
             issuer: parts.issuer.to_vec(),
@@ -244,10 +247,8 @@ impl Crl {
         if is_key(&self.refuted) {
             return Err(SignatureError::Wrong);
         }
-        let (start, len) = self.signed;
-        let signed = self.der.get(start..start.saturating_add(len)).unwrap_or_default();
-        let signature = (self.signature_algorithm.as_slice(), self.signature.as_slice());
-        let good = signature::signed(issuer, signed, signature);
+        let signed = self.der.get(self.signed.clone()).unwrap_or_default();
+        let good = signature::signed(issuer, signed, &self.signature_algorithm, &self.signature);
         // Of two keys the first stays; the other is asked about again.
         let seen = match good {
             Ok(()) => Some(&self.proven),

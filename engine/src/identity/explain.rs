@@ -44,7 +44,7 @@ pub struct ChainDiagnosis {
 impl ChainDiagnosis {
     /// Tells about this chain (leaf first, as DER) and this verdict. `now` is Unix seconds.
     #[must_use]
-    pub fn of(chain: &[&[u8]], anchors: Option<&Anchors>, (verdict, now): (Verdict, i64)) -> Self {
+    pub fn of(chain: &[&[u8]], anchors: Option<&Anchors>, verdict: Verdict, now: i64) -> Self {
         let ders = anchors.map_or(&[][..], Anchors::ders);
         let trusted =
             ders.iter().take(TRUSTED_MAX).map(|der| subject(der).unwrap_or_default()).collect();
@@ -62,7 +62,7 @@ impl ChainDiagnosis {
             account.serial = serial(raw.serial);
         }
         if let Verdict::Failed(failure) = verdict {
-            account.missing = missing(chain, ders, (failure, now));
+            account.missing = missing(chain, ders, failure, now);
         }
         account
     }
@@ -113,7 +113,7 @@ pub fn serial(content: &[u8]) -> String {
     String::from_utf8_lossy(&digits).into_owned()
 }
 
-fn missing(chain: &[&[u8]], anchors: &[Vec<u8>], (failure, now): (VerifyFailure, i64)) -> String {
+fn missing(chain: &[&[u8]], anchors: &[Vec<u8>], failure: VerifyFailure, now: i64) -> String {
     let sent: Vec<RawCertificate<'_>> =
         chain.iter().take(CHAIN_MAX).filter_map(|der| RawCertificate::read(der)).collect();
     match failure {
@@ -244,10 +244,9 @@ mod tests {
 
     #[test]
     fn nothing_sent_names_nobody() {
-        let account = ChainDiagnosis::of(&[], None, (Verdict::None, 0));
+        let account = ChainDiagnosis::of(&[], None, Verdict::None, 0);
         assert_eq!(account, ChainDiagnosis::default());
-        let broken =
-            ChainDiagnosis::of(&[b"x"], None, (Verdict::Failed(VerifyFailure::Expired), 0));
+        let broken = ChainDiagnosis::of(&[b"x"], None, Verdict::Failed(VerifyFailure::Expired), 0);
         assert_eq!((broken.sent, broken.subject.as_str(), broken.sha256.len()), (1, "", 64));
     }
 

@@ -5,7 +5,7 @@
 
 use data_encoding::{BASE64, HEXLOWER};
 
-use super::alt_names::{self, AltKind};
+use super::alt_names::{self, AltKind, AltName};
 use super::certificate;
 use super::general_name::GeneralName;
 use super::leaf_view::LeafView;
@@ -85,7 +85,7 @@ pub(super) fn xfcc(certificate: &LeafView<'_>, keys: &[XfccKey], out: &mut Vec<u
                     XfccKey::Uri => (b"URI", AltKind::Uri),
                     _ => (b"DNS", AltKind::Dns),
                 };
-                for (kind, value) in alt_names::names(&certificate.alt_names) {
+                for AltName { kind, value } in alt_names::names(&certificate.alt_names) {
                     if kind == wanted {
                         pair(name, out);
                         quoted(value, out);
@@ -163,7 +163,8 @@ fn one_info(raw: &RawCertificate<'_>, names: &[GeneralName<'_>], out: &mut Vec<u
     }
     let mut all = Vec::new();
     for wanted in [AltKind::Dns, AltKind::Email, AltKind::Ip, AltKind::Uri] {
-        for (kind, name) in alt_names::names(names).filter(|(kind, _)| *kind == wanted) {
+        let of_kind = alt_names::names(names).filter(|name| name.kind == wanted);
+        for AltName { kind, value: name } in of_kind {
             let mut value = Vec::new();
             alt_names::plain(kind, name, &mut value);
             if !value.iter().any(|byte| matches!(byte, b',' | b'"' | b';')) {

@@ -4,6 +4,7 @@
 //! (`X509_NAME_oneline`), or one attribute's value. Control bytes leave escaped or not at all.
 
 use data_encoding::HEXUPPER;
+use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
 use super::der::{self, Element, Reader, tag};
@@ -55,7 +56,7 @@ pub const ATTRIBUTES_MAX: usize = 128;
 /// The attributes of one name, read once to be asked for often.
 #[derive(Debug, Default)]
 pub(super) struct Attributes {
-    held: HashMap<Box<str>, Values, Hasher>,
+    held: HashMap<Box<str>, Values, RandomState>,
     /// Some text among them has no safe form.
     unclear: bool,
 }
@@ -64,14 +65,12 @@ pub(super) struct Attributes {
 #[derive(Debug, Default)]
 struct Values {
     /// Those that have a safe form.
-    safe: HashSet<String, Hasher>,
+    safe: HashSet<String, RandomState>,
     /// The same without case and surplus white space.
-    folded: HashSet<String, Hasher>,
+    folded: HashSet<String, RandomState>,
     /// There are others.
     unclear: bool,
 }
-
-type Hasher = foldhash::fast::RandomState;
 
 impl Attributes {
     pub(super) fn of(name: &[u8]) -> Self {

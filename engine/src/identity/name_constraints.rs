@@ -9,8 +9,6 @@ use super::der::{self, Element, Reader, tag};
 use super::failure::VerifyFailure;
 use super::general_name::{GeneralName, Use};
 
-type Outcome = Result<(), VerifyFailure>;
-
 /// The constraints of one CA.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NameConstraints<'a> {
@@ -50,7 +48,7 @@ impl<'a> NameConstraints<'a> {
     }
 
     /// Whatever is of this name's type cannot be compared.
-    pub(super) fn refuse(&self, name: &GeneralName<'_>) -> Outcome {
+    pub(super) fn refuse(&self, name: &GeneralName<'_>) -> Result<(), VerifyFailure> {
         let mut all = self.permitted.iter().chain(&self.excluded);
         if all.any(|subtree| subtree.base.is_like(name)) {
             return Err(VerifyFailure::ConstraintType);
@@ -59,7 +57,7 @@ impl<'a> NameConstraints<'a> {
     }
 
     /// Holds one name against all of its type.
-    pub(super) fn hold(&self, name: &ComparableName<'_>) -> Outcome {
+    pub(super) fn hold(&self, name: &ComparableName<'_>) -> Result<(), VerifyFailure> {
         let mut permitted = None;
         for subtree in self.permitted.iter().filter(|subtree| subtree.base.is_like(&name.name)) {
             if !subtree.plain {

@@ -53,7 +53,7 @@ impl std::fmt::Debug for IssuerSources<'_, '_> {
 }
 
 impl<'a> Path<'a> {
-    /// The path that OpenSSL would take from this leaf, not yet examined.
+    /// The path that OpenSSL would take from this leaf, not yet checked.
     #[must_use]
     pub fn first(leaf: Certificate<'a>, sources: &IssuerSources<'a, '_>) -> Self {
         let mut path = Self::of(vec![leaf], 1);
@@ -61,7 +61,7 @@ impl<'a> Path<'a> {
         path
     }
 
-    /// A path that somebody else has found, not yet examined.
+    /// A path that somebody else has found, not yet checked.
     #[must_use]
     pub const fn of(certificates: Vec<Certificate<'a>>, from_peer: usize) -> Self {
         Self {
@@ -74,8 +74,8 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// Examines it from end to end, as OpenSSL would.
-    pub fn examine(&mut self, rules: VerificationRules<'_>, budget: &mut SignatureBudget<'a>) {
+    /// Checks it from end to end, as OpenSSL would.
+    pub fn check(&mut self, rules: VerificationRules<'_>, budget: &mut SignatureBudget<'a>) {
         self.check_leaf_key();
         self.check_extensions(rules.purpose);
         self.check_strength();

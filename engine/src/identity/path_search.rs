@@ -7,6 +7,8 @@
 //! roots down: no key computes anything before an anchor stands for it, so a peer cannot make us walk
 //! a maze of its own making.
 
+use std::ops::ControlFlow;
+
 use super::certificate::Certificate;
 use super::path::IssuerSources;
 use super::signature_budget::{KeyBacking, SignatureBudget};
@@ -16,7 +18,7 @@ pub const STEPS_MAX: u32 = 32;
 /// Whole ways that one search may examine.
 pub const PATHS_MAX: u32 = 8;
 /// Certificates that are looked at: what a peer may send, and listed CAs of the names in it.
-const PLACES_MAX: usize = 32;
+const NODES_MAX: usize = 32;
 /// Steps up along good signatures, dead ends included.
 const CLIMBS_MAX: u32 = 256;
 
@@ -24,27 +26,27 @@ const CLIMBS_MAX: u32 = 256;
 #[derive(Debug)]
 pub struct PathSearch<'s, 'a, 'p> {
     sources: &'s IssuerSources<'a, 'p>,
-    /// The leaf first; where it comes from a peer, `false`.
-    places: Vec<(Certificate<'a>, bool)>,
-    /// By place: who may be its issuer, as far as names tell, and later who is.
+    /// The leaf first.
+    nodes: Vec<SearchNode<'a>>,
+    /// By node: its possible issuers, as far as names tell; after their signatures were checked, the true
+    /// ones.
     issuers: Vec<Vec<usize>>,
     trail: Vec<usize>,
     climbs: u32,
     paths: u32,
 }
 
-/// What to do after a way was examined.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Next {
-    /// Look for another.
-    Go,
-    /// It is decided.
-    Stop,
+/// A certificate that may stand on a path.
+#[derive(Clone, Debug)]
+struct SearchNode<'a> {
+    certificate: Certificate<'a>,
+    /// It is one of the trust anchors; the peer sent it otherwise.
+    listed: bool,
 }
 
 /// How a way is examined: the certificates, how many of them came from the peer, and the account.
-pub type Show<'s, 'a> =
-    dyn FnMut(Vec<Certificate<'a>>, usize, &mut SignatureBudget<'a>) -> Next + 's;
+pub type PathVisitor<'s, 'a> =
+    dyn FnMut(Vec<Certificate<'a>>, usize, &mut SignatureBudget<'a>) -> ControlFlow<()> + 's;
 
 impl<'s, 'a, 'p> PathSearch<'s, 'a, 'p> {
     /// From this leaf.
@@ -52,7 +54,7 @@ impl<'s, 'a, 'p> PathSearch<'s, 'a, 'p> {
     pub fn new(leaf: Certificate<'a>, sources: &'s IssuerSources<'a, 'p>) -> Self {
         Self {
             sources,
-            places: vec![(leaf, false)],
+            nodes: vec![SearchNode { certificate: leaf, listed: false }],
             issuers: Vec::new(),
             trail: vec![0],
             climbs: 0,
@@ -61,20 +63,24 @@ impl<'s, 'a, 'p> PathSearch<'s, 'a, 'p> {
     }
 
     /// Shows every way that ends in a listed root.
-    pub fn run(&mut self, budget: &mut SignatureBudget<'a>, show: &mut Show<'_, 'a>) -> Next {
+    pub fn run(
+        &mut self,
+        budget: &mut SignatureBudget<'a>,
+        visit: &mut PathVisitor<'_, 'a>,
+    ) -> ControlFlow<()> {
         self.gather();
         self.prove(budget);
-        self.climb(budget, show)
+        self.climb(budget, visit)
     }
 
     /// Everybody whom the leaf may lead to by names and key identifiers, each once.
     fn gather(&mut self) {
         let mut at = 0;
-        while let Some((current, listed)) = self.places.get(at).cloned() {
+        while let Some(SearchNode { certificate: current, listed }) = self.nodes.get(at).cloned() {
             let mut issuers = Vec::new();
             if !current.self_signed() {
                 for candidate in self.candidates(&current, listed) {
-                    issuers.extend(self.place_of(candidate));
+                    issuers.extend(self.index_of(candidate));
                 }
             }
             self.issuers.push(issuers);
@@ -83,39 +89,43 @@ impl<'s, 'a, 'p> PathSearch<'s, 'a, 'p> {
     }
 
     /// Who may have issued it: anchors first; behind an anchor, anchors only.
-    fn candidates(&self, current: &Certificate<'a>, listed: bool) -> Vec<(Certificate<'a>, bool)> {
+    fn candidates(&self, current: &Certificate<'a>, listed: bool) -> Vec<SearchNode<'a>> {
         let anchors = (self.sources.anchors)(current.raw.issuer);
-        let anchors =
-            anchors.into_iter().filter_map(Certificate::parse).map(|anchor| (anchor, true));
+        let anchors = anchors
+            .into_iter()
+            .filter_map(Certificate::parse)
+            .map(|anchor| SearchNode { certificate: anchor, listed: true });
         let peers = self.sources.peer.iter().filter(|_| !listed).cloned();
         // The peer's own roots lead nowhere.
-        let peers = peers.filter(|peer| !peer.self_signed()).map(|peer| (peer, false));
+        let peers = peers
+            .filter(|peer| !peer.self_signed())
+            .map(|peer| SearchNode { certificate: peer, listed: false });
         let fits = |candidate: &Certificate<'_>| {
             candidate.raw.der != current.raw.der && current.may_be_issued_by(candidate)
         };
-        anchors.chain(peers).filter(|(candidate, _)| fits(candidate)).collect()
+        anchors.chain(peers).filter(|candidate| fits(&candidate.certificate)).collect()
     }
 
-    fn place_of(&mut self, candidate: (Certificate<'a>, bool)) -> Option<usize> {
-        let known = self.places.iter().position(|(place, listed)| {
-            *listed == candidate.1 && place.raw.der == candidate.0.raw.der
+    fn index_of(&mut self, candidate: SearchNode<'a>) -> Option<usize> {
+        let known = self.nodes.iter().position(|node| {
+            node.listed == candidate.listed
+                && node.certificate.raw.der == candidate.certificate.raw.der
         });
-        if known.is_some() || self.places.len() >= PLACES_MAX {
+        if known.is_some() || self.nodes.len() >= NODES_MAX {
             return known;
         }
-        self.places.push(candidate);
-        Some(self.places.len() - 1)
+        self.nodes.push(candidate);
+        Some(self.nodes.len() - 1)
     }
 
     fn is_root(&self, at: usize) -> bool {
-        self.places.get(at).is_some_and(|(place, listed)| *listed && place.self_signed())
+        self.nodes.get(at).is_some_and(|node| node.listed && node.certificate.self_signed())
     }
 
     /// From the roots down: keeps of all issuers those whose signature is good.
     fn prove(&mut self, budget: &mut SignatureBudget<'a>) {
-        let mut proven: Vec<usize> =
-            (0..self.places.len()).filter(|at| self.is_root(*at)).collect();
-        let mut found: Vec<Vec<usize>> = vec![Vec::new(); self.places.len()];
+        let mut proven: Vec<usize> = (0..self.nodes.len()).filter(|at| self.is_root(*at)).collect();
+        let mut found: Vec<Vec<usize>> = vec![Vec::new(); self.nodes.len()];
         let mut next = 0;
         while let Some(issuer) = proven.get(next).copied() {
             next += 1;
@@ -123,12 +133,10 @@ impl<'s, 'a, 'p> PathSearch<'s, 'a, 'p> {
                 if !issuers.contains(&issuer) || budget.signatures() >= STEPS_MAX {
                     continue;
                 }
-                let (Some((by, _)), Some((of, _))) =
-                    (self.places.get(issuer), self.places.get(subject))
-                else {
+                let (Some(by), Some(of)) = (self.nodes.get(issuer), self.nodes.get(subject)) else {
                     continue;
                 };
-                if budget.check(by, of, KeyBacking::Anchored).is_err() {
+                if budget.check(&by.certificate, &of.certificate, KeyBacking::Anchored).is_err() {
                     continue;
                 }
                 if let Some(list) = found.get_mut(subject) {
@@ -143,35 +151,43 @@ impl<'s, 'a, 'p> PathSearch<'s, 'a, 'p> {
     }
 
     /// Up from the end of the trail, along good signatures.
-    fn climb(&mut self, budget: &mut SignatureBudget<'a>, show: &mut Show<'_, 'a>) -> Next {
+    fn climb(
+        &mut self,
+        budget: &mut SignatureBudget<'a>,
+        visit: &mut PathVisitor<'_, 'a>,
+    ) -> ControlFlow<()> {
         let longest = usize::try_from(self.sources.depth).unwrap_or(usize::MAX).saturating_add(1);
         let issuers = self.trail.last().and_then(|at| self.issuers.get(*at)).cloned();
         if self.trail.len() > longest {
-            return Next::Go;
+            return ControlFlow::Continue(());
         }
         for issuer in issuers.unwrap_or_default() {
             if self.trail.contains(&issuer) {
                 continue;
             }
             if self.climbs >= CLIMBS_MAX || self.paths >= PATHS_MAX {
-                return Next::Stop;
+                return ControlFlow::Break(());
             }
             self.climbs += 1;
             self.trail.push(issuer);
             let next = if self.is_root(issuer) {
                 self.paths += 1;
-                let way: Vec<&(Certificate<'a>, bool)> =
-                    self.trail.iter().filter_map(|at| self.places.get(*at)).collect();
-                let from_peer = way.iter().take_while(|(_, listed)| !listed).count();
-                show(way.into_iter().map(|(one, _)| one.clone()).collect(), from_peer, budget)
+                let path: Vec<&SearchNode<'a>> =
+                    self.trail.iter().filter_map(|at| self.nodes.get(*at)).collect();
+                let from_peer = path.iter().take_while(|node| !node.listed).count();
+                visit(
+                    path.into_iter().map(|node| node.certificate.clone()).collect(),
+                    from_peer,
+                    budget,
+                )
             } else {
-                self.climb(budget, show)
+                self.climb(budget, visit)
             };
             self.trail.pop();
-            if next == Next::Stop {
+            if next.is_break() {
                 return next;
             }
         }
-        Next::Go
+        ControlFlow::Continue(())
     }
 }

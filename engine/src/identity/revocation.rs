@@ -161,7 +161,7 @@ impl Revocation {
                 }
                 continue;
             };
-            let candidates = self.candidates(path, (at, named), clock);
+            let candidates = self.candidates(path, at, named, clock);
             if candidates.is_empty() {
                 finding.failure = Some(VerifyFailure::NoCrl);
                 continue;
@@ -170,7 +170,7 @@ impl Revocation {
             for candidate in &candidates {
                 let revoked = is_on(candidate.list, certificate.raw.serial);
                 finding.revoked |= revoked;
-                let wrong = self.failure(candidate, (path, revoked), clock);
+                let wrong = self.failure(candidate, path, revoked, clock);
                 word = word.max(wrong.map(|failure| (rank(failure), failure.index())));
             }
             let failure = word.and_then(|(_, at)| VerifyFailure::VARIANTS.get(at).copied());
@@ -184,7 +184,8 @@ impl Revocation {
     fn failure(
         &self,
         candidate: &CandidateCrl<'_>,
-        (path, revoked): (&[Certificate<'_>], bool),
+        path: &[Certificate<'_>],
+        revoked: bool,
         clock: Clock,
     ) -> Option<VerifyFailure> {
         let CandidateCrl { list, asked, in_scope, .. } = candidate;
@@ -205,7 +206,8 @@ impl Revocation {
     fn candidates(
         &self,
         path: &[Certificate<'_>],
-        (at, named): (usize, &[usize]),
+        at: usize,
+        named: &[usize],
         clock: Clock,
     ) -> Vec<CandidateCrl<'_>> {
         let Some(certificate) = path.get(at) else { return Vec::new() };

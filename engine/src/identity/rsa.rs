@@ -102,11 +102,12 @@ impl<'a> RsaKey<'a> {
         &self,
         message: &[u8],
         signature: &[u8],
-        (hash, salt): (Hash, usize),
+        hash: Hash,
+        salt: usize,
     ) -> bool {
         let opened = self.open(signature);
         opened.is_some_and(|opened| {
-            is_pss_encoding(&opened, self.bits() - 1, message, (hash, salt)).is_some()
+            is_pss_encoding(&opened, self.bits() - 1, message, hash, salt).is_some()
         })
     }
 }
@@ -116,7 +117,8 @@ fn is_pss_encoding(
     opened: &[u8],
     bits: usize,
     message: &[u8],
-    (hash, salt): (Hash, usize),
+    hash: Hash,
+    salt: usize,
 ) -> Option<()> {
     // One octet less than the modulus if that has one bit more than whole octets.
     let len = bits.div_ceil(8);

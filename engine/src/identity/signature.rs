@@ -66,11 +66,11 @@ pub fn algorithm(
 /// Did the first certificate's key sign the second?
 #[must_use]
 pub fn issued(issuer: &Certificate<'_>, subject: &Certificate<'_>) -> bool {
-    let signature = (subject.raw.signature_algorithm, subject.raw.signature);
-    signed(issuer, subject.raw.signed, signature).is_ok()
+    let raw = &subject.raw;
+    signed(issuer, raw.signed, raw.signature_algorithm, raw.signature).is_ok()
 }
 
-/// Did the certificate's key sign this message? The signature comes with the content of its
+/// Did the certificate's key sign this message? `signature_algorithm` is the content of the signature's
 /// algorithm identifier.
 ///
 /// # Errors
@@ -78,10 +78,10 @@ pub fn issued(issuer: &Certificate<'_>, subject: &Certificate<'_>) -> bool {
 pub fn signed(
     issuer: &Certificate<'_>,
     message: &[u8],
-    signature: (&[u8], &[u8]),
+    signature_algorithm: &[u8],
+    signature: &[u8],
 ) -> Result<(), SignatureError> {
-    let (identifier, signature) = signature;
-    let algorithm = algorithm(issuer, identifier)?;
+    let algorithm = algorithm(issuer, signature_algorithm)?;
     let key = issuer.raw.public_key;
     algorithm.verify_signature(key, message, signature).map_err(|_| SignatureError::Wrong)
 }

@@ -5,13 +5,15 @@
 //! good only if a listed anchor issued it directly. A self-signed certificate that is itself listed is
 //! good as a client too, as with OpenSSL: its holder could issue itself any other.
 
+use std::ops::ControlFlow;
+
 use super::anchors::Anchors;
 use super::certificate::Certificate;
 use super::client_policy::ClientPolicy;
 use super::failure::VerifyFailure;
 use super::name;
 use super::path::{self, IssuerSources, Path};
-use super::path_search::{Next, PathSearch};
+use super::path_search::PathSearch;
 use super::raw_certificate::RawCertificate;
 use super::rules::VerificationRules;
 use super::signature;
@@ -26,10 +28,20 @@ const CHAIN_BYTES_MAX: usize = 64 * 1024;
 /// What was done on the way to a verdict.
 #[derive(Clone, Copy, Debug)]
 pub enum VerificationStep<'s> {
-    /// A path, leaf first, how many certificates of it came from the peer, and what came of it.
-    Path(&'s [Certificate<'s>], usize, Result<(), VerifyFailure>),
-    /// Other paths were looked for; so many signatures were checked for it.
-    Searched(u32),
+    /// A path was tried.
+    Path {
+        /// Leaf first.
+        certificates: &'s [Certificate<'s>],
+        /// How many of them the peer sent; the others are anchors.
+        from_peer: usize,
+        /// What is wrong with it, if anything is.
+        result: Result<(), VerifyFailure>,
+    },
+    /// Other paths were looked for.
+    Searched {
+        /// Signatures that were checked for it.
+        signatures: u32,
+    },
 }
 
 /// Judges a client's chain, leaf first, as DER. `now` is Unix seconds.
@@ -38,18 +50,18 @@ pub fn verify_client(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verdic
     verify_client_now(chain, policy, now).verdict
 }
 
-/// The same, telling every path that is tried.
+/// The same, calling `trace` for every path that is tried.
 #[must_use]
 pub fn verify_client_traced(
     chain: &[&[u8]],
     policy: &ClientPolicy,
     now: i64,
-    tell: &mut dyn FnMut(VerificationStep<'_>),
+    trace: &mut dyn FnMut(VerificationStep<'_>),
 ) -> Verdict {
     if chain.is_empty() {
         return Verdict::None;
     }
-    match policy.anchors().examine_step_by_step(chain, policy.rules(now), tell) {
+    match policy.anchors().verify_traced(chain, policy.rules(now), trace) {
         Ok(()) => Verdict::Success,
         Err(failure) => Verdict::Failed(failure),
     }
@@ -60,7 +72,7 @@ pub(super) fn verify_client_now(chain: &[&[u8]], policy: &ClientPolicy, now: i64
     let (mut anchor, mut path) = (None, VerifiedPath::default());
     // A good path is the last that is tried.
     let verdict = verify_client_traced(chain, policy, now, &mut |step| {
-        let VerificationStep::Path(certificates, _, Ok(())) = step else { return };
+        let VerificationStep::Path { certificates, result: Ok(()), .. } = step else { return };
         anchor = certificates.last().and_then(|last| policy.anchors().place(last.raw.der));
         path = VerifiedPath::of(certificates, chain);
     });
@@ -68,41 +80,41 @@ pub(super) fn verify_client_now(chain: &[&[u8]], policy: &ClientPolicy, now: i64
 }
 
 impl Anchors {
-    /// Examines a chain, leaf first, against these anchors.
+    /// Verifies a chain, leaf first, against these anchors.
     ///
     /// # Errors
     /// In OpenSSL's words.
-    pub fn examine(
+    pub fn verify(
         &self,
         chain: &[&[u8]],
         rules: VerificationRules<'_>,
     ) -> Result<(), VerifyFailure> {
-        self.examine_step_by_step(chain, rules, &mut |_| {})
+        self.verify_traced(chain, rules, &mut |_| {})
     }
 
-    /// The same, telling every path that is tried.
+    /// The same, calling `trace` for every path that is tried.
     ///
     /// # Errors
     /// In OpenSSL's words.
-    pub fn examine_step_by_step(
+    pub fn verify_traced(
         &self,
         chain: &[&[u8]],
         rules: VerificationRules<'_>,
-        tell: &mut dyn FnMut(VerificationStep<'_>),
+        trace: &mut dyn FnMut(VerificationStep<'_>),
     ) -> Result<(), VerifyFailure> {
-        self.examine_at_cost(chain, rules, &mut SignatureBudget::default(), tell)
+        self.verify_within(chain, rules, &mut SignatureBudget::default(), trace)
     }
 
-    /// The same, on this account.
+    /// The same, within this budget.
     ///
     /// # Errors
     /// In OpenSSL's words.
-    pub fn examine_at_cost<'a>(
+    pub fn verify_within<'a>(
         &'a self,
         chain: &[&'a [u8]],
         rules: VerificationRules<'_>,
         budget: &mut SignatureBudget<'a>,
-        tell: &mut dyn FnMut(VerificationStep<'_>),
+        trace: &mut dyn FnMut(VerificationStep<'_>),
     ) -> Result<(), VerifyFailure> {
         let bytes: usize = chain.iter().map(|der| der.len()).sum();
         let Some((leaf_der, rest)) = chain.split_first() else {
@@ -129,8 +141,8 @@ impl Anchors {
             clock,
         };
         let mut path = Path::first(leaf.clone(), &sources);
-        let first = judge_path(&mut path, rules, budget);
-        tell(VerificationStep::Path(&path.certificates, path.from_peer, first));
+        let first = check_path(&mut path, rules, budget);
+        trace(tried(&path, first));
         if first.is_ok() || path.revoked || !path.ambiguous {
             return first;
         }
@@ -138,28 +150,33 @@ impl Anchors {
         let mut decided = first;
         let before = budget.signatures();
         let mut search = PathSearch::new(leaf, &sources);
-        search.run(budget, &mut |certificates, from_peer, budget| {
+        let _ = search.run(budget, &mut |certificates, from_peer, budget| {
             let mut path = Path::of(certificates, from_peer);
-            let verdict = judge_path(&mut path, rules, budget);
-            tell(VerificationStep::Path(&path.certificates, path.from_peer, verdict));
+            let verdict = check_path(&mut path, rules, budget);
+            trace(tried(&path, verdict));
             if verdict.is_ok() || path.revoked {
                 decided = verdict;
-                return Next::Stop;
+                return ControlFlow::Break(());
             }
-            Next::Go
+            ControlFlow::Continue(())
         });
-        tell(VerificationStep::Searched(budget.signatures() - before));
+        trace(VerificationStep::Searched { signatures: budget.signatures() - before });
         decided
     }
 }
 
-/// Every judge there is, on one path.
-fn judge_path<'a>(
+fn tried<'s>(path: &'s Path<'s>, result: Result<(), VerifyFailure>) -> VerificationStep<'s> {
+    let Path { certificates, from_peer, .. } = path;
+    VerificationStep::Path { certificates, from_peer: *from_peer, result }
+}
+
+/// Every check there is, on one path.
+fn check_path<'a>(
     path: &mut Path<'a>,
     rules: VerificationRules<'_>,
     budget: &mut SignatureBudget<'a>,
 ) -> Result<(), VerifyFailure> {
-    path.examine(rules, budget);
+    path.check(rules, budget);
     if let Some(failure) = path.failure {
         return Err(failure);
     }

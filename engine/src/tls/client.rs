@@ -128,7 +128,7 @@ impl UpstreamTls {
             given => given.flatten(),
         };
         let UpstreamTrust { anchors, revocation } = trust?;
-        let identity = pool_identity(upstream, (&anchors, revocation.as_ref()), client.as_deref());
+        let identity = pool_identity(upstream, &anchors, revocation.as_ref(), client.as_deref());
         let versions = server::versions(upstream.protocols);
         let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
             .with_protocol_versions(&versions);
@@ -287,7 +287,7 @@ fn trust(
         }
     };
     let revocation = match &upstream.revocation {
-        Some(lists) => Some(crls::load(lists, (&anchors, 0), field, found)?),
+        Some(lists) => Some(crls::load(lists, &anchors, 0, field, found)?),
         None => None,
     };
     Some(UpstreamTrust { anchors, revocation })
@@ -295,7 +295,8 @@ fn trust(
 
 fn pool_identity(
     upstream: &model::UpstreamTls,
-    (anchors, revocation): (&Anchors, Option<&Revocation>),
+    anchors: &Anchors,
+    revocation: Option<&Revocation>,
     client: Option<&CertifiedKey>,
 ) -> [u8; 32] {
     let leaf = client.and_then(|pair| pair.cert.first()).map_or(&[][..], AsRef::as_ref);
@@ -387,7 +388,7 @@ impl UpstreamVerifier {
             clock: Clock { now, skew: 0 },
             revocation: self.revocation.as_ref(),
         };
-        self.anchors.examine(presented, rules).map_err(UpstreamFailure::Chain)?;
+        self.anchors.verify(presented, rules).map_err(UpstreamFailure::Chain)?;
         if self.verify == UpstreamVerify::Ca {
             return Ok(());
         }

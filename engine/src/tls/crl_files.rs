@@ -28,7 +28,15 @@ struct CrlTextInUse {
     /// SHA-256.
     digest: [u8; 32],
     /// Its lists, as long as somebody has them, with their lines.
-    lists: Vec<(Option<usize>, Weak<Crl>)>,
+    lists: Vec<CrlInUse>,
+}
+
+/// A list of such a text.
+#[derive(Debug)]
+struct CrlInUse {
+    /// The line on which it begins; `None` if it is the whole file.
+    line: Option<usize>,
+    list: Weak<Crl>,
 }
 
 /// The files of one load.
@@ -103,15 +111,17 @@ impl CrlTextInUse {
     /// `None` unless all of it is good: why a text is refused is told anew each time.
     fn of(digest: [u8; 32], file: &CrlFile) -> Option<Self> {
         let CrlFile::Lists(lists) = file else { return None };
-        let weak =
-            |found: &CrlInFile| Some((found.line, Arc::downgrade(found.list.as_ref().ok()?)));
+        let weak = |found: &CrlInFile| {
+            let list = Arc::downgrade(found.list.as_ref().ok()?);
+            Some(CrlInUse { line: found.line, list })
+        };
         Some(Self { digest, lists: lists.iter().map(weak).collect::<Option<_>>()? })
     }
 
     /// Its lists, if all of them are still there.
     fn lists(&self) -> Option<Vec<CrlInFile>> {
-        let found = |(line, list): &(_, Weak<Crl>)| {
-            Some(CrlInFile { line: *line, list: Ok(list.upgrade()?) })
+        let found = |known: &CrlInUse| {
+            Some(CrlInFile { line: known.line, list: Ok(known.list.upgrade()?) })
         };
         self.lists.iter().map(found).collect()
     }

@@ -28,7 +28,8 @@ const KINDS: &str = "a PEM block that starts with -----BEGIN X509 CRL-----, or D
 /// The lists that a table names; pushes every problem. `field` is the table's.
 pub(super) fn load(
     revocation: &model::Revocation,
-    (anchors, skew): (&Anchors, i64),
+    anchors: &Anchors,
+    skew: i64,
     field: &str,
     found: &mut Findings<'_>,
 ) -> Option<Revocation> {

@@ -38,13 +38,7 @@ impl Findings<'_> {
     }
 
     /// Refuses a text without what is wanted there; `what` and what would be right.
-    pub(super) fn nothing(
-        &mut self,
-        pem: &Pem,
-        text: &[u8],
-        field: &str,
-        (what, help): (&str, &str),
-    ) {
+    pub(super) fn nothing(&mut self, pem: &Pem, text: &[u8], field: &str, what: &str, help: &str) {
         let message = if text.trim_ascii().is_empty() {
             format!("{} is empty", pem.name())
         } else {

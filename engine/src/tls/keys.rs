@@ -47,7 +47,7 @@ pub(super) fn certificates(
     }
     if list.is_empty() {
         let help = "a PEM block that starts with -----BEGIN CERTIFICATE-----";
-        found.nothing(pem, &text, field, ("certificate", help));
+        found.nothing(pem, &text, field, "certificate", help);
     }
     list
 }
@@ -109,9 +109,9 @@ fn read_pair(
         found.error(place, field, message, Some(OWN_KINDS));
         return None;
     }
-    let (form, der) = key?;
+    let (encoding, der) = key?;
     let der = Zeroizing::new(der);
-    match private_key::load((form, &der), &leaf, provider) {
+    match private_key::load(encoding, &der, &leaf, provider) {
         Ok(key) => Some(Arc::new(CertifiedKey::new(chain, key))),
         Err(KeyFlaw::Foreign) => {
             let message =
@@ -144,7 +144,7 @@ fn private_key_of(
     found.warn_if_open(open, &pem.name(), pem.place, field);
     let mut blocks = blocks(pem, &text, Contents::Key, field, found)?.into_iter();
     let Some(block) = blocks.next() else {
-        found.nothing(pem, &text, field, ("private key", KEY_KINDS));
+        found.nothing(pem, &text, field, "private key", KEY_KINDS);
         return None;
     };
     let at = format!("{}, line {}", pem.name(), block.line);

@@ -74,18 +74,26 @@ fn read(
     response
 }
 
+/// A pair to which a response is stapled.
+#[derive(Debug)]
+struct StapledPair {
+    pair: Arc<CertifiedKey>,
+    /// What the response says; it is shown while that is current.
+    status: OcspStatus,
+}
+
 /// A pair, with and without what is stapled to it.
 #[derive(Debug)]
 pub(super) struct Stapled {
-    /// Without.
+    /// The pair without a response.
     pub(super) plain: Arc<CertifiedKey>,
-    with: Option<(Arc<CertifiedKey>, OcspStatus)>,
+    with_response: Option<StapledPair>,
 }
 
 impl Stapled {
     /// Nothing is stapled.
     pub(super) const fn none(plain: Arc<CertifiedKey>) -> Self {
-        Self { plain, with: None }
+        Self { plain, with_response: None }
     }
 
     /// Staples the response in `file`; problems are pushed. Unusable responses only warn: the
@@ -123,15 +131,17 @@ impl Stapled {
             let message = format!("the response in {path} is over or not yet valid: not stapled");
             found.warning(file.place, field, message);
         }
-        let mut with = CertifiedKey::clone(&plain);
-        with.ocsp = Some(der.to_vec());
-        Some(Self { plain, with: Some((Arc::new(with), status)) })
+        let mut pair = CertifiedKey::clone(&plain);
+        pair.ocsp = Some(der.to_vec());
+        Some(Self { plain, with_response: Some(StapledPair { pair: Arc::new(pair), status }) })
     }
 
     /// What to show at this time (Unix seconds); `None` for the time is outside of a handshake.
     pub(super) fn at(&self, now: Option<i64>) -> Arc<CertifiedKey> {
-        match (&self.with, now) {
-            (Some((with, status)), Some(now)) if status.is_current(now) => Arc::clone(with),
+        match (&self.with_response, now) {
+            (Some(stapled), Some(now)) if stapled.status.is_current(now) => {
+                Arc::clone(&stapled.pair)
+            }
             _ => Arc::clone(&self.plain),
         }
     }

@@ -104,12 +104,13 @@ impl KeyFlaw {
 /// # Errors
 /// What is in the way.
 pub(super) fn load(
-    (form, der): (KeyEncoding, &[u8]),
+    encoding: KeyEncoding,
+    der: &[u8],
     leaf: &Certificate<'_>,
     provider: &CryptoProvider,
 ) -> Result<Arc<dyn SigningKey>, KeyFlaw> {
     let public = PublicKey::read(leaf.raw.key_algorithm, leaf.raw.public_key);
-    let plain = match form {
+    let plain = match encoding {
         KeyEncoding::Pkcs8 => UnwrappedKey::read(der)?,
         KeyEncoding::Pkcs1 => UnwrappedKey::Rsa(der),
         KeyEncoding::Sec1 => UnwrappedKey::Ec { key: der, parameters: None },
@@ -120,7 +121,7 @@ pub(super) fn load(
             PrivatePkcs1KeyDer::from(key.to_vec()).into()
         }
         UnwrappedKey::Ec { key, parameters } => {
-            let pkcs8 = elliptic(key, parameters, (public, leaf.raw.public_key))?;
+            let pkcs8 = elliptic(key, parameters, public, leaf.raw.public_key)?;
             PrivatePkcs8KeyDer::from(pkcs8).into()
         }
         UnwrappedKey::Ed25519(seed) => {
@@ -243,7 +244,8 @@ fn bits(number: &[u8]) -> usize {
 fn elliptic(
     key: &[u8],
     beside: Option<Element<'_>>,
-    (public, public_key): (Option<PublicKey<'_>>, &[u8]),
+    public: Option<PublicKey<'_>>,
+    public_key: &[u8],
 ) -> Result<Vec<u8>, KeyFlaw> {
     let mut body = Reader::new(der::only(key, tag::SEQUENCE).ok_or(KeyFlaw::Broken)?.content);
     let parts = (|| {

@@ -52,7 +52,8 @@ impl ServerTls {
     /// Loads what the object names; pushes every problem.
     pub(super) fn load(
         server: &Server,
-        (ticket_keys, ticket_files): (&Arc<TicketKeys>, &Arc<[TicketSecret]>),
+        ticket_keys: &Arc<TicketKeys>,
+        ticket_files: &Arc<[TicketSecret]>,
         provider: &Arc<CryptoProvider>,
         found: &mut Findings<'_>,
     ) -> Option<Self> {
@@ -73,7 +74,7 @@ impl ServerTls {
         let leaf = pairs.first().and_then(|pair| pair.cert.first());
         let own_uris =
             leaf.map(|leaf| alt_names::uris(&certificate::alt_names(leaf))).unwrap_or_default();
-        let scope = scope(server, policy.as_deref(), (verify, reject), &pairs);
+        let scope = scope(server, policy.as_deref(), verify, reject, &pairs);
         let versions = versions(server.protocols);
         let serving = Arc::new(ticket_nonces::shortened(provider));
         let builder =
@@ -152,7 +153,7 @@ pub(super) fn load_policy(
 ) -> Option<Arc<ClientPolicy>> {
     let field = format!("{client_field}.ca");
     let build = |anchors: Vec<Vec<u8>>, found: &mut Findings<'_>| {
-        policy(client, (client_field, &field), &anchors, found)
+        policy(client, client_field, &field, &anchors, found)
     };
     authorities::load(&client.ca, Purpose::Client, &field, build, found)
 }
@@ -160,7 +161,8 @@ pub(super) fn load_policy(
 /// The policy over these authorities, with the lists that belong to them.
 fn policy(
     client: &ClientAuth,
-    (client_field, field): (&str, &str),
+    client_field: &str,
+    field: &str,
     anchors: &[Vec<u8>],
     found: &mut Findings<'_>,
 ) -> Option<Arc<ClientPolicy>> {
@@ -177,7 +179,7 @@ fn policy(
         Ok(policy) => {
             let revocation = match &client.revocation {
                 Some(lists) => {
-                    Some(crls::load(lists, (policy.anchors(), skew), client_field, found)?)
+                    Some(crls::load(lists, policy.anchors(), skew, client_field, found)?)
                 }
                 None => None,
             };
@@ -196,7 +198,8 @@ fn policy(
 fn scope(
     server: &Server,
     policy: Option<&ClientPolicy>,
-    rules: (ClientVerify, Reject),
+    verify: ClientVerify,
+    reject: Reject,
     pairs: &[Arc<CertifiedKey>],
 ) -> [u8; 32] {
     let mut names: Vec<String> = server.snis.iter().map(ToString::to_string).collect();
@@ -204,7 +207,6 @@ fn scope(
     let names: Vec<&[u8]> = names.iter().map(String::as_bytes).collect();
     let leaves: Vec<&[u8]> =
         pairs.iter().filter_map(|pair| pair.cert.first()).map(AsRef::as_ref).collect();
-    let (verify, reject) = rules;
     let flags = [
         match verify {
             ClientVerify::On => 0,

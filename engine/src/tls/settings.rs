@@ -64,7 +64,7 @@ impl TlsSettings {
         let servers = config
             .servers
             .iter()
-            .filter_map(|server| ServerTls::load(server, (keys, &files), &provider, &mut found))
+            .filter_map(|server| ServerTls::load(server, keys, &files, &provider, &mut found))
             .collect();
         let trusts = config
             .trusts

@@ -39,7 +39,7 @@ impl KeySchedule for Counted {
 fn at(sequences: (u64, u64), aead: Aead) -> RecordLayer {
     let (read, write) = sequences;
     let protections = (keys(read, 0, aead), keys(write, 0, aead));
-    RecordLayer::new(Role::Client, protections, Box::new(Counted(0, aead)))
+    RecordLayer::new(Role::Client, protections.0, protections.1, Box::new(Counted(0, aead)))
 }
 
 fn sealed(records: &mut RecordLayer, plain: &[u8]) -> Vec<u8> {
@@ -114,7 +114,7 @@ fn tickets_are_kept_once_in_every_split() {
             let list = Rc::new(RefCell::new(Vec::new()));
             let protections = (keys(0, 0, aead), keys(0, 0, aead));
             let schedule = Box::new(Kept(Rc::clone(&list)));
-            let mut ours = RecordLayer::new(Role::Client, protections, schedule);
+            let mut ours = RecordLayer::new(Role::Client, protections.0, protections.1, schedule);
             let mut sealer = keys(0, 0, aead);
             for piece in [&messages[..first], &messages[first..second], &messages[second..]] {
                 if piece.is_empty() {

@@ -285,7 +285,12 @@ impl Ears {
         let known =
             Known { read: read.clone(), write: write.clone(), tickets: Arc::clone(tickets) };
         let protections = (read.protection(), write.protection());
-        let ours = Session::Fast(Box::new(RecordLayer::new(role, protections, Box::new(known))));
+        let ours = Session::Fast(Box::new(RecordLayer::new(
+            role,
+            protections.0,
+            protections.1,
+            Box::new(known),
+        )));
         Self {
             role,
             theirs: Listener::new(session, write.clone()),

@@ -83,7 +83,7 @@ struct Outcome {
 
 fn hear(wire: &[u8], role: Role, split: usize) -> Outcome {
     let mut records =
-        RecordLayer::new(role, (keys(0x40, 0), keys(0x80, 0)), Box::new(Counted::default()));
+        RecordLayer::new(role, keys(0x40, 0), keys(0x80, 0), Box::new(Counted::default()));
     let mut out = Outcome { plain: Vec::new(), closed: false, fault: None, said: Vec::new() };
     let mut input = Vec::new();
     for piece in wire.chunks(split.max(1)) {
@@ -140,7 +140,9 @@ const PICKS: [Pick; 4] =
 /// The same stream, made another connection's where it lies; what was picked of its payloads, as it
 /// came out at the other end of that connection.
 fn hear_resealed(wire: &[u8], role: Role, split: usize, pick: Pick) -> (Outcome, Vec<u8>) {
-    let records = |role, keys| RecordLayer::new(role, keys, Box::new(Counted::default()));
+    let records = |role, keys: (Protection, Protection)| {
+        RecordLayer::new(role, keys.0, keys.1, Box::new(Counted::default()))
+    };
     let mut from = records(role, (keys(0x40, 0), keys(0x80, 0)));
     let mut to = records(Role::Client, (keys(0x20, 0), keys(0x60, 0)));
     let mut far = records(Role::Server, (keys(0x60, 0), keys(0x20, 0)));

@@ -290,17 +290,14 @@ fn hostile_chains_cost_a_bounded_number_of_steps() {
     ];
     for chain in chains {
         let (mut steps, mut paths) = (0, 0);
-        let verdict = policy.anchors().examine_step_by_step(
-            &chain,
-            policy.rules(NOW),
-            &mut |step| match step {
-                VerificationStep::Path(path, ..) => {
+        let verdict =
+            policy.anchors().verify_traced(&chain, policy.rules(NOW), &mut |step| match step {
+                VerificationStep::Path { certificates: path, .. } => {
                     assert!(path.len() <= 11);
                     paths += 1;
                 }
-                VerificationStep::Searched(count) => steps += count,
-            },
-        );
+                VerificationStep::Searched { signatures: count } => steps += count,
+            });
         assert!(verdict.is_err());
         assert!(steps <= STEPS_MAX && paths <= 9, "{steps} steps, {paths} paths");
     }
@@ -366,7 +363,7 @@ fn hostile_certificates_are_refused_with_a_reason() {
     ];
     for (what, chain, expected) in table {
         let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
-        let verdict = policy.anchors().examine(&chain, policy.rules(NOW));
+        let verdict = policy.anchors().verify(&chain, policy.rules(NOW));
         assert_eq!(verdict, expected, "{what}");
     }
     // Names hold a NUL, and are what they are: no shorter name.
@@ -379,11 +376,7 @@ fn hostile_certificates_are_refused_with_a_reason() {
         clock: Clock { now: NOW, skew: 0 },
         ..policy.rules(NOW)
     };
-    assert_eq!(
-        policy.anchors().examine(&[&nul], server),
-        Ok(()),
-        "the name is looked at elsewhere"
-    );
+    assert_eq!(policy.anchors().verify(&[&nul], server), Ok(()), "the name is looked at elsewhere");
 }
 
 #[expect(

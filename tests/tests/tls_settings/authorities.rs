@@ -157,7 +157,7 @@ fn an_upstreams_key_must_be_for_signatures() {
         let draft = ca("server", bits.into_iter().map(key_usage).collect());
         let draft = Draft { digest: Digest::Sha256, ..draft };
         let leaf = draft.sign(&world.key, &world.root);
-        assert_eq!(anchors.examine(&[&leaf], rules), expected, "{bits:x?}");
+        assert_eq!(anchors.verify(&[&leaf], rules), expected, "{bits:x?}");
     }
 }
 

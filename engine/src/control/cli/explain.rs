@@ -195,10 +195,10 @@ fn verify_step_by_step(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Ver
     let mut tried = 0;
     let verdict = verify::verify_client_traced(chain, policy, now, &mut |step| {
         let (certificates, from_peer, verdict) = match step {
-            VerificationStep::Path(certificates, from_peer, verdict) => {
+            VerificationStep::Path { certificates, from_peer, result: verdict } => {
                 (certificates, from_peer, verdict)
             }
-            VerificationStep::Searched(signatures) => {
+            VerificationStep::Searched { signatures } => {
                 out.push(format!("no other path is left ({signatures} signatures were checked)"));
                 return;
             }
@@ -214,7 +214,7 @@ fn verify_step_by_step(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Ver
     if tried == 0 {
         out.push("no path could be tried".to_owned());
     }
-    let account = ChainDiagnosis::of(chain, Some(policy.anchors()), (verdict, now));
+    let account = ChainDiagnosis::of(chain, Some(policy.anchors()), verdict, now);
     if !account.missing.is_empty() {
         out.push(format!("missing: {}", account.missing));
     }

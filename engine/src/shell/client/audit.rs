@@ -190,7 +190,7 @@ fn account(client: &Client, server: ServerId, verdict: Verdict, chain: &[&[u8]])
     let named = settings.and_then(|settings| settings.policy.as_deref());
     let anchors = client.request_policy().or(named);
     let now = client.core.clock.unix_seconds();
-    ChainDiagnosis::of(chain, anchors.map(ClientPolicy::anchors), (verdict, now))
+    ChainDiagnosis::of(chain, anchors.map(ClientPolicy::anchors), verdict, now)
 }
 
 /// Runs on the chain that the client has shown, leaf first.

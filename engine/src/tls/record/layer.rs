@@ -91,7 +91,8 @@ impl RecordLayer {
     #[must_use]
     pub fn new(
         role: Role,
-        (read, write): (Protection, Protection),
+        read: Protection,
+        write: Protection,
         schedule: Box<dyn KeySchedule>,
     ) -> Self {
         Self {

@@ -36,7 +36,9 @@ impl RecordLayer {
     ) -> Result<Self, Box<Error>> {
         let read = Protection::of(secrets.rx.0, &secrets.rx.1);
         let write = Protection::of(secrets.tx.0, &secrets.tx.1);
-        let protections = read.zip(write).ok_or_else(|| Box::new(Error::HandshakeNotComplete))?;
-        Ok(Self::new(role, protections, schedule))
+        let (Some(read), Some(write)) = (read, write) else {
+            return Err(Box::new(Error::HandshakeNotComplete));
+        };
+        Ok(Self::new(role, read, write, schedule))
     }
 }
