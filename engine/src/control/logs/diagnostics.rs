@@ -1,7 +1,7 @@
 //! Diagnostics: `tracing` events become lines of the error log.
 //!
-//! An event is rendered where it happens and handed to the log writer's bounded buffer, so not even a
-//! blocked standard error holds up a data core. The level can change with a reload.
+//! An event is rendered by the thread that it happens on, and goes to the bounded buffer of the log
+//! writer: not even a blocked standard error holds up a data core. A reload can change the level.
 
 use std::io::{self, Write};
 
@@ -19,14 +19,14 @@ use super::writer::LogWriter;
 pub struct LevelSwitch(reload::Handle<LevelFilter, Registry>);
 
 impl LevelSwitch {
-    /// Writes this level and everything graver from now on.
+    /// Writes events of this level and above from now on.
     pub fn set(&self, level: Level) {
-        // It fails only if the subscriber is gone, and then nobody writes anything.
+        // It fails only if there is no subscriber any more, and then nothing is written.
         drop(self.0.reload(filter(level)));
     }
 }
 
-/// Sends every event of this process to the log writer. Of several calls the first one counts.
+/// Sends every event of this process to the log writer. Only the first call has an effect.
 #[must_use]
 pub fn start(writer: &LogWriter, level: Level) -> LevelSwitch {
     let (subscriber, switch) = subscriber(writer, level);
@@ -39,12 +39,12 @@ fn subscriber(writer: &LogWriter, level: Level) -> (impl Subscriber + Send + Syn
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .with_target(false)
-        .with_writer(Lines(writer.clone()));
+        .with_writer(DiagnosticWriter(writer.clone()));
     (tracing_subscriber::registry().with(filter).with(lines), LevelSwitch(handle))
 }
 
-/// Writes every panic to the error log too. Standard error keeps getting it: if the process dies of it,
-/// the log writer may not come round any more.
+/// Writes every panic to the error log, and to standard error as before: if the panic ends the process,
+/// the log writer may not get to it.
 pub fn log_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -62,21 +62,21 @@ const fn filter(level: Level) -> LevelFilter {
     }
 }
 
-/// Makes writers that hand their lines over.
-struct Lines(LogWriter);
+/// Makes writers that pass lines to the log writer.
+struct DiagnosticWriter(LogWriter);
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line<'a>;
+impl<'a> MakeWriter<'a> for DiagnosticWriter {
+    type Writer = DiagnosticLine<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line(&self.0)
+    fn make_writer(&'a self) -> DiagnosticLine<'a> {
+        DiagnosticLine(&self.0)
     }
 }
 
-/// The subscriber writes each event with one call, so this need not collect.
-struct Line<'a>(&'a LogWriter);
+/// Passes on one line. The subscriber writes each event with one call, so there is nothing to collect.
+struct DiagnosticLine<'a>(&'a LogWriter);
 
-impl Write for Line<'_> {
+impl Write for DiagnosticLine<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.diagnostics(line);
         Ok(line.len())

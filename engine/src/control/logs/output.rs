@@ -1,8 +1,8 @@
 //! One place where log lines go: a file, standard output or standard error.
 //!
-//! In: batches of whole lines. A write that fails loses its lines and is counted; it never ends the
-//! process and never leaves half a line in front of the next one. A file is opened anew when asked for
-//! and when its name leads to another file (rotated by moving it away).
+//! In: batches of whole lines. Out: what happened to each. A write that fails loses its lines and is
+//! counted; it never ends the process, and never leaves half a line before the next one. A file can be
+//! opened again, when its name leads to another file (log rotation by moving it away).
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -12,29 +12,29 @@ use std::path::{Path, PathBuf};
 use ferrule_config::model::LogTarget;
 use rustix::fs::{Mode, OFlags, fcntl_setfl};
 
-/// Where lines go, open.
+/// An open output for lines.
 pub struct LogOutput {
-    sink: Sink,
-    /// The last byte written was not a line feed: a write failed half way.
+    sink: LogSink,
+    /// The last byte written was not a line feed: a write failed in the middle of a line.
     torn: bool,
     /// Batches lost since the last one that was written whole.
     lost: u64,
 }
 
-enum Sink {
+enum LogSink {
     File { path: PathBuf, file: File },
     Stream(Box<dyn Write + Send>),
 }
 
-/// What became of a batch.
+/// What happened to a batch of lines.
 #[derive(Debug)]
-pub enum Written {
-    /// All of it was written, after so many lost batches.
-    Whole {
-        /// Batches lost before this one.
+pub enum BatchResult {
+    /// All of it was written.
+    Written {
+        /// Batches lost just before this one.
         lost_before: u64,
     },
-    /// It is lost, in part or as a whole.
+    /// Some or all of it is lost.
     Lost {
         /// Why.
         error: io::Error,
@@ -50,35 +50,35 @@ impl LogOutput {
     /// The file cannot be opened for appending.
     pub fn open(target: &LogTarget) -> io::Result<Self> {
         let sink = match target {
-            LogTarget::Stderr => Sink::Stream(Box::new(io::stderr())),
-            LogTarget::Stdout => Sink::Stream(Box::new(io::stdout())),
+            LogTarget::Stderr => LogSink::Stream(Box::new(io::stderr())),
+            LogTarget::Stdout => LogSink::Stream(Box::new(io::stdout())),
             LogTarget::File(path) => {
-                Sink::File { path: path.clone(), file: open_for_appending(path)? }
+                LogSink::File { path: path.clone(), file: open_for_appending(path)? }
             }
         };
         Ok(Self { sink, torn: false, lost: 0 })
     }
 
-    /// Lines go to this writer.
+    /// DiagnosticWriter go to this writer.
     #[cfg(test)]
     pub(crate) fn to_writer(writer: Box<dyn Write + Send>) -> Self {
-        Self { sink: Sink::Stream(writer), torn: false, lost: 0 }
+        Self { sink: LogSink::Stream(writer), torn: false, lost: 0 }
     }
 
     /// Writes whole lines.
-    pub fn write(&mut self, lines: &[u8]) -> Written {
+    pub fn write(&mut self, lines: &[u8]) -> BatchResult {
         self.write_pieces([lines, &[]])
     }
 
-    /// The same for lines that lie in two pieces, perhaps with a line across the gap.
-    pub fn write_pieces(&mut self, [first, second]: [&[u8]; 2]) -> Written {
+    /// Writes whole lines that lie in two pieces; a line may begin in one and end in the other.
+    pub fn write_pieces(&mut self, [first, second]: [&[u8]; 2]) -> BatchResult {
         let result = if self.torn { self.write_all(b"\n") } else { Ok(()) };
         let result = result.and_then(|()| self.write_all(first));
         match result.and_then(|()| self.write_all(second)) {
-            Ok(()) => Written::Whole { lost_before: std::mem::take(&mut self.lost) },
+            Ok(()) => BatchResult::Written { lost_before: std::mem::take(&mut self.lost) },
             Err(error) => {
                 self.lost = self.lost.saturating_add(1);
-                Written::Lost { error, first: self.lost == 1 }
+                BatchResult::Lost { error, first: self.lost == 1 }
             }
         }
     }
@@ -87,8 +87,8 @@ impl LogOutput {
     fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let result = match &mut self.sink {
-                Sink::File { file, .. } => file.write(bytes),
-                Sink::Stream(stream) => stream.write(bytes),
+                LogSink::File { file, .. } => file.write(bytes),
+                LogSink::Stream(stream) => stream.write(bytes),
             };
             match result {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -102,27 +102,27 @@ impl LogOutput {
             }
         }
         match &mut self.sink {
-            Sink::File { .. } => Ok(()),
-            Sink::Stream(stream) => stream.flush(),
+            LogSink::File { .. } => Ok(()),
+            LogSink::Stream(stream) => stream.flush(),
         }
     }
 
-    /// Opens the file anew; what cannot be opened leaves the old one in use. Streams stay.
+    /// Opens the file again; if it cannot be opened, the old one stays in use. A stream stays as it is.
     ///
     /// # Errors
     /// The file cannot be opened for appending.
     pub fn reopen(&mut self) -> io::Result<()> {
-        if let Sink::File { path, file } = &mut self.sink {
+        if let LogSink::File { path, file } = &mut self.sink {
             *file = open_for_appending(path)?;
             self.torn = false;
         }
         Ok(())
     }
 
-    /// Does the name lead to another file than the one that is open, or to none?
+    /// Does the name of the file lead to another file than the open one, or to none?
     #[must_use]
     pub fn moved(&self) -> bool {
-        let Sink::File { path, file } = &self.sink else { return false };
+        let LogSink::File { path, file } = &self.sink else { return false };
         let Ok(open) = file.metadata() else { return false };
         match std::fs::metadata(path) {
             Ok(named) => (named.dev(), named.ino()) != (open.dev(), open.ino()),
@@ -134,14 +134,14 @@ impl LogOutput {
 impl std::fmt::Debug for LogOutput {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.sink {
-            Sink::File { path, .. } => write!(out, "LogOutput({})", path.display()),
-            Sink::Stream(_) => out.write_str("LogOutput(stream)"),
+            LogSink::File { path, .. } => write!(out, "LogOutput({})", path.display()),
+            LogSink::Stream(_) => out.write_str("LogOutput(stream)"),
         }
     }
 }
 
-/// Logs name clients and what they asked for, so others may not read them. Opening waits for nobody, so
-/// a FIFO without a reader is an error; writing is for the log's own thread, which may wait.
+/// Logs name clients and their requests, so other users may not read them. Opening does not block: a
+/// FIFO without a reader is an error. Writing may block, because a thread of its own does it.
 fn open_for_appending(path: &Path) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY;
     let mode = Mode::from_raw_mode(0o640);
@@ -162,7 +162,7 @@ mod tests {
         let path = folder.path().join("access.log");
         let mut output = LogOutput::open(&LogTarget::File(path.clone())).unwrap();
         assert!(!output.moved());
-        assert!(matches!(output.write(b"one\n"), Written::Whole { lost_before: 0 }));
+        assert!(matches!(output.write(b"one\n"), BatchResult::Written { lost_before: 0 }));
         std::fs::rename(&path, folder.path().join("access.log.1")).unwrap();
         assert!(output.moved());
         output.write(b"two\n");
@@ -182,7 +182,7 @@ mod tests {
         let mut output = LogOutput::open(&LogTarget::File(path)).unwrap();
         std::fs::rename(folder.path().join("sub"), folder.path().join("gone")).unwrap();
         assert!(output.reopen().is_err());
-        assert!(matches!(output.write(b"still\n"), Written::Whole { .. }));
+        assert!(matches!(output.write(b"still\n"), BatchResult::Written { .. }));
         let kept = std::fs::read_to_string(folder.path().join("gone/access.log")).unwrap();
         assert_eq!(kept, "still\n");
     }
@@ -196,7 +196,10 @@ mod tests {
         let target = LogTarget::File(path.clone());
         assert!(LogOutput::open(&target).is_err());
         let reader = rustix::fs::open(&path, OFlags::RDONLY | OFlags::NONBLOCK, mode).unwrap();
-        assert!(matches!(LogOutput::open(&target).unwrap().write(b"x\n"), Written::Whole { .. }));
+        assert!(matches!(
+            LogOutput::open(&target).unwrap().write(b"x\n"),
+            BatchResult::Written { .. }
+        ));
         let mut line = [0; 8];
         assert_eq!(rustix::io::read(&reader, &mut line).unwrap(), 2);
     }
@@ -229,7 +232,7 @@ mod tests {
         let held = Arc::new(Mutex::new(Vec::new()));
         let disk = Disk { room: Arc::clone(&room), held: Arc::clone(&held) };
         let mut output = LogOutput::to_writer(Box::new(disk));
-        assert!(matches!(output.write_pieces([b"one\ntw", b"o\n"]), Written::Whole { .. }));
+        assert!(matches!(output.write_pieces([b"one\ntw", b"o\n"]), BatchResult::Written { .. }));
         assert_eq!(*held.lock().unwrap(), b"one\ntwo\n");
     }
 
@@ -239,10 +242,10 @@ mod tests {
         let held = Arc::new(Mutex::new(Vec::new()));
         let disk = Disk { room: Arc::clone(&room), held: Arc::clone(&held) };
         let mut output = LogOutput::to_writer(Box::new(disk));
-        assert!(matches!(output.write(b"one\ntwo\n"), Written::Lost { first: true, .. }));
-        assert!(matches!(output.write(b"three\n"), Written::Lost { first: false, .. }));
+        assert!(matches!(output.write(b"one\ntwo\n"), BatchResult::Lost { first: true, .. }));
+        assert!(matches!(output.write(b"three\n"), BatchResult::Lost { first: false, .. }));
         *room.lock().unwrap() = 100;
-        assert!(matches!(output.write(b"four\n"), Written::Whole { lost_before: 2 }));
+        assert!(matches!(output.write(b"four\n"), BatchResult::Written { lost_before: 2 }));
         assert_eq!(held.lock().unwrap().as_slice(), b"one\ntw\nfour\n");
     }
 }

@@ -1,8 +1,8 @@
 //! The one thread that writes logs.
 //!
-//! In: access log lines from the ring of each core, and diagnostics from anywhere through a bounded
-//! buffer. A core is never made to wait: it is not even told that the writer sleeps, the writer looks,
-//! every 10 ms while there is work and every 100 ms at most while there is none.
+//! In: access log lines from the ring of each core, and diagnostics from any thread through a bounded
+//! buffer. Out: lines in files or on streams. A core never waits for the writer, and never wakes it: the
+//! writer checks the rings every 10 ms while there are lines, and every 100 ms at the latest.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 
 use ferrule_config::model::Log;
 
-use super::output::{LogOutput, Written};
+use super::output::{BatchResult, LogOutput};
 use crate::control::process::clock;
 use crate::report::LogConsumer;
 
-/// The writer's rest after it found work.
-const REST_MIN: Duration = Duration::from_millis(10);
-/// The longest rest; the rings hold at least that long (see [`crate::report::log_ring::RING_BYTES`]).
-const REST_MAX: Duration = Duration::from_millis(100);
-/// How often the names of the files are looked at.
-const LOOK_AT_FILES: Duration = Duration::from_secs(1);
-/// Diagnostics that wait; more than this is dropped and counted.
+/// How long the writer pauses after it found lines.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+/// The longest pause; the rings hold at least that long (see [`crate::report::log_ring::RING_BYTES`]).
+const PAUSE_MAX: Duration = Duration::from_millis(100);
+/// How often the writer checks whether a file was moved.
+const CHECK_FILES_EVERY: Duration = Duration::from_secs(1);
+/// The most diagnostics that may wait; more are dropped and counted.
 const DIAGNOSTICS_BYTES_MAX: usize = 256 << 10;
 /// How long the last lines may take at the end.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
@@ -34,30 +34,41 @@ pub struct LogOutputs {
 }
 
 impl LogOutputs {
-    /// Opens what the configuration names.
+    /// Opens the targets that the configuration names.
     ///
     /// # Errors
-    /// The first target that cannot be opened, by its key in the file.
-    pub fn open(log: &Log) -> Result<Self, (&'static str, io::Error)> {
-        let error = LogOutput::open(&log.error).map_err(|error| ("log.error.path", error))?;
+    /// The first target that cannot be opened.
+    pub fn open(log: &Log) -> Result<Self, LogOpenError> {
+        let named = |key| move |error| LogOpenError { key, error };
+        let error = LogOutput::open(&log.error).map_err(named("log.error.path"))?;
         let access = log
             .access
             .as_ref()
             .map(|access| LogOutput::open(&access.target))
             .transpose()
-            .map_err(|error| ("log.access.path", error))?;
+            .map_err(named("log.access.path"))?;
         Ok(Self { error, access })
     }
 }
 
-/// Handle to the writer's thread. Clones talk to the same one.
+/// A log target that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("{key} cannot be opened: {error}")]
+pub struct LogOpenError {
+    /// The key of the target in the configuration file.
+    pub key: &'static str,
+    /// Why it cannot be opened.
+    pub error: io::Error,
+}
+
+/// Handle to the writer's thread. Clones are handles to the same thread.
 #[derive(Clone, Debug)]
 pub struct LogWriter {
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct WriterState {
     inbox: Mutex<Inbox>,
     wake: Condvar,
     ended: Condvar,
@@ -79,14 +90,15 @@ impl LogWriter {
     /// # Errors
     /// The thread cannot be started.
     pub fn start(outputs: LogOutputs, rings: Vec<LogConsumer>) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let scribe = Scribe { shared: Arc::clone(&shared), outputs, rings, batch: Vec::new() };
+        let shared = Arc::new(WriterState::default());
+        let writer =
+            WriterThread { shared: Arc::clone(&shared), outputs, rings, batch: Vec::new() };
         let _thread: JoinHandle<()> =
-            std::thread::Builder::new().name("ferrule-log".into()).spawn(move || scribe.run())?;
+            std::thread::Builder::new().name("ferrule-log".into()).spawn(move || writer.run())?;
         Ok(Self { shared })
     }
 
-    /// Hands over diagnostics, whole lines. Dropped and counted if too many wait.
+    /// Gives whole lines of diagnostics to the writer. They are dropped and counted if too many wait.
     pub fn diagnostics(&self, lines: &[u8]) {
         let mut inbox = lock(&self.shared.inbox);
         if inbox.diagnostics.len().saturating_add(lines.len()) > DIAGNOSTICS_BYTES_MAX {
@@ -98,24 +110,25 @@ impl LogWriter {
         self.shared.wake.notify_one();
     }
 
-    /// Writes to these from now on.
+    /// Writes to these outputs from now on.
     pub fn redirect(&self, outputs: LogOutputs) {
         lock(&self.shared.inbox).outputs = Some(outputs);
         self.shared.wake.notify_one();
     }
 
-    /// Opens the files anew.
+    /// Opens the files again.
     pub fn reopen(&self) {
         lock(&self.shared.inbox).reopen = true;
         self.shared.wake.notify_one();
     }
 
-    /// Writes what waits, then ends the thread; gives up after two seconds (a pipe nobody reads).
+    /// Writes what is left and ends the thread. Gives up after two seconds: a pipe may have no reader.
     pub fn stop(&self) {
         let mut inbox = lock(&self.shared.inbox);
         inbox.stop = true;
         self.shared.wake.notify_one();
-        let result = self.shared.ended.wait_timeout_while(inbox, STOP_PATIENCE, |box_| !box_.ended);
+        let result =
+            self.shared.ended.wait_timeout_while(inbox, STOP_PATIENCE, |inbox| !inbox.ended);
         drop(result.unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -124,29 +137,29 @@ fn lock(inbox: &Mutex<Inbox>) -> MutexGuard<'_, Inbox> {
     inbox.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The thread's own side.
-struct Scribe {
-    shared: Arc<Shared>,
+/// What the thread works with.
+struct WriterThread {
+    shared: Arc<WriterState>,
     outputs: LogOutputs,
     rings: Vec<LogConsumer>,
-    /// What the thread swaps with the inbox, so that nobody waits for a write.
+    /// The diagnostics to write. Swapped with those in the inbox, so that no other thread waits for a write.
     batch: Vec<u8>,
 }
 
-impl Scribe {
+impl WriterThread {
     fn run(mut self) {
-        let mut rest = REST_MIN;
-        let mut looked: Instant = clock::monotonic();
+        let mut pause = PAUSE_MIN;
+        let mut checked: Instant = clock::monotonic();
         loop {
-            let stop = self.take_orders(rest);
-            if looked.elapsed() >= LOOK_AT_FILES {
-                looked = clock::monotonic();
+            let stop = self.take_inbox(pause);
+            if checked.elapsed() >= CHECK_FILES_EVERY {
+                checked = clock::monotonic();
                 self.follow_moved_files();
             }
             self.write_diagnostics();
-            let worked = self.write_access();
-            rest = if worked { REST_MIN } else { (rest * 2).min(REST_MAX) };
-            if stop && !worked {
+            let wrote = self.write_access();
+            pause = if wrote { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
+            if stop && !wrote {
                 break;
             }
         }
@@ -154,10 +167,10 @@ impl Scribe {
         self.shared.ended.notify_all();
     }
 
-    /// Waits for something to do, `rest` at most, and takes it. Is it time to end?
-    fn take_orders(&mut self, rest: Duration) -> bool {
+    /// Waits until the inbox holds something, this long at most, and takes it. Is it time to end?
+    fn take_inbox(&mut self, pause: Duration) -> bool {
         let inbox = lock(&self.shared.inbox);
-        let waiting = self.shared.wake.wait_timeout_while(inbox, rest, |inbox| {
+        let waiting = self.shared.wake.wait_timeout_while(inbox, pause, |inbox| {
             inbox.diagnostics.is_empty() && inbox.outputs.is_none() && !inbox.reopen && !inbox.stop
         });
         let (mut inbox, _) = waiting.unwrap_or_else(PoisonError::into_inner);
@@ -168,7 +181,7 @@ impl Scribe {
         let stop = inbox.stop;
         drop(inbox);
         if let Some(outputs) = outputs {
-            // Lines that were made for the old files still go there.
+            // DiagnosticWriter that were made for the old files still go there.
             self.write_access();
             self.outputs = outputs;
         }
@@ -176,7 +189,7 @@ impl Scribe {
             self.reopen();
         }
         if dropped > 0 {
-            self.say(&format!("{dropped} diagnostics dropped: too many at once"));
+            self.write_note(&format!("{dropped} diagnostics dropped: too many at once"));
         }
         stop
     }
@@ -186,7 +199,7 @@ impl Scribe {
         let access = self.outputs.access.as_mut().and_then(|access| access.reopen().err());
         for (log, error) in [("error", error), ("access", access)] {
             if let Some(error) = error {
-                self.say(&format!(
+                self.write_note(&format!(
                     "cannot reopen the {log} log, going on with the old one: {error}"
                 ));
             }
@@ -202,48 +215,48 @@ impl Scribe {
 
     fn write_diagnostics(&mut self) {
         if !self.batch.is_empty() {
-            // Nobody is left to be told that the error log itself cannot be written.
-            let _: Written = self.outputs.error.write(&self.batch);
+            // There is no other place to report that the error log cannot be written.
+            let _: BatchResult = self.outputs.error.write(&self.batch);
             self.batch.clear();
         }
     }
 
-    /// Writes what the rings hold; did they hold anything?
+    /// Writes the lines in the rings. Were there any?
     fn write_access(&mut self) -> bool {
-        let mut worked = false;
-        let mut remarks = Vec::new();
+        let mut wrote = false;
+        let mut notes = Vec::new();
         for ring in &mut self.rings {
             if ring.waiting() == 0 {
                 continue;
             }
-            worked = true;
+            wrote = true;
             let access = &mut self.outputs.access;
             ring.take(|first, second| {
                 let Some(access) = access else { return };
-                remarks.extend(remark(access.write_pieces([first, second])));
+                notes.extend(note_on(access.write_pieces([first, second])));
             });
         }
-        for text in remarks {
-            self.say(&text);
+        for text in notes {
+            self.write_note(&text);
         }
-        worked
+        wrote
     }
 
-    /// A line of the writer's own.
-    fn say(&mut self, text: &str) {
+    /// Writes a diagnostic of the writer itself.
+    fn write_note(&mut self, text: &str) {
         let line = format!("{} WARN {text}\n", clock::utc());
-        let _: Written = self.outputs.error.write(line.as_bytes());
+        let _: BatchResult = self.outputs.error.write(line.as_bytes());
     }
 }
 
-/// What an operator should know about a batch: the first that was lost, and the end of losing.
-fn remark(written: Written) -> Option<String> {
+/// What the operator is told of a batch: of the first one lost, and of the first one written after that.
+fn note_on(written: BatchResult) -> Option<String> {
     match written {
-        Written::Whole { lost_before: 0 } | Written::Lost { first: false, .. } => None,
-        Written::Whole { lost_before } => Some(format!(
+        BatchResult::Written { lost_before: 0 } | BatchResult::Lost { first: false, .. } => None,
+        BatchResult::Written { lost_before } => Some(format!(
             "the access log is written again; {lost_before} batches of lines are lost"
         )),
-        Written::Lost { error, first: true } => {
+        BatchResult::Lost { error, first: true } => {
             Some(format!("the access log cannot be written, lines are lost: {error}"))
         }
     }
@@ -320,7 +333,7 @@ mod tests {
 
     #[test]
     fn too_many_diagnostics_are_dropped_and_counted() {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(WriterState::default());
         let writer = LogWriter { shared: Arc::clone(&shared) };
         let line = vec![b'x'; DIAGNOSTICS_BYTES_MAX / 2];
         for _ in 0..4 {
@@ -333,7 +346,8 @@ mod tests {
     #[test]
     fn an_output_that_cannot_be_opened_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let (key, error) = LogOutputs::open(&log(folder.path(), "no/such/folder.log")).unwrap_err();
+        let LogOpenError { key, error } =
+            LogOutputs::open(&log(folder.path(), "no/such/folder.log")).unwrap_err();
         assert_eq!((key, error.kind()), ("log.access.path", io::ErrorKind::NotFound));
     }
 }

@@ -139,8 +139,7 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(Start, Reloader), 
         .prepare(&first.config)
         .map_err(|errors| cannot_start(&reloader::Refused::Bind(errors)))?;
     let log = &first.config.log;
-    let outputs = LogOutputs::open(log)
-        .map_err(|(key, error)| cannot_start(&reloader::Refused::Log(key, error)))?;
+    let outputs = LogOutputs::open(log).map_err(|error| cannot_start(&error))?;
     let writer = LogWriter::start(outputs, rings).map_err(|error| cannot_start(&error))?;
     let level = diagnostics::start(&writer, log.level);
     diagnostics::log_panics();

@@ -4,7 +4,6 @@
 //! each core gets one handover that it takes between two rounds. What is refused changes nothing.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use super::resolve::Resolver;
 use super::watch::Watch;
 use crate::control::endpoints::open_endpoints::{OpenEndpoints, PreparedEndpoints};
 use crate::control::logs::diagnostics::LevelSwitch;
-use crate::control::logs::writer::{LogOutputs, LogWriter};
+use crate::control::logs::writer::{LogOpenError, LogOutputs, LogWriter};
 use crate::control::process::clock;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::control::state::status::ProcessStatus;
@@ -80,9 +79,9 @@ pub enum Refused {
     /// The file or its certificates are wrong.
     #[error("{}", lines(.0.lines()))]
     Problems(Box<Problems>),
-    /// A log cannot be opened: its key in the file, and why.
-    #[error("{0} cannot be opened: {1}")]
-    Log(&'static str, io::Error),
+    /// A log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] LogOpenError),
     /// New addresses cannot be listened on.
     #[error("{}", lines(.0.iter()))]
     Bind(Vec<BindError>),
@@ -156,7 +155,7 @@ impl Reloader {
         }
         let generation = Arc::new(generation);
         let log = &generation.config.log;
-        let outputs = LogOutputs::open(log).map_err(|(key, error)| Refused::Log(key, error))?;
+        let outputs = LogOutputs::open(log)?;
         let prepared = self.listeners.prepare(&generation.config).map_err(Refused::Bind)?;
         // The last step that may fail, because it may close an endpoint that stands in the way.
         let endpoints = self.endpoints.prepare(&generation.config).map_err(Refused::Endpoint)?;
@@ -395,7 +394,10 @@ mod tests {
         let mut reloader = reloader(&file);
         let access = folder.path().join("no/such/access.log");
         write(&file, "127.0.0.1:0", &format!("access = {{ path = \"{}\" }}", access.display()));
-        assert!(matches!(read_and_try(&mut reloader), Err(Refused::Log("log.access.path", _))));
+        assert!(matches!(
+            read_and_try(&mut reloader),
+            Err(Refused::Log(LogOpenError { key: "log.access.path", .. }))
+        ));
         assert_eq!(reloader.current.number, 1);
     }
 
