@@ -12,7 +12,6 @@ use super::error::WireError;
 use super::fields::{Field, Fields, is_token_byte, is_visible, known};
 use super::limits::{FIELDS_MAX, HeadLimits};
 use super::span::Span;
-use super::view::{RequestView, ResponseView};
 
 /// The versions we speak.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -107,13 +106,6 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
-    /// The head with the buffer that it was parsed from.
-    #[must_use]
-    #[inline]
-    pub const fn view<'a>(&'a self, buf: &'a [u8]) -> RequestView<'a> {
-        RequestView::new(buf, self)
-    }
-
     /// Nothing is known of the next request yet.
     pub fn clear(&mut self) {
         self.method = Method::default();
@@ -137,15 +129,6 @@ pub struct ResponseHead {
     pub fields: Fields,
     /// Bytes of the head, its empty line included.
     pub len: usize,
-}
-
-impl ResponseHead {
-    /// The head with the buffer that it was parsed from.
-    #[must_use]
-    #[inline]
-    pub const fn view<'a>(&'a self, buf: &'a [u8]) -> ResponseView<'a> {
-        ResponseView::new(buf, self)
-    }
 }
 
 /// Looks for the end of a head across reads, each byte once.

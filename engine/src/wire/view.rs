@@ -21,6 +21,24 @@ pub type RequestView<'a> = HeadView<'a, RequestHead>;
 /// A response head and its buffer.
 pub type ResponseView<'a> = HeadView<'a, ResponseHead>;
 
+impl RequestHead {
+    /// The head with the buffer that it was parsed from.
+    #[must_use]
+    #[inline]
+    pub const fn view<'a>(&'a self, buf: &'a [u8]) -> RequestView<'a> {
+        HeadView { buf, head: self }
+    }
+}
+
+impl ResponseHead {
+    /// The head with the buffer that it was parsed from.
+    #[must_use]
+    #[inline]
+    pub const fn view<'a>(&'a self, buf: &'a [u8]) -> ResponseView<'a> {
+        HeadView { buf, head: self }
+    }
+}
+
 // Not derived: that would demand it of `H`, of which there is only a reference.
 impl<H> Clone for HeadView<'_, H> {
     #[inline]
@@ -32,13 +50,6 @@ impl<H> Clone for HeadView<'_, H> {
 impl<H> Copy for HeadView<'_, H> {}
 
 impl<'a, H> HeadView<'a, H> {
-    /// Binds a head to the buffer that it was parsed from.
-    #[must_use]
-    #[inline]
-    pub const fn new(buf: &'a [u8], head: &'a H) -> Self {
-        Self { buf, head }
-    }
-
     /// The whole buffer.
     #[inline]
     pub(super) const fn buf(self) -> &'a [u8] {
