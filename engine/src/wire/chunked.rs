@@ -8,7 +8,7 @@
 
 use core::ops::Range;
 
-use super::body::Step;
+use super::body_step::BodyStep;
 use super::error::WireError;
 use super::extension::Extension;
 use super::fields::{is_token_byte, is_value_byte};
@@ -20,7 +20,7 @@ use super::limits::{
 /// Reads one chunked body.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ChunkedReader {
-    state: State,
+    state: ChunkedState,
     /// The size read so far, then the bytes of data still to come.
     remaining: u64,
     /// Digits of this size.
@@ -37,7 +37,7 @@ pub struct ChunkedReader {
 
 /// What the next byte is part of.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum State {
+enum ChunkedState {
     #[default]
     Size,
     /// White space behind the size; only an extension may follow it.
@@ -61,7 +61,7 @@ impl ChunkedReader {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            state: State::Size,
+            state: ChunkedState::Size,
             remaining: 0,
             digits: 0,
             extension: Extension::BeforeName,
@@ -76,14 +76,14 @@ impl ChunkedReader {
     #[must_use]
     pub const fn at_trailers() -> Self {
         let mut reader = Self::new();
-        reader.state = State::TrailerStart;
+        reader.state = ChunkedState::TrailerStart;
         reader
     }
 
     /// Has the last chunk with its trailer section been read?
     #[must_use]
     pub const fn is_done(&self) -> bool {
-        matches!(self.state, State::Done)
+        matches!(self.state, ChunkedState::Done)
     }
 
     /// Reads on: past framing, over one piece of data, and past the framing behind that.
@@ -92,11 +92,11 @@ impl ChunkedReader {
     /// The first byte that breaks a rule. Where data comes before it in the same input, the data is
     /// handed out first and the error comes with the next step, so the cut of the input never
     /// decides how much data there was.
-    pub fn step(&mut self, input: &[u8]) -> Result<Step, WireError> {
+    pub fn step(&mut self, input: &[u8]) -> Result<BodyStep, WireError> {
         let (start, trailers) = self.skip_framing(input)?;
-        if self.state != State::Data {
+        if self.state != ChunkedState::Data {
             let done = self.is_done();
-            return Ok(Step { consumed: start, data: start..start, trailers, done });
+            return Ok(BodyStep { consumed: start, data: start..start, trailers, done });
         }
         let rest = input.get(start..).unwrap_or_default();
         let take = usize::try_from(self.remaining).map_or(rest.len(), |n| n.min(rest.len()));
@@ -105,7 +105,7 @@ impl ChunkedReader {
         let mut trailers = 0..0;
         let data = start..end;
         if self.remaining == 0 {
-            self.state = State::DataCr;
+            self.state = ChunkedState::DataCr;
             let mut ahead = *self;
             if let Ok((framing, found)) = ahead.skip_framing(input.get(end..).unwrap_or_default()) {
                 *self = ahead;
@@ -113,7 +113,7 @@ impl ChunkedReader {
                 end = end.saturating_add(framing);
             }
         }
-        Ok(Step { consumed: end, data, trailers, done: self.is_done() })
+        Ok(BodyStep { consumed: end, data, trailers, done: self.is_done() })
     }
 
     /// Reads up to the next byte of data, the end of the body or the end of the input; returns how
@@ -122,12 +122,12 @@ impl ChunkedReader {
         let mut trailers = self.is_in_trailers().then_some(0);
         let mut end = input.len();
         for (at, &byte) in input.iter().enumerate() {
-            if matches!(self.state, State::Data | State::Done) {
+            if matches!(self.state, ChunkedState::Data | ChunkedState::Done) {
                 end = at;
                 break;
             }
             self.state = self.handle_byte(byte)?;
-            if trailers.is_none() && self.state == State::TrailerStart {
+            if trailers.is_none() && self.state == ChunkedState::TrailerStart {
                 trailers = Some(at + 1);
             }
         }
@@ -136,58 +136,62 @@ impl ChunkedReader {
 
     const fn is_in_trailers(&self) -> bool {
         match self.state {
-            State::TrailerStart
-            | State::TrailerName
-            | State::TrailerValue
-            | State::TrailerLf
-            | State::EndLf => true,
-            State::Size
-            | State::ExtensionGap
-            | State::Extension
-            | State::SizeLf
-            | State::Data
-            | State::DataCr
-            | State::DataLf
-            | State::Done => false,
+            ChunkedState::TrailerStart
+            | ChunkedState::TrailerName
+            | ChunkedState::TrailerValue
+            | ChunkedState::TrailerLf
+            | ChunkedState::EndLf => true,
+            ChunkedState::Size
+            | ChunkedState::ExtensionGap
+            | ChunkedState::Extension
+            | ChunkedState::SizeLf
+            | ChunkedState::Data
+            | ChunkedState::DataCr
+            | ChunkedState::DataLf
+            | ChunkedState::Done => false,
         }
     }
 
     /// One byte of framing; returns the state behind it.
-    fn handle_byte(&mut self, byte: u8) -> Result<State, WireError> {
+    fn handle_byte(&mut self, byte: u8) -> Result<ChunkedState, WireError> {
         match self.state {
-            State::Size => self.handle_size(byte),
-            State::ExtensionGap | State::Extension => self.handle_extension(byte),
-            State::SizeLf => {
+            ChunkedState::Size => self.handle_size(byte),
+            ChunkedState::ExtensionGap | ChunkedState::Extension => self.handle_extension(byte),
+            ChunkedState::SizeLf => {
                 line_feed(byte)?;
                 self.digits = 0;
                 self.extension_bytes = 0;
-                Ok(if self.remaining == 0 { State::TrailerStart } else { State::Data })
+                Ok(if self.remaining == 0 {
+                    ChunkedState::TrailerStart
+                } else {
+                    ChunkedState::Data
+                })
             }
-            State::DataCr => match byte {
-                b'\r' => Ok(State::DataLf),
+            ChunkedState::DataCr => match byte {
+                b'\r' => Ok(ChunkedState::DataLf),
                 b'\n' => Err(WireError::BareLf),
                 _ => Err(WireError::MissingChunkEnd),
             },
-            State::DataLf => line_feed(byte).map(|()| State::Size),
-            State::TrailerStart
-            | State::TrailerName
-            | State::TrailerValue
-            | State::TrailerLf
-            | State::EndLf => self.handle_trailer(byte),
+            ChunkedState::DataLf => line_feed(byte).map(|()| ChunkedState::Size),
+            ChunkedState::TrailerStart
+            | ChunkedState::TrailerName
+            | ChunkedState::TrailerValue
+            | ChunkedState::TrailerLf
+            | ChunkedState::EndLf => self.handle_trailer(byte),
             // The callers stop at these.
-            State::Data | State::Done => Ok(self.state),
+            ChunkedState::Data | ChunkedState::Done => Ok(self.state),
         }
     }
 
     /// A digit of the size, or what may follow it.
-    fn handle_size(&mut self, byte: u8) -> Result<State, WireError> {
+    fn handle_size(&mut self, byte: u8) -> Result<ChunkedState, WireError> {
         let digit = match byte {
             b'0'..=b'9' => byte - b'0',
             b'a'..=b'f' => byte - b'a' + 10,
             b'A'..=b'F' => byte - b'A' + 10,
             b'\n' => return Err(WireError::BareLf),
             _ if self.digits == 0 => return Err(WireError::InvalidChunkSize),
-            b'\r' => return Ok(State::SizeLf),
+            b'\r' => return Ok(ChunkedState::SizeLf),
             b';' | b' ' | b'\t' => return self.handle_extension(byte),
             _ => return Err(WireError::InvalidChunkSize),
         };
@@ -197,24 +201,26 @@ impl ChunkedReader {
         if self.digits > CHUNK_SIZE_DIGITS_MAX || self.remaining > BODY_BYTES_MAX {
             return Err(WireError::ChunkSizeTooLarge);
         }
-        Ok(State::Size)
+        Ok(ChunkedState::Size)
     }
 
     /// A byte between the size and its CRLF.
-    fn handle_extension(&mut self, byte: u8) -> Result<State, WireError> {
+    fn handle_extension(&mut self, byte: u8) -> Result<ChunkedState, WireError> {
         let next = match (self.state, byte) {
-            (State::Extension, b'\r') if self.extension.may_end() => return Ok(State::SizeLf),
+            (ChunkedState::Extension, b'\r') if self.extension.may_end() => {
+                return Ok(ChunkedState::SizeLf);
+            }
             (_, b'\n') => return Err(WireError::BareLf),
-            (State::Extension, _) => {
+            (ChunkedState::Extension, _) => {
                 let behind = self.extension.behind(byte);
                 self.extension = behind.ok_or(WireError::InvalidChunkExtension)?;
-                State::Extension
+                ChunkedState::Extension
             }
             (_, b';') => {
                 self.extension = Extension::BeforeName;
-                State::Extension
+                ChunkedState::Extension
             }
-            (_, b' ' | b'\t') => State::ExtensionGap,
+            (_, b' ' | b'\t') => ChunkedState::ExtensionGap,
             // White space with nothing behind it is no extension, and no part of a size.
             _ => return Err(WireError::InvalidChunkSize),
         };
@@ -229,23 +235,23 @@ impl ChunkedReader {
     }
 
     /// A byte behind the last chunk.
-    fn handle_trailer(&mut self, byte: u8) -> Result<State, WireError> {
+    fn handle_trailer(&mut self, byte: u8) -> Result<ChunkedState, WireError> {
         let next = match (self.state, byte) {
-            (State::EndLf, _) => return line_feed(byte).map(|()| State::Done),
-            (State::TrailerStart, b'\r') => return Ok(State::EndLf),
-            (State::TrailerLf, _) => line_feed(byte).map(|()| State::TrailerStart)?,
+            (ChunkedState::EndLf, _) => return line_feed(byte).map(|()| ChunkedState::Done),
+            (ChunkedState::TrailerStart, b'\r') => return Ok(ChunkedState::EndLf),
+            (ChunkedState::TrailerLf, _) => line_feed(byte).map(|()| ChunkedState::TrailerStart)?,
             (_, b'\n') => return Err(WireError::BareLf),
-            (State::TrailerStart, b' ' | b'\t') => return Err(WireError::ObsoleteFold),
-            (State::TrailerStart, _) if is_token_byte(byte) => {
+            (ChunkedState::TrailerStart, b' ' | b'\t') => return Err(WireError::ObsoleteFold),
+            (ChunkedState::TrailerStart, _) if is_token_byte(byte) => {
                 self.trailer_fields = self.trailer_fields.saturating_add(1);
-                State::TrailerName
+                ChunkedState::TrailerName
             }
-            (State::TrailerName, _) if is_token_byte(byte) => State::TrailerName,
-            (State::TrailerName, b':') => State::TrailerValue,
-            (State::TrailerName, b' ' | b'\t') => return Err(WireError::SpaceBeforeColon),
-            (State::TrailerValue, b'\r') => State::TrailerLf,
-            (State::TrailerValue, _) if is_value_byte(byte) => State::TrailerValue,
-            (State::TrailerValue, _) => return Err(WireError::InvalidFieldValue),
+            (ChunkedState::TrailerName, _) if is_token_byte(byte) => ChunkedState::TrailerName,
+            (ChunkedState::TrailerName, b':') => ChunkedState::TrailerValue,
+            (ChunkedState::TrailerName, b' ' | b'\t') => return Err(WireError::SpaceBeforeColon),
+            (ChunkedState::TrailerValue, b'\r') => ChunkedState::TrailerLf,
+            (ChunkedState::TrailerValue, _) if is_value_byte(byte) => ChunkedState::TrailerValue,
+            (ChunkedState::TrailerValue, _) => return Err(WireError::InvalidFieldValue),
             _ => return Err(WireError::InvalidFieldName),
         };
         self.trailer_bytes = self.trailer_bytes.saturating_add(1);

@@ -4,6 +4,7 @@
 //! refused here, for requests and for responses alike.
 
 pub mod body;
+pub mod body_step;
 pub mod chunked;
 pub mod crc32c;
 mod diagnose;

@@ -54,10 +54,10 @@ impl Readings {
         self.keep(|_, bytes| append_unmerged(path, bytes))?;
         let mut at = 0;
         while at < self.ends.len() {
-            for step in STEPS {
+            for decode in DECODERS {
                 self.keep(|known, bytes| {
                     let from = start(known, at);
-                    step(bytes, from..known.get(at).copied().unwrap_or(from));
+                    decode(bytes, from..known.get(at).copied().unwrap_or(from));
                     Ok(())
                 })?;
             }
@@ -102,9 +102,9 @@ fn start(ends: &[usize], at: usize) -> usize {
 }
 
 /// Appends what a decoder makes of a part of the same bytes; nothing where it changes nothing.
-type Step = fn(&mut Vec<u8>, core::ops::Range<usize>);
+type Decoder = fn(&mut Vec<u8>, core::ops::Range<usize>);
 
-const STEPS: [Step; 7] = [
+const DECODERS: [Decoder; 7] = [
     decode_escapes,
     cut_parameters,
     turn_backslashes,
