@@ -10,8 +10,8 @@ use ferrule_config::model::{
     UpstreamTimeout, UriPattern, Xfcc,
 };
 use ferrule_config::template::{Piece, Template, Variable};
-use ferrule_engine::exchange::request::{Admission, ConnectionView, Scratch, admit};
 use ferrule_engine::exchange::rewrite::{Towards, upstream_head};
+use ferrule_engine::exchange::{Admission, ConnectionView, Scratch, admit};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
 use ferrule_engine::plan::facts::{
     ConnectionFacts, Facts, LogFacts, Now, RequestFacts, SessionFacts,

@@ -5,8 +5,9 @@
 
 use ferrule_config::model::MtlsRoutes;
 
+use super::connection_view::ConnectionView;
 use super::refusal::Refusal;
-use super::request::{ConnectionView, Scratch};
+use super::scratch::Scratch;
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::hosts::{Cover, HostBuf};
 use crate::plan::{Gate, HostName, Known, Match, Plan, RouteId};

@@ -7,57 +7,21 @@
 //! The order of the questions: where does it end, is the method one we serve, what does it ask for,
 //! may this client ask, may it ask *here* (421), is the body acceptable, is there a route.
 
+use super::connection_view::ConnectionView;
 use super::hop::Nominations;
 use super::permit::{check_client, check_host};
 use super::refusal::Refusal;
 use super::route::{RouteQuestion, find_route};
+use super::scratch::Scratch;
 use super::{binding, forwarded_cert, options, upgrade, via};
-use crate::identity::ClientIdentity;
-use crate::plan::{Facts, HostBuf, ListenerId, MethodSet, Plan, PolicyId, RouteId, UpstreamId};
+use crate::plan::{MethodSet, Plan, RouteId, UpstreamId};
 use crate::wire::error::WireError;
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::{self, BodyLength};
 use crate::wire::head::{Method, Version};
-use crate::wire::readings::Readings;
 use crate::wire::span::Span;
 use crate::wire::target::{self, Target};
 use crate::wire::view::RequestView;
-
-/// What one exchange after the other is worked out in; reused, so it allocates only to grow.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    /// The target, once it was understood.
-    pub target: Option<Target>,
-    /// The host asked for: lower case, without port and trailing dot; empty if HTTP/1.0 named none.
-    pub host: HostBuf,
-    /// The path, normalised.
-    pub path: Vec<u8>,
-    /// What else the path may be taken for.
-    pub readings: Readings,
-    /// Routes that other readings of the path lead to, and that demand something: they have to be
-    /// passed as well ([`permit`](super::permit())).
-    pub demanding: Vec<RouteId>,
-    /// A variable's value while a condition is decided.
-    pub(super) value: Vec<u8>,
-    /// After a refusal: do we know that the next request starts right behind this head, and does the
-    /// client mean to send one?
-    pub keep_after_refusal: bool,
-}
-
-/// What a request's connection brings along.
-#[derive(Clone, Copy, Debug)]
-pub struct ConnectionView<'a> {
-    /// The listener it came in by.
-    pub listener: ListenerId,
-    /// The policy of the server name used; `None` on plain HTTP.
-    pub policy: Option<PolicyId>,
-    /// Who the client is; `None` on plain HTTP.
-    pub client: Option<&'a ClientIdentity>,
-    /// Unix seconds.
-    pub now: i64,
-    /// What conditions may read beside the request; without it none holds.
-    pub facts: Option<Facts<'a>>,
-}
 
 /// A request that goes on, as far as the rest of its way needs to know it.
 #[derive(Clone, Copy, Debug)]
@@ -188,36 +152,6 @@ pub fn admit(
     })
 }
 
-impl Scratch {
-    /// Nothing is known of the next request yet.
-    pub fn forget(&mut self) {
-        self.target = None;
-        self.host.clear();
-        self.path.clear();
-        self.readings.clear();
-        self.demanding.clear();
-        self.keep_after_refusal = false;
-    }
-
-    /// Everything that the path may be taken for.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &[u8]> {
-        core::iter::once(self.path.as_slice()).chain(self.readings.others())
-    }
-
-    /// Fills in the host, and returns it with its port, as it came.
-    fn take_host(&mut self, request: RequestView<'_>, target: &Target) -> Result<Span, Refusal> {
-        let authority = target::request_authority(request, target)
-            .map_err(Refusal::Malformed)?
-            .unwrap_or_default();
-        if !authority.is_empty() {
-            let (host, _) =
-                target::parse_authority(request.text(authority)).map_err(Refusal::Malformed)?;
-            self.host.read(host);
-        }
-        Ok(authority)
-    }
-}
-
 /// Only `100-continue` is known; in HTTP/1.0 no expectation means anything (RFC 9110, section
 /// 10.1.1).
 fn expects_continue(request: RequestView<'_>) -> Result<bool, Refusal> {
@@ -240,11 +174,9 @@ mod tests {
     use ferrule_config::model::ClientVerify::{Off, On, Optional, OptionalNoCa};
 
     use super::*;
-    use crate::identity::IdentityPlan;
-    use crate::identity::Verdict;
-    use crate::identity::VerifyFailure;
-    use crate::plan::ServerId;
+    use crate::identity::{ClientIdentity, IdentityPlan, Verdict, VerifyFailure};
     use crate::plan::fixture::{config, route, server};
+    use crate::plan::{ListenerId, ServerId};
     use crate::wire::head::{RequestHead, parse_request};
 
     const PLAIN: ConnectionView<'_> = ConnectionView {

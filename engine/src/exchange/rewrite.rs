@@ -256,7 +256,7 @@ mod tests {
     use ferrule_config::template::Variable;
 
     use super::*;
-    use crate::exchange::request::{ConnectionView, Scratch, admit};
+    use crate::exchange::{ConnectionView, Scratch, admit};
     use crate::identity::ClientIdentity;
     use crate::plan::ListenerId;
     use crate::plan::fixture::{self, NOW, config, field, route, set, text, variable};

@@ -6,9 +6,10 @@
 //! rule; those that demand something of the client are noted. So is what another
 //! reading of the method leads to, and of a value that a condition asks for.
 
+use super::connection_view::ConnectionView;
 use super::permit::{HostStanding, check_route};
 use super::refusal::Refusal;
-use super::request::{ConnectionView, Scratch};
+use super::scratch::Scratch;
 use crate::plan::facts::RequestFacts;
 use crate::plan::{Facts, Found, HostBuf, Match, MethodSet, Plan, RouteId, Truth};
 use crate::wire::head::Method;

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use ferrule_engine::exchange::flow::Flow;
-use ferrule_engine::exchange::request::{ConnectionView, Scratch, admit};
 use ferrule_engine::exchange::response::{
     Asked, Delivery, ResponseStep, admit_response, client_head,
 };
 use ferrule_engine::exchange::rewrite::{Towards, upstream_head};
 use ferrule_engine::exchange::{Admission, Refusal, ResponseFault};
+use ferrule_engine::exchange::{ConnectionView, Scratch, admit};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
 use ferrule_engine::plan::facts::{ConnectionFacts, Now, RequestFacts};
 use ferrule_engine::plan::{Facts, ForwardedFields, ListenerId, Plan};

@@ -10,7 +10,7 @@ mod generate;
 mod oracle;
 mod spelt;
 
-use ferrule_engine::exchange::request::{ConnectionView, Scratch, admit};
+use ferrule_engine::exchange::{ConnectionView, Scratch, admit};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
 use ferrule_engine::plan::{ListenerId, Plan};
 use ferrule_engine::wire::head::{RequestHead, parse_request};
