@@ -9,6 +9,7 @@ use ferrule_config::model::PageMedia;
 
 use super::negotiate::Accepted;
 use crate::plan::error_pages::{ErrorPages, Page};
+use crate::wire::head::{Method, Version};
 
 /// How an answer is given.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,6 +20,26 @@ pub struct Manner<'a> {
     pub pages: Option<&'a ErrorPages>,
     /// The header that holds the request's id, and the id.
     pub request_id: Option<(&'a str, &'a [u8])>,
+}
+
+/// What an answer depends on beside its reason.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerTo<'a> {
+    /// The request's method; HEAD gets no body.
+    pub method: Method,
+    /// The client's version.
+    pub version: Version,
+    /// May the connection live on, as far as the client and we are concerned? What
+    /// [`Refusal::closes`](super::Refusal::closes) says comes on top.
+    pub keep_alive: bool,
+    /// More members for the JSON object, each with a comma in front; may be empty.
+    pub details: &'a str,
+    /// For the `Date` field.
+    pub http_date: &'a str,
+    /// Does it say `Server: ferrule`?
+    pub server_tokens: bool,
+    /// In which form it is given.
+    pub manner: Manner<'a>,
 }
 
 /// What is said.

@@ -3,7 +3,7 @@
 //! In: bytes, a reading of the clock, what happened on a connection. Out: what to do about it. The
 //! head of a message stays in one buffer for the life of the exchange, and everything here borrows
 //! from it. A request goes [`request::admit`] -> [`balance`], [`pool`] -> [`rewrite::upstream_head`] ->
-//! [`response::admit_response`] -> [`response::client_head`] -> [`reuse`]; bodies go through [`flow`];
+//! [`response::admit_response`] -> [`response_head::client_head`] -> [`reuse`]; bodies go through [`flow`];
 //! what fails has a [`cause`], which goes to [`retry`] or ends as a [`Refusal`], and all of it as an [`Outcome`].
 
 pub mod answer;
@@ -24,9 +24,11 @@ mod pool_key;
 pub mod proxy_header;
 pub mod refusal;
 mod refusal_index;
+pub mod refusal_response;
 pub mod request;
 pub mod response;
 pub mod response_fault;
+pub mod response_head;
 pub mod retry;
 pub mod reuse;
 pub mod rewrite;

@@ -4,7 +4,8 @@
 //! ignored, and TRACE is refused before anybody looks. Out: how often the request may still be sent
 //! on, or the answer of a final recipient (section 9.3.7): 200 with `Allow` and no content.
 
-use super::refusal::{AnswerTo, Refusal};
+use super::answer::AnswerTo;
+use super::refusal::Refusal;
 use crate::plan::MethodSet;
 use crate::wire::fields::Known;
 use crate::wire::head::{Method, Version};
@@ -69,7 +70,7 @@ pub fn answer(methods: MethodSet, to: &AnswerTo<'_>, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::exchange::answer::Manner;
-    use crate::exchange::refusal;
+    use crate::exchange::refusal_response;
 
     #[test]
     fn options_that_goes_no_further_is_told_what_may_be_asked_for() {
@@ -83,7 +84,7 @@ mod tests {
             manner: Manner::default(),
         };
         let mut out = Vec::new();
-        assert_eq!(refusal::answer(Refusal::Options(MethodSet::ALL), &to, &mut out), 0);
+        assert_eq!(refusal_response::answer(Refusal::Options(MethodSet::ALL), &to, &mut out), 0);
         let wanted = "HTTP/1.1 200 OK\r\nDate: now\r\nServer: ferrule\r\n\
                       Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, PURGE\r\n\
                       Content-Length: 0\r\n\r\n";

@@ -1,20 +1,18 @@
-//! From an upstream's response head to the head the client gets.
+//! What to do with a response head.
 //!
-//! In: a head that `wire` accepted, and the request it answers. Out: a [`Delivery`], then the head:
-//! HTTP/1.1, the upstream's end-to-end fields in their order, framing re-made, one `Date` (RFC 9110,
-//! section 6.6.1), our name in `Via` where it is wanted. What the client's connection and the upstream's may be used for afterwards is decided here
-//! as far as heads tell; [`reuse`](super::reuse) has the last word.
+//! In: a head that `wire` accepted, and the request it answers. Out: a [`Delivery`], after which the
+//! head is written by [`response_head`](super::response_head). What the client's connection and the
+//! upstream's may be used for afterwards is decided here as far as heads tell;
+//! [`reuse`](super::reuse) has the last word.
 
 use super::flow::Framing;
-use super::hop::{self, Nominations};
+use super::hop::Nominations;
 use super::response_fault::ResponseFault;
-use super::{binding, trailers, upgrade, via};
+use super::{binding, upgrade};
 use crate::plan::IdentityHeaders;
-use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::{self, BodyLength};
 use crate::wire::head::{Method, Version};
 use crate::wire::view::ResponseView;
-use crate::wire::write;
 
 /// Interim responses to one request; hints come once or twice, an endless stream of them is a way
 /// to hold a connection without ever answering.
@@ -50,12 +48,12 @@ pub struct Asked<'a> {
 pub enum ResponseStep {
     /// An interim response; the final one is still to come.
     Interim {
-        /// Does the client get it ([`interim_head`])? A 100 only if its expectation was passed on:
+        /// Does the client get it ([`interim_head`](super::response_head::interim_head))? A 100 only if its expectation was passed on:
         /// else we have answered it ourselves. HTTP/1.0 clients get none at all (RFC 9110, section
         /// 15.2).
         forward: bool,
     },
-    /// The upgrade is granted ([`upgrade::granted_head`]): from here on, bytes go both ways.
+    /// The upgrade is granted ([`granted_head`](super::response_head::granted_head)): from here on, bytes go both ways.
     Switch,
     /// The response.
     Final(Delivery),
@@ -137,79 +135,10 @@ const fn framings(status: u16, body: BodyLength, client: Version) -> (BodyLength
     }
 }
 
-/// Appends the response head for the client.
-pub fn client_head(
-    response: ResponseView<'_>,
-    delivery: &Delivery,
-    asked: &Asked<'_>,
-    out: &mut Vec<u8>,
-) {
-    write::status_line_with(response.status(), response.reason(), out);
-    // The upstream may have echoed the id; the client gets it once.
-    fields(response, asked.request_id.map(|(name, _)| name), out);
-    if let Some((name, id)) = asked.request_id {
-        write::field(name.as_bytes(), id, out);
-    }
-    if !response.fields().contains(Known::Date) {
-        write::date(asked.http_date.as_bytes(), out);
-    }
-    if let Some(name) = asked.via {
-        via::append(name, response.version(), out);
-    }
-    if let Some(identity) = asked.trailers.filter(|_| delivery.trailers) {
-        trailers::announce(response.fields(), identity, out);
-    }
-    match delivery.to_client {
-        Framing::Length(len) => write::content_length(len, out),
-        Framing::Chunked => out.extend_from_slice(write::TRANSFER_ENCODING_CHUNKED),
-        Framing::Raw => {}
-        // What HEAD would have got, and what a 304 stands for; `wire` has made sure it is a number.
-        Framing::None if response.status() != 204 => {
-            if let Ok(Some(len)) = framing::content_length(response.fields()) {
-                write::content_length(len, out);
-            }
-        }
-        Framing::None => {}
-    }
-    if !delivery.client_keep_alive {
-        out.extend_from_slice(write::CONNECTION_CLOSE);
-    } else if asked.version == Version::Http10 {
-        out.extend_from_slice(b"Connection: keep-alive\r\n");
-    }
-    out.extend_from_slice(write::CRLF);
-}
-
-/// Appends an interim response head for the client.
-pub fn interim_head(response: ResponseView<'_>, asked: &Asked<'_>, out: &mut Vec<u8>) {
-    write::status_line_with(response.status(), response.reason(), out);
-    fields(response, None, out);
-    if let Some(name) = asked.via {
-        via::append(name, response.version(), out);
-    }
-    out.extend_from_slice(write::CRLF);
-}
-
-/// The upstream's fields, minus those that end here and the one that is ours to send. Of several
-/// `Date` lines the first counts.
-pub(super) fn fields(response: ResponseView<'_>, ours: Option<&str>, out: &mut Vec<u8>) {
-    let nominations = Nominations::of(response.fields());
-    let mut dated = false;
-    for field in response.fields().iter() {
-        let name = field.name();
-        let dropped = hop::ends_here(field.known())
-            || (dated && field.known() == Known::Date)
-            || nominations.is_none_or(|named| named.contain(name, field.known()))
-            || ours.is_some_and(|ours| eq_ignore_case(name, ours.as_bytes()));
-        if !dropped {
-            write::field(name, field.value(), out);
-        }
-        dated |= field.known() == Known::Date;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::response_head::{client_head, interim_head};
     use crate::plan::Plan;
     use crate::plan::fixture::config;
     use crate::wire::error::WireError;

@@ -1,18 +1,15 @@
 //! Does a request ask for a WebSocket, and does a response grant it?
 //!
-//! In: heads that `wire` accepted. Out: yes or no, and the head of a granted upgrade. Only
+//! In: heads that `wire` accepted. Out: yes or no. Only
 //! `websocket` is ever forwarded (RFC 6455), in the one form that every server reads in the same way:
 //! HTTP/1.1, GET, no body, one `Upgrade` of one token that `Connection` nominates (RFC 9110, section
 //! 7.8). Whatever asks in another form is an ordinary request: `Upgrade` ends at this hop. What the
 //! client sends behind its head waits until a 101 is there (Pingora, CVE-2026-2833).
 
-use super::response::{Asked, fields};
-use super::via;
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::BodyLength;
 use crate::wire::head::{Method, Version};
 use crate::wire::view::{FieldsView, RequestView, ResponseView};
-use crate::wire::write;
 
 /// The only protocol that is switched to.
 const WEBSOCKET: &[u8] = b"websocket";
@@ -42,21 +39,6 @@ fn names_websocket(fields: FieldsView<'_>) -> bool {
     let mut values = fields.all(Known::Upgrade).map(|field| field.value());
     let named = values.next().is_some_and(|value| eq_ignore_case(value, WEBSOCKET));
     named && values.next().is_none() && fields.has_item(Known::Connection, b"upgrade")
-}
-
-/// Appends the head of the 101 for the client: the upstream's end-to-end fields (`Sec-WebSocket-*`
-/// are such), and the upgrade in our words.
-pub fn granted_head(response: ResponseView<'_>, asked: &Asked<'_>, out: &mut Vec<u8>) {
-    write::status_line_with(response.status(), response.reason(), out);
-    fields(response, asked.request_id.map(|(name, _)| name), out);
-    if let Some((name, id)) = asked.request_id {
-        write::field(name.as_bytes(), id, out);
-    }
-    if let Some(name) = asked.via {
-        via::append(name, response.version(), out);
-    }
-    out.extend_from_slice(FIELDS);
-    out.extend_from_slice(write::CRLF);
 }
 
 #[cfg(test)]
@@ -153,29 +135,5 @@ mod tests {
             let text = format!("{line}\r\n{fields}\r\n");
             assert_eq!(grants(parsed(&text).view(text.as_bytes())), wanted, "{text}");
         }
-    }
-
-    #[test]
-    fn the_granted_head_keeps_what_is_end_to_end() {
-        let text = "HTTP/1.1 101 Go\r\nconnection: upgrade, X-Hop\r\nupgrade: WebSocket\r\nX-Hop: 1\r\nx-request-id: 1\r\n\
-                    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nContent-Length: 0\r\n\r\n";
-        let asked = Asked {
-            method: Method::Get,
-            version: Version::Http11,
-            keep_alive: false,
-            upgrade: true,
-            interims: 0,
-            http_date: "",
-            continue_wanted: false,
-            trailers: None,
-            via: Some("edge"),
-            request_id: Some(("X-Request-Id", b"7")),
-        };
-        let mut out = Vec::new();
-        granted_head(parsed(text).view(text.as_bytes()), &asked, &mut out);
-        let wanted = "HTTP/1.1 101 Go\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
-                      X-Request-Id: 7\r\nVia: 1.1 edge\r\n\
-                      Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-        assert_eq!(String::from_utf8(out).unwrap(), wanted);
     }
 }

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use ferrule_engine::exchange::flow::Flow;
-use ferrule_engine::exchange::response::{
-    Asked, Delivery, ResponseStep, admit_response, client_head,
-};
+use ferrule_engine::exchange::response::{Asked, Delivery, ResponseStep, admit_response};
+use ferrule_engine::exchange::response_head::client_head;
 use ferrule_engine::exchange::rewrite::{Towards, upstream_head};
 use ferrule_engine::exchange::{Admission, Refusal, ResponseFault};
 use ferrule_engine::exchange::{ConnectionView, Scratch, admit};

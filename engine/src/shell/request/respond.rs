@@ -9,11 +9,9 @@ use std::time::Duration;
 use super::relay::{RelayError, TransferTimes, relay_body};
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::Flow;
-use crate::exchange::response::{
-    Asked, Delivery, ResponseStep, admit_response, client_head, interim_head,
-};
+use crate::exchange::response::{Asked, Delivery, ResponseStep, admit_response};
 use crate::exchange::response_fault::ResponseFault;
-use crate::exchange::upgrade::granted_head;
+use crate::exchange::response_head::{client_head, granted_head, interim_head};
 use crate::plan::Plan;
 use crate::shell::state::core::Core;
 use crate::shell::transport::deadlines::Shut;

@@ -1,0 +1,134 @@
+//! The head of a response as the client gets it: HTTP/1.1, made anew.
+//!
+//! In: an upstream's head, the request it answers, and for a final one its [`Delivery`]. Out: the
+//! upstream's end-to-end fields in their order, framing of our own, one `Date` (RFC 9110, section
+//! 6.6.1), and our name in `Via` where it is wanted.
+
+use super::flow::Framing;
+use super::hop::{self, Nominations};
+use super::response::{Asked, Delivery};
+use super::{trailers, upgrade, via};
+use crate::wire::fields::{Known, eq_ignore_case};
+use crate::wire::framing;
+use crate::wire::head::Version;
+use crate::wire::view::ResponseView;
+use crate::wire::write;
+
+/// Appends the response head for the client.
+pub fn client_head(
+    response: ResponseView<'_>,
+    delivery: &Delivery,
+    asked: &Asked<'_>,
+    out: &mut Vec<u8>,
+) {
+    write::status_line_with(response.status(), response.reason(), out);
+    // The upstream may have echoed the id; the client gets it once.
+    fields(response, asked.request_id.map(|(name, _)| name), out);
+    if let Some((name, id)) = asked.request_id {
+        write::field(name.as_bytes(), id, out);
+    }
+    if !response.fields().contains(Known::Date) {
+        write::date(asked.http_date.as_bytes(), out);
+    }
+    if let Some(name) = asked.via {
+        via::append(name, response.version(), out);
+    }
+    if let Some(identity) = asked.trailers.filter(|_| delivery.trailers) {
+        trailers::announce(response.fields(), identity, out);
+    }
+    match delivery.to_client {
+        Framing::Length(len) => write::content_length(len, out),
+        Framing::Chunked => out.extend_from_slice(write::TRANSFER_ENCODING_CHUNKED),
+        Framing::Raw => {}
+        // What HEAD would have got, and what a 304 stands for; `wire` has made sure it is a number.
+        Framing::None if response.status() != 204 => {
+            if let Ok(Some(len)) = framing::content_length(response.fields()) {
+                write::content_length(len, out);
+            }
+        }
+        Framing::None => {}
+    }
+    if !delivery.client_keep_alive {
+        out.extend_from_slice(write::CONNECTION_CLOSE);
+    } else if asked.version == Version::Http10 {
+        out.extend_from_slice(b"Connection: keep-alive\r\n");
+    }
+    out.extend_from_slice(write::CRLF);
+}
+
+/// Appends an interim response head for the client.
+pub fn interim_head(response: ResponseView<'_>, asked: &Asked<'_>, out: &mut Vec<u8>) {
+    write::status_line_with(response.status(), response.reason(), out);
+    fields(response, None, out);
+    if let Some(name) = asked.via {
+        via::append(name, response.version(), out);
+    }
+    out.extend_from_slice(write::CRLF);
+}
+
+/// The upstream's fields, minus those that end here and the one that is ours to send. Of several
+/// `Date` lines the first counts.
+fn fields(response: ResponseView<'_>, ours: Option<&str>, out: &mut Vec<u8>) {
+    let nominations = Nominations::of(response.fields());
+    let mut dated = false;
+    for field in response.fields().iter() {
+        let name = field.name();
+        let dropped = hop::ends_here(field.known())
+            || (dated && field.known() == Known::Date)
+            || nominations.is_none_or(|named| named.contain(name, field.known()))
+            || ours.is_some_and(|ours| eq_ignore_case(name, ours.as_bytes()));
+        if !dropped {
+            write::field(name, field.value(), out);
+        }
+        dated |= field.known() == Known::Date;
+    }
+}
+
+/// Appends the head of the 101 for the client: the upstream's end-to-end fields (`Sec-WebSocket-*`
+/// are such), and the upgrade in our words.
+pub fn granted_head(response: ResponseView<'_>, asked: &Asked<'_>, out: &mut Vec<u8>) {
+    write::status_line_with(response.status(), response.reason(), out);
+    fields(response, asked.request_id.map(|(name, _)| name), out);
+    if let Some((name, id)) = asked.request_id {
+        write::field(name.as_bytes(), id, out);
+    }
+    if let Some(name) = asked.via {
+        via::append(name, response.version(), out);
+    }
+    out.extend_from_slice(upgrade::FIELDS);
+    out.extend_from_slice(write::CRLF);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::head::{Method, ResponseHead, parse_response};
+    use crate::wire::limits::HeadLimits;
+
+    #[test]
+    fn the_granted_head_keeps_what_is_end_to_end() {
+        let text = "HTTP/1.1 101 Go\r\nconnection: upgrade, X-Hop\r\nupgrade: WebSocket\r\nX-Hop: 1\r\nx-request-id: 1\r\n\
+                    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nContent-Length: 0\r\n\r\n";
+        let asked = Asked {
+            method: Method::Get,
+            version: Version::Http11,
+            keep_alive: false,
+            upgrade: true,
+            interims: 0,
+            http_date: "",
+            continue_wanted: false,
+            trailers: None,
+            via: Some("edge"),
+            request_id: Some(("X-Request-Id", b"7")),
+        };
+        let mut head = ResponseHead::default();
+        let limits = HeadLimits { head_bytes_max: 4096, fields_max: 100 };
+        parse_response(text.as_bytes(), text.len(), limits, &mut head).unwrap();
+        let mut out = Vec::new();
+        granted_head(head.view(text.as_bytes()), &asked, &mut out);
+        let wanted = "HTTP/1.1 101 Go\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+                      X-Request-Id: 7\r\nVia: 1.1 edge\r\n\
+                      Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), wanted);
+    }
+}
