@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../tests/hello/invariant.rs"]
+#[path = "../../tests/tls/hello/invariant.rs"]
 mod invariant;
 
 fuzz_target!(|bytes: &[u8]| invariant::client_hello(bytes));

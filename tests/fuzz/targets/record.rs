@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../tests/record/invariants.rs"]
+#[path = "../../tests/tls/record/invariants.rs"]
 mod invariants;
 
 fuzz_target!(|bytes: &[u8]| invariants::record(bytes));

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../tests/wire/invariants.rs"]
+#[path = "../../tests/http/wire/invariants.rs"]
 #[expect(dead_code, reason = "each target checks one invariant of several")]
 mod invariants;
 

@@ -77,7 +77,7 @@ pub(crate) const STEPS: &[Step] = &[
     step("spelling", "typos").needing(Needs::Program("typos")),
     step(
         "records",
-        "FERRULE_RECORDS=5000000 cargo test --release -p ferrule-tests --test record --locked",
+        "FERRULE_RECORDS=5000000 cargo test --release -p ferrule-tests --test tls --locked record",
     )
     .long(),
     step("release-binary", "cargo build --release -p ferrule-engine --locked").long(),
@@ -89,7 +89,7 @@ pub(crate) const STEPS: &[Step] = &[
     .long(),
     step(
         "judge",
-        "cargo test --release -p ferrule-tests --test judge --locked -- --ignored --nocapture",
+        "cargo test --release -p ferrule-tests --test peers --locked judge -- --ignored --nocapture",
     )
     .long(),
     step("compare", "cargo compare").long(),

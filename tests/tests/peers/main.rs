@@ -1,0 +1,8 @@
+//! The gateway between other people's clients, servers and proxies.
+
+mod clients;
+mod decoders;
+mod differential;
+mod judge;
+mod matrix;
+mod websocket;
