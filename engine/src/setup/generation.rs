@@ -27,21 +27,21 @@ pub struct Generation {
     pub plan: Plan,
     /// Keys, trust and resumption, by server name and by upstream.
     pub tls: TlsSettings,
-    /// What is not wrong, but should be looked at. Holds no errors.
+    /// The warnings of the load; no errors.
     pub warnings: Problems,
 }
 
-/// Files of one object that were refused.
+/// The files of one object that were refused while the object stayed as it was.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RefusedFiles {
-    /// Their names.
+    /// The paths of the files.
     pub files: Vec<PathBuf>,
-    /// Every reason.
-    pub why: Vec<String>,
+    /// Every reason why they were refused.
+    pub reasons: Vec<String>,
 }
 
 impl Generation {
-    /// Fresh meters for one core.
+    /// New meters for one core, all at zero.
     #[must_use]
     pub fn meters(&self) -> Meters {
         let anchors = self.tls.servers.iter().map(|server| {
@@ -50,11 +50,11 @@ impl Generation {
         Meters::new(self.plan.listeners().len(), self.plan.routes().len(), anchors)
     }
 
-    /// The same configuration over its certificates, keys and lists as they are now. Nothing else that
-    /// it names is opened: that, and the file itself, is read when its owner says so.
+    /// The next generation: the same configuration with its certificates, keys and revocation lists as they
+    /// are now. Nothing else that the configuration names is opened; a reload does that.
     ///
     /// # Errors
-    /// Everything that is wrong with them.
+    /// Everything that is wrong with these files.
     pub fn renewed(
         &self,
         ticket_keys: &Arc<TicketKeys>,
@@ -73,13 +73,13 @@ impl Generation {
         Ok(Self::of(self.config.clone(), tls, pages, number, problems))
     }
 
-    /// Every file that was refused while the object it belongs to stays as it was, and why.
+    /// Every file that was refused while its object stayed as it was, and why.
     #[must_use]
     pub fn refused_files(&self) -> Vec<RefusedFiles> {
         let refused = self.tls.kept.iter().map(|kept| {
             let mut problems = self.warnings.emptied();
             kept.problems.iter().cloned().for_each(|problem| problems.push(problem));
-            RefusedFiles { files: kept.files.clone(), why: problems.lines().collect() }
+            RefusedFiles { files: kept.files.clone(), reasons: problems.lines().collect() }
         });
         refused.collect()
     }
@@ -123,7 +123,7 @@ pub fn assemble(
     now: i64,
 ) -> Result<Generation, Box<Problems>> {
     let Draft { config, mut problems } = draft;
-    // Asked even if the file has problems already: whoever repairs it wants to hear of all of them.
+    // Even if the file has problems already: whoever mends it wants to know all of them.
     let mut tls = TlsSettings::load(&config, ticket_keys, &mut problems, now);
     warn(&mut tls, &mut problems);
     let pages = error_pages::load(&config, &mut problems);

@@ -13,8 +13,8 @@ use std::time::Duration;
 use ferrule_config::model::Runtime;
 
 use super::reloader::{self, Reloader};
-use super::resolve::{self, Resolver};
-use super::watch::Watch;
+use super::resolver::{self, Resolver};
+use super::watched_files::WatchedFiles;
 use crate::control::endpoints::open_endpoints::OpenEndpoints;
 use crate::control::logs::diagnostics;
 use crate::control::logs::writer::{LogOutputs, LogWriter};
@@ -101,7 +101,7 @@ fn serve(reloader: &mut Reloader, commands: &CommandQueue) {
         match commands.next_job(due) {
             LoaderJob::End => return,
             LoaderJob::CheckFiles => {
-                reloader.look_at_files();
+                reloader.check_files();
                 // Counted from the end, so that what is wanted gets its turn however long a look takes.
                 due = clock::monotonic() + LOOK_EVERY;
             }
@@ -123,7 +123,7 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(Start, Reloader), 
     let renew: Box<reloader::Renew> =
         Box::new(move |current, number| current.renewed(&again, number, clock::unix_seconds()));
     let draft = read().map_err(|problems| terminal::print_problems(&problems))?;
-    let watch = Watch::of(&draft.config.files());
+    let watched = WatchedFiles::of(&draft.config.files());
     let first = assemble(draft, 1).map_err(|problems| terminal::print_problems(&problems))?;
     let first = Arc::new(first);
     let runtime = first.config.runtime.clone();
@@ -137,19 +137,19 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(Start, Reloader), 
     let listeners = Listeners::new(cores.len());
     let prepared = listeners
         .prepare(&first.config)
-        .map_err(|errors| cannot_start(&reloader::Refused::Bind(errors)))?;
+        .map_err(|errors| cannot_start(&reloader::ReloadError::Bind(errors)))?;
     let log = &first.config.log;
     let outputs = LogOutputs::open(log).map_err(|error| cannot_start(&error))?;
     let writer = LogWriter::start(outputs, rings).map_err(|error| cannot_start(&error))?;
     let level = diagnostics::start(&writer, log.level);
     diagnostics::log_panics();
-    let resolver = Resolver::start(links.clone(), Box::new(resolve::system))
+    let resolver = Resolver::start(links.clone(), Box::new(resolver::system))
         .map_err(|error| cannot_start(&error))?;
     let status = Arc::new(ProcessStatus::new(links.clone()));
     let mut endpoints = OpenEndpoints::new(&status, commands);
     let open = endpoints
         .prepare(&first.config)
-        .map_err(|words| cannot_start(&reloader::Refused::Endpoint(words)))?;
+        .map_err(|words| cannot_start(&reloader::ReloadError::Endpoint(words)))?;
     reloader::warn_of_problems(&first.warnings);
     warn_of_descriptors(descriptors, &runtime);
     let bound = prepared.bound().iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -167,7 +167,7 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(Start, Reloader), 
         status: Arc::clone(&status),
         endpoints,
         commands: Arc::clone(commands),
-        watch,
+        watched,
         taken: 0,
         refused: 0,
         files_refused: 0,

@@ -3,6 +3,6 @@
 
 pub(crate) mod loader;
 pub mod reloader;
-mod reread;
-pub mod resolve;
-mod watch;
+mod renewal;
+pub mod resolver;
+mod watched_files;

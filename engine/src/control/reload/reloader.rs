@@ -10,8 +10,8 @@ use std::time::Duration;
 use ferrule_config::model::Runtime;
 use ferrule_config::{Draft, Problems};
 
-use super::resolve::Resolver;
-use super::watch::Watch;
+use super::resolver::Resolver;
+use super::watched_files::WatchedFiles;
 use crate::control::endpoints::open_endpoints::{OpenEndpoints, PreparedEndpoints};
 use crate::control::logs::diagnostics::LevelSwitch;
 use crate::control::logs::writer::{LogOpenError, LogOutputs, LogWriter};
@@ -56,7 +56,7 @@ pub struct Reloader {
     /// What is in force.
     pub current: Arc<Generation>,
     /// The files that it was made from.
-    pub(super) watch: Watch,
+    pub(super) watched: WatchedFiles,
     /// `[runtime]` as the process was started with.
     pub started_with: Runtime,
     /// Where everybody can see what is in force.
@@ -75,7 +75,7 @@ pub struct Reloader {
 
 /// Why a reload changed nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum ReloadError {
     /// The file or its certificates are wrong.
     #[error("{}", lines(.0.lines()))]
     Problems(Box<Problems>),
@@ -103,7 +103,8 @@ impl Reloader {
     /// `SIGHUP`: loads the file and puts it into force, or says why not. Either is logged.
     pub fn reload(&mut self) {
         let started = clock::monotonic();
-        match (self.read)().map_err(Refused::Problems).and_then(|draft| self.try_reload(draft)) {
+        match (self.read)().map_err(ReloadError::Problems).and_then(|draft| self.try_reload(draft))
+        {
             Ok(late) => {
                 self.taken = self.taken.saturating_add(1);
                 self.status.record_reload(Ok(self.current.number));
@@ -145,20 +146,21 @@ impl Reloader {
     }
 
     /// Returns the cores that have not acknowledged in time.
-    fn try_reload(&mut self, draft: Draft) -> Result<Vec<u32>, Refused> {
+    fn try_reload(&mut self, draft: Draft) -> Result<Vec<u32>, ReloadError> {
         let number = self.current.number.saturating_add(1);
         // Looked at before they are read: what changes in between is a change later on.
-        let watch = Watch::of(&draft.config.files());
-        let generation = (self.assemble)(draft, number).map_err(Refused::Problems)?;
+        let watched = WatchedFiles::of(&draft.config.files());
+        let generation = (self.assemble)(draft, number).map_err(ReloadError::Problems)?;
         if self.commands.is_stopping() {
-            return Err(Refused::TooLate);
+            return Err(ReloadError::TooLate);
         }
         let generation = Arc::new(generation);
         let log = &generation.config.log;
         let outputs = LogOutputs::open(log)?;
-        let prepared = self.listeners.prepare(&generation.config).map_err(Refused::Bind)?;
+        let prepared = self.listeners.prepare(&generation.config).map_err(ReloadError::Bind)?;
         // The last step that may fail, because it may close an endpoint that stands in the way.
-        let endpoints = self.endpoints.prepare(&generation.config).map_err(Refused::Endpoint)?;
+        let endpoints =
+            self.endpoints.prepare(&generation.config).map_err(ReloadError::Endpoint)?;
         self.writer.redirect(outputs);
         self.level.set(log.level);
         warn_of_problems(&generation.warnings);
@@ -166,7 +168,7 @@ impl Reloader {
         self.warn_of_older_lists(&generation);
         self.hand_over(&generation, prepared, endpoints);
         self.current = generation;
-        self.watch = watch;
+        self.watched = watched;
         self.status.set_refused_files(Vec::new());
         Ok(wait_for_cores(&self.links, number, CORES_PATIENCE))
     }
@@ -303,7 +305,7 @@ pub(crate) mod testing {
         let renew: Box<Renew> =
             Box::new(move |current, number| current.renewed(&again, number, clock::unix_seconds()));
         let draft = read().unwrap();
-        let watch = Watch::of(&draft.config.files());
+        let watched = WatchedFiles::of(&draft.config.files());
         let first = Arc::new(assemble(draft, 1).unwrap());
         let links: Vec<Arc<CoreLink>> = (0..2).map(|core| Arc::new(CoreLink::new(core))).collect();
         let outputs = LogOutputs::open(&first.config.log).unwrap();
@@ -328,7 +330,7 @@ pub(crate) mod testing {
             status,
             endpoints,
             commands,
-            watch,
+            watched,
             taken: 0,
             refused: 0,
             files_refused: 0,
@@ -346,8 +348,8 @@ mod tests {
     use super::*;
     use crate::setup::LinkCursor;
 
-    fn read_and_try(reloader: &mut Reloader) -> Result<Vec<u32>, Refused> {
-        let draft = (reloader.read)().map_err(Refused::Problems)?;
+    fn read_and_try(reloader: &mut Reloader) -> Result<Vec<u32>, ReloadError> {
+        let draft = (reloader.read)().map_err(ReloadError::Problems)?;
         reloader.try_reload(draft)
     }
 
@@ -366,7 +368,7 @@ mod tests {
         assert!(take(&reloader.links[0], &mut seen).is_some());
         std::fs::write(&file, "[[listen]]\naddress = 7\nunknown = 1\n").unwrap();
         let refused = read_and_try(&mut reloader).unwrap_err();
-        assert!(matches!(refused, Refused::Problems(_)));
+        assert!(matches!(refused, ReloadError::Problems(_)));
         assert!(refused.to_string().lines().count() >= 2, "{refused}");
         reloader.reload();
         assert_eq!((reloader.current.number, reloader.taken, reloader.refused), (1, 0, 1));
@@ -382,7 +384,7 @@ mod tests {
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         write(&file, &other.local_addr().unwrap().to_string(), "");
         let refused = read_and_try(&mut reloader).unwrap_err();
-        assert!(matches!(refused, Refused::Bind(ref errors) if errors.len() == 1));
+        assert!(matches!(refused, ReloadError::Bind(ref errors) if errors.len() == 1));
         assert!(refused.to_string().contains("another process"), "{refused}");
         assert!(take(&reloader.links[0], &mut seen).is_none());
         assert_eq!(reloader.current.number, 1);
@@ -396,7 +398,7 @@ mod tests {
         write(&file, "127.0.0.1:0", &format!("access = {{ path = \"{}\" }}", access.display()));
         assert!(matches!(
             read_and_try(&mut reloader),
-            Err(Refused::Log(LogOpenError { key: "log.access.path", .. }))
+            Err(ReloadError::Log(LogOpenError { key: "log.access.path", .. }))
         ));
         assert_eq!(reloader.current.number, 1);
     }

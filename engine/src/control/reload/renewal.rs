@@ -1,50 +1,49 @@
-//! Files that change by themselves: certificates, keys, lists and what belongs to them.
+//! Renewal of certificates, keys and revocation lists whose files have changed, without a reload.
 //!
-//! Only these are read, and put into force beside everything else that is in force: neither a log nor a
-//! socket nor a page nor a name is opened or asked for, so that none of them can keep a revocation from
-//! counting. The same goes on during a drain.
+//! In: the generation in force. Out: the next one, which differs in these alone, or the reasons against
+//! it. No log, socket or page is opened and no name is resolved, so that none of them can delay a
+//! revocation. Renewal goes on during a drain.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::reloader::{self, Reloader};
-use super::watch::Watch;
+use super::watched_files::WatchedFiles;
 use crate::setup::{Generation, RefusedFiles};
 use crate::tls::loaded_crl;
 
-/// How long the cores may take before the next look at files; they are told already.
+/// How long to wait for the cores before the next check of files; the generation is posted by then.
 const CORES_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Reloader {
-    /// Looks at the files of the configuration in force, and reads them again if one has changed, or if
-    /// one was refused a while ago. What is refused stays as it was, object by object. Either outcome is
-    /// logged.
-    pub(super) fn look_at_files(&mut self) {
+    /// Checks the files of the configuration in force. Reads them again if one has changed, or was refused
+    /// some time ago. An object whose files are refused stays as it was. The result is logged.
+    pub(super) fn check_files(&mut self) {
         if !self.current.config.runtime.watch_files {
             return;
         }
-        let changed = self.watch.changed();
+        let changed = self.watched.take_changed();
         if changed.is_empty() {
             return;
         }
-        // Looked at before they are read: what changes in between is a change later on.
-        let watch = Watch::of(&self.current.config.files());
+        // Before the files are read: a change in between is seen by the next check.
+        let watched = WatchedFiles::of(&self.current.config.files());
         let number = self.current.number.saturating_add(1);
         match (self.renew)(&self.current, number) {
             Ok(generation) => {
                 let refused = generation.refused_files();
-                self.watch.follow(watch);
-                // A file that is refused again and again makes no generations.
+                self.watched.watch_from(watched);
+                // A file that is refused again and again does not make a new generation each time.
                 if refused.is_empty() || !generation.tls.objects.same_as(&self.current.tls.objects)
                 {
                     self.put_into_force(Arc::new(generation), &changed);
                 }
-                self.refuse(refused);
+                self.record_refused_files(refused);
             }
             Err(problems) => {
-                let why = problems.lines().collect();
-                self.refuse(vec![RefusedFiles { files: changed, why }]);
+                let reasons = problems.lines().collect();
+                self.record_refused_files(vec![RefusedFiles { files: changed, reasons }]);
             }
         }
     }
@@ -65,24 +64,25 @@ impl Reloader {
         reloader::warn_of_late(&late);
     }
 
-    /// These objects were refused and stay as they were; everything else is in force.
-    fn refuse(&mut self, refused: Vec<RefusedFiles>) {
+    /// Records the files that were refused; their objects stay as they were, and all others are in force.
+    fn record_refused_files(&mut self, refused: Vec<RefusedFiles>) {
         self.status.set_refused_files(refused.clone());
         let Some(first) = refused.iter().find_map(|object| object.files.first()) else {
-            if self.watch.mended() {
+            if self.watched.clear_refusal() {
                 tracing::info!("no file is refused any more");
             }
             return;
         };
         let first = first.display().to_string();
-        let reasons: Vec<String> = refused.iter().flat_map(|object| object.why.clone()).collect();
+        let reasons: Vec<String> =
+            refused.iter().flat_map(|object| object.reasons.clone()).collect();
         let files: Vec<PathBuf> = refused.into_iter().flat_map(|object| object.files).collect();
         let more = files.len().saturating_sub(1);
-        if !self.watch.refuse(files, reasons.join("\n")) {
+        if !self.watched.record_refusal(files, reasons.join("\n")) {
             return;
         }
         self.files_refused = self.files_refused.saturating_add(1);
-        // Half of a renewal looks like this until the other half comes.
+        // It may be half of a renewal: the key has changed, the certificate not yet.
         for reason in &reasons {
             tracing::error!("changed file refused: {reason}");
         }
@@ -90,7 +90,7 @@ impl Reloader {
         self.status.record_reload(Err(reasons));
     }
 
-    /// Says which lists have an older one in their place.
+    /// Warns of revocation lists that are older than the ones they replace.
     pub(super) fn warn_of_older_lists(&self, next: &Generation) {
         for list in loaded_crl::gone_back(&self.current.tls.crls, &next.tls.crls) {
             let (field, source, issuer) = (&list.field, &list.source, &list.issuer);

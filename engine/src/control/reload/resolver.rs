@@ -1,8 +1,8 @@
-//! Names of upstream nodes become addresses, off the data cores.
+//! The resolver: names of upstream nodes become addresses, off the data cores.
 //!
-//! A thread asks the system's resolver (getaddrinfo) for every name, again every 30 seconds and sooner
-//! after a failure. The last good answer is held for as long as the name is configured. Cores get a new
-//! table only when an answer changed.
+//! In: the names in a configuration. Out: addresses, posted to the cores when they change. A thread asks
+//! the system's resolver (getaddrinfo) for every name, again every 30 seconds, and sooner after a
+//! failure. The last good answer is kept for as long as the name is configured.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -17,19 +17,19 @@ use ferrule_config::model::NodeAddress;
 use crate::control::process::clock;
 use crate::setup::{Addresses, CoreLink, Generation};
 
-/// How long a good answer is taken for current. getaddrinfo does not tell the record's own time.
+/// How long a good answer counts as current: getaddrinfo does not tell the TTL of the record.
 const REFRESH: Duration = Duration::from_secs(30);
 /// The first pause after a failure; it doubles up to [`REFRESH`].
 const RETRY_MIN: Duration = Duration::from_secs(1);
-/// Names asked for at once; each may take as long as the system's resolver likes.
-const AT_ONCE: usize = 8;
-/// With no name to ask for there is nothing to wake up for.
+/// How many names are looked up at once; each may take as long as the system's resolver likes.
+const LOOKUPS_AT_ONCE: usize = 8;
+/// How long the thread sleeps if there is no name to look up.
 const NOTHING_DUE: Duration = Duration::from_secs(3600);
 
-/// Asks for the addresses of a name.
-pub type Lookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+/// Looks up the addresses of a name.
+pub type LookupName = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
-/// The system's resolver.
+/// Looks up a name with the system's resolver.
 ///
 /// # Errors
 /// What getaddrinfo failed with.
@@ -40,29 +40,30 @@ pub fn system(host: &str) -> io::Result<Vec<IpAddr>> {
 /// Handle to the resolver's thread, which ends when this is dropped (after the lookup it is in).
 #[derive(Debug)]
 pub struct Resolver {
-    answers: Arc<Mutex<Answers>>,
-    orders: Sender<Order>,
+    table: Arc<Mutex<AddressTable>>,
+    requests: Sender<ResolverRequest>,
 }
 
-enum Order {
-    /// Find every name of this generation, then say so.
+enum ResolverRequest {
+    /// Look up every name of this generation, then notify.
     Find { generation: Arc<Generation>, done: Sender<()> },
-    /// The cores have this generation with these addresses: tell them what changes.
+    /// The cores have this generation with these addresses: post changes from now on.
     Publish { generation: Arc<Generation>, known: Arc<Addresses> },
 }
 
-/// What is known, by name.
+/// The addresses known, by name.
 #[derive(Debug, Default)]
-struct Answers {
-    by_name: BTreeMap<String, Answer>,
+struct AddressTable {
+    by_name: BTreeMap<String, ResolvedName>,
 }
 
+/// The state of one name.
 #[derive(Debug, Default)]
-struct Answer {
-    /// The last good answer, in the resolver's order.
+struct ResolvedName {
+    /// The last good answer, in the resolver's request.
     addresses: Vec<IpAddr>,
     failures: u32,
-    /// When to ask again; `None` is at once.
+    /// When to look the name up again; `None` is at once.
     due: Option<Instant>,
 }
 
@@ -71,52 +72,55 @@ impl Resolver {
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(links: Vec<Arc<CoreLink>>, lookup: Box<Lookup>) -> io::Result<Self> {
-        let answers = Arc::new(Mutex::new(Answers::default()));
-        let (orders, receiver) = mpsc::channel();
-        let asker = Asker { answers: Arc::clone(&answers), lookup, links, published: None };
+    pub fn start(links: Vec<Arc<CoreLink>>, lookup: Box<LookupName>) -> io::Result<Self> {
+        let table = Arc::new(Mutex::new(AddressTable::default()));
+        let (requests, receiver) = mpsc::channel();
+        let thread = ResolverThread { table: Arc::clone(&table), lookup, links, published: None };
         std::thread::Builder::new()
             .name("ferrule-resolve".into())
-            .spawn(move || asker.run(&receiver))?;
-        Ok(Self { answers, orders })
+            .spawn(move || thread.run(&receiver))?;
+        Ok(Self { table, requests })
     }
 
-    /// Addresses of a generation's nodes. Waits for names that are not known, `patience` at most;
-    /// those that are still missing then are warned about, and their nodes have no address yet.
+    /// The addresses of a generation's nodes. Waits for unknown names, `patience` at most. A name that is
+    /// still unknown then is logged, and its node has no address yet.
     #[must_use]
     pub fn find(&self, generation: &Arc<Generation>, patience: Duration) -> Arc<Addresses> {
         let names = names_of(&generation.config);
-        if names.iter().any(|name| !lock(&self.answers).knows(name)) {
+        if names.iter().any(|name| !lock(&self.table).knows(name)) {
             let (done, wait) = mpsc::channel();
             let generation = Arc::clone(generation);
-            // If the thread is gone there is nothing to wait for, and the names stay unknown.
-            if self.orders.send(Order::Find { generation, done }).is_ok() {
+            // If the thread has ended, there is nothing to wait for, and the names stay unknown.
+            if self.requests.send(ResolverRequest::Find { generation, done }).is_ok() {
                 let _: Result<(), _> = wait.recv_timeout(patience);
             }
         }
-        let answers = lock(&self.answers);
-        for name in names.iter().filter(|name| !answers.knows(name)) {
+        let table = lock(&self.table);
+        for name in names.iter().filter(|name| !table.knows(name)) {
             tracing::warn!(
                 name,
                 "no address for an upstream node's name yet; its node gets no requests until then"
             );
         }
-        Arc::new(answers.build(generation))
+        Arc::new(table.build(generation))
     }
 
-    /// Addresses of a generation's nodes, as far as they are known. Waits for nothing.
+    /// The addresses of a generation's nodes, as far as they are known. Does not wait.
     pub(super) fn known(&self, generation: &Arc<Generation>) -> Arc<Addresses> {
-        Arc::new(lock(&self.answers).build(generation))
+        Arc::new(lock(&self.table).build(generation))
     }
 
-    /// From now on the cores serve this generation; they know these addresses.
+    /// From now on the cores serve this generation with these addresses; changes are posted to them.
     pub fn publish(&self, generation: &Arc<Generation>, known: &Arc<Addresses>) {
-        let order = Order::Publish { generation: Arc::clone(generation), known: Arc::clone(known) };
-        drop(self.orders.send(order));
+        let request = ResolverRequest::Publish {
+            generation: Arc::clone(generation),
+            known: Arc::clone(known),
+        };
+        drop(self.requests.send(request));
     }
 }
 
-impl Answers {
+impl AddressTable {
     fn knows(&self, name: &str) -> bool {
         self.by_name.get(name).is_some_and(|answer| !answer.addresses.is_empty())
     }
@@ -127,8 +131,8 @@ impl Answers {
         })
     }
 
-    /// Takes an answer. An empty one is a failure; so is an error. Is there anything to say about it?
-    fn take(&mut self, name: &str, result: io::Result<Vec<IpAddr>>, now: Instant) {
+    /// Records an answer, and logs a first failure or recovery. An empty answer counts as a failure.
+    fn record(&mut self, name: &str, result: io::Result<Vec<IpAddr>>, now: Instant) {
         let answer = self.by_name.entry(name.to_owned()).or_default();
         match result {
             Ok(addresses) if !addresses.is_empty() => {
@@ -137,7 +141,7 @@ impl Answers {
                 }
                 answer.failures = 0;
                 answer.due = now.checked_add(REFRESH);
-                // Servers rotate the order; that alone is no change.
+                // Servers rotate the request; that alone is no change.
                 let set = |list: &[IpAddr]| list.iter().copied().collect::<BTreeSet<IpAddr>>();
                 if set(&answer.addresses) != set(&addresses) {
                     answer.addresses = addresses;
@@ -163,8 +167,8 @@ impl Answers {
     }
 }
 
-fn lock(answers: &Mutex<Answers>) -> MutexGuard<'_, Answers> {
-    answers.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(table: &Mutex<AddressTable>) -> MutexGuard<'_, AddressTable> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The names that a configuration needs.
@@ -178,82 +182,89 @@ fn names_of(config: &Config) -> BTreeSet<String> {
         .collect()
 }
 
-/// The thread's own side.
-struct Asker {
-    answers: Arc<Mutex<Answers>>,
-    lookup: Box<Lookup>,
+/// What the thread works with.
+struct ResolverThread {
+    table: Arc<Mutex<AddressTable>>,
+    lookup: Box<LookupName>,
     links: Vec<Arc<CoreLink>>,
-    published: Option<(Arc<Generation>, Arc<Addresses>)>,
+    published: Option<PublishedAddresses>,
 }
 
-impl Asker {
-    fn run(mut self, orders: &Receiver<Order>) {
+/// What the cores serve.
+struct PublishedAddresses {
+    generation: Arc<Generation>,
+    /// The addresses that the cores have.
+    known: Arc<Addresses>,
+}
+
+impl ResolverThread {
+    fn run(mut self, requests: &Receiver<ResolverRequest>) {
         loop {
-            match orders.recv_timeout(self.pause()) {
-                Ok(Order::Find { generation, done }) => {
-                    self.ask(names_of(&generation.config).into_iter().collect());
+            match requests.recv_timeout(self.time_to_next()) {
+                Ok(ResolverRequest::Find { generation, done }) => {
+                    self.look_up(names_of(&generation.config).into_iter().collect());
                     let _: Result<(), _> = done.send(());
                 }
-                Ok(Order::Publish { generation, known }) => {
+                Ok(ResolverRequest::Publish { generation, known }) => {
                     let names = names_of(&generation.config);
-                    lock(&self.answers).by_name.retain(|name, _| names.contains(name));
-                    self.published = Some((generation, known));
+                    lock(&self.table).by_name.retain(|name, _| names.contains(name));
+                    self.published = Some(PublishedAddresses { generation, known });
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            self.ask_again();
-            self.tell_cores();
+            self.look_up_published();
+            self.post_changes();
         }
     }
 
-    /// How long until the next name is due?
-    fn pause(&self) -> Duration {
+    /// How long is it until the next name is due?
+    fn time_to_next(&self) -> Duration {
         let now = clock::monotonic();
-        let Some((generation, _)) = &self.published else { return NOTHING_DUE };
-        let answers = lock(&self.answers);
-        let due = |name: &String| answers.by_name.get(name).and_then(|answer| answer.due);
-        names_of(&generation.config)
+        let Some(published) = &self.published else { return NOTHING_DUE };
+        let table = lock(&self.table);
+        let due = |name: &String| table.by_name.get(name).and_then(|answer| answer.due);
+        names_of(&published.generation.config)
             .iter()
             .map(|name| due(name).map_or(Duration::ZERO, |due| due.saturating_duration_since(now)))
             .min()
             .unwrap_or(NOTHING_DUE)
     }
 
-    /// Asks for every name of the published generation that is due.
-    fn ask_again(&self) {
-        if let Some((generation, _)) = &self.published {
-            self.ask(names_of(&generation.config).into_iter().collect());
+    /// Looks up every name of the published generation that is due.
+    fn look_up_published(&self) {
+        if let Some(published) = &self.published {
+            self.look_up(names_of(&published.generation.config).into_iter().collect());
         }
     }
 
-    /// Asks for those of the names that are due, a few at a time. Each answer counts as soon as it is
-    /// there: a slow name does not hide a quick one.
-    fn ask(&self, mut names: Vec<String>) {
+    /// Looks up those of the names that are due, a few at a time. Each answer counts at once: a slow name
+    /// does not delay a quick one.
+    fn look_up(&self, mut names: Vec<String>) {
         let now = clock::monotonic();
         {
-            let answers = lock(&self.answers);
+            let table = lock(&self.table);
             names.retain(|name| {
-                let answer = answers.by_name.get(name);
+                let answer = table.by_name.get(name);
                 answer.and_then(|answer| answer.due).is_none_or(|due| due <= now)
             });
         }
-        for batch in names.chunks(AT_ONCE) {
+        for batch in names.chunks(LOOKUPS_AT_ONCE) {
             std::thread::scope(|scope| {
                 for name in batch {
                     scope.spawn(move || {
                         let result = (self.lookup)(name);
-                        lock(&self.answers).take(name, result, clock::monotonic());
+                        lock(&self.table).record(name, result, clock::monotonic());
                     });
                 }
             });
         }
     }
 
-    /// Posts the addresses of the published generation if they are not what the cores know.
-    fn tell_cores(&mut self) {
-        let Some((generation, known)) = &mut self.published else { return };
-        let addresses = lock(&self.answers).build(generation);
+    /// Posts the addresses of the published generation if the cores have others.
+    fn post_changes(&mut self) {
+        let Some(PublishedAddresses { generation, known }) = &mut self.published else { return };
+        let addresses = lock(&self.table).build(generation);
         if addresses != **known {
             let addresses = Arc::new(addresses);
             for link in &self.links {
@@ -283,30 +294,30 @@ mod tests {
     #[test]
     fn a_failure_keeps_the_last_good_answer_and_asks_sooner() {
         let now = clock::monotonic();
-        let mut answers = Answers::default();
-        answers.take("a", Ok(vec![ip("10.0.0.1")]), now);
-        assert_eq!(answers.by_name["a"].due, Some(now + REFRESH));
+        let mut table = AddressTable::default();
+        table.record("a", Ok(vec![ip("10.0.0.1")]), now);
+        assert_eq!(table.by_name["a"].due, Some(now + REFRESH));
         let mut pauses = Vec::new();
         for _ in 0..7 {
-            answers.take("a", failure(), now);
-            pauses.push(answers.by_name["a"].due.unwrap().duration_since(now).as_secs());
+            table.record("a", failure(), now);
+            pauses.push(table.by_name["a"].due.unwrap().duration_since(now).as_secs());
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
-        assert_eq!(answers.by_name["a"].addresses, [ip("10.0.0.1")]);
-        answers.take("a", Ok(Vec::new()), now);
-        assert!(answers.knows("a"));
-        answers.take("a", Ok(vec![ip("10.0.0.2")]), now);
-        assert_eq!(answers.by_name["a"].addresses, [ip("10.0.0.2")]);
-        assert_eq!(answers.by_name["a"].due, Some(now + REFRESH));
+        assert_eq!(table.by_name["a"].addresses, [ip("10.0.0.1")]);
+        table.record("a", Ok(Vec::new()), now);
+        assert!(table.knows("a"));
+        table.record("a", Ok(vec![ip("10.0.0.2")]), now);
+        assert_eq!(table.by_name["a"].addresses, [ip("10.0.0.2")]);
+        assert_eq!(table.by_name["a"].due, Some(now + REFRESH));
     }
 
     #[test]
     fn another_order_is_no_change() {
         let now = clock::monotonic();
-        let mut answers = Answers::default();
-        answers.take("a", Ok(vec![ip("10.0.0.1"), ip("::1")]), now);
-        answers.take("a", Ok(vec![ip("::1"), ip("10.0.0.1")]), now);
-        assert_eq!(answers.by_name["a"].addresses, [ip("10.0.0.1"), ip("::1")]);
+        let mut table = AddressTable::default();
+        table.record("a", Ok(vec![ip("10.0.0.1"), ip("::1")]), now);
+        table.record("a", Ok(vec![ip("::1"), ip("10.0.0.1")]), now);
+        assert_eq!(table.by_name["a"].addresses, [ip("10.0.0.1"), ip("::1")]);
     }
 
     #[test]
@@ -316,7 +327,7 @@ mod tests {
 
     /// A node whose name is not known at start gets its address as soon as the name resolves.
     #[test]
-    fn cores_hear_of_a_name_that_resolves_late() {
+    fn a_name_that_resolves_late_is_posted_to_the_cores() {
         let (_folder, file) = testing::folder("127.0.0.1:0");
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, text.replace("127.0.0.1:9", "late.test:80")).unwrap();
@@ -345,7 +356,7 @@ mod tests {
         };
         assert_eq!(addresses.generation, generation.number);
         assert_eq!(addresses.get(0, 0), ["10.0.0.7:80".parse().unwrap()]);
-        // Asked for again at once, it is known.
+        // It is known at once from now on.
         assert_eq!(resolver.find(&generation, Duration::ZERO), addresses);
     }
 }
