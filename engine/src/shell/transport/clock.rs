@@ -13,7 +13,7 @@ pub struct CoreClock {
     start: Instant,
     /// Unix seconds, as of the last [`CoreClock::refresh`].
     unix_seconds: Cell<i64>,
-    /// And milliseconds into them.
+    /// Milliseconds of the current second.
     millis: Cell<u16>,
     texts: RefCell<Texts>,
 }

@@ -12,7 +12,7 @@ use crate::setup::Driver;
 /// The rungs, best first. `SINGLE_ISSUER | DEFER_TASKRUN` took 20-28 % of CPU off at 4 connections.
 const RUNGS: [Driver; 3] = [Driver::UringDeferred, Driver::UringCooperative, Driver::UringPlain];
 
-/// Ring settings of a rung.
+/// The ring settings of a rung.
 fn builder(rung: Driver, entries: u32) -> io_uring::Builder {
     let mut builder = io_uring::IoUring::builder();
     match rung {

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-/// One direction of one body: patience that is used up by waiting and earned by bytes, never more
-/// than the grace.
+/// The rate that one direction of one body must keep. Waiting uses up an allowance of time, and bytes earn
+/// it back, up to the grace.
 #[derive(Clone, Copy, Debug)]
 pub struct MinRate {
     /// Bytes a second; 0 demands nothing.
@@ -17,26 +17,25 @@ pub struct MinRate {
 }
 
 impl MinRate {
-    /// A body that has not begun.
+    /// For a body that has not begun.
     #[must_use]
     pub const fn new(rate: u32, grace: Duration) -> Self {
         Self { rate, grace, left: grace }
     }
 
-    /// Of a peer that may be as slow as it likes.
+    /// For a peer that may be as slow as it likes.
     #[must_use]
     pub const fn none() -> Self {
         Self::new(0, Duration::ZERO)
     }
 
-    /// Is anything demanded? Only then the clock has to be read.
+    /// Is a rate demanded? Only then the clock has to be read.
     #[must_use]
     pub const fn is_demanded(&self) -> bool {
         self.rate > 0
     }
 
-    /// How long the next wait may be, if `most` is what it may be anyway; `None` if the peer has used
-    /// up our patience.
+    /// How long the next wait may be, `most` at the most; `None` if the peer has used up its time.
     #[must_use]
     pub fn next_wait(&self, most: Duration) -> Option<Duration> {
         if self.rate == 0 {
@@ -45,7 +44,7 @@ impl MinRate {
         (!self.left.is_zero()).then(|| self.left.min(most))
     }
 
-    /// We waited so long, and so many bytes came of it.
+    /// Records a wait and the bytes that it brought.
     pub fn record(&mut self, waited: Duration, bytes: u64) {
         let earned = bytes.saturating_mul(1_000_000) / u64::from(self.rate.max(1));
         let left = self.left.saturating_add(Duration::from_micros(earned));

@@ -1,7 +1,7 @@
-//! Bits that nobody can guess, without a system call for each request.
+//! Random bits that nobody can guess, without a system call for each request.
 //!
 //! ChaCha20 under a key that is drawn once per core: the key stream of one message after the other,
-//! each under its own number. What was given out tells nothing of what comes next.
+//! each under its own number. What was drawn tells nothing about what is drawn next.
 
 use std::cell::RefCell;
 
@@ -12,17 +12,17 @@ use ring::rand::{SecureRandom, SystemRandom};
 const BLOCK_BYTES: usize = 512;
 const DRAW_BYTES: usize = 16;
 
-/// One core's source.
+/// The source of random bits of one core.
 #[derive(Debug, Default)]
 pub struct Random(RefCell<KeyStream>);
 
 struct KeyStream {
-    /// `None` until something is drawn: who asks for nothing waits for nothing.
+    /// `None` until the first draw, so that a core that draws nothing does not wait for a key.
     key: Option<LessSafeKey>,
     /// Messages made so far.
     number: u64,
     block: [u8; BLOCK_BYTES],
-    /// Bytes of the block that were given out.
+    /// Bytes of the block that were drawn.
     used: usize,
 }
 

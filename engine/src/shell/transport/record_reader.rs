@@ -1,4 +1,7 @@
-//! The receiving half: bytes off the wire, records opened, plaintext sent_bytes on.
+//! The receiving half of a connection: bytes off the wire, records opened, plaintext handed on.
+//!
+//! In: what the kernel has received. Out: plaintext, piece by piece; or a [`StreamError`]. Bytes that the
+//! caller does not consume are kept for the next read.
 
 mod flowing;
 mod listen;
@@ -17,15 +20,16 @@ use super::tls::{Opened, Security, SessionError};
 use super::work_budget::WorkBudget;
 use crate::tls::record::reseal::PayloadPart;
 
-/// Receives on an idle connection before it is given up: a ticket or two, and no stream of them.
+/// How often an idle connection is received from before it is given up: TLS may send a ticket or two, but
+/// no stream of them.
 const RECEIVES_IDLE_MAX: u32 = 4;
 
-/// What became of a connection while nothing was asked of it.
+/// The state of a connection that nobody was using.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum IdleCheck {
-    /// It is open, and nothing was said.
+    /// It is open, and nothing has arrived.
     Silent,
-    /// It has said something that nobody asked for.
+    /// Data has arrived that nobody asked for.
     Unsolicited,
     /// It cannot be used any more.
     Closed,
@@ -44,25 +48,25 @@ pub struct RecordReader {
     closed: bool,
     /// The connection's end was read.
     ended: bool,
-    /// A body is flowing, and its receiver takes so much at once: of the next receive.
+    /// The most that the next receive should bring: while a body flows, the room that its receiver has.
     room: Option<usize>,
-    /// What its peer has us do without ever waiting for it.
+    /// The work that its peer may still cause before other tasks have their turn.
     pub budget: WorkBudget,
 }
 
 /// How long to wait, and what is shut when that was too long.
 #[derive(Clone, Copy, Debug)]
 pub struct Wait {
-    /// How long.
+    /// The longest time to wait.
     pub time: Duration,
-    /// What is shut then.
+    /// What is shut when that time has passed.
     pub shut: Shut,
-    /// Nothing is running yet: a small buffer will do.
+    /// No message has begun: a small buffer will do, and the connection counts as idle.
     pub idle: bool,
 }
 
 impl RecordReader {
-    /// Of a connection on which nothing was received yet.
+    /// The receiving half of a new connection.
     #[must_use]
     pub const fn new(half: ReadHalf, descriptor: Descriptor, timer: Timer) -> Self {
         Self {
@@ -96,8 +100,8 @@ impl RecordReader {
         self.ended
     }
 
-    /// Has the peer of this idle connection said anything, or left? What TLS has to say by itself is
-    /// heard and answered, and is nothing.
+    /// Has the peer of this idle connection sent data, or left? Messages of TLS itself (tickets, key
+    /// updates) are processed and answered, and count as silence.
     pub fn check_idle(&mut self, security: &RefCell<Security>, buffers: &BufferPool) -> IdleCheck {
         for _ in 0..RECEIVES_IDLE_MAX {
             if let Some(idle) = self.look(security, buffers) {
@@ -121,7 +125,7 @@ impl RecordReader {
         IdleCheck::Closed
     }
 
-    /// `None` if there are bytes that TLS may have said by itself.
+    /// One look; `None` if bytes have arrived that may be messages of TLS itself.
     fn look(&mut self, security: &RefCell<Security>, buffers: &BufferPool) -> Option<IdleCheck> {
         match (self.check_leftover(security, buffers), self.descriptor.peek()) {
             (IdleCheck::Silent, Peek::Bytes) if security.borrow().session.is_tls() => None,
@@ -131,7 +135,7 @@ impl RecordReader {
         }
     }
 
-    /// The same of what was received already, behind a message.
+    /// As [`RecordReader::check_idle`], but only of what was received already, after the end of a message.
     pub fn check_leftover(
         &mut self,
         security: &RefCell<Security>,
@@ -155,40 +159,40 @@ impl RecordReader {
         if self.closed { IdleCheck::Closed } else { IdleCheck::Silent }
     }
 
-    /// The connection, for others to shut.
+    /// The connection, for others to shut down.
     #[must_use]
     pub const fn shut_target(&self) -> ShutTarget {
         self.timer.shut_target(self.descriptor)
     }
 
-    /// A way to shorten a wait from outside.
+    /// The handle by which others change the deadline of this half.
     #[must_use]
     pub fn timer_handle(&self) -> TimerHandle {
         self.timer.timer_handle()
     }
 
-    /// As [`Security::send_pending`]: what TLS has to say leaves before anybody waits for more, and an alert
-    /// before anybody can shut the connection.
+    /// As [`Security::send_pending`]: what TLS has queued leaves before anybody waits for more, and an alert
+    /// leaves before anybody can shut the connection down.
     pub fn send_pending(&self, security: &RefCell<Security>) {
         security.borrow_mut().send_pending(self.descriptor);
     }
 
-    /// Forgets everything received and not consumed.
+    /// Drops everything received and not consumed.
     pub fn discard(&mut self, buffers: &BufferPool) {
         for slot in [&mut self.cipher, &mut self.plain] {
             buffers.release(slot);
         }
     }
 
-    /// Nothing received is left unconsumed.
+    /// Was everything that was received consumed?
     #[must_use]
     pub fn is_drained(&self) -> bool {
         let drained = |slot: &Option<Buffer>| slot.as_ref().is_none_or(Buffer::is_empty);
         drained(&self.plain) && drained(&self.cipher)
     }
 
-    /// Gives empty buffers back, and keeps what is in others in as little memory as will do: a byte of
-    /// the next message must not hold what the last one's body needed.
+    /// Gives empty buffers back, and moves the contents of others into the smallest buffers that hold
+    /// them: a byte of the next message must not keep the memory that the last body needed.
     pub fn release_memory(&mut self, buffers: &BufferPool) {
         self.timer.note_progress();
         self.room = None;
@@ -236,7 +240,7 @@ impl RecordReader {
         }
     }
 
-    /// One receive; the timer runs already and there is room.
+    /// One receive; the timer is armed already and the buffer has room.
     async fn receive_armed(&mut self, tls: bool) -> Result<usize, StreamError> {
         self.budget.yield_if_spent().await;
         let plain = self.plain.as_ref().map_or(0, Buffer::capacity);
@@ -317,9 +321,9 @@ impl RecordReader {
         self.note_closed(opened)
     }
 
-    /// As [`RecordReader::next_piece`] for every record that is there, each made one of `to` where it lies;
-    /// `take` tells what of it goes out, and how much it consumed. `output` is empty, and gets them.
-    /// `None` if that cannot be done now.
+    /// As [`RecordReader::next_piece`] for every whole record that has been received: each is opened, and
+    /// sealed again in place under the keys of `to`. `take` tells what becomes of its payload. The records
+    /// go to `output`, which must be empty. `None` if that cannot be done now.
     pub fn reseal(
         &mut self,
         security: &RefCell<Security>,
@@ -429,7 +433,7 @@ impl RecordReader {
         }
     }
 
-    /// Opens one record behind what `plain` holds; `false` if no whole record is there.
+    /// Opens one record and appends its payload to `plain`; `false` if there is no whole record.
     fn open_into_plain(
         &mut self,
         security: &RefCell<Security>,
@@ -460,7 +464,7 @@ impl RecordReader {
         Ok(matches!(self.note_closed(opened)?, Opened::Data(())))
     }
 
-    /// Gives back what is empty; with `small`, a small buffer will do for the next receive.
+    /// Gives empty buffers back; with `small`, rents a small one for the next receive.
     pub fn rest(&mut self, tls: bool, buffers: &BufferPool, small: bool) {
         self.shrink(buffers);
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
@@ -474,7 +478,7 @@ impl RecordReader {
 mod tests {
     use super::*;
 
-    /// A small buffer may be all that is left of an earlier message.
+    /// An earlier message may have left no more than a small buffer.
     #[test]
     fn what_is_not_taken_is_kept_whole() {
         let buffers = BufferPool::default();

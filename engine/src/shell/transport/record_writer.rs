@@ -1,4 +1,6 @@
-//! The sending half: plaintext sealed into records, as many as are ready in one send.
+//! The sending half of a connection: plaintext sealed into records, as many as are ready in one send.
+//!
+//! Staged bytes wait in one buffer until they are flushed; what TLS has queued leaves with them.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -14,18 +16,18 @@ pub struct RecordWriter {
     half: WriteHalf,
     descriptor: Descriptor,
     timer: Timer,
-    /// What is staged to be sent.
+    /// Sealed records that wait to be sent.
     pub output: Option<Buffer>,
 }
 
 impl RecordWriter {
-    /// Of a connection on which nothing was sent yet.
+    /// The sending half of a new connection.
     #[must_use]
     pub const fn new(half: WriteHalf, descriptor: Descriptor, timer: Timer) -> Self {
         Self { half, descriptor, timer, output: None }
     }
 
-    /// Forgets everything staged.
+    /// Drops everything staged.
     pub fn discard(&mut self, buffers: &BufferPool) {
         buffers.release(&mut self.output);
     }
@@ -54,12 +56,12 @@ impl RecordWriter {
         output.spare() >= PLAIN_BYTES_MAX + 3 * RECORD_OVERHEAD_MAX
     }
 
-    /// A body is flowing: so much is about to be staged. What is staged already stays.
+    /// Brings the buffer to the size of what is about to be staged; what is staged already stays.
     pub fn fit(&mut self, buffers: &BufferPool, size: BufferSize) {
         buffers.resize(&mut self.output, size);
     }
 
-    /// Bytes that the receiver takes at once, beside those that are staged.
+    /// Bytes that the kernel takes at once, beside those that are staged.
     #[must_use]
     pub fn room(&self) -> usize {
         self.descriptor.room().saturating_sub(self.output.as_ref().map_or(0, Buffer::len))
@@ -92,15 +94,15 @@ impl RecordWriter {
         sealed.map_err(StreamError::Tls)
     }
 
-    /// Somebody has filled `output`.
+    /// Others have filled `output` with records.
     pub fn note_staged(&self, security: &RefCell<Security>) {
         if self.has_output() {
             security.borrow_mut().sending = true;
         }
     }
 
-    /// Appends what TLS has to say, with nothing of ours; if there is no room beside what is staged,
-    /// that goes first. True if there is anything to send.
+    /// Appends what TLS has queued; if there is no room beside what is staged, that is sent first. True if
+    /// there is anything to send.
     fn stage_pending(
         &mut self,
         security: &RefCell<Security>,
@@ -126,7 +128,7 @@ impl RecordWriter {
         staged.map(|()| guard.sending)
     }
 
-    /// Sends everything staged or pending, and what TLS wants to say meanwhile.
+    /// Sends everything staged or queued, and what TLS queues meanwhile.
     ///
     /// # Errors
     /// The connection is cut.

@@ -1,23 +1,24 @@
-//! How many bytes of a connection the kernel was given, and whether its peer spoke before it was asked.
+//! How many bytes of a connection the kernel was given, and whether its peer answered before it could
+//! have received a request.
 
 use super::net::Descriptor;
 
-/// What of a connection's bytes the kernel was given.
+/// The count of bytes that the kernel was given to send.
 #[derive(Debug, Default)]
 pub struct SentBytes {
-    /// All of them, with those of a send that is under way.
+    /// All of them, those of a send that is under way included.
     bytes: u64,
-    /// As many were before the first request; nothing once that is answered.
+    /// How many there were before the first request; `None` once that was asked about.
     before_first_request: Option<u64>,
 }
 
 impl SentBytes {
-    /// Nothing was asked for so far: what comes next is the first request.
+    /// What is sent next is the first request.
     pub const fn mark_first_request(&mut self) {
         self.before_first_request = Some(self.bytes);
     }
 
-    /// So many more.
+    /// The kernel was given this many more.
     pub fn add(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
@@ -27,9 +28,9 @@ impl SentBytes {
         self.bytes = self.bytes.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
-    /// Something came, and `descriptor`'s peer has so many bytes still to acknowledge. Did it leave the
-    /// peer before a byte of the first request had arrived there? Whatever is sent acknowledges what
-    /// has arrived, so that is certain; asked once.
+    /// Bytes have arrived. Did the peer send them before any byte of the first request had reached it?
+    /// Every TCP segment acknowledges what has arrived, so the bytes that `descriptor`'s peer has still
+    /// to acknowledge tell it for certain. Only the first call can say yes.
     pub fn precedes_first_request(&mut self, descriptor: Descriptor) -> bool {
         let Some(before) = self.before_first_request.take() else { return false };
         let unacknowledged = descriptor.unacknowledged().unwrap_or(0);

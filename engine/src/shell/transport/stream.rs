@@ -1,9 +1,9 @@
 //! A connection as two halves over rented buffers, with a TLS session between them.
 //!
-//! The halves are in [`reader`](super::record_reader) and [`writer`](super::record_writer).
-//! The halves are used side by side (a body goes up while a response comes down) and share the
-//! session, which is never borrowed across an await. Every wait has a deadline; a deadline that
-//! passes shuts the descriptor, so a pending operation always completes and no buffer is lost.
+//! The halves ([`RecordReader`], [`RecordWriter`]) are used side by side (a body goes up while a response
+//! comes down) and share the session, which is never borrowed across an await. Every wait has a
+//! deadline; a deadline that passes shuts the descriptor, so a pending operation always completes and no
+//! buffer is lost.
 
 pub mod listen;
 
@@ -22,13 +22,13 @@ use super::tls::reseal::{PayloadUse, ResealError};
 use super::tls::{Opened, Security, Session, SessionError};
 use super::work_budget::WorkBudget;
 
-/// One connection.
+/// One connection, to a client or to an upstream.
 pub struct Stream {
     /// The receiving half.
     pub reader: RecordReader,
     /// The sending half.
     pub writer: RecordWriter,
-    /// What stands between the bytes and their meaning.
+    /// What both halves share: the TLS session, or none.
     pub security: RefCell<Security>,
     buffers: Rc<BufferPool>,
     descriptor: Descriptor,
@@ -100,19 +100,19 @@ impl Stream {
         }
     }
 
-    /// The first request comes next. Over TCP, an answer that was sent before that arrived is told by
-    /// what it acknowledges ([`StreamReader::is_unsolicited`]).
+    /// What is sent next is the first request. Over TCP, a response that the peer sent before it had
+    /// received any of it shows by what it acknowledges ([`StreamReader::is_unsolicited`]).
     pub fn mark_first_request(&mut self) {
         if self.reader.is_tcp() {
             self.security.get_mut().sent_bytes.mark_first_request();
         }
     }
 
-    /// The handshake that we began is over: takes over from rustls, if that is wanted, and hears what
-    /// came behind it.
+    /// The handshake that we began is over: with `fast`, our own record layer takes over from rustls.
+    /// Tickets that came with the last flight are processed.
     ///
     /// # Errors
-    /// The peer has spoken before it was asked, or broke the protocol.
+    /// The peer sent data before our first request, or broke the protocol.
     pub fn finish_handshake(&mut self, fast: bool) -> Result<(), SessionError> {
         let Security { session, tls_output, .. } = self.security.get_mut();
         if fast {
@@ -121,7 +121,7 @@ impl Stream {
         session.process_tickets(self.reader.cipher(&self.buffers), tls_output)
     }
 
-    /// A way to shorten a wait of the receiving half from outside.
+    /// The handle by which others change the deadline of the receiving half.
     #[must_use]
     pub fn read_timer(&self) -> TimerHandle {
         self.reader.timer_handle()
@@ -133,13 +133,13 @@ impl Stream {
         self.descriptor
     }
 
-    /// As [`RecordReader::check_idle`]; one that is over hears our goodbye.
+    /// As [`RecordReader::check_idle`]; a connection that is over gets `close_notify`.
     pub fn check_idle(&mut self) -> IdleCheck {
         let idle = self.reader.check_idle(&self.security, &self.buffers);
         self.close_if_over(idle)
     }
 
-    /// As [`RecordReader::check_leftover`]; one that is over hears our goodbye.
+    /// As [`RecordReader::check_leftover`]; a connection that is over gets `close_notify`.
     pub fn check_leftover(&mut self) -> IdleCheck {
         let idle = self.reader.check_leftover(&self.security, &self.buffers);
         self.close_if_over(idle)
@@ -154,7 +154,7 @@ impl Stream {
         idle
     }
 
-    /// Its session, between two uses.
+    /// Its TLS session.
     pub fn session(&mut self) -> &Session {
         &self.security.get_mut().session
     }
@@ -187,7 +187,8 @@ impl Stream {
         self.split().1
     }
 
-    /// The peer must not take what it has for the whole: no `close_notify`, and a reset.
+    /// Resets the connection without `close_notify`: the peer must not take what it has received for a
+    /// whole message.
     pub fn abort(&mut self) {
         // An alert says so too, and a reset would overtake it.
         if self.security.get_mut().tls_output.has_failed() {
@@ -243,13 +244,14 @@ impl StreamReader<'_> {
         self.reader.read_plain(self.security, self.buffers, wait).await
     }
 
-    /// What has come, was it sent before the first request could be known? Asked once of a connection.
+    /// Was what has arrived sent before the peer had received any of our first request? Asked once in the
+    /// life of a connection.
     #[must_use]
     pub fn is_unsolicited(&self) -> bool {
         self.security.borrow_mut().sent_bytes.precedes_first_request(self.reader.descriptor())
     }
 
-    /// Forgets everything received and not consumed.
+    /// Drops everything received and not consumed.
     pub fn discard(&mut self) {
         self.reader.discard(self.buffers);
     }
@@ -276,7 +278,7 @@ impl StreamReader<'_> {
         self.reader.next_piece(self.security, self.buffers, take)
     }
 
-    /// As [`RecordReader::reseal`], for a sink without output.
+    /// As [`RecordReader::reseal`]; `None` if `sink` has output that was not sent yet.
     pub fn reseal(
         &mut self,
         sink: &mut StreamWriter<'_>,
@@ -291,7 +293,7 @@ impl StreamReader<'_> {
         done
     }
 
-    /// What its peer has us do without ever waiting for it.
+    /// The work that its peer may still cause before other tasks have their turn.
     pub const fn work_budget(&mut self) -> &mut WorkBudget {
         &mut self.reader.budget
     }
@@ -302,20 +304,20 @@ impl StreamReader<'_> {
         self.reader.plain.as_ref().map_or(&[], Buffer::filled)
     }
 
-    /// So much of the plaintext is done with.
+    /// The first `count` bytes of the plaintext are done with.
     pub fn consume(&mut self, count: usize) {
         if let Some(plain) = &mut self.reader.plain {
             plain.consume(count);
         }
     }
 
-    /// A way to shorten its wait from outside.
+    /// The handle by which others change its deadline.
     #[must_use]
     pub fn timer_handle(&self) -> TimerHandle {
         self.reader.timer_handle()
     }
 
-    /// Is there nothing that was received and not consumed, in any form?
+    /// Was everything that was received consumed?
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.reader.is_drained()
@@ -338,7 +340,7 @@ impl StreamReader<'_> {
         self.security.borrow_mut().tls_output.release_memory();
     }
 
-    /// Is the end of this connection only an end if TLS says so?
+    /// Is it a TLS connection, whose end counts only if `close_notify` came before it?
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         self.tls
@@ -407,7 +409,7 @@ impl StreamWriter<'_> {
         self.writer.release_memory(self.buffers);
     }
 
-    /// Says that nothing follows: `close_notify` (nothing on plaintext), and the stream's end.
+    /// Ends our direction: `close_notify` (nothing on plaintext), then the end of the TCP stream.
     ///
     /// # Errors
     /// The connection is cut.

@@ -7,12 +7,12 @@ use super::tls::SessionError;
 /// Why a connection cannot be used any further.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StreamError {
-    /// The peer ended it; never said of a connection that we have shut ourselves.
+    /// The peer ended it. A connection that we shut down ourselves has timed out or failed.
     Ended,
-    /// The kernel said so.
+    /// The kernel reported this error.
     Failed(io::ErrorKind),
     /// Our deadline passed.
     TimedOut,
-    /// TLS cannot go on.
+    /// The TLS session has failed or is over.
     Tls(SessionError),
 }

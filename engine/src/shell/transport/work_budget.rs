@@ -14,17 +14,17 @@ use super::net;
 const WORK_MAX: u32 = 256 * 1024;
 /// The least that a receive costs.
 const RECEIVE: u32 = 8 * 1024;
-/// A byte that is no data: of a record's header and tag, of a chunk's size. Small pieces are dear.
+/// A byte that is no data: of a record's header and tag, of a chunk's size. Small pieces cost most.
 const FRAMING: u32 = 48;
 /// A message, from its head to its line in the log; or a connection, until it has a task of its own.
 const MESSAGE: u32 = 16 * 1024;
 
-/// The work that was done for one peer without ever waiting for it.
+/// The work that was done for one peer since we last waited for it.
 #[derive(Debug, Default)]
 pub struct WorkBudget(u32);
 
 impl WorkBudget {
-    /// Nothing was done yet.
+    /// A budget of which nothing is spent.
     #[must_use]
     pub const fn new() -> Self {
         Self(0)
@@ -47,17 +47,17 @@ impl WorkBudget {
         })
     }
 
-    /// So many bytes came.
+    /// Charges bytes that were received.
     pub fn charge_receive(&mut self, bytes: usize) {
         self.charge(u32::try_from(bytes).unwrap_or(u32::MAX).max(RECEIVE));
     }
 
-    /// So many bytes were read that are no data.
+    /// Charges bytes that were read and are no data.
     pub fn charge_framing(&mut self, bytes: usize) {
         self.charge(u32::try_from(bytes).unwrap_or(u32::MAX).saturating_mul(FRAMING));
     }
 
-    /// A message was read and answered, or a connection taken.
+    /// Charges a message that was read and answered, or a connection that was accepted.
     pub const fn charge_message(&mut self) {
         self.charge(MESSAGE);
     }
@@ -66,7 +66,7 @@ impl WorkBudget {
         self.0 = self.0.saturating_add(work);
     }
 
-    /// If the turn is over, everything else that is ready goes first.
+    /// If the budget is spent, lets everything else go first that is ready, and begins a new turn.
     pub async fn yield_if_spent(&mut self) {
         if self.0 >= WORK_MAX {
             *self = Self::new();

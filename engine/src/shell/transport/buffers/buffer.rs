@@ -1,6 +1,6 @@
 //! A block of memory with a filled middle, and what the allocator is asked for.
 //!
-//! Reads append behind what is filled, sends take from its front. The memory never moves while the
+//! Reads append after what is filled, sends take from its front. The memory never moves while the
 //! kernel has it, because giving it to the kernel is giving it away.
 
 use std::fmt;
@@ -14,12 +14,12 @@ pub struct Buffer {
     memory: Box<[u8]>,
     /// First filled byte.
     start: usize,
-    /// First byte behind the filled ones; `start <= end <= memory.len()`.
+    /// First byte after the filled ones; `start <= end <= memory.len()`.
     end: usize,
     size: BufferSize,
 }
 
-/// Lengths only: what peers said has no place in a log.
+/// Lengths only: what peers sent has no place in a log.
 impl fmt::Debug for Buffer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = out.debug_struct("Buffer");
@@ -69,13 +69,13 @@ impl Buffer {
         self.size.bytes()
     }
 
-    /// Room behind the filled bytes.
+    /// Bytes of room after the filled ones.
     #[must_use]
     pub const fn spare(&self) -> usize {
         self.memory.len() - self.end
     }
 
-    /// The room behind the filled bytes.
+    /// The room after the filled bytes.
     pub fn spare_mut(&mut self) -> &mut [u8] {
         self.memory.get_mut(self.end..).unwrap_or_default()
     }
@@ -96,20 +96,20 @@ impl Buffer {
         }
     }
 
-    /// Forgets everything it holds.
+    /// Drops everything it holds.
     pub const fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
     }
 
-    /// Forgets what is behind the first `count` filled bytes.
+    /// Keeps the first `count` filled bytes and drops the rest.
     pub const fn truncate(&mut self, count: usize) {
         if count < self.len() {
             self.end = self.start + count;
         }
     }
 
-    /// Moves what it holds to the front, so that all room is behind it.
+    /// Moves what it holds to the front, so that all room is after it.
     pub fn compact(&mut self) {
         if self.start > 0 {
             self.memory.copy_within(self.start..self.end, 0);

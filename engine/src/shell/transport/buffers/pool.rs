@@ -10,17 +10,17 @@ use strum::{EnumCount, VariantArray};
 use super::buffer::Buffer;
 use super::size::BufferSize;
 
-/// The free buffers of one core.
+/// The buffers of one core: those that are free, and the count of those that are rented.
 #[derive(Debug)]
 pub struct BufferPool {
     free: [RefCell<Vec<Buffer>>; BufferSize::COUNT],
     rented: [Cell<u32>; BufferSize::COUNT],
-    /// The fewest free ones since the last [`BufferPool::trim`]: nobody has needed those.
+    /// The fewest free ones since the last [`BufferPool::trim`]: that many were not needed.
     spare: [Cell<usize>; BufferSize::COUNT],
     peak: [Cell<u32>; BufferSize::COUNT],
-    /// Bytes of those that are rented.
+    /// Bytes of the buffers that are rented.
     bytes: Cell<usize>,
-    /// As many may be.
+    /// Bytes that may be rented before the core has to win some back.
     budget: usize,
     /// Bytes that went to the allocator since [`BufferPool::take_released`].
     released: Cell<usize>,
@@ -33,8 +33,8 @@ impl Default for BufferPool {
 }
 
 impl BufferPool {
-    /// With a budget of so many bytes for what is rented. Nobody is refused a buffer for it: whoever
-    /// holds one may need another to get done. What is beyond it is for the core to win back.
+    /// A pool with a budget for what is rented. The budget refuses nobody: whoever holds a buffer may need
+    /// another one to finish. The core wins back what is beyond it.
     #[must_use]
     pub fn within(budget: usize) -> Self {
         Self {
@@ -48,13 +48,13 @@ impl BufferPool {
         }
     }
 
-    /// Bytes beyond the budget.
+    /// Rented bytes beyond the budget.
     #[must_use]
     pub const fn excess(&self) -> usize {
         self.bytes.get().saturating_sub(self.budget)
     }
 
-    /// Is so much beyond the budget that nobody new should come?
+    /// Is so much rented beyond the budget that no new connection should be accepted?
     #[must_use]
     pub const fn is_overdrawn(&self) -> bool {
         self.excess() > self.budget / 8
@@ -101,7 +101,7 @@ impl BufferPool {
         }
     }
 
-    /// Gives those to the allocator that nobody has needed since the last time.
+    /// Gives the buffers that were not needed since the last call back to the allocator.
     pub fn trim(&self) {
         let mut bytes = self.released.get();
         for (list, spare) in self.free.iter().zip(&self.spare) {
@@ -114,7 +114,7 @@ impl BufferPool {
         self.released.set(bytes);
     }
 
-    /// Did more than `least` bytes go to the allocator since this was last so?
+    /// Did more than `least` bytes go back to the allocator since this last said yes?
     #[must_use]
     pub fn take_released(&self, least: usize) -> bool {
         let enough = self.released.get() > least;
@@ -124,14 +124,14 @@ impl BufferPool {
         enough
     }
 
-    /// Gives an emptied slot's buffer back.
+    /// Empties a slot and takes its buffer back.
     pub fn release(&self, slot: &mut Option<Buffer>) {
         if let Some(buffer) = slot.take() {
             self.give_back(buffer);
         }
     }
 
-    /// Makes room in `slot` for at least `room` more bytes; an empty one is `first` at least.
+    /// Makes room in `slot` for at least `room` more bytes; an empty slot gets a buffer of `first` size.
     pub fn make_room(&self, slot: &mut Option<Buffer>, first: BufferSize, room: usize) {
         let mut buffer = slot.take().unwrap_or_else(|| self.rent(first));
         if buffer.spare() < room {
@@ -144,7 +144,7 @@ impl BufferPool {
         *slot = Some(buffer);
     }
 
-    /// Keeps the rest of a payload (at most 2^14 bytes), whole: the buffer may be a small one by now.
+    /// Appends the rest of a payload (at most 2^14 bytes) to `slot`, whose buffer grows if it must.
     pub fn append_rest(&self, slot: &mut Option<Buffer>, rest: &[u8]) {
         if !rest.is_empty() {
             self.make_room(slot, BufferSize::Record, rest.len());
@@ -153,7 +153,7 @@ impl BufferPool {
         }
     }
 
-    /// Brings `slot` to this size; what it holds stays, and may need a larger one.
+    /// Brings `slot` to this size, or to a larger one if its contents need it.
     pub fn resize(&self, slot: &mut Option<Buffer>, size: BufferSize) {
         match slot.take() {
             Some(buffer) if buffer.size() == size => *slot = Some(buffer),
@@ -183,7 +183,7 @@ impl BufferPool {
         self.move_to(buffer, size)
     }
 
-    /// A buffer of this size, which suffices, with the same contents.
+    /// Moves the contents into a buffer of this size, which must suffice.
     fn move_to(&self, from: Buffer, size: BufferSize) -> Buffer {
         let mut to = self.rent(size);
         to.append(from.filled());
@@ -191,7 +191,7 @@ impl BufferPool {
         to
     }
 
-    /// The smallest buffer that will do, with the same contents.
+    /// Moves the contents into the smallest buffer that holds them.
     #[must_use]
     pub fn shrink(&self, buffer: Buffer) -> Buffer {
         let fits = |size: &BufferSize| size.bytes() >= buffer.len();
@@ -202,32 +202,32 @@ impl BufferPool {
         self.move_to(buffer, size)
     }
 
-    /// The most buffers that were ever out, by size.
+    /// The most buffers that were ever rented at once, by size.
     #[must_use]
     pub fn peak(&self) -> [u32; BufferSize::COUNT] {
         self.peak.each_ref().map(Cell::get)
     }
 
-    /// BufferPool at hand, by size.
+    /// Free buffers, by size.
     #[must_use]
     pub fn free(&self) -> [u32; BufferSize::COUNT] {
         let count = |list: &RefCell<Vec<Buffer>>| u32::try_from(list.borrow().len());
         self.free.each_ref().map(|list| count(list).unwrap_or(u32::MAX))
     }
 
-    /// BufferPool out now, by size.
+    /// Rented buffers, by size.
     #[must_use]
     pub fn rented(&self) -> [u32; BufferSize::COUNT] {
         self.rented.each_ref().map(Cell::get)
     }
 
-    /// Bytes of the buffers that are out now.
+    /// Bytes of the buffers that are rented now.
     #[must_use]
     pub const fn rented_bytes(&self) -> usize {
         self.bytes.get()
     }
 
-    /// Bytes that may be out.
+    /// Bytes that may be rented before the core has to win some back.
     #[must_use]
     pub const fn budget(&self) -> usize {
         self.budget

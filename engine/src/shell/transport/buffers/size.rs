@@ -1,7 +1,7 @@
 //! The sizes that buffers have: between what an idle connection holds and what a flowing body needs.
 //!
-//! A connection that does not get on holds what it has in hand and no more, so there are sizes in
-//! between: each is made for whole TLS records.
+//! A connection that is stalled holds what it has received and no more, so there are sizes in between;
+//! each is made for a number of whole TLS records.
 
 use strum::{EnumCount, VariantArray};
 
@@ -28,20 +28,20 @@ pub enum BufferSize {
 }
 
 impl BufferSize {
-    /// The smallest one for so many bytes that are worth more than a small one.
+    /// The smallest size from [`BufferSize::Record`] up that holds so many bytes.
     #[must_use]
     pub fn holding(len: usize) -> Self {
         let fits = |size: &Self| *size != Self::Small && size.bytes() >= len;
         Self::VARIANTS.iter().copied().find(fits).unwrap_or(Self::Body)
     }
 
-    /// The smallest one for so many bytes.
+    /// The smallest size that holds so many bytes.
     #[must_use]
     pub fn from_small(len: usize) -> Self {
         if len <= Self::Small.bytes() { Self::Small } else { Self::holding(len) }
     }
 
-    /// The largest one that holds no more than so many bytes, and a record at least.
+    /// The largest size of no more than so many bytes, but a record at least.
     #[must_use]
     pub fn within(bytes: usize) -> Self {
         let fits = |size: &Self| size.bytes() <= bytes;

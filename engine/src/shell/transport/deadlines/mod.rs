@@ -29,37 +29,37 @@ impl Deadlines {
         Timer::new(&self.0, None)
     }
 
-    /// A slot of its own for the other direction of the same connection.
+    /// A second slot for the other direction of the same connection.
     #[must_use]
     pub fn companion(&self, of: &Timer) -> Timer {
         Timer::new(&self.0, Some(of.slot))
     }
 
-    /// Connections that wait for nothing but a next request are due within `grace`.
+    /// Brings the deadline of every idle connection forward to `grace` from now.
     pub fn hasten_idle(&self, grace: Duration) {
         self.0.borrow_mut().hasten_idle(grace);
     }
 
-    /// The `count` connections that have been idle the longest are due at the next tick: what they
-    /// hold is needed for others. Returns how many there were.
+    /// Makes the `count` connections that have been idle the longest due at the next tick: others need
+    /// what they hold. Returns how many there were.
     pub fn end_idlest(&self, count: usize) -> usize {
         self.0.borrow_mut().end_idlest(count)
     }
 
-    /// Ends those that have not got on for the longest, until that frees so many bytes: they are due at
-    /// the next tick, and each is told what it would be told at its deadline.
+    /// Ends the connections that have been stalled the longest, until that frees so many bytes. They are
+    /// due at the next tick, and each sees an ordinary timeout.
     pub fn end_stalled(&self, bytes: usize) -> Reclaimed {
         self.0.borrow_mut().end_stalled(bytes)
     }
 
-    /// Slots that somebody holds.
+    /// Slots that are in use.
     #[must_use]
     pub fn in_use(&self) -> usize {
         let table = self.0.borrow();
         table.due.len() - table.free.len()
     }
 
-    /// One tick later: shuts what is due. Returns how many were.
+    /// Moves the time on by one tick and shuts what is due. Returns how many deadlines have fired.
     pub fn tick(&self) -> u32 {
         self.0.borrow_mut().tick()
     }

@@ -1,30 +1,30 @@
-//! Who has not got on for the longest: the first to go when memory runs short.
+//! Which connections are ended first when memory runs short: those that have stalled the longest.
 //!
-//! A connection gets on when an exchange begins or ends, or when so many bytes of it have come or gone;
-//! a byte now and then buys nobody time. What counts is memory that waits: an idle connection, or one
-//! that waits for an answer, holds next to none and is left alone.
+//! A connection makes progress when an exchange begins or ends, or when enough of its bytes have moved; a
+//! byte now and then is no progress. Only memory that waits counts: an idle connection, or one that
+//! waits for a response, holds next to none and is left alone.
 
 use super::table::{ArmedAction, NEVER, Shut, TimerTable};
 use crate::shell::transport::buffers::BufferSize;
 
-/// So many bytes are progress.
+/// This many bytes are progress.
 const GAIN_BYTES: u32 = 4_096;
 
-/// Whoever has got on within these two seconds may be about to get on again.
+/// A connection that made progress within these two seconds may be about to make some again.
 const PATIENCE_TICKS: u32 = 20;
 
-/// What was ended.
+/// What ending stalled connections frees.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Reclaimed {
-    /// So many waits.
+    /// Waits that were ended.
     pub count: usize,
-    /// Bytes that they held.
+    /// Bytes of memory that they held.
     pub bytes: usize,
 }
 
 impl TimerTable {
-    /// Ends those that have not got on for the longest, until that frees so many bytes: they are due at
-    /// the next tick, and each is told what it would be told at its deadline.
+    /// Makes the connections that have been stalled the longest due at the next tick, until that frees so
+    /// many bytes.
     pub(super) fn end_stalled(&mut self, bytes: usize) -> Reclaimed {
         let soon = self.now.saturating_add(1);
         let mut waiting: Vec<(u32, usize)> = (0..self.due.len())
@@ -47,7 +47,7 @@ impl TimerTable {
         ended
     }
 
-    /// The tick at which the connection of a slot last got on, if it may be ended for it.
+    /// The tick at which the connection of a slot last made progress, if it may be ended now.
     fn stalled_since(&self, slot: usize) -> Option<u32> {
         let (due, held) = (*self.due.get(slot)?, *self.held.get(slot)?);
         let since = self.progress.get(slot).copied().unwrap_or(self.now);
@@ -62,7 +62,7 @@ impl TimerTable {
         (waits && large && !rests && ends && late).then_some(since)
     }
 
-    /// So many bytes more of the slot's connection, which may be progress.
+    /// Notes bytes of the slot's connection; enough of them are progress.
     pub(super) fn note_bytes(&mut self, slot: usize, bytes: usize) {
         let Some(gained) = self.gained.get_mut(slot) else { return };
         *gained = gained.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));

@@ -12,24 +12,25 @@ pub const TICK: Duration = Duration::from_millis(100);
 
 pub(super) const NEVER: u32 = u32::MAX;
 
-/// How often a waiting client is looked at.
+/// How many ticks pass until a waiting client is looked at again.
 const LOOK_AGAIN_TICKS: u32 = 5;
 
 /// What is shut when time is up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Shut {
-    /// Reading only: we still want to answer.
+    /// Only the reading direction: we still want to answer.
     Read,
-    /// Everything.
+    /// Both directions.
     Both,
-    /// This other descriptor, if the peer of the timer's own one has left; looked at again and again
-    /// until the timer is disarmed. A client that is gone must not keep an upstream busy.
+    /// Both directions of this other connection, if the peer of the timer's own one has left; that is
+    /// checked again and again until the timer is disarmed. A client that is gone must not keep an
+    /// upstream busy.
     IfLeft(ShutTarget),
-    /// Nothing yet: the task that waits is woken, and then it is as if `IfLeft` had been armed.
+    /// Nothing yet: the waiting task is woken, and from then on it is as if `IfLeft` had been armed.
     Wake(Option<ShutTarget>),
 }
 
-/// A connection whose end may be our own doing: its descriptor, and the slot that remembers.
+/// A connection that somebody else may shut down: its descriptor, and the slot that records that we did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ShutTarget {
     pub(super) descriptor: Descriptor,
@@ -54,24 +55,25 @@ pub(super) struct TimerTable {
     pub(super) actions: Vec<Option<ArmedAction>>,
     pub(super) fired: Vec<bool>,
     pub(super) idle: Vec<bool>,
-    /// Who is woken; kept for as long as the slot is held, because it is the same task every time.
+    /// The wakers of waiting tasks; kept as long as the slot is in use, because it is the same task every
+    /// time.
     pub(super) wakers: Vec<Option<Waker>>,
-    /// The slot of the same connection that remembers whether we shut it.
+    /// The slot of the same connection that records whether we shut it down.
     pub(super) home: Vec<usize>,
-    /// We have shut the connection whose home this is. Never taken back while the slot is held: what
-    /// its reader finds behind is no end that the peer has chosen.
+    /// Have we shut down the connection whose home this slot is? Once set, it stays while the slot is in
+    /// use: whatever end its reader finds after that is not the peer's choice.
     pub(super) shut: Vec<bool>,
     pub(super) free: Vec<u32>,
-    /// When the connection of the slot last got on.
+    /// The tick at which the connection of the slot last made progress.
     pub(super) progress: Vec<u32>,
-    /// Bytes it has brought or taken since.
+    /// Bytes it has received or sent since.
     pub(super) gained: Vec<u32>,
-    /// Bytes of memory that its wait holds.
+    /// Bytes of memory that it holds while it waits.
     pub(super) held: Vec<u32>,
 }
 
 impl TimerTable {
-    /// A slot that nobody holds, disarmed.
+    /// Takes a free slot, disarmed.
     pub(super) fn take_slot(&mut self) -> usize {
         if let Some(slot) = self.free.pop() {
             self.note_progress(slot as usize);
@@ -90,14 +92,14 @@ impl TimerTable {
         self.due.len() - 1
     }
 
-    /// The slot belongs to the connection that `home` remembers for.
+    /// Sets the home of a slot: the slot that records what happens to the connection.
     pub(super) fn set_home(&mut self, slot: usize, home: usize) {
         if let Some(entry) = self.home.get_mut(slot) {
             *entry = home;
         }
     }
 
-    /// Connections that wait for nothing but a next request are due within `grace`.
+    /// Brings the deadline of every idle connection forward to `grace` from now.
     pub(super) fn hasten_idle(&mut self, grace: Duration) {
         let latest = self.now.saturating_add(ticks(grace)).min(NEVER - 1);
         for (due, idle) in self.due.iter_mut().zip(&self.idle) {
@@ -107,8 +109,8 @@ impl TimerTable {
         }
     }
 
-    /// The `count` connections that have been idle the longest are due at the next tick: what they
-    /// hold is needed for others. Returns how many there were.
+    /// Makes the `count` connections that have been idle the longest due at the next tick. Returns how
+    /// many there were.
     pub(super) fn end_idlest(&mut self, count: usize) -> usize {
         let Self { now, due, idle, .. } = self;
         let waits = |due: u32, idle: bool| idle && due != NEVER && due > now.saturating_add(1);
@@ -130,7 +132,7 @@ impl TimerTable {
         waiting.len()
     }
 
-    /// One tick later: does what is due. Returns how many deadlines have fired.
+    /// Moves the time on by one tick and does what is due. Returns how many deadlines have fired.
     pub(super) fn tick(&mut self) -> u32 {
         // At ten ticks a second this takes thirteen years to wrap; stop short of it.
         self.now = self.now.saturating_add(1).min(NEVER - 1);
@@ -184,7 +186,7 @@ impl TimerTable {
         SlotOutcome { due: NEVER, fired: true }
     }
 
-    /// The connection of the slot got on.
+    /// The connection of the slot made progress.
     pub(super) fn note_progress(&mut self, slot: usize) {
         if let Some(at) = self.progress.get_mut(slot) {
             *at = self.now;
@@ -195,22 +197,22 @@ impl TimerTable {
     }
 }
 
-/// What becomes of a slot whose action was due.
+/// The new state of a slot whose action was due.
 struct SlotOutcome {
     /// When it is due again.
     due: u32,
-    /// Its time is over: its owner is told.
+    /// Its deadline has passed, and its owner will see that.
     fired: bool,
 }
 
-/// Notes that we have shut the connection of this home.
+/// Records that we have shut down the connection of this home.
 pub(super) fn remember(shut: &mut [bool], home: usize) {
     if let Some(entry) = shut.get_mut(home) {
         *entry = true;
     }
 }
 
-/// Rounded up, and one more: the current tick is partly over.
+/// A time in ticks, rounded up, and one more: the current tick is partly over.
 pub(super) fn ticks(time: Duration) -> u32 {
     let ticks = time.as_millis().div_ceil(TICK.as_millis()) + 1;
     u32::try_from(ticks).unwrap_or(NEVER)

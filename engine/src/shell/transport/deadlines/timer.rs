@@ -1,4 +1,6 @@
-//! One connection's deadline: armed before a wait, disarmed after it, and shortened from outside.
+//! The deadline of one direction of a connection: armed before a wait and disarmed after it.
+//!
+//! Others change it by a [`TimerHandle`]: they bring it forward, put it off, or shut the connection down.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use super::table::{ArmedAction, NEVER, Shut, ShutTarget, TimerTable, remember, ticks};
 use crate::shell::transport::net::Descriptor;
 
-/// One connection's slot; freed when dropped.
+/// One slot of the table; freed when dropped.
 #[derive(Debug)]
 pub struct Timer {
     pub(super) table: Rc<RefCell<TimerTable>>,
@@ -16,8 +18,8 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// A slot of `table`, disarmed; `home` is the slot of the same connection that remembers, if it is
-    /// another one.
+    /// A slot of `table`, disarmed; `home` is the slot that records what happens to the connection, if that
+    /// is another one.
     pub(super) fn new(table: &Rc<RefCell<TimerTable>>, home: Option<usize>) -> Self {
         let mut guard = table.borrow_mut();
         let slot = guard.take_slot();
@@ -25,18 +27,19 @@ impl Timer {
         Self { table: Rc::clone(table), slot }
     }
 
-    /// A view from outside; it must not be used once the timer is dropped and its slot reused.
+    /// The handle by which others change it; it must not be used once the timer is dropped and its slot is
+    /// reused.
     #[must_use]
     pub fn timer_handle(&self) -> TimerHandle {
         TimerHandle { table: Rc::clone(&self.table), slot: self.slot }
     }
 
-    /// From now on, `after` this long `descriptor` is shut.
+    /// Arms it: `after` this long, `descriptor` is shut.
     pub fn arm(&self, after: Duration, descriptor: Descriptor, shut: Shut) {
         self.set(after, ArmedAction { descriptor, shut }, false);
     }
 
-    /// The same, for a connection that waits for nothing but a next request.
+    /// The same, for an idle connection: it waits for nothing but the next request.
     pub fn arm_idle(&self, after: Duration, descriptor: Descriptor, shut: Shut) {
         self.set(after, ArmedAction { descriptor, shut }, true);
     }
@@ -59,7 +62,7 @@ impl Timer {
         }
     }
 
-    /// Nothing is due any more.
+    /// Disarms it.
     pub fn disarm(&self) {
         let mut table = self.table.borrow_mut();
         if let Some(entry) = table.due.get_mut(self.slot) {
@@ -67,37 +70,37 @@ impl Timer {
         }
     }
 
-    /// Has it been shut since it was last armed?
+    /// Has it fired since it was last armed?
     #[must_use]
     pub fn fired(&self) -> bool {
         self.table.borrow().fired.get(self.slot).copied().unwrap_or(false)
     }
 
-    /// Was the connection whose home the slot is ever shut by us, for whatever reason?
+    /// Have we ever shut down the connection whose home this slot is, for whatever reason?
     #[must_use]
     pub fn was_shut(&self) -> bool {
         self.table.borrow().shut.get(self.slot).copied().unwrap_or(false)
     }
 
-    /// The connection whose home the slot is, which `descriptor` belongs to.
+    /// The connection of `descriptor`, whose home this slot is, for others to shut down.
     #[must_use]
     pub const fn shut_target(&self, descriptor: Descriptor) -> ShutTarget {
         ShutTarget { descriptor, home: self.slot }
     }
 
-    /// Its wait holds so much memory.
+    /// Sets how much memory the connection holds while it waits.
     pub fn set_held_bytes(&self, bytes: usize) {
         if let Some(held) = self.table.borrow_mut().held.get_mut(self.slot) {
             *held = u32::try_from(bytes).unwrap_or(u32::MAX);
         }
     }
 
-    /// Its connection got on.
+    /// Its connection made progress.
     pub fn note_progress(&self) {
         self.table.borrow_mut().note_progress(self.slot);
     }
 
-    /// So many bytes more, which may be progress.
+    /// Notes bytes that were received or sent; enough of them are progress.
     pub fn note_bytes(&self, bytes: usize) {
         self.table.borrow_mut().note_bytes(self.slot, bytes);
     }
@@ -134,7 +137,7 @@ impl Drop for Timer {
     }
 }
 
-/// A slot's deadline, seen from outside its owner.
+/// The handle by which others than its owner change a deadline.
 #[derive(Clone, Debug)]
 pub struct TimerHandle {
     table: Rc<RefCell<TimerTable>>,
@@ -142,7 +145,7 @@ pub struct TimerHandle {
 }
 
 impl TimerHandle {
-    /// If the slot is armed: it is due within `within` at the latest.
+    /// If it is armed, it is due within `within` at the latest.
     pub fn hasten(&self, within: Duration) {
         let mut table = self.table.borrow_mut();
         let latest = table.now.saturating_add(ticks(within)).min(NEVER - 1);
@@ -153,13 +156,13 @@ impl TimerHandle {
 }
 
 impl TimerHandle {
-    /// Shuts the connection whose home the slot is, which `descriptor` belongs to.
+    /// Shuts down the connection of `descriptor`, whose home this slot is, and records it.
     pub fn shut_both(&self, descriptor: Descriptor) {
         remember(&mut self.table.borrow_mut().shut, self.slot);
         descriptor.shut_both();
     }
 
-    /// If the slot is armed to shut its own connection: that is due no earlier than `after` this long.
+    /// If it is armed to shut its own connection, it is due in `after` at the earliest.
     pub fn prolong(&self, after: Duration) {
         let mut table = self.table.borrow_mut();
         let earliest = table.now.saturating_add(ticks(after)).min(NEVER - 1);
@@ -174,7 +177,7 @@ impl TimerHandle {
         }
     }
 
-    /// If the slot waits for nothing but a next request, that is over now.
+    /// If the connection is idle, it is shut now.
     pub fn end_idle(&self) {
         let mut guard = self.table.borrow_mut();
         let table = &mut *guard;

@@ -1,4 +1,4 @@
-//! A deadline that shuts nothing, and wakes its own task: what waits for long deserves a look beside it.
+//! A deadline that shuts nothing and wakes its own task, which then looks at what else has happened.
 //!
 //! The waker stays with the slot, so that arming is a comparison and a few stores.
 
@@ -10,8 +10,8 @@ use super::timer::Timer;
 use crate::shell::transport::net::Descriptor;
 
 impl Timer {
-    /// In `after`, the task that polls this is woken; from then on `watched`, if any, is shut when
-    /// `descriptor`'s peer has left.
+    /// Arms it: `after` this long, the task that polls this is woken; from then on `watched`, if any, is
+    /// shut down when `descriptor`'s peer has left.
     pub fn wake_after(
         &self,
         context: &Context<'_>,
@@ -30,7 +30,7 @@ impl Timer {
         drop(before);
     }
 
-    /// Is that time over?
+    /// Has the time of [`Timer::wake_after`] passed?
     pub fn poll_woken(&self) -> Poll<()> {
         let table = self.table.borrow();
         let armed = table.due.get(self.slot).is_some_and(|due| *due != NEVER);
@@ -41,7 +41,7 @@ impl Timer {
         if armed && waits { Poll::Pending } else { Poll::Ready(()) }
     }
 
-    /// Shuts another connection than its own, at once.
+    /// Shuts down another connection than its own, now.
     pub fn shut_other(&self, line: ShutTarget) {
         remember(&mut self.table.borrow_mut().shut, line.home);
         line.descriptor.shut_both();

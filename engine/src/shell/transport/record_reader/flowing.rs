@@ -1,8 +1,8 @@
-//! How a body that flows is received: nobody holds memory for bytes that are still to come.
+//! How a flowing body is received: no memory is held for bytes that have not arrived.
 //!
-//! First the kernel tells that there are bytes, then how many; the buffer is made for these, and for what
-//! the receiver takes. A buffer of the right size is filled at once, where a small one would need two
-//! receives, and a large one would be held by every sender that has stopped.
+//! The kernel tells first that there are bytes, then how many; the buffer is made for these, and for no
+//! more than the receiver takes. A buffer of the right size is filled at once, where a small one would
+//! need two receives, and a large one would be held by every sender that has stopped.
 
 use std::io;
 use std::pin::pin;
@@ -11,14 +11,14 @@ use super::RecordReader;
 use crate::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
 
 impl RecordReader {
-    /// A body is flowing: the next receive gets as much memory as there is to be received then, and as
-    /// the receiver has `room` for.
+    /// A body is flowing: the next receive gets memory for what has arrived by then, and for no more than
+    /// the `room` that its receiver has.
     pub const fn size_next_receive(&mut self, room: usize) {
         self.room = Some(room);
     }
 
-    /// Waits for bytes, with no more memory than what is in hand needs; makes room for them, and for no
-    /// more than the receiver takes. The receive that follows tells of an end.
+    /// Waits until bytes have arrived, and holds no memory for them meanwhile; then makes room for them,
+    /// and for no more than the receiver takes. If the connection has ended, the next receive tells so.
     pub(super) async fn await_bytes(&mut self, tls: bool, buffers: &BufferPool, room: usize) {
         let mut available = self.descriptor.available();
         if available == 0 {
@@ -36,7 +36,7 @@ impl RecordReader {
         buffers.make_room(slot, BufferSize::Record, 1);
     }
 
-    /// The size that what was received fills when it is passed on.
+    /// The size of the buffer that what was received needs when it is passed on.
     #[must_use]
     pub fn received_size(&self) -> BufferSize {
         let held = |slot: &Option<Buffer>| slot.as_ref().map_or(0, Buffer::len);

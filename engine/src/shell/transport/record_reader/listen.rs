@@ -1,9 +1,10 @@
-//! Hearing a peer out while nobody wants its data: what it says to TLS itself is answered.
+//! Listening to a peer while nobody reads its data: messages of TLS itself are answered, and its leaving
+//! is noticed.
 //!
-//! Most waits are short, and cost nothing here. Of a longer one the runtime tells us when there are
-//! bytes; they are received without giving a buffer away, so that the wait can end at any moment.
-//! Short records of data are kept for whoever reads next, as far as they fit the smallest buffer; behind
-//! a longer one nobody listens any more.
+//! Most waits are short, and cost nothing here. In a longer one the runtime tells us when bytes arrive;
+//! they are received without giving a buffer to the kernel, so that the wait can end at any moment.
+//! Short records of data are kept for the next reader as far as they fit the smallest buffer; after a
+//! longer one, listening ends.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -17,15 +18,15 @@ use crate::shell::transport::deadlines::{ShutTarget, TICK};
 use crate::shell::transport::net::Peek;
 use crate::shell::transport::tls::Security;
 
-/// Waits that are shorter than this need nobody's attention.
+/// Listening begins only when a wait has lasted this long.
 const PATIENCE: Duration = TICK;
 
-/// What is kept fits the smallest buffers: what TLS is told is short, and others want the memory.
+/// Data that is kept must fit the smallest buffer: TLS messages are short, and memory is scarce.
 const KEPT_BYTES_MAX: usize = BufferSize::Small.bytes();
 
 impl RecordReader {
-    /// Hears the peer out; true if it is lost, and `watched` is shut then. That is also shut when the
-    /// peer leaves later on (see [`RecordReader::end_watch`]). May be dropped at any time.
+    /// Listens to the peer; true if it is lost, and then `watched` was shut down. It is also shut down if
+    /// the peer leaves later (see [`RecordReader::end_watch`]). May be dropped at any time.
     pub async fn listen(
         &mut self,
         security: &RefCell<Security>,
@@ -53,14 +54,14 @@ impl RecordReader {
         lost
     }
 
-    /// Ends the watch that hearing began; did the peer leave during it?
+    /// Ends the watch that listening began; did the peer leave during it?
     #[must_use]
     pub fn end_watch(&self) -> bool {
         self.timer.disarm();
         self.timer.fired()
     }
 
-    /// True if the connection is of no use any more; false if there is nothing more to be heard.
+    /// True if the connection cannot be used any more; false if listening ends for another reason.
     async fn listen_to_records(
         &mut self,
         security: &RefCell<Security>,
@@ -98,7 +99,7 @@ impl RecordReader {
         }
     }
 
-    /// Who has had our alert hears nothing more; what we wait for may take long.
+    /// A peer that was sent an alert gets the end of our direction now: what we wait for may take long.
     fn end_after_alert(&self, security: &RefCell<Security>) {
         let security = security.borrow();
         if security.tls_output.has_failed()
@@ -109,7 +110,7 @@ impl RecordReader {
         }
     }
 
-    /// `first` came before whatever is kept.
+    /// Puts `first` in front of the plaintext that is kept.
     pub fn prepend(&mut self, first: Buffer, buffers: &BufferPool) {
         if first.is_empty() && self.plain.is_some() {
             return buffers.give_back(first);

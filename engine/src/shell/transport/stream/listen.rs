@@ -1,4 +1,4 @@
-//! Work on one side of a connection, with an ear for the other.
+//! Work for one connection while the peer of another is listened to.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -8,7 +8,7 @@ use std::task::Poll;
 use super::StreamReader;
 use crate::shell::transport::deadlines::ShutTarget;
 
-/// What came of the work, and of the peer beside it.
+/// The result of work during which a peer was listened to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct WatchedResult<T> {
     /// The work's result.
@@ -18,7 +18,8 @@ pub struct WatchedResult<T> {
 }
 
 impl StreamReader<'_> {
-    /// Does `work`; if that takes long, the peer is heard out beside it. `watched` is shut if it is lost.
+    /// Runs `work`; if that takes long, listens to the peer meanwhile. `watched` is shut down if the peer
+    /// is lost.
     pub async fn run_while_listening<T>(
         &mut self,
         mut work: Pin<&mut impl Future<Output = T>>,
@@ -43,7 +44,7 @@ impl StreamReader<'_> {
         WatchedResult { done, lost: left || lost == Some(true) }
     }
 
-    /// Does `receive` beside `work`, and hears the peer out if `work` takes longer.
+    /// Runs `receive` beside `work`, and listens to the peer if `work` takes longer.
     pub async fn receive_during<R, T>(
         &mut self,
         receive: impl AsyncFnOnce(&mut Self) -> R,
@@ -61,14 +62,14 @@ impl StreamReader<'_> {
         run_beside(side, both).await
     }
 
-    /// Hears the peer out until nothing more is to be heard; true if it is lost, and `watched` is shut
-    /// then. May be dropped at any time.
+    /// Listens to the peer until nothing more can be kept; true if the peer is lost, and then `watched` was
+    /// shut down. May be dropped at any time.
     pub async fn listen(&mut self, watched: Option<ShutTarget>) -> bool {
         self.reader.listen(self.security, self.buffers, watched).await
     }
 }
 
-/// Does `work`; `side` goes on beside it, always one step ahead, and is left where it stands then.
+/// Runs `work` to its end. `side` runs beside it, is polled first, and is abandoned when `work` is done.
 pub async fn run_beside<T>(
     mut side: Pin<&mut impl Future<Output = ()>>,
     mut work: Pin<&mut impl Future<Output = T>>,

@@ -7,7 +7,7 @@ use crate::tls::record::RecordError;
 pub enum Opened<R> {
     /// A payload, and what the caller made of it.
     Data(R),
-    /// No whole record is left; read more.
+    /// There is no whole record; read more.
     More,
     /// The peer has said that nothing follows (`close_notify`).
     Closed,

@@ -5,7 +5,7 @@
 use super::outcome::SessionError;
 use crate::shell::transport::buffers::Buffer;
 
-/// What a session has to say, and what it has to remember of what it heard.
+/// What a session has queued to send, and which received bytes it still needs.
 #[derive(Default)]
 pub struct TlsOutput {
     /// Protocol bytes waiting for the next send: flights, tickets, alerts.
@@ -34,7 +34,7 @@ impl std::fmt::Debug for TlsOutput {
 }
 
 impl TlsOutput {
-    /// Notes what rustls holds of `input` when no whole record is there any more.
+    /// Copies the bytes at the front of `input` that rustls still holds.
     pub(crate) fn note(&mut self, input: &Buffer) {
         self.unread.clear();
         self.unread.extend_from_slice(input.filled().get(..self.held).unwrap_or_default());
@@ -46,7 +46,7 @@ impl TlsOutput {
         self.failed
     }
 
-    /// Gives memory back: the connection is idle now.
+    /// Gives memory back if nothing is held: the connection is idle now.
     pub fn release_memory(&mut self) {
         if self.unread.is_empty() {
             self.unread = Vec::new();
@@ -54,7 +54,7 @@ impl TlsOutput {
     }
 }
 
-/// Moves what the protocol has to say in front of what we have to say.
+/// Moves what the protocol has queued in front of what we are about to send.
 ///
 /// # Errors
 /// [`SessionError::Exhausted`] without enough room.

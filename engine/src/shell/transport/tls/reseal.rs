@@ -10,7 +10,7 @@ use crate::shell::transport::buffers::{Buffer, BufferSize};
 use crate::tls::record::SealError;
 use crate::tls::record::reseal::{PayloadPart, ResealStop, reseal};
 
-/// Whose fault it is that nothing goes on.
+/// Why resealing cannot go on, and on whose side.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ResealError {
     /// The sender broke the protocol; the alert is pending.
@@ -34,14 +34,14 @@ pub struct PayloadUse {
 pub(crate) struct ResealOutcome {
     /// Bytes at its front that are records for the receiver.
     pub(crate) ready: usize,
-    /// Bytes at its front, those included, that are done with.
+    /// Bytes at its front that are done with, those records included.
     pub(crate) read: usize,
     /// Why it ended there; [`Opened::Data`] if it may be asked again.
     pub(crate) outcome: Result<Opened<()>, ResealError>,
 }
 
-/// Makes the whole records of `input` records of `to`, as far as `take` wants more; `None` if they have
-/// to be copied.
+/// Opens the whole records of `input` and seals them again in place under the keys of `to`, as long as
+/// `take` wants more; `None` if the payload has to be copied instead.
 pub(crate) fn reseal_buffer(
     from: &mut Security,
     to: &mut Security,

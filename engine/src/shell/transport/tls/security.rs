@@ -8,19 +8,19 @@ use crate::shell::transport::sent_bytes::SentBytes;
 /// The TLS session and what it wants sent in front of the next message.
 #[derive(Debug)]
 pub struct Security {
-    /// The session.
+    /// The session that opens and seals.
     pub session: Session,
-    /// What it has to say, and to remember.
+    /// What it has queued to send.
     pub tls_output: TlsOutput,
-    /// The sending half holds records that were sealed before what is pending, or is about to send
-    /// some: it sends that itself.
+    /// The sending half holds records that were sealed before what is queued, or is about to send some:
+    /// it sends the queue itself, after them.
     pub sending: bool,
-    /// What the kernel was given.
+    /// How much the kernel was given.
     pub sent_bytes: SentBytes,
 }
 
 impl Security {
-    /// Nothing was said yet.
+    /// A connection on which nothing was sent yet.
     #[must_use]
     pub fn new(session: Session) -> Self {
         Self {
@@ -31,8 +31,8 @@ impl Security {
         }
     }
 
-    /// Says what TLS has to say, with or without a message of ours in sight: now, unless the sending
-    /// half is at it. What the kernel does not take stays pending.
+    /// Sends what TLS has queued, without waiting for a message of ours; if the sending half is busy, it
+    /// will do so. What the kernel does not take stays queued.
     pub fn send_pending(&mut self, descriptor: Descriptor) {
         let Self { session, tls_output, sending, sent_bytes } = self;
         session.queue_due_replies(tls_output);

@@ -22,9 +22,9 @@ pub const RECORD_OVERHEAD_MAX: usize = OVERHEAD_BYTES + KEY_UPDATE_BYTES;
 
 const _: () = assert!(RECORD_OVERHEAD_MAX >= 5 + 8 + 16, "TLS 1.2 adds this much");
 
-/// What bytes of a connection mean.
+/// How the bytes of a connection become plaintext, and back.
 pub enum Session {
-    /// Themselves.
+    /// Without TLS: the bytes are the plaintext.
     Plain,
     /// We are the server, and rustls opens and seals.
     Server(Box<UnbufferedServerConnection>),
@@ -32,7 +32,7 @@ pub enum Session {
     Client(Box<UnbufferedClientConnection>),
     /// TLS 1.3, and we open and seal.
     Fast(Box<RecordLayer>),
-    /// Nothing any more: the keys could not be taken over.
+    /// TLS 1.3 whose keys could not be taken over from rustls: nothing can be opened or sealed.
     Over,
 }
 
@@ -89,11 +89,11 @@ impl Session {
         Ok(())
     }
 
-    /// Hears what came with the peer's last flight, before we have asked anything: tickets.
+    /// Processes the tickets that came with the peer's last flight, before our first request.
     ///
     /// # Errors
-    /// As [`Session::open_next`]; and an answer to a request that was never sent is an attack
-    /// (nginx CVE-2026-1642).
+    /// As [`Session::open_next`]; also if there is data, because an answer to a request that was never
+    /// sent is an attack (nginx CVE-2026-1642).
     pub fn process_tickets(
         &mut self,
         input: &mut Buffer,
@@ -204,8 +204,7 @@ impl Session {
         }
     }
 
-    /// Puts what TLS owes the peer into what is pending, as far as it does not need to wait for data:
-    /// the answer to a `KeyUpdate`.
+    /// Queues what TLS owes the peer without waiting for data of ours: the answer to a `KeyUpdate`.
     pub fn queue_due_replies(&mut self, tls_output: &mut TlsOutput) {
         if tls_output.failed {
             return;
@@ -222,7 +221,7 @@ impl Session {
         }
     }
 
-    /// Puts `close_notify` into what is pending.
+    /// Queues `close_notify`.
     pub fn queue_close_notify(&mut self, tls_output: &mut TlsOutput) {
         match self {
             Self::Plain | Self::Over => {}
