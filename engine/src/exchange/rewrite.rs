@@ -8,21 +8,19 @@
 
 use ferrule_config::model::{Expect, PassHost};
 
-use super::forwarded_cert;
 use super::hop::{self, Nominations};
 use super::refusal::Refusal;
 use super::request::Admission;
-use super::{upgrade, via};
-use crate::identity::server_name;
+use super::{forwarded_cert, upgrade, via};
+use crate::identity::verify::server_name;
 use crate::plan::facts::RequestFacts;
 use crate::plan::forwarded::ForwardedRequest;
 use crate::plan::names::is_respelt;
 use crate::plan::{Facts, ForwardedFields, HostBuf, NodePlan, Plan, UpstreamPlan};
 use crate::wire::fields::Known;
 use crate::wire::framing::BodyLength;
-use crate::wire::target;
 use crate::wire::view::{FieldsView, RequestView};
-use crate::wire::write;
+use crate::wire::{target, write};
 
 /// What may be added to a head, over what the client may send: what is sent upstream never grows
 /// beyond the sum, whatever certificates and templates hold.

@@ -6,14 +6,14 @@
 use unicode_normalization::UnicodeNormalization;
 
 /// May an attribute's value be handed out? White space at its ends would be lost in a header.
-pub(super) fn is_plain_text(text: &str) -> bool {
+pub(crate) fn is_plain_text(text: &str) -> bool {
     let ends = [text.chars().next(), text.chars().next_back()];
     !text.chars().any(char::is_control) && !ends.into_iter().flatten().any(char::is_whitespace)
 }
 
 /// As readers compare who know no case and no white space (X.520's `caseIgnoreMatch`), nor what has no
 /// width, and to whom compatible characters are the same (RFC 4518, sections 2.2 to 2.3).
-pub(super) fn folded(text: &str) -> String {
+pub(crate) fn folded(text: &str) -> String {
     // ASCII has one form; decomposed before and behind, since a letter's other case may be composed.
     let folded: String = if text.is_ascii() {
         text.to_ascii_lowercase()
@@ -30,7 +30,7 @@ pub(super) fn folded(text: &str) -> String {
 
 /// Other texts as which somebody may read this one: without case, white space and compatibility forms, and
 /// in its other forms of normalisation for readers who know case.
-pub(super) fn readings(text: &str) -> Vec<String> {
+pub(crate) fn readings(text: &str) -> Vec<String> {
     let mut found = vec![folded(text)];
     if !text.is_ascii() {
         let plain: String = decomposed(text).collect();
@@ -41,7 +41,7 @@ pub(super) fn readings(text: &str) -> Vec<String> {
 }
 
 /// As readers take it who know no compatibility characters and none without width; case is kept.
-pub(super) fn decomposed(text: &str) -> impl Iterator<Item = char> {
+pub(crate) fn decomposed(text: &str) -> impl Iterator<Item = char> {
     // What has no width may come out of a compatibility form, and stand between what is composed.
     text.chars().filter(|letter| !is_unseen(*letter)).nfkd().filter(|letter| !is_unseen(*letter))
 }

@@ -36,7 +36,7 @@ pub enum PatternSegment {
 
 impl UriPattern {
     /// Is it this one?
-    pub(super) fn is(&self, found: &[u8]) -> bool {
+    pub(crate) fn is(&self, found: &[u8]) -> bool {
         let Some((origin, rest)) = found.split_at_checked(self.origin.len()) else { return false };
         if !origin.eq_ignore_ascii_case(&self.origin) {
             return false;
@@ -50,7 +50,7 @@ impl UriPattern {
     }
 
     /// Might somebody read this one of [`readings`] as it?
-    pub(super) fn may_be(&self, found: &[u8]) -> bool {
+    pub(crate) fn may_be(&self, found: &[u8]) -> bool {
         let Some((origin, rest)) = found.split_at_checked(self.origin.len()) else { return false };
         origin.eq_ignore_ascii_case(&self.origin)
             && match &self.rest {
@@ -73,7 +73,7 @@ enum Reading {
 }
 
 /// Are there readers who take it for another?
-pub(super) fn is_odd(uri: &[u8]) -> bool {
+pub(crate) fn is_odd(uri: &[u8]) -> bool {
     let (_, path) = parts(uri);
     let mut segments = path.split(|byte| *byte == b'/').skip(1);
     uri.iter().any(|byte| b"%?#\\".contains(byte))
@@ -84,7 +84,7 @@ pub(super) fn is_odd(uri: &[u8]) -> bool {
 /// As what a URI may be read: with escapes resolved (once, or once more, and what they stand for in
 /// plain letters where those look alike), without query and fragment, with dots and empty segments
 /// resolved, with nothing but a host for its authority. Bounded, however it is made.
-pub(super) fn readings(uri: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn readings(uri: &[u8]) -> Vec<Vec<u8>> {
     let once = decoded(uri);
     let twice = decoded(&once);
     let plainer = [&once, &twice].map(|text| plainer(text));
@@ -106,7 +106,7 @@ pub(super) fn readings(uri: &[u8]) -> Vec<Vec<u8>> {
 /// `#`, without a port. `None` where there is no host name: no authority, user information, an
 /// address in brackets or in dots (RFC 5280 has constraints refuse these), an escape, a port that is
 /// no number.
-pub(super) fn host(uri: &[u8]) -> Option<&[u8]> {
+pub(crate) fn host(uri: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = uri.split_at_checked(memchr::memchr(b':', uri)?)?;
     let in_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
     if !scheme.first()?.is_ascii_alphabetic() || !scheme.iter().all(in_scheme) {
@@ -127,7 +127,7 @@ pub(super) fn host(uri: &[u8]) -> Option<&[u8]> {
 
 /// Labels of letters, digits, `-`, `_` and `~`, none of them empty: nothing that one reader takes for
 /// an escape or a delimiter and another one does not, and no dot at the end.
-pub(super) fn is_host_name(host: &[u8]) -> bool {
+pub(crate) fn is_host_name(host: &[u8]) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_~".contains(byte);
     host.split(|byte| *byte == b'.').all(|label| !label.is_empty() && label.iter().all(plain))
 }

@@ -6,10 +6,10 @@
 use ferrule_config::model::{self, ClientRule, ClientTerm, HostPattern, UriRest, UriSegment};
 
 use super::index;
-use crate::identity::access_lists::{
+use crate::identity::client::access_lists::{
     AccessEntry, AccessTerm, PatternRest, PatternSegment, UriPattern,
 };
-use crate::identity::name::Selector;
+use crate::identity::x509::name::Selector;
 use crate::identity::{Access, AccessLists, ClientIdentity, IdentityPlan, Verdict, VerifyFailure};
 
 /// Index of authorities that a route has of its own.

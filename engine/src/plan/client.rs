@@ -5,7 +5,7 @@ use ferrule_config::model::{self, AccessFormat};
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_config::{Place, Problem, Problems};
 
-use crate::identity::forwarded::XfccKey;
+use crate::identity::client::forwarded::XfccKey;
 use crate::identity::{ClientValue, IdentityPlan};
 
 /// The value of the client's certificate that a variable means, and a note that it is wanted.

@@ -13,7 +13,7 @@ use ferrule_config::template as config;
 use super::facts::Facts;
 use super::readings::{each_reading, has_readings};
 use super::template::{Compiler, Template, render};
-use crate::identity::all_values::{self, AllValues};
+use crate::identity::client::all_values::{self, AllValues};
 
 /// A compiled condition.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use super::findings::Findings;
 use super::keys;
 use super::loaded_objects::Ders;
 use super::pem::Contents;
-use crate::identity::purpose::Purpose;
-use crate::identity::{authorities, explain};
+use crate::identity::verify::purpose::Purpose;
+use crate::identity::verify::{authorities, explain};
 
 /// What `build` makes of the authorities in these files. Where it refuses the new ones, because
 /// nothing that belongs to them fits, those in force stay.

@@ -20,16 +20,17 @@ use rustls::{
 
 use super::findings::Findings;
 use super::{authorities, crls, keys, server, signatures, system_roots};
-use crate::identity::anchors::{self, Anchors};
-use crate::identity::certificate::Certificate;
+use crate::identity::TimeRange;
 use crate::identity::digest::sha256_parts;
 use crate::identity::failure::VerifyFailure;
-use crate::identity::purpose::Purpose;
-use crate::identity::raw_certificate::RawCertificate;
-use crate::identity::revocation::Revocation;
-use crate::identity::rules::VerificationRules;
-use crate::identity::time::Clock;
-use crate::identity::{TimeRange, server_name, verdict_cache};
+use crate::identity::verify::anchors::{self, Anchors};
+use crate::identity::verify::purpose::Purpose;
+use crate::identity::verify::revocation::Revocation;
+use crate::identity::verify::rules::VerificationRules;
+use crate::identity::verify::{server_name, verdict_cache};
+use crate::identity::x509::certificate::Certificate;
+use crate::identity::x509::raw_certificate::RawCertificate;
+use crate::identity::x509::time::Clock;
 
 /// Intermediates between an upstream's leaf and an anchor; chains are bounded by their length too.
 const DEPTH: u32 = 8;

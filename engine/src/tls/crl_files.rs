@@ -13,8 +13,8 @@ use ferrule_config::model::{Pem, PemSource};
 use ferrule_config::{FileError, read_file};
 
 use super::pem::{self, Contents, Object, PemError};
-use crate::identity::crl::{CRL_BYTES_MAX, Crl, CrlError};
 use crate::identity::digest::sha256;
+use crate::identity::x509::crl::{CRL_BYTES_MAX, Crl, CrlError};
 
 /// Bytes of one file: PEM takes a third more than DER.
 const FILE_BYTES_MAX: u64 = CRL_BYTES_MAX as u64 / 2 * 3;

@@ -1,12 +1,12 @@
 //! What should be looked at in revocation lists that are good.
 //!
 //! In: a list, all that stand beside it, and the time. Out: words that follow its name, and are true of
-//! what [`crate::identity::revocation`] makes of the set.
+//! what [`crate::identity::verify::revocation`] makes of the set.
 
-use crate::identity::crl::{Crl, CrlScope};
-use crate::identity::name;
-use crate::identity::revocation::{RevocationRules, holds};
-use crate::identity::time::Clock;
+use crate::identity::verify::revocation::{RevocationRules, holds};
+use crate::identity::x509::crl::{Crl, CrlScope};
+use crate::identity::x509::name;
+use crate::identity::x509::time::Clock;
 
 /// The warnings about one of these lists.
 pub(super) fn of<'l>(

@@ -14,14 +14,14 @@ use super::crl_warnings;
 use super::findings::Findings;
 use super::loaded_crl::{self, LoadedCrl};
 use super::pem::Contents;
-use crate::identity::anchors::Anchors;
-use crate::identity::certificate::Certificate;
-use crate::identity::crl::Crl;
-use crate::identity::explain::look_alike;
-use crate::identity::raw_certificate::RawCertificate;
-use crate::identity::revocation::{Revocation, RevocationRules};
-use crate::identity::signature::SignatureError;
-use crate::identity::time::Clock;
+use crate::identity::verify::anchors::Anchors;
+use crate::identity::verify::explain::look_alike;
+use crate::identity::verify::revocation::{Revocation, RevocationRules};
+use crate::identity::x509::certificate::Certificate;
+use crate::identity::x509::crl::Crl;
+use crate::identity::x509::raw_certificate::RawCertificate;
+use crate::identity::x509::signature::SignatureError;
+use crate::identity::x509::time::Clock;
 
 const KINDS: &str = "a PEM block that starts with -----BEGIN X509 CRL-----, or DER";
 

@@ -15,8 +15,8 @@ use super::encrypted_key;
 use super::findings::Findings;
 use super::pem::{self, Block, BlockKind, Contents, Object};
 use super::private_key::{self, KeyEncoding, KeyFlaw};
-use crate::identity::certificate::Certificate;
-use crate::identity::signature;
+use crate::identity::x509::certificate::Certificate;
+use crate::identity::x509::signature;
 
 /// Bytes of one PEM file; a bundle of every public root is a tenth of it.
 pub const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -3,8 +3,8 @@
 use ferrule_config::model::{Pem, PemSource};
 
 use super::crl_warnings::is_older;
-use crate::identity::crl::Crl;
-use crate::identity::name;
+use crate::identity::x509::crl::Crl;
+use crate::identity::x509::name;
 
 /// A list in use, for those who watch its age.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 
 use super::ticket_secret::TicketSecret;
-use crate::identity::crl::Crl;
+use crate::identity::x509::crl::Crl;
 
 /// Certificates of one file.
 pub(super) type Ders = Arc<[CertificateDer<'static>]>;

@@ -11,8 +11,8 @@ use rustls::sign::CertifiedKey;
 
 use super::findings::Findings;
 use super::pem::Object;
-use crate::identity::certificate::Certificate;
-use crate::identity::ocsp::{OcspStatus, status_of};
+use crate::identity::x509::certificate::Certificate;
+use crate::identity::x509::ocsp::{OcspStatus, status_of};
 
 /// Bytes of one response; they travel in every full handshake.
 const RESPONSE_BYTES_MAX: u64 = 32 * 1024;

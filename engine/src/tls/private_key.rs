@@ -13,10 +13,10 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::SigningKey;
 
-use crate::identity::algorithms::PublicKey;
-use crate::identity::certificate::Certificate;
+use crate::identity::crypto::algorithms::PublicKey;
+use crate::identity::crypto::ecdsa::Curve;
 use crate::identity::der::{self, Element, Reader, element, tag};
-use crate::identity::ecdsa::Curve;
+use crate::identity::x509::certificate::Certificate;
 
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];

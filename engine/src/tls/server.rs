@@ -2,7 +2,7 @@
 //!
 //! With `reject = "handshake"` a chain is judged inside of the handshake. Otherwise the handshake
 //! only proves that the client holds the leaf's key, and the chain is judged right after it, so
-//! that a refused client can be told in HTTP. The judge is [`crate::identity::verify`] either way.
+//! that a refused client can be told in HTTP. The judge is [`crate::identity::verify::chain`] either way.
 
 use std::sync::Arc;
 
@@ -24,14 +24,16 @@ use super::sessions::PolicySessions;
 use super::ticket_secret::TicketSecret;
 use super::tickets::{PolicyTicketer, TicketKeys};
 use super::{authorities, crls, handshake_notes, keys, signatures, ticket_nonces, transcript};
-use crate::identity::access_lists::AccessLists;
-use crate::identity::certificate::{self, Certificate};
-use crate::identity::client_policy::ClientPolicy;
+use crate::identity::client::access_lists::AccessLists;
+use crate::identity::digest;
 use crate::identity::failure::VerifyFailure;
-use crate::identity::purpose::Purpose;
-use crate::identity::raw_certificate::RawCertificate;
-use crate::identity::verdict::Verdict;
-use crate::identity::{alt_names, anchors, digest, signature, verdict_cache};
+use crate::identity::verify::client_policy::ClientPolicy;
+use crate::identity::verify::purpose::Purpose;
+use crate::identity::verify::verdict::Verdict;
+use crate::identity::verify::{anchors, verdict_cache};
+use crate::identity::x509::certificate::{self, Certificate};
+use crate::identity::x509::raw_certificate::RawCertificate;
+use crate::identity::x509::{alt_names, signature};
 use crate::plan::{Forbidden, Gate, access};
 
 /// Bytes of CA names in a `CertificateRequest`; its field holds 64 KiB.

@@ -12,7 +12,7 @@ use super::provider::provider;
 use super::server::{self, ServerTls};
 use super::ticket_files;
 use super::tickets::TicketKeys;
-use crate::identity::client_policy::ClientPolicy;
+use crate::identity::verify::client_policy::ClientPolicy;
 
 /// Everything that one generation needs for TLS.
 #[derive(Debug)]

@@ -8,11 +8,11 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme};
 
-use crate::identity::algorithms::{
+use crate::identity::crypto::algorithms::{
     self, P256_SHA256, P256_SHA384, P256_SHA512, P384_SHA256, P384_SHA384, P384_SHA512,
     P521_SHA256, P521_SHA384, P521_SHA512,
 };
-use crate::identity::raw_certificate::RawCertificate;
+use crate::identity::x509::raw_certificate::RawCertificate;
 
 /// What peers may sign with. TLS 1.3 fixes the curve of a scheme, and takes the first; TLS 1.2 takes
 /// whatever fits the key.

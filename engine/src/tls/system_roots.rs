@@ -18,7 +18,7 @@ use super::findings::Findings;
 use super::keys::PEM_BYTES_MAX;
 use super::loaded_objects::Ders;
 use super::pem::{self, Contents};
-use crate::identity::anchors::Anchors;
+use crate::identity::verify::anchors::Anchors;
 
 /// Where systems keep all roots in one file; the first that is there counts.
 const BUNDLES: [&str; 5] = [

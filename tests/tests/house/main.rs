@@ -139,9 +139,9 @@ const READINGS: [Reading; 6] = [
         may: &["engine/src/shell/state/load_shedding.rs", "config/src/file.rs"],
     },
     Reading {
-        what: "certificates: use identity::certificate",
+        what: "certificates: use identity::x509::certificate",
         words: &["x509_parser"],
-        may: &["engine/src/identity/certificate.rs"],
+        may: &["engine/src/identity/x509/certificate.rs"],
     },
     Reading {
         what: "PEM: use tls::pem, which drops nothing",
@@ -149,14 +149,14 @@ const READINGS: [Reading; 6] = [
         may: &[],
     },
     Reading {
-        what: "webpki's judgement: use identity::verify, which has both judges",
+        what: "webpki's judgement: use identity::verify, which asks both",
         words: &[
             "EndEntityCert",
             "verify_for_usage",
             "WebPkiClientVerifier",
             "WebPkiServerVerifier",
         ],
-        may: &["engine/src/identity/opinion.rs"],
+        may: &["engine/src/identity/verify/webpki_check.rs"],
     },
     Reading {
         what: "heads: use wire::head, which is stricter",

@@ -6,11 +6,11 @@
 use std::path::Path;
 
 use ferrule_engine::identity::ClientPolicy;
-use ferrule_engine::identity::crl::Crl;
 use ferrule_engine::identity::failure::VerifyFailure;
-use ferrule_engine::identity::revocation::{Revocation, RevocationRules};
-use ferrule_engine::identity::verdict::Verdict;
-use ferrule_engine::identity::verify::verify_client;
+use ferrule_engine::identity::verify::chain::verify_client;
+use ferrule_engine::identity::verify::revocation::{Revocation, RevocationRules};
+use ferrule_engine::identity::verify::verdict::Verdict;
+use ferrule_engine::identity::x509::crl::Crl;
 use ferrule_tests::shell;
 
 /// A way to make a key, and the ways in which it may sign.

@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use ferrule_engine::identity::ClientPolicy;
-use ferrule_engine::identity::crl::Crl;
 use ferrule_engine::identity::failure::VerifyFailure;
-use ferrule_engine::identity::revocation::{Revocation, RevocationRules};
-use ferrule_engine::identity::verdict::Verdict;
-use ferrule_engine::identity::verify::verify_client;
+use ferrule_engine::identity::verify::chain::verify_client;
+use ferrule_engine::identity::verify::revocation::{Revocation, RevocationRules};
+use ferrule_engine::identity::verify::verdict::Verdict;
+use ferrule_engine::identity::x509::crl::Crl;
 use ferrule_tests::now;
 use ferrule_tests::zoo::asn1::{basic_constraints, common_name, element, extension, sequence};
 use ferrule_tests::zoo::{Digest, Draft, Issuer, Key, Kind, ListDraft};

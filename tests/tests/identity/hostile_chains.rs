@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use ferrule_engine::identity::ClientPolicy;
 use ferrule_engine::identity::failure::VerifyFailure;
-use ferrule_engine::identity::path_search::STEPS_MAX;
-use ferrule_engine::identity::signature_budget::{
+use ferrule_engine::identity::verify::chain::verify_client;
+use ferrule_engine::identity::verify::path_search::STEPS_MAX;
+use ferrule_engine::identity::verify::signature_budget::{
     COST_MAX, SignatureBudget, UNANCHORED_MAX, WASTED_MAX,
 };
-use ferrule_engine::identity::verdict::Verdict;
-use ferrule_engine::identity::verdict_cache::VerdictCache;
-use ferrule_engine::identity::verify::verify_client;
+use ferrule_engine::identity::verify::verdict::Verdict;
+use ferrule_engine::identity::verify::verdict_cache::VerdictCache;
 use ferrule_tests::zoo::asn1::{basic_constraints, common_name, element};
 use ferrule_tests::zoo::{Digest, Draft, Issuer, Key, Kind};
 use ferrule_tools::clock;

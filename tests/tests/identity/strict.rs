@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
-use ferrule_engine::identity::certificate::Certificate;
+use ferrule_engine::identity::x509::certificate::Certificate;
 use ferrule_tests::source_dir;
 use ferrule_tests::zoo::asn1::element;
 use rustls::pki_types::CertificateDer;

@@ -16,8 +16,8 @@ use ferrule_config::model::{
 };
 use ferrule_config::{Place, Problems};
 use ferrule_engine::identity::failure::VerifyFailure;
-use ferrule_engine::identity::verdict::Verdict;
-use ferrule_engine::identity::verify::verify_client;
+use ferrule_engine::identity::verify::chain::verify_client;
+use ferrule_engine::identity::verify::verdict::Verdict;
 use ferrule_engine::plan::Gate;
 use ferrule_engine::tls::client::reason;
 use ferrule_engine::tls::loaded_crl::gone_back;

@@ -12,14 +12,13 @@ use ferrule_config::{Config, read_file};
 
 use crate::control::process::{clock, environment, terminal};
 use crate::exchange::refusal::Refusal;
-use crate::identity::certificate::Certificate;
-use crate::identity::client_policy::ClientPolicy;
-use crate::identity::explain::{ChainDiagnosis, text};
-use crate::identity::raw_certificate::RawCertificate;
-use crate::identity::verify::{self, VerificationStep};
-use crate::identity::{
-    Access, ClientIdentity, ClientValue, IdentityPlan, Verdict, VerifyFailure, signature,
-};
+use crate::identity::verify::chain::{self, VerificationStep};
+use crate::identity::verify::client_policy::ClientPolicy;
+use crate::identity::verify::explain::{ChainDiagnosis, text};
+use crate::identity::x509::certificate::Certificate;
+use crate::identity::x509::raw_certificate::RawCertificate;
+use crate::identity::x509::signature;
+use crate::identity::{Access, ClientIdentity, ClientValue, IdentityPlan, Verdict, VerifyFailure};
 use crate::plan::{Forbidden, Gate, HostBuf, access};
 use crate::setup;
 use crate::tls::PEM_BYTES_MAX;
@@ -193,7 +192,7 @@ fn verify_step_by_step(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> (Ver
         });
     }
     let mut tried = 0;
-    let verdict = verify::verify_client_traced(chain, policy, now, &mut |step| {
+    let verdict = chain::verify_client_traced(chain, policy, now, &mut |step| {
         let (certificates, from_peer, verdict) = match step {
             VerificationStep::Path { certificates, from_peer, result: verdict } => {
                 (certificates, from_peer, verdict)

@@ -16,7 +16,7 @@ use crate::control::state::certificates::certificates_json;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::control::state::status::{ActiveGeneration, ProcessStatus};
 use crate::control::state::totals::{AuthorityLabels, AuthorityUse};
-use crate::identity::explain::hex;
+use crate::identity::verify::explain::hex;
 use crate::report::{Counter, EventSums, Snapshot};
 use crate::setup::CoreLink;
 use crate::tls::loaded_crl::LoadedCrl;

@@ -6,8 +6,9 @@
 use ferrule_config::model::{Pem, PemSource, UpstreamCa};
 use serde_json::{Value, json};
 
-use crate::identity::certificate::Certificate;
-use crate::identity::{explain, name};
+use crate::identity::verify::explain;
+use crate::identity::x509::certificate::Certificate;
+use crate::identity::x509::name;
 use crate::setup::Generation;
 
 const DAY: i64 = 86_400;

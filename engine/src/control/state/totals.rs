@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use crate::identity::explain;
-use crate::identity::raw_certificate::RawCertificate;
+use crate::identity::verify::explain;
+use crate::identity::x509::raw_certificate::RawCertificate;
 use crate::report::Meters;
 use crate::report::histogram::Spread;
 use crate::report::meters::{ANCHORS_MAX, CLASSES, DAY_BUCKETS, ROUTES_MAX};

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::connection::Client;
 use super::handshake_error::{HandshakeCause, HandshakeError};
 use crate::exchange::refusal::Refusal;
-use crate::identity::explain::{ChainDiagnosis, subject};
+use crate::identity::verify::explain::{ChainDiagnosis, subject};
 use crate::identity::{ClientPolicy, Verdict, VerifyFailure};
 use crate::plan::{Forbidden, ServerId};
 use crate::report::radar::Sighting;

@@ -5,7 +5,7 @@
 
 use super::kind::Contents;
 use crate::identity::der::{self, Reader, tag};
-use crate::identity::raw_certificate::RawCertificate;
+use crate::identity::x509::raw_certificate::RawCertificate;
 
 /// What people mistake for something else.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,12 +1,13 @@
 //! What holds of certificates, revocation lists and PEM text, whatever bytes they are made of.
 
-use ferrule_engine::identity::certificate::Certificate;
-use ferrule_engine::identity::client_policy::ClientPolicy;
-use ferrule_engine::identity::crl::Crl;
 use ferrule_engine::identity::failure::VerifyFailure;
-use ferrule_engine::identity::raw_certificate::RawCertificate;
-use ferrule_engine::identity::verify::verify_client;
-use ferrule_engine::identity::{ClientIdentity, IdentityPlan, Verdict, constraint_check};
+use ferrule_engine::identity::verify::chain::verify_client;
+use ferrule_engine::identity::verify::client_policy::ClientPolicy;
+use ferrule_engine::identity::verify::constraint_check;
+use ferrule_engine::identity::x509::certificate::Certificate;
+use ferrule_engine::identity::x509::crl::Crl;
+use ferrule_engine::identity::x509::raw_certificate::RawCertificate;
+use ferrule_engine::identity::{ClientIdentity, IdentityPlan, Verdict};
 use ferrule_engine::tls::pem::{Contents, blocks, read};
 
 const NOW: i64 = 1_795_301_728;

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
-use ferrule_engine::identity::crl::Crl;
-use ferrule_engine::identity::raw_certificate::RawCertificate;
-use ferrule_engine::identity::revocation::{Revocation, RevocationRules};
+use ferrule_engine::identity::verify::revocation::{Revocation, RevocationRules};
+use ferrule_engine::identity::x509::crl::Crl;
+use ferrule_engine::identity::x509::raw_certificate::RawCertificate;
 use ferrule_engine::identity::{ClientPolicy, Verdict, verify_client};
 use ferrule_tests::scratch;
 use ferrule_tests::zoo::asn1::{common_name, element, explicit, extension, integer, sequence, utc};

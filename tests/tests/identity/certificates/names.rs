@@ -1,6 +1,6 @@
 //! Names of every type under every constraint: what a list or a header is told of was constrained.
 
-use ferrule_engine::identity::access_lists::{
+use ferrule_engine::identity::client::access_lists::{
     AccessEntry, AccessLists, AccessTerm, PatternRest, UriPattern,
 };
 use ferrule_engine::identity::{Access, ClientPolicy, Verdict, VerifyFailure, verify_client};
@@ -244,7 +244,7 @@ fn a_name_is_the_same_in_every_spelling() {
 }
 
 fn serial_of(der: &[u8]) -> &[u8] {
-    ferrule_engine::identity::raw_certificate::RawCertificate::read(der)
+    ferrule_engine::identity::x509::raw_certificate::RawCertificate::read(der)
         .expect("a certificate")
         .serial
 }

@@ -4,16 +4,16 @@
 mod sets;
 
 use ferrule_engine::identity::ClientPolicy;
-use ferrule_engine::identity::certificate::Certificate;
-use ferrule_engine::identity::crl::{Crl, CrlError};
 use ferrule_engine::identity::failure::VerifyFailure;
-use ferrule_engine::identity::path_search::STEPS_MAX;
-use ferrule_engine::identity::purpose::Purpose;
-use ferrule_engine::identity::revocation::{Revocation, RevocationRules};
-use ferrule_engine::identity::rules::VerificationRules;
-use ferrule_engine::identity::time::Clock;
-use ferrule_engine::identity::verdict::Verdict;
-use ferrule_engine::identity::verify::{VerificationStep, verify_client};
+use ferrule_engine::identity::verify::chain::{VerificationStep, verify_client};
+use ferrule_engine::identity::verify::path_search::STEPS_MAX;
+use ferrule_engine::identity::verify::purpose::Purpose;
+use ferrule_engine::identity::verify::revocation::{Revocation, RevocationRules};
+use ferrule_engine::identity::verify::rules::VerificationRules;
+use ferrule_engine::identity::verify::verdict::Verdict;
+use ferrule_engine::identity::x509::certificate::Certificate;
+use ferrule_engine::identity::x509::crl::{Crl, CrlError};
+use ferrule_engine::identity::x509::time::Clock;
 use ferrule_tests::zoo::asn1::{
     basic_constraints, common_name, element, extension, integer, sequence,
 };

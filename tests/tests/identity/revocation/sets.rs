@@ -1,10 +1,10 @@
 //! Several lists of one CA: whatever their order, on any of them is revoked.
 
 use ferrule_engine::identity::ClientPolicy;
-use ferrule_engine::identity::crl::Crl;
 use ferrule_engine::identity::failure::VerifyFailure;
-use ferrule_engine::identity::verdict::Verdict;
-use ferrule_engine::identity::verify::verify_client;
+use ferrule_engine::identity::verify::chain::verify_client;
+use ferrule_engine::identity::verify::verdict::Verdict;
+use ferrule_engine::identity::x509::crl::Crl;
 use ferrule_tests::zoo::asn1::{attribute, element, extension, name, sequence};
 use ferrule_tests::zoo::{Issuer, ListDraft};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_assert_eq, proptest};

@@ -8,8 +8,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use data_encoding::HEXLOWER;
-use ferrule_engine::identity::certificate::Certificate;
-use ferrule_engine::identity::crl::Crl;
+use ferrule_engine::identity::x509::certificate::Certificate;
+use ferrule_engine::identity::x509::crl::Crl;
 use ferrule_engine::tls::pem::{BlockKind, blocks};
 use ferrule_tests::{shell, source_dir};
 use ring::digest::{SHA256, digest};

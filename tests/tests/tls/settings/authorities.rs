@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use ferrule_config::model::{ClientVerify, CrlExpired, CrlMissing, Pem, Reject, Revocation};
 use ferrule_config::{Place, Problems};
-use ferrule_engine::identity::anchors::Anchors;
 use ferrule_engine::identity::failure::VerifyFailure;
-use ferrule_engine::identity::purpose::Purpose;
-use ferrule_engine::identity::rules::VerificationRules;
-use ferrule_engine::identity::time::Clock;
+use ferrule_engine::identity::verify::anchors::Anchors;
+use ferrule_engine::identity::verify::purpose::Purpose;
+use ferrule_engine::identity::verify::rules::VerificationRules;
+use ferrule_engine::identity::x509::time::Clock;
 use ferrule_engine::tls::{TicketKeys, TlsSettings};
 use ferrule_tests::zoo::asn1::{
     basic_constraints, common_name, element, extended, extension, key_usage,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ferrule_config::model::{ClientVerify, Pem, PemSource, Reject, Server};
 use ferrule_config::{Place, Problems};
-use ferrule_engine::identity::crl::Crl;
+use ferrule_engine::identity::x509::crl::Crl;
 use ferrule_engine::tls::{TicketKeys, TlsSettings};
 use ferrule_tests::zoo::encode;
 
