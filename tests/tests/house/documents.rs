@@ -95,6 +95,34 @@ fn paths_that_are_named_exist() {
     none("paths that do not exist", &findings);
 }
 
+/// Every `--test` and `--bin` of a command is one of ours.
+#[test]
+fn targets_that_are_named_exist() {
+    let top = source_dir();
+    let exists = |dir: &str, name: &str| {
+        top.join(dir).join(name).exists() || top.join(dir).join(format!("{name}.rs")).exists()
+    };
+    let binary = |name: &str| {
+        name == "ferrule" || exists("tools/src/bin", name) || exists("bench/src/bin", name)
+    };
+    let mut findings = Vec::new();
+    for (path, text) in documents() {
+        let words: Vec<&str> = text.split([' ', '\n', '`']).collect();
+        for pair in words.windows(2) {
+            let [option, name] = pair else { continue };
+            let there = match *option {
+                "--test" => exists("tests/tests", name),
+                "--bin" => binary(name),
+                _ => true,
+            };
+            if !there {
+                findings.push(format!("{}: {option} {name}", path.display()));
+            }
+        }
+    }
+    none("targets that do not exist", &findings);
+}
+
 /// What a newcomer pastes works: every configuration with a listener in the documentation, but for the
 /// files that it names.
 #[test]
