@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ferrule_tools::gateway::{Driver, Gateway, Setup};
-use ferrule_tools::load::{Kind, Plan, Request, allow_descriptors};
+use ferrule_tools::load::{Kind, Plan, Request, TlsTarget, allow_descriptors};
 use ferrule_tools::nginx::{Nginx, Shape};
 use ferrule_tools::pki::{Authority, Leaf};
 use ferrule_tools::process::free_port;
@@ -132,7 +132,7 @@ impl Scene {
         let name = ServerName::try_from(NAME).expect("a name");
         Plan {
             address: ([127, 0, 0, 2], gateway.port("front")).into(),
-            tls: Some((config.into(), name)),
+            tls: Some(TlsTarget { config: config.into(), server_name: name }),
             request: Request::get(NAME, "/", kind),
             kind,
             nagle: false,

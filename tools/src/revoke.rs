@@ -19,7 +19,7 @@ use rustls::{ClientConnection, StreamOwned};
 use crate::clock::{PATIENCE, now};
 use crate::gateway::{Driver, Gateway, Setup};
 use crate::http::Conversation;
-use crate::load::{Histogram, Kind, Outcome, Plan, Request, run};
+use crate::load::{Histogram, Kind, Outcome, Plan, Request, TlsTarget, run};
 use crate::pki::{Authority, Leaf};
 use crate::storm::cpu_time;
 use crate::tls;
@@ -78,7 +78,7 @@ pub struct Revoke {
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Report {
+pub struct RevocationReport {
     revoke: Revoke,
     /// A request's processor time without the crowd, with it, and without it again.
     cost: [Option<Duration>; 3],
@@ -98,7 +98,7 @@ type Talk = Conversation<StreamOwned<ClientConnection, TcpStream>>;
 impl Revoke {
     /// Runs it in `dir`.
     #[must_use]
-    pub fn run(self, dir: &Path) -> Report {
+    pub fn run(self, dir: &Path) -> RevocationReport {
         let clients = Authority::new("Crowd CA");
         fs::write(dir.join("clients.crt"), &clients.cert_pem).expect("a writable directory");
         fs::write(dir.join("clients.crl"), clients.revocation_list(&[], 1)).expect("a list");
@@ -136,7 +136,7 @@ impl Revoke {
         let around = others.join().expect("load does not panic");
         let alive = kept.into_iter().map(|mut talk| ask(&mut talk)).filter(Result::is_ok).count();
         cost[2] = self.cost_of_a_request(&gateway, &other);
-        Report { revoke: self, cost, ends, astray, alive, before, around }
+        RevocationReport { revoke: self, cost, ends, astray, alive, before, around }
     }
 
     /// The gateway's processor time over the requests it answered as fast as it could.
@@ -177,7 +177,10 @@ fn plan(port: u16, leaf: &Leaf, time: Duration, rate: u64) -> Plan {
     let config = tls::client(Some(leaf), &[&rustls::version::TLS13]);
     Plan {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-        tls: Some((Arc::new(config), ServerName::try_from(NAME).expect("a server name"))),
+        tls: Some(TlsTarget {
+            config: Arc::new(config),
+            server_name: ServerName::try_from(NAME).expect("a server name"),
+        }),
         request: Request::get(NAME, "/", Kind::Kept),
         kind: Kind::Kept,
         nagle: false,
@@ -239,7 +242,7 @@ fn has_news(talk: &Talk) -> bool {
     !matches!(talk.stream.sock.peek(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
-impl Report {
+impl RevocationReport {
     /// All that should not have happened.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
@@ -269,7 +272,7 @@ impl Report {
 }
 
 /// The summary, as a Markdown table.
-impl fmt::Display for Report {
+impl fmt::Display for RevocationReport {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Revoke { driver, connections, revoked, workers, .. } = self.revoke;
         let mut row = |name: &str, value: String| writeln!(out, "| {name} | {value} |");

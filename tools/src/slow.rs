@@ -19,7 +19,7 @@ use strum::{IntoStaticStr, VariantArray};
 
 use crate::clock::{PATIENCE, now, poll};
 use crate::gateway::{Driver, Gateway, Setup};
-use crate::load::{Kind, Outcome, Plan, Request, run};
+use crate::load::{Kind, Outcome, Plan, Request, TlsTarget, run};
 use crate::nginx::{Nginx, Shape};
 use crate::pki::{Authority, Leaf};
 use crate::process::free_port;
@@ -100,7 +100,7 @@ pub struct Siege {
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Report {
+pub struct SiegeReport {
     siege: Siege,
     /// The others, without slow clients and with them.
     without: Outcome,
@@ -126,7 +126,7 @@ impl Mode {
 impl Siege {
     /// Runs it in `dir`.
     #[must_use]
-    pub fn run(self, dir: &Path) -> Report {
+    pub fn run(self, dir: &Path) -> SiegeReport {
         let authority = Authority::new("Siege CA");
         fs::write(dir.join("ca.crt"), &authority.cert_pem).expect("a writable directory");
         authority.client("proxy").write(dir, "proxy");
@@ -163,7 +163,7 @@ impl Siege {
         let log = gateway.log();
         let left_over = log.lines().find(|line| line.contains("never given back"));
         let left_over = left_over.map(str::to_owned);
-        Report { siege: self, without, with, held, memory, ended_well, left_over }
+        SiegeReport { siege: self, without, with, held, memory, ended_well, left_over }
     }
 
     /// The clients that are not slow.
@@ -171,7 +171,10 @@ impl Siege {
         let config = tls::client(Some(client), &[&rustls::version::TLS13]);
         Plan {
             address: (Ipv4Addr::LOCALHOST, gateway.port("front")).into(),
-            tls: Some((Arc::new(config), NAME.try_into().expect("a server name"))),
+            tls: Some(TlsTarget {
+                config: Arc::new(config),
+                server_name: NAME.try_into().expect("a server name"),
+            }),
             request: Request::get(NAME, "/", Kind::Kept),
             kind: Kind::Kept,
             nagle: false,
@@ -359,7 +362,7 @@ const fn is_back(before: u64, now: u64, slack: u64) -> bool {
     before > 0 && now <= before + before / 20 + slack
 }
 
-impl Report {
+impl SiegeReport {
     /// All that should not have happened; how much slower the others may be is for the reader to
     /// judge, because the machine's noise is not ours.
     #[must_use]
@@ -395,7 +398,7 @@ impl Report {
 }
 
 /// The summary, as a Markdown table.
-impl fmt::Display for Report {
+impl fmt::Display for SiegeReport {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut row = |name: &str, value: String| writeln!(out, "| {name} | {value} |");
         let Siege { driver, mode, connections, .. } = self.siege;

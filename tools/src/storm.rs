@@ -17,7 +17,7 @@ use rustls::{ClientConfig, ClientConnection};
 
 use crate::clock::{PATIENCE, now};
 use crate::gateway::{Driver, Gateway, Reloaded, Setup};
-use crate::load::{Histogram, Kind, Outcome, Plan, Request, run, serial};
+use crate::load::{Histogram, Kind, Outcome, Plan, Request, TlsTarget, run, serial};
 use crate::nginx::{Nginx, Shape};
 use crate::pki::{Authority, Leaf};
 use crate::process::free_port;
@@ -73,7 +73,7 @@ pub struct Storm {
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Report {
+pub struct StormReport {
     storm: Storm,
     kept: Outcome,
     fresh: Outcome,
@@ -107,7 +107,7 @@ struct Reloads {
 impl Storm {
     /// Runs it in `dir`.
     #[must_use]
-    pub fn run(self, dir: &Path) -> Report {
+    pub fn run(self, dir: &Path) -> StormReport {
         let authority = Authority::new("Storm CA");
         fs::write(dir.join("ca.crt"), &authority.cert_pem).expect("a writable directory");
         authority.client("proxy").write(dir, "proxy");
@@ -128,11 +128,11 @@ impl Storm {
         let front = gateway.port("front");
         let time = self.between * (self.reloads + 2);
         let (cpu, start) = (cpu_time(gateway.process.id()), now());
-        let kept = self.plan(front, &client, time, (0, Kind::Kept));
-        let fresh = self.plan(front, &client, time, (self.fresh, Kind::Fresh));
+        let kept = self.plan(front, &client, time, 0, Kind::Kept);
+        let fresh = self.plan(front, &client, time, self.fresh, Kind::Fresh);
         let kept = thread::spawn(move || run(&kept));
         let fresh = thread::spawn(move || run(&fresh));
-        let reloads = self.reload_often(&mut gateway, dir, (&authority, &key, &client), start);
+        let reloads = self.reload_often(&mut gateway, dir, &authority, &key, &client, start);
         let kept = kept.join().expect("the load does not panic");
         let fresh = fresh.join().expect("the load does not panic");
         let cpu = cpu_time(gateway.process.id()).saturating_sub(cpu);
@@ -143,7 +143,7 @@ impl Storm {
         let ended_well = gateway.stop().success();
         let Reloads { taken, refused, latency, stale, .. } = reloads;
         let complaints = complaints(&gateway.log());
-        Report {
+        StormReport {
             storm: self,
             kept,
             fresh,
@@ -159,11 +159,14 @@ impl Storm {
     }
 
     /// `rate` 0 is as fast as it goes.
-    fn plan(&self, port: u16, client: &Leaf, time: Duration, (rate, kind): (u64, Kind)) -> Plan {
+    fn plan(&self, port: u16, client: &Leaf, time: Duration, rate: u64, kind: Kind) -> Plan {
         let config = tls::client(Some(client), &[&rustls::version::TLS13]);
         Plan {
             address: (Ipv4Addr::LOCALHOST, port).into(),
-            tls: Some((Arc::new(config), NAME.try_into().expect("a server name"))),
+            tls: Some(TlsTarget {
+                config: Arc::new(config),
+                server_name: NAME.try_into().expect("a server name"),
+            }),
             request: Request::get(NAME, "/", kind),
             kind,
             nagle: false,
@@ -178,7 +181,9 @@ impl Storm {
         &self,
         gateway: &mut Gateway,
         dir: &Path,
-        (authority, key, client): (&Authority, &str, &Leaf),
+        authority: &Authority,
+        key: &str,
+        client: &Leaf,
         start: Instant,
     ) -> Reloads {
         let config = Arc::new(tls::client(Some(client), &[&rustls::version::TLS13]));
@@ -263,7 +268,7 @@ fn complaints(log: &str) -> Vec<String> {
     lines.filter(|line| !line.contains("warning: ")).map(str::to_owned).take(20).collect()
 }
 
-impl Report {
+impl StormReport {
     /// How much of its cores the gateway used, 1 being all of it.
     #[must_use]
     pub const fn busy(&self) -> f64 {
@@ -306,7 +311,7 @@ impl Report {
 }
 
 /// The summary, as a Markdown table.
-impl fmt::Display for Report {
+impl fmt::Display for StormReport {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut row = |name: &str, value: String| writeln!(out, "| {name} | {value} |");
         let millis = |micros: u64| format!("{}.{} ms", micros / 1000, micros % 1000 / 100);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ferrule_tests::{
     Authority, Driver, Gateway, Leaf, Setup, Upstream, echo, on_both_drivers, scratch, tls,
 };
-use ferrule_tools::load::{self, Kind, Outcome, Plan, Request, run_held};
+use ferrule_tools::load::{self, Kind, Outcome, Plan, Request, TlsTarget, run_held};
 
 use crate::write_ca;
 
@@ -53,7 +53,10 @@ impl Place {
         let config = tls::client(Some(&self.client), &[&rustls::version::TLS13]);
         Plan {
             address: ([127, 0, 0, 1], self.gateway.port("front")).into(),
-            tls: Some((Arc::new(config), "a.test".try_into().expect("a name"))),
+            tls: Some(TlsTarget {
+                config: Arc::new(config),
+                server_name: "a.test".try_into().expect("a name"),
+            }),
             request: Request::get("a.test", "/", kind),
             kind,
             nagle: false,

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrule_tools::load::{Kind, Outcome, Plan, Request, allow_descriptors, run_held};
+use ferrule_tools::load::{Kind, Outcome, Plan, Request, TlsTarget, allow_descriptors, run_held};
 use ferrule_tools::pki::Leaf;
 use ferrule_tools::tls;
 use rustls::pki_types::ServerName;
@@ -209,7 +209,7 @@ impl Words {
         };
         Ok(Plan {
             address: address.ok_or_else(|| format!("{}: no address", self.connect))?,
-            tls: self.secrets(host)?,
+            tls: self.tls_target(host)?,
             request: match self.body {
                 Some(body) => Request::upload(field, path, body),
                 None => Request::get(field, path, kind),
@@ -223,10 +223,7 @@ impl Words {
         })
     }
 
-    fn secrets(
-        &self,
-        host: &str,
-    ) -> Result<Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>, String> {
+    fn tls_target(&self, host: &str) -> Result<Option<TlsTarget>, String> {
         if !self.tls {
             return Ok(None);
         }
@@ -238,8 +235,9 @@ impl Words {
             let pem = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
             tls::believe(&mut config, &pem);
         }
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
-        Ok(Some((Arc::new(config), name)))
+        let server_name =
+            ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+        Ok(Some(TlsTarget { config: Arc::new(config), server_name }))
     }
 
     fn tell(&self, outcome: &Outcome) -> Result<(), String> {

@@ -5,17 +5,16 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, HandshakeKind};
+use rustls::{ClientConnection, HandshakeKind};
 
+use super::plan::{Plan, Request, TlsTarget};
 use super::response::{Answer, Response};
-use super::{Plan, Request};
 
 /// A connection, from its first SYN on.
 pub(super) struct Connection {
     pub(super) socket: TcpStream,
     tls: Option<Box<ClientConnection>>,
-    stage: Stage,
+    stage: ConnectionStage,
     /// How much of the request is sent.
     sent: u64,
     reading: Reading,
@@ -29,7 +28,7 @@ struct Reading {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stage {
+enum ConnectionStage {
     Connecting,
     Handshaking,
     Open,
@@ -48,15 +47,12 @@ pub(super) struct Progress {
     pub(super) closed: bool,
 }
 
-/// TLS as the other side wants it.
-pub(super) type Secrets = (Arc<ClientConfig>, ServerName<'static>);
-
 impl Connection {
     /// Begins to connect.
     pub(super) fn open(
         plan: &Plan,
         source: Option<Ipv4Addr>,
-        secrets: Option<&Secrets>,
+        tls: Option<&TlsTarget>,
     ) -> io::Result<Self> {
         let address = plan.address;
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
@@ -71,9 +67,9 @@ impl Connection {
         }
         let socket = TcpStream::from(socket);
         socket.set_nodelay(!plan.nagle)?;
-        let tls = match secrets {
-            Some((config, name)) => {
-                let session = ClientConnection::new(Arc::clone(config), name.clone());
+        let tls = match tls {
+            Some(TlsTarget { config, server_name }) => {
+                let session = ClientConnection::new(Arc::clone(config), server_name.clone());
                 Some(Box::new(session.map_err(io::Error::other)?))
             }
             None => None,
@@ -81,7 +77,7 @@ impl Connection {
         Ok(Self {
             socket,
             tls,
-            stage: Stage::Connecting,
+            stage: ConnectionStage::Connecting,
             sent: u64::MAX,
             reading: Reading::default(),
         })
@@ -113,7 +109,7 @@ impl Connection {
         hung_up: bool,
     ) -> io::Result<Progress> {
         let mut progress = Progress::default();
-        match self.exchange(request, buffer, (hung_up, &mut progress)) {
+        match self.exchange(request, buffer, hung_up, &mut progress) {
             Ok(()) => Ok(progress),
             // Whatever went wrong afterwards, the response is there.
             Err(_) if progress.answer.is_some() => Ok(Progress { closed: true, ..progress }),
@@ -125,14 +121,19 @@ impl Connection {
         &mut self,
         request: &Request,
         buffer: &mut [u8],
-        (hung_up, progress): (bool, &mut Progress),
+        hung_up: bool,
+        progress: &mut Progress,
     ) -> io::Result<()> {
-        if self.stage == Stage::Connecting {
+        if self.stage == ConnectionStage::Connecting {
             if let Some(error) = self.socket.take_error()? {
                 return Err(error);
             }
-            self.stage = if self.tls.is_some() { Stage::Handshaking } else { Stage::Open };
-            progress.opened = self.stage == Stage::Open;
+            self.stage = if self.tls.is_some() {
+                ConnectionStage::Handshaking
+            } else {
+                ConnectionStage::Open
+            };
+            progress.opened = self.stage == ConnectionStage::Open;
         }
         // What cannot be sent because the server is gone must not hide its last words.
         let sent = self.flush(request);
@@ -159,7 +160,7 @@ impl Connection {
         if progress.closed {
             self.reading.end(progress)?;
         }
-        if progress.closed && self.stage != Stage::Open {
+        if progress.closed && self.stage != ConnectionStage::Open {
             return Err(io::Error::other("closed inside the handshake"));
         }
         if !progress.closed {
@@ -177,8 +178,8 @@ impl Connection {
                 let _ = session.write_tls(&mut self.socket);
                 return Err(io::Error::other(error));
             }
-            if self.stage == Stage::Handshaking && !session.is_handshaking() {
-                self.stage = Stage::Open;
+            if self.stage == ConnectionStage::Handshaking && !session.is_handshaking() {
+                self.stage = ConnectionStage::Open;
                 progress.opened = true;
                 progress.handshake = session.handshake_kind();
             }
@@ -204,7 +205,7 @@ impl Connection {
 
     /// Sends what the socket takes: records that are ready, then more of the request.
     fn flush(&mut self, request: &Request) -> io::Result<()> {
-        if self.stage == Stage::Connecting {
+        if self.stage == ConnectionStage::Connecting {
             return Ok(());
         }
         loop {
@@ -217,7 +218,7 @@ impl Connection {
                     }
                 }
             }
-            if self.stage != Stage::Open || self.is_sent(request) {
+            if self.stage != ConnectionStage::Open || self.is_sent(request) {
                 return Ok(());
             }
             let piece = request.at(self.sent);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Outcome;
+use super::outcome::Outcome;
 
 impl Outcome {
     /// All of it, latencies in microseconds.

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-use super::Plan;
 use super::connection::Connection;
+use super::plan::Plan;
 use crate::clock::now;
 
 /// Connections from one address, of the 28,000 ports that it has.
@@ -14,7 +14,7 @@ const PER_SOURCE: usize = 20_000;
 pub(super) struct Slot {
     pub(super) connection: Option<Connection>,
     pub(super) source: Option<Ipv4Addr>,
-    pub(super) stage: Stage,
+    pub(super) stage: SlotStage,
     /// Since when it is in this stage.
     pub(super) since: Instant,
     /// The intended time of the request that it is to serve.
@@ -24,7 +24,7 @@ pub(super) struct Slot {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Stage {
+pub(super) enum SlotStage {
     /// Nothing to do, connected or not.
     Resting,
     Connecting,
@@ -35,11 +35,11 @@ pub(super) enum Stage {
 
 impl Slot {
     pub(super) fn new(source: Option<Ipv4Addr>) -> Self {
-        let stage = Stage::Resting;
+        let stage = SlotStage::Resting;
         Self { connection: None, source, stage, since: now(), due: None, admitted: false }
     }
 
-    pub(super) fn enter(&mut self, stage: Stage) {
+    pub(super) fn enter(&mut self, stage: SlotStage) {
         self.stage = stage;
         self.since = now();
     }

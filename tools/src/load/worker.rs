@@ -15,11 +15,13 @@ use rustix::time::{
 use rustls::HandshakeKind;
 use rustls::client::Resumption;
 
-use super::connection::{Connection, Secrets};
+use super::connection::Connection;
+use super::outcome::Outcome;
+use super::plan::{Kind, Plan, TlsTarget, count};
 use super::response::Answer;
-use super::slot::{Slot, Stage, source};
+use super::serial::serial;
+use super::slot::{Slot, SlotStage, source};
 use super::tickets::Tickets;
-use super::{Kind, Outcome, Plan, count, serial};
 use crate::clock::{PATIENCE, now};
 
 /// Connections that one thread makes at the same time while it warms up.
@@ -33,7 +35,7 @@ const TIMER: u64 = u64::MAX;
 
 pub(super) struct Worker<'a> {
     plan: &'a Plan,
-    secrets: Option<Secrets>,
+    tls: Option<TlsTarget>,
     schedule: Schedule,
     epoll: OwnedFd,
     timer: OwnedFd,
@@ -48,12 +50,19 @@ pub(super) struct Worker<'a> {
     admitted: usize,
     /// How many requests are under way.
     serving: usize,
-    /// Slots that rest after a failure, until then.
-    resting: VecDeque<(Instant, usize)>,
+    /// Slots that rest after a failure, the one that rests shortest first.
+    resting: VecDeque<Rest>,
     phase: Phase,
     looked: Instant,
     buffer: Vec<u8>,
     outcome: Outcome,
+}
+
+/// A slot that rests after a failure.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    until: Instant,
+    slot: usize,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -88,11 +97,11 @@ impl<'a> Worker<'a> {
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags).expect("a timer");
         let edges = EventFlags::IN | EventFlags::ET;
         epoll::add(&epoll, &timer, EventData::new_u64(TIMER), edges).expect("a timer to watch");
-        let mut secrets = plan.tls.clone();
-        if let (Kind::Resumed, Some((config, _))) = (plan.kind, &mut secrets) {
-            let mut own = config.as_ref().clone();
+        let mut tls = plan.tls.clone();
+        if let (Kind::Resumed, Some(target)) = (plan.kind, &mut tls) {
+            let mut own = target.config.as_ref().clone();
             own.resumption = Resumption::store(Arc::new(Tickets::default()));
-            *config = Arc::new(own);
+            target.config = Arc::new(own);
         }
         let slots = (0..plan.connections).skip(number).step_by(threads);
         let slots: Vec<Slot> = slots.map(|at| Slot::new(source(plan, at))).collect();
@@ -106,7 +115,7 @@ impl<'a> Worker<'a> {
         };
         Self {
             plan,
-            secrets,
+            tls,
             schedule,
             epoll,
             timer,
@@ -239,15 +248,15 @@ impl<'a> Worker<'a> {
 
     fn send(&mut self, at: usize) -> io::Result<()> {
         let Some(slot) = self.slots.get_mut(at) else { return Ok(()) };
-        slot.enter(Stage::Serving);
+        slot.enter(SlotStage::Serving);
         let Some(connection) = &mut slot.connection else { return Ok(()) };
         connection.send(&self.plan.request)
     }
 
     fn connect(&mut self, at: usize) -> io::Result<()> {
         let Some(slot) = self.slots.get_mut(at) else { return Ok(()) };
-        slot.enter(Stage::Connecting);
-        let connection = Connection::open(self.plan, slot.source, self.secrets.as_ref())?;
+        slot.enter(SlotStage::Connecting);
+        let connection = Connection::open(self.plan, slot.source, self.tls.as_ref())?;
         let edges = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &connection.socket, EventData::new_u64(count(at)), edges)?;
         slot.connection = Some(connection);
@@ -271,7 +280,7 @@ impl<'a> Worker<'a> {
             timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &value).expect("a timer");
         }
         let end = (at < self.schedule.end).then_some(self.schedule.end);
-        let rested = self.resting.front().map(|(until, _)| *until);
+        let rested = self.resting.front().map(|rest| rest.until);
         let next = [end, rested].into_iter().flatten().min();
         next.map_or(LOOK, |next| next.saturating_duration_since(at).min(LOOK))
     }
@@ -313,7 +322,7 @@ impl<'a> Worker<'a> {
                 }
             }
             // It had said that it would go; how it went is its own affair.
-            Err(_) if slot.stage == Stage::Leaving => self.close(at),
+            Err(_) if slot.stage == SlotStage::Leaving => self.close(at),
             Err(error) => self.fail(at, &error.to_string()),
         }
     }
@@ -355,7 +364,7 @@ impl<'a> Worker<'a> {
     /// There is nothing to do on this slot now.
     fn rest(&mut self, at: usize) {
         if let Some(slot) = self.slots.get_mut(at) {
-            slot.enter(Stage::Resting);
+            slot.enter(SlotStage::Resting);
         }
         self.leave_line(at);
         self.idle.push_back(at);
@@ -386,7 +395,7 @@ impl<'a> Worker<'a> {
             self.rest(at);
         } else if answer.closes && whole && !closed {
             // It is waited for, so that the end of its stream is not cut off by ours.
-            slot.enter(Stage::Leaving);
+            slot.enter(SlotStage::Leaving);
         } else {
             self.close(at);
         }
@@ -401,7 +410,7 @@ impl<'a> Worker<'a> {
         match self.plan.kind {
             Kind::Fresh | Kind::Resumed => self.rest(at),
             Kind::Kept => {
-                slot.enter(Stage::Resting);
+                slot.enter(SlotStage::Resting);
                 self.leave_line(at);
                 self.line.push_back(at);
             }
@@ -413,12 +422,12 @@ impl<'a> Worker<'a> {
     fn ended(&mut self, at: usize) {
         let Some(slot) = self.slots.get_mut(at) else { return };
         match (slot.stage, self.plan.kind) {
-            (Stage::Leaving, _) => self.close(at),
+            (SlotStage::Leaving, _) => self.close(at),
             // It may; another takes its place.
-            (Stage::Resting, Kind::Kept) => {
+            (SlotStage::Resting, Kind::Kept) => {
                 slot.connection = None;
                 self.idle.retain(|idle| *idle != at);
-                self.resting.push_back((now() + PAUSE, at));
+                self.resting.push_back(Rest { until: now() + PAUSE, slot: at });
             }
             _ => self.fail(at, "closed by the server"),
         }
@@ -427,25 +436,25 @@ impl<'a> Worker<'a> {
     fn fail(&mut self, at: usize, reason: &str) {
         let Some(slot) = self.slots.get_mut(at) else { return };
         let held = self.plan.kind == Kind::Idle
-            && (self.phase == Phase::Run || slot.stage == Stage::Resting);
+            && (self.phase == Phase::Run || slot.stage == SlotStage::Resting);
         self.outcome.fail(if held { "cut while idle" } else { reason });
-        let resting = slot.stage == Stage::Resting;
+        let resting = slot.stage == SlotStage::Resting;
         self.serving -= usize::from(slot.due.take().is_some());
         slot.connection = None;
-        slot.enter(Stage::Resting);
+        slot.enter(SlotStage::Resting);
         self.leave_line(at);
         if resting {
             self.idle.retain(|idle| *idle != at);
         }
         if self.plan.kind != Kind::Idle {
-            self.resting.push_back((now() + PAUSE, at));
+            self.resting.push_back(Rest { until: now() + PAUSE, slot: at });
         }
     }
 
     /// Slots that have rested go on.
     fn wake(&mut self, at: Instant) {
-        while self.resting.front().is_some_and(|(until, _)| *until <= at) {
-            let Some((_, slot)) = self.resting.pop_front() else { return };
+        while self.resting.front().is_some_and(|rest| rest.until <= at) {
+            let Some(Rest { slot, .. }) = self.resting.pop_front() else { return };
             match self.plan.kind {
                 Kind::Fresh | Kind::Resumed => self.idle.push_back(slot),
                 Kind::Kept | Kind::Idle => self.line.push_back(slot),
@@ -463,9 +472,9 @@ impl<'a> Worker<'a> {
             let Some(slot) = self.slots.get(number) else { return };
             let late = at.saturating_duration_since(slot.since) > PATIENCE;
             match slot.stage {
-                Stage::Connecting if late => self.fail(number, "no connection in time"),
-                Stage::Serving if late => self.fail(number, "no answer in time"),
-                Stage::Leaving if late => self.fail(number, "not closed in time"),
+                SlotStage::Connecting if late => self.fail(number, "no connection in time"),
+                SlotStage::Serving if late => self.fail(number, "no answer in time"),
+                SlotStage::Leaving if late => self.fail(number, "not closed in time"),
                 _ => {}
             }
         }
