@@ -144,12 +144,7 @@ impl Authority {
     /// The same, with a key (PEM), and an end so long from now.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "tools run outside the core")]
-    pub fn client_until(
-        &self,
-        (common_name, serial): (&str, u64),
-        key: &str,
-        end: Duration,
-    ) -> Leaf {
+    pub fn client_until(&self, common_name: &str, serial: u64, key: &str, end: Duration) -> Leaf {
         let mut params = named(common_name, &[]);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.serial_number = Some(SerialNumber::from(serial));

@@ -71,15 +71,22 @@ impl Way {
     }
 }
 
+/// Memory over a time, in KiB.
+#[derive(Clone, Copy, Debug)]
+struct MemoryRange {
+    least: u64,
+    most: u64,
+}
+
 /// What came of one way.
 #[derive(Clone, Copy, Debug)]
-pub struct Report {
+pub struct StreamReport {
     driver: Driver,
     way: Way,
     bytes: u64,
     time: Duration,
-    /// Least and most memory in KiB while the second half flowed.
-    memory: (u64, u64),
+    /// The gateway's memory while the second half flowed.
+    memory: MemoryRange,
 }
 
 /// One gateway and its upstream, for one way after the other.
@@ -102,34 +109,43 @@ fn fill(number: u64, block: &mut [u8]) {
     }
 }
 
-/// The sizes of the blocks of a body.
-fn blocks(bytes: u64) -> impl Iterator<Item = (u64, usize)> {
+/// A block of a body.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    /// Its place, from 0.
+    number: u64,
+    /// How many bytes it has.
+    size: usize,
+}
+
+/// The blocks of a body.
+fn blocks(bytes: u64) -> impl Iterator<Item = Block> {
     let block = BLOCK_BYTES as u64;
     (0..bytes.div_ceil(block)).map(move |number| {
         let size = (bytes - number * block).min(block);
-        (number, usize::try_from(size).expect("at most a block"))
+        Block { number, size: usize::try_from(size).expect("at most a block") }
     })
 }
 
 fn send_block<S: io::Read + Write>(
     talk: &mut Conversation<S>,
-    (number, size): (u64, usize),
-    block: &mut [u8],
+    Block { number, size }: Block,
+    buffer: &mut [u8],
 ) -> io::Result<()> {
-    let block = block.get_mut(..size).unwrap_or_default();
-    fill(number, block);
-    talk.stream.write_all(block)
+    let bytes = buffer.get_mut(..size).unwrap_or_default();
+    fill(number, bytes);
+    talk.stream.write_all(bytes)
 }
 
 fn check_block<S: io::Read + Write>(
     talk: &mut Conversation<S>,
-    (number, size): (u64, usize),
-    block: &mut [u8],
+    Block { number, size }: Block,
+    buffer: &mut [u8],
 ) -> io::Result<()> {
     let came = talk.exactly(size)?;
-    let block = block.get_mut(..size).unwrap_or_default();
-    fill(number, block);
-    if came == block { Ok(()) } else { Err(io::Error::other(format!("block {number} is wrong"))) }
+    let bytes = buffer.get_mut(..size).unwrap_or_default();
+    fill(number, bytes);
+    if came == bytes { Ok(()) } else { Err(io::Error::other(format!("block {number} is wrong"))) }
 }
 
 /// Serves and checks bodies.
@@ -188,7 +204,7 @@ impl Streams {
     ///
     /// # Errors
     /// A connection failed, or a byte was not what it should have been.
-    pub fn flow(&self, way: Way, bytes: u64) -> io::Result<Report> {
+    pub fn flow(&self, way: Way, bytes: u64) -> io::Result<StreamReport> {
         let mut talk = self.connect()?;
         let method = if way == Way::Down { "GET" } else { "POST" };
         let word = way.word();
@@ -208,7 +224,7 @@ impl Streams {
         done.store(true, Ordering::SeqCst);
         let memory = watch.join().expect("looking does not panic");
         moved?;
-        Ok(Report { driver: self.driver, way, bytes, time: started.elapsed(), memory })
+        Ok(StreamReport { driver: self.driver, way, bytes, time: started.elapsed(), memory })
     }
 
     fn connect(&self) -> io::Result<Conversation<StreamOwned<ClientConnection, TcpStream>>> {
@@ -239,7 +255,7 @@ fn move_all<S: io::Read + Write>(
     };
     if way == Way::Up {
         for part in blocks(bytes) {
-            note(part.0);
+            note(part.number);
             send_block(talk, part, &mut block)?;
         }
         talk.stream.flush()?;
@@ -256,7 +272,7 @@ fn move_all<S: io::Read + Write>(
         return Err(io::Error::other(head.raw));
     }
     for part in blocks(bytes) {
-        note(part.0);
+        note(part.number);
         check_block(talk, part, &mut block)?;
         if let Some(next) = ahead.next() {
             send_block(talk, next, &mut block)?;
@@ -267,7 +283,7 @@ fn move_all<S: io::Read + Write>(
 }
 
 /// Least and most memory while the second half flows.
-fn watch(id: u32, half: &AtomicBool, done: &AtomicBool) -> (u64, u64) {
+fn watch(id: u32, half: &AtomicBool, done: &AtomicBool) -> MemoryRange {
     let (mut least, mut most) = (u64::MAX, 0);
     while !done.load(Ordering::SeqCst) {
         if half.load(Ordering::SeqCst) {
@@ -276,27 +292,27 @@ fn watch(id: u32, half: &AtomicBool, done: &AtomicBool) -> (u64, u64) {
         }
         thread::park_timeout(Duration::from_millis(20));
     }
-    (least.min(most), most)
+    MemoryRange { least: least.min(most), most }
 }
 
-impl Report {
+impl StreamReport {
     /// By how many KiB memory moved while the second half flowed.
     #[must_use]
     pub const fn swing(&self) -> u64 {
-        self.memory.1 - self.memory.0
+        self.memory.most - self.memory.least
     }
 
     /// The most memory, in KiB.
     #[must_use]
     pub const fn peak(&self) -> u64 {
-        self.memory.1
+        self.memory.most
     }
 }
 
 /// One row.
-impl fmt::Display for Report {
+impl fmt::Display for StreamReport {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { driver, way, bytes, time, memory: (least, most) } = self;
+        let Self { driver, way, bytes, time, memory: MemoryRange { least, most } } = self;
         let rate = u128::from(*bytes) * 1_000 / time.as_millis().max(1) / (1 << 20);
         let (word, mib) = (way.word(), bytes >> 20);
         let seconds = time.as_secs_f64();
@@ -322,7 +338,7 @@ mod tests {
             assert!(seen.insert(block));
         }
         for bytes in [0, 1, BLOCK_BYTES as u64, 3 * BLOCK_BYTES as u64 + 7] {
-            assert_eq!(blocks(bytes).map(|(_, size)| size as u64).sum::<u64>(), bytes);
+            assert_eq!(blocks(bytes).map(|block| block.size as u64).sum::<u64>(), bytes);
         }
     }
 }

@@ -28,12 +28,12 @@ pub struct Client {
     pub certificate: Option<Vec<u8>>,
     /// The bytes.
     pub talk: Conversation<Box<dyn Stream>>,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
 /// A request that arrived.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ReceivedRequest {
     /// On which connection.
     pub connection: usize,
     /// What came.
@@ -45,7 +45,7 @@ pub struct Upstream {
     /// Where it listens on 127.0.0.1 (0 for a Unix socket).
     pub port: u16,
     accepted: Arc<AtomicUsize>,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<Mutex<Vec<ReceivedRequest>>>,
     stop: Arc<AtomicBool>,
     wake: Box<dyn Fn() + Send + Sync>,
     listener: Option<JoinHandle<()>>,
@@ -58,7 +58,7 @@ impl Client {
     /// The next request, remembered; `None` when there is no further one.
     pub fn request(&mut self) -> Option<Message> {
         let message = self.talk.request().ok().flatten()?;
-        let seen = Seen { connection: self.number, message: message.clone() };
+        let seen = ReceivedRequest { connection: self.number, message: message.clone() };
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
         Some(message)
     }
@@ -170,7 +170,7 @@ impl Upstream {
 
     /// Requests so far.
     #[must_use]
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<ReceivedRequest> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

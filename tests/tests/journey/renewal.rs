@@ -86,9 +86,9 @@ impl Place {
             for (kind, memory) in ["a ticket of 1.3", "a ticket of 1.2", "an id"].iter().enumerate()
             {
                 let first = self.clients.client("me").key_pem;
-                let old = self.clients.client_until(("me", 0x0a), &first, end);
+                let old = self.clients.client_until("me", 0x0a, &first, end);
                 let key = if new_key { self.clients.client("me").key_pem } else { first };
-                let renewed = self.clients.client_until(("me", 0x0b), &key, YEAR);
+                let renewed = self.clients.client_until("me", 0x0b, &key, YEAR);
                 let wallet = Wallet::new(&old);
                 let version = if kind == 0 { &TLS13 } else { &TLS12 };
                 let dial = Dial::with(Some("ours.test"), None, &[version]).showing(&wallet);

@@ -94,13 +94,21 @@ struct Scene {
     foreign: Leaf,
 }
 
+/// A header as the upstream should see it.
+#[derive(Clone, Debug)]
+struct ExpectedHeader {
+    name: &'static str,
+    value: String,
+}
+
 /// One visitor, and what should come of it.
 struct Visit<'a> {
     who: &'static str,
     leaf: Option<&'a Leaf>,
     fields: &'static str,
     status: u16,
-    sees: Vec<(&'static str, String)>,
+    /// What the upstream sees of these headers, if the request gets there.
+    sees: Vec<ExpectedHeader>,
 }
 
 impl Scene {
@@ -148,11 +156,12 @@ impl Scene {
 
     fn visits(&self) -> Vec<Visit<'_>> {
         let der = tls::certificates(&self.right.cert_pem).remove(0);
-        let identity = vec![
+        let identity = [
             ("x-client-verify", String::from("SUCCESS")),
             ("x-client-serial", serial(&der).expect("a certificate has a serial")),
             ("x-client-subject", String::from("CN=alice")),
         ];
+        let identity = identity.map(|(name, value)| ExpectedHeader { name, value }).to_vec();
         let right = Some(&self.right);
         vec![
             Visit {
@@ -216,7 +225,7 @@ impl Scene {
             for line in request.message.head.raw.trim_end().lines() {
                 println!("     {line}");
             }
-            for (name, value) in &visit.sees {
+            for ExpectedHeader { name, value } in &visit.sees {
                 let found = request.message.head.all(name);
                 let spelt = name.replace('-', "_");
                 good &= found == [value.as_str()] && request.message.head.all(&spelt).is_empty();

@@ -20,11 +20,19 @@ pub struct Found {
     pub name: String,
 }
 
+/// A function, and how long it is.
+#[derive(Debug)]
+pub(super) struct Function {
+    pub found: Found,
+    /// From its signature to its last brace.
+    pub lines: usize,
+}
+
 /// What one file declares.
 #[derive(Debug, Default)]
 pub(super) struct Items {
     /// Functions, with their lines.
-    pub functions: Vec<(Found, usize)>,
+    pub functions: Vec<Function>,
     /// Parameters that are tuples, of functions whose signature is ours.
     pub tuple_parameters: Vec<Found>,
     /// Fields that hold tuples, and variants of three and more parts without names.
@@ -38,19 +46,19 @@ pub(super) struct Items {
 /// What `source` declares.
 #[must_use]
 pub(super) fn items(source: &Source) -> Items {
-    let mut seen = Seen { source, items: Items::default(), foreign: false };
-    seen.visit_file(&source.syntax);
-    seen.items
+    let mut visitor = ItemVisitor { source, items: Items::default(), foreign: false };
+    visitor.visit_file(&source.syntax);
+    visitor.items
 }
 
-struct Seen<'source> {
+struct ItemVisitor<'source> {
     source: &'source Source,
     items: Items,
     /// Inside the implementation of a trait: its signatures are the trait's.
     foreign: bool,
 }
 
-impl Seen<'_> {
+impl ItemVisitor<'_> {
     fn found(&self, what: &impl Spanned, name: &str) -> Found {
         let line = what.span().start().line;
         Found { place: format!("{}:{line}", self.source.path.display()), name: name.to_owned() }
@@ -58,7 +66,8 @@ impl Seen<'_> {
 
     fn function(&mut self, signature: &Signature, lines: Range<usize>) {
         let name = signature.ident.to_string();
-        self.items.functions.push((self.found(&signature.ident, &name), lines.len()));
+        let found = self.found(&signature.ident, &name);
+        self.items.functions.push(Function { found, lines: lines.len() });
         if self.foreign {
             return;
         }
@@ -118,7 +127,7 @@ impl Seen<'_> {
     }
 }
 
-impl<'ast> Visit<'ast> for Seen<'_> {
+impl<'ast> Visit<'ast> for ItemVisitor<'_> {
     fn visit_item(&mut self, item: &'ast Item) {
         self.declared(item);
         visit::visit_item(self, item);
@@ -232,7 +241,7 @@ mod tests {
     fn a_function_is_as_long_as_its_lines_from_its_signature_on() {
         let found = of("/// Docs.\n#[must_use]\nfn f() -> u8 {\n    1\n}\n");
         let lengths: Vec<_> =
-            found.functions.iter().map(|(found, lines)| (found.name.as_str(), *lines)).collect();
+            found.functions.iter().map(|it| (it.found.name.as_str(), it.lines)).collect();
         assert_eq!(lengths, [("f", 3)]);
     }
 }

@@ -23,13 +23,22 @@ const LONG: usize = 40;
 /// Functions of more lines are too long.
 const TOO_LONG: usize = 70;
 
+/// The longest file of a room.
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct LongestFile {
+    /// Its lines.
+    pub lines: usize,
+    /// Its path.
+    pub file: String,
+}
+
 /// Figures of one room: a folder or file of a crate's sources.
 #[derive(Clone, Debug, Default)]
 pub struct Room {
     /// How many files it has.
     pub files: usize,
-    /// Lines of the longest one, its tests included, and which that is.
-    pub longest: (usize, String),
+    /// The longest one, its tests included.
+    pub longest: LongestFile,
     /// Functions of more than 40 lines.
     pub long: usize,
     /// Functions of more than 70 lines.
@@ -84,10 +93,10 @@ pub fn survey(top: &Path) -> Survey {
 
 fn note_room(room: &mut Room, source: &Source, items: &Items) {
     room.files += 1;
-    room.longest =
-        room.longest.clone().max((source.text.lines().count(), source.path.display().to_string()));
-    room.long += items.functions.iter().filter(|(_, lines)| *lines > LONG).count();
-    room.too_long += items.functions.iter().filter(|(_, lines)| *lines > TOO_LONG).count();
+    let (lines, file) = (source.text.lines().count(), source.path.display().to_string());
+    room.longest = room.longest.clone().max(LongestFile { lines, file });
+    room.long += items.functions.iter().filter(|it| it.lines > LONG).count();
+    room.too_long += items.functions.iter().filter(|it| it.lines > TOO_LONG).count();
     room.public += items.public;
 }
 
@@ -99,7 +108,7 @@ impl fmt::Display for Survey {
         )?;
         writeln!(out, "| --- | --: | --- | --: | --: | --: |")?;
         for (name, room) in &self.rooms {
-            let (lines, file) = &room.longest;
+            let LongestFile { lines, file } = &room.longest;
             let Room { files, long, too_long, public, .. } = room;
             writeln!(
                 out,
