@@ -69,30 +69,21 @@ fn property(key: &Key, tables: &mut Map<String, Value>) -> Value {
 }
 
 fn of_kind(kind: Kind, tables: &mut Map<String, Value>) -> Value {
-    let text = json!({ "type": "string" });
-    // A value may come from the environment, and is text then.
-    let from_env = json!({ "type": "string", "pattern": "^\\$\\{env:.*\\}$" });
     match kind {
-        Kind::Text | Kind::Secret | Kind::Template => text,
+        Kind::Text | Kind::Secret | Kind::Template => text(),
         Kind::Duration | Kind::Skew => duration(),
-        Kind::TextsOrNone => json!({ "anyOf": [text, { "type": "array", "items": text }] }),
-        Kind::Texts | Kind::Secrets => {
-            json!({ "anyOf": [text, { "type": "array", "items": text, "minItems": 1 }] })
+        Kind::TextsOrNone => json!({ "anyOf": [text(), { "type": "array", "items": text() }] }),
+        Kind::Texts | Kind::Secrets => one_or_more(&text()),
+        Kind::Flag => json!({ "anyOf": [{ "type": "boolean" }, from_env()] }),
+        Kind::Int(min, max) => json!({ "anyOf": [integer(min, max), from_env()] }),
+        Kind::AutoInt(min, max) => {
+            json!({ "anyOf": [integer(min, max), { "const": "auto" }, from_env()] })
         }
-        Kind::Flag => json!({ "anyOf": [{ "type": "boolean" }, from_env] }),
-        Kind::Int(min, max) => json!({
-            "anyOf": [{ "type": "integer", "minimum": min, "maximum": max }, from_env]
-        }),
-        Kind::AutoInt(min, max) => json!({ "anyOf": [
-            { "type": "integer", "minimum": min, "maximum": max },
-            { "const": "auto" },
-            from_env,
-        ] }),
         Kind::Seconds => {
             json!({ "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, duration()] })
         }
         Kind::Size(min, max) => json!({
-            "anyOf": [{ "type": "integer", "minimum": min, "maximum": max }, text]
+            "anyOf": [{ "type": "integer", "minimum": min, "maximum": max }, text()]
         }),
         Kind::Word(words) => word(words),
         Kind::Words(words) => {
@@ -103,41 +94,51 @@ fn of_kind(kind: Kind, tables: &mut Map<String, Value>) -> Value {
             { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" },
         ] }),
         Kind::Table(table) => reference(table, tables),
-        Kind::Short(table, _) => json!({ "anyOf": [text, reference(table, tables)] }),
+        Kind::Short(table, _) => json!({ "anyOf": [text(), reference(table, tables)] }),
         Kind::Tables(table) => {
             json!({ "type": "array", "items": reference(table, tables), "minItems": 1 })
         }
-        Kind::TableOrTables(table) => {
-            let one = reference(table, tables);
-            json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
-        }
-        Kind::Matches => json!({
-            "type": "array",
-            "minItems": 1,
-            "items": { "anyOf": [text, { "type": "array", "items": text, "minItems": 1 }] },
-        }),
+        Kind::TableOrTables(table) => one_or_more(&reference(table, tables)),
+        Kind::Matches => json!({ "type": "array", "minItems": 1, "items": one_or_more(&text()) }),
         Kind::Conditions => json!({ "type": "array", "minItems": 1 }),
-        Kind::Identity(table) => {
-            define(table, tables);
-            let mut known = tables.get(name(table)).cloned().unwrap_or_default();
-            if let Some(known) = known.as_object_mut() {
-                known.insert("additionalProperties".to_owned(), text);
-            }
-            tables.insert(name(table).to_owned(), known);
-            json!({ "$ref": format!("#/$defs/{}", name(table)) })
-        }
+        Kind::Identity(table) => with_other_keys(table, tables),
         Kind::Labels | Kind::Fields(false) => {
-            json!({ "type": "object", "additionalProperties": text })
+            json!({ "type": "object", "additionalProperties": text() })
         }
-        Kind::Lists | Kind::Fields(true) => json!({
-            "type": "object",
-            "additionalProperties": { "anyOf": [text, { "type": "array", "items": text, "minItems": 1 }] },
-        }),
+        Kind::Lists | Kind::Fields(true) => {
+            json!({ "type": "object", "additionalProperties": one_or_more(&text()) })
+        }
         Kind::Nodes(table) => json!({ "anyOf": [
             { "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 } },
             { "type": "array", "items": reference(table, tables), "minItems": 1 },
         ] }),
     }
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+/// A value that comes from the environment: it is text, whatever it stands for.
+fn from_env() -> Value {
+    json!({ "type": "string", "pattern": "^\\$\\{env:.*\\}$" })
+}
+
+fn integer(min: i64, max: i64) -> Value {
+    json!({ "type": "integer", "minimum": min, "maximum": max })
+}
+
+fn one_or_more(one: &Value) -> Value {
+    json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
+}
+
+/// A table with keys of its own, beside which any other key is a text.
+fn with_other_keys(table: &'static Table, tables: &mut Map<String, Value>) -> Value {
+    let reference = reference(table, tables);
+    if let Some(known) = tables.get_mut(name(table)).and_then(Value::as_object_mut) {
+        known.insert("additionalProperties".to_owned(), text());
+    }
+    reference
 }
 
 fn duration() -> Value {
