@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
 mod documents;
+mod figures;
 mod kit;
 mod storeys;
 

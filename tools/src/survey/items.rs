@@ -1,6 +1,7 @@
 //! What a file declares: functions and their length, types, public items, and tuples that stand where a
 //! struct with names should.
 
+use std::fmt;
 use std::ops::Range;
 
 use syn::spanned::Spanned;
@@ -18,6 +19,12 @@ pub struct Found {
     pub place: String,
     /// The name of the function, type or field.
     pub name: String,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.place, self.name)
+    }
 }
 
 /// A function, and how long it is.
@@ -212,7 +219,7 @@ mod tests {
     fn of(text: &str) -> Items {
         items(&Source {
             path: PathBuf::from("a.rs"),
-            krate: "engine",
+            krate: "engine".to_owned(),
             module: vec!["a".to_owned()],
             text: text.to_owned(),
             syntax: syn::parse_str(text).unwrap(),

@@ -1,21 +1,25 @@
-//! Figures of the house: how large files and functions are, who uses whom, and what is named twice.
+//! Figures of the house: how large files and functions are, who uses whom, and what
+//! is named or written twice.
 //!
-//! It reads the syntax of `config`, `engine` and `tools`; tests at the end of a file do not count. The
+//! It reads the syntax of `config`, `engine`, `tools` and `tests`; tests at the end of a file do not count. The
 //! house test holds what must be none.
 
 mod items;
+mod passages;
 mod picture;
 mod source;
 mod uses;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
 pub use self::items::Found;
 use self::items::{Items, items};
+pub use self::passages::Passage;
+use self::passages::passages;
 pub use self::picture::picture;
-use self::source::{Source, sources};
+use self::source::{Source, sources, test_sources};
 use self::uses::{circles, uses};
 
 /// Functions of more lines are counted.
@@ -54,6 +58,10 @@ pub struct Survey {
     pub rooms: BTreeMap<String, Room>,
     /// Sets of files that use each other: `engine: shell/a, shell/b`.
     pub circles: Vec<String>,
+    /// Functions of more than 70 lines.
+    pub too_long: Vec<Found>,
+    /// Passages that stand in the sources twice.
+    pub passages: Vec<Passage>,
     /// Parameters that are tuples.
     pub tuple_parameters: Vec<Found>,
     /// Fields that hold tuples.
@@ -74,20 +82,25 @@ pub fn survey(top: &Path) -> Survey {
     for source in &sources {
         let items = items(source);
         note_room(survey.rooms.entry(source.room()).or_default(), source, &items);
+        let too_long = items.functions.into_iter().filter(|it| it.lines > TOO_LONG);
+        survey.too_long.extend(too_long.map(|it| it.found));
         survey.tuple_parameters.extend(items.tuple_parameters);
         survey.tuple_fields.extend(items.tuple_fields);
         for found in items.types {
-            types.entry((source.krate, found.name.clone())).or_default().push(found);
+            types.entry((&source.krate, found.name.clone())).or_default().push(found);
         }
     }
     survey.twice = types.into_values().filter(|same| same.len() > 1).flatten().collect();
-    for krate in ["config", "engine", "tools"] {
-        let own: Vec<&Source> = sources.iter().filter(|source| source.krate == krate).collect();
+    let all: Vec<Source> = sources.into_iter().chain(test_sources(top)).collect();
+    let crates: BTreeSet<&str> = all.iter().map(|source| source.krate.as_str()).collect();
+    for krate in crates {
+        let own: Vec<&Source> = all.iter().filter(|source| source.krate == krate).collect();
         for circle in circles(&uses(&own)) {
             let names: Vec<String> = circle.iter().map(|module| module.join("/")).collect();
             survey.circles.push(format!("{krate}: {}", names.join(", ")));
         }
     }
+    survey.passages = passages(&all);
     survey
 }
 
@@ -117,15 +130,16 @@ impl fmt::Display for Survey {
         }
         writeln!(out, "\n## Circles of files: {}\n", self.circles.len())?;
         self.circles.iter().try_for_each(|circle| writeln!(out, "* {circle}"))?;
+        writeln!(out, "\n## Passages that stand here twice: {}\n", self.passages.len())?;
+        self.passages.iter().try_for_each(|passage| writeln!(out, "* {passage}"))?;
         for (what, found) in [
+            ("Functions of more than 70 lines", &self.too_long),
             ("Parameters that are tuples", &self.tuple_parameters),
             ("Fields that hold tuples", &self.tuple_fields),
             ("Types whose name exists twice in a crate", &self.twice),
         ] {
             writeln!(out, "\n## {what}: {}\n", found.len())?;
-            found
-                .iter()
-                .try_for_each(|Found { place, name }| writeln!(out, "* {place}: {name}"))?;
+            found.iter().try_for_each(|found| writeln!(out, "* {found}"))?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ pub(super) struct Source {
     /// Below the top of the project.
     pub path: PathBuf,
     /// The crate it belongs to: `engine`.
-    pub krate: &'static str,
+    pub krate: String,
     /// Its module: `["shell", "reader"]`; empty for `lib.rs`.
     pub module: Vec<String>,
     /// Its text.
@@ -33,28 +33,53 @@ impl Source {
     }
 }
 
+/// Every test binary's files, by path; of each its module in the binary that its name begins with.
+///
+/// # Panics
+/// A file cannot be read, or is no Rust.
+#[must_use]
+pub(super) fn test_sources(top: &Path) -> Vec<Source> {
+    let mut found = files_of("tests/src", "tests/src", top);
+    for mut source in files_of("tests/tests", "tests/tests", top) {
+        if !source.module.is_empty() {
+            source.krate = format!("tests/{}", source.module.remove(0));
+        }
+        found.push(source);
+    }
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    found
+}
+
 /// Every file of `config`, `engine` and `tools`, by path.
 ///
 /// # Panics
 /// A file cannot be read, or is no Rust.
 #[must_use]
 pub(super) fn sources(top: &Path) -> Vec<Source> {
-    let mut found = Vec::new();
-    for (krate, dir) in CRATES {
-        let root = top.join(dir);
-        let mut files = Vec::new();
-        walk(&root, &mut files);
-        for path in files {
-            let module = module(path.strip_prefix(&root).expect("below its crate"));
-            let text = fs::read_to_string(&path).expect("a source file");
-            let mut syntax = syn::parse_file(&text).expect("Rust");
-            syntax.items.retain(|item| !is_test(item));
-            let path = path.strip_prefix(top).expect("below the top").to_path_buf();
-            found.push(Source { path, krate, module, text, syntax });
-        }
-    }
+    let mut found: Vec<Source> =
+        CRATES.iter().flat_map(|(krate, dir)| files_of(krate, dir, top)).collect();
     found.sort_by(|one, other| one.path.cmp(&other.path));
     found
+}
+
+/// The files of one crate.
+fn files_of(krate: &str, dir: &str, top: &Path) -> Vec<Source> {
+    let root = top.join(dir);
+    let mut files = Vec::new();
+    walk(&root, &mut files);
+    let source = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("a source file");
+        let mut syntax = syn::parse_file(&text).expect("Rust");
+        syntax.items.retain(|item| !is_test(item));
+        Source {
+            module: module(path.strip_prefix(&root).expect("below its crate")),
+            path: path.strip_prefix(top).expect("below the top").to_path_buf(),
+            krate: krate.to_owned(),
+            text,
+            syntax,
+        }
+    };
+    files.into_iter().map(source).collect()
 }
 
 fn walk(dir: &Path, found: &mut Vec<PathBuf>) {

@@ -160,7 +160,7 @@ mod tests {
     fn source(module: &str, text: &str) -> Source {
         Source {
             path: PathBuf::from(module),
-            krate: "engine",
+            krate: "engine".to_owned(),
             module: module.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect(),
             text: text.to_owned(),
             syntax: syn::parse_str(text).unwrap(),
