@@ -5,4 +5,5 @@ pub(crate) mod loader;
 pub mod reloader;
 mod renewal;
 pub mod resolver;
+mod source;
 mod watched_files;

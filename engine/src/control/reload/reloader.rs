@@ -1,7 +1,8 @@
-//! From a file to every core: the first load, and every reload.
+//! Reloads: from the configuration file to every core.
 //!
-//! Everything that can fail comes first: the file, its certificates, the log files, the sockets. Then
-//! each core gets one handover that it takes between two rounds. What is refused changes nothing.
+//! In: the file as it is now. Out: a new generation in force on every core, or every reason against it.
+//! All steps that can fail come first: the file, its certificates, log files, sockets. Then each core is
+//! posted one handover. A reload that is refused changes nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use ferrule_config::model::Runtime;
 use ferrule_config::{Draft, Problems};
 
 use super::resolver::Resolver;
+use super::source::GenerationSource;
 use super::watched_files::WatchedFiles;
 use crate::control::endpoints::open_endpoints::{OpenEndpoints, PreparedEndpoints};
 use crate::control::logs::diagnostics::LevelSwitch;
@@ -21,59 +23,48 @@ use crate::control::state::status::ProcessStatus;
 use crate::setup::listeners::{BindError, Listeners, PreparedListeners};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 
-/// How long a reload waits for names that were not known before. Traffic goes on meanwhile.
+/// How long a reload waits for names that were not known before. Requests are served meanwhile.
 pub const NAMES_PATIENCE: Duration = Duration::from_secs(2);
-/// How long a reload waits for every core before it says which one is late.
+/// How long a reload waits for every core before it logs which ones are late.
 const CORES_PATIENCE: Duration = Duration::from_secs(5);
-/// How often the cores' acknowledgements are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How often the acknowledgements of the cores are checked.
+const CORES_CHECK_EVERY: Duration = Duration::from_millis(2);
 
-/// Reads the file as it is now.
-pub type Read = dyn Fn() -> Result<Draft, Box<Problems>> + Send;
-/// Makes the generation of this number from one in force, whose files have changed.
-pub type Renew = dyn Fn(&Generation, u64) -> Result<Generation, Box<Problems>> + Send;
-/// Makes the generation of this number from a draft and what it names.
-pub type Assemble = dyn Fn(Draft, u64) -> Result<Generation, Box<Problems>> + Send;
-
-/// What it takes to put a generation into force.
+/// Everything that is needed to put a generation into force.
 pub struct Reloader {
-    /// Reads the file.
-    pub read: Box<Read>,
-    /// Loads what it names.
-    pub assemble: Box<Assemble>,
-    /// Loads certificates, keys and lists again, and nothing else.
-    pub renew: Box<Renew>,
-    /// The cores.
-    pub links: Vec<Arc<CoreLink>>,
-    /// The open sockets.
-    pub listeners: Listeners,
-    /// Names of nodes.
-    pub resolver: Resolver,
-    /// Both logs.
-    pub writer: LogWriter,
-    /// The level of diagnostics.
-    pub level: LevelSwitch,
-    /// What is in force.
-    pub current: Arc<Generation>,
-    /// The files that it was made from.
+    /// Where the next generation comes from.
+    pub(super) source: GenerationSource,
+    /// One link for each core.
+    pub(crate) links: Vec<Arc<CoreLink>>,
+    /// The listening sockets.
+    pub(super) listeners: Listeners,
+    /// Looks up the names of upstream nodes.
+    pub(super) resolver: Resolver,
+    /// Writes both logs.
+    pub(crate) writer: LogWriter,
+    /// Sets the level of diagnostics.
+    pub(super) level: LevelSwitch,
+    /// The generation in force.
+    pub(super) current: Arc<Generation>,
+    /// The files that it was loaded from.
     pub(super) watched: WatchedFiles,
-    /// `[runtime]` as the process was started with.
-    pub started_with: Runtime,
-    /// Where everybody can see what is in force.
+    /// `[runtime]` at the start of the process.
+    pub(super) started_with: Runtime,
+    /// Shows operators what is in force.
     pub(crate) status: Arc<ProcessStatus>,
     /// The metrics endpoint and the admin socket.
-    pub(crate) endpoints: OpenEndpoints,
-    /// What is wanted of us; reloads end with the first order to stop.
-    pub(crate) commands: Arc<CommandQueue>,
-    /// How often a reload was taken.
-    pub taken: u64,
-    /// How often a reload was refused.
-    pub refused: u64,
-    /// How often files that had changed by themselves were refused.
-    pub files_refused: u64,
+    pub(super) endpoints: OpenEndpoints,
+    /// Tells whether the process is stopping; then there are no more reloads.
+    pub(super) commands: Arc<CommandQueue>,
+    /// How many reloads were put into force.
+    pub(super) taken: u64,
+    /// How many reloads were refused.
+    pub(super) refused: u64,
+    /// How many renewals were refused.
+    pub(super) files_refused: u64,
 }
 
-/// Why a reload changed nothing.
+/// Why a reload was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// The file or its certificates are wrong.
@@ -82,13 +73,13 @@ pub enum ReloadError {
     /// A log cannot be opened.
     #[error(transparent)]
     Log(#[from] LogOpenError),
-    /// New addresses cannot be listened on.
+    /// A listener cannot be opened.
     #[error("{}", lines(.0.iter()))]
     Bind(Vec<BindError>),
     /// The metrics endpoint or the admin socket cannot be opened.
     #[error("{0}")]
     Endpoint(String),
-    /// The process is about to end.
+    /// The process is stopping.
     #[error("{TOO_LATE}")]
     TooLate,
 }
@@ -100,10 +91,14 @@ fn lines<T: fmt::Display>(things: impl Iterator<Item = T>) -> String {
 }
 
 impl Reloader {
-    /// `SIGHUP`: loads the file and puts it into force, or says why not. Either is logged.
-    pub fn reload(&mut self) {
+    /// Loads the file and puts it into force, or keeps what is in force. Logs the result.
+    fn reload(&mut self) {
         let started = clock::monotonic();
-        match (self.read)().map_err(ReloadError::Problems).and_then(|draft| self.try_reload(draft))
+        match self
+            .source
+            .read()
+            .map_err(ReloadError::Problems)
+            .and_then(|draft| self.try_reload(draft))
         {
             Ok(late) => {
                 self.taken = self.taken.saturating_add(1);
@@ -136,21 +131,21 @@ impl Reloader {
         }
     }
 
-    /// The same for those who wait for the answer, if anybody does.
+    /// Reloads, and answers these tickets.
     pub(super) fn reload_for(&mut self, tickets: Vec<u64>) {
         self.reload();
-        let how = self.status.reloads().last.unwrap_or(Ok(self.current.number));
+        let result = self.status.reloads().last.unwrap_or(Ok(self.current.number));
         for ticket in tickets {
-            self.status.answer_ticket(ticket, how.clone());
+            self.status.answer_ticket(ticket, result.clone());
         }
     }
 
-    /// Returns the cores that have not acknowledged in time.
+    /// Puts a draft into force. Returns the cores that have not acknowledged it in time.
     fn try_reload(&mut self, draft: Draft) -> Result<Vec<u32>, ReloadError> {
         let number = self.current.number.saturating_add(1);
-        // Looked at before they are read: what changes in between is a change later on.
+        // Before the files are read: a change in between is seen by the next check.
         let watched = WatchedFiles::of(&draft.config.files());
-        let generation = (self.assemble)(draft, number).map_err(ReloadError::Problems)?;
+        let generation = self.source.assemble(draft, number).map_err(ReloadError::Problems)?;
         if self.commands.is_stopping() {
             return Err(ReloadError::TooLate);
         }
@@ -173,7 +168,7 @@ impl Reloader {
         Ok(wait_for_cores(&self.links, number, CORES_PATIENCE))
     }
 
-    /// Posts one handover to every core, with sockets, endpoints and names that are new.
+    /// Puts a generation into force, with prepared sockets and endpoints.
     pub(crate) fn hand_over(
         &mut self,
         generation: &Arc<Generation>,
@@ -202,7 +197,7 @@ impl Reloader {
                 meters: Arc::clone(meters),
             }));
         }
-        // Behind what counts: nobody who only wants to know holds up a revocation.
+        // After the cores have it: what only informs operators must not delay a revocation.
         self.status.activate(generation, meters, sockets.bound());
         self.resolver.publish(generation, addresses);
     }
@@ -214,7 +209,7 @@ impl fmt::Debug for Reloader {
     }
 }
 
-/// Waits until every core serves this generation or a newer one; who does not in time?
+/// Waits until every core serves this generation or a newer one. Returns the cores that do not in time.
 #[must_use]
 pub fn wait_for_cores(links: &[Arc<CoreLink>], number: u64, patience: Duration) -> Vec<u32> {
     let started = clock::monotonic();
@@ -224,7 +219,7 @@ pub fn wait_for_cores(links: &[Arc<CoreLink>], number: u64, patience: Duration) 
         if late.is_empty() || started.elapsed() >= patience {
             return late;
         }
-        std::thread::park_timeout(LOOK_EVERY);
+        std::thread::park_timeout(CORES_CHECK_EVERY);
     }
 }
 
@@ -241,7 +236,7 @@ pub fn warn_of_problems(warnings: &Problems) {
     }
 }
 
-/// Names what changed in the file but needs a restart.
+/// Logs the keys whose change needs a restart.
 fn warn_of_fixed(started_with: &Runtime, now: &Runtime) {
     for key in fixed_changes(started_with, now) {
         tracing::warn!("{key} cannot change by a reload; it stays as it was until a restart");
@@ -271,9 +266,6 @@ pub(crate) mod testing {
 
     use super::*;
     use crate::control::logs::diagnostics;
-    use crate::control::process::clock;
-    use crate::setup;
-    use crate::tls::tickets::TicketKeys;
 
     /// A folder with a configuration file that listens on this address.
     pub(crate) fn folder(listen: &str) -> (TempDir, PathBuf) {
@@ -295,18 +287,10 @@ pub(crate) mod testing {
 
     /// A reloader of this file with two cores, its first generation handed over.
     pub(crate) fn reloader(file: &Path) -> Reloader {
-        let tickets = Arc::new(TicketKeys::new());
-        let again = Arc::clone(&tickets);
-        let path = file.to_owned();
-        let read: Box<Read> = Box::new(move || Ok(ferrule_config::read(&path, &|_| None)?));
-        let assemble: Box<Assemble> = Box::new(move |draft, number| {
-            setup::assemble(draft, &tickets, number, clock::unix_seconds())
-        });
-        let renew: Box<Renew> =
-            Box::new(move |current, number| current.renewed(&again, number, clock::unix_seconds()));
-        let draft = read().unwrap();
+        let source = GenerationSource::new(file);
+        let draft = source.read().unwrap();
         let watched = WatchedFiles::of(&draft.config.files());
-        let first = Arc::new(assemble(draft, 1).unwrap());
+        let first = Arc::new(source.assemble(draft, 1).unwrap());
         let links: Vec<Arc<CoreLink>> = (0..2).map(|core| Arc::new(CoreLink::new(core))).collect();
         let outputs = LogOutputs::open(&first.config.log).unwrap();
         let writer = LogWriter::start(outputs, Vec::new()).unwrap();
@@ -317,9 +301,7 @@ pub(crate) mod testing {
         let mut endpoints = OpenEndpoints::new(&status, &commands);
         let prepared_endpoints = endpoints.prepare(&first.config).unwrap();
         let mut reloader = Reloader {
-            read,
-            assemble,
-            renew,
+            source,
             resolver: Resolver::start(links.clone(), Box::new(|_| Ok(Vec::new()))).unwrap(),
             level: diagnostics::start(&writer, first.config.log.level),
             started_with: first.config.runtime.clone(),
@@ -349,7 +331,7 @@ mod tests {
     use crate::setup::LinkCursor;
 
     fn read_and_try(reloader: &mut Reloader) -> Result<Vec<u32>, ReloadError> {
-        let draft = (reloader.read)().map_err(ReloadError::Problems)?;
+        let draft = reloader.source.read().map_err(ReloadError::Problems)?;
         reloader.try_reload(draft)
     }
 

@@ -30,7 +30,7 @@ impl Reloader {
         // Before the files are read: a change in between is seen by the next check.
         let watched = WatchedFiles::of(&self.current.config.files());
         let number = self.current.number.saturating_add(1);
-        match (self.renew)(&self.current, number) {
+        match self.source.renew(&self.current, number) {
             Ok(generation) => {
                 let refused = generation.refused_files();
                 self.watched.watch_from(watched);

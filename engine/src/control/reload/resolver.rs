@@ -60,7 +60,7 @@ struct AddressTable {
 /// The state of one name.
 #[derive(Debug, Default)]
 struct ResolvedName {
-    /// The last good answer, in the resolver's request.
+    /// The last good answer, in the order of the resolver.
     addresses: Vec<IpAddr>,
     failures: u32,
     /// When to look the name up again; `None` is at once.
@@ -141,7 +141,7 @@ impl AddressTable {
                 }
                 answer.failures = 0;
                 answer.due = now.checked_add(REFRESH);
-                // Servers rotate the request; that alone is no change.
+                // Servers rotate their addresses; another order alone is no change.
                 let set = |list: &[IpAddr]| list.iter().copied().collect::<BTreeSet<IpAddr>>();
                 if set(&answer.addresses) != set(&addresses) {
                     answer.addresses = addresses;

@@ -17,7 +17,7 @@ use super::supervise::{self, Cores, Ended, Post};
 use crate::control::process::clock;
 use crate::control::process::machine;
 use crate::control::process::terminal::{self, cannot_start};
-use crate::control::reload::loader::{self, Start};
+use crate::control::reload::loader::{self, InitialState};
 use crate::control::reload::reloader;
 use crate::control::state::commands::CommandQueue;
 use crate::report::LogProducer;
@@ -38,7 +38,7 @@ const LOADER_PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Boot {
     commands: Arc<CommandQueue>,
-    start: Start,
+    initial: InitialState,
 }
 
 impl Boot {
@@ -64,32 +64,32 @@ impl Boot {
         use_small_pages();
         let commands = Arc::new(CommandQueue::default());
         signals.forward(Arc::clone(&commands)).map_err(|error| cannot_start(&error))?;
-        let start = loader::start(file, &commands)?;
-        Ok(Self { commands, start })
+        let initial = loader::start(file, &commands)?;
+        Ok(Self { commands, initial })
     }
 
     /// `[runtime]` of the first generation.
     #[must_use]
     pub const fn runtime(&self) -> &Runtime {
-        &self.start.runtime
+        &self.initial.runtime
     }
 
     /// One entry per worker: the core it is pinned to, if any.
     #[must_use]
     pub fn cores(&self) -> &[Option<usize>] {
-        &self.start.cores
+        &self.initial.cores
     }
 
     /// One link per worker.
     #[must_use]
     pub fn links(&self) -> &[Arc<CoreLink>] {
-        &self.start.links
+        &self.initial.links
     }
 
     /// The cores' ends of the access log, once.
     #[must_use]
     pub fn take_logs(&mut self) -> Vec<LogProducer> {
-        std::mem::take(&mut self.start.logs)
+        std::mem::take(&mut self.initial.logs)
     }
 
     /// An equal share of `runtime.max_connections` for every worker, rounded up.
@@ -122,8 +122,8 @@ impl Boot {
         let post = Post {
             cores,
             commands: &self.commands,
-            status: &self.start.status,
-            writer: &self.start.writer,
+            status: &self.initial.status,
+            writer: &self.initial.writer,
         };
         let code = if self.await_cores(cores) {
             match supervise::supervise(&post) {
@@ -142,7 +142,7 @@ impl Boot {
         if !self.commands.wait_for_end(clock::monotonic() + LOADER_PATIENCE) {
             tracing::warn!("a file is still being read; ending all the same");
         }
-        self.start.writer.stop();
+        self.initial.writer.stop();
     }
 
     /// Says that we are ready once every core listens; or that we are told to stop.
@@ -166,8 +166,8 @@ impl Boot {
             "ferrule {} ready: {} workers, driver {}, listening on {}",
             env!("CARGO_PKG_VERSION"),
             self.cores().len(),
-            self.start.status.drivers(),
-            self.start.listening,
+            self.initial.status.drivers(),
+            self.initial.listening,
         );
         true
     }
