@@ -74,7 +74,7 @@ impl ConnectionService {
         Box::pin(close(&mut client)).await;
     }
 
-    /// Gives memory to the system that nobody has needed since the last time.
+    /// Gives memory back to the system that was not needed since the last time.
     pub fn trim(&self) {
         self.core.buffers.trim();
         let dropped = self.tasks.trim();

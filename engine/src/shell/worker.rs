@@ -47,7 +47,7 @@ pub struct WorkerSettings {
 /// A tunnel is reviewed once in
 /// [`REVIEW_INTERVAL`](crate::shell::request::tunnel_review::REVIEW_INTERVAL); half as long again lets it end.
 const STOP_TICKS: u32 = 15;
-/// How often memory that nobody needs is given back: what was not needed for two seconds is.
+/// How often memory is given back: what was not needed for two seconds.
 const TRIM_TICKS: u32 = 20;
 /// How often idle upstream connections are inspected: once a second.
 const INSPECT_TICKS: u32 = 10;
@@ -199,7 +199,7 @@ impl Worker {
         }
     }
 
-    /// Nobody is left: what is still out now will never come back.
+    /// No connection is left: a buffer or timer that is still in use now will never come back.
     fn check_leftovers(&self) {
         let core = &self.core;
         core.pool.borrow_mut().clear(drop);

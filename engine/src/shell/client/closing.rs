@@ -1,7 +1,7 @@
-//! The last words on a client connection, and that they arrive.
+//! The last bytes on a client connection, and that they arrive.
 //!
 //! Closing with unread bytes resets a connection, and a reset overtakes what was sent before it (RFC
-//! 9112, section 9.6): whoever was told something is read on for a while, up to a bound.
+//! 9112, section 9.6): so what a client that was answered still sends is read for a while, up to a bound.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
 /// Bytes a closing connection may still send.
 const LINGER_BYTES: usize = 1 << 20;
 
-/// Tells a client that did not get in, and the log.
+/// Tells a client why its handshake has failed, and logs it.
 pub async fn refuse(client: &mut Client, error: &HandshakeError) {
     let core = Rc::clone(&client.core);
     core.count(Counter::HandshakesFailed);
@@ -76,7 +76,7 @@ pub async fn refuse(client: &mut Client, error: &HandshakeError) {
     linger(&core, &mut client.stream).await;
 }
 
-/// Reads on what nobody wants, until the peer has heard our last word and ends.
+/// Reads and discards what the peer still sends, until it has received our last bytes and closes.
 pub async fn linger(core: &Core, stream: &mut Stream) {
     let started = core.clock.elapsed();
     let mut source = stream.source();

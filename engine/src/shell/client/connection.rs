@@ -1,4 +1,7 @@
-//! One client connection: what is known of it, and the few things done with it.
+//! One client connection: what is known of it, and what requests need of it.
+//!
+//! In: an accepted socket, and what the handshake has found out. Out: request heads as they are read,
+//! the facts that templates and admission read, and the identity that each request has.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -36,13 +39,13 @@ pub struct Client {
     pub registration: Option<Registration>,
     /// The connection itself.
     pub stream: Stream,
-    /// The generation its next request is served by.
+    /// The generation that serves its next request.
     pub live: Rc<LiveGeneration>,
-    /// The listener it came in by, as that generation counts.
+    /// The listener it came in by, as that generation numbers them.
     pub listener: ListenerId,
     /// Addresses and counts.
     pub facts: ConnectionFacts,
-    /// Its ends: the kernel's, or those of a PROXY protocol header.
+    /// Its two addresses: the kernel's, or those of a PROXY protocol header.
     pub ends: Ends,
     /// Its TLS session; `None` on plain HTTP.
     pub session: Option<SessionFacts>,
@@ -52,9 +55,9 @@ pub struct Client {
     pub identity: Option<Rc<ClientIdentity>>,
     /// The identity headers that stay the same for all its requests.
     pub identity_block: Vec<u8>,
-    /// What of its lines in the access log is the same in all of them; `None` without a log.
+    /// The parts that all its lines in the access log have in common; `None` without a log.
     pub log_parts: Option<Box<FixedParts>>,
-    /// What upstreams are told of it.
+    /// The forwarding headers (`X-Forwarded-For` and its like) that its requests are sent with.
     pub forwarded: ForwardedFields,
     /// Who it is by the authorities that routes have of their own, as far as requests have asked.
     pub(crate) route_identities: RouteIdentities,
@@ -62,12 +65,12 @@ pub struct Client {
     pub counted: CountedConnection,
 }
 
-/// What reading a head came to.
+/// What came of reading a request's head.
 #[derive(Clone, Copy, Debug)]
 pub enum HeadRead {
     /// A whole head of this length is there.
     Head(usize),
-    /// There will be none; answer this.
+    /// The head is broken or late; the client is answered with this.
     Refuse(Refusal),
     /// The client is gone, or has been silent for too long.
     Gone,
@@ -165,7 +168,7 @@ impl Client {
             && self.facts.requests < u64::from(self.live.generation.plan.http.keepalive_requests)
     }
 
-    /// Renders what of headers and log lines stays the same for all requests of the connection.
+    /// Renders the headers and the parts of log lines that all requests of the connection have in common.
     pub fn render_identity(&mut self) {
         let mut block = std::mem::take(&mut self.identity_block);
         block.clear();
@@ -203,8 +206,8 @@ impl Client {
         }
     }
 
-    /// What of the current request's line in the access log was rendered before; nothing, if the
-    /// request's route has given the client another identity.
+    /// The parts of the current request's line in the access log that were rendered before; `None` if
+    /// the request's route has given the client another identity.
     #[must_use]
     pub fn request_log_parts(&self) -> Option<&FixedParts> {
         self.log_parts.as_deref().filter(|_| self.route_identities.selected().is_none())
@@ -272,14 +275,14 @@ impl Client {
         self.session.as_ref().map_or("", |session| session.server_name.as_str())
     }
 
-    /// The header that tells an upstream for whom a connection is.
+    /// The PROXY protocol header for an upstream connection that carries this client's requests.
     #[must_use]
     pub fn proxy_header(&self, proxy: &ProxyPlan) -> Vec<u8> {
         let mut common_name = Vec::new();
         self.core.clock.with_now(|now| {
             template::render(&proxy.common_name, &self.facts(now, None), &mut common_name);
         });
-        // As whom the request is sent: by the authorities of its route, where that has its own.
+        // The identity that the request has: by the authorities of its route, where that has its own.
         let client = self.request_identity();
         let chain = client.map(|client| &client.chain);
         let id = format!("{:x}-{}-{:x}", self.core.birth, self.core.link.core, self.facts.serial);
@@ -331,14 +334,15 @@ impl Client {
                 Err(error) => return HeadRead::Refuse(Refusal::Malformed(error)),
             }
             let wait = if begun {
-                // What is there, and a little for what comes: nobody knows this client yet.
+                // Memory for what is there, and a little for what comes: this client has proved nothing
+                // yet.
                 source.rest(true);
                 // The rest of a head in pieces must not wait for a delayed acknowledgement of this one.
                 descriptor.acknowledge();
                 let spent = self.core.clock.elapsed().saturating_sub(*started);
                 Wait { time: whole.saturating_sub(spent), shut: Shut::Read, idle: false }
             } else {
-                // Reading only: the client is still told that we close.
+                // Reading only: the client still gets an orderly close.
                 Wait { time: quiet, shut: Shut::Read, idle: true }
             };
             match source.read_plain(wait).await {

@@ -1,7 +1,7 @@
 //! The PROXY protocol at the front of a client connection.
 //!
-//! In: a connection that was just accepted. Out: whom it is carried for. Only senders that the
-//! listener names are listened to at all, and nothing is guessed: without a whole and valid header
+//! In: a connection that was just accepted. Out: the client that it is carried for. Only senders that
+//! the listener names may send a header at all, and nothing is guessed: without a whole and valid header
 //! the connection is closed, without an answer that could tell anybody anything.
 
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream_error::StreamError;
 use crate::wire::proxy::{Ends, ProxyError, parse_header};
 
-/// Why a connection was not taken.
+/// Why a connection is closed for its PROXY protocol header.
 enum ProxyHeaderRefusal {
     /// Its peer may not send a header.
     Untrusted,
@@ -26,8 +26,8 @@ enum ProxyHeaderRefusal {
     Missing(StreamError),
 }
 
-/// Reads the header, if the listener wants one, within `timeout`; what is behind it stays for whoever
-/// comes next. False if the connection is to be closed.
+/// Reads the header, if the listener wants one, within `timeout`; what comes after it stays in the
+/// buffer. False if the connection is to be closed.
 pub async fn receive(client: &mut Client, peer: SocketAddr, timeout: Duration) -> bool {
     match read(client, peer, timeout).await {
         Ok(None) => true,
@@ -59,7 +59,7 @@ async fn read(
     loop {
         let spent = core.clock.elapsed().saturating_sub(started);
         let wait = Wait { time: timeout.saturating_sub(spent), shut: Shut::Both, idle: true };
-        // Where TLS follows, what is behind the header has to lie where TLS looks for it.
+        // Where TLS follows, what comes after the header has to lie where TLS looks for it.
         reader
             .receive(listen.tls, &core.buffers, wait)
             .await

@@ -31,9 +31,9 @@ const SLICE: Duration = Duration::from_millis(1);
 const ENDED_PER_SLICE: u64 = 32;
 /// Connections looked up between two looks at the clock.
 const LOOKED_UP_AT_ONCE: usize = 64;
-/// From one slice to the next, while somebody on a list may still be connected.
+/// From one slice to the next, while clients on a list may still be connected.
 const GAP: Duration = Duration::from_millis(1);
-/// The same, once nobody is: at a quarter of the core, ten thousand take some five seconds.
+/// The same, once none is: at a quarter of the core, ten thousand take some five seconds.
 const GAP_OTHERS: Duration = Duration::from_millis(3);
 
 /// Ticks between two looks at the dates of all connections.
@@ -45,7 +45,7 @@ enum NextReview {
     Sorted,
     /// A connection of this slot is to be judged.
     Suspect(u32),
-    /// The same, and nobody is left that was found in a list.
+    /// The same, and no client is left that was found in a list.
     Other(u32),
 }
 
@@ -230,7 +230,7 @@ impl ReviewSlice {
 
 impl ConnectionEntry {
     /// May some list that `live` has be about it? Found without a signature, so it has still to be
-    /// judged. A connection without a binding there is to be told soon, too.
+    /// judged. A connection without a binding there has to end soon, too.
     fn is_suspect(&self, live: &Rc<LiveGeneration>) -> bool {
         if Rc::ptr_eq(&self.live, live) {
             return false;
@@ -293,7 +293,7 @@ impl ConnectionEntry {
     }
 }
 
-/// Is somebody refused because something has ended?
+/// Is it a refusal because something has ended?
 const fn is_of_time(refusal: Refusal) -> bool {
     match refusal {
         Refusal::BadCertificate(failure) => failure.is_of_time(),

@@ -44,7 +44,7 @@ pub enum ForwardResult {
         /// Whether the request's body was read to its end as well.
         bodies: Bodies,
     },
-    /// Nothing was sent: answer this.
+    /// Nothing was sent to the client, who is to get this answer.
     Refuse(Refusal, Bodies),
     /// The client must see that the response was cut, or is gone.
     Aborted,
@@ -117,7 +117,7 @@ pub(super) async fn attempt(
     }
 }
 
-/// Gets a connection, with an ear for the client.
+/// Gets a connection, and hears the client meanwhile.
 async fn lease(
     request: &ExchangeContext<'_>,
     client: &mut Client,
@@ -143,7 +143,7 @@ async fn lease(
     client.stream.source().run_while_listening(obtaining, None).await
 }
 
-/// Sends what was rendered of the request, which `is_whole` or only its first part.
+/// Sends what was rendered of the request: all of it if `is_whole`, or its first part.
 ///
 /// # Errors
 /// The attempt has failed; `None`: the client is gone.
@@ -182,7 +182,7 @@ async fn send_first(
     }
 }
 
-/// Sends bytes to the upstream, with an ear for the client.
+/// Sends bytes to the upstream, and hears the client meanwhile.
 async fn send(
     client: &mut Client,
     lease: &mut Lease,
@@ -200,7 +200,7 @@ async fn send(
     client.stream.source().run_while_listening(sending, None).await
 }
 
-/// The client is gone, or was told that it broke the protocol: nobody waits for an answer.
+/// The client is gone, or its connection was ended for a breach of the protocol: no answer is awaited.
 const fn client_left(outcome: &mut Outcome) -> AttemptResult {
     outcome.ended = ClientCause::Left.end();
     AttemptResult::Done(ForwardResult::Aborted)

@@ -158,7 +158,7 @@ async fn secure(
     let wait = Wait { time: timeout, shut: Shut::Both, idle: false };
     drive(&core.clock, &core.buffers, stream, wait, None).await?;
     let mut peer = None;
-    // While rustls still knows whom it met.
+    // While rustls still has the server's certificate.
     if let Some(met) = stream.session().peer() {
         let now = core.clock.unix_seconds();
         if met.resumed {

@@ -43,7 +43,7 @@ pub(crate) async fn relay_response(
     blame_client(responded.lost, responded.done)
 }
 
-/// A client that was lost made the upstream's connection end; that is not the upstream's fault.
+/// Where the client was lost, the upstream's connection was ended for that: not the upstream's fault.
 fn blame_client(lost: bool, responded: Result<(), ExchangeFailure>) -> Result<(), ExchangeFailure> {
     if lost && responded.is_err() {
         Err(ExchangeFailure::Client(ClientCause::Left))
@@ -65,9 +65,9 @@ struct DuplexState {
     client_read: TimerHandle,
     upstream_read: TimerHandle,
     upstream: Descriptor,
-    /// Nobody wants the rest of the request's body: the response is over.
+    /// The response is over: the rest of the request's body is not needed.
     over: Cell<bool>,
-    /// The response has failed for the upstream's sake.
+    /// The response has failed on the upstream's side.
     upstream_failed: Cell<bool>,
     /// The upload's result, until the response has taken it.
     uploaded: Cell<Option<Result<(), ExchangeFailure>>>,

@@ -1,7 +1,8 @@
-//! One direction of a body: off one connection, onto another.
+//! One body, from one connection to another.
 //!
-//! Bounded by two buffers: what does not fit waits in the sender's socket. The next read is posted
-//! before the last write is awaited.
+//! In: a sender, a receiver and the body's framing on each side. Out: the body is complete, or whose fault
+//! it is that it is not. Bounded by two buffers: what does not fit waits in the sender's socket. The next
+//! read is posted before the last write is awaited.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -25,7 +26,7 @@ const LARGE_BYTES: usize = 8_192;
 /// Scratch memory that is kept while a receiver is full.
 const GATHER_KEPT_BYTES: usize = 1_024;
 
-/// How long the rest of a body may take that nobody wants any more.
+/// How long the rest of a body may take that is not needed any more.
 pub const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// Bytes of a request body that we read only to throw them away before we give a connection up.
@@ -44,12 +45,12 @@ pub struct TransferTimes<'a> {
     pub receiver_pace: MinRate,
     /// Read only if a pace is demanded.
     pub clock: &'a CoreClock,
-    /// Set when nobody wants the rest any more.
+    /// Set when the rest is not needed any more.
     pub over: Option<&'a Cell<bool>>,
 }
 
 impl TransferTimes<'_> {
-    /// Runs `work`; how long it took, if `pace` wants to know.
+    /// Runs `work`; how long it took, if `pace` demands a rate.
     async fn measure<T>(&self, pace: MinRate, work: impl Future<Output = T>) -> (T, Duration) {
         if !pace.is_demanded() {
             return (work.await, Duration::ZERO);
@@ -224,7 +225,7 @@ async fn receive_beside_flush(
     }
 }
 
-/// Moves what was received already. True if the sender has said that nothing follows.
+/// Moves what was received already. True if the sender has announced its end.
 async fn move_ready(
     source: &mut StreamReader<'_>,
     sink: &mut StreamWriter<'_>,
@@ -364,11 +365,11 @@ async fn end(
     sink.flush(times.write).await.map_err(RelayError::Receiver)
 }
 
-/// Reads the rest of a body that nobody wants, for a while and up to a bound; `flow` tells whether
+/// Reads the rest of a body that is not needed, for a while and up to a bound; `flow` tells whether
 /// that was all.
 ///
 /// # Errors
-/// The body is broken: what follows it belongs to nobody.
+/// The body is broken: nothing after it can be read.
 pub async fn drain(
     source: &mut StreamReader<'_>,
     flow: &mut Flow<'_>,

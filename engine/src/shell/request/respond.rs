@@ -178,8 +178,8 @@ fn admit_head(
 }
 
 impl ResponseContext<'_> {
-    /// After a final answer without the 100 that the client waits for, nobody can tell whether its
-    /// body or its next request follows (RFC 9110, section 10.1.1).
+    /// After a final answer without the 100 that the client waits for, its body may follow, or its next
+    /// request (RFC 9110, section 10.1.1).
     fn knows_what_follows(&self, continued: bool) -> bool {
         continued || !self.upload.expect_forwarded || self.upload.complete.get()
     }

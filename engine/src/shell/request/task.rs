@@ -115,7 +115,7 @@ impl ExchangeTasks {
         }
     }
 
-    /// Drops the tasks that nobody has needed since the last time; how many those were.
+    /// Drops the tasks that were not needed since the last time; how many those were.
     pub fn trim(&self) -> usize {
         let mut free = self.free.borrow_mut();
         let kept = free.len().saturating_sub(self.free_min.get());

@@ -1,4 +1,4 @@
-//! After a 101: bytes both ways until both sides have said all, or nobody says anything.
+//! After a 101: bytes both ways until both sides have ended, or have been silent for too long.
 //!
 //! Each direction reads only what the other side has room for, and passes an end on as an end (FIN,
 //! `close_notify`). A waiting tunnel holds two small buffers. Whether it may live on is asked again and
@@ -36,7 +36,7 @@ struct TunnelState<'a> {
     core: &'a Core,
     /// How long both sides may be silent.
     idle: Duration,
-    /// Why it ends, unless both sides have simply said all.
+    /// Why it ends, unless both sides have simply ended.
     ended: Cell<Option<ExchangeEnd>>,
     descriptors: [Descriptor; 2],
     /// From the client to the upstream.
@@ -318,7 +318,7 @@ async fn receive(
     }
 }
 
-/// Moves what was received already. True if the sender has said that nothing follows.
+/// Moves what was received already. True if the sender has announced its end.
 async fn move_ready(
     tunnel: &TunnelState<'_>,
     source: &mut StreamReader<'_>,
@@ -366,7 +366,7 @@ const fn sink_end(failed: &StreamError, direction: &TunnelDirection) -> Exchange
     }
 }
 
-/// One side has said all; the other may still speak.
+/// One side has ended; the other may still send.
 async fn pass_end_on(
     tunnel: &TunnelState<'_>,
     sink: &mut StreamWriter<'_>,
@@ -379,7 +379,7 @@ async fn pass_end_on(
     }
 }
 
-/// An operator who has taken somebody's right away wants to see that it worked.
+/// Logs a tunnel that was cut: an operator who has revoked a certificate sees that it worked.
 fn log_refused(client: &Client, ended: ExchangeEnd) {
     let ExchangeEnd::Refused(refusal) = ended else { return };
     if let Some(suppressed) = client.core.allow_log(LogCause::Tunnel) {
