@@ -24,20 +24,20 @@ use crate::shell::transport::work_budget::WorkBudget;
 const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// A listening socket at work.
-pub struct ListenerState {
+pub(crate) struct ListenerState {
     /// Its index in the current generation.
-    pub listener: Cell<ListenerId>,
+    pub(crate) listener: Cell<ListenerId>,
     /// Client connections that this core accepts.
-    pub connections_max: u32,
+    pub(crate) connections_max: u32,
     /// Connections by client address, all cores together.
-    pub connection_counts: Arc<ConnectionCounts>,
+    pub(crate) connection_counts: Arc<ConnectionCounts>,
     /// It is to end.
-    pub ending: Cell<bool>,
+    pub(crate) ending: Cell<bool>,
 }
 
 /// Accepts until cancelled. The cancelled accept is awaited: a connection that won the race is
 /// served, never lost.
-pub async fn run(
+pub(crate) async fn run(
     service: Rc<ConnectionService>,
     socket: TcpListener,
     state: Rc<ListenerState>,

@@ -8,11 +8,11 @@
 //! and on top [`service`], [`accept`] and [`worker`]. Sockets, tasks and waits are those of
 //! [`transport::net`]. Read [`service`] and [`request::serve`] first.
 
-pub mod accept;
-pub mod client;
-pub mod panics;
-pub mod request;
-pub mod service;
+pub(crate) mod accept;
+pub(crate) mod client;
+pub(crate) mod panics;
+pub(crate) mod request;
+pub(crate) mod service;
 pub mod state;
 pub mod transport;
 pub mod worker;

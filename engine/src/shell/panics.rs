@@ -6,15 +6,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// A future whose panics are caught; boxed, so that its size does not inline into every task.
-pub struct Guarded<'a, T>(Pin<Box<dyn Future<Output = T> + 'a>>);
+pub(crate) struct Guarded<'a, T>(Pin<Box<dyn Future<Output = T> + 'a>>);
 
 /// It panicked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Panicked;
+pub(crate) struct Panicked;
 
 impl<'a, T> Guarded<'a, T> {
     /// Guards `future`.
-    pub fn new(future: impl Future<Output = T> + 'a) -> Self {
+    pub(crate) fn new(future: impl Future<Output = T> + 'a) -> Self {
         Self(Box::pin(future))
     }
 }

@@ -24,11 +24,11 @@ const TRIM_BYTES: usize = 256 * 1_024;
 const TRIM_TASKS: usize = 8;
 
 /// What all client connections of one core are served with.
-pub struct ConnectionService {
+pub(crate) struct ConnectionService {
     /// The core's state.
-    pub core: Rc<Core>,
+    pub(crate) core: Rc<Core>,
     /// Client connections with a certificate.
-    pub registry: ConnectionRegistry,
+    pub(crate) registry: ConnectionRegistry,
     /// Free tasks for exchanges.
     tasks: ExchangeTasks,
 }
@@ -36,12 +36,12 @@ pub struct ConnectionService {
 impl ConnectionService {
     /// A service without connections.
     #[must_use]
-    pub fn new(core: Rc<Core>) -> Self {
+    pub(crate) fn new(core: Rc<Core>) -> Self {
         Self { core, registry: ConnectionRegistry::default(), tasks: ExchangeTasks::default() }
     }
 
     /// Serves one accepted connection to its end.
-    pub async fn serve(
+    pub(crate) async fn serve(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
@@ -75,7 +75,7 @@ impl ConnectionService {
     }
 
     /// Gives memory back to the system that was not needed since the last time.
-    pub fn trim(&self) {
+    pub(crate) fn trim(&self) {
         self.core.buffers.trim();
         let dropped = self.tasks.trim();
         if self.core.buffers.take_released(TRIM_BYTES) || dropped > TRIM_TASKS {

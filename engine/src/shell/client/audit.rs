@@ -16,7 +16,7 @@ use crate::report::{HandshakeFault, Shaken};
 use crate::shell::transport::tls::Session;
 
 /// Counts a handshake that succeeded, and notes a client that was verified.
-pub fn record_handshake(client: &Client, server: ServerId, resumed: bool) {
+pub(crate) fn record_handshake(client: &Client, server: ServerId, resumed: bool) {
     let (Some(identity), Some(session)) = (&client.identity, &client.session) else { return };
     let core = &client.core;
     let tls13 = session.protocol == "TLSv1.3";
@@ -38,7 +38,7 @@ pub fn record_handshake(client: &Client, server: ServerId, resumed: bool) {
 }
 
 /// Counts and logs a handshake that failed.
-pub fn log_handshake_failure(client: &Client, error: &HandshakeError) {
+pub(crate) fn log_handshake_failure(client: &Client, error: &HandshakeError) {
     let core = &client.core;
     let fault = error.fault();
     core.events().handshake_failed(fault);
@@ -84,7 +84,7 @@ pub fn log_handshake_failure(client: &Client, error: &HandshakeError) {
 }
 
 /// Logs a request that we answered ourselves; who the client is, where that is why.
-pub fn log_refusal(client: &Client, refusal: Refusal) {
+pub(crate) fn log_refusal(client: &Client, refusal: Refusal) {
     let core = &client.core;
     let identity = about_identity(refusal);
     let enabled = if identity {
@@ -125,7 +125,7 @@ pub fn log_refusal(client: &Client, refusal: Refusal) {
 
 /// The members that the JSON answer gets on top (`client.explain`), each with a comma in front.
 #[must_use]
-pub fn json_details(client: &Client, refusal: Refusal) -> String {
+pub(crate) fn json_details(client: &Client, refusal: Refusal) -> String {
     let certificate = matches!(
         refusal,
         Refusal::NoCertificate | Refusal::BadCertificate(_) | Refusal::CertificateExpired
@@ -210,7 +210,7 @@ fn with_chain<R>(client: &Client, run: impl FnOnce(&[&[u8]]) -> R) -> R {
 }
 
 /// Logs a server name that is no host name, and is served by the fallback.
-pub fn log_unusable_name(client: &Client, name: &str) {
+pub(crate) fn log_unusable_name(client: &Client, name: &str) {
     if !client.live.generation.config.log.handshake_failures {
         return;
     }

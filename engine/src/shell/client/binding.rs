@@ -16,17 +16,17 @@ use crate::shell::state::generation::LiveGeneration;
 
 /// What its handshake has negotiated for the whole life of a connection.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NegotiatedSession<'a> {
+pub(crate) struct NegotiatedSession<'a> {
     /// The server name; `None` without one.
-    pub server_name: Option<&'a str>,
+    pub(crate) server_name: Option<&'a str>,
     /// The TLS version, as `$ssl_protocol`; empty on plain HTTP.
-    pub protocol: &'static str,
+    pub(crate) protocol: &'static str,
 }
 
 impl<'a> NegotiatedSession<'a> {
     /// Of a TLS session; `None` on plain HTTP.
     #[must_use]
-    pub fn of(session: Option<&'a SessionFacts>) -> Self {
+    pub(crate) fn of(session: Option<&'a SessionFacts>) -> Self {
         session.map_or_else(Self::default, |session| Self {
             server_name: Some(session.server_name.as_str()).filter(|name| !name.is_empty()),
             protocol: session.protocol,
@@ -36,11 +36,11 @@ impl<'a> NegotiatedSession<'a> {
 
 /// The listener and the server object of a connection, as one generation numbers them.
 #[derive(Clone, Copy, Debug)]
-pub struct ServerBinding {
+pub(crate) struct ServerBinding {
     /// The listener it came in by.
-    pub listener: ListenerId,
+    pub(crate) listener: ListenerId,
     /// The server object of its name; `None` on plain HTTP.
-    pub server: Option<ServerId>,
+    pub(crate) server: Option<ServerId>,
 }
 
 impl ServerBinding {
@@ -49,7 +49,7 @@ impl ServerBinding {
     /// # Errors
     /// The new generation does not listen here, does not know the server name, or speaks another TLS
     /// version there: the client may come again on a new connection (421).
-    pub fn carried_over(
+    pub(crate) fn carried_over(
         &self,
         before: &LiveGeneration,
         live: &LiveGeneration,
@@ -80,13 +80,13 @@ impl ServerBinding {
 
 /// A connection as one generation sees it.
 #[derive(Clone)]
-pub struct GenerationView {
+pub(crate) struct GenerationView {
     /// The generation.
-    pub live: Rc<LiveGeneration>,
+    pub(crate) live: Rc<LiveGeneration>,
     /// Its listener and server object there.
-    pub binding: ServerBinding,
+    pub(crate) binding: ServerBinding,
     /// Who the client is, judged by that generation; `None` on plain HTTP.
-    pub identity: Option<Rc<ClientIdentity>>,
+    pub(crate) identity: Option<Rc<ClientIdentity>>,
 }
 
 impl GenerationView {
@@ -94,7 +94,11 @@ impl GenerationView {
     ///
     /// # Errors
     /// As [`ServerBinding::carried_over`].
-    pub fn renewed(&self, core: &Core, session: NegotiatedSession<'_>) -> Result<Self, Refusal> {
+    pub(crate) fn renewed(
+        &self,
+        core: &Core,
+        session: NegotiatedSession<'_>,
+    ) -> Result<Self, Refusal> {
         let live = core.live();
         let binding = self.binding.carried_over(&self.live, &live, session)?;
         let identity = self.identity.as_ref().map(|identity| {
@@ -143,7 +147,7 @@ pub(crate) fn identify(
 }
 
 /// Judges a chain that was shown before, by the policy of another binding.
-pub fn judge_again(
+pub(crate) fn judge_again(
     live: &LiveGeneration,
     binding: ServerBinding,
     identity: &Rc<ClientIdentity>,

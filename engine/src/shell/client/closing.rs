@@ -32,7 +32,7 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 1 << 20;
 
 /// Tells a client why its handshake has failed, and logs it.
-pub async fn refuse(client: &mut Client, error: &HandshakeError) {
+pub(crate) async fn refuse(client: &mut Client, error: &HandshakeError) {
     let core = Rc::clone(&client.core);
     core.count(Counter::HandshakesFailed);
     audit::log_handshake_failure(client, error);
@@ -77,7 +77,7 @@ pub async fn refuse(client: &mut Client, error: &HandshakeError) {
 }
 
 /// Reads and discards what the peer still sends, until it has received our last bytes and closes.
-pub async fn linger(core: &Core, stream: &mut Stream) {
+pub(crate) async fn linger(core: &Core, stream: &mut Stream) {
     let started = core.clock.elapsed();
     let mut source = stream.source();
     let mut read = 0;

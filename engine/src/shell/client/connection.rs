@@ -31,43 +31,43 @@ use crate::wire::proxy::Ends;
 use crate::wire::view::RequestView;
 
 /// A client connection that is ready for requests.
-pub struct Client {
+pub(crate) struct Client {
     /// The core it lives on.
-    pub core: Rc<Core>,
+    pub(crate) core: Rc<Core>,
     /// Its entry in the registry; `None` without a certificate. Declared before the stream, so that it is
     /// dropped before the socket is closed.
-    pub registration: Option<Registration>,
+    pub(crate) registration: Option<Registration>,
     /// The connection itself.
-    pub stream: Stream,
+    pub(crate) stream: Stream,
     /// The generation that serves its next request.
-    pub live: Rc<LiveGeneration>,
+    pub(crate) live: Rc<LiveGeneration>,
     /// The listener it came in by, as that generation numbers them.
-    pub listener: ListenerId,
+    pub(crate) listener: ListenerId,
     /// Addresses and counts.
-    pub facts: ConnectionFacts,
+    pub(crate) facts: ConnectionFacts,
     /// Its two addresses: the kernel's, or those of a PROXY protocol header.
-    pub ends: Ends,
+    pub(crate) ends: Ends,
     /// Its TLS session; `None` on plain HTTP.
-    pub session: Option<SessionFacts>,
+    pub(crate) session: Option<SessionFacts>,
     /// The server object its handshake chose.
-    pub server: Option<ServerId>,
+    pub(crate) server: Option<ServerId>,
     /// Who the client is; `None` on plain HTTP.
-    pub identity: Option<Rc<ClientIdentity>>,
+    pub(crate) identity: Option<Rc<ClientIdentity>>,
     /// The identity headers that stay the same for all its requests.
-    pub identity_block: Vec<u8>,
+    pub(crate) identity_block: Vec<u8>,
     /// The parts that all its lines in the access log have in common; `None` without a log.
-    pub log_parts: Option<Box<FixedParts>>,
+    pub(crate) log_parts: Option<Box<FixedParts>>,
     /// The forwarding headers (`X-Forwarded-For` and its like) that its requests are sent with.
-    pub forwarded: ForwardedFields,
+    pub(crate) forwarded: ForwardedFields,
     /// Who it is by the authorities that routes have of their own, as far as requests have asked.
     pub(crate) route_identities: RouteIdentities,
     /// Counts it among the connections of its address, for as long as it lives.
-    pub counted: CountedConnection,
+    pub(crate) counted: CountedConnection,
 }
 
 /// What came of reading a request's head.
 #[derive(Clone, Copy, Debug)]
-pub enum HeadRead {
+pub(crate) enum HeadRead {
     /// A whole head of this length is there.
     Head(usize),
     /// The head is broken or late; the client is answered with this.
@@ -79,7 +79,7 @@ pub enum HeadRead {
 impl Client {
     /// A connection that was just accepted; `None` if it has ended already.
     #[must_use]
-    pub fn accepted(
+    pub(crate) fn accepted(
         core: &Rc<Core>,
         stream: TcpStream,
         peer: SocketAddr,
@@ -119,7 +119,11 @@ impl Client {
 
     /// What templates may read.
     #[must_use]
-    pub fn facts<'a>(&'a self, now: Now<'a>, request: Option<RequestFacts<'a>>) -> Facts<'a> {
+    pub(crate) fn facts<'a>(
+        &'a self,
+        now: Now<'a>,
+        request: Option<RequestFacts<'a>>,
+    ) -> Facts<'a> {
         Facts {
             connection: &self.facts,
             session: self.session.as_ref(),
@@ -133,7 +137,7 @@ impl Client {
 
     /// What templates may read of a request.
     #[must_use]
-    pub const fn request_facts<'a>(
+    pub(crate) const fn request_facts<'a>(
         head: RequestView<'a>,
         scratch: &'a Scratch,
         route_id: &'a str,
@@ -149,7 +153,7 @@ impl Client {
 
     /// What admission asks of the connection.
     #[must_use]
-    pub fn view<'a>(&'a self, now: Now<'a>, marks: &'a Marks) -> ConnectionView<'a> {
+    pub(crate) fn view<'a>(&'a self, now: Now<'a>, marks: &'a Marks) -> ConnectionView<'a> {
         ConnectionView {
             listener: self.listener,
             policy: self.server.map(|server| self.live.generation.plan.sni.policy(server)),
@@ -161,7 +165,7 @@ impl Client {
 
     /// May the connection bring another request, if the client wants to?
     #[must_use]
-    pub fn may_keep(&self, wanted: bool) -> bool {
+    pub(crate) fn may_keep(&self, wanted: bool) -> bool {
         wanted
             && !self.core.draining.get()
             && !self.registration.as_ref().is_some_and(Registration::is_ended)
@@ -169,7 +173,7 @@ impl Client {
     }
 
     /// Renders the headers and the parts of log lines that all requests of the connection have in common.
-    pub fn render_identity(&mut self) {
+    pub(crate) fn render_identity(&mut self) {
         let mut block = std::mem::take(&mut self.identity_block);
         block.clear();
         self.log_parts = self.core.clock.with_now(|now| {
@@ -184,7 +188,7 @@ impl Client {
 
     /// Who the current request's client is.
     #[must_use]
-    pub fn request_identity(&self) -> Option<&ClientIdentity> {
+    pub(crate) fn request_identity(&self) -> Option<&ClientIdentity> {
         match self.route_identities.selected() {
             Some(selected) => Some(&selected.identity),
             None => self.identity.as_deref(),
@@ -193,13 +197,13 @@ impl Client {
 
     /// The authorities of its own that the current request's route has.
     #[must_use]
-    pub fn request_policy(&self) -> Option<&ClientPolicy> {
+    pub(crate) fn request_policy(&self) -> Option<&ClientPolicy> {
         self.route_identities.policy(&self.live)
     }
 
     /// The identity headers of the current request that stay the same for all like it.
     #[must_use]
-    pub fn request_identity_block(&self) -> &[u8] {
+    pub(crate) fn request_identity_block(&self) -> &[u8] {
         match self.route_identities.selected() {
             Some(selected) => &selected.identity_block,
             None => &self.identity_block,
@@ -209,17 +213,17 @@ impl Client {
     /// The parts of the current request's line in the access log that were rendered before; `None` if
     /// the request's route has given the client another identity.
     #[must_use]
-    pub fn request_log_parts(&self) -> Option<&FixedParts> {
+    pub(crate) fn request_log_parts(&self) -> Option<&FixedParts> {
         self.log_parts.as_deref().filter(|_| self.route_identities.selected().is_none())
     }
 
     /// The client is judged by the server name's authorities, until its request's route is known.
-    pub fn deselect_identity(&mut self) {
+    pub(crate) fn deselect_identity(&mut self) {
         self.route_identities.deselect();
     }
 
     /// The client is judged by the authorities of this route, where that has its own.
-    pub fn select_identity(&mut self, route: RouteId) {
+    pub(crate) fn select_identity(&mut self, route: RouteId) {
         self.route_identities.deselect();
         let trust = self.live.generation.plan.route(route).access.trust();
         let (Some(trust), true) = (trust, self.server.is_some()) else { return };
@@ -244,7 +248,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`ServerBinding::carried_over`].
-    pub fn follow_generation(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn follow_generation(&mut self) -> Result<(), Refusal> {
         let stale =
             |identity: &Rc<ClientIdentity>| identity.is_stale(self.core.clock.unix_seconds());
         if self.core.is_current(&self.live) && !self.identity.as_ref().is_some_and(stale) {
@@ -271,13 +275,13 @@ impl Client {
 
     /// The server name it asked for; empty for none.
     #[must_use]
-    pub fn server_name(&self) -> &str {
+    pub(crate) fn server_name(&self) -> &str {
         self.session.as_ref().map_or("", |session| session.server_name.as_str())
     }
 
     /// The PROXY protocol header for an upstream connection that carries this client's requests.
     #[must_use]
-    pub fn proxy_header(&self, proxy: &ProxyPlan) -> Vec<u8> {
+    pub(crate) fn proxy_header(&self, proxy: &ProxyPlan) -> Vec<u8> {
         let mut common_name = Vec::new();
         self.core.clock.with_now(|now| {
             template::render(&proxy.common_name, &self.facts(now, None), &mut common_name);
@@ -303,7 +307,7 @@ impl Client {
     ///
     /// # Errors
     /// The connection is cut.
-    pub async fn send_now(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
+    pub(crate) async fn send_now(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
         let wait = self.live.generation.plan.http.send_timeout;
         let mut sink = self.stream.sink();
         sink.write(bytes, wait).await?;
@@ -311,7 +315,7 @@ impl Client {
     }
 
     /// Waits for a request and reads its head; `started` becomes the time of its first byte.
-    pub async fn read_head(&mut self, started: &mut Duration) -> HeadRead {
+    pub(crate) async fn read_head(&mut self, started: &mut Duration) -> HeadRead {
         let http = &self.live.generation.plan.http;
         let (limits, whole) = (self.live.generation.plan.head_limits(), http.client_header_timeout);
         let mut quiet = if self.facts.requests == 0 { whole } else { http.keepalive_timeout };

@@ -36,7 +36,7 @@ use crate::tls::hello::{Hello, HelloError};
 use crate::tls::{HandshakeNotes, session_facts};
 
 /// Makes a client of an accepted connection; `None` if it came to nothing (and was told why).
-pub async fn open(
+pub(crate) async fn open(
     core: &Rc<Core>,
     registry: &ConnectionRegistry,
     stream: TcpStream,

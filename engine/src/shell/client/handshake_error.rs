@@ -8,15 +8,15 @@ use crate::shell::transport::tls::SessionError;
 use crate::tls::hello::HelloError;
 
 /// A TLS handshake that failed.
-pub struct HandshakeError {
+pub(crate) struct HandshakeError {
     /// The server name that the client asked for, as far as it is known.
-    pub server_name: Option<String>,
+    pub(crate) server_name: Option<String>,
     /// What was wrong.
-    pub cause: HandshakeCause,
+    pub(crate) cause: HandshakeCause,
 }
 
 /// Why a TLS handshake failed.
-pub enum HandshakeCause {
+pub(crate) enum HandshakeCause {
     /// The first bytes are no hello that we take.
     Hello(HelloError),
     /// Nothing is configured for the server name.
@@ -44,7 +44,7 @@ pub enum HandshakeCause {
 impl HandshakeCause {
     /// As the error of a handshake for this server name.
     #[must_use]
-    pub const fn of(self, server_name: Option<String>) -> HandshakeError {
+    pub(crate) const fn of(self, server_name: Option<String>) -> HandshakeError {
         HandshakeError { server_name, cause: self }
     }
 }
@@ -52,7 +52,7 @@ impl HandshakeCause {
 impl HandshakeError {
     /// What the handshake counts as.
     #[must_use]
-    pub fn fault(&self) -> HandshakeFault {
+    pub(crate) fn fault(&self) -> HandshakeFault {
         match &self.cause {
             HandshakeCause::Hello(HelloError::PlainHttp) => HandshakeFault::PlainHttp,
             HandshakeCause::Hello(HelloError::NotTls) => HandshakeFault::NotTls,
@@ -92,7 +92,7 @@ impl HandshakeError {
 
     /// The reason, for the log.
     #[must_use]
-    pub fn reason(&self) -> String {
+    pub(crate) fn reason(&self) -> String {
         match &self.cause {
             HandshakeCause::Hello(error) => error.text().to_owned(),
             HandshakeCause::UnknownName => "unknown server name".to_owned(),

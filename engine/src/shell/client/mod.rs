@@ -1,14 +1,14 @@
 //! A client connection: its handshake, its PROXY header, who its client is, and its place in the registry.
 
-pub mod address_limit;
-pub mod audit;
-pub mod binding;
-pub mod closing;
-pub mod connection;
-pub mod first_flight;
-pub mod handshake;
-pub mod handshake_error;
-pub mod proxy_header;
-pub mod registry;
-pub mod review;
-pub mod route_identity;
+pub(crate) mod address_limit;
+pub(crate) mod audit;
+pub(crate) mod binding;
+pub(crate) mod closing;
+pub(crate) mod connection;
+pub(crate) mod first_flight;
+pub(crate) mod handshake;
+pub(crate) mod handshake_error;
+pub(crate) mod proxy_header;
+pub(crate) mod registry;
+pub(crate) mod review;
+pub(crate) mod route_identity;

@@ -28,7 +28,7 @@ enum ProxyHeaderRefusal {
 
 /// Reads the header, if the listener wants one, within `timeout`; what comes after it stays in the
 /// buffer. False if the connection is to be closed.
-pub async fn receive(client: &mut Client, peer: SocketAddr, timeout: Duration) -> bool {
+pub(crate) async fn receive(client: &mut Client, peer: SocketAddr, timeout: Duration) -> bool {
     match read(client, peer, timeout).await {
         Ok(None) => true,
         Ok(Some(ends)) => {

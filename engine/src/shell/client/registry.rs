@@ -25,21 +25,21 @@ pub(super) type LeafDigest = [u8; 32];
 pub(super) type Ending = Rc<Cell<Option<Refusal>>>;
 
 /// One connection with a certificate.
-pub struct ConnectionEntry {
+pub(crate) struct ConnectionEntry {
     /// The generation it follows.
-    pub live: Rc<LiveGeneration>,
+    pub(crate) live: Rc<LiveGeneration>,
     /// Its listener and server object, as that generation numbers them.
-    pub binding: ServerBinding,
+    pub(crate) binding: ServerBinding,
     /// Its server name; empty for none.
-    pub server_name: Box<str>,
+    pub(crate) server_name: Box<str>,
     /// Its TLS version, as `$ssl_protocol`.
-    pub protocol: &'static str,
+    pub(crate) protocol: &'static str,
     /// Who the client is.
-    pub identity: Rc<ClientIdentity>,
+    pub(crate) identity: Rc<ClientIdentity>,
     /// Its wait for the next request.
-    pub wait: TimerHandle,
+    pub(crate) wait: TimerHandle,
     /// Its socket, open for as long as its registration lives.
-    pub descriptor: Descriptor,
+    pub(crate) descriptor: Descriptor,
 }
 
 /// A connection in the table.
@@ -77,10 +77,10 @@ pub(super) struct ReviewQueue {
 
 /// All connections with a certificate on this core.
 #[derive(Clone, Default)]
-pub struct ConnectionRegistry(pub(super) Rc<RefCell<RegistryTable>>);
+pub(crate) struct ConnectionRegistry(pub(super) Rc<RefCell<RegistryTable>>);
 
 /// A connection's entry in the registry, which goes when this is dropped: before its socket is closed.
-pub struct Registration {
+pub(crate) struct Registration {
     table: Rc<RefCell<RegistryTable>>,
     slot: u32,
     leaf: LeafDigest,
@@ -90,7 +90,7 @@ pub struct Registration {
 impl ConnectionRegistry {
     /// Enters a connection.
     #[must_use]
-    pub fn enter(&self, entry: ConnectionEntry) -> Registration {
+    pub(crate) fn enter(&self, entry: ConnectionEntry) -> Registration {
         let mut guard = self.0.borrow_mut();
         let table = &mut *guard;
         let leaf = entry.identity.leaf_sha256;
@@ -107,22 +107,16 @@ impl ConnectionRegistry {
         Registration { table: Rc::clone(&self.0), slot, leaf, ending }
     }
 
-    /// Connections in the registry.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        let table = self.0.borrow();
-        table.connections.len() - table.free.len()
-    }
-
     /// Is there no connection?
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        let table = self.0.borrow();
+        table.connections.len() == table.free.len()
     }
 
     /// There is a new generation: all connections are reviewed, a slice at a time, beginning with the
     /// next tick.
-    pub fn review_all(&self) {
+    pub(crate) fn review_all(&self) {
         let mut guard = self.0.borrow_mut();
         let RegistryTable { by_leaf, queue, .. } = &mut *guard;
         queue.suspects.clear();
@@ -154,18 +148,18 @@ pub(super) fn judged_until(identity: &ClientIdentity) -> i64 {
 impl Registration {
     /// Is the connection to end as soon as it can?
     #[must_use]
-    pub fn is_ended(&self) -> bool {
+    pub(crate) fn is_ended(&self) -> bool {
         self.ending.get().is_some()
     }
 
     /// Why the connection is to end, if it is.
     #[must_use]
-    pub fn ending(&self) -> Option<Refusal> {
+    pub(crate) fn ending(&self) -> Option<Refusal> {
         self.ending.get()
     }
 
     /// The connection follows another generation now.
-    pub fn update(
+    pub(crate) fn update(
         &self,
         live: &Rc<LiveGeneration>,
         binding: ServerBinding,

@@ -84,7 +84,7 @@ struct LostTrust {
 impl ConnectionRegistry {
     /// Reviews some of the connections that the latest generation has not seen. Says for how long the
     /// core is to be left to others then; `None` if no connection is left to be reviewed.
-    pub fn review_slice(&self, core: &Core) -> Option<Duration> {
+    pub(crate) fn review_slice(&self, core: &Core) -> Option<Duration> {
         let live = core.live();
         let started = core.clock.elapsed();
         let mut slice = ReviewSlice::default();
@@ -131,7 +131,7 @@ impl ConnectionRegistry {
     }
 
     /// One tick: now and then looks at dates.
-    pub fn tick(&self, core: &Core) {
+    pub(crate) fn tick(&self, core: &Core) {
         let due = {
             let mut table = self.0.borrow_mut();
             table.queue.waits_for_tick = false;

@@ -21,7 +21,7 @@ pub(crate) struct RouteIdentity {
 /// The identities of one connection by the authorities of routes, and the one that the current request
 /// has. None is selected where the request's route has no authorities of its own.
 #[derive(Default)]
-pub struct RouteIdentities {
+pub(crate) struct RouteIdentities {
     known: Vec<RouteIdentity>,
     selected: Option<usize>,
 }

@@ -34,7 +34,7 @@ use crate::wire::framing::BodyLength;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// What came of forwarding a request, for the client's connection.
-pub enum ForwardResult {
+pub(crate) enum ForwardResult {
     /// The upstream has granted a WebSocket, and the client knows: a tunnel is to follow.
     Switched(Box<Lease>),
     /// The response was sent whole.

@@ -31,7 +31,7 @@ use crate::tls::peer::UpstreamPeer;
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ConnectError {
+pub(crate) enum ConnectError {
     /// The node's name has no address.
     NoAddress,
     /// We have no descriptor or memory left for a connection.
@@ -47,7 +47,7 @@ pub enum ConnectError {
 impl ConnectError {
     /// What it means for the exchange that wanted the connection.
     #[must_use]
-    pub const fn cause(&self) -> UpstreamCause {
+    pub(crate) const fn cause(&self) -> UpstreamCause {
         match self {
             Self::NoAddress => UpstreamCause::NoAddress,
             Self::NoRoom => UpstreamCause::NoRoom,

@@ -10,35 +10,35 @@ use crate::shell::state::generation::LiveGeneration;
 use crate::wire::framing::BodyLength;
 
 /// A request that was admitted.
-pub struct ExchangeContext<'a> {
+pub(crate) struct ExchangeContext<'a> {
     /// The core.
-    pub core: &'a Core,
+    pub(crate) core: &'a Core,
     /// The generation that serves it.
-    pub live: &'a LiveGeneration,
+    pub(crate) live: &'a LiveGeneration,
     /// What was decided about it.
-    pub admission: &'a Admission,
+    pub(crate) admission: &'a Admission,
     /// Its head and what came with it.
-    pub buf: &'a [u8],
+    pub(crate) buf: &'a [u8],
     /// What came after its head.
-    pub after_head: &'a [u8],
+    pub(crate) after_head: &'a [u8],
 }
 
 impl<'a> ExchangeContext<'a> {
     /// The upstream of its route.
     #[must_use]
-    pub fn upstream(&self) -> &'a UpstreamPlan {
+    pub(crate) fn upstream(&self) -> &'a UpstreamPlan {
         self.live.generation.plan.upstream(self.admission.upstream)
     }
 
     /// How long its upstream may take.
     #[must_use]
-    pub fn timeout(&self) -> UpstreamTimeout {
+    pub(crate) fn timeout(&self) -> UpstreamTimeout {
         self.live.generation.plan.route(self.admission.route).timeout
     }
 
     /// How the bodies stand while nothing of the request's was read but what came with its head.
     #[must_use]
-    pub const fn unread_bodies(&self) -> Bodies {
+    pub(crate) const fn unread_bodies(&self) -> Bodies {
         match self.admission.body {
             BodyLength::None | BodyLength::Length(0) => Bodies::Complete,
             BodyLength::Length(_) | BodyLength::Chunked | BodyLength::UntilClose => {

@@ -8,7 +8,7 @@ use crate::shell::state::core::Core;
 use crate::shell::state::log_limits::LogCause;
 
 /// Logs why an upstream's response is refused, once a second.
-pub fn log_bad_response(core: &Core, upstream: &str, fault: ResponseFault) {
+pub(crate) fn log_bad_response(core: &Core, upstream: &str, fault: ResponseFault) {
     if let Some(more) = core.allow_log(LogCause::UpstreamAnswer) {
         tracing::warn!(
             upstream,
@@ -20,7 +20,7 @@ pub fn log_bad_response(core: &Core, upstream: &str, fault: ResponseFault) {
 }
 
 /// Notes a failed attempt, as far as the upstream's response was why.
-pub fn note(core: &Core, upstream: &str, resolution: Resolution) {
+pub(crate) fn note(core: &Core, upstream: &str, resolution: Resolution) {
     match resolution {
         Resolution::Cut(ExchangeEnd::ResponseCutOff(fault)) => {
             core.events().upstream_fault(Refusal::BadResponse(fault));

@@ -13,7 +13,7 @@ use crate::plan::NodeIndex;
 use crate::shell::client::connection::Client;
 
 /// Forwards the request; `consumed` becomes how much of what came after its head was its body.
-pub async fn forward(
+pub(crate) async fn forward(
     request: &ExchangeContext<'_>,
     client: &mut Client,
     memory: &mut ExchangeMemory,

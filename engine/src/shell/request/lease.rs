@@ -21,42 +21,42 @@ use crate::shell::transport::stream::Stream;
 use crate::tls::peer::UpstreamPeer;
 
 /// A connection for one request.
-pub struct Lease {
+pub(crate) struct Lease {
     /// The connection. Boxed once: it is passed on with every request.
-    pub stream: Box<Stream>,
+    pub(crate) stream: Box<Stream>,
     /// The server that it was made to; `None` on plain HTTP.
-    pub peer: Option<Rc<UpstreamPeer>>,
+    pub(crate) peer: Option<Rc<UpstreamPeer>>,
     /// What it may be used for.
-    pub key: PoolKey,
+    pub(crate) key: PoolKey,
     /// Requests it has served before this one.
-    pub requests: u32,
+    pub(crate) requests: u32,
     /// It comes from the pool.
-    pub reused: bool,
+    pub(crate) reused: bool,
 }
 
 /// Which connection is wanted.
 #[derive(Clone, Copy)]
-pub struct LeaseRequest<'a> {
+pub(crate) struct LeaseRequest<'a> {
     /// The upstream.
-    pub upstream: UpstreamId,
+    pub(crate) upstream: UpstreamId,
     /// The node.
-    pub node: NodeIndex,
+    pub(crate) node: NodeIndex,
     /// The name for SNI and for the check of the certificate; empty for none.
-    pub server_name: &'a [u8],
+    pub(crate) server_name: &'a [u8],
     /// How long connecting may take, TLS included.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// Not from the pool: one from there has just failed.
-    pub fresh: bool,
+    pub(crate) fresh: bool,
     /// The PROXY protocol header it begins with; empty for none. It speaks of one client, so no such
     /// connection comes from the pool or goes there.
-    pub proxy_header: &'a [u8],
+    pub(crate) proxy_header: &'a [u8],
 }
 
 /// Gets a connection for `wanted`.
 ///
 /// # Errors
 /// As [`ConnectError`] says.
-pub async fn obtain(
+pub(crate) async fn obtain(
     core: &Core,
     live: &LiveGeneration,
     wanted: LeaseRequest<'_>,
@@ -122,14 +122,14 @@ fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
 /// The last check of a new connection, right before the first request is sent over it: has the upstream
 /// said anything yet, or left? One from the pool has just been checked. What arrives after this check is
 /// recognised by what it acknowledges, when it is read.
-pub fn check_new(stream: &mut Stream) -> record_reader::IdleCheck {
+pub(crate) fn check_new(stream: &mut Stream) -> record_reader::IdleCheck {
     let idle = stream.check_idle();
     stream.mark_first_request();
     idle
 }
 
 /// Gives a connection to the pool, if it may be kept.
-pub fn give_back(core: &Core, plan: &UpstreamPlan, lease: Lease) {
+pub(crate) fn give_back(core: &Core, plan: &UpstreamPlan, lease: Lease) {
     let Lease { mut stream, peer, key, requests, .. } = lease;
     stream.release_memory();
     let now = core.clock.elapsed();

@@ -9,24 +9,24 @@ const KEPT_BYTES_MAX: usize = 128 * 1_024;
 
 /// What one exchange works in.
 #[derive(Debug, Default)]
-pub struct ExchangeMemory {
+pub(crate) struct ExchangeMemory {
     /// The request's head.
-    pub head: RequestHead,
+    pub(crate) head: RequestHead,
     /// What admission works in, and what it has found out.
-    pub request: Scratch,
+    pub(crate) request: Scratch,
     /// Its id and its trace.
-    pub marks: Marks,
+    pub(crate) marks: Marks,
     /// The response's head.
-    pub response: ResponseHead,
+    pub(crate) response: ResponseHead,
     /// What is sent next.
-    pub out: Vec<u8>,
+    pub(crate) out: Vec<u8>,
     /// Pieces of a request body that is framed anew.
-    pub upload: Vec<u8>,
+    pub(crate) upload: Vec<u8>,
 }
 
 impl ExchangeMemory {
     /// Forgets an exchange, and keeps the memory that most exchanges have use for.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         let Self { out, upload, .. } = self;
         for scratch in [out, upload] {
             scratch.clear();
@@ -37,7 +37,7 @@ impl ExchangeMemory {
     }
 
     /// Keeps the request alone: there will be no other message for a long time.
-    pub fn keep_request(&mut self) {
+    pub(crate) fn keep_request(&mut self) {
         let head = std::mem::take(&mut self.head);
         let request = std::mem::take(&mut self.request);
         *self = Self { head, request, ..Self::default() };

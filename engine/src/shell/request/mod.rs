@@ -1,16 +1,16 @@
 //! One exchange: a request to an upstream and its response back.
 
-pub mod attempt;
-pub mod connect;
-pub mod context;
-pub mod duplex;
-pub mod failure;
-pub mod forward;
-pub mod lease;
-pub mod memory;
-pub mod relay;
-pub mod respond;
-pub mod serve;
-pub mod task;
-pub mod tunnel;
-pub mod tunnel_review;
+pub(crate) mod attempt;
+pub(crate) mod connect;
+pub(crate) mod context;
+pub(crate) mod duplex;
+pub(crate) mod failure;
+pub(crate) mod forward;
+pub(crate) mod lease;
+pub(crate) mod memory;
+pub(crate) mod relay;
+pub(crate) mod respond;
+pub(crate) mod serve;
+pub(crate) mod task;
+pub(crate) mod tunnel;
+pub(crate) mod tunnel_review;

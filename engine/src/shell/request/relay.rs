@@ -27,26 +27,26 @@ const LARGE_BYTES: usize = 8_192;
 const GATHER_KEPT_BYTES: usize = 1_024;
 
 /// How long the rest of a body may take that is not needed any more.
-pub const DRAIN_TIME: Duration = Duration::from_secs(2);
+pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// Bytes of a request body that we read only to throw them away before we give a connection up.
 const DRAIN_BYTES_MAX: usize = 256 * 1_024;
 
 /// How long each side may take.
 #[derive(Clone, Copy, Debug)]
-pub struct TransferTimes<'a> {
+pub(crate) struct TransferTimes<'a> {
     /// For the next bytes of the body.
-    pub read: Wait,
+    pub(crate) read: Wait,
     /// For the receiver to take some.
-    pub write: Duration,
+    pub(crate) write: Duration,
     /// How slow the sender may be.
-    pub sender_pace: MinRate,
+    pub(crate) sender_pace: MinRate,
     /// How slow the receiver may be.
-    pub receiver_pace: MinRate,
+    pub(crate) receiver_pace: MinRate,
     /// Read only if a pace is demanded.
-    pub clock: &'a CoreClock,
+    pub(crate) clock: &'a CoreClock,
     /// Set when the rest is not needed any more.
-    pub over: Option<&'a Cell<bool>>,
+    pub(crate) over: Option<&'a Cell<bool>>,
 }
 
 impl TransferTimes<'_> {
@@ -89,7 +89,7 @@ impl Sending {
 
 /// Why a body did not get through. Which side the sender is, only the caller knows.
 #[derive(Clone, Debug, PartialEq)]
-pub enum RelayError {
+pub(crate) enum RelayError {
     /// The sender's connection has failed, or ended too early.
     Sender(StreamError),
     /// The receiver's connection has failed.
@@ -101,7 +101,7 @@ pub enum RelayError {
 impl RelayError {
     /// Of a request's body, on its way from the client to the upstream.
     #[must_use]
-    pub const fn of_request(&self) -> ExchangeFailure {
+    pub(crate) const fn of_request(&self) -> ExchangeFailure {
         match self {
             Self::Sender(StreamError::TimedOut) => {
                 ExchangeFailure::Client(ClientCause::BodyTimeout)
@@ -120,7 +120,7 @@ impl RelayError {
 
     /// Of a response's body, on its way from the upstream to the client.
     #[must_use]
-    pub const fn of_response(&self) -> ExchangeFailure {
+    pub(crate) const fn of_response(&self) -> ExchangeFailure {
         match self {
             Self::Receiver(_) => ExchangeFailure::Client(ClientCause::Left),
             Self::Sender(StreamError::TimedOut) => {
@@ -140,7 +140,7 @@ impl RelayError {
 ///
 /// # Errors
 /// The body is not complete; whoever received it must not take it for the whole.
-pub async fn relay_body(
+pub(crate) async fn relay_body(
     source: &mut StreamReader<'_>,
     sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
@@ -370,7 +370,7 @@ async fn end(
 ///
 /// # Errors
 /// The body is broken: nothing after it can be read.
-pub async fn drain(
+pub(crate) async fn drain(
     source: &mut StreamReader<'_>,
     flow: &mut Flow<'_>,
     clock: &CoreClock,

@@ -27,78 +27,78 @@ const FIRST_SEND_BYTES: usize = 16_384;
 
 /// What a response depends on beside the upstream.
 #[derive(Clone, Copy)]
-pub struct ResponseContext<'a> {
+pub(crate) struct ResponseContext<'a> {
     /// The core.
-    pub core: &'a Core,
+    pub(crate) core: &'a Core,
     /// The plan.
-    pub plan: &'a Plan,
+    pub(crate) plan: &'a Plan,
     /// The request's method.
-    pub method: Method,
+    pub(crate) method: Method,
     /// The client's version.
-    pub version: Version,
+    pub(crate) version: Version,
     /// Did it ask for a WebSocket?
-    pub upgrade: bool,
+    pub(crate) upgrade: bool,
     /// May the client connection live on, as far as the client and we are concerned?
-    pub keep_alive: bool,
+    pub(crate) keep_alive: bool,
     /// The client takes trailers.
-    pub takes_trailers: bool,
+    pub(crate) takes_trailers: bool,
     /// How far the request's body is.
-    pub upload: &'a UploadState,
+    pub(crate) upload: &'a UploadState,
     /// How long the upstream may take for its next bytes.
-    pub read_timeout: Duration,
+    pub(crate) read_timeout: Duration,
     /// The header that holds the request's id, and the id.
-    pub request_id: Option<(&'a str, &'a [u8])>,
+    pub(crate) request_id: Option<(&'a str, &'a [u8])>,
 }
 
 /// How far the body of a request is, whose response is waited for.
 #[derive(Debug)]
-pub struct UploadState {
+pub(crate) struct UploadState {
     /// The client waits for a 100, and the upstream has its expectation.
-    pub expect_forwarded: bool,
+    pub(crate) expect_forwarded: bool,
     /// The whole body has gone to the upstream.
-    pub complete: Cell<bool>,
+    pub(crate) complete: Cell<bool>,
     /// A body is still on its way up. Before that has come, no answer is late.
-    pub running: Cell<bool>,
+    pub(crate) running: Cell<bool>,
 }
 
 impl UploadState {
     /// The request's head has left.
     #[must_use]
-    pub const fn new(running: bool, expect_forwarded: bool) -> Self {
+    pub(crate) const fn new(running: bool, expect_forwarded: bool) -> Self {
         Self { expect_forwarded, complete: Cell::new(false), running: Cell::new(running) }
     }
 }
 
 /// The memory that a response is read into and written from.
-pub struct ResponseMemory<'a> {
+pub(crate) struct ResponseMemory<'a> {
     /// The response head.
-    pub head: &'a mut ResponseHead,
+    pub(crate) head: &'a mut ResponseHead,
     /// What is sent next: a head, then pieces of a body that is framed anew.
-    pub out: &'a mut Vec<u8>,
+    pub(crate) out: &'a mut Vec<u8>,
 }
 
 /// How far a response got.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ResponseProgress {
+pub(crate) struct ResponseProgress {
     /// Its final head was sent to the client: there is no other answer any more.
-    pub begun: bool,
+    pub(crate) begun: bool,
     /// A 101 was sent to the client: what follows is a tunnel.
-    pub switched: bool,
+    pub(crate) switched: bool,
     /// The final head's decision.
-    pub delivery: Option<Delivery>,
+    pub(crate) delivery: Option<Delivery>,
     /// Bytes sent to the client, heads and framing included.
-    pub sent_bytes: u64,
+    pub(crate) sent_bytes: u64,
     /// Bytes of body data.
-    pub body_bytes: u64,
+    pub(crate) body_bytes: u64,
     /// Bytes that came from the upstream, heads and framing included.
-    pub received_bytes: u64,
+    pub(crate) received_bytes: u64,
 }
 
 /// Reads the response and passes it on, interim ones included.
 ///
 /// # Errors
 /// Which side has failed, and why; `progress` tells how far the response got.
-pub async fn respond(
+pub(crate) async fn respond(
     context: &ResponseContext<'_>,
     upstream: &mut StreamReader<'_>,
     client: &mut StreamWriter<'_>,

@@ -20,21 +20,21 @@ use crate::shell::client::connection::{Client, HeadRead};
 const KEPT_MAX: usize = 256;
 
 /// One exchange to be run.
-pub struct PendingExchange {
+pub(crate) struct PendingExchange {
     /// The client whose request it is.
-    pub client: Box<Client>,
+    pub(crate) client: Box<Client>,
     /// What came of reading its head.
-    pub read: HeadRead,
+    pub(crate) read: HeadRead,
     /// When its head began, as [`CoreClock::elapsed`](crate::shell::transport::clock::CoreClock::elapsed).
-    pub started: Duration,
+    pub(crate) started: Duration,
 }
 
 /// An exchange that is over.
-pub struct FinishedExchange {
+pub(crate) struct FinishedExchange {
     /// The client whose request it was.
-    pub client: Box<Client>,
+    pub(crate) client: Box<Client>,
     /// May its connection bring another request?
-    pub keep_alive: bool,
+    pub(crate) keep_alive: bool,
 }
 
 /// Where a task finds its next exchange, and leaves the finished one.
@@ -45,7 +45,7 @@ struct TaskSlot {
 }
 
 /// A future that runs exchanges, and the memory that it works in.
-pub struct ExchangeTask {
+pub(crate) struct ExchangeTask {
     slot: Rc<TaskSlot>,
     future: Pin<Box<dyn Future<Output = ()>>>,
 }
@@ -53,7 +53,7 @@ pub struct ExchangeTask {
 impl ExchangeTask {
     /// A task with nothing to do.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let slot = Rc::<TaskSlot>::default();
         let future = Box::pin(run_exchanges(Rc::clone(&slot)));
         Self { slot, future }
@@ -61,7 +61,7 @@ impl ExchangeTask {
 
     /// Runs one exchange. Whoever drops this future drops the task with it, which is in the middle of
     /// that exchange.
-    pub async fn run(&mut self, exchange: PendingExchange) -> FinishedExchange {
+    pub(crate) async fn run(&mut self, exchange: PendingExchange) -> FinishedExchange {
         self.slot.pending.set(Some(exchange));
         poll_fn(|context| {
             // It never ends, and has no use for a waker while there is nothing to run.
@@ -91,7 +91,7 @@ async fn run_exchanges(slot: Rc<TaskSlot>) {
 
 /// The free tasks of one core.
 #[derive(Default)]
-pub struct ExchangeTasks {
+pub(crate) struct ExchangeTasks {
     free: RefCell<Vec<ExchangeTask>>,
     /// The fewest free ones since the last [`Self::trim`].
     free_min: Cell<usize>,
@@ -100,7 +100,7 @@ pub struct ExchangeTasks {
 impl ExchangeTasks {
     /// Takes a free task, or makes one.
     #[must_use]
-    pub fn take(&self) -> ExchangeTask {
+    pub(crate) fn take(&self) -> ExchangeTask {
         let mut free = self.free.borrow_mut();
         let task = free.pop();
         self.free_min.set(self.free_min.get().min(free.len()));
@@ -108,7 +108,7 @@ impl ExchangeTasks {
     }
 
     /// Takes a task back whose exchange is over.
-    pub fn give_back(&self, task: ExchangeTask) {
+    pub(crate) fn give_back(&self, task: ExchangeTask) {
         let mut free = self.free.borrow_mut();
         if free.len() < KEPT_MAX {
             free.push(task);
@@ -116,7 +116,7 @@ impl ExchangeTasks {
     }
 
     /// Drops the tasks that were not needed since the last time; how many those were.
-    pub fn trim(&self) -> usize {
+    pub(crate) fn trim(&self) -> usize {
         let mut free = self.free.borrow_mut();
         let kept = free.len().saturating_sub(self.free_min.get());
         let dropped = free.drain(kept..).count();

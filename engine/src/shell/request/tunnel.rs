@@ -149,7 +149,7 @@ impl<'a> TunnelState<'a> {
 
 /// Carries bytes between the client and the upstream until it is over; `head` is that of the request
 /// which asked for it, parsed in `memory.head`.
-pub async fn run(
+pub(crate) async fn run(
     client: &mut Client,
     memory: &mut ExchangeMemory,
     head: &[u8],

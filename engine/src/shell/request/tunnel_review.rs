@@ -29,7 +29,7 @@ use crate::tls::peer::UpstreamPeer;
 use crate::wire::view::RequestView;
 
 /// How often a tunnel is reviewed.
-pub const REVIEW_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const REVIEW_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A tunnel's client. It follows every generation: what a tunnel keeps of one would keep all of that
 /// generation alive, for as long as the tunnel is open.
