@@ -44,7 +44,7 @@ struct Test<'a> {
 }
 
 /// One test and what it took.
-struct Slow {
+struct SlowTest {
     name: String,
     time: Duration,
 }
@@ -53,7 +53,7 @@ struct Slow {
 #[derive(Default)]
 pub(crate) struct Suites {
     by_name: BTreeMap<String, Suite>,
-    slowest: Vec<Slow>,
+    slowest: Vec<SlowTest>,
 }
 
 impl Suites {
@@ -64,7 +64,7 @@ impl Suites {
             suite.tests += 1;
             suite.time += test.time;
             self.slowest
-                .push(Slow { name: format!("{} {}", test.suite, test.name), time: test.time });
+                .push(SlowTest { name: format!("{} {}", test.suite, test.name), time: test.time });
         }
         self.slowest.sort_by_key(|test| std::cmp::Reverse(test.time));
         self.slowest.truncate(SLOWEST);

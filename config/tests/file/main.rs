@@ -1,0 +1,12 @@
+//! What a configuration file may say, what it becomes, and what is said of mistakes in it.
+
+mod answers;
+mod clients;
+mod examples;
+mod forwarding;
+mod http;
+mod problems;
+mod secrets;
+mod terms;
+mod trust;
+mod watching;
