@@ -89,7 +89,7 @@ fn admit(
     peer: SocketAddr,
 ) {
     let core = &service.core;
-    if core.open.get() >= state.connections_max {
+    if core.open_connections.get() >= state.connections_max {
         core.count(Counter::AcceptedOverLimit);
         return;
     }
@@ -107,7 +107,7 @@ fn admit(
         return;
     }
     core.count(Counter::Accepted);
-    core.open.set(core.open.get() + 1);
+    core.open_connections.set(core.open_connections.get() + 1);
     let (service, state) = (Rc::clone(service), Rc::clone(state));
     net::spawn(async move {
         let core = &service.core;
@@ -117,6 +117,6 @@ fn admit(
             core.count(Counter::Panics);
             tracing::error!(%peer, "a connection ended in a panic: please report it");
         }
-        core.open.set(core.open.get().saturating_sub(1));
+        core.open_connections.set(core.open_connections.get().saturating_sub(1));
     });
 }

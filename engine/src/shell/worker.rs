@@ -161,7 +161,7 @@ impl Worker {
             core.inspection.begin();
         }
         core.link.beat();
-        core.link.set_connections(u64::from(core.open.get()));
+        core.link.set_connections(u64::from(core.open_connections.get()));
         self.measure_busy();
         self.publish_holdings();
         let core = &self.core;
@@ -181,7 +181,7 @@ impl Worker {
                     self.stop_listening();
                     self.core.deadlines.hasten_idle(DRAIN_GRACE);
                 }
-                let ended = self.core.open.get() == 0;
+                let ended = self.core.open_connections.get() == 0;
                 if ended {
                     self.check_leftovers();
                 }
@@ -190,7 +190,7 @@ impl Worker {
             Phase::Stopping => {
                 self.stop_listening();
                 self.core.stopping.set(true);
-                if self.core.tunnels.get() == 0 || self.stop_ticks == 0 {
+                if self.core.open_tunnels.get() == 0 || self.stop_ticks == 0 {
                     return true;
                 }
                 self.stop_ticks -= 1;

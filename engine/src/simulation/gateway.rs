@@ -109,8 +109,8 @@ impl Gateway {
     pub(super) fn leftovers(&self) -> Vec<String> {
         let core = &self.core;
         let mut found = Vec::new();
-        if core.open.get() > 0 {
-            found.push(format!("{} client connections are open", core.open.get()));
+        if core.open_connections.get() > 0 {
+            found.push(format!("{} client connections are open", core.open_connections.get()));
         }
         core.pool.borrow_mut().clear(drop);
         if core.buffers.rented() != [0; BufferSize::COUNT] {

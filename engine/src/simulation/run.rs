@@ -112,7 +112,7 @@ fn to_its_end(run: &RunContext, gateway: &Gateway) -> Vec<String> {
     let Setting { nodes, drain, reload, .. } = &run.setting;
     let permanent = nodes + 1 + usize::from(*drain) + usize::from(*reload);
     let latest = world::now() + AFTERWARDS;
-    let ended = tasks::run(latest, || core.open.get() == 0);
+    let ended = tasks::run(latest, || core.open_connections.get() == 0);
     let mut found = gateway.leftovers();
     let latest = world::now() + AT_LAST;
     let ended = ended.and_then(|()| tasks::run(latest, || tasks::live() <= permanent));

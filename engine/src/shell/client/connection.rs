@@ -289,7 +289,8 @@ impl Client {
         // The identity that the request has: by the authorities of its route, where that has its own.
         let client = self.request_identity();
         let chain = client.map(|client| &client.chain);
-        let id = format!("{:x}-{}-{:x}", self.core.birth, self.core.link.core, self.facts.serial);
+        let id =
+            format!("{:x}-{}-{:x}", self.core.started_at, self.core.link.core, self.facts.serial);
         proxy_header(
             &proxy.protocol,
             &ProxyFacts {

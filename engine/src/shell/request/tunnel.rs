@@ -69,7 +69,7 @@ struct OpenTunnel<'a>(&'a Core);
 impl<'a> OpenTunnel<'a> {
     fn new(core: &'a Core) -> Self {
         core.count(Counter::TunnelsOpened);
-        core.tunnels.set(core.tunnels.get() + 1);
+        core.open_tunnels.set(core.open_tunnels.get() + 1);
         Self(core)
     }
 }
@@ -77,7 +77,7 @@ impl<'a> OpenTunnel<'a> {
 impl Drop for OpenTunnel<'_> {
     fn drop(&mut self) {
         self.0.count(Counter::TunnelsClosed);
-        self.0.tunnels.set(self.0.tunnels.get().saturating_sub(1));
+        self.0.open_tunnels.set(self.0.open_tunnels.get().saturating_sub(1));
     }
 }
 

@@ -31,28 +31,28 @@ pub struct Core {
     pub deadlines: Deadlines,
     /// The core's clock.
     pub clock: CoreClock,
-    /// Bits that nobody can guess.
+    /// Random bits that nobody can guess.
     pub random: Random,
     /// Idle upstream connections.
     pub pool: RefCell<Pool<UpstreamConnection>>,
-    /// How far they are looked at.
+    /// The inspection of those that is under way.
     pub inspection: Inspection,
-    /// What is done with every finished exchange.
+    /// Logs and counts every finished exchange.
     pub reporter: RefCell<Reporter>,
     /// The clients whose certificates expire soonest.
     pub radar: RefCell<Radar>,
     /// Client connections open now.
-    pub open: Cell<u32>,
-    /// TLS 1.3 by our own record layer.
+    pub open_connections: Cell<u32>,
+    /// Is TLS 1.3 opened and sealed by our own record layer?
     pub tls_fast_path: bool,
-    /// Finish what is there and accept no more.
+    /// The core accepts no more connections and finishes those it has.
     pub draining: Cell<bool>,
     /// Tunnels open now.
-    pub tunnels: Cell<u32>,
-    /// There is no more time: tunnels end at once.
+    pub open_tunnels: Cell<u32>,
+    /// The time for draining is over: tunnels end at once.
     pub stopping: Cell<bool>,
-    /// When it began, in Unix seconds; with a serial number, a name for a connection.
-    pub birth: i64,
+    /// When the core started, in Unix seconds; with a serial number, it names a connection.
+    pub started_at: i64,
     serial: Cell<u64>,
     live: RefCell<Rc<LiveGeneration>>,
     log_limits: LogLimits,
@@ -72,7 +72,7 @@ impl Core {
         let clock = CoreClock::default();
         Self {
             link,
-            birth: clock.unix_seconds(),
+            started_at: clock.unix_seconds(),
             buffers: Rc::new(BufferPool::within(buffer_bytes)),
             deadlines: Deadlines::default(),
             clock,
@@ -81,10 +81,10 @@ impl Core {
             inspection: Inspection::default(),
             reporter: RefCell::new(Reporter::new(log)),
             radar: RefCell::new(Radar::default()),
-            open: Cell::new(0),
+            open_connections: Cell::new(0),
             tls_fast_path,
             draining: Cell::new(false),
-            tunnels: Cell::new(0),
+            open_tunnels: Cell::new(0),
             stopping: Cell::new(false),
             serial: Cell::new(0),
             live: RefCell::new(Rc::new(live)),
@@ -92,13 +92,14 @@ impl Core {
         }
     }
 
-    /// Once a tick: a new time, and the end of whatever is over by then.
+    /// Runs once a tick: reads the clock and ends what is due.
     pub fn tick(&self) {
         self.clock.refresh();
         self.deadlines.tick();
     }
 
-    /// Ends what has not got on for the longest, as far as the buffers are beyond their budget.
+    /// Ends the connections that have been stalled the longest, as far as the buffers are beyond their
+    /// budget.
     pub fn shed_stalled(&self) {
         let excess = self.buffers.excess();
         if excess == 0 {
@@ -131,14 +132,14 @@ impl Core {
         self.log_limits.allow_complaint(reason, self.clock.unix_seconds())
     }
 
-    /// Looks at some idle upstream connections. Says for how long the core is to be left to others
-    /// then; `None` if nothing is left to be done.
+    /// Inspects some idle upstream connections. Returns how long other tasks should run before the next
+    /// call; `None` if the inspection is complete.
     pub fn inspect_idle(&self) -> Option<Duration> {
         self.inspection.slice(&self.pool, &self.clock, self.counters(), &self.live())
     }
 
-    /// Something has run out: all upstream connections that are idle now are closed, some of them at
-    /// once.
+    /// Descriptors or memory have run out: closes all upstream connections that are idle now, some of them
+    /// at once and the others with the next inspections.
     pub fn give_up_idle(&self) {
         self.inspection.give_up(self.pool.borrow().len());
         self.inspect_idle();

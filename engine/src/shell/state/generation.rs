@@ -32,14 +32,14 @@ pub struct LiveGeneration {
     configs: RefCell<HashMap<ServerId, Arc<ServerConfig>, RandomState>>,
 }
 
-/// Server names of one listener and their server objects; the empty name is no name.
+/// Server names that were seen on one listener, and their servers; the empty string stands for no name.
 type ServerNames = HashMap<Box<str>, ServerId, RandomState>;
 
 /// Server names that one core remembers per listener; a wildcard has more than anyone should hold.
 const NAMES_MAX: usize = 1_024;
 
 impl LiveGeneration {
-    /// The first sight of a generation.
+    /// The generation that `handover` brings, with nothing remembered yet.
     #[must_use]
     pub fn new(handover: &Handover, seed: u64) -> Self {
         let generation = Arc::clone(&handover.generation);

@@ -1,9 +1,9 @@
-//! Idle upstream connections are looked at: are they open, silent, trusted, and not too old?
+//! Inspects idle upstream connections: are they open, silent, trusted, and not too old?
 //!
-//! What TLS asks there is answered. One that is over is closed, and one that has said what nobody asked
-//! for, whose proof (a certificate, a list) has ended, or whose TLS settings are gone. Whoever takes one
-//! from the pool asks all that again; this frees what nobody takes. There may be many, so it is done in
-//! slices that are counted: requests wait for one of them and not for all.
+//! Messages of TLS itself are answered. A connection is closed if it is over, if it has sent data that
+//! nobody asked for, if its proof of identity (a certificate, a revocation list) has expired, or if its TLS
+//! settings are gone. Taking one from the pool checks all that again; this frees what nobody takes. There
+//! may be many, so the work is cut into slices: a request waits for one of them and not for all.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -16,23 +16,23 @@ use crate::setup::Generation;
 use crate::shell::transport::clock::CoreClock;
 use crate::shell::transport::record_reader;
 
-/// Connections looked at in one slice: a look asks the kernel once, and takes about a microsecond.
+/// Connections inspected in one slice: each costs a system call, about a microsecond.
 const LOOKS_PER_SLICE: u32 = 256;
 /// Connections closed in one slice: that takes the kernel some ten times as long.
 const CLOSED_PER_SLICE: u32 = 32;
-/// A slice that has taken so long is over, too: settings are looked for among those of all upstreams.
+/// A slice ends after this time, too: settings are searched among those of all upstreams.
 const SLICE: Duration = Duration::from_millis(1);
-/// From one slice to the next: ten thousand are looked at in some hundred milliseconds.
+/// The pause between slices: ten thousand connections are inspected in some hundred milliseconds.
 const GAP: Duration = Duration::from_millis(2);
 
-/// How far the idle upstream connections of a core are looked at.
+/// The inspection of the idle upstream connections of a core.
 #[derive(Default)]
 pub struct Inspection {
     /// The walk that is under way.
     walk: RefCell<Option<Walk>>,
-    /// TLS settings may be gone: the walk asks for them, too.
+    /// TLS settings may be gone, so the walk checks them too.
     settings: Cell<bool>,
-    /// So many are closed whatever their state is: others need what they hold.
+    /// This many are closed whatever their state is: others need what they hold.
     unwanted: Cell<usize>,
 }
 
@@ -49,24 +49,24 @@ impl InspectionSlice {
 }
 
 impl Inspection {
-    /// All are to be looked at, unless that is under way.
+    /// Begins an inspection of all, unless one is under way.
     pub fn begin(&self) {
         self.walk.borrow_mut().get_or_insert_default();
     }
 
-    /// There is a new generation: all are to be looked at, from the first.
+    /// There is a new generation: begins an inspection of all again, and of their TLS settings.
     pub fn begin_again(&self) {
         self.settings.set(true);
         self.walk.replace(Some(Walk::default()));
     }
 
-    /// So many are closed whatever their state is: something has run out.
+    /// Has `count` of them closed whatever their state is: descriptors or memory have run out.
     pub fn give_up(&self, count: usize) {
         self.unwanted.set(count);
     }
 
-    /// Looks at some. Says for how long the core is to be left to others then; `None` if nothing is
-    /// left to be done.
+    /// Inspects some. Returns how long other tasks should run before the next slice; `None` if the
+    /// inspection is complete.
     pub fn slice(
         &self,
         pool: &RefCell<Pool<UpstreamConnection>>,
@@ -99,7 +99,7 @@ impl Inspection {
         (under_way.is_some() || slice.is_over()).then_some(GAP)
     }
 
-    /// Closes those that have been idle for too long, or that are not wanted.
+    /// Closes those that have been idle for too long, and those that were given up.
     fn expire(
         &self,
         pool: &mut Pool<UpstreamConnection>,

@@ -1,10 +1,10 @@
 //! What is done when the kernel has no descriptor or memory for us.
 //!
-//! First what nobody uses goes: idle upstream connections, then the client connections that
-//! have been idle the longest. If that does not help for some rounds, clients that wait in the queue
-//! are turned away, which takes the one descriptor that each listener keeps in reserve: who gets no
-//! answer may try another gateway, who hangs in a queue may not. Nothing has to be restarted: as
-//! soon as descriptors are closed, accepting goes on.
+//! First, connections that nobody uses are ended: idle ones to upstreams, then the client connections
+//! that have been idle the longest. If that does not help for some rounds, clients that wait in the accept
+//! queue are turned away, with the one descriptor that each listener keeps in reserve: a client that is
+//! refused can try another gateway, one that hangs in a queue cannot. Nothing has to be restarted:
+//! accepting goes on as soon as descriptors are free.
 
 use std::fs::File;
 use std::io;
@@ -27,7 +27,7 @@ const ROUNDS_PATIENT: u32 = 4;
 /// Clients turned away in one round.
 const TURNED_AWAY: usize = 16;
 
-/// What a client on a plain listener is told; there is no room to read what it asks for.
+/// The response on a plain listener, sent without reading a request: there is no room for one.
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
     Content-Length: 39\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
     {\"error_msg\":\"503 Service Unavailable\"}";
@@ -41,12 +41,12 @@ pub fn is_exhaustion(error: &io::Error) -> bool {
     )
 }
 
-/// Ends what nobody uses, and says so.
+/// Ends connections that nobody uses, and logs it.
 pub fn relieve(core: &Core, error: &io::Error) {
     core.give_up_idle();
     let ended = core.deadlines.end_idlest(IDLE_ENDED);
     if let Some(suppressed) = core.allow_log(LogCause::Exhausted) {
-        let open = core.open.get();
+        let open = core.open_connections.get();
         tracing::warn!(
             %error,
             open,
@@ -58,7 +58,7 @@ pub fn relieve(core: &Core, error: &io::Error) {
     }
 }
 
-/// What one listener does about it.
+/// How one listener sheds load: its reserve, and how often accepting has failed.
 #[derive(Debug, Default)]
 pub struct LoadShedder {
     reserve: Option<OwnedFd>,

@@ -1,4 +1,5 @@
-//! What one core holds.
+//! What one core holds and shares with no other: its generation, its idle upstream connections, its
+//! limits. Nothing here knows who uses it.
 
 pub mod core;
 pub mod generation;

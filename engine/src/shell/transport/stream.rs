@@ -27,7 +27,7 @@ pub struct Stream {
     /// The receiving half.
     pub reader: RecordReader,
     /// The sending half.
-    pub writer: RecordWriter,
+    writer: RecordWriter,
     /// What both halves share: the TLS session, or none.
     pub security: RefCell<Security>,
     buffers: Rc<BufferPool>,

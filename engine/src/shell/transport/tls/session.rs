@@ -212,10 +212,10 @@ impl Session {
         match self {
             Self::Plain | Self::Over => {}
             Self::Server(connection) => {
-                unbuffered::queue_due_replies(&mut **connection, tls_output)
+                unbuffered::queue_due_replies(&mut **connection, tls_output);
             }
             Self::Client(connection) => {
-                unbuffered::queue_due_replies(&mut **connection, tls_output)
+                unbuffered::queue_due_replies(&mut **connection, tls_output);
             }
             Self::Fast(records) => records.write_pending_key_update(&mut tls_output.pending),
         }
@@ -226,10 +226,10 @@ impl Session {
         match self {
             Self::Plain | Self::Over => {}
             Self::Server(connection) => {
-                unbuffered::queue_close_notify(&mut **connection, tls_output)
+                unbuffered::queue_close_notify(&mut **connection, tls_output);
             }
             Self::Client(connection) => {
-                unbuffered::queue_close_notify(&mut **connection, tls_output)
+                unbuffered::queue_close_notify(&mut **connection, tls_output);
             }
             Self::Fast(records) => {
                 if !tls_output.failed {
