@@ -5,7 +5,7 @@
 
 use ferrule_config::model::{self, ClientRule, ClientTerm, HostPattern, UriRest, UriSegment};
 
-use super::index;
+use super::ids::index;
 use crate::identity::client::access_lists::{
     AccessEntry, AccessTerm, PatternRest, PatternSegment, UriPattern,
 };

@@ -4,7 +4,8 @@ use ferrule_config::model::AccessFormat;
 use ferrule_config::template::{Piece, Template, Variable};
 
 use super::line::LineTemplate;
-use super::template::{Compiler, Escape};
+use super::template::Compiler;
+use super::value_writer::Escape;
 
 /// Compiles a format.
 pub(super) fn compile(format: &AccessFormat, compiler: &mut Compiler) -> LineTemplate {

@@ -4,10 +4,15 @@
 //! applications do, unescaped, so that `%61` is no way around an `a`.
 
 use super::facts::{Facts, RequestFacts};
-use super::values::Sink;
+use super::value_writer::ValueWriter;
 
 /// Puts the first query parameter of this name.
-pub(super) fn put_argument(name: &[u8], unescaped: bool, facts: &Facts<'_>, sink: &mut Sink<'_>) {
+pub(super) fn put_argument(
+    name: &[u8],
+    unescaped: bool,
+    facts: &Facts<'_>,
+    sink: &mut ValueWriter<'_>,
+) {
     let Some(request) = facts.request else { return };
     let query = request.target.map(|target| request.head.text(target.query)).unwrap_or_default();
     let same = |found: &[u8]| {
@@ -28,7 +33,7 @@ pub(super) fn put_argument(name: &[u8], unescaped: bool, facts: &Facts<'_>, sink
 }
 
 /// Puts the first cookie of this name.
-pub(super) fn put_cookie(name: &[u8], facts: &Facts<'_>, sink: &mut Sink<'_>) {
+pub(super) fn put_cookie(name: &[u8], facts: &Facts<'_>, sink: &mut ValueWriter<'_>) {
     let Some(request) = &facts.request else { return };
     if let Some((_, value)) = cookies(request).find(|(found, _)| *found == name) {
         sink.put(value);

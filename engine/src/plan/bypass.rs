@@ -13,9 +13,11 @@ use ferrule_config::model::{
 use ferrule_config::{Config, Problems};
 
 use super::gap::{Gap, Way};
+use super::hosts::HostBuf;
 use super::methods::MethodSet;
 use super::route::Candidate;
-use super::{HostBuf, Known, RouteTable, SniTable};
+use super::route::RouteTable;
+use super::sni::{Known, SniTable};
 
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     if !config.routes.iter().any(|route| route.clients.iter().any(demands)) {

@@ -12,7 +12,7 @@ use ferrule_config::model::Forwarded;
 use super::facts::Facts;
 use super::forwarded::Word;
 use super::names::{StripSet, dashed, fold};
-use super::values::Sink;
+use super::value_writer::ValueWriter;
 use crate::wire::fields::{Known, known};
 use crate::wire::view::FieldView;
 
@@ -125,7 +125,7 @@ impl FieldName {
 }
 
 /// Puts every line of a request field, as one list (RFC 9110, section 5.3).
-pub(super) fn put_field(name: &FieldName, facts: &Facts<'_>, sink: &mut Sink<'_>) {
+pub(super) fn put_field(name: &FieldName, facts: &Facts<'_>, sink: &mut ValueWriter<'_>) {
     let separator: &[u8] = if name.is_cookie() { b"; " } else { b", " };
     for (at, field) in name.readable(facts).filter(|field| name.means(*field)).enumerate() {
         if at > 0 {

@@ -10,9 +10,8 @@ use std::net::IpAddr;
 
 use ferrule_config::model::Forwarded;
 
-use super::IdentityHeaders;
 use super::facts::ConnectionFacts;
-use super::names::{Folded, StripSet};
+use super::names::Folded;
 use crate::wire::fields::Known;
 use crate::wire::view::FieldsView;
 use crate::wire::write;
@@ -73,11 +72,10 @@ impl Word {
 pub struct Silenced(u8);
 
 impl Silenced {
-    /// Those that header rules change, or that carry an identity here.
-    pub(super) fn of(dropped: &StripSet, identity: &IdentityHeaders) -> Self {
-        let ours =
-            |name: &str| dropped.matches(name.as_bytes()) || identity.strips(name.as_bytes());
-        let bits = NAMES.iter().enumerate().filter(|(_, (name, _))| ours(name));
+    /// Those of which this is said.
+    pub(super) fn of(is_silenced: impl Fn(&[u8]) -> bool) -> Self {
+        let names = NAMES.iter().enumerate();
+        let bits = names.filter(|(_, (name, _))| is_silenced(name.as_bytes()));
         Self(bits.fold(0, |set, (at, _)| set | 1 << at))
     }
 

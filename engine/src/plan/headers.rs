@@ -82,7 +82,7 @@ impl HeaderRules {
     /// connection.
     #[must_use]
     pub fn silence(mut self, identity: &IdentityHeaders) -> Self {
-        self.silenced = Silenced::of(&self.drop, identity);
+        self.silenced = Silenced::of(|name| self.drop.matches(name) || identity.strips(name));
         self
     }
 

@@ -5,7 +5,8 @@
 //! copies of them with the rest between.
 
 use super::facts::Facts;
-use super::template::{Escape, Piece, Template, render_pieces};
+use super::template::{Piece, Template, render_pieces};
+use super::value_writer::Escape;
 
 /// A template of a log line, with how its values are escaped.
 #[derive(Clone, Debug)]

@@ -3,10 +3,7 @@
 //! Filled once per request by [`exchange::mark`](crate::exchange::mark); read by templates, logs and
 //! answers. Every byte of an id is of a set that needs no escaping anywhere.
 
-use super::Plan;
-use super::facts::Facts;
-use super::template::Fact;
-use super::values::Sink;
+use ferrule_config::model::Http;
 
 /// More is not an id but a message.
 pub const ID_BYTES_MAX: usize = 128;
@@ -65,8 +62,8 @@ impl Marks {
 
     /// The header that holds the id, and the id; `None` if there is none.
     #[must_use]
-    pub fn named<'a>(&'a self, plan: &'a Plan) -> Option<(&'a str, &'a [u8])> {
-        let name = plan.http.answers.request_id.as_deref()?;
+    pub fn named<'a>(&'a self, http: &'a Http) -> Option<(&'a str, &'a [u8])> {
+        let name = http.answers.request_id.as_deref()?;
         (self.id_len > 0).then(|| (name, self.id()))
     }
 
@@ -76,45 +73,5 @@ impl Marks {
             room.copy_from_slice(id);
             self.id_len = id.len();
         }
-    }
-}
-
-/// Puts one of the marks.
-pub(super) fn put_mark(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
-    let Some(marks) = facts.marks else { return };
-    let ids = match &marks.trace {
-        Trace::None => None,
-        Trace::Client { trace_id, span_id, .. } | Trace::Begun { trace_id, span_id } => {
-            Some((trace_id, span_id))
-        }
-    };
-    match (fact, ids) {
-        (Fact::RequestId, _) => sink.put_plain(marks.id()),
-        (Fact::TraceId, Some((trace_id, _))) => sink.put_plain(trace_id),
-        (Fact::SpanId, Some((_, span_id))) => sink.put_plain(span_id),
-        (Fact::Traceparent, Some((trace_id, span_id))) => match marks.trace {
-            Trace::Client { .. } => put_client(b"traceparent", facts, sink),
-            // Sampled: whoever samples by its parent would otherwise never record these traces.
-            Trace::None | Trace::Begun { .. } => {
-                for part in [b"00-", &trace_id[..], b"-", &span_id[..], b"-01"] {
-                    sink.put(part);
-                }
-            }
-        },
-        (Fact::Tracestate, _) if matches!(marks.trace, Trace::Client { state: true, .. }) => {
-            put_client(b"tracestate", facts, sink);
-        }
-        _ => {}
-    }
-}
-
-/// Every line of the client's field, as one list.
-fn put_client(name: &[u8], facts: &Facts<'_>, sink: &mut Sink<'_>) {
-    let Some(request) = facts.request else { return };
-    for (at, field) in request.head.fields().all_named(name).enumerate() {
-        if at > 0 {
-            sink.put(b",");
-        }
-        sink.put(field.value());
     }
 }

@@ -9,10 +9,12 @@ use std::collections::BTreeSet;
 use ferrule_config::model::{ClientVerify, HostPattern, Listen, Route, Server};
 use ferrule_config::{Config, Place, Problem, Problems};
 
-use super::guards::GuardIndex;
-use super::{
-    HostBuf, Known, PolicyId, Reach, RouteId, RouteTable, ServerId, SniTable, index, tables,
-};
+use super::guard_index::GuardIndex;
+use super::hosts::HostBuf;
+use super::ids::{PolicyId, RouteId, ServerId, index};
+use super::reach::{Reach, tables};
+use super::route::RouteTable;
+use super::sni::{Known, SniTable};
 
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     if !config.servers.iter().any(asks) {
@@ -75,8 +77,7 @@ impl<'a> Names<'a> {
     /// A server that requires a certificate, and leads to this route.
     fn guard_of(&self, id: RouteId, route: &Route) -> Option<&'a Server> {
         if route.is_for_every_host() {
-            let servers = (self.servers, self.sni);
-            let reach = Reach::build((id, route), &self.table, servers, &self.guards);
+            let reach = Reach::build(id, route, &self.table, self.servers, self.sni, &self.guards);
             let leads = |server: &&Server| reach.is_led_by(self.policy(server));
             return self.servers.iter().filter(|server| requires(server)).find(leads);
         }

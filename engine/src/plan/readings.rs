@@ -6,8 +6,9 @@
 //! another case. A route that a condition guards is held to what each of them would lead to.
 
 use super::arguments::{cookies, parameters, unescape};
+use super::fact::Fact;
 use super::facts::Facts;
-use super::template::{Fact, Piece, Template};
+use super::template::{Piece, Template};
 use crate::wire::fields::Known;
 
 /// May a value of this be read in several ways?

@@ -13,10 +13,11 @@ use ferrule_config::model::{HostPattern, Route, UriPattern};
 use hashbrown::HashMap;
 
 use super::condition::Truth;
-use super::guards::{GuardIndex, Guards};
+use super::guard_index::GuardIndex;
+use super::guards::Guards;
 use super::hosts::{Cover, HostMap, HostName};
+use super::ids::{RouteId, index};
 use super::methods::MethodSet;
-use super::{RouteId, index};
 use crate::wire::head::Method;
 
 type Map<V> = HashMap<Box<[u8]>, V, foldhash::fast::FixedState>;

@@ -15,9 +15,10 @@ use ferrule_config::model::{
 };
 use ferrule_config::pattern::Pattern;
 
+use super::access;
 use super::guards::Guards;
 use super::hosts::{Cover, HostMap, HostName};
-use super::{PolicyId, ServerId, access, index};
+use super::ids::{PolicyId, ServerId, index};
 use crate::identity::{ClientIdentity, IdentityPlan};
 
 /// Server names and what they mean.
@@ -163,7 +164,7 @@ impl SniTable {
                 Cover::Exact | Cover::OneLabel => Known::Named,
                 Cover::Every => Known::Every,
                 Cover::MoreLabels => {
-                    above.add(self, policy);
+                    above.join(self.guards_of(policy));
                     continue;
                 }
             };
@@ -173,6 +174,12 @@ impl SniTable {
         let policy = fallback.map(|server| self.policy(server));
         let known = if policy.is_some() { Known::Fallback } else { Known::Unknown };
         HostMeaning { policy, known, above }
+    }
+
+    /// What is at stake under a policy of this table.
+    pub(super) fn guards_of(&self, policy: PolicyId) -> Guards {
+        let asks = self.asks_for_certificate(policy);
+        Guards::of(policy, asks, self.requires_certificate(policy))
     }
 
     /// The policy of a server object of this table.

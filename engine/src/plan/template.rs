@@ -9,9 +9,11 @@ use ferrule_config::template::{self as config, Variable};
 
 use super::arguments::{put_argument, put_cookie};
 use super::client::{client_value, is_of_session};
+use super::fact::Fact;
 use super::facts::Facts;
 use super::field::{FieldName, FieldRules, put_field};
-use super::values::{Sink, put_fact};
+use super::value_writer::{Escape, ValueWriter};
+use super::values::put_fact;
 use crate::identity::{ClientValue, IdentityPlan};
 use crate::wire::fields::is_value;
 
@@ -19,18 +21,6 @@ use crate::wire::fields::is_value;
 #[derive(Clone, Debug, Default)]
 pub struct Template {
     pub(super) pieces: Box<[Piece]>,
-}
-
-/// How the values (not the text between them) are escaped.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Escape {
-    /// Not at all.
-    None,
-    /// As the inside of a JSON string.
-    Json,
-    /// As nginx does in logs: `\xHH` for quotes, backslashes and whatever is not printable ASCII;
-    /// `-` for nothing.
-    Log,
 }
 
 /// A part of a template.
@@ -50,60 +40,6 @@ pub(super) enum Piece {
     Fact(Fact),
     /// A variable that never has a value.
     Empty,
-}
-
-/// What is read from [`Facts`] beside fields and the certificate.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Fact {
-    Args,
-    Authority,
-    BodyBytesSent,
-    BytesSent,
-    ClientDaysLeft,
-    Connection,
-    ConnectionRequests,
-    Host,
-    Msec,
-    Outcome,
-    ProxyAddr,
-    ProxyPort,
-    ProxyServerAddr,
-    ProxyServerPort,
-    RealAddr,
-    RealPort,
-    RemoteAddr,
-    RemotePort,
-    Request,
-    RequestId,
-    RequestLength,
-    RequestMethod,
-    RequestTime,
-    RequestUri,
-    RouteId,
-    Scheme,
-    ServerAddr,
-    ServerPort,
-    ServerProtocol,
-    SessionAlpn,
-    SessionCipher,
-    SessionCiphers,
-    SessionClientSigalg,
-    SessionCurve,
-    SessionCurves,
-    SessionProtocol,
-    SessionReused,
-    SessionServerName,
-    SpanId,
-    Status,
-    TimeIso8601,
-    TimeLocal,
-    TraceId,
-    Traceparent,
-    Tracestate,
-    UpstreamAddr,
-    UpstreamStatus,
-    UpstreamTime,
-    Uri,
 }
 
 /// Turns checked templates into compiled ones, and remembers what they need.
@@ -156,7 +92,7 @@ impl Compiler {
             // That of the target, where it has one: nobody else reads another.
             Variable::Http(name) if name == "host" => Piece::Fact(Fact::Authority),
             Variable::Http(name) => self.fields.field(name).map_or(Piece::Empty, Piece::Field),
-            _ => fact(variable).map_or(Piece::Empty, Piece::Fact),
+            _ => Fact::of(variable).map_or(Piece::Empty, Piece::Fact),
         }
     }
 
@@ -214,7 +150,7 @@ pub(super) fn render_pieces(
     out: &mut Vec<u8>,
 ) {
     for piece in pieces {
-        let mut sink = Sink::new(escape, out);
+        let mut sink = ValueWriter::new(escape, out);
         match piece {
             Piece::Text(text) => {
                 sink.put_text(text);
@@ -253,116 +189,4 @@ impl Piece {
             Self::Fact(fact) => fact.is_connection_scoped(),
         }
     }
-}
-
-impl Fact {
-    const fn is_connection_scoped(self) -> bool {
-        match self {
-            Self::Connection
-            | Self::ProxyAddr
-            | Self::ProxyPort
-            | Self::ProxyServerAddr
-            | Self::ProxyServerPort
-            | Self::RealAddr
-            | Self::RealPort
-            | Self::RemoteAddr
-            | Self::RemotePort
-            | Self::Scheme
-            | Self::ServerAddr
-            | Self::ServerPort
-            | Self::SessionAlpn
-            | Self::SessionCipher
-            | Self::SessionCiphers
-            | Self::SessionClientSigalg
-            | Self::SessionCurve
-            | Self::SessionCurves
-            | Self::SessionProtocol
-            | Self::SessionReused
-            | Self::SessionServerName => true,
-            Self::Args
-            | Self::Authority
-            | Self::BodyBytesSent
-            | Self::BytesSent
-            | Self::ClientDaysLeft
-            | Self::ConnectionRequests
-            | Self::Host
-            | Self::Msec
-            | Self::Outcome
-            | Self::Request
-            | Self::RequestId
-            | Self::RequestLength
-            | Self::RequestMethod
-            | Self::RequestTime
-            | Self::RequestUri
-            | Self::RouteId
-            | Self::ServerProtocol
-            | Self::SpanId
-            | Self::Status
-            | Self::TimeIso8601
-            | Self::TimeLocal
-            | Self::TraceId
-            | Self::Traceparent
-            | Self::Tracestate
-            | Self::UpstreamAddr
-            | Self::UpstreamStatus
-            | Self::UpstreamTime
-            | Self::Uri => false,
-        }
-    }
-}
-
-/// The fact that a variable means; `None` for fields, for values of the certificate, and for what is
-/// always empty: `$ssl_early_data`, which we never accept.
-const fn fact(variable: &Variable) -> Option<Fact> {
-    Some(match variable {
-        Variable::Args => Fact::Args,
-        Variable::BodyBytesSent => Fact::BodyBytesSent,
-        Variable::BytesSent => Fact::BytesSent,
-        Variable::Connection => Fact::Connection,
-        Variable::ConnectionRequests => Fact::ConnectionRequests,
-        Variable::Host => Fact::Host,
-        Variable::Msec => Fact::Msec,
-        Variable::Outcome => Fact::Outcome,
-        Variable::ProxyProtocolAddr => Fact::ProxyAddr,
-        Variable::ProxyProtocolPort => Fact::ProxyPort,
-        Variable::ProxyProtocolServerAddr => Fact::ProxyServerAddr,
-        Variable::ProxyProtocolServerPort => Fact::ProxyServerPort,
-        Variable::RealipRemoteAddr => Fact::RealAddr,
-        Variable::RealipRemotePort => Fact::RealPort,
-        Variable::RemoteAddr => Fact::RemoteAddr,
-        Variable::RemotePort => Fact::RemotePort,
-        Variable::Request => Fact::Request,
-        Variable::RequestId => Fact::RequestId,
-        Variable::RequestLength => Fact::RequestLength,
-        Variable::RequestMethod => Fact::RequestMethod,
-        Variable::RequestTime => Fact::RequestTime,
-        Variable::RequestUri => Fact::RequestUri,
-        Variable::RouteId => Fact::RouteId,
-        Variable::Scheme => Fact::Scheme,
-        Variable::ServerAddr => Fact::ServerAddr,
-        Variable::ServerPort => Fact::ServerPort,
-        Variable::ServerProtocol => Fact::ServerProtocol,
-        Variable::SpanId => Fact::SpanId,
-        Variable::SslAlpnProtocol => Fact::SessionAlpn,
-        Variable::SslCipher => Fact::SessionCipher,
-        Variable::SslCiphers => Fact::SessionCiphers,
-        Variable::SslClientSigalg => Fact::SessionClientSigalg,
-        Variable::SslClientVRemain => Fact::ClientDaysLeft,
-        Variable::SslCurve => Fact::SessionCurve,
-        Variable::SslCurves => Fact::SessionCurves,
-        Variable::SslProtocol => Fact::SessionProtocol,
-        Variable::SslServerName => Fact::SessionServerName,
-        Variable::SslSessionReused => Fact::SessionReused,
-        Variable::Status => Fact::Status,
-        Variable::TimeIso8601 => Fact::TimeIso8601,
-        Variable::TimeLocal => Fact::TimeLocal,
-        Variable::TraceId => Fact::TraceId,
-        Variable::Traceparent => Fact::Traceparent,
-        Variable::Tracestate => Fact::Tracestate,
-        Variable::UpstreamAddr => Fact::UpstreamAddr,
-        Variable::UpstreamResponseTime => Fact::UpstreamTime,
-        Variable::UpstreamStatus => Fact::UpstreamStatus,
-        Variable::Uri => Fact::Uri,
-        _ => return None,
-    })
 }

@@ -1,72 +1,14 @@
 //! The values of variables, as bytes, escaped for where they go.
 
+use super::fact::Fact;
 use super::facts::{ConnectionFacts, Facts, LogFacts, RequestFacts, SessionFacts};
-use super::marks::put_mark;
-use super::template::{Escape, Fact};
+use super::marks::Trace;
+use super::value_writer::ValueWriter;
 use crate::wire::head::Version;
 use crate::wire::target::request_authority;
 
-/// Takes the bytes of one value.
-pub(super) struct Sink<'a> {
-    out: &'a mut Vec<u8>,
-    escape: Escape,
-    empty: bool,
-}
-
-impl<'a> Sink<'a> {
-    pub(super) const fn new(escape: Escape, out: &'a mut Vec<u8>) -> Self {
-        Self { out, escape, empty: true }
-    }
-
-    /// Text of the configuration: never escaped.
-    pub(super) fn put_text(&mut self, text: &[u8]) {
-        self.out.extend_from_slice(text);
-    }
-
-    /// Bytes of a value.
-    pub(super) fn put(&mut self, bytes: &[u8]) {
-        self.empty &= bytes.is_empty();
-        match self.escape {
-            Escape::None => self.out.extend_from_slice(bytes),
-            // Almost every value.
-            _ if needs_no_escaping(bytes) => self.out.extend_from_slice(bytes),
-            Escape::Json => escape_json(bytes, self.out),
-            Escape::Log => escape_log(bytes, self.out),
-        }
-    }
-
-    /// Bytes of ours, of which none needs escaping anywhere.
-    pub(super) fn put_plain(&mut self, bytes: &[u8]) {
-        debug_assert!(needs_no_escaping(bytes), "{}", bytes.escape_ascii());
-        self.empty &= bytes.is_empty();
-        self.out.extend_from_slice(bytes);
-    }
-
-    fn put_number(&mut self, number: u64) {
-        self.put_plain(itoa::Buffer::new().format(number).as_bytes());
-    }
-
-    /// Milliseconds as seconds with three decimals.
-    fn put_millis(&mut self, millis: u64) {
-        self.put_number(millis / 1000);
-        self.put_decimals(millis % 1000);
-    }
-
-    fn put_decimals(&mut self, thousandths: u64) {
-        let digit = |unit: u64| b"0123456789"[(thousandths / unit % 10) as usize];
-        self.put_plain(&[b'.', digit(100), digit(10), digit(1)]);
-    }
-
-    /// The value is complete.
-    pub(super) fn end_value(self) {
-        if self.empty && self.escape == Escape::Log {
-            self.out.push(b'-');
-        }
-    }
-}
-
 /// Puts everything that is neither a field nor a value of the client's certificate.
-pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
+pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>) {
     let connection = facts.connection;
     match fact {
         Fact::Connection => sink.put_number(connection.serial),
@@ -138,7 +80,7 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut Sink<'_>) {
 }
 
 /// Per request, because connections live on.
-fn put_days_left(facts: &Facts<'_>, sink: &mut Sink<'_>) {
+fn put_days_left(facts: &Facts<'_>, sink: &mut ValueWriter<'_>) {
     let left = facts.client.and_then(|client| client.days_remaining(facts.now.unix_seconds));
     if let Some(days) = left.and_then(|days| u64::try_from(days).ok()) {
         sink.put_number(days);
@@ -178,7 +120,7 @@ fn session_value(fact: Fact, session: &SessionFacts) -> &[u8] {
     }
 }
 
-fn put_request_fact(fact: Fact, request: &RequestFacts<'_>, sink: &mut Sink<'_>) {
+fn put_request_fact(fact: Fact, request: &RequestFacts<'_>, sink: &mut ValueWriter<'_>) {
     let head = request.head;
     let version: &[u8] = match head.version() {
         Version::Http10 => b"HTTP/1.0",
@@ -210,7 +152,7 @@ fn put_request_fact(fact: Fact, request: &RequestFacts<'_>, sink: &mut Sink<'_>)
     }
 }
 
-fn put_log_fact(fact: Fact, log: &LogFacts<'_>, sink: &mut Sink<'_>) {
+fn put_log_fact(fact: Fact, log: &LogFacts<'_>, sink: &mut ValueWriter<'_>) {
     match fact {
         Fact::BodyBytesSent => sink.put_number(log.body_bytes_sent),
         Fact::BytesSent => sink.put_number(log.bytes_sent),
@@ -233,66 +175,44 @@ fn put_log_fact(fact: Fact, log: &LogFacts<'_>, sink: &mut Sink<'_>) {
     }
 }
 
-/// Nothing but printable ASCII that stands for itself in either kind of log. Looks at every byte, without
-/// an early end and without a branch, so that sixteen are looked at together.
-fn needs_no_escaping(bytes: &[u8]) -> bool {
-    let special = |found: u8, byte: &u8| {
-        let outside = byte.wrapping_sub(b' ') > b'~' - b' ';
-        found | u8::from(outside) | u8::from(*byte == b'"') | u8::from(*byte == b'\\')
-    };
-    bytes.iter().fold(0, special) == 0
-}
-
-/// nginx's `escape=default`.
-fn escape_log(bytes: &[u8], out: &mut Vec<u8>) {
-    let plain = |byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-    escape(bytes, plain, out, |byte, out| {
-        out.extend_from_slice(&[b'\\', b'x', HEX[(byte >> 4) as usize], low_hex(byte)]);
-    });
-}
-
-/// The inside of a JSON string (RFC 8259, section 7). Bytes that are not UTF-8 become U+FFFD.
-fn escape_json(bytes: &[u8], out: &mut Vec<u8>) {
-    let plain = |byte| matches!(byte, b' '..=b'~' | 0x80..) && !matches!(byte, b'"' | b'\\');
-    for chunk in bytes.utf8_chunks() {
-        escape(chunk.valid().as_bytes(), plain, out, |byte, out| match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            _ => {
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&[HEX[(byte >> 4) as usize], low_hex(byte)]);
-            }
-        });
-        if !chunk.invalid().is_empty() {
-            out.extend_from_slice(char::REPLACEMENT_CHARACTER.encode_utf8(&mut [0; 4]).as_bytes());
+/// Puts one of the marks.
+fn put_mark(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>) {
+    let Some(marks) = facts.marks else { return };
+    let ids = match &marks.trace {
+        Trace::None => None,
+        Trace::Client { trace_id, span_id, .. } | Trace::Begun { trace_id, span_id } => {
+            Some((trace_id, span_id))
         }
+    };
+    match (fact, ids) {
+        (Fact::RequestId, _) => sink.put_plain(marks.id()),
+        (Fact::TraceId, Some((trace_id, _))) => sink.put_plain(trace_id),
+        (Fact::SpanId, Some((_, span_id))) => sink.put_plain(span_id),
+        (Fact::Traceparent, Some((trace_id, span_id))) => match marks.trace {
+            Trace::Client { .. } => put_client(b"traceparent", facts, sink),
+            // Sampled: whoever samples by its parent would otherwise never record these traces.
+            Trace::None | Trace::Begun { .. } => {
+                for part in [b"00-", &trace_id[..], b"-", &span_id[..], b"-01"] {
+                    sink.put(part);
+                }
+            }
+        },
+        (Fact::Tracestate, _) if matches!(marks.trace, Trace::Client { state: true, .. }) => {
+            put_client(b"tracestate", facts, sink);
+        }
+        _ => {}
     }
 }
 
-/// Copies runs of plain bytes at once, because almost everything is one.
-fn escape(
-    bytes: &[u8],
-    is_plain: impl Fn(u8) -> bool,
-    out: &mut Vec<u8>,
-    write: impl Fn(u8, &mut Vec<u8>),
-) {
-    let mut rest = bytes;
-    while let Some(len) = rest.iter().position(|byte| !is_plain(*byte)) {
-        let (run, behind) = rest.split_at(len);
-        out.extend_from_slice(run);
-        let Some((byte, behind)) = behind.split_first() else { break };
-        write(*byte, out);
-        rest = behind;
+/// Every line of the client's field, as one list.
+fn put_client(name: &[u8], facts: &Facts<'_>, sink: &mut ValueWriter<'_>) {
+    let Some(request) = facts.request else { return };
+    for (at, field) in request.head.fields().all_named(name).enumerate() {
+        if at > 0 {
+            sink.put(b",");
+        }
+        sink.put(field.value());
     }
-    out.extend_from_slice(rest);
-}
-
-const HEX: &[u8; 16] = b"0123456789ABCDEF";
-
-const fn low_hex(byte: u8) -> u8 {
-    HEX[(byte & 15) as usize]
 }
 
 #[cfg(test)]
@@ -303,6 +223,7 @@ mod tests {
     use crate::identity::ClientIdentity;
     use crate::plan::fixture::{NOW, connection};
     use crate::plan::template::{Compiler, render_escaped};
+    use crate::plan::value_writer::Escape;
     use crate::wire::head::{RequestHead, parse_request};
     use crate::wire::limits::HeadLimits;
     use crate::wire::target::parse_target;

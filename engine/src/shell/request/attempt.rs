@@ -327,7 +327,7 @@ fn response_context<'a>(
 ) -> ResponseContext<'a> {
     let (plan, admission) = (&request.live.generation.plan, request.admission);
     ResponseContext {
-        request_id: marks.and_then(|marks| marks.named(plan)),
+        request_id: marks.and_then(|marks| marks.named(&plan.http)),
         core: request.core,
         plan,
         method: admission.method,

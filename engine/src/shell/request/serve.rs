@@ -234,7 +234,7 @@ async fn refuse(
     let manner = Manner {
         accepted: Accepted::of(head.view(buf).fields()),
         pages: Some(&plan.error_pages),
-        request_id: marks.named(plan),
+        request_id: marks.named(&plan.http),
     };
     let details = audit::json_details(client, refusal);
     audit::log_refusal(client, refusal);

@@ -1,0 +1,219 @@
+//! The whole of a compiled configuration.
+//!
+//! In: a checked [`Config`]. Out: a [`Plan`], which never changes and is asked by every request; and what
+//! only this room can tell is wrong with a checked configuration.
+
+use std::sync::Arc;
+
+use ferrule_config::model::{Http, Listen};
+use ferrule_config::{Config, Problems};
+
+use super::access::RouteAccess;
+use super::condition::Condition;
+use super::error_pages::ErrorPages;
+use super::headers::{self, HeaderRules, IdentityHeaders};
+use super::hosts::{HostBuf, HostName};
+use super::ids::{ListenerId, RouteId, ServerId, UpstreamId, index};
+use super::line::LineTemplate;
+use super::reach::{Reach, tables};
+use super::route::RouteTable;
+use super::sni::{HostMeaning, SniTable};
+use super::template::Compiler;
+use super::upstream::{self, UpstreamPlan};
+use super::{access_log, bypass, client, hidden, overlap};
+use crate::identity::IdentityPlan;
+use crate::wire::limits::HeadLimits;
+
+/// Everything that a request may need to know, compiled.
+#[derive(Debug)]
+pub struct Plan {
+    /// `[http]`, as it is.
+    pub http: Http,
+    /// Server names, for SNI and Host alike.
+    pub sni: SniTable,
+    /// Host and path to route.
+    pub table: RouteTable,
+    /// What is stripped from every request, and set last.
+    pub identity: IdentityHeaders,
+    /// Which values of a client certificate have to be rendered.
+    pub wanted: IdentityPlan,
+    /// The operator's pages for our own error answers; read beside, see `setup`.
+    pub error_pages: Arc<ErrorPages>,
+    /// One line of the access log; `None` writes none.
+    pub access_log: Option<LineTemplate>,
+    listeners: Vec<ListenerPlan>,
+    routes: Vec<RoutePlan>,
+    upstreams: Vec<UpstreamPlan>,
+    /// May a condition hold for one reader of a request and not for another?
+    has_readings: bool,
+}
+
+/// A listener.
+#[derive(Debug)]
+pub struct ListenerPlan {
+    /// As configured.
+    pub listen: Listen,
+    /// What a missing or unknown server name means here; `None` refuses the handshake.
+    pub fallback: Option<ServerId>,
+}
+
+/// A route.
+#[derive(Debug)]
+pub struct RoutePlan {
+    /// Its id.
+    pub id: Box<str>,
+    /// Where it leads.
+    pub upstream: UpstreamId,
+    /// Taken off the path before it is sent upstream.
+    pub strip_prefix: Option<Box<[u8]>>,
+    /// The route's own, or its upstream's.
+    pub timeout: ferrule_config::model::UpstreamTimeout,
+    /// Are upgrades to WebSocket forwarded?
+    pub websocket: bool,
+    /// Bytes of a request body; `None` is unlimited.
+    pub client_max_body_size: Option<u64>,
+    /// What happens to request fields.
+    pub headers: HeaderRules,
+    /// What else it asks of a request.
+    pub when: Option<Condition>,
+    /// Who may take it.
+    pub access: RouteAccess,
+    /// Which server names lead to it.
+    pub reach: Reach,
+}
+
+impl Plan {
+    /// Compiles a checked configuration.
+    #[must_use]
+    pub fn build(config: &Config) -> Self {
+        let mut sni = SniTable::build(&config.servers);
+        let mut compiler = Compiler::new(headers::field_rules(config));
+        sni.compile_lists(compiler.wanted());
+        compiler.wanted().set_xfcc(client::xfcc_keys(&config.xfcc.keys));
+        let identity = IdentityHeaders::build(config, headers::strip_set(config), &mut compiler);
+        let build = |upstream| UpstreamPlan::build(upstream, &mut compiler);
+        let upstreams: Vec<_> = config.upstreams.iter().map(build).collect();
+        // First, so that what the operator does to the same fields comes after it.
+        let marked: Vec<_> = headers::marks(config).into_iter().collect();
+        let (table, guards) = tables(config, &sni);
+        let routes = (0..)
+            .zip(&config.routes)
+            .map(|(at, route)| {
+                let inherited = config.upstreams.get(route.upstream).map(|up| up.timeout);
+                RoutePlan {
+                    id: route.id.as_str().into(),
+                    upstream: UpstreamId(index(route.upstream)),
+                    strip_prefix: route.strip_prefix.as_ref().map(|text| text.as_bytes().into()),
+                    timeout: route.timeout.or(inherited).unwrap_or(upstream::TIMEOUT_DEFAULT),
+                    websocket: route.websocket,
+                    client_max_body_size: route.client_max_body_size,
+                    headers: HeaderRules::build(
+                        &[marked.as_slice(), &route.headers].concat(),
+                        &mut compiler,
+                    )
+                    .silence(&identity),
+                    when: route.when.as_ref().map(|when| Condition::build(when, &mut compiler)),
+                    access: RouteAccess::build(&route.clients, compiler.wanted()),
+                    reach: Reach::build(RouteId(at), route, &table, &config.servers, &sni, &guards),
+                }
+            })
+            .collect::<Vec<RoutePlan>>();
+        let access_log =
+            config.log.access.as_ref().map(|log| access_log::compile(&log.format, &mut compiler));
+        let listeners = config
+            .listens
+            .iter()
+            .map(|listen| ListenerPlan {
+                fallback: listen
+                    .fallback_sni
+                    .as_ref()
+                    .and_then(|name| sni.resolve(HostBuf::default().read(name.as_bytes()))),
+                listen: listen.clone(),
+            })
+            .collect();
+        Self {
+            http: config.http.clone(),
+            sni,
+            table,
+            identity,
+            wanted: compiler.into_wanted(),
+            error_pages: Arc::default(),
+            access_log,
+            listeners,
+            has_readings: routes
+                .iter()
+                .any(|route| route.when.as_ref().is_some_and(Condition::has_readings)),
+            routes,
+            upstreams,
+        }
+    }
+
+    /// What is wrong with a checked configuration after all: what only this room can tell.
+    pub fn check(config: &Config, problems: &mut Problems) {
+        client::check(config, problems);
+        hidden::check(config, problems);
+        bypass::check(config, problems);
+        overlap::check(config, problems);
+    }
+
+    /// May a condition of some route hold for one reader of a request and not for another?
+    #[must_use]
+    pub const fn conditions_have_readings(&self) -> bool {
+        self.has_readings
+    }
+
+    /// A listener of this plan.
+    #[must_use]
+    pub fn listener(&self, id: ListenerId) -> &ListenerPlan {
+        &self.listeners[id.0 as usize]
+    }
+
+    /// Every listener, in the order of the file.
+    #[must_use]
+    pub fn listeners(&self) -> &[ListenerPlan] {
+        &self.listeners
+    }
+
+    /// A route of this plan.
+    #[must_use]
+    pub fn route(&self, id: RouteId) -> &RoutePlan {
+        &self.routes[id.0 as usize]
+    }
+
+    /// Every route, in the order of the file.
+    #[must_use]
+    pub fn routes(&self) -> &[RoutePlan] {
+        &self.routes
+    }
+
+    /// An upstream of this plan.
+    #[must_use]
+    pub fn upstream(&self, id: UpstreamId) -> &UpstreamPlan {
+        &self.upstreams[id.0 as usize]
+    }
+
+    /// Every upstream, in the order of the file.
+    #[must_use]
+    pub fn upstreams(&self) -> &[UpstreamPlan] {
+        &self.upstreams
+    }
+
+    /// The server object of a handshake with this server name on this listener; `None` is alert 112.
+    #[must_use]
+    pub fn server_for(&self, listener: ListenerId, name: Option<&[u8]>) -> Option<ServerId> {
+        let named = name.and_then(|name| self.sni.resolve(HostBuf::default().read(name)));
+        named.or_else(|| self.listener(listener).fallback)
+    }
+
+    /// What a Host means on this listener.
+    #[must_use]
+    pub fn host_meaning(&self, listener: ListenerId, host: HostName<'_>) -> HostMeaning {
+        self.sni.meaning(host, self.listener(listener).fallback)
+    }
+
+    /// What one request or response head may cost.
+    #[must_use]
+    pub const fn head_limits(&self) -> HeadLimits {
+        HeadLimits { head_bytes_max: self.http.head_bytes_max, fields_max: self.http.fields_max }
+    }
+}
