@@ -36,11 +36,22 @@ pub(crate) async fn refuse(client: &mut Client, error: &HandshakeError) {
     let core = Rc::clone(&client.core);
     core.count(Counter::HandshakesFailed);
     audit::log_handshake_failure(client, error);
+    let words = last_words(client, &error.cause);
+    let mut sink = client.stream.sink();
+    if sink.write(&words, REFUSAL_TIME).await.is_err() || sink.flush(REFUSAL_TIME).await.is_err() {
+        return;
+    }
+    client.stream.descriptor().shut_write();
+    linger(&core, &mut client.stream).await;
+}
+
+/// What the client is sent in the clear: an alert, or an answer where it speaks plain HTTP.
+fn last_words(client: &Client, cause: &HandshakeCause) -> Vec<u8> {
     let mut words = Vec::new();
-    match &error.cause {
+    match cause {
         HandshakeCause::Hello(HelloError::PlainHttp) => {
-            core.events().refused(Refusal::PlainHttpOnTls);
-            core.clock.with_now(|now| {
+            client.core.events().refused(Refusal::PlainHttpOnTls);
+            client.core.clock.with_now(|now| {
                 let to = AnswerTo {
                     details: "",
                     method: Method::Get,
@@ -68,12 +79,7 @@ pub(crate) async fn refuse(client: &mut Client, error: &HandshakeError) {
         | HandshakeCause::NameDiffers
         | HandshakeCause::Stream(_) => {}
     }
-    let mut sink = client.stream.sink();
-    if sink.write(&words, REFUSAL_TIME).await.is_err() || sink.flush(REFUSAL_TIME).await.is_err() {
-        return;
-    }
-    client.stream.descriptor().shut_write();
-    linger(&core, &mut client.stream).await;
+    words
 }
 
 /// Reads and discards what the peer still sends, until it has received our last bytes and closes.

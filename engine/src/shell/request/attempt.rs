@@ -265,7 +265,7 @@ async fn exchange(
     let context = response_context(request, client, &upload, marks.as_ref());
     let mut progress = ResponseProgress::default();
     let started = request.core.clock.elapsed();
-    let RelayResult { uploaded, responded } = if uploads {
+    let relayed = if uploads {
         // A client whose body is coming already does not wait (RFC 9110, section 10.1.1).
         let waits = expects && !upload.expect_forwarded && request.after_head.is_empty();
         if waits && client.send_now(CONTINUE).await.is_err() {
@@ -283,6 +283,20 @@ async fn exchange(
     record(request, &progress, started, outcome);
     // Of the last attempt: each takes what came with the head again.
     outcome.request_bytes = flow.bytes_in();
+    conclude(request, lease, &flow, uploads, relayed, &progress, outcome)
+}
+
+/// What is made of both directions, now that they are over.
+fn conclude(
+    request: &ExchangeContext<'_>,
+    lease: Lease,
+    flow: &Flow<'_>,
+    uploads: bool,
+    relayed: RelayResult,
+    progress: &ResponseProgress,
+    outcome: &mut Outcome,
+) -> AttemptResult {
+    let RelayResult { uploaded, responded } = relayed;
     // What the client sent may have been read to its end without all of it reaching the upstream.
     let lost = matches!(uploaded, Err(ExchangeFailure::Client(_)));
     let bodies = bodies(flow.is_done() && !lost);
@@ -292,7 +306,7 @@ async fn exchange(
         }
         Ok(()) => {
             let sent = self::bodies(uploaded.is_ok() && flow.is_done());
-            release(request, lease, &progress, sent);
+            release(request, lease, progress, sent);
             let keep_alive = progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
             AttemptResult::Done(ForwardResult::Delivered { keep_alive, bodies })
         }

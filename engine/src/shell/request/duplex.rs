@@ -53,6 +53,7 @@ fn blame_client(lost: bool, responded: Result<(), ExchangeFailure>) -> Result<()
 }
 
 /// What came of both directions.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct RelayResult {
     /// The request's body has gone to the upstream, as far as it was still wanted.
     pub(crate) uploaded: Result<(), ExchangeFailure>,

@@ -82,7 +82,7 @@ impl Drop for OpenTunnel<'_> {
 }
 
 impl<'a> TunnelState<'a> {
-    fn new(core: &'a Core, client: &mut Client, lease: &mut Lease, outcome: &Outcome) -> Self {
+    fn new(core: &'a Core, client: &Client, lease: &Lease, outcome: &Outcome) -> Self {
         let plan = &client.live.generation.plan;
         let timeout = outcome.route.map_or(TIMEOUT_DEFAULT, |route| plan.route(route).timeout);
         let client_timeout = plan.http.send_timeout;
@@ -161,7 +161,7 @@ pub(crate) async fn run(
     // Copied: nothing here may hold on to the generation.
     let peer = lease.peer.take().map(Rc::unwrap_or_clone);
     let upstream = UpstreamSide::of(&client.live.generation.plan, outcome, peer);
-    let tunnel = TunnelState::new(&core, client, &mut lease, outcome);
+    let tunnel = TunnelState::new(&core, client, &lease, outcome);
     carry_both(&tunnel, client, memory, head, &mut lease, upstream, outcome).await;
     outcome.request_bytes += tunnel.up.bytes.get();
     outcome.sent_bytes += tunnel.down.bytes.get();
