@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use time::UtcDateTime;
+
 use super::asn1::{
     attribute, basic_constraints, bit_string, common_name, element, extended, extension,
     generalized, key_usage, name, sequence, utc,
@@ -473,21 +475,9 @@ fn issuer_of(dir: &Path, text: &str) -> Issuer {
 
 /// `YYMMDDHHMMSSZ`
 pub(super) fn stamp(seconds: i64) -> String {
-    let days = seconds.div_euclid(86_400) + 719_468;
-    let of_day = seconds.rem_euclid(86_400);
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let of_eras_year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * of_eras_year + of_eras_year / 4 - of_eras_year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = of_eras_year + era * 400 + i64::from(month <= 2);
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    format!(
-        "{:02}{month:02}{day:02}{:02}{:02}{:02}Z",
-        year % 100,
-        of_day / 3600,
-        of_day / 60 % 60,
-        of_day % 60
-    )
+    let moment = UtcDateTime::from_unix_timestamp(seconds).expect("a year of these centuries");
+    let (year, month, day) = moment.to_calendar_date();
+    let (hour, minute, second) = moment.time().as_hms();
+    let (year, month) = (year.rem_euclid(100), u8::from(month));
+    format!("{year:02}{month:02}{day:02}{hour:02}{minute:02}{second:02}Z")
 }

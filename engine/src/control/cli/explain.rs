@@ -18,6 +18,7 @@ use crate::identity::verify::explain::{ChainDiagnosis, text};
 use crate::identity::x509::certificate::Certificate;
 use crate::identity::x509::raw_certificate::RawCertificate;
 use crate::identity::x509::signature;
+use crate::identity::x509::time::unix_day;
 use crate::identity::{Access, ClientIdentity, ClientValue, IdentityPlan, Verdict, VerifyFailure};
 use crate::plan::{Forbidden, Gate, HostBuf, access};
 use crate::setup;
@@ -304,17 +305,12 @@ fn moment(written: &str) -> Result<i64, String> {
                 && (0..60).contains(&minute)
                 && (0..60).contains(&second) =>
         {
-            Ok(days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second)
+            // A day after the last one of its month is a day of the next month.
+            let first = unix_day(year, month, 1).unwrap_or_default();
+            Ok((first + day - 1) * 86_400 + hour * 3_600 + minute * 60 + second)
         }
         _ => Err("write 2027-01-31, 2027-01-31T12:00:00Z or Unix seconds".to_owned()),
     }
-}
-
-/// Days since 1970 of a date; years are counted from March, so that a leap day comes last.
-const fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    year * 365 + year / 4 - year / 100 + year / 400 + of_year - 719_468
 }
 
 #[cfg(test)]

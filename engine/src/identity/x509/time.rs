@@ -1,4 +1,9 @@
 //! The times of a certificate: as OpenSSL prints them, and as seconds to compare.
+//!
+//! The calendar is a library's. The reader of DER is ours: it has to tell the form of RFC 5280 from all
+//! that OpenSSL reads as well, and to refuse what OpenSSL refuses.
+
+use time::{Date, Month, UtcDateTime};
 
 use crate::identity::der::{Element, tag};
 
@@ -63,9 +68,8 @@ pub struct TimeBounds {
 
 /// The parts of a time, before any offset is applied.
 struct TimeParts<'a> {
-    year: i64,
-    month: i64,
-    day: i64,
+    /// Days since 1970-01-01.
+    unix_day: i64,
     hour: i64,
     minute: i64,
     second: i64,
@@ -109,15 +113,17 @@ impl<'a> CertTime<'a> {
             out.extend_from_slice(b"Bad time value");
             return;
         };
-        let (year, month, day) = civil(parts.seconds().div_euclid(86_400));
-        let of_day = parts.seconds().rem_euclid(86_400);
+        let Ok(moment) = UtcDateTime::from_unix_timestamp(parts.seconds()) else {
+            out.extend_from_slice(b"Bad time value");
+            return;
+        };
         let mut number = itoa::Buffer::new();
-        let name = usize::try_from(month - 1).ok().and_then(|index| MONTHS.get(index));
+        let name = MONTHS.get(usize::from(u8::from(moment.month()) - 1));
         out.extend_from_slice(name.copied().unwrap_or_default().as_bytes());
-        out.extend_from_slice(if day < 10 { b"  " } else { b" " });
-        out.extend_from_slice(number.format(day).as_bytes());
+        out.extend_from_slice(if moment.day() < 10 { b"  " } else { b" " });
+        out.extend_from_slice(number.format(moment.day()).as_bytes());
         for (before, value) in
-            [(b' ', of_day / 3600), (b':', of_day / 60 % 60), (b':', of_day % 60)]
+            [(b' ', moment.hour()), (b':', moment.minute()), (b':', moment.second())]
         {
             out.push(before);
             if value < 10 {
@@ -127,7 +133,7 @@ impl<'a> CertTime<'a> {
         }
         out.extend_from_slice(parts.fraction);
         out.push(b' ');
-        out.extend_from_slice(number.format(year).as_bytes());
+        out.extend_from_slice(number.format(moment.year()).as_bytes());
         out.extend_from_slice(b" GMT");
     }
 
@@ -140,8 +146,8 @@ impl<'a> CertTime<'a> {
             let year = digits(&mut rest, 2)?;
             if year < 50 { 2000 + year } else { 1900 + year }
         };
-        let month = bounded(digits(&mut rest, 2)?, 1, 12)?;
-        let day = bounded(digits(&mut rest, 2)?, 1, days_in(year, month))?;
+        let (month, day) = (digits(&mut rest, 2)?, digits(&mut rest, 2)?);
+        let unix_day = unix_day(year, month, day)?;
         let hour = bounded(digits(&mut rest, 2)?, 0, 23)?;
         let minute = bounded(digits(&mut rest, 2)?, 0, 59)?;
         let has_second = rest.first().is_some_and(u8::is_ascii_digit);
@@ -169,17 +175,14 @@ impl<'a> CertTime<'a> {
             _ => return None,
         };
         let strict = has_second && fraction.is_empty() && offset.is_none();
-        Some(TimeParts { year, month, day, hour, minute, second, fraction, offset, strict })
+        Some(TimeParts { unix_day, hour, minute, second, fraction, offset, strict })
     }
 }
 
 impl TimeParts<'_> {
     fn seconds(&self) -> i64 {
-        days(self.year, self.month, self.day) * 86_400
-            + self.hour * 3600
-            + self.minute * 60
-            + self.second
-            - self.offset.unwrap_or(0)
+        let of_day = self.hour * 3600 + self.minute * 60 + self.second;
+        self.unix_day * 86_400 + of_day - self.offset.unwrap_or(0)
     }
 }
 
@@ -195,35 +198,12 @@ fn bounded(value: i64, low: i64, high: i64) -> Option<i64> {
     (low..=high).contains(&value).then_some(value)
 }
 
-const fn days_in(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days since 1970-01-01 (Hinnant's algorithm).
-const fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// Year, month and day of a day since 1970-01-01.
-const fn civil(day: i64) -> (i64, i64, i64) {
-    let day = day + 719_468;
-    let era = day.div_euclid(146_097);
-    let of_era = day.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year + era * 400 + if month <= 2 { 1 } else { 0 };
-    (year, month, of_year - (153 * shifted + 2) / 5 + 1)
+/// Days from 1970-01-01 to a day of the calendar; `None` if there is no such day.
+pub(crate) fn unix_day(year: i64, month: i64, day: i64) -> Option<i64> {
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let day = u8::try_from(day).ok()?;
+    let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, day).ok()?;
+    Some((date - UtcDateTime::UNIX_EPOCH.date()).whole_days())
 }
 
 #[cfg(test)]
