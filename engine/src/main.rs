@@ -7,7 +7,7 @@ use ferrule_engine::control::cli::arguments::{self, Invocation};
 use ferrule_engine::control::process::terminal;
 use ferrule_engine::control::run::boot::Boot;
 use ferrule_engine::control::run::signals::CaughtSignals;
-use ferrule_engine::control::run::supervise::Cores;
+use ferrule_engine::control::run::supervisor::Cores;
 use ferrule_engine::setup::CoreLink;
 use ferrule_engine::shell::{self, Settings, Workers};
 use mimalloc::MiMalloc;
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         Ok(workers) => workers,
         Err(error) => return boot.fail(&error),
     };
-    let running = Running { links, workers };
+    let running = RunningCores { links, workers };
     let code = boot.run(&running);
     // Threads that did not end in time end with the process; waiting for them could last for ever.
     if running.workers.all_ended() {
@@ -54,12 +54,12 @@ fn main() -> ExitCode {
 }
 
 /// The data cores as control sees them.
-struct Running {
+struct RunningCores {
     links: Vec<Arc<CoreLink>>,
     workers: Workers,
 }
 
-impl Cores for Running {
+impl Cores for RunningCores {
     fn links(&self) -> &[Arc<CoreLink>] {
         &self.links
     }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use ferrule_bench::scene::{Scene, Spent, per};
 use ferrule_engine::control::cli::arguments::{self, Invocation};
 use ferrule_engine::control::run::boot::Boot;
-use ferrule_engine::control::run::supervise::Cores;
+use ferrule_engine::control::run::supervisor::Cores;
 use ferrule_engine::setup::connection_counts::ConnectionCounts;
 use ferrule_engine::setup::{CoreLink, Driver};
 use ferrule_engine::shell::worker::{WorkerSettings, run_on};

@@ -1,7 +1,7 @@
-//! `ferrule run`: from the first signal that is caught to the end.
+//! `ferrule run`: prepares everything but the cores, then supervises them until the end.
 //!
-//! This thread watches over the cores and obeys commands. It touches no file: those are read by
-//! `loader`'s thread, and a stop works while that one hangs.
+//! In: the configuration file, and later the running cores. Out: the exit code. This thread reads no file:
+//! the loader does, and a stop works even while the loader hangs.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -13,7 +13,7 @@ use ferrule_config::model::Runtime;
 use rustix::process::DumpableBehavior;
 
 use super::signals::CaughtSignals;
-use super::supervise::{self, Cores, Ended, Post};
+use super::supervisor::{self, Cores, RunEnd, Supervisor};
 use crate::control::process::clock;
 use crate::control::process::machine;
 use crate::control::process::terminal::{self, cannot_start};
@@ -23,18 +23,18 @@ use crate::control::state::commands::CommandQueue;
 use crate::report::LogProducer;
 use crate::setup::CoreLink;
 
-/// Of the memory there is, buffers take one part in so many: the rest is for sessions, certificates
-/// and lists, and for the kernel, which holds as much again of what is under way.
+/// Buffers may take one part in so many of the memory: the rest is for sessions, certificates and lists,
+/// and for the kernel, which may hold as much again for connections.
 const BUFFER_SHARE: u64 = 4;
-/// However little there is.
+/// Buffers may take this much, however little memory there is.
 const BUFFER_BYTES_MIN: u64 = 1 << 20;
 
-/// How long the cores may take to listen.
+/// How long the cores may take until they listen.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the loader may take to close the endpoints.
 const LOADER_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Everything is ready but the cores.
+/// A process in which everything is ready but the cores.
 #[derive(Debug)]
 pub struct Boot {
     commands: Arc<CommandQueue>,
@@ -42,23 +42,24 @@ pub struct Boot {
 }
 
 impl Boot {
-    /// Loads the file, opens logs and sockets, and posts the first generation to every core's link.
+    /// Catches signals, loads the file, opens logs and sockets, and posts the first generation to every
+    /// core's link.
     ///
     /// # Errors
-    /// The exit code; the reasons are on standard error by then. Told to stop before it is done, it is
-    /// that of success.
+    /// The exit code; the reasons are on standard error by then. It is that of success if there was a
+    /// signal to stop.
     pub fn prepare(file: &Path) -> Result<Self, ExitCode> {
         let signals = CaughtSignals::catch().map_err(|error| cannot_start(&error))?;
         Self::prepare_with(file, signals)
     }
 
-    /// The same where signals are caught already.
+    /// Like [`Boot::prepare`], with signals that were caught before.
     ///
     /// # Errors
-    /// As above.
+    /// As for [`Boot::prepare`].
     pub fn prepare_with(file: &Path, signals: CaughtSignals) -> Result<Self, ExitCode> {
         check_kernel()?;
-        // No core file holds a key, and nobody but root looks into our memory.
+        // No core dump may hold a key, and only root may read our memory.
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(|error| cannot_start(&error))?;
         use_small_pages();
@@ -86,7 +87,7 @@ impl Boot {
         &self.initial.links
     }
 
-    /// The cores' ends of the access log, once.
+    /// For each core, the producer of its access log ring. Can be taken once.
     #[must_use]
     pub fn take_logs(&mut self) -> Vec<LogProducer> {
         std::mem::take(&mut self.initial.logs)
@@ -109,26 +110,26 @@ impl Boot {
         usize::try_from(bytes.max(BUFFER_BYTES_MIN) / workers).unwrap_or(usize::MAX)
     }
 
-    /// The cores could not be started.
+    /// Ends the process, because the cores could not be started.
     #[must_use]
     pub fn fail(self, error: &dyn Display) -> ExitCode {
         self.end();
         cannot_start(error)
     }
 
-    /// Watches over the cores until the end.
+    /// Supervises the cores until the end.
     #[must_use]
     pub fn run(self, cores: &dyn Cores) -> ExitCode {
-        let post = Post {
+        let supervisor = Supervisor {
             cores,
             commands: &self.commands,
             status: &self.initial.status,
             writer: &self.initial.writer,
         };
         let code = if self.await_cores(cores) {
-            match supervise::supervise(&post) {
-                Ended::Stopped => ExitCode::SUCCESS,
-                Ended::Cut | Ended::Lost => ExitCode::from(terminal::CANNOT_RUN),
+            match supervisor.run() {
+                RunEnd::Stopped => ExitCode::SUCCESS,
+                RunEnd::TimedOut | RunEnd::Lost => ExitCode::from(terminal::CANNOT_RUN),
             }
         } else {
             ExitCode::from(terminal::CANNOT_RUN)
@@ -145,9 +146,9 @@ impl Boot {
         self.initial.writer.stop();
     }
 
-    /// Says that we are ready once every core listens; or that we are told to stop.
+    /// Waits until every core listens, or there is a command to stop; false if a core cannot.
     fn await_cores(&self, cores: &dyn Cores) -> bool {
-        // The first is posted; a newer one may be by now.
+        // The loader may have posted a newer generation by now.
         let first = 1;
         let started = clock::monotonic();
         let look = Duration::from_millis(100);
@@ -158,7 +159,7 @@ impl Boot {
             }
             if cores.any_ended() || started.elapsed() >= START_PATIENCE {
                 tracing::error!("cannot start: {} data cores do not listen", late.len());
-                supervise::stop(cores);
+                supervisor::stop(cores);
                 return false;
             }
         }
@@ -175,10 +176,11 @@ impl Boot {
 
 /// Asks the kernel for pages of 4 KiB alone (prctl(2), `PR_SET_THP_DISABLE`).
 ///
-/// The allocator wants huge ones. One small block in use then holds 2 MiB, and the kernel makes them
-/// anew out of what was given back: 96 clients that do not read held 170 KiB each for a need of 34.
+/// The allocator asks for huge pages. One small block in use then keeps 2 MiB, and the kernel makes huge
+/// pages again of memory that was given back: 96 clients that do not read held 170 KiB each, where 34
+/// were needed.
 /// The price is up to 8 % of a 1 MiB response on a virtual machine (`cargo compare --case large`).
-/// A kernel without them has nothing to turn off.
+/// A kernel without huge pages has nothing to turn off.
 fn use_small_pages() {
     let _: rustix::io::Result<()> = rustix::thread::disable_transparent_huge_pages(true);
 }
@@ -192,7 +194,7 @@ fn check_kernel() -> Result<(), ExitCode> {
                  for the best of io_uring"
             )))
         }
-        // A release name that we do not understand is not a reason to stay down.
+        // A release name that we do not understand is no reason not to start.
         Some(_) | None => Ok(()),
     }
 }

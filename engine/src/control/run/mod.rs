@@ -1,5 +1,6 @@
-//! `ferrule run`: start, supervision of the cores until they have ended, and signals.
+//! `ferrule run`: the start, signals, and the supervision of the data cores until they have ended.
 
 pub mod boot;
+mod core_monitor;
 pub mod signals;
-pub mod supervise;
+pub mod supervisor;

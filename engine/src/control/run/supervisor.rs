@@ -1,0 +1,254 @@
+//! The supervisor: from "every core listens" to "every core has ended".
+//!
+//! In: commands, and the state of the cores. Out: how the run ended. A stop works even while the loader
+//! cannot read a file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core_monitor::{self, CoreMonitor};
+use crate::control::logs::writer::LogWriter;
+use crate::control::process::clock;
+use crate::control::state::commands::{CommandQueue, LoaderProgress, SupervisorCommand, TOO_LATE};
+use crate::control::state::status::ProcessStatus;
+use crate::setup::{CoreLink, Phase};
+
+/// How often the cores are checked while there is no command.
+const TICK: Duration = Duration::from_millis(500);
+/// How often they are checked during a drain.
+const DRAIN_TICK: Duration = Duration::from_millis(10);
+/// How long the cores may take to close everything.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The running cores, as far as control needs to know them.
+pub trait Cores {
+    /// One link for each core.
+    fn links(&self) -> &[Arc<CoreLink>];
+    /// Has every core's thread ended?
+    fn all_ended(&self) -> bool;
+    /// Has any core's thread ended?
+    fn any_ended(&self) -> bool;
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RunEnd {
+    /// By command, and every core has ended.
+    Stopped,
+    /// By command, but some cores did not end in time.
+    TimedOut,
+    /// A core, or the loader, ended by itself.
+    Lost,
+}
+
+/// Watches over the cores and carries out commands. Reads no file.
+pub(super) struct Supervisor<'p> {
+    pub(super) cores: &'p dyn Cores,
+    pub(super) commands: &'p CommandQueue,
+    pub(super) status: &'p ProcessStatus,
+    pub(super) writer: &'p LogWriter,
+}
+
+impl Supervisor<'_> {
+    /// Carries out commands until there is one to stop, then drains.
+    pub(super) fn run(&self) -> RunEnd {
+        let (cores, commands) = (self.cores, self.commands);
+        let started = clock::monotonic();
+        let mut monitor = CoreMonitor::new(cores.links(), started);
+        let lost = loop {
+            match commands.next_command(clock::monotonic() + TICK) {
+                Some(SupervisorCommand::Stop) => break None,
+                Some(SupervisorCommand::ReopenLogs) => self.reopen_logs(),
+                Some(SupervisorCommand::TooLate) | None => {}
+            }
+            if cores.any_ended() {
+                break Some("a data core has ended by itself");
+            }
+            if commands.progress() == LoaderProgress::Ended {
+                break Some("the thread that reads files has ended by itself");
+            }
+            monitor.check(cores.links(), clock::monotonic());
+        };
+        let end = if let Some(lost) = lost {
+            tracing::error!("{lost}; closing everything");
+            stop(cores);
+            RunEnd::Lost
+        } else {
+            self.drain(self.drain_time())
+        };
+        for line in core_monitor::summary(cores.links(), started.elapsed()) {
+            tracing::info!("{line}");
+        }
+        end
+    }
+
+    /// Lets the cores finish their exchanges, until the deadline or a second command to stop. The loader
+    /// still checks files: a connection whose client is revoked does not stay until the deadline.
+    fn drain(&self, patience: Duration) -> RunEnd {
+        let cores = self.cores;
+        let started = clock::monotonic();
+        advance(cores, Phase::Draining);
+        let open: u64 = cores.links().iter().map(|link| link.connections()).sum();
+        tracing::info!("draining: {open} connections, {} s at most", patience.as_secs());
+        while !cores.all_ended() {
+            if started.elapsed() >= patience {
+                tracing::warn!("the drain took too long; closing what is left");
+                return stop(cores);
+            }
+            for ticket in self.commands.take_unserved() {
+                self.status.answer_ticket(ticket, Err(vec![TOO_LATE.to_owned()]));
+            }
+            match self.commands.next_command(clock::monotonic() + DRAIN_TICK) {
+                Some(SupervisorCommand::Stop) => {
+                    tracing::warn!("told to stop once more; closing what is left");
+                    return stop(cores);
+                }
+                Some(SupervisorCommand::TooLate) => tracing::warn!("{TOO_LATE}"),
+                Some(SupervisorCommand::ReopenLogs) => self.reopen_logs(),
+                None => {}
+            }
+        }
+        tracing::info!("drained in {} ms", started.elapsed().as_millis());
+        RunEnd::Stopped
+    }
+
+    fn reopen_logs(&self) {
+        self.writer.reopen();
+        tracing::info!("log files opened anew");
+    }
+
+    /// How long a drain may take, by the configuration in force.
+    fn drain_time(&self) -> Duration {
+        let current = self.status.current();
+        current.map_or(Duration::ZERO, |now| now.generation.config.runtime.shutdown_timeout)
+    }
+}
+
+/// Makes the cores close everything now, and waits for their end.
+pub(crate) fn stop(cores: &dyn Cores) -> RunEnd {
+    let started = clock::monotonic();
+    advance(cores, Phase::Stopping);
+    while !cores.all_ended() {
+        if started.elapsed() >= STOP_PATIENCE {
+            tracing::error!("some cores did not stop in time");
+            return RunEnd::TimedOut;
+        }
+        std::thread::park_timeout(DRAIN_TICK);
+    }
+    RunEnd::Stopped
+}
+
+fn advance(cores: &dyn Cores, phase: Phase) {
+    for link in cores.links() {
+        link.phase.advance(phase);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::control::reload::reloader::{Reloader, testing};
+
+    /// Cores that end when they see one of these phases.
+    struct Scripted {
+        links: Vec<Arc<CoreLink>>,
+        end_at: Phase,
+        lost: AtomicBool,
+    }
+
+    impl Cores for Scripted {
+        fn links(&self) -> &[Arc<CoreLink>] {
+            &self.links
+        }
+        fn all_ended(&self) -> bool {
+            self.links.iter().all(|link| link.phase.get() as u8 >= self.end_at as u8)
+        }
+        fn any_ended(&self) -> bool {
+            self.lost.load(Ordering::Relaxed)
+        }
+    }
+
+    struct Fixture {
+        _folder: tempfile::TempDir,
+        reloader: Reloader,
+        cores: Scripted,
+        commands: CommandQueue,
+    }
+
+    impl Fixture {
+        fn new(end_at: Phase, lost: bool) -> Self {
+            let (folder, file) = testing::folder("127.0.0.1:0");
+            let reloader = testing::reloader(&file);
+            let links = reloader.links.clone();
+            let cores = Scripted { links, end_at, lost: AtomicBool::new(lost) };
+            Self { _folder: folder, reloader, cores, commands: CommandQueue::default() }
+        }
+
+        fn supervisor(&self) -> Supervisor<'_> {
+            let (status, writer) = (&self.reloader.status, &self.reloader.writer);
+            Supervisor { cores: &self.cores, commands: &self.commands, status, writer }
+        }
+
+        fn run(&self) -> (RunEnd, Phase) {
+            let ended = self.supervisor().run();
+            (ended, self.cores.links[0].phase.get())
+        }
+    }
+
+    #[test]
+    fn one_command_to_stop_drains() {
+        let fixture = Fixture::new(Phase::Draining, false);
+        fixture.commands.reopen_logs();
+        fixture.commands.stop();
+        assert_eq!(fixture.run(), (RunEnd::Stopped, Phase::Draining));
+    }
+
+    #[test]
+    fn a_second_command_stops_at_once() {
+        let fixture = Fixture::new(Phase::Stopping, false);
+        fixture.commands.stop();
+        fixture.commands.stop();
+        assert_eq!(fixture.run(), (RunEnd::Stopped, Phase::Stopping));
+    }
+
+    /// There is no loader here: nothing of this depends on it.
+    #[test]
+    fn a_waiting_client_is_answered_when_it_is_too_late() {
+        let fixture = Fixture::new(Phase::Stopping, false);
+        let status = &fixture.reloader.status;
+        let ticket = status.open_ticket();
+        assert!(fixture.commands.reload(Some(ticket)));
+        fixture.commands.stop();
+        let (status, commands) = (Arc::clone(status), &fixture.commands);
+        let ended = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let answer = status.wait_for_reload(ticket, Duration::from_secs(20), || true);
+                commands.stop();
+                assert_eq!(answer, Some(Err(vec![TOO_LATE.to_owned()])));
+            });
+            fixture.run()
+        });
+        assert_eq!(ended, (RunEnd::Stopped, Phase::Stopping));
+    }
+
+    #[test]
+    fn a_drain_without_patience_stops() {
+        let fixture = Fixture::new(Phase::Stopping, false);
+        assert_eq!(fixture.supervisor().drain(Duration::ZERO), RunEnd::Stopped);
+        assert_eq!(fixture.cores.links[0].phase.get(), Phase::Stopping);
+    }
+
+    #[test]
+    fn a_lost_core_or_loader_ends_the_process() {
+        let fixture = Fixture::new(Phase::Stopping, true);
+        fixture.commands.reopen_logs();
+        assert_eq!(fixture.run(), (RunEnd::Lost, Phase::Stopping));
+        let fixture = Fixture::new(Phase::Stopping, false);
+        fixture.commands.set_progress(LoaderProgress::Ended);
+        fixture.commands.reload(None);
+        fixture.commands.reopen_logs();
+        assert_eq!(fixture.run(), (RunEnd::Lost, Phase::Stopping));
+    }
+}
