@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::plan::error_pages::ErrorPages;
 use crate::report::Meters;
 use crate::tls::TlsSettings;
-use crate::tls::tickets::TicketKeys;
+use crate::tls::resumption::tickets::TicketKeys;
 
 /// One configuration in force.
 #[derive(Debug)]

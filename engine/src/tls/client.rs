@@ -18,8 +18,9 @@ use rustls::{
     SignatureScheme,
 };
 
-use super::findings::Findings;
-use super::{authorities, crls, keys, server, signatures, system_roots};
+use super::load::findings::Findings;
+use super::load::{authorities, crls, keys, system_roots};
+use super::{server, signatures};
 use crate::identity::TimeRange;
 use crate::identity::digest::sha256_parts;
 use crate::identity::failure::VerifyFailure;

@@ -2,7 +2,8 @@
 
 use rustls::crypto::CryptoProvider;
 
-use super::{signatures, transcript};
+use super::handshake::transcript;
+use super::signatures;
 
 /// ring, whatever else verifies signatures of peers, and transcripts as the peer sent them.
 #[must_use]

@@ -18,12 +18,14 @@ use rustls::{
     Error, ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
 };
 
-use super::findings::Findings;
-use super::ocsp_stapling::Stapled;
-use super::sessions::PolicySessions;
-use super::ticket_secret::TicketSecret;
-use super::tickets::{PolicyTicketer, TicketKeys};
-use super::{authorities, crls, handshake_notes, keys, signatures, ticket_nonces, transcript};
+use super::handshake::{notes, ticket_nonces, transcript};
+use super::load::findings::Findings;
+use super::load::ocsp_stapling::Stapled;
+use super::load::{authorities, crls, keys};
+use super::resumption::sessions::PolicySessions;
+use super::resumption::ticket_secret::TicketSecret;
+use super::resumption::tickets::{PolicyTicketer, TicketKeys};
+use super::signatures;
 use crate::identity::client::access_lists::AccessLists;
 use crate::identity::digest;
 use crate::identity::failure::VerifyFailure;
@@ -263,7 +265,7 @@ struct Pairs {
 
 impl ResolvesServerCert for Pairs {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        if !handshake_notes::agrees_on_name(hello.server_name()) {
+        if !notes::agrees_on_name(hello.server_name()) {
             return None;
         }
         let fits = |pair: &&Stapled| {
@@ -273,7 +275,7 @@ impl ResolvesServerCert for Pairs {
         };
         // With one that does not fit rustls finds out what is not in common, and says that.
         let chosen = self.pairs.iter().find(fits).or_else(|| self.pairs.first());
-        chosen.map(|pair| pair.at(handshake_notes::time_and_leaf_expiry().map(|(now, _)| now)))
+        chosen.map(|pair| pair.at(notes::time_and_leaf_expiry().map(|(now, _)| now)))
     }
 }
 
@@ -360,7 +362,7 @@ impl ClientCertVerifier for ClientVerifier {
         let verdict = verdict_cache::cached_verification(&presented, &self.policy, now).verdict;
         if !signature::can_prove(end_entity) {
             // Whatever became of its chain, its holder cannot go on; and this is the word for it.
-            handshake_notes::note_client_failure(VerifyFailure::Unsupported, &presented);
+            notes::note_client_failure(VerifyFailure::Unsupported, &presented);
             return Err(Error::InvalidCertificate(alert_for(VerifyFailure::Unsupported)));
         }
         let passes = Gate::of(self.verify, verdict) == Gate::Pass;
@@ -370,18 +372,16 @@ impl ClientCertVerifier for ClientVerifier {
         // Nor does a ticket outlive what is known about revocation.
         let serves = passes && listed.is_ok();
         let end = leaf.not_after.seconds().filter(|_| serves).unwrap_or(0);
-        handshake_notes::note_leaf_expiry(
-            self.policy.next_update(now).map_or(end, |next| end.min(next)),
-        );
+        notes::note_leaf_expiry(self.policy.next_update(now).map_or(end, |next| end.min(next)));
         if self.reject != Reject::Handshake {
             return Ok(ClientCertVerified::assertion());
         }
         if !passes && let Verdict::Failed(failure) = verdict {
-            handshake_notes::note_client_failure(failure, &presented);
+            notes::note_client_failure(failure, &presented);
             return Err(Error::InvalidCertificate(alert_for(failure)));
         }
         if let Err(forbidden) = listed {
-            handshake_notes::note_client_forbidden(forbidden, &presented);
+            notes::note_client_forbidden(forbidden, &presented);
             // Its alert is access_denied.
             let refused = CertificateError::ApplicationVerificationFailure;
             return Err(Error::InvalidCertificate(refused));
@@ -398,7 +398,7 @@ impl ClientCertVerifier for ClientVerifier {
         let supported = &self.provider.signature_verification_algorithms;
         let message = transcript::as_sent(message);
         let valid = signatures::verify_tls12(&message, cert, signed, supported)?;
-        handshake_notes::note_client_sigalg(signed.scheme);
+        notes::note_client_sigalg(signed.scheme);
         Ok(valid)
     }
 
@@ -410,7 +410,7 @@ impl ClientCertVerifier for ClientVerifier {
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
         let supported = &self.provider.signature_verification_algorithms;
         let valid = signatures::verify_tls13(message, cert, signed, supported)?;
-        handshake_notes::note_client_sigalg(signed.scheme);
+        notes::note_client_sigalg(signed.scheme);
         Ok(valid)
     }
 

@@ -3,8 +3,8 @@
 
 use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 
-use super::handshake_notes::HandshakeNotes;
-use super::hello::Hello;
+use super::handshake::hello::Hello;
+use super::handshake::notes::HandshakeNotes;
 use super::openssl_names;
 use crate::plan::facts::{Offered, SessionFacts};
 

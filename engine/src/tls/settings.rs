@@ -5,13 +5,13 @@ use std::sync::Arc;
 use ferrule_config::{Config, Problem, Problems};
 
 use super::client::UpstreamTls;
-use super::findings::Findings;
-use super::loaded_crl::LoadedCrl;
-use super::loaded_objects::{KeptObject, LoadedObjects};
+use super::load::findings::Findings;
+use super::load::loaded_crl::LoadedCrl;
+use super::load::loaded_objects::{KeptObject, LoadedObjects};
+use super::load::ticket_files;
 use super::provider::provider;
+use super::resumption::tickets::TicketKeys;
 use super::server::{self, ServerTls};
-use super::ticket_files;
-use super::tickets::TicketKeys;
 use crate::identity::verify::client_policy::ClientPolicy;
 
 /// Everything that one generation needs for TLS.

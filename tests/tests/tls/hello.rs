@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use ferrule_engine::tls::hello::{self, Hello, HelloError, HelloReader};
+use ferrule_engine::tls::handshake::hello::{self, Hello, HelloError, HelloReader};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 

@@ -20,7 +20,7 @@ use ferrule_engine::identity::verify::chain::verify_client;
 use ferrule_engine::identity::verify::verdict::Verdict;
 use ferrule_engine::plan::Gate;
 use ferrule_engine::tls::client::reason;
-use ferrule_engine::tls::loaded_crl::gone_back;
+use ferrule_engine::tls::load::loaded_crl::gone_back;
 use ferrule_engine::tls::{LoadedCrl, ServerTls, TicketKeys, TlsSettings, UpstreamTls};
 use ferrule_tests::zoo::asn1::element;
 use ferrule_tests::zoo::{Key, Kind, ListDraft, encode};

@@ -12,11 +12,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::inventory::Inventory;
-use crate::control::process::clock;
-use crate::control::process::environment;
 use crate::control::process::terminal::{self, OutputFormat};
+use crate::control::process::{clock, environment};
 use crate::setup;
-use crate::tls::tickets::TicketKeys;
+use crate::tls::resumption::tickets::TicketKeys;
 
 /// Checks a file. No socket is opened and no name is resolved.
 pub(crate) fn check(file: &Path, format: OutputFormat) -> ExitCode {

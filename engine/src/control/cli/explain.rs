@@ -24,8 +24,8 @@ use crate::plan::{Forbidden, Gate, HostBuf, access};
 use crate::setup;
 use crate::tls::PEM_BYTES_MAX;
 use crate::tls::pem::{self, Contents};
+use crate::tls::resumption::tickets::TicketKeys;
 use crate::tls::server::alert;
-use crate::tls::tickets::TicketKeys;
 
 /// The arguments of `ferrule explain`.
 #[derive(Args, Debug)]

@@ -19,7 +19,7 @@ use crate::control::state::totals::{AuthorityLabels, AuthorityUse};
 use crate::identity::verify::explain::hex;
 use crate::report::{Counter, EventSums, Snapshot};
 use crate::setup::CoreLink;
-use crate::tls::loaded_crl::LoadedCrl;
+use crate::tls::load::loaded_crl::LoadedCrl;
 
 /// The longest line that a command may be.
 const COMMAND_BYTES_MAX: usize = 4 * 1024;

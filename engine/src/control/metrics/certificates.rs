@@ -2,7 +2,7 @@
 
 use super::families::{Family, LabelSet, number, signed};
 use crate::control::state::certificates::ConfiguredCertificate;
-use crate::tls::loaded_crl::LoadedCrl;
+use crate::tls::load::loaded_crl::LoadedCrl;
 
 /// One sample for each certificate that the configuration names.
 pub(super) fn certificates(entries: &[ConfiguredCertificate]) -> Vec<Family> {

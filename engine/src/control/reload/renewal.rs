@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::reloader::{self, Reloader};
 use super::watched_files::WatchedFiles;
 use crate::setup::{Generation, RefusedFiles};
-use crate::tls::loaded_crl;
+use crate::tls::load::loaded_crl;
 
 /// How long to wait for the cores before the next check of files; the generation is posted by then.
 const CORES_PATIENCE: Duration = Duration::from_secs(1);

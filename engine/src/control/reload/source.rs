@@ -10,7 +10,7 @@ use ferrule_config::{Draft, Problems};
 
 use crate::control::process::{clock, environment};
 use crate::setup::{self, Generation};
-use crate::tls::tickets::TicketKeys;
+use crate::tls::resumption::tickets::TicketKeys;
 
 /// The configuration file of the process.
 #[derive(Debug)]

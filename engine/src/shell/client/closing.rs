@@ -9,8 +9,7 @@ use std::time::Duration;
 use super::audit;
 use super::connection::Client;
 use super::handshake_error::{HandshakeCause, HandshakeError};
-use crate::exchange::answer::AnswerTo;
-use crate::exchange::answer::Manner;
+use crate::exchange::answer::{AnswerTo, Manner};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::refusal_response::answer;
 use crate::report::Counter;
@@ -19,7 +18,7 @@ use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::handshake::REFUSAL_TIME;
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::Stream;
-use crate::tls::hello::{HelloError, UNRECOGNIZED_NAME, fatal_alert};
+use crate::tls::handshake::hello::{HelloError, UNRECOGNIZED_NAME, fatal_alert};
 use crate::wire::head::{Method, Version};
 
 /// How long a closing connection may be silent before it is cut.

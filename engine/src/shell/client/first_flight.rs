@@ -11,8 +11,8 @@ use super::connection::Client;
 use super::handshake_error::{HandshakeCause, HandshakeError};
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::record_reader::Wait;
-use crate::tls::hello::{self, Hello, HelloError, HelloReader, UnusableName};
-use crate::tls::hidden_name::HiddenServerName;
+use crate::tls::handshake::hello::{self, Hello, HelloError, HelloReader, UnusableName};
+use crate::tls::handshake::hidden_name::HiddenServerName;
 
 /// Bytes of an unusable server name that a log line gets: no host name is longer.
 const NAME_BYTES_LOGGED: usize = 255;

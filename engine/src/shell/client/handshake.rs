@@ -32,7 +32,7 @@ use crate::shell::transport::net::TcpStream;
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream_error::StreamError;
 use crate::shell::transport::tls::{Security, Session, SessionError};
-use crate::tls::hello::{Hello, HelloError};
+use crate::tls::handshake::hello::{Hello, HelloError};
 use crate::tls::{HandshakeNotes, session_facts};
 
 /// Makes a client of an accepted connection; `None` if it came to nothing (and was told why).

@@ -5,7 +5,7 @@ use crate::plan::Forbidden;
 use crate::report::HandshakeFault;
 use crate::shell::transport::stream_error::StreamError;
 use crate::shell::transport::tls::SessionError;
-use crate::tls::hello::HelloError;
+use crate::tls::handshake::hello::HelloError;
 
 /// A TLS handshake that failed.
 pub(crate) struct HandshakeError {

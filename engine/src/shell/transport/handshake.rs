@@ -15,7 +15,7 @@ use super::stream::Stream;
 use super::stream_error::StreamError;
 use super::tls::{HandshakeProgress, Security, Session, SessionError};
 use crate::tls::HandshakeNotes;
-use crate::tls::hidden_name::SecondHello;
+use crate::tls::handshake::hidden_name::SecondHello;
 
 /// How long a peer that is refused may take to receive the alert, or the answer, that tells it so.
 pub(crate) const REFUSAL_TIME: Duration = Duration::from_secs(2);

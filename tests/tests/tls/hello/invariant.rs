@@ -1,6 +1,6 @@
 //! What has to hold for any first bytes of a TLS client. The seeds and the fuzz target call it.
 
-use ferrule_engine::tls::hello::{self, Hello, HelloError, HelloReader};
+use ferrule_engine::tls::handshake::hello::{self, Hello, HelloError, HelloReader};
 use rustls::server::Acceptor;
 
 /// We read the same names, protocols, suites and groups as rustls, or refuse; the cut of the bytes

@@ -10,7 +10,7 @@ use super::outcome::SessionError;
 use super::output::TlsOutput;
 use super::rustls_connection::{UnbufferedConnection, encode};
 use crate::shell::transport::buffers::Buffer;
-use crate::tls::alert_record::alert_record;
+use crate::tls::handshake::alert_record::alert_record;
 use crate::tls::record::{CONTENT_BYTES_MAX, RecordError};
 
 const CHANGE_CIPHER_SPEC: u8 = 20;

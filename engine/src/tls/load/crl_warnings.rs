@@ -9,7 +9,7 @@ use crate::identity::x509::name;
 use crate::identity::x509::time::Clock;
 
 /// The warnings about one of these lists.
-pub(super) fn of<'l>(
+pub(crate) fn of<'l>(
     list: &Crl,
     all: impl Iterator<Item = &'l Crl> + Clone,
     rules: RevocationRules,
@@ -52,7 +52,7 @@ pub(super) fn of<'l>(
 }
 
 /// Has the first a lower `cRLNumber` than the second?
-pub(super) fn is_older(number: Option<&[u8]>, than: Option<&[u8]>) -> bool {
+pub(crate) fn is_older(number: Option<&[u8]>, than: Option<&[u8]>) -> bool {
     match (number, than) {
         (Some(one), Some(other)) => (one.len(), one) < (other.len(), other),
         _ => false,

@@ -1,7 +1,7 @@
 //! The `ClientHello` in our own buffer, in any fragmentation: enough of it to choose settings.
 //!
 //! rustls reads the same bytes afterwards and is the judge of them; the resolver compares its
-//! server name with ours ([`super::handshake_notes`]), so that a difference ends the handshake.
+//! server name with ours ([`super::notes`]), so that a difference ends the handshake.
 
 use rustls::pki_types::{DnsName, IpAddr};
 

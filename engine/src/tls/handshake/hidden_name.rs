@@ -48,7 +48,7 @@ impl HiddenServerName {
     }
 
     /// The same as the client has sent it.
-    pub(super) fn restored(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn restored(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let hello = self.hellos.iter().find(|hello| hello.begins(bytes))?;
         let mut restored = bytes.to_vec();
         restored.get_mut(hello.at..hello.at + 2)?.fill(0);

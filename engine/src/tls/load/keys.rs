@@ -13,10 +13,10 @@ use zeroize::Zeroizing;
 
 use super::encrypted_key;
 use super::findings::Findings;
-use super::pem::{self, Block, BlockKind, Contents, Object};
 use super::private_key::{self, KeyEncoding, KeyFlaw};
 use crate::identity::x509::certificate::Certificate;
 use crate::identity::x509::signature;
+use crate::tls::pem::{self, Block, BlockKind, Contents, Object};
 
 /// Bytes of one PEM file; a bundle of every public root is a tenth of it.
 pub const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -27,7 +27,7 @@ const KEY_KINDS: &str =
 
 /// The certificates in this text, in their order; problems are pushed, and what can be read is
 /// returned. `wanted` says what else may stand there.
-pub(super) fn certificates(
+pub(crate) fn certificates(
     pem: &Pem,
     wanted: Contents,
     field: &str,
@@ -77,7 +77,7 @@ fn blocks<'t>(
 }
 
 /// A chain and its key, or those in force; problems are pushed. `field` names the object that holds it.
-pub(super) fn load_pair(
+pub(crate) fn load_pair(
     pair: &KeyPair,
     field: &str,
     provider: &CryptoProvider,

@@ -13,7 +13,6 @@ use super::crl_files::{CrlFile, CrlInFile};
 use super::crl_warnings;
 use super::findings::Findings;
 use super::loaded_crl::{self, LoadedCrl};
-use super::pem::Contents;
 use crate::identity::verify::anchors::Anchors;
 use crate::identity::verify::explain::look_alike;
 use crate::identity::verify::revocation::{Revocation, RevocationRules};
@@ -22,11 +21,12 @@ use crate::identity::x509::crl::Crl;
 use crate::identity::x509::raw_certificate::RawCertificate;
 use crate::identity::x509::signature::SignatureError;
 use crate::identity::x509::time::Clock;
+use crate::tls::pem::Contents;
 
 const KINDS: &str = "a PEM block that starts with -----BEGIN X509 CRL-----, or DER";
 
 /// The lists that a table names; pushes every problem. `field` is the table's.
-pub(super) fn load(
+pub(crate) fn load(
     revocation: &model::Revocation,
     anchors: &Anchors,
     skew: i64,

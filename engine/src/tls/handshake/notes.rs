@@ -10,9 +10,9 @@ use rustls::SignatureScheme;
 
 use super::hello::{HelloError, normal_name};
 use super::hidden_name::{HiddenServerName, SecondHello};
-use super::signatures::{PSS_PSS_SHA256, PSS_PSS_SHA384, PSS_PSS_SHA512};
 use crate::identity::VerifyFailure;
 use crate::plan::Forbidden;
+use crate::tls::signatures::{PSS_PSS_SHA256, PSS_PSS_SHA384, PSS_PSS_SHA512};
 
 /// Certificates of a refused chain that are kept for the log, and bytes of each.
 const REFUSED_MAX: usize = 10;
@@ -158,12 +158,12 @@ impl HandshakeNotes {
 }
 
 /// The client's leaf ends then: no ticket may live longer.
-pub(super) fn note_leaf_expiry(end: i64) {
+pub(crate) fn note_leaf_expiry(end: i64) {
     with_running(|running| running.notes.leaf_expiry = Some(end));
 }
 
 /// The client's chain was refused during the handshake.
-pub(super) fn note_client_failure(failure: VerifyFailure, chain: &[&[u8]]) {
+pub(crate) fn note_client_failure(failure: VerifyFailure, chain: &[&[u8]]) {
     with_running(|running| {
         running.notes.client_failure = Some(failure);
         running.notes.keep(chain);
@@ -171,7 +171,7 @@ pub(super) fn note_client_failure(failure: VerifyFailure, chain: &[&[u8]]) {
 }
 
 /// The client was refused by a list during the handshake.
-pub(super) fn note_client_forbidden(forbidden: Forbidden, chain: &[&[u8]]) {
+pub(crate) fn note_client_forbidden(forbidden: Forbidden, chain: &[&[u8]]) {
     with_running(|running| {
         running.notes.client_forbidden = Some(forbidden);
         running.notes.keep(chain);
@@ -179,12 +179,12 @@ pub(super) fn note_client_forbidden(forbidden: Forbidden, chain: &[&[u8]]) {
 }
 
 /// The client proved possession with this.
-pub(super) fn note_client_sigalg(scheme: SignatureScheme) {
+pub(crate) fn note_client_sigalg(scheme: SignatureScheme) {
     with_running(|running| running.notes.client_sigalg = Some(scheme));
 }
 
 /// The time, and when the client's leaf ends; `None` outside of a handshake of ours.
-pub(super) fn time_and_leaf_expiry() -> Option<(i64, Option<i64>)> {
+pub(crate) fn time_and_leaf_expiry() -> Option<(i64, Option<i64>)> {
     RUNNING.with_borrow(|running| {
         running.as_ref().map(|running| (running.now, running.notes.leaf_expiry))
     })
@@ -192,7 +192,7 @@ pub(super) fn time_and_leaf_expiry() -> Option<(i64, Option<i64>)> {
 
 /// Has rustls read the name by which we chose? Outside of a handshake of ours there is no choice
 /// to compare with.
-pub(super) fn agrees_on_name(name: Option<&str>) -> bool {
+pub(crate) fn agrees_on_name(name: Option<&str>) -> bool {
     RUNNING.with_borrow_mut(|running| {
         let Some(running) = running else { return true };
         let same = running.notes.server_name == name.map(normal_name);
@@ -202,7 +202,7 @@ pub(super) fn agrees_on_name(name: Option<&str>) -> bool {
 }
 
 /// These bytes of the running handshake as the client has sent them, if rustls was shown others.
-pub(super) fn restored(bytes: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn restored(bytes: &[u8]) -> Option<Vec<u8>> {
     RUNNING.with_borrow(|running| running.as_ref()?.notes.hidden.as_ref()?.restored(bytes))
 }
 

@@ -13,7 +13,7 @@ use ring::digest;
 use zeroize::Zeroizing;
 
 use super::findings::Findings;
-use super::ticket_secret::{NAME_LEN, TicketSecret};
+use crate::tls::resumption::ticket_secret::{NAME_LEN, TicketSecret};
 
 /// Files that are taken.
 const FILES_MAX: usize = 8;
@@ -24,7 +24,7 @@ const AGE_MAX: i64 = 7 * DAY;
 const FILE_BYTES_MAX: u64 = 80;
 
 /// All of them, or those of before: a key is found by its place among the others.
-pub(super) fn take_or_keep(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[TicketSecret]> {
+pub(crate) fn take_or_keep(files: &[FileAt], found: &mut Findings<'_>) -> Arc<[TicketSecret]> {
     let Some(first) = files.first() else { return Arc::new([]) };
     let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
     let taken = found.take_or_keep(first.place, &paths, |found| Some(load(files, found)));

@@ -11,34 +11,34 @@ use ferrule_config::{Place, Problem};
 use super::crl_files::CrlFiles;
 use super::loaded_crl::LoadedCrl;
 use super::loaded_objects::{KeptObject, LoadedObject, LoadedObjects};
-use super::pem::Object;
+use crate::tls::pem::Object;
 
 /// What is found while loading.
 #[derive(Default)]
-pub(super) struct Findings<'p> {
+pub(crate) struct Findings<'p> {
     /// What refuses the object that is being loaded.
-    pub(super) refusals: Vec<Problem>,
-    pub(super) warnings: Vec<Problem>,
-    pub(super) crls: Vec<LoadedCrl>,
-    pub(super) crl_files: CrlFiles,
-    pub(super) objects: LoadedObjects,
-    pub(super) kept: Vec<KeptObject>,
+    pub(crate) refusals: Vec<Problem>,
+    pub(crate) warnings: Vec<Problem>,
+    pub(crate) crls: Vec<LoadedCrl>,
+    pub(crate) crl_files: CrlFiles,
+    pub(crate) objects: LoadedObjects,
+    pub(crate) kept: Vec<KeptObject>,
     /// The authorities of the lists that are being loaded are those in force: lists in force fit.
-    pub(super) same_authorities: bool,
+    pub(crate) same_authorities: bool,
     /// What is in force, for those whose files are refused.
-    pub(super) before: Option<&'p LoadedObjects>,
-    pub(super) now: i64,
+    pub(crate) before: Option<&'p LoadedObjects>,
+    pub(crate) now: i64,
 }
 
 impl Findings<'_> {
     /// Refuses the file.
-    pub(super) fn error(&mut self, place: Place, field: &str, message: String, help: Option<&str>) {
+    pub(crate) fn error(&mut self, place: Place, field: &str, message: String, help: Option<&str>) {
         let help = help.map(ToOwned::to_owned);
         self.refusals.push(Problem { place, field: field.to_owned(), message, help });
     }
 
     /// Refuses a text without what is wanted there; `what` and what would be right.
-    pub(super) fn nothing(&mut self, pem: &Pem, text: &[u8], field: &str, what: &str, help: &str) {
+    pub(crate) fn nothing(&mut self, pem: &Pem, text: &[u8], field: &str, what: &str, help: &str) {
         let message = if text.trim_ascii().is_empty() {
             format!("{} is empty", pem.name())
         } else {
@@ -49,12 +49,12 @@ impl Findings<'_> {
     }
 
     /// Does not refuse it.
-    pub(super) fn warning(&mut self, place: Place, field: &str, message: String) {
+    pub(crate) fn warning(&mut self, place: Place, field: &str, message: String) {
         self.warnings.push(Problem { place, field: field.to_owned(), message, help: None });
     }
 
     /// Warns about a secret to whose file others can do this.
-    pub(super) fn warn_if_open(
+    pub(crate) fn warn_if_open(
         &mut self,
         open: Option<&str>,
         name: &dyn Display,
@@ -70,7 +70,7 @@ impl Findings<'_> {
 
 impl Findings<'_> {
     /// What `load` makes; or why it makes nothing.
-    pub(super) fn tried<T>(
+    pub(crate) fn tried<T>(
         &mut self,
         load: impl FnOnce(&mut Findings<'_>) -> Option<T>,
     ) -> Result<T, Vec<Problem>> {
@@ -93,7 +93,7 @@ impl Findings<'_> {
     }
 
     /// What `load` makes; where that is refused, what is in force in its place.
-    pub(super) fn take_or_keep<T: LoadedObject>(
+    pub(crate) fn take_or_keep<T: LoadedObject>(
         &mut self,
         place: Place,
         files: &[&Path],
@@ -112,12 +112,12 @@ impl Findings<'_> {
     }
 
     /// The object in force in this place.
-    pub(super) fn in_force<T: LoadedObject>(&self, place: Place) -> Option<T> {
+    pub(crate) fn in_force<T: LoadedObject>(&self, place: Place) -> Option<T> {
         T::map(self.before?).get(&place).cloned()
     }
 
     /// Something was refused: either an older one stays, or everything is refused.
-    pub(super) fn refuse_or_keep(&mut self, kept: bool, files: &[&Path], refusals: Vec<Problem>) {
+    pub(crate) fn refuse_or_keep(&mut self, kept: bool, files: &[&Path], refusals: Vec<Problem>) {
         if kept {
             let files = files.iter().map(|path| path.to_path_buf()).collect();
             self.kept.push(KeptObject { files, problems: refusals });

@@ -12,10 +12,10 @@ use rustls::crypto::hash::{Context, Hash, HashAlgorithm, Output};
 use rustls::{CipherSuiteCommon, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
 
 use super::alert_record::AlertingAead;
-use super::handshake_notes;
+use super::notes;
 
 /// ring's, with hash functions that hash what the client has sent, and decrypters that know stand-ins.
-pub(super) fn provider() -> CryptoProvider {
+pub(crate) fn provider() -> CryptoProvider {
     static SUITES: OnceLock<Vec<SupportedCipherSuite>> = OnceLock::new();
     let mut provider = rustls::crypto::ring::default_provider();
     let suites = SUITES.get_or_init(|| provider.cipher_suites.iter().map(restoring).collect());
@@ -93,6 +93,6 @@ impl Context for RestoringContext {
 }
 
 /// What rustls says of a handshake, as it was sent.
-pub(super) fn as_sent(bytes: &[u8]) -> Cow<'_, [u8]> {
-    handshake_notes::restored(bytes).map_or(Cow::Borrowed(bytes), Cow::Owned)
+pub(crate) fn as_sent(bytes: &[u8]) -> Cow<'_, [u8]> {
+    notes::restored(bytes).map_or(Cow::Borrowed(bytes), Cow::Owned)
 }

@@ -29,7 +29,7 @@ pub struct LoadedCrl {
 
 impl LoadedCrl {
     /// Of a list that was loaded, and the text that it came from.
-    pub(super) fn of(list: &Crl, pem: &Pem, field: &str) -> Self {
+    pub(crate) fn of(list: &Crl, pem: &Pem, field: &str) -> Self {
         let source = match &pem.source {
             PemSource::Inline(_) => "inline".to_owned(),
             PemSource::Path(path) => path.display().to_string(),
@@ -66,7 +66,7 @@ pub fn gone_back<'l>(before: &[LoadedCrl], now: &'l [LoadedCrl]) -> Vec<&'l Load
 }
 
 /// The name of its CA, RFC 2253.
-pub(super) fn issuer_text(list: &Crl) -> String {
+pub(crate) fn issuer_text(list: &Crl) -> String {
     let mut text = Vec::new();
     name::rfc2253(list.issuer(), &mut text);
     String::from_utf8_lossy(&text).into_owned()

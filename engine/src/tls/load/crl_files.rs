@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use ferrule_config::model::{Pem, PemSource};
 use ferrule_config::{FileError, read_file};
 
-use super::pem::{self, Contents, Object, PemError};
 use crate::identity::digest::sha256;
 use crate::identity::x509::crl::{CRL_BYTES_MAX, Crl, CrlError};
+use crate::tls::pem::{self, Contents, Object, PemError};
 
 /// Bytes of one file: PEM takes a third more than DER.
 const FILE_BYTES_MAX: u64 = CRL_BYTES_MAX as u64 / 2 * 3;
@@ -41,13 +41,13 @@ struct CrlInUse {
 
 /// The files of one load.
 #[derive(Debug, Default)]
-pub(super) struct CrlFiles {
+pub(crate) struct CrlFiles {
     read: HashMap<PathBuf, Result<Arc<CrlFile>, Arc<FileError>>>,
 }
 
 /// What a text holds.
 #[derive(Debug)]
-pub(super) enum CrlFile {
+pub(crate) enum CrlFile {
     /// These.
     Lists(Vec<CrlInFile>),
     /// It is no text of lists, but perhaps this.
@@ -62,11 +62,11 @@ pub(super) enum CrlFile {
 
 /// A list of a file.
 #[derive(Debug)]
-pub(super) struct CrlInFile {
+pub(crate) struct CrlInFile {
     /// Where it begins; `None` if it is the whole file.
-    pub(super) line: Option<usize>,
+    pub(crate) line: Option<usize>,
     /// It, or which rule it breaks.
-    pub(super) list: Result<Arc<Crl>, CrlError>,
+    pub(crate) list: Result<Arc<Crl>, CrlError>,
 }
 
 impl CrlFiles {
@@ -74,7 +74,7 @@ impl CrlFiles {
     ///
     /// # Errors
     /// Its file cannot be read.
-    pub(super) fn of(&mut self, pem: &Pem) -> Result<Arc<CrlFile>, Arc<FileError>> {
+    pub(crate) fn of(&mut self, pem: &Pem) -> Result<Arc<CrlFile>, Arc<FileError>> {
         let path = match &pem.source {
             PemSource::Inline(text) => return Ok(Arc::new(shared(Cow::Borrowed(text.as_bytes())))),
             PemSource::Path(path) => path,

@@ -10,7 +10,7 @@ const PKCS: [u8; 7] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01];
 
 /// The scheme, or the key derivation, its pseudo-random function and the cipher; `None` if it is no
 /// encrypted key.
-pub(super) fn names(der: &[u8]) -> Option<String> {
+pub(crate) fn names(der: &[u8]) -> Option<String> {
     let mut body = Reader::new(der::only(der, tag::SEQUENCE)?.content);
     let mut scheme = body.enter(tag::SEQUENCE)?;
     body.content(tag::OCTET_STRING)?;

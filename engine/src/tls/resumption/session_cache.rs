@@ -9,7 +9,7 @@ const CACHE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// All sessions of the process, sealed.
 #[derive(Debug, Default)]
-pub(super) struct SessionCache {
+pub(crate) struct SessionCache {
     /// Taken once per TLS 1.2 handshake, never on a request's path.
     sessions: Mutex<Sessions>,
 }
@@ -24,12 +24,12 @@ struct Sessions {
 
 impl SessionCache {
     /// Keeps a session under this id; false if there is one already, or no room.
-    pub(super) fn put(&self, id: Vec<u8>, sealed: Vec<u8>) -> bool {
+    pub(crate) fn put(&self, id: Vec<u8>, sealed: Vec<u8>) -> bool {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner).put(id, sealed)
     }
 
     /// The session under this id.
-    pub(super) fn get(&self, id: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn get(&self, id: &[u8]) -> Option<Vec<u8>> {
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.by_id.get(id).cloned()
     }

@@ -34,7 +34,7 @@ const HEADER: usize = 4;
 const BEFORE_NONCE: usize = HEADER + 4 + 4;
 
 /// The same for servers whose tickets have short nonces. All calls are with the same suites.
-pub(super) fn shortened(provider: &CryptoProvider) -> CryptoProvider {
+pub(crate) fn shortened(provider: &CryptoProvider) -> CryptoProvider {
     static SUITES: OnceLock<Vec<SupportedCipherSuite>> = OnceLock::new();
     let suites = SUITES.get_or_init(|| provider.cipher_suites.iter().map(with_short).collect());
     CryptoProvider { cipher_suites: suites.clone(), ..provider.clone() }

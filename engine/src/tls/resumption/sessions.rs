@@ -11,14 +11,14 @@ use super::tickets::{PolicyTicketer, TicketKeys};
 
 /// The sessions of one policy.
 #[derive(Debug)]
-pub(super) struct PolicySessions {
+pub(crate) struct PolicySessions {
     keys: Arc<TicketKeys>,
     sealing: Arc<PolicyTicketer>,
 }
 
 impl PolicySessions {
     /// Those that `sealing` opens.
-    pub(super) const fn new(keys: Arc<TicketKeys>, sealing: Arc<PolicyTicketer>) -> Self {
+    pub(crate) const fn new(keys: Arc<TicketKeys>, sealing: Arc<PolicyTicketer>) -> Self {
         Self { keys, sealing }
     }
 }
@@ -45,8 +45,8 @@ impl StoresServerSessions for PolicySessions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::handshake_notes::HandshakeNotes;
     use super::*;
+    use crate::tls::handshake::notes::HandshakeNotes;
 
     #[test]
     fn an_id_leads_to_its_session_under_its_own_policy_only() {

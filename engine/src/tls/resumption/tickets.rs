@@ -13,9 +13,9 @@ use ring::rand::{SecureRandom, SystemRandom};
 use rustls::server::ProducesTickets;
 use zeroize::Zeroizing;
 
-use super::handshake_notes;
 use super::session_cache::SessionCache;
 use super::ticket_secret::{NAME_LEN, TicketSecret};
+use crate::tls::handshake::notes;
 
 /// Seconds: a secret is used for so long, and so long a ticket lives.
 const TERM: i64 = 3600;
@@ -30,7 +30,7 @@ pub struct TicketKeys {
     /// Taken for a few instructions per handshake, never on a request's path.
     secrets: Mutex<Secrets>,
     /// TLS 1.2 sessions by id, sealed likewise.
-    pub(super) cache: SessionCache,
+    pub(crate) cache: SessionCache,
 }
 
 #[derive(Debug, Default)]
@@ -110,7 +110,7 @@ impl PolicyTicketer {
     /// Tickets that open only under the same scope: a digest of everything that decides which
     /// clients are trusted, and of what we present to them.
     #[must_use]
-    pub(super) const fn new(
+    pub(crate) const fn new(
         keys: Arc<TicketKeys>,
         files: Arc<[TicketSecret]>,
         scope: [u8; 32],
@@ -121,7 +121,7 @@ impl PolicyTicketer {
     /// The same where a client without a certificate is refused: it gets no ticket, because with that it
     /// would be refused again when it has one.
     #[must_use]
-    pub(super) fn for_clients_with_certificates(mut self) -> Self {
+    pub(crate) fn for_clients_with_certificates(mut self) -> Self {
         self.needs_certificate = true;
         self
     }
@@ -158,7 +158,7 @@ impl ProducesTickets for PolicyTicketer {
 
     /// name, nonce, then sealed: the second it ends, and what rustls wants to remember.
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        let (now, leaf_expiry) = handshake_notes::time_and_leaf_expiry()?;
+        let (now, leaf_expiry) = notes::time_and_leaf_expiry()?;
         if self.needs_certificate && leaf_expiry.is_none() {
             return None;
         }
@@ -181,7 +181,7 @@ impl ProducesTickets for PolicyTicketer {
     }
 
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        let (now, _) = handshake_notes::time_and_leaf_expiry()?;
+        let (now, _) = notes::time_and_leaf_expiry()?;
         let (name, rest) = cipher.split_first_chunk::<NAME_LEN>()?;
         let (nonce, sealed) = rest.split_first_chunk::<{ aead::NONCE_LEN }>()?;
         let key = self.key(&self.named(name, now)?)?;
@@ -199,7 +199,7 @@ impl ProducesTickets for PolicyTicketer {
         if leaf_end != i64::MAX {
             // Not the leaf's own end: whoever comes every hour would be the same for years, and a
             // renewed certificate would never be seen.
-            handshake_notes::note_leaf_expiry(end);
+            notes::note_leaf_expiry(end);
         }
         Some(plain.to_vec())
     }
@@ -207,9 +207,9 @@ impl ProducesTickets for PolicyTicketer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::handshake_notes::HandshakeNotes;
-    use super::super::handshake_notes::note_leaf_expiry;
     use super::*;
+    use crate::tls::handshake::notes::HandshakeNotes;
+    use crate::tls::handshake::notes::note_leaf_expiry;
 
     const NOW: i64 = 1_800_000_000;
 

@@ -10,9 +10,9 @@ use ferrule_config::read_file;
 use rustls::sign::CertifiedKey;
 
 use super::findings::Findings;
-use super::pem::Object;
 use crate::identity::x509::certificate::Certificate;
 use crate::identity::x509::ocsp::{OcspStatus, status_of};
+use crate::tls::pem::Object;
 
 /// Bytes of one response; they travel in every full handshake.
 const RESPONSE_BYTES_MAX: u64 = 32 * 1024;
@@ -84,21 +84,21 @@ struct StapledPair {
 
 /// A pair, with and without what is stapled to it.
 #[derive(Debug)]
-pub(super) struct Stapled {
+pub(crate) struct Stapled {
     /// The pair without a response.
-    pub(super) plain: Arc<CertifiedKey>,
+    pub(crate) plain: Arc<CertifiedKey>,
     with_response: Option<StapledPair>,
 }
 
 impl Stapled {
     /// Nothing is stapled.
-    pub(super) const fn none(plain: Arc<CertifiedKey>) -> Self {
+    pub(crate) const fn none(plain: Arc<CertifiedKey>) -> Self {
         Self { plain, with_response: None }
     }
 
     /// Staples the response in `file`; problems are pushed. Unusable responses only warn: the
     /// certificate is as good as it was.
-    pub(super) fn load(
+    pub(crate) fn load(
         plain: Arc<CertifiedKey>,
         file: &FileAt,
         field: &str,
@@ -137,7 +137,7 @@ impl Stapled {
     }
 
     /// What to show at this time (Unix seconds); `None` for the time is outside of a handshake.
-    pub(super) fn at(&self, now: Option<i64>) -> Arc<CertifiedKey> {
+    pub(crate) fn at(&self, now: Option<i64>) -> Arc<CertifiedKey> {
         match (&self.with_response, now) {
             (Some(stapled), Some(now)) if stapled.status.is_current(now) => {
                 Arc::clone(&stapled.pair)

@@ -18,7 +18,7 @@ const PASSWORDS_BYTES_MAX: u64 = 64 * 1024;
 const PASSWORDS_MAX: usize = 32;
 
 /// Opens the key in this block, which is PKCS #8 then, with these pass phrases; problems are pushed.
-pub(super) fn open(
+pub(crate) fn open(
     pair: &KeyPair,
     passwords: &[u8],
     der: &[u8],
@@ -72,7 +72,7 @@ pub(super) fn open(
 
 /// What this file holds; problems are pushed. It is read whether a key needs it or not, as in nginx: a
 /// file that is named and cannot be read is never passed over.
-pub(super) fn passwords(
+pub(crate) fn passwords(
     file: &FileAt,
     field: &str,
     found: &mut Findings<'_>,

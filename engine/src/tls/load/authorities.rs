@@ -10,13 +10,13 @@ use ferrule_config::model::Pem;
 use super::findings::Findings;
 use super::keys;
 use super::loaded_objects::Ders;
-use super::pem::Contents;
 use crate::identity::verify::purpose::Purpose;
 use crate::identity::verify::{authorities, explain};
+use crate::tls::pem::Contents;
 
 /// What `build` makes of the authorities in these files. Where it refuses the new ones, because
 /// nothing that belongs to them fits, those in force stay.
-pub(super) fn load<T>(
+pub(crate) fn load<T>(
     pems: &[Pem],
     purpose: Purpose,
     field: &str,

@@ -27,7 +27,7 @@ const P384_GENERATOR: [u8; 8] = [0xaa, 0x87, 0xca, 0x22, 0xbe, 0x8b, 0x05, 0x37]
 
 /// How the DER of a key is framed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum KeyEncoding {
+pub(crate) enum KeyEncoding {
     /// PKCS #8 (RFC 5958): of every kind.
     Pkcs8,
     /// PKCS #1 (RFC 8017): RSA.
@@ -38,7 +38,7 @@ pub(super) enum KeyEncoding {
 
 /// Why a key cannot be used.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum KeyFlaw {
+pub(crate) enum KeyFlaw {
     /// It is no key of its form.
     Broken,
     /// It is of a kind that we do not sign with.
@@ -63,7 +63,7 @@ pub(super) enum KeyFlaw {
 
 impl KeyFlaw {
     /// Words that follow the name of the file.
-    pub(super) fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         match self {
             Self::Broken => "is broken".to_owned(),
             Self::Kind(kind) => format!("is {kind}, of a kind we cannot sign with"),
@@ -81,7 +81,7 @@ impl KeyFlaw {
     }
 
     /// What mends it.
-    pub(super) const fn help(self) -> &'static str {
+    pub(crate) const fn help(self) -> &'static str {
         match self {
             Self::Broken | Self::Refused(_) => {
                 "write it anew: openssl pkey -in KEY -out NEW (and openssl pkey -in KEY -check)"
@@ -103,7 +103,7 @@ impl KeyFlaw {
 ///
 /// # Errors
 /// What is in the way.
-pub(super) fn load(
+pub(crate) fn load(
     encoding: KeyEncoding,
     der: &[u8],
     leaf: &Certificate<'_>,
@@ -172,7 +172,7 @@ impl<'a> UnwrappedKey<'a> {
 }
 
 /// Is this the frame of a PKCS #8 key? What a wrong pass phrase opens hardly ever is.
-pub(super) fn is_pkcs8(der: &[u8]) -> bool {
+pub(crate) fn is_pkcs8(der: &[u8]) -> bool {
     pkcs8_parts(der).is_some()
 }
 

@@ -17,8 +17,8 @@ use rustls::pki_types::CertificateDer;
 use super::findings::Findings;
 use super::keys::PEM_BYTES_MAX;
 use super::loaded_objects::Ders;
-use super::pem::{self, Contents};
 use crate::identity::verify::anchors::Anchors;
+use crate::tls::pem::{self, Contents};
 
 /// Where systems keep all roots in one file; the first that is there counts.
 const BUNDLES: [&str; 5] = [
@@ -38,7 +38,7 @@ const DIRECTORY: &str = "/etc/ssl/certs";
 const FILES_MAX: usize = 10_000;
 
 /// The operating system's roots, as they are at start and at a reload; they are not watched.
-pub(super) fn load(place: Place, field: &str, found: &mut Findings<'_>) -> Ders {
+pub(crate) fn load(place: Place, field: &str, found: &mut Findings<'_>) -> Ders {
     let usable = |der: &[u8]| Anchors::new(&[der.to_vec()]).is_ok();
     let ders: Ders = found.in_force(place).unwrap_or_else(|| {
         let all = Store::find().load(place, field, found);

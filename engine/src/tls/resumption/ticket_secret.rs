@@ -3,17 +3,17 @@
 use zeroize::Zeroize;
 
 /// Bytes of a secret's name.
-pub(super) const NAME_LEN: usize = 16;
+pub(crate) const NAME_LEN: usize = 16;
 
 /// One secret.
 #[derive(Clone, Eq, PartialEq)]
-pub(super) struct TicketSecret {
+pub(crate) struct TicketSecret {
     /// Tells tickets of different secrets apart.
-    pub(super) name: [u8; NAME_LEN],
+    pub(crate) name: [u8; NAME_LEN],
     /// What keys are derived from.
-    pub(super) bytes: [u8; 32],
+    pub(crate) bytes: [u8; 32],
     /// Unix seconds; the process's own secrets are replaced by age.
-    pub(super) born: i64,
+    pub(crate) born: i64,
 }
 
 impl Drop for TicketSecret {

@@ -13,7 +13,7 @@ use rustls::{
     ConnectionTrafficSecrets, ContentType, Error, InvalidMessage, PeerMisbehaved, ProtocolVersion,
 };
 
-use super::record::error::{BAD_RECORD_MAC, DECODE_ERROR, RECORD_OVERFLOW};
+use crate::tls::record::error::{BAD_RECORD_MAC, DECODE_ERROR, RECORD_OVERFLOW};
 
 const APPLICATION_DATA: u8 = 23;
 
@@ -42,7 +42,7 @@ fn named(version: ProtocolVersion) -> Option<Error> {
 }
 
 /// Decrypters that know stand-ins.
-pub(super) struct AlertingAead<A: ?Sized + 'static>(pub(super) &'static A);
+pub(crate) struct AlertingAead<A: ?Sized + 'static>(pub(crate) &'static A);
 
 impl Tls13AeadAlgorithm for AlertingAead<dyn Tls13AeadAlgorithm> {
     fn encrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageEncrypter> {

@@ -13,20 +13,20 @@ use ferrule_config::{Place, Problem};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 
-use super::ticket_secret::TicketSecret;
 use crate::identity::x509::crl::Crl;
+use crate::tls::resumption::ticket_secret::TicketSecret;
 
 /// Certificates of one file.
-pub(super) type Ders = Arc<[CertificateDer<'static>]>;
+pub(crate) type Ders = Arc<[CertificateDer<'static>]>;
 
 /// Objects by their places.
 #[derive(Debug, Default)]
 pub struct LoadedObjects {
-    pub(super) authorities: BTreeMap<Place, Ders>,
-    pub(super) pairs: BTreeMap<Place, Arc<CertifiedKey>>,
-    pub(super) lists: BTreeMap<Place, Arc<[Arc<Crl>]>>,
-    pub(super) responses: BTreeMap<Place, Arc<[u8]>>,
-    pub(super) tickets: BTreeMap<Place, Arc<[TicketSecret]>>,
+    pub(crate) authorities: BTreeMap<Place, Ders>,
+    pub(crate) pairs: BTreeMap<Place, Arc<CertifiedKey>>,
+    pub(crate) lists: BTreeMap<Place, Arc<[Arc<Crl>]>>,
+    pub(crate) responses: BTreeMap<Place, Arc<[u8]>>,
+    pub(crate) tickets: BTreeMap<Place, Arc<[TicketSecret]>>,
 }
 
 /// An object that was refused, and kept as it was.
@@ -39,7 +39,7 @@ pub struct KeptObject {
 }
 
 /// A kind of object, and where it lies.
-pub(super) trait LoadedObject: Clone {
+pub(crate) trait LoadedObject: Clone {
     fn map(objects: &LoadedObjects) -> &BTreeMap<Place, Self>;
     fn map_mut(objects: &mut LoadedObjects) -> &mut BTreeMap<Place, Self>;
 }

@@ -1,0 +1,19 @@
+//! Files that a configuration names, loaded and checked: keys, chains, authorities, revocation lists,
+//! OCSP responses, ticket keys.
+//!
+//! What is refused is named in [`findings`], with the file and the reason, never with a part of a key.
+
+pub(crate) mod authorities;
+pub(crate) mod crl_files;
+pub(crate) mod crl_warnings;
+pub mod crls;
+pub(crate) mod encrypted_key;
+pub(crate) mod encryption_names;
+pub(crate) mod findings;
+pub(crate) mod keys;
+pub mod loaded_crl;
+pub(crate) mod loaded_objects;
+pub(crate) mod ocsp_stapling;
+pub(crate) mod private_key;
+pub(crate) mod system_roots;
+pub(crate) mod ticket_files;
