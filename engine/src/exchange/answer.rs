@@ -9,6 +9,7 @@ use ferrule_config::model::PageMedia;
 
 use super::negotiate::Accepted;
 use crate::plan::error_pages::{ErrorPages, Page};
+use crate::plan::marks::RequestIdField;
 use crate::wire::head::{Method, Version};
 
 /// How an answer is given.
@@ -18,8 +19,8 @@ pub struct Manner<'a> {
     pub accepted: Accepted,
     /// The operator's pages.
     pub pages: Option<&'a ErrorPages>,
-    /// The header that holds the request's id, and the id.
-    pub request_id: Option<(&'a str, &'a [u8])>,
+    /// The field that holds the request's id.
+    pub request_id: Option<RequestIdField<'a>>,
 }
 
 /// What an answer depends on beside its reason.
@@ -45,8 +46,10 @@ pub struct AnswerTo<'a> {
 /// What is said.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Words<'a> {
-    /// The status sent, and the one that pages go by.
-    pub(super) status: (u16, u16),
+    /// The status that pages go by.
+    pub(super) page_status: u16,
+    /// The digits of the status that is sent.
+    pub(super) digits: &'a [u8; 3],
     /// What follows the status.
     pub(super) title: &'a str,
     /// More about it.
@@ -67,14 +70,14 @@ pub(super) enum Body<'a> {
 const PIECES: usize = 12;
 
 impl<'a> Body<'a> {
-    /// Chooses it. `digits` are those of the status.
-    pub(super) fn choose(words: &Words<'a>, digits: &'a [u8; 3], manner: &Manner<'a>) -> Self {
-        let id = manner.request_id.map_or(&b""[..], |(_, id)| id);
+    /// Chooses it.
+    pub(super) fn choose(words: &Words<'a>, manner: &Manner<'a>) -> Self {
+        let id = manner.request_id.map_or(&b""[..], |field| field.id);
         // An explanation has one form, and whoever switched it on wants it to be read.
         if !words.details.is_empty() {
-            return Self::Own(PageMedia::Json, pieces(PageMedia::Json, words, (digits, id)));
+            return Self::Own(PageMedia::Json, pieces(PageMedia::Json, words, id));
         }
-        let pages = manner.pages.map_or(&[][..], |pages| pages.of(words.status.1));
+        let pages = manner.pages.map_or(&[][..], |pages| pages.of(words.page_status));
         if let Some(first) = pages.first() {
             let has = |media| pages.iter().any(|page| page.media == media);
             let best = manner.accepted.best(has);
@@ -83,7 +86,7 @@ impl<'a> Body<'a> {
         }
         let best = manner.accepted.best(|media| media != PageMedia::Xml);
         let media = best.unwrap_or(PageMedia::Json);
-        Self::Own(media, pieces(media, words, (digits, id)))
+        Self::Own(media, pieces(media, words, id))
     }
 
     /// What it holds.
@@ -124,11 +127,8 @@ impl<'a> Body<'a> {
     }
 }
 
-fn pieces<'a>(
-    media: PageMedia,
-    words: &Words<'a>,
-    (digits, id): (&'a [u8; 3], &'a [u8]),
-) -> [&'a [u8]; PIECES] {
+fn pieces<'a>(media: PageMedia, words: &Words<'a>, id: &'a [u8]) -> [&'a [u8]; PIECES] {
+    let digits = words.digits;
     let title = words.title.as_bytes();
     let reason = words.reason.unwrap_or_default().as_bytes();
     // A part that is not there takes the words around it with it.

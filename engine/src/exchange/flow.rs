@@ -75,8 +75,10 @@ pub struct Flow<'a> {
     data_bytes_max: Option<u64>,
     /// Why nothing more of it may be read: nobody knows where it ends.
     failed: Option<FlowError>,
-    /// Bytes taken off the input, and bytes to go out: data and framing.
-    wire_bytes: (u64, u64),
+    /// Bytes taken off the input, data and framing.
+    bytes_in: u64,
+    /// Bytes to go out, data and framing.
+    bytes_out: u64,
     /// Trailers pass, but for these names.
     trailers: Option<&'a IdentityHeaders>,
     /// What has come of the trailer section; bounded by the reader, and untouched where they do not
@@ -122,7 +124,8 @@ impl<'a> Flow<'a> {
             data_bytes: 0,
             data_bytes_max,
             failed: None,
-            wire_bytes: (0, 0),
+            bytes_in: 0,
+            bytes_out: 0,
             trailers: None,
             section: Vec::new(),
         }
@@ -255,19 +258,19 @@ impl<'a> Flow<'a> {
     /// Bytes taken off the input so far, framing included.
     #[must_use]
     pub const fn bytes_in(&self) -> u64 {
-        self.wire_bytes.0
+        self.bytes_in
     }
 
     /// Bytes made of it so far, framing included.
     #[must_use]
     pub const fn bytes_out(&self) -> u64 {
-        self.wire_bytes.1
+        self.bytes_out
     }
 
     fn count(&mut self, taken: usize, made: usize) {
         let (taken, made) = (taken as u64, made as u64);
-        self.wire_bytes.0 = self.wire_bytes.0.saturating_add(taken);
-        self.wire_bytes.1 = self.wire_bytes.1.saturating_add(made);
+        self.bytes_in = self.bytes_in.saturating_add(taken);
+        self.bytes_out = self.bytes_out.saturating_add(made);
     }
 }
 

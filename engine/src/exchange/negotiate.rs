@@ -15,8 +15,24 @@ const RANGES_MAX: usize = 32;
 /// What the client thinks of each type, in thousandths; 0 is not acceptable.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Accepted {
-    /// By type, in the order of [`TYPES`]: how specific the range was that said so, and the quality.
-    types: [(u8, u16); 4],
+    /// By type, in the order of [`TYPES`].
+    types: [Preference; 4],
+}
+
+/// What the client thinks of one type.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Preference {
+    /// How specific the range was that said so: 0 if none did.
+    specificity: u8,
+    /// In thousandths.
+    quality: u16,
+}
+
+impl Preference {
+    /// What no range has said yet.
+    const fn unsaid(quality: u16) -> Self {
+        Self { specificity: 0, quality }
+    }
 }
 
 /// The types that we may have. Where a client likes two of them equally, the earlier wins: who does
@@ -31,7 +47,7 @@ const TYPES: [(PageMedia, &[u8], &[u8]); 4] = [
 impl Default for Accepted {
     /// No `Accept` is `*/*`.
     fn default() -> Self {
-        Self { types: [(0, 1_000); 4] }
+        Self { types: [Preference::unsaid(1_000); 4] }
     }
 }
 
@@ -43,7 +59,7 @@ impl Accepted {
         if lines.peek().is_none() {
             return Self::default();
         }
-        let mut accepted = Self { types: [(0, 0); 4] };
+        let mut accepted = Self { types: [Preference::unsaid(0); 4] };
         let mut empty = true;
         let mut left = RANGES_MAX;
         for line in lines {
@@ -88,8 +104,8 @@ impl Accepted {
         if particular {
             return;
         }
-        for ((_, own_kind, own_subtype), (found, best)) in TYPES.iter().zip(&mut self.types) {
-            let specific = match (kind, subtype) {
+        for ((_, own_kind, own_subtype), preference) in TYPES.iter().zip(&mut self.types) {
+            let specificity = match (kind, subtype) {
                 (b"*", b"*") => 1,
                 (kind, b"*") if eq_ignore_case(kind, own_kind) => 2,
                 (kind, subtype)
@@ -100,8 +116,8 @@ impl Accepted {
                 _ => continue,
             };
             // Of two equal ranges the first one stands.
-            if specific > *found {
-                (*found, *best) = (specific, quality);
+            if specificity > preference.specificity {
+                *preference = Preference { specificity, quality };
             }
         }
     }
@@ -110,7 +126,7 @@ impl Accepted {
     #[must_use]
     pub fn best(&self, offered: impl Fn(PageMedia) -> bool) -> Option<PageMedia> {
         let mut best: Option<(PageMedia, u16)> = None;
-        for ((media, ..), (_, quality)) in TYPES.iter().zip(self.types) {
+        for ((media, ..), Preference { quality, .. }) in TYPES.iter().zip(self.types) {
             if quality > best.map_or(0, |(_, quality)| quality) && offered(*media) {
                 best = Some((*media, quality));
             }

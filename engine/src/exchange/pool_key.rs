@@ -74,7 +74,13 @@ pub(super) struct KeyEntry {
 struct OwnIdentity {
     upstream: Box<str>,
     address: OwnAddress,
-    tls: Option<(Box<[u8]>, [u8; 32])>,
+    tls: Option<OwnTlsIdentity>,
+}
+
+#[derive(Debug)]
+struct OwnTlsIdentity {
+    name: Box<[u8]>,
+    settings: [u8; 32],
 }
 
 #[derive(Debug)]
@@ -98,7 +104,9 @@ impl OwnIdentity {
                 Address::Ip(address) => OwnAddress::Ip(address),
                 Address::Unix(path) => OwnAddress::Unix(path.to_owned()),
             },
-            tls: identity.tls.map(|tls| (tls.name.into(), tls.settings)),
+            tls: identity
+                .tls
+                .map(|tls| OwnTlsIdentity { name: tls.name.into(), settings: tls.settings }),
         }
     }
 
@@ -112,7 +120,7 @@ impl OwnIdentity {
             tls: self
                 .tls
                 .as_ref()
-                .map(|(name, settings)| TlsIdentity { name, settings: *settings }),
+                .map(|tls| TlsIdentity { name: &tls.name, settings: tls.settings }),
         }
     }
 }

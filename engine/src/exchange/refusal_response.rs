@@ -17,14 +17,15 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
         return 0;
     }
     let status = refusal.status();
+    let digits = digits(status);
     let words = Words {
-        status: (status, refusal.page_status()),
+        page_status: refusal.page_status(),
+        digits: &digits,
         title: refusal.title(),
         reason: refusal.reason(),
         details: to.details,
     };
-    let digits = digits(status);
-    let body = Body::choose(&words, &digits, &to.manner);
+    let body = Body::choose(&words, &to.manner);
     let body_len = body.len();
     write::status_line(status, out);
     write::date(to.http_date.as_bytes(), out);
@@ -39,8 +40,8 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
     if body.is_own_html() {
         out.extend_from_slice(b"Content-Security-Policy: default-src 'none'\r\n");
     }
-    if let Some((name, id)) = to.manner.request_id.filter(|(_, id)| !id.is_empty()) {
-        write::field(name.as_bytes(), id, out);
+    if let Some(field) = to.manner.request_id.filter(|field| !field.id.is_empty()) {
+        write::field(field.name.as_bytes(), field.id, out);
     }
     if let Refusal::MethodNotAllowed(methods) = refusal {
         out.extend_from_slice(b"Allow: ");
@@ -79,6 +80,7 @@ mod tests {
     use crate::identity::failure::VerifyFailure;
     use crate::plan::MethodSet;
     use crate::plan::error_pages::{ErrorPages, Page};
+    use crate::plan::marks::RequestIdField;
     use crate::wire::head::{RequestHead, parse_request};
     use crate::wire::limits::HeadLimits;
 
@@ -175,7 +177,7 @@ mod tests {
     #[test]
     fn the_client_chooses_the_form() {
         let bad = Refusal::BadCertificate(VerifyFailure::Expired);
-        let id = Some(("X-Id", &b"id-1"[..]));
+        let id = Some(RequestIdField { name: "X-Id", id: b"id-1" });
         for (refusal, accept, request_id, media, wanted) in [
             (
                 bad,
@@ -241,7 +243,7 @@ mod tests {
             let manner = Manner {
                 accepted: accepting(accept),
                 pages: Some(&pages),
-                request_id: Some(("X-Id", b"id-1")),
+                request_id: Some(RequestIdField { name: "X-Id", id: b"id-1" }),
             };
             assert_eq!(with(refusal, manner).1, wanted);
         }

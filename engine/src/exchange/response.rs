@@ -10,6 +10,7 @@ use super::hop::Nominations;
 use super::response_fault::ResponseFault;
 use super::{binding, upgrade};
 use crate::plan::IdentityHeaders;
+use crate::plan::marks::RequestIdField;
 use crate::wire::framing::{self, BodyLength};
 use crate::wire::head::{Method, Version};
 use crate::wire::view::ResponseView;
@@ -39,8 +40,8 @@ pub struct Asked<'a> {
     pub trailers: Option<&'a IdentityHeaders>,
     /// Our name in `Via`.
     pub via: Option<&'a str>,
-    /// The header that holds the request's id, and the id.
-    pub request_id: Option<(&'a str, &'a [u8])>,
+    /// The field that holds the request's id.
+    pub request_id: Option<RequestIdField<'a>>,
 }
 
 /// What to do with a response head.
@@ -206,7 +207,8 @@ mod tests {
     #[test]
     fn the_requests_id_is_sent_once() {
         let text = "HTTP/1.1 204 No Content\r\nx-request-ID: theirs\r\nX-Other: 1\r\n\r\n";
-        let asked = Asked { request_id: Some(("X-Request-Id", b"ours")), ..ASKED };
+        let id = RequestIdField { name: "X-Request-Id", id: b"ours" };
+        let asked = Asked { request_id: Some(id), ..ASKED };
         let wanted = "HTTP/1.1 204 No Content\r\nX-Other: 1\r\nX-Request-Id: ours\r\n\r\n";
         assert_eq!(delivered(text, &asked).1, wanted);
         assert!(delivered(text, &ASKED).1.contains("theirs"));

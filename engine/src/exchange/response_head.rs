@@ -23,9 +23,9 @@ pub fn client_head(
 ) {
     write::status_line_with(response.status(), response.reason(), out);
     // The upstream may have echoed the id; the client gets it once.
-    fields(response, asked.request_id.map(|(name, _)| name), out);
-    if let Some((name, id)) = asked.request_id {
-        write::field(name.as_bytes(), id, out);
+    fields(response, asked.request_id.map(|field| field.name), out);
+    if let Some(field) = asked.request_id {
+        write::field(field.name.as_bytes(), field.id, out);
     }
     if !response.fields().contains(Known::Date) {
         write::date(asked.http_date.as_bytes(), out);
@@ -88,9 +88,9 @@ fn fields(response: ResponseView<'_>, ours: Option<&str>, out: &mut Vec<u8>) {
 /// are such), and the upgrade in our words.
 pub fn granted_head(response: ResponseView<'_>, asked: &Asked<'_>, out: &mut Vec<u8>) {
     write::status_line_with(response.status(), response.reason(), out);
-    fields(response, asked.request_id.map(|(name, _)| name), out);
-    if let Some((name, id)) = asked.request_id {
-        write::field(name.as_bytes(), id, out);
+    fields(response, asked.request_id.map(|field| field.name), out);
+    if let Some(field) = asked.request_id {
+        write::field(field.name.as_bytes(), field.id, out);
     }
     if let Some(name) = asked.via {
         via::append(name, response.version(), out);
@@ -102,6 +102,7 @@ pub fn granted_head(response: ResponseView<'_>, asked: &Asked<'_>, out: &mut Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::marks::RequestIdField;
     use crate::wire::head::{Method, ResponseHead, parse_response};
     use crate::wire::limits::HeadLimits;
 
@@ -119,7 +120,7 @@ mod tests {
             continue_wanted: false,
             trailers: None,
             via: Some("edge"),
-            request_id: Some(("X-Request-Id", b"7")),
+            request_id: Some(RequestIdField { name: "X-Request-Id", id: b"7" }),
         };
         let mut head = ResponseHead::default();
         let limits = HeadLimits { head_bytes_max: 4096, fields_max: 100 };

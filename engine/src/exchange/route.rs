@@ -101,7 +101,7 @@ impl<'a> Lookup<'a> {
             let Some(when) = plan.route(route).when.as_ref() else { return Truth::Yes };
             self.facts(path).map_or(Truth::No, |facts| when.judge(&facts, self.value))
         };
-        plan.table.possible((host, path), method, judge, found);
+        plan.table.possible(host, path, method, judge, found);
     }
 
     /// The methods of this path.

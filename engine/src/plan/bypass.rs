@@ -47,7 +47,7 @@ impl<'a> Search<'a> {
             // The example that nobody is likely to have spelt out: what was is an exception.
             let example = path.examples().next()?;
             hosts.iter().find_map(|host| {
-                let (by, how) = self.gap_at(guarded, (host, &example))?;
+                let (by, how) = self.gap_at(guarded, host, &example)?;
                 Some(Gap { by, path, how })
             })
         })
@@ -154,7 +154,7 @@ impl<'a> Search<'a> {
     }
 
     /// The first route with a weaker demand that takes some request for this host and path.
-    fn gap_at(&self, guarded: &Route, (host, path): (&str, &str)) -> Option<(&'a Route, Way)> {
+    fn gap_at(&self, guarded: &Route, host: &str, path: &str) -> Option<(&'a Route, Way)> {
         let mut name = HostBuf::default();
         let candidates = self.table.candidates(name.read(host.as_bytes()), path.as_bytes());
         let of = |candidate: &Candidate| self.config.routes.get(candidate.route.0 as usize);

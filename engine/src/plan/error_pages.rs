@@ -31,9 +31,16 @@ pub struct Page {
 #[derive(Debug, Default)]
 pub struct ErrorPages {
     /// Sets of pages for some statuses, the most particular first.
-    sets: Vec<(PageStatuses, Vec<Page>)>,
+    sets: Vec<PageSet>,
     /// For each status from 400: one more than the index of its set, or 0.
     by_status: Vec<u8>,
+}
+
+/// The pages for some statuses, one for each media type.
+#[derive(Debug)]
+struct PageSet {
+    statuses: PageStatuses,
+    pages: Vec<Page>,
 }
 
 impl Page {
@@ -66,14 +73,14 @@ impl ErrorPages {
     /// Of all pages in the order of the file.
     #[must_use]
     pub fn new(pages: impl IntoIterator<Item = (PageStatuses, Page)>) -> Self {
-        let mut sets: Vec<(PageStatuses, Vec<Page>)> = Vec::new();
+        let mut sets: Vec<PageSet> = Vec::new();
         for (statuses, page) in pages {
-            match sets.iter_mut().find(|(known, _)| *known == statuses) {
-                Some((_, pages)) => pages.push(page),
-                None => sets.push((statuses, vec![page])),
+            match sets.iter_mut().find(|set| set.statuses == statuses) {
+                Some(set) => set.pages.push(page),
+                None => sets.push(PageSet { statuses, pages: vec![page] }),
             }
         }
-        sets.sort_by_key(|(statuses, _)| *statuses);
+        sets.sort_by_key(|set| set.statuses);
         let stands_for = |statuses: &PageStatuses, status: u16| match *statuses {
             PageStatuses::One(one) => one == status,
             PageStatuses::Class(digit) => {
@@ -81,7 +88,7 @@ impl ErrorPages {
             }
         };
         let set_of = |status| {
-            let set = sets.iter().position(|(statuses, _)| stands_for(statuses, status));
+            let set = sets.iter().position(|set| stands_for(&set.statuses, status));
             set.and_then(|set| u8::try_from(set + 1).ok()).unwrap_or(0)
         };
         let by_status =
@@ -94,7 +101,7 @@ impl ErrorPages {
     pub fn of(&self, status: u16) -> &[Page] {
         let set = status.checked_sub(FIRST).and_then(|at| self.by_status.get(usize::from(at)));
         let set = set.and_then(|set| usize::from(*set).checked_sub(1));
-        set.and_then(|set| self.sets.get(set)).map_or(&[], |(_, pages)| pages)
+        set.and_then(|set| self.sets.get(set)).map_or(&[], |set| &set.pages)
     }
 }
 

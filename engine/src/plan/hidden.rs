@@ -27,11 +27,11 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
         // A rule that many routes inherit is one line of the file.
         if !seen.contains(&(field.place, &field.name)) {
             seen.push((field.place, &field.name));
-            search.in_template(&field.value, (field.place, &field.name), problems);
+            search.in_template(&field.value, field.place, &field.name, problems);
         }
     }
     if let Some(AccessFormat::Text(template)) = config.log.access.as_ref().map(|log| &log.format) {
-        search.in_template(template, (Place::default(), "log.access.format"), problems);
+        search.in_template(template, Place::default(), "log.access.format", problems);
     }
 }
 
@@ -60,9 +60,9 @@ impl Search<'_> {
         }
     }
 
-    fn in_template(&self, template: &Template, at: (Place, &str), problems: &mut Problems) {
+    fn in_template(&self, template: &Template, place: Place, field: &str, problems: &mut Problems) {
         for about in template.variables().filter_map(|variable| self.about(variable)) {
-            problems.warn(about.problem(at.0, at.1.to_owned(), "$"));
+            problems.warn(about.problem(place, field.to_owned(), "$"));
         }
     }
 

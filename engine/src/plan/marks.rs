@@ -17,6 +17,15 @@ pub struct Marks {
     pub trace: Trace,
 }
 
+/// The field that tells the client a request's id.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestIdField<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The id.
+    pub id: &'a [u8],
+}
+
 /// The trace that a request belongs to, its ids in hexadecimal.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Trace {
@@ -60,11 +69,11 @@ impl Marks {
         self.id.get(..self.id_len).unwrap_or_default()
     }
 
-    /// The header that holds the id, and the id; `None` if there is none.
+    /// The field that holds the id; `None` if there is no id.
     #[must_use]
-    pub fn named<'a>(&'a self, http: &'a Http) -> Option<(&'a str, &'a [u8])> {
+    pub fn named<'a>(&'a self, http: &'a Http) -> Option<RequestIdField<'a>> {
         let name = http.answers.request_id.as_deref()?;
-        (self.id_len > 0).then(|| (name, self.id()))
+        (self.id_len > 0).then(|| RequestIdField { name, id: self.id() })
     }
 
     /// Takes an id, unless it is too long.

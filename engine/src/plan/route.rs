@@ -157,7 +157,8 @@ impl RouteTable {
     /// to the first that is certain.
     pub fn possible(
         &self,
-        (host, path): (HostName<'_>, &[u8]),
+        host: HostName<'_>,
+        path: &[u8],
         method: Method,
         judge: &mut dyn FnMut(RouteId) -> Truth,
         found: &mut dyn FnMut(&Match),

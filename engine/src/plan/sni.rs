@@ -69,16 +69,24 @@ struct PolicyRule {
     depth: u32,
     allow_v1: bool,
     clock_skew: Duration,
-    /// Lists of what is revoked, sorted, and how they are taken.
-    revocation: Option<(Vec<Source>, CrlExpired, CrlMissing)>,
+    revocation: Option<RevocationRule>,
     /// Sorted; the order in the file means nothing.
-    ca: Vec<Source>,
+    ca: Vec<PemLocation>,
     lists: ClientLists,
     exempt: Vec<Pattern>,
 }
 
+/// How a policy asks for revocation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct RevocationRule {
+    /// Where the lists are; sorted, because their order in the file means nothing.
+    crls: Vec<PemLocation>,
+    expired: CrlExpired,
+    missing: CrlMissing,
+}
+
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Source {
+enum PemLocation {
     Inline(String),
     Path(PathBuf),
 }
@@ -250,8 +258,11 @@ impl PolicyRule {
             lists,
             exempt,
         } = client;
-        let revocation =
-            revocation.as_ref().map(|lists| (sources(&lists.crls), lists.expired, lists.missing));
+        let revocation = revocation.as_ref().map(|lists| RevocationRule {
+            crls: sources(&lists.crls),
+            expired: lists.expired,
+            missing: lists.missing,
+        });
         Self {
             verify: *verify,
             protocols: server.protocols,
@@ -268,12 +279,12 @@ impl PolicyRule {
     }
 }
 
-fn sources(pems: &[Pem]) -> Vec<Source> {
+fn sources(pems: &[Pem]) -> Vec<PemLocation> {
     let mut list: Vec<_> = pems
         .iter()
         .map(|pem| match &pem.source {
-            PemSource::Inline(text) => Source::Inline(text.clone()),
-            PemSource::Path(path) => Source::Path(path.clone()),
+            PemSource::Inline(text) => PemLocation::Inline(text.clone()),
+            PemSource::Path(path) => PemLocation::Path(path.clone()),
         })
         .collect();
     list.sort();

@@ -75,7 +75,7 @@ impl Meters {
     }
 
     /// A client was verified, up to this anchor of the server object.
-    pub fn verified(&self, server: ServerId, anchor: Option<u32>, (not_after, now): (i64, i64)) {
+    pub fn verified(&self, server: ServerId, anchor: Option<u32>, not_after: i64, now: i64) {
         let Some(server) = self.servers.get(server.0 as usize) else { return };
         let days = u64::try_from(not_after.saturating_sub(now).max(0) / DAY).unwrap_or(0);
         server.days_left.observe(&DAYS, days);
@@ -131,10 +131,10 @@ mod tests {
     #[test]
     fn clients_are_counted_by_server_and_anchor() {
         let meters = Meters::new(0, 0, [0, 2]);
-        meters.verified(ServerId(1), Some(1), (1_000_000 + 8 * DAY, 1_000_000));
-        meters.verified(ServerId(1), None, (0, 1_000_000));
-        meters.verified(ServerId(0), Some(0), (1_000_000, 1_000_000));
-        meters.verified(ServerId(7), Some(0), (0, 0));
+        meters.verified(ServerId(1), Some(1), 1_000_000 + 8 * DAY, 1_000_000);
+        meters.verified(ServerId(1), None, 0, 1_000_000);
+        meters.verified(ServerId(0), Some(0), 1_000_000, 1_000_000);
+        meters.verified(ServerId(7), Some(0), 0, 0);
         let servers: Vec<_> =
             meters.servers().map(|(days, anchors)| (days, anchors.collect::<Vec<_>>())).collect();
         assert_eq!(servers[1].1, [(0, 0), (1, 1_000_000)]);

@@ -44,7 +44,8 @@ impl Reporter {
         &mut self,
         books: Books<'_>,
         plan: &Plan,
-        (facts, fixed): (&Facts<'_>, Option<&FixedParts>),
+        facts: &Facts<'_>,
+        fixed: Option<&FixedParts>,
         outcome: &Outcome,
     ) {
         let Books { counters, events, meters, listener } = books;

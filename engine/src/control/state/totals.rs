@@ -291,7 +291,7 @@ mod tests {
             for route in 0..=4_000 {
                 meters.request(ListenerId(0), Some(RouteId(route)), 200);
             }
-            meters.verified(ServerId(0), Some(0), (9, 5));
+            meters.verified(ServerId(0), Some(0), 9, 5);
             held = Some(meters);
             let totals = all.totals();
             let sum: u64 = totals.requests.values().flatten().sum();
@@ -313,7 +313,7 @@ mod tests {
         let first = Arc::new(Meters::new(1, 1, [1]));
         all.add_generation(labels(&["a"]), vec![Arc::clone(&first)]);
         first.request(ListenerId(0), Some(RouteId(0)), 200);
-        first.verified(ServerId(0), Some(0), (9, 5));
+        first.verified(ServerId(0), Some(0), 9, 5);
         let second = Arc::new(Meters::new(1, 2, [1]));
         all.add_generation(labels(&["b", "a"]), vec![Arc::clone(&second)]);
         second.request(ListenerId(0), Some(RouteId(1)), 200);
@@ -324,7 +324,7 @@ mod tests {
         drop(first);
         assert_eq!(all.totals().requests, totals.requests);
         assert_eq!(all.counting.len(), 1, "the first is retired");
-        second.verified(ServerId(0), Some(0), (9, 7));
+        second.verified(ServerId(0), Some(0), 9, 7);
         let totals = all.totals();
         assert_eq!(
             totals.authorities.values().next(),

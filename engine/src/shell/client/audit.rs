@@ -25,7 +25,7 @@ pub(crate) fn record_handshake(client: &Client, server: ServerId, resumed: bool)
         return;
     }
     let (not_after, now) = (identity.not_after, core.clock.unix_seconds());
-    client.live.meters.verified(server, identity.anchor, (not_after, now));
+    client.live.meters.verified(server, identity.anchor, not_after, now);
     let seen = Sighting {
         not_after,
         sha256: &identity.leaf_sha256,

@@ -13,6 +13,7 @@ use crate::exchange::response::{Asked, Delivery, ResponseStep, admit_response};
 use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::response_head::{client_head, granted_head, interim_head};
 use crate::plan::Plan;
+use crate::plan::marks::RequestIdField;
 use crate::shell::state::core::Core;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::min_rate::MinRate;
@@ -46,8 +47,8 @@ pub(crate) struct ResponseContext<'a> {
     pub(crate) upload: &'a UploadState,
     /// How long the upstream may take for its next bytes.
     pub(crate) read_timeout: Duration,
-    /// The header that holds the request's id, and the id.
-    pub(crate) request_id: Option<(&'a str, &'a [u8])>,
+    /// The field that holds the request's id.
+    pub(crate) request_id: Option<RequestIdField<'a>>,
 }
 
 /// How far the body of a request is, whose response is waited for.

@@ -310,7 +310,8 @@ fn report(
         core.reporter.borrow_mut().finished(
             books,
             plan,
-            (&facts, client.request_log_parts()),
+            &facts,
+            client.request_log_parts(),
             &outcome,
         );
     });
