@@ -190,3 +190,18 @@ impl Piece {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A variable that [`Fact::of`] forgets would be empty for ever, and no error would say so.
+    #[test]
+    fn every_variable_has_a_value() {
+        let families = |name: &str| name.ends_with('_');
+        for listed in Variable::ALL.iter().filter(|listed| !families(listed.name)) {
+            let empty = matches!(Compiler::default().variable(&listed.variable), Piece::Empty);
+            assert_eq!(empty, listed.variable == Variable::SslEarlyData, "${}", listed.name);
+        }
+    }
+}
