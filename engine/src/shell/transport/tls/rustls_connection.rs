@@ -1,9 +1,9 @@
 //! Both of rustls's unbuffered connections as one, and how much of a buffer they are shown.
 
-use rustls::ProtocolVersion;
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{EncodeError, EncodeTlsData, UnbufferedStatus};
+use rustls::{CommonState, ProtocolVersion};
 
 use super::output::TlsOutput;
 use crate::shell::transport::buffers::{Buffer, RECORD_BYTES_MAX};
@@ -14,40 +14,43 @@ pub(super) trait UnbufferedConnection {
     type Data;
     /// Bytes of records that rustls may hold on to once the handshake is over.
     const HELD_BYTES_MAX: usize;
+    /// What rustls knows of a connection on either side.
+    fn common(&self) -> &CommonState;
     /// Shows it `input`, and takes one step.
     fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
-    /// Is the handshake not over yet?
-    fn handshaking(&self) -> bool;
-    /// Is there something encoded that nobody has taken yet?
-    fn has_output(&self) -> bool;
-    /// Is the protocol TLS 1.3?
-    fn is_tls13(&self) -> bool;
     /// Is the protocol TLS 1.3, and everything that comes protected, but for what is always plain?
     fn reads_protected(&self) -> bool;
+
+    /// Is the handshake not over yet?
+    fn handshaking(&self) -> bool {
+        self.common().is_handshaking()
+    }
+
+    /// Is there something encoded that nobody has taken yet?
+    fn has_output(&self) -> bool {
+        self.common().wants_write()
+    }
+
+    /// Is the protocol TLS 1.3?
+    fn is_tls13(&self) -> bool {
+        self.common().protocol_version() == Some(ProtocolVersion::TLSv1_3)
+    }
 }
 
 impl UnbufferedConnection for UnbufferedServerConnection {
     type Data = ServerConnectionData;
-    // Clients have hardly anything to say then.
+    // Clients have hardly anything to send then.
     const HELD_BYTES_MAX: usize = RECORD_BYTES_MAX;
+
+    fn common(&self) -> &CommonState {
+        self
+    }
 
     fn process<'c, 'i>(
         &'c mut self,
         input: &'i mut [u8],
     ) -> UnbufferedStatus<'c, 'i, ServerConnectionData> {
         self.process_tls_records(input)
-    }
-
-    fn handshaking(&self) -> bool {
-        self.is_handshaking()
-    }
-
-    fn has_output(&self) -> bool {
-        self.wants_write()
-    }
-
-    fn is_tls13(&self) -> bool {
-        self.protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
 
     fn reads_protected(&self) -> bool {
@@ -61,6 +64,10 @@ impl UnbufferedConnection for UnbufferedClientConnection {
     // A ticket may be 2^16 bytes long.
     const HELD_BYTES_MAX: usize = 5 * RECORD_BYTES_MAX;
 
+    fn common(&self) -> &CommonState {
+        self
+    }
+
     fn process<'c, 'i>(
         &'c mut self,
         input: &'i mut [u8],
@@ -68,21 +75,9 @@ impl UnbufferedConnection for UnbufferedClientConnection {
         self.process_tls_records(input)
     }
 
-    fn handshaking(&self) -> bool {
-        self.is_handshaking()
-    }
-
-    fn has_output(&self) -> bool {
-        self.wants_write()
-    }
-
-    fn is_tls13(&self) -> bool {
-        self.protocol_version() == Some(ProtocolVersion::TLSv1_3)
-    }
-
     fn reads_protected(&self) -> bool {
-        // What a server sends in the plain after its ServerHello does not authenticate.
-        self.is_tls13() && !self.is_handshaking()
+        // What a server sends in plaintext after its ServerHello does not authenticate.
+        self.is_tls13() && !self.handshaking()
     }
 }
 
