@@ -37,7 +37,7 @@ pub(super) struct PeerTls {
 }
 
 impl TestCertificates {
-    /// The one of this process.
+    /// The certificates of this process, made on the first call.
     pub(super) fn get() -> &'static Self {
         static MATERIAL: OnceLock<TestCertificates> = OnceLock::new();
         MATERIAL.get_or_init(Self::make)

@@ -1,4 +1,4 @@
-//! What all peers of a run know: how it is set, the book, and what they need for TLS.
+//! What all peers of a run know: its settings, its journal, and what they need for TLS.
 
 use std::cell::Cell;
 

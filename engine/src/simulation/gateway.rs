@@ -105,7 +105,7 @@ impl Gateway {
         self.core.deadlines.hasten_idle(DRAIN_GRACE);
     }
 
-    /// What is left over when everybody has left.
+    /// Whatever is still held when everybody has left: nothing should be.
     pub(super) fn leftovers(&self) -> Vec<String> {
         let core = &self.core;
         let mut found = Vec::new();

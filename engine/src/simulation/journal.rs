@@ -1,4 +1,4 @@
-//! What was asked, what was done about it, and what must never happen.
+//! The journal of a run: every request, what became of it, and what must never happen.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ pub(super) enum RequestOutcome {
     Cut,
     /// The end of the connection.
     Nothing,
-    /// It was sent behind the last answer of its connection.
+    /// It was sent after the last answer of its connection.
     Void,
 }
 
@@ -49,7 +49,7 @@ struct RequestRecord {
     /// Nodes that saw its head.
     seen: u32,
     faults: Vec<&'static str>,
-    /// A node's answer to it was none.
+    /// A node's answer to it was malformed.
     malformed: bool,
     /// A node has answered before it had read all of it.
     early: bool,
@@ -58,7 +58,7 @@ struct RequestRecord {
     outcome: Option<RequestOutcome>,
 }
 
-/// The book of one run.
+/// The entries of one run.
 #[derive(Debug, Default)]
 pub(super) struct JournalEntries {
     entries: BTreeMap<u64, RequestRecord>,
@@ -69,7 +69,7 @@ pub(super) struct JournalEntries {
     pub(super) delivered: usize,
 }
 
-/// The book, shared by all peers.
+/// The journal of a run, shared by all peers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RunJournal(Rc<RefCell<JournalEntries>>);
 
@@ -122,7 +122,7 @@ impl RunJournal {
         }
     }
 
-    /// Has a node done so?
+    /// Has a node answered this request before it had read all of it?
     pub(super) fn was_early(&self, id: u64) -> bool {
         self.0.borrow().entries.get(&id).is_some_and(|entry| entry.early)
     }
@@ -134,7 +134,7 @@ impl RunJournal {
         }
     }
 
-    /// Has it?
+    /// Has the client of this request read the head of an answer?
     pub(super) fn is_heard(&self, id: u64) -> bool {
         self.0.borrow().entries.get(&id).is_some_and(|entry| entry.heard)
     }
@@ -168,7 +168,7 @@ impl RunJournal {
         }
     }
 
-    /// Ends the book; what is still open is wrong.
+    /// Closes the journal; a request without an outcome is a violation.
     pub(super) fn close(&self) -> JournalEntries {
         let mut book = self.0.take();
         let open = book.entries.values().filter(|entry| entry.outcome.is_none()).count();
@@ -187,7 +187,7 @@ impl JournalEntries {
 }
 
 impl RequestRecord {
-    /// Why this may not be the end of it.
+    /// Why this outcome is a violation, if it is one.
     fn judge(
         &self,
         outcome: RequestOutcome,

@@ -12,15 +12,15 @@ use crate::shell::transport::net::{
 };
 use crate::simulation::network::{is_heard_out, is_spoken_to};
 
-/// Whatever is waited for, Ferrule's timeouts have made something happen by then.
+/// The longest wait of a peer: Ferrule's timeouts have made something happen by then.
 pub(super) const PATIENCE: Duration = Duration::from_secs(40);
 
-/// And so has it to whom nobody listens.
+/// How long a peer does not read: whoever waits for it has given up by then.
 const DEAF: Duration = Duration::from_secs(70);
 
 type Tls = Option<Rc<RefCell<Connection>>>;
 
-/// What a read came to.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum LinkRead {
     Bytes,
@@ -32,7 +32,7 @@ pub(super) enum LinkRead {
     Nothing,
 }
 
-/// Receives.
+/// The receiving side of a link.
 pub(super) struct LinkReader {
     half: ReadHalf,
     tls: Tls,
@@ -42,7 +42,7 @@ pub(super) struct LinkReader {
     patience: Duration,
 }
 
-/// Sends.
+/// The sending side of a link.
 pub(super) struct LinkWriter {
     half: WriteHalf,
     tls: Tls,

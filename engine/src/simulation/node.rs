@@ -8,7 +8,7 @@ use super::context::RunContext;
 use super::journal::PlannedRequest;
 use super::link::{LinkRead, LinkReader, LinkWriter, link};
 use super::message::{BodyChecker, BodyFraming, BodyOwner, Head, take_head};
-use super::response::{ResponseFault, SimulatedResponse};
+use super::response::{ResponseFlaw, SimulatedResponse};
 use super::setting::Setting;
 use crate::shell::transport::net::{TcpListener, TcpStream, sleep, spawn, timeout};
 use crate::simulation::network::world::{below, chance};
@@ -58,7 +58,7 @@ struct NodeConnection {
     served: usize,
     /// It leaves as soon as it knows what is asked.
     vanishes: bool,
-    /// Nobody listens any more.
+    /// The connection is over.
     over: bool,
 }
 
@@ -169,11 +169,11 @@ impl NodeConnection {
             sleep(Duration::from_millis(below(1_000) as u64)).await;
         }
         self.say(id, &answer).await;
-        if wrong == Some(ResponseFault::Mute) && chance(50) {
+        if wrong == Some(ResponseFlaw::Mute) && chance(50) {
             self.reader.be_deaf().await;
         }
         if self.over
-            || wrong == Some(ResponseFault::Mute)
+            || wrong == Some(ResponseFlaw::Mute)
             || !self.read_body(&ask, &mut body).await?
         {
             // Whoever is still there must go: nothing more will be said.
@@ -229,9 +229,9 @@ impl NodeConnection {
         Ok(true)
     }
 
-    /// Gives the answer, as far as it is given.
+    /// Sends the answer, as far as it is to be sent.
     async fn say(&mut self, id: u64, answer: &SimulatedResponse) {
-        if answer.wrong == Some(ResponseFault::Surplus) {
+        if answer.wrong == Some(ResponseFlaw::Surplus) {
             let mut bytes = answer.bytes.clone();
             bytes.extend_from_slice(EVIL);
             self.writer.write_at_once(&bytes);
@@ -263,9 +263,9 @@ impl NodeConnection {
             }
         }
         match answer.wrong {
-            Some(ResponseFault::Ends) => self.writer.cut(),
-            Some(ResponseFault::Resets) => self.writer.reset(),
-            Some(ResponseFault::Mute | ResponseFault::Malformed | ResponseFault::Surplus) => return,
+            Some(ResponseFlaw::Ends) => self.writer.cut(),
+            Some(ResponseFlaw::Resets) => self.writer.reset(),
+            Some(ResponseFlaw::Mute | ResponseFlaw::Malformed | ResponseFlaw::Surplus) => return,
             None if answer.leaves => self.writer.end().await,
             None => return,
         }

@@ -9,14 +9,14 @@ use crate::simulation::network::world::{below, chance};
 
 /// What is wrong with an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum ResponseFault {
+pub(super) enum ResponseFlaw {
     /// The connection ends before the answer does.
     Ends,
     /// It is reset before that.
     Resets,
     /// Nothing more comes, and the connection stays.
     Mute,
-    /// It is none by the grammar.
+    /// It is malformed.
     Malformed,
     /// Another one follows that nobody asked for.
     Surplus,
@@ -28,10 +28,10 @@ pub(super) struct SimulatedResponse {
     pub(super) bytes: Vec<u8>,
     /// So much of it is given.
     pub(super) end: usize,
-    pub(super) wrong: Option<ResponseFault>,
+    pub(super) wrong: Option<ResponseFlaw>,
     /// It is given before the request's body was read.
     pub(super) early: bool,
-    /// The node ends the connection behind it.
+    /// The node ends the connection after it.
     pub(super) leaves: bool,
     /// So much of it is given first, and the rest only when that has arrived.
     pub(super) first: Option<usize>,
@@ -54,7 +54,7 @@ impl fmt::Display for SimulatedResponse {
 const NO_CONTENT: &str = "HTTP/1.1 204 No Content";
 const NOT_MODIFIED: &str = "HTTP/1.1 304 Not Modified";
 
-/// Heads that are none: what replaces the status line, and a field.
+/// Malformed heads: what replaces the status line, and a field.
 const MALFORMED: [(&str, &str); 9] = [
     ("HTTP/1.1 200 OK", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"),
     ("HTTP/1.1 200 OK", "Content-Length: 5\r\nContent-Length: 6\r\n"),
@@ -72,19 +72,19 @@ impl SimulatedResponse {
     pub(super) fn draw(ask: &PlannedRequest, setting: &Setting, request: BodyFraming) -> Self {
         let wrong = chance(setting.node_trouble).then(|| {
             [
-                ResponseFault::Ends,
-                ResponseFault::Resets,
-                ResponseFault::Mute,
-                ResponseFault::Malformed,
-                ResponseFault::Surplus,
+                ResponseFlaw::Ends,
+                ResponseFlaw::Resets,
+                ResponseFlaw::Mute,
+                ResponseFlaw::Malformed,
+                ResponseFlaw::Surplus,
             ][below(5)]
         });
         let sizes = if setting.large { [0, 200, 40_000, 300_000] } else { [0, 40, 800, 9_000] };
-        let most = if wrong == Some(ResponseFault::Surplus) { 200 } else { sizes[below(4)] };
+        let most = if wrong == Some(ResponseFlaw::Surplus) { 200 } else { sizes[below(4)] };
         let len = below(most + 1);
         let framing = match below(5) {
             0 | 1 => BodyFraming::Chunked,
-            2 if wrong != Some(ResponseFault::Surplus) => BodyFraming::Missing,
+            2 if wrong != Some(ResponseFlaw::Surplus) => BodyFraming::Missing,
             _ => BodyFraming::Length(len as u64),
         };
         let has_body = !matches!(request, BodyFraming::Missing | BodyFraming::Length(0));
@@ -113,7 +113,7 @@ impl SimulatedResponse {
         let ends_body = framing == BodyFraming::Missing && !bare;
         answer.leaves = wrong.is_none() && answer.last && (ends_body || chance(50));
         let malformed =
-            (wrong == Some(ResponseFault::Malformed)).then(|| below(MALFORMED.len() + 1));
+            (wrong == Some(ResponseFlaw::Malformed)).then(|| below(MALFORMED.len() + 1));
         answer.head(ask.id, len, says_last, malformed);
         let head_end = answer.bytes.len();
         if !bare {
@@ -156,13 +156,13 @@ impl SimulatedResponse {
         let len = self.bytes.len();
         self.end = len;
         match self.wrong {
-            Some(ResponseFault::Ends) => {
+            Some(ResponseFlaw::Ends) => {
                 // In plaintext, the end of the connection is the end of a body without framing.
                 let blind = self.framing == BodyFraming::Missing && setting.mode == Mode::Plain;
                 self.end = below(if blind { head_end } else { len });
             }
-            Some(ResponseFault::Resets | ResponseFault::Mute) => self.end = below(len),
-            Some(ResponseFault::Malformed) if malformed == Some(MALFORMED.len()) => {
+            Some(ResponseFlaw::Resets | ResponseFlaw::Mute) => self.end = below(len),
+            Some(ResponseFlaw::Malformed) if malformed == Some(MALFORMED.len()) => {
                 if self.framing == BodyFraming::Chunked && len > head_end {
                     self.bytes[head_end] = b'g';
                 } else {
@@ -170,25 +170,25 @@ impl SimulatedResponse {
                     self.end = self.bytes.len();
                 }
             }
-            Some(ResponseFault::Malformed | ResponseFault::Surplus) | None => {}
+            Some(ResponseFlaw::Malformed | ResponseFlaw::Surplus) | None => {}
         }
         if matches!(
             self.wrong,
-            Some(ResponseFault::Ends | ResponseFault::Resets | ResponseFault::Mute)
+            Some(ResponseFlaw::Ends | ResponseFlaw::Resets | ResponseFlaw::Mute)
         ) && chance(40)
         {
             self.end = 0;
         }
     }
 
-    /// What the book says about it: a word, and whether nobody may take it for an answer.
+    /// What the journal says about it: a word, and whether nobody may take it for an answer.
     pub(super) fn fault(&self) -> Option<(&'static str, bool)> {
         match self.wrong {
-            Some(ResponseFault::Ends) => Some(("ended early", false)),
-            Some(ResponseFault::Resets) => Some(("reset", false)),
-            Some(ResponseFault::Mute) => Some(("fell silent", false)),
-            Some(ResponseFault::Malformed) => Some(("malformed", true)),
-            Some(ResponseFault::Surplus) => None,
+            Some(ResponseFlaw::Ends) => Some(("ended early", false)),
+            Some(ResponseFlaw::Resets) => Some(("reset", false)),
+            Some(ResponseFlaw::Mute) => Some(("fell silent", false)),
+            Some(ResponseFlaw::Malformed) => Some(("malformed", true)),
+            Some(ResponseFlaw::Surplus) => None,
             None if self.leaves && self.early && self.unread => Some(("left unread", false)),
             None => None,
         }
@@ -197,11 +197,11 @@ impl SimulatedResponse {
     /// Why no other request may follow on its connection.
     pub(super) fn spoils(&self) -> Option<&'static str> {
         match self.wrong {
-            Some(ResponseFault::Ends | ResponseFault::Resets | ResponseFault::Mute) => {
+            Some(ResponseFlaw::Ends | ResponseFlaw::Resets | ResponseFlaw::Mute) => {
                 Some("an answer was not finished")
             }
-            Some(ResponseFault::Malformed) => Some("an answer was malformed"),
-            Some(ResponseFault::Surplus) => Some("something followed an answer"),
+            Some(ResponseFlaw::Malformed) => Some("an answer was malformed"),
+            Some(ResponseFlaw::Surplus) => Some("something followed an answer"),
             None if self.last => Some("it was said to be the last answer"),
             None => None,
         }

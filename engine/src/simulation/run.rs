@@ -20,10 +20,10 @@ const LATEST: Duration = Duration::from_secs(900);
 /// After the last client has left, everything of Ferrule's ends within this time.
 const AFTERWARDS: Duration = Duration::from_secs(60);
 
-/// And nodes that do not listen notice it within this one.
+/// And nodes that do not read notice that within this time.
 const AT_LAST: Duration = Duration::from_secs(150);
 
-/// What a run came to.
+/// The result of a run.
 pub(super) struct RunResult {
     pub(super) violations: Vec<String>,
     pub(super) asks: usize,
@@ -48,7 +48,7 @@ pub(super) fn environment(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Says something to whoever watches.
+/// Prints a line for whoever watches.
 #[expect(clippy::print_stderr, reason = "for people")]
 pub(super) fn tell(text: &str) {
     eprintln!("{text}");
@@ -101,7 +101,7 @@ pub(super) fn run_seed(mode: Mode, seed: u64, aloud: bool) -> RunResult {
     ended
 }
 
-/// Goes on until everybody has left; what is wrong then.
+/// Runs until everybody has left; returns what is wrong then.
 fn to_its_end(run: &RunContext, gateway: &Gateway) -> Vec<String> {
     if let Err(stuck) = tasks::run(LATEST, || run.clients_left.get() == 0) {
         return vec![format!("{stuck:?}: {} clients wait", run.clients_left.get())];

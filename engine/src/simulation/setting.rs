@@ -56,7 +56,7 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    /// Draws everything.
+    /// Draws all settings of a run.
     pub(super) fn draw(mode: Mode) -> Self {
         // One in four runs has no trouble at all: then everything must be delivered.
         let trouble = |percent: usize| !chance(25) && chance(percent);

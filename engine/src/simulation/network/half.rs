@@ -15,7 +15,7 @@ pub(crate) enum Shutting {
     Both,
 }
 
-/// What travels.
+/// What is sent from one end to the other.
 #[derive(Debug)]
 pub(super) enum Parcel {
     Bytes(Vec<u8>),

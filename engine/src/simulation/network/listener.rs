@@ -1,4 +1,4 @@
-//! Who is waiting to be connected to.
+//! Listeners, and the connections that wait for them.
 
 use std::cell::RefCell;
 use std::future::poll_fn;

@@ -1,4 +1,4 @@
-//! What the seed decides.
+//! Numbers drawn from the seed of a run.
 
 /// `SplitMix64`: small, and the same on every machine.
 #[derive(Clone, Debug)]

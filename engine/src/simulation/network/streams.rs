@@ -97,11 +97,11 @@ impl UnixStream {
     }
 }
 
-/// Receives.
+/// The receiving half of a connection.
 #[derive(Debug)]
 pub struct ReadHalf(End);
 
-/// Sends.
+/// The sending half of a connection.
 #[derive(Debug)]
 pub struct WriteHalf(End);
 
@@ -142,7 +142,7 @@ impl ReadHalf {
         true
     }
 
-    /// One receive behind what the buffer holds.
+    /// One receive after what the buffer holds.
     pub async fn receive(&mut self, mut buffer: Buffer) -> (io::Result<usize>, Buffer) {
         let result = self.receive_into(buffer.spare_mut()).await;
         if let Ok(count) = result {
@@ -187,7 +187,7 @@ impl WriteHalf {
         sent
     }
 
-    /// Sends `bytes`, all of which arrive at this very moment, behind whatever is under way.
+    /// Sends `bytes`, all of which arrive at this very moment, after whatever is under way.
     pub fn send_at_once(&mut self, bytes: &[u8]) {
         with(|world| world.send_at_once(self.0.0, bytes));
     }
