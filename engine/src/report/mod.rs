@@ -8,20 +8,20 @@ pub mod cells;
 pub mod counters;
 pub mod diagnostics;
 pub mod events;
+pub mod expiry_tracker;
 pub mod histogram;
 #[cfg(feature = "io")]
 pub mod log_ring;
 pub mod meters;
-pub mod radar;
 #[cfg(feature = "io")]
 pub mod reporter;
 
 pub use counters::{Counter, Counters, Snapshot};
 pub use diagnostics::RateLimit;
 pub use events::{BUFFER_SIZES, EventSums, Events, HandshakeFault, Shaken};
+pub use expiry_tracker::{Blip, Blips, Radar};
 #[cfg(feature = "io")]
 pub use log_ring::{LogConsumer, LogProducer, log_ring};
 pub use meters::Meters;
-pub use radar::{Blip, Blips, Radar};
 #[cfg(feature = "io")]
 pub use reporter::{Books, Reporter};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::certificates::{self, ConfiguredCertificate};
 use super::totals::{GenerationLabels, MetricTotals, ObjectTotals};
 use crate::control::process::clock;
-use crate::report::{Blips, Meters, radar};
+use crate::report::{Blips, Meters, expiry_tracker};
 use crate::setup::{CoreLink, Generation, RefusedFiles};
 
 /// How long the cores may take to post the clients that they remember.
@@ -212,7 +212,7 @@ impl ProcessStatus {
     }
 
     /// The clients seen in the last 24 hours, the soonest to expire first.
-    pub(crate) fn clients(&self) -> Vec<radar::Blip> {
+    pub(crate) fn clients(&self) -> Vec<expiry_tracker::Blip> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         for link in &self.links {
             link.request_clients();
@@ -233,7 +233,7 @@ impl ProcessStatus {
                 std::thread::park_timeout(CLIENTS_CHECK_EVERY);
             }
         }
-        radar::merge(clients.iter().map(|core| core.list.0.as_slice()))
+        expiry_tracker::merge(clients.iter().map(|core| core.list.0.as_slice()))
     }
 }
 

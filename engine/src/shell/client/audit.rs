@@ -11,7 +11,7 @@ use crate::exchange::refusal::Refusal;
 use crate::identity::verify::explain::{ChainDiagnosis, subject};
 use crate::identity::{ClientPolicy, Verdict, VerifyFailure};
 use crate::plan::{Forbidden, ServerId};
-use crate::report::radar::Sighting;
+use crate::report::expiry_tracker::Sighting;
 use crate::report::{HandshakeFault, Shaken};
 use crate::shell::transport::tls::Session;
 
