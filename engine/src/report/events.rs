@@ -106,15 +106,15 @@ impl HandshakeFault {
 
 /// A handshake that succeeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Shaken {
+pub struct CompletedHandshake {
     /// TLS 1.3, not 1.2.
     pub tls13: bool,
     /// Resumed, not full.
     pub resumed: bool,
 }
 
-/// Every kind of [`Shaken`] as labels, in the order in which they are counted.
-pub const SHAKEN: [(&str, &str); 4] =
+/// Every kind of [`CompletedHandshake`] as labels, in the order in which they are counted.
+pub const COMPLETED_HANDSHAKES: [(&str, &str); 4] =
     [("TLSv1.2", "no"), ("TLSv1.2", "yes"), ("TLSv1.3", "no"), ("TLSv1.3", "yes")];
 
 /// Verdicts: none, success, and every failure.
@@ -157,7 +157,7 @@ pub struct Events {
     refusals: Tallies<{ Refusal::COUNT }>,
     faults: Tallies<{ Refusal::COUNT }>,
     handshake_faults: Tallies<{ HandshakeFault::COUNT }>,
-    shaken: Tallies<4>,
+    completed_handshakes: Tallies<4>,
     verdicts: Tallies<VERDICTS>,
     total: Histogram<TIMES>,
     upstream: Histogram<TIMES>,
@@ -183,8 +183,9 @@ impl Events {
     }
 
     /// A handshake succeeded, with this said of the client's certificate.
-    pub fn handshake_done(&self, shaken: Shaken, verdict: Verdict) {
-        self.shaken.count(usize::from(shaken.tls13) * 2 + usize::from(shaken.resumed));
+    pub fn handshake_done(&self, handshake: CompletedHandshake, verdict: Verdict) {
+        self.completed_handshakes
+            .count(usize::from(handshake.tls13) * 2 + usize::from(handshake.resumed));
         self.verdicts.count(match verdict {
             Verdict::None => 0,
             Verdict::Success => 1,
@@ -214,8 +215,8 @@ pub struct EventSums {
     pub faults: [u64; Refusal::COUNT],
     /// In the order of [`HandshakeFault::words`].
     pub handshake_faults: [u64; HandshakeFault::COUNT],
-    /// In the order of [`SHAKEN`].
-    pub shaken: [u64; 4],
+    /// In the order of [`COMPLETED_HANDSHAKES`].
+    pub completed_handshakes: [u64; 4],
     /// In the order of [`verdict_words`].
     pub verdicts: [u64; VERDICTS],
     /// From the first byte of a request to the last one of its answer.
@@ -240,7 +241,7 @@ impl EventSums {
             refusals: [0; Refusal::COUNT],
             faults: [0; Refusal::COUNT],
             handshake_faults: [0; HandshakeFault::COUNT],
-            shaken: [0; 4],
+            completed_handshakes: [0; 4],
             verdicts: [0; VERDICTS],
             total: Spread::default(),
             upstream: Spread::default(),
@@ -253,7 +254,7 @@ impl EventSums {
             events.refusals.sum_into(&mut sums.refusals);
             events.faults.sum_into(&mut sums.faults);
             events.handshake_faults.sum_into(&mut sums.handshake_faults);
-            events.shaken.sum_into(&mut sums.shaken);
+            events.completed_handshakes.sum_into(&mut sums.completed_handshakes);
             events.verdicts.sum_into(&mut sums.verdicts);
             events.total.sum_into(&mut sums.total);
             events.upstream.sum_into(&mut sums.upstream);
@@ -292,12 +293,18 @@ mod tests {
             let fault = HandshakeFault::Certificate(failure);
             events.handshake_failed(fault);
             assert_eq!(HandshakeFault::words().nth(fault.index()), Some(failure.text()));
-            events.handshake_done(Shaken { tls13: true, resumed: false }, Verdict::Failed(failure));
+            events.handshake_done(
+                CompletedHandshake { tls13: true, resumed: false },
+                Verdict::Failed(failure),
+            );
         }
-        events.handshake_done(Shaken { tls13: false, resumed: true }, Verdict::Success);
+        events.handshake_done(CompletedHandshake { tls13: false, resumed: true }, Verdict::Success);
         let sums = EventSums::of([&events]);
         assert!(sums.handshake_faults.iter().all(|count| *count == 1));
-        assert_eq!(sums.shaken, [0, 1, u64::try_from(VerifyFailure::COUNT).unwrap(), 0]);
+        assert_eq!(
+            sums.completed_handshakes,
+            [0, 1, u64::try_from(VerifyFailure::COUNT).unwrap(), 0]
+        );
         assert_eq!(sums.verdicts[..2], [0, 1]);
         assert!(sums.verdicts[2..].iter().all(|count| *count == 1));
         assert_eq!(verdict_words().count(), VERDICTS);

@@ -18,8 +18,8 @@ pub mod reporter;
 
 pub use counters::{Counter, Counters, Snapshot};
 pub use diagnostics::RateLimit;
-pub use events::{BUFFER_SIZES, EventSums, Events, HandshakeFault, Shaken};
-pub use expiry_tracker::{Blip, Blips, Radar};
+pub use events::{BUFFER_SIZES, CompletedHandshake, EventSums, Events, HandshakeFault};
+pub use expiry_tracker::{ExpiringClient, ExpiringClients, ExpiryTracker};
 #[cfg(feature = "io")]
 pub use log_ring::{LogConsumer, LogProducer, log_ring};
 pub use meters::Meters;

@@ -11,7 +11,7 @@ use super::driver::DriverCell;
 use super::handover::Handover;
 use super::mailbox::Mailbox;
 use super::phase::PhaseCell;
-use crate::report::{Blips, Counters, Events};
+use crate::report::{Counters, Events, ExpiringClients};
 
 /// Everything that control and one core share. Made once, and lives as long as the process.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ pub struct CoreLink {
     /// What the core saw of refusals, faults, handshakes and times; it is the only writer.
     pub events: Events,
     /// The clients that the core remembered when control last asked for them.
-    pub clients: Mailbox<Blips>,
+    pub clients: Mailbox<ExpiringClients>,
     /// How often control has asked for the clients. Stored by control.
     clients_requests: AtomicU64,
     /// The driver the core runs on; set by the core before it accepts.

@@ -12,7 +12,7 @@ use strum::EnumCount;
 
 use super::accept::{self, ListenerState};
 use super::service::ConnectionService;
-use crate::report::{Blips, Counter, LogProducer};
+use crate::report::{Counter, ExpiringClients, LogProducer};
 use crate::setup::connection_counts::ConnectionCounts;
 use crate::setup::{CoreLink, Driver, Handover, LinkCursor, LinkUpdates, OpenListener, Phase};
 use crate::shell::state::core::{Core, DRAIN_GRACE};
@@ -166,8 +166,8 @@ impl Worker {
         self.publish_holdings();
         let core = &self.core;
         if core.link.clients_requested(&mut self.cursor.clients_requests) {
-            let clients = core.radar.borrow_mut().copy(core.clock.unix_seconds());
-            core.link.clients.post(Arc::new(Blips(clients)));
+            let clients = core.expiry_tracker.borrow_mut().copy(core.clock.unix_seconds());
+            core.link.clients.post(Arc::new(ExpiringClients(clients)));
         }
         self.service.registry.tick(core);
     }

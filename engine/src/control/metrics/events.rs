@@ -4,7 +4,7 @@
 
 use super::families::{Family, HistogramValue, number};
 use crate::exchange::refusal::Refusal;
-use crate::report::events::{self, SHAKEN};
+use crate::report::events::{self, COMPLETED_HANDSHAKES};
 use crate::report::histogram::MICROS;
 use crate::report::{EventSums, HandshakeFault};
 
@@ -14,7 +14,9 @@ pub(super) fn events(sums: &EventSums) -> Vec<Family> {
         "ferrule_handshakes",
         "TLS handshakes with clients, by result, version and whether a session was resumed.",
     );
-    for ((version, resumed), count) in SHAKEN.into_iter().zip(sums.shaken) {
+    for ((version, resumed), count) in
+        COMPLETED_HANDSHAKES.into_iter().zip(sums.completed_handshakes)
+    {
         let labels = vec![
             ("result", "ok".to_owned()),
             ("version", version.to_owned()),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::certificates::{self, ConfiguredCertificate};
 use super::totals::{GenerationLabels, MetricTotals, ObjectTotals};
 use crate::control::process::clock;
-use crate::report::{Blips, Meters, expiry_tracker};
+use crate::report::{ExpiringClients, Meters, expiry_tracker};
 use crate::setup::{CoreLink, Generation, RefusedFiles};
 
 /// How long the cores may take to post the clients that they remember.
@@ -51,7 +51,7 @@ pub(crate) struct Reloads {
 #[derive(Debug, Default)]
 struct CoreClients {
     cursor: u64,
-    list: Arc<Blips>,
+    list: Arc<ExpiringClients>,
 }
 
 /// The status of the process. Shared by all threads of control.
@@ -212,7 +212,7 @@ impl ProcessStatus {
     }
 
     /// The clients seen in the last 24 hours, the soonest to expire first.
-    pub(crate) fn clients(&self) -> Vec<expiry_tracker::Blip> {
+    pub(crate) fn clients(&self) -> Vec<expiry_tracker::ExpiringClient> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         for link in &self.links {
             link.request_clients();
@@ -240,7 +240,7 @@ impl ProcessStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Blip;
+    use crate::report::ExpiringClient;
 
     #[test]
     fn an_answer_is_given_once() {
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn cores_are_asked_for_their_clients() {
         let links: Vec<_> = (0..2).map(|core| Arc::new(CoreLink::new(core))).collect();
-        let blip = Blip {
+        let client = ExpiringClient {
             not_after: 9,
             sha256: [1; 32],
             subject: "CN=a".to_owned(),
@@ -276,7 +276,7 @@ mod tests {
             while !core.clients_requested(&mut seen) {
                 std::thread::yield_now();
             }
-            core.clients.post(Arc::new(Blips(vec![blip])));
+            core.clients.post(Arc::new(ExpiringClients(vec![client])));
         });
         // The other core never answers.
         let clients = ProcessStatus::new(links).clients();

@@ -11,8 +11,8 @@ use crate::exchange::refusal::Refusal;
 use crate::identity::verify::explain::{ChainDiagnosis, subject};
 use crate::identity::{ClientPolicy, Verdict, VerifyFailure};
 use crate::plan::{Forbidden, ServerId};
-use crate::report::expiry_tracker::Sighting;
-use crate::report::{HandshakeFault, Shaken};
+use crate::report::expiry_tracker::VerifiedClient;
+use crate::report::{CompletedHandshake, HandshakeFault};
 use crate::shell::transport::tls::Session;
 
 /// Counts a handshake that succeeded, and notes a client that was verified.
@@ -20,19 +20,19 @@ pub(crate) fn record_handshake(client: &Client, server: ServerId, resumed: bool)
     let (Some(identity), Some(session)) = (&client.identity, &client.session) else { return };
     let core = &client.core;
     let tls13 = session.protocol == "TLSv1.3";
-    core.events().handshake_done(Shaken { tls13, resumed }, identity.verdict);
+    core.events().handshake_done(CompletedHandshake { tls13, resumed }, identity.verdict);
     if identity.verdict != Verdict::Success {
         return;
     }
     let (not_after, now) = (identity.not_after, core.clock.unix_seconds());
     client.live.meters.verified(server, identity.anchor, not_after, now);
-    let seen = Sighting {
+    let seen = VerifiedClient {
         not_after,
         sha256: &identity.leaf_sha256,
         server_name: &session.server_name,
         now,
     };
-    core.radar.borrow_mut().saw(seen, || {
+    core.expiry_tracker.borrow_mut().record(seen, || {
         with_chain(client, |chain| chain.first().and_then(|leaf| subject(leaf)).unwrap_or_default())
     });
 }

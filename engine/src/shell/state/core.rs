@@ -10,7 +10,7 @@ use super::inspection::Inspection;
 use super::log_limits::{LogCause, LogLimits};
 use super::upstream_connection::UpstreamConnection;
 use crate::exchange::pool::Pool;
-use crate::report::{Counter, Counters, Events, LogProducer, Radar, Reporter};
+use crate::report::{Counter, Counters, Events, ExpiryTracker, LogProducer, Reporter};
 use crate::setup::CoreLink;
 use crate::shell::transport::buffers::BufferPool;
 use crate::shell::transport::clock::CoreClock;
@@ -40,7 +40,7 @@ pub struct Core {
     /// Logs and counts every finished exchange.
     pub reporter: RefCell<Reporter>,
     /// The clients whose certificates expire soonest.
-    pub radar: RefCell<Radar>,
+    pub expiry_tracker: RefCell<ExpiryTracker>,
     /// Client connections open now.
     pub open_connections: Cell<u32>,
     /// Is TLS 1.3 opened and sealed by our own record layer?
@@ -80,7 +80,7 @@ impl Core {
             pool: RefCell::new(Pool::new(seed)),
             inspection: Inspection::default(),
             reporter: RefCell::new(Reporter::new(log)),
-            radar: RefCell::new(Radar::default()),
+            expiry_tracker: RefCell::new(ExpiryTracker::default()),
             open_connections: Cell::new(0),
             tls_fast_path,
             draining: Cell::new(false),
