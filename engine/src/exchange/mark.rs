@@ -8,6 +8,7 @@ use ferrule_config::model::Traceparent;
 
 use crate::plan::Plan;
 use crate::plan::marks::{ID_BYTES_MAX, Marks, Trace};
+use crate::wire::hex;
 use crate::wire::view::{FieldsView, RequestView};
 
 /// Members of a `tracestate` (W3C Trace Context, section 3.3.1.1).
@@ -35,9 +36,9 @@ pub fn mark(
     let Some(request) = request else { return };
     marks.trace = client_trace(request.fields());
     if begins && marks.trace == Trace::None {
-        let trace_id = hex(nonzero(random()));
+        let trace_id = lower_hex(nonzero(random()));
         let [a, b, c, d, e, f, g, h, ..] = nonzero(random());
-        let span_id = hex(nonzero([a, b, c, d, e, f, g, h]));
+        let span_id = lower_hex(nonzero([a, b, c, d, e, f, g, h]));
         marks.trace = Trace::Begun { trace_id, span_id };
     }
 }
@@ -54,11 +55,12 @@ fn client_id<'a>(name: &'a [u8], fields: FieldsView<'a>) -> Option<&'a [u8]> {
     (well_formed && lines.next().is_none()).then_some(id)
 }
 
-/// A version 4 UUID (RFC 9562, section 5.4) as text.
+/// A version 4 UUID (RFC 9562, section 5.4) as text. Ours, as every request may have one: the bits come
+/// from the core's own source, and the text is made in place.
 fn uuid(mut bits: [u8; 16]) -> [u8; 36] {
     bits[6] = bits[6] & 0x0f | 0x40;
     bits[8] = bits[8] & 0x3f | 0x80;
-    let digits: [u8; 32] = hex(bits);
+    let digits: [u8; 32] = lower_hex(bits);
     let mut text = [b'-'; 36];
     let places = (0..36).filter(|at| !matches!(at, 8 | 13 | 18 | 23));
     for (at, digit) in places.zip(digits) {
@@ -68,12 +70,11 @@ fn uuid(mut bits: [u8; 16]) -> [u8; 36] {
 }
 
 /// Lower-case digits; `TEXT` is twice `BYTES`.
-fn hex<const BYTES: usize, const TEXT: usize>(bytes: [u8; BYTES]) -> [u8; TEXT] {
+fn lower_hex<const BYTES: usize, const TEXT: usize>(bytes: [u8; BYTES]) -> [u8; TEXT] {
     const { assert!(TEXT == 2 * BYTES) };
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [b'0'; TEXT];
     for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        pair.copy_from_slice(&hex::pair(byte, hex::LOWER));
     }
     text
 }

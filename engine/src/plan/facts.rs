@@ -2,6 +2,7 @@
 
 use super::marks::Marks;
 use crate::identity::ClientIdentity;
+use crate::wire::hex;
 use crate::wire::target::Target;
 use crate::wire::view::RequestView;
 
@@ -77,7 +78,6 @@ impl Offered {
     /// Names with colons between them, piece by piece; a number without a name in hexadecimal, as
     /// nginx writes it.
     pub fn each_piece(&self, mut put: impl FnMut(&[u8])) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         for (at, number) in self.numbers.iter().enumerate() {
             if at > 0 {
                 put(b":");
@@ -85,7 +85,7 @@ impl Offered {
             if let Some(name) = (self.name)(*number) {
                 put(name.as_bytes());
             } else {
-                let digit = |shift: u16| DIGITS[usize::from((number >> shift) & 15)];
+                let digit = |shift: u16| hex::LOWER[usize::from((number >> shift) & 15)];
                 put(&[b'0', b'x', digit(12), digit(8), digit(4), digit(0)]);
             }
         }

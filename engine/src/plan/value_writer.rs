@@ -1,5 +1,7 @@
 //! Where the bytes of a variable's value go, escaped for what they become part of.
 
+use crate::wire::hex;
+
 /// How the values (not the text between them) are escaped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Escape {
@@ -85,7 +87,8 @@ fn needs_no_escaping(bytes: &[u8]) -> bool {
 fn escape_log(bytes: &[u8], out: &mut Vec<u8>) {
     let plain = |byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
     escape(bytes, plain, out, |byte, out| {
-        out.extend_from_slice(&[b'\\', b'x', HEX[(byte >> 4) as usize], low_hex(byte)]);
+        let [high, low] = hex::pair(byte, hex::UPPER);
+        out.extend_from_slice(&[b'\\', b'x', high, low]);
     });
 }
 
@@ -100,7 +103,7 @@ fn escape_json(bytes: &[u8], out: &mut Vec<u8>) {
             b'\t' => out.extend_from_slice(b"\\t"),
             _ => {
                 out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&[HEX[(byte >> 4) as usize], low_hex(byte)]);
+                out.extend_from_slice(&hex::pair(byte, hex::UPPER));
             }
         });
         if !chunk.invalid().is_empty() {
@@ -125,10 +128,4 @@ fn escape(
         rest = behind;
     }
     out.extend_from_slice(rest);
-}
-
-const HEX: &[u8; 16] = b"0123456789ABCDEF";
-
-const fn low_hex(byte: u8) -> u8 {
-    HEX[(byte & 15) as usize]
 }

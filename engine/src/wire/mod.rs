@@ -13,6 +13,7 @@ mod extension;
 pub mod fields;
 pub mod framing;
 pub mod head;
+pub mod hex;
 pub mod limits;
 mod plain;
 pub mod proxy;

@@ -18,6 +18,7 @@ use core::net::Ipv6Addr;
 use super::error::WireError;
 use super::fields::{Known, is_visible};
 use super::head::{Method, Version};
+use super::hex;
 use super::plain::{is_name, is_normal};
 use super::span::Span;
 use super::view::{FieldView, RequestView};
@@ -306,9 +307,8 @@ impl Segment {
 
 /// Appends `%XX`.
 fn escape(byte: u8, out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let (high, low) = (usize::from(byte >> 4), usize::from(byte & 0xf));
-    out.extend_from_slice(&[b'%', DIGITS[high], DIGITS[low]]);
+    let [high, low] = hex::pair(byte, hex::UPPER);
+    out.extend_from_slice(&[b'%', high, low]);
 }
 
 /// The value of a hexadecimal digit.

@@ -6,6 +6,7 @@
 //! split the message, so debug builds look for one.
 
 use super::fields::{is_reason, is_token, is_value};
+use super::hex;
 
 /// Ends a line, and a head.
 pub const CRLF: &[u8] = b"\r\n";
@@ -81,12 +82,11 @@ pub fn decimal(number: u64, out: &mut Vec<u8>) {
 /// Appends a chunk's size line for `len` bytes of data (never 0: that is [`LAST_CHUNK`]).
 pub fn chunk_head(len: usize, out: &mut Vec<u8>) {
     debug_assert!(len > 0);
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0; 16];
     let mut rest = len;
     let mut count = 0;
     for place in text.iter_mut().rev() {
-        *place = DIGITS[rest & 0xf];
+        *place = hex::LOWER[rest & 0xf];
         rest >>= 4;
         count += 1;
         if rest == 0 {
