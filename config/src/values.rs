@@ -1,6 +1,7 @@
 //! Small values as text: durations, sizes, addresses, digests.
 //!
-//! Each reader says what is wrong in one sentence; each writer gives text that reads back.
+//! Each reader says what is wrong in one sentence; each writer gives text that reads back. Durations and
+//! sizes are nginx's: libraries for them take more units, in more spellings.
 
 use std::time::Duration;
 

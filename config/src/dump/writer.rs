@@ -1,4 +1,7 @@
-//! Lines of TOML.
+//! Lines of TOML: values as `toml` writes them, in the order and the tables of the reference.
+//!
+//! The lines are ours, as the model has other parts than the file: what `toml` makes of it as a whole
+//! would not read back.
 
 use std::fmt::Display;
 
