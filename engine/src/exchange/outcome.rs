@@ -108,3 +108,9 @@ impl Outcome {
         }
     }
 }
+
+/// A length as the counters have it.
+#[must_use]
+pub fn byte_count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}

@@ -17,7 +17,7 @@ use super::memory::ExchangeMemory;
 use super::respond::{ResponseContext, ResponseProgress, UploadState};
 use crate::exchange::cause::{ClientCause, ExchangeFailure, Resolution, UpstreamCause, resolve};
 use crate::exchange::flow::{Flow, FlowError, Framing};
-use crate::exchange::outcome::Outcome;
+use crate::exchange::outcome::{Outcome, byte_count};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::retry::Sent;
@@ -169,7 +169,7 @@ async fn send_first(
         IdleCheck::Closed => return fail(UpstreamCause::ConnectionLost, Sent::Nothing),
     }
     let sent = send(client, lease, out, request.timeout().send).await;
-    request.core.counters().add(Counter::UpstreamBytesOut, bytes(out.len()));
+    request.core.counters().add(Counter::UpstreamBytesOut, byte_count(out.len()));
     if sent.lost {
         return Err(None);
     }
@@ -272,7 +272,7 @@ async fn exchange(
             return client_left(outcome);
         }
         if waits {
-            outcome.sent_bytes += bytes(CONTINUE.len());
+            outcome.sent_bytes += byte_count(CONTINUE.len());
         }
         relay_with_upload(request, &context, client, memory, &mut lease, &mut flow, &mut progress)
             .await
@@ -403,8 +403,4 @@ fn release(
     if reuse::upstream(end) {
         give_back(request.core, upstream, lease);
     }
-}
-
-fn bytes(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::relay::{RelayError, TransferTimes, relay_body};
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::Flow;
+use crate::exchange::outcome::byte_count;
 use crate::exchange::response::{Asked, Delivery, ResponseStep, admit_response};
 use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::response_head::{client_head, granted_head, interim_head};
@@ -111,7 +112,7 @@ pub(crate) async fn respond(
     let mut continued = false;
     let delivery = loop {
         let len = read_head(context, upstream, memory, interims > 0).await?;
-        progress.received_bytes += bytes(len);
+        progress.received_bytes += byte_count(len);
         memory.out.clear();
         let step = admit_head(context, upstream, memory, interims, continued)?;
         upstream.consume(len);
@@ -125,7 +126,7 @@ pub(crate) async fn respond(
         }
         // After an interim response any final one may follow, ours as well.
         if !memory.out.is_empty() {
-            progress.sent_bytes += bytes(memory.out.len());
+            progress.sent_bytes += byte_count(memory.out.len());
             client.write(memory.out, write_timeout).await.map_err(client_left)?;
             client.flush(write_timeout).await.map_err(client_left)?;
         }
@@ -264,7 +265,7 @@ async fn deliver(
     let ready = take_ready(upstream, &mut flow, memory.out);
     progress.begun = true;
     let staged = client.write(memory.out, write_timeout).await;
-    progress.sent_bytes += bytes(memory.out.len());
+    progress.sent_bytes += byte_count(memory.out.len());
     staged.map_err(client_left)?;
     let result = match ready {
         Err(error) => {
@@ -315,8 +316,4 @@ fn take_ready(
         }
     }
     Ok(())
-}
-
-fn bytes(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
 }

@@ -17,7 +17,7 @@ use crate::exchange::answer::AnswerTo;
 use crate::exchange::answer::Manner;
 use crate::exchange::mark::mark;
 use crate::exchange::negotiate::Accepted;
-use crate::exchange::outcome::{ExchangeEnd, Outcome};
+use crate::exchange::outcome::{ExchangeEnd, Outcome, byte_count};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::refusal_response::answer;
 use crate::exchange::reuse::{self, Bodies, ClientEnd};
@@ -83,7 +83,7 @@ async fn serve_head(
                 RequestResult::Answered { keep }
             }
         };
-        outcome.request_bytes += bytes(len);
+        outcome.request_bytes += byte_count(len);
         if matches!(result, RequestResult::Answered { .. }) {
             report(client, memory, buf, started, outcome, None);
         }
@@ -252,8 +252,8 @@ async fn refuse(
     });
     outcome.status = refusal.status();
     outcome.ended = ExchangeEnd::Refused(refusal);
-    outcome.body_bytes = bytes(body);
-    outcome.sent_bytes += bytes(out.len());
+    outcome.body_bytes = byte_count(body);
+    outcome.sent_bytes += byte_count(out.len());
     client.send_now(&memory.out).await.is_ok() && keep_alive
 }
 
@@ -315,8 +315,4 @@ fn report(
             &outcome,
         );
     });
-}
-
-fn bytes(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
 }
