@@ -52,13 +52,13 @@ pub(crate) fn log_handshake_failure(client: &Client, error: &HandshakeError) {
     let about = client.server.and_then(|server| match &error.cause {
         // A session that refused a chain does not keep it.
         HandshakeCause::Certificate { failure, chain } => {
-            Some(account(client, server, Verdict::Failed(*failure), &ders(chain)))
+            Some(diagnose(client, server, Verdict::Failed(*failure), &as_slices(chain)))
         }
         HandshakeCause::Forbidden { chain, .. } => {
-            Some(account(client, server, Verdict::Success, &ders(chain)))
+            Some(diagnose(client, server, Verdict::Success, &as_slices(chain)))
         }
         _ if fault == HandshakeFault::NoCertificate => {
-            Some(account(client, server, Verdict::None, &[]))
+            Some(diagnose(client, server, Verdict::None, &[]))
         }
         _ => None,
     });
@@ -106,7 +106,7 @@ pub(crate) fn log_refusal(client: &Client, refusal: Refusal) {
         return;
     };
     let verdict = verdict_of(client, refusal);
-    let about = with_chain(client, |chain| account(client, server, verdict, chain));
+    let about = with_chain(client, |chain| diagnose(client, server, verdict, chain));
     tracing::info!(
         client = %address,
         sni,
@@ -137,7 +137,7 @@ pub(crate) fn json_details(client: &Client, refusal: Refusal) -> String {
         return String::new();
     }
     let verdict = verdict_of(client, refusal);
-    let about = with_chain(client, |chain| account(client, server, verdict, chain));
+    let about = with_chain(client, |chain| diagnose(client, server, verdict, chain));
     let mut members = Map::new();
     let texts = [
         ("subject", about.subject),
@@ -181,11 +181,16 @@ fn verdict_of(client: &Client, refusal: Refusal) -> Verdict {
     }
 }
 
-fn ders(chain: &[Vec<u8>]) -> Vec<&[u8]> {
+fn as_slices(chain: &[Vec<u8>]) -> Vec<&[u8]> {
     chain.iter().map(Vec::as_slice).collect()
 }
 
-fn account(client: &Client, server: ServerId, verdict: Verdict, chain: &[&[u8]]) -> ChainDiagnosis {
+fn diagnose(
+    client: &Client,
+    server: ServerId,
+    verdict: Verdict,
+    chain: &[&[u8]],
+) -> ChainDiagnosis {
     let settings = client.live.generation.tls.servers.get(server.0 as usize);
     let named = settings.and_then(|settings| settings.policy.as_deref());
     let anchors = client.request_policy().or(named);

@@ -57,7 +57,7 @@ pub(super) async fn read_hello(
                 Ok(None) => {}
                 Err(error) => {
                     let hidden =
-                        hello.unusable_name().ok_or(HandshakeCause::Hello(error).of(None))?;
+                        hello.unusable_name().ok_or(HandshakeCause::Hello(error).for_name(None))?;
                     return without_name(&hidden, cipher.filled_mut(), hello.fits_tls13());
                 }
             }
@@ -65,7 +65,7 @@ pub(super) async fn read_hello(
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Both, idle };
         let received = reader.receive(true, &core.buffers, wait).await;
-        received.map_err(|cut| HandshakeCause::Stream(cut).of(None))?;
+        received.map_err(|cut| HandshakeCause::Stream(cut).for_name(None))?;
         idle = false;
     }
 }
@@ -77,8 +77,9 @@ fn without_name(
     fits_tls13: bool,
 ) -> Result<FirstFlight, HandshakeError> {
     let hidden = HiddenServerName::new(name, records);
-    let hello = hello::read(records).map_err(|error| HandshakeCause::Hello(error).of(None))?;
-    let hello = hello.ok_or(HandshakeCause::Hello(HelloError::BadServerName).of(None))?;
+    let hello =
+        hello::read(records).map_err(|error| HandshakeCause::Hello(error).for_name(None))?;
+    let hello = hello.ok_or(HandshakeCause::Hello(HelloError::BadServerName).for_name(None))?;
     let kept = name.bytes.get(..NAME_BYTES_LOGGED).unwrap_or(&name.bytes);
     let unusable = Some(UnusableSni { printable: kept.escape_ascii().to_string(), hidden });
     Ok(FirstFlight { hello, fits_tls13, unusable })

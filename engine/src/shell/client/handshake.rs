@@ -27,7 +27,7 @@ use crate::report::Counter;
 use crate::setup::connection_counts::CountedConnection;
 use crate::shell::state::core::Core;
 use crate::shell::transport::deadlines::Shut;
-use crate::shell::transport::handshake::{self, Noted};
+use crate::shell::transport::handshake::{self, TimedNotes};
 use crate::shell::transport::net::TcpStream;
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream_error::StreamError;
@@ -80,10 +80,10 @@ async fn secure(
     let chosen = client.live.server(client.listener, hello.sni.as_deref());
     let Some((server, config)) = chosen else {
         let name = unusable.map(|unusable| unusable.printable).or(hello.sni);
-        return Err(HandshakeCause::UnknownName.of(name));
+        return Err(HandshakeCause::UnknownName.for_name(name));
     };
     if !fits_tls13 && speaks_tls13(client, server) {
-        return Err(HandshakeCause::Hello(HelloError::MissingExtension).of(None));
+        return Err(HandshakeCause::Hello(HelloError::MissingExtension).for_name(None));
     }
     let hidden = unusable.map(|unusable| {
         audit::log_unusable_name(client, &unusable.printable);
@@ -91,14 +91,14 @@ async fn secure(
     });
     let connection = UnbufferedServerConnection::new(config).map_err(|error| {
         let cut = StreamError::Tls(SessionError::Tls(Box::new(error)));
-        HandshakeCause::Stream(cut).of(hello.sni.clone())
+        HandshakeCause::Stream(cut).for_name(hello.sni.clone())
     })?;
     client.server = Some(server);
     client.stream.security.borrow_mut().session = Session::Server(Box::new(connection));
     let mut notes = HandshakeNotes::new(hello.sni.as_deref()).hiding(hidden);
     let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
     let wait = Wait { time: left, shut: Shut::Both, idle: false };
-    let noted = Noted { notes: &mut notes, now: core.clock.unix_seconds() };
+    let noted = TimedNotes { notes: &mut notes, now: core.clock.unix_seconds() };
     let driven =
         handshake::drive(&core.clock, &core.buffers, &mut client.stream, wait, Some(noted)).await;
     if let Err(cut) = driven {
@@ -115,18 +115,18 @@ fn failed(
 ) -> HandshakeError {
     if let Some(failure) = notes.client_failure() {
         let chain = notes.take_refused();
-        return HandshakeCause::Certificate { failure, chain }.of(server_name);
+        return HandshakeCause::Certificate { failure, chain }.for_name(server_name);
     }
     if notes.name_differs() {
-        return HandshakeCause::NameDiffers.of(server_name);
+        return HandshakeCause::NameDiffers.for_name(server_name);
     }
     if let Some(forbidden) = notes.client_forbidden() {
         let chain = notes.take_refused();
-        return HandshakeCause::Forbidden { forbidden, chain }.of(server_name);
+        return HandshakeCause::Forbidden { forbidden, chain }.for_name(server_name);
     }
     match notes.bad_second_hello() {
-        Some(error) => HandshakeCause::Hello(error).of(None),
-        None => HandshakeCause::Stream(cut).of(server_name),
+        Some(error) => HandshakeCause::Hello(error).for_name(None),
+        None => HandshakeCause::Stream(cut).for_name(server_name),
     }
 }
 
@@ -147,7 +147,8 @@ fn admit(
     if client.core.tls_fast_path {
         let Security { session, tls_output, .. } = client.stream.security.get_mut();
         let taken = session.enable_fast_path(tls_output);
-        taken.map_err(|error| HandshakeCause::Stream(StreamError::Tls(error)).of(hello.sni))?;
+        taken
+            .map_err(|error| HandshakeCause::Stream(StreamError::Tls(error)).for_name(hello.sni))?;
     }
     client.render_identity();
     register(client, registry);

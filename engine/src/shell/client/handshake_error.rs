@@ -42,9 +42,9 @@ pub(crate) enum HandshakeCause {
 }
 
 impl HandshakeCause {
-    /// As the error of a handshake for this server name.
+    /// The error of a handshake for this server name.
     #[must_use]
-    pub(crate) const fn of(self, server_name: Option<String>) -> HandshakeError {
+    pub(crate) const fn for_name(self, server_name: Option<String>) -> HandshakeError {
         HandshakeError { server_name, cause: self }
     }
 }

@@ -24,7 +24,7 @@ use crate::shell::transport::tls::reseal::{PayloadUse, ResealError};
 const LARGE_BYTES: usize = 8_192;
 
 /// Scratch memory that is kept while a receiver is full.
-const GATHER_KEPT_BYTES: usize = 1_024;
+const SCRATCH_KEPT_BYTES: usize = 1_024;
 
 /// How long the rest of a body may take that is not needed any more.
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
@@ -136,7 +136,7 @@ impl RelayError {
     }
 }
 
-/// Moves a body until it is complete. `gather` is scratch memory.
+/// Moves a body until it is complete. `scratch` is memory to work in.
 ///
 /// # Errors
 /// The body is not complete; whoever received it must not take it for the whole.
@@ -145,7 +145,7 @@ pub(crate) async fn relay_body(
     sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
     times: TransferTimes<'_>,
-    gather: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
 ) -> Result<(), RelayError> {
     let mut moved = 0_usize;
     let mut pace = times.sender_pace;
@@ -153,7 +153,7 @@ pub(crate) async fn relay_body(
     let (mut waited, mut seen) = (Duration::ZERO, flow.data_bytes());
     loop {
         let ended =
-            move_ready(source, sink, flow, &times, gather, &mut moved, &mut sending).await?;
+            move_ready(source, sink, flow, &times, scratch, &mut moved, &mut sending).await?;
         if flow.is_done() {
             return sending.flush(sink, flow.data_bytes(), &times).await;
         }
@@ -164,7 +164,7 @@ pub(crate) async fn relay_body(
             let room = sink.room();
             source.size_next_receive(room);
             if room == 0 {
-                release(gather);
+                release(scratch);
             }
         }
         let data = flow.data_bytes();
@@ -231,7 +231,7 @@ async fn move_ready(
     sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
     times: &TransferTimes<'_>,
-    gather: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
     moved: &mut usize,
     sending: &mut Sending,
 ) -> Result<bool, RelayError> {
@@ -244,14 +244,14 @@ async fn move_ready(
             if sink.room() == 0 {
                 // What is left here may be little.
                 source.rest(false);
-                release(gather);
+                release(scratch);
             }
             let flush = pin!(sending.flush(sink, flow.data_bytes(), times));
             source.run_while_listening(flush, None).await.done?;
         }
         let opened = match reseal_ready(source, sink, flow, moved) {
             Some(resealed) => resealed?,
-            None => copy_piece(source, sink, flow, gather, moved)?,
+            None => copy_piece(source, sink, flow, scratch, moved)?,
         };
         match opened {
             Opened::Data(()) => {}
@@ -263,9 +263,9 @@ async fn move_ready(
 }
 
 /// The receiver is full, and may take its time: scratch memory goes back.
-fn release(gather: &mut Vec<u8>) {
-    gather.clear();
-    gather.shrink_to(GATHER_KEPT_BYTES);
+fn release(scratch: &mut Vec<u8>) {
+    scratch.clear();
+    scratch.shrink_to(SCRATCH_KEPT_BYTES);
 }
 
 /// Every whole record that was received, sealed again where it lies; `None` if that cannot be done.
@@ -303,13 +303,13 @@ fn copy_piece(
     source: &mut StreamReader<'_>,
     sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
-    gather: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
     moved: &mut usize,
 ) -> Result<Opened<()>, RelayError> {
     let mut result = Ok(());
     let before = framing(flow);
     let opened = source.next_piece(|input| {
-        let (used, outcome) = carry(input, sink, flow, gather);
+        let (used, outcome) = carry(input, sink, flow, scratch);
         *moved += used;
         result = outcome;
         used
@@ -324,12 +324,12 @@ fn framing(flow: &Flow<'_>) -> usize {
     usize::try_from(flow.bytes_in().saturating_sub(flow.data_bytes())).unwrap_or(usize::MAX)
 }
 
-/// One piece: straight through where nothing is framed anew, else by way of `gather`.
+/// One piece: straight through where nothing is framed anew, else by way of `scratch`.
 fn carry(
     input: &[u8],
     sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
-    gather: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
 ) -> (usize, Result<(), RelayError>) {
     if flow.is_verbatim() {
         return match flow.step(input) {
@@ -340,9 +340,9 @@ fn carry(
             Err(error) => (input.len(), Err(RelayError::Body(error))),
         };
     }
-    gather.clear();
-    match flow.copy(input, gather) {
-        Ok(copied) => (copied.consumed, sink.stage(gather).map_err(RelayError::Receiver)),
+    scratch.clear();
+    match flow.copy(input, scratch) {
+        Ok(copied) => (copied.consumed, sink.stage(scratch).map_err(RelayError::Receiver)),
         Err(error) => (input.len(), Err(RelayError::Body(error))),
     }
 }

@@ -71,7 +71,8 @@ async fn serve_head(
             Ok(admission) => {
                 outcome.route = Some(admission.route);
                 outcome.upstream = Some(admission.upstream);
-                pass(client, memory, &admission, buf, len, &mut consumed, &mut outcome).await
+                forward_request(client, memory, &admission, buf, len, &mut consumed, &mut outcome)
+                    .await
             }
             Err(refusal) => {
                 let unread = if memory.request.keep_after_refusal {
@@ -180,7 +181,7 @@ fn give_marks(client: &Client, memory: &mut ExchangeMemory, buf: Option<&[u8]>) 
 }
 
 /// Forwards, and answers ourselves if that came to nothing.
-async fn pass(
+async fn forward_request(
     client: &mut Client,
     memory: &mut ExchangeMemory,
     admission: &Admission,

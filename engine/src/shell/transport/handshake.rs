@@ -21,7 +21,7 @@ use crate::tls::handshake::hidden_name::SecondHello;
 pub(crate) const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
 /// A handshake's notes, and the wall clock that tickets and certificates are judged by.
-pub struct Noted<'a> {
+pub struct TimedNotes<'a> {
     /// The notes.
     pub notes: &'a mut HandshakeNotes,
     /// Unix seconds.
@@ -42,7 +42,7 @@ pub async fn drive(
     buffers: &Rc<BufferPool>,
     stream: &mut Stream,
     wait: Wait,
-    mut noted: Option<Noted<'_>>,
+    mut noted: Option<TimedNotes<'_>>,
 ) -> Result<(), StreamError> {
     let started = clock.elapsed();
     loop {
@@ -127,14 +127,16 @@ async fn answer_flight(stream: &mut Stream, wait: Duration) -> Result<(), Stream
 fn step(
     buffers: &Rc<BufferPool>,
     stream: &mut Stream,
-    noted: &mut Option<Noted<'_>>,
+    noted: &mut Option<TimedNotes<'_>>,
 ) -> Result<HandshakeProgress, SessionError> {
     let Stream { reader, security, .. } = stream;
     let mut guard = security.borrow_mut();
     let Security { session, tls_output, .. } = &mut *guard;
     let cipher = reader.cipher(buffers);
     match noted {
-        Some(Noted { notes, now }) => notes.during(*now, || session.handshake(cipher, tls_output)),
+        Some(TimedNotes { notes, now }) => {
+            notes.during(*now, || session.handshake(cipher, tls_output))
+        }
         None => session.handshake(cipher, tls_output),
     }
 }
