@@ -1,6 +1,12 @@
 //! A client certificate as facts, and the verdict on its chain.
 //!
-//! A [`ClientIdentity`] is made once per handshake and then only borrowed.
+//! In: a chain as DER, the policy of who asks, the time. Out: a [`ClientIdentity`], made once per
+//! handshake and then only borrowed. The folders build on each other: [`crypto`], [`x509`], [`verify`],
+//! [`client`].
+//!
+//! Three things are ours on purpose. The DER reader, because names and dates are printed from their exact
+//! bytes. The path builder, because users expect OpenSSL's verdicts and words, v1 leaves included. The CRL
+//! reader, because a list of millions must be small and checked by every rule. webpki must agree as well.
 
 pub mod client;
 pub mod crypto;

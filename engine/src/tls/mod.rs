@@ -1,7 +1,12 @@
 //! rustls settings per server name and per upstream. Resumption never crosses a policy.
 //!
-//! Shared by everything: the crypto provider and the secrets behind tickets. Shared by nothing:
-//! trust, tickets' keys, sessions towards upstreams.
+//! In: a checked configuration and its files. Out: [`TlsSettings`]. All settings share the crypto provider
+//! and the secrets from which ticket keys are derived; trust, ticket keys and upstream sessions are never
+//! shared.
+//!
+//! rustls does the handshakes. Two things are ours on purpose: the `ClientHello` reader, because the server
+//! name chooses the settings before rustls starts; and the record layer, because it opens and seals in the
+//! buffers that we have, without a copy.
 
 pub mod client;
 pub mod handshake;

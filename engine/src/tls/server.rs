@@ -366,7 +366,7 @@ impl ClientCertVerifier for ClientVerifier {
             return Err(Error::InvalidCertificate(alert_for(VerifyFailure::Unsupported)));
         }
         let passes = Gate::of(self.verify, verdict) == Gate::Pass;
-        let listed = Forbidden::check(self.lists.judge(end_entity, verdict));
+        let listed = Forbidden::check(self.lists.check(end_entity, verdict));
         // Without a readable end a ticket has none of its own, and who is refused gets none: a session
         // keeps its certificate, so that one who came back with a better one would be refused again.
         // Nor does a ticket outlive what is known about revocation.

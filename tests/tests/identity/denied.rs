@@ -66,11 +66,11 @@ fn lists(key: &str, terms: &[&str]) -> AccessLists {
 }
 
 fn is_denied(term: &str, der: &[u8]) -> bool {
-    lists("deny", &[term]).judge(der, Verdict::Success) == Access::Denied
+    lists("deny", &[term]).check(der, Verdict::Success) == Access::Denied
 }
 
 fn is_allowed(term: &str, der: &[u8]) -> bool {
-    lists("allow", &[term]).judge(der, Verdict::Success) == Access::Allowed
+    lists("allow", &[term]).check(der, Verdict::Success) == Access::Allowed
 }
 
 /// A text with what a reader may drop from its ends.
@@ -347,7 +347,7 @@ fn a_name_longer_than_anybodys_is_on_every_list_of_the_denied() {
     // Each entry of a long list does not fold it anew.
     let lists = lists("deny", &terms);
     let started = clock::now();
-    assert_eq!(lists.judge(&der, Verdict::Success), Access::Allowed);
+    assert_eq!(lists.check(&der, Verdict::Success), Access::Allowed);
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
 }
 
@@ -468,7 +468,7 @@ fn what_is_no_certificate_is_on_every_deny_list() {
         let at = wanted.list(deny.clone());
         let identity = ClientIdentity::of(&[der], failed, &wanted);
         assert_eq!(identity.access(at), Access::Denied, "{}", der.escape_ascii());
-        assert_eq!(deny.judge(der, failed), Access::Denied, "{}", der.escape_ascii());
+        assert_eq!(deny.check(der, failed), Access::Denied, "{}", der.escape_ascii());
     }
     let mut wanted = IdentityPlan::default();
     let at = wanted.list(deny);

@@ -125,7 +125,7 @@ fn explain_access(
     let reject = client.map_or(Reject::Http, |client| client.reject);
     let lists = client.map(|client| access::compile(&client.lists));
     let leaf = chain.first().copied().unwrap_or_default();
-    let listed = lists.map_or(Access::Allowed, |lists| lists.judge(leaf, verdict));
+    let listed = lists.map_or(Access::Allowed, |lists| lists.check(leaf, verdict));
     let listed = Forbidden::check(listed);
     let answer = refusal_text(leaf, reject, Gate::of(verify, verdict), listed);
     let passes = answer.is_none();

@@ -3,7 +3,7 @@
 //! Every comparison is of whole values of one type: an alternative name with one of its own type, an
 //! attribute with a whole attribute. A name that holds a NUL, another control byte or white space at
 //! its ends equals nothing (CVE-2022-21656 and CVE-2026-47778 are what comes of less). In doubt a
-//! certificate is not what `allow` asks for, and is what `deny` names: see `doubt`.
+//! certificate is not what `allow` asks for, and is what `deny` names: see [`crate::identity::x509::alt_names`].
 
 use std::cell::OnceCell;
 use std::net::Ipv4Addr;
@@ -30,10 +30,10 @@ pub struct AccessLists {
     pub deny: Vec<AccessEntry>,
 }
 
-/// What must hold together.
+/// Terms all of which a certificate must fulfil.
 pub type AccessEntry = Vec<AccessTerm>;
 
-/// What may be asked of a certificate.
+/// One demand on a certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum AccessTerm {
     /// A URI among its alternative names.
@@ -54,7 +54,7 @@ pub enum AccessTerm {
     IssuerName(Box<[u8]>),
     /// The serial number, as `$ssl_client_serial`.
     Serial(Box<[u8]>),
-    /// SHA-256 of it.
+    /// SHA-256 of the certificate.
     Sha256([u8; 32]),
     /// SHA-256 of its public key info.
     SpkiSha256([u8; 32]),
@@ -63,7 +63,7 @@ pub enum AccessTerm {
 /// What the lists say of a client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Access {
-    /// It may.
+    /// It may use the route.
     Allowed,
     /// `allow` does not name it.
     NotAllowed,
@@ -74,9 +74,9 @@ pub enum Access {
 /// How a comparison in doubt ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Doubt {
-    /// For `allow`.
+    /// Of `allow`: an unclear name does not match.
     IsNot,
-    /// For `deny`.
+    /// Of `deny`: an unclear name matches.
     Is,
 }
 
@@ -84,27 +84,27 @@ impl AccessLists {
     /// What the lists say of this leaf, as it came. It is refused before it is read to the end
     /// only by the caller; what cannot be read is not allowed.
     #[must_use]
-    pub fn judge(&self, leaf_der: &[u8], verdict: Verdict) -> Access {
+    pub fn check(&self, leaf_der: &[u8], verdict: Verdict) -> Access {
         // Without lists there is nothing to read it for: 1.8 % of a full handshake.
         if self.deny.is_empty() && self.allow.is_empty() {
             return Access::Allowed;
         }
         let leaf = LeafView::read(leaf_der, &[], &[]);
-        self.judge_read(leaf.as_ref().map(LeafFacts::of).as_ref(), verdict)
+        self.check_leaf(leaf.as_ref().map(LeafFacts::of).as_ref(), verdict)
     }
 
     /// What each of these lists says of one certificate, or of none.
-    pub(crate) fn judge_all(
+    pub(crate) fn check_all(
         all: &[Self],
         leaf: Option<&LeafView<'_>>,
         verdict: Verdict,
     ) -> Box<[Access]> {
         let traits = leaf.filter(|_| !all.is_empty()).map(LeafFacts::of);
-        all.iter().map(|lists| lists.judge_read(traits.as_ref(), verdict)).collect()
+        all.iter().map(|lists| lists.check_leaf(traits.as_ref(), verdict)).collect()
     }
 
     /// A certificate that did not verify is on no `allow` list, but may well be on a `deny` list.
-    fn judge_read(&self, traits: Option<&LeafFacts<'_>>, verdict: Verdict) -> Access {
+    fn check_leaf(&self, traits: Option<&LeafFacts<'_>>, verdict: Verdict) -> Access {
         let named = |entries: &[AccessEntry], doubt: Doubt| {
             // Who shows no certificate is nobody; who shows none that can be read may be anybody.
             let anybody = match traits {
@@ -430,11 +430,11 @@ mod tests {
         };
         let mine = || vec![vec![AccessTerm::Sha256([7; 32])]];
         let allow = AccessLists { allow: mine(), deny: Vec::new() };
-        assert_eq!(allow.judge_read(Some(&traits), Verdict::Success), Access::NotAllowed);
+        assert_eq!(allow.check_leaf(Some(&traits), Verdict::Success), Access::NotAllowed);
         let deny = AccessLists { allow: Vec::new(), deny: vec![vec![AccessTerm::Sha256([8; 32])]] };
-        assert_eq!(deny.judge_read(Some(&traits), Verdict::Success), Access::Denied);
+        assert_eq!(deny.check_leaf(Some(&traits), Verdict::Success), Access::Denied);
         let none = AccessLists::default();
-        assert_eq!(none.judge_read(Some(&traits), Verdict::Success), Access::Allowed);
+        assert_eq!(none.check_leaf(Some(&traits), Verdict::Success), Access::Allowed);
     }
 
     #[test]

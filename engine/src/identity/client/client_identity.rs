@@ -12,7 +12,7 @@ use crate::identity::x509::time::{CertTime, TimeRange};
 
 const DAY: i64 = 86_400;
 
-/// For which server name a verdict was kept.
+/// The server name for whose requests an earlier verdict was kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeptFor {
     /// As the client sent it; empty if it sent none.
@@ -56,20 +56,20 @@ impl ClientIdentity {
     /// was verified is not known, so nothing is told of what came behind the leaf.
     #[must_use]
     pub fn of(chain: &[&[u8]], verdict: Verdict, wanted: &IdentityPlan) -> Self {
-        Self::shown_to(&[], chain, Verification::of(verdict), wanted)
+        Self::from_verification(&[], chain, Verification::of(verdict), wanted)
     }
 
     /// As [`ClientIdentity::of`], by this verification on that chain, shown to somebody whose own
     /// certificate holds these URIs.
     #[must_use]
-    pub fn shown_to(
+    pub fn from_verification(
         own_uris: &[Box<[u8]>],
         chain: &[&[u8]],
         verification: Verification,
         wanted: &IdentityPlan,
     ) -> Self {
         let Some(leaf_der) = chain.first() else { return Self::none(wanted) };
-        let issuers = verification.path.behind_leaf(chain);
+        let issuers = verification.path.after_leaf(chain);
         let view = LeafView::read(leaf_der, &issuers, own_uris);
         let is_whole = view.as_ref().is_some_and(|view| view.is_whole);
         let verdict = match verification.verdict {

@@ -88,7 +88,7 @@ impl IdentityCache {
         let verification = verdict_cache::cached_verification(chain, policy, now);
         debug_assert!(verification.verdict != Verdict::None, "the chain is not empty");
         let own_uris = wanted.own_uris(scope.server);
-        let mut identity = ClientIdentity::shown_to(own_uris, chain, verification, wanted);
+        let mut identity = ClientIdentity::from_verification(own_uris, chain, verification, wanted);
         identity.skew = policy.clock_skew();
         let identity = Rc::new(identity);
         if verification.verdict != Verdict::Success {

@@ -91,7 +91,7 @@ impl IdentityPlan {
 
     /// What all lists say of a certificate.
     pub(crate) fn access(&self, leaf: Option<&LeafView<'_>>, verdict: Verdict) -> Box<[Access]> {
-        AccessLists::judge_all(&self.lists, leaf, verdict)
+        AccessLists::check_all(&self.lists, leaf, verdict)
     }
 
     /// What elements of `X-Forwarded-Client-Cert` say, in Envoy's order; Envoy's usual without.

@@ -17,7 +17,7 @@ type PolicySet<'a> = HashSet<&'a [u8], RandomState>;
 
 const ANY: &[u8] = &[0x55, 0x1d, 0x20, 0x00];
 
-/// What one certificate says of policies.
+/// The policy extensions of one certificate.
 struct PolicyExtensions<'a> {
     /// `certificatePolicies` but for `anyPolicy`, if present.
     policies: Option<PolicySet<'a>>,
@@ -29,14 +29,14 @@ struct PolicyExtensions<'a> {
     inhibit_any: Option<u32>,
 }
 
-/// How many more certificates something is allowed for.
+/// The state variables of RFC 5280, section 6.1.2: how many more certificates something is allowed for.
 struct PolicyLimits {
-    no_policy: u32,
-    mapping: u32,
-    any: u32,
+    explicit_policy: u32,
+    policy_mapping: u32,
+    inhibit_any: u32,
 }
 
-/// The last row of the tree.
+/// The policies that are valid at one depth of the path: the last row of the tree.
 struct ValidPolicies<'a> {
     /// Policies that the next certificate may name.
     expected: PolicySet<'a>,
@@ -53,33 +53,35 @@ pub fn violation(path: &[Certificate<'_>]) -> Option<VerifyFailure> {
 
 fn walk(path: &[Certificate<'_>]) -> Result<(), VerifyFailure> {
     let beyond = u32::try_from(path.len()).unwrap_or(u32::MAX).saturating_add(1);
-    let mut left = PolicyLimits { no_policy: beyond, mapping: beyond, any: beyond };
+    let mut left =
+        PolicyLimits { explicit_policy: beyond, policy_mapping: beyond, inhibit_any: beyond };
     let mut row = ValidPolicies { expected: PolicySet::default(), any: true };
     for (at, certificate) in path.iter().enumerate().rev() {
-        let said = PolicyExtensions::read(&certificate.extensions.policies)
+        let stated = PolicyExtensions::read(&certificate.extensions.policies)
             .ok_or(VerifyFailure::PolicyExtension)?;
         let passed_over = at > 0 && certificate.self_issued();
-        row = row.below(&said, left.any > 0 || passed_over);
-        if left.no_policy == 0 && row.is_empty() {
+        row = row.below(&stated, left.inhibit_any > 0 || passed_over);
+        if left.explicit_policy == 0 && row.is_empty() {
             return Err(VerifyFailure::NoExplicitPolicy);
         }
         if at == 0 {
             // The leaf counts itself, and its own demand is for now or for nobody.
-            let demanded = said.require_explicit == Some(0);
-            if (left.no_policy <= 1 || demanded) && row.is_empty() {
+            let demanded = stated.require_explicit == Some(0);
+            if (left.explicit_policy <= 1 || demanded) && row.is_empty() {
                 return Err(VerifyFailure::NoExplicitPolicy);
             }
             break;
         }
-        row = row.mapped(&said, left.mapping > 0);
+        row = row.mapped(&stated, left.policy_mapping > 0);
         if !certificate.self_issued() {
-            left.no_policy = left.no_policy.saturating_sub(1);
-            left.mapping = left.mapping.saturating_sub(1);
-            left.any = left.any.saturating_sub(1);
+            left.explicit_policy = left.explicit_policy.saturating_sub(1);
+            left.policy_mapping = left.policy_mapping.saturating_sub(1);
+            left.inhibit_any = left.inhibit_any.saturating_sub(1);
         }
-        left.no_policy = left.no_policy.min(said.require_explicit.unwrap_or(u32::MAX));
-        left.mapping = left.mapping.min(said.inhibit_mapping.unwrap_or(u32::MAX));
-        left.any = left.any.min(said.inhibit_any.unwrap_or(u32::MAX));
+        left.explicit_policy =
+            left.explicit_policy.min(stated.require_explicit.unwrap_or(u32::MAX));
+        left.policy_mapping = left.policy_mapping.min(stated.inhibit_mapping.unwrap_or(u32::MAX));
+        left.inhibit_any = left.inhibit_any.min(stated.inhibit_any.unwrap_or(u32::MAX));
     }
     Ok(())
 }
@@ -90,11 +92,11 @@ impl<'a> ValidPolicies<'a> {
     }
 
     /// The policies of the next certificate that are valid (6.1.3, d and e).
-    fn below(self, said: &PolicyExtensions<'a>, any_counts: bool) -> Self {
-        let Some(policies) = &said.policies else {
+    fn below(self, stated: &PolicyExtensions<'a>, any_counts: bool) -> Self {
+        let Some(policies) = &stated.policies else {
             return Self { expected: PolicySet::default(), any: false };
         };
-        let any = said.any && any_counts;
+        let any = stated.any && any_counts;
         let named = policies.iter().filter(|policy| self.any || self.expected.contains(*policy));
         let mut expected: PolicySet<'a> = named.copied().collect();
         if any {
@@ -104,14 +106,18 @@ impl<'a> ValidPolicies<'a> {
     }
 
     /// What its issuer's policies are called below it (6.1.4, b).
-    fn mapped(mut self, said: &PolicyExtensions<'a>, allowed: bool) -> Self {
+    fn mapped(mut self, stated: &PolicyExtensions<'a>, allowed: bool) -> Self {
         if !allowed {
-            self.expected.retain(|policy| !said.mappings.contains_key(policy));
+            self.expected.retain(|policy| !stated.mappings.contains_key(policy));
             return self;
         }
-        let mut expected: PolicySet<'a> =
-            self.expected.iter().filter(|one| !said.mappings.contains_key(*one)).copied().collect();
-        for (from, to) in &said.mappings {
+        let mut expected: PolicySet<'a> = self
+            .expected
+            .iter()
+            .filter(|one| !stated.mappings.contains_key(*one))
+            .copied()
+            .collect();
+        for (from, to) in &stated.mappings {
             if self.any || self.expected.contains(from) {
                 expected.extend(to);
             }
@@ -123,7 +129,7 @@ impl<'a> ValidPolicies<'a> {
 impl<'a> PolicyExtensions<'a> {
     /// `None` if an extension is broken, or says what RFC 5280 forbids.
     fn read(values: &PolicyValues<'a>) -> Option<Self> {
-        let mut said = Self {
+        let mut stated = Self {
             policies: None,
             any: false,
             mappings: HashMap::default(),
@@ -133,8 +139,8 @@ impl<'a> PolicyExtensions<'a> {
         };
         if let Some(value) = values.policies {
             let mut policies = policies(value)?;
-            said.any = policies.remove(ANY);
-            said.policies = Some(policies);
+            stated.any = policies.remove(ANY);
+            stated.policies = Some(policies);
         }
         if let Some(value) = values.mappings {
             let mut list = not_empty(value)?;
@@ -145,7 +151,7 @@ impl<'a> PolicyExtensions<'a> {
                 if !pair.is_empty() || from == ANY || to == ANY {
                     return None;
                 }
-                said.mappings.entry(from).or_default().push(to);
+                stated.mappings.entry(from).or_default().push(to);
             }
         }
         if let Some(value) = values.constraints {
@@ -154,16 +160,16 @@ impl<'a> PolicyExtensions<'a> {
                 Some(number) => der::count(number.content).map(Some),
                 None => Some(None),
             };
-            said.require_explicit = certificates(0x80)?;
-            said.inhibit_mapping = certificates(0x81)?;
+            stated.require_explicit = certificates(0x80)?;
+            stated.inhibit_mapping = certificates(0x81)?;
             if !body.is_empty() {
                 return None;
             }
         }
         if let Some(value) = values.inhibit_any {
-            said.inhibit_any = Some(der::count(der::only(value, tag::INTEGER)?.content)?);
+            stated.inhibit_any = Some(der::count(der::only(value, tag::INTEGER)?.content)?);
         }
-        Some(said)
+        Some(stated)
     }
 }
 

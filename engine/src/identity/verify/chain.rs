@@ -1,7 +1,7 @@
 //! The verdict on a chain: path, depth, extended key usage, revocation, v1 leaves.
 //!
-//! Two judges must agree before a v3 leaf is good: our own walk in OpenSSL's order, which also
-//! finds the words ([`super::path`]), and webpki (`opinion`). An X.509 v1 leaf, which webpki never accepts, is
+//! Two verifiers must agree before a v3 leaf is good: our own walk in OpenSSL's order, which also
+//! finds the words ([`super::path`]), and webpki ([`super::webpki_check`]). An X.509 v1 leaf, which webpki never accepts, is
 //! good only if a listed anchor issued it directly. A self-signed certificate that is itself listed is
 //! good as a client too, as with OpenSSL: its holder could issue itself any other.
 
@@ -197,8 +197,8 @@ fn check_path<'a>(
         webpki_check::check(path, rules, budget)?;
     }
     // Only now is it known that these CAs are whom they say they are.
-    path.asked.iter().try_for_each(|asked| match rules.revocation {
-        Some(lists) => lists.prove(&path.certificates, asked),
+    path.consulted.iter().try_for_each(|consulted| match rules.revocation {
+        Some(lists) => lists.check_signatures(&path.certificates, consulted),
         None => Err(VerifyFailure::CrlSignature),
     })
 }

@@ -20,14 +20,14 @@ const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0
 /// The type of an `otherName` that is a mail address beyond ASCII.
 const SMTP_UTF8_MAILBOX: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x08, 0x09];
 
-/// Something to hold against constraints.
+/// Something that is held against constraints.
 enum NameItem<'a> {
-    /// A name.
-    Held(ComparableName<'a>),
-    /// A name that counts as one of this type as well, and cannot be compared as such.
-    Unlike(GeneralName<'a>),
+    /// A name that can be compared.
+    Comparable(ComparableName<'a>),
+    /// A name that counts as one of this type too, and cannot be compared as such.
+    Incomparable(GeneralName<'a>),
     /// What may be a name, and cannot be read.
-    Unread(VerifyFailure),
+    Unreadable(VerifyFailure),
 }
 
 /// Every name of one certificate, read once, however many constraints it is held against.
@@ -51,7 +51,7 @@ pub fn violation(path: &[Certificate<'_>]) -> Option<VerifyFailure> {
             let Some(above) = &above.extensions.name_constraints else { continue };
             let names = names.get_or_insert_with(|| CertificateNames::read(certificate, at == 0));
             let outcome = match names {
-                Ok(names) => names.hold_against(above, &mut left),
+                Ok(names) => names.check_against(above, &mut left),
                 Err(failure) => Err(*failure),
             };
             if let Err(failure) = outcome {
@@ -73,20 +73,20 @@ impl<'a> CertificateNames<'a> {
         };
         let mut items = Vec::new();
         if !attributes.is_empty() {
-            items.push(NameItem::held(GeneralName::Directory(subject)));
+            items.push(NameItem::comparable(GeneralName::Directory(subject)));
         }
         items.extend(all(EMAIL_ADDRESS).map(|value| match value.tag {
             // IA5String
-            22 => NameItem::held(GeneralName::Email(value.content)),
-            _ => NameItem::Unread(VerifyFailure::NameSyntax),
+            22 => NameItem::comparable(GeneralName::Email(value.content)),
+            _ => NameItem::Unreadable(VerifyFailure::NameSyntax),
         }));
         let alt_names = certificate.extensions.alt_names.as_deref().unwrap_or_default();
         for name in alt_names {
             // An address beyond ASCII is an address all the same, and we cannot compare it.
             if matches!(name, GeneralName::Other(SMTP_UTF8_MAILBOX, _)) {
-                items.push(NameItem::Unlike(GeneralName::Email(b"")));
+                items.push(NameItem::Incomparable(GeneralName::Email(b"")));
             }
-            items.push(NameItem::held(*name));
+            items.push(NameItem::comparable(*name));
         }
         // Whoever reads a host out of the subject does so only where no alternative name is one.
         if leaf && !alt_names.iter().any(|name| matches!(name, GeneralName::Dns(_))) {
@@ -95,7 +95,7 @@ impl<'a> CertificateNames<'a> {
         Ok(Self { items })
     }
 
-    fn hold_against(
+    fn check_against(
         &self,
         above: &NameConstraints<'_>,
         left: &mut usize,
@@ -104,32 +104,32 @@ impl<'a> CertificateNames<'a> {
         let all = self.items.len().saturating_mul(count);
         *left = left.checked_sub(all).ok_or(VerifyFailure::Unspecified)?;
         self.items.iter().try_for_each(|item| match item {
-            NameItem::Held(name) => above.hold(name),
-            NameItem::Unlike(name) => above.refuse(name),
-            NameItem::Unread(failure) => Err(*failure),
+            NameItem::Comparable(name) => above.check(name),
+            NameItem::Incomparable(name) => above.refuse(name),
+            NameItem::Unreadable(failure) => Err(*failure),
         })
     }
 }
 
 impl<'a> NameItem<'a> {
-    fn held(name: GeneralName<'a>) -> Self {
-        Self::Held(ComparableName { name, form: NameForm::of(&name) })
+    fn comparable(name: GeneralName<'a>) -> Self {
+        Self::Comparable(ComparableName { name, form: NameForm::of(&name) })
     }
 
     /// The host in it, if somebody may read one.
     fn of_common_name(value: Element<'a>) -> Option<Self> {
         // What is no text may be a host to somebody.
         let Some(text) = name::text(value) else {
-            return Some(Self::Unread(VerifyFailure::Unspecified));
+            return Some(Self::Unreadable(VerifyFailure::Unspecified));
         };
         match constraint_match::host_of(&text) {
             Ok(None) => None,
             Ok(Some(host)) => {
                 // Of its type, whatever it says: the form is what is compared.
                 let (name, form) = (GeneralName::Dns(b""), NameForm::host(host));
-                Some(Self::Held(ComparableName { name, form }))
+                Some(Self::Comparable(ComparableName { name, form }))
             }
-            Err(failure) => Some(Self::Unread(failure)),
+            Err(failure) => Some(Self::Unreadable(failure)),
         }
     }
 }
@@ -157,14 +157,14 @@ mod tests {
     #[test]
     fn comparisons_are_counted_over_the_whole_path() {
         let alt_names = crowd(0x2a, 133);
-        let items = (0..30).map(|_| NameItem::held(GeneralName::Directory(&alt_names)));
+        let items = (0..30).map(|_| NameItem::comparable(GeneralName::Directory(&alt_names)));
         let names = CertificateNames { items: items.collect() };
         let subtree = tlv(0x30, &tlv(0xa4, &crowd(0x2b, 1)));
         let value = tlv(0x30, &tlv(0xa1, &subtree.repeat(1950)));
         let above = NameConstraints::read(&value).unwrap();
         let mut left = COMPARISONS_MAX;
-        assert_eq!(names.hold_against(&above, &mut left), Ok(()));
-        let again = names.hold_against(&above, &mut left);
+        assert_eq!(names.check_against(&above, &mut left), Ok(()));
+        let again = names.check_against(&above, &mut left);
         assert_eq!(again, Err(VerifyFailure::Unspecified));
     }
 }

@@ -30,8 +30,8 @@ pub struct Path<'a> {
     pub revoked: bool,
     /// Somewhere there was more than one issuer to choose from.
     pub ambiguous: bool,
-    /// Revocation lists that were asked, by certificate.
-    pub asked: Vec<Vec<ConsultedCrl>>,
+    /// Revocation lists that were consulted, by certificate.
+    pub consulted: Vec<Vec<ConsultedCrl>>,
 }
 
 /// Where issuers come from.
@@ -70,7 +70,7 @@ impl<'a> Path<'a> {
             failure: None,
             revoked: false,
             ambiguous: false,
-            asked: Vec::new(),
+            consulted: Vec::new(),
         }
     }
 
@@ -83,7 +83,7 @@ impl<'a> Path<'a> {
             let finding = revocation.look_up(&self.certificates, rules.clock);
             self.failure = finding.failure.or(self.failure);
             self.revoked = finding.revoked;
-            self.asked = finding.asked;
+            self.consulted = finding.consulted;
         }
         self.check_signatures_and_times(rules.clock, budget);
         self.failure = constraint_check::violation(&self.certificates).or(self.failure);

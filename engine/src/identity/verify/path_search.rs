@@ -1,4 +1,4 @@
-//! Other ways from a leaf to an anchor, where names leave a choice.
+//! Other paths from a leaf to an anchor, where names leave a choice.
 //!
 //! OpenSSL takes the first issuer whose name fits, and stays with it: of two CAs of one name (a
 //! roll-over without key identifiers, a cross-signed CA) it may take the wrong one. So where its way
@@ -13,9 +13,9 @@ use super::path::IssuerSources;
 use super::signature_budget::{KeyBacking, SignatureBudget};
 use crate::identity::x509::certificate::Certificate;
 
-/// Signatures that one judgement may check.
+/// Signatures that one verification may check.
 pub const STEPS_MAX: u32 = 32;
-/// Whole ways that one search may examine.
+/// Whole paths that one search may try.
 pub const PATHS_MAX: u32 = 8;
 /// Certificates that are looked at: what a peer may send, and listed CAs of the names in it.
 const NODES_MAX: usize = 32;

@@ -1,9 +1,9 @@
 //! What revocation lists say about a path, in OpenSSL's order.
 //!
 //! As nginx does with `ssl_crl`, every certificate of a path is looked up, the anchor included, and
-//! the last thing that is wrong is reported. Of several lists of one issuer all are asked that speak of
+//! the last thing that is wrong is reported. Of several lists of one issuer all are consulted that speak of
 //! the certificate and hold now: who is on any of them is revoked. If none holds now, all that speak of
-//! it are asked; if none speaks of it, there is no list. So the order of lists means nothing.
+//! it are consulted; if none speaks of it, there is no list. So the order of lists means nothing.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::identity::x509::time::{Clock, TimeBounds};
 #[derive(Debug)]
 pub struct Revocation {
     lists: Vec<Arc<Crl>>,
-    /// By [`name::key`]: who is asked for is spelt as the certificate has it.
+    /// By [`name::key`]: who is consulted for is spelt as the certificate has it.
     by_issuer: HashMap<Vec<u8>, Vec<usize>, foldhash::fast::RandomState>,
     rules: RevocationRules,
 }
@@ -48,21 +48,21 @@ pub struct RevocationFinding {
     pub failure: Option<VerifyFailure>,
     /// Some certificate is revoked, whatever else is wrong.
     pub revoked: bool,
-    /// The lists that were asked, by certificate: one of each must prove to be of its issuer.
-    pub asked: Vec<Vec<ConsultedCrl>>,
+    /// The lists that were consulted, by certificate: the issuer must have signed one of each.
+    pub consulted: Vec<Vec<ConsultedCrl>>,
 }
 
-/// A list that was asked, and who in the path must have signed it.
+/// A revocation list that was consulted, and the certificate of the path that must have signed it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ConsultedCrl {
     list: usize,
     issuer: usize,
 }
 
-/// A list that may be asked.
+/// A revocation list that may be consulted.
 struct CandidateCrl<'l> {
     list: &'l Crl,
-    asked: ConsultedCrl,
+    consulted: ConsultedCrl,
     in_scope: bool,
     in_time: bool,
 }
@@ -119,14 +119,15 @@ impl Revocation {
     ///
     /// # Errors
     /// The word for lists of which that cannot be said.
-    pub fn prove(
+    pub fn check_signatures(
         &self,
         path: &[Certificate<'_>],
-        asked: &[ConsultedCrl],
+        consulted: &[ConsultedCrl],
     ) -> Result<(), VerifyFailure> {
         let mut failure = VerifyFailure::CrlSignature;
-        for asked in asked {
-            let (Some(list), Some(issuer)) = (self.lists.get(asked.list), path.get(asked.issuer))
+        for consulted in consulted {
+            let (Some(list), Some(issuer)) =
+                (self.lists.get(consulted.list), path.get(consulted.issuer))
             else {
                 continue;
             };
@@ -149,7 +150,7 @@ impl Revocation {
         lists.any(|list| is_on(list, certificate.serial))
     }
 
-    /// Looks every certificate up. The lists' signatures are left to [`Self::prove`].
+    /// Looks every certificate up. The lists' signatures are left to [`Self::check_signatures`].
     #[must_use]
     pub fn look_up(&self, path: &[Certificate<'_>], clock: Clock) -> RevocationFinding {
         let mut finding = RevocationFinding::default();
@@ -175,7 +176,9 @@ impl Revocation {
             }
             let failure = word.and_then(|(_, at)| VerifyFailure::VARIANTS.get(at).copied());
             finding.failure = failure.or(finding.failure);
-            finding.asked.push(candidates.into_iter().map(|candidate| candidate.asked).collect());
+            finding
+                .consulted
+                .push(candidates.into_iter().map(|candidate| candidate.consulted).collect());
         }
         finding
     }
@@ -188,15 +191,16 @@ impl Revocation {
         revoked: bool,
         clock: Clock,
     ) -> Option<VerifyFailure> {
-        let CandidateCrl { list, asked, in_scope, .. } = candidate;
-        let usage = path.get(asked.issuer).and_then(|issuer| issuer.extensions.key_usage.as_ref());
+        let CandidateCrl { list, consulted, in_scope, .. } = candidate;
+        let usage =
+            path.get(consulted.issuer).and_then(|issuer| issuer.extensions.key_usage.as_ref());
         let ended = list.next_update().is_some_and(|end| clock.is_past(end));
         let findings = [
             (!usage.is_none_or(KeyUsage::crl_sign), VerifyFailure::NoCrlSign),
             (!clock.has_begun(list.this_update()), VerifyFailure::CrlNotYetValid),
             (ended && self.rules.expired_refuses, VerifyFailure::CrlExpired),
             (revoked, VerifyFailure::Revoked),
-            // A list that speaks of others has been asked, and there is still none.
+            // A list that speaks of others has been consulted, and there is still none.
             (!in_scope, VerifyFailure::NoCrl),
         ];
         findings.into_iter().rfind(|(wrong, _)| *wrong).map(|(_, word)| word)
@@ -218,10 +222,10 @@ impl Revocation {
         }
         let all = named.iter().filter_map(|place| {
             let list: &Crl = self.lists.get(*place)?;
-            let asked = ConsultedCrl { list: *place, issuer: issuer_of(list, path, at)? };
+            let consulted = ConsultedCrl { list: *place, issuer: issuer_of(list, path, at)? };
             let in_scope = is_in_scope(list, certificate, &points);
             let in_time = holds(list, clock);
-            Some(CandidateCrl { list, asked, in_scope, in_time })
+            Some(CandidateCrl { list, consulted, in_scope, in_time })
         });
         let mut all: Vec<CandidateCrl<'_>> = all.collect();
         let best = all.iter().map(|one| (one.in_scope, one.in_scope && one.in_time)).max();
@@ -296,9 +300,9 @@ fn is_on(list: &Crl, serial: &[u8]) -> bool {
     list.revokes(serial) || (!unsigned.is_empty() && list.revokes(&unsigned))
 }
 
-/// Where a certificate says that lists about it are.
+/// Where a certificate says that revocation lists about it are published.
 enum PointNames<'a> {
-    /// Whole `GeneralName`s of points for all reasons.
+    /// Whole `GeneralName`s of points that cover all reasons.
     Whole(Vec<&'a [u8]>),
     /// Some point is for some reasons only.
     Partial,
@@ -310,6 +314,6 @@ fn points_of<'a>(certificate: &Certificate<'a>) -> PointNames<'a> {
         return PointNames::Partial;
     }
     // Another authority's list speaks of it there, and such lists are not taken.
-    let own = points.iter().filter(|point| !point.of_another);
+    let own = points.iter().filter(|point| !point.indirect);
     PointNames::Whole(own.flat_map(|point| point.names.iter().copied()).collect())
 }

@@ -1,4 +1,4 @@
-//! What one judgement may cost: every signature it checks is counted, remembered and paid for.
+//! What one verification may cost: every signature it checks is counted, remembered and paid for.
 //!
 //! A peer chooses the keys of its chain, and a large key costs a blocked core a hundred times what a
 //! small one does. So a signature costs by the key that is used, in microseconds of a usual core, and:
@@ -31,7 +31,7 @@ const SLOW: u32 = 3;
 /// Of 65537: 17 bits, two of which are set.
 const USUAL_EXPONENT: usize = 19;
 
-/// Whose word there is for a key.
+/// Who vouches for a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeyBacking {
     /// It is an anchor's, or of a certificate whose signatures are good up to an anchor.
@@ -50,7 +50,7 @@ struct CheckedSignature<'a> {
     good: bool,
 }
 
-/// The account of one judgement.
+/// The budget of one verification.
 #[derive(Debug, Default)]
 pub struct SignatureBudget<'a> {
     checked: Vec<CheckedSignature<'a>>,

@@ -9,7 +9,7 @@ use crate::identity::x509::certificate::Certificate;
 /// Certificates of one chain; a longer one is refused unread.
 pub(crate) const CHAIN_CERTIFICATES_MAX: usize = 10;
 
-/// Places in a chain, behind the leaf's: each issued the one in front of it.
+/// Positions in a chain after the leaf: each certificate there issued the one before it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct VerifiedPath {
     places: [u8; CHAIN_CERTIFICATES_MAX],
@@ -32,8 +32,8 @@ impl VerifiedPath {
         found
     }
 
-    /// The certificates behind the leaf, out of the chain that the path was found in.
-    pub(crate) fn behind_leaf<'a>(self, chain: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    /// The certificates after the leaf, out of the chain that the path was found in.
+    pub(crate) fn after_leaf<'a>(self, chain: &[&'a [u8]]) -> Vec<&'a [u8]> {
         let places = self.places.into_iter().take(usize::from(self.count));
         places.filter_map(|at| chain.get(usize::from(at)).copied()).collect()
     }

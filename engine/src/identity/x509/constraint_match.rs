@@ -47,23 +47,23 @@ pub(crate) enum BaseForm<'a> {
     Foreign,
 }
 
-/// Hosts around one.
+/// A host, the hosts below it, or both.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct HostSubtree {
-    /// In lower case; nothing stands for the root of all.
+    /// In lower case; empty for every host.
     host: Vec<u8>,
-    /// It is one of them.
+    /// The host itself is within.
     itself: bool,
-    /// So are those with more labels.
+    /// Hosts with more labels are within.
     below: bool,
 }
 
-/// To which list a base belongs.
+/// Which of the two lists of constraints a base belongs to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum SubtreeKind {
-    /// In doubt a name is not within.
+    /// Names must be within; one that may be another is not.
     Permitted,
-    /// In doubt it is.
+    /// Names must not be within; one that may be another is.
     Excluded,
 }
 
@@ -106,9 +106,9 @@ impl<'a> NameForm<'a> {
             (Self::Broken, _) => Err(VerifyFailure::NameSyntax),
             (_, BaseForm::Broken) => Err(VerifyFailure::ConstraintSyntax),
             (Self::Host(host), BaseForm::Hosts(base)) => {
-                Ok(base.holds(host) || (side == SubtreeKind::Excluded && base.may_be(host)))
+                Ok(base.contains(host) || (side == SubtreeKind::Excluded && base.may_be(host)))
             }
-            (Self::Mailbox(_, host), BaseForm::Hosts(base)) => Ok(base.holds(host)),
+            (Self::Mailbox(_, host), BaseForm::Hosts(base)) => Ok(base.contains(host)),
             (Self::Mailbox(local, host), BaseForm::Mailbox(base, base_host)) => {
                 if host != base_host {
                     return Ok(false);
@@ -172,7 +172,7 @@ impl HostSubtree {
         uri::is_host_name(host).then(|| Self { host: host.to_ascii_lowercase(), itself, below })
     }
 
-    fn holds(&self, host: &[u8]) -> bool {
+    fn contains(&self, host: &[u8]) -> bool {
         let Some(more) = host.len().checked_sub(self.host.len()) else { return false };
         if !host.ends_with(&self.host) {
             return false;

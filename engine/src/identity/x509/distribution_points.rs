@@ -7,15 +7,15 @@
 use super::general_name;
 use crate::identity::der::{self, Reader, tag};
 
-/// One place.
+/// Where revocation lists about a certificate are published.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DistributionPoint<'a> {
     /// Its whole `GeneralName`s; none where it is named relative to an issuer, or not at all.
     pub names: Vec<&'a [u8]>,
-    /// Lists there tell some reasons only.
+    /// The lists there cover only some revocation reasons.
     pub some_reasons: bool,
-    /// Another authority's lists are there.
-    pub of_another: bool,
+    /// The lists there are issued by another authority (`cRLIssuer`).
+    pub indirect: bool,
 }
 
 /// `CRLDistributionPoints`
@@ -42,8 +42,8 @@ pub fn read(value: &[u8]) -> Option<Vec<DistributionPoint<'_>>> {
         if !point.is_empty() || (name.is_none() && issuer.is_none()) {
             return None;
         }
-        let (some_reasons, of_another) = (reasons.is_some(), issuer.is_some());
-        found.push(DistributionPoint { names, some_reasons, of_another });
+        let (some_reasons, indirect) = (reasons.is_some(), issuer.is_some());
+        found.push(DistributionPoint { names, some_reasons, indirect });
     }
     Some(found)
 }

@@ -150,11 +150,11 @@ impl NetscapeCertType {
 
 const SUBJECT_KEY: &[u8] = &[0x55, 0x1d, 0x0e];
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
-/// Its identifier.
+/// `subjectAltName`
 pub(crate) const ALT_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
-/// Its identifier.
+/// `basicConstraints`
 pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
-/// Its identifier.
+/// `nameConstraints`
 pub(crate) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
 const ISSUER_ALT_NAMES: &[u8] = &[0x55, 0x1d, 0x12];
 const FRESHEST_LIST: &[u8] = &[0x55, 0x1d, 0x2e];
@@ -168,22 +168,22 @@ const POLICY_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x24];
 const EXTENDED_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 const INHIBIT_ANY: &[u8] = &[0x55, 0x1d, 0x36];
 const NETSCAPE_TYPE: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x42, 0x01, 0x01];
-/// No revocation is to be looked for: a leave, not an order.
+/// `id-pkix-ocsp-nocheck`: revocation need not be checked, but it may be.
 const NO_CHECK: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x05];
 const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
 const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
 /// A certificate with more is refused, so that looking for duplicates stays cheap.
 const EXTENSIONS_MAX: usize = 64;
 
-/// Where who reads an extension stands with it.
+/// Who processes an extension.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum ExtensionSupport {
-    /// webpki processes it, too.
-    ByAll,
-    /// It is processed here only.
-    ByUs,
-    /// It is not processed where it is critical: OpenSSL refuses that, too.
-    Never,
+    /// webpki does, and so do we.
+    Shared,
+    /// Only we do.
+    OwnOnly,
+    /// Nobody: where it is critical, it refuses the certificate, as with OpenSSL.
+    Unsupported,
 }
 
 impl<'a> Extensions<'a> {
@@ -200,24 +200,25 @@ impl<'a> Extensions<'a> {
             if list.iter().take(at).any(|before| before.oid == extension.oid) {
                 return None;
             }
-            let known = found.take(extension)?;
-            found.unknown_critical |= extension.critical && known == ExtensionSupport::Never;
-            found.beyond_webpki |= extension.critical && known == ExtensionSupport::ByUs;
+            let support = found.read_extension(extension)?;
+            found.unknown_critical |=
+                extension.critical && support == ExtensionSupport::Unsupported;
+            found.beyond_webpki |= extension.critical && support == ExtensionSupport::OwnOnly;
         }
         Some(found)
     }
 
-    /// Who knows this extension? `None` if we do and its value is broken.
-    fn take(&mut self, extension: &RawExtension<'a>) -> Option<ExtensionSupport> {
+    /// Reads one extension, and says who processes it; `None` if we do and its value is broken.
+    fn read_extension(&mut self, extension: &RawExtension<'a>) -> Option<ExtensionSupport> {
         let value = extension.value;
         match extension.oid {
             SUBJECT_KEY => {
                 self.subject_key_id = Some(der::only(value, tag::OCTET_STRING)?.content);
-                return Some(ExtensionSupport::Never);
+                return Some(ExtensionSupport::Unsupported);
             }
             AUTHORITY_KEY => {
                 self.authority_key = authority_key(value)?;
-                return Some(ExtensionSupport::Never);
+                return Some(ExtensionSupport::Unsupported);
             }
             KEY_USAGE => self.key_usage = Some(key_usage(value)?),
             ALT_NAMES => {
@@ -228,29 +229,29 @@ impl<'a> Extensions<'a> {
             NAME_CONSTRAINTS => self.name_constraints = Some(NameConstraints::read(value)?),
             EXTENDED_USAGE => self.extended = Some(extended_usage(value)?),
             DISTRIBUTION_POINTS => {
-                self.distribution_points = Some(distribution_points::read(value)?)
+                self.distribution_points = Some(distribution_points::read(value)?);
             }
             NETSCAPE_TYPE => {
                 self.netscape = Some(netscape_type(value)?);
-                return Some(ExtensionSupport::ByUs);
+                return Some(ExtensionSupport::OwnOnly);
             }
             other if is_named_badly(other, value) => return None,
-            other => return Some(self.take_policies(other, value)),
+            other => return Some(self.read_policies(other, value)),
         }
-        Some(ExtensionSupport::ByAll)
+        Some(ExtensionSupport::Shared)
     }
 
-    fn take_policies(&mut self, oid: &[u8], value: &'a [u8]) -> ExtensionSupport {
+    fn read_policies(&mut self, oid: &[u8], value: &'a [u8]) -> ExtensionSupport {
         let place = match oid {
             POLICIES => &mut self.policies.policies,
             POLICY_MAPPINGS => &mut self.policies.mappings,
             POLICY_CONSTRAINTS => &mut self.policies.constraints,
             INHIBIT_ANY => &mut self.policies.inhibit_any,
-            NO_CHECK => return ExtensionSupport::ByUs,
-            _ => return ExtensionSupport::Never,
+            NO_CHECK => return ExtensionSupport::OwnOnly,
+            _ => return ExtensionSupport::Unsupported,
         };
         *place = Some(value);
-        ExtensionSupport::ByUs
+        ExtensionSupport::OwnOnly
     }
 }
 

@@ -18,14 +18,14 @@ pub struct NameConstraints<'a> {
     pub excluded: Vec<Subtree<'a>>,
 }
 
-/// One side of them, or a part of it.
+/// One constraint (`GeneralSubtree`).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Subtree<'a> {
-    /// What a name is to be within.
+    /// The name that permitted or excluded names are within.
     pub base: GeneralName<'a>,
     /// The whole of it, with tag and length.
     pub whole: &'a [u8],
-    /// It says no more than its base.
+    /// It has no minimum and no maximum.
     plain: bool,
     /// The base as it is compared.
     form: BaseForm<'a>,
@@ -57,7 +57,7 @@ impl<'a> NameConstraints<'a> {
     }
 
     /// Holds one name against all of its type.
-    pub(crate) fn hold(&self, name: &ComparableName<'_>) -> Result<(), VerifyFailure> {
+    pub(crate) fn check(&self, name: &ComparableName<'_>) -> Result<(), VerifyFailure> {
         let mut permitted = None;
         for subtree in self.permitted.iter().filter(|subtree| subtree.base.is_like(&name.name)) {
             if !subtree.plain {

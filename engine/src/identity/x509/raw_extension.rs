@@ -8,11 +8,11 @@ use crate::identity::der::{Reader, tag};
 /// One extension, not yet understood.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct RawExtension<'a> {
-    /// Its identifier.
+    /// Its object identifier (content octets).
     pub(crate) oid: &'a [u8],
-    /// Who does not process it refuses.
+    /// Whoever does not process it must refuse the certificate.
     pub(crate) critical: bool,
-    /// What it says.
+    /// The content of its `extnValue`.
     pub(crate) value: &'a [u8],
 }
 

@@ -176,7 +176,7 @@ fn rendered_again(
         holds: judged.holds,
         ..Verification::of(identity.verdict)
     };
-    let rendered = ClientIdentity::shown_to(own_uris, &chain, kept, wanted);
+    let rendered = ClientIdentity::from_verification(own_uris, &chain, kept, wanted);
     ClientIdentity { skew: identity.skew, ..rendered }
 }
 

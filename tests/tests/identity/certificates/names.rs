@@ -99,7 +99,7 @@ fn no_spelling_of_a_tag_passes_a_constraint() {
             let chain = realm.chain(&[constraints(&bases, &[])], &[names]);
             let verdict = realm.judge(&chain);
             for (_, _, _, lists) in types() {
-                if lists.judge(&chain[0], verdict) == Access::Allowed {
+                if lists.check(&chain[0], verdict) == Access::Allowed {
                     passed.push(format!("{tag:02x} as {spelling:02x}"));
                 }
             }
@@ -265,8 +265,8 @@ fn a_name_with_a_nul_is_in_doubt() {
         let verdict = realm.judge(&chain);
         for (_, _, _, lists) in types() {
             let deny = AccessLists { allow: Vec::new(), deny: lists.allow.clone() };
-            assert_eq!(deny.judge(&chain[0], verdict), Access::Denied, "{text:02x?}");
-            assert_eq!(lists.judge(&chain[0], verdict), Access::NotAllowed, "{text:02x?}");
+            assert_eq!(deny.check(&chain[0], verdict), Access::Denied, "{text:02x?}");
+            assert_eq!(lists.check(&chain[0], verdict), Access::NotAllowed, "{text:02x?}");
         }
     }
     // Beyond ASCII is no name.
