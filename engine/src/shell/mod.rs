@@ -4,16 +4,16 @@
 //! driven to its end, never dropped. Every wait has a deadline. No borrow lives across an await.
 //! What can be decided without a socket is decided in `exchange`.
 //!
-//! Storeys, each of which may use only those below it: [`transport`], [`state`], [`client`], [`request`],
-//! and on top [`service`], [`accept`] and [`worker`]. Sockets, tasks and waits are those of
-//! [`transport::net`]. Read [`service`] and [`request::serve`] first.
+//! Storeys, each of which may use only those below it: `transport`, `state`, `client`, `request`, and on
+//! top `service`, `accept` and `worker`. Sockets, tasks and waits are those of `transport::net`. Read
+//! `service` and `request::serve` first.
 
 pub(crate) mod accept;
 pub(crate) mod client;
 pub(crate) mod panics;
 pub(crate) mod request;
 pub(crate) mod service;
-pub mod state;
+pub(crate) mod state;
 pub mod transport;
 pub mod worker;
 

@@ -14,6 +14,12 @@ mod idle;
 mod journal;
 mod link;
 mod message;
+#[expect(
+    clippy::needless_pass_by_ref_mut,
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "its signatures are those of the kernel's network"
+)]
 pub(crate) mod network;
 mod node;
 mod response;

@@ -19,40 +19,40 @@ use crate::shell::transport::random::Random;
 
 /// How long an idle kept-alive connection may still bring a request once a drain has begun: cut at
 /// once, a request that is on its way would be lost.
-pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
+pub(crate) const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
 /// One data core.
-pub struct Core {
+pub(crate) struct Core {
     /// What control and this core tell each other.
-    pub link: Arc<CoreLink>,
+    pub(crate) link: Arc<CoreLink>,
     /// The core's buffers.
-    pub buffers: Rc<BufferPool>,
+    pub(crate) buffers: Rc<BufferPool>,
     /// The core's timer.
-    pub deadlines: Deadlines,
+    pub(crate) deadlines: Deadlines,
     /// The core's clock.
-    pub clock: CoreClock,
+    pub(crate) clock: CoreClock,
     /// Random bits that nobody can guess.
-    pub random: Random,
+    pub(crate) random: Random,
     /// Idle upstream connections.
-    pub pool: RefCell<Pool<UpstreamConnection>>,
+    pub(crate) pool: RefCell<Pool<UpstreamConnection>>,
     /// The inspection of those that is under way.
-    pub inspection: Inspection,
+    pub(crate) inspection: Inspection,
     /// Logs and counts every finished exchange.
-    pub reporter: RefCell<Reporter>,
+    pub(crate) reporter: RefCell<Reporter>,
     /// The clients whose certificates expire soonest.
-    pub expiry_tracker: RefCell<ExpiryTracker>,
+    pub(crate) expiry_tracker: RefCell<ExpiryTracker>,
     /// Client connections open now.
-    pub open_connections: Cell<u32>,
+    pub(crate) open_connections: Cell<u32>,
     /// Is TLS 1.3 opened and sealed by our own record layer?
-    pub tls_fast_path: bool,
+    pub(crate) tls_fast_path: bool,
     /// The core accepts no more connections and finishes those it has.
-    pub draining: Cell<bool>,
+    pub(crate) draining: Cell<bool>,
     /// Tunnels open now.
-    pub open_tunnels: Cell<u32>,
+    pub(crate) open_tunnels: Cell<u32>,
     /// The time for draining is over: tunnels end at once.
-    pub stopping: Cell<bool>,
+    pub(crate) stopping: Cell<bool>,
     /// When the core started, in Unix seconds; with a serial number, it names a connection.
-    pub started_at: i64,
+    pub(crate) started_at: i64,
     serial: Cell<u64>,
     live: RefCell<Rc<LiveGeneration>>,
     log_limits: LogLimits,
@@ -61,7 +61,7 @@ pub struct Core {
 impl Core {
     /// A core that serves `live`.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         link: Arc<CoreLink>,
         log: LogProducer,
         live: LiveGeneration,
@@ -93,14 +93,14 @@ impl Core {
     }
 
     /// Runs once a tick: reads the clock and ends what is due.
-    pub fn tick(&self) {
+    pub(crate) fn tick(&self) {
         self.clock.refresh();
         self.deadlines.tick();
     }
 
     /// Ends the connections that have been stalled the longest, as far as the buffers are beyond their
     /// budget.
-    pub fn shed_stalled(&self) {
+    pub(crate) fn shed_stalled(&self) {
         let excess = self.buffers.excess();
         if excess == 0 {
             return;
@@ -121,68 +121,68 @@ impl Core {
     }
 
     /// May a line of this cause be written now? With how many were left out before it.
-    pub fn allow_log(&self, cause: LogCause) -> Option<u64> {
+    pub(crate) fn allow_log(&self, cause: LogCause) -> Option<u64> {
         self.log_limits.allow(cause, self.clock.unix_seconds())
     }
 
     /// The same for a client that was turned away, for the reason with this number: a handshake's
     /// [`HandshakeFault::index`](crate::report::HandshakeFault::index), or after all of these a
     /// request's [`Refusal::index`](crate::exchange::refusal::Refusal::index).
-    pub fn allow_complaint(&self, reason: usize) -> Option<u64> {
+    pub(crate) fn allow_complaint(&self, reason: usize) -> Option<u64> {
         self.log_limits.allow_complaint(reason, self.clock.unix_seconds())
     }
 
     /// Inspects some idle upstream connections. Returns how long other tasks should run before the next
     /// call; `None` if the inspection is complete.
-    pub fn inspect_idle(&self) -> Option<Duration> {
+    pub(crate) fn inspect_idle(&self) -> Option<Duration> {
         self.inspection.slice(&self.pool, &self.clock, self.counters(), &self.live())
     }
 
     /// Descriptors or memory have run out: closes all upstream connections that are idle now, some of them
     /// at once and the others with the next inspections.
-    pub fn give_up_idle(&self) {
+    pub(crate) fn give_up_idle(&self) {
         self.inspection.give_up(self.pool.borrow().len());
         self.inspect_idle();
     }
 
     /// The generation that new requests get.
     #[must_use]
-    pub fn live(&self) -> Rc<LiveGeneration> {
+    pub(crate) fn live(&self) -> Rc<LiveGeneration> {
         Rc::clone(&self.live.borrow())
     }
 
     /// Has the generation moved on since `seen` was taken?
     #[must_use]
-    pub fn is_current(&self, seen: &Rc<LiveGeneration>) -> bool {
+    pub(crate) fn is_current(&self, seen: &Rc<LiveGeneration>) -> bool {
         Rc::ptr_eq(&self.live.borrow(), seen)
     }
 
     /// New requests get this one from here on.
-    pub fn set_live(&self, live: LiveGeneration) {
+    pub(crate) fn set_live(&self, live: LiveGeneration) {
         self.live.replace(Rc::new(live));
     }
 
     /// The number of a new client connection, counted from 1.
-    pub fn next_serial(&self) -> u64 {
+    pub(crate) fn next_serial(&self) -> u64 {
         let serial = self.serial.get() + 1;
         self.serial.set(serial);
         serial
     }
 
     /// Counts one.
-    pub fn count(&self, counter: Counter) {
+    pub(crate) fn count(&self, counter: Counter) {
         self.counters().add(counter, 1);
     }
 
     /// The core's events.
     #[must_use]
-    pub fn events(&self) -> &Events {
+    pub(crate) fn events(&self) -> &Events {
         &self.link.events
     }
 
     /// The core's counters.
     #[must_use]
-    pub fn counters(&self) -> &Counters {
+    pub(crate) fn counters(&self) -> &Counters {
         &self.link.counters
     }
 }

@@ -17,13 +17,13 @@ use crate::report::Meters;
 use crate::setup::{Addresses, Generation, Handover};
 
 /// One generation as one core sees it.
-pub struct LiveGeneration {
+pub(crate) struct LiveGeneration {
     /// The generation.
-    pub generation: Arc<Generation>,
+    pub(crate) generation: Arc<Generation>,
     /// Identities seen under it.
-    pub identities: RefCell<IdentityCache>,
+    pub(crate) identities: RefCell<IdentityCache>,
     /// What is counted under it.
-    pub meters: Arc<Meters>,
+    pub(crate) meters: Arc<Meters>,
     addresses: RefCell<Arc<Addresses>>,
     balancers: Vec<RefCell<Balancer>>,
     /// Server names seen, by listener, and what they lead to.
@@ -41,7 +41,7 @@ const NAMES_MAX: usize = 1_024;
 impl LiveGeneration {
     /// The generation that `handover` brings, with nothing remembered yet.
     #[must_use]
-    pub fn new(handover: &Handover, seed: u64) -> Self {
+    pub(crate) fn new(handover: &Handover, seed: u64) -> Self {
         let generation = Arc::clone(&handover.generation);
         let balancers = generation
             .plan
@@ -62,7 +62,7 @@ impl LiveGeneration {
 
     /// The server object and TLS settings for a handshake with this name (lower case), looked up
     /// once per core; `None` refuses it.
-    pub fn server(
+    pub(crate) fn server(
         &self,
         listener: ListenerId,
         name: Option<&str>,
@@ -95,19 +95,23 @@ impl LiveGeneration {
 
     /// The next node of an upstream that is not in `tried`.
     #[must_use]
-    pub fn next_node(&self, upstream: UpstreamId, tried: &Tried) -> Option<NodeIndex> {
+    pub(crate) fn next_node(&self, upstream: UpstreamId, tried: &Tried) -> Option<NodeIndex> {
         self.balancers.get(upstream.0 as usize)?.borrow_mut().next(tried)
     }
 
     /// The first address of a node, if it has one now.
     #[must_use]
-    pub fn address(&self, upstream: UpstreamId, node: NodeIndex) -> Option<std::net::SocketAddr> {
+    pub(crate) fn address(
+        &self,
+        upstream: UpstreamId,
+        node: NodeIndex,
+    ) -> Option<std::net::SocketAddr> {
         let addresses = self.addresses.borrow();
         addresses.get(upstream.0 as usize, node.0 as usize).first().copied()
     }
 
     /// Takes newer addresses of this generation.
-    pub fn set_addresses(&self, addresses: Arc<Addresses>) {
+    pub(crate) fn set_addresses(&self, addresses: Arc<Addresses>) {
         if addresses.generation == self.generation.number {
             self.addresses.replace(addresses);
         }

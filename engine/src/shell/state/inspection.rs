@@ -27,7 +27,7 @@ const GAP: Duration = Duration::from_millis(2);
 
 /// The inspection of the idle upstream connections of a core.
 #[derive(Default)]
-pub struct Inspection {
+pub(crate) struct Inspection {
     /// The walk that is under way.
     walk: RefCell<Option<Walk>>,
     /// TLS settings may be gone, so the walk checks them too.
@@ -50,24 +50,24 @@ impl InspectionSlice {
 
 impl Inspection {
     /// Begins an inspection of all, unless one is under way.
-    pub fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.walk.borrow_mut().get_or_insert_default();
     }
 
     /// There is a new generation: begins an inspection of all again, and of their TLS settings.
-    pub fn begin_again(&self) {
+    pub(crate) fn begin_again(&self) {
         self.settings.set(true);
         self.walk.replace(Some(Walk::default()));
     }
 
     /// Has `count` of them closed whatever their state is: descriptors or memory have run out.
-    pub fn give_up(&self, count: usize) {
+    pub(crate) fn give_up(&self, count: usize) {
         self.unwanted.set(count);
     }
 
     /// Inspects some. Returns how long other tasks should run before the next slice; `None` if the
     /// inspection is complete.
-    pub fn slice(
+    pub(crate) fn slice(
         &self,
         pool: &RefCell<Pool<UpstreamConnection>>,
         clock: &CoreClock,

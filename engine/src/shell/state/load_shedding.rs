@@ -34,7 +34,7 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: applicat
 
 /// No descriptors (of the process, of the machine), no buffers, no memory.
 #[must_use]
-pub fn is_exhaustion(error: &io::Error) -> bool {
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
@@ -42,7 +42,7 @@ pub fn is_exhaustion(error: &io::Error) -> bool {
 }
 
 /// Ends connections that nobody uses, and logs it.
-pub fn relieve(core: &Core, error: &io::Error) {
+pub(crate) fn relieve(core: &Core, error: &io::Error) {
     core.give_up_idle();
     let ended = core.deadlines.end_idlest(IDLE_ENDED);
     if let Some(suppressed) = core.allow_log(LogCause::Exhausted) {
@@ -60,7 +60,7 @@ pub fn relieve(core: &Core, error: &io::Error) {
 
 /// How one listener sheds load: its reserve, and how often accepting has failed.
 #[derive(Debug, Default)]
-pub struct LoadShedder {
+pub(crate) struct LoadShedder {
     reserve: Option<OwnedFd>,
     rounds: u32,
 }
@@ -68,12 +68,12 @@ pub struct LoadShedder {
 impl LoadShedder {
     /// With a descriptor in reserve, if there is one.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { reserve: reserve(), rounds: 0 }
     }
 
     /// An accept succeeded.
-    pub fn succeeded(&mut self) {
+    pub(crate) fn succeeded(&mut self) {
         self.rounds = 0;
         if self.reserve.is_none() {
             self.reserve = reserve();
@@ -82,7 +82,13 @@ impl LoadShedder {
 
     /// An accept failed because there is nothing left.
     /// Clients on a listener without TLS are told so.
-    pub fn failed(&mut self, core: &Core, socket: &TcpListener, tls: bool, error: &io::Error) {
+    pub(crate) fn failed(
+        &mut self,
+        core: &Core,
+        socket: &TcpListener,
+        tls: bool,
+        error: &io::Error,
+    ) {
         relieve(core, error);
         self.rounds = self.rounds.saturating_add(1);
         if self.rounds <= ROUNDS_PATIENT {

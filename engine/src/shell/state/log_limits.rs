@@ -10,7 +10,7 @@ const LINES_PER_SECOND: u32 = 5;
 
 /// Diagnostics whose number a peer decides, and which are therefore limited.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LogCause {
+pub(crate) enum LogCause {
     /// An upstream node could not be reached.
     UpstreamConnect = 0,
     /// The kernel had no descriptor or memory for us.

@@ -1,9 +1,9 @@
 //! What one core holds and shares with no other: its generation, its idle upstream connections, its
 //! limits. Nothing here knows who uses it.
 
-pub mod core;
-pub mod generation;
-pub mod inspection;
-pub mod load_shedding;
-pub mod log_limits;
-pub mod upstream_connection;
+pub(crate) mod core;
+pub(crate) mod generation;
+pub(crate) mod inspection;
+pub(crate) mod load_shedding;
+pub(crate) mod log_limits;
+pub(crate) mod upstream_connection;

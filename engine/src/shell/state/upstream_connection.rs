@@ -6,9 +6,9 @@ use crate::shell::transport::stream::Stream;
 use crate::tls::peer::UpstreamPeer;
 
 /// A connection to an upstream node.
-pub struct UpstreamConnection {
+pub(crate) struct UpstreamConnection {
     /// The connection.
-    pub stream: Box<Stream>,
+    pub(crate) stream: Box<Stream>,
     /// The server that it was made to; `None` on plain HTTP.
-    pub peer: Option<Rc<UpstreamPeer>>,
+    pub(crate) peer: Option<Rc<UpstreamPeer>>,
 }

@@ -9,7 +9,7 @@ use crate::simulation::network::{instant, system};
 
 /// A core's clock: exact when asked for a duration, cached where a second or a tick is enough.
 #[derive(Debug)]
-pub struct CoreClock {
+pub(crate) struct CoreClock {
     start: Instant,
     /// Unix seconds, as of the last [`CoreClock::refresh`].
     unix_seconds: Cell<i64>,
@@ -53,7 +53,7 @@ impl Default for CoreClock {
 
 impl CoreClock {
     /// Reads the wall clock; called once a tick.
-    pub fn refresh(&self) {
+    pub(crate) fn refresh(&self) {
         let now = system();
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
@@ -66,12 +66,12 @@ impl CoreClock {
 
     /// Unix seconds as of the last tick.
     #[must_use]
-    pub const fn unix_seconds(&self) -> i64 {
+    pub(crate) const fn unix_seconds(&self) -> i64 {
         self.unix_seconds.get()
     }
 
     /// Runs `with` on the time as of the last tick.
-    pub fn with_now<R>(&self, with: impl FnOnce(Now<'_>) -> R) -> R {
+    pub(crate) fn with_now<R>(&self, with: impl FnOnce(Now<'_>) -> R) -> R {
         let (unix_seconds, millis) = (self.unix_seconds.get(), self.millis.get());
         let texts = self.texts.borrow();
         with(Now {
@@ -85,7 +85,7 @@ impl CoreClock {
 
     /// Time since the core started, exact.
     #[must_use]
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         instant().duration_since(self.start)
     }
 }

@@ -36,7 +36,7 @@ fn builder(rung: Driver, entries: u32) -> io_uring::Builder {
 ///
 /// # Errors
 /// `io_uring` was asked for and the kernel has none for us; the error is the plain rung's.
-pub fn choose(wanted: IoDriver, entries: u32) -> io::Result<Driver> {
+pub(crate) fn choose(wanted: IoDriver, entries: u32) -> io::Result<Driver> {
     if wanted == IoDriver::Epoll {
         return Ok(Driver::Epoll);
     }
@@ -67,7 +67,7 @@ pub fn choose(wanted: IoDriver, entries: u32) -> io::Result<Driver> {
 ///
 /// # Errors
 /// As [`choose`].
-pub fn check(wanted: IoDriver, entries: u32) -> io::Result<()> {
+pub(crate) fn check(wanted: IoDriver, entries: u32) -> io::Result<()> {
     choose(wanted, entries).map(|_| ())
 }
 
@@ -75,7 +75,11 @@ pub fn check(wanted: IoDriver, entries: u32) -> io::Result<()> {
 ///
 /// # Errors
 /// The runtime could not be built.
-pub fn block_on<F: Future>(driver: Driver, entries: u32, future: F) -> io::Result<F::Output> {
+pub(crate) fn block_on<F: Future>(
+    driver: Driver,
+    entries: u32,
+    future: F,
+) -> io::Result<F::Output> {
     if driver == Driver::Epoll {
         let mut runtime =
             monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().enable_timer().build()?;

@@ -24,11 +24,11 @@ const KEEPS_UP_BYTES: usize = 32 * 1_024;
 /// monoio's streams hand out only a raw number. Every `Descriptor` lives beside the stream it was
 /// taken from, or in a timer slot that is cleared before that stream is dropped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Descriptor(RawFd);
+pub(crate) struct Descriptor(RawFd);
 
 /// What an idle connection has to say.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Peek {
+pub(crate) enum Peek {
     /// Nothing: it is still open and silent.
     Silent,
     /// Bytes nobody asked for.
@@ -40,7 +40,7 @@ pub enum Peek {
 impl Descriptor {
     /// Of a stream that outlives it.
     #[must_use]
-    pub fn of(stream: &impl AsRawFd) -> Self {
+    pub(crate) fn of(stream: &impl AsRawFd) -> Self {
         Self(stream.as_raw_fd())
     }
 
@@ -52,25 +52,25 @@ impl Descriptor {
     }
 
     /// Ends reading: a pending receive completes with 0, answers can still be sent.
-    pub fn shut_read(self) {
+    pub(crate) fn shut_read(self) {
         // Only fails if the peer is gone already, and then the reader has been woken anyway.
         let _ = shutdown(self.borrow(), Shutdown::Read);
     }
 
     /// Ends writing: the peer sees the end of the stream.
-    pub fn shut_write(self) {
+    pub(crate) fn shut_write(self) {
         let _ = shutdown(self.borrow(), Shutdown::Write);
     }
 
     /// Ends both: every pending operation completes.
-    pub fn shut_both(self) {
+    pub(crate) fn shut_both(self) {
         let _ = shutdown(self.borrow(), Shutdown::Both);
     }
 
     /// Resets the connection: what was sent is not to be taken for the whole. At once, because
     /// monoio ends the writing direction before it closes, and a peer that sees that end first would
     /// take a body without a length for complete.
-    pub fn reset(self) {
+    pub(crate) fn reset(self) {
         let _ = sockopt::set_socket_linger(self.borrow(), Some(std::time::Duration::ZERO));
         // Dissolving a TCP connection by an address of no family sends the reset now.
         let _ = rustix::net::connect_unspec(self.borrow());
@@ -79,7 +79,7 @@ impl Descriptor {
     /// Sends as much of `bytes` as the kernel takes without waiting; how much that is. Only while no
     /// send of the runtime's is under way.
     #[must_use]
-    pub fn send_now(self, bytes: &[u8]) -> usize {
+    pub(crate) fn send_now(self, bytes: &[u8]) -> usize {
         // A connection that takes nothing any more tells its reader.
         send(self.borrow(), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).unwrap_or(0)
     }
@@ -87,27 +87,27 @@ impl Descriptor {
     /// Receives what is there, without waiting; 0 if that is nothing, or the end. Only while no receive
     /// of the runtime's is under way.
     #[must_use]
-    pub fn receive_now(self, room: &mut [u8]) -> usize {
+    pub(crate) fn receive_now(self, room: &mut [u8]) -> usize {
         recv(self.borrow(), room, RecvFlags::DONTWAIT).map_or(0, |(count, _)| count)
     }
 
     /// Acknowledges at once what has arrived: a peer that gathers small writes (Nagle) sends its next
     /// one only then, and we have nothing to say that would carry the acknowledgement.
-    pub fn acknowledge(self) {
+    pub(crate) fn acknowledge(self) {
         // Not TCP, or gone: nobody waits.
         let _ = sockopt::set_tcp_quickack(self.borrow(), true);
     }
 
     /// Has the peer ended its direction, or the whole connection? Unread bytes do not hide it.
     #[must_use]
-    pub fn has_left(self) -> bool {
+    pub(crate) fn has_left(self) -> bool {
         let left = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
         self.polls(PollFlags::RDHUP).intersects(left)
     }
 
     /// Is the connection over in both directions? One whose peer has only ended its own is not.
     #[must_use]
-    pub fn is_over(self) -> bool {
+    pub(crate) fn is_over(self) -> bool {
         self.polls(PollFlags::empty()).intersects(PollFlags::HUP | PollFlags::ERR)
     }
 
@@ -121,7 +121,7 @@ impl Descriptor {
 
     /// The next connection that waits in this listener's queue, without waiting for one.
     #[must_use]
-    pub fn accept_now(self) -> Option<OwnedFd> {
+    pub(crate) fn accept_now(self) -> Option<OwnedFd> {
         let listener = self.borrow();
         let before = rustix::fs::fcntl_getfl(listener).ok()?;
         rustix::fs::fcntl_setfl(listener, before | OFlags::NONBLOCK).ok()?;
@@ -132,7 +132,7 @@ impl Descriptor {
 
     /// Looks without reading.
     #[must_use]
-    pub fn peek(self) -> Peek {
+    pub(crate) fn peek(self) -> Peek {
         let mut byte = [0_u8; 1];
         match recv(self.borrow(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Ok((0, _)) => Peek::Ended,
@@ -144,7 +144,7 @@ impl Descriptor {
 
     /// Bytes given to the kernel that the peer's has not acknowledged; of a TCP connection.
     #[must_use]
-    pub fn unacknowledged(self) -> Option<u64> {
+    pub(crate) fn unacknowledged(self) -> Option<u64> {
         const SIOCOUTQ: rustix::ioctl::Opcode = 0x5411;
         // SAFETY: that opcode writes one int, and reads nothing.
         #[expect(unsafe_code, reason = "rustix has no safe form of it")]
@@ -157,14 +157,14 @@ impl Descriptor {
 
     /// Bytes that wait to be received, as far as is known.
     #[must_use]
-    pub fn available(self) -> usize {
+    pub(crate) fn available(self) -> usize {
         let bytes = rustix::io::ioctl_fionread(self.borrow()).unwrap_or(0);
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     /// Bytes that the socket will about take at once. Of a receiver that keeps up, one call tells.
     #[must_use]
-    pub fn room(self) -> usize {
+    pub(crate) fn room(self) -> usize {
         let held = self.unsent().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let room = UNSENT_BYTES_MAX.saturating_sub(held);
         if held <= KEEPS_UP_BYTES {
@@ -192,7 +192,7 @@ impl Descriptor {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn close_on_exec(self) -> io::Result<()> {
+    pub(crate) fn close_on_exec(self) -> io::Result<()> {
         Ok(rustix::io::fcntl_setfd(self.borrow(), rustix::io::FdFlags::CLOEXEC)?)
     }
 
@@ -200,7 +200,7 @@ impl Descriptor {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn tcp_options(self) -> io::Result<()> {
+    pub(crate) fn tcp_options(self) -> io::Result<()> {
         connection_options(&socket2::SockRef::from(&self.borrow()))
     }
 }
@@ -209,7 +209,7 @@ impl Descriptor {
 ///
 /// # Errors
 /// The kernel's.
-pub async fn tcp_readable(half: &OwnedReadHalf<TcpStream>) -> io::Result<()> {
+pub(crate) async fn tcp_readable(half: &OwnedReadHalf<TcpStream>) -> io::Result<()> {
     // SAFETY: both halves are of this thread. This takes the number of the descriptor, which no half
     // ever changes, and nothing else.
     #[expect(unsafe_code, reason = "monoio's owned halves lend out nothing")]
@@ -222,7 +222,7 @@ pub async fn tcp_readable(half: &OwnedReadHalf<TcpStream>) -> io::Result<()> {
 ///
 /// # Errors
 /// The kernel's.
-pub async fn unix_readable(half: &OwnedReadHalf<UnixStream>) -> io::Result<()> {
+pub(crate) async fn unix_readable(half: &OwnedReadHalf<UnixStream>) -> io::Result<()> {
     // SAFETY: as above.
     #[expect(unsafe_code, reason = "monoio's owned halves lend out nothing")]
     let stream = unsafe { &*half.0.get() };

@@ -21,11 +21,11 @@ use crate::tls::handshake::hidden_name::SecondHello;
 pub(crate) const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
 /// A handshake's notes, and the wall clock that tickets and certificates are judged by.
-pub struct TimedNotes<'a> {
+pub(crate) struct TimedNotes<'a> {
     /// The notes.
-    pub notes: &'a mut HandshakeNotes,
+    pub(crate) notes: &'a mut HandshakeNotes,
     /// Unix seconds.
-    pub now: i64,
+    pub(crate) now: i64,
 }
 
 /// Drives a TLS handshake to its end within `wait.time`, sending each flight as one.
@@ -37,7 +37,7 @@ pub struct TimedNotes<'a> {
 ///
 /// # Errors
 /// The handshake failed; the peer has been told by an alert.
-pub async fn drive(
+pub(crate) async fn drive(
     clock: &CoreClock,
     buffers: &Rc<BufferPool>,
     stream: &mut Stream,

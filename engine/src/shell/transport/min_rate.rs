@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The rate that one direction of one body must keep. Waiting uses up an allowance of time, and bytes earn
 /// it back, up to the grace.
 #[derive(Clone, Copy, Debug)]
-pub struct MinRate {
+pub(crate) struct MinRate {
     /// Bytes a second; 0 demands nothing.
     rate: u32,
     grace: Duration,
@@ -19,25 +19,25 @@ pub struct MinRate {
 impl MinRate {
     /// For a body that has not begun.
     #[must_use]
-    pub const fn new(rate: u32, grace: Duration) -> Self {
+    pub(crate) const fn new(rate: u32, grace: Duration) -> Self {
         Self { rate, grace, left: grace }
     }
 
     /// For a peer that may be as slow as it likes.
     #[must_use]
-    pub const fn none() -> Self {
+    pub(crate) const fn none() -> Self {
         Self::new(0, Duration::ZERO)
     }
 
     /// Is a rate demanded? Only then the clock has to be read.
     #[must_use]
-    pub const fn is_demanded(&self) -> bool {
+    pub(crate) const fn is_demanded(&self) -> bool {
         self.rate > 0
     }
 
     /// How long the next wait may be, `most` at the most; `None` if the peer has used up its time.
     #[must_use]
-    pub fn next_wait(&self, most: Duration) -> Option<Duration> {
+    pub(crate) fn next_wait(&self, most: Duration) -> Option<Duration> {
         if self.rate == 0 {
             return Some(most);
         }
@@ -45,7 +45,7 @@ impl MinRate {
     }
 
     /// Records a wait and the bytes that it brought.
-    pub fn record(&mut self, waited: Duration, bytes: u64) {
+    pub(crate) fn record(&mut self, waited: Duration, bytes: u64) {
         let earned = bytes.saturating_mul(1_000_000) / u64::from(self.rate.max(1));
         let left = self.left.saturating_add(Duration::from_micros(earned));
         // A timer is coarse: who brings a byte after its time was up has still used it up.

@@ -1,18 +1,19 @@
 //! Bytes and time: sockets, buffers, deadlines, records. No HTTP, and nothing of `exchange`.
 
 pub mod buffers;
-pub mod clock;
-pub mod deadlines;
-pub mod driver;
-pub mod fd;
-pub mod handshake;
-pub mod min_rate;
-pub mod net;
-pub mod random;
-pub mod record_reader;
-pub mod record_writer;
-pub mod sent_bytes;
-pub mod stream;
-pub mod stream_error;
+pub(crate) mod clock;
+pub(crate) mod deadlines;
+pub(crate) mod driver;
+#[cfg_attr(test, expect(dead_code, reason = "tests take the simulated network"))]
+pub(crate) mod fd;
+pub(crate) mod handshake;
+pub(crate) mod min_rate;
+pub(crate) mod net;
+pub(crate) mod random;
+pub(crate) mod record_reader;
+pub(crate) mod record_writer;
+pub(crate) mod sent_bytes;
+pub(crate) mod stream;
+pub(crate) mod stream_error;
 pub mod tls;
-pub mod work_budget;
+pub(crate) mod work_budget;

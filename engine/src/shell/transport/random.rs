@@ -14,7 +14,7 @@ const DRAW_BYTES: usize = 16;
 
 /// The source of random bits of one core.
 #[derive(Debug, Default)]
-pub struct Random(RefCell<KeyStream>);
+pub(crate) struct Random(RefCell<KeyStream>);
 
 struct KeyStream {
     /// `None` until the first draw, so that a core that draws nothing does not wait for a key.
@@ -41,7 +41,7 @@ impl std::fmt::Debug for KeyStream {
 
 impl Random {
     /// 128 bits.
-    pub fn draw(&self) -> [u8; DRAW_BYTES] {
+    pub(crate) fn draw(&self) -> [u8; DRAW_BYTES] {
         let mut state = self.0.borrow_mut();
         if state.used >= BLOCK_BYTES {
             state.refill();

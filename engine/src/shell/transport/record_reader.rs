@@ -26,7 +26,7 @@ const RECEIVES_IDLE_MAX: u32 = 4;
 
 /// The state of a connection that nobody was using.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum IdleCheck {
+pub(crate) enum IdleCheck {
     /// It is open, and nothing has arrived.
     Silent,
     /// Data has arrived that nobody asked for.
@@ -36,14 +36,14 @@ pub enum IdleCheck {
 }
 
 /// The receiving half.
-pub struct RecordReader {
+pub(crate) struct RecordReader {
     half: ReadHalf,
     descriptor: Descriptor,
     timer: Timer,
     /// Ciphertext as it came; unused by plaintext connections.
     cipher: Option<Buffer>,
     /// Plaintext that nobody has consumed yet.
-    pub plain: Option<Buffer>,
+    pub(crate) plain: Option<Buffer>,
     /// The peer said that nothing follows.
     closed: bool,
     /// The connection's end was read.
@@ -51,24 +51,24 @@ pub struct RecordReader {
     /// The most that the next receive should bring: while a body flows, the room that its receiver has.
     room: Option<usize>,
     /// The work that its peer may still cause before other tasks have their turn.
-    pub budget: WorkBudget,
+    pub(crate) budget: WorkBudget,
 }
 
 /// How long to wait, and what is shut when that was too long.
 #[derive(Clone, Copy, Debug)]
-pub struct Wait {
+pub(crate) struct Wait {
     /// The longest time to wait.
-    pub time: Duration,
+    pub(crate) time: Duration,
     /// What is shut when that time has passed.
-    pub shut: Shut,
+    pub(crate) shut: Shut,
     /// No message has begun: a small buffer will do, and the connection counts as idle.
-    pub idle: bool,
+    pub(crate) idle: bool,
 }
 
 impl RecordReader {
     /// The receiving half of a new connection.
     #[must_use]
-    pub const fn new(half: ReadHalf, descriptor: Descriptor, timer: Timer) -> Self {
+    pub(crate) const fn new(half: ReadHalf, descriptor: Descriptor, timer: Timer) -> Self {
         Self {
             half,
             descriptor,
@@ -84,25 +84,29 @@ impl RecordReader {
 
     /// Is it a TCP connection?
     #[must_use]
-    pub const fn is_tcp(&self) -> bool {
+    pub(crate) const fn is_tcp(&self) -> bool {
         self.half.is_tcp()
     }
 
     /// Its descriptor, for as long as the connection lives.
     #[must_use]
-    pub const fn descriptor(&self) -> Descriptor {
+    pub(crate) const fn descriptor(&self) -> Descriptor {
         self.descriptor
     }
 
     /// Was the connection's end read?
     #[must_use]
-    pub const fn has_ended(&self) -> bool {
+    pub(crate) const fn has_ended(&self) -> bool {
         self.ended
     }
 
     /// Has the peer of this idle connection sent data, or left? Messages of TLS itself (tickets, key
     /// updates) are processed and answered, and count as silence.
-    pub fn check_idle(&mut self, security: &RefCell<Security>, buffers: &BufferPool) -> IdleCheck {
+    pub(crate) fn check_idle(
+        &mut self,
+        security: &RefCell<Security>,
+        buffers: &BufferPool,
+    ) -> IdleCheck {
         for _ in 0..RECEIVES_IDLE_MAX {
             if let Some(idle) = self.look(security, buffers) {
                 self.send_pending(security);
@@ -136,7 +140,7 @@ impl RecordReader {
     }
 
     /// As [`RecordReader::check_idle`], but only of what was received already, after the end of a message.
-    pub fn check_leftover(
+    pub(crate) fn check_leftover(
         &mut self,
         security: &RefCell<Security>,
         buffers: &BufferPool,
@@ -161,24 +165,24 @@ impl RecordReader {
 
     /// The connection, for others to shut down.
     #[must_use]
-    pub const fn shut_target(&self) -> ShutTarget {
+    pub(crate) const fn shut_target(&self) -> ShutTarget {
         self.timer.shut_target(self.descriptor)
     }
 
     /// The handle by which others change the deadline of this half.
     #[must_use]
-    pub fn timer_handle(&self) -> TimerHandle {
+    pub(crate) fn timer_handle(&self) -> TimerHandle {
         self.timer.timer_handle()
     }
 
     /// As [`Security::send_pending`]: what TLS has queued leaves before anybody waits for more, and an alert
     /// leaves before anybody can shut the connection down.
-    pub fn send_pending(&self, security: &RefCell<Security>) {
+    pub(crate) fn send_pending(&self, security: &RefCell<Security>) {
         security.borrow_mut().send_pending(self.descriptor);
     }
 
     /// Drops everything received and not consumed.
-    pub fn discard(&mut self, buffers: &BufferPool) {
+    pub(crate) fn discard(&mut self, buffers: &BufferPool) {
         for slot in [&mut self.cipher, &mut self.plain] {
             buffers.release(slot);
         }
@@ -186,14 +190,14 @@ impl RecordReader {
 
     /// Was everything that was received consumed?
     #[must_use]
-    pub fn is_drained(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         let drained = |slot: &Option<Buffer>| slot.as_ref().is_none_or(Buffer::is_empty);
         drained(&self.plain) && drained(&self.cipher)
     }
 
     /// Gives empty buffers back, and moves the contents of others into the smallest buffers that hold
     /// them: a byte of the next message must not keep the memory that the last body needed.
-    pub fn release_memory(&mut self, buffers: &BufferPool) {
+    pub(crate) fn release_memory(&mut self, buffers: &BufferPool) {
         self.timer.note_progress();
         self.room = None;
         self.shrink(buffers);
@@ -213,7 +217,7 @@ impl RecordReader {
     ///
     /// # Errors
     /// As [`StreamError`] says.
-    pub async fn receive(
+    pub(crate) async fn receive(
         &mut self,
         tls: bool,
         buffers: &BufferPool,
@@ -276,7 +280,7 @@ impl RecordReader {
     }
 
     /// The ciphertext buffer, for the handshake.
-    pub fn cipher(&mut self, buffers: &BufferPool) -> &mut Buffer {
+    pub(crate) fn cipher(&mut self, buffers: &BufferPool) -> &mut Buffer {
         self.cipher.get_or_insert_with(|| buffers.rent(BufferSize::Record))
     }
 
@@ -285,7 +289,7 @@ impl RecordReader {
     ///
     /// # Errors
     /// The peer broke the protocol.
-    pub fn next_piece(
+    pub(crate) fn next_piece(
         &mut self,
         security: &RefCell<Security>,
         buffers: &BufferPool,
@@ -324,7 +328,7 @@ impl RecordReader {
     /// As [`RecordReader::next_piece`] for every whole record that has been received: each is opened, and
     /// sealed again in place under the keys of `to`. `take` tells what becomes of its payload. The records
     /// go to `output`, which must be empty. `None` if that cannot be done now.
-    pub fn reseal(
+    pub(crate) fn reseal(
         &mut self,
         security: &RefCell<Security>,
         to: &RefCell<Security>,
@@ -389,7 +393,7 @@ impl RecordReader {
     ///
     /// # Errors
     /// The connection is cut; [`StreamError::Ended`] at its end.
-    pub async fn read_plain(
+    pub(crate) async fn read_plain(
         &mut self,
         security: &RefCell<Security>,
         buffers: &BufferPool,
@@ -465,7 +469,7 @@ impl RecordReader {
     }
 
     /// Gives empty buffers back; with `small`, rents a small one for the next receive.
-    pub fn rest(&mut self, tls: bool, buffers: &BufferPool, small: bool) {
+    pub(crate) fn rest(&mut self, tls: bool, buffers: &BufferPool, small: bool) {
         self.shrink(buffers);
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         if small && slot.is_none() {

@@ -12,58 +12,58 @@ use super::stream_error::StreamError;
 use super::tls::{RECORD_OVERHEAD_MAX, Security, flush_pending};
 
 /// The sending half.
-pub struct RecordWriter {
+pub(crate) struct RecordWriter {
     half: WriteHalf,
     descriptor: Descriptor,
     timer: Timer,
     /// Sealed records that wait to be sent.
-    pub output: Option<Buffer>,
+    pub(crate) output: Option<Buffer>,
 }
 
 impl RecordWriter {
     /// The sending half of a new connection.
     #[must_use]
-    pub const fn new(half: WriteHalf, descriptor: Descriptor, timer: Timer) -> Self {
+    pub(crate) const fn new(half: WriteHalf, descriptor: Descriptor, timer: Timer) -> Self {
         Self { half, descriptor, timer, output: None }
     }
 
     /// Drops everything staged.
-    pub fn discard(&mut self, buffers: &BufferPool) {
+    pub(crate) fn discard(&mut self, buffers: &BufferPool) {
         buffers.release(&mut self.output);
     }
 
     /// Gives an empty buffer back.
-    pub fn release_memory(&mut self, buffers: &BufferPool) {
+    pub(crate) fn release_memory(&mut self, buffers: &BufferPool) {
         if self.output.as_ref().is_some_and(Buffer::is_empty) {
             buffers.release(&mut self.output);
         }
     }
 
     /// Ends the direction: the peer sees the end of the stream.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.descriptor.shut_write();
     }
 
     /// Is there anything to send?
     #[must_use]
-    pub fn has_output(&self) -> bool {
+    pub(crate) fn has_output(&self) -> bool {
         self.output.as_ref().is_some_and(|output| !output.is_empty())
     }
 
     /// Is there room for a full record (and a chunk's framing)?
-    pub fn has_room(&mut self, buffers: &BufferPool) -> bool {
+    pub(crate) fn has_room(&mut self, buffers: &BufferPool) -> bool {
         let output = self.output.get_or_insert_with(|| buffers.rent(BufferSize::Record));
         output.spare() >= PLAIN_BYTES_MAX + 3 * RECORD_OVERHEAD_MAX
     }
 
     /// Brings the buffer to the size of what is about to be staged; what is staged already stays.
-    pub fn fit(&mut self, buffers: &BufferPool, size: BufferSize) {
+    pub(crate) fn fit(&mut self, buffers: &BufferPool, size: BufferSize) {
         buffers.resize(&mut self.output, size);
     }
 
     /// Bytes that the kernel takes at once, beside those that are staged.
     #[must_use]
-    pub fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         self.descriptor.room().saturating_sub(self.output.as_ref().map_or(0, Buffer::len))
     }
 
@@ -71,7 +71,7 @@ impl RecordWriter {
     ///
     /// # Errors
     /// TLS cannot go on, or there was no room.
-    pub fn stage(
+    pub(crate) fn stage(
         &mut self,
         plain: &[u8],
         security: &RefCell<Security>,
@@ -95,7 +95,7 @@ impl RecordWriter {
     }
 
     /// Others have filled `output` with records.
-    pub fn note_staged(&self, security: &RefCell<Security>) {
+    pub(crate) fn note_staged(&self, security: &RefCell<Security>) {
         if self.has_output() {
             security.borrow_mut().sending = true;
         }
@@ -132,7 +132,7 @@ impl RecordWriter {
     ///
     /// # Errors
     /// The connection is cut.
-    pub async fn flush(
+    pub(crate) async fn flush(
         &mut self,
         security: &RefCell<Security>,
         buffers: &BufferPool,

@@ -5,7 +5,7 @@
 //! deadline; a deadline that passes shuts the descriptor, so a pending operation always completes and no
 //! buffer is lost.
 
-pub mod listen;
+pub(crate) mod listen;
 
 use std::cell::RefCell;
 use std::io;
@@ -23,13 +23,13 @@ use super::tls::{Opened, Security, Session, SessionError};
 use super::work_budget::WorkBudget;
 
 /// One connection, to a client or to an upstream.
-pub struct Stream {
+pub(crate) struct Stream {
     /// The receiving half.
-    pub reader: RecordReader,
+    pub(crate) reader: RecordReader,
     /// The sending half.
     writer: RecordWriter,
     /// What both halves share: the TLS session, or none.
-    pub security: RefCell<Security>,
+    pub(crate) security: RefCell<Security>,
     buffers: Rc<BufferPool>,
     descriptor: Descriptor,
     aborted: bool,
@@ -40,7 +40,7 @@ impl Stream {
     ///
     /// # Errors
     /// The kernel's; the connection is gone then.
-    pub fn tcp(
+    pub(crate) fn tcp(
         stream: TcpStream,
         session: Session,
         deadlines: &Deadlines,
@@ -56,7 +56,7 @@ impl Stream {
     ///
     /// # Errors
     /// The kernel's; the connection is gone then.
-    pub fn accepted(
+    pub(crate) fn accepted(
         stream: TcpStream,
         deadlines: &Deadlines,
         buffers: &Rc<BufferPool>,
@@ -69,7 +69,7 @@ impl Stream {
 
     /// Over a Unix socket.
     #[must_use]
-    pub fn unix(
+    pub(crate) fn unix(
         stream: UnixStream,
         session: Session,
         deadlines: &Deadlines,
@@ -102,7 +102,7 @@ impl Stream {
 
     /// What is sent next is the first request. Over TCP, a response that the peer sent before it had
     /// received any of it shows by what it acknowledges ([`StreamReader::is_unsolicited`]).
-    pub fn mark_first_request(&mut self) {
+    pub(crate) fn mark_first_request(&mut self) {
         if self.reader.is_tcp() {
             self.security.get_mut().sent_bytes.mark_first_request();
         }
@@ -113,7 +113,7 @@ impl Stream {
     ///
     /// # Errors
     /// The peer sent data before our first request, or broke the protocol.
-    pub fn finish_handshake(&mut self, fast: bool) -> Result<(), SessionError> {
+    pub(crate) fn finish_handshake(&mut self, fast: bool) -> Result<(), SessionError> {
         let Security { session, tls_output, .. } = self.security.get_mut();
         if fast {
             session.enable_fast_path(tls_output)?;
@@ -123,24 +123,24 @@ impl Stream {
 
     /// The handle by which others change the deadline of the receiving half.
     #[must_use]
-    pub fn read_timer(&self) -> TimerHandle {
+    pub(crate) fn read_timer(&self) -> TimerHandle {
         self.reader.timer_handle()
     }
 
     /// Its descriptor, for as long as the stream lives.
     #[must_use]
-    pub const fn descriptor(&self) -> Descriptor {
+    pub(crate) const fn descriptor(&self) -> Descriptor {
         self.descriptor
     }
 
     /// As [`RecordReader::check_idle`]; a connection that is over gets `close_notify`.
-    pub fn check_idle(&mut self) -> IdleCheck {
+    pub(crate) fn check_idle(&mut self) -> IdleCheck {
         let idle = self.reader.check_idle(&self.security, &self.buffers);
         self.close_if_over(idle)
     }
 
     /// As [`RecordReader::check_leftover`]; a connection that is over gets `close_notify`.
-    pub fn check_leftover(&mut self) -> IdleCheck {
+    pub(crate) fn check_leftover(&mut self) -> IdleCheck {
         let idle = self.reader.check_leftover(&self.security, &self.buffers);
         self.close_if_over(idle)
     }
@@ -155,19 +155,19 @@ impl Stream {
     }
 
     /// Its TLS session.
-    pub fn session(&mut self) -> &Session {
+    pub(crate) fn session(&mut self) -> &Session {
         &self.security.get_mut().session
     }
 
     /// Gives every empty buffer back: the connection is idle now.
-    pub fn release_memory(&mut self) {
+    pub(crate) fn release_memory(&mut self) {
         self.reader.release_memory(&self.buffers);
         self.writer.release_memory(&self.buffers);
         self.security.borrow_mut().tls_output.release_memory();
     }
 
     /// Its two directions, to be used side by side.
-    pub fn split(&mut self) -> (StreamReader<'_>, StreamWriter<'_>) {
+    pub(crate) fn split(&mut self) -> (StreamReader<'_>, StreamWriter<'_>) {
         let Self { reader, writer, security, buffers, .. } = self;
         let (security, buffers): (&RefCell<Security>, &BufferPool) = (security, buffers);
         let tls = security.borrow().session.is_tls();
@@ -178,18 +178,18 @@ impl Stream {
     }
 
     /// The receiving direction.
-    pub fn source(&mut self) -> StreamReader<'_> {
+    pub(crate) fn source(&mut self) -> StreamReader<'_> {
         self.split().0
     }
 
     /// The sending direction.
-    pub fn sink(&mut self) -> StreamWriter<'_> {
+    pub(crate) fn sink(&mut self) -> StreamWriter<'_> {
         self.split().1
     }
 
     /// Resets the connection without `close_notify`: the peer must not take what it has received for a
     /// whole message.
-    pub fn abort(&mut self) {
+    pub(crate) fn abort(&mut self) {
         // An alert says so too, and a reset would overtake it.
         if self.security.get_mut().tls_output.has_failed() {
             return;
@@ -200,12 +200,12 @@ impl Stream {
 
     /// May the peer still be sending, so that closing now would reset what it has not read yet?
     #[must_use]
-    pub const fn lingers(&self) -> bool {
+    pub(crate) const fn lingers(&self) -> bool {
         !self.aborted && !self.reader.has_ended()
     }
 
     /// Sends `close_notify` (nothing on plaintext) and ends our direction.
-    pub async fn finish(&mut self, wait: Duration) {
+    pub(crate) async fn finish(&mut self, wait: Duration) {
         if self.aborted {
             return;
         }
@@ -221,7 +221,7 @@ impl Stream {
 }
 
 /// The receiving direction of a stream.
-pub struct StreamReader<'a> {
+pub(crate) struct StreamReader<'a> {
     reader: &'a mut RecordReader,
     security: &'a RefCell<Security>,
     buffers: &'a BufferPool,
@@ -229,7 +229,7 @@ pub struct StreamReader<'a> {
 }
 
 /// The sending direction of a stream.
-pub struct StreamWriter<'a> {
+pub(crate) struct StreamWriter<'a> {
     writer: &'a mut RecordWriter,
     security: &'a RefCell<Security>,
     buffers: &'a BufferPool,
@@ -240,19 +240,19 @@ impl StreamReader<'_> {
     ///
     /// # Errors
     /// The connection is cut; [`StreamError::Ended`] at its end.
-    pub async fn read_plain(&mut self, wait: Wait) -> Result<usize, StreamError> {
+    pub(crate) async fn read_plain(&mut self, wait: Wait) -> Result<usize, StreamError> {
         self.reader.read_plain(self.security, self.buffers, wait).await
     }
 
     /// Was what has arrived sent before the peer had received any of our first request? Asked once in the
     /// life of a connection.
     #[must_use]
-    pub fn is_unsolicited(&self) -> bool {
+    pub(crate) fn is_unsolicited(&self) -> bool {
         self.security.borrow_mut().sent_bytes.precedes_first_request(self.reader.descriptor())
     }
 
     /// Drops everything received and not consumed.
-    pub fn discard(&mut self) {
+    pub(crate) fn discard(&mut self) {
         self.reader.discard(self.buffers);
     }
 
@@ -260,7 +260,7 @@ impl StreamReader<'_> {
     ///
     /// # Errors
     /// The connection is cut; [`StreamError::Ended`] at its end.
-    pub async fn receive(&mut self, wait: Wait) -> Result<usize, StreamError> {
+    pub(crate) async fn receive(&mut self, wait: Wait) -> Result<usize, StreamError> {
         if self.tls {
             self.reader.send_pending(self.security);
         }
@@ -271,7 +271,7 @@ impl StreamReader<'_> {
     ///
     /// # Errors
     /// The peer broke the protocol.
-    pub fn next_piece(
+    pub(crate) fn next_piece(
         &mut self,
         take: impl FnOnce(&[u8]) -> usize,
     ) -> Result<Opened<()>, StreamError> {
@@ -279,7 +279,7 @@ impl StreamReader<'_> {
     }
 
     /// As [`RecordReader::reseal`]; `None` if `sink` has output that was not sent yet.
-    pub fn reseal(
+    pub(crate) fn reseal(
         &mut self,
         sink: &mut StreamWriter<'_>,
         take: impl FnMut(&[u8]) -> PayloadUse,
@@ -294,18 +294,18 @@ impl StreamReader<'_> {
     }
 
     /// The work that its peer may still cause before other tasks have their turn.
-    pub const fn work_budget(&mut self) -> &mut WorkBudget {
+    pub(crate) const fn work_budget(&mut self) -> &mut WorkBudget {
         &mut self.reader.budget
     }
 
     /// Plaintext that nobody has consumed yet.
     #[must_use]
-    pub fn plain(&self) -> &[u8] {
+    pub(crate) fn plain(&self) -> &[u8] {
         self.reader.plain.as_ref().map_or(&[], Buffer::filled)
     }
 
     /// The first `count` bytes of the plaintext are done with.
-    pub fn consume(&mut self, count: usize) {
+    pub(crate) fn consume(&mut self, count: usize) {
         if let Some(plain) = &mut self.reader.plain {
             plain.consume(count);
         }
@@ -313,36 +313,30 @@ impl StreamReader<'_> {
 
     /// The handle by which others change its deadline.
     #[must_use]
-    pub fn timer_handle(&self) -> TimerHandle {
+    pub(crate) fn timer_handle(&self) -> TimerHandle {
         self.reader.timer_handle()
     }
 
-    /// Was everything that was received consumed?
-    #[must_use]
-    pub fn is_drained(&self) -> bool {
-        self.reader.is_drained()
-    }
-
     /// As [`RecordReader::size_next_receive`].
-    pub const fn size_next_receive(&mut self, room: usize) {
+    pub(crate) const fn size_next_receive(&mut self, room: usize) {
         self.reader.size_next_receive(room);
     }
 
     /// As [`RecordReader::received_size`].
     #[must_use]
-    pub fn received_size(&self) -> BufferSize {
+    pub(crate) fn received_size(&self) -> BufferSize {
         self.reader.received_size()
     }
 
     /// Holds no more memory than waiting needs; with `small`, that is a small buffer.
-    pub fn rest(&mut self, small: bool) {
+    pub(crate) fn rest(&mut self, small: bool) {
         self.reader.rest(self.tls, self.buffers, small);
         self.security.borrow_mut().tls_output.release_memory();
     }
 
     /// Is it a TLS connection, whose end counts only if `close_notify` came before it?
     #[must_use]
-    pub const fn is_tls(&self) -> bool {
+    pub(crate) const fn is_tls(&self) -> bool {
         self.tls
     }
 }
@@ -350,12 +344,12 @@ impl StreamReader<'_> {
 impl StreamWriter<'_> {
     /// Is there anything to send?
     #[must_use]
-    pub fn has_output(&self) -> bool {
+    pub(crate) fn has_output(&self) -> bool {
         self.writer.has_output()
     }
 
     /// Is there room for a full record and a chunk's framing?
-    pub fn has_room(&mut self) -> bool {
+    pub(crate) fn has_room(&mut self) -> bool {
         self.writer.has_room(self.buffers)
     }
 
@@ -363,7 +357,7 @@ impl StreamWriter<'_> {
     ///
     /// # Errors
     /// TLS cannot go on, or there was no room.
-    pub fn stage(&mut self, plain: &[u8]) -> Result<(), StreamError> {
+    pub(crate) fn stage(&mut self, plain: &[u8]) -> Result<(), StreamError> {
         plain
             .chunks(PLAIN_BYTES_MAX)
             .try_for_each(|piece| self.writer.stage(piece, self.security, self.buffers))
@@ -373,7 +367,7 @@ impl StreamWriter<'_> {
     ///
     /// # Errors
     /// The connection is cut.
-    pub async fn write(&mut self, bytes: &[u8], wait: Duration) -> Result<(), StreamError> {
+    pub(crate) async fn write(&mut self, bytes: &[u8], wait: Duration) -> Result<(), StreamError> {
         for piece in bytes.chunks(PLAIN_BYTES_MAX) {
             if !self.has_room() {
                 self.flush(wait).await?;
@@ -387,25 +381,25 @@ impl StreamWriter<'_> {
     ///
     /// # Errors
     /// The connection is cut.
-    pub async fn flush(&mut self, wait: Duration) -> Result<(), StreamError> {
+    pub(crate) async fn flush(&mut self, wait: Duration) -> Result<(), StreamError> {
         self.writer.flush(self.security, self.buffers, wait).await
     }
 
     /// As [`RecordWriter::fit`].
-    pub fn fit(&mut self, size: BufferSize) {
+    pub(crate) fn fit(&mut self, size: BufferSize) {
         self.writer.fit(self.buffers, size);
     }
 
     /// As [`RecordWriter::room`].
     #[must_use]
-    pub fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         self.writer.room()
     }
 }
 
 impl StreamWriter<'_> {
     /// Gives an empty buffer back.
-    pub fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         self.writer.release_memory(self.buffers);
     }
 
@@ -413,7 +407,7 @@ impl StreamWriter<'_> {
     ///
     /// # Errors
     /// The connection is cut.
-    pub async fn finish(&mut self, wait: Duration) -> Result<(), StreamError> {
+    pub(crate) async fn finish(&mut self, wait: Duration) -> Result<(), StreamError> {
         {
             let mut security = self.security.borrow_mut();
             let Security { session, tls_output, .. } = &mut *security;

@@ -6,7 +6,7 @@ use super::tls::SessionError;
 
 /// Why a connection cannot be used any further.
 #[derive(Clone, Debug, PartialEq)]
-pub enum StreamError {
+pub(crate) enum StreamError {
     /// The peer ended it. A connection that we shut down ourselves has timed out or failed.
     Ended,
     /// The kernel reported this error.

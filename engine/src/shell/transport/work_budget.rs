@@ -21,18 +21,18 @@ const MESSAGE: u32 = 16 * 1024;
 
 /// The work that was done for one peer since we last waited for it.
 #[derive(Debug, Default)]
-pub struct WorkBudget(u32);
+pub(crate) struct WorkBudget(u32);
 
 impl WorkBudget {
     /// A budget of which nothing is spent.
     #[must_use]
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(0)
     }
 
     /// Drives `receive` to its end; having to wait for it begins a new turn. (It is pinned where it was
     /// made: moving it in here would make every task larger.)
-    pub fn drive<R>(
+    pub(crate) fn drive<R>(
         &mut self,
         mut receive: Pin<&mut impl Future<Output = R>>,
     ) -> impl Future<Output = R> {
@@ -48,17 +48,17 @@ impl WorkBudget {
     }
 
     /// Charges bytes that were received.
-    pub fn charge_receive(&mut self, bytes: usize) {
+    pub(crate) fn charge_receive(&mut self, bytes: usize) {
         self.charge(u32::try_from(bytes).unwrap_or(u32::MAX).max(RECEIVE));
     }
 
     /// Charges bytes that were read and are no data.
-    pub fn charge_framing(&mut self, bytes: usize) {
+    pub(crate) fn charge_framing(&mut self, bytes: usize) {
         self.charge(u32::try_from(bytes).unwrap_or(u32::MAX).saturating_mul(FRAMING));
     }
 
     /// Charges a message that was read and answered, or a connection that was accepted.
-    pub const fn charge_message(&mut self) {
+    pub(crate) const fn charge_message(&mut self) {
         self.charge(MESSAGE);
     }
 
@@ -67,7 +67,7 @@ impl WorkBudget {
     }
 
     /// If the budget is spent, lets everything else go first that is ready, and begins a new turn.
-    pub async fn yield_if_spent(&mut self) {
+    pub(crate) async fn yield_if_spent(&mut self) {
         if self.0 >= WORK_MAX {
             *self = Self::new();
             net::next_round().await;

@@ -8,10 +8,10 @@ use crate::shell::transport::fd::Peek;
 
 /// What is asked of an end without owning it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Descriptor(usize);
+pub(crate) struct Descriptor(usize);
 
 /// Whatever has a descriptor.
-pub trait Described {
+pub(crate) trait Described {
     /// Its number.
     fn number(&self) -> usize;
 }
@@ -19,84 +19,84 @@ pub trait Described {
 impl Descriptor {
     /// Of something that outlives it.
     #[must_use]
-    pub fn of(described: &impl Described) -> Self {
+    pub(crate) fn of(described: &impl Described) -> Self {
         Self(described.number())
     }
 
     /// Ends reading: a pending receive completes, answers can still be sent.
-    pub fn shut_read(self) {
+    pub(crate) fn shut_read(self) {
         with(|world| world.shut(self.0, Shutting::Read));
     }
 
     /// Ends writing: the peer sees the end of the stream.
-    pub fn shut_write(self) {
+    pub(crate) fn shut_write(self) {
         with(|world| world.shut(self.0, Shutting::Write));
     }
 
     /// Ends both.
-    pub fn shut_both(self) {
+    pub(crate) fn shut_both(self) {
         with(|world| world.shut(self.0, Shutting::Both));
     }
 
     /// Resets the connection.
-    pub fn reset(self) {
+    pub(crate) fn reset(self) {
         with(|world| world.reset(self.0));
     }
 
     /// Sends as much of `bytes` as fits under way; how much that is.
     #[must_use]
-    pub fn send_now(self, bytes: &[u8]) -> usize {
+    pub(crate) fn send_now(self, bytes: &[u8]) -> usize {
         with(|world| world.send_now(self.0, bytes))
     }
 
     /// Receives what is there; 0 if that is nothing, or the end.
     #[must_use]
-    pub fn receive_now(self, room: &mut [u8]) -> usize {
+    pub(crate) fn receive_now(self, room: &mut [u8]) -> usize {
         with(|world| world.receive_now(self.0, room))
     }
 
     /// Acknowledgements are not simulated.
-    pub const fn acknowledge(self) {}
+    pub(crate) const fn acknowledge(self) {}
 
     /// Has the peer ended its direction, or the whole connection?
     #[must_use]
-    pub fn has_left(self) -> bool {
+    pub(crate) fn has_left(self) -> bool {
         with(|world| world.has_left(self.0))
     }
 
     /// Is it over in both directions?
     #[must_use]
-    pub fn is_over(self) -> bool {
+    pub(crate) fn is_over(self) -> bool {
         with(|world| world.is_over(self.0))
     }
 
     /// There is nobody to turn away here.
     #[must_use]
-    pub const fn accept_now(self) -> Option<std::os::fd::OwnedFd> {
+    pub(crate) const fn accept_now(self) -> Option<std::os::fd::OwnedFd> {
         None
     }
 
     /// Bytes that have not arrived at the peer.
     #[must_use]
-    pub fn unacknowledged(self) -> Option<u64> {
+    pub(crate) fn unacknowledged(self) -> Option<u64> {
         Some(with(|world| world.under_way(self.0)))
     }
 
     /// Bytes that wait to be received.
     #[must_use]
-    pub fn available(self) -> usize {
+    pub(crate) fn available(self) -> usize {
         with(|world| world.waiting(self.0))
     }
 
     /// Bytes that will be taken at once.
     #[must_use]
-    pub fn room(self) -> usize {
+    pub(crate) fn room(self) -> usize {
         with(|world| world.room(self.0))
     }
 
     /// Looks without reading.
     #[must_use]
-    pub fn peek(self) -> Peek {
+    pub(crate) fn peek(self) -> Peek {
         with(|world| world.peek(self.0))
     }
 
@@ -104,7 +104,7 @@ impl Descriptor {
     ///
     /// # Errors
     /// None.
-    pub const fn close_on_exec(self) -> io::Result<()> {
+    pub(crate) const fn close_on_exec(self) -> io::Result<()> {
         Ok(())
     }
 
@@ -112,7 +112,7 @@ impl Descriptor {
     ///
     /// # Errors
     /// None.
-    pub const fn tcp_options(self) -> io::Result<()> {
+    pub(crate) const fn tcp_options(self) -> io::Result<()> {
         Ok(())
     }
 }

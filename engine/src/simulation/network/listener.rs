@@ -15,7 +15,7 @@ use super::world::{Connecting, with};
 
 /// A listener.
 #[derive(Debug)]
-pub struct TcpListener {
+pub(crate) struct TcpListener {
     address: SocketAddr,
 }
 
@@ -28,28 +28,28 @@ struct Cancellation {
 
 /// Ends an accept.
 #[derive(Debug, Default)]
-pub struct Canceller(Rc<RefCell<Cancellation>>);
+pub(crate) struct Canceller(Rc<RefCell<Cancellation>>);
 
 /// An accept's view of its [`Canceller`].
 #[derive(Clone, Debug)]
-pub struct CancelHandle(Rc<RefCell<Cancellation>>);
+pub(crate) struct CancelHandle(Rc<RefCell<Cancellation>>);
 
 impl Canceller {
     /// Has ended nothing yet.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// For an accept.
     #[must_use]
-    pub fn handle(&self) -> CancelHandle {
+    pub(crate) fn handle(&self) -> CancelHandle {
         CancelHandle(Rc::clone(&self.0))
     }
 
     /// Ends it; a new one for the next.
     #[must_use]
-    pub fn cancel(self) -> Self {
+    pub(crate) fn cancel(self) -> Self {
         let waker = {
             let mut state = self.0.borrow_mut();
             state.cancelled = true;
@@ -67,13 +67,13 @@ impl TcpListener {
     ///
     /// # Errors
     /// Always.
-    pub fn from_std(_: std::net::TcpListener) -> io::Result<Self> {
+    pub(crate) fn from_std(_: std::net::TcpListener) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Listens.
     #[must_use]
-    pub fn bind(address: SocketAddr) -> Self {
+    pub(crate) fn bind(address: SocketAddr) -> Self {
         with(|world| {
             world.queues.entry(address).or_default();
         });
@@ -84,7 +84,7 @@ impl TcpListener {
     ///
     /// # Errors
     /// Cancelled, or there is no descriptor for it.
-    pub async fn cancelable_accept(
+    pub(crate) async fn cancelable_accept(
         &self,
         cancel: CancelHandle,
     ) -> io::Result<(TcpStream, SocketAddr)> {
@@ -117,7 +117,7 @@ impl TcpListener {
     }
 
     /// The next connection, whatever the weather.
-    pub async fn accept(&self) -> TcpStream {
+    pub(crate) async fn accept(&self) -> TcpStream {
         poll_fn(|context| {
             let next = with(|world| {
                 let queue = world.queues.entry(self.address).or_default();

@@ -14,17 +14,17 @@ mod streams;
 pub(crate) mod tasks;
 pub(crate) mod world;
 
-pub use descriptor::Descriptor;
+pub(crate) use descriptor::Descriptor;
 pub(crate) use descriptor::{is_heard_out, is_spoken_to};
-pub use listener::{CancelHandle, Canceller, TcpListener};
-pub use streams::{ReadHalf, TcpStream, UnixStream, WriteHalf, tcp, unix};
-pub use tasks::{next_round, sleep, spawn, timeout};
+pub(crate) use listener::{CancelHandle, Canceller, TcpListener};
+pub(crate) use streams::{ReadHalf, TcpStream, UnixStream, WriteHalf, tcp, unix};
+pub(crate) use tasks::{next_round, sleep, spawn, timeout};
 pub(crate) use world::{instant, system};
 
 /// Rounds need no opening here.
 ///
 /// # Errors
 /// None.
-pub const fn open_rounds(_: bool) -> std::io::Result<()> {
+pub(crate) const fn open_rounds(_: bool) -> std::io::Result<()> {
     Ok(())
 }

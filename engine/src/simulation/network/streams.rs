@@ -26,14 +26,14 @@ impl Drop for End {
 
 /// A TCP connection.
 #[derive(Debug)]
-pub struct TcpStream {
+pub(crate) struct TcpStream {
     pub(super) end: End,
     pub(super) local: SocketAddr,
 }
 
 /// A connection over a Unix socket.
 #[derive(Debug)]
-pub struct UnixStream(End);
+pub(crate) struct UnixStream(End);
 
 impl Described for TcpStream {
     fn number(&self) -> usize {
@@ -52,7 +52,7 @@ impl TcpStream {
     ///
     /// # Errors
     /// Nobody listens there, or the weather.
-    pub async fn connect_addr(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn connect_addr(address: SocketAddr) -> io::Result<Self> {
         weather_of_connecting().await?;
         Self::connect_surely(address).await
     }
@@ -61,7 +61,7 @@ impl TcpStream {
     ///
     /// # Errors
     /// Nobody listens there.
-    pub async fn connect_surely(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn connect_surely(address: SocketAddr) -> io::Result<Self> {
         pause().await;
         with(|world| {
             let local = world.next_client();
@@ -74,7 +74,7 @@ impl TcpStream {
     ///
     /// # Errors
     /// None.
-    pub const fn local_addr(&self) -> io::Result<SocketAddr> {
+    pub(crate) const fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.local)
     }
 }
@@ -85,13 +85,13 @@ impl UnixStream {
     /// # Errors
     /// Always.
     #[expect(clippy::unused_async, reason = "the kernel's takes time")]
-    pub async fn connect(_: impl AsRef<Path>) -> io::Result<Self> {
+    pub(crate) async fn connect(_: impl AsRef<Path>) -> io::Result<Self> {
         Err(io::ErrorKind::NotFound.into())
     }
 
     /// Two that are connected.
     #[must_use]
-    pub fn pair() -> (Self, Self) {
+    pub(crate) fn pair() -> (Self, Self) {
         let (one, other) = with(World::pair);
         (Self(End(one)), Self(End(other)))
     }
@@ -99,11 +99,11 @@ impl UnixStream {
 
 /// The receiving half of a connection.
 #[derive(Debug)]
-pub struct ReadHalf(End);
+pub(crate) struct ReadHalf(End);
 
 /// The sending half of a connection.
 #[derive(Debug)]
-pub struct WriteHalf(End);
+pub(crate) struct WriteHalf(End);
 
 fn halves(end: End) -> (ReadHalf, WriteHalf) {
     with(|world| world.hold(end.0));
@@ -113,13 +113,13 @@ fn halves(end: End) -> (ReadHalf, WriteHalf) {
 
 /// Both halves of a TCP connection.
 #[must_use]
-pub fn tcp(stream: TcpStream) -> (ReadHalf, WriteHalf) {
+pub(crate) fn tcp(stream: TcpStream) -> (ReadHalf, WriteHalf) {
     halves(stream.end)
 }
 
 /// Both halves of a Unix socket.
 #[must_use]
-pub fn unix(stream: UnixStream) -> (ReadHalf, WriteHalf) {
+pub(crate) fn unix(stream: UnixStream) -> (ReadHalf, WriteHalf) {
     halves(stream.0)
 }
 
@@ -138,12 +138,12 @@ impl Described for WriteHalf {
 impl ReadHalf {
     /// All of them acknowledge as TCP does.
     #[must_use]
-    pub const fn is_tcp(&self) -> bool {
+    pub(crate) const fn is_tcp(&self) -> bool {
         true
     }
 
     /// One receive after what the buffer holds.
-    pub async fn receive(&mut self, mut buffer: Buffer) -> (io::Result<usize>, Buffer) {
+    pub(crate) async fn receive(&mut self, mut buffer: Buffer) -> (io::Result<usize>, Buffer) {
         let result = self.receive_into(buffer.spare_mut()).await;
         if let Ok(count) = result {
             buffer.fill(count);
@@ -155,7 +155,7 @@ impl ReadHalf {
     ///
     /// # Errors
     /// None.
-    pub async fn readable(&mut self) -> io::Result<()> {
+    pub(crate) async fn readable(&mut self) -> io::Result<()> {
         poll_fn(|context| with(|world| world.readable(self.0.0, context.waker()))).await;
         Ok(())
     }
@@ -164,7 +164,7 @@ impl ReadHalf {
     ///
     /// # Errors
     /// The connection was reset.
-    pub async fn receive_into(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    pub(crate) async fn receive_into(&mut self, room: &mut [u8]) -> io::Result<usize> {
         pause().await;
         poll_fn(|context| with(|world| world.receive(self.0.0, room, context.waker()))).await
     }
@@ -172,7 +172,7 @@ impl ReadHalf {
 
 impl WriteHalf {
     /// One send of what the buffer holds.
-    pub async fn send(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
+    pub(crate) async fn send(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
         (self.send_from(buffer.filled()).await, buffer)
     }
 
@@ -180,7 +180,7 @@ impl WriteHalf {
     ///
     /// # Errors
     /// The connection was reset, or our direction is over.
-    pub async fn send_from(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) async fn send_from(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let sent = poll_fn(|context| with(|world| world.send(self.0.0, bytes, context.waker())));
         let sent = sent.await;
         pause().await;
@@ -188,7 +188,7 @@ impl WriteHalf {
     }
 
     /// Sends `bytes`, all of which arrive at this very moment, after whatever is under way.
-    pub fn send_at_once(&mut self, bytes: &[u8]) {
+    pub(crate) fn send_at_once(&mut self, bytes: &[u8]) {
         with(|world| world.send_at_once(self.0.0, bytes));
     }
 }

@@ -38,7 +38,7 @@ impl Wake for Alarm {
 
 /// The time was up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Elapsed;
+pub(crate) struct Elapsed;
 
 /// Why a run did not come to its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,7 +50,7 @@ pub(crate) enum Stuck {
 }
 
 /// Runs `future` beside the others.
-pub fn spawn(future: impl Future<Output = ()> + 'static) {
+pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
     let task: Task = Box::pin(future);
     TASKS.with_borrow_mut(|tasks| {
         tasks.slots.push(Some(task));
@@ -109,7 +109,7 @@ fn poll(id: usize) {
 }
 
 /// Waits so long; no time at all still lets others go first.
-pub async fn sleep(time: Duration) {
+pub(crate) async fn sleep(time: Duration) {
     let due = now() + time;
     let mut asked = false;
     poll_fn(|context| {
@@ -142,7 +142,7 @@ pub(super) async fn pause() {
 }
 
 /// Lets everything go first that is ready to run.
-pub async fn next_round() {
+pub(crate) async fn next_round() {
     sleep(Duration::ZERO).await;
 }
 
@@ -150,7 +150,7 @@ pub async fn next_round() {
 ///
 /// # Errors
 /// The time was up; the future is dropped.
-pub async fn timeout<F: Future>(time: Duration, future: F) -> Result<F::Output, Elapsed> {
+pub(crate) async fn timeout<F: Future>(time: Duration, future: F) -> Result<F::Output, Elapsed> {
     let (mut future, mut sleep) = (pin!(future), pin!(sleep(time)));
     poll_fn(|context| {
         if let Poll::Ready(output) = future.as_mut().poll(context) {

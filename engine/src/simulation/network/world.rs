@@ -17,17 +17,17 @@ const EPOCH: u64 = 1_795_301_728;
 #[derive(Clone, Debug)]
 pub(crate) struct Weather {
     /// The longest time under way, in milliseconds.
-    pub delay_ms: usize,
+    pub(crate) delay_ms: usize,
     /// Segments of one send at most; 1 sends it as one.
-    pub segments: usize,
+    pub(crate) segments: usize,
     /// The most that may be under way and unread.
-    pub room: usize,
+    pub(crate) room: usize,
     /// Of 100 operations, so many are not done at once, or not whole.
-    pub hesitation: usize,
+    pub(crate) hesitation: usize,
     /// Of 100 connects to a node, so many are refused, hang, or find no descriptor.
-    pub no_connection: [usize; 3],
+    pub(crate) no_connection: [usize; 3],
     /// Of 100 accepts, so many fail for want of a descriptor.
-    pub no_accept: usize,
+    pub(crate) no_accept: usize,
 }
 
 impl Default for Weather {

@@ -13,54 +13,54 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-pub use stalled::Reclaimed;
+pub(crate) use stalled::Reclaimed;
 use table::TimerTable;
-pub use table::{Shut, ShutTarget, TICK};
-pub use timer::{Timer, TimerHandle};
+pub(crate) use table::{Shut, ShutTarget, TICK};
+pub(crate) use timer::{Timer, TimerHandle};
 
 /// All deadlines of one core.
 #[derive(Clone, Debug, Default)]
-pub struct Deadlines(Rc<RefCell<TimerTable>>);
+pub(crate) struct Deadlines(Rc<RefCell<TimerTable>>);
 
 impl Deadlines {
     /// A new slot, disarmed.
     #[must_use]
-    pub fn timer(&self) -> Timer {
+    pub(crate) fn timer(&self) -> Timer {
         Timer::new(&self.0, None)
     }
 
     /// A second slot for the other direction of the same connection.
     #[must_use]
-    pub fn companion(&self, of: &Timer) -> Timer {
+    pub(crate) fn companion(&self, of: &Timer) -> Timer {
         Timer::new(&self.0, Some(of.slot))
     }
 
     /// Brings the deadline of every idle connection forward to `grace` from now.
-    pub fn hasten_idle(&self, grace: Duration) {
+    pub(crate) fn hasten_idle(&self, grace: Duration) {
         self.0.borrow_mut().hasten_idle(grace);
     }
 
     /// Makes the `count` connections that have been idle the longest due at the next tick: others need
     /// what they hold. Returns how many there were.
-    pub fn end_idlest(&self, count: usize) -> usize {
+    pub(crate) fn end_idlest(&self, count: usize) -> usize {
         self.0.borrow_mut().end_idlest(count)
     }
 
     /// Ends the connections that have been stalled the longest, until that frees so many bytes. They are
     /// due at the next tick, and each sees an ordinary timeout.
-    pub fn end_stalled(&self, bytes: usize) -> Reclaimed {
+    pub(crate) fn end_stalled(&self, bytes: usize) -> Reclaimed {
         self.0.borrow_mut().end_stalled(bytes)
     }
 
     /// Slots that are in use.
     #[must_use]
-    pub fn in_use(&self) -> usize {
+    pub(crate) fn in_use(&self) -> usize {
         let table = self.0.borrow();
         table.due.len() - table.free.len()
     }
 
     /// Moves the time on by one tick and shuts what is due. Returns how many deadlines have fired.
-    pub fn tick(&self) -> u32 {
+    pub(crate) fn tick(&self) -> u32 {
         self.0.borrow_mut().tick()
     }
 }

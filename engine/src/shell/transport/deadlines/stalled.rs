@@ -15,11 +15,11 @@ const PATIENCE_TICKS: u32 = 20;
 
 /// What ending stalled connections frees.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Reclaimed {
+pub(crate) struct Reclaimed {
     /// Waits that were ended.
-    pub count: usize,
+    pub(crate) count: usize,
     /// Bytes of memory that they held.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 impl TimerTable {

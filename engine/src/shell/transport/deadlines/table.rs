@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::shell::transport::net::Descriptor;
 
 /// The length of a tick: how late a timeout may be.
-pub const TICK: Duration = Duration::from_millis(100);
+pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 pub(super) const NEVER: u32 = u32::MAX;
 
@@ -17,7 +17,7 @@ const LOOK_AGAIN_TICKS: u32 = 5;
 
 /// What is shut when time is up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Shut {
+pub(crate) enum Shut {
     /// Only the reading direction: we still want to answer.
     Read,
     /// Both directions.
@@ -32,7 +32,7 @@ pub enum Shut {
 
 /// A connection that somebody else may shut down: its descriptor, and the slot that records that we did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ShutTarget {
+pub(crate) struct ShutTarget {
     pub(super) descriptor: Descriptor,
     pub(super) home: usize,
 }

@@ -12,7 +12,7 @@ use crate::shell::transport::net::Descriptor;
 
 /// One slot of the table; freed when dropped.
 #[derive(Debug)]
-pub struct Timer {
+pub(crate) struct Timer {
     pub(super) table: Rc<RefCell<TimerTable>>,
     pub(super) slot: usize,
 }
@@ -30,17 +30,17 @@ impl Timer {
     /// The handle by which others change it; it must not be used once the timer is dropped and its slot is
     /// reused.
     #[must_use]
-    pub fn timer_handle(&self) -> TimerHandle {
+    pub(crate) fn timer_handle(&self) -> TimerHandle {
         TimerHandle { table: Rc::clone(&self.table), slot: self.slot }
     }
 
     /// Arms it: `after` this long, `descriptor` is shut.
-    pub fn arm(&self, after: Duration, descriptor: Descriptor, shut: Shut) {
+    pub(crate) fn arm(&self, after: Duration, descriptor: Descriptor, shut: Shut) {
         self.set(after, ArmedAction { descriptor, shut }, false);
     }
 
     /// The same, for an idle connection: it waits for nothing but the next request.
-    pub fn arm_idle(&self, after: Duration, descriptor: Descriptor, shut: Shut) {
+    pub(crate) fn arm_idle(&self, after: Duration, descriptor: Descriptor, shut: Shut) {
         self.set(after, ArmedAction { descriptor, shut }, true);
     }
 
@@ -63,7 +63,7 @@ impl Timer {
     }
 
     /// Disarms it.
-    pub fn disarm(&self) {
+    pub(crate) fn disarm(&self) {
         let mut table = self.table.borrow_mut();
         if let Some(entry) = table.due.get_mut(self.slot) {
             *entry = NEVER;
@@ -72,36 +72,36 @@ impl Timer {
 
     /// Has it fired since it was last armed?
     #[must_use]
-    pub fn fired(&self) -> bool {
+    pub(crate) fn fired(&self) -> bool {
         self.table.borrow().fired.get(self.slot).copied().unwrap_or(false)
     }
 
     /// Have we ever shut down the connection whose home this slot is, for whatever reason?
     #[must_use]
-    pub fn was_shut(&self) -> bool {
+    pub(crate) fn was_shut(&self) -> bool {
         self.table.borrow().shut.get(self.slot).copied().unwrap_or(false)
     }
 
     /// The connection of `descriptor`, whose home this slot is, for others to shut down.
     #[must_use]
-    pub const fn shut_target(&self, descriptor: Descriptor) -> ShutTarget {
+    pub(crate) const fn shut_target(&self, descriptor: Descriptor) -> ShutTarget {
         ShutTarget { descriptor, home: self.slot }
     }
 
     /// Sets how much memory the connection holds while it waits.
-    pub fn set_held_bytes(&self, bytes: usize) {
+    pub(crate) fn set_held_bytes(&self, bytes: usize) {
         if let Some(held) = self.table.borrow_mut().held.get_mut(self.slot) {
             *held = u32::try_from(bytes).unwrap_or(u32::MAX);
         }
     }
 
     /// Its connection made progress.
-    pub fn note_progress(&self) {
+    pub(crate) fn note_progress(&self) {
         self.table.borrow_mut().note_progress(self.slot);
     }
 
     /// Notes bytes that were received or sent; enough of them are progress.
-    pub fn note_bytes(&self, bytes: usize) {
+    pub(crate) fn note_bytes(&self, bytes: usize) {
         self.table.borrow_mut().note_bytes(self.slot, bytes);
     }
 
@@ -139,14 +139,14 @@ impl Drop for Timer {
 
 /// The handle by which others than its owner change a deadline.
 #[derive(Clone, Debug)]
-pub struct TimerHandle {
+pub(crate) struct TimerHandle {
     table: Rc<RefCell<TimerTable>>,
     slot: usize,
 }
 
 impl TimerHandle {
     /// If it is armed, it is due within `within` at the latest.
-    pub fn hasten(&self, within: Duration) {
+    pub(crate) fn hasten(&self, within: Duration) {
         let mut table = self.table.borrow_mut();
         let latest = table.now.saturating_add(ticks(within)).min(NEVER - 1);
         if let Some(due) = table.due.get_mut(self.slot).filter(|due| **due != NEVER) {
@@ -157,13 +157,13 @@ impl TimerHandle {
 
 impl TimerHandle {
     /// Shuts down the connection of `descriptor`, whose home this slot is, and records it.
-    pub fn shut_both(&self, descriptor: Descriptor) {
+    pub(crate) fn shut_both(&self, descriptor: Descriptor) {
         remember(&mut self.table.borrow_mut().shut, self.slot);
         descriptor.shut_both();
     }
 
     /// If it is armed to shut its own connection, it is due in `after` at the earliest.
-    pub fn prolong(&self, after: Duration) {
+    pub(crate) fn prolong(&self, after: Duration) {
         let mut table = self.table.borrow_mut();
         let earliest = table.now.saturating_add(ticks(after)).min(NEVER - 1);
         if !matches!(
@@ -178,7 +178,7 @@ impl TimerHandle {
     }
 
     /// If the connection is idle, it is shut now.
-    pub fn end_idle(&self) {
+    pub(crate) fn end_idle(&self) {
         let mut guard = self.table.borrow_mut();
         let table = &mut *guard;
         let idle = table.idle.get(self.slot).copied().unwrap_or(false);

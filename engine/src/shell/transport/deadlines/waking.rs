@@ -12,7 +12,7 @@ use crate::shell::transport::net::Descriptor;
 impl Timer {
     /// Arms it: `after` this long, the task that polls this is woken; from then on `watched`, if any, is
     /// shut down when `descriptor`'s peer has left.
-    pub fn wake_after(
+    pub(crate) fn wake_after(
         &self,
         context: &Context<'_>,
         after: Duration,
@@ -31,7 +31,7 @@ impl Timer {
     }
 
     /// Has the time of [`Timer::wake_after`] passed?
-    pub fn poll_woken(&self) -> Poll<()> {
+    pub(crate) fn poll_woken(&self) -> Poll<()> {
         let table = self.table.borrow();
         let armed = table.due.get(self.slot).is_some_and(|due| *due != NEVER);
         let waits = matches!(
@@ -42,7 +42,7 @@ impl Timer {
     }
 
     /// Shuts down another connection than its own, now.
-    pub fn shut_other(&self, line: ShutTarget) {
+    pub(crate) fn shut_other(&self, line: ShutTarget) {
         remember(&mut self.table.borrow_mut().shut, line.home);
         line.descriptor.shut_both();
     }

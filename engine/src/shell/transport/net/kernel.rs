@@ -7,14 +7,14 @@ use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, S
 use crate::shell::transport::buffers::Buffer;
 use crate::shell::transport::fd;
 
-pub use crate::shell::transport::fd::Descriptor;
-pub use monoio::io::{CancelHandle, Canceller};
-pub use monoio::net::{TcpListener, TcpStream, UnixStream};
-pub use monoio::spawn;
-pub use monoio::time::{sleep, timeout};
+pub(crate) use crate::shell::transport::fd::Descriptor;
+pub(crate) use monoio::io::{CancelHandle, Canceller};
+pub(crate) use monoio::net::{TcpListener, TcpStream, UnixStream};
+pub(crate) use monoio::spawn;
+pub(crate) use monoio::time::{sleep, timeout};
 
 /// Receives.
-pub enum ReadHalf {
+pub(crate) enum ReadHalf {
     /// From a TCP connection.
     Tcp(OwnedReadHalf<TcpStream>),
     /// From a Unix socket.
@@ -22,7 +22,7 @@ pub enum ReadHalf {
 }
 
 /// Sends.
-pub enum WriteHalf {
+pub(crate) enum WriteHalf {
     /// To a TCP connection.
     Tcp(OwnedWriteHalf<TcpStream>),
     /// To a Unix socket.
@@ -30,13 +30,13 @@ pub enum WriteHalf {
 }
 
 /// Both halves of a TCP connection.
-pub fn tcp(stream: TcpStream) -> (ReadHalf, WriteHalf) {
+pub(crate) fn tcp(stream: TcpStream) -> (ReadHalf, WriteHalf) {
     let (read, write) = stream.into_split();
     (ReadHalf::Tcp(read), WriteHalf::Tcp(write))
 }
 
 /// Both halves of a Unix socket.
-pub fn unix(stream: UnixStream) -> (ReadHalf, WriteHalf) {
+pub(crate) fn unix(stream: UnixStream) -> (ReadHalf, WriteHalf) {
     let (read, write) = stream.into_split();
     (ReadHalf::Unix(read), WriteHalf::Unix(write))
 }
@@ -44,12 +44,12 @@ pub fn unix(stream: UnixStream) -> (ReadHalf, WriteHalf) {
 impl ReadHalf {
     /// Is it one of a TCP connection?
     #[must_use]
-    pub const fn is_tcp(&self) -> bool {
+    pub(crate) const fn is_tcp(&self) -> bool {
         matches!(self, Self::Tcp(_))
     }
 
     /// One receive behind what the buffer holds.
-    pub async fn receive(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
+    pub(crate) async fn receive(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
         match self {
             Self::Tcp(half) => half.read(buffer).await,
             Self::Unix(half) => half.read(buffer).await,
@@ -60,7 +60,7 @@ impl ReadHalf {
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn readable(&mut self) -> io::Result<()> {
+    pub(crate) async fn readable(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(half) => fd::tcp_readable(half).await,
             Self::Unix(half) => fd::unix_readable(half).await,
@@ -70,7 +70,7 @@ impl ReadHalf {
 
 impl WriteHalf {
     /// One send of what the buffer holds.
-    pub async fn send(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
+    pub(crate) async fn send(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
         match self {
             Self::Tcp(half) => half.write(buffer).await,
             Self::Unix(half) => half.write(buffer).await,

@@ -62,7 +62,7 @@ impl Rounds {
 ///
 /// # Errors
 /// The kernel's. Whoever lets others go first sleeps then.
-pub fn open_rounds(polled: bool) -> io::Result<()> {
+pub(crate) fn open_rounds(polled: bool) -> io::Result<()> {
     let (signal, heard) = Socket::pair()?;
     signal.set_nonblocking(true)?;
     heard.set_nonblocking(polled)?;
@@ -87,7 +87,7 @@ async fn begin_rounds(mut signal: UnixStream) {
 }
 
 /// Lets everything go first that is ready to run: tasks, connections, timers.
-pub async fn next_round() {
+pub(crate) async fn next_round() {
     let mut joined = None;
     let heard = poll_fn(|context| {
         ROUNDS.with(|rounds| {

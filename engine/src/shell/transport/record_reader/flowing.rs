@@ -13,7 +13,7 @@ use crate::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
 impl RecordReader {
     /// A body is flowing: the next receive gets memory for what has arrived by then, and for no more than
     /// the `room` that its receiver has.
-    pub const fn size_next_receive(&mut self, room: usize) {
+    pub(crate) const fn size_next_receive(&mut self, room: usize) {
         self.room = Some(room);
     }
 
@@ -38,7 +38,7 @@ impl RecordReader {
 
     /// The size of the buffer that what was received needs when it is passed on.
     #[must_use]
-    pub fn received_size(&self) -> BufferSize {
+    pub(crate) fn received_size(&self) -> BufferSize {
         let held = |slot: &Option<Buffer>| slot.as_ref().map_or(0, Buffer::len);
         BufferSize::holding(held(&self.cipher).max(held(&self.plain)))
     }

@@ -27,7 +27,7 @@ const KEPT_BYTES_MAX: usize = BufferSize::Small.bytes();
 impl RecordReader {
     /// Listens to the peer; true if it is lost, and then `watched` was shut down. It is also shut down if
     /// the peer leaves later (see [`RecordReader::end_watch`]). May be dropped at any time.
-    pub async fn listen(
+    pub(crate) async fn listen(
         &mut self,
         security: &RefCell<Security>,
         buffers: &BufferPool,
@@ -56,7 +56,7 @@ impl RecordReader {
 
     /// Ends the watch that listening began; did the peer leave during it?
     #[must_use]
-    pub fn end_watch(&self) -> bool {
+    pub(crate) fn end_watch(&self) -> bool {
         self.timer.disarm();
         self.timer.fired()
     }
@@ -111,7 +111,7 @@ impl RecordReader {
     }
 
     /// Puts `first` in front of the plaintext that is kept.
-    pub fn prepend(&mut self, first: Buffer, buffers: &BufferPool) {
+    pub(crate) fn prepend(&mut self, first: Buffer, buffers: &BufferPool) {
         if first.is_empty() && self.plain.is_some() {
             return buffers.give_back(first);
         }

@@ -10,17 +10,17 @@ use crate::shell::transport::deadlines::ShutTarget;
 
 /// The result of work during which a peer was listened to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct WatchedResult<T> {
+pub(crate) struct WatchedResult<T> {
     /// The work's result.
-    pub done: T,
+    pub(crate) done: T,
     /// The peer has left, or broke the protocol and was told so.
-    pub lost: bool,
+    pub(crate) lost: bool,
 }
 
 impl StreamReader<'_> {
     /// Runs `work`; if that takes long, listens to the peer meanwhile. `watched` is shut down if the peer
     /// is lost.
-    pub async fn run_while_listening<T>(
+    pub(crate) async fn run_while_listening<T>(
         &mut self,
         mut work: Pin<&mut impl Future<Output = T>>,
         watched: Option<ShutTarget>,
@@ -45,7 +45,7 @@ impl StreamReader<'_> {
     }
 
     /// Runs `receive` beside `work`, and listens to the peer if `work` takes longer.
-    pub async fn receive_during<R, T>(
+    pub(crate) async fn receive_during<R, T>(
         &mut self,
         receive: impl AsyncFnOnce(&mut Self) -> R,
         work: Pin<&mut impl Future<Output = T>>,
@@ -64,13 +64,13 @@ impl StreamReader<'_> {
 
     /// Listens to the peer until nothing more can be kept; true if the peer is lost, and then `watched` was
     /// shut down. May be dropped at any time.
-    pub async fn listen(&mut self, watched: Option<ShutTarget>) -> bool {
+    pub(crate) async fn listen(&mut self, watched: Option<ShutTarget>) -> bool {
         self.reader.listen(self.security, self.buffers, watched).await
     }
 }
 
 /// Runs `work` to its end. `side` runs beside it, is polled first, and is abandoned when `work` is done.
-pub async fn run_beside<T>(
+pub(crate) async fn run_beside<T>(
     mut side: Pin<&mut impl Future<Output = ()>>,
     mut work: Pin<&mut impl Future<Output = T>>,
 ) -> T {

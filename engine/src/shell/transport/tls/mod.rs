@@ -1,14 +1,14 @@
 //! TLS over rented buffers: a session without a socket, and what both directions of a connection share.
 //!
 //! [`Session`] opens and seals, by rustls (`unbuffered`) or by our own record layer (`fast`);
-//! [`reseal`] makes the records of one connection those of another. What the protocol wants to send by
+//! `reseal` makes the records of one connection those of another. What the protocol wants to send by
 //! itself waits in [`TlsOutput`].
 
 mod alert;
 mod fast;
 mod outcome;
 mod output;
-pub mod reseal;
+pub(crate) mod reseal;
 mod rustls_connection;
 mod security;
 mod session;
@@ -16,5 +16,5 @@ mod unbuffered;
 
 pub use outcome::{HandshakeProgress, Opened, SessionError};
 pub use output::{TlsOutput, flush_pending};
-pub use security::Security;
+pub(crate) use security::Security;
 pub use session::{RECORD_OVERHEAD_MAX, Session};

@@ -12,7 +12,7 @@ use crate::tls::record::reseal::{PayloadPart, ResealStop, reseal};
 
 /// Why resealing cannot go on, and on whose side.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ResealError {
+pub(crate) enum ResealError {
     /// The sender broke the protocol; the alert is pending.
     Sender(SessionError),
     /// The receiver's connection may not send any more.
@@ -21,13 +21,13 @@ pub enum ResealError {
 
 /// What the caller does with one record's payload.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct PayloadUse {
+pub(crate) struct PayloadUse {
     /// Bytes of the payload that are done with; the rest is kept for the next reader.
-    pub consumed: usize,
+    pub(crate) consumed: usize,
     /// The part of those that goes out to the receiver; may be empty.
-    pub forwarded: Range<usize>,
+    pub(crate) forwarded: Range<usize>,
     /// Nothing after it is wanted.
-    pub done: bool,
+    pub(crate) done: bool,
 }
 
 /// What became of a buffer of records.

@@ -7,22 +7,22 @@ use crate::shell::transport::sent_bytes::SentBytes;
 
 /// The TLS session and what it wants sent in front of the next message.
 #[derive(Debug)]
-pub struct Security {
+pub(crate) struct Security {
     /// The session that opens and seals.
-    pub session: Session,
+    pub(crate) session: Session,
     /// What it has queued to send.
-    pub tls_output: TlsOutput,
+    pub(crate) tls_output: TlsOutput,
     /// The sending half holds records that were sealed before what is queued, or is about to send some:
     /// it sends the queue itself, after them.
-    pub sending: bool,
+    pub(crate) sending: bool,
     /// How much the kernel was given.
-    pub sent_bytes: SentBytes,
+    pub(crate) sent_bytes: SentBytes,
 }
 
 impl Security {
     /// A connection on which nothing was sent yet.
     #[must_use]
-    pub fn new(session: Session) -> Self {
+    pub(crate) fn new(session: Session) -> Self {
         Self {
             session,
             tls_output: TlsOutput::default(),
@@ -33,7 +33,7 @@ impl Security {
 
     /// Sends what TLS has queued, without waiting for a message of ours; if the sending half is busy, it
     /// will do so. What the kernel does not take stays queued.
-    pub fn send_pending(&mut self, descriptor: Descriptor) {
+    pub(crate) fn send_pending(&mut self, descriptor: Descriptor) {
         let Self { session, tls_output, sending, sent_bytes } = self;
         session.queue_due_replies(tls_output);
         if tls_output.pending.is_empty() || *sending {
