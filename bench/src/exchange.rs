@@ -6,7 +6,7 @@ use std::hint::black_box;
 use ferrule_config::model::{AccessFormat, AccessLog, LogTarget};
 use ferrule_config::template::Variable;
 use ferrule_engine::exchange::request::Admission;
-use ferrule_engine::exchange::response::{Asked, ResponseStep, admit_response};
+use ferrule_engine::exchange::response::{PendingRequest, ResponseStep, admit_response};
 use ferrule_engine::exchange::response_head::client_head;
 use ferrule_engine::wire::head::{ResponseHead, parse_response};
 use rustls::pki_types::CertificateDer;
@@ -95,7 +95,7 @@ impl Exchange {
 
     /// From the upstream's bytes to the head that goes to the client.
     pub fn response(&mut self) -> usize {
-        let asked = Asked {
+        let pending = PendingRequest {
             upgrade: false,
             method: self.admission.method,
             version: self.admission.version,
@@ -110,9 +110,9 @@ impl Exchange {
         self.out.clear();
         let (bytes, limits) = (black_box(RESPONSE), self.connection.plan.head_limits());
         parse_response(bytes, bytes.len(), limits, &mut self.response).expect("a good head");
-        let step = admit_response(self.response.view(bytes), &asked).expect("a good response");
+        let step = admit_response(self.response.view(bytes), &pending).expect("a good response");
         if let ResponseStep::Final(delivery) = step {
-            client_head(self.response.view(bytes), &delivery, &asked, &mut self.out);
+            client_head(self.response.view(bytes), &delivery, &pending, &mut self.out);
         }
         self.out.len()
     }

@@ -10,7 +10,7 @@ use ferrule_config::model::{
     UpstreamTimeout, UriPattern, Xfcc,
 };
 use ferrule_config::template::{Piece, Template, Variable};
-use ferrule_engine::exchange::rewrite::{Towards, upstream_head};
+use ferrule_engine::exchange::rewrite::{Destination, upstream_head};
 use ferrule_engine::exchange::{Admission, ConnectionView, Scratch, admit};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
 use ferrule_engine::plan::facts::{
@@ -288,14 +288,14 @@ impl Connection {
     /// The head that goes upstream.
     pub fn rewrite(&self, admission: &Admission, out: &mut Vec<u8>) {
         let node = &self.plan.upstream(admission.upstream).nodes[0];
-        let towards = Towards {
+        let destination = Destination {
             node,
             identity_block: &self.identity_block,
             forwarded: &self.forwarded,
             keep_alive: true,
         };
         out.clear();
-        upstream_head(&self.plan, admission, &self.facts(admission), &towards, out)
+        upstream_head(&self.plan, admission, &self.facts(admission), &destination, out)
             .expect("good input");
     }
 }

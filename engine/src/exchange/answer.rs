@@ -14,7 +14,7 @@ use crate::wire::head::{Method, Version};
 
 /// How an answer is given.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Manner<'a> {
+pub struct ResponseFormat<'a> {
     /// What the client asked for.
     pub accepted: Accepted,
     /// The operator's pages.
@@ -40,12 +40,12 @@ pub struct AnswerTo<'a> {
     /// Does it say `Server: ferrule`?
     pub server_tokens: bool,
     /// In which form it is given.
-    pub manner: Manner<'a>,
+    pub format: ResponseFormat<'a>,
 }
 
 /// What is said.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Words<'a> {
+pub(super) struct ErrorText<'a> {
     /// The status that pages go by.
     pub(super) page_status: u16,
     /// The digits of the status that is sent.
@@ -60,7 +60,7 @@ pub(super) struct Words<'a> {
 
 /// A body, not written yet.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Body<'a> {
+pub(super) enum ErrorBody<'a> {
     /// The operator's.
     Page(&'a Page, &'a [u8]),
     /// Ours.
@@ -69,24 +69,24 @@ pub(super) enum Body<'a> {
 
 const PIECES: usize = 12;
 
-impl<'a> Body<'a> {
+impl<'a> ErrorBody<'a> {
     /// Chooses it.
-    pub(super) fn choose(words: &Words<'a>, manner: &Manner<'a>) -> Self {
-        let id = manner.request_id.map_or(&b""[..], |field| field.id);
+    pub(super) fn choose(text: &ErrorText<'a>, format: &ResponseFormat<'a>) -> Self {
+        let id = format.request_id.map_or(&b""[..], |field| field.id);
         // An explanation has one form, and whoever switched it on wants it to be read.
-        if !words.details.is_empty() {
-            return Self::Own(PageMedia::Json, pieces(PageMedia::Json, words, id));
+        if !text.details.is_empty() {
+            return Self::Own(PageMedia::Json, pieces(PageMedia::Json, text, id));
         }
-        let pages = manner.pages.map_or(&[][..], |pages| pages.of(words.page_status));
+        let pages = format.pages.map_or(&[][..], |pages| pages.of(text.page_status));
         if let Some(first) = pages.first() {
             let has = |media| pages.iter().any(|page| page.media == media);
-            let best = manner.accepted.best(has);
+            let best = format.accepted.best(has);
             let page = pages.iter().find(|page| Some(page.media) == best).unwrap_or(first);
             return Self::Page(page, id);
         }
-        let best = manner.accepted.best(|media| media != PageMedia::Xml);
+        let best = format.accepted.best(|media| media != PageMedia::Xml);
         let media = best.unwrap_or(PageMedia::Json);
-        Self::Own(media, pieces(media, words, id))
+        Self::Own(media, pieces(media, text, id))
     }
 
     /// What it holds.
@@ -127,10 +127,10 @@ impl<'a> Body<'a> {
     }
 }
 
-fn pieces<'a>(media: PageMedia, words: &Words<'a>, id: &'a [u8]) -> [&'a [u8]; PIECES] {
-    let digits = words.digits;
-    let title = words.title.as_bytes();
-    let reason = words.reason.unwrap_or_default().as_bytes();
+fn pieces<'a>(media: PageMedia, text: &ErrorText<'a>, id: &'a [u8]) -> [&'a [u8]; PIECES] {
+    let digits = text.digits;
+    let title = text.title.as_bytes();
+    let reason = text.reason.unwrap_or_default().as_bytes();
     // A part that is not there takes the words around it with it.
     let around = |part: &[u8], text: &'static [u8]| if part.is_empty() { &b""[..] } else { text };
     match media {
@@ -143,7 +143,7 @@ fn pieces<'a>(media: PageMedia, words: &Words<'a>, id: &'a [u8]) -> [&'a [u8]; P
             around(reason, b",\"reason\":\""),
             reason,
             around(reason, b"\""),
-            words.details.as_bytes(),
+            text.details.as_bytes(),
             around(id, b",\"request_id\":\""),
             id,
             if id.is_empty() { b"}" } else { b"\"}" },

@@ -37,7 +37,7 @@ pub enum FlowError {
 
 /// What one step of a body is.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Piece {
+pub struct FlowStep {
     /// Bytes of the input that are done with.
     pub consumed: usize,
     /// The part of the input that goes out, within `..consumed`; may be empty.
@@ -143,7 +143,7 @@ impl<'a> Flow<'a> {
     /// # Errors
     /// The body is broken or too long; nothing more of it may go out, it never becomes complete, and
     /// what follows it on its connection belongs to nobody.
-    pub fn step(&mut self, input: &[u8]) -> Result<Piece, FlowError> {
+    pub fn step(&mut self, input: &[u8]) -> Result<FlowStep, FlowError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -158,9 +158,9 @@ impl<'a> Flow<'a> {
         piece
     }
 
-    fn step_on(&mut self, input: &[u8]) -> Result<Piece, FlowError> {
+    fn step_on(&mut self, input: &[u8]) -> Result<FlowStep, FlowError> {
         if self.reader.is_done() {
-            return Ok(Piece { done: true, ..Piece::default() });
+            return Ok(FlowStep { done: true, ..FlowStep::default() });
         }
         let step = self.reader.step(input).map_err(FlowError::Malformed)?;
         self.data_bytes = self.data_bytes.saturating_add(step.data.len() as u64);
@@ -180,7 +180,7 @@ impl<'a> Flow<'a> {
                 (SizeLine::of(step.data.len()), CHUNK_END_AND_LAST_CHUNK)
             }
         };
-        Ok(Piece { consumed: step.consumed, data: step.data, before, after, done: step.done })
+        Ok(FlowStep { consumed: step.consumed, data: step.data, before, after, done: step.done })
     }
 
     /// Appends everything that the input holds of the body, framed.

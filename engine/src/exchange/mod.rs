@@ -42,6 +42,6 @@ pub use connection_view::ConnectionView;
 pub use outcome::Outcome;
 pub use permit::permit;
 pub use refusal::Refusal;
-pub use request::{Admission, Wishes, admit};
+pub use request::{Admission, RequestFeatures, admit};
 pub use response_fault::ResponseFault;
 pub use scratch::Scratch;

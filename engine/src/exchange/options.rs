@@ -69,7 +69,7 @@ pub fn answer(methods: MethodSet, to: &AnswerTo<'_>, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::answer::Manner;
+    use crate::exchange::answer::ResponseFormat;
     use crate::exchange::refusal_response;
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
             details: "",
             http_date: "now",
             server_tokens: true,
-            manner: Manner::default(),
+            format: ResponseFormat::default(),
         };
         let mut out = Vec::new();
         assert_eq!(refusal_response::answer(Refusal::Options(MethodSet::ALL), &to, &mut out), 0);

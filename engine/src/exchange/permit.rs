@@ -56,7 +56,7 @@ fn has_expired(client: &ClientIdentity, now: i64) -> bool {
 
 /// What a request's host means on its connection: for the question which routes it may lead to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct HostStanding {
+pub(super) struct HostScope {
     known: Known,
     /// On plain HTTP: a server name that requires a certificate is meant. What it leads to may still
     /// demand one by itself, and say so.
@@ -72,18 +72,18 @@ pub(super) fn check_host(
     plan: &Plan,
     connection: &ConnectionView<'_>,
     host: HostName<'_>,
-) -> Result<HostStanding, Refusal> {
+) -> Result<HostScope, Refusal> {
     let meaning = plan.host_meaning(connection.listener, host);
     let Some(used) = connection.policy else {
         let required = meaning.policy.is_some_and(|policy| plan.sni.requires_certificate(policy));
         let misdirected = required || !meaning.above.admit(None);
-        return Ok(HostStanding { known: meaning.known, misdirected });
+        return Ok(HostScope { known: meaning.known, misdirected });
     };
     if host.is_empty() {
         // HTTP/1.0 without Host asks for nothing but what the server name said.
         let assumed = meaning.policy == Some(used);
         let known = if assumed { meaning.known } else { Known::Unknown };
-        return Ok(HostStanding { known, misdirected: false });
+        return Ok(HostScope { known, misdirected: false });
     }
     if connection.client.is_some_and(|client| !keeps_for(client, host, meaning.known)) {
         return Err(Refusal::MisdirectedRequest);
@@ -92,7 +92,7 @@ pub(super) fn check_host(
     let harmless =
         meaning.policy == Some(used) || !(matters(used) || meaning.policy.is_some_and(matters));
     if harmless && meaning.above.admit(Some(used)) {
-        Ok(HostStanding { known: meaning.known, misdirected: false })
+        Ok(HostScope { known: meaning.known, misdirected: false })
     } else {
         Err(Refusal::MisdirectedRequest)
     }
@@ -108,13 +108,13 @@ fn keeps_for(client: &ClientIdentity, host: HostName<'_>, known: Known) -> bool 
     }
 }
 
-/// May a host with this standing lead to this route here? What is a server name itself was asked
+/// May a host with this scope lead to this route here? What is a server name itself was asked
 /// about that. Any other must not reach, by a wider host pattern of a route, what a server name
 /// with other demands leads to.
 pub(super) fn check_route(
     plan: &Plan,
     connection: &ConnectionView<'_>,
-    host: HostStanding,
+    host: HostScope,
     found: &Match,
 ) -> Result<(), Refusal> {
     let (used, route) = (connection.policy, plan.route(found.route));

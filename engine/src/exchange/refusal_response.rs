@@ -4,7 +4,7 @@
 //! `{"error_msg":"404 Route Not Found"}`, or says the same as text or HTML where the client prefers
 //! that ([`answer`](super::answer)).
 
-use super::answer::{AnswerTo, Body, Words};
+use super::answer::{AnswerTo, ErrorBody, ErrorText};
 use super::options;
 use super::refusal::Refusal;
 use crate::wire::head::{Method, Version};
@@ -18,14 +18,14 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
     }
     let status = refusal.status();
     let digits = digits(status);
-    let words = Words {
+    let text = ErrorText {
         page_status: refusal.page_status(),
         digits: &digits,
         title: refusal.title(),
         reason: refusal.reason(),
         details: to.details,
     };
-    let body = Body::choose(&words, &to.manner);
+    let body = ErrorBody::choose(&text, &to.format);
     let body_len = body.len();
     write::status_line(status, out);
     write::date(to.http_date.as_bytes(), out);
@@ -40,7 +40,7 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
     if body.is_own_html() {
         out.extend_from_slice(b"Content-Security-Policy: default-src 'none'\r\n");
     }
-    if let Some(field) = to.manner.request_id.filter(|field| !field.id.is_empty()) {
+    if let Some(field) = to.format.request_id.filter(|field| !field.id.is_empty()) {
         write::field(field.name.as_bytes(), field.id, out);
     }
     if let Refusal::MethodNotAllowed(methods) = refusal {
@@ -75,7 +75,7 @@ mod tests {
     use ferrule_config::model::{PageMedia, PageStatuses};
 
     use super::*;
-    use crate::exchange::answer::Manner;
+    use crate::exchange::answer::ResponseFormat;
     use crate::exchange::negotiate::Accepted;
     use crate::identity::failure::VerifyFailure;
     use crate::plan::MethodSet;
@@ -85,7 +85,7 @@ mod tests {
     use crate::wire::limits::HeadLimits;
 
     fn text(refusal: Refusal, method: Method, version: Version, keep_alive: bool) -> String {
-        let manner = Manner::default();
+        let format = ResponseFormat::default();
         let to = AnswerTo {
             method,
             version,
@@ -93,7 +93,7 @@ mod tests {
             details: "",
             http_date: "now",
             server_tokens: false,
-            manner,
+            format,
         };
         let mut out = Vec::new();
         let body_len = answer(refusal, &to, &mut out);
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(answer, wanted);
     }
 
-    fn with(refusal: Refusal, manner: Manner<'_>) -> (String, String) {
+    fn with(refusal: Refusal, format: ResponseFormat<'_>) -> (String, String) {
         let to = AnswerTo {
             method: Method::Get,
             version: Version::Http11,
@@ -155,7 +155,7 @@ mod tests {
             details: "",
             http_date: "now",
             server_tokens: false,
-            manner,
+            format,
         };
         let mut out = Vec::new();
         let len = answer(refusal, &to, &mut out);
@@ -215,8 +215,8 @@ mod tests {
                 "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Error</title>\n<h1>400 The SSL certificate error</h1>\n<p>Reason: certificate has expired</p>\n<p>Request id: <code>id-1</code></p>\n",
             ),
         ] {
-            let manner = Manner { accepted: accepting(accept), pages: None, request_id };
-            let (head, body) = with(refusal, manner);
+            let format = ResponseFormat { accepted: accepting(accept), pages: None, request_id };
+            let (head, body) = with(refusal, format);
             assert!(head.contains(&format!("\r\nContent-Type: {media}\r\n")), "{head}");
             assert_eq!(head.contains("\r\nX-Id: id-1"), request_id.is_some(), "{head}");
             assert_eq!(body, wanted);
@@ -240,17 +240,17 @@ mod tests {
             (Refusal::BodyTooLarge, "text/html", "no"),
             (Refusal::NoCertificate, "text/html", "show a certificate"),
         ] {
-            let manner = Manner {
+            let format = ResponseFormat {
                 accepted: accepting(accept),
                 pages: Some(&pages),
                 request_id: Some(RequestIdField { name: "X-Id", id: b"id-1" }),
             };
-            assert_eq!(with(refusal, manner).1, wanted);
+            assert_eq!(with(refusal, format).1, wanted);
         }
-        let manner = Manner { pages: Some(&pages), ..Manner::default() };
-        let (head, body) = with(Refusal::BadCertificate(VerifyFailure::Expired), manner);
+        let format = ResponseFormat { pages: Some(&pages), ..ResponseFormat::default() };
+        let (head, body) = with(Refusal::BadCertificate(VerifyFailure::Expired), format);
         assert!(head.starts_with("HTTP/1.1 400 ") && body.contains("certificate has expired"));
-        assert!(with(Refusal::UpstreamTimeout, manner).1.contains("504 Gateway Timeout"));
+        assert!(with(Refusal::UpstreamTimeout, format).1.contains("504 Gateway Timeout"));
     }
 
     /// Nothing of ours would need escaping, in JSON or in HTML.

@@ -11,7 +11,7 @@ use super::connection_view::ConnectionView;
 use super::hop::Nominations;
 use super::permit::{check_client, check_host};
 use super::refusal::Refusal;
-use super::route::{RouteQuestion, find_route};
+use super::route::{RouteQuery, find_route};
 use super::scratch::Scratch;
 use super::{binding, forwarded_cert, options, upgrade, via};
 use crate::plan::{MethodSet, Plan, RouteId, UpstreamId};
@@ -47,14 +47,14 @@ pub struct Admission {
     /// Do its credentials hold for the upstream's connection, which is nobody else's then?
     pub binds_connection: bool,
     /// What the client asks of the way it goes.
-    pub wishes: Wishes,
+    pub features: RequestFeatures,
     /// OPTIONS: how often the next hop may still send it on.
     pub max_forwards: Option<u64>,
 }
 
 /// What a client asks of the way its request goes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Wishes {
+pub struct RequestFeatures {
     /// It waits for a 100 before it sends the body.
     pub expect_continue: bool,
     /// It takes trailers, on behalf of everybody behind it (RFC 9110, section 10.1.4).
@@ -118,15 +118,15 @@ pub fn admit(
         scratch.readings.clear();
     }
     check_client(plan, connection, Some(scratch))?;
-    let standing = check_host(plan, connection, scratch.host.name())?;
+    let scope = check_host(plan, connection, scratch.host.name())?;
     if plan.http.via.as_ref().is_some_and(|name| via::loops(fields, name)) {
         return Err(Refusal::RequestLoop);
     }
     forwarded_cert::check(plan, fields)?;
     let max_forwards = options::max_forwards(request)?;
     let expect_continue = expects_continue(request)? && has_body;
-    let asked = RouteQuestion { request, target: &target, standing, max_forwards, asks_the_server };
-    let route = find_route(plan, connection, &asked, scratch)?;
+    let query = RouteQuery { request, target: &target, scope, max_forwards, asks_the_server };
+    let route = find_route(plan, connection, &query, scratch)?;
     if let (BodyLength::Length(len), Some(max)) = (body, plan.route(route).client_max_body_size)
         && len > max
     {
@@ -147,7 +147,7 @@ pub fn admit(
         keep_alive: keep_alive && !upgrade,
         upgrade,
         binds_connection: binding::by_request(fields),
-        wishes: Wishes { expect_continue, takes_trailers, asks_the_server },
+        features: RequestFeatures { expect_continue, takes_trailers, asks_the_server },
         max_forwards: max_forwards.map(|left| left.saturating_sub(1)),
     })
 }
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(admission.authority.of(head.as_bytes()), b"H.:80");
         assert_eq!(admission.target.path_and_query.of(head.as_bytes()), b"//a/%62?q=1");
         assert_eq!(admission.body, BodyLength::Length(3));
-        assert!(admission.wishes.expect_continue && !admission.keep_alive);
+        assert!(admission.features.expect_continue && !admission.keep_alive);
         assert!(!admission.is_idempotent());
     }
 

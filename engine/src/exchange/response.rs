@@ -21,7 +21,7 @@ pub const INTERIMS_MAX: u32 = 8;
 
 /// The request that is being answered.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct PendingRequest<'a> {
     /// Its method.
     pub method: Method,
     /// The client's version.
@@ -83,30 +83,30 @@ pub struct Delivery {
 /// Ambiguous framing, an unasked 101, too many interim responses or nominations.
 pub fn admit_response(
     response: ResponseView<'_>,
-    asked: &Asked<'_>,
+    pending: &PendingRequest<'_>,
 ) -> Result<ResponseStep, ResponseFault> {
     let status = response.status();
-    let body = framing::response_body(response, asked.method).map_err(ResponseFault::Wire)?;
+    let body = framing::response_body(response, pending.method).map_err(ResponseFault::Wire)?;
     let nominations =
         Nominations::of(response.fields()).ok_or(ResponseFault::TooManyNominations)?;
     if status < 200 {
-        if asked.upgrade && upgrade::grants(response) {
+        if pending.upgrade && upgrade::grants(response) {
             return Ok(ResponseStep::Switch);
         }
         // Unasked, or not what was asked for.
         if status == 101 {
             return Err(ResponseFault::UnaskedUpgrade);
         }
-        if asked.interims >= INTERIMS_MAX {
+        if pending.interims >= INTERIMS_MAX {
             return Err(ResponseFault::TooManyInterims);
         }
-        let wanted = status != 100 || asked.continue_wanted;
-        return Ok(ResponseStep::Interim { forward: wanted && asked.version == Version::Http11 });
+        let wanted = status != 100 || pending.continue_wanted;
+        return Ok(ResponseStep::Interim { forward: wanted && pending.version == Version::Http11 });
     }
-    let (read, to_client) = framings(status, body, asked.version);
+    let (read, to_client) = framings(status, body, pending.version);
     // A `Connection` option names trailers as well (RFC 9110, section 7.6.1); rather than keep the
     // names until the trailers come, such a response loses its trailers.
-    let trailers = asked.trailers.is_some()
+    let trailers = pending.trailers.is_some()
         && (read, to_client) == (BodyLength::Chunked, Framing::Chunked)
         && !nominations.any();
     Ok(ResponseStep::Final(Delivery {
@@ -118,7 +118,7 @@ pub fn admit_response(
             && body != BodyLength::UntilClose
             && nominations.keep_connection(response.version())
             && !binding::by_response(response.fields()),
-        client_keep_alive: asked.keep_alive && to_client != Framing::Raw,
+        client_keep_alive: pending.keep_alive && to_client != Framing::Raw,
     }))
 }
 
@@ -146,7 +146,7 @@ mod tests {
     use crate::wire::head::{ResponseHead, parse_response};
     use crate::wire::limits::HeadLimits;
 
-    const ASKED: Asked<'_> = Asked {
+    const PENDING: PendingRequest<'_> = PendingRequest {
         method: Method::Get,
         version: Version::Http11,
         keep_alive: true,
@@ -166,15 +166,15 @@ mod tests {
         head
     }
 
-    fn step(text: &str, asked: &Asked<'_>) -> Result<ResponseStep, ResponseFault> {
-        admit_response(parsed(text).view(text.as_bytes()), asked)
+    fn step(text: &str, pending: &PendingRequest<'_>) -> Result<ResponseStep, ResponseFault> {
+        admit_response(parsed(text).view(text.as_bytes()), pending)
     }
 
     /// The delivery, and the head the client gets, without the date.
-    fn delivered(text: &str, asked: &Asked<'_>) -> (Delivery, String) {
-        let Ok(ResponseStep::Final(delivery)) = step(text, asked) else { panic!("{text}") };
+    fn delivered(text: &str, pending: &PendingRequest<'_>) -> (Delivery, String) {
+        let Ok(ResponseStep::Final(delivery)) = step(text, pending) else { panic!("{text}") };
         let mut out = Vec::new();
-        client_head(parsed(text).view(text.as_bytes()), &delivery, asked, &mut out);
+        client_head(parsed(text).view(text.as_bytes()), &delivery, pending, &mut out);
         let head = String::from_utf8(out).unwrap();
         (delivery, head.replace("Date: Sat, 21 Nov 2026 22:55:28 GMT\r\n", ""))
     }
@@ -185,7 +185,7 @@ mod tests {
                     X-Hop: 1\r\nKeep-Alive: timeout=5\r\nContent-Type: text/plain\r\n\
                     Transfer-Encoding: chunked\r\nTrailer: x\r\nUpgrade: h2c\r\nSet-Cookie: a\r\n\
                     Set-Cookie: b\r\n\r\n";
-        let (delivery, head) = delivered(text, &ASKED);
+        let (delivery, head) = delivered(text, &PENDING);
         assert_eq!(delivery.to_client, Framing::Chunked);
         assert!(delivery.upstream_reusable && delivery.client_keep_alive);
         let wanted = "HTTP/1.1 200 Fine\r\nServer: s\r\nContent-Type: text/plain\r\nSet-Cookie: a\r\n\
@@ -197,8 +197,8 @@ mod tests {
     fn a_date_is_added_only_where_there_is_none() {
         let head = |fields: &str| {
             let text = format!("HTTP/1.1 204 No Content\r\n{fields}\r\n");
-            let asked = Asked { http_date: "now", ..ASKED };
-            delivered(&text, &asked).1
+            let pending = PendingRequest { http_date: "now", ..PENDING };
+            delivered(&text, &pending).1
         };
         assert_eq!(head(""), "HTTP/1.1 204 No Content\r\nDate: now\r\n\r\n");
         assert_eq!(head("Date: then\r\n"), "HTTP/1.1 204 No Content\r\nDate: then\r\n\r\n");
@@ -208,10 +208,10 @@ mod tests {
     fn the_requests_id_is_sent_once() {
         let text = "HTTP/1.1 204 No Content\r\nx-request-ID: theirs\r\nX-Other: 1\r\n\r\n";
         let id = RequestIdField { name: "X-Request-Id", id: b"ours" };
-        let asked = Asked { request_id: Some(id), ..ASKED };
+        let pending = PendingRequest { request_id: Some(id), ..PENDING };
         let wanted = "HTTP/1.1 204 No Content\r\nX-Other: 1\r\nX-Request-Id: ours\r\n\r\n";
-        assert_eq!(delivered(text, &asked).1, wanted);
-        assert!(delivered(text, &ASKED).1.contains("theirs"));
+        assert_eq!(delivered(text, &pending).1, wanted);
+        assert!(delivered(text, &PENDING).1.contains("theirs"));
     }
 
     #[test]
@@ -220,13 +220,13 @@ mod tests {
         let chunked = "Transfer-Encoding: chunked\r\n";
         let close = "Connection: close\r\n";
         let keep = "Connection: keep-alive\r\n";
-        let old = Asked { version: Version::Http10, ..ASKED };
-        let head_of = Asked { method: Method::Head, ..ASKED };
-        let last = Asked { keep_alive: false, ..ASKED };
-        for (status, fields, asked, framing, wanted) in [
-            (200, length, ASKED, Framing::Length(5), length.to_owned()),
-            (200, chunked, ASKED, Framing::Chunked, chunked.to_owned()),
-            (200, "", ASKED, Framing::Chunked, chunked.to_owned()),
+        let old = PendingRequest { version: Version::Http10, ..PENDING };
+        let head_of = PendingRequest { method: Method::Head, ..PENDING };
+        let last = PendingRequest { keep_alive: false, ..PENDING };
+        for (status, fields, pending, framing, wanted) in [
+            (200, length, PENDING, Framing::Length(5), length.to_owned()),
+            (200, chunked, PENDING, Framing::Chunked, chunked.to_owned()),
+            (200, "", PENDING, Framing::Chunked, chunked.to_owned()),
             (200, length, last, Framing::Length(5), format!("{length}{close}")),
             (200, length, old, Framing::Length(5), format!("{length}{keep}")),
             (200, chunked, old, Framing::Raw, close.to_owned()),
@@ -234,18 +234,18 @@ mod tests {
             (
                 200,
                 "Content-Length: 0\r\n",
-                ASKED,
+                PENDING,
                 Framing::Length(0),
                 "Content-Length: 0\r\n".into(),
             ),
             (200, length, head_of, Framing::None, length.to_owned()),
             (200, chunked, head_of, Framing::None, String::new()),
-            (304, length, ASKED, Framing::None, length.to_owned()),
-            (304, "", ASKED, Framing::None, String::new()),
-            (204, "Content-Length: 0\r\n", ASKED, Framing::None, String::new()),
+            (304, length, PENDING, Framing::None, length.to_owned()),
+            (304, "", PENDING, Framing::None, String::new()),
+            (204, "Content-Length: 0\r\n", PENDING, Framing::None, String::new()),
         ] {
             let text = format!("HTTP/1.1 {status} X\r\n{fields}\r\n");
-            let (delivery, head) = delivered(&text, &asked);
+            let (delivery, head) = delivered(&text, &pending);
             assert_eq!(delivery.to_client, framing, "{text}");
             assert_eq!(head, format!("HTTP/1.1 {status} X\r\n{wanted}\r\n"), "{text}");
         }
@@ -276,38 +276,38 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(delivered(text, &ASKED).0.upstream_reusable, wanted, "{text}");
+            assert_eq!(delivered(text, &PENDING).0.upstream_reusable, wanted, "{text}");
         }
     }
 
     #[test]
     fn interim_responses_are_forwarded_to_whom_they_mean_something() {
         let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: x\r\nX: 1\r\n\r\n";
-        let old = Asked { version: Version::Http10, ..ASKED };
-        let many = Asked { interims: INTERIMS_MAX, ..ASKED };
-        let awaits = Asked { continue_wanted: true, ..ASKED };
-        let old_awaits = Asked { continue_wanted: true, ..old };
+        let old = PendingRequest { version: Version::Http10, ..PENDING };
+        let many = PendingRequest { interims: INTERIMS_MAX, ..PENDING };
+        let awaits = PendingRequest { continue_wanted: true, ..PENDING };
+        let old_awaits = PendingRequest { continue_wanted: true, ..old };
         let interim = |forward| Ok(ResponseStep::Interim { forward });
         let continued = "HTTP/1.1 100 Continue\r\n\r\n";
         let switched = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
         let granted = "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
-        let asking = Asked { upgrade: true, ..ASKED };
-        for (text, asked, wanted) in [
-            (hints, ASKED, interim(true)),
+        let asking = PendingRequest { upgrade: true, ..PENDING };
+        for (text, pending, wanted) in [
+            (hints, PENDING, interim(true)),
             (hints, old, interim(false)),
             (hints, many, Err(ResponseFault::TooManyInterims)),
-            (continued, ASKED, interim(false)),
-            (switched, ASKED, Err(ResponseFault::UnaskedUpgrade)),
+            (continued, PENDING, interim(false)),
+            (switched, PENDING, Err(ResponseFault::UnaskedUpgrade)),
             (switched, asking, Err(ResponseFault::UnaskedUpgrade)),
-            (granted, ASKED, Err(ResponseFault::UnaskedUpgrade)),
+            (granted, PENDING, Err(ResponseFault::UnaskedUpgrade)),
             (granted, asking, Ok(ResponseStep::Switch)),
             (continued, awaits, interim(true)),
             (continued, old_awaits, interim(false)),
         ] {
-            assert_eq!(step(text, &asked), wanted, "{text}");
+            assert_eq!(step(text, &pending), wanted, "{text}");
         }
         let mut out = Vec::new();
-        interim_head(parsed(hints).view(hints.as_bytes()), &ASKED, &mut out);
+        interim_head(parsed(hints).view(hints.as_bytes()), &PENDING, &mut out);
         assert_eq!(out, b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
     }
 
@@ -319,10 +319,10 @@ mod tests {
             ("Transfer-Encoding: gzip\r\n", WireError::ChunkedNotLast),
         ] {
             let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
-            assert_eq!(step(&text, &ASKED), Err(ResponseFault::Wire(error)), "{text}");
+            assert_eq!(step(&text, &PENDING), Err(ResponseFault::Wire(error)), "{text}");
         }
         let many = format!("HTTP/1.1 200 OK\r\nConnection: {}\r\n\r\n", "a,".repeat(65));
-        assert_eq!(step(&many, &ASKED), Err(ResponseFault::TooManyNominations));
+        assert_eq!(step(&many, &PENDING), Err(ResponseFault::TooManyNominations));
     }
 
     /// RFC 9110, section 15.3.6: whatever comes, the client gets none of it.
@@ -330,10 +330,10 @@ mod tests {
     fn a_205_has_no_content() {
         let unexpected = Err(ResponseFault::Wire(WireError::UnexpectedBody));
         let with = |fields: &str| format!("HTTP/1.1 205 Reset Content\r\n{fields}\r\n");
-        assert_eq!(step(&with("Content-Length: 1\r\n"), &ASKED), unexpected);
-        assert_eq!(step(&with("Transfer-Encoding: chunked\r\n"), &ASKED), unexpected);
+        assert_eq!(step(&with("Content-Length: 1\r\n"), &PENDING), unexpected);
+        assert_eq!(step(&with("Transfer-Encoding: chunked\r\n"), &PENDING), unexpected);
         for (fields, reusable) in [("Content-Length: 0\r\n", true), ("", false)] {
-            let (delivery, head) = delivered(&with(fields), &ASKED);
+            let (delivery, head) = delivered(&with(fields), &PENDING);
             assert_eq!(head, with("Content-Length: 0\r\n"));
             assert_eq!(delivery.upstream_reusable, reusable, "{fields}");
             assert!(matches!(delivery.body, BodyLength::None | BodyLength::Length(0)));
@@ -344,27 +344,27 @@ mod tests {
     fn of_two_dates_one_is_sent_on() {
         let two = "HTTP/1.1 204 No Content\r\nDate: a\r\nX: 1\r\ndate: b\r\nServer: s\r\n\r\n";
         let wanted = "HTTP/1.1 204 No Content\r\nDate: a\r\nX: 1\r\nServer: s\r\n\r\n";
-        assert_eq!(delivered(two, &ASKED).1, wanted);
+        assert_eq!(delivered(two, &PENDING).1, wanted);
     }
 
     #[test]
     fn our_name_stands_behind_those_of_the_hops_before() {
-        let asked = Asked { via: Some("edge"), ..ASKED };
+        let pending = PendingRequest { via: Some("edge"), ..PENDING };
         let old = "HTTP/1.0 204 No Content\r\nVia: 1.1 a\r\n\r\n";
         let wanted =
             "HTTP/1.1 204 No Content\r\nVia: 1.1 a\r\nVia: 1.0 edge\r\nConnection: close\r\n\r\n";
-        let asked_once = Asked { keep_alive: false, ..asked };
+        let asked_once = PendingRequest { keep_alive: false, ..pending };
         assert_eq!(delivered(old, &asked_once).1, wanted);
         let hints = "HTTP/1.1 103 Early Hints\r\n\r\n";
         let mut out = Vec::new();
-        interim_head(parsed(hints).view(hints.as_bytes()), &asked, &mut out);
+        interim_head(parsed(hints).view(hints.as_bytes()), &pending, &mut out);
         assert_eq!(out, b"HTTP/1.1 103 Early Hints\r\nVia: 1.1 edge\r\n\r\n");
     }
 
     #[test]
     fn trailers_are_announced_and_pass_only_to_who_asked() {
         let identity = Plan::build(&config()).identity;
-        let asked = Asked { trailers: Some(&identity), ..ASKED };
+        let pending = PendingRequest { trailers: Some(&identity), ..PENDING };
         let text = |connection: &str| {
             format!(
                 "HTTP/1.1 200 OK\r\nTrailer: X-Sum, Host,, content_length\r\nTrailer: b@d, Digest\r\n\
@@ -372,16 +372,16 @@ mod tests {
             )
         };
         let chunked = "Transfer-Encoding: chunked\r\n\r\n";
-        let (delivery, head) = delivered(&text(""), &asked);
+        let (delivery, head) = delivered(&text(""), &pending);
         assert!(delivery.trailers);
         assert_eq!(head, format!("HTTP/1.1 200 OK\r\nTrailer: X-Sum, Digest\r\n{chunked}"));
-        let old = Asked { version: Version::Http10, ..asked };
+        let old = PendingRequest { version: Version::Http10, ..pending };
         let named = text("Connection: x-sum\r\n");
-        for (text, asked) in [(text(""), ASKED), (named, asked), (text(""), old)] {
-            let (delivery, head) = delivered(&text, &asked);
+        for (text, pending) in [(text(""), PENDING), (named, pending), (text(""), old)] {
+            let (delivery, head) = delivered(&text, &pending);
             assert!(!delivery.trailers && !head.contains("Trailer"), "{head}");
         }
         let length = "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nContent-Length: 1\r\n\r\n";
-        assert!(!delivered(length, &asked).0.trailers);
+        assert!(!delivered(length, &pending).0.trailers);
     }
 }

@@ -6,7 +6,7 @@
 
 use super::flow::Framing;
 use super::hop::{self, Nominations};
-use super::response::{Asked, Delivery};
+use super::response::{Delivery, PendingRequest};
 use super::{trailers, upgrade, via};
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing;
@@ -18,22 +18,22 @@ use crate::wire::write;
 pub fn client_head(
     response: ResponseView<'_>,
     delivery: &Delivery,
-    asked: &Asked<'_>,
+    pending: &PendingRequest<'_>,
     out: &mut Vec<u8>,
 ) {
     write::status_line_with(response.status(), response.reason(), out);
     // The upstream may have echoed the id; the client gets it once.
-    fields(response, asked.request_id.map(|field| field.name), out);
-    if let Some(field) = asked.request_id {
+    fields(response, pending.request_id.map(|field| field.name), out);
+    if let Some(field) = pending.request_id {
         write::field(field.name.as_bytes(), field.id, out);
     }
     if !response.fields().contains(Known::Date) {
-        write::date(asked.http_date.as_bytes(), out);
+        write::date(pending.http_date.as_bytes(), out);
     }
-    if let Some(name) = asked.via {
+    if let Some(name) = pending.via {
         via::append(name, response.version(), out);
     }
-    if let Some(identity) = asked.trailers.filter(|_| delivery.trailers) {
+    if let Some(identity) = pending.trailers.filter(|_| delivery.trailers) {
         trailers::announce(response.fields(), identity, out);
     }
     match delivery.to_client {
@@ -50,17 +50,17 @@ pub fn client_head(
     }
     if !delivery.client_keep_alive {
         out.extend_from_slice(write::CONNECTION_CLOSE);
-    } else if asked.version == Version::Http10 {
+    } else if pending.version == Version::Http10 {
         out.extend_from_slice(b"Connection: keep-alive\r\n");
     }
     out.extend_from_slice(write::CRLF);
 }
 
 /// Appends an interim response head for the client.
-pub fn interim_head(response: ResponseView<'_>, asked: &Asked<'_>, out: &mut Vec<u8>) {
+pub fn interim_head(response: ResponseView<'_>, pending: &PendingRequest<'_>, out: &mut Vec<u8>) {
     write::status_line_with(response.status(), response.reason(), out);
     fields(response, None, out);
-    if let Some(name) = asked.via {
+    if let Some(name) = pending.via {
         via::append(name, response.version(), out);
     }
     out.extend_from_slice(write::CRLF);
@@ -86,13 +86,13 @@ fn fields(response: ResponseView<'_>, ours: Option<&str>, out: &mut Vec<u8>) {
 
 /// Appends the head of the 101 for the client: the upstream's end-to-end fields (`Sec-WebSocket-*`
 /// are such), and the upgrade in our words.
-pub fn granted_head(response: ResponseView<'_>, asked: &Asked<'_>, out: &mut Vec<u8>) {
+pub fn granted_head(response: ResponseView<'_>, pending: &PendingRequest<'_>, out: &mut Vec<u8>) {
     write::status_line_with(response.status(), response.reason(), out);
-    fields(response, asked.request_id.map(|field| field.name), out);
-    if let Some(field) = asked.request_id {
+    fields(response, pending.request_id.map(|field| field.name), out);
+    if let Some(field) = pending.request_id {
         write::field(field.name.as_bytes(), field.id, out);
     }
-    if let Some(name) = asked.via {
+    if let Some(name) = pending.via {
         via::append(name, response.version(), out);
     }
     out.extend_from_slice(upgrade::FIELDS);
@@ -110,7 +110,7 @@ mod tests {
     fn the_granted_head_keeps_what_is_end_to_end() {
         let text = "HTTP/1.1 101 Go\r\nconnection: upgrade, X-Hop\r\nupgrade: WebSocket\r\nX-Hop: 1\r\nx-request-id: 1\r\n\
                     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nContent-Length: 0\r\n\r\n";
-        let asked = Asked {
+        let pending = PendingRequest {
             method: Method::Get,
             version: Version::Http11,
             keep_alive: false,
@@ -126,7 +126,7 @@ mod tests {
         let limits = HeadLimits { head_bytes_max: 4096, fields_max: 100 };
         parse_response(text.as_bytes(), text.len(), limits, &mut head).unwrap();
         let mut out = Vec::new();
-        granted_head(head.view(text.as_bytes()), &asked, &mut out);
+        granted_head(head.view(text.as_bytes()), &pending, &mut out);
         let wanted = "HTTP/1.1 101 Go\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
                       X-Request-Id: 7\r\nVia: 1.1 edge\r\n\
                       Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";

@@ -28,7 +28,7 @@ const HEAD_BYTES_ADDED_MAX: usize = 32 * 1024;
 
 /// Where a request goes, and what is known of its connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Towards<'a> {
+pub struct Destination<'a> {
     /// The node.
     pub node: &'a NodePlan,
     /// What [`IdentityHeaders::render_block`](crate::plan::IdentityHeaders::render_block) made of
@@ -48,22 +48,22 @@ pub fn upstream_head(
     plan: &Plan,
     admission: &Admission,
     facts: &Facts<'_>,
-    towards: &Towards<'_>,
+    destination: &Destination<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
     let start = out.len();
     let request = facts.request.as_ref().ok_or(Refusal::Internal)?;
     let route = plan.route(admission.route);
     request_line(admission, route.strip_prefix.as_deref(), request, out)?;
-    write::field(b"Host", upstream_host(plan, admission, request.head, towards.node), out);
-    client_fields(plan, admission, request.head.fields(), towards.forwarded, out)?;
+    write::field(b"Host", upstream_host(plan, admission, request.head, destination.node), out);
+    client_fields(plan, admission, request.head.fields(), destination.forwarded, out)?;
     match admission.body {
         BodyLength::None | BodyLength::UntilClose => {}
         BodyLength::Length(len) => write::content_length(len, out),
         BodyLength::Chunked => out.extend_from_slice(write::TRANSFER_ENCODING_CHUNKED),
     }
     // A connection option goes with `TE`, because `TE` ends at the next hop (section 10.1.4).
-    out.extend_from_slice(match (towards.keep_alive, admission.wishes.takes_trailers) {
+    out.extend_from_slice(match (destination.keep_alive, admission.features.takes_trailers) {
         _ if admission.upgrade => upgrade::FIELDS,
         (true, false) => b"",
         (false, false) => write::CONNECTION_CLOSE,
@@ -75,13 +75,13 @@ pub fn upstream_head(
         write::decimal(left, out);
         out.extend_from_slice(write::CRLF);
     }
-    if admission.wishes.expect_continue && plan.http.expect == Expect::Forward {
+    if admission.features.expect_continue && plan.http.expect == Expect::Forward {
         out.extend_from_slice(b"Expect: 100-continue\r\n");
     }
     if let Some(name) = &plan.http.via {
         via::append(name, admission.version, out);
     }
-    towards.forwarded.append(
+    destination.forwarded.append(
         &ForwardedRequest {
             fields: request.head.fields(),
             host: request.host,
@@ -93,7 +93,7 @@ pub fn upstream_head(
         field.render(facts, out);
     }
     forwarded_cert::append(plan, facts, out);
-    out.extend_from_slice(towards.identity_block);
+    out.extend_from_slice(destination.identity_block);
     plan.identity.render_request(facts, out);
     out.extend_from_slice(write::CRLF);
     let bound = HEAD_BYTES_ADDED_MAX.saturating_add(plan.http.head_bytes_max as usize);
@@ -143,7 +143,7 @@ fn request_line(
     let head = request.head;
     let target = head.text(admission.target.path_and_query);
     let rest = match strip_prefix {
-        _ if admission.wishes.asks_the_server => b"*",
+        _ if admission.features.asks_the_server => b"*",
         Some(prefix) => {
             let path = head.text(admission.target.path);
             let taken = prefix_len(path, prefix).ok_or(Refusal::Internal)?;
@@ -299,10 +299,14 @@ mod tests {
         let node = &plan.upstream(admission.upstream).nodes[0];
         let mut forwarded = ForwardedFields::default();
         forwarded.render(&plan.http.forwarded, &connection);
-        let towards =
-            Towards { node, identity_block: &identity_block, forwarded: &forwarded, keep_alive };
+        let destination = Destination {
+            node,
+            identity_block: &identity_block,
+            forwarded: &forwarded,
+            keep_alive,
+        };
         let mut out = Vec::new();
-        upstream_head(&plan, &admission, &facts, &towards, &mut out)?;
+        upstream_head(&plan, &admission, &facts, &destination, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 

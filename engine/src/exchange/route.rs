@@ -7,7 +7,7 @@
 //! reading of the method leads to, and of a value that a condition asks for.
 
 use super::connection_view::ConnectionView;
-use super::permit::{HostStanding, check_route};
+use super::permit::{HostScope, check_route};
 use super::refusal::Refusal;
 use super::scratch::Scratch;
 use crate::plan::facts::RequestFacts;
@@ -17,10 +17,10 @@ use crate::wire::target::Target;
 use crate::wire::view::RequestView;
 
 /// What is known of a request when its route is looked for, beside [`Scratch`].
-pub(super) struct RouteQuestion<'a> {
+pub(super) struct RouteQuery<'a> {
     pub(super) request: RequestView<'a>,
     pub(super) target: &'a Target,
-    pub(super) standing: HostStanding,
+    pub(super) scope: HostScope,
     pub(super) max_forwards: Option<u64>,
     pub(super) asks_the_server: bool,
 }
@@ -30,18 +30,18 @@ pub(super) struct RouteQuestion<'a> {
 pub(super) fn find_route(
     plan: &Plan,
     connection: &ConnectionView<'_>,
-    asked: &RouteQuestion<'_>,
+    query: &RouteQuery<'_>,
     scratch: &mut Scratch,
 ) -> Result<RouteId, Refusal> {
-    let &RouteQuestion { request, standing, max_forwards, asks_the_server, .. } = asked;
+    let &RouteQuery { request, scope, max_forwards, asks_the_server, .. } = query;
     let Scratch { host, path, readings, demanding, value, .. } = scratch;
-    let mut lookup = Lookup { plan, connection, asked, host, value };
+    let mut lookup = RouteLookup { plan, connection, query, host, value };
     let route = match lookup.find(path, request.method()) {
         Found::Route(_) | Found::NotFound if asks_the_server && max_forwards == Some(0) => {
             return Err(Refusal::Options(MethodSet::ALL));
         }
         Found::Route(found) => {
-            check_route(plan, connection, standing, &found)?;
+            check_route(plan, connection, scope, &found)?;
             found.route
         }
         Found::MethodNotAllowed(methods) => return Err(Refusal::MethodNotAllowed(methods)),
@@ -63,7 +63,7 @@ pub(super) fn find_route(
         {
             let mut refused = None;
             lookup.each_possible(reading, method, &mut |found| {
-                refused = refused.or_else(|| check_route(plan, connection, standing, found).err());
+                refused = refused.or_else(|| check_route(plan, connection, scope, found).err());
                 let new = found.route != route && !demanding.contains(&found.route);
                 if new && plan.route(found.route).access.demands() {
                     demanding.push(found.route);
@@ -79,15 +79,15 @@ pub(super) fn find_route(
 }
 
 /// Looks paths up for one request.
-struct Lookup<'a> {
+struct RouteLookup<'a> {
     plan: &'a Plan,
     connection: &'a ConnectionView<'a>,
-    asked: &'a RouteQuestion<'a>,
+    query: &'a RouteQuery<'a>,
     host: &'a HostBuf,
     value: &'a mut Vec<u8>,
 }
 
-impl<'a> Lookup<'a> {
+impl<'a> RouteLookup<'a> {
     /// The route of this path for this method; conditions see the same path.
     fn find(&mut self, path: &[u8], method: Method) -> Found {
         let (plan, host) = (self.plan, self.host.name());
@@ -121,8 +121,8 @@ impl<'a> Lookup<'a> {
         'a: 'f,
     {
         let request = RequestFacts {
-            head: self.asked.request,
-            target: Some(self.asked.target),
+            head: self.query.request,
+            target: Some(self.query.target),
             host: self.host,
             path,
             route_id: "",

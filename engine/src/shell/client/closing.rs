@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::audit;
 use super::connection::Client;
 use super::handshake_error::{HandshakeCause, HandshakeError};
-use crate::exchange::answer::{AnswerTo, Manner};
+use crate::exchange::answer::{AnswerTo, ResponseFormat};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::refusal_response::answer;
 use crate::report::Counter;
@@ -58,9 +58,9 @@ fn last_words(client: &Client, cause: &HandshakeCause) -> Vec<u8> {
                     keep_alive: false,
                     http_date: now.http_date,
                     server_tokens: client.live.generation.plan.http.server_tokens,
-                    manner: Manner {
+                    format: ResponseFormat {
                         pages: Some(&client.live.generation.plan.error_pages),
-                        ..Manner::default()
+                        ..ResponseFormat::default()
                     },
                 };
                 answer(Refusal::PlainHttpOnTls, &to, &mut words);

@@ -22,7 +22,7 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::retry::Sent;
 use crate::exchange::reuse::{self, Bodies, UpstreamEnd};
-use crate::exchange::rewrite::{Towards, upstream_head, upstream_name};
+use crate::exchange::rewrite::{Destination, upstream_head, upstream_name};
 use crate::plan::{Facts, Marks, NodeIndex, NodePlan};
 use crate::report::Counter;
 use crate::shell::client::connection::Client;
@@ -222,13 +222,13 @@ fn render(
         let facts = client
             .facts(now, Some(Client::request_facts(head.view(request.buf), scratch, &route.id)));
         let facts = Facts { marks: Some(marks), ..facts };
-        let towards = Towards {
+        let destination = Destination {
             node,
             identity_block: client.request_identity_block(),
             forwarded: &client.forwarded,
             keep_alive: request.upstream().keeps_connections(),
         };
-        upstream_head(plan, request.admission, &facts, &towards, out)
+        upstream_head(plan, request.admission, &facts, &destination, out)
     })?;
     let framing = match request.admission.body {
         BodyLength::None | BodyLength::UntilClose => Framing::None,
@@ -257,7 +257,7 @@ async fn exchange(
 ) -> AttemptResult {
     let plan = &request.live.generation.plan;
     let uploads = !flow.is_done();
-    let expects = uploads && request.admission.wishes.expect_continue;
+    let expects = uploads && request.admission.features.expect_continue;
     // Passed on, the expectation is the upstream's to answer.
     let upload = UploadState::new(uploads, expects && plan.http.expect == Expect::Forward);
     // Copied, because the rest of the memory it stands in is worked in.
@@ -348,7 +348,7 @@ fn response_context<'a>(
         version: admission.version,
         upgrade: admission.upgrade,
         keep_alive: client.may_keep(admission.keep_alive),
-        takes_trailers: admission.wishes.takes_trailers,
+        takes_trailers: admission.features.takes_trailers,
         upload,
         read_timeout: request.timeout().read,
     }

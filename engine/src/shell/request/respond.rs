@@ -10,7 +10,7 @@ use super::relay::{RelayError, TransferTimes, relay_body};
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::Flow;
 use crate::exchange::outcome::byte_count;
-use crate::exchange::response::{Asked, Delivery, ResponseStep, admit_response};
+use crate::exchange::response::{Delivery, PendingRequest, ResponseStep, admit_response};
 use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::response_head::{client_head, granted_head, interim_head};
 use crate::plan::Plan;
@@ -147,7 +147,7 @@ fn admit_head(
     continued: bool,
 ) -> Result<ResponseStep, ExchangeFailure> {
     let step = context.core.clock.with_now(|now| {
-        let asked = Asked {
+        let pending = PendingRequest {
             method: context.method,
             version: context.version,
             upgrade: context.upgrade,
@@ -163,15 +163,15 @@ fn admit_head(
             request_id: context.request_id,
         };
         let head = memory.head.view(upstream.plain());
-        let step = admit_response(head, &asked)?;
+        let step = admit_response(head, &pending)?;
         match &step {
             ResponseStep::Interim { forward: true } => {
-                interim_head(head, &asked, memory.out);
+                interim_head(head, &pending, memory.out);
             }
             ResponseStep::Interim { forward: false } => {}
-            ResponseStep::Switch => granted_head(head, &asked, memory.out),
+            ResponseStep::Switch => granted_head(head, &pending, memory.out),
             ResponseStep::Final(delivery) => {
-                client_head(head, delivery, &asked, memory.out);
+                client_head(head, delivery, &pending, memory.out);
             }
         }
         Ok(step)

@@ -14,7 +14,7 @@ use super::lease::Lease;
 use super::memory::ExchangeMemory;
 use super::tunnel;
 use crate::exchange::answer::AnswerTo;
-use crate::exchange::answer::Manner;
+use crate::exchange::answer::ResponseFormat;
 use crate::exchange::mark::mark;
 use crate::exchange::negotiate::Accepted;
 use crate::exchange::outcome::{ExchangeEnd, Outcome, byte_count};
@@ -232,7 +232,7 @@ async fn refuse(
     let ExchangeMemory { head, marks, out, .. } = memory;
     out.clear();
     let plan = &client.live.generation.plan;
-    let manner = Manner {
+    let format = ResponseFormat {
         accepted: Accepted::of(head.view(buf).fields()),
         pages: Some(&plan.error_pages),
         request_id: marks.named(&plan.http),
@@ -247,7 +247,7 @@ async fn refuse(
             keep_alive,
             http_date: now.http_date,
             server_tokens: client.live.generation.plan.http.server_tokens,
-            manner,
+            format,
         };
         answer(refusal, &to, out)
     });

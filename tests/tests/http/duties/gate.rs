@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use ferrule_engine::exchange::flow::Flow;
-use ferrule_engine::exchange::response::{Asked, Delivery, ResponseStep, admit_response};
+use ferrule_engine::exchange::response::{Delivery, PendingRequest, ResponseStep, admit_response};
 use ferrule_engine::exchange::response_head::client_head;
-use ferrule_engine::exchange::rewrite::{Towards, upstream_head};
+use ferrule_engine::exchange::rewrite::{Destination, upstream_head};
 use ferrule_engine::exchange::{Admission, Refusal, ResponseFault};
 use ferrule_engine::exchange::{ConnectionView, Scratch, admit};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
@@ -86,9 +86,9 @@ impl Gate {
         };
         let node = &self.plan.upstream(admission.upstream).nodes[0];
         let forwarded = &self.forwarded;
-        let towards = Towards { node, identity_block: b"", forwarded, keep_alive: true };
+        let destination = Destination { node, identity_block: b"", forwarded, keep_alive: true };
         let mut out = Vec::new();
-        upstream_head(&self.plan, &admission, &facts, &towards, &mut out)?;
+        upstream_head(&self.plan, &admission, &facts, &destination, &mut out)?;
         Ok((admission, String::from_utf8(out).unwrap()))
     }
 
@@ -102,15 +102,15 @@ impl Gate {
     /// The whole response that a client gets for these pieces of the upstream's, or why not.
     pub(crate) fn response(
         &self,
-        asked: (Method, Version, bool),
+        pending: (Method, Version, bool),
         head: &[u8],
         body: &[&[u8]],
     ) -> Result<(Delivery, Vec<u8>, bool), ResponseFault> {
-        let (method, version, takes_trailers) = asked;
+        let (method, version, takes_trailers) = pending;
         let mut parsed = ResponseHead::default();
         parse_response(head, head.len(), self.plan.head_limits(), &mut parsed)
             .map_err(ResponseFault::Wire)?;
-        let asked = Asked {
+        let pending = PendingRequest {
             method,
             version,
             keep_alive: true,
@@ -122,10 +122,10 @@ impl Gate {
             via: self.plan.http.via.as_deref(),
             request_id: None,
         };
-        let step = admit_response(parsed.view(head), &asked)?;
+        let step = admit_response(parsed.view(head), &pending)?;
         let ResponseStep::Final(delivery) = step else { panic!("an interim response") };
         let mut out = Vec::new();
-        client_head(parsed.view(head), &delivery, &asked, &mut out);
+        client_head(parsed.view(head), &delivery, &pending, &mut out);
         let trailers = delivery.trailers.then_some(&self.plan.identity);
         let mut flow = Flow::new(delivery.body, delivery.to_client, None).with_trailers(trailers);
         for piece in body {

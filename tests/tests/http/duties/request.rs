@@ -32,7 +32,7 @@ fn te_says_trailers_or_nothing() {
     }
     let (admission, head) =
         gate.request("GET / HTTP/1.0\r\nHost: h\r\nTE: trailers\r\n\r\n").unwrap();
-    assert!(!admission.wishes.takes_trailers && !head.contains("TE"), "{head}");
+    assert!(!admission.features.takes_trailers && !head.contains("TE"), "{head}");
 }
 
 /// RFC 9110, section 10.1.1.
@@ -54,7 +54,7 @@ fn expectations_are_answered_or_passed_on() {
         ] {
             let head = format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
             let (admission, head) = gate.request(&head).unwrap();
-            assert_eq!(admission.wishes.expect_continue, expects, "{fields}");
+            assert_eq!(admission.features.expect_continue, expects, "{fields}");
             let lines = head.lines().filter(|line| *line == "Expect: 100-continue").count();
             assert_eq!(lines, usize::from(expects && passed_on), "{head}");
         }
