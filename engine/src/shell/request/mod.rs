@@ -1,4 +1,9 @@
 //! One exchange: a request to an upstream and its response back.
+//!
+//! [`serve`] admits a request and answers or forwards it, in a [`task`]. [`forward`] makes one
+//! [`attempt`] after the other: [`lease`] and [`connect`] bring a connection, [`duplex`] runs both
+//! directions at once, [`respond`] passes the response on, and [`relay`] moves a body. After a 101
+//! [`tunnel`] carries bytes, for as long as [`tunnel_review`] finds no reason to end it.
 
 pub(crate) mod attempt;
 pub(crate) mod connect;
