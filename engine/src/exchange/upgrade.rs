@@ -9,7 +9,7 @@
 use crate::wire::fields::{Known, eq_ignore_case};
 use crate::wire::framing::BodyLength;
 use crate::wire::head::{Method, Version};
-use crate::wire::view::{FieldsView, RequestView, ResponseView};
+use crate::wire::view::{FieldView, FieldsView, RequestView, ResponseView};
 
 /// The only protocol that is switched to.
 const WEBSOCKET: &[u8] = b"websocket";
@@ -36,7 +36,7 @@ pub fn grants(response: ResponseView<'_>) -> bool {
 }
 
 fn names_websocket(fields: FieldsView<'_>) -> bool {
-    let mut values = fields.all(Known::Upgrade).map(|field| field.value());
+    let mut values = fields.all(Known::Upgrade).map(FieldView::value);
     let named = values.next().is_some_and(|value| eq_ignore_case(value, WEBSOCKET));
     named && values.next().is_none() && fields.has_item(Known::Connection, b"upgrade")
 }
