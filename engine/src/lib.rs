@@ -17,6 +17,30 @@
 //! Rooms on one level do not know each other; nothing points upwards. `wire` to `exchange` are the
 //! **core**: no monoio, no `async fn`, no clock, no files. `cargo check -p ferrule-engine
 //! --no-default-features --lib` proves it.
+//!
+//! The journey of a request, from the first byte of its connection to its log line. Read
+//! `shell/service.rs` first: it goes through all of this.
+//!
+//! | step | the shell does | the rooms below decide |
+//! | --- | --- | --- |
+//! | accept | `shell/accept.rs` | `shell/client/address_limit.rs`, `shell/state/load_shedding.rs` |
+//! | PROXY header | `shell/client/proxy_header.rs` | `wire/proxy.rs` |
+//! | `ClientHello` | `shell/client/first_flight.rs` | `tls/handshake/hello.rs`, `plan/sni.rs` |
+//! | TLS handshake | `shell/client/handshake.rs` | `tls/server.rs`, `identity/verify/chain.rs` |
+//! | the client's identity | `shell/client/route_identity.rs` | `identity/client/client_identity.rs`, `plan/access.rs` |
+//! | request head | `shell/client/connection.rs` | `wire/head.rs`, `wire/framing.rs` |
+//! | admission and route | `shell/request/serve.rs` | `exchange/request.rs`, `plan/route.rs` |
+//! | upstream head | `shell/request/attempt.rs` | `exchange/rewrite.rs`, `plan/template.rs` |
+//! | choice of a node, retries | `shell/request/forward.rs` | `exchange/balance.rs`, `exchange/retry.rs` |
+//! | upstream connection | `shell/request/lease.rs`, `shell/request/connect.rs` | `exchange/pool.rs`, `tls/client.rs` |
+//! | bodies, both ways | `shell/request/duplex.rs`, `shell/request/relay.rs` | `wire/body.rs`, `exchange/flow.rs` |
+//! | response head | `shell/request/respond.rs` | `exchange/response.rs`, `exchange/response_head.rs` |
+//! | an answer of our own instead | `shell/request/serve.rs` | `exchange/refusal.rs`, `exchange/refusal_response.rs` |
+//! | tunnel after a 101 | `shell/request/tunnel.rs` | `exchange/upgrade.rs` |
+//! | log line and counters | `shell/request/serve.rs` | `exchange/outcome.rs`, `report/reporter.rs` |
+//!
+//! A reload takes another way: `control/reload/loader.rs` reads the file, `setup/generation.rs` makes a
+//! generation of it, and `shell/worker.rs` takes it on each core.
 
 pub mod exchange;
 pub mod identity;

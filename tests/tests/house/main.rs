@@ -219,6 +219,20 @@ fn the_map_is_complete() {
     none("rooms without a level", &unknown);
 }
 
+/// The journey in `lib.rs` names files, and they are there.
+#[test]
+fn the_journey_leads_through_files_that_exist() {
+    let top = source_dir().join("engine/src");
+    let map = fs::read_to_string(top.join("lib.rs")).expect("the map");
+    let docs = map.lines().filter(|line| line.starts_with("//!"));
+    let named = docs.flat_map(|line| line.split('`').skip(1).step_by(2));
+    let files: Vec<&str> = named.filter(|name| name.ends_with(".rs")).collect();
+    assert!(files.len() >= 30, "the journey has {} files", files.len());
+    let lost: Vec<String> =
+        files.into_iter().filter(|file| !top.join(file).is_file()).map(str::to_owned).collect();
+    none("files of the journey that are not there", &lost);
+}
+
 /// No clock, no file, no socket, no `async` from `wire` to `exchange`.
 #[test]
 fn the_core_is_pure() {
