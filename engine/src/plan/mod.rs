@@ -1,6 +1,6 @@
 //! The checked config compiled once for lookup. Immutable; shared by reference count between cores.
 //!
-//! In: a [`Config`]. Out: a [`Plan`], whose tables answer every question of the hot path without
+//! In: a [`Config`](ferrule_config::model::Config). Out: a [`Plan`], whose tables answer every question of the hot path without
 //! allocating: which server object a name means ([`sni`]), which route a request takes ([`route`]),
 //! what its headers become ([`headers`], [`template`]), and where it goes ([`upstream`]).
 //! Ids index the plan that gave them out, and no other one ([`ids`]).

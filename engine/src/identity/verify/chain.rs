@@ -1,7 +1,7 @@
 //! The verdict on a chain: path, depth, extended key usage, revocation, v1 leaves.
 //!
 //! Two verifiers must agree before a v3 leaf is good: our own walk in OpenSSL's order, which also
-//! finds the words ([`super::path`]), and webpki ([`super::webpki_check`]). An X.509 v1 leaf, which webpki never accepts, is
+//! finds the words ([`super::path`]), and webpki (`webpki_check`). An X.509 v1 leaf, which webpki never accepts, is
 //! good only if a listed anchor issued it directly. A self-signed certificate that is itself listed is
 //! good as a client too, as with OpenSSL: its holder could issue itself any other.
 

@@ -1,7 +1,7 @@
 //! What makes rustls say the alert that we want, where it has another or none.
 //!
 //! Only rustls can protect an alert, and it says one when a record cannot be opened. So its decrypters
-//! are wrapped: a record made by [`stand_in`] names the alert, and it is said whatever state the connection
+//! are wrapped: a record made by `stand_in` names the alert, and it is said whatever state the connection
 //! is in. Records that open to a type that does not belong there, or to an alert or a handshake message
 //! without content, are unexpected messages (RFC 8446, sections 5 and 5.4); rustls has other words for them.
 
