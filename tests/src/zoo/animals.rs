@@ -9,7 +9,7 @@ use super::asn1::{
     attribute, basic_constraints, bit_string, common_name, element, extended, extension,
     generalized, key_usage, name, sequence, utc,
 };
-use super::{Digest, Draft, Issuer, Key, Kind, pem};
+use super::draft::{Digest, Draft, Issuer, Key, Kind, pem};
 
 const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
 const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";

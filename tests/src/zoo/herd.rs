@@ -12,7 +12,7 @@ use super::asn1::{
     attribute, basic_constraints, common_name, element, extended, extension, key_usage, name,
     sequence, utc,
 };
-use super::{Digest, Draft, Issuer, Key, Kind, encode};
+use super::draft::{Digest, Draft, Issuer, Key, Kind, encode};
 
 mod revoked;
 

@@ -1,8 +1,8 @@
 //! Revocation lists, written by hand.
 
-use super::Digest;
-use super::Issuer;
 use super::asn1::{bit_string, element, explicit, integer, sequence};
+use super::draft::Digest;
+use super::draft::Issuer;
 
 /// A revocation list before it is signed.
 #[derive(Clone, Debug)]

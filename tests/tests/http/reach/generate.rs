@@ -6,6 +6,9 @@ use std::path::Path;
 use ferrule_config::Draft;
 use ferrule_engine::plan::Plan;
 
+/// Every path that is asked for.
+pub(crate) const PATHS: [&str; 3] = ["/", "/p", "/p/x"];
+
 const SERVER_NAMES: [&str; 8] =
     ["a.test", "b.test", "x.a.test", "*.a.test", "*.test", "*.x.a.test", "y.x.a.test", "*"];
 

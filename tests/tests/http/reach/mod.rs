@@ -15,14 +15,12 @@ use ferrule_engine::identity::{ClientIdentity, Verdict};
 use ferrule_engine::plan::{ListenerId, Plan};
 use ferrule_engine::wire::head::{RequestHead, parse_request};
 
-use generate::{Random, World};
+use generate::{PATHS, Random, World};
 use oracle::Outcome;
 
 /// Of one seed each.
 const WORLDS: u64 = 400;
 const WORLDS_LONG: u64 = 50_000;
-
-const PATHS: [&str; 3] = ["/", "/p", "/p/x"];
 
 #[test]
 fn no_route_is_reached_over_a_connection_with_a_weaker_policy_than_a_name_that_leads_there() {

@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::reach::PATHS;
-use crate::reach::generate::{POLICIES, Route, World};
+use crate::reach::generate::{PATHS, POLICIES, Route, World};
 
 /// What becomes of a request.
 #[derive(Debug, Eq, PartialEq)]

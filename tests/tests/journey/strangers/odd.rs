@@ -6,51 +6,14 @@ use std::io::Write as _;
 use std::net::TcpStream;
 
 use ferrule_tests::raw::Line;
-use ferrule_tests::{Client, on_both_drivers, raw};
+use ferrule_tests::{on_both_drivers, raw};
 
-use super::{ASK, FLOOD, Place, send_all};
+use super::place::{ASK, FLOOD, Place, send_all};
 
 const EACH: usize = 6;
 
 /// The most of a `ClientHello` on the wire, as docs/clients.md says.
 const HELLO: usize = 32 << 10;
-
-/// What an upstream does that has no end; false if the target is another one.
-pub(super) fn endless(client: &mut Client, target: &str) -> bool {
-    let (head, piece): (&[u8], &[u8]) = match target {
-        "/hints" => (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"),
-        "/endless-head" => {
-            (b"HTTP/1.1 200 OK\r\n", b"X-Filler: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n")
-        }
-        "/endless-field" => (b"HTTP/1.1 200 OK\r\nX-Filler: ", b"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy"),
-        "/endless-extension" => {
-            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=", b"yyyyyyyyyyyyyyyyyy")
-        }
-        "/endless-trailers" => (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n",
-            b"X-Filler: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n",
-        ),
-        _ => return false,
-    };
-    if client.send(head) {
-        client.send(&piece.repeat(FLOOD / piece.len()));
-    }
-    true
-}
-
-/// What an upstream begins and does not go on with; nothing if the target is another one.
-pub(super) fn begun(target: &str) -> Option<Vec<u8>> {
-    let large = "y".repeat(7_000);
-    let text = match target {
-        "/half-head" => format!("HTTP/1.1 200 OK\r\nX-A: {large}\r\nX-B: {large}"),
-        "/half-chunk" => {
-            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n{large}")
-        }
-        "/half-size" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff".to_owned(),
-        _ => return None,
-    };
-    Some(text.into_bytes())
-}
 
 /// A `ClientHello` without its last byte, in records that hold so much each.
 fn hello(content: usize) -> Vec<u8> {

@@ -12,7 +12,7 @@ use ferrule_tests::{Dial, PATIENCE, on_both_drivers, poll};
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 
-use super::{FLOOD, Place, send_all};
+use super::place::{FLOOD, Place, send_all};
 
 /// Two records, and what an idle connection holds on either side; one more record, if what a TLS
 /// upstream sent has to be framed anew.

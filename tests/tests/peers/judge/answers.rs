@@ -1,9 +1,11 @@
 //! What a hostile upstream says, and what an honest one may say.
 
-use super::reading::{self, Kind, Rest, STRICT};
+use super::message::Kind;
+use super::reading::{self, Rest};
 use super::recorder::{Script, Step};
 use super::requests::{CODINGS, ENDS, LENGTHS, SIZES};
 use super::verdict::AnswerCase;
+use super::ways::STRICT;
 
 const MARK: &[u8] = b"X-Mark: 1\r\n";
 const EVIL: &[u8] = b"HTTP/1.1 200 OK\r\nX-Mark: 1\r\nX-Evil: 1\r\nContent-Length: 4\r\n\r\nevil";

@@ -1,7 +1,7 @@
 //! Chunked bodies, as strictly or leniently as a reading says.
 
 use super::grammar::{is_token, is_value, strict_field};
-use super::reading::{Chunks, Reading, line};
+use super::ways::{Chunks, Reading, line};
 
 /// The data, and where the body ends; `None` if it is not all there.
 pub(crate) fn read(

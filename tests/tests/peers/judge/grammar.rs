@@ -1,6 +1,6 @@
 //! Lines by the letter of RFC 9110, 9112 and 3986: what the strict reading allows.
 
-use super::reading::{Kind, Message};
+use super::message::{Kind, Message};
 
 /// A first line by the letter.
 pub(crate) fn strict_start(line: &[u8], kind: Kind) -> Result<Message, &'static str> {

@@ -15,6 +15,7 @@ mod answers;
 mod chunks;
 mod grammar;
 mod line;
+mod message;
 mod policies;
 mod reading;
 mod recorder;
@@ -23,6 +24,7 @@ mod stand;
 mod table;
 mod valid;
 mod verdict;
+mod ways;
 
 use ferrule_tests::Driver;
 
@@ -64,9 +66,9 @@ fn must_hold(rows: &[Row]) {
 fn there_are_as_many_shapes_as_we_say() {
     let valid = valid::cases(true);
     assert!(requests::cases().len() >= 1000 && valid.len() >= 300 && answers::cases().len() >= 400);
-    let kinds = [reading::Kind::Request];
+    let kinds = [message::Kind::Request];
     for case in valid {
-        let found = reading::all(&case.bytes, &kinds, &reading::STRICT);
+        let found = reading::all(&case.bytes, &kinds, &ways::STRICT);
         assert!(
             matches!(found.rest, reading::Rest::Clean | reading::Rest::Closed),
             "{}",

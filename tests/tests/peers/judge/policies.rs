@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use super::line::HOST;
-use super::reading::Message;
+use super::message::Message;
 
 /// The policy that refuses one of these messages with this status, if one does.
 pub(crate) fn of(messages: &[Message], bytes: &[u8], status: u16) -> Option<&'static str> {

@@ -10,7 +10,9 @@ use std::time::Duration;
 use ferrule_tests::{PATIENCE, free_port, poll};
 
 use super::line::{End, Keys, Stream, read_on};
-use super::reading::{self, Kind, Message, STRICT};
+use super::message::{Kind, Message};
+use super::reading;
+use super::ways::STRICT;
 
 /// A piece of a bad answer.
 #[derive(Clone, Debug)]

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use super::line::{End, HOST, read_on};
+use super::message::{Kind, Message};
 use super::policies;
-use super::reading::{self, Found, Kind, Message, Rest, STRICT, ambiguity};
+use super::reading::{self, Found, Rest, ambiguity};
 use super::recorder::Script;
 use super::stand::Stand;
+use super::ways::STRICT;
 
 /// What a proxy did, from good to bad.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
