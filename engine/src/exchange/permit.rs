@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::scratch::Scratch;
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::hosts::{Cover, HostBuf};
-use crate::plan::{Gate, HostName, Known, Match, Plan, RouteId};
+use crate::plan::{Gate, HostMatch, HostName, Match, Plan, RouteId};
 
 /// May this client ask for anything? Its certificate was judged at the handshake, but connections
 /// live on, so its dates are looked at again: two comparisons.
@@ -57,7 +57,7 @@ fn has_expired(client: &ClientIdentity, now: i64) -> bool {
 /// What a request's host means on its connection: for the question which routes it may lead to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HostScope {
-    known: Known,
+    matched: HostMatch,
     /// On plain HTTP: a server name that requires a certificate is meant. What it leads to may still
     /// demand one by itself, and say so.
     misdirected: bool,
@@ -77,22 +77,22 @@ pub(super) fn check_host(
     let Some(used) = connection.policy else {
         let required = meaning.policy.is_some_and(|policy| plan.sni.requires_certificate(policy));
         let misdirected = required || !meaning.above.admit(None);
-        return Ok(HostScope { known: meaning.known, misdirected });
+        return Ok(HostScope { matched: meaning.matched, misdirected });
     };
     if host.is_empty() {
         // HTTP/1.0 without Host asks for nothing but what the server name said.
         let assumed = meaning.policy == Some(used);
-        let known = if assumed { meaning.known } else { Known::Unknown };
-        return Ok(HostScope { known, misdirected: false });
+        let matched = if assumed { meaning.matched } else { HostMatch::Unknown };
+        return Ok(HostScope { matched, misdirected: false });
     }
-    if connection.client.is_some_and(|client| !keeps_for(client, host, meaning.known)) {
+    if connection.client.is_some_and(|client| !keeps_for(client, host, meaning.matched)) {
         return Err(Refusal::MisdirectedRequest);
     }
     let matters = |policy| plan.sni.asks_for_certificate(policy);
     let harmless =
         meaning.policy == Some(used) || !(matters(used) || meaning.policy.is_some_and(matters));
     if harmless && meaning.above.admit(Some(used)) {
-        Ok(HostScope { known: meaning.known, misdirected: false })
+        Ok(HostScope { matched: meaning.matched, misdirected: false })
     } else {
         Err(Refusal::MisdirectedRequest)
     }
@@ -100,10 +100,10 @@ pub(super) fn check_host(
 
 /// A verdict that was kept is for the connection's own server name: another of the same policy has
 /// never trusted this client. Without a server name it is for what no name is meant for.
-fn keeps_for(client: &ClientIdentity, host: HostName<'_>, known: Known) -> bool {
+fn keeps_for(client: &ClientIdentity, host: HostName<'_>, matched: HostMatch) -> bool {
     match &client.kept {
         None => true,
-        Some(kept) if kept.name.is_empty() => known != Known::Named,
+        Some(kept) if kept.name.is_empty() => matched != HostMatch::Named,
         Some(kept) => HostBuf::default().read(kept.name.as_bytes()) == host,
     }
 }
@@ -118,13 +118,15 @@ pub(super) fn check_route(
     found: &Match,
 ) -> Result<(), Refusal> {
     let (used, route) = (connection.policy, plan.route(found.route));
-    let fits = match host.known {
-        Known::Named => true,
-        Known::Every | Known::Fallback => found.cover == Cover::Every || found.guards.admit(used),
-        Known::Unknown if found.cover == Cover::Every => {
+    let fits = match host.matched {
+        HostMatch::Named => true,
+        HostMatch::Every | HostMatch::Fallback => {
+            found.cover == Cover::Every || found.guards.admit(used)
+        }
+        HostMatch::Unknown if found.cover == Cover::Every => {
             route.reach.takes_strangers(&plan.sni, used)
         }
-        Known::Unknown => route.reach.guards().admit(used),
+        HostMatch::Unknown => route.reach.guards().admit(used),
     };
     let listen = &plan.listener(connection.listener).listen;
     let is_free = used.is_none()

@@ -17,7 +17,7 @@ use super::hosts::HostBuf;
 use super::methods::MethodSet;
 use super::route::Candidate;
 use super::route::RouteTable;
-use super::sni::{Known, SniTable};
+use super::sni::{HostMatch, SniTable};
 
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     if !config.routes.iter().any(|route| route.clients.iter().any(demands)) {
@@ -228,12 +228,12 @@ impl<'a> Search<'a> {
         }
         let mut name = HostBuf::default();
         let named = name.read(host.as_bytes());
-        match self.sni.meaning(named, None).known {
-            Known::Named => {
+        match self.sni.meaning(named, None).matched {
+            HostMatch::Named => {
                 let server = self.sni.resolve(named);
                 server.and_then(|id| self.config.servers.get(id.0 as usize)).is_some_and(strict)
             }
-            Known::Every | Known::Fallback | Known::Unknown => {
+            HostMatch::Every | HostMatch::Fallback | HostMatch::Unknown => {
                 self.config.servers.iter().all(strict)
             }
         }

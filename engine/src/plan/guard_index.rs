@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use super::guards::Guards;
 use super::hosts::HostBuf;
 use super::ids::{ServerId, index};
-use super::sni::{Known, SniTable};
+use super::sni::{HostMatch, SniTable};
 
 type GuardMap = HashMap<Box<[u8]>, Guards, foldhash::fast::FixedState>;
 
@@ -62,7 +62,7 @@ impl<'a> GuardIndex<'a> {
             HostPattern::Exact(name) => {
                 let meaning = self.sni.meaning(HostBuf::default().read(name.as_bytes()), None);
                 let mut guards = meaning.above;
-                if let (Known::Named, Some(policy)) = (meaning.known, meaning.policy) {
+                if let (HostMatch::Named, Some(policy)) = (meaning.matched, meaning.policy) {
                     guards.join(self.sni.guards_of(policy));
                 }
                 return guards;

@@ -55,6 +55,6 @@ pub use marks::Marks;
 pub use methods::MethodSet;
 pub use reach::Reach;
 pub use route::{Found, Match, RouteTable};
-pub use sni::{HostMeaning, Known, SniTable};
+pub use sni::{HostMatch, HostMeaning, SniTable};
 pub use template::Template;
 pub use upstream::{NodePlan, UpstreamPlan};

@@ -14,7 +14,7 @@ use super::hosts::HostBuf;
 use super::ids::{PolicyId, RouteId, ServerId, index};
 use super::reach::{Reach, tables};
 use super::route::RouteTable;
-use super::sni::{Known, SniTable};
+use super::sni::{HostMatch, SniTable};
 
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     if !config.servers.iter().any(asks) {
@@ -88,7 +88,7 @@ impl<'a> Names<'a> {
         if let HostPattern::Exact(name) = host {
             let mut buf = HostBuf::default();
             let name = buf.read(name.as_bytes());
-            if self.sni.meaning(name, None).known == Known::Named {
+            if self.sni.meaning(name, None).matched == HostMatch::Named {
                 let server = self.sni.resolve(name).and_then(|id| self.servers.get(id.0 as usize));
                 return server.filter(|server| requires(server));
             }

@@ -38,15 +38,15 @@ pub struct SniTable {
 pub struct HostMeaning {
     /// The policy of the server name that it means; `None` where it means none.
     pub policy: Option<PolicyId>,
-    /// How we know.
-    pub known: Known,
+    /// How the Host matches the server names.
+    pub matched: HostMatch,
     /// Policies of wildcard server names that it is below of, by more than their one label.
     pub above: Guards,
 }
 
-/// How a Host is known.
+/// How a Host matches the server names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Known {
+pub enum HostMatch {
     /// It is a server name.
     Named,
     /// By the server name `*`.
@@ -168,20 +168,20 @@ impl SniTable {
         let mut above = Guards::default();
         for (cover, server) in self.names.covering(host) {
             let policy = self.policy(*server);
-            let known = match cover {
-                Cover::Exact | Cover::OneLabel => Known::Named,
-                Cover::Every => Known::Every,
+            let matched = match cover {
+                Cover::Exact | Cover::OneLabel => HostMatch::Named,
+                Cover::Every => HostMatch::Every,
                 Cover::MoreLabels => {
                     above.join(self.guards_of(policy));
                     continue;
                 }
             };
-            let above = if known == Known::Named { Guards::default() } else { above };
-            return HostMeaning { policy: Some(policy), known, above };
+            let above = if matched == HostMatch::Named { Guards::default() } else { above };
+            return HostMeaning { policy: Some(policy), matched, above };
         }
         let policy = fallback.map(|server| self.policy(server));
-        let known = if policy.is_some() { Known::Fallback } else { Known::Unknown };
-        HostMeaning { policy, known, above }
+        let matched = if policy.is_some() { HostMatch::Fallback } else { HostMatch::Unknown };
+        HostMeaning { policy, matched, above }
     }
 
     /// What is at stake under a policy of this table.
