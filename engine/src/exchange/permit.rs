@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::scratch::Scratch;
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::hosts::{Cover, HostBuf};
-use crate::plan::{Gate, HostMatch, HostName, Match, Plan, RouteId};
+use crate::plan::{Gate, HostMatch, HostName, Plan, RouteId, RouteMatch};
 
 /// May this client ask for anything? Its certificate was judged at the handshake, but connections
 /// live on, so its dates are looked at again: two comparisons.
@@ -115,7 +115,7 @@ pub(super) fn check_route(
     plan: &Plan,
     connection: &ConnectionView<'_>,
     host: HostScope,
-    found: &Match,
+    found: &RouteMatch,
 ) -> Result<(), Refusal> {
     let (used, route) = (connection.policy, plan.route(found.route));
     let fits = match host.matched {

@@ -11,7 +11,7 @@ use super::permit::{HostScope, check_route};
 use super::refusal::Refusal;
 use super::scratch::Scratch;
 use crate::plan::facts::RequestFacts;
-use crate::plan::{Facts, Found, HostBuf, Match, MethodSet, Plan, RouteId, Truth};
+use crate::plan::{Facts, HostBuf, MethodSet, Plan, RouteId, RouteLookup, RouteMatch, Truth};
 use crate::wire::head::Method;
 use crate::wire::target::Target;
 use crate::wire::view::RequestView;
@@ -37,16 +37,18 @@ pub(super) fn find_route(
     let Scratch { host, path, readings, demanding, value, .. } = scratch;
     let mut lookup = RouteLookup { plan, connection, query, host, value };
     let route = match lookup.find(path, request.method()) {
-        Found::Route(_) | Found::NotFound if asks_the_server && max_forwards == Some(0) => {
+        RouteLookup::Route(_) | RouteLookup::NotFound
+            if asks_the_server && max_forwards == Some(0) =>
+        {
             return Err(Refusal::Options(MethodSet::ALL));
         }
-        Found::Route(found) => {
+        RouteLookup::Route(found) => {
             check_route(plan, connection, scope, &found)?;
             found.route
         }
-        Found::MethodNotAllowed(methods) => return Err(Refusal::MethodNotAllowed(methods)),
-        Found::NotFound if asks_the_server => return Err(Refusal::Options(MethodSet::ALL)),
-        Found::NotFound => return Err(Refusal::RouteNotFound),
+        RouteLookup::MethodNotAllowed(methods) => return Err(Refusal::MethodNotAllowed(methods)),
+        RouteLookup::NotFound if asks_the_server => return Err(Refusal::Options(MethodSet::ALL)),
+        RouteLookup::NotFound => return Err(Refusal::RouteNotFound),
     };
     let text = request.method_text();
     let other = request.method().may_be_read_as(text);
@@ -89,13 +91,13 @@ struct RouteLookup<'a> {
 
 impl<'a> RouteLookup<'a> {
     /// The route of this path for this method; conditions see the same path.
-    fn find(&mut self, path: &[u8], method: Method) -> Found {
+    fn find(&mut self, path: &[u8], method: Method) -> RouteLookup {
         let (plan, host) = (self.plan, self.host.name());
         plan.table.lookup(host, path, method, &mut |route| self.holds(route, path))
     }
 
     /// Every route that this path and method may mean to some upstream.
-    fn each_possible(&mut self, path: &[u8], method: Method, found: &mut dyn FnMut(&Match)) {
+    fn each_possible(&mut self, path: &[u8], method: Method, found: &mut dyn FnMut(&RouteMatch)) {
         let (plan, host) = (self.plan, self.host.name());
         let judge = &mut |route| {
             let Some(when) = plan.route(route).when.as_ref() else { return Truth::Yes };

@@ -15,7 +15,7 @@ use ferrule_config::{Config, Problems};
 use super::gap::{Gap, Way};
 use super::hosts::HostBuf;
 use super::methods::MethodSet;
-use super::route::Candidate;
+use super::route::RouteCandidate;
 use super::route::RouteTable;
 use super::sni::{HostMatch, SniTable};
 
@@ -107,7 +107,7 @@ impl<'a> Search<'a> {
         let spelt_out = UriPattern::Exact(asked.to_owned());
         let mut name = HostBuf::default();
         let candidates = self.table.candidates(name.read(host.as_bytes()), asked.as_bytes());
-        let of = |candidate: &Candidate| self.config.routes.get(candidate.route.0 as usize);
+        let of = |candidate: &RouteCandidate| self.config.routes.get(candidate.route.0 as usize);
         let routes: Vec<_> =
             candidates.iter().filter_map(|(one, _)| Some((one, of(one)?))).collect();
         if routes.iter().any(|(_, route)| core::ptr::eq(*route, guarded)) {
@@ -157,8 +157,8 @@ impl<'a> Search<'a> {
     fn gap_at(&self, guarded: &Route, host: &str, path: &str) -> Option<(&'a Route, Way)> {
         let mut name = HostBuf::default();
         let candidates = self.table.candidates(name.read(host.as_bytes()), path.as_bytes());
-        let of = |candidate: &Candidate| self.config.routes.get(candidate.route.0 as usize);
-        let is_guarded = |candidate: &Candidate| {
+        let of = |candidate: &RouteCandidate| self.config.routes.get(candidate.route.0 as usize);
+        let is_guarded = |candidate: &RouteCandidate| {
             of(candidate).is_some_and(|route| core::ptr::eq(route, guarded))
         };
         let at = candidates.iter().position(|(candidate, _)| is_guarded(candidate))?;

@@ -95,20 +95,20 @@ pub enum Cover {
     Every,
 }
 
-type Map<V> = HashMap<Box<[u8]>, V, foldhash::fast::FixedState>;
+type NameMap<V> = HashMap<Box<[u8]>, V, foldhash::fast::FixedState>;
 
 /// What host patterns lead to.
 #[derive(Debug)]
 pub struct HostMap<V> {
-    exact: Map<V>,
+    exact: NameMap<V>,
     /// By what follows `*.`.
-    wildcard: Map<V>,
+    wildcard: NameMap<V>,
     every: Option<V>,
 }
 
 impl<V> Default for HostMap<V> {
     fn default() -> Self {
-        Self { exact: Map::default(), wildcard: Map::default(), every: None }
+        Self { exact: NameMap::default(), wildcard: NameMap::default(), every: None }
     }
 }
 

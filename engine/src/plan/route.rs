@@ -20,19 +20,19 @@ use super::ids::{RouteId, index};
 use super::methods::MethodSet;
 use crate::wire::head::Method;
 
-type Map<V> = HashMap<Box<[u8]>, V, foldhash::fast::FixedState>;
+type PathMap<V> = HashMap<Box<[u8]>, V, foldhash::fast::FixedState>;
 
 /// Every route, by host and path.
 #[derive(Debug, Default)]
 pub struct RouteTable {
-    hosts: HostMap<Paths>,
+    hosts: HostMap<HostPaths>,
 }
 
 /// What a lookup found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Found {
+pub enum RouteLookup {
     /// This route.
-    Route(Match),
+    Route(RouteMatch),
     /// Host and path are known, but with these methods only.
     MethodNotAllowed(MethodSet),
     /// No route has this host and path.
@@ -41,7 +41,7 @@ pub enum Found {
 
 /// A route, and the host pattern that it was found by.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Match {
+pub struct RouteMatch {
     /// The route.
     pub route: RouteId,
     /// How the pattern covers the host.
@@ -52,17 +52,17 @@ pub struct Match {
 
 /// The paths of one host pattern.
 #[derive(Debug, Default)]
-struct Paths {
+struct HostPaths {
     /// Of server names that the pattern could serve.
     guards: Guards,
-    exact: Map<Candidates>,
+    exact: PathMap<Candidates>,
     /// Sorted by text, so that the longest prefix of a path is found by bisection: it is the
     /// path's predecessor in this order, or one of that one's ancestors.
-    prefixes: Vec<Prefix>,
+    prefixes: Vec<PathPrefix>,
 }
 
 #[derive(Debug)]
-struct Prefix {
+struct PathPrefix {
     text: Box<[u8]>,
     /// The longest other prefix that this one starts with.
     parent: Option<u32>,
@@ -70,11 +70,11 @@ struct Prefix {
 }
 
 /// Routes with the same host and path, best first.
-type Candidates = Vec<Candidate>;
+type Candidates = Vec<RouteCandidate>;
 
 /// A route for a host and path.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate {
+pub(super) struct RouteCandidate {
     priority: i32,
     pub(super) methods: MethodSet,
     pub(super) route: RouteId,
@@ -82,7 +82,7 @@ pub(super) struct Candidate {
     pub(super) conditional: bool,
 }
 
-impl Candidate {
+impl RouteCandidate {
     /// What is left of these methods behind it, if all that it asks for holds.
     pub(super) const fn left_of(&self, methods: MethodSet) -> MethodSet {
         let left = methods.without(self.methods);
@@ -101,27 +101,30 @@ impl RouteTable {
     pub fn build(routes: &[Route]) -> Self {
         let mut table = Self::default();
         for (at, route) in routes.iter().enumerate() {
-            let candidate = Candidate {
+            let candidate = RouteCandidate {
                 priority: route.priority,
                 methods: MethodSet::of(&route.methods),
                 route: RouteId(index(at)),
                 conditional: route.when.is_some(),
             };
             if route.hosts.is_empty() {
-                table.hosts.entry(&HostPattern::Any, Paths::default).add(&route.uris, candidate);
+                table
+                    .hosts
+                    .entry(&HostPattern::Any, HostPaths::default)
+                    .add(&route.uris, candidate);
             }
             for host in &route.hosts {
-                table.hosts.entry(host, Paths::default).add(&route.uris, candidate);
+                table.hosts.entry(host, HostPaths::default).add(&route.uris, candidate);
             }
         }
-        table.hosts.values_mut().for_each(Paths::finish);
+        table.hosts.values_mut().for_each(HostPaths::finish);
         table
     }
 
     /// Notes at each host pattern which server names it could serve.
     pub(super) fn guard(&mut self, routes: &[Route], index: &GuardIndex<'_>) {
         for host in routes.iter().flat_map(|route| &route.hosts) {
-            self.hosts.entry(host, Paths::default).guards = index.of(host);
+            self.hosts.entry(host, HostPaths::default).guards = index.of(host);
         }
     }
 
@@ -134,7 +137,7 @@ impl RouteTable {
         path: &[u8],
         method: Method,
         holds: &mut dyn FnMut(RouteId) -> bool,
-    ) -> Found {
+    ) -> RouteLookup {
         let mut allowed = MethodSet::EMPTY;
         let found = self.first(host, path, &mut |candidate, _| {
             if candidate.conditional && !holds(candidate.route) {
@@ -147,9 +150,9 @@ impl RouteTable {
             takes
         });
         match found {
-            Some(found) => Found::Route(found),
-            None if allowed == MethodSet::EMPTY => Found::NotFound,
-            None => Found::MethodNotAllowed(allowed),
+            Some(found) => RouteLookup::Route(found),
+            None if allowed == MethodSet::EMPTY => RouteLookup::NotFound,
+            None => RouteLookup::MethodNotAllowed(allowed),
         }
     }
 
@@ -161,7 +164,7 @@ impl RouteTable {
         path: &[u8],
         method: Method,
         judge: &mut dyn FnMut(RouteId) -> Truth,
-        found: &mut dyn FnMut(&Match),
+        found: &mut dyn FnMut(&RouteMatch),
     ) {
         self.first(host, path, &mut |candidate, at| {
             if !candidate.methods.contains(method) {
@@ -176,7 +179,11 @@ impl RouteTable {
     }
 
     /// Every candidate for this host and path, best first, whatever it asks for beside them.
-    pub(super) fn candidates(&self, host: HostName<'_>, path: &[u8]) -> Vec<(Candidate, Cover)> {
+    pub(super) fn candidates(
+        &self,
+        host: HostName<'_>,
+        path: &[u8],
+    ) -> Vec<(RouteCandidate, Cover)> {
         let mut all = Vec::new();
         self.first(host, path, &mut |candidate, found| {
             all.push((*candidate, found.cover));
@@ -190,11 +197,11 @@ impl RouteTable {
         &self,
         host: HostName<'_>,
         path: &[u8],
-        takes: &mut impl FnMut(&Candidate, &Match) -> bool,
-    ) -> Option<Match> {
+        takes: &mut impl FnMut(&RouteCandidate, &RouteMatch) -> bool,
+    ) -> Option<RouteMatch> {
         self.hosts.covering(host).find_map(|(cover, paths)| {
-            let found = |route| Match { route, cover, guards: paths.guards };
-            let takes = &mut |one: &Candidate| takes(one, &found(one.route));
+            let found = |route| RouteMatch { route, cover, guards: paths.guards };
+            let takes = &mut |one: &RouteCandidate| takes(one, &found(one.route));
             paths.first(path, takes).map(found)
         })
     }
@@ -209,20 +216,20 @@ impl RouteTable {
         holds: &mut dyn FnMut(RouteId) -> bool,
     ) -> MethodSet {
         let mut taken =
-            |method| matches!(self.lookup(host, path, method, &mut *holds), Found::Route(_));
+            |method| matches!(self.lookup(host, path, method, &mut *holds), RouteLookup::Route(_));
         let methods = MethodSet::ALL.each().filter(|method| taken(*method));
         methods.fold(MethodSet::EMPTY, MethodSet::with)
     }
 }
 
-impl Paths {
-    fn add(&mut self, uris: &[UriPattern], candidate: Candidate) {
+impl HostPaths {
+    fn add(&mut self, uris: &[UriPattern], candidate: RouteCandidate) {
         for uri in uris {
             match uri {
                 UriPattern::Exact(text) => {
                     self.exact.entry(text.as_bytes().into()).or_default().push(candidate);
                 }
-                UriPattern::Prefix(text) => self.prefixes.push(Prefix {
+                UriPattern::Prefix(text) => self.prefixes.push(PathPrefix {
                     text: text.as_bytes().into(),
                     parent: None,
                     routes: vec![candidate],
@@ -260,8 +267,12 @@ impl Paths {
         }
     }
 
-    fn first(&self, path: &[u8], takes: &mut impl FnMut(&Candidate) -> bool) -> Option<RouteId> {
-        let mut pick = |routes: &[Candidate]| {
+    fn first(
+        &self,
+        path: &[u8],
+        takes: &mut impl FnMut(&RouteCandidate) -> bool,
+    ) -> Option<RouteId> {
+        let mut pick = |routes: &[RouteCandidate]| {
             routes.iter().find(|candidate| takes(candidate)).map(|candidate| candidate.route)
         };
         if let Some(route) = self.exact.get(path).and_then(|candidates| pick(candidates)) {
@@ -297,8 +308,8 @@ mod tests {
         let mut name = HostBuf::default();
         let host = name.read(host.as_bytes());
         match table.lookup(host, path.as_bytes(), Method::Get, &mut |_| true) {
-            Found::Route(found) => Some(found.route.0),
-            Found::MethodNotAllowed(_) | Found::NotFound => None,
+            RouteLookup::Route(found) => Some(found.route.0),
+            RouteLookup::MethodNotAllowed(_) | RouteLookup::NotFound => None,
         }
     }
 
@@ -345,16 +356,16 @@ mod tests {
         let lookup = |path: &[u8], method| table.lookup(host.name(), path, method, &mut |_| true);
         let every = |at| {
             let (cover, guards) = (Cover::Every, Guards::default());
-            Found::Route(Match { route: RouteId(at), cover, guards })
+            RouteLookup::Route(RouteMatch { route: RouteId(at), cover, guards })
         };
         assert_eq!(lookup(b"/a", Method::Post), every(0));
         assert_eq!(lookup(b"/a", Method::Put), every(1));
         assert_eq!(lookup(b"/a", Method::Get), every(2));
-        let Found::MethodNotAllowed(methods) = lookup(b"/a", Method::Other) else { panic!() };
+        let RouteLookup::MethodNotAllowed(methods) = lookup(b"/a", Method::Other) else { panic!() };
         let mut allow = Vec::new();
         methods.render(&mut allow);
         assert_eq!(String::from_utf8(allow).unwrap(), "GET, POST, PUT, PURGE");
-        assert_eq!(lookup(b"/", Method::Post), Found::NotFound);
+        assert_eq!(lookup(b"/", Method::Post), RouteLookup::NotFound);
     }
 
     /// Against the rules taken literally, over generated routes and paths.
