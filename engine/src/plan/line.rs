@@ -5,7 +5,7 @@
 //! copies of them with the rest between.
 
 use super::facts::Facts;
-use super::template::{Piece, Template, render_pieces};
+use super::template::{Template, TemplatePiece, render_pieces};
 use super::value_writer::Escape;
 
 /// A template of a log line, with how its values are escaped.
@@ -17,7 +17,7 @@ pub struct LineTemplate {
 
 #[derive(Clone, Debug)]
 struct Part {
-    pieces: Box<[Piece]>,
+    pieces: Box<[TemplatePiece]>,
     /// The same for all requests of a connection, and more than text.
     fixed: bool,
 }
@@ -34,13 +34,14 @@ impl LineTemplate {
     /// What a line holds, without a line feed at its end.
     #[must_use]
     pub fn new(template: &Template, escape: Escape) -> Self {
-        let mut parts: Vec<(Vec<Piece>, bool)> = Vec::new();
+        let mut parts: Vec<(Vec<TemplatePiece>, bool)> = Vec::new();
         let runs = template
             .pieces
             .chunk_by(|one, next| one.is_connection_scoped() == next.is_connection_scoped());
         for run in runs {
-            let is_text = |piece: &Piece| matches!(piece, Piece::Text(_));
-            let fixed = run.iter().all(Piece::is_connection_scoped) && !run.iter().all(is_text);
+            let is_text = |piece: &TemplatePiece| matches!(piece, TemplatePiece::Text(_));
+            let fixed =
+                run.iter().all(TemplatePiece::is_connection_scoped) && !run.iter().all(is_text);
             match parts.last_mut().filter(|(_, last)| *last == fixed) {
                 Some((pieces, _)) => pieces.extend_from_slice(run),
                 None => parts.push((run.to_vec(), fixed)),

@@ -8,15 +8,15 @@
 use super::arguments::{cookies, parameters, unescape};
 use super::fact::Fact;
 use super::facts::Facts;
-use super::template::{Piece, Template};
+use super::template::{Template, TemplatePiece};
 use crate::wire::fields::Known;
 
 /// May a value of this be read in several ways?
 pub(super) fn has_readings(template: &Template) -> bool {
     template.pieces.iter().any(|piece| match piece {
-        Piece::Argument(..) | Piece::Cookie(_) | Piece::Field(_) => true,
-        Piece::Fact(fact) => *fact == Fact::RequestMethod,
-        Piece::Text(_) | Piece::Client(_) | Piece::Empty => false,
+        TemplatePiece::Argument(..) | TemplatePiece::Cookie(_) | TemplatePiece::Field(_) => true,
+        TemplatePiece::Fact(fact) => *fact == Fact::RequestMethod,
+        TemplatePiece::Text(_) | TemplatePiece::Client(_) | TemplatePiece::Empty => false,
     })
 }
 
@@ -30,7 +30,7 @@ pub(super) fn each_reading(
     let Some(request) = &facts.request else { return };
     let [piece] = &*template.pieces else { return };
     match piece {
-        Piece::Argument(name, _) => {
+        TemplatePiece::Argument(name, _) => {
             let query = request.target.map(|target| request.head.text(target.query));
             // Some cut at `;` as well.
             for cut in [&b"&"[..], b"&;"] {
@@ -45,7 +45,7 @@ pub(super) fn each_reading(
                 }
             }
         }
-        Piece::Cookie(name) => {
+        TemplatePiece::Cookie(name) => {
             for (found, text) in cookies(request) {
                 value.clear();
                 unescape(found, value);
@@ -58,7 +58,7 @@ pub(super) fn each_reading(
                 }
             }
         }
-        Piece::Field(name) => {
+        TemplatePiece::Field(name) => {
             let fields = request.head.fields();
             for field in name.alike(facts) {
                 each(field.value());
@@ -68,7 +68,7 @@ pub(super) fn each_reading(
                 }
             }
         }
-        Piece::Fact(Fact::RequestMethod) => {
+        TemplatePiece::Fact(Fact::RequestMethod) => {
             let text = request.head.method_text();
             value.clear();
             value.extend(text.iter().map(u8::to_ascii_uppercase));
@@ -77,6 +77,9 @@ pub(super) fn each_reading(
                 each(b"GET");
             }
         }
-        Piece::Text(_) | Piece::Client(_) | Piece::Fact(_) | Piece::Empty => {}
+        TemplatePiece::Text(_)
+        | TemplatePiece::Client(_)
+        | TemplatePiece::Fact(_)
+        | TemplatePiece::Empty => {}
     }
 }

@@ -20,12 +20,12 @@ use crate::wire::fields::is_value;
 /// A compiled template.
 #[derive(Clone, Debug, Default)]
 pub struct Template {
-    pub(super) pieces: Box<[Piece]>,
+    pub(super) pieces: Box<[TemplatePiece]>,
 }
 
 /// A part of a template.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Piece {
+pub(super) enum TemplatePiece {
     /// Itself.
     Text(Box<[u8]>),
     /// A value of the client's certificate, rendered once per connection.
@@ -71,28 +71,32 @@ impl Compiler {
 
     /// Compiles a template.
     pub fn compile(&mut self, template: &config::Template) -> Template {
-        let mut pieces: Vec<Piece> = Vec::with_capacity(template.pieces.len());
+        let mut pieces: Vec<TemplatePiece> = Vec::with_capacity(template.pieces.len());
         for piece in &template.pieces {
             match piece {
-                config::Piece::Text(text) => pieces.push(Piece::Text(text.as_bytes().into())),
+                config::Piece::Text(text) => {
+                    pieces.push(TemplatePiece::Text(text.as_bytes().into()))
+                }
                 config::Piece::Variable(variable) => pieces.push(self.variable(variable)),
             }
         }
         Template { pieces: pieces.into() }
     }
 
-    fn variable(&mut self, variable: &Variable) -> Piece {
+    fn variable(&mut self, variable: &Variable) -> TemplatePiece {
         if let Some(value) = client_value(variable, &mut self.wanted) {
-            return Piece::Client(value);
+            return TemplatePiece::Client(value);
         }
         match variable {
-            Variable::Arg(name) => Piece::Argument(name.as_bytes().into(), self.unescape),
-            Variable::Cookie(_) if self.fields.hidden("cookie").is_some() => Piece::Empty,
-            Variable::Cookie(name) => Piece::Cookie(name.as_bytes().into()),
+            Variable::Arg(name) => TemplatePiece::Argument(name.as_bytes().into(), self.unescape),
+            Variable::Cookie(_) if self.fields.hidden("cookie").is_some() => TemplatePiece::Empty,
+            Variable::Cookie(name) => TemplatePiece::Cookie(name.as_bytes().into()),
             // That of the target, where it has one: nobody else reads another.
-            Variable::Http(name) if name == "host" => Piece::Fact(Fact::Authority),
-            Variable::Http(name) => self.fields.field(name).map_or(Piece::Empty, Piece::Field),
-            _ => Fact::of(variable).map_or(Piece::Empty, Piece::Fact),
+            Variable::Http(name) if name == "host" => TemplatePiece::Fact(Fact::Authority),
+            Variable::Http(name) => {
+                self.fields.field(name).map_or(TemplatePiece::Empty, TemplatePiece::Field)
+            }
+            _ => Fact::of(variable).map_or(TemplatePiece::Empty, TemplatePiece::Fact),
         }
     }
 
@@ -107,7 +111,7 @@ impl Template {
     /// The value of the client's certificate that this is, and nothing else.
     pub(super) const fn client_value(&self) -> Option<ClientValue> {
         match *self.pieces {
-            [Piece::Client(value)] => Some(value),
+            [TemplatePiece::Client(value)] => Some(value),
             _ => None,
         }
     }
@@ -115,7 +119,7 @@ impl Template {
     /// Is it the same for all requests of a connection?
     #[must_use]
     pub fn is_connection_scoped(&self) -> bool {
-        self.pieces.iter().all(Piece::is_connection_scoped)
+        self.pieces.iter().all(TemplatePiece::is_connection_scoped)
     }
 
     /// Appends the value for a header. Nothing is appended, and false returned, if it is empty or no
@@ -144,7 +148,7 @@ pub fn render_escaped(template: &Template, facts: &Facts<'_>, escape: Escape, ou
 }
 
 pub(super) fn render_pieces(
-    pieces: &[Piece],
+    pieces: &[TemplatePiece],
     facts: &Facts<'_>,
     escape: Escape,
     out: &mut Vec<u8>,
@@ -152,21 +156,21 @@ pub(super) fn render_pieces(
     for piece in pieces {
         let mut sink = ValueWriter::new(escape, out);
         match piece {
-            Piece::Text(text) => {
+            TemplatePiece::Text(text) => {
                 sink.put_text(text);
                 continue;
             }
-            Piece::Client(value) => {
+            TemplatePiece::Client(value) => {
                 sink.put(facts.client.map(|client| client.values.get(*value)).unwrap_or_default());
             }
-            Piece::Field(name) => put_field(name, facts, &mut sink),
-            Piece::Argument(name, unescape) => {
+            TemplatePiece::Field(name) => put_field(name, facts, &mut sink),
+            TemplatePiece::Argument(name, unescape) => {
                 put_argument(name, *unescape, facts, &mut sink);
             }
-            Piece::Cookie(name) => put_cookie(name, facts, &mut sink),
-            Piece::Fact(fact) => put_fact(*fact, facts, &mut sink),
+            TemplatePiece::Cookie(name) => put_cookie(name, facts, &mut sink),
+            TemplatePiece::Fact(fact) => put_fact(*fact, facts, &mut sink),
             // Logs still get their `-`.
-            Piece::Empty => {}
+            TemplatePiece::Empty => {}
         }
         sink.end_value();
     }
@@ -180,7 +184,7 @@ pub(super) fn uses_session(template: &config::Template) -> bool {
     })
 }
 
-impl Piece {
+impl TemplatePiece {
     /// Is it the same for all requests of a connection?
     pub(super) const fn is_connection_scoped(&self) -> bool {
         match self {
@@ -200,7 +204,8 @@ mod tests {
     fn every_variable_has_a_value() {
         let families = |name: &str| name.ends_with('_');
         for listed in Variable::ALL.iter().filter(|listed| !families(listed.name)) {
-            let empty = matches!(Compiler::default().variable(&listed.variable), Piece::Empty);
+            let empty =
+                matches!(Compiler::default().variable(&listed.variable), TemplatePiece::Empty);
             assert_eq!(empty, listed.variable == Variable::SslEarlyData, "${}", listed.name);
         }
     }
