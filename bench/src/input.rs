@@ -16,7 +16,7 @@ use ferrule_engine::identity::{ClientIdentity, Verdict};
 use ferrule_engine::plan::facts::{
     ConnectionFacts, Facts, LogFacts, Now, RequestFacts, SessionFacts,
 };
-use ferrule_engine::plan::line::FixedParts;
+use ferrule_engine::plan::log_line::FixedParts;
 use ferrule_engine::plan::marks::{Marks, Trace};
 use ferrule_engine::plan::{ForwardedFields, ListenerId, Plan};
 use ferrule_engine::report::access_log::write_line;

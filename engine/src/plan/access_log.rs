@@ -3,7 +3,7 @@
 use ferrule_config::model::AccessFormat;
 use ferrule_config::template::{Piece, Template, Variable};
 
-use super::line::LineTemplate;
+use super::log_line::LineTemplate;
 use super::template::Compiler;
 use super::value_writer::Escape;
 
@@ -22,7 +22,7 @@ pub(super) fn compile(format: &AccessFormat, compiler: &mut Compiler) -> LineTem
 /// `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer"
 /// "$http_user_agent"`; there is no remote user here, so its place holds `-`.
 fn combined() -> Template {
-    let mut line = Line::default();
+    let mut line = FormatBuilder::default();
     line.value(Variable::RemoteAddr);
     line.text(" - - [");
     line.value(Variable::TimeLocal);
@@ -49,8 +49,8 @@ fn combined() -> Template {
 
 /// One JSON object a line. Numbers that are always there are numbers, everything else is a string.
 fn json() -> Template {
-    let mut line = Line::default();
-    let strings = |line: &mut Line, members: Vec<(&str, Variable)>| {
+    let mut line = FormatBuilder::default();
+    let strings = |line: &mut FormatBuilder, members: Vec<(&str, Variable)>| {
         for (name, variable) in members {
             line.text(&format!(",\"{name}\":"));
             line.quoted(variable);
@@ -109,11 +109,11 @@ fn json() -> Template {
 }
 
 #[derive(Default)]
-struct Line {
+struct FormatBuilder {
     template: Template,
 }
 
-impl Line {
+impl FormatBuilder {
     fn text(&mut self, text: &str) {
         match self.template.pieces.last_mut() {
             Some(Piece::Text(last)) => last.push_str(text),

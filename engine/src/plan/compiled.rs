@@ -14,7 +14,7 @@ use super::error_pages::ErrorPages;
 use super::headers::{self, HeaderRules, IdentityHeaders};
 use super::hosts::{HostBuf, HostName};
 use super::ids::{ListenerId, RouteId, ServerId, UpstreamId, index};
-use super::line::LineTemplate;
+use super::log_line::LineTemplate;
 use super::reach::{Reach, tables};
 use super::route::RouteTable;
 use super::sni::{HostMeaning, SniTable};

@@ -28,7 +28,7 @@ pub mod headers;
 mod hidden;
 pub mod hosts;
 pub mod ids;
-pub mod line;
+pub mod log_line;
 pub mod marks;
 mod methods;
 pub mod names;

@@ -4,7 +4,7 @@
 //! line or forge a field. The buffer is the caller's and is reused.
 
 use crate::plan::facts::Facts;
-use crate::plan::line::{FixedParts, LineTemplate};
+use crate::plan::log_line::{FixedParts, LineTemplate};
 
 /// Replaces what is in `line` by one whole line, with its line feed; `fixed` as in
 /// [`LineTemplate::render`].

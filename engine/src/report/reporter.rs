@@ -8,7 +8,7 @@ use super::meters::Meters;
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::Refusal;
 use crate::plan::facts::Facts;
-use crate::plan::line::FixedParts;
+use crate::plan::log_line::FixedParts;
 use crate::plan::{ListenerId, Plan};
 
 /// A core's own end of the access log. Allocates nothing once its line buffer has grown.

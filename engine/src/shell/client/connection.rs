@@ -15,7 +15,7 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch};
 use crate::identity::{ClientIdentity, ClientPolicy};
 use crate::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts, SessionFacts};
-use crate::plan::line::FixedParts;
+use crate::plan::log_line::FixedParts;
 use crate::plan::upstream::ProxyPlan;
 use crate::plan::{ForwardedFields, ListenerId, Marks, RouteId, ServerId, template};
 use crate::setup::connection_counts::CountedConnection;

@@ -11,12 +11,12 @@ use super::value_writer::Escape;
 /// A template of a log line, with how its values are escaped.
 #[derive(Clone, Debug)]
 pub struct LineTemplate {
-    parts: Box<[Part]>,
+    parts: Box<[LinePart]>,
     escape: Escape,
 }
 
 #[derive(Clone, Debug)]
-struct Part {
+struct LinePart {
     pieces: Box<[TemplatePiece]>,
     /// The same for all requests of a connection, and more than text.
     fixed: bool,
@@ -47,7 +47,8 @@ impl LineTemplate {
                 None => parts.push((run.to_vec(), fixed)),
             }
         }
-        let parts = parts.into_iter().map(|(pieces, fixed)| Part { pieces: pieces.into(), fixed });
+        let parts =
+            parts.into_iter().map(|(pieces, fixed)| LinePart { pieces: pieces.into(), fixed });
         Self { parts: parts.collect(), escape }
     }
 
