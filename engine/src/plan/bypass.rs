@@ -12,7 +12,7 @@ use ferrule_config::model::{
 };
 use ferrule_config::{Config, Problems};
 
-use super::gap::{Gap, Way};
+use super::bypass_problem::{Bypass, BypassKind};
 use super::hosts::HostBuf;
 use super::methods::MethodSet;
 use super::route::RouteCandidate;
@@ -24,37 +24,37 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
         return;
     }
     let sni = SniTable::build(&config.servers);
-    let search = Search { config, table: RouteTable::build(&config.routes), sni };
+    let search = BypassSearch { config, table: RouteTable::build(&config.routes), sni };
     for route in config.routes.iter().filter(|route| route.clients.iter().any(demands)) {
-        let gap = search.gap(route).or_else(|| search.gap_behind_prefix(route));
-        let gap = gap.or_else(|| search.gap_beside(route));
-        let Some(gap) = gap else { continue };
-        let problem = gap.problem(route, problems);
+        let bypass = search.bypass_by_route(route).or_else(|| search.bypass_by_prefix(route));
+        let bypass = bypass.or_else(|| search.bypass_by_slash(route));
+        let Some(bypass) = bypass else { continue };
+        let problem = bypass.problem(route, problems);
         problems.warn(problem);
     }
 }
 
-struct Search<'a> {
+struct BypassSearch<'a> {
     config: &'a Config,
     table: RouteTable,
     sni: SniTable,
 }
 
-impl<'a> Search<'a> {
-    fn gap(&self, guarded: &'a Route) -> Option<Gap<'a>> {
+impl<'a> BypassSearch<'a> {
+    fn bypass_by_route(&self, guarded: &'a Route) -> Option<Bypass<'a>> {
         let hosts = self.hosts(guarded);
         guarded.uris.iter().find_map(|path| {
             // The example that nobody is likely to have spelt out: what was is an exception.
             let example = path.examples().next()?;
             hosts.iter().find_map(|host| {
-                let (by, how) = self.gap_at(guarded, host, &example)?;
-                Some(Gap { by, path, how })
+                let (by, how) = self.bypass_at(guarded, host, &example)?;
+                Some(Bypass { by, path, how })
             })
         })
     }
 
     /// A route that takes a prefix off, and so leads the same upstream to the same path.
-    fn gap_behind_prefix(&self, guarded: &'a Route) -> Option<Gap<'a>> {
+    fn bypass_by_prefix(&self, guarded: &'a Route) -> Option<Bypass<'a>> {
         let prefix_of = |route: &'a Route| route.strip_prefix.as_deref().unwrap_or_default();
         let mut prefixes: Vec<&str> = self.config.routes.iter().map(prefix_of).collect();
         prefixes.sort_unstable();
@@ -80,7 +80,7 @@ impl<'a> Search<'a> {
                 for (candidate, route) in routes {
                     let same = prefix_of(route) == *prefix && self.same_upstream(route, guarded);
                     if same && self.is_weaker(route, guarded, host) {
-                        return Some(Gap { by: route, path, how: Way::Prefix(asked) });
+                        return Some(Bypass { by: route, path, how: BypassKind::Prefix(asked) });
                     }
                     if !candidate.conditional && candidate.methods == MethodSet::ALL {
                         break;
@@ -93,12 +93,12 @@ impl<'a> Search<'a> {
 
     /// A route that takes what differs from a guarded path by the slash at its end. One that spells it out is
     /// an exception.
-    fn gap_beside(&self, guarded: &'a Route) -> Option<Gap<'a>> {
+    fn bypass_by_slash(&self, guarded: &'a Route) -> Option<Bypass<'a>> {
         let hosts = self.hosts(guarded);
         guarded.uris.iter().find_map(|path| {
             let asked = beside(path)?;
             let by = hosts.iter().find_map(|host| self.taker_of(&asked, guarded, host))?;
-            Some(Gap { by, path, how: Way::Slash(asked) })
+            Some(Bypass { by, path, how: BypassKind::Slash(asked) })
         })
     }
 
@@ -154,7 +154,12 @@ impl<'a> Search<'a> {
     }
 
     /// The first route with a weaker demand that takes some request for this host and path.
-    fn gap_at(&self, guarded: &Route, host: &str, path: &str) -> Option<(&'a Route, Way)> {
+    fn bypass_at(
+        &self,
+        guarded: &Route,
+        host: &str,
+        path: &str,
+    ) -> Option<(&'a Route, BypassKind)> {
         let mut name = HostBuf::default();
         let candidates = self.table.candidates(name.read(host.as_bytes()), path.as_bytes());
         let of = |candidate: &RouteCandidate| self.config.routes.get(candidate.route.0 as usize);
@@ -170,17 +175,17 @@ impl<'a> Search<'a> {
             if taken != MethodSet::EMPTY && self.is_weaker(route, guarded, host) {
                 let behind = place > at;
                 if behind && guarded.when.is_some() {
-                    return Some((route, Way::Conditions));
+                    return Some((route, BypassKind::Conditions));
                 }
                 if behind {
-                    return Some((route, Way::Methods(taken)));
+                    return Some((route, BypassKind::Methods(taken)));
                 }
                 if *covers != cover && self.same_upstream(route, guarded) {
-                    return Some((route, Way::Host(host.to_owned())));
+                    return Some((route, BypassKind::Host(host.to_owned())));
                 }
                 let chosen = route.when.as_ref().is_some_and(is_chosen_by_client);
                 if *covers == cover && chosen {
-                    return Some((route, Way::Priority));
+                    return Some((route, BypassKind::Priority));
                 }
             }
             if !candidate.conditional {
@@ -467,8 +472,8 @@ mod tests {
         }
         for broad in ["client.verify = 'on'", "client.allow = ['CN=a']", "client.deny = ['CN=a']"] {
             let broad = format!("id = 'x', uri = '/*', {broad}");
-            let gap = said(&[&some, &broad]);
-            assert_eq!(gap.is_empty(), !broad.contains("deny"), "{broad}: {gap}");
+            let bypass = said(&[&some, &broad]);
+            assert_eq!(bypass.is_empty(), !broad.contains("deny"), "{broad}: {bypass}");
         }
         // A verified client, but any.
         let listed = "id = 'ops', uri = '/admin/*', methods = ['GET'], client.allow = ['CN=ops']";

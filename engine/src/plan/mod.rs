@@ -9,6 +9,7 @@ pub mod access;
 mod access_log;
 mod arguments;
 mod bypass;
+mod bypass_problem;
 pub mod claims;
 mod client;
 mod compiled;
@@ -20,7 +21,6 @@ mod field;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod forwarded;
-mod gap;
 pub mod gate;
 pub mod guard_index;
 pub mod guards;

@@ -10,15 +10,15 @@ use super::methods::MethodSet;
 use crate::wire::head::Method;
 
 /// A way around.
-pub(super) struct Gap<'a> {
+pub(super) struct Bypass<'a> {
     /// What takes the request instead.
     pub(super) by: &'a Route,
     pub(super) path: &'a UriPattern,
-    pub(super) how: Way,
+    pub(super) how: BypassKind,
 }
 
 /// Why the guarded route is not taken.
-pub(super) enum Way {
+pub(super) enum BypassKind {
     /// It does not list these.
     Methods(MethodSet),
     /// Its conditions do not hold.
@@ -33,7 +33,7 @@ pub(super) enum Way {
     Priority,
 }
 
-impl Gap<'_> {
+impl Bypass<'_> {
     /// What `check` says of it.
     pub(super) fn problem(&self, guarded: &Route, problems: &Problems) -> Problem {
         let line = problems.position(self.by.place).line;
@@ -42,28 +42,28 @@ impl Gap<'_> {
             UriPattern::Prefix(text) => format!("{text}*"),
         };
         let (when, help) = match &self.how {
-            Way::Methods(methods) => (
+            BypassKind::Methods(methods) => (
                 format!("with methods that are not listed here ({})", listed(*methods)),
                 "list every method there is to guard, or none",
             ),
-            Way::Conditions => (
+            BypassKind::Conditions => (
                 "where its `vars` or `remote_addrs` do not hold".to_owned(),
                 "conditions choose between routes and protect nothing: add a route for the rest of \
                  this path",
             ),
-            Way::Host(host) => (
+            BypassKind::Host(host) => (
                 format!("as a route for `{host}` in particular, which comes before any path"),
                 "a host in particular goes before a longer path: name that host here as well",
             ),
-            Way::Prefix(path) => (
+            BypassKind::Prefix(path) => (
                 format!("for the upstream, by a path like `{path}` whose prefix is taken off"),
                 "guard the path behind the prefix as well",
             ),
-            Way::Slash(path) => (
+            BypassKind::Slash(path) => (
                 format!("for the many upstreams to which `{path}` is the same"),
                 "guard the path both with and without its last slash (`uris`)",
             ),
-            Way::Priority => (
+            BypassKind::Priority => (
                 "where conditions hold that a client can meet by what it writes".to_owned(),
                 "ask for an address or a certificate there, not for what anybody may write",
             ),
