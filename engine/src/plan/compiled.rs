@@ -20,7 +20,7 @@ use super::route::RouteTable;
 use super::sni::{HostMeaning, SniTable};
 use super::template::Compiler;
 use super::upstream::{self, UpstreamPlan};
-use super::{access_log, bypass, client, hidden, overlap};
+use super::{access_log, bypass, client, empty_variables, overlap};
 use crate::identity::IdentityPlan;
 use crate::wire::limits::HeadLimits;
 
@@ -151,7 +151,7 @@ impl Plan {
     /// What is wrong with a checked configuration after all: what only this room can tell.
     pub fn check(config: &Config, problems: &mut Problems) {
         client::check(config, problems);
-        hidden::check(config, problems);
+        empty_variables::check(config, problems);
         bypass::check(config, problems);
         overlap::check(config, problems);
     }

@@ -31,11 +31,11 @@ pub(super) struct FieldName {
 
 /// Why a field has no value, whatever a client sends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Hidden {
+pub(super) enum EmptyReason {
     /// Only we may send it.
-    Ours,
+    GatewayOnly,
     /// It is about the client's connection, and nobody's word on that is taken.
-    NobodyTrusted,
+    NoTrustedPeers,
 }
 
 /// What decides which fields have a value.
@@ -52,22 +52,22 @@ impl FieldRules {
     }
 
     /// Why a variable of this name (without `http_`) never has a value; `None` if it may have one.
-    pub(super) fn hidden(&self, name: &str) -> Option<Hidden> {
+    pub(super) fn empty_reason(&self, name: &str) -> Option<EmptyReason> {
         let folded: Box<[u8]> = name.bytes().map(dashed).collect();
         if self.ours.matches(&folded) {
-            return Some(Hidden::Ours);
+            return Some(EmptyReason::GatewayOnly);
         }
         match self.word(&folded) {
             Word::Anybody => None,
-            Word::Trusted if self.forwarded.trusted.is_empty() => Some(Hidden::NobodyTrusted),
+            Word::Trusted if self.forwarded.trusted.is_empty() => Some(EmptyReason::NoTrustedPeers),
             Word::Trusted => None,
-            Word::Nobody => Some(Hidden::Ours),
+            Word::Nobody => Some(EmptyReason::GatewayOnly),
         }
     }
 
     /// The field of a variable; `None` if it never has a value.
     pub(super) fn field(&self, name: &str) -> Option<FieldName> {
-        if self.hidden(name).is_some() {
+        if self.empty_reason(name).is_some() {
             return None;
         }
         let folded: Box<[u8]> = name.bytes().map(dashed).collect();

@@ -89,7 +89,9 @@ impl Compiler {
         }
         match variable {
             Variable::Arg(name) => TemplatePiece::Argument(name.as_bytes().into(), self.unescape),
-            Variable::Cookie(_) if self.fields.hidden("cookie").is_some() => TemplatePiece::Empty,
+            Variable::Cookie(_) if self.fields.empty_reason("cookie").is_some() => {
+                TemplatePiece::Empty
+            }
             Variable::Cookie(name) => TemplatePiece::Cookie(name.as_bytes().into()),
             // That of the target, where it has one: nobody else reads another.
             Variable::Http(name) if name == "host" => TemplatePiece::Fact(Fact::Authority),

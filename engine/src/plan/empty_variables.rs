@@ -8,12 +8,12 @@ use ferrule_config::model::{AccessFormat, Condition, HeaderValue};
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_config::{Config, Place, Problem, Problems};
 
-use super::field::{FieldRules, Hidden};
+use super::field::{EmptyReason, FieldRules};
 use super::headers;
 use super::names::{Folded, fold};
 
 pub(super) fn check(config: &Config, problems: &mut Problems) {
-    let search = Search { config, rules: headers::field_rules(config) };
+    let search = EmptyVariableSearch { config, rules: headers::field_rules(config) };
     for route in &config.routes {
         let mut found = Vec::new();
         route.when.iter().for_each(|when| search.in_condition(when, &mut found));
@@ -35,22 +35,22 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
     }
 }
 
-struct Search<'a> {
+struct EmptyVariableSearch<'a> {
     config: &'a Config,
     rules: FieldRules,
 }
 
 /// A variable without a value.
-struct About {
+struct EmptyVariable {
     variable: String,
     field: String,
-    why: Hidden,
+    why: EmptyReason,
     /// What holds what the gateway knows of it.
     instead: String,
 }
 
-impl Search<'_> {
-    fn in_condition(&self, condition: &Condition, found: &mut Vec<About>) {
+impl EmptyVariableSearch<'_> {
+    fn in_condition(&self, condition: &Condition, found: &mut Vec<EmptyVariable>) {
         match condition {
             Condition::All(list) | Condition::Any(list) => {
                 list.iter().for_each(|one| self.in_condition(one, found));
@@ -66,15 +66,15 @@ impl Search<'_> {
         }
     }
 
-    fn about(&self, variable: &Variable) -> Option<About> {
+    fn about(&self, variable: &Variable) -> Option<EmptyVariable> {
         let name = match variable {
             Variable::Http(name) => name.as_str(),
             Variable::Cookie(_) => "cookie",
             _ => return None,
         };
-        let why = self.rules.hidden(name)?;
+        let why = self.rules.empty_reason(name)?;
         let field = name.split('_').map(capitalised).collect::<Vec<_>>().join("-");
-        Some(About { variable: variable.name(), field, why, instead: self.instead(name) })
+        Some(EmptyVariable { variable: variable.name(), field, why, instead: self.instead(name) })
     }
 
     /// The variable that says what a client may only claim: the one that fills the header, or that is
@@ -108,18 +108,18 @@ impl Search<'_> {
     }
 }
 
-impl About {
+impl EmptyVariable {
     fn problem(&self, place: Place, field: String, sigil: &str) -> Problem {
         let Self { variable, field: name, why, instead } = self;
         let (message, help) = match why {
-            Hidden::Ours => (
+            EmptyReason::GatewayOnly => (
                 format!(
                     "`{sigil}{variable}` never has a value: `{name}` is taken out of every \
                      request, because only the gateway may send it"
                 ),
                 format!("`{sigil}{instead}` is what the gateway knows of the client"),
             ),
-            Hidden::NobodyTrusted => (
+            EmptyReason::NoTrustedPeers => (
                 format!(
                     "`{sigil}{variable}` never has a value: `{name}` is the word of peers in \
                      `http.trusted_addresses` alone, and none is listed"
