@@ -21,12 +21,12 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
         return;
     }
     let sni = SniTable::build(&config.servers);
-    let names = Names::of(config, &sni);
+    let names = ServerNameIndex::of(config, &sni);
     plain_listeners(config, &names, problems);
     wide_wildcards(config, &names, problems);
 }
 
-fn plain_listeners(config: &Config, names: &Names<'_>, problems: &mut Problems) {
+fn plain_listeners(config: &Config, names: &ServerNameIndex<'_>, problems: &mut Problems) {
     let silent = |listen: &&Listen| !listen.tls && listen.mtls_routes.is_none();
     let mut silent = config.listens.iter().filter(silent).peekable();
     if silent.peek().is_none() {
@@ -53,7 +53,10 @@ fn plain_listeners(config: &Config, names: &Names<'_>, problems: &mut Problems) 
 
 /// The first route that a name which requires a certificate leads to, and that does not demand one
 /// itself; and that name's server.
-fn first_guarded<'a>(config: &'a Config, names: &Names<'a>) -> Option<(&'a Route, &'a Server)> {
+fn first_guarded<'a>(
+    config: &'a Config,
+    names: &ServerNameIndex<'a>,
+) -> Option<(&'a Route, &'a Server)> {
     let demands = |route: &Route| route.clients.iter().any(|rule| rule.required);
     let free = (0..).zip(&config.routes).filter(|(_, route)| !demands(route));
     let mut guarded = free.map(|(at, route)| (route, names.guard_of(RouteId(at), route)));
@@ -61,14 +64,14 @@ fn first_guarded<'a>(config: &'a Config, names: &Names<'a>) -> Option<(&'a Route
 }
 
 /// What the configuration says of server names, compiled.
-struct Names<'a> {
+struct ServerNameIndex<'a> {
     servers: &'a [Server],
     sni: &'a SniTable,
     table: RouteTable,
     guards: GuardIndex<'a>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> ServerNameIndex<'a> {
     fn of(config: &'a Config, sni: &'a SniTable) -> Self {
         let (table, guards) = tables(config, sni);
         Self { servers: &config.servers, sni, table, guards }
@@ -110,7 +113,7 @@ impl<'a> Names<'a> {
     }
 }
 
-fn wide_wildcards(config: &Config, names: &Names<'_>, problems: &mut Problems) {
+fn wide_wildcards(config: &Config, names: &ServerNameIndex<'_>, problems: &mut Problems) {
     let mut seen = BTreeSet::new();
     for route in &config.routes {
         for host in &route.hosts {
