@@ -85,7 +85,7 @@ pub fn upstream_head(
         &ForwardedRequest {
             fields: request.head.fields(),
             host: request.host,
-            silenced: route.headers.silenced(),
+            suppressed: route.headers.suppressed(),
         },
         out,
     );

@@ -111,7 +111,7 @@ impl Plan {
                         &[marked.as_slice(), &route.headers].concat(),
                         &mut compiler,
                     )
-                    .silence(&identity),
+                    .suppress(&identity),
                     when: route.when.as_ref().map(|when| Condition::build(when, &mut compiler)),
                     access: RouteAccess::build(&route.clients, compiler.wanted()),
                     reach: Reach::build(RouteId(at), route, &table, &config.servers, &sni, &guards),

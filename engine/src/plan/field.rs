@@ -2,7 +2,7 @@
 //!
 //! In: the name in an `$http_` variable. Out: what the client said under that name, as far as that is
 //! its to say: nothing of a field that only we send upstream, and of `X-Forwarded-*` and `Forwarded`
-//! only the word of a peer that is trusted ([`Word`]). Headers, conditions and logs all read through
+//! only the word of a peer that is trusted ([`FieldTrust`]). Headers, conditions and logs all read through
 //! here, so what one of them takes for absent is absent for all.
 
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use ferrule_config::model::Forwarded;
 
 use super::facts::Facts;
-use super::forwarded::Word;
+use super::forwarded::FieldTrust;
 use super::names::{StripSet, dashed, fold};
 use super::value_writer::ValueWriter;
 use crate::wire::fields::{Known, known};
@@ -58,10 +58,12 @@ impl FieldRules {
             return Some(EmptyReason::GatewayOnly);
         }
         match self.word(&folded) {
-            Word::Anybody => None,
-            Word::Trusted if self.forwarded.trusted.is_empty() => Some(EmptyReason::NoTrustedPeers),
-            Word::Trusted => None,
-            Word::Nobody => Some(EmptyReason::GatewayOnly),
+            FieldTrust::AnyClient => None,
+            FieldTrust::TrustedPeers if self.forwarded.trusted.is_empty() => {
+                Some(EmptyReason::NoTrustedPeers)
+            }
+            FieldTrust::TrustedPeers => None,
+            FieldTrust::GatewayOnly => Some(EmptyReason::GatewayOnly),
         }
     }
 
@@ -71,14 +73,14 @@ impl FieldRules {
             return None;
         }
         let folded: Box<[u8]> = name.bytes().map(dashed).collect();
-        let trusted = self.word(&folded) == Word::Trusted;
+        let trusted = self.word(&folded) == FieldTrust::TrustedPeers;
         let trusted = trusted.then(|| Box::new(self.forwarded.clone()));
         let known = known(&folded);
         Some(FieldName { folded, known, underscores: self.underscores, trusted })
     }
 
-    fn word(&self, folded: &[u8]) -> Word {
-        if self.forwarded.enabled { Word::on(known(folded)) } else { Word::Anybody }
+    fn word(&self, folded: &[u8]) -> FieldTrust {
+        if self.forwarded.enabled { FieldTrust::of(known(folded)) } else { FieldTrust::AnyClient }
     }
 }
 

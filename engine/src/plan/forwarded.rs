@@ -27,25 +27,25 @@ const NAMES: [(&str, Known); 5] = [
 
 /// Whose word is taken on what a field says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Word {
+pub(super) enum FieldTrust {
     /// The client's: it is no field of these.
-    Anybody,
+    AnyClient,
     /// That of a peer in `trusted_addresses`.
-    Trusted,
+    TrustedPeers,
     /// Ours alone.
-    Nobody,
+    GatewayOnly,
 }
 
-impl Word {
+impl FieldTrust {
     /// On this field, in its own spelling.
-    pub(super) const fn on(known: Known) -> Self {
+    pub(super) const fn of(known: Known) -> Self {
         match known {
-            Known::XRealIp => Self::Nobody,
+            Known::XRealIp => Self::GatewayOnly,
             Known::Forwarded
             | Known::XForwardedFor
             | Known::XForwardedHost
             | Known::XForwardedPort
-            | Known::XForwardedProto => Self::Trusted,
+            | Known::XForwardedProto => Self::TrustedPeers,
             Known::Connection
             | Known::ContentLength
             | Known::Date
@@ -62,20 +62,20 @@ impl Word {
             | Known::Upgrade
             | Known::UserAgent
             | Known::Via
-            | Known::Other => Self::Anybody,
+            | Known::Other => Self::AnyClient,
         }
     }
 }
 
 /// Which of our fields a route does not want.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Silenced(u8);
+pub struct SuppressedFields(u8);
 
-impl Silenced {
+impl SuppressedFields {
     /// Those of which this is said.
-    pub(super) fn of(is_silenced: impl Fn(&[u8]) -> bool) -> Self {
+    pub(super) fn of(is_suppressed: impl Fn(&[u8]) -> bool) -> Self {
         let names = NAMES.iter().enumerate();
-        let bits = names.filter(|(_, (name, _))| is_silenced(name.as_bytes()));
+        let bits = names.filter(|(_, (name, _))| is_suppressed(name.as_bytes()));
         Self(bits.fold(0, |set, (at, _)| set | 1 << at))
     }
 
@@ -104,7 +104,7 @@ pub struct ForwardedRequest<'a> {
     /// The host it asks for, without port.
     pub host: &'a [u8],
     /// What its route does not want.
-    pub silenced: Silenced,
+    pub suppressed: SuppressedFields,
 }
 
 impl ForwardedFields {
@@ -137,11 +137,11 @@ impl ForwardedFields {
         if !self.enabled {
             return false;
         }
-        match Word::on(known) {
-            Word::Nobody => true,
+        match FieldTrust::of(known) {
+            FieldTrust::GatewayOnly => true,
             // That list is written anew, with whatever came in front.
-            Word::Trusted => !self.trusted || known == Known::XForwardedFor,
-            Word::Anybody => false,
+            FieldTrust::TrustedPeers => !self.trusted || known == Known::XForwardedFor,
+            FieldTrust::AnyClient => false,
         }
     }
 
@@ -157,7 +157,7 @@ impl ForwardedFields {
         if !self.enabled {
             return;
         }
-        if request.silenced == Silenced::default() && !self.trusted {
+        if request.suppressed == SuppressedFields::default() && !self.trusted {
             out.extend_from_slice(&self.block);
         } else {
             self.append_some(request, out);
@@ -191,7 +191,7 @@ impl ForwardedFields {
                 )
                 && request.fields.contains(known)
         };
-        !request.silenced.has(at) && NAMES.get(at).is_some_and(|(_, known)| !kept(*known))
+        !request.suppressed.has(at) && NAMES.get(at).is_some_and(|(_, known)| !kept(*known))
     }
 
     /// All that came, in its order, and the peer behind it.

@@ -11,7 +11,7 @@ use ferrule_config::template::{Piece, Template as Written, Variable};
 use super::claims::{self, XFCC};
 use super::facts::Facts;
 use super::field::FieldRules;
-use super::forwarded::Silenced;
+use super::forwarded::SuppressedFields;
 use super::names::StripSet;
 use super::template::{Compiler, Template, uses_session};
 
@@ -50,7 +50,7 @@ pub struct HeaderRules {
     /// removed or set here.
     drop: StripSet,
     append: Vec<FieldPlan>,
-    silenced: Silenced,
+    suppressed: SuppressedFields,
 }
 
 impl HeaderRules {
@@ -75,21 +75,22 @@ impl HeaderRules {
             }
         }
         let append = append.into_iter().map(|field| FieldPlan::build(field, compiler)).collect();
-        Self { drop, append, silenced: Silenced::default() }
+        Self { drop, append, suppressed: SuppressedFields::default() }
     }
 
     /// Lets these rules, and the identity headers, have the last word on what we tell of a client's
     /// connection.
     #[must_use]
-    pub fn silence(mut self, identity: &IdentityHeaders) -> Self {
-        self.silenced = Silenced::of(|name| self.drop.matches(name) || identity.strips(name));
+    pub fn suppress(mut self, identity: &IdentityHeaders) -> Self {
+        self.suppressed =
+            SuppressedFields::of(|name| self.drop.matches(name) || identity.strips(name));
         self
     }
 
     /// Which of [`ForwardedFields`](super::ForwardedFields) are not wanted.
     #[must_use]
-    pub const fn silenced(&self) -> Silenced {
-        self.silenced
+    pub const fn suppressed(&self) -> SuppressedFields {
+        self.suppressed
     }
 
     /// Does the client's field of this name go, in whatever case and spelling?
