@@ -17,7 +17,7 @@ use ferrule_engine::plan::facts::{
     ConnectionFacts, Facts, LogFacts, Now, RequestFacts, SessionFacts,
 };
 use ferrule_engine::plan::log_line::FixedParts;
-use ferrule_engine::plan::marks::{Marks, Trace};
+use ferrule_engine::plan::request_ids::{RequestIds, Trace};
 use ferrule_engine::plan::{ForwardedFields, ListenerId, Plan};
 use ferrule_engine::report::access_log::write_line;
 use ferrule_engine::wire::head::{RequestHead, parse_request};
@@ -228,7 +228,7 @@ impl Connection {
             request: None,
             now: NOW,
             log: None,
-            marks: None,
+            request_ids: None,
         }
     }
 
@@ -272,13 +272,13 @@ impl Connection {
             upstream_status: Some(200),
             upstream_ms: Some(1),
         };
-        let mut marks = Marks::default();
-        marks.set_id(b"4f2c9d9e4f2c9d9e4f2c9d9e4f2c9d9e");
-        marks.trace = Trace::Begun { trace_id: [b'a'; 32], span_id: [b'b'; 16] };
+        let mut request_ids = RequestIds::default();
+        request_ids.set_id(b"4f2c9d9e4f2c9d9e4f2c9d9e4f2c9d9e");
+        request_ids.trace = Trace::Begun { trace_id: [b'a'; 32], span_id: [b'b'; 16] };
         let facts = Facts {
             session: Some(&self.session),
             log: Some(&log),
-            marks: Some(&marks),
+            request_ids: Some(&request_ids),
             ..self.facts(admission)
         };
         let format = self.plan.access_log.as_ref().expect("a log");

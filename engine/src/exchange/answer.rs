@@ -9,7 +9,7 @@ use ferrule_config::model::PageMedia;
 
 use super::negotiate::Accepted;
 use crate::plan::error_pages::{ErrorPages, Page};
-use crate::plan::marks::RequestIdField;
+use crate::plan::request_ids::RequestIdField;
 use crate::wire::head::{Method, Version};
 
 /// How an answer is given.

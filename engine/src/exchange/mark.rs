@@ -1,31 +1,31 @@
-//! Marks a request: gives it an id, and finds or begins its trace.
+//! RequestIds a request: gives it an id, and finds or begins its trace.
 //!
 //! In: the request's head if it was understood, and random bits as they are asked for. Out:
-//! [`Marks`]. A client's own id is taken only if it is well-formed, so that it is harmless in
+//! [`RequestIds`]. A client's own id is taken only if it is well-formed, so that it is harmless in
 //! headers, logs and pages; its trace only if W3C Trace Context (level 1) calls it valid.
 
 use ferrule_config::model::Traceparent;
 
 use crate::plan::Plan;
-use crate::plan::marks::{ID_BYTES_MAX, Marks, Trace};
+use crate::plan::request_ids::{ID_BYTES_MAX, RequestIds, Trace};
 use crate::wire::hex;
 use crate::wire::view::{FieldsView, RequestView};
 
 /// Members of a `tracestate` (W3C Trace Context, section 3.3.1.1).
 const STATE_MEMBERS_MAX: usize = 32;
 
-/// Marks a request as the configuration asks.
+/// RequestIds a request as the configuration asks.
 pub fn mark(
     plan: &Plan,
     request: Option<RequestView<'_>>,
     mut random: impl FnMut() -> [u8; 16],
-    marks: &mut Marks,
+    request_ids: &mut RequestIds,
 ) {
-    marks.clear();
+    request_ids.clear();
     if let Some(name) = &plan.http.answers.request_id {
         match request.and_then(|request| client_id(name.as_bytes(), request.fields())) {
-            Some(id) => marks.set_id(id),
-            None => marks.set_id(&uuid(random())),
+            Some(id) => request_ids.set_id(id),
+            None => request_ids.set_id(&uuid(random())),
         }
     }
     let begins = match plan.http.answers.traceparent {
@@ -34,12 +34,12 @@ pub fn mark(
         Traceparent::Begin => true,
     };
     let Some(request) = request else { return };
-    marks.trace = client_trace(request.fields());
-    if begins && marks.trace == Trace::None {
+    request_ids.trace = client_trace(request.fields());
+    if begins && request_ids.trace == Trace::None {
         let trace_id = lower_hex(nonzero(random()));
         let [a, b, c, d, e, f, g, h, ..] = nonzero(random());
         let span_id = lower_hex(nonzero([a, b, c, d, e, f, g, h]));
-        marks.trace = Trace::Begun { trace_id, span_id };
+        request_ids.trace = Trace::Begun { trace_id, span_id };
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    fn marked(traceparent: Traceparent, fields: &str) -> Marks {
+    fn marked(traceparent: Traceparent, fields: &str) -> RequestIds {
         let mut config = fixture::config();
         config.http.answers.request_id = Some("X-Request-Id".to_owned());
         config.http.answers.traceparent = traceparent;
@@ -184,9 +184,9 @@ mod tests {
         let text = format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
         let mut head = RequestHead::default();
         parse_request(text.as_bytes(), text.len(), plan.head_limits(), &mut head).unwrap();
-        let mut marks = Marks::default();
-        mark(&plan, Some(head.view(text.as_bytes())), || [0xff; 16], &mut marks);
-        marks
+        let mut request_ids = RequestIds::default();
+        mark(&plan, Some(head.view(text.as_bytes())), || [0xff; 16], &mut request_ids);
+        request_ids
     }
 
     #[test]
@@ -208,13 +208,13 @@ mod tests {
             ("id\u{e9}", OWN),
             ("a\r\nx-request-id: b", OWN),
         ] {
-            let marks = marked(Traceparent::Off, &format!("x-REQUEST-id: {given}\r\n"));
-            assert_eq!(marks.id(), wanted.as_bytes(), "{given:?}");
+            let request_ids = marked(Traceparent::Off, &format!("x-REQUEST-id: {given}\r\n"));
+            assert_eq!(request_ids.id(), wanted.as_bytes(), "{given:?}");
         }
         let plan = Plan::build(&fixture::config());
-        let mut marks = Marks::default();
-        mark(&plan, None, || panic!("nothing is asked for"), &mut marks);
-        assert_eq!((marks.id(), marks.trace), (&b""[..], Trace::None));
+        let mut request_ids = RequestIds::default();
+        mark(&plan, None, || panic!("nothing is asked for"), &mut request_ids);
+        assert_eq!((request_ids.id(), request_ids.trace), (&b""[..], Trace::None));
     }
 
     #[test]

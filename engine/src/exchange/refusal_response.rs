@@ -80,7 +80,7 @@ mod tests {
     use crate::identity::failure::VerifyFailure;
     use crate::plan::MethodSet;
     use crate::plan::error_pages::{ErrorPages, Page};
-    use crate::plan::marks::RequestIdField;
+    use crate::plan::request_ids::RequestIdField;
     use crate::wire::head::{RequestHead, parse_request};
     use crate::wire::limits::HeadLimits;
 

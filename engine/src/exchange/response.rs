@@ -10,7 +10,7 @@ use super::hop::Nominations;
 use super::response_fault::ResponseFault;
 use super::{binding, upgrade};
 use crate::plan::IdentityHeaders;
-use crate::plan::marks::RequestIdField;
+use crate::plan::request_ids::RequestIdField;
 use crate::wire::framing::{self, BodyLength};
 use crate::wire::head::{Method, Version};
 use crate::wire::view::ResponseView;

@@ -102,7 +102,7 @@ pub fn granted_head(response: ResponseView<'_>, pending: &PendingRequest<'_>, ou
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::marks::RequestIdField;
+    use crate::plan::request_ids::RequestIdField;
     use crate::wire::head::{Method, ResponseHead, parse_response};
     use crate::wire::limits::HeadLimits;
 

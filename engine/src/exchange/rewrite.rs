@@ -285,7 +285,7 @@ mod tests {
             request: None,
             now: NOW,
             log: None,
-            marks: None,
+            request_ids: None,
         };
         let mut identity_block = Vec::new();
         plan.identity.render_block(&facts, &mut identity_block);

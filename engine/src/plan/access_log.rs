@@ -148,7 +148,7 @@ mod tests {
             request: None,
             now: NOW,
             log: Some(&log),
-            marks: None,
+            request_ids: None,
         };
         let mut out = Vec::new();
         line.render(&facts, None, &mut out);

@@ -94,7 +94,7 @@ impl Plan {
         let build = |upstream| UpstreamPlan::build(upstream, &mut compiler);
         let upstreams: Vec<_> = config.upstreams.iter().map(build).collect();
         // First, so that what the operator does to the same fields comes after it.
-        let marked: Vec<_> = headers::marks(config).into_iter().collect();
+        let request_id_ops: Vec<_> = headers::request_id_ops(config).into_iter().collect();
         let (table, guards) = tables(config, &sni);
         let routes = (0..)
             .zip(&config.routes)
@@ -108,7 +108,7 @@ impl Plan {
                     websocket: route.websocket,
                     client_max_body_size: route.client_max_body_size,
                     headers: HeaderRules::build(
-                        &[marked.as_slice(), &route.headers].concat(),
+                        &[request_id_ops.as_slice(), &route.headers].concat(),
                         &mut compiler,
                     )
                     .suppress(&identity),

@@ -1,6 +1,6 @@
 //! What a template may read: borrowed views, made for one rendering and never kept.
 
-use super::marks::Marks;
+use super::request_ids::RequestIds;
 use crate::identity::ClientIdentity;
 use crate::wire::hex;
 use crate::wire::target::Target;
@@ -22,7 +22,7 @@ pub struct Facts<'a> {
     /// How it ended; in logs only.
     pub log: Option<&'a LogFacts<'a>>,
     /// What the request is marked with.
-    pub marks: Option<&'a Marks>,
+    pub request_ids: Option<&'a RequestIds>,
 }
 
 /// A client connection, rendered once when it is accepted.

@@ -160,7 +160,7 @@ impl IdentityHeaders {
 }
 
 /// The fields that hold a request's id and its trace; set before everything that is configured.
-pub(super) fn marks(config: &Config) -> Option<HeaderOps> {
+pub(super) fn request_id_ops(config: &Config) -> Option<HeaderOps> {
     let field = |name: &str, variable| HeaderValue {
         place: Default::default(),
         name: name.to_owned(),
@@ -214,7 +214,7 @@ mod tests {
             request: None,
             now: crate::plan::fixture::NOW,
             log: None,
-            marks: None,
+            request_ids: None,
         };
         let mut sent = Vec::new();
         for field in rules.append() {

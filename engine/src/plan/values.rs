@@ -2,7 +2,7 @@
 
 use super::fact::Fact;
 use super::facts::{ConnectionFacts, Facts, LogFacts, RequestFacts, SessionFacts};
-use super::marks::Trace;
+use super::request_ids::Trace;
 use super::value_writer::ValueWriter;
 use crate::wire::head::Version;
 use crate::wire::target::request_authority;
@@ -39,7 +39,7 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>
             }
         }
         Fact::RequestId | Fact::SpanId | Fact::TraceId | Fact::Traceparent | Fact::Tracestate => {
-            put_mark(fact, facts, sink);
+            put_request_id(fact, facts, sink);
         }
         Fact::SessionAlpn
         | Fact::SessionCipher
@@ -176,19 +176,19 @@ fn put_log_fact(fact: Fact, log: &LogFacts<'_>, sink: &mut ValueWriter<'_>) {
 }
 
 /// Puts one of the marks.
-fn put_mark(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>) {
-    let Some(marks) = facts.marks else { return };
-    let ids = match &marks.trace {
+fn put_request_id(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>) {
+    let Some(request_ids) = facts.request_ids else { return };
+    let ids = match &request_ids.trace {
         Trace::None => None,
         Trace::Client { trace_id, span_id, .. } | Trace::Begun { trace_id, span_id } => {
             Some((trace_id, span_id))
         }
     };
     match (fact, ids) {
-        (Fact::RequestId, _) => sink.put_plain(marks.id()),
+        (Fact::RequestId, _) => sink.put_plain(request_ids.id()),
         (Fact::TraceId, Some((trace_id, _))) => sink.put_plain(trace_id),
         (Fact::SpanId, Some((_, span_id))) => sink.put_plain(span_id),
-        (Fact::Traceparent, Some((trace_id, span_id))) => match marks.trace {
+        (Fact::Traceparent, Some((trace_id, span_id))) => match request_ids.trace {
             Trace::Client { .. } => put_client(b"traceparent", facts, sink),
             // Sampled: whoever samples by its parent would otherwise never record these traces.
             Trace::None | Trace::Begun { .. } => {
@@ -197,7 +197,7 @@ fn put_mark(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>) {
                 }
             }
         },
-        (Fact::Tracestate, _) if matches!(marks.trace, Trace::Client { state: true, .. }) => {
+        (Fact::Tracestate, _) if matches!(request_ids.trace, Trace::Client { state: true, .. }) => {
             put_client(b"tracestate", facts, sink);
         }
         _ => {}
@@ -255,7 +255,7 @@ mod tests {
             }),
             now: NOW,
             log: Some(&log),
-            marks: None,
+            request_ids: None,
         };
         let mut out = Vec::new();
         render_escaped(&template, &facts, escape, &mut out);

@@ -17,7 +17,7 @@ use crate::identity::{ClientIdentity, ClientPolicy};
 use crate::plan::facts::{ConnectionFacts, Facts, Now, RequestFacts, SessionFacts};
 use crate::plan::log_line::FixedParts;
 use crate::plan::upstream::ProxyPlan;
-use crate::plan::{ForwardedFields, ListenerId, Marks, RouteId, ServerId, template};
+use crate::plan::{ForwardedFields, ListenerId, RequestIds, RouteId, ServerId, template};
 use crate::setup::connection_counts::CountedConnection;
 use crate::shell::state::core::{Core, DRAIN_GRACE};
 use crate::shell::state::generation::LiveGeneration;
@@ -131,7 +131,7 @@ impl Client {
             request,
             now,
             log: None,
-            marks: None,
+            request_ids: None,
         }
     }
 
@@ -153,13 +153,17 @@ impl Client {
 
     /// What admission asks of the connection.
     #[must_use]
-    pub(crate) fn view<'a>(&'a self, now: Now<'a>, marks: &'a Marks) -> ConnectionView<'a> {
+    pub(crate) fn view<'a>(
+        &'a self,
+        now: Now<'a>,
+        request_ids: &'a RequestIds,
+    ) -> ConnectionView<'a> {
         ConnectionView {
             listener: self.listener,
             policy: self.server.map(|server| self.live.generation.plan.sni.policy(server)),
             client: self.identity.as_deref(),
             now: now.unix_seconds,
-            facts: Some(Facts { marks: Some(marks), ..self.facts(now, None) }),
+            facts: Some(Facts { request_ids: Some(request_ids), ..self.facts(now, None) }),
         }
     }
 

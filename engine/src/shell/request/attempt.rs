@@ -23,7 +23,7 @@ use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::retry::Sent;
 use crate::exchange::reuse::{self, Bodies, UpstreamEnd};
 use crate::exchange::rewrite::{Destination, upstream_head, upstream_name};
-use crate::plan::{Facts, Marks, NodeIndex, NodePlan};
+use crate::plan::{Facts, NodeIndex, NodePlan, RequestIds};
 use crate::report::Counter;
 use crate::shell::client::connection::Client;
 use crate::shell::transport::record_reader::IdleCheck;
@@ -215,13 +215,13 @@ fn render(
     node: &NodePlan,
 ) -> Result<(Flow<'static>, usize), Refusal> {
     let plan = &request.live.generation.plan;
-    let ExchangeMemory { head, request: scratch, marks, out, .. } = memory;
+    let ExchangeMemory { head, request: scratch, request_ids, out, .. } = memory;
     out.clear();
     let route = plan.route(request.admission.route);
     request.core.clock.with_now(|now| {
         let facts = client
             .facts(now, Some(Client::request_facts(head.view(request.buf), scratch, &route.id)));
-        let facts = Facts { marks: Some(marks), ..facts };
+        let facts = Facts { request_ids: Some(request_ids), ..facts };
         let destination = Destination {
             node,
             identity_block: client.request_identity_block(),
@@ -261,8 +261,8 @@ async fn exchange(
     // Passed on, the expectation is the upstream's to answer.
     let upload = UploadState::new(uploads, expects && plan.http.expect == Expect::Forward);
     // Copied, because the rest of the memory it stands in is worked in.
-    let marks = plan.http.answers.request_id.is_some().then_some(memory.marks);
-    let context = response_context(request, client, &upload, marks.as_ref());
+    let request_ids = plan.http.answers.request_id.is_some().then_some(memory.request_ids);
+    let context = response_context(request, client, &upload, request_ids.as_ref());
     let mut progress = ResponseProgress::default();
     let started = request.core.clock.elapsed();
     let relayed = if uploads {
@@ -337,11 +337,11 @@ fn response_context<'a>(
     request: &ExchangeContext<'a>,
     client: &Client,
     upload: &'a UploadState,
-    marks: Option<&'a Marks>,
+    request_ids: Option<&'a RequestIds>,
 ) -> ResponseContext<'a> {
     let (plan, admission) = (&request.live.generation.plan, request.admission);
     ResponseContext {
-        request_id: marks.and_then(|marks| marks.named(&plan.http)),
+        request_id: request_ids.and_then(|request_ids| request_ids.id_field(&plan.http)),
         core: request.core,
         plan,
         method: admission.method,

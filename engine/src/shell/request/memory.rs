@@ -1,7 +1,7 @@
 //! The memory of one exchange, reused by the next so that a warm request allocates nothing.
 
 use crate::exchange::Scratch;
-use crate::plan::Marks;
+use crate::plan::RequestIds;
 use crate::wire::head::{RequestHead, ResponseHead};
 
 /// A grown vector larger than this is not kept.
@@ -15,7 +15,7 @@ pub(crate) struct ExchangeMemory {
     /// What admission works in, and what it has found out.
     pub(crate) request: Scratch,
     /// Its id and its trace.
-    pub(crate) marks: Marks,
+    pub(crate) request_ids: RequestIds,
     /// The response's head.
     pub(crate) response: ResponseHead,
     /// What is sent next.

@@ -14,7 +14,7 @@ use crate::exchange::response::{Delivery, PendingRequest, ResponseStep, admit_re
 use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::response_head::{client_head, granted_head, interim_head};
 use crate::plan::Plan;
-use crate::plan::marks::RequestIdField;
+use crate::plan::request_ids::RequestIdField;
 use crate::shell::state::core::Core;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::min_rate::MinRate;

@@ -148,10 +148,10 @@ fn admit_request(
     let followed = parsed.and_then(|()| client.follow_generation());
     give_marks(client, memory, parsed.is_ok().then_some(buf));
     followed?;
-    let ExchangeMemory { head, request, marks, .. } = memory;
+    let ExchangeMemory { head, request, request_ids, .. } = memory;
     let admission = client.core.clock.with_now(|now| {
         let plan = &client.live.generation.plan;
-        admit(plan, &client.view(now, marks), head.view(buf), request)
+        admit(plan, &client.view(now, request_ids), head.view(buf), request)
     })?;
     let now = client.core.clock.unix_seconds();
     // Its own route comes last: who the client is by that one is passed on.
@@ -175,9 +175,9 @@ enum RequestResult {
 
 /// Gives the request its id and its trace; `buf` is its head, if that was understood.
 fn give_marks(client: &Client, memory: &mut ExchangeMemory, buf: Option<&[u8]>) {
-    let ExchangeMemory { head, marks, .. } = memory;
+    let ExchangeMemory { head, request_ids, .. } = memory;
     let request = buf.map(|buf| head.view(buf));
-    mark(&client.live.generation.plan, request, || client.core.random.draw(), marks);
+    mark(&client.live.generation.plan, request, || client.core.random.draw(), request_ids);
 }
 
 /// Forwards, and answers ourselves if that came to nothing.
@@ -229,13 +229,13 @@ async fn refuse(
     let keep_alive = client.may_keep(memory.request.keep_after_refusal)
         && bodies == Bodies::Complete
         && !refusal.closes();
-    let ExchangeMemory { head, marks, out, .. } = memory;
+    let ExchangeMemory { head, request_ids, out, .. } = memory;
     out.clear();
     let plan = &client.live.generation.plan;
     let format = ResponseFormat {
         accepted: Accepted::of(head.view(buf).fields()),
         pages: Some(&plan.error_pages),
-        request_id: marks.named(&plan.http),
+        request_id: request_ids.id_field(&plan.http),
     };
     let details = audit::json_details(client, refusal);
     audit::log_refusal(client, refusal);
@@ -300,8 +300,8 @@ fn report(
     core.clock.with_now(|now| {
         let request = (!buf.is_empty())
             .then(|| Client::request_facts(memory.head.view(buf), &memory.request, label.route));
-        let marks = Some(&memory.marks);
-        let facts = Facts { log: Some(&log), marks, ..client.facts(now, request) };
+        let request_ids = Some(&memory.request_ids);
+        let facts = Facts { log: Some(&log), request_ids, ..client.facts(now, request) };
         let books = Books {
             counters: core.counters(),
             events: core.events(),

@@ -198,7 +198,7 @@ async fn carry_both(
         upstream,
         head: memory.head.view(head),
         scratch: &mut memory.request,
-        marks: &memory.marks,
+        request_ids: &memory.request_ids,
         outcome,
     };
     let (mut from_client, mut to_client) = stream.split();

@@ -14,7 +14,7 @@ use crate::exchange::rewrite::upstream_name;
 use crate::exchange::{ConnectionView, Scratch, admit, permit};
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::facts::{ConnectionFacts, SessionFacts};
-use crate::plan::{Facts, HostBuf, ListenerId, Marks, NodePlan, Plan, RouteId, ServerId};
+use crate::plan::{Facts, HostBuf, ListenerId, NodePlan, Plan, RequestIds, RouteId, ServerId};
 use crate::report::Counter;
 use crate::setup::Generation;
 use crate::shell::client::binding::{GenerationView, NegotiatedSession, ServerBinding};
@@ -65,7 +65,7 @@ pub(super) struct TunnelReview<'a> {
     pub(super) head: RequestView<'a>,
     /// What admission works in.
     pub(super) scratch: &'a mut Scratch,
-    pub(super) marks: &'a Marks,
+    pub(super) request_ids: &'a RequestIds,
     /// Its route, upstream and node are those of the generation that was followed last.
     pub(super) outcome: &'a mut Outcome,
 }
@@ -213,7 +213,7 @@ impl TunnelReview<'_> {
                 request: None,
                 now,
                 log: None,
-                marks: Some(self.marks),
+                request_ids: Some(self.request_ids),
             };
             let view = ConnectionView {
                 listener: binding.listener,

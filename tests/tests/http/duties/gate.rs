@@ -81,7 +81,7 @@ impl Gate {
             client: Some(&self.client),
             request: Some(request),
             now: NOW,
-            marks: None,
+            request_ids: None,
             log: None,
         };
         let node = &self.plan.upstream(admission.upstream).nodes[0];

@@ -100,7 +100,7 @@ fn held(plan: &Plan, leaf: &[u8]) -> Vec<bool> {
         request: None,
         now: NOW,
         log: None,
-        marks: None,
+        request_ids: None,
     };
     let ids = (0..).map(RouteId).take(plan.routes().len());
     ids.map(|id| plan.route(id).when.as_ref().expect("a condition").holds(&facts, &mut Vec::new()))

@@ -10,7 +10,7 @@ pub const ID_BYTES_MAX: usize = 128;
 
 /// The marks of one request; empty where the configuration asks for none.
 #[derive(Clone, Copy, Debug)]
-pub struct Marks {
+pub struct RequestIds {
     id: [u8; ID_BYTES_MAX],
     id_len: usize,
     /// Its trace.
@@ -50,13 +50,13 @@ pub enum Trace {
     },
 }
 
-impl Default for Marks {
+impl Default for RequestIds {
     fn default() -> Self {
         Self { id: [0; ID_BYTES_MAX], id_len: 0, trace: Trace::None }
     }
 }
 
-impl Marks {
+impl RequestIds {
     /// Nothing is known of the next request yet.
     pub const fn clear(&mut self) {
         self.id_len = 0;
@@ -71,7 +71,7 @@ impl Marks {
 
     /// The field that holds the id; `None` if there is no id.
     #[must_use]
-    pub fn named<'a>(&'a self, http: &'a Http) -> Option<RequestIdField<'a>> {
+    pub fn id_field<'a>(&'a self, http: &'a Http) -> Option<RequestIdField<'a>> {
         let name = http.answers.request_id.as_deref()?;
         (self.id_len > 0).then(|| RequestIdField { name, id: self.id() })
     }
