@@ -56,7 +56,7 @@ pub(super) fn find_route(
     let methods = [Some(request.method()), other, another];
     // What was found is what the first of each means, unless conditions leave a doubt. Almost every
     // request is read in one way (`exchange/request`: -1 %).
-    let doubt = plan.conditions_have_readings();
+    let doubt = plan.has_ambiguous_conditions();
     if doubt || other.is_some() || readings.others().next().is_some() {
         for (reading, method) in core::iter::once(path.as_slice())
             .chain(readings.others())

@@ -45,7 +45,7 @@ pub struct Plan {
     routes: Vec<RoutePlan>,
     upstreams: Vec<UpstreamPlan>,
     /// May a condition hold for one reader of a request and not for another?
-    has_readings: bool,
+    has_ambiguous_conditions: bool,
 }
 
 /// A listener.
@@ -140,9 +140,9 @@ impl Plan {
             error_pages: Arc::default(),
             access_log,
             listeners,
-            has_readings: routes
+            has_ambiguous_conditions: routes
                 .iter()
-                .any(|route| route.when.as_ref().is_some_and(Condition::has_readings)),
+                .any(|route| route.when.as_ref().is_some_and(Condition::is_ambiguous)),
             routes,
             upstreams,
         }
@@ -158,8 +158,8 @@ impl Plan {
 
     /// May a condition of some route hold for one reader of a request and not for another?
     #[must_use]
-    pub const fn conditions_have_readings(&self) -> bool {
-        self.has_readings
+    pub const fn has_ambiguous_conditions(&self) -> bool {
+        self.has_ambiguous_conditions
     }
 
     /// A listener of this plan.

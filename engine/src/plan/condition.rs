@@ -11,7 +11,7 @@ use ferrule_config::pattern::Pattern;
 use ferrule_config::template as config;
 
 use super::facts::Facts;
-use super::readings::{each_reading, has_readings};
+use super::interpretations::{each_interpretation, is_ambiguous};
 use super::template::{Compiler, Template, render};
 use crate::identity::client::all_values::{self, AllValues};
 
@@ -113,11 +113,11 @@ impl Condition {
 
     /// May it hold for one and not for another who reads the same request?
     #[must_use]
-    pub fn has_readings(&self) -> bool {
+    pub fn is_ambiguous(&self) -> bool {
         match self {
-            Self::All(list) | Self::Any(list) => list.iter().any(Self::has_readings),
-            Self::Not(inner) => inner.has_readings(),
-            Self::Test(template, _) => has_readings(template),
+            Self::All(list) | Self::Any(list) => list.iter().any(Self::is_ambiguous),
+            Self::Not(inner) => inner.is_ambiguous(),
+            Self::Test(template, _) => is_ambiguous(template),
             Self::Every(..) => false,
         }
     }
@@ -140,7 +140,7 @@ impl Condition {
             Self::Not(inner) => inner.truth(facts, value, !doubtful).not(),
             Self::Test(template, test) => {
                 let mut truth = Truth::of(self.is(facts, value, doubtful));
-                each_reading(template, facts, value, &mut |other| {
+                each_interpretation(template, facts, value, &mut |other| {
                     if Truth::of(test.holds(other)) != truth {
                         truth = Truth::Maybe;
                     }

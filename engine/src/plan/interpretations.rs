@@ -12,7 +12,7 @@ use super::template::{Template, TemplatePiece};
 use crate::wire::fields::Known;
 
 /// May a value of this be read in several ways?
-pub(super) fn has_readings(template: &Template) -> bool {
+pub(super) fn is_ambiguous(template: &Template) -> bool {
     template.pieces.iter().any(|piece| match piece {
         TemplatePiece::Argument(..) | TemplatePiece::Cookie(_) | TemplatePiece::Field(_) => true,
         TemplatePiece::Fact(fact) => *fact == Fact::RequestMethod,
@@ -21,7 +21,7 @@ pub(super) fn has_readings(template: &Template) -> bool {
 }
 
 /// Calls `each` with every other reading of the value; `value` is worked in.
-pub(super) fn each_reading(
+pub(super) fn each_interpretation(
     template: &Template,
     facts: &Facts<'_>,
     value: &mut Vec<u8>,
