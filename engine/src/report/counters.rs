@@ -132,7 +132,7 @@ impl Default for Counters {
     }
 }
 
-impl Default for Snapshot {
+impl Default for CounterSums {
     fn default() -> Self {
         Self { values: [0; Counter::COUNT] }
     }
@@ -154,20 +154,20 @@ impl Counters {
 
     /// All values now, each read once.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        snapshot.add(self);
-        snapshot
+    pub fn snapshot(&self) -> CounterSums {
+        let mut sums = CounterSums::default();
+        sums.add(self);
+        sums
     }
 }
 
 /// Values of one core, or summed over several.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Snapshot {
+pub struct CounterSums {
     values: [u64; Counter::COUNT],
 }
 
-impl Snapshot {
+impl CounterSums {
     /// Adds one core's values.
     pub fn add(&mut self, counters: &Counters) {
         for (sum, value) in self.values.iter_mut().zip(&counters.values) {
@@ -178,11 +178,11 @@ impl Snapshot {
     /// The sum over several cores.
     #[must_use]
     pub fn sum<'a>(cores: impl IntoIterator<Item = &'a Counters>) -> Self {
-        let mut snapshot = Self::default();
+        let mut sums = Self::default();
         for counters in cores {
-            snapshot.add(counters);
+            sums.add(counters);
         }
-        snapshot
+        sums
     }
 
     /// One value.
@@ -239,7 +239,7 @@ mod tests {
         cores[0].add(Counter::HandshakesFull, 2);
         cores[1].add(Counter::HandshakesResumed, 3);
         cores[1].add(Counter::HandshakesFull, 5);
-        let sum = Snapshot::sum(&cores);
+        let sum = CounterSums::sum(&cores);
         assert_eq!(sum.get(Counter::HandshakesFull), 7);
         assert_eq!(sum.handshakes(), 10);
         assert_eq!(cores[0].snapshot().handshakes(), 2);

@@ -16,7 +16,7 @@ pub mod meters;
 #[cfg(feature = "io")]
 pub mod reporter;
 
-pub use counters::{Counter, Counters, Snapshot};
+pub use counters::{Counter, CounterSums, Counters};
 pub use diagnostics::RateLimit;
 pub use events::{BUFFER_SIZES, CompletedHandshake, EventSums, Events, HandshakeFault};
 pub use expiry_tracker::{ExpiringClient, ExpiringClients, ExpiryTracker};

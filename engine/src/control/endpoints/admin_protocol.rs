@@ -17,7 +17,7 @@ use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::control::state::status::{ActiveGeneration, ProcessStatus};
 use crate::control::state::totals::{AuthorityLabels, AuthorityUse};
 use crate::identity::verify::explain::hex;
-use crate::report::{Counter, EventSums, Snapshot};
+use crate::report::{Counter, CounterSums, EventSums};
 use crate::setup::CoreLink;
 use crate::tls::load::loaded_crl::LoadedCrl;
 
@@ -92,7 +92,7 @@ impl AdminProtocol {
 
     fn status(&self) -> Value {
         let status = &self.status;
-        let counters = Snapshot::sum(status.links.iter().map(|link| &link.counters));
+        let counters = CounterSums::sum(status.links.iter().map(|link| &link.counters));
         let current = status.current();
         let reloads = status.reloads();
         let [rented, budget] =

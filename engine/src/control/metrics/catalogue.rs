@@ -13,11 +13,11 @@ use super::families::{Family, number, signed};
 use super::objects::by_object;
 use crate::control::process::clock;
 use crate::control::state::status::{ActiveGeneration, ProcessStatus};
-use crate::report::{Counter, EventSums, Snapshot};
+use crate::report::{Counter, CounterSums, EventSums};
 
 /// Everything, as of now.
 pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
-    let counters = Snapshot::sum(status.links.iter().map(|link| &link.counters));
+    let counters = CounterSums::sum(status.links.iter().map(|link| &link.counters));
     let sums = EventSums::of(status.links.iter().map(|link| &link.events));
     let current = status.current();
     let mut all = process(status, current.as_ref());

@@ -5,10 +5,10 @@
 use strum::VariantArray;
 
 use super::families::{Family, LabelSet, number};
-use crate::report::{Counter, Snapshot};
+use crate::report::{Counter, CounterSums};
 
 /// Every counter, in its family.
-pub(super) fn counted(counters: &Snapshot) -> Vec<Family> {
+pub(super) fn counted(counters: &CounterSums) -> Vec<Family> {
     let mut all: Vec<Family> = Vec::new();
     for counter in Counter::VARIANTS.iter().copied() {
         let (name, help, labels): (_, _, LabelSet) = match family_of(counter) {

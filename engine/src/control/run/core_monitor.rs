@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::report::{Counter, Snapshot};
+use crate::report::{Counter, CounterSums};
 use crate::setup::CoreLink;
 
 /// A core that has not shown a heartbeat for this long is reported.
@@ -51,7 +51,7 @@ impl CoreMonitor {
             return;
         }
         self.counters_written = now;
-        let sum = Snapshot::sum(links.iter().map(|link| &link.counters));
+        let sum = CounterSums::sum(links.iter().map(|link| &link.counters));
         let dropped = sum.get(Counter::LogDropped);
         if dropped > self.log_dropped {
             let lines = dropped.saturating_sub(self.log_dropped);
