@@ -24,4 +24,4 @@ pub use expiry_tracker::{ExpiringClient, ExpiringClients, ExpiryTracker};
 pub use log_ring::{LogConsumer, LogProducer, log_ring};
 pub use meters::Meters;
 #[cfg(feature = "io")]
-pub use reporter::{Books, Reporter};
+pub use reporter::{ExchangeMetrics, Reporter};

@@ -20,7 +20,7 @@ pub struct Reporter {
 
 /// Where one exchange is counted.
 #[derive(Clone, Copy, Debug)]
-pub struct Books<'a> {
+pub struct ExchangeMetrics<'a> {
     /// What the core counts.
     pub counters: &'a Counters,
     /// What the core saw.
@@ -42,13 +42,13 @@ impl Reporter {
     /// what this plan's access log has rendered of the connection before.
     pub fn finished(
         &mut self,
-        books: Books<'_>,
+        metrics: ExchangeMetrics<'_>,
         plan: &Plan,
         facts: &Facts<'_>,
         fixed: Option<&FixedParts>,
         outcome: &Outcome,
     ) {
-        let Books { counters, events, meters, listener } = books;
+        let ExchangeMetrics { counters, events, meters, listener } = metrics;
         count(counters, outcome);
         meters.request(listener, outcome.route, outcome.status_logged());
         events.timed(outcome);

@@ -23,7 +23,7 @@ use crate::exchange::refusal_response::answer;
 use crate::exchange::reuse::{self, Bodies, ClientEnd};
 use crate::exchange::{Admission, admit, permit};
 use crate::plan::{Facts, Plan};
-use crate::report::{Books, Counter};
+use crate::report::{Counter, ExchangeMetrics};
 use crate::shell::client::audit;
 use crate::shell::client::connection::{Client, HeadRead};
 use crate::wire::head::parse_request;
@@ -302,14 +302,14 @@ fn report(
             .then(|| Client::request_facts(memory.head.view(buf), &memory.request, label.route));
         let request_ids = Some(&memory.request_ids);
         let facts = Facts { log: Some(&log), request_ids, ..client.facts(now, request) };
-        let books = Books {
+        let metrics = ExchangeMetrics {
             counters: core.counters(),
             events: core.events(),
             meters: &client.live.meters,
             listener: client.listener,
         };
         core.reporter.borrow_mut().finished(
-            books,
+            metrics,
             plan,
             &facts,
             client.request_log_parts(),
