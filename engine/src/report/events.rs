@@ -5,8 +5,8 @@
 
 use strum::{EnumCount, VariantArray};
 
-use super::cells::{Tallies, Tally};
 use super::histogram::{Histogram, MICROS, Spread};
+use super::shared_counts::{SharedCount, SharedCounts};
 use crate::exchange::outcome::Outcome;
 use crate::exchange::refusal::Refusal;
 use crate::identity::{Verdict, VerifyFailure};
@@ -137,28 +137,28 @@ pub const BUFFER_SIZES: [&str; 5] = ["small", "record", "double", "quad", "body"
 #[derive(Debug, Default)]
 pub struct Holdings {
     /// Idle upstream connections.
-    pub pool_idle: Tally,
+    pub pool_idle: SharedCount,
     /// Buffers given out, by [`BUFFER_SIZES`].
-    pub buffers_rented: [Tally; BUFFER_SIZES.len()],
+    pub buffers_rented: [SharedCount; BUFFER_SIZES.len()],
     /// Buffers at hand.
-    pub buffers_free: [Tally; BUFFER_SIZES.len()],
+    pub buffers_free: [SharedCount; BUFFER_SIZES.len()],
     /// The most that were ever given out at a time.
-    pub buffers_peak: [Tally; BUFFER_SIZES.len()],
+    pub buffers_peak: [SharedCount; BUFFER_SIZES.len()],
     /// Bytes of those given out.
-    pub buffer_bytes: Tally,
+    pub buffer_bytes: SharedCount,
     /// As many may be given out.
-    pub buffer_budget: Tally,
+    pub buffer_budget: SharedCount,
 }
 
 /// The events of one core. Written by that core alone.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Events {
-    refusals: Tallies<{ Refusal::COUNT }>,
-    faults: Tallies<{ Refusal::COUNT }>,
-    handshake_faults: Tallies<{ HandshakeFault::COUNT }>,
-    completed_handshakes: Tallies<4>,
-    verdicts: Tallies<VERDICTS>,
+    refusals: SharedCounts<{ Refusal::COUNT }>,
+    faults: SharedCounts<{ Refusal::COUNT }>,
+    handshake_faults: SharedCounts<{ HandshakeFault::COUNT }>,
+    completed_handshakes: SharedCounts<4>,
+    verdicts: SharedCounts<VERDICTS>,
     total: Histogram<TIMES>,
     upstream: Histogram<TIMES>,
     own: Histogram<TIMES>,
@@ -261,15 +261,15 @@ impl EventSums {
             events.own.sum_into(&mut sums.own);
             let held = &events.holdings;
             sums.pool_idle += held.pool_idle.get();
-            for (sum, tally) in
+            for (sum, value) in
                 sums.buffer_bytes.iter_mut().zip([&held.buffer_bytes, &held.buffer_budget])
             {
-                *sum = sum.saturating_add(tally.get());
+                *sum = sum.saturating_add(value.get());
             }
             let kinds = [&held.buffers_rented, &held.buffers_free, &held.buffers_peak];
             for (at, sizes) in sums.buffers.iter_mut().enumerate() {
                 for (sum, kind) in sizes.iter_mut().zip(kinds) {
-                    *sum += kind.get(at).map_or(0, Tally::get);
+                    *sum += kind.get(at).map_or(0, SharedCount::get);
                 }
             }
         }

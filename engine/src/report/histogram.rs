@@ -1,6 +1,6 @@
 //! How often something took how long: fixed buckets, one writer.
 
-use super::cells::{Tallies, Tally};
+use super::shared_counts::{SharedCount, SharedCounts};
 
 /// Upper bounds of durations in microseconds: from what a proxy adds to what a client gives up at.
 pub const MICROS: [u64; 16] = [
@@ -14,8 +14,8 @@ pub const DAYS: [u64; 11] = [0, 1, 3, 7, 14, 30, 60, 90, 180, 365, 730];
 /// Values by bucket, and their sum. `N` is one more than there are bounds.
 #[derive(Debug, Default)]
 pub struct Histogram<const N: usize> {
-    counts: Tallies<N>,
-    sum: Tally,
+    counts: SharedCounts<N>,
+    sum: SharedCount,
 }
 
 /// The values of a histogram, or of several added up.

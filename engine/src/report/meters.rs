@@ -3,8 +3,8 @@
 //! The places are the generation's own, so a reload brings new meters. Whoever reads keeps the sums of
 //! generations that no core holds any more.
 
-use super::cells::Tally;
 use super::histogram::{DAYS, Histogram, Spread};
+use super::shared_counts::SharedCount;
 use crate::plan::{ListenerId, RouteId, ServerId};
 
 /// Routes counted one by one; requests to later ones, and to none, share the last place.
@@ -22,7 +22,7 @@ const DAY: i64 = 86_400;
 #[derive(Debug)]
 pub struct Meters {
     routes: usize,
-    requests: Vec<Tally>,
+    requests: Vec<SharedCount>,
     servers: Vec<ServerMeters>,
 }
 
@@ -36,8 +36,8 @@ pub struct ServerMeters {
 
 #[derive(Debug, Default)]
 struct AnchorMeters {
-    uses: Tally,
-    last_used: Tally,
+    uses: SharedCount,
+    last_used: SharedCount,
 }
 
 impl Meters {
@@ -45,7 +45,7 @@ impl Meters {
     #[must_use]
     pub fn new(listeners: usize, routes: usize, anchors: impl IntoIterator<Item = usize>) -> Self {
         let routes = routes.min(ROUTES_MAX);
-        let fresh = |count| std::iter::repeat_with(Tally::default).take(count).collect();
+        let fresh = |count| std::iter::repeat_with(SharedCount::default).take(count).collect();
         Self {
             routes,
             requests: fresh(listeners * (routes + 1) * CLASSES),
@@ -69,8 +69,8 @@ impl Meters {
             _ => CLASSES - 1,
         };
         let at = ((listener.0 as usize) * (self.routes + 1) + route) * CLASSES + class;
-        if let Some(tally) = self.requests.get(at) {
-            tally.add(1);
+        if let Some(value) = self.requests.get(at) {
+            value.add(1);
         }
     }
 
@@ -90,10 +90,10 @@ impl Meters {
     /// Every count of requests: listener, route (`None` for all others), class from 0, count.
     pub fn requests(&self) -> impl Iterator<Item = (usize, Option<usize>, usize, u64)> {
         let row = self.routes + 1;
-        self.requests.iter().enumerate().map(move |(at, tally)| {
+        self.requests.iter().enumerate().map(move |(at, value)| {
             let (cell, class) = (at / CLASSES, at % CLASSES);
             let route = Some(cell % row).filter(|route| *route < self.routes);
-            (cell / row, route, class, tally.get())
+            (cell / row, route, class, value.get())
         })
     }
 

@@ -4,7 +4,6 @@
 //! own counters. Nothing here waits, locks or allocates once warm; whoever reads does the work.
 
 pub mod access_log;
-pub mod cells;
 pub mod counters;
 pub mod diagnostics;
 pub mod events;
@@ -15,6 +14,7 @@ pub mod log_ring;
 pub mod meters;
 #[cfg(feature = "io")]
 pub mod reporter;
+pub mod shared_counts;
 
 pub use counters::{Counter, CounterSums, Counters};
 pub use diagnostics::RateLimit;

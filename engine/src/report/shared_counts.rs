@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A number with one writer.
 #[derive(Debug, Default)]
-pub struct Tally(AtomicU64);
+pub struct SharedCount(AtomicU64);
 
-impl Tally {
+impl SharedCount {
     /// Adds. The owning core only.
     pub fn add(&self, amount: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
@@ -29,15 +29,15 @@ impl Tally {
 
 /// A row of them.
 #[derive(Debug)]
-pub struct Tallies<const N: usize>([Tally; N]);
+pub struct SharedCounts<const N: usize>([SharedCount; N]);
 
-impl<const N: usize> Default for Tallies<N> {
+impl<const N: usize> Default for SharedCounts<N> {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| Tally::default()))
+        Self(std::array::from_fn(|_| SharedCount::default()))
     }
 }
 
-impl<const N: usize> Tallies<N> {
+impl<const N: usize> SharedCounts<N> {
     /// Adds one at a place. The owning core only.
     pub fn count(&self, at: usize) {
         self.add(at, 1);
@@ -45,15 +45,15 @@ impl<const N: usize> Tallies<N> {
 
     /// Adds at a place. The owning core only.
     pub fn add(&self, at: usize, amount: u64) {
-        if let Some(tally) = self.0.get(at) {
-            tally.add(amount);
+        if let Some(value) = self.0.get(at) {
+            value.add(amount);
         }
     }
 
     /// Adds every value to a sum.
     pub fn sum_into(&self, sums: &mut [u64; N]) {
-        for (sum, tally) in sums.iter_mut().zip(&self.0) {
-            *sum = sum.wrapping_add(tally.get());
+        for (sum, value) in sums.iter_mut().zip(&self.0) {
+            *sum = sum.wrapping_add(value.get());
         }
     }
 }
