@@ -5,7 +5,7 @@
 
 use strum::{EnumCount, VariantArray};
 
-use super::histogram::{Histogram, MICROS, Spread};
+use super::histogram::{Histogram, HistogramSums, MICROS};
 use super::shared_counts::{SharedCount, SharedCounts};
 use crate::exchange::outcome::Outcome;
 use crate::exchange::refusal::Refusal;
@@ -135,7 +135,7 @@ pub const BUFFER_SIZES: [&str; 5] = ["small", "record", "double", "quad", "body"
 
 /// What a core has of its own right now: set once a tick.
 #[derive(Debug, Default)]
-pub struct Holdings {
+pub struct ResourceGauges {
     /// Idle upstream connections.
     pub pool_idle: SharedCount,
     /// Buffers given out, by [`BUFFER_SIZES`].
@@ -163,7 +163,7 @@ pub struct Events {
     upstream: Histogram<TIMES>,
     own: Histogram<TIMES>,
     /// What the core holds.
-    pub holdings: Holdings,
+    pub resources: ResourceGauges,
 }
 
 impl Events {
@@ -220,11 +220,11 @@ pub struct EventSums {
     /// In the order of [`verdict_words`].
     pub verdicts: [u64; VERDICTS],
     /// From the first byte of a request to the last one of its answer.
-    pub total: Spread<TIMES>,
+    pub total: HistogramSums<TIMES>,
     /// From the request's way upstream to the end of the response.
-    pub upstream: Spread<TIMES>,
+    pub upstream: HistogramSums<TIMES>,
     /// The rest.
-    pub own: Spread<TIMES>,
+    pub own: HistogramSums<TIMES>,
     /// Idle upstream connections.
     pub pool_idle: u64,
     /// Buffers by size: rented, free, peak.
@@ -243,9 +243,9 @@ impl EventSums {
             handshake_faults: [0; HandshakeFault::COUNT],
             completed_handshakes: [0; 4],
             verdicts: [0; VERDICTS],
-            total: Spread::default(),
-            upstream: Spread::default(),
-            own: Spread::default(),
+            total: HistogramSums::default(),
+            upstream: HistogramSums::default(),
+            own: HistogramSums::default(),
             pool_idle: 0,
             buffers: [[0; 3]; BUFFER_SIZES.len()],
             buffer_bytes: [0; 2],
@@ -259,7 +259,7 @@ impl EventSums {
             events.total.sum_into(&mut sums.total);
             events.upstream.sum_into(&mut sums.upstream);
             events.own.sum_into(&mut sums.own);
-            let held = &events.holdings;
+            let held = &events.resources;
             sums.pool_idle += held.pool_idle.get();
             for (sum, value) in
                 sums.buffer_bytes.iter_mut().zip([&held.buffer_bytes, &held.buffer_budget])

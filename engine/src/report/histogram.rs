@@ -20,20 +20,20 @@ pub struct Histogram<const N: usize> {
 
 /// The values of a histogram, or of several added up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Spread<const N: usize> {
+pub struct HistogramSums<const N: usize> {
     /// Values in each bucket alone.
     pub counts: [u64; N],
     /// All values together.
     pub sum: u64,
 }
 
-impl<const N: usize> Default for Spread<N> {
+impl<const N: usize> Default for HistogramSums<N> {
     fn default() -> Self {
         Self { counts: [0; N], sum: 0 }
     }
 }
 
-impl<const N: usize> Spread<N> {
+impl<const N: usize> HistogramSums<N> {
     /// Values in all buckets.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -59,9 +59,9 @@ impl<const N: usize> Histogram<N> {
     }
 
     /// Adds the values to a sum.
-    pub fn sum_into(&self, spread: &mut Spread<N>) {
-        self.counts.sum_into(&mut spread.counts);
-        spread.sum = spread.sum.wrapping_add(self.sum.get());
+    pub fn sum_into(&self, sums: &mut HistogramSums<N>) {
+        self.counts.sum_into(&mut sums.counts);
+        sums.sum = sums.sum.wrapping_add(self.sum.get());
     }
 }
 
@@ -75,11 +75,11 @@ mod tests {
         for days in [0, 1, 2, 730, 731] {
             histogram.observe(&DAYS, days);
         }
-        let mut spread = Spread::default();
-        histogram.sum_into(&mut spread);
-        histogram.sum_into(&mut spread);
-        assert_eq!(spread.counts, [2, 2, 2, 0, 0, 0, 0, 0, 0, 0, 2, 2]);
-        assert_eq!((spread.count(), spread.sum), (10, 2 * (1 + 2 + 730 + 731)));
+        let mut sums = HistogramSums::default();
+        histogram.sum_into(&mut sums);
+        histogram.sum_into(&mut sums);
+        assert_eq!(sums.counts, [2, 2, 2, 0, 0, 0, 0, 0, 0, 0, 2, 2]);
+        assert_eq!((sums.count(), sums.sum), (10, 2 * (1 + 2 + 730 + 731)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The places are the generation's own, so a reload brings new meters. Whoever reads keeps the sums of
 //! generations that no core holds any more.
 
-use super::histogram::{DAYS, Histogram, Spread};
+use super::histogram::{DAYS, Histogram, HistogramSums};
 use super::shared_counts::SharedCount;
 use crate::plan::{ListenerId, RouteId, ServerId};
 
@@ -100,9 +100,9 @@ impl Meters {
     /// By server object: the days left of clients, and uses and last use of each anchor.
     pub fn servers(
         &self,
-    ) -> impl Iterator<Item = (Spread<DAY_BUCKETS>, impl Iterator<Item = (u64, u64)>)> {
+    ) -> impl Iterator<Item = (HistogramSums<DAY_BUCKETS>, impl Iterator<Item = (u64, u64)>)> {
         self.servers.iter().map(|server| {
-            let mut days = Spread::default();
+            let mut days = HistogramSums::default();
             server.days_left.sum_into(&mut days);
             let anchors = server.anchors.iter();
             (days, anchors.map(|anchor| (anchor.uses.get(), anchor.last_used.get())))

@@ -289,15 +289,15 @@ impl Worker {
 
     /// What the core holds of its own, for whoever looks.
     fn publish_holdings(&self) {
-        let (core, holdings) = (&self.core, &self.core.events().holdings);
-        holdings.pool_idle.set(u64::try_from(core.pool.borrow().len()).unwrap_or(u64::MAX));
+        let (core, resources) = (&self.core, &self.core.events().resources);
+        resources.pool_idle.set(u64::try_from(core.pool.borrow().len()).unwrap_or(u64::MAX));
         let bytes = |count| u64::try_from(count).unwrap_or(u64::MAX);
-        holdings.buffer_bytes.set(bytes(core.buffers.rented_bytes()));
-        holdings.buffer_budget.set(bytes(core.buffers.budget()));
+        resources.buffer_bytes.set(bytes(core.buffers.rented_bytes()));
+        resources.buffer_budget.set(bytes(core.buffers.budget()));
         let levels = [
-            (&holdings.buffers_rented, core.buffers.rented()),
-            (&holdings.buffers_free, core.buffers.free()),
-            (&holdings.buffers_peak, core.buffers.peak()),
+            (&resources.buffers_rented, core.buffers.rented()),
+            (&resources.buffers_free, core.buffers.free()),
+            (&resources.buffers_peak, core.buffers.peak()),
         ];
         for (tallies, counts) in levels {
             for (tally, count) in tallies.iter().zip(counts) {

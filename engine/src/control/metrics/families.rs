@@ -11,7 +11,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 
-use crate::report::histogram::Spread;
+use crate::report::histogram::HistogramSums;
 
 /// The media type of OpenMetrics.
 pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -242,7 +242,7 @@ pub(super) const fn signed(value: i64) -> f64 {
 
 impl HistogramValue {
     /// The counts of a histogram whose bounds and sum are in parts of a unit.
-    pub(super) fn of<const N: usize>(spread: &Spread<N>, bounds: &[u64], unit: f64) -> Self {
+    pub(super) fn of<const N: usize>(spread: &HistogramSums<N>, bounds: &[u64], unit: f64) -> Self {
         let bounds = bounds.iter().map(|bound| number(*bound) / unit).chain([f64::INFINITY]);
         let buckets = bounds.zip(spread.counts);
         Self {

@@ -11,7 +11,7 @@ use std::sync::atomic::{Ordering, fence};
 use crate::identity::verify::explain;
 use crate::identity::x509::raw_certificate::RawCertificate;
 use crate::report::Meters;
-use crate::report::histogram::Spread;
+use crate::report::histogram::HistogramSums;
 use crate::report::meters::{ANCHORS_MAX, CLASSES, DAY_BUCKETS, ROUTES_MAX};
 use crate::setup::Generation;
 
@@ -75,7 +75,7 @@ pub(crate) struct ObjectTotals {
     /// Requests: one count for each class of status codes.
     pub(crate) requests: BTreeMap<RequestLabels, [u64; CLASSES]>,
     /// By server object: days left of the certificates of verified clients.
-    pub(crate) days_left: BTreeMap<Arc<str>, Spread<DAY_BUCKETS>>,
+    pub(crate) days_left: BTreeMap<Arc<str>, HistogramSums<DAY_BUCKETS>>,
     /// Use of the client authorities.
     pub(crate) authorities: BTreeMap<AuthorityLabels, AuthorityUse>,
 }
@@ -330,6 +330,6 @@ mod tests {
             totals.authorities.values().next(),
             Some(&AuthorityUse { count: 2, last_used: 7 })
         );
-        assert_eq!(totals.days_left.values().next().map(Spread::count), Some(2));
+        assert_eq!(totals.days_left.values().next().map(HistogramSums::count), Some(2));
     }
 }
