@@ -16,7 +16,7 @@ pub(super) fn compile(format: &AccessFormat, compiler: &mut Compiler) -> LineTem
     }
 }
 
-/// nginx's `combined`, and behind it, quoted: the verdict on the client's certificate, its
+/// nginx's `combined`, followed by, quoted: the verdict on the client's certificate, its
 /// fingerprint, the server name, the TLS version, and whether the session was resumed.
 ///
 /// `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer"

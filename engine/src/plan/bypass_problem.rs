@@ -9,7 +9,7 @@ use ferrule_config::{Problem, Problems};
 use super::methods::MethodSet;
 use crate::wire::head::Method;
 
-/// A way around.
+/// A way around a guarded route.
 pub(super) struct Bypass<'a> {
     /// What takes the request instead.
     pub(super) by: &'a Route,
@@ -19,15 +19,15 @@ pub(super) struct Bypass<'a> {
 
 /// Why the guarded route is not taken.
 pub(super) enum BypassKind {
-    /// It does not list these.
+    /// The guarded route does not list these methods.
     Methods(MethodSet),
-    /// Its conditions do not hold.
+    /// The conditions of the guarded route do not hold.
     Conditions,
     /// The other one is for a host in particular, and so comes first.
     Host(String),
-    /// What the upstream gets is the same behind this prefix, which is taken off.
+    /// The other route takes this prefix off, so the upstream gets the same path.
     Prefix(String),
-    /// What the upstream gets is the same but for the slash at its end.
+    /// The upstream gets the same path but for the slash at its end.
     Slash(String),
     /// The other one comes first where a client says what its conditions ask for.
     Priority,

@@ -106,7 +106,7 @@ impl Condition {
         }
     }
 
-    /// Does it hold? `value` is used to work in.
+    /// Does it hold? `value` is scratch space.
     pub fn holds(&self, facts: &Facts<'_>, value: &mut Vec<u8>) -> bool {
         self.is(facts, value, false)
     }
@@ -122,7 +122,7 @@ impl Condition {
         }
     }
 
-    /// In which ways does it hold? `value` is used to work in.
+    /// In which ways does it hold? `value` is scratch space.
     pub fn judge(&self, facts: &Facts<'_>, value: &mut Vec<u8>) -> Truth {
         self.truth(facts, value, false)
     }

@@ -45,7 +45,7 @@ struct EmptyVariable {
     variable: String,
     field: String,
     why: EmptyReason,
-    /// What holds what the gateway knows of it.
+    /// The variable that holds what the gateway itself knows.
     instead: String,
 }
 

@@ -21,9 +21,9 @@ const SPECIAL: [u16; 3] = [495, 496, 497];
 /// One page.
 #[derive(Debug)]
 pub struct Page {
-    /// What it holds.
+    /// Its media type.
     pub media: PageMedia,
-    /// Text; the id stands between two of them.
+    /// The text around the ids: an id goes between each two pieces.
     pieces: Box<[Box<str>]>,
 }
 

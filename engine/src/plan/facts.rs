@@ -6,7 +6,7 @@ use crate::wire::hex;
 use crate::wire::target::Target;
 use crate::wire::view::RequestView;
 
-/// Everything at once; what is not there renders as nothing.
+/// All that a template may read; what is missing renders as nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// The client connection.
@@ -21,7 +21,7 @@ pub struct Facts<'a> {
     pub now: Now<'a>,
     /// How it ended; in logs only.
     pub log: Option<&'a LogFacts<'a>>,
-    /// What the request is marked with.
+    /// The ids of the request and of its trace.
     pub request_ids: Option<&'a RequestIds>,
 }
 
@@ -46,7 +46,7 @@ pub struct ConnectionFacts {
     pub proxied: Option<Box<ProxiedFacts>>,
 }
 
-/// Beside a client that a PROXY protocol header has named.
+/// What a PROXY protocol header says beside the client's own address.
 #[derive(Clone, Debug, Default)]
 pub struct ProxiedFacts {
     /// `$proxy_protocol_server_addr`

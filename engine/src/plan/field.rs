@@ -21,20 +21,20 @@ use crate::wire::view::FieldView;
 pub(super) struct FieldName {
     /// Lower case, `-` for `_`.
     folded: Box<[u8]>,
-    /// What that means to us.
+    /// The well-known field of this name.
     known: Known,
     /// Does a field whose name holds an underscore count?
     underscores: bool,
-    /// Is it the word of trusted peers alone? Then in its own spelling alone.
+    /// Set if only trusted peers may send it; then only its own spelling counts.
     trusted: Option<Box<Forwarded>>,
 }
 
 /// Why a field has no value, whatever a client sends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum EmptyReason {
-    /// Only we may send it.
+    /// Only the gateway may send this field.
     GatewayOnly,
-    /// It is about the client's connection, and nobody's word on that is taken.
+    /// The field is about the client's connection, and no peer is trusted with that.
     NoTrustedPeers,
 }
 
@@ -103,7 +103,7 @@ impl FieldName {
             && (underscores || !name.contains(&b'_'))
     }
 
-    /// The fields of a request; none if its client is not believed in this.
+    /// The fields of a request; none if its client is not trusted to send this one.
     fn readable<'a>(&self, facts: &Facts<'a>) -> impl Iterator<Item = FieldView<'a>> + use<'a> {
         let believed = self.trusted.as_ref().is_none_or(|forwarded| {
             let peer = facts.connection.remote_addr.parse::<IpAddr>();

@@ -25,19 +25,19 @@ const NAMES: [(&str, Known); 5] = [
     ("X-Forwarded-For", Known::XForwardedFor),
 ];
 
-/// Whose word is taken on what a field says.
+/// Whose value of a field is taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum FieldTrust {
-    /// The client's: it is no field of these.
+    /// Any client's: the field says nothing about the client's connection.
     AnyClient,
-    /// That of a peer in `trusted_addresses`.
+    /// That of a peer in `http.trusted_addresses`.
     TrustedPeers,
-    /// Ours alone.
+    /// Only our own.
     GatewayOnly,
 }
 
 impl FieldTrust {
-    /// On this field, in its own spelling.
+    /// The trust in this field, in its own spelling.
     pub(super) const fn of(known: Known) -> Self {
         match known {
             Known::XRealIp => Self::GatewayOnly,
@@ -67,12 +67,12 @@ impl FieldTrust {
     }
 }
 
-/// Which of our fields a route does not want.
+/// Which of the fields we make a route removes or sets itself.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct SuppressedFields(u8);
 
 impl SuppressedFields {
-    /// Those of which this is said.
+    /// The fields for which `is_suppressed` holds.
     pub(super) fn of(is_suppressed: impl Fn(&[u8]) -> bool) -> Self {
         let names = NAMES.iter().enumerate();
         let bits = names.filter(|(_, (name, _))| is_suppressed(name.as_bytes()));
@@ -96,14 +96,14 @@ pub struct ForwardedFields {
     ends: [usize; 3],
 }
 
-/// A request's share in them.
+/// What the lines take from one request.
 #[derive(Clone, Copy, Debug)]
 pub struct ForwardedRequest<'a> {
     /// Its fields.
     pub fields: FieldsView<'a>,
     /// The host it asks for, without port.
     pub host: &'a [u8],
-    /// What its route does not want.
+    /// The fields that its route suppresses.
     pub suppressed: SuppressedFields,
 }
 
@@ -170,7 +170,7 @@ impl ForwardedFields {
         }
     }
 
-    /// The lines of the block that are wanted of us.
+    /// Appends the lines of the block that are ours to send.
     fn append_some(&self, request: &ForwardedRequest<'_>, out: &mut Vec<u8>) {
         let mut start = 0;
         for (at, end) in self.ends.into_iter().enumerate() {
@@ -194,7 +194,7 @@ impl ForwardedFields {
         !request.suppressed.has(at) && NAMES.get(at).is_some_and(|(_, known)| !kept(*known))
     }
 
-    /// All that came, in its order, and the peer behind it.
+    /// Appends all values that came, in their order, and the peer after them.
     fn append_for(&self, request: &ForwardedRequest<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"X-Forwarded-For: ");
         for field in request.fields.all(Known::XForwardedFor) {

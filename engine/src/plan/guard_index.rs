@@ -17,14 +17,14 @@ type GuardMap = HashMap<Box<[u8]>, Guards, foldhash::fast::FixedState>;
 #[derive(Debug)]
 pub struct GuardIndex<'a> {
     sni: &'a SniTable,
-    /// Of wildcards, by what follows `*.`.
+    /// The policies of wildcard names, by what follows `*.`.
     wildcard: GuardMap,
-    /// By every suffix: of the names below it.
+    /// The policies of all names below a suffix, by that suffix.
     below: GuardMap,
 }
 
 impl<'a> GuardIndex<'a> {
-    /// Of these servers, compiled to `sni`. The name `*` is left out: whatever host it is meant for
+    /// Builds the index of these servers, compiled to `sni`. The name `*` is left out: whatever host it is meant for
     /// has its policy.
     #[must_use]
     pub fn build(servers: &[Server], sni: &'a SniTable) -> Self {
@@ -53,7 +53,7 @@ impl<'a> GuardIndex<'a> {
         index_of
     }
 
-    /// Of the names that could serve a host of this pattern: of a host that is a server name that one
+    /// The policies of the names that could serve a host of this pattern: of a server name that one
     /// alone, otherwise of all that overlap ([`HostPattern::overlaps`]), `*` aside.
     #[must_use]
     pub fn of(&self, pattern: &HostPattern) -> Guards {

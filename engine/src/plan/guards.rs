@@ -14,7 +14,7 @@ pub struct Guards {
     requiring: bool,
 }
 
-/// Whose policies ask.
+/// Which policies ask for a certificate.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Asking {
     #[default]
@@ -24,7 +24,7 @@ enum Asking {
 }
 
 impl Guards {
-    /// Of one policy: does it ask for a certificate, and does it require one?
+    /// The demands of one policy: does it ask for a certificate, and does it require one?
     pub(super) const fn of(policy: PolicyId, asks: bool, requires: bool) -> Self {
         let asking = if asks { Asking::One(policy) } else { Asking::Nobody };
         Self { asking, requiring: requires }

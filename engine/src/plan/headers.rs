@@ -78,8 +78,7 @@ impl HeaderRules {
         Self { drop, append, suppressed: SuppressedFields::default() }
     }
 
-    /// Lets these rules, and the identity headers, have the last word on what we tell of a client's
-    /// connection.
+    /// Suppresses each forwarded field that these rules or the identity headers remove or set.
     #[must_use]
     pub fn suppress(mut self, identity: &IdentityHeaders) -> Self {
         self.suppressed =
@@ -87,7 +86,7 @@ impl HeaderRules {
         self
     }
 
-    /// Which of [`ForwardedFields`](super::ForwardedFields) are not wanted.
+    /// Which of [`ForwardedFields`](super::ForwardedFields) are suppressed.
     #[must_use]
     pub const fn suppressed(&self) -> SuppressedFields {
         self.suppressed

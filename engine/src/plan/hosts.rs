@@ -39,7 +39,7 @@ impl HostBuf {
         debug_assert!(written.is_ok(), "a buffer takes whatever is written");
     }
 
-    /// No name any more.
+    /// Forgets the name.
     pub fn clear(&mut self) {
         self.0.clear();
     }
@@ -85,13 +85,13 @@ impl<'a> HostName<'a> {
 /// How a pattern covers a name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cover {
-    /// It is that name.
+    /// The pattern is the name itself.
     Exact,
-    /// A wildcard, with one label in its place.
+    /// A wildcard that stands for one label of it.
     OneLabel,
-    /// A wildcard, with two labels or more in its place.
+    /// A wildcard that stands for two labels of it or more.
     MoreLabels,
-    /// It is every name.
+    /// The pattern `*`, which covers every name.
     Every,
 }
 

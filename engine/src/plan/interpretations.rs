@@ -1,4 +1,4 @@
-//! What else may a value that a client wrote be read as?
+//! The other values that an upstream may read where we read one.
 //!
 //! In: a variable of a condition, and a request. Out: every value that some usual upstream reads where
 //! we read one: another of several parameters, cookies or lines of a name, a name in another case or
@@ -20,7 +20,7 @@ pub(super) fn is_ambiguous(template: &Template) -> bool {
     })
 }
 
-/// Calls `each` with every other reading of the value; `value` is worked in.
+/// Calls `each` with every other interpretation of the value; `value` is scratch space.
 pub(super) fn each_interpretation(
     template: &Template,
     facts: &Facts<'_>,

@@ -41,7 +41,7 @@ impl MethodSet {
         self.0 & bit(method) != 0
     }
 
-    /// One method after the other, as far as they have names of ours.
+    /// Every method in the set that has a name here.
     pub(super) fn each(self) -> impl Iterator<Item = Method> {
         METHODS.into_iter().map(|(method, _)| method).filter(move |method| self.contains(*method))
     }
@@ -54,7 +54,7 @@ impl MethodSet {
         Self(self.0 | other.0)
     }
 
-    /// What is in both.
+    /// The methods that are in both sets.
     pub(super) const fn both(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
@@ -63,7 +63,7 @@ impl MethodSet {
         Self(self.0 & !other.0)
     }
 
-    /// As far as we ever serve them.
+    /// Those that are ever served: neither CONNECT nor TRACE.
     pub(super) const fn served(self) -> Self {
         self.without(Self::EMPTY.with(Method::Connect).with(Method::Trace))
     }

@@ -17,14 +17,14 @@ use super::sni::SniTable;
 /// Which server names lead to a route.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
-    /// Of the names that overlap with any of its hosts.
+    /// The policies of the server names that overlap with any of its hosts.
     guards: Guards,
-    /// Of a route for every host: the policies of the names that lead there.
+    /// For a route without hosts: the policies of the server names that lead there.
     led_by: Box<[PolicyId]>,
 }
 
 impl Reach {
-    /// Of the route `id` of `routes`, which are compiled to `table`.
+    /// Compiles the reach of one route; `table` holds all of them.
     pub(super) fn build(
         id: RouteId,
         route: &Route,
@@ -43,7 +43,7 @@ impl Reach {
         Self { guards, led_by }
     }
 
-    /// Of the names that overlap with any of its hosts.
+    /// The policies of the server names that overlap with any of its hosts.
     #[must_use]
     pub const fn guards(&self) -> Guards {
         self.guards
@@ -62,7 +62,7 @@ impl Reach {
         guards.admit(used) || self.led_by.iter().any(alike)
     }
 
-    /// Of a route for every host: does a name of this policy lead there?
+    /// For a route without hosts: does a server name of this policy lead there?
     #[must_use]
     pub fn is_led_by(&self, policy: Option<PolicyId>) -> bool {
         policy.is_some_and(|policy| self.led_by.contains(&policy))

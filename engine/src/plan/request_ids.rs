@@ -1,14 +1,14 @@
-//! What one request is marked with: its id, and the ids of the trace it belongs to.
+//! The ids of one request: its own, and those of the trace it belongs to.
 //!
 //! Filled once per request by [`exchange::mark`](crate::exchange::mark); read by templates, logs and
 //! answers. Every byte of an id is of a set that needs no escaping anywhere.
 
 use ferrule_config::model::Http;
 
-/// More is not an id but a message.
+/// Bytes of the longest id that is taken from a client.
 pub const ID_BYTES_MAX: usize = 128;
 
-/// The marks of one request; empty where the configuration asks for none.
+/// The ids of one request; empty where the configuration asks for none.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestIds {
     id: [u8; ID_BYTES_MAX],
@@ -29,7 +29,7 @@ pub struct RequestIdField<'a> {
 /// The trace that a request belongs to, its ids in hexadecimal.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Trace {
-    /// None that we know of.
+    /// The request belongs to no trace.
     #[default]
     None,
     /// The client's, which passes as it came.
@@ -57,7 +57,7 @@ impl Default for RequestIds {
 }
 
 impl RequestIds {
-    /// Nothing is known of the next request yet.
+    /// Empties them before the next request.
     pub const fn clear(&mut self) {
         self.id_len = 0;
         self.trace = Trace::None;
@@ -76,7 +76,7 @@ impl RequestIds {
         (self.id_len > 0).then(|| RequestIdField { name, id: self.id() })
     }
 
-    /// Takes an id, unless it is too long.
+    /// Sets the id; one that is too long is ignored.
     pub fn set_id(&mut self, id: &[u8]) {
         if let Some(room) = self.id.get_mut(..id.len()) {
             room.copy_from_slice(id);

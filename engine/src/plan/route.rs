@@ -33,7 +33,7 @@ pub struct RouteTable {
 pub enum RouteLookup {
     /// This route.
     Route(RouteMatch),
-    /// Host and path are known, but with these methods only.
+    /// There are routes for this host and path, but for these methods only.
     MethodNotAllowed(MethodSet),
     /// No route has this host and path.
     NotFound,
@@ -46,14 +46,14 @@ pub struct RouteMatch {
     pub route: RouteId,
     /// How the pattern covers the host.
     pub cover: Cover,
-    /// Of server names that the pattern could serve as well.
+    /// The policies of the server names that the pattern could serve as well.
     pub guards: Guards,
 }
 
 /// The paths of one host pattern.
 #[derive(Debug, Default)]
 struct HostPaths {
-    /// Of server names that the pattern could serve.
+    /// The policies of the server names that the pattern could serve.
     guards: Guards,
     exact: PathMap<Candidates>,
     /// Sorted by text, so that the longest prefix of a path is found by bisection: it is the
@@ -78,12 +78,12 @@ pub(super) struct RouteCandidate {
     priority: i32,
     pub(super) methods: MethodSet,
     pub(super) route: RouteId,
-    /// It asks for more.
+    /// It has conditions beside host, path and method.
     pub(super) conditional: bool,
 }
 
 impl RouteCandidate {
-    /// What is left of these methods behind it, if all that it asks for holds.
+    /// Which of these methods still reach a later candidate where its conditions hold.
     pub(super) const fn left_of(&self, methods: MethodSet) -> MethodSet {
         let left = methods.without(self.methods);
         // Who asks by HEAD is held to what GET is.
@@ -192,7 +192,7 @@ impl RouteTable {
         all
     }
 
-    /// The best candidate for this host and path that is taken.
+    /// The route of the best candidate for this host and path that `takes` accepts.
     fn first(
         &self,
         host: HostName<'_>,

@@ -40,20 +40,20 @@ pub struct HostMeaning {
     pub policy: Option<PolicyId>,
     /// How the Host matches the server names.
     pub matched: HostMatch,
-    /// Policies of wildcard server names that it is below of, by more than their one label.
+    /// The policies of wildcard server names that the Host lies more than one label below.
     pub above: Guards,
 }
 
 /// How a Host matches the server names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HostMatch {
-    /// It is a server name.
+    /// A server name covers it, exact or with a wildcard.
     Named,
-    /// By the server name `*`.
+    /// Only the server name `*` covers it.
     Every,
-    /// By the listener's `fallback_sni`.
+    /// No server name covers it, so the listener's `fallback_sni` applies.
     Fallback,
-    /// Not at all.
+    /// No server name covers it, and the listener has no fallback.
     Unknown,
 }
 
@@ -125,7 +125,7 @@ impl SniTable {
         self.lists = lists.collect();
     }
 
-    /// What the lists of this policy say of a client.
+    /// Checks a client against the allow and deny lists of this policy.
     ///
     /// # Errors
     /// Unless it is allowed.
@@ -184,7 +184,7 @@ impl SniTable {
         HostMeaning { policy, matched, above }
     }
 
-    /// What is at stake under a policy of this table.
+    /// What a policy of this table demands of clients.
     pub(super) fn guards_of(&self, policy: PolicyId) -> Guards {
         let asks = self.asks_for_certificate(policy);
         Guards::of(policy, asks, self.requires_certificate(policy))
@@ -202,7 +202,7 @@ impl SniTable {
         self.rules[policy.0 as usize].verify
     }
 
-    /// How a client that fails is told.
+    /// How a client without a good certificate is refused.
     #[must_use]
     pub fn reject(&self, policy: PolicyId) -> Reject {
         self.rules[policy.0 as usize].reject

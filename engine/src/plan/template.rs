@@ -26,7 +26,7 @@ pub struct Template {
 /// A part of a template.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum TemplatePiece {
-    /// Itself.
+    /// Text, copied as it is.
     Text(Box<[u8]>),
     /// A value of the client's certificate, rendered once per connection.
     Client(ClientValue),
@@ -36,7 +36,7 @@ pub(super) enum TemplatePiece {
     Argument(Box<[u8]>, bool),
     /// The first cookie of this name.
     Cookie(Box<[u8]>),
-    /// Everything else.
+    /// A value of the connection, the TLS session, the request or its log.
     Fact(Fact),
     /// A variable that never has a value.
     Empty,

@@ -175,7 +175,7 @@ fn put_log_fact(fact: Fact, log: &LogFacts<'_>, sink: &mut ValueWriter<'_>) {
     }
 }
 
-/// Puts one of the marks.
+/// Puts the request's id, or an id or field of its trace.
 fn put_request_id(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>) {
     let Some(request_ids) = facts.request_ids else { return };
     let ids = match &request_ids.trace {

@@ -133,20 +133,20 @@ pub const TIMES: usize = MICROS.len() + 1;
 /// The sizes of buffers, the smallest first.
 pub const BUFFER_SIZES: [&str; 5] = ["small", "record", "double", "quad", "body"];
 
-/// What a core has of its own right now: set once a tick.
+/// What a core holds right now: set once a tick.
 #[derive(Debug, Default)]
 pub struct ResourceGauges {
     /// Idle upstream connections.
     pub pool_idle: SharedCount,
     /// Buffers given out, by [`BUFFER_SIZES`].
     pub buffers_rented: [SharedCount; BUFFER_SIZES.len()],
-    /// Buffers at hand.
+    /// Buffers that are free, by [`BUFFER_SIZES`].
     pub buffers_free: [SharedCount; BUFFER_SIZES.len()],
     /// The most that were ever given out at a time.
     pub buffers_peak: [SharedCount; BUFFER_SIZES.len()],
     /// Bytes of those given out.
     pub buffer_bytes: SharedCount,
-    /// As many may be given out.
+    /// The most bytes that may be given out.
     pub buffer_budget: SharedCount,
 }
 
@@ -172,7 +172,7 @@ impl Events {
         self.refusals.count(refusal.index());
     }
 
-    /// A try at an upstream failed, whether or not another one followed.
+    /// An attempt at an upstream failed, whether or not another one followed.
     pub fn upstream_fault(&self, refusal: Refusal) {
         self.faults.count(refusal.index());
     }
@@ -221,9 +221,9 @@ pub struct EventSums {
     pub verdicts: [u64; VERDICTS],
     /// From the first byte of a request to the last one of its answer.
     pub total: HistogramSums<TIMES>,
-    /// From the request's way upstream to the end of the response.
+    /// From sending the request upstream to the end of the response.
     pub upstream: HistogramSums<TIMES>,
-    /// The rest.
+    /// The rest: the time spent in the gateway itself.
     pub own: HistogramSums<TIMES>,
     /// Idle upstream connections.
     pub pool_idle: u64,

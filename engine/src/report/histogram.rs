@@ -50,7 +50,7 @@ impl<const N: usize> HistogramSums<N> {
 }
 
 impl<const N: usize> Histogram<N> {
-    /// A value. The owning core only. `bounds` is always the same list.
+    /// Counts a value. Only the owning core may call this. `bounds` is always the same list.
     pub fn observe(&self, bounds: &[u64], value: u64) {
         debug_assert_eq!(bounds.len() + 1, N);
         let at = bounds.iter().position(|bound| value <= *bound).unwrap_or(bounds.len());

@@ -1,7 +1,7 @@
 //! One finished exchange becomes one log line and a few counters.
 //!
 //! A core renders its line into a buffer it keeps, pushes it into its own bounded ring and adds to its
-//! own counters. Nothing here waits, locks or allocates once warm; whoever reads does the work.
+//! own counters. Nothing here waits, locks or allocates once warm; the reader does the work.
 
 pub mod access_log;
 pub mod counters;

@@ -23,22 +23,22 @@ pub struct Reporter {
 pub struct ExchangeMetrics<'a> {
     /// What the core counts.
     pub counters: &'a Counters,
-    /// What the core saw.
+    /// The core's counts of refusals, faults, handshakes and times.
     pub events: &'a Events,
-    /// What it counts under the generation that served the exchange.
+    /// The core's counts under the generation that served the exchange.
     pub meters: &'a Meters,
     /// The listener, as that generation counts.
     pub listener: ListenerId,
 }
 
 impl Reporter {
-    /// Lines go to this ring.
+    /// A reporter that writes its lines to this ring.
     #[must_use]
     pub const fn new(log: LogProducer) -> Self {
         Self { log, line: Vec::new() }
     }
 
-    /// One exchange is over. `facts.log` must be the outcome's, see [`Outcome::log_facts`]; `fixed` is
+    /// Counts and logs one finished exchange. `facts.log` must be the outcome's, see [`Outcome::log_facts`]; `fixed` is
     /// what this plan's access log has rendered of the connection before.
     pub fn finished(
         &mut self,

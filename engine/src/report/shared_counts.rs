@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct SharedCount(AtomicU64);
 
 impl SharedCount {
-    /// Adds. The owning core only.
+    /// Adds to the value. Only the owning core may call this.
     pub fn add(&self, amount: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
     }
 
-    /// Replaces. The owning core only.
+    /// Sets the value. Only the owning core may call this.
     pub fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
@@ -27,7 +27,7 @@ impl SharedCount {
     }
 }
 
-/// A row of them.
+/// A row of such numbers.
 #[derive(Debug)]
 pub struct SharedCounts<const N: usize>([SharedCount; N]);
 
@@ -38,12 +38,12 @@ impl<const N: usize> Default for SharedCounts<N> {
 }
 
 impl<const N: usize> SharedCounts<N> {
-    /// Adds one at a place. The owning core only.
+    /// Adds one at an index. Only the owning core may call this.
     pub fn count(&self, at: usize) {
         self.add(at, 1);
     }
 
-    /// Adds at a place. The owning core only.
+    /// Adds at an index. Only the owning core may call this.
     pub fn add(&self, at: usize, amount: u64) {
         if let Some(value) = self.0.get(at) {
             value.add(amount);
