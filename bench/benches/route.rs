@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion};
 use ferrule_bench::input;
 use ferrule_config::model::{HostPattern, Route, UriPattern};
-use ferrule_engine::plan::{HostBuf, RouteLookup, RouteTable};
+use ferrule_engine::plan::{HostBuf, LookupResult, RouteTable};
 use ferrule_engine::wire::head::Method;
 
 /// Ten routes a host: exact paths, prefixes and nested prefixes.
@@ -46,7 +46,7 @@ fn main() {
                 Method::Get,
                 &mut |_| true,
             );
-            assert_eq!(found == RouteLookup::NotFound, kind == "unknown", "{kind}");
+            assert_eq!(found == LookupResult::NotFound, kind == "unknown", "{kind}");
             group.bench_function(BenchmarkId::new(kind, count), |bencher| {
                 bencher.iter(|| {
                     table.lookup(

@@ -11,7 +11,7 @@ use super::permit::{HostScope, check_route};
 use super::refusal::Refusal;
 use super::scratch::Scratch;
 use crate::plan::facts::RequestFacts;
-use crate::plan::{Facts, HostBuf, MethodSet, Plan, RouteId, RouteLookup, RouteMatch, Truth};
+use crate::plan::{Facts, HostBuf, LookupResult, MethodSet, Plan, RouteId, RouteMatch, Truth};
 use crate::wire::head::Method;
 use crate::wire::target::Target;
 use crate::wire::view::RequestView;
@@ -37,18 +37,18 @@ pub(super) fn find_route(
     let Scratch { host, path, readings, demanding, value, .. } = scratch;
     let mut lookup = RouteLookup { plan, connection, query, host, value };
     let route = match lookup.find(path, request.method()) {
-        RouteLookup::Route(_) | RouteLookup::NotFound
+        LookupResult::Route(_) | LookupResult::NotFound
             if asks_the_server && max_forwards == Some(0) =>
         {
             return Err(Refusal::Options(MethodSet::ALL));
         }
-        RouteLookup::Route(found) => {
+        LookupResult::Route(found) => {
             check_route(plan, connection, scope, &found)?;
             found.route
         }
-        RouteLookup::MethodNotAllowed(methods) => return Err(Refusal::MethodNotAllowed(methods)),
-        RouteLookup::NotFound if asks_the_server => return Err(Refusal::Options(MethodSet::ALL)),
-        RouteLookup::NotFound => return Err(Refusal::RouteNotFound),
+        LookupResult::MethodNotAllowed(methods) => return Err(Refusal::MethodNotAllowed(methods)),
+        LookupResult::NotFound if asks_the_server => return Err(Refusal::Options(MethodSet::ALL)),
+        LookupResult::NotFound => return Err(Refusal::RouteNotFound),
     };
     let text = request.method_text();
     let other = request.method().may_be_read_as(text);
@@ -91,7 +91,7 @@ struct RouteLookup<'a> {
 
 impl<'a> RouteLookup<'a> {
     /// The route of this path for this method; conditions see the same path.
-    fn find(&mut self, path: &[u8], method: Method) -> RouteLookup {
+    fn find(&mut self, path: &[u8], method: Method) -> LookupResult {
         let (plan, host) = (self.plan, self.host.name());
         plan.table.lookup(host, path, method, &mut |route| self.holds(route, path))
     }

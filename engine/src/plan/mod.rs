@@ -54,7 +54,7 @@ pub use ids::{ListenerId, NodeIndex, PolicyId, RouteId, ServerId, UpstreamId};
 pub use methods::MethodSet;
 pub use reach::Reach;
 pub use request_ids::RequestIds;
-pub use route::{RouteLookup, RouteMatch, RouteTable};
+pub use route::{LookupResult, RouteMatch, RouteTable};
 pub use sni::{HostMatch, HostMeaning, SniTable};
 pub use template::Template;
 pub use upstream::{NodePlan, UpstreamPlan};

@@ -11,7 +11,7 @@ use super::guards::Guards;
 use super::hosts::HostBuf;
 use super::ids::{PolicyId, RouteId, ServerId, index};
 use super::methods::MethodSet;
-use super::route::{RouteLookup, RouteTable};
+use super::route::{LookupResult, RouteTable};
 use super::sni::SniTable;
 
 /// Which server names lead to a route.
@@ -101,7 +101,7 @@ fn leads(name: &HostPattern, id: RouteId, route: &Route, table: &RouteTable) -> 
     };
     let takes = |path: &[u8], method| {
         let found = table.lookup(host.name(), path, method, &mut |other| other == id);
-        matches!(found, RouteLookup::Route(found) if found.route == id)
+        matches!(found, LookupResult::Route(found) if found.route == id)
     };
     let methods = MethodSet::of(&route.methods);
     let mut paths = route.uris.iter().flat_map(UriPattern::examples);

@@ -30,7 +30,7 @@ pub struct RouteTable {
 
 /// What a lookup found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum RouteLookup {
+pub enum LookupResult {
     /// This route.
     Route(RouteMatch),
     /// There are routes for this host and path, but for these methods only.
@@ -137,7 +137,7 @@ impl RouteTable {
         path: &[u8],
         method: Method,
         holds: &mut dyn FnMut(RouteId) -> bool,
-    ) -> RouteLookup {
+    ) -> LookupResult {
         let mut allowed = MethodSet::EMPTY;
         let found = self.first(host, path, &mut |candidate, _| {
             if candidate.conditional && !holds(candidate.route) {
@@ -150,9 +150,9 @@ impl RouteTable {
             takes
         });
         match found {
-            Some(found) => RouteLookup::Route(found),
-            None if allowed == MethodSet::EMPTY => RouteLookup::NotFound,
-            None => RouteLookup::MethodNotAllowed(allowed),
+            Some(found) => LookupResult::Route(found),
+            None if allowed == MethodSet::EMPTY => LookupResult::NotFound,
+            None => LookupResult::MethodNotAllowed(allowed),
         }
     }
 
@@ -216,7 +216,7 @@ impl RouteTable {
         holds: &mut dyn FnMut(RouteId) -> bool,
     ) -> MethodSet {
         let mut taken =
-            |method| matches!(self.lookup(host, path, method, &mut *holds), RouteLookup::Route(_));
+            |method| matches!(self.lookup(host, path, method, &mut *holds), LookupResult::Route(_));
         let methods = MethodSet::ALL.each().filter(|method| taken(*method));
         methods.fold(MethodSet::EMPTY, MethodSet::with)
     }
@@ -308,8 +308,8 @@ mod tests {
         let mut name = HostBuf::default();
         let host = name.read(host.as_bytes());
         match table.lookup(host, path.as_bytes(), Method::Get, &mut |_| true) {
-            RouteLookup::Route(found) => Some(found.route.0),
-            RouteLookup::MethodNotAllowed(_) | RouteLookup::NotFound => None,
+            LookupResult::Route(found) => Some(found.route.0),
+            LookupResult::MethodNotAllowed(_) | LookupResult::NotFound => None,
         }
     }
 
@@ -356,16 +356,18 @@ mod tests {
         let lookup = |path: &[u8], method| table.lookup(host.name(), path, method, &mut |_| true);
         let every = |at| {
             let (cover, guards) = (Cover::Every, Guards::default());
-            RouteLookup::Route(RouteMatch { route: RouteId(at), cover, guards })
+            LookupResult::Route(RouteMatch { route: RouteId(at), cover, guards })
         };
         assert_eq!(lookup(b"/a", Method::Post), every(0));
         assert_eq!(lookup(b"/a", Method::Put), every(1));
         assert_eq!(lookup(b"/a", Method::Get), every(2));
-        let RouteLookup::MethodNotAllowed(methods) = lookup(b"/a", Method::Other) else { panic!() };
+        let LookupResult::MethodNotAllowed(methods) = lookup(b"/a", Method::Other) else {
+            panic!()
+        };
         let mut allow = Vec::new();
         methods.render(&mut allow);
         assert_eq!(String::from_utf8(allow).unwrap(), "GET, POST, PUT, PURGE");
-        assert_eq!(lookup(b"/", Method::Post), RouteLookup::NotFound);
+        assert_eq!(lookup(b"/", Method::Post), LookupResult::NotFound);
     }
 
     /// Against the rules taken literally, over generated routes and paths.
