@@ -80,7 +80,7 @@ impl Docket {
     fn ask_openssl(&self, dir: &Path, more: &[&str]) -> Vec<Said> {
         let program = dir.join("openssl");
         if !program.exists() {
-            let source = source_dir().join("tests/tests/certificates/openssl.c");
+            let source = source_dir().join("tests/tests/identity/certificates/openssl.c");
             let status = Command::new("cc")
                 .args(["-O1", "-o"])
                 .arg(&program)
@@ -99,7 +99,7 @@ impl Docket {
         if program.exists() {
             return Some(self.judge(&program, &[]).iter().map(|line| line == "ok").collect());
         }
-        let source = source_dir().join("tests/tests/certificates/go.go");
+        let source = source_dir().join("tests/tests/identity/certificates/go.go");
         let mut command = Command::new("go");
         command.arg("build").arg("-o").arg(&program).arg(source).env("GOCACHE", dir.join("cache"));
         if !command.env("GO111MODULE", "off").status().ok()?.success() {

@@ -112,7 +112,7 @@ fn ours(text: &[u8]) -> Option<Vec<String>> {
 
 /// The same of OpenSSL, for all files at once.
 fn openssls(stage: &Stage, files: &[Vec<u8>]) -> Vec<Option<Vec<String>>> {
-    let (dir, source) = (stage.dir.path(), source_dir().join("tests/tests/pem/openssl.c"));
+    let (dir, source) = (stage.dir.path(), source_dir().join("tests/tests/tls/pem/openssl.c"));
     shell(dir, &format!("cc -O1 -o openssl-sees {} -lcrypto", source.display()));
     let input: Vec<u8> = files
         .iter()
