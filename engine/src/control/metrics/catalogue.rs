@@ -117,10 +117,9 @@ pub fn reference() -> String {
 
 const REFERENCE: &str = "# Metrics
 
-Every family that the endpoint of `[metrics]` shows; [operations.md](operations.md) tells how to get there.
-Labels come from the configuration or from fixed lists, never from a client. In OpenMetrics the families
-of counters are called the same without `_total`. This file is made from the code: `cargo run -p
-ferrule-tools --bin docs`.
+Every metric of the endpoint of `[metrics]`; [operations.md](operations.md) says how to reach it. Labels
+come from the configuration or from fixed lists, never from a client. In OpenMetrics, the names of
+counters lack `_total`. This file is made from the code: `cargo run -p ferrule-tools --bin docs`.
 
 | family | kind | meaning |
 | --- | --- | --- |
