@@ -8,17 +8,17 @@ use ferrule_tests::source_dir;
 use ferrule_tools::survey::{Found, survey};
 
 /// Sets of files that use each other: Rust allows them, people get lost in them.
-const CIRCLES_MAX: usize = 9;
+const CIRCLES_MAX: usize = 0;
 /// Parameters that are tuples: what they hold has no name.
-const TUPLE_PARAMETERS_MAX: usize = 40;
+const TUPLE_PARAMETERS_MAX: usize = 0;
 /// Fields that hold tuples: `.validity.1` says nothing.
-const TUPLE_FIELDS_MAX: usize = 40;
+const TUPLE_FIELDS_MAX: usize = 0;
 /// Types with a name that another type of the crate has.
-const TWICE_NAMED_MAX: usize = 60;
+const TWICE_NAMED_MAX: usize = 0;
 /// Functions of more than 70 lines.
 const TOO_LONG_MAX: usize = 0;
 /// Passages that stand in the sources twice, tests not counted.
-const PASSAGES_MAX: usize = 4;
+const PASSAGES_MAX: usize = 3;
 
 /// Names that are there twice on purpose: the network of the simulation stands in for the kernel's.
 const DELIBERATE_TWINS: [&str; 4] = ["Descriptor", "Random", "ReadHalf", "WriteHalf"];
