@@ -75,7 +75,7 @@ impl Compiler {
         for piece in &template.pieces {
             match piece {
                 config::Piece::Text(text) => {
-                    pieces.push(TemplatePiece::Text(text.as_bytes().into()))
+                    pieces.push(TemplatePiece::Text(text.as_bytes().into()));
                 }
                 config::Piece::Variable(variable) => pieces.push(self.variable(variable)),
             }
