@@ -284,7 +284,8 @@ fn an_early_answer_reaches_a_client_whose_upload_nobody_reads() {
                         upstream.send(ALERT, CLOSE_NOTIFY);
                     }
                     if how == "ends its direction" {
-                        upstream.socket.shutdown(Shutdown::Write).expect("a socket");
+                        // The gateway may have left already.
+                        let _ = upstream.socket.shutdown(Shutdown::Write);
                     }
                     let leaves = how == "leaves";
                     if leaves {

@@ -71,7 +71,8 @@ fn a_tunnel_whose_one_side_stays_full_ends_in_its_time() {
         };
         // Our own patience has no part in it.
         assert_ne!(error, ErrorKind::WouldBlock, "{}", stage.name);
-        client.socket.shutdown(Shutdown::Both).expect("a socket");
+        // It may be reset already.
+        let _ = client.socket.shutdown(Shutdown::Both);
         writer.join().expect("a writer");
         drop(upstream);
     });
