@@ -11,6 +11,9 @@ use super::head::{Method, Version};
 use super::limits::BODY_BYTES_MAX;
 use super::view::{FieldsView, RequestView, ResponseView};
 
+// A view is three words, so a call passes it in memory: what is short is inlined instead
+// (`framing/request length`: 368 instructions without, 352 with).
+
 /// Where a body ends.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum BodyLength {
@@ -30,6 +33,7 @@ pub enum BodyLength {
 ///
 /// # Errors
 /// Whatever could be read in two ways.
+#[inline]
 pub fn request_body(request: RequestView<'_>) -> Result<BodyLength, WireError> {
     declared(request.fields(), request.version())
 }
@@ -44,6 +48,7 @@ pub fn request_body(request: RequestView<'_>) -> Result<BodyLength, WireError> {
 ///
 /// # Errors
 /// Whatever could be read in two ways.
+#[inline]
 pub fn response_body(response: ResponseView<'_>, method: Method) -> Result<BodyLength, WireError> {
     let declared = declared(response.fields(), response.version())?;
     match (response.status(), declared) {
@@ -65,6 +70,7 @@ pub fn response_body(response: ResponseView<'_>, method: Method) -> Result<BodyL
 ///
 /// # Errors
 /// Several lines even if they agree, anything but digits, or more than [`BODY_BYTES_MAX`].
+#[inline]
 pub fn content_length(fields: FieldsView<'_>) -> Result<Option<u64>, WireError> {
     let mut lines = fields.all(Known::ContentLength);
     let Some(line) = lines.next() else { return Ok(None) };
@@ -75,6 +81,7 @@ pub fn content_length(fields: FieldsView<'_>) -> Result<Option<u64>, WireError> 
 }
 
 /// What the fields say, whatever the message may have.
+#[inline]
 fn declared(fields: FieldsView<'_>, version: Version) -> Result<BodyLength, WireError> {
     let length = content_length(fields)?;
     if !fields.contains(Known::TransferEncoding) {
