@@ -1,25 +1,26 @@
 //! Ferrule: an `io_uring`, thread-per-core HTTP/1.1 reverse proxy for mutual TLS.
 //!
-//! **Bytes go in one end and decisions come out of pure code; only a thin shell touches the kernel.**
+//! **Pure code makes the decisions; only a thin shell talks to the kernel.** The top-level modules are called
+//! rooms.
 //!
 //! | level | room | job | may use |
 //! | --- | --- | --- | --- |
 //! | 1 | [`wire`] | HTTP/1.1 as bytes: heads, fields, body lengths, chunks | httparse |
-//! | 1 | [`identity`] | a certificate as facts, and the verdict on its chain | x509-parser, rustls-webpki, ring |
+//! | 1 | [`identity`] | what a certificate says, and the verdict on its chain | x509-parser, rustls-webpki, ring |
 //! | 2 | [`plan`] | the checked config compiled once for lookup | `config`, `wire`, `identity` |
-//! | 3 | [`exchange`] | the life of one request and its response, as decisions | `wire`, `identity`, `plan` |
+//! | 3 | [`exchange`] | decides what happens to one request and its response | `wire`, `identity`, `plan` |
 //! | 4 | [`tls`] | rustls settings per server name and per upstream | `config`, `plan`, `identity` |
-//! | 4 | [`report`] | one finished exchange becomes one log line and a few counters | `plan`, `exchange` |
-//! | 5 | [`setup`] | a file becomes one generation: plan, TLS settings, or every problem | all above |
+//! | 4 | [`report`] | turns one finished exchange into one log line and a few counters | `plan`, `exchange` |
+//! | 5 | [`setup`] | turns a file into one generation (plan and TLS settings), or lists every problem | all above |
 //! | 6 | `shell` | the data cores, the only room that knows monoio | all above |
 //! | 6 | `control` | the control threads: signals, files, name resolution, log writer | all above but `shell` |
 //!
-//! Rooms on one level do not know each other; nothing points upwards. `wire` to `exchange` are the
-//! **core**: no monoio, no `async fn`, no clock, no files. `cargo check -p ferrule-engine
-//! --no-default-features --lib` proves it.
+//! Rooms on one level do not use each other, and no room uses one of a higher level. `wire` to `exchange` are
+//! the **core**: no monoio, no `async fn`, no clock, no files.
+//! `cargo check -p ferrule-engine --no-default-features --lib` proves it.
 //!
-//! The journey of a request, from the first byte of its connection to its log line. Read
-//! `shell/service.rs` first: it goes through all of this.
+//! This is the path of a request, from the first byte of its connection to its log line. Read
+//! `shell/service.rs` first: it serves a connection from its first byte to its close.
 //!
 //! | step | the shell does | the rooms below decide |
 //! | --- | --- | --- |
@@ -31,7 +32,7 @@
 //! | request head | `shell/client/connection.rs` | `wire/head.rs`, `wire/framing.rs` |
 //! | admission and route | `shell/request/serve.rs` | `exchange/request.rs`, `plan/route.rs` |
 //! | upstream head | `shell/request/attempt.rs` | `exchange/rewrite.rs`, `plan/template.rs` |
-//! | choice of a node, retries | `shell/request/forward.rs` | `exchange/balance.rs`, `exchange/retry.rs` |
+//! | choosing a node, retries | `shell/request/forward.rs` | `exchange/balance.rs`, `exchange/retry.rs` |
 //! | upstream connection | `shell/request/lease.rs`, `shell/request/connect.rs` | `exchange/pool.rs`, `tls/client.rs` |
 //! | bodies, both ways | `shell/request/duplex.rs`, `shell/request/relay.rs` | `wire/body.rs`, `exchange/flow.rs` |
 //! | response head | `shell/request/respond.rs` | `exchange/response.rs`, `exchange/response_head.rs` |
@@ -39,8 +40,8 @@
 //! | tunnel after a 101 | `shell/request/tunnel.rs` | `exchange/upgrade.rs` |
 //! | log line and counters | `shell/request/serve.rs` | `exchange/outcome.rs`, `report/reporter.rs` |
 //!
-//! A reload takes another way: `control/reload/loader.rs` reads the file, `setup/generation.rs` makes a
-//! generation of it, and `shell/worker.rs` takes it on each core.
+//! A reload takes another path: `control/reload/loader.rs` reads the file, `setup/generation.rs` builds a
+//! generation from it, and `shell/worker.rs` adopts it on each core.
 
 pub mod exchange;
 pub mod identity;

@@ -1,10 +1,10 @@
-//! The control threads, plain std: one watches over the cores and obeys signals, one reads files, and
-//! others resolve names, write logs and serve the endpoints.
+//! The control threads, written with std alone. One supervises the cores and handles signals, one reads
+//! files, and others resolve names, write logs and serve the endpoints.
 //!
-//! Nothing here may touch a data core but through its [`CoreLink`](crate::setup::CoreLink), and no core
-//! ever waits for what runs here: a name that takes ten seconds or a full disk is our trouble alone.
+//! Code here may reach a data core only through its [`CoreLink`](crate::setup::CoreLink). No core ever waits
+//! for these threads: a name that takes ten seconds to resolve, or a full disk, delays only them.
 //!
-//! Each folder knows only those above it in this list.
+//! Each folder uses only those above it in this list.
 
 pub mod process;
 

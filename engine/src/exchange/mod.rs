@@ -1,10 +1,10 @@
-//! The life of one request and its response, as decisions.
+//! Decides what happens to one request and its response.
 //!
-//! In: bytes, a reading of the clock, what happened on a connection. Out: what to do about it. The
-//! head of a message stays in one buffer for the life of the exchange, and everything here borrows
-//! from it. A request goes [`request::admit`] -> [`balance`], [`pool`] -> [`rewrite::upstream_head`] ->
-//! [`response::admit_response`] -> [`response_head::client_head`] -> [`reuse`]; bodies go through [`flow`];
-//! what fails has a [`cause`], which goes to [`retry`] or ends as a [`Refusal`], and all of it as an [`Outcome`].
+//! In: bytes, the current time, events on a connection. Out: what to do next. The head of a message stays in
+//! one buffer for the whole exchange, and everything here borrows from it. A request goes through
+//! [`request::admit`] -> [`balance`], [`pool`] -> [`rewrite::upstream_head`] -> [`response::admit_response`]
+//! -> [`response_head::client_head`] -> [`reuse`]; bodies go through [`flow`]; each failure has a [`cause`],
+//! which leads to a [`retry`] or a [`Refusal`]. Every exchange ends with an [`Outcome`].
 
 pub mod answer;
 pub mod balance;

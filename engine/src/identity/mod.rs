@@ -1,12 +1,12 @@
-//! A client certificate as facts, and the verdict on its chain.
+//! What a client certificate says, and the verdict on its chain.
 //!
-//! In: a chain as DER, the policy of who asks, the time. Out: a [`ClientIdentity`], made once per
-//! handshake and then only borrowed. The folders build on each other: [`crypto`], [`x509`], [`verify`],
-//! [`client`].
+//! In: a chain as DER, the policy of the caller, the time. Out: a [`ClientIdentity`], made once per handshake
+//! and then only borrowed. The folders build on each other: [`crypto`], [`x509`], [`verify`], [`client`].
 //!
-//! Three things are ours on purpose. The DER reader, because names and dates are printed from their exact
-//! bytes. The path builder, because users expect OpenSSL's verdicts and words, v1 leaves included. The CRL
-//! reader, because a list of millions must be small and checked by every rule. webpki must agree as well.
+//! Three things are implemented here instead of taken from a library. The DER reader, because names and dates
+//! are printed from their exact bytes. The path builder, because users expect OpenSSL's verdicts and words,
+//! also for v1 leaves. The CRL reader, because a list with millions of entries must take little memory and
+//! meet every rule. webpki must agree with each verdict.
 
 pub mod client;
 pub mod crypto;

@@ -1,9 +1,10 @@
-//! The checked config compiled once for lookup. Immutable; shared by reference count between cores.
+//! The checked configuration, compiled once for lookup. It is immutable, and cores share it by reference
+//! count.
 //!
-//! In: a [`Config`](ferrule_config::model::Config). Out: a [`Plan`], whose tables answer every question of the hot path without
-//! allocating: which server object a name means ([`sni`]), which route a request takes ([`route`]),
-//! what its headers become ([`headers`], [`template`]), and where it goes ([`upstream`]).
-//! Ids index the plan that gave them out, and no other one ([`ids`]).
+//! In: a [`Config`](ferrule_config::model::Config). Out: a [`Plan`]. Its tables answer every question of the
+//! hot path without allocating: which server object a name selects ([`sni`]), which route a request takes
+//! ([`route`]), what its headers become ([`headers`], [`template`]), and where it goes ([`upstream`]). An id
+//! is valid only for the plan that issued it ([`ids`]).
 
 pub mod access;
 mod access_log;

@@ -1,7 +1,8 @@
-//! One finished exchange becomes one log line and a few counters.
+//! Turns one finished exchange into one log line and a few counters.
 //!
-//! A core renders its line into a buffer it keeps, pushes it into its own bounded ring and adds to its
-//! own counters. Nothing here waits, locks or allocates once warm; the reader does the work.
+//! Each core renders its lines into a buffer that it keeps, pushes them into its own bounded ring and adds to
+//! its own counters. After warm-up, nothing here waits, locks or allocates. The thread that reads the rings
+//! and counters does the rest.
 
 pub mod access_log;
 pub mod counters;

@@ -1,8 +1,8 @@
-//! A file becomes one generation: plan and TLS settings, or every problem at once.
+//! Turns a file into one generation (plan and TLS settings), or lists every problem at once.
 //!
-//! A [`Generation`] is immutable and shared by reference count between the cores. What it takes to run
-//! it beside that (listeners, addresses of nodes) is handed over in one piece: a [`Handover`], through
-//! the [`CoreLink`] of each core.
+//! A [`Generation`] is immutable, and the cores share it by reference count. Everything else that a core
+//! needs to run it (listeners, addresses of nodes) comes with it in a [`Handover`], through the [`CoreLink`]
+//! of each core.
 
 pub mod addresses;
 pub mod connection_counts;

@@ -1,12 +1,12 @@
 //! The data cores: the only room that knows monoio.
 //!
-//! Rules of this room. Buffers are rented and given away to the kernel; a future that holds one is
-//! driven to its end, never dropped. Every wait has a deadline. No borrow lives across an await.
-//! What can be decided without a socket is decided in `exchange`.
+//! Rules of this room: Buffers are rented and handed to the kernel, so a future that holds one is driven to
+//! its end, never dropped. Every wait has a deadline. No borrow lives across an await. Whatever can be
+//! decided without a socket is decided in `exchange`.
 //!
-//! Storeys, each of which may use only those below it: `transport`, `state`, `client`, `request`, and on
-//! top `service`, `accept` and `worker`. Sockets, tasks and waits are those of `transport::net`. Read
-//! `service` and `request::serve` first.
+//! The layers of this room are called storeys. From the bottom: `transport`, `state`, `client`, `request`,
+//! then `service`, `accept` and `worker`. Each may use only those below it. Sockets, tasks and waits come
+//! from `transport::net`. Read `service` and `request::serve` first.
 
 pub(crate) mod accept;
 pub(crate) mod client;

@@ -1,9 +1,9 @@
 //! Seeded runs of whole exchanges: clients, this shell, and nodes, in one thread without a socket.
 //!
-//! A seed decides who the peers are, what they do wrong, how the network behaves and which task runs
-//! next ([`setting`]). Everybody checks everything they can see ([`client`], [`node`], [`journal`]), and
-//! at the end nothing may be left over ([`run`]). `FERRULE_SEED=7` runs one seed and tells its story,
-//! `FERRULE_SEEDS=1000` as many, from `FERRULE_FIRST` on; see `docs/simulation.md`.
+//! A seed decides who the peers are, what they do wrong, how the network behaves and which task runs next
+//! ([`setting`]). Each peer checks everything that it can see ([`client`], [`node`], [`journal`]), and at the
+//! end nothing may be left over ([`run`]). `FERRULE_SEED=7` runs one seed and prints its steps.
+//! `FERRULE_SEEDS=1000` runs that many seeds, starting with `FERRULE_FIRST`. See `docs/simulation.md`.
 
 mod cases;
 mod certificates;

@@ -1,12 +1,12 @@
-//! rustls settings per server name and per upstream. Resumption never crosses a policy.
+//! rustls settings per server name and per upstream. No session is resumed under another policy.
 //!
 //! In: a checked configuration and its files. Out: [`TlsSettings`]. All settings share the crypto provider
 //! and the secrets from which ticket keys are derived; trust, ticket keys and upstream sessions are never
 //! shared.
 //!
-//! rustls does the handshakes. Two things are ours on purpose: the `ClientHello` reader, because the server
-//! name chooses the settings before rustls starts; and the record layer, because it opens and seals in the
-//! buffers that we have, without a copy.
+//! rustls does the handshakes. Two things are implemented here: the `ClientHello` reader, because the server
+//! name selects the settings before rustls starts; and the record layer, because it decrypts and encrypts in
+//! our own buffers, without a copy.
 
 pub mod client;
 pub mod handshake;

@@ -1,7 +1,7 @@
-//! HTTP/1.1 as bytes: heads, fields, body lengths, chunks; and the PROXY protocol. No policy, and no names of ours.
+//! HTTP/1.1 as bytes: heads, fields, body lengths, chunks; and the PROXY protocol. There is no policy here.
 //!
-//! Nothing in here knows a socket or a clock. Everything that two parsers could read in two ways is
-//! refused here, for requests and for responses alike.
+//! Nothing here uses a socket or a clock. Everything that two parsers could read in two ways is refused here,
+//! in requests and in responses.
 
 pub mod body;
 pub mod body_step;

@@ -1,4 +1,4 @@
-//! The command line: `ferrule` with its commands, of which all but `run` are done here.
+//! The command line: all commands of `ferrule`. Every command except `run` is implemented here.
 
 pub mod arguments;
 mod check;

@@ -1,4 +1,4 @@
-//! The access log and the error log: one thread writes both, and nobody waits for it.
+//! The access log and the error log. One thread writes both, and no other thread waits for it.
 
 pub mod diagnostics;
 pub mod output;

@@ -1,4 +1,4 @@
-//! What is counted becomes metric families, and these become text for Prometheus.
+//! Turns counters into metric families, and these into text for Prometheus.
 
 mod buffers;
 pub mod catalogue;

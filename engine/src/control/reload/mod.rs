@@ -1,5 +1,5 @@
-//! From files to the data cores: the first load, every reload, files that change by themselves, and the
-//! names of upstream nodes.
+//! Brings files to the data cores: the first load, every reload, files that change without a reload, and the
+//! resolved names of upstream nodes.
 
 pub(crate) mod loader;
 pub mod reloader;

@@ -1,4 +1,4 @@
-//! `ferrule run`: the start, signals, and the supervision of the data cores until they have ended.
+//! `ferrule run`: startup, signals, and the supervision of the data cores until they have ended.
 
 pub mod boot;
 mod core_monitor;

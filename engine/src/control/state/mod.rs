@@ -1,4 +1,4 @@
-//! What the threads of control share: the status of the process, and the commands that are pending.
+//! State that the control threads share: the status of the process, and the pending commands.
 
 pub(crate) mod certificates;
 pub mod commands;

@@ -1,4 +1,5 @@
-//! Who a client is: its verdict, the values of its certificate, and what the access lists say of it.
+//! Who a client is: the verdict on its chain, the values of its certificate, and the result of the access
+//! lists.
 //!
 //! Made once per handshake by [`identity_cache`], and then only borrowed.
 

@@ -1,7 +1,7 @@
-//! Signature algorithms and keys: which are verified, and how.
+//! Signature algorithms and keys: which ones are supported, and how signatures are verified.
 //!
-//! ring does what it can; the curves and the RSA forms that it does not know are verified here. Public
-//! values only.
+//! ring verifies what it supports. The curves and the RSA forms that it does not support are verified here.
+//! This code handles public values only.
 
 pub mod algorithms;
 pub mod ecdsa;

@@ -1,6 +1,6 @@
-//! The verdict on a chain: its path to a trust anchor, and everything that may be wrong on it.
+//! The verdict on a chain: its path to a trust anchor, and everything that may be wrong with it.
 //!
-//! In: a chain and a policy. Out: OpenSSL's verdict, the path, and for how long that stays so. Start at
+//! In: a chain and a policy. Out: OpenSSL's verdict, the path, and how long the verdict is valid. Start at
 //! [`chain`].
 
 pub mod anchors;

@@ -1,6 +1,7 @@
-//! Certificates, revocation lists and OCSP responses as facts, read strictly from DER.
+//! Strict DER parsers for certificates, revocation lists and OCSP responses.
 //!
-//! In: bytes that a peer or a file holds. Out: what they say, or `None`. Nothing here decides about anybody.
+//! In: bytes from a peer or a file. Out: what they say, or `None`. Nothing here decides whether to trust
+//! anybody.
 
 pub mod alt_names;
 pub mod certificate;

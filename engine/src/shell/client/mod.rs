@@ -1,8 +1,8 @@
 //! A client connection: its handshake, its PROXY header, who its client is, and its place in the registry.
 //!
-//! [`handshake`] makes a [`connection`] of a socket, [`closing`] refuses or ends it, and [`audit`] counts
-//! and logs that. [`binding`] finds it again in a newer generation, [`registry`] holds those with a
-//! certificate, and [`review`] ends those whose client is not trusted any more.
+//! [`handshake`] turns a socket into a [`connection`], [`closing`] refuses or ends it, and [`audit`] counts
+//! and logs that. [`binding`] finds its listener and server object in a newer generation, [`registry`] holds
+//! the connections with a certificate, and [`review`] ends those whose client is no longer trusted.
 
 pub(crate) mod address_limit;
 pub(crate) mod audit;

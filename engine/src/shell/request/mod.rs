@@ -1,9 +1,9 @@
 //! One exchange: a request to an upstream and its response back.
 //!
-//! [`serve`] admits a request and answers or forwards it, in a [`task`]. [`forward`] makes one
-//! [`attempt`] after the other: [`lease`] and [`connect`] bring a connection, [`duplex`] runs both
-//! directions at once, [`respond`] passes the response on, and [`relay`] moves a body. After a 101
-//! [`tunnel`] carries bytes, for as long as [`tunnel_review`] finds no reason to end it.
+//! [`serve`] admits a request and answers or forwards it, in a [`task`]. [`forward`] makes one [`attempt`]
+//! after the other. For each, [`lease`] takes a connection from the pool or has [`connect`] make one,
+//! [`duplex`] runs both directions at once, [`respond`] passes the response on, and [`relay`] moves a body.
+//! After a 101, [`tunnel`] carries bytes until [`tunnel_review`] finds a reason to end it.
 
 pub(crate) mod attempt;
 pub(crate) mod connect;

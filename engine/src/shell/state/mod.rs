@@ -1,5 +1,5 @@
-//! What one core holds and shares with no other: its generation, its idle upstream connections, its
-//! limits. Nothing here knows who uses it.
+//! The state that one core holds and shares with no other: its generation, its idle upstream connections, its
+//! limits. Nothing here depends on the code that uses it.
 
 pub(crate) mod core;
 pub(crate) mod generation;

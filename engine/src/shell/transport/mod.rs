@@ -1,4 +1,4 @@
-//! Bytes and time: sockets, buffers, deadlines, records. No HTTP, and nothing of `exchange`.
+//! Bytes and time: sockets, buffers, deadlines, TLS records. It knows no HTTP and does not use `exchange`.
 
 pub mod buffers;
 pub(crate) mod clock;

@@ -1,9 +1,8 @@
-//! A network in memory, for seeded runs of the shell: no socket, no thread, no clock of the system.
+//! A network in memory, for seeded runs of the shell: no socket, no thread, no system clock.
 //!
-//! [`world`] holds what is there (both ends of every connection, what is under way, the time);
-//! [`tasks`] runs futures in an order drawn from the seed. Everything is local to a thread, so tests
-//! run side by side. As with `io_uring`, an operation takes effect when it is submitted, and its
-//! completion may be heard of later.
+//! [`world`] holds the state (both ends of every connection, the bytes in transit, the time); [`tasks`] runs
+//! futures in an order drawn from the seed. Everything is local to a thread, so tests run side by side. As
+//! with `io_uring`, an operation takes effect when it is submitted, and its completion may be reported later.
 
 mod descriptor;
 mod ends;

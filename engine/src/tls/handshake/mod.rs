@@ -1,5 +1,6 @@
-//! What a handshake needs beside rustls: the `ClientHello` that chooses settings, notes that callbacks
-//! leave for the connection, and the few places where rustls is shown or made to write other bytes.
+//! What a handshake needs in addition to rustls: the parser of the `ClientHello` that selects settings, notes
+//! that callbacks leave for the connection, and the few places that change the bytes which rustls reads or
+//! writes.
 
 pub mod alert_record;
 pub mod hello;

@@ -1,7 +1,7 @@
 //! Files that a configuration names, loaded and checked: keys, chains, authorities, revocation lists,
 //! OCSP responses, ticket keys.
 //!
-//! What is refused is named in `findings`, with the file and the reason, never with a part of a key.
+//! `findings` describes what is refused, with the file and the reason, but never with a part of a key.
 
 pub(crate) mod authorities;
 pub(crate) mod crl_files;

@@ -1,9 +1,9 @@
-//! PEM text to blocks (RFC 7468, as OpenSSL writes and reads it).
+//! Parses PEM text into blocks (RFC 7468, as OpenSSL writes and reads it).
 //!
-//! In: the bytes of a file or of a value, and what is wanted there. Out: every block of that kind, in
-//! order, with its line; or the first thing that is not understood, with its line. Whatever begins or
-//! looks like a block is one of both: nothing is passed over. Text outside of blocks is a comment; blocks
-//! of another kind are passed over only where people do keep them in one file ([`Contents`]).
+//! In: the bytes of a file or of a value, and the kind of block that is expected. Out: every block of that
+//! kind, in order, with its line number; or the first error, with its line number. Everything that begins or
+//! looks like a block is either returned or an error. Text outside of blocks is a comment. Blocks of another
+//! kind are skipped only where users commonly keep them in the same file ([`Contents`]).
 
 mod base64;
 mod flaw;

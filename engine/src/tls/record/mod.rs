@@ -1,11 +1,11 @@
-//! TLS 1.3 after the handshake: records opened and sealed in place, with the keys that rustls agreed on.
+//! TLS 1.3 after the handshake: decrypts and encrypts records in place, with the keys that rustls agreed on.
 //!
-//! In: bytes of one connection, in order. Out: application data where it arrived, or one [`RecordError`] with
-//! which the connection is over; and records for what we have to say. Nothing of a record that fails
-//! to authenticate is handed on. No sockets, no clock, no allocation per record.
+//! In: the bytes of one connection, in order. Out: application data, in the buffer in which it arrived, or
+//! one [`RecordError`], which ends the connection; and records to send. No byte of a record that fails to
+//! authenticate is passed on. There are no sockets, no clock and no allocation per record.
 //!
-//! Post-handshake messages are handled here (RFC 8446, section 4.6): `KeyUpdate` in both directions,
-//! tickets by way of the [`KeySchedule`]. Where rustls is more lenient than the RFC, the RFC is followed.
+//! Post-handshake messages are handled here (RFC 8446, section 4.6): `KeyUpdate` in both directions, tickets
+//! through the [`KeySchedule`]. Where rustls is more lenient than the RFC, this code follows the RFC.
 
 pub mod cipher;
 pub mod error;

@@ -1,4 +1,5 @@
-//! Sessions that may be resumed, as tickets and by id: sealed by policy, so that no session crosses one.
+//! Resumable sessions, as tickets and by id. They are sealed per policy: no session is resumed under another
+//! policy.
 
 pub(crate) mod session_cache;
 pub(crate) mod sessions;

@@ -1,4 +1,4 @@
-//! Fixed-size buffers, rented per core and given back.
+//! Fixed-size buffers, which each core rents out and takes back.
 //!
 //! [`Buffer`] is the memory, in one of five sizes ([`BufferSize`]); [`BufferPool`] is a core's stock of them.
 //! Idle connections hold at most one [`BufferSize::Small`].

@@ -1,9 +1,8 @@
-//! The network as the rest of the shell sees it: connections, tasks, waits, and what is asked of a
-//! descriptor.
+//! The network as the rest of the shell sees it: connections, tasks, waits, and operations on a descriptor.
 //!
-//! In every binary all of it is monoio's and the kernel's, with nothing in between. Within this
-//! crate's own tests it is `simulation::network`: bytes in memory, a clock that jumps, and a seed that
-//! decides everything, so that whole exchanges run through the very code that serves.
+//! In every binary, these are monoio's types and the kernel, with nothing in between. In the tests of this
+//! crate, `simulation::network` replaces them: bytes in memory, a clock that jumps, and a seed that decides
+//! everything. So tests run whole exchanges through the same code that serves clients.
 
 #[cfg_attr(test, expect(dead_code, unused_imports, reason = "tests take the simulated network"))]
 pub(crate) mod kernel;

@@ -1,8 +1,9 @@
-//! TLS over rented buffers: a session without a socket, and what both directions of a connection share.
+//! TLS over rented buffers: a session without a socket, and the state that both directions of a connection
+//! share.
 //!
-//! [`Session`] opens and seals, by rustls (`unbuffered`) or by our own record layer (`fast`);
-//! `reseal` makes the records of one connection those of another. What the protocol wants to send by
-//! itself waits in [`TlsOutput`].
+//! [`Session`] decrypts and encrypts records, with rustls (`unbuffered`) or with our own record layer
+//! (`fast`). `reseal` turns the records of one connection into those of another. Messages that TLS itself has
+//! to send wait in [`TlsOutput`].
 
 mod alert;
 mod fast;
