@@ -3,6 +3,8 @@
 //! Where a certificate is refused, the titles are nginx's and the reasons OpenSSL's. The answer itself is
 //! written by [`refusal_response`](super::refusal_response).
 
+use strum::{EnumCount, EnumDiscriminants, VariantArray};
+
 use super::response_fault::ResponseFault;
 use crate::identity::failure::VerifyFailure;
 use crate::plan::{Forbidden, MethodSet};
@@ -10,7 +12,8 @@ use crate::wire::error::WireError;
 use crate::wire::write;
 
 /// Why we answer a request ourselves, in the order of a request's life.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, EnumDiscriminants, Eq, PartialEq)]
+#[strum_discriminants(derive(EnumCount, VariantArray), name(RefusalKind), vis(pub(super)))]
 pub enum Refusal {
     /// The client did not send its head in time.
     HeadTimeout,

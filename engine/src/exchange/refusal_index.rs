@@ -1,50 +1,35 @@
 //! Every refusal by number, so that each can be counted in a slot of its own.
+//!
+//! No number is written by hand: the slots follow the variants of [`Refusal`] in their order, and the compiler
+//! names what a new variant lacks.
 
 use strum::{EnumCount, VariantArray};
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, RefusalKind};
 use super::response_fault::ResponseFault;
 use crate::identity::failure::VerifyFailure;
-use crate::plan::{Forbidden, MethodSet};
+use crate::plan::{Forbidden, ForbiddenKind, MethodSet};
 use crate::wire::error::WireError;
 
+/// Where the slots of each kind start; behind them, how many there are.
+const STARTS: [usize; RefusalKind::COUNT + 1] = {
+    let mut starts = [0; RefusalKind::COUNT + 1];
+    let mut at = 0;
+    while at < RefusalKind::COUNT {
+        starts[at + 1] = starts[at] + RefusalKind::VARIANTS[at].slots();
+        at += 1;
+    }
+    starts
+};
+
 impl Refusal {
-    /// How many there are, each [`WireError`] and each [`ResponseFault`] counted; all certificates that do
-    /// not verify are one, wherever that is asked.
-    pub const COUNT: usize = 26 + WireError::COUNT + ResponseFault::COUNT;
+    /// How many there are, each [`WireError`], [`ResponseFault`] and [`Forbidden`] counted; all certificates
+    /// that do not verify are one, wherever that is asked.
+    pub const COUNT: usize = STARTS[RefusalKind::COUNT];
 
     /// All of them, in the order of [`Self::index`].
     pub fn all() -> impl Iterator<Item = Self> {
-        let plain = [
-            Self::HeadTimeout,
-            Self::PlainHttpOnTls,
-            Self::NoCertificate,
-            Self::BadCertificate(VerifyFailure::Expired),
-            Self::CertificateExpired,
-            Self::MisdirectedRequest,
-            Self::RequestLoop,
-            Self::InvalidMaxForwards,
-            Self::Options(MethodSet::ALL),
-            Self::RouteNotFound,
-            Self::MethodNotAllowed(MethodSet::ALL),
-            Self::ExpectationFailed,
-            Self::BodyTooLarge,
-            Self::HeadOverflow,
-            Self::Overloaded,
-            Self::NoLiveNode,
-            Self::UpstreamConnect,
-            Self::UpstreamTls,
-            Self::UpstreamLost,
-            Self::UpstreamTimeout,
-            Self::BodyTimeout,
-            Self::Internal,
-            Self::Forbidden(Forbidden::CertificateRequired),
-            Self::Forbidden(Forbidden::NotVerified(VerifyFailure::Expired)),
-            Self::Forbidden(Forbidden::NotAllowed),
-            Self::Forbidden(Forbidden::Denied),
-        ];
-        let malformed = WireError::VARIANTS.iter().copied().map(Self::Malformed);
-        plain.into_iter().chain(malformed).chain(ResponseFault::all().map(Self::BadResponse))
+        RefusalKind::VARIANTS.iter().flat_map(|kind| kind.each())
     }
 
     /// The word of each, by [`Self::index`].
@@ -54,37 +39,72 @@ impl Refusal {
 
     /// Its place among [`Self::COUNT`], for tables and counters.
     #[must_use]
-    pub const fn index(self) -> usize {
+    pub fn index(self) -> usize {
+        let within = match self {
+            Self::Malformed(error) => error.index(),
+            Self::Forbidden(forbidden) => ForbiddenKind::from(forbidden) as usize,
+            Self::BadResponse(fault) => fault.index(),
+            _ => 0,
+        };
+        STARTS[RefusalKind::from(self) as usize] + within
+    }
+}
+
+impl RefusalKind {
+    /// How many refusals are of this kind.
+    const fn slots(self) -> usize {
         match self {
-            Self::HeadTimeout => 0,
-            Self::PlainHttpOnTls => 1,
-            Self::NoCertificate => 2,
-            Self::BadCertificate(_) => 3,
-            Self::CertificateExpired => 4,
-            Self::MisdirectedRequest => 5,
-            Self::RequestLoop => 6,
-            Self::InvalidMaxForwards => 7,
-            Self::Options(_) => 8,
-            Self::RouteNotFound => 9,
-            Self::MethodNotAllowed(_) => 10,
-            Self::ExpectationFailed => 11,
-            Self::BodyTooLarge => 12,
-            Self::HeadOverflow => 13,
-            Self::Overloaded => 14,
-            Self::NoLiveNode => 15,
-            Self::UpstreamConnect => 16,
-            Self::UpstreamTls => 17,
-            Self::UpstreamLost => 18,
-            Self::UpstreamTimeout => 19,
-            Self::BodyTimeout => 20,
-            Self::Internal => 21,
-            Self::Forbidden(Forbidden::CertificateRequired) => 22,
-            Self::Forbidden(Forbidden::NotVerified(_)) => 23,
-            Self::Forbidden(Forbidden::NotAllowed) => 24,
-            Self::Forbidden(Forbidden::Denied) => 25,
-            Self::Malformed(error) => 26 + error.index(),
-            Self::BadResponse(fault) => 26 + WireError::COUNT + fault.index(),
+            Self::Malformed => WireError::COUNT,
+            Self::Forbidden => ForbiddenKind::COUNT,
+            Self::BadResponse => ResponseFault::COUNT,
+            _ => 1,
         }
+    }
+
+    /// The refusals of this kind, each once.
+    fn each(self) -> Vec<Refusal> {
+        let only = match self {
+            Self::Malformed => {
+                return WireError::VARIANTS.iter().copied().map(Refusal::Malformed).collect();
+            }
+            Self::Forbidden => {
+                let each = ForbiddenKind::VARIANTS.iter().copied().map(forbidden);
+                return each.map(Refusal::Forbidden).collect();
+            }
+            Self::BadResponse => return ResponseFault::all().map(Refusal::BadResponse).collect(),
+            Self::HeadTimeout => Refusal::HeadTimeout,
+            Self::PlainHttpOnTls => Refusal::PlainHttpOnTls,
+            Self::NoCertificate => Refusal::NoCertificate,
+            Self::BadCertificate => Refusal::BadCertificate(VerifyFailure::Expired),
+            Self::CertificateExpired => Refusal::CertificateExpired,
+            Self::MisdirectedRequest => Refusal::MisdirectedRequest,
+            Self::RequestLoop => Refusal::RequestLoop,
+            Self::InvalidMaxForwards => Refusal::InvalidMaxForwards,
+            Self::Options => Refusal::Options(MethodSet::ALL),
+            Self::RouteNotFound => Refusal::RouteNotFound,
+            Self::MethodNotAllowed => Refusal::MethodNotAllowed(MethodSet::ALL),
+            Self::ExpectationFailed => Refusal::ExpectationFailed,
+            Self::BodyTooLarge => Refusal::BodyTooLarge,
+            Self::HeadOverflow => Refusal::HeadOverflow,
+            Self::Overloaded => Refusal::Overloaded,
+            Self::NoLiveNode => Refusal::NoLiveNode,
+            Self::UpstreamConnect => Refusal::UpstreamConnect,
+            Self::UpstreamTls => Refusal::UpstreamTls,
+            Self::UpstreamLost => Refusal::UpstreamLost,
+            Self::UpstreamTimeout => Refusal::UpstreamTimeout,
+            Self::BodyTimeout => Refusal::BodyTimeout,
+            Self::Internal => Refusal::Internal,
+        };
+        vec![only]
+    }
+}
+
+const fn forbidden(kind: ForbiddenKind) -> Forbidden {
+    match kind {
+        ForbiddenKind::CertificateRequired => Forbidden::CertificateRequired,
+        ForbiddenKind::NotVerified => Forbidden::NotVerified(VerifyFailure::Expired),
+        ForbiddenKind::NotAllowed => Forbidden::NotAllowed,
+        ForbiddenKind::Denied => Forbidden::Denied,
     }
 }
 
@@ -102,5 +122,18 @@ mod tests {
         }
         assert_eq!(words.len(), Refusal::COUNT);
         assert!(Refusal::words().eq(words));
+    }
+
+    /// None is forgotten, and none stands in for another.
+    #[test]
+    fn every_kind_has_its_slots() {
+        for kind in RefusalKind::VARIANTS.iter().copied() {
+            let each = kind.each();
+            assert_eq!(each.len(), kind.slots(), "{kind:?}");
+            assert!(each.into_iter().all(|refusal| RefusalKind::from(refusal) == kind), "{kind:?}");
+        }
+        for kind in ForbiddenKind::VARIANTS.iter().copied() {
+            assert_eq!(ForbiddenKind::from(forbidden(kind)), kind);
+        }
     }
 }

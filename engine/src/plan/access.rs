@@ -4,6 +4,7 @@
 //! to look the answers up. A route asks for more than its server name, never for less.
 
 use ferrule_config::model::{self, ClientRule, ClientTerm, HostPattern, UriRest, UriSegment};
+use strum::{EnumCount, EnumDiscriminants, VariantArray};
 
 use super::ids::index;
 use crate::identity::client::access_lists::{
@@ -25,7 +26,8 @@ pub struct RouteAccess {
 }
 
 /// Why a client may not do what it asks for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, EnumDiscriminants, Eq, PartialEq)]
+#[strum_discriminants(derive(EnumCount, VariantArray), name(ForbiddenKind), vis(pub(crate)))]
 pub enum Forbidden {
     /// A verified certificate is required, and none was shown.
     CertificateRequired,

@@ -43,6 +43,7 @@ pub mod upstream;
 mod value_writer;
 mod values;
 
+pub(crate) use access::ForbiddenKind;
 pub use access::{Forbidden, RouteAccess, TrustId};
 pub use compiled::{ListenerPlan, Plan, RoutePlan};
 pub use condition::{Condition, Truth};
