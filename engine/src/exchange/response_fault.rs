@@ -4,12 +4,13 @@
 //! Before the response head went out the client gets a 502; after it the client's connection is
 //! reset, because what it has is not the whole. The upstream's connection ends either way.
 
-use strum::{EnumCount, VariantArray};
+use strum::{EnumCount, EnumDiscriminants, VariantArray};
 
 use crate::wire::error::WireError;
 
 /// Why an answer of an upstream is none, or is not whole.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, EnumDiscriminants, Eq, Hash, PartialEq)]
+#[strum_discriminants(derive(EnumCount, VariantArray), name(ResponseFaultKind), vis(pub(self)))]
 pub enum ResponseFault {
     /// It spoke before it was asked: whatever it says is no answer to this request.
     SpokeFirst,
@@ -23,38 +24,37 @@ pub enum ResponseFault {
     TooManyNominations,
     /// The connection ended within a body (RFC 9112, section 8), or broke within a tunnel.
     BodyCutOff,
-    /// Its bytes break a rule.
+    /// Its bytes break a rule. Stands last, because its members are numbered after all others.
     Wire(WireError),
 }
 
+const _: () = assert!(ResponseFaultKind::Wire as usize + 1 == ResponseFaultKind::COUNT);
+
 impl ResponseFault {
     /// How many there are.
-    pub const COUNT: usize = 6 + WireError::COUNT;
+    pub const COUNT: usize = ResponseFaultKind::Wire as usize + WireError::COUNT;
 
     /// All of them, in the order of [`Self::index`].
     pub fn all() -> impl Iterator<Item = Self> {
-        let plain = [
-            Self::SpokeFirst,
-            Self::HeadCutOff,
-            Self::UnaskedUpgrade,
-            Self::TooManyInterims,
-            Self::TooManyNominations,
-            Self::BodyCutOff,
-        ];
-        plain.into_iter().chain(WireError::VARIANTS.iter().copied().map(Self::Wire))
+        let plain = |kind: &ResponseFaultKind| match kind {
+            ResponseFaultKind::SpokeFirst => Some(Self::SpokeFirst),
+            ResponseFaultKind::HeadCutOff => Some(Self::HeadCutOff),
+            ResponseFaultKind::UnaskedUpgrade => Some(Self::UnaskedUpgrade),
+            ResponseFaultKind::TooManyInterims => Some(Self::TooManyInterims),
+            ResponseFaultKind::TooManyNominations => Some(Self::TooManyNominations),
+            ResponseFaultKind::BodyCutOff => Some(Self::BodyCutOff),
+            ResponseFaultKind::Wire => None,
+        };
+        let wire = WireError::VARIANTS.iter().copied().map(Self::Wire);
+        ResponseFaultKind::VARIANTS.iter().filter_map(plain).chain(wire)
     }
 
     /// Its place among [`Self::COUNT`].
     #[must_use]
-    pub const fn index(self) -> usize {
+    pub fn index(self) -> usize {
         match self {
-            Self::SpokeFirst => 0,
-            Self::HeadCutOff => 1,
-            Self::UnaskedUpgrade => 2,
-            Self::TooManyInterims => 3,
-            Self::TooManyNominations => 4,
-            Self::BodyCutOff => 5,
-            Self::Wire(error) => 6 + error.index(),
+            Self::Wire(error) => ResponseFaultKind::Wire as usize + error.index(),
+            _ => ResponseFaultKind::from(self) as usize,
         }
     }
 
