@@ -1,7 +1,7 @@
 //! The values of variables, as bytes, escaped for where they go.
 
 use super::fact::Fact;
-use super::facts::{ConnectionFacts, Facts, LogFacts, RequestFacts, SessionFacts};
+use super::facts::{ConnectionFacts, Facts, LogFacts, Now, RequestFacts, SessionFacts};
 use super::request_ids::Trace;
 use super::value_writer::ValueWriter;
 use crate::wire::head::Version;
@@ -24,18 +24,11 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>
         Fact::Scheme => sink.put_plain(if connection.tls { b"https" } else { b"http" }),
         Fact::ServerAddr => sink.put_plain(connection.server_addr.as_bytes()),
         Fact::ServerPort => sink.put_plain(connection.server_port.as_bytes()),
-        Fact::Msec => {
-            sink.put_number(facts.now.unix_seconds.unsigned_abs());
-            sink.put_decimals(facts.now.millis.into());
-        }
-        Fact::TimeIso8601 => sink.put_plain(facts.now.iso8601.as_bytes()),
-        Fact::TimeLocal => sink.put_plain(facts.now.local.as_bytes()),
+        Fact::Msec | Fact::TimeIso8601 | Fact::TimeLocal => put_time(fact, &facts.now, sink),
         Fact::ClientDaysLeft => put_days_left(facts, sink),
         Fact::SessionCiphers | Fact::SessionCurves => {
             if let Some(session) = facts.session {
-                let ciphers = fact == Fact::SessionCiphers;
-                let offered = if ciphers { &session.ciphers } else { &session.curves };
-                offered.each_piece(|piece| sink.put(piece));
+                put_offered(fact, session, sink);
             }
         }
         Fact::RequestId | Fact::SpanId | Fact::TraceId | Fact::Traceparent | Fact::Tracestate => {
@@ -85,6 +78,24 @@ fn put_days_left(facts: &Facts<'_>, sink: &mut ValueWriter<'_>) {
     if let Some(days) = left.and_then(|days| u64::try_from(days).ok()) {
         sink.put_number(days);
     }
+}
+
+fn put_time(fact: Fact, now: &Now<'_>, sink: &mut ValueWriter<'_>) {
+    match fact {
+        Fact::Msec => {
+            sink.put_number(now.unix_seconds.unsigned_abs());
+            sink.put_decimals(now.millis.into());
+        }
+        Fact::TimeIso8601 => sink.put_plain(now.iso8601.as_bytes()),
+        Fact::TimeLocal => sink.put_plain(now.local.as_bytes()),
+        _ => {}
+    }
+}
+
+/// What a client's hello offered, in its order.
+fn put_offered(fact: Fact, session: &SessionFacts, sink: &mut ValueWriter<'_>) {
+    let offered = if fact == Fact::SessionCiphers { &session.ciphers } else { &session.curves };
+    offered.each_piece(|piece| sink.put(piece));
 }
 
 /// What a PROXY protocol header said, and who sent it.
@@ -217,11 +228,13 @@ fn put_client(name: &[u8], facts: &Facts<'_>, sink: &mut ValueWriter<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use ferrule_config::template::{Piece, Template, Variable};
+    use ferrule_config::template::{Piece, Scope, Template, Variable};
 
     use super::*;
-    use crate::identity::ClientIdentity;
+    use crate::identity::{ClientIdentity, Verdict};
+    use crate::plan::facts::{Offered, ProxiedFacts};
     use crate::plan::fixture::{NOW, connection};
+    use crate::plan::request_ids::RequestIds;
     use crate::plan::template::{Compiler, render_escaped};
     use crate::plan::value_writer::Escape;
     use crate::wire::head::{RequestHead, parse_request};
@@ -301,5 +314,72 @@ mod tests {
         assert_eq!(value(missing(), Escape::Log), "-");
         assert_eq!(value(Variable::SslEarlyData, Escape::Log), "-");
         assert_eq!(value(missing(), Escape::Json), "");
+    }
+
+    /// The functions for groups of facts pass over what is not theirs: a fact that stands in the group alone
+    /// would be empty for ever, and no error would say so.
+    #[test]
+    fn every_fact_is_rendered_and_keeps_its_scope() {
+        const TRACED: &[u8] =
+            b"GET /a?b HTTP/1.1\r\nHost: h\r\ntraceparent: t\r\ntracestate: s\r\n\r\n";
+        let mut head = RequestHead::default();
+        let limits = HeadLimits { head_bytes_max: 1000, fields_max: 100 };
+        parse_request(TRACED, TRACED.len(), limits, &mut head).unwrap();
+        let target = parse_target(TRACED, head.method, head.target).unwrap();
+        let text = || "x".to_owned();
+        let proxied = ProxiedFacts {
+            server_addr: text(),
+            server_port: text(),
+            peer_addr: text(),
+            peer_port: text(),
+        };
+        let connection = ConnectionFacts { proxied: Some(Box::new(proxied)), ..connection(true) };
+        let offered = || Offered { numbers: vec![1], ..Offered::default() };
+        let session = SessionFacts {
+            protocol: "x",
+            cipher: "x",
+            curve: "x",
+            ciphers: offered(),
+            curves: offered(),
+            alpn: "x",
+            server_name: text(),
+            client_sigalg: "x",
+            reused: true,
+        };
+        let nobody = ClientIdentity::none(&Compiler::default().into_wanted());
+        let client = ClientIdentity { verdict: Verdict::Success, not_after: 1, ..nobody };
+        let mut request_ids = RequestIds::default();
+        request_ids.set_id(b"x");
+        request_ids.trace =
+            Trace::Client { trace_id: [b'1'; 32], span_id: [b'2'; 16], state: true };
+        let facts = Facts {
+            connection: &connection,
+            session: Some(&session),
+            client: Some(&client),
+            request: Some(RequestFacts {
+                head: head.view(TRACED),
+                target: Some(&target),
+                host: b"h",
+                path: b"/a",
+                route_id: "x",
+            }),
+            now: NOW,
+            log: Some(&LogFacts {
+                outcome: "x",
+                upstream_addr: "x",
+                upstream_status: Some(200),
+                upstream_ms: Some(1),
+                ..LogFacts::default()
+            }),
+            request_ids: Some(&request_ids),
+        };
+        for listed in Variable::ALL {
+            let Some(fact) = Fact::of(&listed.variable) else { continue };
+            let mut out = Vec::new();
+            put_fact(fact, &facts, &mut ValueWriter::new(Escape::None, &mut out));
+            assert!(!out.is_empty(), "${}", listed.name);
+            let connection = listed.scope == Scope::Connection;
+            assert_eq!(fact.is_connection_scoped(), connection, "${}", listed.name);
+        }
     }
 }
