@@ -14,21 +14,19 @@ address = "127.0.0.1:@front@"
 uri = "/*"
 upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
 headers.add = { X-Many = "second" }
-headers.set = { X-Set = "$request_method-$uri-$arg", X-Host = "${host}", X-Empty = "$http_absent", X-Over = "ours" }
+headers.set = { X-Set = "$request_method-$uri-$args", X-Host = "${host}", X-Empty = "$http_absent", X-Over = "ours" }
 headers.remove = ["X-Gone"]
 "#;
 
 /// The head that the upstream saw of a request with these field lines.
 fn seen(driver: ferrule_tests::Driver, fields: &str) -> Head {
     let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
-    let text = CONFIG.replace("-$arg", "-$args");
-    let gateway = Setup::new(scratch.path(), driver, &text).set("upstream", &upstream.port).start();
+    let gateway =
+        Setup::new(scratch.path(), driver, CONFIG).set("upstream", &upstream.port).start();
     let request = format!("GET /p?q=1 HTTP/1.1\r\nHost: Some.Test:8080\r\n{fields}\r\n");
-    let (answer, _) = {
-        let mut raw = raw::plain(gateway.port("front"));
-        raw.send(request.as_bytes()).expect("a connection");
-        (raw.response("GET").expect("a response"), ())
-    };
+    let mut raw = raw::plain(gateway.port("front"));
+    raw.send(request.as_bytes()).expect("a connection");
+    let answer = raw.response("GET").expect("a response");
     assert_eq!(answer.status(), 200, "{answer:?}");
     Head { raw: answer.text() }
 }
