@@ -203,7 +203,7 @@ mod tests {
 
     /// A variable that [`Fact::of`] forgets would be empty for ever, and no error would say so.
     #[test]
-    fn every_variable_has_a_value() {
+    fn every_variable_is_mapped() {
         let families = |name: &str| name.ends_with('_');
         for listed in Variable::ALL.iter().filter(|listed| !families(listed.name)) {
             let empty =
