@@ -435,7 +435,8 @@ impl Variable {
         self.scope() != Scope::Log
     }
 
-    /// Does the client write its value into each request, as it likes?
+    /// Does the client write its value into each request, as it likes? It may not stand in an identity header
+    /// then, and a condition on it keeps nobody out.
     #[must_use]
     pub const fn is_written_by_client(&self) -> bool {
         matches!(
