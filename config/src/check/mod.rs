@@ -1,6 +1,6 @@
 //! Raw tables become checked values.
 //!
-//! In: the [`Raw`] file. Out: a [`Config`] of every object that was whole; what was wrong is in
+//! In: the [`Raw`](crate::raw::Raw) file. Out: a [`Config`](crate::model::Config) of every object that was whole; what was wrong is in
 //! the problems, all of it. Each file here answers for some tables; `context` holds what they
 //! share, `file` asks them all.
 

@@ -30,7 +30,12 @@ const CLIENTS_MAX: usize = 1_000;
 
 /// A command, as it is on the wire.
 #[derive(Debug, Deserialize, Serialize)]
-#[serde(tag = "command", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(
+    tag = "command",
+    rename_all = "lowercase",
+    deny_unknown_fields,
+    expecting = "an object with a \"command\""
+)]
 pub(crate) enum AdminCommand {
     /// Tell what is in force and what the process does.
     Status,
