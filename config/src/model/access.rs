@@ -163,13 +163,13 @@ pub enum XfccMode {
 pub enum XfccKey {
     /// The URIs of our own certificate.
     By,
-    /// SHA-256 of the client's certificate.
+    /// SHA-256 of the client's certificate, in hexadecimal.
     Hash,
-    /// The certificate.
+    /// The certificate as PEM, percent-encoded.
     Cert,
-    /// The certificate, and what the client sent behind it.
+    /// The verified path likewise, the certificate first.
     Chain,
-    /// Its subject.
+    /// The subject by RFC 2253, always in quotation marks.
     Subject,
     /// Its URIs.
     #[strum(serialize = "URI")]

@@ -1,11 +1,10 @@
 //! Which variable is which value of a client certificate.
 
 use ferrule_config::Config;
-use ferrule_config::model::{self, AccessFormat};
+use ferrule_config::model::AccessFormat;
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_config::{Place, Problem, Problems};
 
-use crate::identity::client::forwarded::XfccKey;
 use crate::identity::{ClientValue, IdentityPlan};
 
 /// The value of the client's certificate that a variable means, and a note that it is wanted.
@@ -41,20 +40,6 @@ pub(super) fn client_value(variable: &Variable, wanted: &mut IdentityPlan) -> Op
     };
     wanted.add(value);
     Some(value)
-}
-
-/// The keys of our elements of `X-Forwarded-Client-Cert`.
-pub(super) fn xfcc_keys(keys: &[model::XfccKey]) -> Vec<XfccKey> {
-    let key = |key: &model::XfccKey| match key {
-        model::XfccKey::By => XfccKey::By,
-        model::XfccKey::Hash => XfccKey::Hash,
-        model::XfccKey::Cert => XfccKey::Cert,
-        model::XfccKey::Chain => XfccKey::Chain,
-        model::XfccKey::Subject => XfccKey::Subject,
-        model::XfccKey::Uri => XfccKey::Uri,
-        model::XfccKey::Dns => XfccKey::Dns,
-    };
-    keys.iter().map(key).collect()
 }
 
 /// Does a variable come from the client's certificate or from its TLS session?

@@ -89,7 +89,7 @@ impl Plan {
         let mut sni = SniTable::build(&config.servers);
         let mut compiler = Compiler::new(headers::field_rules(config));
         sni.compile_lists(compiler.wanted());
-        compiler.wanted().set_xfcc(client::xfcc_keys(&config.xfcc.keys));
+        compiler.wanted().set_xfcc(config.xfcc.keys.clone());
         let identity = IdentityHeaders::build(config, headers::strip_set(config), &mut compiler);
         let build = |upstream| UpstreamPlan::build(upstream, &mut compiler);
         let upstreams: Vec<_> = config.upstreams.iter().map(build).collect();

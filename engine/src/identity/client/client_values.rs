@@ -1,11 +1,12 @@
 //! Every `$ssl_client_*` value that comes from the certificate, rendered once, in nginx's bytes.
 
 use data_encoding::{BASE64, HEXLOWER};
+use ferrule_config::model::XfccKey;
 use ring::digest;
 
 use super::all_values::AllValues;
 use super::client_value::ClientValue;
-use super::forwarded::{self, XfccKey};
+use super::forwarded;
 use super::identity_plan::{IdentityPlan, PlannedAttribute};
 use super::leaf_view::LeafView;
 use super::render;

@@ -4,6 +4,7 @@
 //! verified. What their formats cannot carry without ambiguity is left out.
 
 use data_encoding::{BASE64, HEXLOWER};
+use ferrule_config::model::XfccKey;
 
 use super::leaf_view::LeafView;
 use super::render;
@@ -13,29 +14,9 @@ use crate::identity::x509::general_name::GeneralName;
 use crate::identity::x509::name::{self, Selector};
 use crate::identity::x509::raw_certificate::RawCertificate;
 
-/// A key of an element of `X-Forwarded-Client-Cert`.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum XfccKey {
-    /// The URIs of our own certificate.
-    By,
-    /// SHA-256 of the client's certificate, in hex.
-    Hash,
-    /// The certificate as PEM, percent-encoded.
-    Cert,
-    /// The verified path likewise, the certificate first.
-    Chain,
-    /// The subject by RFC 2253, always in quotation marks.
-    Subject,
-    /// Its URIs.
-    Uri,
-    /// Its DNS names.
-    Dns,
-}
-
-impl XfccKey {
-    /// What an element says unless told otherwise, in Envoy's order.
-    pub const DEFAULT: [Self; 5] = [Self::By, Self::Hash, Self::Subject, Self::Uri, Self::Dns];
-}
+/// What an element says unless told otherwise, in Envoy's order.
+pub(crate) const XFCC_DEFAULT: [XfccKey; 5] =
+    [XfccKey::By, XfccKey::Hash, XfccKey::Subject, XfccKey::Uri, XfccKey::Dns];
 
 /// Appends one element: `Hash=...;Subject="...";URI=...`.
 pub(crate) fn xfcc(certificate: &LeafView<'_>, keys: &[XfccKey], out: &mut Vec<u8>) {

@@ -3,10 +3,12 @@
 //! Made once per generation, while the configuration is compiled; only what is noted here is rendered
 //! and held for each client.
 
+use ferrule_config::model::XfccKey;
+
 use super::access_lists::{Access, AccessLists};
 use super::all_values::MultiValued;
 use super::client_value::ClientValue;
-use super::forwarded::XfccKey;
+use super::forwarded::XFCC_DEFAULT;
 use super::leaf_view::LeafView;
 use crate::identity::verify::verdict::Verdict;
 use crate::identity::x509::alt_names::AltKind;
@@ -101,7 +103,7 @@ impl IdentityPlan {
 
     /// The keys of an element of `X-Forwarded-Client-Cert`.
     pub(crate) fn xfcc(&self) -> &[XfccKey] {
-        if self.xfcc.is_empty() { &XfccKey::DEFAULT } else { &self.xfcc }
+        if self.xfcc.is_empty() { &XFCC_DEFAULT } else { &self.xfcc }
     }
 
     /// The URIs of our own certificates, by server object.

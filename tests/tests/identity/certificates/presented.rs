@@ -4,7 +4,7 @@
 //! that holds a chain says that path, from the leaf up, as far as the client has sent it (RFC 9440,
 //! section 2.3), and nothing else.
 
-use ferrule_engine::identity::client::forwarded::XfccKey;
+use ferrule_config::model::XfccKey;
 use ferrule_engine::identity::{
     ClientIdentity, ClientPolicy, ClientValue, IdentityCache, IdentityPlan, Verdict,
 };
