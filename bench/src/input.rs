@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use ferrule_config::Config;
 use ferrule_config::model::{
-    Answers, Expect, Forwarded, HeaderOps, HeaderValue, Http, IoDriver, KeepalivePool, Level,
-    Listen, Log, LogTarget, Node, NodeAddress, Pacing, PassHost, Route, Runtime, Scheme, Upstream,
-    UpstreamTimeout, UriPattern, Xfcc,
+    Answers, Forwarded, HeaderOps, HeaderValue, Http, KeepalivePool, Listen, Node, NodeAddress,
+    Pacing, PassHost, Route, Scheme, Upstream, UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::rewrite::{Destination, upstream_head};
@@ -81,46 +80,16 @@ pub fn config() -> Config {
         ],
         ..HeaderOps::default()
     }];
+    let defaults = ferrule_config::defaults();
     Config {
         file: "ferrule.toml".into(),
-        runtime: Runtime {
-            workers: None,
-            cpu_affinity: true,
-            ring_entries: 4096,
-            io_driver: IoDriver::Auto,
-            max_connections: 1000,
-            buffer_memory: None,
-            tls_fast_path: true,
-            watch_files: true,
-            shutdown_timeout: MINUTE,
-        },
         http: Http {
-            client_header_timeout: MINUTE,
-            client_body_timeout: MINUTE,
-            send_timeout: MINUTE,
-            keepalive_timeout: MINUTE,
-            keepalive_requests: 1000,
-            client_max_body_size: None,
-            head_bytes_max: 32 * 1024,
-            fields_max: 100,
-            ticket_key_files: Vec::new(),
-            underscores_in_headers: false,
-            server_tokens: false,
-            via: None,
-            expect: Expect::Answer,
             forwarded: Forwarded { enabled: true, trusted: Vec::new() },
             answers: Answers::default(),
             pacing: Pacing::default(),
-        },
-        log: Log {
-            error: LogTarget::Stderr,
-            level: Level::Info,
-            access: None,
-            handshake_failures: true,
+            ..defaults.http
         },
         identity_headers: vec![header("X-Client-Verify", Variable::SslClientVerify)],
-        xfcc: Xfcc::default(),
-        trusts: Vec::new(),
         listens: vec![Listen {
             proxy_protocol: None,
             mtls_routes: None,
@@ -130,11 +99,9 @@ pub fn config() -> Config {
             handshake_timeout: MINUTE,
             fallback_sni: None,
         }],
-        metrics: None,
-        admin: None,
-        servers: Vec::new(),
         upstreams: vec![upstream()],
         routes: vec![anything],
+        ..defaults
     }
 }
 

@@ -154,9 +154,28 @@ pub fn read_text(
     if !errors.is_empty() {
         return Err(problems);
     }
-    let mut reader = raw::Reader { text: &text, env, problems: &mut problems };
-    let root = reader.table(&describe::ROOT, table.get_ref(), Place::default(), String::new());
-    let file: PathBuf = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let config = check::check(&root, &file, &mut problems);
+    let config = read_table(path, &text, table.get_ref(), env, &mut problems);
     Ok(Draft { config, problems })
+}
+
+/// What a file means that holds nothing: every key of the process at its default, and no listener, no
+/// name, no upstream and no route.
+#[must_use]
+pub fn defaults() -> Config {
+    let (table, _) = DeTable::parse_recoverable("");
+    let path = Path::new("ferrule.toml");
+    read_table(path, "", table.get_ref(), &|_| None, &mut Problems::of(Source::new(path, "")))
+}
+
+fn read_table(
+    path: &Path,
+    text: &str,
+    table: &DeTable<'_>,
+    env: &dyn Fn(&str) -> Option<String>,
+    problems: &mut Problems,
+) -> Config {
+    let mut reader = raw::Reader { text, env, problems: &mut *problems };
+    let root = reader.table(&describe::ROOT, table, Place::default(), String::new());
+    let file: PathBuf = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    check::check(&root, &file, problems)
 }

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    Answers, ClientAuth, ClientLists, ClientVerify, Config, Expect, Forwarded, HeaderOps,
-    HeaderValue, HostPattern, Http, IoDriver, KeepalivePool, Level, Listen, Log, LogTarget, Node,
-    NodeAddress, OnRevoke, Pacing, PassHost, Pem, PemSource, Protocols, Reject, Route, Runtime,
-    Scheme, Server, Upstream, UpstreamTimeout, UriPattern, Xfcc,
+    Answers, ClientAuth, ClientLists, ClientVerify, Config, Forwarded, HeaderOps, HeaderValue,
+    HostPattern, Http, KeepalivePool, Listen, Node, NodeAddress, OnRevoke, Pacing, PassHost, Pem,
+    PemSource, Protocols, Reject, Route, Scheme, Server, Upstream, UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -35,52 +34,18 @@ pub(crate) fn config() -> Config {
         proxy_protocol: None,
         mtls_routes: None,
     };
+    let defaults = ferrule_config::defaults();
     Config {
         file: "ferrule.toml".into(),
-        runtime: Runtime {
-            workers: None,
-            cpu_affinity: true,
-            ring_entries: 256,
-            io_driver: IoDriver::Auto,
-            max_connections: 100,
-            buffer_memory: None,
-            tls_fast_path: true,
-            watch_files: true,
-            shutdown_timeout: MINUTE,
-        },
         http: Http {
-            client_header_timeout: MINUTE,
-            client_body_timeout: MINUTE,
-            send_timeout: MINUTE,
-            keepalive_timeout: MINUTE,
-            keepalive_requests: 1000,
-            client_max_body_size: None,
-            head_bytes_max: 32 * 1024,
-            fields_max: 100,
-            ticket_key_files: Vec::new(),
-            underscores_in_headers: false,
-            server_tokens: false,
-            via: None,
-            expect: Expect::Answer,
             forwarded: Forwarded::default(),
             answers: Answers::default(),
             pacing: Pacing::default(),
+            ..defaults.http
         },
-        log: Log {
-            error: LogTarget::Stderr,
-            level: Level::Info,
-            access: None,
-            handshake_failures: true,
-        },
-        identity_headers: Vec::new(),
-        xfcc: Xfcc::default(),
-        trusts: Vec::new(),
         listens: vec![listen(9080, false), listen(9443, true)],
-        metrics: None,
-        admin: None,
-        servers: Vec::new(),
         upstreams: vec![upstream(PassHost::Pass, Scheme::Http)],
-        routes: Vec::new(),
+        ..defaults
     }
 }
 

@@ -2,15 +2,13 @@
 
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    Answers, ClientAuth, ClientLists, ClientVerify, Expect, Forwarded, HostPattern, Http, IoDriver,
-    KeepalivePool, KeyPair, Level, Log, LogTarget, OnRevoke, Pacing, PassHost, Pem, PemSource,
-    Protocols, Reject, Runtime, Scheme, Server, Upstream, UpstreamTimeout,
-    UpstreamTls as UpstreamModel, Xfcc,
+    ClientAuth, ClientLists, ClientVerify, HostPattern, KeepalivePool, KeyPair, OnRevoke, PassHost,
+    Pem, PemSource, Protocols, Reject, Scheme, Server, Upstream, UpstreamTimeout,
+    UpstreamTls as UpstreamModel,
 };
 use ferrule_config::{Config, Place, Problems};
 use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
@@ -166,53 +164,8 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
         pool: KeepalivePool { size: 1, idle_timeout: second, requests: 1 },
         tls: Some(tls),
     });
-    Config {
-        file: PathBuf::new(),
-        runtime: Runtime {
-            workers: None,
-            cpu_affinity: false,
-            ring_entries: 64,
-            io_driver: IoDriver::Auto,
-            max_connections: 1,
-            buffer_memory: None,
-            tls_fast_path: true,
-            watch_files: true,
-            shutdown_timeout: second,
-        },
-        http: Http {
-            client_header_timeout: second,
-            client_body_timeout: second,
-            send_timeout: second,
-            keepalive_timeout: second,
-            keepalive_requests: 1,
-            client_max_body_size: None,
-            head_bytes_max: 1,
-            fields_max: 1,
-            ticket_key_files: Vec::new(),
-            underscores_in_headers: false,
-            server_tokens: false,
-            via: None,
-            expect: Expect::Answer,
-            forwarded: Forwarded::default(),
-            answers: Answers::default(),
-            pacing: Pacing::default(),
-        },
-        log: Log {
-            error: LogTarget::Stderr,
-            level: Level::Info,
-            access: None,
-            handshake_failures: false,
-        },
-        identity_headers: Vec::new(),
-        xfcc: Xfcc::default(),
-        trusts: Vec::new(),
-        listens: Vec::new(),
-        metrics: None,
-        admin: None,
-        servers,
-        upstreams: upstreams.into_iter().collect(),
-        routes: Vec::new(),
-    }
+    let defaults = ferrule_config::defaults();
+    Config { servers, upstreams: upstreams.into_iter().collect(), ..defaults }
 }
 
 pub(crate) fn load(model: &Server, keys: &Arc<TicketKeys>) -> ServerTls {
