@@ -55,12 +55,12 @@ pub(crate) const STEPS: &[Step] = &[
     // On one driver: the record layer does not know who drives it.
     step(
         "tests-without-fast-path",
-        "FERRULE_TESTS_TLS_FAST_PATH=off cargo nextest run -p ferrule-tests --locked --profile check \
+        "FERRULE_TESTS_TLS_FAST_PATH=off cargo nextest run --workspace --locked --profile check \
          -E 'binary(journey) & test(::io_uring)'",
     ),
     step(
         "tests-without-fast-path-epoll",
-        "FERRULE_TESTS_TLS_FAST_PATH=off cargo nextest run -p ferrule-tests --locked --profile check \
+        "FERRULE_TESTS_TLS_FAST_PATH=off cargo nextest run --workspace --locked --profile check \
          -E 'binary(journey) & test(::epoll)'",
     )
     .long(),
