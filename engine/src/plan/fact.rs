@@ -1,6 +1,8 @@
 //! What templates read of a request beside its fields and the client's certificate.
 //!
 //! In: a variable. Out: the [`Fact`] that it means, and whether that stays the same for a connection.
+//! A variable is what a file says, with the names of fields and attributes in it; a fact is what is read
+//! for a request, and small enough to copy. That is why there are two.
 
 use ferrule_config::template::Variable;
 
