@@ -137,16 +137,7 @@ impl<'a> NameItem<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// DER.
-    fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
-        let len = u32::try_from(content.len()).unwrap().to_be_bytes();
-        let zeros = len.iter().take_while(|byte| **byte == 0).count().min(3);
-        let digits = &len[zeros..];
-        let long = (content.len() >= 128).then(|| 0x80 | u8::try_from(digits.len()).unwrap());
-        let head: Vec<u8> = [tag].into_iter().chain(long).chain(digits.iter().copied()).collect();
-        [&head, content].concat()
-    }
+    use crate::identity::der::tlv;
 
     /// A name with one relative name, which has the same short attribute `count` times over.
     fn crowd(kind: u8, count: usize) -> Vec<u8> {

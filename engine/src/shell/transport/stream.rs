@@ -169,7 +169,9 @@ impl Stream {
     /// Its two directions, to be used side by side.
     pub(crate) fn split(&mut self) -> (StreamReader<'_>, StreamWriter<'_>) {
         let Self { reader, writer, security, buffers, .. } = self;
-        let (security, buffers): (&RefCell<Security>, &BufferPool) = (security, buffers);
+        // Shared from here on: both directions have them.
+        let security: &RefCell<Security> = security;
+        let buffers: &BufferPool = buffers;
         let tls = security.borrow().session.is_tls();
         (
             StreamReader { reader, security, buffers, tls },
