@@ -95,6 +95,7 @@ pub fn config() -> Config {
             mtls_routes: None,
             place: Default::default(),
             address: ([127, 0, 0, 1], 9080).into(),
+            ipv6only: true,
             tls: false,
             handshake_timeout: MINUTE,
             fallback_sni: None,

@@ -1,7 +1,7 @@
 //! `[[listen]]`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::check::context::{Check, is_off};
 use crate::host_names;
@@ -10,6 +10,13 @@ use crate::place::Place;
 use crate::raw::{Raw, Text};
 use crate::values::nearest;
 use crate::words::SslType;
+
+/// An address that a listener has.
+struct Taken {
+    place: Place,
+    /// Does it take IPv4 on an IPv6 address?
+    both: bool,
+}
 
 impl Check<'_> {
     pub(super) fn listens(&mut self, root: &Raw, servers: &[Server]) -> Vec<Listen> {
@@ -35,17 +42,23 @@ impl Check<'_> {
         listens
     }
 
-    fn listen_once(&mut self, raw: &Raw, listen: &Listen, taken: &mut BTreeMap<SocketAddr, Place>) {
+    fn listen_once(&mut self, raw: &Raw, listen: &Listen, taken: &mut BTreeMap<SocketAddr, Taken>) {
         // Port 0 is a new port each time.
         if listen.address.port() == 0 {
             return;
         }
-        if let Some(first) = taken.get(&listen.address) {
-            let line = self.problems.position(*first).line;
-            let message = format!("line {line} listens on {} already", listen.address);
-            self.problems.push_at(raw.at("address"), raw.path("address"), message, None);
-        } else {
-            taken.insert(listen.address, raw.at("address"));
+        let place = raw.at("address");
+        for address in bound(listen) {
+            let Some(first) = taken.get(&address) else {
+                taken.insert(address, Taken { place, both: both(listen) });
+                continue;
+            };
+            let line = self.problems.position(first.place).line;
+            let message = format!("line {line} listens on {address} already");
+            let help = (both(listen) || first.both)
+                .then(|| "`ipv6only = false` takes IPv4, too: one of the two is enough".to_owned());
+            self.problems.push_at(place, raw.path("address"), message, help);
+            break;
         }
     }
 
@@ -70,9 +83,12 @@ impl Check<'_> {
             self.error(at, path, "`mtls_routes` is for plain HTTP only", help);
         }
         let fallback_sni = self.fallback_sni(raw);
+        let address = self.address(raw, &raw.text("address")?)?;
+        self.ipv6only_agrees(raw, address);
         Some(Listen {
             place: raw.place,
-            address: self.address(raw, &raw.text("address")?)?,
+            address,
+            ipv6only: raw.flag("ipv6only"),
             tls,
             handshake_timeout: raw.duration("handshake_timeout"),
             fallback_sni,
@@ -81,9 +97,37 @@ impl Check<'_> {
         })
     }
 
+    /// `ipv6only = false` of one address is no more than that address.
+    fn ipv6only_agrees(&mut self, raw: &Raw, address: SocketAddr) {
+        if !raw.has("ipv6only") || raw.is_broken("ipv6only") {
+            return;
+        }
+        let (at, path, port) = (raw.at("ipv6only"), raw.path("ipv6only"), address.port());
+        if address.is_ipv4() {
+            let help = format!("take it out, or listen on \"[::]:{port}\"");
+            self.error(at, path, "`ipv6only` is for IPv6 addresses only", &help);
+        } else if !raw.flag("ipv6only") && !address.ip().is_unspecified() {
+            let message =
+                format!("{} is one IPv6 address: no IPv4 client gets there", address.ip());
+            let help = format!("listen on \"[::]:{port}\", or add a [[listen]] for IPv4");
+            self.error(at, path, &message, &help);
+        }
+    }
+
     fn address(&mut self, raw: &Raw, text: &Text) -> Option<SocketAddr> {
-        if let Ok(address) = text.text.parse() {
-            return Some(address);
+        if let Ok(address) = text.text.parse::<SocketAddr>() {
+            let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
+            if canonical.is_ipv6() || address.is_ipv4() {
+                return Some(address);
+            }
+            let message = format!("{} is an IPv4 address in IPv6 spelling", address.ip());
+            self.error(
+                text.place,
+                raw.path("address"),
+                &message,
+                &format!("write \"{canonical}\""),
+            );
+            return None;
         }
         let written = &text.text;
         let bare = written.trim_start_matches('[').trim_end_matches(']');
@@ -97,7 +141,7 @@ impl Check<'_> {
             "only IPv4 and IPv6 addresses can be listened on".to_owned()
         } else if bare.parse::<std::net::Ipv6Addr>().is_ok() {
             format!("the port is missing: write \"[{bare}]:443\"")
-        } else if bare.parse::<std::net::Ipv4Addr>().is_ok() {
+        } else if bare.parse::<Ipv4Addr>().is_ok() {
             format!("the port is missing: write \"{bare}:443\"")
         } else {
             "write an address and a port, as \"0.0.0.0:443\" or \"[::]:443\"; names are not \
@@ -131,6 +175,17 @@ impl Check<'_> {
         self.problems.push_at(text.place, path, message, Some(help));
         None
     }
+}
+
+/// Does it take IPv4 on an IPv6 address?
+fn both(listen: &Listen) -> bool {
+    listen.address.is_ipv6() && !listen.ipv6only
+}
+
+/// What a listener is bound to: with `ipv6only = false`, every IPv4 address as well.
+pub(super) fn bound(listen: &Listen) -> impl Iterator<Item = SocketAddr> {
+    let four = SocketAddr::from((Ipv4Addr::UNSPECIFIED, listen.address.port()));
+    std::iter::once(listen.address).chain(both(listen).then_some(four))
 }
 
 fn is_client(raw: &Raw) -> bool {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::check::context::Check;
+use crate::check::listens::bound;
 use crate::host_names;
 use crate::model::{Admin, Listen, Metrics};
 use crate::raw::Raw;
@@ -41,7 +42,9 @@ impl Check<'_> {
             self.error(text.place, raw.path("listen"), &message, help);
             return None;
         };
-        let taken = listens.iter().find(|one| one.address == address && address.port() != 0);
+        let taken = listens
+            .iter()
+            .find(|one| bound(one).any(|bound| bound == address) && address.port() != 0);
         if let Some(taken) = taken {
             let line = self.problems.position(taken.place).line;
             let message = format!("the [[listen]] of line {line} listens on {address} already");

@@ -136,7 +136,18 @@ pub(super) static LISTEN: Table = Table {
     name: "listen",
     doc: "Where to listen.",
     keys: &[
-        required("address", Kind::Text, "Address and port, as \"0.0.0.0:443\" or \"[::]:443\"."),
+        required(
+            "address",
+            Kind::Text,
+            "Address and port: \"0.0.0.0:443\" is every IPv4 address of the machine, \"[::]:443\" \
+                 every IPv6 address.",
+        ),
+        flag(
+            "ipv6only",
+            true,
+            "\"[::]:443\" takes IPv6 alone, as in nginx; a second [[listen]] takes IPv4. With false \
+                 one socket takes both, and IPv4 clients appear with their IPv4 address.",
+        ),
         flag("tls", false, "Speak TLS. Needs at least one `[[ssls]]` of type \"server\"."),
         duration(
             "handshake_timeout",

@@ -242,6 +242,9 @@ fn dump_answers(out: &mut Writer, answers: &Answers) {
 fn dump_listen(out: &mut Writer, listen: &Listen) {
     out.header("[[listen]]");
     out.text_line("address", &listen.address.to_string());
+    if listen.address.is_ipv6() {
+        out.line("ipv6only", listen.ipv6only);
+    }
     out.line("tls", listen.tls);
     if listen.tls || listen.proxy_protocol.is_some() {
         out.text_line("handshake_timeout", &duration_text(listen.handshake_timeout));

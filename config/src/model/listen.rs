@@ -15,6 +15,8 @@ pub struct Listen {
     pub place: Place,
     /// The address to bind.
     pub address: SocketAddr,
+    /// An IPv6 address takes IPv6 alone (nginx's `ipv6only`).
+    pub ipv6only: bool,
     /// TLS, or plain HTTP.
     pub tls: bool,
     /// From accept to the end of the TLS handshake.
@@ -25,6 +27,24 @@ pub struct Listen {
     pub proxy_protocol: Option<Vec<IpNet>>,
     /// On plain HTTP: what becomes of requests for routes that a server name asks certificates for.
     pub mtls_routes: Option<MtlsRoutes>,
+}
+
+/// What one listening socket is bound to: two listeners of the same address share no socket if they differ
+/// in what it takes.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ListenAddress {
+    /// The address to bind.
+    pub address: SocketAddr,
+    /// Of an IPv6 address: no IPv4.
+    pub ipv6only: bool,
+}
+
+impl Listen {
+    /// What its socket is bound to.
+    #[must_use]
+    pub const fn listen_address(&self) -> ListenAddress {
+        ListenAddress { address: self.address, ipv6only: self.ipv6only }
+    }
 }
 
 /// `listen.mtls_routes`

@@ -31,7 +31,7 @@ pub use condition::{Condition, Order, Test};
 pub use config::Config;
 pub use files::{FileAt, KeyPair, Pem, PemSource};
 pub use http::{Expect, Forwarded, Http};
-pub use listen::{Listen, MtlsRoutes};
+pub use listen::{Listen, ListenAddress, MtlsRoutes};
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
 pub use observe::{Admin, Metrics};
 pub use patterns::{HostPattern, UriPattern};

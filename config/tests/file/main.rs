@@ -5,6 +5,7 @@ mod clients;
 mod examples;
 mod forwarding;
 mod http;
+mod listens;
 mod problems;
 mod secrets;
 mod terms;

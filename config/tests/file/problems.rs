@@ -5,9 +5,9 @@ use std::path::Path;
 use ferrule_config::{Draft, Problems, read_text};
 
 /// A file without mistakes, to put one in.
-const LISTEN: &str = "listen = [{ address = '0.0.0.0:80' }]\n";
-const TLS_LISTEN: &str = "listen = [{ address = '0.0.0.0:443', tls = true }]\n";
-const ROUTE: &str = "[[routes]]\nuri = '/*'\nupstream.nodes = { 'a:1' = 1 }\n";
+pub(crate) const LISTEN: &str = "listen = [{ address = '0.0.0.0:80' }]\n";
+pub(crate) const TLS_LISTEN: &str = "listen = [{ address = '0.0.0.0:443', tls = true }]\n";
+pub(crate) const ROUTE: &str = "[[routes]]\nuri = '/*'\nupstream.nodes = { 'a:1' = 1 }\n";
 
 fn environment(name: &str) -> Option<String> {
     match name {
@@ -17,16 +17,16 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
-fn draft(text: &str) -> Result<Draft, Problems> {
+pub(crate) fn draft(text: &str) -> Result<Draft, Problems> {
     read_text(Path::new("/etc/ferrule.toml"), text.to_owned(), &environment)
 }
 
-fn problems(text: &str) -> Problems {
+pub(crate) fn problems(text: &str) -> Problems {
     draft(text).map_or_else(|problems| problems, |draft| draft.problems)
 }
 
 /// Line, column, field and a part of the message.
-type Wanted<'a> = (usize, usize, &'a str, &'a str);
+pub(crate) type Wanted<'a> = (usize, usize, &'a str, &'a str);
 
 /// Line, column, field and message of every error.
 fn found(problems: &Problems) -> Vec<(usize, usize, String, String)> {
@@ -38,7 +38,7 @@ fn found(problems: &Problems) -> Vec<(usize, usize, String, String)> {
 }
 
 /// The errors of a text are exactly these; of each message a part is given.
-fn assert_problems(text: &str, wanted: &[Wanted<'_>]) {
+pub(crate) fn assert_problems(text: &str, wanted: &[Wanted<'_>]) {
     let problems = problems(text);
     let found = found(&problems);
     let same = found.len() == wanted.len()
@@ -138,31 +138,6 @@ fn the_environment_is_put_in_and_must_be_there() {
     // What comes from the environment holds no variables.
     let value = config.identity_headers[0].value.to_string();
     assert_eq!(value, "hunter2 $$status${ssl_client_serial} $${env:NOPE}");
-}
-
-#[test]
-fn listeners_are_addresses_given_once() {
-    let cases = [
-        ("':80'", "is not an address"),
-        ("'localhost:80'", "is not an address"),
-        ("'10.0.0.1'", "is not an address"),
-        ("'unix:/run/x'", "is not an address"),
-    ];
-    for (address, message) in cases {
-        let text = format!("listen = [{{ address = {address} }}]\n{ROUTE}");
-        assert_problems(&text, &[(1, 23, "listen[0].address", message)]);
-    }
-    let twice = "[[listen]]\naddress = '0.0.0.0:80'\n[[listen]]\naddress = '0.0.0.0:80'\n";
-    let wanted = [(4, 11, "listen[1].address", "line 2 listens on 0.0.0.0:80 already")];
-    assert_problems(&format!("{twice}{ROUTE}"), &wanted);
-    let wanted = [(1, 44, "listen[0].tls", "there is none")];
-    assert_problems(&format!("{TLS_LISTEN}{ROUTE}"), &wanted);
-    let plain = "listen = [{ address = '0.0.0.0:80', fallback_sni = 'a' }]\n";
-    let wanted = [
-        (1, 52, "listen[0].fallback_sni", "for TLS only"),
-        (1, 52, "listen[0].fallback_sni", "no [[ssls]] serves the name `a`"),
-    ];
-    assert_problems(&format!("{plain}{ROUTE}"), &wanted);
 }
 
 #[test]

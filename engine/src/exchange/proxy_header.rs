@@ -162,6 +162,18 @@ mod tests {
         assert_eq!(line, b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n");
     }
 
+    /// A socket for both families has IPv4 addresses in IPv6 spelling.
+    #[test]
+    fn ipv4_is_ipv4_whatever_socket_took_it() {
+        let mapped = Ends {
+            source: "[::ffff:192.0.2.7]:4711".parse().unwrap(),
+            destination: "[::ffff:192.0.2.1]:443".parse().unwrap(),
+        };
+        assert_eq!(mapped.canonical(), ends());
+        let six = Ends { source: "[2001:db8::1]:1".parse().unwrap(), ..ends() };
+        assert_eq!(six.canonical(), six);
+    }
+
     #[test]
     fn the_verdict_and_the_flags_say_what_a_certificate_was_worth() {
         let ends = ends();

@@ -28,6 +28,7 @@ pub(crate) fn config() -> Config {
     let listen = |port, tls| Listen {
         place: Default::default(),
         address: ([127, 0, 0, 1], port).into(),
+        ipv6only: true,
         tls,
         handshake_timeout: MINUTE,
         fallback_sni: None,

@@ -1,7 +1,9 @@
 //! What control hands to a core so that it can serve a new generation.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
+
+use ferrule_config::model::ListenAddress;
 
 use super::addresses::Addresses;
 use super::generation::Generation;
@@ -27,7 +29,7 @@ pub struct Handover {
 #[derive(Clone, Debug)]
 pub struct OpenListener {
     /// The address as configured (port 0 stays 0 here; ask the socket).
-    pub address: SocketAddr,
+    pub address: ListenAddress,
     /// Its index in this generation; may differ from the one before.
     pub listener: ListenerId,
     /// The socket. Control keeps it open over reloads; a core works on a `try_clone` of it.

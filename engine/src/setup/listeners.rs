@@ -2,7 +2,8 @@
 //!
 //! The kernel spreads connections over the sockets of one address (`SO_REUSEPORT`). Closing one resets
 //! what waits in its queue, so a reload opens only what is new and closes only what is gone; either all
-//! new addresses open or nothing changes. An IPv6 address listens for IPv6 alone, as in nginx.
+//! new addresses open or nothing changes. An IPv6 address takes IPv6 alone unless its listener says
+//! otherwise, as in nginx.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::Config;
+use ferrule_config::model::{Listen, ListenAddress};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
 use super::handover::OpenListener;
@@ -36,15 +38,15 @@ pub const UNSENT_BYTES_MAX: usize = 272 * 1_024;
 #[derive(Debug)]
 pub struct Listeners {
     cores: usize,
-    open: BTreeMap<SocketAddr, Vec<Arc<TcpListener>>>,
+    open: BTreeMap<ListenAddress, Vec<Arc<TcpListener>>>,
 }
 
 /// The sockets of the next generation: kept ones and new ones. Dropped unused, it closes the new ones.
 #[derive(Debug)]
 pub struct PreparedListeners {
     /// In the order of the configuration.
-    addresses: Vec<SocketAddr>,
-    sockets: BTreeMap<SocketAddr, Vec<Arc<TcpListener>>>,
+    addresses: Vec<ListenAddress>,
+    sockets: BTreeMap<ListenAddress, Vec<Arc<TcpListener>>>,
     opened: usize,
 }
 
@@ -83,10 +85,11 @@ impl Listeners {
     /// # Errors
     /// Every address that could not be opened; the others are closed again.
     pub fn prepare(&self, config: &Config) -> Result<PreparedListeners, Vec<BindError>> {
-        let addresses: Vec<SocketAddr> = config.listens.iter().map(|one| one.address).collect();
+        let addresses: Vec<ListenAddress> =
+            config.listens.iter().map(Listen::listen_address).collect();
         let mut sockets = BTreeMap::new();
         let mut errors = Vec::new();
-        let fresh: BTreeSet<SocketAddr> =
+        let fresh: BTreeSet<ListenAddress> =
             addresses.iter().copied().filter(|address| !self.open.contains_key(address)).collect();
         // Asked of all before one is opened: our own `0.0.0.0:443` must not stand in the way of our
         // own `127.0.0.1:443`.
@@ -94,7 +97,7 @@ impl Listeners {
             if !self.shares_port(address)
                 && let Err(error) = probe(address)
             {
-                errors.push(BindError { address, error });
+                errors.push(BindError { address: address.address, error });
             }
         }
         if !errors.is_empty() {
@@ -107,7 +110,7 @@ impl Listeners {
             }
             match open_all(address, self.cores) {
                 Ok(opened) => drop(sockets.insert(address, opened)),
-                Err(error) => errors.push(BindError { address, error }),
+                Err(error) => errors.push(BindError { address: address.address, error }),
             }
         }
         if errors.is_empty() {
@@ -120,7 +123,7 @@ impl Listeners {
     /// Those that are open, for one more generation that listens where this one does.
     #[must_use]
     pub fn kept(&self, config: &Config) -> PreparedListeners {
-        let addresses = config.listens.iter().map(|one| one.address).collect();
+        let addresses = config.listens.iter().map(Listen::listen_address).collect();
         PreparedListeners { addresses, sockets: self.open.clone(), opened: 0 }
     }
 
@@ -131,8 +134,8 @@ impl Listeners {
     }
 
     /// Is one of our own sockets on this port?
-    fn shares_port(&self, address: SocketAddr) -> bool {
-        self.open.keys().any(|open| open.port() == address.port())
+    fn shares_port(&self, listen: ListenAddress) -> bool {
+        self.open.keys().any(|open| open.address.port() == listen.address.port())
     }
 }
 
@@ -163,7 +166,7 @@ impl PreparedListeners {
                     .get(address)
                     .and_then(|sockets| sockets.first())
                     .and_then(|socket| socket.local_addr().ok())
-                    .unwrap_or(*address)
+                    .unwrap_or(address.address)
             })
             .collect()
     }
@@ -177,30 +180,31 @@ impl PreparedListeners {
 
 /// Does somebody else listen there? `SO_REUSEPORT` alone would let a second process of the same user
 /// take half of the connections without a word, so a socket without it asks first.
-fn probe(address: SocketAddr) -> io::Result<()> {
-    if address.port() == 0 {
+fn probe(listen: ListenAddress) -> io::Result<()> {
+    if listen.address.port() == 0 {
         return Ok(());
     }
-    let socket = plain_socket(address)?;
-    socket.bind(&SockAddr::from(address))
+    let socket = plain_socket(listen)?;
+    socket.bind(&SockAddr::from(listen.address))
 }
 
-fn plain_socket(address: SocketAddr) -> io::Result<Socket> {
+fn plain_socket(listen: ListenAddress) -> io::Result<Socket> {
+    let ListenAddress { address, ipv6only } = listen;
     // socket2 sets CLOEXEC.
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Connections of a former process in TIME_WAIT do not keep a restart from binding.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        // `[::]:443` and `0.0.0.0:443` are two addresses that can be configured apart.
-        socket.set_only_v6(true)?;
+        // Always set: what holds without it is up to `net.ipv6.bindv6only`.
+        socket.set_only_v6(ipv6only)?;
     }
     Ok(socket)
 }
 
-fn open_all(address: SocketAddr, cores: usize) -> io::Result<Vec<Arc<TcpListener>>> {
-    let first = open_one(address)?;
+fn open_all(listen: ListenAddress, cores: usize) -> io::Result<Vec<Arc<TcpListener>>> {
+    let first = open_one(listen)?;
     // Port 0: the kernel chooses once, the other cores follow.
-    let bound = first.local_addr()?;
+    let bound = ListenAddress { address: first.local_addr()?, ..listen };
     let mut sockets = vec![Arc::new(first)];
     while sockets.len() < cores {
         sockets.push(Arc::new(open_one(bound)?));
@@ -210,12 +214,12 @@ fn open_all(address: SocketAddr, cores: usize) -> io::Result<Vec<Arc<TcpListener
 
 /// Left blocking: under `io_uring` kernels before 5.19 hand `EAGAIN` to an accept on a non-blocking
 /// socket. A core on epoll makes its own socket non-blocking.
-fn open_one(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = plain_socket(address)?;
+fn open_one(listen: ListenAddress) -> io::Result<TcpListener> {
+    let socket = plain_socket(listen)?;
     socket.set_reuse_port(true)?;
     // An accepted connection inherits these, which saves the system calls for each.
     connection_options(&socket)?;
-    socket.bind(&SockAddr::from(address))?;
+    socket.bind(&SockAddr::from(listen.address))?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
@@ -245,8 +249,8 @@ mod tests {
 
     use super::*;
 
-    fn local() -> SocketAddr {
-        "127.0.0.1:0".parse().unwrap()
+    fn local() -> ListenAddress {
+        ListenAddress { address: "127.0.0.1:0".parse().unwrap(), ipv6only: true }
     }
 
     #[test]
@@ -272,13 +276,15 @@ mod tests {
     #[test]
     fn an_address_of_another_listener_is_noticed() {
         let other = open_one(local()).unwrap();
-        let error = probe(other.local_addr().unwrap()).unwrap_err();
+        let taken = ListenAddress { address: other.local_addr().unwrap(), ..local() };
+        let error = probe(taken).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
     fn errors_say_what_to_do() {
-        let error = |kind| BindError { address: local(), error: io::Error::from(kind) }.to_string();
+        let address = local().address;
+        let error = |kind| BindError { address, error: io::Error::from(kind) }.to_string();
         assert!(error(io::ErrorKind::PermissionDenied).contains("CAP_NET_BIND_SERVICE"));
         assert!(error(io::ErrorKind::AddrInUse).contains("another process"));
     }

@@ -2,12 +2,11 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrule_config::model::IoDriver;
+use ferrule_config::model::{IoDriver, ListenAddress};
 use strum::EnumCount;
 
 use super::accept::{self, ListenerState};
@@ -86,7 +85,7 @@ struct RunningListener {
 struct Worker {
     core: Rc<Core>,
     service: Rc<ConnectionService>,
-    running: HashMap<SocketAddr, RunningListener>,
+    running: HashMap<ListenAddress, RunningListener>,
     driver: Driver,
     connections_max: u32,
     connection_counts: Arc<ConnectionCounts>,
@@ -255,7 +254,7 @@ impl Worker {
                         self.running.insert(open.address, running);
                     }
                     Err(error) => {
-                        tracing::error!(address = %open.address, %error, "cannot listen here");
+                        tracing::error!(address = %open.address.address, %error, "cannot listen here");
                     }
                 }
             }

@@ -46,6 +46,15 @@ pub struct Ends {
     pub destination: SocketAddr,
 }
 
+impl Ends {
+    /// Both ends in one spelling: IPv4 is IPv4, also where a socket for IPv6 took it.
+    #[must_use]
+    pub fn canonical(self) -> Self {
+        let spell = |end: SocketAddr| SocketAddr::new(end.ip().to_canonical(), end.port());
+        Self { source: spell(self.source), destination: spell(self.destination) }
+    }
+}
+
 /// Why this is no header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ProxyError {

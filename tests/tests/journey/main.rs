@@ -20,6 +20,7 @@ mod drain;
 mod duties;
 mod exhausted;
 mod explain;
+mod families;
 mod fingerprint;
 mod first_flights;
 mod flood;

@@ -87,7 +87,7 @@ impl Client {
         listener: ListenerId,
     ) -> Option<Self> {
         let live = core.live();
-        let local = stream.local_addr().ok()?;
+        let ends = Ends { source: peer, destination: stream.local_addr().ok()? }.canonical();
         let tls = live.generation.plan.listener(listener).listen.tls;
         Some(Self {
             core: Rc::clone(core),
@@ -95,16 +95,16 @@ impl Client {
             live,
             listener,
             facts: ConnectionFacts {
-                remote_addr: peer.ip().to_canonical().to_string(),
-                remote_port: peer.port().to_string(),
-                server_addr: local.ip().to_canonical().to_string(),
-                server_port: local.port().to_string(),
+                remote_addr: ends.source.ip().to_string(),
+                remote_port: ends.source.port().to_string(),
+                server_addr: ends.destination.ip().to_string(),
+                server_port: ends.destination.port().to_string(),
                 tls,
                 serial: core.next_serial(),
                 requests: 0,
                 proxied: None,
             },
-            ends: Ends { source: peer, destination: local },
+            ends,
             session: None,
             server: None,
             identity: None,

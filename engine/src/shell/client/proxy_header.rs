@@ -83,7 +83,8 @@ async fn read(
 /// From here on the client is who the header said.
 fn note_ends(client: &mut Client, ends: &Ends) {
     let facts = &mut client.facts;
-    let text = |end: &SocketAddr| (end.ip().to_canonical().to_string(), end.port().to_string());
+    let ends = ends.canonical();
+    let text = |end: &SocketAddr| (end.ip().to_string(), end.port().to_string());
     let (server_addr, server_port) = text(&ends.destination);
     let (addr, port) = text(&ends.source);
     facts.proxied = Some(Box::new(ProxiedFacts {
@@ -92,7 +93,7 @@ fn note_ends(client: &mut Client, ends: &Ends) {
         peer_addr: std::mem::replace(&mut facts.remote_addr, addr),
         peer_port: std::mem::replace(&mut facts.remote_port, port),
     }));
-    client.ends = *ends;
+    client.ends = ends;
 }
 
 fn refuse(client: &Client, reason: &ProxyHeaderRefusal) {
