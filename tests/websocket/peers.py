@@ -1,9 +1,10 @@
 """A WebSocket server and its clients, with a gateway between them; exits with 0 if all is as it should be.
 
-    peers.py GATEWAY PLAIN SECURE DIR
+    peers.py GATEWAY PLAIN SECURE ASGI DIR
 
 GATEWAY is the port of the gateway (TLS, wants a certificate). It leads /plain to port PLAIN and /secure to
-port SECURE, where this program listens, the latter with TLS and a wish for a certificate. DIR holds
+port SECURE, where this program listens, the latter with TLS and a wish for a certificate, and /asgi to port
+ASGI, where uvicorn listens. DIR holds
 ca.crt, and server and client certificates and keys.
 """
 
@@ -13,6 +14,7 @@ import ssl
 import sys
 import time
 
+import uvicorn
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -20,8 +22,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 LARGE = 64 * 1024 * 1024
 SOCKETS = 50
 
-gateway, plain, secure = (int(word) for word in sys.argv[1:4])
-directory = sys.argv[4]
+gateway, plain, secure, asgi = (int(word) for word in sys.argv[1:5])
+directory = sys.argv[5]
 blob = hashlib.sha256(b"seed").digest() * (LARGE // 32)
 digest = hashlib.sha256(blob).hexdigest()
 closes = asyncio.Queue()
@@ -133,6 +135,48 @@ async def refused():
         assert error.response.status_code == 426, error
 
 
+async def application(scope, receive, send):
+    """Echoes one message on a WebSocket; an ordinary request gets a 200."""
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ordinary"})
+        return
+    assert (await receive())["type"] == "websocket.connect"
+    await send({"type": "websocket.accept"})
+    message = await receive()
+    await send({"type": "websocket.send", "text": message["text"]})
+
+
+async def in_other_words():
+    """What asks with a length of nothing, or for several protocols, is asked of uvicorn, too."""
+    settings = {"lifespan": "off", "log_level": "warning", "host": "127.0.0.1", "port": asgi}
+    server = uvicorn.Server(uvicorn.Config(application, **settings))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    for fields in [
+        "Upgrade: websocket",
+        "Content-Length: 0\r\nUpgrade: websocket",
+        "Upgrade: h2c, websocket",
+    ]:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", gateway, ssl=context(ssl.Purpose.SERVER_AUTH), server_hostname="a.test"
+        )
+        ask = (
+            "GET /asgi HTTP/1.1\r\nHost: a.test\r\nConnection: keep-alive, Upgrade\r\n"
+            f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{fields}\r\n\r\n"
+        )
+        writer.write(ask.encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 "), (fields, head)
+        # A masked text frame, and its echo.
+        writer.write(b"\x81\x82\0\0\0\0ok")
+        assert await reader.readexactly(4) == b"\x81\x02ok"
+        writer.transport.abort()
+    server.should_exit = True
+    await serving
+
+
 async def main():
     settings = {"max_size": None, "compression": "deflate"}
     async with (
@@ -154,6 +198,7 @@ async def main():
             times = [talked - start, sent - talked, end - sent]
             print(path, *(f"{seconds:.1f} s" for seconds in times), flush=True)
         await refused()
+        await in_other_words()
     print("all is well")
 
 

@@ -12,8 +12,10 @@ use crate::wire::view::FieldsView;
 /// More names than anyone needs; every field is compared with every name, so they have to be few.
 const NOMINATIONS_MAX: usize = 64;
 
-/// Fields for every recipient that [`Known`] does not know.
-const END_TO_END: [&[u8]; 13] = [
+/// Fields for every recipient that [`Known`] does not know; among them those that a status requires (RFC
+/// 9110: `WWW-Authenticate` of a 401, `Allow` of a 405, `Proxy-Authenticate` of a 407).
+const END_TO_END: [&[u8]; 17] = [
+    b"allow",
     b"authorization",
     b"cache-control",
     b"content-encoding",
@@ -23,10 +25,13 @@ const END_TO_END: [&[u8]; 13] = [
     b"content-type",
     b"cookie",
     b"etag",
+    b"location",
     b"origin",
+    b"proxy-authenticate",
     b"range",
     b"set-cookie",
     b"vary",
+    b"www-authenticate",
 ];
 
 /// What one head's `Connection` fields say: names of fields to drop, and whether it is to be kept.
@@ -53,7 +58,7 @@ impl<'a> Nominations<'a> {
                     found.keep_alive = true;
                 } else if eq_ignore_case(item, b"close") {
                     found.close = true;
-                } else if !eq_ignore_case(item, b"te") {
+                } else if !eq_ignore_case(item, b"te") && !eq_ignore_case(item, b"upgrade") {
                     found.any = true;
                 }
             }

@@ -97,7 +97,7 @@ pub fn admit(
     let nominations =
         Nominations::of(fields).ok_or(Refusal::Malformed(WireError::TooManyFields))?;
     let keep_alive = nominations.keep_connection(version);
-    let has_body = !matches!(body, BodyLength::None | BodyLength::Length(0));
+    let has_body = !body.is_empty();
     // Behind CONNECT may follow anything, because the client hopes for a tunnel.
     scratch.keep_after_refusal = keep_alive && !has_body && method != Method::Connect;
     if matches!(method, Method::Connect | Method::Trace) {
@@ -143,7 +143,8 @@ pub fn admit(
         version,
         target,
         authority,
-        body,
+        // What asks for a tunnel has no body, and says nothing about one: some servers refuse it then.
+        body: if upgrade { BodyLength::None } else { body },
         keep_alive: keep_alive && !upgrade,
         upgrade,
         binds_connection: binding::by_request(fields),

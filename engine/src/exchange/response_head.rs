@@ -2,7 +2,7 @@
 //!
 //! In: an upstream's head, the request it answers, and for a final one its [`Delivery`]. Out: the
 //! upstream's end-to-end fields in their order, framing of our own, one `Date` (RFC 9110, section
-//! 6.6.1), and our name in `Via` where it is wanted.
+//! 6.6.1), our name in `Via` where it is wanted, and the `Upgrade` of a 426.
 
 use super::flow::Framing;
 use super::hop::{self, Nominations};
@@ -48,11 +48,15 @@ pub fn client_head(
         }
         Framing::None => {}
     }
-    if !delivery.client_keep_alive {
-        out.extend_from_slice(write::CONNECTION_CLOSE);
-    } else if pending.version == Version::Http10 {
-        out.extend_from_slice(b"Connection: keep-alive\r\n");
-    }
+    let upgrade = delivery.status == 426 && upgrade::announce(response.fields(), out);
+    out.extend_from_slice(match (delivery.client_keep_alive, pending.version, upgrade) {
+        (false, _, false) => write::CONNECTION_CLOSE,
+        (false, _, true) => b"Connection: close, Upgrade\r\n",
+        (true, Version::Http10, false) => b"Connection: keep-alive\r\n",
+        (true, Version::Http10, true) => b"Connection: keep-alive, Upgrade\r\n",
+        (true, Version::Http11, false) => b"",
+        (true, Version::Http11, true) => b"Connection: Upgrade\r\n",
+    });
     out.extend_from_slice(write::CRLF);
 }
 

@@ -1,15 +1,17 @@
 //! Does a request ask for a WebSocket, and does a response grant it?
 //!
 //! In: heads that `wire` accepted. Out: yes or no. Only
-//! `websocket` is ever forwarded (RFC 6455), in the one form that every server reads in the same way:
-//! HTTP/1.1, GET, no body, one `Upgrade` of one token that `Connection` nominates (RFC 9110, section
-//! 7.8). Whatever asks in another form is an ordinary request: `Upgrade` ends at this hop. What the
-//! client sends behind its head waits until a 101 is there (Pingora, CVE-2026-2833).
+//! `websocket` is ever forwarded (RFC 6455): asked for by a GET of HTTP/1.1 without a body, as one of
+//! the protocols in an `Upgrade` that `Connection` nominates (RFC 9110, section 7.8). It goes upstream
+//! as the only one, in a head that is made anew. Whatever asks in another form is an ordinary request:
+//! `Upgrade` ends at this hop. What the client sends behind its head waits until a 101 is there
+//! (Pingora, CVE-2026-2833).
 
-use crate::wire::fields::{Known, eq_ignore_case};
+use crate::wire::fields::{Known, eq_ignore_case, is_token};
 use crate::wire::framing::BodyLength;
 use crate::wire::head::{Method, Version};
-use crate::wire::view::{FieldView, FieldsView, RequestView, ResponseView};
+use crate::wire::view::{FieldsView, RequestView, ResponseView};
+use crate::wire::write;
 
 /// The only protocol that is switched to.
 const WEBSOCKET: &[u8] = b"websocket";
@@ -17,28 +19,56 @@ const WEBSOCKET: &[u8] = b"websocket";
 /// What asks, and what grants: the same two fields.
 pub const FIELDS: &[u8] = b"Connection: Upgrade\r\nUpgrade: websocket\r\n";
 
-/// Does the request ask for it in the form that is forwarded?
+/// Does the request ask for it in a form that is forwarded? A body in chunks may be empty as well, but
+/// that shows only when it has come; `Content-Length: 0` says so.
 #[must_use]
 pub fn asks(request: RequestView<'_>, body: BodyLength) -> bool {
     request.version() == Version::Http11
         && request.method() == Method::Get
-        && body == BodyLength::None
-        && !request.fields().contains(Known::ContentLength)
-        && names_websocket(request.fields())
+        && body.is_empty()
+        && is_nominated(request.fields())
+        && request.fields().items(Known::Upgrade).any(is_websocket)
 }
 
-/// Does the response grant what was asked? A 101 that does not is no answer at all.
+/// Does the response grant what was asked, and nothing else? A 101 that does not is no answer at all.
 #[must_use]
 pub fn grants(response: ResponseView<'_>) -> bool {
     response.status() == 101
         && response.version() == Version::Http11
-        && names_websocket(response.fields())
+        && is_nominated(response.fields())
+        && response.fields().contains(Known::Upgrade)
+        && response.fields().items(Known::Upgrade).all(is_websocket)
 }
 
-fn names_websocket(fields: FieldsView<'_>) -> bool {
-    let mut values = fields.all(Known::Upgrade).map(FieldView::value);
-    let named = values.next().is_some_and(|value| eq_ignore_case(value, WEBSOCKET));
-    named && values.next().is_none() && fields.has_item(Known::Connection, b"upgrade")
+/// Appends the `Upgrade` of a 426 anew, which has to say what the server wants (RFC 9110, section
+/// 15.5.22); false if the upstream's names no protocol. It names more than we forward: that is the
+/// upstream's demand, which the client may meet elsewhere.
+pub fn announce(fields: FieldsView<'_>, out: &mut Vec<u8>) -> bool {
+    let mut any = false;
+    for protocol in fields.items(Known::Upgrade).filter(|protocol| is_protocol(protocol)) {
+        out.extend_from_slice(if any { b", " } else { b"Upgrade: " });
+        out.extend_from_slice(protocol);
+        any = true;
+    }
+    if any {
+        out.extend_from_slice(write::CRLF);
+    }
+    any
+}
+
+/// Only with this option is `Upgrade` meant for us (RFC 9110, section 7.8).
+fn is_nominated(fields: FieldsView<'_>) -> bool {
+    fields.has_item(Known::Connection, b"upgrade")
+}
+
+fn is_websocket(protocol: &[u8]) -> bool {
+    eq_ignore_case(protocol, WEBSOCKET)
+}
+
+/// Is it a name, perhaps with a version?
+fn is_protocol(text: &[u8]) -> bool {
+    let mut parts = text.splitn(2, |byte| *byte == b'/');
+    parts.all(is_token)
 }
 
 #[cfg(test)]
@@ -64,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_form_of_asking_is_forwarded() {
+    fn asking_for_a_websocket_without_a_body_is_forwarded() {
         for (line, fields, wanted) in [
             ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n", true),
             ("GET / HTTP/1.1", "connection: keep-alive, upGRADE\r\nUPGRADE: WebSocket\r\n", true),
@@ -73,36 +103,36 @@ mod tests {
                 "Connection: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n",
                 true,
             ),
+            // One of several: the client takes any of them.
+            ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: h2c, websocket\r\n", true),
+            ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n", true),
+            ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket,\r\n", true),
+            (
+                "GET / HTTP/1.1",
+                "Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n",
+                true,
+            ),
+            ("GET / HTTP/1.1", "Connection: close, upgrade\r\nUpgrade: websocket\r\n", true),
+            // An empty body is no body.
+            (
+                "GET / HTTP/1.1",
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n",
+                true,
+            ),
             // Not nominated, or not there.
             ("GET / HTTP/1.1", "Upgrade: websocket\r\n", false),
             ("GET / HTTP/1.1", "Connection: close\r\nUpgrade: websocket\r\n", false),
             ("GET / HTTP/1.1", "Connection: Upgrade\r\n", false),
             ("GET / HTTP/1.1", "Connection: upgrades\r\nUpgrade: websocket\r\n", false),
-            // Another protocol, or a choice of them.
+            // Another protocol.
             ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: h2c\r\n", false),
             ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket/13\r\n", false),
-            ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n", false),
-            ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket,\r\n", false),
+            ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: web socket\r\n", false),
             ("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade:\r\n", false),
-            (
-                "GET / HTTP/1.1",
-                "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n",
-                false,
-            ),
-            (
-                "GET / HTTP/1.1",
-                "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n",
-                false,
-            ),
             // Another version, another method, a body.
             ("GET / HTTP/1.0", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
             ("POST / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
             ("HEAD / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
-            (
-                "GET / HTTP/1.1",
-                "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n",
-                false,
-            ),
             (
                 "GET / HTTP/1.1",
                 "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n",
@@ -128,12 +158,30 @@ mod tests {
             ("HTTP/1.1 101 S", "Upgrade: websocket\r\n", false),
             ("HTTP/1.1 101 S", "Connection: Upgrade\r\n", false),
             ("HTTP/1.1 101 S", "Connection: Upgrade\r\nUpgrade: h2c\r\n", false),
+            ("HTTP/1.1 101 S", "Connection: Upgrade\r\nUpgrade:\r\n", false),
             ("HTTP/1.1 101 S", "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n", false),
             ("HTTP/1.0 101 S", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
             ("HTTP/1.1 200 OK", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
         ] {
             let text = format!("{line}\r\n{fields}\r\n");
             assert_eq!(grants(parsed(&text).view(text.as_bytes())), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_426_names_the_protocols_that_the_upstream_wants() {
+        for (fields, wanted) in [
+            ("Upgrade: websocket\r\n", "Upgrade: websocket\r\n"),
+            ("Upgrade: TLS/1.2,, HTTP/2.0\r\nUpgrade: x\r\n", "Upgrade: TLS/1.2, HTTP/2.0, x\r\n"),
+            ("Upgrade: a b, /1, x/, y/1/2, good\r\n", "Upgrade: good\r\n"),
+            ("Upgrade:\r\n", ""),
+            ("", ""),
+        ] {
+            let text = format!("HTTP/1.1 426 U\r\n{fields}\r\n");
+            let mut out = Vec::new();
+            let any = announce(parsed(&text).view(text.as_bytes()).fields(), &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), wanted, "{fields}");
+            assert_eq!(any, !wanted.is_empty(), "{fields}");
         }
     }
 }

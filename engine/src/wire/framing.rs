@@ -29,6 +29,14 @@ pub enum BodyLength {
     UntilClose,
 }
 
+impl BodyLength {
+    /// Is there no body, whether a field says so or none does? A field about the length of a body is no body.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        matches!(self, Self::None | Self::Length(0))
+    }
+}
+
 /// The body of a request.
 ///
 /// # Errors

@@ -191,7 +191,9 @@ on_both_drivers! {
         let mut cases = vec![(&gateway, ASK.to_owned())];
         for (from, to) in [
             ("Upgrade: websocket", "Upgrade: h2c"),
-            ("Upgrade: websocket", "Upgrade: websocket, h2c"),
+            ("Upgrade: websocket", "Upgrade: websocket/13"),
+            ("Upgrade: websocket", "Transfer-Encoding: chunked\r\nUpgrade: websocket"),
+            ("HTTP/1.1", "HTTP/1.0"),
             ("keep-alive, Upgrade", "keep-alive"),
             ("GET /chat", "POST /chat"),
         ] {
@@ -199,11 +201,74 @@ on_both_drivers! {
         }
         for (number, (gateway, ask)) in cases.iter().enumerate() {
             let mut raw = raw::plain(gateway.port("front"));
-            raw.send(ask.as_bytes()).expect("a connection");
+            let body = if ask.contains("chunked") { "0\r\n\r\n" } else { "" };
+            raw.send(format!("{ask}{body}").as_bytes()).expect("a connection");
             assert_eq!(raw.response("GET").expect("a response").status(), 502, "{ask}");
             let seen = upstream.seen();
             let head = &seen[number].message.head;
             assert_eq!((head.get("Upgrade"), head.get("Connection")), (None, None), "{ask}");
+        }
+    }
+
+    /// What the request says of other protocols, or of a body that it does not have, stays here.
+    fn it_is_asked_for_in_other_words(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echoing()));
+        let gateway = start(scratch.path(), driver, &allowed(), &upstream);
+        let forms = [
+            ("Upgrade: websocket", "Content-Length: 0\r\nUpgrade: websocket"),
+            ("Upgrade: websocket", "Upgrade: h2c, WebSocket"),
+            ("Upgrade: websocket", "Upgrade: websocket, TLS/1.2"),
+            ("Upgrade: websocket", "Upgrade: h2c\r\nUpgrade: websocket"),
+            ("keep-alive, Upgrade", "close, upgrade"),
+            ("keep-alive, Upgrade", "keep-alive\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"),
+            ("keep-alive, Upgrade", "Upgrade\r\nExpect: 100-continue"),
+        ];
+        for (number, (from, to)) in forms.into_iter().enumerate() {
+            let mut raw = raw::plain(gateway.port("front"));
+            raw.send(ASK.replace(from, to).as_bytes()).expect("a connection");
+            assert_eq!(raw.head().expect("a head").expect("not an end").status(), 101, "{to}");
+            assert_eq!(raw.exactly(5).expect("the greeting"), b"hello");
+            echo_of(&mut raw, b"a");
+            let seen = upstream.seen();
+            let head = &seen[number].message.head;
+            assert_eq!((head.all("Upgrade"), head.all("Connection")), (vec!["websocket"], vec!["Upgrade"]));
+            for name in ["Content-Length", "Transfer-Encoding", "HTTP2-Settings", "Expect"] {
+                assert_eq!(head.get(name), None, "{to}");
+            }
+        }
+    }
+
+    /// A field that a status requires reaches the client, though it ends at this hop or was named in
+    /// `Connection`; the same one on another status does not.
+    fn what_a_status_requires_is_sent(driver) {
+        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket, TLS/1.3\r\n";
+        for (status, field, wanted) in [
+            ("426 Upgrade Required", upgrade, ("Upgrade", Some("websocket, TLS/1.3"))),
+            ("426 Upgrade Required", "Upgrade: websocket\r\n", ("Upgrade", Some("websocket"))),
+            ("426 Upgrade Required", "", ("Upgrade", None)),
+            ("200 OK", upgrade, ("Upgrade", None)),
+            ("503 Service Unavailable", upgrade, ("Upgrade", None)),
+            ("401 Unauthorized", "Connection: www-authenticate\r\nWWW-Authenticate: Basic\r\n", ("WWW-Authenticate", Some("Basic"))),
+            ("405 Method Not Allowed", "Connection: Allow\r\nAllow: PUT\r\n", ("Allow", Some("PUT"))),
+            ("407 Proxy Authentication Required", "Connection: Proxy-Authenticate\r\nProxy-Authenticate: Basic\r\n", ("Proxy-Authenticate", Some("Basic"))),
+            ("302 Found", "Connection: location\r\nLocation: /a\r\n", ("Location", Some("/a"))),
+        ] {
+            let answer = format!("HTTP/1.1 {status}\r\n{field}Content-Length: 2\r\n\r\nno");
+            let script: Script = Arc::new(move |client| while client.request().is_some() && client.send(answer.as_bytes()) {});
+            let (scratch, upstream) = (scratch(), Upstream::plain(script));
+            let gateway = start(scratch.path(), driver, &allowed(), &upstream);
+            for (version, persistence) in [("1.1", None), ("1.1", Some("close")), ("1.0", Some("keep-alive"))] {
+                let mut raw = raw::plain(gateway.port("front"));
+                let option = persistence.map_or_else(String::new, |word| format!("Connection: {word}\r\n"));
+                raw.send(format!("GET / HTTP/{version}\r\nHost: x\r\n{option}\r\n").as_bytes()).expect("a connection");
+                let answer = raw.response("GET").expect("a response");
+                assert_eq!(answer.head.get(wanted.0), wanted.1, "{}", answer.head.raw);
+                let upgrades = (wanted.0, wanted.1.is_some()) == ("Upgrade", true);
+                let options: Vec<&str> = persistence.into_iter().chain(upgrades.then_some("Upgrade")).collect();
+                let said = answer.head.get("Connection").map(str::to_owned);
+                assert_eq!(said, (!options.is_empty()).then(|| options.join(", ")), "{}", answer.head.raw);
+                assert_eq!(answer.body, b"no");
+            }
         }
     }
 

@@ -29,6 +29,11 @@ upstream.nodes = { "127.0.0.1:@plain@" = 1 }
 uri = "/ordinary"
 upstream.nodes = { "127.0.0.1:@plain@" = 1 }
 
+[[routes]]
+uri = "/asgi"
+enable_websocket = true
+upstream.nodes = { "127.0.0.1:@asgi@" = 1 }
+
 [[services]]
 id = "secure"
 enable_websocket = true
@@ -59,11 +64,11 @@ on_both_drivers! {
         std::fs::write(dir.join("ca.crt"), &authority.cert_pem).expect("a writable directory");
         authority.server(&["a.test"]).write(dir, "server");
         authority.client("alice").write(dir, "client");
-        let (plain, secure) = (free_port(), free_port());
+        let [plain, secure, asgi] = [free_port(), free_port(), free_port()];
         let gateway = Setup::new(dir, driver, TEXT)
-            .quiet().set("plain", &plain).set("secure", &secure).start();
+            .quiet().set("plain", &plain).set("secure", &secure).set("asgi", &asgi).start();
         let script = format!(
-            "target/websocket/bin/python tests/websocket/peers.py {} {plain} {secure} {}",
+            "target/websocket/bin/python tests/websocket/peers.py {} {plain} {secure} {asgi} {}",
             gateway.port("front"), dir.display()
         );
         let said = shell(&top, &script);

@@ -7,7 +7,6 @@ use crate::exchange::reuse::Bodies;
 use crate::plan::UpstreamPlan;
 use crate::shell::state::core::Core;
 use crate::shell::state::generation::LiveGeneration;
-use crate::wire::framing::BodyLength;
 
 /// A request that was admitted.
 pub(crate) struct ExchangeContext<'a> {
@@ -39,11 +38,6 @@ impl<'a> ExchangeContext<'a> {
     /// How the bodies stand while nothing of the request's was read but what came with its head.
     #[must_use]
     pub(crate) const fn unread_bodies(&self) -> Bodies {
-        match self.admission.body {
-            BodyLength::None | BodyLength::Length(0) => Bodies::Complete,
-            BodyLength::Length(_) | BodyLength::Chunked | BodyLength::UntilClose => {
-                Bodies::RequestUnfinished
-            }
-        }
+        if self.admission.body.is_empty() { Bodies::Complete } else { Bodies::RequestUnfinished }
     }
 }
