@@ -36,8 +36,12 @@ pub fn grants(response: ResponseView<'_>) -> bool {
     response.status() == 101
         && response.version() == Version::Http11
         && is_nominated(response.fields())
-        && response.fields().contains(Known::Upgrade)
-        && response.fields().items(Known::Upgrade).all(is_websocket)
+        && names_only_websocket(response.fields())
+}
+
+fn names_only_websocket(fields: FieldsView<'_>) -> bool {
+    let mut protocols = fields.items(Known::Upgrade);
+    protocols.next().is_some_and(is_websocket) && protocols.all(is_websocket)
 }
 
 /// Appends the `Upgrade` of a 426 anew, which has to say what the server wants (RFC 9110, section
