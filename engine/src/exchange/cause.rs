@@ -164,7 +164,7 @@ pub const fn resolve(
             Resolution::Cut(cause.end())
         }
         (Err(Upstream(cause @ UpstreamCause::SendTimeout)), Upstream(_)) => {
-            Resolution::Refuse(cause.refusal())
+            Resolution::AttemptFailed(cause)
         }
         (Ok(()) | Err(Upstream(_)), Upstream(cause)) if begun => Resolution::Cut(cause.end()),
         (Ok(()) | Err(Upstream(_)), Upstream(cause)) => Resolution::AttemptFailed(cause),
@@ -252,9 +252,13 @@ mod tests {
                 Err(ExchangeFailure::Upstream(_)) | Ok(()) => None,
             };
             let gone = upload == Err(ExchangeFailure::Client(ClientCause::Left));
+            let send_timeout = Err(ExchangeFailure::Upstream(UpstreamCause::SendTimeout));
             let wanted = match response {
                 _ if gone => Resolution::Cut(ExchangeEnd::ClientLeft),
                 ExchangeFailure::Client(_) => Resolution::Cut(ExchangeEnd::ClientLeft),
+                ExchangeFailure::Upstream(_) if upload == send_timeout && !begun => {
+                    Resolution::AttemptFailed(UpstreamCause::SendTimeout)
+                }
                 ExchangeFailure::Upstream(cause) => match (explained, begun) {
                     (Some(refusal), false) => Resolution::Refuse(refusal),
                     (Some(Refusal::UpstreamTimeout), true) => {

@@ -135,7 +135,8 @@ impl Bare {
     fn shake(mut socket: TcpStream, mut session: Session) -> Self {
         socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
         socket.set_write_timeout(Some(PATIENCE)).expect("a socket");
-        socket.set_nodelay(true).expect("a socket");
+        // A Unix socket has no such option.
+        let _ = socket.set_nodelay(true);
         let buffers = BufferPool::default();
         let (mut input, mut said) = (buffers.rent(BufferSize::Body), TlsOutput::default());
         loop {

@@ -19,6 +19,7 @@ use crate::bare::{
 };
 use crate::spoken::{TUNNEL, WEBSOCKET, renegotiation};
 
+mod no_room;
 mod tunnels;
 
 const CONFIG: &str = r#"
@@ -45,7 +46,7 @@ key = "server.key"
 uri = "/*"
 client_max_body_size = 0
 enable_websocket = true
-upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
+upstream.nodes = { "@node@" = 1 }
 upstream.scheme = "https"
 upstream.tls = { verify = "off", ssl_protocols = ["@version@"] }
 upstream.timeout = { send = "@patience@", read = "@patience@" }
@@ -59,11 +60,14 @@ const WINDOW: usize = 65_536;
 const CLOSE_NOTIFY: &[u8] = &[1, 0];
 const NO_RENEGOTIATION: &[u8] = &[1, 100];
 
-/// A gateway, and the listener of its only upstream, which speaks TLS.
+/// The next connection from the gateway.
+type Accept = Box<dyn Fn() -> TcpStream + Send + Sync>;
+
+/// A gateway, and its only upstream, which speaks TLS.
 struct Stage {
     _scratch: tempfile::TempDir,
     gateway: Gateway,
-    listener: TcpListener,
+    accept: Accept,
     leaf: ferrule_tests::Leaf,
     version: &'static SupportedProtocolVersion,
     name: String,
@@ -71,27 +75,38 @@ struct Stage {
 
 impl Stage {
     fn start(
+        mode: (Driver, bool),
+        version: &'static SupportedProtocolVersion,
+        patience: &str,
+    ) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        rustix::net::sockopt::set_socket_recv_buffer_size(&listener, WINDOW).expect("an option");
+        let node = listener.local_addr().expect("bound").to_string();
+        let accept = Box::new(move || listener.accept().expect("the gateway").0);
+        Self::at(scratch(), &node, accept, mode, version, patience)
+    }
+
+    /// The same, with an upstream that is elsewhere.
+    fn at(
+        scratch: tempfile::TempDir,
+        node: &str,
+        accept: Accept,
         (driver, fast): (Driver, bool),
         version: &'static SupportedProtocolVersion,
         patience: &str,
     ) -> Self {
-        let scratch = scratch();
         let leaf = Authority::new("ca").server(&["x"]);
         leaf.write(scratch.path(), "server");
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        rustix::net::sockopt::set_socket_recv_buffer_size(&listener, WINDOW).expect("an option");
-        let port = listener.local_addr().expect("bound").port();
         let word = if version.version == TLS13.version { "TLSv1.3" } else { "TLSv1.2" };
         let setup = Setup::new(scratch.path(), driver, CONFIG).fast_path(fast);
-        let setup = setup.set("upstream", &port).set("version", &word).set("patience", &patience);
+        let setup = setup.set("node", &node).set("version", &word).set("patience", &patience);
         let name = format!("{driver:?}, fast path {fast}, {word}");
-        Self { _scratch: scratch, gateway: setup.start(), listener, leaf, version, name }
+        Self { _scratch: scratch, gateway: setup.start(), accept, leaf, version, name }
     }
 
     /// The next connection to the upstream.
     fn upstream(&self) -> Bare {
-        let (socket, _) = self.listener.accept().expect("the gateway");
-        Bare::accept(socket, &server_config(&self.leaf, self.version))
+        Bare::accept((self.accept)(), &server_config(&self.leaf, self.version))
     }
 
     fn client(&self) -> Bare {

@@ -42,7 +42,7 @@ pub(super) async fn read_hello(
     let core = Rc::clone(&client.core);
     let started = core.clock.elapsed();
     let mut hello = HelloReader::default();
-    let reader = &mut client.stream.reader;
+    let (reader, security) = (&mut client.stream.reader, &client.stream.security);
     // A connection that has said nothing yet gets little memory to say it in.
     let mut idle = true;
     loop {
@@ -64,7 +64,7 @@ pub(super) async fn read_hello(
         }
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
         let wait = Wait { time: left, shut: Shut::Both, idle };
-        let received = reader.receive(true, &core.buffers, wait).await;
+        let received = reader.receive(security, true, &core.buffers, wait).await;
         received.map_err(|cut| HandshakeCause::Stream(cut).for_name(None))?;
         idle = false;
     }

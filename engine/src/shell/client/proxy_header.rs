@@ -55,13 +55,13 @@ async fn read(
     }
     let core = &client.core;
     let started = core.clock.elapsed();
-    let reader = &mut client.stream.reader;
+    let (reader, security) = (&mut client.stream.reader, &client.stream.security);
     loop {
         let spent = core.clock.elapsed().saturating_sub(started);
         let wait = Wait { time: timeout.saturating_sub(spent), shut: Shut::Both, idle: true };
         // Where TLS follows, what comes after the header has to lie where TLS looks for it.
         reader
-            .receive(listen.tls, &core.buffers, wait)
+            .receive(security, listen.tls, &core.buffers, wait)
             .await
             .map_err(ProxyHeaderRefusal::Missing)?;
         let slot =

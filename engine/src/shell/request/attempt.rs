@@ -10,14 +10,14 @@ use ferrule_config::model::Expect;
 
 use super::connect::ConnectError;
 use super::context::ExchangeContext;
-use super::duplex::{RelayResult, relay_response, relay_with_upload};
+use super::duplex::{RelayResult, relay};
 use super::failure;
 use super::lease::{Lease, LeaseRequest, check_new, give_back, obtain};
 use super::memory::ExchangeMemory;
 use super::respond::{ResponseContext, ResponseProgress, UploadState};
 use crate::exchange::cause::{ClientCause, ExchangeFailure, Resolution, UpstreamCause, resolve};
 use crate::exchange::flow::{Flow, FlowError, Framing};
-use crate::exchange::outcome::{Outcome, byte_count};
+use crate::exchange::outcome::Outcome;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::retry::Sent;
@@ -28,10 +28,7 @@ use crate::report::Counter;
 use crate::shell::client::connection::Client;
 use crate::shell::transport::record_reader::IdleCheck;
 use crate::shell::transport::stream::listen::WatchedResult;
-use crate::shell::transport::stream_error::StreamError;
 use crate::wire::framing::BodyLength;
-
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// What came of forwarding a request, for the client's connection.
 pub(crate) enum ForwardResult {
@@ -110,11 +107,12 @@ pub(super) async fn attempt(
             return AttemptResult::Done(ForwardResult::Refuse(refusal, bodies));
         }
     };
-    match send_first(request, client, &mut lease, &memory.out, flow.is_done()).await {
-        Ok(()) => exchange(request, client, memory, lease, flow, outcome).await,
-        Err(None) => client_left(outcome),
-        Err(Some(failed)) => AttemptResult::Failed(failed),
+    if let Some(cause) = check_before_first(request, &mut lease) {
+        let bodies = request.unread_bodies();
+        let sent = Sent::Nothing;
+        return AttemptResult::Failed(FailedAttempt { cause, reused: false, sent, bodies });
     }
+    exchange(request, client, memory, lease, flow, outcome).await
 }
 
 /// Gets a connection, and hears the client meanwhile.
@@ -143,61 +141,20 @@ async fn lease(
     client.stream.source().run_while_listening(obtaining, None).await
 }
 
-/// Sends what was rendered of the request: all of it if `is_whole`, or its first part.
-///
-/// # Errors
-/// The attempt has failed; `None`: the client is gone.
-async fn send_first(
-    request: &ExchangeContext<'_>,
-    client: &mut Client,
-    lease: &mut Lease,
-    out: &[u8],
-    is_whole: bool,
-) -> Result<(), Option<FailedAttempt>> {
-    let reused = lease.reused;
-    let fail = |cause, sent| {
-        let bodies = request.unread_bodies();
-        Err(Some(FailedAttempt { cause, reused, sent, bodies }))
-    };
-    match if reused { IdleCheck::Silent } else { check_new(&mut lease.stream) } {
-        IdleCheck::Silent => {}
+/// The last look at a new connection before its first request; why it is of no use.
+fn check_before_first(request: &ExchangeContext<'_>, lease: &mut Lease) -> Option<UpstreamCause> {
+    if lease.reused {
+        return None;
+    }
+    match check_new(&mut lease.stream) {
+        IdleCheck::Silent => None,
         IdleCheck::Unsolicited => {
             let fault = ResponseFault::SpokeFirst;
             failure::log_bad_response(request.core, &request.upstream().id, fault);
-            return fail(UpstreamCause::BadResponse(fault), Sent::Nothing);
+            Some(UpstreamCause::BadResponse(fault))
         }
-        IdleCheck::Closed => return fail(UpstreamCause::ConnectionLost, Sent::Nothing),
+        IdleCheck::Closed => Some(UpstreamCause::ConnectionLost),
     }
-    let sent = send(client, lease, out, request.timeout().send).await;
-    request.core.counters().add(Counter::UpstreamBytesOut, byte_count(out.len()));
-    if sent.lost {
-        return Err(None);
-    }
-    match sent.done {
-        Ok(()) => Ok(()),
-        Err(StreamError::TimedOut) => fail(UpstreamCause::SendTimeout, Sent::Replayable),
-        // A node that refuses a request while it is being sent may have said why.
-        Err(_) if is_whole => Ok(()),
-        Err(_) => fail(UpstreamCause::ConnectionLost, Sent::Replayable),
-    }
-}
-
-/// Sends bytes to the upstream, and hears the client meanwhile.
-async fn send(
-    client: &mut Client,
-    lease: &mut Lease,
-    out: &[u8],
-    timeout: Duration,
-) -> WatchedResult<Result<(), StreamError>> {
-    let mut sink = lease.stream.sink();
-    let sending = pin!(async {
-        sink.write(out, timeout).await?;
-        sink.flush(timeout).await?;
-        // Waiting for the answer takes no memory to send with.
-        sink.rest();
-        Ok(())
-    });
-    client.stream.source().run_while_listening(sending, None).await
 }
 
 /// The client is gone, or its connection was ended for a breach of the protocol: no answer is awaited.
@@ -206,7 +163,7 @@ const fn client_left(outcome: &mut Outcome) -> AttemptResult {
     AttemptResult::Done(ForwardResult::Aborted)
 }
 
-/// Renders the upstream head, followed by as much of the body as is there, into `memory.out`. With the
+/// Renders the upstream head, followed by as much of the body as is there, into `memory.upload`. With the
 /// body's flow, how much of what came after the head was body.
 fn render(
     request: &ExchangeContext<'_>,
@@ -215,7 +172,7 @@ fn render(
     node: &NodePlan,
 ) -> Result<(Flow<'static>, usize), Refusal> {
     let plan = &request.live.generation.plan;
-    let ExchangeMemory { head, request: scratch, request_ids, out, .. } = memory;
+    let ExchangeMemory { head, request: scratch, request_ids, upload: out, .. } = memory;
     out.clear();
     let route = plan.route(request.admission.route);
     request.core.clock.with_now(|now| {
@@ -246,7 +203,7 @@ fn render(
     }
 }
 
-/// The request has left, or its first part; takes the answer, and sends the rest beside it.
+/// Sends the request and takes the answer.
 async fn exchange(
     request: &ExchangeContext<'_>,
     client: &mut Client,
@@ -258,28 +215,17 @@ async fn exchange(
     let plan = &request.live.generation.plan;
     let uploads = !flow.is_done();
     let expects = uploads && request.admission.features.expect_continue;
-    // Passed on, the expectation is the upstream's to answer.
-    let upload = UploadState::new(uploads, expects && plan.http.expect == Expect::Forward);
+    // Passed on, the expectation is the upstream's to answer. A client whose body is coming already does
+    // not wait (RFC 9110, section 10.1.1).
+    let forwards = expects && plan.http.expect == Expect::Forward;
+    let upload = UploadState::new(forwards, expects && !forwards && request.after_head.is_empty());
     // Copied, because the rest of the memory it stands in is worked in.
     let request_ids = plan.http.answers.request_id.is_some().then_some(memory.request_ids);
     let context = response_context(request, client, &upload, request_ids.as_ref());
     let mut progress = ResponseProgress::default();
     let started = request.core.clock.elapsed();
-    let relayed = if uploads {
-        // A client whose body is coming already does not wait (RFC 9110, section 10.1.1).
-        let waits = expects && !upload.expect_forwarded && request.after_head.is_empty();
-        if waits && client.send_now(CONTINUE).await.is_err() {
-            return client_left(outcome);
-        }
-        if waits {
-            outcome.sent_bytes += byte_count(CONTINUE.len());
-        }
-        relay_with_upload(request, &context, client, memory, &mut lease, &mut flow, &mut progress)
-            .await
-    } else {
-        let responded = relay_response(&context, client, memory, &mut lease, &mut progress).await;
-        RelayResult { uploaded: Ok(()), responded }
-    };
+    let relayed =
+        relay(request, &context, client, memory, &mut lease, &mut flow, &mut progress).await;
     record(request, &progress, started, outcome);
     // Of the last attempt: each takes what came with the head again.
     outcome.request_bytes = flow.bytes_in();
@@ -296,7 +242,7 @@ fn conclude(
     progress: &ResponseProgress,
     outcome: &mut Outcome,
 ) -> AttemptResult {
-    let RelayResult { uploaded, responded } = relayed;
+    let RelayResult { first_left, uploaded, responded } = relayed;
     // What the client sent may have been read to its end without all of it reaching the upstream.
     let lost = matches!(uploaded, Err(ExchangeFailure::Client(_)));
     let bodies = bodies(flow.is_done() && !lost);
@@ -315,7 +261,7 @@ fn conclude(
             drop(lease);
             let resolution = resolve(uploaded, failed, progress.begun);
             failure::note(request.core, &request.upstream().id, resolution);
-            let sent = if uploads { Sent::Gone } else { Sent::Replayable };
+            let sent = if uploads && first_left { Sent::Gone } else { Sent::Replayable };
             match resolution {
                 Resolution::Cut(ended) => {
                     outcome.ended = ended;

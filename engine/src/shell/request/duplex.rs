@@ -1,7 +1,8 @@
-//! The two directions of an exchange whose request, or its first part, has left.
+//! The two directions of an exchange: the request goes up while the response comes down.
 //!
-//! While the upstream is waited for, the client is heard: see
-//! [`listen`](crate::shell::transport::stream::listen).
+//! The response is waited for once the first part of the request has left. A node that has no room even for
+//! that is listened to meanwhile, because it may have answered already. The client is heard for as long as
+//! the exchange lasts: see [`listen`](crate::shell::transport::stream::listen).
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -11,51 +12,30 @@ use std::task::Poll;
 use super::context::ExchangeContext;
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
-use super::relay::{DRAIN_TIME, TransferTimes, drain, relay_body};
+use super::relay::{DRAIN_TIME, RelayError, TransferTimes, drain, relay_body};
 use super::respond::{ResponseContext, ResponseMemory, ResponseProgress, respond};
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::Flow;
+use crate::exchange::outcome::byte_count;
 use crate::report::Counter;
 use crate::shell::client::connection::Client;
-use crate::shell::transport::deadlines::{Shut, TimerHandle};
+use crate::shell::transport::deadlines::{Shut, ShutTarget, TimerHandle};
+use crate::shell::transport::handshake::REFUSAL_TIME;
 use crate::shell::transport::min_rate::MinRate;
 use crate::shell::transport::net::Descriptor;
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::listen::run_beside;
-use crate::shell::transport::stream::{StreamReader, StreamWriter};
+use crate::shell::transport::stream::{Stream, StreamReader, StreamWriter};
+use crate::shell::transport::stream_error::StreamError;
 
-/// Nothing of the request is left to be sent: the response comes down.
-pub(crate) async fn relay_response(
-    context: &ResponseContext<'_>,
-    client: &mut Client,
-    memory: &mut ExchangeMemory,
-    lease: &mut Lease,
-    progress: &mut ResponseProgress,
-) -> Result<(), ExchangeFailure> {
-    let ExchangeMemory { response, out, .. } = memory;
-    let mut response_memory = ResponseMemory { head: response, out };
-    let upstream = lease.stream.reader.shut_target();
-    let mut from_upstream = lease.stream.source();
-    let (mut from_client, mut to_client) = client.stream.split();
-    let responding =
-        pin!(respond(context, &mut from_upstream, &mut to_client, &mut response_memory, progress));
-    let responded = from_client.run_while_listening(responding, Some(upstream)).await;
-    blame_client(responded.lost, responded.done)
-}
-
-/// Where the client was lost, the upstream's connection was ended for that: not the upstream's fault.
-fn blame_client(lost: bool, responded: Result<(), ExchangeFailure>) -> Result<(), ExchangeFailure> {
-    if lost && responded.is_err() {
-        Err(ExchangeFailure::Client(ClientCause::Left))
-    } else {
-        responded
-    }
-}
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// What came of both directions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RelayResult {
-    /// The request's body has gone to the upstream, as far as it was still wanted.
+    /// The first part of the request has left: its head, and what had come of its body with it.
+    pub(crate) first_left: bool,
+    /// The whole request has gone to the upstream, as far as it was still wanted.
     pub(crate) uploaded: Result<(), ExchangeFailure>,
     /// The response has gone to the client.
     pub(crate) responded: Result<(), ExchangeFailure>,
@@ -65,26 +45,63 @@ pub(crate) struct RelayResult {
 struct DuplexState {
     client_read: TimerHandle,
     upstream_read: TimerHandle,
+    upstream_write: TimerHandle,
     upstream: Descriptor,
-    /// The response is over: the rest of the request's body is not needed.
+    /// What is shut down when a client has left whose request is whole. One that still sends its body is
+    /// read, which tells as well.
+    watched: Option<ShutTarget>,
+    /// Has the first part left? `None` while it waits for room.
+    first: Cell<Option<bool>>,
+    /// The response is over: the rest of the request is not needed.
     over: Cell<bool>,
     /// The response has failed on the upstream's side.
     upstream_failed: Cell<bool>,
+    /// The upstream broke TLS, and may still take the alert that says so.
+    alerting: Cell<bool>,
     /// The upload's result, until the response has taken it.
     uploaded: Cell<Option<Result<(), ExchangeFailure>>>,
-    /// The client was lost after its request was whole.
+    /// The client was lost after its request had left.
     client_lost: Cell<bool>,
 }
 
 impl DuplexState {
+    fn new(client: &Stream, upstream: &Stream, watches: bool) -> Self {
+        Self {
+            client_read: client.read_timer(),
+            upstream_read: upstream.read_timer(),
+            upstream_write: upstream.write_timer(),
+            upstream: upstream.descriptor(),
+            watched: watches.then(|| upstream.reader.shut_target()),
+            first: Cell::new(None),
+            over: Cell::new(false),
+            upstream_failed: Cell::new(false),
+            alerting: Cell::new(false),
+            uploaded: Cell::new(None),
+            client_lost: Cell::new(false),
+        }
+    }
+
     /// Ends the connection to the upstream; whatever waits for it fails.
     fn shut_upstream(&self) {
         self.upstream_read.shut_both(self.upstream);
     }
+
+    /// The response is over before the request: ends the upload. A node that broke TLS while it was full
+    /// gets the chance to read why; any other one has said what there was to say.
+    fn end_upload(&self, upstream: &StreamReader<'_>) {
+        if upstream.has_alert_waiting() {
+            self.alerting.set(true);
+            self.upstream_write.hasten(REFUSAL_TIME);
+        } else {
+            self.shut_upstream();
+        }
+        self.client_read.hasten(DRAIN_TIME);
+    }
 }
 
-/// The request's body goes up while the response comes down; whichever fails first ends the other.
-pub(crate) async fn relay_with_upload(
+/// Sends the request, whose first part is in `memory.upload`, and passes the response on; whichever
+/// direction fails first ends the other.
+pub(crate) async fn relay(
     request: &ExchangeContext<'_>,
     context: &ResponseContext<'_>,
     client: &mut Client,
@@ -93,52 +110,76 @@ pub(crate) async fn relay_with_upload(
     flow: &mut Flow<'_>,
     progress: &mut ResponseProgress,
 ) -> RelayResult {
-    let state = DuplexState {
-        client_read: client.stream.read_timer(),
-        upstream_read: lease.stream.read_timer(),
-        upstream: lease.stream.descriptor(),
-        over: Cell::new(false),
-        upstream_failed: Cell::new(false),
-        uploaded: Cell::new(None),
-        client_lost: Cell::new(false),
-    };
+    let state = DuplexState::new(&client.stream, &lease.stream, flow.is_done());
     let ExchangeMemory { response, out, upload, .. } = memory;
     let (mut from_client, mut to_client) = client.stream.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
-    let up = async {
-        let sending =
-            send_body(&state, request, context, &mut from_client, &mut to_upstream, flow, upload);
-        let result = sending.await;
-        let waits = result.is_ok();
-        state.uploaded.set(Some(result));
-        if waits && from_client.listen(None).await {
-            state.client_lost.set(true);
-            state.shut_upstream();
-        }
+    let mut result = {
+        let up = async {
+            let (source, sink) = (&mut from_client, &mut to_upstream);
+            let result = send_request(&state, request, context, source, sink, flow, upload).await;
+            let waits = !matches!(result, Err(ExchangeFailure::Client(_)));
+            state.uploaded.set(Some(result));
+            if waits && from_client.listen(state.watched).await {
+                state.client_lost.set(true);
+                state.shut_upstream();
+            }
+        };
+        let down = async {
+            from_upstream.wait_patiently(|| state.first.get().is_some()).await;
+            let mut response_memory = ResponseMemory { head: response, out };
+            let mut responded = welcome_body(&state, context, &mut to_client, progress).await;
+            if responded.is_ok() {
+                let memory = &mut response_memory;
+                responded =
+                    respond(context, &mut from_upstream, &mut to_client, memory, progress).await;
+            }
+            state.upstream_failed.set(matches!(responded, Err(ExchangeFailure::Upstream(_))));
+            state.over.set(true);
+            if !context.upload.complete.get() {
+                state.end_upload(&from_upstream);
+            }
+            let uploaded =
+                poll_fn(|_| state.uploaded.take().map_or(Poll::Pending, Poll::Ready)).await;
+            RelayResult { first_left: state.first.get() == Some(true), uploaded, responded }
+        };
+        run_beside(pin!(up), pin!(down)).await
     };
-    let down = async {
-        let mut response_memory = ResponseMemory { head: response, out };
-        let responded =
-            respond(context, &mut from_upstream, &mut to_client, &mut response_memory, progress)
-                .await;
-        state.upstream_failed.set(matches!(responded, Err(ExchangeFailure::Upstream(_))));
-        state.over.set(true);
-        if !context.upload.complete.get() {
-            state.shut_upstream();
-            state.client_read.hasten(DRAIN_TIME);
-        }
-        let uploaded = poll_fn(|_| state.uploaded.take().map_or(Poll::Pending, Poll::Ready)).await;
-        let responded = blame_client(state.client_lost.get(), responded);
-        RelayResult { uploaded, responded }
-    };
-    run_beside(pin!(up), pin!(down)).await
+    if from_upstream.has_alert_waiting() {
+        // It found no room, and nothing was sent that would have taken it along.
+        let _ = to_upstream.flush(REFUSAL_TIME).await;
+    }
+    let left = state.watched.is_some() && from_client.end_watch();
+    // Where the client was lost, the upstream's connection was ended for that: not the upstream's fault.
+    if (left || state.client_lost.get()) && result.responded.is_err() {
+        result.responded = Err(ExchangeFailure::Client(ClientCause::Left));
+    }
+    result
 }
 
-/// Sends the request's body to the upstream.
+/// Tells a client that waits for it to send its body, unless that is the upstream's to say.
+async fn welcome_body(
+    state: &DuplexState,
+    context: &ResponseContext<'_>,
+    client: &mut StreamWriter<'_>,
+    progress: &mut ResponseProgress,
+) -> Result<(), ExchangeFailure> {
+    if !context.upload.awaits_continue || state.first.get() == Some(false) {
+        return Ok(());
+    }
+    let left = |_| ExchangeFailure::Client(ClientCause::Left);
+    let wait = context.plan.http.send_timeout;
+    client.write(CONTINUE, wait).await.map_err(left)?;
+    client.flush(wait).await.map_err(left)?;
+    progress.sent_bytes += byte_count(CONTINUE.len());
+    Ok(())
+}
+
+/// Sends the request: its first part, which is in `scratch`, and then the rest of its body as it comes.
 ///
 /// # Errors
 /// The upstream does not have the whole of it, for a reason that is not the response's.
-async fn send_body(
+async fn send_request(
     state: &DuplexState,
     request: &ExchangeContext<'_>,
     context: &ResponseContext<'_>,
@@ -147,11 +188,70 @@ async fn send_body(
     flow: &mut Flow<'_>,
     scratch: &mut Vec<u8>,
 ) -> Result<(), ExchangeFailure> {
+    let mut result = send_first(state, request, from_client, to_upstream, scratch).await;
+    state.first.set(Some(result.is_ok()));
+    if result.is_ok() && !flow.is_done() {
+        result = send_body(state, request, from_client, to_upstream, flow, scratch).await;
+    }
+    context.upload.complete.set(result.is_ok());
+    context.upload.running.set(false);
+    state.upstream_read.hasten(request.timeout().read);
+    let timed_out = result == Err(ExchangeFailure::Upstream(UpstreamCause::SendTimeout));
+    if state.upstream_failed.get() && (!timed_out || state.alerting.get()) {
+        // The upload was ended because the response had failed; that is not the client's fault.
+        return Ok(());
+    }
+    match result {
+        // The request will never be whole: the upstream must not take it for that.
+        Err(ExchangeFailure::Client(_)) => state.shut_upstream(),
+        // The upstream has stopped reading; it may have answered. The client is read on, so that it gets
+        // to see that answer, but not for ever. Of a body that was not touched, nothing is lost so far.
+        Err(ExchangeFailure::Upstream(_)) if state.first.get() == Some(true) => {
+            let drained = drain(from_client, flow, &request.core.clock).await;
+            drained.map_err(|error| error.of_request())?;
+        }
+        Ok(()) | Err(ExchangeFailure::Upstream(_)) => {}
+    }
+    result
+}
+
+/// Sends what was rendered of the request, and hears the client meanwhile.
+async fn send_first(
+    state: &DuplexState,
+    request: &ExchangeContext<'_>,
+    from_client: &mut StreamReader<'_>,
+    to_upstream: &mut StreamWriter<'_>,
+    first: &[u8],
+) -> Result<(), ExchangeFailure> {
+    let timeout = request.timeout().send;
+    let sending = pin!(async {
+        to_upstream.write(first, timeout).await?;
+        to_upstream.flush(timeout).await?;
+        // Waiting for the answer takes no memory to send with.
+        to_upstream.rest();
+        Ok::<(), StreamError>(())
+    });
+    let sent = from_client.run_while_listening(sending, state.watched).await;
+    request.core.counters().add(Counter::UpstreamBytesOut, byte_count(first.len()));
+    if sent.lost {
+        return Err(ExchangeFailure::Client(ClientCause::Left));
+    }
+    sent.done.map_err(|error| RelayError::Receiver(error).of_request())
+}
+
+/// Sends the rest of the request's body.
+async fn send_body(
+    state: &DuplexState,
+    request: &ExchangeContext<'_>,
+    from_client: &mut StreamReader<'_>,
+    to_upstream: &mut StreamWriter<'_>,
+    flow: &mut Flow<'_>,
+    scratch: &mut Vec<u8>,
+) -> Result<(), ExchangeFailure> {
     let http = &request.live.generation.plan.http;
-    let timeout = request.timeout();
     let times = TransferTimes {
         read: Wait { time: http.client_body_timeout, shut: Shut::Read, idle: false },
-        write: timeout.send,
+        write: request.timeout().send,
         sender_pace: MinRate::new(http.pacing.body_min_rate, http.pacing.grace),
         receiver_pace: MinRate::none(),
         clock: &request.core.clock,
@@ -159,26 +259,7 @@ async fn send_body(
     };
     let before = flow.bytes_out();
     let result = relay_body(from_client, to_upstream, flow, times, scratch).await;
-    let result = result.map_err(|error| error.of_request());
     let sent = flow.bytes_out().saturating_sub(before);
     request.core.counters().add(Counter::UpstreamBytesOut, sent);
-    context.upload.complete.set(result.is_ok());
-    context.upload.running.set(false);
-    state.upstream_read.hasten(timeout.read);
-    if state.upstream_failed.get()
-        && result != Err(ExchangeFailure::Upstream(UpstreamCause::SendTimeout))
-    {
-        // The upload was ended because the response had failed; that is not the client's fault.
-        return Ok(());
-    }
-    if matches!(result, Err(ExchangeFailure::Client(_))) {
-        // The request will never be whole: the upstream must not take it for that.
-        state.shut_upstream();
-    } else if result.is_err() {
-        // The upstream has stopped reading; it may have answered. Read on, so that the client gets to
-        // see that answer, but not for ever.
-        let drained = drain(from_client, flow, &request.core.clock).await;
-        drained.map_err(|error| error.of_request())?;
-    }
-    result
+    result.map_err(|error| error.of_request())
 }

@@ -18,9 +18,10 @@ pub(crate) struct ExchangeMemory {
     pub(crate) request_ids: RequestIds,
     /// The response's head.
     pub(crate) response: ResponseHead,
-    /// What is sent next.
+    /// What the client is sent next.
     pub(crate) out: Vec<u8>,
-    /// Pieces of a request body that is framed anew.
+    /// What the upstream is sent next: the first part of the request, then pieces of a body that is
+    /// framed anew.
     pub(crate) upload: Vec<u8>,
 }
 

@@ -1,6 +1,6 @@
 //! From the first byte of an upstream's response to the last byte that the client gets of it.
 //!
-//! In: a request that has left, or its first part. Out: the response has gone to the client, interim ones
+//! In: a request that has left, or is about to. Out: the response has gone to the client, interim ones
 //! included; or which side has failed. What is passed on of a head is decided in `exchange::response`.
 
 use std::cell::Cell;
@@ -44,7 +44,7 @@ pub(crate) struct ResponseContext<'a> {
     pub(crate) keep_alive: bool,
     /// The client takes trailers.
     pub(crate) takes_trailers: bool,
-    /// How far the request's body is.
+    /// How far the request is.
     pub(crate) upload: &'a UploadState,
     /// How long the upstream may take for its next bytes.
     pub(crate) read_timeout: Duration,
@@ -52,22 +52,25 @@ pub(crate) struct ResponseContext<'a> {
     pub(crate) request_id: Option<RequestIdField<'a>>,
 }
 
-/// How far the body of a request is, whose response is waited for.
+/// How far a request is whose response is waited for.
 #[derive(Debug)]
 pub(crate) struct UploadState {
     /// The client waits for a 100, and the upstream has its expectation.
     pub(crate) expect_forwarded: bool,
-    /// The whole body has gone to the upstream.
+    /// The client waits for a 100, which is ours to send.
+    pub(crate) awaits_continue: bool,
+    /// The whole request has gone to the upstream.
     pub(crate) complete: Cell<bool>,
-    /// A body is still on its way up. Before that has come, no answer is late.
+    /// Something of it is still on its way up. Before that has come, no answer is late.
     pub(crate) running: Cell<bool>,
 }
 
 impl UploadState {
-    /// The request's head has left.
+    /// Nothing of the request has left.
     #[must_use]
-    pub(crate) const fn new(running: bool, expect_forwarded: bool) -> Self {
-        Self { expect_forwarded, complete: Cell::new(false), running: Cell::new(running) }
+    pub(crate) const fn new(expect_forwarded: bool, awaits_continue: bool) -> Self {
+        let (complete, running) = (Cell::new(false), Cell::new(true));
+        Self { expect_forwarded, awaits_continue, complete, running }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Borrows descriptors that the runtime owns: shutdown, peek, options. The second of the two
 //! places with unsafe code.
 
+use std::cell::UnsafeCell;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::rc::Rc;
 
 use monoio::io::OwnedReadHalf;
 use monoio::net::{TcpStream, UnixStream};
@@ -227,6 +229,28 @@ pub(crate) async fn unix_readable(half: &OwnedReadHalf<UnixStream>) -> io::Resul
     #[expect(unsafe_code, reason = "monoio's owned halves lend out nothing")]
     let stream = unsafe { &*half.0.get() };
     stream.readable(false).await
+}
+
+/// Waits until the connection has room for what is sent, or is over; whoever drops this loses nothing.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) async fn tcp_writable(stream: &Rc<UnsafeCell<TcpStream>>) -> io::Result<()> {
+    // SAFETY: as above.
+    #[expect(unsafe_code, reason = "monoio's owned halves lend out nothing")]
+    let stream = unsafe { &*stream.get() };
+    stream.writable(false).await
+}
+
+/// The same of a Unix socket.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) async fn unix_writable(stream: &Rc<UnsafeCell<UnixStream>>) -> io::Result<()> {
+    // SAFETY: as above.
+    #[expect(unsafe_code, reason = "monoio's owned halves lend out nothing")]
+    let stream = unsafe { &*stream.get() };
+    stream.writable(false).await
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ async fn read_second_hello(
     loop {
         let spent = clock.elapsed().saturating_sub(started);
         let wait = Wait { time: wait.time.saturating_sub(spent), ..wait };
-        stream.reader.receive(true, buffers, wait).await?;
+        stream.reader.receive(&stream.security, true, buffers, wait).await?;
         let received = stream.reader.cipher(buffers).filled_mut();
         match notes.hide_again(&mut second, received) {
             Ok(true) => return Ok(()),

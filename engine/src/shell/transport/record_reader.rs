@@ -4,25 +4,24 @@
 //! caller does not consume are kept for the next read.
 
 mod flowing;
+mod idle;
 mod listen;
+mod unsent;
 
 use std::cell::RefCell;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
+use self::unsent::drive_beside;
 use super::buffers::{Buffer, BufferPool, BufferSize, PLAIN_BYTES_MAX};
 use super::deadlines::{Shut, ShutTarget, Timer, TimerHandle};
-use super::net::{Descriptor, Peek, ReadHalf};
+use super::net::{Descriptor, ReadHalf};
 use super::stream_error::StreamError;
 use super::tls::reseal::{self, PayloadUse, ResealError};
 use super::tls::{Opened, Security, SessionError};
 use super::work_budget::WorkBudget;
 use crate::tls::record::reseal::PayloadPart;
-
-/// How often an idle connection is received from before it is given up: TLS may send a ticket or two, but
-/// no stream of them.
-const RECEIVES_IDLE_MAX: u32 = 4;
 
 /// The state of a connection that nobody was using.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -100,69 +99,6 @@ impl RecordReader {
         self.ended
     }
 
-    /// Has the peer of this idle connection sent data, or left? Messages of TLS itself (tickets, key
-    /// updates) are processed and answered, and count as silence.
-    pub(crate) fn check_idle(
-        &mut self,
-        security: &RefCell<Security>,
-        buffers: &BufferPool,
-    ) -> IdleCheck {
-        for _ in 0..RECEIVES_IDLE_MAX {
-            if let Some(idle) = self.look(security, buffers) {
-                self.send_pending(security);
-                return idle;
-            }
-            buffers.make_room(&mut self.cipher, BufferSize::Small, 1);
-            // There are bytes: nobody waits.
-            let count = match &mut self.cipher {
-                Some(buffer) => {
-                    let count = self.descriptor.receive_now(buffer.spare_mut());
-                    buffer.fill(count);
-                    count
-                }
-                None => 0,
-            };
-            if count == 0 {
-                return IdleCheck::Closed;
-            }
-        }
-        IdleCheck::Closed
-    }
-
-    /// One look; `None` if bytes have arrived that may be messages of TLS itself.
-    fn look(&mut self, security: &RefCell<Security>, buffers: &BufferPool) -> Option<IdleCheck> {
-        match (self.check_leftover(security, buffers), self.descriptor.peek()) {
-            (IdleCheck::Silent, Peek::Bytes) if security.borrow().session.is_tls() => None,
-            (IdleCheck::Silent, Peek::Bytes) => Some(IdleCheck::Unsolicited),
-            (IdleCheck::Silent, Peek::Ended) => Some(IdleCheck::Closed),
-            (left, _) => Some(left),
-        }
-    }
-
-    /// As [`RecordReader::check_idle`], but only of what was received already, after the end of a message.
-    pub(crate) fn check_leftover(
-        &mut self,
-        security: &RefCell<Security>,
-        buffers: &BufferPool,
-    ) -> IdleCheck {
-        let mut spoke = false;
-        if !self.is_drained() {
-            let take = |piece: &[u8]| {
-                spoke = !piece.is_empty();
-                piece.len()
-            };
-            match self.next_piece(security, buffers, take) {
-                Ok(_) if spoke => return IdleCheck::Unsolicited,
-                Ok(Opened::More) if self.is_drained() => {}
-                // Half a record: nobody knows of what.
-                Ok(Opened::Data(()) | Opened::More | Opened::Closed) | Err(_) => {
-                    return IdleCheck::Closed;
-                }
-            }
-        }
-        if self.closed { IdleCheck::Closed } else { IdleCheck::Silent }
-    }
-
     /// The connection, for others to shut down.
     #[must_use]
     pub(crate) const fn shut_target(&self) -> ShutTarget {
@@ -219,19 +155,20 @@ impl RecordReader {
     /// As [`StreamError`] says.
     pub(crate) async fn receive(
         &mut self,
+        security: &RefCell<Security>,
         tls: bool,
         buffers: &BufferPool,
         wait: Wait,
     ) -> Result<usize, StreamError> {
         self.arm(wait);
         if let Some(room) = self.room.take() {
-            self.await_bytes(tls, buffers, room).await;
+            self.await_bytes(security, tls, buffers, room).await;
         } else {
             let slot = if tls { &mut self.cipher } else { &mut self.plain };
             let first = if wait.idle { BufferSize::Small } else { BufferSize::Record };
             buffers.make_room(slot, first, 1);
         }
-        let received = self.receive_armed(tls).await;
+        let received = self.receive_armed(security, tls).await;
         self.timer.disarm();
         received
     }
@@ -245,7 +182,11 @@ impl RecordReader {
     }
 
     /// One receive; the timer is armed already and the buffer has room.
-    async fn receive_armed(&mut self, tls: bool) -> Result<usize, StreamError> {
+    async fn receive_armed(
+        &mut self,
+        security: &RefCell<Security>,
+        tls: bool,
+    ) -> Result<usize, StreamError> {
         self.budget.yield_if_spent().await;
         let plain = self.plain.as_ref().map_or(0, Buffer::capacity);
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
@@ -255,7 +196,9 @@ impl RecordReader {
             *slot = Some(buffer);
             return Err(StreamError::Failed(io::ErrorKind::OutOfMemory));
         }
+        let unsent = self.send_unsent(security);
         let receiving = pin!(self.half.receive(buffer));
+        let receiving = pin!(drive_beside(unsent, receiving));
         let (result, buffer) = self.budget.drive(receiving).await;
         let slot = if tls { &mut self.cipher } else { &mut self.plain };
         *slot = Some(buffer);
@@ -401,7 +344,7 @@ impl RecordReader {
     ) -> Result<usize, StreamError> {
         let tls = security.borrow().session.is_tls();
         if !tls {
-            self.receive(false, buffers, wait).await?;
+            self.receive(security, false, buffers, wait).await?;
             return Ok(self.plain.as_ref().map_or(0, Buffer::len));
         }
         // One timer for all of it: bytes that make no record, and records that hold nothing, must
@@ -433,7 +376,7 @@ impl RecordReader {
             }
             buffers.make_room(&mut self.cipher, first, 1);
             self.send_pending(security);
-            self.receive_armed(true).await?;
+            self.receive_armed(security, true).await?;
         }
     }
 

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::buffers::{Buffer, BufferPool, BufferSize, PLAIN_BYTES_MAX};
-use super::deadlines::{Shut, Timer};
+use super::deadlines::{Shut, Timer, TimerHandle};
 use super::net::{Descriptor, WriteHalf};
 use super::stream_error::StreamError;
 use super::tls::{RECORD_OVERHEAD_MAX, Security, flush_pending};
@@ -25,6 +25,12 @@ impl RecordWriter {
     #[must_use]
     pub(crate) const fn new(half: WriteHalf, descriptor: Descriptor, timer: Timer) -> Self {
         Self { half, descriptor, timer, output: None }
+    }
+
+    /// The handle by which others change the deadline of this half.
+    #[must_use]
+    pub(crate) fn timer_handle(&self) -> TimerHandle {
+        self.timer.timer_handle()
     }
 
     /// Drops everything staged.

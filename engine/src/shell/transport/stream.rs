@@ -127,6 +127,12 @@ impl Stream {
         self.reader.timer_handle()
     }
 
+    /// The handle by which others change the deadline of the sending half.
+    #[must_use]
+    pub(crate) fn write_timer(&self) -> TimerHandle {
+        self.writer.timer_handle()
+    }
+
     /// Its descriptor, for as long as the stream lives.
     #[must_use]
     pub(crate) const fn descriptor(&self) -> Descriptor {
@@ -253,6 +259,13 @@ impl StreamReader<'_> {
         self.security.borrow_mut().sent_bytes.precedes_first_request(self.reader.descriptor())
     }
 
+    /// Did the peer break the protocol, and has the alert that says so not left?
+    #[must_use]
+    pub(crate) fn has_alert_waiting(&self) -> bool {
+        let security = self.security.borrow();
+        security.tls_output.has_failed() && !security.tls_output.pending.is_empty()
+    }
+
     /// Drops everything received and not consumed.
     pub(crate) fn discard(&mut self) {
         self.reader.discard(self.buffers);
@@ -266,7 +279,7 @@ impl StreamReader<'_> {
         if self.tls {
             self.reader.send_pending(self.security);
         }
-        self.reader.receive(self.tls, self.buffers, wait).await
+        self.reader.receive(self.security, self.tls, self.buffers, wait).await
     }
 
     /// As [`RecordReader::next_piece`].

@@ -205,6 +205,16 @@ impl World {
         Poll::Pending
     }
 
+    /// Is there room for what is sent, or the end of the connection?
+    pub(crate) fn writable(&mut self, end: usize, waker: &Waker) -> Poll<()> {
+        let half = &self.ends[end];
+        if half.broken || half.write_shut || self.room(end) > 0 {
+            return Poll::Ready(());
+        }
+        self.ends[end].writer = Some(waker.clone());
+        Poll::Pending
+    }
+
     /// Looks without reading.
     pub(crate) fn peek(&mut self, end: usize) -> Peek {
         self.check_held(end);

@@ -105,6 +105,21 @@ pub(crate) struct ReadHalf(End);
 #[derive(Debug)]
 pub(crate) struct WriteHalf(End);
 
+/// Tells when a connection has room for what is sent.
+#[derive(Debug)]
+pub(crate) struct SendRoom(End);
+
+impl SendRoom {
+    /// Waits until there is room, or the connection is over.
+    ///
+    /// # Errors
+    /// None.
+    pub(crate) async fn wait(&self) -> io::Result<()> {
+        poll_fn(|context| with(|world| world.writable(self.0.0, context.waker()))).await;
+        Ok(())
+    }
+}
+
 fn halves(end: End) -> (ReadHalf, WriteHalf) {
     with(|world| world.hold(end.0));
     let second = End(end.0);
@@ -140,6 +155,13 @@ impl ReadHalf {
     #[must_use]
     pub(crate) const fn is_tcp(&self) -> bool {
         true
+    }
+
+    /// Tells when there is room in the other direction.
+    #[must_use]
+    pub(crate) fn send_room(&self) -> SendRoom {
+        with(|world| world.hold(self.0.0));
+        SendRoom(End(self.0.0))
     }
 
     /// One receive after what the buffer holds.

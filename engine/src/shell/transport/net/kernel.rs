@@ -1,6 +1,8 @@
 //! The kernel's network, by way of monoio.
 
+use std::cell::UnsafeCell;
 use std::io;
+use std::rc::Rc;
 
 use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
 
@@ -27,6 +29,14 @@ pub(crate) enum WriteHalf {
     Tcp(OwnedWriteHalf<TcpStream>),
     /// To a Unix socket.
     Unix(OwnedWriteHalf<UnixStream>),
+}
+
+/// Tells when a connection has room for what is sent. It is held beside both halves.
+pub(crate) enum SendRoom {
+    /// Of a TCP connection.
+    Tcp(Rc<UnsafeCell<TcpStream>>),
+    /// Of a Unix socket.
+    Unix(Rc<UnsafeCell<UnixStream>>),
 }
 
 /// Both halves of a TCP connection.
@@ -64,6 +74,30 @@ impl ReadHalf {
         match self {
             Self::Tcp(half) => fd::tcp_readable(half).await,
             Self::Unix(half) => fd::unix_readable(half).await,
+        }
+    }
+}
+
+impl ReadHalf {
+    /// Tells when there is room in the other direction.
+    #[must_use]
+    pub(crate) fn send_room(&self) -> SendRoom {
+        match self {
+            Self::Tcp(half) => SendRoom::Tcp(Rc::clone(&half.0)),
+            Self::Unix(half) => SendRoom::Unix(Rc::clone(&half.0)),
+        }
+    }
+}
+
+impl SendRoom {
+    /// Waits until there is room, or the connection is over; whoever drops this loses nothing.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) async fn wait(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => fd::tcp_writable(stream).await,
+            Self::Unix(stream) => fd::unix_writable(stream).await,
         }
     }
 }

@@ -4,11 +4,14 @@
 //! more than the receiver takes. A buffer of the right size is filled at once, where a small one would
 //! need two receives, and a large one would be held by every sender that has stopped.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::pin;
 
 use super::RecordReader;
+use super::unsent::drive_beside;
 use crate::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
+use crate::shell::transport::tls::Security;
 
 impl RecordReader {
     /// A body is flowing: the next receive gets memory for what has arrived by then, and for no more than
@@ -19,13 +22,21 @@ impl RecordReader {
 
     /// Waits until bytes have arrived, and holds no memory for them meanwhile; then makes room for them,
     /// and for no more than the receiver takes. If the connection has ended, the next receive tells so.
-    pub(super) async fn await_bytes(&mut self, tls: bool, buffers: &BufferPool, room: usize) {
+    pub(super) async fn await_bytes(
+        &mut self,
+        security: &RefCell<Security>,
+        tls: bool,
+        buffers: &BufferPool,
+        room: usize,
+    ) {
         let mut available = self.descriptor.available();
         if available == 0 {
             self.rest(tls, buffers, false);
             let held = |slot: &Option<Buffer>| slot.as_ref().map_or(0, Buffer::capacity);
             self.timer.set_held_bytes(held(&self.cipher) + held(&self.plain));
+            let unsent = self.send_unsent(security);
             let readable = pin!(self.half.readable());
+            let readable = pin!(drive_beside(unsent, readable));
             let _: io::Result<()> = self.budget.drive(readable).await;
             available = self.descriptor.available();
         }

@@ -13,6 +13,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::RecordReader;
+use super::unsent::drive_beside;
 use crate::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
 use crate::shell::transport::deadlines::{ShutTarget, TICK};
 use crate::shell::transport::net::Peek;
@@ -37,8 +38,26 @@ impl RecordReader {
         if !tls && watched.is_none() {
             return false;
         }
+        self.wait_patiently(watched, || false).await;
+        let lost = tls && self.listen_to_records(security, buffers).await;
+        if lost && let Some(line) = watched {
+            self.timer.shut_other(line);
+        }
+        lost
+    }
+
+    /// Waits until `is_over`, but no longer than most waits take; from then on it is as
+    /// [`RecordReader::listen`] says of `watched`.
+    pub(crate) async fn wait_patiently(
+        &self,
+        watched: Option<ShutTarget>,
+        is_over: impl Fn() -> bool,
+    ) {
         let mut armed = false;
         poll_fn(|context| {
+            if is_over() {
+                return Poll::Ready(());
+            }
             if armed {
                 return self.timer.poll_woken();
             }
@@ -47,11 +66,6 @@ impl RecordReader {
             Poll::Pending
         })
         .await;
-        let lost = tls && self.listen_to_records(security, buffers).await;
-        if lost && let Some(line) = watched {
-            self.timer.shut_other(line);
-        }
-        lost
     }
 
     /// Ends the watch that listening began; did the peer leave during it?
@@ -83,7 +97,9 @@ impl RecordReader {
                 return false;
             }
             self.budget.yield_if_spent().await;
+            let unsent = self.send_unsent(security);
             let readable = pin!(self.half.readable());
+            let readable = pin!(drive_beside(unsent, readable));
             if self.budget.drive(readable).await.is_err() {
                 return true;
             }

@@ -62,6 +62,18 @@ impl StreamReader<'_> {
         run_beside(side, both).await
     }
 
+    /// Ends the watch that listening began; did the peer leave during it?
+    #[must_use]
+    pub(crate) fn end_watch(&self) -> bool {
+        self.reader.end_watch()
+    }
+
+    /// Waits until `is_over`, which is asked whenever the task is woken, or until the wait has taken so long
+    /// that there may be something to read.
+    pub(crate) async fn wait_patiently(&self, is_over: impl Fn() -> bool) {
+        self.reader.wait_patiently(None, is_over).await;
+    }
+
     /// Listens to the peer until nothing more can be kept; true if the peer is lost, and then `watched` was
     /// shut down. May be dropped at any time.
     pub(crate) async fn listen(&mut self, watched: Option<ShutTarget>) -> bool {

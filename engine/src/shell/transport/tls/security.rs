@@ -31,6 +31,12 @@ impl Security {
         }
     }
 
+    /// Is something queued that nobody is about to send?
+    #[must_use]
+    pub(crate) const fn has_unsent(&self) -> bool {
+        !self.tls_output.pending.is_empty() && !self.sending
+    }
+
     /// Sends what TLS has queued, without waiting for a message of ours; if the sending half is busy, it
     /// will do so. What the kernel does not take stays queued.
     pub(crate) fn send_pending(&mut self, descriptor: Descriptor) {
