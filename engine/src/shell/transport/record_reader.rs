@@ -13,7 +13,7 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
-use self::unsent::drive_beside;
+use self::unsent::{drive_beside, send_unsent};
 use super::buffers::{Buffer, BufferPool, BufferSize, PLAIN_BYTES_MAX};
 use super::deadlines::{Shut, ShutTarget, Timer, TimerHandle};
 use super::net::{Descriptor, ReadHalf};
@@ -196,7 +196,7 @@ impl RecordReader {
             *slot = Some(buffer);
             return Err(StreamError::Failed(io::ErrorKind::OutOfMemory));
         }
-        let unsent = self.send_unsent(security);
+        let unsent = send_unsent(&self.half, self.descriptor, security);
         let receiving = pin!(self.half.receive(buffer));
         let receiving = pin!(drive_beside(unsent, receiving));
         let (result, buffer) = self.budget.drive(receiving).await;

@@ -107,9 +107,9 @@ pub(crate) struct WriteHalf(End);
 
 /// Tells when a connection has room for what is sent.
 #[derive(Debug)]
-pub(crate) struct SendRoom(End);
+pub(crate) struct EndRoom(End);
 
-impl SendRoom {
+impl EndRoom {
     /// Waits until there is room, or the connection is over.
     ///
     /// # Errors
@@ -159,9 +159,9 @@ impl ReadHalf {
 
     /// Tells when there is room in the other direction.
     #[must_use]
-    pub(crate) fn send_room(&self) -> SendRoom {
+    pub(crate) fn send_room(&self) -> EndRoom {
         with(|world| world.hold(self.0.0));
-        SendRoom(End(self.0.0))
+        EndRoom(End(self.0.0))
     }
 
     /// One receive after what the buffer holds.

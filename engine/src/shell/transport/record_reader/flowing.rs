@@ -9,7 +9,7 @@ use std::io;
 use std::pin::pin;
 
 use super::RecordReader;
-use super::unsent::drive_beside;
+use super::unsent::{drive_beside, send_unsent};
 use crate::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
 use crate::shell::transport::tls::Security;
 
@@ -34,7 +34,7 @@ impl RecordReader {
             self.rest(tls, buffers, false);
             let held = |slot: &Option<Buffer>| slot.as_ref().map_or(0, Buffer::capacity);
             self.timer.set_held_bytes(held(&self.cipher) + held(&self.plain));
-            let unsent = self.send_unsent(security);
+            let unsent = send_unsent(&self.half, self.descriptor, security);
             let readable = pin!(self.half.readable());
             let readable = pin!(drive_beside(unsent, readable));
             let _: io::Result<()> = self.budget.drive(readable).await;

@@ -13,7 +13,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::RecordReader;
-use super::unsent::drive_beside;
+use super::unsent::{drive_beside, send_unsent};
 use crate::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
 use crate::shell::transport::deadlines::{ShutTarget, TICK};
 use crate::shell::transport::net::Peek;
@@ -97,7 +97,7 @@ impl RecordReader {
                 return false;
             }
             self.budget.yield_if_spent().await;
-            let unsent = self.send_unsent(security);
+            let unsent = send_unsent(&self.half, self.descriptor, security);
             let readable = pin!(self.half.readable());
             let readable = pin!(drive_beside(unsent, readable));
             if self.budget.drive(readable).await.is_err() {

@@ -8,35 +8,34 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
 
-use super::RecordReader;
+use crate::shell::transport::net::{Descriptor, ReadHalf};
 use crate::shell::transport::tls::Security;
 
 /// Sends what is queued, and ends.
 pub(super) type UnsentTask<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-impl RecordReader {
-    /// Sends what TLS has queued when there is room; `None` if nothing is queued, or the sending half is
-    /// about to take it along. Boxed: it is rare, and would make every task larger.
-    pub(super) fn send_unsent<'a>(
-        &self,
-        security: &'a RefCell<Security>,
-    ) -> Option<UnsentTask<'a>> {
-        if !security.borrow().has_unsent() {
-            return None;
-        }
-        let (room, descriptor) = (self.half.send_room(), self.descriptor);
-        Some(Box::pin(async move {
-            while room.wait().await.is_ok() {
-                let mut security = security.borrow_mut();
-                let before = security.tls_output.pending.len();
-                security.send_pending(descriptor);
-                // A connection that has room and takes nothing is over; its reader hears of that.
-                if !security.has_unsent() || security.tls_output.pending.len() >= before {
-                    return;
-                }
-            }
-        }))
+/// Sends what TLS has queued when there is room beside `half`; `None` if nothing is queued, or the sending
+/// half is about to take it along. Boxed: it is rare, and would make every task larger.
+pub(super) fn send_unsent<'a>(
+    half: &ReadHalf,
+    descriptor: Descriptor,
+    security: &'a RefCell<Security>,
+) -> Option<UnsentTask<'a>> {
+    if !security.borrow().has_unsent() {
+        return None;
     }
+    let room = half.send_room();
+    Some(Box::pin(async move {
+        while room.wait().await.is_ok() {
+            let mut security = security.borrow_mut();
+            let before = security.tls_output.pending.len();
+            security.send_pending(descriptor);
+            // A connection that has room and takes nothing is over; its reader hears of that.
+            if !security.has_unsent() || security.tls_output.pending.len() >= before {
+                return;
+            }
+        }
+    }))
 }
 
 /// Drives `work` to its end, and `unsent` beside it.
