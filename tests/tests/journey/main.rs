@@ -36,6 +36,7 @@ mod kept_verdict;
 mod keys;
 mod last_words;
 mod limits;
+mod listeners;
 mod live;
 mod load;
 mod misdirected;
