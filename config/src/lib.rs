@@ -24,6 +24,7 @@ mod describe;
 mod distinguished_name;
 mod dump;
 mod file;
+mod foreign;
 mod host_names;
 mod place;
 mod raw;
@@ -42,6 +43,7 @@ pub mod problem;
 pub mod template;
 
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use toml::de::DeTable;
 
@@ -58,6 +60,7 @@ pub use values::number;
 pub use variables::Listed;
 
 use credential::FixedCredential;
+use foreign::Format;
 use source::Source;
 
 /// No file is longer: places count in 32 bits, and nobody writes this much by hand.
@@ -88,28 +91,43 @@ impl Draft {
 /// # Errors
 /// The file cannot be read, or is not TOML. Everything else is in the draft.
 pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Draft, Problems> {
-    let text = read_file(path, FILE_BYTES_MAX).map_err(|error| error.to_string());
-    let text = text.and_then(|file| {
-        let open = file.open_to_others();
-        let text = String::from_utf8(file.bytes).map_err(|_| "it is not UTF-8".to_owned());
-        text.map(|text| (text, open))
-    });
-    match text {
-        Ok((text, open)) => {
-            let key = source::private_keys(&text).first().copied();
-            let mut draft = read_text(path, text, env)?;
-            if let Some(what) = open {
-                warn_of_secrets(key, what, &mut draft.problems);
-            }
-            Ok(draft)
-        }
-        Err(error) => {
-            let mut problems = Problems::of(Source::new(path, ""));
-            let message = format!("the file cannot be read: {error}");
-            problems.push_at(Place::default(), "", message, None);
-            Err(problems)
-        }
+    let file = read_file(path, FILE_BYTES_MAX).map_err(|error| {
+        let mut problems = Problems::of(Source::new(path, ""));
+        let message = format!("the file cannot be read: {error}");
+        problems.push_at(Place::default(), "", message, None);
+        problems
+    })?;
+    let open = file.open_to_others();
+    let text = String::from_utf8(file.bytes).map_err(|error| no_text(path, &error))?;
+    let key = source::private_keys(&text).first().copied();
+    let mut draft = read_text(path, text, env)?;
+    if let Some(what) = open {
+        warn_of_secrets(key, what, &mut draft.problems);
     }
+    Ok(draft)
+}
+
+/// A file that is not UTF-8.
+fn no_text(path: &Path, error: &FromUtf8Error) -> Problems {
+    let bytes = error.as_bytes();
+    if let Some(format) = foreign::of_bytes(bytes) {
+        return foreign_file(path, format);
+    }
+    let good = bytes.get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+    let mut problems = Problems::of(Source::new(path, str::from_utf8(good).unwrap_or_default()));
+    problems.mask_unread();
+    let place = Place::of(good.len()..good.len());
+    let line = problems.position(place).line;
+    let message = format!("line {line} is not UTF-8");
+    problems.push_at(place, "", message, Some("save the file as UTF-8".to_owned()));
+    problems
+}
+
+/// A file that is no TOML at all. Nothing of it is shown: nobody knows where its secrets are.
+fn foreign_file(path: &Path, format: Format) -> Problems {
+    let mut problems = Problems::of(Source::new(path, ""));
+    problems.push_at(Place::default(), "", format.message(), Some(format.help().to_owned()));
+    problems
 }
 
 /// Says that a file with a private key or a credential in it is open to others than its owner, who can do
@@ -145,7 +163,15 @@ pub fn read_text(
     let mut problems = Problems::of(Source::new(path, &text));
     let (table, errors) = DeTable::parse_recoverable(&text);
     if !errors.is_empty() {
+        if let Some(format) = foreign::of_text(&text) {
+            return Err(foreign_file(path, format));
+        }
         problems.mask_unread();
+    } else if table.get_ref().is_empty() {
+        let message = "`listen` is missing: there is nothing in this file";
+        let help = "docs/getting-started.md has a first file, docs/configuration.md every key";
+        problems.push_at(Place::default(), "listen", message, Some(help.to_owned()));
+        return Err(problems);
     }
     for error in &errors {
         let place = error.span().map(Place::of).unwrap_or_default();
@@ -174,7 +200,7 @@ fn read_table(
     env: &dyn Fn(&str) -> Option<String>,
     problems: &mut Problems,
 ) -> Config {
-    let mut reader = raw::Reader { text, env, problems: &mut *problems };
+    let mut reader = raw::Reader { text, env, problems: &mut *problems, at: None };
     let root = reader.table(&describe::ROOT, table, Place::default(), String::new());
     let file: PathBuf = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     check::check(&root, &file, problems)

@@ -1,5 +1,6 @@
 //! The reference of the file as Markdown, from its description.
 
+use crate::describe::foreign_keys::{FOREIGN_KEYS, Here};
 use crate::describe::{Fallback, Key, Kind, Need, ROOT, Refused, Table, Why};
 use crate::template::{Scope, Variable};
 use crate::values::{duration_text, size_text};
@@ -37,7 +38,23 @@ pub fn reference() -> String {
     }
     variables(&mut out);
     refused(&tables, &mut out);
+    foreign(&mut out);
     out
+}
+
+fn foreign(out: &mut String) {
+    out.push_str(
+        "\n## Keys of other proxies\n\nWhat nginx, APISIX, HAProxy, Traefik, Caddy and Envoy call it, in \
+         any spelling of case, `-` and `_`.\n`ferrule check` says the same of such a key.\n\n\
+         | there | here |\n| --- | --- |\n",
+    );
+    for entry in FOREIGN_KEYS {
+        let here = match entry.here {
+            Here::Key(here) => here.to_owned(),
+            Here::Nothing(why) => format!("not supported: {why}"),
+        };
+        out.extend([format!("| `{}` | {here} |\n", entry.names.replace(' ', "`, `"))]);
+    }
 }
 
 /// Every table once, with how its header is written.

@@ -103,6 +103,40 @@ impl Source {
     }
 }
 
+/// Is it a path, and surely no secret? In doubt it is none: a path begins as one, or is one name with the
+/// extension of a certificate, a key or a list.
+pub(crate) fn is_path(text: &str) -> bool {
+    const STARTS: [&str; 4] = ["/", "./", "../", "~/"];
+    const EXTENSIONS: [&str; 14] = [
+        "cer", "cert", "conf", "crl", "crt", "csr", "der", "json", "key", "p8", "pem", "pub",
+        "toml", "txt",
+    ];
+    const LEN_MAX: usize = 255;
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-@~".contains(&byte);
+    let extension = text.rsplit_once('.').filter(|(name, _)| !name.is_empty());
+    let named = extension.is_some_and(|(_, extension)| EXTENSIONS.contains(&extension));
+    let begins = STARTS.iter().any(|start| text.starts_with(start));
+    text.len() <= LEN_MAX
+        && text.bytes().all(legal)
+        && (named || (begins && !text.split('/').any(is_random)))
+}
+
+/// Is the value of a key that sounds secret the path of the secret? A password may look like a path, too; a
+/// key that is named for a file or a key holds one.
+pub(crate) fn names_path(name: &str, text: &str) -> bool {
+    const PARTS: [&str; 3] = ["file", "key", "path"];
+    let lower = name.to_ascii_lowercase();
+    PARTS.iter().any(|part| lower.contains(part)) && is_path(text)
+}
+
+/// Letters and digits as chance gives them: a token, or a part of one in base64.
+fn is_random(part: &str) -> bool {
+    const BYTES_MIN: usize = 12;
+    part.len() >= BYTES_MIN
+        && part.bytes().any(|byte| byte.is_ascii_uppercase())
+        && part.bytes().any(|byte| byte.is_ascii_digit())
+}
+
 /// Does the name of a key or of a header say that its value is nobody's business?
 pub(crate) fn sounds_secret(name: &str) -> bool {
     const PARTS: [&str; 7] = ["auth", "cookie", "credential", "key", "pass", "secret", "token"];
@@ -138,7 +172,9 @@ fn secret_from(line: &str) -> Option<usize> {
     let behind_name = line.match_indices('=').find_map(|(at, _)| {
         let front = line.get(..at)?.trim_end().trim_end_matches(['"', '\'']);
         let start = front.bytes().rposition(|byte| !is_name(byte)).map_or(0, |at| at + 1);
-        sounds_secret(front.get(start..)?).then_some(at + 1)
+        let (name, text) = (front.get(start..)?, first_text(line.get(at + 1..)?));
+        let secret = sounds_secret(name) && !names_path(name, text);
+        secret.then_some(at + 1)
     });
     let in_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
     let der = line.match_indices('M').map(|(at, _)| at).find(|at| {
@@ -146,6 +182,16 @@ fn secret_from(line: &str) -> Option<usize> {
         rest.iter().take_while(|byte| in_base64(byte)).count() >= DER_BYTES_MIN
     });
     behind_name.into_iter().chain(der).min()
+}
+
+/// The first text behind an equals sign, without its quotes; one that does not end is everything.
+fn first_text(behind: &str) -> &str {
+    let behind = behind.trim();
+    let Some(quote) = behind.chars().next().filter(|letter| matches!(letter, '"' | '\'')) else {
+        return behind;
+    };
+    let inner = behind.trim_start_matches(quote);
+    inner.split_once(quote).map_or(behind, |(text, _)| text)
 }
 
 /// Where PEM blocks of private keys are. One without an end reaches to the end of the text.
@@ -178,6 +224,35 @@ mod tests {
         assert_eq!(at(7), Position { line: 2, column: 3 });
         assert_eq!(at(999), Position { line: 3, column: 1 });
         assert_eq!(source.line(Place { start: 7, end: 8 }), "\u{e4}\u{f6}x = 1");
+    }
+
+    #[test]
+    fn paths_are_told_from_secrets() {
+        for path in [
+            "/etc/ferrule/server.key",
+            "server.key",
+            "./a",
+            "../keys/API-2026.pem",
+            "/run/secrets/tls_key",
+            "~/ca.key",
+        ] {
+            assert!(is_path(path), "{path}");
+        }
+        for secret in [
+            "",
+            "k",
+            "hunter2",
+            "TOPSECRET",
+            ".key",
+            "q83vEjRWeJq83v/jRWeJASNFZ4kKs=",
+            "/q83vEjRWeJq83v/jRWeJASNFZ4kKs",
+            "/etc/x.key TOPSECRET",
+            "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg",
+            "-----BEGIN PRIVATE KEY-----",
+            "/a\nTOPSECRET",
+        ] {
+            assert!(!is_path(secret), "{secret}");
+        }
     }
 
     #[test]

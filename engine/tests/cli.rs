@@ -86,6 +86,93 @@ fn a_wrong_command_line_exits_with_2() {
     }
 }
 
+/// What users of other proxies type is answered with what to type here.
+#[test]
+fn a_wrong_command_line_is_answered_with_a_right_one() {
+    let place = Place::new();
+    let file = place.config(GOOD);
+    let file = text(&file);
+    for (arguments, tip) in [
+        (&[file][..], "`ferrule run "),
+        (&["ferrule.yaml"], "`ferrule check ferrule.yaml` only checks it"),
+        (&["-f", file], "`-c FILE` names the configuration"),
+        (&["-s", "reload"], "`ferrule ctl reload --wait`"),
+        (&["reload"], "`ferrule ctl reload --wait`"),
+        (&["validate", file], "`ferrule check FILE`"),
+        (&["start"], "`ferrule run FILE`"),
+        (&["-T"], "`ferrule dump FILE`"),
+        (&["run", file, "-c", file], "cannot be used with"),
+        (&["check", file, file], "unexpected argument"),
+        (&["-c", file, "--strict"], "-t"),
+        (&["-c", file, "--format", "json"], "-t"),
+        (&["-c", file, "check", file], "cannot be used with"),
+        (&["-t"], "--config <FILE>"),
+        (&["check"], "--config <FILE>"),
+        (&["chekc", file], "'check'"),
+    ] {
+        let output = ferrule(arguments);
+        let shown = stderr(&output);
+        assert_eq!(code(&output), 2, "{arguments:?}: {shown}");
+        assert!(shown.contains(tip), "{arguments:?}: {shown}");
+    }
+    let help = stdout(&ferrule(&["--help"]));
+    for words in ["-c, --config <FILE>", "-t\n", "--strict", "check", "run"] {
+        assert!(help.contains(words), "{words} in {help}");
+    }
+}
+
+/// The same file, however it is named.
+#[test]
+fn a_file_is_named_with_or_without_an_option() {
+    let place = Place::new();
+    let good = place.config(GOOD);
+    let good = text(&good);
+    for command in ["check", "dump"] {
+        for arguments in
+            [&[command, good][..], &[command, "-c", good], &[command, "--config", good]]
+        {
+            assert_eq!(code(&ferrule(arguments)), 0, "{arguments:?}");
+        }
+    }
+    let broken = place.config("listen = 1\n");
+    let broken = text(&broken);
+    for arguments in
+        [&["run", broken][..], &["-c", broken], &["--config", broken], &["-t", "-c", broken]]
+    {
+        let output = ferrule(arguments);
+        assert_eq!(code(&output), 1, "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("[[listen]]"), "{}", stderr(&output));
+    }
+}
+
+/// With `--strict` a warning is as good as an error; what a file that is good says stays.
+#[test]
+fn a_strict_check_refuses_what_is_warned_about() {
+    let place = Place::new();
+    let quiet = GOOD.replace("one.key", "quiet.key").replace("client.ca = \"two.crt\"\n", "");
+    let folder = place.folder.path();
+    std::fs::copy(folder.join("one.key"), folder.join("quiet.key")).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(folder.join("quiet.key"), private).unwrap();
+    let quiet = quiet.replace("\"one.test\", \"*.one.test\"", "\"one.test\"");
+    let noisy = quiet.replace("uri = \"/*\"", "uri = \"/a/:id\"");
+    for (config, warned) in [(&quiet, false), (&noisy, true)] {
+        let file = place.config(config);
+        let file = text(&file);
+        assert_eq!(code(&ferrule(&["check", file])), 0);
+        for arguments in [&["check", "--strict", file][..], &["-t", "--strict", "-c", file]] {
+            let output = ferrule(arguments);
+            let shown = format!("{}{}", stdout(&output), stderr(&output));
+            assert_eq!(code(&output), i32::from(warned), "{shown}");
+            assert_eq!(shown.contains("refused for its warnings"), warned, "{shown}");
+        }
+        let output = ferrule(&["check", "--strict", "--format", "json", file]);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((code(&output), &answer["ok"]), (i32::from(warned), &Value::Bool(!warned)));
+        assert!(answer["summary"].is_object(), "{answer}");
+    }
+}
+
 #[test]
 fn the_version_names_drivers_and_libraries() {
     let output = ferrule(&["--version"]);

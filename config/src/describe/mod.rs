@@ -2,8 +2,11 @@
 //!
 //! The reader, the JSON Schema, the reference and the defaults are all made from [`ROOT`], so that
 //! they cannot drift apart. `key` says what a description is made of, `root` is the file as a whole,
-//! `refused` holds the keys that are known and not taken.
+//! `refused` holds the keys that are known and not taken, `foreign_keys` those of other proxies;
+//! `example` shows how a key is written.
 
+pub(crate) mod example;
+pub(crate) mod foreign_keys;
 mod http;
 mod key;
 mod observe;
@@ -15,3 +18,5 @@ mod tables;
 pub(crate) use key::{Fallback, Key, Kind, Need, Table, Words};
 pub(crate) use refused::{Refused, Why};
 pub(crate) use root::ROOT;
+#[cfg(test)]
+pub(crate) use root::tests::every_table;

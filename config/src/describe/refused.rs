@@ -61,8 +61,6 @@ pub(crate) const IN_LISTEN: &[Refused] = &[
 ];
 
 pub(crate) const IN_SSLS: &[Refused] = &[
-    later("ciphers"),
-    later("ssl_ciphers"),
     never("ocsp_stapling", "name the files of the responses with `ssl_stapling_file`"),
     never("acme", ACME),
     never("early_data", "a replayed request must not carry an identity"),

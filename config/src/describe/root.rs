@@ -56,33 +56,34 @@ pub(crate) static ROOT: Table = Table {
 };
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn visit(table: &'static Table, seen: &mut Vec<&'static Table>) {
-        if seen.iter().any(|other| std::ptr::eq(*other, table)) {
-            return;
-        }
-        seen.push(table);
-        for key in table.keys {
-            match key.kind {
-                Kind::Table(inner)
+    /// Every table once.
+    pub(crate) fn every_table() -> Vec<&'static Table> {
+        let mut tables = vec![&ROOT];
+        let mut next = 0;
+        while let Some(table) = tables.get(next).copied() {
+            next += 1;
+            for key in table.keys {
+                if let Kind::Table(inner)
                 | Kind::Identity(inner)
                 | Kind::Short(inner, _)
                 | Kind::Tables(inner)
                 | Kind::TableOrTables(inner)
-                | Kind::Nodes(inner) => visit(inner, seen),
-                _ => {}
+                | Kind::Nodes(inner) = key.kind
+                    && !tables.iter().any(|known| known.name == inner.name)
+                {
+                    tables.push(inner);
+                }
             }
         }
+        tables
     }
 
     #[test]
     fn names_are_given_once() {
-        let mut tables = Vec::new();
-        visit(&ROOT, &mut tables);
-        for (index, table) in tables.iter().enumerate() {
-            assert!(tables[..index].iter().all(|other| other.name != table.name), "{}", table.name);
+        for table in every_table() {
             let taken = table.keys.iter().map(|key| key.name);
             let refused = table.refused.iter().map(|refused| refused.name);
             let mut names: Vec<_> = taken.chain(refused).collect();

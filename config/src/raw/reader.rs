@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::describe::{Key, Kind, Need, Refused, Table, Why};
+use crate::describe::foreign_keys::{self, Here};
+use crate::describe::{Key, Kind, Need, Refused, Table, Why, example};
 use crate::place::Place;
 use crate::problem::Problems;
+use crate::raw::meant;
 use crate::raw::table::{Given, Raw, Value, join};
-use crate::source::sounds_secret;
+use crate::source::{names_path, sounds_secret};
 use crate::values::nearest;
 
 /// What reading needs on its way.
@@ -20,6 +22,22 @@ pub(crate) struct Reader<'a> {
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
     /// What is wrong.
     pub(crate) problems: &'a mut Problems,
+    /// The key whose value is being read.
+    pub(crate) at: Option<KeyAt>,
+}
+
+/// A key and its table.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyAt {
+    table: &'static Table,
+    key: &'static Key,
+}
+
+impl KeyAt {
+    /// The name of the key.
+    pub(super) const fn name(self) -> &'static str {
+        self.key.name
+    }
 }
 
 /// What a string is for.
@@ -47,22 +65,35 @@ impl Reader<'_> {
         for (name, value) in in_order(found) {
             let path = join(&field, name.get_ref());
             if let Some(key) = table.key(name.get_ref()) {
-                let value_place = Place::of(value.span());
-                self.problems.name(value_place, &path);
-                let value = self.value(key.kind, value, &path);
-                given.insert(key.name, Given { place: value_place, value });
+                given.insert(key.name, self.given(KeyAt { table, key }, value, path));
             } else {
                 self.mask_unknown(table, name.get_ref(), value);
-                self.stranger(table, name.get_ref(), Place::of(name.span()), &path);
+                let at = Place::of(name.span());
+                // What was meant there is not missing as well.
+                if let Some(meant) = self.stranger(table, name.get_ref(), at, &path) {
+                    let value = Value::Broken;
+                    given.entry(meant).or_insert(Given { place: at, path, value });
+                }
             }
         }
         let missing =
             |key: &&Key| matches!(key.need, Need::Required) && !given.contains_key(key.name);
         for key in table.keys.iter().filter(missing) {
             let message = format!("`{}` is missing", key.name);
-            self.problems.push_at(place, join(&field, key.name), message, Some(key.doc.to_owned()));
+            let help = format!("write `{}`: {}", example::line(table, key), key.doc);
+            self.problems.push_at(place, join(&field, key.name), message, Some(help));
         }
         Raw { table, place, field, given }
+    }
+
+    /// The value of a key.
+    fn given(&mut self, at: KeyAt, value: &Spanned<DeValue<'_>>, path: String) -> Given {
+        let place = Place::of(value.span());
+        self.problems.name(place, &path);
+        let outer = self.at.replace(at);
+        let value = self.value(at.key.kind, value, &path);
+        self.at = outer;
+        Given { place, path, value }
     }
 
     /// A table of known keys and free names.
@@ -80,9 +111,7 @@ impl Reader<'_> {
         for (name, item) in in_order(found) {
             let path = join(field, name.get_ref());
             if let Some(key) = table.key(name.get_ref()) {
-                let place = Place::of(item.span());
-                self.problems.name(place, &path);
-                given.insert(key.name, Given { place, value: self.value(key.kind, item, &path) });
+                given.insert(key.name, self.given(KeyAt { table, key }, item, path));
             } else {
                 fields.push(self.field(name, item, &path, false));
             }
@@ -91,27 +120,44 @@ impl Reader<'_> {
         Value::Identity(Raw { table, place, field: field.to_owned(), given }, fields)
     }
 
-    /// A key that is not taken.
-    fn stranger(&mut self, table: &'static Table, name: &str, place: Place, path: &str) {
+    /// A key that is not taken. Returns the key that was meant, if one can be told.
+    fn stranger(
+        &mut self,
+        table: &'static Table,
+        name: &str,
+        place: Place,
+        path: &str,
+    ) -> Option<&'static str> {
         if let Some(refused) = table.refused.iter().find(|refused| refused.name == name) {
             self.refuse(refused, place, path);
-            return;
+            return None;
         }
         let known = table.keys.iter().map(|key| key.name);
         let deeper = table.keys.iter().find(|key| match key.kind {
-            Kind::Table(inner) | Kind::Identity(inner) | Kind::Short(inner, _) => {
-                inner.key(name).is_some()
-            }
+            Kind::Table(inner)
+            | Kind::Identity(inner)
+            | Kind::Short(inner, _)
+            | Kind::TableOrTables(inner) => inner.key(name).is_some(),
             _ => false,
         });
-        let help = if let Some(near) = nearest(name, known.clone()) {
-            format!("did you mean `{near}`?")
-        } else if let Some(deeper) = deeper {
+        let near = nearest(name, known.clone());
+        let foreign = foreign_keys::find(name).map(|entry| entry.here);
+        let mut message = format!("unknown key `{name}`");
+        let help = if let Some(deeper) = deeper {
             format!("did you mean `{}.{name}`?", deeper.name)
         } else {
-            format!("known keys: {}", known.collect::<Vec<_>>().join(", "))
+            match (foreign, near) {
+                (Some(Here::Key(here)), _) => format!("here it is {here}"),
+                (Some(Here::Nothing(why)), _) => {
+                    message = format!("`{name}` is not supported");
+                    format!("{why}; docs/limits.md lists what is not supported")
+                }
+                (None, Some(near)) => format!("did you mean `{near}`?"),
+                (None, None) => format!("known keys: {}", known.collect::<Vec<_>>().join(", ")),
+            }
         };
-        self.problems.push_at(place, path, format!("unknown key `{name}`"), Some(help));
+        self.problems.push_at(place, path, message, Some(help));
+        near.filter(|_| foreign.is_none())
     }
 
     pub(super) fn refuse(&mut self, refused: &Refused, place: Place, path: &str) {
@@ -135,7 +181,10 @@ impl Reader<'_> {
     fn mask_unknown(&mut self, table: &'static Table, name: &str, value: &Spanned<DeValue<'_>>) {
         let near = nearest(name, table.keys.iter().map(|key| key.name));
         let near = near.and_then(|near| table.key(near)).map(|key| key.kind);
-        if matches!(near, Some(Kind::Secret | Kind::Secrets)) && !value.get_ref().is_table() {
+        if matches!(near, Some(Kind::Secret | Kind::Secrets))
+            && !value.get_ref().is_table()
+            && !value.get_ref().as_str().is_some_and(|text| names_path(name, text))
+        {
             self.problems.mask(Place::of(value.span()));
         }
         self.mask_secrets(name, value);
@@ -146,6 +195,10 @@ impl Reader<'_> {
         match value.get_ref() {
             DeValue::Table(table) => {
                 table.iter().for_each(|(name, value)| self.mask_secrets(name.get_ref(), value));
+            }
+            DeValue::String(text) if names_path(name, text) => {}
+            DeValue::Array(list) if sounds_secret(name) => {
+                list.iter().for_each(|item| self.mask_secrets(name, item));
             }
             _ if sounds_secret(name) => self.problems.mask(Place::of(value.span())),
             DeValue::Array(list) => list.iter().for_each(|item| self.mask_secrets("", item)),
@@ -166,7 +219,8 @@ impl Reader<'_> {
         let message = format!("this is {found}, and {wanted} is wanted");
         // Whatever was meant there, some of it may be a secret's.
         self.mask_secrets("", value);
-        self.problems.push_at(Place::of(value.span()), field, message, None);
+        let help = self.at.map(|KeyAt { table, key }| meant::help(table, key, value.get_ref()));
+        self.problems.push_at(Place::of(value.span()), field, message, help);
     }
 
     fn value(&mut self, kind: Kind, value: &Spanned<DeValue<'_>>, field: &str) -> Value {
@@ -234,7 +288,8 @@ impl Reader<'_> {
         let place = Place::of(value.span());
         let kind = table.key(key).map_or(Kind::Text, |key| key.kind);
         let short = self.value(kind, value, field);
-        let given = BTreeMap::from([(key, Given { place, value: short })]);
+        let path = join(field, key);
+        let given = BTreeMap::from([(key, Given { place, path, value: short })]);
         Value::Table(Raw { table, place, field: field.to_owned(), given })
     }
 
@@ -283,33 +338,14 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::describe::ROOT;
+    use crate::describe::every_table;
     use crate::source::Source;
-
-    /// Every key, with the path of its table.
-    fn visit(table: &'static Table, seen: &mut Vec<(&'static str, &'static Key)>) {
-        if seen.iter().any(|(name, _)| *name == table.name) {
-            return;
-        }
-        seen.extend(table.keys.iter().map(|key| (table.name, key)));
-        for key in table.keys {
-            match key.kind {
-                Kind::Table(inner)
-                | Kind::Identity(inner)
-                | Kind::Short(inner, _)
-                | Kind::Tables(inner)
-                | Kind::TableOrTables(inner) => visit(inner, seen),
-                _ => {}
-            }
-        }
-    }
 
     #[test]
     fn no_key_takes_an_empty_list() {
-        let mut keys = Vec::new();
-        visit(&ROOT, &mut keys);
         let mut lists = 0;
-        for (table, key) in keys {
+        let of = |table: &'static Table| table.keys.iter().map(move |key| (table.name, key));
+        for (table, key) in every_table().into_iter().flat_map(of) {
             let text = match key.kind {
                 Kind::Texts
                 | Kind::Secrets
@@ -327,7 +363,7 @@ mod tests {
             let mut problems = Problems::of(Source::new(Path::new("f"), text));
             let parsed = DeTable::parse(text).unwrap();
             let (_, value) = parsed.get_ref().iter().next().unwrap();
-            let mut reader = Reader { text, env: &|_| None, problems: &mut problems };
+            let mut reader = Reader { text, env: &|_| None, problems: &mut problems, at: None };
             reader.value(key.kind, value, "x");
             assert!(!problems.is_empty(), "{table}.{}", key.name);
         }

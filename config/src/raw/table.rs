@@ -128,6 +128,8 @@ pub(crate) enum Value {
 #[derive(Debug)]
 pub(crate) struct Given {
     pub(crate) place: Place,
+    /// The path of its key.
+    pub(crate) path: String,
     pub(crate) value: Value,
 }
 
@@ -169,7 +171,7 @@ impl Raw {
 
     /// The path of a key.
     pub(crate) fn path(&self, key: &str) -> String {
-        join(&self.field, key)
+        self.given.get(key).map_or_else(|| join(&self.field, key), |given| given.path.clone())
     }
 
     fn value(&self, key: &str) -> Option<&Value> {

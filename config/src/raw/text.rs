@@ -8,6 +8,7 @@ use toml::de::DeValue;
 use crate::place::Place;
 use crate::raw::reader::{Reader, Use};
 use crate::raw::table::{Text, Value};
+use crate::source::is_path;
 use crate::template::Variable;
 use crate::template::{self, Template, TemplateCause, TemplateError};
 use crate::values::nearest;
@@ -33,7 +34,7 @@ impl Reader<'_> {
         purpose: Use,
     ) -> Option<Text> {
         let place = Place::of(value.span());
-        if purpose == Use::Secret {
+        if purpose == Use::Secret && !value.get_ref().as_str().is_some_and(names_secret) {
             self.problems.mask(place);
         }
         let Some(text) = value.get_ref().as_str() else {
@@ -131,6 +132,12 @@ impl Reader<'_> {
             Place::of(span)
         }
     }
+}
+
+/// Does it say where a secret is, and nothing of the secret itself: a path, or a variable of the environment?
+fn names_secret(text: &str) -> bool {
+    let behind = text.strip_prefix(ENV).and_then(|rest| rest.split_once('}'));
+    is_path(text) || behind.is_some_and(|(_, rest)| rest.is_empty())
 }
 
 /// How many dollars the text begins with, and how many of them stand for themselves. In a template two are

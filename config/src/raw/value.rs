@@ -149,7 +149,12 @@ impl Reader<'_> {
             DeValue::Float(number) if seconds => number.as_str().parse::<f64>().ok(),
             DeValue::Integer(number) => {
                 let wrong = Wrong::new("a duration needs a unit");
-                return self.wrong(value, field, wrong.help(format!("write \"{number}s\"")));
+                let name = self.at.map_or("", |at| at.name());
+                return self.wrong(
+                    value,
+                    field,
+                    wrong.help(format!("write `{name} = \"{number}s\"`")),
+                );
             }
             _ => None,
         };
@@ -444,12 +449,11 @@ impl Reader<'_> {
             }
             return if nodes.len() < map.len() { Value::Broken } else { Value::Nodes(nodes) };
         }
-        let Some(array) = value.get_ref().as_array() else {
-            self.wrong_type(
-                value,
-                field,
-                "a table `\"host:port\" = weight`, or an array of tables",
-            );
+        let names = |item: &Spanned<DeValue<'_>>| item.get_ref().as_str().is_some();
+        let array = value.get_ref().as_array().filter(|array| !array.iter().any(names));
+        let Some(array) = array else {
+            let wanted = "a table `\"host:port\" = weight`, or an array of tables";
+            self.wrong_type(value, field, wanted);
             return Value::Broken;
         };
         if !self.filled(array.len(), value, field) {

@@ -3,6 +3,7 @@
 mod answers;
 mod clients;
 mod examples;
+mod foreign;
 mod forwarding;
 mod http;
 mod listens;

@@ -13,7 +13,8 @@ use clap::{Parser, Subcommand};
 use super::check;
 use super::ctl::{self, CtlArguments};
 use super::explain::{self, ExplainArguments};
-use crate::control::process::terminal::{OutputFormat, USAGE, print, print_problems};
+use super::tips;
+use crate::control::process::terminal::{OutputFormat, USAGE, print, print_error, print_problems};
 use crate::control::process::{environment, machine};
 
 /// A reverse proxy for mutual TLS.
@@ -21,27 +22,23 @@ use crate::control::process::{environment, machine};
 #[command(name = "ferrule", disable_version_flag = true)]
 #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 struct Arguments {
-    /// Check the configuration and exit (the same as `ferrule check`).
+    /// Check the configuration of `-c` and exit (the same as `ferrule check`).
     #[arg(short = 't', requires = "config")]
     test: bool,
     /// Print versions, and what the kernel of this machine offers.
-    #[arg(short = 'V', long)]
+    #[arg(short = 'V', long, conflicts_with = "config")]
     version: bool,
-    #[command(flatten)]
-    check: OptionalCheck,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-/// The arguments of `-t`.
-#[derive(clap::Args, Debug)]
-struct OptionalCheck {
-    /// The configuration file.
-    #[arg(short, long, value_name = "FILE", requires = "test")]
+    /// Run the gateway with this configuration (the same as `ferrule run`).
+    #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The form of the result.
+    /// The form of the result of `-t`.
     #[arg(long, value_enum, default_value_t = OutputFormat::Human, requires = "test")]
     format: OutputFormat,
+    /// Let `-t` exit with 1 if there are warnings, too.
+    #[arg(long, requires = "test")]
+    strict: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -55,6 +52,9 @@ enum Command {
         /// The form of the result.
         #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
         format: OutputFormat,
+        /// Exit with 1 if there are warnings, too.
+        #[arg(long)]
+        strict: bool,
     },
     /// Judge a client's certificate as a handshake would, and say why.
     Explain(ExplainArguments),
@@ -70,10 +70,20 @@ enum Command {
 }
 
 #[derive(clap::Args, Debug)]
+#[group(required = true, multiple = false)]
 struct File {
     /// The configuration file.
+    file: Option<PathBuf>,
+    /// The configuration file.
     #[arg(short, long, value_name = "FILE")]
-    config: PathBuf,
+    config: Option<PathBuf>,
+}
+
+impl File {
+    /// The one that was given: the parser refuses none and both.
+    fn path(self) -> PathBuf {
+        self.file.or(self.config).unwrap_or_default()
+    }
 }
 
 /// What the command line asked for.
@@ -85,9 +95,15 @@ pub enum Invocation {
     Done(ExitCode),
 }
 
-/// Is this the command to serve? Can be asked before anything is parsed: `run` is always the first word.
+/// Is this the command to serve? Can be asked before anything is parsed: its first word is `run`, or it
+/// begins with `-c` and does not only test.
 pub fn is_run_command(arguments: impl IntoIterator<Item = OsString>) -> bool {
-    arguments.into_iter().nth(1).is_some_and(|word| word == "run")
+    let mut words = arguments.into_iter().skip(1);
+    let Some(first) = words.next() else { return false };
+    let first = first.to_string_lossy();
+    first == "run"
+        || ((first.starts_with("-c") || first.starts_with("--config"))
+            && !words.any(|word| word == "-t"))
 }
 
 /// Parses the command line, and executes it unless it is the command to serve.
@@ -98,21 +114,25 @@ pub fn execute(arguments: impl IntoIterator<Item = OsString>) -> Invocation {
         Err(error) => {
             // Help and version are "errors" with an exit code of 0.
             drop(error.print());
+            if let Some(tip) = tips::of(&error) {
+                print_error(&format!("\n  tip: {tip}"));
+            }
             let code = u8::try_from(error.exit_code()).unwrap_or(USAGE);
             return Invocation::Done(ExitCode::from(code));
         }
     };
     Invocation::Done(match arguments.command {
-        Some(Command::Run(file)) => return Invocation::Run(file.config),
-        Some(Command::Check { file, format }) => check::check(&file.config, format),
+        Some(Command::Run(file)) => return Invocation::Run(file.path()),
+        Some(Command::Check { file, format, strict }) => check::check(&file.path(), format, strict),
         Some(Command::Explain(arguments)) => explain::run(&arguments),
         Some(Command::Ctl(arguments)) => ctl::run(&arguments),
-        Some(Command::Dump(file)) => dump(&file.config),
+        Some(Command::Dump(file)) => dump(&file.path()),
         Some(Command::Schema) => print(&ferrule_config::schema()),
         Some(Command::Reference) => print(&ferrule_config::reference()),
         None if arguments.version => print(&version()),
-        None => match arguments.check.config {
-            Some(config) => check::check(&config, arguments.check.format),
+        None => match arguments.config {
+            Some(file) if arguments.test => check::check(&file, arguments.format, arguments.strict),
+            Some(file) => return Invocation::Run(file),
             None => ExitCode::from(USAGE),
         },
     })

@@ -17,8 +17,8 @@ use crate::control::process::{clock, environment};
 use crate::setup;
 use crate::tls::resumption::tickets::TicketKeys;
 
-/// Checks a file. No socket is opened and no name is resolved.
-pub(crate) fn check(file: &Path, format: OutputFormat) -> ExitCode {
+/// Checks a file. No socket is opened and no name is resolved. `strict` takes a warning for an error.
+pub(crate) fn check(file: &Path, format: OutputFormat, strict: bool) -> ExitCode {
     let now = clock::unix_seconds();
     let tickets = Arc::new(TicketKeys::new());
     let result = setup::load(file, &environment::variable, &tickets, 1, now);
@@ -28,16 +28,22 @@ pub(crate) fn check(file: &Path, format: OutputFormat) -> ExitCode {
             if !warnings.trim().is_empty() {
                 terminal::print_error(warnings.trim_end());
             }
+            let refused = strict && generation.warnings.warnings().next().is_some();
+            let verdict = if refused { "refused for its warnings (--strict)" } else { "ok" };
             let inventory = Inventory::of(&generation, now).human();
-            terminal::print(&format!("{}: ok\n{inventory}", file.display()))
+            let printed = terminal::print(&format!("{}: {verdict}\n{inventory}", file.display()));
+            if refused { ExitCode::from(terminal::REFUSED) } else { printed }
         }
         (Ok(generation), OutputFormat::Json) => {
+            let refused = strict && generation.warnings.warnings().next().is_some();
             let summary = Inventory::of(&generation, now).json();
-            terminal::print(&report(file, &generation.warnings, Some(summary)))
+            let report = report(file, &generation.warnings, !refused, Some(summary));
+            let printed = terminal::print(&report);
+            if refused { ExitCode::from(terminal::REFUSED) } else { printed }
         }
         (Err(problems), OutputFormat::Human) => terminal::print_problems(&problems),
         (Err(problems), OutputFormat::Json) => {
-            terminal::print(&report(file, &problems, None));
+            terminal::print(&report(file, &problems, false, None));
             ExitCode::from(terminal::REFUSED)
         }
     }
@@ -53,12 +59,8 @@ struct CheckReport {
     summary: Option<Value>,
 }
 
-fn report(file: &Path, problems: &Problems, summary: Option<Value>) -> String {
-    let report = CheckReport {
-        ok: summary.is_some(),
-        file: file.display().to_string(),
-        problems: problems.reports(),
-        summary,
-    };
+fn report(file: &Path, problems: &Problems, ok: bool, summary: Option<Value>) -> String {
+    let report =
+        CheckReport { ok, file: file.display().to_string(), problems: problems.reports(), summary };
     serde_json::to_string_pretty(&report).unwrap_or_default()
 }

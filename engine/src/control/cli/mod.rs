@@ -5,3 +5,4 @@ mod check;
 mod ctl;
 mod explain;
 pub(crate) mod inventory;
+mod tips;

@@ -1,0 +1,286 @@
+//! Keys of other proxies: what is written here in their place, or that nothing is.
+//!
+//! In: an unknown key. Out: what is meant here. Names are compared without case, `-` and `_`, because each of
+//! nginx, APISIX, HAProxy, Traefik, Caddy and Envoy joins words in its own way.
+
+/// Keys of other proxies that mean the same.
+#[derive(Debug)]
+pub(crate) struct ForeignKeys {
+    /// As the others write them, with spaces between them.
+    pub(crate) names: &'static str,
+    /// What to write here.
+    pub(crate) here: Here,
+}
+
+/// What a key of another proxy is here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Here {
+    /// There is a key for it; the text begins with it.
+    Key(&'static str),
+    /// There is none; why, and what to do instead.
+    Nothing(&'static str),
+}
+
+/// The entry of this name.
+pub(crate) fn find(name: &str) -> Option<&'static ForeignKeys> {
+    let bare = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
+    let wanted = bare(name);
+    FOREIGN_KEYS.iter().find(|entry| entry.names.split(' ').any(|name| bare(name) == wanted))
+}
+
+const fn key(names: &'static str, here: &'static str) -> ForeignKeys {
+    ForeignKeys { names, here: Here::Key(here) }
+}
+
+const fn nothing(names: &'static str, why: &'static str) -> ForeignKeys {
+    ForeignKeys { names, here: Here::Nothing(why) }
+}
+
+/// All of them, by subject.
+pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
+    // Where requests come in.
+    key(
+        "server servers virtual_host virtual_hosts vhost frontend frontends",
+        "[[listen]] for an address, [[ssls]] for a server name, [[routes]] for its paths",
+    ),
+    key("listeners bind entryPoints ports", "[[listen]], with `address` and `tls`"),
+    key(
+        "server_name server_names domain domains hostname",
+        "`sni` of an [[ssls]] for the certificate, `host` of a route for its requests",
+    ),
+    key(
+        "ssl certificates tls_certificates",
+        "[[ssls]] for certificates, `tls = true` of a [[listen]]",
+    ),
+    key("ssl_certificate certificate certFile", "`cert` of an [[ssls]]"),
+    key("ssl_certificate_key certificate_key private_key keyFile", "`key` of an [[ssls]]"),
+    key(
+        "ssl_client_certificate ssl_trusted_certificate ca_file clientAuth trust_store",
+        "`client.ca` of an [[ssls]]",
+    ),
+    key("ssl_verify_client clientAuthType verify_client", "`client.verify` of an [[ssls]]"),
+    key("ssl_verify_depth verify_depth", "`client.depth` of an [[ssls]]"),
+    key("ssl_crl crl_file", "`client.crl` of an [[ssls]]"),
+    key("ssl_password_file", "`password_file` of an [[ssls]]"),
+    key("ssl_session_cache", "`session_cache` of an [[ssls]]"),
+    key("ssl_session_tickets", "`session_tickets` of an [[ssls]]"),
+    key("ssl_stapling ssl_stapling_verify", "`ssl_stapling_file` of an [[ssls]]"),
+    key("minVersion ssl_min_ver tls_versions", "`ssl_protocols` of an [[ssls]]"),
+    key(
+        "set_real_ip_from real_ip_header real_ip trustedIPs trusted_proxies",
+        "`http.trusted_addresses`, or `proxy_protocol_trusted` of a [[listen]]",
+    ),
+    key("accept_proxy proxyProtocol", "`proxy_protocol` of a [[listen]]"),
+    // Which requests go where.
+    key("location locations paths path path_beg match", "`uri` of a [[routes]]"),
+    key(
+        "routers rule use_backend default_backend route_config handle",
+        "[[routes]], with `host`, `uri` and `upstream_id`",
+    ),
+    key("acl acls http_request if", "`vars`, `remote_addrs` or `client.allow` of a [[routes]]"),
+    key(
+        "ip_restriction whitelist blacklist allowlist denylist ipWhiteList ipAllowList \
+         remote_ip",
+        "`remote_addrs` of a [[routes]] for addresses, `client.allow` and `client.deny` for \
+         certificates",
+    ),
+    key("middlewares filters http_filters", "the keys of a [[routes]]; there are no plugins"),
+    // Upstreams.
+    key(
+        "proxy_pass reverse_proxy backend backends cluster clusters endpoints load_assignment \
+         fastcgi_pass uwsgi_pass grpc_pass",
+        "`upstream.nodes` of a [[routes]], as `{ \"127.0.0.1:8080\" = 1 }`, or an [[upstreams]]",
+    ),
+    key("loadBalancer targets hosts_and_ports", "`nodes` of an [[upstreams]]"),
+    key("proxy_ssl_certificate", "`tls.client_cert` of an [[upstreams]]"),
+    key("proxy_ssl_certificate_key", "`tls.client_key` of an [[upstreams]]"),
+    key("proxy_ssl_trusted_certificate rootCAs", "`tls.ca` of an [[upstreams]]"),
+    key(
+        "proxy_ssl_verify insecureSkipVerify tls_insecure_skip_verify",
+        "`tls.verify` of an [[upstreams]]; it is \"full\" unless said otherwise",
+    ),
+    key(
+        "proxy_ssl_name proxy_ssl_server_name",
+        "`tls.server_name` of an [[upstreams]]; it is always sent",
+    ),
+    key("proxy_ssl_crl", "`tls.crl` of an [[upstreams]]"),
+    key("proxy_ssl_protocols", "`tls.ssl_protocols` of an [[upstreams]]"),
+    key(
+        "proxy_connect_timeout connect_timeout dialTimeout",
+        "`timeout.connect` of an [[upstreams]] or a [[routes]]",
+    ),
+    key(
+        "proxy_read_timeout read_timeout server_timeout timeout_server",
+        "`timeout.read` of an [[upstreams]] or a [[routes]]",
+    ),
+    key("proxy_send_timeout", "`timeout.send` of an [[upstreams]] or a [[routes]]"),
+    key(
+        "proxy_next_upstream proxy_next_upstream_tries retry retry_policy num_retries",
+        "`retries` of an [[upstreams]]",
+    ),
+    key("keepalive pool_max_conn maxIdleConnsPerHost", "`keepalive_pool` of an [[upstreams]]"),
+    key(
+        "websocket websockets upgrade upgrade_configs",
+        "`enable_websocket = true` of a [[routes]]",
+    ),
+    key("send_proxy send_proxy_v2", "`proxy_protocol` of an [[upstreams]]"),
+    key("passHostHeader preserve_host host_rewrite", "`pass_host` of an [[upstreams]]"),
+    key(
+        "traffic_split weighted_clusters weighted split_clients canary",
+        "weights of `nodes`, or `vars` of [[routes]] that lead to different upstreams",
+    ),
+    // Headers.
+    key(
+        "proxy_set_header set_header customRequestHeaders header_up request_headers_to_add",
+        "`headers.set` of a [[routes]], a [[services]] or a [[global_rules]]",
+    ),
+    key("request_headers_to_remove proxy_hide_request_header", "`headers.remove` of a [[routes]]"),
+    key(
+        "forward_client_cert_details passTLSClientCert",
+        "`xfcc` and `preset` of [identity_headers]",
+    ),
+    nothing(
+        "add_header more_set_headers customResponseHeaders header_down response_headers_to_add \
+         http_response response_headers proxy_hide_header expires response_rewrite",
+        "headers of responses pass as the upstream sends them; let it send what is wanted",
+    ),
+    nothing(
+        "hsts strict_transport_security stsSeconds cors csp x_frame_options \
+         content_security_policy security_headers accessControlAllowOriginList csrf",
+        "headers of responses are the upstream's: let it send `Strict-Transport-Security`, \
+         `Access-Control-Allow-Origin` and the like",
+    ),
+    // What is not done.
+    nothing(
+        "limit_req limit_req_zone limit_conn limit_conn_zone limit_rate limit_count rate_limit \
+         rate_limits inFlightReq throttle stick_table",
+        "requests are not limited by rate yet; `http.connections_per_address` bounds \
+         connections, `http.client_body_min_rate` slow clients",
+    ),
+    nothing(
+        "max_fails fail_timeout backup down slow_start health_check health_checks health_uri \
+         outlier_detection circuit_breaker api_breaker lb_try_duration",
+        "there are no health checks yet; a request whose connection fails tries other nodes \
+         (`retries`), and a node with weight 0 gets none",
+    ),
+    nothing(
+        "least_conn ip_hash hash random sticky balance lb_policy lb session_affinity",
+        "nodes take turns by weight (`type = \"roundrobin\"`); nothing else is supported yet",
+    ),
+    nothing(
+        "redirect redirects return http_to_https redirectScheme redirectRegex https_redirect",
+        "the gateway sends no redirects yet; let the upstream send them",
+    ),
+    nothing(
+        "rewrite rewrites proxy_rewrite replacePath replacePathRegex url_rewrite prefix_rewrite \
+         regex_rewrite",
+        "paths are not rewritten yet, but for `strip_path_prefix` of a [[services]]; headers \
+         are, with `headers.set`",
+    ),
+    key("stripPrefix handle_path", "`path_prefix` and `strip_path_prefix` of a [[services]]"),
+    nothing(
+        "cache proxy_cache proxy_cache_path proxy_cache_valid proxy_cache_key proxy_store \
+         http_cache",
+        "there is no cache; every request goes upstream",
+    ),
+    nothing(
+        "gzip gzip_types gzip_static brotli compress compression compressor encode zstd gunzip",
+        "bodies pass as they are; let the upstream compress them",
+    ),
+    nothing(
+        "proxy_buffering proxy_request_buffering proxy_buffers proxy_buffer_size \
+         proxy_busy_buffers_size client_body_buffer_size buffering",
+        "bodies stream, and are never held as a whole; `runtime.buffer_memory` bounds all \
+         buffers",
+    ),
+    nothing(
+        "root alias index try_files autoindex file_server static static_files",
+        "no files are served; lead the route to a server that does",
+    ),
+    nothing(
+        "auth_basic auth_request auth_jwt basicAuth digestAuth forwardAuth jwt jwt_auth \
+         jwt_authn key_auth oauth2 oidc openid_connect ext_authz ldap_auth hmac_auth userlist \
+         rbac",
+        "clients are authenticated by their certificates alone: `client.ca` of an [[ssls]], \
+         `client.allow` of a [[routes]]",
+    ),
+    nothing(
+        "include import includes providers",
+        "there is one file; values may come from the environment, as `${env:NAME}`",
+    ),
+    nothing(
+        "lua map geo set perl_set js_content njs wasm serverless templates",
+        "the gateway runs no scripts; conditions are `vars` of a [[routes]]",
+    ),
+    nothing(
+        "http2 http3 h2c alpn quic grpc http2_protocol_options http_version proxy_http_version",
+        "only HTTP/1.1 is spoken, on both sides",
+    ),
+    nothing(
+        "letsencrypt certbot autocert certificatesResolvers certResolver auto_https",
+        "certificates are read from files; let an ACME client write them, and they are read \
+         again",
+    ),
+    nothing(
+        "ssl_ciphers ciphers cipherSuites ssl_prefer_server_ciphers ssl_dhparam ssl_ecdh_curve \
+         ssl_conf_command curvePreferences ssl_buffer_size",
+        "cipher suites and groups are fixed to good ones; `ssl_protocols` chooses the versions",
+    ),
+    nothing(
+        "error_page_redirect mirror mirrors request_mirror_policies fault_injection sub_filter",
+        "requests and bodies are not copied or changed",
+    ),
+    // The process.
+    key("error_page errorfile errors handle_errors", "`http.error_pages`"),
+    key("access_log", "`log.access`"),
+    key("error_log", "`log.error`"),
+    key("log_format", "`log.access = { path = ..., format = ... }`"),
+    key("worker_processes nbthread threads concurrency", "`runtime.workers`"),
+    key("worker_connections maxconn max_conns max_connections_global", "`runtime.max_connections`"),
+    key(
+        "worker_shutdown_timeout grace_period graceTimeOut hard_stop_after",
+        "`runtime.shutdown_timeout`",
+    ),
+    key("worker_cpu_affinity cpu_map", "`runtime.cpu_affinity`"),
+    key("prometheus stats stub_status stats_sinks", "[metrics]"),
+    key("api admin_key ping master_process", "[admin] for `ferrule ctl`, [metrics] for Prometheus"),
+    key(
+        "opentelemetry otel tracing zipkin jaeger skywalking",
+        "`http.traceparent`; the gateway passes traces on, and sends none itself",
+    ),
+    nothing(
+        "user group daemon pid chroot setuid worker_rlimit_nofile",
+        "the service manager starts the process as its user; the limit of open files is raised \
+         by itself",
+    ),
+    nothing("resolver resolvers dns", "names are looked up by the system's resolver"),
+    nothing(
+        "global defaults events stream mail apps static_resources dynamic_resources",
+        "the tables here are [runtime], [log], [http], [[listen]], [[ssls]], [[upstreams]], \
+         [[services]] and [[routes]]",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_given_once_and_found_in_every_spelling() {
+        let mut names: Vec<String> = FOREIGN_KEYS
+            .iter()
+            .flat_map(|entry| entry.names.split(' '))
+            .map(|name| name.replace(['-', '_'], "").to_ascii_lowercase())
+            .collect();
+        let count = names.len();
+        names.sort_unstable();
+        for pair in names.windows(2) {
+            assert_ne!(pair[0], pair[1]);
+        }
+        assert!(count > 200, "{count}");
+        for name in ["limit_req", "limit-req", "LimitReq", "ipWhiteList", "ip-white-list"] {
+            assert!(find(name).is_some(), "{name}");
+        }
+        assert!(find("adress").is_none());
+    }
+}
