@@ -32,10 +32,40 @@ fn builder(rung: Driver, entries: u32) -> io_uring::Builder {
     builder
 }
 
+/// The kernel has no `io_uring` for us.
+#[derive(Debug, thiserror::Error)]
+#[error("io_uring is not to be had: {}", why(error))]
+struct NoUring {
+    /// The plain rung's.
+    error: io::Error,
+}
+
+/// The kernel's error, and what is behind it.
+fn why(error: &io::Error) -> String {
+    let words = match error.kind() {
+        io::ErrorKind::Unsupported => {
+            "the kernel has none (5.1 and later do), or a container hides it"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "a container's seccomp profile (Docker's by default) or `sysctl kernel.io_uring_disabled` \
+             forbids it"
+        }
+        io::ErrorKind::OutOfMemory => {
+            "a ring takes locked memory on kernels before 5.12: raise RLIMIT_MEMLOCK, or take fewer \
+             `runtime.ring_entries`"
+        }
+        io::ErrorKind::InvalidInput => {
+            "this kernel takes no ring of so many `runtime.ring_entries`"
+        }
+        _ => return error.to_string(),
+    };
+    format!("{error}; {words}")
+}
+
 /// The best driver this kernel and this process's limits allow.
 ///
 /// # Errors
-/// `io_uring` was asked for and the kernel has none for us; the error is the plain rung's.
+/// `io_uring` was asked for and the kernel has none for us: what it said to the plain rung, in words.
 pub(crate) fn choose(wanted: IoDriver, entries: u32) -> io::Result<Driver> {
     if wanted == IoDriver::Epoll {
         return Ok(Driver::Epoll);
@@ -50,14 +80,13 @@ pub(crate) fn choose(wanted: IoDriver, entries: u32) -> io::Result<Driver> {
             }
         }
     }
+    let refused = NoUring { error: refused };
     match wanted {
-        IoDriver::IoUring => Err(refused),
+        IoDriver::IoUring => Err(io::Error::other(format!(
+            "{refused}. `runtime.io_driver = \"io_uring\"` needs it; \"auto\" takes epoll instead"
+        ))),
         IoDriver::Auto | IoDriver::Epoll => {
-            tracing::warn!(
-                error = %refused,
-                "io_uring is not to be had (blocked by a container, a sysctl or an old kernel): \
-                 running on epoll"
-            );
+            tracing::warn!("{refused}: running on epoll");
             Ok(Driver::Epoll)
         }
     }
@@ -96,6 +125,24 @@ pub(crate) fn block_on<F: Future>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_kernel_refuses_is_said_in_words() {
+        for (errno, words) in [
+            (38, "the kernel has none"),
+            (1, "kernel.io_uring_disabled"),
+            (13, "seccomp"),
+            (12, "RLIMIT_MEMLOCK"),
+            (22, "runtime.ring_entries"),
+            (24, "Too many open files"),
+        ] {
+            let said = NoUring { error: io::Error::from_raw_os_error(errno) }.to_string();
+            assert!(
+                said.starts_with("io_uring is not to be had: ") && said.contains(words),
+                "{said}"
+            );
+        }
+    }
 
     #[test]
     fn epoll_is_always_to_be_had() {
