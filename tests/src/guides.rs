@@ -1,6 +1,7 @@
 //! The certificates of the two guides, made by their literal openssl commands.
 //!
-//! Host names are blank in the guides and filled in here; so is the file behind `-CAserial`.
+//! Host names are blank in the guides and filled in here. `-CAserial` names no file there and is left out:
+//! as printed, the commands fail ([`CLIENT_MTLS_AS_PRINTED`]).
 //! `-subj` is given where openssl would prompt. OpenSSL 3.2 and later write v3 certificates with key
 //! identifiers where earlier ones write v1; [`Version::V3`] makes any openssl do that.
 
@@ -8,6 +9,13 @@ use std::fs;
 use std::path::Path;
 
 use ferrule_tools::process::shell;
+
+/// The commands of the client guide that openssl cannot do as they are printed, behind those for the CA and the
+/// keys.
+pub const CLIENT_MTLS_AS_PRINTED: [&str; 2] = [
+    "openssl x509 -req -days 36500 -sha256 -extensions v3_req  -CA  ca.cer -CAkey ca.key  -CAserial  -CAcreateserial -in server.csr -out server.cer",
+    "openssl x509 -req -days 36500 -sha256 -extensions v3_req  -CA  ca.cer -CAkey ca.key  -CAserial  -CAcreateserial -in client.csr -out client.cer",
+];
 
 /// Which kind of certificate `openssl x509 -req` writes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,11 +57,11 @@ openssl x509 -req -days 36500 -sha256 -extensions v3_ca -signkey ca.key -in ca.c
 
 openssl genrsa -out server.key 2048
 openssl req -new -sha256 -key server.key -out server.csr -subj "/CN=test.com"
-openssl x509 -req -days 36500 -sha256 -extensions v3_req  -CA  ca.cer -CAkey ca.key  -CAserial ca.srl -CAcreateserial -in server.csr -out server.cer {leaf}
+openssl x509 -req -days 36500 -sha256 -extensions v3_req  -CA  ca.cer -CAkey ca.key  -CAcreateserial -in server.csr -out server.cer {leaf}
 
 openssl genrsa -out client.key 2048
 openssl req -new -sha256 -key client.key  -out client.csr -subj "/CN=CLIENT"
-openssl x509 -req -days 36500 -sha256 -extensions v3_req  -CA  ca.cer -CAkey ca.key  -CAserial ca.srl -CAcreateserial -in client.csr -out client.cer {leaf}
+openssl x509 -req -days 36500 -sha256 -extensions v3_req  -CA  ca.cer -CAkey ca.key  -CAcreateserial -in client.csr -out client.cer {leaf}
 
 openssl pkcs12 -export -clcerts -in client.cer -inkey client.key -out client.p12 -passout pass:
 "#

@@ -1,13 +1,17 @@
 //! The two guides, with their own commands: real openssl, real nginx behind, real curl in front.
 
+use std::fs;
 use std::path::Path;
 
-use ferrule_tests::guides::{Version, as_openssl_prints, client_mtls, upstream_mtls};
+use ferrule_tests::guides::{
+    CLIENT_MTLS_AS_PRINTED, Version, as_openssl_prints, client_mtls, upstream_mtls,
+};
 use ferrule_tests::raw::alert;
 use ferrule_tests::{
     Authority, Dial, Driver, Gateway, Leaf, Nginx, PATIENCE, Setup, Shape, free_port,
-    on_both_drivers, poll, scratch, shell,
+    on_both_drivers, poll, scratch, shell, source_dir,
 };
+use ferrule_tools::process::ferrule_binary;
 
 /// The guide's nginx; its paths count from its configuration file.
 fn mtls_nginx(dir: &Path, port: u16, more: &str) -> Nginx {
@@ -201,4 +205,55 @@ on_both_drivers! {
     fn client_mtls_with_v3_certificates(driver) {
         client_guide(driver, Version::V3);
     }
+}
+
+/// The commands of the page, in a directory with the configuration of this name.
+fn as_documented(page: &str, config: &str) -> tempfile::TempDir {
+    let scratch = scratch();
+    let root = source_dir();
+    let text = fs::read_to_string(root.join("docs/guides").join(page)).expect("a page");
+    let (_, block) = text.split_once("```sh\n").expect("a block of commands");
+    let (block, _) = block.split_once("```").expect("its end");
+    shell(scratch.path(), block);
+    let example = root.join("config/examples").join(config);
+    fs::copy(example, scratch.path().join(config)).expect("an example");
+    scratch
+}
+
+/// Exit code and output of `ferrule check`.
+fn check(dir: &Path, config: &str) -> String {
+    let ferrule = ferrule_binary();
+    shell(dir, &format!("{} check {config} 2>&1 || echo \"code $?\"", ferrule.display()))
+}
+
+#[test]
+fn the_commands_of_both_pages_make_what_their_examples_name() {
+    for (page, config) in
+        [("client-mtls.md", "client-mtls.toml"), ("upstream-mtls.md", "upstream-mtls.toml")]
+    {
+        let dir = as_documented(page, config);
+        let said = check(dir.path(), config);
+        assert!(said.contains(": ok\n") && !said.contains("code "), "{page}: {said}");
+    }
+}
+
+/// `-CAserial` takes the next word for its file, and leaves empty files behind.
+#[test]
+fn the_client_guide_as_printed_leaves_two_empty_files_and_they_are_named() {
+    let dir = as_documented("client-mtls.md", "client-mtls.toml");
+    let dir = dir.path();
+    for command in CLIENT_MTLS_AS_PRINTED {
+        let said = shell(dir, &format!("{command} 2>&1 || echo \"code $?\""));
+        assert!(said.contains("-CAcreateserial") && said.contains("code 1"), "{said}");
+    }
+    for file in ["server.cer", "client.cer"] {
+        assert_eq!(fs::metadata(dir.join(file)).expect("it is there").len(), 0, "{file}");
+    }
+    let said = check(dir, "client-mtls.toml");
+    assert!(said.contains("server.cer is empty") && said.contains("code 1"), "{said}");
+    assert!(said.contains("may have failed"), "{said}");
+    for command in CLIENT_MTLS_AS_PRINTED {
+        shell(dir, &command.replace("-CAserial ", ""));
+    }
+    assert!(check(dir, "client-mtls.toml").contains(": ok\n"));
 }

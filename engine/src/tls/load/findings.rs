@@ -39,12 +39,15 @@ impl Findings<'_> {
 
     /// Refuses a text without what is wanted there; `what` and what would be right.
     pub(crate) fn nothing(&mut self, pem: &Pem, text: &[u8], field: &str, what: &str, help: &str) {
-        let message = if text.trim_ascii().is_empty() {
-            format!("{} is empty", pem.name())
-        } else {
-            let instead = Object::of(text).map(|object| format!(": it is {}", object.text()));
-            format!("there is no {what} in {}{}", pem.name(), instead.unwrap_or_default())
-        };
+        if text.trim_ascii().is_empty() {
+            let help =
+                format!("the command that was to write it may have failed; wanted is {help}");
+            self.error(pem.place, field, format!("{} is empty", pem.name()), Some(&help));
+            return;
+        }
+        let instead = Object::of(text).map(|object| format!(": it is {}", object.text()));
+        let message =
+            format!("there is no {what} in {}{}", pem.name(), instead.unwrap_or_default());
         self.error(pem.place, field, message, Some(help));
     }
 
