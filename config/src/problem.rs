@@ -3,7 +3,7 @@
 //! [`Problems`] collects everything in any order and shows it in the order of the file, for people
 //! or as JSON. Errors refuse the file; warnings do not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use strum::Display;
 
@@ -23,7 +23,7 @@ pub enum Severity {
 }
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Problem {
     /// Where.
     pub place: Place,
@@ -54,6 +54,8 @@ struct Found {
     fixed_credential: Option<FixedCredential>,
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
+    /// All of them: what several objects take from one place is told once.
+    told: BTreeSet<Problem>,
 }
 
 impl Problems {
@@ -107,13 +109,17 @@ impl Problems {
     /// Adds an error. One without a field gets that of its place.
     pub fn push(&mut self, problem: Problem) {
         let problem = self.named(problem);
-        self.found.errors.push(problem);
+        if self.found.told.insert(problem.clone()) {
+            self.found.errors.push(problem);
+        }
     }
 
     /// Adds a warning. One without a field gets that of its place.
     pub fn warn(&mut self, problem: Problem) {
         let problem = self.named(problem);
-        self.found.warnings.push(problem);
+        if self.found.told.insert(problem.clone()) {
+            self.found.warnings.push(problem);
+        }
     }
 
     fn named(&self, mut problem: Problem) -> Problem {

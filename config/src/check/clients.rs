@@ -110,7 +110,7 @@ impl Check<'_> {
                 } else {
                     "without it every path can be asked for without a certificate"
                 };
-                self.error(raw.at(key), raw.path(key), &message, help);
+                self.disagrees(raw, key, &message, help);
             }
         }
         let may_pass = !matches!(auth.verify, ClientVerify::On | ClientVerify::Off);
@@ -119,18 +119,26 @@ impl Check<'_> {
         }
         if raw.has("deny") && auth.verify == ClientVerify::Off {
             let help = "set `verify`, or leave the list out";
-            let message = "nobody is asked for a certificate here";
-            self.error(raw.at("deny"), raw.path("deny"), message, help);
+            self.disagrees(raw, "deny", "nobody is asked for a certificate here", help);
         }
         if auth.explain && auth.reject == Reject::Handshake {
             let message = "there is no answer to explain in: refused clients get a TLS alert";
-            let help = "reject = \"http\", or take `explain` out";
-            self.error(raw.at("explain"), raw.path("explain"), message, help);
+            self.disagrees(raw, "explain", message, "reject = \"http\", or take `explain` out");
         }
         let key = "skip_mtls_uri_regex";
         if raw.has(key) && auth.reject == Reject::Handshake {
             let help = "a path is known only after the handshake: `reject = \"http\"`";
-            let message = "this needs `reject = \"http\"`";
+            self.disagrees(raw, key, "this needs `reject = \"http\"`", help);
+        }
+    }
+
+    /// A key that does not go with others of its table, or of the table that took it over.
+    fn disagrees(&mut self, raw: &Raw, key: &str, message: &str, help: &str) {
+        if raw.is_taken_over(key) {
+            let message = format!("{message}; `{key}` comes from [ssl_defaults.client]");
+            let help = format!("{help}; `defaults = false` here takes nothing from there");
+            self.error(raw.place, format!("{}.{key}", raw.field), &message, &help);
+        } else {
             self.error(raw.at(key), raw.path(key), message, help);
         }
     }

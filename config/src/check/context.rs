@@ -27,6 +27,9 @@ pub(crate) struct Check<'a> {
     pub(super) identity_names: BTreeSet<String>,
     /// Nobody reaches a route without a verified certificate, but by an exempt path.
     pub(super) demanded_everywhere: bool,
+    /// Every connection has a server name that is configured: there is no plain listener, and none that
+    /// assumes a name.
+    pub(super) names_decide: bool,
 }
 
 /// `[[ssls]]` of type `client`, by id; `None` if one is not whole.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::check::context::{Check, ClientCerts};
 use crate::check::ids::Ids;
-use crate::model::{ClientVerify, Config, Server};
+use crate::model::{ClientVerify, Config, Listen, Server};
 use crate::problem::Problems;
 use crate::raw::Raw;
 
@@ -21,10 +21,11 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         server_names: BTreeMap::new(),
         identity_names: BTreeSet::new(),
         demanded_everywhere: false,
+        names_decide: false,
     };
     let identity_headers = check.identity_headers(root);
     let xfcc = check.xfcc(root);
-    let servers = check.ssls(root.tables("ssls"));
+    let servers = check.ssls(root);
     let listens = check.listens(root, &servers);
     check.named_upstreams(root.tables("upstreams"));
     let asks = |server: &Server| {
@@ -36,6 +37,8 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
     };
     check.demanded_everywhere =
         servers.iter().all(demands) && listens.iter().all(|listen| listen.tls);
+    let plain_or_any = |listen: &Listen| !listen.tls || listen.fallback_sni.is_some();
+    check.names_decide = !listens.is_empty() && !listens.iter().any(plain_or_any);
     let http = check.http(root);
     let routes = check.routes(root, &http, asked);
     Config {

@@ -8,6 +8,7 @@ use crate::check::reach::Asked;
 use crate::check::upstreams::timeout;
 use crate::host_names;
 use crate::model::{ClientRule, HeaderOps, HostPattern, Http, Route, UriPattern};
+use crate::place::Place;
 use crate::raw::Raw;
 use crate::uri_pattern;
 use crate::values::Wrong;
@@ -182,12 +183,27 @@ impl Check<'_> {
                 Ok(pattern) if hosts.contains(&pattern) => {
                     self.wrong(text.place, path, Wrong::new("this host stands here twice"));
                 }
-                Ok(pattern) => hosts.push(pattern),
+                Ok(pattern) => {
+                    self.host_is_reached(&pattern, text.place, &path);
+                    hosts.push(pattern);
+                }
                 Err(wrong) => self.wrong(text.place, path, wrong),
             }
         }
         // No host at all is how every host is said inside.
         if hosts == [HostPattern::Any] { Vec::new() } else { hosts }
+    }
+
+    /// Clients ask for the server name that they name as the host.
+    fn host_is_reached(&mut self, host: &HostPattern, place: Place, path: &str) {
+        let named = self.server_names.keys().any(|name| name.overlaps(host));
+        if self.names_decide && !named {
+            let message =
+                format!("no [[ssls]] has a server name for `{host}`: no client gets here");
+            let help =
+                "add the name to `snis` of an [[ssls]], or set `fallback_sni` of the [[listen]]";
+            self.warn(place, path.to_owned(), &message, help);
+        }
     }
 
     fn route(

@@ -1,6 +1,7 @@
 //! `[[ssls]]`: server names with their certificates and trusted clients, and our own client
 //! certificates.
 
+use crate::check::alike::Asking;
 use crate::check::context::{Check, is_off};
 use crate::check::ids::Ids;
 use crate::host_names;
@@ -13,10 +14,12 @@ use crate::values::nearest;
 use crate::words::{SslType, Version, Word};
 
 impl Check<'_> {
-    pub(super) fn ssls(&mut self, raws: &[Raw]) -> Vec<Server> {
+    pub(super) fn ssls(&mut self, root: &Raw) -> Vec<Server> {
+        let raws = root.tables("ssls");
+        let defaults = self.client_defaults(root);
         let mut ids = Ids::new("ssls");
         ids.claim(self.problems, raws.iter());
-        let mut servers = Vec::new();
+        let (mut servers, mut asking) = (Vec::new(), Vec::new());
         for (index, raw) in raws.iter().enumerate() {
             if is_off(raw) {
                 continue;
@@ -24,7 +27,14 @@ impl Check<'_> {
             let id = ids.name(raw, format!("ssls.{index}"));
             match raw.word("type") {
                 Some(SslType::Server) => {
-                    servers.extend(self.server(raw, &id));
+                    let client = client_table(raw, defaults);
+                    let auth = client.as_ref().map(|table| self.client_auth(table));
+                    if let (Some(table), Some(auth)) = (&client, &auth)
+                        && table.flag("defaults")
+                    {
+                        asking.extend(Asking::of(auth, table.field.clone()));
+                    }
+                    servers.extend(self.server(raw, &id, auth));
                     self.client_certs.servers.push(id);
                 }
                 Some(SslType::Client) => {
@@ -34,13 +44,29 @@ impl Check<'_> {
                 None => {}
             }
         }
+        self.alike(&asking);
         servers
     }
 
-    fn server(&mut self, raw: &Raw, id: &str) -> Option<Server> {
+    /// `[ssl_defaults.client]`
+    fn client_defaults<'r>(&mut self, root: &'r Raw) -> Option<&'r Raw> {
+        let defaults = root.table("ssl_defaults")?.table("client")?;
+        if defaults.has("defaults") {
+            let help = "take it out; a server name says it in its own `client` table";
+            let (at, path) = (defaults.at("defaults"), defaults.path("defaults"));
+            self.error(at, path, "these are the defaults", help);
+        }
+        let is_server = |raw: &Raw| raw.word("type") == Some(SslType::Server) && !is_off(raw);
+        if !root.tables("ssls").iter().any(is_server) && !root.is_broken("ssls") {
+            let message = "no [[ssls]] of type \"server\" takes these defaults";
+            self.warn(defaults.place, defaults.field.clone(), message, "add one, or take them out");
+        }
+        Some(defaults)
+    }
+
+    fn server(&mut self, raw: &Raw, id: &str, client: Option<ClientAuth>) -> Option<Server> {
         let snis = self.snis(raw);
         let pairs = self.pairs(raw);
-        let client = raw.table("client").map(|client| self.client_auth(client));
         let protocols = protocols(raw);
         let stapling_files = self.stapling_files(raw, pairs.len());
         if snis.is_empty() || pairs.is_empty() || raw.is_broken("client") {
@@ -216,6 +242,28 @@ impl Check<'_> {
         let message = format!("there are no [[ssls]] of type \"client\" with the id `{}`", id.text);
         self.problems.push_at(id.place, raw.path("client_cert_id"), message, Some(help));
         None
+    }
+}
+
+/// What a server object says about clients: its own table, and what it takes from the defaults. Defaults that
+/// say whom to trust hold without a table, too: none may be open by oversight.
+fn client_table(raw: &Raw, defaults: Option<&Raw>) -> Option<Raw> {
+    let verify = |table: &Raw| table.word::<ClientVerify>("verify");
+    match (raw.table("client"), defaults) {
+        (Some(own), Some(defaults))
+            if own.flag("defaults") && verify(own) != Some(ClientVerify::Off) =>
+        {
+            Some(own.over(defaults))
+        }
+        (Some(own), _) => Some(own.clone()),
+        (None, Some(defaults))
+            if !raw.has("client")
+                && (defaults.has("ca") || defaults.has("verify"))
+                && verify(defaults) != Some(ClientVerify::Off) =>
+        {
+            Some(raw.absent_table("client").over(defaults))
+        }
+        (None, _) => None,
     }
 }
 

@@ -10,7 +10,7 @@ impl Check<'_> {
     pub(super) fn revocation(&mut self, raw: &Raw) -> Option<Revocation> {
         let given = raw.has("crl");
         for key in ["crl_expired", "crl_missing"] {
-            if raw.has(key) && !given {
+            if raw.has(key) && !given && !raw.is_taken_over(key) {
                 let message = format!("`{key}` says nothing without `crl`");
                 let help = Some("name the revocation lists in `crl`".to_owned());
                 self.problems.push_at(raw.at(key), raw.path(key), message, help);

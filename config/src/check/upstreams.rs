@@ -47,6 +47,7 @@ impl Check<'_> {
         if nodes.is_empty() {
             return None;
         }
+        self.scheme_fits_ports(raw, scheme?, &nodes);
         Some(Upstream {
             place: raw.place,
             id,
@@ -263,6 +264,30 @@ fn pool(raw: &Raw) -> KeepalivePool {
         size: table.int("size"),
         idle_timeout: table.duration("idle_timeout"),
         requests: table.int("requests"),
+    }
+}
+
+impl Check<'_> {
+    /// Plain HTTP to port 443 is answered with 400, and a handshake with port 80 fails.
+    fn scheme_fits_ports(&mut self, raw: &Raw, scheme: Scheme, nodes: &[Node]) {
+        let has = |wanted: u16| {
+            nodes.iter().any(|node| match &node.address {
+                NodeAddress::Ip(address) => address.port() == wanted,
+                NodeAddress::Name { port, .. } => *port == wanted,
+                NodeAddress::Unix(_) => false,
+            })
+        };
+        let (message, help) = match scheme {
+            Scheme::Http if has(443) => (
+                "a node on port 443 is spoken to in plain HTTP",
+                "set `scheme = \"https\"`, with `tls.ca`",
+            ),
+            Scheme::Https if has(80) => {
+                ("a node on port 80 is spoken to in TLS", "set `scheme = \"http\"`, or port 443")
+            }
+            _ => return,
+        };
+        self.warn(raw.at("nodes"), raw.path("nodes"), message, help);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::describe::{Key, Kind, Need, ROOT, Table};
 static FULL: &str = include_str!("../../examples/full.toml");
 
 /// Keys that say least about their table.
-const SIDE_KEYS: [&str; 6] = ["id", "name", "desc", "labels", "status", "type"];
+const SIDE_KEYS: [&str; 7] = ["id", "name", "desc", "labels", "status", "type", "defaults"];
 /// Keys of a table that are shown.
 const KEYS_MAX: usize = 3;
 

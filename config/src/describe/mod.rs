@@ -13,6 +13,7 @@ mod observe;
 mod proxy;
 mod refused;
 mod root;
+mod ssl_defaults;
 mod tables;
 
 pub(crate) use key::{Fallback, Key, Kind, Need, Table, Words};

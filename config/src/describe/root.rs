@@ -5,6 +5,7 @@ use crate::describe::key::{Kind, Table, optional, required};
 use crate::describe::observe::{ADMIN, METRICS};
 use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::refused;
+use crate::describe::ssl_defaults::SSL_DEFAULTS;
 use crate::describe::tables::{IDENTITY_HEADERS, LISTEN, LOG, RUNTIME, SSLS};
 
 /// The whole file.
@@ -29,6 +30,7 @@ pub(crate) static ROOT: Table = Table {
         optional("admin", Kind::Table(&ADMIN), "no socket", "The socket of `ferrule ctl`."),
         required("listen", Kind::Tables(&LISTEN), "Where to listen."),
         optional("ssls", Kind::Tables(&SSLS), "none", "Certificates, and the clients they trust."),
+        optional("ssl_defaults", Kind::Table(&SSL_DEFAULTS), "none", "What all `[[ssls]]` share."),
         optional(
             "identity_headers",
             Kind::Identity(&IDENTITY_HEADERS),

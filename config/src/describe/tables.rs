@@ -385,10 +385,16 @@ pub(super) const DENY: Key = optional(
          `spki-sha256:`, or `issuer:` and `serial:` together.",
 );
 
-static CLIENT: Table = Table {
+pub(super) static CLIENT: Table = Table {
     name: "ssls.client",
     doc: "Which clients are trusted. There are no system roots here.",
     keys: &[
+        flag(
+            "defaults",
+            true,
+            "Take what is not said here from `[ssl_defaults.client]`. With false nothing is taken from \
+                 there, and nothing that other server names have is missed.",
+        ),
         optional(
             "ca",
             Kind::Texts,

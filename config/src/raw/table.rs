@@ -46,7 +46,7 @@ impl Text {
 }
 
 /// A field name and the templates of its values.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Field {
     pub(crate) place: Place,
     pub(crate) name: String,
@@ -54,14 +54,14 @@ pub(crate) struct Field {
 }
 
 /// One value of a field.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FieldValue {
     pub(crate) place: Place,
     pub(crate) template: Template,
 }
 
 /// A part of a list that may hold lists.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Item {
     Text(Text),
     Number(Place, f64),
@@ -79,7 +79,7 @@ impl Item {
 }
 
 /// A name and its texts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct List {
     pub(crate) place: Place,
     pub(crate) name: String,
@@ -87,7 +87,7 @@ pub(crate) struct List {
 }
 
 /// A node, as written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RawNode {
     pub(crate) place: Place,
     pub(crate) field: String,
@@ -100,7 +100,7 @@ pub(crate) struct RawNode {
 }
 
 /// A value of the right type.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Value {
     Text(Text),
     Texts(Vec<Text>),
@@ -125,7 +125,7 @@ pub(crate) enum Value {
 }
 
 /// A value that was in the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Given {
     pub(crate) place: Place,
     /// The path of its key.
@@ -134,7 +134,7 @@ pub(crate) struct Given {
 }
 
 /// A table of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Raw {
     pub(super) table: &'static Table,
     /// Its header, or the whole of it where it is inline.
@@ -152,6 +152,18 @@ impl Raw {
             _ => self.table,
         };
         Self { table, place: self.place, field: self.path(key), given: BTreeMap::new() }
+    }
+
+    /// The same table, with what it does not give taken from another one of its kind.
+    pub(crate) fn over(&self, defaults: &Self) -> Self {
+        let mut given = defaults.given.clone();
+        given.extend(self.given.iter().map(|(key, value)| (*key, value.clone())));
+        Self { table: self.table, place: self.place, field: self.field.clone(), given }
+    }
+
+    /// Was the key taken from another table?
+    pub(crate) fn is_taken_over(&self, key: &str) -> bool {
+        self.given.get(key).is_some_and(|given| !given.path.starts_with(&self.field))
     }
 
     /// Was the key given, rightly or wrongly?

@@ -9,6 +9,7 @@ mod http;
 mod listens;
 mod problems;
 mod secrets;
+mod ssl_defaults;
 mod terms;
 mod trust;
 mod watching;

@@ -240,7 +240,7 @@ mod tests {
             ("id = 'every'", None),
         ] {
             let said = said(TLS, &[route]);
-            assert_eq!(said.contains("warning:"), told.is_some(), "{route}: {said}");
+            assert_eq!(said.contains(" covers "), told.is_some(), "{route}: {said}");
             assert!(said.contains(told.unwrap_or_default()), "{route}: {said}");
         }
     }

@@ -8,7 +8,7 @@ use super::client::UpstreamTls;
 use super::load::findings::Findings;
 use super::load::loaded_crl::LoadedCrl;
 use super::load::loaded_objects::{KeptObject, LoadedObjects};
-use super::load::ticket_files;
+use super::load::{own_certificates, ticket_files};
 use super::provider::provider;
 use super::resumption::tickets::TicketKeys;
 use super::server::{self, ServerTls};
@@ -79,6 +79,7 @@ impl TlsSettings {
                 UpstreamTls::load(tls, &upstream.id, &provider, &mut found)
             })
             .collect();
+        own_certificates::warn(config, &mut found);
         found.refusals.into_iter().for_each(|problem| problems.push(problem));
         let Findings { warnings, crls, objects, kept, .. } = found;
         Self { servers, trusts, upstreams, crls, warnings, objects, kept }

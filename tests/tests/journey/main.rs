@@ -63,6 +63,8 @@ mod system_roots;
 mod tunnel;
 mod unasked;
 mod upstream_trust;
+mod warned;
+mod without_uring;
 
 use std::fs;
 use std::path::Path;

@@ -14,6 +14,7 @@ pub(crate) mod keys;
 pub mod loaded_crl;
 pub(crate) mod loaded_objects;
 pub(crate) mod ocsp_stapling;
+pub(crate) mod own_certificates;
 pub(crate) mod private_key;
 pub(crate) mod system_roots;
 pub(crate) mod ticket_files;

@@ -1,0 +1,160 @@
+//! Our own certificates, as those see them to whom they are shown: do they carry the names that they are
+//! shown for, and can they be verified with what is sent beside them?
+//!
+//! In: a configuration and what was loaded for it. Out: warnings. Files alone do not tell which roots others
+//! have, so an issuer that nobody here knows is taken for one, unless the certificate says where to fetch
+//! it: a root is never fetched.
+
+use std::collections::HashSet;
+
+use ferrule_config::Config;
+use ferrule_config::model::{HostPattern, KeyPair, Pem, Server};
+use rustls::pki_types::CertificateDer;
+
+use super::findings::Findings;
+use crate::identity::verify::explain;
+use crate::identity::verify::server_name;
+use crate::identity::x509::certificate::Certificate;
+use crate::identity::x509::general_name::GeneralName;
+use crate::identity::x509::name::{self, Selector};
+use crate::identity::x509::raw_extension;
+
+/// `id-pe-authorityInfoAccess` (RFC 5280, section 4.2.2.1), content octets.
+const AUTHORITY_INFO_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
+/// `id-ad-caIssuers`, with tag and length.
+const CA_ISSUERS: &[u8] = &[6, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 2];
+
+/// Names that are listed in one warning; the others are counted.
+const NAMES_MAX: usize = 5;
+
+/// Authorities that the configuration names anywhere, by subject.
+struct KnownIssuers {
+    /// They have issued themselves.
+    roots: HashSet<Box<[u8]>>,
+    /// Others have issued them.
+    intermediates: HashSet<Box<[u8]>>,
+}
+
+impl KnownIssuers {
+    fn of(found: &Findings<'_>) -> Self {
+        let (mut roots, mut intermediates) = (HashSet::new(), HashSet::new());
+        // Many server names share one file.
+        let mut seen = HashSet::new();
+        let lists = found.objects.authorities.values().filter(|list| seen.insert(list.as_ptr()));
+        for authority in
+            lists.flat_map(|list| list.iter()).filter_map(|der| Certificate::parse(der))
+        {
+            let kind = if authority.self_issued() { &mut roots } else { &mut intermediates };
+            kind.insert(authority.subject_key);
+        }
+        Self { roots, intermediates }
+    }
+}
+
+/// Warns of own certificates that others will not take.
+pub(crate) fn warn(config: &Config, found: &mut Findings<'_>) {
+    let known = KnownIssuers::of(found);
+    for server in &config.servers {
+        for KeyPair { cert, .. } in &server.pairs {
+            let field = format!("ssls[{}].cert", server.id);
+            warn_of_chain(cert, &field, &known, found, &|leaf| strange_names(server, leaf));
+        }
+    }
+    for upstream in &config.upstreams {
+        if let Some(KeyPair { cert, .. }) =
+            upstream.tls.as_ref().and_then(|tls| tls.client.as_ref())
+        {
+            let field = format!("upstreams[{}].tls.client_cert", upstream.id);
+            warn_of_chain(cert, &field, &known, found, &|_| None);
+        }
+    }
+}
+
+/// Warns of one chain; `more` looks at its first certificate, too.
+fn warn_of_chain(
+    pem: &Pem,
+    field: &str,
+    known: &KnownIssuers,
+    found: &mut Findings<'_>,
+    more: &dyn Fn(&Certificate<'_>) -> Option<String>,
+) {
+    let chain = found.objects.certificates(pem.place);
+    let Some(leaf) = chain.first().and_then(|leaf| Certificate::parse(leaf)) else { return };
+    let messages = [more(&leaf), gap(&leaf, chain.get(1), known)];
+    for message in messages.into_iter().flatten() {
+        found.warning(pem.place, field, format!("{} {message}", pem.name()));
+    }
+}
+
+/// The server names that the certificate does not carry.
+fn strange_names(server: &Server, leaf: &Certificate<'_>) -> Option<String> {
+    let strange: Vec<String> =
+        server.snis.iter().filter(|name| !carries(leaf, name)).map(ToString::to_string).collect();
+    if strange.is_empty() {
+        return None;
+    }
+    let mut listed = strange.iter().take(NAMES_MAX).cloned().collect::<Vec<_>>().join(", ");
+    if strange.len() > NAMES_MAX {
+        listed.push_str(&format!(" and {} more", strange.len() - NAMES_MAX));
+    }
+    Some(format!("does not carry the server name {listed}: clients that verify it refuse it"))
+}
+
+/// Is the name among its alternative names; or, without any, its common name, as OpenSSL has it?
+fn carries(leaf: &Certificate<'_>, name: &HostPattern) -> bool {
+    let names = leaf.extensions.alt_names.as_deref().unwrap_or_default();
+    let has_host = names.iter().any(|name| matches!(name, GeneralName::Dns(_)));
+    let text = name.to_string();
+    let in_common_name = || {
+        let names = Selector::new("cn").map(|cn| name::safe_values(leaf.raw.subject, &cn));
+        names.is_some_and(|names| names.iter().any(|name| name.eq_ignore_ascii_case(&text)))
+    };
+    match name {
+        // Nobody verifies this name, but the one that was asked for.
+        HostPattern::Any => true,
+        _ if !has_host && in_common_name() => true,
+        HostPattern::Exact(host) => {
+            server_name::read(host).is_some_and(|host| server_name::is_among(names, &host))
+        }
+        HostPattern::Wildcard(_) => names.iter().any(|name| {
+            matches!(name, GeneralName::Dns(name) if name.eq_ignore_ascii_case(text.as_bytes()))
+        }),
+    }
+}
+
+/// What keeps others from getting from the leaf to a root; `next` is what is sent behind it.
+fn gap(
+    leaf: &Certificate<'_>,
+    next: Option<&CertificateDer<'_>>,
+    known: &KnownIssuers,
+) -> Option<String> {
+    if leaf.self_issued() {
+        return None;
+    }
+    let issuer = explain::text(leaf.raw.issuer);
+    if let Some(next) = next.and_then(|next| Certificate::parse(next)) {
+        return (!leaf.may_be_issued_by(&next)).then(|| {
+            format!(
+                "has its certificates in the wrong order: the second one is not {issuer}, who issued \
+                 the first"
+            )
+        });
+    }
+    let is_intermediate = !known.roots.contains(&leaf.issuer_key)
+        && (known.intermediates.contains(&leaf.issuer_key) || names_its_issuer(leaf));
+    is_intermediate.then(|| {
+        format!(
+            "holds no intermediate certificate: put that of {issuer} behind the first one, or those \
+             who know only its root refuse it"
+        )
+    })
+}
+
+/// Does it say where its issuer's certificate is to be had?
+fn names_its_issuer(leaf: &Certificate<'_>) -> bool {
+    let extensions = raw_extension::list(leaf.raw.extensions).unwrap_or_default();
+    extensions.iter().any(|extension| {
+        extension.oid == AUTHORITY_INFO_ACCESS
+            && memchr::memmem::find(extension.value, CA_ISSUERS).is_some()
+    })
+}
