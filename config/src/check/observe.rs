@@ -22,6 +22,11 @@ impl Check<'_> {
             let help = "a path without escapes or a query, as \"/metrics\"";
             self.error(path.place, raw.path("path"), "this is not a path", help);
         }
+        if ["/livez", "/readyz"].contains(&path.text.as_str()) {
+            let help = "another path, as \"/metrics\"";
+            let message = "this path tells whether the process is healthy";
+            self.error(path.place, raw.path("path"), message, help);
+        }
         let mut hosts = Vec::new();
         for (index, text) in raw.texts("hosts").to_vec().into_iter().enumerate() {
             match host_names::dns_name(&text.text) {

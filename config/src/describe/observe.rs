@@ -4,7 +4,8 @@ use crate::describe::key::{Fallback, Kind, Table, optional, with};
 
 pub(super) static METRICS: Table = Table {
     name: "metrics",
-    doc: "Metrics for Prometheus, over plain HTTP, GET and HEAD only. `docs/metrics.md` names them all.",
+    doc: "Metrics for Prometheus, over plain HTTP, GET and HEAD only. `docs/metrics.md` names them all. The same \
+          listener answers `/livez` and `/readyz`.",
     keys: &[
         with(
             "listen",

@@ -44,6 +44,8 @@ fn metrics_and_the_admin_socket_are_checked() {
         ("metrics.listen = '0.0.0.0:80'", 18, "metrics.listen", "line 1 listens on 0.0.0.0:80"),
         ("metrics.path = 'metrics'", 16, "metrics.path", "this is not a path"),
         ("metrics.path = '/a?b'", 16, "metrics.path", "this is not a path"),
+        ("metrics.path = '/livez'", 16, "metrics.path", "whether the process is healthy"),
+        ("metrics.path = '/readyz'", 16, "metrics.path", "whether the process is healthy"),
         ("metrics.hosts = ['a_b.test', 'x y']", 30, "metrics.hosts[1]", "x y"),
         ("admin.socket = ''", 16, "admin.socket", "this is empty"),
     ]);

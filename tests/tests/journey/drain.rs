@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use crate::{PLAIN, plain_gateway};
 
 /// Answers only when told to.
-fn held(gate: &Arc<AtomicBool>) -> Script {
+pub(crate) fn held(gate: &Arc<AtomicBool>) -> Script {
     let gate = Arc::clone(gate);
     Arc::new(move |client| {
         while client.request().is_some() {
@@ -25,7 +25,7 @@ fn held(gate: &Arc<AtomicBool>) -> Script {
 }
 
 /// A client whose request the upstream holds.
-fn in_flight(gateway: &Gateway, upstream: &Upstream) -> Raw {
+pub(crate) fn in_flight(gateway: &Gateway, upstream: &Upstream) -> Raw {
     let mut raw = raw::plain(gateway.port("front"));
     raw.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("a connection");
     poll(PATIENCE, || (upstream.seen().len() == 1).then_some(())).expect("the request arrives");

@@ -1,7 +1,9 @@
 //! The metrics endpoint: HTTP/1.1 with one request per connection.
 //!
-//! In: GET or HEAD of one path. Out: the metrics as text. A browser that a web page has sent here (DNS
-//! rebinding) names that page's host, so only configured names, `localhost` and addresses are served.
+//! In: GET or HEAD of the path of the metrics, `/livez` or `/readyz`. Out: text. A browser that a web page has
+//! sent here (DNS rebinding) names that page's host, so the metrics are served under configured names,
+//! `localhost` and addresses only. The two answers about health hold nothing that would be worth it, and
+//! load balancers ask under many names or none: they are served to anybody.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,34 +15,45 @@ use super::connection::EndpointConnection;
 use crate::control::metrics::catalogue;
 use crate::control::metrics::families::{self, ExpositionFormat};
 use crate::control::process::clock;
+use crate::control::state::commands::CommandQueue;
+use crate::control::state::health::{self, HealthCheck};
 use crate::control::state::status::ProcessStatus;
 use crate::wire::fields::Known;
 use crate::wire::head::{HeadScan, Method, RequestHead, parse_request};
 use crate::wire::limits::HeadLimits;
 use crate::wire::target::parse_authority;
-use crate::wire::view::FieldView;
+use crate::wire::view::{FieldView, RequestView};
 use crate::wire::write;
 
 /// The limits for a request head; that of a scraper is far smaller.
 const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 8 * 1024, fields_max: 64 };
 
-/// How long a rendered text is used again: more scrapers do not make more work.
-const FRESH: Duration = Duration::from_millis(50);
+/// How long a rendered text is used again, or as long as it took to make: more scrapers do not make more
+/// work, and never more than half of a processor's.
+const FRESH_MIN: Duration = Duration::from_millis(50);
+/// Can the process serve at all? As Kubernetes names it.
+const LIVEZ: &[u8] = b"/livez";
+/// Should it get new connections?
+const READYZ: &[u8] = b"/readyz";
 
 /// The metrics endpoint.
 #[derive(Debug)]
 pub(crate) struct MetricsEndpoint {
     status: Arc<ProcessStatus>,
-    /// One for each format.
+    commands: Arc<CommandQueue>,
+    /// One for each format. Locked while one is made: whoever asks meanwhile waits, and gets the same.
     rendered: Mutex<[Option<RenderedMetrics>; 2]>,
 }
 
 /// The metrics as text.
 #[derive(Debug)]
 struct RenderedMetrics {
-    at: Instant,
+    fresh_until: Instant,
     text: Arc<str>,
 }
+
+/// The media type of everything but the metrics.
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// A response to a scraper.
 struct MetricsResponse {
@@ -51,38 +64,48 @@ struct MetricsResponse {
 }
 
 impl MetricsEndpoint {
-    /// Shows the metrics of this status.
-    pub(crate) fn new(status: Arc<ProcessStatus>) -> Self {
-        Self { status, rendered: Mutex::default() }
+    /// Shows the metrics of this status, and whether these commands stop the process.
+    pub(crate) fn new(status: Arc<ProcessStatus>, commands: Arc<CommandQueue>) -> Self {
+        Self { status, commands, rendered: Mutex::default() }
     }
 
     /// Reads one request and answers it.
     pub(crate) fn serve(&self, connection: &mut EndpointConnection) {
         let Some(buf) = read_head(connection) else { return };
-        let settings = self.status.current().and_then(|now| now.generation.config.metrics.clone());
-        let Some(settings) = settings else { return };
-        let response = self.respond(&buf, &settings);
-        // A client that has left does not need its response.
-        drop(connection.write_all(&render(&response)));
+        let mut head = RequestHead::default();
+        let mut response = match parse_request(&buf, buf.len(), LIMITS, &mut head) {
+            Ok(()) => self.respond(head.method, head.view(&buf)),
+            Err(error) => text_response(error.status(), error.word()),
+        };
+        response.head_only = head.method == Method::Head;
+        response.send(connection);
     }
 
-    fn respond(&self, buf: &[u8], settings: &Metrics) -> MetricsResponse {
-        let mut head = RequestHead::default();
-        if let Err(error) = parse_request(buf, buf.len(), LIMITS, &mut head) {
-            return text_response(error.status(), error.word());
-        }
-        let head_only = head.method == Method::Head;
-        if !head_only && head.method != Method::Get {
+    fn respond(&self, method: Method, request: RequestView<'_>) -> MetricsResponse {
+        if method != Method::Head && method != Method::Get {
             return text_response(405, "only GET and HEAD");
         }
-        let request = head.view(buf);
+        let target = request.target();
+        let end = memchr::memchr(b'?', target).unwrap_or(target.len());
+        let (path, query) = target.split_at(end);
+        let verbose = query.get(1..).unwrap_or_default().split(|byte| *byte == b'&');
+        let verbose = verbose.into_iter().any(|part| part == b"verbose" || part == b"verbose=true");
+        if path == LIVEZ {
+            return health_response(&health::liveness(&self.status, clock::monotonic()), verbose);
+        }
+        if path == READYZ {
+            let is_stopping = self.commands.is_stopping();
+            return health_response(&health::readiness(&self.status, is_stopping), verbose);
+        }
+        let settings = self.status.current().and_then(|now| now.generation.config.metrics.clone());
+        let Some(settings) = settings else {
+            return text_response(503, "there is no configuration in force yet");
+        };
         let mut hosts = request.fields().all(Known::Host);
         let host = hosts.next().map(FieldView::value);
-        if hosts.next().is_some() || !host.is_some_and(|host| is_host_allowed(host, settings)) {
+        if hosts.next().is_some() || !host.is_some_and(|host| is_host_allowed(host, &settings)) {
             return text_response(403, "this Host may not ask; see `hosts` in [metrics]");
         }
-        let target = request.target();
-        let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
         if path != settings.path.as_bytes() {
             return text_response(404, "there is nothing here");
         }
@@ -95,28 +118,50 @@ impl MetricsEndpoint {
         } else {
             (ExpositionFormat::Plain, families::PLAIN)
         };
-        MetricsResponse { status: 200, media_type, body: self.text(format), head_only }
+        MetricsResponse { status: 200, media_type, body: self.text(format), head_only: false }
     }
 
     /// The metrics as text; rendered now, unless they were a moment ago.
     fn text(&self, format: ExpositionFormat) -> Arc<str> {
         let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(slot) = rendered.get_mut(format as usize) else { return "".into() };
+        let started = clock::monotonic();
         if let Some(recent) = slot
-            && recent.at.elapsed() < FRESH
+            && started < recent.fresh_until
         {
             return Arc::clone(&recent.text);
         }
         let text: Arc<str> = families::render(catalogue::families(&self.status), format).into();
-        *slot = Some(RenderedMetrics { at: clock::monotonic(), text: Arc::clone(&text) });
+        let made = clock::monotonic();
+        let fresh_until = made + FRESH_MIN.max(made.saturating_duration_since(started));
+        *slot = Some(RenderedMetrics { fresh_until, text: Arc::clone(&text) });
         text
     }
+}
+
+/// The checks in the words of Kubernetes: `ok` alone, or a line for each.
+fn health_response(checks: &[HealthCheck], verbose: bool) -> MetricsResponse {
+    let is_healthy = checks.iter().all(|check| check.trouble.is_none());
+    let mut body = String::new();
+    if verbose || !is_healthy {
+        for HealthCheck { name, trouble } in checks {
+            body.push_str(&match trouble {
+                None => format!("[+]{name} ok\n"),
+                Some(trouble) => format!("[-]{name} failed: {trouble}\n"),
+            });
+        }
+        body.push_str(if is_healthy { "check passed\n" } else { "check failed\n" });
+    } else {
+        body.push_str("ok");
+    }
+    let status = if is_healthy { 200 } else { 503 };
+    MetricsResponse { status, media_type: PLAIN_TEXT, body: body.into(), head_only: false }
 }
 
 fn text_response(status: u16, words: &str) -> MetricsResponse {
     MetricsResponse {
         status,
-        media_type: "text/plain",
+        media_type: PLAIN_TEXT,
         body: format!("{words}\n").into(),
         head_only: false,
     }
@@ -137,7 +182,7 @@ fn read_head(connection: &mut EndpointConnection) -> Option<Vec<u8>> {
             }
             Ok(None) => {}
             Err(error) => {
-                drop(connection.write_all(&render(&text_response(error.status(), error.word()))));
+                text_response(error.status(), error.word()).send(connection);
                 return None;
             }
         }
@@ -157,22 +202,27 @@ fn contains(text: &[u8], word: &[u8]) -> bool {
     memchr::memmem::find(&text.to_ascii_lowercase(), word).is_some()
 }
 
-fn render(response: &MetricsResponse) -> Vec<u8> {
-    let mut out = Vec::with_capacity(response.body.len() + 256);
-    write::status_line(response.status, &mut out);
-    write::field(b"Content-Type", response.media_type.as_bytes(), &mut out);
-    write::content_length(response.body.len() as u64, &mut out);
-    if response.status == 405 {
-        write::field(b"Allow", b"GET, HEAD", &mut out);
+impl MetricsResponse {
+    /// Sends it. The body is not copied: it may be large, and several may ask for it.
+    fn send(&self, connection: &mut EndpointConnection) {
+        let mut out = Vec::with_capacity(256);
+        write::status_line(self.status, &mut out);
+        write::field(b"Content-Type", self.media_type.as_bytes(), &mut out);
+        write::content_length(self.body.len() as u64, &mut out);
+        if self.status == 405 {
+            write::field(b"Allow", b"GET, HEAD", &mut out);
+        }
+        write::field(b"Cache-Control", b"no-store", &mut out);
+        write::field(b"X-Content-Type-Options", b"nosniff", &mut out);
+        out.extend_from_slice(write::CONNECTION_CLOSE);
+        out.extend_from_slice(write::CRLF);
+        let mut sent = connection.write_all(&out);
+        if sent.is_ok() && !self.head_only {
+            sent = connection.write_all(self.body.as_bytes());
+        }
+        // A client that has left does not need its response.
+        drop(sent);
     }
-    write::field(b"Cache-Control", b"no-store", &mut out);
-    write::field(b"X-Content-Type-Options", b"nosniff", &mut out);
-    out.extend_from_slice(write::CONNECTION_CLOSE);
-    out.extend_from_slice(write::CRLF);
-    if !response.head_only {
-        out.extend_from_slice(response.body.as_bytes());
-    }
-    out
 }
 
 #[cfg(test)]

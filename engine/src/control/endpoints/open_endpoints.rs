@@ -85,7 +85,8 @@ impl<T> EndpointChange<T> {
 impl OpenEndpoints {
     /// No open endpoint yet. Those to come show this status, and give commands to this queue.
     pub(crate) fn new(status: &Arc<ProcessStatus>, commands: &Arc<CommandQueue>) -> Self {
-        let metrics_endpoint = Arc::new(MetricsEndpoint::new(Arc::clone(status)));
+        let metrics_endpoint =
+            Arc::new(MetricsEndpoint::new(Arc::clone(status), Arc::clone(commands)));
         let admin_protocol = Arc::new(AdminProtocol::new(Arc::clone(status), Arc::clone(commands)));
         Self { metrics_endpoint, admin_protocol, metrics: None, admin: None }
     }

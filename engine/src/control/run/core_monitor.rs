@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::control::state::status::SilentCore;
 use crate::report::{Counter, CounterSums};
 use crate::setup::CoreLink;
 
@@ -42,11 +43,18 @@ impl CoreMonitor {
         Self { heartbeats, counters_written: now, started: now, log_dropped: 0 }
     }
 
-    /// Checks the cores, and logs what operators should know.
-    pub(super) fn check(&mut self, links: &[Arc<CoreLink>], now: Instant) {
+    /// Checks the cores, and logs what operators should know. Returns those that are silent.
+    pub(super) fn check(&mut self, links: &[Arc<CoreLink>], now: Instant) -> Vec<SilentCore> {
         for core in self.silent(links, now) {
             tracing::warn!(core, "the core has not moved for {} s", SILENCE_MAX.as_secs());
         }
+        self.summarize(links, now);
+        let silent = links.iter().zip(&self.heartbeats).filter(|(_, last)| last.reported);
+        silent.map(|(link, last)| SilentCore { core: link.core, since: last.seen_at }).collect()
+    }
+
+    /// Logs what the cores have done, now and then.
+    fn summarize(&mut self, links: &[Arc<CoreLink>], now: Instant) {
         if now.duration_since(self.counters_written) < COUNTERS_EVERY {
             return;
         }

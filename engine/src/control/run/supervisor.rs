@@ -67,10 +67,12 @@ impl Supervisor<'_> {
             if commands.progress() == LoaderProgress::Ended {
                 break Some("the thread that reads files has ended by itself");
             }
-            monitor.check(cores.links(), clock::monotonic());
+            let silent = monitor.check(cores.links(), clock::monotonic());
+            self.status.set_silent_cores(silent);
         };
         let end = if let Some(lost) = lost {
             tracing::error!("{lost}; closing everything");
+            self.status.set_lost();
             stop(cores);
             RunEnd::Lost
         } else {

@@ -2,5 +2,6 @@
 
 pub(crate) mod certificates;
 pub mod commands;
+pub(crate) mod health;
 pub(crate) mod status;
 pub(crate) mod totals;

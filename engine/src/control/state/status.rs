@@ -34,6 +34,15 @@ pub(crate) struct ActiveGeneration {
     pub(crate) bound: Vec<SocketAddr>,
 }
 
+/// A core that has not shown a sign of life for a while.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct SilentCore {
+    /// Which core.
+    pub(crate) core: u32,
+    /// Since when.
+    pub(crate) since: Instant,
+}
+
 /// How reloads went since the start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reloads {
@@ -77,6 +86,9 @@ struct StatusFields {
     totals: MetricTotals,
     reloads: Reloads,
     refused_files: Vec<RefusedFiles>,
+    silent_cores: Vec<SilentCore>,
+    /// A core, or the loader, has ended by itself.
+    lost: bool,
     /// The number of the last ticket.
     last_ticket: u64,
     /// The open tickets: `None` until the reload has ended.
@@ -138,6 +150,26 @@ impl ProcessStatus {
     /// Files that are refused; what was loaded from them before stays in force.
     pub(crate) fn refused_files(&self) -> Vec<RefusedFiles> {
         self.lock().refused_files.clone()
+    }
+
+    /// Replaces the list of cores that have been silent for a while.
+    pub(crate) fn set_silent_cores(&self, cores: Vec<SilentCore>) {
+        self.lock().silent_cores = cores;
+    }
+
+    /// The cores that have been silent for a while.
+    pub(crate) fn silent_cores(&self) -> Vec<SilentCore> {
+        self.lock().silent_cores.clone()
+    }
+
+    /// Records that a core, or the loader, has ended by itself: the process will end.
+    pub(crate) fn set_lost(&self) {
+        self.lock().lost = true;
+    }
+
+    /// Has a core, or the loader, ended by itself?
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lock().lost
     }
 
     /// The generation in force.
