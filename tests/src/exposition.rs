@@ -103,6 +103,12 @@ impl Exposition {
         found.map(|(_, value)| value).sum()
     }
 
+    /// Every sample of this name: its labels and value.
+    pub fn samples(&self, name: &str) -> impl Iterator<Item = (&Labels, f64)> {
+        let found = self.samples.iter().filter(move |((own, _), _)| own == name);
+        found.map(|((_, labels), value)| (labels, *value))
+    }
+
     /// The labels of every sample of this name.
     pub fn labels(&self, name: &str) -> impl Iterator<Item = &Labels> {
         self.samples.keys().filter(move |(own, _)| own == name).map(|(_, labels)| labels)

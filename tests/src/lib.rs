@@ -9,6 +9,7 @@
 
 pub mod exposition;
 pub mod guides;
+pub mod promql;
 pub mod raw;
 pub mod zoo;
 

@@ -98,6 +98,18 @@ impl Refusal {
         }
     }
 
+    /// What is wrong with the client's certificate, if that is why.
+    #[must_use]
+    pub const fn certificate_failure(self) -> Option<VerifyFailure> {
+        match self {
+            Self::CertificateExpired => Some(VerifyFailure::Expired),
+            Self::BadCertificate(failure) | Self::Forbidden(Forbidden::NotVerified(failure)) => {
+                Some(failure)
+            }
+            _ => None,
+        }
+    }
+
     /// One word for logs.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -157,6 +157,7 @@ pub struct Events {
     refusals: SharedCounts<{ Refusal::COUNT }>,
     faults: SharedCounts<{ Refusal::COUNT }>,
     handshake_faults: SharedCounts<{ HandshakeFault::COUNT }>,
+    certificates_refused: SharedCounts<{ VerifyFailure::COUNT }>,
     completed_handshakes: SharedCounts<4>,
     verdicts: SharedCounts<VERDICTS>,
     total: Histogram<TIMES>,
@@ -170,6 +171,9 @@ impl Events {
     /// We answered a request ourselves.
     pub fn refused(&self, refusal: Refusal) {
         self.refusals.count(refusal.index());
+        if let Some(failure) = refusal.certificate_failure() {
+            self.certificates_refused.count(failure.index());
+        }
     }
 
     /// An attempt at an upstream failed, whether or not another one followed.
@@ -180,6 +184,9 @@ impl Events {
     /// A handshake failed.
     pub fn handshake_failed(&self, fault: HandshakeFault) {
         self.handshake_faults.count(fault.index());
+        if let HandshakeFault::Certificate(failure) = fault {
+            self.certificates_refused.count(failure.index());
+        }
     }
 
     /// A handshake succeeded, with this said of the client's certificate.
@@ -215,6 +222,8 @@ pub struct EventSums {
     pub faults: [u64; Refusal::COUNT],
     /// In the order of [`HandshakeFault::words`].
     pub handshake_faults: [u64; HandshakeFault::COUNT],
+    /// Refusals because of a client's certificate, in whatever way it was told; by [`VerifyFailure::index`].
+    pub certificates_refused: [u64; VerifyFailure::COUNT],
     /// In the order of [`COMPLETED_HANDSHAKES`].
     pub completed_handshakes: [u64; 4],
     /// In the order of [`verdict_words`].
@@ -241,6 +250,7 @@ impl EventSums {
             refusals: [0; Refusal::COUNT],
             faults: [0; Refusal::COUNT],
             handshake_faults: [0; HandshakeFault::COUNT],
+            certificates_refused: [0; VerifyFailure::COUNT],
             completed_handshakes: [0; 4],
             verdicts: [0; VERDICTS],
             total: HistogramSums::default(),
@@ -254,6 +264,7 @@ impl EventSums {
             events.refusals.sum_into(&mut sums.refusals);
             events.faults.sum_into(&mut sums.faults);
             events.handshake_faults.sum_into(&mut sums.handshake_faults);
+            events.certificates_refused.sum_into(&mut sums.certificates_refused);
             events.completed_handshakes.sum_into(&mut sums.completed_handshakes);
             events.verdicts.sum_into(&mut sums.verdicts);
             events.total.sum_into(&mut sums.total);

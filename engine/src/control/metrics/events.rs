@@ -2,8 +2,11 @@
 //!
 //! In: the sums over all cores. Out: one count for each word of a fixed list, and histograms of times.
 
+use strum::VariantArray;
+
 use super::families::{Family, HistogramValue, number};
 use crate::exchange::refusal::Refusal;
+use crate::identity::VerifyFailure;
 use crate::report::events::{self, COMPLETED_HANDSHAKES};
 use crate::report::histogram::MICROS;
 use crate::report::{EventSums, HandshakeFault};
@@ -38,6 +41,15 @@ pub(super) fn events(sums: &EventSums) -> Vec<Family> {
              OpenSSL's words.",
         )
         .with_label("reason", words(HandshakeFault::words(), &sums.handshake_faults)),
+        Family::counter(
+            "ferrule_client_certificates_refused",
+            "Handshakes and requests that were refused because a client's certificate is not good, by \
+             OpenSSL's words, whether the client was told by an alert or in HTTP.",
+        )
+        .with_label("reason", words(
+            VerifyFailure::VARIANTS.iter().copied().map(VerifyFailure::text),
+            &sums.certificates_refused,
+        )),
         Family::counter(
             "ferrule_client_verdicts",
             "Completed handshakes by what $ssl_client_verify says: NONE, SUCCESS, or OpenSSL's \

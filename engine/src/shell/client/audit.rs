@@ -9,8 +9,8 @@ use super::connection::Client;
 use super::handshake_error::{HandshakeCause, HandshakeError};
 use crate::exchange::refusal::Refusal;
 use crate::identity::verify::explain::{ChainDiagnosis, subject};
-use crate::identity::{ClientPolicy, Verdict, VerifyFailure};
-use crate::plan::{Forbidden, ServerId};
+use crate::identity::{ClientPolicy, Verdict};
+use crate::plan::ServerId;
 use crate::report::expiry_tracker::VerifiedClient;
 use crate::report::{CompletedHandshake, HandshakeFault};
 use crate::shell::transport::tls::Session;
@@ -172,13 +172,10 @@ const fn about_identity(refusal: Refusal) -> bool {
 }
 
 fn verdict_of(client: &Client, refusal: Refusal) -> Verdict {
-    match refusal {
-        Refusal::CertificateExpired => Verdict::Failed(VerifyFailure::Expired),
-        Refusal::BadCertificate(failure) | Refusal::Forbidden(Forbidden::NotVerified(failure)) => {
-            Verdict::Failed(failure)
-        }
-        _ => client.identity.as_ref().map_or(Verdict::None, |identity| identity.verdict),
-    }
+    refusal.certificate_failure().map_or_else(
+        || client.identity.as_ref().map_or(Verdict::None, |identity| identity.verdict),
+        Verdict::Failed,
+    )
 }
 
 fn as_slices(chain: &[Vec<u8>]) -> Vec<&[u8]> {
