@@ -70,16 +70,28 @@ impl Problems {
 
     /// One line for each problem, for a log: `file:line:column: field: message (help)`.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        self.all().into_iter().map(|(severity, problem)| {
-            let position = self.position(problem.place);
-            let file = self.source().file().display();
-            let field = if problem.field.is_empty() { "the file" } else { &problem.field };
-            let help = problem.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
-            format!(
-                "{file}:{}:{}: {severity}: {field}: {}{help}",
-                position.line, position.column, problem.message
-            )
-        })
+        self.all().into_iter().map(|(severity, problem)| self.line(severity, problem))
+    }
+
+    /// The same line for an error that was found in this file later.
+    #[must_use]
+    pub fn error_line(&self, problem: &Problem) -> String {
+        self.line(Severity::Error, problem)
+    }
+
+    fn line(&self, severity: Severity, problem: &Problem) -> String {
+        let position = self.position(problem.place);
+        let file = self.source().file().display();
+        let field = match problem.field.as_str() {
+            "" => self.field_at(problem.place),
+            field => field,
+        };
+        let field = if field.is_empty() { "the file" } else { field };
+        let help = problem.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+        format!(
+            "{file}:{}:{}: {severity}: {field}: {}{help}",
+            position.line, position.column, problem.message
+        )
     }
 
     fn group<'a>(&'a self, severity: Severity, problem: &'a Problem) -> Group<'a> {

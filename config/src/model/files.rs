@@ -18,7 +18,7 @@ pub struct Pem {
 }
 
 /// Where PEM text is.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum PemSource {
     /// In the configuration file itself.
     Inline(String),

@@ -19,7 +19,7 @@ pub struct Revocation {
 }
 
 /// `crl_expired`
-#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[derive(Clone, Copy, Debug, Eq, Hash, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum CrlExpired {
     /// What the list could tell is unknown, so the certificate is refused.
@@ -29,7 +29,7 @@ pub enum CrlExpired {
 }
 
 /// `crl_missing`
-#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[derive(Clone, Copy, Debug, Eq, Hash, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum CrlMissing {
     /// Every authority of a chain needs a list, as in nginx.

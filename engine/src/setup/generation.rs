@@ -44,10 +44,9 @@ impl Generation {
     /// New meters for one core, all at zero.
     #[must_use]
     pub fn meters(&self) -> Meters {
-        let anchors = self.tls.servers.iter().map(|server| {
-            server.policy.as_deref().map_or(0, |policy| policy.anchors().ders().len())
-        });
-        Meters::new(self.plan.listeners().len(), self.plan.routes().len(), anchors)
+        let authorities = &self.tls.authorities;
+        let (listeners, routes) = (self.plan.listeners().len(), self.plan.routes().len());
+        Meters::new(listeners, routes, &authorities.of_server, authorities.names.len())
     }
 
     /// The next generation: the same configuration with its certificates, keys and revocation lists as they
@@ -76,10 +75,13 @@ impl Generation {
     /// Every file that was refused while its object stayed as it was, and why.
     #[must_use]
     pub fn refused_files(&self) -> Vec<RefusedFiles> {
-        let refused = self.tls.kept.iter().map(|kept| {
-            let mut problems = self.warnings.emptied();
-            kept.problems.iter().cloned().for_each(|problem| problems.push(problem));
-            RefusedFiles { files: kept.files.clone(), reasons: problems.lines().collect() }
+        let refused = self.tls.kept.iter().map(|kept| RefusedFiles {
+            files: kept.files.clone(),
+            reasons: kept
+                .problems
+                .iter()
+                .map(|problem| self.warnings.error_line(problem))
+                .collect(),
         });
         refused.collect()
     }

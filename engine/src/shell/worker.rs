@@ -1,6 +1,6 @@
 //! One data core: its thread, its runtime, its listeners, its drain.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,7 +14,6 @@ use super::service::ConnectionService;
 use crate::report::{Counter, ExpiringClients, LogProducer};
 use crate::setup::connection_counts::ConnectionCounts;
 use crate::setup::{CoreLink, Driver, Handover, LinkCursor, LinkUpdates, OpenListener, Phase};
-use crate::shell::client::accepted::AcceptedBy;
 use crate::shell::state::core::{Core, DRAIN_GRACE};
 use crate::shell::state::generation::LiveGeneration;
 use crate::shell::transport::buffers::BufferSize;
@@ -242,7 +241,7 @@ impl Worker {
         self.running.retain(|address, running| {
             let stays = listeners.iter().find(|open| open.address == *address);
             if let Some(open) = stays {
-                running.state.follow(self.core.live(), open.listener);
+                running.state.listener.set(open.listener);
             } else {
                 running.end();
             }
@@ -268,7 +267,7 @@ impl Worker {
         socket.set_nonblocking(self.driver == Driver::Epoll)?;
         let socket = TcpListener::from_std(socket)?;
         let state = Rc::new(ListenerState {
-            accepts_by: RefCell::new(AcceptedBy::new(self.core.live(), open.listener)),
+            listener: Cell::new(open.listener),
             connections_max: self.connections_max,
             connection_counts: Arc::clone(&self.connection_counts),
             ending: Cell::new(false),
@@ -342,7 +341,7 @@ pub(crate) async fn wait_for_tick(service: &ConnectionService) {
 
 impl RunningListener {
     fn end(&mut self) {
-        self.state.end();
+        self.state.ending.set(true);
         self.canceller = std::mem::take(&mut self.canceller).cancel();
     }
 }

@@ -19,6 +19,7 @@ use rustls::{
 };
 
 use super::load::findings::Findings;
+use super::load::shared_objects::{self, CrlSources, UpstreamTrust, UpstreamTrustSources};
 use super::load::{authorities, crls, keys, system_roots};
 use super::{server, signatures};
 use crate::identity::TimeRange;
@@ -129,8 +130,8 @@ impl UpstreamTls {
             }
             given => given.flatten(),
         };
-        let UpstreamTrust { anchors, revocation } = trust?;
-        let identity = pool_identity(upstream, &anchors, revocation.as_ref(), client.as_deref());
+        let trust = trust?;
+        let identity = pool_identity(upstream, &trust, client.as_deref());
         let versions = server::versions(upstream.protocols);
         let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
             .with_protocol_versions(&versions);
@@ -142,8 +143,7 @@ impl UpstreamTls {
             }
         };
         let check = Arc::new(UpstreamVerifier {
-            anchors,
-            revocation,
+            trust,
             pins: upstream.pins.clone(),
             verify: upstream.verify,
             provider: Arc::clone(provider),
@@ -221,7 +221,7 @@ impl UpstreamTls {
             return TimeRange::ALWAYS;
         }
         let presented: Vec<&[u8]> = chain.iter().map(AsRef::<[u8]>::as_ref).collect();
-        let UpstreamVerifier { anchors, revocation, .. } = &*self.check;
+        let UpstreamTrust { anchors, revocation, .. } = &*self.check.trust;
         let clock = Clock { now, skew: 0 };
         verdict_cache::unchanged_around(&presented, anchors, revocation.as_ref(), clock)
     }
@@ -234,13 +234,39 @@ impl UpstreamTls {
     }
 }
 
-/// Whom an upstream is trusted by, and whom they have revoked.
-struct UpstreamTrust {
-    anchors: Anchors,
-    revocation: Option<Revocation>,
+fn load_trust(
+    upstream: &model::UpstreamTls,
+    field: &str,
+    found: &mut Findings<'_>,
+) -> Option<Arc<UpstreamTrust>> {
+    let files = match &upstream.ca {
+        // Nothing is shared, and whoever lacks an authority is told so.
+        None => return load_own_trust(upstream, field, found).map(Arc::new),
+        Some(UpstreamCa::System) => None,
+        Some(UpstreamCa::Files(files)) => Some(files),
+    };
+    let sources = UpstreamTrustSources {
+        ca: files.map(|files| shared_objects::sources(files)),
+        crls: upstream.revocation.as_ref().map(CrlSources::of),
+        without_ca: upstream.verify == UpstreamVerify::Off,
+    };
+    let mut places =
+        shared_objects::places(files.map_or(&[], Vec::as_slice), upstream.revocation.as_ref());
+    if files.is_none() {
+        // The system's roots lie in the place of the table.
+        places.push(upstream.place);
+    }
+    let crl = format!("{field}.crl");
+    found.load_once(
+        |all| &mut all.upstream_trusts,
+        sources,
+        places,
+        &crl,
+        |found| load_own_trust(upstream, field, found).map(Arc::new),
+    )
 }
 
-fn load_trust(
+fn load_own_trust(
     upstream: &model::UpstreamTls,
     field: &str,
     found: &mut Findings<'_>,
@@ -292,13 +318,16 @@ fn trust(
         Some(lists) => Some(crls::load(lists, &anchors, 0, field, found)?),
         None => None,
     };
-    Some(UpstreamTrust { anchors, revocation })
+    let digest = sha256_parts(&[
+        &anchors.digest(),
+        &revocation.as_ref().map_or([0; 32], Revocation::digest),
+    ]);
+    Some(UpstreamTrust { anchors, revocation, digest })
 }
 
 fn pool_identity(
     upstream: &model::UpstreamTls,
-    anchors: &Anchors,
-    revocation: Option<&Revocation>,
+    trust: &UpstreamTrust,
     client: Option<&CertifiedKey>,
 ) -> [u8; 32] {
     let leaf = client.and_then(|pair| pair.cert.first()).map_or(&[][..], AsRef::as_ref);
@@ -317,10 +346,9 @@ fn pool_identity(
         b"upstream",
         key,
         leaf,
-        &anchors.digest(),
+        &trust.digest,
         &[verify],
         &versions,
-        &revocation.map_or([0; 32], Revocation::digest),
         &sha256_parts(&pins),
     ])
 }
@@ -360,8 +388,7 @@ impl ResolvesClientCert for OwnCertificate {
 /// Looks at an upstream's certificate during the handshake.
 #[derive(Debug)]
 struct UpstreamVerifier {
-    anchors: Anchors,
-    revocation: Option<Revocation>,
+    trust: Arc<UpstreamTrust>,
     pins: Vec<Pin>,
     verify: UpstreamVerify,
     provider: Arc<CryptoProvider>,
@@ -388,9 +415,9 @@ impl UpstreamVerifier {
             allow_v1: true,
             purpose: Purpose::Server,
             clock: Clock { now, skew: 0 },
-            revocation: self.revocation.as_ref(),
+            revocation: self.trust.revocation.as_ref(),
         };
-        self.anchors.verify(presented, rules).map_err(UpstreamFailure::Chain)?;
+        self.trust.anchors.verify(presented, rules).map_err(UpstreamFailure::Chain)?;
         if self.verify == UpstreamVerify::Ca {
             return Ok(());
         }

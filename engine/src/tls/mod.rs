@@ -8,7 +8,9 @@
 //! name selects the settings before rustls starts; and the record layer, because it decrypts and encrypts in
 //! our own buffers, without a copy.
 
+pub mod authority_index;
 pub mod client;
+mod client_trust;
 pub mod handshake;
 pub mod load;
 pub mod openssl_names;

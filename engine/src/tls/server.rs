@@ -18,10 +18,12 @@ use rustls::{
     Error, ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
 };
 
+use super::client_trust;
 use super::handshake::{notes, ticket_nonces, transcript};
 use super::load::findings::Findings;
+use super::load::keys;
 use super::load::ocsp_stapling::Stapled;
-use super::load::{authorities, crls, keys};
+use super::load::shared_objects::ClientTrust;
 use super::resumption::sessions::PolicySessions;
 use super::resumption::ticket_secret::TicketSecret;
 use super::resumption::tickets::{PolicyTicketer, TicketKeys};
@@ -30,10 +32,9 @@ use crate::identity::client::access_lists::AccessLists;
 use crate::identity::digest;
 use crate::identity::failure::VerifyFailure;
 use crate::identity::verify::client_policy::ClientPolicy;
-use crate::identity::verify::purpose::Purpose;
 use crate::identity::verify::verdict::Verdict;
-use crate::identity::verify::{anchors, verdict_cache};
-use crate::identity::x509::certificate::{self, Certificate};
+use crate::identity::verify::verdict_cache;
+use crate::identity::x509::certificate;
 use crate::identity::x509::raw_certificate::RawCertificate;
 use crate::identity::x509::{alt_names, signature};
 use crate::plan::{Forbidden, Gate, access};
@@ -68,8 +69,8 @@ impl ServerTls {
             .map(|pair| keys::load_pair(pair, &field, provider, found))
             .collect();
         let asked = server.client.as_ref().filter(|client| client.verify != ClientVerify::Off);
-        let policy = match asked {
-            Some(client) => Some(load_policy(client, &format!("{field}.client"), found)?),
+        let trust = match asked {
+            Some(client) => Some(client_trust::load(client, &format!("{field}.client"), found)?),
             None => None,
         };
         let pairs: Vec<Arc<CertifiedKey>> = loaded.into_iter().collect::<Option<_>>()?;
@@ -78,7 +79,8 @@ impl ServerTls {
         let leaf = pairs.first().and_then(|pair| pair.cert.first());
         let own_uris =
             leaf.map(|leaf| alt_names::uris(&certificate::alt_names(leaf))).unwrap_or_default();
-        let scope = scope(server, policy.as_deref(), verify, reject, &pairs);
+        let policy = trust.as_ref().map(|trust| &*trust.policy);
+        let scope = scope(server, policy, verify, reject, &pairs);
         let versions = versions(server.protocols);
         let serving = Arc::new(ticket_nonces::shortened(provider));
         let builder =
@@ -90,9 +92,9 @@ impl ServerTls {
                 return None;
             }
         };
-        let builder = match (asked, &policy) {
-            (Some(client), Some(policy)) => builder.with_client_cert_verifier(Arc::new(
-                ClientVerifier::new(client, Arc::clone(policy), provider, found),
+        let builder = match (asked, &trust) {
+            (Some(client), Some(trust)) => builder.with_client_cert_verifier(Arc::new(
+                ClientVerifier::new(client, trust.clone(), provider, found),
             )),
             _ => builder.with_no_client_auth(),
         };
@@ -119,6 +121,7 @@ impl ServerTls {
         } else {
             config.send_tls13_tickets = 0;
         }
+        let policy = trust.map(|trust| trust.policy);
         Some(Self { config: Arc::new(config), policy, own_uris })
     }
 }
@@ -148,53 +151,6 @@ pub(super) fn versions(protocols: Protocols) -> Vec<&'static SupportedProtocolVe
         .into_iter()
         .filter_map(|(wanted, version)| wanted.then_some(version))
         .collect()
-}
-
-pub(super) fn load_policy(
-    client: &ClientAuth,
-    client_field: &str,
-    found: &mut Findings<'_>,
-) -> Option<Arc<ClientPolicy>> {
-    let field = format!("{client_field}.ca");
-    let build = |anchors: Vec<Vec<u8>>, found: &mut Findings<'_>| {
-        policy(client, client_field, &field, &anchors, found)
-    };
-    authorities::load(&client.ca, Purpose::Client, &field, build, found)
-}
-
-/// The policy over these authorities, with the lists that belong to them.
-fn policy(
-    client: &ClientAuth,
-    client_field: &str,
-    field: &str,
-    anchors: &[Vec<u8>],
-    found: &mut Findings<'_>,
-) -> Option<Arc<ClientPolicy>> {
-    // Trust never defaults to anything.
-    if anchors.is_empty() && client.verify != ClientVerify::OptionalNoCa {
-        if client.ca.is_empty() {
-            let message = "no client can be trusted without a CA".to_owned();
-            found.error(client.place, field, message, Some("the CA that issued your clients"));
-        }
-        return None;
-    }
-    let skew = i64::try_from(client.clock_skew.as_secs()).unwrap_or(i64::MAX);
-    match ClientPolicy::new(anchors, client.depth, client.allow_v1) {
-        Ok(policy) => {
-            let revocation = match &client.revocation {
-                Some(lists) => {
-                    Some(crls::load(lists, policy.anchors(), skew, client_field, found)?)
-                }
-                None => None,
-            };
-            Some(Arc::new(policy.with_clock_skew(skew).with_revocation(revocation)))
-        }
-        Err(anchors::AnchorError::NotACertificate(at)) => {
-            let message = format!("CA certificate {} cannot be used", at + 1);
-            found.error(client.place, field, message, None);
-            None
-        }
-    }
 }
 
 /// A digest of what decides whether a session may be resumed: contents, never a number of a
@@ -303,25 +259,22 @@ struct ClientVerifier {
     lists: AccessLists,
     verify: ClientVerify,
     reject: Reject,
-    ca_names: Vec<DistinguishedName>,
+    ca_names: Arc<[DistinguishedName]>,
     provider: Arc<CryptoProvider>,
 }
 
 impl ClientVerifier {
     fn new(
         client: &ClientAuth,
-        policy: Arc<ClientPolicy>,
+        trust: ClientTrust,
         provider: &Arc<CryptoProvider>,
         found: &mut Findings<'_>,
     ) -> Self {
-        let mut ca_names = Vec::new();
-        if client.send_ca_names {
-            let mut bytes = 0;
-            for anchor in policy.anchors().ders().iter().filter_map(|der| Certificate::parse(der)) {
-                let subject = anchor.raw.subject;
-                bytes += subject.len() + 2;
-                ca_names.push(DistinguishedName::from(subject.to_vec()));
-            }
+        let ClientTrust { policy, mut ca_names } = trust;
+        if !client.send_ca_names {
+            ca_names = Arc::from([]);
+        } else {
+            let bytes: usize = ca_names.iter().map(|name| name.as_ref().len() + 2).sum();
             if bytes > CA_NAMES_BYTES_MAX {
                 let message = "the names of the CAs do not fit into a handshake".to_owned();
                 let help = "client.send_ca_names = false";

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use ferrule_config::{Config, Problem, Problems};
 
+use super::authority_index::AuthorityIndex;
 use super::client::UpstreamTls;
+use super::client_trust;
 use super::load::findings::Findings;
-use super::load::loaded_crl::LoadedCrl;
+use super::load::loaded_crl::{self, LoadedCrl};
 use super::load::loaded_objects::{KeptObject, LoadedObjects};
 use super::load::{own_certificates, ticket_files};
 use super::provider::provider;
 use super::resumption::tickets::TicketKeys;
-use super::server::{self, ServerTls};
+use super::server::ServerTls;
 use crate::identity::verify::client_policy::ClientPolicy;
 
 /// Everything that one generation needs for TLS.
@@ -19,11 +21,13 @@ use crate::identity::verify::client_policy::ClientPolicy;
 pub struct TlsSettings {
     /// One per [`Config::servers`], in the same order.
     pub servers: Vec<ServerTls>,
+    /// The client authorities of the server objects.
+    pub authorities: AuthorityIndex,
     /// One per [`Config::trusts`], in the same order.
     pub trusts: Vec<Arc<ClientPolicy>>,
     /// One per [`Config::upstreams`], in the same order; `None` for plain HTTP.
     pub upstreams: Vec<Option<UpstreamTls>>,
-    /// Every revocation list in use.
+    /// Every revocation list in use, once.
     pub crls: Vec<LoadedCrl>,
     /// What does not keep it from working, but should be looked at.
     pub warnings: Vec<Problem>,
@@ -61,7 +65,7 @@ impl TlsSettings {
         let before = before.map(|settings| &settings.objects);
         let mut found = Findings { before, now, ..Findings::default() };
         let files = ticket_files::take_or_keep(&config.http.ticket_key_files, &mut found);
-        let servers = config
+        let servers: Vec<ServerTls> = config
             .servers
             .iter()
             .filter_map(|server| ServerTls::load(server, keys, &files, &provider, &mut found))
@@ -69,7 +73,8 @@ impl TlsSettings {
         let trusts = config
             .trusts
             .iter()
-            .filter_map(|trust| server::load_policy(trust, "routes.client", &mut found))
+            .filter_map(|trust| client_trust::load(trust, "routes.client", &mut found))
+            .map(|trust| trust.policy)
             .collect();
         let upstreams = config
             .upstreams
@@ -82,7 +87,9 @@ impl TlsSettings {
         own_certificates::warn(config, &mut found);
         found.refusals.into_iter().for_each(|problem| problems.push(problem));
         let Findings { warnings, crls, objects, kept, .. } = found;
-        Self { servers, trusts, upstreams, crls, warnings, objects, kept }
+        let crls = loaded_crl::in_use(crls);
+        let authorities = AuthorityIndex::of(&servers);
+        Self { servers, authorities, trusts, upstreams, crls, warnings, objects, kept }
     }
 
     /// The URIs of the certificates that we present, by server object.

@@ -5,6 +5,7 @@
 
 mod access;
 mod access_log;
+mod alerts;
 mod algorithms;
 mod answers;
 mod asides;
@@ -26,6 +27,7 @@ mod first_flights;
 mod flood;
 mod full;
 mod guides;
+mod health;
 mod heard;
 mod hidden;
 mod hostile;
@@ -36,9 +38,9 @@ mod kept_verdict;
 mod keys;
 mod last_words;
 mod limits;
-mod listeners;
 mod live;
 mod load;
+mod many_names;
 mod misdirected;
 mod observe;
 mod pool;

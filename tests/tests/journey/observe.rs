@@ -99,7 +99,7 @@ impl Watched {
     }
 }
 
-fn ctl(dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn ctl(dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let done = Command::new(ferrule_binary())
         .args(["ctl", "--socket"])
         .arg(dir.join("ctl.sock"))
@@ -172,8 +172,8 @@ on_both_drivers! {
             ("ferrule_handshake_failures_total", &[("reason", "unknown-name")], 1.0),
             ("ferrule_client_verdicts_total", &[("verdict", "SUCCESS")], 1.0),
             ("ferrule_client_verdicts_total", &[("verdict", "unable to verify the first certificate")], 1.0),
-            ("ferrule_client_ca_uses_total", &[("server", "api"), ("subject", "CN=old")], 1.0),
-            ("ferrule_client_ca_uses_total", &[("server", "api"), ("subject", "CN=new")], 0.0),
+            ("ferrule_client_ca_uses_total", &[("subject", "CN=old")], 1.0),
+            ("ferrule_client_ca_uses_total", &[("subject", "CN=new")], 0.0),
             ("ferrule_client_certificate_days_left_count", &[("server", "api")], 1.0),
             ("ferrule_request_duration_seconds_count", &[("part", "total")], 5.0),
             ("ferrule_request_duration_seconds_count", &[("part", "upstream")], 3.0),
@@ -187,7 +187,7 @@ on_both_drivers! {
         }
         let files: Vec<_> = found.labels("ferrule_certificate_not_after_seconds").collect();
         assert!(files.iter().any(|labels| labels["role"] == "client_ca" && labels["subject_cn"] == "new"));
-        assert!(files.iter().any(|labels| labels["role"] == "server" && labels["owner"] == "strict"));
+        assert!(files.iter().any(|labels| labels["role"] == "server" && labels["owner"] == "api, strict"));
         watched.scrape_until("idle upstream", |found| found.sum("ferrule_upstream_idle_connections", &[]) > 0.5);
 
         // Counters never go back, whatever the reload does with routes.

@@ -227,11 +227,11 @@ fn certs(answer: &Value) -> String {
             None | Some(0) => "never since the start".to_owned(),
             Some(at) => format!("{} ago", age(now.saturating_sub(at))),
         };
-        let mut row = ["/server", "/subject", "/serial", "/uses"].map(|at| shown(one, at)).to_vec();
+        let mut row = ["/subject", "/serial", "/uses"].map(|at| shown(one, at)).to_vec();
         row.push(last);
         row
     });
-    out.push_str(&table(&["SERVER", "CLIENT CA", "SERIAL", "USES", "LAST USED"], uses));
+    out.push_str(&table(&["CLIENT CA", "SERIAL", "USES", "LAST USED"], uses));
     out
 }
 

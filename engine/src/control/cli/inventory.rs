@@ -1,12 +1,15 @@
 //! What a configuration sets up, as `ferrule check` shows it: listeners, server names, every certificate
 //! with the days it has left, and notes on what may not be as intended.
 
+use std::collections::BTreeMap;
+
 use ferrule_config::Config;
 use ferrule_config::model::{ClientVerify, HostPattern};
 use serde_json::{Value, json};
 
 use crate::control::state::certificates::{self, ConfiguredCertificate, certificates_json};
 use crate::setup::Generation;
+use crate::tls::load::bounded_names::BoundedNames;
 
 /// Everything that `ferrule check` shows of a configuration.
 #[derive(Debug)]
@@ -69,9 +72,9 @@ impl Inventory {
         lines.push(format!("certificates: {}", self.certificates.len()));
         for one in &self.certificates {
             let left = one.days_left_text(self.now);
-            let ConfiguredCertificate { role, owner, source, subject, issuer, .. } = one;
+            let ConfiguredCertificate { role, owners, sources, subject, issuer, .. } = one;
             let role = role.text();
-            lines.push(format!("  {role} of {owner}: {subject}, {left} ({source})"));
+            lines.push(format!("  {role} of {owners}: {subject}, {left} ({sources})"));
             if issuer != subject {
                 lines.push(format!("    issued by {issuer}"));
             }
@@ -110,7 +113,7 @@ impl Inventory {
 fn notes(config: &Config, certificates: &[ConfiguredCertificate], now: i64) -> Vec<String> {
     let mut notes = overlaps(config);
     for one in certificates {
-        let (role, owner, subject) = (one.role.text(), &one.owner, &one.subject);
+        let (role, owner, subject) = (one.role.text(), &one.owners, &one.subject);
         if (0..SOON_DAYS).contains(&one.days_left(now)) && one.not_before <= now {
             notes.push(format!("{role} of {owner}: {subject} has {}", one.days_left_text(now)));
         }
@@ -127,36 +130,53 @@ fn notes(config: &Config, certificates: &[ConfiguredCertificate], now: i64) -> V
 /// A certificate with fewer days left gets a note.
 const SOON_DAYS: i64 = 30;
 
-/// Notes on server names that a wildcard or `*` of another object covers too.
+/// Notes on server names that a wildcard or `*` of another object covers too: one for each wide name, with
+/// the first few of those that are taken out of it.
 fn overlaps(config: &Config) -> Vec<String> {
-    let all: Vec<(&HostPattern, &str)> = config
-        .servers
-        .iter()
-        .flat_map(|server| server.snis.iter().map(move |name| (name, server.id.as_str())))
-        .collect();
-    let mut notes = Vec::new();
-    for (narrow, owner) in &all {
-        for (wide, other) in all.iter().filter(|(_, other)| other != owner) {
-            if covers(wide, narrow) {
-                notes.push(format!(
-                    "server names: {narrow} of {owner} is taken out of {wide} of {other}; each has \
-                     its own certificate and trusts its own clients"
-                ));
+    let names = || {
+        let servers = config.servers.iter();
+        servers.flat_map(|server| server.snis.iter().map(move |name| (name, server.id.as_str())))
+    };
+    // The first object with a name has it.
+    let mut wide: BTreeMap<&HostPattern, WideName<'_>> = BTreeMap::new();
+    for (name, owner) in names().filter(|(name, _)| !matches!(name, HostPattern::Exact(_))) {
+        wide.entry(name).or_insert_with(|| WideName { owner, taken_out: BoundedNames::default() });
+    }
+    for (narrow, owner) in names() {
+        for pattern in wider(narrow) {
+            if let Some(wide) = wide.get_mut(&pattern).filter(|wide| wide.owner != owner) {
+                wide.taken_out.add(&format_args!("{narrow} of {owner}"));
             }
         }
     }
+    let notes = wide.iter().filter(|(_, wide)| wide.taken_out.count() > 0);
     notes
+        .map(|(pattern, WideName { owner, taken_out })| {
+            let are = if taken_out.count() == 1 { "is" } else { "are" };
+            format!(
+                "server names: {taken_out} {are} taken out of {pattern} of {owner}; each has its own \
+                 certificate and trusts its own clients"
+            )
+        })
+        .collect()
 }
 
-/// Would `wide` match this name if `narrow` were not there?
-fn covers(wide: &HostPattern, narrow: &HostPattern) -> bool {
-    match (wide, narrow) {
-        (HostPattern::Any, HostPattern::Any) | (HostPattern::Exact(_), _) => false,
-        (HostPattern::Any, _) => true,
-        (HostPattern::Wildcard(suffix), HostPattern::Exact(name)) => {
-            name.split_once('.').is_some_and(|(_, rest)| rest == suffix)
+/// A wildcard or `*`, whose it is, and what other objects take out of it.
+struct WideName<'c> {
+    owner: &'c str,
+    taken_out: BoundedNames,
+}
+
+/// The patterns that would match this name if it were not there.
+fn wider(narrow: &HostPattern) -> Vec<HostPattern> {
+    match narrow {
+        HostPattern::Any => Vec::new(),
+        HostPattern::Wildcard(_) => vec![HostPattern::Any],
+        HostPattern::Exact(name) => {
+            let parent =
+                name.split_once('.').map(|(_, rest)| HostPattern::Wildcard(rest.to_owned()));
+            parent.into_iter().chain([HostPattern::Any]).collect()
         }
-        (HostPattern::Wildcard(_), _) => false,
     }
 }
 
@@ -176,11 +196,11 @@ mod tests {
     #[test]
     fn a_name_within_a_wildcard_is_seen() {
         let exact = |name: &str| HostPattern::Exact(name.to_owned());
-        let wildcard = HostPattern::Wildcard("a.test".to_owned());
-        assert!(covers(&wildcard, &exact("x.a.test")));
-        assert!(!covers(&wildcard, &exact("x.y.a.test")));
-        assert!(!covers(&wildcard, &exact("a.test")));
-        assert!(covers(&HostPattern::Any, &wildcard));
-        assert!(!covers(&exact("x.a.test"), &wildcard));
+        let wildcard = |name: &str| HostPattern::Wildcard(name.to_owned());
+        assert_eq!(wider(&exact("x.a.test")), [wildcard("a.test"), HostPattern::Any]);
+        assert_eq!(wider(&exact("x.y.a.test")), [wildcard("y.a.test"), HostPattern::Any]);
+        assert_eq!(wider(&exact("test")), [HostPattern::Any]);
+        assert_eq!(wider(&wildcard("a.test")), [HostPattern::Any]);
+        assert_eq!(wider(&HostPattern::Any), []);
     }
 }

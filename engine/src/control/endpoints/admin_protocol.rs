@@ -15,10 +15,11 @@ use crate::control::process::clock;
 use crate::control::state::certificates::certificates_json;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::control::state::status::{ActiveGeneration, ProcessStatus};
-use crate::control::state::totals::{AuthorityLabels, AuthorityUse};
 use crate::identity::verify::explain::hex;
+use crate::report::meters::AuthorityUse;
 use crate::report::{Counter, CounterSums, EventSums};
 use crate::setup::CoreLink;
+use crate::tls::authority_index::AuthorityName;
 use crate::tls::load::loaded_crl::LoadedCrl;
 
 /// The longest line that a command may be.
@@ -163,7 +164,7 @@ impl AdminProtocol {
             crls.unwrap_or_default().iter().map(|list| crl_json(list, now)).collect();
         let authorities = self.status.totals().authorities;
         let uses: Vec<Value> =
-            authorities.iter().map(|(labels, usage)| authority_json(labels, *usage)).collect();
+            authorities.iter().map(|(name, usage)| authority_json(name, *usage)).collect();
         json!({
             "ok": true,
             "now": now,
@@ -217,8 +218,9 @@ fn servers_json(config: &Config) -> Vec<Value> {
 
 fn crl_json(list: &LoadedCrl, now: i64) -> Value {
     json!({
-        "key": list.field,
-        "source": list.source,
+        "key": list.keys.to_string(),
+        "keys": list.keys.count(),
+        "source": list.sources.to_string(),
         "issuer": list.issuer,
         "this_update": list.this_update,
         "next_update": list.next_update,
@@ -227,11 +229,10 @@ fn crl_json(list: &LoadedCrl, now: i64) -> Value {
     })
 }
 
-fn authority_json(labels: &AuthorityLabels, usage: AuthorityUse) -> Value {
+fn authority_json(name: &AuthorityName, usage: AuthorityUse) -> Value {
     json!({
-        "server": &*labels.server,
-        "subject": &*labels.subject,
-        "serial": &*labels.serial,
+        "subject": &*name.subject,
+        "serial": &*name.serial,
         "uses": usage.count,
         "last_used": usage.last_used,
     })

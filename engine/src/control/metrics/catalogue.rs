@@ -9,7 +9,7 @@ use super::buffers::buffers;
 use super::certificates::{certificates, revocation_lists};
 use super::counters::counted;
 use super::events::{events, times};
-use super::families::{Family, number, signed};
+use super::families::{Family, leave_out_surplus, number, signed};
 use super::objects::by_object;
 use crate::control::process::clock;
 use crate::control::state::status::{ActiveGeneration, ProcessStatus};
@@ -31,6 +31,14 @@ pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
     let lists = current.as_ref().map(|current| &*current.generation.tls.crls);
     all.extend(revocation_lists(lists.unwrap_or_default()));
     all.push(refused_files(status));
+    let left_out = leave_out_surplus(&mut all);
+    all.push(
+        Family::gauge(
+            "ferrule_samples_left_out",
+            "Samples that are not shown, because there is no room for them in one answer.",
+        )
+        .with_value(number(left_out as u64)),
+    );
     all
 }
 

@@ -1,40 +1,45 @@
 //! The certificates and revocation lists in force as metric families: from when to when they are valid.
 
+use std::collections::HashSet;
+
 use super::families::{Family, LabelSet, number, signed};
 use crate::control::state::certificates::ConfiguredCertificate;
 use crate::tls::load::loaded_crl::LoadedCrl;
 
-/// One sample for each certificate that the configuration names.
+/// One sample for each certificate that the configuration names, whoever shares it.
 pub(super) fn certificates(entries: &[ConfiguredCertificate]) -> Vec<Family> {
     let mut ends = Family::gauge(
         "ferrule_certificate_not_after_seconds",
-        "When a certificate of the configuration expires, Unix seconds.",
+        "When a certificate of the configuration expires, Unix seconds. Equal certificates are one \
+         sample, with the first few of their owners and files.",
     );
     let mut begins = Family::gauge(
         "ferrule_certificate_not_before_seconds",
         "When a certificate of the configuration becomes valid, Unix seconds.",
     );
-    let mut seen: Vec<LabelSet> = Vec::new();
+    // The soonest to expire first: they stay if there are too many.
+    let mut entries: Vec<&ConfiguredCertificate> = entries.iter().collect();
+    entries.sort_by_key(|entry| entry.not_after);
+    let mut seen: HashSet<LabelSet> = HashSet::new();
     for entry in entries {
         let labels = vec![
             ("role", entry.role.label().to_owned()),
-            ("owner", entry.owner.clone()),
-            ("file", entry.source.clone()),
+            ("owner", entry.owners.to_string()),
+            ("file", entry.sources.to_string()),
             ("subject_cn", entry.common_name.clone()),
             ("serial", entry.serial.clone()),
         ];
-        // One file may hold the same certificate twice; a sample may not.
-        if seen.contains(&labels) {
+        // Two certificates may differ in nothing of this; of two such samples Prometheus takes neither.
+        if !seen.insert(labels.clone()) {
             continue;
         }
         ends.push(labels.clone(), signed(entry.not_after));
-        begins.push(labels.clone(), signed(entry.not_before));
-        seen.push(labels);
+        begins.push(labels, signed(entry.not_before));
     }
     vec![ends, begins]
 }
 
-/// One sample for each certificate revocation list.
+/// One sample for each certificate revocation list, whoever shares it.
 pub(super) fn revocation_lists(lists: &[LoadedCrl]) -> Vec<Family> {
     let mut begins = Family::gauge(
         "ferrule_crl_this_update_seconds",
@@ -50,22 +55,21 @@ pub(super) fn revocation_lists(lists: &[LoadedCrl]) -> Vec<Family> {
         "ferrule_crl_revoked_certificates",
         "How many certificates a certificate revocation list revokes.",
     );
-    let mut seen: Vec<LabelSet> = Vec::new();
+    let mut seen: HashSet<LabelSet> = HashSet::new();
     for list in lists {
         let labels = vec![
-            ("key", list.field.clone()),
-            ("file", list.source.clone()),
+            ("key", list.keys.to_string()),
+            ("file", list.sources.to_string()),
             ("issuer", list.issuer.clone()),
         ];
-        if seen.contains(&labels) {
+        if !seen.insert(labels.clone()) {
             continue;
         }
         begins.push(labels.clone(), signed(list.this_update));
         if let Some(next) = list.next_update {
             ends.push(labels.clone(), signed(next));
         }
-        counts.push(labels.clone(), number(list.count as u64));
-        seen.push(labels);
+        counts.push(labels, number(list.count as u64));
     }
     vec![begins, ends, counts]
 }

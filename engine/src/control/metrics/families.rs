@@ -148,6 +148,45 @@ impl Family {
     }
 }
 
+/// Bytes of one family, about.
+const FAMILY_BYTES_MAX: usize = 3 << 20;
+/// Bytes of all families, about.
+const BYTES_MAX: usize = 10 << 20;
+
+impl Sample {
+    /// Bytes of its text, about.
+    fn bytes(&self, name: &str) -> usize {
+        let labels = self.labels.iter().map(|(name, value)| {
+            let escaped = value.bytes().filter(|byte| b"\"\\\n".contains(byte)).count();
+            name.len() + value.len() + escaped + 4
+        });
+        let lines = match &self.value {
+            SampleValue::Counter(_) | SampleValue::Gauge(_) => 1,
+            SampleValue::Histogram(HistogramValue { buckets, .. }) => buckets.len() + 2,
+        };
+        (name.len() + 24 + labels.sum::<usize>()) * lines
+    }
+}
+
+/// Leaves out the samples for which there is no room. Returns how many.
+pub(super) fn leave_out_surplus(families: &mut [Family]) -> usize {
+    let (mut left, mut left_out) = (BYTES_MAX, 0);
+    for Family { name, samples, .. } in families {
+        let (all, mut room) = (samples.len(), left.min(FAMILY_BYTES_MAX));
+        let fits = samples.iter().take_while(|sample| {
+            let bytes = sample.bytes(name);
+            let fits = bytes <= room;
+            room = room.saturating_sub(bytes);
+            fits
+        });
+        let kept = fits.count();
+        left = left.saturating_sub(samples.iter().take(kept).map(|one| one.bytes(name)).sum());
+        samples.truncate(kept);
+        left_out += all - kept;
+    }
+    left_out
+}
+
 /// All families at one moment.
 #[derive(Debug)]
 struct FamilySet(Vec<Family>);
@@ -274,6 +313,22 @@ mod tests {
             Family::gauge("t_up", "Up").with_value(1.0),
             spread,
         ]
+    }
+
+    #[test]
+    fn the_text_is_bounded_and_says_so() {
+        let label = "\\".repeat(500);
+        let big = |name| {
+            let samples = (0..10_000).map(|at| (format!("{at}{label}"), 1.0));
+            Family::gauge(name, "Big").with_label("x", samples)
+        };
+        let mut all = vec![Family::gauge("t_up", "Up").with_value(1.0)];
+        all.extend(["t_a", "t_b", "t_c", "t_d", "t_e"].map(big));
+        let left_out = leave_out_surplus(&mut all);
+        let text = render(all, ExpositionFormat::Plain);
+        assert!(text.len() > BYTES_MAX / 2 && text.len() < BYTES_MAX + (1 << 20), "{}", text.len());
+        assert_eq!(text.lines().filter(|line| line.contains("{x=")).count() + left_out, 50_000);
+        assert!(text.contains("t_up 1.0\n"));
     }
 
     #[test]

@@ -9,8 +9,7 @@ pub(super) fn by_object(status: &ProcessStatus) -> Vec<Family> {
     let totals = status.totals();
     let mut requests = Family::counter(
         "ferrule_requests",
-        "Requests, by listener (empty if it was taken away by a reload), route (empty if none was \
-         found) and class of the status code.",
+        "Requests, by listener, route (empty if none was found) and class of the status code.",
     );
     for (request, classes) in &totals.requests {
         for (class, count) in (1_u8..).zip(classes).filter(|(_, count)| **count > 0) {
@@ -35,7 +34,7 @@ pub(super) fn by_object(status: &ProcessStatus) -> Vec<Family> {
     }
     let mut uses = Family::counter(
         "ferrule_client_ca_uses",
-        "Handshakes of verified clients whose path ended at this authority.",
+        "Handshakes of verified clients whose path ended at this authority, at whatever server object.",
     );
     let mut last = Family::gauge(
         "ferrule_client_ca_last_used_timestamp_seconds",
@@ -44,7 +43,6 @@ pub(super) fn by_object(status: &ProcessStatus) -> Vec<Family> {
     );
     for (authority, usage) in &totals.authorities {
         let labels = vec![
-            ("server", authority.server.to_string()),
             ("subject", authority.subject.to_string()),
             ("serial", authority.serial.to_string()),
         ];

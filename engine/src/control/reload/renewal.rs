@@ -93,7 +93,7 @@ impl Reloader {
     /// Warns of revocation lists that are older than the ones they replace.
     pub(super) fn warn_of_older_lists(&self, next: &Generation) {
         for list in loaded_crl::gone_back(&self.current.tls.crls, &next.tls.crls) {
-            let (field, source, issuer) = (&list.field, &list.source, &list.issuer);
+            let (field, source, issuer) = (&list.keys, &list.sources, &list.issuer);
             tracing::warn!(
                 "{field}: the list of {issuer} in {source} is older than the one before"
             );

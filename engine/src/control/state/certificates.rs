@@ -3,18 +3,25 @@
 //! In: a generation. Out: its certificates as they were loaded: a file that has changed since, or is
 //! refused, is not in force.
 
-use ferrule_config::model::{Pem, PemSource, UpstreamCa};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use ferrule_config::model::{Pem, UpstreamCa};
+use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use crate::identity::verify::explain;
 use crate::identity::x509::certificate::Certificate;
 use crate::identity::x509::name;
 use crate::setup::Generation;
+use crate::tls::LoadedObjects;
+use crate::tls::load::bounded_names::BoundedNames;
+use crate::tls::load::loaded_crl;
 
 const DAY: i64 = 86_400;
 
 /// What a certificate is used for.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum CertificateRole {
     /// A server certificate, shown to clients.
     Server,
@@ -57,10 +64,10 @@ impl CertificateRole {
 pub(crate) struct ConfiguredCertificate {
     /// What it is used for.
     pub(crate) role: CertificateRole,
-    /// The id of the server object or upstream that names it.
-    pub(crate) owner: String,
-    /// Its file, or `inline`.
-    pub(crate) source: String,
+    /// The ids of the server objects or upstreams that name it.
+    pub(crate) owners: BoundedNames,
+    /// Its files, or `inline`.
+    pub(crate) sources: BoundedNames,
     /// Its subject, as in RFC 2253.
     pub(crate) subject: String,
     /// Its issuer, as in RFC 2253.
@@ -93,67 +100,116 @@ impl ConfiguredCertificate {
     }
 }
 
-/// The certificates in force that this generation's configuration names, in the order of the file.
+/// The certificates in force that this generation's configuration names, in the order of the file: each once
+/// in each role, whoever names it and whatever files it is in.
 pub(crate) fn of_generation(generation: &Generation) -> Vec<ConfiguredCertificate> {
     let config = &generation.config;
-    let mut list = CertificateList { generation, certificates: Vec::new() };
+    let mut list = TextList::of(&generation.tls.objects);
     for server in &config.servers {
         for pair in &server.pairs {
-            list.add(CertificateRole::Server, CertificateRole::ServerChain, &server.id, &pair.cert);
+            list.add(CertificateRole::Server, &server.id, &pair.cert);
         }
         for pem in server.client.iter().flat_map(|client| &client.ca) {
-            list.add(CertificateRole::ClientCa, CertificateRole::ClientCa, &server.id, pem);
+            list.add(CertificateRole::ClientCa, &server.id, pem);
         }
     }
-    // Several routes may name the same file of authorities; it is listed once, without a route's name.
-    let of_routes: Vec<&Pem> = config.trusts.iter().flat_map(|trust| &trust.ca).collect();
-    for (at, pem) in of_routes.iter().enumerate() {
-        if !of_routes.iter().take(at).any(|before| before.source == pem.source) {
-            list.add(CertificateRole::ClientCa, CertificateRole::ClientCa, "routes.client", pem);
-        }
+    // Without the names of the routes.
+    for pem in config.trusts.iter().flat_map(|trust| &trust.ca) {
+        list.add(CertificateRole::ClientCa, "routes.client", pem);
     }
     for upstream in &config.upstreams {
         let Some(tls) = &upstream.tls else { continue };
         if let Some(pair) = &tls.client {
-            let before = list.certificates.len();
-            let role = CertificateRole::UpstreamClient;
-            list.add(role, role, &upstream.id, &pair.cert);
-            list.certificates.truncate(before + 1);
+            list.add(CertificateRole::UpstreamClient, &upstream.id, &pair.cert);
         }
         if let Some(UpstreamCa::Files(files)) = &tls.ca {
-            let role = CertificateRole::UpstreamCa;
-            files.iter().for_each(|pem| list.add(role, role, &upstream.id, pem));
+            files.iter().for_each(|pem| list.add(CertificateRole::UpstreamCa, &upstream.id, pem));
         }
     }
-    list.certificates
+    certificates_of(list.texts)
 }
 
-/// The certificates found so far.
-struct CertificateList<'g> {
-    generation: &'g Generation,
-    certificates: Vec<ConfiguredCertificate>,
+/// The certificates of one text in one role.
+struct CertificateText<'g> {
+    role: CertificateRole,
+    ders: &'g [CertificateDer<'static>],
+    source: String,
+    owners: BoundedNames,
 }
 
-impl CertificateList<'_> {
-    /// Adds the certificates of one PEM text: the first one with a role of its own.
-    fn add(&mut self, first: CertificateRole, others: CertificateRole, owner: &str, pem: &Pem) {
-        let source = match &pem.source {
-            PemSource::Inline(_) => "inline".to_owned(),
-            PemSource::Path(path) => path.display().to_string(),
-        };
-        let ders = self.generation.tls.objects.certificates(pem.place);
-        let parsed = ders.iter().filter_map(|der| Certificate::parse(der));
-        for (at, certificate) in parsed.enumerate() {
-            let role = if at == 0 { first } else { others };
-            self.certificates.push(describe(&certificate, role, owner, &source));
+/// The texts found so far. One that was loaded once is one, whoever names it.
+struct TextList<'g> {
+    objects: &'g LoadedObjects,
+    texts: Vec<CertificateText<'g>>,
+    known: HashMap<TextKey, usize>,
+}
+
+/// What tells a text from others.
+#[derive(Eq, Hash, PartialEq)]
+struct TextKey {
+    role: CertificateRole,
+    /// Where its certificates are in memory.
+    ders: *const CertificateDer<'static>,
+}
+
+impl<'g> TextList<'g> {
+    fn of(objects: &'g LoadedObjects) -> Self {
+        Self { objects, texts: Vec::new(), known: HashMap::new() }
+    }
+
+    fn add(&mut self, role: CertificateRole, owner: &str, pem: &Pem) {
+        let ders = self.objects.certificates(pem.place);
+        let key = TextKey { role, ders: ders.as_ptr() };
+        if let Some(known) = self.known.get(&key).and_then(|at| self.texts.get_mut(*at)) {
+            known.owners.add(&owner);
+            return;
+        }
+        self.known.insert(key, self.texts.len());
+        let (owners, source) = (BoundedNames::of(&owner), loaded_crl::source_of(pem));
+        self.texts.push(CertificateText { role, ders, source, owners });
+    }
+}
+
+/// The certificates of these texts, each once in each role.
+fn certificates_of(texts: Vec<CertificateText<'_>>) -> Vec<ConfiguredCertificate> {
+    let mut known: HashMap<CertificateKey<'_>, usize> = HashMap::new();
+    let mut all: Vec<ConfiguredCertificate> = Vec::new();
+    for CertificateText { role, ders, source, owners } in texts {
+        // Behind the certificate that an upstream is shown, nothing is told of the rest of its chain.
+        let count = if role == CertificateRole::UpstreamClient { 1 } else { usize::MAX };
+        for (at, der) in ders.iter().take(count).enumerate() {
+            let role = match role {
+                CertificateRole::Server if at > 0 => CertificateRole::ServerChain,
+                role => role,
+            };
+            match known.entry(CertificateKey { role, der }) {
+                Entry::Occupied(place) => {
+                    let Some(known) = all.get_mut(*place.get()) else { continue };
+                    known.owners.join(&owners);
+                    known.sources.add(&source);
+                }
+                Entry::Vacant(free) => {
+                    let Some(certificate) = Certificate::parse(der) else { continue };
+                    free.insert(all.len());
+                    all.push(describe(&certificate, role, owners.clone(), &source));
+                }
+            }
         }
     }
+    all
+}
+
+/// What tells a certificate from others.
+#[derive(Eq, Hash, PartialEq)]
+struct CertificateKey<'g> {
+    role: CertificateRole,
+    der: &'g [u8],
 }
 
 fn describe(
     certificate: &Certificate<'_>,
     role: CertificateRole,
-    owner: &str,
+    owners: BoundedNames,
     source: &str,
 ) -> ConfiguredCertificate {
     let outline = &certificate.raw;
@@ -163,8 +219,8 @@ fn describe(
     }
     ConfiguredCertificate {
         role,
-        owner: owner.to_owned(),
-        source: source.to_owned(),
+        owners,
+        sources: BoundedNames::of(&source),
         subject: explain::text(outline.subject),
         issuer: explain::text(outline.issuer),
         common_name: String::from_utf8_lossy(&common_name).into_owned(),
@@ -180,8 +236,9 @@ pub(crate) fn certificates_json(certificates: &[ConfiguredCertificate], now: i64
     let certificates = certificates.iter().map(|certificate| {
         json!({
             "role": certificate.role.text(),
-            "owner": certificate.owner,
-            "source": certificate.source,
+            "owner": certificate.owners.to_string(),
+            "owners": certificate.owners.count(),
+            "source": certificate.sources.to_string(),
             "subject": certificate.subject,
             "issuer": certificate.issuer,
             "serial": certificate.serial,

@@ -8,36 +8,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use crate::identity::verify::explain;
-use crate::identity::x509::raw_certificate::RawCertificate;
 use crate::report::Meters;
 use crate::report::histogram::HistogramSums;
-use crate::report::meters::{ANCHORS_MAX, CLASSES, DAY_BUCKETS, ROUTES_MAX};
+use crate::report::meters::{
+    AUTHORITIES_MAX, AuthorityUse, CLASSES, DAY_BUCKETS, ROUTES_MAX, SERVERS_MAX,
+};
 use crate::setup::Generation;
+use crate::tls::authority_index::AuthorityName;
 
 /// Labels of removed objects that are kept. Beyond that, removed objects share one label: a file that is
 /// rewritten every minute must not grow our memory, and no total may go back.
-const LABELS_MAX: usize = 50_000;
+const LABELS_MAX: usize = 10_000;
 
 /// The label that removed objects share.
 const OTHERS: &str = "(other)";
 
 /// The route label of a request without a route, or with one beyond those that are counted alone.
 const NO_ROUTE: &str = "";
-
-/// A certificate authority of one server object.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct AuthorityLabels {
-    /// The id of the server object.
-    pub(crate) server: Arc<str>,
-    /// The authority's subject, as in RFC 2253.
-    pub(crate) subject: Arc<str>,
-    /// Its serial number in hexadecimal.
-    pub(crate) serial: Arc<str>,
-}
-
-/// The listener label of a request whose listener was taken away, and none took its place.
-const NO_LISTENER: &str = "";
 
 /// Where a request came in, and where it went.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -48,11 +35,12 @@ pub(crate) struct RequestLabels {
     pub(crate) route: Arc<str>,
 }
 
-/// A server object and its client authorities.
+/// A server object.
 #[derive(Debug)]
-struct ServerLabels {
+struct ServerLabel {
     id: Arc<str>,
-    authorities: Vec<AuthorityLabels>,
+    /// Does it ask for certificates of clients?
+    asks: bool,
 }
 
 /// The labels of one generation's meters, by index.
@@ -60,16 +48,10 @@ struct ServerLabels {
 pub(crate) struct GenerationLabels {
     listeners: Vec<Arc<str>>,
     routes: Vec<Arc<str>>,
-    servers: Vec<ServerLabels>,
-}
-
-/// How often an authority was used, and when last.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct AuthorityUse {
-    /// Handshakes whose path ended at this authority.
-    pub(crate) count: u64,
-    /// The last of them in Unix seconds; 0 is never.
-    pub(crate) last_used: u64,
+    /// The last one may stand for all others.
+    servers: Vec<ServerLabel>,
+    /// The last one may stand for all others.
+    authorities: Vec<AuthorityName>,
 }
 
 /// Everything that was counted, by its labels.
@@ -80,7 +62,7 @@ pub(crate) struct ObjectTotals {
     /// By server object: days left of the certificates of verified clients.
     pub(crate) days_left: BTreeMap<Arc<str>, HistogramSums<DAY_BUCKETS>>,
     /// Use of the client authorities.
-    pub(crate) authorities: BTreeMap<AuthorityLabels, AuthorityUse>,
+    pub(crate) authorities: BTreeMap<AuthorityName, AuthorityUse>,
 }
 
 /// A generation that a core may still hold, and so may still count in.
@@ -106,29 +88,31 @@ impl GenerationLabels {
         });
         let routes = generation.plan.routes().iter().take(ROUTES_MAX);
         let servers = generation.config.servers.iter().zip(&generation.tls.servers);
+        let servers = servers.map(|(server, tls)| ServerLabel {
+            id: server.id.as_str().into(),
+            asks: tls.policy.is_some(),
+        });
+        let mut servers: Vec<_> = servers.take(SERVERS_MAX + 1).collect();
+        if let Some(others) = servers.get_mut(SERVERS_MAX) {
+            *others = ServerLabel { id: OTHERS.into(), asks: true };
+        }
+        let names = generation.tls.authorities.names.iter().take(AUTHORITIES_MAX + 1);
+        let mut authorities: Vec<_> = names.cloned().collect();
+        if let Some(others) = authorities.get_mut(AUTHORITIES_MAX) {
+            *others = other_authorities();
+        }
         Self {
-            listeners: listens.chain([NO_LISTENER.into()]).collect(),
+            listeners: listens.collect(),
             routes: routes.map(|route| Arc::from(&*route.id)).collect(),
-            servers: servers
-                .map(|(server, tls)| {
-                    let id: Arc<str> = server.id.as_str().into();
-                    let ders = tls.policy.as_deref().map(|policy| policy.anchors().ders());
-                    let ders = ders.unwrap_or_default().iter().take(ANCHORS_MAX);
-                    let authorities = ders.map(|der| authority_labels(&id, der)).collect();
-                    ServerLabels { id, authorities }
-                })
-                .collect(),
+            servers,
+            authorities,
         }
     }
 }
 
-fn authority_labels(server: &Arc<str>, der: &[u8]) -> AuthorityLabels {
-    let outline = RawCertificate::read(der);
-    AuthorityLabels {
-        server: Arc::clone(server),
-        subject: outline.map_or_else(String::new, |read| explain::text(read.subject)).into(),
-        serial: outline.map_or_else(String::new, |read| explain::serial(read.serial)).into(),
-    }
+/// The labels that authorities share which are not counted alone.
+fn other_authorities() -> AuthorityName {
+    AuthorityName { subject: OTHERS.into(), serial: "".into() }
 }
 
 impl MetricTotals {
@@ -190,15 +174,10 @@ impl ObjectTotals {
             let id = if ids.contains(&id) { id } else { Arc::clone(&others) };
             self.days_left.entry(id).or_default().add(&days);
         }
-        let authorities: BTreeSet<_> = servers().flat_map(|server| &server.authorities).collect();
-        let empty: Arc<str> = "".into();
+        let authorities: BTreeSet<_> = labels().flat_map(|known| &known.authorities).collect();
         for (authority, usage) in std::mem::take(&mut self.authorities) {
-            let authority = if authorities.contains(&authority) {
-                authority
-            } else {
-                let (subject, serial) = (Arc::clone(&empty), Arc::clone(&empty));
-                AuthorityLabels { server: Arc::clone(&others), subject, serial }
-            };
+            let known = authorities.contains(&authority);
+            let authority = if known { authority } else { other_authorities() };
             self.authorities.entry(authority).or_default().add(usage);
         }
     }
@@ -239,21 +218,15 @@ impl ObjectTotals {
                     *total = total.wrapping_add(count);
                 }
             }
-            for (server, (days, uses)) in labels.servers.iter().zip(core.servers()) {
-                self.days_left.entry(Arc::clone(&server.id)).or_default().add(&days);
-                for (authority, (count, last_used)) in server.authorities.iter().zip(uses) {
-                    let total = self.authorities.entry(authority.clone()).or_default();
-                    total.add(AuthorityUse { count, last_used });
+            for (server, days) in labels.servers.iter().zip(core.days_left()) {
+                if server.asks {
+                    self.days_left.entry(Arc::clone(&server.id)).or_default().add(&days);
                 }
             }
+            for (authority, usage) in labels.authorities.iter().zip(core.authorities()) {
+                self.authorities.entry(authority.clone()).or_default().add(usage);
+            }
         }
-    }
-}
-
-impl AuthorityUse {
-    fn add(&mut self, other: Self) {
-        self.count = self.count.wrapping_add(other.count);
-        self.last_used = self.last_used.max(other.last_used);
     }
 }
 
@@ -263,16 +236,11 @@ mod tests {
     use crate::plan::{ListenerId, RouteId, ServerId};
 
     fn labels(routes: &[&str]) -> GenerationLabels {
-        let id: Arc<str> = "api".into();
-        let authority = AuthorityLabels {
-            server: Arc::clone(&id),
-            subject: "CN=ca".into(),
-            serial: "01".into(),
-        };
         GenerationLabels {
             listeners: vec!["127.0.0.1:80".into()],
             routes: routes.iter().map(|route| Arc::from(*route)).collect(),
-            servers: vec![ServerLabels { id, authorities: vec![authority] }],
+            servers: vec![ServerLabel { id: "api".into(), asks: true }],
+            authorities: vec![AuthorityName { subject: "CN=ca".into(), serial: "01".into() }],
         }
     }
 
@@ -289,10 +257,10 @@ mod tests {
         for round in 1..=30_u64 {
             let names: Vec<_> = (0..4_000).map(|at| format!("{round}-{at}")).collect();
             let routes: Vec<_> = ["kept"].into_iter().chain(names.iter().map(|n| &**n)).collect();
-            let meters = Arc::new(Meters::new(1, routes.len(), [1]));
+            let meters = Arc::new(Meters::new(1, routes.len(), &[Arc::from([0])], 1));
             all.add_generation(labels(&routes), vec![Arc::clone(&meters)]);
             for route in 0..=4_000 {
-                meters.request(Some(ListenerId(0)), Some(RouteId(route)), 200);
+                meters.request(ListenerId(0), Some(RouteId(route)), 200);
             }
             meters.verified(ServerId(0), Some(0), 9, 5);
             held = Some(meters);
@@ -313,15 +281,15 @@ mod tests {
     #[test]
     fn nothing_is_lost_by_a_reload() {
         let mut all = MetricTotals::default();
-        let first = Arc::new(Meters::new(1, 1, [1]));
+        let first = Arc::new(Meters::new(1, 1, &[Arc::from([0])], 1));
         all.add_generation(labels(&["a"]), vec![Arc::clone(&first)]);
-        first.request(Some(ListenerId(0)), Some(RouteId(0)), 200);
+        first.request(ListenerId(0), Some(RouteId(0)), 200);
         first.verified(ServerId(0), Some(0), 9, 5);
-        let second = Arc::new(Meters::new(1, 2, [1]));
+        let second = Arc::new(Meters::new(1, 2, &[Arc::from([0])], 1));
         all.add_generation(labels(&["b", "a"]), vec![Arc::clone(&second)]);
-        second.request(Some(ListenerId(0)), Some(RouteId(1)), 200);
+        second.request(ListenerId(0), Some(RouteId(1)), 200);
         // A connection of the first generation is still at work.
-        first.request(Some(ListenerId(0)), None, 404);
+        first.request(ListenerId(0), None, 404);
         let totals = all.totals();
         assert_eq!((count(&totals, "a"), count(&totals, ""), count(&totals, "b")), (2, 1, 0));
         drop(first);

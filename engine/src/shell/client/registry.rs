@@ -6,7 +6,6 @@
 //! handshake, when a connection moves to another generation, and at its end.
 
 use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use foldhash::fast::RandomState;
@@ -35,8 +34,6 @@ pub(crate) struct ConnectionEntry {
     pub(crate) server_name: Box<str>,
     /// Its TLS version, as `$ssl_protocol`.
     pub(crate) protocol: &'static str,
-    /// Who has sent its PROXY protocol header; `None` without one.
-    pub(crate) sender: Option<IpAddr>,
     /// Who the client is.
     pub(crate) identity: Rc<ClientIdentity>,
     /// Its wait for the next request.
@@ -139,7 +136,7 @@ impl ReviewQueue {
 impl ConnectionEntry {
     pub(super) fn session(&self) -> NegotiatedSession<'_> {
         let server_name = Some(&*self.server_name).filter(|name| !name.is_empty());
-        NegotiatedSession { server_name, protocol: self.protocol, sender: self.sender }
+        NegotiatedSession { server_name, protocol: self.protocol }
     }
 }
 

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use ferrule_config::model::Pem;
 
-use super::findings::Findings;
+use super::findings::{Findings, NamedPem};
 use super::keys;
 use super::loaded_objects::Ders;
+use crate::identity::digest::sha256;
 use crate::identity::verify::purpose::Purpose;
 use crate::identity::verify::{authorities, explain};
 use crate::tls::pem::Contents;
@@ -25,11 +26,20 @@ pub(crate) fn load<T>(
 ) -> Option<T> {
     let mut listed: Vec<(&Pem, Vec<u8>)> = Vec::new();
     for pem in pems {
-        let files: Vec<&Path> = pem.file().into_iter().collect();
-        let taken: Option<Ders> = found.take_or_keep(pem.place, &files, |found| {
-            let list = keys::certificates(pem, Contents::Authorities, field, found);
-            Some(Ders::from(list))
-        });
+        let (source, place) = (pem.source.clone(), vec![pem.place]);
+        let taken = found.load_once(
+            |all| &mut all.authorities,
+            source,
+            place,
+            "",
+            |found| {
+                let files: Vec<&Path> = pem.file().into_iter().collect();
+                found.take_or_keep(pem.place, &files, |found| {
+                    let list = keys::certificates(pem, Contents::Authorities, field, found);
+                    Some(Ders::from(list))
+                })
+            },
+        );
         listed.extend(taken.iter().flat_map(|list| list.iter()).map(|der| (pem, der.to_vec())));
     }
     warn(&listed, purpose, field, found);
@@ -64,12 +74,9 @@ fn warn(listed: &[(&Pem, Vec<u8>)], purpose: Purpose, field: &str, found: &mut F
     let ders: Vec<&[u8]> = listed.iter().map(|(_, der)| der.as_slice()).collect();
     for (at, oddity) in authorities::warnings(&ders, purpose, found.now) {
         let Some((pem, der)) = listed.get(at) else { continue };
-        let message = format!(
-            "a CA certificate in {} ({}) {}",
-            pem.name(),
-            explain::subject(der).unwrap_or_default(),
-            oddity.text()
-        );
-        found.warning(pem.place, field, message);
+        let subject = explain::subject(der).unwrap_or_default();
+        let name = format!("a CA certificate in {} ({subject})", pem.name());
+        let at = NamedPem { pem, field, name: &name };
+        found.warn_once(sha256(der), at, oddity.text());
     }
 }

@@ -11,8 +11,8 @@ use ferrule_config::model::{self, CrlExpired, CrlMissing, Pem};
 
 use super::crl_files::{CrlFile, CrlInFile};
 use super::crl_warnings;
-use super::findings::Findings;
-use super::loaded_crl::{self, LoadedCrl};
+use super::findings::{Findings, NamedPem};
+use super::loaded_crl::{self, CrlText};
 use crate::identity::verify::anchors::Anchors;
 use crate::identity::verify::explain::look_alike;
 use crate::identity::verify::revocation::{Revocation, RevocationRules};
@@ -35,10 +35,13 @@ pub(crate) fn load(
 ) -> Option<Revocation> {
     let field = format!("{field}.crl");
     let mut lists: Vec<(Arc<Crl>, &Pem)> = Vec::new();
-    let mut whole = true;
+    let (mut whole, mut texts) = (true, Vec::new());
     for pem in &revocation.crls {
         match take_or_keep(pem, anchors, &field, found) {
-            Some(taken) => lists.extend(taken.iter().map(|list| (Arc::clone(list), pem))),
+            Some(taken) => {
+                lists.extend(taken.iter().map(|list| (Arc::clone(list), pem)));
+                texts.push(CrlText::of(taken, pem, &field));
+            }
             None => whole = false,
         }
     }
@@ -53,15 +56,11 @@ pub(crate) fn load(
     for (list, pem) in &lists {
         let all = lists.iter().map(|(list, _)| &**list);
         for words in crl_warnings::of(list, all, rules, clock) {
-            let message = format!("a list in {} {words}", pem.name());
-            found.warning(pem.place, &field, message);
-        }
-        let loaded = LoadedCrl::of(list, pem, &field);
-        // Several routes may name one list.
-        if !found.crls.contains(&loaded) {
-            found.crls.push(loaded);
+            let name = format!("a list in {}", pem.name());
+            found.warn_once(list.digest(), NamedPem { pem, field: &field, name: &name }, &words);
         }
     }
+    found.crls.append(&mut texts);
     Some(Revocation::new(lists.into_iter().map(|(list, _)| list).collect(), rules))
 }
 
@@ -156,6 +155,7 @@ fn accept(
         Some(line) => format!("{name}, line {line}: this list"),
         None => format!("{name}: this list"),
     };
+    let at = NamedPem { pem, field, name: &which };
     let list = match &one.list {
         Ok(list) => Arc::clone(list),
         Err(error) => {
@@ -166,13 +166,13 @@ fn accept(
     };
     let issuers = issuers(&list, anchors);
     if issuers.is_empty() {
-        let message = format!(
-            "{which} is of {}, which is not among the CAs{}; it counts only where a peer sends that CA's \
+        let words = format!(
+            "is of {}, which is not among the CAs{}; it counts only where a peer sends that CA's \
              certificate",
             loaded_crl::issuer_text(&list),
             look_alike(list.issuer(), anchors.ders().iter().filter_map(|der| subject_of(der)))
         );
-        found.warning(place, field, message);
+        found.warn_once(list.digest(), at, &words);
         return Some(list);
     }
     let signed_by = |issuer: &&Certificate<'_>| list.check_signature(issuer).is_ok();
@@ -181,12 +181,12 @@ fn accept(
     let Some(issuer) = issuers.iter().find(signed_by) else {
         if issuers.iter().any(unsupported) {
             // It is there, and says nothing that can be believed: of its CA nobody gets in.
-            let message = format!(
-                "{which} is signed by {} with an unsupported algorithm: certificates of that CA are \
+            let words = format!(
+                "is signed by {} with an unsupported algorithm: certificates of that CA are \
                  refused",
                 loaded_crl::issuer_text(&list)
             );
-            found.warning(place, field, message);
+            found.warn_once(list.digest(), at, &words);
             return Some(list);
         }
         let message = format!("{which} is not signed by {}", loaded_crl::issuer_text(&list));
@@ -195,12 +195,12 @@ fn accept(
         return None;
     };
     if issuer.extensions.key_usage.as_ref().is_some_and(|usage| !usage.crl_sign()) {
-        let message = format!(
-            "{which} was signed by {}, which may not sign lists (keyUsage): its certificates are \
+        let words = format!(
+            "was signed by {}, which may not sign lists (keyUsage): its certificates are \
              refused",
             loaded_crl::issuer_text(&list)
         );
-        found.warning(place, field, message);
+        found.warn_once(list.digest(), at, &words);
     }
     Some(list)
 }

@@ -12,8 +12,10 @@ use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
 use super::encrypted_key;
-use super::findings::Findings;
+use super::findings::{Findings, NamedPem};
 use super::private_key::{self, KeyEncoding, KeyFlaw};
+use super::shared_objects::PairSources;
+use crate::identity::digest::sha256;
 use crate::identity::x509::certificate::Certificate;
 use crate::identity::x509::signature;
 use crate::tls::pem::{self, Block, BlockKind, Contents, Object};
@@ -83,8 +85,17 @@ pub(crate) fn load_pair(
     provider: &CryptoProvider,
     found: &mut Findings<'_>,
 ) -> Option<Arc<CertifiedKey>> {
-    let files: Vec<&Path> = pair.files().collect();
-    found.take_or_keep(pair.cert.place, &files, |found| read_pair(pair, field, provider, found))
+    let place = pair.cert.place;
+    found.load_once(
+        |all| &mut all.pairs,
+        PairSources::of(pair),
+        vec![place],
+        "",
+        |found| {
+            let files: Vec<&Path> = pair.files().collect();
+            found.take_or_keep(place, &files, |found| read_pair(pair, field, provider, found))
+        },
+    )
 }
 
 /// A chain and its key, ready to sign; problems are pushed.
@@ -205,11 +216,11 @@ fn text<'p>(
 }
 
 fn warn_on_dates(leaf: &Certificate<'_>, pem: &Pem, field: &str, found: &mut Findings<'_>) {
-    let now = found.now;
-    if leaf.not_after <= now {
-        found.warning(pem.place, field, format!("the certificate in {} has expired", pem.name()));
-    } else if now < leaf.not_before {
-        let message = format!("the certificate in {} is not yet valid", pem.name());
-        found.warning(pem.place, field, message);
+    let name = format!("the certificate in {}", pem.name());
+    let at = NamedPem { pem, field, name: &name };
+    if leaf.not_after <= found.now {
+        found.warn_once(sha256(leaf.raw.der), at, "has expired");
+    } else if found.now < leaf.not_before {
+        found.warn_once(sha256(leaf.raw.der), at, "is not yet valid");
     }
 }

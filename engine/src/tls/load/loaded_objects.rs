@@ -76,6 +76,20 @@ impl LoadedObjects {
         }
     }
 
+    /// Puts what lies in each of these places into the place of the same position as well.
+    pub(crate) fn share(&mut self, from: &[Place], to: &[Place]) {
+        fn copy<T: LoadedObject>(objects: &mut LoadedObjects, from: Place, to: Place) {
+            if let Some(object) = T::map(objects).get(&from).cloned() {
+                T::map_mut(objects).insert(to, object);
+            }
+        }
+        for (from, to) in from.iter().zip(to).filter(|(from, to)| from != to) {
+            copy::<Ders>(self, *from, *to);
+            copy::<Arc<CertifiedKey>>(self, *from, *to);
+            copy::<Arc<[Arc<Crl>]>>(self, *from, *to);
+        }
+    }
+
     /// Do both hold the same?
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {

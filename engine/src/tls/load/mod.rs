@@ -4,6 +4,7 @@
 //! `findings` describes what is refused, with the file and the reason, but never with a part of a key.
 
 pub(crate) mod authorities;
+pub mod bounded_names;
 pub(crate) mod crl_files;
 pub(crate) mod crl_warnings;
 pub mod crls;
@@ -16,5 +17,6 @@ pub(crate) mod loaded_objects;
 pub(crate) mod ocsp_stapling;
 pub(crate) mod own_certificates;
 pub(crate) mod private_key;
+pub(crate) mod shared_objects;
 pub(crate) mod system_roots;
 pub(crate) mod ticket_files;

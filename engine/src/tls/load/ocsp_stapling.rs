@@ -124,12 +124,12 @@ impl Stapled {
         found.objects.responses.insert(file.place, Arc::clone(&der));
         if !status.good {
             let message = format!("{path} says that this certificate is revoked or unknown");
-            found.warning(file.place, field, message);
+            found.warn_of_file(file.place, field, message);
             return Some(Self::none(plain));
         }
         if !status.is_current(found.now) {
             let message = format!("the response in {path} is over or not yet valid: not stapled");
-            found.warning(file.place, field, message);
+            found.warn_of_file(file.place, field, message);
         }
         let mut pair = CertifiedKey::clone(&plain);
         pair.ocsp = Some(der.to_vec());
