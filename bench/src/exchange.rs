@@ -108,7 +108,7 @@ impl Exchange {
             request_id: None,
         };
         self.out.clear();
-        let (bytes, limits) = (black_box(RESPONSE), self.connection.plan.head_limits());
+        let (bytes, limits) = (black_box(RESPONSE), self.connection.plan.response_limits());
         parse_response(bytes, bytes.len(), limits, &mut self.response).expect("a good head");
         let step = admit_response(self.response.view(bytes), &pending).expect("a good response");
         if let ResponseStep::Final(delivery) = step {

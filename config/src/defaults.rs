@@ -35,6 +35,11 @@ pub(crate) const HEAD_BYTES: u64 = 32 * 1_024;
 /// Browsers send 20 to 40 field lines.
 pub(crate) const MAX_HEADERS: i64 = 100;
 
+/// What nginx takes by default and more: its `proxy_buffer_size` is 4k or 8k.
+pub(crate) const RESPONSE_HEAD_BYTES: u64 = 32 * 1_024;
+/// nginx does not count them: 1,013 of the shortest fit into its 4k.
+pub(crate) const MAX_RESPONSE_HEADERS: i64 = 1_024;
+
 /// A handshake needs two round trips; a peer that takes longer holds a buffer for nothing.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// nginx's: clocks are right.

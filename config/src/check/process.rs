@@ -45,6 +45,9 @@ impl Check<'_> {
             head_bytes_max: u32::try_from(raw.size("large_client_header_buffers"))
                 .unwrap_or(u32::MAX),
             fields_max: raw.int("max_headers"),
+            response_head_bytes_max: u32::try_from(raw.size("response_header_buffer"))
+                .unwrap_or(u32::MAX),
+            response_fields_max: raw.int("max_response_headers"),
             ticket_key_files: self.files(raw, "ssl_session_ticket_key"),
             underscores_in_headers: raw.flag("underscores_in_headers"),
             server_tokens: raw.flag("server_tokens"),

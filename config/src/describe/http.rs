@@ -55,6 +55,21 @@ pub(super) static HTTP: Table = Table {
             Fallback::Int(defaults::MAX_HEADERS),
             "Most field lines of one request head. More are answered with 431.",
         ),
+        with(
+            "response_header_buffer",
+            Kind::Size(1 << 10, 64 << 10),
+            Fallback::Size(defaults::RESPONSE_HEAD_BYTES),
+            "Largest head of an upstream's response in bytes, and largest trailer section (nginx's \
+                 nearest is `proxy_buffer_size`). The client gets a 502 for a larger head; a \
+                 response with larger trailers is cut off.",
+        ),
+        with(
+            "max_response_headers",
+            Kind::Int(8, 2_048),
+            Fallback::Int(defaults::MAX_RESPONSE_HEADERS),
+            "Most field lines of the head of an upstream's response, and of its trailers. With \
+                 more it is refused as with `response_header_buffer`.",
+        ),
         optional(
             "ssl_session_ticket_key",
             Kind::TextsOrNone,

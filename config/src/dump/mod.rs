@@ -9,7 +9,7 @@ use toml::Value;
 use self::writer::{Writer, list, plain, quoted_key, template_text, text};
 use crate::model::{
     AccessFormat, Answers, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps,
-    HeaderValue, KeyPair, Listen, LogTarget, Node, NodeAddress, PageStatuses, PassHost, Pem,
+    HeaderValue, Http, KeyPair, Listen, LogTarget, Node, NodeAddress, PageStatuses, PassHost, Pem,
     PemSource, Pin, Protocols, ProxyProtocol, Revocation, Route, Server, Upstream, UpstreamCa,
     UpstreamTimeout, UpstreamTls, Xfcc,
 };
@@ -100,32 +100,7 @@ impl Config {
             out.header("[admin]");
             out.text_line("socket", &admin.socket.display().to_string());
         }
-        out.header("[http]");
-        out.text_line("client_header_timeout", &duration_text(http.client_header_timeout));
-        out.text_line("client_body_timeout", &duration_text(http.client_body_timeout));
-        out.text_line("send_timeout", &duration_text(http.send_timeout));
-        out.text_line("keepalive_timeout", &duration_text(http.keepalive_timeout));
-        out.line("keepalive_requests", http.keepalive_requests);
-        out.text_line("client_max_body_size", &size_text(http.client_max_body_size.unwrap_or(0)));
-        out.text_line("large_client_header_buffers", &size_text(http.head_bytes_max.into()));
-        out.line("max_headers", http.fields_max);
-        if !http.ticket_key_files.is_empty() {
-            out.line("ssl_session_ticket_key", list(http.ticket_key_files.iter().map(file_text)));
-        }
-        out.line("underscores_in_headers", http.underscores_in_headers);
-        out.line("server_tokens", http.server_tokens);
-        out.text_line("via", http.via.as_deref().unwrap_or("off"));
-        out.text_line("expect", http.expect.word());
-        out.line("forwarded_headers", http.forwarded.enabled);
-        if !http.forwarded.trusted.is_empty() {
-            let trusted = http.forwarded.trusted.iter().map(ToString::to_string);
-            out.line("trusted_addresses", list(trusted));
-        }
-        dump_answers(out, &http.answers);
-        out.line("client_body_min_rate", http.pacing.body_min_rate);
-        out.line("send_min_rate", http.pacing.send_min_rate);
-        out.text_line("min_rate_grace", &duration_text(http.pacing.grace));
-        out.line("connections_per_address", http.pacing.connections_per_address);
+        dump_http(out, http);
     }
 
     /// Routes are merged already; only a prefix that is stripped still needs a service.
@@ -215,6 +190,38 @@ fn dump_lists(out: &mut Writer, lists: &ClientLists) {
             out.line(key, Value::Array(entries));
         }
     }
+}
+
+fn dump_http(out: &mut Writer, http: &Http) {
+    out.header("[http]");
+    out.text_line("client_header_timeout", &duration_text(http.client_header_timeout));
+    out.text_line("client_body_timeout", &duration_text(http.client_body_timeout));
+    out.text_line("send_timeout", &duration_text(http.send_timeout));
+    out.text_line("keepalive_timeout", &duration_text(http.keepalive_timeout));
+    out.line("keepalive_requests", http.keepalive_requests);
+    out.text_line("client_max_body_size", &size_text(http.client_max_body_size.unwrap_or(0)));
+    out.text_line("large_client_header_buffers", &size_text(http.head_bytes_max.into()));
+    out.line("max_headers", http.fields_max);
+    let response_bytes = size_text(http.response_head_bytes_max.into());
+    out.text_line("response_header_buffer", &response_bytes);
+    out.line("max_response_headers", http.response_fields_max);
+    if !http.ticket_key_files.is_empty() {
+        out.line("ssl_session_ticket_key", list(http.ticket_key_files.iter().map(file_text)));
+    }
+    out.line("underscores_in_headers", http.underscores_in_headers);
+    out.line("server_tokens", http.server_tokens);
+    out.text_line("via", http.via.as_deref().unwrap_or("off"));
+    out.text_line("expect", http.expect.word());
+    out.line("forwarded_headers", http.forwarded.enabled);
+    if !http.forwarded.trusted.is_empty() {
+        let trusted = http.forwarded.trusted.iter().map(ToString::to_string);
+        out.line("trusted_addresses", list(trusted));
+    }
+    dump_answers(out, &http.answers);
+    out.line("client_body_min_rate", http.pacing.body_min_rate);
+    out.line("send_min_rate", http.pacing.send_min_rate);
+    out.text_line("min_rate_grace", &duration_text(http.pacing.grace));
+    out.line("connections_per_address", http.pacing.connections_per_address);
 }
 
 fn dump_answers(out: &mut Writer, answers: &Answers) {

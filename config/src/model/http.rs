@@ -26,8 +26,12 @@ pub struct Http {
     pub client_max_body_size: Option<u64>,
     /// Bytes of one request head.
     pub head_bytes_max: u32,
-    /// Field lines in one head.
+    /// Field lines in one request head.
     pub fields_max: u16,
+    /// Bytes of one response head, or of the trailers of one response.
+    pub response_head_bytes_max: u32,
+    /// Field lines in the same.
+    pub response_fields_max: u16,
     /// Files of 48 or 80 random bytes that session tickets are sealed with: the first seals, all
     /// open. Empty: the process makes its own.
     pub ticket_key_files: Vec<FileAt>,

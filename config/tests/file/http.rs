@@ -33,6 +33,23 @@ fn what_nobody_writes_is_safe() {
 }
 
 #[test]
+fn requests_and_responses_have_limits_of_their_own() {
+    let limits = |http: Http| {
+        [
+            http.head_bytes_max,
+            http.fields_max.into(),
+            http.response_head_bytes_max,
+            http.response_fields_max.into(),
+        ]
+    };
+    assert_eq!(limits(http("")), [32_768, 100, 32_768, 1_024]);
+    let lines = "large_client_header_buffers = '1k', max_headers = 8";
+    assert_eq!(limits(http(&format!("http = {{ {lines} }}"))), [1_024, 8, 32_768, 1_024]);
+    let lines = "response_header_buffer = '64k', max_response_headers = 2048";
+    assert_eq!(limits(http(&format!("http = {{ {lines} }}"))), [32_768, 100, 65_536, 2_048]);
+}
+
+#[test]
 fn keys_become_values() {
     let http = http(
         "http = { server_tokens = true, via = 'edge-1', expect = 'forward', \

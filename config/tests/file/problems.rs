@@ -99,6 +99,8 @@ fn types_ranges_and_words_are_checked() {
     assert_line_2(&[
         ("runtime.workers = 'many'", 19, "runtime.workers", "neither a number nor \"auto\""),
         ("http.max_headers = 257", 20, "http.max_headers", "out of range"),
+        ("http.max_response_headers = 2049", 29, "http.max_response_headers", "out of range"),
+        ("http.response_header_buffer = '65k'", 31, "http.response_header_buffer", "out of range"),
         ("runtime.workers = 0", 19, "runtime.workers", "out of range"),
         ("runtime.cpu_affinity = 1", 24, "runtime.cpu_affinity", "true or false is wanted"),
         ("runtime.shutdown_timeout = '30'", 28, "runtime.shutdown_timeout", "is not a duration"),

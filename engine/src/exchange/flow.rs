@@ -10,6 +10,7 @@ use crate::plan::IdentityHeaders;
 use crate::wire::body::BodyReader;
 use crate::wire::error::WireError;
 use crate::wire::framing::BodyLength;
+use crate::wire::limits::HeadLimits;
 use crate::wire::write;
 
 /// How a body goes out.
@@ -136,6 +137,12 @@ impl<'a> Flow<'a> {
     #[must_use]
     pub fn with_trailers(self, trailers: Option<&'a IdentityHeaders>) -> Self {
         Self { trailers, ..self }
+    }
+
+    /// Its trailers are bounded by these, and not as those of a request are.
+    #[must_use]
+    pub fn with_trailer_limits(self, limits: HeadLimits) -> Self {
+        Self { reader: self.reader.with_trailer_limits(limits), ..self }
     }
 
     /// Takes the next piece off the input. Called again until it consumes nothing or is done.

@@ -110,6 +110,15 @@ impl Refusal {
         }
     }
 
+    /// The key that bounds what the client sent too much of.
+    #[must_use]
+    pub const fn key(self) -> Option<&'static str> {
+        match self {
+            Self::Malformed(error) => error.key(),
+            _ => None,
+        }
+    }
+
     /// One word for logs.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -95,7 +95,7 @@ pub fn admit(
     let fields = request.fields();
     let body = framing::request_body(request).map_err(Refusal::Malformed)?;
     let nominations =
-        Nominations::of(fields).ok_or(Refusal::Malformed(WireError::TooManyFields))?;
+        Nominations::of(fields).ok_or(Refusal::Malformed(WireError::TooManyNominations))?;
     let keep_alive = nominations.keep_connection(version);
     let has_body = !body.is_empty();
     // Behind CONNECT may follow anything, because the client hopes for a tunnel.

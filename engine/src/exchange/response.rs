@@ -11,6 +11,7 @@ use super::response_fault::ResponseFault;
 use super::{binding, upgrade};
 use crate::plan::IdentityHeaders;
 use crate::plan::request_ids::RequestIdField;
+use crate::wire::error::WireError;
 use crate::wire::framing::{self, BodyLength};
 use crate::wire::head::{Method, Version};
 use crate::wire::view::ResponseView;
@@ -87,8 +88,8 @@ pub fn admit_response(
 ) -> Result<ResponseStep, ResponseFault> {
     let status = response.status();
     let body = framing::response_body(response, pending.method).map_err(ResponseFault::Wire)?;
-    let nominations =
-        Nominations::of(response.fields()).ok_or(ResponseFault::TooManyNominations)?;
+    let nominations = Nominations::of(response.fields())
+        .ok_or(ResponseFault::Wire(WireError::TooManyNominations))?;
     if status < 200 {
         if pending.upgrade && upgrade::grants(response) {
             return Ok(ResponseStep::Switch);
@@ -142,7 +143,6 @@ mod tests {
     use crate::exchange::response_head::{client_head, interim_head};
     use crate::plan::Plan;
     use crate::plan::fixture::config;
-    use crate::wire::error::WireError;
     use crate::wire::head::{ResponseHead, parse_response};
     use crate::wire::limits::HeadLimits;
 
@@ -322,7 +322,7 @@ mod tests {
             assert_eq!(step(&text, &PENDING), Err(ResponseFault::Wire(error)), "{text}");
         }
         let many = format!("HTTP/1.1 200 OK\r\nConnection: {}\r\n\r\n", "a,".repeat(65));
-        assert_eq!(step(&many, &PENDING), Err(ResponseFault::TooManyNominations));
+        assert_eq!(step(&many, &PENDING), Err(ResponseFault::Wire(WireError::TooManyNominations)));
     }
 
     /// RFC 9110, section 15.3.6: whatever comes, the client gets none of it.

@@ -20,8 +20,6 @@ pub enum ResponseFault {
     UnaskedUpgrade,
     /// More interim responses than anyone needs.
     TooManyInterims,
-    /// More names in `Connection` than anyone needs.
-    TooManyNominations,
     /// The connection ended within a body (RFC 9112, section 8), or broke within a tunnel.
     BodyCutOff,
     /// Its bytes break a rule. Stands last, because its members are numbered after all others.
@@ -41,7 +39,6 @@ impl ResponseFault {
             ResponseFaultKind::HeadCutOff => Some(Self::HeadCutOff),
             ResponseFaultKind::UnaskedUpgrade => Some(Self::UnaskedUpgrade),
             ResponseFaultKind::TooManyInterims => Some(Self::TooManyInterims),
-            ResponseFaultKind::TooManyNominations => Some(Self::TooManyNominations),
             ResponseFaultKind::BodyCutOff => Some(Self::BodyCutOff),
             ResponseFaultKind::Wire => None,
         };
@@ -58,6 +55,15 @@ impl ResponseFault {
         }
     }
 
+    /// The key that bounds what there was too much of.
+    #[must_use]
+    pub const fn key(self) -> Option<&'static str> {
+        match self {
+            Self::Wire(error) => error.upstream_key(),
+            _ => None,
+        }
+    }
+
     /// One word for logs.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -66,7 +72,6 @@ impl ResponseFault {
             Self::HeadCutOff => "upstream-head-cut-off",
             Self::UnaskedUpgrade => "upstream-unasked-upgrade",
             Self::TooManyInterims => "upstream-too-many-interims",
-            Self::TooManyNominations => "upstream-too-many-nominations",
             Self::BodyCutOff => "upstream-body-cut-off",
             Self::Wire(error) => error.upstream_word(),
         }

@@ -8,6 +8,7 @@
 use crate::plan::IdentityHeaders;
 use crate::plan::names::Folded;
 use crate::wire::fields::{Known, is_token};
+use crate::wire::limits::HeadLimits;
 use crate::wire::trailers::parse_trailers;
 use crate::wire::view::FieldsView;
 use crate::wire::write;
@@ -76,7 +77,9 @@ pub fn passes(name: &[u8], identity: &IdentityHeaders) -> bool {
 
 /// Appends the lines of a section that may pass. One that is no section has none.
 pub fn render(section: &[u8], identity: &IdentityHeaders, out: &mut Vec<u8>) {
-    let Ok(trailers) = parse_trailers(section) else { return };
+    // Whoever has found it has bounded it.
+    let limits = HeadLimits { head_bytes_max: u32::MAX, fields_max: u16::MAX };
+    let Ok(trailers) = parse_trailers(section, limits) else { return };
     for (name, value) in trailers.filter(|(name, _)| passes(name, identity)) {
         write::field(name, value, out);
     }

@@ -211,9 +211,18 @@ impl Plan {
         self.sni.meaning(host, self.listener(listener).fallback)
     }
 
-    /// What one request or response head may cost.
+    /// What one request head may cost.
     #[must_use]
     pub const fn head_limits(&self) -> HeadLimits {
         HeadLimits { head_bytes_max: self.http.head_bytes_max, fields_max: self.http.fields_max }
+    }
+
+    /// What one response head may cost, and the trailers of one response.
+    #[must_use]
+    pub const fn response_limits(&self) -> HeadLimits {
+        HeadLimits {
+            head_bytes_max: self.http.response_head_bytes_max,
+            fields_max: self.http.response_fields_max,
+        }
     }
 }

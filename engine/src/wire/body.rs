@@ -7,6 +7,7 @@ use super::body_step::BodyStep;
 use super::chunked::ChunkedReader;
 use super::error::WireError;
 use super::framing::BodyLength;
+use super::limits::HeadLimits;
 
 /// Reads one body, in whatever pieces it comes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,6 +38,17 @@ impl BodyReader {
             BodyLength::UntilClose => BodyRemainder::UntilClose,
         };
         Self { state }
+    }
+
+    /// With other bounds for the trailers of a body in chunks than those of a request.
+    #[must_use]
+    pub const fn with_trailer_limits(self, limits: HeadLimits) -> Self {
+        match self.state {
+            BodyRemainder::Chunked(reader) => {
+                Self { state: BodyRemainder::Chunked(reader.with_trailer_limits(limits)) }
+            }
+            BodyRemainder::Done | BodyRemainder::Length(_) | BodyRemainder::UntilClose => self,
+        }
     }
 
     /// Is the body complete? At once for `None` and `Length(0)`, never for `UntilClose`.

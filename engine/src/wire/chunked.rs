@@ -14,11 +14,11 @@ use super::extension::Extension;
 use super::fields::{is_token_byte, is_value_byte};
 use super::limits::{
     BODY_BYTES_MAX, CHUNK_EXTENSION_BYTES_MAX, CHUNK_EXTENSIONS_TOTAL_MAX, CHUNK_SIZE_DIGITS_MAX,
-    TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX,
+    HeadLimits, TRAILER_LIMITS,
 };
 
 /// Reads one chunked body.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct ChunkedReader {
     state: ChunkedState,
     /// The size read so far, then the bytes of data still to come.
@@ -31,8 +31,10 @@ pub struct ChunkedReader {
     extension_bytes: u16,
     /// Bytes of all extensions.
     extensions_total: u32,
-    trailer_bytes: u16,
-    trailer_fields: u8,
+    trailer_bytes: u32,
+    trailer_fields: u16,
+    /// What the trailer section may cost.
+    trailer_limits: HeadLimits,
 }
 
 /// What the next byte is part of.
@@ -69,15 +71,22 @@ impl ChunkedReader {
             extensions_total: 0,
             trailer_bytes: 0,
             trailer_fields: 0,
+            trailer_limits: TRAILER_LIMITS,
         }
     }
 
     /// A reader behind the last chunk's size line.
     #[must_use]
-    pub const fn at_trailers() -> Self {
-        let mut reader = Self::new();
+    pub const fn at_trailers(limits: HeadLimits) -> Self {
+        let mut reader = Self::new().with_trailer_limits(limits);
         reader.state = ChunkedState::TrailerStart;
         reader
+    }
+
+    /// With other bounds for the trailer section than [`TRAILER_LIMITS`].
+    #[must_use]
+    pub const fn with_trailer_limits(self, limits: HeadLimits) -> Self {
+        Self { trailer_limits: limits, ..self }
     }
 
     /// Has the last chunk with its trailer section been read?
@@ -255,7 +264,8 @@ impl ChunkedReader {
             _ => return Err(WireError::InvalidFieldName),
         };
         self.trailer_bytes = self.trailer_bytes.saturating_add(1);
-        if self.trailer_bytes > TRAILER_BYTES_MAX || self.trailer_fields > TRAILER_FIELDS_MAX {
+        let HeadLimits { head_bytes_max, fields_max } = self.trailer_limits;
+        if self.trailer_bytes > head_bytes_max || self.trailer_fields > fields_max {
             return Err(WireError::TrailersTooLarge);
         }
         Ok(next)

@@ -17,6 +17,8 @@ pub enum WireError {
     TargetTooLong,
     /// More field lines than the limit (RFC 6585, section 5).
     TooManyFields,
+    /// More names in `Connection` than anyone needs (RFC 6585, section 5).
+    TooManyNominations,
     /// Not a head at all: no end, or something behind its end.
     MalformedHead,
     /// A line that ends with LF alone; we do not take the licence of RFC 9112, section 2.2.
@@ -106,7 +108,10 @@ impl WireError {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::HeadTooLarge | Self::TooManyFields | Self::TrailersTooLarge => 431,
+            Self::HeadTooLarge
+            | Self::TooManyFields
+            | Self::TooManyNominations
+            | Self::TrailersTooLarge => 431,
             Self::TargetTooLong => 414,
             Self::UnknownTransferCoding => 501,
             Self::UnsupportedVersion => 505,
@@ -163,6 +168,29 @@ impl WireError {
         WORDS[self.index()].1
     }
 
+    /// The key that bounds what a client sent too much of.
+    #[must_use]
+    pub const fn key(self) -> Option<&'static str> {
+        match self {
+            Self::HeadTooLarge | Self::TargetTooLong => Some("http.large_client_header_buffers"),
+            Self::TooManyFields => Some("http.max_headers"),
+            _ => None,
+        }
+    }
+
+    /// The key that bounds what an upstream sent too much of.
+    #[must_use]
+    pub const fn upstream_key(self) -> Option<&'static str> {
+        match self {
+            Self::HeadTooLarge | Self::TargetTooLong => Some("http.response_header_buffer"),
+            Self::TooManyFields => Some("http.max_response_headers"),
+            Self::TrailersTooLarge => {
+                Some("http.response_header_buffer, http.max_response_headers")
+            }
+            _ => None,
+        }
+    }
+
     /// Its place among [`Self::COUNT`], for tables and counters.
     #[must_use]
     pub const fn index(self) -> usize {
@@ -180,6 +208,7 @@ const WORDS: [(&str, &str); WireError::COUNT] = words![
     "head-too-large"
     "target-too-long"
     "too-many-fields"
+    "too-many-nominations"
     "malformed-head"
     "bare-lf"
     "bare-cr"

@@ -85,6 +85,11 @@ impl Fields {
         self.list.clear();
     }
 
+    /// Gives memory back that is not needed for so many fields. To be called without fields.
+    pub fn shrink_to(&mut self, fields: usize) {
+        self.list.shrink_to(fields);
+    }
+
     /// Appends a field.
     pub fn push(&mut self, field: Field) {
         self.list.push(field);

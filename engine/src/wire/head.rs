@@ -10,7 +10,7 @@ use core::mem::MaybeUninit;
 use super::diagnose;
 use super::error::WireError;
 use super::fields::{Field, Fields, is_token_byte, is_visible, known};
-use super::limits::{FIELDS_MAX, HeadLimits};
+use super::limits::{FIELDS_MAX, HeadLimits, RESPONSE_FIELDS_MAX};
 use super::span::Span;
 
 /// The versions we speak.
@@ -190,7 +190,7 @@ impl HeadScan {
 }
 
 /// What httparse fills. Not cleared: 8 KiB per head would cost more than the parsing.
-type Lines<'a> = [MaybeUninit<httparse::Header<'a>>; FIELDS_MAX];
+type Lines<'a, const MAX: usize> = [MaybeUninit<httparse::Header<'a>>; MAX];
 
 /// Parses the request head in `buf[..len]`, `len` being what [`HeadScan::advance`] found. Allocates
 /// only if the field table has to grow.
@@ -206,8 +206,8 @@ pub fn parse_request(
     head.fields.clear();
     let text = head_text(buf, len, limits)?;
     let start = if text.starts_with(b"\r\n") { 2 } else { 0 };
-    let mut lines: Lines<'_> = [const { MaybeUninit::uninit() }; FIELDS_MAX];
-    let lines_max = fields_max(limits);
+    let mut lines: Lines<'_, FIELDS_MAX> = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+    let lines_max = usize::from(limits.fields_max).min(FIELDS_MAX);
     let mut parsed = httparse::Request::new(&mut []);
     let complete = parsed.parse_with_uninit_headers(
         text.get(start..).unwrap_or_default(),
@@ -234,21 +234,51 @@ pub fn parse_response(
 ) -> Result<(), WireError> {
     head.fields.clear();
     let text = head_text(buf, len, limits)?;
-    let mut lines: Lines<'_> = [const { MaybeUninit::uninit() }; FIELDS_MAX];
-    let lines_max = fields_max(limits);
-    let mut parsed = httparse::Response::new(&mut []);
-    let complete = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-        &mut parsed,
-        text,
-        lines.get_mut(..lines_max).unwrap_or_default(),
-    );
-    if complete.is_ok_and(|status| status.is_complete())
-        && take_response(text, &parsed, head).is_some()
-    {
+    let lines_max = usize::from(limits.fields_max).min(RESPONSE_FIELDS_MAX);
+    let taken = match take_response_of::<FIELDS_MAX>(text, lines_max, head) {
+        Err(TooManyLines) => take_response_of_many_lines(text, lines_max, head),
+        taken => taken,
+    };
+    if taken == Ok(true) {
         return Ok(());
     }
     head.fields.clear();
     Err(diagnose::response(text, lines_max).unwrap_or(WireError::MalformedHead))
+}
+
+/// The table is too small for the head, and the limits may allow a larger one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct TooManyLines;
+
+/// With a table that most responses never need on the stack.
+#[cold]
+#[inline(never)]
+fn take_response_of_many_lines(
+    text: &[u8],
+    lines_max: usize,
+    head: &mut ResponseHead,
+) -> Result<bool, TooManyLines> {
+    take_response_of::<RESPONSE_FIELDS_MAX>(text, lines_max, head)
+}
+
+/// Takes over a response head of at most so many lines; false if it breaks a rule.
+fn take_response_of<const MAX: usize>(
+    text: &[u8],
+    lines_max: usize,
+    head: &mut ResponseHead,
+) -> Result<bool, TooManyLines> {
+    let mut lines: Lines<'_, MAX> = [const { MaybeUninit::uninit() }; MAX];
+    let mut parsed = httparse::Response::new(&mut []);
+    let complete = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut parsed,
+        text,
+        lines.get_mut(..lines_max.min(MAX)).unwrap_or_default(),
+    );
+    match complete {
+        Err(httparse::Error::TooManyHeaders) if lines_max > MAX => Err(TooManyLines),
+        Ok(status) if status.is_complete() => Ok(take_response(text, &parsed, head).is_some()),
+        _ => Ok(false),
+    }
 }
 
 /// The head's own bytes, if the limits allow so many.
@@ -257,11 +287,6 @@ fn head_text(buf: &[u8], len: usize, limits: HeadLimits) -> Result<&[u8], WireEr
         return Err(WireError::HeadTooLarge);
     }
     buf.get(..len).ok_or(WireError::MalformedHead)
-}
-
-/// How many lines of the table may be filled.
-fn fields_max(limits: HeadLimits) -> usize {
-    usize::from(limits.fields_max).min(FIELDS_MAX)
 }
 
 /// Takes over what httparse found, if the bytes between are what they have to be.

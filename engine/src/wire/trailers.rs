@@ -7,6 +7,7 @@
 use super::chunked::ChunkedReader;
 use super::error::WireError;
 use super::fields::trim;
+use super::limits::HeadLimits;
 
 /// The field lines of a section that was found whole.
 #[derive(Clone, Debug)]
@@ -19,8 +20,8 @@ pub struct Trailers<'a> {
 /// # Errors
 /// The first fault in the order of the bytes; [`WireError::MalformedHead`] if the section does not
 /// end, or something follows its end.
-pub fn parse_trailers(section: &[u8]) -> Result<Trailers<'_>, WireError> {
-    let mut reader = ChunkedReader::at_trailers();
+pub fn parse_trailers(section: &[u8], limits: HeadLimits) -> Result<Trailers<'_>, WireError> {
+    let mut reader = ChunkedReader::at_trailers(limits);
     let step = reader.step(section)?;
     if !step.done || step.consumed != section.len() {
         return Err(WireError::MalformedHead);

@@ -51,6 +51,7 @@ mod readings;
 mod reload;
 mod reloaded;
 mod renewal;
+mod response_limits;
 mod resume;
 mod revoke;
 mod rewrite;

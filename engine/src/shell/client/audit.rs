@@ -102,7 +102,8 @@ pub(crate) fn log_refusal(client: &Client, refusal: Refusal) {
     let sni = client.session.as_ref().map_or("", |session| &session.server_name);
     let (word, reason) = (refusal.word(), refusal.reason().unwrap_or_else(|| refusal.word()));
     let Some((server, true)) = client.server.map(|server| (server, identity)) else {
-        tracing::debug!(client = %address, sni, reason = word, suppressed, "a request was refused");
+        let limit = refusal.key();
+        tracing::debug!(client = %address, sni, reason = word, limit, suppressed, "a request was refused");
         return;
     };
     let verdict = verdict_of(client, refusal);

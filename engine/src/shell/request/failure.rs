@@ -13,6 +13,7 @@ pub(crate) fn log_bad_response(core: &Core, upstream: &str, fault: ResponseFault
         tracing::warn!(
             upstream,
             reason = fault.word(),
+            limit = fault.key(),
             suppressed = more,
             "an upstream's answer is refused"
         );

@@ -3,6 +3,7 @@
 use crate::exchange::Scratch;
 use crate::plan::RequestIds;
 use crate::wire::head::{RequestHead, ResponseHead};
+use crate::wire::limits::FIELDS_MAX;
 
 /// A grown vector larger than this is not kept.
 const KEPT_BYTES_MAX: usize = 128 * 1_024;
@@ -28,7 +29,9 @@ pub(crate) struct ExchangeMemory {
 impl ExchangeMemory {
     /// Forgets an exchange, and keeps the memory that most exchanges have use for.
     pub(crate) fn clear(&mut self) {
-        let Self { out, upload, .. } = self;
+        let Self { out, upload, response, .. } = self;
+        response.fields.clear();
+        response.fields.shrink_to(FIELDS_MAX);
         for scratch in [out, upload] {
             scratch.clear();
             if scratch.capacity() > KEPT_BYTES_MAX {

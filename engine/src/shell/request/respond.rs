@@ -221,7 +221,7 @@ async fn read_head(
     memory: &mut ResponseMemory<'_>,
     begun: bool,
 ) -> Result<usize, ExchangeFailure> {
-    let limits = context.plan.head_limits();
+    let limits = context.plan.response_limits();
     let bad = |error| bad_response(ResponseFault::Wire(error));
     let mut scan = HeadScan::default();
     loop {
@@ -263,7 +263,9 @@ async fn deliver(
 ) -> Result<(), ExchangeFailure> {
     let write_timeout = context.plan.http.send_timeout;
     let trailers = delivery.trailers.then_some(&context.plan.identity);
-    let mut flow = Flow::new(delivery.body, delivery.to_client, None).with_trailers(trailers);
+    let mut flow = Flow::new(delivery.body, delivery.to_client, None)
+        .with_trailers(trailers)
+        .with_trailer_limits(context.plan.response_limits());
     debug_assert!(!memory.out.is_empty());
     let ready = take_ready(upstream, &mut flow, memory.out);
     progress.begun = true;

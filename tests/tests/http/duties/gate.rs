@@ -108,7 +108,7 @@ impl Gate {
     ) -> Result<(Delivery, Vec<u8>, bool), ResponseFault> {
         let (method, version, takes_trailers) = pending;
         let mut parsed = ResponseHead::default();
-        parse_response(head, head.len(), self.plan.head_limits(), &mut parsed)
+        parse_response(head, head.len(), self.plan.response_limits(), &mut parsed)
             .map_err(ResponseFault::Wire)?;
         let pending = PendingRequest {
             method,

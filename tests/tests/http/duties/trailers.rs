@@ -4,7 +4,7 @@ use ferrule_engine::wire::body::BodyReader;
 use ferrule_engine::wire::error::WireError::{self, *};
 use ferrule_engine::wire::framing::BodyLength;
 use ferrule_engine::wire::head::{Method, Version};
-use ferrule_engine::wire::limits::{TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX};
+use ferrule_engine::wire::limits::TRAILER_LIMITS;
 use ferrule_engine::wire::trailers::parse_trailers;
 
 use super::gate::Gate;
@@ -28,7 +28,9 @@ fn pointed_at(body: &[u8], cuts: &[usize]) -> Result<Vec<u8>, WireError> {
 
 fn lines(section: &[u8]) -> Result<Vec<(String, String)>, WireError> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(parse_trailers(section)?.map(|(name, value)| (text(name), text(value))).collect())
+    Ok(parse_trailers(section, TRAILER_LIMITS)?
+        .map(|(name, value)| (text(name), text(value)))
+        .collect())
 }
 
 #[test]
@@ -56,9 +58,11 @@ fn every_broken_rule_has_its_verdict() {
     ] {
         assert_eq!(lines(section), Err(error), "{}", section.escape_ascii());
     }
-    let long = [b"A:", &vec![b'x'; usize::from(TRAILER_BYTES_MAX)][..], b"\r\n\r\n"].concat();
+    let long =
+        [b"A:", &vec![b'x'; TRAILER_LIMITS.head_bytes_max as usize][..], b"\r\n\r\n"].concat();
     assert_eq!(lines(&long), Err(TrailersTooLarge));
-    let many = [&b"A:\r\n".repeat(usize::from(TRAILER_FIELDS_MAX) + 1)[..], b"\r\n"].concat();
+    let many =
+        [&b"A:\r\n".repeat(usize::from(TRAILER_LIMITS.fields_max) + 1)[..], b"\r\n"].concat();
     assert_eq!(lines(&many), Err(TrailersTooLarge));
 }
 

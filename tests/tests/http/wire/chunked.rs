@@ -4,7 +4,7 @@ use ferrule_engine::wire::body::BodyReader;
 use ferrule_engine::wire::error::WireError::{self, *};
 use ferrule_engine::wire::framing::BodyLength;
 use ferrule_engine::wire::limits::{
-    CHUNK_EXTENSION_BYTES_MAX, CHUNK_EXTENSIONS_TOTAL_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX,
+    CHUNK_EXTENSION_BYTES_MAX, CHUNK_EXTENSIONS_TOTAL_MAX, TRAILER_LIMITS,
 };
 
 use super::feed::{Body, body, body_cut, show};
@@ -203,12 +203,12 @@ fn extensions_are_bounded_by_body() {
 
 #[test]
 fn trailers_are_bounded_by_bytes_and_by_lines() {
-    let max = usize::from(TRAILER_BYTES_MAX);
+    let max = TRAILER_LIMITS.head_bytes_max as usize;
     let with = |len: usize| [b"0\r\nA:", "x".repeat(len - 4).as_bytes(), b"\r\n\r\n"].concat();
     let verdict = |bytes: &[u8]| body_cut(BodyLength::Chunked, &[bytes]).1.map(|body| body.2);
     assert_eq!(verdict(&with(max)), Ok(true));
     assert_eq!(verdict(&with(max + 1)), Err(TrailersTooLarge));
-    let lines = |count: u8| [&b"0\r\n"[..], &b"A:\r\n".repeat(count.into()), b"\r\n"].concat();
-    assert_eq!(verdict(&lines(TRAILER_FIELDS_MAX)), Ok(true));
-    assert_eq!(verdict(&lines(TRAILER_FIELDS_MAX + 1)), Err(TrailersTooLarge));
+    let lines = |count: u16| [&b"0\r\n"[..], &b"A:\r\n".repeat(count.into()), b"\r\n"].concat();
+    assert_eq!(verdict(&lines(TRAILER_LIMITS.fields_max)), Ok(true));
+    assert_eq!(verdict(&lines(TRAILER_LIMITS.fields_max + 1)), Err(TrailersTooLarge));
 }
