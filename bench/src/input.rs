@@ -206,7 +206,7 @@ impl Connection {
         parse_request(black_box(REQUEST), REQUEST.len(), limits, &mut self.head)
             .expect("good input");
         let view = ConnectionView {
-            listener: ListenerId(0),
+            listener: Some(ListenerId(0)),
             policy: None,
             client: None,
             now: 0,

@@ -63,7 +63,15 @@ fn socket(port: u16) -> io::Result<TcpStream> {
 /// Connects without TLS.
 #[must_use]
 pub fn plain(port: u16) -> Raw {
-    Conversation::new(Line::Plain(socket(port).expect("a listener")))
+    try_plain(port).expect("a listener")
+}
+
+/// The same.
+///
+/// # Errors
+/// Nobody listens.
+pub fn try_plain(port: u16) -> io::Result<Raw> {
+    Ok(Conversation::new(Line::Plain(socket(port)?)))
 }
 
 /// One plain request on its own connection.

@@ -6,8 +6,10 @@ use crate::plan::{Facts, ListenerId, PolicyId};
 /// What a request's connection brings along.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionView<'a> {
-    /// The listener it came in by.
-    pub listener: ListenerId,
+    /// The listener it came in by; `None` if that is gone and no other takes its place
+    /// ([`Plan::successor_of`](crate::plan::Plan::successor_of)). What a listener may allow is not allowed
+    /// then.
+    pub listener: Option<ListenerId>,
     /// The policy of the server name used; `None` on plain HTTP.
     pub policy: Option<PolicyId>,
     /// Who the client is; `None` on plain HTTP.

@@ -85,6 +85,10 @@ pub(super) fn check_host(
         let matched = if assumed { meaning.matched } else { HostMatch::Unknown };
         return Ok(HostScope { matched, misdirected: false });
     }
+    // What an unknown host means is the listener's to say, and that may have been to keep it out.
+    if connection.listener.is_none() && meaning.matched == HostMatch::Unknown {
+        return Err(Refusal::MisdirectedRequest);
+    }
     if connection.client.is_some_and(|client| !keeps_for(client, host, meaning.matched)) {
         return Err(Refusal::MisdirectedRequest);
     }
@@ -128,9 +132,9 @@ pub(super) fn check_route(
         }
         HostMatch::Unknown => route.reach.guards().admit(used),
     };
-    let listen = &plan.listener(connection.listener).listen;
-    let is_free = used.is_none()
-        && (route.access.requires_certificate() || listen.mtls_routes == Some(MtlsRoutes::Allow));
+    let listen = connection.listener.map(|listener| &plan.listener(listener).listen);
+    let allowed = listen.is_some_and(|listen| listen.mtls_routes == Some(MtlsRoutes::Allow));
+    let is_free = used.is_none() && (route.access.requires_certificate() || allowed);
     if is_free || (fits && !host.misdirected) { Ok(()) } else { Err(Refusal::MisdirectedRequest) }
 }
 

@@ -181,7 +181,7 @@ mod tests {
     use crate::wire::head::{RequestHead, parse_request};
 
     const PLAIN: ConnectionView<'_> = ConnectionView {
-        listener: ListenerId(0),
+        listener: Some(ListenerId(0)),
         policy: None,
         client: None,
         now: 1000,
@@ -326,7 +326,7 @@ mod tests {
             let used = ServerId(u32::try_from(used).unwrap());
             let policy = Some(plan.sni.policy(used));
             let connection = ConnectionView {
-                listener: ListenerId(1),
+                listener: Some(ListenerId(1)),
                 policy,
                 client: Some(&good),
                 now: 1000,
@@ -360,7 +360,7 @@ mod tests {
         for (used, wanted) in [(0, None), (1, None), (2, Some(421)), (5, Some(421))] {
             let policy = Some(plan.sni.policy(ServerId(used)));
             let connection = ConnectionView {
-                listener: ListenerId(1),
+                listener: Some(ListenerId(1)),
                 policy,
                 client: Some(&good),
                 now: 1000,
@@ -368,6 +368,27 @@ mod tests {
             };
             let answer = ask(&plan, &connection, "GET / HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n").0;
             assert_eq!(answer.err().map(Refusal::status), wanted, "{used}");
+        }
+    }
+
+    /// Its listener may have kept unknown hosts out.
+    #[test]
+    fn without_its_listener_a_connection_reaches_named_hosts_alone() {
+        let plan = Plan::build(&mutual());
+        let policy = Some(plan.sni.policy(ServerId(5)));
+        for (host, there, gone) in [
+            ("open.test", None, None),
+            ("off.test", None, None),
+            ("nowhere.test", None, Some(421)),
+            ("a.test", Some(421), Some(421)),
+        ] {
+            for (listener, wanted) in [(Some(ListenerId(1)), there), (None, gone)] {
+                let connection =
+                    ConnectionView { listener, policy, client: None, now: 1000, facts: None };
+                let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+                let answer = ask(&plan, &connection, &head).0;
+                assert_eq!(answer.err().map(Refusal::status), wanted, "{host} {listener:?}");
+            }
         }
     }
 
@@ -390,12 +411,17 @@ mod tests {
             ("off.test", Verdict::Failed(foreign), None),
         ] {
             let identity = client(verdict, 2000);
-            let policy = plan.server_for(ListenerId(1), Some(host.as_bytes()));
+            let policy = plan.server_for(Some(ListenerId(1)), Some(host.as_bytes()));
             let policy = policy.map(|server| plan.sni.policy(server));
             let at = |now| {
                 let client = Some(&identity);
-                let connection =
-                    ConnectionView { listener: ListenerId(1), policy, client, now, facts: None };
+                let connection = ConnectionView {
+                    listener: Some(ListenerId(1)),
+                    policy,
+                    client,
+                    now,
+                    facts: None,
+                };
                 ask(&plan, &connection, &format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).0.err()
             };
             assert_eq!(at(1999), wanted, "{host} {verdict:?}");

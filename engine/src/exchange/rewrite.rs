@@ -269,7 +269,7 @@ mod tests {
         parse_request(buf, head.len(), plan.head_limits(), &mut parsed).unwrap();
         let request = parsed.view(buf);
         let view = ConnectionView {
-            listener: ListenerId(0),
+            listener: Some(ListenerId(0)),
             policy: None,
             client: None,
             now: 0,
@@ -424,7 +424,7 @@ mod tests {
             parse_request(buf, head.len(), plan.head_limits(), &mut parsed).unwrap();
             let request = parsed.view(buf);
             let view = ConnectionView {
-                listener: ListenerId(0),
+                listener: Some(ListenerId(0)),
                 policy: None,
                 client: None,
                 now: 0,

@@ -199,16 +199,21 @@ impl Plan {
     }
 
     /// The server object of a handshake with this server name on this listener; `None` is alert 112.
+    /// Without a listener no other name is assumed.
     #[must_use]
-    pub fn server_for(&self, listener: ListenerId, name: Option<&[u8]>) -> Option<ServerId> {
+    pub fn server_for(
+        &self,
+        listener: Option<ListenerId>,
+        name: Option<&[u8]>,
+    ) -> Option<ServerId> {
         let named = name.and_then(|name| self.sni.resolve(HostBuf::default().read(name)));
-        named.or_else(|| self.listener(listener).fallback)
+        named.or_else(|| self.listener(listener?).fallback)
     }
 
     /// What a Host means on this listener.
     #[must_use]
-    pub fn host_meaning(&self, listener: ListenerId, host: HostName<'_>) -> HostMeaning {
-        self.sni.meaning(host, self.listener(listener).fallback)
+    pub fn host_meaning(&self, listener: Option<ListenerId>, host: HostName<'_>) -> HostMeaning {
+        self.sni.meaning(host, listener.and_then(|listener| self.listener(listener).fallback))
     }
 
     /// What one request head may cost.

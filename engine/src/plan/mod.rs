@@ -38,6 +38,7 @@ pub mod reach;
 pub mod request_ids;
 pub mod route;
 pub mod sni;
+mod succession;
 pub mod template;
 pub mod upstream;
 mod value_writer;

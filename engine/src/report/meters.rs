@@ -27,6 +27,7 @@ const DAY: i64 = 86_400;
 /// The meters of one core and one generation. Written by that core alone.
 #[derive(Debug)]
 pub struct Meters {
+    listeners: usize,
     routes: usize,
     requests: Vec<SharedCount>,
     /// Days that the certificates of verified clients had left, once for each handshake.
@@ -60,8 +61,9 @@ impl Meters {
         let routes = routes.min(ROUTES_MAX).min(PAIRS_MAX / listeners.max(1));
         let fresh = |count| std::iter::repeat_with(SharedCount::default).take(count).collect();
         Self {
+            listeners,
             routes,
-            requests: fresh(listeners * (routes + 1) * CLASSES),
+            requests: fresh((listeners + 1) * (routes + 1) * CLASSES),
             days_left: std::iter::repeat_with(Histogram::default)
                 .take(places(of_server.len(), SERVERS_MAX))
                 .collect(),
@@ -72,14 +74,16 @@ impl Meters {
         }
     }
 
-    /// A request is over. A status outside of 100 to 599 counts as 5xx.
-    pub fn request(&self, listener: ListenerId, route: Option<RouteId>, status: u16) {
+    /// A request is over. A status outside of 100 to 599 counts as 5xx. What has no listener any more is
+    /// counted behind all of them.
+    pub fn request(&self, listener: Option<ListenerId>, route: Option<RouteId>, status: u16) {
+        let listener = listener.map_or(self.listeners, |listener| listener.0 as usize);
         let route = route.map_or(self.routes, |route| (route.0 as usize).min(self.routes));
         let class = match status {
             100..=499 => usize::from(status / 100 - 1),
             _ => CLASSES - 1,
         };
-        let at = ((listener.0 as usize) * (self.routes + 1) + route) * CLASSES + class;
+        let at = (listener * (self.routes + 1) + route) * CLASSES + class;
         if let Some(value) = self.requests.get(at) {
             value.add(1);
         }
@@ -102,7 +106,8 @@ impl Meters {
         }
     }
 
-    /// Every count of requests: listener, route (`None` for all others), class from 0, count.
+    /// Every count of requests: listener (one more than there are for none), route (`None` for all others),
+    /// class from 0, count.
     pub fn requests(&self) -> impl Iterator<Item = (usize, Option<usize>, usize, u64)> {
         let row = self.routes + 1;
         self.requests.iter().enumerate().map(move |(at, value)| {
@@ -155,14 +160,24 @@ mod tests {
     #[test]
     fn every_request_has_its_place() {
         let meters = Meters::new(2, 3, &[], 0);
-        meters.request(ListenerId(1), Some(RouteId(2)), 204);
-        meters.request(ListenerId(1), Some(RouteId(2)), 299);
-        meters.request(ListenerId(0), None, 404);
-        meters.request(ListenerId(0), Some(RouteId(9)), 101);
-        meters.request(ListenerId(0), Some(RouteId(0)), 0);
-        meters.request(ListenerId(9), Some(RouteId(0)), 200);
+        let request = |listener: Option<u32>, route: Option<u32>, status| {
+            meters.request(listener.map(ListenerId), route.map(RouteId), status);
+        };
+        request(Some(1), Some(2), 204);
+        request(Some(1), Some(2), 299);
+        request(Some(0), None, 404);
+        request(Some(0), Some(9), 101);
+        request(Some(0), Some(0), 0);
+        request(Some(9), Some(0), 200);
+        request(None, Some(1), 200);
         let counted: Vec<_> = meters.requests().filter(|(.., count)| *count > 0).collect();
-        let wanted = [(0, Some(0), 4, 1), (0, None, 0, 1), (0, None, 3, 1), (1, Some(2), 1, 2)];
+        let wanted = [
+            (0, Some(0), 4, 1),
+            (0, None, 0, 1),
+            (0, None, 3, 1),
+            (1, Some(2), 1, 2),
+            (2, Some(1), 1, 1),
+        ];
         assert_eq!(counted, wanted);
     }
 
@@ -191,8 +206,8 @@ mod tests {
         assert_eq!(meters.authorities().count(), AUTHORITIES_MAX + 1);
         assert_eq!(meters.authorities().last(), Some(AuthorityUse { count: 1, last_used: 7 }));
         assert_eq!(meters.days_left().last().map(|days| days.count()), Some(1));
-        assert!(meters.requests.len() <= (PAIRS_MAX + 1_000) * CLASSES);
-        meters.request(ListenerId(999), Some(RouteId(99_999)), 200);
+        assert!(meters.requests.len() <= (PAIRS_MAX + 1_000 + 10) * CLASSES);
+        meters.request(Some(ListenerId(999)), Some(RouteId(99_999)), 200);
         let counted: Vec<_> = meters.requests().filter(|(.., count)| *count > 0).collect();
         assert_eq!(counted, [(999, None, 1, 1)]);
     }

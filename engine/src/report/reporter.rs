@@ -27,8 +27,8 @@ pub struct ExchangeMetrics<'a> {
     pub events: &'a Events,
     /// The core's counts under the generation that served the exchange.
     pub meters: &'a Meters,
-    /// The listener, as that generation counts.
-    pub listener: ListenerId,
+    /// The listener, as that generation counts; `None` if it has none for the connection.
+    pub listener: Option<ListenerId>,
 }
 
 impl Reporter {

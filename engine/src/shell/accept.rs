@@ -1,6 +1,6 @@
 //! The accept loop of one listener on one core.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -14,7 +14,9 @@ use super::service::ConnectionService;
 use crate::plan::ListenerId;
 use crate::report::Counter;
 use crate::setup::connection_counts::{ConnectionCounts, CountedConnection};
+use crate::shell::client::accepted::AcceptedBy;
 use crate::shell::client::address_limit;
+use crate::shell::state::generation::LiveGeneration;
 use crate::shell::state::load_shedding::{LoadShedder, is_exhaustion};
 use crate::shell::state::log_limits::LogCause;
 use crate::shell::transport::net::{self, CancelHandle, TcpListener, TcpStream};
@@ -25,14 +27,28 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// A listening socket at work.
 pub(crate) struct ListenerState {
-    /// Its index in the current generation.
-    pub(crate) listener: Cell<ListenerId>,
+    /// What it accepts connections by.
+    pub(crate) accepts_by: RefCell<AcceptedBy>,
     /// Client connections that this core accepts.
     pub(crate) connections_max: u32,
     /// Connections by client address, all cores together.
     pub(crate) connection_counts: Arc<ConnectionCounts>,
     /// It is to end.
     pub(crate) ending: Cell<bool>,
+}
+
+impl ListenerState {
+    /// Connections are accepted by another generation from here on, which numbers the listener so.
+    pub(crate) fn follow(&self, live: Rc<LiveGeneration>, listener: ListenerId) {
+        let mut accepts_by = self.accepts_by.borrow_mut();
+        *accepts_by = accepts_by.followed_by(live, listener);
+    }
+
+    /// It is to end.
+    pub(crate) fn end(&self) {
+        self.ending.set(true);
+        self.accepts_by.borrow().connections.remove_listener();
+    }
 }
 
 /// Accepts until cancelled. The cancelled accept is awaited: a connection that won the race is
@@ -63,8 +79,7 @@ pub(crate) async fn run(
                     continue;
                 }
                 if is_exhaustion(&error) {
-                    let plan = &core.live().generation.plan;
-                    let tls = plan.listener(state.listener.get()).listen.tls;
+                    let tls = state.accepts_by.borrow().plan().listen.tls;
                     shedder.failed(core, &socket, tls, &error);
                 } else if let Some(suppressed) = core.allow_log(LogCause::Exhausted) {
                     tracing::warn!(%error, suppressed, "cannot accept for now");
@@ -98,21 +113,18 @@ fn admit(
         return;
     }
     let mut counted = CountedConnection::new(Arc::clone(&state.connection_counts));
-    let proxied = {
-        let plan = &core.live().generation.plan;
-        plan.listener(state.listener.get()).listen.proxy_protocol.is_some()
-    };
+    let by = state.accepts_by.borrow().clone();
+    let proxied = by.plan().listen.proxy_protocol.is_some();
     // Whose it is, a PROXY protocol header has yet to say.
     if !proxied && !address_limit::enter(core, &mut counted, peer.ip()) {
         return;
     }
     core.count(Counter::Accepted);
     core.open_connections.set(core.open_connections.get() + 1);
-    let (service, state) = (Rc::clone(service), Rc::clone(state));
+    let service = Rc::clone(service);
     net::spawn(async move {
         let core = &service.core;
-        let listener = state.listener.get();
-        let guarded = Guarded::new(service.serve(stream, peer, counted, listener));
+        let guarded = Guarded::new(service.serve(stream, peer, counted, by));
         if guarded.await.is_err() {
             core.count(Counter::Panics);
             tracing::error!(%peer, "a connection ended in a panic: please report it");

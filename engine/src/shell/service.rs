@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::client::accepted::AcceptedBy;
 use super::client::closing::{self, LINGER_TIME};
 use super::client::connection::{Client, HeadRead};
 use super::client::handshake;
@@ -16,7 +17,6 @@ use super::request::task::{ExchangeTasks, FinishedExchange, PendingExchange};
 use super::state::core::Core;
 use super::transport::buffers::give_memory_back;
 use super::transport::net::TcpStream;
-use crate::plan::ListenerId;
 use crate::setup::connection_counts::CountedConnection;
 
 /// Less than this is not worth asking the allocator for more.
@@ -46,12 +46,12 @@ impl ConnectionService {
         stream: TcpStream,
         peer: SocketAddr,
         counted: CountedConnection,
-        listener: ListenerId,
+        by: AcceptedBy,
     ) {
         // What a connection needs once is not kept while it waits.
         let opened = async {
             let opened =
-                handshake::open(&self.core, &self.registry, stream, peer, counted, listener).await;
+                handshake::open(&self.core, &self.registry, stream, peer, counted, by).await;
             opened.map(Box::new)
         };
         let Some(mut client) = Box::pin(opened).await else { return };

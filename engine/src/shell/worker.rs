@@ -1,6 +1,6 @@
 //! One data core: its thread, its runtime, its listeners, its drain.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use super::service::ConnectionService;
 use crate::report::{Counter, ExpiringClients, LogProducer};
 use crate::setup::connection_counts::ConnectionCounts;
 use crate::setup::{CoreLink, Driver, Handover, LinkCursor, LinkUpdates, OpenListener, Phase};
+use crate::shell::client::accepted::AcceptedBy;
 use crate::shell::state::core::{Core, DRAIN_GRACE};
 use crate::shell::state::generation::LiveGeneration;
 use crate::shell::transport::buffers::BufferSize;
@@ -241,7 +242,7 @@ impl Worker {
         self.running.retain(|address, running| {
             let stays = listeners.iter().find(|open| open.address == *address);
             if let Some(open) = stays {
-                running.state.listener.set(open.listener);
+                running.state.follow(self.core.live(), open.listener);
             } else {
                 running.end();
             }
@@ -267,7 +268,7 @@ impl Worker {
         socket.set_nonblocking(self.driver == Driver::Epoll)?;
         let socket = TcpListener::from_std(socket)?;
         let state = Rc::new(ListenerState {
-            listener: Cell::new(open.listener),
+            accepts_by: RefCell::new(AcceptedBy::new(self.core.live(), open.listener)),
             connections_max: self.connections_max,
             connection_counts: Arc::clone(&self.connection_counts),
             ending: Cell::new(false),
@@ -341,7 +342,7 @@ pub(crate) async fn wait_for_tick(service: &ConnectionService) {
 
 impl RunningListener {
     fn end(&mut self) {
-        self.state.ending.set(true);
+        self.state.end();
         self.canceller = std::mem::take(&mut self.canceller).cancel();
     }
 }

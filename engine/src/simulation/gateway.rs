@@ -1,6 +1,6 @@
 //! Ferrule itself within a run: one core that accepts, reloads and drains as a worker does.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use crate::report::{Counter, log_ring};
 use crate::setup::connection_counts::ConnectionCounts;
 use crate::setup::{Addresses, CoreLink, Generation, Handover, assemble};
 use crate::shell::accept::{self, ListenerState};
+use crate::shell::client::accepted::AcceptedBy;
 use crate::shell::service::ConnectionService;
 use crate::shell::state::core::{Core, DRAIN_GRACE};
 use crate::shell::state::generation::LiveGeneration;
@@ -49,13 +50,13 @@ impl Gateway {
             fast,
             usize::MAX,
         );
+        let core = Rc::new(core);
         let accepting = ListenerState {
-            listener: Cell::new(ListenerId(0)),
+            accepts_by: RefCell::new(AcceptedBy::new(core.live(), ListenerId(0))),
             connections_max: 1_000,
             connection_counts: Arc::new(ConnectionCounts::default()),
             ending: Cell::new(false),
         };
-        let core = Rc::new(core);
         Self {
             service: Rc::new(ConnectionService::new(Rc::clone(&core))),
             core,
@@ -91,6 +92,7 @@ impl Gateway {
     /// New requests get another generation, which says the same.
     pub(super) fn reload(&self) {
         self.core.set_live(LiveGeneration::new(&self.handover, world::draw()));
+        self.accepting.follow(self.core.live(), ListenerId(0));
         self.service.registry.review_all();
         self.core.inspection.begin_again();
     }
@@ -100,7 +102,7 @@ impl Gateway {
         if self.core.draining.replace(true) {
             return;
         }
-        self.accepting.ending.set(true);
+        self.accepting.end();
         self.canceller.set(self.canceller.take().map(Canceller::cancel));
         self.core.deadlines.hasten_idle(DRAIN_GRACE);
     }

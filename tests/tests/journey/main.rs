@@ -38,6 +38,7 @@ mod kept_verdict;
 mod keys;
 mod last_words;
 mod limits;
+mod listeners;
 mod live;
 mod load;
 mod many_names;

@@ -48,8 +48,18 @@ fn allowed() -> String {
 
 /// Grants every request, greets with it, and echoes until the other side has said all.
 pub(crate) fn echoing() -> Script {
+    let echo = echoing_after();
+    Arc::new(move |client| {
+        if client.request().is_some() {
+            echo(client);
+        }
+    })
+}
+
+/// The same, for a request that has come.
+pub(crate) fn echoing_after() -> Script {
     Arc::new(|client| {
-        if client.request().is_none() || !client.send(GRANT) {
+        if !client.send(GRANT) {
             return;
         }
         // Whatever comes now was not there before the 101, so nothing of it was read ahead.
@@ -84,8 +94,14 @@ fn start_locked(dir: &Path, driver: Driver, upstream: &Upstream) -> (Gateway, Le
 }
 
 /// An open tunnel, greeted.
-pub(crate) fn open(mut raw: Raw) -> Raw {
-    raw.send(ASK.as_bytes()).expect("a connection");
+pub(crate) fn open(raw: Raw) -> Raw {
+    open_at(raw, "x")
+}
+
+/// The same, at this host.
+pub(crate) fn open_at(mut raw: Raw, host: &str) -> Raw {
+    let ask = ASK.replace("Host: x", &format!("Host: {host}"));
+    raw.send(ask.as_bytes()).expect("a connection");
     let head = raw.head().expect("a head").expect("not an end");
     assert_eq!(head.status(), 101, "{}", head.raw);
     assert_eq!((head.all("Upgrade"), head.all("Connection")), (vec!["websocket"], vec!["Upgrade"]));

@@ -9,7 +9,8 @@ pub(super) fn by_object(status: &ProcessStatus) -> Vec<Family> {
     let totals = status.totals();
     let mut requests = Family::counter(
         "ferrule_requests",
-        "Requests, by listener, route (empty if none was found) and class of the status code.",
+        "Requests, by listener (empty if it was taken away by a reload), route (empty if none was \
+         found) and class of the status code.",
     );
     for (request, classes) in &totals.requests {
         for (class, count) in (1_u8..).zip(classes).filter(|(_, count)| **count > 0) {

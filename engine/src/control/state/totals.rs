@@ -26,6 +26,9 @@ const OTHERS: &str = "(other)";
 /// The route label of a request without a route, or with one beyond those that are counted alone.
 const NO_ROUTE: &str = "";
 
+/// The listener label of a request whose listener was taken away, and none took its place.
+const NO_LISTENER: &str = "";
+
 /// Where a request came in, and where it went.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct RequestLabels {
@@ -102,7 +105,7 @@ impl GenerationLabels {
             *others = other_authorities();
         }
         Self {
-            listeners: listens.collect(),
+            listeners: listens.chain([NO_LISTENER.into()]).collect(),
             routes: routes.map(|route| Arc::from(&*route.id)).collect(),
             servers,
             authorities,
@@ -260,7 +263,7 @@ mod tests {
             let meters = Arc::new(Meters::new(1, routes.len(), &[Arc::from([0])], 1));
             all.add_generation(labels(&routes), vec![Arc::clone(&meters)]);
             for route in 0..=4_000 {
-                meters.request(ListenerId(0), Some(RouteId(route)), 200);
+                meters.request(Some(ListenerId(0)), Some(RouteId(route)), 200);
             }
             meters.verified(ServerId(0), Some(0), 9, 5);
             held = Some(meters);
@@ -283,13 +286,13 @@ mod tests {
         let mut all = MetricTotals::default();
         let first = Arc::new(Meters::new(1, 1, &[Arc::from([0])], 1));
         all.add_generation(labels(&["a"]), vec![Arc::clone(&first)]);
-        first.request(ListenerId(0), Some(RouteId(0)), 200);
+        first.request(Some(ListenerId(0)), Some(RouteId(0)), 200);
         first.verified(ServerId(0), Some(0), 9, 5);
         let second = Arc::new(Meters::new(1, 2, &[Arc::from([0])], 1));
         all.add_generation(labels(&["b", "a"]), vec![Arc::clone(&second)]);
-        second.request(ListenerId(0), Some(RouteId(1)), 200);
+        second.request(Some(ListenerId(0)), Some(RouteId(1)), 200);
         // A connection of the first generation is still at work.
-        first.request(ListenerId(0), None, 404);
+        first.request(Some(ListenerId(0)), None, 404);
         let totals = all.totals();
         assert_eq!((count(&totals, "a"), count(&totals, ""), count(&totals, "b")), (2, 1, 0));
         drop(first);

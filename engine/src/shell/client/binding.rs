@@ -3,6 +3,7 @@
 //! A connection outlives a reload: its listener and server object are found again in the newest
 //! generation, and its client is judged by what that says, with the certificate that it has shown.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use ferrule_config::model::OnRevoke;
@@ -14,22 +15,25 @@ use crate::plan::{ListenerId, ServerId};
 use crate::shell::state::core::Core;
 use crate::shell::state::generation::LiveGeneration;
 
-/// What its handshake has negotiated for the whole life of a connection.
+/// What was settled for the whole life of a connection before its first request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct NegotiatedSession<'a> {
     /// The server name; `None` without one.
     pub(crate) server_name: Option<&'a str>,
     /// The TLS version, as `$ssl_protocol`; empty on plain HTTP.
     pub(crate) protocol: &'static str,
+    /// Who has sent its PROXY protocol header; `None` without one.
+    pub(crate) sender: Option<IpAddr>,
 }
 
 impl<'a> NegotiatedSession<'a> {
-    /// Of a TLS session; `None` on plain HTTP.
+    /// Of a TLS session (`None` on plain HTTP), behind a PROXY protocol header of this sender.
     #[must_use]
-    pub(crate) fn of(session: Option<&'a SessionFacts>) -> Self {
-        session.map_or_else(Self::default, |session| Self {
+    pub(crate) fn of(session: Option<&'a SessionFacts>, sender: Option<IpAddr>) -> Self {
+        session.map_or(Self { sender, ..Self::default() }, |session| Self {
             server_name: Some(session.server_name.as_str()).filter(|name| !name.is_empty()),
             protocol: session.protocol,
+            sender,
         })
     }
 }
@@ -37,18 +41,19 @@ impl<'a> NegotiatedSession<'a> {
 /// The listener and the server object of a connection, as one generation numbers them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServerBinding {
-    /// The listener it came in by.
-    pub(crate) listener: ListenerId,
+    /// The listener that it is judged by; `None` if that is gone, and no other takes its place.
+    pub(crate) listener: Option<ListenerId>,
     /// The server object of its name; `None` on plain HTTP.
     pub(crate) server: Option<ServerId>,
 }
 
 impl ServerBinding {
-    /// The same listener and server name in another generation: `self` is as `before` numbers them.
+    /// Listener and server object in another generation: `self` is as `before` numbers them. What counts
+    /// is what the generation demands of such a connection, not whether it still listens at the address.
     ///
     /// # Errors
-    /// The new generation does not listen here, does not know the server name, or speaks another TLS
-    /// version there: the client may come again on a new connection (421).
+    /// The new generation does not know the server name, speaks another TLS version there, or does not
+    /// trust the sender of the PROXY protocol header: the client may come again on a new connection (421).
     pub(crate) fn carried_over(
         &self,
         before: &LiveGeneration,
@@ -56,16 +61,13 @@ impl ServerBinding {
         session: NegotiatedSession<'_>,
     ) -> Result<Self, Refusal> {
         let plan = &live.generation.plan;
-        let here = &before.generation.plan.listener(self.listener).listen;
-        let same = |listen: &ferrule_config::model::Listen| {
-            listen.address == here.address
-                && listen.tls == here.tls
-                && listen.proxy_protocol == here.proxy_protocol
-        };
-        let Some(listener) = plan.listeners().iter().position(|plan| same(&plan.listen)) else {
+        let successor = |listener| plan.successor_of(&before.generation.plan, listener);
+        let listener = self.listener.and_then(successor);
+        let trusts =
+            |sender| listener.is_some_and(|listener| plan.listener(listener).trusts_sender(sender));
+        if !session.sender.is_none_or(trusts) {
             return Err(Refusal::MisdirectedRequest);
-        };
-        let listener = ListenerId(u32::try_from(listener).unwrap_or(u32::MAX));
+        }
         let server = match self.server {
             None => None,
             Some(_) => {

@@ -3,10 +3,11 @@
 //! In: an accepted socket, and what the handshake has found out. Out: request heads as they are read,
 //! the facts that templates and admission read, and the identity that each request has.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::accepted::{AcceptedBy, ListenerMembership};
 use super::binding::{GenerationView, NegotiatedSession, ServerBinding};
 use super::registry::Registration;
 use super::route_identity::{RouteIdentities, judge_by_trust};
@@ -37,16 +38,21 @@ pub(crate) struct Client {
     /// Its entry in the registry; `None` without a certificate. Declared before the stream, so that it is
     /// dropped before the socket is closed.
     pub(crate) registration: Option<Registration>,
+    /// Its place among the connections of its listener.
+    pub(crate) membership: ListenerMembership,
     /// The connection itself.
     pub(crate) stream: Stream,
     /// The generation that serves its next request.
     pub(crate) live: Rc<LiveGeneration>,
-    /// The listener it came in by, as that generation numbers them.
-    pub(crate) listener: ListenerId,
+    /// The listener that it is judged by, as that generation numbers them; `None` if that is gone, and no
+    /// other takes its place.
+    pub(crate) listener: Option<ListenerId>,
     /// Addresses and counts.
     pub(crate) facts: ConnectionFacts,
     /// Its two addresses: the kernel's, or those of a PROXY protocol header.
     pub(crate) ends: Ends,
+    /// Who has sent its PROXY protocol header; `None` without one.
+    pub(crate) sender: Option<IpAddr>,
     /// Its TLS session; `None` on plain HTTP.
     pub(crate) session: Option<SessionFacts>,
     /// The server object its handshake chose.
@@ -84,27 +90,30 @@ impl Client {
         stream: TcpStream,
         peer: SocketAddr,
         counted: CountedConnection,
-        listener: ListenerId,
+        by: &AcceptedBy,
     ) -> Option<Self> {
-        let live = core.live();
         let ends = Ends { source: peer, destination: stream.local_addr().ok()? }.canonical();
-        let tls = live.generation.plan.listener(listener).listen.tls;
+        let tls = by.plan().listen.tls;
+        let stream = Stream::accepted(stream, &core.deadlines, &core.buffers).ok()?;
+        let serial = core.next_serial();
         Some(Self {
             core: Rc::clone(core),
-            stream: Stream::accepted(stream, &core.deadlines, &core.buffers).ok()?,
-            live,
-            listener,
+            membership: by.connections.enter(serial, stream.read_timer()),
+            stream,
+            live: Rc::clone(&by.live),
+            listener: Some(by.listener),
             facts: ConnectionFacts {
                 remote_addr: ends.source.ip().to_string(),
                 remote_port: ends.source.port().to_string(),
                 server_addr: ends.destination.ip().to_string(),
                 server_port: ends.destination.port().to_string(),
                 tls,
-                serial: core.next_serial(),
+                serial,
                 requests: 0,
                 proxied: None,
             },
             ends,
+            sender: None,
             session: None,
             server: None,
             identity: None,
@@ -172,6 +181,7 @@ impl Client {
     pub(crate) fn may_keep(&self, wanted: bool) -> bool {
         wanted
             && !self.core.draining.get()
+            && !self.membership.connections().is_listener_removed()
             && !self.registration.as_ref().is_some_and(Registration::is_ended)
             && self.facts.requests < u64::from(self.live.generation.plan.http.keepalive_requests)
     }
@@ -263,7 +273,7 @@ impl Client {
             binding: ServerBinding { listener: self.listener, server: self.server },
             identity: self.identity.clone(),
         };
-        let session = NegotiatedSession::of(self.session.as_ref());
+        let session = NegotiatedSession::of(self.session.as_ref(), self.sender);
         let GenerationView { live, binding, identity } = before.renewed(&self.core, session)?;
         self.live = live;
         self.listener = binding.listener;
@@ -324,7 +334,7 @@ impl Client {
         let http = &self.live.generation.plan.http;
         let (limits, whole) = (self.live.generation.plan.head_limits(), http.client_header_timeout);
         let mut quiet = if self.facts.requests == 0 { whole } else { http.keepalive_timeout };
-        if self.core.draining.get() {
+        if self.core.draining.get() || self.membership.connections().is_listener_removed() {
             quiet = quiet.min(DRAIN_GRACE);
         }
         let mut scan = HeadScan::default();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
+use super::accepted::AcceptedBy;
 use super::address_limit;
 use super::audit;
 use super::binding::{ServerBinding, identify};
@@ -42,13 +43,13 @@ pub(crate) async fn open(
     stream: TcpStream,
     peer: SocketAddr,
     counted: CountedConnection,
-    listener: ListenerId,
+    by: AcceptedBy,
 ) -> Option<Client> {
-    let mut client = Client::accepted(core, stream, peer, counted, listener)?;
-    let listen = &client.live.generation.plan.listener(listener).listen;
+    let mut client = Client::accepted(core, stream, peer, counted, &by)?;
+    let listen = &by.plan().listen;
     let (tls, timeout) = (listen.tls, listen.handshake_timeout);
     let started = core.clock.elapsed();
-    if !proxy_header::receive(&mut client, peer, timeout).await {
+    if !proxy_header::receive(&mut client, peer, by.plan()).await {
         return None;
     }
     let source = client.ends.source.ip();
@@ -57,7 +58,7 @@ pub(crate) async fn open(
     }
     if tls {
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
-        let secured = secure(&mut client, registry, left).await;
+        let secured = secure(&mut client, registry, by.listener, left).await;
         if let Err(error) = secured {
             closing::refuse(&mut client, &error).await;
             return None;
@@ -72,12 +73,13 @@ pub(crate) async fn open(
 async fn secure(
     client: &mut Client,
     registry: &ConnectionRegistry,
+    listener: ListenerId,
     timeout: Duration,
 ) -> Result<(), HandshakeError> {
     let core = Rc::clone(&client.core);
     let started = core.clock.elapsed();
     let FirstFlight { hello, fits_tls13, unusable } = read_hello(client, timeout).await?;
-    let chosen = client.live.server(client.listener, hello.sni.as_deref());
+    let chosen = client.live.server(listener, hello.sni.as_deref());
     let Some((server, config)) = chosen else {
         let name = unusable.map(|unusable| unusable.printable).or(hello.sni);
         return Err(HandshakeCause::UnknownName.for_name(name));
@@ -184,6 +186,7 @@ fn register(client: &mut Client, registry: &ConnectionRegistry) {
         binding: ServerBinding { listener: client.listener, server: client.server },
         server_name: client.server_name().into(),
         protocol: client.session.as_ref().map_or("", |session| session.protocol),
+        sender: client.sender,
         identity: Rc::clone(identity),
         wait: client.stream.read_timer(),
         descriptor: client.stream.descriptor(),

@@ -1,9 +1,10 @@
 //! A client connection: its handshake, its PROXY header, who its client is, and its place in the registry.
 //!
 //! [`handshake`] turns a socket into a [`connection`], [`closing`] refuses or ends it, and [`audit`] counts
-//! and logs that. [`binding`] finds its listener and server object in a newer generation, [`registry`] holds
+//! and logs that. [`accepted`] knows whether its listener is still there, [`binding`] finds listener and server object in a newer generation, [`registry`] holds
 //! the connections with a certificate, and [`review`] ends those whose client is no longer trusted.
 
+pub(crate) mod accepted;
 pub(crate) mod address_limit;
 pub(crate) mod audit;
 pub(crate) mod binding;

@@ -5,9 +5,9 @@
 //! the connection is closed, without an answer that could tell anybody anything.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use super::connection::Client;
+use crate::plan::ListenerPlan;
 use crate::plan::facts::ProxiedFacts;
 use crate::report::Counter;
 use crate::shell::state::log_limits::LogCause;
@@ -26,10 +26,14 @@ enum ProxyHeaderRefusal {
     Missing(StreamError),
 }
 
-/// Reads the header, if the listener wants one, within `timeout`; what comes after it stays in the
-/// buffer. False if the connection is to be closed.
-pub(crate) async fn receive(client: &mut Client, peer: SocketAddr, timeout: Duration) -> bool {
-    match read(client, peer, timeout).await {
+/// Reads the header, if the listener wants one, within its `handshake_timeout`; what comes after it stays
+/// in the buffer. False if the connection is to be closed.
+pub(crate) async fn receive(
+    client: &mut Client,
+    peer: SocketAddr,
+    listener: &ListenerPlan,
+) -> bool {
+    match read(client, peer, listener).await {
         Ok(None) => true,
         Ok(Some(ends)) => {
             note_ends(client, &ends);
@@ -45,20 +49,27 @@ pub(crate) async fn receive(client: &mut Client, peer: SocketAddr, timeout: Dura
 async fn read(
     client: &mut Client,
     peer: SocketAddr,
-    timeout: Duration,
+    listener: &ListenerPlan,
 ) -> Result<Option<Ends>, ProxyHeaderRefusal> {
-    let listen = &client.live.generation.plan.listener(client.listener).listen;
-    let Some(trusted) = &listen.proxy_protocol else { return Ok(None) };
+    let listen = &listener.listen;
+    if listen.proxy_protocol.is_none() {
+        return Ok(None);
+    }
     let peer = peer.ip().to_canonical();
-    if !trusted.iter().any(|network| network.contains(&peer)) {
+    if !listener.trusts_sender(peer) {
         return Err(ProxyHeaderRefusal::Untrusted);
     }
+    client.sender = Some(peer);
     let core = &client.core;
     let started = core.clock.elapsed();
     let (reader, security) = (&mut client.stream.reader, &client.stream.security);
     loop {
         let spent = core.clock.elapsed().saturating_sub(started);
-        let wait = Wait { time: timeout.saturating_sub(spent), shut: Shut::Both, idle: true };
+        let wait = Wait {
+            time: listen.handshake_timeout.saturating_sub(spent),
+            shut: Shut::Both,
+            idle: true,
+        };
         // Where TLS follows, what comes after the header has to lie where TLS looks for it.
         reader
             .receive(security, listen.tls, &core.buffers, wait)

@@ -6,6 +6,7 @@
 //! handshake, when a connection moves to another generation, and at its end.
 
 use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use foldhash::fast::RandomState;
@@ -34,6 +35,8 @@ pub(crate) struct ConnectionEntry {
     pub(crate) server_name: Box<str>,
     /// Its TLS version, as `$ssl_protocol`.
     pub(crate) protocol: &'static str,
+    /// Who has sent its PROXY protocol header; `None` without one.
+    pub(crate) sender: Option<IpAddr>,
     /// Who the client is.
     pub(crate) identity: Rc<ClientIdentity>,
     /// Its wait for the next request.
@@ -136,7 +139,7 @@ impl ReviewQueue {
 impl ConnectionEntry {
     pub(super) fn session(&self) -> NegotiatedSession<'_> {
         let server_name = Some(&*self.server_name).filter(|name| !name.is_empty());
-        NegotiatedSession { server_name, protocol: self.protocol }
+        NegotiatedSession { server_name, protocol: self.protocol, sender: self.sender }
     }
 }
 

@@ -4,6 +4,7 @@
 //! whether another attempt may still answer. The client is heard while the upstream is waited for.
 
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use ferrule_config::model::Expect;
@@ -25,6 +26,7 @@ use crate::exchange::reuse::{self, Bodies, UpstreamEnd};
 use crate::exchange::rewrite::{Destination, upstream_head, upstream_name};
 use crate::plan::{Facts, NodeIndex, NodePlan, RequestIds};
 use crate::report::Counter;
+use crate::shell::client::accepted::ListenerConnections;
 use crate::shell::client::connection::Client;
 use crate::shell::transport::record_reader::IdleCheck;
 use crate::shell::transport::stream::listen::WatchedResult;
@@ -221,7 +223,8 @@ async fn exchange(
     let upload = UploadState::new(forwards, expects && !forwards && request.after_head.is_empty());
     // Copied, because the rest of the memory it stands in is worked in.
     let request_ids = plan.http.answers.request_id.is_some().then_some(memory.request_ids);
-    let context = response_context(request, client, &upload, request_ids.as_ref());
+    let connections = Rc::clone(client.membership.connections());
+    let context = response_context(request, client, &upload, &connections, request_ids.as_ref());
     let mut progress = ResponseProgress::default();
     let started = request.core.clock.elapsed();
     let relayed =
@@ -283,6 +286,7 @@ fn response_context<'a>(
     request: &ExchangeContext<'a>,
     client: &Client,
     upload: &'a UploadState,
+    connections: &'a ListenerConnections,
     request_ids: Option<&'a RequestIds>,
 ) -> ResponseContext<'a> {
     let (plan, admission) = (&request.live.generation.plan, request.admission);
@@ -294,6 +298,7 @@ fn response_context<'a>(
         version: admission.version,
         upgrade: admission.upgrade,
         keep_alive: client.may_keep(admission.keep_alive),
+        connections,
         takes_trailers: admission.features.takes_trailers,
         upload,
         read_timeout: request.timeout().read,

@@ -15,6 +15,7 @@ use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::response_head::{client_head, granted_head, interim_head};
 use crate::plan::Plan;
 use crate::plan::request_ids::RequestIdField;
+use crate::shell::client::accepted::ListenerConnections;
 use crate::shell::state::core::Core;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::min_rate::MinRate;
@@ -42,6 +43,8 @@ pub(crate) struct ResponseContext<'a> {
     pub(crate) upgrade: bool,
     /// May the client connection live on, as far as the client and we are concerned?
     pub(crate) keep_alive: bool,
+    /// The connections of the client's listener.
+    pub(crate) connections: &'a ListenerConnections,
     /// The client takes trailers.
     pub(crate) takes_trailers: bool,
     /// How far the request is.
@@ -154,9 +157,10 @@ fn admit_head(
             method: context.method,
             version: context.version,
             upgrade: context.upgrade,
-            // A drain may have begun since the request was read.
+            // A drain may have begun since the request was read, or its listener may be gone.
             keep_alive: context.keep_alive
                 && !context.core.draining.get()
+                && !context.connections.is_listener_removed()
                 && context.knows_what_follows(continued),
             interims,
             http_date: now.http_date,

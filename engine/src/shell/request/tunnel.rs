@@ -181,7 +181,7 @@ async fn carry_both(
     outcome: &mut Outcome,
 ) {
     let Client { stream, live, listener, server, identity, facts, session, .. } = client;
-    let Client { registration, route_identities, .. } = client;
+    let Client { registration, route_identities, sender, .. } = client;
     let registration = registration.as_ref();
     let review = TunnelReview {
         core: tunnel.core,
@@ -193,6 +193,7 @@ async fn carry_both(
             route_identities,
             connection: facts,
             session: session.as_ref(),
+            sender: *sender,
             registration,
         },
         upstream,

@@ -5,6 +5,7 @@
 //! upstream's? Then its request is admitted once more, as the newest generation decides. In: what the
 //! request was admitted with. Out: why the tunnel is to end.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -35,12 +36,14 @@ pub(crate) const REVIEW_INTERVAL: Duration = Duration::from_secs(1);
 /// generation alive, for as long as the tunnel is open.
 pub(super) struct ClientSide<'a> {
     pub(super) live: &'a mut Rc<LiveGeneration>,
-    pub(super) listener: &'a mut ListenerId,
+    pub(super) listener: &'a mut Option<ListenerId>,
     pub(super) server: &'a mut Option<ServerId>,
     pub(super) identity: &'a mut Option<Rc<ClientIdentity>>,
     pub(super) route_identities: &'a mut RouteIdentities,
     pub(super) connection: &'a ConnectionFacts,
     pub(super) session: Option<&'a SessionFacts>,
+    /// Who has sent its PROXY protocol header.
+    pub(super) sender: Option<IpAddr>,
     /// Its entry in the registry, which may know of a reason to end before the review does.
     pub(super) registration: Option<&'a Registration>,
 }
@@ -78,7 +81,7 @@ impl ClientSide<'_> {
             binding: self.binding(),
             identity: self.identity.clone(),
         };
-        let session = NegotiatedSession::of(self.session);
+        let session = NegotiatedSession::of(self.session, self.sender);
         let GenerationView { live, binding, identity } = before.renewed(core, session)?;
         let moved = !Rc::ptr_eq(&live, self.live);
         *self.live = live;

@@ -73,7 +73,8 @@ impl LiveGeneration {
         let server = if let Some(server) = names.get(text) {
             *server
         } else {
-            let server = self.generation.plan.server_for(listener, name.map(str::as_bytes))?;
+            let server =
+                self.generation.plan.server_for(Some(listener), name.map(str::as_bytes))?;
             if names.len() >= NAMES_MAX {
                 names.clear();
             }

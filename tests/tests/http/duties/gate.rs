@@ -61,7 +61,7 @@ impl Gate {
         parse_request(buf, buf.len(), self.plan.head_limits(), &mut parsed)
             .map_err(Refusal::Malformed)?;
         let view = ConnectionView {
-            listener: ListenerId(0),
+            listener: Some(ListenerId(0)),
             policy: None,
             client: None,
             now: 0,

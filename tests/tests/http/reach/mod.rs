@@ -86,7 +86,7 @@ fn answer(
     let mut scratch = Scratch::default();
     let mut parsed = RequestHead::default();
     parse_request(head.as_bytes(), head.len(), plan.head_limits(), &mut parsed).unwrap();
-    let id = ListenerId(u32::try_from(listener).unwrap());
+    let id = Some(ListenerId(u32::try_from(listener).unwrap()));
     let tls = world.listeners[listener].tls;
     let server = plan.server_for(id, server_name.map(str::as_bytes)).filter(|_| tls);
     // Whom the connection's policy lets in.

@@ -177,6 +177,14 @@ impl TimerHandle {
         }
     }
 
+    /// If the connection is idle, it is due within `within` at the latest.
+    pub(crate) fn hasten_idle(&self, within: Duration) {
+        let idle = self.table.borrow().idle.get(self.slot).copied().unwrap_or(false);
+        if idle {
+            self.hasten(within);
+        }
+    }
+
     /// If the connection is idle, it is shut now.
     pub(crate) fn end_idle(&self) {
         let mut guard = self.table.borrow_mut();
