@@ -32,6 +32,7 @@ mod reference;
 mod render;
 mod schema;
 mod source;
+mod syntax;
 mod uri_pattern;
 mod values;
 mod variables;
@@ -175,7 +176,7 @@ pub fn read_text(
     }
     for error in &errors {
         let place = error.span().map(Place::of).unwrap_or_default();
-        problems.push_at(place, "", error.message(), None);
+        problems.push_at(place, "", error.message(), syntax::help(&text, place));
     }
     if !errors.is_empty() {
         return Err(problems);

@@ -83,8 +83,8 @@ impl Check<'_> {
             self.error(at, path, "`mtls_routes` is for plain HTTP only", help);
         }
         let fallback_sni = self.fallback_sni(raw);
-        self.speaks_as_its_port(raw, tls);
         let address = self.address(raw, &raw.text("address")?)?;
+        self.speaks_as_its_port(raw, tls, address.port());
         self.ipv6only_agrees(raw, address);
         Some(Listen {
             place: raw.place,
@@ -99,18 +99,11 @@ impl Check<'_> {
     }
 
     /// Whoever connects to port 443 speaks TLS.
-    fn speaks_as_its_port(&mut self, raw: &Raw, tls: bool) {
-        let Some(text) = raw.text("address").filter(|text| text.text.ends_with(":443")) else {
-            return;
-        };
-        if !tls && !raw.is_broken("tls") && !raw.flag("proxy_protocol") {
+    fn speaks_as_its_port(&mut self, raw: &Raw, tls: bool, port: u16) {
+        if port == 443 && !tls && !raw.is_broken("tls") && !raw.flag("proxy_protocol") {
             let message = "clients speak TLS to port 443, and this listener does not";
-            self.warn(
-                text.place,
-                raw.path("address"),
-                message,
-                "set `tls = true`, or take port 80",
-            );
+            let help = "set `tls = true`, or take port 80";
+            self.warn(raw.at("address"), raw.path("address"), message, help);
         }
     }
 

@@ -14,12 +14,24 @@ const SIDE_KEYS: [&str; 7] = ["id", "name", "desc", "labels", "status", "type", 
 /// Keys of a table that are shown.
 const KEYS_MAX: usize = 3;
 
-/// A line with this key, as `address = "0.0.0.0:443"`.
-pub(crate) fn line(table: &'static Table, key: &'static Key) -> String {
+/// How to write this key, with backticks: "`address = \"0.0.0.0:443\"`".
+pub(crate) fn quoted(table: &'static Table, key: &'static Key) -> String {
+    match key.kind {
+        Kind::Tables(inner) => below(inner, &lines(inner).join("`, `")),
+        _ => format!("`{}`", line(table, key)),
+    }
+}
+
+/// A table of a list, and lines of it.
+pub(crate) fn below(table: &Table, lines: &str) -> String {
+    format!("`[[{}]]`, and below it `{lines}`", table.name)
+}
+
+/// A line with this key.
+fn line(table: &'static Table, key: &'static Key) -> String {
     let name = key.name;
     match key.kind {
-        Kind::Tables(inner) => format!("[[{}]] {}", inner.name, lines(inner).join(" ")),
-        Kind::Table(inner) | Kind::TableOrTables(inner) => {
+        Kind::Table(inner) | Kind::Tables(inner) | Kind::TableOrTables(inner) => {
             format!("{name} = {{ {} }}", lines(inner).join(", "))
         }
         _ => match value(table, key) {
@@ -106,7 +118,7 @@ mod tests {
         while let Some(name) = names.next() {
             let key = table.key(name).unwrap();
             if names.peek().is_none() {
-                return line(table, key);
+                return quoted(table, key);
             }
             table = match key.kind {
                 Kind::Table(inner)
@@ -123,17 +135,17 @@ mod tests {
 
     #[test]
     fn examples_are_lines_of_a_file() {
-        for (path, line) in [
-            ("listen", "[[listen]] address = \"0.0.0.0:80\""),
-            ("listen.address", "address = \"0.0.0.0:80\""),
-            ("listen.tls", "tls = true"),
-            ("http.client_max_body_size", "client_max_body_size = 0"),
-            ("upstreams.nodes", "nodes = { \"10.2.0.1:80\" = 1 }"),
-            ("ssls.client.ca", "ca = [\"/etc/ferrule/ca-2024.pem\"]"),
-            ("routes.methods", "methods = [\"GET\"]"),
-            ("ssls.client", "client = { ca = [\"/etc/ferrule/ca-2024.pem\"] }"),
+        for (path, example) in [
+            ("listen", "`[[listen]]`, and below it `address = \"0.0.0.0:80\"`"),
+            ("listen.address", "`address = \"0.0.0.0:80\"`"),
+            ("listen.tls", "`tls = true`"),
+            ("http.client_max_body_size", "`client_max_body_size = 0`"),
+            ("upstreams.nodes", "`nodes = { \"10.2.0.1:80\" = 1 }`"),
+            ("ssls.client.ca", "`ca = [\"/etc/ferrule/ca-2024.pem\"]`"),
+            ("routes.methods", "`methods = [\"GET\"]`"),
+            ("ssls.client", "`client = { ca = [\"/etc/ferrule/ca-2024.pem\"] }`"),
         ] {
-            assert_eq!(of(path), line);
+            assert_eq!(of(path), example);
         }
     }
 }

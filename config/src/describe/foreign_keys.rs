@@ -28,6 +28,15 @@ pub(crate) fn find(name: &str) -> Option<&'static ForeignKeys> {
     FOREIGN_KEYS.iter().find(|entry| entry.names.split(' ').any(|name| bare(name) == wanted))
 }
 
+impl Here {
+    /// The first key that it names, or the table of it.
+    pub(crate) fn first_key(self) -> Option<&'static str> {
+        let Self::Key(here) = self else { return None };
+        let bare = here.trim_start_matches(['[', '`']);
+        bare.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').next()
+    }
+}
+
 const fn key(names: &'static str, here: &'static str) -> ForeignKeys {
     ForeignKeys { names, here: Here::Key(here) }
 }
@@ -282,5 +291,10 @@ mod tests {
             assert!(find(name).is_some(), "{name}");
         }
         assert!(find("adress").is_none());
+        let first = |name| find(name).and_then(|entry| entry.here.first_key());
+        assert_eq!(first("proxy_pass"), Some("upstream"));
+        assert_eq!(first("entry_points"), Some("listen"));
+        assert_eq!(first("ssl-certificate-key"), Some("key"));
+        assert_eq!(first("gzip"), None);
     }
 }

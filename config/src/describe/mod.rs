@@ -18,6 +18,4 @@ mod tables;
 
 pub(crate) use key::{Fallback, Key, Kind, Need, Table, Words};
 pub(crate) use refused::{Refused, Why};
-pub(crate) use root::ROOT;
-#[cfg(test)]
-pub(crate) use root::tests::every_table;
+pub(crate) use root::{ROOT, every_table};

@@ -57,31 +57,31 @@ pub(crate) static ROOT: Table = Table {
     refused: refused::IN_ROOT,
 };
 
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// Every table once.
-    pub(crate) fn every_table() -> Vec<&'static Table> {
-        let mut tables = vec![&ROOT];
-        let mut next = 0;
-        while let Some(table) = tables.get(next).copied() {
-            next += 1;
-            for key in table.keys {
-                if let Kind::Table(inner)
-                | Kind::Identity(inner)
-                | Kind::Short(inner, _)
-                | Kind::Tables(inner)
-                | Kind::TableOrTables(inner)
-                | Kind::Nodes(inner) = key.kind
-                    && !tables.iter().any(|known| known.name == inner.name)
-                {
-                    tables.push(inner);
-                }
+/// Every table once.
+pub(crate) fn every_table() -> Vec<&'static Table> {
+    let mut tables = vec![&ROOT];
+    let mut next = 0;
+    while let Some(table) = tables.get(next).copied() {
+        next += 1;
+        for key in table.keys {
+            if let Kind::Table(inner)
+            | Kind::Identity(inner)
+            | Kind::Short(inner, _)
+            | Kind::Tables(inner)
+            | Kind::TableOrTables(inner)
+            | Kind::Nodes(inner) = key.kind
+                && !tables.iter().any(|known| known.name == inner.name)
+            {
+                tables.push(inner);
             }
         }
-        tables
     }
+    tables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn names_are_given_once() {

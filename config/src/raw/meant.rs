@@ -10,9 +10,23 @@ use crate::describe::{Key, Kind, Table, example};
 
 /// What to write in place of `found`.
 pub(super) fn help(table: &'static Table, key: &'static Key, found: &DeValue<'_>) -> String {
+    if let (Kind::Tables(inner), Some(address)) = (key.kind, inner_address(key, found)) {
+        return format!("write {}", example::below(inner, &format!("address = {address}")));
+    }
     match meant(table, key, found) {
         Some(value) => format!("write `{} = {value}`", key.name),
-        None => format!("for example `{}`", example::line(table, key)),
+        None => format!("for example {}", example::quoted(table, key)),
+    }
+}
+
+/// The address that is given for a list of tables that have one.
+fn inner_address(key: &'static Key, found: &DeValue<'_>) -> Option<String> {
+    let Kind::Tables(inner) = key.kind else { return None };
+    let address = inner.key("address")?;
+    match found {
+        DeValue::String(text) if text.parse::<SocketAddr>().is_ok() => Some(format!("\"{text}\"")),
+        DeValue::Integer(_) => meant(inner, address, found),
+        _ => None,
     }
 }
 
@@ -36,6 +50,7 @@ fn meant(table: &'static Table, key: &'static Key, found: &DeValue<'_>) -> Optio
         (Kind::Nodes(_), DeValue::Array(list)) => {
             nodes(&list.iter().map(|node| node.get_ref().as_str()).collect::<Option<Vec<_>>>()?)
         }
+        (Kind::Table(inner), DeValue::String(url)) if inner.key("nodes").is_some() => upstream(url),
         (Kind::Words(words), DeValue::String(text)) if words.words.contains(&&**text) => {
             Some(format!("[\"{text}\"]"))
         }
@@ -50,6 +65,23 @@ fn flag(text: &str) -> Option<bool> {
         "false" | "off" | "no" | "0" => Some(false),
         _ => None,
     }
+}
+
+/// An upstream with one node, of a URL or of a host and its port.
+fn upstream(url: &str) -> Option<String> {
+    let (tls, rest) = match url.split_once("://") {
+        Some(("http", rest)) => (false, rest),
+        Some(("https", rest)) => (true, rest),
+        Some(_) => return None,
+        None => (false, url),
+    };
+    let host = rest.split('/').next().unwrap_or_default();
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    if host.is_empty() || !host.bytes().all(legal) {
+        return None;
+    }
+    let tls = if tls { ", scheme = \"https\", tls = { ca = \"system\" }" } else { "" };
+    Some(format!("{{ nodes = {}{tls} }}", nodes(&[host])?))
 }
 
 /// A table of these nodes, each with the same weight.
@@ -123,13 +155,12 @@ mod tests {
     fn every_example_is_of_the_right_type() {
         for table in every_table() {
             for key in table.keys {
-                let line = example::line(table, key);
-                let line = line.strip_prefix("[[").map_or(line.clone(), |rest| {
-                    let (_, keys) = rest.split_once("]] ").unwrap();
-                    format!("{} = [{{ {} }}]", key.name, keys.replace(" key = ", ", key = "))
-                });
-                let (_, value) = line.split_once(" = ").unwrap();
-                let found = problems(table, key, value);
+                let line = example::quoted(table, key);
+                let value = match line.split_once("below it ") {
+                    Some((_, keys)) => format!("[{{ {} }}]", keys.replace('`', "")),
+                    None => line.trim_matches('`').split_once(" = ").unwrap().1.to_owned(),
+                };
+                let found = problems(table, key, &value);
                 let wrong = found.iter().any(|problem| problem.message.contains(" is wanted"));
                 assert!(!wrong, "{}: {line}: {found:?}", table.name);
             }
@@ -149,6 +180,15 @@ mod tests {
             ("upstreams.nodes", "'a:80'", "write `nodes = { \"a:80\" = 1 }`"),
             ("routes.methods", "'GET'", "write `methods = [\"GET\"]`"),
             ("ssls.client.ca", "[['a']]", "for example `ca = [\"/etc/ferrule/ca-2024.pem\"]`"),
+            (".listen", "443", "write `[[listen]]`, and below it `address = \"0.0.0.0:443\"`"),
+            (".listen", "'[::]:443'", "write `[[listen]]`, and below it `address = \"[::]:443\"`"),
+            (".listen", "'a'", "for example `[[listen]]`, and below it `address = \"0.0.0.0:80\"`"),
+            ("routes.upstream", "'a:80'", "write `upstream = { nodes = { \"a:80\" = 1 } }`"),
+            (
+                "routes.upstream",
+                "'https://a.test/x'",
+                "write `upstream = { nodes = { \"a.test\" = 1 }, scheme = \"https\", tls = { ca = \"system\" } }`",
+            ),
             ("http.send_timeout", "30", "write `send_timeout = \"30s\"`"),
         ] {
             let (name, key) = path.rsplit_once('.').unwrap();

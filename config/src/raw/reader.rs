@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::describe::foreign_keys::{self, Here};
-use crate::describe::{Key, Kind, Need, Refused, Table, Why, example};
+use crate::describe::{Key, Kind, Need, Refused, Table, Why, every_table, example};
 use crate::place::Place;
 use crate::problem::Problems;
 use crate::raw::meant;
@@ -80,7 +80,7 @@ impl Reader<'_> {
             |key: &&Key| matches!(key.need, Need::Required) && !given.contains_key(key.name);
         for key in table.keys.iter().filter(missing) {
             let message = format!("`{}` is missing", key.name);
-            let help = format!("write `{}`: {}", example::line(table, key), key.doc);
+            let help = format!("write {}: {}", example::quoted(table, key), key.doc);
             self.problems.push_at(place, join(&field, key.name), message, Some(help));
         }
         Raw { table, place, field, given }
@@ -153,11 +153,14 @@ impl Reader<'_> {
                     format!("{why}; docs/limits.md lists what is not supported")
                 }
                 (None, Some(near)) => format!("did you mean `{near}`?"),
-                (None, None) => format!("known keys: {}", known.collect::<Vec<_>>().join(", ")),
+                (None, None) => elsewhere(name).unwrap_or_else(|| {
+                    format!("known keys: {}", known.collect::<Vec<_>>().join(", "))
+                }),
             }
         };
         self.problems.push_at(place, path, message, Some(help));
-        near.filter(|_| foreign.is_none())
+        let foreign = foreign.and_then(Here::first_key).and_then(|name| table.key(name));
+        foreign.map(|key| key.name).or(near)
     }
 
     pub(super) fn refuse(&mut self, refused: &Refused, place: Place, path: &str) {
@@ -324,6 +327,20 @@ impl Reader<'_> {
     }
 }
 
+/// The tables that have a key of this name.
+fn elsewhere(name: &str) -> Option<String> {
+    const TABLES_MAX: usize = 4;
+    let tables = every_table().into_iter().filter(|table| table.key(name).is_some());
+    let tables: Vec<_> = tables
+        .map(|table| match table.name {
+            "" => "the top of the file".to_owned(),
+            name => format!("`{name}`"),
+        })
+        .collect();
+    let known = !tables.is_empty() && tables.len() <= TABLES_MAX;
+    known.then(|| format!("`{name}` is a key of {}", tables.join(", ")))
+}
+
 /// The entries of a table in the order of the file: the parser sorts them by name.
 pub(super) fn in_order<'a, 'i>(
     table: &'a DeTable<'i>,
@@ -338,7 +355,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::describe::every_table;
     use crate::source::Source;
 
     #[test]

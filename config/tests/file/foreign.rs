@@ -115,6 +115,19 @@ fn the_cause_is_told_and_not_what_follows_from_it() {
     let lost = "[[routes]]\nuri = '/*'\nupstreem.nodes = { 'a:1' = 1 }\n";
     let wanted = [(4, 1, "routes[0].upstreem", "unknown key `upstreem`")];
     assert_problems(&format!("{LISTEN}{lost}"), &wanted);
+    // What another proxy calls it is not missing, either.
+    let other = "[entryPoints.web]\naddress = ':80'\n";
+    assert_problems(
+        &format!("{other}{ROUTE}"),
+        &[(1, 2, "entryPoints", "unknown key `entryPoints`")],
+    );
+    let passes = "[[routes]]\nuri = '/*'\nproxy_pass = 'http://a'\n";
+    let wanted = [(4, 1, "routes[0].proxy_pass", "unknown key `proxy_pass`")];
+    assert_problems(&format!("{LISTEN}{passes}"), &wanted);
+    let elsewhere = problems(&format!("{LISTEN}preset = ['nginx']\n{ROUTE}"));
+    assert_eq!(help(&elsewhere, "preset"), "did you mean `identity_headers.preset`?");
+    let elsewhere = problems(&format!("[[listen]]\naddress = '0.0.0.0:80'\nuri = '/'\n{ROUTE}"));
+    assert_eq!(help(&elsewhere, "listen[0].uri"), "`uri` is a key of `routes`");
     let missing = problems(&format!("[[listen]]\ntls = false\n{ROUTE}"));
     assert!(help(&missing, "listen[0].address").starts_with("write `address = \"0.0.0.0:80\"`: "));
 }

@@ -61,6 +61,7 @@ mod slow;
 mod sni;
 mod spoken;
 mod spoof;
+mod ssl_defaults;
 mod stale;
 mod strangers;
 mod system_roots;

@@ -57,6 +57,9 @@ fn a_gateway_that_must_have_io_uring_says_why_it_cannot() {
         // Writes the file, too.
         let (code, text) = setup(dir, "io_uring", errno, &upstream).check();
         assert_eq!(code, Some(0), "{text}");
+        let warned =
+            text.contains("warning: runtime.io_driver: \"io_uring\" is asked for, and here");
+        assert!(warned, "{text}");
         let binary = ferrule_binary();
         let said = shell(
             dir,

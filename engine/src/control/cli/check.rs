@@ -7,21 +7,25 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ferrule_config::{Problems, Report};
+use ferrule_config::model::IoDriver;
+use ferrule_config::{Place, Problem, Problems, Report};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::inventory::Inventory;
 use crate::control::process::terminal::{self, OutputFormat};
-use crate::control::process::{clock, environment};
-use crate::setup;
+use crate::control::process::{clock, environment, machine};
+use crate::setup::{self, Generation};
 use crate::tls::resumption::tickets::TicketKeys;
 
 /// Checks a file. No socket is opened and no name is resolved. `strict` takes a warning for an error.
 pub(crate) fn check(file: &Path, format: OutputFormat, strict: bool) -> ExitCode {
     let now = clock::unix_seconds();
     let tickets = Arc::new(TicketKeys::new());
-    let result = setup::load(file, &environment::variable, &tickets, 1, now);
+    let mut result = setup::load(file, &environment::variable, &tickets, 1, now);
+    if let Ok(generation) = &mut result {
+        warn_of_machine(generation);
+    }
     match (result, format) {
         (Ok(generation), OutputFormat::Human) => {
             let warnings = generation.warnings.render_human();
@@ -46,6 +50,22 @@ pub(crate) fn check(file: &Path, format: OutputFormat, strict: bool) -> ExitCode
             terminal::print(&report(file, &problems, false, None));
             ExitCode::from(terminal::REFUSED)
         }
+    }
+}
+
+/// Warns of what this machine lacks; the one that runs the file may have it.
+fn warn_of_machine(generation: &mut Generation) {
+    let support = machine::io_uring_support();
+    if generation.config.runtime.io_driver == IoDriver::IoUring && !support.starts_with("available")
+    {
+        generation.warnings.warn(Problem {
+            place: Place::default(),
+            field: "runtime.io_driver".to_owned(),
+            message: format!(
+                "\"io_uring\" is asked for, and here it is {support}: `run` refuses to start"
+            ),
+            help: Some("\"auto\" takes epoll where there is no io_uring".to_owned()),
+        });
     }
 }
 
