@@ -39,13 +39,19 @@ uri = "/*"
 upstream.nodes = { "127.0.0.1:9" = 1 }
 "#;
 
-/// The warnings for a chain of these files.
-fn warnings(dir: &Path, chain: &[&str], names: &str, ca: &str) -> Vec<String> {
+/// What `check` says of a chain of these files.
+fn check(dir: &Path, chain: &[&str], names: &str, ca: &str) -> String {
     let read = |name: &&str| fs::read_to_string(dir.join(name)).expect("a certificate");
     fs::write(dir.join("chain.crt"), chain.iter().map(read).collect::<String>()).expect("room");
     let setup = Setup::new(dir, Driver::Epoll, CONFIG);
     let (code, text) = setup.set("names", &names).set("ca", &ca).check();
     assert_eq!(code, Some(0), "{text}");
+    text
+}
+
+/// The warnings for a chain of these files.
+fn warnings(dir: &Path, chain: &[&str], names: &str, ca: &str) -> Vec<String> {
+    let text = check(dir, chain, names, ca);
     text.lines().filter_map(|line| line.strip_prefix("warning: ").map(str::to_owned)).collect()
 }
 
@@ -99,5 +105,27 @@ fn a_server_name_that_the_certificate_does_not_carry_is_warned_about() {
         let own: Vec<_> = warnings.iter().filter(|line| line.contains("does not carry")).collect();
         assert_eq!(own.len(), usize::from(wanted.is_some()), "{names}: {warnings:?}");
         assert!(wanted.is_none_or(|words| own[0].contains(words)), "{names}: {warnings:?}");
+    }
+}
+
+/// Whether it is a root, files do not tell.
+#[test]
+fn an_issuer_that_nobody_knows_is_to_be_looked_at() {
+    let scratch = scratch();
+    let dir = scratch.path();
+    shell(dir, CERTIFICATES);
+    let words = "its issuer CN=Inter is in no file here";
+    for (chain, ca, told) in [
+        (&["plain.inter.crt"][..], "root.crt", true),
+        (&["plain.inter.crt", "inter.crt"], "root.crt", false),
+        (&["plain.root.crt"], "root.crt", false),
+        (&["aia.inter.crt"], "root.crt", false),
+        (&["root.crt"], "root.crt", false),
+    ] {
+        if chain == ["root.crt"] {
+            shell(dir, "cp root.key leaf.key");
+        }
+        let said = check(dir, chain, "\"a.test\"", ca);
+        assert_eq!(said.contains(words), told, "{chain:?}: {said}");
     }
 }

@@ -16,6 +16,7 @@ use super::inventory::Inventory;
 use crate::control::process::terminal::{self, OutputFormat};
 use crate::control::process::{clock, environment, machine};
 use crate::setup::{self, Generation};
+use crate::tls::load::own_certificates;
 use crate::tls::resumption::tickets::TicketKeys;
 
 /// Checks a file. No socket is opened and no name is resolved. `strict` takes a warning for an error.
@@ -34,13 +35,23 @@ pub(crate) fn check(file: &Path, format: OutputFormat, strict: bool) -> ExitCode
             }
             let refused = strict && generation.warnings.warnings().next().is_some();
             let verdict = if refused { "refused for its warnings (--strict)" } else { "ok" };
-            let inventory = Inventory::of(&generation, now).human();
+            let mut inventory = Inventory::of(&generation, now).human();
+            for line in
+                own_certificates::unknown_issuers(&generation.config, &generation.tls.objects)
+            {
+                inventory.push_str(&format!("\nto be looked at: {line}"));
+            }
             let printed = terminal::print(&format!("{}: {verdict}\n{inventory}", file.display()));
             if refused { ExitCode::from(terminal::REFUSED) } else { printed }
         }
         (Ok(generation), OutputFormat::Json) => {
             let refused = strict && generation.warnings.warnings().next().is_some();
-            let summary = Inventory::of(&generation, now).json();
+            let mut summary = Inventory::of(&generation, now).json();
+            let unknown =
+                own_certificates::unknown_issuers(&generation.config, &generation.tls.objects);
+            if let Some(notes) = summary.get_mut("notes").and_then(Value::as_array_mut) {
+                notes.extend(unknown.into_iter().map(Value::String));
+            }
             let report = report(file, &generation.warnings, !refused, Some(summary));
             let printed = terminal::print(&report);
             if refused { ExitCode::from(terminal::REFUSED) } else { printed }

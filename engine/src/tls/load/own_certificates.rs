@@ -12,6 +12,7 @@ use ferrule_config::model::{HostPattern, KeyPair, Pem, Server};
 use rustls::pki_types::CertificateDer;
 
 use super::findings::Findings;
+use super::loaded_objects::LoadedObjects;
 use crate::identity::verify::explain;
 use crate::identity::verify::server_name;
 use crate::identity::x509::certificate::Certificate;
@@ -36,11 +37,11 @@ struct KnownIssuers {
 }
 
 impl KnownIssuers {
-    fn of(found: &Findings<'_>) -> Self {
+    fn of(objects: &LoadedObjects) -> Self {
         let (mut roots, mut intermediates) = (HashSet::new(), HashSet::new());
         // Many server names share one file.
         let mut seen = HashSet::new();
-        let lists = found.objects.authorities.values().filter(|list| seen.insert(list.as_ptr()));
+        let lists = objects.authorities.values().filter(|list| seen.insert(list.as_ptr()));
         for authority in
             lists.flat_map(|list| list.iter()).filter_map(|der| Certificate::parse(der))
         {
@@ -53,7 +54,7 @@ impl KnownIssuers {
 
 /// Warns of own certificates that others will not take.
 pub(crate) fn warn(config: &Config, found: &mut Findings<'_>) {
-    let known = KnownIssuers::of(found);
+    let known = KnownIssuers::of(&found.objects);
     for server in &config.servers {
         for KeyPair { cert, .. } in &server.pairs {
             let field = format!("ssls[{}].cert", server.id);
@@ -68,6 +69,32 @@ pub(crate) fn warn(config: &Config, found: &mut Findings<'_>) {
             warn_of_chain(cert, &field, &known, found, &|_| None);
         }
     }
+}
+
+/// Server certificates that stand alone in their file, of an issuer that nobody here knows: it may be a root
+/// that clients have, or an intermediate that is missing. One line for each, to be looked at.
+pub(crate) fn unknown_issuers(config: &Config, objects: &LoadedObjects) -> Vec<String> {
+    let known = KnownIssuers::of(objects);
+    let pairs = config
+        .servers
+        .iter()
+        .flat_map(|server| server.pairs.iter().map(move |pair| (&*server.id, &pair.cert)));
+    let lines = pairs.filter_map(|(id, pem)| {
+        let [leaf] = objects.certificates(pem.place) else { return None };
+        let leaf = Certificate::parse(leaf)?;
+        let is_known = leaf.self_issued()
+            || known.roots.contains(&leaf.issuer_key)
+            || gap(&leaf, None, &known).is_some();
+        (!is_known).then(|| {
+            format!(
+                "server of {id}: {} holds no other certificate, and its issuer {} is in no file here; if \
+                 that is an intermediate, put its certificate behind the first one",
+                pem.name(),
+                explain::text(leaf.raw.issuer)
+            )
+        })
+    });
+    lines.collect()
 }
 
 /// Warns of one chain; `more` looks at its first certificate, too.
