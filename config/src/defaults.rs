@@ -15,6 +15,10 @@ pub(crate) const CLIENT_HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const CLIENT_BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// nginx's 60 s, between two writes.
 pub(crate) const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// nginx's 30 s: time for 45 MB at 12 Mbit/s, and no longer than a drain.
+pub(crate) const LINGERING_TIME: Duration = Duration::from_secs(30);
+/// nginx's 5 s.
+pub(crate) const LINGERING_TIMEOUT: Duration = Duration::from_secs(5);
 /// APISIX's 60 s.
 pub(crate) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// nginx's 1000: per-connection state is renewed now and then.

@@ -290,7 +290,9 @@ impl Line {
         chain.first().expect("at least one").to_vec()
     }
 
-    fn socket(&self) -> &TcpStream {
+    /// The socket below it.
+    #[must_use]
+    pub const fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(stream) => &stream.sock.socket,

@@ -179,7 +179,11 @@ impl<S: Read + Write> Conversation<S> {
         }
     }
 
-    fn chunked(&mut self) -> io::Result<(Vec<u8>, String)> {
+    /// A body in chunks, and its trailers.
+    ///
+    /// # Errors
+    /// If the connection fails or ends inside it.
+    pub fn chunked(&mut self) -> io::Result<(Vec<u8>, String)> {
         let mut body = Vec::new();
         loop {
             let line = self.line()?;

@@ -4,7 +4,8 @@ use ipnet::IpNet;
 
 use crate::check::context::Check;
 use crate::model::{
-    AccessFormat, AccessLog, Expect, Forwarded, Http, IoDriver, Level, Log, LogTarget, Runtime,
+    AccessFormat, AccessLog, Expect, Forwarded, HalfClose, Http, IoDriver, Level, Log, LogTarget,
+    Runtime,
 };
 use crate::raw::{Raw, Text};
 use crate::template::Piece;
@@ -39,6 +40,9 @@ impl Check<'_> {
             client_header_timeout: raw.duration("client_header_timeout"),
             client_body_timeout: raw.duration("client_body_timeout"),
             send_timeout: raw.duration("send_timeout"),
+            lingering_time: raw.duration("lingering_time"),
+            lingering_timeout: raw.duration("lingering_timeout"),
+            client_half_close: raw.word("client_half_close").unwrap_or(HalfClose::Abort),
             keepalive_timeout: raw.duration("keepalive_timeout"),
             keepalive_requests: raw.int("keepalive_requests"),
             client_max_body_size: Some(raw.size("client_max_body_size")).filter(|size| *size > 0),

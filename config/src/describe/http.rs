@@ -3,10 +3,11 @@
 use crate::defaults;
 use crate::describe::key::{Fallback, Kind, Table, Words, duration, flag, optional, with};
 use crate::describe::refused;
-use crate::model::{Expect, Traceparent};
+use crate::model::{Expect, HalfClose, Traceparent};
 use crate::words::Word;
 
 static EXPECT: Words = Words { words: Expect::WORDS, refused: &[] };
+static HALF_CLOSE: Words = Words { words: HalfClose::WORDS, refused: &[] };
 static TRACEPARENT: Words = Words { words: Traceparent::WORDS, refused: &[] };
 
 /// `[http]`
@@ -25,6 +26,32 @@ pub(super) static HTTP: Table = Table {
             "Time between two reads of a request body.",
         ),
         duration("send_timeout", defaults::SEND_TIMEOUT, "Time between two writes to a client."),
+        duration(
+            "lingering_time",
+            defaults::LINGERING_TIME,
+            "How long the gateway goes on reading from a client that has its answer before its \
+                 request is complete, and drops what it reads. Many clients look for an answer only \
+                 when they have sent everything, and a connection that is closed before is a reset \
+                 to them. Meanwhile they must send at `client_body_min_rate`.",
+        ),
+        duration(
+            "lingering_timeout",
+            defaults::LINGERING_TIMEOUT,
+            "How long such a client may send nothing until its connection is closed. It is also \
+                 how long an upstream may take nothing of a request that it has answered already; \
+                 the rest is dropped then.",
+        ),
+        with(
+            "client_half_close",
+            Kind::Word(&HALF_CLOSE),
+            Fallback::Text("abort"),
+            "What it means that a client ends its sending direction while it waits for an answer. \
+                 \"abort\": it has left; the request is given up and logged with 499, as in nginx. \
+                 \"serve\": it still gets the answers to all requests that it has sent whole, and a \
+                 400 to one that it has not; a client that has really left is noticed only when \
+                 something is sent to it, so its request is carried out. A reset means in either \
+                 case that it has left.",
+        ),
         duration(
             "keepalive_timeout",
             defaults::KEEPALIVE_TIMEOUT,

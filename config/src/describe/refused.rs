@@ -51,7 +51,11 @@ pub(crate) const IN_ROOT: &[Refused] = &[
     never("stream_routes", "only HTTP is proxied"),
 ];
 
-pub(crate) const IN_HTTP: &[Refused] = &[never("http2", HTTP1), never("request_id", REQUEST_ID)];
+const LINGERING: &str = "a client that has its answer early is always read from for a while; \
+                         `lingering_time` says how long";
+
+pub(crate) const IN_HTTP: &[Refused] =
+    &[never("http2", HTTP1), never("lingering_close", LINGERING), never("request_id", REQUEST_ID)];
 
 pub(crate) const IN_LISTEN: &[Refused] = &[
     later("redirect_to_https"),

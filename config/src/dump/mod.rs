@@ -192,11 +192,15 @@ fn dump_lists(out: &mut Writer, lists: &ClientLists) {
     }
 }
 
+/// `[http]`
 fn dump_http(out: &mut Writer, http: &Http) {
     out.header("[http]");
     out.text_line("client_header_timeout", &duration_text(http.client_header_timeout));
     out.text_line("client_body_timeout", &duration_text(http.client_body_timeout));
     out.text_line("send_timeout", &duration_text(http.send_timeout));
+    out.text_line("lingering_time", &duration_text(http.lingering_time));
+    out.text_line("lingering_timeout", &duration_text(http.lingering_timeout));
+    out.text_line("client_half_close", http.client_half_close.word());
     out.text_line("keepalive_timeout", &duration_text(http.keepalive_timeout));
     out.line("keepalive_requests", http.keepalive_requests);
     out.text_line("client_max_body_size", &size_text(http.client_max_body_size.unwrap_or(0)));

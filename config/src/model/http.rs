@@ -18,6 +18,12 @@ pub struct Http {
     pub client_body_timeout: Duration,
     /// Between two writes to a client.
     pub send_timeout: Duration,
+    /// How long the rest of a request is read that nobody needs.
+    pub lingering_time: Duration,
+    /// Between two reads of that rest.
+    pub lingering_timeout: Duration,
+    /// What a client's half-close means.
+    pub client_half_close: HalfClose,
     /// An idle kept-alive client connection.
     pub keepalive_timeout: Duration,
     /// Requests on one client connection.
@@ -59,6 +65,16 @@ pub enum Expect {
     Answer,
     /// The upstream.
     Forward,
+}
+
+/// What it means that a client ends its sending direction while it waits for an answer.
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum HalfClose {
+    /// It has left, as in nginx.
+    Abort,
+    /// It has nothing more to say, and takes its answers.
+    Serve,
 }
 
 /// `X-Forwarded-*`, `X-Real-IP` and `Forwarded`.

@@ -30,7 +30,7 @@ pub use answers::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Tracepare
 pub use condition::{Condition, Order, Test};
 pub use config::Config;
 pub use files::{FileAt, KeyPair, Pem, PemSource};
-pub use http::{Expect, Forwarded, Http};
+pub use http::{Expect, Forwarded, HalfClose, Http};
 pub use listen::{Listen, ListenAddress, MtlsRoutes};
 pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
 pub use observe::{Admin, Metrics};

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use ferrule_config::model::{Expect, Http};
+use ferrule_config::model::{Expect, HalfClose, Http};
 use ferrule_config::{Config, read_text};
 
 const REST: &str = "listen = [{ address = '0.0.0.0:80' }]\n";
@@ -30,6 +30,8 @@ fn what_nobody_writes_is_safe() {
     assert!(!http.server_tokens);
     assert_eq!((http.via, http.expect), (None, Expect::Answer));
     assert!(http.forwarded.enabled && http.forwarded.trusted.is_empty());
+    let seconds = (http.lingering_time.as_secs(), http.lingering_timeout.as_secs());
+    assert_eq!((seconds, http.client_half_close), ((30, 5), HalfClose::Abort));
 }
 
 #[test]
@@ -52,10 +54,13 @@ fn requests_and_responses_have_limits_of_their_own() {
 #[test]
 fn keys_become_values() {
     let http = http(
-        "http = { server_tokens = true, via = 'edge-1', expect = 'forward', \
+        "http = { lingering_time = '2m', lingering_timeout = '500ms', client_half_close = 'serve', \
+         server_tokens = true, via = 'edge-1', expect = 'forward', \
          trusted_addresses = ['10.0.0.0/8', '192.0.2.1', 'fd00::/8'] }",
     );
     assert!(http.server_tokens);
+    let millis = (http.lingering_time.as_millis(), http.lingering_timeout.as_millis());
+    assert_eq!((millis, http.client_half_close), ((120_000, 500), HalfClose::Serve));
     assert_eq!((http.via.as_deref(), http.expect), (Some("edge-1"), Expect::Forward));
     for (peer, trusted) in [
         ("10.255.0.1", true),
@@ -76,6 +81,9 @@ fn every_mistake_is_told_by_field() {
         ("http.via = ''", "http.via", "no name that can stand in `Via`"),
         ("http.via = 'a,b'", "http.via", "no name that can stand in `Via`"),
         ("http.expect = 'ignore'", "http.expect", "ignore"),
+        ("http.lingering_time = '0s'", "http.lingering_time", "nothing"),
+        ("http.lingering_timeout = 5", "http.lingering_timeout", "a duration needs a unit"),
+        ("http.client_half_close = 'on'", "http.client_half_close", "not known here"),
         (
             "http.trusted_addresses = ['10.0.0.1/8']",
             "http.trusted_addresses[0]",

@@ -40,6 +40,8 @@ pub enum UpstreamCause {
 pub enum ClientCause {
     /// Its connection ended, or no longer takes what is sent.
     Left,
+    /// It has ended its direction before its body was whole, and may still be told so.
+    Incomplete,
     /// The bytes of its body break a rule.
     MalformedBody(WireError),
     /// Its body is larger than the route allows.
@@ -123,6 +125,7 @@ impl ClientCause {
     pub const fn refusal(self) -> Option<Refusal> {
         match self {
             Self::Left => None,
+            Self::Incomplete => Some(Refusal::IncompleteRequest),
             Self::MalformedBody(error) => Some(Refusal::Malformed(error)),
             Self::BodyTooLarge => Some(Refusal::BodyTooLarge),
             Self::BodyTimeout => Some(Refusal::BodyTimeout),
@@ -190,8 +193,9 @@ mod tests {
         UpstreamCause::BadResponse(FAULT),
     ];
 
-    const CLIENT: [ClientCause; 4] = [
+    const CLIENT: [ClientCause; 5] = [
         ClientCause::Left,
+        ClientCause::Incomplete,
         ClientCause::MalformedBody(WireError::InvalidChunkSize),
         ClientCause::BodyTooLarge,
         ClientCause::BodyTimeout,
@@ -222,6 +226,7 @@ mod tests {
     fn every_cause_of_a_client_has_its_row() {
         let rows = [
             (None, "client-left"),
+            (Some((400, "incomplete-request")), "incomplete-request"),
             (Some((400, "invalid-chunk-size")), "invalid-chunk-size"),
             (Some((413, "body-too-large")), "body-too-large"),
             (Some((408, "body-timeout")), "body-timeout"),

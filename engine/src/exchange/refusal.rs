@@ -19,6 +19,8 @@ pub enum Refusal {
     HeadTimeout,
     /// The bytes are wrong; the connection is closed after the answer.
     Malformed(WireError),
+    /// The client has ended its sending direction within the request (RFC 9112, section 8).
+    IncompleteRequest,
     /// Plain HTTP on a TLS listener.
     PlainHttpOnTls,
     /// A client certificate is required, and none was sent.
@@ -74,7 +76,7 @@ impl Refusal {
         match self {
             Self::Malformed(error) => error.status(),
             Self::Options(_) => 200,
-            Self::InvalidMaxForwards => 400,
+            Self::IncompleteRequest | Self::InvalidMaxForwards => 400,
             Self::PlainHttpOnTls
             | Self::NoCertificate
             | Self::BadCertificate(_)
@@ -125,6 +127,7 @@ impl Refusal {
         match self {
             Self::HeadTimeout => "head-timeout",
             Self::Malformed(error) => error.word(),
+            Self::IncompleteRequest => "incomplete-request",
             Self::PlainHttpOnTls => "plain-http-on-tls",
             Self::NoCertificate => "no-certificate",
             Self::BadCertificate(_) => "bad-certificate",
@@ -158,6 +161,7 @@ impl Refusal {
         match self {
             Self::HeadTimeout
             | Self::Malformed(_)
+            | Self::IncompleteRequest
             | Self::PlainHttpOnTls
             | Self::NoCertificate
             | Self::BadCertificate(_)
@@ -203,6 +207,7 @@ impl Refusal {
             Self::RouteNotFound => "Route Not Found",
             Self::HeadTimeout
             | Self::Malformed(_)
+            | Self::IncompleteRequest
             | Self::Forbidden(_)
             | Self::MisdirectedRequest
             | Self::RequestLoop

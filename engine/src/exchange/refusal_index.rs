@@ -73,6 +73,7 @@ impl RefusalKind {
             }
             Self::BadResponse => return ResponseFault::all().map(Refusal::BadResponse).collect(),
             Self::HeadTimeout => Refusal::HeadTimeout,
+            Self::IncompleteRequest => Refusal::IncompleteRequest,
             Self::PlainHttpOnTls => Refusal::PlainHttpOnTls,
             Self::NoCertificate => Refusal::NoCertificate,
             Self::BadCertificate => Refusal::BadCertificate(VerifyFailure::Expired),

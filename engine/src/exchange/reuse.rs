@@ -42,10 +42,25 @@ pub struct ClientEnd {
     pub bodies: Bodies,
 }
 
+/// What becomes of a client's connection after an exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AfterExchange {
+    /// It may bring another request.
+    Keep,
+    /// It ends. The client's request was whole: it has nothing more to say that was asked for.
+    Close,
+    /// It ends. The client may still be sending a request, and look for its answer only after that.
+    CloseUnread,
+}
+
 /// May the client send another request?
 #[must_use]
-pub const fn client(end: ClientEnd) -> bool {
-    end.announced && matches!(end.bodies, Bodies::Complete)
+pub const fn client(end: ClientEnd) -> AfterExchange {
+    match end.bodies {
+        Bodies::RequestUnfinished => AfterExchange::CloseUnread,
+        Bodies::Complete if end.announced => AfterExchange::Keep,
+        Bodies::Complete | Bodies::ResponseUnfinished => AfterExchange::Close,
+    }
 }
 
 /// May this request's answer announce that the connection lives on, as far as we are concerned? The
@@ -80,8 +95,12 @@ mod tests {
     fn a_client_connection_lives_on_if_so_announced_and_nothing_is_left_over() {
         for bodies in BODIES {
             for announced in [false, true] {
-                let well = announced && bodies == Bodies::Complete;
-                assert_eq!(client(ClientEnd { announced, bodies }), well);
+                let wanted = match bodies {
+                    Bodies::Complete if announced => AfterExchange::Keep,
+                    Bodies::RequestUnfinished => AfterExchange::CloseUnread,
+                    Bodies::Complete | Bodies::ResponseUnfinished => AfterExchange::Close,
+                };
+                assert_eq!(client(ClientEnd { announced, bodies }), wanted);
             }
         }
     }

@@ -9,14 +9,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::client::accepted::AcceptedBy;
-use super::client::closing::{self, LINGER_TIME};
-use super::client::connection::{Client, HeadRead};
+use super::client::closing;
+use super::client::connection::HeadRead;
 use super::client::handshake;
 use super::client::registry::ConnectionRegistry;
 use super::request::task::{ExchangeTasks, FinishedExchange, PendingExchange};
 use super::state::core::Core;
 use super::transport::buffers::give_memory_back;
 use super::transport::net::TcpStream;
+use crate::exchange::reuse::AfterExchange;
 use crate::setup::connection_counts::CountedConnection;
 
 /// Less than this is not worth asking the allocator for more.
@@ -55,8 +56,8 @@ impl ConnectionService {
             opened.map(Box::new)
         };
         let Some(mut client) = Box::pin(opened).await else { return };
-        let mut keep_alive = true;
-        while keep_alive {
+        let mut after = AfterExchange::Keep;
+        while after == AfterExchange::Keep {
             client.stream.release_memory();
             let mut started = Duration::ZERO;
             let read = client.read_head(&mut started).await;
@@ -65,13 +66,13 @@ impl ConnectionService {
             }
             let mut task = self.tasks.take();
             let finished = task.run(PendingExchange { client, read, started }).await;
-            FinishedExchange { client, keep_alive } = finished;
+            FinishedExchange { client, after } = finished;
             self.tasks.give_back(task);
             let budget = &mut client.stream.reader.budget;
             budget.charge_message();
             budget.yield_if_spent().await;
         }
-        Box::pin(close(&mut client)).await;
+        Box::pin(closing::close(&mut client, after == AfterExchange::CloseUnread)).await;
     }
 
     /// Gives memory back to the system that was not needed since the last time.
@@ -82,15 +83,4 @@ impl ConnectionService {
             give_memory_back();
         }
     }
-}
-
-/// Ends the connection in order, and waits until the client has heard it.
-async fn close(client: &mut Client) {
-    let wait = client.live.generation.plan.http.send_timeout;
-    client.stream.finish(wait.min(LINGER_TIME)).await;
-    if !client.stream.lingers() {
-        return;
-    }
-    let core = Rc::clone(&client.core);
-    closing::linger(&core, &mut client.stream).await;
 }

@@ -278,7 +278,12 @@ async fn receive(
             run.journal.violation(format!("client of {:016x}: {what}", ask.id));
             (RequestOutcome::Cut, false)
         });
-        run.journal.ends(ask.id, outcome, &run.setting, why());
+        // A reset that shows where a later answer was cut may take along what was not read before it.
+        let later = asks.get(at + 1..).unwrap_or_default();
+        let reset =
+            outcome == RequestOutcome::Cut && later.iter().any(|ask| run.journal.is_faulty(ask.id));
+        let reset = reset.then_some("before an answer that was cut");
+        run.journal.ends(ask.id, outcome, &run.setting, why().or(reset));
         early.set(early.get() || run.journal.was_early(ask.id));
         progress.answers.set(at + 1);
         if matches!(outcome, RequestOutcome::Cut | RequestOutcome::Nothing) {

@@ -127,6 +127,11 @@ impl RunJournal {
         self.0.borrow().entries.get(&id).is_some_and(|entry| entry.early)
     }
 
+    /// Does a node do something wrong with this request?
+    pub(super) fn is_faulty(&self, id: u64) -> bool {
+        self.0.borrow().entries.get(&id).is_some_and(|entry| !entry.faults.is_empty())
+    }
+
     /// Its client has read the head of an answer.
     pub(super) fn hears(&self, id: u64) {
         if let Some(entry) = self.0.borrow_mut().entries.get_mut(&id) {
@@ -222,8 +227,6 @@ impl RequestRecord {
             }
             // The answer had begun when the body turned out to be too large.
             RequestOutcome::Cut if setting.body_max.is_some_and(|max| ask.body_len > max) => None,
-            // Whoever goes on sending behind an early answer may lose its end in a reset.
-            RequestOutcome::Cut if self.early => None,
             // Whoever has no room ends idle connections: a request on its way there meets a reset, which may
             // overtake the orderly end.
             RequestOutcome::Cut if setting.no_room && self.seen == 0 => None,

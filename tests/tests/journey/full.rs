@@ -302,8 +302,7 @@ fn an_early_answer_reaches_a_client_whose_upload_nobody_reads() {
                         // The gateway may have left already.
                         let _ = upstream.socket.shutdown(Shutdown::Write);
                     }
-                    let leaves = how == "leaves";
-                    if leaves {
+                    if how == "leaves" {
                         heard(&upstream.socket);
                         // The gateway may have left, too.
                         let _ = upstream.socket.shutdown(Shutdown::Both);
@@ -314,7 +313,8 @@ fn an_early_answer_reaches_a_client_whose_upload_nobody_reads() {
                     let name = format!("{}, {how}", stage.name);
                     assert!(text.starts_with(&format!("HTTP/1.1 {status}")), "{name}: {text}");
                     assert!(text.ends_with(end), "{name}: {text}");
-                    assert!(leaves || cut(&mut upstream), "{name}");
+                    // One that has answered gets the rest, if it reads that after all.
+                    assert!(how != "breaks off" || cut(&mut upstream), "{name}");
                 });
             }
         });

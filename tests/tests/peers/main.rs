@@ -3,6 +3,7 @@
 mod clients;
 mod decoders;
 mod differential;
+mod early;
 mod judge;
 mod matrix;
 mod websocket;

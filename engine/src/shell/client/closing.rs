@@ -1,8 +1,11 @@
 //! The last bytes on a client connection, and that they arrive.
 //!
 //! Closing with unread bytes resets a connection, and a reset overtakes what was sent before it (RFC
-//! 9112, section 9.6): so what a client that was answered still sends is read for a while, up to a bound.
+//! 9112, section 9.6). Many clients look for an answer only when they have sent everything. So what a client
+//! that was answered still sends is dropped for a while: bounded by time and a least rate, not by a number of
+//! bytes. It costs no memory, and no decryption: behind our goodbye nothing is answered any more.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,22 +16,18 @@ use crate::exchange::answer::{AnswerTo, ResponseFormat};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::refusal_response::answer;
 use crate::report::Counter;
-use crate::shell::state::core::Core;
+use crate::shell::transport::clock::CoreClock;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::handshake::REFUSAL_TIME;
+use crate::shell::transport::min_rate::MinRate;
 use crate::shell::transport::record_reader::Wait;
-use crate::shell::transport::stream::Stream;
+use crate::shell::transport::stream::StreamReader;
+use crate::shell::transport::stream::listen::run_beside;
 use crate::tls::handshake::hello::{HelloError, UNRECOGNIZED_NAME, fatal_alert};
 use crate::wire::head::{Method, Version};
 
-/// How long a closing connection may be silent before it is cut.
-pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
-
-/// How long all of that may take, however lively it is.
-const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
-
-/// Bytes a closing connection may still send.
-const LINGER_BYTES: usize = 1 << 20;
+/// How long a closing connection may be silent whose client has nothing to say that was asked for.
+const QUIET_TIME: Duration = Duration::from_secs(2);
 
 /// Tells a client why its handshake has failed, and logs it.
 pub(crate) async fn refuse(client: &mut Client, error: &HandshakeError) {
@@ -41,7 +40,32 @@ pub(crate) async fn refuse(client: &mut Client, error: &HandshakeError) {
         return;
     }
     client.stream.descriptor().shut_write();
-    linger(&core, &mut client.stream).await;
+    // Its request may follow its last flight without a pause.
+    let mut lingering = Lingering::new(client, true);
+    lingering.run(&core.clock, &mut client.stream.source()).await;
+}
+
+/// Ends the connection in order: says goodbye, and drops what the client still sends until it has heard that.
+/// With `unread`, the client was answered before its request was whole.
+pub(crate) async fn close(client: &mut Client, unread: bool) {
+    let core = Rc::clone(&client.core);
+    let mut lingering = Lingering::new(client, unread);
+    let stream = &mut client.stream;
+    if stream.is_aborted() {
+        return;
+    }
+    if !stream.finish_now() {
+        let (mut source, mut sink) = stream.split();
+        // A client that does not read before it has sent everything makes room only then.
+        let finishing = pin!(sink.finish(lingering.time));
+        let dropping = pin!(lingering.run(&core.clock, &mut source));
+        if run_beside(dropping, finishing).await.is_err() {
+            return;
+        }
+    }
+    if !client.stream.reader.has_ended() {
+        lingering.run(&core.clock, &mut client.stream.source()).await;
+    }
 }
 
 /// What the client is sent in the clear: an alert, or an answer where it speaks plain HTTP.
@@ -81,18 +105,43 @@ fn last_words(client: &Client, cause: &HandshakeCause) -> Vec<u8> {
     words
 }
 
-/// Reads and discards what the peer still sends, until it has received our last bytes and closes.
-pub(crate) async fn linger(core: &Core, stream: &mut Stream) {
-    let started = core.clock.elapsed();
-    let mut source = stream.source();
-    let mut read = 0;
-    while read < LINGER_BYTES {
-        source.discard();
-        let spent = core.clock.elapsed().saturating_sub(started);
-        let time = LINGER_TIME.min(LINGER_TIME_MAX.saturating_sub(spent));
-        match source.receive(Wait { time, shut: Shut::Both, idle: true }).await {
-            Ok(count) => read += count,
-            Err(_) => return,
+/// What is dropped of a client's bytes, and for how long: nginx's `lingering_time` and `lingering_timeout`.
+#[derive(Clone, Copy, Debug)]
+struct Lingering {
+    started: Duration,
+    /// For all of it.
+    time: Duration,
+    /// For the next bytes.
+    timeout: Duration,
+    pace: MinRate,
+}
+
+impl Lingering {
+    /// Begins now; `unread`: the client may be in the middle of a request.
+    fn new(client: &Client, unread: bool) -> Self {
+        let http = &client.live.generation.plan.http;
+        let timeout = http.lingering_timeout;
+        Self {
+            started: client.core.clock.elapsed(),
+            time: http.lingering_time,
+            timeout: if unread { timeout } else { timeout.min(QUIET_TIME) },
+            pace: MinRate::new(http.pacing.body_min_rate, timeout),
+        }
+    }
+
+    /// Drops what the client sends, until it closes or its time is up. May be abandoned, and begun again.
+    async fn run(&mut self, clock: &CoreClock, source: &mut StreamReader<'_>) {
+        loop {
+            let now = clock.elapsed();
+            let left = self.time.saturating_sub(now.saturating_sub(self.started));
+            let Some(time) = self.pace.next_wait(self.timeout.min(left)) else { return };
+            if time.is_zero() {
+                return;
+            }
+            let wait = Wait { time, shut: Shut::Read, idle: true };
+            let Ok(count) = source.drop_next(wait).await else { return };
+            let waited = clock.elapsed().saturating_sub(now);
+            self.pace.record(waited, u64::try_from(count).unwrap_or(u64::MAX));
         }
     }
 }

@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use ferrule_config::model::HalfClose;
+
 use super::accepted::{AcceptedBy, ListenerMembership};
 use super::binding::{GenerationView, NegotiatedSession, ServerBinding};
 use super::registry::Registration;
@@ -337,6 +339,7 @@ impl Client {
         if self.core.draining.get() || self.membership.connections().is_listener_removed() {
             quiet = quiet.min(DRAIN_GRACE);
         }
+        let serves_half_closed = http.client_half_close == HalfClose::Serve;
         let mut scan = HeadScan::default();
         let mut begun = false;
         let descriptor = self.stream.descriptor();
@@ -369,8 +372,16 @@ impl Client {
                 Err(StreamError::TimedOut) if begun => {
                     return HeadRead::Refuse(Refusal::HeadTimeout);
                 }
+                Err(StreamError::Ended) if serves_half_closed && is_begun(source.plain()) => {
+                    return HeadRead::Refuse(Refusal::IncompleteRequest);
+                }
                 Err(_) => return HeadRead::Gone,
             }
         }
     }
+}
+
+/// Does a request begin here? An empty line is none.
+fn is_begun(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
 }

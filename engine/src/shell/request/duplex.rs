@@ -8,11 +8,14 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
+
+use ferrule_config::model::HalfClose;
 
 use super::context::ExchangeContext;
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
-use super::relay::{DRAIN_TIME, RelayError, TransferTimes, drain, relay_body};
+use super::relay::{DRAIN_TIME, Demand, RelayError, TransferTimes, drain, relay_body};
 use super::respond::{ResponseContext, ResponseMemory, ResponseProgress, respond};
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::Flow;
@@ -52,8 +55,8 @@ struct DuplexState {
     watched: Option<ShutTarget>,
     /// Has the first part left? `None` while it waits for room.
     first: Cell<Option<bool>>,
-    /// The response is over: the rest of the request is not needed.
-    over: Cell<bool>,
+    /// Who wants the rest of the request.
+    demand: Cell<Demand>,
     /// The response has failed on the upstream's side.
     upstream_failed: Cell<bool>,
     /// The upstream broke TLS, and may still take the alert that says so.
@@ -65,15 +68,15 @@ struct DuplexState {
 }
 
 impl DuplexState {
-    fn new(client: &Stream, upstream: &Stream, watches: bool) -> Self {
+    fn new(client: &Stream, upstream: &Stream, watched: Option<ShutTarget>) -> Self {
         Self {
             client_read: client.read_timer(),
             upstream_read: upstream.read_timer(),
             upstream_write: upstream.write_timer(),
             upstream: upstream.descriptor(),
-            watched: watches.then(|| upstream.reader.shut_target()),
+            watched,
             first: Cell::new(None),
-            over: Cell::new(false),
+            demand: Cell::new(Demand::Full),
             upstream_failed: Cell::new(false),
             alerting: Cell::new(false),
             uploaded: Cell::new(None),
@@ -86,16 +89,43 @@ impl DuplexState {
         self.upstream_read.shut_both(self.upstream);
     }
 
-    /// The response is over before the request: ends the upload. A node that broke TLS while it was full
-    /// gets the chance to read why; any other one has said what there was to say.
-    fn end_upload(&self, upstream: &StreamReader<'_>) {
+    /// The response is over, `whole` or not, and the request is not.
+    ///
+    /// A node that has answered may still want the rest: it reads that, or ends its connection (RFC 9112,
+    /// section 9.3). Only an error that ends the connection says that it does not (section 9.5).
+    fn end_response(
+        &self,
+        context: &ResponseContext<'_>,
+        progress: &ResponseProgress,
+        whole: bool,
+        upstream: &StreamReader<'_>,
+    ) {
+        let silent = context.plan.http.lingering_timeout;
+        let delivery = progress.delivery.filter(|_| whole && context.upload.running.get());
+        let wanted = delivery.is_some_and(|delivery| {
+            (delivery.upstream_reusable || delivery.status < 400)
+                && context.knows_what_follows(progress.continued)
+        });
+        if wanted {
+            self.demand.set(Demand::Answered(silent));
+            self.upstream_write.hasten(silent);
+        } else {
+            // A client that has no answer so far waits for ours.
+            self.end_upload(upstream, if whole { silent } else { DRAIN_TIME });
+        }
+    }
+
+    /// Ends the upload, for whose rest the client may take `silent` to send more of it. A node that broke
+    /// TLS while it was full gets the chance to read why; any other one has said what there was to say.
+    fn end_upload(&self, upstream: &StreamReader<'_>, silent: Duration) {
+        self.demand.set(Demand::Dropped(silent));
         if upstream.has_alert_waiting() {
             self.alerting.set(true);
             self.upstream_write.hasten(REFUSAL_TIME);
         } else {
             self.shut_upstream();
         }
-        self.client_read.hasten(DRAIN_TIME);
+        self.client_read.hasten(silent);
     }
 }
 
@@ -110,7 +140,10 @@ pub(crate) async fn relay(
     flow: &mut Flow<'_>,
     progress: &mut ResponseProgress,
 ) -> RelayResult {
-    let state = DuplexState::new(&client.stream, &lease.stream, flow.is_done());
+    let spares = context.plan.http.client_half_close == HalfClose::Serve;
+    let upstream = lease.stream.reader.shut_target().sparing_half_close(spares);
+    let watched = flow.is_done().then_some(upstream);
+    let state = DuplexState::new(&client.stream, &lease.stream, watched);
     let ExchangeMemory { response, out, upload, .. } = memory;
     let (mut from_client, mut to_client) = client.stream.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
@@ -135,9 +168,8 @@ pub(crate) async fn relay(
                     respond(context, &mut from_upstream, &mut to_client, memory, progress).await;
             }
             state.upstream_failed.set(matches!(responded, Err(ExchangeFailure::Upstream(_))));
-            state.over.set(true);
             if !context.upload.complete.get() {
-                state.end_upload(&from_upstream);
+                state.end_response(context, progress, responded.is_ok(), &from_upstream);
             }
             let uploaded =
                 poll_fn(|_| state.uploaded.take().map_or(Poll::Pending, Poll::Ready)).await;
@@ -205,10 +237,10 @@ async fn send_request(
         // The request will never be whole: the upstream must not take it for that.
         Err(ExchangeFailure::Client(_)) => state.shut_upstream(),
         // The upstream has stopped reading; it may have answered. The client is read on, so that it gets
-        // to see that answer, but not for ever. Of a body that was not touched, nothing is lost so far.
+        // to see that answer. Of a body that was not touched, nothing is lost so far.
         Err(ExchangeFailure::Upstream(_)) if state.first.get() == Some(true) => {
-            let drained = drain(from_client, flow, &request.core.clock).await;
-            drained.map_err(|error| error.of_request())?;
+            let drained = drain(from_client, flow, transfer_times(state, request)).await;
+            drained.map_err(|error| request.blame(&error))?;
         }
         Ok(()) | Err(ExchangeFailure::Upstream(_)) => {}
     }
@@ -236,7 +268,7 @@ async fn send_first(
     if sent.lost {
         return Err(ExchangeFailure::Client(ClientCause::Left));
     }
-    sent.done.map_err(|error| RelayError::Receiver(error).of_request())
+    sent.done.map_err(|error| request.blame(&RelayError::Receiver(error)))
 }
 
 /// Sends the rest of the request's body.
@@ -248,18 +280,34 @@ async fn send_body(
     flow: &mut Flow<'_>,
     scratch: &mut Vec<u8>,
 ) -> Result<(), ExchangeFailure> {
+    let before = flow.bytes_out();
+    let times = transfer_times(state, request);
+    let result = relay_body(from_client, to_upstream, flow, times, scratch).await;
+    let sent = flow.bytes_out().saturating_sub(before);
+    request.core.counters().add(Counter::UpstreamBytesOut, sent);
+    result.map_err(|error| request.blame(&error))
+}
+
+/// How long each side may take over the request's body.
+fn transfer_times<'a>(
+    state: &'a DuplexState,
+    request: &'a ExchangeContext<'_>,
+) -> TransferTimes<'a> {
     let http = &request.live.generation.plan.http;
-    let times = TransferTimes {
+    TransferTimes {
         read: Wait { time: http.client_body_timeout, shut: Shut::Read, idle: false },
         write: request.timeout().send,
         sender_pace: MinRate::new(http.pacing.body_min_rate, http.pacing.grace),
         receiver_pace: MinRate::none(),
+        unwanted: http.lingering_timeout,
         clock: &request.core.clock,
-        over: Some(&state.over),
-    };
-    let before = flow.bytes_out();
-    let result = relay_body(from_client, to_upstream, flow, times, scratch).await;
-    let sent = flow.bytes_out().saturating_sub(before);
-    request.core.counters().add(Counter::UpstreamBytesOut, sent);
-    result.map_err(|error| error.of_request())
+        demand: Some(&state.demand),
+    }
+}
+
+impl ExchangeContext<'_> {
+    /// Whose fault it is that the request's body did not get through.
+    fn blame(&self, error: &RelayError) -> ExchangeFailure {
+        error.of_request(self.live.generation.plan.http.client_half_close)
+    }
 }

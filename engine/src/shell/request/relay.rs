@@ -8,6 +8,8 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
 
+use ferrule_config::model::HalfClose;
+
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::{Flow, FlowError};
 use crate::exchange::response_fault::ResponseFault;
@@ -26,11 +28,23 @@ const LARGE_BYTES: usize = 8_192;
 /// Scratch memory that is kept while a receiver is full.
 const SCRATCH_KEPT_BYTES: usize = 1_024;
 
-/// How long the rest of a body may take that is not needed any more.
+/// How long the rest of a body may take whose end would save the connection.
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
 
-/// Bytes of a request body that we read only to throw them away before we give a connection up.
-const DRAIN_BYTES_MAX: usize = 256 * 1_024;
+/// Bytes of a request body that we read for that, once it is answered. More are cheaper to drop unread, with
+/// the connection.
+const DRAIN_BYTES_MAX: u64 = 256 * 1_024;
+
+/// Who still wants the rest of a body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Demand {
+    /// Its receiver.
+    Full,
+    /// Its receiver, who has answered it already, and may let nobody wait longer than this for taking more.
+    Answered(Duration),
+    /// Nobody. Its sender may be silent for this long.
+    Dropped(Duration),
+}
 
 /// How long each side may take.
 #[derive(Clone, Copy, Debug)]
@@ -43,13 +57,28 @@ pub(crate) struct TransferTimes<'a> {
     pub(crate) sender_pace: MinRate,
     /// How slow the receiver may be.
     pub(crate) receiver_pace: MinRate,
-    /// Read only if a pace is demanded.
+    /// How long the sender may be silent once the receiver takes nothing more.
+    pub(crate) unwanted: Duration,
+    /// Read only if a pace is demanded, or the body is dropped.
     pub(crate) clock: &'a CoreClock,
-    /// Set when the rest is not needed any more.
-    pub(crate) over: Option<&'a Cell<bool>>,
+    /// Who still wants the rest; always its receiver if there is none.
+    pub(crate) demand: Option<&'a Cell<Demand>>,
 }
 
 impl TransferTimes<'_> {
+    /// Who still wants the rest.
+    fn demand(&self) -> Demand {
+        self.demand.map_or(Demand::Full, Cell::get)
+    }
+
+    /// How long the receiver may take to take some more.
+    fn write_time(&self) -> Duration {
+        match self.demand() {
+            Demand::Answered(most) => self.write.min(most),
+            Demand::Full | Demand::Dropped(_) => self.write,
+        }
+    }
+
     /// Runs `work`; how long it took, if `pace` demands a rate.
     async fn measure<T>(&self, pace: MinRate, work: impl Future<Output = T>) -> (T, Duration) {
         if !pace.is_demanded() {
@@ -77,7 +106,7 @@ impl Sending {
         staged: u64,
         times: &TransferTimes<'_>,
     ) -> Result<(), RelayError> {
-        let Some(wait) = self.pace.next_wait(times.write) else {
+        let Some(wait) = self.pace.next_wait(times.write_time()) else {
             return Err(RelayError::Receiver(StreamError::TimedOut));
         };
         let (flushed, took) = times.measure(self.pace, sink.flush(wait)).await;
@@ -101,8 +130,11 @@ pub(crate) enum RelayError {
 impl RelayError {
     /// Of a request's body, on its way from the client to the upstream.
     #[must_use]
-    pub(crate) const fn of_request(&self) -> ExchangeFailure {
+    pub(crate) fn of_request(&self, half_close: HalfClose) -> ExchangeFailure {
         match self {
+            Self::Sender(StreamError::Ended) if half_close == HalfClose::Serve => {
+                ExchangeFailure::Client(ClientCause::Incomplete)
+            }
             Self::Sender(StreamError::TimedOut) => {
                 ExchangeFailure::Client(ClientCause::BodyTimeout)
             }
@@ -170,7 +202,7 @@ pub(crate) async fn relay_body(
         let data = flow.data_bytes();
         pace.record(waited, data.saturating_sub(seen));
         seen = data;
-        if times.over.is_some_and(Cell::get) {
+        if matches!(times.demand(), Demand::Dropped(_)) {
             return Err(RelayError::Receiver(StreamError::Ended));
         }
         let Some(time) = pace.next_wait(times.read.time) else {
@@ -210,7 +242,7 @@ async fn receive_beside_flush(
             let flushed = sending.flush(sink, data, times).await;
             if flushed.is_err() {
                 // The sender may have nothing more to say for long.
-                waiting.hasten(DRAIN_TIME);
+                waiting.hasten(times.unwanted);
             } else {
                 sink.rest();
             }
@@ -358,50 +390,86 @@ async fn end(
     let mut last = Vec::new();
     if !flow.handle_end(&mut last) {
         // What was staged still goes out: the receiver sees where it was cut.
-        sink.flush(times.write).await.map_err(RelayError::Receiver)?;
+        sink.flush(times.write_time()).await.map_err(RelayError::Receiver)?;
         return Err(RelayError::Sender(StreamError::Ended));
     }
-    sink.write(&last, times.write).await.map_err(RelayError::Receiver)?;
-    sink.flush(times.write).await.map_err(RelayError::Receiver)
+    sink.write(&last, times.write_time()).await.map_err(RelayError::Receiver)?;
+    sink.flush(times.write_time()).await.map_err(RelayError::Receiver)
 }
 
-/// Reads the rest of a body that is not needed, for a while and up to a bound; `flow` tells whether
-/// that was all.
+/// Reads the rest of a body that its receiver does not take any more; `flow` tells whether that was all.
+///
+/// As long as the answer is on its way ([`Demand::Full`]), all that comes is dropped: its client may look for
+/// it only when it has sent everything. From then on, for a while and up to a bound.
 ///
 /// # Errors
 /// The body is broken: nothing after it can be read.
 pub(crate) async fn drain(
     source: &mut StreamReader<'_>,
     flow: &mut Flow<'_>,
-    clock: &CoreClock,
+    times: TransferTimes<'_>,
 ) -> Result<(), RelayError> {
-    let started = clock.elapsed();
-    let drained = Cell::new(0_usize);
-    while !flow.is_done() && drained.get() < DRAIN_BYTES_MAX {
+    let clock = times.clock;
+    let mut pace = times.sender_pace;
+    let mut unwanted = Unwanted::default();
+    while !flow.is_done() {
         source.work_budget().yield_if_spent().await;
-        let broken = Cell::new(None);
-        let before = framing(flow);
-        let opened = source.next_piece(|input| match flow.step(input) {
-            Ok(piece) => {
-                drained.set(drained.get() + piece.consumed);
-                piece.consumed
-            }
-            Err(error) => {
-                broken.set(Some(error));
-                input.len()
-            }
-        });
-        if let Some(error) = broken.get() {
-            return Err(RelayError::Body(error));
-        }
+        let wait = match times.demand() {
+            Demand::Full | Demand::Answered(_) => pace.next_wait(times.read.time),
+            Demand::Dropped(silent) => unwanted.lasts(clock.elapsed()).then_some(silent),
+        };
+        let Some(time) = wait else { break };
+        let (before, taken) = (framing(flow), flow.bytes_in());
+        let opened = drop_piece(source, flow)?;
         source.work_budget().charge_framing(framing(flow).saturating_sub(before));
-        let left = DRAIN_TIME.saturating_sub(clock.elapsed().saturating_sub(started));
-        let wait = Wait { time: left, shut: Shut::Read, idle: false };
+        unwanted.add(flow.bytes_in().saturating_sub(taken));
         match opened {
             Ok(Opened::Data(())) => {}
-            Ok(Opened::More) if source.receive(wait).await.is_ok() => {}
+            Ok(Opened::More) => {
+                let wait = Wait { time, shut: Shut::Read, idle: false };
+                let (received, took) = times.measure(pace, source.receive(wait)).await;
+                let Ok(count) = received else { break };
+                pace.record(took, u64::try_from(count).unwrap_or(u64::MAX));
+            }
             _ => break,
         }
     }
     Ok(())
+}
+
+/// What was dropped since nobody wants the body any more.
+#[derive(Debug, Default)]
+struct Unwanted {
+    since: Option<Duration>,
+    bytes: u64,
+}
+
+impl Unwanted {
+    /// May there be more, as of `now`? Asked as soon as nobody wants it.
+    fn lasts(&mut self, now: Duration) -> bool {
+        let since = *self.since.get_or_insert(now);
+        self.bytes < DRAIN_BYTES_MAX && now.saturating_sub(since) < DRAIN_TIME
+    }
+
+    const fn add(&mut self, bytes: u64) {
+        if self.since.is_some() {
+            self.bytes = self.bytes.saturating_add(bytes);
+        }
+    }
+}
+
+/// Drops the next piece that was received of a body.
+fn drop_piece(
+    source: &mut StreamReader<'_>,
+    flow: &mut Flow<'_>,
+) -> Result<Result<Opened<()>, StreamError>, RelayError> {
+    let mut broken = None;
+    let opened = source.next_piece(|input| match flow.step(input) {
+        Ok(piece) => piece.consumed,
+        Err(error) => {
+            broken = Some(error);
+            input.len()
+        }
+    });
+    broken.map_or(Ok(opened), |error| Err(RelayError::Body(error)))
 }

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::relay::{RelayError, TransferTimes, relay_body};
+use super::relay::{DRAIN_TIME, RelayError, TransferTimes, relay_body};
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::Flow;
 use crate::exchange::outcome::byte_count;
@@ -90,6 +90,8 @@ pub(crate) struct ResponseMemory<'a> {
 pub(crate) struct ResponseProgress {
     /// Its final head was sent to the client: there is no other answer any more.
     pub(crate) begun: bool,
+    /// The upstream has sent a 100.
+    pub(crate) continued: bool,
     /// A 101 was sent to the client: what follows is a tunnel.
     pub(crate) switched: bool,
     /// The final head's decision.
@@ -115,17 +117,16 @@ pub(crate) async fn respond(
 ) -> Result<(), ExchangeFailure> {
     let write_timeout = context.plan.http.send_timeout;
     let mut interims = 0;
-    let mut continued = false;
     let delivery = loop {
         let len = read_head(context, upstream, memory, interims > 0).await?;
         progress.received_bytes += byte_count(len);
         memory.out.clear();
-        let step = admit_head(context, upstream, memory, interims, continued)?;
+        let step = admit_head(context, upstream, memory, interims, progress.continued)?;
         upstream.consume(len);
         match step {
             ResponseStep::Interim { .. } => {
                 interims += 1;
-                continued |= memory.head.status == 100;
+                progress.continued |= memory.head.status == 100;
             }
             ResponseStep::Switch => progress.switched = true,
             ResponseStep::Final(delivery) => break delivery,
@@ -189,7 +190,7 @@ fn admit_head(
 impl ResponseContext<'_> {
     /// After a final answer without the 100 that the client waits for, its body may follow, or its next
     /// request (RFC 9110, section 10.1.1).
-    fn knows_what_follows(&self, continued: bool) -> bool {
+    pub(super) fn knows_what_follows(&self, continued: bool) -> bool {
         continued || !self.upload.expect_forwarded || self.upload.complete.get()
     }
 
@@ -201,8 +202,9 @@ impl ResponseContext<'_> {
             write: http.send_timeout,
             sender_pace: MinRate::none(),
             receiver_pace: MinRate::new(http.pacing.send_min_rate, http.pacing.grace),
+            unwanted: DRAIN_TIME,
             clock: &self.core.clock,
-            over: None,
+            demand: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One request of a client connection, from its head to its log line.
 //!
-//! In: a client, and what came of reading a head. Out: whether its connection may bring another
-//! request. Between them: admission, the way to the upstream and back (or our own answer), counters and
+//! In: a client, and what came of reading a head. Out: what becomes of its connection, which may bring
+//! another request. Between them: admission, the way to the upstream and back (or our own answer), counters and
 //! the access log. What is decided is decided in `exchange`; here is only the order of things.
 
 use std::rc::Rc;
@@ -20,7 +20,7 @@ use crate::exchange::negotiate::Accepted;
 use crate::exchange::outcome::{ExchangeEnd, Outcome, byte_count};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::refusal_response::answer;
-use crate::exchange::reuse::{self, Bodies, ClientEnd};
+use crate::exchange::reuse::{self, AfterExchange, Bodies, ClientEnd};
 use crate::exchange::{Admission, admit, permit};
 use crate::plan::{Facts, Plan};
 use crate::report::{Counter, ExchangeMetrics};
@@ -28,13 +28,13 @@ use crate::shell::client::audit;
 use crate::shell::client::connection::{Client, HeadRead};
 use crate::wire::head::parse_request;
 
-/// One exchange; may the connection bring another one?
+/// One exchange, and what becomes of its connection.
 pub(crate) async fn serve_request(
     client: &mut Client,
     memory: &mut ExchangeMemory,
     read: HeadRead,
     started: Duration,
-) -> bool {
+) -> AfterExchange {
     client.facts.requests += 1;
     client.deselect_identity();
     memory.request.keep_after_refusal = false;
@@ -47,11 +47,11 @@ pub(crate) async fn serve_request(
             give_marks(client, memory, None);
             let mut outcome = Outcome::default();
             let unread = Bodies::RequestUnfinished;
-            let keep = refuse(client, memory, refusal, unread, &[], &mut outcome).await;
+            let after = refuse(client, memory, refusal, unread, &[], &mut outcome).await;
             report(client, memory, &[], started, outcome, None);
-            keep
+            after
         }
-        HeadRead::Gone => false,
+        HeadRead::Gone => AfterExchange::Close,
     }
 }
 
@@ -61,8 +61,8 @@ async fn serve_head(
     memory: &mut ExchangeMemory,
     len: usize,
     started: Duration,
-) -> bool {
-    let Some(mut head) = client.stream.reader.plain.take() else { return false };
+) -> AfterExchange {
+    let Some(mut head) = client.stream.reader.plain.take() else { return AfterExchange::Close };
     let mut outcome = Outcome::default();
     let mut consumed = 0;
     let result = {
@@ -80,8 +80,8 @@ async fn serve_head(
                 } else {
                     Bodies::RequestUnfinished
                 };
-                let keep = refuse(client, memory, refusal, unread, buf, &mut outcome).await;
-                RequestResult::Answered { keep }
+                let after = refuse(client, memory, refusal, unread, buf, &mut outcome).await;
+                RequestResult::Answered { after }
             }
         };
         outcome.request_bytes += byte_count(len);
@@ -91,10 +91,10 @@ async fn serve_head(
         result
     };
     match result {
-        RequestResult::Answered { keep } => {
+        RequestResult::Answered { after } => {
             head.consume(len + consumed);
             restore(client, head);
-            keep
+            after
         }
         RequestResult::Switched(lease) => {
             let kept: Box<[u8]> = head.filled().get(..len).unwrap_or_default().into();
@@ -102,7 +102,7 @@ async fn serve_head(
             // What came after the head is the tunnel's, and waits in the reader like all the rest.
             restore(client, head);
             run_tunnel(client, memory, &kept, lease, started, outcome).await;
-            false
+            AfterExchange::Close
         }
     }
 }
@@ -166,8 +166,8 @@ fn admit_request(
 enum RequestResult {
     /// It was answered, or cut.
     Answered {
-        /// May the connection bring another one?
-        keep: bool,
+        /// What becomes of the connection.
+        after: AfterExchange,
     },
     /// It was granted an upgrade: this connection to the upstream carries the tunnel.
     Switched(Box<Lease>),
@@ -193,7 +193,7 @@ async fn forward_request(
     let (core, live) = (Rc::clone(&client.core), Rc::clone(&client.live));
     let after_head = buf.get(len..).unwrap_or_default();
     let request = ExchangeContext { core: &core, live: &live, admission, buf, after_head };
-    let keep = match forward(&request, client, memory, consumed, outcome).await {
+    let after = match forward(&request, client, memory, consumed, outcome).await {
         ForwardResult::Switched(lease) => return RequestResult::Switched(lease),
         ForwardResult::Delivered { keep_alive, bodies } => {
             reuse::client(ClientEnd { announced: keep_alive, bodies })
@@ -211,10 +211,10 @@ async fn forward_request(
             }
             // The client must not take what it has for the whole: no close_notify, no orderly end.
             client.stream.abort();
-            false
+            AfterExchange::Close
         }
     };
-    RequestResult::Answered { keep }
+    RequestResult::Answered { after }
 }
 
 /// Answers a request ourselves.
@@ -225,7 +225,7 @@ async fn refuse(
     bodies: Bodies,
     buf: &[u8],
     outcome: &mut Outcome,
-) -> bool {
+) -> AfterExchange {
     let keep_alive = client.may_keep(memory.request.keep_after_refusal)
         && bodies == Bodies::Complete
         && !refusal.closes();
@@ -255,7 +255,8 @@ async fn refuse(
     outcome.ended = ExchangeEnd::Refused(refusal);
     outcome.body_bytes = byte_count(body);
     outcome.sent_bytes += byte_count(out.len());
-    client.send_now(&memory.out).await.is_ok() && keep_alive
+    let announced = client.send_now(&memory.out).await.is_ok() && keep_alive;
+    reuse::client(ClientEnd { announced, bodies })
 }
 
 /// A request's route and node, by the names that the configuration had for them when it was routed.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::memory::ExchangeMemory;
 use super::serve::serve_request;
+use crate::exchange::reuse::AfterExchange;
 use crate::shell::client::connection::{Client, HeadRead};
 
 /// Free tasks kept for the next exchanges; the memory of more goes back to the allocator.
@@ -33,8 +34,8 @@ pub(crate) struct PendingExchange {
 pub(crate) struct FinishedExchange {
     /// The client whose request it was.
     pub(crate) client: Box<Client>,
-    /// May its connection bring another request?
-    pub(crate) keep_alive: bool,
+    /// What becomes of its connection.
+    pub(crate) after: AfterExchange,
 }
 
 /// Where a task finds its next exchange, and leaves the finished one.
@@ -83,9 +84,9 @@ async fn run_exchanges(slot: Rc<TaskSlot>) {
     loop {
         let next = poll_fn(|_| slot.pending.take().map_or(Poll::Pending, Poll::Ready));
         let PendingExchange { mut client, read, started } = next.await;
-        let keep_alive = serve_request(&mut client, &mut memory, read, started).await;
+        let after = serve_request(&mut client, &mut memory, read, started).await;
         memory.clear();
-        slot.finished.set(Some(FinishedExchange { client, keep_alive }));
+        slot.finished.set(Some(FinishedExchange { client, after }));
     }
 }
 

@@ -21,6 +21,9 @@ use crate::setup::listeners::{UNSENT_BYTES_MAX, connection_options};
 /// that are saved cost some 10 us of the 750 us of a 1 MiB response (`cargo compare --case large`).
 const KEEPS_UP_BYTES: usize = 32 * 1_024;
 
+/// The most bytes that are dropped in one go.
+const DROPPED_BYTES: usize = 16 * 1_024;
+
 /// A descriptor that its connection keeps open for as long as this copy is used.
 ///
 /// monoio's streams hand out only a raw number. Every `Descriptor` lives beside the stream it was
@@ -91,6 +94,16 @@ impl Descriptor {
     #[must_use]
     pub(crate) fn receive_now(self, room: &mut [u8]) -> usize {
         recv(self.borrow(), room, RecvFlags::DONTWAIT).map_or(0, |(count, _)| count)
+    }
+
+    /// Drops bytes that have arrived on a TCP connection, without waiting; how many that were, 0 if there
+    /// are none, or at the end. Only while no receive of the runtime's is under way.
+    #[must_use]
+    pub(crate) fn drop_now(self) -> usize {
+        // The kernel drops as many as there would be room for, and copies none (tcp(7), `MSG_TRUNC`).
+        let mut room = [0_u8; DROPPED_BYTES];
+        let flags = RecvFlags::TRUNC | RecvFlags::DONTWAIT;
+        recv(self.borrow(), &mut room, flags).map_or(0, |(count, _)| count)
     }
 
     /// Acknowledges at once what has arrived: a peer that gathers small writes (Nagle) sends its next
@@ -259,6 +272,21 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
+
+    #[test]
+    fn bytes_are_dropped_as_far_as_they_have_come() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (ours, _) = listener.accept().unwrap();
+        let descriptor = Descriptor::of(&ours);
+        assert_eq!(descriptor.drop_now(), 0);
+        theirs.write_all(&[7; DROPPED_BYTES + 5]).unwrap();
+        // The kernel carries them over at once.
+        let dropped = [descriptor.drop_now(), descriptor.drop_now(), descriptor.drop_now()];
+        assert_eq!((dropped, descriptor.peek()), ([DROPPED_BYTES, 5, 0], Peek::Silent));
+        theirs.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!((descriptor.drop_now(), descriptor.peek()), (0, Peek::Ended));
+    }
 
     #[test]
     fn peeking_tells_silence_bytes_and_the_end_apart() {

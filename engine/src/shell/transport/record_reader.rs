@@ -6,6 +6,7 @@
 mod flowing;
 mod idle;
 mod listen;
+mod unread;
 mod unsent;
 
 use std::cell::RefCell;

@@ -206,10 +206,25 @@ impl Stream {
         self.descriptor.reset();
     }
 
-    /// May the peer still be sending, so that closing now would reset what it has not read yet?
+    /// Was it reset?
     #[must_use]
-    pub(crate) const fn lingers(&self) -> bool {
-        !self.aborted && !self.reader.has_ended()
+    pub(crate) const fn is_aborted(&self) -> bool {
+        self.aborted
+    }
+
+    /// As [`StreamWriter::finish`], if nothing of it has to wait for room: false if something has.
+    pub(crate) fn finish_now(&mut self) -> bool {
+        let security = self.security.get_mut();
+        security.session.queue_close_notify(&mut security.tls_output);
+        if self.writer.has_output() {
+            return false;
+        }
+        security.send_pending(self.descriptor);
+        let done = security.tls_output.pending.is_empty();
+        if done {
+            self.writer.end();
+        }
+        done
     }
 
     /// Sends `close_notify` (nothing on plaintext) and ends our direction.
@@ -266,9 +281,12 @@ impl StreamReader<'_> {
         security.tls_output.has_failed() && !security.tls_output.pending.is_empty()
     }
 
-    /// Drops everything received and not consumed.
-    pub(crate) fn discard(&mut self) {
-        self.reader.discard(self.buffers);
+    /// As [`RecordReader::drop_next`].
+    ///
+    /// # Errors
+    /// The connection is cut; [`StreamError::Ended`] at its end.
+    pub(crate) async fn drop_next(&mut self, wait: Wait) -> Result<usize, StreamError> {
+        self.reader.drop_next(self.buffers, wait).await
     }
 
     /// One receive off the wire; how many bytes.

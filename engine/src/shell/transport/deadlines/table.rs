@@ -35,6 +35,22 @@ pub(crate) enum Shut {
 pub(crate) struct ShutTarget {
     pub(super) descriptor: Descriptor,
     pub(super) home: usize,
+    /// A peer that has only ended its own direction has not left.
+    pub(super) spares_half_close: bool,
+}
+
+impl ShutTarget {
+    /// With `spares`, it is shut only for a peer that has left altogether, and not for one that has ended
+    /// no more than its own direction.
+    #[must_use]
+    pub(crate) const fn sparing_half_close(self, spares: bool) -> Self {
+        Self { spares_half_close: spares, ..self }
+    }
+
+    /// Has this peer left, as far as the connection is shut for that?
+    fn is_left_by(self, peer: Descriptor) -> bool {
+        if self.spares_half_close { peer.is_over() } else { peer.has_left() }
+    }
 }
 
 /// What is done when a slot is due.
@@ -168,7 +184,7 @@ impl TimerTable {
                 return later(LOOK_AGAIN_TICKS - 1);
             }
             Some(Some(ArmedAction { descriptor, shut: Shut::IfLeft(other) })) => {
-                if !descriptor.has_left() {
+                if !other.is_left_by(*descriptor) {
                     return later(LOOK_AGAIN_TICKS);
                 }
                 other.descriptor.shut_both();

@@ -85,7 +85,7 @@ impl Timer {
     /// The connection of `descriptor`, whose home this slot is, for others to shut down.
     #[must_use]
     pub(crate) const fn shut_target(&self, descriptor: Descriptor) -> ShutTarget {
-        ShutTarget { descriptor, home: self.slot }
+        ShutTarget { descriptor, home: self.slot, spares_half_close: false }
     }
 
     /// Sets how much memory the connection holds while it waits.

@@ -95,6 +95,33 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_ends_only_its_own_direction_may_be_spared() {
+        for spares in [false, true] {
+            let deadlines = Deadlines::default();
+            let (ours, theirs) = UnixStream::pair();
+            let (other, _far) = UnixStream::pair();
+            let (timer, upstream) = (deadlines.timer(), deadlines.timer());
+            let line = upstream.shut_target(Descriptor::of(&other)).sparing_half_close(spares);
+            let context = Context::from_waker(Waker::noop());
+            timer.wake_after(&context, TICK, Descriptor::of(&ours), Some(line));
+            Descriptor::of(&theirs).shut_write();
+            let arrived = || Descriptor::of(&ours).has_left();
+            crate::simulation::network::tasks::run(Duration::from_secs(9), arrived).unwrap();
+            let fired = (0..19).map(|_| deadlines.tick()).sum::<u32>();
+            assert_eq!((fired, upstream.was_shut()), (u32::from(!spares), !spares));
+            // Gone altogether, it has left in either case.
+            Descriptor::of(&theirs).reset();
+            drop(theirs);
+            let over = || Descriptor::of(&ours).is_over();
+            crate::simulation::network::tasks::run(Duration::from_secs(9), over).unwrap();
+            for _ in 0..19 {
+                deadlines.tick();
+            }
+            assert!(upstream.was_shut(), "{spares}");
+        }
+    }
+
+    #[test]
     fn behind_it_a_peer_that_leaves_takes_the_other_connection_along() {
         let deadlines = Deadlines::default();
         let (ours, theirs) = UnixStream::pair();
