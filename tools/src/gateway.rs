@@ -200,6 +200,18 @@ impl Setup {
         gateway
     }
 
+    /// Runs it where it cannot start: how it ended, and all it wrote.
+    #[must_use]
+    pub fn run_to_end(mut self) -> (ExitStatus, String) {
+        let file = self.write();
+        let mut command = self.command(&["run", "-c"]);
+        command.arg(&file);
+        let log = self.dir.join(format!("{}.log", self.name));
+        let mut process = Process::start(command, &log);
+        let status = process.wait(PATIENCE).expect("it ends by itself");
+        (status, process.output())
+    }
+
     /// Runs `ferrule check` on it: the exit code, and all it printed.
     #[must_use]
     pub fn check(mut self) -> (Option<i32>, String) {
@@ -233,10 +245,15 @@ impl Gateway {
         self.process.output()
     }
 
-    /// Puts `text` in the place of the configuration, signals, and waits for the log to say how it went.
-    pub fn reload(&mut self, text: &str) -> Reloaded {
+    /// Puts `text` in the place of the configuration.
+    pub fn rewrite(&mut self, text: &str) {
         text.clone_into(&mut self.setup.text);
         let _ = self.setup.write();
+    }
+
+    /// Puts `text` in the place of the configuration, signals, and waits for the log to say how it went.
+    pub fn reload(&mut self, text: &str) -> Reloaded {
+        self.rewrite(text);
         self.signal_reload()
     }
 

@@ -17,7 +17,7 @@ pub struct Handover {
     /// The configuration, compiled.
     pub generation: Arc<Generation>,
     /// This core's sockets, all of them. One that was there before is the same socket (compare by
-    /// address): it is left alone. One that is missing now is closed.
+    /// address): it is left alone. One that is missing now has been closed.
     pub listeners: Vec<OpenListener>,
     /// Addresses of the generation's nodes as far as they are known.
     pub addresses: Arc<Addresses>,

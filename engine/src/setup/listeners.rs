@@ -1,83 +1,99 @@
-//! The listening sockets: one per address and core, opened once and kept.
+//! The listening sockets of the process: opened once, kept over reloads, and closed without loss.
 //!
 //! The kernel spreads connections over the sockets of one address (`SO_REUSEPORT`). Closing one resets
 //! what waits in its queue, so a reload opens only what is new and closes only what is gone; either all
 //! new addresses open or nothing changes. An IPv6 address takes IPv6 alone unless its listener says
-//! otherwise, as in nginx.
+//! otherwise, as in nginx. While they are open, other programs cannot bind the same addresses
+//! ([`port_hold`](super::port_hold)).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use ferrule_config::Config;
 use ferrule_config::model::{Listen, ListenAddress};
-use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
 use super::handover::OpenListener;
+use super::listening_sockets::{ClosingListeners, ListeningSockets};
+use super::port_hold::{self, PortHold};
 use crate::plan::ListenerId;
 
-/// Connections that may wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
-
-/// A peer that vanished is noticed after about two minutes of silence: 60 s, then 4 probes.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
-const KEEPALIVE_PROBES: u32 = 4;
-
-/// Sent bytes that nobody acknowledges end the connection after this time.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
-
-/// Bytes that the kernel takes of us beyond what its peer's window lets it send: two of the largest
-/// buffers and a little, so that one is under way while the next, as large, is made. Without it a
-/// socket takes megabytes for a peer that reads nothing.
-pub const UNSENT_BYTES_MAX: usize = 272 * 1_024;
-
-/// Every open listening socket of the process, by address and core.
+/// Every open listening socket of the process, by address. Shared by the threads of control: a stop closes
+/// them, whatever a reload is doing.
 #[derive(Debug)]
 pub struct Listeners {
     cores: usize,
-    open: BTreeMap<ListenAddress, Vec<Arc<TcpListener>>>,
+    open: Mutex<OpenListeners>,
 }
+
+#[derive(Debug, Default)]
+struct OpenListeners {
+    sockets: SocketsByAddress,
+    /// There will be no more.
+    closed: bool,
+}
+
+type SocketsByAddress = BTreeMap<ListenAddress, Arc<ListeningSockets>>;
 
 /// The sockets of the next generation: kept ones and new ones. Dropped unused, it closes the new ones.
 #[derive(Debug)]
 pub struct PreparedListeners {
     /// In the order of the configuration.
     addresses: Vec<ListenAddress>,
-    sockets: BTreeMap<ListenAddress, Vec<Arc<TcpListener>>>,
-    opened: usize,
+    sockets: SocketsByAddress,
 }
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {error}{}", advice(error))]
+#[error("cannot listen on {address}: {error}{}", self.advice())]
 pub struct BindError {
     /// The address, as configured.
     pub address: SocketAddr,
     /// What the kernel said.
     pub error: io::Error,
+    /// Who has the address, in words, if that is known.
+    pub owner: Option<String>,
 }
 
-/// What helps against it, after a semicolon; empty if nobody can tell.
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "; ports below net.ipv4.ip_unprivileged_port_start (1024 by default) need the \
-             capability CAP_NET_BIND_SERVICE"
+impl BindError {
+    const fn new(address: SocketAddr, error: io::Error) -> Self {
+        Self { address, error, owner: None }
+    }
+
+    /// Does somebody else have the address?
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.error.kind() == io::ErrorKind::AddrInUse
+    }
+
+    /// What helps against it, after a semicolon; empty if nobody can tell.
+    fn advice(&self) -> String {
+        match (self.error.kind(), &self.owner) {
+            (io::ErrorKind::PermissionDenied, _) => String::from(
+                "; ports below net.ipv4.ip_unprivileged_port_start (1024 by default) need the \
+                 capability CAP_NET_BIND_SERVICE",
+            ),
+            (io::ErrorKind::AddrInUse, Some(owner)) => format!("; {owner}"),
+            (io::ErrorKind::AddrInUse, None) => String::from("; another process listens there"),
+            (io::ErrorKind::AddrNotAvailable, _) => {
+                String::from("; this machine has no interface with that address")
+            }
+            _ => String::new(),
         }
-        io::ErrorKind::AddrInUse => "; another process listens there",
-        io::ErrorKind::AddrNotAvailable => "; this machine has no interface with that address",
-        _ => "",
     }
 }
 
 impl Listeners {
     /// None yet, for this many cores.
     #[must_use]
-    pub const fn new(cores: usize) -> Self {
-        Self { cores, open: BTreeMap::new() }
+    pub fn new(cores: usize) -> Self {
+        Self { cores, open: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OpenListeners> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens what the configuration names and is not open yet. Nothing that is open changes.
@@ -87,55 +103,142 @@ impl Listeners {
     pub fn prepare(&self, config: &Config) -> Result<PreparedListeners, Vec<BindError>> {
         let addresses: Vec<ListenAddress> =
             config.listens.iter().map(Listen::listen_address).collect();
-        let mut sockets = BTreeMap::new();
-        let mut errors = Vec::new();
+        let mut sockets = self.lock().sockets.clone();
         let fresh: BTreeSet<ListenAddress> =
-            addresses.iter().copied().filter(|address| !self.open.contains_key(address)).collect();
-        // Asked of all before one is opened: our own `0.0.0.0:443` must not stand in the way of our
-        // own `127.0.0.1:443`.
-        for address in fresh.iter().copied() {
-            if !self.shares_port(address)
-                && let Err(error) = probe(address)
-            {
-                errors.push(BindError { address: address.address, error });
+            addresses.iter().copied().filter(|address| !sockets.contains_key(address)).collect();
+        let ports: BTreeSet<u16> = fresh.iter().map(|listen| listen.address.port()).collect();
+        let near = |open: &&Arc<ListeningSockets>| ports.contains(&open.local_address().port());
+        let mut loose = LooseHolds::new(sockets.values().filter(near).cloned().collect());
+        // All holds before the first socket that listens: our own `0.0.0.0:443` must not stand in the way
+        // of our own `127.0.0.1:443`.
+        let holds = take_holds(&fresh, &sockets)?;
+        let mut errors = Vec::new();
+        for (address, hold) in holds {
+            match ListeningSockets::open(address, hold, self.cores) {
+                Ok(opened) => {
+                    let opened = Arc::new(opened);
+                    loose.open.push(Arc::clone(&opened));
+                    sockets.insert(address, opened);
+                }
+                Err(error) => errors.push(BindError::new(address.address, error)),
             }
         }
         if !errors.is_empty() {
             return Err(errors);
         }
-        for address in addresses.iter().copied() {
-            if let Some(kept) = self.open.get(&address) {
-                sockets.insert(address, kept.clone());
-                continue;
-            }
-            match open_all(address, self.cores) {
-                Ok(opened) => drop(sockets.insert(address, opened)),
-                Err(error) => errors.push(BindError { address: address.address, error }),
-            }
-        }
-        if errors.is_empty() {
-            Ok(PreparedListeners { addresses, sockets, opened: fresh.len() })
-        } else {
-            Err(errors)
-        }
+        sockets.retain(|address, _| addresses.contains(address));
+        Ok(PreparedListeners { addresses, sockets })
     }
 
     /// Those that are open, for one more generation that listens where this one does.
     #[must_use]
     pub fn kept(&self, config: &Config) -> PreparedListeners {
         let addresses = config.listens.iter().map(Listen::listen_address).collect();
-        PreparedListeners { addresses, sockets: self.open.clone(), opened: 0 }
+        PreparedListeners { addresses, sockets: self.lock().sockets.clone() }
     }
 
-    /// Takes the prepared sockets over. Those of addresses that are gone close as soon as their cores
-    /// have let go of them too.
-    pub fn commit(&mut self, prepared: PreparedListeners) {
-        self.open = prepared.sockets;
+    /// Begins to close what the next generation has no more. It is to be over before a core gets that
+    /// generation: a connection is accepted under one in which its listener exists.
+    #[must_use]
+    pub fn close_removed(&self, prepared: &PreparedListeners, now: Instant) -> ClosingListeners {
+        let open = self.lock();
+        let removed =
+            open.sockets.iter().filter(|(address, _)| !prepared.sockets.contains_key(*address));
+        ClosingListeners::begin(removed.map(|(_, sockets)| Arc::clone(sockets)).collect(), now)
     }
 
-    /// Is one of our own sockets on this port?
-    fn shares_port(&self, listen: ListenAddress) -> bool {
-        self.open.keys().any(|open| open.address.port() == listen.address.port())
+    /// Takes the prepared sockets over.
+    pub fn commit(&self, prepared: PreparedListeners) {
+        let mut open = self.lock();
+        if open.closed {
+            // Too late: nobody would close them.
+            prepared.sockets.values().for_each(|sockets| sockets.close());
+        } else {
+            open.sockets = prepared.sockets;
+        }
+    }
+
+    /// Begins to close all of them: the process stops.
+    #[must_use]
+    pub fn close_all(&self, now: Instant) -> ClosingListeners {
+        let mut open = self.lock();
+        open.closed = true;
+        let sockets = std::mem::take(&mut open.sockets);
+        ClosingListeners::begin(sockets.into_values().collect(), now)
+    }
+
+    /// Where the process listens now, and by which sockets.
+    #[must_use]
+    pub fn bound(&self) -> Vec<BoundSockets> {
+        let open = self.lock();
+        let bound = open.sockets.values().map(|sockets| BoundSockets {
+            listen: sockets.bound(),
+            inodes: sockets.inodes().collect(),
+        });
+        bound.collect()
+    }
+}
+
+/// The sockets of one address, as the kernel's tables show them.
+#[derive(Clone, Debug)]
+pub struct BoundSockets {
+    /// With its real port.
+    pub listen: ListenAddress,
+    /// One for each core.
+    pub inodes: BTreeSet<u64>,
+}
+
+/// A hold for each of these addresses, or every one that somebody else has.
+fn take_holds(
+    fresh: &BTreeSet<ListenAddress>,
+    own: &SocketsByAddress,
+) -> Result<BTreeMap<ListenAddress, PortHold>, Vec<BindError>> {
+    let mut holds = BTreeMap::new();
+    let mut errors = Vec::new();
+    for listen in fresh.iter().copied() {
+        let beside_own = own.values().any(|sockets| overlap(sockets.bound(), listen));
+        match PortHold::bind(listen, beside_own) {
+            Ok(hold) => drop(holds.insert(listen, hold)),
+            Err(error) => errors.push(BindError::new(listen.address, error)),
+        }
+    }
+    if errors.is_empty() { Ok(holds) } else { Err(errors) }
+}
+
+/// Can a connection to one of these reach a socket of the other?
+#[must_use]
+pub fn overlap(one: ListenAddress, other: ListenAddress) -> bool {
+    let (left, right) = (one.address.ip(), other.address.ip());
+    let wide = |listen: ListenAddress| {
+        !listen.ipv6only && listen.address.is_ipv6() && listen.address.ip().is_unspecified()
+    };
+    let shared = left == right || left.is_unspecified() || right.is_unspecified();
+    let family = left.is_ipv4() == right.is_ipv4();
+    one.address.port() == other.address.port() && (family && shared || wide(one) || wide(other))
+}
+
+/// Holds that are loose until this is dropped, so that sockets of ours can be bound.
+struct LooseHolds {
+    open: Vec<Arc<ListeningSockets>>,
+}
+
+impl LooseHolds {
+    fn new(open: Vec<Arc<ListeningSockets>>) -> Self {
+        for sockets in &open {
+            let _ = sockets.hold().loosen();
+        }
+        Self { open }
+    }
+}
+
+impl Drop for LooseHolds {
+    fn drop(&mut self) {
+        let ports: BTreeSet<u16> =
+            self.open.iter().map(|sockets| sockets.local_address().port()).collect();
+        ports.into_iter().for_each(port_hold::forget_match);
+        for sockets in &self.open {
+            let _ = sockets.hold().tighten();
+        }
     }
 }
 
@@ -146,7 +249,7 @@ impl PreparedListeners {
         (0..)
             .zip(&self.addresses)
             .filter_map(|(index, address)| {
-                let socket = self.sockets.get(address)?.get(core)?;
+                let socket = self.sockets.get(address)?.of_core(core)?;
                 Some(OpenListener {
                     address: *address,
                     listener: ListenerId(index),
@@ -159,133 +262,41 @@ impl PreparedListeners {
     /// Where we really listen: a configured port 0 is the port the kernel chose.
     #[must_use]
     pub fn bound(&self) -> Vec<SocketAddr> {
-        self.addresses
-            .iter()
-            .map(|address| {
-                self.sockets
-                    .get(address)
-                    .and_then(|sockets| sockets.first())
-                    .and_then(|socket| socket.local_addr().ok())
-                    .unwrap_or(address.address)
-            })
-            .collect()
+        let bound = |address: &ListenAddress| {
+            let sockets: Option<&Arc<ListeningSockets>> = self.sockets.get(address);
+            sockets.map_or(address.address, |sockets| sockets.local_address())
+        };
+        self.addresses.iter().map(bound).collect()
     }
-
-    /// How many addresses are new.
-    #[must_use]
-    pub const fn opened(&self) -> usize {
-        self.opened
-    }
-}
-
-/// Does somebody else listen there? `SO_REUSEPORT` alone would let a second process of the same user
-/// take half of the connections without a word, so a socket without it asks first.
-fn probe(listen: ListenAddress) -> io::Result<()> {
-    if listen.address.port() == 0 {
-        return Ok(());
-    }
-    let socket = plain_socket(listen)?;
-    socket.bind(&SockAddr::from(listen.address))
-}
-
-fn plain_socket(listen: ListenAddress) -> io::Result<Socket> {
-    let ListenAddress { address, ipv6only } = listen;
-    // socket2 sets CLOEXEC.
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections of a former process in TIME_WAIT do not keep a restart from binding.
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        // Always set: what holds without it is up to `net.ipv6.bindv6only`.
-        socket.set_only_v6(ipv6only)?;
-    }
-    Ok(socket)
-}
-
-fn open_all(listen: ListenAddress, cores: usize) -> io::Result<Vec<Arc<TcpListener>>> {
-    let first = open_one(listen)?;
-    // Port 0: the kernel chooses once, the other cores follow.
-    let bound = ListenAddress { address: first.local_addr()?, ..listen };
-    let mut sockets = vec![Arc::new(first)];
-    while sockets.len() < cores {
-        sockets.push(Arc::new(open_one(bound)?));
-    }
-    Ok(sockets)
-}
-
-/// Left blocking: under `io_uring` kernels before 5.19 hand `EAGAIN` to an accept on a non-blocking
-/// socket. A core on epoll makes its own socket non-blocking.
-fn open_one(listen: ListenAddress) -> io::Result<TcpListener> {
-    let socket = plain_socket(listen)?;
-    socket.set_reuse_port(true)?;
-    // An accepted connection inherits these, which saves the system calls for each.
-    connection_options(&socket)?;
-    socket.bind(&SockAddr::from(listen.address))?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-/// What every TCP connection of ours has, to clients and to upstreams: no delay, keepalive, and
-/// bounds on data that nobody acknowledges and that the kernel cannot send yet.
-///
-/// # Errors
-/// The kernel's.
-pub fn connection_options(socket: &Socket) -> io::Result<()> {
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(
-        &TcpKeepalive::new()
-            .with_time(KEEPALIVE_IDLE)
-            .with_interval(KEEPALIVE_INTERVAL)
-            .with_retries(KEEPALIVE_PROBES),
-    )?;
-    socket.set_tcp_notsent_lowat(u32::try_from(UNSENT_BYTES_MAX).unwrap_or(u32::MAX))?;
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpStream;
-
-    use socket2::SockRef;
-
     use super::*;
 
-    fn local() -> ListenAddress {
-        ListenAddress { address: "127.0.0.1:0".parse().unwrap(), ipv6only: true }
-    }
-
-    #[test]
-    fn every_core_listens_on_the_same_port() {
-        let sockets = open_all(local(), 3).unwrap();
-        let port = sockets[0].local_addr().unwrap();
-        assert!(sockets.iter().all(|socket| socket.local_addr().unwrap() == port));
-    }
-
-    #[test]
-    fn an_accepted_connection_inherits_the_options() {
-        let listener = open_one(local()).unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (accepted, _) = listener.accept().unwrap();
-        let socket = SockRef::from(&accepted);
-        assert!(socket.tcp_nodelay().unwrap());
-        assert!(socket.keepalive().unwrap());
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
-        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED_MAX));
-        assert_eq!(socket.tcp_notsent_lowat().unwrap() as usize, UNSENT_BYTES_MAX);
-    }
-
-    #[test]
-    fn an_address_of_another_listener_is_noticed() {
-        let other = open_one(local()).unwrap();
-        let taken = ListenAddress { address: other.local_addr().unwrap(), ..local() };
-        let error = probe(taken).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    fn error(kind: io::ErrorKind, owner: Option<&str>) -> String {
+        let address = "127.0.0.1:443".parse().unwrap();
+        BindError { address, error: kind.into(), owner: owner.map(str::to_owned) }.to_string()
     }
 
     #[test]
     fn errors_say_what_to_do() {
-        let address = local().address;
-        let error = |kind| BindError { address, error: io::Error::from(kind) }.to_string();
-        assert!(error(io::ErrorKind::PermissionDenied).contains("CAP_NET_BIND_SERVICE"));
-        assert!(error(io::ErrorKind::AddrInUse).contains("another process"));
+        assert!(error(io::ErrorKind::PermissionDenied, None).contains("CAP_NET_BIND_SERVICE"));
+        assert!(error(io::ErrorKind::AddrInUse, None).contains("another process"));
+        assert!(error(io::ErrorKind::AddrInUse, Some("nginx")).ends_with("; nginx"));
+    }
+
+    #[test]
+    fn addresses_overlap_by_port_and_family() {
+        let listen = |text: &str| ListenAddress {
+            address: text.trim_end_matches('+').parse().unwrap(),
+            ipv6only: !text.ends_with('+'),
+        };
+        let overlaps = |one: &str, other: &str| overlap(listen(one), listen(other));
+        assert!(overlaps("127.0.0.1:1", "127.0.0.1:1") && overlaps("0.0.0.0:1", "127.0.0.1:1"));
+        assert!(overlaps("[::1]:1", "[::]:1"));
+        assert!(!overlaps("127.0.0.1:1", "127.0.0.1:2") && !overlaps("127.0.0.1:1", "127.0.0.2:1"));
+        assert!(!overlaps("0.0.0.0:1", "[::]:1") && !overlaps("[::1]:1+", "127.0.0.1:1"));
+        assert!(overlaps("0.0.0.0:1", "[::]:1+") && overlaps("[::]:1+", "127.0.0.1:1"));
     }
 }

@@ -13,8 +13,12 @@ mod generation;
 mod handover;
 #[cfg(feature = "io")]
 pub mod listeners;
+#[cfg(feature = "io")]
+pub mod listening_sockets;
 mod mailbox;
 mod phase;
+#[cfg(feature = "io")]
+mod port_hold;
 
 pub use addresses::Addresses;
 pub use core_link::{CoreLink, LinkCursor, LinkUpdates};

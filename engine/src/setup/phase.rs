@@ -9,7 +9,7 @@ pub enum Phase {
     /// Accept and serve.
     #[default]
     Running = 0,
-    /// Accept no more; finish what is there, `Connection: close` on every response.
+    /// Accept until control has closed the listeners; finish what is there, `Connection: close` on every response.
     Draining = 1,
     /// Close everything now.
     Stopping = 2,

@@ -51,8 +51,8 @@ impl ListenerState {
     }
 }
 
-/// Accepts until cancelled. The cancelled accept is awaited: a connection that won the race is
-/// served, never lost.
+/// Accepts until control has closed the socket, or until cancelled. The cancelled accept is awaited: a
+/// connection that won the race is served, never lost.
 pub(crate) async fn run(
     service: Rc<ConnectionService>,
     socket: TcpListener,
@@ -72,7 +72,7 @@ pub(crate) async fn run(
                 shedder.succeeded();
                 admit(&service, &state, stream, peer);
             }
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::CANCELED) => break,
+            Err(error) if is_over(&error) => break,
             Err(error) => {
                 core.count(Counter::AcceptFailed);
                 if is_of_one_connection(&error) {
@@ -88,6 +88,11 @@ pub(crate) async fn run(
             }
         }
     }
+}
+
+/// Is the accept cancelled, or does the socket listen no more?
+fn is_over(error: &std::io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::CANCELED | Errno::INVAL))
 }
 
 /// Was it the fault of one connection, so that the next may be fine? After anything else (no

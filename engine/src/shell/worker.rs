@@ -87,6 +87,8 @@ struct Worker {
     core: Rc<Core>,
     service: Rc<ConnectionService>,
     running: HashMap<ListenAddress, RunningListener>,
+    /// Shared with every accept loop that has not ended.
+    accept_loops: Rc<()>,
     driver: Driver,
     connections_max: u32,
     connection_counts: Arc<ConnectionCounts>,
@@ -120,6 +122,7 @@ async fn serve(settings: WorkerSettings, driver: Driver) {
         service: Rc::new(ConnectionService::new(Rc::clone(&core))),
         core,
         running: HashMap::new(),
+        accept_loops: Rc::new(()),
         driver,
         connections_max: settings.connections_max,
         connection_counts: settings.connection_counts,
@@ -178,10 +181,11 @@ impl Worker {
             Phase::Running => false,
             Phase::Draining => {
                 if !self.core.draining.replace(true) {
-                    self.stop_listening();
                     self.core.deadlines.hasten_idle(DRAIN_GRACE);
                 }
-                let ended = self.core.open_connections.get() == 0;
+                // Control closes the sockets when nothing is left to be accepted.
+                let accepts = Rc::strong_count(&self.accept_loops) > 1;
+                let ended = !accepts && self.core.open_connections.get() == 0;
                 if ended {
                     self.check_leftovers();
                 }
@@ -231,13 +235,13 @@ impl Worker {
         self.core.set_live(LiveGeneration::new(handover, seed));
         self.service.registry.review_all();
         self.core.inspection.begin_again();
-        if self.core.draining.get() {
+        if self.core.link.phase.get() != Phase::Running {
             return;
         }
         self.listen(&handover.listeners);
     }
 
-    /// Starts what is new, ends what is gone, leaves alone what stays.
+    /// Starts what is new, leaves alone what stays. What is gone has been closed by control.
     fn listen(&mut self, listeners: &[OpenListener]) {
         self.running.retain(|address, running| {
             let stays = listeners.iter().find(|open| open.address == *address);
@@ -276,7 +280,11 @@ impl Worker {
         let canceller = Canceller::new();
         let task =
             accept::run(Rc::clone(&self.service), socket, Rc::clone(&state), canceller.handle());
-        net::spawn(task);
+        let runs = Rc::clone(&self.accept_loops);
+        net::spawn(async move {
+            task.await;
+            drop(runs);
+        });
         Ok(RunningListener { state, canceller })
     }
 

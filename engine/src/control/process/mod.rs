@@ -4,4 +4,5 @@
 pub(crate) mod clock;
 pub(crate) mod environment;
 pub mod machine;
+pub(crate) mod port_owners;
 pub mod terminal;

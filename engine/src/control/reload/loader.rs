@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ferrule_config::model::Runtime;
 
+use super::opening;
 use super::reloader::{self, Reloader};
 use super::resolver::{self, Resolver};
 use super::source::GenerationSource;
@@ -47,6 +48,8 @@ pub(crate) struct InitialState {
     pub(crate) links: Vec<Arc<CoreLink>>,
     /// For each core, the producer of its access log ring.
     pub(crate) logs: Vec<LogProducer>,
+    /// The listening sockets.
+    pub(crate) listeners: Arc<Listeners>,
     /// The addresses of the listeners with their real ports, as text.
     pub(crate) listening: String,
     /// Writes both logs.
@@ -125,9 +128,8 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
     let links: Vec<Arc<CoreLink>> = links.collect();
     let (logs, rings): (Vec<LogProducer>, Vec<LogConsumer>) =
         links.iter().map(|_| log_ring(RING_BYTES)).unzip();
-    let listeners = Listeners::new(cores.len());
-    let prepared = listeners
-        .prepare(&first.config)
+    let listeners = Arc::new(Listeners::new(cores.len()));
+    let prepared = opening::open(&listeners, &first.config, || !commands.is_stopping())
         .map_err(|errors| cannot_start(&reloader::ReloadError::Bind(errors)))?;
     let outputs = LogOutputs::open(&first.config.log).map_err(|error| cannot_start(&error))?;
     let writer = LogWriter::start(outputs, rings).map_err(|error| cannot_start(&error))?;
@@ -146,7 +148,7 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
     let mut reloader = Reloader {
         source,
         links: links.clone(),
-        listeners,
+        listeners: Arc::clone(&listeners),
         resolver,
         writer: writer.clone(),
         level,
@@ -162,7 +164,9 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
     };
     reloader.hand_over(&first, prepared, open);
     let listening = bound.join(", ");
-    Ok((InitialState { runtime, cores, links, logs, listening, writer, status }, reloader))
+    let initial =
+        InitialState { runtime, cores, links, logs, listeners, listening, writer, status };
+    Ok((initial, reloader))
 }
 
 /// Warns if there are too few descriptors: a client connection may need one more, to an upstream.

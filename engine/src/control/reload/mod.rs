@@ -2,6 +2,7 @@
 //! resolved names of upstream nodes.
 
 pub(crate) mod loader;
+mod opening;
 pub mod reloader;
 mod renewal;
 pub mod resolver;

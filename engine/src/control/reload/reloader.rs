@@ -11,6 +11,7 @@ use std::time::Duration;
 use ferrule_config::model::Runtime;
 use ferrule_config::{Draft, Problems};
 
+use super::opening;
 use super::resolver::Resolver;
 use super::source::GenerationSource;
 use super::watched_files::WatchedFiles;
@@ -27,6 +28,8 @@ use crate::setup::{Addresses, CoreLink, Generation, Handover};
 pub const NAMES_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a reload waits for every core before it logs which ones are late.
 const CORES_PATIENCE: Duration = Duration::from_secs(5);
+/// How often the queues of listeners that are being closed are checked.
+const CLOSING_CHECK_EVERY: Duration = Duration::from_millis(5);
 /// How often the acknowledgements of the cores are checked.
 const CORES_CHECK_EVERY: Duration = Duration::from_millis(2);
 
@@ -37,7 +40,7 @@ pub struct Reloader {
     /// One link for each core.
     pub(crate) links: Vec<Arc<CoreLink>>,
     /// The listening sockets.
-    pub(super) listeners: Listeners,
+    pub(crate) listeners: Arc<Listeners>,
     /// Looks up the names of upstream nodes.
     pub(super) resolver: Resolver,
     /// Writes both logs.
@@ -152,7 +155,9 @@ impl Reloader {
         let generation = Arc::new(generation);
         let log = &generation.config.log;
         let outputs = LogOutputs::open(log)?;
-        let prepared = self.listeners.prepare(&generation.config).map_err(ReloadError::Bind)?;
+        let goes_on = || !self.commands.is_stopping();
+        let prepared = opening::open(&self.listeners, &generation.config, goes_on)
+            .map_err(ReloadError::Bind)?;
         // The last step that may fail, because it may close an endpoint that stands in the way.
         let endpoints =
             self.endpoints.prepare(&generation.config).map_err(ReloadError::Endpoint)?;
@@ -176,6 +181,10 @@ impl Reloader {
         endpoints: PreparedEndpoints,
     ) {
         let addresses = self.resolver.find(generation, NAMES_PATIENCE);
+        let mut closing = self.listeners.close_removed(&prepared, clock::monotonic());
+        while !closing.advance(clock::monotonic()) {
+            std::thread::park_timeout(CLOSING_CHECK_EVERY);
+        }
         self.post(generation, &prepared, &addresses);
         self.listeners.commit(prepared);
         self.endpoints.commit(endpoints);
@@ -294,7 +303,7 @@ pub(crate) mod testing {
         let links: Vec<Arc<CoreLink>> = (0..2).map(|core| Arc::new(CoreLink::new(core))).collect();
         let outputs = LogOutputs::open(&first.config.log).unwrap();
         let writer = LogWriter::start(outputs, Vec::new()).unwrap();
-        let listeners = Listeners::new(links.len());
+        let listeners = Arc::new(Listeners::new(links.len()));
         let prepared = listeners.prepare(&first.config).unwrap();
         let status = Arc::new(ProcessStatus::new(links.clone()));
         let commands = Arc::new(CommandQueue::default());

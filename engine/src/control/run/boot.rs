@@ -123,6 +123,7 @@ impl Boot {
         let supervisor = Supervisor {
             cores,
             commands: &self.commands,
+            listeners: &self.initial.listeners,
             status: &self.initial.status,
             writer: &self.initial.writer,
         };

@@ -2,5 +2,6 @@
 
 pub mod boot;
 mod core_monitor;
+mod port_monitor;
 pub mod signals;
 pub mod supervisor;

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core_monitor::{self, CoreMonitor};
+use super::port_monitor::PortMonitor;
 use crate::control::logs::writer::LogWriter;
 use crate::control::process::clock;
 use crate::control::state::commands::{CommandQueue, LoaderProgress, SupervisorCommand, TOO_LATE};
 use crate::control::state::status::ProcessStatus;
+use crate::setup::listeners::Listeners;
 use crate::setup::{CoreLink, Phase};
 
 /// How often the cores are checked while there is no command.
@@ -45,6 +47,7 @@ pub enum RunEnd {
 pub(super) struct Supervisor<'p> {
     pub(super) cores: &'p dyn Cores,
     pub(super) commands: &'p CommandQueue,
+    pub(super) listeners: &'p Listeners,
     pub(super) status: &'p ProcessStatus,
     pub(super) writer: &'p LogWriter,
 }
@@ -55,6 +58,7 @@ impl Supervisor<'_> {
         let (cores, commands) = (self.cores, self.commands);
         let started = clock::monotonic();
         let mut monitor = CoreMonitor::new(cores.links(), started);
+        let mut ports = PortMonitor::new(started);
         let lost = loop {
             match commands.next_command(clock::monotonic() + TICK) {
                 Some(SupervisorCommand::Stop) => break None,
@@ -69,10 +73,12 @@ impl Supervisor<'_> {
             }
             let silent = monitor.check(cores.links(), clock::monotonic());
             self.status.set_silent_cores(silent);
+            ports.check(self.listeners, clock::monotonic());
         };
         let end = if let Some(lost) = lost {
             tracing::error!("{lost}; closing everything");
             self.status.set_lost();
+            self.listeners.close_all(clock::monotonic()).close_now();
             stop(cores);
             RunEnd::Lost
         } else {
@@ -84,17 +90,22 @@ impl Supervisor<'_> {
         end
     }
 
-    /// Lets the cores finish their exchanges, until the deadline or a second command to stop. The loader
-    /// still checks files: a connection whose client is revoked does not stay until the deadline.
+    /// Refuses new connections, and lets the cores finish their exchanges, until the deadline or a second
+    /// command to stop. The loader still checks files: a connection whose client is revoked does not stay
+    /// until the deadline.
     fn drain(&self, patience: Duration) -> RunEnd {
         let cores = self.cores;
         let started = clock::monotonic();
+        // The phase first: a core that gets another generation from now on leaves its listeners alone.
         advance(cores, Phase::Draining);
+        let mut closing = self.listeners.close_all(started);
         let open: u64 = cores.links().iter().map(|link| link.connections()).sum();
         tracing::info!("draining: {open} connections, {} s at most", patience.as_secs());
         while !cores.all_ended() {
+            closing.advance(clock::monotonic());
             if started.elapsed() >= patience {
                 tracing::warn!("the drain took too long; closing what is left");
+                closing.close_now();
                 return stop(cores);
             }
             for ticket in self.commands.take_unserved() {
@@ -103,6 +114,7 @@ impl Supervisor<'_> {
             match self.commands.next_command(clock::monotonic() + DRAIN_TICK) {
                 Some(SupervisorCommand::Stop) => {
                     tracing::warn!("told to stop once more; closing what is left");
+                    closing.close_now();
                     return stop(cores);
                 }
                 Some(SupervisorCommand::TooLate) => tracing::warn!("{TOO_LATE}"),
@@ -189,8 +201,8 @@ mod tests {
         }
 
         fn supervisor(&self) -> Supervisor<'_> {
-            let (status, writer) = (&self.reloader.status, &self.reloader.writer);
-            Supervisor { cores: &self.cores, commands: &self.commands, status, writer }
+            let Reloader { status, writer, listeners, .. } = &self.reloader;
+            Supervisor { cores: &self.cores, commands: &self.commands, listeners, status, writer }
         }
 
         fn run(&self) -> (RunEnd, Phase) {

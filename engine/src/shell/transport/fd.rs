@@ -14,7 +14,7 @@ use rustix::net::{
     RecvFlags, SendFlags, Shutdown, SocketFlags, accept_with, recv, send, shutdown, sockopt,
 };
 
-use crate::setup::listeners::{UNSENT_BYTES_MAX, connection_options};
+use crate::setup::listening_sockets::{UNSENT_BYTES_MAX, connection_options};
 
 /// Whoever has left no more than this unsent takes what it is given. The kernel's send buffer grows to
 /// twice what is under way (`tcp_sndbuf_expand`), so a full one holds more that is unsent. The calls
