@@ -74,14 +74,6 @@ pub fn try_plain(port: u16) -> io::Result<Raw> {
     Ok(Conversation::new(Line::Plain(socket(port)?)))
 }
 
-/// The same, where there may be no listener.
-///
-/// # Errors
-/// Nobody listens.
-pub fn try_plain(port: u16) -> io::Result<Raw> {
-    Ok(Conversation::new(Line::Plain(socket(port)?)))
-}
-
 /// One plain request on its own connection.
 #[must_use]
 pub fn plain_get(port: u16, host: &str, target: &str) -> Message {

@@ -127,7 +127,7 @@ struct Reading {
 
 const READINGS: [Reading; 6] = [
     // A FIFO, a device or a file without end must not hold the process up. The first opens a descriptor
-    // to keep in reserve.
+    // to keep in reserve; the last reads the kernel's table of sockets, and of that only the beginning.
     Reading {
         what: "files: use ferrule_config::read_file",
         words: &[
@@ -137,7 +137,11 @@ const READINGS: [Reading; 6] = [
             "OpenOptions",
             "load_native_certs",
         ],
-        may: &["engine/src/shell/state/load_shedding.rs", "config/src/file.rs"],
+        may: &[
+            "engine/src/shell/state/load_shedding.rs",
+            "config/src/file.rs",
+            "engine/src/control/process/port_owners.rs",
+        ],
     },
     Reading {
         what: "certificates: use identity::x509::certificate",
@@ -329,7 +333,8 @@ fn nothing_is_left_behind() {
 /// `#[allow]` hides for ever; `#[expect]` with a reason does not.
 #[test]
 fn unsafe_code_is_where_it_may_be() {
-    const MAY: [&str; 3] = [
+    const MAY: [&str; 4] = [
+        "engine/src/control/run/reserved_signals.rs",
         "engine/src/shell/transport/buffers/buffer.rs",
         "engine/src/shell/transport/fd.rs",
         "tests/tests/no_alloc/counting.rs",
@@ -347,7 +352,7 @@ fn unsafe_code_is_where_it_may_be() {
             }
         }
     }
-    none("unsafe code outside its three files", &findings);
+    none("unsafe code outside its four files", &findings);
 }
 
 #[test]

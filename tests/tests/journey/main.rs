@@ -60,6 +60,7 @@ mod revoke;
 mod rewrite;
 mod rolling;
 mod routing;
+mod signals;
 mod slow;
 mod sni;
 mod spoken;

@@ -17,6 +17,15 @@ use super::tips;
 use crate::control::process::terminal::{OutputFormat, USAGE, print, print_error, print_problems};
 use crate::control::process::{environment, machine};
 
+/// What `ferrule run --help` ends with.
+const SIGNALS: &str = "\
+Signals:
+  HUP              load the configuration again: all of it, or nothing
+  TERM, QUIT, INT  refuse new connections, finish those that are open for at most
+                   runtime.shutdown_timeout, then end; a second one ends at once
+  USR1             open the log files again
+No other signal that can be caught ends the process. Those that are caught are logged.";
+
 /// A reverse proxy for mutual TLS.
 #[derive(Debug, Parser)]
 #[command(name = "ferrule", disable_version_flag = true)]
@@ -44,6 +53,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway.
+    #[command(after_help = SIGNALS)]
     Run(File),
     /// Check the configuration and every file that it names, and show what it holds.
     Check {

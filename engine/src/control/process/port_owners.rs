@@ -11,6 +11,9 @@ use std::path::Path;
 
 use ferrule_config::model::ListenAddress;
 
+/// Bytes of a file about a process.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+
 /// A listening socket of any process in this network namespace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct SeenListener {
@@ -136,7 +139,7 @@ fn has_descriptor(process: &Path, link: &str) -> io::Result<bool> {
 /// Does a process run that may have sockets of this user? One that has ended, and only waits for its parent
 /// (a zombie), has none.
 fn may_be_of(process: &Path, user: u32) -> bool {
-    let Ok(status) = fs::read_to_string(process.join("status")) else { return false };
+    let Some(status) = read_text(&process.join("status")) else { return false };
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_ascii_whitespace().next()
@@ -145,9 +148,14 @@ fn may_be_of(process: &Path, user: u32) -> bool {
     !ended && field("Uid:").and_then(|word| word.parse().ok()) == Some(user)
 }
 
+fn read_text(path: &Path) -> Option<String> {
+    let read = ferrule_config::read_file(path, FILE_BYTES_MAX).ok()?;
+    String::from_utf8(read.bytes).ok()
+}
+
 impl ProcessName {
     fn read(id: u32) -> Self {
-        let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+        let name = read_text(Path::new(&format!("/proc/{id}/comm"))).unwrap_or_default();
         // A program chooses its name; it goes into messages.
         let program = name.trim_end().chars().filter(|one| !one.is_control()).collect();
         Self { id, program }

@@ -3,5 +3,6 @@
 pub mod boot;
 mod core_monitor;
 mod port_monitor;
+mod reserved_signals;
 pub mod signals;
 pub mod supervisor;
