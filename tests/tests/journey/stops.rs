@@ -189,6 +189,39 @@ on_both_drivers! {
         assert!(gateway.stop().success(), "{}", gateway.log());
     }
 
+    /// A process that drains keeps its metrics and its admin socket. The next one starts all the same, and
+    /// has them when the old one has ended.
+    fn a_start_during_a_drain_gets_the_endpoints_later(driver) {
+        let gate = Arc::new(AtomicBool::new(false));
+        let (scratch, upstream) = (scratch(), Upstream::plain(held(&gate)));
+        let socket = scratch.path().join("ctl.sock");
+        let text = format!(
+            "{PLAIN}\n[metrics]\nlisten = \"127.0.0.1:@metrics@\"\n[admin]\nsocket = {:?}\n",
+            socket.display().to_string()
+        );
+        let setup = setup(scratch.path(), driver, &text, &upstream)
+            .set("front", &free_port())
+            .set("metrics", &free_port());
+        let mut old = setup.clone().start();
+        let mut raw = in_flight(&old, &upstream);
+        old.process.signal(Signal::TERM);
+        let mut new = setup.clone().named("new").start();
+        assert_eq!(attempt(new.port("front")), Attempt::Answered);
+        for key in ["metrics.listen", "admin.socket"] {
+            assert!(new.log().contains(key), "{}", new.log());
+        }
+        gate.store(true, Ordering::SeqCst);
+        assert_eq!(raw.response("GET").expect("a response").status(), 200);
+        drop(raw);
+        assert!(old.wait(PATIENCE).success(), "{}", old.log());
+        new.process.wait_for_output(0, "that it has them", |text| text.contains("are open here now"));
+        assert!(socket.exists());
+        let metrics = TcpStream::connect((Ipv4Addr::LOCALHOST, new.port("metrics")));
+        assert!(metrics.is_ok(), "{}", new.log());
+        assert!(new.stop().success(), "{}", new.log());
+        assert!(!socket.exists());
+    }
+
     /// The second signal ends everything at once, the address too.
     fn a_second_signal_frees_the_address(driver) {
         let gate = Arc::new(AtomicBool::new(false));

@@ -5,6 +5,9 @@
 //! that; one whose address stays the same is kept. Only where the old address stands in the way of the new
 //! one, as `0.0.0.0` does of `127.0.0.1` on the same port, the old one closes first, and opens again if
 //! the new one cannot be opened.
+//!
+//! A process that drains keeps its endpoints until it ends. One that is started meanwhile serves without
+//! them, and opens them when they are free.
 
 use std::fs;
 use std::io;
@@ -13,6 +16,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ferrule_config::Config;
 use rustix::fs::Mode;
@@ -22,8 +26,12 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::admin_protocol::AdminProtocol;
 use super::listener::{EndpointListener, EndpointSocket};
 use super::metrics_endpoint::MetricsEndpoint;
+use crate::control::process::port_owners::{self, ProcessName};
 use crate::control::state::commands::CommandQueue;
 use crate::control::state::status::ProcessStatus;
+
+/// How often it is tried to open what a predecessor still has.
+const TRY_EVERY: Duration = Duration::from_secs(1);
 
 /// The endpoints of the process that are open.
 #[derive(Debug)]
@@ -32,6 +40,9 @@ pub(crate) struct OpenEndpoints {
     admin_protocol: Arc<AdminProtocol>,
     metrics: Option<MetricsListener>,
     admin: Option<AdminSocket>,
+    /// Since the start, something that is configured has not been open: a predecessor may have it.
+    waits: bool,
+    tried_at: Option<Instant>,
 }
 
 /// The listener of the metrics endpoint.
@@ -70,15 +81,28 @@ enum EndpointChange<T> {
     Keep,
     Close,
     Open(T),
+    /// A predecessor still has it; in words.
+    Wait(String),
 }
 
 impl<T> EndpointChange<T> {
     fn apply(self, open: &mut Option<T>) {
         match self {
-            Self::Keep => {}
+            Self::Keep | Self::Wait(_) => {}
             Self::Close => *open = None,
             Self::Open(endpoint) => *open = Some(endpoint),
         }
+    }
+
+    fn waiting(&self) -> Option<&str> {
+        if let Self::Wait(words) = self { Some(words) } else { None }
+    }
+}
+
+impl PreparedEndpoints {
+    /// What stays closed for now, because a predecessor still has it.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &str> {
+        [self.admin.waiting(), self.metrics.waiting()].into_iter().flatten()
     }
 }
 
@@ -88,7 +112,14 @@ impl OpenEndpoints {
         let metrics_endpoint =
             Arc::new(MetricsEndpoint::new(Arc::clone(status), Arc::clone(commands)));
         let admin_protocol = Arc::new(AdminProtocol::new(Arc::clone(status), Arc::clone(commands)));
-        Self { metrics_endpoint, admin_protocol, metrics: None, admin: None }
+        Self {
+            metrics_endpoint,
+            admin_protocol,
+            metrics: None,
+            admin: None,
+            waits: true,
+            tried_at: None,
+        }
     }
 
     /// Opens the endpoints that the configuration names and that are not open yet.
@@ -101,24 +132,68 @@ impl OpenEndpoints {
             (Some(wanted), Some(open)) if wanted.socket == open.path && open.is_in_place() => {
                 EndpointChange::Keep
             }
-            (Some(wanted), _) => {
-                EndpointChange::Open(self.open_admin(&wanted.socket).map_err(|error| {
-                    format!("admin.socket: cannot open {}: {error}", wanted.socket.display())
-                })?)
-            }
+            (Some(wanted), _) => match self.open_admin(&wanted.socket) {
+                Ok(socket) => EndpointChange::Open(socket),
+                Err(error) => {
+                    let reason =
+                        format!("admin.socket: cannot open {}: {error}", wanted.socket.display());
+                    self.wait_for(listening_process(&wanted.socket), reason)?
+                }
+            },
         };
         // Last, because it may close a listener that stands in the way.
         let metrics = match (&config.metrics, &self.metrics) {
             (None, _) => EndpointChange::Close,
             (Some(wanted), Some(open)) if wanted.listen == open.address => EndpointChange::Keep,
-            (Some(wanted), _) => {
-                let listener = self.move_metrics(wanted.listen).map_err(|error| {
-                    format!("metrics.listen: cannot listen on {}: {error}", wanted.listen)
-                })?;
-                EndpointChange::Open(listener)
-            }
+            (Some(wanted), _) => match self.move_metrics(wanted.listen) {
+                Ok(listener) => EndpointChange::Open(listener),
+                Err(error) => {
+                    let reason =
+                        format!("metrics.listen: cannot listen on {}: {error}", wanted.listen);
+                    let in_use = error.kind() == io::ErrorKind::AddrInUse;
+                    let owner = in_use.then(|| port_owners::predecessor_at(wanted.listen));
+                    self.wait_for(owner.flatten(), reason)?
+                }
+            },
         };
         Ok(PreparedEndpoints { metrics, admin })
+    }
+
+    /// What cannot be opened can wait if a process of this program has it. Only since the start: a reload
+    /// of a process that had all its endpoints is refused.
+    fn wait_for<T>(
+        &self,
+        owner: Option<ProcessName>,
+        reason: String,
+    ) -> Result<EndpointChange<T>, String> {
+        match owner.filter(|owner| self.waits && owner.is_this_program()) {
+            Some(owner) => Ok(EndpointChange::Wait(format!(
+                "{reason}: {owner} still has it; it is opened when that process has ended"
+            ))),
+            None => Err(reason),
+        }
+    }
+
+    /// Opens what a predecessor had at the start, if that is free by now. To be called now and then; it tries
+    /// once a second.
+    pub(crate) fn open_waiting(&mut self, config: &Config, now: Instant) {
+        let recent = |at: Instant| now.saturating_duration_since(at) < TRY_EVERY;
+        if !self.waits || self.tried_at.is_some_and(recent) {
+            return;
+        }
+        self.tried_at = Some(now);
+        match self.prepare(config) {
+            Ok(prepared) => {
+                self.commit(prepared);
+                if !self.waits {
+                    tracing::info!("the endpoints of the former process are open here now");
+                }
+            }
+            Err(reason) => {
+                tracing::error!("{reason}; it stays closed until the next reload");
+                self.waits = false;
+            }
+        }
     }
 
     /// Opens a new listener for metrics. If the old one stands in its way, that one is closed first.
@@ -145,6 +220,7 @@ impl OpenEndpoints {
     /// Puts the prepared endpoints in place of the old ones, and closes those that are not configured any
     /// more.
     pub(crate) fn commit(&mut self, prepared: PreparedEndpoints) {
+        self.waits = prepared.waiting().next().is_some();
         prepared.metrics.apply(&mut self.metrics);
         prepared.admin.apply(&mut self.admin);
     }
@@ -213,6 +289,14 @@ fn remove_stale_socket(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
         _ => Err(io::Error::other("another process listens there")),
     }
+}
+
+/// The process that listens on this socket.
+fn listening_process(path: &Path) -> Option<ProcessName> {
+    let caller = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None).ok()?;
+    caller.connect(&SockAddr::unix(path).ok()?).ok()?;
+    let process = rustix::net::sockopt::socket_peercred(&caller).ok()?;
+    Some(ProcessName::read(u32::try_from(process.pid.as_raw_nonzero().get()).ok()?))
 }
 
 impl FileIdentity {

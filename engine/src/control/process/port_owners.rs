@@ -11,6 +11,8 @@ use std::path::Path;
 
 use ferrule_config::model::ListenAddress;
 
+use crate::setup::listeners::overlap;
+
 /// Bytes of a file about a process.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -131,6 +133,17 @@ pub(crate) fn owner_of(listener: &SeenListener) -> SocketOwner {
     if hidden.is_empty() { SocketOwner::Nobody } else { SocketOwner::Hidden(hidden) }
 }
 
+/// A process of this program, perhaps one that drains, if it has this address.
+pub(crate) fn predecessor_at(address: SocketAddr) -> Option<ProcessName> {
+    let wanted = ListenAddress { address, ipv6only: false };
+    let mut near = listeners().into_iter().filter(|seen| overlap(seen.widest(), wanted));
+    near.find_map(|seen| match owner_of(&seen) {
+        SocketOwner::Process(process) => Some(process).filter(ProcessName::is_this_program),
+        SocketOwner::Hidden(processes) => processes.into_iter().find(ProcessName::is_this_program),
+        SocketOwner::Nobody => None,
+    })
+}
+
 fn has_descriptor(process: &Path, link: &str) -> io::Result<bool> {
     let mut descriptors = fs::read_dir(process.join("fd"))?.flatten();
     Ok(descriptors.any(|one| fs::read_link(one.path()).is_ok_and(|to| to.as_os_str() == link)))
@@ -154,7 +167,14 @@ fn read_text(path: &Path) -> Option<String> {
 }
 
 impl ProcessName {
-    fn read(id: u32) -> Self {
+    /// Another process that runs the same program.
+    pub(crate) fn is_this_program(&self) -> bool {
+        let own = std::process::id();
+        self.id != own && self.program == Self::read(own).program
+    }
+
+    /// Of the process with this number.
+    pub(crate) fn read(id: u32) -> Self {
         let name = read_text(Path::new(&format!("/proc/{id}/comm"))).unwrap_or_default();
         // A program chooses its name; it goes into messages.
         let program = name.trim_end().chars().filter(|one| !one.is_control()).collect();

@@ -105,6 +105,7 @@ fn serve(reloader: &mut Reloader, commands: &CommandQueue) {
             LoaderJob::End => return,
             LoaderJob::CheckFiles => {
                 reloader.check_files();
+                reloader.open_waiting_endpoints();
                 // Counted from the end of the check, so that reloads get their turn however long it takes.
                 due = clock::monotonic() + CHECK_FILES_EVERY;
             }
@@ -143,6 +144,7 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
         .prepare(&first.config)
         .map_err(|words| cannot_start(&reloader::ReloadError::Endpoint(words)))?;
     reloader::warn_of_problems(&first.warnings);
+    reloader::warn_of_waiting(&open);
     warn_of_descriptors(descriptors, &runtime);
     let bound = prepared.bound().iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut reloader = Reloader {

@@ -164,6 +164,7 @@ impl Reloader {
         self.writer.redirect(outputs);
         self.level.set(log.level);
         warn_of_problems(&generation.warnings);
+        warn_of_waiting(&endpoints);
         warn_of_fixed(&self.started_with, &generation.config.runtime);
         self.warn_of_older_lists(&generation);
         self.hand_over(&generation, prepared, endpoints);
@@ -188,6 +189,13 @@ impl Reloader {
         self.post(generation, &prepared, &addresses);
         self.listeners.commit(prepared);
         self.endpoints.commit(endpoints);
+    }
+
+    /// Opens endpoints that another process had at the start, if they are free by now.
+    pub(super) fn open_waiting_endpoints(&mut self) {
+        if !self.commands.is_stopping() {
+            self.endpoints.open_waiting(&self.current.config, clock::monotonic());
+        }
     }
 
     /// Posts one handover to every core.
@@ -242,6 +250,13 @@ pub(super) fn warn_of_late(cores: &[u32]) {
 pub fn warn_of_problems(warnings: &Problems) {
     for line in warnings.lines() {
         tracing::warn!("{line}");
+    }
+}
+
+/// Logs the endpoints that another process still has.
+pub(super) fn warn_of_waiting(endpoints: &PreparedEndpoints) {
+    for words in endpoints.waiting() {
+        tracing::warn!("{words}");
     }
 }
 
