@@ -12,12 +12,13 @@ use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::rewrite::{Destination, upstream_head};
 use ferrule_engine::exchange::{Admission, ConnectionView, Scratch, admit};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
+use ferrule_engine::plan::attempts::AttemptRecord;
 use ferrule_engine::plan::facts::{
     ConnectionFacts, Facts, LogFacts, Now, RequestFacts, SessionFacts,
 };
 use ferrule_engine::plan::log_line::FixedParts;
 use ferrule_engine::plan::request_ids::{RequestIds, Trace};
-use ferrule_engine::plan::{ForwardedFields, ListenerId, Plan};
+use ferrule_engine::plan::{ForwardedFields, ListenerId, NodeIndex, Plan};
 use ferrule_engine::report::access_log::write_line;
 use ferrule_engine::wire::head::{RequestHead, parse_request};
 
@@ -229,6 +230,13 @@ impl Connection {
 
     /// The line in the access log of an answer to it.
     pub fn log(&self, admission: &Admission, out: &mut Vec<u8>) {
+        let attempt = AttemptRecord {
+            status: Some(200),
+            connect_micros: Some(0),
+            header_micros: Some(900),
+            response_micros: 1_000,
+            ..AttemptRecord::begin(NodeIndex(0), None, Duration::ZERO)
+        };
         let log = LogFacts {
             status: 200,
             outcome: "ok",
@@ -236,9 +244,8 @@ impl Connection {
             body_bytes_sent: 1_024,
             request_bytes: 220,
             request_ms: 1,
-            upstream_addr: "127.0.0.1:8080",
-            upstream_status: Some(200),
-            upstream_ms: Some(1),
+            attempts: &[attempt],
+            nodes: &self.plan.upstream(admission.upstream).nodes,
         };
         let mut request_ids = RequestIds::default();
         request_ids.set_id(b"4f2c9d9e4f2c9d9e4f2c9d9e4f2c9d9e");

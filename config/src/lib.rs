@@ -35,6 +35,7 @@ mod source;
 mod syntax;
 mod uri_pattern;
 mod values;
+mod variable_lookup;
 mod variables;
 mod words;
 

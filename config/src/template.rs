@@ -287,6 +287,10 @@ pub enum Variable {
     Tracestate,
     /// `$upstream_addr`: log only.
     UpstreamAddr,
+    /// `$upstream_connect_time`: log only.
+    UpstreamConnectTime,
+    /// `$upstream_header_time`: log only.
+    UpstreamHeaderTime,
     /// `$upstream_response_time`: log only.
     UpstreamResponseTime,
     /// `$upstream_status`: log only.

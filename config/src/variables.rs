@@ -1,9 +1,8 @@
 //! Every variable by name, with its scope and its meaning.
 //!
-//! [`Variable::ALL`] is the only list: names are looked up in it, and the reference is
+//! [`Variable::ALL`] is the only list: names are looked up in it (`variable_lookup`), and the reference is
 //! made from it.
 
-use crate::attributes::{is_attribute, is_dotted};
 use crate::template::{Scope, Variable};
 
 /// A variable as the reference shows it.
@@ -369,128 +368,40 @@ impl Variable {
             Scope::Request,
             "the `tracestate` that goes with it",
         ),
-        listed("upstream_addr", Self::UpstreamAddr, Scope::Log, "the addresses tried"),
+        listed(
+            "upstream_addr",
+            Self::UpstreamAddr,
+            Scope::Log,
+            "the address of each node tried, in nginx's form: `10.0.0.1:80, 10.0.0.2:80`; of a name the address \
+                 that it led to",
+        ),
+        listed(
+            "upstream_connect_time",
+            Self::UpstreamConnectTime,
+            Scope::Log,
+            "of each try, the seconds (with milliseconds) until there was a connection, TLS included: \
+                 `-, 0.004`; 0.000 for one from the pool, `-` if there was none",
+        ),
+        listed(
+            "upstream_header_time",
+            Self::UpstreamHeaderTime,
+            Scope::Log,
+            "of each try, the seconds from its beginning until the head of the response was there; `-` if \
+                 none came",
+        ),
         listed(
             "upstream_response_time",
             Self::UpstreamResponseTime,
             Scope::Log,
-            "seconds with milliseconds",
+            "of each try, the seconds from its beginning to its end",
         ),
-        listed("upstream_status", Self::UpstreamStatus, Scope::Log, "the statuses received"),
+        listed(
+            "upstream_status",
+            Self::UpstreamStatus,
+            Scope::Log,
+            "of each try, the status of the response: `502, 200`; of a try that failed before there was one, \
+                 the status that the client gets if no other follows; `-` if the client was the reason",
+        ),
         listed("uri", Self::Uri, Scope::Request, "the path, normalised"),
     ];
-
-    /// The variable of this name (without `$`).
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        if let Some(listed) = Self::ALL.iter().find(|listed| listed.name == name) {
-            // The prefix of a family is not a variable.
-            return (!name.ends_with('_')).then(|| listed.variable.clone());
-        }
-        let is_field_name =
-            |rest: &str| rest.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-        if let Some(field) = name.strip_prefix("http_").filter(|field| is_field_name(field)) {
-            return Some(Self::Http(field.to_owned()));
-        }
-        // A name that no `$` can carry is for conditions, or stands in braces.
-        let is_name = |rest: &&str| {
-            let legal =
-                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-            !rest.is_empty() && rest.bytes().all(legal)
-        };
-        if let Some(argument) = name.strip_prefix("arg_").filter(is_name) {
-            return Some(Self::Arg(argument.to_owned()));
-        }
-        if let Some(cookie) = name.strip_prefix("cookie_").filter(is_name) {
-            return Some(Self::Cookie(cookie.to_owned()));
-        }
-        let attribute = name.strip_prefix("ssl_client_s_dn_")?;
-        (is_attribute(attribute) || is_dotted(attribute))
-            .then(|| Self::SslClientSDnAttribute(attribute.to_owned()))
-    }
-
-    /// Its name, without `$`.
-    #[must_use]
-    pub fn name(&self) -> String {
-        let member = match self {
-            Self::Arg(member)
-            | Self::Cookie(member)
-            | Self::Http(member)
-            | Self::SslClientSDnAttribute(member) => member.as_str(),
-            _ => "",
-        };
-        let listed = self.listed().map_or("", |listed| listed.name);
-        format!("{listed}{member}")
-    }
-
-    /// How long its value stays the same.
-    #[must_use]
-    pub fn scope(&self) -> Scope {
-        self.listed().map_or(Scope::Log, |listed| listed.scope)
-    }
-
-    /// May its value be sent in a header?
-    #[must_use]
-    pub fn allowed_in_headers(&self) -> bool {
-        self.scope() != Scope::Log
-    }
-
-    /// Does the client write its value into each request, as it likes? It may not stand in an identity header
-    /// then, and a condition on it keeps nobody out.
-    #[must_use]
-    pub const fn is_written_by_client(&self) -> bool {
-        matches!(
-            self,
-            Self::Arg(_)
-                | Self::Args
-                | Self::Cookie(_)
-                | Self::Host
-                | Self::Http(_)
-                | Self::RequestId
-                | Self::RequestMethod
-                | Self::RequestUri
-                | Self::ServerProtocol
-                | Self::SpanId
-                | Self::TraceId
-                | Self::Traceparent
-                | Self::Tracestate
-                | Self::Uri
-        )
-    }
-
-    fn listed(&self) -> Option<&'static Listed> {
-        Self::ALL
-            .iter()
-            .find(|listed| std::mem::discriminant(&listed.variable) == std::mem::discriminant(self))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_read_back() {
-        for listed in Variable::ALL {
-            let name = match listed.variable {
-                Variable::Arg(_) => "arg_page",
-                Variable::Cookie(_) => "cookie_id",
-                Variable::Http(_) => "http_user_agent",
-                Variable::SslClientSDnAttribute(_) => "ssl_client_s_dn_cn",
-                _ => listed.name,
-            };
-            let variable = Variable::parse(name).unwrap();
-            assert_eq!(variable.name(), name);
-            assert_eq!(variable.scope(), listed.scope);
-        }
-        assert!(Variable::ALL.windows(2).all(|pair| pair[0].name < pair[1].name));
-    }
-
-    #[test]
-    fn a_family_needs_a_member_that_can_exist() {
-        for name in ["http_", "http_User", "ssl_client_s_dn_", "ssl_client_s_dn_CN", "nothing", ""]
-        {
-            assert_eq!(Variable::parse(name), None, "{name}");
-        }
-    }
 }

@@ -2,8 +2,9 @@
 
 use super::refusal::Refusal;
 use super::response_fault::ResponseFault;
+use crate::plan::attempts::AttemptRecord;
 use crate::plan::facts::LogFacts;
-use crate::plan::{NodeIndex, RouteId, UpstreamId};
+use crate::plan::{NodeIndex, NodePlan, RouteId, UpstreamId};
 
 /// What is known of an exchange when it is over.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -30,12 +31,8 @@ pub struct Outcome {
     pub request_ms: u64,
     /// The same in microseconds.
     pub request_micros: u64,
-    /// The upstream's status.
-    pub upstream_status: Option<u16>,
-    /// From the request's way upstream to the end of the response.
-    pub upstream_ms: Option<u64>,
-    /// The same in microseconds; 0 without.
-    pub upstream_micros: u64,
+    /// All tries at nodes together, in microseconds; `None` if there was none.
+    pub upstream_micros: Option<u64>,
 }
 
 /// How an exchange ended.
@@ -92,9 +89,13 @@ impl Outcome {
         }
     }
 
-    /// As a template reads it.
+    /// As a template reads it, with the tries and what these count nodes in.
     #[must_use]
-    pub const fn log_facts<'a>(&self, upstream_addr: &'a str) -> LogFacts<'a> {
+    pub const fn log_facts<'a>(
+        &self,
+        attempts: &'a [AttemptRecord],
+        nodes: &'a [NodePlan],
+    ) -> LogFacts<'a> {
         LogFacts {
             status: self.status_logged(),
             outcome: self.ended.word(),
@@ -102,9 +103,8 @@ impl Outcome {
             body_bytes_sent: self.body_bytes,
             request_bytes: self.request_bytes,
             request_ms: self.request_ms,
-            upstream_addr,
-            upstream_status: self.upstream_status,
-            upstream_ms: self.upstream_ms,
+            attempts,
+            nodes,
         }
     }
 }

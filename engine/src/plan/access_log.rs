@@ -91,6 +91,8 @@ fn json() -> Template {
             ("route_id", Variable::RouteId),
             ("upstream_addr", Variable::UpstreamAddr),
             ("upstream_status", Variable::UpstreamStatus),
+            ("upstream_connect_time", Variable::UpstreamConnectTime),
+            ("upstream_header_time", Variable::UpstreamHeaderTime),
             ("upstream_response_time", Variable::UpstreamResponseTime),
             ("referer", Variable::Http("referer".into())),
             ("user_agent", Variable::Http("user_agent".into())),

@@ -55,8 +55,10 @@ pub(super) enum Fact {
     Traceparent,
     Tracestate,
     UpstreamAddr,
+    UpstreamConnectTime,
+    UpstreamHeaderTime,
+    UpstreamResponseTime,
     UpstreamStatus,
-    UpstreamTime,
     Uri,
 }
 
@@ -109,8 +111,10 @@ impl Fact {
             | Self::Traceparent
             | Self::Tracestate
             | Self::UpstreamAddr
+            | Self::UpstreamConnectTime
+            | Self::UpstreamHeaderTime
+            | Self::UpstreamResponseTime
             | Self::UpstreamStatus
-            | Self::UpstreamTime
             | Self::Uri => false,
         }
     }
@@ -164,7 +168,9 @@ impl Fact {
             Variable::Traceparent => Self::Traceparent,
             Variable::Tracestate => Self::Tracestate,
             Variable::UpstreamAddr => Self::UpstreamAddr,
-            Variable::UpstreamResponseTime => Self::UpstreamTime,
+            Variable::UpstreamConnectTime => Self::UpstreamConnectTime,
+            Variable::UpstreamHeaderTime => Self::UpstreamHeaderTime,
+            Variable::UpstreamResponseTime => Self::UpstreamResponseTime,
             Variable::UpstreamStatus => Self::UpstreamStatus,
             Variable::Uri => Self::Uri,
             _ => return None,

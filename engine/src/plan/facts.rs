@@ -1,5 +1,7 @@
 //! What a template may read: borrowed views, made for one rendering and never kept.
 
+use super::attempts::AttemptRecord;
+use super::node::NodePlan;
 use super::request_ids::RequestIds;
 use crate::identity::ClientIdentity;
 use crate::wire::hex;
@@ -160,10 +162,8 @@ pub struct LogFacts<'a> {
     pub request_bytes: u64,
     /// `$request_time`
     pub request_ms: u64,
-    /// `$upstream_addr`; empty if none was asked.
-    pub upstream_addr: &'a str,
-    /// `$upstream_status`
-    pub upstream_status: Option<u16>,
-    /// `$upstream_response_time`
-    pub upstream_ms: Option<u64>,
+    /// The tries at nodes, in their order: what `$upstream_*` list.
+    pub attempts: &'a [AttemptRecord],
+    /// What the tries count nodes in.
+    pub nodes: &'a [NodePlan],
 }

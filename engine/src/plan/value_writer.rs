@@ -1,5 +1,8 @@
 //! Where the bytes of a variable's value go, escaped for what they become part of.
 
+use std::io::Write as _;
+use std::net::SocketAddr;
+
 use crate::wire::hex;
 
 /// How the values (not the text between them) are escaped.
@@ -58,6 +61,13 @@ impl<'a> ValueWriter<'a> {
     pub(super) fn put_millis(&mut self, millis: u64) {
         self.put_number(millis / 1000);
         self.put_decimals(millis % 1000);
+    }
+
+    /// An address with its port; needs no escaping.
+    pub(super) fn put_address(&mut self, address: SocketAddr) {
+        self.empty = false;
+        // Writing into a vector does not fail.
+        let _ = write!(self.out, "{address}");
     }
 
     pub(super) fn put_decimals(&mut self, thousandths: u64) {

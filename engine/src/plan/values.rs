@@ -61,12 +61,18 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>
         | Fact::Outcome
         | Fact::RequestLength
         | Fact::RequestTime
-        | Fact::Status
-        | Fact::UpstreamAddr
-        | Fact::UpstreamStatus
-        | Fact::UpstreamTime => {
+        | Fact::Status => {
             if let Some(log) = facts.log {
                 put_log_fact(fact, log, sink);
+            }
+        }
+        Fact::UpstreamAddr
+        | Fact::UpstreamConnectTime
+        | Fact::UpstreamHeaderTime
+        | Fact::UpstreamResponseTime
+        | Fact::UpstreamStatus => {
+            if let Some(log) = facts.log {
+                put_attempts(fact, log, sink);
             }
         }
     }
@@ -171,18 +177,41 @@ fn put_log_fact(fact: Fact, log: &LogFacts<'_>, sink: &mut ValueWriter<'_>) {
         Fact::RequestLength => sink.put_number(log.request_bytes),
         Fact::RequestTime => sink.put_millis(log.request_ms),
         Fact::Status => sink.put_number(log.status.into()),
-        Fact::UpstreamAddr => sink.put(log.upstream_addr.as_bytes()),
-        Fact::UpstreamStatus => {
-            if let Some(status) = log.upstream_status {
-                sink.put_number(status.into());
-            }
-        }
-        Fact::UpstreamTime => {
-            if let Some(millis) = log.upstream_ms {
-                sink.put_millis(millis);
-            }
-        }
         _ => {}
+    }
+}
+
+/// nginx's lists (`ngx_http_upstream_addr_variable` and its like): a value for each try, `-` for what did not
+/// happen, and nothing at all if nothing was tried.
+fn put_attempts(fact: Fact, log: &LogFacts<'_>, sink: &mut ValueWriter<'_>) {
+    for (at, attempt) in log.attempts.iter().enumerate() {
+        if at > 0 {
+            sink.put_plain(b", ");
+        }
+        let micros = match fact {
+            Fact::UpstreamAddr => {
+                match (attempt.resolved, log.nodes.get(attempt.node.0 as usize)) {
+                    (Some(address), _) => sink.put_address(address),
+                    (None, Some(node)) => sink.put(node.text.as_bytes()),
+                    (None, None) => sink.put_plain(b"-"),
+                }
+                continue;
+            }
+            Fact::UpstreamStatus => {
+                match attempt.status {
+                    Some(status) => sink.put_number(status.into()),
+                    None => sink.put_plain(b"-"),
+                }
+                continue;
+            }
+            Fact::UpstreamConnectTime => attempt.connect_micros,
+            Fact::UpstreamHeaderTime => attempt.header_micros,
+            _ => Some(attempt.response_micros),
+        };
+        match micros {
+            Some(micros) => sink.put_millis(micros / 1_000),
+            None => sink.put_plain(b"-"),
+        }
     }
 }
 
@@ -228,12 +257,17 @@ fn put_client(name: &[u8], facts: &Facts<'_>, sink: &mut ValueWriter<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use ferrule_config::template::{Piece, Scope, Template, Variable};
 
     use super::*;
     use crate::identity::{ClientIdentity, Verdict};
+    use crate::plan::Plan;
+    use crate::plan::attempts::AttemptRecord;
     use crate::plan::facts::{Offered, ProxiedFacts};
-    use crate::plan::fixture::{NOW, connection};
+    use crate::plan::fixture::{self, NOW, connection};
+    use crate::plan::ids::NodeIndex;
     use crate::plan::request_ids::RequestIds;
     use crate::plan::template::{Compiler, render_escaped};
     use crate::plan::value_writer::Escape;
@@ -316,6 +350,43 @@ mod tests {
         assert_eq!(value(missing(), Escape::Json), "");
     }
 
+    /// As nginx 1.22.1 writes them, run with a dead node and a living one.
+    #[test]
+    fn tries_are_listed_as_in_nginx() {
+        let plan = Plan::build(&fixture::config());
+        let nodes = &plan.upstreams()[0].nodes;
+        let first = AttemptRecord {
+            status: Some(502),
+            response_micros: 999,
+            ..AttemptRecord::begin(NodeIndex(0), None, Duration::ZERO)
+        };
+        let second = AttemptRecord {
+            status: Some(200),
+            connect_micros: Some(4_999),
+            header_micros: Some(1_005_000),
+            response_micros: 2_000_000,
+            ..AttemptRecord::begin(NodeIndex(1), "[::1]:81".parse().ok(), Duration::ZERO)
+        };
+        let unresolved = AttemptRecord { resolved: None, status: None, ..second };
+        let written = |attempts: &[AttemptRecord], fact| {
+            let log = LogFacts { attempts, nodes, ..LogFacts::default() };
+            let mut out = Vec::new();
+            put_attempts(fact, &log, &mut ValueWriter::new(Escape::Log, &mut out));
+            String::from_utf8(out).unwrap()
+        };
+        for (fact, one, two) in [
+            (Fact::UpstreamAddr, "b.internal:8080", "a.internal:8080, [::1]:81"),
+            (Fact::UpstreamStatus, "-", "502, 200"),
+            (Fact::UpstreamConnectTime, "0.004", "-, 0.004"),
+            (Fact::UpstreamHeaderTime, "1.005", "-, 1.005"),
+            (Fact::UpstreamResponseTime, "2.000", "0.000, 2.000"),
+        ] {
+            assert_eq!(written(&[unresolved], fact), one, "{fact:?}");
+            assert_eq!(written(&[first, second], fact), two, "{fact:?}");
+            assert_eq!(written(&[], fact), "", "{fact:?}");
+        }
+    }
+
     /// The functions for groups of facts pass over what is not theirs: a fact that stands in the group alone
     /// would be empty for ever, and no error would say so.
     #[test]
@@ -366,9 +437,7 @@ mod tests {
             now: NOW,
             log: Some(&LogFacts {
                 outcome: "x",
-                upstream_addr: "x",
-                upstream_status: Some(200),
-                upstream_ms: Some(1),
+                attempts: &[AttemptRecord::begin(NodeIndex(0), None, Duration::ZERO)],
                 ..LogFacts::default()
             }),
             request_ids: Some(&request_ids),

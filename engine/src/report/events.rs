@@ -206,10 +206,11 @@ impl Events {
             return;
         }
         self.total.observe(&MICROS, outcome.request_micros);
-        if outcome.upstream_ms.is_some() {
-            self.upstream.observe(&MICROS, outcome.upstream_micros);
-        }
-        self.own.observe(&MICROS, outcome.request_micros.saturating_sub(outcome.upstream_micros));
+        let upstream = outcome.upstream_micros.inspect(|micros| {
+            self.upstream.observe(&MICROS, *micros);
+        });
+        let own = outcome.request_micros.saturating_sub(upstream.unwrap_or(0));
+        self.own.observe(&MICROS, own);
     }
 }
 
@@ -230,7 +231,7 @@ pub struct EventSums {
     pub verdicts: [u64; VERDICTS],
     /// From the first byte of a request to the last one of its answer.
     pub total: HistogramSums<TIMES>,
-    /// From sending the request upstream to the end of the response.
+    /// All tries at nodes together.
     pub upstream: HistogramSums<TIMES>,
     /// The rest: the time spent in the gateway itself.
     pub own: HistogramSums<TIMES>,
@@ -325,12 +326,8 @@ mod tests {
     #[test]
     fn the_time_of_an_exchange_is_split() {
         let events = Events::default();
-        let answered = Outcome {
-            request_micros: 900,
-            upstream_micros: 700,
-            upstream_ms: Some(0),
-            ..Outcome::default()
-        };
+        let answered =
+            Outcome { request_micros: 900, upstream_micros: Some(700), ..Outcome::default() };
         events.timed(&answered);
         events.timed(&Outcome { request_micros: 90, ..Outcome::default() });
         let sums = EventSums::of([&events]);

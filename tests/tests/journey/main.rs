@@ -70,6 +70,7 @@ mod stale;
 mod stops;
 mod strangers;
 mod system_roots;
+mod tries;
 mod tunnel;
 mod unasked;
 mod upstream_trust;

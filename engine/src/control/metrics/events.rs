@@ -90,7 +90,7 @@ pub(super) fn times(sums: &EventSums) -> Vec<Family> {
     let mut family = Family::histogram(
         "ferrule_request_duration_seconds",
         "Time of requests: total (first byte of the head to last byte of the answer), upstream \
-         (request sent to response complete), own (the difference).",
+         (all tries, each from connecting to its end), own (the difference).",
     );
     for (part, spread) in [("total", &sums.total), ("upstream", &sums.upstream), ("own", &sums.own)]
     {

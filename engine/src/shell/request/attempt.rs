@@ -98,6 +98,10 @@ pub(super) async fn attempt(
             });
         }
     };
+    if let Some(attempt) = memory.attempt() {
+        let now = || attempt.micros_until(request.core.clock.elapsed());
+        attempt.connect_micros = Some(if lease.reused { 0 } else { now() });
+    }
     let flow = match render(request, client, memory, node_plan) {
         Ok((flow, used)) => {
             *consumed = used;
@@ -226,10 +230,9 @@ async fn exchange(
     let connections = Rc::clone(client.membership.connections());
     let context = response_context(request, client, &upload, &connections, request_ids.as_ref());
     let mut progress = ResponseProgress::default();
-    let started = request.core.clock.elapsed();
     let relayed =
         relay(request, &context, client, memory, &mut lease, &mut flow, &mut progress).await;
-    record(request, &progress, started, outcome);
+    record(request, &progress, memory, outcome);
     // Of the last attempt: each takes what came with the head again.
     outcome.request_bytes = flow.bytes_in();
     conclude(request, lease, &flow, uploads, relayed, &progress, outcome)
@@ -305,11 +308,11 @@ fn response_context<'a>(
     }
 }
 
-/// Notes in the outcome how far the response got.
+/// Notes in the outcome, and in the record of the try, how far the response got.
 fn record(
     request: &ExchangeContext<'_>,
     progress: &ResponseProgress,
-    started: Duration,
+    memory: &mut ExchangeMemory,
     outcome: &mut Outcome,
 ) {
     outcome.sent_bytes += progress.sent_bytes;
@@ -317,10 +320,10 @@ fn record(
     let switched = progress.switched.then_some(101);
     if let Some(status) = progress.delivery.map(|delivery| delivery.status).or(switched) {
         outcome.status = status;
-        outcome.upstream_status = Some(status);
-        let took = request.core.clock.elapsed().saturating_sub(started);
-        outcome.upstream_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-        outcome.upstream_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if let Some(attempt) = memory.attempt() {
+            attempt.status = Some(status);
+            attempt.header_micros = progress.head_at.map(|at| attempt.micros_until(at));
+        }
     }
     request.core.counters().add(Counter::UpstreamBytesIn, progress.received_bytes);
 }

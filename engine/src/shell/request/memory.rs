@@ -2,6 +2,7 @@
 
 use crate::exchange::Scratch;
 use crate::plan::RequestIds;
+use crate::plan::attempts::AttemptRecord;
 use crate::wire::head::{RequestHead, ResponseHead};
 use crate::wire::limits::FIELDS_MAX;
 
@@ -15,6 +16,8 @@ pub(crate) struct ExchangeMemory {
     pub(crate) head: RequestHead,
     /// What admission works in, and what it has found out.
     pub(crate) request: Scratch,
+    /// The tries at nodes so far.
+    pub(crate) attempts: Vec<AttemptRecord>,
     /// Its id and its trace.
     pub(crate) request_ids: RequestIds,
     /// The response's head.
@@ -29,7 +32,8 @@ pub(crate) struct ExchangeMemory {
 impl ExchangeMemory {
     /// Forgets an exchange, and keeps the memory that most exchanges have use for.
     pub(crate) fn clear(&mut self) {
-        let Self { out, upload, response, .. } = self;
+        let Self { out, upload, response, attempts, .. } = self;
+        attempts.clear();
         response.fields.clear();
         response.fields.shrink_to(FIELDS_MAX);
         for scratch in [out, upload] {
@@ -40,10 +44,16 @@ impl ExchangeMemory {
         }
     }
 
+    /// The try that is under way, if there is one.
+    pub(crate) fn attempt(&mut self) -> Option<&mut AttemptRecord> {
+        self.attempts.last_mut()
+    }
+
     /// Keeps the request alone: there will be no other message for a long time.
     pub(crate) fn keep_request(&mut self) {
         let head = std::mem::take(&mut self.head);
         let request = std::mem::take(&mut self.request);
-        *self = Self { head, request, ..Self::default() };
+        let attempts = std::mem::take(&mut self.attempts);
+        *self = Self { head, request, attempts, ..Self::default() };
     }
 }

@@ -96,6 +96,8 @@ pub(crate) struct ResponseProgress {
     pub(crate) switched: bool,
     /// The final head's decision.
     pub(crate) delivery: Option<Delivery>,
+    /// When that head, or that of the 101, was there, by the core's clock.
+    pub(crate) head_at: Option<Duration>,
     /// Bytes sent to the client, heads and framing included.
     pub(crate) sent_bytes: u64,
     /// Bytes of body data.
@@ -128,7 +130,10 @@ pub(crate) async fn respond(
                 interims += 1;
                 progress.continued |= memory.head.status == 100;
             }
-            ResponseStep::Switch => progress.switched = true,
+            ResponseStep::Switch => {
+                progress.switched = true;
+                progress.head_at = Some(context.core.clock.elapsed());
+            }
             ResponseStep::Final(delivery) => break delivery,
         }
         // After an interim response any final one may follow, ours as well.
@@ -142,6 +147,7 @@ pub(crate) async fn respond(
         }
     };
     progress.delivery = Some(delivery);
+    progress.head_at = Some(context.core.clock.elapsed());
     deliver(context, upstream, client, memory, progress, delivery).await
 }
 

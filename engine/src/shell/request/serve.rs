@@ -22,7 +22,8 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::refusal_response::answer;
 use crate::exchange::reuse::{self, AfterExchange, Bodies, ClientEnd};
 use crate::exchange::{Admission, admit, permit};
-use crate::plan::{Facts, Plan};
+use crate::plan::attempts::detach_nodes;
+use crate::plan::{Facts, NodePlan, Plan};
 use crate::report::{Counter, ExchangeMetrics};
 use crate::shell::client::audit;
 use crate::shell::client::connection::{Client, HeadRead};
@@ -124,12 +125,17 @@ async fn run_tunnel(
 ) {
     memory.keep_request();
     let label = RouteLabel::of(&client.live.generation.plan, &outcome);
-    let (route, node) = (Box::<str>::from(label.route), Box::<str>::from(label.node));
+    let route = Box::<str>::from(label.route);
+    let nodes = detach_nodes(&mut memory.attempts, label.nodes);
     // Generation and identity may change within it.
     client.log_parts = None;
     Box::pin(tunnel::run(client, memory, head, lease, &mut outcome)).await;
     // The configuration may be another one by now.
-    let label = RouteLabel { route: &route, node: &node };
+    let label = RouteLabel { route: &route, nodes: &nodes };
+    let now = client.core.clock.elapsed();
+    if let Some(attempt) = memory.attempt() {
+        attempt.response_micros = attempt.micros_until(now);
+    }
     report(client, memory, head, started, outcome, Some(label));
 }
 
@@ -259,22 +265,23 @@ async fn refuse(
     reuse::client(ClientEnd { announced, bodies })
 }
 
-/// A request's route and node, by the names that the configuration had for them when it was routed.
+/// A request's route and the nodes of its upstream, as the configuration had them when it was routed.
 #[derive(Clone, Copy)]
 struct RouteLabel<'a> {
     /// The route's id.
     route: &'a str,
-    /// The node's address.
-    node: &'a str,
+    /// What the records of its tries count in.
+    nodes: &'a [NodePlan],
 }
 
 impl<'a> RouteLabel<'a> {
     fn of(plan: &'a Plan, outcome: &Outcome) -> Self {
-        let node = outcome.upstream.zip(outcome.node);
-        let node = node.and_then(|(up, node)| plan.upstream(up).nodes.get(node.0 as usize));
         Self {
             route: outcome.route.map_or("", |route| &plan.route(route).id),
-            node: node.map_or("", |node| &node.text),
+            nodes: outcome
+                .upstream
+                .map(|id| plan.upstream(id).nodes.as_slice())
+                .unwrap_or_default(),
         }
     }
 }
@@ -297,7 +304,7 @@ fn report(
     outcome.request_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     outcome.request_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let label = label.unwrap_or_else(|| RouteLabel::of(plan, &outcome));
-    let log = outcome.log_facts(label.node);
+    let log = outcome.log_facts(&memory.attempts, label.nodes);
     core.clock.with_now(|now| {
         let request = (!buf.is_empty())
             .then(|| Client::request_facts(memory.head.view(buf), &memory.request, label.route));

@@ -11,6 +11,7 @@
 )]
 
 mod stage;
+mod tries;
 mod verdict;
 mod visit;
 
