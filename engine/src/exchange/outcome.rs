@@ -4,7 +4,7 @@ use super::refusal::Refusal;
 use super::response_fault::ResponseFault;
 use crate::plan::attempts::AttemptRecord;
 use crate::plan::facts::LogFacts;
-use crate::plan::{NodeIndex, NodePlan, RouteId, UpstreamId};
+use crate::plan::{NodeId, NodeIndex, NodePlan, RouteId, UpstreamId};
 
 /// What is known of an exchange when it is over.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -19,8 +19,6 @@ pub struct Outcome {
     pub upstream: Option<UpstreamId>,
     /// The node that was asked last.
     pub node: Option<NodeIndex>,
-    /// Tries beyond the first.
-    pub retries: u32,
     /// From the client, heads included.
     pub request_bytes: u64,
     /// To the client, heads and framing included.
@@ -80,6 +78,12 @@ impl ExchangeEnd {
 }
 
 impl Outcome {
+    /// The node that was asked last, of its upstream.
+    #[must_use]
+    pub fn node_id(&self) -> Option<NodeId> {
+        Some(NodeId { upstream: self.upstream?, node: self.node? })
+    }
+
     /// The status to log: 499 as nginx has it if the client left before there was one.
     #[must_use]
     pub const fn status_logged(&self) -> u16 {

@@ -19,6 +19,8 @@ pub struct AttemptRecord {
     /// The status of the response; of a try that failed before there was one, the status that the client
     /// gets if no other try follows, as in nginx. `None`: the client was the reason.
     pub status: Option<u16>,
+    /// The connection came from the pool.
+    pub pooled: bool,
     /// Microseconds until there was a connection, TLS included; 0 for one from the pool.
     pub connect_micros: Option<u64>,
     /// Microseconds until the head of the response was there.
@@ -36,6 +38,7 @@ impl AttemptRecord {
             resolved,
             started: now,
             status: None,
+            pooled: false,
             connect_micros: None,
             header_micros: None,
             response_micros: 0,

@@ -57,8 +57,8 @@ pub(super) enum Fact {
     UpstreamAddr,
     UpstreamConnectTime,
     UpstreamHeaderTime,
-    UpstreamResponseTime,
     UpstreamStatus,
+    UpstreamTime,
     Uri,
 }
 
@@ -113,8 +113,8 @@ impl Fact {
             | Self::UpstreamAddr
             | Self::UpstreamConnectTime
             | Self::UpstreamHeaderTime
-            | Self::UpstreamResponseTime
             | Self::UpstreamStatus
+            | Self::UpstreamTime
             | Self::Uri => false,
         }
     }
@@ -170,7 +170,7 @@ impl Fact {
             Variable::UpstreamAddr => Self::UpstreamAddr,
             Variable::UpstreamConnectTime => Self::UpstreamConnectTime,
             Variable::UpstreamHeaderTime => Self::UpstreamHeaderTime,
-            Variable::UpstreamResponseTime => Self::UpstreamResponseTime,
+            Variable::UpstreamResponseTime => Self::UpstreamTime,
             Variable::UpstreamStatus => Self::UpstreamStatus,
             Variable::Uri => Self::Uri,
             _ => return None,

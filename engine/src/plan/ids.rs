@@ -16,6 +16,15 @@ pub struct UpstreamId(pub u32);
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct NodeIndex(pub u32);
 
+/// A node of an upstream.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct NodeId {
+    /// The upstream.
+    pub upstream: UpstreamId,
+    /// The node within it.
+    pub node: NodeIndex,
+}
+
 /// Index of a listener.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ListenerId(pub u32);

@@ -55,7 +55,7 @@ pub use forwarded::ForwardedFields;
 pub use gate::Gate;
 pub use headers::{HeaderRules, IdentityHeaders};
 pub use hosts::{HostBuf, HostName};
-pub use ids::{ListenerId, NodeIndex, PolicyId, RouteId, ServerId, UpstreamId};
+pub use ids::{ListenerId, NodeId, NodeIndex, PolicyId, RouteId, ServerId, UpstreamId};
 pub use methods::MethodSet;
 pub use node::NodePlan;
 pub use reach::Reach;

@@ -69,8 +69,8 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>
         Fact::UpstreamAddr
         | Fact::UpstreamConnectTime
         | Fact::UpstreamHeaderTime
-        | Fact::UpstreamResponseTime
-        | Fact::UpstreamStatus => {
+        | Fact::UpstreamStatus
+        | Fact::UpstreamTime => {
             if let Some(log) = facts.log {
                 put_attempts(fact, log, sink);
             }
@@ -379,7 +379,7 @@ mod tests {
             (Fact::UpstreamStatus, "-", "502, 200"),
             (Fact::UpstreamConnectTime, "0.004", "-, 0.004"),
             (Fact::UpstreamHeaderTime, "1.005", "-, 1.005"),
-            (Fact::UpstreamResponseTime, "2.000", "0.000, 2.000"),
+            (Fact::UpstreamTime, "2.000", "0.000, 2.000"),
         ] {
             assert_eq!(written(&[unresolved], fact), one, "{fact:?}");
             assert_eq!(written(&[first, second], fact), two, "{fact:?}");

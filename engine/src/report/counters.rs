@@ -52,22 +52,6 @@ pub enum Counter {
     Refusals,
     /// Requests whose client went away before the response was complete.
     ClientAborts,
-    /// Connections opened to upstream nodes.
-    UpstreamConnects,
-    /// Requests sent over a connection from the pool.
-    UpstreamReuses,
-    /// Connections to upstream nodes that could not be opened.
-    UpstreamConnectFailed,
-    /// Upstream connections that failed before the response was complete.
-    UpstreamLost,
-    /// Responses with bytes behind them that nobody asked for; their connections were closed.
-    UpstreamSurplus,
-    /// Idle connections to upstream nodes that were closed because they said something unasked.
-    UpstreamUnasked,
-    /// Idle connections and tunnels that were ended because their upstream is not trusted any more.
-    UpstreamRevoked,
-    /// Requests tried again.
-    UpstreamRetries,
     /// Deadlines that a client let pass.
     ClientTimeouts,
     /// Deadlines that an upstream let pass.
@@ -84,10 +68,6 @@ pub enum Counter {
     ClientBytesIn,
     /// Bytes written to clients.
     ClientBytesOut,
-    /// Bytes read from upstreams.
-    UpstreamBytesIn,
-    /// Bytes written to upstreams.
-    UpstreamBytesOut,
     /// Access log lines dropped because the ring was full.
     LogDropped,
     /// Connections ended by a panic.

@@ -1,4 +1,4 @@
-//! What one core has seen of refusals, faults, handshakes and times since it started.
+//! What one core has seen of refusals, handshakes and times since it started.
 //!
 //! Every slot is there from the start, so that counting is a plain add and no label is ever made up
 //! by a peer.
@@ -155,7 +155,6 @@ pub struct ResourceGauges {
 #[repr(align(128))]
 pub struct Events {
     refusals: SharedCounts<{ Refusal::COUNT }>,
-    faults: SharedCounts<{ Refusal::COUNT }>,
     handshake_faults: SharedCounts<{ HandshakeFault::COUNT }>,
     certificates_refused: SharedCounts<{ VerifyFailure::COUNT }>,
     completed_handshakes: SharedCounts<4>,
@@ -174,11 +173,6 @@ impl Events {
         if let Some(failure) = refusal.certificate_failure() {
             self.certificates_refused.count(failure.index());
         }
-    }
-
-    /// An attempt at an upstream failed, whether or not another one followed.
-    pub fn upstream_fault(&self, refusal: Refusal) {
-        self.faults.count(refusal.index());
     }
 
     /// A handshake failed.
@@ -219,8 +213,6 @@ impl Events {
 pub struct EventSums {
     /// By [`Refusal::index`].
     pub refusals: [u64; Refusal::COUNT],
-    /// By [`Refusal::index`].
-    pub faults: [u64; Refusal::COUNT],
     /// In the order of [`HandshakeFault::words`].
     pub handshake_faults: [u64; HandshakeFault::COUNT],
     /// Refusals because of a client's certificate, in whatever way it was told; by [`VerifyFailure::index`].
@@ -249,7 +241,6 @@ impl EventSums {
     pub fn of<'a>(cores: impl IntoIterator<Item = &'a Events>) -> Self {
         let mut sums = Self {
             refusals: [0; Refusal::COUNT],
-            faults: [0; Refusal::COUNT],
             handshake_faults: [0; HandshakeFault::COUNT],
             certificates_refused: [0; VerifyFailure::COUNT],
             completed_handshakes: [0; 4],
@@ -263,7 +254,6 @@ impl EventSums {
         };
         for events in cores {
             events.refusals.sum_into(&mut sums.refusals);
-            events.faults.sum_into(&mut sums.faults);
             events.handshake_faults.sum_into(&mut sums.handshake_faults);
             events.certificates_refused.sum_into(&mut sums.certificates_refused);
             events.completed_handshakes.sum_into(&mut sums.completed_handshakes);

@@ -13,6 +13,7 @@ pub mod histogram;
 #[cfg(feature = "io")]
 pub mod log_ring;
 pub mod meters;
+pub mod node_meters;
 #[cfg(feature = "io")]
 pub mod reporter;
 pub mod shared_counts;
@@ -24,5 +25,6 @@ pub use expiry_tracker::{ExpiringClient, ExpiringClients, ExpiryTracker};
 #[cfg(feature = "io")]
 pub use log_ring::{LogConsumer, LogProducer, log_ring};
 pub use meters::Meters;
+pub use node_meters::{NodeCounter, NodeMeters, NodeSums};
 #[cfg(feature = "io")]
 pub use reporter::{ExchangeMetrics, Reporter};

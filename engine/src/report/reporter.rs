@@ -23,7 +23,7 @@ pub struct Reporter {
 pub struct ExchangeMetrics<'a> {
     /// What the core counts.
     pub counters: &'a Counters,
-    /// The core's counts of refusals, faults, handshakes and times.
+    /// The core's counts of refusals, handshakes and times.
     pub events: &'a Events,
     /// The core's counts under the generation that served the exchange.
     pub meters: &'a Meters,
@@ -52,6 +52,10 @@ impl Reporter {
         count(counters, outcome);
         meters.request(listener, outcome.route, outcome.status_logged());
         events.timed(outcome);
+        // The life of a tunnel is nobody's answering time.
+        if outcome.status != 101 {
+            meters.timed(outcome.route, outcome.request_micros);
+        }
         if let ExchangeEnd::Refused(refusal) = outcome.ended {
             events.refused(refusal);
         }
@@ -68,9 +72,6 @@ impl Reporter {
 /// moved, opened and lost: an exchange that was tried again has seen more than its outcome tells.
 fn count(counters: &Counters, outcome: &Outcome) {
     counters.add(Counter::of_status(outcome.status_logged()), 1);
-    if outcome.retries > 0 {
-        counters.add(Counter::UpstreamRetries, u64::from(outcome.retries));
-    }
     match outcome.ended {
         ExchangeEnd::Answered | ExchangeEnd::ResponseCutOff(_) | ExchangeEnd::Stopped => {}
         ExchangeEnd::Refused(refusal) => {
@@ -101,9 +102,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_counted_by_its_status() {
-        let outcome = Outcome { status: 204, retries: 1, ..Outcome::default() };
-        let expected = [(Counter::Responses2xx, 1), (Counter::UpstreamRetries, 1)];
-        assert_eq!(counted(&outcome), expected);
+        let outcome = Outcome { status: 204, ..Outcome::default() };
+        assert_eq!(counted(&outcome), [(Counter::Responses2xx, 1)]);
     }
 
     #[test]

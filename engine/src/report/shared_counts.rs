@@ -50,6 +50,11 @@ impl<const N: usize> SharedCounts<N> {
         }
     }
 
+    /// Every number, in the order of its index.
+    pub fn values(&self) -> impl Iterator<Item = &SharedCount> {
+        self.0.iter()
+    }
+
     /// Adds every value to a sum.
     pub fn sum_into(&self, sums: &mut [u64; N]) {
         for (sum, value) in sums.iter_mut().zip(&self.0) {

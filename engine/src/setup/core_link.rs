@@ -27,7 +27,7 @@ pub struct CoreLink {
     pub phase: PhaseCell,
     /// What the core counted; it is the only writer.
     pub counters: Counters,
-    /// What the core saw of refusals, faults, handshakes and times; it is the only writer.
+    /// What the core saw of refusals, handshakes and times; it is the only writer.
     pub events: Events,
     /// The clients that the core remembered when control last asked for them.
     pub clients: Mailbox<ExpiringClients>,

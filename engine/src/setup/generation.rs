@@ -46,7 +46,8 @@ impl Generation {
     pub fn meters(&self) -> Meters {
         let authorities = &self.tls.authorities;
         let (listeners, routes) = (self.plan.listeners().len(), self.plan.routes().len());
-        Meters::new(listeners, routes, &authorities.of_server, authorities.names.len())
+        let nodes = self.plan.upstreams().iter().map(|upstream| upstream.nodes.len());
+        Meters::new(listeners, routes, &authorities.of_server, authorities.names.len(), nodes)
     }
 
     /// The next generation: the same configuration with its certificates, keys and revocation lists as they

@@ -132,7 +132,9 @@ fn admit(
         let guarded = Guarded::new(service.serve(stream, peer, counted, by));
         if guarded.await.is_err() {
             core.count(Counter::Panics);
-            tracing::error!(%peer, "a connection ended in a panic: please report it");
+            if let Some(suppressed) = core.allow_log(LogCause::Panic) {
+                tracing::error!(%peer, suppressed, "a connection ended in a panic: please report it");
+            }
         }
         core.open_connections.set(core.open_connections.get().saturating_sub(1));
     });

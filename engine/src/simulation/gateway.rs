@@ -38,7 +38,9 @@ impl Gateway {
         let addresses = Addresses::build(1, &generation.config, &|_| None);
         let meters = Arc::new(generation.meters());
         let addresses = Arc::new(addresses);
-        let handover = Handover { generation, listeners: Vec::new(), addresses, meters };
+        let node_states = Arc::default();
+        let handover =
+            Handover { generation, listeners: Vec::new(), addresses, node_states, meters };
         let seed = world::draw();
         let (log, _) = log_ring(1 << 10);
         let fast = setting.mode == Mode::Tls { fast: true };

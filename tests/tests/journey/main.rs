@@ -16,6 +16,7 @@ mod byte_counts;
 mod conditions;
 mod cut;
 mod cve;
+mod dead_nodes;
 mod desync;
 mod drain;
 mod duties;

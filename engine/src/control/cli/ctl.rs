@@ -176,6 +176,13 @@ fn status(answer: &Value) -> String {
         vec![shown(one, "/address"), if tls { "TLS" } else { "plain HTTP" }.to_owned()]
     });
     out.push_str(&table(&["LISTENER", "SPEAKS"], listeners));
+    let failing = list(answer, "failing_nodes").iter().map(|one| {
+        let since = age(one.get("seconds").and_then(Value::as_u64).unwrap_or(0));
+        vec![shown(one, "/upstream"), shown(one, "/node"), since, shown(one, "/failed")]
+    });
+    if !list(answer, "failing_nodes").is_empty() {
+        out.push_str(&table(&["UPSTREAM", "NODE THAT FAILS", "FOR", "TRIES FAILED"], failing));
+    }
     let cores = list(answer, "cores").iter().map(|one| {
         ["/core", "/generation", "/connections", "/requests"].map(|path| shown(one, path)).to_vec()
     });

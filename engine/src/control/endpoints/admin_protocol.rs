@@ -19,6 +19,7 @@ use crate::identity::verify::explain::hex;
 use crate::report::meters::AuthorityUse;
 use crate::report::{Counter, CounterSums, EventSums};
 use crate::setup::CoreLink;
+use crate::setup::node_states::NodeStates;
 use crate::tls::authority_index::AuthorityName;
 use crate::tls::load::loaded_crl::LoadedCrl;
 
@@ -28,6 +29,8 @@ const COMMAND_BYTES_MAX: usize = 4 * 1024;
 const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
 /// How many clients one answer lists at most.
 const CLIENTS_MAX: usize = 1_000;
+/// How many nodes that fail the status lists at most.
+const FAILING_NODES_MAX: usize = 100;
 
 /// A command, as it is on the wire.
 #[derive(Debug, Deserialize, Serialize)]
@@ -132,6 +135,7 @@ impl AdminProtocol {
                 "last_at": reloads.last_at,
                 "last_ok": !matches!(reloads.last, Some(Err(_))),
             },
+            "failing_nodes": failing_json(&status.node_states()),
             "cores": status.links.iter().map(|link| core_json(link)).collect::<Vec<_>>(),
             "listeners": current.as_ref().map(listeners_json),
             "servers": current.as_ref().map(|active| servers_json(&active.generation.config)),
@@ -190,6 +194,21 @@ impl AdminProtocol {
             None => refuse("the reload has not come to an end within a minute"),
         }
     }
+}
+
+/// The upstream nodes that fail, as many as are read at a glance.
+fn failing_json(states: &NodeStates) -> Vec<Value> {
+    let now = clock::unix_seconds().unsigned_abs();
+    let failing = states.nodes().iter().filter_map(|node| Some((node, node.state.failing(now)?)));
+    let shown = failing.take(FAILING_NODES_MAX).map(|(node, failures)| {
+        json!({
+            "upstream": node.upstream,
+            "node": node.node,
+            "seconds": failures.seconds,
+            "failed": failures.tries,
+        })
+    });
+    shown.collect()
 }
 
 fn core_json(link: &CoreLink) -> Value {

@@ -18,6 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::connection::{EndpointConnection, EndpointStream};
 use crate::control::process::clock;
+use crate::report::RateLimit;
 
 /// Connections that are open at a time.
 pub(crate) const CONNECTIONS_MAX: usize = 16;
@@ -97,6 +98,7 @@ impl Drop for FinishedFlag {
 }
 
 fn accept_loop(socket: &EndpointSocket, service: &Arc<Service>, closing: &AtomicBool) {
+    let mut complaints = RateLimit::<1>::new(1);
     let mut open: Vec<OpenConnection> = Vec::new();
     // Shut down to make room, but their threads have not ended yet.
     let mut leaving: Vec<OpenConnection> = Vec::new();
@@ -124,7 +126,12 @@ fn accept_loop(socket: &EndpointSocket, service: &Arc<Service>, closing: &Atomic
                 }
                 match serve(stream, service) {
                     Ok(connection) => open.push(connection),
-                    Err(error) => tracing::warn!(%error, "cannot serve a guest"),
+                    Err(error) => {
+                        let second = clock::unix_seconds().unsigned_abs();
+                        if let Some(suppressed) = complaints.allow(0, second) {
+                            tracing::warn!(%error, suppressed, "cannot serve a guest");
+                        }
+                    }
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

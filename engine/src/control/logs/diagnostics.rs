@@ -4,6 +4,7 @@
 //! writer: not even a blocked standard error holds up a data core. A reload can change the level.
 
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
 use ferrule_config::model::Level;
 use tracing::Subscriber;
@@ -13,6 +14,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Registry, reload};
 
 use super::writer::LogWriter;
+use crate::control::process::clock;
+use crate::report::RateLimit;
+
+/// Panics that are written in one second.
+const PANICS_PER_SECOND: u32 = 5;
 
 /// Changes the level of a running process.
 #[derive(Clone, Debug)]
@@ -43,12 +49,16 @@ fn subscriber(writer: &LogWriter, level: Level) -> (impl Subscriber + Send + Syn
     (tracing_subscriber::registry().with(filter).with(lines), LevelSwitch(handle))
 }
 
-/// Writes every panic to the error log, and to standard error as before: if the panic ends the process,
+/// Writes panics to the error log, so many in a second (a peer may have found out how to cause them), and to standard error as before: if the panic ends the process,
 /// the log writer may not get to it.
 pub fn log_panics() {
     let before = std::panic::take_hook();
+    let limit = Mutex::new(RateLimit::<1>::new(PANICS_PER_SECOND));
     std::panic::set_hook(Box::new(move |panic| {
-        tracing::error!("{panic}");
+        let second = clock::unix_seconds().unsigned_abs();
+        let allowed = limit.lock().unwrap_or_else(PoisonError::into_inner).allow(0, second);
+        let Some(suppressed) = allowed else { return };
+        tracing::error!(suppressed, "{panic}");
         before(panic);
     }));
 }

@@ -17,10 +17,6 @@ pub(super) fn counted(counters: &CounterSums) -> Vec<Family> {
             CounterFamily::Shared { family, value } => {
                 (family.name, family.help, vec![(family.label, value.to_owned())])
             }
-            CounterFamily::Bytes { side, direction } => {
-                let labels = vec![("side", side.to_owned()), ("direction", direction.to_owned())];
-                (BYTES_NAME, BYTES_HELP, labels)
-            }
         };
         let value = number(counters.get(counter));
         match all.iter_mut().find(|family| family.name == name) {
@@ -41,8 +37,6 @@ enum CounterFamily {
     Own { name: &'static str, help: &'static str },
     /// A family that several counters share, and the value of the label that tells them apart.
     Shared { family: &'static SharedFamily, value: &'static str },
-    /// The family of transferred bytes.
-    Bytes { side: &'static str, direction: &'static str },
     /// None: another family shows the same in more detail.
     Elsewhere,
 }
@@ -71,15 +65,9 @@ static TIMEOUTS: SharedFamily = SharedFamily {
     help: "Deadlines that passed: of a client, of an upstream, or of a response that had begun.",
     label: "of",
 };
-const BYTES_NAME: &str = "ferrule_bytes";
-const BYTES_HELP: &str = "Bytes of HTTP from (in) and to (out) clients and upstreams.";
 
 const fn own(name: &'static str, help: &'static str) -> CounterFamily {
     CounterFamily::Own { name, help }
-}
-
-const fn bytes(side: &'static str, direction: &'static str) -> CounterFamily {
-    CounterFamily::Bytes { side, direction }
 }
 
 impl SharedFamily {
@@ -106,24 +94,12 @@ const fn family_of(counter: Counter) -> CounterFamily {
             "ferrule_client_aborts",
             "Requests whose client left before the response was complete.",
         ),
-        Counter::UpstreamConnects
-        | Counter::UpstreamReuses
-        | Counter::UpstreamConnectFailed
-        | Counter::UpstreamLost
-        | Counter::UpstreamSurplus
-        | Counter::UpstreamUnasked
-        | Counter::UpstreamRevoked
-        | Counter::UpstreamRetries => upstream_family_of(counter),
         Counter::ClientTimeouts => TIMEOUTS.with("client"),
         Counter::UpstreamTimeouts => TIMEOUTS.with("upstream"),
         Counter::ResponseTimeouts => TIMEOUTS.with("response"),
         Counter::TunnelsOpened => TUNNELS.with("opened"),
         Counter::TunnelsClosed => TUNNELS.with("closed"),
         Counter::ProxyHeadersRefused => CONNECTIONS_REFUSED.with("proxy_header"),
-        Counter::ClientBytesIn => bytes("client", "in"),
-        Counter::ClientBytesOut => bytes("client", "out"),
-        Counter::UpstreamBytesIn => bytes("upstream", "in"),
-        Counter::UpstreamBytesOut => bytes("upstream", "out"),
         Counter::ConnectionsRevoked => own(
             "ferrule_connections_revoked",
             "Client connections ended because a reload or a changed file took away the trust that \
@@ -143,40 +119,8 @@ const fn family_of(counter: Counter) -> CounterFamily {
         | Counter::Responses4xx
         | Counter::Responses5xx
         | Counter::Refusals
+        | Counter::ClientBytesIn
+        | Counter::ClientBytesOut
         | Counter::BusyNanoseconds => CounterFamily::Elsewhere,
-    }
-}
-
-/// The family of each counter about upstreams.
-const fn upstream_family_of(counter: Counter) -> CounterFamily {
-    match counter {
-        Counter::UpstreamConnects => {
-            own("ferrule_upstream_connects", "Connections opened to upstream nodes.")
-        }
-        Counter::UpstreamReuses => {
-            own("ferrule_upstream_reuses", "Requests sent over a connection from the pool.")
-        }
-        Counter::UpstreamConnectFailed => own(
-            "ferrule_upstream_connect_failures",
-            "Connections to upstream nodes that could not be opened.",
-        ),
-        Counter::UpstreamLost => {
-            own("ferrule_upstream_lost", "Responses that an upstream cut off after they had begun.")
-        }
-        Counter::UpstreamSurplus => own(
-            "ferrule_upstream_surplus",
-            "Responses followed by bytes that nobody asked for; their connections were closed.",
-        ),
-        Counter::UpstreamUnasked => own(
-            "ferrule_upstream_unasked",
-            "Idle upstream connections closed because they said something unasked.",
-        ),
-        Counter::UpstreamRevoked => own(
-            "ferrule_upstream_revoked",
-            "Idle upstream connections and tunnels ended because the trust in their node's \
-                 certificate has changed or expired.",
-        ),
-        Counter::UpstreamRetries => own("ferrule_upstream_retries", "Tries beyond the first one."),
-        _ => CounterFamily::Elsewhere,
     }
 }

@@ -1,4 +1,4 @@
-//! Handshakes, verdicts, refusals, faults of upstreams and durations as metric families.
+//! Handshakes, verdicts, refusals and durations as metric families.
 //!
 //! In: the sums over all cores. Out: one count for each word of a fixed list, and histograms of times.
 
@@ -61,21 +61,7 @@ pub(super) fn events(sums: &EventSums) -> Vec<Family> {
             "Requests that were answered by the gateway itself, by reason.",
         )
         .with_label("reason", words(Refusal::words(), &sums.refusals)),
-        Family::counter(
-            "ferrule_upstream_faults",
-            "Tries at an upstream that failed, by reason, whether or not another one followed.",
-        )
-        .with_label(
-            "reason",
-            words(Refusal::words(), &sums.faults)
-                .filter(|(word, count)| *count > 0.0 || is_upstream_fault(word)),
-        ),
     ]
-}
-
-/// Can an upstream have this fault? Then it has a sample from the start; others only once they happened.
-fn is_upstream_fault(word: &str) -> bool {
-    word.starts_with("upstream-") || ["no-live-node", "bad-response"].contains(&word)
 }
 
 fn words<'a>(

@@ -7,3 +7,4 @@ mod counters;
 mod events;
 pub(crate) mod families;
 mod objects;
+mod upstreams;

@@ -1,12 +1,12 @@
-//! Metric families by object of the configuration: listener, route, server object, client authority.
+//! Metric families by object of the configuration: listener, route, server object, client authority. Those by
+//! upstream node are in `upstreams`.
 
 use super::families::{Family, HistogramValue, number};
-use crate::control::state::status::ProcessStatus;
-use crate::report::histogram::DAYS;
+use crate::control::state::totals::ObjectTotals;
+use crate::report::histogram::{DAYS, SLO_MICROS};
 
-/// Requests, days left of client certificates, and uses of client authorities.
-pub(super) fn by_object(status: &ProcessStatus) -> Vec<Family> {
-    let totals = status.totals();
+/// Requests and their times, days left of client certificates, and uses of client authorities.
+pub(super) fn by_object(totals: &ObjectTotals) -> Vec<Family> {
     let mut requests = Family::counter(
         "ferrule_requests",
         "Requests, by listener (empty if it was taken away by a reload), route (empty if none was \
@@ -21,6 +21,17 @@ pub(super) fn by_object(status: &ProcessStatus) -> Vec<Family> {
             ];
             requests.push(labels, number(*count));
         }
+    }
+    let mut times = Family::histogram(
+        "ferrule_route_duration_seconds",
+        "Time of requests by route (empty as above, or if there are more than 1,024), first byte of the head to \
+         last byte of the answer; without tunnels.",
+    );
+    for (route, spread) in &totals.route_times {
+        times.push_histogram(
+            vec![("route", route.to_string())],
+            HistogramValue::of(spread, &SLO_MICROS, 1e6),
+        );
     }
     let mut days = Family::histogram(
         "ferrule_client_certificate_days_left",
@@ -50,5 +61,5 @@ pub(super) fn by_object(status: &ProcessStatus) -> Vec<Family> {
         uses.push(labels.clone(), number(usage.count));
         last.push(labels, number(usage.last_used));
     }
-    vec![requests, days, uses, last]
+    vec![requests, times, days, uses, last]
 }

@@ -22,6 +22,7 @@ use crate::control::process::clock;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::control::state::status::ProcessStatus;
 use crate::setup::listeners::{BindError, Listeners, PreparedListeners};
+use crate::setup::node_states::NodeStates;
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 
 /// How long a reload waits for names that were not known before. Requests are served meanwhile.
@@ -206,16 +207,19 @@ impl Reloader {
         addresses: &Arc<Addresses>,
     ) {
         let meters: Vec<_> = self.links.iter().map(|_| Arc::new(generation.meters())).collect();
+        let before = self.status.node_states();
+        let node_states = Arc::new(NodeStates::of(&generation.plan, &before));
         for ((core, link), meters) in self.links.iter().enumerate().zip(&meters) {
             link.generation.post(Arc::new(Handover {
                 generation: Arc::clone(generation),
                 listeners: sockets.of_core(core),
                 addresses: Arc::clone(addresses),
+                node_states: Arc::clone(&node_states),
                 meters: Arc::clone(meters),
             }));
         }
         // After the cores have it: what only informs operators must not delay a revocation.
-        self.status.activate(generation, meters, sockets.bound());
+        self.status.activate(generation, meters, node_states, sockets.bound());
         self.resolver.publish(generation, addresses);
     }
 }

@@ -3,5 +3,6 @@
 pub(crate) mod certificates;
 pub mod commands;
 pub(crate) mod health;
+pub(crate) mod node_totals;
 pub(crate) mod status;
 pub(crate) mod totals;

@@ -11,6 +11,7 @@ use super::certificates::{self, ConfiguredCertificate};
 use super::totals::{GenerationLabels, MetricTotals, ObjectTotals};
 use crate::control::process::clock;
 use crate::report::{ExpiringClients, Meters, expiry_tracker};
+use crate::setup::node_states::NodeStates;
 use crate::setup::{CoreLink, Generation, RefusedFiles};
 
 /// How long the cores may take to post the clients that they remember.
@@ -84,6 +85,7 @@ pub(crate) struct ProcessStatus {
 struct StatusFields {
     current: Option<ActiveGeneration>,
     totals: MetricTotals,
+    node_states: Arc<NodeStates>,
     reloads: Reloads,
     refused_files: Vec<RefusedFiles>,
     silent_cores: Vec<SilentCore>,
@@ -121,6 +123,7 @@ impl ProcessStatus {
         &self,
         generation: &Arc<Generation>,
         meters: Vec<Arc<Meters>>,
+        node_states: Arc<NodeStates>,
         bound: Vec<SocketAddr>,
     ) {
         let certificates = Arc::from(certificates::of_generation(generation));
@@ -129,6 +132,7 @@ impl ProcessStatus {
         fields.current =
             Some(ActiveGeneration { generation: Arc::clone(generation), certificates, bound });
         fields.totals.add_generation(labels, meters);
+        fields.node_states = node_states;
     }
 
     /// Records the result of a reload.
@@ -185,6 +189,11 @@ impl ProcessStatus {
     /// The totals of what was counted by listener, route, server object and client authority.
     pub(crate) fn totals(&self) -> ObjectTotals {
         self.lock().totals.totals()
+    }
+
+    /// Which nodes of the generation in force fail.
+    pub(crate) fn node_states(&self) -> Arc<NodeStates> {
+        Arc::clone(&self.lock().node_states)
     }
 
     /// The drivers that the cores run on, each named once.

@@ -1,4 +1,4 @@
-//! Totals of what was counted by listener, route, server object and client authority.
+//! Totals of what was counted by listener, route, upstream node, server object and client authority.
 //!
 //! In: the meters of every core under every generation. Out: totals by label that never go back: they
 //! survive a reload, and a generation is counted for as long as a core holds it.
@@ -8,11 +8,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
+use super::node_totals::{self, NodeLabels, NodeTotals};
 use crate::report::Meters;
 use crate::report::histogram::HistogramSums;
 use crate::report::meters::{
     AUTHORITIES_MAX, AuthorityUse, CLASSES, DAY_BUCKETS, ROUTES_MAX, SERVERS_MAX,
 };
+use crate::report::node_meters::TIME_BUCKETS;
 use crate::setup::Generation;
 use crate::tls::authority_index::AuthorityName;
 
@@ -51,6 +53,7 @@ struct ServerLabel {
 pub(crate) struct GenerationLabels {
     listeners: Vec<Arc<str>>,
     routes: Vec<Arc<str>>,
+    nodes: Vec<NodeLabels>,
     /// The last one may stand for all others.
     servers: Vec<ServerLabel>,
     /// The last one may stand for all others.
@@ -62,6 +65,10 @@ pub(crate) struct GenerationLabels {
 pub(crate) struct ObjectTotals {
     /// Requests: one count for each class of status codes.
     pub(crate) requests: BTreeMap<RequestLabels, [u64; CLASSES]>,
+    /// Microseconds that requests took, by route.
+    pub(crate) route_times: BTreeMap<Arc<str>, HistogramSums<TIME_BUCKETS>>,
+    /// By upstream node.
+    pub(crate) nodes: NodeTotals,
     /// By server object: days left of the certificates of verified clients.
     pub(crate) days_left: BTreeMap<Arc<str>, HistogramSums<DAY_BUCKETS>>,
     /// Use of the client authorities.
@@ -107,6 +114,7 @@ impl GenerationLabels {
         Self {
             listeners: listens.chain([NO_LISTENER.into()]).collect(),
             routes: routes.map(|route| Arc::from(&*route.id)).collect(),
+            nodes: NodeLabels::of(&generation.plan),
             servers,
             authorities,
         }
@@ -142,8 +150,7 @@ impl MetricTotals {
             }
             !unused
         });
-        let labels = retired.requests.len() + retired.days_left.len() + retired.authorities.len();
-        if labels > LABELS_MAX {
+        if retired.labels() > LABELS_MAX {
             retired.fold_removed(counting);
         }
     }
@@ -166,11 +173,19 @@ impl MetricTotals {
 }
 
 impl ObjectTotals {
+    /// How many labels there are.
+    fn labels(&self) -> usize {
+        let Self { requests, route_times, nodes, days_left, authorities } = self;
+        let others = route_times.len() + nodes.len() + days_left.len() + authorities.len();
+        requests.len() + others
+    }
+
     /// Adds up, under one label, the totals of objects that no counting generation has.
     fn fold_removed(&mut self, counting: &[CountingGeneration]) {
         let others: Arc<str> = OTHERS.into();
         self.fold_removed_requests(counting, &others);
         let labels = || counting.iter().map(|generation| &generation.labels);
+        node_totals::fold_removed(&mut self.nodes, labels().flat_map(|known| &known.nodes));
         let servers = || labels().flat_map(|known| &known.servers);
         let ids: BTreeSet<_> = servers().map(|server| &server.id).collect();
         for (id, days) in std::mem::take(&mut self.days_left) {
@@ -203,6 +218,10 @@ impl ObjectTotals {
                 *total = total.wrapping_add(count);
             }
         }
+        for (route, times) in std::mem::take(&mut self.route_times) {
+            let route = if routes.contains(&route) { route } else { Arc::clone(others) };
+            self.route_times.entry(route).or_default().add(&times);
+        }
     }
 
     /// Adds what the cores have counted in one generation.
@@ -221,6 +240,11 @@ impl ObjectTotals {
                     *total = total.wrapping_add(count);
                 }
             }
+            for (route, times) in core.route_times() {
+                let route = route.and_then(|route| labels.routes.get(route)).unwrap_or(&no_route);
+                times.sum_into(self.route_times.entry(Arc::clone(route)).or_default());
+            }
+            node_totals::add(&mut self.nodes, &labels.nodes, core);
             for (server, days) in labels.servers.iter().zip(core.days_left()) {
                 if server.asks {
                     self.days_left.entry(Arc::clone(&server.id)).or_default().add(&days);
@@ -236,15 +260,29 @@ impl ObjectTotals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{ListenerId, RouteId, ServerId};
+    use crate::plan::{ListenerId, NodeId, NodeIndex, RouteId, ServerId, UpstreamId};
+    use crate::report::NodeCounter;
+
+    const FIRST: NodeId = NodeId { upstream: UpstreamId(0), node: NodeIndex(0) };
 
     fn labels(routes: &[&str]) -> GenerationLabels {
         GenerationLabels {
             listeners: vec!["127.0.0.1:80".into()],
             routes: routes.iter().map(|route| Arc::from(*route)).collect(),
+            nodes: vec![node("kept")],
             servers: vec![ServerLabel { id: "api".into(), asks: true }],
             authorities: vec![AuthorityName { subject: "CN=ca".into(), serial: "01".into() }],
         }
+    }
+
+    fn node(node: &str) -> NodeLabels {
+        NodeLabels { upstream: "up".into(), node: node.into() }
+    }
+
+    /// Tries at the nodes of this name, and the times of requests to this route.
+    fn tried_and_timed(totals: &ObjectTotals, node: &NodeLabels, route: &str) -> [u64; 2] {
+        let tries = totals.nodes.get(node).map_or(0, |sums| sums.get(NodeCounter::Reuses));
+        [tries, totals.route_times.get(route).map_or(0, HistogramSums::count)]
     }
 
     fn count(totals: &ObjectTotals, route: &str) -> u64 {
@@ -260,7 +298,7 @@ mod tests {
         for round in 1..=30_u64 {
             let names: Vec<_> = (0..4_000).map(|at| format!("{round}-{at}")).collect();
             let routes: Vec<_> = ["kept"].into_iter().chain(names.iter().map(|n| &**n)).collect();
-            let meters = Arc::new(Meters::new(1, routes.len(), &[Arc::from([0])], 1));
+            let meters = Arc::new(Meters::new(1, routes.len(), &[Arc::from([0])], 1, [1]));
             all.add_generation(labels(&routes), vec![Arc::clone(&meters)]);
             for route in 0..=4_000 {
                 meters.request(Some(ListenerId(0)), Some(RouteId(route)), 200);
@@ -281,22 +319,56 @@ mod tests {
         assert!(all.totals().requests.contains_key(&others));
     }
 
+    /// Nodes and the times of routes come and go in the same way.
+    #[test]
+    fn removed_nodes_and_times_are_never_lost() {
+        let mut all = MetricTotals::default();
+        let mut sum = 0;
+        for round in 1..=60_u64 {
+            let names: Vec<_> = (0..1_024).map(|at| format!("{round}-{at}")).collect();
+            let routes: Vec<_> = names.iter().map(|name| &**name).collect();
+            let mut labels = labels(&routes);
+            labels.nodes = names.iter().map(|name| node(name)).collect();
+            let meters = Arc::new(Meters::new(1, routes.len(), &[], 0, [routes.len()]));
+            all.add_generation(labels, vec![Arc::clone(&meters)]);
+            for at in 0..1_024 {
+                meters.timed(Some(RouteId(at)), 9);
+                meters.node(NodeId { node: NodeIndex(at), ..FIRST }).count(NodeCounter::Reuses);
+            }
+            sum += 1_024;
+            drop(meters);
+            let totals = all.totals();
+            let tries: u64 = totals.nodes.values().map(|sums| sums.get(NodeCounter::Reuses)).sum();
+            let times: u64 = totals.route_times.values().map(HistogramSums::count).sum();
+            assert_eq!((tries, times), (sum, sum));
+            assert!(totals.labels() <= LABELS_MAX + 2 * 1_025, "{}", totals.labels());
+        }
+        let others = NodeLabels { upstream: OTHERS.into(), node: OTHERS.into() };
+        assert!(tried_and_timed(&all.totals(), &others, OTHERS).iter().all(|count| *count > 0));
+    }
+
     #[test]
     fn nothing_is_lost_by_a_reload() {
         let mut all = MetricTotals::default();
-        let first = Arc::new(Meters::new(1, 1, &[Arc::from([0])], 1));
+        let first = Arc::new(Meters::new(1, 1, &[Arc::from([0])], 1, [1]));
         all.add_generation(labels(&["a"]), vec![Arc::clone(&first)]);
         first.request(Some(ListenerId(0)), Some(RouteId(0)), 200);
         first.verified(ServerId(0), Some(0), 9, 5);
-        let second = Arc::new(Meters::new(1, 2, &[Arc::from([0])], 1));
+        let second = Arc::new(Meters::new(1, 2, &[Arc::from([0])], 1, [1]));
         all.add_generation(labels(&["b", "a"]), vec![Arc::clone(&second)]);
         second.request(Some(ListenerId(0)), Some(RouteId(1)), 200);
         // A connection of the first generation is still at work.
         first.request(Some(ListenerId(0)), None, 404);
+        for (meters, route) in [(&first, 0), (&second, 1)] {
+            meters.timed(Some(RouteId(route)), 5);
+            meters.node(FIRST).count(NodeCounter::Reuses);
+        }
         let totals = all.totals();
         assert_eq!((count(&totals, "a"), count(&totals, ""), count(&totals, "b")), (2, 1, 0));
+        assert_eq!(tried_and_timed(&totals, &node("kept"), "a"), [2, 2]);
         drop(first);
         assert_eq!(all.totals().requests, totals.requests);
+        assert_eq!(tried_and_timed(&all.totals(), &node("kept"), "a"), [2, 2]);
         assert_eq!(all.counting.len(), 1, "the first is retired");
         second.verified(ServerId(0), Some(0), 9, 7);
         let totals = all.totals();

@@ -5,14 +5,12 @@
 
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
 
 use ferrule_config::model::Expect;
 
 use super::connect::ConnectError;
 use super::context::ExchangeContext;
 use super::duplex::{RelayResult, relay};
-use super::failure;
 use super::lease::{Lease, LeaseRequest, check_new, give_back, obtain};
 use super::memory::ExchangeMemory;
 use super::respond::{ResponseContext, ResponseProgress, UploadState};
@@ -25,7 +23,7 @@ use crate::exchange::retry::Sent;
 use crate::exchange::reuse::{self, Bodies, UpstreamEnd};
 use crate::exchange::rewrite::{Destination, upstream_head, upstream_name};
 use crate::plan::{Facts, NodeIndex, NodePlan, RequestIds};
-use crate::report::Counter;
+use crate::report::NodeCounter;
 use crate::shell::client::accepted::ListenerConnections;
 use crate::shell::client::connection::Client;
 use crate::shell::transport::record_reader::IdleCheck;
@@ -99,8 +97,10 @@ pub(super) async fn attempt(
         }
     };
     if let Some(attempt) = memory.attempt() {
-        let now = || attempt.micros_until(request.core.clock.elapsed());
-        attempt.connect_micros = Some(if lease.reused { 0 } else { now() });
+        attempt.pooled = lease.reused;
+        // The clock is read only where time has passed.
+        let micros = || attempt.micros_until(request.core.clock.elapsed());
+        attempt.connect_micros = Some(if lease.reused { 0 } else { micros() });
     }
     let flow = match render(request, client, memory, node_plan) {
         Ok((flow, used)) => {
@@ -113,7 +113,7 @@ pub(super) async fn attempt(
             return AttemptResult::Done(ForwardResult::Refuse(refusal, bodies));
         }
     };
-    if let Some(cause) = check_before_first(request, &mut lease) {
+    if let Some(cause) = check_before_first(&mut lease) {
         let bodies = request.unread_bodies();
         let sent = Sent::Nothing;
         return AttemptResult::Failed(FailedAttempt { cause, reused: false, sent, bodies });
@@ -148,7 +148,7 @@ async fn lease(
 }
 
 /// The last look at a new connection before its first request; why it is of no use.
-fn check_before_first(request: &ExchangeContext<'_>, lease: &mut Lease) -> Option<UpstreamCause> {
+fn check_before_first(lease: &mut Lease) -> Option<UpstreamCause> {
     if lease.reused {
         return None;
     }
@@ -156,7 +156,6 @@ fn check_before_first(request: &ExchangeContext<'_>, lease: &mut Lease) -> Optio
         IdleCheck::Silent => None,
         IdleCheck::Unsolicited => {
             let fault = ResponseFault::SpokeFirst;
-            failure::log_bad_response(request.core, &request.upstream().id, fault);
             Some(UpstreamCause::BadResponse(fault))
         }
         IdleCheck::Closed => Some(UpstreamCause::ConnectionLost),
@@ -232,7 +231,7 @@ async fn exchange(
     let mut progress = ResponseProgress::default();
     let relayed =
         relay(request, &context, client, memory, &mut lease, &mut flow, &mut progress).await;
-    record(request, &progress, memory, outcome);
+    record(request, lease.node, &progress, memory, outcome);
     // Of the last attempt: each takes what came with the head again.
     outcome.request_bytes = flow.bytes_in();
     conclude(request, lease, &flow, uploads, relayed, &progress, outcome)
@@ -266,7 +265,6 @@ fn conclude(
             let reused = lease.reused;
             drop(lease);
             let resolution = resolve(uploaded, failed, progress.begun);
-            failure::note(request.core, &request.upstream().id, resolution);
             let sent = if uploads && first_left { Sent::Gone } else { Sent::Replayable };
             match resolution {
                 Resolution::Cut(ended) => {
@@ -311,6 +309,7 @@ fn response_context<'a>(
 /// Notes in the outcome, and in the record of the try, how far the response got.
 fn record(
     request: &ExchangeContext<'_>,
+    node: NodeIndex,
     progress: &ResponseProgress,
     memory: &mut ExchangeMemory,
     outcome: &mut Outcome,
@@ -325,7 +324,7 @@ fn record(
             attempt.header_micros = progress.head_at.map(|at| attempt.micros_until(at));
         }
     }
-    request.core.counters().add(Counter::UpstreamBytesIn, progress.received_bytes);
+    request.node_meters(node).add(NodeCounter::BytesIn, progress.received_bytes);
 }
 
 /// How the bodies stand where the client got a whole answer, be it ours.
@@ -343,7 +342,7 @@ fn release(
     let upstream = request.upstream();
     let left = lease.stream.check_leftover();
     if left == IdleCheck::Unsolicited {
-        request.core.count(Counter::UpstreamSurplus);
+        request.node_meters(lease.node).count(NodeCounter::Surplus);
     }
     let end = UpstreamEnd {
         head_allows: progress.delivery.is_some_and(|delivery| delivery.upstream_reusable)

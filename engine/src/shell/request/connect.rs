@@ -11,12 +11,13 @@ use std::time::Duration;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 
+use super::failure::{self, FailureReason};
 use crate::exchange::cause::UpstreamCause;
 use crate::exchange::pool::Address;
-use crate::plan::{NodePlan, UpstreamPlan};
+use crate::plan::NodeId;
 use crate::shell::state::core::Core;
+use crate::shell::state::generation::LiveGeneration;
 use crate::shell::state::load_shedding;
-use crate::shell::state::log_limits::LogCause;
 use crate::shell::state::upstream_connection::UpstreamConnection;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::handshake::{REFUSAL_TIME, drive};
@@ -187,24 +188,21 @@ fn begin_with(stream: &mut Stream, proxy_header: &[u8]) -> Result<(), ConnectErr
     staged.map_err(|_| ConnectError::Failed(io::ErrorKind::OutOfMemory))
 }
 
-/// One line per cause and second: an upstream that is down must not flood the log.
+/// Logs that there is no connection, if that is news; `name` as sent to the node.
 pub(super) fn log_failure(
     core: &Core,
-    plan: &UpstreamPlan,
-    node: &NodePlan,
-    server_name: Option<&ServerName<'_>>,
+    live: &LiveGeneration,
+    node: NodeId,
+    name: Option<&ServerName<'_>>,
     error: &ConnectError,
 ) {
-    if let Some(more) = core.allow_log(LogCause::UpstreamConnect) {
-        tracing::warn!(
-            upstream = &*plan.id,
-            node = &*node.text,
-            name = server_name.map(|name| tracing::field::display(name.to_str())),
-            reason = %describe(error),
-            suppressed = more,
-            "cannot connect to an upstream node"
-        );
+    // Nothing that the node could do about it; the shortage has a line of its own.
+    if *error == ConnectError::NoRoom {
+        return;
     }
+    let name = name.map(|name| name.to_str());
+    let reason = FailureReason { text: &describe(error), name: name.as_deref(), limit: None };
+    failure::log_failure(core, live, node, reason);
 }
 
 /// For the log: what went wrong, in words an operator can act on.

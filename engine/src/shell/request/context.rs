@@ -4,7 +4,8 @@ use ferrule_config::model::UpstreamTimeout;
 
 use crate::exchange::Admission;
 use crate::exchange::reuse::Bodies;
-use crate::plan::UpstreamPlan;
+use crate::plan::{NodeId, NodeIndex, UpstreamPlan};
+use crate::report::NodeMeters;
 use crate::shell::state::core::Core;
 use crate::shell::state::generation::LiveGeneration;
 
@@ -27,6 +28,18 @@ impl<'a> ExchangeContext<'a> {
     #[must_use]
     pub(crate) fn upstream(&self) -> &'a UpstreamPlan {
         self.live.generation.plan.upstream(self.admission.upstream)
+    }
+
+    /// What is counted of a node of that upstream.
+    #[must_use]
+    pub(crate) fn node_meters(&self, node: NodeIndex) -> &'a NodeMeters {
+        self.live.meters.node(self.node_id(node))
+    }
+
+    /// A node of that upstream.
+    #[must_use]
+    pub(crate) const fn node_id(&self, node: NodeIndex) -> NodeId {
+        NodeId { upstream: self.admission.upstream, node }
     }
 
     /// How long its upstream may take.

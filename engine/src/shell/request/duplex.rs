@@ -20,7 +20,8 @@ use super::respond::{ResponseContext, ResponseMemory, ResponseProgress, respond}
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::Flow;
 use crate::exchange::outcome::byte_count;
-use crate::report::Counter;
+use crate::plan::NodeIndex;
+use crate::report::NodeCounter;
 use crate::shell::client::connection::Client;
 use crate::shell::transport::deadlines::{Shut, ShutTarget, TimerHandle};
 use crate::shell::transport::handshake::REFUSAL_TIME;
@@ -50,6 +51,7 @@ struct DuplexState {
     upstream_read: TimerHandle,
     upstream_write: TimerHandle,
     upstream: Descriptor,
+    node: NodeIndex,
     /// What is shut down when a client has left whose request is whole. One that still sends its body is
     /// read, which tells as well.
     watched: Option<ShutTarget>,
@@ -68,12 +70,13 @@ struct DuplexState {
 }
 
 impl DuplexState {
-    fn new(client: &Stream, upstream: &Stream, watched: Option<ShutTarget>) -> Self {
+    fn new(client: &Stream, upstream: &Lease, watched: Option<ShutTarget>) -> Self {
         Self {
             client_read: client.read_timer(),
-            upstream_read: upstream.read_timer(),
-            upstream_write: upstream.write_timer(),
-            upstream: upstream.descriptor(),
+            upstream_read: upstream.stream.read_timer(),
+            upstream_write: upstream.stream.write_timer(),
+            upstream: upstream.stream.descriptor(),
+            node: upstream.node,
             watched,
             first: Cell::new(None),
             demand: Cell::new(Demand::Full),
@@ -143,7 +146,7 @@ pub(crate) async fn relay(
     let spares = context.plan.http.client_half_close == HalfClose::Serve;
     let upstream = lease.stream.reader.shut_target().sparing_half_close(spares);
     let watched = flow.is_done().then_some(upstream);
-    let state = DuplexState::new(&client.stream, &lease.stream, watched);
+    let state = DuplexState::new(&client.stream, lease, watched);
     let ExchangeMemory { response, out, upload, .. } = memory;
     let (mut from_client, mut to_client) = client.stream.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
@@ -264,7 +267,7 @@ async fn send_first(
         Ok::<(), StreamError>(())
     });
     let sent = from_client.run_while_listening(sending, state.watched).await;
-    request.core.counters().add(Counter::UpstreamBytesOut, byte_count(first.len()));
+    request.node_meters(state.node).add(NodeCounter::BytesOut, byte_count(first.len()));
     if sent.lost {
         return Err(ExchangeFailure::Client(ClientCause::Left));
     }
@@ -284,7 +287,7 @@ async fn send_body(
     let times = transfer_times(state, request);
     let result = relay_body(from_client, to_upstream, flow, times, scratch).await;
     let sent = flow.bytes_out().saturating_sub(before);
-    request.core.counters().add(Counter::UpstreamBytesOut, sent);
+    request.node_meters(state.node).add(NodeCounter::BytesOut, sent);
     result.map_err(|error| request.blame(&error))
 }
 

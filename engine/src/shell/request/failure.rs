@@ -1,36 +1,83 @@
-//! What is counted and logged of upstreams whose responses are refused.
+//! What is logged of upstream nodes that fail.
+//!
+//! Of a node that fails on and on there is one line, and another when it works again: see [`node_states`](crate::setup::node_states).
 
-use crate::exchange::cause::{Resolution, UpstreamCause};
-use crate::exchange::outcome::ExchangeEnd;
-use crate::exchange::refusal::Refusal;
-use crate::exchange::response_fault::ResponseFault;
+use crate::plan::NodeId;
+use crate::setup::node_states::NodeChange;
 use crate::shell::state::core::Core;
-use crate::shell::state::log_limits::LogCause;
+use crate::shell::state::generation::LiveGeneration;
 
-/// Logs why an upstream's response is refused, once a second.
-pub(crate) fn log_bad_response(core: &Core, upstream: &str, fault: ResponseFault) {
-    if let Some(more) = core.allow_log(LogCause::UpstreamAnswer) {
-        tracing::warn!(
-            upstream,
-            reason = fault.word(),
-            limit = fault.key(),
-            suppressed = more,
-            "an upstream's answer is refused"
-        );
+/// Why a try failed, for the log: words of a fixed list, and the name that was sent to the node if that may
+/// have mattered.
+#[derive(Clone, Copy)]
+pub(crate) struct FailureReason<'a> {
+    /// What went wrong, in words an operator can act on.
+    pub(crate) text: &'a str,
+    /// The server name of a handshake.
+    pub(crate) name: Option<&'a str>,
+    /// The key of the limit that a response was over.
+    pub(crate) limit: Option<&'a str>,
+}
+
+/// A try failed: logs it if that is news.
+pub(super) fn log_failure(
+    core: &Core,
+    live: &LiveGeneration,
+    node: NodeId,
+    reason: FailureReason<'_>,
+) {
+    let Some(state) = live.node_states.get(node) else { return };
+    let Some(change) = state.failed(reason.text, core.clock.unix_seconds().unsigned_abs()) else {
+        return;
+    };
+    let plan = live.generation.plan.upstream(node.upstream);
+    let text = plan.nodes.get(node.node.0 as usize).map_or("", |node| &*node.text);
+    let FailureReason { text: reason, name, limit } = reason;
+    match change {
+        NodeChange::Fails => {
+            tracing::warn!(
+                upstream = &*plan.id,
+                node = text,
+                name,
+                reason,
+                limit,
+                "an upstream node fails"
+            );
+        }
+        NodeChange::FailsOtherwise(failures) => tracing::warn!(
+            upstream = &*plan.id,
+            node = text,
+            name,
+            reason,
+            limit,
+            failed = failures.tries,
+            seconds = failures.seconds,
+            "an upstream node fails for another reason"
+        ),
+        NodeChange::StillFails(failures) | NodeChange::WorksAgain(failures) => tracing::warn!(
+            upstream = &*plan.id,
+            node = text,
+            name,
+            reason,
+            failed = failures.tries,
+            seconds = failures.seconds,
+            "an upstream node still fails"
+        ),
     }
 }
 
-/// Notes a failed attempt, as far as the upstream's response was why.
-pub(crate) fn note(core: &Core, upstream: &str, resolution: Resolution) {
-    match resolution {
-        Resolution::Cut(ExchangeEnd::ResponseCutOff(fault)) => {
-            core.events().upstream_fault(Refusal::BadResponse(fault));
-            log_bad_response(core, upstream, fault);
-        }
-        // Counted where it is decided whether another attempt is made.
-        Resolution::AttemptFailed(UpstreamCause::BadResponse(fault)) => {
-            log_bad_response(core, upstream, fault);
-        }
-        Resolution::Cut(_) | Resolution::Refuse(_) | Resolution::AttemptFailed(_) => {}
-    }
+/// A try was answered: logs it if that is news.
+pub(super) fn log_success(core: &Core, live: &LiveGeneration, node: NodeId) {
+    let Some(state) = live.node_states.get(node) else { return };
+    let change = state.worked(core.clock.unix_seconds().unsigned_abs());
+    let Some(NodeChange::WorksAgain(failures)) = change else { return };
+    let plan = live.generation.plan.upstream(node.upstream);
+    let text = plan.nodes.get(node.node.0 as usize).map_or("", |node| &*node.text);
+    tracing::info!(
+        upstream = &*plan.id,
+        node = text,
+        failed = failures.tries,
+        seconds = failures.seconds,
+        "an upstream node works again"
+    );
 }

@@ -4,15 +4,17 @@
 
 use ferrule_config::model::NodeAddress;
 
-use super::attempt::{AttemptResult, ForwardResult, attempt};
+use super::attempt::{AttemptResult, FailedAttempt, ForwardResult, attempt};
 use super::context::ExchangeContext;
+use super::failure::{self, FailureReason};
 use super::memory::ExchangeMemory;
 use crate::exchange::balance::Tried;
-use crate::exchange::outcome::Outcome;
+use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::Refusal;
-use crate::exchange::retry::{Attempt, Retry, decide};
+use crate::exchange::retry::{Attempt, Failure, Retry, decide};
 use crate::plan::NodeIndex;
 use crate::plan::attempts::AttemptRecord;
+use crate::report::NodeCounter;
 use crate::shell::client::connection::Client;
 
 /// Forwards the request; `consumed` becomes how much of what came after its head was its body.
@@ -36,6 +38,9 @@ pub(crate) async fn forward(
         };
         tried.insert(node);
         outcome.node = Some(node);
+        if !memory.attempts.is_empty() {
+            request.node_meters(node).count(NodeCounter::Retries);
+        }
         memory.attempts.push(begin(request, node));
         let result = attempt(request, client, memory, node, fresh, consumed, outcome).await;
         end(request, memory, &result, outcome);
@@ -44,7 +49,6 @@ pub(crate) async fn forward(
             AttemptResult::Failed(failed) => failed,
         };
         last = failed.cause.refusal();
-        request.core.events().upstream_fault(last);
         let decision = decide(Attempt {
             failure: failed.cause.failure(),
             reused: failed.reused,
@@ -57,7 +61,6 @@ pub(crate) async fn forward(
             Retry::SameNodeFresh => again = Some(node),
             Retry::NextNode => retries_left = retries_left.saturating_sub(1),
         }
-        outcome.retries += 1;
     }
 }
 
@@ -89,5 +92,50 @@ fn end(
             attempt.status = Some(refusal.status());
         }
         AttemptResult::Done(_) => {}
+    }
+    request.node_meters(attempt.node).tried(attempt);
+    note(request, attempt.node, result, outcome);
+}
+
+/// A try has come to an end: counts and logs it if the node was why, and logs it if the node works again.
+fn note(request: &ExchangeContext<'_>, node: NodeIndex, result: &AttemptResult, outcome: &Outcome) {
+    let (fault, word) = match result {
+        AttemptResult::Failed(FailedAttempt { cause, reused, .. }) => {
+            let fault = cause.refusal();
+            // Why there was no connection is logged where that is known in detail; that one from the pool had
+            // died says nothing about the node.
+            let elsewhere = match cause.failure() {
+                Failure::Connect => true,
+                Failure::Lost => *reused,
+                Failure::Timeout | Failure::BadResponse => false,
+            };
+            (fault, (!elsewhere).then(|| fault.word()))
+        }
+        AttemptResult::Done(ForwardResult::Delivered { .. } | ForwardResult::Switched(_)) => {
+            return failure::log_success(request.core, request.live, request.node_id(node));
+        }
+        // No other cause of this refusal is the client's.
+        AttemptResult::Done(ForwardResult::Refuse(fault @ Refusal::UpstreamTimeout, _)) => {
+            (*fault, Some(fault.word()))
+        }
+        AttemptResult::Done(ForwardResult::Aborted) if outcome.ended.lost_upstream() => {
+            request.node_meters(node).count(NodeCounter::Lost);
+            let fault = match outcome.ended {
+                ExchangeEnd::ResponseCutOff(fault) => Refusal::BadResponse(fault),
+                _ => Refusal::UpstreamTimeout,
+            };
+            (fault, Some(outcome.ended.word()))
+        }
+        // The client was why.
+        AttemptResult::Done(ForwardResult::Aborted | ForwardResult::Refuse(..)) => return,
+    };
+    request.node_meters(node).failed(fault);
+    if let Some(text) = word {
+        let limit = match fault {
+            Refusal::BadResponse(fault) => fault.key(),
+            _ => None,
+        };
+        let reason = FailureReason { text, name: None, limit };
+        failure::log_failure(request.core, request.live, request.node_id(node), reason);
     }
 }

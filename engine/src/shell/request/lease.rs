@@ -11,8 +11,8 @@ use ferrule_config::model::NodeAddress;
 use super::connect::{self, ConnectError, TlsTarget, connect};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
 use crate::identity::TimeRange;
-use crate::plan::{NodeIndex, UpstreamId, UpstreamPlan};
-use crate::report::Counter;
+use crate::plan::{NodeId, NodeIndex, UpstreamId, UpstreamPlan};
+use crate::report::{NodeCounter, NodeMeters};
 use crate::shell::state::core::Core;
 use crate::shell::state::generation::LiveGeneration;
 use crate::shell::state::upstream_connection::UpstreamConnection;
@@ -26,6 +26,8 @@ pub(crate) struct Lease {
     pub(crate) stream: Box<Stream>,
     /// The server that it was made to; `None` on plain HTTP.
     pub(crate) peer: Option<Rc<UpstreamPeer>>,
+    /// The node that it leads to.
+    pub(crate) node: NodeIndex,
     /// What it may be used for.
     pub(crate) key: PoolKey,
     /// Requests it has served before this one.
@@ -61,6 +63,7 @@ pub(crate) async fn obtain(
     live: &LiveGeneration,
     wanted: LeaseRequest<'_>,
 ) -> Result<Lease, ConnectError> {
+    let id = NodeId { upstream: wanted.upstream, node: wanted.node };
     let plan = live.generation.plan.upstream(wanted.upstream);
     let Some(node) = plan.nodes.get(wanted.node.0 as usize) else {
         return Err(ConnectError::NoAddress);
@@ -70,50 +73,55 @@ pub(crate) async fn obtain(
     let address = match &node.address {
         NodeAddress::Unix(path) => Address::Unix(path),
         NodeAddress::Ip(_) | NodeAddress::Name { .. } => {
-            Address::Ip(live.address(wanted.upstream, wanted.node).ok_or(ConnectError::NoAddress)?)
+            let Some(address) = live.address(wanted.upstream, wanted.node) else {
+                connect::log_failure(core, live, id, None, &ConnectError::NoAddress);
+                return Err(ConnectError::NoAddress);
+            };
+            Address::Ip(address)
         }
     };
     let tls_identity =
         tls.map(|tls| TlsIdentity { name: wanted.server_name, settings: tls.pool_identity() });
     let identity = Identity { upstream: &plan.id, address, tls: tls_identity };
+    let meters = live.meters.node(id);
     let key = core.pool.borrow_mut().key(&identity);
     if !wanted.fresh
         && wanted.proxy_header.is_empty()
-        && let Some(lease) = from_pool(core, key)
+        && let Some(lease) = from_pool(core, meters, wanted.node, key)
     {
-        core.count(Counter::UpstreamReuses);
+        meters.count(NodeCounter::Reuses);
         return Ok(lease);
     }
     let LeaseRequest { server_name, timeout, proxy_header, .. } = wanted;
     let tls = tls.map(|tls| TlsTarget::new(tls, server_name));
     match connect(core, address, tls.as_ref(), timeout, proxy_header).await {
         Ok(UpstreamConnection { stream, peer }) => {
-            core.count(Counter::UpstreamConnects);
-            Ok(Lease { stream, peer, key, requests: 0, reused: false })
+            meters.count(NodeCounter::Connects);
+            Ok(Lease { stream, peer, node: wanted.node, key, requests: 0, reused: false })
         }
         Err(error) => {
-            core.count(Counter::UpstreamConnectFailed);
+            meters.count(NodeCounter::ConnectFailures);
             let server_name = tls.as_ref().map(|tls| &tls.server_name);
-            connect::log_failure(core, plan, node, server_name, &error);
+            connect::log_failure(core, live, id, server_name, &error);
             Err(error)
         }
     }
 }
 
 /// The newest idle connection that is still open and silent.
-fn from_pool(core: &Core, key: PoolKey) -> Option<Lease> {
+fn from_pool(core: &Core, meters: &NodeMeters, node: NodeIndex, key: PoolKey) -> Option<Lease> {
     loop {
         let taken = core.pool.borrow_mut().take(key)?;
         if !taken.holds(core.clock.unix_seconds()) {
-            core.count(Counter::UpstreamRevoked);
+            meters.count(NodeCounter::Revoked);
             continue;
         }
         let Idle { connection: UpstreamConnection { mut stream, peer }, requests, .. } = taken;
         match stream.check_idle() {
             record_reader::IdleCheck::Silent => {
-                return Some(Lease { stream, peer, key, requests, reused: true });
+                return Some(Lease { stream, peer, node, key, requests, reused: true });
             }
-            record_reader::IdleCheck::Unsolicited => core.count(Counter::UpstreamUnasked),
+            record_reader::IdleCheck::Unsolicited => meters.count(NodeCounter::Unasked),
             record_reader::IdleCheck::Closed => {}
         }
     }

@@ -18,4 +18,5 @@ pub(crate) mod respond;
 pub(crate) mod serve;
 pub(crate) mod task;
 pub(crate) mod tunnel;
+mod tunnel_bytes;
 pub(crate) mod tunnel_review;

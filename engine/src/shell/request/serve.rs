@@ -211,10 +211,6 @@ async fn forward_request(
             refuse(client, memory, refusal, bodies, buf, outcome).await
         }
         ForwardResult::Aborted => {
-            // Whose fault the cut is.
-            if outcome.ended.lost_upstream() {
-                core.count(Counter::UpstreamLost);
-            }
             // The client must not take what it has for the whole: no close_notify, no orderly end.
             client.stream.abort();
             AfterExchange::Close

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
+use super::tunnel_bytes::TunnelBytes;
 use super::tunnel_review::{ClientSide, TunnelReview, UpstreamSide};
 use crate::exchange::cause::{ClientCause, UpstreamCause};
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
@@ -38,6 +39,8 @@ struct TunnelState<'a> {
     idle: Duration,
     /// Why it ends, unless both sides have simply ended.
     ended: Cell<Option<ExchangeEnd>>,
+    /// What it has carried.
+    bytes: &'a TunnelBytes,
     descriptors: [Descriptor; 2],
     /// From the client to the upstream.
     up: TunnelDirection,
@@ -49,6 +52,8 @@ struct TunnelState<'a> {
 struct TunnelDirection {
     /// The socket that is read.
     from: Descriptor,
+    /// Is it the one from the client to the upstream?
+    is_up: bool,
     /// The wait of the other direction, which is prolonged while this one carries bytes.
     opposite: TimerHandle,
     /// How long the receiver may take.
@@ -57,10 +62,13 @@ struct TunnelDirection {
     source_lost: ExchangeEnd,
     /// How the tunnel ends if the side that is written to is lost.
     sink_lost: ExchangeEnd,
-    /// Where its bytes are counted on the upstream's side.
-    counter: Counter,
-    /// Bytes carried so far.
-    bytes: Cell<u64>,
+}
+
+impl TunnelDirection {
+    /// Where its bytes are counted.
+    const fn carried<'a>(&self, bytes: &'a TunnelBytes) -> &'a Cell<u64> {
+        if self.is_up { &bytes.up } else { &bytes.down }
+    }
 }
 
 /// Counts a tunnel as open for as long as it lives.
@@ -82,7 +90,13 @@ impl Drop for OpenTunnel<'_> {
 }
 
 impl<'a> TunnelState<'a> {
-    fn new(core: &'a Core, client: &Client, lease: &Lease, outcome: &Outcome) -> Self {
+    fn new(
+        core: &'a Core,
+        client: &Client,
+        lease: &Lease,
+        outcome: &Outcome,
+        bytes: &'a TunnelBytes,
+    ) -> Self {
         let plan = &client.live.generation.plan;
         let timeout = outcome.route.map_or(TIMEOUT_DEFAULT, |route| plan.route(route).timeout);
         let client_timeout = plan.http.send_timeout;
@@ -91,24 +105,23 @@ impl<'a> TunnelState<'a> {
             core,
             idle: timeout.read,
             ended: Cell::new(None),
+            bytes,
             descriptors: [client_end, upstream_end],
             up: TunnelDirection {
+                is_up: true,
                 from: client_end,
                 opposite: lease.stream.read_timer(),
                 send_timeout: timeout.send,
                 source_lost: ClientCause::Left.end(),
                 sink_lost: UpstreamCause::ConnectionLost.end(),
-                counter: Counter::UpstreamBytesOut,
-                bytes: Cell::new(0),
             },
             down: TunnelDirection {
+                is_up: false,
                 from: upstream_end,
                 opposite: client.stream.read_timer(),
                 send_timeout: client_timeout,
                 source_lost: UpstreamCause::ConnectionLost.end(),
                 sink_lost: ClientCause::Left.end(),
-                counter: Counter::UpstreamBytesIn,
-                bytes: Cell::new(0),
             },
         }
     }
@@ -161,11 +174,13 @@ pub(crate) async fn run(
     // Copied: nothing here may hold on to the generation.
     let peer = lease.peer.take().map(Rc::unwrap_or_clone);
     let upstream = UpstreamSide::of(&client.live.generation.plan, outcome, peer);
-    let tunnel = TunnelState::new(&core, client, &lease, outcome);
+    let bytes = TunnelBytes::default();
+    let tunnel = TunnelState::new(&core, client, &lease, outcome, &bytes);
     carry_both(&tunnel, client, memory, head, &mut lease, upstream, outcome).await;
-    outcome.request_bytes += tunnel.up.bytes.get();
-    outcome.sent_bytes += tunnel.down.bytes.get();
-    outcome.body_bytes += tunnel.down.bytes.get();
+    bytes.count(&client.live.meters, outcome.node_id());
+    outcome.request_bytes += bytes.up.get();
+    outcome.sent_bytes += bytes.down.get();
+    outcome.body_bytes += bytes.down.get();
     outcome.ended = tunnel.ended.get().unwrap_or(ExchangeEnd::Answered);
     close_both(client, &mut lease, outcome.ended, tunnel.up.send_timeout).await;
 }
@@ -197,6 +212,7 @@ async fn carry_both(
             registration,
         },
         upstream,
+        bytes: tunnel.bytes,
         head: memory.head.view(head),
         scratch: &mut memory.request,
         request_ids: &memory.request_ids,
@@ -346,8 +362,8 @@ async fn move_ready(
         });
         staged.map_err(|cut| sink_end(&cut, direction))?;
         if moved > 0 {
-            direction.bytes.set(direction.bytes.get().saturating_add(moved));
-            tunnel.core.counters().add(direction.counter, moved);
+            let carried = direction.carried(tunnel.bytes);
+            carried.set(carried.get().saturating_add(moved));
             direction.opposite.prolong(tunnel.idle);
         }
         match opened {

@@ -9,14 +9,17 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::tunnel_bytes::TunnelBytes;
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::rewrite::upstream_name;
 use crate::exchange::{ConnectionView, Scratch, admit, permit};
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::facts::{ConnectionFacts, SessionFacts};
-use crate::plan::{Facts, HostBuf, ListenerId, NodePlan, Plan, RequestIds, RouteId, ServerId};
-use crate::report::Counter;
+use crate::plan::{
+    Facts, HostBuf, ListenerId, NodeId, NodePlan, Plan, RequestIds, RouteId, ServerId,
+};
+use crate::report::NodeCounter;
 use crate::setup::Generation;
 use crate::shell::client::binding::{GenerationView, NegotiatedSession, ServerBinding};
 use crate::shell::client::registry::Registration;
@@ -64,6 +67,8 @@ pub(super) struct TunnelReview<'a> {
     pub(super) core: &'a Core,
     pub(super) client: ClientSide<'a>,
     pub(super) upstream: UpstreamSide,
+    /// What it has carried.
+    pub(super) bytes: &'a TunnelBytes,
     /// The head of the request that asked for the tunnel.
     pub(super) head: RequestView<'a>,
     /// What admission works in.
@@ -130,6 +135,11 @@ impl UpstreamSide {
         Self { peer, upstream, node }
     }
 
+    /// Its node in this generation.
+    fn find(&self, live: &LiveGeneration) -> Option<NodeId> {
+        live.find_node(&self.upstream, &self.node.as_ref()?.address)
+    }
+
     fn has_expired(&self, now: i64) -> bool {
         self.peer.as_ref().is_some_and(|peer| !peer.is_current(now))
     }
@@ -150,7 +160,9 @@ impl UpstreamSide {
             (None, None) => Ok(()),
         };
         judged.map_err(|failure| {
-            core.count(Counter::UpstreamRevoked);
+            let meters = &live.meters;
+            let node = self.find(&live).map_or(meters.other_nodes(), |node| meters.node(node));
+            node.count(NodeCounter::Revoked);
             if let Some(suppressed) = core.allow_log(LogCause::Revoked) {
                 tracing::info!(
                     upstream = &*self.upstream,
@@ -169,6 +181,7 @@ impl TunnelReview<'_> {
     pub(super) async fn run(mut self) -> ExchangeEnd {
         loop {
             net::sleep(REVIEW_INTERVAL).await;
+            self.bytes.count(&self.client.live.meters, self.outcome.node_id());
             if self.core.stopping.get() {
                 return ExchangeEnd::Stopped;
             }
@@ -192,10 +205,11 @@ impl TunnelReview<'_> {
         }
         self.upstream.judge_again(self.core, &self.scratch.host, now)?;
         if self.client.follow_generation(self.core)? {
-            // Another generation numbers them otherwise; the log has their names.
+            // Another generation numbers them otherwise, or does not have them; the log has their names.
             self.outcome.route = None;
-            self.outcome.upstream = None;
-            self.outcome.node = None;
+            let found = self.upstream.find(self.client.live);
+            self.outcome.upstream = found.map(|found| found.upstream);
+            self.outcome.node = found.map(|found| found.node);
         }
         self.admit_again(now)
     }

@@ -135,7 +135,7 @@ impl Core {
     /// Inspects some idle upstream connections. Returns how long other tasks should run before the next
     /// call; `None` if the inspection is complete.
     pub(crate) fn inspect_idle(&self) -> Option<Duration> {
-        self.inspection.slice(&self.pool, &self.clock, self.counters(), &self.live())
+        self.inspection.slice(&self.pool, &self.clock, &self.live())
     }
 
     /// Descriptors or memory have run out: closes all upstream connections that are idle now, some of them

@@ -6,14 +6,17 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use ferrule_config::model::NodeAddress;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use rustls::ServerConfig;
 
 use crate::exchange::balance::{Balancer, Tried};
+use crate::exchange::pool::{Address, Identity};
 use crate::identity::IdentityCache;
-use crate::plan::{ListenerId, NodeIndex, ServerId, UpstreamId};
-use crate::report::Meters;
+use crate::plan::{ListenerId, NodeId, NodeIndex, NodePlan, ServerId, UpstreamId};
+use crate::report::{Meters, NodeMeters};
+use crate::setup::node_states::NodeStates;
 use crate::setup::{Addresses, Generation, Handover};
 
 /// One generation as one core sees it.
@@ -24,6 +27,8 @@ pub(crate) struct LiveGeneration {
     pub(crate) identities: RefCell<IdentityCache>,
     /// What is counted under it.
     pub(crate) meters: Arc<Meters>,
+    /// Which nodes fail, on all cores.
+    pub(crate) node_states: Arc<NodeStates>,
     addresses: RefCell<Arc<Addresses>>,
     balancers: Vec<RefCell<Balancer>>,
     /// Server names seen, by listener, and what they lead to.
@@ -53,6 +58,7 @@ impl LiveGeneration {
             generation,
             identities: RefCell::new(IdentityCache::default()),
             meters: Arc::clone(&handover.meters),
+            node_states: Arc::clone(&handover.node_states),
             addresses: RefCell::new(Arc::clone(&handover.addresses)),
             balancers,
             names: RefCell::default(),
@@ -109,6 +115,35 @@ impl LiveGeneration {
     ) -> Option<std::net::SocketAddr> {
         let addresses = self.addresses.borrow();
         addresses.get(upstream.0 as usize, node.0 as usize).first().copied()
+    }
+
+    /// A node by the names that the configuration gave it, if it is still there; looked for among all of them.
+    #[must_use]
+    pub(crate) fn find_node(&self, upstream: &str, node: &NodeAddress) -> Option<NodeId> {
+        self.find(upstream, |found, _| found.address == *node)
+    }
+
+    /// The meters of the node that an idle connection leads to, as far as this generation knows it. For events
+    /// that are rare: all upstreams are looked at.
+    #[must_use]
+    pub(crate) fn idle_meters(&self, identity: &Identity<'_>) -> &NodeMeters {
+        let found =
+            self.find(identity.upstream, |node, id| match (identity.address, &node.address) {
+                (Address::Unix(path), NodeAddress::Unix(known)) => path == known,
+                (Address::Ip(address), NodeAddress::Ip(_) | NodeAddress::Name { .. }) => {
+                    self.address(id.upstream, id.node) == Some(address)
+                }
+                _ => false,
+            });
+        found.map_or(self.meters.other_nodes(), |node| self.meters.node(node))
+    }
+
+    fn find(&self, upstream: &str, is: impl Fn(&NodePlan, NodeId) -> bool) -> Option<NodeId> {
+        let known = self.generation.plan.upstreams();
+        let (id, plan) =
+            (0..).map(UpstreamId).zip(known).find(|(_, plan)| *plan.id == *upstream)?;
+        let nodes = (0..).map(|node| NodeId { upstream: id, node: NodeIndex(node) });
+        nodes.zip(&plan.nodes).find(|(id, node)| is(node, *id)).map(|(id, _)| id)
     }
 
     /// Takes newer addresses of this generation.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::generation::LiveGeneration;
 use super::upstream_connection::UpstreamConnection;
 use crate::exchange::pool::{Identity, Idle, Pool, Walk};
-use crate::report::{Counter, Counters};
+use crate::report::NodeCounter;
 use crate::setup::Generation;
 use crate::shell::transport::clock::CoreClock;
 use crate::shell::transport::record_reader;
@@ -71,7 +71,6 @@ impl Inspection {
         &self,
         pool: &RefCell<Pool<UpstreamConnection>>,
         clock: &CoreClock,
-        counters: &Counters,
         live: &LiveGeneration,
     ) -> Option<Duration> {
         let mut slice = InspectionSlice { looks: LOOKS_PER_SLICE, closes: CLOSED_PER_SLICE };
@@ -84,7 +83,7 @@ impl Inspection {
         {
             slice.looks -= 1;
             let looked = pool.look(walk, |identity, idle| {
-                let good = self.is_good(identity, idle, clock, counters, live);
+                let good = self.is_good(identity, idle, clock, live);
                 slice.closes -= u32::from(!good);
                 good
             });
@@ -133,13 +132,12 @@ impl Inspection {
         identity: &Identity<'_>,
         idle: &mut Idle<UpstreamConnection>,
         clock: &CoreClock,
-        counters: &Counters,
         live: &LiveGeneration,
     ) -> bool {
         let trusted = idle.holds(clock.unix_seconds())
             && (!self.settings.get() || settings_stand(live, identity));
         if !trusted {
-            counters.add(Counter::UpstreamRevoked, 1);
+            live.idle_meters(identity).count(NodeCounter::Revoked);
             return false;
         }
         let stream = &mut idle.connection.stream;
@@ -149,7 +147,7 @@ impl Inspection {
                 true
             }
             record_reader::IdleCheck::Unsolicited => {
-                counters.add(Counter::UpstreamUnasked, 1);
+                live.idle_meters(identity).count(NodeCounter::Unasked);
                 false
             }
             record_reader::IdleCheck::Closed => false,

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use strum::EnumCount;
+
 use crate::exchange::refusal::Refusal;
 use crate::report::{HandshakeFault, RateLimit};
 
@@ -9,24 +11,22 @@ use crate::report::{HandshakeFault, RateLimit};
 const LINES_PER_SECOND: u32 = 5;
 
 /// Diagnostics whose number a peer decides, and which are therefore limited.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, EnumCount, Eq, PartialEq)]
 pub(crate) enum LogCause {
-    /// An upstream node could not be reached.
-    UpstreamConnect = 0,
     /// The kernel had no descriptor or memory for us.
-    Exhausted = 1,
-    /// An upstream's answer is none.
-    UpstreamAnswer = 2,
+    Exhausted,
     /// A connected client is not trusted any more.
-    Revoked = 3,
+    Revoked,
     /// An address had too many connections.
-    Address = 4,
+    Address,
     /// A tunnel lost its right to be.
-    Tunnel = 5,
+    Tunnel,
     /// A connection did not begin with a PROXY protocol header that we take.
-    ProxyHeader = 6,
+    ProxyHeader,
     /// The budget for buffers was used up.
-    Memory = 7,
+    Memory,
+    /// A connection ended in a panic.
+    Panic,
 }
 
 /// Kinds of lines about clients that were turned away: handshakes first, then requests.
@@ -35,7 +35,7 @@ const COMPLAINTS: usize = HandshakeFault::COUNT + Refusal::COUNT;
 /// The limits of one core.
 #[derive(Debug)]
 pub(super) struct LogLimits {
-    causes: RefCell<RateLimit<8>>,
+    causes: RefCell<RateLimit<{ LogCause::COUNT }>>,
     complaints: RefCell<RateLimit<COMPLAINTS>>,
 }
 

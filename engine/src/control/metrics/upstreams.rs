@@ -1,0 +1,176 @@
+//! Metric families by upstream node, and the bytes of both sides.
+//!
+//! Labels are the upstream's id and the node as the configuration writes it.
+
+use std::collections::BTreeSet;
+
+use super::families::{Family, HistogramValue, LabelSet, number};
+use crate::control::state::node_totals::{NodeLabels, NodeTotals};
+use crate::exchange::refusal::Refusal;
+use crate::report::histogram::{HistogramSums, SLO_MICROS};
+use crate::report::meters::NODES_MAX;
+use crate::report::node_meters::TIME_BUCKETS;
+use crate::report::{Counter, CounterSums, NodeCounter, NodeSums};
+use crate::setup::node_states::NodeStates;
+
+fn labels(node: &NodeLabels) -> LabelSet {
+    vec![("upstream", node.upstream.to_string()), ("node", node.node.to_string())]
+}
+
+/// Everything that is counted by node.
+pub(super) fn by_node(totals: &NodeTotals) -> Vec<Family> {
+    let mut all = vec![requests(totals), faults(totals)];
+    all.extend(counters(totals));
+    all.extend(times(totals));
+    all
+}
+
+fn requests(totals: &NodeTotals) -> Family {
+    const CODES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
+    let mut requests = Family::counter(
+        "ferrule_upstream_requests",
+        "Tries at each upstream node, by class of the status that it answered with; none if it gave no answer.",
+    );
+    for (node, sums) in totals {
+        for (code, count) in CODES.into_iter().zip(sums.results).filter(|(_, count)| *count > 0) {
+            let mut labels = labels(node);
+            labels.push(("code", code.to_owned()));
+            requests.push(labels, number(count));
+        }
+    }
+    requests
+}
+
+fn faults(totals: &NodeTotals) -> Family {
+    let mut faults = Family::counter(
+        "ferrule_upstream_faults",
+        "Tries at an upstream node that failed, by reason, whether or not another one followed.",
+    );
+    for (node, sums) in totals {
+        for (reason, count) in Refusal::words().zip(&sums.faults).filter(|(_, count)| **count > 0) {
+            let mut labels = labels(node);
+            labels.push(("reason", reason.to_owned()));
+            faults.push(labels, number(*count));
+        }
+    }
+    faults
+}
+
+/// The families with one value for each node; from the start, so that the first increase is seen.
+fn counters(totals: &NodeTotals) -> impl Iterator<Item = Family> + '_ {
+    let families = [
+        (
+            NodeCounter::Connects,
+            "ferrule_upstream_connects",
+            "Connections opened to an upstream node.",
+        ),
+        (NodeCounter::Reuses, "ferrule_upstream_reuses", "Tries over a connection from the pool."),
+        (
+            NodeCounter::ConnectFailures,
+            "ferrule_upstream_connect_failures",
+            "Connections to an upstream node that could not be opened.",
+        ),
+        (
+            NodeCounter::Lost,
+            "ferrule_upstream_lost",
+            "Responses that an upstream node cut off after they had begun.",
+        ),
+        (
+            NodeCounter::Surplus,
+            "ferrule_upstream_surplus",
+            "Responses followed by bytes that nobody asked for; their connections were closed.",
+        ),
+        (
+            NodeCounter::Unasked,
+            "ferrule_upstream_unasked",
+            "Idle connections to an upstream node closed because they said something unasked.",
+        ),
+        (
+            NodeCounter::Revoked,
+            "ferrule_upstream_revoked",
+            "Idle connections and tunnels to an upstream node ended because the trust in its \
+             certificate has changed or expired.",
+        ),
+        (
+            NodeCounter::Retries,
+            "ferrule_upstream_retries",
+            "Tries at an upstream node that followed a failed one, at this node or another.",
+        ),
+    ];
+    families.into_iter().map(move |(counter, name, help)| {
+        let mut family = Family::counter(name, help);
+        for (node, sums) in totals {
+            family.push(labels(node), number(sums.get(counter)));
+        }
+        family
+    })
+}
+
+/// Gives one of the histograms of a node.
+type TimesOf = fn(&NodeSums) -> &HistogramSums<TIME_BUCKETS>;
+
+fn times(totals: &NodeTotals) -> impl Iterator<Item = Family> + '_ {
+    let families: [(TimesOf, _, _); 3] = [
+        (
+            |sums| &sums.connect,
+            "ferrule_upstream_connect_duration_seconds",
+            "Time to open a connection to an upstream node, TLS included.",
+        ),
+        (
+            |sums| &sums.header,
+            "ferrule_upstream_header_duration_seconds",
+            "Time from the beginning of a try, connecting included, to the head of the response.",
+        ),
+        (
+            |sums| &sums.response,
+            "ferrule_upstream_response_duration_seconds",
+            "Time from the beginning of a try, connecting included, to the end of the response; without tunnels.",
+        ),
+    ];
+    families.into_iter().map(move |(of, name, help)| {
+        let mut family = Family::histogram(name, help);
+        for (node, sums) in totals.iter().filter(|(_, sums)| of(sums).count() > 0) {
+            family.push_histogram(labels(node), HistogramValue::of(of(sums), &SLO_MICROS, 1e6));
+        }
+        family
+    })
+}
+
+/// The nodes that fail now. Those that are not counted one by one are left out.
+pub(super) fn failing(states: &NodeStates, now: u64) -> Family {
+    let mut failing = Family::gauge(
+        "ferrule_upstream_node_failing",
+        "1 for each upstream node whose last tries failed, until one is answered again; no sample otherwise.",
+    );
+    let mut seen = BTreeSet::new();
+    for node in states.nodes().iter().take(NODES_MAX) {
+        // One upstream may name the same node twice; a sample may not.
+        if node.state.failing(now).is_some() && seen.insert((&node.upstream, &node.node)) {
+            let labels =
+                vec![("upstream", node.upstream.to_string()), ("node", node.node.to_string())];
+            failing.push(labels, 1.0);
+        }
+    }
+    failing
+}
+
+/// The bytes of both sides; those of the upstreams by node.
+pub(super) fn bytes(counters: &CounterSums, totals: &NodeTotals) -> Family {
+    let mut bytes = Family::counter(
+        "ferrule_bytes",
+        "Bytes of HTTP from (in) and to (out) clients and upstreams; those of upstreams by node.",
+    );
+    let directed = |side: &str, direction: &str| -> LabelSet {
+        vec![("side", side.to_owned()), ("direction", direction.to_owned())]
+    };
+    for (direction, counter) in [("in", Counter::ClientBytesIn), ("out", Counter::ClientBytesOut)] {
+        bytes.push(directed("client", direction), number(counters.get(counter)));
+    }
+    for (node, sums) in totals {
+        for (direction, counter) in [("in", NodeCounter::BytesIn), ("out", NodeCounter::BytesOut)] {
+            let labels = [directed("upstream", direction), labels(node)].concat();
+            bytes.push(labels, number(sums.get(counter)));
+        }
+    }
+    bytes
+}

@@ -1,0 +1,319 @@
+//! Which upstream nodes fail: what the log has said of each, so that a node that dies is one line of the log.
+//!
+//! In: that a try failed, and why, or that one worked. Out: the line that is due, if one is. All cores share
+//! the states, and a reload takes over those of the nodes that stay, so it does not matter on which core or
+//! under which configuration a node fails. A try that worked costs one load while the node works; only a
+//! failed try writes, and only a change of what the log says compares and swaps.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::plan::{NodeId, Plan};
+use crate::wire::crc32c::crc32c;
+
+/// Lines about one node within [`WINDOW_SECONDS`]: a node that comes and goes writes no more. The line after
+/// that says what is so then.
+const LINES_MAX: u64 = 6;
+/// Five minutes.
+const WINDOW_SECONDS: u64 = 300;
+/// A node that fails on and on is named again when so many windows have passed without a line about it.
+const WINDOWS_SILENT: u64 = 3;
+/// A node works again if it answers and has not failed for more than this: of several tries at a time, some
+/// may fail and some not.
+const QUIET_SECONDS: u64 = 1;
+
+/// What a line about a node says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NodeChange {
+    /// It fails; it did not before.
+    Fails,
+    /// It fails for another reason than the last line said.
+    FailsOtherwise(NodeFailures),
+    /// It still fails, for the same reason.
+    StillFails(NodeFailures),
+    /// It works again.
+    WorksAgain(NodeFailures),
+}
+
+/// How long a node has been failing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NodeFailures {
+    /// Tries that failed, on all cores.
+    pub tries: u64,
+    /// Seconds since the first of them.
+    pub seconds: u64,
+}
+
+/// The state of one node.
+#[derive(Debug, Default)]
+pub struct NodeState {
+    /// [`Logged`], packed.
+    logged: AtomicU64,
+    /// Tries that failed since the node began to fail.
+    failed: AtomicU64,
+    /// When it began to fail, Unix seconds.
+    began: AtomicU64,
+    /// When it last failed, Unix seconds.
+    last_failure: AtomicU64,
+}
+
+/// What the log has last said of a node.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Logged {
+    /// Why it fails, as a number; 0 if it works.
+    cause: u64,
+    /// The window of the last line.
+    window: u64,
+    /// Lines in that window.
+    lines: u64,
+}
+
+impl Logged {
+    const fn of(packed: u64) -> Self {
+        Self { cause: packed & 0xffff, lines: packed >> 16 & 0xff, window: packed >> 24 }
+    }
+
+    const fn packed(self) -> u64 {
+        self.window << 24 | self.lines << 16 | self.cause
+    }
+
+    /// What the log will have said after a line about this cause; `None` if there were enough of them.
+    const fn after_line(self, cause: u64, now: u64) -> Option<Self> {
+        let window = now / WINDOW_SECONDS;
+        let before = if window == self.window { self.lines } else { 0 };
+        if before >= LINES_MAX {
+            return None;
+        }
+        Some(Self { cause, window, lines: before + 1 })
+    }
+}
+
+/// A reason as a number: reasons come from fixed lists, so this tells them apart, and nothing more is needed.
+fn cause_of(reason: &str) -> u64 {
+    u64::from(crc32c(&[reason.as_bytes()]) & 0xffff).max(1)
+}
+
+impl NodeState {
+    /// A try failed for this reason, one of a fixed list. The line that is due, if one is.
+    pub fn failed(&self, reason: &str, now: u64) -> Option<NodeChange> {
+        let packed = self.logged.load(Ordering::Relaxed);
+        let logged = Logged::of(packed);
+        if self.last_failure.load(Ordering::Relaxed) != now {
+            self.last_failure.store(now, Ordering::Relaxed);
+        }
+        let cause = cause_of(reason);
+        let silent = (now / WINDOW_SECONDS).saturating_sub(logged.window) >= WINDOWS_SILENT;
+        let due =
+            if cause != logged.cause || silent { logged.after_line(cause, now) } else { None };
+        let Some(next) = due else {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        let swapped = self.logged.compare_exchange(
+            packed,
+            next.packed(),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        if logged.cause == 0 && swapped.is_ok() {
+            self.began.store(now, Ordering::Relaxed);
+            self.failed.store(1, Ordering::Relaxed);
+            return Some(NodeChange::Fails);
+        }
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        // Another core was faster: its line is the line.
+        swapped.ok()?;
+        let failures = self.failures(now);
+        Some(if cause == logged.cause {
+            NodeChange::StillFails(failures)
+        } else {
+            NodeChange::FailsOtherwise(failures)
+        })
+    }
+
+    /// A try was answered. The line that is due, if one is.
+    pub fn worked(&self, now: u64) -> Option<NodeChange> {
+        let packed = self.logged.load(Ordering::Relaxed);
+        if Logged::of(packed).cause == 0 {
+            return None;
+        }
+        self.works_again(packed, now)
+    }
+
+    fn works_again(&self, packed: u64, now: u64) -> Option<NodeChange> {
+        let last_failure = self.last_failure.load(Ordering::Relaxed);
+        if now.saturating_sub(last_failure) <= QUIET_SECONDS {
+            return None;
+        }
+        let next = Logged::of(packed).after_line(0, now)?.packed();
+        let failures = self.failures(now);
+        self.logged
+            .compare_exchange(packed, next, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+            .then_some(NodeChange::WorksAgain(failures))
+    }
+
+    /// For how long it has been failing, as far as the log has it; `None` if it works.
+    #[must_use]
+    pub fn failing(&self, now: u64) -> Option<NodeFailures> {
+        let fails = Logged::of(self.logged.load(Ordering::Relaxed)).cause != 0;
+        fails.then(|| self.failures(now))
+    }
+
+    fn failures(&self, now: u64) -> NodeFailures {
+        NodeFailures {
+            tries: self.failed.load(Ordering::Relaxed),
+            seconds: now.saturating_sub(self.began.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// The states of all nodes of one generation.
+#[derive(Debug, Default)]
+pub struct NodeStates {
+    /// Where each upstream's nodes begin.
+    starts: Vec<usize>,
+    nodes: Vec<NamedNode>,
+}
+
+/// A node's state with the names that the configuration has for it.
+#[derive(Clone, Debug)]
+pub struct NamedNode {
+    /// The upstream's id.
+    pub upstream: Box<str>,
+    /// The node as written.
+    pub node: Box<str>,
+    /// Shared with other generations that have this node.
+    pub state: Arc<NodeState>,
+}
+
+impl NodeStates {
+    /// The states of this plan's nodes; what `before` knows of a node of the same names goes on.
+    #[must_use]
+    pub fn of(plan: &Plan, before: &Self) -> Self {
+        let known: HashMap<_, _> =
+            before.nodes.iter().map(|node| ((&*node.upstream, &*node.node), &node.state)).collect();
+        let mut states = Self::default();
+        for upstream in plan.upstreams() {
+            states.starts.push(states.nodes.len());
+            states.nodes.extend(upstream.nodes.iter().map(|node| {
+                let state = known.get(&(&*upstream.id, &*node.text));
+                NamedNode {
+                    upstream: upstream.id.clone(),
+                    node: node.text.clone(),
+                    state: state.map_or_else(Arc::default, |state| Arc::clone(state)),
+                }
+            }));
+        }
+        states
+    }
+
+    /// The state of a node.
+    #[must_use]
+    pub fn get(&self, node: NodeId) -> Option<&NodeState> {
+        let start = self.starts.get(node.upstream.0 as usize)?;
+        self.nodes.get(start + node.node.0 as usize).map(|node| &*node.state)
+    }
+
+    /// Every node, in the order of the configuration.
+    #[must_use]
+    pub fn nodes(&self) -> &[NamedNode] {
+        &self.nodes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::fixture;
+    use crate::plan::{NodeIndex, UpstreamId};
+
+    const NOW: u64 = 1_795_301_700;
+
+    const fn since(tries: u64, seconds: u64) -> NodeFailures {
+        NodeFailures { tries, seconds }
+    }
+
+    #[test]
+    fn a_node_that_dies_and_comes_back_is_two_lines() {
+        let state = NodeState::default();
+        assert_eq!((state.worked(NOW), state.failing(NOW)), (None, None));
+        assert_eq!(state.failed("refused", NOW), Some(NodeChange::Fails));
+        for try_at in 1..1_000 {
+            assert_eq!(state.failed("refused", NOW + try_at / 20), None);
+        }
+        assert_eq!(state.failing(NOW + 50), Some(since(1_000, 50)));
+        // Another try, begun before, may still be answered.
+        assert_eq!(state.worked(NOW + 50), None);
+        assert_eq!(state.worked(NOW + 51), Some(NodeChange::WorksAgain(since(1_000, 51))));
+        assert_eq!((state.worked(NOW + 52), state.failing(NOW + 52)), (None, None));
+        assert_eq!(state.failed("refused", NOW + 60), Some(NodeChange::Fails));
+        assert_eq!(state.failing(NOW + 60), Some(since(1, 0)));
+    }
+
+    #[test]
+    fn another_cause_is_a_change_and_a_reminder_is_rare() {
+        let state = NodeState::default();
+        assert_eq!(state.failed("refused", NOW), Some(NodeChange::Fails));
+        let change = state.failed("timeout", NOW + 9);
+        assert_eq!(change, Some(NodeChange::FailsOtherwise(since(2, 9))));
+        let lines = (10..3_600).filter_map(|second| state.failed("timeout", NOW + second));
+        let lines: Vec<_> = lines.collect();
+        assert!((3..=4).contains(&lines.len()), "{lines:?}");
+        assert!(lines.iter().all(|line| matches!(line, NodeChange::StillFails(_))), "{lines:?}");
+    }
+
+    /// Whatever a node does, on however many cores: few lines, and the last one is true within a window.
+    #[test]
+    fn no_sequence_writes_more_than_its_share() {
+        let reasons = ["refused", "timeout", "lost"];
+        for seed in 1..200_u64 {
+            let (state, mut random, mut lines) = (NodeState::default(), seed, Vec::new());
+            for step in 0..20_000_u64 {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed);
+                let now = NOW + step / 7;
+                let change = match random >> 60 {
+                    reason @ 0..3 => state.failed(reasons[usize::try_from(reason).unwrap()], now),
+                    _ => state.worked(now),
+                };
+                lines.extend(change.map(|_| now));
+            }
+            let windows = 20_000 / 7 / WINDOW_SECONDS + 2;
+            assert!(lines.len() as u64 <= windows * LINES_MAX, "{}", lines.len());
+            let end = NOW + 20_000 / 7 + 2 * WINDOW_SECONDS;
+            state.worked(end);
+            assert_eq!(state.failing(end), None, "the log's last word is true");
+        }
+    }
+
+    #[test]
+    fn several_cores_write_one_line() {
+        let state = NodeState::default();
+        let lines: usize = std::thread::scope(|scope| {
+            let core = || (0..500).filter_map(|_| state.failed("refused", NOW)).count();
+            let cores: Vec<_> = (0..4).map(|_| scope.spawn(core)).collect();
+            cores.into_iter().map(|core| core.join().unwrap()).sum()
+        });
+        assert_eq!(lines, 1);
+        assert!(state.failing(NOW).is_some_and(|failures| failures.tries > 1));
+    }
+
+    #[test]
+    fn a_reload_takes_over_the_nodes_that_stay() {
+        let mut config = fixture::config();
+        let first = NodeStates::of(&Plan::build(&config), &NodeStates::default());
+        let id = |node| NodeId { upstream: UpstreamId(0), node: NodeIndex(node) };
+        for node in 0..2 {
+            let change = first.get(id(node)).and_then(|state| state.failed("refused", NOW));
+            assert_eq!(change, Some(NodeChange::Fails));
+        }
+        // The first node is gone, and the second is the first.
+        config.upstreams[0].nodes.remove(0);
+        let second = NodeStates::of(&Plan::build(&config), &first);
+        assert_eq!(second.get(id(0)).and_then(|state| state.failed("refused", NOW)), None);
+        assert_eq!(first.get(id(1)).and_then(|state| state.failing(NOW)), Some(since(2, 0)));
+        assert_eq!(second.nodes().len(), 1);
+        assert!(second.get(id(1)).is_none() && second.get(id(9)).is_none());
+    }
+}
