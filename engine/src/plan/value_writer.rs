@@ -59,8 +59,17 @@ impl<'a> ValueWriter<'a> {
 
     /// Milliseconds as seconds with three decimals.
     pub(super) fn put_millis(&mut self, millis: u64) {
-        self.put_number(millis / 1000);
-        self.put_decimals(millis % 1000);
+        match millis / 1000 {
+            // Almost every time, and a line of the log has several.
+            0 => {
+                let [point, hundreds, tens, ones] = decimals(millis);
+                self.put_plain(&[b'0', point, hundreds, tens, ones]);
+            }
+            seconds => {
+                self.put_number(seconds);
+                self.put_decimals(millis % 1000);
+            }
+        }
     }
 
     /// An address with its port; needs no escaping.
@@ -71,8 +80,7 @@ impl<'a> ValueWriter<'a> {
     }
 
     pub(super) fn put_decimals(&mut self, thousandths: u64) {
-        let digit = |unit: u64| b"0123456789"[(thousandths / unit % 10) as usize];
-        self.put_plain(&[b'.', digit(100), digit(10), digit(1)]);
+        self.put_plain(&decimals(thousandths));
     }
 
     /// The value is complete.
@@ -81,6 +89,13 @@ impl<'a> ValueWriter<'a> {
             self.out.push(b'-');
         }
     }
+}
+
+/// A point and three digits.
+fn decimals(thousandths: u64) -> [u8; 4] {
+    const DIGITS: &[u8; 10] = b"0123456789";
+    let digit = |unit: u64| DIGITS[(thousandths / unit % 10) as usize];
+    [b'.', digit(100), digit(10), digit(1)]
 }
 
 /// Nothing but printable ASCII that stands for itself in either kind of log. Looks at every byte, without
