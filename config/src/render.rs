@@ -110,8 +110,12 @@ impl Problems {
         let group = if text.is_empty() || problem.place == Place::default() {
             group.element(Origin::path(file))
         } else {
-            let span = AnnotationKind::Primary.span(self.shown(problem.place));
-            group.element(Snippet::source(text).path(file).annotation(span))
+            // Its own lines alone: there may be thousands of problems in a file of megabytes.
+            let shown = self.shown(problem.place);
+            let lines = self.source().lines_of(&shown);
+            let span = shown.start - lines.start..shown.end - lines.start;
+            let snippet = Snippet::source(lines.text).line_start(lines.first).path(file);
+            group.element(snippet.annotation(AnnotationKind::Primary.span(span)))
         };
         match &problem.help {
             Some(help) => group.element(Level::HELP.message(help.as_str())),

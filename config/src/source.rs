@@ -5,6 +5,7 @@
 //! of a header that holds credentials, even where nothing else is known about the text (in a file that is
 //! not TOML, or under a key that does not exist).
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::place::Place;
@@ -28,11 +29,24 @@ pub struct Position {
 pub(crate) struct Source {
     file: PathBuf,
     masked: String,
+    /// Where each line starts. Masking moves none of them.
+    line_starts: Vec<usize>,
+}
+
+/// Some whole lines of the file.
+pub(crate) struct SourceLines<'s> {
+    /// The number of the first one, from 1.
+    pub(crate) first: usize,
+    /// Where it starts.
+    pub(crate) start: usize,
+    pub(crate) text: &'s str,
 }
 
 impl Source {
     pub(crate) fn new(file: &Path, text: &str) -> Self {
-        let mut source = Self { file: file.to_owned(), masked: text.to_owned() };
+        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let line_starts = [0].into_iter().chain(starts.map(|(at, _)| at + 1)).collect();
+        let mut source = Self { file: file.to_owned(), masked: text.to_owned(), line_starts };
         for place in private_keys(text) {
             source.mask(place);
         }
@@ -83,10 +97,10 @@ impl Source {
     /// Where the place starts.
     pub(crate) fn position(&self, place: Place) -> Position {
         let front = self.front(place);
-        let line_start = front.rfind('\n').map_or(0, |feed| feed + 1);
+        let line = self.line_number(front.len());
         Position {
-            line: front.matches('\n').count() + 1,
-            column: front.get(line_start..).unwrap_or_default().chars().count() + 1,
+            line,
+            column: front.get(self.line_start(line)..).unwrap_or_default().chars().count() + 1,
         }
     }
 
@@ -95,6 +109,24 @@ impl Source {
         let start = self.front(place).rfind('\n').map_or(0, |feed| feed + 1);
         let line = self.masked.get(start..).unwrap_or_default();
         line.lines().next().unwrap_or_default()
+    }
+
+    /// The number, from 1, of the line that this byte is in.
+    fn line_number(&self, byte: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= byte).max(1)
+    }
+
+    fn line_start(&self, line: usize) -> usize {
+        self.line_starts.get(line - 1).copied().unwrap_or_default()
+    }
+
+    /// The lines that these bytes are in.
+    pub(crate) fn lines_of(&self, bytes: &Range<usize>) -> SourceLines<'_> {
+        let first = self.line_number(bytes.start);
+        let start = self.line_start(first);
+        let rest = self.masked.get(bytes.end.max(start)..).unwrap_or_default();
+        let end = self.masked.len() - rest.len() + rest.find('\n').unwrap_or(rest.len());
+        SourceLines { first, start, text: self.masked.get(start..end).unwrap_or_default() }
     }
 
     fn front(&self, place: Place) -> &str {

@@ -6,6 +6,7 @@
 //! compares policies, never strings. For a Host that no server name is meant for the answer says so,
 //! and which policies it must not slip past ([`Guards`]).
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -101,13 +102,18 @@ impl SniTable {
             rules: Vec::new(),
             lists: Vec::new(),
         };
+        let mut alike: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, server) in servers.iter().enumerate() {
             let id = ServerId(index(at));
             for sni in &server.snis {
                 table.names.entry(sni, || id);
             }
             let rule = PolicyRule::of(server);
-            let at = table.rules.iter().position(|known| *known == rule).unwrap_or_else(|| {
+            // Rules that are equal print alike, so only few have to be compared.
+            let alike = alike.entry(format!("{rule:?}")).or_default();
+            let same = alike.iter().copied().find(|at| table.rules.get(*at) == Some(&rule));
+            let at = same.unwrap_or_else(|| {
+                alike.push(table.rules.len());
                 table.rules.push(rule);
                 table.rules.len() - 1
             });
