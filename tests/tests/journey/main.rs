@@ -22,6 +22,7 @@ mod drain;
 mod duties;
 mod early;
 mod exhausted;
+mod exhaustion;
 mod explain;
 mod families;
 mod fingerprint;
