@@ -5,7 +5,7 @@
 //! as soon as they have the head.
 //!
 //! `cargo test -p ferrule-tests --test peers early -- --ignored --nocapture` asks 100 times with 8 MiB and three
-//! times with 1 GiB, over io_uring and epoll, with nginx beside them, and prints the table of `docs/clients.md`.
+//! times with 1 GiB, over io_uring and epoll, with nginx beside them, and prints a table.
 //! Go and Java are asked where they are installed.
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 #![expect(clippy::print_stdout, reason = "the table is for people")]
