@@ -108,6 +108,26 @@ fn a_server_name_that_the_certificate_does_not_carry_is_warned_about() {
     }
 }
 
+/// However many server names share a file, it is told once.
+#[test]
+fn a_file_that_many_server_names_share_is_warned_about_once() {
+    let scratch = scratch();
+    let dir = scratch.path();
+    shell(dir, CERTIFICATES);
+    shell(dir, "cp plain.root.crt chain.crt");
+    let objects: String = (0..50)
+        .map(|index| {
+            format!("[[ssls]]\nsni = \"n{index}.test\"\ncert = \"chain.crt\"\nkey = \"leaf.key\"\n")
+        })
+        .collect();
+    let config = CONFIG.replace("[[routes]]", &format!("{objects}[[routes]]"));
+    let setup = Setup::new(dir, Driver::Epoll, &config);
+    let (code, text) = setup.set("names", &"\"a.test\"").set("ca", &"root.crt").check();
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(text.matches("does not carry").count(), 1, "{text}");
+    assert!(text.contains("the server name n0.test, n1.test, n2.test and 47 more:"), "{text}");
+}
+
 /// Whether it is a root, files do not tell.
 #[test]
 fn an_issuer_that_nobody_knows_is_to_be_looked_at() {

@@ -5,12 +5,13 @@
 //! have, so an issuer that nobody here knows is taken for one, unless the certificate says where to fetch
 //! it: a root is never fetched.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use ferrule_config::Config;
-use ferrule_config::model::{HostPattern, KeyPair, Pem, Server};
+use ferrule_config::model::{HostPattern, KeyPair, Pem};
 use rustls::pki_types::CertificateDer;
 
+use super::bounded_names::BoundedNames;
 use super::findings::Findings;
 use super::loaded_objects::LoadedObjects;
 use crate::identity::verify::explain;
@@ -24,9 +25,6 @@ use crate::identity::x509::raw_extension;
 const AUTHORITY_INFO_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
 /// `id-ad-caIssuers`, with tag and length.
 const CA_ISSUERS: &[u8] = &[6, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 2];
-
-/// Names that are listed in one warning; the others are counted.
-const NAMES_MAX: usize = 5;
 
 /// Authorities that the configuration names anywhere, by subject.
 struct KnownIssuers {
@@ -52,34 +50,55 @@ impl KnownIssuers {
     }
 }
 
+/// A chain of ours, and what it is shown for. Many server names may share a file, which is told once.
+struct Shown<'c> {
+    pem: &'c Pem,
+    field: String,
+    names: Vec<&'c HostPattern>,
+}
+
+/// Every file of certificates that are shown to clients, with the names of all who share it.
+fn shown_to_clients(config: &Config) -> Vec<Shown<'_>> {
+    let (mut shown, mut at) = (Vec::<Shown<'_>>::new(), HashMap::new());
+    for server in &config.servers {
+        for KeyPair { cert, .. } in &server.pairs {
+            let index = *at.entry(&cert.source).or_insert_with(|| {
+                let field = format!("ssls[{}].cert", server.id);
+                shown.push(Shown { pem: cert, field, names: Vec::new() });
+                shown.len() - 1
+            });
+            if let Some(shown) = shown.get_mut(index) {
+                shown.names.extend(&server.snis);
+            }
+        }
+    }
+    shown
+}
+
 /// Warns of own certificates that others will not take.
 pub(crate) fn warn(config: &Config, found: &mut Findings<'_>) {
     let known = KnownIssuers::of(&found.objects);
-    for server in &config.servers {
-        for KeyPair { cert, .. } in &server.pairs {
-            let field = format!("ssls[{}].cert", server.id);
-            warn_of_chain(cert, &field, &known, found, &|leaf| strange_names(server, leaf));
-        }
-    }
-    for upstream in &config.upstreams {
-        if let Some(KeyPair { cert, .. }) =
-            upstream.tls.as_ref().and_then(|tls| tls.client.as_ref())
-        {
-            let field = format!("upstreams[{}].tls.client_cert", upstream.id);
-            warn_of_chain(cert, &field, &known, found, &|_| None);
+    let mut shown = shown_to_clients(config);
+    shown.extend(config.upstreams.iter().filter_map(|upstream| {
+        let pair = upstream.tls.as_ref()?.client.as_ref()?;
+        let field = format!("upstreams[{}].tls.client_cert", upstream.id);
+        Some(Shown { pem: &pair.cert, field, names: Vec::new() })
+    }));
+    for Shown { pem, field, names } in shown {
+        let chain = found.objects.certificates(pem.place);
+        let Some(leaf) = chain.first().and_then(|leaf| Certificate::parse(leaf)) else { continue };
+        let messages = [strange_names(&names, &leaf), gap(&leaf, chain.get(1), &known)];
+        for message in messages.into_iter().flatten() {
+            found.warning(pem.place, &field, format!("{} {message}", pem.name()));
         }
     }
 }
 
 /// Server certificates that stand alone in their file, of an issuer that nobody here knows: it may be a root
-/// that clients have, or an intermediate that is missing. One line for each, to be looked at.
+/// that clients have, or an intermediate that is missing. One line for each file, to be looked at.
 pub(crate) fn unknown_issuers(config: &Config, objects: &LoadedObjects) -> Vec<String> {
     let known = KnownIssuers::of(objects);
-    let pairs = config
-        .servers
-        .iter()
-        .flat_map(|server| server.pairs.iter().map(move |pair| (&*server.id, &pair.cert)));
-    let lines = pairs.filter_map(|(id, pem)| {
+    let lines = shown_to_clients(config).into_iter().filter_map(|Shown { pem, field, .. }| {
         let [leaf] = objects.certificates(pem.place) else { return None };
         let leaf = Certificate::parse(leaf)?;
         let is_known = leaf.self_issued()
@@ -87,8 +106,8 @@ pub(crate) fn unknown_issuers(config: &Config, objects: &LoadedObjects) -> Vec<S
             || gap(&leaf, None, &known).is_some();
         (!is_known).then(|| {
             format!(
-                "server of {id}: {} holds no other certificate, and its issuer {} is in no file here; if \
-                 that is an intermediate, put its certificate behind the first one",
+                "{field}: {} holds no other certificate, and its issuer {} is in no file here; if that is \
+                 an intermediate, put its certificate behind the first one",
                 pem.name(),
                 explain::text(leaf.raw.issuer)
             )
@@ -97,34 +116,13 @@ pub(crate) fn unknown_issuers(config: &Config, objects: &LoadedObjects) -> Vec<S
     lines.collect()
 }
 
-/// Warns of one chain; `more` looks at its first certificate, too.
-fn warn_of_chain(
-    pem: &Pem,
-    field: &str,
-    known: &KnownIssuers,
-    found: &mut Findings<'_>,
-    more: &dyn Fn(&Certificate<'_>) -> Option<String>,
-) {
-    let chain = found.objects.certificates(pem.place);
-    let Some(leaf) = chain.first().and_then(|leaf| Certificate::parse(leaf)) else { return };
-    let messages = [more(&leaf), gap(&leaf, chain.get(1), known)];
-    for message in messages.into_iter().flatten() {
-        found.warning(pem.place, field, format!("{} {message}", pem.name()));
-    }
-}
-
 /// The server names that the certificate does not carry.
-fn strange_names(server: &Server, leaf: &Certificate<'_>) -> Option<String> {
-    let strange: Vec<String> =
-        server.snis.iter().filter(|name| !carries(leaf, name)).map(ToString::to_string).collect();
-    if strange.is_empty() {
-        return None;
-    }
-    let mut listed = strange.iter().take(NAMES_MAX).cloned().collect::<Vec<_>>().join(", ");
-    if strange.len() > NAMES_MAX {
-        listed.push_str(&format!(" and {} more", strange.len() - NAMES_MAX));
-    }
-    Some(format!("does not carry the server name {listed}: clients that verify it refuse it"))
+fn strange_names(names: &[&HostPattern], leaf: &Certificate<'_>) -> Option<String> {
+    let mut strange = BoundedNames::default();
+    names.iter().filter(|name| !carries(leaf, name)).for_each(|name| strange.add(name));
+    (strange != BoundedNames::default()).then(|| {
+        format!("does not carry the server name {strange}: clients that verify it refuse it")
+    })
 }
 
 /// Is the name among its alternative names; or, without any, its common name, as OpenSSL has it?
