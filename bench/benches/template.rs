@@ -6,6 +6,7 @@ use std::hint::black_box;
 
 use criterion::Criterion;
 use ferrule_bench::input;
+use ferrule_config::Place;
 use ferrule_config::model::{AccessFormat, AccessLog, LogTarget};
 use ferrule_config::template::Variable;
 use ferrule_engine::plan::Plan;
@@ -39,7 +40,12 @@ fn main() {
         [("line/combined", AccessFormat::Combined), ("line/json", AccessFormat::Json)]
     {
         let mut config = input::config();
-        config.log.access = Some(AccessLog { target: LogTarget::Stdout, format });
+        config.log.access = Some(AccessLog {
+            target: LogTarget::Stdout,
+            place: Place::default(),
+            format,
+            format_place: Place::default(),
+        });
         let line = Plan::build(&config).access_log.unwrap();
         let fixed = line.fixed_parts(&facts);
         criterion.bench_function(name, |bencher| {

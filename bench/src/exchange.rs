@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 
+use ferrule_config::Place;
 use ferrule_config::model::{AccessFormat, AccessLog, LogTarget};
 use ferrule_config::template::Variable;
 use ferrule_engine::exchange::request::Admission;
@@ -64,7 +65,12 @@ impl Exchange {
     #[must_use]
     pub fn logged() -> Self {
         let mut config = input::config();
-        let access = AccessLog { target: LogTarget::Stdout, format: AccessFormat::Json };
+        let access = AccessLog {
+            target: LogTarget::Stdout,
+            place: Place::default(),
+            format: AccessFormat::Json,
+            format_place: Place::default(),
+        };
         config.log.access = Some(access);
         let pem = include_bytes!("../certificates/v3-p256.crt");
         let leaf = CertificateDer::from_pem_slice(pem).expect("a certificate");

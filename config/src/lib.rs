@@ -26,6 +26,7 @@ mod dump;
 mod file;
 mod foreign;
 mod host_names;
+mod json_template;
 mod place;
 mod raw;
 mod reference;
@@ -51,6 +52,7 @@ use toml::de::DeTable;
 
 pub use file::{FileError, RegularFile, read_file, reserve_descriptors};
 pub use host_names::HostAddress;
+pub use json_template::{JsonPiece, JsonTemplate, JsonTemplateError};
 pub use model::Config;
 pub use place::Place;
 pub use problem::{Position, Problem, Problems, Severity};

@@ -185,6 +185,8 @@ pub enum Variable {
     RequestMethod,
     /// `$request_time`: seconds with milliseconds; log only.
     RequestTime,
+    /// `$request_time_ms`: the same in whole milliseconds; log only.
+    RequestTimeMs,
     /// `$request_uri`: the target as received.
     RequestUri,
     /// `$route_id`: which route was taken.
@@ -293,6 +295,12 @@ pub enum Variable {
     UpstreamHeaderTime,
     /// `$upstream_response_time`: log only.
     UpstreamResponseTime,
+    /// `$upstream_connect_time_ms`: the sum over the tries, in whole milliseconds; log only.
+    UpstreamConnectTimeMs,
+    /// `$upstream_header_time_ms`: the sum over the tries, in whole milliseconds; log only.
+    UpstreamHeaderTimeMs,
+    /// `$upstream_response_time_ms`: the sum over the tries, in whole milliseconds; log only.
+    UpstreamResponseTimeMs,
     /// `$upstream_status`: log only.
     UpstreamStatus,
     /// `$uri`: the path, normalised.

@@ -83,6 +83,37 @@ impl Variable {
         )
     }
 
+    /// Is its value a number, unless it is empty or a list? Where a JSON log format has it outside of
+    /// quotes, it is written as one.
+    #[must_use]
+    pub const fn is_number(&self) -> bool {
+        matches!(
+            self,
+            Self::BodyBytesSent
+                | Self::BytesSent
+                | Self::Connection
+                | Self::ConnectionRequests
+                | Self::Msec
+                | Self::ProxyProtocolPort
+                | Self::ProxyProtocolServerPort
+                | Self::RealipRemotePort
+                | Self::RemotePort
+                | Self::RequestLength
+                | Self::RequestTime
+                | Self::RequestTimeMs
+                | Self::ServerPort
+                | Self::SslClientVRemain
+                | Self::Status
+                | Self::UpstreamConnectTime
+                | Self::UpstreamConnectTimeMs
+                | Self::UpstreamHeaderTime
+                | Self::UpstreamHeaderTimeMs
+                | Self::UpstreamResponseTime
+                | Self::UpstreamResponseTimeMs
+                | Self::UpstreamStatus
+        )
+    }
+
     fn listed(&self) -> Option<&'static Listed> {
         Self::ALL
             .iter()

@@ -126,6 +126,12 @@ impl Variable {
             "seconds with milliseconds, from the first byte read to the last byte sent",
         ),
         listed(
+            "request_time_ms",
+            Self::RequestTimeMs,
+            Scope::Log,
+            "the same in whole milliseconds",
+        ),
+        listed(
             "request_uri",
             Self::RequestUri,
             Scope::Request,
@@ -383,6 +389,12 @@ impl Variable {
                  `-, 0.004`; 0.000 for one from the pool, `-` if there was none",
         ),
         listed(
+            "upstream_connect_time_ms",
+            Self::UpstreamConnectTimeMs,
+            Scope::Log,
+            "the same of all tries together, in whole milliseconds; empty if there was no connection",
+        ),
+        listed(
             "upstream_header_time",
             Self::UpstreamHeaderTime,
             Scope::Log,
@@ -390,10 +402,22 @@ impl Variable {
                  none came",
         ),
         listed(
+            "upstream_header_time_ms",
+            Self::UpstreamHeaderTimeMs,
+            Scope::Log,
+            "the same of all tries together, in whole milliseconds; empty if no head came",
+        ),
+        listed(
             "upstream_response_time",
             Self::UpstreamResponseTime,
             Scope::Log,
             "of each try, the seconds from its beginning to its end",
+        ),
+        listed(
+            "upstream_response_time_ms",
+            Self::UpstreamResponseTimeMs,
+            Scope::Log,
+            "the same of all tries together, in whole milliseconds",
         ),
         listed(
             "upstream_status",

@@ -33,6 +33,7 @@ pub struct Setup {
     runtime: String,
     log: String,
     level: &'static str,
+    error_format: &'static str,
     values: BTreeMap<String, String>,
     launcher: Vec<String>,
     binary: PathBuf,
@@ -82,6 +83,7 @@ impl Setup {
             ),
             log: String::new(),
             level: "debug",
+            error_format: "",
             values: BTreeMap::new(),
             launcher: Vec::new(),
             binary: PathBuf::new(),
@@ -140,6 +142,13 @@ impl Setup {
         self
     }
 
+    /// Writes diagnostics as JSON.
+    #[must_use]
+    pub const fn json_errors(mut self) -> Self {
+        self.error_format = ", format = \"json\"";
+        self
+    }
+
     /// Starts it behind a launcher such as `taskset -c 0`.
     #[must_use]
     pub fn under(mut self, launcher: &[&str]) -> Self {
@@ -157,8 +166,8 @@ impl Setup {
     /// The whole file, with every `@NAME@` replaced.
     fn render(&mut self) -> String {
         let mut text = format!(
-            "[runtime]\ntls_fast_path = {}\n{}\n[log]\nerror = {{ path = \"stderr\", level = \"{}\" }}\n{}\n{}",
-            self.fast_path, self.runtime, self.level, self.log, self.text
+            "[runtime]\ntls_fast_path = {}\n{}\n[log]\nerror = {{ path = \"stderr\", level = \"{}\"{} }}\n{}\n{}",
+            self.fast_path, self.runtime, self.level, self.error_format, self.log, self.text
         );
         loop {
             let Some((before, rest)) = text.split_once('@') else { return text };

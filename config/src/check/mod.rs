@@ -14,6 +14,7 @@ mod file;
 mod headers;
 mod ids;
 mod listens;
+mod log;
 mod observe;
 mod process;
 mod proxy_protocol;

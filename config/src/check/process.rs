@@ -1,18 +1,14 @@
-//! `[runtime]`, `[http]` and `[log]`.
+//! `[runtime]` and `[http]`.
 
 use ipnet::IpNet;
 
 use crate::check::context::Check;
-use crate::model::{
-    AccessFormat, AccessLog, Expect, Forwarded, HalfClose, Http, IoDriver, Level, Log, LogTarget,
-    Runtime,
-};
-use crate::raw::{Raw, Text};
-use crate::template::Piece;
+use crate::model::{Expect, Forwarded, HalfClose, Http, IoDriver, Runtime};
+use crate::raw::Raw;
 use crate::values::{Wrong, client_range};
 
 /// Runs `read` on a table of the file, or on its defaults.
-fn with_table<T>(root: &Raw, key: &str, read: impl FnOnce(&Raw) -> T) -> T {
+pub(super) fn with_table<T>(root: &Raw, key: &str, read: impl FnOnce(&Raw) -> T) -> T {
     match root.table(key) {
         Some(raw) => read(raw),
         None => read(&root.absent_table(key)),
@@ -95,53 +91,5 @@ impl Check<'_> {
             self.error(raw.at("trusted_addresses"), raw.path("trusted_addresses"), message, help);
         }
         Forwarded { enabled, trusted }
-    }
-
-    pub(super) fn log(&mut self, root: &Raw) -> Log {
-        with_table(root, "log", |log| {
-            let (error, level) = with_table(log, "error", |raw| {
-                let target = raw.text("path").and_then(|path| self.log_target(raw, &path));
-                (target, raw.word("level").unwrap_or(Level::Info))
-            });
-            Log {
-                error: error.unwrap_or(LogTarget::Stderr),
-                level,
-                access: log.table("access").and_then(|raw| self.access_log(raw)),
-                handshake_failures: log.flag("handshake_failures"),
-            }
-        })
-    }
-
-    fn access_log(&mut self, raw: &Raw) -> Option<AccessLog> {
-        let format = match raw.template("format") {
-            None => AccessFormat::Combined,
-            Some(template) => match template.pieces.as_slice() {
-                [Piece::Text(word)] if word == "combined" => AccessFormat::Combined,
-                [Piece::Text(word)] if word == "json" => AccessFormat::Json,
-                pieces => {
-                    if !pieces.iter().any(|piece| matches!(piece, Piece::Variable(_))) {
-                        let message = "this format has no variable: every line would be the same";
-                        let help = "\"combined\", \"json\", or a text with `$variables`";
-                        self.error(raw.at("format"), raw.path("format"), message, help);
-                    }
-                    AccessFormat::Text(template.clone())
-                }
-            },
-        };
-        let path = raw.text("path")?;
-        Some(AccessLog { target: self.log_target(raw, &path)?, format })
-    }
-
-    fn log_target(&mut self, raw: &Raw, path: &Text) -> Option<LogTarget> {
-        match path.text.as_str() {
-            "stderr" => Some(LogTarget::Stderr),
-            "stdout" => Some(LogTarget::Stdout),
-            "" => {
-                let help = "write a path, \"stderr\" or \"stdout\"";
-                self.error(path.place, raw.path("path"), "this is empty", help);
-                None
-            }
-            file => Some(LogTarget::File(self.path(file))),
-        }
     }
 }

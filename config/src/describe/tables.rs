@@ -6,8 +6,8 @@ use crate::describe::key::{
 };
 use crate::describe::refused;
 use crate::model::{
-    ClientVerify, CrlExpired, CrlMissing, IoDriver, Level, MtlsRoutes, OnRevoke, Reject, XfccKey,
-    XfccMode,
+    ClientVerify, CrlExpired, CrlMissing, ErrorFormat, IoDriver, Level, LogEscape, MtlsRoutes,
+    OnRevoke, Reject, XfccKey, XfccMode,
 };
 use crate::words::{SslType, Version, Word};
 
@@ -98,6 +98,8 @@ pub(super) static LOG: Table = Table {
 };
 
 static LEVEL: Words = Words { words: Level::WORDS, refused: &[] };
+static ERROR_FORMAT: Words = Words { words: ErrorFormat::WORDS, refused: &[] };
+static ESCAPE: Words = Words { words: LogEscape::WORDS, refused: &[] };
 
 static LOG_ERROR: Table = Table {
     name: "log.error",
@@ -109,6 +111,12 @@ static LOG_ERROR: Table = Table {
             Kind::Word(&LEVEL),
             Fallback::Text("info"),
             "The lowest level that is written.",
+        ),
+        with(
+            "format",
+            Kind::Word(&ERROR_FORMAT),
+            Fallback::Text("text"),
+            "\"text\" (`TIME LEVEL message name=value ...`), or \"json\": one object for each line.",
         ),
     ],
     refused: &[],
@@ -125,6 +133,16 @@ static LOG_ACCESS: Table = Table {
             Fallback::Text("combined"),
             "\"combined\" (the Combined Log Format, and identity), \"json\", or a text with \
                  `$variables`.",
+        ),
+        with(
+            "escape",
+            Kind::Word(&ESCAPE),
+            Fallback::Text("default"),
+            "How values are escaped in a `format` of your own, as in nginx. \"default\": `\\xHH` for \
+                 quotes, backslashes and bytes that are not printable ASCII, `-` for an empty value. \
+                 \"json\": the format is one JSON object, and every line is one; see \
+                 [operations](operations.md#access-log). \"none\": as they come; only control \
+                 characters are written `\\xHH`, so that no value ends a line.",
         ),
     ],
     refused: &[],

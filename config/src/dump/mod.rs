@@ -9,9 +9,9 @@ use toml::Value;
 use self::writer::{Writer, list, plain, quoted_key, template_text, text};
 use crate::model::{
     AccessFormat, Answers, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps,
-    HeaderValue, Http, KeyPair, Listen, LogTarget, Node, NodeAddress, PageStatuses, PassHost, Pem,
-    PemSource, Pin, Protocols, ProxyProtocol, Revocation, Route, Server, Upstream, UpstreamCa,
-    UpstreamTimeout, UpstreamTls, Xfcc,
+    HeaderValue, Http, KeyPair, Listen, LogTarget, Node, NodeAddress, OwnFormat, PageStatuses,
+    PassHost, Pem, PemSource, Pin, Protocols, ProxyProtocol, Revocation, Route, Server, Upstream,
+    UpstreamCa, UpstreamTimeout, UpstreamTls, Xfcc,
 };
 use crate::source::sounds_secret;
 use crate::template::{Piece, Template};
@@ -58,8 +58,28 @@ impl Config {
         out.text
     }
 
+    fn dump_log(&self, out: &mut Writer) {
+        let log = &self.log;
+        out.header("[log]");
+        let (path, level) = (text(&target_text(&log.error)), text(log.level.word()));
+        let format = text(log.error_format.word());
+        out.line("error", format!("{{ path = {path}, level = {level}, format = {format} }}"));
+        if let Some(access) = &log.access {
+            let path = text(&target_text(&access.target));
+            let format = match access.format.own() {
+                Some(OwnFormat { template, escape }) => {
+                    format!("{}, escape = {}", template_text(template), text(escape.word()))
+                }
+                None if matches!(access.format, AccessFormat::Json) => text("json"),
+                None => text("combined"),
+            };
+            out.line("access", format!("{{ path = {path}, format = {format} }}"));
+        }
+        out.line("handshake_failures", log.handshake_failures);
+    }
+
     fn dump_process(&self, out: &mut Writer) {
-        let (runtime, http, log) = (&self.runtime, &self.http, &self.log);
+        let (runtime, http) = (&self.runtime, &self.http);
         out.header("[runtime]");
         match runtime.workers {
             Some(workers) => out.line("workers", workers),
@@ -75,19 +95,7 @@ impl Config {
         out.line("tls_fast_path", runtime.tls_fast_path);
         out.line("watch_files", runtime.watch_files);
         out.text_line("shutdown_timeout", &duration_text(runtime.shutdown_timeout));
-        out.header("[log]");
-        let (path, level) = (text(&target_text(&log.error)), text(log.level.word()));
-        out.line("error", format!("{{ path = {path}, level = {level} }}"));
-        if let Some(access) = &log.access {
-            let path = text(&target_text(&access.target));
-            let format = match &access.format {
-                AccessFormat::Combined => text("combined"),
-                AccessFormat::Json => text("json"),
-                AccessFormat::Text(template) => template_text(template),
-            };
-            out.line("access", format!("{{ path = {path}, format = {format} }}"));
-        }
-        out.line("handshake_failures", log.handshake_failures);
+        self.dump_log(out);
         if let Some(metrics) = &self.metrics {
             out.header("[metrics]");
             out.text_line("listen", &metrics.listen.to_string());

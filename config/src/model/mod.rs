@@ -32,7 +32,7 @@ pub use config::Config;
 pub use files::{FileAt, KeyPair, Pem, PemSource};
 pub use http::{Expect, Forwarded, HalfClose, Http};
 pub use listen::{Listen, ListenAddress, MtlsRoutes};
-pub use log::{AccessFormat, AccessLog, Level, Log, LogTarget};
+pub use log::{AccessFormat, AccessLog, ErrorFormat, Level, Log, LogEscape, LogTarget, OwnFormat};
 pub use observe::{Admin, Metrics};
 pub use patterns::{HostPattern, UriPattern};
 pub use route::{HeaderOps, HeaderValue, Route};

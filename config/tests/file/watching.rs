@@ -1,7 +1,10 @@
 //! Mistakes in what lets the gateway be watched: `[metrics]`, `[admin]`, `client.explain`.
 
+#![expect(clippy::unwrap_used, reason = "a test that finds nothing to unwrap has failed")]
+
 use std::path::Path;
 
+use ferrule_config::model::LogEscape;
 use ferrule_config::{Problems, read_text};
 
 const LISTEN: &str = "listen = [{ address = '0.0.0.0:80' }]\n";
@@ -63,4 +66,53 @@ fn only_an_http_answer_explains() {
          client = {{ ca = 'ca', reject = 'handshake', explain = true }}\n{ROUTE}"
     );
     assert_problems(&text, &[(6, 55, "ssls[0].client.explain", "no answer to explain in")]);
+}
+
+#[test]
+fn a_log_format_of_ones_own_says_how_it_is_escaped() {
+    let own = |format: &str| {
+        let text = format!("{LISTEN}log.access = {{ path = 'a', {format} }}\n{ROUTE}");
+        let draft = read_text(Path::new("/etc/ferrule.toml"), text, &|_| None).unwrap();
+        let config = draft.finish().unwrap();
+        // What is dumped reads back.
+        let dumped = read_text(Path::new("/etc/ferrule.toml"), config.dump(), &|_| None).unwrap();
+        let again = dumped.finish().unwrap().log.access.unwrap().format;
+        let access = config.log.access.unwrap();
+        let escape = access.format.own().map(|own| own.escape);
+        assert_eq!(again.own().map(|own| own.escape), escape, "{format}");
+        escape
+    };
+    assert_eq!(own("format = 'json'"), None);
+    assert_eq!(own("format = '$uri'"), Some(LogEscape::Default));
+    assert_eq!(own("format = '$uri', escape = 'default'"), Some(LogEscape::Default));
+    assert_eq!(own("format = '$uri', escape = 'none'"), Some(LogEscape::None));
+    assert_eq!(own("format = '{\"uri\":\"$uri\"}', escape = 'json'"), Some(LogEscape::Json));
+    assert_eq!(
+        own("escape = 'json', format = \"\"\"\n{\n \"a\":$uri\n}\n\"\"\""),
+        Some(LogEscape::Json)
+    );
+}
+
+#[test]
+fn a_log_format_that_breaks_its_lines_is_refused() {
+    let format = "log.access.format";
+    let line = |rest: &str| format!("log.access = {{ path = 'a', {rest} }}");
+    let cases = [
+        (
+            r#"format = '"$uri"', escape = 'json'"#,
+            37,
+            format,
+            "the whole format has to be one object",
+        ),
+        (r#"format = '{"a":$uri$args}', escape = 'json'"#, 37, format, "this format is not JSON"),
+        (r#"format = '{"$uri":1}', escape = 'json'"#, 37, format, "may hold no variable"),
+        (r#"format = "$uri\n$args""#, 37, format, "one request would be several lines"),
+        (r#"format = "$uri\n", escape = "none""#, 37, format, "one request would be several lines"),
+        ("format = 'json', escape = 'json'", 54, "log.access.escape", "of your own"),
+        ("escape = 'none'", 37, "log.access.escape", "of your own"),
+        ("format = '$uri', escape = 'xml'", 54, "log.access.escape", "`xml` is not known here"),
+    ];
+    for (rest, column, field, message) in cases {
+        assert_line_2(&[(&line(rest), column, field, message)]);
+    }
 }

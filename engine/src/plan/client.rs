@@ -1,7 +1,6 @@
 //! Which variable is which value of a client certificate.
 
 use ferrule_config::Config;
-use ferrule_config::model::AccessFormat;
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_config::{Place, Problem, Problems};
 
@@ -69,8 +68,10 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
     for field in config.identity_headers.iter().chain(set) {
         check_template(&field.value, field.place, &field.name, problems);
     }
-    if let Some(AccessFormat::Text(template)) = config.log.access.as_ref().map(|log| &log.format) {
-        check_template(template, Place::default(), "log.access.format", problems);
+    if let Some(log) = &config.log.access
+        && let Some(own) = log.format.own()
+    {
+        check_template(own.template, log.format_place, "log.access.format", problems);
     }
 }
 

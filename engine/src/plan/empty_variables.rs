@@ -4,7 +4,7 @@
 //! ever hold, or never; a warning for each header value and log format with one; and what to write
 //! instead.
 
-use ferrule_config::model::{AccessFormat, Condition, HeaderValue};
+use ferrule_config::model::{Condition, HeaderValue};
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_config::{Config, Place, Problem, Problems};
 
@@ -30,8 +30,10 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
             search.in_template(&field.value, field.place, &field.name, problems);
         }
     }
-    if let Some(AccessFormat::Text(template)) = config.log.access.as_ref().map(|log| &log.format) {
-        search.in_template(template, Place::default(), "log.access.format", problems);
+    if let Some(log) = &config.log.access
+        && let Some(own) = log.format.own()
+    {
+        search.in_template(own.template, log.format_place, "log.access.format", problems);
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) enum Fact {
     RequestLength,
     RequestMethod,
     RequestTime,
+    RequestTimeMs,
     RequestUri,
     RouteId,
     Scheme,
@@ -56,9 +57,12 @@ pub(super) enum Fact {
     Tracestate,
     UpstreamAddr,
     UpstreamConnectTime,
+    UpstreamConnectTimeMs,
     UpstreamHeaderTime,
+    UpstreamHeaderTimeMs,
     UpstreamStatus,
     UpstreamTime,
+    UpstreamTimeMs,
     Uri,
 }
 
@@ -100,6 +104,7 @@ impl Fact {
             | Self::RequestLength
             | Self::RequestMethod
             | Self::RequestTime
+            | Self::RequestTimeMs
             | Self::RequestUri
             | Self::RouteId
             | Self::ServerProtocol
@@ -112,9 +117,12 @@ impl Fact {
             | Self::Tracestate
             | Self::UpstreamAddr
             | Self::UpstreamConnectTime
+            | Self::UpstreamConnectTimeMs
             | Self::UpstreamHeaderTime
+            | Self::UpstreamHeaderTimeMs
             | Self::UpstreamStatus
             | Self::UpstreamTime
+            | Self::UpstreamTimeMs
             | Self::Uri => false,
         }
     }
@@ -144,6 +152,7 @@ impl Fact {
             Variable::RequestLength => Self::RequestLength,
             Variable::RequestMethod => Self::RequestMethod,
             Variable::RequestTime => Self::RequestTime,
+            Variable::RequestTimeMs => Self::RequestTimeMs,
             Variable::RequestUri => Self::RequestUri,
             Variable::RouteId => Self::RouteId,
             Variable::Scheme => Self::Scheme,
@@ -169,8 +178,11 @@ impl Fact {
             Variable::Tracestate => Self::Tracestate,
             Variable::UpstreamAddr => Self::UpstreamAddr,
             Variable::UpstreamConnectTime => Self::UpstreamConnectTime,
+            Variable::UpstreamConnectTimeMs => Self::UpstreamConnectTimeMs,
             Variable::UpstreamHeaderTime => Self::UpstreamHeaderTime,
+            Variable::UpstreamHeaderTimeMs => Self::UpstreamHeaderTimeMs,
             Variable::UpstreamResponseTime => Self::UpstreamTime,
+            Variable::UpstreamResponseTimeMs => Self::UpstreamTimeMs,
             Variable::UpstreamStatus => Self::UpstreamStatus,
             Variable::Uri => Self::Uri,
             _ => return None,

@@ -5,19 +5,25 @@
 //! copies of them with the rest between.
 
 use super::facts::Facts;
-use super::template::{Template, TemplatePiece, render_pieces};
+use super::template::TemplatePiece;
 use super::value_writer::Escape;
 
 /// A template of a log line, with how its values are escaped.
 #[derive(Clone, Debug)]
 pub struct LineTemplate {
     parts: Box<[LinePart]>,
-    escape: Escape,
+}
+
+/// A text or a value of a line.
+#[derive(Clone, Debug)]
+pub(super) struct LinePiece {
+    pub(super) piece: TemplatePiece,
+    pub(super) escape: Escape,
 }
 
 #[derive(Clone, Debug)]
 struct LinePart {
-    pieces: Box<[TemplatePiece]>,
+    pieces: Box<[LinePiece]>,
     /// The same for all requests of a connection, and more than text.
     fixed: bool,
 }
@@ -32,16 +38,12 @@ pub struct FixedParts {
 
 impl LineTemplate {
     /// What a line holds, without a line feed at its end.
-    #[must_use]
-    pub fn new(template: &Template, escape: Escape) -> Self {
-        let mut parts: Vec<(Vec<TemplatePiece>, bool)> = Vec::new();
-        let runs = template
-            .pieces
-            .chunk_by(|one, next| one.is_connection_scoped() == next.is_connection_scoped());
-        for run in runs {
-            let is_text = |piece: &TemplatePiece| matches!(piece, TemplatePiece::Text(_));
-            let fixed =
-                run.iter().all(TemplatePiece::is_connection_scoped) && !run.iter().all(is_text);
+    pub(super) fn new(pieces: &[LinePiece]) -> Self {
+        let is_scoped = |one: &LinePiece| one.piece.is_connection_scoped();
+        let mut parts: Vec<(Vec<LinePiece>, bool)> = Vec::new();
+        for run in pieces.chunk_by(|one, next| is_scoped(one) == is_scoped(next)) {
+            let is_text = |one: &LinePiece| matches!(one.piece, TemplatePiece::Text(_));
+            let fixed = run.iter().all(is_scoped) && !run.iter().all(is_text);
             match parts.last_mut().filter(|(_, last)| *last == fixed) {
                 Some((pieces, _)) => pieces.extend_from_slice(run),
                 None => parts.push((run.to_vec(), fixed)),
@@ -49,7 +51,7 @@ impl LineTemplate {
         }
         let parts =
             parts.into_iter().map(|(pieces, fixed)| LinePart { pieces: pieces.into(), fixed });
-        Self { parts: parts.collect(), escape }
+        Self { parts: parts.collect() }
     }
 
     /// Renders what is the same for all requests of this connection.
@@ -57,7 +59,7 @@ impl LineTemplate {
     pub fn fixed_parts(&self, facts: &Facts<'_>) -> FixedParts {
         let mut fixed = FixedParts::default();
         for part in self.parts.iter().filter(|part| part.fixed) {
-            render_pieces(&part.pieces, facts, self.escape, &mut fixed.bytes);
+            part.render(facts, &mut fixed.bytes);
             fixed.ends.push(fixed.bytes.len());
         }
         fixed.bytes.shrink_to_fit();
@@ -75,8 +77,16 @@ impl LineTemplate {
                 out.extend_from_slice(fixed.bytes.get(start..*end).unwrap_or_default());
                 start = *end;
             } else {
-                render_pieces(&part.pieces, facts, self.escape, out);
+                part.render(facts, out);
             }
+        }
+    }
+}
+
+impl LinePart {
+    fn render(&self, facts: &Facts<'_>, out: &mut Vec<u8>) {
+        for LinePiece { piece, escape } in &self.pieces {
+            piece.render(facts, *escape, out);
         }
     }
 }

@@ -83,7 +83,7 @@ impl Compiler {
         Template { pieces: pieces.into() }
     }
 
-    fn variable(&mut self, variable: &Variable) -> TemplatePiece {
+    pub(super) fn variable(&mut self, variable: &Variable) -> TemplatePiece {
         if let Some(value) = client_value(variable, &mut self.wanted) {
             return TemplatePiece::Client(value);
         }
@@ -146,35 +146,8 @@ pub fn render(template: &Template, facts: &Facts<'_>, out: &mut Vec<u8>) {
 
 /// Appends the rendered template, its values escaped.
 pub fn render_escaped(template: &Template, facts: &Facts<'_>, escape: Escape, out: &mut Vec<u8>) {
-    render_pieces(&template.pieces, facts, escape, out);
-}
-
-pub(super) fn render_pieces(
-    pieces: &[TemplatePiece],
-    facts: &Facts<'_>,
-    escape: Escape,
-    out: &mut Vec<u8>,
-) {
-    for piece in pieces {
-        let mut sink = ValueWriter::new(escape, out);
-        match piece {
-            TemplatePiece::Text(text) => {
-                sink.put_text(text);
-                continue;
-            }
-            TemplatePiece::Client(value) => {
-                sink.put(facts.client.map(|client| client.values.get(*value)).unwrap_or_default());
-            }
-            TemplatePiece::Field(name) => put_field(name, facts, &mut sink),
-            TemplatePiece::Argument(name, unescape) => {
-                put_argument(name, *unescape, facts, &mut sink);
-            }
-            TemplatePiece::Cookie(name) => put_cookie(name, facts, &mut sink),
-            TemplatePiece::Fact(fact) => put_fact(*fact, facts, &mut sink),
-            // Logs still get their `-`.
-            TemplatePiece::Empty => {}
-        }
-        sink.end_value();
+    for piece in &template.pieces {
+        piece.render(facts, escape, out);
     }
 }
 
@@ -187,6 +160,29 @@ pub(super) fn uses_session(template: &config::Template) -> bool {
 }
 
 impl TemplatePiece {
+    /// Appends the text, or the value, escaped like this.
+    pub(super) fn render(&self, facts: &Facts<'_>, escape: Escape, out: &mut Vec<u8>) {
+        let mut sink = ValueWriter::new(escape, out);
+        match self {
+            Self::Text(text) => {
+                sink.put_text(text);
+                return;
+            }
+            Self::Client(value) => {
+                sink.put(facts.client.map(|client| client.values.get(*value)).unwrap_or_default());
+            }
+            Self::Field(name) => put_field(name, facts, &mut sink),
+            Self::Argument(name, unescape) => {
+                put_argument(name, *unescape, facts, &mut sink);
+            }
+            Self::Cookie(name) => put_cookie(name, facts, &mut sink),
+            Self::Fact(fact) => put_fact(*fact, facts, &mut sink),
+            // Logs still get their `-`.
+            Self::Empty => {}
+        }
+        sink.end_value();
+    }
+
     /// Is it the same for all requests of a connection?
     pub(super) const fn is_connection_scoped(&self) -> bool {
         match self {

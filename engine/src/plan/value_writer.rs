@@ -10,8 +10,14 @@ use crate::wire::hex;
 pub enum Escape {
     /// Not at all.
     None,
+    /// Control characters alone, as `\xHH`: no value ends a line. nginx's `escape=none` lets them through.
+    Controls,
     /// As the inside of a JSON string.
     Json,
+    /// As a JSON value of its own: a number if it is one, `null` for nothing, else a string.
+    JsonNumber,
+    /// As a JSON value of its own: a string in quotes, or `null` for nothing.
+    JsonString,
     /// As nginx does in logs: `\xHH` for quotes, backslashes and whatever is not printable ASCII;
     /// `-` for nothing.
     Log,
@@ -21,12 +27,14 @@ pub enum Escape {
 pub(super) struct ValueWriter<'a> {
     out: &'a mut Vec<u8>,
     escape: Escape,
-    empty: bool,
+    /// Where the value begins.
+    start: usize,
 }
 
 impl<'a> ValueWriter<'a> {
     pub(super) const fn new(escape: Escape, out: &'a mut Vec<u8>) -> Self {
-        Self { out, escape, empty: true }
+        let start = out.len();
+        Self { out, escape, start }
     }
 
     /// Text of the configuration: never escaped.
@@ -36,20 +44,19 @@ impl<'a> ValueWriter<'a> {
 
     /// Bytes of a value.
     pub(super) fn put(&mut self, bytes: &[u8]) {
-        self.empty &= bytes.is_empty();
         match self.escape {
             Escape::None => self.out.extend_from_slice(bytes),
             // Almost every value.
             _ if needs_no_escaping(bytes) => self.out.extend_from_slice(bytes),
-            Escape::Json => escape_json(bytes, self.out),
-            Escape::Log => escape_log(bytes, self.out),
+            Escape::Json | Escape::JsonNumber | Escape::JsonString => escape_json(bytes, self.out),
+            Escape::Log => escape_bytes(bytes, is_plain, self.out),
+            Escape::Controls => escape_bytes(bytes, |byte| !byte.is_ascii_control(), self.out),
         }
     }
 
     /// Bytes of ours, of which none needs escaping anywhere.
     pub(super) fn put_plain(&mut self, bytes: &[u8]) {
         debug_assert!(needs_no_escaping(bytes), "{}", bytes.escape_ascii());
-        self.empty &= bytes.is_empty();
         self.out.extend_from_slice(bytes);
     }
 
@@ -74,7 +81,6 @@ impl<'a> ValueWriter<'a> {
 
     /// An address with its port; needs no escaping.
     pub(super) fn put_address(&mut self, address: SocketAddr) {
-        self.empty = false;
         // Writing into a vector does not fail.
         let _ = write!(self.out, "{address}");
     }
@@ -85,8 +91,18 @@ impl<'a> ValueWriter<'a> {
 
     /// The value is complete.
     pub(super) fn end_value(self) {
-        if self.empty && self.escape == Escape::Log {
-            self.out.push(b'-');
+        let Self { out, escape, start } = self;
+        let is_empty = out.len() == start;
+        match escape {
+            Escape::None | Escape::Controls | Escape::Json => {}
+            Escape::Log if is_empty => out.push(b'-'),
+            Escape::Log => {}
+            Escape::JsonNumber | Escape::JsonString if is_empty => out.extend_from_slice(b"null"),
+            Escape::JsonNumber if out.get(start..).is_some_and(is_json_number) => {}
+            Escape::JsonNumber | Escape::JsonString => {
+                out.insert(start, b'"');
+                out.push(b'"');
+            }
         }
     }
 }
@@ -96,6 +112,17 @@ fn decimals(thousandths: u64) -> [u8; 4] {
     const DIGITS: &[u8; 10] = b"0123456789";
     let digit = |unit: u64| DIGITS[(thousandths / unit % 10) as usize];
     [b'.', digit(100), digit(10), digit(1)]
+}
+
+/// A number that begins with a digit and has no exponent (RFC 8259, section 6).
+fn is_json_number(text: &[u8]) -> bool {
+    let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let (whole, decimals) = match text.iter().position(|byte| *byte == b'.') {
+        Some(dot) => (text.get(..dot), text.get(dot + 1..)),
+        None => (Some(text), None),
+    };
+    let whole = whole.unwrap_or_default();
+    digits(whole) && (whole.len() == 1 || !whole.starts_with(b"0")) && decimals.is_none_or(digits)
 }
 
 /// Nothing but printable ASCII that stands for itself in either kind of log. Looks at every byte, without
@@ -108,24 +135,31 @@ fn needs_no_escaping(bytes: &[u8]) -> bool {
     bytes.iter().fold(0, special) == 0
 }
 
-/// nginx's `escape=default`.
-fn escape_log(bytes: &[u8], out: &mut Vec<u8>) {
-    let plain = |byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-    escape(bytes, plain, out, |byte, out| {
+/// What nginx's `escape=default` lets through.
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
+}
+
+/// `\xHH` for every byte that is not plain.
+fn escape_bytes(bytes: &[u8], is_plain: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
+    escape(bytes, is_plain, out, |byte, out| {
         let [high, low] = hex::pair(byte, hex::UPPER);
         out.extend_from_slice(&[b'\\', b'x', high, low]);
     });
 }
 
-/// The inside of a JSON string (RFC 8259, section 7). Bytes that are not UTF-8 become U+FFFD.
+/// The inside of a JSON string (RFC 8259, section 7), in nginx's spelling (`ngx_escape_json`). Bytes that
+/// are not UTF-8, which nginx lets through, become U+FFFD: the line would not be JSON.
 fn escape_json(bytes: &[u8], out: &mut Vec<u8>) {
-    let plain = |byte| matches!(byte, b' '..=b'~' | 0x80..) && !matches!(byte, b'"' | b'\\');
+    let plain = |byte| matches!(byte, b' '..) && !matches!(byte, b'"' | b'\\');
     for chunk in bytes.utf8_chunks() {
         escape(chunk.valid().as_bytes(), plain, out, |byte, out| match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
+            8 => out.extend_from_slice(b"\\b"),
+            12 => out.extend_from_slice(b"\\f"),
             _ => {
                 out.extend_from_slice(b"\\u00");
                 out.extend_from_slice(&hex::pair(byte, hex::UPPER));
@@ -153,4 +187,53 @@ fn escape(
         rest = behind;
     }
     out.extend_from_slice(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(escape: Escape, pieces: &[&[u8]]) -> String {
+        let mut out = b"<".to_vec();
+        let mut value = ValueWriter::new(escape, &mut out);
+        pieces.iter().for_each(|piece| value.put(piece));
+        value.end_value();
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    #[test]
+    fn a_json_value_is_a_number_a_string_or_null() {
+        for (value, wanted) in [
+            ("0", "<0"),
+            ("7", "<7"),
+            ("0.000", "<0.000"),
+            ("1795301728.007", "<1795301728.007"),
+            ("", "<null"),
+            ("-", "<\"-\""),
+            ("007", "<\"007\""),
+            (".5", "<\".5\""),
+            ("5.", "<\"5.\""),
+            ("1.2.3", "<\"1.2.3\""),
+            ("0.001, 0.002", "<\"0.001, 0.002\""),
+            ("1\"", "<\"1\\\"\""),
+        ] {
+            assert_eq!(written(Escape::JsonNumber, &[value.as_bytes()]), wanted);
+        }
+        assert_eq!(written(Escape::JsonString, &[b"7"]), "<\"7\"");
+        assert_eq!(written(Escape::JsonString, &[b"", b"a\"", b"\xff"]), "<\"a\\\"\u{fffd}\"");
+        assert_eq!(written(Escape::JsonString, &[b""]), "<null");
+    }
+
+    #[test]
+    fn control_characters_never_stand_for_themselves() {
+        let controls: Vec<u8> = (0..32).chain([127]).collect();
+        for escape in [Escape::Controls, Escape::Log] {
+            let text = written(escape, &[&controls]);
+            assert!(!text.contains(|one: char| one.is_ascii_control()), "{text}");
+            assert!(text.contains("\\x0A") && text.contains("\\x7F"), "{text}");
+        }
+        assert_eq!(written(Escape::Controls, &["a\"\\\u{e9}\t".as_bytes()]), "<a\"\\\u{e9}\\x09");
+        assert_eq!(written(Escape::Controls, &[b""]), "<");
+        assert_eq!(written(Escape::Json, &[b"\x08\x0c\x01\x7f"]), "<\\b\\f\\u0001\x7f");
+    }
 }

@@ -61,6 +61,7 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>
         | Fact::Outcome
         | Fact::RequestLength
         | Fact::RequestTime
+        | Fact::RequestTimeMs
         | Fact::Status => {
             if let Some(log) = facts.log {
                 put_log_fact(fact, log, sink);
@@ -73,6 +74,11 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>
         | Fact::UpstreamTime => {
             if let Some(log) = facts.log {
                 put_attempts(fact, log, sink);
+            }
+        }
+        Fact::UpstreamConnectTimeMs | Fact::UpstreamHeaderTimeMs | Fact::UpstreamTimeMs => {
+            if let Some(log) = facts.log {
+                put_attempts_sum(fact, log, sink);
             }
         }
     }
@@ -176,6 +182,7 @@ fn put_log_fact(fact: Fact, log: &LogFacts<'_>, sink: &mut ValueWriter<'_>) {
         Fact::Outcome => sink.put_plain(log.outcome.as_bytes()),
         Fact::RequestLength => sink.put_number(log.request_bytes),
         Fact::RequestTime => sink.put_millis(log.request_ms),
+        Fact::RequestTimeMs => sink.put_number(log.request_ms),
         Fact::Status => sink.put_number(log.status.into()),
         _ => {}
     }
@@ -212,6 +219,18 @@ fn put_attempts(fact: Fact, log: &LogFacts<'_>, sink: &mut ValueWriter<'_>) {
             Some(micros) => sink.put_millis(micros / 1_000),
             None => sink.put_plain(b"-"),
         }
+    }
+}
+
+/// One number for all tries: a list of numbers is none.
+fn put_attempts_sum(fact: Fact, log: &LogFacts<'_>, sink: &mut ValueWriter<'_>) {
+    let micros = log.attempts.iter().filter_map(|attempt| match fact {
+        Fact::UpstreamConnectTimeMs => attempt.connect_micros,
+        Fact::UpstreamHeaderTimeMs => attempt.header_micros,
+        _ => Some(attempt.response_micros),
+    });
+    if let Some(sum) = micros.reduce(u64::saturating_add) {
+        sink.put_number(sum / 1_000);
     }
 }
 
@@ -323,6 +342,7 @@ mod tests {
             (Variable::ConnectionRequests, "2"),
             (Variable::Msec, "1795301728.007"),
             (Variable::RequestTime, "12.034"),
+            (Variable::RequestTimeMs, "12034"),
             (Variable::UpstreamResponseTime, ""),
             (Variable::Status, "200"),
             (Variable::SslProtocol, "TLSv1.3"),
@@ -380,6 +400,9 @@ mod tests {
             (Fact::UpstreamConnectTime, "0.004", "-, 0.004"),
             (Fact::UpstreamHeaderTime, "1.005", "-, 1.005"),
             (Fact::UpstreamTime, "2.000", "0.000, 2.000"),
+            (Fact::UpstreamConnectTimeMs, "4", "4"),
+            (Fact::UpstreamHeaderTimeMs, "1005", "1005"),
+            (Fact::UpstreamTimeMs, "2000", "2000"),
         ] {
             assert_eq!(written(&[unresolved], fact), one, "{fact:?}");
             assert_eq!(written(&[first, second], fact), two, "{fact:?}");

@@ -45,14 +45,14 @@ impl LogConsumer {
         self.ring.slots()
     }
 
-    /// Hands out everything that waits, in two pieces (the ring's end may lie between them), and
-    /// frees it whatever became of it: a full disk must not stop the ring.
-    pub fn take(&mut self, use_it: impl FnOnce(&[u8], &[u8])) {
+    /// Hands out everything that waits, in two pieces (the ring's end may lie between them), and frees as
+    /// many bytes as `use_it` returns: the others stay for the next time.
+    pub fn take(&mut self, use_it: impl FnOnce(&[u8], &[u8]) -> usize) {
         let waiting = self.ring.slots();
         if let Ok(chunk) = self.ring.read_chunk(waiting) {
             let (first, second) = chunk.as_slices();
-            use_it(first, second);
-            chunk.commit_all();
+            let taken = use_it(first, second).min(waiting);
+            chunk.commit(taken);
         }
     }
 }
@@ -65,6 +65,7 @@ mod tests {
         consumer.take(|first, second| {
             out.extend_from_slice(first);
             out.extend_from_slice(second);
+            first.len() + second.len()
         });
     }
 
@@ -92,6 +93,17 @@ mod tests {
         let mut out = Vec::new();
         take_into(&mut consumer, &mut out);
         assert_eq!(out, b"12345\nabc\n");
+    }
+
+    #[test]
+    fn what_is_not_taken_stays() {
+        let (mut producer, mut consumer) = log_ring(10);
+        assert!(producer.push(b"one\n") && producer.push(b"two\n"));
+        consumer.take(|_, _| 4);
+        assert!(producer.push(b"six\n"));
+        let mut out = Vec::new();
+        take_into(&mut consumer, &mut out);
+        assert_eq!(out, b"two\nsix\n");
     }
 
     #[test]

@@ -28,3 +28,4 @@ pub use meters::Meters;
 pub use node_meters::{NodeCounter, NodeMeters, NodeSums};
 #[cfg(feature = "io")]
 pub use reporter::{ExchangeMetrics, Reporter};
+pub use shared_counts::SharedCount;

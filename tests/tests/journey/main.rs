@@ -45,6 +45,7 @@ mod limits;
 mod listeners;
 mod live;
 mod load;
+mod log_lines;
 mod many_names;
 mod misdirected;
 mod observe;

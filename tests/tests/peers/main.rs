@@ -5,5 +5,6 @@ mod decoders;
 mod differential;
 mod early;
 mod judge;
+mod log_formats;
 mod matrix;
 mod websocket;

@@ -6,13 +6,13 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use ferrule_config::model::Level;
-use tracing::Subscriber;
+use ferrule_config::model::{ErrorFormat, Level};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::{Registry, reload};
 
+use super::line::Diagnostic;
 use super::writer::LogWriter;
 use crate::control::process::clock;
 use crate::report::RateLimit;
@@ -42,24 +42,30 @@ pub fn start(writer: &LogWriter, level: Level) -> LevelSwitch {
 
 fn subscriber(writer: &LogWriter, level: Level) -> (impl Subscriber + Send + Sync, LevelSwitch) {
     let (filter, handle) = reload::Layer::new(filter(level));
-    let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(false)
-        .with_target(false)
-        .with_writer(DiagnosticWriter(writer.clone()));
+    let lines = DiagnosticLines(writer.clone());
     (tracing_subscriber::registry().with(filter).with(lines), LevelSwitch(handle))
 }
 
-/// Writes panics to the error log, so many in a second (a peer may have found out how to cause them), and to standard error as before: if the panic ends the process,
-/// the log writer may not get to it.
-pub fn log_panics() {
+/// Writes panics to the error log, so many in a second (a peer may have found out how to cause them), and to
+/// standard error: if the panic ends the process, the log writer may not get to it. There it has the form of
+/// the error log too.
+pub fn log_panics(writer: &LogWriter) {
     let before = std::panic::take_hook();
+    let writer = writer.clone();
     let limit = Mutex::new(RateLimit::<1>::new(PANICS_PER_SECOND));
     std::panic::set_hook(Box::new(move |panic| {
         let second = clock::unix_seconds().unsigned_abs();
         let allowed = limit.lock().unwrap_or_else(PoisonError::into_inner).allow(0, second);
         let Some(suppressed) = allowed else { return };
         tracing::error!(suppressed, "{panic}");
-        before(panic);
+        match writer.error_format() {
+            ErrorFormat::Text => before(panic),
+            ErrorFormat::Json => {
+                let diagnostic = Diagnostic::new(Level::Error, panic.to_string());
+                let line = diagnostic.line(ErrorFormat::Json, &clock::utc());
+                drop(io::stderr().write_all(line.as_bytes()));
+            }
+        }
     }));
 }
 
@@ -72,62 +78,75 @@ const fn filter(level: Level) -> LevelFilter {
     }
 }
 
-/// Makes writers that pass lines to the log writer.
-struct DiagnosticWriter(LogWriter);
+/// Passes events to the log writer, each as one line.
+struct DiagnosticLines(LogWriter);
 
-impl<'a> MakeWriter<'a> for DiagnosticWriter {
-    type Writer = DiagnosticLine<'a>;
-
-    fn make_writer(&'a self) -> DiagnosticLine<'a> {
-        DiagnosticLine(&self.0)
-    }
-}
-
-/// Passes on one line. The subscriber writes each event with one call, so there is nothing to collect.
-struct DiagnosticLine<'a>(&'a LogWriter);
-
-impl Write for DiagnosticLine<'_> {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.diagnostics(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+impl<S: Subscriber> Layer<S> for DiagnosticLines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let line = Diagnostic::of(event).line(self.0.error_format(), &clock::utc());
+        self.0.diagnostic(line.as_bytes());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use ferrule_config::Place;
     use ferrule_config::model::{Log, LogTarget};
 
     use super::*;
-    use crate::control::logs::writer::LogOutputs;
+    use crate::control::logs::outputs::LogOutputs;
 
-    #[test]
-    fn events_become_lines_and_the_level_can_change() {
+    /// The lines of these events, written in this format.
+    fn lines(format: ErrorFormat, events: impl FnOnce(&LevelSwitch)) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("error.log");
         let log = Log {
             error: LogTarget::File(file.clone()),
+            error_place: Place::default(),
             level: Level::Warn,
+            error_format: format,
             access: None,
             handshake_failures: false,
         };
-        let writer = LogWriter::start(LogOutputs::open(&log).unwrap(), Vec::new()).unwrap();
+        let outputs = LogOutputs::open(&log).unwrap();
+        let writer = LogWriter::start(outputs, Vec::new(), &Arc::default()).unwrap();
         let (subscriber, switch) = subscriber(&writer, Level::Warn);
-        tracing::subscriber::with_default(subscriber, || {
+        tracing::subscriber::with_default(subscriber, || events(&switch));
+        writer.stop();
+        let text = std::fs::read_to_string(&file).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn events_become_lines_and_the_level_can_change() {
+        let lines = lines(ErrorFormat::Text, |switch| {
             tracing::info!("too quiet");
             tracing::warn!(peer = "127.0.0.1\n", "loud enough");
             switch.set(Level::Info);
-            tracing::info!("loud enough now");
+            let error = io::Error::other("no room x=1");
+            tracing::info!(%error, count = 3_u32, none = Option::<u64>::None, "loud enough now");
         });
-        writer.stop();
-        let text = std::fs::read_to_string(&file).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 2, "{text}");
+        assert_eq!(lines.len(), 2, "{lines:?}");
         // A value is quoted, so a peer's text cannot start a line of its own.
-        assert!(lines[0].ends_with(r#"WARN loud enough peer="127.0.0.1\n""#), "{text}");
-        assert!(lines[1].ends_with("INFO loud enough now"), "{text}");
+        assert!(lines[0].ends_with(r#" WARN loud enough peer="127.0.0.1\n""#), "{lines:?}");
+        let wanted = r#" INFO loud enough now error="no room x=1" count=3"#;
+        assert!(lines[1].ends_with(wanted), "{lines:?}");
+        assert!(
+            lines[0].split(' ').next().is_some_and(|time| time.len() == 24 && time.ends_with('Z'))
+        );
+    }
+
+    #[test]
+    fn events_can_be_json() {
+        let lines = lines(ErrorFormat::Json, |_| {
+            tracing::error!(peer = "a\n\"b", ok = true, count = -3, "a {} line", "good");
+        });
+        let read: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
+        assert_eq!(read["level"], "error");
+        assert_eq!(read["message"], "a good line");
+        let fields = serde_json::json!({ "peer": "a\n\"b", "ok": true, "count": -3 });
+        assert_eq!(read["fields"], fields);
     }
 }

@@ -1,5 +1,10 @@
 //! The access log and the error log. One thread writes both, and no other thread waits for it.
 
 pub mod diagnostics;
+mod line;
+mod log_file;
+mod log_sink;
+pub(crate) mod lost_lines;
 pub mod output;
+pub mod outputs;
 pub mod writer;

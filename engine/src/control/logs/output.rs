@@ -1,45 +1,76 @@
 //! One place where log lines go: a file, standard output or standard error.
 //!
-//! In: batches of whole lines. Out: what happened to each. A write that fails loses its lines and is
-//! counted; it never ends the process, and never leaves half a line before the next one. A file can be
-//! opened again, when its name leads to another file (log rotation by moving it away).
+//! In: batches of whole lines. Out: what happened to each. Nobody waits for a pipe that nobody reads: its
+//! lines stay where they are. Lines that the kernel refuses are lost and counted; a line of which only the
+//! beginning was written is completed before the next one. A file can be opened again, when its name leads
+//! to another file (log rotation by moving it away).
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
+use std::mem;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use ferrule_config::model::LogTarget;
-use rustix::fs::{Mode, OFlags, fcntl_setfl};
+use rustix::fs::fstat;
+
+use super::log_file;
+use super::log_sink::{LogSink, WriteStop};
+
+/// An output that takes nothing for this long is reported.
+const STALL_PATIENCE: Duration = Duration::from_secs(1);
+/// An output is well again when it has refused nothing for this long: a disk on the edge of full does not
+/// change its state with every line.
+const RECOVERY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// An open output for lines.
+#[derive(Debug)]
 pub struct LogOutput {
     sink: LogSink,
-    /// The last byte written was not a line feed: a write failed in the middle of a line.
-    torn: bool,
-    /// Batches lost since the last one that was written whole.
-    lost: u64,
+    /// What is still missing of a line whose beginning was written.
+    rest: Vec<u8>,
+    health: OutputHealth,
 }
 
-enum LogSink {
-    File { path: PathBuf, file: File },
-    Stream(Box<dyn Write + Send>),
+/// How writing goes.
+#[derive(Clone, Copy, Debug)]
+enum OutputHealth {
+    Good,
+    /// Nobody has read what was written before.
+    Stalled {
+        since: Instant,
+        reported: bool,
+    },
+    /// The kernel refuses lines; the last time was then.
+    Failing {
+        last: Instant,
+        lost: u64,
+    },
 }
 
 /// What happened to a batch of lines.
 #[derive(Debug)]
-pub enum BatchResult {
-    /// All of it was written.
-    Written {
-        /// Batches lost just before this one.
-        lost_before: u64,
-    },
-    /// Some or all of it is lost.
-    Lost {
-        /// Why.
-        error: io::Error,
-        /// Is this the first one in a row?
-        first: bool,
+pub struct BatchResult {
+    /// So many of its bytes are done with: written or lost. The others are to be offered again; they begin
+    /// with a whole line.
+    pub taken: usize,
+    /// So many of its lines are lost.
+    pub lost: u64,
+    /// What the operator should know, once each time it begins or ends.
+    pub change: Option<OutputChange>,
+}
+
+/// How writing to an output has changed.
+#[derive(Debug)]
+pub enum OutputChange {
+    /// Lines are being lost.
+    Failing(io::Error),
+    /// Lines are waiting, because nobody reads what was written.
+    Stalled,
+    /// Lines are written again.
+    Recovered {
+        /// So many were lost meanwhile.
+        lost: u64,
     },
 }
 
@@ -49,74 +80,163 @@ impl LogOutput {
     /// # Errors
     /// The file cannot be opened for appending.
     pub fn open(target: &LogTarget) -> io::Result<Self> {
-        let sink = match target {
-            LogTarget::Stderr => LogSink::Stream(Box::new(io::stderr())),
-            LogTarget::Stdout => LogSink::Stream(Box::new(io::stdout())),
+        let (sink, rest) = match target {
+            LogTarget::Stderr => (LogSink::Stderr(io::stderr()), Vec::new()),
+            LogTarget::Stdout => (LogSink::Stdout(io::stdout()), Vec::new()),
             LogTarget::File(path) => {
-                LogSink::File { path: path.clone(), file: open_for_appending(path)? }
+                let file = log_file::open(path)?;
+                // The end of a process, or of the disk, may have cut off the last line.
+                let rest = if log_file::ends_inside_line(path) { vec![b'\n'] } else { Vec::new() };
+                (LogSink::File { path: path.clone(), file }, rest)
             }
         };
-        Ok(Self { sink, torn: false, lost: 0 })
+        Ok(Self { sink, rest, health: OutputHealth::Good })
     }
 
-    /// DiagnosticWriter go to this writer.
-    #[cfg(test)]
-    pub(crate) fn to_writer(writer: Box<dyn Write + Send>) -> Self {
-        Self { sink: LogSink::Stream(writer), torn: false, lost: 0 }
+    /// Writes what it can of whole lines.
+    pub fn write(&mut self, lines: &[u8], now: Instant) -> BatchResult {
+        self.write_pieces([lines, &[]], now)
     }
 
-    /// Writes whole lines.
-    pub fn write(&mut self, lines: &[u8]) -> BatchResult {
-        self.write_pieces([lines, &[]])
-    }
-
-    /// Writes whole lines that lie in two pieces; a line may begin in one and end in the other.
-    pub fn write_pieces(&mut self, [first, second]: [&[u8]; 2]) -> BatchResult {
-        let result = if self.torn { self.write_all(b"\n") } else { Ok(()) };
-        let result = result.and_then(|()| self.write_all(first));
-        match result.and_then(|()| self.write_all(second)) {
-            Ok(()) => BatchResult::Written { lost_before: std::mem::take(&mut self.lost) },
-            Err(error) => {
-                self.lost = self.lost.saturating_add(1);
-                BatchResult::Lost { error, first: self.lost == 1 }
+    /// Writes what it can of whole lines that lie in two pieces; a line may begin in one and end in the
+    /// other.
+    pub fn write_pieces(&mut self, [first, second]: [&[u8]; 2], now: Instant) -> BatchResult {
+        let total = first.len().saturating_add(second.len());
+        if total == 0 {
+            return BatchResult { taken: 0, lost: 0, change: self.recovered(now) };
+        }
+        let mut written = 0;
+        let stop = self.write_rest().and_then(|()| {
+            self.sink.write_all(first, &mut written)?;
+            self.sink.write_all(second, &mut written)
+        });
+        let Err(stop) = stop else {
+            let change = self.written(now);
+            return BatchResult { taken: total, lost: 0, change };
+        };
+        let taken = written.saturating_add(self.keep_rest([first, second], written));
+        match stop {
+            WriteStop::Stalled => {
+                BatchResult { taken, lost: 0, change: self.stalled(now, taken > 0) }
+            }
+            WriteStop::Failed(error) => {
+                let lost = count_lines([first, second], taken);
+                let change = self.failed(error, lost, now);
+                BatchResult { taken: total, lost, change }
             }
         }
     }
 
-    /// `write_all` that remembers whether it stopped inside a line.
-    fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let result = match &mut self.sink {
-                LogSink::File { file, .. } => file.write(bytes),
-                LogSink::Stream(stream) => stream.write(bytes),
-            };
-            match result {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    let (done, rest) = bytes.split_at_checked(count).unwrap_or((bytes, &[]));
-                    self.torn = done.last() != Some(&b'\n');
-                    bytes = rest;
+    /// Writes what is missing of a line.
+    fn write_rest(&mut self) -> Result<(), WriteStop> {
+        let rest = mem::take(&mut self.rest);
+        let mut written = 0;
+        let result = self.sink.write_all(&rest, &mut written);
+        self.rest = rest.get(written..).unwrap_or_default().to_vec();
+        result
+    }
+
+    /// Keeps the rest of the line that was written up to here. Returns its length.
+    fn keep_rest(&mut self, [first, second]: [&[u8]; 2], written: usize) -> usize {
+        let before = written
+            .checked_sub(1)
+            .and_then(|at| first.get(at).or_else(|| second.get(at.wrapping_sub(first.len()))));
+        if before.is_none_or(|byte| *byte == b'\n') {
+            return 0;
+        }
+        let (one, two) = behind([first, second], written);
+        let bytes = one.iter().chain(two).copied();
+        let line = bytes.scan(false, |ended, byte| {
+            let take = !*ended;
+            *ended |= byte == b'\n';
+            take.then_some(byte)
+        });
+        self.rest.extend(line);
+        self.rest.len()
+    }
+
+    /// A batch was written whole.
+    fn written(&mut self, now: Instant) -> Option<OutputChange> {
+        match self.health {
+            OutputHealth::Good => None,
+            OutputHealth::Stalled { reported, .. } => {
+                self.health = OutputHealth::Good;
+                reported.then_some(OutputChange::Recovered { lost: 0 })
+            }
+            OutputHealth::Failing { .. } => self.recovered(now),
+        }
+    }
+
+    /// Is it well again, now that no line is refused any more?
+    fn recovered(&mut self, now: Instant) -> Option<OutputChange> {
+        let OutputHealth::Failing { last, lost } = self.health else { return None };
+        if now.duration_since(last) < RECOVERY_PATIENCE {
+            return None;
+        }
+        self.health = OutputHealth::Good;
+        Some(OutputChange::Recovered { lost })
+    }
+
+    /// Nobody reads. `moved`: some of the batch was taken all the same.
+    fn stalled(&mut self, now: Instant, moved: bool) -> Option<OutputChange> {
+        match &mut self.health {
+            OutputHealth::Stalled { since, reported } => {
+                if moved && !*reported {
+                    *since = now;
+                } else if !*reported && now.duration_since(*since) >= STALL_PATIENCE {
+                    *reported = true;
+                    return Some(OutputChange::Stalled);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
             }
+            OutputHealth::Good => {
+                self.health = OutputHealth::Stalled { since: now, reported: false };
+            }
+            OutputHealth::Failing { .. } => {}
         }
-        match &mut self.sink {
-            LogSink::File { .. } => Ok(()),
-            LogSink::Stream(stream) => stream.flush(),
+        None
+    }
+
+    fn failed(&mut self, error: io::Error, more: u64, now: Instant) -> Option<OutputChange> {
+        if let OutputHealth::Failing { last, lost } = &mut self.health {
+            *last = now;
+            *lost = lost.saturating_add(more);
+            return None;
         }
+        self.health = OutputHealth::Failing { last: now, lost: more };
+        Some(OutputChange::Failing(error))
     }
 
     /// Opens the file again; if it cannot be opened, the old one stays in use. A stream stays as it is.
+    /// Returns how many lines are lost by that: one, if the old file ends inside it.
     ///
     /// # Errors
     /// The file cannot be opened for appending.
-    pub fn reopen(&mut self) -> io::Result<()> {
-        if let LogSink::File { path, file } = &mut self.sink {
-            *file = open_for_appending(path)?;
-            self.torn = false;
+    pub fn reopen(&mut self) -> io::Result<u64> {
+        let LogSink::File { path, .. } = &self.sink else { return Ok(0) };
+        let mut opened = Self::open(&LogTarget::File(path.clone()))?;
+        mem::swap(self, &mut opened);
+        Ok(self.succeed(opened))
+    }
+
+    /// Goes on where another output ends: if both lead to the same file, with the rest of its line. Returns
+    /// how many lines are lost: one, if the other output ends inside it.
+    pub fn succeed(&mut self, mut other: Self) -> u64 {
+        let identity = |output: &Self| {
+            fstat(output.sink.as_fd()).ok().map(|found| (found.st_dev, found.st_ino))
+        };
+        if identity(self) == identity(&other) {
+            self.rest = mem::take(&mut other.rest);
+            self.health = other.health;
+            return 0;
         }
-        Ok(())
+        other.end()
+    }
+
+    /// Tries to complete the last line. Returns how many lines are lost: one, if that cannot be.
+    pub fn end(&mut self) -> u64 {
+        let ended = self.write_rest().is_ok();
+        // Of a whole line only its end may be missing.
+        u64::from(!ended && self.rest.len() > 1)
     }
 
     /// Does the name of the file lead to another file than the open one, or to none?
@@ -131,44 +251,67 @@ impl LogOutput {
     }
 }
 
-impl std::fmt::Debug for LogOutput {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.sink {
-            LogSink::File { path, .. } => write!(out, "LogOutput({})", path.display()),
-            LogSink::Stream(_) => out.write_str("LogOutput(stream)"),
-        }
+/// What lies behind so many bytes of two pieces.
+fn behind<'a>([first, second]: [&'a [u8]; 2], offset: usize) -> (&'a [u8], &'a [u8]) {
+    match first.get(offset..) {
+        Some(rest) => (rest, second),
+        None => (&[], second.get(offset.saturating_sub(first.len())..).unwrap_or_default()),
     }
 }
 
-/// Logs name clients and their requests, so other users may not read them. Opening does not block: a
-/// FIFO without a reader is an error. Writing may block, because a thread of its own does it.
-fn open_for_appending(path: &Path) -> io::Result<File> {
-    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let mode = Mode::from_raw_mode(0o640);
-    let file = rustix::fs::open(path, flags | OFlags::NONBLOCK, mode)?;
-    fcntl_setfl(&file, flags & OFlags::APPEND)?;
-    Ok(File::from(file))
+/// How many lines end behind so many bytes of two pieces.
+fn count_lines(pieces: [&[u8]; 2], offset: usize) -> u64 {
+    let (one, two) = behind(pieces, offset);
+    let ends = memchr::memchr_iter(b'\n', one).count() + memchr::memchr_iter(b'\n', two).count();
+    u64::try_from(ends).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::fs::File;
+    use std::io::Read;
+    use std::path::Path;
+
+    use rustix::fs::{FileType, Mode, OFlags};
 
     use super::*;
+    use crate::control::process::clock;
+
+    fn target(path: &Path) -> LogTarget {
+        LogTarget::File(path.to_owned())
+    }
+
+    fn written(output: &mut LogOutput, lines: &[u8]) {
+        let result = output.write(lines, clock::monotonic());
+        assert!(
+            matches!(result, BatchResult { taken, lost: 0, .. } if taken == lines.len()),
+            "{result:?}"
+        );
+    }
+
+    fn fifo(path: &Path) {
+        let mode = Mode::RUSR | Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, path, FileType::Fifo, mode, 0).unwrap();
+    }
+
+    fn reader(path: &Path) -> File {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        File::from(rustix::fs::open(path, flags, Mode::empty()).unwrap())
+    }
 
     #[test]
     fn a_moved_file_is_noticed_and_opened_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.log");
-        let mut output = LogOutput::open(&LogTarget::File(path.clone())).unwrap();
+        let mut output = LogOutput::open(&target(&path)).unwrap();
         assert!(!output.moved());
-        assert!(matches!(output.write(b"one\n"), BatchResult::Written { lost_before: 0 }));
+        written(&mut output, b"one\n");
         std::fs::rename(&path, folder.path().join("access.log.1")).unwrap();
         assert!(output.moved());
-        output.write(b"two\n");
-        output.reopen().unwrap();
+        written(&mut output, b"two\n");
+        assert_eq!(output.reopen().unwrap(), 0);
         assert!(!output.moved());
-        output.write(b"three\n");
+        written(&mut output, b"three\n");
         let old = std::fs::read_to_string(folder.path().join("access.log.1")).unwrap();
         assert_eq!(old, "one\ntwo\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\n");
@@ -179,73 +322,138 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sub/access.log");
         std::fs::create_dir(folder.path().join("sub")).unwrap();
-        let mut output = LogOutput::open(&LogTarget::File(path)).unwrap();
+        let mut output = LogOutput::open(&target(&path)).unwrap();
         std::fs::rename(folder.path().join("sub"), folder.path().join("gone")).unwrap();
         assert!(output.reopen().is_err());
-        assert!(matches!(output.write(b"still\n"), BatchResult::Written { .. }));
+        written(&mut output, b"still\n");
         let kept = std::fs::read_to_string(folder.path().join("gone/access.log")).unwrap();
         assert_eq!(kept, "still\n");
     }
 
     #[test]
-    fn a_fifo_that_nobody_reads_is_not_waited_for() {
+    fn a_line_that_another_process_left_unfinished_is_ended() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.log");
-        let mode = Mode::RUSR | Mode::WUSR;
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        let target = LogTarget::File(path.clone());
-        assert!(LogOutput::open(&target).is_err());
-        let reader = rustix::fs::open(&path, OFlags::RDONLY | OFlags::NONBLOCK, mode).unwrap();
-        assert!(matches!(
-            LogOutput::open(&target).unwrap().write(b"x\n"),
-            BatchResult::Written { .. }
-        ));
-        let mut line = [0; 8];
-        assert_eq!(rustix::io::read(&reader, &mut line).unwrap(), 2);
-    }
-
-    /// Takes so many bytes, then is full until told otherwise.
-    struct Disk {
-        room: Arc<Mutex<usize>>,
-        held: Arc<Mutex<Vec<u8>>>,
-    }
-
-    impl Write for Disk {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let mut room = self.room.lock().unwrap();
-            let count = bytes.len().min(*room);
-            if count == 0 {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            *room -= count;
-            self.held.lock().unwrap().extend_from_slice(&bytes[..count]);
-            Ok(count)
+        std::fs::write(&path, "whole\nhal").unwrap();
+        for _ in 0..2 {
+            written(&mut LogOutput::open(&target(&path)).unwrap(), b"next\n");
         }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole\nhal\nnext\nnext\n");
     }
 
     #[test]
     fn a_line_in_two_pieces_is_one_line() {
-        let room = Arc::new(Mutex::new(100));
-        let held = Arc::new(Mutex::new(Vec::new()));
-        let disk = Disk { room: Arc::clone(&room), held: Arc::clone(&held) };
-        let mut output = LogOutput::to_writer(Box::new(disk));
-        assert!(matches!(output.write_pieces([b"one\ntw", b"o\n"]), BatchResult::Written { .. }));
-        assert_eq!(*held.lock().unwrap(), b"one\ntwo\n");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let mut output = LogOutput::open(&target(&path)).unwrap();
+        let result = output.write_pieces([b"one\ntw", b"o\n"], clock::monotonic());
+        assert!(matches!(result, BatchResult { taken: 8, lost: 0, change: None }), "{result:?}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
     }
 
     #[test]
-    fn a_full_disk_loses_lines_and_never_joins_two() {
-        let room = Arc::new(Mutex::new(6));
-        let held = Arc::new(Mutex::new(Vec::new()));
-        let disk = Disk { room: Arc::clone(&room), held: Arc::clone(&held) };
-        let mut output = LogOutput::to_writer(Box::new(disk));
-        assert!(matches!(output.write(b"one\ntwo\n"), BatchResult::Lost { first: true, .. }));
-        assert!(matches!(output.write(b"three\n"), BatchResult::Lost { first: false, .. }));
-        *room.lock().unwrap() = 100;
-        assert!(matches!(output.write(b"four\n"), BatchResult::Written { lost_before: 2 }));
-        assert_eq!(held.lock().unwrap().as_slice(), b"one\ntw\nfour\n");
+    fn a_fifo_that_nobody_has_open_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        fifo(&path);
+        assert!(LogOutput::open(&target(&path)).is_err());
+        let mut reader = reader(&path);
+        written(&mut LogOutput::open(&target(&path)).unwrap(), b"x\n");
+        let mut line = [0; 8];
+        assert_eq!(reader.read(&mut line).unwrap(), 2);
+    }
+
+    /// Lines that a reader does not take wait outside; it gets each of them once, and whole, however long
+    /// they are.
+    #[test]
+    fn a_reader_that_pauses_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        fifo(&path);
+        let mut reader = reader(&path);
+        let mut output = LogOutput::open(&target(&path)).unwrap();
+        let mut now = clock::monotonic();
+        let lines: Vec<u8> = (0..5_000)
+            .flat_map(|number| format!("{number}:{}\n", "x".repeat(number % 97)).into_bytes())
+            .collect();
+        let (mut left, mut got, mut changes) = (&lines[..], Vec::new(), Vec::new());
+        while !left.is_empty() || got.len() < lines.len() {
+            let half = left.len() / 2;
+            let result = output.write_pieces([&left[..half], &left[half..]], now);
+            assert_eq!(result.lost, 0);
+            left = &left[result.taken..];
+            changes.extend(result.change);
+            now += STALL_PATIENCE;
+            let again = output.write_pieces([left, &[]], now);
+            left = &left[again.taken..];
+            changes.extend(again.change);
+            let mut piece = vec![0; 10_000];
+            let count = reader.read(&mut piece).unwrap_or(0);
+            got.extend_from_slice(&piece[..count]);
+        }
+        assert!(got == lines);
+        assert!(
+            matches!(changes[..], [OutputChange::Stalled, OutputChange::Recovered { lost: 0 }]),
+            "{changes:?}"
+        );
+    }
+
+    #[test]
+    fn lines_that_nobody_can_get_are_counted_and_told_of_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        fifo(&path);
+        let first = reader(&path);
+        let mut output = LogOutput::open(&target(&path)).unwrap();
+        let now = clock::monotonic();
+        written(&mut output, b"one\n");
+        drop(first);
+        let result = output.write(b"two\nthree\n", now);
+        assert!(matches!(
+            result,
+            BatchResult { taken: 10, lost: 2, change: Some(OutputChange::Failing(_)) }
+        ));
+        let result = output.write(b"four\n", now);
+        assert!(matches!(result, BatchResult { taken: 5, lost: 1, change: None }));
+        let mut second = reader(&path);
+        written(&mut output, b"five\n");
+        let change = output.write(b"", now + RECOVERY_PATIENCE).change;
+        assert!(matches!(change, Some(OutputChange::Recovered { lost: 3 })), "{change:?}");
+        let mut text = [0; 32];
+        let count = second.read(&mut text).unwrap();
+        assert!(text[..count].ends_with(b"five\n"));
+    }
+
+    #[test]
+    fn a_device_that_is_full_takes_nothing() {
+        let mut output = LogOutput::open(&target(Path::new("/dev/full"))).unwrap();
+        let result = output.write(b"one\ntwo\n", clock::monotonic());
+        assert!(matches!(result, BatchResult { taken: 8, lost: 2, change: Some(_) }), "{result:?}");
+        assert_eq!(output.end(), 0);
+    }
+
+    /// A write that ends anywhere in a batch: what was begun is kept to the end of its line, and the lines
+    /// behind it are counted.
+    #[test]
+    fn a_line_that_was_begun_is_kept_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = b"one\ntwo\n\nfour\n";
+        for split in 0..=lines.len() {
+            for stop in 0..=lines.len() {
+                let path = folder.path().join("access.log");
+                let mut output = LogOutput::open(&target(&path)).unwrap();
+                let pieces = [&lines[..split], &lines[split..]];
+                let kept = output.keep_rest(pieces, stop);
+                let behind = &lines[stop..];
+                let wanted = if stop == 0 || lines[stop - 1] == b'\n' {
+                    &behind[..0]
+                } else {
+                    &behind[..=behind.iter().position(|byte| *byte == b'\n').unwrap()]
+                };
+                assert_eq!((output.rest.as_slice(), kept), (wanted, wanted.len()));
+                let lost = lines[stop + kept..].iter().filter(|byte| **byte == b'\n').count();
+                assert_eq!(count_lines(pieces, stop + kept), lost as u64, "{split} {stop}");
+            }
+        }
     }
 }

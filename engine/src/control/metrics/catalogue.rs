@@ -10,6 +10,7 @@ use super::certificates::{certificates, revocation_lists};
 use super::counters::counted;
 use super::events::{events, times};
 use super::families::{Family, leave_out_surplus, number, signed};
+use super::logs::lost_lines;
 use super::objects::by_object;
 use super::upstreams::{by_node, bytes, failing};
 use crate::control::process::clock;
@@ -25,6 +26,7 @@ pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
     let totals = status.totals();
     all.extend(counted(&counters));
     all.push(bytes(&counters, &totals.nodes));
+    all.push(lost_lines(&counters, &status.lost_lines));
     all.extend(events(&sums));
     all.extend(by_object(&totals));
     all.extend(by_node(&totals.nodes));

@@ -105,10 +105,6 @@ const fn family_of(counter: Counter) -> CounterFamily {
             "Client connections ended because a reload or a changed file took away the trust that \
                  had let them in.",
         ),
-        Counter::LogDropped => own(
-            "ferrule_log_lines_dropped",
-            "Access log lines dropped because the writer was too slow.",
-        ),
         Counter::Panics => own("ferrule_panics", "Connections ended by a bug in Ferrule."),
         Counter::HandshakesFull
         | Counter::HandshakesResumed
@@ -121,6 +117,7 @@ const fn family_of(counter: Counter) -> CounterFamily {
         | Counter::Refusals
         | Counter::ClientBytesIn
         | Counter::ClientBytesOut
+        | Counter::LogDropped
         | Counter::BusyNanoseconds => CounterFamily::Elsewhere,
     }
 }

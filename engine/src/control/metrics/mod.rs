@@ -6,5 +6,6 @@ mod certificates;
 mod counters;
 mod events;
 pub(crate) mod families;
+mod logs;
 mod objects;
 mod upstreams;

@@ -19,7 +19,8 @@ use super::source::GenerationSource;
 use super::watched_files::WatchedFiles;
 use crate::control::endpoints::open_endpoints::OpenEndpoints;
 use crate::control::logs::diagnostics;
-use crate::control::logs::writer::{LogOutputs, LogWriter};
+use crate::control::logs::outputs::LogOutputs;
+use crate::control::logs::writer::LogWriter;
 use crate::control::process::terminal::{self, cannot_start};
 use crate::control::process::{clock, machine};
 use crate::control::state::commands::{CommandQueue, LoaderJob, LoaderProgress};
@@ -133,12 +134,13 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
     let prepared = opening::open(&listeners, &first.config, || !commands.is_stopping())
         .map_err(|errors| cannot_start(&reloader::ReloadError::Bind(errors)))?;
     let outputs = LogOutputs::open(&first.config.log).map_err(|error| cannot_start(&error))?;
-    let writer = LogWriter::start(outputs, rings).map_err(|error| cannot_start(&error))?;
+    let status = Arc::new(ProcessStatus::new(links.clone()));
+    let writer = LogWriter::start(outputs, rings, &status.lost_lines)
+        .map_err(|error| cannot_start(&error))?;
     let level = diagnostics::start(&writer, first.config.log.level);
-    diagnostics::log_panics();
+    diagnostics::log_panics(&writer);
     let resolver = Resolver::start(links.clone(), Box::new(resolver::system))
         .map_err(|error| cannot_start(&error))?;
-    let status = Arc::new(ProcessStatus::new(links.clone()));
     let mut endpoints = OpenEndpoints::new(&status, commands);
     let open = endpoints
         .prepare(&first.config)

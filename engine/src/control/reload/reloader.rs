@@ -17,7 +17,8 @@ use super::source::GenerationSource;
 use super::watched_files::WatchedFiles;
 use crate::control::endpoints::open_endpoints::{OpenEndpoints, PreparedEndpoints};
 use crate::control::logs::diagnostics::LevelSwitch;
-use crate::control::logs::writer::{LogOpenError, LogOutputs, LogWriter};
+use crate::control::logs::outputs::{LogOpenError, LogOutputs};
+use crate::control::logs::writer::LogWriter;
 use crate::control::process::clock;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::control::state::status::ProcessStatus;
@@ -321,7 +322,7 @@ pub(crate) mod testing {
         let first = Arc::new(source.assemble(draft, 1).unwrap());
         let links: Vec<Arc<CoreLink>> = (0..2).map(|core| Arc::new(CoreLink::new(core))).collect();
         let outputs = LogOutputs::open(&first.config.log).unwrap();
-        let writer = LogWriter::start(outputs, Vec::new()).unwrap();
+        let writer = LogWriter::start(outputs, Vec::new(), &Arc::default()).unwrap();
         let listeners = Arc::new(Listeners::new(links.len()));
         let prepared = listeners.prepare(&first.config).unwrap();
         let status = Arc::new(ProcessStatus::new(links.clone()));

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::certificates::{self, ConfiguredCertificate};
 use super::totals::{GenerationLabels, MetricTotals, ObjectTotals};
+use crate::control::logs::lost_lines::LostLines;
 use crate::control::process::clock;
 use crate::report::{ExpiringClients, Meters, expiry_tracker};
 use crate::setup::node_states::NodeStates;
@@ -73,6 +74,8 @@ pub(crate) struct ProcessStatus {
     pub(crate) started: Instant,
     /// The same in Unix seconds.
     pub(crate) started_unix: i64,
+    /// What the log writer has lost.
+    pub(crate) lost_lines: Arc<LostLines>,
     fields: Mutex<StatusFields>,
     /// Notified when a ticket is answered.
     answered: Condvar,
@@ -108,6 +111,7 @@ impl ProcessStatus {
             links,
             started: clock::monotonic(),
             started_unix,
+            lost_lines: Arc::default(),
             fields: Mutex::new(StatusFields { reloads, ..StatusFields::default() }),
             answered: Condvar::new(),
             clients: Mutex::new(clients),

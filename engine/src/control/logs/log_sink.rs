@@ -1,0 +1,77 @@
+//! The descriptor that a log is written to.
+//!
+//! In: bytes. Out: how many of them the kernel has taken. Only a file may keep the writer waiting.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, fstat};
+
+/// A pipe that says it is writable takes this many bytes without waiting (pipe(7), `PIPE_BUF`).
+const PIPE_WRITE_MAX: usize = 4096;
+/// A file that has a name, or a standard stream.
+#[derive(Debug)]
+pub(super) enum LogSink {
+    File { path: PathBuf, file: File },
+    Stdout(io::Stdout),
+    Stderr(io::Stderr),
+}
+
+/// Why writing stopped.
+pub(super) enum WriteStop {
+    /// Nobody has read what was written before.
+    Stalled,
+    /// The kernel refuses it.
+    Failed(io::Error),
+}
+
+impl LogSink {
+    /// `write_all` that waits for nobody.
+    pub(super) fn write_all(&self, mut bytes: &[u8], written: &mut usize) -> Result<(), WriteStop> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let sink = self.as_fd();
+        // Nothing else may keep a writer waiting for a reader.
+        let is_file = fstat(sink)
+            .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile);
+        let most = if is_file { usize::MAX } else { PIPE_WRITE_MAX };
+        while !bytes.is_empty() {
+            if !is_file && !is_writable(sink) {
+                return Err(WriteStop::Stalled);
+            }
+            let chunk = bytes.get(..bytes.len().min(most)).unwrap_or(bytes);
+            match rustix::io::write(sink, chunk) {
+                Ok(0) => return Err(WriteStop::Failed(io::ErrorKind::WriteZero.into())),
+                Ok(count) => {
+                    *written = written.saturating_add(count);
+                    bytes = bytes.get(count..).unwrap_or_default();
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return Err(WriteStop::Stalled),
+                Err(error) => return Err(WriteStop::Failed(error.into())),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for LogSink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::File { file, .. } => file.as_fd(),
+            Self::Stdout(stream) => stream.as_fd(),
+            Self::Stderr(stream) => stream.as_fd(),
+        }
+    }
+}
+
+/// Can something be written without waiting? An error counts as yes: writing tells which one it is.
+fn is_writable(sink: BorrowedFd<'_>) -> bool {
+    let mut wanted = [PollFd::from_borrowed_fd(sink, PollFlags::OUT)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut wanted, Some(&at_once)) != Ok(0)
+}
