@@ -50,6 +50,7 @@ mod many_names;
 mod misdirected;
 mod observe;
 mod pool;
+mod preconditions;
 mod promptly;
 mod proxy_protocol;
 mod reach;

@@ -5,7 +5,6 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use ferrule_config::model::IoDriver;
 use ferrule_config::{Place, Problem, Problems, Report};
@@ -13,17 +12,18 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::inventory::Inventory;
+use crate::control::process::clock;
+use crate::control::process::machine;
 use crate::control::process::terminal::{self, OutputFormat};
-use crate::control::process::{clock, environment, machine};
-use crate::setup::{self, Generation};
+use crate::control::reload::source::GenerationSource;
+use crate::setup::Generation;
 use crate::tls::load::own_certificates;
-use crate::tls::resumption::tickets::TicketKeys;
 
 /// Checks a file. No socket is opened and no name is resolved. `strict` takes a warning for an error.
 pub(crate) fn check(file: &Path, format: OutputFormat, strict: bool) -> ExitCode {
     let now = clock::unix_seconds();
-    let tickets = Arc::new(TicketKeys::new());
-    let mut result = setup::load(file, &environment::variable, &tickets, 1, now);
+    let source = GenerationSource::new(file);
+    let mut result = source.read().and_then(|draft| source.assemble(draft, 1, None));
     if let Ok(generation) = &mut result {
         warn_of_machine(generation);
     }

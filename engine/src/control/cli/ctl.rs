@@ -87,6 +87,10 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
             AdminCommand::Certs => certs(&answer),
             AdminCommand::Reload { .. } => reloaded(&answer),
         });
+        for warning in list(&answer, "warnings") {
+            let warning = printable(warning.as_str().unwrap_or_default());
+            terminal::print_error(&format!("warning: {warning}"));
+        }
     } else {
         for error in list(&answer, "errors") {
             terminal::print_error(error.as_str().unwrap_or_default());

@@ -14,7 +14,7 @@ use super::connection::EndpointConnection;
 use crate::control::process::clock;
 use crate::control::state::certificates::certificates_json;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
-use crate::control::state::status::{ActiveGeneration, ProcessStatus};
+use crate::control::state::status::{ActiveGeneration, ProcessStatus, TakenReload};
 use crate::identity::verify::explain::hex;
 use crate::report::meters::AuthorityUse;
 use crate::report::{Counter, CounterSums, EventSums};
@@ -27,6 +27,8 @@ use crate::tls::load::loaded_crl::LoadedCrl;
 const COMMAND_BYTES_MAX: usize = 4 * 1024;
 /// How long a client waits for a reload.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
+/// How many warnings one answer lists at most.
+const WARNINGS_MAX: usize = 1_000;
 /// How many clients one answer lists at most.
 const CLIENTS_MAX: usize = 1_000;
 /// How many nodes that fail the status lists at most.
@@ -189,7 +191,9 @@ impl AdminProtocol {
         let Some(ticket) = ticket else { return json!({ "ok": true }) };
         // A client that has left, or is closed to make room for another one, waits no longer.
         match self.status.wait_for_reload(ticket, RELOAD_PATIENCE, || !connection.is_closed()) {
-            Some(Ok(generation)) => json!({ "ok": true, "generation": generation }),
+            Some(Ok(TakenReload { generation, warnings })) => {
+                json!({ "ok": true, "generation": generation, "warnings": warnings_json(warnings) })
+            }
             Some(Err(errors)) => json!({ "ok": false, "errors": errors }),
             None => refuse("the reload has not come to an end within a minute"),
         }
@@ -209,6 +213,16 @@ fn failing_json(states: &NodeStates) -> Vec<Value> {
         })
     });
     shown.collect()
+}
+
+/// Warnings for an answer, whose length is bounded.
+fn warnings_json(mut warnings: Vec<String>) -> Vec<String> {
+    let more = warnings.len().saturating_sub(WARNINGS_MAX);
+    warnings.truncate(WARNINGS_MAX);
+    if more > 0 {
+        warnings.push(format!("and {more} more, which are in the error log"));
+    }
+    warnings
 }
 
 fn core_json(link: &CoreLink) -> Value {

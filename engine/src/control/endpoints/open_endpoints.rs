@@ -26,6 +26,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::admin_protocol::AdminProtocol;
 use super::listener::{EndpointListener, EndpointSocket};
 use super::metrics_endpoint::MetricsEndpoint;
+use crate::control::process::directory;
 use crate::control::process::port_owners::{self, ProcessName};
 use crate::control::state::commands::CommandQueue;
 use crate::control::state::status::ProcessStatus;
@@ -276,11 +277,22 @@ fn bind_for_owner(path: &Path) -> io::Result<UnixListener> {
     socket
 }
 
+/// Can a socket of this name be made, as far as that can be told without making it? Another socket in its
+/// place may have been left behind.
+pub(crate) fn check_socket_place(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            Err(io::Error::other("there is something that is not a socket"))
+        }
+        _ => directory::can_hold(path),
+    }
+}
+
 /// Removes a socket on which no process listens any more; anything else in its place stays.
 fn remove_stale_socket(path: &Path) -> io::Result<()> {
-    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
-    if !found.file_type().is_socket() {
-        return Err(io::Error::other("there is something that is not a socket"));
+    check_socket_place(path)?;
+    if fs::symlink_metadata(path).is_err() {
+        return Ok(());
     }
     // Non-blocking: a listener whose queue is full would keep us waiting.
     let caller = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;

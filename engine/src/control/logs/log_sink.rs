@@ -1,6 +1,6 @@
 //! The descriptor that a log is written to.
 //!
-//! In: bytes. Out: how many of them the kernel has taken. Only a file may keep the writer waiting.
+//! In: bytes. Out: how many of them the kernel has taken. Only a file may keep the writer waiting for long.
 
 use std::fs::File;
 use std::io;
@@ -12,6 +12,10 @@ use rustix::fs::{FileType, fstat};
 
 /// A pipe that says it is writable takes this many bytes without waiting (pipe(7), `PIPE_BUF`).
 const PIPE_WRITE_MAX: usize = 4096;
+/// How long a reader may take to make room. One that keeps up gets everything in one round, however small its
+/// pipe is; one that has stopped delays the other log by no more than this.
+const READER_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+
 /// A file that has a name, or a standard stream.
 #[derive(Debug)]
 pub(super) enum LogSink {
@@ -69,9 +73,8 @@ impl AsFd for LogSink {
     }
 }
 
-/// Can something be written without waiting? An error counts as yes: writing tells which one it is.
+/// Can something be written within [`READER_WAIT`]? An error counts as yes: writing tells which one it is.
 fn is_writable(sink: BorrowedFd<'_>) -> bool {
     let mut wanted = [PollFd::from_borrowed_fd(sink, PollFlags::OUT)];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut wanted, Some(&at_once)) != Ok(0)
+    poll(&mut wanted, Some(&READER_WAIT)) != Ok(0)
 }

@@ -2,7 +2,7 @@
 
 pub mod diagnostics;
 mod line;
-mod log_file;
+pub(crate) mod log_file;
 mod log_sink;
 pub(crate) mod lost_lines;
 pub mod output;

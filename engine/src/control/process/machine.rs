@@ -22,6 +22,23 @@ pub fn kernel() -> Option<(u32, u32)> {
     parse_release(&rustix::system::uname().release().to_string_lossy())
 }
 
+/// Is the kernel new enough? A release name that we do not understand is no reason not to start.
+///
+/// # Errors
+/// What is too old, and what is needed, in words.
+pub fn check_kernel() -> Result<(), String> {
+    match kernel() {
+        Some(version) if version < KERNEL_MIN => {
+            let ((major, minor), (need, need_minor)) = (version, KERNEL_MIN);
+            Err(format!(
+                "Linux {major}.{minor} is too old: {need}.{need_minor} is needed for epoll, and 6.1 \
+                 for the best of io_uring"
+            ))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// `6.1.0-18-amd64` is `(6, 1)`.
 fn parse_release(release: &str) -> Option<(u32, u32)> {
     let mut parts = release.split(|byte: char| !byte.is_ascii_digit());

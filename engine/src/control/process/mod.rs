@@ -2,6 +2,7 @@
 //! and the standard streams.
 
 pub(crate) mod clock;
+pub(crate) mod directory;
 pub(crate) mod environment;
 pub mod machine;
 pub(crate) mod port_owners;

@@ -120,7 +120,7 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
     let source = GenerationSource::new(file);
     let draft = source.read().map_err(|problems| terminal::print_problems(&problems))?;
     let watched = WatchedFiles::of(&draft.config.files());
-    let first = source.assemble(draft, 1);
+    let first = source.assemble(draft, 1, None);
     let first = Arc::new(first.map_err(|problems| terminal::print_problems(&problems))?);
     let runtime = first.config.runtime.clone();
     let descriptors = machine::raise_descriptor_limit();

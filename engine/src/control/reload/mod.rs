@@ -3,8 +3,9 @@
 
 pub(crate) mod loader;
 mod opening;
+mod preconditions;
 pub mod reloader;
 mod renewal;
 pub mod resolver;
-mod source;
+pub(crate) mod source;
 mod watched_files;

@@ -21,7 +21,7 @@ use crate::control::logs::outputs::{LogOpenError, LogOutputs};
 use crate::control::logs::writer::LogWriter;
 use crate::control::process::clock;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
-use crate::control::state::status::ProcessStatus;
+use crate::control::state::status::{ProcessStatus, TakenReload, TicketAnswer};
 use crate::setup::listeners::{BindError, Listeners, PreparedListeners};
 use crate::setup::node_states::NodeStates;
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
@@ -97,7 +97,7 @@ fn lines<T: fmt::Display>(things: impl Iterator<Item = T>) -> String {
 
 impl Reloader {
     /// Loads the file and puts it into force, or keeps what is in force. Logs the result.
-    fn reload(&mut self) {
+    fn reload(&mut self) -> TicketAnswer {
         let started = clock::monotonic();
         match self
             .source
@@ -105,7 +105,7 @@ impl Reloader {
             .map_err(ReloadError::Problems)
             .and_then(|draft| self.try_reload(draft))
         {
-            Ok(late) => {
+            Ok(warnings) => {
                 self.taken = self.taken.saturating_add(1);
                 self.status.record_reload(Ok(self.current.number));
                 tracing::info!(
@@ -113,17 +113,14 @@ impl Reloader {
                     self.current.number,
                     started.elapsed().as_millis()
                 );
-                warn_of_late(&late);
+                Ok(TakenReload { generation: self.current.number, warnings })
             }
             Err(refused) => {
                 self.refused = self.refused.saturating_add(1);
-                self.status.record_reload(Err(refused
-                    .to_string()
-                    .lines()
-                    .map(str::to_owned)
-                    .collect()));
+                let reasons: Vec<String> = refused.to_string().lines().map(str::to_owned).collect();
+                self.status.record_reload(Err(reasons.clone()));
                 // One event for each reason: a log is read line by line.
-                for reason in refused.to_string().lines() {
+                for reason in &reasons {
                     tracing::error!("reload refused: {reason}");
                 }
                 tracing::error!(
@@ -132,25 +129,27 @@ impl Reloader {
                     self.taken,
                     self.refused
                 );
+                Err(reasons)
             }
         }
     }
 
     /// Reloads, and answers these tickets.
     pub(super) fn reload_for(&mut self, tickets: Vec<u64>) {
-        self.reload();
-        let result = self.status.reloads().last.unwrap_or(Ok(self.current.number));
+        let answer = self.reload();
         for ticket in tickets {
-            self.status.answer_ticket(ticket, result.clone());
+            self.status.answer_ticket(ticket, answer.clone());
         }
     }
 
-    /// Puts a draft into force. Returns the cores that have not acknowledged it in time.
-    fn try_reload(&mut self, draft: Draft) -> Result<Vec<u32>, ReloadError> {
+    /// Puts a draft into force. Returns the warnings, which have been logged.
+    fn try_reload(&mut self, draft: Draft) -> Result<Vec<String>, ReloadError> {
         let number = self.current.number.saturating_add(1);
         // Before the files are read: a change in between is seen by the next check.
         let watched = WatchedFiles::of(&draft.config.files());
-        let generation = self.source.assemble(draft, number).map_err(ReloadError::Problems)?;
+        let in_force = Some(&self.current.config);
+        let generation =
+            self.source.assemble(draft, number, in_force).map_err(ReloadError::Problems)?;
         if self.commands.is_stopping() {
             return Err(ReloadError::TooLate);
         }
@@ -165,15 +164,19 @@ impl Reloader {
             self.endpoints.prepare(&generation.config).map_err(ReloadError::Endpoint)?;
         self.writer.redirect(outputs);
         self.level.set(log.level);
-        warn_of_problems(&generation.warnings);
-        warn_of_waiting(&endpoints);
-        warn_of_fixed(&self.started_with, &generation.config.runtime);
-        self.warn_of_older_lists(&generation);
+        let mut warnings: Vec<String> = generation.warnings.lines().collect();
+        warnings.extend(endpoints.waiting().map(str::to_owned));
+        warnings.extend(of_fixed(&self.started_with, &generation.config.runtime));
+        warnings.extend(self.of_older_lists(&generation));
+        log_warnings(&warnings);
         self.hand_over(&generation, prepared, endpoints);
         self.current = generation;
         self.watched = watched;
         self.status.set_refused_files(Vec::new());
-        Ok(wait_for_cores(&self.links, number, CORES_PATIENCE))
+        let late = of_late(&wait_for_cores(&self.links, number, CORES_PATIENCE));
+        log_warnings(&late);
+        warnings.extend(late);
+        Ok(warnings)
     }
 
     /// Puts a generation into force, with prepared sockets and endpoints.
@@ -245,31 +248,34 @@ pub fn wait_for_cores(links: &[Arc<CoreLink>], number: u64, patience: Duration) 
     }
 }
 
-pub(super) fn warn_of_late(cores: &[u32]) {
-    for core in cores {
-        tracing::warn!(core, "the core has not taken the new generation yet");
+/// What is said of cores that are late.
+pub(super) fn of_late(cores: &[u32]) -> Vec<String> {
+    let words = |core| format!("core {core} has not taken the new generation yet");
+    cores.iter().map(words).collect()
+}
+
+/// Writes warnings to the error log, one line each.
+pub(super) fn log_warnings(warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
     }
 }
 
 /// Writes the warnings of a load to the error log.
-pub fn warn_of_problems(warnings: &Problems) {
-    for line in warnings.lines() {
-        tracing::warn!("{line}");
-    }
+pub(super) fn warn_of_problems(warnings: &Problems) {
+    log_warnings(&warnings.lines().collect::<Vec<_>>());
 }
 
 /// Logs the endpoints that another process still has.
 pub(super) fn warn_of_waiting(endpoints: &PreparedEndpoints) {
-    for words in endpoints.waiting() {
-        tracing::warn!("{words}");
-    }
+    log_warnings(&endpoints.waiting().map(str::to_owned).collect::<Vec<_>>());
 }
 
-/// Logs the keys whose change needs a restart.
-fn warn_of_fixed(started_with: &Runtime, now: &Runtime) {
-    for key in fixed_changes(started_with, now) {
-        tracing::warn!("{key} cannot change by a reload; it stays as it was until a restart");
-    }
+/// What is said of the keys whose change needs a restart.
+fn of_fixed(started_with: &Runtime, now: &Runtime) -> Vec<String> {
+    let words =
+        |key| format!("{key} cannot change by a reload; it stays as it was until a restart");
+    fixed_changes(started_with, now).into_iter().map(words).collect()
 }
 
 fn fixed_changes(started_with: &Runtime, now: &Runtime) -> Vec<&'static str> {
@@ -319,7 +325,7 @@ pub(crate) mod testing {
         let source = GenerationSource::new(file);
         let draft = source.read().unwrap();
         let watched = WatchedFiles::of(&draft.config.files());
-        let first = Arc::new(source.assemble(draft, 1).unwrap());
+        let first = Arc::new(source.assemble(draft, 1, None).unwrap());
         let links: Vec<Arc<CoreLink>> = (0..2).map(|core| Arc::new(CoreLink::new(core))).collect();
         let outputs = LogOutputs::open(&first.config.log).unwrap();
         let writer = LogWriter::start(outputs, Vec::new(), &Arc::default()).unwrap();
@@ -359,7 +365,7 @@ mod tests {
     use super::*;
     use crate::setup::LinkCursor;
 
-    fn read_and_try(reloader: &mut Reloader) -> Result<Vec<u32>, ReloadError> {
+    fn read_and_try(reloader: &mut Reloader) -> Result<Vec<String>, ReloadError> {
         let draft = reloader.source.read().map_err(ReloadError::Problems)?;
         reloader.try_reload(draft)
     }
@@ -381,7 +387,7 @@ mod tests {
         let refused = read_and_try(&mut reloader).unwrap_err();
         assert!(matches!(refused, ReloadError::Problems(_)));
         assert!(refused.to_string().lines().count() >= 2, "{refused}");
-        reloader.reload();
+        assert!(reloader.reload().is_err());
         assert_eq!((reloader.current.number, reloader.taken, reloader.refused), (1, 0, 1));
         assert!(take(&reloader.links[0], &mut seen).is_none());
     }
@@ -407,10 +413,11 @@ mod tests {
         let mut reloader = reloader(&file);
         let access = folder.path().join("no/such/access.log");
         write(&file, "127.0.0.1:0", &format!("access = {{ path = \"{}\" }}", access.display()));
-        assert!(matches!(
-            read_and_try(&mut reloader),
-            Err(ReloadError::Log(LogOpenError { key: "log.access.path", .. }))
-        ));
+        let refused = read_and_try(&mut reloader).unwrap_err();
+        assert!(matches!(refused, ReloadError::Problems(_)), "{refused}");
+        let missing = folder.path().join("no/such");
+        let words = format!("there is no directory {}", missing.display());
+        assert!(refused.to_string().contains(&words), "{refused}");
         assert_eq!(reloader.current.number, 1);
     }
 
@@ -434,7 +441,7 @@ mod tests {
             }
             second
         });
-        reloader.reload();
+        assert!(reloader.reload().is_ok());
         let second = cores.join().unwrap();
         assert_eq!((reloader.current.number, reloader.taken, reloader.refused), (2, 1, 0));
         for (old, new) in first.iter().zip(&second) {

@@ -53,7 +53,7 @@ impl Reloader {
         let addresses = self.resolver.known(&generation);
         self.post(&generation, &sockets, &addresses);
         reloader::warn_of_problems(&generation.warnings);
-        self.warn_of_older_lists(&generation);
+        reloader::log_warnings(&self.of_older_lists(&generation));
         self.current = generation;
         let number = self.current.number;
         let late = reloader::wait_for_cores(&self.links, number, CORES_PATIENCE);
@@ -61,7 +61,7 @@ impl Reloader {
         let first = changed.first().map(|path| path.display().to_string()).unwrap_or_default();
         let more = changed.len().saturating_sub(1);
         tracing::info!(file = first, more, "files read again: generation {number}");
-        reloader::warn_of_late(&late);
+        reloader::log_warnings(&reloader::of_late(&late));
     }
 
     /// Records the files that were refused; their objects stay as they were, and all others are in force.
@@ -90,13 +90,13 @@ impl Reloader {
         self.status.record_reload(Err(reasons));
     }
 
-    /// Warns of revocation lists that are older than the ones they replace.
-    pub(super) fn warn_of_older_lists(&self, next: &Generation) {
-        for list in loaded_crl::gone_back(&self.current.tls.crls, &next.tls.crls) {
+    /// What is said of revocation lists that are older than the ones they replace.
+    pub(super) fn of_older_lists(&self, next: &Generation) -> Vec<String> {
+        let lists = loaded_crl::gone_back(&self.current.tls.crls, &next.tls.crls);
+        let words = lists.into_iter().map(|list| {
             let (field, source, issuer) = (&list.keys, &list.sources, &list.issuer);
-            tracing::warn!(
-                "{field}: the list of {issuer} in {source} is older than the one before"
-            );
-        }
+            format!("{field}: the list of {issuer} in {source} is older than the one before")
+        });
+        words.collect()
     }
 }

@@ -6,32 +6,40 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ferrule_config::{Draft, Problems};
+use ferrule_config::{Config, Draft, Problems};
 
+use super::preconditions;
 use crate::control::process::{clock, environment};
 use crate::setup::{self, Generation};
 use crate::tls::resumption::tickets::TicketKeys;
 
 /// The configuration file of the process.
 #[derive(Debug)]
-pub(super) struct GenerationSource {
+pub(crate) struct GenerationSource {
     file: PathBuf,
     ticket_keys: Arc<TicketKeys>,
 }
 
 impl GenerationSource {
     /// The source of all generations of this process.
-    pub(super) fn new(file: &Path) -> Self {
+    pub(crate) fn new(file: &Path) -> Self {
         Self { file: file.to_owned(), ticket_keys: Arc::new(TicketKeys::new()) }
     }
 
     /// Reads the file as it is now; none of the files that it names.
-    pub(super) fn read(&self) -> Result<Draft, Box<Problems>> {
+    pub(crate) fn read(&self) -> Result<Draft, Box<Problems>> {
         Ok(ferrule_config::read(&self.file, &environment::variable)?)
     }
 
-    /// Loads everything that a draft names, as the generation of this number.
-    pub(super) fn assemble(&self, draft: Draft, number: u64) -> Result<Generation, Box<Problems>> {
+    /// Loads everything that a draft names, as the generation of this number, if the machine has what it needs.
+    /// `before` is the configuration in force.
+    pub(crate) fn assemble(
+        &self,
+        mut draft: Draft,
+        number: u64,
+        before: Option<&Config>,
+    ) -> Result<Generation, Box<Problems>> {
+        preconditions::check(&draft.config, before, &mut draft.problems);
         setup::assemble(draft, &self.ticket_keys, number, clock::unix_seconds())
     }
 

@@ -58,7 +58,7 @@ impl Boot {
     /// # Errors
     /// As for [`Boot::prepare`].
     pub fn prepare_with(file: &Path, signals: CaughtSignals) -> Result<Self, ExitCode> {
-        check_kernel()?;
+        machine::check_kernel().map_err(|error| cannot_start(&error))?;
         // No core dump may hold a key, and only root may read our memory.
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(|error| cannot_start(&error))?;
@@ -184,18 +184,4 @@ impl Boot {
 /// A kernel without huge pages has nothing to turn off.
 fn use_small_pages() {
     let _: rustix::io::Result<()> = rustix::thread::disable_transparent_huge_pages(true);
-}
-
-fn check_kernel() -> Result<(), ExitCode> {
-    match machine::kernel() {
-        Some(version) if version < machine::KERNEL_MIN => {
-            let ((major, minor), (need, need_minor)) = (version, machine::KERNEL_MIN);
-            Err(cannot_start(&format!(
-                "Linux {major}.{minor} is too old: {need}.{need_minor} is needed for epoll, and 6.1 \
-                 for the best of io_uring"
-            )))
-        }
-        // A release name that we do not understand is no reason not to start.
-        Some(_) | None => Ok(()),
-    }
 }

@@ -26,6 +26,18 @@ const WAITER_CHECK_EVERY: Duration = Duration::from_millis(50);
 /// The result of a reload: the number of the generation in force, or every reason why it was refused.
 pub(crate) type ReloadResult = Result<u64, Vec<String>>;
 
+/// A reload that was put into force.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct TakenReload {
+    /// The number of the generation in force.
+    pub(crate) generation: u64,
+    /// What was logged as a warning.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What a client that waits for a reload is told: what was put into force, or every reason against it.
+pub(crate) type TicketAnswer = Result<TakenReload, Vec<String>>;
+
 /// The generation in force.
 #[derive(Clone, Debug)]
 pub(crate) struct ActiveGeneration {
@@ -97,7 +109,7 @@ struct StatusFields {
     /// The number of the last ticket.
     last_ticket: u64,
     /// The open tickets: `None` until the reload has ended.
-    tickets: BTreeMap<u64, Option<ReloadResult>>,
+    tickets: BTreeMap<u64, Option<TicketAnswer>>,
 }
 
 impl ProcessStatus {
@@ -227,7 +239,7 @@ impl ProcessStatus {
     }
 
     /// Answers a ticket, unless it is closed by now.
-    pub(crate) fn answer_ticket(&self, ticket: u64, result: ReloadResult) {
+    pub(crate) fn answer_ticket(&self, ticket: u64, result: TicketAnswer) {
         if let Some(answer) = self.lock().tickets.get_mut(&ticket) {
             *answer = Some(result);
         }
@@ -241,7 +253,7 @@ impl ProcessStatus {
         ticket: u64,
         patience: Duration,
         is_connected: impl Fn() -> bool,
-    ) -> Option<ReloadResult> {
+    ) -> Option<TicketAnswer> {
         let started = clock::monotonic();
         let open =
             |fields: &mut StatusFields| fields.tickets.get(&ticket).is_some_and(Option::is_none);
@@ -290,10 +302,14 @@ mod tests {
     #[test]
     fn an_answer_is_given_once() {
         let status = Arc::new(ProcessStatus::new(Vec::new()));
+        let taken = |generation| Ok(TakenReload { generation, warnings: Vec::new() });
         let ticket = status.open_ticket();
         let answering = Arc::clone(&status);
-        let answerer = std::thread::spawn(move || answering.answer_ticket(ticket, Ok(7)));
-        assert_eq!(status.wait_for_reload(ticket, Duration::from_secs(10), || true), Some(Ok(7)));
+        let answerer = std::thread::spawn(move || answering.answer_ticket(ticket, taken(7)));
+        assert_eq!(
+            status.wait_for_reload(ticket, Duration::from_secs(10), || true),
+            Some(taken(7))
+        );
         answerer.join().unwrap();
         assert_eq!(status.wait_for_reload(ticket, Duration::ZERO, || true), None);
         let late = status.open_ticket();
@@ -301,7 +317,7 @@ mod tests {
         // The client that waits has left.
         let gone = status.open_ticket();
         assert_eq!(status.wait_for_reload(gone, Duration::from_secs(600), || false), None);
-        status.answer_ticket(late, Ok(8));
+        status.answer_ticket(late, taken(8));
         assert!(status.lock().tickets.is_empty());
     }
 
