@@ -106,6 +106,7 @@ impl Exchange {
             method: self.admission.method,
             version: self.admission.version,
             keep_alive: self.admission.keep_alive,
+            repeatable: false,
             interims: 0,
             http_date: input::NOW.http_date,
             continue_wanted: false,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ferrule_config::Config;
 use ferrule_config::model::{
-    Answers, Forwarded, HeaderOps, HeaderValue, Http, KeepalivePool, Listen, Node, NodeAddress,
-    Pacing, PassHost, Route, Scheme, Upstream, UpstreamTimeout, UriPattern,
+    Answers, Forwarded, HeaderOps, HeaderValue, Http, HttpReuse, KeepalivePool, Listen, Node,
+    NodeAddress, Pacing, PassHost, Route, Scheme, Upstream, UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::rewrite::{Destination, upstream_head};
@@ -122,6 +122,7 @@ fn upstream() -> Upstream {
         retries: 1,
         timeout: UpstreamTimeout { connect: MINUTE, send: MINUTE, read: MINUTE },
         pool: KeepalivePool { size: 320, idle_timeout: MINUTE, requests: 1000 },
+        http_reuse: HttpReuse::Always,
         tls: None,
     }
 }

@@ -8,7 +8,7 @@ use crate::check::ssls::protocols;
 use crate::defaults;
 use crate::host_names;
 use crate::model::{
-    KeepalivePool, KeyPair, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa,
+    HttpReuse, KeepalivePool, KeyPair, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa,
     UpstreamTimeout, UpstreamTls, UpstreamVerify,
 };
 use crate::raw::{Raw, RawNode};
@@ -57,6 +57,7 @@ impl Check<'_> {
             retries: raw.int_given("retries").unwrap_or(by_default),
             timeout,
             pool: pool(raw),
+            http_reuse: raw.word("http_reuse").unwrap_or(HttpReuse::Always),
             tls: tls?,
             proxy_protocol,
         })

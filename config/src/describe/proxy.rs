@@ -9,7 +9,7 @@ use crate::describe::tables::{
     ALLOW, CLOCK_SKEW, CRL, CRL_EXPIRED, CRL_MISSING, DENY, DESC, ID_DOC, LABELS, NAME, PROTOCOLS,
     STATUS,
 };
-use crate::model::{ProxyTlv, Scheme, UpstreamVerify};
+use crate::model::{HttpReuse, ProxyTlv, Scheme, UpstreamVerify};
 use crate::words::{HostMode, ProxyVersion, Word};
 
 static SCHEME: Words = Words { words: Scheme::WORDS, refused: refused::SCHEMES };
@@ -17,6 +17,7 @@ static BALANCER: Words = Words { words: &["roundrobin"], refused: refused::BALAN
 static HOST_MODE: Words = Words { words: HostMode::WORDS, refused: &[] };
 static PROXY_VERSION: Words = Words { words: ProxyVersion::WORDS, refused: &[] };
 static PROXY_TLVS: Words = Words { words: ProxyTlv::WORDS, refused: &[] };
+static HTTP_REUSE: Words = Words { words: HttpReuse::WORDS, refused: refused::HTTP_REUSE };
 static UPSTREAM_VERIFY: Words = Words { words: UpstreamVerify::WORDS, refused: &[] };
 static METHODS: Words = Words {
     words: &["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "PURGE"],
@@ -76,6 +77,15 @@ pub(super) static UPSTREAMS: Table = Table {
             Kind::Table(&POOL),
             "its defaults",
             "Connections kept for later requests.",
+        ),
+        with(
+            "http_reuse",
+            Kind::Word(&HTTP_REUSE),
+            Fallback::Text("always"),
+            "Which requests may go over a kept connection. The node may be ending it at that moment, \
+                 and a request that may not be sent twice is lost then. \"always\": all. \"safe\": \
+                 only those that can be sent again; each of the others gets a new connection \
+                 (retries.md).",
         ),
         optional("tls", Kind::Table(&TLS), "needed by `scheme = \"https\"`", "TLS to the nodes."),
         optional(

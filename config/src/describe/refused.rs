@@ -147,6 +147,11 @@ pub(crate) const SCHEMES: &[Refused] = &[
 
 pub(crate) const BALANCERS: &[Refused] = &[later("chash"), later("ewma"), later("least_conn")];
 
+pub(crate) const HTTP_REUSE: &[Refused] = &[
+    never("never", "say `keepalive_pool = { size = 0 }`"),
+    never("aggressive", "a connection that was used before may be ending as well: say \"safe\""),
+];
+
 pub(crate) const METHODS: &[Refused] = &[
     never("CONNECT", "it is always answered with 405: the gateway is no forward proxy"),
     never("TRACE", "it is always answered with 405: it would show headers that others added"),

@@ -358,6 +358,7 @@ fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
     let (size, requests) = (pool.size, pool.requests);
     let table = format!("{{ size = {size}, idle_timeout = {idle}, requests = {requests} }}");
     out.line("keepalive_pool", table);
+    out.text_line("http_reuse", upstream.http_reuse.word());
     match &upstream.proxy_protocol {
         None => {}
         Some(ProxyProtocol::V1) => out.text_line("proxy_protocol", "v1"),

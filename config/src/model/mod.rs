@@ -40,6 +40,6 @@ pub use runtime::{IoDriver, Runtime};
 pub use ssl::{ClientAuth, ClientVerify, OnRevoke, Protocols, Reject, Server};
 pub use trust::{CrlExpired, CrlMissing, Pin, Revocation};
 pub use upstream::{
-    KeepalivePool, Node, NodeAddress, PassHost, ProxyProtocol, ProxyTlv, Scheme, Upstream,
-    UpstreamCa, UpstreamTimeout, UpstreamTls, UpstreamVerify,
+    HttpReuse, KeepalivePool, Node, NodeAddress, PassHost, ProxyProtocol, ProxyTlv, Scheme,
+    Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls, UpstreamVerify,
 };

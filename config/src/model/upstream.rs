@@ -30,6 +30,8 @@ pub struct Upstream {
     pub timeout: UpstreamTimeout,
     /// Kept-alive connections.
     pub pool: KeepalivePool,
+    /// Which requests may go over them.
+    pub http_reuse: HttpReuse,
     /// TLS settings; present exactly if the scheme is `https`.
     pub tls: Option<UpstreamTls>,
     /// The PROXY protocol header that begins each connection.
@@ -135,6 +137,16 @@ pub struct KeepalivePool {
     pub idle_timeout: Duration,
     /// Requests on one connection.
     pub requests: u32,
+}
+
+/// `upstreams.http_reuse`
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum HttpReuse {
+    /// Every request.
+    Always,
+    /// Only those that may be sent twice, and whose body is held.
+    Safe,
 }
 
 /// `upstreams.tls`

@@ -1,7 +1,8 @@
-//! What is told about the keys of WebSockets and of the PROXY protocol.
+//! What is told about the keys of WebSockets, of the PROXY protocol and of kept connections.
 
 use std::path::Path;
 
+use ferrule_config::model::HttpReuse;
 use ferrule_config::{Draft, Problems, read_text};
 
 const LISTEN: &str = "listen = [{ address = '0.0.0.0:80' }]\n";
@@ -75,5 +76,34 @@ fn a_routes_word_on_websockets_wins_over_its_services() {
         let route = ROUTE.replace("uri =", &format!("service_id = 's'\n{of_route}uri ="));
         let config = draft(&format!("{LISTEN}{services}{route}")).map(|draft| draft.config);
         assert_eq!(config.expect("it is TOML").routes[0].websocket, wanted);
+    }
+}
+
+#[test]
+fn kept_connections_are_for_every_request_or_for_safe_ones() {
+    let text = |line: &str| {
+        format!(
+            "{LISTEN}[[routes]]\nuri = '/*'\n[routes.upstream]\nnodes = {{ 'a:1' = 1 }}\n{line}\n"
+        )
+    };
+    for (line, wanted) in [
+        ("", HttpReuse::Always),
+        ("http_reuse = 'always'", HttpReuse::Always),
+        ("http_reuse = 'safe'", HttpReuse::Safe),
+    ] {
+        let config = draft(&text(line)).expect("no problem").config;
+        assert_eq!(config.upstreams[0].http_reuse, wanted, "{line}");
+    }
+    for (line, message) in [
+        ("http_reuse = 'never'", "`never` is out of scope"),
+        ("http_reuse = 'aggressive'", "`aggressive` is out of scope"),
+        ("http_reuse = 'Safe'", "`Safe`"),
+        ("http_reuse = true", ""),
+    ] {
+        let found = problems(&text(line));
+        let fits = |problem: &(usize, String, String)| {
+            problem.1 == "routes[0].upstream.http_reuse" && problem.2.contains(message)
+        };
+        assert!(found.len() == 1 && fits(&found[0]), "{line}: {found:?}");
     }
 }

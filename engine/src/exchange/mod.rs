@@ -14,6 +14,7 @@ pub mod connection_view;
 pub mod flow;
 mod forwarded_cert;
 pub mod hop;
+pub mod keep_alive;
 pub mod mark;
 pub mod negotiate;
 pub mod options;

@@ -16,6 +16,10 @@ pub struct Idle<C> {
     pub connection: C,
     /// Requests it has served.
     pub requests: u32,
+    /// The most that its other end takes.
+    pub requests_max: u32,
+    /// When its idle time is over, in milliseconds of the caller's clock. [`Pool::put`] sets it.
+    pub until_ms: u64,
     /// The seconds in which what was proved of its other end stays true.
     pub holds: TimeRange,
 }
@@ -50,11 +54,14 @@ pub struct Walk(u32);
 
 type Link = Option<u32>;
 
+/// How many connections of a key are looked at for one whose time is not over: their times differ where an
+/// upstream names its own.
+const TAKE_LOOKS_MAX: u32 = 8;
+
 #[derive(Debug)]
 struct Slot<C> {
     idle: Option<Idle<C>>,
     key: u32,
-    expires_ms: u64,
     key_next: Link,
     key_previous: Link,
     newer: Link,
@@ -97,10 +104,18 @@ impl<C> Pool<C> {
         self.keys.insert(identity, index(upstream))
     }
 
-    /// The connection that was put back last.
-    pub fn take(&mut self, key: PoolKey) -> Option<Idle<C>> {
-        let newest = self.keys.current(key)?.newest?;
-        self.unlink(newest)
+    /// The connection that was put back last of those whose time is not over. Connections whose time is
+    /// over stay for [`Self::expire`] and [`Self::look`]; behind too many of them, none is found.
+    pub fn take(&mut self, key: PoolKey, now_ms: u64) -> Option<Idle<C>> {
+        let mut next = self.keys.current(key)?.newest;
+        for _ in 0..TAKE_LOOKS_MAX {
+            let slot = self.slots.get(next? as usize)?;
+            if slot.idle.as_ref().is_some_and(|idle| idle.until_ms > now_ms) {
+                return self.unlink(next?);
+            }
+            next = slot.key_next;
+        }
+        None
     }
 
     /// Puts a connection (back) in. What comes out has to be closed: the upstream's oldest one if
@@ -114,22 +129,28 @@ impl<C> Pool<C> {
     ) -> Option<C> {
         let Some(entry) = self.keys.current(key) else { return Some(idle.connection) };
         let upstream = entry.upstream;
-        if limits.size == 0 || idle.requests >= limits.requests || limits.idle_timeout.is_zero() {
+        let used_up = idle.requests >= limits.requests.min(idle.requests_max);
+        if limits.size == 0 || used_up || limits.idle_timeout.is_zero() {
             return Some(idle.connection);
         }
         let list = self.upstreams.get(upstream as usize);
         let oldest = list.filter(|list| list.len >= limits.size).and_then(|list| list.oldest);
         let evicted = oldest.and_then(|oldest| self.unlink(oldest));
         let idle_ms = u64::try_from(limits.idle_timeout.as_millis()).unwrap_or(u64::MAX);
-        self.link(key.at, upstream, idle, now_ms.saturating_add(idle_ms));
+        let until_ms = now_ms.saturating_add(idle_ms);
+        self.link(key.at, upstream, Idle { until_ms, ..idle });
         evicted.map(|idle| idle.connection)
     }
 
-    /// Takes out connections whose idle time is over, until `close` says that this is enough.
+    /// Takes out connections whose idle time is over, until `close` says that this is enough. One whose
+    /// time is shorter than that of an older one stays until [`Self::look`] finds it.
     pub fn expire(&mut self, now_ms: u64, mut close: impl FnMut(C) -> bool) {
         for upstream in 0..self.upstreams.len() {
             while let Some(oldest) = self.upstreams[upstream].oldest
-                && self.slots[oldest as usize].expires_ms <= now_ms
+                && self.slots[oldest as usize]
+                    .idle
+                    .as_ref()
+                    .is_none_or(|idle| idle.until_ms <= now_ms)
                 && let Some(idle) = self.unlink(oldest)
             {
                 if !close(idle.connection) {
@@ -180,13 +201,12 @@ impl<C> Pool<C> {
         self.len == 0
     }
 
-    fn link(&mut self, key: u32, upstream: u32, idle: Idle<C>, expires_ms: u64) {
+    fn link(&mut self, key: u32, upstream: u32, idle: Idle<C>) {
         let entry = &mut self.keys.entries[key as usize];
         let list = &mut self.upstreams[upstream as usize];
         let slot = Slot {
             idle: Some(idle),
             key,
-            expires_ms,
             key_next: entry.newest,
             key_previous: None,
             newer: None,
@@ -259,7 +279,8 @@ mod tests {
     }
 
     fn idle(connection: u32) -> Idle<u32> {
-        Idle { connection, requests: 1, holds: TimeRange::ALWAYS }
+        let (requests_max, until_ms, holds) = (u32::MAX, 0, TimeRange::ALWAYS);
+        Idle { connection, requests: 1, requests_max, until_ms, holds }
     }
 
     #[test]
@@ -269,10 +290,10 @@ mod tests {
         assert_eq!(pool.put(a, idle(1), &LIMITS, 0), None);
         assert_eq!(pool.put(b, idle(2), &LIMITS, 0), None);
         assert_eq!(pool.put(a, idle(3), &LIMITS, 0), None);
-        assert_eq!(pool.take(a).map(|idle| idle.connection), Some(3));
-        assert_eq!(pool.take(a).map(|idle| idle.connection), Some(1));
-        assert!(pool.take(a).is_none());
-        assert_eq!(pool.take(b).map(|idle| idle.connection), Some(2));
+        assert_eq!(pool.take(a, 0).map(|idle| idle.connection), Some(3));
+        assert_eq!(pool.take(a, 0).map(|idle| idle.connection), Some(1));
+        assert!(pool.take(a, 0).is_none());
+        assert_eq!(pool.take(b, 0).map(|idle| idle.connection), Some(2));
         assert!(pool.is_empty());
     }
 
@@ -287,7 +308,7 @@ mod tests {
         assert_eq!(pool.put(b, idle(4), &LIMITS, 0), Some(1));
         assert_eq!(pool.put(b, idle(5), &LIMITS, 0), Some(2));
         assert_eq!(pool.len(), 4);
-        assert_eq!(pool.take(other).map(|idle| idle.connection), Some(9));
+        assert_eq!(pool.take(other, 0).map(|idle| idle.connection), Some(9));
     }
 
     /// Looks at everything at once.
@@ -312,8 +333,8 @@ mod tests {
             idle.connection == 3
         });
         assert_eq!((seen, pool.len()), (vec![1, 2, 3], 1));
-        assert!(pool.take(b).is_none());
-        assert_eq!(pool.take(a).map(|idle| idle.connection), Some(3));
+        assert!(pool.take(b, 0).is_none());
+        assert_eq!(pool.take(a, 0).map(|idle| idle.connection), Some(3));
     }
 
     /// What comes and goes while a walk rests hides nobody from it.
@@ -339,7 +360,7 @@ mod tests {
             }) == Some(())
             {
                 if below(2) == 0 {
-                    if let Some(taken) = pool.take(keys[below(3)]) {
+                    if let Some(taken) = pool.take(keys[below(3)], 0) {
                         stay.retain(|connection| *connection != taken.connection);
                     }
                 } else if next < 60 {
@@ -361,7 +382,11 @@ mod tests {
     fn idle_time_and_requests_are_bounded() {
         let mut pool = Pool::new(1);
         let key = pool.key(&identity("u", 1));
-        assert_eq!(pool.put(key, Idle { requests: 10, ..idle(7) }, &LIMITS, 0), Some(7));
+        // As many requests as both ends allow.
+        for (requests, requests_max) in [(10, u32::MAX), (10, 99), (4, 4)] {
+            let idle = Idle { requests, requests_max, ..idle(7) };
+            assert_eq!(pool.put(key, idle, &LIMITS, 0), Some(7));
+        }
         let none = KeepalivePool { size: 0, ..LIMITS };
         assert_eq!(pool.put(key, idle(7), &none, 0), Some(7));
         pool.put(key, idle(1), &LIMITS, 0);
@@ -407,8 +432,30 @@ mod tests {
         });
         assert_eq!((left, pool.len()), (vec![1, 2], 1));
         assert!(
-            pool.take(kept).is_some_and(|idle| idle.connection == 1 && idle.holds(i64::MAX - 1))
+            pool.take(kept, 0).is_some_and(|idle| idle.connection == 1 && idle.holds(i64::MAX - 1))
         );
+    }
+
+    #[test]
+    fn a_connection_whose_time_is_over_is_not_taken() {
+        let mut pool = Pool::new(1);
+        let key = pool.key(&identity("u", 1));
+        let short = KeepalivePool { idle_timeout: Duration::from_millis(10), ..LIMITS };
+        pool.put(key, idle(1), &LIMITS, 0);
+        pool.put(key, idle(2), &short, 0);
+        assert_eq!(pool.take(key, 9).map(|idle| idle.connection), Some(2));
+        pool.put(key, idle(2), &short, 0);
+        assert_eq!(pool.take(key, 10).map(|idle| (idle.connection, idle.until_ms)), Some((1, 100)));
+        assert!(pool.take(key, 10).is_none());
+        assert_eq!(pool.len(), 1, "whoever looks at it closes it");
+        // It is no more than so many that are passed over.
+        let limits = KeepalivePool { size: 64, ..LIMITS };
+        let short = KeepalivePool { size: 64, ..short };
+        pool.put(key, idle(3), &limits, 0);
+        for connection in 0..TAKE_LOOKS_MAX {
+            pool.put(key, idle(10 + connection), &short, 0);
+        }
+        assert!(pool.take(key, 50).is_none());
     }
 
     /// Against a simple model, over a long run.
@@ -429,9 +476,9 @@ mod tests {
                     assert_eq!(pool.put(keys[key], idle(step), &limits, now_ms), evicted);
                 }
                 4..=6 => {
-                    let newest = model.iter().rposition(|entry| entry.0 == key);
+                    let newest = model.iter().rposition(|entry| entry.0 == key && entry.2 > now_ms);
                     let wanted = newest.map(|at| model.remove(at).1);
-                    assert_eq!(pool.take(keys[key]).map(|idle| idle.connection), wanted);
+                    assert_eq!(pool.take(keys[key], now_ms).map(|idle| idle.connection), wanted);
                 }
                 _ => {
                     let mut closed = Vec::new();

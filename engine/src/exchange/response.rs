@@ -7,6 +7,7 @@
 
 use super::flow::Framing;
 use super::hop::Nominations;
+use super::keep_alive::KeepAliveHint;
 use super::response_fault::ResponseFault;
 use super::{binding, upgrade};
 use crate::plan::IdentityHeaders;
@@ -31,6 +32,8 @@ pub struct PendingRequest<'a> {
     pub keep_alive: bool,
     /// Did it ask for a WebSocket?
     pub upgrade: bool,
+    /// Was it sent over a connection from the pool, and may it be sent once more?
+    pub repeatable: bool,
     /// Interim responses to this request so far, this one not included.
     pub interims: u32,
     /// For the `Date` field.
@@ -57,6 +60,9 @@ pub enum ResponseStep {
     },
     /// The upgrade is granted ([`granted_head`](super::response_head::granted_head)): from here on, bytes go both ways.
     Switch,
+    /// The upstream has given the connection up before the request came (408 and `close`, RFC 9110,
+    /// section 15.5.9): no answer to this request, which may be sent once more.
+    GivenUp,
     /// The response.
     Final(Delivery),
 }
@@ -74,6 +80,8 @@ pub struct Delivery {
     pub trailers: bool,
     /// May the upstream connection be used again, as far as the head tells?
     pub upstream_reusable: bool,
+    /// For how long, and how often, as far as the upstream says.
+    pub keep_alive: KeepAliveHint,
     /// May the client connection live on after it?
     pub client_keep_alive: bool,
 }
@@ -104,6 +112,10 @@ pub fn admit_response(
         let wanted = status != 100 || pending.continue_wanted;
         return Ok(ResponseStep::Interim { forward: wanted && pending.version == Version::Http11 });
     }
+    let keeps = nominations.keep_connection(response.version());
+    if status == 408 && !keeps && pending.repeatable && pending.interims == 0 {
+        return Ok(ResponseStep::GivenUp);
+    }
     let (read, to_client) = framings(status, body, pending.version);
     // A `Connection` option names trailers as well (RFC 9110, section 7.6.1); rather than keep the
     // names until the trailers come, such a response loses its trailers.
@@ -117,8 +129,9 @@ pub fn admit_response(
         trailers,
         upstream_reusable: read == body
             && body != BodyLength::UntilClose
-            && nominations.keep_connection(response.version())
+            && keeps
             && !binding::by_response(response.fields()),
+        keep_alive: KeepAliveHint::of(response.fields()),
         client_keep_alive: pending.keep_alive && to_client != Framing::Raw,
     }))
 }
@@ -151,6 +164,7 @@ mod tests {
         version: Version::Http11,
         keep_alive: true,
         upgrade: false,
+        repeatable: false,
         interims: 0,
         http_date: "Sat, 21 Nov 2026 22:55:28 GMT",
         continue_wanted: false,
@@ -277,6 +291,24 @@ mod tests {
             ),
         ] {
             assert_eq!(delivered(text, &PENDING).0.upstream_reusable, wanted, "{text}");
+        }
+    }
+
+    /// A connection that was idle for too long is told so, and that may meet a request.
+    #[test]
+    fn a_408_on_a_connection_from_the_pool_is_no_answer_to_what_may_be_repeated() {
+        let closes = "HTTP/1.1 408 Late\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let repeatable = PendingRequest { repeatable: true, ..PENDING };
+        assert_eq!(step(closes, &repeatable), Ok(ResponseStep::GivenUp));
+        let old = closes.replace("1.1 408", "1.0 408").replace("Connection: close\r\n", "");
+        assert_eq!(step(&old, &repeatable), Ok(ResponseStep::GivenUp));
+        for (text, pending) in [
+            (closes, PENDING),
+            (closes, PendingRequest { interims: 1, ..repeatable }),
+            (&closes.replace("Connection: close\r\n", ""), repeatable),
+            (&closes.replace("408", "503"), repeatable),
+        ] {
+            assert!(matches!(step(text, &pending), Ok(ResponseStep::Final(_))), "{text}");
         }
     }
 

@@ -119,6 +119,7 @@ mod tests {
             version: Version::Http11,
             keep_alive: false,
             upgrade: true,
+            repeatable: false,
             interims: 0,
             http_date: "",
             continue_wanted: false,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use ferrule_config::model::{
     Answers, ClientAuth, ClientLists, ClientVerify, Config, Forwarded, HeaderOps, HeaderValue,
-    HostPattern, Http, KeepalivePool, Listen, Node, NodeAddress, OnRevoke, Pacing, PassHost, Pem,
-    PemSource, Protocols, Reject, Route, Scheme, Server, Upstream, UpstreamTimeout, UriPattern,
+    HostPattern, Http, HttpReuse, KeepalivePool, Listen, Node, NodeAddress, OnRevoke, Pacing,
+    PassHost, Pem, PemSource, Protocols, Reject, Route, Scheme, Server, Upstream, UpstreamTimeout,
+    UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -65,6 +66,7 @@ pub(crate) fn upstream(pass_host: PassHost, scheme: Scheme) -> Upstream {
         retries: 1,
         timeout: TIMEOUT,
         pool: KeepalivePool { size: 8, idle_timeout: MINUTE, requests: 1000 },
+        http_reuse: HttpReuse::Always,
         tls: None,
         proxy_protocol: None,
     }

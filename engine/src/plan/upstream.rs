@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    KeepalivePool, PassHost, ProxyProtocol, Scheme, Upstream, UpstreamTimeout,
+    HttpReuse, KeepalivePool, PassHost, ProxyProtocol, Scheme, Upstream, UpstreamTimeout,
 };
 use ferrule_config::template::{self as config, Variable};
 
@@ -38,6 +38,8 @@ pub struct UpstreamPlan {
     pub timeout: UpstreamTimeout,
     /// Kept-alive connections.
     pub pool: KeepalivePool,
+    /// Which requests may go over them.
+    pub http_reuse: HttpReuse,
     /// The PROXY protocol header of each connection.
     pub proxy: Option<ProxyPlan>,
 }
@@ -73,6 +75,7 @@ impl UpstreamPlan {
                 .map(Into::into),
             retries: upstream.retries,
             timeout: upstream.timeout,
+            http_reuse: upstream.http_reuse,
             // A connection that began with one client's header is nobody else's.
             pool: match &upstream.proxy_protocol {
                 Some(_) => KeepalivePool { size: 0, ..upstream.pool },

@@ -34,7 +34,8 @@ fn fill(core: &Core) -> Vec<UnixStream> {
         let (ours, theirs) = UnixStream::pair();
         let stream = Stream::unix(ours, Session::Plain, &core.deadlines, &core.buffers);
         let connection = UpstreamConnection { stream: Box::new(stream), peer: None };
-        let idle = Idle { connection, requests: 1, holds: TimeRange::ALWAYS };
+        let (holds, requests_max) = (TimeRange::ALWAYS, u32::MAX);
+        let idle = Idle { connection, requests: 1, requests_max, until_ms: 0, holds };
         assert!(core.pool.borrow_mut().put(key, idle, &limits, now_ms).is_none());
         theirs
     };

@@ -60,6 +60,7 @@ mod reloaded;
 mod renewal;
 mod response_limits;
 mod resume;
+mod retries;
 mod revoke;
 mod rewrite;
 mod rolling;

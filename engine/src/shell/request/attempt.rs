@@ -6,16 +6,17 @@
 use std::pin::pin;
 use std::rc::Rc;
 
-use ferrule_config::model::Expect;
+use ferrule_config::model::{Expect, HttpReuse};
 
 use super::connect::ConnectError;
 use super::context::ExchangeContext;
 use super::duplex::{RelayResult, relay};
-use super::lease::{Lease, LeaseRequest, check_new, give_back, obtain};
+use super::lease::{Lease, LeaseRequest, check_new, give_back, give_back_unused, obtain};
 use super::memory::ExchangeMemory;
 use super::respond::{ResponseContext, ResponseProgress, UploadState};
 use crate::exchange::cause::{ClientCause, ExchangeFailure, Resolution, UpstreamCause, resolve};
 use crate::exchange::flow::{Flow, FlowError, Framing};
+use crate::exchange::keep_alive::KeepAliveHint;
 use crate::exchange::outcome::Outcome;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::response_fault::ResponseFault;
@@ -108,7 +109,7 @@ pub(super) async fn attempt(
             flow
         }
         Err(refusal) => {
-            give_back(request.core, upstream, lease);
+            give_back_unused(request.core, upstream, lease);
             let bodies = request.unread_bodies();
             return AttemptResult::Done(ForwardResult::Refuse(refusal, bodies));
         }
@@ -140,7 +141,7 @@ async fn lease(
         node,
         server_name: upstream_name(upstream, &memory.request.host, node_plan),
         timeout: request.timeout().connect,
-        fresh,
+        fresh: fresh || !(upstream.http_reuse == HttpReuse::Always || request.is_repeatable()),
         proxy_header: &proxy_header,
     };
     let obtaining = pin!(obtain(request.core, request.live, wanted));
@@ -228,6 +229,8 @@ async fn exchange(
     let request_ids = plan.http.answers.request_id.is_some().then_some(memory.request_ids);
     let connections = Rc::clone(client.membership.connections());
     let context = response_context(request, client, &upload, &connections, request_ids.as_ref());
+    let repeatable = lease.reused && request.is_repeatable();
+    let context = ResponseContext { repeatable, ..context };
     let mut progress = ResponseProgress::default();
     let relayed =
         relay(request, &context, client, memory, &mut lease, &mut flow, &mut progress).await;
@@ -298,6 +301,7 @@ fn response_context<'a>(
         method: admission.method,
         version: admission.version,
         upgrade: admission.upgrade,
+        repeatable: false,
         keep_alive: client.may_keep(admission.keep_alive),
         connections,
         takes_trailers: admission.features.takes_trailers,
@@ -344,16 +348,21 @@ fn release(
     if left == IdleCheck::Unsolicited {
         request.node_meters(lease.node).count(NodeCounter::Surplus);
     }
+    let delivery = progress.delivery;
+    let hint = delivery.map_or_else(KeepAliveHint::default, |delivery| delivery.keep_alive);
+    let requests = lease.requests + 1;
+    lease.requests_max = lease.requests_max.min(hint.requests_max(requests));
     let end = UpstreamEnd {
-        head_allows: progress.delivery.is_some_and(|delivery| delivery.upstream_reusable)
+        head_allows: delivery.is_some_and(|delivery| delivery.upstream_reusable)
             && upstream.keeps_connections()
             && !request.admission.binds_connection,
         bodies,
         surplus: left != IdleCheck::Silent,
-        requests: lease.requests + 1,
-        requests_max: upstream.pool.requests,
+        requests,
+        requests_max: upstream.pool.requests.min(lease.requests_max),
     };
     if reuse::upstream(end) {
-        give_back(request.core, upstream, lease);
+        lease.requests = requests;
+        give_back(request.core, hint.narrow(upstream.pool), lease);
     }
 }

@@ -3,11 +3,13 @@
 use ferrule_config::model::UpstreamTimeout;
 
 use crate::exchange::Admission;
+use crate::exchange::outcome::byte_count;
 use crate::exchange::reuse::Bodies;
 use crate::plan::{NodeId, NodeIndex, UpstreamPlan};
 use crate::report::NodeMeters;
 use crate::shell::state::core::Core;
 use crate::shell::state::generation::LiveGeneration;
+use crate::wire::framing::BodyLength;
 
 /// A request that was admitted.
 pub(crate) struct ExchangeContext<'a> {
@@ -40,6 +42,18 @@ impl<'a> ExchangeContext<'a> {
     #[must_use]
     pub(crate) const fn node_id(&self, node: NodeIndex) -> NodeId {
         NodeId { upstream: self.admission.upstream, node }
+    }
+
+    /// May it be sent twice (RFC 9110, section 9.2.2), and is the whole of it here to be sent again?
+    #[must_use]
+    pub(crate) fn is_repeatable(&self) -> bool {
+        let held = match self.admission.body {
+            BodyLength::None => true,
+            BodyLength::Length(length) => length <= byte_count(self.after_head.len()),
+            // Where its end is, nobody has looked so far.
+            BodyLength::Chunked | BodyLength::UntilClose => false,
+        };
+        held && self.admission.is_idempotent()
     }
 
     /// How long its upstream may take.

@@ -6,9 +6,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use ferrule_config::model::NodeAddress;
+use ferrule_config::model::{KeepalivePool, NodeAddress};
 
 use super::connect::{self, ConnectError, TlsTarget, connect};
+use crate::exchange::keep_alive;
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
 use crate::identity::TimeRange;
 use crate::plan::{NodeId, NodeIndex, UpstreamId, UpstreamPlan};
@@ -32,6 +33,10 @@ pub(crate) struct Lease {
     pub(crate) key: PoolKey,
     /// Requests it has served before this one.
     pub(crate) requests: u32,
+    /// The most that the node takes over it, as far as it has said so.
+    pub(crate) requests_max: u32,
+    /// When its idle time would have been over, in milliseconds of the core's clock; 0 for a new one.
+    idle_until_ms: u64,
     /// It comes from the pool.
     pub(crate) reused: bool,
 }
@@ -47,7 +52,7 @@ pub(crate) struct LeaseRequest<'a> {
     pub(crate) server_name: &'a [u8],
     /// How long connecting may take, TLS included.
     pub(crate) timeout: Duration,
-    /// Not from the pool: one from there has just failed.
+    /// Not from the pool: one from there has just failed, or may be ending.
     pub(crate) fresh: bool,
     /// The PROXY protocol header it begins with; empty for none. It speaks of one client, so no such
     /// connection comes from the pool or goes there.
@@ -97,7 +102,17 @@ pub(crate) async fn obtain(
     match connect(core, address, tls.as_ref(), timeout, proxy_header).await {
         Ok(UpstreamConnection { stream, peer }) => {
             meters.count(NodeCounter::Connects);
-            Ok(Lease { stream, peer, node: wanted.node, key, requests: 0, reused: false })
+            let requests_max = u32::MAX;
+            Ok(Lease {
+                stream,
+                peer,
+                node: wanted.node,
+                key,
+                requests: 0,
+                requests_max,
+                idle_until_ms: 0,
+                reused: false,
+            })
         }
         Err(error) => {
             meters.count(NodeCounter::ConnectFailures);
@@ -108,18 +123,30 @@ pub(crate) async fn obtain(
     }
 }
 
-/// The newest idle connection that is still open and silent.
+/// The newest idle connection that is still open and silent, and whose time is not over.
 fn from_pool(core: &Core, meters: &NodeMeters, node: NodeIndex, key: PoolKey) -> Option<Lease> {
+    let now_ms = now_ms(core);
     loop {
-        let taken = core.pool.borrow_mut().take(key)?;
+        let taken = core.pool.borrow_mut().take(key, now_ms)?;
         if !taken.holds(core.clock.unix_seconds()) {
             meters.count(NodeCounter::Revoked);
             continue;
         }
-        let Idle { connection: UpstreamConnection { mut stream, peer }, requests, .. } = taken;
+        let Idle { connection, requests, requests_max, until_ms, .. } = taken;
+        let UpstreamConnection { mut stream, peer } = connection;
         match stream.check_idle() {
             record_reader::IdleCheck::Silent => {
-                return Some(Lease { stream, peer, node, key, requests, reused: true });
+                let idle_until_ms = until_ms;
+                return Some(Lease {
+                    stream,
+                    peer,
+                    node,
+                    key,
+                    requests,
+                    requests_max,
+                    idle_until_ms,
+                    reused: true,
+                });
             }
             record_reader::IdleCheck::Unsolicited => meters.count(NodeCounter::Unasked),
             record_reader::IdleCheck::Closed => {}
@@ -136,17 +163,34 @@ pub(crate) fn check_new(stream: &mut Stream) -> record_reader::IdleCheck {
     idle
 }
 
-/// Gives a connection to the pool, if it may be kept.
-pub(crate) fn give_back(core: &Core, plan: &UpstreamPlan, lease: Lease) {
-    let Lease { mut stream, peer, key, requests, .. } = lease;
+/// The time by the core's clock, for the pool.
+fn now_ms(core: &Core) -> u64 {
+    u64::try_from(core.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Gives a connection to the pool, if it may be kept within `limits`.
+pub(crate) fn give_back(core: &Core, limits: KeepalivePool, lease: Lease) {
+    let Lease { mut stream, peer, key, requests, requests_max, .. } = lease;
     stream.release_memory();
     let now = core.clock.elapsed();
-    let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    let draw = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+    let limits =
+        KeepalivePool { idle_timeout: keep_alive::spread(limits.idle_timeout, draw), ..limits };
     let holds = peer.as_ref().map_or(TimeRange::ALWAYS, |peer| peer.holds());
-    let idle =
-        Idle { connection: UpstreamConnection { stream, peer }, requests: requests + 1, holds };
+    let connection = UpstreamConnection { stream, peer };
+    let idle = Idle { connection, requests, requests_max, holds, until_ms: 0 };
     // What comes out is closed by being dropped.
-    drop(core.pool.borrow_mut().put(key, idle, &plan.pool, now_ms));
+    drop(core.pool.borrow_mut().put(key, idle, &limits, now_ms(core)));
+}
+
+/// Gives a connection back over which nothing was sent: its idle time goes on.
+pub(crate) fn give_back_unused(core: &Core, plan: &UpstreamPlan, lease: Lease) {
+    let mut limits = plan.pool;
+    if lease.reused {
+        let left = lease.idle_until_ms.saturating_sub(now_ms(core));
+        limits.idle_timeout = limits.idle_timeout.min(Duration::from_millis(left));
+    }
+    give_back(core, limits, lease);
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub(crate) struct ResponseContext<'a> {
     pub(crate) version: Version,
     /// Did it ask for a WebSocket?
     pub(crate) upgrade: bool,
+    /// Was it sent over a connection from the pool, and may it be sent once more?
+    pub(crate) repeatable: bool,
     /// May the client connection live on, as far as the client and we are concerned?
     pub(crate) keep_alive: bool,
     /// The connections of the client's listener.
@@ -134,6 +136,9 @@ pub(crate) async fn respond(
                 progress.switched = true;
                 progress.head_at = Some(context.core.clock.elapsed());
             }
+            ResponseStep::GivenUp => {
+                return Err(ExchangeFailure::Upstream(UpstreamCause::ConnectionLost));
+            }
             ResponseStep::Final(delivery) => break delivery,
         }
         // After an interim response any final one may follow, ours as well.
@@ -169,6 +174,7 @@ fn admit_head(
                 && !context.core.draining.get()
                 && !context.connections.is_listener_removed()
                 && context.knows_what_follows(continued),
+            repeatable: context.repeatable,
             interims,
             http_date: now.http_date,
             continue_wanted: context.upload.expect_forwarded,
@@ -182,7 +188,7 @@ fn admit_head(
             ResponseStep::Interim { forward: true } => {
                 interim_head(head, &pending, memory.out);
             }
-            ResponseStep::Interim { forward: false } => {}
+            ResponseStep::Interim { forward: false } | ResponseStep::GivenUp => {}
             ResponseStep::Switch => granted_head(head, &pending, memory.out),
             ResponseStep::Final(delivery) => {
                 client_head(head, delivery, &pending, memory.out);

@@ -1,7 +1,7 @@
 //! Inspects idle upstream connections: are they open, silent, trusted, and not too old?
 //!
 //! Messages of TLS itself are answered. A connection is closed if it is over, if it has sent data that
-//! nobody asked for, if its proof of identity (a certificate, a revocation list) has expired, or if its TLS
+//! nobody asked for, if its idle time is over, if its proof of identity (a certificate, a revocation list) has expired, or if its TLS
 //! settings are gone. Taking one from the pool checks all that again; this frees what nobody takes. There
 //! may be many, so the work is cut into slices: a request waits for one of them and not for all.
 
@@ -134,6 +134,10 @@ impl Inspection {
         clock: &CoreClock,
         live: &LiveGeneration,
     ) -> bool {
+        let now_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if idle.until_ms <= now_ms {
+            return false;
+        }
         let trusted = idle.holds(clock.unix_seconds())
             && (!self.settings.get() || settings_stand(live, identity));
         if !trusted {

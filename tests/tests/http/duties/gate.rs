@@ -115,6 +115,7 @@ impl Gate {
             version,
             keep_alive: true,
             upgrade: false,
+            repeatable: false,
             interims: 0,
             http_date: NOW.http_date,
             continue_wanted: false,

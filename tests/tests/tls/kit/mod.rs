@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientLists, ClientVerify, HostPattern, KeepalivePool, KeyPair, OnRevoke, PassHost,
-    Pem, PemSource, Protocols, Reject, Scheme, Server, Upstream, UpstreamTimeout,
-    UpstreamTls as UpstreamModel,
+    ClientAuth, ClientLists, ClientVerify, HostPattern, HttpReuse, KeepalivePool, KeyPair,
+    OnRevoke, PassHost, Pem, PemSource, Protocols, Reject, Scheme, Server, Upstream,
+    UpstreamTimeout, UpstreamTls as UpstreamModel,
 };
 use ferrule_config::{Config, Place, Problems};
 use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
@@ -162,6 +162,7 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
         retries: 0,
         timeout: UpstreamTimeout { connect: second, send: second, read: second },
         pool: KeepalivePool { size: 1, idle_timeout: second, requests: 1 },
+        http_reuse: HttpReuse::Always,
         tls: Some(tls),
     });
     let defaults = ferrule_config::defaults();
