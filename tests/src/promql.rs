@@ -30,7 +30,7 @@ enum Node {
     Time,
     Samples(Selector),
     Increase(Selector),
-    Operation { operator: &'static str, left: Box<Node>, right: Box<Node> },
+    Operation { operator: &'static str, left: Box<Self>, right: Box<Self> },
 }
 
 #[derive(Clone, Debug)]

@@ -1,5 +1,7 @@
 //! What other software calls it, and files of other software: one message that says what to do here.
 
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
+
 use std::path::Path;
 
 use ferrule_config::{Problems, read, read_text};

@@ -1,7 +1,5 @@
 //! Mistakes in what lets the gateway be watched: `[metrics]`, `[admin]`, `client.explain`.
 
-#![expect(clippy::unwrap_used, reason = "a test that finds nothing to unwrap has failed")]
-
 use std::path::Path;
 
 use ferrule_config::model::LogEscape;

@@ -23,6 +23,7 @@ pub const INTERIMS_MAX: u32 = 8;
 
 /// The request that is being answered.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct PendingRequest<'a> {
     /// Its method.
     pub method: Method,

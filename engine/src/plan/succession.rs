@@ -71,9 +71,9 @@ mod tests {
     /// trusts, `a` for `mtls_routes = "allow"`, `f` for a fallback.
     fn listen(text: &str) -> Listen {
         let port = u16::from(text.as_bytes()[0]);
-        let trusted = text
-            .split_once('p')
-            .map(|(_, rest)| vec![format!("10.{}.0.0/16", &rest[..1]).parse().unwrap()]);
+        let trusted = text.split_once('p').map(|(_, rest)| {
+            vec![format!("10.{}.0.0/16", rest.get(..1).unwrap()).parse().unwrap()]
+        });
         Listen {
             address: ([127, 0, 0, 1], port).into(),
             tls: text.contains('t'),

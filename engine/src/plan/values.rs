@@ -71,15 +71,9 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>
         | Fact::UpstreamConnectTime
         | Fact::UpstreamHeaderTime
         | Fact::UpstreamStatus
-        | Fact::UpstreamTime => {
-            if let Some(log) = facts.log {
-                put_attempts(fact, log, sink);
-            }
-        }
+        | Fact::UpstreamTime => facts.log.iter().for_each(|log| put_attempts(fact, log, sink)),
         Fact::UpstreamConnectTimeMs | Fact::UpstreamHeaderTimeMs | Fact::UpstreamTimeMs => {
-            if let Some(log) = facts.log {
-                put_attempts_sum(fact, log, sink);
-            }
+            facts.log.iter().for_each(|log| put_attempts_sum(fact, log, sink));
         }
     }
 }

@@ -292,7 +292,7 @@ mod tests {
         let state = NodeState::default();
         let lines: usize = std::thread::scope(|scope| {
             let core = || (0..500).filter_map(|_| state.failed("refused", NOW)).count();
-            let cores: Vec<_> = (0..4).map(|_| scope.spawn(core)).collect();
+            let cores = [(); 4].map(|()| scope.spawn(core));
             cores.into_iter().map(|core| core.join().unwrap()).sum()
         });
         assert_eq!(lines, 1);

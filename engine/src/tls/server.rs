@@ -271,15 +271,15 @@ impl ClientVerifier {
         found: &mut Findings<'_>,
     ) -> Self {
         let ClientTrust { policy, mut ca_names } = trust;
-        if !client.send_ca_names {
-            ca_names = Arc::from([]);
-        } else {
+        if client.send_ca_names {
             let bytes: usize = ca_names.iter().map(|name| name.as_ref().len() + 2).sum();
             if bytes > CA_NAMES_BYTES_MAX {
                 let message = "the names of the CAs do not fit into a handshake".to_owned();
                 let help = "client.send_ca_names = false";
                 found.error(client.place, "ssls.client.ca", message, Some(help));
             }
+        } else {
+            ca_names = Arc::from([]);
         }
         Self {
             policy,

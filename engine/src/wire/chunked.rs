@@ -58,6 +58,12 @@ enum ChunkedState {
     Done,
 }
 
+impl Default for ChunkedReader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl ChunkedReader {
     /// A reader at the start of a body.
     #[must_use]

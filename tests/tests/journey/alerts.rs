@@ -171,11 +171,11 @@ fn happenings(metric: &str) -> Vec<Happening> {
             |watched| expired_client(watched, "optional-handshake.test"),
             |watched| expired_client(watched, "by-route.test"),
         ],
-        other => panic!("nothing makes {other} happen: add it here"),
+        other => unreachable!("nothing makes {other} happen: add it here"),
     }
 }
 
-fn expired_client(watched: &mut Watched, name: &str) {
+fn expired_client(watched: &Watched, name: &str) {
     let leaf = watched.used.client_valid("late", 2020, 2021);
     let answer = Dial::as_client(name, &leaf).get(watched.gateway.port("front"), name, "/");
     // Told in HTTP or by an alert.

@@ -37,7 +37,8 @@ fn scrape(gateway: &Gateway) -> Exposition {
 /// Scrapes until a sum is as expected: a core counts a request after it has answered.
 fn scrape_until(gateway: &Gateway, what: &str, wanted: impl Fn(&Exposition) -> bool) -> Exposition {
     let found = poll(PATIENCE, || Some(scrape(gateway)).filter(|found| wanted(found)));
-    found.unwrap_or_else(|| panic!("not {what}: {:#?}", scrape(gateway)))
+    assert!(found.is_some(), "not {what}: {:#?}", scrape(gateway));
+    found.expect("it was found")
 }
 
 /// Values are whole numbers.

@@ -4,6 +4,8 @@
 //! what the gateway can do, with nginx and HAProxy beside it and a table of what was lost:
 //! `FERRULE_TESTS_EXHAUSTION=60 cargo test -p ferrule-tests --test journey exhaustion -- --nocapture`
 
+#![expect(clippy::print_stdout, reason = "the table is for the reader")]
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -57,6 +59,7 @@ upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
 "#;
 
 /// How long, and how many seconds a table is made of; `None` in the normal run.
+#[expect(clippy::disallowed_methods, reason = "how a longer run is asked for")]
 fn minutes() -> Option<Duration> {
     let seconds = std::env::var("FERRULE_TESTS_EXHAUSTION").ok()?;
     Some(Duration::from_secs(seconds.parse().expect("a number of seconds")))

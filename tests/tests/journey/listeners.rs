@@ -114,21 +114,21 @@ fn config(listeners: &str) -> String {
     let mut text = String::new();
     for listener in listeners.split(", ") {
         let (name, words) = listener.split_once(' ').unwrap_or((listener, ""));
-        text.push_str(&format!("[[listen]]\naddress = \"127.0.0.1:@{name}@\"\n"));
+        text.extend(["[[listen]]\naddress = \"127.0.0.1:@", name, "@\"\n"]);
         let has = |word| words.split(' ').any(|one| one == word);
         let mtls_routes = if has("allow") { "allow" } else { "reject" };
-        text.push_str(&if has("tls") {
-            String::from("tls = true\n")
+        if has("tls") {
+            text.push_str("tls = true\n");
         } else {
-            format!("mtls_routes = \"{mtls_routes}\"\n")
-        });
+            text.extend(["mtls_routes = \"", mtls_routes, "\"\n"]);
+        }
         for (word, line) in [
             ("late", "handshake_timeout = \"7s\""),
             ("fallback", "fallback_sni = \"a.test\""),
             ("proxy", "proxy_protocol = true"),
         ] {
             if has(word) {
-                text.push_str(&format!("{line}\n"));
+                text.extend([line, "\n"]);
             }
         }
         let trusted = match () {
@@ -137,7 +137,7 @@ fn config(listeners: &str) -> String {
             () => "\"127.0.0.1\"",
         };
         if has("proxy") {
-            text.push_str(&format!("proxy_protocol_trusted = [{trusted}]\n"));
+            text.extend(["proxy_protocol_trusted = [", trusted, "]\n"]);
         }
     }
     format!("{text}{REST}")

@@ -19,7 +19,7 @@ fn head(status: &str, lines: usize, bytes: usize) -> Vec<u8> {
     let length = if status.starts_with('1') { "X: 0\r\n" } else { "Content-Length: 0\r\n" };
     let mut head = format!("HTTP/1.1 {status}\r\n{length}{}", "a:\r\n".repeat(lines - 2));
     let rest = bytes.saturating_sub(head.len() + "b:\r\n\r\n".len());
-    head.push_str(&format!("b:{}\r\n\r\n", "x".repeat(rest)));
+    head.extend(["b:", &"x".repeat(rest), "\r\n\r\n"]);
     head.into_bytes()
 }
 
@@ -27,7 +27,7 @@ fn head(status: &str, lines: usize, bytes: usize) -> Vec<u8> {
 fn with_trailers(lines: usize, bytes: usize) -> Vec<u8> {
     let mut section = "a:\r\n".repeat(lines - 1);
     let rest = bytes.saturating_sub(section.len() + "b:\r\n".len());
-    section.push_str(&format!("b:{}\r\n", "x".repeat(rest)));
+    section.extend(["b:", &"x".repeat(rest), "\r\n"]);
     format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n{section}\r\n")
         .into_bytes()
 }

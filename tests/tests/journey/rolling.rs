@@ -4,6 +4,8 @@
 //! For longer, and with nginx in the same run:
 //! `cargo test -p ferrule-tests --test journey rolling -- --ignored --nocapture`
 
+#![expect(clippy::print_stdout, reason = "the counts are for the reader")]
+
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -233,6 +235,6 @@ fn rolling_beside_nginx() {
 fn print_counts(name: &str, seen: &Seen) {
     for (kind, counts) in [("plain", &seen.plain), ("TLS", &seen.tls)] {
         let [answered, refused, lost] = counts.all();
-        eprintln!("{name}, {kind}: {answered} answered, {refused} refused, {lost} lost");
+        println!("{name}, {kind}: {answered} answered, {refused} refused, {lost} lost");
     }
 }

@@ -135,12 +135,10 @@ on_both_drivers! {
             let refused = poll(PATIENCE, || match attempt(port) {
                 Attempt::Answered => None,
                 Attempt::Refused => Some(()),
-                lost => panic!("{lost:?}\n{}", gateway.log()),
+                lost @ Attempt::Lost(_) => unreachable!("{lost:?}\n{}", gateway.log()),
             });
             assert!(refused.is_some(), "{}", gateway.log());
-            eprintln!("{driver} {signal:?}: refused after {:?}", start.elapsed());
             poll(PATIENCE, || can_bind(port).then_some(())).expect("the address is free");
-            eprintln!("{driver} {signal:?}: free after {:?}", start.elapsed());
             // The kernel of a machine that is not overloaded needs some 30 ms for both.
             assert!(start.elapsed() < Duration::from_secs(2), "{}", gateway.log());
             for _ in 0..20 {
@@ -205,7 +203,7 @@ on_both_drivers! {
         let mut old = setup.clone().start();
         let mut raw = in_flight(&old, &upstream);
         old.process.signal(Signal::TERM);
-        let mut new = setup.clone().named("new").start();
+        let mut new = setup.named("new").start();
         assert_eq!(attempt(new.port("front")), Attempt::Answered);
         for key in ["metrics.listen", "admin.socket"] {
             assert!(new.log().contains(key), "{}", new.log());

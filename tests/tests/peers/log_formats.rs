@@ -5,6 +5,8 @@
 //! and with `none` a control character is escaped, both of which nginx writes as they came; and a field
 //! that is there and empty is `-`, as one that is not there.
 
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
+
 use std::fs;
 use std::path::Path;
 
@@ -60,7 +62,8 @@ fn lines(path: &Path, count: usize) -> Vec<Vec<u8>> {
         (lines.len() == count).then_some(lines)
     });
     let seen = || fs::read(path).unwrap_or_default().escape_ascii().to_string();
-    found.unwrap_or_else(|| panic!("not {count} lines: {}", seen()))
+    assert!(found.is_some(), "not {count} lines: {}", seen());
+    found.expect("it was found")
 }
 
 /// What we write where nginx wrote this.

@@ -39,7 +39,8 @@ pub(crate) fn check(file: &Path, format: OutputFormat, strict: bool) -> ExitCode
             for line in
                 own_certificates::unknown_issuers(&generation.config, &generation.tls.objects)
             {
-                inventory.push_str(&format!("\nto be looked at: {line}"));
+                inventory.push_str("\nto be looked at: ");
+                inventory.push_str(&line);
             }
             let printed = terminal::print(&format!("{}: {verdict}\n{inventory}", file.display()));
             if refused { ExitCode::from(terminal::REFUSED) } else { printed }

@@ -76,9 +76,9 @@ impl Diagnostic {
         let is_quoted =
             message.contains('=') || message.starts_with('"') || message.contains(needs_escape);
         if is_quoted {
-            put_quoted(message, &mut line)
+            put_quoted(message, &mut line);
         } else {
-            line.push_str(message)
+            line.push_str(message);
         }
         for DiagnosticField { name, value } in &self.fields {
             line.push(' ');
@@ -223,22 +223,23 @@ mod tests {
             len
         } else {
             // A message without quotes holds no `=`: the first one belongs to the first field.
-            let end =
-                rest.find('=').map_or(rest.len(), |equals| rest[..equals].rfind(' ').unwrap());
-            found.push((String::new(), rest[..end].to_owned()));
+            let end = rest
+                .find('=')
+                .map_or(rest.len(), |equals| rest.split_at(equals).0.rfind(' ').unwrap());
+            found.push((String::new(), rest.split_at(end).0.to_owned()));
             end
         };
-        rest = &rest[len..];
+        rest = rest.split_at(len).1;
         while !rest.is_empty() {
-            let (name, value) = rest[1..].split_once('=').unwrap();
+            let (name, value) = rest.split_at(1).1.split_once('=').unwrap();
             let (value_text, len) = if value.starts_with('"') {
                 quoted(value)
             } else {
                 let len = value.find(' ').unwrap_or(value.len());
-                (value[..len].to_owned(), len)
+                (value.split_at(len).0.to_owned(), len)
             };
             found.push((name.to_owned(), value_text));
-            rest = &value[len..];
+            rest = value.split_at(len).1;
         }
         found
     }

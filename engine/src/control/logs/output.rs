@@ -252,7 +252,7 @@ impl LogOutput {
 }
 
 /// What lies behind so many bytes of two pieces.
-fn behind<'a>([first, second]: [&'a [u8]; 2], offset: usize) -> (&'a [u8], &'a [u8]) {
+fn behind([first, second]: [&[u8]; 2], offset: usize) -> (&[u8], &[u8]) {
     match first.get(offset..) {
         Some(rest) => (rest, second),
         None => (&[], second.get(offset.saturating_sub(first.len())..).unwrap_or_default()),

@@ -480,7 +480,7 @@ mod tests {
         writer.stop();
         assert!(read(folder.path(), "error.log").contains("still written\n"));
         let mut got = 0;
-        let mut piece = [0; 65_536];
+        let mut piece = vec![0; 65_536];
         while let Ok(count) = rustix::io::read(&reader, &mut piece)
             && count > 0
         {

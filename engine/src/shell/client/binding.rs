@@ -30,11 +30,12 @@ impl<'a> NegotiatedSession<'a> {
     /// Of a TLS session (`None` on plain HTTP), behind a PROXY protocol header of this sender.
     #[must_use]
     pub(crate) fn of(session: Option<&'a SessionFacts>, sender: Option<IpAddr>) -> Self {
-        session.map_or(Self { sender, ..Self::default() }, |session| Self {
+        let Some(session) = session else { return Self { sender, ..Self::default() } };
+        Self {
             server_name: Some(session.server_name.as_str()).filter(|name| !name.is_empty()),
             protocol: session.protocol,
             sender,
-        })
+        }
     }
 }
 

@@ -30,6 +30,7 @@ const FIRST_SEND_BYTES: usize = 16_384;
 
 /// What a response depends on beside the upstream.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct ResponseContext<'a> {
     /// The core.
     pub(crate) core: &'a Core,

@@ -161,7 +161,8 @@ impl UpstreamSide {
         };
         judged.map_err(|failure| {
             let meters = &live.meters;
-            let node = self.find(&live).map_or(meters.other_nodes(), |node| meters.node(node));
+            let node =
+                self.find(&live).map_or_else(|| meters.other_nodes(), |node| meters.node(node));
             node.count(NodeCounter::Revoked);
             if let Some(suppressed) = core.allow_log(LogCause::Revoked) {
                 tracing::info!(

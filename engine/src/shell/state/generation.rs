@@ -135,7 +135,7 @@ impl LiveGeneration {
                 }
                 _ => false,
             });
-        found.map_or(self.meters.other_nodes(), |node| self.meters.node(node))
+        found.map_or_else(|| self.meters.other_nodes(), |node| self.meters.node(node))
     }
 
     fn find(&self, upstream: &str, is: impl Fn(&NodePlan, NodeId) -> bool) -> Option<NodeId> {

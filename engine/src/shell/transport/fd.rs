@@ -280,7 +280,7 @@ mod tests {
         let (ours, _) = listener.accept().unwrap();
         let descriptor = Descriptor::of(&ours);
         assert_eq!(descriptor.drop_now(), 0);
-        theirs.write_all(&[7; DROPPED_BYTES + 5]).unwrap();
+        theirs.write_all(&vec![7; DROPPED_BYTES + 5]).unwrap();
         // The kernel carries them over at once.
         let dropped = [descriptor.drop_now(), descriptor.drop_now(), descriptor.drop_now()];
         assert_eq!((dropped, descriptor.peek()), ([DROPPED_BYTES, 5, 0], Peek::Silent));

@@ -145,14 +145,14 @@ on_both_drivers! {
         };
         let reports = std::thread::scope(|scope| {
             let load = &load;
-            let workers: Vec<_> = (0..12).map(|number| scope.spawn(move || {
+            let workers: [_; 12] = std::array::from_fn(|number| scope.spawn(move || {
                 let secure = number % 2 == 0;
                 match number / 2 {
                     0 | 1 => load.keep_asking(secure),
                     2 | 3 => load.keep_uploading(secure),
                     _ => load.keep_talking(secure),
                 }
-            })).collect();
+            }));
             for round in 1..=RELOADS {
                 let names = if round % 2 == 0 { ["a", "c"] } else { ["b", "d"] };
                 let text = config(&format!("{} tls, {}", names[0], names[1]));
@@ -166,7 +166,7 @@ on_both_drivers! {
                 assert!(poll(PATIENCE, some).is_some(), "the load stands still");
             }
             over.store(true, Ordering::SeqCst);
-            workers.into_iter().map(|worker| worker.join().expect("no panic")).collect::<Vec<_>>()
+            workers.map(|worker| worker.join().expect("no panic"))
         });
         let lost: Vec<String> = reports.into_iter().flatten().collect();
         let answers = load.answers.load(Ordering::SeqCst);
