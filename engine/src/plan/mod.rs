@@ -9,6 +9,7 @@
 pub mod access;
 mod access_log;
 mod arguments;
+mod attempt_values;
 pub mod attempts;
 mod bypass;
 mod bypass_problem;

@@ -1,5 +1,6 @@
 //! The values of variables, as bytes, escaped for where they go.
 
+use super::attempt_values::put_attempts;
 use super::fact::Fact;
 use super::facts::{ConnectionFacts, Facts, LogFacts, Now, RequestFacts, SessionFacts};
 use super::request_ids::Trace;
@@ -71,10 +72,10 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>
         | Fact::UpstreamConnectTime
         | Fact::UpstreamHeaderTime
         | Fact::UpstreamStatus
-        | Fact::UpstreamTime => facts.log.iter().for_each(|log| put_attempts(fact, log, sink)),
-        Fact::UpstreamConnectTimeMs | Fact::UpstreamHeaderTimeMs | Fact::UpstreamTimeMs => {
-            facts.log.iter().for_each(|log| put_attempts_sum(fact, log, sink));
-        }
+        | Fact::UpstreamTime
+        | Fact::UpstreamConnectTimeMs
+        | Fact::UpstreamHeaderTimeMs
+        | Fact::UpstreamTimeMs => put_attempts(fact, facts.log, sink),
     }
 }
 
@@ -182,52 +183,6 @@ fn put_log_fact(fact: Fact, log: &LogFacts<'_>, sink: &mut ValueWriter<'_>) {
     }
 }
 
-/// nginx's lists (`ngx_http_upstream_addr_variable` and its like): a value for each try, `-` for what did not
-/// happen, and nothing at all if nothing was tried.
-fn put_attempts(fact: Fact, log: &LogFacts<'_>, sink: &mut ValueWriter<'_>) {
-    for (at, attempt) in log.attempts.iter().enumerate() {
-        if at > 0 {
-            sink.put_plain(b", ");
-        }
-        let micros = match fact {
-            Fact::UpstreamAddr => {
-                match (attempt.resolved, log.nodes.get(attempt.node.0 as usize)) {
-                    (Some(address), _) => sink.put_address(address),
-                    (None, Some(node)) => sink.put(node.text.as_bytes()),
-                    (None, None) => sink.put_plain(b"-"),
-                }
-                continue;
-            }
-            Fact::UpstreamStatus => {
-                match attempt.status {
-                    Some(status) => sink.put_number(status.into()),
-                    None => sink.put_plain(b"-"),
-                }
-                continue;
-            }
-            Fact::UpstreamConnectTime => attempt.connect_micros,
-            Fact::UpstreamHeaderTime => attempt.header_micros,
-            _ => Some(attempt.response_micros),
-        };
-        match micros {
-            Some(micros) => sink.put_millis(micros / 1_000),
-            None => sink.put_plain(b"-"),
-        }
-    }
-}
-
-/// One number for all tries: a list of numbers is none.
-fn put_attempts_sum(fact: Fact, log: &LogFacts<'_>, sink: &mut ValueWriter<'_>) {
-    let micros = log.attempts.iter().filter_map(|attempt| match fact {
-        Fact::UpstreamConnectTimeMs => attempt.connect_micros,
-        Fact::UpstreamHeaderTimeMs => attempt.header_micros,
-        _ => Some(attempt.response_micros),
-    });
-    if let Some(sum) = micros.reduce(u64::saturating_add) {
-        sink.put_number(sum / 1_000);
-    }
-}
-
 /// Puts the request's id, or an id or field of its trace.
 fn put_request_id(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>) {
     let Some(request_ids) = facts.request_ids else { return };
@@ -276,10 +231,9 @@ mod tests {
 
     use super::*;
     use crate::identity::{ClientIdentity, Verdict};
-    use crate::plan::Plan;
     use crate::plan::attempts::AttemptRecord;
     use crate::plan::facts::{Offered, ProxiedFacts};
-    use crate::plan::fixture::{self, NOW, connection};
+    use crate::plan::fixture::{NOW, connection};
     use crate::plan::ids::NodeIndex;
     use crate::plan::request_ids::RequestIds;
     use crate::plan::template::{Compiler, render_escaped};
@@ -364,46 +318,6 @@ mod tests {
         assert_eq!(value(missing(), Escape::Json), "");
     }
 
-    /// As nginx 1.22.1 writes them, run with a dead node and a living one.
-    #[test]
-    fn tries_are_listed_as_in_nginx() {
-        let plan = Plan::build(&fixture::config());
-        let nodes = &plan.upstreams()[0].nodes;
-        let first = AttemptRecord {
-            status: Some(502),
-            response_micros: 999,
-            ..AttemptRecord::begin(NodeIndex(0), None, Duration::ZERO)
-        };
-        let second = AttemptRecord {
-            status: Some(200),
-            connect_micros: Some(4_999),
-            header_micros: Some(1_005_000),
-            response_micros: 2_000_000,
-            ..AttemptRecord::begin(NodeIndex(1), "[::1]:81".parse().ok(), Duration::ZERO)
-        };
-        let unresolved = AttemptRecord { resolved: None, status: None, ..second };
-        let written = |attempts: &[AttemptRecord], fact| {
-            let log = LogFacts { attempts, nodes, ..LogFacts::default() };
-            let mut out = Vec::new();
-            put_attempts(fact, &log, &mut ValueWriter::new(Escape::Log, &mut out));
-            String::from_utf8(out).unwrap()
-        };
-        for (fact, one, two) in [
-            (Fact::UpstreamAddr, "b.internal:8080", "a.internal:8080, [::1]:81"),
-            (Fact::UpstreamStatus, "-", "502, 200"),
-            (Fact::UpstreamConnectTime, "0.004", "-, 0.004"),
-            (Fact::UpstreamHeaderTime, "1.005", "-, 1.005"),
-            (Fact::UpstreamTime, "2.000", "0.000, 2.000"),
-            (Fact::UpstreamConnectTimeMs, "4", "4"),
-            (Fact::UpstreamHeaderTimeMs, "1005", "1005"),
-            (Fact::UpstreamTimeMs, "2000", "2000"),
-        ] {
-            assert_eq!(written(&[unresolved], fact), one, "{fact:?}");
-            assert_eq!(written(&[first, second], fact), two, "{fact:?}");
-            assert_eq!(written(&[], fact), "", "{fact:?}");
-        }
-    }
-
     /// The functions for groups of facts pass over what is not theirs: a fact that stands in the group alone
     /// would be empty for ever, and no error would say so.
     #[test]
@@ -454,7 +368,11 @@ mod tests {
             now: NOW,
             log: Some(&LogFacts {
                 outcome: "x",
-                attempts: &[AttemptRecord::begin(NodeIndex(0), None, Duration::ZERO)],
+                attempts: &[AttemptRecord {
+                    connect_micros: Some(1),
+                    header_micros: Some(1),
+                    ..AttemptRecord::begin(NodeIndex(0), None, Duration::ZERO)
+                }],
                 ..LogFacts::default()
             }),
             request_ids: Some(&request_ids),
