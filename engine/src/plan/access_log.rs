@@ -239,8 +239,8 @@ mod tests {
         let random_byte = |_| match next(seed, 4) {
             0 => b"\"\\\t '{}$/"[next(seed, 9)],
             1 => "\u{e9}\u{2603}\u{1f600}".as_bytes()[next(seed, 9)],
-            2 => 0x80 | u8::try_from(next(seed, 128)).unwrap(),
-            _ => b' ' + u8::try_from(next(seed, 95)).unwrap(),
+            2 => u8::try_from(0x80 | next(seed, 128)).unwrap(),
+            _ => u8::try_from(32 + next(seed, 95)).unwrap(),
         };
         (0..12).map(random_byte).collect()
     }

@@ -223,15 +223,14 @@ mod tests {
             len
         } else {
             // A message without quotes holds no `=`: the first one belongs to the first field.
-            let end = rest
-                .find('=')
-                .map_or(rest.len(), |equals| rest.split_at(equals).0.rfind(' ').unwrap());
+            let end =
+                rest.split_once('=').map_or(rest.len(), |(before, _)| before.rfind(' ').unwrap());
             found.push((String::new(), rest.split_at(end).0.to_owned()));
             end
         };
         rest = rest.split_at(len).1;
         while !rest.is_empty() {
-            let (name, value) = rest.split_at(1).1.split_once('=').unwrap();
+            let (name, value) = rest.strip_prefix(' ').unwrap().split_once('=').unwrap();
             let (value_text, len) = if value.starts_with('"') {
                 quoted(value)
             } else {
