@@ -3,6 +3,7 @@
 //! In: an expression, and the samples before and now. Out: the labels for which an alert would fire. A form
 //! that is not known here is an error, not a guess.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,7 +31,21 @@ enum Node {
     Time,
     Samples(Selector),
     Increase(Selector),
-    Operation { operator: &'static str, left: Box<Self>, right: Box<Self> },
+    /// The increase divided by the seconds of its range.
+    Rate {
+        selector: Selector,
+        seconds: f64,
+    },
+    /// Added up by these labels.
+    Sum {
+        by: Vec<String>,
+        of: Box<Self>,
+    },
+    Operation {
+        operator: &'static str,
+        left: Box<Self>,
+        right: Box<Self>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -72,6 +87,10 @@ impl Expression {
         Self { text: text.to_owned(), root }
     }
 
+    fn compares(&self) -> bool {
+        matches!(&self.root, Node::Operation { operator, .. } if OPERATORS[0].contains(operator))
+    }
+
     /// The metric that it is about.
     ///
     /// # Panics
@@ -81,14 +100,19 @@ impl Expression {
         self.root.metric().unwrap_or_else(|| panic!("{}: no metric", self.text))
     }
 
-    /// The labels for which it holds.
+    /// The labels for which it holds; for which it is above zero, if it compares nothing.
     ///
     /// # Panics
     /// If its value is a number.
     #[must_use]
     pub fn fires(&self, moment: &Moment<'_>) -> Vec<Labels> {
         match self.root.value(moment) {
-            Value::Vector(samples) => samples.into_iter().map(|sample| sample.labels).collect(),
+            Value::Vector(mut samples) => {
+                if !self.compares() {
+                    samples.retain(|sample| sample.value > 0.0);
+                }
+                samples.into_iter().map(|sample| sample.labels).collect()
+            }
             Value::Scalar(value) => panic!("{}: a number, {value}", self.text),
         }
     }
@@ -104,7 +128,10 @@ impl Node {
     fn metric(&self) -> Option<&str> {
         match self {
             Self::Number(_) | Self::Time => None,
-            Self::Samples(selector) | Self::Increase(selector) => Some(&selector.metric),
+            Self::Samples(selector) | Self::Increase(selector) | Self::Rate { selector, .. } => {
+                Some(&selector.metric)
+            }
+            Self::Sum { of, .. } => of.metric(),
             Self::Operation { left, right, .. } => left.metric().or_else(|| right.metric()),
         }
     }
@@ -118,18 +145,21 @@ impl Node {
                 Value::Scalar(now.expect("after 1970").as_secs_f64())
             }
             Self::Samples(selector) => Value::Vector(selector.samples(moment.now)),
-            Self::Increase(selector) => {
-                let before = selector.samples(moment.before);
-                let mut samples = selector.samples(moment.now);
-                // Of a series that is new there is no increase, in Prometheus neither.
-                samples.retain_mut(|sample| {
-                    let old = before.iter().find(|old| old.labels == sample.labels);
-                    old.is_some_and(|old| {
-                        sample.value -= old.value;
-                        true
-                    })
-                });
+            Self::Increase(selector) => Value::Vector(selector.increases(moment)),
+            Self::Rate { selector, seconds } => {
+                let mut samples = selector.increases(moment);
+                samples.iter_mut().for_each(|sample| sample.value /= seconds);
                 Value::Vector(samples)
+            }
+            Self::Sum { by, of } => {
+                let Value::Vector(samples) = of.value(moment) else { panic!("a sum of a number") };
+                let mut sums: BTreeMap<Labels, f64> = BTreeMap::new();
+                for Sample { mut labels, value } in samples {
+                    labels.retain(|name, _| by.contains(name));
+                    *sums.entry(labels).or_default() += value;
+                }
+                let sums = sums.into_iter().map(|(labels, value)| Sample { labels, value });
+                Value::Vector(sums.collect())
             }
             Self::Operation { operator, left, right } => {
                 apply(operator, left.value(moment), right.value(moment))
@@ -145,6 +175,22 @@ impl Selector {
         };
         let samples = of.samples(&self.metric).filter(|(labels, _)| fits(labels));
         samples.map(|(labels, value)| Sample { labels: labels.clone(), value }).collect()
+    }
+}
+
+impl Selector {
+    /// Of a series that is new there is no increase, in Prometheus neither.
+    fn increases(&self, moment: &Moment<'_>) -> Vec<Sample> {
+        let before = self.samples(moment.before);
+        let mut samples = self.samples(moment.now);
+        samples.retain_mut(|sample| {
+            let old = before.iter().find(|old| old.labels == sample.labels);
+            old.is_some_and(|old| {
+                sample.value -= old.value;
+                true
+            })
+        });
+        samples
     }
 }
 
@@ -183,8 +229,18 @@ fn apply(operator: &str, left: Value, right: Value) -> Value {
             assert!(!OPERATORS[0].contains(&operator), "a number in front of a comparison");
             each(samples, &|right| compute(operator, left, right))
         }
-        (Value::Vector(_), Value::Vector(_)) => panic!("{operator} between two metrics"),
+        // One to one, by equal labels.
+        (Value::Vector(left), Value::Vector(right)) => each_with_labels(left, &right, operator),
     }
+}
+
+fn each_with_labels(left: Vec<Sample>, right: &[Sample], operator: &str) -> Value {
+    let pairs = left.into_iter().filter_map(|sample| {
+        let other = right.iter().find(|other| other.labels == sample.labels)?;
+        let value = compute(operator, sample.value, other.value)?;
+        Some(Sample { labels: sample.labels, value })
+    });
+    Value::Vector(pairs.collect())
 }
 
 fn operation(rest: &mut &str, level: usize) -> Node {
@@ -213,19 +269,52 @@ fn operand(rest: &mut &str) -> Node {
             wants(rest, ")");
             Node::Time
         }
-        "increase" => {
+        "increase" => Node::Increase(ranged(rest).selector),
+        "rate" => {
+            let RangedSelector { selector, seconds } = ranged(rest);
+            Node::Rate { selector, seconds }
+        }
+        "sum" => {
+            let mut by = Vec::new();
+            assert!(self::word(rest) == "by", "a sum by nothing is not understood");
             wants(rest, "(");
-            let inner = self::word(rest);
-            let selector = selector(inner, rest);
-            wants(rest, "[");
-            let range = self::word(rest);
-            assert!(range.ends_with(['s', 'm', 'h', 'd']), "{range} is no range");
-            wants(rest, "]");
+            while !eats(rest, ")") {
+                by.push(self::word(rest));
+                let _ = eats(rest, ",");
+            }
+            wants(rest, "(");
+            let of = Box::new(operation(rest, 0));
             wants(rest, ")");
-            Node::Increase(selector)
+            Node::Sum { by, of }
         }
         _ => Node::Samples(selector(word, rest)),
     }
+}
+
+/// A selector with a range, `(metric[5m])`.
+struct RangedSelector {
+    selector: Selector,
+    seconds: f64,
+}
+
+fn ranged(rest: &mut &str) -> RangedSelector {
+    wants(rest, "(");
+    let metric = word(rest);
+    let selector = selector(metric, rest);
+    wants(rest, "[");
+    let range = word(rest);
+    let (number, unit) = range.split_at(range.len() - 1);
+    let unit = match unit {
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3_600.0,
+        "d" => 86_400.0,
+        other => panic!("{other} is no unit of time"),
+    };
+    let seconds = number.parse::<f64>().expect("a number") * unit;
+    wants(rest, "]");
+    wants(rest, ")");
+    RangedSelector { selector, seconds }
 }
 
 fn selector(metric: String, rest: &mut &str) -> Selector {
@@ -286,6 +375,8 @@ mod tests {
         assert_eq!(fires("ferrule_t > 4"), "yz");
         assert_eq!(fires("ferrule_t{a=\"x\"} == 3"), "x");
         assert_eq!(fires("increase(ferrule_t[1h]) > 0"), "x", "a new series has no increase");
+        assert_eq!(fires("rate(ferrule_t[1m]) * 60 == 2"), "x");
+        assert_eq!(fires("sum by (a) (rate(ferrule_t[5m])) / sum by (a) (ferrule_t)"), "x");
         assert_eq!(fires("2 * ferrule_t - 1 < 2 * 3"), "x");
         assert_eq!(fires("time() - ferrule_t > 7 * 86400"), "xyz");
         assert_eq!(Expression::read("time() - ferrule_t > 7 * 86400").metric(), "ferrule_t");
@@ -294,6 +385,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "is not understood")]
     fn what_is_not_known_is_not_guessed() {
-        let _ = Expression::read("rate(ferrule_t[1h]) > 0");
+        let _ = Expression::read("histogram_quantile(0.9, ferrule_t) > 0");
     }
 }

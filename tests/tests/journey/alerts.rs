@@ -64,6 +64,10 @@ client = { verify = "on", ca = "used.crt" }
 upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
 
 [[routes]]
+uri = "/nobody"
+upstream = { nodes = { "127.0.0.1:@nobody@" = 1 }, retries = 0 }
+
+[[routes]]
 uri = "/*"
 upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
 "#;
@@ -171,7 +175,17 @@ fn happenings(metric: &str) -> Vec<Happening> {
             |watched| expired_client(watched, "optional-handshake.test"),
             |watched| expired_client(watched, "by-route.test"),
         ],
+        "ferrule_upstream_faults_total" => vec![dead_node],
         other => unreachable!("nothing makes {other} happen: add it here"),
+    }
+}
+
+fn dead_node(watched: &mut Watched) {
+    let (front, name) = (watched.gateway.port("front"), "on-http.test");
+    let dial = Dial::as_client(name, &watched.used.client("me"));
+    for _ in 0..2 {
+        let answer = dial.get(front, name, "/nobody").expect("an answer");
+        assert!(answer.status() >= 500, "{answer:?}");
     }
 }
 
@@ -223,6 +237,12 @@ fn fires(driver: Driver, expression: &Expression) {
     for happening in happenings(expression.metric()) {
         let is_bug = expression.metric() == "ferrule_panics_total";
         let mut watched = Watched::start(driver, if is_bug { &with_a_bug } else { &nothing });
+        // Of a series that is new nobody sees an increase: it has to happen twice.
+        if expression.metric() == "ferrule_upstream_faults_total" {
+            happening(&mut watched);
+            let known = || watched.scrape().labels(expression.metric()).next().map(drop);
+            assert!(poll(PATIENCE, known).is_some(), "{expression}: no sample");
+        }
         let before = watched.scrape();
         let quiet = expression.fires(&Moment { before: &before, now: &watched.scrape() });
         assert!(quiet.is_empty(), "{expression} fires although nothing has happened: {quiet:?}");
