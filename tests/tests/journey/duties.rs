@@ -162,6 +162,37 @@ on_both_drivers! {
         assert_eq!(upstream.accepted(), 1);
     }
 
+    /// A client may leave its body out when the final answer comes right behind the 100, and go on with its next
+    /// request; as the body of the first one, that would be lost.
+    fn a_final_answer_before_any_of_the_body_closes_whoever_sent_the_100(driver) {
+        for (expect, first) in [("answer", ""), ("forward", "HTTP/1.1 100 Continue\r\n\r\n")] {
+            let script: Script = Arc::new(move |client| {
+                while let Ok(Some(_)) = client.talk.head() {
+                    let answer = format!("{first}HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig");
+                    if !client.send(answer.as_bytes()) {
+                        return;
+                    }
+                    let _ = client.talk.exactly(4);
+                }
+            });
+            let (scratch, upstream) = (scratch(), Upstream::plain(script));
+            let gateway = gateway(scratch.path(), driver, &format!("expect = \"{expect}\""), &upstream);
+            let mut raw = raw::plain(gateway.port("front"));
+            raw.send(EXPECTING).expect("a connection");
+            assert_eq!(raw.head().expect("a head").expect("one").status(), 100, "{expect}");
+            let answer = raw.response("POST").expect("a response");
+            assert_eq!((answer.status(), answer.head.all("connection")), (413, vec!["close"]), "{expect}");
+            // Whose body is under way is kept.
+            let mut raw = raw::plain(gateway.port("front"));
+            raw.send(&[EXPECTING, b"bo"].concat()).expect("a connection");
+            let mut head = raw.head().expect("a head").expect("one");
+            if head.status() == 100 {
+                head = raw.head().expect("a head").expect("one");
+            }
+            assert_eq!((head.status(), head.all("connection").is_empty()), (413, true), "{expect}");
+        }
+    }
+
     /// A 100 that was passed on leaves room for another final answer.
     fn an_upstream_that_dies_behind_its_100_is_a_502(driver) {
         let script: Script = Arc::new(|client| {

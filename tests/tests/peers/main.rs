@@ -4,6 +4,7 @@ mod clients;
 mod decoders;
 mod differential;
 mod early;
+mod field;
 mod judge;
 mod log_formats;
 mod matrix;

@@ -224,7 +224,7 @@ async fn exchange(
     // Passed on, the expectation is the upstream's to answer. A client whose body is coming already does
     // not wait (RFC 9110, section 10.1.1).
     let forwards = expects && plan.http.expect == Expect::Forward;
-    let upload = UploadState::new(forwards, expects && !forwards && request.after_head.is_empty());
+    let upload = UploadState::new(forwards, expects && request.after_head.is_empty());
     // Copied, because the rest of the memory it stands in is worked in.
     let request_ids = plan.http.answers.request_id.is_some().then_some(memory.request_ids);
     let connections = Rc::clone(client.membership.connections());

@@ -226,7 +226,11 @@ async fn send_request(
     let mut result = send_first(state, request, from_client, to_upstream, scratch).await;
     state.first.set(Some(result.is_ok()));
     if result.is_ok() && !flow.is_done() {
-        result = send_body(state, request, from_client, to_upstream, flow, scratch).await;
+        let times = TransferTimes {
+            awaited: Some(&context.upload.body_awaited),
+            ..transfer_times(state, request)
+        };
+        result = send_body(state, request, from_client, to_upstream, flow, times, scratch).await;
     }
     context.upload.complete.set(result.is_ok());
     context.upload.running.set(false);
@@ -281,10 +285,10 @@ async fn send_body(
     from_client: &mut StreamReader<'_>,
     to_upstream: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
+    times: TransferTimes<'_>,
     scratch: &mut Vec<u8>,
 ) -> Result<(), ExchangeFailure> {
     let before = flow.bytes_out();
-    let times = transfer_times(state, request);
     let result = relay_body(from_client, to_upstream, flow, times, scratch).await;
     let sent = flow.bytes_out().saturating_sub(before);
     request.node_meters(state.node).add(NodeCounter::BytesOut, sent);
@@ -305,6 +309,7 @@ fn transfer_times<'a>(
         unwanted: http.lingering_timeout,
         clock: &request.core.clock,
         demand: Some(&state.demand),
+        awaited: None,
     }
 }
 

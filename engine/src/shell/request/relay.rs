@@ -63,6 +63,8 @@ pub(crate) struct TransferTimes<'a> {
     pub(crate) clock: &'a CoreClock,
     /// Who still wants the rest; always its receiver if there is none.
     pub(crate) demand: Option<&'a Cell<Demand>>,
+    /// Where somebody asks whether the sender has sent any: nothing has come so far.
+    pub(crate) awaited: Option<&'a Cell<bool>>,
 }
 
 impl TransferTimes<'_> {
@@ -213,7 +215,7 @@ pub(crate) async fn relay_body(
             receive_beside_flush(source, sink, &times, pace, wait, &mut sending, data).await?;
         waited = received.1;
         match received.0 {
-            Ok(_) => {}
+            Ok(_) => times.awaited.into_iter().for_each(|awaited| awaited.set(false)),
             // Plaintext has no other end; under TLS an end without close_notify is a cut.
             Err(StreamError::Ended) if !source.is_tls() => {
                 return end(source, sink, flow, &times).await;

@@ -69,14 +69,24 @@ pub(crate) struct UploadState {
     pub(crate) complete: Cell<bool>,
     /// Something of it is still on its way up. Before that has come, no answer is late.
     pub(crate) running: Cell<bool>,
+    /// The client waits for a 100, whoever sends it, and nothing of its body has come.
+    pub(crate) body_awaited: Cell<bool>,
 }
 
 impl UploadState {
-    /// Nothing of the request has left.
+    /// Nothing of the request has left; `waits` if the client waits for a 100.
     #[must_use]
-    pub(crate) const fn new(expect_forwarded: bool, awaits_continue: bool) -> Self {
+    pub(crate) const fn new(expect_forwarded: bool, waits: bool) -> Self {
         let (complete, running) = (Cell::new(false), Cell::new(true));
-        Self { expect_forwarded, awaits_continue, complete, running }
+        let (awaits_continue, body_awaited) = (waits && !expect_forwarded, Cell::new(waits));
+        Self { expect_forwarded, awaits_continue, complete, running, body_awaited }
+    }
+
+    /// A 100 promises nothing: a client that gets a final answer right behind it may leave its body out and send
+    /// its next request on the same connection, as Python's aiohttp does. That would be read as the body. Only
+    /// the body's first bytes tell that it follows.
+    const fn is_body_under_way(&self) -> bool {
+        self.complete.get() || !self.body_awaited.get()
     }
 }
 
@@ -174,7 +184,8 @@ fn admit_head(
             keep_alive: context.keep_alive
                 && !context.core.draining.get()
                 && !context.connections.is_listener_removed()
-                && context.knows_what_follows(continued),
+                && context.knows_what_follows(continued)
+                && context.upload.is_body_under_way(),
             repeatable: context.repeatable,
             interims,
             http_date: now.http_date,
@@ -218,6 +229,7 @@ impl ResponseContext<'_> {
             unwanted: DRAIN_TIME,
             clock: &self.core.clock,
             demand: None,
+            awaited: None,
         }
     }
 }

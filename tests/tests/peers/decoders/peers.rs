@@ -79,10 +79,11 @@ fn go(dir: &Path, here: &Path) -> Option<Peer> {
     Some(process(dir, "go", port, command))
 }
 
-/// Tomcat, where Debian's `libtomcat10-embed-java` is.
+/// Tomcat, where Debian's `libtomcat10-embed-java` and `libtomcat10-java` are.
 fn tomcat(dir: &Path, here: &Path) -> Option<Peer> {
     let jars = PathBuf::from("/usr/share/java");
-    if !jars.join("tomcat10-embed-core.jar").is_file() {
+    let needed = ["tomcat10-embed-core.jar", "tomcat10-annotations-api.jar"];
+    if !needed.iter().all(|name| jars.join(name).is_file()) {
         return None;
     }
     let port = free_port();
