@@ -236,6 +236,7 @@ fn differences(direct: &[String], through: &[String]) -> Vec<String> {
 fn compare(stage: &Stage, pairs: &[Pair<'_>], driver: Driver) {
     let mut found = String::new();
     for pair in pairs {
+        println!("{}", pair.name());
         let serving = stage.serve(pair.upstream, pair.secure);
         let direct = pair.ask(stage, serving.port);
         if !direct[0].starts_with("hello 200 6 ") {
