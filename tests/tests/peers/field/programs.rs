@@ -83,7 +83,7 @@ pub(crate) const CLIENTS: [Program; 9] = [
     Program {
         name: "Apache HttpClient",
         needs: "command -v javac && [ -e /usr/share/java/httpclient5.jar ]",
-        version: "readlink /usr/share/java/httpclient5.jar",
+        version: "dpkg-query -W libhttpclient5-java",
         prepare: "javac -nowarn -cp '/usr/share/java/*' -d . $clients/Ask*.java 2>/dev/null",
         run: "java -cp '.:/usr/share/java/*' Ask apache $url scenarios ${identity:+client.p12} 2>/dev/null",
         ..OURS
@@ -147,7 +147,7 @@ pub(crate) const UPSTREAMS: [Program; 8] = [
         name: "Tomcat",
         needs: "command -v javac && [ -e /usr/share/java/tomcat10-annotations-api.jar ] \
                 && [ -e /usr/share/java/tomcat10-embed-core.jar ]",
-        version: "readlink /usr/share/java/tomcat10-embed-core.jar",
+        version: "dpkg-query -W libtomcat10-embed-java",
         prepare: "javac -nowarn -cp '/usr/share/java/*' -d tomcat $upstreams/{App,TomcatServer}.java 2> /dev/null",
         run: "exec java -cp 'tomcat:/usr/share/java/*' TomcatServer $port $identity",
         ..OURS
@@ -155,7 +155,7 @@ pub(crate) const UPSTREAMS: [Program; 8] = [
     Program {
         name: "Jetty",
         needs: "command -v javac && [ -e /usr/share/java/jetty9-servlet.jar ]",
-        version: "readlink /usr/share/java/jetty9-servlet.jar",
+        version: "dpkg-query -W libjetty9-java",
         prepare: "mkdir -p jetty; sed 's/jakarta[.]servlet/javax.servlet/' $upstreams/App.java > jetty/App.java; \
                   javac -nowarn -cp '/usr/share/java/*' -d jetty jetty/App.java $upstreams/JettyServer.java 2> /dev/null",
         run: "exec java -cp 'jetty:/usr/share/java/*' JettyServer $port $identity",
