@@ -118,6 +118,11 @@ struct FormatBuilder<'a> {
 
 impl FormatBuilder<'_> {
     fn text(&mut self, text: &str) {
+        // One piece for what stands side by side.
+        if let Some(LinePiece { piece: TemplatePiece::Text(before), .. }) = self.pieces.last_mut() {
+            *before = [before, text.as_bytes()].concat().into();
+            return;
+        }
         let piece = TemplatePiece::Text(text.as_bytes().into());
         self.pieces.push(LinePiece { piece, escape: Escape::None });
     }

@@ -162,12 +162,19 @@ pub(super) fn uses_session(template: &config::Template) -> bool {
 impl TemplatePiece {
     /// Appends the text, or the value, escaped like this.
     pub(super) fn render(&self, facts: &Facts<'_>, escape: Escape, out: &mut Vec<u8>) {
+        match self {
+            Self::Text(text) => out.extend_from_slice(text),
+            value => value.render_value(facts, escape, out),
+        }
+    }
+
+    /// A value alone: every second piece is a text, which does without the large frame that this needs.
+    #[inline(never)]
+    fn render_value(&self, facts: &Facts<'_>, escape: Escape, out: &mut Vec<u8>) {
         let mut sink = ValueWriter::new(escape, out);
         match self {
-            Self::Text(text) => {
-                sink.put_text(text);
-                return;
-            }
+            // Never escaped.
+            Self::Text(text) => return out.extend_from_slice(text),
             Self::Client(value) => {
                 sink.put(facts.client.map(|client| client.values.get(*value)).unwrap_or_default());
             }

@@ -29,21 +29,19 @@ pub(super) struct ValueWriter<'a> {
     escape: Escape,
     /// Where the value begins.
     start: usize,
+    /// It is one number of ours so far, and so a number of JSON.
+    is_number: bool,
 }
 
 impl<'a> ValueWriter<'a> {
     pub(super) const fn new(escape: Escape, out: &'a mut Vec<u8>) -> Self {
         let start = out.len();
-        Self { out, escape, start }
-    }
-
-    /// Text of the configuration: never escaped.
-    pub(super) fn put_text(&mut self, text: &[u8]) {
-        self.out.extend_from_slice(text);
+        Self { out, escape, start, is_number: false }
     }
 
     /// Bytes of a value.
     pub(super) fn put(&mut self, bytes: &[u8]) {
+        self.is_number = false;
         match self.escape {
             Escape::None => self.out.extend_from_slice(bytes),
             // Almost every value.
@@ -57,11 +55,13 @@ impl<'a> ValueWriter<'a> {
     /// Bytes of ours, of which none needs escaping anywhere.
     pub(super) fn put_plain(&mut self, bytes: &[u8]) {
         debug_assert!(needs_no_escaping(bytes), "{}", bytes.escape_ascii());
+        self.is_number = false;
         self.out.extend_from_slice(bytes);
     }
 
     pub(super) fn put_number(&mut self, number: u64) {
-        self.put_plain(itoa::Buffer::new().format(number).as_bytes());
+        self.is_number = self.out.len() == self.start;
+        self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 
     /// Milliseconds as seconds with three decimals.
@@ -70,7 +70,8 @@ impl<'a> ValueWriter<'a> {
             // Almost every time, and a line of the log has several.
             0 => {
                 let [point, hundreds, tens, ones] = decimals(millis);
-                self.put_plain(&[b'0', point, hundreds, tens, ones]);
+                self.is_number = self.out.len() == self.start;
+                self.out.extend_from_slice(&[b'0', point, hundreds, tens, ones]);
             }
             seconds => {
                 self.put_number(seconds);
@@ -81,24 +82,27 @@ impl<'a> ValueWriter<'a> {
 
     /// An address with its port; needs no escaping.
     pub(super) fn put_address(&mut self, address: SocketAddr) {
+        self.is_number = false;
         // Writing into a vector does not fail.
         let _ = write!(self.out, "{address}");
     }
 
+    /// Behind a number: what makes thousandths of it.
     pub(super) fn put_decimals(&mut self, thousandths: u64) {
-        self.put_plain(&decimals(thousandths));
+        self.out.extend_from_slice(&decimals(thousandths));
     }
 
     /// The value is complete.
     pub(super) fn end_value(self) {
-        let Self { out, escape, start } = self;
+        let Self { out, escape, start, is_number } = self;
         let is_empty = out.len() == start;
         match escape {
             Escape::None | Escape::Controls | Escape::Json => {}
             Escape::Log if is_empty => out.push(b'-'),
             Escape::Log => {}
             Escape::JsonNumber | Escape::JsonString if is_empty => out.extend_from_slice(b"null"),
-            Escape::JsonNumber if out.get(start..).is_some_and(is_json_number) => {}
+            // Nearly every one; the text of a port, for example, is looked at.
+            Escape::JsonNumber if is_number || out.get(start..).is_some_and(is_json_number) => {}
             Escape::JsonNumber | Escape::JsonString => {
                 out.insert(start, b'"');
                 out.push(b'"');
