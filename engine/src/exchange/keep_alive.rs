@@ -45,7 +45,7 @@ impl KeepAliveHint {
         hint
     }
 
-    /// Our limits, as far as the upstream allows them: `idle_timeout` ends [`MARGIN`] before its time, or in
+    /// Our limits, as far as the upstream allows them: `idle_timeout` ends `MARGIN` before its time, or in
     /// the middle of a time that is shorter than two of them.
     #[must_use]
     pub fn narrow(self, limits: KeepalivePool) -> KeepalivePool {

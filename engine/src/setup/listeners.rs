@@ -4,7 +4,7 @@
 //! what waits in its queue, so a reload opens only what is new and closes only what is gone; either all
 //! new addresses open or nothing changes. An IPv6 address takes IPv6 alone unless its listener says
 //! otherwise, as in nginx. While they are open, other programs cannot bind the same addresses
-//! ([`port_hold`](super::port_hold)).
+//! (`port_hold`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -1,9 +1,9 @@
 //! The listening sockets of one address, one for each core, and how they end.
 //!
 //! Closing a listening socket resets whatever waits in its accept queue, and every connection whose
-//! handshake is not over. So it ends in three steps: [`ListeningSockets::refuse_new`] makes the kernel
+//! handshake is not over. So it ends in three steps: `ListeningSockets::refuse_new` makes the kernel
 //! refuse new connections while those under way still arrive; the cores accept what is left; when the
-//! queues are empty, [`ListeningSockets::close`] ends it.
+//! queues are empty, `ListeningSockets::close` ends it.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

@@ -161,14 +161,13 @@ fn unix_stage(driver: Driver, version: Version, fast: bool) -> Stage {
 
 type Version = &'static rustls::SupportedProtocolVersion;
 
-/// Of some of these uploads all has left, and nothing more would go in.
-#[test]
-fn an_answer_of_tls_that_found_no_room_leaves_later() {
-    for driver in [Driver::IoUring, Driver::Epoll] {
+on_both_drivers! {
+    /// Of some of these uploads all has left, and nothing more would go in.
+    fn an_answer_of_tls_that_found_no_room_leaves_later(driver) {
         for (version, fast) in [(&TLS12, true), (&TLS13, true), (&TLS13, false)] {
             let stage = &unix_stage(driver, version, fast);
             thread::scope(|scope| {
-                for size in (100_000..300_000).step_by(10_000) {
+                for size in (100_000..300_000).step_by(20_000) {
                     let client = stage.upload(size);
                     let mut upstream = stage.upstream();
                     scope.spawn(move || {
