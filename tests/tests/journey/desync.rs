@@ -6,7 +6,7 @@ use std::time::Duration;
 use ferrule_tests::{Raw, Script, Setup, Upstream, now, on_both_drivers, raw, scratch};
 
 use crate::hostile::pause;
-use crate::{PLAIN, plain_gateway};
+use crate::{PLAIN, hasty_gateway, plain_gateway};
 
 /// The targets of all heads that came.
 type Targets = Arc<Mutex<Vec<String>>>;
@@ -72,11 +72,11 @@ on_both_drivers! {
         }
     }
 
-    /// An answer that came early ends an upload within seconds, whatever the client does meanwhile.
+    /// An answer that came early ends an upload in `lingering_time`, whatever the client does meanwhile.
     fn an_upload_that_was_answered_is_not_waited_for(driver) {
         let targets = Targets::default();
         let (scratch, upstream) = (scratch(), Upstream::plain(early(&targets)));
-        let gateway = plain_gateway(scratch.path(), driver, &upstream);
+        let gateway = hasty_gateway(scratch.path(), driver, &upstream);
         for again in 1..4 {
             let mut raw = answered_early(gateway.port("front"));
             let started = now();

@@ -102,6 +102,12 @@ fn plain_gateway(dir: &Path, driver: Driver, upstream: &Upstream) -> Gateway {
     Setup::new(dir, driver, PLAIN).set("upstream", &upstream.port).start()
 }
 
+/// One that reads the rest of a request that was answered for three seconds, not thirty.
+fn hasty_gateway(dir: &Path, driver: Driver, upstream: &Upstream) -> Gateway {
+    let text = format!("{PLAIN}\n[http]\nlingering_time = \"3s\"\n");
+    Setup::new(dir, driver, &text).set("upstream", &upstream.port).start()
+}
+
 /// Writes an authority's certificate as `NAME.crt`.
 fn write_ca(dir: &Path, name: &str, authority: &Authority) {
     fs::write(dir.join(format!("{name}.crt")), &authority.cert_pem).expect("a writable directory");

@@ -113,7 +113,7 @@ on_both_drivers! {
             ("upload that nobody reads", 64),
             ("unread answer", 64),
             ("unread plain answer", 64),
-            ("tunnel", 88),
+            ("tunnel", 96),
         ] {
             let place = Place::start(driver, "");
             let crowd = crowd(&place, kind);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ferrule_tests::{Script, Setup, Upstream, echo, now, on_both_drivers, poll, raw, scratch};
 
 use super::{Mutual, descriptors, drip, memory_kib, pause, read_all, socket};
-use crate::{PLAIN, plain_gateway};
+use crate::{PLAIN, hasty_gateway, plain_gateway};
 
 /// Answers with the request's body.
 fn mirror() -> Script {
@@ -111,7 +111,7 @@ on_both_drivers! {
     /// A byte now and then behind an answer that closes: the connection ends all the same.
     fn a_closing_connection_cannot_be_held_open(driver) {
         let (scratch, upstream) = (scratch(), Upstream::plain(early()));
-        let gateway = plain_gateway(scratch.path(), driver, &upstream);
+        let gateway = hasty_gateway(scratch.path(), driver, &upstream);
         for request in [
             &b"GET / HTTP/1.1\r\nHost : x\r\n\r\n"[..],
             b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\npart",
