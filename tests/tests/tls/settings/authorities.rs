@@ -42,7 +42,9 @@ fn warnings(world: &World, texts: Vec<Pem>) -> Vec<String> {
     let keys = Arc::new(TicketKeys::new());
     let settings = TlsSettings::load(&config(vec![model], None), &keys, &mut problems, now());
     assert!(problems.is_empty(), "{problems:?}");
-    settings.warnings.iter().map(|warning| warning.message.clone()).collect()
+    let found = settings.warnings.iter().map(|warning| warning.message.clone());
+    // The server's certificate is nobody's here.
+    found.filter(|one| !one.contains("does not carry the server name")).collect()
 }
 
 #[test]
@@ -93,10 +95,10 @@ fn every_authority_that_is_of_no_use_is_warned_about_by_name() {
         let found = &found[0];
         assert!(found.contains(said) && found.contains(&format!("(CN={name})")), "{found}");
     }
-    // What stands behind it in the same file is told, too.
+    // What stands behind it in the same file is told, too; of equal ones once.
     let (good, bad) =
         (own("good", key, &ca("good", vec![stated()])), own("v1", key, &draft("v1", 1)));
-    assert_eq!(warnings(&world, vec![text(&[&good, &bad, &good, &bad])]).len(), 2);
+    assert_eq!(warnings(&world, vec![text(&[&good, &bad, &good, &bad])]).len(), 1);
 }
 
 #[test]
