@@ -72,7 +72,7 @@ on_both_drivers! {
         }
     }
 
-    /// An answer that came early ends an upload in `lingering_time`, whatever the client does meanwhile.
+    /// An upload whose answer came early has no longer than any other, whatever the client does meanwhile.
     fn an_upload_that_was_answered_is_not_waited_for(driver) {
         let targets = Targets::default();
         let (scratch, upstream) = (scratch(), Upstream::plain(early(&targets)));

@@ -97,14 +97,16 @@ uri = "/*"
 upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
 "#;
 
+const HASTY: &str = "lingering_time = '3s'\nclient_body_timeout = '3s'\nmin_rate_grace = '3s'\n";
+
 /// A gateway with [`PLAIN`] in front of this upstream.
 fn plain_gateway(dir: &Path, driver: Driver, upstream: &Upstream) -> Gateway {
     Setup::new(dir, driver, PLAIN).set("upstream", &upstream.port).start()
 }
 
-/// One that reads the rest of a request that was answered for three seconds, not thirty.
+/// One that waits a few seconds, not half a minute or more, for the rest of a request that was answered.
 fn hasty_gateway(dir: &Path, driver: Driver, upstream: &Upstream) -> Gateway {
-    let text = format!("{PLAIN}\n[http]\nlingering_time = \"3s\"\n");
+    let text = format!("{PLAIN}\n[http]\n{HASTY}");
     Setup::new(dir, driver, &text).set("upstream", &upstream.port).start()
 }
 
