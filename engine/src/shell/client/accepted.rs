@@ -94,7 +94,7 @@ impl ListenerConnections {
 impl ListenerMembership {
     /// All connections of the listener.
     #[must_use]
-    pub(crate) const fn connections(&self) -> &Rc<ListenerConnections> {
+    pub(crate) fn connections(&self) -> &ListenerConnections {
         &self.connections
     }
 }

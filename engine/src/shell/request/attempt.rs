@@ -4,7 +4,6 @@
 //! whether another attempt may still answer. The client is heard while the upstream is waited for.
 
 use std::pin::pin;
-use std::rc::Rc;
 
 use ferrule_config::model::{Expect, HttpReuse};
 
@@ -227,13 +226,14 @@ async fn exchange(
     let upload = UploadState::new(forwards, expects && request.after_head.is_empty());
     // Copied, because the rest of the memory it stands in is worked in.
     let request_ids = plan.http.answers.request_id.is_some().then_some(memory.request_ids);
-    let connections = Rc::clone(client.membership.connections());
-    let context = response_context(request, client, &upload, &connections, request_ids.as_ref());
+    let keep_alive = client.may_keep(request.admission.keep_alive);
+    let connections = client.membership.connections();
+    let context = response_context(request, &upload, connections, request_ids.as_ref());
     let repeatable = lease.reused && request.is_repeatable();
-    let context = ResponseContext { repeatable, ..context };
-    let mut progress = ResponseProgress::default();
+    let context = ResponseContext { repeatable, keep_alive, ..context };
+    let (mut progress, stream) = (ResponseProgress::default(), &mut client.stream);
     let relayed =
-        relay(request, &context, client, memory, &mut lease, &mut flow, &mut progress).await;
+        relay(request, &context, stream, memory, &mut lease, &mut flow, &mut progress).await;
     record(request, lease.node, &progress, memory, outcome);
     // Of the last attempt: each takes what came with the head again.
     outcome.request_bytes = flow.bytes_in();
@@ -288,7 +288,6 @@ fn conclude(
 /// What the response depends on beside the upstream.
 fn response_context<'a>(
     request: &ExchangeContext<'a>,
-    client: &Client,
     upload: &'a UploadState,
     connections: &'a ListenerConnections,
     request_ids: Option<&'a RequestIds>,
@@ -302,7 +301,7 @@ fn response_context<'a>(
         version: admission.version,
         upgrade: admission.upgrade,
         repeatable: false,
-        keep_alive: client.may_keep(admission.keep_alive),
+        keep_alive: false,
         connections,
         takes_trailers: admission.features.takes_trailers,
         upload,

@@ -22,7 +22,6 @@ use crate::exchange::flow::Flow;
 use crate::exchange::outcome::byte_count;
 use crate::plan::NodeIndex;
 use crate::report::NodeCounter;
-use crate::shell::client::connection::Client;
 use crate::shell::transport::deadlines::{Shut, ShutTarget, TimerHandle};
 use crate::shell::transport::handshake::REFUSAL_TIME;
 use crate::shell::transport::min_rate::MinRate;
@@ -137,7 +136,7 @@ impl DuplexState {
 pub(crate) async fn relay(
     request: &ExchangeContext<'_>,
     context: &ResponseContext<'_>,
-    client: &mut Client,
+    client: &mut Stream,
     memory: &mut ExchangeMemory,
     lease: &mut Lease,
     flow: &mut Flow<'_>,
@@ -146,9 +145,9 @@ pub(crate) async fn relay(
     let spares = context.plan.http.client_half_close == HalfClose::Serve;
     let upstream = lease.stream.reader.shut_target().sparing_half_close(spares);
     let watched = flow.is_done().then_some(upstream);
-    let state = DuplexState::new(&client.stream, lease, watched);
+    let state = DuplexState::new(client, lease, watched);
     let ExchangeMemory { response, out, upload, .. } = memory;
-    let (mut from_client, mut to_client) = client.stream.split();
+    let (mut from_client, mut to_client) = client.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
     let mut result = {
         let up = async {
