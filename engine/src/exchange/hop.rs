@@ -12,6 +12,9 @@ use crate::wire::view::FieldsView;
 /// More names than anyone needs; every field is compared with every name, so they have to be few.
 const NOMINATIONS_MAX: usize = 64;
 
+/// More lines than anyone spreads them over.
+const LINES_MAX: usize = 8;
+
 /// Fields for every recipient that [`Known`] does not know; among them those that a status requires (RFC
 /// 9110: `WWW-Authenticate` of a 401, `Allow` of a 405, `Proxy-Authenticate` of a 407).
 const END_TO_END: [&[u8]; 17] = [
@@ -38,7 +41,12 @@ const END_TO_END: [&[u8]; 17] = [
 #[derive(Clone, Copy, Debug)]
 pub struct Nominations<'a> {
     fields: FieldsView<'a>,
-    any: bool,
+    /// Where the lines stand that name fields to drop; the others are not looked at again.
+    lines: [u16; LINES_MAX],
+    lines_len: u8,
+    /// The lengths of those names, one bit each: a field whose length is not among them is not compared with any.
+    /// Every name of 63 bytes or more has the last bit.
+    lengths: u64,
     close: bool,
     keep_alive: bool,
 }
@@ -48,10 +56,16 @@ impl<'a> Nominations<'a> {
     #[must_use]
     pub fn of(fields: FieldsView<'a>) -> Option<Self> {
         let mut count = 0_usize;
-        let mut found = Self { fields, any: false, close: false, keep_alive: false };
+        let lines = [0; LINES_MAX];
+        let mut found =
+            Self { fields, lines, lines_len: 0, lengths: 0, close: false, keep_alive: false };
         // Two loops, where `FieldsView::items` would remember where it is, and one reading for every
         // question (`exchange/response`: -8 %).
-        for field in fields.all(Known::Connection) {
+        for (at, field) in (0_u16..).zip(fields.iter()) {
+            if field.known() != Known::Connection {
+                continue;
+            }
+            let mut names = false;
             for item in list_items(field.value()) {
                 count = count.checked_add(1).filter(|count| *count <= NOMINATIONS_MAX)?;
                 if eq_ignore_case(item, b"keep-alive") {
@@ -59,8 +73,13 @@ impl<'a> Nominations<'a> {
                 } else if eq_ignore_case(item, b"close") {
                     found.close = true;
                 } else if !eq_ignore_case(item, b"te") && !eq_ignore_case(item, b"upgrade") {
-                    found.any = true;
+                    found.lengths |= length_bit(item);
+                    names = true;
                 }
+            }
+            if names {
+                *found.lines.get_mut(usize::from(found.lines_len))? = at;
+                found.lines_len += 1;
             }
         }
         Some(found)
@@ -80,14 +99,30 @@ impl<'a> Nominations<'a> {
     /// Is any field named beside those that end here anyway?
     #[must_use]
     pub const fn any(&self) -> bool {
-        self.any
+        self.lengths != 0
     }
 
     /// Is the field with this name to be dropped?
     #[must_use]
     pub fn contain(&self, name: &[u8], known: Known) -> bool {
-        self.any && !is_end_to_end(name, known) && self.fields.has_item(Known::Connection, name)
+        self.lengths & length_bit(name) != 0
+            && !is_end_to_end(name, known)
+            && self.named().any(|item| eq_ignore_case(item, name))
     }
+}
+
+impl<'a> Nominations<'a> {
+    /// What the lines say that name fields to drop.
+    fn named(&self) -> impl Iterator<Item = &'a [u8]> {
+        let lines = self.lines.iter().take(usize::from(self.lines_len));
+        let fields = self.fields;
+        lines.filter_map(move |at| fields.get(*at)).flat_map(|field| list_items(field.value()))
+    }
+}
+
+/// The bit that stands for the length of this name.
+fn length_bit(name: &[u8]) -> u64 {
+    1 << name.len().min(63)
 }
 
 fn is_end_to_end(name: &[u8], known: Known) -> bool {
@@ -132,4 +167,55 @@ pub const fn ends_here(known: Known) -> bool {
             | Known::TransferEncoding
             | Known::Upgrade
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::head::{ResponseHead, parse_response};
+    use crate::wire::limits::HeadLimits;
+
+    fn with_head<T>(fields: &str, look: impl FnOnce(FieldsView<'_>) -> T) -> T {
+        let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
+        let limits = HeadLimits { head_bytes_max: 65_536, fields_max: 1_000 };
+        let mut head = ResponseHead::default();
+        parse_response(text.as_bytes(), text.len(), limits, &mut head).unwrap();
+        look(head.view(text.as_bytes()).fields())
+    }
+
+    /// Names of every length around the limits of the mask, over one line or several.
+    #[test]
+    fn a_field_is_dropped_if_and_only_if_it_is_named() {
+        let names: Vec<String> = (1..70).chain([127, 128]).map(|len| "n".repeat(len)).collect();
+        for seed in 1..200_usize {
+            let is_named = |at: usize| (at * 31 + seed * 7) % 5 == 0;
+            let mut text = String::new();
+            for line in 0..=seed % LINES_MAX {
+                let named = names
+                    .iter()
+                    .enumerate()
+                    .filter(|(at, _)| is_named(*at) && at % (seed % LINES_MAX + 1) == line);
+                let items: Vec<_> = named.map(|(_, name)| name.to_uppercase()).collect();
+                text += &format!("Connection: close, {}\r\nX-Between: 1\r\n", items.join(", "));
+            }
+            with_head(&text, |fields| {
+                let found = Nominations::of(fields).unwrap();
+                for (at, name) in names.iter().enumerate() {
+                    let dropped = found.contain(name.as_bytes(), Known::Other);
+                    assert_eq!(dropped, is_named(at), "{name} {seed}");
+                }
+                assert!(found.any());
+            });
+        }
+    }
+
+    #[test]
+    fn more_lines_than_anyone_needs_are_too_many() {
+        let lines = |count: usize, name: &str| format!("Connection: {name}\r\n").repeat(count);
+        let known = |text: String| with_head(&text, |fields| Nominations::of(fields).is_some());
+        assert!(known(lines(LINES_MAX, "x")) && !known(lines(LINES_MAX + 1, "x")));
+        // Those that name nothing are only too many names.
+        assert!(known(lines(NOMINATIONS_MAX, "close")));
+        assert!(!known(lines(NOMINATIONS_MAX + 1, "close")));
+    }
 }

@@ -35,11 +35,13 @@ impl Plan {
 }
 
 impl ListenerPlan {
-    /// Is it the same listener, whatever else is configured: the address, TLS or not, the PROXY protocol or
-    /// not? Otherwise what has been accepted by the one could not have been by the other.
+    /// Is it the same listener, whatever else is configured: the address with the families that it takes, TLS
+    /// or not, the PROXY protocol or not? Otherwise what has been accepted by the one could not have been by
+    /// the other.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.listen.address == other.listen.address && is_alike(&self.listen, &other.listen)
+        self.listen.listen_address() == other.listen.listen_address()
+            && is_alike(&self.listen, &other.listen)
     }
 
     /// May this peer say by a PROXY protocol header who its client is?
@@ -68,7 +70,7 @@ mod tests {
     use crate::plan::fixture::config;
 
     /// A listener: a letter for its address, `t` for TLS, `p` for the PROXY protocol with a digit for whom it
-    /// trusts, `a` for `mtls_routes = "allow"`, `f` for a fallback.
+    /// trusts, `a` for `mtls_routes = "allow"`, `f` for a fallback, `+` for IPv4 beside IPv6.
     fn listen(text: &str) -> Listen {
         let port = u16::from(text.as_bytes()[0]);
         let trusted = text.split_once('p').map(|(_, rest)| {
@@ -79,6 +81,7 @@ mod tests {
             tls: text.contains('t'),
             proxy_protocol: trusted,
             mtls_routes: text.contains('a').then_some(MtlsRoutes::Allow),
+            ipv6only: !text.contains('+'),
             fallback_sni: text.contains('f').then(|| "f.test".to_owned()),
             ..config().listens.remove(0)
         }
@@ -114,6 +117,12 @@ mod tests {
             // TLS and plain have changed places.
             ("A Bt", "At B", Some("B")),
             ("At B", "A Bt", Some("Bt")),
+            // It takes other families now: what took IPv4 may be anybody's.
+            ("A+a", "Aa B", None),
+            ("A+a", "Aa Ba", Some("Aa")),
+            ("A+a", "A+ B", Some("A+")),
+            ("Aa", "A+a", Some("A+a")),
+            ("Aa", "A+", None),
             // It is gone, and what is like it was there before.
             ("A B", "B", None),
             ("A Bt", "Bt", None),

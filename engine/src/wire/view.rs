@@ -153,6 +153,14 @@ impl<'a> FieldsView<'a> {
         self.fields.as_slice().iter().map(move |field| FieldView { buf, field })
     }
 
+    /// The field at this place.
+    #[must_use]
+    #[inline]
+    pub fn get(self, at: u16) -> Option<FieldView<'a>> {
+        let buf = self.buf;
+        self.fields.as_slice().get(usize::from(at)).map(|field| FieldView { buf, field })
+    }
+
     /// All fields with this meaning, in order.
     #[inline]
     pub fn all(self, known: Known) -> impl Iterator<Item = FieldView<'a>> {

@@ -8,10 +8,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{SendFlags, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::core::Core;
 use super::log_limits::LogCause;
@@ -26,6 +26,9 @@ const ROUNDS_PATIENT: u32 = 4;
 
 /// Clients turned away in one round.
 const TURNED_AWAY: usize = 16;
+
+/// Reads of what a client has sent that is turned away; more than fits into the socket of a new connection.
+const READS_MAX: usize = 32;
 
 /// The response on a plain listener, sent without reading a request: there is no room for one.
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
@@ -100,12 +103,25 @@ impl LoadShedder {
             let Some(client) = Descriptor::of(socket).accept_now() else { break };
             core.count(Counter::AcceptedShed);
             if !tls {
-                // As much as its socket takes at once, which is all of it.
-                let _ = send(&client, BUSY, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+                tell_busy(&client);
             }
         }
         self.reserve = reserve();
     }
+}
+
+/// Sends the response, as much as the socket takes at once, which is all of it. What the client has sent so far is
+/// taken off first: a socket that is closed with bytes unread resets its connection, and a client may lose the
+/// response over that.
+fn tell_busy(client: impl AsFd) {
+    let mut unread = [0; 4_096];
+    for _ in 0..READS_MAX {
+        match recv(&client, &mut unread, RecvFlags::DONTWAIT) {
+            Ok((1.., _)) => {}
+            Ok(_) | Err(_) => break,
+        }
+    }
+    let _ = send(&client, BUSY, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
 }
 
 fn reserve() -> Option<OwnedFd> {
@@ -114,6 +130,8 @@ fn reserve() -> Option<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+
     use super::*;
 
     #[test]
@@ -123,6 +141,21 @@ mod tests {
         }
         assert!(!is_exhaustion(&Errno::CONNABORTED.into()));
         assert!(!is_exhaustion(&io::Error::other("x")));
+    }
+
+    #[test]
+    fn a_client_that_is_turned_away_meets_no_reset() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.write_all(&[b'x'; 50_000]).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        // All of it is there before it is turned away.
+        assert!(accepted.peek(&mut [0; 8]).unwrap() > 0);
+        tell_busy(&accepted);
+        drop(accepted);
+        let mut told = Vec::new();
+        assert_eq!(client.read_to_end(&mut told).unwrap(), BUSY.len());
+        assert_eq!(told, BUSY);
     }
 
     #[test]
