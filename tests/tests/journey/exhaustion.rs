@@ -2,7 +2,8 @@
 //!
 //! In the normal run each lasts two seconds at a few hundred requests a second. For a minute each at half of
 //! what the gateway can do, with nginx and HAProxy beside it and a table of what was lost:
-//! `FERRULE_TESTS_EXHAUSTION=60 cargo test -p ferrule-tests --test journey exhaustion -- --nocapture`
+//! `FERRULE_TESTS_EXHAUSTION=60 cargo test -p ferrule-tests --test journey exhaustion -- --nocapture`.
+//! `--include-ignored` adds a control group's limit on memory.
 
 #![expect(clippy::print_stdout, reason = "the table is for the reader")]
 
@@ -33,7 +34,12 @@ enum Shortage {
     LogReader,
     Descriptors,
     Memory,
+    /// A limit of the kernel (a control group) on what the process has, of which `buffer_memory` is a part.
+    KernelMemory,
 }
+
+/// What the process may have in [`Shortage::KernelMemory`].
+const GROUP_BYTES: u64 = 48 << 20;
 
 /// Connections that bear the load. They are kept, and so have all that they need.
 const CONNECTIONS: usize = 8;
@@ -117,7 +123,7 @@ fn stalled_pipe(dir: &Path) -> (PathBuf, File) {
 fn crowd(shortage: Shortage, port: u16) -> Vec<TcpStream> {
     let open = || {
         let mut client = connect(port);
-        if shortage == Shortage::Memory {
+        if matches!(shortage, Shortage::Memory | Shortage::KernelMemory) {
             // It may be turned away already.
             drop(client.write_all(b"GET /large HTTP/1.1\r\nHost: a.test\r\n\r\n"));
         }
@@ -125,7 +131,7 @@ fn crowd(shortage: Shortage, port: u16) -> Vec<TcpStream> {
     };
     match shortage {
         Shortage::Disk | Shortage::LogReader => Vec::new(),
-        Shortage::Descriptors | Shortage::Memory => {
+        Shortage::Descriptors | Shortage::Memory | Shortage::KernelMemory => {
             std::iter::repeat_with(open).take(CROWD).collect()
         }
     }
@@ -167,8 +173,46 @@ fn lines(path: &Path) -> u64 {
     u64::try_from(text.iter().filter(|byte| **byte == b'\n').count()).expect("few lines")
 }
 
+/// A control group of version 1 with [`GROUP_BYTES`], which is removed when this is dropped.
+struct MemoryGroup(PathBuf);
+
+impl MemoryGroup {
+    fn new() -> Self {
+        let name = format!("/sys/fs/cgroup/memory/ferrule-{}", std::process::id());
+        let group = Self(name.into());
+        fs::create_dir_all(&group.0).expect("the right to make a control group of version 1");
+        let limit = group.0.join("memory.limit_in_bytes");
+        fs::write(limit, GROUP_BYTES.to_string()).expect("a limit");
+        group
+    }
+
+    /// The most that it has held.
+    fn most(&self) -> u64 {
+        let text = fs::read_to_string(self.0.join("memory.max_usage_in_bytes"));
+        text.expect("a number").trim().parse().expect("a number")
+    }
+
+    /// Processes that the kernel has ended for want of memory.
+    fn killed(&self) -> u64 {
+        let text = fs::read_to_string(self.0.join("memory.oom_control")).expect("a list");
+        let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+        count.expect("a count").trim().parse().expect("a number")
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        drop(fs::remove_dir(&self.0));
+    }
+}
+
 fn launcher(shortage: Shortage) -> Vec<String> {
     match shortage {
+        Shortage::KernelMemory => {
+            let group = format!("/sys/fs/cgroup/memory/ferrule-{}", std::process::id());
+            let enter = format!("echo $$ > {group}/cgroup.procs; exec \"$@\"");
+            ["sh", "-c", &enter, "sh"].map(str::to_owned).to_vec()
+        }
         Shortage::Disk => vec!["prlimit".to_owned(), format!("--fsize={LOG_BYTES}")],
         _ => Vec::new(),
     }
@@ -188,7 +232,7 @@ fn ferrule(driver: Driver, shortage: Shortage) -> Endured {
     let launcher: Vec<&str> = launcher.iter().map(String::as_str).collect();
     let mut setup = Setup::new(dir, driver, CONFIG).quiet().under(&launcher);
     setup = setup.log_line(&format!("access = {{ path = \"{}\" }}", log.display()));
-    if shortage == Shortage::Memory {
+    if matches!(shortage, Shortage::Memory | Shortage::KernelMemory) {
         setup = setup.runtime_line("buffer_memory = \"4m\"");
     }
     let gateway = setup.set("upstream", &upstream.port).start();
@@ -247,7 +291,7 @@ fn peers(shortage: Shortage) -> Vec<(&'static str, Endured)> {
     }
     drop(reader);
     // HAProxy writes no files: it has no log that could be full.
-    if matches!(shortage, Shortage::Descriptors | Shortage::Memory) {
+    if matches!(shortage, Shortage::Descriptors | Shortage::Memory | Shortage::KernelMemory) {
         let port = free_port();
         let text = format!("listen l\n  bind 127.0.0.1:{port}\n  server s 127.0.0.1:{node}\n");
         let haproxy = Haproxy::start(dir, port, &text);
@@ -277,7 +321,8 @@ fn case(driver: Driver, shortage: Shortage) -> Endured {
     if minutes().is_some() {
         println!("| shortage | server | answered | failed | lines written | lines lost |");
         show(&format!("ferrule, {driver}"), shortage, &endured);
-        for (name, endured) in peers(shortage) {
+        let peers = if shortage == Shortage::KernelMemory { Vec::new() } else { peers(shortage) };
+        for (name, endured) in peers {
             show(name, shortage, &endured);
         }
     }
@@ -311,5 +356,17 @@ on_both_drivers! {
         let Endured { outcome, lost, .. } = case(driver, Shortage::Memory);
         assert_eq!(outcome.failures(), 0, "{:?}", outcome.failed);
         assert_eq!(lost, Some(0));
+    }
+}
+
+#[test]
+#[ignore = "takes the right to make a control group of version 1"]
+fn a_limit_of_the_kernel_is_not_met() {
+    for driver in [Driver::IoUring, Driver::Epoll] {
+        let group = MemoryGroup::new();
+        let Endured { outcome, lost, .. } = case(driver, Shortage::KernelMemory);
+        println!("most held: {} KiB of {} KiB", group.most() >> 10, GROUP_BYTES >> 10);
+        let failed = outcome.failures();
+        assert_eq!((failed, lost, group.killed()), (0, Some(0), 0), "{:?}", outcome.failed);
     }
 }
