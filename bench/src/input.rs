@@ -95,6 +95,7 @@ pub fn config() -> Config {
             proxy_protocol: None,
             mtls_routes: None,
             place: Default::default(),
+            address_place: Default::default(),
             address: ([127, 0, 0, 1], 9080).into(),
             ipv6only: true,
             tls: false,

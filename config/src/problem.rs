@@ -80,6 +80,12 @@ impl Problems {
         self.found.fields.entry(place).or_insert_with(|| field.to_owned());
     }
 
+    /// Does the file give this field, as `runtime.max_connections`?
+    #[must_use]
+    pub fn is_given(&self, field: &str) -> bool {
+        self.found.fields.values().any(|given| given == field)
+    }
+
     /// The field at exactly this place, empty if there is none.
     #[must_use]
     pub fn field_at(&self, place: Place) -> &str {

@@ -73,6 +73,11 @@ impl Problems {
         self.all().into_iter().map(|(severity, problem)| self.line(severity, problem))
     }
 
+    /// The same lines, of the errors alone: why a file is refused.
+    pub fn error_lines(&self) -> impl Iterator<Item = String> {
+        self.iter().map(|problem| self.error_line(problem))
+    }
+
     /// The same line for an error that was found in this file later.
     #[must_use]
     pub fn error_line(&self, problem: &Problem) -> String {

@@ -171,9 +171,26 @@ fn is_random(part: &str) -> bool {
 
 /// Does the name of a key or of a header say that its value is nobody's business?
 pub(crate) fn sounds_secret(name: &str) -> bool {
-    const PARTS: [&str; 7] = ["auth", "cookie", "credential", "key", "pass", "secret", "token"];
+    const PARTS: [&str; 11] = [
+        "auth",
+        "bearer",
+        "cookie",
+        "credential",
+        "key",
+        "pass",
+        "private",
+        "psk",
+        "pwd",
+        "secret",
+        "token",
+    ];
+    // Part of other words, too.
+    const WORDS: [&str; 1] = ["pin"];
     let lower = name.to_ascii_lowercase();
     PARTS.iter().any(|part| lower.contains(part))
+        || lower
+            .split(|letter: char| !letter.is_ascii_alphanumeric())
+            .any(|word| WORDS.contains(&word))
 }
 
 /// Where the credentials of a header may begin in this line, however they are written there: behind

@@ -4,6 +4,7 @@
 
 use toml::de::DeTable;
 
+use crate::describe::every_table;
 use crate::place::Place;
 use crate::source::sounds_secret;
 
@@ -32,10 +33,17 @@ pub(crate) fn help(text: &str, place: Place) -> Option<String> {
     Some(match value {
         "on" | "yes" | "True" | "TRUE" => format!("write `{name} = true`"),
         "off" | "no" | "False" | "FALSE" => format!("write `{name} = false`"),
+        _ if !is_known(name) => "text stands in quotes".to_owned(),
         value => {
             format!("text stands in quotes: write `{name} = \"{}\"`", value.trim_end_matches(';'))
         }
     })
+}
+
+/// Is it a key of the file? Of others nobody knows whether their value may be shown.
+fn is_known(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    every_table().into_iter().any(|table| table.key(last).is_some())
 }
 
 fn is_name(text: &str) -> bool {
@@ -63,6 +71,12 @@ mod tests {
             ("tls = False", Some("write `tls = false`")),
             ("tls: true", Some("write `name = value`")),
             ("api_key = TOPSECRET", Some("text stands in quotes")),
+            ("runtime.pin = TOPSECRET", Some("text stands in quotes")),
+            ("nobody_knows = TOPSECRET", Some("text stands in quotes")),
+            (
+                "listen.address = a.test",
+                Some("text stands in quotes: write `listen.address = \"a.test\"`"),
+            ),
             ("sni = a\"b", Some("text stands in quotes")),
             ("sni = \"a", None),
             ("sni = ", None),

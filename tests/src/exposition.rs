@@ -63,6 +63,18 @@ impl Exposition {
         assert!(self.samples.insert((name, labels), value).is_none(), "{line} is there twice");
     }
 
+    /// The names of the labels of a family's samples, without `le`.
+    #[must_use]
+    pub fn label_names(&self, family: &str) -> BTreeSet<&str> {
+        let of = |name: &str| {
+            name.strip_prefix(family)
+                .is_some_and(|rest| ["", "_bucket", "_sum", "_count"].contains(&rest))
+        };
+        let samples = self.samples.keys().filter(|(name, _)| of(name));
+        let names = samples.flat_map(|(_, labels)| labels.keys().map(String::as_str));
+        names.filter(|name| *name != "le").collect()
+    }
+
     fn check_histograms(&self) {
         let mut seen = BTreeSet::new();
         for (name, labels) in self.samples.keys() {

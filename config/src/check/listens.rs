@@ -43,20 +43,26 @@ impl Check<'_> {
     }
 
     fn listen_once(&mut self, raw: &Raw, listen: &Listen, taken: &mut BTreeMap<SocketAddr, Taken>) {
-        // Port 0 is a new port each time.
-        if listen.address.port() == 0 {
-            return;
-        }
         let place = raw.at("address");
-        for address in bound(listen) {
+        let any_port = listen.address.port() == 0;
+        // Port 0 is a new port for each address.
+        for address in bound(listen).take(if any_port { 1 } else { usize::MAX }) {
             let Some(first) = taken.get(&address) else {
                 taken.insert(address, Taken { place, both: both(listen) });
                 continue;
             };
             let line = self.problems.position(first.place).line;
-            let message = format!("line {line} listens on {address} already");
-            let help = (both(listen) || first.both)
-                .then(|| "`ipv6only = false` takes IPv4, too: one of the two is enough".to_owned());
+            let (message, help) = if any_port {
+                let message = format!(
+                    "port 0 is on line {line} already for this address: two tables would share one port"
+                );
+                (message, Some("give ports, or different addresses".to_owned()))
+            } else {
+                let help = (both(listen) || first.both).then(|| {
+                    "`ipv6only = false` takes IPv4, too: one of the two is enough".to_owned()
+                });
+                (format!("line {line} listens on {address} already"), help)
+            };
             self.problems.push_at(place, raw.path("address"), message, help);
             break;
         }
@@ -88,6 +94,7 @@ impl Check<'_> {
         self.ipv6only_agrees(raw, address);
         Some(Listen {
             place: raw.place,
+            address_place: raw.at("address"),
             address,
             ipv6only: raw.flag("ipv6only"),
             tls,

@@ -36,7 +36,7 @@ impl Check<'_> {
                 }
             }
         }
-        Some(Metrics { place: raw.place, listen: listen?, path: path.text, hosts })
+        Some(Metrics { place: raw.at("listen"), listen: listen?, path: path.text, hosts })
     }
 
     fn metrics_address(&mut self, raw: &Raw, listens: &[Listen]) -> Option<SocketAddr> {
@@ -84,6 +84,6 @@ impl Check<'_> {
             self.error(text.place, raw.path("socket"), &message, &help);
             return None;
         }
-        Some(Admin { place: raw.place, socket })
+        Some(Admin { place: text.place, socket })
     }
 }

@@ -15,7 +15,8 @@ static IO_DRIVER: Words = Words { words: IoDriver::WORDS, refused: &[] };
 
 pub(super) static RUNTIME: Table = Table {
     name: "runtime",
-    doc: "Threads, rings and limits of the process. Changes here need a restart.",
+    doc: "Threads, rings and limits of the process. Changes here need a restart, except those of watch_files and \
+          shutdown_timeout.",
     keys: &[
         with(
             "workers",

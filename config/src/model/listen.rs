@@ -13,6 +13,8 @@ use crate::place::Place;
 pub struct Listen {
     /// Where in the file.
     pub place: Place,
+    /// Where its address is.
+    pub address_place: Place,
     /// The address to bind.
     pub address: SocketAddr,
     /// An IPv6 address takes IPv6 alone (nginx's `ipv6only`).

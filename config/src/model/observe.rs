@@ -8,7 +8,7 @@ use crate::place::Place;
 /// `[metrics]`
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// Where in the file.
+    /// Where in the file their address is.
     pub place: Place,
     /// Where they can be fetched.
     pub listen: SocketAddr,
@@ -21,7 +21,7 @@ pub struct Metrics {
 /// `[admin]`
 #[derive(Clone, Debug)]
 pub struct Admin {
-    /// Where in the file.
+    /// Where in the file the socket is named.
     pub place: Place,
     /// The Unix socket behind `ferrule ctl`.
     pub socket: PathBuf,

@@ -27,6 +27,20 @@ fn listeners_are_addresses_given_once() {
     assert_problems(&format!("{plain}{ROUTE}"), &wanted);
 }
 
+/// The kernel gives one socket one port: two tables would share it.
+#[test]
+fn port_0_is_one_port_for_each_address() {
+    let of = |addresses: [&str; 2]| {
+        let [first, second] = addresses;
+        format!("[[listen]]\naddress = '{first}:0'\n[[listen]]\naddress = '{second}:0'\n{ROUTE}")
+    };
+    let wanted = [(4, 11, "listen[1].address", "port 0 is on line 2 already for this address")];
+    assert_problems(&of(["127.0.0.1", "127.0.0.1"]), &wanted);
+    for addresses in [["127.0.0.1", "127.0.0.2"], ["0.0.0.0", "[::]"], ["127.0.0.1", "0.0.0.0"]] {
+        assert!(problems(&of(addresses)).is_empty(), "{addresses:?}");
+    }
+}
+
 /// One socket for both families, and what stands in its way.
 #[test]
 fn an_address_for_ipv6_takes_ipv4_if_it_says_so() {

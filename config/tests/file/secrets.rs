@@ -33,6 +33,32 @@ fn secrets_are_never_shown() {
     assert!(!shown.is_empty() && !shown.contains("TOPSECRET"), "{shown}");
 }
 
+/// Under whatever name that sounds secret; and in a line that is not TOML, under any name that is no key.
+#[test]
+fn values_of_mistyped_keys_are_not_repeated() {
+    for name in ["psk", "tls_psk", "pin", "client-pin", "bearer", "private", "my_private", "db_pwd"]
+    {
+        for value in
+            ["'TOPSECRET'", "['TOPSECRET']", "{ a = 'x', bearer = 'TOPSECRET' }", "TOPSECRET"]
+        {
+            let text = format!("{TLS_LISTEN}[runtime]\n{name} = {value}\n{ROUTE}");
+            let problems = problems(&text);
+            assert!(!problems.is_empty(), "{name} = {value}");
+            for shown in [problems.render_human(), problems.render_json()] {
+                assert!(!shown.contains("TOPSECRET"), "{name} = {value}: {shown}");
+            }
+        }
+    }
+    // No part of another word.
+    let shown =
+        problems(&format!("{TLS_LISTEN}[runtime]\nspinning = 'open'\n{ROUTE}")).render_human();
+    assert!(shown.contains("'open'"), "{shown}");
+    let unread = problems("nobody_knows = WORD\n");
+    assert!(unread.iter().all(|one| !format!("{:?}", one.help).contains("WORD")), "{unread}");
+    let unread = problems("address = WORD\n");
+    assert!(unread.iter().any(|one| format!("{:?}", one.help).contains("WORD")), "{unread}");
+}
+
 /// What is no path is no text to quote, either.
 #[test]
 fn a_key_that_is_neither_path_nor_pem_is_never_quoted() {

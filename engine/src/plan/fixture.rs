@@ -28,6 +28,7 @@ const TIMEOUT: UpstreamTimeout = UpstreamTimeout { connect: MINUTE, send: MINUTE
 pub(crate) fn config() -> Config {
     let listen = |port, tls| Listen {
         place: Default::default(),
+        address_place: Default::default(),
         address: ([127, 0, 0, 1], port).into(),
         ipv6only: true,
         tls,

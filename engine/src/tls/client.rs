@@ -109,15 +109,14 @@ pub fn reason(error: &Error) -> &'static str {
 }
 
 impl UpstreamTls {
-    /// Loads what the upstream names; pushes every problem.
+    /// Loads what the table of this path in the file names; pushes every problem.
     pub(super) fn load(
         upstream: &model::UpstreamTls,
-        id: &str,
+        field: &str,
         provider: &Arc<CryptoProvider>,
         found: &mut Findings<'_>,
     ) -> Option<Self> {
-        let field = format!("upstreams[{id}].tls");
-        let trust = load_trust(upstream, &field, found);
+        let trust = load_trust(upstream, field, found);
         let client = match &upstream.client {
             Some(pair) => Some(keys::load_pair(pair, &format!("{field}.client"), provider, found)?),
             None => None,
@@ -138,7 +137,7 @@ impl UpstreamTls {
         let builder = match builder {
             Ok(builder) => builder.dangerous(),
             Err(error) => {
-                found.error(upstream.place, &field, format!("cannot be used: {error}"), None);
+                found.error(upstream.place, field, format!("cannot be used: {error}"), None);
                 return None;
             }
         };

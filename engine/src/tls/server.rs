@@ -54,20 +54,17 @@ pub struct ServerTls {
 }
 
 impl ServerTls {
-    /// Loads what the object names; pushes every problem.
+    /// Loads what the object, of this path in the file, names; pushes every problem.
     pub(super) fn load(
         server: &Server,
+        field: &str,
         ticket_keys: &Arc<TicketKeys>,
         ticket_files: &Arc<[TicketSecret]>,
         provider: &Arc<CryptoProvider>,
         found: &mut Findings<'_>,
     ) -> Option<Self> {
-        let field = format!("ssls[{}]", server.id);
-        let loaded: Vec<Option<Arc<CertifiedKey>>> = server
-            .pairs
-            .iter()
-            .map(|pair| keys::load_pair(pair, &field, provider, found))
-            .collect();
+        let loaded: Vec<Option<Arc<CertifiedKey>>> =
+            server.pairs.iter().map(|pair| keys::load_pair(pair, field, provider, found)).collect();
         let asked = server.client.as_ref().filter(|client| client.verify != ClientVerify::Off);
         let trust = match asked {
             Some(client) => Some(client_trust::load(client, &format!("{field}.client"), found)?),
@@ -88,7 +85,7 @@ impl ServerTls {
         let builder = match builder {
             Ok(builder) => builder,
             Err(error) => {
-                found.error(server.place, &field, format!("cannot be used: {error}"), None);
+                found.error(server.place, field, format!("cannot be used: {error}"), None);
                 return None;
             }
         };
@@ -98,7 +95,7 @@ impl ServerTls {
             )),
             _ => builder.with_no_client_auth(),
         };
-        let pairs = stapled(server, pairs, &field, found)?;
+        let pairs = stapled(server, pairs, field, found)?;
         let mut config = builder.with_cert_resolver(Arc::new(Pairs { pairs }));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.max_early_data_size = 0;

@@ -68,7 +68,10 @@ impl TlsSettings {
         let servers: Vec<ServerTls> = config
             .servers
             .iter()
-            .filter_map(|server| ServerTls::load(server, keys, &files, &provider, &mut found))
+            .filter_map(|server| {
+                let field = problems.field_at(server.place);
+                ServerTls::load(server, field, keys, &files, &provider, &mut found)
+            })
             .collect();
         let trusts = config
             .trusts
@@ -81,10 +84,11 @@ impl TlsSettings {
             .iter()
             .map(|upstream| {
                 let tls = upstream.tls.as_ref()?;
-                UpstreamTls::load(tls, &upstream.id, &provider, &mut found)
+                let field = format!("{}.tls", problems.field_at(upstream.place));
+                UpstreamTls::load(tls, &field, &provider, &mut found)
             })
             .collect();
-        own_certificates::warn(config, &mut found);
+        own_certificates::warn(config, problems, &mut found);
         found.refusals.into_iter().for_each(|problem| problems.push(problem));
         let Findings { warnings, crls, objects, kept, .. } = found;
         let crls = loaded_crl::in_use(crls);

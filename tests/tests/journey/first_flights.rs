@@ -330,9 +330,13 @@ fn a_name_that_is_none_is_an_unknown_name() {
         }
         let bytes = Draft::tls13().named(b"y:1").bytes();
         let lenient = gateway.port("lenient");
-        logged(gateway, r#"sni="y:1" reason="the server name is not a name"#, || {
-            answer(lenient, &[&bytes[..], &[24, 3, 3, 0, 1, 0]].concat());
-        });
+        logged(
+            gateway,
+            r#"sni="y:1" reason="bad-server-name" detail="the server name is not a name"#,
+            || {
+                answer(lenient, &[&bytes[..], &[24, 3, 3, 0, 1, 0]].concat());
+            },
+        );
     });
 }
 

@@ -158,7 +158,7 @@ fn client_guide(driver: Driver, version: Version) {
         refused(dir, front, reject);
         if reject == "handshake" {
             // Whoever looks into the log must not have to guess which of the two it was.
-            let reason = "reason=\"client certificate: ";
+            let reason = "detail=\"client certificate: ";
             let said = poll(PATIENCE, || gateway.log().contains(reason).then_some(()));
             assert!(said.is_some(), "{}", gateway.log());
         }

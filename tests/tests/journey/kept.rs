@@ -4,11 +4,12 @@
 use std::fs;
 use std::path::Path;
 
+use ferrule_tests::exposition::Exposition;
 use ferrule_tests::raw::{self, get};
 use ferrule_tests::zoo::Issuer;
 use ferrule_tests::{
-    Authority, Dial, Driver, Gateway, Leaf, PATIENCE, Setup, Upstream, echo, on_both_drivers, poll,
-    scratch,
+    Authority, Dial, Driver, Gateway, Leaf, PATIENCE, Reloaded, Setup, Upstream, echo,
+    on_both_drivers, poll, scratch,
 };
 use rustls::version::TLS13;
 
@@ -105,6 +106,15 @@ impl Place {
     }
 }
 
+/// The value of a metric now; of one result, if there are several.
+#[expect(clippy::cast_possible_truncation, reason = "a small count")]
+fn value(metrics: u16, name: &str, result: &str) -> i64 {
+    let text = raw::plain_get(metrics, "localhost", "/metrics").text();
+    let labels = [("result", result)];
+    let labels = if result.is_empty() { &[][..] } else { &labels[..] };
+    Exposition::read(&text).sum(name, labels) as i64
+}
+
 /// Every kind of file that is read again.
 const NEIGHBOURS: [&str; 8] = [
     "server.crt",
@@ -118,6 +128,36 @@ const NEIGHBOURS: [&str; 8] = [
 ];
 
 on_both_drivers! {
+    /// Files that are read again say nothing about the configuration on disk, and the other way round.
+    fn a_renewal_does_not_hide_a_refused_reload(driver) {
+        let mut place = Place::start(driver);
+        let metrics = place.gateway.port("metrics");
+        let value = |name: &str, result: &str| value(metrics, name, result);
+        let reaches = |result: &str, wanted: i64| {
+            let found = poll(PATIENCE, || (value("ferrule_file_renewals_total", result) >= wanted).then_some(()));
+            assert!(found.is_some(), "{result}");
+        };
+        let good = fs::read_to_string(&place.gateway.file).expect("the file");
+        let others = fs::read(place.dir().join("others.crt")).expect("the file");
+        fs::write(place.dir().join("others.crt"), "broken").expect("a writable file");
+        place.shows(Some("others.crt"));
+        reaches("refused", 1);
+        assert_eq!(value("ferrule_last_reload_success", ""), 1);
+        fs::write(place.dir().join("others.crt"), others).expect("a writable file");
+        place.shows(None);
+        let renewals = value("ferrule_file_renewals_total", "taken");
+        assert_eq!(place.gateway.reload("[[listen]]\n"), Reloaded::Refused);
+        place.revoke(true);
+        reaches("taken", renewals + 1);
+        assert_eq!(value("ferrule_last_reload_success", ""), 0);
+        assert_eq!(value("ferrule_reloads_total", "refused"), 1);
+        assert_eq!(value("ferrule_reloads_total", "taken"), 0);
+        assert!(place.gateway.log().contains("0 reloads taken, 1 refused so far"), "{}", place.gateway.log());
+        fs::write(&place.gateway.file, good).expect("a writable file");
+        assert_eq!(place.gateway.signal_reload(), Reloaded::Taken);
+        assert_eq!(value("ferrule_last_reload_success", ""), 1);
+    }
+
     fn a_broken_file_keeps_no_list_from_counting(driver) {
         let place = Place::start(driver);
         for (at, name) in NEIGHBOURS.iter().enumerate() {

@@ -213,7 +213,7 @@ on_both_drivers! {
         let lists = "client = { ca = [\"old.crt\", \"new.crt\"], crl = \"new.crl\", crl_missing = \"allow\"";
         let text = CONFIG.replace("client = { ca = [\"old.crt\", \"new.crt\"]", lists);
         assert_eq!(watched.gateway.reload(&text), Reloaded::Taken);
-        let of: &[(&str, &str)] = &[("key", "ssls[api].client.crl"), ("issuer", "CN=new")];
+        let of: &[(&str, &str)] = &[("key", "ssls[0].client.crl"), ("issuer", "CN=new")];
         let found = watched.scrape_until("a list", |found| {
             (found.sum("ferrule_crl_revoked_certificates", of) - 2.0).abs() < 0.1
         });
@@ -310,8 +310,10 @@ on_both_drivers! {
         for part in ["sni=\"a.test\"", "issuer=\"CN=middle\"", "serial=", "sha256=", "sent=1", "missing=", "trusted=\"CN=old; CN=new\"", "suppressed=0"] {
             assert!(refused.contains(part), "{part} in {refused}");
         }
+        let none = line("reason=\"no-certificate\" detail=");
+        assert!(none.contains("a TLS handshake failed"), "{none}");
         let failed = line("subject=\"CN=elsewhere\"");
-        for part in ["a TLS handshake failed", "sni=\"strict.test\"", "issuer=\"CN=new\"", "trusted=\"CN=old\""] {
+        for part in ["a TLS handshake failed", "sni=\"strict.test\"", "reason=\"unable to get local issuer certificate\"", "detail=\"client certificate: ", "issuer=\"CN=new\"", "trusted=\"CN=old\""] {
             assert!(failed.contains(part), "{part} in {failed}");
         }
     }
@@ -392,14 +394,24 @@ fn doors_follow_the_configuration() {
     assert_eq!(watched.ctl(&["status"]).0, Some(0));
 }
 
-/// Every family that is served is told of.
+/// Every family that is served is told of, with its labels.
 #[test]
 fn every_metric_is_documented() {
     let docs = ferrule_tests::source_dir().join("docs/metrics.md");
     let written = fs::read_to_string(&docs).unwrap_or_default();
     let watched = Watched::start(Driver::Epoll);
-    for family in watched.scrape().families.keys() {
-        assert!(written.contains(&format!("| `{family}` |")), "{family} is not documented");
+    let leaf = watched.new.client("somebody");
+    assert!(Dial::as_client("a.test", &leaf).get(watched.front(), "a.test", "/here/").is_ok());
+    let found = watched.scrape_until("a request", |found| {
+        found.sum("ferrule_upstream_requests_total", &[]) >= 1.0
+    });
+    for family in found.families.keys() {
+        let row = written.lines().find(|line| line.starts_with(&format!("| `{family}` |")));
+        let row = row.unwrap_or_else(|| panic!("{family} is not documented"));
+        let labels = row.split(" | ").nth(2).expect("a column of labels");
+        for name in found.label_names(family) {
+            assert!(labels.contains(&format!("`{name}`")), "{family} has {name}: {row}");
+        }
     }
 }
 

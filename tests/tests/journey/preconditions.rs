@@ -110,7 +110,9 @@ on_both_drivers! {
                 let said = said(&done);
                 assert_eq!(done.status.code(), Some(1), "{arguments:?} {log}{text}: {said}");
                 assert!(said.contains(&key) && said.contains(&message), "{arguments:?} {log}{text}: {said}");
-                assert!(said.contains("unfit.toml:"), "no place: {said}");
+                let line = unfit.lines().position(|line| shown(text).lines().last() == Some(line));
+                let line = line.map_or_else(String::new, |at| format!("{}:", at + 1));
+                assert!(said.contains(&format!("unfit.toml:{line}")), "no place: {said}");
             }
             fs::write(&gateway.file, &unfit).expect("a writable directory");
             let from = gateway.log().len();
@@ -120,6 +122,25 @@ on_both_drivers! {
             assert_eq!(names(dir), before, "{log}{text}");
         }
         assert_eq!(fs::read(dir.join("file")).expect("still there"), b"precious");
+    }
+
+    /// Nobody has to know about a limit that stands in the way of a default only.
+    fn few_descriptors_are_warned_of_if_many_connections_are_asked_for(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
+        let runtime = format!("workers = 1\nio_driver = \"{driver}\"\nring_entries = 256\n");
+        for (more, wanted) in [
+            ("", "INFO \"the limit of open files is enough for 172 connections"),
+            ("max_connections = 1000\n", "WARN \"the limit of open files is too low for runtime.max_connections"),
+            ("max_connections = 172\n", ""),
+        ] {
+            let setup = Setup::new(scratch.path(), driver, PLAIN).set("upstream", &upstream.port);
+            let setup = setup.runtime(&format!("{runtime}{more}")).under(&["prlimit", "--nofile=600"]);
+            let mut gateway = setup.start();
+            assert!(gateway.stop().success(), "{}", gateway.log());
+            let log = gateway.log();
+            assert!(log.contains(wanted), "{log}");
+            assert_eq!(log.contains("the limit of open files"), !wanted.is_empty(), "{log}");
+        }
     }
 
     /// As text and as JSON; what is logged and what is shown are the same.

@@ -120,6 +120,22 @@ fn answers(queued: Vec<TcpStream>) -> usize {
     answered.count()
 }
 
+/// What a process says once it has what another one had.
+const OPENED: [&str; 2] = [
+    "the admin socket of the former process is open here now",
+    "the metrics endpoint of the former process is open here now",
+];
+
+/// With metrics, and an admin socket `ctl.sock`.
+fn with_endpoints(dir: &Path, driver: Driver, upstream: &Upstream) -> Setup {
+    let socket = dir.join("ctl.sock").display().to_string();
+    let text = format!(
+        "{PLAIN}\n[metrics]\nlisten = \"127.0.0.1:@metrics@\"\n[admin]\nsocket = {socket:?}\n"
+    );
+    let setup = setup(dir, driver, &text, upstream);
+    setup.set("front", &free_port()).set("metrics", &free_port())
+}
+
 on_both_drivers! {
     /// While a request keeps the drain waiting: every connection is answered or refused, soon it is
     /// refused, and then another process can have the address.
@@ -193,13 +209,7 @@ on_both_drivers! {
         let gate = Arc::new(AtomicBool::new(false));
         let (scratch, upstream) = (scratch(), Upstream::plain(held(&gate)));
         let socket = scratch.path().join("ctl.sock");
-        let text = format!(
-            "{PLAIN}\n[metrics]\nlisten = \"127.0.0.1:@metrics@\"\n[admin]\nsocket = {:?}\n",
-            socket.display().to_string()
-        );
-        let setup = setup(scratch.path(), driver, &text, &upstream)
-            .set("front", &free_port())
-            .set("metrics", &free_port());
+        let setup = with_endpoints(scratch.path(), driver, &upstream);
         let mut old = setup.clone().start();
         let mut raw = in_flight(&old, &upstream);
         old.process.signal(Signal::TERM);
@@ -212,12 +222,43 @@ on_both_drivers! {
         assert_eq!(raw.response("GET").expect("a response").status(), 200);
         drop(raw);
         assert!(old.wait(PATIENCE).success(), "{}", old.log());
-        new.process.wait_for_output(0, "that it has them", |text| text.contains("are open here now"));
+        new.process.wait_for_output(0, "that it has them", |text| {
+            OPENED.iter().all(|opened| text.contains(opened))
+        });
         assert!(socket.exists());
         let metrics = TcpStream::connect((Ipv4Addr::LOCALHOST, new.port("metrics")));
         assert!(metrics.is_ok(), "{}", new.log());
         assert!(new.stop().success(), "{}", new.log());
         assert!(!socket.exists());
+    }
+
+    /// What stands in the way of one of the two is no business of the other.
+    fn an_endpoint_that_cannot_be_opened_costs_no_other_one(driver) {
+        let gate = Arc::new(AtomicBool::new(false));
+        let (scratch, upstream) = (scratch(), Upstream::plain(held(&gate)));
+        let socket = scratch.path().join("ctl.sock");
+        let setup = with_endpoints(scratch.path(), driver, &upstream);
+        let mut old = setup.clone().start();
+        let mut raw = in_flight(&old, &upstream);
+        old.process.signal(Signal::TERM);
+        let mut new = setup.named("new").start();
+        std::fs::remove_file(&socket).expect("the old process's");
+        std::fs::write(&socket, "precious").expect("a writable directory");
+        let given_up = "it stays closed until the next reload (SIGHUP)";
+        new.process.wait_for_output(0, "that one stays closed", |text| text.contains(given_up));
+        gate.store(true, Ordering::SeqCst);
+        assert_eq!(raw.response("GET").expect("a response").status(), 200);
+        drop(raw);
+        assert!(old.wait(PATIENCE).success(), "{}", old.log());
+        let [admin, metrics] = OPENED;
+        new.process.wait_for_output(0, "that it has the other one", |text| text.contains(metrics));
+        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, new.port("metrics"))).is_ok());
+        let log = new.log();
+        assert!(log.matches(given_up).count() == 1 && !log.contains(admin), "{log}");
+        std::fs::remove_file(&socket).expect("ours");
+        assert_eq!(new.signal_reload(), Reloaded::Taken);
+        assert!(socket.exists());
+        assert!(new.stop().success(), "{}", new.log());
     }
 
     /// The second signal ends everything at once, the address too.

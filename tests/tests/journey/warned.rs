@@ -64,10 +64,11 @@ fn a_chain_without_its_intermediate_is_warned_about() {
         ("holds no intermediate certificate: put that of CN=Inter", "wrong order");
     for (chain, ca, wanted) in [
         (&["plain.root.crt"][..], "root.crt", None),
-        // Of an issuer that nobody here knows it may be a root.
+        // Of an issuer that nobody here knows it may be a root, wherever that can be fetched.
         (&["plain.inter.crt"], "root.crt", None),
+        (&["aia.inter.crt"], "root.crt", None),
         (&["plain.inter.crt"], "inter.crt", Some(missing)),
-        (&["aia.inter.crt"], "root.crt", Some(missing)),
+        (&["aia.inter.crt"], "inter.crt", Some(missing)),
         (&["aia.root.crt"], "root.crt", None),
         (&["aia.inter.crt", "inter.crt"], "root.crt", None),
         (&["aia.inter.crt", "inter.crt", "root.crt"], "root.crt", None),

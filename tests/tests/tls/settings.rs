@@ -438,10 +438,7 @@ fn every_list_that_cannot_be_used_is_named() {
     ];
     for (text, expected) in table {
         let (_, problems) = load(&[text]);
-        assert!(
-            problems.contains(expected) && problems.contains("ssls[one].client.crl"),
-            "{problems}"
-        );
+        assert!(problems.contains(expected) && problems.contains(".client.crl"), "{problems}");
     }
     let (settings, _) = load(&[pem(&good), pem(&revoked_by(&stranger, &[]))]);
     let counts: Vec<usize> = settings.crls.iter().map(|list| list.count).collect();

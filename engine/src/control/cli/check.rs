@@ -19,7 +19,8 @@ use crate::control::reload::source::GenerationSource;
 use crate::setup::Generation;
 use crate::tls::load::own_certificates;
 
-/// Checks a file. No socket is opened and no name is resolved. `strict` takes a warning for an error.
+/// Checks a file. Nothing is listened on and no name is resolved: sockets are made only to ask whether this
+/// machine has an address (`reload/preconditions.rs`). `strict` takes a warning for an error.
 pub(crate) fn check(file: &Path, format: OutputFormat, strict: bool) -> ExitCode {
     let now = clock::unix_seconds();
     let source = GenerationSource::new(file);
@@ -36,9 +37,7 @@ pub(crate) fn check(file: &Path, format: OutputFormat, strict: bool) -> ExitCode
             let refused = strict && generation.warnings.warnings().next().is_some();
             let verdict = if refused { "refused for its warnings (--strict)" } else { "ok" };
             let mut inventory = Inventory::of(&generation, now).human();
-            for line in
-                own_certificates::unknown_issuers(&generation.config, &generation.tls.objects)
-            {
+            for line in unknown_issuers(&generation) {
                 inventory.push_str("\nto be looked at: ");
                 inventory.push_str(&line);
             }
@@ -48,8 +47,7 @@ pub(crate) fn check(file: &Path, format: OutputFormat, strict: bool) -> ExitCode
         (Ok(generation), OutputFormat::Json) => {
             let refused = strict && generation.warnings.warnings().next().is_some();
             let mut summary = Inventory::of(&generation, now).json();
-            let unknown =
-                own_certificates::unknown_issuers(&generation.config, &generation.tls.objects);
+            let unknown = unknown_issuers(&generation);
             if let Some(notes) = summary.get_mut("notes").and_then(Value::as_array_mut) {
                 notes.extend(unknown.into_iter().map(Value::String));
             }
@@ -63,6 +61,12 @@ pub(crate) fn check(file: &Path, format: OutputFormat, strict: bool) -> ExitCode
             ExitCode::from(terminal::REFUSED)
         }
     }
+}
+
+/// What is to be looked at.
+fn unknown_issuers(generation: &Generation) -> Vec<String> {
+    let Generation { config, tls, warnings, .. } = generation;
+    own_certificates::unknown_issuers(config, warnings, &tls.objects)
 }
 
 /// Warns of what this machine lacks; the one that runs the file may have it.

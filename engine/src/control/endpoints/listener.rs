@@ -50,18 +50,22 @@ pub(crate) struct EndpointListener {
 }
 
 impl EndpointListener {
-    /// Starts the thread that accepts connections on this socket.
+    /// Starts the thread that accepts connections on this socket. `name` is the endpoint's in the log.
     ///
     /// # Errors
     /// The socket cannot be made non-blocking, or the thread cannot be started.
-    pub(crate) fn open(socket: EndpointSocket, service: Arc<Service>) -> io::Result<Self> {
+    pub(crate) fn open(
+        name: &'static str,
+        socket: EndpointSocket,
+        service: Arc<Service>,
+    ) -> io::Result<Self> {
         socket.set_nonblocking()?;
         let closing = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&closing);
         let thread = std::thread::Builder::new()
-            .name("ferrule-door".into())
+            .name("ferrule-accept".into())
             .stack_size(STACK_BYTES)
-            .spawn(move || accept_loop(&socket, &service, &seen))?;
+            .spawn(move || accept_loop(name, &socket, &service, &seen))?;
         Ok(Self { closing, thread: Some(thread) })
     }
 }
@@ -97,7 +101,12 @@ impl Drop for FinishedFlag {
     }
 }
 
-fn accept_loop(socket: &EndpointSocket, service: &Arc<Service>, closing: &AtomicBool) {
+fn accept_loop(
+    endpoint: &str,
+    socket: &EndpointSocket,
+    service: &Arc<Service>,
+    closing: &AtomicBool,
+) {
     let mut complaints = RateLimit::<1>::new(1);
     let mut open: Vec<OpenConnection> = Vec::new();
     // Shut down to make room, but their threads have not ended yet.
@@ -129,7 +138,7 @@ fn accept_loop(socket: &EndpointSocket, service: &Arc<Service>, closing: &Atomic
                     Err(error) => {
                         let second = clock::unix_seconds().unsigned_abs();
                         if let Some(suppressed) = complaints.allow(0, second) {
-                            tracing::warn!(%error, suppressed, "cannot serve a guest");
+                            tracing::warn!(endpoint, %error, suppressed, "cannot serve a connection");
                         }
                     }
                 }
@@ -147,7 +156,7 @@ fn serve(stream: EndpointStream, service: &Arc<Service>) -> io::Result<OpenConne
     let mut connection =
         EndpointConnection { stream, deadline: clock::monotonic() + CONNECTION_TIME };
     let flag = FinishedFlag(finished);
-    std::thread::Builder::new().name("ferrule-guest".into()).stack_size(STACK_BYTES).spawn(
+    std::thread::Builder::new().name("ferrule-endpoint".into()).stack_size(STACK_BYTES).spawn(
         move || {
             let _flag = flag;
             service(&mut connection);
@@ -203,7 +212,7 @@ mod tests {
                 drop(connection.write_all(&buf[..count]));
             }
         });
-        (EndpointListener::open(EndpointSocket::Tcp(socket), service).unwrap(), address)
+        (EndpointListener::open("metrics", EndpointSocket::Tcp(socket), service).unwrap(), address)
     }
 
     fn ask(address: std::net::SocketAddr) -> Vec<u8> {

@@ -41,8 +41,10 @@ pub(crate) struct OpenEndpoints {
     admin_protocol: Arc<AdminProtocol>,
     metrics: Option<MetricsListener>,
     admin: Option<AdminSocket>,
-    /// Since the start, something that is configured has not been open: a predecessor may have it.
-    waits: bool,
+    /// Since the start, the configured admin socket has not been open: a predecessor may have it.
+    admin_waits: bool,
+    /// Likewise, the listener of metrics.
+    metrics_waits: bool,
     tried_at: Option<Instant>,
 }
 
@@ -98,9 +100,23 @@ impl<T> EndpointChange<T> {
     fn waiting(&self) -> Option<&str> {
         if let Self::Wait(words) = self { Some(words) } else { None }
     }
+
+    /// What was to be opened since the start cannot be.
+    fn give_up(reason: String) -> Self {
+        tracing::error!("{reason}; it stays closed until the next reload (SIGHUP)");
+        Self::Keep
+    }
+
+    fn log_opened(&self, what: &str) {
+        if matches!(self, Self::Open(_)) {
+            tracing::info!("{what} of the former process is open here now");
+        }
+    }
 }
 
 impl PreparedEndpoints {
+    const UNCHANGED: Self = Self { metrics: EndpointChange::Keep, admin: EndpointChange::Keep };
+
     /// What stays closed for now, because a predecessor still has it.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &str> {
         [self.admin.waiting(), self.metrics.waiting()].into_iter().flatten()
@@ -118,7 +134,8 @@ impl OpenEndpoints {
             admin_protocol,
             metrics: None,
             admin: None,
-            waits: true,
+            admin_waits: true,
+            metrics_waits: true,
             tried_at: None,
         }
     }
@@ -128,7 +145,14 @@ impl OpenEndpoints {
     /// # Errors
     /// The reason in words; nothing has changed then.
     pub(crate) fn prepare(&mut self, config: &Config) -> Result<PreparedEndpoints, String> {
-        let admin = match (&config.admin, &self.admin) {
+        let admin = self.prepare_admin(config)?;
+        // Last, because it may close a listener that stands in the way.
+        let metrics = self.prepare_metrics(config)?;
+        Ok(PreparedEndpoints { metrics, admin })
+    }
+
+    fn prepare_admin(&self, config: &Config) -> Result<EndpointChange<AdminSocket>, String> {
+        Ok(match (&config.admin, &self.admin) {
             (None, _) => EndpointChange::Close,
             (Some(wanted), Some(open)) if wanted.socket == open.path && open.is_in_place() => {
                 EndpointChange::Keep
@@ -138,12 +162,17 @@ impl OpenEndpoints {
                 Err(error) => {
                     let reason =
                         format!("admin.socket: cannot open {}: {error}", wanted.socket.display());
-                    self.wait_for(listening_process(&wanted.socket), reason)?
+                    Self::wait_for(self.admin_waits, listening_process(&wanted.socket), reason)?
                 }
             },
-        };
-        // Last, because it may close a listener that stands in the way.
-        let metrics = match (&config.metrics, &self.metrics) {
+        })
+    }
+
+    fn prepare_metrics(
+        &mut self,
+        config: &Config,
+    ) -> Result<EndpointChange<MetricsListener>, String> {
+        Ok(match (&config.metrics, &self.metrics) {
             (None, _) => EndpointChange::Close,
             (Some(wanted), Some(open)) if wanted.listen == open.address => EndpointChange::Keep,
             (Some(wanted), _) => match self.move_metrics(wanted.listen) {
@@ -153,21 +182,20 @@ impl OpenEndpoints {
                         format!("metrics.listen: cannot listen on {}: {error}", wanted.listen);
                     let in_use = error.kind() == io::ErrorKind::AddrInUse;
                     let owner = in_use.then(|| port_owners::predecessor_at(wanted.listen));
-                    self.wait_for(owner.flatten(), reason)?
+                    Self::wait_for(self.metrics_waits, owner.flatten(), reason)?
                 }
             },
-        };
-        Ok(PreparedEndpoints { metrics, admin })
+        })
     }
 
     /// What cannot be opened can wait if a process of this program has it. Only since the start: a reload
     /// of a process that had all its endpoints is refused.
     fn wait_for<T>(
-        &self,
+        waits: bool,
         owner: Option<ProcessName>,
         reason: String,
     ) -> Result<EndpointChange<T>, String> {
-        match owner.filter(|owner| self.waits && owner.is_this_program()) {
+        match owner.filter(|owner| waits && owner.is_this_program()) {
             Some(owner) => Ok(EndpointChange::Wait(format!(
                 "{reason}: {owner} still has it; it is opened when that process has ended"
             ))),
@@ -175,26 +203,24 @@ impl OpenEndpoints {
         }
     }
 
-    /// Opens what a predecessor had at the start, if that is free by now. To be called now and then; it tries
-    /// once a second.
+    /// Opens what a predecessor had at the start, if that is free by now; each by itself, because one may find
+    /// another process in its place. To be called now and then; it tries once a second.
     pub(crate) fn open_waiting(&mut self, config: &Config, now: Instant) {
         let recent = |at: Instant| now.saturating_duration_since(at) < TRY_EVERY;
-        if !self.waits || self.tried_at.is_some_and(recent) {
+        if !(self.admin_waits || self.metrics_waits) || self.tried_at.is_some_and(recent) {
             return;
         }
         self.tried_at = Some(now);
-        match self.prepare(config) {
-            Ok(prepared) => {
-                self.commit(prepared);
-                if !self.waits {
-                    tracing::info!("the endpoints of the former process are open here now");
-                }
-            }
-            Err(reason) => {
-                tracing::error!("{reason}; it stays closed until the next reload");
-                self.waits = false;
-            }
+        let mut prepared = PreparedEndpoints::UNCHANGED;
+        if self.admin_waits {
+            prepared.admin = self.prepare_admin(config).unwrap_or_else(EndpointChange::give_up);
+            prepared.admin.log_opened("the admin socket");
         }
+        if self.metrics_waits {
+            prepared.metrics = self.prepare_metrics(config).unwrap_or_else(EndpointChange::give_up);
+            prepared.metrics.log_opened("the metrics endpoint");
+        }
+        self.commit(prepared);
     }
 
     /// Opens a new listener for metrics. If the old one stands in its way, that one is closed first.
@@ -221,7 +247,8 @@ impl OpenEndpoints {
     /// Puts the prepared endpoints in place of the old ones, and closes those that are not configured any
     /// more.
     pub(crate) fn commit(&mut self, prepared: PreparedEndpoints) {
-        self.waits = prepared.waiting().next().is_some();
+        self.admin_waits = prepared.admin.waiting().is_some();
+        self.metrics_waits = prepared.metrics.waiting().is_some();
         prepared.metrics.apply(&mut self.metrics);
         prepared.admin.apply(&mut self.admin);
     }
@@ -233,6 +260,7 @@ impl OpenEndpoints {
             tracing::info!("metrics on {}", socket.local_addr()?);
         }
         let listener = EndpointListener::open(
+            "metrics",
             EndpointSocket::Tcp(socket),
             Arc::new(move |connection| endpoint.serve(connection)),
         )?;
@@ -245,6 +273,7 @@ impl OpenEndpoints {
         let file = FileIdentity::of(path)?;
         let protocol = Arc::clone(&self.admin_protocol);
         let listener = EndpointListener::open(
+            "admin",
             EndpointSocket::Unix(socket),
             Arc::new(move |connection| protocol.serve(connection)),
         )?;

@@ -50,7 +50,7 @@ pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
 }
 
 fn process(status: &ProcessStatus, current: Option<&ActiveGeneration>) -> Vec<Family> {
-    let reloads = status.reloads();
+    let (reloads, renewals) = (status.reloads(), status.renewals());
     let good = !matches!(reloads.last, Some(Err(_)));
     let open: u64 = status.links.iter().map(|link| link.connections()).sum();
     let mut build = Family::gauge("ferrule_build_info", "Which build this is; always 1.");
@@ -86,7 +86,8 @@ fn process(status: &ProcessStatus, current: Option<&ActiveGeneration>) -> Vec<Fa
         ),
         Family::gauge(
             "ferrule_last_reload_success",
-            "1 if the last load of the configuration was taken, 0 if it was refused.",
+            "1 if the last reload of the configuration was taken, 0 if it was refused; files that are read \
+                 again do not count.",
         )
         .with_value(f64::from(u8::from(good))),
         Family::gauge(
@@ -94,6 +95,15 @@ fn process(status: &ProcessStatus, current: Option<&ActiveGeneration>) -> Vec<Fa
             "When the configuration was last loaded, taken or not, Unix seconds.",
         )
         .with_value(signed(reloads.last_at)),
+        Family::counter(
+            "ferrule_file_renewals",
+            "How often changed certificates, keys and lists were read again without a reload, by \
+                 result.",
+        )
+        .with_label(
+            "result",
+            [("taken", number(renewals.taken)), ("refused", number(renewals.refused))],
+        ),
         Family::gauge("ferrule_connections_open", "Client connections open now.")
             .with_value(number(open)),
     ]
@@ -104,7 +114,8 @@ fn refused_files(status: &ProcessStatus) -> Family {
         "ferrule_file_refused",
         "1 for each changed file that is refused while its old content stays in force; no sample \
              otherwise.",
-    );
+    )
+    .labelled(&["file"]);
     let files: BTreeSet<String> = status
         .refused_files()
         .iter()
@@ -117,13 +128,15 @@ fn refused_files(status: &ProcessStatus) -> Family {
     refused
 }
 
-/// `docs/metrics.md`: every family with its kind and meaning.
+/// `docs/metrics.md`: every family with its kind, labels and meaning.
 #[must_use]
 pub fn reference() -> String {
     let mut out = String::from(REFERENCE);
     for family in families(&ProcessStatus::new(Vec::new())) {
         let (name, kind) = (family.shown_name(), family.kind_text());
-        for piece in ["| `", &name, "` | ", kind, " | ", family.help, " |\n"] {
+        let labels: Vec<_> = family.label_names.iter().map(|name| format!("`{name}`")).collect();
+        let labels = labels.join(", ");
+        for piece in ["| `", &name, "` | ", kind, " | ", &labels, " | ", family.help, " |\n"] {
             out.push_str(piece);
         }
     }
@@ -133,9 +146,9 @@ pub fn reference() -> String {
 const REFERENCE: &str = "# Metrics
 
 Every metric of the endpoint of `[metrics]`; [operations.md](operations.md) says how to reach it. Labels
-come from the configuration or from fixed lists, never from a client. In OpenMetrics, the names of
+come from the configuration or from fixed lists, never from a client; histograms also have `le`. In OpenMetrics, the names of
 counters lack `_total`. This file is made from the code: `cargo run -p ferrule-tools --bin docs`.
 
-| family | kind | meaning |
-| --- | --- | --- |
+| family | kind | labels | meaning |
+| --- | --- | --- | --- |
 ";

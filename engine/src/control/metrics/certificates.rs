@@ -12,11 +12,13 @@ pub(super) fn certificates(entries: &[ConfiguredCertificate]) -> Vec<Family> {
         "ferrule_certificate_not_after_seconds",
         "When a certificate of the configuration expires, Unix seconds. Equal certificates are one \
          sample, with the first few of their owners and files.",
-    );
+    )
+    .labelled(&["role", "owner", "file", "subject_cn", "serial"]);
     let mut begins = Family::gauge(
         "ferrule_certificate_not_before_seconds",
         "When a certificate of the configuration becomes valid, Unix seconds.",
-    );
+    )
+    .labelled(&["role", "owner", "file", "subject_cn", "serial"]);
     // The soonest to expire first: they stay if there are too many.
     let mut entries: Vec<&ConfiguredCertificate> = entries.iter().collect();
     entries.sort_by_key(|entry| entry.not_after);
@@ -45,16 +47,19 @@ pub(super) fn revocation_lists(lists: &[LoadedCrl]) -> Vec<Family> {
         "ferrule_crl_this_update_seconds",
         "When a certificate revocation list was issued, Unix seconds; ferrule_time_seconds less \
          this is its age.",
-    );
+    )
+    .labelled(&["key", "file", "issuer"]);
     let mut ends = Family::gauge(
         "ferrule_crl_next_update_seconds",
         "When the next issue of a certificate revocation list is due, Unix seconds; no sample for \
              a list that does not say.",
-    );
+    )
+    .labelled(&["key", "file", "issuer"]);
     let mut counts = Family::gauge(
         "ferrule_crl_revoked_certificates",
         "How many certificates a certificate revocation list revokes.",
-    );
+    )
+    .labelled(&["key", "file", "issuer"]);
     let mut seen: HashSet<LabelSet> = HashSet::new();
     for list in lists {
         let labels = vec![

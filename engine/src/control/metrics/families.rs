@@ -71,6 +71,8 @@ pub(crate) struct Family {
     pub(crate) name: &'static str,
     /// Its meaning in one sentence.
     pub(crate) help: &'static str,
+    /// The names of its labels, without `le` of a histogram.
+    pub(crate) label_names: Vec<&'static str>,
     kind: FamilyKind,
     samples: Vec<Sample>,
 }
@@ -83,19 +85,23 @@ enum FamilyKind {
 }
 
 impl Family {
+    const fn new(name: &'static str, help: &'static str, kind: FamilyKind) -> Self {
+        Self { name, help, label_names: Vec::new(), kind, samples: Vec::new() }
+    }
+
     /// A family of counters, without samples.
     pub(crate) const fn counter(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: FamilyKind::Counter, samples: Vec::new() }
+        Self::new(name, help, FamilyKind::Counter)
     }
 
     /// A family of gauges, without samples.
     pub(crate) const fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: FamilyKind::Gauge, samples: Vec::new() }
+        Self::new(name, help, FamilyKind::Gauge)
     }
 
     /// A family of histograms, without samples.
     pub(crate) const fn histogram(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: FamilyKind::Histogram, samples: Vec::new() }
+        Self::new(name, help, FamilyKind::Histogram)
     }
 
     /// Its name as users see it.
@@ -113,6 +119,20 @@ impl Family {
         }
     }
 
+    /// Its samples have these labels, if there are any samples.
+    pub(crate) fn labelled(mut self, names: &[&'static str]) -> Self {
+        self.label_names = names.to_vec();
+        self
+    }
+
+    fn name_labels(&mut self, labels: &LabelSet) {
+        for (name, _) in labels {
+            if !self.label_names.contains(name) {
+                self.label_names.push(name);
+            }
+        }
+    }
+
     /// Adds a sample of a counter or a gauge.
     pub(crate) fn push(&mut self, labels: LabelSet, value: f64) {
         debug_assert!(self.kind != FamilyKind::Histogram);
@@ -120,12 +140,14 @@ impl Family {
             FamilyKind::Counter => SampleValue::Counter(value),
             FamilyKind::Gauge | FamilyKind::Histogram => SampleValue::Gauge(value),
         };
+        self.name_labels(&labels);
         self.samples.push(Sample { labels, value });
     }
 
     /// Adds a sample of a histogram.
     pub(crate) fn push_histogram(&mut self, labels: LabelSet, value: HistogramValue) {
         debug_assert!(self.kind == FamilyKind::Histogram);
+        self.name_labels(&labels);
         self.samples.push(Sample { labels, value: SampleValue::Histogram(value) });
     }
 
@@ -141,6 +163,7 @@ impl Family {
         label: &'static str,
         samples: impl IntoIterator<Item = (L, f64)>,
     ) -> Self {
+        self = self.labelled(&[label]);
         for (name, value) in samples {
             self.push(vec![(label, name.into())], value);
         }

@@ -30,7 +30,8 @@ fn requests(totals: &NodeTotals) -> Family {
     let mut requests = Family::counter(
         "ferrule_upstream_requests",
         "Tries at each upstream node, by class of the status that it answered with; none if it gave no answer.",
-    );
+    )
+    .labelled(&["upstream", "node", "code"]);
     for (node, sums) in totals {
         for (code, count) in CODES.into_iter().zip(sums.results).filter(|(_, count)| *count > 0) {
             let mut labels = labels(node);
@@ -45,7 +46,8 @@ fn faults(totals: &NodeTotals) -> Family {
     let mut faults = Family::counter(
         "ferrule_upstream_faults",
         "Tries at an upstream node that failed, by reason, whether or not another one followed.",
-    );
+    )
+    .labelled(&["upstream", "node", "reason"]);
     for (node, sums) in totals {
         for (reason, count) in Refusal::words().zip(&sums.faults).filter(|(_, count)| **count > 0) {
             let mut labels = labels(node);
@@ -98,7 +100,7 @@ fn counters(totals: &NodeTotals) -> impl Iterator<Item = Family> + '_ {
         ),
     ];
     families.into_iter().map(move |(counter, name, help)| {
-        let mut family = Family::counter(name, help);
+        let mut family = Family::counter(name, help).labelled(&["upstream", "node"]);
         for (node, sums) in totals {
             family.push(labels(node), number(sums.get(counter)));
         }
@@ -128,7 +130,7 @@ fn times(totals: &NodeTotals) -> impl Iterator<Item = Family> + '_ {
         ),
     ];
     families.into_iter().map(move |(of, name, help)| {
-        let mut family = Family::histogram(name, help);
+        let mut family = Family::histogram(name, help).labelled(&["upstream", "node"]);
         for (node, sums) in totals.iter().filter(|(_, sums)| of(sums).count() > 0) {
             family.push_histogram(labels(node), HistogramValue::of(of(sums), &SLO_MICROS, 1e6));
         }
@@ -141,7 +143,8 @@ pub(super) fn failing(states: &NodeStates, now: u64) -> Family {
     let mut failing = Family::gauge(
         "ferrule_upstream_node_failing",
         "1 for each upstream node whose last tries failed, until one is answered again; no sample otherwise.",
-    );
+    )
+    .labelled(&["upstream", "node"]);
     let mut seen = BTreeSet::new();
     for node in states.nodes().iter().take(NODES_MAX) {
         // One upstream may name the same node twice; a sample may not.
@@ -159,7 +162,8 @@ pub(super) fn bytes(counters: &CounterSums, totals: &NodeTotals) -> Family {
     let mut bytes = Family::counter(
         "ferrule_bytes",
         "Bytes of HTTP from (in) and to (out) clients and upstreams; those of upstreams by node.",
-    );
+    )
+    .labelled(&["side", "direction", "upstream", "node"]);
     let directed = |side: &str, direction: &str| -> LabelSet {
         vec![("side", side.to_owned()), ("direction", direction.to_owned())]
     };

@@ -147,7 +147,7 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
         .map_err(|words| cannot_start(&reloader::ReloadError::Endpoint(words)))?;
     reloader::warn_of_problems(&first.warnings);
     reloader::warn_of_waiting(&open);
-    warn_of_descriptors(descriptors, &runtime);
+    warn_of_descriptors(descriptors, &runtime, first.warnings.is_given("runtime.max_connections"));
     let bound = prepared.bound().iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut reloader = Reloader {
         source,
@@ -162,9 +162,6 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
         endpoints,
         commands: Arc::clone(commands),
         watched,
-        taken: 0,
-        refused: 0,
-        files_refused: 0,
     };
     reloader.hand_over(&first, prepared, open);
     let listening = bound.join(", ");
@@ -173,10 +170,17 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
     Ok((initial, reloader))
 }
 
-/// Warns if there are too few descriptors: a client connection may need one more, to an upstream.
-fn warn_of_descriptors(limit: std::io::Result<Option<u64>>, runtime: &Runtime) {
+/// Tells if there are too few descriptors: a client connection may need one more, to an upstream. It is a warning
+/// only if somebody has asked for that many connections.
+fn warn_of_descriptors(limit: std::io::Result<Option<u64>>, runtime: &Runtime, asked_for: bool) {
     let wanted = u64::from(runtime.max_connections) * 2 + DESCRIPTORS_BESIDE;
     match limit {
+        Ok(Some(limit)) if limit < wanted && !asked_for => tracing::info!(
+            limit,
+            "the limit of open files is enough for {} connections; more need LimitNOFILE= in the \
+             service's unit",
+            limit.saturating_sub(DESCRIPTORS_BESIDE) / 2
+        ),
         Ok(Some(limit)) if limit < wanted => tracing::warn!(
             limit,
             wanted,

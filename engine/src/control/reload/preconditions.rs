@@ -56,7 +56,7 @@ fn check_addresses(config: &Config, before: Option<&Config>, problems: &mut Prob
     };
     let listens = config.listens.iter().enumerate();
     let listens =
-        listens.map(|(at, one)| (one.address, one.place, format!("listen[{at}].address")));
+        listens.map(|(at, one)| (one.address, one.address_place, format!("listen[{at}].address")));
     let metrics = config.metrics.iter();
     let metrics = metrics.map(|one| (one.listen, one.place, "metrics.listen".to_owned()));
     for (address, place, field) in listens.chain(metrics) {

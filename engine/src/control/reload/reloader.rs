@@ -21,7 +21,7 @@ use crate::control::logs::outputs::{LogOpenError, LogOutputs};
 use crate::control::logs::writer::LogWriter;
 use crate::control::process::clock;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
-use crate::control::state::status::{ProcessStatus, TakenReload, TicketAnswer};
+use crate::control::state::status::{ProcessStatus, Reloads, TakenReload, TicketAnswer};
 use crate::setup::listeners::{BindError, Listeners, PreparedListeners};
 use crate::setup::node_states::NodeStates;
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
@@ -61,19 +61,13 @@ pub struct Reloader {
     pub(super) endpoints: OpenEndpoints,
     /// Tells whether the process is stopping; then there are no more reloads.
     pub(super) commands: Arc<CommandQueue>,
-    /// How many reloads were put into force.
-    pub(super) taken: u64,
-    /// How many reloads were refused.
-    pub(super) refused: u64,
-    /// How many renewals were refused.
-    pub(super) files_refused: u64,
 }
 
 /// Why a reload was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// The file or its certificates are wrong.
-    #[error("{}", lines(.0.lines()))]
+    #[error("{}", lines(.0.error_lines()))]
     Problems(Box<Problems>),
     /// A log cannot be opened.
     #[error(transparent)]
@@ -106,7 +100,6 @@ impl Reloader {
             .and_then(|draft| self.try_reload(draft))
         {
             Ok(warnings) => {
-                self.taken = self.taken.saturating_add(1);
                 self.status.record_reload(Ok(self.current.number));
                 tracing::info!(
                     "reloaded generation {} in {} ms",
@@ -116,18 +109,16 @@ impl Reloader {
                 Ok(TakenReload { generation: self.current.number, warnings })
             }
             Err(refused) => {
-                self.refused = self.refused.saturating_add(1);
                 let reasons: Vec<String> = refused.to_string().lines().map(str::to_owned).collect();
                 self.status.record_reload(Err(reasons.clone()));
                 // One event for each reason: a log is read line by line.
                 for reason in &reasons {
                     tracing::error!("reload refused: {reason}");
                 }
+                let Reloads { taken, refused, .. } = self.status.reloads();
                 tracing::error!(
-                    "generation {} stays in force; {} reloads taken, {} refused so far",
-                    self.current.number,
-                    self.taken,
-                    self.refused
+                    "generation {} stays in force; {taken} reloads taken, {refused} refused so far",
+                    self.current.number
                 );
                 Err(reasons)
             }
@@ -348,9 +339,6 @@ pub(crate) mod testing {
             endpoints,
             commands,
             watched,
-            taken: 0,
-            refused: 0,
-            files_refused: 0,
         };
         reloader.hand_over(&first, prepared, prepared_endpoints);
         reloader
@@ -383,12 +371,17 @@ mod tests {
         let mut reloader = reloader(&file);
         let mut seen = LinkCursor::default();
         assert!(take(&reloader.links[0], &mut seen).is_some());
-        std::fs::write(&file, "[[listen]]\naddress = 7\nunknown = 1\n").unwrap();
+        // The metrics that everybody can read are a warning, and no reason.
+        let metrics = "[metrics]\nlisten = '0.0.0.0:1'\n";
+        let wrong = format!("{metrics}[[listen]]\naddress = 7\nunknown = 1\n");
+        std::fs::write(&file, wrong).unwrap();
         let refused = read_and_try(&mut reloader).unwrap_err();
         assert!(matches!(refused, ReloadError::Problems(_)));
         assert!(refused.to_string().lines().count() >= 2, "{refused}");
+        assert!(refused.to_string().lines().all(|line| line.contains(": error: ")), "{refused}");
         assert!(reloader.reload().is_err());
-        assert_eq!((reloader.current.number, reloader.taken, reloader.refused), (1, 0, 1));
+        let reloads = reloader.status.reloads();
+        assert_eq!((reloader.current.number, reloads.taken, reloads.refused), (1, 0, 1));
         assert!(take(&reloader.links[0], &mut seen).is_none());
     }
 
@@ -443,7 +436,8 @@ mod tests {
         });
         assert!(reloader.reload().is_ok());
         let second = cores.join().unwrap();
-        assert_eq!((reloader.current.number, reloader.taken, reloader.refused), (2, 1, 0));
+        let reloads = reloader.status.reloads();
+        assert_eq!((reloader.current.number, reloads.taken, reloads.refused), (2, 1, 0));
         for (old, new) in first.iter().zip(&second) {
             assert_eq!((old.generation.number, new.generation.number), (1, 2));
             assert!(Arc::ptr_eq(&old.listeners[0].socket, &new.listeners[0].socket));

@@ -42,7 +42,7 @@ impl Reloader {
                 self.record_refused_files(refused);
             }
             Err(problems) => {
-                let reasons = problems.lines().collect();
+                let reasons = problems.error_lines().collect();
                 self.record_refused_files(vec![RefusedFiles { files: changed, reasons }]);
             }
         }
@@ -57,7 +57,7 @@ impl Reloader {
         self.current = generation;
         let number = self.current.number;
         let late = reloader::wait_for_cores(&self.links, number, CORES_PATIENCE);
-        self.status.record_reload(Ok(number));
+        self.status.count_renewal(true);
         let first = changed.first().map(|path| path.display().to_string()).unwrap_or_default();
         let more = changed.len().saturating_sub(1);
         tracing::info!(file = first, more, "files read again: generation {number}");
@@ -81,13 +81,12 @@ impl Reloader {
         if !self.watched.record_refusal(files, reasons.join("\n")) {
             return;
         }
-        self.files_refused = self.files_refused.saturating_add(1);
         // It may be half of a renewal: the key has changed, the certificate not yet.
         for reason in &reasons {
             tracing::error!("changed file refused: {reason}");
         }
         tracing::error!(file = first, more, "a changed file is refused; the old one serves");
-        self.status.record_reload(Err(reasons));
+        self.status.count_renewal(false);
     }
 
     /// What is said of revocation lists that are older than the ones they replace.

@@ -63,11 +63,7 @@ impl CoreMonitor {
         let dropped = sum.get(Counter::LogDropped);
         if dropped > self.log_dropped {
             let lines = dropped.saturating_sub(self.log_dropped);
-            tracing::warn!(
-                lines,
-                total = dropped,
-                "access log lines dropped: the writer is too slow"
-            );
+            tracing::warn!(lines, total = dropped, "access log lines dropped: the buffer was full");
             self.log_dropped = dropped;
         }
         if tracing::enabled!(tracing::Level::DEBUG) {

@@ -22,10 +22,14 @@ use crate::control::process::clock;
 use crate::control::state::commands::CommandQueue;
 
 /// Those that say something to Ferrule.
-const COMMANDS: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGXFSZ];
+const COMMANDS: [i32; 5] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1];
+/// Ignored without a line: a log has reached its size limit, and the write that fails is reported like any
+/// other; whoever sends `SIGTERM` sends `SIGCONT` as well, so that a stopped process ends (systemd.kill(5),
+/// timeout(1)); the size of a terminal has changed.
+const SILENT: [i32; 3] = [SIGXFSZ, SIGCONT, SIGWINCH];
 /// Those that would end or stop the process, or that other servers listen to. signal-hook knows the last
 /// three but `SIGXCPU` by no name: `SIGSTKFLT`, `SIGPWR`, and a limit of processor time.
-const IGNORED: [i32; 13] = [
+const IGNORED: [i32; 11] = [
     SIGUSR2,
     SIGALRM,
     SIGVTALRM,
@@ -34,8 +38,6 @@ const IGNORED: [i32; 13] = [
     SIGTSTP,
     SIGTTIN,
     SIGTTOU,
-    SIGCONT,
-    SIGWINCH,
     libc::SIGSTKFLT,
     libc::SIGPWR,
     libc::SIGXCPU,
@@ -57,7 +59,7 @@ impl CaughtSignals {
     /// The handlers cannot be installed.
     pub fn catch() -> io::Result<Self> {
         reserved_signals::ignore()?;
-        Signals::new(COMMANDS.into_iter().chain(IGNORED).chain(REAL_TIME)).map(Self)
+        Signals::new(COMMANDS.into_iter().chain(SILENT).chain(IGNORED).chain(REAL_TIME)).map(Self)
     }
 
     /// Turns every signal into a command, including those caught before this call.
@@ -73,8 +75,7 @@ impl CaughtSignals {
                     SIGHUP => drop(commands.reload(None)),
                     SIGUSR1 => commands.reopen_logs(),
                     SIGINT | SIGQUIT | SIGTERM => commands.stop(),
-                    // A log has reached its size limit. The write fails and is reported like any other.
-                    SIGXFSZ => {}
+                    silent if SILENT.contains(&silent) => {}
                     other => ignored.log(other, clock::monotonic()),
                 }
             }
@@ -116,7 +117,7 @@ mod tests {
     #[test]
     fn every_signal_that_is_caught_has_its_name() {
         assert_eq!(name(34), "real-time signal 34");
-        for signal in COMMANDS.into_iter().chain(IGNORED) {
+        for signal in COMMANDS.into_iter().chain(SILENT).chain(IGNORED) {
             assert!(name(signal).starts_with("SIG"), "{signal}");
         }
         assert_eq!((name(SIGIO), name(libc::SIGPWR)), ("SIGIO".into(), "SIGPWR".into()));

@@ -57,6 +57,15 @@ pub(crate) struct SilentCore {
     pub(crate) since: Instant,
 }
 
+/// How changed files of certificates, keys and lists were read again since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Renewals {
+    /// How often what had changed was put into force.
+    pub(crate) taken: u64,
+    /// How often files were refused; one that is refused for the same reason again does not count again.
+    pub(crate) refused: u64,
+}
+
 /// How reloads went since the start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reloads {
@@ -102,6 +111,7 @@ struct StatusFields {
     totals: MetricTotals,
     node_states: Arc<NodeStates>,
     reloads: Reloads,
+    renewals: Renewals,
     refused_files: Vec<RefusedFiles>,
     silent_cores: Vec<SilentCore>,
     /// A core, or the loader, has ended by itself.
@@ -160,6 +170,21 @@ impl ProcessStatus {
         }
         reloads.last_at = clock::unix_seconds();
         reloads.last = Some(result);
+    }
+
+    /// Counts a renewal of files. How the last reload went stays as it was.
+    pub(crate) fn count_renewal(&self, taken: bool) {
+        let renewals = &mut self.lock().renewals;
+        if taken {
+            renewals.taken += 1;
+        } else {
+            renewals.refused += 1;
+        }
+    }
+
+    /// How renewals of files went.
+    pub(crate) fn renewals(&self) -> Renewals {
+        self.lock().renewals
     }
 
     /// Replaces the list of refused files.

@@ -46,7 +46,7 @@ pub(crate) fn log_handshake_failure(client: &Client, error: &HandshakeError) {
         return;
     }
     let Some(suppressed) = core.allow_complaint(fault.index()) else { return };
-    let reason = error.reason();
+    let (reason, detail) = (fault.word(), error.detail());
     let address = &client.facts.remote_addr;
     let sni = error.server_name.as_deref().unwrap_or_default();
     let about = client.server.and_then(|server| match &error.cause {
@@ -67,6 +67,7 @@ pub(crate) fn log_handshake_failure(client: &Client, error: &HandshakeError) {
             client = %address,
             sni,
             reason,
+            detail,
             subject = about.subject,
             issuer = about.issuer,
             serial = about.serial,
@@ -78,7 +79,7 @@ pub(crate) fn log_handshake_failure(client: &Client, error: &HandshakeError) {
             "a TLS handshake failed"
         ),
         None => {
-            tracing::info!(client = %address, sni, reason, suppressed, "a TLS handshake failed");
+            tracing::info!(client = %address, sni, reason, detail, suppressed, "a TLS handshake failed");
         }
     }
 }

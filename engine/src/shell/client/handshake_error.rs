@@ -90,9 +90,9 @@ impl HandshakeError {
         }
     }
 
-    /// The reason, for the log.
+    /// The reason in words, for the log.
     #[must_use]
-    pub(crate) fn reason(&self) -> String {
+    pub(crate) fn detail(&self) -> String {
         match &self.cause {
             HandshakeCause::Hello(error) => error.text().to_owned(),
             HandshakeCause::UnknownName => "unknown server name".to_owned(),

@@ -16,7 +16,7 @@ use crate::identity::x509::name;
 /// A list in use, for those who watch its age.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LoadedCrl {
-    /// The keys that name it, as `ssls[api].client.crl`.
+    /// The keys that name it, as `ssls[0].client.crl`.
     pub keys: BoundedNames,
     /// Its files, or `inline`.
     pub sources: BoundedNames,

@@ -2,13 +2,14 @@
 //! shown for, and can they be verified with what is sent beside them?
 //!
 //! In: a configuration and what was loaded for it. Out: warnings. Files alone do not tell which roots others
-//! have, so an issuer that nobody here knows is taken for one, unless the certificate says where to fetch
-//! it: a root is never fetched.
+//! have, so an issuer that nobody here knows is taken for one. `ferrule check` then has a note, even if the
+//! certificate says where to fetch its issuer: private authorities that issue from the root directly say that
+//! of their root.
 
 use std::collections::{HashMap, HashSet};
 
-use ferrule_config::Config;
 use ferrule_config::model::{HostPattern, KeyPair, Pem};
+use ferrule_config::{Config, Problems};
 use rustls::pki_types::CertificateDer;
 
 use super::bounded_names::BoundedNames;
@@ -57,13 +58,14 @@ struct Shown<'c> {
     names: Vec<&'c HostPattern>,
 }
 
-/// Every file of certificates that are shown to clients, with the names of all who share it.
-fn shown_to_clients(config: &Config) -> Vec<Shown<'_>> {
+/// Every file of certificates that are shown to clients, with the names of all who share it. `fields` knows the
+/// paths of keys in the file.
+fn shown_to_clients<'c>(config: &'c Config, fields: &Problems) -> Vec<Shown<'c>> {
     let (mut shown, mut at) = (Vec::<Shown<'_>>::new(), HashMap::new());
     for server in &config.servers {
         for KeyPair { cert, .. } in &server.pairs {
             let index = *at.entry(&cert.source).or_insert_with(|| {
-                let field = format!("ssls[{}].cert", server.id);
+                let field = format!("{}.cert", fields.field_at(server.place));
                 shown.push(Shown { pem: cert, field, names: Vec::new() });
                 shown.len() - 1
             });
@@ -76,12 +78,12 @@ fn shown_to_clients(config: &Config) -> Vec<Shown<'_>> {
 }
 
 /// Warns of own certificates that others will not take.
-pub(crate) fn warn(config: &Config, found: &mut Findings<'_>) {
+pub(crate) fn warn(config: &Config, fields: &Problems, found: &mut Findings<'_>) {
     let known = KnownIssuers::of(&found.objects);
-    let mut shown = shown_to_clients(config);
+    let mut shown = shown_to_clients(config, fields);
     shown.extend(config.upstreams.iter().filter_map(|upstream| {
         let pair = upstream.tls.as_ref()?.client.as_ref()?;
-        let field = format!("upstreams[{}].tls.client_cert", upstream.id);
+        let field = format!("{}.tls.client_cert", fields.field_at(upstream.place));
         Some(Shown { pem: &pair.cert, field, names: Vec::new() })
     }));
     for Shown { pem, field, names } in shown {
@@ -96,9 +98,13 @@ pub(crate) fn warn(config: &Config, found: &mut Findings<'_>) {
 
 /// Server certificates that stand alone in their file, of an issuer that nobody here knows: it may be a root
 /// that clients have, or an intermediate that is missing. One line for each file, to be looked at.
-pub(crate) fn unknown_issuers(config: &Config, objects: &LoadedObjects) -> Vec<String> {
+pub(crate) fn unknown_issuers(
+    config: &Config,
+    fields: &Problems,
+    objects: &LoadedObjects,
+) -> Vec<String> {
     let known = KnownIssuers::of(objects);
-    let lines = shown_to_clients(config).into_iter().filter_map(|Shown { pem, field, .. }| {
+    let lines = shown_to_clients(config, fields).into_iter().filter_map(|Shown { pem, field, .. }| {
         let [leaf] = objects.certificates(pem.place) else { return None };
         let leaf = Certificate::parse(leaf)?;
         let is_known = leaf.self_issued()
@@ -106,10 +112,11 @@ pub(crate) fn unknown_issuers(config: &Config, objects: &LoadedObjects) -> Vec<S
             || gap(&leaf, None, &known).is_some();
         (!is_known).then(|| {
             format!(
-                "{field}: {} holds no other certificate, and its issuer {} is in no file here; if that is \
-                 an intermediate, put its certificate behind the first one",
+                "{field}: {} holds no other certificate, and its issuer {} is in no file here{}; if that \
+                 is an intermediate, put its certificate behind the first one",
                 pem.name(),
-                explain::text(leaf.raw.issuer)
+                explain::text(leaf.raw.issuer),
+                if names_its_issuer(&leaf) { ", but may be fetched" } else { "" }
             )
         })
     });
@@ -165,8 +172,8 @@ fn gap(
             )
         });
     }
-    let is_intermediate = !known.roots.contains(&leaf.issuer_key)
-        && (known.intermediates.contains(&leaf.issuer_key) || names_its_issuer(leaf));
+    let is_intermediate =
+        !known.roots.contains(&leaf.issuer_key) && known.intermediates.contains(&leaf.issuer_key);
     is_intermediate.then(|| {
         format!(
             "holds no intermediate certificate: put that of {issuer} behind the first one, or those \
