@@ -122,7 +122,13 @@ fn upstream() -> Upstream {
         pass_host: PassHost::Pass,
         retries: 1,
         timeout: UpstreamTimeout { connect: MINUTE, send: MINUTE, read: MINUTE },
-        pool: KeepalivePool { size: 320, idle_timeout: MINUTE, requests: 1000 },
+        pool: KeepalivePool {
+            size: 320,
+            idle_timeout: MINUTE,
+            requests: 1000,
+            max_age: 60 * MINUTE,
+            min_idle: 0,
+        },
         http_reuse: HttpReuse::Always,
         tls: None,
     }

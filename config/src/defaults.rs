@@ -61,6 +61,11 @@ pub(crate) const POOL_SIZE: i64 = 320;
 pub(crate) const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// APISIX's 1000.
 pub(crate) const POOL_REQUESTS: i64 = 1_000;
+/// nginx's `keepalive_time`: what a connection was made with (addresses behind a balancer, own certificate)
+/// is renewed now and then, however busy it is.
+pub(crate) const POOL_MAX_AGE: Duration = Duration::from_secs(3_600);
+/// None: connections are opened as they are needed.
+pub(crate) const POOL_MIN_IDLE: i64 = 0;
 /// A node's share.
 pub(crate) const WEIGHT: i64 = 1;
 /// APISIX tries every other node; with many nodes and long timeouts a client would wait for ever.

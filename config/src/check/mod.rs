@@ -16,6 +16,7 @@ mod ids;
 mod listens;
 mod log;
 mod observe;
+mod pools;
 mod process;
 mod proxy_protocol;
 mod reach;

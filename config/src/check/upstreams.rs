@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::check::context::Check;
+use crate::check::pools;
 use crate::check::ssls::protocols;
 use crate::defaults;
 use crate::host_names;
 use crate::model::{
-    HttpReuse, KeepalivePool, KeyPair, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa,
-    UpstreamTimeout, UpstreamTls, UpstreamVerify,
+    HttpReuse, KeyPair, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa, UpstreamTimeout,
+    UpstreamTls, UpstreamVerify,
 };
 use crate::raw::{Raw, RawNode};
 use crate::values::Wrong;
@@ -48,7 +49,7 @@ impl Check<'_> {
             return None;
         }
         self.scheme_fits_ports(raw, scheme?, &nodes);
-        Some(Upstream {
+        let upstream = Upstream {
             place: raw.place,
             id,
             scheme: scheme?,
@@ -56,11 +57,13 @@ impl Check<'_> {
             pass_host,
             retries: raw.int_given("retries").unwrap_or(by_default),
             timeout,
-            pool: pool(raw),
+            pool: pools::pool(raw),
             http_reuse: raw.word("http_reuse").unwrap_or(HttpReuse::Always),
             tls: tls?,
             proxy_protocol,
-        })
+        };
+        self.pool_can_be_warm(raw, &upstream);
+        Some(upstream)
     }
 
     fn nodes(&mut self, raw: &Raw, scheme: Scheme) -> Vec<Node> {
@@ -255,16 +258,6 @@ pub(super) fn timeout(
         connect: pick("connect", |base| base.connect),
         send: pick("send", |base| base.send),
         read: pick("read", |base| base.read),
-    }
-}
-
-fn pool(raw: &Raw) -> KeepalivePool {
-    let absent = raw.absent_table("keepalive_pool");
-    let table = raw.table("keepalive_pool").unwrap_or(&absent);
-    KeepalivePool {
-        size: table.int("size"),
-        idle_timeout: table.duration("idle_timeout"),
-        requests: table.int("requests"),
     }
 }
 

@@ -151,6 +151,19 @@ static POOL: Table = Table {
             Fallback::Int(defaults::POOL_REQUESTS),
             "Most requests on one connection.",
         ),
+        seconds(
+            "max_age",
+            defaults::POOL_MAX_AGE,
+            "How old one may get: it is closed behind the request that it serves then. Up to a tenth \
+                 less, by chance, so that not all end at once.",
+        ),
+        with(
+            "min_idle",
+            Kind::Int(0, 1_000),
+            Fallback::Int(defaults::POOL_MIN_IDLE),
+            "Idle connections that each core opens at its start to each node, and keeps: one that is \
+                 used or ends is replaced. A node that cannot be reached is tried again after 1 s to 60 s.",
+        ),
     ],
     refused: &[],
 };

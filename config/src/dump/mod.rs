@@ -9,9 +9,9 @@ use toml::Value;
 use self::writer::{Writer, list, plain, quoted_key, template_text, text};
 use crate::model::{
     AccessFormat, Answers, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps,
-    HeaderValue, Http, KeyPair, Listen, LogTarget, Node, NodeAddress, OwnFormat, PageStatuses,
-    PassHost, Pem, PemSource, Pin, Protocols, ProxyProtocol, Revocation, Route, Server, Upstream,
-    UpstreamCa, UpstreamTimeout, UpstreamTls, Xfcc,
+    HeaderValue, Http, KeepalivePool, KeyPair, Listen, LogTarget, Node, NodeAddress, OwnFormat,
+    PageStatuses, PassHost, Pem, PemSource, Pin, Protocols, ProxyProtocol, Revocation, Route,
+    Server, Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls, Xfcc,
 };
 use crate::source::sounds_secret;
 use crate::template::{Piece, Template};
@@ -353,11 +353,7 @@ fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
     }
     out.line("retries", upstream.retries);
     out.line("timeout", timeout_table(&upstream.timeout));
-    let pool = &upstream.pool;
-    let idle = text(&duration_text(pool.idle_timeout));
-    let (size, requests) = (pool.size, pool.requests);
-    let table = format!("{{ size = {size}, idle_timeout = {idle}, requests = {requests} }}");
-    out.line("keepalive_pool", table);
+    out.line("keepalive_pool", pool_table(&upstream.pool));
     out.text_line("http_reuse", upstream.http_reuse.word());
     match &upstream.proxy_protocol {
         None => {}
@@ -370,6 +366,15 @@ fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
     if let Some(tls) = &upstream.tls {
         dump_upstream_tls(out, tls);
     }
+}
+
+fn pool_table(pool: &KeepalivePool) -> String {
+    let [idle, age] = [pool.idle_timeout, pool.max_age].map(|time| text(&duration_text(time)));
+    let KeepalivePool { size, requests, min_idle, .. } = pool;
+    format!(
+        "{{ size = {size}, idle_timeout = {idle}, requests = {requests}, max_age = {age}, \
+         min_idle = {min_idle} }}"
+    )
 }
 
 fn dump_upstream_tls(out: &mut Writer, tls: &UpstreamTls) {

@@ -137,6 +137,10 @@ pub struct KeepalivePool {
     pub idle_timeout: Duration,
     /// Requests on one connection.
     pub requests: u32,
+    /// How old one may get.
+    pub max_age: Duration,
+    /// Idle connections that each core keeps open to each node that has a weight.
+    pub min_idle: u32,
 }
 
 /// `upstreams.http_reuse`

@@ -7,6 +7,7 @@ mod foreign;
 mod forwarding;
 mod http;
 mod listens;
+mod pools;
 mod problems;
 mod secrets;
 mod ssl_defaults;

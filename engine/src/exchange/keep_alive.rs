@@ -81,6 +81,14 @@ pub fn spread(idle_timeout: Duration, draw: u64) -> Duration {
     idle_timeout.saturating_sub(tenth.mul_f64(share as f64 / 65_536.0))
 }
 
+/// When the age of a connection is over, in milliseconds of the clock by which it was opened: up to a tenth
+/// early, so that connections which came together do not end together.
+#[must_use]
+pub fn ends_ms(max_age: Duration, opened_us: u64) -> u64 {
+    let age_us = u64::try_from(spread(max_age, opened_us).as_micros()).unwrap_or(u64::MAX);
+    opened_us.saturating_add(age_us) / 1_000
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +135,9 @@ mod tests {
     #[test]
     fn a_hint_shortens_our_limits_and_never_lengthens_them() {
         let ours = Duration::from_secs(60);
-        let limits = KeepalivePool { size: 3, idle_timeout: ours, requests: 10 };
+        let max_age = Duration::from_secs(7);
+        let limits =
+            KeepalivePool { size: 3, idle_timeout: ours, requests: 10, max_age, min_idle: 2 };
         for (timeout, wanted_ms) in [
             (None, 60_000),
             (Some(0), 0),
@@ -139,7 +149,7 @@ mod tests {
         ] {
             let narrowed = KeepAliveHint { timeout, max: None }.narrow(limits);
             assert_eq!(narrowed.idle_timeout, Duration::from_millis(wanted_ms), "{timeout:?}");
-            assert_eq!((narrowed.size, narrowed.requests), (3, 10));
+            assert_eq!(narrowed, KeepalivePool { idle_timeout: narrowed.idle_timeout, ..limits });
         }
         let max = |max| KeepAliveHint { timeout: None, max };
         assert_eq!(max(None).requests_max(5), u32::MAX);
@@ -161,5 +171,19 @@ mod tests {
             assert!((50..200).contains(&count), "{part}: {count}");
         }
         assert_eq!(spread(Duration::ZERO, 7), Duration::ZERO);
+    }
+
+    #[test]
+    fn connections_of_one_moment_do_not_end_in_one() {
+        let hour = Duration::from_secs(3_600);
+        let opened = 1_000_000_u64;
+        let ends: Vec<_> = (0..1_000).map(|micros| ends_ms(hour, opened + micros)).collect();
+        assert!(ends.iter().all(|end| (3_240_000..=3_601_001).contains(end)));
+        for second in (3_241..3_601).step_by(36) {
+            let within = second * 1_000..(second + 36) * 1_000;
+            let count = ends.iter().filter(|end| within.contains(*end)).count();
+            assert!((50..200).contains(&count), "{second}: {count}");
+        }
+        assert_eq!(ends_ms(Duration::MAX, opened), u64::MAX / 1_000);
     }
 }

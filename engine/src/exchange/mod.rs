@@ -38,6 +38,7 @@ pub mod scratch;
 pub mod trailers;
 pub mod upgrade;
 pub mod via;
+pub mod warm_up;
 
 pub use connection_view::ConnectionView;
 pub use outcome::Outcome;

@@ -5,6 +5,7 @@
 
 use ferrule_config::model::KeepalivePool;
 
+use super::keep_alive;
 use super::pool_key::KeyTable;
 pub use super::pool_key::{Address, Identity, PoolKey, TlsIdentity};
 use crate::identity::TimeRange;
@@ -18,7 +19,9 @@ pub struct Idle<C> {
     pub requests: u32,
     /// The most that its other end takes.
     pub requests_max: u32,
-    /// When its idle time is over, in milliseconds of the caller's clock. [`Pool::put`] sets it.
+    /// When it was opened, in microseconds of the caller's clock.
+    pub opened_us: u64,
+    /// When its idle time or its age is over, in milliseconds of the caller's clock. [`Pool::put`] sets it.
     pub until_ms: u64,
     /// The seconds in which what was proved of its other end stays true.
     pub holds: TimeRange,
@@ -133,11 +136,15 @@ impl<C> Pool<C> {
         if limits.size == 0 || used_up || limits.idle_timeout.is_zero() {
             return Some(idle.connection);
         }
+        let ends_ms = keep_alive::ends_ms(limits.max_age, idle.opened_us);
+        if ends_ms <= now_ms {
+            return Some(idle.connection);
+        }
         let list = self.upstreams.get(upstream as usize);
         let oldest = list.filter(|list| list.len >= limits.size).and_then(|list| list.oldest);
         let evicted = oldest.and_then(|oldest| self.unlink(oldest));
         let idle_ms = u64::try_from(limits.idle_timeout.as_millis()).unwrap_or(u64::MAX);
-        let until_ms = now_ms.saturating_add(idle_ms);
+        let until_ms = now_ms.saturating_add(idle_ms).min(ends_ms);
         self.link(key.at, upstream, Idle { until_ms, ..idle });
         evicted.map(|idle| idle.connection)
     }
@@ -271,16 +278,21 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: KeepalivePool =
-        KeepalivePool { size: 3, idle_timeout: Duration::from_millis(100), requests: 10 };
+    const LIMITS: KeepalivePool = KeepalivePool {
+        size: 3,
+        idle_timeout: Duration::from_millis(100),
+        requests: 10,
+        max_age: Duration::MAX,
+        min_idle: 0,
+    };
 
     fn identity(upstream: &str, port: u16) -> Identity<'_> {
         Identity { upstream, address: Address::Ip(([127, 0, 0, 1], port).into()), tls: None }
     }
 
     fn idle(connection: u32) -> Idle<u32> {
-        let (requests_max, until_ms, holds) = (u32::MAX, 0, TimeRange::ALWAYS);
-        Idle { connection, requests: 1, requests_max, until_ms, holds }
+        let (requests_max, holds) = (u32::MAX, TimeRange::ALWAYS);
+        Idle { connection, requests: 1, requests_max, opened_us: 0, until_ms: 0, holds }
     }
 
     #[test]
@@ -405,6 +417,30 @@ mod tests {
         pool.clear(|connection| closed.push(connection));
         assert_eq!(closed, [1, 2]);
         assert!(pool.is_empty());
+    }
+
+    /// It is closed behind its last exchange, or while it is idle, however often it was used.
+    #[test]
+    fn a_connection_grows_no_older_than_it_may() {
+        let mut pool = Pool::new(1);
+        let key = pool.key(&identity("u", 1));
+        let limits = KeepalivePool { max_age: Duration::from_millis(1_000), ..LIMITS };
+        let opened_us = 5_000_000;
+        let ends_ms = keep_alive::ends_ms(limits.max_age, opened_us);
+        assert!((5_900..=6_000).contains(&ends_ms), "{ends_ms}");
+        let put = |pool: &mut Pool<u32>, now_ms| {
+            pool.put(key, Idle { opened_us, ..idle(7) }, &limits, now_ms)
+        };
+        for now_ms in (5_000..5_850).step_by(50) {
+            assert_eq!(put(&mut pool, now_ms), None);
+            assert_eq!(pool.take(key, now_ms + 40).map(|idle| idle.opened_us), Some(opened_us));
+        }
+        assert_eq!(put(&mut pool, ends_ms - 1), None);
+        assert!(pool.take(key, ends_ms).is_none(), "its idle time would go on");
+        pool.clear(drop);
+        assert_eq!(put(&mut pool, ends_ms), Some(7));
+        // The limit in force counts, not the one that it was opened under.
+        assert_eq!(pool.put(key, Idle { opened_us, ..idle(8) }, &LIMITS, ends_ms), None);
     }
 
     #[test]

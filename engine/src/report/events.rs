@@ -136,8 +136,6 @@ pub const BUFFER_SIZES: [&str; 5] = ["small", "record", "double", "quad", "body"
 /// What a core holds right now: set once a tick.
 #[derive(Debug, Default)]
 pub struct ResourceGauges {
-    /// Idle upstream connections.
-    pub pool_idle: SharedCount,
     /// Buffers given out, by [`BUFFER_SIZES`].
     pub buffers_rented: [SharedCount; BUFFER_SIZES.len()],
     /// Buffers that are free, by [`BUFFER_SIZES`].
@@ -227,8 +225,6 @@ pub struct EventSums {
     pub upstream: HistogramSums<TIMES>,
     /// The rest: the time spent in the gateway itself.
     pub own: HistogramSums<TIMES>,
-    /// Idle upstream connections.
-    pub pool_idle: u64,
     /// Buffers by size: rented, free, peak.
     pub buffers: [[u64; 3]; BUFFER_SIZES.len()],
     /// Bytes of buffers: given out, and the most that may be.
@@ -248,7 +244,6 @@ impl EventSums {
             total: HistogramSums::default(),
             upstream: HistogramSums::default(),
             own: HistogramSums::default(),
-            pool_idle: 0,
             buffers: [[0; 3]; BUFFER_SIZES.len()],
             buffer_bytes: [0; 2],
         };
@@ -262,7 +257,6 @@ impl EventSums {
             events.upstream.sum_into(&mut sums.upstream);
             events.own.sum_into(&mut sums.own);
             let held = &events.resources;
-            sums.pool_idle += held.pool_idle.get();
             for (sum, value) in
                 sums.buffer_bytes.iter_mut().zip([&held.buffer_bytes, &held.buffer_budget])
             {

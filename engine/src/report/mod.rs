@@ -25,7 +25,7 @@ pub use expiry_tracker::{ExpiringClient, ExpiringClients, ExpiryTracker};
 #[cfg(feature = "io")]
 pub use log_ring::{LogConsumer, LogProducer, log_ring};
 pub use meters::Meters;
-pub use node_meters::{NodeCounter, NodeMeters, NodeSums};
+pub use node_meters::{NodeConnections, NodeCounter, NodeMeters, NodeSums};
 #[cfg(feature = "io")]
 pub use reporter::{ExchangeMetrics, Reporter};
 pub use shared_counts::SharedCount;

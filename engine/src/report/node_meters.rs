@@ -48,8 +48,19 @@ pub const TIME_BUCKETS: usize = SLO_MICROS.len() + 1;
 pub struct NodeMeters {
     counts: SharedCounts<{ NodeCounter::COUNT }>,
     results: SharedCounts<RESULTS>,
+    open: SharedCount,
+    idle: SharedCount,
     faults: OnceLock<Box<SharedCounts<{ Refusal::COUNT }>>>,
     times: OnceLock<Box<NodeTimes>>,
+}
+
+/// Connections to one node, as of now.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct NodeConnections {
+    /// All that are open.
+    pub open: u64,
+    /// Those of them that wait in the pool.
+    pub idle: u64,
 }
 
 /// How long a node took.
@@ -67,6 +78,8 @@ pub struct NodeSums {
     pub counts: [u64; NodeCounter::COUNT],
     /// Tries by what they came to.
     pub results: [u64; RESULTS],
+    /// Connections, as of the last second.
+    pub connections: NodeConnections,
     /// Failed tries by [`Refusal::index`]; empty if there was none.
     pub faults: Vec<u64>,
     /// Microseconds until there was a new connection.
@@ -86,6 +99,12 @@ impl NodeMeters {
     /// Adds to a counter.
     pub fn add(&self, counter: NodeCounter, amount: u64) {
         self.counts.add(counter as usize, amount);
+    }
+
+    /// So many connections there are.
+    pub fn set_connections(&self, connections: NodeConnections) {
+        self.open.set(connections.open);
+        self.idle.set(connections.idle);
     }
 
     /// A try failed, whether or not another one followed.
@@ -119,6 +138,8 @@ impl NodeMeters {
     pub fn sum_into(&self, sums: &mut NodeSums) {
         self.counts.sum_into(&mut sums.counts);
         self.results.sum_into(&mut sums.results);
+        let (open, idle) = (self.open.get(), self.idle.get());
+        sums.connections.add(NodeConnections { open, idle });
         if let Some(faults) = self.faults.get() {
             sums.faults.resize(Refusal::COUNT, 0);
             for (sum, count) in sums.faults.iter_mut().zip(faults.values().map(SharedCount::get)) {
@@ -130,6 +151,19 @@ impl NodeMeters {
             times.header.sum_into(&mut sums.header);
             times.response.sum_into(&mut sums.response);
         }
+    }
+}
+
+impl NodeConnections {
+    /// Those over which requests are under way.
+    #[must_use]
+    pub const fn active(self) -> u64 {
+        self.open.saturating_sub(self.idle)
+    }
+
+    fn add(&mut self, other: Self) {
+        self.open = self.open.wrapping_add(other.open);
+        self.idle = self.idle.wrapping_add(other.idle);
     }
 }
 
@@ -149,6 +183,7 @@ impl NodeSums {
         };
         add(&mut self.counts, &other.counts);
         add(&mut self.results, &other.results);
+        self.connections.add(other.connections);
         if !other.faults.is_empty() {
             self.faults.resize(other.faults.len(), 0);
             add(&mut self.faults, &other.faults);

@@ -15,6 +15,7 @@ use crate::report::{Counter, ExpiringClients, LogProducer};
 use crate::setup::connection_counts::ConnectionCounts;
 use crate::setup::{CoreLink, Driver, Handover, LinkCursor, LinkUpdates, OpenListener, Phase};
 use crate::shell::client::accepted::AcceptedBy;
+use crate::shell::request::warm_up;
 use crate::shell::state::core::{Core, DRAIN_GRACE};
 use crate::shell::state::generation::LiveGeneration;
 use crate::shell::transport::buffers::BufferSize;
@@ -130,6 +131,7 @@ async fn serve(settings: WorkerSettings, driver: Driver) {
         busy: Duration::ZERO,
         stop_ticks: STOP_TICKS,
     };
+    worker.core.live().warm_up(worker.core.clock.elapsed());
     worker.core.link.driver.set(driver);
     worker.listen(&first.listeners);
     worker.core.link.acknowledge(first.generation.number);
@@ -162,7 +164,10 @@ impl Worker {
         core.shed_stalled();
         if ticks.is_multiple_of(INSPECT_TICKS) {
             core.inspection.begin();
+            let live = core.live();
+            live.connections.publish(&live.meters);
         }
+        warm_up::tick(core);
         core.link.beat();
         core.link.set_connections(u64::from(core.open_connections.get()));
         self.measure_busy();
@@ -233,6 +238,7 @@ impl Worker {
     fn adopt(&mut self, handover: &Handover) {
         let seed = u64::from(self.core.link.core);
         self.core.set_live(LiveGeneration::new(handover, seed));
+        self.core.live().warm_up(self.core.clock.elapsed());
         self.service.registry.review_all();
         self.core.inspection.begin_again();
         if self.core.link.phase.get() != Phase::Running {
@@ -298,7 +304,6 @@ impl Worker {
     /// What the core holds of its own, for whoever looks.
     fn publish_holdings(&self) {
         let (core, resources) = (&self.core, &self.core.events().resources);
-        resources.pool_idle.set(u64::try_from(core.pool.borrow().len()).unwrap_or(u64::MAX));
         let bytes = |count| u64::try_from(count).unwrap_or(u64::MAX);
         resources.buffer_bytes.set(bytes(core.buffers.rented_bytes()));
         resources.buffer_budget.set(bytes(core.buffers.budget()));

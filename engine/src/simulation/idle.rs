@@ -10,9 +10,10 @@ use super::gateway::Gateway;
 use super::setting::{Mode, Setting};
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey};
 use crate::identity::TimeRange;
+use crate::plan::{NodeId, NodeIndex, UpstreamId};
 use crate::shell::state::core::Core;
 use crate::shell::state::load_shedding;
-use crate::shell::state::upstream_connection::UpstreamConnection;
+use crate::shell::state::upstream_connection::{PooledConnection, UpstreamConnection};
 use crate::shell::transport::net::{UnixStream, sleep, spawn};
 use crate::shell::transport::stream::Stream;
 use crate::shell::transport::tls::Session;
@@ -26,16 +27,21 @@ const AT_ONCE: usize = 64;
 const IDLE_TIME: Duration = Duration::from_secs(5);
 
 fn fill(core: &Core) -> Vec<UnixStream> {
-    let limits = KeepalivePool { size: u32::MAX, idle_timeout: IDLE_TIME, requests: 10 };
+    let (size, max_age) = (u32::MAX, Duration::MAX);
+    let limits =
+        KeepalivePool { size, idle_timeout: IDLE_TIME, requests: 10, max_age, min_idle: 0 };
     let identity = Identity { upstream: "u", address: Address::Ip(Setting::node(0)), tls: None };
+    let node = NodeId { upstream: UpstreamId(0), node: NodeIndex(0) };
     let key: PoolKey = core.pool.borrow_mut().key(&identity);
     let now_ms = u64::try_from(core.clock.elapsed().as_millis()).expect("soon");
     let one = |_| {
         let (ours, theirs) = UnixStream::pair();
         let stream = Stream::unix(ours, Session::Plain, &core.deadlines, &core.buffers);
         let connection = UpstreamConnection { stream: Box::new(stream), peer: None };
+        let connection =
+            PooledConnection { connection, open: core.live().connections.opened(node) };
         let (holds, requests_max) = (TimeRange::ALWAYS, u32::MAX);
-        let idle = Idle { connection, requests: 1, requests_max, until_ms: 0, holds };
+        let idle = Idle { connection, requests: 1, requests_max, opened_us: 0, until_ms: 0, holds };
         assert!(core.pool.borrow_mut().put(key, idle, &limits, now_ms).is_none());
         theirs
     };

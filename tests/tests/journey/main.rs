@@ -50,6 +50,7 @@ mod many_names;
 mod misdirected;
 mod observe;
 mod pool;
+mod pool_identity;
 mod preconditions;
 mod promptly;
 mod proxy_protocol;
@@ -79,6 +80,7 @@ mod tries;
 mod tunnel;
 mod unasked;
 mod upstream_trust;
+mod warm;
 mod warned;
 mod without_uring;
 

@@ -188,7 +188,7 @@ on_both_drivers! {
         let files: Vec<_> = found.labels("ferrule_certificate_not_after_seconds").collect();
         assert!(files.iter().any(|labels| labels["role"] == "client_ca" && labels["subject_cn"] == "new"));
         assert!(files.iter().any(|labels| labels["role"] == "server" && labels["owner"] == "api, strict"));
-        watched.scrape_until("idle upstream", |found| found.sum("ferrule_upstream_idle_connections", &[]) > 0.5);
+        watched.scrape_until("idle upstream", |found| found.sum("ferrule_upstream_connections", &[("state", "idle")]) > 0.5);
 
         // Counters never go back, whatever the reload does with routes.
         let text = CONFIG.replace("id = \"all\"", "id = \"other\"");

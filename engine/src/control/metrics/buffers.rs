@@ -1,11 +1,11 @@
-//! Buffers of the data cores and their pooled connections as metric families.
+//! Buffers of the data cores as metric families.
 //!
 //! In: the sums over all cores. Out: gauges.
 
 use super::families::{Family, number};
 use crate::report::{BUFFER_SIZES, EventSums};
 
-pub(super) fn buffers(sums: &EventSums) -> Vec<Family> {
+pub(super) fn buffers(sums: &EventSums) -> [Family; 2] {
     let mut buffers = Family::gauge(
         "ferrule_buffers",
         "Buffers of the data cores, by size: rented now, free for the next, and the most that \
@@ -17,10 +17,6 @@ pub(super) fn buffers(sums: &EventSums) -> Vec<Family> {
             buffers.push(labels, number(count));
         }
     }
-    let idle = Family::gauge(
-        "ferrule_upstream_idle_connections",
-        "Connections to upstream nodes that wait in the pool.",
-    );
     let mut bytes = Family::gauge(
         "ferrule_buffer_bytes",
         "Memory of the buffers that are rented, and the budget for it (runtime.buffer_memory).",
@@ -28,5 +24,5 @@ pub(super) fn buffers(sums: &EventSums) -> Vec<Family> {
     for (state, count) in ["rented", "budget"].into_iter().zip(sums.buffer_bytes) {
         bytes.push(vec![("state", state.to_owned())], number(count));
     }
-    vec![idle.with_value(number(sums.pool_idle)), buffers, bytes]
+    [buffers, bytes]
 }

@@ -21,6 +21,7 @@ fn labels(node: &NodeLabels) -> LabelSet {
 pub(super) fn by_node(totals: &NodeTotals) -> Vec<Family> {
     let mut all = vec![requests(totals), faults(totals)];
     all.extend(counters(totals));
+    all.push(connections(totals));
     all.extend(times(totals));
     all
 }
@@ -106,6 +107,22 @@ fn counters(totals: &NodeTotals) -> impl Iterator<Item = Family> + '_ {
         }
         family
     })
+}
+
+fn connections(totals: &NodeTotals) -> Family {
+    let mut family = Family::gauge(
+        "ferrule_upstream_connections",
+        "Open connections to each upstream node: idle in the pool, or active with a request or a tunnel.",
+    );
+    for (node, sums) in totals {
+        let connections = sums.connections;
+        for (state, count) in [("idle", connections.idle), ("active", connections.active())] {
+            let mut labels = labels(node);
+            labels.push(("state", state.to_owned()));
+            family.push(labels, number(count));
+        }
+    }
+    family
 }
 
 /// Gives one of the histograms of a node.

@@ -115,8 +115,8 @@ pub(super) async fn attempt(
     };
     if let Some(cause) = check_before_first(&mut lease) {
         let bodies = request.unread_bodies();
-        let sent = Sent::Nothing;
-        return AttemptResult::Failed(FailedAttempt { cause, reused: false, sent, bodies });
+        let (sent, reused) = (Sent::Nothing, lease.reused);
+        return AttemptResult::Failed(FailedAttempt { cause, reused, sent, bodies });
     }
     exchange(request, client, memory, lease, flow, outcome).await
 }
@@ -147,9 +147,9 @@ async fn lease(
     client.stream.source().run_while_listening(obtaining, None).await
 }
 
-/// The last look at a new connection before its first request; why it is of no use.
+/// The last look at a connection before its first request; why it is of no use.
 fn check_before_first(lease: &mut Lease) -> Option<UpstreamCause> {
-    if lease.reused {
+    if lease.requests > 0 {
         return None;
     }
     match check_new(&mut lease.stream) {
@@ -363,5 +363,8 @@ fn release(
     if reuse::upstream(end) {
         lease.requests = requests;
         give_back(request.core, hint.narrow(upstream.pool), lease);
+        if !request.core.is_current(request.live) {
+            request.core.inspection.expect_outdated();
+        }
     }
 }

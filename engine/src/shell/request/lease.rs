@@ -16,7 +16,8 @@ use crate::plan::{NodeId, NodeIndex, UpstreamId, UpstreamPlan};
 use crate::report::{NodeCounter, NodeMeters};
 use crate::shell::state::core::Core;
 use crate::shell::state::generation::LiveGeneration;
-use crate::shell::state::upstream_connection::UpstreamConnection;
+use crate::shell::state::node_connections::OpenConnection;
+use crate::shell::state::upstream_connection::{PooledConnection, UpstreamConnection};
 use crate::shell::transport::record_reader;
 use crate::shell::transport::stream::Stream;
 use crate::tls::peer::UpstreamPeer;
@@ -35,6 +36,10 @@ pub(crate) struct Lease {
     pub(crate) requests: u32,
     /// The most that the node takes over it, as far as it has said so.
     pub(crate) requests_max: u32,
+    /// When it was opened, in microseconds of the core's clock.
+    opened_us: u64,
+    /// Counts it.
+    open: OpenConnection,
     /// When its idle time would have been over, in milliseconds of the core's clock; 0 for a new one.
     idle_until_ms: u64,
     /// It comes from the pool.
@@ -110,6 +115,8 @@ pub(crate) async fn obtain(
                 key,
                 requests: 0,
                 requests_max,
+                opened_us: u64::try_from(core.clock.elapsed().as_micros()).unwrap_or(u64::MAX),
+                open: live.connections.opened(id),
                 idle_until_ms: 0,
                 reused: false,
             })
@@ -132,11 +139,13 @@ fn from_pool(core: &Core, meters: &NodeMeters, node: NodeIndex, key: PoolKey) ->
             meters.count(NodeCounter::Revoked);
             continue;
         }
-        let Idle { connection, requests, requests_max, until_ms, .. } = taken;
+        let Idle { connection, requests, requests_max, opened_us, until_ms, .. } = taken;
+        let PooledConnection { connection, mut open } = connection;
         let UpstreamConnection { mut stream, peer } = connection;
         match stream.check_idle() {
             record_reader::IdleCheck::Silent => {
                 let idle_until_ms = until_ms;
+                open.set_idle(false);
                 return Some(Lease {
                     stream,
                     peer,
@@ -144,6 +153,8 @@ fn from_pool(core: &Core, meters: &NodeMeters, node: NodeIndex, key: PoolKey) ->
                     key,
                     requests,
                     requests_max,
+                    opened_us,
+                    open,
                     idle_until_ms,
                     reused: true,
                 });
@@ -170,15 +181,16 @@ fn now_ms(core: &Core) -> u64 {
 
 /// Gives a connection to the pool, if it may be kept within `limits`.
 pub(crate) fn give_back(core: &Core, limits: KeepalivePool, lease: Lease) {
-    let Lease { mut stream, peer, key, requests, requests_max, .. } = lease;
+    let Lease { mut stream, peer, key, requests, requests_max, opened_us, mut open, .. } = lease;
     stream.release_memory();
     let now = core.clock.elapsed();
     let draw = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     let limits =
         KeepalivePool { idle_timeout: keep_alive::spread(limits.idle_timeout, draw), ..limits };
     let holds = peer.as_ref().map_or(TimeRange::ALWAYS, |peer| peer.holds());
-    let connection = UpstreamConnection { stream, peer };
-    let idle = Idle { connection, requests, requests_max, holds, until_ms: 0 };
+    open.set_idle(true);
+    let connection = PooledConnection { connection: UpstreamConnection { stream, peer }, open };
+    let idle = Idle { connection, requests, requests_max, opened_us, holds, until_ms: 0 };
     // What comes out is closed by being dropped.
     drop(core.pool.borrow_mut().put(key, idle, &limits, now_ms(core)));
 }

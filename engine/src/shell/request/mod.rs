@@ -3,7 +3,8 @@
 //! [`serve`] admits a request and answers or forwards it, in a [`task`]. [`forward`] makes one [`attempt`]
 //! after the other. For each, [`lease`] takes a connection from the pool or has [`connect`] make one,
 //! [`duplex`] runs both directions at once, [`respond`] passes the response on, and [`relay`] moves a body.
-//! After a 101, [`tunnel`] carries bytes until [`tunnel_review`] finds a reason to end it.
+//! After a 101, [`tunnel`] carries bytes until [`tunnel_review`] finds a reason to end it. [`warm_up`] opens
+//! connections before a request needs them.
 
 pub(crate) mod attempt;
 pub(crate) mod connect;
@@ -20,3 +21,4 @@ pub(crate) mod task;
 pub(crate) mod tunnel;
 mod tunnel_bytes;
 pub(crate) mod tunnel_review;
+pub(crate) mod warm_up;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::generation::LiveGeneration;
 use super::inspection::Inspection;
 use super::log_limits::{LogCause, LogLimits};
-use super::upstream_connection::UpstreamConnection;
+use super::upstream_connection::PooledConnection;
 use crate::exchange::pool::Pool;
 use crate::report::{Counter, Counters, Events, ExpiryTracker, LogProducer, Reporter};
 use crate::setup::CoreLink;
@@ -34,7 +34,7 @@ pub(crate) struct Core {
     /// Random bits that nobody can guess.
     pub(crate) random: Random,
     /// Idle upstream connections.
-    pub(crate) pool: RefCell<Pool<UpstreamConnection>>,
+    pub(crate) pool: RefCell<Pool<PooledConnection>>,
     /// The inspection of those that is under way.
     pub(crate) inspection: Inspection,
     /// Logs and counts every finished exchange.
@@ -141,6 +141,8 @@ impl Core {
     /// Descriptors or memory have run out: closes all upstream connections that are idle now, some of them
     /// at once and the others with the next inspections.
     pub(crate) fn give_up_idle(&self) {
+        let now_ms = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.live().warm_up.borrow_mut().pause(now_ms);
         self.inspection.give_up(self.pool.borrow().len());
         self.inspect_idle();
     }
@@ -153,12 +155,13 @@ impl Core {
 
     /// Has the generation moved on since `seen` was taken?
     #[must_use]
-    pub(crate) fn is_current(&self, seen: &Rc<LiveGeneration>) -> bool {
-        Rc::ptr_eq(&self.live.borrow(), seen)
+    pub(crate) fn is_current(&self, seen: &LiveGeneration) -> bool {
+        std::ptr::eq(&raw const **self.live.borrow(), seen)
     }
 
     /// New requests get this one from here on.
     pub(crate) fn set_live(&self, live: LiveGeneration) {
+        live.go_on(&self.live());
         self.live.replace(Rc::new(live));
     }
 

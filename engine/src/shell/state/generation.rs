@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ferrule_config::model::NodeAddress;
 use foldhash::fast::RandomState;
@@ -13,11 +14,13 @@ use rustls::ServerConfig;
 
 use crate::exchange::balance::{Balancer, Tried};
 use crate::exchange::pool::{Address, Identity};
+use crate::exchange::warm_up::WarmUp;
 use crate::identity::IdentityCache;
 use crate::plan::{ListenerId, NodeId, NodeIndex, NodePlan, ServerId, UpstreamId};
 use crate::report::{Meters, NodeMeters};
 use crate::setup::node_states::NodeStates;
 use crate::setup::{Addresses, Generation, Handover};
+use crate::shell::state::node_connections::ConnectionTable;
 
 /// One generation as one core sees it.
 pub(crate) struct LiveGeneration {
@@ -29,6 +32,10 @@ pub(crate) struct LiveGeneration {
     pub(crate) meters: Arc<Meters>,
     /// Which nodes fail, on all cores.
     pub(crate) node_states: Arc<NodeStates>,
+    /// The connections to its nodes.
+    pub(crate) connections: ConnectionTable,
+    /// Which connections are opened ahead of requests.
+    pub(crate) warm_up: RefCell<WarmUp>,
     addresses: RefCell<Arc<Addresses>>,
     balancers: Vec<RefCell<Balancer>>,
     /// Server names seen, by listener, and what they lead to.
@@ -56,6 +63,8 @@ impl LiveGeneration {
             .collect();
         Self {
             generation,
+            connections: ConnectionTable::default(),
+            warm_up: RefCell::default(),
             identities: RefCell::new(IdentityCache::default()),
             meters: Arc::clone(&handover.meters),
             node_states: Arc::clone(&handover.node_states),
@@ -64,6 +73,23 @@ impl LiveGeneration {
             names: RefCell::default(),
             configs: RefCell::default(),
         }
+    }
+
+    /// Takes over from the generation before what outlives it.
+    pub(crate) fn go_on(&self, before: &Self) {
+        let known = before.generation.plan.upstreams();
+        self.connections.go_on(&before.connections, |node| {
+            let upstream = known.get(node.upstream.0 as usize)?;
+            let address = &upstream.nodes.get(node.node.0 as usize)?.address;
+            self.find_node(&upstream.id, address)
+        });
+        before.connections.withdraw(&before.meters);
+    }
+
+    /// From now on, connections are opened ahead of requests.
+    pub(crate) fn warm_up(&self, now: Duration) {
+        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        self.warm_up.replace(WarmUp::of(self.generation.plan.upstreams(), now_ms));
     }
 
     /// The server object and TLS settings for a handshake with this name (lower case), looked up

@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::generation::LiveGeneration;
-use super::upstream_connection::UpstreamConnection;
+use super::upstream_connection::PooledConnection;
 use crate::exchange::pool::{Identity, Idle, Pool, Walk};
 use crate::report::NodeCounter;
 use crate::setup::Generation;
@@ -32,6 +32,8 @@ pub(crate) struct Inspection {
     walk: RefCell<Option<Walk>>,
     /// TLS settings may be gone, so the walk checks them too.
     settings: Cell<bool>,
+    /// A connection of an earlier generation has come back since the last walk began.
+    outdated: Cell<bool>,
     /// This many are closed whatever their state is: others need what they hold.
     unwanted: Cell<usize>,
 }
@@ -51,7 +53,16 @@ impl InspectionSlice {
 impl Inspection {
     /// Begins an inspection of all, unless one is under way.
     pub(crate) fn begin(&self) {
-        self.walk.borrow_mut().get_or_insert_default();
+        let mut walk = self.walk.borrow_mut();
+        if walk.is_none() {
+            self.settings.set(self.outdated.take());
+            *walk = Some(Walk::default());
+        }
+    }
+
+    /// A connection came back that an earlier generation has used: the next walk checks the TLS settings, too.
+    pub(crate) fn expect_outdated(&self) {
+        self.outdated.set(true);
     }
 
     /// There is a new generation: begins an inspection of all again, and of their TLS settings.
@@ -69,7 +80,7 @@ impl Inspection {
     /// inspection is complete.
     pub(crate) fn slice(
         &self,
-        pool: &RefCell<Pool<UpstreamConnection>>,
+        pool: &RefCell<Pool<PooledConnection>>,
         clock: &CoreClock,
         live: &LiveGeneration,
     ) -> Option<Duration> {
@@ -101,7 +112,7 @@ impl Inspection {
     /// Closes those that have been idle for too long, and those that were given up.
     fn expire(
         &self,
-        pool: &mut Pool<UpstreamConnection>,
+        pool: &mut Pool<PooledConnection>,
         now: Duration,
         slice: &mut InspectionSlice,
     ) {
@@ -130,7 +141,7 @@ impl Inspection {
     fn is_good(
         &self,
         identity: &Identity<'_>,
-        idle: &mut Idle<UpstreamConnection>,
+        idle: &mut Idle<PooledConnection>,
         clock: &CoreClock,
         live: &LiveGeneration,
     ) -> bool {
@@ -144,7 +155,7 @@ impl Inspection {
             live.idle_meters(identity).count(NodeCounter::Revoked);
             return false;
         }
-        let stream = &mut idle.connection.stream;
+        let stream = &mut idle.connection.connection.stream;
         match stream.check_idle() {
             record_reader::IdleCheck::Silent => {
                 stream.release_memory();

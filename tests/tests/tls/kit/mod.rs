@@ -161,7 +161,13 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
         pass_host: PassHost::Pass,
         retries: 0,
         timeout: UpstreamTimeout { connect: second, send: second, read: second },
-        pool: KeepalivePool { size: 1, idle_timeout: second, requests: 1 },
+        pool: KeepalivePool {
+            size: 1,
+            idle_timeout: second,
+            requests: 1,
+            max_age: second,
+            min_idle: 0,
+        },
         http_reuse: HttpReuse::Always,
         tls: Some(tls),
     });

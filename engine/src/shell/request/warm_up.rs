@@ -1,0 +1,61 @@
+//! Opens connections to upstream nodes ahead of the requests that will use them.
+//!
+//! Off the path of every request: once a tick the core sees what lacks, and each connection is opened by a task
+//! of its own, as one for a request would be.
+
+use std::rc::Rc;
+
+use super::lease::{LeaseRequest, give_back_unused, obtain};
+use crate::exchange::rewrite::upstream_name;
+use crate::exchange::warm_up::{WarmOpened, WarmOpening};
+use crate::plan::HostBuf;
+use crate::shell::state::core::Core;
+use crate::shell::state::generation::LiveGeneration;
+use crate::shell::transport::net;
+
+/// Begins to open what lacks now.
+pub(crate) fn tick(core: &Rc<Core>) {
+    if core.draining.get() {
+        return;
+    }
+    let live = core.live();
+    loop {
+        let idle = |node| live.connections.get(node).idle;
+        let next = live.warm_up.borrow_mut().next(now_ms(core), idle);
+        let Some(opening) = next else { return };
+        net::spawn(open(Rc::clone(core), Rc::clone(&live), opening));
+    }
+}
+
+async fn open(core: Rc<Core>, live: Rc<LiveGeneration>, opening: WarmOpening) {
+    let opened = try_to_open(&core, &live, &opening).await;
+    let draw = u64::try_from(core.clock.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    live.warm_up.borrow_mut().ended(&opening, opened, now_ms(&core), draw);
+}
+
+async fn try_to_open(core: &Core, live: &Rc<LiveGeneration>, opening: &WarmOpening) -> WarmOpened {
+    let plan = live.generation.plan.upstream(opening.node.upstream);
+    let Some(node) = plan.nodes.get(opening.node.node.0 as usize) else {
+        return WarmOpened::Failed;
+    };
+    let host = HostBuf::default();
+    let wanted = LeaseRequest {
+        upstream: opening.node.upstream,
+        node: opening.node.node,
+        server_name: upstream_name(plan, &host, node),
+        timeout: plan.timeout.connect,
+        fresh: true,
+        proxy_header: &[],
+    };
+    let Ok(lease) = obtain(core, live, wanted).await else { return WarmOpened::Failed };
+    // Another generation opens its own, with its own settings.
+    if core.is_current(live) && !core.draining.get() {
+        give_back_unused(core, plan, lease);
+    }
+    WarmOpened::Well
+}
+
+/// The time by the core's clock.
+fn now_ms(core: &Core) -> u64 {
+    u64::try_from(core.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
