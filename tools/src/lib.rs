@@ -3,7 +3,7 @@
 //! Nothing in here is part of the proxy: throwaway certificates ([`pki`]), processes that never
 //! outlive us ([`process`], [`nginx`], [`gateway`]), blocking TLS ([`tls`]) and just enough HTTP/1.1
 //! to talk to a gateway and to stand behind one ([`http`], [`upstream`], [`load`], [`storm`],
-//! [`slow`], [`stream`], [`revoke`]). [`survey`] measures the sources themselves.
+//! [`slow`], [`stream`], [`revoke`], [`node`]). [`survey`] measures the sources themselves.
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -17,6 +17,7 @@ pub mod haproxy;
 pub mod http;
 pub mod load;
 pub mod nginx;
+pub mod node;
 pub mod pki;
 pub mod process;
 pub mod revoke;

@@ -8,4 +8,5 @@ mod field;
 mod judge;
 mod log_formats;
 mod matrix;
+mod nodes;
 mod websocket;
