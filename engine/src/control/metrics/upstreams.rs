@@ -113,7 +113,8 @@ fn connections(totals: &NodeTotals) -> Family {
     let mut family = Family::gauge(
         "ferrule_upstream_connections",
         "Open connections to each upstream node: idle in the pool, or active with a request or a tunnel.",
-    );
+    )
+    .labelled(&["upstream", "node", "state"]);
     for (node, sums) in totals {
         let connections = sums.connections;
         for (state, count) in [("idle", connections.idle), ("active", connections.active())] {
