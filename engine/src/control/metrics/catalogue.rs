@@ -146,8 +146,8 @@ pub fn reference() -> String {
 const REFERENCE: &str = "# Metrics
 
 Every metric of the endpoint of `[metrics]`; [operations.md](operations.md) says how to reach it. Labels
-come from the configuration or from fixed lists, never from a client; histograms also have `le`. In OpenMetrics, the names of
-counters lack `_total`. This file is made from the code: `cargo run -p ferrule-tools --bin docs`.
+come from the configuration or from fixed lists, never from a client; histograms also have `le`. In
+OpenMetrics, the names of counters lack `_total`. This file is made from the code: `cargo run -p ferrule-tools --bin docs`.
 
 | family | kind | labels | meaning |
 | --- | --- | --- | --- |
