@@ -234,8 +234,8 @@ on_both_drivers! {
         let each = if cfg!(debug_assertions) { 250 } else { 1_250 };
         let over = Arc::new(AtomicBool::new(false));
         thread::scope(|scope| {
-            let clients: Vec<_> =
-                (0..8).map(|first| scope.spawn(move || interleave(front, first, each))).collect();
+            let clients: [_; 8] =
+                std::array::from_fn(|first| scope.spawn(move || interleave(front, first, each)));
             // A reload that changes nothing comes in between.
             let again = Arc::clone(&over);
             let gateway = &mut gateway;
@@ -244,7 +244,7 @@ on_both_drivers! {
                     reload(gateway, &text);
                 }
             });
-            let ended: Vec<_> = clients.into_iter().map(thread::ScopedJoinHandle::join).collect();
+            let ended = clients.map(thread::ScopedJoinHandle::join);
             over.store(true, Ordering::SeqCst);
             reloads.join().expect("every reload was taken");
             assert!(ended.iter().all(Result::is_ok), "every answer was the right one");

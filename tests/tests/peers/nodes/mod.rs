@@ -86,7 +86,7 @@ fn wait(until: Instant) {
     }
 }
 
-fn run(proxy: &Proxy, cluster: &mut Cluster, shape: &Shape) -> Report {
+fn drive(proxy: &Proxy, cluster: &mut Cluster, shape: &Shape) -> Report {
     let load = Load::new(proxy.port, shape.clients, shape.pace);
     let mut phases = Vec::new();
     let samples = thread::scope(|scope| {
@@ -212,7 +212,7 @@ on_both_drivers! {
         let proxy = proxies::ferrule(scratch.path(), driver, &cluster);
         let second = Duration::from_secs(1);
         let shape = Shape { faulty: second, healed: second, clients: 8, pace };
-        let report = run(&proxy, &mut cluster, &shape);
+        let report = drive(&proxy, &mut cluster, &shape);
         report.print(&proxy.name, cluster.black_hole());
         assert_eq!(report.posts_twice, 0);
         for faults in [&[][..], &[Fault::Slow]] {
@@ -251,7 +251,7 @@ fn the_table() {
                 }
             },
         };
-        let report = run(&proxy, &mut cluster, &shape);
+        let report = drive(&proxy, &mut cluster, &shape);
         report.print(&proxy.name, cluster.black_hole());
         if proxy.name.starts_with("Ferrule") {
             assert_eq!(report.posts_twice, 0);
