@@ -47,11 +47,15 @@ impl Load {
 
     /// Every sample, in the order in which they began.
     pub(super) fn run(&self) -> Vec<Sample> {
-        let mut all: Vec<_> = thread::scope(|scope| {
-            let clients: Vec<_> =
-                (0..self.clients).map(|number| scope.spawn(move || self.client(number))).collect();
-            let each = clients.into_iter().map(|client| client.join().expect("a client"));
-            each.flatten().collect()
+        let mut all = Vec::new();
+        thread::scope(|scope| {
+            let mut clients = Vec::new();
+            for number in 0..self.clients {
+                clients.push(scope.spawn(move || self.client(number)));
+            }
+            for client in clients {
+                all.extend(client.join().expect("a client"));
+            }
         });
         all.sort_by_key(|sample| sample.at);
         all

@@ -138,7 +138,7 @@ fn row(faults: &'static [Fault], times: &Times, samples: &[Sample]) -> Row {
     let all: Vec<&Sample> = samples.iter().filter(within).collect();
     let count = |is: &dyn Fn(&Sample) -> bool| all.iter().filter(|sample| is(sample)).count();
     let faulty = all.iter().filter(|sample| sample.at < times.healed);
-    let troubled = faulty.filter(|sample| !sample.is_good() || sample.time > TROUBLED);
+    let mut troubled = faulty.filter(|sample| !sample.is_good() || sample.time > TROUBLED);
     let mut latency = Histogram::default();
     all.iter().filter(|sample| !sample.post).for_each(|sample| latency.record(sample.time));
     Row {
@@ -147,7 +147,7 @@ fn row(faults: &'static [Fault], times: &Times, samples: &[Sample]) -> Row {
         gets_failed: count(&|sample| !sample.post && !sample.is_good()),
         posts: count(&|sample| sample.post),
         posts_failed: count(&|sample| sample.post && !sample.is_good()),
-        aside: troubled.last().map(|sample| sample.at - times.began),
+        aside: troubled.next_back().map(|sample| sample.at - times.began),
         back: times.back,
         p50: micros(latency.at(5_000)),
         p99: micros(latency.at(9_900)),
