@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ferrule_config::Config;
 use ferrule_config::model::{
-    Answers, Forwarded, HeaderOps, HeaderValue, Http, HttpReuse, KeepalivePool, Listen, Node,
-    NodeAddress, Pacing, PassHost, Route, Scheme, Upstream, UpstreamTimeout, UriPattern,
+    Answers, Checks, Forwarded, HeaderOps, HeaderValue, Http, HttpReuse, KeepalivePool, Listen,
+    Node, NodeAddress, Pacing, PassHost, Route, Scheme, Upstream, UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::rewrite::{Destination, upstream_head};
@@ -130,6 +130,7 @@ fn upstream() -> Upstream {
             min_idle: 0,
         },
         http_reuse: HttpReuse::Always,
+        checks: Checks::default(),
         tls: None,
     }
 }

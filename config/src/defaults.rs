@@ -70,3 +70,21 @@ pub(crate) const POOL_MIN_IDLE: i64 = 0;
 pub(crate) const WEIGHT: i64 = 1;
 /// APISIX tries every other node; with many nodes and long timeouts a client would wait for ever.
 pub(crate) const RETRIES_MAX_BY_DEFAULT: usize = 2;
+
+/// Envoy's: with less than half of the nodes, each would get more than twice its load.
+pub(crate) const PANIC_THRESHOLD: i64 = 50;
+/// APISIX's: one failure may be chance.
+pub(crate) const TCP_FAILURES: i64 = 2;
+/// As for connections: each wait costs a client its time. APISIX has 7, which is 7 minutes at its 60 s.
+pub(crate) const TIMEOUTS: i64 = 2;
+/// APISIX's.
+pub(crate) const HTTP_FAILURES: i64 = 5;
+/// The statuses of a gateway whose own upstream fails, as Envoy's `consecutive_gateway_failure`. Not 500: a
+/// client could set nodes aside by asking for what fails.
+pub(crate) const FAILING_STATUSES: [u16; 3] = [502, 503, 504];
+/// nginx's.
+pub(crate) const FAIL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Envoy's.
+pub(crate) const MAX_EJECTION_TIME: Duration = Duration::from_secs(300);
+/// One request that is answered tells more than any number of failures before it.
+pub(crate) const SUCCESSES: i64 = 1;

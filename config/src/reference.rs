@@ -109,6 +109,7 @@ fn kind(kind: Kind) -> String {
         Kind::Template => "text with variables".to_owned(),
         Kind::Flag => "flag".to_owned(),
         Kind::Int(min, max) => format!("number, {min} to {max}"),
+        Kind::Ints(min, max) => format!("list of numbers, {min} to {max}"),
         Kind::AutoInt(min, max) => format!("`\"auto\"` or number, {min} to {max}"),
         Kind::Duration | Kind::Skew => "duration".to_owned(),
         Kind::Seconds => "duration or seconds".to_owned(),

@@ -76,6 +76,9 @@ fn of_kind(kind: Kind, tables: &mut Map<String, Value>) -> Value {
         Kind::Texts | Kind::Secrets => one_or_more(&text()),
         Kind::Flag => json!({ "anyOf": [{ "type": "boolean" }, from_env()] }),
         Kind::Int(min, max) => json!({ "anyOf": [integer(min, max), from_env()] }),
+        Kind::Ints(min, max) => {
+            json!({ "type": "array", "items": integer(min, max), "minItems": 1, "uniqueItems": true })
+        }
         Kind::AutoInt(min, max) => {
             json!({ "anyOf": [integer(min, max), { "const": "auto" }, from_env()] })
         }

@@ -10,6 +10,7 @@
 //! | 2 | [`plan`] | the checked config compiled once for lookup | `config`, `wire`, `identity` |
 //! | 3 | [`exchange`] | decides what happens to one request and its response | `wire`, `identity`, `plan` |
 //! | 4 | [`tls`] | rustls settings per server name and per upstream | `config`, `plan`, `identity` |
+//! | 4 | [`health`] | which nodes of an upstream are asked: set aside, asked again, brought back | `config`, `plan`, `exchange`, `wire` |
 //! | 4 | [`report`] | turns one finished exchange into one log line and a few counters | `plan`, `exchange` |
 //! | 5 | [`setup`] | turns a file into one generation (plan and TLS settings), or lists every problem | all above |
 //! | 6 | `shell` | the data cores, the only room that knows monoio | all above |
@@ -44,6 +45,7 @@
 //! generation from it, and `shell/worker.rs` adopts it on each core.
 
 pub mod exchange;
+pub mod health;
 pub mod identity;
 pub mod plan;
 pub mod report;

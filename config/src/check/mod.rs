@@ -6,6 +6,7 @@
 
 mod alike;
 mod answers;
+mod checks;
 mod clients;
 mod conditions;
 mod constants;

@@ -41,6 +41,7 @@ impl Check<'_> {
         let pass_host = self.pass_host(raw);
         let tls = self.upstream_tls(raw, scheme, &nodes);
         let proxy_protocol = self.proxy_header(raw);
+        let checks = self.checks(raw);
         let timeout = timeout(raw.table("timeout"), None, raw);
         let live = nodes.iter().filter(|node| node.weight > 0).count();
         let retries = live.saturating_sub(1).min(defaults::RETRIES_MAX_BY_DEFAULT);
@@ -59,6 +60,7 @@ impl Check<'_> {
             timeout,
             pool: pools::pool(raw),
             http_reuse: raw.word("http_reuse").unwrap_or(HttpReuse::Always),
+            checks,
             tls: tls?,
             proxy_protocol,
         };

@@ -56,6 +56,8 @@ pub(crate) enum Kind {
     Flag,
     /// A whole number from the first to the second.
     Int(i64, i64),
+    /// A list of such numbers.
+    Ints(i64, i64),
     /// Such a number, or `"auto"`.
     AutoInt(i64, i64),
     /// A duration as text, more than nothing.

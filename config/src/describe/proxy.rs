@@ -1,6 +1,7 @@
 //! The tables of upstreams, services, routes and global rules.
 
 use crate::defaults;
+use crate::describe::checks::CHECKS;
 use crate::describe::key::{
     Fallback, Key, Kind, Table, Words, flag, optional, required, seconds, with,
 };
@@ -87,6 +88,7 @@ pub(super) static UPSTREAMS: Table = Table {
                  only those that can be sent again; each of the others gets a new connection \
                  (retries.md).",
         ),
+        optional("checks", Kind::Table(&CHECKS), "its defaults", "Which nodes are asked."),
         optional("tls", Kind::Table(&TLS), "needed by `scheme = \"https\"`", "TLS to the nodes."),
         optional(
             "proxy_protocol",

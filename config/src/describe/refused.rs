@@ -73,7 +73,6 @@ pub(crate) const IN_SSLS: &[Refused] = &[
 pub(crate) const IN_CLIENT: &[Refused] = &[later("ocsp"), never("pins", PINS)];
 
 pub(crate) const IN_UPSTREAMS: &[Refused] = &[
-    later("checks"),
     later("hash_on"),
     later("key"),
     later("retry_timeout"),

@@ -2,6 +2,7 @@
 //!
 //! What comes out reads back, and its dump is the same text, as long as no key was inline.
 
+mod checks;
 mod writer;
 
 use toml::Value;
@@ -363,6 +364,7 @@ fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
             out.line("proxy_protocol_tlvs", list(tlvs.iter().map(|tlv| tlv.word().to_owned())));
         }
     }
+    checks::dump_checks(out, &upstream.checks);
     if let Some(tls) = &upstream.tls {
         dump_upstream_tls(out, tls);
     }

@@ -6,6 +6,7 @@
 
 mod access;
 mod answers;
+mod checks;
 mod condition;
 mod config;
 mod files;
@@ -27,6 +28,7 @@ pub use access::{
     XfccMode,
 };
 pub use answers::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Traceparent};
+pub use checks::{Checks, PassiveChecks, PassiveHealthy, PassiveUnhealthy};
 pub use condition::{Condition, Order, Test};
 pub use config::Config;
 pub use files::{FileAt, KeyPair, Pem, PemSource};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
+use super::checks::Checks;
 use super::files::{KeyPair, Pem};
 use super::ssl::Protocols;
 use super::trust::{Pin, Revocation};
@@ -32,6 +33,8 @@ pub struct Upstream {
     pub pool: KeepalivePool,
     /// Which requests may go over them.
     pub http_reuse: HttpReuse,
+    /// Which nodes are asked.
+    pub checks: Checks,
     /// TLS settings; present exactly if the scheme is `https`.
     pub tls: Option<UpstreamTls>,
     /// The PROXY protocol header that begins each connection.

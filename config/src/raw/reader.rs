@@ -238,6 +238,7 @@ impl Reader<'_> {
             Kind::Template => self.template_value(value, field),
             Kind::Flag => self.flag(value, field),
             Kind::Int(min, max) => self.int(value, field, min, max),
+            Kind::Ints(min, max) => self.ints(value, field, min, max),
             Kind::AutoInt(min, max) => self.auto_int(value, field, min, max),
             Kind::Duration => self.duration(value, field, false),
             Kind::Skew => self.skew(value, field),
@@ -257,6 +258,30 @@ impl Reader<'_> {
             Kind::Matches | Kind::Conditions => self.items(value, field),
             Kind::Nodes(table) => self.nodes(table, value, field),
         }
+    }
+
+    /// A list of numbers, each once.
+    fn ints(&mut self, value: &Spanned<DeValue<'_>>, field: &str, min: i64, max: i64) -> Value {
+        let Some(array) = value.get_ref().as_array() else {
+            self.wrong_type(value, field, "an array of integers");
+            return Value::Broken;
+        };
+        let mut found = Vec::with_capacity(array.len());
+        for (index, item) in array.iter().enumerate() {
+            let path = format!("{field}[{index}]");
+            match self.int(item, &path, min, max) {
+                Value::Int(number) if found.contains(&number) => {
+                    let message = format!("{number} stands here twice");
+                    self.problems.push_at(Place::of(item.span()), path, message, None);
+                }
+                Value::Int(number) => found.push(number),
+                _ => {}
+            }
+        }
+        if found.len() < array.len() || !self.filled(found.len(), value, field) {
+            return Value::Broken;
+        }
+        Value::Ints(found)
     }
 
     pub(super) fn inner_table(
@@ -366,6 +391,7 @@ mod tests {
                 Kind::Texts
                 | Kind::Secrets
                 | Kind::Words(_)
+                | Kind::Ints(..)
                 | Kind::Tables(_)
                 | Kind::TableOrTables(_)
                 | Kind::Matches

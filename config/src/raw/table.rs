@@ -107,6 +107,7 @@ pub(crate) enum Value {
     Template(Template),
     Flag(bool),
     Int(i64),
+    Ints(Vec<i64>),
     Auto,
     Duration(Duration),
     Size(u64),
@@ -254,6 +255,14 @@ impl Raw {
     pub(crate) fn int_given<T: TryFrom<i64>>(&self, key: &str) -> Option<T> {
         match self.value(key) {
             Some(Value::Int(number)) => T::try_from(*number).ok(),
+            _ => None,
+        }
+    }
+
+    /// Numbers; `None` if there are none.
+    pub(crate) fn ints(&self, key: &str) -> Option<&[i64]> {
+        match self.value(key) {
+            Some(Value::Ints(numbers)) => Some(numbers),
             _ => None,
         }
     }

@@ -22,6 +22,7 @@ pub struct Balancer {
 struct Share {
     weight: i64,
     current: i64,
+    usable: bool,
 }
 
 impl Tried {
@@ -43,8 +44,12 @@ impl Balancer {
     /// Starts at a place that the seed decides, so that not every core starts with the first node.
     #[must_use]
     pub fn new(weights: &[u32], seed: u64) -> Self {
-        let nodes =
-            weights.iter().map(|weight| Share { weight: (*weight).into(), current: 0 }).collect();
+        let nodes = weights.iter().map(|weight| Share {
+            weight: (*weight).into(),
+            current: 0,
+            usable: true,
+        });
+        let nodes = nodes.collect();
         let mut balancer = Self { nodes };
         let turns: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
         for _ in 0..seed % turns.clamp(1, START_TURNS_MAX) {
@@ -53,12 +58,19 @@ impl Balancer {
         balancer
     }
 
-    /// The next node that was not tried and has a weight.
+    /// Says which nodes may be asked from now on.
+    pub fn set_usable(&mut self, is_usable: impl Fn(NodeIndex) -> bool) {
+        for (index, share) in (0_u32..).map(NodeIndex).zip(&mut self.nodes) {
+            share.usable = is_usable(index);
+        }
+    }
+
+    /// The next node that was not tried, may be asked and has a weight.
     pub fn next(&mut self, tried: &Tried) -> Option<NodeIndex> {
         let mut total = 0;
         let mut best: Option<(NodeIndex, &mut Share)> = None;
         for (index, share) in (0_u32..).map(NodeIndex).zip(&mut self.nodes) {
-            if share.weight == 0 || tried.contains(index) {
+            if share.weight == 0 || !share.usable || tried.contains(index) {
                 continue;
             }
             share.current += share.weight;

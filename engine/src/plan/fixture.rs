@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    Answers, ClientAuth, ClientLists, ClientVerify, Config, Forwarded, HeaderOps, HeaderValue,
-    HostPattern, Http, HttpReuse, KeepalivePool, Listen, Node, NodeAddress, OnRevoke, Pacing,
-    PassHost, Pem, PemSource, Protocols, Reject, Route, Scheme, Server, Upstream, UpstreamTimeout,
-    UriPattern,
+    Answers, Checks, ClientAuth, ClientLists, ClientVerify, Config, Forwarded, HeaderOps,
+    HeaderValue, HostPattern, Http, HttpReuse, KeepalivePool, Listen, Node, NodeAddress, OnRevoke,
+    Pacing, PassHost, Pem, PemSource, Protocols, Reject, Route, Scheme, Server, Upstream,
+    UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -74,6 +74,7 @@ pub(crate) fn upstream(pass_host: PassHost, scheme: Scheme) -> Upstream {
             min_idle: 0,
         },
         http_reuse: HttpReuse::Always,
+        checks: Checks::default(),
         tls: None,
         proxy_protocol: None,
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    HttpReuse, KeepalivePool, PassHost, ProxyProtocol, Scheme, Upstream, UpstreamTimeout,
+    Checks, HttpReuse, KeepalivePool, PassHost, ProxyProtocol, Scheme, Upstream, UpstreamTimeout,
 };
 use ferrule_config::template::{self as config, Variable};
 
@@ -40,6 +40,8 @@ pub struct UpstreamPlan {
     pub pool: KeepalivePool,
     /// Which requests may go over them.
     pub http_reuse: HttpReuse,
+    /// Which nodes are asked.
+    pub checks: Checks,
     /// The PROXY protocol header of each connection.
     pub proxy: Option<ProxyPlan>,
 }
@@ -76,6 +78,7 @@ impl UpstreamPlan {
             retries: upstream.retries,
             timeout: upstream.timeout,
             http_reuse: upstream.http_reuse,
+            checks: upstream.checks.clone(),
             // A connection that began with one client's header is nobody else's.
             pool: match &upstream.proxy_protocol {
                 Some(_) => KeepalivePool { size: 0, ..upstream.pool },

@@ -7,7 +7,7 @@ use ferrule_config::model::ListenAddress;
 
 use super::addresses::Addresses;
 use super::generation::Generation;
-use super::node_states::NodeStates;
+use crate::health::NodeStates;
 use crate::plan::ListenerId;
 use crate::report::Meters;
 
@@ -22,7 +22,7 @@ pub struct Handover {
     pub listeners: Vec<OpenListener>,
     /// Addresses of the generation's nodes as far as they are known.
     pub addresses: Arc<Addresses>,
-    /// Which nodes fail; shared by all cores.
+    /// What is known of the nodes; shared by all cores.
     pub node_states: Arc<NodeStates>,
     /// What this core counts under the generation; it is the only writer.
     pub meters: Arc<Meters>,

@@ -16,7 +16,6 @@ pub mod listeners;
 #[cfg(feature = "io")]
 pub mod listening_sockets;
 mod mailbox;
-pub mod node_states;
 mod phase;
 #[cfg(feature = "io")]
 mod port_hold;

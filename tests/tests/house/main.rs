@@ -14,13 +14,14 @@ use std::path::{Path, PathBuf};
 use ferrule_tests::source_dir;
 
 /// Rooms of the engine by level, as in the map of `engine/src/lib.rs`.
-const LEVELS: [(&str, u8); 9] = [
+const LEVELS: [(&str, u8); 10] = [
     ("wire", 1),
     ("identity", 1),
     ("plan", 2),
     ("exchange", 3),
     ("tls", 4),
     ("report", 4),
+    ("health", 4),
     ("setup", 5),
     ("shell", 6),
     ("control", 6),

@@ -15,11 +15,11 @@ use crate::control::process::clock;
 use crate::control::state::certificates::certificates_json;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::control::state::status::{ActiveGeneration, ProcessStatus, TakenReload};
+use crate::health::NodeStates;
 use crate::identity::verify::explain::hex;
 use crate::report::meters::AuthorityUse;
 use crate::report::{Counter, CounterSums, EventSums};
 use crate::setup::CoreLink;
-use crate::setup::node_states::NodeStates;
 use crate::tls::authority_index::AuthorityName;
 use crate::tls::load::loaded_crl::LoadedCrl;
 
@@ -203,7 +203,8 @@ impl AdminProtocol {
 /// The upstream nodes that fail, as many as are read at a glance.
 fn failing_json(states: &NodeStates) -> Vec<Value> {
     let now = clock::unix_seconds().unsigned_abs();
-    let failing = states.nodes().iter().filter_map(|node| Some((node, node.state.failing(now)?)));
+    let failing =
+        states.nodes().iter().filter_map(|node| Some((node, node.state.log.failing(now)?)));
     let shown = failing.take(FAILING_NODES_MAX).map(|(node, failures)| {
         json!({
             "upstream": node.upstream,

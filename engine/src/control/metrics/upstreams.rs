@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use super::families::{Family, HistogramValue, LabelSet, number};
 use crate::control::state::node_totals::{NodeLabels, NodeTotals};
 use crate::exchange::refusal::Refusal;
+use crate::health::NodeStates;
 use crate::report::histogram::{HistogramSums, SLO_MICROS};
 use crate::report::meters::NODES_MAX;
 use crate::report::node_meters::TIME_BUCKETS;
 use crate::report::{Counter, CounterSums, NodeCounter, NodeSums};
-use crate::setup::node_states::NodeStates;
 
 fn labels(node: &NodeLabels) -> LabelSet {
     vec![("upstream", node.upstream.to_string()), ("node", node.node.to_string())]
@@ -166,7 +166,7 @@ pub(super) fn failing(states: &NodeStates, now: u64) -> Family {
     let mut seen = BTreeSet::new();
     for node in states.nodes().iter().take(NODES_MAX) {
         // One upstream may name the same node twice; a sample may not.
-        if node.state.failing(now).is_some() && seen.insert((&node.upstream, &node.node)) {
+        if node.state.log.failing(now).is_some() && seen.insert((&node.upstream, &node.node)) {
             let labels =
                 vec![("upstream", node.upstream.to_string()), ("node", node.node.to_string())];
             failing.push(labels, 1.0);

@@ -22,8 +22,8 @@ use crate::control::logs::writer::LogWriter;
 use crate::control::process::clock;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::control::state::status::{ProcessStatus, Reloads, TakenReload, TicketAnswer};
+use crate::health::NodeStates;
 use crate::setup::listeners::{BindError, Listeners, PreparedListeners};
-use crate::setup::node_states::NodeStates;
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 
 /// How long a reload waits for names that were not known before. Requests are served meanwhile.
@@ -203,7 +203,7 @@ impl Reloader {
     ) {
         let meters: Vec<_> = self.links.iter().map(|_| Arc::new(generation.meters())).collect();
         let before = self.status.node_states();
-        let node_states = Arc::new(NodeStates::of(&generation.plan, &before));
+        let node_states = Arc::new(NodeStates::of(&generation.plan, &before, clock::monotonic()));
         for ((core, link), meters) in self.links.iter().enumerate().zip(&meters) {
             link.generation.post(Arc::new(Handover {
                 generation: Arc::clone(generation),

@@ -11,8 +11,8 @@ use super::certificates::{self, ConfiguredCertificate};
 use super::totals::{GenerationLabels, MetricTotals, ObjectTotals};
 use crate::control::logs::lost_lines::LostLines;
 use crate::control::process::clock;
+use crate::health::NodeStates;
 use crate::report::{ExpiringClients, Meters, expiry_tracker};
-use crate::setup::node_states::NodeStates;
 use crate::setup::{CoreLink, Generation, RefusedFiles};
 
 /// How long the cores may take to post the clients that they remember.

@@ -31,8 +31,7 @@ pub(crate) async fn forward(
     let mut last = Refusal::NoLiveNode;
     loop {
         let fresh = again.is_some();
-        let next =
-            again.take().or_else(|| request.live.next_node(request.admission.upstream, &tried));
+        let next = again.take().or_else(|| request.next_node(&tried));
         let Some(node) = next else {
             return ForwardResult::Refuse(last, request.unread_bodies());
         };
@@ -94,6 +93,7 @@ fn end(
         AttemptResult::Done(_) => {}
     }
     request.node_meters(attempt.node).tried(attempt);
+    failure::report(request, attempt, result, outcome);
     note(request, attempt.node, result, outcome);
 }
 

@@ -3,7 +3,7 @@
 //! In: a server name, or an upstream. Out: TLS settings, or the next node and its address. Nothing here
 //! is shared with another core.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +15,13 @@ use rustls::ServerConfig;
 use crate::exchange::balance::{Balancer, Tried};
 use crate::exchange::pool::{Address, Identity};
 use crate::exchange::warm_up::WarmUp;
+use crate::health::{NodeStates, ProbeRequest, Standing};
 use crate::identity::IdentityCache;
 use crate::plan::{ListenerId, NodeId, NodeIndex, NodePlan, ServerId, UpstreamId};
 use crate::report::{Meters, NodeMeters};
-use crate::setup::node_states::NodeStates;
 use crate::setup::{Addresses, Generation, Handover};
 use crate::shell::state::node_connections::ConnectionTable;
+use crate::shell::transport::clock::CoreClock;
 
 /// One generation as one core sees it.
 pub(crate) struct LiveGeneration {
@@ -38,10 +39,20 @@ pub(crate) struct LiveGeneration {
     pub(crate) warm_up: RefCell<WarmUp>,
     addresses: RefCell<Arc<Addresses>>,
     balancers: Vec<RefCell<Balancer>>,
+    /// What each balancer knows of its nodes' health.
+    looks: Vec<Cell<Look>>,
     /// Server names seen, by listener, and what they lead to.
     names: RefCell<HashMap<ListenerId, ServerNames, RandomState>>,
     /// This core's own copies of the TLS settings, so that no two cores count references in one place.
     configs: RefCell<HashMap<ServerId, Arc<ServerConfig>, RandomState>>,
+}
+
+/// What was last seen of the health of an upstream's nodes.
+#[derive(Clone, Copy)]
+struct Look {
+    epoch: u64,
+    /// When a node's time is over next, whatever the epoch; the end of time if none is set aside.
+    due_ms: u64,
 }
 
 /// Server names that were seen on one listener, and their servers; the empty string stands for no name.
@@ -55,7 +66,7 @@ impl LiveGeneration {
     #[must_use]
     pub(crate) fn new(handover: &Handover, seed: u64) -> Self {
         let generation = Arc::clone(&handover.generation);
-        let balancers = generation
+        let balancers: Vec<_> = generation
             .plan
             .upstreams()
             .iter()
@@ -69,6 +80,10 @@ impl LiveGeneration {
             meters: Arc::clone(&handover.meters),
             node_states: Arc::clone(&handover.node_states),
             addresses: RefCell::new(Arc::clone(&handover.addresses)),
+            looks: balancers
+                .iter()
+                .map(|_| Cell::new(Look { epoch: u64::MAX, due_ms: 0 }))
+                .collect(),
             balancers,
             names: RefCell::default(),
             configs: RefCell::default(),
@@ -126,10 +141,48 @@ impl LiveGeneration {
         Some((server, config))
     }
 
-    /// The next node of an upstream that is not in `tried`.
+    /// The next node of an upstream that is not in `tried`, for a request that may be sent again or not.
     #[must_use]
-    pub(crate) fn next_node(&self, upstream: UpstreamId, tried: &Tried) -> Option<NodeIndex> {
-        self.balancers.get(upstream.0 as usize)?.borrow_mut().next(tried)
+    pub(crate) fn next_node(
+        &self,
+        upstream: UpstreamId,
+        tried: &Tried,
+        clock: &CoreClock,
+        repeatable: impl FnOnce() -> bool,
+    ) -> Option<NodeIndex> {
+        let (at, states) = (upstream.0 as usize, &self.node_states);
+        let (balancer, look) = (self.balancers.get(at)?, self.looks.get(at)?);
+        let seen = look.get();
+        // Of healthy nodes, this is all that a request costs.
+        if seen.epoch != states.epoch(upstream) || seen.due_ms != u64::MAX {
+            let now_ms = states.now_ms(clock.instant());
+            if seen.epoch != states.epoch(upstream) || now_ms >= seen.due_ms {
+                let request = ProbeRequest { repeatable: repeatable(), tried };
+                let probe = self.look_again(upstream, now_ms, request);
+                if probe.is_some() {
+                    return probe;
+                }
+            }
+        }
+        balancer.borrow_mut().next(tried)
+    }
+
+    /// Tells the balancer who may be asked now. A node, if one is due to be asked again by this request.
+    fn look_again(
+        &self,
+        upstream: UpstreamId,
+        now_ms: u64,
+        request: ProbeRequest<'_>,
+    ) -> Option<NodeIndex> {
+        let (at, states) = (upstream.0 as usize, &self.node_states);
+        // First, so that what moves meanwhile is seen with the next request.
+        let epoch = states.epoch(upstream);
+        let view = states.view(upstream);
+        let probe = states.take_probe(upstream, &view, now_ms, request);
+        self.looks.get(at)?.set(Look { epoch, due_ms: view.due_ms() });
+        let usable = |node| view.standing(node, now_ms) == Standing::Usable;
+        self.balancers.get(at)?.borrow_mut().set_usable(usable);
+        probe
     }
 
     /// The first address of a node, if it has one now.

@@ -83,6 +83,12 @@ impl CoreClock {
         })
     }
 
+    /// Now, for what the cores share; exact.
+    #[must_use]
+    pub(crate) fn instant(&self) -> Instant {
+        instant()
+    }
+
     /// Time since the core started, exact.
     #[must_use]
     pub(crate) fn elapsed(&self) -> Duration {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientLists, ClientVerify, HostPattern, HttpReuse, KeepalivePool, KeyPair,
+    Checks, ClientAuth, ClientLists, ClientVerify, HostPattern, HttpReuse, KeepalivePool, KeyPair,
     OnRevoke, PassHost, Pem, PemSource, Protocols, Reject, Scheme, Server, Upstream,
     UpstreamTimeout, UpstreamTls as UpstreamModel,
 };
@@ -169,6 +169,7 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
             min_idle: 0,
         },
         http_reuse: HttpReuse::Always,
+        checks: Checks::default(),
         tls: Some(tls),
     });
     let defaults = ferrule_config::defaults();

@@ -1,15 +1,12 @@
-//! Which upstream nodes fail: what the log has said of each, so that a node that dies is one line of the log.
+//! What the log has said of each node, so that a node that dies is one line of the log.
 //!
 //! In: that a try failed, and why, or that one worked. Out: the line that is due, if one is. All cores share
-//! the states, and a reload takes over those of the nodes that stay, so it does not matter on which core or
+//! it, and a reload takes over that of the nodes that stay, so it does not matter on which core or
 //! under which configuration a node fails. A try that worked costs one load while the node works; only a
 //! failed try writes, and only a change of what the log says compares and swaps.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::plan::{NodeId, Plan};
 use crate::wire::crc32c::crc32c;
 
 /// Lines about one node within [`WINDOW_SECONDS`]: a node that comes and goes writes no more. The line after
@@ -45,9 +42,9 @@ pub struct NodeFailures {
     pub seconds: u64,
 }
 
-/// The state of one node.
+/// What the log has said of one node.
 #[derive(Debug, Default)]
-pub struct NodeState {
+pub struct NodeLog {
     /// [`Logged`], packed.
     logged: AtomicU64,
     /// Tries that failed since the node began to fail.
@@ -94,7 +91,7 @@ fn cause_of(reason: &str) -> u64 {
     u64::from(crc32c(&[reason.as_bytes()]) & 0xffff).max(1)
 }
 
-impl NodeState {
+impl NodeLog {
     /// A try failed for this reason, one of a fixed list. The line that is due, if one is.
     pub fn failed(&self, reason: &str, now: u64) -> Option<NodeChange> {
         let packed = self.logged.load(Ordering::Relaxed);
@@ -154,6 +151,28 @@ impl NodeState {
             .then_some(NodeChange::WorksAgain(failures))
     }
 
+    /// The node works, as its health says: the log is about to say so, whatever it has said before.
+    pub fn settle(&self, now: u64) -> Option<NodeFailures> {
+        let packed = self.logged.load(Ordering::Relaxed);
+        let logged = Logged::of(packed);
+        let failures = (logged.cause != 0).then(|| self.failures(now));
+        let next = Logged { cause: 0, ..logged }.packed();
+        let _ = self.logged.compare_exchange(packed, next, Ordering::Relaxed, Ordering::Relaxed);
+        failures
+    }
+
+    /// What another one knows; for a node that goes on under other rules.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        let copy = |value: &AtomicU64| AtomicU64::new(value.load(Ordering::Relaxed));
+        Self {
+            logged: copy(&self.logged),
+            failed: copy(&self.failed),
+            began: copy(&self.began),
+            last_failure: copy(&self.last_failure),
+        }
+    }
+
     /// For how long it has been failing, as far as the log has it; `None` if it works.
     #[must_use]
     pub fn failing(&self, now: u64) -> Option<NodeFailures> {
@@ -169,65 +188,9 @@ impl NodeState {
     }
 }
 
-/// The states of all nodes of one generation.
-#[derive(Debug, Default)]
-pub struct NodeStates {
-    /// Where each upstream's nodes begin.
-    starts: Vec<usize>,
-    nodes: Vec<NamedNode>,
-}
-
-/// A node's state with the names that the configuration has for it.
-#[derive(Clone, Debug)]
-pub struct NamedNode {
-    /// The upstream's id.
-    pub upstream: Box<str>,
-    /// The node as written.
-    pub node: Box<str>,
-    /// Shared with other generations that have this node.
-    pub state: Arc<NodeState>,
-}
-
-impl NodeStates {
-    /// The states of this plan's nodes; what `before` knows of a node of the same names goes on.
-    #[must_use]
-    pub fn of(plan: &Plan, before: &Self) -> Self {
-        let known: HashMap<_, _> =
-            before.nodes.iter().map(|node| ((&*node.upstream, &*node.node), &node.state)).collect();
-        let mut states = Self::default();
-        for upstream in plan.upstreams() {
-            states.starts.push(states.nodes.len());
-            states.nodes.extend(upstream.nodes.iter().map(|node| {
-                let state = known.get(&(&*upstream.id, &*node.text));
-                NamedNode {
-                    upstream: upstream.id.clone(),
-                    node: node.text.clone(),
-                    state: state.map_or_else(Arc::default, |state| Arc::clone(state)),
-                }
-            }));
-        }
-        states
-    }
-
-    /// The state of a node.
-    #[must_use]
-    pub fn get(&self, node: NodeId) -> Option<&NodeState> {
-        let start = self.starts.get(node.upstream.0 as usize)?;
-        self.nodes.get(start + node.node.0 as usize).map(|node| &*node.state)
-    }
-
-    /// Every node, in the order of the configuration.
-    #[must_use]
-    pub fn nodes(&self) -> &[NamedNode] {
-        &self.nodes
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::fixture;
-    use crate::plan::{NodeIndex, UpstreamId};
 
     const NOW: u64 = 1_795_301_700;
 
@@ -237,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_node_that_dies_and_comes_back_is_two_lines() {
-        let state = NodeState::default();
+        let state = NodeLog::default();
         assert_eq!((state.worked(NOW), state.failing(NOW)), (None, None));
         assert_eq!(state.failed("refused", NOW), Some(NodeChange::Fails));
         for try_at in 1..1_000 {
@@ -254,7 +217,7 @@ mod tests {
 
     #[test]
     fn another_cause_is_a_change_and_a_reminder_is_rare() {
-        let state = NodeState::default();
+        let state = NodeLog::default();
         assert_eq!(state.failed("refused", NOW), Some(NodeChange::Fails));
         let change = state.failed("timeout", NOW + 9);
         assert_eq!(change, Some(NodeChange::FailsOtherwise(since(2, 9))));
@@ -269,7 +232,7 @@ mod tests {
     fn no_sequence_writes_more_than_its_share() {
         let reasons = ["refused", "timeout", "lost"];
         for seed in 1..200_u64 {
-            let (state, mut random, mut lines) = (NodeState::default(), seed, Vec::new());
+            let (state, mut random, mut lines) = (NodeLog::default(), seed, Vec::new());
             for step in 0..20_000_u64 {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed);
                 let now = NOW + step / 7;
@@ -289,7 +252,7 @@ mod tests {
 
     #[test]
     fn several_cores_write_one_line() {
-        let state = NodeState::default();
+        let state = NodeLog::default();
         let lines: usize = std::thread::scope(|scope| {
             let core = || (0..500).filter_map(|_| state.failed("refused", NOW)).count();
             let cores = [(); 4].map(|()| scope.spawn(core));
@@ -297,23 +260,5 @@ mod tests {
         });
         assert_eq!(lines, 1);
         assert!(state.failing(NOW).is_some_and(|failures| failures.tries > 1));
-    }
-
-    #[test]
-    fn a_reload_takes_over_the_nodes_that_stay() {
-        let mut config = fixture::config();
-        let first = NodeStates::of(&Plan::build(&config), &NodeStates::default());
-        let id = |node| NodeId { upstream: UpstreamId(0), node: NodeIndex(node) };
-        for node in 0..2 {
-            let change = first.get(id(node)).and_then(|state| state.failed("refused", NOW));
-            assert_eq!(change, Some(NodeChange::Fails));
-        }
-        // The first node is gone, and the second is the first.
-        config.upstreams[0].nodes.remove(0);
-        let second = NodeStates::of(&Plan::build(&config), &first);
-        assert_eq!(second.get(id(0)).and_then(|state| state.failed("refused", NOW)), None);
-        assert_eq!(first.get(id(1)).and_then(|state| state.failing(NOW)), Some(since(2, 0)));
-        assert_eq!(second.nodes().len(), 1);
-        assert!(second.get(id(1)).is_none() && second.get(id(9)).is_none());
     }
 }

@@ -1,0 +1,72 @@
+//! `upstreams.checks`.
+
+use std::collections::BTreeSet;
+
+use crate::check::context::Check;
+use crate::defaults;
+use crate::model::{Checks, PassiveChecks, PassiveHealthy, PassiveUnhealthy};
+use crate::raw::Raw;
+
+impl Check<'_> {
+    /// The checks of an upstream; where nothing is written, the defaults.
+    pub(super) fn checks(&mut self, upstream: &Raw) -> Checks {
+        let absent = upstream.absent_table("checks");
+        let raw = upstream.table("checks").unwrap_or(&absent);
+        let absent = raw.absent_table("passive");
+        let passive = raw.table("passive").unwrap_or(&absent);
+        let absent = passive.absent_table("unhealthy");
+        let unhealthy = passive.table("unhealthy").unwrap_or(&absent);
+        let absent = passive.absent_table("healthy");
+        let healthy = passive.table("healthy").unwrap_or(&absent);
+        let checks = Checks {
+            panic_threshold: raw.int("panic_threshold"),
+            passive: PassiveChecks {
+                healthy: PassiveHealthy {
+                    http_statuses: statuses(healthy),
+                    successes: healthy.int("successes"),
+                },
+                unhealthy: PassiveUnhealthy {
+                    http_statuses: statuses(unhealthy)
+                        .unwrap_or_else(|| defaults::FAILING_STATUSES.to_vec()),
+                    http_failures: unhealthy.int("http_failures"),
+                    tcp_failures: unhealthy.int("tcp_failures"),
+                    timeouts: unhealthy.int("timeouts"),
+                    fail_timeout: unhealthy.duration("fail_timeout"),
+                },
+                max_ejection_time: passive.duration("max_ejection_time"),
+            },
+        };
+        self.statuses_differ(healthy, &checks.passive);
+        self.longest_is_longest(passive, unhealthy, &checks.passive);
+        checks
+    }
+
+    fn statuses_differ(&mut self, healthy: &Raw, checks: &PassiveChecks) {
+        let failing: BTreeSet<u16> = checks.unhealthy.http_statuses.iter().copied().collect();
+        let both = checks.healthy.http_statuses.iter().flatten();
+        if let Some(status) = both.copied().find(|status| failing.contains(status)) {
+            let message = format!("{status} says that a node works, and that it fails");
+            let help = Some("take it out here, or of `unhealthy.http_statuses`".to_owned());
+            let (place, path) = (healthy.at("http_statuses"), healthy.path("http_statuses"));
+            self.problems.push_at(place, path, message, help);
+        }
+    }
+
+    fn longest_is_longest(&mut self, passive: &Raw, unhealthy: &Raw, checks: &PassiveChecks) {
+        if checks.max_ejection_time >= checks.unhealthy.fail_timeout
+            || passive.is_broken("max_ejection_time")
+            || unhealthy.is_broken("fail_timeout")
+        {
+            return;
+        }
+        let message = "`max_ejection_time` is shorter than `unhealthy.fail_timeout`";
+        let help = "the first time is `fail_timeout`, and later ones are longer";
+        let place = passive.at("max_ejection_time");
+        self.error(place, passive.path("max_ejection_time"), message, help);
+    }
+}
+
+fn statuses(raw: &Raw) -> Option<Vec<u16>> {
+    let numbers = raw.ints("http_statuses")?;
+    Some(numbers.iter().filter_map(|number| u16::try_from(*number).ok()).collect())
+}

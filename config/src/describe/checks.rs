@@ -1,0 +1,112 @@
+//! The tables of `upstreams.checks`.
+
+use crate::defaults;
+use crate::describe::key::{Fallback, Kind, Table, optional, seconds, with};
+
+/// As APISIX bounds its counts.
+const COUNT_MAX: i64 = 254;
+
+const STATUSES: Kind = Kind::Ints(100, 599);
+
+/// `[upstreams.checks]`
+pub(super) static CHECKS: Table = Table {
+    name: "upstreams.checks",
+    doc: "Which nodes are asked, by how they have answered (health.md).",
+    keys: &[
+        with(
+            "panic_threshold",
+            Kind::Int(0, 100),
+            Fallback::Int(defaults::PANIC_THRESHOLD),
+            "Percent of the nodes that must be healthy. Below it, all nodes are asked again, \
+                 whatever their health: few nodes cannot take what is meant for all. 0: health is \
+                 always minded, even if no node is left.",
+        ),
+        optional(
+            "passive",
+            Kind::Table(&PASSIVE),
+            "its defaults",
+            "Health from the answers to requests. To switch it off, set `http_failures`, \
+                 `tcp_failures` and `timeouts` to 0.",
+        ),
+    ],
+    refused: &[],
+};
+
+static PASSIVE: Table = Table {
+    name: "upstreams.checks.passive",
+    doc: "A node that fails several requests in a row is set aside for a while. When that is over, \
+         one request is sent to it, which brings it back or sets it aside for twice as long. The \
+         only node of an upstream is never set aside.",
+    keys: &[
+        optional("unhealthy", Kind::Table(&UNHEALTHY), "its defaults", "What sets a node aside."),
+        optional("healthy", Kind::Table(&HEALTHY), "its defaults", "What brings it back."),
+        seconds(
+            "max_ejection_time",
+            defaults::MAX_EJECTION_TIME,
+            "The longest time that a node is set aside for.",
+        ),
+    ],
+    refused: &[],
+};
+
+static UNHEALTHY: Table = Table {
+    name: "upstreams.checks.passive.unhealthy",
+    doc: "What sets a node aside: failures in a row. Each good answer ends the row. What a client \
+         causes does not count.",
+    keys: &[
+        optional(
+            "http_statuses",
+            STATUSES,
+            "502, 503 and 504",
+            "Statuses that say that the node fails. With 500 among them, a client that knows a \
+                 request that fails can set nodes aside.",
+        ),
+        with(
+            "http_failures",
+            Kind::Int(0, COUNT_MAX),
+            Fallback::Int(defaults::HTTP_FAILURES),
+            "So many answers with one of `http_statuses`; 0: they do not count.",
+        ),
+        with(
+            "tcp_failures",
+            Kind::Int(0, COUNT_MAX),
+            Fallback::Int(defaults::TCP_FAILURES),
+            "So many connections that failed, TLS included, or broke before the answer was whole, \
+                 and answers that are not HTTP; 0: they do not count.",
+        ),
+        with(
+            "timeouts",
+            Kind::Int(0, COUNT_MAX),
+            Fallback::Int(defaults::TIMEOUTS),
+            "So many requests that took longer than `timeout`; 0: they do not count.",
+        ),
+        seconds(
+            "fail_timeout",
+            defaults::FAIL_TIMEOUT,
+            "How soon after one failure another one must begin to count with it, and how long a node \
+                 is set aside at first. A node that was back for less than it had been set aside \
+                 for is set aside for twice as long.",
+        ),
+    ],
+    refused: &[],
+};
+
+static HEALTHY: Table = Table {
+    name: "upstreams.checks.passive.healthy",
+    doc: "What brings a node back.",
+    keys: &[
+        optional(
+            "http_statuses",
+            STATUSES,
+            "all that `unhealthy.http_statuses` does not name",
+            "Statuses that say that the node works.",
+        ),
+        with(
+            "successes",
+            Kind::Int(1, COUNT_MAX),
+            Fallback::Int(defaults::SUCCESSES),
+            "So many good answers in a row, one request at a time.",
+        ),
+    ],
+    refused: &[],
+};

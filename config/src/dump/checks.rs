@@ -1,0 +1,29 @@
+//! `upstreams.checks`, as TOML.
+
+use crate::dump::writer::Writer;
+use crate::dump::{duration_text, text};
+use crate::model::Checks;
+
+pub(super) fn dump_checks(out: &mut Writer, checks: &Checks) {
+    out.header("[upstreams.checks]");
+    out.line("panic_threshold", checks.panic_threshold);
+    let (passive, healthy) = (&checks.passive, &checks.passive.healthy);
+    out.header("[upstreams.checks.passive]");
+    out.text_line("max_ejection_time", &duration_text(passive.max_ejection_time));
+    let statuses = healthy.http_statuses.as_ref();
+    let statuses = statuses.map(|statuses| format!("http_statuses = {statuses:?}, "));
+    let successes = healthy.successes;
+    out.line("healthy", format!("{{ {}successes = {successes} }}", statuses.unwrap_or_default()));
+    let unhealthy = &passive.unhealthy;
+    out.line(
+        "unhealthy",
+        format!(
+            "{{ http_statuses = {:?}, http_failures = {}, tcp_failures = {}, timeouts = {}, fail_timeout = {} }}",
+            unhealthy.http_statuses,
+            unhealthy.http_failures,
+            unhealthy.tcp_failures,
+            unhealthy.timeouts,
+            text(&duration_text(unhealthy.fail_timeout)),
+        ),
+    );
+}

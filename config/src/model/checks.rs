@@ -1,0 +1,74 @@
+//! `upstreams.checks`: which nodes of an upstream are asked.
+
+use std::time::Duration;
+
+use crate::defaults;
+
+/// `upstreams.checks`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Checks {
+    /// The least share of an upstream's nodes, in percent, that has to be healthy for health to be minded;
+    /// below it all are asked. 0: health is always minded.
+    pub panic_threshold: u8,
+    /// What the answers to requests say.
+    pub passive: PassiveChecks,
+}
+
+/// `upstreams.checks.passive`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PassiveChecks {
+    /// What brings a node back.
+    pub healthy: PassiveHealthy,
+    /// What sets it aside.
+    pub unhealthy: PassiveUnhealthy,
+    /// The longest time that a node is set aside for.
+    pub max_ejection_time: Duration,
+}
+
+/// `upstreams.checks.passive.healthy`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PassiveHealthy {
+    /// Statuses that say that a node works; `None`: each that does not say that it fails.
+    pub http_statuses: Option<Vec<u16>>,
+    /// Requests in a row that a node has to answer, one at a time, before it is used again.
+    pub successes: u8,
+}
+
+/// `upstreams.checks.passive.unhealthy`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PassiveUnhealthy {
+    /// Statuses that say that a node fails.
+    pub http_statuses: Vec<u16>,
+    /// Answers with them in a row that set a node aside; 0: none does.
+    pub http_failures: u8,
+    /// Connections in a row that failed or broke; 0: none does.
+    pub tcp_failures: u8,
+    /// Waits in a row that took too long; 0: none does.
+    pub timeouts: u8,
+    /// How long after one failure another one is in a row with it, and how long a node is set aside at first.
+    pub fail_timeout: Duration,
+}
+
+/// What holds where nothing is written.
+impl Default for Checks {
+    fn default() -> Self {
+        let count = |number: i64| u8::try_from(number).unwrap_or(u8::MAX);
+        Self {
+            panic_threshold: count(defaults::PANIC_THRESHOLD),
+            passive: PassiveChecks {
+                healthy: PassiveHealthy {
+                    http_statuses: None,
+                    successes: count(defaults::SUCCESSES),
+                },
+                unhealthy: PassiveUnhealthy {
+                    http_statuses: defaults::FAILING_STATUSES.to_vec(),
+                    http_failures: count(defaults::HTTP_FAILURES),
+                    tcp_failures: count(defaults::TCP_FAILURES),
+                    timeouts: count(defaults::TIMEOUTS),
+                    fail_timeout: defaults::FAIL_TIMEOUT,
+                },
+                max_ejection_time: defaults::MAX_EJECTION_TIME,
+            },
+        }
+    }
+}

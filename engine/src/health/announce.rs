@@ -1,0 +1,74 @@
+//! What the log says when a node's state changes: one line, whoever has changed it.
+
+use super::changes::ChangeKind;
+use super::standing::{Moment, PanicEdge, Reported};
+use super::states::NodeStates;
+use crate::plan::NodeId;
+
+/// Writes the lines that are due.
+pub fn announce(states: &NodeStates, node: NodeId, reported: Reported, when: Moment) {
+    if let Some(change) = reported.change {
+        announce_change(states, node, change, when);
+    }
+    if let Some(edge) = reported.panic {
+        announce_panic(states, node, edge);
+    }
+}
+
+fn announce_change(states: &NodeStates, node: NodeId, change: ChangeKind, when: Moment) {
+    let Some(named) = states.nodes_of(node.upstream).get(node.node.0 as usize) else { return };
+    let (upstream, text, state) = (&*named.upstream, &*named.node, &named.state);
+    match change {
+        ChangeKind::TcpFailures | ChangeKind::Timeouts | ChangeKind::HttpFailures => {
+            let until = state.health.status(when.now_ms).until_ms.unwrap_or(when.now_ms);
+            let milliseconds = until.saturating_sub(when.now_ms);
+            let reason = change.word();
+            tracing::warn!(
+                upstream,
+                node = text,
+                reason,
+                milliseconds,
+                "an upstream node is set aside"
+            );
+        }
+        ChangeKind::Answered | ChangeKind::CheckPassed => {
+            let failures = state.log.settle(when.unix_seconds);
+            let (failed, seconds) = failures.map(|found| (found.tries, found.seconds)).unzip();
+            tracing::info!(upstream, node = text, failed, seconds, "an upstream node works again");
+        }
+        ChangeKind::CheckFailed => {
+            let reason = state.health.check_reason();
+            tracing::warn!(upstream, node = text, reason, "an upstream node fails its check");
+        }
+        ChangeKind::Draining | ChangeKind::Disabled | ChangeKind::Enabled => {
+            let state = change.word();
+            tracing::info!(
+                upstream,
+                node = text,
+                state,
+                "an operator has set an upstream node's state"
+            );
+        }
+    }
+}
+
+fn announce_panic(states: &NodeStates, node: NodeId, edge: PanicEdge) {
+    let view = states.view(node.upstream);
+    let nodes = states.nodes_of(node.upstream).first();
+    let upstream = nodes.map_or("", |named| &*named.upstream);
+    let (healthy, nodes) = (view.healthy, view.eligible);
+    match edge {
+        PanicEdge::Begins => tracing::error!(
+            upstream,
+            healthy,
+            nodes,
+            "too few nodes of an upstream are healthy: all of them are asked"
+        ),
+        PanicEdge::Ends => tracing::warn!(
+            upstream,
+            healthy,
+            nodes,
+            "enough nodes of an upstream are healthy again: only those are asked"
+        ),
+    }
+}

@@ -1,0 +1,25 @@
+//! Which nodes of an upstream are asked: what is known of each, and what follows.
+//!
+//! In: what tries came to (`report`), what active checks found (`set_checked`), what an operator wants
+//! (`set_admin`), and the time. Out: the [`Standing`] of each node, and the change that the log is to tell.
+//! [`rules`] says what counts; [`place`] how a node moves; [`states`] holds all nodes of a generation. The
+//! cores share the states: each reads them with relaxed loads, and only what fails, or comes back, writes.
+//! A core looks again only if [`NodeStates::epoch`] has moved or [`NodeStates::due_ms`] is over.
+
+#[cfg(feature = "io")]
+pub mod announce;
+mod changes;
+mod node_health;
+mod node_log;
+mod place;
+mod rules;
+mod standing;
+mod states;
+mod view;
+
+pub use changes::{ChangeKind, NodeChanged};
+pub use node_health::{NodeHealth, NodeStatus};
+pub use node_log::{NodeChange, NodeFailures, NodeLog};
+pub use standing::{Admin, AdminOrder, Checked, Moment, PanicEdge, Reported, Standing, TryResult};
+pub use states::{NamedNode, NodeState, NodeStates, ProbeRequest};
+pub use view::UpstreamView;
