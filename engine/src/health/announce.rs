@@ -3,7 +3,7 @@
 use super::changes::ChangeKind;
 use super::standing::{Moment, PanicEdge, Reported};
 use super::states::NodeStates;
-use crate::plan::NodeId;
+use crate::plan::{NodeId, UpstreamId};
 
 /// Writes the lines that are due.
 pub fn announce(states: &NodeStates, node: NodeId, reported: Reported, when: Moment) {
@@ -11,7 +11,7 @@ pub fn announce(states: &NodeStates, node: NodeId, reported: Reported, when: Mom
         announce_change(states, node, change, when);
     }
     if let Some(edge) = reported.panic {
-        announce_panic(states, node, edge);
+        announce_panic(states, node.upstream, edge);
     }
 }
 
@@ -52,9 +52,10 @@ fn announce_change(states: &NodeStates, node: NodeId, change: ChangeKind, when: 
     }
 }
 
-fn announce_panic(states: &NodeStates, node: NodeId, edge: PanicEdge) {
-    let view = states.view(node.upstream);
-    let nodes = states.nodes_of(node.upstream).first();
+/// An upstream's nodes are used in another way.
+pub fn announce_panic(states: &NodeStates, upstream: UpstreamId, edge: PanicEdge) {
+    let view = states.view(upstream);
+    let nodes = states.nodes_of(upstream).first();
     let upstream = nodes.map_or("", |named| &*named.upstream);
     let (healthy, nodes) = (view.healthy, view.eligible);
     match edge {

@@ -9,8 +9,11 @@
 #[cfg(feature = "io")]
 pub mod announce;
 mod changes;
+#[cfg(test)]
+mod model;
 mod node_health;
 mod node_log;
+mod node_state;
 mod place;
 mod rules;
 mod standing;
@@ -20,6 +23,7 @@ mod view;
 pub use changes::{ChangeKind, NodeChanged};
 pub use node_health::{NodeHealth, NodeStatus};
 pub use node_log::{NodeChange, NodeFailures, NodeLog};
+pub use node_state::{NamedNode, NodeState};
 pub use standing::{Admin, AdminOrder, Checked, Moment, PanicEdge, Reported, Standing, TryResult};
-pub use states::{NamedNode, NodeState, NodeStates, ProbeRequest};
+pub use states::{NodeStates, ProbeRequest};
 pub use view::UpstreamView;

@@ -11,35 +11,12 @@ use std::time::Instant;
 use ferrule_config::model::Checks;
 
 use super::changes::ChangeKind;
-use super::node_health::NodeHealth;
-use super::node_log::NodeLog;
+use super::node_state::{NamedNode, NodeState};
 use super::rules::Rules;
 use super::standing::{AdminOrder, Checked, Moment, PanicEdge, Reported, Standing, TryResult};
 use super::view::UpstreamView;
 use crate::exchange::balance::Tried;
 use crate::plan::{NodeId, NodeIndex, Plan, UpstreamId};
-
-/// What is known of one node.
-#[derive(Debug, Default)]
-pub struct NodeState {
-    /// What the log has said.
-    pub log: NodeLog,
-    /// Whether it is asked.
-    pub health: NodeHealth,
-}
-
-/// A node's state with the names that the configuration has for it.
-#[derive(Debug)]
-pub struct NamedNode {
-    /// The upstream's id.
-    pub upstream: Box<str>,
-    /// The node as written.
-    pub node: Box<str>,
-    /// Its share.
-    pub weight: u32,
-    /// Shared with other generations that have this node.
-    pub state: Arc<NodeState>,
-}
 
 /// What the cores share of one upstream.
 #[derive(Debug, Default)]
@@ -100,7 +77,8 @@ impl NodeStates {
                     upstream: upstream.id.clone(),
                     node: node.text.clone(),
                     weight: node.weight,
-                    state: state.map_or_else(Arc::default, |state| taken_over(state, same)),
+                    state: state
+                        .map_or_else(Arc::default, |state| NodeState::taken_over(state, same)),
                 }
             }));
             states.upstreams.push(UpstreamState {
@@ -112,10 +90,14 @@ impl NodeStates {
                 shared: old.map_or_else(Arc::default, |old| Arc::clone(&old.shared)),
             });
         }
-        for id in (0..).map(UpstreamId).take(states.upstreams.len()) {
-            states.moved(id, 0);
-        }
         states
+    }
+
+    /// A configuration is in force: cores of older ones look again, as orders may have ended. The upstreams
+    /// that have too few healthy nodes now, or enough of them again.
+    pub fn review(&self, unix_seconds: u64) -> impl Iterator<Item = (UpstreamId, PanicEdge)> + '_ {
+        let ids = (0..).map(UpstreamId).take(self.upstreams.len());
+        ids.filter_map(move |id| Some((id, self.moved(id, unix_seconds)?)))
     }
 
     /// A time as the states count it.
@@ -280,12 +262,4 @@ impl NodeStates {
             }
         }
     }
-}
-
-fn taken_over(state: &Arc<NodeState>, same_checks: bool) -> Arc<NodeState> {
-    state.health.end_orders();
-    if same_checks {
-        return Arc::clone(state);
-    }
-    Arc::new(NodeState { log: state.log.copied(), health: state.health.renewed() })
 }

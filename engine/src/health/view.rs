@@ -1,8 +1,8 @@
 //! One upstream's nodes at one look: who is asked.
 
 use super::node_health::Spared;
+use super::node_state::NamedNode;
 use super::standing::{PanicEdge, Standing};
-use super::states::NamedNode;
 use crate::plan::NodeIndex;
 
 /// The nodes of an upstream, and whether their health is minded.

@@ -9,7 +9,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use super::ctl_table::{age, list, printable, shown, table};
+use super::ctl_upstreams::upstreams;
 use crate::control::endpoints::admin_protocol::AdminCommand;
+use crate::control::endpoints::upstream_answers::{NodeOrder, NodeOrderFor};
 use crate::control::process::environment;
 use crate::control::process::terminal;
 
@@ -19,8 +22,6 @@ const SOCKET: &str = "/run/ferrule/ctl.sock";
 const PATIENCE: Duration = Duration::from_secs(90);
 /// The largest answer; it lists a thousand clients.
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// A wider column is cut to this many characters.
-const COLUMN_MAX: usize = 60;
 
 /// The arguments of `ferrule ctl`.
 #[derive(Args, Debug)]
@@ -50,6 +51,17 @@ enum CtlCommand {
     },
     /// Every certificate of the configuration, and which client CAs are in use.
     Certs,
+    /// Upstreams and their nodes: state, why, since when, figures; and the last changes.
+    Upstreams {
+        /// One upstream alone, by its id.
+        upstream: Option<String>,
+    },
+    /// Send no new requests to a node; what is under way ends by itself. It is still checked.
+    Drain(NodeArguments),
+    /// Send no new requests to a node, and do not check it.
+    Disable(NodeArguments),
+    /// End `drain` or `disable`: the node takes part again as its health allows.
+    Enable(NodeArguments),
     /// Load the configuration again.
     Reload {
         /// Wait until it is in force; exit with 1, and every reason, if it is refused.
@@ -58,17 +70,43 @@ enum CtlCommand {
     },
 }
 
+/// Which node.
+#[derive(Args, Clone, Debug)]
+struct NodeArguments {
+    /// The upstream's id.
+    upstream: String,
+    /// The node as `ferrule ctl upstreams` lists it.
+    node: String,
+    /// Only until another configuration is put in force. Without it, reloads keep the node's state; a
+    /// restart does not.
+    #[arg(long)]
+    until_reload: bool,
+}
+
+impl NodeArguments {
+    fn command(&self, order: NodeOrder) -> AdminCommand {
+        let Self { upstream, node, until_reload } = self.clone();
+        AdminCommand::Node(NodeOrderFor { upstream, node, order, until_reload })
+    }
+}
+
 /// Sends the command to the process and prints its answer.
 pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
     let socket = match find_socket(arguments) {
         Ok(socket) => socket,
         Err(code) => return code,
     };
-    let command = match arguments.command {
+    let command = match &arguments.command {
         CtlCommand::Status => AdminCommand::Status,
-        CtlCommand::Clients { soonest } => AdminCommand::Clients { soonest },
+        CtlCommand::Clients { soonest } => AdminCommand::Clients { soonest: *soonest },
         CtlCommand::Certs => AdminCommand::Certs,
-        CtlCommand::Reload { wait } => AdminCommand::Reload { wait },
+        CtlCommand::Upstreams { upstream } => {
+            AdminCommand::Upstreams { upstream: upstream.clone() }
+        }
+        CtlCommand::Drain(node) => node.command(NodeOrder::Drain),
+        CtlCommand::Disable(node) => node.command(NodeOrder::Disable),
+        CtlCommand::Enable(node) => node.command(NodeOrder::Enable),
+        CtlCommand::Reload { wait } => AdminCommand::Reload { wait: *wait },
     };
     let answer = match ask(&socket, &command) {
         Ok(answer) => answer,
@@ -85,6 +123,8 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
             AdminCommand::Status => status(&answer),
             AdminCommand::Clients { .. } => clients(&answer),
             AdminCommand::Certs => certs(&answer),
+            AdminCommand::Upstreams { .. } => upstreams(&answer),
+            AdminCommand::Node(_) => ordered(&answer),
             AdminCommand::Reload { .. } => reloaded(&answer),
         });
         for warning in list(&answer, "warnings") {
@@ -124,24 +164,6 @@ fn ask(socket: &Path, command: &AdminCommand) -> io::Result<Value> {
         return Err(io::Error::other("there was no answer"));
     }
     Ok(serde_json::from_str(&answer)?)
-}
-
-fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
-    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-/// A value as it is shown: text without quotes.
-fn shown(value: &Value, path: &str) -> String {
-    match value.pointer(path) {
-        None | Some(Value::Null) => "-".to_owned(),
-        Some(Value::String(text)) => printable(text),
-        Some(other) => other.to_string(),
-    }
-}
-
-/// What a certificate says must not move a terminal's cursor.
-fn printable(text: &str) -> String {
-    text.chars().map(|one| if one.is_control() { '?' } else { one }).collect()
 }
 
 fn status(answer: &Value) -> String {
@@ -246,79 +268,14 @@ fn certs(answer: &Value) -> String {
     out
 }
 
+fn ordered(answer: &Value) -> String {
+    let changed = answer.get("changed").and_then(Value::as_bool) == Some(true);
+    if changed { "done" } else { "it was so already" }.to_owned()
+}
+
 fn reloaded(answer: &Value) -> String {
     match answer.get("generation") {
         Some(number) => format!("generation {number} is in force"),
         None => "asked for; the error log tells how it goes".to_owned(),
-    }
-}
-
-/// Columns as wide as they need to be, up to a bound; nothing without rows.
-fn table(titles: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut lines: Vec<Vec<String>> =
-        vec![titles.iter().map(|title| (*title).to_owned()).collect()];
-    lines.extend(rows);
-    if lines.len() == 1 {
-        return String::new();
-    }
-    let last = titles.len().saturating_sub(1);
-    let width = |column: usize| {
-        let cells = lines.iter().filter_map(|line| line.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0).min(COLUMN_MAX)
-    };
-    let widths: Vec<usize> = (0..titles.len()).map(width).collect();
-    let mut out = String::from("\n");
-    for line in &lines {
-        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
-            if column == last {
-                out.push_str(cell);
-            } else {
-                let cut: String = cell.chars().take(*width).collect();
-                out.push_str(&cut);
-                out.extend(std::iter::repeat_n(' ', width + 2 - cut.chars().count()));
-            }
-        }
-        out.push('\n');
-    }
-    out
-}
-
-/// A number of seconds in the two largest units that it has.
-fn age(seconds: u64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min"),
-        (0, ..) => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_short() {
-        for (seconds, text) in
-            [(0, "0 s"), (59, "59 s"), (61, "1 min"), (3_700, "1 h 1 min"), (90_000, "1 d 1 h")]
-        {
-            assert_eq!(age(seconds), text);
-        }
-    }
-
-    #[test]
-    fn tables_line_up_and_long_cells_are_cut() {
-        let rows = [vec!["1".to_owned(), "x".repeat(80), "z".repeat(80)]];
-        let text = table(&["A", "LONG", "LAST"], rows.into_iter());
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[1], format!("A  LONG{}LAST", " ".repeat(58)));
-        assert_eq!(lines[2], format!("1  {}  {}", "x".repeat(60), "z".repeat(80)));
-        assert_eq!(table(&["A"], std::iter::empty()), "");
-    }
-
-    #[test]
-    fn a_name_cannot_move_the_cursor() {
-        assert_eq!(printable("CN=a\u{1b}[2J\nb"), "CN=a?[2J?b");
     }
 }

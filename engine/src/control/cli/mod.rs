@@ -3,6 +3,8 @@
 pub mod arguments;
 mod check;
 mod ctl;
+mod ctl_table;
+mod ctl_upstreams;
 mod explain;
 pub(crate) mod inventory;
 mod tips;

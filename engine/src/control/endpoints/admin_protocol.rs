@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::connection::EndpointConnection;
+use super::upstream_answers::{self, NodeOrderFor};
 use crate::control::process::clock;
 use crate::control::state::certificates::certificates_json;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
@@ -52,6 +53,13 @@ pub(crate) enum AdminCommand {
     },
     /// List the certificates and revocation lists in use.
     Certs,
+    /// List the upstreams and their nodes, or one of them.
+    Upstreams {
+        /// Its id.
+        upstream: Option<String>,
+    },
+    /// Take a node's requests away, or give it some again.
+    Node(NodeOrderFor),
     /// Load the configuration again.
     Reload {
         /// Answer when the reload has ended.
@@ -93,6 +101,13 @@ impl AdminProtocol {
             Ok(AdminCommand::Status) => self.status(),
             Ok(AdminCommand::Clients { soonest }) => self.clients(soonest),
             Ok(AdminCommand::Certs) => self.certs(),
+            Ok(AdminCommand::Upstreams { upstream }) => {
+                let answer = upstream_answers::upstreams(&self.status, upstream.as_deref());
+                answer.unwrap_or_else(refuse)
+            }
+            Ok(AdminCommand::Node(wanted)) => {
+                upstream_answers::order(&self.status, &wanted).unwrap_or_else(refuse)
+            }
             Ok(AdminCommand::Reload { wait }) => {
                 connection.deadline = clock::monotonic() + RELOAD_PATIENCE * 2;
                 self.reload(wait, connection)

@@ -6,3 +6,4 @@ mod connection;
 mod listener;
 mod metrics_endpoint;
 pub(crate) mod open_endpoints;
+pub(crate) mod upstream_answers;

@@ -175,6 +175,46 @@ pub(super) fn failing(states: &NodeStates, now: u64) -> Family {
     failing
 }
 
+/// What is known of the nodes' health. Nodes that are not counted one by one are left out.
+pub(super) fn health(states: &NodeStates, now_ms: u64) -> [Family; 3] {
+    let mut state = Family::gauge(
+        "ferrule_upstream_node_state",
+        "1 for the state of each upstream node: usable, set-aside, probing, unhealthy, draining or disabled.",
+    );
+    let mut changes = Family::counter(
+        "ferrule_upstream_node_changes",
+        "Changes of an upstream node's state: why it was set aside, that it is used again, what an operator wants.",
+    );
+    let mut seen = BTreeSet::new();
+    for node in states.nodes().iter().take(NODES_MAX) {
+        // One upstream may name the same node twice; a sample may not.
+        if !seen.insert((&node.upstream, &node.node)) {
+            continue;
+        }
+        let labels = |name, value: &str| -> LabelSet {
+            vec![
+                ("upstream", node.upstream.to_string()),
+                ("node", node.node.to_string()),
+                (name, value.to_owned()),
+            ]
+        };
+        let health = &node.state.health;
+        state.push(labels("state", health.status(now_ms).state), 1.0);
+        for (kind, count) in health.change_counts().filter(|(_, count)| *count > 0) {
+            changes.push(labels("change", kind.word()), number(count));
+        }
+    }
+    let mut panic = Family::gauge(
+        "ferrule_upstream_panic",
+        "1 for each upstream that has so few healthy nodes that all of them are asked; else 0.",
+    );
+    for (id, name, _) in states.upstreams().take(NODES_MAX) {
+        let is_panic = states.view(id).is_panic();
+        panic.push(vec![("upstream", name.to_owned())], f64::from(u8::from(is_panic)));
+    }
+    [state, changes, panic]
+}
+
 /// The bytes of both sides; those of the upstreams by node.
 pub(super) fn bytes(counters: &CounterSums, totals: &NodeTotals) -> Family {
     let mut bytes = Family::counter(

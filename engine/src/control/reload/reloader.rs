@@ -23,6 +23,7 @@ use crate::control::process::clock;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::control::state::status::{ProcessStatus, Reloads, TakenReload, TicketAnswer};
 use crate::health::NodeStates;
+use crate::health::announce::announce_panic;
 use crate::setup::listeners::{BindError, Listeners, PreparedListeners};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 
@@ -214,6 +215,9 @@ impl Reloader {
             }));
         }
         // After the cores have it: what only informs operators must not delay a revocation.
+        for (upstream, edge) in node_states.review(clock::unix_seconds().unsigned_abs()) {
+            announce_panic(&node_states, upstream, edge);
+        }
         self.status.activate(generation, meters, node_states, sockets.bound());
         self.resolver.publish(generation, addresses);
     }

@@ -1,0 +1,61 @@
+//! `ferrule ctl upstreams`: the answer as tables.
+
+use serde_json::Value;
+
+use super::ctl_table::{age, list, shown, table};
+
+pub(super) fn upstreams(answer: &Value) -> String {
+    let now = answer.get("now").and_then(Value::as_u64).unwrap_or(0);
+    let ago = |value: &Value, path: &str| match value.pointer(path).and_then(Value::as_u64) {
+        Some(at) => age(now.saturating_sub(at)),
+        None => "-".to_owned(),
+    };
+    let mut out = String::new();
+    for upstream in list(answer, "upstreams") {
+        let at = |path: &str| shown(upstream, path);
+        out.push_str(&format!(
+            "\n{}: {} of {} nodes healthy",
+            at("/id"),
+            at("/healthy"),
+            at("/eligible")
+        ));
+        if upstream.get("panic_since").is_some_and(|since| !since.is_null()) {
+            let since = ago(upstream, "/panic_since");
+            out.push_str(&format!("; too few, so all are asked, for {since}"));
+        }
+        out.push('\n');
+        let rows = list(upstream, "nodes").iter().map(|node| {
+            let again = node.get("asked_again_in_ms").and_then(Value::as_u64);
+            let again = again.map_or_else(|| "-".to_owned(), |left| age(left.div_ceil(1_000)));
+            let mut row = ["/node", "/weight", "/state", "/why"].map(|at| shown(node, at)).to_vec();
+            row.extend([ago(node, "/since"), again]);
+            let figures = ["/ejections", "/tries", "/failures", "/p50_ms", "/p99_ms"];
+            row.extend(figures.map(|at| shown(node, at)));
+            row
+        });
+        let titles = [
+            "NODE",
+            "WEIGHT",
+            "STATE",
+            "WHY",
+            "SINCE",
+            "AGAIN IN",
+            "EJECTIONS",
+            "TRIES",
+            "FAILED",
+            "P50 MS",
+            "P99 MS",
+        ];
+        out.push_str(table(&titles, rows).trim_start());
+        if upstream.get("nodes_left_out").and_then(Value::as_u64).is_some_and(|more| more > 0) {
+            out.push_str(&format!("and {} more\n", at("/nodes_left_out")));
+        }
+    }
+    let changes = list(answer, "changes").iter().map(|one| {
+        let mut row = vec![ago(one, "/at")];
+        row.extend(["/upstream", "/node", "/change"].map(|at| shown(one, at)));
+        row
+    });
+    out.push_str(&table(&["AGO", "UPSTREAM", "NODE", "CHANGE"], changes));
+    out
+}

@@ -1,0 +1,177 @@
+//! What the admin socket says of upstreams, and what it does to their nodes.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::control::process::clock;
+use crate::control::state::node_totals::NodeLabels;
+use crate::control::state::status::ProcessStatus;
+use crate::health::announce::announce;
+use crate::health::{Admin, AdminOrder, Moment, NamedNode, NodeStates, UpstreamView};
+use crate::report::histogram::{HistogramSums, SLO_MICROS};
+use crate::report::node_meters::TIME_BUCKETS;
+use crate::report::{NodeCounter, NodeSums};
+
+/// How many nodes one answer lists at most.
+const NODES_SHOWN_MAX: usize = 10_000;
+/// How many of the last changes one answer lists at most.
+const CHANGES_SHOWN_MAX: usize = 50;
+
+/// What an operator wants of a node, as it is on the wire.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NodeOrder {
+    Enable,
+    Drain,
+    Disable,
+}
+
+/// An order for one node.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NodeOrderFor {
+    /// The upstream's id.
+    pub(crate) upstream: String,
+    /// The node as the configuration writes it.
+    pub(crate) node: String,
+    /// What is wanted.
+    pub(crate) order: NodeOrder,
+    /// It is over with the next configuration that is put in force.
+    pub(crate) until_reload: bool,
+}
+
+/// Every upstream with its nodes, or one of them; and what has changed last.
+pub(super) fn upstreams(status: &ProcessStatus, only: Option<&str>) -> Result<Value, &'static str> {
+    let (states, totals) = (status.node_states(), status.totals().nodes);
+    let now_ms = states.now_ms(clock::monotonic());
+    let mut room = NODES_SHOWN_MAX;
+    let mut shown = Vec::new();
+    let wanted = states.upstreams().filter(|(_, name, _)| only.is_none_or(|only| only == *name));
+    for (id, name, nodes) in wanted {
+        let view = states.view(id);
+        let listed: Vec<Value> = nodes
+            .iter()
+            .take(room)
+            .map(|node| node_json(node, view, totals.get(&labels(node)), now_ms))
+            .collect();
+        room -= listed.len();
+        shown.push(json!({
+            "id": name,
+            "healthy": view.healthy,
+            "eligible": view.eligible,
+            "panic_since": states.panic_since(id),
+            "nodes": listed,
+            "nodes_left_out": nodes.len() - listed.len(),
+        }));
+    }
+    if shown.is_empty() && only.is_some() {
+        return Err("there is no upstream of this id");
+    }
+    Ok(json!({
+        "ok": true,
+        "now": clock::unix_seconds(),
+        "upstreams": shown,
+        "changes": changes_json(&states, only),
+    }))
+}
+
+fn labels(node: &NamedNode) -> NodeLabels {
+    NodeLabels { upstream: (&*node.upstream).into(), node: (&*node.node).into() }
+}
+
+fn node_json(
+    node: &NamedNode,
+    view: UpstreamView<'_>,
+    sums: Option<&NodeSums>,
+    now_ms: u64,
+) -> Value {
+    let found = node.state.health.status(now_ms);
+    let mut value = json!({
+        "node": node.node,
+        "weight": node.weight,
+        "state": found.state,
+        "asked_in_panic": view.is_panic() && !matches!(found.state, "draining" | "disabled"),
+        "why": found.why,
+        "since": found.since,
+        "asked_again_in_ms": found.until_ms.map(|until| until.saturating_sub(now_ms)),
+        "ejections": found.ejections,
+    });
+    // Nodes that are not counted one by one have no figures.
+    if let (Some(sums), Some(value)) = (sums, value.as_object_mut()) {
+        value.insert("tries".to_owned(), json!(sums.results.iter().sum::<u64>()));
+        value.insert("failures".to_owned(), json!(sums.faults.iter().sum::<u64>()));
+        value.insert("connects".to_owned(), json!(sums.get(NodeCounter::Connects)));
+        value.insert("p50_ms".to_owned(), json!(quantile_ms(&sums.header, 50)));
+        value.insert("p99_ms".to_owned(), json!(quantile_ms(&sums.header, 99)));
+    }
+    value
+}
+
+/// Within which time of the histogram's so many percent of the heads of responses were there; `None` if none
+/// was, or it took longer than the last bound.
+fn quantile_ms(times: &HistogramSums<TIME_BUCKETS>, percent: u64) -> Option<u64> {
+    let wanted = (times.count() * percent).div_ceil(100);
+    let mut below = 0;
+    let found = times.counts.iter().zip(SLO_MICROS).find(|(count, _)| {
+        below += **count;
+        below >= wanted.max(1)
+    });
+    found.map(|(_, bound)| bound / 1_000)
+}
+
+/// The last changes of all nodes, the newest first.
+fn changes_json(states: &NodeStates, only: Option<&str>) -> Vec<Value> {
+    let nodes =
+        states.nodes().iter().filter(|node| only.is_none_or(|only| only == &*node.upstream));
+    let mut all: Vec<_> = nodes
+        .flat_map(|node| node.state.health.last_changes().map(move |change| (change, node)))
+        .collect();
+    all.sort_by_key(|(change, _)| std::cmp::Reverse(change.unix_seconds));
+    let shown = all.into_iter().take(CHANGES_SHOWN_MAX).map(|(change, node)| {
+        json!({
+            "at": change.unix_seconds,
+            "upstream": node.upstream,
+            "node": node.node,
+            "change": change.kind.word(),
+        })
+    });
+    shown.collect()
+}
+
+/// Carries out an order.
+pub(super) fn order(status: &ProcessStatus, wanted: &NodeOrderFor) -> Result<Value, &'static str> {
+    let states = status.node_states();
+    let Some(node) = states.find(&wanted.upstream, &wanted.node) else {
+        return Err("there is no such node: `ferrule ctl upstreams` lists them");
+    };
+    let admin = match wanted.order {
+        NodeOrder::Enable => Admin::Enabled,
+        NodeOrder::Drain => Admin::Draining,
+        NodeOrder::Disable => Admin::Disabled,
+    };
+    let when = Moment {
+        now_ms: states.now_ms(clock::monotonic()),
+        unix_seconds: clock::unix_seconds().unsigned_abs(),
+        took_ms: 0,
+    };
+    let order = AdminOrder { admin, until_reload: wanted.until_reload };
+    let reported = states.set_admin(node, order, when.unix_seconds);
+    announce(&states, node, reported, when);
+    Ok(json!({ "ok": true, "changed": reported.change.is_some() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_bounds_of_buckets() {
+        let mut times = HistogramSums::<TIME_BUCKETS>::default();
+        assert_eq!(quantile_ms(&times, 50), None);
+        times.counts[0] = 98;
+        times.counts[4] = 2;
+        assert_eq!((quantile_ms(&times, 50), quantile_ms(&times, 99)), (Some(1), Some(50)));
+        times.counts[TIME_BUCKETS - 1] = 1_000;
+        assert_eq!(quantile_ms(&times, 99), None);
+    }
+}

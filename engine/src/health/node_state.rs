@@ -1,0 +1,39 @@
+//! What is known of one node.
+
+use std::sync::Arc;
+
+use super::node_health::NodeHealth;
+use super::node_log::NodeLog;
+
+/// What is known of one node.
+#[derive(Debug, Default)]
+pub struct NodeState {
+    /// What the log has said.
+    pub log: NodeLog,
+    /// Whether it is asked.
+    pub health: NodeHealth,
+}
+
+/// A node's state with the names that the configuration has for it.
+#[derive(Debug)]
+pub struct NamedNode {
+    /// The upstream's id.
+    pub upstream: Box<str>,
+    /// The node as written.
+    pub node: Box<str>,
+    /// Its share.
+    pub weight: u32,
+    /// Shared with other generations that have this node.
+    pub state: Arc<NodeState>,
+}
+
+impl NodeState {
+    /// As it goes on under another configuration.
+    pub(super) fn taken_over(state: &Arc<Self>, same_checks: bool) -> Arc<Self> {
+        state.health.end_orders();
+        if same_checks {
+            return Arc::clone(state);
+        }
+        Arc::new(Self { log: state.log.copied(), health: state.health.renewed() })
+    }
+}
