@@ -67,7 +67,7 @@ fn keys_of_other_proxies_are_answered_with_what_is_meant_here() {
         ("limit_req", "`limit_req` is not supported"),
         ("limit-count", "`limit-count` is not supported"),
         ("redirect", "`redirect` is not supported"),
-        ("max_fails", "`max_fails` is not supported"),
+        ("max_fails", "here it is `checks.passive.unhealthy`"),
         ("hsts", "`hsts` is not supported"),
         ("gzip", "`gzip` is not supported"),
         ("cache", "`cache` is not supported"),

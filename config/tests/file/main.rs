@@ -1,6 +1,7 @@
 //! What a configuration file may say, what it becomes, and what is said of mistakes in it.
 
 mod answers;
+mod checks;
 mod clients;
 mod examples;
 mod foreign;

@@ -96,8 +96,7 @@ impl NodeHealth {
         true
     }
 
-    /// A try has ended. `spared`: the node may not be set aside, or is asked although it is. True if it moved;
-    /// the change, if its state is another one.
+    /// A try has ended. `Some` if the node has moved: with the change, if its state is another one.
     pub(super) fn tried(
         &self,
         meaning: Meaning,
@@ -118,9 +117,9 @@ impl NodeHealth {
                     place.set_aside(rules, when.now_ms, draw)
                 }
                 (Mode::Usable, Meaning::Works | Meaning::Nothing) => return None,
-                // Not asked, but for what was under way: that says nothing about now.
-                (Mode::SetAside, _) if !due && spared == Spared::No => return None,
-                (Mode::SetAside, Meaning::Fails(_)) if !due => return None,
+                // What was under way says nothing about now. Nor does what a node answers in a panic bring it
+                // back early: it is asked anyway, and one that answers now and then would come and go.
+                (Mode::SetAside, _) if !due => return None,
                 (Mode::SetAside, Meaning::Nothing) => return None,
                 (Mode::SetAside | Mode::Probing, Meaning::Fails(_)) => {
                     place.again(rules, when.now_ms, draw)

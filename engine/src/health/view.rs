@@ -42,7 +42,8 @@ impl<'a> UpstreamView<'a> {
     /// May this node be asked?
     #[must_use]
     pub fn standing(&self, node: NodeIndex, now_ms: u64) -> Standing {
-        let Some(node) = self.nodes.get(node.0 as usize) else { return Standing::SetAside };
+        // Of a node that nothing is known of, nothing bad is known.
+        let Some(node) = self.nodes.get(node.0 as usize) else { return Standing::Usable };
         let health = &node.state.health;
         match self.spared {
             _ if !health.is_enabled() => Standing::SetAside,

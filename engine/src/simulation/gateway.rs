@@ -9,6 +9,7 @@ use strum::EnumCount;
 
 use super::certificates::TestCertificates;
 use super::setting::{Mode, Setting};
+use crate::health::NodeStates;
 use crate::plan::ListenerId;
 use crate::report::{Counter, log_ring};
 use crate::setup::connection_counts::ConnectionCounts;
@@ -21,6 +22,7 @@ use crate::shell::state::generation::LiveGeneration;
 use crate::shell::transport::buffers::BufferSize;
 use crate::shell::transport::net::{Canceller, TcpListener, spawn};
 use crate::shell::worker;
+use crate::simulation::network::instant;
 use crate::simulation::network::world::{self, below};
 
 /// Ferrule itself.
@@ -38,7 +40,8 @@ impl Gateway {
         let addresses = Addresses::build(1, &generation.config, &|_| None);
         let meters = Arc::new(generation.meters());
         let addresses = Arc::new(addresses);
-        let node_states = Arc::default();
+        let node_states = NodeStates::of(&generation.plan, &NodeStates::default(), instant());
+        let node_states = Arc::new(node_states);
         let handover =
             Handover { generation, listeners: Vec::new(), addresses, node_states, meters };
         let seed = world::draw();

@@ -68,6 +68,10 @@ uri = "/nobody"
 upstream = { nodes = { "127.0.0.1:@nobody@" = 1 }, retries = 0 }
 
 [[routes]]
+uri = "/nobodies"
+upstream = { nodes = { "127.0.0.1:@nobody@" = 1, "127.0.0.1:1" = 1 }, retries = 0 }
+
+[[routes]]
 uri = "/*"
 upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
 "#;
@@ -176,15 +180,24 @@ fn happenings(metric: &str) -> Vec<Happening> {
             |watched| expired_client(watched, "by-route.test"),
         ],
         "ferrule_upstream_faults_total" => vec![dead_node],
+        "ferrule_upstream_panic" => vec![dead_nodes],
         other => unreachable!("nothing makes {other} happen: add it here"),
     }
 }
 
 fn dead_node(watched: &mut Watched) {
+    in_vain(watched, "/nobody");
+}
+
+fn dead_nodes(watched: &mut Watched) {
+    in_vain(watched, "/nobodies");
+}
+
+fn in_vain(watched: &Watched, path: &str) {
     let (front, name) = (watched.gateway.port("front"), "on-http.test");
     let dial = Dial::as_client(name, &watched.used.client("me"));
-    for _ in 0..2 {
-        let answer = dial.get(front, name, "/nobody").expect("an answer");
+    for _ in 0..4 {
+        let answer = dial.get(front, name, path).expect("an answer");
         assert!(answer.status() >= 500, "{answer:?}");
     }
 }

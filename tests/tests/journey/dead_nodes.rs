@@ -113,7 +113,9 @@ on_both_drivers! {
         let port = free_port();
         let (dead, alive) = (local(port), local(living.port));
         let nodes = [(dead.clone(), 1), (alive.clone(), 1)];
-        let mut gateway = runs_on(scratch.path(), driver, &text(&nodes, ""));
+        // Health would spare the dead node.
+        let unminded = "checks.passive.unhealthy.tcp_failures = 0\n";
+        let mut gateway = runs_on(scratch.path(), driver, &text(&nodes, unminded));
         let requests = 40;
         for _ in 0..requests {
             assert_eq!(status_of(&gateway), 200);
@@ -154,7 +156,7 @@ on_both_drivers! {
         assert!(shown.contains("NODE THAT FAILS") && shown.contains(&dead), "{shown}");
 
         // A reload says nothing again, and forgets nothing.
-        assert_eq!(gateway.reload(&text(&nodes, "retries = 1\n")), Reloaded::Taken);
+        assert_eq!(gateway.reload(&text(&nodes, &format!("retries = 1\n{unminded}"))), Reloaded::Taken);
         for _ in 0..10 {
             assert_eq!(status_of(&gateway), 200);
         }

@@ -21,6 +21,7 @@ mod desync;
 mod drain;
 mod duties;
 mod early;
+mod ejection;
 mod exhausted;
 mod exhaustion;
 mod explain;

@@ -27,7 +27,8 @@ on_both_drivers! {
         let dead = free_port();
         let text = format!(
             "[[listen]]\naddress = \"127.0.0.1:@front@\"\n[[routes]]\nuri = \"/*\"\n\
-             upstream.nodes = {{ \"127.0.0.1:{dead}\" = 100, \"localhost:{}\" = 1 }}\n",
+             upstream.nodes = {{ \"127.0.0.1:{dead}\" = 100, \"localhost:{}\" = 1 }}\n\
+             upstream.checks.passive.unhealthy.tcp_failures = 0\n",
             living.port
         );
         let gateway = Setup::new(scratch.path(), driver, &text)

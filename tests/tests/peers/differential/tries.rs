@@ -109,6 +109,7 @@ fn gateway(dir: &Path, driver: Driver, scenes: &[Scene]) -> Gateway {
         let read = if *leaves { "60s" } else { "300ms" };
         text.extend(["[[routes]]\nuri = \"", path, "\"\nupstream.timeout.read = \"", read]);
         text.extend(["\"\nupstream.nodes = { ", &nodes.join(", "), " }\n"]);
+        text.push_str("upstream.checks.passive.unhealthy = { tcp_failures = 0, timeouts = 0 }\n");
     }
     let log = format!("access = {{ path = \"{driver}.log\", format = '{FORMAT}' }}");
     Setup::new(dir, driver, &text).log_line(&log).start()
