@@ -1,5 +1,7 @@
 //! Random requests, results, orders and steps of the clock against a model: nodes move by the rules alone.
 
+#![expect(clippy::disallowed_methods, reason = "a test needs some time to begin at")]
+
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -20,11 +22,11 @@ pub(super) fn states(nodes: usize, base: Instant) -> NodeStates {
     let mut config = fixture::config();
     let upstream = &mut config.upstreams[0];
     let node = upstream.nodes[0].clone();
-    upstream.nodes = (0..nodes)
+    upstream.nodes = (80..)
+        .take(nodes)
         .map(|at| {
             let mut node = node.clone();
-            node.address =
-                ferrule_config::model::NodeAddress::Ip(([10, 0, 0, 1], 80 + at as u16).into());
+            node.address = ferrule_config::model::NodeAddress::Ip(([10, 0, 0, 1], at).into());
             node
         })
         .collect();

@@ -13,15 +13,11 @@ pub(super) fn upstreams(answer: &Value) -> String {
     let mut out = String::new();
     for upstream in list(answer, "upstreams") {
         let at = |path: &str| shown(upstream, path);
-        out.push_str(&format!(
-            "\n{}: {} of {} nodes healthy",
-            at("/id"),
-            at("/healthy"),
-            at("/eligible")
-        ));
+        let [id, healthy, eligible] = [at("/id"), at("/healthy"), at("/eligible")];
+        out.extend(["\n", &id, ": ", &healthy, " of ", &eligible, " nodes healthy"]);
         if upstream.get("panic_since").is_some_and(|since| !since.is_null()) {
             let since = ago(upstream, "/panic_since");
-            out.push_str(&format!("; too few, so all are asked, for {since}"));
+            out.extend(["; too few, so all are asked, for ", &since]);
         }
         out.push('\n');
         let rows = list(upstream, "nodes").iter().map(|node| {
@@ -48,7 +44,7 @@ pub(super) fn upstreams(answer: &Value) -> String {
         ];
         out.push_str(table(&titles, rows).trim_start());
         if upstream.get("nodes_left_out").and_then(Value::as_u64).is_some_and(|more| more > 0) {
-            out.push_str(&format!("and {} more\n", at("/nodes_left_out")));
+            out.extend(["and ", &at("/nodes_left_out"), " more\n"]);
         }
     }
     let changes = list(answer, "changes").iter().map(|one| {
