@@ -180,11 +180,13 @@ pub(super) fn health(states: &NodeStates, now_ms: u64) -> [Family; 3] {
     let mut state = Family::gauge(
         "ferrule_upstream_node_state",
         "1 for the state of each upstream node: usable, set-aside, probing, unhealthy, draining or disabled.",
-    );
+    )
+    .labelled(&["upstream", "node", "state"]);
     let mut changes = Family::counter(
         "ferrule_upstream_node_changes",
         "Changes of an upstream node's state: why it was set aside, that it is used again, what an operator wants.",
-    );
+    )
+    .labelled(&["upstream", "node", "change"]);
     let mut seen = BTreeSet::new();
     for node in states.nodes().iter().take(NODES_MAX) {
         // One upstream may name the same node twice; a sample may not.
@@ -207,7 +209,8 @@ pub(super) fn health(states: &NodeStates, now_ms: u64) -> [Family; 3] {
     let mut panic = Family::gauge(
         "ferrule_upstream_panic",
         "1 for each upstream that has so few healthy nodes that all of them are asked; else 0.",
-    );
+    )
+    .labelled(&["upstream"]);
     for (id, name, _) in states.upstreams().take(NODES_MAX) {
         let is_panic = states.view(id).is_panic();
         panic.push(vec![("upstream", name.to_owned())], f64::from(u8::from(is_panic)));
