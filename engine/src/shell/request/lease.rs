@@ -16,7 +16,7 @@ use crate::plan::{NodeId, NodeIndex, UpstreamId, UpstreamPlan};
 use crate::report::{NodeCounter, NodeMeters};
 use crate::shell::state::core::Core;
 use crate::shell::state::generation::LiveGeneration;
-use crate::shell::state::node_connections::OpenConnection;
+use crate::shell::state::node_connections::OpenNodeConnection;
 use crate::shell::state::upstream_connection::{PooledConnection, UpstreamConnection};
 use crate::shell::transport::record_reader;
 use crate::shell::transport::stream::Stream;
@@ -39,7 +39,7 @@ pub(crate) struct Lease {
     /// When it was opened, in microseconds of the core's clock.
     opened_us: u64,
     /// Counts it.
-    open: OpenConnection,
+    open: OpenNodeConnection,
     /// When its idle time would have been over, in milliseconds of the core's clock; 0 for a new one.
     idle_until_ms: u64,
     /// It comes from the pool.

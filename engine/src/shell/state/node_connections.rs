@@ -1,7 +1,7 @@
 //! How many connections one core has to each upstream node: those that are open, and those of them that wait
 //! in the pool.
 //!
-//! A connection counts itself: it holds an [`OpenConnection`], which is dropped with it. What is counted goes
+//! A connection counts itself: it holds an [`OpenNodeConnection`], which is dropped with it. What is counted goes
 //! on over a reload, because connections do; once a second it is shown to whoever looks.
 
 use std::cell::{Cell, RefCell};
@@ -14,7 +14,7 @@ use crate::plan::NodeId;
 use crate::report::{Meters, NodeConnections};
 
 /// Counts one open connection until it is dropped.
-pub(crate) struct OpenConnection {
+pub(crate) struct OpenNodeConnection {
     node: Rc<Cell<NodeConnections>>,
     idle: bool,
 }
@@ -27,7 +27,7 @@ pub(crate) struct ConnectionTable {
     gone: RefCell<Vec<Rc<Cell<NodeConnections>>>>,
 }
 
-impl OpenConnection {
+impl OpenNodeConnection {
     /// Its connection goes into the pool, or comes out of it.
     pub(crate) fn set_idle(&mut self, idle: bool) {
         let mut count = self.node.get();
@@ -41,7 +41,7 @@ impl OpenConnection {
     }
 }
 
-impl Drop for OpenConnection {
+impl Drop for OpenNodeConnection {
     fn drop(&mut self) {
         self.set_idle(false);
         let mut count = self.node.get();
@@ -52,12 +52,12 @@ impl Drop for OpenConnection {
 
 impl ConnectionTable {
     /// A connection to this node has been opened.
-    pub(crate) fn opened(&self, node: NodeId) -> OpenConnection {
+    pub(crate) fn opened(&self, node: NodeId) -> OpenNodeConnection {
         let mut nodes = self.nodes.borrow_mut();
         let node = Rc::clone(nodes.entry(node).or_default());
         let count = node.get();
         node.set(NodeConnections { open: count.open + 1, ..count });
-        OpenConnection { node, idle: false }
+        OpenNodeConnection { node, idle: false }
     }
 
     /// The connections to this node.

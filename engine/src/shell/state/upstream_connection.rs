@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::node_connections::OpenConnection;
+use super::node_connections::OpenNodeConnection;
 use crate::shell::transport::stream::Stream;
 use crate::tls::peer::UpstreamPeer;
 
@@ -19,5 +19,5 @@ pub(crate) struct PooledConnection {
     /// The connection.
     pub(crate) connection: UpstreamConnection,
     /// Counts it.
-    pub(crate) open: OpenConnection,
+    pub(crate) open: OpenNodeConnection,
 }
