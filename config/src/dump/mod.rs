@@ -373,10 +373,8 @@ fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
 fn pool_table(pool: &KeepalivePool) -> String {
     let [idle, age] = [pool.idle_timeout, pool.max_age].map(|time| text(&duration_text(time)));
     let KeepalivePool { size, requests, min_idle, .. } = pool;
-    format!(
-        "{{ size = {size}, idle_timeout = {idle}, requests = {requests}, max_age = {age}, \
-         min_idle = {min_idle} }}"
-    )
+    let first = format!("size = {size}, idle_timeout = {idle}, requests = {requests}");
+    format!("{{ {first}, max_age = {age}, min_idle = {min_idle} }}")
 }
 
 fn dump_upstream_tls(out: &mut Writer, tls: &UpstreamTls) {

@@ -22,6 +22,8 @@ pub mod outcome;
 pub mod permit;
 pub mod pool;
 mod pool_key;
+#[cfg(test)]
+mod pool_model;
 pub mod proxy_header;
 pub mod refusal;
 mod refusal_index;
