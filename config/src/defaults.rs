@@ -88,3 +88,20 @@ pub(crate) const FAIL_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const MAX_EJECTION_TIME: Duration = Duration::from_secs(300);
 /// One request that is answered tells more than any number of failures before it.
 pub(crate) const SUCCESSES: i64 = 1;
+
+/// APISIX's. A node that needs longer for a check needs longer for requests.
+pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+/// APISIX's.
+pub(crate) const CHECK_CONCURRENCY: i64 = 10;
+/// APISIX's, for nodes that work and for those that do not.
+pub(crate) const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// APISIX's.
+pub(crate) const CHECK_PASSING_STATUSES: [u16; 2] = [200, 302];
+/// APISIX's.
+pub(crate) const CHECK_SUCCESSES: i64 = 2;
+/// APISIX's.
+pub(crate) const CHECK_HTTP_FAILURES: i64 = 5;
+/// APISIX's.
+pub(crate) const CHECK_TCP_FAILURES: i64 = 2;
+/// APISIX's.
+pub(crate) const CHECK_TIMEOUTS: i64 = 3;

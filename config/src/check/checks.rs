@@ -18,7 +18,9 @@ impl Check<'_> {
         let unhealthy = passive.table("unhealthy").unwrap_or(&absent);
         let absent = passive.absent_table("healthy");
         let healthy = passive.table("healthy").unwrap_or(&absent);
+        let active = self.active_checks(upstream, raw);
         let checks = Checks {
+            active,
             panic_threshold: raw.int("panic_threshold"),
             passive: PassiveChecks {
                 healthy: PassiveHealthy {
@@ -66,7 +68,7 @@ impl Check<'_> {
     }
 }
 
-fn statuses(raw: &Raw) -> Option<Vec<u16>> {
+pub(super) fn statuses(raw: &Raw) -> Option<Vec<u16>> {
     let numbers = raw.ints("http_statuses")?;
     Some(numbers.iter().filter_map(|number| u16::try_from(*number).ok()).collect())
 }

@@ -11,7 +11,7 @@ use crate::values::{FIELD_NAME_BYTES_MAX, Wrong, folded, is_token, nearest};
 use crate::words::Word;
 
 /// Fields that say where a message ends, or live for one hop (RFC 9110, section 7.6.1; RFC 9112).
-const OURS: &[&str] = &[
+pub(super) const OURS: &[&str] = &[
     "connection",
     "content-length",
     "expect",

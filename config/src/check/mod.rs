@@ -4,6 +4,7 @@
 //! the problems, all of it. Each file here answers for some tables; `context` holds what they
 //! share, `file` asks them all.
 
+mod active_checks;
 mod alike;
 mod answers;
 mod checks;

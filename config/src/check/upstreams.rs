@@ -340,7 +340,7 @@ fn split_port(written: &str) -> (&str, Option<&str>) {
 }
 
 /// Is it fit for a `Host` field: a host, and perhaps a port?
-fn authority(text: &str) -> Result<(), Wrong> {
+pub(super) fn authority(text: &str) -> Result<(), Wrong> {
     let (host, port) = split_port(text);
     if port.is_some_and(|port| port.parse::<u16>().is_err()) {
         return Err(Wrong::new(format!("`{text}` is not a host with a port")));

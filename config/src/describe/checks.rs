@@ -1,12 +1,13 @@
 //! The tables of `upstreams.checks`.
 
 use crate::defaults;
+use crate::describe::active_checks::ACTIVE;
 use crate::describe::key::{Fallback, Kind, Table, optional, seconds, with};
 
 /// As APISIX bounds its counts.
-const COUNT_MAX: i64 = 254;
+pub(super) const COUNT_MAX: i64 = 254;
 
-const STATUSES: Kind = Kind::Ints(100, 599);
+pub(super) const STATUSES: Kind = Kind::Ints(100, 599);
 
 /// `[upstreams.checks]`
 pub(super) static CHECKS: Table = Table {
@@ -27,6 +28,12 @@ pub(super) static CHECKS: Table = Table {
             "its defaults",
             "Health from the answers to requests. To switch it off, set `http_failures`, \
                  `tcp_failures` and `timeouts` to 0.",
+        ),
+        optional(
+            "active",
+            Kind::Table(&ACTIVE),
+            "no checks are sent",
+            "Health from requests of the gateway's own.",
         ),
     ],
     refused: &[],

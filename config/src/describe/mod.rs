@@ -5,6 +5,7 @@
 //! `refused` holds the keys that are known and not taken, `foreign_keys` those of other proxies;
 //! `example` shows how a key is written.
 
+mod active_checks;
 mod checks;
 pub(crate) mod example;
 pub(crate) mod foreign_keys;

@@ -1,5 +1,6 @@
 //! `upstreams.checks`, as TOML.
 
+use crate::dump::active_checks::dump_active_checks;
 use crate::dump::writer::Writer;
 use crate::dump::{duration_text, text};
 use crate::model::Checks;
@@ -26,4 +27,7 @@ pub(super) fn dump_checks(out: &mut Writer, checks: &Checks) {
             text(&duration_text(unhealthy.fail_timeout)),
         ),
     );
+    if let Some(active) = &checks.active {
+        dump_active_checks(out, active);
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! What comes out reads back, and its dump is the same text, as long as no key was inline.
 
+mod active_checks;
 mod checks;
 mod writer;
 

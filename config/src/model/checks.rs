@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::active_checks::ActiveChecks;
 use crate::defaults;
 
 /// `upstreams.checks`
@@ -12,6 +13,8 @@ pub struct Checks {
     pub panic_threshold: u8,
     /// What the answers to requests say.
     pub passive: PassiveChecks,
+    /// Requests of our own, if there are to be any.
+    pub active: Option<ActiveChecks>,
 }
 
 /// `upstreams.checks.passive`
@@ -69,6 +72,7 @@ impl Default for Checks {
                 },
                 max_ejection_time: defaults::MAX_EJECTION_TIME,
             },
+            active: None,
         }
     }
 }

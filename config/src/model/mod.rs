@@ -5,6 +5,7 @@
 //! to indices, services merged into their routes and every default filled in.
 
 mod access;
+mod active_checks;
 mod answers;
 mod checks;
 mod condition;
@@ -27,6 +28,7 @@ pub use access::{
     ClientLists, ClientMatch, ClientRule, ClientTerm, UriMatch, UriRest, UriSegment, Xfcc, XfccKey,
     XfccMode,
 };
+pub use active_checks::{ActiveChecks, ActiveHealthy, ActiveUnhealthy, CheckHeader, CheckKind};
 pub use answers::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Traceparent};
 pub use checks::{Checks, PassiveChecks, PassiveHealthy, PassiveUnhealthy};
 pub use condition::{Condition, Order, Test};

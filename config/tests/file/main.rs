@@ -1,5 +1,6 @@
 //! What a configuration file may say, what it becomes, and what is said of mistakes in it.
 
+mod active_checks;
 mod answers;
 mod checks;
 mod clients;

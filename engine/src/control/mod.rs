@@ -1,4 +1,5 @@
-//! The control threads, written with std alone. One supervises the cores and handles signals, one reads
+//! The control threads, written with std alone, but for the one that asks
+//! upstream nodes whether they work (`checks`). One supervises the cores and handles signals, one reads
 //! files, and others resolve names, write logs and serve the endpoints.
 //!
 //! Code here may reach a data core only through its [`CoreLink`](crate::setup::CoreLink). No core ever waits
@@ -9,6 +10,8 @@
 pub mod process;
 
 pub mod logs;
+
+pub mod checks;
 
 pub mod state;
 

@@ -9,6 +9,7 @@
 #[cfg(feature = "io")]
 pub mod announce;
 mod changes;
+pub mod checks;
 #[cfg(test)]
 mod model;
 mod node_health;

@@ -184,6 +184,15 @@ impl UpstreamTls {
         }
     }
 
+    /// For connections that ask whether a node works: each handshake is a full one, so that both certificates are
+    /// looked at, and the sessions are left to requests.
+    #[must_use]
+    pub fn check_config(&self) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::clone(&self.config);
+        config.resumption = Resumption::disabled();
+        Arc::new(config)
+    }
+
     /// The question of a full handshake, for one that resumed a session: what was good when the
     /// session began may have ended, or be revoked. `now` is Unix seconds.
     ///

@@ -32,6 +32,11 @@ pub const CLIENT_CERT_CONN: u8 = 0x02;
 /// In the flags: it showed a certificate within this session.
 pub const CLIENT_CERT_SESS: u8 = 0x04;
 
+/// Version 1 of a connection that is for no client: what it carries is the sender's own.
+pub const VERSION_1_UNKNOWN: &[u8] = b"PROXY UNKNOWN\r\n";
+/// The same in version 2: the command LOCAL, no addresses.
+pub const VERSION_2_LOCAL: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+
 /// Appends a header of version 1.
 pub fn version_1(ends: &Ends, out: &mut Vec<u8>) {
     let Ends { source, destination } = same_family(*ends);

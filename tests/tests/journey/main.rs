@@ -5,6 +5,7 @@
 
 mod access;
 mod access_log;
+mod active_checks;
 mod alerts;
 mod algorithms;
 mod answers;

@@ -12,7 +12,7 @@ use super::events::{events, times};
 use super::families::{Family, leave_out_surplus, number, signed};
 use super::logs::lost_lines;
 use super::objects::by_object;
-use super::upstreams::{by_node, bytes, failing, health};
+use super::upstreams::{by_node, bytes, checks, failing, health};
 use crate::control::process::clock;
 use crate::control::state::status::{ActiveGeneration, ProcessStatus};
 use crate::report::{Counter, CounterSums, EventSums};
@@ -33,6 +33,7 @@ pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
     let states = status.node_states();
     all.push(failing(&states, clock::unix_seconds().unsigned_abs()));
     all.extend(health(&states, states.now_ms(clock::monotonic())));
+    all.push(checks(&status.checks));
     all.extend(times(&sums));
     all.extend(buffers(&sums));
     let entries = current.as_ref().map(|current| &*current.certificates);

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::families::{Family, HistogramValue, LabelSet, number};
+use crate::control::checks::CheckBoard;
 use crate::control::state::node_totals::{NodeLabels, NodeTotals};
 use crate::exchange::refusal::Refusal;
 use crate::health::NodeStates;
@@ -216,6 +217,26 @@ pub(super) fn health(states: &NodeStates, now_ms: u64) -> [Family; 3] {
         panic.push(vec![("upstream", name.to_owned())], f64::from(u8::from(is_panic)));
     }
     [state, changes, panic]
+}
+
+/// Active checks of the nodes that are configured now. Those that are not counted one by one are left out.
+pub(super) fn checks(board: &CheckBoard) -> Family {
+    let mut checks = Family::counter(
+        "ferrule_upstream_checks",
+        "Active checks of each upstream node, by what they came to.",
+    )
+    .labelled(&["upstream", "node", "result"]);
+    for node in board.nodes().iter().take(NODES_MAX) {
+        for (word, count) in node.counts().filter(|(_, count)| *count > 0) {
+            let labels = vec![
+                ("upstream", node.upstream.to_string()),
+                ("node", node.node.to_string()),
+                ("result", word.to_owned()),
+            ];
+            checks.push(labels, number(count));
+        }
+    }
+    checks
 }
 
 /// The bytes of both sides; those of the upstreams by node.

@@ -17,6 +17,7 @@ use super::reloader::{self, Reloader};
 use super::resolver::{self, Resolver};
 use super::source::GenerationSource;
 use super::watched_files::WatchedFiles;
+use crate::control::checks::Prober;
 use crate::control::endpoints::open_endpoints::OpenEndpoints;
 use crate::control::logs::diagnostics;
 use crate::control::logs::outputs::LogOutputs;
@@ -154,6 +155,7 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
         links: links.clone(),
         listeners: Arc::clone(&listeners),
         resolver,
+        prober: Prober::new(links.first(), &status.checks),
         writer: writer.clone(),
         level,
         started_with: runtime.clone(),

@@ -15,6 +15,7 @@ use super::opening;
 use super::resolver::Resolver;
 use super::source::GenerationSource;
 use super::watched_files::WatchedFiles;
+use crate::control::checks::Prober;
 use crate::control::endpoints::open_endpoints::{OpenEndpoints, PreparedEndpoints};
 use crate::control::logs::diagnostics::LevelSwitch;
 use crate::control::logs::outputs::{LogOpenError, LogOutputs};
@@ -46,6 +47,8 @@ pub struct Reloader {
     pub(crate) listeners: Arc<Listeners>,
     /// Looks up the names of upstream nodes.
     pub(super) resolver: Resolver,
+    /// Asks the nodes whether they work.
+    pub(super) prober: Prober,
     /// Writes both logs.
     pub(crate) writer: LogWriter,
     /// Sets the level of diagnostics.
@@ -220,6 +223,7 @@ impl Reloader {
         }
         self.status.activate(generation, meters, node_states, sockets.bound());
         self.resolver.publish(generation, addresses);
+        self.prober.follow(generation);
     }
 }
 
@@ -333,6 +337,7 @@ pub(crate) mod testing {
         let mut reloader = Reloader {
             source,
             resolver: Resolver::start(links.clone(), Box::new(|_| Ok(Vec::new()))).unwrap(),
+            prober: Prober::new(links.first(), &status.checks),
             level: diagnostics::start(&writer, first.config.log.level),
             started_with: first.config.runtime.clone(),
             current: Arc::clone(&first),

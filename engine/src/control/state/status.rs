@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::certificates::{self, ConfiguredCertificate};
 use super::totals::{GenerationLabels, MetricTotals, ObjectTotals};
+use crate::control::checks::CheckBoard;
 use crate::control::logs::lost_lines::LostLines;
 use crate::control::process::clock;
 use crate::health::NodeStates;
@@ -97,6 +98,8 @@ pub(crate) struct ProcessStatus {
     pub(crate) started_unix: i64,
     /// What the log writer has lost.
     pub(crate) lost_lines: Arc<LostLines>,
+    /// What active checks came to.
+    pub(crate) checks: Arc<CheckBoard>,
     fields: Mutex<StatusFields>,
     /// Notified when a ticket is answered.
     answered: Condvar,
@@ -134,6 +137,7 @@ impl ProcessStatus {
             started: clock::monotonic(),
             started_unix,
             lost_lines: Arc::default(),
+            checks: Arc::default(),
             fields: Mutex::new(StatusFields { reloads, ..StatusFields::default() }),
             answered: Condvar::new(),
             clients: Mutex::new(clients),
