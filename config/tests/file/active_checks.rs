@@ -19,7 +19,8 @@ const TLS: &str = "nodes = { 'a:1' = 1 }, scheme = 'https', tls = { ca = 'ca.pem
 
 fn active(upstream: &str, checks: &str) -> ActiveChecks {
     let draft = draft(&text(upstream, checks));
-    let draft = draft.unwrap_or_else(|problems| panic!("{:?}", problems.lines().collect::<Vec<_>>()));
+    let draft =
+        draft.unwrap_or_else(|problems| panic!("{:?}", problems.lines().collect::<Vec<_>>()));
     draft.config.upstreams[0].checks.active.clone().unwrap()
 }
 
@@ -65,26 +66,39 @@ fn every_key_is_taken() {
 
 #[test]
 fn every_mistake_is_told() {
-    let cases: [(&str, &str, usize, &str, &str); 15] = [
-        (PLAIN, "type = 'https'", 26, "type", "needs an upstream that is spoken to in TLS"),
-        (PLAIN, "type = 'grpc'", 26, "type", "grpc"),
-        (PLAIN, "type = 'tcp', http_path = '/'", 52, "http_path", "says nothing with"),
-        (PLAIN, "https_verify_certificate = false", 46, "https_verify_certificate", "no request trusts"),
-        (PLAIN, "http_path = 'health'", 31, "http_path", "begins with `/`"),
-        (PLAIN, "http_path = '/a b'", 31, "http_path", "no spaces"),
-        (PLAIN, "host = 'a b'", 26, "host", ""),
-        (PLAIN, "port = 0", 26, "port", ""),
-        ("nodes = { 'unix:/run/a' = 1 }", "port = 1", 26, "port", "Unix socket"),
-        (PLAIN, "req_headers = ['X']", 34, "req_headers[0]", "is not a header"),
-        (PLAIN, "req_headers = ['Host: a']", 34, "req_headers[0]", "key of its own"),
-        (PLAIN, "req_headers = ['Content-Length: 1']", 34, "req_headers[0]", "belongs to the gateway"),
-        (PLAIN, "healthy = { interval = '10ms' }", 42, "healthy.interval", "too often"),
-        (PLAIN, "healthy = { http_statuses = [404] }, unhealthy = { http_statuses = [404] }", 86,
-         "unhealthy.http_statuses", "404 passes, and fails"),
-        (PLAIN, "unhealthy = { timeouts = 0 }", 44, "unhealthy.timeouts", ""),
+    // The upstream, its checks, the value that is wrong, its key, a part of the message.
+    let cases: [[&str; 5]; 15] = [
+        [PLAIN, "type = 'https'", "'https'", "type", "needs an upstream that is spoken to in TLS"],
+        [PLAIN, "type = 'grpc'", "'grpc'", "type", "grpc"],
+        [PLAIN, "type = 'tcp', http_path = '/'", "'/'", "http_path", "says nothing with"],
+        [
+            PLAIN,
+            "https_verify_certificate = false",
+            "false",
+            "https_verify_certificate",
+            "no request trusts",
+        ],
+        [PLAIN, "http_path = 'health'", "'health'", "http_path", "begins with `/`"],
+        [PLAIN, "http_path = '/a b'", "'/a b'", "http_path", "no spaces"],
+        [PLAIN, "host = 'a b'", "'a b'", "host", ""],
+        [PLAIN, "port = 0", "0", "port", ""],
+        ["nodes = { 'unix:/run/a' = 1 }", "port = 1", "1", "port", "Unix socket"],
+        [PLAIN, "req_headers = ['X']", "'X'", "req_headers[0]", "is not a header"],
+        [PLAIN, "req_headers = ['Host: a']", "'Host: a'", "req_headers[0]", "key of its own"],
+        [PLAIN, "req_headers = ['TE: x']", "'TE: x'", "req_headers[0]", "belongs to the gateway"],
+        [PLAIN, "healthy = { interval = '10ms' }", "'10ms'", "healthy.interval", "too often"],
+        [
+            PLAIN,
+            "healthy = { http_statuses = [404] }, unhealthy = { http_statuses = [404] }",
+            "[404]",
+            "unhealthy.http_statuses",
+            "404 passes, and fails",
+        ],
+        [PLAIN, "unhealthy = { timeouts = 0 }", "0", "unhealthy.timeouts", ""],
     ];
-    for (upstream, checks, column, key, message) in cases {
+    for [upstream, checks, value, key, message] in cases {
         let field = format!("upstreams[0].checks.active.{key}");
+        let column = "checks.active = { ".len() + checks.rfind(value).unwrap() + 1;
         let wanted: [Wanted<'_>; 1] = [(6, column, &field, message)];
         assert_problems(&text(upstream, checks), &wanted);
     }

@@ -87,7 +87,8 @@ fn ask(gateway: &Gateway, times: usize) {
 fn has_thread(gateway: &Gateway) -> bool {
     let tasks = fs::read_dir(format!("/proc/{}/task", gateway.process.id())).expect("a process");
     tasks.filter_map(Result::ok).any(|task| {
-        fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "ferrule-check")
+        fs::read_to_string(task.path().join("comm"))
+            .is_ok_and(|name| name.trim() == "ferrule-check")
     })
 }
 

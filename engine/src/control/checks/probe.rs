@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::sync::Arc;
 
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use monoio::net::{TcpStream, UnixStream};
@@ -59,7 +60,7 @@ async fn converse<S: AsyncReadRent + AsyncWriteRent>(
         return answer(stream, request, question).await;
     };
     stage.set(CheckStage::Handshake);
-    let connector = TlsConnector::from(tls.config.clone());
+    let connector = TlsConnector::from(Arc::clone(&tls.config));
     let stream =
         connector.connect(tls.name.clone(), stream).await.map_err(|error| match error {
             TlsError::Rustls(error) => CheckResult::Tls(tls_reason(&error)),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 
 use super::board::CheckBoard;
-use super::rounds::{self, Rounds};
+use super::rounds::{self, CheckRounds};
 use super::targets;
 use crate::control::process::clock;
 use crate::setup::{CoreLink, Driver, Generation, LinkCursor};
@@ -101,7 +101,7 @@ fn driver(link: &CoreLink) -> Driver {
 }
 
 async fn check(link: &CoreLink, board: &Arc<CheckBoard>, running: &AtomicBool) {
-    let rounds = Rc::new(RefCell::new(Rounds::new(board)));
+    let rounds = Rc::new(RefCell::new(CheckRounds::new(board)));
     let mut cursor = LinkCursor::default();
     loop {
         look(link, &mut cursor, &rounds);
@@ -120,7 +120,7 @@ async fn check(link: &CoreLink, board: &Arc<CheckBoard>, running: &AtomicBool) {
 }
 
 /// Takes what is new on the link.
-fn look(link: &CoreLink, cursor: &mut LinkCursor, rounds: &RefCell<Rounds>) {
+fn look(link: &CoreLink, cursor: &mut LinkCursor, rounds: &RefCell<CheckRounds>) {
     let updates = link.updates(cursor);
     let mut rounds = rounds.borrow_mut();
     if let Some(handover) = updates.handover {

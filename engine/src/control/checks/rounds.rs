@@ -10,7 +10,7 @@ use ferrule_config::model::{ActiveChecks, NodeAddress};
 
 use super::board::{CheckBoard, CheckedNode};
 use super::probe::probe;
-use super::targets::{self, CheckPlace, CheckedUpstream, Question, Target};
+use super::targets::{self, CheckPlace, CheckTarget, CheckedUpstream, Question};
 use crate::control::process::clock;
 use crate::health::announce::announce;
 use crate::health::checks::{CheckJitter, CheckResult, CheckRow, CheckSchedule, LaneId};
@@ -21,7 +21,7 @@ use crate::setup::{Addresses, Handover};
 const AT_ONCE_MAX: u32 = 256;
 
 /// Everything that the checking thread knows.
-pub(super) struct Rounds {
+pub(super) struct CheckRounds {
     board: Arc<CheckBoard>,
     started: Instant,
     jitter: CheckJitter,
@@ -48,7 +48,7 @@ struct Round {
 /// A node and its row of checks, which goes on over reloads.
 struct CheckedTarget {
     upstream: usize,
-    target: Target,
+    target: CheckTarget,
     row: Rc<RefCell<Row>>,
 }
 
@@ -62,7 +62,11 @@ struct Row {
 }
 
 /// What makes a check the same over a reload, beside its settings.
-type RowKey = (Box<str>, Box<str>);
+#[derive(Eq, Hash, PartialEq)]
+struct RowKey {
+    upstream: Box<str>,
+    node: Box<str>,
+}
 
 /// A row of the generation before.
 struct KeptRow {
@@ -72,7 +76,7 @@ struct KeptRow {
     row: Rc<RefCell<Row>>,
 }
 
-impl Rounds {
+impl CheckRounds {
     pub(super) fn new(board: &Arc<CheckBoard>) -> Self {
         let started = clock::monotonic();
         let seed = u64::from(std::process::id()) << 32 ^ clock::unix_seconds().unsigned_abs();
@@ -105,6 +109,12 @@ impl Rounds {
         for upstream in targets::of(generation) {
             self.add(upstream, &mut kept);
         }
+        // Where other settings of its health have changed, the state of a node begins anew, and its row does not.
+        for node in &self.nodes {
+            if let Some(verdict) = node.row.borrow().row.verdict() {
+                publish(&self.states, &node.target, verdict.clone());
+            }
+        }
         self.board
             .replace(self.nodes.iter().map(|node| Arc::clone(&node.row.borrow().counts)).collect());
     }
@@ -121,7 +131,8 @@ impl Rounds {
                 settled: round.settled,
                 row: node.row,
             };
-            Some(((round.id.clone(), node.target.text), kept))
+            let key = RowKey { upstream: round.id.clone(), node: node.target.text };
+            Some((key, kept))
         });
         nodes.collect()
     }
@@ -133,7 +144,7 @@ impl Rounds {
         let (nodes, mut never_passed, mut settled) = (targets.len(), 0, false);
         for target in targets {
             let same = kept
-                .remove(&(id.clone(), target.text.clone()))
+                .remove(&RowKey { upstream: id.clone(), node: target.text.clone() })
                 .filter(|kept| kept.address == target.address && kept.checks == checks);
             settled |= same.as_ref().is_some_and(|kept| kept.settled);
             let row = same.map(|kept| kept.row);
@@ -145,7 +156,12 @@ impl Rounds {
         self.upstreams.push(Round { id, checks, nodes, never_passed, settled });
     }
 
-    fn new_row(&mut self, id: &str, target: &Target, checks: &ActiveChecks) -> Rc<RefCell<Row>> {
+    fn new_row(
+        &mut self,
+        id: &str,
+        target: &CheckTarget,
+        checks: &ActiveChecks,
+    ) -> Rc<RefCell<Row>> {
         let first = self.jitter.first_ms(checks.healthy.interval);
         Rc::new(RefCell::new(Row {
             row: CheckRow::default(),
@@ -237,7 +253,7 @@ struct Check {
 }
 
 /// Begins every check that is due and has room. Each begins the next one when it ends.
-pub(super) fn begin(rounds: &Rc<RefCell<Rounds>>) {
+pub(super) fn begin(rounds: &Rc<RefCell<CheckRounds>>) {
     loop {
         let check = rounds.borrow_mut().next();
         let Some(Check { place, question, row }) = check else { return };
@@ -250,7 +266,7 @@ pub(super) fn begin(rounds: &Rc<RefCell<Rounds>>) {
     }
 }
 
-fn publish(states: &NodeStates, target: &Target, verdict: Checked) {
+fn publish(states: &NodeStates, target: &CheckTarget, verdict: Checked) {
     let unix_seconds = clock::unix_seconds().unsigned_abs();
     let reported = states.set_checked(target.node, verdict, unix_seconds);
     let now_ms = states.now_ms(clock::monotonic());

@@ -21,12 +21,12 @@ use crate::wire::proxy_write::{VERSION_1_UNKNOWN, VERSION_2_LOCAL};
 pub(super) struct CheckedUpstream {
     pub(super) id: Box<str>,
     pub(super) checks: Rc<ActiveChecks>,
-    pub(super) targets: Vec<Target>,
+    pub(super) targets: Vec<CheckTarget>,
 }
 
 /// A node that is checked.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct CheckTarget {
     pub(super) node: NodeId,
     /// The node as written.
     pub(super) text: Box<str>,
@@ -62,7 +62,7 @@ pub(super) enum CheckPlace {
     Unix(PathBuf),
 }
 
-impl Target {
+impl CheckTarget {
     /// Where to ask, if its name has an address. Of several addresses it is the first one, as for requests.
     pub(super) fn place(&self, addresses: &Addresses) -> Option<CheckPlace> {
         if let NodeAddress::Unix(path) = &self.address {
@@ -106,7 +106,7 @@ fn targets(
     checks: &ActiveChecks,
     tls: Option<&UpstreamTls>,
     shows_certificate: bool,
-) -> Vec<Target> {
+) -> Vec<CheckTarget> {
     // One for all nodes.
     let tls = tls.filter(|_| checks.kind == CheckKind::Https);
     let tls = tls.map(|settings| (settings, settings.check_config()));
@@ -117,9 +117,9 @@ fn targets(
         },
         _ => b"",
     };
-    let target = |(node, plan): (NodeIndex, &NodePlan)| {
+    let target = |node: NodeIndex, plan: &NodePlan| {
         let host = check_host(upstream, plan, checks);
-        Target {
+        CheckTarget {
             node: NodeId { upstream: id, node },
             text: plan.text.clone(),
             address: plan.address.clone(),
@@ -137,5 +137,6 @@ fn targets(
             }),
         }
     };
-    (0..).map(NodeIndex).zip(&upstream.nodes).map(target).collect()
+    let nodes = (0..).map(NodeIndex).zip(&upstream.nodes);
+    nodes.map(|(node, plan)| target(node, plan)).collect()
 }

@@ -68,7 +68,13 @@ impl CheckRow {
         (enough || self.is_unhealthy()).then(|| Checked::Unhealthy(result.to_string().into()))
     }
 
-    /// Is that the last verdict?
+    /// The last verdict, if there is one.
+    #[must_use]
+    pub const fn verdict(&self) -> Option<&Checked> {
+        self.verdict.as_ref()
+    }
+
+    /// Is the last verdict that it does not work?
     #[must_use]
     pub const fn is_unhealthy(&self) -> bool {
         matches!(self.verdict, Some(Checked::Unhealthy(_)))

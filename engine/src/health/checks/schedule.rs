@@ -14,7 +14,7 @@ pub struct LaneId(pub u32);
 /// Nodes are numbered from 0, as they were added; times are milliseconds.
 #[derive(Debug, Default)]
 pub struct CheckSchedule {
-    due: BinaryHeap<Reverse<(u64, u32)>>,
+    due: BinaryHeap<Reverse<DueCheck>>,
     /// The lane of each node.
     lane_of: Vec<LaneId>,
     lanes: Vec<Lane>,
@@ -22,6 +22,13 @@ pub struct CheckSchedule {
     ready: VecDeque<LaneId>,
     under_way: u32,
     at_once: u32,
+}
+
+/// Earlier ones are smaller.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct DueCheck {
+    due_ms: u64,
+    node: u32,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +58,7 @@ impl CheckSchedule {
         let node = u32::try_from(self.lane_of.len()).unwrap_or(u32::MAX);
         self.lane_of.push(lane);
         match due_ms {
-            Some(due_ms) => self.due.push(Reverse((due_ms, node))),
+            Some(due_ms) => self.due.push(Reverse(DueCheck { due_ms, node })),
             None => {
                 self.under_way += 1;
                 if let Some(lane) = self.lanes.get_mut(lane.0 as usize) {
@@ -64,7 +71,7 @@ impl CheckSchedule {
 
     /// The next node to check now; its check is under way from now on.
     pub fn start(&mut self, now_ms: u64) -> Option<u32> {
-        while let Some(Reverse((due_ms, node))) = self.due.peek().copied()
+        while let Some(Reverse(DueCheck { due_ms, node })) = self.due.peek().copied()
             && due_ms <= now_ms
         {
             self.due.pop();
@@ -92,14 +99,14 @@ impl CheckSchedule {
         if let Some(lane) = self.lane(id) {
             lane.under_way = lane.under_way.saturating_sub(1);
         }
-        self.due.push(Reverse((due_ms, node)));
+        self.due.push(Reverse(DueCheck { due_ms, node }));
         self.list(id);
     }
 
     /// When the next node is due, of those that do not wait already.
     #[must_use]
     pub fn next_due_ms(&self) -> Option<u64> {
-        self.due.peek().map(|Reverse((due_ms, _))| *due_ms)
+        self.due.peek().map(|Reverse(check)| check.due_ms)
     }
 
     fn lane_of(&self, node: u32) -> Option<LaneId> {
