@@ -206,8 +206,10 @@ on_both_drivers! {
         let tls = |keys: &str| format!("scheme = \"https\"\ntls = {{ {keys}, server_name = \"up.test\" }}\n");
         let own = "client_cert = \"probe.crt\", client_key = \"probe.key\", ca = \"ca.crt\"";
         let strict_node = "127.0.0.1:@strict@";
+        // The route is served to anybody here, and to clients with a certificate there.
+        let front = LISTEN.replace("@front@\"\n", "@front@\"\nmtls_routes = \"allow\"\n");
         let text = [
-            LISTEN.to_owned(),
+            front,
             strict.to_owned(),
             upstream("app", &[port], &tls(own), ""),
             upstream("bare", &[port], &tls("ca = \"ca.crt\""), ""),
