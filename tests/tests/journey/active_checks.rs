@@ -223,7 +223,7 @@ on_both_drivers! {
         checked(&gateway, "shown", "passed", 2.0);
         for (id, reason, word) in [
             ("bare", "status 400, as nginx answers a client without a certificate", "status"),
-            ("stranger", "TLS: unable to get local issuer certificate", "tls"),
+            ("stranger", "TLS: unable to verify the first certificate", "tls"),
             ("plain", "status 400", "status"),
             ("alert", "TLS: the node refuses with the alert CertificateRequired", "tls"),
         ] {
