@@ -163,6 +163,7 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
         "max_fails fail_timeout fail_duration unhealthy_status outlier_detection",
         "`checks.passive.unhealthy` of an [[upstreams]]",
     ),
+    key("health_check health_checks health_uri", "`checks.active` of an [[upstreams]]"),
     // What is not done.
     nothing(
         "limit_req limit_req_zone limit_conn limit_conn_zone limit_rate limit_count rate_limit \
@@ -171,10 +172,9 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
          connections, `http.client_body_min_rate` slow clients",
     ),
     nothing(
-        "backup down slow_start health_check health_checks health_uri circuit_breaker api_breaker \
-         lb_try_duration",
-        "there are no active checks yet; nodes that fail are set aside (`checks.passive`), a request \
-         whose connection fails tries other nodes (`retries`), and a node with weight 0 gets none",
+        "backup down slow_start circuit_breaker api_breaker lb_try_duration",
+        "nodes that fail are set aside (`checks.passive`), a request whose connection fails tries \
+         other nodes (`retries`), and a node with weight 0 gets none",
     ),
     nothing(
         "least_conn ip_hash hash random sticky balance lb_policy lb session_affinity",
