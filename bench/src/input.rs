@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use ferrule_config::Config;
 use ferrule_config::model::{
-    Answers, Checks, Forwarded, HeaderOps, HeaderValue, Http, HttpReuse, KeepalivePool, Listen,
-    Node, NodeAddress, Pacing, PassHost, Route, Scheme, Upstream, UpstreamTimeout, UriPattern,
+    Answers, Balance, BalanceMethod, Checks, Forwarded, HeaderOps, HeaderValue, Http, HttpReuse,
+    KeepalivePool, Listen, Node, NodeAddress, Pacing, PassHost, Route, Scheme, Upstream,
+    UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::rewrite::{Destination, upstream_head};
@@ -118,7 +119,10 @@ fn upstream() -> Upstream {
             place: Default::default(),
             address: NodeAddress::Ip(([127, 0, 0, 1], 8080).into()),
             weight: 1,
+            priority: 0,
+            backup: false,
         }],
+        balance: Balance { method: BalanceMethod::RoundRobin, hash_key: None, slow_start: None },
         pass_host: PassHost::Pass,
         retries: 1,
         timeout: UpstreamTimeout { connect: MINUTE, send: MINUTE, read: MINUTE },

@@ -33,7 +33,7 @@
 //! | request head | `shell/client/connection.rs` | `wire/head.rs`, `wire/framing.rs` |
 //! | admission and route | `shell/request/serve.rs` | `exchange/request.rs`, `plan/route.rs` |
 //! | upstream head | `shell/request/attempt.rs` | `exchange/rewrite.rs`, `plan/template.rs` |
-//! | choosing a node, retries | `shell/request/forward.rs` | `exchange/balance.rs`, `exchange/retry.rs` |
+//! | choosing a node, retries | `shell/request/forward.rs` | `exchange/balance/mod.rs`, `exchange/retry.rs` |
 //! | upstream connection | `shell/request/lease.rs`, `shell/request/connect.rs` | `exchange/pool.rs`, `tls/client.rs` |
 //! | bodies, both ways | `shell/request/duplex.rs`, `shell/request/relay.rs` | `wire/body.rs`, `exchange/flow.rs` |
 //! | response head | `shell/request/respond.rs` | `exchange/response.rs`, `exchange/response_head.rs` |

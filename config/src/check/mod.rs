@@ -7,6 +7,7 @@
 mod active_checks;
 mod alike;
 mod answers;
+mod balance;
 mod checks;
 mod clients;
 mod conditions;

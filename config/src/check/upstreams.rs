@@ -38,6 +38,7 @@ impl Check<'_> {
     fn upstream(&mut self, raw: &Raw, id: String) -> Option<Upstream> {
         let scheme = raw.word("scheme");
         let nodes = self.nodes(raw, scheme.unwrap_or(Scheme::Http));
+        let balance = self.balance(raw, &nodes);
         let pass_host = self.pass_host(raw);
         let tls = self.upstream_tls(raw, scheme, &nodes);
         let proxy_protocol = self.proxy_header(raw);
@@ -55,6 +56,7 @@ impl Check<'_> {
             id,
             scheme: scheme?,
             nodes,
+            balance: balance?,
             pass_host,
             retries: raw.int_given("retries").unwrap_or(by_default),
             timeout,
@@ -83,7 +85,8 @@ impl Check<'_> {
                             wrong.help("give it more weight"),
                         );
                     }
-                    nodes.push(Node { place: written.place, address, weight: written.weight });
+                    let RawNode { place, weight, priority, backup, .. } = *written;
+                    nodes.push(Node { place, address, weight, priority, backup });
                 }
                 Err(wrong) => self.wrong(written.place, &*written.field, wrong),
             }

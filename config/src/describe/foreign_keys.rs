@@ -172,9 +172,9 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
          connections, `http.client_body_min_rate` slow clients",
     ),
     nothing(
-        "backup down slow_start circuit_breaker api_breaker lb_try_duration",
-        "nodes that fail are set aside (`checks.passive`), a request whose connection fails tries \
-         other nodes (`retries`), and a node with weight 0 gets none",
+         "down circuit_breaker api_breaker lb_try_duration",
+         "nodes that fail are set aside (`checks.passive`), a request whose connection fails tries \
+          other nodes (`retries`), and a node with weight 0 gets none",
     ),
     nothing(
         "least_conn ip_hash hash random sticky balance lb_policy lb session_affinity",

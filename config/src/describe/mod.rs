@@ -6,6 +6,7 @@
 //! `example` shows how a key is written.
 
 mod active_checks;
+mod balance;
 mod checks;
 pub(crate) mod example;
 pub(crate) mod foreign_keys;

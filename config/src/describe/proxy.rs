@@ -1,6 +1,7 @@
 //! The tables of upstreams, services, routes and global rules.
 
 use crate::defaults;
+use crate::describe::balance;
 use crate::describe::checks::CHECKS;
 use crate::describe::key::{
     Fallback, Key, Kind, Table, Words, flag, optional, required, seconds, with,
@@ -14,7 +15,6 @@ use crate::model::{HttpReuse, ProxyTlv, Scheme, UpstreamVerify};
 use crate::words::{HostMode, ProxyVersion, Word};
 
 static SCHEME: Words = Words { words: Scheme::WORDS, refused: refused::SCHEMES };
-static BALANCER: Words = Words { words: &["roundrobin"], refused: refused::BALANCERS };
 static HOST_MODE: Words = Words { words: HostMode::WORDS, refused: &[] };
 static PROXY_VERSION: Words = Words { words: ProxyVersion::WORDS, refused: &[] };
 static PROXY_TLVS: Words = Words { words: ProxyTlv::WORDS, refused: &[] };
@@ -34,12 +34,10 @@ pub(super) static UPSTREAMS: Table = Table {
         NAME,
         DESC,
         LABELS,
-        with(
-            "type",
-            Kind::Word(&BALANCER),
-            Fallback::Text("roundrobin"),
-            "How a node is chosen: in turn, by weight.",
-        ),
+        balance::TYPE,
+        balance::HASH_ON,
+        balance::KEY,
+        balance::SLOW_START,
         with(
             "scheme",
             Kind::Word(&SCHEME),
@@ -48,7 +46,7 @@ pub(super) static UPSTREAMS: Table = Table {
         ),
         required(
             "nodes",
-            Kind::Nodes(&NODE),
+            Kind::Nodes(&balance::NODE),
             "`\"host:port\" = weight`, or a list of tables. A host is an address, a name \
                  (resolved again while the gateway runs) or `unix:/path`. Without a port: 80 or \
                  443, by the scheme.",
@@ -106,22 +104,6 @@ pub(super) static UPSTREAMS: Table = Table {
         ),
     ],
     refused: refused::IN_UPSTREAMS,
-};
-
-static NODE: Table = Table {
-    name: "upstreams.nodes",
-    doc: "One node, where `nodes` is a list.",
-    keys: &[
-        required("host", Kind::Text, "An address, a name or `unix:/path`."),
-        optional("port", Kind::Int(1, 65_535), "80 or 443, by the scheme", "Its port."),
-        with(
-            "weight",
-            Kind::Int(0, 1_000_000),
-            Fallback::Int(defaults::WEIGHT),
-            "Its share of the requests; 0 gets none.",
-        ),
-    ],
-    refused: refused::IN_NODES,
 };
 
 static TIMEOUT: Table = Table {

@@ -73,15 +73,13 @@ pub(crate) const IN_SSLS: &[Refused] = &[
 pub(crate) const IN_CLIENT: &[Refused] = &[later("ocsp"), never("pins", PINS)];
 
 pub(crate) const IN_UPSTREAMS: &[Refused] = &[
-    later("hash_on"),
-    later("key"),
     later("retry_timeout"),
     never("discovery_args", DISCOVERY),
     never("discovery_type", DISCOVERY),
     never("service_name", DISCOVERY),
 ];
 
-pub(crate) const IN_NODES: &[Refused] = &[later("priority"), later("metadata")];
+pub(crate) const IN_NODES: &[Refused] = &[later("metadata")];
 
 pub(crate) const IN_SERVICES: &[Refused] = &[
     later("limits"),
@@ -144,7 +142,18 @@ pub(crate) const SCHEMES: &[Refused] = &[
     never("udp", "only HTTP is proxied"),
 ];
 
-pub(crate) const BALANCERS: &[Refused] = &[later("chash"), later("ewma"), later("least_conn")];
+pub(crate) const BALANCERS: &[Refused] = &[
+    never("hash", "say \"chash\", with `hash_on` and `key`"),
+    never("ip_hash", "say \"chash\" with `key = \"remote_addr\"`"),
+    never("leastconn", "say \"least_conn\""),
+    never("round_robin", "say \"roundrobin\""),
+];
+
+pub(crate) const HASH_ON: &[Refused] = &[never(
+    "consumer",
+    "there are no consumers: who the client is, its certificate says: say \"vars\" and \
+         `key = \"ssl_client_fingerprint\"`",
+)];
 
 pub(crate) const HTTP_REUSE: &[Refused] = &[
     never("never", "say `keepalive_pool = { size = 0 }`"),

@@ -3,17 +3,19 @@
 //! What comes out reads back, and its dump is the same text, as long as no key was inline.
 
 mod active_checks;
+mod balance;
 mod checks;
 mod writer;
 
 use toml::Value;
 
+use self::balance::{dump_balance, node_table};
 use self::writer::{Writer, list, plain, quoted_key, template_text, text};
 use crate::model::{
     AccessFormat, Answers, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps,
-    HeaderValue, Http, KeepalivePool, KeyPair, Listen, LogTarget, Node, NodeAddress, OwnFormat,
-    PageStatuses, PassHost, Pem, PemSource, Pin, Protocols, ProxyProtocol, Revocation, Route,
-    Server, Upstream, UpstreamCa, UpstreamTimeout, UpstreamTls, Xfcc,
+    HeaderValue, Http, KeepalivePool, KeyPair, Listen, LogTarget, OwnFormat, PageStatuses,
+    PassHost, Pem, PemSource, Pin, Protocols, ProxyProtocol, Revocation, Route, Server, Upstream,
+    UpstreamCa, UpstreamTimeout, UpstreamTls, Xfcc,
 };
 use crate::source::sounds_secret;
 use crate::template::{Piece, Template};
@@ -345,6 +347,7 @@ fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
     out.text_line("scheme", upstream.scheme.word());
     let nodes: Vec<_> = upstream.nodes.iter().map(node_table).collect();
     out.line("nodes", format!("[{}]", nodes.join(", ")));
+    dump_balance(out, &upstream.balance);
     match &upstream.pass_host {
         PassHost::Pass => out.text_line("pass_host", "pass"),
         PassHost::Node => out.text_line("pass_host", "node"),
@@ -450,16 +453,6 @@ fn header_value(header: &HeaderValue) -> String {
         Piece::Variable(variable) => Piece::Variable(variable.clone()),
     });
     template_text(&Template { pieces: pieces.collect() })
-}
-
-fn node_table(node: &Node) -> String {
-    let (host, port) = match &node.address {
-        NodeAddress::Ip(address) => (address.ip().to_string(), Some(address.port())),
-        NodeAddress::Name { host, port } => (host.clone(), Some(*port)),
-        NodeAddress::Unix(path) => (format!("unix:{}", path.display()), None),
-    };
-    let port = port.map(|port| format!("port = {port}, ")).unwrap_or_default();
-    format!("{{ host = {}, {port}weight = {} }}", text(&host), node.weight)
 }
 
 fn timeout_table(timeout: &UpstreamTimeout) -> String {

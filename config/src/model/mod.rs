@@ -7,6 +7,7 @@
 mod access;
 mod active_checks;
 mod answers;
+mod balance;
 mod checks;
 mod condition;
 mod config;
@@ -30,6 +31,7 @@ pub use access::{
 };
 pub use active_checks::{ActiveChecks, ActiveHealthy, ActiveUnhealthy, CheckHeader, CheckKind};
 pub use answers::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Traceparent};
+pub use balance::{Balance, BalanceMethod, HashInput, HashOn};
 pub use checks::{Checks, PassiveChecks, PassiveHealthy, PassiveUnhealthy};
 pub use condition::{Condition, Order, Test};
 pub use config::Config;

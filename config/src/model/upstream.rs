@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
+use super::balance::Balance;
 use super::checks::Checks;
 use super::files::{KeyPair, Pem};
 use super::ssl::Protocols;
@@ -23,6 +24,8 @@ pub struct Upstream {
     pub scheme: Scheme,
     /// At least one.
     pub nodes: Vec<Node>,
+    /// How one of them is chosen.
+    pub balance: Balance,
     /// Which `Host` the upstream sees.
     pub pass_host: PassHost,
     /// Further tries on other nodes after a failed connection.
@@ -102,6 +105,10 @@ pub struct Node {
     pub address: NodeAddress,
     /// Its share; 0 gets nothing new.
     pub weight: u32,
+    /// Nodes of a lower one are asked only if there is none of a higher one.
+    pub priority: i32,
+    /// Is it asked only if there is no other?
+    pub backup: bool,
 }
 
 /// Where a node is.

@@ -97,6 +97,8 @@ pub(crate) struct RawNode {
     /// May `host` end in `:port`?
     pub(crate) joined: bool,
     pub(crate) weight: u32,
+    pub(crate) priority: i32,
+    pub(crate) backup: bool,
 }
 
 /// A value of the right type.

@@ -445,6 +445,8 @@ impl Reader<'_> {
                     port: None,
                     joined: true,
                     weight: u32::try_from(weight).unwrap_or_default(),
+                    priority: 0,
+                    backup: false,
                 });
             }
             return if nodes.len() < map.len() { Value::Broken } else { Value::Nodes(nodes) };
@@ -470,6 +472,8 @@ impl Reader<'_> {
                 port: node.int_given("port"),
                 joined: false,
                 weight: node.int("weight"),
+                priority: node.int("priority"),
+                backup: node.flag("backup"),
             });
         }
         if nodes.len() < array.len() { Value::Broken } else { Value::Nodes(nodes) }

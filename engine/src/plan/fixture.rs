@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    Answers, Checks, ClientAuth, ClientLists, ClientVerify, Config, Forwarded, HeaderOps,
-    HeaderValue, HostPattern, Http, HttpReuse, KeepalivePool, Listen, Node, NodeAddress, OnRevoke,
-    Pacing, PassHost, Pem, PemSource, Protocols, Reject, Route, Scheme, Server, Upstream,
-    UpstreamTimeout, UriPattern,
+    Answers, Balance, BalanceMethod, Checks, ClientAuth, ClientLists, ClientVerify, Config,
+    Forwarded, HeaderOps, HeaderValue, HostPattern, Http, HttpReuse, KeepalivePool, Listen, Node,
+    NodeAddress, OnRevoke, Pacing, PassHost, Pem, PemSource, Protocols, Reject, Route, Scheme,
+    Server, Upstream, UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -57,12 +57,15 @@ pub(crate) fn upstream(pass_host: PassHost, scheme: Scheme) -> Upstream {
         place: Default::default(),
         address: NodeAddress::Name { host: host.to_owned(), port: 8080 },
         weight: 1,
+        priority: 0,
+        backup: false,
     };
     Upstream {
         place: Default::default(),
         id: "up".to_owned(),
         scheme,
         nodes: vec![node("a.internal"), node("b.internal")],
+        balance: Balance { method: BalanceMethod::RoundRobin, hash_key: None, slow_start: None },
         pass_host,
         retries: 1,
         timeout: TIMEOUT,

@@ -7,6 +7,7 @@ use ferrule_config::model::{
 };
 use ferrule_config::template::{self as config, Variable};
 
+use super::balance::BalancePlan;
 use super::node::NodePlan;
 use super::template::{Compiler, Template};
 
@@ -26,8 +27,8 @@ pub struct UpstreamPlan {
     pub scheme: Scheme,
     /// At least one.
     pub nodes: Vec<NodePlan>,
-    /// The nodes' shares, in their order: what a balancer starts from.
-    pub weights: Vec<u32>,
+    /// How one of them is chosen.
+    pub balance: BalancePlan,
     /// Which `Host` the nodes see.
     pub pass_host: PassHost,
     /// SNI and the name checked, if it is fixed.
@@ -67,7 +68,7 @@ impl UpstreamPlan {
         Self {
             id: upstream.id.as_str().into(),
             scheme: upstream.scheme,
-            weights: nodes.iter().map(|node| node.weight).collect(),
+            balance: BalancePlan::build(upstream, &nodes, compiler),
             nodes,
             pass_host: upstream.pass_host.clone(),
             server_name: upstream

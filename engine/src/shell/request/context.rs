@@ -3,7 +3,7 @@
 use ferrule_config::model::UpstreamTimeout;
 
 use crate::exchange::Admission;
-use crate::exchange::balance::Tried;
+use crate::exchange::balance::Choice;
 use crate::exchange::outcome::byte_count;
 use crate::exchange::reuse::Bodies;
 use crate::plan::{NodeId, NodeIndex, UpstreamPlan};
@@ -45,11 +45,11 @@ impl<'a> ExchangeContext<'a> {
         NodeId { upstream: self.admission.upstream, node }
     }
 
-    /// The node to ask next, of those that it has not been at.
+    /// The node to ask next.
     #[must_use]
-    pub(crate) fn next_node(&self, tried: &Tried) -> Option<NodeIndex> {
+    pub(crate) fn next_node(&self, choice: &Choice<'_>) -> Option<NodeIndex> {
         let clock = &self.core.clock;
-        self.live.next_node(self.admission.upstream, tried, clock, || self.is_repeatable())
+        self.live.next_node(self.admission.upstream, choice, clock, || self.is_repeatable())
     }
 
     /// May it be sent twice (RFC 9110, section 9.2.2), and is the whole of it here to be sent again?

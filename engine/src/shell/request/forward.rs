@@ -2,18 +2,20 @@
 //!
 //! Which node is asked and whether a failure may be tried again is decided in `exchange`.
 
+use std::time::Duration;
+
 use ferrule_config::model::NodeAddress;
 
 use super::attempt::{AttemptResult, FailedAttempt, ForwardResult, attempt};
 use super::context::ExchangeContext;
 use super::failure::{self, FailureReason};
 use super::memory::ExchangeMemory;
-use crate::exchange::balance::Tried;
+use crate::exchange::balance::{Choice, Tried, TryEnd};
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::retry::{Attempt, Failure, Retry, decide};
-use crate::plan::NodeIndex;
 use crate::plan::attempts::AttemptRecord;
+use crate::plan::{Facts, NodeIndex};
 use crate::report::NodeCounter;
 use crate::shell::client::connection::Client;
 
@@ -29,9 +31,12 @@ pub(crate) async fn forward(
     let mut retries_left = request.upstream().retries;
     let mut again: Option<NodeIndex> = None;
     let mut last = Refusal::NoLiveNode;
+    let hash = hash(request, client, memory);
     loop {
         let fresh = again.is_some();
-        let next = again.take().or_else(|| request.next_node(&tried));
+        let now = request.core.clock.elapsed();
+        let choice = Choice { tried: &tried, hash, now };
+        let next = again.take().or_else(|| request.next_node(&choice));
         let Some(node) = next else {
             return ForwardResult::Refuse(last, request.unread_bodies());
         };
@@ -40,9 +45,11 @@ pub(crate) async fn forward(
         if !memory.attempts.is_empty() {
             request.node_meters(node).count(NodeCounter::Retries);
         }
-        memory.attempts.push(begin(request, node));
+        memory.attempts.push(begin(request, node, now));
+        let open = request.live.begin_try(request.node_id(node));
         let result = attempt(request, client, memory, node, fresh, consumed, outcome).await;
         end(request, memory, &result, outcome);
+        open.end(|| try_end(memory.attempt()?, &result));
         let failed = match result {
             AttemptResult::Done(forwarded) => return forwarded,
             AttemptResult::Failed(failed) => failed,
@@ -64,12 +71,49 @@ pub(crate) async fn forward(
 }
 
 /// The record of a try that begins now.
-fn begin(request: &ExchangeContext<'_>, node: NodeIndex) -> AttemptRecord {
+fn begin(request: &ExchangeContext<'_>, node: NodeIndex, now: Duration) -> AttemptRecord {
     let plan = request.upstream().nodes.get(node.0 as usize);
     let is_name = plan.is_some_and(|plan| matches!(plan.address, NodeAddress::Name { .. }));
     let upstream = request.admission.upstream;
     let resolved = if is_name { request.live.address(upstream, node) } else { None };
-    AttemptRecord::begin(node, resolved, request.core.clock.elapsed())
+    AttemptRecord::begin(node, resolved, now)
+}
+
+/// What the request is placed by, where its upstream asks for that.
+fn hash(
+    request: &ExchangeContext<'_>,
+    client: &Client,
+    memory: &mut ExchangeMemory,
+) -> Option<u64> {
+    let key = request.upstream().balance.hash_key.as_ref()?;
+    let ExchangeMemory { head, request: scratch, request_ids, upload, .. } = memory;
+    let route = request.live.generation.plan.route(request.admission.route);
+    Some(request.core.clock.with_now(|now| {
+        let facts = client
+            .facts(now, Some(Client::request_facts(head.view(request.buf), scratch, &route.id)));
+        key.hash(&Facts { request_ids: Some(request_ids), ..facts }, upload)
+    }))
+}
+
+/// What a try says about its node; `None` where the client was why it ended, or a pooled connection had died.
+fn try_end(attempt: &AttemptRecord, result: &AttemptResult) -> Option<TryEnd> {
+    let failed = match result {
+        AttemptResult::Failed(FailedAttempt { cause, reused, .. }) => {
+            if *reused && cause.failure() == Failure::Lost {
+                return None;
+            }
+            true
+        }
+        AttemptResult::Done(ForwardResult::Delivered { .. } | ForwardResult::Switched(_)) => {
+            // 502, 503, 504: what a node says that cannot answer, sooner than those that can.
+            matches!(attempt.status, Some(502..=504))
+        }
+        AttemptResult::Done(ForwardResult::Refuse(Refusal::UpstreamTimeout, _)) => true,
+        AttemptResult::Done(ForwardResult::Aborted | ForwardResult::Refuse(..)) => return None,
+    };
+    let micros = attempt.header_micros.unwrap_or(attempt.response_micros);
+    let now = attempt.started + Duration::from_micros(attempt.response_micros);
+    Some(TryEnd { now, micros, failed })
 }
 
 /// A try is over: notes how long it took, and the status of one that failed.

@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use rustls::ServerConfig;
 
-use crate::exchange::balance::{Balancer, Tried};
+use crate::exchange::balance::{Balancer, Choice, TryEnd};
 use crate::exchange::pool::{Address, Identity};
 use crate::exchange::warm_up::WarmUp;
 use crate::health::{NodeStates, ProbeRequest, Standing};
@@ -55,6 +55,29 @@ struct Look {
     due_ms: u64,
 }
 
+/// A try at a node, counted until this is dropped: also where the exchange is given up.
+pub(crate) struct OpenTry<'a> {
+    balancer: Option<&'a RefCell<Balancer>>,
+    node: NodeIndex,
+}
+
+impl OpenTry<'_> {
+    /// It is over, and this is what it says about the node.
+    pub(crate) fn end(mut self, end: impl FnOnce() -> Option<TryEnd>) {
+        if let Some(balancer) = self.balancer.take() {
+            balancer.borrow_mut().end_try(self.node, end());
+        }
+    }
+}
+
+impl Drop for OpenTry<'_> {
+    fn drop(&mut self) {
+        if let Some(balancer) = self.balancer {
+            balancer.borrow_mut().end_try(self.node, None);
+        }
+    }
+}
+
 /// Server names that were seen on one listener, and their servers; the empty string stands for no name.
 type ServerNames = HashMap<Box<str>, ServerId, RandomState>;
 
@@ -70,7 +93,7 @@ impl LiveGeneration {
             .plan
             .upstreams()
             .iter()
-            .map(|upstream| RefCell::new(Balancer::new(&upstream.weights, seed)))
+            .map(|upstream| RefCell::new(Balancer::new(&upstream.balance, seed)))
             .collect();
         Self {
             generation,
@@ -141,12 +164,12 @@ impl LiveGeneration {
         Some((server, config))
     }
 
-    /// The next node of an upstream that is not in `tried`, for a request that may be sent again or not.
+    /// The next node of an upstream for a request that may be sent again or not.
     #[must_use]
     pub(crate) fn next_node(
         &self,
         upstream: UpstreamId,
-        tried: &Tried,
+        choice: &Choice<'_>,
         clock: &CoreClock,
         repeatable: impl FnOnce() -> bool,
     ) -> Option<NodeIndex> {
@@ -157,14 +180,14 @@ impl LiveGeneration {
         if seen.epoch != states.epoch(upstream) || seen.due_ms != u64::MAX {
             let now_ms = states.now_ms(clock.instant());
             if seen.epoch != states.epoch(upstream) || now_ms >= seen.due_ms {
-                let request = ProbeRequest { repeatable: repeatable(), tried };
-                let probe = self.look_again(upstream, now_ms, request);
+                let request = ProbeRequest { repeatable: repeatable(), tried: choice.tried };
+                let probe = self.look_again(upstream, now_ms, request, choice.now);
                 if probe.is_some() {
                     return probe;
                 }
             }
         }
-        balancer.borrow_mut().next(tried)
+        balancer.borrow_mut().next(choice)
     }
 
     /// Tells the balancer who may be asked now. A node, if one is due to be asked again by this request.
@@ -173,6 +196,7 @@ impl LiveGeneration {
         upstream: UpstreamId,
         now_ms: u64,
         request: ProbeRequest<'_>,
+        now: Duration,
     ) -> Option<NodeIndex> {
         let (at, states) = (upstream.0 as usize, &self.node_states);
         // First, so that what moves meanwhile is seen with the next request.
@@ -181,8 +205,18 @@ impl LiveGeneration {
         let probe = states.take_probe(upstream, &view, now_ms, request);
         self.looks.get(at)?.set(Look { epoch, due_ms: view.due_ms() });
         let usable = |node| view.standing(node, now_ms) == Standing::Usable;
-        self.balancers.get(at)?.borrow_mut().set_usable(usable);
+        self.balancers.get(at)?.borrow_mut().set_usable(now, usable);
         probe
+    }
+
+    /// A try at a node begins, for balancers that count them; it ends with what is returned.
+    pub(crate) fn begin_try(&self, node: NodeId) -> OpenTry<'_> {
+        let balancer = self.balancers.get(node.upstream.0 as usize);
+        let balancer = balancer.filter(|balancer| balancer.borrow().counts());
+        if let Some(balancer) = balancer {
+            balancer.borrow_mut().begin_try(node.node);
+        }
+        OpenTry { balancer, node: node.node }
     }
 
     /// The first address of a node, if it has one now.
