@@ -109,7 +109,8 @@ pub fn config() -> Config {
     }
 }
 
-fn upstream() -> Upstream {
+/// An upstream of one node.
+pub fn upstream() -> Upstream {
     Upstream {
         proxy_protocol: None,
         place: Default::default(),

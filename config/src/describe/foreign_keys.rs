@@ -176,9 +176,9 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
          "nodes that fail are set aside (`checks.passive`), a request whose connection fails tries \
           other nodes (`retries`), and a node with weight 0 gets none",
     ),
-    nothing(
+    key(
         "least_conn ip_hash hash random sticky balance lb_policy lb session_affinity",
-        "nodes take turns by weight (`type = \"roundrobin\"`); nothing else is supported yet",
+        "`type` of an [[upstreams]], with `hash_on` and `key` where equal keys go to equal nodes",
     ),
     nothing(
         "redirect redirects return http_to_https redirectScheme redirectRegex https_redirect",

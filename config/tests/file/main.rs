@@ -2,6 +2,7 @@
 
 mod active_checks;
 mod answers;
+mod balancing;
 mod checks;
 mod clients;
 mod examples;

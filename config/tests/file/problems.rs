@@ -223,10 +223,10 @@ fn upstreams_are_whole() {
         ("nodes = { 'a' = 0 }\n", &[(3, 9, "upstreams[0].nodes", "every weight is 0")]),
         ("nodes = { 'a:x' = 1 }\n", &[(3, 11, "upstreams[0].nodes.\"a:x\"", "not a port")]),
         (
-            "nodes = [{ host = 'http://a' }, { port = 1 }, { host = 'a', priority = 1 }]\n",
+            "nodes = [{ host = 'http://a' }, { port = 1 }, { host = 'a', metadata = 1 }]\n",
             &[
                 (3, 33, "upstreams[0].nodes[1].host", "`host` is missing"),
-                (3, 61, "upstreams[0].nodes[2].priority", "not supported yet"),
+                (3, 61, "upstreams[0].nodes[2].metadata", "not supported yet"),
             ],
         ),
         ("nodes = [{ host = 'a:1' }]\n", &[(3, 19, "upstreams[0].nodes[0].host", "has a port")]),
@@ -250,7 +250,7 @@ fn upstreams_are_whole() {
             "nodes = { 'a' = 1 }\nscheme = 'grpc'\ntype = 'chash'\n",
             &[
                 (4, 10, "upstreams[0].scheme", "only HTTP/1.1 is spoken"),
-                (5, 8, "upstreams[0].type", "not supported yet"),
+                (5, 8, "upstreams[0].key", "`key` is missing"),
             ],
         ),
         (

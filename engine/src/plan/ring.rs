@@ -119,3 +119,93 @@ const fn table() -> [u32; 256] {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring() -> Ring {
+        let member = |node, name, weight| RingMember { node: NodeIndex(node), name, weight };
+        Ring::build(&[
+            member(0, "10.0.0.1:80", 1),
+            member(1, "10.0.0.2:80", 1),
+            member(2, "10.0.0.3:8080", 2),
+        ])
+    }
+
+    #[test]
+    fn the_sum_is_crc_32() {
+        assert_eq!(hash_of(b"123456789"), 0xcbf4_3926);
+    }
+
+    /// The order in which keys ask for nodes, worked out once by another program from the rule of
+    /// `resty.chash` and APISIX: Python, with the CRC-32 of zlib.
+    #[test]
+    fn keys_go_where_apisix_sends_them() {
+        let points = ring().points;
+        assert_eq!(points.len(), 640);
+        assert_eq!(points[0], Point { hash: 3_751_338, node: 0 });
+        assert_eq!(points[639], Point { hash: 4_294_447_434, node: 0 });
+        for (key, order) in [
+            ("", [0, 2, 1]),
+            ("127.0.0.1", [1, 2, 0]),
+            ("192.0.2.7", [0, 2, 1]),
+            ("alice", [0, 2, 1]),
+            ("bob", [2, 1, 0]),
+            ("carol", [0, 1, 2]),
+            ("/index.html", [0, 2, 1]),
+            ("user-1", [0, 1, 2]),
+            ("user-2", [1, 2, 0]),
+            ("user-3", [0, 2, 1]),
+        ] {
+            let mut found = Vec::new();
+            for node in ring().from_hash(hash_of(key.as_bytes())) {
+                if !found.contains(&node.0) {
+                    found.push(node.0);
+                }
+            }
+            assert_eq!(found, order, "{key}");
+        }
+    }
+
+    /// A bit by bit sum and a plain walk beside the table and the search, for many keys.
+    #[test]
+    fn a_plain_implementation_agrees() {
+        let plain_sum = |bytes: &[u8]| {
+            let mut crc = u32::MAX;
+            for byte in bytes {
+                crc ^= u32::from(*byte);
+                for _ in 0..8 {
+                    crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+                }
+            }
+            !crc
+        };
+        let mut points = Vec::new();
+        for (node, name, weight) in
+            [(0, "10.0.0.1\x0080", 1), (1, "10.0.0.2\x0080", 1), (2, "10.0.0.3\x008080", 2)]
+        {
+            let mut hash = 0_u32;
+            for _ in 0..160 * weight {
+                hash = plain_sum(&[name.as_bytes(), &hash.to_le_bytes()].concat());
+                points.push((hash, node));
+            }
+        }
+        let built = ring();
+        for key in (0..2_000).map(|at| format!("key {at}")) {
+            let hash = plain_sum(key.as_bytes());
+            let at_or_after = points.iter().filter(|(point, _)| *point >= hash).min();
+            let (_, node) = at_or_after.or_else(|| points.iter().min()).unwrap();
+            assert_eq!(built.from_hash(hash_of(key.as_bytes())).next(), Some(NodeIndex(*node)));
+        }
+    }
+
+    #[test]
+    fn only_the_ratio_of_weights_counts() {
+        let ring = |weight| {
+            let member = |node, name| RingMember { node: NodeIndex(node), name, weight };
+            Ring::build(&[member(0, "a:1"), member(1, "b:1")])
+        };
+        assert_eq!(ring(1).points, ring(1_000_000).points);
+    }
+}

@@ -237,7 +237,9 @@ impl Worker {
     /// New requests get another generation.
     fn adopt(&mut self, handover: &Handover) {
         let seed = u64::from(self.core.link.core);
-        self.core.set_live(LiveGeneration::new(handover, seed));
+        let live = LiveGeneration::new(handover, seed);
+        live.begin_slowly(&self.core.live(), self.core.clock.elapsed());
+        self.core.set_live(live);
         self.core.live().warm_up(self.core.clock.elapsed());
         self.service.registry.review_all();
         self.core.inspection.begin_again();

@@ -10,6 +10,7 @@ mod alerts;
 mod algorithms;
 mod answers;
 mod asides;
+mod balancing;
 mod bare;
 mod between;
 mod bodies;

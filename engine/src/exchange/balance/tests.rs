@@ -273,3 +273,64 @@ fn a_node_that_leaves_takes_its_keys_alone() {
     // 160 points for each node: the largest share of ten is not far from a tenth.
     assert!(moved_most < 1_300, "{moved_most}");
 }
+
+/// A seeded run: requests come at random, 4,000 in a second; each node answers after its own time, give or take a
+/// half. Out: the 99th percentile in microseconds.
+fn p99(method: BalanceMethod, node_micros: &[u64]) -> u64 {
+    let mut balancer = balancer(method, &vec![1; node_micros.len()], 1);
+    let mut random = Random::new(7);
+    let mut under_way = std::collections::BinaryHeap::new();
+    let (mut now, mut taken) = (0_u64, Vec::new());
+    while taken.len() < 100_000 {
+        now += random.below(500);
+        while let Some(std::cmp::Reverse((end, node, micros))) = under_way.peek().copied() {
+            if end > now {
+                break;
+            }
+            under_way.pop();
+            let end = TryEnd { now: Duration::from_micros(end), micros, failed: false };
+            balancer.end_try(NodeIndex(node), Some(end));
+        }
+        let now_is = Duration::from_micros(now);
+        let node = pick(&mut balancer, &Tried::default(), 0, now_is).unwrap();
+        balancer.begin_try(NodeIndex(node));
+        let usual = node_micros[node as usize];
+        let micros = usual / 2 + random.below(usual);
+        under_way.push(std::cmp::Reverse((now + micros, node, micros)));
+        taken.push(micros);
+    }
+    taken.sort_unstable();
+    taken[taken.len() * 99 / 100]
+}
+
+/// One slow node of four, against three good ones; turns beside them show what is avoided.
+#[test]
+fn one_slow_node_is_hardly_seen() {
+    let good = 2_000;
+    for (method, slow) in [(Ewma, 20_000), (Ewma, 400_000), (LeastConn, 400_000)] {
+        let three = p99(method, &[good; 3]);
+        let four = p99(method, &[good, good, slow, good]);
+        assert!(four * 10 <= three * 12, "{method:?}, {slow}: {four} against {three}");
+        assert!(p99(RoundRobin, &[good, good, slow, good]) > three * 5, "{slow}");
+    }
+}
+
+/// A node that fails soon is not a fast one; and one of which nothing is known gets one request, not all.
+#[test]
+fn failing_soon_is_not_being_fast() {
+    let mut balancer = balancer(Ewma, &[1, 1], 0);
+    let mut asked = [0; 2];
+    for at in 0..1_000_u64 {
+        let now = Duration::from_millis(at);
+        let node = pick(&mut balancer, &Tried::default(), 0, now).unwrap();
+        asked[node as usize] += 1;
+        balancer.begin_try(NodeIndex(node));
+        let end = TryEnd { now, micros: if node == 0 { 50 } else { 5_000 }, failed: node == 0 };
+        balancer.end_try(NodeIndex(node), Some(end));
+    }
+    assert_eq!(asked, [1, 999]);
+    let mut unknown = Balancer::new(&plan(Ewma, &[1, 1]), 0);
+    let first = pick(&mut unknown, &Tried::default(), 0, Duration::ZERO).unwrap();
+    unknown.begin_try(NodeIndex(first));
+    assert_eq!(pick(&mut unknown, &Tried::default(), 0, Duration::ZERO), Some(1 - first));
+}

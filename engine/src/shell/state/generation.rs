@@ -164,6 +164,23 @@ impl LiveGeneration {
         Some((server, config))
     }
 
+    /// Nodes that the generation before did not have begin with less than their weight, where their upstream
+    /// has a slow start.
+    pub(crate) fn begin_slowly(&self, before: &Self, now: Duration) {
+        let before = before.generation.plan.upstreams();
+        let upstreams = self.generation.plan.upstreams().iter().zip(&self.balancers);
+        for (plan, balancer) in upstreams.filter(|(plan, _)| !plan.balance.slow_start.is_zero()) {
+            let Some(old) = before.iter().find(|old| old.id == plan.id) else { continue };
+            let was_there = |node: &NodePlan| {
+                old.nodes.iter().any(|old| old.weight > 0 && old.address == node.address)
+            };
+            let is_new = |node: NodeIndex| {
+                plan.nodes.get(node.0 as usize).is_some_and(|node| !was_there(node))
+            };
+            balancer.borrow_mut().begin_slowly(now, is_new);
+        }
+    }
+
     /// The next node of an upstream for a request that may be sent again or not.
     #[must_use]
     pub(crate) fn next_node(
