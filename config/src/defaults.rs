@@ -7,6 +7,10 @@ pub(crate) const RING_ENTRIES: i64 = 4_096;
 /// Client connections: what 4 GB carry with room to spare.
 pub(crate) const MAX_CONNECTIONS: i64 = 100_000;
 /// A drain ends before the usual kill: systemd waits 90 s, Kubernetes 30 s.
+/// A TTL of 0 would have a name looked up all the time.
+pub(crate) const RESOLVER_MIN_TTL: Duration = Duration::from_secs(1);
+/// A change is seen after this time, though the record promised to stay for a day.
+pub(crate) const RESOLVER_MAX_TTL: Duration = Duration::from_secs(300);
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// nginx's 60 s; a slow head costs one buffer for that long.

@@ -7,6 +7,7 @@
     reason = "a test stops at the first surprise, with its text"
 )]
 
+pub mod dns;
 pub mod exposition;
 pub mod guides;
 pub mod promql;

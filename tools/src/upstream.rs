@@ -104,7 +104,13 @@ impl Upstream {
     /// On this TCP port.
     #[must_use]
     pub fn on(port: u16, tls: Option<Arc<ServerConfig>>, script: Script) -> Self {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self::at((Ipv4Addr::LOCALHOST, port).into(), tls, script)
+    }
+
+    /// On this address.
+    #[must_use]
+    pub fn at(address: SocketAddr, tls: Option<Arc<ServerConfig>>, script: Script) -> Self {
+        let port = address.port();
         let listener = TcpListener::bind(address).expect("a free port");
         let accept = move || -> io::Result<Accepted> {
             let (stream, _) = listener.accept()?;

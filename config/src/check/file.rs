@@ -43,7 +43,7 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
     let routes = check.routes(root, &http, asked);
     Config {
         file: file.to_owned(),
-        runtime: Check::runtime(root),
+        runtime: check.runtime(root),
         http,
         log: check.log(root),
         metrics: check.metrics(root, &listens),

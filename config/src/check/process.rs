@@ -1,9 +1,11 @@
 //! `[runtime]` and `[http]`.
 
+use std::net::{IpAddr, SocketAddr};
+
 use ipnet::IpNet;
 
 use crate::check::context::Check;
-use crate::model::{Expect, Forwarded, HalfClose, Http, IoDriver, Runtime};
+use crate::model::{Expect, Forwarded, HalfClose, Http, IoDriver, Resolving, Runtime};
 use crate::raw::Raw;
 use crate::values::{Wrong, client_range};
 
@@ -16,7 +18,7 @@ pub(super) fn with_table<T>(root: &Raw, key: &str, read: impl FnOnce(&Raw) -> T)
 }
 
 impl Check<'_> {
-    pub(super) fn runtime(root: &Raw) -> Runtime {
+    pub(super) fn runtime(&mut self, root: &Raw) -> Runtime {
         with_table(root, "runtime", |raw| Runtime {
             workers: raw.int_given("workers"),
             cpu_affinity: raw.flag("cpu_affinity"),
@@ -27,7 +29,34 @@ impl Check<'_> {
             tls_fast_path: raw.flag("tls_fast_path"),
             watch_files: raw.flag("watch_files"),
             shutdown_timeout: raw.duration("shutdown_timeout"),
+            resolver: with_table(raw, "resolver", |raw| self.resolver(raw)),
         })
+    }
+
+    fn resolver(&mut self, raw: &Raw) -> Resolving {
+        let mut nameservers = Vec::new();
+        for (index, text) in raw.texts("nameservers").iter().enumerate() {
+            let path = format!("{}[{index}]", raw.path("nameservers"));
+            match name_server(&text.text) {
+                Some(server) if nameservers.contains(&server) => {
+                    self.wrong(text.place, path, Wrong::new("this server stands here twice"));
+                }
+                Some(server) => nameservers.push(server),
+                None => {
+                    let message = format!("`{}` is not the address of a DNS server", text.text);
+                    let help =
+                        "write an IP address: \"10.0.0.2\", \"10.0.0.2:5353\", \"[fd00::2]:53\"";
+                    self.error(text.place, path, &message, help);
+                }
+            }
+        }
+        let (min_ttl, max_ttl) = (raw.duration("min_ttl"), raw.duration("max_ttl"));
+        if min_ttl > max_ttl && !raw.is_broken("min_ttl") && !raw.is_broken("max_ttl") {
+            let key = if raw.has("min_ttl") { "min_ttl" } else { "max_ttl" };
+            let help = "make `min_ttl` shorter, or `max_ttl` longer";
+            self.error(raw.at(key), raw.path(key), "`min_ttl` is longer than `max_ttl`", help);
+        }
+        Resolving { nameservers, min_ttl, max_ttl }
     }
 
     pub(super) fn http(&mut self, root: &Raw) -> Http {
@@ -92,4 +121,12 @@ impl Check<'_> {
         }
         Forwarded { enabled, trusted }
     }
+}
+
+/// An address with or without a port, which is 53.
+fn name_server(text: &str) -> Option<SocketAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let server = text.parse::<SocketAddr>().ok();
+    let server = server.or_else(|| bare.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53)));
+    server.filter(|server| server.port() > 0 && !server.ip().is_unspecified())
 }

@@ -273,7 +273,7 @@ impl Check<'_> {
             nodes.iter().any(|node| match &node.address {
                 NodeAddress::Ip(address) => address.port() == wanted,
                 NodeAddress::Name { port, .. } => *port == wanted,
-                NodeAddress::Unix(_) => false,
+                NodeAddress::Srv { .. } | NodeAddress::Unix(_) => false,
             })
         };
         let (message, help) = match scheme {
@@ -306,6 +306,7 @@ fn node_address(node: &RawNode, scheme: Scheme) -> Result<NodeAddress, Wrong> {
             .help("write \"host:port\"; `scheme` says whether it is TLS"));
     }
     let (host, port) = split_port(written);
+    let has_port = port.is_some() || node.port.is_some();
     let by_scheme = match scheme {
         Scheme::Http => 80,
         Scheme::Https => 443,
@@ -328,7 +329,18 @@ fn node_address(node: &RawNode, scheme: Scheme) -> Result<NodeAddress, Wrong> {
         }
         return Ok(NodeAddress::Ip(SocketAddr::new(address, port)));
     }
-    Ok(NodeAddress::Name { host: host_names::dns_name(host)?, port })
+    let host = host_names::dns_name(host)?;
+    if !has_port && is_service(&host) {
+        return Ok(NodeAddress::Srv { name: host });
+    }
+    Ok(NodeAddress::Name { host, port })
+}
+
+/// Is it a name of SRV records, as RFC 2782 writes them? Services over HTTP are all over TCP.
+fn is_service(name: &str) -> bool {
+    let mut labels = name.splitn(3, '.');
+    let service = labels.next().is_some_and(|label| label.len() > 1 && label.starts_with('_'));
+    service && labels.next() == Some("_tcp") && labels.next().is_some()
 }
 
 /// Host and port; an IPv6 address without brackets has no port.

@@ -266,7 +266,7 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
         "the service manager starts the process as its user; the limit of open files is raised \
          by itself",
     ),
-    nothing("resolver resolvers dns", "names are looked up by the system's resolver"),
+    key("resolver resolvers dns dns_resolver", "`runtime.resolver`"),
     nothing(
         "global defaults events stream mail apps static_resources dynamic_resources",
         "the tables here are [runtime], [log], [http], [[listen]], [[ssls]], [[upstreams]], \

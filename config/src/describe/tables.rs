@@ -15,8 +15,8 @@ static IO_DRIVER: Words = Words { words: IoDriver::WORDS, refused: &[] };
 
 pub(super) static RUNTIME: Table = Table {
     name: "runtime",
-    doc: "Threads, rings and limits of the process. Changes here need a restart, except those of watch_files and \
-          shutdown_timeout.",
+    doc: "Threads, rings and limits of the process. Changes here need a restart, except those of watch_files, \
+          shutdown_timeout and resolver.",
     keys: &[
         with(
             "workers",
@@ -72,6 +72,38 @@ pub(super) static RUNTIME: Table = Table {
             "shutdown_timeout",
             defaults::SHUTDOWN_TIMEOUT,
             "How long a drain may take before connections are cut.",
+        ),
+        optional(
+            "resolver",
+            Kind::Table(&RESOLVER),
+            "its defaults",
+            "How names of upstream nodes are looked up.",
+        ),
+    ],
+    refused: &[],
+};
+
+static RESOLVER: Table = Table {
+    name: "runtime.resolver",
+    doc: "How names of upstream nodes are looked up: /etc/hosts first, then DNS (see docs/names.md). \
+          These keys change with a reload.",
+    keys: &[
+        optional(
+            "nameservers",
+            Kind::Texts,
+            "those of /etc/resolv.conf",
+            "DNS servers, in the order in which they are asked: \"10.0.0.2\", \"10.0.0.2:5353\", \
+                 \"[fd00::2]:53\". Search domains and options stay those of /etc/resolv.conf.",
+        ),
+        duration(
+            "min_ttl",
+            defaults::RESOLVER_MIN_TTL,
+            "A name is not looked up again sooner, whatever the TTL of its records says.",
+        ),
+        duration(
+            "max_ttl",
+            defaults::RESOLVER_MAX_TTL,
+            "A name is looked up again after this time at the latest.",
         ),
     ],
     refused: &[],

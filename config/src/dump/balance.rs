@@ -20,6 +20,7 @@ pub(super) fn node_table(node: &Node) -> String {
     let (host, port) = match &node.address {
         NodeAddress::Ip(address) => (address.ip().to_string(), Some(address.port())),
         NodeAddress::Name { host, port } => (host.clone(), Some(*port)),
+        NodeAddress::Srv { name } => (name.clone(), None),
         NodeAddress::Unix(path) => (format!("unix:{}", path.display()), None),
     };
     let port = port.map(|port| format!("port = {port}, ")).unwrap_or_default();

@@ -99,6 +99,13 @@ impl Config {
         out.line("tls_fast_path", runtime.tls_fast_path);
         out.line("watch_files", runtime.watch_files);
         out.text_line("shutdown_timeout", &duration_text(runtime.shutdown_timeout));
+        let resolver = &runtime.resolver;
+        out.header("[runtime.resolver]");
+        if !resolver.nameservers.is_empty() {
+            out.line("nameservers", list(resolver.nameservers.iter().map(ToString::to_string)));
+        }
+        out.text_line("min_ttl", &duration_text(resolver.min_ttl));
+        out.text_line("max_ttl", &duration_text(resolver.max_ttl));
         self.dump_log(out);
         if let Some(metrics) = &self.metrics {
             out.header("[metrics]");

@@ -42,7 +42,7 @@ pub use log::{AccessFormat, AccessLog, ErrorFormat, Level, Log, LogEscape, LogTa
 pub use observe::{Admin, Metrics};
 pub use patterns::{HostPattern, UriPattern};
 pub use route::{HeaderOps, HeaderValue, Route};
-pub use runtime::{IoDriver, Runtime};
+pub use runtime::{IoDriver, Resolving, Runtime};
 pub use ssl::{ClientAuth, ClientVerify, OnRevoke, Protocols, Reject, Server};
 pub use trust::{CrlExpired, CrlMissing, Pin, Revocation};
 pub use upstream::{

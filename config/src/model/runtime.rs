@@ -1,5 +1,6 @@
 //! `[runtime]`: threads, rings and limits of the process.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use strum::{IntoStaticStr, VariantArray, VariantNames};
@@ -25,6 +26,19 @@ pub struct Runtime {
     pub watch_files: bool,
     /// How long a drain may take before connections are cut.
     pub shutdown_timeout: Duration,
+    /// How the names of upstream nodes are looked up.
+    pub resolver: Resolving,
+}
+
+/// `[runtime.resolver]`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Resolving {
+    /// The servers, in the order in which they are asked; none are those of `/etc/resolv.conf`.
+    pub nameservers: Vec<SocketAddr>,
+    /// An answer is good for at least this long, whatever its TTL says.
+    pub min_ttl: Duration,
+    /// An answer is good for this long at most.
+    pub max_ttl: Duration,
 }
 
 /// `runtime.io_driver`

@@ -123,8 +123,24 @@ pub enum NodeAddress {
         /// The port, given or by scheme.
         port: u16,
     },
+    /// A service (RFC 2782): its name leads to names and ports, resolved while we run.
+    Srv {
+        /// The name of the SRV records, lower case: `_http._tcp.app.internal`.
+        name: String,
+    },
     /// A Unix socket.
     Unix(PathBuf),
+}
+
+impl NodeAddress {
+    /// The name that is looked up while we run, if it has one.
+    #[must_use]
+    pub const fn name(&self) -> Option<&String> {
+        match self {
+            Self::Name { host: name, .. } | Self::Srv { name } => Some(name),
+            Self::Ip(_) | Self::Unix(_) => None,
+        }
+    }
 }
 
 /// `upstreams.timeout`

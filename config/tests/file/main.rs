@@ -12,6 +12,7 @@ mod http;
 mod listens;
 mod pools;
 mod problems;
+mod resolver;
 mod secrets;
 mod ssl_defaults;
 mod terms;

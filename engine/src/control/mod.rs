@@ -12,6 +12,7 @@ pub mod process;
 pub mod logs;
 
 pub mod checks;
+pub mod names;
 
 pub mod state;
 

@@ -6,6 +6,7 @@
 //! -> [`response_head::client_head`] -> [`reuse`]; bodies go through [`flow`]; each failure has a [`cause`],
 //! which leads to a [`retry`] or a [`Refusal`]. Every exchange ends with an [`Outcome`].
 
+pub mod address_order;
 pub mod answer;
 pub mod balance;
 pub mod binding;

@@ -28,6 +28,9 @@ impl NodePlan {
         let (name, text, port) = match address {
             NodeAddress::Ip(addr) => (addr.ip().to_string(), addr.to_string(), addr.port()),
             NodeAddress::Name { host, port } => (host.clone(), format!("{host}:{port}"), *port),
+            NodeAddress::Srv { name } => {
+                (service_domain(name).to_owned(), name.clone(), port_default)
+            }
             NodeAddress::Unix(path) => {
                 (String::new(), format!("unix:{}", path.display()), port_default)
             }
@@ -36,6 +39,7 @@ impl NodePlan {
             // What nginx sends for `proxy_pass http://unix:...`.
             NodeAddress::Unix(_) => "localhost".to_owned(),
             NodeAddress::Ip(addr) if addr.is_ipv6() && port == port_default => format!("[{name}]"),
+            NodeAddress::Srv { .. } => name.clone(),
             NodeAddress::Ip(_) | NodeAddress::Name { .. } if port == port_default => name.clone(),
             NodeAddress::Ip(_) | NodeAddress::Name { .. } => text.clone(),
         };
@@ -47,6 +51,12 @@ impl NodePlan {
             text: text.into(),
         }
     }
+}
+
+/// The domain that a service belongs to. It is what a client knows, and so what a certificate has to say (RFC
+/// 6125, section 1.7.2): the names that the SRV records lead to come from DNS, which proves nothing.
+fn service_domain(name: &str) -> &str {
+    name.splitn(3, '.').last().unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -65,6 +75,14 @@ mod tests {
         assert_eq!(host("10.0.0.1:443", Scheme::Https), "10.0.0.1");
         assert_eq!(host("[::1]:80", Scheme::Http), "[::1]");
         assert_eq!(host("[::1]:81", Scheme::Http), "[::1]:81");
+    }
+
+    #[test]
+    fn a_service_goes_by_its_domain() {
+        let address = NodeAddress::Srv { name: "_https._tcp.pay.internal".to_owned() };
+        let node = NodePlan::build(&address, 1, Scheme::Https);
+        assert_eq!((&*node.host, &*node.name), (&b"pay.internal"[..], "pay.internal"));
+        assert_eq!(&*node.text, "_https._tcp.pay.internal");
     }
 
     #[test]

@@ -230,7 +230,10 @@ impl Worker {
             link.acknowledge(handover.generation.number);
         }
         if let Some(addresses) = addresses {
-            self.core.live().set_addresses(addresses);
+            if self.core.live().set_addresses(addresses) {
+                // Some idle connections may lead where no node is any more.
+                self.core.inspection.begin_again();
+            }
         }
     }
 

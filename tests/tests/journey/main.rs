@@ -51,6 +51,7 @@ mod load;
 mod log_lines;
 mod many_names;
 mod misdirected;
+mod node_names;
 mod observe;
 mod pool;
 mod pool_identity;

@@ -11,6 +11,7 @@ use super::counters::counted;
 use super::events::{events, times};
 use super::families::{Family, leave_out_surplus, number, signed};
 use super::logs::lost_lines;
+use super::names::names;
 use super::objects::by_object;
 use super::upstreams::{by_node, bytes, checks, failing, health};
 use crate::control::process::clock;
@@ -34,6 +35,7 @@ pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
     all.push(failing(&states, clock::unix_seconds().unsigned_abs()));
     all.extend(health(&states, states.now_ms(clock::monotonic())));
     all.push(checks(&status.checks));
+    all.extend(names(&status.names));
     all.extend(times(&sums));
     all.extend(buffers(&sums));
     let entries = current.as_ref().map(|current| &*current.certificates);

@@ -7,5 +7,6 @@ mod counters;
 mod events;
 pub(crate) mod families;
 mod logs;
+mod names;
 mod objects;
 mod upstreams;

@@ -140,8 +140,9 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
         .map_err(|error| cannot_start(&error))?;
     let level = diagnostics::start(&writer, first.config.log.level);
     diagnostics::log_panics(&writer);
-    let resolver = Resolver::start(links.clone(), Box::new(resolver::system))
-        .map_err(|error| cannot_start(&error))?;
+    let resolver =
+        Resolver::start(links.clone(), Arc::new(resolver::system), Arc::clone(&status.names))
+            .map_err(|error| cannot_start(&error))?;
     let mut endpoints = OpenEndpoints::new(&status, commands);
     let open = endpoints
         .prepare(&first.config)

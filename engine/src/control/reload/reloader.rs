@@ -298,8 +298,16 @@ pub(crate) mod testing {
 
     use tempfile::TempDir;
 
+    use ferrule_config::model::Resolving;
+
     use super::*;
     use crate::control::logs::diagnostics;
+    use crate::control::names::{LookUpError, ResolvedName};
+    use crate::control::reload::resolver::LookUpKey;
+
+    fn nowhere(_: &LookUpKey, _: &Resolving) -> Result<ResolvedName, LookUpError> {
+        Err(LookUpError::NoSuchName)
+    }
 
     /// A folder with a configuration file that listens on this address.
     pub(crate) fn folder(listen: &str) -> (TempDir, PathBuf) {
@@ -336,7 +344,7 @@ pub(crate) mod testing {
         let prepared_endpoints = endpoints.prepare(&first.config).unwrap();
         let mut reloader = Reloader {
             source,
-            resolver: Resolver::start(links.clone(), Box::new(|_| Ok(Vec::new()))).unwrap(),
+            resolver: Resolver::start(links.clone(), Arc::new(nowhere), Arc::default()).unwrap(),
             prober: Prober::new(links.first(), &status.checks),
             level: diagnostics::start(&writer, first.config.log.level),
             started_with: first.config.runtime.clone(),

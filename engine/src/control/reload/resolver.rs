@@ -1,43 +1,64 @@
 //! The resolver: names of upstream nodes become addresses, off the data cores.
 //!
-//! In: the names in a configuration. Out: addresses, posted to the cores when they change. A thread asks
-//! the system's resolver (getaddrinfo) for every name, again every 30 seconds, and sooner after a
-//! failure. The last good answer is kept for as long as the name is configured.
+//! In: the names in a configuration. Out: addresses, posted to the cores when they change. A thread has each
+//! name looked up again when the TTL of its records is over, and sooner after a failure; each lookup has a thread
+//! of its own, so a slow name does not delay another. The last good answer is kept for as long as the name is
+//! configured, whatever the servers say or do not say later.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ferrule_config::Config;
-use ferrule_config::model::NodeAddress;
+use ferrule_config::model::{NodeAddress, Resolving};
 
+use crate::control::names::{Found, LookUpError, LookUpSettings, ResolvedName};
 use crate::control::process::clock;
+use crate::control::state::name_status::NameStatus;
+use crate::setup::addresses::NameTarget;
 use crate::setup::{Addresses, CoreLink, Generation};
 
-/// How long a good answer counts as current: getaddrinfo does not tell the TTL of the record.
-const REFRESH: Duration = Duration::from_secs(30);
-/// The first pause after a failure; it doubles up to [`REFRESH`].
+/// The first pause after a failure; it doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_secs(1);
-/// How many names are looked up at once; each may take as long as the system's resolver likes.
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// How many names are looked up at once; each has a thread for that time.
 const LOOKUPS_AT_ONCE: usize = 8;
 /// How long the thread sleeps if there is no name to look up.
 const NOTHING_DUE: Duration = Duration::from_secs(3600);
+/// What a lookup needs: no more than messages and a few names.
+const STACK_BYTES: usize = 256 << 10;
 
-/// Looks up the addresses of a name.
-pub type LookupName = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
-
-/// Looks up a name with the system's resolver.
-///
-/// # Errors
-/// What getaddrinfo failed with.
-pub fn system(host: &str) -> io::Result<Vec<IpAddr>> {
-    Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+/// A name that is looked up.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct LookUpKey {
+    /// It is looked up as a service, which has ports of its own.
+    pub service: bool,
+    /// The name, lower case.
+    pub name: String,
 }
 
-/// Handle to the resolver's thread, which ends when this is dropped (after the lookup it is in).
+impl LookUpKey {
+    fn of(address: &NodeAddress) -> Option<Self> {
+        let service = matches!(address, NodeAddress::Srv { .. });
+        Some(Self { service, name: address.name()?.clone() })
+    }
+}
+
+/// Looks up the addresses of a name.
+pub type LookUpName =
+    dyn Fn(&LookUpKey, &Resolving) -> Result<ResolvedName, LookUpError> + Send + Sync;
+
+/// Looks up a name in the system's files, and at the servers that they or the configuration name.
+///
+/// # Errors
+/// As [`LookUpError`] says.
+pub fn system(key: &LookUpKey, resolving: &Resolving) -> Result<ResolvedName, LookUpError> {
+    LookUpSettings::system(resolving).look_up(&key.name, key.service)
+}
+
+/// Handle to the resolver's thread, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Resolver {
     table: Arc<Mutex<AddressTable>>,
@@ -49,19 +70,23 @@ enum ResolverRequest {
     Find { generation: Arc<Generation>, done: Sender<()> },
     /// The cores have this generation with these addresses: post changes from now on.
     Publish { generation: Arc<Generation>, known: Arc<Addresses> },
+    /// A lookup has ended.
+    Answer { key: LookUpKey, result: Result<ResolvedName, LookUpError> },
+    /// The handle is gone.
+    End,
 }
 
 /// The addresses known, by name.
 #[derive(Debug, Default)]
 struct AddressTable {
-    by_name: BTreeMap<String, ResolvedName>,
+    by_name: BTreeMap<LookUpKey, NameState>,
 }
 
 /// The state of one name.
 #[derive(Debug, Default)]
-struct ResolvedName {
+struct NameState {
     /// The last good answer, in the order of the resolver.
-    addresses: Vec<IpAddr>,
+    found: Vec<Found>,
     failures: u32,
     /// When to look the name up again; `None` is at once.
     due: Option<Instant>,
@@ -72,10 +97,24 @@ impl Resolver {
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(links: Vec<Arc<CoreLink>>, lookup: Box<LookupName>) -> io::Result<Self> {
+    pub fn start(
+        links: Vec<Arc<CoreLink>>,
+        look_up: Arc<LookUpName>,
+        status: Arc<NameStatus>,
+    ) -> std::io::Result<Self> {
         let table = Arc::new(Mutex::new(AddressTable::default()));
         let (requests, receiver) = mpsc::channel();
-        let thread = ResolverThread { table: Arc::clone(&table), lookup, links, published: None };
+        let thread = ResolverThread {
+            table: Arc::clone(&table),
+            look_up,
+            links,
+            status,
+            requests: requests.clone(),
+            published: None,
+            resolving: None,
+            running: BTreeSet::new(),
+            waiting: Vec::new(),
+        };
         std::thread::Builder::new()
             .name("ferrule-resolve".into())
             .spawn(move || thread.run(&receiver))?;
@@ -87,7 +126,7 @@ impl Resolver {
     #[must_use]
     pub fn find(&self, generation: &Arc<Generation>, patience: Duration) -> Arc<Addresses> {
         let names = names_of(&generation.config);
-        if names.iter().any(|name| !lock(&self.table).knows(name)) {
+        if names.iter().any(|key| !lock(&self.table).knows(key)) {
             let (done, wait) = mpsc::channel();
             let generation = Arc::clone(generation);
             // If the thread has ended, there is nothing to wait for, and the names stay unknown.
@@ -96,9 +135,9 @@ impl Resolver {
             }
         }
         let table = lock(&self.table);
-        for name in names.iter().filter(|name| !table.knows(name)) {
+        for key in names.iter().filter(|key| !table.knows(key)) {
             tracing::warn!(
-                name,
+                name = key.name,
                 "no address for an upstream node's name yet; its node gets no requests until then"
             );
         }
@@ -120,43 +159,59 @@ impl Resolver {
     }
 }
 
+impl Drop for Resolver {
+    fn drop(&mut self) {
+        drop(self.requests.send(ResolverRequest::End));
+    }
+}
+
 impl AddressTable {
-    fn knows(&self, name: &str) -> bool {
-        self.by_name.get(name).is_some_and(|answer| !answer.addresses.is_empty())
+    fn knows(&self, key: &LookUpKey) -> bool {
+        self.by_name.get(key).is_some_and(|state| !state.found.is_empty())
+    }
+
+    fn is_due(&self, key: &LookUpKey, now: Instant) -> bool {
+        self.by_name.get(key).and_then(|state| state.due).is_none_or(|due| due <= now)
     }
 
     fn build(&self, generation: &Generation) -> Addresses {
-        Addresses::build(generation.number, &generation.config, &|name| {
-            self.by_name.get(name).map(|answer| answer.addresses.as_slice())
+        Addresses::build(generation.number, &generation.config, &|address| {
+            let state = LookUpKey::of(address).and_then(|key| self.by_name.get(&key));
+            let found = state.map(|state| state.found.as_slice()).unwrap_or_default();
+            let by_node = if let NodeAddress::Name { port, .. } = address { *port } else { 0 };
+            let target = |found: &Found| NameTarget {
+                address: SocketAddr::new(found.address, found.port.unwrap_or(by_node)),
+                priority: found.priority,
+                weight: found.weight,
+            };
+            found.iter().map(target).collect()
         })
     }
 
-    /// Records an answer, and logs a first failure or recovery. An empty answer counts as a failure.
-    fn record(&mut self, name: &str, result: io::Result<Vec<IpAddr>>, now: Instant) {
-        let answer = self.by_name.entry(name.to_owned()).or_default();
+    /// Records an answer, and logs a first failure or recovery.
+    fn record(&mut self, key: &LookUpKey, result: Result<ResolvedName, LookUpError>, now: Instant) {
+        let state = self.by_name.entry(key.clone()).or_default();
         match result {
-            Ok(addresses) if !addresses.is_empty() => {
-                if answer.failures > 0 {
-                    tracing::info!(name, "the name of an upstream node resolves again");
+            Ok(ResolvedName { found, ttl }) => {
+                if state.failures > 0 {
+                    tracing::info!(name = key.name, "the name of an upstream node resolves again");
                 }
-                answer.failures = 0;
-                answer.due = now.checked_add(REFRESH);
+                state.failures = 0;
+                state.due = now.checked_add(ttl);
                 // Servers rotate their addresses; another order alone is no change.
-                let set = |list: &[IpAddr]| list.iter().copied().collect::<BTreeSet<IpAddr>>();
-                if set(&answer.addresses) != set(&addresses) {
-                    answer.addresses = addresses;
+                let set = |list: &[Found]| list.iter().copied().collect::<BTreeSet<Found>>();
+                if set(&state.found) != set(&found) {
+                    state.found = found;
                 }
             }
-            other => {
-                let pause = RETRY_MIN.saturating_mul(1_u32 << answer.failures.min(5)).min(REFRESH);
-                answer.due = now.checked_add(pause);
-                answer.failures = answer.failures.saturating_add(1);
-                if answer.failures == 1 {
-                    let held = answer.addresses.len();
-                    let error =
-                        other.err().map_or_else(|| "no address".to_owned(), |e| e.to_string());
+            Err(error) => {
+                let pause = RETRY_MIN.saturating_mul(1_u32 << state.failures.min(5)).min(RETRY_MAX);
+                state.due = now.checked_add(pause);
+                state.failures = state.failures.saturating_add(1);
+                if state.failures == 1 {
+                    let (error, held) = (error.to_string(), state.found.len());
                     tracing::warn!(
-                        name,
+                        name = key.name,
                         error,
                         held,
                         "cannot resolve the name of an upstream node"
@@ -172,27 +227,37 @@ fn lock(table: &Mutex<AddressTable>) -> MutexGuard<'_, AddressTable> {
 }
 
 /// The names that a configuration needs.
-fn names_of(config: &Config) -> BTreeSet<String> {
+fn names_of(config: &Config) -> BTreeSet<LookUpKey> {
     let nodes = config.upstreams.iter().flat_map(|upstream| &upstream.nodes);
-    nodes
-        .filter_map(|node| match &node.address {
-            NodeAddress::Name { host, .. } => Some(host.clone()),
-            NodeAddress::Ip(_) | NodeAddress::Unix(_) => None,
-        })
-        .collect()
+    nodes.filter_map(|node| LookUpKey::of(&node.address)).collect()
 }
 
 /// What the thread works with.
 struct ResolverThread {
     table: Arc<Mutex<AddressTable>>,
-    lookup: Box<LookupName>,
+    look_up: Arc<LookUpName>,
     links: Vec<Arc<CoreLink>>,
+    status: Arc<NameStatus>,
+    /// To itself, for the threads of lookups.
+    requests: Sender<ResolverRequest>,
     published: Option<PublishedAddresses>,
+    /// How names are looked up, as of the newest generation.
+    resolving: Option<Resolving>,
+    /// The names that are being looked up.
+    running: BTreeSet<LookUpKey>,
+    waiting: Vec<NameWaiter>,
+}
+
+/// Somebody waits until these names have been looked up once.
+struct NameWaiter {
+    names: BTreeSet<LookUpKey>,
+    done: Sender<()>,
 }
 
 /// What the cores serve.
 struct PublishedAddresses {
     generation: Arc<Generation>,
+    names: BTreeSet<LookUpKey>,
     /// The addresses that the cores have.
     known: Arc<Addresses>,
 }
@@ -201,69 +266,122 @@ impl ResolverThread {
     fn run(mut self, requests: &Receiver<ResolverRequest>) {
         loop {
             match requests.recv_timeout(self.time_to_next()) {
-                Ok(ResolverRequest::Find { generation, done }) => {
-                    self.look_up(names_of(&generation.config).into_iter().collect());
-                    let _: Result<(), _> = done.send(());
-                }
+                Ok(ResolverRequest::Find { generation, done }) => self.wait_for(&generation, done),
                 Ok(ResolverRequest::Publish { generation, known }) => {
+                    self.take_over(&generation.config.runtime.resolver);
                     let names = names_of(&generation.config);
-                    lock(&self.table).by_name.retain(|name, _| names.contains(name));
-                    self.published = Some(PublishedAddresses { generation, known });
+                    lock(&self.table).by_name.retain(|key, _| names.contains(key));
+                    self.status.retain(|name| names.iter().any(|key| key.name == name));
+                    self.published = Some(PublishedAddresses { generation, names, known });
                 }
+                Ok(ResolverRequest::Answer { key, result }) => self.take_answer(&key, result),
+                Ok(ResolverRequest::End) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
             }
-            self.look_up_published();
+            self.begin_due();
             self.post_changes();
         }
     }
 
-    /// How long is it until the next name is due?
-    fn time_to_next(&self) -> Duration {
+    /// Other servers may give other answers: everything is due.
+    fn take_over(&mut self, resolving: &Resolving) {
+        if self.resolving.as_ref() != Some(resolving) {
+            for state in lock(&self.table).by_name.values_mut() {
+                state.due = None;
+            }
+            self.resolving = Some(resolving.clone());
+        }
+    }
+
+    fn wait_for(&mut self, generation: &Generation, done: Sender<()>) {
+        self.take_over(&generation.config.runtime.resolver);
         let now = clock::monotonic();
-        let Some(published) = &self.published else { return NOTHING_DUE };
+        let mut names = names_of(&generation.config);
+        {
+            let table = lock(&self.table);
+            let open = |key: &LookUpKey| !table.knows(key) && table.is_due(key, now);
+            names.retain(|key| open(key) || self.running.contains(key));
+        }
+        self.waiting.push(NameWaiter { names, done });
+        self.tell_who_waits();
+    }
+
+    fn take_answer(&mut self, key: &LookUpKey, result: Result<ResolvedName, LookUpError>) {
+        self.running.remove(key);
+        let now = clock::monotonic();
+        self.status.count(&key.name, result.is_ok(), now);
+        lock(&self.table).record(key, result, now);
+        for waiter in &mut self.waiting {
+            waiter.names.remove(key);
+        }
+        self.tell_who_waits();
+    }
+
+    fn tell_who_waits(&mut self) {
+        self.waiting.retain(|waiter| {
+            let done = waiter.names.is_empty();
+            if done {
+                let _: Result<(), _> = waiter.done.send(());
+            }
+            !done
+        });
+    }
+
+    /// The names that are needed and not being looked up.
+    fn idle_names(&self) -> impl Iterator<Item = &LookUpKey> {
+        let published = self.published.iter().flat_map(|published| &published.names);
+        let waited_for = self.waiting.iter().flat_map(|waiter| &waiter.names);
+        published.chain(waited_for).filter(|key| !self.running.contains(*key))
+    }
+
+    /// How long is it until the next name is due? An answer comes sooner where there is no room for it.
+    fn time_to_next(&self) -> Duration {
+        if self.running.len() >= LOOKUPS_AT_ONCE {
+            return NOTHING_DUE;
+        }
+        let now = clock::monotonic();
         let table = lock(&self.table);
-        let due = |name: &String| table.by_name.get(name).and_then(|answer| answer.due);
-        names_of(&published.generation.config)
-            .iter()
-            .map(|name| due(name).map_or(Duration::ZERO, |due| due.saturating_duration_since(now)))
+        let due = |key: &LookUpKey| table.by_name.get(key).and_then(|state| state.due);
+        self.idle_names()
+            .map(|key| due(key).map_or(Duration::ZERO, |due| due.saturating_duration_since(now)))
             .min()
             .unwrap_or(NOTHING_DUE)
     }
 
-    /// Looks up every name of the published generation that is due.
-    fn look_up_published(&self) {
-        if let Some(published) = &self.published {
-            self.look_up(names_of(&published.generation.config).into_iter().collect());
+    /// Begins to look up names that are due, as far as there is room.
+    fn begin_due(&mut self) {
+        let now = clock::monotonic();
+        let room = LOOKUPS_AT_ONCE.saturating_sub(self.running.len());
+        let due: BTreeSet<LookUpKey> = {
+            let table = lock(&self.table);
+            self.idle_names().filter(|key| table.is_due(key, now)).cloned().collect()
+        };
+        for key in due.into_iter().take(room) {
+            self.begin(key);
         }
     }
 
-    /// Looks up those of the names that are due, a few at a time. Each answer counts at once: a slow name
-    /// does not delay a quick one.
-    fn look_up(&self, mut names: Vec<String>) {
-        let now = clock::monotonic();
-        {
-            let table = lock(&self.table);
-            names.retain(|name| {
-                let answer = table.by_name.get(name);
-                answer.and_then(|answer| answer.due).is_none_or(|due| due <= now)
-            });
-        }
-        for batch in names.chunks(LOOKUPS_AT_ONCE) {
-            std::thread::scope(|scope| {
-                for name in batch {
-                    scope.spawn(move || {
-                        let result = (self.lookup)(name);
-                        lock(&self.table).record(name, result, clock::monotonic());
-                    });
-                }
-            });
+    fn begin(&mut self, key: LookUpKey) {
+        let Some(resolving) = self.resolving.clone() else { return };
+        let (look_up, requests) = (Arc::clone(&self.look_up), self.requests.clone());
+        self.running.insert(key.clone());
+        let own = key.clone();
+        let thread = std::thread::Builder::new().name("ferrule-lookup".into());
+        let begun = thread.stack_size(STACK_BYTES).spawn(move || {
+            let result = look_up(&own, &resolving);
+            // Nobody is there any more at the end of the process.
+            drop(requests.send(ResolverRequest::Answer { key: own, result }));
+        });
+        if let Err(error) = begun {
+            self.take_answer(&key, Err(error.into()));
         }
     }
 
     /// Posts the addresses of the published generation if the cores have others.
     fn post_changes(&mut self) {
-        let Some(PublishedAddresses { generation, known }) = &mut self.published else { return };
+        let Some(PublishedAddresses { generation, known, .. }) = &mut self.published else {
+            return;
+        };
         let addresses = lock(&self.table).build(generation);
         if addresses != **known {
             let addresses = Arc::new(addresses);
@@ -277,6 +395,7 @@ impl ResolverThread {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
@@ -287,42 +406,51 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn failure() -> io::Result<Vec<IpAddr>> {
-        Err(io::ErrorKind::NotFound.into())
+    const TTL: Duration = Duration::from_secs(7);
+
+    fn failure() -> Result<ResolvedName, LookUpError> {
+        Err(LookUpError::NoSuchName)
+    }
+
+    fn answer(addresses: &[&str]) -> Result<ResolvedName, LookUpError> {
+        let plain = |text: &&str| Found { priority: 0, address: ip(text), port: None, weight: 1 };
+        Ok(ResolvedName { found: addresses.iter().map(plain).collect(), ttl: TTL })
+    }
+
+    fn host(name: &str) -> LookUpKey {
+        LookUpKey { service: false, name: name.to_owned() }
+    }
+
+    fn addresses(table: &AddressTable) -> Vec<IpAddr> {
+        table.by_name[&host("a")].found.iter().map(|found| found.address).collect()
     }
 
     #[test]
     fn a_failure_keeps_the_last_good_answer_and_asks_sooner() {
         let now = clock::monotonic();
         let mut table = AddressTable::default();
-        table.record("a", Ok(vec![ip("10.0.0.1")]), now);
-        assert_eq!(table.by_name["a"].due, Some(now + REFRESH));
+        table.record(&host("a"), answer(&["10.0.0.1"]), now);
+        assert_eq!(table.by_name[&host("a")].due, Some(now + TTL));
         let mut pauses = Vec::new();
         for _ in 0..7 {
-            table.record("a", failure(), now);
-            pauses.push(table.by_name["a"].due.unwrap().duration_since(now).as_secs());
+            table.record(&host("a"), failure(), now);
+            let due = table.by_name[&host("a")].due;
+            pauses.push(due.unwrap().duration_since(now).as_secs());
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
-        assert_eq!(table.by_name["a"].addresses, [ip("10.0.0.1")]);
-        table.record("a", Ok(Vec::new()), now);
-        assert!(table.knows("a"));
-        table.record("a", Ok(vec![ip("10.0.0.2")]), now);
-        assert_eq!(table.by_name["a"].addresses, [ip("10.0.0.2")]);
-        assert_eq!(table.by_name["a"].due, Some(now + REFRESH));
+        assert_eq!(addresses(&table), [ip("10.0.0.1")]);
+        table.record(&host("a"), answer(&["10.0.0.2"]), now);
+        assert_eq!(addresses(&table), [ip("10.0.0.2")]);
+        assert_eq!(table.by_name[&host("a")].due, Some(now + TTL));
     }
 
     #[test]
     fn another_order_is_no_change() {
         let now = clock::monotonic();
         let mut table = AddressTable::default();
-        table.record("a", Ok(vec![ip("10.0.0.1"), ip("::1")]), now);
-        table.record("a", Ok(vec![ip("::1"), ip("10.0.0.1")]), now);
-        assert_eq!(table.by_name["a"].addresses, [ip("10.0.0.1"), ip("::1")]);
-    }
-
-    #[test]
-    fn the_system_knows_addresses() {
-        assert_eq!(system("127.0.0.1").unwrap(), [ip("127.0.0.1")]);
+        table.record(&host("a"), answer(&["10.0.0.1", "::1"]), now);
+        table.record(&host("a"), answer(&["::1", "10.0.0.1"]), now);
+        assert_eq!(addresses(&table), [ip("10.0.0.1"), ip("::1")]);
     }
 
     /// A node whose name is not known at start gets its address as soon as the name resolves.
@@ -334,16 +462,18 @@ mod tests {
         let generation = Arc::clone(&testing::reloader(&file).current);
         let link = Arc::new(CoreLink::new(0));
         let asked = AtomicU32::new(0);
-        let lookup = move |name: &str| {
-            assert_eq!(name, "late.test");
+        let lookup = move |key: &LookUpKey, _: &Resolving| {
+            assert_eq!(*key, host("late.test"));
             match asked.fetch_add(1, Ordering::Relaxed) {
                 0 => failure(),
-                _ => Ok(vec![ip("10.0.0.7")]),
+                _ => answer(&["10.0.0.7"]),
             }
         };
-        let resolver = Resolver::start(vec![Arc::clone(&link)], Box::new(lookup)).unwrap();
+        let status = Arc::new(NameStatus::default());
+        let links = vec![Arc::clone(&link)];
+        let resolver = Resolver::start(links, Arc::new(lookup), Arc::clone(&status)).unwrap();
         let known = resolver.find(&generation, Duration::from_secs(20));
-        assert!(known.get(0, 0).is_empty());
+        assert!(known.get(0, 0).unwrap().all.is_empty());
         resolver.publish(&generation, &known);
         let mut seen = LinkCursor::default();
         let started = clock::monotonic();
@@ -355,7 +485,8 @@ mod tests {
             std::thread::park_timeout(Duration::from_millis(5));
         };
         assert_eq!(addresses.generation, generation.number);
-        assert_eq!(addresses.get(0, 0), ["10.0.0.7:80".parse().unwrap()]);
+        assert_eq!(addresses.get(0, 0).unwrap().all, ["10.0.0.7:80".parse().unwrap()]);
+        assert_eq!(status.lookups(), [1, 1]);
         // It is known at once from now on.
         assert_eq!(resolver.find(&generation, Duration::ZERO), addresses);
     }

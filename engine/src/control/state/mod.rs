@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 pub mod commands;
 pub(crate) mod health;
+pub mod name_status;
 pub(crate) mod node_totals;
 pub(crate) mod status;
 pub(crate) mod totals;

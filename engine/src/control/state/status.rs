@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::certificates::{self, ConfiguredCertificate};
+use super::name_status::NameStatus;
 use super::totals::{GenerationLabels, MetricTotals, ObjectTotals};
 use crate::control::checks::CheckBoard;
 use crate::control::logs::lost_lines::LostLines;
@@ -100,6 +101,8 @@ pub(crate) struct ProcessStatus {
     pub(crate) lost_lines: Arc<LostLines>,
     /// What active checks came to.
     pub(crate) checks: Arc<CheckBoard>,
+    /// How lookups of upstream nodes' names went.
+    pub(crate) names: Arc<NameStatus>,
     fields: Mutex<StatusFields>,
     /// Notified when a ticket is answered.
     answered: Condvar,
@@ -138,6 +141,7 @@ impl ProcessStatus {
             started_unix,
             lost_lines: Arc::default(),
             checks: Arc::default(),
+            names: Arc::default(),
             fields: Mutex::new(StatusFields { reloads, ..StatusFields::default() }),
             answered: Condvar::new(),
             clients: Mutex::new(clients),

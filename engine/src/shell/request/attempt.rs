@@ -98,6 +98,9 @@ pub(super) async fn attempt(
     };
     if let Some(attempt) = memory.attempt() {
         attempt.pooled = lease.reused;
+        if attempt.resolved.is_some() {
+            attempt.resolved = lease.address;
+        }
         // The clock is read only where time has passed.
         let micros = || attempt.micros_until(request.core.clock.elapsed());
         attempt.connect_micros = Some(if lease.reused { 0 } else { micros() });

@@ -4,6 +4,7 @@
 //! request may be sent over, to a server that has proved its name; or a [`ConnectError`].
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 
 use super::failure::{self, FailureReason};
+use super::lease::now_ms;
+use super::race::race;
 use crate::exchange::cause::UpstreamCause;
 use crate::exchange::pool::Address;
 use crate::plan::NodeId;
@@ -90,17 +93,26 @@ impl<'a> TlsTarget<'a> {
     }
 }
 
-/// Connects within `timeout`; `proxy_header` is what the connection begins with.
+/// Where a connection is to lead.
+pub(super) struct ConnectTarget<'a> {
+    /// Whose turn it is.
+    pub(super) address: Address<'a>,
+    /// The addresses of a node with several, this one first; else empty.
+    pub(super) order: &'a [SocketAddr],
+}
+
+/// Connects within `timeout`, and says to which address; `proxy_header` is what the connection begins with.
 ///
 /// # Errors
 /// As [`ConnectError`] says.
-pub(super) async fn connect(
+pub(super) async fn connect<'a>(
     core: &Core,
-    address: Address<'_>,
+    live: &LiveGeneration,
+    target: &ConnectTarget<'a>,
     tls: Option<&TlsTarget<'_>>,
     timeout: Duration,
     proxy_header: &[u8],
-) -> Result<UpstreamConnection, ConnectError> {
+) -> Result<(UpstreamConnection, Address<'a>), ConnectError> {
     let session = match tls {
         None => Session::Plain,
         Some(TlsTarget { settings, server_name }) => {
@@ -110,42 +122,57 @@ pub(super) async fn connect(
         }
     };
     let started = core.clock.elapsed();
-    let mut stream = open(core, address, session, timeout).await?;
+    let (mut stream, address) = open(core, live, target, session, timeout).await?;
     begin_with(&mut stream, proxy_header)?;
     let mut peer = None;
     if let Some(tls) = tls {
         let left = timeout.saturating_sub(core.clock.elapsed().saturating_sub(started));
-        peer = secure(core, &mut stream, tls, left).await?;
+        let secured = secure(core, &mut stream, tls, left).await;
+        if let (Err(_), Address::Ip(address), false) = (&secured, address, target.order.is_empty())
+        {
+            live.note_fault(address, now_ms(core));
+        }
+        peer = secured?;
     }
-    Ok(UpstreamConnection { stream: Box::new(stream), peer })
+    Ok((UpstreamConnection { stream: Box::new(stream), peer }, address))
 }
 
 /// Opens a socket. One that took too long is dropped, which closes its descriptor; nothing else is lost.
-async fn open(
+async fn open<'a>(
     core: &Core,
-    address: Address<'_>,
+    live: &LiveGeneration,
+    target: &ConnectTarget<'a>,
     session: Session,
     timeout: Duration,
-) -> Result<Stream, ConnectError> {
-    let failed = |error: io::Error| {
-        if load_shedding::is_exhaustion(&error) {
-            load_shedding::relieve(core, &error);
-            return ConnectError::NoRoom;
-        }
-        ConnectError::Failed(error.kind())
-    };
-    match address {
-        Address::Ip(address) => {
-            let connected = net::timeout(timeout, TcpStream::connect_addr(address));
-            let stream = connected.await.map_err(|_| ConnectError::TimedOut)?.map_err(failed)?;
-            Stream::tcp(stream, session, &core.deadlines, &core.buffers).map_err(failed)
-        }
+) -> Result<(Stream, Address<'a>), ConnectError> {
+    let failed = |error| failure(core, &error);
+    let (stream, address) = match target.address {
         Address::Unix(path) => {
             let connected = net::timeout(timeout, UnixStream::connect(path));
             let stream = connected.await.map_err(|_| ConnectError::TimedOut)?.map_err(failed)?;
-            Ok(Stream::unix(stream, session, &core.deadlines, &core.buffers))
+            let stream = Stream::unix(stream, session, &core.deadlines, &core.buffers);
+            return Ok((stream, target.address));
         }
+        Address::Ip(address) if target.order.is_empty() => {
+            let connected = net::timeout(timeout, TcpStream::connect_addr(address));
+            (connected.await.map_err(|_| ConnectError::TimedOut)?.map_err(failed)?, address)
+        }
+        Address::Ip(_) => {
+            let winner = race(core, live, target.order, timeout).await?;
+            (winner.stream, winner.address)
+        }
+    };
+    let stream = Stream::tcp(stream, session, &core.deadlines, &core.buffers).map_err(failed)?;
+    Ok((stream, Address::Ip(address)))
+}
+
+/// What an error means; if we have run out of something, some of it is freed.
+pub(super) fn failure(core: &Core, error: &io::Error) -> ConnectError {
+    if load_shedding::is_exhaustion(error) {
+        load_shedding::relieve(core, error);
+        return ConnectError::NoRoom;
     }
+    ConnectError::Failed(error.kind())
 }
 
 /// Drives the handshake; the server that it has met.

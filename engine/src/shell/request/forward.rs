@@ -4,11 +4,10 @@
 
 use std::time::Duration;
 
-use ferrule_config::model::NodeAddress;
-
 use super::attempt::{AttemptResult, FailedAttempt, ForwardResult, attempt};
 use super::context::ExchangeContext;
 use super::failure::{self, FailureReason};
+use super::lease::now_ms;
 use super::memory::ExchangeMemory;
 use crate::exchange::balance::{Choice, Tried, TryEnd};
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
@@ -73,9 +72,10 @@ pub(crate) async fn forward(
 /// The record of a try that begins now.
 fn begin(request: &ExchangeContext<'_>, node: NodeIndex, now: Duration) -> AttemptRecord {
     let plan = request.upstream().nodes.get(node.0 as usize);
-    let is_name = plan.is_some_and(|plan| matches!(plan.address, NodeAddress::Name { .. }));
-    let upstream = request.admission.upstream;
-    let resolved = if is_name { request.live.address(upstream, node) } else { None };
+    let is_name = plan.is_some_and(|plan| plan.address.name().is_some());
+    let (upstream, core) = (request.admission.upstream, request.core);
+    let address = || request.live.address(upstream, node, || now_ms(core));
+    let resolved = if is_name { address() } else { None };
     AttemptRecord::begin(node, resolved, now)
 }
 

@@ -3,12 +3,13 @@
 //! In: a node, and the name that it is to prove. Out: a [`Lease`], which goes back to the pool if its
 //! exchange has left it usable, and is closed by being dropped.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ferrule_config::model::{KeepalivePool, NodeAddress};
 
-use super::connect::{self, ConnectError, TlsTarget, connect};
+use super::connect::{self, ConnectError, ConnectTarget, TlsTarget, connect};
 use crate::exchange::keep_alive;
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
 use crate::identity::TimeRange;
@@ -30,6 +31,8 @@ pub(crate) struct Lease {
     pub(crate) peer: Option<Rc<UpstreamPeer>>,
     /// The node that it leads to.
     pub(crate) node: NodeIndex,
+    /// Where it leads, by TCP.
+    pub(crate) address: Option<SocketAddr>,
     /// What it may be used for.
     pub(crate) key: PoolKey,
     /// Requests it has served before this one.
@@ -82,11 +85,14 @@ pub(crate) async fn obtain(
     let tls = tls.and_then(Option::as_ref);
     let address = match &node.address {
         NodeAddress::Unix(path) => Address::Unix(path),
-        NodeAddress::Ip(_) | NodeAddress::Name { .. } => {
-            let Some(address) = live.address(wanted.upstream, wanted.node) else {
+        NodeAddress::Ip(address) => Address::Ip(*address),
+        NodeAddress::Name { .. } | NodeAddress::Srv { .. } => {
+            let address = live.address(wanted.upstream, wanted.node, || now_ms(core));
+            let Some(address) = address else {
                 connect::log_failure(core, live, id, None, &ConnectError::NoAddress);
                 return Err(ConnectError::NoAddress);
             };
+            live.end_turn(wanted.upstream, wanted.node);
             Address::Ip(address)
         }
     };
@@ -97,21 +103,32 @@ pub(crate) async fn obtain(
     let key = core.pool.borrow_mut().key(&identity);
     if !wanted.fresh
         && wanted.proxy_header.is_empty()
-        && let Some(lease) = from_pool(core, meters, wanted.node, key)
+        && let Some(lease) = from_pool(core, meters, wanted.node, key, address)
     {
         meters.count(NodeCounter::Reuses);
         return Ok(lease);
     }
     let LeaseRequest { server_name, timeout, proxy_header, .. } = wanted;
     let tls = tls.map(|tls| TlsTarget::new(tls, server_name));
-    match connect(core, address, tls.as_ref(), timeout, proxy_header).await {
-        Ok(UpstreamConnection { stream, peer }) => {
+    let order = match address {
+        Address::Ip(first) => live.address_order(id.upstream, id.node, first, now_ms(core)),
+        Address::Unix(_) => Vec::new(),
+    };
+    let target = ConnectTarget { address, order: &order };
+    match connect(core, live, &target, tls.as_ref(), timeout, proxy_header).await {
+        Ok((UpstreamConnection { stream, peer }, connected)) => {
             meters.count(NodeCounter::Connects);
             let requests_max = u32::MAX;
+            let key = if connected == address {
+                key
+            } else {
+                core.pool.borrow_mut().key(&Identity { address: connected, ..identity })
+            };
             Ok(Lease {
                 stream,
                 peer,
                 node: wanted.node,
+                address: tcp_address(connected),
                 key,
                 requests: 0,
                 requests_max,
@@ -131,7 +148,13 @@ pub(crate) async fn obtain(
 }
 
 /// The newest idle connection that is still open and silent, and whose time is not over.
-fn from_pool(core: &Core, meters: &NodeMeters, node: NodeIndex, key: PoolKey) -> Option<Lease> {
+fn from_pool(
+    core: &Core,
+    meters: &NodeMeters,
+    node: NodeIndex,
+    key: PoolKey,
+    address: Address<'_>,
+) -> Option<Lease> {
     let now_ms = now_ms(core);
     loop {
         let taken = core.pool.borrow_mut().take(key, now_ms)?;
@@ -150,6 +173,7 @@ fn from_pool(core: &Core, meters: &NodeMeters, node: NodeIndex, key: PoolKey) ->
                     stream,
                     peer,
                     node,
+                    address: tcp_address(address),
                     key,
                     requests,
                     requests_max,
@@ -174,8 +198,15 @@ pub(crate) fn check_new(stream: &mut Stream) -> record_reader::IdleCheck {
     idle
 }
 
-/// The time by the core's clock, for the pool.
-fn now_ms(core: &Core) -> u64 {
+const fn tcp_address(address: Address<'_>) -> Option<SocketAddr> {
+    match address {
+        Address::Ip(address) => Some(address),
+        Address::Unix(_) => None,
+    }
+}
+
+/// The time by the core's clock, for the pool and for the addresses of a node.
+pub(super) fn now_ms(core: &Core) -> u64 {
     u64::try_from(core.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 

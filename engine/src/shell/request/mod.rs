@@ -14,6 +14,7 @@ pub(crate) mod failure;
 pub(crate) mod forward;
 pub(crate) mod lease;
 pub(crate) mod memory;
+mod race;
 pub(crate) mod relay;
 pub(crate) mod respond;
 pub(crate) mod serve;

@@ -4,6 +4,7 @@
 //! is shared with another core.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use rustls::ServerConfig;
 
+use crate::exchange::address_order::{self, AddressFaults};
 use crate::exchange::balance::{Balancer, Choice, TryEnd};
 use crate::exchange::pool::{Address, Identity};
 use crate::exchange::warm_up::WarmUp;
@@ -38,6 +40,10 @@ pub(crate) struct LiveGeneration {
     /// Which connections are opened ahead of requests.
     pub(crate) warm_up: RefCell<WarmUp>,
     addresses: RefCell<Arc<Addresses>>,
+    /// Whose turn it is among the addresses of each node, by upstream.
+    turns: Vec<Box<[Cell<usize>]>>,
+    /// Addresses that gave no connection lately.
+    faults: RefCell<AddressFaults>,
     balancers: Vec<RefCell<Balancer>>,
     /// What each balancer knows of its nodes' health.
     looks: Vec<Cell<Look>>,
@@ -95,10 +101,17 @@ impl LiveGeneration {
             .iter()
             .map(|upstream| RefCell::new(Balancer::new(&upstream.balance, seed)))
             .collect();
+        // Cores begin at different places, so that they do not all ask the same address.
+        let turn = usize::try_from(seed).unwrap_or(0);
+        let turns = |nodes: &[NodePlan]| nodes.iter().map(|_| Cell::new(turn)).collect();
+        let turns =
+            generation.plan.upstreams().iter().map(|upstream| turns(&upstream.nodes)).collect();
         Self {
             generation,
             connections: ConnectionTable::default(),
             warm_up: RefCell::default(),
+            turns,
+            faults: RefCell::default(),
             identities: RefCell::new(IdentityCache::default()),
             meters: Arc::clone(&handover.meters),
             node_states: Arc::clone(&handover.node_states),
@@ -236,15 +249,80 @@ impl LiveGeneration {
         OpenTry { balancer, node: node.node }
     }
 
-    /// The first address of a node, if it has one now.
+    /// The address of a node whose turn it is, if it has one now; by the core's clock in milliseconds.
     #[must_use]
     pub(crate) fn address(
         &self,
         upstream: UpstreamId,
         node: NodeIndex,
-    ) -> Option<std::net::SocketAddr> {
+        now_ms: impl FnOnce() -> u64,
+    ) -> Option<SocketAddr> {
         let addresses = self.addresses.borrow();
-        addresses.get(upstream.0 as usize, node.0 as usize).first().copied()
+        let addresses = addresses.get(upstream.0 as usize, node.0 as usize)?;
+        if let [only] = *addresses.all {
+            return Some(only);
+        }
+        let turn = self.turn(upstream, node).map_or(0, Cell::get);
+        let faults = self.faults.borrow();
+        let now_ms = if faults.is_empty() { 0 } else { now_ms() };
+        address_order::first(&addresses.all, &addresses.turns, turn, &faults, now_ms)
+    }
+
+    /// It is the next address's turn.
+    pub(crate) fn end_turn(&self, upstream: UpstreamId, node: NodeIndex) {
+        if let Some(turn) = self.turn(upstream, node) {
+            turn.set(turn.get().wrapping_add(1));
+        }
+    }
+
+    fn turn(&self, upstream: UpstreamId, node: NodeIndex) -> Option<&Cell<usize>> {
+        self.turns.get(upstream.0 as usize)?.get(node.0 as usize)
+    }
+
+    /// The order in which a connection is tried for: this address, then the others of the node.
+    #[must_use]
+    pub(crate) fn address_order(
+        &self,
+        upstream: UpstreamId,
+        node: NodeIndex,
+        first: SocketAddr,
+        now_ms: u64,
+    ) -> Vec<SocketAddr> {
+        let addresses = self.addresses.borrow();
+        let all = addresses.get(upstream.0 as usize, node.0 as usize);
+        let all = all.map(|addresses| addresses.all.as_slice()).unwrap_or_default();
+        if all.len() < 2 {
+            return Vec::new();
+        }
+        address_order::order(all, first, &self.faults.borrow(), now_ms)
+    }
+
+    /// An address gave no connection: for a while it is asked after the others of its node.
+    pub(crate) fn note_fault(&self, address: SocketAddr, now_ms: u64) {
+        self.faults.borrow_mut().insert(address, now_ms);
+    }
+
+    /// An address gave a connection.
+    pub(crate) fn forget_fault(&self, address: SocketAddr) {
+        if !self.faults.borrow().is_empty() {
+            self.faults.borrow_mut().remove(address);
+        }
+    }
+
+    /// Does a node of this generation lead where this connection does?
+    #[must_use]
+    pub(crate) fn leads_to(&self, identity: &Identity<'_>) -> bool {
+        let known = self.generation.plan.upstreams();
+        let Some(at) = known.iter().position(|plan| *plan.id == *identity.upstream) else {
+            return false;
+        };
+        match identity.address {
+            Address::Ip(address) => self.addresses.borrow().leads_to(at, address),
+            Address::Unix(path) => known[at]
+                .nodes
+                .iter()
+                .any(|node| matches!(&node.address, NodeAddress::Unix(known) if path == known)),
+        }
     }
 
     /// A node by the names that the configuration gave it, if it is still there; looked for among all of them.
@@ -260,8 +338,10 @@ impl LiveGeneration {
         let found =
             self.find(identity.upstream, |node, id| match (identity.address, &node.address) {
                 (Address::Unix(path), NodeAddress::Unix(known)) => path == known,
-                (Address::Ip(address), NodeAddress::Ip(_) | NodeAddress::Name { .. }) => {
-                    self.address(id.upstream, id.node) == Some(address)
+                (Address::Ip(address), _) => {
+                    let addresses = self.addresses.borrow();
+                    let known = addresses.get(id.upstream.0 as usize, id.node.0 as usize);
+                    known.is_some_and(|known| known.all.contains(&address))
                 }
                 _ => false,
             });
@@ -276,10 +356,13 @@ impl LiveGeneration {
         nodes.zip(&plan.nodes).find(|(id, node)| is(node, *id)).map(|(id, _)| id)
     }
 
-    /// Takes newer addresses of this generation.
-    pub(crate) fn set_addresses(&self, addresses: Arc<Addresses>) {
-        if addresses.generation == self.generation.number {
+    /// Takes newer addresses if they are of this generation.
+    /// Were they?
+    pub(crate) fn set_addresses(&self, addresses: Arc<Addresses>) -> bool {
+        let own = addresses.generation == self.generation.number;
+        if own {
             self.addresses.replace(addresses);
         }
+        own
     }
 }

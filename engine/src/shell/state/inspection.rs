@@ -2,7 +2,7 @@
 //!
 //! Messages of TLS itself are answered. A connection is closed if it is over, if it has sent data that
 //! nobody asked for, if its idle time is over, if its proof of identity (a certificate, a revocation list) has expired, or if its TLS
-//! settings are gone. Taking one from the pool checks all that again; this frees what nobody takes. There
+//! settings are gone, or the address that it leads to. Taking one from the pool checks all that again; this frees what nobody takes. There
 //! may be many, so the work is cut into slices: a request waits for one of them and not for all.
 
 use std::cell::{Cell, RefCell};
@@ -30,8 +30,8 @@ const GAP: Duration = Duration::from_millis(2);
 pub(crate) struct Inspection {
     /// The walk that is under way.
     walk: RefCell<Option<Walk>>,
-    /// TLS settings may be gone, so the walk checks them too.
-    settings: Cell<bool>,
+    /// TLS settings and addresses may be gone, so the walk checks them too.
+    targets: Cell<bool>,
     /// A connection of an earlier generation has come back since the last walk began.
     outdated: Cell<bool>,
     /// This many are closed whatever their state is: others need what they hold.
@@ -55,7 +55,7 @@ impl Inspection {
     pub(crate) fn begin(&self) {
         let mut walk = self.walk.borrow_mut();
         if walk.is_none() {
-            self.settings.set(self.outdated.take());
+            self.targets.set(self.outdated.take());
             *walk = Some(Walk::default());
         }
     }
@@ -65,9 +65,10 @@ impl Inspection {
         self.outdated.set(true);
     }
 
-    /// There is a new generation: begins an inspection of all again, and of their TLS settings.
+    /// There is a new generation, or a name leads elsewhere: begins an inspection of all again, and of where they
+    /// lead and under which TLS settings.
     pub(crate) fn begin_again(&self) {
-        self.settings.set(true);
+        self.targets.set(true);
         self.walk.replace(Some(Walk::default()));
     }
 
@@ -100,7 +101,7 @@ impl Inspection {
             });
             if looked.is_none() {
                 *under_way = None;
-                self.settings.set(false);
+                self.targets.set(false);
             }
             if clock.elapsed().saturating_sub(started) >= SLICE {
                 break;
@@ -150,9 +151,12 @@ impl Inspection {
             return false;
         }
         let trusted = idle.holds(clock.unix_seconds())
-            && (!self.settings.get() || settings_stand(live, identity));
+            && (!self.targets.get() || settings_stand(live, identity));
         if !trusted {
             live.idle_meters(identity).count(NodeCounter::Revoked);
+            return false;
+        }
+        if self.targets.get() && !live.leads_to(identity) {
             return false;
         }
         let stream = &mut idle.connection.connection.stream;
