@@ -48,8 +48,9 @@ pub(super) static UPSTREAMS: Table = Table {
             "nodes",
             Kind::Nodes(&balance::NODE),
             "`\"host:port\" = weight`, or a list of tables. A host is an address, a name \
-                 (resolved again while the gateway runs) or `unix:/path`. Without a port: 80 or \
-                 443, by the scheme.",
+                 (resolved again while the gateway runs, see docs/names.md) or `unix:/path`. Without \
+                 a port: 80 or 443, by the scheme; a name `_SERVICE._tcp.DOMAIN` without a port is \
+                 that of SRV records.",
         ),
         with(
             "pass_host",

@@ -167,6 +167,12 @@ impl<C> Pool<C> {
         }
     }
 
+    /// A connection that is out now and leads nowhere any more is not taken back; those that are here are found
+    /// by [`Self::look`].
+    pub fn retire(&mut self, leads: impl Fn(&Identity<'_>) -> bool) {
+        self.keys.retire(leads);
+    }
+
     /// Looks at the next connection of a walk, and takes it out if it is not good any more; what
     /// stays in the pool during a walk is looked at once. `None` if there is none left.
     pub fn look(
@@ -400,6 +406,20 @@ mod tests {
         assert_eq!(put(&mut pool, ends_ms), Some(7));
         // The limit in force counts, not the one that it was opened under.
         assert_eq!(pool.put(key, Idle { opened_us, ..idle(8) }, &LIMITS, ends_ms), None);
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_not_taken_back() {
+        let mut pool = Pool::new(1);
+        let (gone, kept) = (pool.key(&identity("u", 1)), pool.key(&identity("u", 2)));
+        let leads = |identity: &Identity<'_>| *identity == self::identity("u", 2);
+        pool.retire(leads);
+        assert_eq!(pool.put(gone, idle(1), &LIMITS, 0), Some(1));
+        assert_eq!(pool.put(kept, idle(2), &LIMITS, 0), None);
+        let again = pool.key(&identity("u", 1));
+        assert_eq!(pool.put(again, idle(3), &LIMITS, 0), None);
+        assert_eq!(pool.take(again, 0).map(|idle| idle.connection), Some(3));
+        assert!(pool.take(gone, 0).is_none());
     }
 
     #[test]

@@ -147,6 +147,15 @@ impl KeyTable {
         self.entries.get(key.at as usize).filter(|entry| entry.generation == key.generation)
     }
 
+    /// Makes the keys stale of the identities that lead nowhere any more; they may get new ones.
+    pub(super) fn retire(&mut self, leads: impl Fn(&Identity<'_>) -> bool) {
+        for entry in &mut self.entries {
+            if !leads(&entry.identity.borrow()) {
+                entry.generation = entry.generation.wrapping_add(1);
+            }
+        }
+    }
+
     /// Adds an identity that is not there.
     pub(super) fn insert(&mut self, identity: &Identity<'_>, upstream: u32) -> PoolKey {
         let mut entry =

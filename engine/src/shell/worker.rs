@@ -231,8 +231,7 @@ impl Worker {
         }
         if let Some(addresses) = addresses {
             if self.core.live().set_addresses(addresses) {
-                // Some idle connections may lead where no node is any more.
-                self.core.inspection.begin_again();
+                self.core.retire_connections();
             }
         }
     }
@@ -245,7 +244,7 @@ impl Worker {
         self.core.set_live(live);
         self.core.live().warm_up(self.core.clock.elapsed());
         self.service.registry.review_all();
-        self.core.inspection.begin_again();
+        self.core.retire_connections();
         if self.core.link.phase.get() != Phase::Running {
             return;
         }

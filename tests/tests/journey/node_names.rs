@@ -210,7 +210,7 @@ on_both_drivers! {
     /// by their weights, each on its own port.
     fn services_have_ports_and_weights(driver) {
         let scratch = scratch();
-        let [one, other, spare] = ["one", "other", "spare"].map(|text| Upstream::plain(always(text)));
+        let [one, other, spare] = ["one", "other", "spare"].map(|text| Upstream::plain(once(text)));
         let service = |numbers| ("_http._tcp.pay.test", 60, Data::Service(numbers, "host.test"));
         let (dns, _zone) = zone(vec![
             service([5, 100, spare.port]),

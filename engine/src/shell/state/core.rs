@@ -9,7 +9,7 @@ use super::generation::LiveGeneration;
 use super::inspection::Inspection;
 use super::log_limits::{LogCause, LogLimits};
 use super::upstream_connection::PooledConnection;
-use crate::exchange::pool::Pool;
+use crate::exchange::pool::{Identity, Pool};
 use crate::report::{Counter, Counters, Events, ExpiryTracker, LogProducer, Reporter};
 use crate::setup::CoreLink;
 use crate::shell::transport::buffers::BufferPool;
@@ -136,6 +136,18 @@ impl Core {
     /// call; `None` if the inspection is complete.
     pub(crate) fn inspect_idle(&self) -> Option<Duration> {
         self.inspection.slice(&self.pool, &self.clock, &self.live())
+    }
+
+    /// Nodes may be elsewhere, or gone, and TLS settings too: connections that fit nothing any more are closed, those
+    /// that are in use now behind their exchange.
+    pub(crate) fn retire_connections(&self) {
+        let live = self.live();
+        let places = live.places();
+        let leads = |identity: &Identity<'_>| {
+            places.get(identity.upstream).is_some_and(|place| live.leads_to(*place, identity))
+        };
+        self.pool.borrow_mut().retire(leads);
+        self.inspection.begin_again();
     }
 
     /// Descriptors or memory have run out: closes all upstream connections that are idle now, some of them

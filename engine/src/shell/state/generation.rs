@@ -309,19 +309,23 @@ impl LiveGeneration {
         }
     }
 
-    /// Does a node of this generation lead where this connection does?
+    /// The places of all upstreams by their ids, for whoever looks many of them up.
     #[must_use]
-    pub(crate) fn leads_to(&self, identity: &Identity<'_>) -> bool {
-        let known = self.generation.plan.upstreams();
-        let Some(at) = known.iter().position(|plan| *plan.id == *identity.upstream) else {
-            return false;
-        };
+    pub(crate) fn places(&self) -> HashMap<&str, usize, RandomState> {
+        let ids = self.generation.plan.upstreams().iter().map(|plan| &*plan.id);
+        ids.enumerate().map(|(at, id)| (id, at)).collect()
+    }
+
+    /// Does a node of the upstream at this place lead where this connection does?
+    #[must_use]
+    pub(crate) fn leads_to(&self, place: usize, identity: &Identity<'_>) -> bool {
         match identity.address {
-            Address::Ip(address) => self.addresses.borrow().leads_to(at, address),
-            Address::Unix(path) => known[at]
-                .nodes
-                .iter()
-                .any(|node| matches!(&node.address, NodeAddress::Unix(known) if path == known)),
+            Address::Ip(address) => self.addresses.borrow().leads_to(place, address),
+            Address::Unix(path) => {
+                let plan = self.generation.plan.upstreams().get(place);
+                let is_it = |node: &NodePlan| matches!(&node.address, NodeAddress::Unix(known) if path == known);
+                plan.is_some_and(|plan| plan.nodes.iter().any(is_it))
+            }
         }
     }
 

@@ -12,7 +12,6 @@ use super::generation::LiveGeneration;
 use super::upstream_connection::PooledConnection;
 use crate::exchange::pool::{Identity, Idle, Pool, Walk};
 use crate::report::NodeCounter;
-use crate::setup::Generation;
 use crate::shell::transport::clock::CoreClock;
 use crate::shell::transport::record_reader;
 
@@ -150,13 +149,19 @@ impl Inspection {
         if idle.until_ms <= now_ms {
             return false;
         }
+        let known = live.generation.plan.upstreams();
+        let place = if self.targets.get() {
+            known.iter().position(|upstream| *upstream.id == *identity.upstream)
+        } else {
+            None
+        };
         let trusted = idle.holds(clock.unix_seconds())
-            && (!self.targets.get() || settings_stand(live, identity));
+            && (!self.targets.get() || settings_stand(live, identity, place));
         if !trusted {
             live.idle_meters(identity).count(NodeCounter::Revoked);
             return false;
         }
-        if self.targets.get() && !live.leads_to(identity) {
+        if self.targets.get() && !place.is_some_and(|place| live.leads_to(place, identity)) {
             return false;
         }
         let stream = &mut idle.connection.connection.stream;
@@ -175,10 +180,8 @@ impl Inspection {
 }
 
 /// Was it made under TLS settings that are in force?
-fn settings_stand(live: &LiveGeneration, identity: &Identity<'_>) -> bool {
-    let Generation { plan, tls, .. } = &*live.generation;
+fn settings_stand(live: &LiveGeneration, identity: &Identity<'_>, place: Option<usize>) -> bool {
     let Some(made) = identity.tls else { return true };
-    let at = plan.upstreams().iter().position(|upstream| *upstream.id == *identity.upstream);
-    let tls = at.and_then(|at| tls.upstreams.get(at)).and_then(Option::as_ref);
+    let tls = place.and_then(|at| live.generation.tls.upstreams.get(at)).and_then(Option::as_ref);
     tls.is_some_and(|tls| tls.pool_identity() == made.settings)
 }
