@@ -15,6 +15,7 @@ mod key;
 mod observe;
 mod proxy;
 mod refused;
+mod resolver;
 mod root;
 mod ssl_defaults;
 mod tables;

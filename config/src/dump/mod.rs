@@ -5,11 +5,13 @@
 mod active_checks;
 mod balance;
 mod checks;
+mod resolver;
 mod writer;
 
 use toml::Value;
 
 use self::balance::{dump_balance, node_table};
+use self::resolver::dump_resolver;
 use self::writer::{Writer, list, plain, quoted_key, template_text, text};
 use crate::model::{
     AccessFormat, Answers, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps,
@@ -99,13 +101,7 @@ impl Config {
         out.line("tls_fast_path", runtime.tls_fast_path);
         out.line("watch_files", runtime.watch_files);
         out.text_line("shutdown_timeout", &duration_text(runtime.shutdown_timeout));
-        let resolver = &runtime.resolver;
-        out.header("[runtime.resolver]");
-        if !resolver.nameservers.is_empty() {
-            out.line("nameservers", list(resolver.nameservers.iter().map(ToString::to_string)));
-        }
-        out.text_line("min_ttl", &duration_text(resolver.min_ttl));
-        out.text_line("max_ttl", &duration_text(resolver.max_ttl));
+        dump_resolver(&runtime.resolver, out);
         self.dump_log(out);
         if let Some(metrics) = &self.metrics {
             out.header("[metrics]");

@@ -409,20 +409,6 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_nowhere_is_not_taken_back() {
-        let mut pool = Pool::new(1);
-        let (gone, kept) = (pool.key(&identity("u", 1)), pool.key(&identity("u", 2)));
-        let leads = |identity: &Identity<'_>| *identity == self::identity("u", 2);
-        pool.retire(leads);
-        assert_eq!(pool.put(gone, idle(1), &LIMITS, 0), Some(1));
-        assert_eq!(pool.put(kept, idle(2), &LIMITS, 0), None);
-        let again = pool.key(&identity("u", 1));
-        assert_eq!(pool.put(again, idle(3), &LIMITS, 0), None);
-        assert_eq!(pool.take(again, 0).map(|idle| idle.connection), Some(3));
-        assert!(pool.take(gone, 0).is_none());
-    }
-
-    #[test]
     fn what_is_proved_no_more_goes() {
         let mut pool = Pool::new(1);
         let (kept, gone) = (pool.key(&identity("u", 1)), pool.key(&identity("v", 1)));

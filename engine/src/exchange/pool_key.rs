@@ -247,4 +247,16 @@ mod tests {
         assert_eq!(table.find(&tls(b"forgotten", 0)), None);
         assert_eq!(table.index.len(), KEYS_MAX);
     }
+
+    /// A connection under such a key is not taken back.
+    #[test]
+    fn what_leads_nowhere_has_a_stale_key() {
+        let mut table = KeyTable::new(1);
+        let (gone, kept) = (table.insert(&tls(b"a", 0), 0), table.insert(&tls(b"b", 0), 0));
+        table.retire(|identity| *identity == tls(b"b", 0));
+        assert!(table.current(gone).is_none() && table.current(kept).is_some());
+        let again = table.find(&tls(b"a", 0)).unwrap();
+        assert!(again != gone && table.current(again).is_some());
+        assert_eq!(table.find(&tls(b"b", 0)), Some(kept));
+    }
 }

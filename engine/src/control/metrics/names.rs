@@ -10,7 +10,8 @@ pub(super) fn names(status: &NameStatus) -> [Family; 2] {
     let mut lookups = Family::counter(
         "ferrule_upstream_name_lookups",
         "Lookups of the names of upstream nodes, by result: success if an address was found.",
-    );
+    )
+    .labelled(&["result"]);
     for (result, count) in ["success", "failure"].into_iter().zip(status.lookups()) {
         lookups.push(vec![("result", result.to_owned())], number(count));
     }
@@ -18,7 +19,8 @@ pub(super) fn names(status: &NameStatus) -> [Family; 2] {
         "ferrule_upstream_name_age_seconds",
         "Time since the last good answer for each name of an upstream node; it grows beyond the TTL while \
          lookups fail.",
-    );
+    )
+    .labelled(&["name"]);
     for answer in status.ages(clock::monotonic()).into_iter().take(NODES_MAX) {
         ages.push(vec![("name", answer.name)], answer.age.as_secs_f64());
     }

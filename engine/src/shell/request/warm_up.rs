@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use super::lease::{LeaseRequest, give_back_unused, obtain};
+use super::lease::{LeaseRequest, give_back_unused, now_ms, obtain};
 use crate::exchange::rewrite::upstream_name;
 use crate::exchange::warm_up::{WarmOpened, WarmOpening};
 use crate::plan::HostBuf;
@@ -53,9 +53,4 @@ async fn try_to_open(core: &Core, live: &Rc<LiveGeneration>, opening: &WarmOpeni
         give_back_unused(core, plan, lease);
     }
     WarmOpened::Well
-}
-
-/// The time by the core's clock.
-fn now_ms(core: &Core) -> u64 {
-    u64::try_from(core.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
