@@ -33,13 +33,8 @@
 //! | request head | `shell/client/connection.rs` | `wire/head.rs`, `wire/framing.rs` |
 //! | admission and route | `shell/request/serve.rs` | `exchange/request.rs`, `plan/route.rs` |
 //! | upstream head | `shell/request/attempt.rs` | `exchange/rewrite.rs`, `plan/template.rs` |
-<<<<<<< HEAD
-//! | choosing a node, retries | `shell/request/forward.rs` | `exchange/balance/mod.rs`, `exchange/retry.rs` |
-//! | upstream connection | `shell/request/lease.rs`, `shell/request/connect.rs` | `exchange/pool.rs`, `tls/client.rs` |
-=======
-//! | choosing a node, retries | `shell/request/forward.rs` | `exchange/balance.rs`, `exchange/retry.rs` |
+//! | choosing a node, retries | `shell/request/forward.rs`, `shell/request/tries.rs` | `exchange/balance/mod.rs`, `exchange/retry.rs`, `exchange/retry_budget.rs` |
 //! | upstream connection | `shell/request/lease.rs`, `shell/request/connect.rs`, `shell/request/race.rs` | `exchange/pool.rs`, `exchange/address_order.rs`, `tls/client.rs` |
->>>>>>> 3d2438a (docs: the reference, regenerated; the map names the race and the order of addresses)
 //! | bodies, both ways | `shell/request/duplex.rs`, `shell/request/relay.rs` | `wire/body.rs`, `exchange/flow.rs` |
 //! | response head | `shell/request/respond.rs` | `exchange/response.rs`, `exchange/response_head.rs` |
 //! | an answer of our own instead | `shell/request/serve.rs` | `exchange/refusal.rs`, `exchange/refusal_response.rs` |
