@@ -6,8 +6,8 @@ use std::time::Duration;
 use ferrule_config::Config;
 use ferrule_config::model::{
     Answers, Balance, BalanceMethod, Checks, Forwarded, HeaderOps, HeaderValue, Http, HttpReuse,
-    KeepalivePool, Listen, Node, NodeAddress, Pacing, PassHost, Route, Scheme, Upstream,
-    UpstreamTimeout, UriPattern,
+    KeepalivePool, Listen, Node, NodeAddress, Pacing, PassHost, RetryPolicy, Route, Scheme,
+    Upstream, UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::rewrite::{Destination, upstream_head};
@@ -125,7 +125,7 @@ pub fn upstream() -> Upstream {
         }],
         balance: Balance { method: BalanceMethod::RoundRobin, hash_key: None, slow_start: None },
         pass_host: PassHost::Pass,
-        retries: 1,
+        retry: RetryPolicy::default(),
         timeout: UpstreamTimeout { connect: MINUTE, send: MINUTE, read: MINUTE },
         pool: KeepalivePool {
             size: 320,

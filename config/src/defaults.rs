@@ -57,8 +57,11 @@ pub(crate) const SESSION_TICKET_COUNT: i64 = 2;
 /// OpenSSL's count in nginx and APISIX: one intermediate certificate.
 pub(crate) const DEPTH: i64 = 1;
 
-/// APISIX's 60 s for connect, send and read.
+/// APISIX's 60 s for send and read.
 pub(crate) const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(60);
+/// Envoy's and HAProxy's 5 s: a SYN is sent at 0, 1 and 3 s, and no network needs a fourth one. nginx and
+/// APISIX wait for 60 s, and so does every client of a node that is gone without a word.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// APISIX's 320 idle connections; here of each core.
 pub(crate) const POOL_SIZE: i64 = 320;
 /// APISIX's 60 s; shorter than the 75 s of an nginx upstream, so that we close first.
@@ -111,3 +114,9 @@ pub(crate) const CHECK_HTTP_FAILURES: i64 = 5;
 pub(crate) const CHECK_TCP_FAILURES: i64 = 2;
 /// APISIX's.
 pub(crate) const CHECK_TIMEOUTS: i64 = 3;
+/// Three connections that are not answered; nginx and APISIX know no limit, and a client has left long before.
+pub(crate) const RETRY_TIMEOUT: Duration = Duration::from_secs(15);
+/// What Envoy and linkerd allow: 20 of a hundred.
+pub(crate) const RETRY_PERCENT: i64 = 20;
+/// Envoy's 3: where there are few requests, each counts.
+pub(crate) const RETRY_MIN_PER_SECOND: i64 = 3;

@@ -23,6 +23,7 @@ mod pools;
 mod process;
 mod proxy_protocol;
 mod reach;
+mod retry;
 mod routes;
 mod ssls;
 mod trust;

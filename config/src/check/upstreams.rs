@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr};
 use crate::check::context::Check;
 use crate::check::pools;
 use crate::check::ssls::protocols;
-use crate::defaults;
 use crate::host_names;
 use crate::model::{
     HttpReuse, KeyPair, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa, UpstreamTimeout,
@@ -44,9 +43,7 @@ impl Check<'_> {
         let proxy_protocol = self.proxy_header(raw);
         let checks = self.checks(raw);
         let timeout = timeout(raw.table("timeout"), None, raw);
-        let live = nodes.iter().filter(|node| node.weight > 0).count();
-        let retries = live.saturating_sub(1).min(defaults::RETRIES_MAX_BY_DEFAULT);
-        let by_default = u32::try_from(retries).unwrap_or_default();
+        let retry = self.retry(raw, &nodes);
         if nodes.is_empty() {
             return None;
         }
@@ -58,7 +55,7 @@ impl Check<'_> {
             nodes,
             balance: balance?,
             pass_host,
-            retries: raw.int_given("retries").unwrap_or(by_default),
+            retry,
             timeout,
             pool: pools::pool(raw),
             http_reuse: raw.word("http_reuse").unwrap_or(HttpReuse::Always),

@@ -172,8 +172,8 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
          connections, `http.client_body_min_rate` slow clients",
     ),
     nothing(
-         "down circuit_breaker api_breaker lb_try_duration",
-         "nodes that fail are set aside (`checks.passive`), a request whose connection fails tries \
+        "down circuit_breaker api_breaker lb_try_duration",
+        "nodes that fail are set aside (`checks.passive`), a request whose connection fails tries \
           other nodes (`retries`), and a node with weight 0 gets none",
     ),
     key(

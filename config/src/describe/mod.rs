@@ -16,6 +16,7 @@ mod observe;
 mod proxy;
 mod refused;
 mod resolver;
+mod retry;
 mod root;
 mod ssl_defaults;
 mod tables;

@@ -7,6 +7,9 @@ use crate::describe::key::{
     Fallback, Key, Kind, Table, Words, flag, optional, required, seconds, with,
 };
 use crate::describe::refused;
+use crate::describe::retry::{
+    RETRIES, RETRY_BUDGET, RETRY_NON_IDEMPOTENT, RETRY_ON, RETRY_TIMEOUT,
+};
 use crate::describe::tables::{
     ALLOW, CLOCK_SKEW, CRL, CRL_EXPIRED, CRL_MISSING, DENY, DESC, ID_DOC, LABELS, NAME, PROTOCOLS,
     STATUS,
@@ -65,12 +68,11 @@ pub(super) static UPSTREAMS: Table = Table {
             "needed by `pass_host = \"rewrite\"`",
             "The `Host` of \"rewrite\".",
         ),
-        optional(
-            "retries",
-            Kind::Int(0, 16),
-            "other nodes, at most 2",
-            "Further tries on other nodes after a failed connection.",
-        ),
+        RETRIES,
+        RETRY_TIMEOUT,
+        RETRY_ON,
+        RETRY_NON_IDEMPOTENT,
+        RETRY_BUDGET,
         optional("timeout", Kind::Table(&TIMEOUT), "its defaults", "How long to wait for a node."),
         optional(
             "keepalive_pool",
@@ -111,7 +113,7 @@ static TIMEOUT: Table = Table {
     name: "upstreams.timeout",
     doc: "How long to wait for a node: seconds, or text as \"1m 30s\".",
     keys: &[
-        seconds("connect", defaults::UPSTREAM_TIMEOUT, "Time to connect, TLS included."),
+        seconds("connect", defaults::CONNECT_TIMEOUT, "Time to connect, TLS included."),
         seconds("send", defaults::UPSTREAM_TIMEOUT, "Time between two writes."),
         seconds("read", defaults::UPSTREAM_TIMEOUT, "Time between two reads."),
     ],

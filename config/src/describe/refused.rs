@@ -73,7 +73,6 @@ pub(crate) const IN_SSLS: &[Refused] = &[
 pub(crate) const IN_CLIENT: &[Refused] = &[later("ocsp"), never("pins", PINS)];
 
 pub(crate) const IN_UPSTREAMS: &[Refused] = &[
-    later("retry_timeout"),
     never("discovery_args", DISCOVERY),
     never("discovery_type", DISCOVERY),
     never("service_name", DISCOVERY),

@@ -6,18 +6,20 @@ mod active_checks;
 mod balance;
 mod checks;
 mod resolver;
+mod retry;
 mod writer;
 
 use toml::Value;
 
 use self::balance::{dump_balance, node_table};
 use self::resolver::dump_resolver;
+use self::retry::{dump_retry, timeout_table};
 use self::writer::{Writer, list, plain, quoted_key, template_text, text};
 use crate::model::{
     AccessFormat, Answers, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps,
     HeaderValue, Http, KeepalivePool, KeyPair, Listen, LogTarget, OwnFormat, PageStatuses,
     PassHost, Pem, PemSource, Pin, Protocols, ProxyProtocol, Revocation, Route, Server, Upstream,
-    UpstreamCa, UpstreamTimeout, UpstreamTls, Xfcc,
+    UpstreamCa, UpstreamTls, Xfcc,
 };
 use crate::source::sounds_secret;
 use crate::template::{Piece, Template};
@@ -359,7 +361,7 @@ fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
             out.text_line("upstream_host", host);
         }
     }
-    out.line("retries", upstream.retries);
+    dump_retry(out, &upstream.retry);
     out.line("timeout", timeout_table(&upstream.timeout));
     out.line("keepalive_pool", pool_table(&upstream.pool));
     out.text_line("http_reuse", upstream.http_reuse.word());
@@ -456,16 +458,6 @@ fn header_value(header: &HeaderValue) -> String {
         Piece::Variable(variable) => Piece::Variable(variable.clone()),
     });
     template_text(&Template { pieces: pieces.collect() })
-}
-
-fn timeout_table(timeout: &UpstreamTimeout) -> String {
-    let part = |duration| text(&duration_text(duration));
-    format!(
-        "{{ connect = {}, send = {}, read = {} }}",
-        part(timeout.connect),
-        part(timeout.send),
-        part(timeout.read)
-    )
 }
 
 fn target_text(target: &LogTarget) -> String {

@@ -9,6 +9,7 @@ use strum::{IntoStaticStr, VariantArray, VariantNames};
 use super::balance::Balance;
 use super::checks::Checks;
 use super::files::{KeyPair, Pem};
+use super::retry::RetryPolicy;
 use super::ssl::Protocols;
 use super::trust::{Pin, Revocation};
 use crate::place::Place;
@@ -28,8 +29,8 @@ pub struct Upstream {
     pub balance: Balance,
     /// Which `Host` the upstream sees.
     pub pass_host: PassHost,
-    /// Further tries on other nodes after a failed connection.
-    pub retries: u32,
+    /// When another try is made.
+    pub retry: RetryPolicy,
     /// Connect, send and read.
     pub timeout: UpstreamTimeout,
     /// Kept-alive connections.

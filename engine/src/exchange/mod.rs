@@ -34,6 +34,7 @@ pub mod response;
 pub mod response_fault;
 pub mod response_head;
 pub mod retry;
+pub mod retry_budget;
 pub mod reuse;
 pub mod rewrite;
 mod route;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ferrule_config::model::{
     Answers, Balance, BalanceMethod, Checks, ClientAuth, ClientLists, ClientVerify, Config,
     Forwarded, HeaderOps, HeaderValue, HostPattern, Http, HttpReuse, KeepalivePool, Listen, Node,
-    NodeAddress, OnRevoke, Pacing, PassHost, Pem, PemSource, Protocols, Reject, Route, Scheme,
-    Server, Upstream, UpstreamTimeout, UriPattern,
+    NodeAddress, OnRevoke, Pacing, PassHost, Pem, PemSource, Protocols, Reject, RetryBudget,
+    RetryOn, RetryPolicy, Route, Scheme, Server, Upstream, UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -22,6 +22,13 @@ pub(crate) const NOW: Now<'static> = Now {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+const RETRY: RetryPolicy = RetryPolicy {
+    retries: 1,
+    timeout: MINUTE,
+    on: RetryOn::NONE,
+    non_idempotent: false,
+    budget: RetryBudget { percent: 20, min_per_second: 3 },
+};
 const TIMEOUT: UpstreamTimeout = UpstreamTimeout { connect: MINUTE, send: MINUTE, read: MINUTE };
 
 /// One plain and one TLS listener, one upstream, nothing else.
@@ -67,7 +74,7 @@ pub(crate) fn upstream(pass_host: PassHost, scheme: Scheme) -> Upstream {
         nodes: vec![node("a.internal"), node("b.internal")],
         balance: Balance { method: BalanceMethod::RoundRobin, hash_key: None, slow_start: None },
         pass_host,
-        retries: 1,
+        retry: RETRY,
         timeout: TIMEOUT,
         pool: KeepalivePool {
             size: 8,

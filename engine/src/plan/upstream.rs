@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    Checks, HttpReuse, KeepalivePool, PassHost, ProxyProtocol, Scheme, Upstream, UpstreamTimeout,
+    Checks, HttpReuse, KeepalivePool, PassHost, ProxyProtocol, RetryPolicy, Scheme, Upstream,
+    UpstreamTimeout,
 };
 use ferrule_config::template::{self as config, Variable};
 
@@ -13,7 +14,7 @@ use super::template::{Compiler, Template};
 
 /// For a route whose upstream is not there, which a checked configuration does not have.
 pub(crate) const TIMEOUT_DEFAULT: UpstreamTimeout = UpstreamTimeout {
-    connect: Duration::from_secs(60),
+    connect: Duration::from_secs(5),
     send: Duration::from_secs(60),
     read: Duration::from_secs(60),
 };
@@ -33,8 +34,8 @@ pub struct UpstreamPlan {
     pub pass_host: PassHost,
     /// SNI and the name checked, if it is fixed.
     pub server_name: Option<Box<str>>,
-    /// Further tries on other nodes after a failed connection.
-    pub retries: u32,
+    /// When another try is made.
+    pub retry: RetryPolicy,
     /// Connect, send and read.
     pub timeout: UpstreamTimeout,
     /// Kept-alive connections.
@@ -76,7 +77,7 @@ impl UpstreamPlan {
                 .as_ref()
                 .and_then(|tls| tls.server_name.as_deref())
                 .map(Into::into),
-            retries: upstream.retries,
+            retry: upstream.retry,
             timeout: upstream.timeout,
             http_reuse: upstream.http_reuse,
             checks: upstream.checks.clone(),

@@ -31,6 +31,8 @@ pub enum NodeCounter {
     Revoked,
     /// Tries that followed a failed one.
     Retries,
+    /// Failed tries after which there was none for want of a budget.
+    OverBudget,
     /// Bytes read.
     BytesIn,
     /// Bytes written.

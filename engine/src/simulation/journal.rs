@@ -49,7 +49,7 @@ struct RequestRecord {
     /// Nodes that saw its head.
     seen: u32,
     faults: Vec<&'static str>,
-    /// A node's answer to it was malformed.
+    /// The answer of the last node that saw it was malformed.
     malformed: bool,
     /// A node has answered before it had read all of it.
     early: bool,
@@ -97,16 +97,18 @@ impl RunJournal {
         self.0.borrow_mut().entries.insert(ask.id, entry);
     }
 
-    /// A node has read the head of a request.
-    pub(super) fn seen(&self, id: u64) -> Result<PlannedRequest, String> {
+    /// A node has read the head of a request, which may be sent to so many more.
+    pub(super) fn seen(&self, id: u64, retries: usize) -> Result<PlannedRequest, String> {
         let mut book = self.0.borrow_mut();
         let Some(entry) = book.entries.get_mut(&id) else {
             return Err(format!("{id:016x} was never asked"));
         };
         entry.seen += 1;
-        // Once more on a fresh connection, if one from the pool had gone.
-        let most = if entry.ask.is_idempotent() { 2 } else { 1 };
-        if entry.seen > most {
+        // What the nodes before this one did is not what the client gets.
+        entry.malformed = false;
+        // At each node once more on a fresh connection, if one from the pool had gone.
+        let most = if entry.ask.is_idempotent() { 2 * (retries + 1) } else { 1 };
+        if entry.seen as usize > most {
             return Err(format!("{} {id:016x} was seen {} times", entry.ask.method, entry.seen));
         }
         if entry.outcome == Some(RequestOutcome::Void) {

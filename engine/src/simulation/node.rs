@@ -189,7 +189,7 @@ impl NodeConnection {
     fn understand(&self, head: &Head) -> Result<(PlannedRequest, BodyFraming), String> {
         let line = &head.line;
         let id = head.number("x-id", 16)?.ok_or("a request without its id")?;
-        let ask = self.run.journal.seen(id)?;
+        let ask = self.run.journal.seen(id, self.run.setting.retries)?;
         if *line != format!("{} /r/{id:016x} HTTP/1.1", ask.method) {
             return Err(format!("request line {line:?}"));
         }

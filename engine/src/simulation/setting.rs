@@ -50,7 +50,7 @@ pub(super) struct Setting {
     pub(super) reload: bool,
     keepalive_requests: usize,
     pool: PoolLimits,
-    retries: usize,
+    pub(super) retries: usize,
     forwards_expect: bool,
     paced: bool,
 }

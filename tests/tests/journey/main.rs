@@ -51,6 +51,7 @@ mod load;
 mod log_lines;
 mod many_names;
 mod misdirected;
+mod next_node;
 mod node_names;
 mod observe;
 mod pool;

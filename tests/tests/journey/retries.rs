@@ -284,23 +284,7 @@ on_both_drivers! {
         assert_eq!((upstream.accepted(), upstream.seen().len()), (2, 3));
     }
 
-    /// A node that was asked over a new connection may have acted: no other one is asked.
-    fn what_a_new_connection_has_taken_is_tried_nowhere_else(driver) {
-        let script: Script = Arc::new(|client| drop(client.request()));
-        let (scratch, dead, other) = (scratch(), Upstream::plain(script), Upstream::plain(echo()));
-        let text = PLAIN.replace(
-            "\"127.0.0.1:@upstream@\" = 1",
-            "\"127.0.0.1:@dead@\" = 1, \"127.0.0.1:@other@\" = 1",
-        );
-        let gateway = Setup::new(scratch.path(), driver, &text)
-            .set("dead", &dead.port).set("other", &other.port).start();
-        for _ in 0..4 {
-            status(&gateway, GET);
-        }
-        assert_eq!((dead.seen().len(), other.seen().len()), (2, 2));
-    }
-
-    /// `retries` are further nodes, and only for want of a connection.
+    /// `retries` are further nodes.
     fn further_nodes_are_asked_where_no_connection_came_about(driver) {
         let (scratch, alive) = (scratch(), Upstream::plain(echo()));
         let ports = [free_port(), free_port()];

@@ -63,13 +63,14 @@ pub(super) enum CheckPlace {
 }
 
 impl CheckTarget {
-    /// Where to ask, if its name has an address. Of several addresses it is the first one, as for requests.
+    /// Where to ask, if its name has an address. Of several addresses it is the first one.
     pub(super) fn place(&self, addresses: &Addresses) -> Option<CheckPlace> {
         if let NodeAddress::Unix(path) = &self.address {
             return Some(CheckPlace::Unix(path.clone()));
         }
         let NodeId { upstream, node } = self.node;
-        let mut address = *addresses.get(upstream.0 as usize, node.0 as usize).first()?;
+        let addresses = addresses.get(upstream.0 as usize, node.0 as usize)?;
+        let mut address = *addresses.all.first()?;
         if let Some(port) = self.question.port {
             address.set_port(port);
         }

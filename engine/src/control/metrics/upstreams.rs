@@ -100,6 +100,12 @@ fn counters(totals: &NodeTotals) -> impl Iterator<Item = Family> + '_ {
             "ferrule_upstream_retries",
             "Tries at an upstream node that followed a failed one, at this node or another.",
         ),
+        (
+            NodeCounter::OverBudget,
+            "ferrule_upstream_retries_over_budget",
+            "Failed tries at an upstream node after which no other node was asked because \
+             `retry_budget` was used up.",
+        ),
     ];
     families.into_iter().map(move |(counter, name, help)| {
         let mut family = Family::counter(name, help).labelled(&["upstream", "node"]);

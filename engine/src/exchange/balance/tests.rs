@@ -278,7 +278,7 @@ fn a_node_that_leaves_takes_its_keys_alone() {
 /// half. Out: the 99th percentile in microseconds.
 fn p99(method: BalanceMethod, node_micros: &[u64]) -> u64 {
     let mut balancer = balancer(method, &vec![1; node_micros.len()], 1);
-    let mut random = Random::new(7);
+    let mut random = random::Random::new(7);
     let mut under_way = std::collections::BinaryHeap::new();
     let (mut now, mut taken) = (0_u64, Vec::new());
     while taken.len() < 100_000 {

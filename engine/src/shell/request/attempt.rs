@@ -13,6 +13,7 @@ use super::duplex::{RelayResult, relay};
 use super::lease::{Lease, LeaseRequest, check_new, give_back, give_back_unused, obtain};
 use super::memory::ExchangeMemory;
 use super::respond::{ResponseContext, ResponseProgress, UploadState};
+use super::tries::Tries;
 use crate::exchange::cause::{ClientCause, ExchangeFailure, Resolution, UpstreamCause, resolve};
 use crate::exchange::flow::{Flow, FlowError, Framing};
 use crate::exchange::keep_alive::KeepAliveHint;
@@ -53,6 +54,8 @@ pub(super) enum AttemptResult {
     Done(ForwardResult),
     /// Nothing was sent to the client: another attempt may answer.
     Failed(FailedAttempt),
+    /// Another attempt is to answer instead of this response, of which the client knows nothing.
+    PassedOver(u16),
 }
 
 /// An attempt that failed before anything was sent to the client.
@@ -66,22 +69,21 @@ pub(super) struct FailedAttempt {
     pub(super) bodies: Bodies,
 }
 
-/// One attempt; `fresh` takes no connection from the pool.
+/// One attempt, at the node that `tries` has come to.
 pub(super) async fn attempt(
     request: &ExchangeContext<'_>,
     client: &mut Client,
     memory: &mut ExchangeMemory,
-    node: NodeIndex,
-    fresh: bool,
+    tries: &Tries<'_>,
     consumed: &mut usize,
     outcome: &mut Outcome,
 ) -> AttemptResult {
-    let upstream = request.upstream();
+    let (upstream, node) = (request.upstream(), tries.node());
     let Some(node_plan) = upstream.nodes.get(node.0 as usize) else {
         let bodies = request.unread_bodies();
         return AttemptResult::Done(ForwardResult::Refuse(Refusal::Internal, bodies));
     };
-    let obtained = lease(request, client, memory, node, node_plan, fresh).await;
+    let obtained = lease(request, client, memory, tries, node_plan).await;
     if obtained.lost {
         return client_left(outcome);
     }
@@ -121,7 +123,7 @@ pub(super) async fn attempt(
         let (sent, reused) = (Sent::Nothing, lease.reused);
         return AttemptResult::Failed(FailedAttempt { cause, reused, sent, bodies });
     }
-    exchange(request, client, memory, lease, flow, outcome).await
+    exchange(request, client, memory, lease, flow, tries, outcome).await
 }
 
 /// Gets a connection, and hears the client meanwhile.
@@ -129,9 +131,8 @@ async fn lease(
     request: &ExchangeContext<'_>,
     client: &mut Client,
     memory: &ExchangeMemory,
-    node: NodeIndex,
+    tries: &Tries<'_>,
     node_plan: &NodePlan,
-    fresh: bool,
 ) -> WatchedResult<Result<Lease, ConnectError>> {
     let upstream = request.upstream();
     let proxy_header = match &upstream.proxy {
@@ -140,10 +141,11 @@ async fn lease(
     };
     let wanted = LeaseRequest {
         upstream: request.admission.upstream,
-        node,
+        node: tries.node(),
         server_name: upstream_name(upstream, &memory.request.host, node_plan),
         timeout: request.timeout().connect,
-        fresh: fresh || !(upstream.http_reuse == HttpReuse::Always || request.is_repeatable()),
+        fresh: tries.is_fresh()
+            || !(upstream.http_reuse == HttpReuse::Always || request.is_repeatable()),
         proxy_header: &proxy_header,
     };
     let obtaining = pin!(obtain(request.core, request.live, wanted));
@@ -218,6 +220,7 @@ async fn exchange(
     memory: &mut ExchangeMemory,
     mut lease: Lease,
     mut flow: Flow<'_>,
+    tries: &Tries<'_>,
     outcome: &mut Outcome,
 ) -> AttemptResult {
     let plan = &request.live.generation.plan;
@@ -233,7 +236,9 @@ async fn exchange(
     let connections = client.membership.connections();
     let context = response_context(request, &upload, connections, request_ids.as_ref());
     let repeatable = lease.reused && request.is_repeatable();
-    let context = ResponseContext { repeatable, keep_alive, ..context };
+    // Of an upload, a part is gone.
+    let tries = Some(tries).filter(|_| !uploads && request.may_be_sent_twice());
+    let context = ResponseContext { repeatable, keep_alive, tries, ..context };
     let (mut progress, stream) = (ResponseProgress::default(), &mut client.stream);
     let relayed =
         relay(request, &context, stream, memory, &mut lease, &mut flow, &mut progress).await;
@@ -271,7 +276,8 @@ fn conclude(
             let reused = lease.reused;
             drop(lease);
             let resolution = resolve(uploaded, failed, progress.begun);
-            let sent = if uploads && first_left { Sent::Gone } else { Sent::Replayable };
+            let gone = uploads && first_left || progress.told;
+            let sent = if gone { Sent::Gone } else { Sent::Replayable };
             match resolution {
                 Resolution::Cut(ended) => {
                     outcome.ended = ended;
@@ -279,6 +285,9 @@ fn conclude(
                 }
                 Resolution::Refuse(refusal) => {
                     AttemptResult::Done(ForwardResult::Refuse(refusal, bodies))
+                }
+                Resolution::AttemptFailed(_) if let Some(status) = progress.passed_over => {
+                    AttemptResult::PassedOver(status)
                 }
                 Resolution::AttemptFailed(cause) => {
                     AttemptResult::Failed(FailedAttempt { cause, reused, sent, bodies })
@@ -304,6 +313,7 @@ fn response_context<'a>(
         version: admission.version,
         upgrade: admission.upgrade,
         repeatable: false,
+        tries: None,
         keep_alive: false,
         connections,
         takes_trailers: admission.features.takes_trailers,

@@ -52,7 +52,13 @@ impl<'a> ExchangeContext<'a> {
         self.live.next_node(self.admission.upstream, choice, clock, || self.is_repeatable())
     }
 
-    /// May it be sent twice (RFC 9110, section 9.2.2), and is the whole of it here to be sent again?
+    /// May it be sent twice: by its method (RFC 9110, section 9.2.2), or because the upstream is said to bear it?
+    #[must_use]
+    pub(crate) fn may_be_sent_twice(&self) -> bool {
+        self.admission.is_idempotent() || self.upstream().retry.non_idempotent
+    }
+
+    /// May it be sent twice, and is the whole of it here to be sent again?
     #[must_use]
     pub(crate) fn is_repeatable(&self) -> bool {
         let held = match self.admission.body {
@@ -61,7 +67,7 @@ impl<'a> ExchangeContext<'a> {
             // Where its end is, nobody has looked so far.
             BodyLength::Chunked | BodyLength::UntilClose => false,
         };
-        held && self.admission.is_idempotent()
+        held && self.may_be_sent_twice()
     }
 
     /// How long its upstream may take.

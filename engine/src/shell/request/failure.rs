@@ -117,6 +117,7 @@ pub(super) fn report(
 /// What a try says of its node; `None` if the client or we were why, or nobody can tell.
 fn try_result(result: &AttemptResult, outcome: &Outcome) -> Option<TryResult> {
     match result {
+        AttemptResult::PassedOver(status) => Some(TryResult::Answered(*status)),
         AttemptResult::Done(ForwardResult::Delivered { .. } | ForwardResult::Switched(_)) => {
             Some(TryResult::Answered(outcome.status))
         }

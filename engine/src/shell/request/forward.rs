@@ -9,7 +9,8 @@ use super::context::ExchangeContext;
 use super::failure::{self, FailureReason};
 use super::lease::now_ms;
 use super::memory::ExchangeMemory;
-use crate::exchange::balance::{Choice, Tried, TryEnd};
+use super::tries::Tries;
+use crate::exchange::balance::TryEnd;
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::retry::{Attempt, Failure, Retry, decide};
@@ -26,45 +27,42 @@ pub(crate) async fn forward(
     consumed: &mut usize,
     outcome: &mut Outcome,
 ) -> ForwardResult {
-    let mut tried = Tried::default();
-    let mut retries_left = request.upstream().retries;
-    let mut again: Option<NodeIndex> = None;
-    let mut last = Refusal::NoLiveNode;
     let hash = hash(request, client, memory);
+    let Some(tries) = Tries::begin(request, hash) else {
+        return ForwardResult::Refuse(Refusal::NoLiveNode, request.unread_bodies());
+    };
     loop {
-        let fresh = again.is_some();
-        let now = request.core.clock.elapsed();
-        let choice = Choice { tried: &tried, hash, now };
-        let next = again.take().or_else(|| request.next_node(&choice));
-        let Some(node) = next else {
-            return ForwardResult::Refuse(last, request.unread_bodies());
-        };
-        tried.insert(node);
+        // A response that is passed over has the next one chosen within the attempt.
+        let node = tries.node();
         outcome.node = Some(node);
         if !memory.attempts.is_empty() {
             request.node_meters(node).count(NodeCounter::Retries);
         }
-        memory.attempts.push(begin(request, node, now));
+        memory.attempts.push(begin(request, node, tries.now()));
         let open = request.live.begin_try(request.node_id(node));
-        let result = attempt(request, client, memory, node, fresh, consumed, outcome).await;
+        let result = attempt(request, client, memory, &tries, consumed, outcome).await;
         end(request, memory, &result, outcome);
         open.end(|| try_end(memory.attempt()?, &result));
         let failed = match result {
             AttemptResult::Done(forwarded) => return forwarded,
+            AttemptResult::PassedOver(_) => continue,
             AttemptResult::Failed(failed) => failed,
         };
-        last = failed.cause.refusal();
         let decision = decide(Attempt {
             failure: failed.cause.failure(),
             reused: failed.reused,
             sent: failed.sent,
-            idempotent: request.admission.is_idempotent(),
-            nodes_left: retries_left > 0,
+            repeatable: request.may_be_sent_twice(),
+            nodes_left: tries.has_retries(),
+            on: request.upstream().retry.on,
         });
-        match decision {
-            Retry::No => return ForwardResult::Refuse(last, failed.bodies),
-            Retry::SameNodeFresh => again = Some(node),
-            Retry::NextNode => retries_left = retries_left.saturating_sub(1),
+        let goes_on = match decision {
+            Retry::No => false,
+            Retry::SameNodeFresh => tries.repeat_fresh(),
+            Retry::NextNode => tries.move_on(failed.sent),
+        };
+        if !goes_on {
+            return ForwardResult::Refuse(failed.cause.refusal(), failed.bodies);
         }
     }
 }
@@ -104,7 +102,8 @@ fn try_end(attempt: &AttemptRecord, result: &AttemptResult) -> Option<TryEnd> {
             }
             true
         }
-        AttemptResult::Done(ForwardResult::Delivered { .. } | ForwardResult::Switched(_)) => {
+        AttemptResult::PassedOver(_)
+        | AttemptResult::Done(ForwardResult::Delivered { .. } | ForwardResult::Switched(_)) => {
             // 502, 503, 504: what a node says that cannot answer, sooner than those that can.
             matches!(attempt.status, Some(502..=504))
         }
@@ -130,6 +129,7 @@ fn end(
     outcome.upstream_micros = Some(before.saturating_add(attempt.response_micros));
     match result {
         AttemptResult::Failed(failed) => attempt.status = Some(failed.cause.refusal().status()),
+        AttemptResult::PassedOver(status) => attempt.status = Some(*status),
         // No other cause of this refusal is the client's.
         AttemptResult::Done(ForwardResult::Refuse(refusal @ Refusal::UpstreamTimeout, _)) => {
             attempt.status = Some(refusal.status());
@@ -155,7 +155,9 @@ fn note(request: &ExchangeContext<'_>, node: NodeIndex, result: &AttemptResult, 
             };
             (fault, (!elsewhere).then(|| fault.word()))
         }
-        AttemptResult::Done(ForwardResult::Delivered { .. } | ForwardResult::Switched(_)) => {
+        // It was a response, if not a welcome one.
+        AttemptResult::PassedOver(_)
+        | AttemptResult::Done(ForwardResult::Delivered { .. } | ForwardResult::Switched(_)) => {
             return failure::log_success(request.core, request.live, request.node_id(node));
         }
         // No other cause of this refusal is the client's.

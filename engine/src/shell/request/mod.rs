@@ -1,7 +1,7 @@
 //! One exchange: a request to an upstream and its response back.
 //!
 //! [`serve`] admits a request and answers or forwards it, in a [`task`]. [`forward`] makes one [`attempt`]
-//! after the other. For each, [`lease`] takes a connection from the pool or has [`connect`] make one,
+//! after the other, as [`tries`] allow. For each, [`lease`] takes a connection from the pool or has [`connect`] make one,
 //! [`duplex`] runs both directions at once, [`respond`] passes the response on, and [`relay`] moves a body.
 //! After a 101, [`tunnel`] carries bytes until [`tunnel_review`] finds a reason to end it. [`warm_up`] opens
 //! connections before a request needs them.
@@ -19,6 +19,7 @@ pub(crate) mod relay;
 pub(crate) mod respond;
 pub(crate) mod serve;
 pub(crate) mod task;
+mod tries;
 pub(crate) mod tunnel;
 mod tunnel_bytes;
 pub(crate) mod tunnel_review;

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::relay::{DRAIN_TIME, RelayError, TransferTimes, relay_body};
+use super::tries::Tries;
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::Flow;
 use crate::exchange::outcome::byte_count;
@@ -44,6 +45,9 @@ pub(crate) struct ResponseContext<'a> {
     pub(crate) upgrade: bool,
     /// Was it sent over a connection from the pool, and may it be sent once more?
     pub(crate) repeatable: bool,
+    /// Where all of the request is held and may be sent again: another node may be asked instead of passing
+    /// on its response.
+    pub(super) tries: Option<&'a Tries<'a>>,
     /// May the client connection live on, as far as the client and we are concerned?
     pub(crate) keep_alive: bool,
     /// The connections of the client's listener.
@@ -100,11 +104,16 @@ pub(crate) struct ResponseMemory<'a> {
 
 /// How far a response got.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct ResponseProgress {
     /// Its final head was sent to the client: there is no other answer any more.
     pub(crate) begun: bool,
     /// The upstream has sent a 100.
     pub(crate) continued: bool,
+    /// The client has got an interim response of the upstream.
+    pub(super) told: bool,
+    /// A response with this status was not passed on, because another node is asked.
+    pub(super) passed_over: Option<u16>,
     /// A 101 was sent to the client: what follows is a tunnel.
     pub(crate) switched: bool,
     /// The final head's decision.
@@ -150,11 +159,20 @@ pub(crate) async fn respond(
             ResponseStep::GivenUp => {
                 return Err(ExchangeFailure::Upstream(UpstreamCause::ConnectionLost));
             }
-            ResponseStep::Final(delivery) => break delivery,
+            ResponseStep::Final(delivery) => {
+                let tries = context.tries.filter(|_| !progress.told);
+                if tries.is_some_and(|tries| tries.pass_over(delivery.status)) {
+                    progress.passed_over = Some(delivery.status);
+                    // To whoever asks next, it is as good as lost; the connection ends with what it holds.
+                    return Err(ExchangeFailure::Upstream(UpstreamCause::ConnectionLost));
+                }
+                break delivery;
+            }
         }
-        // After an interim response any final one may follow, ours as well.
+        // After an interim response any final one may follow, ours as well; but no other node's.
         if !memory.out.is_empty() {
             progress.sent_bytes += byte_count(memory.out.len());
+            progress.told = true;
             client.write(memory.out, write_timeout).await.map_err(client_left)?;
             client.flush(write_timeout).await.map_err(client_left)?;
         }

@@ -16,6 +16,7 @@ use rustls::ServerConfig;
 use crate::exchange::address_order::{self, AddressFaults};
 use crate::exchange::balance::{Balancer, Choice, TryEnd};
 use crate::exchange::pool::{Address, Identity};
+use crate::exchange::retry_budget::RetryAllowance;
 use crate::exchange::warm_up::WarmUp;
 use crate::health::{NodeStates, ProbeRequest, Standing};
 use crate::identity::IdentityCache;
@@ -47,6 +48,7 @@ pub(crate) struct LiveGeneration {
     balancers: Vec<RefCell<Balancer>>,
     /// What each balancer knows of its nodes' health.
     looks: Vec<Cell<Look>>,
+    allowances: Vec<RefCell<RetryAllowance>>,
     /// Server names seen, by listener, and what they lead to.
     names: RefCell<HashMap<ListenerId, ServerNames, RandomState>>,
     /// This core's own copies of the TLS settings, so that no two cores count references in one place.
@@ -106,6 +108,12 @@ impl LiveGeneration {
         let turns = |nodes: &[NodePlan]| nodes.iter().map(|_| Cell::new(turn)).collect();
         let turns =
             generation.plan.upstreams().iter().map(|upstream| turns(&upstream.nodes)).collect();
+        let allowances = generation
+            .plan
+            .upstreams()
+            .iter()
+            .map(|upstream| RefCell::new(RetryAllowance::new(upstream.retry.budget)))
+            .collect();
         Self {
             generation,
             connections: ConnectionTable::default(),
@@ -121,6 +129,7 @@ impl LiveGeneration {
                 .map(|_| Cell::new(Look { epoch: u64::MAX, due_ms: 0 }))
                 .collect(),
             balancers,
+            allowances,
             names: RefCell::default(),
             configs: RefCell::default(),
         }
@@ -237,6 +246,12 @@ impl LiveGeneration {
         let usable = |node| view.standing(node, now_ms) == Standing::Usable;
         self.balancers.get(at)?.borrow_mut().set_usable(now, usable);
         probe
+    }
+
+    /// What is left of an upstream's `retry_budget` on this core.
+    #[must_use]
+    pub(crate) fn retry_allowance(&self, upstream: UpstreamId) -> Option<&RefCell<RetryAllowance>> {
+        self.allowances.get(upstream.0 as usize)
     }
 
     /// A try at a node begins, for balancers that count them; it ends with what is returned.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    Checks, ClientAuth, ClientLists, ClientVerify, HostPattern, HttpReuse, KeepalivePool, KeyPair,
-    OnRevoke, PassHost, Pem, PemSource, Protocols, Reject, Scheme, Server, Upstream,
-    UpstreamTimeout, UpstreamTls as UpstreamModel,
+    Balance, BalanceMethod, Checks, ClientAuth, ClientLists, ClientVerify, HostPattern, HttpReuse,
+    KeepalivePool, KeyPair, OnRevoke, PassHost, Pem, PemSource, Protocols, Reject, RetryPolicy,
+    Scheme, Server, Upstream, UpstreamTimeout, UpstreamTls as UpstreamModel,
 };
 use ferrule_config::{Config, Place, Problems};
 use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
@@ -158,8 +158,9 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
         id: "u".to_owned(),
         scheme: Scheme::Https,
         nodes: Vec::new(),
+        balance: Balance { method: BalanceMethod::RoundRobin, hash_key: None, slow_start: None },
         pass_host: PassHost::Pass,
-        retries: 0,
+        retry: RetryPolicy::default(),
         timeout: UpstreamTimeout { connect: second, send: second, read: second },
         pool: KeepalivePool {
             size: 1,

@@ -1,0 +1,112 @@
+//! The tries that one request has had, and the next one.
+//!
+//! In: a request, and failures that [`retry`](crate::exchange::retry) would have tried again. Out: the node
+//! that is asked next, if `retries`, `retry_timeout`, `retry_budget` and the balancer have one.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use super::context::ExchangeContext;
+use crate::exchange::balance::{Choice, Tried};
+use crate::exchange::retry::Sent;
+use crate::plan::NodeIndex;
+use crate::report::NodeCounter;
+
+/// Who is asked now, and who was before.
+pub(super) struct Tries<'a> {
+    request: &'a ExchangeContext<'a>,
+    node: Cell<NodeIndex>,
+    fresh: Cell<bool>,
+    tried: Cell<Tried>,
+    retries_left: Cell<u32>,
+    /// What the request is placed by, where its upstream asks for that.
+    hash: Option<u64>,
+    began: Duration,
+    /// When this try was chosen.
+    now: Cell<Duration>,
+}
+
+impl<'a> Tries<'a> {
+    /// The first try, which is counted; `None` if there is no node.
+    pub(super) fn begin(request: &'a ExchangeContext<'a>, hash: Option<u64>) -> Option<Self> {
+        let (upstream, now) = (request.admission.upstream, request.core.clock.elapsed());
+        let mut tried = Tried::default();
+        let node = request.next_node(&Choice { tried: &tried, hash, now })?;
+        tried.insert(node);
+        if let Some(allowance) = request.live.retry_allowance(upstream) {
+            allowance.borrow_mut().count_request();
+        }
+        Some(Self {
+            request,
+            node: Cell::new(node),
+            fresh: Cell::new(false),
+            tried: Cell::new(tried),
+            retries_left: Cell::new(request.upstream().retry.retries),
+            hash,
+            began: now,
+            now: Cell::new(now),
+        })
+    }
+
+    /// The node of this try.
+    pub(super) const fn node(&self) -> NodeIndex {
+        self.node.get()
+    }
+
+    /// When this try was chosen, by the core's clock.
+    pub(super) const fn now(&self) -> Duration {
+        self.now.get()
+    }
+
+    /// Does it take no connection from the pool?
+    pub(super) const fn is_fresh(&self) -> bool {
+        self.fresh.get()
+    }
+
+    /// May another node be asked, as `retries` allow?
+    pub(super) const fn has_retries(&self) -> bool {
+        self.retries_left.get() > 0
+    }
+
+    /// The next try is at the same node, on a new connection. False if there is no time for it.
+    pub(super) fn repeat_fresh(&self) -> bool {
+        self.fresh.set(true);
+        self.now.set(self.request.core.clock.elapsed());
+        self.has_time(self.now())
+    }
+
+    /// The next try is at another node. False if there is none: then this try was the last.
+    pub(super) fn move_on(&self, sent: Sent) -> bool {
+        let (request, now) = (self.request, self.request.core.clock.elapsed());
+        if !self.has_retries() || !self.has_time(now) {
+            return false;
+        }
+        let (upstream, mut tried) = (request.admission.upstream, self.tried.get());
+        // What has not left multiplies nobody's load.
+        let allowance = request.live.retry_allowance(upstream).filter(|_| sent != Sent::Nothing);
+        if allowance.is_some_and(|allowance| !allowance.borrow_mut().take(now)) {
+            request.node_meters(self.node()).count(NodeCounter::OverBudget);
+            return false;
+        }
+        let choice = Choice { tried: &tried, hash: self.hash, now };
+        // Last, because a node that is asked again to see whether it works counts on being asked.
+        let Some(node) = request.next_node(&choice) else { return false };
+        tried.insert(node);
+        self.tried.set(tried);
+        self.node.set(node);
+        self.now.set(now);
+        self.fresh.set(false);
+        self.retries_left.set(self.retries_left.get() - 1);
+        true
+    }
+
+    /// A response with this status came to a request of which all is held. True if another node is asked
+    /// instead of passing it on.
+    pub(super) fn pass_over(&self, status: u16) -> bool {
+        self.request.upstream().retry.on.contains_status(status) && self.move_on(Sent::Replayable)
+    }
+
+    fn has_time(&self, now: Duration) -> bool {
+        now.saturating_sub(self.began) < self.request.upstream().retry.timeout
+    }
+}
