@@ -166,7 +166,7 @@ pub fn address(text: &str) -> Data {
 impl DnsServer {
     /// On a free port.
     #[must_use]
-    pub fn start(answers: Answers) -> Self {
+    pub fn start(answers: &Answers) -> Self {
         let (udp, tcp) = (0..100)
             .find_map(|_| {
                 let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
@@ -176,7 +176,7 @@ impl DnsServer {
             .expect("a port that is free for both");
         let port = tcp.local_addr().expect("a bound socket").port();
         let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::default()));
-        let ends = || (Arc::clone(&stop), Arc::clone(&answers), Arc::clone(&asked));
+        let ends = || (Arc::clone(&stop), Arc::clone(answers), Arc::clone(&asked));
         let (over_udp, over_tcp) = (ends(), ends());
         let threads = vec![
             thread::spawn(move || {

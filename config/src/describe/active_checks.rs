@@ -1,10 +1,14 @@
 //! The tables of `upstreams.checks.active`.
 
 use crate::defaults;
-use crate::describe::checks::{COUNT_MAX, STATUSES};
 use crate::describe::key::{Fallback, Kind, Table, Words, flag, optional, seconds, with};
 use crate::model::CheckKind;
 use crate::words::Word;
+
+/// As APISIX bounds its counts.
+pub(super) const COUNT_MAX: i64 = 254;
+
+pub(super) const STATUSES: Kind = Kind::Ints(100, 599);
 
 static KIND: Words = Words { words: CheckKind::WORDS, refused: &[] };
 

@@ -1,13 +1,8 @@
 //! The tables of `upstreams.checks`.
 
 use crate::defaults;
-use crate::describe::active_checks::ACTIVE;
+use crate::describe::active_checks::{ACTIVE, COUNT_MAX, STATUSES};
 use crate::describe::key::{Fallback, Kind, Table, optional, seconds, with};
-
-/// As APISIX bounds its counts.
-pub(super) const COUNT_MAX: i64 = 254;
-
-pub(super) const STATUSES: Kind = Kind::Ints(100, 599);
 
 /// `[upstreams.checks]`
 pub(super) static CHECKS: Table = Table {

@@ -1,8 +1,8 @@
 //! `upstreams.checks.active`, as TOML.
 
-use crate::dump::duration_text;
 use crate::dump::writer::{Writer, list, text};
 use crate::model::{ActiveChecks, CheckKind};
+use crate::values::duration_text;
 use crate::words::Word;
 
 pub(super) fn dump_active_checks(out: &mut Writer, active: &ActiveChecks) {

@@ -1,9 +1,9 @@
 //! `upstreams.checks`, as TOML.
 
 use crate::dump::active_checks::dump_active_checks;
-use crate::dump::writer::Writer;
-use crate::dump::{duration_text, text};
+use crate::dump::writer::{Writer, text};
 use crate::model::Checks;
+use crate::values::duration_text;
 
 pub(super) fn dump_checks(out: &mut Writer, checks: &Checks) {
     out.header("[upstreams.checks]");

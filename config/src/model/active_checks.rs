@@ -88,6 +88,6 @@ impl ActiveUnhealthy {
     pub fn has(&self, status: u16) -> bool {
         self.http_statuses
             .as_ref()
-            .map_or((400..600).contains(&status), |statuses| statuses.contains(&status))
+            .map_or_else(|| (400..600).contains(&status), |statuses| statuses.contains(&status))
     }
 }

@@ -89,10 +89,11 @@ impl Reader<'_> {
     /// The value of a key.
     fn given(&mut self, at: KeyAt, value: &Spanned<DeValue<'_>>, path: String) -> Given {
         let place = Place::of(value.span());
-        self.problems.name(place, &path);
         let outer = self.at.replace(at);
         let value = self.value(at.key.kind, value, &path);
         self.at = outer;
+        // Last: a list of tables begins where its first one does, and that place is the table's.
+        self.problems.name(place, &path);
         Given { place, path, value }
     }
 

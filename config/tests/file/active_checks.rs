@@ -1,4 +1,5 @@
 //! `upstreams.checks.active`: its defaults, and every mistake in it.
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
 use std::time::Duration;
 
@@ -19,9 +20,8 @@ const TLS: &str = "nodes = { 'a:1' = 1 }, scheme = 'https', tls = { ca = 'ca.pem
 
 fn active(upstream: &str, checks: &str) -> ActiveChecks {
     let draft = draft(&text(upstream, checks));
-    let draft =
-        draft.unwrap_or_else(|problems| panic!("{:?}", problems.lines().collect::<Vec<_>>()));
-    draft.config.upstreams[0].checks.active.clone().unwrap()
+    let draft = draft.expect("nothing is wrong with it");
+    draft.config.upstreams[0].checks.active.clone().expect("active checks")
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! `upstreams.checks`.
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise, with its text")]
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +16,7 @@ fn draft(checks: &str) -> Result<Draft, Problems> {
 }
 
 fn checks(text: &str) -> Checks {
-    let draft = draft(text).unwrap_or_else(|problems| panic!("{problems}"));
+    let draft = draft(text).expect("nothing is wrong with it");
     assert!(draft.problems.is_empty(), "{}", draft.problems);
     draft.config.upstreams[0].checks.clone()
 }

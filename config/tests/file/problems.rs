@@ -80,7 +80,6 @@ fn unknown_and_refused_keys_are_told_by_name() {
         ("runtime.worker = 1", 9, "runtime.worker", "unknown key `worker`"),
         ("consumers = []", 1, "consumers", "out of scope"),
         ("http.http2 = true", 6, "http.http2", "only HTTP/1.1 is spoken"),
-        ("upstreams = [{ nodes = { 'a' = 1 }, checks = {} }]", 37, "upstreams[0].checks", "yet"),
         ("services = [{ id = 1, limits = {} }]", 23, "services[0].limits", "yet"),
         ("global_rules = [{ plugins = 'x' }]", 19, "global_rules[0].plugins", "no plugins"),
         (

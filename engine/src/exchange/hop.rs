@@ -188,7 +188,7 @@ mod tests {
     fn a_field_is_dropped_if_and_only_if_it_is_named() {
         let names: Vec<String> = (1..70).chain([127, 128]).map(|len| "n".repeat(len)).collect();
         for seed in 1..200_usize {
-            let is_named = |at: usize| (at * 31 + seed * 7) % 5 == 0;
+            let is_named = |at: usize| (at * 31 + seed * 7).is_multiple_of(5);
             let mut text = String::new();
             for line in 0..=seed % LINES_MAX {
                 let named = names
@@ -196,7 +196,8 @@ mod tests {
                     .enumerate()
                     .filter(|(at, _)| is_named(*at) && at % (seed % LINES_MAX + 1) == line);
                 let items: Vec<_> = named.map(|(_, name)| name.to_uppercase()).collect();
-                text += &format!("Connection: close, {}\r\nX-Between: 1\r\n", items.join(", "));
+                let items = items.join(", ");
+                text.extend(["Connection: close, ", &items, "\r\nX-Between: 1\r\n"]);
             }
             with_head(&text, |fields| {
                 let found = Nominations::of(fields).unwrap();

@@ -229,10 +229,10 @@ impl Worker {
             self.adopt(&handover);
             link.acknowledge(handover.generation.number);
         }
-        if let Some(addresses) = addresses {
-            if self.core.live().set_addresses(addresses) {
-                self.core.retire_connections();
-            }
+        if let Some(addresses) = addresses
+            && self.core.live().set_addresses(addresses)
+        {
+            self.core.retire_connections();
         }
     }
 

@@ -15,7 +15,18 @@ const HOUSES: [House; 2] = [
     House { room: "shell", storeys: &["transport", "state", "client", "request"] },
     House {
         room: "control",
-        storeys: &["process", "logs", "state", "metrics", "endpoints", "reload", "run", "cli"],
+        storeys: &[
+            "process",
+            "logs",
+            "names",
+            "checks",
+            "state",
+            "metrics",
+            "endpoints",
+            "reload",
+            "run",
+            "cli",
+        ],
     },
 ];
 

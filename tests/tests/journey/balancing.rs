@@ -70,7 +70,8 @@ on_both_drivers! {
             let chash = format!("type = \"chash\"\nhash_on = \"{hash_on}\"\nkey = \"{key}\"\n");
             let gateway = before_three(scratch.path(), driver, &nodes, &chash);
             let ask = |line: &str| {
-                let request = format!("GET / HTTP/1.1\r\nHost: x\r\n{line}\r\n");
+                let request =
+                    format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{line}\r\n");
                 raw::exchange(gateway.port("front"), request.as_bytes()).0.text()
             };
             let mut of_users = Vec::new();
@@ -133,7 +134,7 @@ on_both_drivers! {
         });
         let (slow, fast) = (Upstream::plain(script), named("fast"));
         let nodes = format!(
-            "type = \"least_conn\"\nnodes = {{ \"127.0.0.1:{}\" = 2, \"127.0.0.1:{}\" = 1 }}\n",
+            "type = \"least_conn\"\nnodes = {{ \"127.0.0.1:{}\" = 5, \"127.0.0.1:{}\" = 2 }}\n",
             slow.port, fast.port
         );
         let gateway = Setup::new(scratch.path(), driver, &text(&nodes))

@@ -402,6 +402,7 @@ on_both_drivers! {
     fn what_nobody_reads_is_dropped_within_bounds(driver) {
         let http = "lingering_time = \"3s\"\nlingering_timeout = \"1s\"\nclient_body_min_rate = 20000";
         let place = Place::start(driver, true, http);
+        let idle = descriptors(&place.gateway);
         for transport in [Transport::Plain, Transport::Tls13] {
             let asked = head("/ours", Body::Length(1 << 40));
             // For ever.
@@ -418,7 +419,8 @@ on_both_drivers! {
             drop(line);
             // A trickle, and silence.
             for piece in [&b"x"[..], b""] {
-                let idle = descriptors(&place.gateway);
+                let gone = poll(PATIENCE, || (descriptors(&place.gateway) <= idle).then_some(()));
+                assert!(gone.is_some(), "the connection before is closed");
                 let mut line = place.connect(transport);
                 line.write_all(asked.as_bytes()).expect("a connection");
                 set_patience(&line, PATIENCE);

@@ -56,7 +56,8 @@ fn lines(gateway: &Gateway, message: &str, count: usize) -> Vec<String> {
         gateway.log().lines().filter(|line| line.contains(message)).map(str::to_owned).collect()
     };
     let all = poll(PATIENCE, || Some(found()).filter(|lines| lines.len() >= count));
-    let all = all.unwrap_or_else(|| panic!("no {count} of {message}: {}", gateway.log()));
+    assert!(all.is_some(), "no {count} of {message}: {}", gateway.log());
+    let all = all.unwrap_or_default();
     assert_eq!(all.len(), count, "{all:?}");
     all
 }
@@ -88,7 +89,7 @@ fn ask_until(gateway: &Gateway, node: &Upstream, count: usize) -> Instant {
         ask(gateway);
         (node.seen().len() >= count).then_some(began)
     });
-    asked.unwrap_or_else(|| panic!("{} of {count}", node.seen().len()))
+    asked.expect("it is asked so often")
 }
 
 on_both_drivers! {

@@ -174,7 +174,8 @@ on_both_drivers! {
         let (scratch, liar, good) =
             (scratch(), Upstream::plain(HangsUp.script()), Upstream::plain(echo()));
         let text = format!(
-            "{PLAIN}upstream.retry_budget = {{ percent = 10, min_per_second = 0 }}\n"
+            "{PLAIN}upstream.retry_budget = {{ percent = 10, min_per_second = 0 }}\n\
+             upstream.checks.passive.unhealthy.tcp_failures = 0\n"
         );
         let nodes =
             format!("\"127.0.0.1:{}\" = 1, \"127.0.0.1:{}\" = 1", liar.port, good.port);

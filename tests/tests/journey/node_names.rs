@@ -22,9 +22,10 @@ fn gateway(dir: &Path, driver: Driver, dns: &DnsServer, nodes: &[String]) -> Gat
     );
     for node in nodes {
         let host = node.split(':').next().unwrap_or_default();
-        text.push_str(&format!(
+        let route = format!(
             "[[routes]]\nuri = \"/*\"\nhost = \"{host}\"\nupstream.nodes = {{ \"{node}\" = 1 }}\n"
-        ));
+        );
+        text.push_str(&route);
     }
     let line = format!("resolver = {{ nameservers = [\"127.0.0.1:{}\"] }}", dns.port);
     Setup::new(dir, driver, &text).runtime_line(&line).start()
@@ -37,7 +38,7 @@ fn zone(records: Vec<Record>) -> (DnsServer, Arc<Mutex<Vec<Record>>>) {
     let answers: Answers = Arc::new(move |question| {
         vec![question.from_zone(&own.lock().unwrap_or_else(PoisonError::into_inner))]
     });
-    (DnsServer::start(answers), zone)
+    (DnsServer::start(&answers), zone)
 }
 
 fn set(zone: &Mutex<Vec<Record>>, records: Vec<Record>) {
@@ -185,13 +186,13 @@ on_both_drivers! {
                     id[0] ^= 1;
                     name[13] ^= 1;
                     let good = [a("other.test", 60, "127.0.0.9"), a("hostile.test", 60, "127.0.0.1")];
-                    vec![id, name, vec![0; 3], question.answer(GOOD, &good), wrong.clone()]
+                    vec![id, name, vec![0; 3], question.answer(GOOD, &good), wrong]
                 }
                 ("broken.test", _) => vec![question.answer(SERVFAIL, &[])],
                 _ => vec![question.answer(NXDOMAIN, &[])],
             }
         });
-        let dns = DnsServer::start(answers);
+        let dns = DnsServer::start(&answers);
         let names = ["cut", "alias", "hostile", "loop", "broken"];
         let nodes: Vec<_> = names.iter().map(|name| format!("{name}.test:{}", upstream.port)).collect();
         let gateway = gateway(scratch.path(), driver, &dns, &nodes);
@@ -202,7 +203,7 @@ on_both_drivers! {
             assert!(get(&gateway, name).is_err(), "{name}");
         }
         assert!(dns.asked().iter().any(|question| question.tcp));
-        let ids: std::collections::BTreeSet<_> = dns.asked().iter().map(|asked| asked.id()).collect();
+        let ids: std::collections::BTreeSet<_> = dns.asked().iter().map(ferrule_tests::dns::Question::id).collect();
         assert!(ids.len() > 5, "ids are drawn: {ids:?}");
     }
 

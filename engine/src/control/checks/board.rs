@@ -10,7 +10,7 @@ use crate::health::checks::CheckWord;
 /// The nodes that are checked, with the counts of their checks. The checking thread writes, others read.
 #[derive(Debug, Default)]
 pub struct CheckBoard {
-    nodes: Mutex<Arc<Vec<Arc<CheckedNode>>>>,
+    nodes: Mutex<Arc<[Arc<CheckedNode>]>>,
 }
 
 /// The checks of one node.
@@ -43,11 +43,11 @@ impl CheckedNode {
 
 impl CheckBoard {
     /// The nodes that are checked now.
-    pub(crate) fn nodes(&self) -> Arc<Vec<Arc<CheckedNode>>> {
+    pub(crate) fn nodes(&self) -> Arc<[Arc<CheckedNode>]> {
         Arc::clone(&self.nodes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn replace(&self, nodes: Vec<Arc<CheckedNode>>) {
-        *self.nodes.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(nodes);
+        *self.nodes.lock().unwrap_or_else(PoisonError::into_inner) = nodes.into();
     }
 }

@@ -102,7 +102,7 @@ impl<T> EndpointChange<T> {
     }
 
     /// What was to be opened since the start cannot be.
-    fn give_up(reason: String) -> Self {
+    fn give_up(reason: &str) -> Self {
         tracing::error!("{reason}; it stays closed until the next reload (SIGHUP)");
         Self::Keep
     }
@@ -213,11 +213,15 @@ impl OpenEndpoints {
         self.tried_at = Some(now);
         let mut prepared = PreparedEndpoints::UNCHANGED;
         if self.admin_waits {
-            prepared.admin = self.prepare_admin(config).unwrap_or_else(EndpointChange::give_up);
+            prepared.admin = self
+                .prepare_admin(config)
+                .unwrap_or_else(|reason| EndpointChange::give_up(&reason));
             prepared.admin.log_opened("the admin socket");
         }
         if self.metrics_waits {
-            prepared.metrics = self.prepare_metrics(config).unwrap_or_else(EndpointChange::give_up);
+            prepared.metrics = self
+                .prepare_metrics(config)
+                .unwrap_or_else(|reason| EndpointChange::give_up(&reason));
             prepared.metrics.log_opened("the metrics endpoint");
         }
         self.commit(prepared);

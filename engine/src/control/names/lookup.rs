@@ -2,10 +2,11 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ferrule_config::model::Resolving;
+use ferrule_config::read_file;
 use resolv_conf::{Config as ResolvConf, ScopedIp};
 
 use super::exchange::{ExchangeError, ask};
@@ -20,6 +21,8 @@ const ALIASES_MAX: u32 = 8;
 /// A lookup with all its servers, search domains and services ends after this time.
 const PATIENCE: Duration = Duration::from_secs(30);
 const DNS_PORT: u16 = 53;
+/// Far more than lists of hosts have.
+const FILE_MAX: u64 = 16 << 20;
 
 /// Where names are looked up.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -104,8 +107,7 @@ impl LookUpSettings {
     /// # Errors
     /// As [`LookUpError`] says.
     pub fn look_up(&self, name: &str, service: bool) -> Result<ResolvedName, LookUpError> {
-        // Without a file there is nothing in it; glibc does likewise.
-        let conf = std::fs::read(&self.resolv_conf).unwrap_or_default();
+        let conf = contents(&self.resolv_conf);
         let (mut conf, _) = ResolvConf::parse_with_errors(&conf);
         conf.glibc_normalize();
         let mut servers = self.resolving.nameservers.clone();
@@ -115,7 +117,7 @@ impl LookUpSettings {
         if servers.is_empty() {
             servers.push((Ipv4Addr::LOCALHOST, DNS_PORT).into());
         }
-        let hosts = std::fs::read_to_string(&self.hosts).unwrap_or_default();
+        let hosts = String::from_utf8_lossy(&contents(&self.hosts)).into_owned();
         let lookup = Lookup { hosts, servers, conf, deadline: clock::monotonic() + PATIENCE };
         let mut resolved = if service {
             lookup.service(name)
@@ -126,6 +128,11 @@ impl LookUpSettings {
         resolved.ttl = resolved.ttl.clamp(self.resolving.min_ttl, self.resolving.max_ttl);
         Ok(resolved)
     }
+}
+
+/// What a file of the system holds. Without one there is nothing in it; glibc does likewise.
+fn contents(path: &Path) -> Vec<u8> {
+    read_file(path, FILE_MAX).map(|file| file.bytes).unwrap_or_default()
 }
 
 fn server(ip: &ScopedIp) -> SocketAddr {
@@ -242,8 +249,9 @@ impl Lookup {
                 }
             }
         }
-        Err(last.unwrap_or(LookUpError::NoAnswer {
-            server: self.servers.first().copied().unwrap_or((Ipv4Addr::LOCALHOST, DNS_PORT).into()),
+        let own = || (Ipv4Addr::LOCALHOST, DNS_PORT).into();
+        Err(last.unwrap_or_else(|| LookUpError::NoAnswer {
+            server: self.servers.first().copied().unwrap_or_else(own),
             reason: "it took too long".to_owned(),
         }))
     }

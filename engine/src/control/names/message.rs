@@ -198,7 +198,10 @@ impl Records {
     fn add_service(&mut self, service: Service, ttl: Ttl) {
         self.shorten(ttl);
         // A target of "." says that there is no such service.
-        if self.services.len() < RECORDS_MAX && service.port > 0 && service.target != "." {
+        if self.services.len() < RECORDS_MAX
+            && service.port > 0
+            && !matches!(service.target.as_str(), "" | ".")
+        {
             self.services.push(service);
         }
     }
@@ -259,7 +262,7 @@ mod tests {
         let end = record(b"\x01b\x04test\x00", 1, 60, &[10, 0, 0, 3]);
         let found = query.read(&answer(&query, GOOD, &[end, alias.clone()])).unwrap();
         assert_eq!((found.addresses.len(), found.ttl), (1, Some(Duration::from_secs(9))));
-        let found = query.read(&answer(&query, GOOD, &[alias.clone()])).unwrap();
+        let found = query.read(&answer(&query, GOOD, std::slice::from_ref(&alias))).unwrap();
         assert_eq!(found.alias.as_deref(), Some("b.test"));
         let back = record(b"\x01b\x04test\x00", 5, 9, QNAME);
         assert_eq!(query.read(&answer(&query, GOOD, &[alias, back])), Err(MessageFault::Malformed));

@@ -357,11 +357,11 @@ impl ResolverThread {
             self.idle_names().filter(|key| table.is_due(key, now)).cloned().collect()
         };
         for key in due.into_iter().take(room) {
-            self.begin(key);
+            self.begin(&key);
         }
     }
 
-    fn begin(&mut self, key: LookUpKey) {
+    fn begin(&mut self, key: &LookUpKey) {
         let Some(resolving) = self.resolving.clone() else { return };
         let (look_up, requests) = (Arc::clone(&self.look_up), self.requests.clone());
         self.running.insert(key.clone());
@@ -373,7 +373,7 @@ impl ResolverThread {
             drop(requests.send(ResolverRequest::Answer { key: own, result }));
         });
         if let Err(error) = begun {
-            self.take_answer(&key, Err(error.into()));
+            self.take_answer(key, Err(error.into()));
         }
     }
 
@@ -412,9 +412,9 @@ mod tests {
         Err(LookUpError::NoSuchName)
     }
 
-    fn answer(addresses: &[&str]) -> Result<ResolvedName, LookUpError> {
+    fn answer(addresses: &[&str]) -> ResolvedName {
         let plain = |text: &&str| Found { priority: 0, address: ip(text), port: None, weight: 1 };
-        Ok(ResolvedName { found: addresses.iter().map(plain).collect(), ttl: TTL })
+        ResolvedName { found: addresses.iter().map(plain).collect(), ttl: TTL }
     }
 
     fn host(name: &str) -> LookUpKey {
@@ -429,7 +429,7 @@ mod tests {
     fn a_failure_keeps_the_last_good_answer_and_asks_sooner() {
         let now = clock::monotonic();
         let mut table = AddressTable::default();
-        table.record(&host("a"), answer(&["10.0.0.1"]), now);
+        table.record(&host("a"), Ok(answer(&["10.0.0.1"])), now);
         assert_eq!(table.by_name[&host("a")].due, Some(now + TTL));
         let mut pauses = Vec::new();
         for _ in 0..7 {
@@ -439,7 +439,7 @@ mod tests {
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
         assert_eq!(addresses(&table), [ip("10.0.0.1")]);
-        table.record(&host("a"), answer(&["10.0.0.2"]), now);
+        table.record(&host("a"), Ok(answer(&["10.0.0.2"])), now);
         assert_eq!(addresses(&table), [ip("10.0.0.2")]);
         assert_eq!(table.by_name[&host("a")].due, Some(now + TTL));
     }
@@ -448,8 +448,8 @@ mod tests {
     fn another_order_is_no_change() {
         let now = clock::monotonic();
         let mut table = AddressTable::default();
-        table.record(&host("a"), answer(&["10.0.0.1", "::1"]), now);
-        table.record(&host("a"), answer(&["::1", "10.0.0.1"]), now);
+        table.record(&host("a"), Ok(answer(&["10.0.0.1", "::1"])), now);
+        table.record(&host("a"), Ok(answer(&["::1", "10.0.0.1"])), now);
         assert_eq!(addresses(&table), [ip("10.0.0.1"), ip("::1")]);
     }
 
@@ -466,7 +466,7 @@ mod tests {
             assert_eq!(*key, host("late.test"));
             match asked.fetch_add(1, Ordering::Relaxed) {
                 0 => failure(),
-                _ => answer(&["10.0.0.7"]),
+                _ => Ok(answer(&["10.0.0.7"])),
             }
         };
         let status = Arc::new(NameStatus::default());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ferrule_config::model::BalanceMethod;
 
-use super::Choice;
+use super::choice::Choice;
 use super::choose::{draw, draw_accepted, least_accepted, least_of};
 use super::load::{Loads, as_f32};
 use super::random::Random;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ferrule_config::model::BalanceMethod;
 
-use super::TryEnd;
+use super::choice::TryEnd;
 use crate::plan::NodeIndex;
 
 /// After this long, in seconds, what is known counts 1/e (10 s, as in APISIX and Finagle).

@@ -99,12 +99,11 @@ mod tests {
     fn an_answer_without_end_is_cut() {
         let mut reader = AnswerReader::default();
         let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
-        let found =
-            (0..ANSWER_BYTES_MAX).map(|_| reader.read(interim)).find(|found| found.is_err());
+        let found = (0..ANSWER_BYTES_MAX).map(|_| reader.read(interim)).find(Result::is_err);
         assert_eq!(found, Some(Err(WireError::HeadTooLarge)));
         let mut reader = AnswerReader::default();
         assert_eq!(reader.read(b"HTTP/1.1 200 OK\r\nX: "), Ok(None));
-        let found = (0..100).map(|_| reader.read(&[b'a'; 1_024])).find(|found| found.is_err());
+        let found = (0..100).map(|_| reader.read(&[b'a'; 1_024])).find(Result::is_err);
         assert_eq!(found, Some(Err(WireError::HeadTooLarge)));
     }
 }

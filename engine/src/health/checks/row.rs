@@ -109,8 +109,8 @@ mod tests {
         CheckResult::NoConnection("connection refused".to_owned())
     }
 
-    fn unhealthy(reason: &str) -> Option<Checked> {
-        Some(Checked::Unhealthy(reason.into()))
+    fn unhealthy(reason: &str) -> Checked {
+        Checked::Unhealthy(reason.into())
     }
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
                 assert_eq!(row.record(&result, &checks()), None, "{result}");
                 assert_eq!(row.interval(&checks()), Duration::from_secs(2));
             }
-            assert_eq!(row.record(&result, &checks()), unhealthy(reason));
+            assert_eq!(row.record(&result, &checks()), Some(unhealthy(reason)));
             assert_eq!(row.record(&result, &checks()), None, "news once: {result}");
             assert_eq!(row.interval(&checks()), Duration::from_secs(1));
             assert!(row.is_unhealthy() && row.never_passed());
@@ -154,7 +154,7 @@ mod tests {
         // A failure ends the row of successes, and its reason is the newest.
         assert_eq!(
             row.record(&CheckResult::Closed, &checks()),
-            unhealthy("closed without an answer")
+            Some(unhealthy("closed without an answer"))
         );
         assert_eq!(row.record(&ok, &checks()), None);
         assert_eq!(row.record(&ok, &checks()), Some(Checked::Healthy));

@@ -221,6 +221,8 @@ pub(crate) fn log_unusable_name(client: &Client, name: &str) {
     let fault = HandshakeFault::BadServerName;
     let Some(suppressed) = client.core.allow_complaint(fault.index()) else { return };
     let address = &client.facts.remote_addr;
-    let reason = "the server name is not a name: the fallback serves";
-    tracing::info!(client = %address, sni = name, reason, suppressed, "a TLS handshake goes on");
+    let (reason, detail) = (fault.word(), "the server name is not a name: the fallback serves");
+    tracing::info!(
+        client = %address, sni = name, reason, detail, suppressed, "a TLS handshake goes on"
+    );
 }

@@ -7,7 +7,7 @@ use std::pin::pin;
 
 use ferrule_config::model::{Expect, HttpReuse};
 
-use super::connect::ConnectError;
+use super::connect_error::ConnectError;
 use super::context::ExchangeContext;
 use super::duplex::{RelayResult, relay};
 use super::lease::{Lease, LeaseRequest, check_new, give_back, give_back_unused, obtain};

@@ -12,72 +12,22 @@ use std::time::Duration;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 
+use super::connect_error::{ConnectError, describe, failure as failure_of};
 use super::failure::{self, FailureReason};
-use super::lease::now_ms;
 use super::race::race;
-use crate::exchange::cause::UpstreamCause;
 use crate::exchange::pool::Address;
 use crate::plan::NodeId;
 use crate::shell::state::core::Core;
 use crate::shell::state::generation::LiveGeneration;
-use crate::shell::state::load_shedding;
 use crate::shell::state::upstream_connection::UpstreamConnection;
 use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::handshake::{REFUSAL_TIME, drive};
 use crate::shell::transport::net::{self, TcpStream, UnixStream};
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::Stream;
-use crate::shell::transport::stream_error::StreamError;
-use crate::shell::transport::tls::{Session, SessionError};
+use crate::shell::transport::tls::Session;
 use crate::tls::UpstreamTls;
-use crate::tls::client::reason;
 use crate::tls::peer::UpstreamPeer;
-
-/// Why there is no connection.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum ConnectError {
-    /// The node's name has no address.
-    NoAddress,
-    /// We have no descriptor or memory left for a connection.
-    NoRoom,
-    /// TCP failed.
-    Failed(io::ErrorKind),
-    /// It took too long.
-    TimedOut,
-    /// TLS failed.
-    Tls(SessionError),
-}
-
-impl ConnectError {
-    /// What it means for the exchange that wanted the connection.
-    #[must_use]
-    pub(crate) const fn cause(&self) -> UpstreamCause {
-        match self {
-            Self::NoAddress => UpstreamCause::NoAddress,
-            Self::NoRoom => UpstreamCause::NoRoom,
-            Self::Failed(_) => UpstreamCause::ConnectFailed,
-            Self::TimedOut => UpstreamCause::ConnectTimeout,
-            Self::Tls(_) => UpstreamCause::HandshakeFailed,
-        }
-    }
-}
-
-impl From<rustls::Error> for ConnectError {
-    fn from(error: rustls::Error) -> Self {
-        Self::Tls(SessionError::Tls(Box::new(error)))
-    }
-}
-
-impl From<StreamError> for ConnectError {
-    fn from(error: StreamError) -> Self {
-        match error {
-            StreamError::TimedOut => Self::TimedOut,
-            StreamError::Tls(error) => Self::Tls(error),
-            StreamError::Ended => Self::Tls(SessionError::Closed),
-            StreamError::Failed(kind) => Self::Failed(kind),
-        }
-    }
-}
 
 /// How a node is spoken to over TLS.
 pub(super) struct TlsTarget<'a> {
@@ -130,7 +80,7 @@ pub(super) async fn connect<'a>(
         let secured = secure(core, &mut stream, tls, left).await;
         if let (Err(_), Address::Ip(address), false) = (&secured, address, target.order.is_empty())
         {
-            live.note_fault(address, now_ms(core));
+            live.note_fault(address, core.clock.elapsed_ms());
         }
         peer = secured?;
     }
@@ -145,7 +95,7 @@ async fn open<'a>(
     session: Session,
     timeout: Duration,
 ) -> Result<(Stream, Address<'a>), ConnectError> {
-    let failed = |error| failure(core, &error);
+    let failed = |error| failure_of(core, &error);
     let (stream, address) = match target.address {
         Address::Unix(path) => {
             let connected = net::timeout(timeout, UnixStream::connect(path));
@@ -164,15 +114,6 @@ async fn open<'a>(
     };
     let stream = Stream::tcp(stream, session, &core.deadlines, &core.buffers).map_err(failed)?;
     Ok((stream, Address::Ip(address)))
-}
-
-/// What an error means; if we have run out of something, some of it is freed.
-pub(super) fn failure(core: &Core, error: &io::Error) -> ConnectError {
-    if load_shedding::is_exhaustion(error) {
-        load_shedding::relieve(core, error);
-        return ConnectError::NoRoom;
-    }
-    ConnectError::Failed(error.kind())
 }
 
 /// Drives the handshake; the server that it has met.
@@ -230,18 +171,4 @@ pub(super) fn log_failure(
     let name = name.map(|name| name.to_str());
     let reason = FailureReason { text: &describe(error), name: name.as_deref(), limit: None };
     failure::log_failure(core, live, node, reason);
-}
-
-/// For the log: what went wrong, in words an operator can act on.
-fn describe(error: &ConnectError) -> String {
-    match error {
-        ConnectError::NoRoom => "no descriptor or memory is left".to_owned(),
-        ConnectError::NoAddress => "its name has not been resolved".to_owned(),
-        ConnectError::Failed(kind) => kind.to_string(),
-        ConnectError::TimedOut => "it took too long".to_owned(),
-        ConnectError::Tls(SessionError::Tls(error)) => format!("TLS: {}", reason(error)),
-        ConnectError::Tls(SessionError::Record(fault)) => format!("TLS: {}", fault.text()),
-        ConnectError::Tls(SessionError::Closed) => "TLS: it closed within the handshake".to_owned(),
-        ConnectError::Tls(SessionError::Exhausted) => "TLS: no room".to_owned(),
-    }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::attempt::{AttemptResult, FailedAttempt, ForwardResult, attempt};
 use super::context::ExchangeContext;
 use super::failure::{self, FailureReason};
-use super::lease::now_ms;
 use super::memory::ExchangeMemory;
 use super::tries::Tries;
+use super::try_report;
 use crate::exchange::balance::TryEnd;
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::Refusal;
@@ -72,7 +72,7 @@ fn begin(request: &ExchangeContext<'_>, node: NodeIndex, now: Duration) -> Attem
     let plan = request.upstream().nodes.get(node.0 as usize);
     let is_name = plan.is_some_and(|plan| plan.address.name().is_some());
     let (upstream, core) = (request.admission.upstream, request.core);
-    let address = || request.live.address(upstream, node, || now_ms(core));
+    let address = || request.live.address(upstream, node, || core.clock.elapsed_ms());
     let resolved = if is_name { address() } else { None };
     AttemptRecord::begin(node, resolved, now)
 }
@@ -137,7 +137,7 @@ fn end(
         AttemptResult::Done(_) => {}
     }
     request.node_meters(attempt.node).tried(attempt);
-    failure::report(request, attempt, result, outcome);
+    try_report::report(request, attempt, result, outcome);
     note(request, attempt.node, result, outcome);
 }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use ferrule_config::model::{KeepalivePool, NodeAddress};
 
-use super::connect::{self, ConnectError, ConnectTarget, TlsTarget, connect};
+use super::connect::{self, ConnectTarget, TlsTarget, connect};
+use super::connect_error::ConnectError;
 use crate::exchange::keep_alive;
 use crate::exchange::pool::{Address, Identity, Idle, PoolKey, TlsIdentity};
 use crate::identity::TimeRange;
@@ -83,18 +84,9 @@ pub(crate) async fn obtain(
     };
     let tls = live.generation.tls.upstreams.get(wanted.upstream.0 as usize);
     let tls = tls.and_then(Option::as_ref);
-    let address = match &node.address {
-        NodeAddress::Unix(path) => Address::Unix(path),
-        NodeAddress::Ip(address) => Address::Ip(*address),
-        NodeAddress::Name { .. } | NodeAddress::Srv { .. } => {
-            let address = live.address(wanted.upstream, wanted.node, || now_ms(core));
-            let Some(address) = address else {
-                connect::log_failure(core, live, id, None, &ConnectError::NoAddress);
-                return Err(ConnectError::NoAddress);
-            };
-            live.end_turn(wanted.upstream, wanted.node);
-            Address::Ip(address)
-        }
+    let Some(address) = address_of(core, live, id, &node.address) else {
+        connect::log_failure(core, live, id, None, &ConnectError::NoAddress);
+        return Err(ConnectError::NoAddress);
     };
     let tls_identity =
         tls.map(|tls| TlsIdentity { name: wanted.server_name, settings: tls.pool_identity() });
@@ -111,7 +103,9 @@ pub(crate) async fn obtain(
     let LeaseRequest { server_name, timeout, proxy_header, .. } = wanted;
     let tls = tls.map(|tls| TlsTarget::new(tls, server_name));
     let order = match address {
-        Address::Ip(first) => live.address_order(id.upstream, id.node, first, now_ms(core)),
+        Address::Ip(first) => {
+            live.address_order(id.upstream, id.node, first, core.clock.elapsed_ms())
+        }
         Address::Unix(_) => Vec::new(),
     };
     let target = ConnectTarget { address, order: &order };
@@ -147,6 +141,24 @@ pub(crate) async fn obtain(
     }
 }
 
+/// Where a node is: of several addresses the one whose turn it is. `None` if its name leads nowhere.
+fn address_of<'a>(
+    core: &Core,
+    live: &LiveGeneration,
+    id: NodeId,
+    address: &'a NodeAddress,
+) -> Option<Address<'a>> {
+    match address {
+        NodeAddress::Unix(path) => Some(Address::Unix(path)),
+        NodeAddress::Ip(address) => Some(Address::Ip(*address)),
+        NodeAddress::Name { .. } | NodeAddress::Srv { .. } => {
+            let address = live.address(id.upstream, id.node, || core.clock.elapsed_ms())?;
+            live.end_turn(id.upstream, id.node);
+            Some(Address::Ip(address))
+        }
+    }
+}
+
 /// The newest idle connection that is still open and silent, and whose time is not over.
 fn from_pool(
     core: &Core,
@@ -155,7 +167,7 @@ fn from_pool(
     key: PoolKey,
     address: Address<'_>,
 ) -> Option<Lease> {
-    let now_ms = now_ms(core);
+    let now_ms = core.clock.elapsed_ms();
     loop {
         let taken = core.pool.borrow_mut().take(key, now_ms)?;
         if !taken.holds(core.clock.unix_seconds()) {
@@ -205,11 +217,6 @@ const fn tcp_address(address: Address<'_>) -> Option<SocketAddr> {
     }
 }
 
-/// The time by the core's clock, for the pool and for the addresses of a node.
-pub(super) fn now_ms(core: &Core) -> u64 {
-    u64::try_from(core.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
 /// Gives a connection to the pool, if it may be kept within `limits`.
 pub(crate) fn give_back(core: &Core, limits: KeepalivePool, lease: Lease) {
     let Lease { mut stream, peer, key, requests, requests_max, opened_us, mut open, .. } = lease;
@@ -223,14 +230,14 @@ pub(crate) fn give_back(core: &Core, limits: KeepalivePool, lease: Lease) {
     let connection = PooledConnection { connection: UpstreamConnection { stream, peer }, open };
     let idle = Idle { connection, requests, requests_max, opened_us, holds, until_ms: 0 };
     // What comes out is closed by being dropped.
-    drop(core.pool.borrow_mut().put(key, idle, &limits, now_ms(core)));
+    drop(core.pool.borrow_mut().put(key, idle, &limits, core.clock.elapsed_ms()));
 }
 
 /// Gives a connection back over which nothing was sent: its idle time goes on.
 pub(crate) fn give_back_unused(core: &Core, plan: &UpstreamPlan, lease: Lease) {
     let mut limits = plan.pool;
     if lease.reused {
-        let left = lease.idle_until_ms.saturating_sub(now_ms(core));
+        let left = lease.idle_until_ms.saturating_sub(core.clock.elapsed_ms());
         limits.idle_timeout = limits.idle_timeout.min(Duration::from_millis(left));
     }
     give_back(core, limits, lease);

@@ -8,6 +8,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod connect;
+pub(crate) mod connect_error;
 pub(crate) mod context;
 pub(crate) mod duplex;
 pub(crate) mod failure;
@@ -20,6 +21,7 @@ pub(crate) mod respond;
 pub(crate) mod serve;
 pub(crate) mod task;
 mod tries;
+mod try_report;
 pub(crate) mod tunnel;
 mod tunnel_bytes;
 pub(crate) mod tunnel_review;

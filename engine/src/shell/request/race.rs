@@ -10,8 +10,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::connect::{self, ConnectError};
-use super::lease::now_ms;
+use super::connect_error::{ConnectError, failure};
 use crate::shell::state::core::Core;
 use crate::shell::state::generation::LiveGeneration;
 use crate::shell::transport::net::{self, TcpStream};
@@ -83,11 +82,11 @@ pub(super) async fn race(
                 return Ok(Winner { stream, address });
             }
             Err(error) => {
-                last = connect::failure(core, &error);
+                last = failure(core, &error);
                 if last == ConnectError::NoRoom {
                     return Err(last);
                 }
-                live.note_fault(address, now_ms(core));
+                live.note_fault(address, core.clock.elapsed_ms());
             }
         }
     }
@@ -95,7 +94,7 @@ pub(super) async fn race(
 
 fn note_all(core: &Core, live: &LiveGeneration, runners: &[Runner]) {
     for runner in runners {
-        live.note_fault(runner.address, now_ms(core));
+        live.note_fault(runner.address, core.clock.elapsed_ms());
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use super::lease::{LeaseRequest, give_back_unused, now_ms, obtain};
+use super::lease::{LeaseRequest, give_back_unused, obtain};
 use crate::exchange::rewrite::upstream_name;
 use crate::exchange::warm_up::{WarmOpened, WarmOpening};
 use crate::plan::HostBuf;
@@ -21,7 +21,7 @@ pub(crate) fn tick(core: &Rc<Core>) {
     let live = core.live();
     loop {
         let idle = |node| live.connections.get(node).idle;
-        let next = live.warm_up.borrow_mut().next(now_ms(core), idle);
+        let next = live.warm_up.borrow_mut().next(core.clock.elapsed_ms(), idle);
         let Some(opening) = next else { return };
         net::spawn(open(Rc::clone(core), Rc::clone(&live), opening));
     }
@@ -30,7 +30,7 @@ pub(crate) fn tick(core: &Rc<Core>) {
 async fn open(core: Rc<Core>, live: Rc<LiveGeneration>, opening: WarmOpening) {
     let opened = try_to_open(&core, &live, &opening).await;
     let draw = u64::try_from(core.clock.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    live.warm_up.borrow_mut().ended(&opening, opened, now_ms(&core), draw);
+    live.warm_up.borrow_mut().ended(&opening, opened, core.clock.elapsed_ms(), draw);
 }
 
 async fn try_to_open(core: &Core, live: &Rc<LiveGeneration>, opening: &WarmOpening) -> WarmOpened {

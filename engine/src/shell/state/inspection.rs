@@ -145,7 +145,7 @@ impl Inspection {
         clock: &CoreClock,
         live: &LiveGeneration,
     ) -> bool {
-        let now_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now_ms = clock.elapsed_ms();
         if idle.until_ms <= now_ms {
             return false;
         }

@@ -147,7 +147,7 @@ mod tests {
     fn a_client_that_is_turned_away_meets_no_reset() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        client.write_all(&[b'x'; 50_000]).unwrap();
+        client.write_all(&vec![b'x'; 50_000]).unwrap();
         let (accepted, _) = listener.accept().unwrap();
         // All of it is there before it is turned away.
         assert!(accepted.peek(&mut [0; 8]).unwrap() > 0);

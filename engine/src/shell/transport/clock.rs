@@ -94,6 +94,12 @@ impl CoreClock {
     pub(crate) fn elapsed(&self) -> Duration {
         instant().duration_since(self.start)
     }
+
+    /// The same in whole milliseconds.
+    #[must_use]
+    pub(crate) fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Texts {
