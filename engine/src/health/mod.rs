@@ -23,7 +23,7 @@ mod view;
 
 pub use changes::{ChangeKind, NodeChanged};
 pub use node_health::{NodeHealth, NodeStatus};
-pub use node_log::{NodeChange, NodeFailures, NodeLog};
+pub use node_log::{NodeFailures, NodeLog, NodeTrouble};
 pub use node_state::{NamedNode, NodeState};
 pub use standing::{Admin, AdminOrder, Checked, Moment, PanicEdge, Reported, Standing, TryResult};
 pub use states::{NodeStates, ProbeRequest};

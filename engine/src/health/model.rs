@@ -294,7 +294,7 @@ fn a_reload_takes_over_the_nodes_that_stay() {
     let when = Moment { now_ms: 1_000, unix_seconds: 1_795_301_700, took_ms: 0 };
     for node in 0..2 {
         let log = &first.get(id(node)).unwrap().log;
-        assert_eq!(log.failed("refused", when.unix_seconds), Some(NodeChange::Fails));
+        assert_eq!(log.failed("refused", when.unix_seconds), Some(NodeTrouble::Begins));
         first.report(id(node), TryResult::Broken, || when);
     }
     first.report(id(1), TryResult::Broken, || when);

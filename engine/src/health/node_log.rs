@@ -5,7 +5,7 @@
 //! under which configuration a node fails. A try that worked costs one load while the node works; only a
 //! failed try writes, and only a change of what the log says compares and swaps.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::wire::crc32c::crc32c;
 
@@ -20,17 +20,15 @@ const WINDOWS_SILENT: u64 = 3;
 /// may fail and some not.
 const QUIET_SECONDS: u64 = 1;
 
-/// What a line about a node says.
+/// What a line about a node that fails says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NodeChange {
-    /// It fails; it did not before.
-    Fails,
+pub enum NodeTrouble {
+    /// It fails; it did not before, as far as the log has it.
+    Begins,
     /// It fails for another reason than the last line said.
-    FailsOtherwise(NodeFailures),
+    OtherReason(NodeFailures),
     /// It still fails, for the same reason.
-    StillFails(NodeFailures),
-    /// It works again.
-    WorksAgain(NodeFailures),
+    Persists(NodeFailures),
 }
 
 /// How long a node has been failing.
@@ -45,6 +43,8 @@ pub struct NodeFailures {
 /// What the log has said of one node.
 #[derive(Debug, Default)]
 pub struct NodeLog {
+    /// Its last tries failed.
+    fails: AtomicBool,
     /// [`Logged`], packed.
     logged: AtomicU64,
     /// Tries that failed since the node began to fail.
@@ -93,62 +93,63 @@ fn cause_of(reason: &str) -> u64 {
 
 impl NodeLog {
     /// A try failed for this reason, one of a fixed list. The line that is due, if one is.
-    pub fn failed(&self, reason: &str, now: u64) -> Option<NodeChange> {
-        let packed = self.logged.load(Ordering::Relaxed);
-        let logged = Logged::of(packed);
+    pub fn failed(&self, reason: &str, now: u64) -> Option<NodeTrouble> {
         if self.last_failure.load(Ordering::Relaxed) != now {
             self.last_failure.store(now, Ordering::Relaxed);
         }
-        let cause = cause_of(reason);
-        let silent = (now / WINDOW_SECONDS).saturating_sub(logged.window) >= WINDOWS_SILENT;
-        let due =
-            if cause != logged.cause || silent { logged.after_line(cause, now) } else { None };
-        let Some(next) = due else {
-            self.failed.fetch_add(1, Ordering::Relaxed);
-            return None;
-        };
-        let swapped = self.logged.compare_exchange(
-            packed,
-            next.packed(),
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
-        if logged.cause == 0 && swapped.is_ok() {
+        if !self.fails.load(Ordering::Relaxed) && !self.fails.swap(true, Ordering::Relaxed) {
             self.began.store(now, Ordering::Relaxed);
             self.failed.store(1, Ordering::Relaxed);
-            return Some(NodeChange::Fails);
-        }
-        self.failed.fetch_add(1, Ordering::Relaxed);
-        // Another core was faster: its line is the line.
-        swapped.ok()?;
-        let failures = self.failures(now);
-        Some(if cause == logged.cause {
-            NodeChange::StillFails(failures)
         } else {
-            NodeChange::FailsOtherwise(failures)
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        let packed = self.logged.load(Ordering::Relaxed);
+        let (logged, cause) = (Logged::of(packed), cause_of(reason));
+        let silent = (now / WINDOW_SECONDS).saturating_sub(logged.window) >= WINDOWS_SILENT;
+        if cause == logged.cause && !silent {
+            return None;
+        }
+        let next = logged.after_line(cause, now)?;
+        // Another core may be faster: its line is the line.
+        self.swap(packed, next)?;
+        let failures = self.failures(now);
+        Some(match logged.cause {
+            0 => NodeTrouble::Begins,
+            before if before == cause => NodeTrouble::Persists(failures),
+            _ => NodeTrouble::OtherReason(failures),
         })
     }
 
-    /// A try was answered. The line that is due, if one is.
-    pub fn worked(&self, now: u64) -> Option<NodeChange> {
+    /// A try was answered. The line that is due, if one is: that the node works again.
+    pub fn worked(&self, now: u64) -> Option<NodeFailures> {
         let packed = self.logged.load(Ordering::Relaxed);
-        if Logged::of(packed).cause == 0 {
+        if Logged::of(packed).cause == 0 && !self.fails.load(Ordering::Relaxed) {
             return None;
         }
         self.works_again(packed, now)
     }
 
-    fn works_again(&self, packed: u64, now: u64) -> Option<NodeChange> {
+    fn works_again(&self, packed: u64, now: u64) -> Option<NodeFailures> {
         let last_failure = self.last_failure.load(Ordering::Relaxed);
         if now.saturating_sub(last_failure) <= QUIET_SECONDS {
             return None;
         }
-        let next = Logged::of(packed).after_line(0, now)?.packed();
-        let failures = self.failures(now);
+        // So it is, whether or not another line may say so now.
+        self.fails.store(false, Ordering::Relaxed);
+        let logged = Logged::of(packed);
+        if logged.cause == 0 {
+            return None;
+        }
+        let (next, failures) = (logged.after_line(0, now)?, self.failures(now));
+        self.swap(packed, next).map(|()| failures)
+    }
+
+    fn swap(&self, from: u64, to: Logged) -> Option<()> {
+        let to = to.packed();
         self.logged
-            .compare_exchange(packed, next, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
-            .then_some(NodeChange::WorksAgain(failures))
+            .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed)
+            .ok()
+            .map(|_| ())
     }
 
     /// The node works, as its health says: the log is about to say so, whatever it has said before.
@@ -156,8 +157,9 @@ impl NodeLog {
         let packed = self.logged.load(Ordering::Relaxed);
         let logged = Logged::of(packed);
         let failures = (logged.cause != 0).then(|| self.failures(now));
-        let next = Logged { cause: 0, ..logged }.packed();
-        let _ = self.logged.compare_exchange(packed, next, Ordering::Relaxed, Ordering::Relaxed);
+        self.fails.store(false, Ordering::Relaxed);
+        // Another core may have had another word meanwhile, which is newer.
+        let _: Option<()> = self.swap(packed, Logged { cause: 0, ..logged });
         failures
     }
 
@@ -166,6 +168,7 @@ impl NodeLog {
     pub fn copied(&self) -> Self {
         let copy = |value: &AtomicU64| AtomicU64::new(value.load(Ordering::Relaxed));
         Self {
+            fails: AtomicBool::new(self.fails.load(Ordering::Relaxed)),
             logged: copy(&self.logged),
             failed: copy(&self.failed),
             began: copy(&self.began),
@@ -173,11 +176,10 @@ impl NodeLog {
         }
     }
 
-    /// For how long it has been failing, as far as the log has it; `None` if it works.
+    /// For how long it has been failing, whatever the log has said of that; `None` if it works.
     #[must_use]
     pub fn failing(&self, now: u64) -> Option<NodeFailures> {
-        let fails = Logged::of(self.logged.load(Ordering::Relaxed)).cause != 0;
-        fails.then(|| self.failures(now))
+        self.fails.load(Ordering::Relaxed).then(|| self.failures(now))
     }
 
     fn failures(&self, now: u64) -> NodeFailures {
@@ -202,29 +204,29 @@ mod tests {
     fn a_node_that_dies_and_comes_back_is_two_lines() {
         let state = NodeLog::default();
         assert_eq!((state.worked(NOW), state.failing(NOW)), (None, None));
-        assert_eq!(state.failed("refused", NOW), Some(NodeChange::Fails));
+        assert_eq!(state.failed("refused", NOW), Some(NodeTrouble::Begins));
         for try_at in 1..1_000 {
             assert_eq!(state.failed("refused", NOW + try_at / 20), None);
         }
         assert_eq!(state.failing(NOW + 50), Some(since(1_000, 50)));
         // Another try, begun before, may still be answered.
         assert_eq!(state.worked(NOW + 50), None);
-        assert_eq!(state.worked(NOW + 51), Some(NodeChange::WorksAgain(since(1_000, 51))));
+        assert_eq!(state.worked(NOW + 51), Some(since(1_000, 51)));
         assert_eq!((state.worked(NOW + 52), state.failing(NOW + 52)), (None, None));
-        assert_eq!(state.failed("refused", NOW + 60), Some(NodeChange::Fails));
+        assert_eq!(state.failed("refused", NOW + 60), Some(NodeTrouble::Begins));
         assert_eq!(state.failing(NOW + 60), Some(since(1, 0)));
     }
 
     #[test]
     fn another_cause_is_a_change_and_a_reminder_is_rare() {
         let state = NodeLog::default();
-        assert_eq!(state.failed("refused", NOW), Some(NodeChange::Fails));
+        assert_eq!(state.failed("refused", NOW), Some(NodeTrouble::Begins));
         let change = state.failed("timeout", NOW + 9);
-        assert_eq!(change, Some(NodeChange::FailsOtherwise(since(2, 9))));
+        assert_eq!(change, Some(NodeTrouble::OtherReason(since(2, 9))));
         let lines = (10..3_600).filter_map(|second| state.failed("timeout", NOW + second));
         let lines: Vec<_> = lines.collect();
         assert!((3..=4).contains(&lines.len()), "{lines:?}");
-        assert!(lines.iter().all(|line| matches!(line, NodeChange::StillFails(_))), "{lines:?}");
+        assert!(lines.iter().all(|line| matches!(line, NodeTrouble::Persists(_))), "{lines:?}");
     }
 
     /// Whatever a node does, on however many cores: few lines, and the last one is true within a window.
@@ -236,11 +238,16 @@ mod tests {
             for step in 0..20_000_u64 {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed);
                 let now = NOW + step / 7;
-                let change = match random >> 60 {
-                    reason @ 0..3 => state.failed(reasons[usize::try_from(reason).unwrap()], now),
-                    _ => state.worked(now),
+                let is_line = match random >> 60 {
+                    reason @ 0..3 => {
+                        let reason = reasons[usize::try_from(reason).unwrap()];
+                        let is_line = state.failed(reason, now).is_some();
+                        assert!(state.failing(now).is_some(), "it fails, said or not");
+                        is_line
+                    }
+                    _ => state.worked(now).is_some(),
                 };
-                lines.extend(change.map(|_| now));
+                lines.extend(is_line.then_some(now));
             }
             let windows = 20_000 / 7 / WINDOW_SECONDS + 2;
             assert!(lines.len() as u64 <= windows * LINES_MAX, "{}", lines.len());

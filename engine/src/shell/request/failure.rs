@@ -3,7 +3,7 @@
 //! Of a node that fails on and on there is one line, one when it is set aside, and another when it works
 //! again: see [`health`](crate::health).
 
-use crate::health::NodeChange;
+use crate::health::NodeTrouble;
 use crate::plan::NodeId;
 use crate::shell::state::core::Core;
 use crate::shell::state::generation::LiveGeneration;
@@ -28,15 +28,15 @@ pub(super) fn log_failure(
     reason: FailureReason<'_>,
 ) {
     let Some(state) = live.node_states.get(node) else { return };
-    let Some(change) = state.log.failed(reason.text, core.clock.unix_seconds().unsigned_abs())
+    let Some(trouble) = state.log.failed(reason.text, core.clock.unix_seconds().unsigned_abs())
     else {
         return;
     };
     let plan = live.generation.plan.upstream(node.upstream);
     let text = plan.nodes.get(node.node.0 as usize).map_or("", |node| &*node.text);
     let FailureReason { text: reason, name, limit } = reason;
-    match change {
-        NodeChange::Fails => {
+    match trouble {
+        NodeTrouble::Begins => {
             tracing::warn!(
                 upstream = &*plan.id,
                 node = text,
@@ -46,7 +46,7 @@ pub(super) fn log_failure(
                 "an upstream node fails"
             );
         }
-        NodeChange::FailsOtherwise(failures) => tracing::warn!(
+        NodeTrouble::OtherReason(failures) => tracing::warn!(
             upstream = &*plan.id,
             node = text,
             name,
@@ -56,7 +56,7 @@ pub(super) fn log_failure(
             seconds = failures.seconds,
             "an upstream node fails for another reason"
         ),
-        NodeChange::StillFails(failures) | NodeChange::WorksAgain(failures) => tracing::warn!(
+        NodeTrouble::Persists(failures) => tracing::warn!(
             upstream = &*plan.id,
             node = text,
             name,
@@ -71,8 +71,8 @@ pub(super) fn log_failure(
 /// A try was answered: logs it if that is news.
 pub(super) fn log_success(core: &Core, live: &LiveGeneration, node: NodeId) {
     let Some(state) = live.node_states.get(node) else { return };
-    let change = state.log.worked(core.clock.unix_seconds().unsigned_abs());
-    let Some(NodeChange::WorksAgain(failures)) = change else { return };
+    let worked = state.log.worked(core.clock.unix_seconds().unsigned_abs());
+    let Some(failures) = worked else { return };
     let plan = live.generation.plan.upstream(node.upstream);
     let text = plan.nodes.get(node.node.0 as usize).map_or("", |node| &*node.text);
     tracing::info!(
