@@ -6,7 +6,7 @@ use std::time::Duration;
 use criterion::Criterion;
 use ferrule_bench::input;
 use ferrule_config::model::{BalanceMethod, NodeAddress};
-use ferrule_engine::exchange::balance::{Balancer, Choice, Tried};
+use ferrule_engine::exchange::balance::{Balancer, NodeChoice, Tried};
 use ferrule_engine::plan::NodePlan;
 use ferrule_engine::plan::balance::BalancePlan;
 use ferrule_engine::plan::template::Compiler;
@@ -52,7 +52,7 @@ fn main() {
             bencher.iter(|| {
                 at += 7_919;
                 let hash = Some((at as u64).wrapping_mul(2_654_435_761));
-                let choice = Choice { tried: &Tried::default(), hash, now: Duration::ZERO };
+                let choice = NodeChoice { tried: &Tried::default(), hash, now: Duration::ZERO };
                 black_box(balancers[at % UPSTREAMS].next(&choice))
             });
         });

@@ -13,8 +13,8 @@
 //! | 4 | [`health`] | which nodes of an upstream are asked: set aside, asked again, brought back | `config`, `plan`, `exchange`, `wire` |
 //! | 4 | [`report`] | turns one finished exchange into one log line and a few counters | `plan`, `exchange` |
 //! | 5 | [`setup`] | turns a file into one generation (plan and TLS settings), or lists every problem | all above |
-//! | 6 | `shell` | the data cores, the only room that knows monoio | all above |
-//! | 6 | `control` | the control threads: signals, files, name resolution, log writer | all above but `shell` |
+//! | 6 | `shell` | the data cores, on monoio | all above |
+//! | 6 | `control` | the control threads: signals, files, name resolution, active checks, log writer | all above but `shell` |
 //!
 //! Rooms on one level do not use each other, and no room uses one of a higher level. `wire` to `exchange` are
 //! the **core**: no monoio, no `async fn`, no clock, no files.

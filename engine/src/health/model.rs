@@ -50,7 +50,7 @@ struct Running {
     probe: bool,
 }
 
-struct World {
+struct ModelWorld {
     states: NodeStates,
     base: Instant,
     now: u64,
@@ -62,7 +62,7 @@ struct World {
     lines: Vec<Vec<ChangeKind>>,
 }
 
-impl World {
+impl ModelWorld {
     fn new(nodes: usize) -> Self {
         let base = Instant::now();
         Self {
@@ -165,7 +165,7 @@ fn nodes_move_by_the_rules_alone() {
     for seed in 0..60 {
         let mut random = Random(seed);
         let nodes = 1 + usize::try_from(random.below(6)).unwrap();
-        let mut world = World::new(nodes);
+        let mut world = ModelWorld::new(nodes);
         let mut alive = vec![true; nodes];
         for _ in 0..3_000 {
             match random.below(40) {
@@ -202,7 +202,7 @@ fn nodes_move_by_the_rules_alone() {
 }
 
 /// When every node works again, and nobody is left in the way, all are used within the longest time.
-fn recovers(world: &mut World, random: &mut Random, nodes: usize) {
+fn recovers(world: &mut ModelWorld, random: &mut Random, nodes: usize) {
     let alive = vec![true; nodes];
     for node in (0..).take(nodes) {
         let order = AdminOrder { admin: Admin::Enabled, until_reload: false };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::changes::{ChangeKind, Changes, NodeChanged};
-use super::place::{Failures, Mode, Place};
+use super::place::{Failures, Place, PlaceMode};
 use super::rules::{FailureKind, Meaning, Rules};
 use super::standing::{Admin, AdminOrder, Checked, Moment, Standing};
 
@@ -77,7 +77,7 @@ impl NodeHealth {
 
     /// Does nothing speak against it but perhaps an operator?
     pub(super) fn is_healthy(&self) -> bool {
-        self.place().mode == Mode::Usable && !self.check_fails.load(Ordering::Relaxed)
+        self.place().mode == PlaceMode::Usable && !self.check_fails.load(Ordering::Relaxed)
     }
 
     /// Does the operator let it take part?
@@ -87,7 +87,7 @@ impl NodeHealth {
 
     /// Works, and has worked before: the path of nearly every request.
     pub(super) fn goes_on_working(&self, meaning: Meaning) -> bool {
-        if meaning != Meaning::Works || self.place().mode != Mode::Usable {
+        if meaning != Meaning::Works || self.place().mode != PlaceMode::Usable {
             return false;
         }
         if self.failures.load(Ordering::Relaxed) != 0 {
@@ -110,24 +110,24 @@ impl NodeHealth {
             let due = when.now_ms >= place.at_ms;
             let draw = draw(packed, when.now_ms);
             let next = match (place.mode, meaning) {
-                (Mode::Usable, Meaning::Fails(kind)) => {
+                (PlaceMode::Usable, Meaning::Fails(kind)) => {
                     if !self.is_too_much(kind, rules, when) || spared == Spared::OnlyNode {
                         return None;
                     }
                     place.set_aside(rules, when.now_ms, draw)
                 }
-                (Mode::Usable, Meaning::Works | Meaning::Nothing) => return None,
+                (PlaceMode::Usable, Meaning::Works | Meaning::Nothing) => return None,
                 // What was under way says nothing about now. Nor does what a node answers in a panic bring it
                 // back early: it is asked anyway, and one that answers now and then would come and go.
-                (Mode::SetAside, _) if !due => return None,
-                (Mode::SetAside, Meaning::Nothing) => return None,
-                (Mode::SetAside | Mode::Probing, Meaning::Fails(_)) => {
+                (PlaceMode::SetAside, _) if !due => return None,
+                (PlaceMode::SetAside, Meaning::Nothing) => return None,
+                (PlaceMode::SetAside | PlaceMode::Probing, Meaning::Fails(_)) => {
                     place.again(rules, when.now_ms, draw)
                 }
-                (Mode::SetAside | Mode::Probing, Meaning::Works) => {
+                (PlaceMode::SetAside | PlaceMode::Probing, Meaning::Works) => {
                     place.answered(rules, when.now_ms)
                 }
-                (Mode::Probing, Meaning::Nothing) => place.unsaid(when.now_ms),
+                (PlaceMode::Probing, Meaning::Nothing) => place.unsaid(when.now_ms),
             };
             match self.swap(packed, next) {
                 Ok(()) => {
@@ -135,7 +135,7 @@ impl NodeHealth {
                     return Some(self.moved(place, next, meaning, when));
                 }
                 // While it was usable, another core has done the same; the failure is counted.
-                Err(_) if place.mode == Mode::Usable => return None,
+                Err(_) if place.mode == PlaceMode::Usable => return None,
                 Err(other) => packed = other,
             }
         }
@@ -144,8 +144,8 @@ impl NodeHealth {
     /// What the move from one place to another is called, if the node's state is another one.
     fn moved(&self, from: Place, to: Place, meaning: Meaning, when: Moment) -> Option<ChangeKind> {
         let kind = match (from.mode, meaning) {
-            (Mode::Usable, Meaning::Fails(kind)) => Some(kind.change()),
-            (_, Meaning::Works) if to.mode == Mode::Usable => Some(ChangeKind::Answered),
+            (PlaceMode::Usable, Meaning::Fails(kind)) => Some(kind.change()),
+            (_, Meaning::Works) if to.mode == PlaceMode::Usable => Some(ChangeKind::Answered),
             _ => None,
         };
         if matches!(meaning, Meaning::Fails(_)) {
@@ -256,9 +256,9 @@ impl NodeHealth {
         let last = self.last_changes().max_by_key(|change| change.unix_seconds);
         let reason = self.check_reason();
         let by_place = match place.mode {
-            Mode::Usable => "usable",
-            Mode::Probing if now_ms < place.at_ms => "probing",
-            Mode::SetAside | Mode::Probing => "set-aside",
+            PlaceMode::Usable => "usable",
+            PlaceMode::Probing if now_ms < place.at_ms => "probing",
+            PlaceMode::SetAside | PlaceMode::Probing => "set-aside",
         };
         let state = match self.admin() {
             Admin::Draining => "draining",
@@ -266,7 +266,7 @@ impl NodeHealth {
             Admin::Enabled if self.check_fails.load(Ordering::Relaxed) => "unhealthy",
             Admin::Enabled => by_place,
         };
-        let until = state == "set-aside" && place.mode == Mode::SetAside;
+        let until = state == "set-aside" && place.mode == PlaceMode::SetAside;
         NodeStatus {
             state,
             why: reason.map(String::from).or_else(|| last.map(|last| last.kind.word().to_owned())),

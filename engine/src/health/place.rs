@@ -8,7 +8,7 @@ use super::standing::Standing;
 /// Where a node stands by its answers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Place {
-    pub(super) mode: Mode,
+    pub(super) mode: PlaceMode,
     /// How often the time it was set aside for has doubled.
     pub(super) level: u8,
     /// Probes in a row that worked.
@@ -18,7 +18,7 @@ pub(super) struct Place {
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) enum Mode {
+pub(super) enum PlaceMode {
     #[default]
     Usable,
     SetAside,
@@ -34,9 +34,9 @@ const AT_MAX: u64 = (1 << 48) - 1;
 impl Place {
     pub(super) const fn of(packed: u64) -> Self {
         let mode = match packed & 3 {
-            0 => Mode::Usable,
-            1 => Mode::SetAside,
-            _ => Mode::Probing,
+            0 => PlaceMode::Usable,
+            1 => PlaceMode::SetAside,
+            _ => PlaceMode::Probing,
         };
         let [low, high] = [(packed >> 2 & 0x1f) as u8, (packed >> 8 & 0xff) as u8];
         Self { mode, level: low, worked: high, at_ms: packed >> 16 }
@@ -49,9 +49,9 @@ impl Place {
 
     pub(super) const fn standing(self, now_ms: u64) -> Standing {
         match self.mode {
-            Mode::Usable => Standing::Usable,
-            Mode::SetAside | Mode::Probing if now_ms >= self.at_ms => Standing::Probe,
-            Mode::SetAside | Mode::Probing => Standing::SetAside,
+            PlaceMode::Usable => Standing::Usable,
+            PlaceMode::SetAside | PlaceMode::Probing if now_ms >= self.at_ms => Standing::Probe,
+            PlaceMode::SetAside | PlaceMode::Probing => Standing::SetAside,
         }
     }
 
@@ -73,27 +73,27 @@ impl Place {
     fn until(level: u8, rules: &Rules, now_ms: u64, draw: u64) -> Self {
         let length = rules.length_ms(level);
         let at_ms = now_ms.saturating_add(length).saturating_add(draw % (length / 10 + 1));
-        Self { mode: Mode::SetAside, level, worked: 0, at_ms }
+        Self { mode: PlaceMode::SetAside, level, worked: 0, at_ms }
     }
 
     /// It has answered when it was asked again.
     pub(super) const fn answered(self, rules: &Rules, now_ms: u64) -> Self {
         let worked = self.worked.saturating_add(1);
         if worked >= rules.successes {
-            return Self { mode: Mode::Usable, level: self.level, worked: 0, at_ms: now_ms };
+            return Self { mode: PlaceMode::Usable, level: self.level, worked: 0, at_ms: now_ms };
         }
-        Self { mode: Mode::SetAside, worked, at_ms: now_ms, ..self }
+        Self { mode: PlaceMode::SetAside, worked, at_ms: now_ms, ..self }
     }
 
     /// Its answer said nothing: another request may ask.
     pub(super) const fn unsaid(self, now_ms: u64) -> Self {
-        Self { mode: Mode::SetAside, at_ms: now_ms, ..self }
+        Self { mode: PlaceMode::SetAside, at_ms: now_ms, ..self }
     }
 
     /// One request is sent to it. If that does not end, another one may be after `fail_timeout`.
     pub(super) const fn probed(self, rules: &Rules, now_ms: u64) -> Self {
         let at_ms = now_ms.saturating_add(rules.fail_timeout_ms);
-        Self { mode: Mode::Probing, at_ms, ..self }
+        Self { mode: PlaceMode::Probing, at_ms, ..self }
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn words_come_out_as_they_went_in() {
-        for mode in [Mode::Usable, Mode::SetAside, Mode::Probing] {
+        for mode in [PlaceMode::Usable, PlaceMode::SetAside, PlaceMode::Probing] {
             for (level, worked, at_ms) in [(0, 0, 0), (31, 254, AT_MAX), (7, 3, 12_345)] {
                 let place = Place { mode, level, worked, at_ms };
                 assert_eq!(Place::of(place.packed()), place);

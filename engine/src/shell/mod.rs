@@ -1,4 +1,4 @@
-//! The data cores: the only room that knows monoio.
+//! The data cores, on monoio; beside them, only `control/checks` knows it.
 //!
 //! Rules of this room: Buffers are rented and handed to the kernel, so a future that holds one is driven to
 //! its end, never dropped. Every wait has a deadline. No borrow lives across an await. Whatever can be

@@ -184,8 +184,9 @@ on_both_drivers! {
         let gateway = Setup::new(scratch.path(), driver, &text).runtime(&runtime).start();
         let statuses: Vec<_> = (0..40).map(|_| status(&gateway, GET)).collect();
         let answered = statuses.iter().filter(|status| **status == 200).count();
-        // Every second one meets the liar first; three or four of these may be sent again.
-        assert!((23..=24).contains(&answered), "{statuses:?}");
-        assert_eq!((liar.seen().len(), good.seen().len()), (20, answered));
+        // About every second one meets the liar first; a tenth of all may be sent again.
+        let (lied, again) = (liar.seen().len(), liar.seen().len() + answered - 40);
+        assert!((3..=4).contains(&again) && lied >= 15, "{statuses:?}");
+        assert_eq!(good.seen().len(), answered);
     }
 }

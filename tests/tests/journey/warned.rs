@@ -140,7 +140,7 @@ fn an_issuer_that_nobody_knows_is_to_be_looked_at() {
         (&["plain.inter.crt"][..], "root.crt", true),
         (&["plain.inter.crt", "inter.crt"], "root.crt", false),
         (&["plain.root.crt"], "root.crt", false),
-        (&["aia.inter.crt"], "root.crt", false),
+        (&["aia.inter.crt"], "root.crt", true),
         (&["root.crt"], "root.crt", false),
     ] {
         if chain == ["root.crt"] {

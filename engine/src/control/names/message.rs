@@ -28,7 +28,7 @@ pub enum RecordType {
 
 /// A service's target.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Service {
+pub struct ServiceTarget {
     /// Lower is asked first.
     pub priority: u16,
     /// The share among those of the same priority.
@@ -45,7 +45,7 @@ pub struct Records {
     /// Addresses, for A and AAAA.
     pub addresses: Vec<IpAddr>,
     /// Services, for SRV.
-    pub services: Vec<Service>,
+    pub services: Vec<ServiceTarget>,
     /// How long this is good for: the least TTL of the records, aliases included.
     pub ttl: Option<Duration>,
     /// Where aliases lead if the server has not followed them to the end.
@@ -166,7 +166,7 @@ impl Query {
                     if record.owner().name_eq(owner) {
                         let service = record.data();
                         records.add_service(
-                            Service {
+                            ServiceTarget {
                                 priority: service.priority(),
                                 weight: service.weight(),
                                 port: service.port(),
@@ -195,7 +195,7 @@ impl Records {
         }
     }
 
-    fn add_service(&mut self, service: Service, ttl: Ttl) {
+    fn add_service(&mut self, service: ServiceTarget, ttl: Ttl) {
         self.shorten(ttl);
         // A target of "." says that there is no such service.
         if self.services.len() < RECORDS_MAX
@@ -306,7 +306,7 @@ mod tests {
         ];
         let found = query.read(&answer(&query, GOOD, &all)).unwrap();
         let target = "b.test".to_owned();
-        assert_eq!(found.services, [Service { priority: 1, weight: 2, port: 80, target }]);
+        assert_eq!(found.services, [ServiceTarget { priority: 1, weight: 2, port: 80, target }]);
     }
 
     /// Bytes that are changed at random are read or refused, and never believed under another id.

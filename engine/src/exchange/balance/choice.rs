@@ -35,7 +35,7 @@ impl Tried {
 
 /// What a choice depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct Choice<'a> {
+pub struct NodeChoice<'a> {
     /// The nodes that this request has tried.
     pub tried: &'a Tried,
     /// The hash of the request; only `chash` reads it.

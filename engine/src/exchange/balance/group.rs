@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ferrule_config::model::BalanceMethod;
 
-use super::choice::Choice;
+use super::choice::NodeChoice;
 use super::choose::{draw, draw_accepted, least_accepted, least_of};
 use super::load::{Loads, as_f32};
 use super::random::Random;
@@ -102,7 +102,7 @@ impl Group {
     /// The next of its nodes that was not tried.
     pub(super) fn next(
         &mut self,
-        choice: &Choice<'_>,
+        choice: &NodeChoice<'_>,
         node_loads: &Loads,
         random: &mut Random,
     ) -> Option<NodeIndex> {
@@ -166,7 +166,7 @@ fn weight_of(member: &Member) -> f32 {
 }
 
 /// The first node on the ring that may be asked and was not tried. Members are in the order of their nodes.
-fn on_ring(ring: &Ring, members: &[Member], choice: &Choice<'_>) -> Option<NodeIndex> {
+fn on_ring(ring: &Ring, members: &[Member], choice: &NodeChoice<'_>) -> Option<NodeIndex> {
     let usable = |node: NodeIndex| {
         !choice.tried.contains(node)
             && members.binary_search_by_key(&node, |member| member.node).is_ok()

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::plan::NodeIndex;
 use crate::plan::balance::BalancePlan;
-pub use choice::{Choice, Tried, TryEnd};
+pub use choice::{NodeChoice, Tried, TryEnd};
 use group::Group;
 use load::Loads;
 use random::Random;
@@ -62,7 +62,7 @@ impl Balancer {
     }
 
     /// The next node: one that may be asked and was not tried, of the first group that has one.
-    pub fn next(&mut self, choice: &Choice<'_>) -> Option<NodeIndex> {
+    pub fn next(&mut self, choice: &NodeChoice<'_>) -> Option<NodeIndex> {
         if choice.now >= self.growth_due {
             let turn = self.random.draw();
             self.arrange(choice.now, turn);

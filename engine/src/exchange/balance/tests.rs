@@ -44,7 +44,7 @@ fn balancer(method: BalanceMethod, weights: &[u32], seed: u64) -> Balancer {
 }
 
 fn pick(balancer: &mut Balancer, tried: &Tried, hash: u64, now: Duration) -> Option<u32> {
-    balancer.next(&Choice { tried, hash: Some(hash), now }).map(|node| node.0)
+    balancer.next(&NodeChoice { tried, hash: Some(hash), now }).map(|node| node.0)
 }
 
 fn picks(balancer: &mut Balancer, count: usize) -> Vec<u32> {

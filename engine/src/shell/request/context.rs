@@ -3,7 +3,7 @@
 use ferrule_config::model::UpstreamTimeout;
 
 use crate::exchange::Admission;
-use crate::exchange::balance::Choice;
+use crate::exchange::balance::NodeChoice;
 use crate::exchange::outcome::byte_count;
 use crate::exchange::reuse::Bodies;
 use crate::plan::{NodeId, NodeIndex, UpstreamPlan};
@@ -47,7 +47,7 @@ impl<'a> ExchangeContext<'a> {
 
     /// The node to ask next.
     #[must_use]
-    pub(crate) fn next_node(&self, choice: &Choice<'_>) -> Option<NodeIndex> {
+    pub(crate) fn next_node(&self, choice: &NodeChoice<'_>) -> Option<NodeIndex> {
         let clock = &self.core.clock;
         self.live.next_node(self.admission.upstream, choice, clock, || self.is_repeatable())
     }

@@ -26,11 +26,11 @@ pub(super) struct Winner {
     pub(super) address: SocketAddr,
 }
 
-type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>;
+type PendingSocket = Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>;
 
 struct Runner {
     address: SocketAddr,
-    connecting: Connecting,
+    connecting: PendingSocket,
 }
 
 /// What an attempt has come to.

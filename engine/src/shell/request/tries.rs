@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::context::ExchangeContext;
-use crate::exchange::balance::{Choice, Tried};
+use crate::exchange::balance::{NodeChoice, Tried};
 use crate::exchange::retry::Sent;
 use crate::plan::NodeIndex;
 use crate::report::NodeCounter;
@@ -31,7 +31,7 @@ impl<'a> Tries<'a> {
     pub(super) fn begin(request: &'a ExchangeContext<'a>, hash: Option<u64>) -> Option<Self> {
         let (upstream, now) = (request.admission.upstream, request.core.clock.elapsed());
         let mut tried = Tried::default();
-        let node = request.next_node(&Choice { tried: &tried, hash, now })?;
+        let node = request.next_node(&NodeChoice { tried: &tried, hash, now })?;
         tried.insert(node);
         if let Some(allowance) = request.live.retry_allowance(upstream) {
             allowance.borrow_mut().count_request();
@@ -88,7 +88,7 @@ impl<'a> Tries<'a> {
             request.node_meters(self.node()).count(NodeCounter::OverBudget);
             return false;
         }
-        let choice = Choice { tried: &tried, hash: self.hash, now };
+        let choice = NodeChoice { tried: &tried, hash: self.hash, now };
         // Last, because a node that is asked again to see whether it works counts on being asked.
         let Some(node) = request.next_node(&choice) else { return false };
         tried.insert(node);

@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use rustls::ServerConfig;
 
 use crate::exchange::address_order::{self, AddressFaults};
-use crate::exchange::balance::{Balancer, Choice, TryEnd};
+use crate::exchange::balance::{Balancer, NodeChoice, TryEnd};
 use crate::exchange::pool::{Address, Identity};
 use crate::exchange::retry_budget::RetryAllowance;
 use crate::exchange::warm_up::WarmUp;
@@ -208,7 +208,7 @@ impl LiveGeneration {
     pub(crate) fn next_node(
         &self,
         upstream: UpstreamId,
-        choice: &Choice<'_>,
+        choice: &NodeChoice<'_>,
         clock: &CoreClock,
         repeatable: impl FnOnce() -> bool,
     ) -> Option<NodeIndex> {
