@@ -29,7 +29,7 @@ pub struct RetryAllowance {
 }
 
 impl RetryAllowance {
-    /// A new one has what [`SAVED_SECONDS`] bring.
+    /// A new one has what ten seconds bring.
     #[must_use]
     pub const fn new(limits: RetryBudget) -> Self {
         let by_time = limits.min_per_second.saturating_mul(SAVED_SECONDS * TRY);

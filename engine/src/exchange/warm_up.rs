@@ -2,7 +2,7 @@
 //!
 //! In: the time, and how many connections to a node are idle. Out: the node that one should be opened to next.
 //! What fails is tried again later and later. Only so many are opened at a time, and the first ones are spread
-//! over [`START`]: neither we nor a node meet them all at once.
+//! over half a second: neither we nor a node meet them all at once.
 
 use crate::plan::{NodeId, NodeIndex, UpstreamId, UpstreamPlan};
 

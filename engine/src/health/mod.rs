@@ -2,7 +2,7 @@
 //!
 //! In: what tries came to (`report`), what active checks found (`set_checked`), what an operator wants
 //! (`set_admin`), and the time. Out: the [`Standing`] of each node, and the change that the log is to tell.
-//! [`rules`] says what counts; [`place`] how a node moves; [`states`] holds all nodes of a generation. The
+//! `rules` says what counts; `place` how a node moves; `states` holds all nodes of a generation. The
 //! cores share the states: each reads them with relaxed loads, and only what fails, or comes back, writes.
 //! A core looks again only if [`NodeStates::epoch`] has moved or [`NodeStates::due_ms`] is over.
 
