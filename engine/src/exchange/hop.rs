@@ -61,7 +61,7 @@ impl<'a> Nominations<'a> {
             Self { fields, lines, lines_len: 0, lengths: 0, close: false, keep_alive: false };
         // Two loops, where `FieldsView::items` would remember where it is, and one reading for every
         // question (`exchange/response`: -8 %).
-        for (at, field) in (0_u16..).zip(fields.iter()) {
+        for (at, field) in fields.iter().enumerate() {
             if field.known() != Known::Connection {
                 continue;
             }
@@ -78,7 +78,7 @@ impl<'a> Nominations<'a> {
                 }
             }
             if names {
-                *found.lines.get_mut(usize::from(found.lines_len))? = at;
+                *found.lines.get_mut(usize::from(found.lines_len))? = u16::try_from(at).ok()?;
                 found.lines_len += 1;
             }
         }
@@ -105,7 +105,8 @@ impl<'a> Nominations<'a> {
     /// Is the field with this name to be dropped?
     #[must_use]
     pub fn contain(&self, name: &[u8], known: Known) -> bool {
-        self.lengths & length_bit(name) != 0
+        self.any()
+            && self.lengths & length_bit(name) != 0
             && !is_end_to_end(name, known)
             && self.named().any(|item| eq_ignore_case(item, name))
     }
