@@ -279,12 +279,12 @@ fn index(at: usize) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
 
-    const LIMITS: KeepalivePool = KeepalivePool {
+    pub(in crate::exchange) const LIMITS: KeepalivePool = KeepalivePool {
         size: 3,
         idle_timeout: Duration::from_millis(100),
         requests: 10,
@@ -292,11 +292,11 @@ mod tests {
         min_idle: 0,
     };
 
-    fn identity(upstream: &str, port: u16) -> Identity<'_> {
+    pub(in crate::exchange) fn identity(upstream: &str, port: u16) -> Identity<'_> {
         Identity { upstream, address: Address::Ip(([127, 0, 0, 1], port).into()), tls: None }
     }
 
-    fn idle(connection: u32) -> Idle<u32> {
+    pub(in crate::exchange) fn idle(connection: u32) -> Idle<u32> {
         let (requests_max, holds) = (u32::MAX, TimeRange::ALWAYS);
         Idle { connection, requests: 1, requests_max, opened_us: 0, until_ms: 0, holds }
     }

@@ -1,28 +1,11 @@
 //! The pool held against simple models, over long runs.
 
-use std::time::Duration;
-
 use ferrule_config::model::KeepalivePool;
 
-use super::pool::{Address, Identity, Idle, Pool, Walk};
-use crate::identity::TimeRange;
+use super::pool::tests::{self, identity, idle};
+use super::pool::{Pool, Walk};
 
-const LIMITS: KeepalivePool = KeepalivePool {
-    size: 64,
-    idle_timeout: Duration::from_millis(100),
-    requests: 10,
-    max_age: Duration::MAX,
-    min_idle: 0,
-};
-
-fn identity(upstream: &str, port: u16) -> Identity<'_> {
-    Identity { upstream, address: Address::Ip(([127, 0, 0, 1], port).into()), tls: None }
-}
-
-fn idle(connection: u32) -> Idle<u32> {
-    let (requests_max, holds) = (u32::MAX, TimeRange::ALWAYS);
-    Idle { connection, requests: 1, requests_max, opened_us: 0, until_ms: 0, holds }
-}
+const LIMITS: KeepalivePool = KeepalivePool { size: 64, ..tests::LIMITS };
 
 /// What comes and goes while a walk rests hides nobody from it.
 #[test]

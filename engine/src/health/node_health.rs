@@ -80,6 +80,12 @@ impl NodeHealth {
         self.place().mode == PlaceMode::Usable && !self.check_fails.load(Ordering::Relaxed)
     }
 
+    /// Is it asked, as far as that depends on it alone?
+    #[must_use]
+    pub fn takes_part(&self) -> bool {
+        self.is_enabled() && self.is_healthy()
+    }
+
     /// Does the operator let it take part?
     pub(super) fn is_enabled(&self) -> bool {
         self.admin.load(Ordering::Relaxed) == Admin::Enabled as u8

@@ -9,6 +9,8 @@ use ferrule_tests::{
     poll, raw, scratch,
 };
 
+use crate::observe::ctl;
+
 const CONFIG: &str = r#"
 [[listen]]
 address = "127.0.0.1:@front@"
@@ -93,6 +95,30 @@ on_both_drivers! {
         assert_eq!(gateway.reload(&text), Reloaded::Taken);
         assert!(until(|| upstream.accepted() == 4), "{}", upstream.accepted());
         assert!(shown(&gateway, "idle", 4.0));
+    }
+
+    /// A node that is not asked is not connected to either.
+    fn nothing_is_opened_to_a_node_that_is_taken_out(driver) {
+        let scratch = scratch();
+        let [out, other] = [(); 2].map(|()| Upstream::plain(echo()));
+        let text = |pool: &str| {
+            let (admin, pool) = ("[admin]\nsocket = \"ctl.sock\"\n", format!("min_idle = {pool}"));
+            let nodes = format!("\"127.0.0.1:{}\" = 1, \"127.0.0.1:{}\" = 1", out.port, other.port);
+            let text = CONFIG.replace("@pool@", &pool);
+            format!("{admin}{}", text.replace("\"127.0.0.1:@upstream@\" = 1", &nodes))
+        };
+        let runtime = format!("workers = 1\nio_driver = \"{driver}\"\n");
+        let mut gateway = Setup::new(scratch.path(), driver, &text("1")).runtime(&runtime).start();
+        assert!(until(|| out.accepted() == 1 && other.accepted() == 1));
+        let node = format!("127.0.0.1:{}", out.port);
+        let (code, _, error) = ctl(scratch.path(), &["drain", "far", &node]);
+        assert_eq!(code, Some(0), "{error}");
+        assert_eq!(gateway.reload(&text("4")), Reloaded::Taken);
+        assert!(until(|| other.accepted() == 4), "{}", other.accepted());
+        assert_eq!(out.accepted(), 1);
+        let (code, _, error) = ctl(scratch.path(), &["enable", "far", &node]);
+        assert_eq!(code, Some(0), "{error}");
+        assert!(until(|| out.accepted() == 4), "{}", out.accepted());
     }
 
     /// Behind an exchange or while it is idle, and no request is lost to it.

@@ -10,10 +10,10 @@ use super::failure::{self, FailureReason};
 use super::memory::ExchangeMemory;
 use super::tries::Tries;
 use super::try_report;
-use crate::exchange::balance::TryEnd;
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::retry::{Attempt, Failure, Retry, decide};
+use crate::health::TryResult;
 use crate::plan::attempts::AttemptRecord;
 use crate::plan::{Facts, NodeIndex};
 use crate::report::NodeCounter;
@@ -41,8 +41,9 @@ pub(crate) async fn forward(
         memory.attempts.push(begin(request, node, tries.now()));
         let open = request.live.begin_try(request.node_id(node));
         let result = attempt(request, client, memory, &tries, consumed, outcome).await;
-        end(request, memory, &result, outcome);
-        open.end(|| try_end(memory.attempt()?, &result));
+        let said = try_report::try_result(&result, outcome);
+        end(request, memory, &result, said, outcome);
+        open.end(|| Some(try_report::try_end(memory.attempt()?, said?)));
         let failed = match result {
             AttemptResult::Done(forwarded) => return forwarded,
             AttemptResult::PassedOver(_) => continue,
@@ -93,33 +94,12 @@ fn hash(
     }))
 }
 
-/// What a try says about its node; `None` where the client was why it ended, or a pooled connection had died.
-fn try_end(attempt: &AttemptRecord, result: &AttemptResult) -> Option<TryEnd> {
-    let failed = match result {
-        AttemptResult::Failed(FailedAttempt { cause, reused, .. }) => {
-            if *reused && cause.failure() == Failure::Lost {
-                return None;
-            }
-            true
-        }
-        AttemptResult::PassedOver(_)
-        | AttemptResult::Done(ForwardResult::Delivered { .. } | ForwardResult::Switched(_)) => {
-            // 502, 503, 504: what a node says that cannot answer, sooner than those that can.
-            matches!(attempt.status, Some(502..=504))
-        }
-        AttemptResult::Done(ForwardResult::Refuse(Refusal::UpstreamTimeout, _)) => true,
-        AttemptResult::Done(ForwardResult::Aborted | ForwardResult::Refuse(..)) => return None,
-    };
-    let micros = attempt.header_micros.unwrap_or(attempt.response_micros);
-    let now = attempt.started + Duration::from_micros(attempt.response_micros);
-    Some(TryEnd { now, micros, failed })
-}
-
 /// A try is over: notes how long it took, and the status of one that failed.
 fn end(
     request: &ExchangeContext<'_>,
     memory: &mut ExchangeMemory,
     result: &AttemptResult,
+    said: Option<TryResult>,
     outcome: &mut Outcome,
 ) {
     let now = request.core.clock.elapsed();
@@ -137,7 +117,9 @@ fn end(
         AttemptResult::Done(_) => {}
     }
     request.node_meters(attempt.node).tried(attempt);
-    try_report::report(request, attempt, result, outcome);
+    if let Some(said) = said {
+        try_report::report(request, attempt, said);
+    }
     note(request, attempt.node, result, outcome);
 }
 

@@ -1,7 +1,10 @@
-//! What a try says of its node, for the node's health.
+//! What a try says of its node: read once, for the node's health and for the balancer.
+
+use std::time::Duration;
 
 use super::attempt::{AttemptResult, FailedAttempt, ForwardResult};
 use super::context::ExchangeContext;
+use crate::exchange::balance::TryEnd;
 use crate::exchange::cause::UpstreamCause;
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::Refusal;
@@ -11,14 +14,8 @@ use crate::health::announce::announce;
 use crate::health::{Moment, Reported, TryResult};
 use crate::plan::attempts::AttemptRecord;
 
-/// A try is over: tells its node's health what it came to.
-pub(super) fn report(
-    request: &ExchangeContext<'_>,
-    attempt: &AttemptRecord,
-    result: &AttemptResult,
-    outcome: &Outcome,
-) {
-    let Some(result) = try_result(result, outcome) else { return };
+/// A try is over: tells its node's health what it says.
+pub(super) fn report(request: &ExchangeContext<'_>, attempt: &AttemptRecord, said: TryResult) {
     let (core, states) = (request.core, &request.live.node_states);
     let node = request.node_id(attempt.node);
     let when = || Moment {
@@ -26,14 +23,26 @@ pub(super) fn report(
         unix_seconds: core.clock.unix_seconds().unsigned_abs(),
         took_ms: attempt.response_micros / 1_000,
     };
-    let reported = states.report(node, result, when);
+    let reported = states.report(node, said, when);
     if reported != Reported::default() {
         announce(states, node, reported, when());
     }
 }
 
+/// What a try is to the balancer.
+pub(super) fn try_end(attempt: &AttemptRecord, said: TryResult) -> TryEnd {
+    let failed = match said {
+        // What a node says that cannot answer, sooner than those that can.
+        TryResult::Answered(status) => matches!(status, 502..=504),
+        TryResult::Broken | TryResult::TimedOut => true,
+    };
+    let micros = attempt.header_micros.unwrap_or(attempt.response_micros);
+    let now = attempt.started + Duration::from_micros(attempt.response_micros);
+    TryEnd { now, micros, failed }
+}
+
 /// What a try says of its node; `None` if the client or we were why, or nobody can tell.
-fn try_result(result: &AttemptResult, outcome: &Outcome) -> Option<TryResult> {
+pub(super) fn try_result(result: &AttemptResult, outcome: &Outcome) -> Option<TryResult> {
     match result {
         AttemptResult::PassedOver(status) => Some(TryResult::Answered(*status)),
         AttemptResult::Done(ForwardResult::Delivered { .. } | ForwardResult::Switched(_)) => {

@@ -20,7 +20,10 @@ pub(crate) fn tick(core: &Rc<Core>) {
     }
     let live = core.live();
     loop {
-        let idle = |node| live.connections.get(node).idle;
+        // To a node that is not asked, nothing is opened: as if it had all that it needs.
+        let is_asked =
+            |node| live.node_states.get(node).is_none_or(|state| state.health.takes_part());
+        let idle = |node| if is_asked(node) { live.connections.get(node).idle } else { u64::MAX };
         let next = live.warm_up.borrow_mut().next(core.clock.elapsed_ms(), idle);
         let Some(opening) = next else { return };
         net::spawn(open(Rc::clone(core), Rc::clone(&live), opening));
