@@ -12,6 +12,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::clock::{PATIENCE, poll};
 
+/// A program gets this long until it listens: a server on a JVM takes its time beside other tests. One that
+/// ends is not waited for.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
 /// A child process with its output in a file. Ends with the value.
 #[derive(Debug)]
 pub struct Process {
@@ -54,7 +58,7 @@ impl Process {
     /// Waits until something accepts on this port; panics with the output if nothing does.
     pub fn wait_for_port(&mut self, port: u16) {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let open = poll(PATIENCE, || {
+        let open = poll(START_PATIENCE, || {
             if self.exited().is_some() {
                 return Some(false);
             }

@@ -1,6 +1,6 @@
 //! What the test runners said: their closing lines, times per suite, and the slowest tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Tests named at the end for the time they take.
@@ -16,9 +16,11 @@ pub(crate) fn seconds(time: Duration) -> String {
 /// (`ignore_without_reason`).
 pub(crate) fn closing_lines(text: &str) -> bool {
     let mut reasons = true;
-    for line in text.lines().map(str::trim) {
+    for whole in text.lines() {
+        let line = whole.trim();
         let summary = line.starts_with("Summary [");
-        if summary || line.starts_with("Running ") || line.starts_with("test result:") {
+        // Indented, it is what nextest shows of one test that failed.
+        if summary || line.starts_with("Running ") || whole.starts_with("test result:") {
             println!("   {line}");
         }
         if line.starts_with("test ") && line.contains("... ignored") {
@@ -41,6 +43,7 @@ struct Test<'a> {
     suite: &'a str,
     name: &'a str,
     time: Duration,
+    passed: bool,
 }
 
 /// One test and what it took.
@@ -54,6 +57,10 @@ struct SlowTest {
 pub(crate) struct Suites {
     by_name: BTreeMap<String, Suite>,
     slowest: Vec<SlowTest>,
+    /// Failed at the last try.
+    failed: BTreeSet<String>,
+    /// Failed, and passed when tried again.
+    flaky: BTreeSet<String>,
 }
 
 impl Suites {
@@ -63,8 +70,18 @@ impl Suites {
             let suite = self.by_name.entry(format!("{step}: {}", test.suite)).or_default();
             suite.tests += 1;
             suite.time += test.time;
-            self.slowest
-                .push(SlowTest { name: format!("{} {}", test.suite, test.name), time: test.time });
+            let name = format!("{} {}", test.suite, test.name);
+            let long = format!("{step}: {name}");
+            match test.passed {
+                true if self.failed.remove(&long) => {
+                    self.flaky.insert(long);
+                }
+                true => {}
+                false => {
+                    self.failed.insert(long);
+                }
+            }
+            self.slowest.push(SlowTest { name, time: test.time });
         }
         self.slowest.sort_by_key(|test| std::cmp::Reverse(test.time));
         self.slowest.truncate(SLOWEST);
@@ -85,13 +102,29 @@ impl Suites {
         for test in &self.slowest {
             println!("   {:>9}  {}", seconds(test.time), test.name);
         }
+        for name in &self.flaky {
+            println!("FLAKY, passed when tried again: {name}");
+        }
+        for name in &self.failed {
+            println!("FAILED: {name}");
+        }
     }
 }
 
-/// Reads `PASS [   0.012s] ( 12/800) ferrule-tests::journey reload::keeps::epoll`.
+/// Reads `PASS [   0.012s] ( 12/800) ferrule-tests::journey reload::keeps::epoll`, before which
+/// `TRY 2` may stand. Whatever nextest calls another end (`FAIL`, `TIMEOUT`, `SIGABRT`) is none.
 fn finished(line: &str) -> Option<Test<'_>> {
     let line = line.trim();
-    let line = line.strip_prefix("PASS").or_else(|| line.strip_prefix("FAIL"))?;
+    let line = line.strip_prefix("TRY ").map_or(line, |tried| {
+        tried.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start()
+    });
+    let (word, line) = line.split_once(' ')?;
+    let passed = match word {
+        "PASS" => true,
+        "FAIL" | "TIMEOUT" | "ABORT" => false,
+        other if other.starts_with("SIG") => false,
+        _ => return None,
+    };
     let (time, rest) = line.trim_start().strip_prefix('[')?.split_once("s]")?;
     let time = Duration::try_from_secs_f64(time.trim().parse().ok()?).ok()?;
     let rest = rest.trim_start();
@@ -100,7 +133,7 @@ fn finished(line: &str) -> Option<Test<'_>> {
         None => rest,
     };
     let (suite, name) = named.split_once(' ')?;
-    Some(Test { suite, name, time })
+    Some(Test { suite, name, time, passed })
 }
 
 #[cfg(test)]
@@ -116,6 +149,17 @@ mod tests {
         for other in ["", "PASS", "        SLOW [> 20.000s] a b", "   Compiling ring v0.17.14"] {
             assert!(finished(other).is_none(), "{other}");
         }
+    }
+
+    #[test]
+    fn a_test_that_passes_at_another_try_is_told_apart() {
+        let mut suites = Suites::default();
+        let log = "  TRY 1 FAIL [ 0.2s] (───) a::b once\n  TRY 1 SIGABRT [ 0.2s] (1/3) a::b never\n  \
+                   TRY 2 PASS [ 0.1s] (2/3) a::b once\n  TRY 2 TIMEOUT [ 9.9s] (3/3) a::b never\n  \
+                   TRY 2 FAIL [ 9.9s] (3/3) a::b never\n";
+        suites.count("tests", log);
+        assert_eq!(suites.flaky.iter().collect::<Vec<_>>(), ["tests: a::b once"]);
+        assert_eq!(suites.failed.iter().collect::<Vec<_>>(), ["tests: a::b never"]);
     }
 
     #[test]
