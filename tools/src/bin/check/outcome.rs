@@ -115,9 +115,9 @@ impl Suites {
 /// `TRY 2` may stand. Whatever nextest calls another end (`FAIL`, `TIMEOUT`, `SIGABRT`) is none.
 fn finished(line: &str) -> Option<Test<'_>> {
     let line = line.trim();
-    let line = line.strip_prefix("TRY ").map_or(line, |tried| {
-        tried.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start()
-    });
+    let line = line
+        .strip_prefix("TRY ")
+        .map_or(line, |tried| tried.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start());
     let (word, line) = line.split_once(' ')?;
     let passed = match word {
         "PASS" => true,
