@@ -126,7 +126,7 @@ pub fn upstream() -> Upstream {
         balance: Balance { method: BalanceMethod::RoundRobin, hash_key: None, slow_start: None },
         pass_host: PassHost::Pass,
         retry: RetryPolicy::default(),
-        timeout: UpstreamTimeout { connect: MINUTE, send: MINUTE, read: MINUTE },
+        timeout: UpstreamTimeout { connect: MINUTE, send: MINUTE, read: MINUTE, total: None },
         pool: KeepalivePool {
             size: 320,
             idle_timeout: MINUTE,

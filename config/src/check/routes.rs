@@ -21,6 +21,8 @@ struct Service {
     strip: bool,
     target: Target,
     websocket: bool,
+    /// `timeout`, as it is written.
+    timeout: Option<Raw>,
     body_size: Option<Option<u64>>,
     inherited: Inherited,
 }
@@ -128,6 +130,7 @@ impl Check<'_> {
                 strip,
                 target: self.target(raw, format!("services.{index}.upstream")),
                 websocket: raw.flag("enable_websocket"),
+                timeout: raw.table("timeout").cloned(),
                 body_size: body_size(raw),
                 inherited: self.inherited(raw),
             });
@@ -232,6 +235,11 @@ impl Check<'_> {
         }
         let Target::Upstream(upstream) = target else { return (asked, None) };
         let base = self.upstreams.get(upstream).map(|upstream| upstream.timeout);
+        let of_service = service.and_then(|service| service.timeout.as_ref());
+        let written = match (raw.table("timeout"), of_service) {
+            (Some(own), Some(of_service)) => Some(own.over(of_service)),
+            (own, of_service) => own.or(of_service).cloned(),
+        };
         let strip = service.filter(|service| service.strip && !service.prefix.is_empty());
         let route = Route {
             place: raw.place,
@@ -242,7 +250,7 @@ impl Check<'_> {
             priority: asked.priority,
             upstream,
             strip_prefix: strip.map(|service| service.prefix.clone()),
-            timeout: raw.table("timeout").map(|table| timeout(Some(table), base, raw)),
+            timeout: written.map(|table| timeout(Some(&table), base, raw)),
             websocket: if raw.has("enable_websocket") {
                 raw.flag("enable_websocket")
             } else {

@@ -260,6 +260,11 @@ pub(super) fn timeout(
         connect: pick("connect", |base| base.connect),
         send: pick("send", |base| base.send),
         read: pick("read", |base| base.read),
+        total: if table.has("total") {
+            Some(table.duration("total"))
+        } else {
+            base.and_then(|base| base.total)
+        },
     }
 }
 

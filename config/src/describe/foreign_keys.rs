@@ -116,13 +116,13 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
     key("proxy_ssl_protocols", "`tls.ssl_protocols` of an [[upstreams]]"),
     key(
         "proxy_connect_timeout connect_timeout dialTimeout",
-        "`timeout.connect` of an [[upstreams]] or a [[routes]]",
+        "`timeout.connect` of an [[upstreams]], a [[services]] or a [[routes]]",
     ),
     key(
         "proxy_read_timeout read_timeout server_timeout timeout_server",
-        "`timeout.read` of an [[upstreams]] or a [[routes]]",
+        "`timeout.read` of an [[upstreams]], a [[services]] or a [[routes]]",
     ),
-    key("proxy_send_timeout", "`timeout.send` of an [[upstreams]] or a [[routes]]"),
+    key("proxy_send_timeout", "`timeout.send` of an [[upstreams]], a [[services]] or a [[routes]]"),
     key(
         "proxy_next_upstream proxy_next_upstream_tries retry retry_policy num_retries",
         "`retries` of an [[upstreams]]",

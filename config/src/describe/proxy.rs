@@ -116,6 +116,13 @@ static TIMEOUT: Table = Table {
         seconds("connect", defaults::CONNECT_TIMEOUT, "Time to connect, TLS included."),
         seconds("send", defaults::UPSTREAM_TIMEOUT, "Time between two writes."),
         seconds("read", defaults::UPSTREAM_TIMEOUT, "Time between two reads."),
+        optional(
+            "total",
+            Kind::Seconds,
+            "no limit",
+            "Time for the whole exchange: from the head of the request to the last byte of the \
+                 response, all tries included. A tunnel has as long as it wants (retries.md).",
+        ),
     ],
     refused: &[],
 };
@@ -326,6 +333,12 @@ pub(super) static SERVICES: Table = Table {
         ),
         UPSTREAM,
         UPSTREAM_ID,
+        optional(
+            "timeout",
+            Kind::Table(&TIMEOUT),
+            "the upstream's",
+            "How long to wait for a node. What it leaves out is as the upstream has it.",
+        ),
         WEBSOCKET,
         BODY_SIZE,
         CLIENT,
@@ -374,8 +387,9 @@ pub(super) static ROUTES: Table = Table {
         optional(
             "timeout",
             Kind::Table(&TIMEOUT),
-            "the upstream's",
-            "Replaces the timeouts of the upstream that the route names.",
+            "the service's, else the upstream's",
+            "How long to wait for a node. What it leaves out is as the service has it, else the \
+                 upstream.",
         ),
         WEBSOCKET,
         BODY_SIZE,

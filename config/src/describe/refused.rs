@@ -84,7 +84,6 @@ pub(crate) const IN_SERVICES: &[Refused] = &[
     later("limits"),
     never("request_id", REQUEST_ID),
     later("rewrite"),
-    later("timeout"),
     never("plugins", PLUGINS),
     never("script", CODE),
 ];

@@ -16,10 +16,12 @@ pub(super) fn dump_retry(out: &mut Writer, retry: &RetryPolicy) {
 
 pub(super) fn timeout_table(timeout: &UpstreamTimeout) -> String {
     let part = |duration| text(&duration_text(duration));
+    let total = timeout.total.map(|total| format!(", total = {}", part(total)));
     format!(
-        "{{ connect = {}, send = {}, read = {} }}",
+        "{{ connect = {}, send = {}, read = {}{} }}",
         part(timeout.connect),
         part(timeout.send),
-        part(timeout.read)
+        part(timeout.read),
+        total.unwrap_or_default()
     )
 }

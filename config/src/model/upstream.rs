@@ -31,7 +31,7 @@ pub struct Upstream {
     pub pass_host: PassHost,
     /// When another try is made.
     pub retry: RetryPolicy,
-    /// Connect, send and read.
+    /// How long connecting, sending, reading and all of it together may take.
     pub timeout: UpstreamTimeout,
     /// Kept-alive connections.
     pub pool: KeepalivePool,
@@ -153,6 +153,8 @@ pub struct UpstreamTimeout {
     pub send: Duration,
     /// Between two reads.
     pub read: Duration,
+    /// The whole exchange, from the request's head to the response's last byte; `None`: no limit.
+    pub total: Option<Duration>,
 }
 
 /// `upstreams.keepalive_pool`

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that finds nothing to unwrap has failed")]
 
 use std::path::Path;
+use std::time::Duration;
 
 use ferrule_config::model::{Expect, HalfClose, Http};
 use ferrule_config::{Config, read_text};
@@ -128,4 +129,44 @@ fn the_nearest_body_size_counts() {
     let again = read(&config.dump()).unwrap();
     let sizes: Vec<_> = again.routes.iter().map(|route| route.client_max_body_size).collect();
     assert_eq!(sizes, [Some(1024), None, Some(7), Some(100)]);
+}
+
+/// Field by field, the route's own word, else its service's, else its upstream's, else the default.
+#[test]
+fn the_nearest_timeout_counts_field_by_field() {
+    let text = format!(
+        "{REST}[[services]]\nid = 's'\ntimeout = {{ send = 2, read = 3, total = 30 }}\n\
+         [services.upstream]\nnodes = {{ 'a:1' = 1 }}\ntimeout = {{ connect = 1, send = 9, read = 9, total = 9 }}\n\
+         [[routes]]\nuri = '/a'\nservice_id = 's'\n\
+         [[routes]]\nuri = '/b'\nservice_id = 's'\ntimeout = {{ read = '4s', total = 5.5 }}\n\
+         [[routes]]\nuri = '/c'\nservice_id = 's'\ntimeout = {{ connect = 7 }}\nupstream.nodes = {{ 'b:1' = 1 }}\n\
+         [[routes]]\nuri = '/d'\nupstream.nodes = {{ 'c:1' = 1 }}\n\
+         [[routes]]\nuri = '/e'\nupstream.nodes = {{ 'd:1' = 1 }}\ntimeout.total = 8\n"
+    );
+    let wanted = [
+        Some([1_000, 2_000, 3_000, 30_000]),
+        Some([1_000, 2_000, 4_000, 5_500]),
+        // The upstream is another one, and what the service says holds for it.
+        Some([7_000, 2_000, 3_000, 30_000]),
+        None,
+        Some([5_000, 60_000, 60_000, 8_000]),
+    ];
+    let config = read(&text).unwrap();
+    for config in [&config, &read(&config.dump()).unwrap()] {
+        let found = config.routes.iter().map(|route| {
+            let timeout = route.timeout?;
+            let total = timeout.total?;
+            Some([timeout.connect, timeout.send, timeout.read, total].map(|time| time.as_millis()))
+        });
+        assert_eq!(found.collect::<Vec<_>>(), wanted);
+        assert!(config.upstreams.iter().skip(1).all(|upstream| upstream.timeout.total.is_none()));
+        assert_eq!(config.upstreams[0].timeout.total, Some(Duration::from_secs(9)));
+    }
+    for (timeout, wrong) in
+        [("total = 0", "services[0].timeout.total"), ("idle = 1", "services[0].timeout.idle")]
+    {
+        let text = format!("{REST}{ROUTE}[[services]]\nid = 's'\ntimeout = {{ {timeout} }}\n");
+        let fields = read(&text).unwrap_err().into_iter().map(|(field, _)| field);
+        assert_eq!(fields.collect::<Vec<_>>(), [wrong]);
+    }
 }

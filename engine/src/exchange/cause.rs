@@ -33,6 +33,11 @@ pub enum UpstreamCause {
     ReadTimeout,
     /// What came is no response, or not a whole one.
     BadResponse(ResponseFault),
+    /// The time of the whole exchange was over.
+    TotalTimeout {
+        /// The node has had the whole request and most of that time.
+        by_node: bool,
+    },
 }
 
 /// Why a client's request did not come to its end.
@@ -83,6 +88,7 @@ impl UpstreamCause {
             Self::ConnectionLost | Self::TlsFailed => Failure::Lost,
             Self::SendTimeout | Self::ReadTimeout => Failure::Timeout,
             Self::BadResponse(_) => Failure::BadResponse,
+            Self::TotalTimeout { .. } => Failure::Overdue,
         }
     }
 
@@ -99,6 +105,7 @@ impl UpstreamCause {
             }
             Self::ConnectionLost => Refusal::UpstreamLost,
             Self::BadResponse(fault) => Refusal::BadResponse(fault),
+            Self::TotalTimeout { .. } => Refusal::TotalTimeout,
         }
     }
 
@@ -108,6 +115,7 @@ impl UpstreamCause {
         match self {
             Self::SendTimeout | Self::ReadTimeout => ExchangeEnd::TimedOut,
             Self::BadResponse(fault) => ExchangeEnd::ResponseCutOff(fault),
+            Self::TotalTimeout { .. } => ExchangeEnd::Overdue,
             Self::NoAddress
             | Self::NoRoom
             | Self::ConnectFailed
@@ -180,7 +188,7 @@ mod tests {
 
     const FAULT: ResponseFault = ResponseFault::HeadCutOff;
 
-    const UPSTREAM: [UpstreamCause; 10] = [
+    const UPSTREAM: [UpstreamCause; 11] = [
         UpstreamCause::NoAddress,
         UpstreamCause::NoRoom,
         UpstreamCause::ConnectFailed,
@@ -191,6 +199,7 @@ mod tests {
         UpstreamCause::TlsFailed,
         UpstreamCause::ReadTimeout,
         UpstreamCause::BadResponse(FAULT),
+        UpstreamCause::TotalTimeout { by_node: true },
     ];
 
     const CLIENT: [ClientCause; 5] = [
@@ -214,6 +223,7 @@ mod tests {
             (Failure::Lost, 502, "upstream-tls", "upstream-body-cut-off"),
             (Failure::Timeout, 504, "upstream-timeout", "timed-out"),
             (Failure::BadResponse, 502, "upstream-head-cut-off", "upstream-head-cut-off"),
+            (Failure::Overdue, 504, "total-timeout", "total-timed-out"),
         ];
         for (cause, row) in UPSTREAM.into_iter().zip(rows) {
             let refusal = cause.refusal();

@@ -47,6 +47,8 @@ pub enum ExchangeEnd {
     ResponseCutOff(ResponseFault),
     /// A timer ran out after the response head went out.
     TimedOut,
+    /// The time of the whole exchange was over after the response head went out.
+    Overdue,
     /// We were told to stop.
     Stopped,
 }
@@ -61,6 +63,7 @@ impl ExchangeEnd {
             Self::ClientLeft => "client-left",
             Self::ResponseCutOff(fault) => fault.word(),
             Self::TimedOut => "timed-out",
+            Self::Overdue => "total-timed-out",
             Self::Stopped => "stopped",
         }
     }
@@ -72,7 +75,11 @@ impl ExchangeEnd {
     pub const fn lost_upstream(self) -> bool {
         match self {
             Self::ResponseCutOff(_) | Self::TimedOut => true,
-            Self::Answered | Self::Refused(_) | Self::ClientLeft | Self::Stopped => false,
+            Self::Answered
+            | Self::Refused(_)
+            | Self::ClientLeft
+            | Self::Overdue
+            | Self::Stopped => false,
         }
     }
 }

@@ -63,6 +63,8 @@ pub enum Refusal {
     BadResponse(ResponseFault),
     /// The upstream did not connect, take or answer in time.
     UpstreamTimeout,
+    /// The whole exchange took too long.
+    TotalTimeout,
     /// The client did not send its body in time.
     BodyTimeout,
     /// A fault of our own.
@@ -95,7 +97,7 @@ impl Refusal {
             | Self::UpstreamLost
             | Self::BadResponse(_) => 502,
             Self::Overloaded | Self::NoLiveNode => 503,
-            Self::UpstreamTimeout => 504,
+            Self::UpstreamTimeout | Self::TotalTimeout => 504,
             Self::RequestLoop => 508,
         }
     }
@@ -149,6 +151,7 @@ impl Refusal {
             Self::UpstreamLost => "upstream-lost",
             Self::BadResponse(fault) => fault.word(),
             Self::UpstreamTimeout => "upstream-timeout",
+            Self::TotalTimeout => "total-timeout",
             Self::BodyTimeout => "body-timeout",
             Self::Internal => "internal",
         }
@@ -184,7 +187,8 @@ impl Refusal {
             | Self::UpstreamTls
             | Self::UpstreamLost
             | Self::BadResponse(_)
-            | Self::UpstreamTimeout => false,
+            | Self::UpstreamTimeout
+            | Self::TotalTimeout => false,
         }
     }
 
@@ -224,6 +228,7 @@ impl Refusal {
             | Self::UpstreamLost
             | Self::BadResponse(_)
             | Self::UpstreamTimeout
+            | Self::TotalTimeout
             | Self::BodyTimeout
             | Self::Internal => write::reason(self.status()),
         }

@@ -93,6 +93,7 @@ impl RefusalKind {
             Self::UpstreamTls => Refusal::UpstreamTls,
             Self::UpstreamLost => Refusal::UpstreamLost,
             Self::UpstreamTimeout => Refusal::UpstreamTimeout,
+            Self::TotalTimeout => Refusal::TotalTimeout,
             Self::BodyTimeout => Refusal::BodyTimeout,
             Self::Internal => Refusal::Internal,
         };

@@ -5,7 +5,7 @@
 //! part of an answer. Where a pooled connection had died (the upstream closed it while our request was
 //! under way) the same node is asked once more on a fresh connection; since that one is not from the
 //! pool, there is no third time. After any other failure that `retry_on` names, the next node is asked,
-//! as often as `retries` allow.
+//! as often as `retries` allow, and until the time of the whole exchange is over.
 
 use ferrule_config::model::{RetryCause, RetryOn};
 
@@ -20,6 +20,8 @@ pub enum Failure {
     Timeout,
     /// An answer that is not one.
     BadResponse,
+    /// The time of the whole exchange was over.
+    Overdue,
 }
 
 /// How much of a request has left.
@@ -51,13 +53,14 @@ pub struct Attempt {
 }
 
 impl Failure {
-    /// Its word in `retry_on`.
-    const fn cause(self) -> RetryCause {
+    /// Is it one of these? There is no word for what no further try can help.
+    const fn is_named(self, on: RetryOn) -> bool {
         match self {
-            Self::Connect => RetryCause::Connect,
-            Self::Lost => RetryCause::Lost,
-            Self::Timeout => RetryCause::Timeout,
-            Self::BadResponse => RetryCause::BadResponse,
+            Self::Connect => on.contains(RetryCause::Connect),
+            Self::Lost => on.contains(RetryCause::Lost),
+            Self::Timeout => on.contains(RetryCause::Timeout),
+            Self::BadResponse => on.contains(RetryCause::BadResponse),
+            Self::Overdue => false,
         }
     }
 }
@@ -83,7 +86,7 @@ pub const fn decide(attempt: Attempt) -> Retry {
     };
     match attempt.failure {
         Failure::Lost if possible && attempt.reused => Retry::SameNodeFresh,
-        failure if possible && attempt.nodes_left && attempt.on.contains(failure.cause()) => {
+        failure if possible && attempt.nodes_left && failure.is_named(attempt.on) => {
             Retry::NextNode
         }
         _ => Retry::No,
@@ -97,14 +100,22 @@ mod tests {
     /// Every combination, against the rules in words.
     #[test]
     fn the_whole_table() {
-        let all = [Failure::Connect, Failure::Lost, Failure::Timeout, Failure::BadResponse];
+        let words = [
+            (Failure::Connect, RetryCause::Connect),
+            (Failure::Lost, RetryCause::Lost),
+            (Failure::Timeout, RetryCause::Timeout),
+            (Failure::BadResponse, RetryCause::BadResponse),
+        ];
+        let all = words.map(|(failure, _)| failure).into_iter().chain([Failure::Overdue]);
         let mut count = [0; 3];
-        for (failure, named) in all.iter().flat_map(|failure| all.map(|named| (*failure, named))) {
+        for (failure, (named, word)) in
+            all.flat_map(|failure| words.map(|(named, word)| (failure, (named, word))))
+        {
             for sent in [Sent::Nothing, Sent::Replayable, Sent::Gone] {
                 for bits in 0..8_u8 {
                     let [reused, repeatable, nodes_left] =
                         [bits & 1 != 0, bits & 2 != 0, bits & 4 != 0];
-                    let on = RetryOn::of(&[named.cause()]);
+                    let on = RetryOn::of(&[word]);
                     let retry =
                         decide(Attempt { failure, reused, sent, repeatable, nodes_left, on });
                     count[retry as usize] += 1;
@@ -124,7 +135,8 @@ mod tests {
         // Nothing sent (whatever the method) or replayable and repeatable: 6 of the 12 that are left are possible.
         // Lost and reused, for each of four lists: 4 * 6. The one failure that is named, with nodes left: 3 * 6
         // for all but Lost, which is 3 with a new connection.
-        assert_eq!(count, [384 - 24 - 21, 24, 21]);
+        // What is overdue is over.
+        assert_eq!(count, [480 - 24 - 21, 24, 21]);
     }
 
     #[test]

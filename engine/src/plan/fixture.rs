@@ -29,7 +29,8 @@ const RETRY: RetryPolicy = RetryPolicy {
     non_idempotent: false,
     budget: RetryBudget { percent: 20, min_per_second: 3 },
 };
-const TIMEOUT: UpstreamTimeout = UpstreamTimeout { connect: MINUTE, send: MINUTE, read: MINUTE };
+const TIMEOUT: UpstreamTimeout =
+    UpstreamTimeout { connect: MINUTE, send: MINUTE, read: MINUTE, total: None };
 
 /// One plain and one TLS listener, one upstream, nothing else.
 pub(crate) fn config() -> Config {

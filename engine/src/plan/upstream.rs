@@ -17,6 +17,7 @@ pub(crate) const TIMEOUT_DEFAULT: UpstreamTimeout = UpstreamTimeout {
     connect: Duration::from_secs(5),
     send: Duration::from_secs(60),
     read: Duration::from_secs(60),
+    total: None,
 };
 
 /// An upstream.

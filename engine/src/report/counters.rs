@@ -58,6 +58,8 @@ pub enum Counter {
     UpstreamTimeouts,
     /// Responses cut off by a deadline after their head went out.
     ResponseTimeouts,
+    /// Exchanges that were ended because their `timeout.total` was over.
+    TotalTimeouts,
     /// WebSocket tunnels opened.
     TunnelsOpened,
     /// WebSocket tunnels that have ended.

@@ -80,10 +80,13 @@ fn count(counters: &Counters, outcome: &Outcome) {
                 counters.add(Counter::ClientTimeouts, 1);
             } else if refusal == Refusal::UpstreamTimeout {
                 counters.add(Counter::UpstreamTimeouts, 1);
+            } else if refusal == Refusal::TotalTimeout {
+                counters.add(Counter::TotalTimeouts, 1);
             }
         }
         ExchangeEnd::ClientLeft => counters.add(Counter::ClientAborts, 1),
         ExchangeEnd::TimedOut => counters.add(Counter::ResponseTimeouts, 1),
+        ExchangeEnd::Overdue => counters.add(Counter::TotalTimeouts, 1),
     }
 }
 
@@ -121,6 +124,12 @@ mod tests {
             refused(Refusal::UpstreamTimeout, 504),
             [(Counter::Responses5xx, 1), (Counter::Refusals, 1), (Counter::UpstreamTimeouts, 1)]
         );
+        assert_eq!(
+            refused(Refusal::TotalTimeout, 504),
+            [(Counter::Responses5xx, 1), (Counter::Refusals, 1), (Counter::TotalTimeouts, 1)]
+        );
+        let cut = Outcome { status: 200, ended: ExchangeEnd::Overdue, ..Outcome::default() };
+        assert_eq!(counted(&cut), [(Counter::Responses2xx, 1), (Counter::TotalTimeouts, 1)]);
         assert_eq!(
             refused(Refusal::RouteNotFound, 404),
             [(Counter::Responses4xx, 1), (Counter::Refusals, 1)]

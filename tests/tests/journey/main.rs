@@ -81,6 +81,7 @@ mod stale;
 mod stops;
 mod strangers;
 mod system_roots;
+mod total_time;
 mod tries;
 mod tunnel;
 mod unasked;

@@ -62,7 +62,7 @@ static TUNNELS: SharedFamily = SharedFamily {
 };
 static TIMEOUTS: SharedFamily = SharedFamily {
     name: "ferrule_timeouts",
-    help: "Deadlines that passed: of a client, of an upstream, or of a response that had begun.",
+    help: "Deadlines that passed: of a client, of an upstream, of a response that had begun, or of a whole exchange.",
     label: "of",
 };
 
@@ -97,6 +97,7 @@ const fn family_of(counter: Counter) -> CounterFamily {
         Counter::ClientTimeouts => TIMEOUTS.with("client"),
         Counter::UpstreamTimeouts => TIMEOUTS.with("upstream"),
         Counter::ResponseTimeouts => TIMEOUTS.with("response"),
+        Counter::TotalTimeouts => TIMEOUTS.with("total"),
         Counter::TunnelsOpened => TUNNELS.with("opened"),
         Counter::TunnelsClosed => TUNNELS.with("closed"),
         Counter::ProxyHeadersRefused => CONNECTIONS_REFUSED.with("proxy_header"),

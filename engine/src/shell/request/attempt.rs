@@ -13,6 +13,7 @@ use super::duplex::{RelayResult, relay};
 use super::lease::{Lease, LeaseRequest, check_new, give_back, give_back_unused, obtain};
 use super::memory::ExchangeMemory;
 use super::respond::{ResponseContext, ResponseProgress, UploadState};
+use super::total_time::TotalTimer;
 use super::tries::Tries;
 use crate::exchange::cause::{ClientCause, ExchangeFailure, Resolution, UpstreamCause, resolve};
 use crate::exchange::flow::{Flow, FlowError, Framing};
@@ -90,8 +91,9 @@ pub(super) async fn attempt(
     let mut lease = match obtained.done {
         Ok(lease) => lease,
         Err(error) => {
+            let overdue = tries.overdue(true).filter(|_| error == ConnectError::TimedOut);
             return AttemptResult::Failed(FailedAttempt {
-                cause: error.cause(),
+                cause: overdue.unwrap_or_else(|| error.cause()),
                 reused: false,
                 sent: Sent::Nothing,
                 bodies: request.unread_bodies(),
@@ -143,7 +145,7 @@ async fn lease(
         upstream: request.admission.upstream,
         node: tries.node(),
         server_name: upstream_name(upstream, &memory.request.host, node_plan),
-        timeout: request.timeout().connect,
+        timeout: tries.connect_time(),
         fresh: tries.is_fresh()
             || !(upstream.http_reuse == HttpReuse::Always || request.is_repeatable()),
         proxy_header: &proxy_header,
@@ -236,16 +238,39 @@ async fn exchange(
     let connections = client.membership.connections();
     let context = response_context(request, &upload, connections, request_ids.as_ref());
     let repeatable = lease.reused && request.is_repeatable();
+    let ends = tries.ends();
+    let total =
+        ends.map(|ends| TotalTimer::begin(request.core, ends, &client.stream, &lease.stream));
     // Of an upload, a part is gone.
-    let tries = Some(tries).filter(|_| !uploads && request.may_be_sent_twice());
-    let context = ResponseContext { repeatable, keep_alive, tries, ..context };
+    let next = Some(tries).filter(|_| !uploads && request.may_be_sent_twice());
+    let context =
+        ResponseContext { repeatable, keep_alive, tries: next, total: total.as_ref(), ..context };
     let (mut progress, stream) = (ResponseProgress::default(), &mut client.stream);
-    let relayed =
+    let mut relayed =
         relay(request, &context, stream, memory, &mut lease, &mut flow, &mut progress).await;
+    if let Some(cause) = total.and_then(|total| overdue(&total, tries, &upload, &relayed)) {
+        relayed.responded = Err(ExchangeFailure::Upstream(cause));
+        relayed.uploaded = Ok(());
+    }
     record(request, lease.node, &progress, memory, outcome);
     // Of the last attempt: each takes what came with the head again.
     outcome.request_bytes = flow.bytes_in();
     conclude(request, lease, &flow, uploads, relayed, &progress, outcome)
+}
+
+/// Was the time of the whole exchange over when it failed? Then that is why, whatever else went wrong.
+fn overdue(
+    total: &TotalTimer,
+    tries: &Tries<'_>,
+    upload: &UploadState,
+    relayed: &RelayResult,
+) -> Option<UpstreamCause> {
+    let failure = relayed.responded.err()?;
+    let cause = tries.overdue(upload.complete.get());
+    if total.has_passed() {
+        return Some(cause.unwrap_or(UpstreamCause::TotalTimeout { by_node: false }));
+    }
+    cause.filter(|_| matches!(failure, ExchangeFailure::Upstream(_)))
 }
 
 /// What is made of both directions, now that they are over.
@@ -314,6 +339,7 @@ fn response_context<'a>(
         upgrade: admission.upgrade,
         repeatable: false,
         tries: None,
+        total: None,
         keep_alive: false,
         connections,
         takes_trailers: admission.features.takes_trailers,

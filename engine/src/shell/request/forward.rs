@@ -10,6 +10,7 @@ use super::failure::{self, FailureReason};
 use super::memory::ExchangeMemory;
 use super::tries::Tries;
 use super::try_report;
+use crate::exchange::cause::UpstreamCause;
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::retry::{Attempt, Failure, Retry, decide};
@@ -126,6 +127,11 @@ fn end(
 /// A try has come to an end: counts and logs it if the node was why, and logs it if the node works again.
 fn note(request: &ExchangeContext<'_>, node: NodeIndex, result: &AttemptResult, outcome: &Outcome) {
     let (fault, word) = match result {
+        // The client was why, or tries before this one.
+        AttemptResult::Failed(FailedAttempt {
+            cause: UpstreamCause::TotalTimeout { by_node: false },
+            ..
+        }) => return,
         AttemptResult::Failed(FailedAttempt { cause, reused, .. }) => {
             let fault = cause.refusal();
             // Why there was no connection is logged where that is known in detail; that one from the pool had
@@ -133,7 +139,7 @@ fn note(request: &ExchangeContext<'_>, node: NodeIndex, result: &AttemptResult, 
             let elsewhere = match cause.failure() {
                 Failure::Connect => true,
                 Failure::Lost => *reused,
-                Failure::Timeout | Failure::BadResponse => false,
+                Failure::Timeout | Failure::BadResponse | Failure::Overdue => false,
             };
             (fault, (!elsewhere).then(|| fault.word()))
         }

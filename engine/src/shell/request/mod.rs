@@ -20,6 +20,7 @@ pub(crate) mod relay;
 pub(crate) mod respond;
 pub(crate) mod serve;
 pub(crate) mod task;
+mod total_time;
 mod tries;
 mod try_report;
 pub(crate) mod tunnel;

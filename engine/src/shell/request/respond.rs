@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::relay::{DRAIN_TIME, RelayError, TransferTimes, relay_body};
+use super::total_time::TotalTimer;
 use super::tries::Tries;
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::Flow;
@@ -48,6 +49,8 @@ pub(crate) struct ResponseContext<'a> {
     /// Where all of the request is held and may be sent again: another node may be asked instead of passing
     /// on its response.
     pub(super) tries: Option<&'a Tries<'a>>,
+    /// What ends the exchange when its time is over, where it has one.
+    pub(super) total: Option<&'a TotalTimer>,
     /// May the client connection live on, as far as the client and we are concerned?
     pub(crate) keep_alive: bool,
     /// The connections of the client's listener.
@@ -318,6 +321,9 @@ async fn deliver(
     debug_assert!(!memory.out.is_empty());
     let ready = take_ready(upstream, &mut flow, memory.out);
     progress.begun = true;
+    if let Some(total) = context.total {
+        total.include_client(context.core);
+    }
     let staged = client.write(memory.out, write_timeout).await;
     progress.sent_bytes += byte_count(memory.out.len());
     staged.map_err(client_left)?;

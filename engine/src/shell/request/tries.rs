@@ -7,7 +7,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::context::ExchangeContext;
+use super::total_time;
 use crate::exchange::balance::{NodeChoice, Tried};
+use crate::exchange::cause::UpstreamCause;
 use crate::exchange::retry::Sent;
 use crate::plan::NodeIndex;
 use crate::report::NodeCounter;
@@ -108,5 +110,23 @@ impl<'a> Tries<'a> {
 
     fn has_time(&self, now: Duration) -> bool {
         now.saturating_sub(self.began) < self.request.upstream().retry.timeout
+            && self.ends().is_none_or(|ends| now < ends)
+    }
+
+    /// When the time of the whole exchange is over, by the core's clock; it began with the first try.
+    pub(super) fn ends(&self) -> Option<Duration> {
+        Some(self.began.saturating_add(self.request.timeout().total?))
+    }
+
+    /// How long connecting may take; until the exchange's time is over, if that is sooner.
+    pub(super) fn connect_time(&self) -> Duration {
+        let connect = self.request.timeout().connect;
+        self.ends().map_or(connect, |ends| connect.min(ends.saturating_sub(self.now())))
+    }
+
+    /// Why this try has failed if the exchange's time was over by now; `asked` as [`total_time::cause`] has it.
+    pub(super) fn overdue(&self, asked: bool) -> Option<UpstreamCause> {
+        let (total, now) = (self.request.timeout().total?, self.request.core.clock.elapsed());
+        (now >= self.ends()?).then(|| total_time::cause(total, self.now(), now, asked))
     }
 }

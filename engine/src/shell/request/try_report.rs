@@ -51,6 +51,7 @@ pub(super) fn try_result(result: &AttemptResult, outcome: &Outcome) -> Option<Tr
         AttemptResult::Failed(FailedAttempt { cause, reused, .. }) => match cause {
             UpstreamCause::NoRoom => None,
             UpstreamCause::BadResponse(fault) => broken_by(*fault),
+            UpstreamCause::TotalTimeout { by_node } => by_node.then_some(TryResult::TimedOut),
             UpstreamCause::ConnectTimeout
             | UpstreamCause::SendTimeout
             | UpstreamCause::ReadTimeout => Some(TryResult::TimedOut),
@@ -68,6 +69,7 @@ pub(super) fn try_result(result: &AttemptResult, outcome: &Outcome) -> Option<Tr
             ExchangeEnd::Answered
             | ExchangeEnd::Refused(_)
             | ExchangeEnd::ClientLeft
+            | ExchangeEnd::Overdue
             | ExchangeEnd::Stopped => None,
         },
         AttemptResult::Done(ForwardResult::Refuse(..)) => None,

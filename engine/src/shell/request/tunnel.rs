@@ -243,7 +243,7 @@ async fn close_both(client: &mut Client, lease: &mut Lease, ended: ExchangeEnd, 
     match ended {
         ExchangeEnd::Answered | ExchangeEnd::TimedOut => lease.stream.finish(timeout).await,
         // The client must not take what it has for the whole.
-        ExchangeEnd::ResponseCutOff(_) => client.stream.abort(),
+        ExchangeEnd::ResponseCutOff(_) | ExchangeEnd::Overdue => client.stream.abort(),
         // The upstream must not, either: it is closed without a goodbye.
         ExchangeEnd::ClientLeft | ExchangeEnd::Stopped | ExchangeEnd::Refused(_) => {}
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use self::unsent::{drive_beside, send_unsent};
 use super::buffers::{Buffer, BufferPool, BufferSize, PLAIN_BYTES_MAX};
-use super::deadlines::{Shut, ShutTarget, Timer, TimerHandle};
+use super::deadlines::{Deadlines, Shut, ShutTarget, Timer, TimerHandle};
 use super::net::{Descriptor, ReadHalf};
 use super::stream_error::StreamError;
 use super::tls::reseal::{self, PayloadUse, ResealError};
@@ -110,6 +110,14 @@ impl RecordReader {
     #[must_use]
     pub(crate) fn timer_handle(&self) -> TimerHandle {
         self.timer.timer_handle()
+    }
+
+    /// A further deadline of the same connection, disarmed. It holds no memory that ending it would free.
+    #[must_use]
+    pub(crate) fn companion(&self, deadlines: &Deadlines) -> Timer {
+        let timer = deadlines.companion(&self.timer);
+        timer.set_held_bytes(0);
+        timer
     }
 
     /// As [`Security::send_pending`]: what TLS has queued leaves before anybody waits for more, and an alert
