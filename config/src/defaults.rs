@@ -118,5 +118,8 @@ pub(crate) const CHECK_TIMEOUTS: i64 = 3;
 pub(crate) const RETRY_TIMEOUT: Duration = Duration::from_secs(15);
 /// What Envoy and linkerd allow: 20 of a hundred.
 pub(crate) const RETRY_PERCENT: i64 = 20;
+/// Forms and documents; what is larger is a file, and nginx, which holds all of a request, puts it on disk. A core
+/// holds this for each upload that may be sent again and is under way.
+pub(crate) const RETRY_BUFFER: u64 = 64 * 1_024;
 /// Envoy's 3: where there are few requests, each counts.
 pub(crate) const RETRY_MIN_PER_SECOND: i64 = 3;

@@ -35,7 +35,7 @@
 //! | upstream head | `shell/request/attempt.rs` | `exchange/rewrite.rs`, `plan/template.rs` |
 //! | choosing a node, retries | `shell/request/forward.rs`, `shell/request/tries.rs` | `exchange/balance/mod.rs`, `exchange/retry.rs`, `exchange/retry_budget.rs` |
 //! | upstream connection | `shell/request/lease.rs`, `shell/request/connect.rs`, `shell/request/race.rs` | `exchange/pool.rs`, `exchange/address_order.rs`, `tls/client.rs` |
-//! | bodies, both ways | `shell/request/duplex.rs`, `shell/request/relay.rs` | `wire/body.rs`, `exchange/flow.rs` |
+//! | bodies, both ways | `shell/request/duplex.rs`, `shell/request/relay.rs`, `shell/request/held_body.rs` | `wire/body.rs`, `exchange/flow.rs` |
 //! | response head | `shell/request/respond.rs` | `exchange/response.rs`, `exchange/response_head.rs` |
 //! | an answer of our own instead | `shell/request/serve.rs` | `exchange/refusal.rs`, `exchange/refusal_response.rs` |
 //! | tunnel after a 101 | `shell/request/tunnel.rs` | `exchange/upgrade.rs` |

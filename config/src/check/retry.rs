@@ -32,6 +32,7 @@ impl Check<'_> {
             on: RetryOn::of(causes.as_deref().unwrap_or(&ON_BY_DEFAULT)),
             non_idempotent,
             budget: budget(raw),
+            buffer: raw.size("retry_buffer"),
         }
     }
 }

@@ -203,8 +203,8 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
     nothing(
         "proxy_buffering proxy_request_buffering proxy_buffers proxy_buffer_size \
          proxy_busy_buffers_size client_body_buffer_size buffering",
-        "bodies stream, and are never held as a whole; `runtime.buffer_memory` bounds all \
-         buffers",
+        "bodies stream; `retry_buffer` of an [[upstreams]] holds small ones for a second try, and \
+         `runtime.buffer_memory` bounds all buffers",
     ),
     nothing(
         "root alias index try_files autoindex file_server static static_files",

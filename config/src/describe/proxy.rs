@@ -8,7 +8,7 @@ use crate::describe::key::{
 };
 use crate::describe::refused;
 use crate::describe::retry::{
-    RETRIES, RETRY_BUDGET, RETRY_NON_IDEMPOTENT, RETRY_ON, RETRY_TIMEOUT,
+    RETRIES, RETRY_BUDGET, RETRY_BUFFER, RETRY_NON_IDEMPOTENT, RETRY_ON, RETRY_TIMEOUT,
 };
 use crate::describe::tables::{
     ALLOW, CLOCK_SKEW, CRL, CRL_EXPIRED, CRL_MISSING, DENY, DESC, ID_DOC, LABELS, NAME, PROTOCOLS,
@@ -73,6 +73,7 @@ pub(super) static UPSTREAMS: Table = Table {
         RETRY_ON,
         RETRY_NON_IDEMPOTENT,
         RETRY_BUDGET,
+        RETRY_BUFFER,
         optional("timeout", Kind::Table(&TIMEOUT), "its defaults", "How long to wait for a node."),
         optional(
             "keepalive_pool",

@@ -45,6 +45,15 @@ pub(super) const RETRY_BUDGET: Key = optional(
     "How many further tries there may be of requests that have left already.",
 );
 
+pub(super) const RETRY_BUFFER: Key = with(
+    "retry_buffer",
+    Kind::Size(0, 1 << 20),
+    Fallback::Size(defaults::RETRY_BUFFER),
+    "How much of the body of a request that may be sent again is held while it is sent. A longer \
+                 body is not sent again once some of it has left that did not come with the head. \
+                 0 holds nothing.",
+);
+
 static BUDGET: Table = Table {
     name: "upstreams.retry_budget",
     doc: "How many further tries there may be of requests that a node may have seen. A budget keeps \

@@ -2,7 +2,7 @@
 
 use super::writer::{Writer, list, text};
 use crate::model::{RetryBudget, RetryPolicy, UpstreamTimeout};
-use crate::values::duration_text;
+use crate::values::{duration_text, size_text};
 
 pub(super) fn dump_retry(out: &mut Writer, retry: &RetryPolicy) {
     out.line("retries", retry.retries);
@@ -12,6 +12,7 @@ pub(super) fn dump_retry(out: &mut Writer, retry: &RetryPolicy) {
     let RetryBudget { percent, min_per_second } = retry.budget;
     let table = format!("{{ percent = {percent}, min_per_second = {min_per_second} }}");
     out.line("retry_budget", table);
+    out.text_line("retry_buffer", &size_text(retry.buffer));
 }
 
 pub(super) fn timeout_table(timeout: &UpstreamTimeout) -> String {

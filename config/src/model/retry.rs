@@ -19,6 +19,9 @@ pub struct RetryPolicy {
     pub non_idempotent: bool,
     /// `retry_budget`
     pub budget: RetryBudget,
+    /// `retry_buffer`: bytes of a request's body that are held while it is sent; 0: only what came with
+    /// its head.
+    pub buffer: u64,
 }
 
 /// `upstreams.retry_budget`: how many further tries of requests that have left there may be.

@@ -35,6 +35,29 @@ pub enum Sent {
     Gone,
 }
 
+/// How far a request is whose attempt got as far as a connection and failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub struct SentParts {
+    /// There was more of its body than came with the head.
+    pub uploads: bool,
+    /// The head has left, and what came with it: the rest was read from then on.
+    pub first_left: bool,
+    /// Whatever was read of that rest is held.
+    pub held: bool,
+    /// The client has got an interim response that is more than a 100.
+    pub told: bool,
+}
+
+impl SentParts {
+    /// What that means for another attempt. Part of what has not been seen to leave may have left.
+    #[must_use]
+    pub const fn sent(self) -> Sent {
+        let gone = self.uploads && self.first_left && !self.held;
+        if gone || self.told { Sent::Gone } else { Sent::Replayable }
+    }
+}
+
 /// A failed attempt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Attempt {
@@ -137,6 +160,27 @@ mod tests {
         // for all but Lost, which is 3 with a new connection.
         // What is overdue is over.
         assert_eq!(count, [480 - 24 - 21, 24, 21]);
+    }
+
+    /// Every combination: another node is asked exactly if nothing that it needs is gone.
+    #[test]
+    fn what_is_gone_is_not_sent_again() {
+        for bits in 0..16_u8 {
+            let [uploads, first_left, held, told] = [1, 2, 4, 8].map(|bit| bits & bit != 0);
+            let sent = SentParts { uploads, first_left, held, told }.sent();
+            // In words: the client knows nothing of this attempt, and all of the request came with its head, or
+            // nothing else was read, or what was read is held.
+            let again = !told && (!uploads || !first_left || held);
+            assert_eq!(sent == Sent::Replayable, again, "{bits}");
+            assert_ne!(sent, Sent::Nothing, "there was a connection");
+            for repeatable in [false, true] {
+                let (failure, on) = (Failure::Lost, RetryOn::of(&[RetryCause::Lost]));
+                let attempt =
+                    Attempt { failure, reused: false, sent, repeatable, nodes_left: true, on };
+                let wanted = if again && repeatable { Retry::NextNode } else { Retry::No };
+                assert_eq!(decide(attempt), wanted, "{bits} {repeatable}");
+            }
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ const RETRY: RetryPolicy = RetryPolicy {
     on: RetryOn::NONE,
     non_idempotent: false,
     budget: RetryBudget { percent: 20, min_per_second: 3 },
+    buffer: 0,
 };
 const TIMEOUT: UpstreamTimeout =
     UpstreamTimeout { connect: MINUTE, send: MINUTE, read: MINUTE, total: None };

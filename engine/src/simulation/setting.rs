@@ -141,7 +141,7 @@ impl Setting {
              [[listen]]\naddress = '{}'\ntls = {secure}\n\
              {server}\n\
              [[upstreams]]\nid = 'nodes'\nscheme = '{scheme}'\nnodes = {{ {} }}\n\
-             retries = {}\ntimeout = {{ connect = 3, send = 5, read = 5 }}\n\
+             retries = {}\nretry_buffer = {}\ntimeout = {{ connect = 3, send = 5, read = 5 }}\n\
              keepalive_pool = {{ size = {size}, idle_timeout = {idle_timeout}, requests = {requests} }}\n\
              {upstream}\n\
              [[routes]]\nid = 'all'\nuri = '/*'\nupstream_id = 'nodes'\n",
@@ -151,6 +151,8 @@ impl Setting {
             Self::front(),
             nodes.join(", "),
             self.retries,
+            // Nothing, less than most bodies, and more; as other draws have it.
+            [0, 300, 4_000, 1 << 16][(size + idle_timeout) % 4],
             rate = if self.paced { 20 } else { 0 },
         )
     }

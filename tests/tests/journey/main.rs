@@ -36,6 +36,7 @@ mod guides;
 mod half_close;
 mod health;
 mod heard;
+mod held_bodies;
 mod hidden;
 mod hostile;
 mod in_doubt;

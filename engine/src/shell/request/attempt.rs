@@ -10,6 +10,7 @@ use ferrule_config::model::{Expect, HttpReuse};
 use super::connect_error::ConnectError;
 use super::context::ExchangeContext;
 use super::duplex::{RelayResult, relay};
+use super::held_body::HeldBody;
 use super::lease::{Lease, LeaseRequest, check_new, give_back, give_back_unused, obtain};
 use super::memory::ExchangeMemory;
 use super::respond::{ResponseContext, ResponseProgress, UploadState};
@@ -21,7 +22,7 @@ use crate::exchange::keep_alive::KeepAliveHint;
 use crate::exchange::outcome::Outcome;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::response_fault::ResponseFault;
-use crate::exchange::retry::Sent;
+use crate::exchange::retry::{Sent, SentParts};
 use crate::exchange::reuse::{self, Bodies, UpstreamEnd};
 use crate::exchange::rewrite::{Destination, upstream_head, upstream_name};
 use crate::plan::{Facts, NodeIndex, NodePlan, RequestIds};
@@ -225,24 +226,21 @@ async fn exchange(
     tries: &Tries<'_>,
     outcome: &mut Outcome,
 ) -> AttemptResult {
-    let plan = &request.live.generation.plan;
     let uploads = !flow.is_done();
-    let expects = uploads && request.admission.features.expect_continue;
-    // Passed on, the expectation is the upstream's to answer. A client whose body is coming already does
-    // not wait (RFC 9110, section 10.1.1).
-    let forwards = expects && plan.http.expect == Expect::Forward;
-    let upload = UploadState::new(forwards, expects && request.after_head.is_empty());
+    let held = if uploads { held_body(request, memory, &flow, tries, &lease) } else { None };
+    let upload = upload_state(request, uploads, held.as_ref());
     // Copied, because the rest of the memory it stands in is worked in.
-    let request_ids = plan.http.answers.request_id.is_some().then_some(memory.request_ids);
+    let answers = &request.live.generation.plan.http.answers;
+    let request_ids = answers.request_id.is_some().then_some(memory.request_ids);
     let keep_alive = client.may_keep(request.admission.keep_alive);
     let connections = client.membership.connections();
     let context = response_context(request, &upload, connections, request_ids.as_ref());
-    let repeatable = lease.reused && request.is_repeatable();
+    let repeatable = lease.reused && (request.is_repeatable() || held.is_some());
     let ends = tries.ends();
     let total =
         ends.map(|ends| TotalTimer::begin(request.core, ends, &client.stream, &lease.stream));
-    // Of an upload, a part is gone.
-    let next = Some(tries).filter(|_| !uploads && request.may_be_sent_twice());
+    // Of an upload that is not held, a part is gone.
+    let next = Some(tries).filter(|_| (!uploads || held.is_some()) && request.may_be_sent_twice());
     let context =
         ResponseContext { repeatable, keep_alive, tries: next, total: total.as_ref(), ..context };
     let (mut progress, stream) = (ResponseProgress::default(), &mut client.stream);
@@ -252,17 +250,64 @@ async fn exchange(
         relayed.responded = Err(ExchangeFailure::Upstream(cause));
         relayed.uploaded = Ok(());
     }
+    let sent = SentParts {
+        uploads,
+        first_left: relayed.first_left,
+        held: held.as_ref().is_some_and(HeldBody::is_whole),
+        told: progress.told,
+    };
+    if let Some(held) = held {
+        memory.held = held;
+    }
     record(request, lease.node, &progress, memory, outcome);
-    // Of the last attempt: each takes what came with the head again.
+    // Of the last attempt: each takes what came before it again.
     outcome.request_bytes = flow.bytes_in();
-    conclude(request, lease, &flow, uploads, relayed, &progress, outcome)
+    conclude(request, lease, &flow, sent.sent(), relayed, &progress, outcome)
+}
+
+/// What is held of the rest of the body, or is to be held from now on; `None` if nothing of it is to be sent
+/// again.
+fn held_body(
+    request: &ExchangeContext<'_>,
+    memory: &mut ExchangeMemory,
+    flow: &Flow<'_>,
+    tries: &Tries<'_>,
+    lease: &Lease,
+) -> Option<HeldBody> {
+    let bytes_max = request.upstream().retry.buffer;
+    if bytes_max == 0 || !request.may_be_sent_twice() {
+        return None;
+    }
+    if !memory.held.has_begun() {
+        let fits = !matches!(request.admission.body, BodyLength::Length(len) if len > bytes_max);
+        if !fits || !(tries.has_retries() || lease.reused) {
+            return None;
+        }
+        // What came with the head is held anyway.
+        let rest = usize::try_from(bytes_max.saturating_sub(flow.bytes_in())).unwrap_or(usize::MAX);
+        memory.held.begin(&request.core.buffers, rest);
+    }
+    Some(std::mem::take(&mut memory.held))
+}
+
+/// How far the request is before anything of it has left in this try.
+fn upload_state<'a>(
+    request: &ExchangeContext<'_>,
+    uploads: bool,
+    held: Option<&'a HeldBody>,
+) -> UploadState<'a> {
+    let expects = uploads && request.admission.features.expect_continue;
+    // Passed on, the expectation is the upstream's to answer. A client whose body is coming already does
+    // not wait (RFC 9110, section 10.1.1).
+    let forwards = expects && request.live.generation.plan.http.expect == Expect::Forward;
+    UploadState::new(forwards, expects && request.after_head.is_empty(), held)
 }
 
 /// Was the time of the whole exchange over when it failed? Then that is why, whatever else went wrong.
 fn overdue(
     total: &TotalTimer,
     tries: &Tries<'_>,
-    upload: &UploadState,
+    upload: &UploadState<'_>,
     relayed: &RelayResult,
 ) -> Option<UpstreamCause> {
     let failure = relayed.responded.err()?;
@@ -278,12 +323,12 @@ fn conclude(
     request: &ExchangeContext<'_>,
     lease: Lease,
     flow: &Flow<'_>,
-    uploads: bool,
+    sent: Sent,
     relayed: RelayResult,
     progress: &ResponseProgress,
     outcome: &mut Outcome,
 ) -> AttemptResult {
-    let RelayResult { first_left, uploaded, responded } = relayed;
+    let RelayResult { uploaded, responded, .. } = relayed;
     // What the client sent may have been read to its end without all of it reaching the upstream.
     let lost = matches!(uploaded, Err(ExchangeFailure::Client(_)));
     let bodies = bodies(flow.is_done() && !lost);
@@ -292,8 +337,8 @@ fn conclude(
             AttemptResult::Done(ForwardResult::Switched(Box::new(lease)))
         }
         Ok(()) => {
-            let sent = self::bodies(uploaded.is_ok() && flow.is_done());
-            release(request, lease, progress, sent);
+            let reached = self::bodies(uploaded.is_ok() && flow.is_done());
+            release(request, lease, progress, reached);
             let keep_alive = progress.delivery.is_some_and(|delivery| delivery.client_keep_alive);
             AttemptResult::Done(ForwardResult::Delivered { keep_alive, bodies })
         }
@@ -301,8 +346,6 @@ fn conclude(
             let reused = lease.reused;
             drop(lease);
             let resolution = resolve(uploaded, failed, progress.begun);
-            let gone = uploads && first_left || progress.told;
-            let sent = if gone { Sent::Gone } else { Sent::Replayable };
             match resolution {
                 Resolution::Cut(ended) => {
                     outcome.ended = ended;
@@ -325,7 +368,7 @@ fn conclude(
 /// What the response depends on beside the upstream.
 fn response_context<'a>(
     request: &ExchangeContext<'a>,
-    upload: &'a UploadState,
+    upload: &'a UploadState<'a>,
     connections: &'a ListenerConnections,
     request_ids: Option<&'a RequestIds>,
 ) -> ResponseContext<'a> {

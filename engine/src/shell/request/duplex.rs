@@ -13,9 +13,11 @@ use std::time::Duration;
 use ferrule_config::model::HalfClose;
 
 use super::context::ExchangeContext;
+use super::drain::{DRAIN_TIME, drain};
+use super::held_body::HeldBody;
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
-use super::relay::{DRAIN_TIME, Demand, RelayError, TransferTimes, drain, relay_body};
+use super::relay::{Demand, RelayError, TransferTimes, relay_body};
 use super::respond::{ResponseContext, ResponseMemory, ResponseProgress, respond};
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::Flow;
@@ -84,6 +86,22 @@ impl DuplexState {
             uploaded: Cell::new(None),
             client_lost: Cell::new(false),
         }
+    }
+
+    /// Waits for the upload's result. One that waits itself looks once more at whether anybody wants the rest.
+    async fn take_uploaded(&self) -> Result<(), ExchangeFailure> {
+        let mut asked = false;
+        poll_fn(|context| {
+            if let Some(uploaded) = self.uploaded.take() {
+                return Poll::Ready(uploaded);
+            }
+            if !asked && matches!(self.demand.get(), Demand::Dropped(_)) {
+                context.waker().wake_by_ref();
+            }
+            asked = true;
+            Poll::Pending
+        })
+        .await
     }
 
     /// Ends the connection to the upstream; whatever waits for it fails.
@@ -173,8 +191,7 @@ pub(crate) async fn relay(
             if !context.upload.complete.get() {
                 state.end_response(context, progress, responded.is_ok(), &from_upstream);
             }
-            let uploaded =
-                poll_fn(|_| state.uploaded.take().map_or(Poll::Pending, Poll::Ready)).await;
+            let uploaded = state.take_uploaded().await;
             RelayResult { first_left: state.first.get() == Some(true), uploaded, responded }
         };
         run_beside(pin!(up), pin!(down)).await
@@ -205,6 +222,9 @@ async fn welcome_body(
     let wait = context.plan.http.send_timeout;
     client.write(CONTINUE, wait).await.map_err(left)?;
     client.flush(wait).await.map_err(left)?;
+    if let Some(held) = context.upload.held {
+        held.note_welcome();
+    }
     progress.sent_bytes += byte_count(CONTINUE.len());
     Ok(())
 }
@@ -224,10 +244,14 @@ async fn send_request(
 ) -> Result<(), ExchangeFailure> {
     let mut result = send_first(state, request, from_client, to_upstream, scratch).await;
     state.first.set(Some(result.is_ok()));
+    let held = context.upload.held;
+    if let Some(held) = held.filter(|held| result.is_ok() && !held.is_empty()) {
+        result = send_again(state, request, from_client, to_upstream, flow, held, scratch).await;
+    }
     if result.is_ok() && !flow.is_done() {
         let times = TransferTimes {
             awaited: Some(&context.upload.body_awaited),
-            ..transfer_times(state, request)
+            ..transfer_times(state, request, held)
         };
         result = send_body(state, request, from_client, to_upstream, flow, times, scratch).await;
     }
@@ -245,7 +269,7 @@ async fn send_request(
         // The upstream has stopped reading; it may have answered. The client is read on, so that it gets
         // to see that answer. Of a body that was not touched, nothing is lost so far.
         Err(ExchangeFailure::Upstream(_)) if state.first.get() == Some(true) => {
-            let drained = drain(from_client, flow, transfer_times(state, request)).await;
+            let drained = drain(from_client, flow, transfer_times(state, request, held)).await;
             drained.map_err(|error| request.blame(&error))?;
         }
         Ok(()) | Err(ExchangeFailure::Upstream(_)) => {}
@@ -277,6 +301,42 @@ async fn send_first(
     sent.done.map_err(|error| request.blame(&RelayError::Receiver(error)))
 }
 
+/// Sends what a try before this one has read of the body. All of it goes through `flow`, which stands where the
+/// client does then, even if the node takes nothing more.
+async fn send_again(
+    state: &DuplexState,
+    request: &ExchangeContext<'_>,
+    from_client: &mut StreamReader<'_>,
+    to_upstream: &mut StreamWriter<'_>,
+    flow: &mut Flow<'_>,
+    held: &HeldBody,
+    scratch: &mut Vec<u8>,
+) -> Result<(), ExchangeFailure> {
+    let timeout = request.timeout().send;
+    let (mut at, mut sent, mut result) = (0, 0, Ok(()));
+    loop {
+        scratch.clear();
+        let copied = held.with_slice(at, |slice| flow.copy(slice, scratch));
+        // It was understood before.
+        let copied = copied.map_err(|error| request.blame(&RelayError::Body(error)))?;
+        if copied.consumed == 0 {
+            break;
+        }
+        at += copied.consumed;
+        if result.is_ok() {
+            let sending = pin!(async {
+                to_upstream.write(scratch, timeout).await?;
+                to_upstream.flush(timeout).await
+            });
+            result = from_client.run_while_listening(sending, None).await.done;
+            sent += byte_count(scratch.len());
+        }
+    }
+    to_upstream.rest();
+    request.node_meters(state.node).add(NodeCounter::BytesOut, sent);
+    result.map_err(|error| request.blame(&RelayError::Receiver(error)))
+}
+
 /// Sends the rest of the request's body.
 async fn send_body(
     state: &DuplexState,
@@ -298,6 +358,7 @@ async fn send_body(
 fn transfer_times<'a>(
     state: &'a DuplexState,
     request: &'a ExchangeContext<'_>,
+    held: Option<&'a HeldBody>,
 ) -> TransferTimes<'a> {
     let http = &request.live.generation.plan.http;
     TransferTimes {
@@ -309,6 +370,7 @@ fn transfer_times<'a>(
         clock: &request.core.clock,
         demand: Some(&state.demand),
         awaited: None,
+        held,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The memory of one exchange, reused by the next so that a warm request allocates nothing.
 
+use super::held_body::HeldBody;
 use crate::exchange::Scratch;
 use crate::plan::RequestIds;
 use crate::plan::attempts::AttemptRecord;
@@ -27,13 +28,16 @@ pub(crate) struct ExchangeMemory {
     /// What the upstream is sent next: the first part of the request, then pieces of a body that is
     /// framed anew.
     pub(crate) upload: Vec<u8>,
+    /// What is held of the request's body beside what came with its head.
+    pub(super) held: HeldBody,
 }
 
 impl ExchangeMemory {
     /// Forgets an exchange, and keeps the memory that most exchanges have use for.
     pub(crate) fn clear(&mut self) {
-        let Self { out, upload, response, attempts, .. } = self;
+        let Self { out, upload, response, attempts, held, .. } = self;
         attempts.clear();
+        held.clear();
         response.fields.clear();
         response.fields.shrink_to(FIELDS_MAX);
         for scratch in [out, upload] {

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use ferrule_config::model::HalfClose;
 
+use super::held_body::HeldBody;
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::{Flow, FlowError};
 use crate::exchange::response_fault::ResponseFault;
 use crate::shell::transport::clock::CoreClock;
-use crate::shell::transport::deadlines::Shut;
 use crate::shell::transport::min_rate::MinRate;
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::{StreamReader, StreamWriter};
@@ -27,13 +27,6 @@ const LARGE_BYTES: usize = 8_192;
 
 /// Scratch memory that is kept while a receiver is full.
 const SCRATCH_KEPT_BYTES: usize = 1_024;
-
-/// How long the rest of a body may take whose end would save the connection.
-pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
-
-/// Bytes of a request body that we read for that, once it is answered. More are cheaper to drop unread, with
-/// the connection.
-const DRAIN_BYTES_MAX: u64 = 256 * 1_024;
 
 /// Who still wants the rest of a body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,12 +58,24 @@ pub(crate) struct TransferTimes<'a> {
     pub(crate) demand: Option<&'a Cell<Demand>>,
     /// Where somebody asks whether the sender has sent any: nothing has come so far.
     pub(crate) awaited: Option<&'a Cell<bool>>,
+    /// Where the body is held while it is moved.
+    pub(crate) held: Option<&'a HeldBody>,
 }
 
 impl TransferTimes<'_> {
     /// Who still wants the rest.
-    fn demand(&self) -> Demand {
+    pub(super) fn demand(&self) -> Demand {
         self.demand.map_or(Demand::Full, Cell::get)
+    }
+
+    /// Has whoever wanted the rest failed, while all of the body is held? Then somebody else may want it.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.is_held() && matches!(self.demand(), Demand::Dropped(_))
+    }
+
+    /// Is all of the body held, so far?
+    pub(super) fn is_held(&self) -> bool {
+        self.held.is_some_and(HeldBody::is_whole)
     }
 
     /// How long the receiver may take to take some more.
@@ -82,7 +87,11 @@ impl TransferTimes<'_> {
     }
 
     /// Runs `work`; how long it took, if `pace` demands a rate.
-    async fn measure<T>(&self, pace: MinRate, work: impl Future<Output = T>) -> (T, Duration) {
+    pub(super) async fn measure<T>(
+        &self,
+        pace: MinRate,
+        work: impl Future<Output = T>,
+    ) -> (T, Duration) {
         if !pace.is_demanded() {
             return (work.await, Duration::ZERO);
         }
@@ -211,8 +220,11 @@ pub(crate) async fn relay_body(
             return Err(RelayError::Sender(StreamError::TimedOut));
         };
         let wait = Wait { time, ..times.read };
-        let received =
-            receive_beside_flush(source, sink, &times, pace, wait, &mut sending, data).await?;
+        let received = if times.is_held() {
+            receive_unless_stopped(source, sink, &times, pace, wait, &mut sending, data).await?
+        } else {
+            receive_beside_flush(source, sink, &times, pace, wait, &mut sending, data).await?
+        };
         waited = received.1;
         match received.0 {
             Ok(_) => times.awaited.into_iter().for_each(|awaited| awaited.set(false)),
@@ -259,6 +271,30 @@ async fn receive_beside_flush(
     }
 }
 
+/// The same for a body that somebody else may want: the wait ends as soon as the receiver has failed, and
+/// nothing of the body is lost with it. For that, what is staged goes out first.
+async fn receive_unless_stopped(
+    source: &mut StreamReader<'_>,
+    sink: &mut StreamWriter<'_>,
+    times: &TransferTimes<'_>,
+    pace: MinRate,
+    wait: Wait,
+    sending: &mut Sending,
+    data: u64,
+) -> Result<(Result<usize, StreamError>, Duration), RelayError> {
+    if sink.has_output() {
+        let flush = pin!(sending.flush(sink, data, times));
+        source.run_while_listening(flush, None).await.done?;
+    }
+    sink.rest();
+    let arrival = source.await_unless(wait, || times.is_stopped());
+    match times.measure(pace, arrival).await {
+        (Ok(true), took) => Ok((source.receive(wait).await, took)),
+        (Ok(false), _) => Err(RelayError::Receiver(StreamError::Ended)),
+        (Err(error), took) => Ok((Err(error), took)),
+    }
+}
+
 /// Moves what was received already. True if the sender has announced its end.
 async fn move_ready(
     source: &mut StreamReader<'_>,
@@ -283,9 +319,9 @@ async fn move_ready(
             let flush = pin!(sending.flush(sink, flow.data_bytes(), times));
             source.run_while_listening(flush, None).await.done?;
         }
-        let opened = match reseal_ready(source, sink, flow, moved) {
+        let opened = match reseal_ready(source, sink, flow, times.held, moved) {
             Some(resealed) => resealed?,
-            None => copy_piece(source, sink, flow, scratch, moved)?,
+            None => copy_piece(source, sink, flow, times.held, scratch, moved)?,
         };
         match opened {
             Opened::Data(()) => {}
@@ -307,6 +343,7 @@ fn reseal_ready(
     source: &mut StreamReader<'_>,
     sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
+    held: Option<&HeldBody>,
     moved: &mut usize,
 ) -> Option<Result<Opened<()>, RelayError>> {
     if !flow.is_verbatim() {
@@ -316,6 +353,7 @@ fn reseal_ready(
     let resealed = source.reseal(sink, |input| match flow.step(input) {
         Ok(piece) => {
             *moved += piece.consumed;
+            keep(held, input, piece.consumed);
             PayloadUse { consumed: piece.consumed, forwarded: piece.data, done: piece.done }
         }
         Err(error) => {
@@ -337,6 +375,7 @@ fn copy_piece(
     source: &mut StreamReader<'_>,
     sink: &mut StreamWriter<'_>,
     flow: &mut Flow<'_>,
+    held: Option<&HeldBody>,
     scratch: &mut Vec<u8>,
     moved: &mut usize,
 ) -> Result<Opened<()>, RelayError> {
@@ -345,6 +384,7 @@ fn copy_piece(
     let opened = source.next_piece(|input| {
         let (used, outcome) = carry(input, sink, flow, scratch);
         *moved += used;
+        keep(held, input, used);
         result = outcome;
         used
     });
@@ -353,8 +393,15 @@ fn copy_piece(
     opened.map_err(RelayError::Sender)
 }
 
+/// The first `used` bytes of the input are taken off it: they are held, where that is wanted.
+pub(super) fn keep(held: Option<&HeldBody>, input: &[u8], used: usize) {
+    if let Some(held) = held {
+        held.keep(input.get(..used).unwrap_or_default());
+    }
+}
+
 /// What was read of a body that is no data: the sizes of its chunks.
-fn framing(flow: &Flow<'_>) -> usize {
+pub(super) fn framing(flow: &Flow<'_>) -> usize {
     usize::try_from(flow.bytes_in().saturating_sub(flow.data_bytes())).unwrap_or(usize::MAX)
 }
 
@@ -397,81 +444,4 @@ async fn end(
     }
     sink.write(&last, times.write_time()).await.map_err(RelayError::Receiver)?;
     sink.flush(times.write_time()).await.map_err(RelayError::Receiver)
-}
-
-/// Reads the rest of a body that its receiver does not take any more; `flow` tells whether that was all.
-///
-/// As long as the answer is on its way ([`Demand::Full`]), all that comes is dropped: its client may look for
-/// it only when it has sent everything. From then on, for a while and up to a bound.
-///
-/// # Errors
-/// The body is broken: nothing after it can be read.
-pub(crate) async fn drain(
-    source: &mut StreamReader<'_>,
-    flow: &mut Flow<'_>,
-    times: TransferTimes<'_>,
-) -> Result<(), RelayError> {
-    let clock = times.clock;
-    let mut pace = times.sender_pace;
-    let mut unwanted = Unwanted::default();
-    while !flow.is_done() {
-        source.work_budget().yield_if_spent().await;
-        let wait = match times.demand() {
-            Demand::Full | Demand::Answered(_) => pace.next_wait(times.read.time),
-            Demand::Dropped(silent) => unwanted.lasts(clock.elapsed()).then_some(silent),
-        };
-        let Some(time) = wait else { break };
-        let (before, taken) = (framing(flow), flow.bytes_in());
-        let opened = drop_piece(source, flow)?;
-        source.work_budget().charge_framing(framing(flow).saturating_sub(before));
-        unwanted.add(flow.bytes_in().saturating_sub(taken));
-        match opened {
-            Ok(Opened::Data(())) => {}
-            Ok(Opened::More) => {
-                let wait = Wait { time, shut: Shut::Read, idle: false };
-                let (received, took) = times.measure(pace, source.receive(wait)).await;
-                let Ok(count) = received else { break };
-                pace.record(took, u64::try_from(count).unwrap_or(u64::MAX));
-            }
-            _ => break,
-        }
-    }
-    Ok(())
-}
-
-/// What was dropped since nobody wants the body any more.
-#[derive(Debug, Default)]
-struct Unwanted {
-    since: Option<Duration>,
-    bytes: u64,
-}
-
-impl Unwanted {
-    /// May there be more, as of `now`? Asked as soon as nobody wants it.
-    fn lasts(&mut self, now: Duration) -> bool {
-        let since = *self.since.get_or_insert(now);
-        self.bytes < DRAIN_BYTES_MAX && now.saturating_sub(since) < DRAIN_TIME
-    }
-
-    const fn add(&mut self, bytes: u64) {
-        if self.since.is_some() {
-            self.bytes = self.bytes.saturating_add(bytes);
-        }
-    }
-}
-
-/// Drops the next piece that was received of a body.
-fn drop_piece(
-    source: &mut StreamReader<'_>,
-    flow: &mut Flow<'_>,
-) -> Result<Result<Opened<()>, StreamError>, RelayError> {
-    let mut broken = None;
-    let opened = source.next_piece(|input| match flow.step(input) {
-        Ok(piece) => piece.consumed,
-        Err(error) => {
-            broken = Some(error);
-            input.len()
-        }
-    });
-    broken.map_or(Ok(opened), |error| Err(RelayError::Body(error)))
 }

@@ -6,7 +6,9 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::relay::{DRAIN_TIME, RelayError, TransferTimes, relay_body};
+use super::drain::DRAIN_TIME;
+use super::held_body::HeldBody;
+use super::relay::{RelayError, TransferTimes, relay_body};
 use super::total_time::TotalTimer;
 use super::tries::Tries;
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
@@ -58,7 +60,7 @@ pub(crate) struct ResponseContext<'a> {
     /// The client takes trailers.
     pub(crate) takes_trailers: bool,
     /// How far the request is.
-    pub(crate) upload: &'a UploadState,
+    pub(crate) upload: &'a UploadState<'a>,
     /// How long the upstream may take for its next bytes.
     pub(crate) read_timeout: Duration,
     /// The field that holds the request's id.
@@ -67,7 +69,7 @@ pub(crate) struct ResponseContext<'a> {
 
 /// How far a request is whose response is waited for.
 #[derive(Debug)]
-pub(crate) struct UploadState {
+pub(crate) struct UploadState<'a> {
     /// The client waits for a 100, and the upstream has its expectation.
     pub(crate) expect_forwarded: bool,
     /// The client waits for a 100, which is ours to send.
@@ -78,15 +80,44 @@ pub(crate) struct UploadState {
     pub(crate) running: Cell<bool>,
     /// The client waits for a 100, whoever sends it, and nothing of its body has come.
     pub(crate) body_awaited: Cell<bool>,
+    /// What is held of the body, so that it can be sent again.
+    pub(super) held: Option<&'a HeldBody>,
 }
 
-impl UploadState {
-    /// Nothing of the request has left; `waits` if the client waits for a 100.
+impl<'a> UploadState<'a> {
+    /// Nothing of the request has left. It has an expectation, which is passed on, if `forwards`; `waits` if
+    /// nothing of its body came with its head, so that the client waits for a 100.
+    ///
+    /// If `held` shows that it was sent before, the client has sent some of its body, or was told to.
     #[must_use]
-    pub(crate) const fn new(expect_forwarded: bool, waits: bool) -> Self {
-        let (complete, running) = (Cell::new(false), Cell::new(true));
-        let (awaits_continue, body_awaited) = (waits && !expect_forwarded, Cell::new(waits));
-        Self { expect_forwarded, awaits_continue, complete, running, body_awaited }
+    pub(super) fn new(forwards: bool, waits: bool, held: Option<&'a HeldBody>) -> Self {
+        let waits = waits && held.is_none_or(HeldBody::is_empty);
+        let told = held.is_some_and(|held| held.is_welcomed() || !held.is_empty());
+        let expect_forwarded = forwards && !told;
+        Self {
+            expect_forwarded,
+            awaits_continue: waits && !forwards && !told,
+            complete: Cell::new(false),
+            running: Cell::new(true),
+            body_awaited: Cell::new(waits),
+            held,
+        }
+    }
+
+    /// Is whatever was read of the body behind its head held, or was there nothing to hold?
+    fn is_replayable(&self) -> bool {
+        self.held.is_none_or(HeldBody::is_whole)
+    }
+
+    /// The client has got this interim response. A 100 says nothing of the answer: it is not sent twice, and
+    /// that is all. True if there can be no other node's answer any more.
+    fn note_interim(&self, status: u16) -> bool {
+        match self.held {
+            Some(held) if status == 100 => held.note_welcome(),
+            Some(held) => held.give_up(),
+            None => {}
+        }
+        self.held.is_none() || status != 100
     }
 
     /// A 100 promises nothing: a client that gets a final answer right behind it may leave its body out and send
@@ -163,7 +194,8 @@ pub(crate) async fn respond(
                 return Err(ExchangeFailure::Upstream(UpstreamCause::ConnectionLost));
             }
             ResponseStep::Final(delivery) => {
-                let tries = context.tries.filter(|_| !progress.told);
+                let replayable = !progress.told && context.upload.is_replayable();
+                let tries = context.tries.filter(|_| replayable);
                 if tries.is_some_and(|tries| tries.pass_over(delivery.status)) {
                     progress.passed_over = Some(delivery.status);
                     // To whoever asks next, it is as good as lost; the connection ends with what it holds.
@@ -175,7 +207,7 @@ pub(crate) async fn respond(
         // After an interim response any final one may follow, ours as well; but no other node's.
         if !memory.out.is_empty() {
             progress.sent_bytes += byte_count(memory.out.len());
-            progress.told = true;
+            progress.told |= context.upload.note_interim(memory.head.status);
             client.write(memory.out, write_timeout).await.map_err(client_left)?;
             client.flush(write_timeout).await.map_err(client_left)?;
         }
@@ -207,7 +239,7 @@ fn admit_head(
                 && !context.connections.is_listener_removed()
                 && context.knows_what_follows(continued)
                 && context.upload.is_body_under_way(),
-            repeatable: context.repeatable,
+            repeatable: context.repeatable && context.upload.is_replayable(),
             interims,
             http_date: now.http_date,
             continue_wanted: context.upload.expect_forwarded,
@@ -251,6 +283,7 @@ impl ResponseContext<'_> {
             clock: &self.core.clock,
             demand: None,
             awaited: None,
+            held: None,
         }
     }
 }
@@ -321,6 +354,9 @@ async fn deliver(
     debug_assert!(!memory.out.is_empty());
     let ready = take_ready(upstream, &mut flow, memory.out);
     progress.begun = true;
+    if let Some(held) = context.upload.held {
+        held.give_up();
+    }
     if let Some(total) = context.total {
         total.include_client(context.core);
     }

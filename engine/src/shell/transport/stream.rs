@@ -300,6 +300,21 @@ impl StreamReader<'_> {
         self.reader.receive(self.security, self.tls, self.buffers, wait).await
     }
 
+    /// As [`RecordReader::await_unless`].
+    ///
+    /// # Errors
+    /// [`StreamError::TimedOut`].
+    pub(crate) async fn await_unless(
+        &mut self,
+        wait: Wait,
+        is_over: impl Fn() -> bool,
+    ) -> Result<bool, StreamError> {
+        if self.tls {
+            self.reader.send_pending(self.security);
+        }
+        self.reader.await_unless(self.security, self.tls, self.buffers, wait, is_over).await
+    }
+
     /// As [`RecordReader::next_piece`].
     ///
     /// # Errors

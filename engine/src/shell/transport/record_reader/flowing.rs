@@ -5,12 +5,15 @@
 //! need two receives, and a large one would be held by every sender that has stopped.
 
 use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
+use std::task::Poll;
 
-use super::RecordReader;
 use super::unsent::{drive_beside, send_unsent};
+use super::{RecordReader, Wait};
 use crate::shell::transport::buffers::{Buffer, BufferPool, BufferSize};
+use crate::shell::transport::stream_error::StreamError;
 use crate::shell::transport::tls::Security;
 
 impl RecordReader {
@@ -45,6 +48,37 @@ impl RecordReader {
         let wanted = BufferSize::holding(held + available);
         buffers.resize(slot, wanted.min(BufferSize::within(held + room)));
         buffers.make_room(slot, BufferSize::Record, 1);
+    }
+
+    /// Waits until bytes have arrived, or the end; true then, and false as soon as `is_over`, which is asked
+    /// whenever the task is woken. Either way nothing is lost, and the wait holds no memory.
+    ///
+    /// # Errors
+    /// [`StreamError::TimedOut`].
+    pub(crate) async fn await_unless(
+        &mut self,
+        security: &RefCell<Security>,
+        tls: bool,
+        buffers: &BufferPool,
+        wait: Wait,
+        is_over: impl Fn() -> bool,
+    ) -> Result<bool, StreamError> {
+        self.arm(wait);
+        self.rest(tls, buffers, false);
+        let held = |slot: &Option<Buffer>| slot.as_ref().map_or(0, Buffer::capacity);
+        self.timer.set_held_bytes(held(&self.cipher) + held(&self.plain));
+        let unsent = send_unsent(&self.half, self.descriptor, security);
+        let readable = pin!(self.half.readable());
+        let mut readable = pin!(drive_beside(unsent, readable));
+        let arrived = pin!(poll_fn(|context| {
+            if is_over() {
+                return Poll::Ready(false);
+            }
+            readable.as_mut().poll(context).map(|_| true)
+        }));
+        let arrived = self.budget.drive(arrived).await;
+        self.timer.disarm();
+        if arrived && self.timer.fired() { Err(StreamError::TimedOut) } else { Ok(arrived) }
     }
 
     /// The size of the buffer that what was received needs when it is passed on.
