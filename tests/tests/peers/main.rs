@@ -8,5 +8,6 @@ mod field;
 mod judge;
 mod log_formats;
 mod matrix;
+mod next_upstream;
 mod nodes;
 mod websocket;
