@@ -104,6 +104,16 @@ impl Authority {
         self.sign(&params, &key())
     }
 
+    /// A server certificate for these names, valid from the first day of one year to the first day of another.
+    #[must_use]
+    pub fn server_valid(&self, names: &[&str], from: i32, until: i32) -> Leaf {
+        let mut params = named(names.first().copied().unwrap_or("server"), names);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
+        self.sign(&params, &key())
+    }
+
     /// A client certificate with this common name.
     #[must_use]
     pub fn client(&self, common_name: &str) -> Leaf {

@@ -45,6 +45,7 @@ mod kept;
 mod kept_verdict;
 mod keys;
 mod last_words;
+mod liars;
 mod limits;
 mod listeners;
 mod live;
