@@ -168,6 +168,30 @@ mod tests {
         }
     }
 
+    /// What the tests of `lua-resty-balancer` say of itself (`t/chash.t`): where 100,000 keys go, and how many stay
+    /// when a server gets more weight, and when one leaves.
+    #[test]
+    fn keys_are_spread_as_by_resty_chash() {
+        let place = |weights: [u32; 3], gone: u32| -> Vec<u32> {
+            let names = ["server1", "server2", "server3"];
+            let member =
+                |(node, (name, weight))| RingMember { node: NodeIndex(node), name, weight };
+            let members: Vec<_> = (0..).zip(names.into_iter().zip(weights)).map(member).collect();
+            let ring = Ring::build(&members);
+            let first = |hash| ring.from_hash(hash).find(|node| node.0 != gone);
+            let keys = (1..=100_000).map(|key: u32| hash_of(key.to_string().as_bytes()));
+            keys.map(|hash| first(hash).unwrap().0).collect()
+        };
+        let spread = place([10, 2, 1], 9);
+        let count = |node| spread.iter().filter(|found| **found == node).count();
+        assert_eq!([count(0), count(1), count(2)], [77_075, 14_743, 8_182]);
+        let same =
+            |one: &[u32], other: &[u32]| one.iter().zip(other).filter(|(a, b)| a == b).count();
+        let [before, more, less] = [([7, 2, 1], 9), ([8, 2, 1], 9), ([8, 2, 1], 2)]
+            .map(|(weights, gone)| place(weights, gone));
+        assert_eq!([same(&before, &more), same(&more, &less)], [97_606, 90_255]);
+    }
+
     /// A bit by bit sum and a plain walk beside the table and the search, for many keys.
     #[test]
     fn a_plain_implementation_agrees() {

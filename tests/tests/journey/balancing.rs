@@ -59,6 +59,27 @@ on_both_drivers! {
         assert_eq!(["a", "b", "c"].map(|name| count(&seen, name)), [30, 10, 0]);
     }
 
+    /// Four cores, many connections: no core is off by more than one request for each node.
+    fn shares_are_kept_over_all_cores(driver) {
+        let (scratch, nodes) = (scratch(), ["a", "b", "c"].map(named));
+        let shares = [5, 3, 1];
+        let each: Vec<_> = nodes.iter().zip(shares)
+            .map(|(node, weight)| format!("\"127.0.0.1:{}\" = {weight}", node.port)).collect();
+        let upstream = format!("nodes = {{ {} }}\n", each.join(", "));
+        let runtime = format!(
+            "workers = 4\ncpu_affinity = false\nring_entries = 256\nmax_connections = 4096\nio_driver = \"{driver}\"\n"
+        );
+        let gateway = Setup::new(scratch.path(), driver, &text(&upstream)).runtime(&runtime).start();
+        for connection in 0..40 {
+            assert_eq!(answers(&gateway, 30 + connection).len(), 30 + connection);
+        }
+        let all: usize = (0..40).map(|connection| 30 + connection).sum();
+        for (node, share) in nodes.iter().zip(shares) {
+            let (got, due) = (node.seen().len(), all * share / 9);
+            assert!(got.abs_diff(due) <= 5, "{got} of {due}");
+        }
+    }
+
     /// Whichever core serves them, equal keys go to one node; without the key it is the client's address.
     fn equal_keys_go_to_one_node(driver) {
         let (scratch, nodes) = (scratch(), ["a", "b", "c"].map(named));
