@@ -250,6 +250,28 @@ fn of_many_cores_one_makes_the_change() {
     assert_eq!(back, 1);
 }
 
+/// Nodes that are set aside, for a request that has been at the others: the first whose time is over. None that an
+/// operator or a check has taken out, and none without a floor.
+#[test]
+fn a_node_that_is_set_aside_is_the_last_resort() {
+    let states = states(5, Instant::now());
+    let when = |now_ms| Moment { now_ms, unix_seconds: now_ms / 1_000, took_ms: 0 };
+    for (node, at) in [(0, 1_000), (0, 1_000), (1, 500), (1, 500)] {
+        states.report(id(node), TryResult::TimedOut, || when(at));
+    }
+    let mut tried = Tried::default();
+    let mut next = || {
+        let node = states.last_resort(UPSTREAM, &tried)?;
+        tried.insert(node);
+        Some(node.0)
+    };
+    let order = AdminOrder { admin: Admin::Disabled, until_reload: false };
+    states.set_admin(id(2), order, 1);
+    states.set_checked(id(3), Checked::Unhealthy("404".into()), 1);
+    // The one of which nothing bad is known comes first: it became usable just now.
+    assert_eq!([(); 4].map(|()| next()), [Some(4), Some(1), Some(0), None]);
+}
+
 /// However cores race over an upstream's floor: what was said last is so.
 #[test]
 fn the_last_word_on_a_panic_is_true() {

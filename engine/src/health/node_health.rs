@@ -91,6 +91,11 @@ impl NodeHealth {
         self.admin.load(Ordering::Relaxed) == Admin::Enabled as u8
     }
 
+    /// Does neither an operator nor an active check speak against it?
+    pub(super) fn may_be_last_resort(&self) -> bool {
+        self.is_enabled() && !self.check_fails.load(Ordering::Relaxed)
+    }
+
     /// Works, and has worked before: the path of nearly every request.
     pub(super) fn goes_on_working(&self, meaning: Meaning) -> bool {
         if meaning != Meaning::Works || self.place().mode != PlaceMode::Usable {

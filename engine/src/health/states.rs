@@ -198,6 +198,21 @@ impl NodeStates {
         })
     }
 
+    /// A node for a request that has been at all that are asked: one that is set aside, the one whose time is over
+    /// first. None whose active check fails, and none where there is no floor.
+    #[must_use]
+    pub fn last_resort(&self, id: UpstreamId, tried: &Tried) -> Option<NodeIndex> {
+        if self.upstream(id)?.checks.panic_threshold == 0 {
+            return None;
+        }
+        let nodes = (0..).map(NodeIndex).zip(self.nodes_of(id));
+        let untried = nodes.filter(|(index, node)| {
+            node.weight > 0 && node.state.health.may_be_last_resort() && !tried.contains(*index)
+        });
+        let first = untried.min_by_key(|(_, node)| node.state.health.place().at_ms);
+        first.map(|(index, _)| index)
+    }
+
     /// A try has ended. While the node works, this is a few relaxed loads.
     pub fn report(
         &self,

@@ -3,10 +3,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use ferrule_tests::{
-    Driver, Gateway, Script, Setup, Upstream, echo, on_both_drivers, raw, scratch,
+    Driver, Gateway, PATIENCE, Script, Setup, Upstream, echo, on_both_drivers, poll, raw, scratch,
 };
 
 use crate::PLAIN;
@@ -158,6 +159,40 @@ on_both_drivers! {
         let answer = client.response("GET").expect("an answer");
         assert_eq!((answer.status(), answer.text()), (503, "busy".to_owned()));
         assert_eq!([nodes[0].seen().len(), nodes[1].seen().len()], [1, 1]);
+    }
+
+    /// A request that fails at all other nodes finds the one that is set aside, unless there is no floor; a POST
+    /// that has left does not.
+    fn a_node_that_is_set_aside_is_the_last_resort(driver) {
+        for (floor, wanted) in [("", 200), ("upstream.checks.panic_threshold = 0\n", 502)] {
+            let flags = [false, true].map(|works| Arc::new(AtomicBool::new(works)));
+            let nodes = flags.each_ref().map(|works| {
+                let works = Arc::clone(works);
+                Upstream::plain(Arc::new(move |client| {
+                    while client.request().is_some() && works.load(Ordering::SeqCst) {
+                        client.answer(b"it works");
+                    }
+                }))
+            });
+            let scratch = scratch();
+            let lines = format!("upstream.checks.passive.unhealthy.fail_timeout = 280\n{floor}");
+            let gateway = gateway(scratch.path(), driver, &[&nodes[0], &nodes[1]], &lines);
+            let set_aside = poll(PATIENCE, || {
+                assert_eq!(status(&gateway, GET), 200);
+                gateway.log().contains("an upstream node is set aside").then_some(())
+            });
+            assert!(set_aside.is_some(), "{}", gateway.log());
+            for _ in 0..4 {
+                assert_eq!(status(&gateway, GET), 200);
+            }
+            let before = nodes[0].seen().len();
+            flags[0].store(true, Ordering::SeqCst);
+            flags[1].store(false, Ordering::SeqCst);
+            assert_eq!(status(&gateway, POST), 502);
+            assert_eq!(nodes[0].seen().len(), before, "a POST is asked of one node");
+            assert_eq!(status(&gateway, GET), wanted, "{floor}");
+            assert_eq!(nodes[0].seen().len(), before + usize::from(wanted == 200), "{floor}");
+        }
     }
 
     /// No further try begins after that time: the first node took all of it.

@@ -3,7 +3,7 @@
 use ferrule_config::model::UpstreamTimeout;
 
 use crate::exchange::Admission;
-use crate::exchange::balance::NodeChoice;
+use crate::exchange::balance::{NodeChoice, Tried};
 use crate::exchange::outcome::byte_count;
 use crate::exchange::reuse::Bodies;
 use crate::plan::{NodeId, NodeIndex, UpstreamPlan};
@@ -50,6 +50,12 @@ impl<'a> ExchangeContext<'a> {
     pub(crate) fn next_node(&self, choice: &NodeChoice<'_>) -> Option<NodeIndex> {
         let clock = &self.core.clock;
         self.live.next_node(self.admission.upstream, choice, clock, || self.is_repeatable())
+    }
+
+    /// The node to ask next where a request that failed has been at all that are asked.
+    #[must_use]
+    pub(crate) fn last_resort(&self, tried: &Tried) -> Option<NodeIndex> {
+        self.live.last_resort(self.admission.upstream, tried)
     }
 
     /// May it be sent twice: by its method (RFC 9110, section 9.2.2), or because the upstream is said to bear it?

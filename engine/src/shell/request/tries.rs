@@ -77,8 +77,15 @@ impl<'a> Tries<'a> {
         self.has_time(self.now())
     }
 
-    /// The next try is at another node. False if there is none: then this try was the last.
+    /// The next try is at another node: one that is set aside, if all others were tried. False if there is none:
+    /// then this try was the last.
     pub(super) fn move_on(&self, sent: Sent) -> bool {
+        self.move_to(sent, |choice| {
+            self.request.next_node(choice).or_else(|| self.request.last_resort(choice.tried))
+        })
+    }
+
+    fn move_to(&self, sent: Sent, next: impl FnOnce(&NodeChoice<'_>) -> Option<NodeIndex>) -> bool {
         let (request, now) = (self.request, self.request.core.clock.elapsed());
         if !self.has_retries() || !self.has_time(now) {
             return false;
@@ -92,7 +99,7 @@ impl<'a> Tries<'a> {
         }
         let choice = NodeChoice { tried: &tried, hash: self.hash, now };
         // Last, because a node that is asked again to see whether it works counts on being asked.
-        let Some(node) = request.next_node(&choice) else { return false };
+        let Some(node) = next(&choice) else { return false };
         tried.insert(node);
         self.tried.set(tried);
         self.node.set(node);
@@ -105,7 +112,10 @@ impl<'a> Tries<'a> {
     /// A response with this status came to a request of which all is held. True if another node is asked
     /// instead of passing it on.
     pub(super) fn pass_over(&self, status: u16) -> bool {
-        self.request.upstream().retry.on.contains_status(status) && self.move_on(Sent::Replayable)
+        // A node that is set aside may well have less to say.
+        let next = |choice: &NodeChoice<'_>| self.request.next_node(choice);
+        self.request.upstream().retry.on.contains_status(status)
+            && self.move_to(Sent::Replayable, next)
     }
 
     fn has_time(&self, now: Duration) -> bool {

@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use rustls::ServerConfig;
 
 use crate::exchange::address_order::{self, AddressFaults};
-use crate::exchange::balance::{Balancer, NodeChoice, TryEnd};
+use crate::exchange::balance::{Balancer, NodeChoice, Tried, TryEnd};
 use crate::exchange::pool::{Address, Identity};
 use crate::exchange::retry_budget::RetryAllowance;
 use crate::exchange::warm_up::WarmUp;
@@ -227,6 +227,12 @@ impl LiveGeneration {
             }
         }
         balancer.borrow_mut().next(choice)
+    }
+
+    /// A node that is set aside, for a request that has been at all others of its upstream and would fail.
+    #[must_use]
+    pub(crate) fn last_resort(&self, upstream: UpstreamId, tried: &Tried) -> Option<NodeIndex> {
+        self.node_states.last_resort(upstream, tried)
     }
 
     /// Tells the balancer who may be asked now. A node, if one is due to be asked again by this request.
