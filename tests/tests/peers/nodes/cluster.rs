@@ -28,6 +28,19 @@ pub(super) enum Fault {
     Slow,
 }
 
+impl Fault {
+    /// For the table.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Killed => "killed",
+            Self::Stalled => "stopped",
+            Self::BlackHoled => "black-holed",
+            Self::Garbage => "garbage",
+            Self::Slow => "slow",
+        }
+    }
+}
+
 pub(super) struct Cluster {
     pub(super) nodes: Vec<Node>,
     space: Option<Namespace>,
