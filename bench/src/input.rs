@@ -6,8 +6,8 @@ use std::time::Duration;
 use ferrule_config::Config;
 use ferrule_config::model::{
     Answers, Balance, BalanceMethod, Checks, Forwarded, HeaderOps, HeaderValue, Http, HttpReuse,
-    KeepalivePool, Listen, Node, NodeAddress, Pacing, PassHost, RetryPolicy, Route, Scheme,
-    Upstream, UpstreamTimeout, UriPattern,
+    KeepalivePool, Listen, Node, NodeAddress, Pacing, PassHost, QueueStatus, RetryPolicy, Route,
+    Scheme, Upstream, UpstreamQueue, UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::rewrite::{Destination, upstream_head};
@@ -122,7 +122,9 @@ pub fn upstream() -> Upstream {
             weight: 1,
             priority: 0,
             backup: false,
+            max_connections: 0,
         }],
+        queue: UpstreamQueue { size: 0, timeout: Duration::ZERO, status: QueueStatus::Unavailable },
         balance: Balance { method: BalanceMethod::RoundRobin, hash_key: None, slow_start: None },
         pass_host: PassHost::Pass,
         retry: RetryPolicy::default(),

@@ -80,6 +80,11 @@ pub(crate) const RING_WEIGHT_MAX: u64 = 10_000;
 /// APISIX tries every other node; with many nodes and long timeouts a client would wait for ever.
 pub(crate) const RETRIES_MAX_BY_DEFAULT: usize = 2;
 
+/// Envoy's `max_pending_requests`.
+pub(crate) const QUEUE_SIZE: i64 = 1_024;
+/// As HAProxy's `timeout queue`, which is its time to connect unless it is set.
+pub(crate) const QUEUE_TIMEOUT: Duration = CONNECT_TIMEOUT;
+
 /// Envoy's: with less than half of the nodes, each would get more than twice its load.
 pub(crate) const PANIC_THRESHOLD: i64 = 50;
 /// APISIX's: one failure may be chance.

@@ -293,6 +293,8 @@ pub enum Variable {
     UpstreamConnectTime,
     /// `$upstream_header_time`: log only.
     UpstreamHeaderTime,
+    /// `$upstream_queue_time`: log only.
+    UpstreamQueueTime,
     /// `$upstream_response_time`: log only.
     UpstreamResponseTime,
     /// `$upstream_connect_time_ms`: the sum over the tries, in whole milliseconds; log only.

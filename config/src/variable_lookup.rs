@@ -108,6 +108,7 @@ impl Variable {
                 | Self::UpstreamConnectTimeMs
                 | Self::UpstreamHeaderTime
                 | Self::UpstreamHeaderTimeMs
+                | Self::UpstreamQueueTime
                 | Self::UpstreamResponseTime
                 | Self::UpstreamResponseTimeMs
                 | Self::UpstreamStatus

@@ -408,6 +408,13 @@ impl Variable {
             "the same of all tries together, in whole milliseconds; empty if no head came",
         ),
         listed(
+            "upstream_queue_time",
+            Self::UpstreamQueueTime,
+            Scope::Log,
+            "of each try, the seconds (with milliseconds) that the request had waited until a node had a place for \
+                 it, `-` if it has not",
+        ),
+        listed(
             "upstream_response_time",
             Self::UpstreamResponseTime,
             Scope::Log,

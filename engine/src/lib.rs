@@ -34,6 +34,7 @@
 //! | admission and route | `shell/request/serve.rs` | `exchange/request.rs`, `plan/route.rs` |
 //! | upstream head | `shell/request/attempt.rs` | `exchange/rewrite.rs`, `plan/template.rs` |
 //! | choosing a node, retries | `shell/request/forward.rs`, `shell/request/tries.rs` | `exchange/balance/mod.rs`, `exchange/retry.rs`, `exchange/retry_budget.rs` |
+//! | waiting for a connection | `shell/request/place_wait.rs`, `shell/state/place_queue.rs` | `health/node_places.rs`, `health/waits.rs` |
 //! | upstream connection | `shell/request/lease.rs`, `shell/request/connect.rs`, `shell/request/race.rs` | `exchange/pool.rs`, `exchange/address_order.rs`, `tls/client.rs` |
 //! | bodies, both ways | `shell/request/duplex.rs`, `shell/request/relay.rs`, `shell/request/held_body.rs` | `wire/body.rs`, `exchange/flow.rs` |
 //! | response head | `shell/request/respond.rs` | `exchange/response.rs`, `exchange/response_head.rs` |

@@ -16,6 +16,7 @@ mod context;
 mod file;
 mod headers;
 mod ids;
+mod limits;
 mod listens;
 mod log;
 mod observe;

@@ -35,6 +35,13 @@ impl Check<'_> {
             let help = "set `tls.server_name`, or `pass_host` to \"node\" or \"rewrite\"";
             return self.error(place, path, message, help);
         }
+        let limits = upstream.nodes.iter().map(|node| node.max_connections);
+        if let Some(limit) = limits.filter(|limit| (1..pool.min_idle).contains(limit)).min() {
+            let message = format!("a node takes {limit} connections of all cores together");
+            let help = Some("set `min_idle` lower, or `max_connections` higher".to_owned());
+            self.problems.push_at(place, path, message, help);
+            return;
+        }
         let live = upstream.nodes.iter().filter(|node| node.weight > 0).count();
         let live = u32::try_from(live).unwrap_or(u32::MAX);
         let wanted = pool.min_idle.saturating_mul(live);

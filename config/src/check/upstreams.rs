@@ -38,6 +38,7 @@ impl Check<'_> {
         let scheme = raw.word("scheme");
         let nodes = self.nodes(raw, scheme.unwrap_or(Scheme::Http));
         let balance = self.balance(raw, &nodes);
+        let queue = self.queue(raw, &nodes);
         let pass_host = self.pass_host(raw);
         let tls = self.upstream_tls(raw, scheme, &nodes);
         let proxy_protocol = self.proxy_header(raw);
@@ -54,6 +55,7 @@ impl Check<'_> {
             scheme: scheme?,
             nodes,
             balance: balance?,
+            queue,
             pass_host,
             retry,
             timeout,
@@ -82,8 +84,10 @@ impl Check<'_> {
                             wrong.help("give it more weight"),
                         );
                     }
-                    let RawNode { place, weight, priority, backup, .. } = *written;
-                    nodes.push(Node { place, address, weight, priority, backup });
+                    let RawNode { place, weight, priority, backup, max_connections, .. } = *written;
+                    let max_connections =
+                        max_connections.unwrap_or_else(|| raw.int("max_connections"));
+                    nodes.push(Node { place, address, weight, priority, backup, max_connections });
                 }
                 Err(wrong) => self.wrong(written.place, &*written.field, wrong),
             }

@@ -12,6 +12,7 @@ pub(crate) mod example;
 pub(crate) mod foreign_keys;
 mod http;
 mod key;
+mod limits;
 mod observe;
 mod proxy;
 mod refused;

@@ -6,6 +6,7 @@ use crate::describe::checks::CHECKS;
 use crate::describe::key::{
     Fallback, Key, Kind, Table, Words, flag, optional, required, seconds, with,
 };
+use crate::describe::limits::{MAX_CONNECTIONS, QUEUE};
 use crate::describe::refused;
 use crate::describe::retry::{
     RETRIES, RETRY_BUDGET, RETRY_BUFFER, RETRY_NON_IDEMPOTENT, RETRY_ON, RETRY_TIMEOUT,
@@ -68,6 +69,8 @@ pub(super) static UPSTREAMS: Table = Table {
             "needed by `pass_host = \"rewrite\"`",
             "The `Host` of \"rewrite\".",
         ),
+        MAX_CONNECTIONS,
+        QUEUE,
         RETRIES,
         RETRY_TIMEOUT,
         RETRY_ON,

@@ -29,5 +29,9 @@ pub(super) fn node_table(node: &Node) -> String {
         (false, 0) => String::new(),
         (false, priority) => format!(", priority = {priority}"),
     };
-    format!("{{ host = {}, {port}weight = {}{rank} }}", text(&host), node.weight)
+    let limit = match node.max_connections {
+        0 => String::new(),
+        limit => format!(", max_connections = {limit}"),
+    };
+    format!("{{ host = {}, {port}weight = {}{rank}{limit} }}", text(&host), node.weight)
 }

@@ -5,6 +5,7 @@
 mod active_checks;
 mod balance;
 mod checks;
+mod limits;
 mod resolver;
 mod retry;
 mod writer;
@@ -361,6 +362,7 @@ fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
             out.text_line("upstream_host", host);
         }
     }
+    limits::dump_queue(out, upstream);
     dump_retry(out, &upstream.retry);
     out.line("timeout", timeout_table(&upstream.timeout));
     out.line("keepalive_pool", pool_table(&upstream.pool));

@@ -9,6 +9,7 @@ use strum::{IntoStaticStr, VariantArray, VariantNames};
 use super::balance::Balance;
 use super::checks::Checks;
 use super::files::{KeyPair, Pem};
+use super::limits::UpstreamQueue;
 use super::retry::RetryPolicy;
 use super::ssl::Protocols;
 use super::trust::{Pin, Revocation};
@@ -27,6 +28,8 @@ pub struct Upstream {
     pub nodes: Vec<Node>,
     /// How one of them is chosen.
     pub balance: Balance,
+    /// Who waits while every node has its `max_connections`.
+    pub queue: UpstreamQueue,
     /// Which `Host` the upstream sees.
     pub pass_host: PassHost,
     /// When another try is made.
@@ -110,6 +113,8 @@ pub struct Node {
     pub priority: i32,
     /// Is it asked only if there is no other?
     pub backup: bool,
+    /// Connections to it, of all cores together; 0 is no limit.
+    pub max_connections: u32,
 }
 
 /// Where a node is.

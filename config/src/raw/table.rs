@@ -99,6 +99,7 @@ pub(crate) struct RawNode {
     pub(crate) weight: u32,
     pub(crate) priority: i32,
     pub(crate) backup: bool,
+    pub(crate) max_connections: Option<u32>,
 }
 
 /// A value of the right type.

@@ -447,6 +447,7 @@ impl Reader<'_> {
                     weight: u32::try_from(weight).unwrap_or_default(),
                     priority: 0,
                     backup: false,
+                    max_connections: None,
                 });
             }
             return if nodes.len() < map.len() { Value::Broken } else { Value::Nodes(nodes) };
@@ -474,6 +475,7 @@ impl Reader<'_> {
                 weight: node.int("weight"),
                 priority: node.int("priority"),
                 backup: node.flag("backup"),
+                max_connections: node.int_given("max_connections"),
             });
         }
         if nodes.len() < array.len() { Value::Broken } else { Value::Nodes(nodes) }

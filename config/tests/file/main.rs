@@ -12,6 +12,7 @@ mod http;
 mod listens;
 mod pools;
 mod problems;
+mod queue;
 mod resolver;
 mod secrets;
 mod ssl_defaults;

@@ -3,6 +3,7 @@
 //! Where a certificate is refused, the titles are nginx's and the reasons OpenSSL's. The answer itself is
 //! written by [`refusal_response`](super::refusal_response).
 
+use ferrule_config::model::QueueStatus;
 use strum::{EnumCount, EnumDiscriminants, VariantArray};
 
 use super::response_fault::ResponseFault;
@@ -53,6 +54,10 @@ pub enum Refusal {
     Overloaded,
     /// No node of the upstream may be asked.
     NoLiveNode,
+    /// Every node has as many connections as it takes, and as many requests wait as may.
+    UpstreamQueueFull(QueueStatus),
+    /// No node has had a place for the request in time.
+    UpstreamQueueTimeout(QueueStatus),
     /// No connection to the upstream.
     UpstreamConnect,
     /// The TLS handshake with the upstream failed.
@@ -86,6 +91,7 @@ impl Refusal {
             Self::Forbidden(_) => 403,
             Self::RouteNotFound => 404,
             Self::MethodNotAllowed(_) => 405,
+            Self::UpstreamQueueFull(status) | Self::UpstreamQueueTimeout(status) => status.code(),
             Self::HeadTimeout | Self::BodyTimeout => 408,
             Self::BodyTooLarge => 413,
             Self::ExpectationFailed => 417,
@@ -146,6 +152,8 @@ impl Refusal {
             Self::HeadOverflow => "head-overflow",
             Self::Overloaded => "overloaded",
             Self::NoLiveNode => "no-live-node",
+            Self::UpstreamQueueFull(_) => "upstream-queue-full",
+            Self::UpstreamQueueTimeout(_) => "upstream-queue-timeout",
             Self::UpstreamConnect => "upstream-connect",
             Self::UpstreamTls => "upstream-tls",
             Self::UpstreamLost => "upstream-lost",
@@ -183,6 +191,8 @@ impl Refusal {
             | Self::ExpectationFailed
             | Self::HeadOverflow
             | Self::NoLiveNode
+            | Self::UpstreamQueueFull(_)
+            | Self::UpstreamQueueTimeout(_)
             | Self::UpstreamConnect
             | Self::UpstreamTls
             | Self::UpstreamLost
@@ -223,6 +233,8 @@ impl Refusal {
             | Self::HeadOverflow
             | Self::Overloaded
             | Self::NoLiveNode
+            | Self::UpstreamQueueFull(_)
+            | Self::UpstreamQueueTimeout(_)
             | Self::UpstreamConnect
             | Self::UpstreamTls
             | Self::UpstreamLost

@@ -3,6 +3,7 @@
 //! No number is written by hand: the slots follow the variants of [`Refusal`] in their order, and the compiler
 //! names what a new variant lacks.
 
+use ferrule_config::model::QueueStatus;
 use strum::{EnumCount, VariantArray};
 
 use super::refusal::{Refusal, RefusalKind};
@@ -89,6 +90,8 @@ impl RefusalKind {
             Self::HeadOverflow => Refusal::HeadOverflow,
             Self::Overloaded => Refusal::Overloaded,
             Self::NoLiveNode => Refusal::NoLiveNode,
+            Self::UpstreamQueueFull => Refusal::UpstreamQueueFull(QueueStatus::Unavailable),
+            Self::UpstreamQueueTimeout => Refusal::UpstreamQueueTimeout(QueueStatus::Unavailable),
             Self::UpstreamConnect => Refusal::UpstreamConnect,
             Self::UpstreamTls => Refusal::UpstreamTls,
             Self::UpstreamLost => Refusal::UpstreamLost,

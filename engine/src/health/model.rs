@@ -30,7 +30,7 @@ pub(super) fn states(nodes: usize, base: Instant) -> NodeStates {
             node
         })
         .collect();
-    NodeStates::of(&Plan::build(&config), &NodeStates::default(), base)
+    NodeStates::of(&Plan::build(&config), &NodeStates::default(), base, 2)
 }
 
 struct Random(u64);
@@ -312,7 +312,7 @@ fn the_last_word_on_a_panic_is_true() {
 fn a_reload_takes_over_the_nodes_that_stay() {
     let base = Instant::now();
     let mut config = fixture::config();
-    let first = NodeStates::of(&Plan::build(&config), &NodeStates::default(), base);
+    let first = NodeStates::of(&Plan::build(&config), &NodeStates::default(), base, 2);
     let when = Moment { now_ms: 1_000, unix_seconds: 1_795_301_700, took_ms: 0 };
     for node in 0..2 {
         let log = &first.get(id(node)).unwrap().log;
@@ -326,17 +326,17 @@ fn a_reload_takes_over_the_nodes_that_stay() {
         |states: &NodeStates, node| states.get(id(node)).unwrap().health.status(2_000).state;
     assert_eq!((state(&first, 0), state(&first, 1)), ("draining", "set-aside"));
     // An order until the next configuration is over; health goes on.
-    let same = NodeStates::of(&Plan::build(&config), &first, base);
+    let same = NodeStates::of(&Plan::build(&config), &first, base, 2);
     assert_eq!((state(&same, 0), state(&same, 1)), ("usable", "set-aside"));
     // The first node is gone, and the second is the first.
     config.upstreams[0].nodes.remove(0);
     let order = AdminOrder { admin: Admin::Disabled, until_reload: false };
-    let second = NodeStates::of(&Plan::build(&config), &same, base);
+    let second = NodeStates::of(&Plan::build(&config), &same, base, 2);
     assert_eq!(state(&second, 0), "set-aside");
     second.set_admin(id(0), order, 1);
     // Under other checks health begins anew; what an operator wants, and what the log has said, does not.
     config.upstreams[0].checks.passive.unhealthy.tcp_failures = 5;
-    let third = NodeStates::of(&Plan::build(&config), &second, base);
+    let third = NodeStates::of(&Plan::build(&config), &second, base, 2);
     assert_eq!(state(&third, 0), "disabled");
     third.set_admin(id(0), AdminOrder { admin: Admin::Enabled, until_reload: false }, 1);
     assert_eq!(state(&third, 0), "usable");

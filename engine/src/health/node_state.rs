@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::node_health::NodeHealth;
 use super::node_log::NodeLog;
+use super::node_places::NodePlaces;
 
 /// What is known of one node.
 #[derive(Debug, Default)]
@@ -12,6 +13,8 @@ pub struct NodeState {
     pub log: NodeLog,
     /// Whether it is asked.
     pub health: NodeHealth,
+    /// How many connections it has, and how many it takes.
+    pub places: Arc<NodePlaces>,
 }
 
 /// A node's state with the names that the configuration has for it.
@@ -34,6 +37,10 @@ impl NodeState {
         if same_checks {
             return Arc::clone(state);
         }
-        Arc::new(Self { log: state.log.copied(), health: state.health.renewed() })
+        Arc::new(Self {
+            log: state.log.copied(),
+            health: state.health.renewed(),
+            places: Arc::clone(&state.places),
+        })
     }
 }

@@ -15,6 +15,7 @@ use super::node_state::{NamedNode, NodeState};
 use super::rules::Rules;
 use super::standing::{AdminOrder, Checked, Moment, PanicEdge, Reported, Standing, TryResult};
 use super::view::UpstreamView;
+use super::waits::Waits;
 use crate::exchange::balance::Tried;
 use crate::plan::{NodeId, NodeIndex, Plan, UpstreamId};
 
@@ -38,6 +39,7 @@ struct UpstreamState {
     checks: Checks,
     rules: Rules,
     shared: Arc<UpstreamShared>,
+    waits: Arc<Waits>,
 }
 
 /// A request that may be the one that a node is asked again with.
@@ -59,9 +61,9 @@ pub struct NodeStates {
 }
 
 impl NodeStates {
-    /// The states of this plan's nodes; what `before` knows of a node of the same names goes on.
+    /// The states of this plan's nodes, for so many cores; what `before` knows of a node of the same names goes on.
     #[must_use]
-    pub fn of(plan: &Plan, before: &Self, now: Instant) -> Self {
+    pub fn of(plan: &Plan, before: &Self, now: Instant, cores: usize) -> Self {
         let known: HashMap<_, _> =
             before.nodes.iter().map(|node| ((&*node.upstream, &*node.node), &node.state)).collect();
         let upstreams: HashMap<_, _> =
@@ -73,12 +75,14 @@ impl NodeStates {
             let start = states.nodes.len();
             states.nodes.extend(upstream.nodes.iter().map(|node| {
                 let state = known.get(&(&*upstream.id, &*node.text));
+                let state =
+                    state.map_or_else(Arc::default, |state| NodeState::taken_over(state, same));
+                state.places.set_max(node.max_connections);
                 NamedNode {
                     upstream: upstream.id.clone(),
                     node: node.text.clone(),
                     weight: node.weight,
-                    state: state
-                        .map_or_else(Arc::default, |state| NodeState::taken_over(state, same)),
+                    state,
                 }
             }));
             states.upstreams.push(UpstreamState {
@@ -88,6 +92,8 @@ impl NodeStates {
                 rules: Rules::of(&upstream.checks),
                 checks: upstream.checks.clone(),
                 shared: old.map_or_else(Arc::default, |old| Arc::clone(&old.shared)),
+                waits: old
+                    .map_or_else(|| Arc::new(Waits::new(cores)), |old| Arc::clone(&old.waits)),
             });
         }
         states
@@ -152,6 +158,12 @@ impl NodeStates {
     #[must_use]
     pub fn epoch(&self, id: UpstreamId) -> u64 {
         self.upstream(id).map_or(0, |upstream| upstream.shared.epoch.load(Ordering::Relaxed))
+    }
+
+    /// Who waits for a place at a node of this upstream.
+    #[must_use]
+    pub fn waits(&self, id: UpstreamId) -> Option<&Arc<Waits>> {
+        self.upstream(id).map(|upstream| &upstream.waits)
     }
 
     /// Who is asked now.

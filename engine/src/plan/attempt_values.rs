@@ -40,6 +40,7 @@ fn put_list(fact: Fact, log: &LogFacts<'_>, sink: &mut ValueWriter<'_>) {
             }
             Fact::UpstreamConnectTime => attempt.connect_micros,
             Fact::UpstreamHeaderTime => attempt.header_micros,
+            Fact::UpstreamQueueTime => attempt.queue_micros,
             _ => Some(attempt.response_micros),
         };
         match micros {
@@ -116,6 +117,7 @@ mod tests {
             connect_micros: Some(4_999),
             header_micros: Some(1_005_000),
             response_micros: 2_000_000,
+            queue_micros: Some(70_999),
             ..AttemptRecord::begin(NodeIndex(1), "[::1]:81".parse().ok(), Duration::ZERO)
         };
         let unresolved = AttemptRecord { resolved: None, status: None, ..second };
@@ -130,6 +132,7 @@ mod tests {
             (Fact::UpstreamStatus, "-", "502, 200"),
             (Fact::UpstreamConnectTime, "0.004", "-, 0.004"),
             (Fact::UpstreamHeaderTime, "1.005", "-, 1.005"),
+            (Fact::UpstreamQueueTime, "0.070", "-, 0.070"),
             (Fact::UpstreamTime, "2.000", "0.000, 2.000"),
         ] {
             assert_eq!(written(&[unresolved], fact), one, "{fact:?}");

@@ -16,6 +16,9 @@ pub struct AttemptRecord {
     pub resolved: Option<SocketAddr>,
     /// When the try began, by the core's clock.
     pub started: Duration,
+    /// Microseconds that the request had waited by then, over all nodes, until one had a place for it; `None` if it
+    /// has not.
+    pub queue_micros: Option<u64>,
     /// The status of the response; of a try that failed before there was one, the status that the client
     /// gets if no other try follows, as in nginx. `None`: the client was the reason.
     pub status: Option<u16>,
@@ -37,6 +40,7 @@ impl AttemptRecord {
             node,
             resolved,
             started: now,
+            queue_micros: None,
             status: None,
             pooled: false,
             connect_micros: None,

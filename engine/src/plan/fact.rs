@@ -60,6 +60,7 @@ pub(super) enum Fact {
     UpstreamConnectTimeMs,
     UpstreamHeaderTime,
     UpstreamHeaderTimeMs,
+    UpstreamQueueTime,
     UpstreamStatus,
     UpstreamTime,
     UpstreamTimeMs,
@@ -120,6 +121,7 @@ impl Fact {
             | Self::UpstreamConnectTimeMs
             | Self::UpstreamHeaderTime
             | Self::UpstreamHeaderTimeMs
+            | Self::UpstreamQueueTime
             | Self::UpstreamStatus
             | Self::UpstreamTime
             | Self::UpstreamTimeMs
@@ -181,6 +183,7 @@ impl Fact {
             Variable::UpstreamConnectTimeMs => Self::UpstreamConnectTimeMs,
             Variable::UpstreamHeaderTime => Self::UpstreamHeaderTime,
             Variable::UpstreamHeaderTimeMs => Self::UpstreamHeaderTimeMs,
+            Variable::UpstreamQueueTime => Self::UpstreamQueueTime,
             Variable::UpstreamResponseTime => Self::UpstreamTime,
             Variable::UpstreamResponseTimeMs => Self::UpstreamTimeMs,
             Variable::UpstreamStatus => Self::UpstreamStatus,

@@ -5,8 +5,9 @@ use std::time::Duration;
 use ferrule_config::model::{
     Answers, Balance, BalanceMethod, Checks, ClientAuth, ClientLists, ClientVerify, Config,
     Forwarded, HeaderOps, HeaderValue, HostPattern, Http, HttpReuse, KeepalivePool, Listen, Node,
-    NodeAddress, OnRevoke, Pacing, PassHost, Pem, PemSource, Protocols, Reject, RetryBudget,
-    RetryOn, RetryPolicy, Route, Scheme, Server, Upstream, UpstreamTimeout, UriPattern,
+    NodeAddress, OnRevoke, Pacing, PassHost, Pem, PemSource, Protocols, QueueStatus, Reject,
+    RetryBudget, RetryOn, RetryPolicy, Route, Scheme, Server, Upstream, UpstreamQueue,
+    UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -68,12 +69,14 @@ pub(crate) fn upstream(pass_host: PassHost, scheme: Scheme) -> Upstream {
         weight: 1,
         priority: 0,
         backup: false,
+        max_connections: 0,
     };
     Upstream {
         place: Default::default(),
         id: "up".to_owned(),
         scheme,
         nodes: vec![node("a.internal"), node("b.internal")],
+        queue: UpstreamQueue { size: 0, timeout: Duration::ZERO, status: QueueStatus::Unavailable },
         balance: Balance { method: BalanceMethod::RoundRobin, hash_key: None, slow_start: None },
         pass_host,
         retry: RETRY,

@@ -9,6 +9,8 @@ pub struct NodePlan {
     pub address: NodeAddress,
     /// Its share; 0 gets nothing.
     pub weight: u32,
+    /// Connections to it, of all cores together; 0 is no limit.
+    pub max_connections: u32,
     /// Its `Host` (`pass_host = "node"`): the port is left out if it is the scheme's own.
     pub host: Box<[u8]>,
     /// Its name alone, as SNI would have it; an address without brackets; empty for Unix sockets.
@@ -46,6 +48,7 @@ impl NodePlan {
         Self {
             address: address.clone(),
             weight,
+            max_connections: 0,
             host: host.into_bytes().into(),
             name: name.into(),
             text: text.into(),

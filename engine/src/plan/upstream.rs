@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ferrule_config::model::{
     Checks, HttpReuse, KeepalivePool, PassHost, ProxyProtocol, RetryPolicy, Scheme, Upstream,
-    UpstreamTimeout,
+    UpstreamQueue, UpstreamTimeout,
 };
 use ferrule_config::template::{self as config, Variable};
 
@@ -29,6 +29,8 @@ pub struct UpstreamPlan {
     pub scheme: Scheme,
     /// At least one.
     pub nodes: Vec<NodePlan>,
+    /// Who waits for a place at one of them; `None` if no node has a limit.
+    pub queue: Option<UpstreamQueue>,
     /// How one of them is chosen.
     pub balance: BalancePlan,
     /// Which `Host` the nodes see.
@@ -65,11 +67,15 @@ impl UpstreamPlan {
         let nodes: Vec<_> = upstream
             .nodes
             .iter()
-            .map(|node| NodePlan::build(&node.address, node.weight, upstream.scheme))
+            .map(|node| NodePlan {
+                max_connections: node.max_connections,
+                ..NodePlan::build(&node.address, node.weight, upstream.scheme)
+            })
             .collect();
         Self {
             id: upstream.id.as_str().into(),
             scheme: upstream.scheme,
+            queue: nodes.iter().any(|node| node.max_connections > 0).then_some(upstream.queue),
             balance: BalancePlan::build(upstream, &nodes, compiler),
             nodes,
             pass_host: upstream.pass_host.clone(),

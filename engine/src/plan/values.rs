@@ -71,6 +71,7 @@ pub(super) fn put_fact(fact: Fact, facts: &Facts<'_>, sink: &mut ValueWriter<'_>
         Fact::UpstreamAddr
         | Fact::UpstreamConnectTime
         | Fact::UpstreamHeaderTime
+        | Fact::UpstreamQueueTime
         | Fact::UpstreamStatus
         | Fact::UpstreamTime
         | Fact::UpstreamConnectTimeMs

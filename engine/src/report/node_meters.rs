@@ -4,6 +4,7 @@
 //! nodes that this core never asks.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use strum::{EnumCount, VariantArray};
 
@@ -54,6 +55,7 @@ pub struct NodeMeters {
     idle: SharedCount,
     faults: OnceLock<Box<SharedCounts<{ Refusal::COUNT }>>>,
     times: OnceLock<Box<NodeTimes>>,
+    queue: OnceLock<Box<Histogram<TIME_BUCKETS>>>,
 }
 
 /// Connections to one node, as of now.
@@ -86,6 +88,8 @@ pub struct NodeSums {
     pub faults: Vec<u64>,
     /// Microseconds until there was a new connection.
     pub connect: HistogramSums<TIME_BUCKETS>,
+    /// Microseconds that requests have waited until the node had a place for them.
+    pub queue: HistogramSums<TIME_BUCKETS>,
     /// Microseconds until the head of the response was there.
     pub header: HistogramSums<TIME_BUCKETS>,
     /// Microseconds until the response was over.
@@ -107,6 +111,12 @@ impl NodeMeters {
     pub fn set_connections(&self, connections: NodeConnections) {
         self.open.set(connections.open);
         self.idle.set(connections.idle);
+    }
+
+    /// The node had a place for a request that has waited so long.
+    pub fn queued(&self, waited: Duration) {
+        let micros = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        self.queue.get_or_init(Box::default).observe(&SLO_MICROS, micros);
     }
 
     /// A try failed, whether or not another one followed.
@@ -153,6 +163,9 @@ impl NodeMeters {
             times.header.sum_into(&mut sums.header);
             times.response.sum_into(&mut sums.response);
         }
+        if let Some(queue) = self.queue.get() {
+            queue.sum_into(&mut sums.queue);
+        }
     }
 }
 
@@ -191,6 +204,7 @@ impl NodeSums {
             add(&mut self.faults, &other.faults);
         }
         self.connect.add(&other.connect);
+        self.queue.add(&other.queue);
         self.header.add(&other.header);
         self.response.add(&other.response);
     }
@@ -198,8 +212,6 @@ impl NodeSums {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::plan::NodeIndex;
 
@@ -233,6 +245,9 @@ mod tests {
         assert_eq!((found.connect.count(), found.connect.sum), (2, 8_000));
         assert_eq!((found.header.count(), found.header.sum), (3, 18_000));
         assert_eq!((found.response.count(), found.response.sum), (3, 6_000_000));
+        assert_eq!(found.queue.count(), 0);
+        meters.queued(Duration::from_millis(7));
+        assert_eq!((sums(&meters).queue.count(), sums(&meters).queue.sum), (1, 7_000));
     }
 
     #[test]

@@ -109,7 +109,7 @@ async fn serve(settings: WorkerSettings, driver: Driver) {
         tracing::warn!(%error, "no sockets to let others go first by: who does so sleeps");
     }
     let seed = u64::from(settings.link.core);
-    let live = LiveGeneration::new(&first, seed);
+    let live = LiveGeneration::new(&first, settings.link.core, seed);
     let core = Core::new(
         Arc::clone(&settings.link),
         settings.log,
@@ -167,6 +167,7 @@ impl Worker {
             let live = core.live();
             live.connections.publish(&live.meters);
         }
+        core.give_up_places();
         warm_up::tick(core);
         core.link.beat();
         core.link.set_connections(u64::from(core.open_connections.get()));
@@ -239,7 +240,7 @@ impl Worker {
     /// New requests get another generation.
     fn adopt(&mut self, handover: &Handover) {
         let seed = u64::from(self.core.link.core);
-        let live = LiveGeneration::new(handover, seed);
+        let live = LiveGeneration::new(handover, self.core.link.core, seed);
         live.begin_slowly(&self.core.live(), self.core.clock.elapsed());
         self.core.set_live(live);
         self.core.live().warm_up(self.core.clock.elapsed());

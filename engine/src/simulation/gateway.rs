@@ -40,7 +40,7 @@ impl Gateway {
         let addresses = Addresses::build(1, &generation.config, &|_| Vec::new());
         let meters = Arc::new(generation.meters());
         let addresses = Arc::new(addresses);
-        let node_states = NodeStates::of(&generation.plan, &NodeStates::default(), instant());
+        let node_states = NodeStates::of(&generation.plan, &NodeStates::default(), instant(), 1);
         let node_states = Arc::new(node_states);
         let handover =
             Handover { generation, listeners: Vec::new(), addresses, node_states, meters };
@@ -50,7 +50,7 @@ impl Gateway {
         let core = Core::new(
             Arc::new(CoreLink::new(0)),
             log,
-            LiveGeneration::new(&handover, seed),
+            LiveGeneration::new(&handover, 0, seed),
             seed,
             fast,
             usize::MAX,
@@ -96,7 +96,7 @@ impl Gateway {
 
     /// New requests get another generation, which says the same.
     pub(super) fn reload(&self) {
-        self.core.set_live(LiveGeneration::new(&self.handover, world::draw()));
+        self.core.set_live(LiveGeneration::new(&self.handover, 0, world::draw()));
         self.accepting.follow(self.core.live(), ListenerId(0));
         self.service.registry.review_all();
         self.core.inspection.begin_again();

@@ -39,7 +39,7 @@ fn fill(core: &Core) -> Vec<UnixStream> {
         let stream = Stream::unix(ours, Session::Plain, &core.deadlines, &core.buffers);
         let connection = UpstreamConnection { stream: Box::new(stream), peer: None };
         let connection =
-            PooledConnection { connection, open: core.live().connections.opened(node) };
+            PooledConnection { connection, open: core.live().take_place(node).unwrap() };
         let (holds, requests_max) = (TimeRange::ALWAYS, u32::MAX);
         let idle = Idle { connection, requests: 1, requests_max, opened_us: 0, until_ms: 0, holds };
         assert!(core.pool.borrow_mut().put(key, idle, &limits, now_ms).is_none());

@@ -54,6 +54,7 @@ mod log_lines;
 mod many_names;
 mod misdirected;
 mod next_node;
+mod node_limits;
 mod node_names;
 mod observe;
 mod pool;

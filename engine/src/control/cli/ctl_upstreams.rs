@@ -19,12 +19,19 @@ pub(super) fn upstreams(answer: &Value) -> String {
             let since = ago(upstream, "/panic_since");
             out.extend(["; too few, so all are asked, for ", &since]);
         }
+        if upstream.get("waiting").and_then(Value::as_u64).is_some_and(|waiting| waiting > 0) {
+            out.extend(["; ", &at("/waiting"), " requests wait for a connection"]);
+        }
         out.push('\n');
         let rows = list(upstream, "nodes").iter().map(|node| {
             let again = node.get("asked_again_in_ms").and_then(Value::as_u64);
             let again = again.map_or_else(|| "-".to_owned(), |left| age(left.div_ceil(1_000)));
             let mut row = ["/node", "/weight", "/state", "/why"].map(|at| shown(node, at)).to_vec();
-            row.extend([ago(node, "/since"), again]);
+            let [connections, most] =
+                ["/connections", "/max_connections"].map(|at| shown(node, at));
+            let connections =
+                if most == "-" { connections } else { format!("{connections}/{most}") };
+            row.extend([ago(node, "/since"), again, connections]);
             let figures = ["/ejections", "/tries", "/failures", "/p50_ms", "/p99_ms"];
             row.extend(figures.map(|at| shown(node, at)));
             row
@@ -36,6 +43,7 @@ pub(super) fn upstreams(answer: &Value) -> String {
             "WHY",
             "SINCE",
             "AGAIN IN",
+            "CONNECTIONS",
             "EJECTIONS",
             "TRIES",
             "FAILED",

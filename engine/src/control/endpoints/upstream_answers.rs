@@ -60,6 +60,7 @@ pub(super) fn upstreams(status: &ProcessStatus, only: Option<&str>) -> Result<Va
             "healthy": view.healthy,
             "eligible": view.eligible,
             "panic_since": states.panic_since(id),
+            "waiting": states.waits(id).map_or(0, |waits| waits.count()),
             "nodes": listed,
             "nodes_left_out": nodes.len() - listed.len(),
         }));
@@ -95,6 +96,8 @@ fn node_json(
         "since": found.since,
         "asked_again_in_ms": found.until_ms.map(|until| until.saturating_sub(now_ms)),
         "ejections": found.ejections,
+        "connections": node.state.places.taken(),
+        "max_connections": node.state.places.max(),
     });
     // Nodes that are not counted one by one have no figures.
     if let (Some(sums), Some(value)) = (sums, value.as_object_mut()) {

@@ -13,7 +13,7 @@ use super::families::{Family, leave_out_surplus, number, signed};
 use super::logs::lost_lines;
 use super::names::names;
 use super::objects::by_object;
-use super::upstreams::{by_node, bytes, checks, failing, health};
+use super::upstreams::{by_node, bytes, checks, failing, health, limits};
 use crate::control::process::clock;
 use crate::control::state::status::{ActiveGeneration, ProcessStatus};
 use crate::report::{Counter, CounterSums, EventSums};
@@ -34,6 +34,7 @@ pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
     let states = status.node_states();
     all.push(failing(&states, clock::unix_seconds().unsigned_abs()));
     all.extend(health(&states, states.now_ms(clock::monotonic())));
+    all.extend(limits(&states));
     all.push(checks(&status.checks));
     all.extend(names(&status.names));
     all.extend(times(&sums));

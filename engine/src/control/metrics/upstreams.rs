@@ -137,7 +137,12 @@ fn connections(totals: &NodeTotals) -> Family {
 type TimesOf = fn(&NodeSums) -> &HistogramSums<TIME_BUCKETS>;
 
 fn times(totals: &NodeTotals) -> impl Iterator<Item = Family> + '_ {
-    let families: [(TimesOf, _, _); 3] = [
+    let families: [(TimesOf, _, _); 4] = [
+        (
+            |sums| &sums.queue,
+            "ferrule_upstream_queue_duration_seconds",
+            "Time that requests have waited because every node had as many connections as it takes, by the node that had a place for them then.",
+        ),
         (
             |sums| &sums.connect,
             "ferrule_upstream_connect_duration_seconds",
@@ -180,6 +185,37 @@ pub(super) fn failing(states: &NodeStates, now: u64) -> Family {
         }
     }
     failing
+}
+
+/// How many connections nodes take, and who waits for one. Nodes that are not counted one by one are left out.
+pub(super) fn limits(states: &NodeStates) -> [Family; 2] {
+    let mut most = Family::gauge(
+        "ferrule_upstream_connections_max",
+        "`max_connections` of each upstream node that has a limit.",
+    )
+    .labelled(&["upstream", "node"]);
+    let mut seen = BTreeSet::new();
+    for node in states.nodes().iter().take(NODES_MAX) {
+        let Some(max) = node.state.places.max() else { continue };
+        // One upstream may name the same node twice; a sample may not.
+        if seen.insert((&node.upstream, &node.node)) {
+            let labels =
+                vec![("upstream", node.upstream.to_string()), ("node", node.node.to_string())];
+            most.push(labels, f64::from(max));
+        }
+    }
+    let mut waiting = Family::gauge(
+        "ferrule_upstream_waiting",
+        "Requests that wait because every node of the upstream has as many connections as it takes.",
+    )
+    .labelled(&["upstream"]);
+    for (id, name, nodes) in states.upstreams().take(NODES_MAX) {
+        if nodes.iter().any(|node| node.state.places.max().is_some()) {
+            let count = states.waits(id).map_or(0, |waits| waits.count());
+            waiting.push(vec![("upstream", name.to_owned())], f64::from(count));
+        }
+    }
+    [most, waiting]
 }
 
 /// What is known of the nodes' health. Nodes that are not counted one by one are left out.

@@ -207,7 +207,8 @@ impl Reloader {
     ) {
         let meters: Vec<_> = self.links.iter().map(|_| Arc::new(generation.meters())).collect();
         let before = self.status.node_states();
-        let node_states = Arc::new(NodeStates::of(&generation.plan, &before, clock::monotonic()));
+        let (now, cores) = (clock::monotonic(), self.links.len());
+        let node_states = Arc::new(NodeStates::of(&generation.plan, &before, now, cores));
         for ((core, link), meters) in self.links.iter().enumerate().zip(&meters) {
             link.generation.post(Arc::new(Handover {
                 generation: Arc::clone(generation),

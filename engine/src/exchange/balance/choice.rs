@@ -19,6 +19,22 @@ impl Tried {
         }
     }
 
+    /// Forgets one.
+    pub fn remove(&mut self, node: NodeIndex) {
+        if let Some(bits) = self.bits.get_mut(node.0 as usize / 64) {
+            *bits &= !(1 << (node.0 % 64));
+        }
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        for (bits, more) in self.bits.iter_mut().zip(other.bits) {
+            *bits |= more;
+        }
+        self
+    }
+
     /// Was it tried?
     #[must_use]
     pub fn contains(&self, node: NodeIndex) -> bool {

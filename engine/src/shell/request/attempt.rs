@@ -11,7 +11,9 @@ use super::connect_error::ConnectError;
 use super::context::ExchangeContext;
 use super::duplex::{RelayResult, relay};
 use super::held_body::HeldBody;
-use super::lease::{Lease, LeaseRequest, check_new, give_back, give_back_unused, obtain};
+use super::lease::{
+    Lease, LeaseError, LeaseRequest, check_new, give_back, give_back_unused, obtain,
+};
 use super::memory::ExchangeMemory;
 use super::respond::{ResponseContext, ResponseProgress, UploadState};
 use super::total_time::TotalTimer;
@@ -58,6 +60,8 @@ pub(super) enum AttemptResult {
     Failed(FailedAttempt),
     /// Another attempt is to answer instead of this response, of which the client knows nothing.
     PassedOver(u16),
+    /// The node has no place for another connection: it was not asked.
+    Full,
 }
 
 /// An attempt that failed before anything was sent to the client.
@@ -91,7 +95,8 @@ pub(super) async fn attempt(
     }
     let mut lease = match obtained.done {
         Ok(lease) => lease,
-        Err(error) => {
+        Err(LeaseError::NodeFull) => return AttemptResult::Full,
+        Err(LeaseError::Connect(error)) => {
             let overdue = tries.overdue(true).filter(|_| error == ConnectError::TimedOut);
             return AttemptResult::Failed(FailedAttempt {
                 cause: overdue.unwrap_or_else(|| error.cause()),
@@ -136,7 +141,7 @@ async fn lease(
     memory: &ExchangeMemory,
     tries: &Tries<'_>,
     node_plan: &NodePlan,
-) -> WatchedResult<Result<Lease, ConnectError>> {
+) -> WatchedResult<Result<Lease, LeaseError>> {
     let upstream = request.upstream();
     let proxy_header = match &upstream.proxy {
         Some(proxy) => client.proxy_header(proxy),
@@ -150,6 +155,8 @@ async fn lease(
         fresh: tries.is_fresh()
             || !(upstream.http_reuse == HttpReuse::Always || request.is_repeatable()),
         proxy_header: &proxy_header,
+        waiting: upstream.queue.is_some().then_some(&tries.waiting),
+        goes_first: !tries.is_first(),
     };
     let obtaining = pin!(obtain(request.core, request.live, wanted));
     client.stream.source().run_while_listening(obtaining, None).await

@@ -8,6 +8,7 @@ use super::attempt::{AttemptResult, FailedAttempt, ForwardResult, attempt};
 use super::context::ExchangeContext;
 use super::failure::{self, FailureReason};
 use super::memory::ExchangeMemory;
+use super::place_wait::{self, FailureSoFar};
 use super::tries::Tries;
 use super::try_report;
 use crate::exchange::cause::UpstreamCause;
@@ -32,22 +33,38 @@ pub(crate) async fn forward(
     let Some(tries) = Tries::begin(request, hash) else {
         return ForwardResult::Refuse(Refusal::NoLiveNode, request.unread_bodies());
     };
+    if request.upstream().queue.is_some()
+        && let Err(end) = place_wait::queue_up(request, client, &tries, outcome).await
+    {
+        return end;
+    }
+    let mut failure = None;
     loop {
         // A response that is passed over has the next one chosen within the attempt.
         let node = tries.node();
         outcome.node = Some(node);
-        if !memory.attempts.is_empty() {
-            request.node_meters(node).count(NodeCounter::Retries);
-        }
-        memory.attempts.push(begin(request, node, tries.now()));
+        memory.attempts.push(AttemptRecord {
+            queue_micros: tries.waited_micros(),
+            ..begin(request, node, tries.now())
+        });
         let open = request.live.begin_try(request.node_id(node));
         let result = attempt(request, client, memory, &tries, consumed, outcome).await;
+        if matches!(result, AttemptResult::Full) {
+            // As if it had not been chosen.
+            drop(open);
+            memory.attempts.pop();
+            outcome.node = memory.attempts.last().map(|attempt| attempt.node);
+            match place_wait::after_full(request, client, &tries, outcome, failure).await {
+                Ok(()) => continue,
+                Err(end) => return end,
+            }
+        }
         let said = try_report::try_result(&result, outcome);
         end(request, memory, &result, said, outcome);
         open.end(|| Some(try_report::try_end(memory.attempt()?, said?)));
         let failed = match result {
             AttemptResult::Done(forwarded) => return forwarded,
-            AttemptResult::PassedOver(_) => continue,
+            AttemptResult::PassedOver(_) | AttemptResult::Full => continue,
             AttemptResult::Failed(failed) => failed,
         };
         let decision = decide(Attempt {
@@ -66,6 +83,7 @@ pub(crate) async fn forward(
         if !goes_on {
             return ForwardResult::Refuse(failed.cause.refusal(), failed.bodies);
         }
+        failure = Some(FailureSoFar { refusal: failed.cause.refusal(), bodies: failed.bodies });
     }
 }
 
@@ -104,7 +122,11 @@ fn end(
     outcome: &mut Outcome,
 ) {
     let now = request.core.clock.elapsed();
+    let is_retry = memory.attempts.len() > 1;
     let Some(attempt) = memory.attempt() else { return };
+    if is_retry {
+        request.node_meters(attempt.node).count(NodeCounter::Retries);
+    }
     attempt.response_micros = attempt.micros_until(now);
     let before = outcome.upstream_micros.unwrap_or(0);
     outcome.upstream_micros = Some(before.saturating_add(attempt.response_micros));
@@ -115,7 +137,7 @@ fn end(
         AttemptResult::Done(ForwardResult::Refuse(refusal @ Refusal::UpstreamTimeout, _)) => {
             attempt.status = Some(refusal.status());
         }
-        AttemptResult::Done(_) => {}
+        AttemptResult::Done(_) | AttemptResult::Full => {}
     }
     request.node_meters(attempt.node).tried(attempt);
     if let Some(said) = said {
@@ -161,7 +183,8 @@ fn note(request: &ExchangeContext<'_>, node: NodeIndex, result: &AttemptResult, 
             (fault, Some(outcome.ended.word()))
         }
         // The client was why.
-        AttemptResult::Done(ForwardResult::Aborted | ForwardResult::Refuse(..)) => return,
+        AttemptResult::Done(ForwardResult::Aborted | ForwardResult::Refuse(..))
+        | AttemptResult::Full => return,
     };
     request.node_meters(node).failed(fault);
     if let Some(text) = word {

@@ -3,6 +3,7 @@
 //! In: a node, and the name that it is to prove. Out: a [`Lease`], which goes back to the pool if its
 //! exchange has left it usable, and is closed by being dropped.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::report::{NodeCounter, NodeMeters};
 use crate::shell::state::core::Core;
 use crate::shell::state::generation::LiveGeneration;
 use crate::shell::state::node_connections::OpenNodeConnection;
+use crate::shell::state::place_queue::QueuePlace;
 use crate::shell::state::upstream_connection::{PooledConnection, UpstreamConnection};
 use crate::shell::transport::record_reader;
 use crate::shell::transport::stream::Stream;
@@ -50,6 +52,21 @@ pub(crate) struct Lease {
     pub(crate) reused: bool,
 }
 
+/// Why there is no connection for a request.
+#[derive(Debug)]
+pub(crate) enum LeaseError {
+    /// The node has as many connections as it takes, or others have waited for one longer. Nothing was done.
+    NodeFull,
+    /// It could not be opened.
+    Connect(ConnectError),
+}
+
+impl From<ConnectError> for LeaseError {
+    fn from(error: ConnectError) -> Self {
+        Self::Connect(error)
+    }
+}
+
 /// Which connection is wanted.
 #[derive(Clone, Copy)]
 pub(crate) struct LeaseRequest<'a> {
@@ -66,27 +83,32 @@ pub(crate) struct LeaseRequest<'a> {
     /// The PROXY protocol header it begins with; empty for none. It speaks of one client, so no such
     /// connection comes from the pool or goes there.
     pub(crate) proxy_header: &'a [u8],
+    /// Of an upstream with limits: the request's place in the queue, which it leaves as soon as there is a
+    /// connection, or a place for one.
+    pub(crate) waiting: Option<&'a Cell<Option<QueuePlace>>>,
+    /// It waits for nobody: it has had its turn before.
+    pub(crate) goes_first: bool,
 }
 
 /// Gets a connection for `wanted`.
 ///
 /// # Errors
-/// As [`ConnectError`] says.
+/// As [`LeaseError`] says.
 pub(crate) async fn obtain(
     core: &Core,
     live: &LiveGeneration,
     wanted: LeaseRequest<'_>,
-) -> Result<Lease, ConnectError> {
+) -> Result<Lease, LeaseError> {
     let id = NodeId { upstream: wanted.upstream, node: wanted.node };
     let plan = live.generation.plan.upstream(wanted.upstream);
     let Some(node) = plan.nodes.get(wanted.node.0 as usize) else {
-        return Err(ConnectError::NoAddress);
+        return Err(ConnectError::NoAddress.into());
     };
     let tls = live.generation.tls.upstreams.get(wanted.upstream.0 as usize);
     let tls = tls.and_then(Option::as_ref);
     let Some(address) = address_of(core, live, id, &node.address) else {
         connect::log_failure(core, live, id, None, &ConnectError::NoAddress);
-        return Err(ConnectError::NoAddress);
+        return Err(ConnectError::NoAddress.into());
     };
     let tls_identity =
         tls.map(|tls| TlsIdentity { name: wanted.server_name, settings: tls.pool_identity() });
@@ -98,8 +120,11 @@ pub(crate) async fn obtain(
         && let Some(lease) = from_pool(core, meters, wanted.node, key, address)
     {
         meters.count(NodeCounter::Reuses);
+        leave_queue(core, meters, &wanted);
         return Ok(lease);
     }
+    let Some(open) = take_place(core, live, id, &wanted) else { return Err(LeaseError::NodeFull) };
+    leave_queue(core, meters, &wanted);
     let LeaseRequest { server_name, timeout, proxy_header, .. } = wanted;
     let tls = tls.map(|tls| TlsTarget::new(tls, server_name));
     let order = match address {
@@ -127,7 +152,7 @@ pub(crate) async fn obtain(
                 requests: 0,
                 requests_max,
                 opened_us: u64::try_from(core.clock.elapsed().as_micros()).unwrap_or(u64::MAX),
-                open: live.connections.opened(id),
+                open,
                 idle_until_ms: 0,
                 reused: false,
             })
@@ -136,8 +161,42 @@ pub(crate) async fn obtain(
             meters.count(NodeCounter::ConnectFailures);
             let server_name = tls.as_ref().map(|tls| &tls.server_name);
             connect::log_failure(core, live, id, server_name, &error);
-            Err(error)
+            Err(error.into())
         }
+    }
+}
+
+/// A place for another connection, if the node has one and nobody has waited for it much longer. For one, an idle
+/// connection of this core that does not fit is closed.
+fn take_place(
+    core: &Core,
+    live: &LiveGeneration,
+    node: NodeId,
+    wanted: &LeaseRequest<'_>,
+) -> Option<OpenNodeConnection> {
+    if let Some(queue) = live.queue(node.upstream)
+        && !wanted.goes_first
+        && !queue.is_empty_everywhere()
+    {
+        let place = wanted.waiting.and_then(Cell::take);
+        let since = place.as_ref().map(|place| place.since().shared_ms);
+        wanted.waiting.inspect(|waiting| waiting.set(place));
+        let since = since.unwrap_or_else(|| live.node_states.now_ms(core.clock.instant()));
+        if !queue.is_turn_of(since) {
+            return None;
+        }
+    }
+    let taken = live.take_place(node);
+    if taken.is_none() && core.close_idle(live, node, 1) > 0 {
+        return live.take_place(node);
+    }
+    taken
+}
+
+/// There is a connection for it: a request that has waited leaves the queue.
+fn leave_queue(core: &Core, meters: &NodeMeters, wanted: &LeaseRequest<'_>) {
+    if let Some(place) = wanted.waiting.and_then(Cell::take) {
+        meters.queued(core.clock.elapsed().saturating_sub(place.since().at));
     }
 }
 
@@ -227,10 +286,22 @@ pub(crate) fn give_back(core: &Core, limits: KeepalivePool, lease: Lease) {
         KeepalivePool { idle_timeout: keep_alive::spread(limits.idle_timeout, draw), ..limits };
     let holds = peer.as_ref().map_or(TimeRange::ALWAYS, |peer| peer.holds());
     open.set_idle(true);
+    let queue = open.queue();
+    if let Some(queue) = &queue
+        && !queue.is_empty_everywhere()
+        && queue.is_wanted_elsewhere()
+        && open.is_one_of_all()
+    {
+        // Closed first, and then its place is given back.
+        return drop(stream);
+    }
     let connection = PooledConnection { connection: UpstreamConnection { stream, peer }, open };
     let idle = Idle { connection, requests, requests_max, opened_us, holds, until_ms: 0 };
     // What comes out is closed by being dropped.
     drop(core.pool.borrow_mut().put(key, idle, &limits, core.clock.elapsed_ms()));
+    if let Some(queue) = queue {
+        queue.call_first();
+    }
 }
 
 /// Gives a connection back over which nothing was sent: its idle time goes on.

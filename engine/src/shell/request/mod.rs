@@ -1,7 +1,8 @@
 //! One exchange: a request to an upstream and its response back.
 //!
 //! [`serve`] admits a request and answers or forwards it, in a [`task`]. [`forward`] makes one [`attempt`]
-//! after the other, as [`tries`] allow. For each, [`lease`] takes a connection from the pool or has [`connect`] make one,
+//! after the other, as [`tries`] allow. One that finds every node full waits ([`place_wait`]).
+//! For each, [`lease`] takes a connection from the pool or has [`connect`] make one,
 //! [`duplex`] runs both directions at once, [`respond`] passes the response on, and [`relay`] moves a body.
 //! After a 101, [`tunnel`] carries bytes until [`tunnel_review`] finds a reason to end it. [`warm_up`] opens
 //! connections before a request needs them.
@@ -17,6 +18,7 @@ pub(crate) mod forward;
 pub(crate) mod held_body;
 mod lease;
 pub(crate) mod memory;
+mod place_wait;
 mod race;
 pub(crate) mod relay;
 pub(crate) mod respond;

@@ -13,6 +13,10 @@ use crate::exchange::cause::UpstreamCause;
 use crate::exchange::retry::Sent;
 use crate::plan::NodeIndex;
 use crate::report::NodeCounter;
+use crate::shell::state::place_queue::QueuePlace;
+
+/// So many full nodes are passed by before a request waits: of more than 256, not all are remembered.
+const SKIPS_MAX: u32 = 64;
 
 /// Who is asked now, and who was before.
 pub(super) struct Tries<'a> {
@@ -26,6 +30,14 @@ pub(super) struct Tries<'a> {
     began: Duration,
     /// When this try was chosen.
     now: Cell<Duration>,
+    /// Nodes that had no place since this request last waited.
+    full: Cell<Tried>,
+    /// How many those were.
+    skips: Cell<u32>,
+    /// Its place in the queue of its upstream, until there is a connection.
+    pub(super) waiting: Cell<Option<QueuePlace>>,
+    /// How long it has waited there; `None` if it has not.
+    waited: Cell<Option<Duration>>,
 }
 
 impl<'a> Tries<'a> {
@@ -47,6 +59,10 @@ impl<'a> Tries<'a> {
             hash,
             began: now,
             now: Cell::new(now),
+            full: Cell::default(),
+            skips: Cell::new(0),
+            waiting: Cell::default(),
+            waited: Cell::default(),
         })
     }
 
@@ -107,6 +123,67 @@ impl<'a> Tries<'a> {
         self.fresh.set(false);
         self.retries_left.set(self.retries_left.get() - 1);
         true
+    }
+
+    /// The node of this try has no place for another connection. True if another one may have: it is chosen, and
+    /// this one counts as if it had not been.
+    pub(super) fn skip_full(&self) -> bool {
+        let (mut tried, mut full) = (self.tried.get(), self.full.get());
+        tried.remove(self.node());
+        full.insert(self.node());
+        self.tried.set(tried);
+        self.full.set(full);
+        let skips = self.skips.get() + 1;
+        self.skips.set(skips);
+        skips <= SKIPS_MAX && self.choose(tried.and(full))
+    }
+
+    /// Has no node failed to answer so far?
+    pub(super) fn has_failed_nowhere(&self) -> bool {
+        self.tried.get().is_empty()
+    }
+
+    /// Nodes that had no place may have one now: the node of this try is chosen again. False if there is none.
+    pub(super) fn choose_again(&self) -> bool {
+        self.full.set(Tried::default());
+        self.skips.set(0);
+        let mut tried = self.tried.get();
+        tried.remove(self.node());
+        self.tried.set(tried);
+        self.choose(tried)
+    }
+
+    fn choose(&self, but: Tried) -> bool {
+        let now = self.request.core.clock.elapsed();
+        let choice = NodeChoice { tried: &but, hash: self.hash, now };
+        let Some(node) = self.request.next_node(&choice) else { return false };
+        let mut tried = self.tried.get();
+        tried.insert(node);
+        self.tried.set(tried);
+        self.node.set(node);
+        self.now.set(now);
+        true
+    }
+
+    /// It has waited for a place so long, by now.
+    pub(super) fn set_waited(&self, waited: Duration) {
+        self.waited.set(Some(waited));
+    }
+
+    /// How long it has waited for a place, in microseconds; `None` if it has not.
+    pub(super) fn waited_micros(&self) -> Option<u64> {
+        self.waited.get().map(|waited| u64::try_from(waited.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// Is this try the first? Another one has had its turn.
+    pub(super) fn is_first(&self) -> bool {
+        self.has_failed_nowhere_else() && !self.fresh.get()
+    }
+
+    fn has_failed_nowhere_else(&self) -> bool {
+        let mut tried = self.tried.get();
+        tried.remove(self.node());
+        tried.is_empty()
     }
 
     /// A response with this status came to a request of which all is held. True if another node is asked

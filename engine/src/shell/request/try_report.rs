@@ -72,7 +72,7 @@ pub(super) fn try_result(result: &AttemptResult, outcome: &Outcome) -> Option<Tr
             | ExchangeEnd::Overdue
             | ExchangeEnd::Stopped => None,
         },
-        AttemptResult::Done(ForwardResult::Refuse(..)) => None,
+        AttemptResult::Done(ForwardResult::Refuse(..)) | AttemptResult::Full => None,
     }
 }
 

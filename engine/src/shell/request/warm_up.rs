@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::lease::{LeaseRequest, give_back_unused, obtain};
 use crate::exchange::rewrite::upstream_name;
 use crate::exchange::warm_up::{WarmOpened, WarmOpening};
-use crate::plan::HostBuf;
+use crate::plan::{HostBuf, NodeId};
 use crate::shell::state::core::Core;
 use crate::shell::state::generation::LiveGeneration;
 use crate::shell::transport::net;
@@ -20,10 +20,14 @@ pub(crate) fn tick(core: &Rc<Core>) {
     }
     let live = core.live();
     loop {
-        // To a node that is not asked, nothing is opened: as if it had all that it needs.
-        let is_asked =
-            |node| live.node_states.get(node).is_none_or(|state| state.health.takes_part());
-        let idle = |node| if is_asked(node) { live.connections.get(node).idle } else { u64::MAX };
+        // To a node that is not asked, or takes no more, nothing is opened: as if it had all that it needs.
+        let is_fit = |node: NodeId| {
+            let state = live.node_states.get(node);
+            let wanted = live.node_states.waits(node.upstream).is_some_and(|all| all.count() > 0);
+            state.is_none_or(|state| state.health.takes_part() && !state.places.is_full())
+                && !wanted
+        };
+        let idle = |node| if is_fit(node) { live.connections.get(node).idle } else { u64::MAX };
         let next = live.warm_up.borrow_mut().next(core.clock.elapsed_ms(), idle);
         let Some(opening) = next else { return };
         net::spawn(open(Rc::clone(core), Rc::clone(&live), opening));
@@ -49,6 +53,8 @@ async fn try_to_open(core: &Core, live: &Rc<LiveGeneration>, opening: &WarmOpeni
         timeout: plan.timeout.connect,
         fresh: true,
         proxy_header: &[],
+        waiting: None,
+        goes_first: false,
     };
     let Ok(lease) = obtain(core, live, wanted).await else { return WarmOpened::Failed };
     // Another generation opens its own, with its own settings.

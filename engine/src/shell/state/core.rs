@@ -8,8 +8,10 @@ use std::time::Duration;
 use super::generation::LiveGeneration;
 use super::inspection::Inspection;
 use super::log_limits::{LogCause, LogLimits};
+use super::place_queue::PlaceQueue;
 use super::upstream_connection::PooledConnection;
-use crate::exchange::pool::{Identity, Pool};
+use crate::exchange::pool::{Identity, Pool, Walk};
+use crate::plan::{NodeId, NodeIndex, UpstreamId};
 use crate::report::{Counter, Counters, Events, ExpiryTracker, LogProducer, Reporter};
 use crate::setup::CoreLink;
 use crate::shell::transport::buffers::BufferPool;
@@ -157,6 +159,43 @@ impl Core {
         self.live().warm_up.borrow_mut().pause(now_ms);
         self.inspection.give_up(self.pool.borrow().len());
         self.inspect_idle();
+    }
+
+    /// Closes idle connections to nodes that have as many as they take, as far as requests wait for them on
+    /// other cores.
+    pub(crate) fn give_up_places(&self) {
+        let live = self.live();
+        let upstreams = (0..).map(UpstreamId).zip(live.generation.plan.upstreams());
+        for (upstream, plan) in upstreams.filter(|(_, plan)| plan.queue.is_some()) {
+            let wanted = |queue: &Rc<PlaceQueue>| queue.is_wanted_elsewhere();
+            if live.queue(upstream).as_ref().is_some_and(wanted) {
+                let mut waiting = live.node_states.waits(upstream).map_or(0, |waits| waits.count());
+                for node in (0..).map(NodeIndex).take(plan.nodes.len()) {
+                    waiting -= self.close_idle(&live, NodeId { upstream, node }, waiting);
+                }
+            }
+        }
+    }
+
+    /// Closes idle connections to a node that has as many connections as it takes: so many at most. How many it
+    /// has closed.
+    pub(crate) fn close_idle(&self, live: &LiveGeneration, node: NodeId, most: u32) -> u32 {
+        let is_full = live.node_states.get(node).is_some_and(|state| state.places.is_full());
+        if !is_full || live.connections.get(node).idle == 0 {
+            return 0;
+        }
+        let (mut closed, mut walk, mut pool) = (0, Walk::default(), self.pool.borrow_mut());
+        while closed < most {
+            let looked = pool.look(&mut walk, |_, idle| {
+                let closes = idle.connection.open.is_to_node_of(&live.connections, node);
+                closed += u32::from(closes);
+                !closes
+            });
+            if looked.is_none() {
+                break;
+            }
+        }
+        closed
     }
 
     /// The generation that new requests get.

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ use crate::identity::IdentityCache;
 use crate::plan::{ListenerId, NodeId, NodeIndex, NodePlan, ServerId, UpstreamId};
 use crate::report::{Meters, NodeMeters};
 use crate::setup::{Addresses, Generation, Handover};
-use crate::shell::state::node_connections::ConnectionTable;
+use crate::shell::state::node_connections::{ConnectionTable, OpenNodeConnection};
+use crate::shell::state::place_queue::PlaceQueue;
 use crate::shell::transport::clock::CoreClock;
 
 /// One generation as one core sees it.
@@ -49,6 +51,8 @@ pub(crate) struct LiveGeneration {
     /// What each balancer knows of its nodes' health.
     looks: Vec<Cell<Look>>,
     allowances: Vec<RefCell<RetryAllowance>>,
+    /// Who waits for a place, by upstream; `None` where no node has a limit.
+    queues: RefCell<Vec<Option<Rc<PlaceQueue>>>>,
     /// Server names seen, by listener, and what they lead to.
     names: RefCell<HashMap<ListenerId, ServerNames, RandomState>>,
     /// This core's own copies of the TLS settings, so that no two cores count references in one place.
@@ -93,9 +97,9 @@ type ServerNames = HashMap<Box<str>, ServerId, RandomState>;
 const NAMES_MAX: usize = 1_024;
 
 impl LiveGeneration {
-    /// The generation that `handover` brings, with nothing remembered yet.
+    /// The generation that `handover` brings to this core, with nothing remembered yet.
     #[must_use]
-    pub(crate) fn new(handover: &Handover, seed: u64) -> Self {
+    pub(crate) fn new(handover: &Handover, core: u32, seed: u64) -> Self {
         let generation = Arc::clone(&handover.generation);
         let balancers: Vec<_> = generation
             .plan
@@ -114,8 +118,16 @@ impl LiveGeneration {
             .iter()
             .map(|upstream| RefCell::new(RetryAllowance::new(upstream.retry.budget)))
             .collect();
+        let states = &handover.node_states;
+        let queue = |id| states.waits(id).map(|waits| Rc::new(PlaceQueue::new(waits, core)));
+        let queues = (0..)
+            .map(UpstreamId)
+            .zip(generation.plan.upstreams())
+            .map(|(id, upstream)| upstream.queue.and_then(|_| queue(id)))
+            .collect();
         Self {
             generation,
+            queues: RefCell::new(queues),
             connections: ConnectionTable::default(),
             warm_up: RefCell::default(),
             turns,
@@ -138,11 +150,20 @@ impl LiveGeneration {
     /// Takes over from the generation before what outlives it.
     pub(crate) fn go_on(&self, before: &Self) {
         let known = before.generation.plan.upstreams();
-        self.connections.go_on(&before.connections, |node| {
+        let own = self.places();
+        for (upstream, queue) in known.iter().zip(&*before.queues.borrow()) {
+            let mut queues = self.queues.borrow_mut();
+            let place = own.get(&*upstream.id).and_then(|place| queues.get_mut(*place));
+            if let (Some(Some(own)), Some(queue)) = (place, queue) {
+                *own = Rc::clone(queue);
+            }
+        }
+        let now_at = |node: NodeId| {
             let upstream = known.get(node.upstream.0 as usize)?;
             let address = &upstream.nodes.get(node.node.0 as usize)?.address;
             self.find_node(&upstream.id, address)
-        });
+        };
+        self.connections.go_on(&before.connections, now_at, |node| self.queue(node.upstream));
         before.connections.withdraw(&before.meters);
     }
 
@@ -252,6 +273,26 @@ impl LiveGeneration {
         let usable = |node| view.standing(node, now_ms) == Standing::Usable;
         self.balancers.get(at)?.borrow_mut().set_usable(now, usable);
         probe
+    }
+
+    /// Who waits on this core for a place at a node of this upstream; `None` if no node has a limit.
+    #[must_use]
+    pub(crate) fn queue(&self, upstream: UpstreamId) -> Option<Rc<PlaceQueue>> {
+        self.queues.borrow().get(upstream.0 as usize)?.clone()
+    }
+
+    /// Takes a place for a connection that is about to be opened; `None` if the node has none left. Whose turn it
+    /// is has been decided.
+    #[must_use]
+    pub(crate) fn take_place(&self, node: NodeId) -> Option<OpenNodeConnection> {
+        let place = self.node_states.get(node)?.places.take()?;
+        Some(self.connections.opened(node, place, || self.queue(node.upstream)))
+    }
+
+    /// Has a node of this upstream room for another connection?
+    #[must_use]
+    pub(crate) fn has_place(&self, upstream: UpstreamId) -> bool {
+        self.node_states.nodes_of(upstream).iter().any(|node| !node.state.places.is_full())
     }
 
     /// What is left of an upstream's `retry_budget` on this core.

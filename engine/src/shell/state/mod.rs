@@ -7,4 +7,5 @@ pub(crate) mod inspection;
 pub(crate) mod load_shedding;
 pub(crate) mod log_limits;
 pub(crate) mod node_connections;
+pub(crate) mod place_queue;
 pub(crate) mod upstream_connection;

@@ -195,6 +195,13 @@ impl Stream {
         self.split().1
     }
 
+    /// Tells, now and later, whether the peer has left; one that has only ended its own direction has not, if
+    /// `spares_half_close`.
+    pub(crate) fn leaving(&self, spares_half_close: bool) -> impl Fn() -> bool + use<> {
+        let peer = self.descriptor;
+        move || if spares_half_close { peer.is_over() } else { peer.has_left() }
+    }
+
     /// Resets the connection without `close_notify`: the peer must not take what it has received for a
     /// whole message.
     pub(crate) fn abort(&mut self) {
