@@ -265,6 +265,22 @@ on_both_drivers! {
         }
     }
 
+    /// What an exchange may take in all holds while it waits, too.
+    fn the_time_of_an_exchange_ends_its_wait(driver) {
+        let (scratch, go) = (scratch(), Arc::new(AtomicBool::new(false)));
+        let upstream = Upstream::plain(held(&go));
+        let brief = "[[routes]]\nuri = \"/brief\"\nupstream_id = \"far\"\ntimeout.total = '300ms'\n";
+        let lines = format!("{}max_connections = 1\nqueue.timeout = 60\n{brief}", nodes(&[upstream.port]));
+        let gateway = setup(scratch.path(), driver, 1, &lines).start();
+        let mut first = ask(&gateway);
+        assert!(until(|| upstream.seen().len() == 1));
+        let answer = raw::plain_get(gateway.port("front"), "x", "/brief");
+        assert_eq!(answer.status(), 504, "{}", gateway.log());
+        assert!((refused(&gateway, "total-timeout") - 1.0).abs() < 0.1);
+        go.store(true, Ordering::SeqCst);
+        assert_eq!(status(&mut first), 200);
+    }
+
     /// A client that leaves makes room in the queue, and its request is never sent.
     fn a_client_that_leaves_waits_no_longer(driver) {
         let (scratch, go) = (scratch(), Arc::new(AtomicBool::new(false)));

@@ -11,7 +11,7 @@ use ferrule_config::model::{HalfClose, UpstreamQueue};
 use super::attempt::ForwardResult;
 use super::context::ExchangeContext;
 use super::tries::Tries;
-use crate::exchange::cause::ClientCause;
+use crate::exchange::cause::{ClientCause, UpstreamCause};
 use crate::exchange::outcome::Outcome;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::reuse::Bodies;
@@ -95,11 +95,13 @@ async fn wait(
         },
     };
     let began = place.since().at;
+    let ends = began.saturating_add(settings.timeout);
+    let ends = tries.ends().map_or(ends, |whole| ends.min(whole));
     let spares = request.live.generation.plan.http.client_half_close == HalfClose::Serve;
     let waited = {
         let stream = &mut client.stream;
         let has_left = stream.leaving(spares);
-        let turn = pin!(turn(request, &place, began.saturating_add(settings.timeout), has_left));
+        let turn = pin!(turn(request, &place, ends, has_left));
         stream.source().run_while_listening(turn, None).await
     };
     tries.set_waited(core.clock.elapsed().saturating_sub(began));
@@ -112,7 +114,11 @@ async fn wait(
             outcome.ended = ClientCause::Left.end();
             Err(ForwardResult::Aborted)
         }
-        WaitEnd::TimedOut => refuse(Refusal::UpstreamQueueTimeout(settings.status)),
+        // Waiting is part of the whole exchange.
+        WaitEnd::TimedOut => refuse(tries.overdue(false).map_or_else(
+            || Refusal::UpstreamQueueTimeout(settings.status),
+            UpstreamCause::refusal,
+        )),
         WaitEnd::Turn => {
             tries.waiting.set(Some(place));
             // Whoever may be asked by now.
