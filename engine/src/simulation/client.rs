@@ -50,8 +50,9 @@ struct ConnectionProgress {
 
 /// One client: a few connections, one after the other.
 pub(super) async fn client(run: Rc<RunContext>) {
-    for _ in 0..1 + below(2) {
-        sleep(Duration::from_millis(below(1_500) as u64)).await;
+    let (most, pause) = if run.setting.has_outages() { (8, 6_000) } else { (2, 1_500) };
+    for _ in 0..1 + below(most) {
+        sleep(Duration::from_millis(below(pause) as u64)).await;
         connection(&run).await;
     }
     run.clients_left.set(run.clients_left.get() - 1);
@@ -114,8 +115,13 @@ async fn connection(run: &Rc<RunContext>) {
         return;
     };
     let asks: Vec<PlannedRequest> = (0..1 + below(5)).map(|_| ask(run)).collect();
-    let misbehaviour = chance(run.setting.client_trouble).then(|| PlannedMisbehaviour {
-        ask: below(asks.len()),
+    let misbehaviour = draw_misbehaviour(run, asks.len());
+    converse(run, asks, misbehaviour, reader, writer).await;
+}
+
+fn draw_misbehaviour(run: &RunContext, asks: usize) -> Option<PlannedMisbehaviour> {
+    chance(run.setting.client_trouble).then(|| PlannedMisbehaviour {
+        ask: below(asks),
         share: below(1_001),
         kind: [
             Misbehaviour::End,
@@ -124,14 +130,43 @@ async fn connection(run: &Rc<RunContext>) {
             Misbehaviour::Leave,
             Misbehaviour::Deaf,
         ][below(5)],
-    });
+    })
+}
+
+/// One well-behaved connection with one request that can be sent again.
+pub(super) async fn ask_once(run: &Rc<RunContext>) {
+    let Ok(stream) = TcpStream::connect_surely(super::setting::Setting::front()).await else {
+        return;
+    };
+    let Some((reader, writer)) = link(stream, run.client_tls()).await else { return };
+    let ask = PlannedRequest {
+        id: draw(),
+        method: "GET",
+        modern: true,
+        framing: BodyFraming::Missing,
+        body_len: 0,
+        expect: false,
+        last: true,
+    };
+    run.journal.asks(&ask);
+    converse(run, vec![ask], None, reader, writer).await;
+}
+
+/// One connection with these requests.
+async fn converse(
+    run: &Rc<RunContext>,
+    asks: Vec<PlannedRequest>,
+    misbehaviour: Option<PlannedMisbehaviour>,
+    reader: LinkReader,
+    writer: LinkWriter,
+) {
     let depth = if chance(50) { 1 } else { 1 + below(5) };
     let progress =
         ConnectionProgress { continued: Cell::new(usize::MAX), ..ConnectionProgress::default() };
     let deaf = misbehaviour.is_some_and(|misbehaviour| misbehaviour.kind == Misbehaviour::Deaf);
     progress.misbehaved.set(deaf);
     let mut receiving = pin!(receive(run, &asks, &progress, reader));
-    let mut sending = pin!(send(&asks, depth, misbehaviour, &progress, writer));
+    let mut sending = pin!(send(run, &asks, depth, misbehaviour, &progress, writer));
     let mut sent = None;
     // The connection lives as long as somebody reads.
     poll_fn(|context| {
@@ -156,6 +191,7 @@ async fn connection(run: &Rc<RunContext>) {
 
 /// Sends everything; `None` if the client is gone then.
 async fn send(
+    run: &RunContext,
     asks: &[PlannedRequest],
     depth: usize,
     misbehaviour: Option<PlannedMisbehaviour>,
@@ -175,6 +211,9 @@ async fn send(
         bytes.extend(body(ask.id, BodyOwner::Request, ask.framing, ask.body_len, chunk));
         let pieces = if chance(50) { 1 } else { 1 + below(6) };
         let wrong = misbehaviour.filter(|misbehaviour| misbehaviour.ask == at);
+        let small = matches!(ask.framing, BodyFraming::Length(_)) && ask.body_len < 600;
+        let whole = small && pieces == 1 && depth == 1 && !ask.expect && run.setting.has_outages();
+        run.journal.sends(ask.id, whole && run.calm);
         let end = wrong.map_or(bytes.len(), |wrong| bytes.len() * wrong.share / 1_000);
         let first = if ask.expect { head_len.min(end) } else { 0 };
         if !send_in_pieces(&mut writer, &bytes[..first], 1).await {
@@ -280,8 +319,8 @@ async fn receive(
         });
         // A reset that shows where a later answer was cut may take along what was not read before it.
         let later = asks.get(at + 1..).unwrap_or_default();
-        let reset =
-            outcome == RequestOutcome::Cut && later.iter().any(|ask| run.journal.is_faulty(ask.id));
+        let reset = outcome == RequestOutcome::Cut
+            && later.iter().any(|ask| run.journal.may_be_cut(ask.id));
         let reset = reset.then_some("before an answer that was cut");
         run.journal.ends(ask.id, outcome, &run.setting, why().or(reset));
         early.set(early.get() || run.journal.was_early(ask.id));
@@ -343,6 +382,7 @@ async fn answer(
         if !ask.modern || !matches!(status, 100 | 103) {
             return Err(format!("interim {status}"));
         }
+        run.journal.hints(ask.id);
         if status == 100 {
             progress.continued.set(at);
         }

@@ -11,6 +11,8 @@ pub(super) struct RunContext {
     pub(super) setting: Setting,
     pub(super) journal: RunJournal,
     pub(super) clients_left: Cell<usize>,
+    /// What is sent at once is received at once.
+    pub(super) calm: bool,
     pub(super) tls: Option<PeerTls>,
 }
 

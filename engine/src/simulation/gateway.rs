@@ -10,7 +10,7 @@ use strum::EnumCount;
 use super::certificates::TestCertificates;
 use super::setting::{Mode, Setting};
 use crate::health::NodeStates;
-use crate::plan::ListenerId;
+use crate::plan::{ListenerId, NodeId, NodeIndex, UpstreamId};
 use crate::report::{Counter, log_ring};
 use crate::setup::connection_counts::ConnectionCounts;
 use crate::setup::{Addresses, CoreLink, Generation, Handover, assemble};
@@ -113,13 +113,19 @@ impl Gateway {
     }
 
     /// Whatever is still held when everybody has left: nothing should be.
-    pub(super) fn leftovers(&self) -> Vec<String> {
+    pub(super) fn leftovers(&self, nodes: usize) -> Vec<String> {
         let core = &self.core;
         let mut found = Vec::new();
         if core.open_connections.get() > 0 {
             found.push(format!("{} client connections are open", core.open_connections.get()));
         }
         core.pool.borrow_mut().clear(drop);
+        for node in (0..).map(NodeIndex).take(nodes) {
+            let open = core.live().connections.get(NodeId { upstream: UpstreamId(0), node }).open;
+            if open > 0 {
+                found.push(format!("{open} connections of node {} are counted", node.0));
+            }
+        }
         if core.buffers.rented() != [0; BufferSize::COUNT] {
             found.push(format!("buffers are out: {:?}", core.buffers.rented()));
         }

@@ -1,11 +1,14 @@
 //! The journal of a run: every request, what became of it, and what must never happen.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::message::BodyFraming;
+use super::outage::Outage;
 use super::setting::Setting;
+use crate::simulation::network::world;
 
 /// One request, before it is sent.
 #[derive(Clone, Debug)]
@@ -43,7 +46,8 @@ pub(super) enum RequestOutcome {
 }
 
 /// What is known of a request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 struct RequestRecord {
     ask: PlannedRequest,
     /// Nodes that saw its head.
@@ -55,6 +59,14 @@ struct RequestRecord {
     early: bool,
     /// Its client has read the head of an answer.
     heard: bool,
+    /// All of it was sent at once, so that Ferrule holds it.
+    held: bool,
+    /// Its client has got an interim response.
+    hinted: bool,
+    /// A node has sent something of an answer.
+    spoken: bool,
+    /// When its client began to send it.
+    began: Option<Duration>,
     outcome: Option<RequestOutcome>,
 }
 
@@ -67,7 +79,20 @@ pub(super) struct JournalEntries {
     /// What happened, for whoever reads a failure.
     pub(super) story: Vec<String>,
     pub(super) delivered: usize,
+    /// What has befallen nodes while they were asked.
+    pub(super) met: BTreeSet<Outage>,
+    troubles: Vec<Trouble>,
 }
+
+/// A time in which nodes failed.
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    /// Its end; `None` while it lasts.
+    ended: Option<Duration>,
+}
+
+/// How long nodes that have failed may still be noticed: connections that died with them are.
+const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// The journal of a run, shared by all peers.
 #[derive(Clone, Debug, Default)]
@@ -80,7 +105,7 @@ impl RunJournal {
     }
 
     pub(super) fn tell(&self, what: &str) {
-        let now = crate::simulation::network::world::now();
+        let now = world::now();
         self.0.borrow_mut().story.push(format!("{:9.3} {what}", now.as_secs_f64()));
     }
 
@@ -92,9 +117,59 @@ impl RunJournal {
             malformed: false,
             early: false,
             heard: false,
+            held: ask.framing == BodyFraming::Missing && ask.is_idempotent(),
+            hinted: false,
+            spoken: false,
+            began: None,
             outcome: None,
         };
         self.0.borrow_mut().entries.insert(ask.id, entry);
+    }
+
+    /// Nodes fail from now on.
+    pub(super) fn trouble_begins(&self) {
+        self.0.borrow_mut().troubles.push(Trouble { ended: None });
+    }
+
+    /// All nodes work from now on.
+    pub(super) fn trouble_ends(&self) {
+        if let Some(trouble) = self.0.borrow_mut().troubles.last_mut() {
+            trouble.ended = Some(world::now());
+        }
+    }
+
+    /// This has befallen a node while it was asked.
+    pub(super) fn meets(&self, outage: Outage) {
+        self.0.borrow_mut().met.insert(outage);
+    }
+
+    /// A client begins to send this request; `whole`: all of it at once.
+    pub(super) fn sends(&self, id: u64, whole: bool) {
+        if let Some(entry) = self.0.borrow_mut().entries.get_mut(&id) {
+            entry.began = Some(world::now());
+            entry.held |= whole && entry.ask.is_idempotent();
+        }
+    }
+
+    /// Its client gets an interim response.
+    pub(super) fn hints(&self, id: u64) {
+        if let Some(entry) = self.0.borrow_mut().entries.get_mut(&id) {
+            entry.hinted = true;
+        }
+    }
+
+    /// A node sends something of an answer to it.
+    pub(super) fn speaks(&self, id: u64) {
+        if let Some(entry) = self.0.borrow_mut().entries.get_mut(&id) {
+            entry.spoken = true;
+        }
+    }
+
+    /// May the answer to this request have been cut, because nodes fail?
+    pub(super) fn may_be_cut(&self, id: u64) -> bool {
+        let book = self.0.borrow();
+        let Some(entry) = book.entries.get(&id) else { return false };
+        !entry.faults.is_empty() || (entry.spoken && book.troubles_of(entry) > 0)
     }
 
     /// A node has read the head of a request, which may be sent to so many more.
@@ -127,11 +202,6 @@ impl RunJournal {
     /// Has a node answered this request before it had read all of it?
     pub(super) fn was_early(&self, id: u64) -> bool {
         self.0.borrow().entries.get(&id).is_some_and(|entry| entry.early)
-    }
-
-    /// Does a node do something wrong with this request?
-    pub(super) fn is_faulty(&self, id: u64) -> bool {
-        self.0.borrow().entries.get(&id).is_some_and(|entry| !entry.faults.is_empty())
     }
 
     /// Its client has read the head of an answer.
@@ -168,7 +238,13 @@ impl RunJournal {
             book.delivered += usize::from(outcome == RequestOutcome::Delivered);
             let Some(entry) = book.entries.get_mut(&id) else { return };
             entry.outcome = Some(outcome);
-            entry.judge(outcome, setting, why.is_some())
+            let entry = entry.clone();
+            match why {
+                None if setting.has_outages() => {
+                    entry.judge_in_outages(outcome, book.troubles_of(&entry))
+                }
+                _ => entry.judge(outcome, setting, why.is_some()),
+            }
         };
         if let Some(finding) = finding {
             self.violation(format!("{id:016x} {finding}"));
@@ -191,9 +267,46 @@ impl JournalEntries {
     pub(super) fn asks(&self) -> usize {
         self.entries.len()
     }
+
+    /// In how many times of trouble was this request under way, up to now?
+    fn troubles_of(&self, entry: &RequestRecord) -> usize {
+        let began = entry.began.unwrap_or_default();
+        let lasts =
+            |trouble: &&Trouble| trouble.ended.is_none_or(|ended| began < ended + AFTERMATH);
+        self.troubles.iter().filter(lasts).count()
+    }
 }
 
 impl RequestRecord {
+    /// As [`judge`](Self::judge), where nodes fail for a while: two at most in each of the times of trouble in which
+    /// this request was under way.
+    fn judge_in_outages(&self, outcome: RequestOutcome, troubles: usize) -> Option<String> {
+        let Self { ask, faults, held, hinted, spoken, early, .. } = self;
+        let excused = troubles > 0 || !faults.is_empty();
+        match outcome {
+            RequestOutcome::Delivered if self.malformed => {
+                Some(format!("was delivered in spite of {faults:?}"))
+            }
+            RequestOutcome::Delivered if self.seen == 0 => {
+                Some("was answered by nobody".to_owned())
+            }
+            RequestOutcome::Void if self.seen > 0 => Some("was forwarded, and is void".to_owned()),
+            RequestOutcome::Delivered | RequestOutcome::Void => None,
+            RequestOutcome::Own(status) if *held && !hinted && troubles < 2 => {
+                Some(format!("was answered {status}, and good nodes were left: {ask:?}"))
+            }
+            RequestOutcome::Own(502 | 504) if excused => None,
+            RequestOutcome::Own(status) => Some(format!("was answered {status}: {ask:?}")),
+            RequestOutcome::Cut if *held && !spoken => {
+                Some("was cut, and no node had answered".to_owned())
+            }
+            // A node that answers early reads nothing meanwhile: its time to take the body may be over.
+            RequestOutcome::Cut if excused || *early => None,
+            RequestOutcome::Cut => Some("was cut without a fault".to_owned()),
+            RequestOutcome::Nothing => Some("was not answered".to_owned()),
+        }
+    }
+
     /// Why this outcome is a violation, if it is one.
     fn judge(
         &self,

@@ -78,6 +78,13 @@ pub(super) async fn link(
     Some((reader, writer))
 }
 
+/// Both directions of a connection, whatever is spoken over it.
+pub(super) fn bare(stream: TcpStream) -> (LinkReader, LinkWriter) {
+    let (half, write) = tcp(stream);
+    let reader = LinkReader { half, tls: None, early: Vec::new(), patience: PATIENCE };
+    (reader, LinkWriter { half: write, tls: None })
+}
+
 impl LinkReader {
     /// Reads until there is more in `into`.
     pub(super) async fn read(&mut self, into: &mut Vec<u8>) -> LinkRead {
@@ -126,6 +133,14 @@ impl LinkReader {
             }
         }
         LinkRead::Bytes
+    }
+
+    /// Reads until the peer has left.
+    pub(super) async fn drain(&mut self) {
+        let mut bytes = Vec::new();
+        while self.read(&mut bytes).await == LinkRead::Bytes {
+            bytes.clear();
+        }
     }
 
     /// Does not listen for so long that whoever waits for it has given up by then.

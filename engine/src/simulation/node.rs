@@ -5,9 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::context::RunContext;
+use super::failing;
 use super::journal::PlannedRequest;
 use super::link::{LinkRead, LinkReader, LinkWriter, link};
 use super::message::{BodyChecker, BodyFraming, BodyOwner, Head, take_head};
+use super::outage::{FailingStep, FailingWay, NodeFate, Outage, share};
 use super::response::{ResponseFlaw, SimulatedResponse};
 use super::setting::Setting;
 use crate::shell::transport::net::{TcpListener, TcpStream, sleep, spawn, timeout};
@@ -17,19 +19,27 @@ use crate::simulation::network::world::{below, chance};
 pub(super) const EVIL: &[u8] =
     b"HTTP/1.1 200 OK\r\nX-Id: bad\r\nX-Len: 4\r\nContent-Length: 4\r\n\r\nevil";
 
+/// Nothing that an answer could follow.
+const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// Accepts for ever.
-pub(super) async fn node(run: Rc<RunContext>, number: usize) {
-    let listener = TcpListener::bind(Setting::node(number));
+pub(super) async fn node(run: Rc<RunContext>, fate: Rc<NodeFate>) {
+    let listener = TcpListener::bind(Setting::node(fate.number()));
     loop {
         let stream = listener.accept().await;
-        spawn(connection(Rc::clone(&run), stream));
+        let connection = connection(Rc::clone(&run), Rc::clone(&fate), stream);
+        spawn(share(Rc::clone(&fate), connection));
     }
 }
 
-async fn connection(run: Rc<RunContext>, stream: TcpStream) {
+async fn connection(run: Rc<RunContext>, fate: Rc<NodeFate>, stream: TcpStream) {
+    if let Some(way) = fate.fails_at(FailingStep::Accept) {
+        return failing::at_accept(&run, stream, way).await;
+    }
     let Some((reader, writer)) = link(stream, run.node_tls()).await else { return };
     let mut peer = NodeConnection {
         run,
+        fate,
         reader,
         writer,
         bytes: Vec::new(),
@@ -50,6 +60,7 @@ async fn connection(run: Rc<RunContext>, stream: TcpStream) {
 /// One connection from Ferrule.
 struct NodeConnection {
     run: Rc<RunContext>,
+    fate: Rc<NodeFate>,
     reader: LinkReader,
     writer: LinkWriter,
     bytes: Vec<u8>,
@@ -78,6 +89,9 @@ impl NodeConnection {
     /// Waits for a request, not always quietly; false if none comes.
     async fn is_asked(&mut self) -> Result<bool, String> {
         let run = Rc::clone(&self.run);
+        if self.served > 0 && self.ends_idle().await? {
+            return Ok(false);
+        }
         let restless = self.bytes.is_empty()
             && self.served > 0
             && run.setting.idle_ends
@@ -132,7 +146,7 @@ impl NodeConnection {
     }
 
     async fn exchange(&mut self) -> Result<(), String> {
-        if !self.is_asked().await? {
+        if !self.is_asked().await? || self.fails(FailingStep::RequestHead).await {
             return Ok(());
         }
         let head = loop {
@@ -148,7 +162,11 @@ impl NodeConnection {
             self.over = true;
             return Ok(());
         }
-        let answer = SimulatedResponse::draw(&ask, &self.run.setting, framing);
+        let has_body = !matches!(framing, BodyFraming::Missing | BodyFraming::Length(0));
+        if has_body && self.fails(FailingStep::RequestBody).await {
+            return Ok(());
+        }
+        let answer = self.draw_answer(&ask, framing);
         let (id, wrong) = (ask.id, answer.wrong);
         self.run.journal.tell(&format!("node: {id:016x} {} {wrong:?} {answer}", head.line));
         if let Some((what, malformed)) = answer.fault() {
@@ -185,11 +203,65 @@ impl NodeConnection {
         Ok(())
     }
 
+    /// An answer, wrong if this is how this node fails.
+    fn draw_answer(&self, ask: &PlannedRequest, framing: BodyFraming) -> SimulatedResponse {
+        let (run, steps) = (&self.run, [FailingStep::ResponseHead, FailingStep::ResponseBody]);
+        let failing = steps.into_iter().find_map(|step| Some((step, self.fate.fails_at(step)?)));
+        let Some((step, way)) = failing else {
+            return SimulatedResponse::draw(ask, &run.setting, framing);
+        };
+        let answer =
+            SimulatedResponse::flawed(ask, &run.setting, framing, Some(way.flaw()), step.place());
+        if answer.wrong.is_some() {
+            run.journal.meets(Outage::Fails { step, way });
+        }
+        answer
+    }
+
+    /// Fails at this step, if it is to; then the connection is over.
+    async fn fails(&mut self, step: FailingStep) -> bool {
+        let Some(way) = self.fate.fails_at(step) else { return false };
+        self.run.journal.meets(Outage::Fails { step, way });
+        self.run.journal.tell(&format!("node {}: {step:?} {way:?}", self.fate.number()));
+        failing::fail(&mut self.reader, &mut self.writer, way).await;
+        self.over = true;
+        true
+    }
+
+    /// Fails between two requests, or at the very moment at which the second comes, if it is to. True if the
+    /// connection is over.
+    async fn ends_idle(&mut self) -> Result<bool, String> {
+        let quiet = |peer: &Self| peer.bytes.is_empty() && !peer.reader.is_spoken_to();
+        let fails = |peer: &Self| peer.fate.fails_at(FailingStep::Idle);
+        if fails(self).is_none() || !self.reader.is_heard_out() {
+            return Ok(false);
+        }
+        if chance(50) {
+            sleep(Duration::from_millis(below(1_500) as u64)).await;
+        } else {
+            while quiet(self) && fails(self).is_some() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+        let Some(way) = fails(self) else { return Ok(false) };
+        // What is spoken when a request is there is an answer to it.
+        if self.spoiled.is_some() || (way == FailingWay::Garbage && !quiet(self)) {
+            return Ok(false);
+        }
+        self.run.journal.meets(Outage::Fails { step: FailingStep::Idle, way });
+        self.run.journal.tell(&format!("node {}: Idle {way:?}", self.fate.number()));
+        failing::when_idle(&mut self.writer, way).await;
+        self.over = way != FailingWay::Garbage;
+        self.spoiled = Some("it had spoken unasked");
+        Ok(self.over)
+    }
+
     /// What a head asks for; nothing may be missing in it, or different.
     fn understand(&self, head: &Head) -> Result<(PlannedRequest, BodyFraming), String> {
         let line = &head.line;
         let id = head.number("x-id", 16)?.ok_or("a request without its id")?;
         let ask = self.run.journal.seen(id, self.run.setting.retries)?;
+        self.fate.count_request();
         if *line != format!("{} /r/{id:016x} HTTP/1.1", ask.method) {
             return Err(format!("request line {line:?}"));
         }
@@ -238,6 +310,9 @@ impl NodeConnection {
             return;
         }
         let mut bytes = &answer.bytes[..answer.end];
+        if answer.is_begun() {
+            self.run.journal.speaks(id);
+        }
         if let Some(first) = answer.first {
             let (head, body) = bytes.split_at(first);
             bytes = body;
@@ -265,6 +340,12 @@ impl NodeConnection {
         match answer.wrong {
             Some(ResponseFlaw::Ends) => self.writer.cut(),
             Some(ResponseFlaw::Resets) => self.writer.reset(),
+            Some(ResponseFlaw::Interims) => {
+                // Time has to pass, or the end of the connection would never arrive.
+                while self.writer.write(INTERIM).await {
+                    sleep(Duration::from_millis(1 + below(30) as u64)).await;
+                }
+            }
             Some(ResponseFlaw::Mute | ResponseFlaw::Malformed | ResponseFlaw::Surplus) => return,
             None if answer.leaves => self.writer.end().await,
             None => return,

@@ -20,6 +20,16 @@ pub(super) enum ResponseFlaw {
     Malformed,
     /// Another one follows that nobody asked for.
     Surplus,
+    /// Interim ones follow each other without an end.
+    Interims,
+}
+
+/// Where an answer is wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum FlawPlace {
+    Anywhere,
+    Head,
+    Body,
 }
 
 /// An answer to be given.
@@ -70,7 +80,7 @@ const MALFORMED: [(&str, &str); 9] = [
 impl SimulatedResponse {
     /// Draws an answer to `ask`.
     pub(super) fn draw(ask: &PlannedRequest, setting: &Setting, request: BodyFraming) -> Self {
-        let wrong = chance(setting.node_trouble).then(|| {
+        let flaw = chance(setting.node_trouble).then(|| {
             [
                 ResponseFlaw::Ends,
                 ResponseFlaw::Resets,
@@ -79,10 +89,27 @@ impl SimulatedResponse {
                 ResponseFlaw::Surplus,
             ][below(5)]
         });
+        Self::flawed(ask, setting, request, flaw, FlawPlace::Anywhere)
+    }
+
+    /// Draws an answer to `ask` which is wrong there, if it has anything there.
+    pub(super) fn flawed(
+        ask: &PlannedRequest,
+        setting: &Setting,
+        request: BodyFraming,
+        flaw: Option<ResponseFlaw>,
+        place: FlawPlace,
+    ) -> Self {
+        let in_body = place == FlawPlace::Body;
+        let wrong = flaw.filter(|_| !in_body || ask.method != "HEAD");
         let sizes = if setting.large { [0, 200, 40_000, 300_000] } else { [0, 40, 800, 9_000] };
         let most = if wrong == Some(ResponseFlaw::Surplus) { 200 } else { sizes[below(4)] };
-        let len = below(most + 1);
+        let len = below(most + 1) + usize::from(in_body);
+        // In plaintext, the end of a node's process is the end of a body without framing.
+        let framed = in_body || (setting.has_outages() && setting.mode == Mode::Plain);
         let framing = match below(5) {
+            _ if in_body && wrong == Some(ResponseFlaw::Malformed) => BodyFraming::Chunked,
+            2 if framed => BodyFraming::Length(len as u64),
             0 | 1 => BodyFraming::Chunked,
             2 if wrong != Some(ResponseFlaw::Surplus) => BodyFraming::Missing,
             _ => BodyFraming::Length(len as u64),
@@ -112,8 +139,11 @@ impl SimulatedResponse {
         // Whoever has said so need not do it: then it is for the other side to leave.
         let ends_body = framing == BodyFraming::Missing && !bare;
         answer.leaves = wrong.is_none() && answer.last && (ends_body || chance(50));
-        let malformed =
-            (wrong == Some(ResponseFlaw::Malformed)).then(|| below(MALFORMED.len() + 1));
+        let malformed = (wrong == Some(ResponseFlaw::Malformed)).then(|| match place {
+            FlawPlace::Anywhere => below(MALFORMED.len() + 1),
+            FlawPlace::Head => below(MALFORMED.len()),
+            FlawPlace::Body => MALFORMED.len(),
+        });
         answer.head(ask.id, len, says_last, malformed);
         let head_end = answer.bytes.len();
         if !bare {
@@ -124,6 +154,7 @@ impl SimulatedResponse {
             answer.first = Some(head_end);
         }
         answer.spoil(setting, head_end, malformed);
+        answer.move_end(place, head_end);
         answer
     }
 
@@ -154,7 +185,7 @@ impl SimulatedResponse {
     /// Cuts it where it is to be cut.
     fn spoil(&mut self, setting: &Setting, head_end: usize, malformed: Option<usize>) {
         let len = self.bytes.len();
-        self.end = len;
+        self.end = if self.wrong == Some(ResponseFlaw::Interims) { 0 } else { len };
         match self.wrong {
             Some(ResponseFlaw::Ends) => {
                 // In plaintext, the end of the connection is the end of a body without framing.
@@ -170,7 +201,8 @@ impl SimulatedResponse {
                     self.end = self.bytes.len();
                 }
             }
-            Some(ResponseFlaw::Malformed | ResponseFlaw::Surplus) | None => {}
+            Some(ResponseFlaw::Malformed | ResponseFlaw::Surplus | ResponseFlaw::Interims)
+            | None => {}
         }
         if matches!(
             self.wrong,
@@ -181,6 +213,26 @@ impl SimulatedResponse {
         }
     }
 
+    /// Cuts it in its head, or in its body.
+    fn move_end(&mut self, place: FlawPlace, head_end: usize) {
+        let cut = matches!(
+            self.wrong,
+            Some(ResponseFlaw::Ends | ResponseFlaw::Resets | ResponseFlaw::Mute)
+        );
+        match place {
+            FlawPlace::Head if cut => self.end = below(head_end),
+            FlawPlace::Body if cut => {
+                self.end = head_end + below(self.bytes.len().saturating_sub(head_end));
+            }
+            FlawPlace::Anywhere | FlawPlace::Head | FlawPlace::Body => {}
+        }
+    }
+
+    /// Is anything of it given?
+    pub(super) const fn is_begun(&self) -> bool {
+        self.end > 0
+    }
+
     /// What the journal says about it: a word, and whether nobody may take it for an answer.
     pub(super) fn fault(&self) -> Option<(&'static str, bool)> {
         match self.wrong {
@@ -188,6 +240,7 @@ impl SimulatedResponse {
             Some(ResponseFlaw::Resets) => Some(("reset", false)),
             Some(ResponseFlaw::Mute) => Some(("fell silent", false)),
             Some(ResponseFlaw::Malformed) => Some(("malformed", true)),
+            Some(ResponseFlaw::Interims) => Some(("never came to its answer", true)),
             Some(ResponseFlaw::Surplus) => None,
             None if self.leaves && self.early && self.unread => Some(("left unread", false)),
             None => None,
@@ -201,6 +254,7 @@ impl SimulatedResponse {
                 Some("an answer was not finished")
             }
             Some(ResponseFlaw::Malformed) => Some("an answer was malformed"),
+            Some(ResponseFlaw::Interims) => Some("there was no answer"),
             Some(ResponseFlaw::Surplus) => Some("something followed an answer"),
             None if self.last => Some("it was said to be the last answer"),
             None => None,

@@ -1,15 +1,17 @@
 //! One run: everybody is set going, and at the end the rest is counted.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::certificates::TestCertificates;
+use super::client;
 use super::context::RunContext;
 use super::gateway::Gateway;
 use super::journal::RunJournal;
+use super::outage::{self, NodeFate, Outage};
 use super::setting::{Mode, Setting};
-use super::{client, node};
 use crate::shell::transport::net::{sleep, spawn};
 use crate::simulation::network::tasks::{self, Stuck};
 use crate::simulation::network::world::{self, Weather, below};
@@ -28,6 +30,7 @@ pub(super) struct RunResult {
     pub(super) violations: Vec<String>,
     pub(super) asks: usize,
     pub(super) delivered: usize,
+    pub(super) met: BTreeSet<Outage>,
     story: Vec<String>,
     setting: Setting,
 }
@@ -56,20 +59,35 @@ pub(super) fn tell(text: &str) {
 
 /// The whole run of a seed.
 pub(super) fn run_seed(mode: Mode, seed: u64, aloud: bool) -> RunResult {
+    run_drawn(mode, seed, aloud, Setting::draw)
+}
+
+/// The whole run of a seed whose settings are drawn like this.
+pub(super) fn run_drawn(
+    mode: Mode,
+    seed: u64,
+    aloud: bool,
+    draw: fn(Mode) -> Setting,
+) -> RunResult {
     world::begin(seed, Weather::default());
-    let setting = Setting::draw(mode);
-    world::set_weather(setting.weather());
+    let setting = draw(mode);
+    let weather = setting.weather();
+    let calm = weather.is_calm();
+    world::set_weather(weather);
     let certificates = (mode != Mode::Plain).then(TestCertificates::get);
     let gateway = Rc::new(Gateway::of(&setting, certificates));
     let run = Rc::new(RunContext {
-        clients_left: Cell::new(setting.clients),
+        clients_left: Cell::new(setting.clients + usize::from(setting.has_outages())),
+        calm,
         journal: RunJournal::default(),
         tls: certificates.map(|certificates| certificates.peers(below(3) == 0)),
         setting,
     });
     gateway.start();
-    for number in 0..run.setting.nodes {
-        spawn(node::node(Rc::clone(&run), number));
+    let fates: Vec<_> = (0..run.setting.nodes).map(NodeFate::new).collect();
+    fates.iter().for_each(|fate| outage::launch(&run, fate));
+    if run.setting.has_outages() {
+        spawn(outage::befall(Rc::clone(&run), fates));
     }
     for _ in 0..run.setting.clients {
         spawn(client::client(Rc::clone(&run)));
@@ -94,7 +112,7 @@ pub(super) fn run_seed(mode: Mode, seed: u64, aloud: bool) -> RunResult {
     found.append(&mut book.violations);
     let asks = book.asks();
     let (delivered, story, setting) = (book.delivered, book.story, run.setting.clone());
-    let ended = RunResult { violations: found, asks, delivered, story, setting };
+    let ended = RunResult { violations: found, asks, delivered, met: book.met, story, setting };
     if aloud {
         tell(&format!("{:?}\n{}", ended.setting, ended.story.join("\n")));
     }
@@ -113,7 +131,7 @@ fn to_its_end(run: &RunContext, gateway: &Gateway) -> Vec<String> {
     let permanent = nodes + 1 + usize::from(*drain) + usize::from(*reload);
     let latest = world::now() + AFTERWARDS;
     let ended = tasks::run(latest, || core.open_connections.get() == 0);
-    let mut found = gateway.leftovers();
+    let mut found = gateway.leftovers(*nodes);
     let latest = world::now() + AT_LAST;
     let ended = ended.and_then(|()| tasks::run(latest, || tasks::live() <= permanent));
     match ended {

@@ -53,6 +53,8 @@ pub(super) struct Setting {
     pub(super) retries: usize,
     forwards_expect: bool,
     paced: bool,
+    /// Nodes fail for a while and come back, and this is how they are chosen.
+    balance: Option<&'static str>,
 }
 
 impl Setting {
@@ -83,7 +85,42 @@ impl Setting {
             retries: below(3),
             forwards_expect: chance(40),
             paced: chance(20),
+            balance: None,
         }
+    }
+
+    /// Draws all settings of a run in which nodes fail for a while and come back. No answer is wrong but for that.
+    pub(super) fn draw_outages(mode: Mode) -> Self {
+        let methods = ["roundrobin", "least_conn", "ewma", "random", "chash"];
+        Self {
+            mode,
+            nodes: 3 + below(3),
+            clients: 2 + below(4),
+            body_max: None,
+            connects_fail: false,
+            idle_ends: false,
+            no_room: false,
+            node_trouble: 0,
+            client_trouble: if chance(15) { 30 } else { 0 },
+            large: chance(4),
+            drain: false,
+            reload: chance(20),
+            keepalive_requests: [3, 100][below(2)],
+            pool: PoolLimits {
+                size: [1, 2, 8][below(3)],
+                idle_timeout: 2 + below(10),
+                requests: [3, 100, 100][below(3)],
+            },
+            retries: 2,
+            forwards_expect: chance(40),
+            paced: false,
+            balance: Some(methods[below(methods.len())]),
+        }
+    }
+
+    /// Do nodes fail for a while and come back?
+    pub(super) const fn has_outages(&self) -> bool {
+        self.balance.is_some()
     }
 
     /// Draws how the network behaves.
@@ -110,7 +147,7 @@ impl Setting {
 
     /// Does every client read what it gets, as soon as it gets it?
     pub(super) fn clients_behave(&self) -> bool {
-        self.client_trouble == 0 && !self.drain && !self.no_room
+        self.client_trouble == 0 && !self.drain && !self.no_room && !self.has_outages()
     }
 
     pub(super) fn front() -> SocketAddr {
@@ -132,6 +169,14 @@ impl Setting {
         let nodes: Vec<String> =
             (0..self.nodes).map(|node| format!("'{}' = 1", Self::node(node))).collect();
         let PoolLimits { size, idle_timeout, requests } = self.pool;
+        // Three tries take less time than that, and there are too few requests for a budget to be earned.
+        let nodes_fail = self.balance.map_or_else(String::new, |balance| {
+            let key = if balance == "chash" { "key = 'uri'\n" } else { "" };
+            format!(
+                "type = '{balance}'\n{key}retry_timeout = '60s'\n\
+                 retry_budget = {{ percent = 100, min_per_second = 1000 }}\n"
+            )
+        });
         format!(
             "[runtime]\nworkers = 1\n\
              [http]\nclient_header_timeout = '8s'\nclient_body_timeout = '8s'\n\
@@ -143,7 +188,7 @@ impl Setting {
              [[upstreams]]\nid = 'nodes'\nscheme = '{scheme}'\nnodes = {{ {} }}\n\
              retries = {}\nretry_buffer = {}\ntimeout = {{ connect = 3, send = 5, read = 5 }}\n\
              keepalive_pool = {{ size = {size}, idle_timeout = {idle_timeout}, requests = {requests} }}\n\
-             {upstream}\n\
+             {nodes_fail}{upstream}\n\
              [[routes]]\nid = 'all'\nuri = '/*'\nupstream_id = 'nodes'\n",
             self.keepalive_requests,
             self.body_max.unwrap_or(0),

@@ -248,9 +248,11 @@ impl World {
             return Poll::Pending;
         }
         let count = most.min(half.arrived.len());
-        for (place, byte) in room.iter_mut().zip(half.arrived.drain(..count)) {
-            *place = byte;
-        }
+        let (first, second) = half.arrived.as_slices();
+        let (of_first, rest) = room[..count].split_at_mut(count.min(first.len()));
+        of_first.copy_from_slice(&first[..of_first.len()]);
+        rest.copy_from_slice(&second[..rest.len()]);
+        half.arrived.drain(..count);
         let peer = half.peer;
         if let Some(writer) = self.ends[peer].writer.take() {
             writer.wake();

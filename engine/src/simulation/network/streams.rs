@@ -54,6 +54,9 @@ impl TcpStream {
     /// Nobody listens there, or the weather.
     pub(crate) async fn connect_addr(address: SocketAddr) -> io::Result<Self> {
         weather_of_connecting().await?;
+        if with(|world| world.swallows(address)) {
+            pending::<()>().await;
+        }
         Self::connect_surely(address).await
     }
 

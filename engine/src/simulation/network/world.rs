@@ -1,7 +1,7 @@
 //! What is there: the time, what is due, every end and every listener, and the weather.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::task::Waker;
@@ -28,6 +28,13 @@ pub(crate) struct Weather {
     pub(crate) no_connection: [usize; 3],
     /// Of 100 accepts, so many fail for want of a descriptor.
     pub(crate) no_accept: usize,
+}
+
+impl Weather {
+    /// Is what is sent at once received at once, if it is not much?
+    pub(crate) const fn is_calm(&self) -> bool {
+        self.segments == 1 && self.hesitation == 0 && self.room >= 1 << 16
+    }
 }
 
 impl Default for Weather {
@@ -84,6 +91,8 @@ pub(crate) struct World {
     pub(super) weather: Weather,
     pub(super) ends: Vec<Half>,
     pub(super) queues: BTreeMap<SocketAddr, Queue>,
+    /// Nobody who connects there hears anything.
+    swallowed: BTreeSet<SocketAddr>,
     events: BTreeMap<EventTime, ScheduledEvent>,
     serial: u64,
     pub(super) misused: bool,
@@ -156,6 +165,17 @@ pub(crate) fn set_weather(weather: Weather) {
     with(|world| world.weather = weather);
 }
 
+/// From now on, who connects there hears nothing, or is heard again.
+pub(crate) fn set_swallowed(address: SocketAddr, swallowed: bool) {
+    with(|world| {
+        if swallowed {
+            world.swallowed.insert(address);
+        } else {
+            world.swallowed.remove(&address);
+        }
+    });
+}
+
 impl World {
     #[expect(clippy::disallowed_methods, reason = "any instant will do to count from")]
     fn new(seed: u64, weather: Weather) -> Self {
@@ -166,6 +186,7 @@ impl World {
             weather,
             ends: Vec::new(),
             queues: BTreeMap::new(),
+            swallowed: BTreeSet::new(),
             events: BTreeMap::new(),
             serial: 0,
             misused: false,
@@ -224,6 +245,11 @@ impl World {
         let shortest = len.div_ceil(segments * 2);
         let most = if self.random.below(4) == 0 { 3 } else { len };
         (shortest.max(1) + self.random.below(most)).min(len)
+    }
+
+    /// Does nobody there hear who connects?
+    pub(super) fn swallows(&self, address: SocketAddr) -> bool {
+        self.swallowed.contains(&address)
     }
 
     /// Puts a connection into the queue of `address`; our end of it.
