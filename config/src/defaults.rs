@@ -100,6 +100,22 @@ pub(crate) const FAILING_STATUSES: [u16; 3] = [502, 503, 504];
 pub(crate) const FAIL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Envoy's.
 pub(crate) const MAX_EJECTION_TIME: Duration = Duration::from_secs(300);
+/// Envoy's `interval`.
+pub(crate) const OUTLIER_INTERVAL: Duration = Duration::from_secs(10);
+/// Envoy's `success_rate_minimum_hosts`.
+pub(crate) const OUTLIER_MIN_NODES: i64 = 5;
+/// Envoy's `success_rate_request_volume`.
+pub(crate) const OUTLIER_MIN_REQUESTS: i64 = 100;
+/// Envoy's.
+pub(crate) const SUCCESS_RATE_STDEV_FACTOR: i64 = 1_900;
+/// Envoy's `failure_percentage_threshold`.
+pub(crate) const FAILURE_PERCENTAGE: i64 = 85;
+/// Envoy has nothing of the kind. Nodes of different age or load differ by less.
+pub(crate) const LATENCY_FACTOR: i64 = 3;
+/// One is a pause, a deployment or a cold cache.
+pub(crate) const LATENCY_INTERVALS: i64 = 3;
+/// Few users notice less, and a node in another zone is that much slower than its neighbours.
+pub(crate) const LATENCY_MIN: Duration = Duration::from_millis(50);
 /// One request that is answered tells more than any number of failures before it.
 pub(crate) const SUCCESSES: i64 = 1;
 

@@ -1,11 +1,15 @@
 //! `upstreams.checks`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::check::context::Check;
 use crate::defaults;
-use crate::model::{Checks, PassiveChecks, PassiveHealthy, PassiveUnhealthy};
+use crate::model::{Checks, OutlierDetection, PassiveChecks, PassiveHealthy, PassiveUnhealthy};
 use crate::raw::Raw;
+
+/// Less would compare chance with chance.
+const OUTLIER_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 impl Check<'_> {
     /// The checks of an upstream; where nothing is written, the defaults.
@@ -35,12 +39,39 @@ impl Check<'_> {
                     timeouts: unhealthy.int("timeouts"),
                     fail_timeout: unhealthy.duration("fail_timeout"),
                 },
+                outliers: self.outliers(passive),
                 max_ejection_time: passive.duration("max_ejection_time"),
             },
         };
         self.statuses_differ(healthy, &checks.passive);
         self.longest_is_longest(passive, unhealthy, &checks.passive);
         checks
+    }
+
+    fn outliers(&mut self, passive: &Raw) -> Option<OutlierDetection> {
+        let raw = passive.table("outliers")?;
+        let interval = raw.duration("interval");
+        if interval < OUTLIER_INTERVAL_MIN && !raw.is_broken("interval") {
+            let help = "write 1 s or more: the default is 10 s";
+            let message = "`interval` is shorter than a second";
+            self.error(raw.at("interval"), raw.path("interval"), message, help);
+        }
+        let latency_factor = raw.int("latency_factor");
+        if latency_factor == 1 {
+            let message = "every second node is slower than the median";
+            let help = "write 2 or more; 0 switches it off";
+            self.error(raw.at("latency_factor"), raw.path("latency_factor"), message, help);
+        }
+        Some(OutlierDetection {
+            interval,
+            min_nodes: raw.int("min_nodes"),
+            min_requests: raw.int("min_requests"),
+            success_rate_stdev_factor: raw.int("success_rate_stdev_factor"),
+            failure_percentage: raw.int("failure_percentage"),
+            latency_factor,
+            latency_intervals: raw.int("latency_intervals"),
+            latency_min: raw.duration("latency_min"),
+        })
     }
 
     fn statuses_differ(&mut self, healthy: &Raw, checks: &PassiveChecks) {

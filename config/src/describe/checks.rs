@@ -42,6 +42,12 @@ static PASSIVE: Table = Table {
     keys: &[
         optional("unhealthy", Kind::Table(&UNHEALTHY), "its defaults", "What sets a node aside."),
         optional("healthy", Kind::Table(&HEALTHY), "its defaults", "What brings it back."),
+        optional(
+            "outliers",
+            Kind::Table(&OUTLIERS),
+            "nodes are not compared",
+            "What sets a node aside that does worse than the others. `{}` takes the defaults.",
+        ),
         seconds(
             "max_ejection_time",
             defaults::MAX_EJECTION_TIME,
@@ -88,6 +94,65 @@ static UNHEALTHY: Table = Table {
             "How soon after one failure another one must begin to count with it, and how long a node \
                  is set aside at first. A node that was back for less than it had been set aside \
                  for is set aside for twice as long.",
+        ),
+    ],
+    refused: &[],
+};
+
+static OUTLIERS: Table = Table {
+    name: "upstreams.checks.passive.outliers",
+    doc: "Compare nodes with each other, as Envoy's outlier detection does. What fails is what \
+         `unhealthy` counts, whatever its counts are.",
+    keys: &[
+        seconds(
+            "interval",
+            defaults::OUTLIER_INTERVAL,
+            "How often nodes are compared, by what they have done since the last time, 1 s or more.",
+        ),
+        with(
+            "min_nodes",
+            Kind::Int(3, 10_000),
+            Fallback::Int(defaults::OUTLIER_MIN_NODES),
+            "So many nodes must have had `min_requests`; with fewer, nothing is compared.",
+        ),
+        with(
+            "min_requests",
+            Kind::Int(1, 1_000_000),
+            Fallback::Int(defaults::OUTLIER_MIN_REQUESTS),
+            "A node with fewer requests in an interval, on all cores, is not compared.",
+        ),
+        with(
+            "success_rate_stdev_factor",
+            Kind::Int(0, 10_000),
+            Fallback::Int(defaults::SUCCESS_RATE_STDEV_FACTOR),
+            "Thousandths of a standard deviation. A node whose success rate is so far below the mean \
+                 of the nodes, and 5 percentage points at least, is set aside; 0: it does not count.",
+        ),
+        with(
+            "failure_percentage",
+            Kind::Int(0, 100),
+            Fallback::Int(defaults::FAILURE_PERCENTAGE),
+            "A node of whose requests so many percent fail is set aside, whatever the others do; 0: it \
+                 does not count.",
+        ),
+        with(
+            "latency_factor",
+            Kind::Int(0, 1_000),
+            Fallback::Int(defaults::LATENCY_FACTOR),
+            "A node whose median time to the head of a response is above so many times the median of \
+                 the nodes is slow, and set aside after `latency_intervals`; 0: it does not count. 1 \
+                 is refused.",
+        ),
+        with(
+            "latency_intervals",
+            Kind::Int(1, COUNT_MAX),
+            Fallback::Int(defaults::LATENCY_INTERVALS),
+            "A node must be slow in so many intervals in a row.",
+        ),
+        seconds(
+            "latency_min",
+            defaults::LATENCY_MIN,
+            "A node whose median is not above this is not slow.",
         ),
     ],
     refused: &[],

@@ -27,6 +27,17 @@ pub(super) fn dump_checks(out: &mut Writer, checks: &Checks) {
             text(&duration_text(unhealthy.fail_timeout)),
         ),
     );
+    if let Some(outliers) = &passive.outliers {
+        out.header("[upstreams.checks.passive.outliers]");
+        out.text_line("interval", &duration_text(outliers.interval));
+        out.line("min_nodes", outliers.min_nodes);
+        out.line("min_requests", outliers.min_requests);
+        out.line("success_rate_stdev_factor", outliers.success_rate_stdev_factor);
+        out.line("failure_percentage", outliers.failure_percentage);
+        out.line("latency_factor", outliers.latency_factor);
+        out.line("latency_intervals", outliers.latency_intervals);
+        out.text_line("latency_min", &duration_text(outliers.latency_min));
+    }
     if let Some(active) = &checks.active {
         dump_active_checks(out, active);
     }

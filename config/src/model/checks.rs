@@ -24,8 +24,32 @@ pub struct PassiveChecks {
     pub healthy: PassiveHealthy,
     /// What sets it aside.
     pub unhealthy: PassiveUnhealthy,
+    /// What sets a node aside that does worse than the others; `None`: nodes are not compared.
+    pub outliers: Option<OutlierDetection>,
     /// The longest time that a node is set aside for.
     pub max_ejection_time: Duration,
+}
+
+/// `upstreams.checks.passive.outliers`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OutlierDetection {
+    /// How often nodes are compared, by what they have done since the last time.
+    pub interval: Duration,
+    /// So many nodes have to have had `min_requests`.
+    pub min_nodes: u32,
+    /// A node with fewer requests in an interval is not compared.
+    pub min_requests: u32,
+    /// Thousandths of a standard deviation that a node's success rate has to be below the mean; 0: it does not
+    /// count.
+    pub success_rate_stdev_factor: u32,
+    /// Percent of a node's requests that have to fail; 0: it does not count.
+    pub failure_percentage: u8,
+    /// How many times the upstream's median a node's median has to be; 0: it does not count.
+    pub latency_factor: u32,
+    /// In so many intervals in a row.
+    pub latency_intervals: u8,
+    /// A node whose median is not above this is not slow.
+    pub latency_min: Duration,
 }
 
 /// `upstreams.checks.passive.healthy`
@@ -70,6 +94,7 @@ impl Default for Checks {
                     timeouts: count(defaults::TIMEOUTS),
                     fail_timeout: defaults::FAIL_TIMEOUT,
                 },
+                outliers: None,
                 max_ejection_time: defaults::MAX_EJECTION_TIME,
             },
             active: None,

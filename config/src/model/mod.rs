@@ -34,7 +34,7 @@ pub use access::{
 pub use active_checks::{ActiveChecks, ActiveHealthy, ActiveUnhealthy, CheckHeader, CheckKind};
 pub use answers::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Traceparent};
 pub use balance::{Balance, BalanceMethod, HashInput, HashOn};
-pub use checks::{Checks, PassiveChecks, PassiveHealthy, PassiveUnhealthy};
+pub use checks::{Checks, OutlierDetection, PassiveChecks, PassiveHealthy, PassiveUnhealthy};
 pub use condition::{Condition, Order, Test};
 pub use config::Config;
 pub use files::{FileAt, KeyPair, Pem, PemSource};

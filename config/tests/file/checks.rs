@@ -83,6 +83,17 @@ fn what_makes_no_sense_is_told() {
             "passive.max_ejection_time",
             "shorter than `unhealthy.fail_timeout`",
         ),
+        (
+            "checks.passive.outliers.interval = 0.5",
+            "passive.outliers.interval",
+            "shorter than a second",
+        ),
+        (
+            "checks.passive.outliers.latency_factor = 1",
+            "passive.outliers.latency_factor",
+            "every second node is slower than the median",
+        ),
+        ("checks.passive.outliers.min_nodes = 2", "passive.outliers.min_nodes", "out of range"),
         ("checks.passive = false", "passive", ""),
     ] {
         let problems = draft(text).map_or_else(|problems| problems, |draft| draft.problems);
@@ -92,4 +103,24 @@ fn what_makes_no_sense_is_told() {
             && found[0].message.contains(message);
         assert!(fits, "{text}: {problems}");
     }
+}
+
+#[test]
+fn outliers_are_looked_for_where_that_is_written() {
+    assert_eq!(checks("checks.passive = {}").passive.outliers, None);
+    let found = checks("checks.passive.outliers = {}").passive.outliers.expect("it is written");
+    let (second, milliseconds) = (Duration::from_secs(10), Duration::from_millis(50));
+    assert_eq!((found.interval, found.latency_min), (second, milliseconds));
+    assert_eq!((found.min_nodes, found.min_requests), (5, 100));
+    assert_eq!((found.success_rate_stdev_factor, found.failure_percentage), (1_900, 85));
+    assert_eq!((found.latency_factor, found.latency_intervals), (3, 3));
+    let text = "[routes.upstream.checks.passive.outliers]\ninterval = '2s'\nmin_nodes = 3\n\
+        min_requests = 7\nsuccess_rate_stdev_factor = 0\nfailure_percentage = 100\nlatency_factor = 2\n\
+        latency_intervals = 1\nlatency_min = '1ms'";
+    let found = checks(text).passive.outliers.expect("it is written");
+    let (second, milliseconds) = (Duration::from_secs(2), Duration::from_millis(1));
+    assert_eq!((found.interval, found.latency_min), (second, milliseconds));
+    assert_eq!((found.min_nodes, found.min_requests), (3, 7));
+    assert_eq!((found.success_rate_stdev_factor, found.failure_percentage), (0, 100));
+    assert_eq!((found.latency_factor, found.latency_intervals), (2, 1));
 }

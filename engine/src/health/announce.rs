@@ -19,7 +19,12 @@ fn announce_change(states: &NodeStates, node: NodeId, change: ChangeKind, when: 
     let Some(named) = states.nodes_of(node.upstream).get(node.node.0 as usize) else { return };
     let (upstream, text, state) = (&*named.upstream, &*named.node, &named.state);
     match change {
-        ChangeKind::TcpFailures | ChangeKind::Timeouts | ChangeKind::HttpFailures => {
+        ChangeKind::TcpFailures
+        | ChangeKind::Timeouts
+        | ChangeKind::HttpFailures
+        | ChangeKind::SuccessRate
+        | ChangeKind::FailurePercentage
+        | ChangeKind::Latency => {
             let until = state.health.status(when.now_ms).until_ms.unwrap_or(when.now_ms);
             let milliseconds = until.saturating_sub(when.now_ms);
             let reason = change.word();

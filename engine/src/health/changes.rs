@@ -14,6 +14,12 @@ pub enum ChangeKind {
     Timeouts,
     /// Set aside: it answered with statuses that say so.
     HttpFailures,
+    /// Set aside: fewer of its requests were answered well than of the others'.
+    SuccessRate,
+    /// Set aside: nearly all of its requests failed.
+    FailurePercentage,
+    /// Set aside: it was slower than the others.
+    Latency,
     /// It is used again: it answered when it was asked again.
     Answered,
     /// Set aside: an active check failed.
@@ -93,13 +99,14 @@ mod tests {
     fn the_last_changes_are_kept_and_all_are_counted() {
         let changes = Changes::default();
         for unix_seconds in 0..20 {
-            let kind = ChangeKind::VARIANTS[usize::try_from(unix_seconds).unwrap() % 9];
+            let kind =
+                ChangeKind::VARIANTS[usize::try_from(unix_seconds).unwrap() % ChangeKind::COUNT];
             changes.push(NodeChanged { unix_seconds, kind });
         }
         let mut seconds: Vec<u64> = changes.last().map(|change| change.unix_seconds).collect();
         seconds.sort_unstable();
         assert_eq!(seconds, (12..20).collect::<Vec<_>>());
-        assert!(changes.last().all(|change| change.kind as u64 == change.unix_seconds % 9));
+        assert!(changes.last().all(|change| change.kind as u64 == change.unix_seconds % 12));
         assert_eq!(changes.counts().map(|(_, count)| count).sum::<u64>(), 20);
         assert_eq!(ChangeKind::TcpFailures.word(), "tcp-failures");
     }

@@ -5,22 +5,26 @@
 //! `node_places` says how many connections a node takes, and `waits` who waits for one of them.
 //! `rules` says what counts; `place` how a node moves; `states` holds all nodes of a generation. The
 //! cores share the states: each reads them with relaxed loads, and only what fails, or comes back, writes.
-//! A core looks again only if [`NodeStates::epoch`] has moved or [`NodeStates::due_ms`] is over.
+//! `outliers` compares nodes with each other, by what
+//! `tally` has counted on each core. A core looks again only if [`NodeStates::epoch`] has moved or [`NodeStates::due_ms`] is over.
 
 #[cfg(feature = "io")]
 pub mod announce;
 mod changes;
 pub mod checks;
+mod comparison;
 #[cfg(test)]
 mod model;
 mod node_health;
 mod node_log;
 mod node_places;
 mod node_state;
+mod outliers;
 mod place;
 mod rules;
 mod standing;
 mod states;
+mod tally;
 mod view;
 mod waits;
 

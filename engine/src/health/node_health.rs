@@ -125,7 +125,7 @@ impl NodeHealth {
                     if !self.is_too_much(kind, rules, when) || spared == Spared::OnlyNode {
                         return None;
                     }
-                    place.set_aside(rules, when.now_ms, draw)
+                    place.set_aside(rules, when.now_ms, 0, draw)
                 }
                 (PlaceMode::Usable, Meaning::Works | Meaning::Nothing) => return None,
                 // What was under way says nothing about now. Nor does what a node answers in a panic bring it
@@ -150,6 +150,26 @@ impl NodeHealth {
                 Err(other) => packed = other,
             }
         }
+    }
+
+    /// It does worse than the others, and that took `when.took_ms` to find out. The change, if it was usable.
+    pub(super) fn set_aside(
+        &self,
+        kind: ChangeKind,
+        rules: &Rules,
+        when: Moment,
+    ) -> Option<ChangeKind> {
+        let packed = self.place.load(Ordering::Relaxed);
+        let place = Place::of(packed);
+        if place.mode != PlaceMode::Usable {
+            return None;
+        }
+        let draw = draw(packed, when.now_ms);
+        self.swap(packed, place.set_aside(rules, when.now_ms, when.took_ms, draw)).ok()?;
+        self.failures.store(0, Ordering::Relaxed);
+        self.ejections.fetch_add(1, Ordering::Relaxed);
+        self.note(kind, when.unix_seconds);
+        Some(kind)
     }
 
     /// What the move from one place to another is called, if the node's state is another one.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::node_health::NodeHealth;
 use super::node_log::NodeLog;
 use super::node_places::NodePlaces;
+use super::tally::Tallies;
 
 /// What is known of one node.
 #[derive(Debug, Default)]
@@ -15,6 +16,8 @@ pub struct NodeState {
     pub health: NodeHealth,
     /// How many connections it has, and how many it takes.
     pub places: Arc<NodePlaces>,
+    /// What it is compared by, if its upstream compares.
+    pub(super) tallies: Option<Tallies>,
 }
 
 /// A node's state with the names that the configuration has for it.
@@ -31,8 +34,17 @@ pub struct NamedNode {
 }
 
 impl NodeState {
-    /// As it goes on under another configuration.
-    pub(super) fn taken_over(state: &Arc<Self>, same_checks: bool) -> Arc<Self> {
+    /// Of a node of which nothing is known.
+    pub(super) fn new(tallies: Option<Tallies>) -> Arc<Self> {
+        Arc::new(Self { tallies, ..Self::default() })
+    }
+
+    /// As it goes on under another configuration; where the checks are others, with these tallies.
+    pub(super) fn taken_over(
+        state: &Arc<Self>,
+        same_checks: bool,
+        tallies: impl FnOnce() -> Option<Tallies>,
+    ) -> Arc<Self> {
         state.health.end_orders();
         if same_checks {
             return Arc::clone(state);
@@ -41,6 +53,7 @@ impl NodeState {
             log: state.log.copied(),
             health: state.health.renewed(),
             places: Arc::clone(&state.places),
+            tallies: tallies(),
         })
     }
 }

@@ -55,9 +55,9 @@ impl Place {
         }
     }
 
-    /// A usable node has failed too often.
-    pub(super) fn set_aside(self, rules: &Rules, now_ms: u64, draw: u64) -> Self {
-        let back = now_ms.saturating_sub(self.at_ms);
+    /// A usable node has failed too often; it took so long to find out.
+    pub(super) fn set_aside(self, rules: &Rules, now_ms: u64, noticed_ms: u64, draw: u64) -> Self {
+        let back = now_ms.saturating_sub(self.at_ms).saturating_sub(noticed_ms);
         // It was set aside before, and was not back for as long as that.
         let soon = self.at_ms > 0 && back < rules.length_ms(self.level);
         let level = if soon { (self.level + 1).min(LEVEL_MAX) } else { 0 };
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn times_grow_only_for_a_node_that_is_not_back_for_long() {
         let rules = Rules::of(&Checks::default());
-        let first = Place::default().set_aside(&rules, 5_000, 0);
+        let first = Place::default().set_aside(&rules, 5_000, 0, 0);
         assert_eq!(first.at_ms, 15_000);
         assert_eq!(first.standing(14_999), Standing::SetAside);
         assert_eq!(first.standing(15_000), Standing::Probe);
@@ -162,11 +162,14 @@ mod tests {
         assert_eq!(again.at_ms, 35_000);
         let back = again.answered(&rules, 35_000);
         assert_eq!(back.standing(35_000), Standing::Usable);
-        assert_eq!(back.set_aside(&rules, 54_999, 0).at_ms, 54_999 + 40_000);
-        assert_eq!(back.set_aside(&rules, 55_000, 0).at_ms, 65_000);
+        assert_eq!(back.set_aside(&rules, 54_999, 0, 0).at_ms, 54_999 + 40_000);
+        assert_eq!(back.set_aside(&rules, 55_000, 0, 0).at_ms, 65_000);
+        // What takes long to find out is held against the node as if it were found at once.
+        assert_eq!(back.set_aside(&rules, 84_999, 30_000, 0).at_ms, 84_999 + 40_000);
+        assert_eq!(back.set_aside(&rules, 85_000, 30_000, 0).at_ms, 95_000);
         // At most a tenth longer.
         let draws = (0..100_000).step_by(37);
-        let longest = draws.map(|draw| back.set_aside(&rules, 55_000, draw).at_ms).max();
+        let longest = draws.map(|draw| back.set_aside(&rules, 55_000, 0, draw).at_ms).max();
         assert!(longest.is_some_and(|at| (65_900..=66_000).contains(&at)), "{longest:?}");
     }
 

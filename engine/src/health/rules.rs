@@ -71,6 +71,17 @@ impl Rules {
         }
     }
 
+    /// Has a try failed, whatever the counts are? `None`: its status says nothing.
+    pub(super) fn failed(&self, result: TryResult) -> Option<bool> {
+        match result {
+            TryResult::Answered(status) if self.failing.contains(status) => Some(true),
+            TryResult::Answered(status) => {
+                self.working.is_none_or(|working| working.contains(status)).then_some(false)
+            }
+            TryResult::Broken | TryResult::TimedOut => Some(true),
+        }
+    }
+
     pub(super) fn meaning(&self, result: TryResult) -> Meaning {
         let kind = match result {
             TryResult::Answered(status) if self.failing.contains(status) => FailureKind::Http,
@@ -124,6 +135,11 @@ mod tests {
         assert_eq!(rules.meaning(TryResult::Answered(200)), Meaning::Works);
         assert_eq!(rules.meaning(TryResult::Answered(404)), Meaning::Nothing);
         assert_eq!(rules.meaning(TryResult::Broken), Meaning::Nothing);
+        let failed = |result| rules.failed(result);
+        assert_eq!(failed(TryResult::Answered(200)), Some(false));
+        assert_eq!(failed(TryResult::Answered(404)), None);
+        assert_eq!(failed(TryResult::Answered(503)), Some(true));
+        assert_eq!([TryResult::Broken, TryResult::TimedOut].map(failed), [Some(true); 2]);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct Moment {
     pub now_ms: u64,
     /// Now, in Unix seconds.
     pub unix_seconds: u64,
-    /// How long the try took, in milliseconds.
+    /// How long the try took, in milliseconds; for a comparison of nodes, how long that took to find out.
     pub took_ms: u64,
 }
 

@@ -14,6 +14,7 @@ use super::changes::ChangeKind;
 use super::node_state::{NamedNode, NodeState};
 use super::rules::Rules;
 use super::standing::{AdminOrder, Checked, Moment, PanicEdge, Reported, Standing, TryResult};
+use super::tally::Tallies;
 use super::view::UpstreamView;
 use super::waits::Waits;
 use crate::exchange::balance::Tried;
@@ -21,24 +22,26 @@ use crate::plan::{NodeId, NodeIndex, Plan, UpstreamId};
 
 /// What the cores share of one upstream.
 #[derive(Debug, Default)]
-struct UpstreamShared {
+pub(super) struct UpstreamShared {
     /// Moves whenever a node does.
     epoch: AtomicU64,
     /// All nodes are asked, as the log has it.
     panic: AtomicBool,
     /// When that last changed, in Unix seconds.
     panic_since: AtomicU64,
+    /// When its nodes are compared next.
+    pub(super) compare_ms: AtomicU64,
 }
 
 #[derive(Debug)]
-struct UpstreamState {
+pub(super) struct UpstreamState {
     id: Box<str>,
     /// Where its nodes are.
     start: usize,
     end: usize,
-    checks: Checks,
-    rules: Rules,
-    shared: Arc<UpstreamShared>,
+    pub(super) checks: Checks,
+    pub(super) rules: Rules,
+    pub(super) shared: Arc<UpstreamShared>,
     waits: Arc<Waits>,
 }
 
@@ -61,7 +64,8 @@ pub struct NodeStates {
 }
 
 impl NodeStates {
-    /// The states of this plan's nodes, for so many cores; what `before` knows of a node of the same names goes on.
+    /// The states of this plan's nodes, which so many cores ask; what `before` knows of a node of the same names
+    /// goes on.
     #[must_use]
     pub fn of(plan: &Plan, before: &Self, now: Instant, cores: usize) -> Self {
         let known: HashMap<_, _> =
@@ -73,10 +77,14 @@ impl NodeStates {
             let old = upstreams.get(&*upstream.id);
             let same = old.is_some_and(|old| old.checks == upstream.checks);
             let start = states.nodes.len();
+            let compares = upstream.checks.passive.outliers.is_some();
+            let tallies = || compares.then(|| Tallies::new(cores));
             states.nodes.extend(upstream.nodes.iter().map(|node| {
                 let state = known.get(&(&*upstream.id, &*node.text));
-                let state =
-                    state.map_or_else(Arc::default, |state| NodeState::taken_over(state, same));
+                let state = match state {
+                    Some(state) => NodeState::taken_over(state, same, tallies),
+                    None => NodeState::new(tallies()),
+                };
                 state.places.set_max(node.max_connections);
                 NamedNode {
                     upstream: upstream.id.clone(),
@@ -102,8 +110,7 @@ impl NodeStates {
     /// A configuration is in force: cores of older ones look again, as orders may have ended. The upstreams
     /// that have too few healthy nodes now, or enough of them again.
     pub fn review(&self, unix_seconds: u64) -> impl Iterator<Item = (UpstreamId, PanicEdge)> + '_ {
-        let ids = (0..).map(UpstreamId).take(self.upstreams.len());
-        ids.filter_map(move |id| Some((id, self.moved(id, unix_seconds)?)))
+        self.ids().filter_map(move |id| Some((id, self.moved(id, unix_seconds)?)))
     }
 
     /// A time as the states count it.
@@ -142,7 +149,11 @@ impl NodeStates {
         known.map(|(id, upstream)| (id, &*upstream.id, self.nodes_of(id)))
     }
 
-    fn upstream(&self, id: UpstreamId) -> Option<&UpstreamState> {
+    pub(super) fn ids(&self) -> impl Iterator<Item = UpstreamId> {
+        (0..).map(UpstreamId).take(self.upstreams.len())
+    }
+
+    pub(super) fn upstream(&self, id: UpstreamId) -> Option<&UpstreamState> {
         self.upstreams.get(id.0 as usize)
     }
 
@@ -263,7 +274,12 @@ impl NodeStates {
         })
     }
 
-    fn after(&self, id: UpstreamId, change: Option<ChangeKind>, unix_seconds: u64) -> Reported {
+    pub(super) fn after(
+        &self,
+        id: UpstreamId,
+        change: Option<ChangeKind>,
+        unix_seconds: u64,
+    ) -> Reported {
         Reported { change, panic: self.moved(id, unix_seconds) }
     }
 

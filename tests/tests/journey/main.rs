@@ -57,6 +57,7 @@ mod next_node;
 mod node_limits;
 mod node_names;
 mod observe;
+mod outliers;
 mod pool;
 mod pool_identity;
 mod preconditions;

@@ -12,6 +12,8 @@ use crate::control::logs::writer::LogWriter;
 use crate::control::process::clock;
 use crate::control::state::commands::{CommandQueue, LoaderProgress, SupervisorCommand, TOO_LATE};
 use crate::control::state::status::ProcessStatus;
+use crate::health::Moment;
+use crate::health::announce::announce;
 use crate::setup::listeners::Listeners;
 use crate::setup::{CoreLink, Phase};
 
@@ -74,6 +76,7 @@ impl Supervisor<'_> {
             let silent = monitor.check(cores.links(), clock::monotonic());
             self.status.set_silent_cores(silent);
             ports.check(self.listeners, clock::monotonic());
+            self.compare_nodes();
         };
         let end = if let Some(lost) = lost {
             tracing::error!("{lost}; closing everything");
@@ -129,6 +132,19 @@ impl Supervisor<'_> {
     fn reopen_logs(&self) {
         self.writer.reopen();
         tracing::info!("log files opened anew");
+    }
+
+    /// Sets aside the nodes that do worse than the others, where upstreams are to be compared.
+    fn compare_nodes(&self) {
+        let states = self.status.node_states();
+        let when = Moment {
+            now_ms: states.now_ms(clock::monotonic()),
+            unix_seconds: clock::unix_seconds().unsigned_abs(),
+            took_ms: 0,
+        };
+        for (node, reported) in states.compare(when) {
+            announce(&states, node, reported, when);
+        }
     }
 
     /// How long a drain may take, by the configuration in force.

@@ -67,13 +67,18 @@ impl<'a> ExchangeContext<'a> {
     /// May it be sent twice, and is the whole of it here to be sent again?
     #[must_use]
     pub(crate) fn is_repeatable(&self) -> bool {
-        let held = match self.admission.body {
+        self.is_held() && self.may_be_sent_twice()
+    }
+
+    /// Is the whole of it here, as far as can be told from its head?
+    #[must_use]
+    pub(crate) fn is_held(&self) -> bool {
+        match self.admission.body {
             BodyLength::None => true,
             BodyLength::Length(length) => length <= byte_count(self.after_head.len()),
             // Where its end is, nobody has looked so far.
             BodyLength::Chunked | BodyLength::UntilClose => false,
-        };
-        held && self.may_be_sent_twice()
+        }
     }
 
     /// How long its upstream may take.

@@ -27,6 +27,22 @@ pub(super) fn report(request: &ExchangeContext<'_>, attempt: &AttemptRecord, sai
     if reported != Reported::default() {
         announce(states, node, reported, when());
     }
+    if request.upstream().checks.passive.outliers.is_some() {
+        tally(request, attempt, said);
+    }
+}
+
+/// Counts a try for the comparison of nodes. How long it took counts only if no client had part in that: one that
+/// sends its body slowly is not a slow node.
+#[inline(never)]
+fn tally(request: &ExchangeContext<'_>, attempt: &AttemptRecord, said: TryResult) {
+    let micros = match said {
+        TryResult::Answered(_) => attempt.header_micros,
+        TryResult::TimedOut => Some(attempt.response_micros),
+        TryResult::Broken => None,
+    };
+    let (node, core) = (request.node_id(attempt.node), request.core.link.core);
+    request.live.node_states.tally(node, core, said, micros.filter(|_| request.is_held()));
 }
 
 /// What a try is to the balancer.
