@@ -13,6 +13,7 @@ pub mod announce;
 mod changes;
 pub mod checks;
 mod comparison;
+mod events;
 #[cfg(test)]
 mod model;
 mod node_health;
@@ -29,6 +30,7 @@ mod view;
 mod waits;
 
 pub use changes::{ChangeKind, NodeChanged};
+pub use events::{EVENTS_KEPT, EventKind, NodeEvent, NodeEvents, NumberedEvent};
 pub use node_health::{NodeHealth, NodeStatus};
 pub use node_log::{NodeFailures, NodeLog, NodeTrouble};
 pub use node_places::{NodePlace, NodePlaces};

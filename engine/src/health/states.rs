@@ -11,6 +11,7 @@ use std::time::Instant;
 use ferrule_config::model::Checks;
 
 use super::changes::ChangeKind;
+use super::events::NodeEvents;
 use super::node_state::{NamedNode, NodeState};
 use super::rules::Rules;
 use super::standing::{AdminOrder, Checked, Moment, PanicEdge, Reported, Standing, TryResult};
@@ -61,6 +62,8 @@ pub struct NodeStates {
     nodes: Vec<NamedNode>,
     /// When milliseconds begin, for every generation of the process.
     origin: Option<Instant>,
+    /// One for every generation of the process.
+    events: Arc<NodeEvents>,
 }
 
 impl NodeStates {
@@ -72,7 +75,12 @@ impl NodeStates {
             before.nodes.iter().map(|node| ((&*node.upstream, &*node.node), &node.state)).collect();
         let upstreams: HashMap<_, _> =
             before.upstreams.iter().map(|upstream| (&*upstream.id, upstream)).collect();
-        let mut states = Self { origin: before.origin.or(Some(now)), ..Self::default() };
+        let mut states = Self {
+            origin: before.origin.or(Some(now)),
+            events: Arc::clone(&before.events),
+            upstreams: Vec::new(),
+            nodes: Vec::new(),
+        };
         for upstream in plan.upstreams() {
             let old = upstreams.get(&*upstream.id);
             let same = old.is_some_and(|old| old.checks == upstream.checks);
@@ -119,6 +127,12 @@ impl NodeStates {
         let since = self.origin.map_or_else(Default::default, |origin| now.duration_since(origin));
         // Never 0: that is no time.
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
+    /// Changes as they happen.
+    #[must_use]
+    pub const fn events(&self) -> &Arc<NodeEvents> {
+        &self.events
     }
 
     /// Every node, in the order of the configuration.

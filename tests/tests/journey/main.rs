@@ -24,6 +24,7 @@ mod drain;
 mod duties;
 mod early;
 mod ejection;
+mod events;
 mod exhausted;
 mod exhaustion;
 mod explain;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use super::ctl_events;
 use super::ctl_table::{age, list, printable, shown, table};
 use super::ctl_upstreams::upstreams;
 use crate::control::endpoints::admin_protocol::AdminCommand;
@@ -55,6 +56,12 @@ enum CtlCommand {
     Upstreams {
         /// One upstream alone, by its id.
         upstream: Option<String>,
+    },
+    /// Changes of nodes as they happen, each as a line of JSON, until the process ends.
+    Events {
+        /// First, so many of the last ones; the process keeps 256.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        last: usize,
     },
     /// Send no new requests to a node; what is under way ends by itself. It is still checked.
     Drain(NodeArguments),
@@ -103,6 +110,7 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
         CtlCommand::Upstreams { upstream } => {
             AdminCommand::Upstreams { upstream: upstream.clone() }
         }
+        CtlCommand::Events { last } => return ctl_events::run(&socket, *last),
         CtlCommand::Drain(node) => node.command(NodeOrder::Drain),
         CtlCommand::Disable(node) => node.command(NodeOrder::Disable),
         CtlCommand::Enable(node) => node.command(NodeOrder::Enable),
@@ -124,6 +132,8 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
             AdminCommand::Clients { .. } => clients(&answer),
             AdminCommand::Certs => certs(&answer),
             AdminCommand::Upstreams { .. } => upstreams(&answer),
+            // Printed as they came.
+            AdminCommand::Events { .. } => String::new(),
             AdminCommand::Node(_) => ordered(&answer),
             AdminCommand::Reload { .. } => reloaded(&answer),
         });

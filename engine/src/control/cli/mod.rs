@@ -3,6 +3,7 @@
 pub mod arguments;
 mod check;
 mod ctl;
+mod ctl_events;
 mod ctl_table;
 mod ctl_upstreams;
 mod explain;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::connection::EndpointConnection;
+use super::event_stream::EventReaders;
 use super::upstream_answers::{self, NodeOrderFor};
 use crate::control::process::clock;
 use crate::control::state::certificates::certificates_json;
@@ -58,6 +59,11 @@ pub(crate) enum AdminCommand {
         /// Its id.
         upstream: Option<String>,
     },
+    /// Send changes of nodes as they happen.
+    Events {
+        /// First, so many of the last ones.
+        last: usize,
+    },
     /// Take a node's requests away, or give it some again.
     Node(NodeOrderFor),
     /// Load the configuration again.
@@ -72,12 +78,13 @@ pub(crate) enum AdminCommand {
 pub(crate) struct AdminProtocol {
     status: Arc<ProcessStatus>,
     commands: Arc<CommandQueue>,
+    readers: EventReaders,
 }
 
 impl AdminProtocol {
     /// Answers with this status, and gives commands to this queue.
-    pub(crate) const fn new(status: Arc<ProcessStatus>, commands: Arc<CommandQueue>) -> Self {
-        Self { status, commands }
+    pub(crate) fn new(status: Arc<ProcessStatus>, commands: Arc<CommandQueue>) -> Self {
+        Self { status, commands, readers: EventReaders::default() }
     }
 
     /// Reads one command and answers it.
@@ -85,7 +92,10 @@ impl AdminProtocol {
         let own = rustix::process::geteuid().as_raw();
         let answer = match connection.peer_user() {
             Some(user) if user == 0 || user == own => match read_line(connection) {
-                Some(line) => self.answer(&line, connection),
+                Some(line) => match self.answer(&line, connection) {
+                    Some(answer) => answer,
+                    None => return,
+                },
                 None => return,
             },
             _ => refuse("only root and the user that ferrule runs as may ask"),
@@ -96,8 +106,9 @@ impl AdminProtocol {
         drop(connection.write_all(line.as_bytes()));
     }
 
-    fn answer(&self, line: &[u8], connection: &mut EndpointConnection) -> Value {
-        match serde_json::from_slice(line) {
+    /// `None` if everything has been said.
+    fn answer(&self, line: &[u8], connection: &mut EndpointConnection) -> Option<Value> {
+        Some(match serde_json::from_slice(line) {
             Ok(AdminCommand::Status) => self.status(),
             Ok(AdminCommand::Clients { soonest }) => self.clients(soonest),
             Ok(AdminCommand::Certs) => self.certs(),
@@ -112,8 +123,15 @@ impl AdminProtocol {
                 connection.deadline = clock::monotonic() + RELOAD_PATIENCE * 2;
                 self.reload(wait, connection)
             }
+            Ok(AdminCommand::Events { last }) => {
+                let states = self.status.node_states();
+                let events = Arc::clone(states.events());
+                // A reader stays for long, and must not hold the states of a generation that is gone.
+                drop(states);
+                return self.readers.serve(&events, last, connection).err().map(refuse);
+            }
             Err(error) => refuse(&format!("not understood: {error}")),
-        }
+        })
     }
 
     fn status(&self) -> Value {

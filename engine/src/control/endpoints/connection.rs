@@ -3,9 +3,12 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 
 use crate::control::process::clock;
 
@@ -15,6 +18,8 @@ pub(crate) struct EndpointConnection {
     pub(super) stream: EndpointStream,
     /// No read or write goes on after this time.
     pub(crate) deadline: Instant,
+    /// The endpoint is being closed.
+    pub(super) closing: Arc<AtomicBool>,
 }
 
 /// The stream of a connection.
@@ -86,6 +91,20 @@ impl EndpointConnection {
         looked.is_ok() && stream.iter().any(|stream| stream.revents().intersects(closed))
     }
 
+    /// Is the endpoint being closed? Whoever serves a connection without end has to end then.
+    pub(crate) fn is_endpoint_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Bounds what the kernel holds of bytes that the peer does not read.
+    pub(crate) fn bound_send_buffer(&self, bytes: usize) {
+        // Without it the bound is that of the system.
+        let _: Result<(), _> = match &self.stream {
+            EndpointStream::Tcp(stream) => set_socket_send_buffer_size(stream, bytes),
+            EndpointStream::Unix(stream) => set_socket_send_buffer_size(stream, bytes),
+        };
+    }
+
     /// The user id of the peer of a Unix socket, as the kernel knows it.
     pub(crate) fn peer_user(&self) -> Option<u32> {
         match &self.stream {
@@ -118,18 +137,24 @@ impl EndpointStream {
 mod tests {
     use super::*;
 
+    fn of(stream: UnixStream) -> EndpointConnection {
+        EndpointConnection {
+            stream: EndpointStream::Unix(stream),
+            deadline: clock::monotonic(),
+            closing: Arc::default(),
+        }
+    }
+
     #[test]
     fn a_peer_that_only_ended_its_sending_side_is_connected() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let connection =
-            EndpointConnection { stream: EndpointStream::Unix(ours), deadline: clock::monotonic() };
+        let connection = of(ours);
         theirs.shutdown(Shutdown::Write).unwrap();
         assert!(!connection.is_closed());
         drop(theirs);
         assert!(connection.is_closed());
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let connection =
-            EndpointConnection { stream: EndpointStream::Unix(ours), deadline: clock::monotonic() };
+        let connection = of(ours);
         connection.stream.shut_down();
         assert!(connection.is_closed());
     }
@@ -137,10 +162,7 @@ mod tests {
     #[test]
     fn reads_and_writes_end_at_the_deadline() {
         let socket = UnixStream::pair().unwrap();
-        let mut connection = EndpointConnection {
-            stream: EndpointStream::Unix(socket.0),
-            deadline: clock::monotonic(),
-        };
+        let mut connection = of(socket.0);
         assert_eq!(connection.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(connection.write_all(b"x").unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(connection.peer_user(), Some(rustix::process::geteuid().as_raw()));

@@ -105,7 +105,7 @@ fn accept_loop(
     endpoint: &str,
     socket: &EndpointSocket,
     service: &Arc<Service>,
-    closing: &AtomicBool,
+    closing: &Arc<AtomicBool>,
 ) {
     let mut complaints = RateLimit::<1>::new(1);
     let mut open: Vec<OpenConnection> = Vec::new();
@@ -133,7 +133,7 @@ fn accept_loop(
                     oldest.stream.shut_down();
                     leaving.push(oldest);
                 }
-                match serve(stream, service) {
+                match serve(stream, service, closing) {
                     Ok(connection) => open.push(connection),
                     Err(error) => {
                         let second = clock::unix_seconds().unsigned_abs();
@@ -149,12 +149,16 @@ fn accept_loop(
     }
 }
 
-fn serve(stream: EndpointStream, service: &Arc<Service>) -> io::Result<OpenConnection> {
+fn serve(
+    stream: EndpointStream,
+    service: &Arc<Service>,
+    closing: &Arc<AtomicBool>,
+) -> io::Result<OpenConnection> {
     let finished = Arc::new(AtomicBool::new(false));
     let open = OpenConnection { stream: stream.try_clone()?, finished: Arc::clone(&finished) };
     let service = Arc::clone(service);
-    let mut connection =
-        EndpointConnection { stream, deadline: clock::monotonic() + CONNECTION_TIME };
+    let (deadline, closing) = (clock::monotonic() + CONNECTION_TIME, Arc::clone(closing));
+    let mut connection = EndpointConnection { stream, deadline, closing };
     let flag = FinishedFlag(finished);
     std::thread::Builder::new().name("ferrule-endpoint".into()).stack_size(STACK_BYTES).spawn(
         move || {

@@ -3,6 +3,7 @@
 
 pub(crate) mod admin_protocol;
 mod connection;
+mod event_stream;
 mod listener;
 mod metrics_endpoint;
 pub(crate) mod open_endpoints;

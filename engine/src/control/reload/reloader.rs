@@ -219,8 +219,9 @@ impl Reloader {
             }));
         }
         // After the cores have it: what only informs operators must not delay a revocation.
-        for (upstream, edge) in node_states.review(clock::unix_seconds().unsigned_abs()) {
-            announce_panic(&node_states, upstream, edge);
+        let unix_seconds = clock::unix_seconds().unsigned_abs();
+        for (upstream, edge) in node_states.review(unix_seconds) {
+            announce_panic(&node_states, upstream, edge, unix_seconds);
         }
         self.status.activate(generation, meters, node_states, sockets.bound());
         self.resolver.publish(generation, addresses);

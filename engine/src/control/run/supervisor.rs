@@ -134,7 +134,8 @@ impl Supervisor<'_> {
         tracing::info!("log files opened anew");
     }
 
-    /// Sets aside the nodes that do worse than the others, where upstreams are to be compared.
+    /// Sets aside the nodes that do worse than the others, where upstreams are to be compared, and makes room for
+    /// further events.
     fn compare_nodes(&self) {
         let states = self.status.node_states();
         let when = Moment {
@@ -145,6 +146,7 @@ impl Supervisor<'_> {
         for (node, reported) in states.compare(when) {
             announce(&states, node, reported, when);
         }
+        states.events().collect();
     }
 
     /// How long a drain may take, by the configuration in force.
