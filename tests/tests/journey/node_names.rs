@@ -15,6 +15,8 @@ use ferrule_tests::{
     scratch,
 };
 
+use crate::observe::ctl;
+
 /// A gateway that asks this server, with one route for each host to the node of the same name.
 fn gateway(dir: &Path, driver: Driver, dns: &DnsServer, nodes: &[String]) -> Gateway {
     let mut text = String::from(
@@ -152,6 +154,44 @@ on_both_drivers! {
         assert_eq!(get(&gateway, "app.test").as_deref(), Ok("second"));
         assert!(metric(&gateway, "ferrule_upstream_name_age_seconds", &[("name", "app.test")]) > 0.9);
         assert!(gateway.log().contains("cannot resolve the name of an upstream node"));
+    }
+
+    /// An operator sees where a name leads, how old that is, and the connections that there are.
+    fn an_operator_sees_where_a_name_leads(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(always("here")));
+        let (dns, zone) = zone(vec![a("app.test", 60, "127.0.0.1"), a("app.test", 60, "127.0.0.9")]);
+        let node = format!("app.test:{}", upstream.port);
+        let text = format!(
+            "[metrics]\nlisten = \"127.0.0.1:@metrics@\"\n[admin]\nsocket = \"ctl.sock\"\n\
+             [[listen]]\naddress = \"127.0.0.1:@front@\"\n\
+             [[routes]]\nuri = \"/*\"\nupstream.nodes = {{ \"{node}\" = 1, \"127.0.0.1:{}\" = 0 }}\n",
+            upstream.port
+        );
+        let line = format!("resolver = {{ nameservers = [\"127.0.0.1:{}\"] }}", dns.port);
+        let gateway = Setup::new(scratch.path(), driver, &text).runtime_line(&line).start();
+        assert_eq!(get(&gateway, "x").as_deref(), Ok("here"));
+        let shown = || -> serde_json::Value {
+            let (code, out, error) = ctl(scratch.path(), &["--json", "upstreams"]);
+            assert_eq!(code, Some(0), "{error}");
+            let answer: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+            answer["upstreams"][0]["nodes"].clone()
+        };
+        // The counts of connections are shown once a second.
+        let nodes = poll(PATIENCE, || Some(shown()).filter(|nodes| nodes[0]["connections"] == 1));
+        let nodes = nodes.expect("one connection is open");
+        assert_eq!(nodes[0]["idle_connections"], 1, "{nodes}");
+        let mut addresses: Vec<_> =
+            nodes[0]["name"]["addresses"].as_array().expect("addresses").iter().map(ToString::to_string).collect();
+        addresses.sort_unstable();
+        assert_eq!(addresses, [1, 9].map(|host| format!("\"127.0.0.{host}:{}\"", upstream.port)));
+        assert!(nodes[0]["name"]["age_seconds"].as_u64().is_some_and(|age| age < 60), "{nodes}");
+        assert!(nodes[0]["name"]["again_in_seconds"].as_u64().is_some_and(|left| left <= 60), "{nodes}");
+        assert_eq!(nodes[0]["name"]["failed_lookups"], 0);
+        assert!(nodes[1].get("name").is_none(), "it is an address: {nodes}");
+        let (_, out, _) = ctl(scratch.path(), &["upstreams"]);
+        let line = format!("127.0.0.9:{}", upstream.port);
+        assert!(out.contains("OPEN") && out.contains("ADDRESSES") && out.contains(&line), "{out}");
+        drop(zone);
     }
 
     /// A name that does not exist has no node; it is asked for again until it does.

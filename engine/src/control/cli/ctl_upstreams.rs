@@ -32,7 +32,8 @@ pub(super) fn upstreams(answer: &Value) -> String {
             let connections =
                 if most == "-" { connections } else { format!("{connections}/{most}") };
             row.extend([ago(node, "/since"), again, connections]);
-            let figures = ["/ejections", "/tries", "/failures", "/p50_ms", "/p99_ms"];
+            let figures =
+                ["/idle_connections", "/ejections", "/tries", "/failures", "/p50_ms", "/p99_ms"];
             row.extend(figures.map(|at| shown(node, at)));
             row
         });
@@ -44,6 +45,7 @@ pub(super) fn upstreams(answer: &Value) -> String {
             "SINCE",
             "AGAIN IN",
             "CONNECTIONS",
+            "IDLE",
             "EJECTIONS",
             "TRIES",
             "FAILED",
@@ -54,6 +56,7 @@ pub(super) fn upstreams(answer: &Value) -> String {
         if upstream.get("nodes_left_out").and_then(Value::as_u64).is_some_and(|more| more > 0) {
             out.extend(["and ", &at("/nodes_left_out"), " more\n"]);
         }
+        out.push_str(&names(upstream));
     }
     let changes = list(answer, "changes").iter().map(|one| {
         let mut row = vec![ago(one, "/at")];
@@ -62,4 +65,62 @@ pub(super) fn upstreams(answer: &Value) -> String {
     });
     out.push_str(&table(&["AGO", "UPSTREAM", "NODE", "CHANGE"], changes));
     out
+}
+
+/// Where the names of an upstream's nodes lead; nothing without names.
+fn names(upstream: &Value) -> String {
+    let named = list(upstream, "nodes").iter().filter(|node| node.get("name").is_some());
+    let rows = named.map(|node| {
+        let seconds = |path: &str| {
+            node.pointer(path).and_then(Value::as_u64).map_or_else(|| "-".to_owned(), age)
+        };
+        let found = node.pointer("/name").map(|name| list(name, "addresses")).unwrap_or_default();
+        let mut addresses: Vec<String> = found.iter().map(|address| shown(address, "")).collect();
+        match node.pointer("/name/addresses_left_out").and_then(Value::as_u64) {
+            Some(more) if more > 0 => addresses.push(format!("and {more} more")),
+            _ if addresses.is_empty() => addresses.push("none".to_owned()),
+            _ => {}
+        }
+        vec![
+            shown(node, "/node"),
+            seconds("/name/age_seconds"),
+            seconds("/name/again_in_seconds"),
+            shown(node, "/name/failed_lookups"),
+            addresses.join(", "),
+        ]
+    });
+    table(&["NAME", "LOOKED UP BEFORE", "AGAIN IN", "FAILED SINCE", "ADDRESSES"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_are_shown_with_where_they_lead() {
+        let node = |name: Value| json!({ "node": "app.test:80", "name": name });
+        let answer = |nodes: Vec<Value>| json!({ "upstreams": [{ "id": "app", "nodes": nodes }] });
+        let known = json!({
+            "addresses": ["10.0.0.1:80", "[::1]:80"],
+            "addresses_left_out": 2,
+            "age_seconds": 61,
+            "again_in_seconds": 9,
+            "failed_lookups": 0,
+        });
+        let text = upstreams(&answer(vec![node(known)]));
+        let line = text.lines().last().unwrap_or_default();
+        let words: Vec<&str> = line.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect();
+        assert_eq!(
+            words,
+            ["app.test:80", "1 min", "9 s", "0", "10.0.0.1:80, [::1]:80, and 2 more"],
+            "{text}"
+        );
+        let unknown = upstreams(&answer(vec![node(json!({ "failed_lookups": 3 }))]));
+        let last = unknown.lines().last().unwrap_or_default();
+        assert!(last.ends_with(" none") && last.contains(" 3 "), "{unknown}");
+        let plain = upstreams(&answer(vec![json!({ "node": "10.0.0.1:80" })]));
+        assert!(!plain.contains("ADDRESSES"), "{plain}");
+    }
 }

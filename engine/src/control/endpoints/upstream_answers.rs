@@ -1,13 +1,20 @@
 //! What the admin socket says of upstreams, and what it does to their nodes.
 
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use ferrule_config::model::NodeAddress;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::control::names::LookUpKey;
 use crate::control::process::clock;
+use crate::control::state::name_status::NameStatus;
 use crate::control::state::node_totals::NodeLabels;
 use crate::control::state::status::ProcessStatus;
 use crate::health::announce::announce;
 use crate::health::{Admin, AdminOrder, Moment, NamedNode, NodeStates, UpstreamView};
+use crate::plan::UpstreamPlan;
 use crate::report::histogram::{HistogramSums, SLO_MICROS};
 use crate::report::node_meters::TIME_BUCKETS;
 use crate::report::{NodeCounter, NodeSums};
@@ -16,6 +23,8 @@ use crate::report::{NodeCounter, NodeSums};
 const NODES_SHOWN_MAX: usize = 10_000;
 /// How many of the last changes one answer lists at most.
 const CHANGES_SHOWN_MAX: usize = 50;
+/// How many addresses of one node's name an answer lists at most.
+const ADDRESSES_SHOWN_MAX: usize = 8;
 
 /// What an operator wants of a node, as it is on the wire.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
@@ -43,16 +52,27 @@ pub(crate) struct NodeOrderFor {
 /// Every upstream with its nodes, or one of them; and what has changed last.
 pub(super) fn upstreams(status: &ProcessStatus, only: Option<&str>) -> Result<Value, &'static str> {
     let (states, totals) = (status.node_states(), status.totals().nodes);
-    let now_ms = states.now_ms(clock::monotonic());
+    let (now, current) = (clock::monotonic(), status.current());
+    let now_ms = states.now_ms(now);
+    let plans = current.as_ref().map(|current| current.generation.plan.upstreams());
     let mut room = NODES_SHOWN_MAX;
     let mut shown = Vec::new();
     let wanted = states.upstreams().filter(|(_, name, _)| only.is_none_or(|only| only == *name));
     for (id, name, nodes) in wanted {
         let view = states.view(id);
-        let listed: Vec<Value> = nodes
-            .iter()
+        let plan = plans.unwrap_or_default().get(id.0 as usize).filter(|plan| *plan.id == *name);
+        let listed: Vec<Value> = (0..)
+            .zip(nodes)
             .take(room)
-            .map(|node| node_json(node, view, totals.get(&labels(node)), now_ms))
+            .map(|(at, node)| {
+                let mut value = node_json(node, view, totals.get(&labels(node)), now_ms);
+                let names = address_of(plan, at, node)
+                    .and_then(|address| addresses_json(address, &status.names, now));
+                if let (Some(names), Some(value)) = (names, value.as_object_mut()) {
+                    value.insert("name".to_owned(), names);
+                }
+                value
+            })
             .collect();
         room -= listed.len();
         shown.push(json!({
@@ -80,13 +100,43 @@ fn labels(node: &NamedNode) -> NodeLabels {
     NodeLabels { upstream: (&*node.upstream).into(), node: (&*node.node).into() }
 }
 
+/// Where a node is, as the configuration in force has it. That may be a newer one than the states'.
+fn address_of<'a>(
+    plan: Option<&'a UpstreamPlan>,
+    at: usize,
+    node: &NamedNode,
+) -> Option<&'a NodeAddress> {
+    let plan = plan?.nodes.get(at).filter(|plan| plan.text == node.node)?;
+    Some(&plan.address)
+}
+
+/// Where the name of a node leads; `None` if it has none.
+fn addresses_json(address: &NodeAddress, names: &NameStatus, now: Instant) -> Option<Value> {
+    let known = names.get(&LookUpKey::of(address)?).unwrap_or_default();
+    let own_port = if let NodeAddress::Name { port, .. } = address { *port } else { 0 };
+    let shown =
+        known.found.iter().take(ADDRESSES_SHOWN_MAX).map(|found| {
+            SocketAddr::new(found.address, found.port.unwrap_or(own_port)).to_string()
+        });
+    let seconds = |time: Duration| time.as_secs();
+    Some(json!({
+        "addresses": shown.collect::<Vec<_>>(),
+        "addresses_left_out": known.found.len().saturating_sub(ADDRESSES_SHOWN_MAX),
+        "age_seconds": known.answered.map(|at| seconds(now.saturating_duration_since(at))),
+        "again_in_seconds": known.due.map(|due| seconds(due.saturating_duration_since(now))),
+        "failed_lookups": known.failures,
+    }))
+}
+
 fn node_json(
     node: &NamedNode,
     view: UpstreamView<'_>,
     sums: Option<&NodeSums>,
     now_ms: u64,
 ) -> Value {
-    let found = node.state.health.status(now_ms);
+    let (found, places) = (node.state.health.status(now_ms), &node.state.places);
+    // Those with a limit are counted at each change, the others once a second.
+    let counted = places.max().map(|_| u64::from(places.taken()));
     let mut value = json!({
         "node": node.node,
         "weight": node.weight,
@@ -96,14 +146,15 @@ fn node_json(
         "since": found.since,
         "asked_again_in_ms": found.until_ms.map(|until| until.saturating_sub(now_ms)),
         "ejections": found.ejections,
-        "connections": node.state.places.taken(),
-        "max_connections": node.state.places.max(),
+        "connections": counted.or_else(|| Some(sums?.connections.open)),
+        "max_connections": places.max(),
     });
     // Nodes that are not counted one by one have no figures.
     if let (Some(sums), Some(value)) = (sums, value.as_object_mut()) {
         value.insert("tries".to_owned(), json!(sums.results.iter().sum::<u64>()));
         value.insert("failures".to_owned(), json!(sums.faults.iter().sum::<u64>()));
         value.insert("connects".to_owned(), json!(sums.get(NodeCounter::Connects)));
+        value.insert("idle_connections".to_owned(), json!(sums.connections.idle));
         value.insert("p50_ms".to_owned(), json!(quantile_ms(&sums.header, 50)));
         value.insert("p99_ms".to_owned(), json!(quantile_ms(&sums.header, 99)));
     }

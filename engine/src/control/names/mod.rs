@@ -7,6 +7,8 @@
 mod exchange;
 pub mod hosts;
 pub mod lookup;
+mod lookup_key;
 pub mod message;
 
 pub use lookup::{Found, LookUpError, LookUpSettings, ResolvedName};
+pub use lookup_key::LookUpKey;

@@ -304,8 +304,8 @@ pub(crate) mod testing {
 
     use super::*;
     use crate::control::logs::diagnostics;
+    use crate::control::names::LookUpKey;
     use crate::control::names::{LookUpError, ResolvedName};
-    use crate::control::reload::resolver::LookUpKey;
 
     fn nowhere(_: &LookUpKey, _: &Resolving) -> Result<ResolvedName, LookUpError> {
         Err(LookUpError::NoSuchName)

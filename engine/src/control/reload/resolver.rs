@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use ferrule_config::Config;
 use ferrule_config::model::{NodeAddress, Resolving};
 
-use crate::control::names::{Found, LookUpError, LookUpSettings, ResolvedName};
+use crate::control::names::{Found, LookUpError, LookUpKey, LookUpSettings, ResolvedName};
 use crate::control::process::clock;
-use crate::control::state::name_status::NameStatus;
+use crate::control::state::name_status::{NameAnswer, NameStatus};
 use crate::setup::addresses::NameTarget;
 use crate::setup::{Addresses, CoreLink, Generation};
 
@@ -29,22 +29,6 @@ const LOOKUPS_AT_ONCE: usize = 8;
 const NOTHING_DUE: Duration = Duration::from_secs(3600);
 /// What a lookup needs: no more than messages and a few names.
 const STACK_BYTES: usize = 256 << 10;
-
-/// A name that is looked up.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct LookUpKey {
-    /// It is looked up as a service, which has ports of its own.
-    pub service: bool,
-    /// The name, lower case.
-    pub name: String,
-}
-
-impl LookUpKey {
-    fn of(address: &NodeAddress) -> Option<Self> {
-        let service = matches!(address, NodeAddress::Srv { .. });
-        Some(Self { service, name: address.name()?.clone() })
-    }
-}
 
 /// Looks up the addresses of a name.
 pub type LookUpName =
@@ -165,6 +149,13 @@ impl Drop for Resolver {
     }
 }
 
+impl NameState {
+    fn answer(&self) -> NameAnswer {
+        let Self { found, failures, due } = self;
+        NameAnswer { found: found.clone(), answered: None, due: *due, failures: *failures }
+    }
+}
+
 impl AddressTable {
     fn knows(&self, key: &LookUpKey) -> bool {
         self.by_name.get(key).is_some_and(|state| !state.found.is_empty())
@@ -271,7 +262,7 @@ impl ResolverThread {
                     self.take_over(&generation.config.runtime.resolver);
                     let names = names_of(&generation.config);
                     lock(&self.table).by_name.retain(|key, _| names.contains(key));
-                    self.status.retain(|name| names.iter().any(|key| key.name == name));
+                    self.status.retain(|key| names.contains(key));
                     self.published = Some(PublishedAddresses { generation, names, known });
                 }
                 Ok(ResolverRequest::Answer { key, result }) => self.take_answer(&key, result),
@@ -309,8 +300,13 @@ impl ResolverThread {
     fn take_answer(&mut self, key: &LookUpKey, result: Result<ResolvedName, LookUpError>) {
         self.running.remove(key);
         let now = clock::monotonic();
-        self.status.count(&key.name, result.is_ok(), now);
-        lock(&self.table).record(key, result, now);
+        let good = result.is_ok();
+        let answer = {
+            let mut table = lock(&self.table);
+            table.record(key, result, now);
+            table.by_name.get(key).map(NameState::answer).unwrap_or_default()
+        };
+        self.status.record(key, good, answer, now);
         for waiter in &mut self.waiting {
             waiter.names.remove(key);
         }
