@@ -1,6 +1,7 @@
 //! Where the nodes of the upstreams are right now.
 //!
-//! In: the configuration and what names resolved to. Out: socket addresses by upstream and node index.
+//! In: the configuration, what names resolved to, and which addresses fail their checks. Out: socket addresses by
+//! upstream and node index.
 //! A node with an address has it at once; a node with a name has the last good answer, or none yet; a
 //! Unix socket has none (its path is in the configuration).
 
@@ -22,10 +23,12 @@ pub struct Addresses {
 /// The addresses of one node.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NodeAddresses {
-    /// All of them: those of the best priority first. There are no more than 32.
+    /// All that may be asked: those of the best priority first. There are no more than 32.
     pub all: Vec<SocketAddr>,
     /// Whose turn it is, as indices into `all`: only those of the best priority, as often as their weight says.
     pub turns: Vec<u8>,
+    /// Those that are not asked, because they fail their checks and others do not.
+    pub failing: Vec<SocketAddr>,
 }
 
 /// An address that a node's name leads to.
@@ -40,21 +43,31 @@ pub struct NameTarget {
 }
 
 impl NodeAddresses {
-    /// Of targets in the order of their priority.
+    /// Of targets in the order of their priority. Those that fail are left out; if all do, it is the node that
+    /// fails, and they are all asked as far as the node is.
     #[must_use]
-    pub fn of(targets: &[NameTarget]) -> Self {
+    pub fn of(targets: &[NameTarget], fails: impl Fn(SocketAddr) -> bool) -> Self {
+        let (failing, good): (Vec<NameTarget>, Vec<NameTarget>) =
+            targets.iter().copied().partition(|target| fails(target.address));
+        let (targets, failing) = if good.is_empty() { (failing, good) } else { (good, failing) };
         let best = targets.first().map(|target| target.priority);
         let preferred: Vec<u32> = targets
             .iter()
             .take_while(|target| Some(target.priority) == best)
             .map(|target| u32::from(target.weight).max(1))
             .collect();
-        let all = targets.iter().map(|target| target.address).collect();
-        Self { all, turns: turns(&preferred) }
+        let addresses = |list: &[NameTarget]| list.iter().map(|target| target.address).collect();
+        let (all, failing) = (addresses(&targets), addresses(&failing));
+        Self { all, turns: turns(&preferred), failing }
+    }
+
+    /// All that its name leads to, asked or not.
+    pub fn known(&self) -> impl Iterator<Item = SocketAddr> {
+        self.all.iter().chain(&self.failing).copied()
     }
 
     fn one(address: SocketAddr) -> Self {
-        Self { all: vec![address], turns: vec![0] }
+        Self { all: vec![address], turns: vec![0], failing: Vec::new() }
     }
 }
 
@@ -95,24 +108,28 @@ const fn greatest_common_divisor(mut one: u32, mut other: u32) -> u32 {
 }
 
 impl Addresses {
-    /// Fills in every node. `lookup` answers for a node's name; nothing means not known yet.
+    /// Fills in every node. `lookup` answers for a node's name; nothing means not known yet. `fails` tells, by the
+    /// upstream's id, which addresses of names fail its checks.
     #[must_use]
     pub fn build(
         generation: u64,
         config: &Config,
         lookup: &dyn Fn(&NodeAddress) -> Vec<NameTarget>,
+        fails: &dyn Fn(&str, SocketAddr) -> bool,
     ) -> Self {
-        let of_node = |address: &NodeAddress| match address {
+        let of_node = |id: &str, address: &NodeAddress| match address {
             NodeAddress::Ip(address) => NodeAddresses::one(*address),
             NodeAddress::Name { .. } | NodeAddress::Srv { .. } => {
-                NodeAddresses::of(&lookup(address))
+                NodeAddresses::of(&lookup(address), |address| fails(id, address))
             }
             NodeAddress::Unix(_) => NodeAddresses::default(),
         };
         let upstreams = config
             .upstreams
             .iter()
-            .map(|upstream| upstream.nodes.iter().map(|node| of_node(&node.address)).collect())
+            .map(|upstream| {
+                upstream.nodes.iter().map(|node| of_node(&upstream.id, &node.address)).collect()
+            })
             .collect();
         Self { generation, upstreams }
     }
@@ -154,7 +171,17 @@ mod tests {
             priority,
             weight,
         };
-        let node = NodeAddresses::of(&[target(1, 0, 0), target(2, 0, 2), target(3, 5, 9)]);
-        assert_eq!((node.all.len(), &*node.turns), (3, &[1, 0, 1][..]));
+        let targets = [target(1, 0, 0), target(2, 0, 2), target(3, 5, 9)];
+        let of = |failing: &[u16]| {
+            let node = NodeAddresses::of(&targets, |address| failing.contains(&address.port()));
+            let ports = |list: &[SocketAddr]| list.iter().map(SocketAddr::port).collect::<Vec<_>>();
+            assert_eq!(node.known().count(), 3);
+            (ports(&node.all), node.turns, ports(&node.failing))
+        };
+        assert_eq!(of(&[]), (vec![1, 2, 3], vec![1, 0, 1], vec![]));
+        // What fails is left out, and with it perhaps the best priority.
+        assert_eq!(of(&[2]), (vec![1, 3], vec![0], vec![2]));
+        assert_eq!(of(&[1, 2]), (vec![3], vec![0], vec![1, 2]));
+        assert_eq!(of(&[1, 2, 3]), (vec![1, 2, 3], vec![1, 0, 1], vec![]));
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct Gateway {
 impl Gateway {
     pub(super) fn of(setting: &Setting, certificates: Option<&TestCertificates>) -> Self {
         let generation = Arc::new(generation(setting, certificates));
-        let addresses = Addresses::build(1, &generation.config, &|_| Vec::new());
+        let addresses = Addresses::build(1, &generation.config, &|_| Vec::new(), &|_, _| false);
         let meters = Arc::new(generation.meters());
         let addresses = Arc::new(addresses);
         let node_states = NodeStates::of(&generation.plan, &NodeStates::default(), instant(), 1);

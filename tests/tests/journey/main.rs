@@ -15,6 +15,7 @@ mod bare;
 mod between;
 mod bodies;
 mod byte_counts;
+mod checked_addresses;
 mod conditions;
 mod cut;
 mod cve;

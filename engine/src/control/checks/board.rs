@@ -1,7 +1,10 @@
-//! What active checks came to, for the metrics.
+//! What active checks came to, for the metrics, and for the resolver, which has failing addresses left out.
 
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use strum::{EnumCount, VariantArray};
 
@@ -11,6 +14,26 @@ use crate::health::checks::CheckWord;
 #[derive(Debug, Default)]
 pub struct CheckBoard {
     nodes: Mutex<Arc<[Arc<CheckedNode>]>>,
+    failing: Mutex<BTreeSet<FailingAddress>>,
+    watcher: OnceLock<Watcher>,
+}
+
+/// An address of a name that fails the checks of an upstream.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct FailingAddress {
+    /// The upstream's id.
+    pub(super) upstream: Box<str>,
+    /// Where requests would be sent to.
+    pub(super) address: SocketAddr,
+}
+
+/// Who wants to know that other addresses fail.
+struct Watcher(Box<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Watcher")
+    }
 }
 
 /// The checks of one node.
@@ -49,5 +72,45 @@ impl CheckBoard {
 
     pub(super) fn replace(&self, nodes: Vec<Arc<CheckedNode>>) {
         *self.nodes.lock().unwrap_or_else(PoisonError::into_inner) = nodes.into();
+    }
+
+    fn failing(&self) -> MutexGuard<'_, BTreeSet<FailingAddress>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does this address of a name fail the checks of this upstream?
+    pub(crate) fn fails(&self, upstream: &str, address: SocketAddr) -> bool {
+        let failing = self.failing();
+        !failing.is_empty()
+            && failing.contains(&FailingAddress { upstream: upstream.into(), address })
+    }
+
+    /// Whoever is given is told, on the checking thread, that other addresses fail. The first one stays.
+    pub(crate) fn watch(&self, watcher: impl Fn() + Send + Sync + 'static) {
+        drop(self.watcher.set(Watcher(Box::new(watcher))));
+    }
+
+    /// These are all that fail.
+    pub(super) fn set_failing(&self, failing: BTreeSet<FailingAddress>) {
+        let before = std::mem::replace(&mut *self.failing(), failing.clone());
+        if before != failing {
+            self.tell();
+        }
+    }
+
+    /// This one fails, or passes.
+    pub(super) fn note(&self, address: FailingAddress, fails: bool) {
+        let mut failing = self.failing();
+        let changed = if fails { failing.insert(address) } else { failing.remove(&address) };
+        drop(failing);
+        if changed {
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        if let Some(Watcher(tell)) = self.watcher.get() {
+            tell();
+        }
     }
 }

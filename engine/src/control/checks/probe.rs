@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
@@ -77,10 +78,10 @@ async fn converse<S: AsyncReadRent + AsyncWriteRent>(
 
 async fn answer<S: AsyncReadRent + AsyncWriteRent>(
     mut stream: S,
-    request: &[u8],
+    request: &Rc<Box<[u8]>>,
     question: &Question,
 ) -> Result<CheckResult, CheckResult> {
-    let (written, _) = stream.write_all(request.to_vec()).await;
+    let (written, _) = stream.write_all(Rc::clone(request)).await;
     // A node that refuses us may close before it has read the request; what it says counts.
     let unwritten = match written {
         Ok(_) => stream.flush().await.err(),

@@ -1,21 +1,26 @@
 //! Which checks are under way, what they came to, and what follows.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use ferrule_config::model::{ActiveChecks, NodeAddress};
 
-use super::board::{CheckBoard, CheckedNode};
+use super::board::{CheckBoard, CheckedNode, FailingAddress};
 use super::probe::probe;
 use super::targets::{self, CheckPlace, CheckTarget, CheckedUpstream, Question};
 use crate::control::process::clock;
 use crate::health::announce::announce;
-use crate::health::checks::{CheckJitter, CheckResult, CheckRow, CheckSchedule, LaneId};
+use crate::health::checks::{
+    CheckJitter, CheckResult, CheckRow, CheckSchedule, LaneId, node_verdict,
+};
 use crate::health::{Admin, Checked, Moment, NodeStates};
-use crate::setup::{Addresses, Handover};
+use crate::plan::NodeId;
+use crate::setup::addresses::NodeAddresses;
+use crate::setup::{Addresses, Generation, Handover};
 
 /// Checks under way at once, of all upstreams: each is a descriptor and a few KiB.
 const AT_ONCE_MAX: u32 = 256;
@@ -25,12 +30,12 @@ pub(super) struct CheckRounds {
     board: Arc<CheckBoard>,
     started: Instant,
     jitter: CheckJitter,
-    generation: u64,
+    generation: Option<Arc<Generation>>,
     states: Arc<NodeStates>,
     addresses: Arc<Addresses>,
     schedule: CheckSchedule,
     upstreams: Vec<Round>,
-    /// In the order of the schedule.
+    /// In the order of the schedule; the addresses of one node's name follow each other.
     nodes: Vec<CheckedTarget>,
 }
 
@@ -45,7 +50,7 @@ struct Round {
     settled: bool,
 }
 
-/// A node and its row of checks, which goes on over reloads.
+/// A node, or an address of its name, and its row of checks, which goes on over reloads.
 struct CheckedTarget {
     upstream: usize,
     target: CheckTarget,
@@ -64,8 +69,22 @@ struct Row {
 /// What makes a check the same over a reload, beside its settings.
 #[derive(Eq, Hash, PartialEq)]
 struct RowKey {
+    node: CountsKey,
+    asked: Option<SocketAddr>,
+}
+
+/// Whose checks are counted together.
+#[derive(Clone, Eq, Hash, PartialEq)]
+struct CountsKey {
     upstream: Box<str>,
     node: Box<str>,
+}
+
+/// What goes on over a reload, or when a name has other addresses.
+#[derive(Default)]
+struct KeptRows {
+    rows: HashMap<RowKey, KeptRow>,
+    counts: HashMap<CountsKey, Arc<CheckedNode>>,
 }
 
 /// A row of the generation before.
@@ -84,7 +103,7 @@ impl CheckRounds {
             board: Arc::clone(board),
             started,
             jitter: CheckJitter::new(seed),
-            generation: 0,
+            generation: None,
             states: Arc::default(),
             addresses: Arc::default(),
             schedule: CheckSchedule::default(),
@@ -98,57 +117,95 @@ impl CheckRounds {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Takes a generation over. A row goes on where upstream, node, address and settings are the same.
+    /// Takes a generation over.
     pub(super) fn adopt(&mut self, handover: &Handover) {
-        let generation = &handover.generation;
-        self.generation = generation.number;
+        self.generation = Some(Arc::clone(&handover.generation));
         self.states = Arc::clone(&handover.node_states);
         self.addresses = Arc::clone(&handover.addresses);
+        self.lay_out();
+    }
+
+    /// Newer addresses of the nodes.
+    pub(super) fn set_addresses(&mut self, addresses: Arc<Addresses>) {
+        if self.generation.as_ref().is_none_or(|own| own.number != addresses.generation) {
+            return;
+        }
+        let changed = self.nodes.iter().any(|node| {
+            let NodeId { upstream, node: index } = node.target.node;
+            let known = |addresses: &Addresses| -> BTreeSet<SocketAddr> {
+                let found = addresses.get(upstream.0 as usize, index.0 as usize);
+                found.into_iter().flat_map(NodeAddresses::known).collect()
+            };
+            node.target.address.name().is_some() && known(&addresses) != known(&self.addresses)
+        });
+        self.addresses = addresses;
+        if changed {
+            self.lay_out();
+        }
+    }
+
+    /// Lays out what is checked. A row goes on where upstream, node, address and settings are the same.
+    fn lay_out(&mut self) {
+        let Some(generation) = self.generation.clone() else { return };
         let mut kept = self.forget();
         self.schedule = CheckSchedule::new(AT_ONCE_MAX);
-        for upstream in targets::of(generation) {
+        for upstream in targets::of(&generation, &self.addresses) {
             self.add(upstream, &mut kept);
         }
         // Where other settings of its health have changed, the state of a node begins anew, and its row does not.
-        for node in &self.nodes {
-            if let Some(verdict) = node.row.borrow().row.verdict() {
-                publish(&self.states, &node.target, verdict.clone());
+        let mut failing = BTreeSet::new();
+        let mut counts: Vec<Arc<CheckedNode>> = Vec::new();
+        for (number, node) in self.nodes.iter().enumerate() {
+            let counted = &node.row.borrow().counts;
+            if counts.last().is_none_or(|last| !Arc::ptr_eq(last, counted)) {
+                counts.push(Arc::clone(counted));
+                self.publish(number);
             }
+            failing.extend(self.address_of(node).filter(|_| node.row.borrow().row.is_unhealthy()));
         }
-        self.board
-            .replace(self.nodes.iter().map(|node| Arc::clone(&node.row.borrow().counts)).collect());
+        self.board.replace(counts);
+        self.board.set_failing(failing);
     }
 
-    /// Empties everything; gives the rows, for those that stay.
-    fn forget(&mut self) -> HashMap<RowKey, KeptRow> {
+    /// Empties everything; gives what stays.
+    fn forget(&mut self) -> KeptRows {
         let upstreams = std::mem::take(&mut self.upstreams);
-        let nodes = std::mem::take(&mut self.nodes).into_iter().filter_map(|node| {
-            let round = upstreams.get(node.upstream)?;
+        let mut kept = KeptRows::default();
+        for node in std::mem::take(&mut self.nodes) {
+            let Some(round) = upstreams.get(node.upstream) else { continue };
+            let key = CountsKey { upstream: round.id.clone(), node: node.target.text };
+            kept.counts.insert(key.clone(), Arc::clone(&node.row.borrow().counts));
             node.row.borrow_mut().number = None;
-            let kept = KeptRow {
+            let row = KeptRow {
                 address: node.target.address,
                 checks: Rc::clone(&round.checks),
                 settled: round.settled,
                 row: node.row,
             };
-            let key = RowKey { upstream: round.id.clone(), node: node.target.text };
-            Some((key, kept))
-        });
-        nodes.collect()
+            kept.rows.insert(RowKey { node: key, asked: node.target.asked }, row);
+        }
+        kept
     }
 
-    fn add(&mut self, upstream: CheckedUpstream, kept: &mut HashMap<RowKey, KeptRow>) {
+    fn add(&mut self, upstream: CheckedUpstream, kept: &mut KeptRows) {
         let CheckedUpstream { id, checks, targets } = upstream;
         let lane = self.schedule.add_lane(checks.concurrency.into());
         let at = self.upstreams.len();
         let (nodes, mut never_passed, mut settled) = (targets.len(), 0, false);
         for target in targets {
+            let node = CountsKey { upstream: id.clone(), node: target.text.clone() };
+            let counts = kept
+                .counts
+                .entry(node.clone())
+                .or_insert_with(|| Arc::new(CheckedNode::new(&id, &target.text)));
+            let counts = Arc::clone(counts);
             let same = kept
-                .remove(&RowKey { upstream: id.clone(), node: target.text.clone() })
+                .rows
+                .remove(&RowKey { node, asked: target.asked })
                 .filter(|kept| kept.address == target.address && kept.checks == checks);
             settled |= same.as_ref().is_some_and(|kept| kept.settled);
             let row = same.map(|kept| kept.row);
-            let row = row.unwrap_or_else(|| self.new_row(&id, &target, &checks));
+            let row = row.unwrap_or_else(|| self.new_row(counts, &checks));
             never_passed += usize::from(row.borrow().row.never_passed());
             self.number(&row, lane);
             self.nodes.push(CheckedTarget { upstream: at, target, row });
@@ -156,19 +213,14 @@ impl CheckRounds {
         self.upstreams.push(Round { id, checks, nodes, never_passed, settled });
     }
 
-    fn new_row(
-        &mut self,
-        id: &str,
-        target: &CheckTarget,
-        checks: &ActiveChecks,
-    ) -> Rc<RefCell<Row>> {
+    fn new_row(&mut self, counts: Arc<CheckedNode>, checks: &ActiveChecks) -> Rc<RefCell<Row>> {
         let first = self.jitter.first_ms(checks.healthy.interval);
         Rc::new(RefCell::new(Row {
             row: CheckRow::default(),
             number: None,
             under_way: false,
             due_ms: self.now_ms().saturating_add(first),
-            counts: Arc::new(CheckedNode::new(id, &target.text)),
+            counts,
         }))
     }
 
@@ -176,13 +228,6 @@ impl CheckRounds {
         let mut row = row.borrow_mut();
         let due_ms = (!row.under_way).then_some(row.due_ms);
         row.number = Some(self.schedule.add(lane, due_ms));
-    }
-
-    /// Newer addresses of the nodes.
-    pub(super) fn set_addresses(&mut self, addresses: Arc<Addresses>) {
-        if addresses.generation == self.generation {
-            self.addresses = addresses;
-        }
     }
 
     /// Is there nothing to check?
@@ -203,7 +248,7 @@ impl CheckRounds {
         while let Some(number) = self.schedule.start(now_ms) {
             let node = self.nodes.get(number as usize)?;
             let admin = self.states.get(node.target.node).map(|state| state.health.admin());
-            let place = node.target.place(&self.addresses);
+            let place = node.target.place();
             let row = Rc::clone(&node.row);
             row.borrow_mut().under_way = true;
             match place.filter(|_| admin != Some(Admin::Disabled)) {
@@ -219,12 +264,27 @@ impl CheckRounds {
     /// A check has ended.
     fn end(&mut self, row: &Rc<RefCell<Row>>, result: &CheckResult) {
         let now_ms = self.now_ms();
-        let mut row = row.borrow_mut();
-        row.under_way = false;
+        row.borrow_mut().under_way = false;
         // Gone by a reload while it was asked.
-        let Some(number) = row.number else { return };
-        let Some(node) = self.nodes.get(number as usize) else { return };
-        let Some(round) = self.upstreams.get_mut(node.upstream) else { return };
+        let Some(number) = row.borrow().number else { return };
+        let verdict = self.record(row, number, result, now_ms);
+        if let Some(verdict) = verdict {
+            self.note_address(number, &verdict);
+            self.publish(number as usize);
+        }
+    }
+
+    /// Counts a check, and has the next one come. The verdict on the node or address, if it is another one.
+    fn record(
+        &mut self,
+        row: &RefCell<Row>,
+        number: u32,
+        result: &CheckResult,
+        now_ms: u64,
+    ) -> Option<Checked> {
+        let mut row = row.borrow_mut();
+        let node = self.nodes.get(number as usize)?;
+        let round = self.upstreams.get_mut(node.upstream)?;
         let checks = Rc::clone(&round.checks);
         let never_passed = row.row.never_passed();
         let verdict = row.row.record(result, &checks);
@@ -237,11 +297,65 @@ impl CheckRounds {
             round.settled = true;
             warn_never_passed(round, &node.target.text, result);
         }
-        if let Some(verdict) = verdict {
-            publish(&self.states, &node.target, verdict);
-        }
         row.due_ms = now_ms.saturating_add(self.jitter.next_ms(row.row.interval(&checks)));
         self.schedule.end(number, row.due_ms);
+        verdict
+    }
+
+    /// All addresses of the node of which this is one; a node without a name has one place.
+    fn addresses_of(&self, number: usize) -> &[CheckedTarget] {
+        let Some(own) = self.nodes.get(number).map(|node| node.target.node) else { return &[] };
+        let is_other = |one: &CheckedTarget| one.target.node != own;
+        let (before, from) = self.nodes.split_at_checked(number).unwrap_or_default();
+        let start = before.iter().rposition(is_other).map_or(0, |at| at + 1);
+        let end = number + from.iter().position(is_other).unwrap_or(from.len());
+        self.nodes.get(start..end).unwrap_or_default()
+    }
+
+    /// The address of a name that is checked here.
+    fn address_of(&self, node: &CheckedTarget) -> Option<FailingAddress> {
+        let upstream = self.upstreams.get(node.upstream)?.id.clone();
+        Some(FailingAddress { upstream, address: node.target.address_of_name()? })
+    }
+
+    /// There is a new verdict on an address: others of its name are asked in its place, or it is asked again.
+    fn note_address(&self, number: u32, verdict: &Checked) {
+        let Some(node) = self.nodes.get(number as usize) else { return };
+        let Some(failing) = self.address_of(node) else { return };
+        let several = self.addresses_of(number as usize).len() > 1;
+        let (upstream, node, address) = (&*failing.upstream, &*node.target.text, failing.address);
+        match verdict {
+            Checked::Unhealthy(reason) if several && !self.board.fails(upstream, address) => {
+                tracing::warn!(
+                    upstream,
+                    node,
+                    %address,
+                    reason = &**reason,
+                    "an address of an upstream node fails its check"
+                );
+            }
+            Checked::Healthy if several && self.board.fails(upstream, address) => {
+                tracing::info!(upstream, node, %address, "an address of an upstream node works again");
+            }
+            _ => {}
+        }
+        let fails = matches!(verdict, Checked::Unhealthy(_));
+        self.board.note(failing, fails);
+    }
+
+    /// Tells the states what is known of the node that is checked here.
+    fn publish(&self, number: usize) {
+        let addresses = self.addresses_of(number);
+        let verdicts: Vec<_> =
+            addresses.iter().map(|one| one.row.borrow().row.verdict().cloned()).collect();
+        let (Some(verdict), Some(node)) = (node_verdict(&verdicts), addresses.first()) else {
+            return;
+        };
+        let (states, node) = (&self.states, node.target.node);
+        let unix_seconds = clock::unix_seconds().unsigned_abs();
+        let reported = states.set_checked(node, verdict, unix_seconds);
+        let now_ms = states.now_ms(clock::monotonic());
+        announce(states, node, reported, Moment { now_ms, unix_seconds, took_ms: 0 });
     }
 }
 
@@ -264,13 +378,6 @@ pub(super) fn begin(rounds: &Rc<RefCell<CheckRounds>>) {
             begin(&rounds);
         });
     }
-}
-
-fn publish(states: &NodeStates, target: &CheckTarget, verdict: Checked) {
-    let unix_seconds = clock::unix_seconds().unsigned_abs();
-    let reported = states.set_checked(target.node, verdict, unix_seconds);
-    let now_ms = states.now_ms(clock::monotonic());
-    announce(states, target.node, reported, Moment { now_ms, unix_seconds, took_ms: 0 });
 }
 
 /// Said at once, not only when the rows are long enough: all nodes failing the same check is the check.

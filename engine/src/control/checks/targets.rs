@@ -1,4 +1,5 @@
-//! What is checked: each node of a generation whose upstream has active checks, and how it is asked.
+//! What is checked: each node of a generation whose upstream has active checks, and how it is asked. Of a name it is
+//! each address.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,13 +25,15 @@ pub(super) struct CheckedUpstream {
     pub(super) targets: Vec<CheckTarget>,
 }
 
-/// A node that is checked.
+/// A node that is checked, or one address of its name.
 #[derive(Debug)]
 pub(super) struct CheckTarget {
     pub(super) node: NodeId,
     /// The node as written.
     pub(super) text: Box<str>,
     pub(super) address: NodeAddress,
+    /// Where requests are sent to; nothing for a path, and for a name without an address.
+    pub(super) asked: Option<SocketAddr>,
     pub(super) question: Rc<Question>,
 }
 
@@ -43,7 +46,7 @@ pub(super) struct Question {
     pub(super) proxy_header: &'static [u8],
     pub(super) tls: Option<TlsQuestion>,
     /// The request; none if a connection is all that is asked for.
-    pub(super) request: Option<Box<[u8]>>,
+    pub(super) request: Option<Rc<Box<[u8]>>>,
     /// A certificate of ours is shown.
     pub(super) shows_certificate: bool,
 }
@@ -63,18 +66,21 @@ pub(super) enum CheckPlace {
 }
 
 impl CheckTarget {
-    /// Where to ask, if its name has an address. Of several addresses it is the first one.
-    pub(super) fn place(&self, addresses: &Addresses) -> Option<CheckPlace> {
+    /// Where to ask, if its name has an address.
+    pub(super) fn place(&self) -> Option<CheckPlace> {
         if let NodeAddress::Unix(path) = &self.address {
             return Some(CheckPlace::Unix(path.clone()));
         }
-        let NodeId { upstream, node } = self.node;
-        let addresses = addresses.get(upstream.0 as usize, node.0 as usize)?;
-        let mut address = *addresses.all.first()?;
+        let mut address = self.asked?;
         if let Some(port) = self.question.port {
             address.set_port(port);
         }
         Some(CheckPlace::Ip(address))
+    }
+
+    /// The address of a name that is asked here.
+    pub(super) fn address_of_name(&self) -> Option<SocketAddr> {
+        self.asked.filter(|_| self.address.name().is_some())
     }
 }
 
@@ -83,8 +89,8 @@ pub(super) fn any(generation: &Generation) -> bool {
     generation.plan.upstreams().iter().any(|upstream| upstream.checks.active.is_some())
 }
 
-/// Everything that is to be checked.
-pub(super) fn of(generation: &Generation) -> Vec<CheckedUpstream> {
+/// Everything that is to be checked, with these addresses.
+pub(super) fn of(generation: &Generation, addresses: &Addresses) -> Vec<CheckedUpstream> {
     let upstreams = (0..).map(UpstreamId).zip(generation.plan.upstreams());
     upstreams
         .filter_map(|(id, upstream)| {
@@ -95,7 +101,7 @@ pub(super) fn of(generation: &Generation) -> Vec<CheckedUpstream> {
             Some(CheckedUpstream {
                 id: upstream.id.clone(),
                 checks: Rc::new(checks.clone()),
-                targets: targets(id, upstream, checks, tls, own),
+                targets: targets(id, upstream, checks, tls, own, addresses),
             })
         })
         .collect()
@@ -107,6 +113,7 @@ fn targets(
     checks: &ActiveChecks,
     tls: Option<&UpstreamTls>,
     shows_certificate: bool,
+    addresses: &Addresses,
 ) -> Vec<CheckTarget> {
     // One for all nodes.
     let tls = tls.filter(|_| checks.kind == CheckKind::Https);
@@ -118,26 +125,37 @@ fn targets(
         },
         _ => b"",
     };
-    let target = |node: NodeIndex, plan: &NodePlan| {
+    let question = |plan: &NodePlan| {
         let host = check_host(upstream, plan, checks);
-        CheckTarget {
+        Rc::new(Question {
+            timeout: checks.timeout,
+            port: checks.port,
+            proxy_header,
+            tls: tls.as_ref().map(|(settings, config)| TlsQuestion {
+                config: Arc::clone(config),
+                name: settings.server_name(server_name_of(&host)),
+            }),
+            request: (checks.kind != CheckKind::Tcp)
+                .then(|| Rc::new(check_request(checks, &host).into())),
+            shows_certificate,
+        })
+    };
+    let mut targets = Vec::new();
+    for (node, plan) in (0..).map(NodeIndex).zip(&upstream.nodes) {
+        let known = addresses.get(id.0 as usize, node.0 as usize);
+        let mut asked: Vec<_> =
+            known.into_iter().flat_map(|known| known.known().map(Some)).collect();
+        if asked.is_empty() {
+            asked.push(None);
+        }
+        let question = question(plan);
+        targets.extend(asked.into_iter().map(|asked| CheckTarget {
             node: NodeId { upstream: id, node },
             text: plan.text.clone(),
             address: plan.address.clone(),
-            question: Rc::new(Question {
-                timeout: checks.timeout,
-                port: checks.port,
-                proxy_header,
-                tls: tls.as_ref().map(|(settings, config)| TlsQuestion {
-                    config: Arc::clone(config),
-                    name: settings.server_name(server_name_of(&host)),
-                }),
-                request: (checks.kind != CheckKind::Tcp)
-                    .then(|| check_request(checks, &host).into()),
-                shows_certificate,
-            }),
-        }
-    };
-    let nodes = (0..).map(NodeIndex).zip(&upstream.nodes);
-    nodes.map(|(node, plan)| target(node, plan)).collect()
+            asked,
+            question: Rc::clone(&question),
+        }));
+    }
+    targets
 }

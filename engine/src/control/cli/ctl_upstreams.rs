@@ -75,7 +75,11 @@ fn names(upstream: &Value) -> String {
             node.pointer(path).and_then(Value::as_u64).map_or_else(|| "-".to_owned(), age)
         };
         let found = node.pointer("/name").map(|name| list(name, "addresses")).unwrap_or_default();
-        let mut addresses: Vec<String> = found.iter().map(|address| shown(address, "")).collect();
+        let text = |found: &Value| match found.get("fails_check").and_then(Value::as_bool) {
+            Some(true) => shown(found, "/address") + " (fails)",
+            _ => shown(found, "/address"),
+        };
+        let mut addresses: Vec<String> = found.iter().map(text).collect();
         match node.pointer("/name/addresses_left_out").and_then(Value::as_u64) {
             Some(more) if more > 0 => addresses.push(format!("and {more} more")),
             _ if addresses.is_empty() => addresses.push("none".to_owned()),
@@ -103,7 +107,10 @@ mod tests {
         let node = |name: Value| json!({ "node": "app.test:80", "name": name });
         let answer = |nodes: Vec<Value>| json!({ "upstreams": [{ "id": "app", "nodes": nodes }] });
         let known = json!({
-            "addresses": ["10.0.0.1:80", "[::1]:80"],
+            "addresses": [
+                { "address": "10.0.0.1:80", "fails_check": false },
+                { "address": "[::1]:80", "fails_check": true },
+            ],
             "addresses_left_out": 2,
             "age_seconds": 61,
             "again_in_seconds": 9,
@@ -111,10 +118,11 @@ mod tests {
         });
         let text = upstreams(&answer(vec![node(known)]));
         let line = text.lines().last().unwrap_or_default();
-        let words: Vec<&str> = line.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> =
+            line.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect();
         assert_eq!(
             words,
-            ["app.test:80", "1 min", "9 s", "0", "10.0.0.1:80, [::1]:80, and 2 more"],
+            ["app.test:80", "1 min", "9 s", "0", "10.0.0.1:80, [::1]:80 (fails), and 2 more"],
             "{text}"
         );
         let unknown = upstreams(&answer(vec![node(json!({ "failed_lookups": 3 }))]));

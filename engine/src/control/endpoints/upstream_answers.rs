@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use crate::control::names::LookUpKey;
 use crate::control::process::clock;
-use crate::control::state::name_status::NameStatus;
 use crate::control::state::node_totals::NodeLabels;
 use crate::control::state::status::ProcessStatus;
 use crate::health::announce::announce;
@@ -67,7 +66,7 @@ pub(super) fn upstreams(status: &ProcessStatus, only: Option<&str>) -> Result<Va
             .map(|(at, node)| {
                 let mut value = node_json(node, view, totals.get(&labels(node)), now_ms);
                 let names = address_of(plan, at, node)
-                    .and_then(|address| addresses_json(address, &status.names, now));
+                    .and_then(|address| addresses_json(status, name, address, now));
                 if let (Some(names), Some(value)) = (names, value.as_object_mut()) {
                     value.insert("name".to_owned(), names);
                 }
@@ -111,13 +110,19 @@ fn address_of<'a>(
 }
 
 /// Where the name of a node leads; `None` if it has none.
-fn addresses_json(address: &NodeAddress, names: &NameStatus, now: Instant) -> Option<Value> {
-    let known = names.get(&LookUpKey::of(address)?).unwrap_or_default();
+fn addresses_json(
+    status: &ProcessStatus,
+    upstream: &str,
+    address: &NodeAddress,
+    now: Instant,
+) -> Option<Value> {
+    let known = status.names.get(&LookUpKey::of(address)?).unwrap_or_default();
     let own_port = if let NodeAddress::Name { port, .. } = address { *port } else { 0 };
-    let shown =
-        known.found.iter().take(ADDRESSES_SHOWN_MAX).map(|found| {
-            SocketAddr::new(found.address, found.port.unwrap_or(own_port)).to_string()
-        });
+    let shown = known.found.iter().take(ADDRESSES_SHOWN_MAX).map(|found| {
+        let address = SocketAddr::new(found.address, found.port.unwrap_or(own_port));
+        let fails = status.checks.fails(upstream, address);
+        json!({ "address": address.to_string(), "fails_check": fails })
+    });
     let seconds = |time: Duration| time.as_secs();
     Some(json!({
         "addresses": shown.collect::<Vec<_>>(),

@@ -140,9 +140,9 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
         .map_err(|error| cannot_start(&error))?;
     let level = diagnostics::start(&writer, first.config.log.level);
     diagnostics::log_panics(&writer);
-    let resolver =
-        Resolver::start(links.clone(), Arc::new(resolver::system), Arc::clone(&status.names))
-            .map_err(|error| cannot_start(&error))?;
+    let (names, look_up) = (Arc::clone(&status.names), Arc::new(resolver::system));
+    let resolver = Resolver::start(links.clone(), look_up, names, &status.checks)
+        .map_err(|error| cannot_start(&error))?;
     let mut endpoints = OpenEndpoints::new(&status, commands);
     let open = endpoints
         .prepare(&first.config)

@@ -1,6 +1,7 @@
 //! Brings files to the data cores: the first load, every reload, files that change without a reload, and the
 //! resolved names of upstream nodes.
 
+mod address_table;
 pub(crate) mod loader;
 mod opening;
 mod preconditions;

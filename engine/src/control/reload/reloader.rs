@@ -346,7 +346,13 @@ pub(crate) mod testing {
         let prepared_endpoints = endpoints.prepare(&first.config).unwrap();
         let mut reloader = Reloader {
             source,
-            resolver: Resolver::start(links.clone(), Arc::new(nowhere), Arc::default()).unwrap(),
+            resolver: Resolver::start(
+                links.clone(),
+                Arc::new(nowhere),
+                Arc::default(),
+                &status.checks,
+            )
+            .unwrap(),
             prober: Prober::new(links.first(), &status.checks),
             level: diagnostics::start(&writer, first.config.log.level),
             started_with: first.config.runtime.clone(),

@@ -2,27 +2,25 @@
 //!
 //! In: the names in a configuration. Out: addresses, posted to the cores when they change. A thread has each
 //! name looked up again when the TTL of its records is over, and sooner after a failure; each lookup has a thread
-//! of its own, so a slow name does not delay another. The last good answer is kept for as long as the name is
+//! of its own, so a slow name does not delay another. Addresses that fail their checks are left out. The last good answer is kept for as long as the name is
 //! configured, whatever the servers say or do not say later.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ferrule_config::Config;
-use ferrule_config::model::{NodeAddress, Resolving};
+use ferrule_config::model::Resolving;
 
-use crate::control::names::{Found, LookUpError, LookUpKey, LookUpSettings, ResolvedName};
+use super::address_table::{AddressTable, NameState};
+use crate::control::checks::CheckBoard;
+use crate::control::names::{LookUpError, LookUpKey, LookUpSettings, ResolvedName};
 use crate::control::process::clock;
-use crate::control::state::name_status::{NameAnswer, NameStatus};
-use crate::setup::addresses::NameTarget;
+use crate::control::state::name_status::NameStatus;
 use crate::setup::{Addresses, CoreLink, Generation};
 
-/// The first pause after a failure; it doubles up to [`RETRY_MAX`].
-const RETRY_MIN: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(30);
 /// How many names are looked up at once; each has a thread for that time.
 const LOOKUPS_AT_ONCE: usize = 8;
 /// How long the thread sleeps if there is no name to look up.
@@ -46,6 +44,7 @@ pub fn system(key: &LookUpKey, resolving: &Resolving) -> Result<ResolvedName, Lo
 #[derive(Debug)]
 pub struct Resolver {
     table: Arc<Mutex<AddressTable>>,
+    checks: Arc<CheckBoard>,
     requests: Sender<ResolverRequest>,
 }
 
@@ -56,24 +55,10 @@ enum ResolverRequest {
     Publish { generation: Arc<Generation>, known: Arc<Addresses> },
     /// A lookup has ended.
     Answer { key: LookUpKey, result: Result<ResolvedName, LookUpError> },
+    /// Other addresses fail their checks.
+    Checked,
     /// The handle is gone.
     End,
-}
-
-/// The addresses known, by name.
-#[derive(Debug, Default)]
-struct AddressTable {
-    by_name: BTreeMap<LookUpKey, NameState>,
-}
-
-/// The state of one name.
-#[derive(Debug, Default)]
-struct NameState {
-    /// The last good answer, in the order of the resolver.
-    found: Vec<Found>,
-    failures: u32,
-    /// When to look the name up again; `None` is at once.
-    due: Option<Instant>,
 }
 
 impl Resolver {
@@ -85,11 +70,22 @@ impl Resolver {
         links: Vec<Arc<CoreLink>>,
         look_up: Arc<LookUpName>,
         status: Arc<NameStatus>,
+        checks: &Arc<CheckBoard>,
     ) -> std::io::Result<Self> {
         let table = Arc::new(Mutex::new(AddressTable::default()));
         let (requests, receiver) = mpsc::channel();
+        let told = Arc::new(AtomicBool::new(false));
+        let (tell, to_tell) = (requests.clone(), Arc::clone(&told));
+        checks.watch(move || {
+            // However many addresses change, one request at a time waits for the thread.
+            if !to_tell.swap(true, Ordering::SeqCst) {
+                drop(tell.send(ResolverRequest::Checked));
+            }
+        });
         let thread = ResolverThread {
             table: Arc::clone(&table),
+            checks: Arc::clone(checks),
+            told,
             look_up,
             links,
             status,
@@ -102,7 +98,7 @@ impl Resolver {
         std::thread::Builder::new()
             .name("ferrule-resolve".into())
             .spawn(move || thread.run(&receiver))?;
-        Ok(Self { table, requests })
+        Ok(Self { table, checks: Arc::clone(checks), requests })
     }
 
     /// The addresses of a generation's nodes. Waits for unknown names, `patience` at most. A name that is
@@ -125,12 +121,12 @@ impl Resolver {
                 "no address for an upstream node's name yet; its node gets no requests until then"
             );
         }
-        Arc::new(table.build(generation))
+        Arc::new(table.build(generation, &self.checks))
     }
 
     /// The addresses of a generation's nodes, as far as they are known. Does not wait.
     pub(super) fn known(&self, generation: &Arc<Generation>) -> Arc<Addresses> {
-        Arc::new(lock(&self.table).build(generation))
+        Arc::new(lock(&self.table).build(generation, &self.checks))
     }
 
     /// From now on the cores serve this generation with these addresses; changes are posted to them.
@@ -149,70 +145,6 @@ impl Drop for Resolver {
     }
 }
 
-impl NameState {
-    fn answer(&self) -> NameAnswer {
-        let Self { found, failures, due } = self;
-        NameAnswer { found: found.clone(), answered: None, due: *due, failures: *failures }
-    }
-}
-
-impl AddressTable {
-    fn knows(&self, key: &LookUpKey) -> bool {
-        self.by_name.get(key).is_some_and(|state| !state.found.is_empty())
-    }
-
-    fn is_due(&self, key: &LookUpKey, now: Instant) -> bool {
-        self.by_name.get(key).and_then(|state| state.due).is_none_or(|due| due <= now)
-    }
-
-    fn build(&self, generation: &Generation) -> Addresses {
-        Addresses::build(generation.number, &generation.config, &|address| {
-            let state = LookUpKey::of(address).and_then(|key| self.by_name.get(&key));
-            let found = state.map(|state| state.found.as_slice()).unwrap_or_default();
-            let by_node = if let NodeAddress::Name { port, .. } = address { *port } else { 0 };
-            let target = |found: &Found| NameTarget {
-                address: SocketAddr::new(found.address, found.port.unwrap_or(by_node)),
-                priority: found.priority,
-                weight: found.weight,
-            };
-            found.iter().map(target).collect()
-        })
-    }
-
-    /// Records an answer, and logs a first failure or recovery.
-    fn record(&mut self, key: &LookUpKey, result: Result<ResolvedName, LookUpError>, now: Instant) {
-        let state = self.by_name.entry(key.clone()).or_default();
-        match result {
-            Ok(ResolvedName { found, ttl }) => {
-                if state.failures > 0 {
-                    tracing::info!(name = key.name, "the name of an upstream node resolves again");
-                }
-                state.failures = 0;
-                state.due = now.checked_add(ttl);
-                // Servers rotate their addresses; another order alone is no change.
-                let set = |list: &[Found]| list.iter().copied().collect::<BTreeSet<Found>>();
-                if set(&state.found) != set(&found) {
-                    state.found = found;
-                }
-            }
-            Err(error) => {
-                let pause = RETRY_MIN.saturating_mul(1_u32 << state.failures.min(5)).min(RETRY_MAX);
-                state.due = now.checked_add(pause);
-                state.failures = state.failures.saturating_add(1);
-                if state.failures == 1 {
-                    let (error, held) = (error.to_string(), state.found.len());
-                    tracing::warn!(
-                        name = key.name,
-                        error,
-                        held,
-                        "cannot resolve the name of an upstream node"
-                    );
-                }
-            }
-        }
-    }
-}
-
 fn lock(table: &Mutex<AddressTable>) -> MutexGuard<'_, AddressTable> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -226,6 +158,9 @@ fn names_of(config: &Config) -> BTreeSet<LookUpKey> {
 /// What the thread works with.
 struct ResolverThread {
     table: Arc<Mutex<AddressTable>>,
+    checks: Arc<CheckBoard>,
+    /// A request says that other addresses fail, and waits to be read.
+    told: Arc<AtomicBool>,
     look_up: Arc<LookUpName>,
     links: Vec<Arc<CoreLink>>,
     status: Arc<NameStatus>,
@@ -266,6 +201,7 @@ impl ResolverThread {
                     self.published = Some(PublishedAddresses { generation, names, known });
                 }
                 Ok(ResolverRequest::Answer { key, result }) => self.take_answer(&key, result),
+                Ok(ResolverRequest::Checked) => self.told.store(false, Ordering::SeqCst),
                 Ok(ResolverRequest::End) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -378,7 +314,7 @@ impl ResolverThread {
         let Some(PublishedAddresses { generation, known, .. }) = &mut self.published else {
             return;
         };
-        let addresses = lock(&self.table).build(generation);
+        let addresses = lock(&self.table).build(generation, &self.checks);
         if addresses != **known {
             let addresses = Arc::new(addresses);
             for link in &self.links {
@@ -392,9 +328,10 @@ impl ResolverThread {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     use super::*;
+    use crate::control::names::Found;
     use crate::control::reload::reloader::testing;
     use crate::setup::LinkCursor;
 
@@ -417,38 +354,6 @@ mod tests {
         LookUpKey { service: false, name: name.to_owned() }
     }
 
-    fn addresses(table: &AddressTable) -> Vec<IpAddr> {
-        table.by_name[&host("a")].found.iter().map(|found| found.address).collect()
-    }
-
-    #[test]
-    fn a_failure_keeps_the_last_good_answer_and_asks_sooner() {
-        let now = clock::monotonic();
-        let mut table = AddressTable::default();
-        table.record(&host("a"), Ok(answer(&["10.0.0.1"])), now);
-        assert_eq!(table.by_name[&host("a")].due, Some(now + TTL));
-        let mut pauses = Vec::new();
-        for _ in 0..7 {
-            table.record(&host("a"), failure(), now);
-            let due = table.by_name[&host("a")].due;
-            pauses.push(due.unwrap().duration_since(now).as_secs());
-        }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
-        assert_eq!(addresses(&table), [ip("10.0.0.1")]);
-        table.record(&host("a"), Ok(answer(&["10.0.0.2"])), now);
-        assert_eq!(addresses(&table), [ip("10.0.0.2")]);
-        assert_eq!(table.by_name[&host("a")].due, Some(now + TTL));
-    }
-
-    #[test]
-    fn another_order_is_no_change() {
-        let now = clock::monotonic();
-        let mut table = AddressTable::default();
-        table.record(&host("a"), Ok(answer(&["10.0.0.1", "::1"])), now);
-        table.record(&host("a"), Ok(answer(&["::1", "10.0.0.1"])), now);
-        assert_eq!(addresses(&table), [ip("10.0.0.1"), ip("::1")]);
-    }
-
     /// A node whose name is not known at start gets its address as soon as the name resolves.
     #[test]
     fn a_name_that_resolves_late_is_posted_to_the_cores() {
@@ -467,7 +372,8 @@ mod tests {
         };
         let status = Arc::new(NameStatus::default());
         let links = vec![Arc::clone(&link)];
-        let resolver = Resolver::start(links, Arc::new(lookup), Arc::clone(&status)).unwrap();
+        let resolver =
+            Resolver::start(links, Arc::new(lookup), Arc::clone(&status), &Arc::default()).unwrap();
         let known = resolver.find(&generation, Duration::from_secs(20));
         assert!(known.get(0, 0).unwrap().all.is_empty());
         resolver.publish(&generation, &known);

@@ -15,5 +15,5 @@ mod schedule;
 pub use answer::{ANSWER_BYTES_MAX, AnswerReader};
 pub use asked::{check_host, check_request, server_name_of};
 pub use result::{CheckResult, CheckStage, CheckWord};
-pub use row::CheckRow;
+pub use row::{CheckRow, node_verdict};
 pub use schedule::{CheckJitter, CheckSchedule, LaneId};

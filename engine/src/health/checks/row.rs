@@ -99,6 +99,28 @@ impl CheckRow {
     }
 }
 
+/// The verdict on a node, from those on each address of its name (`None`: there is none yet). It works as long as one
+/// address may; `None` if nothing is known of any.
+#[must_use]
+pub fn node_verdict(addresses: &[Option<Checked>]) -> Option<Checked> {
+    let mut last = None;
+    for verdict in addresses {
+        match verdict {
+            Some(Checked::Unhealthy(reason)) => last = Some(reason),
+            Some(Checked::Healthy) => return Some(Checked::Healthy),
+            None => {}
+        }
+    }
+    let reason = last?;
+    match addresses {
+        [_] => Some(Checked::Unhealthy(reason.clone())),
+        _ if addresses.contains(&None) => Some(Checked::Healthy),
+        _ => Some(Checked::Unhealthy(
+            format!("none of its {} addresses passes, one with: {reason}", addresses.len()).into(),
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::fixture::checks;
@@ -111,6 +133,19 @@ mod tests {
 
     fn unhealthy(reason: &str) -> Checked {
         Checked::Unhealthy(reason.into())
+    }
+
+    #[test]
+    fn a_node_works_as_long_as_one_address_may() {
+        let (good, bad) = (Some(Checked::Healthy), Some(unhealthy("refused")));
+        assert_eq!(node_verdict(&[None, None]), None);
+        assert_eq!(node_verdict(&[]), None);
+        assert_eq!(node_verdict(&[bad.clone()]), bad);
+        let all = Some(unhealthy("none of its 2 addresses passes, one with: refused"));
+        assert_eq!(node_verdict(&[bad.clone(), bad.clone()]), all);
+        for others in [[good.clone(), bad.clone()], [bad.clone(), good.clone()], [bad, None]] {
+            assert_eq!(node_verdict(&others), good, "{others:?}");
+        }
     }
 
     #[test]
