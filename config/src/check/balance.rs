@@ -64,7 +64,7 @@ impl Check<'_> {
             return None;
         };
         match hash_template(on, &key) {
-            Ok(template) => Some(HashInput { on, key: key.text, template }),
+            Ok(template) => Some(HashInput { on, key: key.text, place: key.place, template }),
             Err(wrong) => {
                 self.wrong(key.place, raw.path("key"), wrong);
                 None

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
+use crate::place::Place;
 use crate::template::Template;
 
 /// How a node is chosen, and what that needs to know.
@@ -44,6 +45,8 @@ pub struct HashInput {
     pub on: HashOn,
     /// `key`, as written.
     pub key: String,
+    /// Where in the file.
+    pub place: Place,
     /// What both mean.
     pub template: Template,
 }

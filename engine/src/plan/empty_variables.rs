@@ -1,10 +1,10 @@
 //! Variables that never have a value, because a client's word under that name is not taken.
 //!
 //! In: a checked configuration. Out: an error for each condition that asks for one, since it could only
-//! ever hold, or never; a warning for each header value and log format with one; and what to write
+//! ever hold, or never; a warning for each header value, log format and hash key with one; and what to write
 //! instead.
 
-use ferrule_config::model::{Condition, HeaderValue};
+use ferrule_config::model::{Condition, HashInput, HashOn, HeaderValue};
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_config::{Config, Place, Problem, Problems};
 
@@ -35,6 +35,8 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
     {
         search.in_template(own.template, log.format_place, "log.access.format", problems);
     }
+    let hashes = config.upstreams.iter().filter_map(|upstream| upstream.balance.hash_key.as_ref());
+    hashes.for_each(|input| search.in_hash(input, problems));
 }
 
 struct EmptyVariableSearch<'a> {
@@ -65,6 +67,27 @@ impl EmptyVariableSearch<'_> {
     fn in_template(&self, template: &Template, place: Place, field: &str, problems: &mut Problems) {
         for about in template.variables().filter_map(|variable| self.about(variable)) {
             problems.warn(about.problem(place, field.to_owned(), "$"));
+        }
+    }
+
+    /// What `chash` hashes.
+    fn in_hash(&self, input: &HashInput, problems: &mut Problems) {
+        let sigil = if input.on == HashOn::VarsCombinations { "$" } else { "" };
+        let alone = input.template.variables().count() == 1;
+        for about in input.template.variables().filter_map(|variable| self.about(variable)) {
+            let instead = about.instead.clone();
+            let mut problem = about.problem(input.place, String::new(), sigil);
+            problem.message.push_str(if alone {
+                "; the address of the client is hashed in its place"
+            } else {
+                "; it tells no two requests apart"
+            });
+            if input.on != HashOn::VarsCombinations {
+                problem.help = Some(format!(
+                    "`hash_on = \"vars\"` and `key = \"{instead}\"` hash what the gateway knows of the client"
+                ));
+            }
+            problems.warn(problem);
         }
     }
 
@@ -138,4 +161,52 @@ fn capitalised(word: &str) -> String {
     letters
         .next()
         .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// The warnings about an upstream that hashes this.
+    fn warned(keys: &str) -> Vec<String> {
+        let text = format!(
+            "identity_headers = {{ X-Client-Subject = \"$ssl_client_s_dn\" }}\n\
+             listen = [{{ address = \"0.0.0.0:80\" }}]\n[[routes]]\nuri = \"/*\"\n[routes.upstream]\n\
+             nodes = {{ \"a:1\" = 1 }}\ntype = \"chash\"\n{keys}\n"
+        );
+        let draft = ferrule_config::read_text(Path::new("/f.toml"), text, &|_| None).unwrap();
+        assert!(draft.problems.is_empty(), "{}", draft.problems);
+        let mut problems = Problems::default();
+        check(&draft.config, &mut problems);
+        let warnings = problems.warnings().map(|problem| format!("{problem:?}"));
+        warnings.filter(|warning| warning.contains("never has a value")).collect()
+    }
+
+    #[test]
+    fn a_hash_of_what_is_always_taken_out_is_warned_about() {
+        for keys in [
+            "hash_on = \"header\"\nkey = \"X-Client-Subject\"",
+            "hash_on = \"header\"\nkey = \"x_client_subject\"",
+            "key = \"http_x_client_subject\"",
+            "hash_on = \"vars_combinations\"\nkey = \"$http_x_client_subject\"",
+            "hash_on = \"vars_combinations\"\nkey = \"$uri$http_x_client_subject\"",
+        ] {
+            let found = warned(keys);
+            assert_eq!(found.len(), 1, "{keys}: {found:?}");
+            assert!(found[0].contains("ssl_client_s_dn"), "{found:?}");
+            let combined = keys.contains("$uri");
+            assert_eq!(found[0].contains("it tells no two requests apart"), combined, "{found:?}");
+            assert_eq!(found[0].contains("the address of the client is hashed"), !combined);
+        }
+        for keys in [
+            "hash_on = \"header\"\nkey = \"X-User\"",
+            "hash_on = \"cookie\"\nkey = \"session\"",
+            "key = \"ssl_client_s_dn\"",
+            "hash_on = \"vars_combinations\"\nkey = \"$host$uri\"",
+        ] {
+            assert_eq!(warned(keys), Vec::<String>::new(), "{keys}");
+        }
+    }
 }
