@@ -1,5 +1,6 @@
-//! Messages, targets, routes and duties of a proxy, without a socket.
+//! Messages, targets, routes and duties of a proxy, and answers of name servers, without a socket.
 
+mod dns;
 mod duties;
 mod parsers;
 mod reach;
