@@ -61,6 +61,10 @@ fn main() {
         let plan = plan(BalanceMethod::RoundRobin, equal);
         bencher.iter(|| (0..1_000).map(|seed| Balancer::new(&plan, seed)).collect::<Vec<_>>());
     });
+    // 1,000 of them are what a reload of as many upstreams builds; 64 KB each.
+    group.bench_function("ring-of-100", |bencher| {
+        bencher.iter(|| plan(BalanceMethod::Chash, equal));
+    });
     group.finish();
     criterion.final_summary();
 }

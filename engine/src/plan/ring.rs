@@ -11,10 +11,19 @@ use super::ids::NodeIndex;
 pub const POINTS_PER_WEIGHT: u32 = 160;
 
 /// Where nodes stand.
-#[derive(Debug)]
+///
+/// A point takes four bytes: the arcs of the ring are equally long and at least as many as there are nodes, so
+/// that the first bits of a hash say in which arc it is, and the bits that are free then say whose it is.
+#[derive(Debug, Eq, PartialEq)]
 pub struct Ring {
-    /// Sorted by hash.
-    points: Box<[Point]>,
+    /// Points, arc by arc: within an arc sorted by hash, and those of one hash by node.
+    points: Box<[u32]>,
+    /// Where each arc's points begin; one more at the end.
+    arcs: Box<[u32]>,
+    /// Bits of a point that say whose it is, and bits of a hash that say in which arc it is.
+    member_bits: u32,
+    /// The nodes, in the order of the members.
+    nodes: Box<[NodeIndex]>,
 }
 
 /// A name's share of a ring.
@@ -28,39 +37,84 @@ pub struct RingMember<'a> {
     pub weight: u32,
 }
 
-/// A place on a ring.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Point {
-    hash: u32,
-    node: u32,
-}
-
 impl Ring {
     /// The ring of these nodes. Weights are divided by their greatest common divisor first: equal weights mean
     /// the same ring, however large they are.
     #[must_use]
     pub fn build(members: &[RingMember<'_>]) -> Self {
+        let last = u32::try_from(members.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let member_bits = u32::BITS - last.leading_zeros();
+        let mut ring = Self {
+            points: Box::default(),
+            arcs: vec![0; (1 << member_bits) + 1].into(),
+            member_bits,
+            nodes: members.iter().map(|member| member.node).collect(),
+        };
         let divisor = members.iter().fold(0, |divisor, member| gcd(divisor, member.weight)).max(1);
-        let mut points = Vec::new();
-        for member in members {
+        let mut hashes = Vec::new();
+        for (at, member) in (0_u32..).zip(members) {
             let name = Crc32::START.over(member.name.bytes().map(colon_as_nul));
             let mut hash = 0_u32;
             for _ in 0..u64::from(member.weight / divisor) * u64::from(POINTS_PER_WEIGHT) {
                 hash = name.over(hash.to_le_bytes()).value();
-                points.push(Point { hash, node: member.node.0 });
+                hashes.push((hash, at));
             }
         }
-        // Of two points with one hash, that of the earlier node comes first.
-        points.sort_unstable();
-        Self { points: points.into() }
+        ring.lay_out(&hashes);
+        ring
+    }
+
+    /// Sorts the points by arc, by counting, and within each arc.
+    fn lay_out(&mut self, hashes: &[(u32, u32)]) {
+        for (hash, _) in hashes {
+            if let Some(count) = self.arcs.get_mut(self.arc(*hash) + 1) {
+                *count += 1;
+            }
+        }
+        let mut sum = 0;
+        for count in &mut self.arcs {
+            sum += *count;
+            *count = sum;
+        }
+        let mut next = self.arcs.clone();
+        let mut points = vec![0; hashes.len()];
+        for (hash, member) in hashes {
+            let Some(at) = next.get_mut(self.arc(*hash)) else { continue };
+            if let Some(point) = points.get_mut(*at as usize) {
+                *point = self.within_arc(*hash) | member;
+            }
+            *at += 1;
+        }
+        for arc in self.arcs.windows(2) {
+            let &[start, end] = arc else { continue };
+            // Of two points with one hash, that of the earlier node comes first.
+            points.get_mut(start as usize..end as usize).unwrap_or_default().sort_unstable();
+        }
+        self.points = points.into();
+    }
+
+    const fn arc(&self, hash: u32) -> usize {
+        hash.unbounded_shr(u32::BITS - self.member_bits) as usize
+    }
+
+    /// The bits of a hash that do not say in which arc it is, where a point has them.
+    const fn within_arc(&self, hash: u32) -> u32 {
+        hash.unbounded_shl(self.member_bits)
     }
 
     /// The nodes in the order in which a hash asks for them, each as often as it has points: the first is the
     /// one that it belongs to.
     pub fn from_hash(&self, hash: u32) -> impl Iterator<Item = NodeIndex> {
-        let start = self.points.partition_point(|point| point.hash < hash);
+        let arc = self.arc(hash);
+        let bound = |at: usize| self.arcs.get(at).map_or(0, |start| *start as usize);
+        let (first, end) = (bound(arc), bound(arc + 1));
+        let points = self.points.get(first..end).unwrap_or_default();
+        let least = self.within_arc(hash);
+        let start = first + points.partition_point(|point| *point < least);
         let (front, back) = self.points.split_at_checked(start).unwrap_or_default();
-        back.iter().chain(front).map(|point| NodeIndex(point.node))
+        let mask = (1_u32 << self.member_bits) - 1;
+        let node = move |point: &u32| self.nodes.get((point & mask) as usize).copied();
+        back.iter().chain(front).filter_map(node)
     }
 }
 
@@ -142,10 +196,17 @@ mod tests {
     /// `resty.chash` and APISIX: Python, with the CRC-32 of zlib.
     #[test]
     fn keys_go_where_apisix_sends_them() {
-        let points = ring().points;
-        assert_eq!(points.len(), 640);
-        assert_eq!(points[0], Point { hash: 3_751_338, node: 0 });
-        assert_eq!(points[639], Point { hash: 4_294_447_434, node: 0 });
+        let ring = ring();
+        assert_eq!(ring.points.len(), 640);
+        for hash in [3_751_338_u32, 4_294_447_434] {
+            // A hash right behind a point belongs to the next one.
+            let rest = |hash: u32| ring.from_hash(hash).count();
+            assert_eq!((ring.from_hash(hash).next(), rest(hash)), (Some(NodeIndex(0)), 640));
+        }
+        let all: Vec<_> = ring.from_hash(0).collect();
+        let behind: Vec<_> = ring.from_hash(3_751_339).collect();
+        assert_eq!((&all[1..], all[0]), (&behind[..639], behind[639]), "the first is 3,751,338");
+        assert_eq!(ring.from_hash(4_294_447_435).collect::<Vec<_>>(), all, "the last");
         for (key, order) in [
             ("", [0, 2, 1]),
             ("127.0.0.1", [1, 2, 0]),
@@ -159,7 +220,7 @@ mod tests {
             ("user-3", [0, 2, 1]),
         ] {
             let mut found = Vec::new();
-            for node in ring().from_hash(hash_of(key.as_bytes())) {
+            for node in ring.from_hash(hash_of(key.as_bytes())) {
                 if !found.contains(&node.0) {
                     found.push(node.0);
                 }
@@ -230,6 +291,49 @@ mod tests {
             let member = |node, name| RingMember { node: NodeIndex(node), name, weight };
             Ring::build(&[member(0, "a:1"), member(1, "b:1")])
         };
-        assert_eq!(ring(1).points, ring(1_000_000).points);
+        assert_eq!(ring(1), ring(1_000_000));
+    }
+
+    /// Sorted points beside arcs, for rings of every size: every node, in the order of the whole ring.
+    #[test]
+    fn arcs_change_nothing() {
+        for count in [1, 2, 3, 4, 5, 16, 17, 130] {
+            let names: Vec<String> = (0..count).map(|at| format!("10.0.0.{at}:80")).collect();
+            let members: Vec<_> = (0_u32..)
+                .zip(&names)
+                .map(|(at, name)| {
+                    // Nodes of a group are not all nodes of an upstream.
+                    RingMember { node: NodeIndex(at * 3 + 1), name, weight: 1 + at % 3 }
+                })
+                .collect();
+            let mut plain = Vec::new();
+            for member in &members {
+                let weight = if count == 1 { 1 } else { member.weight };
+                let name = Crc32::START.over(member.name.bytes().map(colon_as_nul));
+                let mut hash = 0_u32;
+                for _ in 0..weight * POINTS_PER_WEIGHT {
+                    hash = name.over(hash.to_le_bytes()).value();
+                    plain.push((hash, member.node));
+                }
+            }
+            plain.sort_unstable_by_key(|(hash, node)| (*hash, node.0));
+            let ring = Ring::build(&members);
+            let edges = plain
+                .iter()
+                .step_by(1 + plain.len() / 100)
+                .flat_map(|(hash, _)| [hash.saturating_sub(1), *hash, hash.saturating_add(1)]);
+            let ends = [0, 1, u32::MAX - 1, u32::MAX, 1 << 31, (1 << 31) - 1];
+            for hash in edges.chain(ends) {
+                let start = plain.partition_point(|(point, _)| *point < hash);
+                let wanted = plain[start..].iter().chain(&plain[..start]).map(|(_, node)| *node);
+                // The whole ring, once.
+                let most = if hash == 1 { usize::MAX } else { 40 };
+                assert!(
+                    ring.from_hash(hash).take(most).eq(wanted.take(most)),
+                    "{count} nodes, {hash}"
+                );
+            }
+        }
+        assert_eq!(Ring::build(&[]).from_hash(7).next(), None);
     }
 }
