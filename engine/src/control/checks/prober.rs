@@ -10,13 +10,15 @@ use std::time::Duration;
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 
 use super::board::CheckBoard;
-use super::rounds::{self, CheckRounds};
+use super::rounds::{self, Among, CheckRounds};
 use super::targets;
 use crate::control::process::clock;
 use crate::setup::{CoreLink, Driver, Generation, LinkCursor};
 
 /// How often the thread looks for a new generation.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Checks that are due within this time begin together: a tenth of the shortest interval, as the jitter is.
+const TOGETHER: Duration = Duration::from_millis(10);
 /// How long the core may take to say on which driver it runs; epoll is taken then.
 const DRIVER_PATIENCE: Duration = Duration::from_secs(30);
 /// A ring for a few hundred checks at once.
@@ -113,9 +115,9 @@ async fn check(link: &CoreLink, board: &Arc<CheckBoard>, running: &AtomicBool) {
                 return;
             }
         }
-        rounds::begin(&rounds);
-        let pause = rounds.borrow().pause_ms();
-        monoio::time::sleep(LOOK_EVERY.min(Duration::from_millis(pause))).await;
+        rounds::begin(&rounds, Among::Due);
+        let pause = Duration::from_millis(rounds.borrow().pause_ms());
+        monoio::time::sleep(pause.clamp(TOGETHER, LOOK_EVERY)).await;
     }
 }
 

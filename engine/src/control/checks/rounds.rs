@@ -243,9 +243,13 @@ impl CheckRounds {
 
     /// The next check that begins now. A node without an address, or one that an operator has disabled, is
     /// passed over until its next time.
-    fn next(&mut self) -> Option<Check> {
+    fn next(&mut self, among: Among) -> Option<Check> {
         let now_ms = self.now_ms();
-        while let Some(number) = self.schedule.start(now_ms) {
+        loop {
+            let number = match among {
+                Among::Due => self.schedule.start(now_ms),
+                Among::Waiting => self.schedule.start_waiting(),
+            }?;
             let node = self.nodes.get(number as usize)?;
             let admin = self.states.get(node.target.node).map(|state| state.health.admin());
             let place = node.target.place();
@@ -258,7 +262,6 @@ impl CheckRounds {
                 None => self.end(&row, &CheckResult::NotAsked),
             }
         }
-        None
     }
 
     /// A check has ended.
@@ -366,16 +369,25 @@ struct Check {
     row: Rc<RefCell<Row>>,
 }
 
-/// Begins every check that is due and has room. Each begins the next one when it ends.
-pub(super) fn begin(rounds: &Rc<RefCell<CheckRounds>>) {
+/// Which nodes are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Among {
+    /// All that are due.
+    Due,
+    /// Those that have waited for room.
+    Waiting,
+}
+
+/// Begins every check that is due and has room. When one ends, one that waits begins.
+pub(super) fn begin(rounds: &Rc<RefCell<CheckRounds>>, among: Among) {
     loop {
-        let check = rounds.borrow_mut().next();
+        let check = rounds.borrow_mut().next(among);
         let Some(Check { place, question, row }) = check else { return };
         let rounds = Rc::clone(rounds);
         monoio::spawn(async move {
             let result = probe(place, &question).await;
             rounds.borrow_mut().end(&row, &result);
-            begin(&rounds);
+            begin(&rounds, Among::Waiting);
         });
     }
 }

@@ -79,6 +79,12 @@ impl CheckSchedule {
             self.lane(lane)?.waiting.push_back(node);
             self.list(lane);
         }
+        self.start_waiting()
+    }
+
+    /// Likewise, of the nodes that wait already: where a check has ended, its place is taken at once, and those that
+    /// become due are looked for less often.
+    pub fn start_waiting(&mut self) -> Option<u32> {
         if self.under_way >= self.at_once {
             return None;
         }
@@ -203,6 +209,20 @@ mod tests {
         assert_eq!(schedule.start(5), None);
         schedule.end(old, 50);
         assert_eq!((schedule.start(5), schedule.start(5)), (Some(new), None));
+    }
+
+    #[test]
+    fn a_place_that_is_free_is_for_those_who_wait() {
+        let mut schedule = CheckSchedule::new(10);
+        let lane = schedule.add_lane(1);
+        let [first, second] = [0, 0].map(|due| schedule.add(lane, Some(due)));
+        let late = schedule.add(lane, Some(3));
+        assert_eq!((schedule.start(1), schedule.start(1)), (Some(first), None));
+        schedule.end(first, 9);
+        assert_eq!(schedule.start_waiting(), Some(second));
+        schedule.end(second, 9);
+        assert_eq!(schedule.start_waiting(), None, "nobody has looked for who is due");
+        assert_eq!(schedule.start(5), Some(late));
     }
 
     /// Whatever the order: the limits hold, no node is checked twice at a time, and none is forgotten.
